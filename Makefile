@@ -1,0 +1,45 @@
+# krustlet-wasi: a Kubernetes node that runs WebAssembly. `make help` lists what can be made.
+
+GO       ?= go
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+K8S      := v1.36.3
+TOOL     := $(GO) tool -modfile=hack/tools/go.mod
+VERSIONS := k8s.io/component-base/version k8s.io/client-go/pkg/version
+
+# Every component of the control plane reports the release it was built from.
+CLUSTER_LDFLAGS := -s -w $(foreach p,$(VERSIONS),-X $(p).gitVersion=$(K8S) -X $(p).gitMajor=1 -X $(p).gitMinor=36 -X $(p).gitTreeState=clean -X $(p).gitCommit=unknown)
+
+.DEFAULT_GOAL := help
+.PHONY: help build cluster test demo lint bench clean
+
+help: ## list what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+build: ## the agent: bin/krustlet-wasi
+	@echo "== building bin/krustlet-wasi"
+	@mkdir -p bin
+	$(GO) build -ldflags '-X main.version=$(VERSION)' -o bin/krustlet-wasi ./cmd/krustlet-wasi
+
+cluster: ## a real control plane and kubectl: bin/cluster (10 minutes the first time, on 2 cores)
+	@echo "== building bin/cluster"
+	@mkdir -p bin
+	@hack/cluster/build.sh bin/cluster '$(CLUSTER_LDFLAGS)'
+
+test: build cluster ## every test, on a real control plane
+	@echo "== testing"
+	$(GO) test -race -timeout 30m ./...
+	cd hack/cluster && $(GO) test -race -timeout 10m ./controlplane
+
+demo: build cluster ## a pod of WebAssembly on a real cluster, step by step
+	@hack/demo/demo.sh
+
+lint: ## gofmt, go vet, golangci-lint
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run: gofmt -w ."; exit 1; }
+	$(GO) vet ./...
+	$(TOOL) golangci-lint run ./...
+
+bench: build cluster ## how fast pods start and guests run
+	$(GO) run ./hack/bench
+
+clean: ## remove what was built; Go's build cache stays
+	rm -rf bin
