@@ -1,0 +1,77 @@
+package tlsbootstrap
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+
+	certificatesv1 "k8s.io/api/certificates/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+)
+
+// RefusedError says that a certificate signing request was denied by an approver, or that the signer
+// failed it.
+type RefusedError struct {
+	// CSR is the name of the object.
+	CSR string
+	// Condition is Denied or Failed.
+	Condition certificatesv1.RequestConditionType
+	// Reason and Message are the approver's or the signer's.
+	Reason, Message string
+}
+
+func (e *RefusedError) Error() string {
+	verb := "was denied"
+	if e.Condition == certificatesv1.CertificateFailed {
+		verb = "failed at the signer"
+	}
+	return fmt.Sprintf("certificate signing request %s %s (reason %s: %q)", e.CSR, verb, e.Reason, e.Message)
+}
+
+// refusal returns the refusal that a CSR's conditions tell of, or nil.
+func refusal(csr *certificatesv1.CertificateSigningRequest) error {
+	for _, c := range csr.Status.Conditions {
+		if c.Type == certificatesv1.CertificateDenied || c.Type == certificatesv1.CertificateFailed {
+			return &RefusedError{CSR: csr.Name, Condition: c.Type, Reason: c.Reason, Message: c.Message}
+		}
+	}
+	return nil
+}
+
+// errSpoiltKey: the CSR of our key is there but of no use, so only another key helps.
+var errSpoiltKey = errors.New("the certificate issued for this key cannot be used")
+
+// untrusted tells whether the server's certificate was not accepted. No retry cures that.
+func untrusted(err error) bool {
+	var bad *tls.CertificateVerificationError
+	return errors.As(err, &bad)
+}
+
+// rejected tells whether the API server understood the request and said no.
+func rejected(err error) bool {
+	return apierrors.IsUnauthorized(err) || apierrors.IsForbidden(err) ||
+		apierrors.IsInvalid(err) || apierrors.IsBadRequest(err)
+}
+
+// answered tells whether err came from an API server rather than from the way to it.
+func answered(err error) bool {
+	var status apierrors.APIStatus
+	return errors.As(err, &status)
+}
+
+// explain adds to an error of the bootstrap what to do about it.
+func explain(err error, server, file string) error {
+	var refused *RefusedError
+	switch {
+	case errors.As(err, &refused):
+		return fmt.Errorf("%w: if the node should join, run kubectl delete csr %s and start again", err, refused.CSR)
+	case apierrors.IsUnauthorized(err):
+		return fmt.Errorf("%s does not accept the token of %s, which has expired or is unknown: run hack/bootstrap.sh again: %w", server, file, err)
+	case apierrors.IsForbidden(err):
+		return fmt.Errorf("%s does not let the token of %s request certificates, its group needs the cluster role system:node-bootstrapper: %w", server, file, err)
+	case untrusted(err):
+		return fmt.Errorf("%s cannot be trusted with the certificate authority of %s: %w", server, file, err)
+	default:
+		return err
+	}
+}

@@ -1,0 +1,129 @@
+package tlsbootstrap
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"k8s.io/client-go/util/keyutil"
+)
+
+// marker is the first line of the files that this package wrote and may therefore replace. PEM and
+// YAML readers skip it.
+const marker = "# Written by krustlet-wasi, which replaces this file when it renews it. Without this line it will not.\n"
+
+func marked(data []byte) bool { return bytes.HasPrefix(data, []byte(marker)) }
+
+// writeFile replaces path with data, all or nothing.
+func writeFile(path string, data []byte, mode fs.FileMode) error {
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("making the folder of %s: %w", path, err)
+	}
+	tmp, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*")
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	_, err = tmp.Write(data)
+	err = errors.Join(err, tmp.Chmod(mode), tmp.Sync(), tmp.Close())
+	if err == nil {
+		err = rename(tmp.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("writing %s: %w", path, err), ignoreNotExist(os.Remove(tmp.Name())))
+	}
+	return nil
+}
+
+// rename moves a file within its folder and makes that durable.
+func rename(from, to string) error {
+	if err := os.Rename(from, to); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(to))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
+func ignoreNotExist(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// pendingSuffix marks the key of a request that has not been answered yet.
+const pendingSuffix = ".pending"
+
+// pendingKey is a private key on disk whose certificate is not there yet.
+type pendingKey struct{ path string }
+
+// load returns the key, or makes and stores a new one.
+func (p pendingKey) load() (crypto.Signer, error) {
+	key, err := p.read()
+	if key != nil || err != nil {
+		return key, err
+	}
+	return p.replace()
+}
+
+// read returns nil if there is no key, or none that can be used: such a file is left over from a
+// broken disk, and the key in it is of no use to anyone.
+func (p pendingKey) read() (crypto.Signer, error) {
+	data, err := os.ReadFile(p.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the key of a pending request: %w", err)
+	}
+	parsed, err := keyutil.ParsePrivateKeyPEM(data)
+	if err != nil {
+		return nil, nil //nolint:nilerr // see above
+	}
+	key, _ := parsed.(crypto.Signer)
+	return key, nil
+}
+
+// replace makes and stores a new key.
+func (p pendingKey) replace() (crypto.Signer, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("making a private key: %w", err)
+	}
+	data, err := keyutil.MarshalPrivateKeyToPEM(key)
+	if err != nil {
+		return nil, fmt.Errorf("encoding a private key: %w", err)
+	}
+	return key, writeFile(p.path, data, 0o600)
+}
+
+// removeIf removes the key if its certificate has arrived: a crash came between the two.
+func (p pendingKey) removeIf(public crypto.PublicKey) error {
+	key, err := p.read()
+	if err != nil || key == nil || !sameKey(key.Public(), public) {
+		return err
+	}
+	return p.remove()
+}
+
+func (p pendingKey) remove() error {
+	if err := ignoreNotExist(os.Remove(p.path)); err != nil {
+		return fmt.Errorf("removing the key of a request that is done: %w", err)
+	}
+	return nil
+}
+
+func sameKey(a, b crypto.PublicKey) bool {
+	key, ok := a.(interface{ Equal(crypto.PublicKey) bool })
+	return ok && key.Equal(b)
+}

@@ -1,0 +1,103 @@
+package tlsbootstrap
+
+import (
+	"context"
+	"crypto"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"go.uber.org/zap"
+	"k8s.io/client-go/util/keyutil"
+)
+
+// issuer gets one kind of certificate, again and again.
+type issuer struct {
+	log     *zap.Logger
+	pending pendingKey
+	// request returns what to ask for with a key.
+	request func(key crypto.Signer) *request
+	// store keeps a certificate and its key, both in PEM, and puts them to use.
+	store func(certPEM, keyPEM []byte) error
+	// refusedBackoff is the first pause after a refusal.
+	refusedBackoff time.Duration
+}
+
+// once gets one certificate and stores it. Errors are those of request.obtain, and of the disk.
+func (i *issuer) once(ctx context.Context) error {
+	key, err := i.pending.load()
+	if err != nil {
+		return err
+	}
+	certPEM, err := i.request(key).obtain(ctx)
+	if err != nil {
+		return err
+	}
+	keyPEM, err := keyutil.MarshalPrivateKeyToPEM(key)
+	if err != nil {
+		return fmt.Errorf("encoding a private key: %w", err)
+	}
+	return i.store(certPEM, keyPEM)
+}
+
+// until gets a certificate whatever comes: after a refusal it asks again with a new key, after a
+// pause. It returns nil, or the context's error.
+func (i *issuer) until(ctx context.Context) error {
+	pause := i.refusedBackoff
+	retry := newBackoff()
+	for {
+		err := i.once(ctx)
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		wait := retry.Step().Round(time.Millisecond)
+		var refused *RefusedError
+		if errors.As(err, &refused) {
+			wait, pause = pause, min(2*pause, maxRefusedBackoff)
+			i.log.Error("a certificate was refused, will ask again with a new key",
+				zap.String("csr", refused.CSR), zap.String("condition", string(refused.Condition)),
+				zap.String("reason", refused.Reason), zap.String("message", refused.Message), zap.Duration("in", wait))
+		} else {
+			i.log.Error("no certificate yet, will try again", zap.Duration("in", wait), zap.Error(err))
+		}
+		if err := sleep(ctx, wait); err != nil {
+			return err
+		}
+		if refused != nil || errors.Is(err, errSpoiltKey) {
+			if _, err := i.pending.replace(); err != nil {
+				i.log.Error("making a new key", zap.Error(err))
+			}
+		}
+	}
+}
+
+// renew keeps a certificate fresh until ctx ends: current is the one in use.
+func (i *issuer) renew(ctx context.Context, current func() *x509.Certificate) error {
+	for {
+		leaf := current()
+		due := renewalTime(leaf, rand.Float64())
+		i.log.Debug("certificate renewal is due", zap.Time("at", due), zap.Time("expires", leaf.NotAfter))
+		// In short steps: the machine may sleep, and its clock may be set.
+		for time.Now().Before(due) {
+			if err := sleep(ctx, min(time.Until(due), time.Minute)); err != nil {
+				return err
+			}
+		}
+		if err := i.until(ctx); err != nil {
+			return err
+		}
+		i.log.Info("renewed a certificate", zap.Time("expires", current().NotAfter))
+	}
+}
+
+// renewalTime is between 70 and 90 % of a certificate's lifetime, as random (0 to 1) goes from 0 to
+// 1, so that nodes that were made together do not renew together.
+func renewalTime(cert *x509.Certificate, random float64) time.Time {
+	lifetime := cert.NotAfter.Sub(cert.NotBefore)
+	return cert.NotBefore.Add(time.Duration(float64(lifetime) * (0.7 + 0.2*random)))
+}

@@ -1,0 +1,154 @@
+package tlsbootstrap
+
+import (
+	"context"
+	"crypto"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"go.uber.org/zap"
+	certificatesv1 "k8s.io/api/certificates/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/util/certificate"
+)
+
+// Serving is the certificate of the node's HTTPS API.
+type Serving struct {
+	cfg    Config
+	client kubernetes.Interface
+	// renew is false for files that a person gave us.
+	renew bool
+	cert  atomic.Pointer[tls.Certificate]
+	ready chan struct{}
+	once  sync.Once
+}
+
+// ErrNotReady is what TLS handshakes fail with until there is a certificate.
+var ErrNotReady = errors.New("the serving certificate has not been issued yet")
+
+// NewServing looks at cfg.CertFile and cfg.KeyFile. A pair that is valid for this node is ready at
+// once; one that was made here and has expired, or is for other names, will be requested anew by
+// Run; one that was not made here is used as it is, or is an error if it cannot be. The API server
+// is not asked.
+func NewServing(cfg Config, client kubernetes.Interface) (*Serving, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.validateServing(); err != nil {
+		return nil, err
+	}
+	s := &Serving{cfg: cfg, client: client, ready: make(chan struct{})}
+	pair, err := readPair(cfg.CertFile, cfg.KeyFile, s.pending())
+	if err != nil {
+		return nil, err
+	}
+	s.renew = pair.replaceable
+	if pair.cert == nil {
+		return s, nil
+	}
+	problem := pair.unfit(cfg)
+	switch {
+	case problem == nil:
+		s.use(pair.cert)
+	case pair.replaceable:
+		cfg.Log.Info("the serving certificate has to be requested anew", zap.String("file", cfg.CertFile), zap.Error(problem))
+	case errors.Is(problem, errOtherNames):
+		cfg.Log.Warn("the given serving certificate is not for this node, API servers may refuse it",
+			zap.String("file", cfg.CertFile), zap.Error(problem))
+		s.use(pair.cert)
+	default:
+		return nil, fmt.Errorf("the serving certificate %s, which was not made by krustlet-wasi, cannot be used: %w", cfg.CertFile, problem)
+	}
+	return s, nil
+}
+
+// GetCertificate is for tls.Config. It never blocks; until there is a certificate it returns
+// ErrNotReady.
+func (s *Serving) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if cert := s.cert.Load(); cert != nil {
+		return cert, nil
+	}
+	return nil, ErrNotReady
+}
+
+// Ready is closed once there is a certificate.
+func (s *Serving) Ready() <-chan struct{} { return s.ready }
+
+// Run requests the certificate if there is none, waits for its approval as long as it takes, and
+// renews it at 70 to 90 % of its lifetime (which takes an approval again; the old one serves
+// meanwhile). It blocks until ctx ends and then returns nil. It prints to cfg.Stdout the lines that
+// say what to approve and that it has been.
+func (s *Serving) Run(ctx context.Context) error {
+	if !s.renew {
+		<-ctx.Done()
+		return nil
+	}
+	iss := s.issuer()
+	if s.cert.Load() == nil {
+		if err := iss.until(ctx); err != nil {
+			return nil //nolint:nilerr // until fails with the context only
+		}
+	}
+	if err := iss.renew(ctx, func() *x509.Certificate { return s.cert.Load().Leaf }); ctx.Err() == nil {
+		return err
+	}
+	return nil
+}
+
+func (s *Serving) pending() pendingKey { return pendingKey{s.cfg.KeyFile + pendingSuffix} }
+
+func (s *Serving) use(cert *tls.Certificate) {
+	s.cert.Store(cert)
+	s.once.Do(func() { close(s.ready) })
+}
+
+func (s *Serving) issuer() *issuer {
+	log := s.cfg.Log.With(zap.String("certificate", "serving"))
+	dns, ips := s.cfg.servingNames()
+	return &issuer{
+		log:            log,
+		pending:        s.pending(),
+		refusedBackoff: s.cfg.RefusedBackoff,
+		request: func(key crypto.Signer) *request {
+			return &request{
+				client: s.client, log: log, key: key,
+				name: s.cfg.servingCSRName(), signer: certificatesv1.KubeletServingSignerName,
+				usages: certificate.DefaultKubeletServingGetUsages(key),
+				cn:     s.cfg.commonName(), dns: dns, ips: ips,
+				pending: s.announce,
+			}
+		},
+		store: s.store,
+	}
+}
+
+// announce prints a line that scripts match.
+func (s *Serving) announce(name string) {
+	s.print("BOOTSTRAP: TLS certificate requires manual approval. Run kubectl certificate approve " + name)
+}
+
+func (s *Serving) print(line string) {
+	if _, err := fmt.Fprintln(s.cfg.Stdout, line); err != nil {
+		s.cfg.Log.Warn("printing to standard output", zap.String("line", line), zap.Error(err))
+	}
+}
+
+// store puts a new pair on disk and into use. The certificate goes first and the pending key is
+// renamed after it: readPair completes what a crash leaves between the two.
+func (s *Serving) store(certPEM, keyPEM []byte) error {
+	cert, err := tls.X509KeyPair(certPEM, keyPEM)
+	if err != nil {
+		return fmt.Errorf("reading the issued serving certificate: %w", err)
+	}
+	if err := writeFile(s.cfg.CertFile, append([]byte(marker), certPEM...), 0o644); err != nil {
+		return err
+	}
+	if err := rename(s.pending().path, s.cfg.KeyFile); err != nil {
+		return fmt.Errorf("storing the serving key: %w", err)
+	}
+	s.print("BOOTSTRAP: received TLS certificate approval: continuing")
+	s.use(&cert)
+	return nil
+}
