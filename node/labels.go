@@ -1,0 +1,101 @@
+package node
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+)
+
+const (
+	// platform is the architecture and the operating system of a node's labels.
+	platform = "wasm32-wasi"
+	// architecture is that of nodeInfo.
+	architecture = "wasm-wasi"
+
+	labelBetaArch = "beta.kubernetes.io/arch"
+	labelBetaOS   = "beta.kubernetes.io/os"
+	labelType     = "type"
+	typeKrustlet  = "krustlet"
+)
+
+// ownLabels are those that make the Node what it is.
+func ownLabels(hostname string) map[string]string {
+	return map[string]string{
+		corev1.LabelArchStable: platform,
+		corev1.LabelOSStable:   platform,
+		labelBetaArch:          platform,
+		labelBetaOS:            platform,
+		corev1.LabelHostname:   hostname,
+		labelType:              typeKrustlet,
+	}
+}
+
+func allLabels(cfg Config) map[string]string {
+	labels := maps.Clone(cfg.Labels)
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	maps.Copy(labels, ownLabels(cfg.Hostname))
+	return labels
+}
+
+func annotations() map[string]string {
+	return map[string]string{
+		"node.alpha.kubernetes.io/ttl":                           "0",
+		"volumes.kubernetes.io/controller-managed-attach-detach": "true",
+	}
+}
+
+// settable are the labels below kubernetes.io and k8s.io that NodeRestriction lets a node give
+// itself, besides those in settableDomains.
+var settable = []string{
+	corev1.LabelHostname,
+	corev1.LabelTopologyZone, corev1.LabelTopologyRegion,
+	corev1.LabelFailureDomainBetaZone, corev1.LabelFailureDomainBetaRegion,
+	corev1.LabelInstanceType, corev1.LabelInstanceTypeStable,
+	corev1.LabelOSStable, corev1.LabelArchStable,
+	labelBetaOS, labelBetaArch,
+}
+
+var settableDomains = []string{"kubelet.kubernetes.io", "node.kubernetes.io"}
+
+// ValidateLabels checks labels that a person wants on the Node: their syntax, that the API server
+// lets a node set them, and that they do not contradict those that the node sets itself.
+func ValidateLabels(labels map[string]string) error {
+	for _, key := range slices.Sorted(maps.Keys(labels)) {
+		value := labels[key]
+		if problems := validation.IsQualifiedName(key); len(problems) > 0 {
+			return fmt.Errorf("the node label key %q is not valid: %s", key, strings.Join(problems, "; "))
+		}
+		if problems := validation.IsValidLabelValue(value); len(problems) > 0 {
+			return fmt.Errorf("the value %q of the node label %s is not valid: %s", value, key, strings.Join(problems, "; "))
+		}
+		if key == corev1.LabelHostname {
+			return fmt.Errorf("the node label %s is the hostname: set that instead", key)
+		}
+		if own, ok := ownLabels("")[key]; ok && own != value {
+			return fmt.Errorf("the node label %s is always %s here and cannot be %q", key, own, value)
+		}
+		if !nodeMaySet(key) {
+			return fmt.Errorf("the node label %s is not one that a node may give itself: use kubectl label node, or a key outside kubernetes.io and k8s.io", key)
+		}
+	}
+	return nil
+}
+
+// nodeMaySet tells whether NodeRestriction lets a node set a label.
+func nodeMaySet(key string) bool {
+	domain, _, qualified := strings.Cut(key, "/")
+	if !qualified || !(within(domain, "kubernetes.io") || within(domain, "k8s.io")) {
+		return true
+	}
+	return slices.Contains(settable, key) || slices.ContainsFunc(settableDomains, func(d string) bool { return within(domain, d) })
+}
+
+func within(domain, parent string) bool {
+	return domain == parent || strings.HasSuffix(domain, "."+parent)
+}

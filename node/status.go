@@ -1,0 +1,139 @@
+package node
+
+import (
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// What is kept back from pods, and below which the node is under pressure.
+const (
+	// memoryReserve is the kubelet's default eviction threshold.
+	memoryReserve = 100 << 20
+	// The kubelet wants a tenth of the disk free for images and writable layers. Modules are small, so
+	// diskReserveMax caps that.
+	diskReserveShare = 10 // a tenth
+	diskReserveMax   = 5 << 30
+	// inodeShare is the kubelet's default eviction threshold: a twentieth.
+	inodeShare = 20
+	// threadShare: a guest is a thread, so a machine that runs out of them is under PID pressure.
+	threadShare = 20
+)
+
+// buildStatus returns what the Node's status should be, given what it is: only what a kubelet owns
+// changes; the rest (other conditions, other resources, attached volumes …) is left as it is. old is
+// not modified.
+func buildStatus(cfg Config, m machine, notReady error, now time.Time, old *corev1.NodeStatus) corev1.NodeStatus {
+	status := *old.DeepCopy()
+	setResources(&status, cfg, m)
+	status.Addresses = []corev1.NodeAddress{
+		{Type: corev1.NodeInternalIP, Address: cfg.IP.String()},
+		{Type: corev1.NodeHostName, Address: cfg.Hostname},
+	}
+	status.DaemonEndpoints.KubeletEndpoint.Port = int32(cfg.Port)
+	status.NodeInfo = corev1.NodeSystemInfo{
+		MachineID:               m.machineID,
+		SystemUUID:              m.systemUUID,
+		BootID:                  m.bootID,
+		KernelVersion:           m.kernel,
+		OSImage:                 m.osImage,
+		ContainerRuntimeVersion: cfg.RuntimeVersion,
+		KubeletVersion:          KubeletVersion(cfg.Version),
+		OperatingSystem:         "linux",
+		Architecture:            architecture,
+	}
+	for _, c := range conditions(m, notReady) {
+		setCondition(&status, c, now)
+	}
+	return status
+}
+
+func setResources(status *corev1.NodeStatus, cfg Config, m machine) {
+	set := func(list *corev1.ResourceList, memory, disk int64) {
+		if *list == nil {
+			*list = corev1.ResourceList{}
+		}
+		(*list)[corev1.ResourceCPU] = *resource.NewQuantity(m.cpus, resource.DecimalSI)
+		(*list)[corev1.ResourceMemory] = *resource.NewQuantity(max(0, memory), resource.BinarySI)
+		(*list)[corev1.ResourceEphemeralStorage] = *resource.NewQuantity(max(0, disk), resource.BinarySI)
+		(*list)[corev1.ResourcePods] = *resource.NewQuantity(int64(cfg.MaxPods), resource.DecimalSI)
+	}
+	set(&status.Capacity, m.memory, m.disk)
+	set(&status.Allocatable, m.memory-memoryReserve, m.disk-diskReserve(m))
+}
+
+func diskReserve(m machine) int64 { return min(m.disk/diskReserveShare, diskReserveMax) }
+
+// conditions returns those that a kubelet reports, in its order and words.
+func conditions(m machine, notReady error) []corev1.NodeCondition {
+	pressure := func(t corev1.NodeConditionType, under bool, yes, no [2]string) corev1.NodeCondition {
+		if under {
+			return corev1.NodeCondition{Type: t, Status: corev1.ConditionTrue, Reason: yes[0], Message: yes[1]}
+		}
+		return corev1.NodeCondition{Type: t, Status: corev1.ConditionFalse, Reason: no[0], Message: no[1]}
+	}
+	ready := corev1.NodeCondition{Type: corev1.NodeReady, Status: corev1.ConditionTrue,
+		Reason: "KubeletReady", Message: "kubelet is posting ready status"}
+	if notReady != nil {
+		ready.Status, ready.Reason, ready.Message = corev1.ConditionFalse, "KubeletNotReady", notReady.Error()
+	}
+	return []corev1.NodeCondition{
+		pressure(corev1.NodeMemoryPressure, m.memoryFree < memoryReserve,
+			[2]string{"KubeletHasInsufficientMemory", "kubelet has insufficient memory available"},
+			[2]string{"KubeletHasSufficientMemory", "kubelet has sufficient memory available"}),
+		pressure(corev1.NodeDiskPressure, m.diskFree < diskReserve(m) || m.inodesFree < m.inodes/inodeShare,
+			[2]string{"KubeletHasDiskPressure", "kubelet has disk pressure"},
+			[2]string{"KubeletHasNoDiskPressure", "kubelet has no disk pressure"}),
+		pressure(corev1.NodePIDPressure, m.threadsMax > 0 && m.threadsMax-m.threads < m.threadsMax/threadShare,
+			[2]string{"KubeletHasInsufficientPID", "kubelet has insufficient PID available"},
+			[2]string{"KubeletHasSufficientPID", "kubelet has sufficient PID available"}),
+		ready,
+	}
+}
+
+// setCondition puts c in the place of the condition of its type. The transition time changes with
+// the status only.
+func setCondition(status *corev1.NodeStatus, c corev1.NodeCondition, now time.Time) {
+	// The API keeps whole seconds.
+	at := metav1.NewTime(now.Truncate(time.Second))
+	c.LastHeartbeatTime, c.LastTransitionTime = at, at
+	i := slices.IndexFunc(status.Conditions, func(have corev1.NodeCondition) bool { return have.Type == c.Type })
+	if i < 0 {
+		status.Conditions = append(status.Conditions, c)
+		return
+	}
+	if have := status.Conditions[i]; have.Status == c.Status {
+		c.LastTransitionTime = have.LastTransitionTime
+	}
+	status.Conditions[i] = c
+}
+
+// worthSending tells whether a status must be sent: it says something new, or the last report is old.
+func worthSending(old, new *corev1.NodeStatus, lastSent, now time.Time) bool {
+	if now.Sub(lastSent) >= statusMaxAge {
+		return true
+	}
+	return !apiequality.Semantic.DeepEqual(withoutHeartbeat(old), withoutHeartbeat(new))
+}
+
+func withoutHeartbeat(status *corev1.NodeStatus) *corev1.NodeStatus {
+	status = status.DeepCopy()
+	for i := range status.Conditions {
+		status.Conditions[i].LastHeartbeatTime = metav1.Time{}
+	}
+	return status
+}
+
+// readyStatus is the status of the Ready condition, Unknown if there is none.
+func readyStatus(status *corev1.NodeStatus) corev1.ConditionStatus {
+	for _, c := range status.Conditions {
+		if c.Type == corev1.NodeReady {
+			return c.Status
+		}
+	}
+	return corev1.ConditionUnknown
+}
