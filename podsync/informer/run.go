@@ -1,0 +1,206 @@
+package informer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"go.uber.org/zap"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
+)
+
+const (
+	// pageSize is how many objects are asked for at a time, the chunk that
+	// kubectl uses too.
+	pageSize = 500
+	// listTimeout bounds the request for one page.
+	listTimeout = time.Minute
+	// watchTimeoutMin is the shortest life that the server is asked to give a
+	// watch; the longest is twice that. It is random so that the watches of many
+	// nodes do not end together.
+	watchTimeoutMin = 5 * time.Minute
+	// watchGrace is how much longer than asked for a watch may live before the
+	// client takes the connection for dead.
+	watchGrace = 30 * time.Second
+)
+
+var errSilentWatch = errors.New("the server did not end the watch in time, the connection is taken for dead")
+
+// Run lists and watches until ctx ends, then returns nil. No failure of the
+// server or the network ends it. It can be called once; another call returns an
+// error.
+func (i *Informer[T]) Run(ctx context.Context) error {
+	if !i.running.CompareAndSwap(false, true) {
+		return errors.New("informer: Run was called before")
+	}
+	var attempts retry
+	inSync := false // false: only a list can tell what is true now
+	for ctx.Err() == nil {
+		var result outcome
+		var err error
+		if !inSync {
+			err = i.relist(ctx)
+		}
+		if err == nil {
+			inSync = true
+			result.reached, result.lived, err = i.follow(ctx)
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		if needsList(err) {
+			inSync = false
+		}
+		if stale(err) {
+			result.reached = true
+		}
+		result.orderly = err == nil || stale(err)
+		pause := attempts.next(result, rand.Float64())
+		i.report(err, pause)
+		sleep(ctx, pause)
+	}
+	return nil
+}
+
+// report logs an attempt's end: the first failure of a row is the operator's
+// business, its repetitions are not.
+func (i *Informer[T]) report(err error, pause time.Duration) {
+	switch {
+	case err == nil:
+		i.log.Debug("the watch ended, resuming it", zap.Duration("in", pause))
+	case stale(err):
+		i.log.Info("the watch cannot go on, listing again", zap.Error(err), zap.Duration("in", pause))
+	case !i.failing:
+		i.failing = true
+		i.log.Warn("cannot list and watch, trying again until it works", zap.Error(err), zap.Duration("in", pause))
+	default:
+		i.log.Debug("still cannot list and watch", zap.Error(err), zap.Duration("in", pause))
+	}
+}
+
+// relist reads the whole set and delivers the difference.
+func (i *Informer[T]) relist(ctx context.Context) error {
+	items, version, err := i.list(ctx, pageSize)
+	if apierrors.IsResourceExpired(err) {
+		// The snapshot behind the pages was compacted while they were read.
+		items, version, err = i.list(ctx, 0)
+	}
+	if err != nil {
+		return fmt.Errorf("list: %w", err)
+	}
+	i.mu.Lock()
+	first := i.store.version == ""
+	changes := i.store.replace(items, version)
+	i.mu.Unlock()
+	i.deliver(changes)
+	if first {
+		close(i.synced)
+	}
+	return nil
+}
+
+// list reads all pages of at most limit objects; 0 means one page of any size.
+// The resourceVersion is left empty, which asks for the newest state: a list
+// from a cache might be older than what the store has seen.
+func (i *Informer[T]) list(ctx context.Context, limit int64) ([]T, string, error) {
+	var all []T
+	opts := metav1.ListOptions{Limit: limit}
+	for {
+		page, meta, err := i.listPage(ctx, opts)
+		if err != nil {
+			return nil, "", err
+		}
+		if meta.ResourceVersion == "" {
+			return nil, "", errors.New("the server sent a list without a resourceVersion")
+		}
+		all = append(all, page...)
+		if meta.Continue == "" {
+			return all, meta.ResourceVersion, nil
+		}
+		opts.Continue = meta.Continue
+	}
+}
+
+func (i *Informer[T]) listPage(ctx context.Context, opts metav1.ListOptions) ([]T, metav1.ListMeta, error) {
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	return i.source.List(ctx, opts)
+}
+
+// follow watches from the store's version on until the watch ends, which is no
+// error where the server ended it in an orderly way. It returns whether the watch
+// started and how long it lived.
+func (i *Informer[T]) follow(ctx context.Context) (bool, time.Duration, error) {
+	life := watchTimeoutMin + rand.N(watchTimeoutMin)
+	ctx, cancel := context.WithTimeoutCause(ctx, life+watchGrace, errSilentWatch)
+	defer cancel()
+
+	seconds := int64(life / time.Second)
+	events, err := i.source.Watch(ctx, metav1.ListOptions{
+		ResourceVersion:     i.store.version,
+		AllowWatchBookmarks: true,
+		TimeoutSeconds:      &seconds,
+	})
+	if err != nil {
+		return false, 0, fmt.Errorf("watch: %w", err)
+	}
+	defer events.Stop()
+	began := time.Now()
+	if i.failing {
+		i.failing = false
+		i.log.Info("list and watch work again")
+	}
+	err = i.drain(ctx, events.ResultChan())
+	return true, time.Since(began), err
+}
+
+// drain takes events until there are no more.
+func (i *Informer[T]) drain(ctx context.Context, events <-chan watch.Event) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("watch: %w", context.Cause(ctx))
+		case event, open := <-events:
+			if !open {
+				return nil
+			}
+			if err := i.take(event); err != nil {
+				return fmt.Errorf("watch: %w", err)
+			}
+		}
+	}
+}
+
+func (i *Informer[T]) take(event watch.Event) error {
+	i.mu.Lock()
+	changes, err := i.store.apply(event)
+	i.mu.Unlock()
+	i.deliver(changes)
+	return err
+}
+
+func (i *Informer[T]) deliver(changes []change[T]) {
+	for _, c := range changes {
+		if c.deleted {
+			i.handler.Delete(c.old)
+		} else {
+			i.handler.Set(c.old, c.new)
+		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
