@@ -1,0 +1,85 @@
+// Package runtime says what it means to run a container once, and names no engine.
+//
+// A Spec is plain data: it can be written to disk or sent to another process, and holds no function and
+// no open file. An Engine turns a Spec into a Process; a Process ends with an Exit. Whoever starts
+// containers (podsync) knows these types only, so the engine may live in the same process or elsewhere.
+package runtime
+
+import (
+	"context"
+	"time"
+)
+
+// Spec is all that an engine needs to run a container once.
+type Spec struct {
+	// ID names this run; no two runs on a node share one. It is the part behind `wasmtime://` in a
+	// container's status.
+	ID string
+	// Module is the absolute path of the WebAssembly binary.
+	Module string
+	// Digest is the binary's content digest, `sha256:` and 64 hexadecimal digits. It is the key under
+	// which compiled code is kept.
+	Digest string
+	// Args is the guest's argument vector, argv[0] included.
+	Args []string
+	// Env is the guest's environment, each entry KEY=VALUE.
+	Env []string
+	// WorkDir is the guest path in which the guest starts; empty means "/".
+	WorkDir string
+	// Mounts is what the guest sees of files. Exactly one has Guest "/"; the others may nest.
+	Mounts []Mount
+	// Log is the absolute path of the container's log file (CRI format); its folder exists. Empty
+	// discards what the guest writes.
+	Log string
+	// MemoryLimit bounds the guest's linear memory, in bytes; 0 means no bound of the pod's own.
+	MemoryLimit int64
+}
+
+// Mount shows a directory or a file of the host at a path of the guest.
+type Mount struct {
+	Host     string // absolute path on the host, which exists
+	Guest    string // absolute, clean path in the guest
+	ReadOnly bool
+}
+
+// Engine starts containers. It is safe for concurrent use.
+type Engine interface {
+	// Start compiles the module unless its code is cached, makes an instance, and returns when the guest
+	// runs. Cancelling ctx gives up a start under way and has no effect on a started process. The
+	// error, where there is one, says what is wrong with the module or the Spec, and nothing is left behind.
+	Start(ctx context.Context, spec Spec) (Process, error)
+}
+
+// Process is one started container. It is safe for concurrent use.
+type Process interface {
+	// Done is closed when the guest has ended and all that it wrote is in its log file.
+	Done() <-chan struct{}
+	// Exit says how the guest ended. It must not be called before Done is closed.
+	Exit() Exit
+	// Stop has the guest killed once grace has passed, unless it ends before. It does not wait. A later
+	// call may bring the end forward, never put it off. After Done it does nothing.
+	Stop(grace time.Duration)
+}
+
+// Reason classes how a guest ended, in the words of a container's terminated state.
+type Reason string
+
+// The reasons of an Exit.
+const (
+	Completed Reason = "Completed" // exit code 0
+	Error     Reason = "Error"     // any other exit code, a trap, or a kill
+	OOMKilled Reason = "OOMKilled" // ended at its memory limit
+)
+
+// Exit is how a guest ended.
+type Exit struct {
+	// Code is what the guest passed to proc_exit; 0 when its start function returned; 137 when it was
+	// killed or ran out of memory; 134 when it trapped (as a native process that aborts).
+	Code   int32
+	Reason Reason
+	// Message is for the user: empty when the guest ended by itself, else what ended it (the trap, and where
+	// in the module), at most 4 KiB.
+	Message    string
+	StartedAt  time.Time
+	FinishedAt time.Time
+}
