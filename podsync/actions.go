@@ -1,0 +1,185 @@
+package podsync
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/krustlet-go/krustlet-wasi/registry"
+	"github.com/krustlet-go/krustlet-wasi/runtime"
+)
+
+// started is startDone with the process, which the worker keeps and the state does not know.
+type started struct {
+	startDone
+	process runtime.Process
+}
+
+// perform carries out an action of decide. It does not block.
+func (w *worker) perform(ctx context.Context, action any) {
+	pod, starts := w.state.pod, w.starts
+	switch a := action.(type) {
+	case prepare:
+		w.tasks.Go(func() { w.send(prepared{w.prepare(pod)}) })
+	case pull:
+		w.tasks.Go(func() { w.send(w.pull(starts, pod, a.container)) })
+	case start:
+		w.tasks.Go(func() { w.send(w.start(starts, pod, a)) })
+	case stop:
+		if process := w.processes[a.container]; process != nil {
+			process.Stop(a.grace)
+		}
+	case giveUp:
+		w.giveUp()
+	case remove:
+		w.tasks.Go(func() { w.send(removed{w.remove(ctx, pod, a.object)}) })
+	case announce:
+		w.record(pod, a.container, a.event)
+	}
+}
+
+// prepare makes what the pod's containers share. What this node cannot give a pod is refused here, before
+// anything starts.
+func (w *worker) prepare(pod *corev1.Pod) error {
+	err := unsupported(pod)
+	if err == nil {
+		err = w.dirs.make()
+	}
+	if err != nil {
+		w.log.Warn("the pod cannot be set up", zap.Error(err))
+		w.record(pod, nil, eventMountFailed(err))
+	}
+	return err
+}
+
+// Reasons for which a container waits when its image cannot be had.
+const (
+	reasonErrImagePull      = "ErrImagePull"
+	reasonErrImageNeverPull = "ErrImageNeverPull"
+	reasonInvalidImageName  = "InvalidImageName"
+)
+
+// pull looks an image up and asks the registry for it, as the container's pull policy says.
+func (w *worker) pull(ctx context.Context, pod *corev1.Pod, c *corev1.Container) pullDone {
+	fail := func(reason string, err error, events ...event) pullDone {
+		if ctx.Err() != nil {
+			return pullDone{container: c.Name, err: fmt.Errorf("pull given up: %w", context.Canceled)}
+		}
+		for _, e := range events {
+			w.record(pod, c, e)
+		}
+		return pullDone{container: c.Name, reason: reason, err: err}
+	}
+	module, present, err := w.node.Images.Lookup(c.Image)
+	switch {
+	case errors.Is(err, registry.ErrInvalidReference):
+		return fail(reasonInvalidImageName, err, eventInvalidImage(c.Image, err), eventFailed(reasonInvalidImageName))
+	case err != nil:
+		return fail(reasonErrImagePull, err, eventPullFailed(c.Image, err), eventFailed(reasonErrImagePull))
+	case present && c.ImagePullPolicy != corev1.PullAlways:
+		w.record(pod, c, eventPresent(c.Image))
+		return pullDone{container: c.Name, module: module}
+	case c.ImagePullPolicy == corev1.PullNever:
+		return fail(reasonErrImageNeverPull, errors.New(neverPullMessage(c.Image)),
+			eventNeverPull(c.Image), eventFailed(reasonErrImageNeverPull))
+	}
+	w.record(pod, c, eventPulling(c.Image))
+	began := time.Now()
+	module, err = w.node.Images.Pull(ctx, c.Image)
+	if err != nil {
+		return fail(reasonErrImagePull, err, eventPullFailed(c.Image, err), eventFailed(reasonErrImagePull))
+	}
+	took := time.Since(began)
+	w.record(pod, c, eventPulled(c.Image, took, took, module.Size))
+	return pullDone{container: c.Name, module: module}
+}
+
+// Reasons for which a container waits when its run cannot be put together. The spec, or what it refers to, may
+// change, so it is tried again whatever the restart policy.
+const (
+	reasonCreateContainerConfigError = "CreateContainerConfigError"
+	reasonCreateContainerError       = "CreateContainerError"
+)
+
+// start puts a run together and asks the engine for it.
+func (w *worker) start(ctx context.Context, pod *corev1.Pod, a start) started {
+	id := newID()
+	fail := func(reason string, err error) started {
+		if ctx.Err() != nil {
+			err = fmt.Errorf("start given up: %w", context.Canceled)
+		} else {
+			w.log.Warn("the container cannot be started", zap.String("container", a.container.Name), zap.Error(err))
+			w.record(pod, a.container, eventFailed(err.Error()))
+		}
+		return started{startDone: startDone{container: a.container.Name, id: id, reason: reason, err: err}}
+	}
+	spec, err := containerSpec(pod, a.container, a.state.module)
+	if err != nil {
+		return fail(reasonCreateContainerConfigError, err)
+	}
+	spec.ID = id
+	attempt := a.state.attempt + 1
+	spec.Log, spec.Mounts, err = w.dirs.makeRun(a.container.Name, attempt, a.container.SecurityContext)
+	if err != nil {
+		return fail(reasonCreateContainerError, err)
+	}
+	w.record(pod, a.container, eventCreated())
+	process, err := w.node.Engine.Start(ctx, spec)
+	if err != nil {
+		return fail("", err)
+	}
+	w.record(pod, a.container, eventStarted())
+	w.log.Info("container started", zap.String("container", a.container.Name), zap.String("image", a.container.Image), zap.Int32("attempt", attempt))
+	return started{startDone{container: a.container.Name, id: id, at: time.Now()}, process}
+}
+
+// remove deletes the object, if it is still there and still the same, and then the pod's folders.
+func (w *worker) remove(ctx context.Context, pod *corev1.Pod, object bool) error {
+	if object {
+		now := int64(0)
+		err := w.node.Client.CoreV1().Pods(pod.Namespace).Delete(ctx, pod.Name, metav1.DeleteOptions{
+			GracePeriodSeconds: &now,
+			Preconditions:      metav1.NewUIDPreconditions(string(pod.UID)),
+		})
+		if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+			return fmt.Errorf("deleting the pod from the API server: %w", err)
+		}
+	}
+	return w.dirs.remove()
+}
+
+// record makes an event on the pod, or on one of its containers.
+func (w *worker) record(pod *corev1.Pod, c *corev1.Container, e event) {
+	ref := &corev1.ObjectReference{
+		APIVersion: "v1", Kind: "Pod",
+		Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID, ResourceVersion: pod.ResourceVersion,
+	}
+	if c != nil {
+		ref.FieldPath = fieldPath(pod, c.Name)
+	}
+	w.node.Events.Event(ref, e.kind, e.reason, e.message)
+}
+
+func fieldPath(pod *corev1.Pod, container string) string {
+	for _, c := range pod.Spec.InitContainers {
+		if c.Name == container {
+			return fmt.Sprintf("spec.initContainers{%s}", container)
+		}
+	}
+	return fmt.Sprintf("spec.containers{%s}", container)
+}
+
+// newID is a container ID as other runtimes make them: 64 hexadecimal digits.
+func newID() string {
+	var id [32]byte
+	_, _ = rand.Read(id[:]) // never fails: crypto/rand ends the process if the kernel has no randomness
+	return hex.EncodeToString(id[:])
+}

@@ -1,0 +1,220 @@
+package podsync
+
+import (
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// Actions: what decide asks for. Each is carried out without holding up the pod's worker, and those with a
+// result give it to apply.
+type (
+	// prepare makes the pod's folders. Result: prepared.
+	prepare struct{}
+	// pull makes sure that a container's module is on disk, as its pull policy says. Result: pullDone.
+	pull struct{ container *corev1.Container }
+	// start runs a container. Results: startDone and, if it started, exitSeen.
+	start struct {
+		container *corev1.Container
+		state     containerState // a copy: module and attempt count
+	}
+	// stop has a container's guest killed after grace, unless it ends before.
+	stop struct {
+		container string
+		grace     time.Duration
+	}
+	// giveUp cancels pulls and starts that are under way.
+	giveUp struct{}
+	// remove deletes the object, if it is still there, and the pod's folders. Result: removed.
+	remove struct{ object bool }
+	// announce records an event on a container.
+	announce struct {
+		container *corev1.Container
+		event     event
+	}
+)
+
+// decision collects what is to be done.
+type decision struct {
+	now     time.Time
+	actions []any
+	wake    time.Time // zero: only an event can change anything
+}
+
+func (d *decision) do(action any) { d.actions = append(d.actions, action) }
+
+func (d *decision) wakeAt(t time.Time) {
+	if d.wake.IsZero() || t.Before(d.wake) {
+		d.wake = t
+	}
+}
+
+// due says whether t has come; if not, it sees to it that decide is asked again then.
+func (d *decision) due(t time.Time) bool {
+	if !d.now.Before(t) {
+		return true
+	}
+	d.wakeAt(t)
+	return false
+}
+
+// decide says what to do at now, and when to ask again if nothing happens. It moves the state along: an
+// action that it returns counts as under way. Asked twice at one time, it has nothing more to do.
+func (s *podState) decide(now time.Time) ([]any, time.Time) {
+	d := &decision{now: now}
+	if (s.life == active || s.life == finished) && !s.deadline.IsZero() {
+		s.life = ending
+		d.do(giveUp{})
+	}
+	if s.life == active {
+		s.decideActive(d)
+	}
+	if s.life == ending {
+		s.decideEnding(d)
+	}
+	if s.life == removing {
+		s.decideRemoving(d)
+	}
+	return d.actions, d.wake
+}
+
+func (s *podState) decideActive(d *decision) {
+	if s.setup.progress != done {
+		if s.setup.progress == todo && d.due(s.setup.notBefore) {
+			s.setup.progress = doing
+			d.do(prepare{})
+		}
+		return
+	}
+	over := true
+	for _, c := range s.containers {
+		if c.init {
+			if c.succeeded() {
+				continue
+			}
+			if c.overForGood(s.pod.Spec.RestartPolicy) {
+				s.life = finished
+				s.reason = fmt.Sprintf("Init container %s failed", c.spec.Name)
+				return
+			}
+			s.advance(d, c)
+			return // one at a time, and the rest after them
+		}
+		s.advance(d, c)
+		over = over && c.overForGood(s.pod.Spec.RestartPolicy)
+	}
+	if over {
+		s.life = finished
+	}
+}
+
+// How long the error of a pull is shown before the back-off is, and how soon a container whose spec could not be
+// put together is tried again.
+const (
+	pullErrorShown = 2 * time.Second
+	unsetRetry     = 10 * time.Second
+)
+
+// advance takes a container that is not busy one step on, if it is time.
+func (s *podState) advance(d *decision, c *containerState) {
+	switch c.step {
+	case fresh:
+		c.pull(d)
+	case pullFailed:
+		if d.due(c.pulls.grown.Add(pullErrorShown)) {
+			c.step = pullBackOff
+			c.waiting = pullBackOffWaiting(c.spec.Image, c.waiting)
+			d.do(announce{c.spec, eventPullBackOff(c.spec.Image)})
+			s.advance(d, c)
+		}
+	case pulled:
+		c.start(d)
+	case unset:
+		if d.due(c.notBefore) {
+			c.start(d)
+		}
+	case exited:
+		if c.overForGood(s.pod.Spec.RestartPolicy) {
+			return
+		}
+		if d.now.Before(c.notBefore) {
+			c.step = crashBackOff
+			c.waiting = c.crashWaiting(s.pod)
+			d.do(announce{c.spec, eventCrashBackOff(s.pod, c.spec.Name)})
+		}
+		s.restart(d, c)
+	case pullBackOff:
+		if d.due(c.notBefore) {
+			c.pull(d)
+		}
+	case crashBackOff:
+		s.restart(d, c)
+	}
+}
+
+func (s *podState) restart(d *decision, c *containerState) {
+	if d.due(c.notBefore) {
+		c.crashes.grow(d.now)
+		c.pull(d)
+	}
+}
+
+func (c *containerState) pull(d *decision) {
+	c.step = pulling
+	d.do(pull{c.spec})
+}
+
+func (c *containerState) start(d *decision) {
+	c.step = starting
+	d.do(start{c.spec, *c})
+}
+
+func (c *containerState) succeeded() bool {
+	return c.step == exited && c.exit.ExitCode == 0
+}
+
+// overForGood says whether the container has ended and is not to run again. An init container that succeeded is not
+// run again whatever the policy.
+func (c *containerState) overForGood(policy corev1.RestartPolicy) bool {
+	if c.step != exited {
+		return false
+	}
+	switch policy {
+	case corev1.RestartPolicyNever:
+		return true
+	case corev1.RestartPolicyOnFailure:
+		return c.exit.ExitCode == 0
+	default:
+		return c.init && c.exit.ExitCode == 0
+	}
+}
+
+func (s *podState) decideEnding(d *decision) {
+	idle := s.setup.progress != doing
+	for _, c := range s.containers {
+		if c.step == running && (c.stopBy.IsZero() || s.deadline.Before(c.stopBy)) {
+			if c.stopBy.IsZero() {
+				d.do(announce{c.spec, eventStopping(c.spec.Name)})
+			}
+			c.stopBy = s.deadline
+			d.do(stop{c.spec.Name, max(0, s.deadline.Sub(d.now))})
+		}
+		idle = idle && !c.busy()
+	}
+	if idle {
+		s.life = removing
+	}
+}
+
+func (s *podState) decideRemoving(d *decision) {
+	switch s.removal.progress {
+	case todo:
+		if (s.reported || s.vanished) && d.due(s.removal.notBefore) {
+			s.removal.progress = doing
+			d.do(remove{object: !s.vanished})
+		}
+	case done:
+		s.life = gone
+	}
+}

@@ -1,0 +1,247 @@
+package podsync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime"
+)
+
+// world plays the shell around decide: it remembers what is under way, and lets results and other events
+// happen in any order that a real shell could see.
+type world struct {
+	t       testing.TB
+	state   *podState
+	now     time.Time
+	status  corev1.PodStatus
+	setup   int
+	pulls   map[string]int
+	starts  map[string]int
+	running map[string]bool
+	kill    map[string]time.Time
+	removal int
+	ended   bool // deletion or disappearance was seen
+	grace   time.Time
+	final   corev1.PodPhase
+	trail   []string
+}
+
+func newWorld(t testing.TB, pod *corev1.Pod) *world {
+	return &world{
+		t: t, state: newState(pod, t0), now: t0,
+		pulls: map[string]int{}, starts: map[string]int{}, running: map[string]bool{}, kill: map[string]time.Time{},
+	}
+}
+
+func (w *world) fatalf(format string, args ...any) {
+	w.t.Helper()
+	for _, line := range w.trail {
+		w.t.Log(line)
+	}
+	w.t.Fatalf(format, args...)
+}
+
+func (w *world) happen(event any) {
+	w.t.Helper()
+	w.trail = append(w.trail, fmt.Sprintf("%v %#v", w.now.Sub(t0), event))
+	if event != nil {
+		w.state.apply(event, w.now)
+	}
+	actions, wake := w.state.decide(w.now)
+	for _, action := range actions {
+		w.trail = append(w.trail, "  "+describe(action))
+		w.begin(action)
+	}
+	w.status = statusOf(w.state, w.status, testAddress, w.now)
+	w.check(wake)
+}
+
+// begin notes what an action starts, and that it may.
+func (w *world) begin(action any) {
+	w.t.Helper()
+	forbid := func(name string) {
+		if w.ended {
+			w.fatalf("%s after the pod was to end", describe(action))
+		}
+		if w.pulls[name]+w.starts[name] > 0 || w.running[name] {
+			w.fatalf("%s while the container is busy", describe(action))
+		}
+		if w.final != "" {
+			w.fatalf("%s in terminal phase %s", describe(action), w.final)
+		}
+	}
+	switch a := action.(type) {
+	case prepare:
+		w.setup++
+	case pull:
+		forbid(a.container.Name)
+		w.pulls[a.container.Name]++
+	case start:
+		forbid(a.container.Name)
+		w.starts[a.container.Name]++
+	case stop:
+		if !w.running[a.container] {
+			w.fatalf("stop of %s, which does not run", a.container)
+		}
+		by := w.now.Add(a.grace)
+		if old, ok := w.kill[a.container]; ok && !by.Before(old) {
+			w.fatalf("the kill of %s is put off", a.container)
+		}
+		w.kill[a.container] = by
+	case remove:
+		for name := range w.running {
+			if w.running[name] {
+				w.fatalf("removed while %s runs", name)
+			}
+		}
+		w.removal++
+	}
+}
+
+func (w *world) inFlight() int {
+	n := w.setup + w.removal
+	for _, m := range []map[string]int{w.pulls, w.starts} {
+		for _, v := range m {
+			n += v
+		}
+	}
+	for _, r := range w.running {
+		if r {
+			n++
+		}
+	}
+	return n
+}
+
+// check holds after every event.
+func (w *world) check(wake time.Time) {
+	w.t.Helper()
+	if w.final != "" && w.status.Phase != w.final {
+		w.fatalf("phase %s became %s", w.final, w.status.Phase)
+	}
+	if w.status.Phase == corev1.PodSucceeded || w.status.Phase == corev1.PodFailed {
+		w.final = w.status.Phase
+		for name, r := range w.running {
+			if r {
+				w.fatalf("phase %s while %s runs", w.final, name)
+			}
+		}
+	}
+	resting := w.state.life == gone || w.state.life == finished || w.state.life == removing && !w.state.reported
+	if !resting && wake.IsZero() && w.inFlight() == 0 {
+		w.fatalf("nothing is under way and nothing will wake the pod: life %s", w.state.life)
+	}
+	if !wake.IsZero() && !wake.After(w.now) {
+		w.fatalf("wakes at once, at %v", wake.Sub(t0))
+	}
+	for _, c := range append(w.status.InitContainerStatuses, w.status.ContainerStatuses...) {
+		set := 0
+		for _, is := range []bool{c.State.Waiting != nil, c.State.Running != nil, c.State.Terminated != nil} {
+			if is {
+				set++
+			}
+		}
+		if set != 1 {
+			w.fatalf("container %s has %d states", c.Name, set)
+		}
+		if (c.State.Running != nil) != w.running[c.Name] {
+			w.fatalf("container %s: status running %v, truth %v", c.Name, c.State.Running != nil, w.running[c.Name])
+		}
+	}
+}
+
+var errTest = errors.New("test")
+
+// play makes one event of two bytes, if it can happen now.
+func (w *world) play(what, which byte) {
+	name := w.state.containers[int(which)%len(w.state.containers)].spec.Name
+	givenUp := func(err error) error {
+		if w.ended {
+			return context.Canceled
+		}
+		return err
+	}
+	switch what % 12 {
+	case 0:
+		w.now = w.now.Add(time.Duration(which) * 100 * time.Millisecond)
+		w.happen(nil)
+	case 1:
+		w.now = w.now.Add(time.Duration(which) * 10 * time.Second)
+		w.happen(nil)
+	case 2, 3:
+		if w.setup > 0 {
+			w.setup--
+			w.happen(prepared{map[bool]error{true: errTest}[what%12 == 2]})
+		}
+	case 4, 5:
+		if w.pulls[name] > 0 {
+			w.pulls[name]--
+			if what%12 == 4 {
+				w.happen(pullDone{container: name, reason: "ErrImagePull", err: givenUp(errTest)})
+			} else {
+				w.happen(pullDone{container: name})
+			}
+		}
+	case 6, 7, 8:
+		if w.starts[name] == 0 {
+			return
+		}
+		w.starts[name]--
+		switch what % 12 {
+		case 6:
+			w.happen(startDone{container: name, id: "x", reason: reasonCreateContainerError, err: givenUp(errTest)})
+		case 7:
+			w.happen(startDone{container: name, id: "x", err: givenUp(errTest)})
+		default:
+			w.running[name] = true
+			w.happen(startDone{container: name, id: "x", at: w.now})
+		}
+	case 9:
+		if w.running[name] {
+			w.running[name] = false
+			delete(w.kill, name)
+			code := int32(which >> 4)
+			w.happen(exitSeen{name, runtime.Exit{Code: code, Reason: runtime.Error, FinishedAt: w.now}})
+		}
+	case 10:
+		w.ended = true
+		if which%8 == 0 {
+			w.happen(vanishedEvent{})
+			return
+		}
+		w.happen(updated{deleted(w.state.pod, int64(which%5)*10)})
+	case 11:
+		if w.state.life == removing {
+			w.state.reported = true
+		}
+		if w.removal > 0 {
+			w.removal--
+			w.happen(removed{map[bool]error{true: errTest}[which%2 == 0]})
+			return
+		}
+		w.happen(updated{w.state.pod})
+	}
+}
+
+// FuzzPodLife plays random lives and checks what must hold in each: nothing starts once the pod is to end, a container is
+// busy with one thing at a time, a kill is never put off, a terminal phase is final, and a pod that is not
+// done has something under way or a time to wake up.
+func FuzzPodLife(f *testing.F) {
+	f.Add(byte(0), []byte{3, 0, 5, 0, 8, 0, 9, 0, 5, 0, 8, 0, 9, 16, 0, 100, 1, 3, 10, 1, 9, 0, 11, 1, 11, 1})
+	f.Add(byte(1), []byte{3, 0, 5, 0, 8, 0, 9, 0, 5, 1, 5, 2, 8, 1, 7, 2, 10, 2, 10, 1, 9, 1, 11, 0, 11, 1, 11, 3})
+	f.Add(byte(2), []byte{2, 0, 0, 10, 3, 0, 4, 0, 0, 30, 1, 1, 5, 0, 6, 0, 1, 2, 8, 0, 10, 8, 9, 0, 11, 0, 11, 1})
+	f.Fuzz(func(t *testing.T, kind byte, script []byte) {
+		policy := []corev1.RestartPolicy{corev1.RestartPolicyAlways, corev1.RestartPolicyOnFailure, corev1.RestartPolicyNever}[kind%3]
+		names := [][]string{{"a"}, {"init1", "a", "b"}, {"init1", "init2", "a"}}[kind/3%3]
+		w := newWorld(t, testPod(policy, names...))
+		w.happen(nil)
+		for i := 0; i+1 < len(script) && w.state.life != gone; i += 2 {
+			w.play(script[i], script[i+1])
+		}
+	})
+}

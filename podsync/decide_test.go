@@ -1,0 +1,307 @@
+package podsync
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime"
+)
+
+var testAddress = netip.MustParseAddr("127.0.0.9")
+
+var t0 = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+// testPod is a pod with the containers named; those that begin with "init" are init containers.
+func testPod(policy corev1.RestartPolicy, names ...string) *corev1.Pod {
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "p", UID: "u1", ResourceVersion: "1", Generation: 1},
+		Spec:       corev1.PodSpec{RestartPolicy: policy},
+	}
+	for _, name := range names {
+		c := corev1.Container{Name: name, Image: "registry.test/" + name + ":v1", ImagePullPolicy: corev1.PullIfNotPresent}
+		if strings.HasPrefix(name, "init") {
+			pod.Spec.InitContainers = append(pod.Spec.InitContainers, c)
+		} else {
+			pod.Spec.Containers = append(pod.Spec.Containers, c)
+		}
+	}
+	return pod
+}
+
+func deleted(pod *corev1.Pod, grace int64) *corev1.Pod {
+	pod = pod.DeepCopy()
+	now := metav1.NewTime(t0)
+	pod.DeletionTimestamp, pod.DeletionGracePeriodSeconds = &now, &grace
+	return pod
+}
+
+// describe says an action in a word, for tables.
+func describe(action any) string {
+	switch a := action.(type) {
+	case pull:
+		return "pull " + a.container.Name
+	case start:
+		return fmt.Sprintf("start %s #%d", a.container.Name, a.state.attempt+1)
+	case stop:
+		return fmt.Sprintf("stop %s in %v", a.container, a.grace)
+	case announce:
+		return "event " + a.event.reason
+	case remove:
+		return fmt.Sprintf("remove object=%v", a.object)
+	default:
+		return strings.ToLower(strings.TrimPrefix(reflect.TypeOf(action).String(), "podsync."))
+	}
+}
+
+// script drives a state by hand: each step is an event, the seconds since t0, and what is done about it.
+type script struct {
+	t     *testing.T
+	state *podState
+}
+
+func (s script) at(seconds float64, event any, want ...string) time.Time {
+	s.t.Helper()
+	now := t0.Add(time.Duration(seconds * float64(time.Second)))
+	if event != nil {
+		s.state.apply(event, now)
+	}
+	actions, wake := s.state.decide(now)
+	got := []string{}
+	for _, a := range actions {
+		got = append(got, describe(a))
+	}
+	if strings.Join(got, "; ") != strings.Join(want, "; ") {
+		s.t.Fatalf("at %v s after %#v: did [%s], want [%s]", seconds, event, strings.Join(got, "; "), strings.Join(want, "; "))
+	}
+	if again, _ := s.state.decide(now); len(again) > 0 {
+		s.t.Fatalf("at %v s: asked twice at one time, does more: %v", seconds, again)
+	}
+	return wake
+}
+
+func exit(container string, code int32, seconds float64) exitSeen {
+	reason := runtime.Completed
+	if code != 0 {
+		reason = runtime.Error
+	}
+	return exitSeen{container, runtime.Exit{Code: code, Reason: reason, FinishedAt: t0.Add(time.Duration(seconds * float64(time.Second)))}}
+}
+
+func up(container string) startDone { return startDone{container: container, id: "id", at: t0} }
+
+func (s script) status() corev1.PodStatus {
+	return statusOf(s.state, s.state.pod.Status, testAddress, t0)
+}
+
+func (s script) phase(want corev1.PodPhase) {
+	s.t.Helper()
+	if got := s.status().Phase; got != want {
+		s.t.Fatalf("phase %s, want %s", got, want)
+	}
+}
+
+func newScript(t *testing.T, policy corev1.RestartPolicy, names ...string) script {
+	return script{t, newState(testPod(policy, names...), t0)}
+}
+
+// launch takes a one-container pod to running.
+func (s script) launch(name string) {
+	s.t.Helper()
+	s.at(0, nil, "prepare")
+	s.at(0, prepared{}, "pull "+name)
+	s.at(0, pullDone{container: name}, "start "+name+" #0")
+	s.at(0, up(name))
+}
+
+func TestPodRunsToItsEnd(t *testing.T) {
+	for _, tt := range []struct {
+		policy corev1.RestartPolicy
+		code   int32
+		phase  corev1.PodPhase
+		does   []string
+	}{
+		{corev1.RestartPolicyNever, 0, corev1.PodSucceeded, nil},
+		{corev1.RestartPolicyNever, 3, corev1.PodFailed, nil},
+		{corev1.RestartPolicyOnFailure, 0, corev1.PodSucceeded, nil},
+		{corev1.RestartPolicyOnFailure, 3, corev1.PodRunning, []string{"pull a"}},
+		{corev1.RestartPolicyAlways, 0, corev1.PodRunning, []string{"pull a"}},
+		{corev1.RestartPolicyAlways, 3, corev1.PodRunning, []string{"pull a"}},
+	} {
+		t.Run(fmt.Sprintf("%s/%d", tt.policy, tt.code), func(t *testing.T) {
+			s := newScript(t, tt.policy, "a")
+			s.phase(corev1.PodPending)
+			s.launch("a")
+			s.phase(corev1.PodRunning)
+			s.at(1, exit("a", tt.code, 1), tt.does...)
+			s.phase(tt.phase)
+		})
+	}
+}
+
+func TestCrashLoopBacksOff(t *testing.T) {
+	s := newScript(t, corev1.RestartPolicyAlways, "a")
+	s.launch("a")
+	s.at(1, exit("a", 1, 1), "pull a") // the first restart is immediate
+	now := 1.0
+	for i, delay := range []float64{10, 20, 40, 80, 160, 300, 300} {
+		s.at(now, pullDone{container: "a"}, fmt.Sprintf("start a #%d", i+1))
+		s.at(now, up("a"))
+		wake := s.at(now+1, exit("a", 1, now+1), "event BackOff")
+		status := s.status().ContainerStatuses[0]
+		if got := wake.Sub(t0).Seconds(); got != now+1+delay {
+			t.Fatalf("crash %d: wakes at %v s, want %v s", i+2, got, now+1+delay)
+		}
+		if status.State.Waiting.Reason != "CrashLoopBackOff" || status.RestartCount != int32(i+1) || status.LastTerminationState.Terminated.ExitCode != 1 {
+			t.Fatalf("crash %d: status %+v", i+2, status)
+		}
+		if want := fmt.Sprintf("back-off %v restarting failed container=a pod=p_ns(u1)", time.Duration(delay)*time.Second); status.State.Waiting.Message != want {
+			t.Fatalf("message %q, want %q", status.State.Waiting.Message, want)
+		}
+		s.at(now+delay, nil)
+		now += 1 + delay
+		s.at(now, nil, "pull a")
+	}
+	s.at(now, pullDone{container: "a"}, "start a #8")
+	s.at(now, up("a"))
+	now += 601 // runs for more than ten minutes: the back-off is forgotten
+	s.at(now, exit("a", 1, now), "pull a")
+}
+
+func TestPullFailures(t *testing.T) {
+	s := newScript(t, corev1.RestartPolicyAlways, "a")
+	s.at(0, nil, "prepare")
+	s.at(0, prepared{}, "pull a")
+	s.at(0, pullDone{container: "a", reason: "ErrImagePull", err: errors.New("no such image")})
+	if w := s.status().ContainerStatuses[0].State.Waiting; w.Reason != "ErrImagePull" || w.Message != "no such image" {
+		t.Fatalf("after a failed pull: %+v", w)
+	}
+	s.at(2, nil, "event BackOff")
+	want := `Back-off pulling image "registry.test/a:v1": ErrImagePull: no such image`
+	if w := s.status().ContainerStatuses[0].State.Waiting; w.Reason != "ImagePullBackOff" || w.Message != want {
+		t.Fatalf("in back-off: %+v", w)
+	}
+	s.at(9, nil)
+	s.at(10, nil, "pull a")
+	s.at(10, pullDone{container: "a", reason: "ErrImagePull", err: errors.New("no such image")})
+	s.at(12, nil, "event BackOff")
+	s.at(29, nil)
+	s.at(30, nil, "pull a")
+	s.at(30, pullDone{container: "a"}, "start a #0")
+	s.phase(corev1.PodPending)
+}
+
+func TestStartFailures(t *testing.T) {
+	s := newScript(t, corev1.RestartPolicyAlways, "a")
+	s.at(0, nil, "prepare")
+	s.at(0, prepared{}, "pull a")
+	s.at(0, pullDone{container: "a"}, "start a #0")
+	s.at(0, startDone{container: "a", reason: reasonCreateContainerConfigError, err: errors.New("bad env")})
+	if c := s.status().ContainerStatuses[0]; c.State.Waiting.Reason != "CreateContainerConfigError" || c.ContainerID != "" {
+		t.Fatalf("bad config: %+v", c)
+	}
+	s.at(9, nil)
+	s.at(10, nil, "start a #0")
+	s.at(10, startDone{container: "a", id: "x", err: errors.New("no such import")}, "pull a")
+	s.at(10, pullDone{container: "a"}, "start a #1")
+	s.at(10, startDone{container: "a", id: "y", err: errors.New("no such import")}, "event BackOff")
+	c := s.status().ContainerStatuses[0]
+	if c.State.Waiting.Reason != "RunContainerError" || c.State.Waiting.Message != "no such import" || c.LastTerminationState.Terminated.ExitCode != 128 {
+		t.Fatalf("bad module: %+v", c)
+	}
+
+	never := newScript(t, corev1.RestartPolicyNever, "a")
+	never.at(0, nil, "prepare")
+	never.at(0, prepared{}, "pull a")
+	never.at(0, pullDone{container: "a"}, "start a #0")
+	never.at(0, startDone{container: "a", id: "x", err: errors.New("no such import")})
+	never.phase(corev1.PodFailed)
+}
+
+func TestSetupIsTriedAgain(t *testing.T) {
+	s := newScript(t, corev1.RestartPolicyAlways, "a")
+	s.at(0, nil, "prepare")
+	s.at(0, prepared{errors.New("disk full")})
+	s.at(0.5, nil, "prepare")
+	s.at(0.5, prepared{errors.New("disk full")})
+	s.at(1.4, nil)
+	s.at(1.5, nil, "prepare")
+	s.at(1.5, prepared{}, "pull a")
+}
+
+func TestInitContainersRunInOrder(t *testing.T) {
+	s := newScript(t, corev1.RestartPolicyNever, "init1", "init2", "a", "b")
+	s.at(0, nil, "prepare")
+	s.at(0, prepared{}, "pull init1")
+	if got := s.status().ContainerStatuses[0].State.Waiting.Reason; got != "PodInitializing" {
+		t.Fatalf("app container waits for %s", got)
+	}
+	s.at(0, pullDone{container: "init1"}, "start init1 #0")
+	s.at(0, up("init1"))
+	s.phase(corev1.PodPending)
+	s.at(1, exit("init1", 0, 1), "pull init2")
+	s.at(1, pullDone{container: "init2"}, "start init2 #0")
+	s.at(1, up("init2"))
+	s.at(2, exit("init2", 0, 2), "pull a", "pull b")
+	if got := s.status().InitContainerStatuses[1].State.Terminated; got.Message != "Module run completed" || got.Reason != "Completed" {
+		t.Fatalf("init container that ended well: %+v", got)
+	}
+
+	s = newScript(t, corev1.RestartPolicyNever, "init1", "a")
+	s.launch("init1")
+	s.at(1, exit("init1", 2, 1))
+	s.phase(corev1.PodFailed)
+	if got := s.status().Reason; got != "Init container init1 failed" {
+		t.Fatalf("reason %q", got)
+	}
+}
+
+func TestDeletion(t *testing.T) {
+	s := newScript(t, corev1.RestartPolicyAlways, "a")
+	s.launch("a")
+	s.at(1, updated{deleted(s.state.pod, 30)}, "giveup", "event Killing", "stop a in 30s")
+	s.at(2, updated{deleted(s.state.pod, 60)}) // a grace period does not grow
+	s.at(3, updated{deleted(s.state.pod, 5)}, "stop a in 5s")
+	s.at(8, exit("a", 137, 8))
+	s.phase(corev1.PodFailed)
+	s.state.reported = true
+	s.at(8, nil, "remove object=true")
+	s.at(9, removed{errors.New("API server away")})
+	s.at(9.5, nil, "remove object=true")
+	s.at(10, removed{})
+	if s.state.life != gone {
+		t.Fatalf("life %s", s.state.life)
+	}
+
+	t.Run("an object that vanishes has its guest killed at once", func(t *testing.T) {
+		s := newScript(t, corev1.RestartPolicyAlways, "a")
+		s.launch("a")
+		s.at(1, vanishedEvent{}, "giveup", "event Killing", "stop a in 0s")
+		s.at(1, exit("a", 137, 1), "remove object=false")
+	})
+	t.Run("before anything ran", func(t *testing.T) {
+		s := newScript(t, corev1.RestartPolicyAlways, "a")
+		s.at(0, nil, "prepare")
+		s.at(1, updated{deleted(s.state.pod, 30)}, "giveup")
+		s.at(1, prepared{})
+		c := s.status().ContainerStatuses[0].State.Terminated
+		if c == nil || c.Reason != "ContainerStatusUnknown" || c.ExitCode != 137 {
+			t.Fatalf("container that never ran: %+v", c)
+		}
+	})
+	t.Run("of a finished pod keeps its phase", func(t *testing.T) {
+		s := newScript(t, corev1.RestartPolicyNever, "a")
+		s.launch("a")
+		s.at(1, exit("a", 0, 1))
+		s.state.reported = true
+		s.at(2, updated{deleted(s.state.pod, 0)}, "giveup", "remove object=true")
+		s.phase(corev1.PodSucceeded)
+	})
+}

@@ -1,0 +1,154 @@
+package podsync
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime"
+)
+
+// podDirs are a pod's folders below the data directory.
+type podDirs struct {
+	pod  string // pods/UID: for the agent's user only
+	logs string // logs/NAMESPACE_NAME_UID
+}
+
+func dirsOf(dataDir string, pod *corev1.Pod) podDirs {
+	return podDirs{
+		pod:  filepath.Join(podsDir(dataDir), string(pod.UID)),
+		logs: filepath.Join(logsDir(dataDir), fmt.Sprintf("%s_%s_%s", pod.Namespace, pod.Name, pod.UID)),
+	}
+}
+
+func podsDir(dataDir string) string { return filepath.Join(dataDir, "pods") }
+func logsDir(dataDir string) string { return filepath.Join(dataDir, "logs") }
+
+func (d podDirs) make() error {
+	if err := os.MkdirAll(d.pod, 0o700); err != nil {
+		return fmt.Errorf("making the pod's folder: %w", err)
+	}
+	if err := os.MkdirAll(d.logs, 0o755); err != nil {
+		return fmt.Errorf("making the folder of the pod's logs: %w", err)
+	}
+	return nil
+}
+
+func (d podDirs) remove() error {
+	if err := os.RemoveAll(d.logs); err != nil {
+		return fmt.Errorf("removing the pod's logs: %w", err)
+	}
+	if err := os.RemoveAll(d.pod); err != nil {
+		return fmt.Errorf("removing the pod's folder: %w", err)
+	}
+	return nil
+}
+
+// container is where a container's runs keep what is theirs.
+func (d podDirs) container(name string) string { return filepath.Join(d.pod, "containers", name) }
+
+func (d podDirs) log(container string, attempt int32) string {
+	return filepath.Join(d.logs, container, strconv.Itoa(int(attempt))+".log")
+}
+
+// logsKept is how many runs of a container keep their log: the last one and, for `kubectl logs --previous`, the
+// one before.
+const logsKept = 2
+
+// makeRun makes what one run of a container needs: a writable root of its own, empty but for /tmp, and the
+// folder of its log. What earlier runs left is cleared away.
+func (d podDirs) makeRun(container string, attempt int32, security *corev1.SecurityContext) (log string, mounts []runtime.Mount, err error) {
+	dir := d.container(container)
+	if err := os.RemoveAll(dir); err != nil {
+		return "", nil, fmt.Errorf("clearing what the container's last run left: %w", err)
+	}
+	root := filepath.Join(dir, "root")
+	for _, path := range []string{root, filepath.Join(root, "tmp")} {
+		if err := os.MkdirAll(path, 0o700); err != nil {
+			return "", nil, fmt.Errorf("making the container's root directory: %w", err)
+		}
+	}
+	log = d.log(container, attempt)
+	if err := os.MkdirAll(filepath.Dir(log), 0o755); err != nil {
+		return "", nil, fmt.Errorf("making the folder of the container's logs: %w", err)
+	}
+	if err := d.pruneLogs(container, attempt); err != nil {
+		return "", nil, err
+	}
+	readOnly := security != nil && security.ReadOnlyRootFilesystem != nil && *security.ReadOnlyRootFilesystem
+	return log, []runtime.Mount{{Host: root, Guest: "/", ReadOnly: readOnly}}, nil
+}
+
+// pruneLogs removes the logs of runs that are too old to be asked for, once attempt runs.
+func (d podDirs) pruneLogs(container string, attempt int32) error {
+	old, err := attempts(filepath.Dir(d.log(container, attempt)))
+	if err != nil {
+		return err
+	}
+	for _, a := range old {
+		if a > attempt-logsKept {
+			continue
+		}
+		if err := os.Remove(d.log(container, a)); err != nil && !os.IsNotExist(err) {
+			return fmt.Errorf("removing an old log: %w", err)
+		}
+	}
+	return nil
+}
+
+// lastAttempt is the attempt whose log is the newest on disk, or -1.
+func (d podDirs) lastAttempt(container string) int32 {
+	last := int32(-1)
+	found, err := attempts(filepath.Dir(d.log(container, 0)))
+	if err != nil {
+		return last
+	}
+	for _, a := range found {
+		last = max(last, a)
+	}
+	return last
+}
+
+// attempts lists the attempts that have a log in dir, which may not exist.
+func attempts(dir string) ([]int32, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !os.IsNotExist(err) {
+		return nil, fmt.Errorf("listing a container's logs: %w", err)
+	}
+	var found []int32
+	for _, entry := range entries {
+		number, ok := strings.CutSuffix(entry.Name(), ".log")
+		if a, err := strconv.ParseInt(number, 10, 32); ok && err == nil {
+			found = append(found, int32(a))
+		}
+	}
+	return found, nil
+}
+
+// removeOrphans removes the folders of pods that known does not know: pods that were deleted while no
+// agent ran. It goes on past what it cannot remove, and returns the first error.
+func removeOrphans(dataDir string, known func(types.UID) bool) error {
+	var first error
+	sweep := func(dir string, uid func(name string) string) {
+		entries, err := os.ReadDir(dir)
+		if err != nil && !os.IsNotExist(err) && first == nil {
+			first = err
+		}
+		for _, entry := range entries {
+			if known(types.UID(uid(entry.Name()))) {
+				continue
+			}
+			if err := os.RemoveAll(filepath.Join(dir, entry.Name())); err != nil && first == nil {
+				first = err
+			}
+		}
+	}
+	sweep(podsDir(dataDir), func(name string) string { return name })
+	sweep(logsDir(dataDir), func(name string) string { return name[strings.LastIndexByte(name, '_')+1:] })
+	return first
+}

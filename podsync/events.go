@@ -1,0 +1,69 @@
+package podsync
+
+import (
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// event is what is recorded of a container, in the words of the kubelet.
+type event struct {
+	kind    string // corev1.EventTypeNormal or corev1.EventTypeWarning
+	reason  string
+	message string
+}
+
+func eventPulling(image string) event {
+	return event{corev1.EventTypeNormal, "Pulling", fmt.Sprintf("Pulling image %q", image)}
+}
+
+func eventPulled(image string, took, waited time.Duration, size int64) event {
+	return event{corev1.EventTypeNormal, "Pulled", fmt.Sprintf(
+		"Successfully pulled image %q in %v (%v including waiting). Image size: %d bytes.",
+		image, took.Round(time.Millisecond), waited.Round(time.Millisecond), size)}
+}
+
+func eventPresent(image string) event {
+	return event{corev1.EventTypeNormal, "Pulled", fmt.Sprintf("Container image %q already present on machine", image)}
+}
+
+func eventPullFailed(image string, err error) event {
+	return event{corev1.EventTypeWarning, "Failed", fmt.Sprintf("Failed to pull image %q: %v", image, err)}
+}
+
+func eventFailed(what string) event {
+	return event{corev1.EventTypeWarning, "Failed", "Error: " + what}
+}
+
+func eventNeverPull(image string) event {
+	return event{corev1.EventTypeWarning, "ErrImageNeverPull", neverPullMessage(image)}
+}
+
+func neverPullMessage(image string) string {
+	return fmt.Sprintf("Container image %q is not present with pull policy of Never", image)
+}
+
+func eventInvalidImage(image string, err error) event {
+	return event{corev1.EventTypeWarning, "InspectFailed", fmt.Sprintf("Failed to apply default image tag %q: %v", image, err)}
+}
+
+func eventPullBackOff(image string) event {
+	return event{corev1.EventTypeNormal, "BackOff", fmt.Sprintf("Back-off pulling image %q", image)}
+}
+
+func eventCrashBackOff(pod *corev1.Pod, container string) event {
+	return event{corev1.EventTypeWarning, "BackOff", fmt.Sprintf(
+		"Back-off restarting failed container %s in pod %s_%s(%s)", container, pod.Name, pod.Namespace, pod.UID)}
+}
+
+func eventCreated() event { return event{corev1.EventTypeNormal, "Created", "Container created"} }
+func eventStarted() event { return event{corev1.EventTypeNormal, "Started", "Container started"} }
+
+func eventStopping(container string) event {
+	return event{corev1.EventTypeNormal, "Killing", "Stopping container " + container}
+}
+
+func eventMountFailed(err error) event {
+	return event{corev1.EventTypeWarning, "FailedMount", err.Error()}
+}

@@ -1,0 +1,114 @@
+package podsync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
+)
+
+// ContainerLogs writes a container's log to w: that of its last run, or of the run before with opts.Previous. With
+// opts.Follow it goes on until the run ends or ctx does. An error from before the first byte is an
+// apierrors.APIStatus that tells the client what is wrong.
+func (m *Manager) ContainerLogs(ctx context.Context, namespace, pod, container string, opts *corev1.PodLogOptions, w io.Writer) error {
+	worker, view := m.find(namespace, pod)
+	if worker == nil {
+		return apierrors.NewNotFound(corev1.Resource("pods"), namespace+"/"+pod)
+	}
+	runs, ok := view.runs[container]
+	if !ok {
+		return apierrors.NewNotFound(corev1.Resource("containers"), container+" of pod "+pod)
+	}
+	attempt := runs.attempt
+	if attempt < 0 {
+		return apierrors.NewBadRequest(fmt.Sprintf("container %q in pod %q is waiting to start: %s",
+			container, pod, waitingReason(view.pod, container)))
+	}
+	options := logOptions(opts, time.Now())
+	options.Done = runs.done
+	if opts.Previous {
+		// Between two runs the last one is the previous one, as its exit is the last state that the status shows.
+		if !between(view.pod, container) {
+			attempt--
+		}
+		options.Follow = false
+		if attempt < 0 {
+			return previousNotFound(container, pod)
+		}
+	}
+	path := worker.dirs.log(container, attempt)
+	if _, err := os.Stat(path); err == nil && options.Follow {
+		// The client learns that there is a log before there is a line.
+		if _, err := w.Write(nil); err != nil {
+			return err
+		}
+	}
+	err := logfile.Read(ctx, w, path, options)
+	switch {
+	case errors.Is(err, os.ErrNotExist) && opts.Previous:
+		return previousNotFound(container, pod)
+	case errors.Is(err, os.ErrNotExist):
+		return nil // a run that could not be started has written nothing
+	}
+	return err
+}
+
+func previousNotFound(container, pod string) error {
+	return apierrors.NewBadRequest(fmt.Sprintf("previous terminated container %q in pod %q not found", container, pod))
+}
+
+func logOptions(opts *corev1.PodLogOptions, now time.Time) logfile.Options {
+	o := logfile.Options{
+		Follow:     opts.Follow,
+		TailLines:  opts.TailLines,
+		LimitBytes: opts.LimitBytes,
+		Timestamps: opts.Timestamps,
+	}
+	switch {
+	case opts.SinceTime != nil:
+		o.SinceTime = opts.SinceTime.Time
+	case opts.SinceSeconds != nil:
+		o.SinceTime = now.Add(-time.Duration(*opts.SinceSeconds) * time.Second)
+	}
+	if opts.Stream != nil {
+		switch *opts.Stream {
+		case corev1.LogStreamStdout:
+			o.Stream = logfile.Stdout
+		case corev1.LogStreamStderr:
+			o.Stream = logfile.Stderr
+		}
+	}
+	return o
+}
+
+// waitingReason is why a container has not run yet, as its status says.
+func waitingReason(pod *corev1.Pod, container string) string {
+	if status := containerStatus(pod, container); status != nil && status.State.Waiting != nil {
+		return status.State.Waiting.Reason
+	}
+	return reasonContainerCreating
+}
+
+// between says whether the container waits to run again.
+func between(pod *corev1.Pod, container string) bool {
+	status := containerStatus(pod, container)
+	return status != nil && status.State.Waiting != nil
+}
+
+func containerStatus(pod *corev1.Pod, name string) *corev1.ContainerStatus {
+	for _, statuses := range [][]corev1.ContainerStatus{pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses} {
+		for i := range statuses {
+			if statuses[i].Name == name {
+				return &statuses[i]
+			}
+		}
+	}
+	return nil
+}

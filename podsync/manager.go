@@ -1,0 +1,183 @@
+package podsync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/record"
+
+	"github.com/krustlet-go/krustlet-wasi/podsync/informer"
+	"github.com/krustlet-go/krustlet-wasi/registry"
+	"github.com/krustlet-go/krustlet-wasi/runtime"
+)
+
+// Images has the modules that containers run. *registry.Store is one.
+type Images interface {
+	// Lookup finds an image on disk. It asks nobody.
+	Lookup(image string) (module registry.Module, present bool, err error)
+	// Pull asks the registry for an image and fetches what is not on disk.
+	Pull(ctx context.Context, image string) (registry.Module, error)
+}
+
+// Settings is what a Manager works with. All fields are needed.
+type Settings struct {
+	NodeName string     // pods bound to this node are run
+	Address  netip.Addr // the node's, and for now its pods'
+	DataDir  string     // absolute; pods/ and logs/ below it are the Manager's
+	Client   kubernetes.Interface
+	Images   Images
+	Engine   runtime.Engine
+	Events   record.EventRecorder
+	Log      *zap.Logger
+}
+
+// parallelWrites is how many statuses may be on their way to the API server at once.
+const parallelWrites = 32
+
+// Manager runs the pods that are bound to a node. Make one with New.
+type Manager struct {
+	Settings
+	pods   *informer.Informer[*corev1.Pod]
+	writes chan struct{} // holds a token per status on its way
+
+	synced atomic.Bool
+
+	mu      sync.Mutex
+	workers map[types.UID]*worker
+}
+
+// New makes a Manager, which does nothing before Run.
+func New(settings Settings) *Manager {
+	m := &Manager{
+		Settings: settings,
+		writes:   make(chan struct{}, parallelWrites),
+		workers:  map[types.UID]*worker{},
+	}
+	return m
+}
+
+// Run takes up the pods bound to the node and works until ctx ends; it returns when every worker has. Guests are left
+// as they are: whoever owns the engine ends them.
+func (m *Manager) Run(ctx context.Context) error {
+	var workers sync.WaitGroup
+	defer workers.Wait()
+	handler := informer.Handler[*corev1.Pod]{
+		Set: func(_, pod *corev1.Pod) { m.set(ctx, &workers, pod) },
+		Delete: func(pod *corev1.Pod) {
+			if w := m.worker(pod.UID); w != nil {
+				w.mailbox.put(nil)
+			}
+		},
+	}
+	pods := informer.New(podsOf(m.Client, m.NodeName), handler, m.Log.Named("informer"))
+	workers.Go(func() { m.clearOrphans(ctx, pods) })
+	if err := pods.Run(ctx); err != nil {
+		return fmt.Errorf("watching the node's pods: %w", err)
+	}
+	return nil
+}
+
+// podsOf lists and watches the pods that are bound to a node.
+func podsOf(client kubernetes.Interface, node string) informer.ListWatch[*corev1.Pod] {
+	bound := fields.OneTermEqualSelector("spec.nodeName", node).String()
+	pods := client.CoreV1().Pods(metav1.NamespaceAll)
+	return informer.ListWatch[*corev1.Pod]{
+		List: func(ctx context.Context, opts metav1.ListOptions) ([]*corev1.Pod, metav1.ListMeta, error) {
+			opts.FieldSelector = bound
+			list, err := pods.List(ctx, opts)
+			if err != nil {
+				return nil, metav1.ListMeta{}, err
+			}
+			return informer.Pointers(list.Items), list.ListMeta, nil
+		},
+		Watch: func(ctx context.Context, opts metav1.ListOptions) (watch.Interface, error) {
+			opts.FieldSelector = bound
+			return pods.Watch(ctx, opts)
+		},
+	}
+}
+
+// set gives a pod to its worker, and makes the worker if the pod is new.
+func (m *Manager) set(ctx context.Context, workers *sync.WaitGroup, pod *corev1.Pod) {
+	if w := m.worker(pod.UID); w != nil {
+		w.mailbox.put(pod)
+		return
+	}
+	w := newWorker(m, restore(pod, dirsOf(m.DataDir, pod), time.Now()))
+	m.mu.Lock()
+	m.workers[pod.UID] = w
+	m.mu.Unlock()
+	workers.Go(func() {
+		w.run(ctx)
+		m.mu.Lock()
+		delete(m.workers, pod.UID)
+		m.mu.Unlock()
+	})
+}
+
+func (m *Manager) worker(uid types.UID) *worker {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.workers[uid]
+}
+
+// clearOrphans removes what earlier agents left of pods that are no longer there.
+func (m *Manager) clearOrphans(ctx context.Context, pods *informer.Informer[*corev1.Pod]) {
+	if pods.WaitForSync(ctx) != nil {
+		return
+	}
+	m.synced.Store(true)
+	known := func(uid types.UID) bool { return m.worker(uid) != nil }
+	if err := removeOrphans(m.DataDir, known); err != nil {
+		m.Log.Warn("cannot remove the folders of pods that are gone", zap.Error(err))
+	}
+}
+
+// Ready says why the node cannot take pods yet, or nil.
+func (m *Manager) Ready() error {
+	if !m.synced.Load() {
+		return errors.New("the node's pods have not been listed yet")
+	}
+	return nil
+}
+
+// Pods returns the pods of the node with the status of now, in no order. The pods are shared: nobody may change them.
+func (m *Manager) Pods() []*corev1.Pod {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	pods := make([]*corev1.Pod, 0, len(m.workers))
+	for _, w := range m.workers {
+		pods = append(pods, w.view.Load().pod)
+	}
+	return pods
+}
+
+// find returns the pod of that name that lives, or else one that is being removed.
+func (m *Manager) find(namespace, name string) (*worker, *view) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var found *worker
+	var seen *view
+	for _, w := range m.workers {
+		v := w.view.Load()
+		if v.pod.Namespace != namespace || v.pod.Name != name {
+			continue
+		}
+		if found == nil || v.pod.DeletionTimestamp == nil {
+			found, seen = w, v
+		}
+	}
+	return found, seen
+}

@@ -1,0 +1,143 @@
+package podsync
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/strategicpatch"
+)
+
+const (
+	reportRetryFirst = 200 * time.Millisecond
+	reportRetryMax   = 10 * time.Second
+	flushTimeout     = 3 * time.Second
+)
+
+// report is where a pod's status stands with the API server. At most one write is under way; the next
+// takes the status that is newest by then. A status that somebody else changed differs from the wanted one, and is
+// written again.
+type report struct {
+	last     *corev1.Pod // the newest object seen, by watch or as the answer to a write
+	busy     bool
+	sent     *corev1.PodStatus // what the last write asked for, and
+	answered string            // the resourceVersion that came of it
+	wanted   corev1.PodStatus
+	failures int
+	retryAt  time.Time
+	missing  bool // the object is not there any more
+}
+
+// reported is the result of a write.
+type reported struct {
+	pod *corev1.Pod
+	err error
+}
+
+// see takes in an object from the watch, which may be older than what a write has answered.
+func (r *report) see(pod *corev1.Pod) {
+	if !older(pod, r.last) {
+		r.last = pod
+	}
+}
+
+// next sets the wanted status. It returns when to try again after a failure, and whether the API server
+// has that status.
+func (r *report) next(status corev1.PodStatus, now time.Time) (retry time.Time, written bool) {
+	r.wanted = status
+	switch {
+	case r.missing:
+		return time.Time{}, true
+	case r.busy:
+		return time.Time{}, false
+	case r.settled():
+		return time.Time{}, true
+	case now.Before(r.retryAt):
+		return r.retryAt, false
+	}
+	return time.Time{}, false
+}
+
+// due says whether a write should begin now.
+func (r *report) due(now time.Time) bool {
+	return !r.missing && !r.busy && !now.Before(r.retryAt) && !r.settled()
+}
+
+// settled: the API server has the wanted status, or has answered exactly this request before with something
+// else (it drops fields that it does not know).
+func (r *report) settled() bool {
+	if apiequality.Semantic.DeepEqual(r.wanted, r.last.Status) {
+		return true
+	}
+	return r.sent != nil && r.answered == r.last.ResourceVersion && apiequality.Semantic.DeepEqual(r.wanted, *r.sent)
+}
+
+func (r *report) end(result reported, now time.Time) {
+	r.busy = false
+	switch {
+	case result.err == nil:
+		r.failures, r.retryAt = 0, time.Time{}
+		r.answered = result.pod.ResourceVersion
+		r.see(result.pod)
+	case apierrors.IsNotFound(result.err):
+		r.missing = true
+	default:
+		r.sent = nil
+		r.retryAt = now.Add(min(reportRetryMax, reportRetryFirst<<min(r.failures, 8)))
+		r.failures++
+	}
+}
+
+// write begins to write the status.
+func (w *worker) write(ctx context.Context, status corev1.PodStatus) {
+	w.report.busy, w.report.sent = true, &status
+	base := w.report.last
+	w.tasks.Go(func() {
+		pod, err := w.node.writeStatus(ctx, base, status)
+		w.send(reported{pod, err})
+	})
+}
+
+// writeStatus patches what differs between the base's status and the wanted one. The patch names the UID, so that it
+// never reaches another pod of the same name.
+func (m *Manager) writeStatus(ctx context.Context, base *corev1.Pod, status corev1.PodStatus) (*corev1.Pod, error) {
+	patch, err := statusPatch(base, status)
+	if err != nil {
+		return nil, err
+	}
+	m.writes <- struct{}{}
+	defer func() { <-m.writes }()
+	return m.Client.CoreV1().Pods(base.Namespace).Patch(ctx, base.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
+}
+
+func statusPatch(base *corev1.Pod, status corev1.PodStatus) ([]byte, error) {
+	meta := metav1.ObjectMeta{Name: base.Name, Namespace: base.Namespace}
+	was, err := json.Marshal(corev1.Pod{ObjectMeta: meta, Status: base.Status})
+	if err != nil {
+		return nil, fmt.Errorf("encoding the pod's last status: %w", err)
+	}
+	meta.UID = base.UID
+	is, err := json.Marshal(corev1.Pod{ObjectMeta: meta, Status: status})
+	if err != nil {
+		return nil, fmt.Errorf("encoding the pod's status: %w", err)
+	}
+	patch, err := strategicpatch.CreateTwoWayMergePatch(was, is, corev1.Pod{})
+	if err != nil {
+		return nil, fmt.Errorf("comparing the pod's status with its last: %w", err)
+	}
+	return patch, nil
+}
+
+// older says whether a comes before b in the API server's order. Versions that are no numbers have no order.
+func older(a, b *corev1.Pod) bool {
+	va, errA := strconv.ParseUint(a.ResourceVersion, 10, 64)
+	vb, errB := strconv.ParseUint(b.ResourceVersion, 10, 64)
+	return errA == nil && errB == nil && va < vb
+}

@@ -1,0 +1,265 @@
+package podsync
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Words of a container's state that users and tools read; the contract of a kubelet, and of Krustlet
+// where it says so.
+const (
+	reasonContainerCreating = "ContainerCreating"
+	reasonPodInitializing   = "PodInitializing"
+	reasonCrashLoopBackOff  = "CrashLoopBackOff"
+	reasonRunContainerError = "RunContainerError"
+	reasonImagePullBackOff  = "ImagePullBackOff"
+	reasonStatusUnknown     = "ContainerStatusUnknown"
+
+	completedMessage = "Module run completed" // Krustlet's word for exit code 0
+	neverRanMessage  = "The container was not started before the pod was stopped"
+
+	// startFailedCode is the exit code of a run that could not be started, as container runtimes report it.
+	startFailedCode = 128
+	killedCode      = 137
+
+	// messageLimit is the size of a termination message, in bytes.
+	messageLimit = 4096
+)
+
+// statusOf is the status that the pod has at now. was is the status that the API server has: what this node does
+// not own in it stays, and a condition that has not changed keeps its time of transition.
+func statusOf(s *podState, was corev1.PodStatus, address netip.Addr, now time.Time) corev1.PodStatus {
+	status := *was.DeepCopy()
+	status.ObservedGeneration = s.pod.Generation
+	status.Reason, status.Message = s.reason, ""
+	if status.StartTime == nil {
+		t := stamp(s.startedAt)
+		status.StartTime = &t
+	}
+	ip := address.String()
+	status.HostIP, status.HostIPs = ip, []corev1.HostIP{{IP: ip}}
+	status.PodIP, status.PodIPs = ip, []corev1.PodIP{{IP: ip}}
+	status.InitContainerStatuses, status.ContainerStatuses = s.containerStatuses()
+	status.Phase = s.phase(was.Phase, status.InitContainerStatuses, status.ContainerStatuses)
+	for _, c := range s.conditions(&status) {
+		c.ObservedGeneration = s.pod.Generation
+		setCondition(&status, c, now)
+	}
+	return status
+}
+
+func (s *podState) containerStatuses() (inits, apps []corev1.ContainerStatus) {
+	initialised := s.initialised()
+	for _, c := range s.containers {
+		status := s.containerStatus(c, initialised)
+		if c.init {
+			inits = append(inits, status)
+		} else {
+			apps = append(apps, status)
+		}
+	}
+	return inits, apps
+}
+
+func (s *podState) initialised() bool {
+	for _, c := range s.containers {
+		if c.init && !c.succeeded() {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *podState) containerStatus(c *containerState, initialised bool) corev1.ContainerStatus {
+	started := c.step == running
+	status := corev1.ContainerStatus{
+		Name:         c.spec.Name,
+		Image:        c.spec.Image,
+		ImageID:      c.module.ImageID,
+		RestartCount: max(0, c.attempt),
+		Started:      &started,
+		Ready:        c.step == running || c.init && c.succeeded(),
+	}
+	if c.attempt >= 0 {
+		status.ContainerID = containerID(c.id)
+	}
+	switch {
+	case c.step == running:
+		status.State.Running = &corev1.ContainerStateRunning{StartedAt: stamp(c.begun)}
+		status.LastTerminationState.Terminated = c.before
+	case c.exit != nil && (c.waiting == nil || s.stopped()):
+		status.State.Terminated = c.exit
+		status.LastTerminationState.Terminated = c.before
+	case s.stopped():
+		status.State.Terminated = &corev1.ContainerStateTerminated{
+			ExitCode: killedCode, Reason: reasonStatusUnknown, Message: neverRanMessage,
+		}
+	default:
+		status.State.Waiting = c.waitingFor(initialised, s.hasInit())
+		status.LastTerminationState.Terminated = c.exit
+	}
+	return status
+}
+
+// stopped says whether no container runs or will run.
+func (s *podState) stopped() bool { return s.life == removing || s.life == gone }
+
+func (s *podState) hasInit() bool { return len(s.pod.Spec.InitContainers) > 0 }
+
+func (c *containerState) waitingFor(initialised, hasInit bool) *corev1.ContainerStateWaiting {
+	switch {
+	case c.waiting != nil:
+		return c.waiting
+	case hasInit && (c.init || !initialised):
+		return &corev1.ContainerStateWaiting{Reason: reasonPodInitializing}
+	default:
+		return &corev1.ContainerStateWaiting{Reason: reasonContainerCreating}
+	}
+}
+
+func pullBackOffWaiting(image string, failed *corev1.ContainerStateWaiting) *corev1.ContainerStateWaiting {
+	return &corev1.ContainerStateWaiting{
+		Reason:  reasonImagePullBackOff,
+		Message: fmt.Sprintf("Back-off pulling image %q: %s: %s", image, failed.Reason, failed.Message),
+	}
+}
+
+// crashWaiting is what a container shows that waits to run again: that it crashes, or why it cannot be started.
+func (c *containerState) crashWaiting(pod *corev1.Pod) *corev1.ContainerStateWaiting {
+	if c.failed {
+		return &corev1.ContainerStateWaiting{Reason: reasonRunContainerError, Message: c.exit.Message}
+	}
+	return &corev1.ContainerStateWaiting{
+		Reason: reasonCrashLoopBackOff,
+		Message: fmt.Sprintf("back-off %s restarting failed container=%s pod=%s_%s(%s)",
+			c.crashes.delay, c.spec.Name, pod.Name, pod.Namespace, pod.UID),
+	}
+}
+
+// phase follows the kubelet's rules: Pending until every init container succeeded and every container ran once;
+// then what the containers and the restart policy make of it.
+func (s *podState) phase(was corev1.PodPhase, inits, apps []corev1.ContainerStatus) corev1.PodPhase {
+	if was == corev1.PodSucceeded || was == corev1.PodFailed {
+		return was
+	}
+	over := s.life == finished || s.stopped()
+	if !s.initialised() {
+		if over {
+			return corev1.PodFailed
+		}
+		return corev1.PodPending
+	}
+	alive, failed := false, false
+	for _, c := range apps {
+		if c.State.Waiting != nil && c.LastTerminationState.Terminated == nil {
+			return corev1.PodPending
+		}
+		alive = alive || c.State.Terminated == nil
+		failed = failed || c.State.Terminated != nil && c.State.Terminated.ExitCode != 0
+	}
+	switch {
+	case !over || alive:
+		return corev1.PodRunning
+	case failed:
+		return corev1.PodFailed
+	default:
+		return corev1.PodSucceeded
+	}
+}
+
+func (s *podState) conditions(status *corev1.PodStatus) []corev1.PodCondition {
+	over := status.Phase == corev1.PodSucceeded || status.Phase == corev1.PodFailed
+	set := s.setup.progress == done && !over && !s.stopped()
+	return []corev1.PodCondition{
+		condition(corev1.PodReadyToStartContainers, set, "", ""),
+		s.initializedCondition(status),
+		readyCondition(corev1.ContainersReady, status),
+		readyCondition(corev1.PodReady, status),
+	}
+}
+
+func (s *podState) initializedCondition(status *corev1.PodStatus) corev1.PodCondition {
+	var names []string
+	for _, c := range status.InitContainerStatuses {
+		if !c.Ready {
+			names = append(names, c.Name)
+		}
+	}
+	if len(names) == 0 {
+		reason := ""
+		if status.Phase == corev1.PodSucceeded {
+			reason = "PodCompleted"
+		}
+		return condition(corev1.PodInitialized, true, reason, "")
+	}
+	return condition(corev1.PodInitialized, false, "ContainersNotInitialized",
+		fmt.Sprintf("containers with incomplete status: [%s]", strings.Join(names, " ")))
+}
+
+func readyCondition(kind corev1.PodConditionType, status *corev1.PodStatus) corev1.PodCondition {
+	switch status.Phase {
+	case corev1.PodSucceeded:
+		return condition(kind, false, "PodCompleted", "")
+	case corev1.PodFailed:
+		return condition(kind, false, "PodFailed", "")
+	}
+	var names []string
+	for _, c := range status.ContainerStatuses {
+		if !c.Ready {
+			names = append(names, c.Name)
+		}
+	}
+	if len(names) == 0 {
+		return condition(kind, true, "", "")
+	}
+	return condition(kind, false, "ContainersNotReady",
+		fmt.Sprintf("containers with unready status: [%s]", strings.Join(names, " ")))
+}
+
+func condition(kind corev1.PodConditionType, true_ bool, reason, message string) corev1.PodCondition {
+	status := corev1.ConditionFalse
+	if true_ {
+		status = corev1.ConditionTrue
+	}
+	return corev1.PodCondition{Type: kind, Status: status, Reason: reason, Message: message}
+}
+
+func setCondition(status *corev1.PodStatus, c corev1.PodCondition, now time.Time) {
+	c.LastTransitionTime = stamp(now)
+	for i, old := range status.Conditions {
+		if old.Type != c.Type {
+			continue
+		}
+		if old.Status == c.Status {
+			c.LastTransitionTime = old.LastTransitionTime
+		}
+		c.LastProbeTime = old.LastProbeTime
+		status.Conditions[i] = c
+		return
+	}
+	status.Conditions = append(status.Conditions, c)
+}
+
+// containerID is a run's ID as container statuses show it.
+func containerID(id string) string { return "wasmtime://" + id }
+
+// stamp is a time as the API keeps it: whole seconds.
+func stamp(t time.Time) metav1.Time { return metav1.NewTime(t).Rfc3339Copy() }
+
+// truncate shortens a text to at most limit bytes, without cutting a character.
+func truncate(text string, limit int) string {
+	if len(text) <= limit {
+		return text
+	}
+	return strings.ToValidUTF8(text[:limit], "")
+}
+
+func trimScheme(id string) string {
+	_, bare, _ := strings.Cut(id, "://")
+	return bare
+}

@@ -1,0 +1,226 @@
+package podsync
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+	corev1 "k8s.io/api/core/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime"
+)
+
+// worker runs one pod. Its loop owns the pod's state; everything that takes time happens in goroutines that send
+// their result back to the loop.
+type worker struct {
+	node *Manager
+	log  *zap.Logger
+	dirs podDirs
+
+	mailbox mailbox
+	results chan any
+	tasks   sync.WaitGroup // goroutines that may still send a result
+
+	// Owned by run.
+	state     *podState
+	processes map[string]runtime.Process // by container, for as long as the guest runs
+	giveUp    context.CancelFunc         // cancels pulls and starts
+	starts    context.Context            //nolint:containedctx // the loop's own, made and ended in run
+	stopping  <-chan struct{}            // closed when the loop ends
+	report    report
+
+	view atomic.Pointer[view] // what others may see of the pod
+}
+
+// view is a pod as others see it: they must not change it.
+type view struct {
+	pod  *corev1.Pod // with the status of now
+	runs map[string]containerRuns
+}
+
+// containerRuns is what a reader of logs needs to know of a container.
+type containerRuns struct {
+	attempt int32           // of the last run; -1 before the first
+	done    <-chan struct{} // closed when that run has ended
+}
+
+func newWorker(node *Manager, state *podState) *worker {
+	pod := state.pod
+	w := &worker{
+		node:      node,
+		log:       node.Log.With(zap.String("namespace", pod.Namespace), zap.String("pod", pod.Name), zap.String("uid", string(pod.UID))),
+		dirs:      dirsOf(node.DataDir, pod),
+		mailbox:   newMailbox(),
+		results:   make(chan any),
+		state:     state,
+		processes: map[string]runtime.Process{},
+		report:    report{last: pod},
+	}
+	w.show(statusOf(state, pod.Status, node.Address, state.startedAt))
+	return w
+}
+
+// run works until the pod is gone or ctx ends. At the end of ctx it leaves guests and object as they are.
+func (w *worker) run(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer w.tasks.Wait()
+	defer cancel()
+	w.stopping = ctx.Done()
+	w.starts, w.giveUp = context.WithCancel(ctx)
+	defer w.giveUp()
+	for {
+		wake := w.settle(ctx)
+		if w.state.life == gone {
+			return
+		}
+		timer := newTimer(wake)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			w.flush()
+			return
+		case <-w.mailbox.full:
+			w.state.apply(w.receive(), time.Now())
+		case result := <-w.results:
+			w.takeIn(result)
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// settle asks decide until there is nothing more to do at once, and sees to the status. It returns when to ask
+// again, or the zero time.
+func (w *worker) settle(ctx context.Context) time.Time {
+	for {
+		now := time.Now()
+		actions, wake := w.state.decide(now)
+		for _, action := range actions {
+			w.perform(ctx, action)
+		}
+		status := statusOf(w.state, w.report.last.Status, w.node.Address, now)
+		w.show(status)
+		retry, written := w.report.next(status, now)
+		if w.state.vanished {
+			retry, written = time.Time{}, true
+		} else if w.report.due(now) {
+			w.write(ctx, status)
+		}
+		if written != w.state.reported {
+			w.state.reported = written
+			continue // what was waiting for the report may go on
+		}
+		return earliest(wake, retry)
+	}
+}
+
+// receive takes the newest of the pod out of the mailbox.
+func (w *worker) receive() any {
+	pod := w.mailbox.take()
+	if pod == nil {
+		return vanishedEvent{}
+	}
+	w.report.see(pod)
+	return updated{pod}
+}
+
+// takeIn applies the result of an action.
+func (w *worker) takeIn(result any) {
+	now := time.Now()
+	switch r := result.(type) {
+	case reported:
+		w.report.end(r, now)
+		if r.err != nil {
+			w.log.Warn("cannot report the pod's status, will try again", zap.Error(r.err))
+		}
+		return
+	case started:
+		if r.process != nil {
+			w.processes[r.container] = r.process
+			w.follow(r.container, r.process)
+		}
+		w.state.apply(r.startDone, now)
+		return
+	case exitSeen:
+		delete(w.processes, r.container)
+	case removed:
+		if r.err != nil {
+			w.log.Warn("cannot remove the pod, will try again", zap.Error(r.err))
+		}
+	}
+	w.state.apply(result, now)
+}
+
+// follow waits for the end of a run.
+func (w *worker) follow(container string, process runtime.Process) {
+	w.tasks.Go(func() {
+		select {
+		case <-process.Done():
+			w.send(exitSeen{container, process.Exit()})
+		case <-w.stopping:
+		}
+	})
+}
+
+// send gives a result to the loop, unless the agent ends and the loop with it.
+func (w *worker) send(result any) {
+	select {
+	case w.results <- result:
+	case <-w.stopping:
+	}
+}
+
+// flush writes a status that is still to be written when the agent ends: an exit that nobody was told of would
+// be lost with it.
+func (w *worker) flush() {
+	w.tasks.Wait()
+	status := statusOf(w.state, w.report.last.Status, w.node.Address, time.Now())
+	if w.state.vanished || apiequality.Semantic.DeepEqual(status, w.report.last.Status) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
+	defer cancel()
+	if _, err := w.node.writeStatus(ctx, w.report.last, status); err != nil {
+		w.log.Warn("the pod's last status could not be reported", zap.Error(err))
+	}
+}
+
+func (w *worker) show(status corev1.PodStatus) {
+	pod := *w.state.pod // shallow: only the status differs
+	pod.Status = status
+	runs := make(map[string]containerRuns, len(w.state.containers))
+	for _, c := range w.state.containers {
+		r := containerRuns{attempt: c.attempt, done: closedChannel}
+		if process := w.processes[c.spec.Name]; process != nil {
+			r.done = process.Done()
+		}
+		runs[c.spec.Name] = r
+	}
+	w.view.Store(&view{pod: &pod, runs: runs})
+}
+
+var closedChannel = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
+
+func newTimer(at time.Time) *time.Timer {
+	if at.IsZero() {
+		t := time.NewTimer(time.Hour)
+		t.Stop()
+		return t
+	}
+	return time.NewTimer(time.Until(at))
+}
+
+// earliest is the first of two times, where zero means never.
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
