@@ -1,0 +1,203 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"path/filepath"
+	"strconv"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/scheme"
+	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/tools/record"
+
+	"github.com/krustlet-go/krustlet-wasi/kubeletapi"
+	"github.com/krustlet-go/krustlet-wasi/node"
+	"github.com/krustlet-go/krustlet-wasi/podsync"
+	"github.com/krustlet-go/krustlet-wasi/registry"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime"
+	"github.com/krustlet-go/krustlet-wasi/tlsbootstrap"
+)
+
+// runAgent is the node: it returns when ctx is cancelled and everything it started has ended, with nil if
+// that went cleanly, or earlier with the error that makes it impossible to go on. The data directory exists
+// and is locked for this process. The lines that ask for a certificate's approval go to stdout.
+func runAgent(ctx context.Context, cfg Config, stdout io.Writer, log *zap.Logger) error {
+	listener, err := kubeletapi.Listen(ctx, net.JoinHostPort(cfg.Addr.String(), strconv.Itoa(cfg.Port)))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = listener.Close() }() // closed already where it was served
+	credentials := bootstrapConfig(cfg, stdout, log)
+	identity, err := tlsbootstrap.Join(ctx, credentials)
+	if err != nil {
+		return err
+	}
+	client, err := newClient(identity.Config())
+	if err != nil {
+		return err
+	}
+	serving, err := tlsbootstrap.NewServing(credentials, client)
+	if err != nil {
+		return err
+	}
+	engine, err := wasmtime.New(wasmtime.Config{CacheDir: filepath.Join(cfg.DataDir, "modules", "compiled"), Log: log.Named("engine")})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err := engine.Close(); err != nil {
+			log.Warn("closing the engine", zap.Error(err))
+		}
+	}()
+	recorder, stopEvents := newRecorder(client, cfg.NodeName)
+	defer stopEvents()
+	pods, err := newPods(cfg, client, engine, recorder, log)
+	if err != nil {
+		return err
+	}
+	self, err := newNode(cfg, client, pods, recorder, log)
+	if err != nil {
+		return err
+	}
+	api, err := newAPI(cfg, client, serving, pods, log)
+	if err != nil {
+		return err
+	}
+	parts, ctx := errgroup.WithContext(ctx)
+	parts.Go(func() error { return identity.Run(ctx) })
+	parts.Go(func() error { return serving.Run(ctx) })
+	parts.Go(func() error { return self.Run(ctx) })
+	parts.Go(func() error { return pods.Run(ctx) })
+	parts.Go(func() error { return api.Serve(ctx, listener) })
+	return parts.Wait()
+}
+
+func bootstrapConfig(cfg Config, stdout io.Writer, log *zap.Logger) tlsbootstrap.Config {
+	return tlsbootstrap.Config{
+		BootstrapFile: cfg.BootstrapFile,
+		Kubeconfig:    cfg.Kubeconfig,
+		NodeName:      cfg.NodeName,
+		Hostname:      cfg.Hostname,
+		IPs:           []net.IP{cfg.NodeIP.AsSlice()},
+		CertFile:      cfg.CertFile,
+		KeyFile:       cfg.PrivateKeyFile,
+		Stdout:        stdout,
+		Log:           log.Named("tlsbootstrap"),
+	}
+}
+
+// newClient makes the agent's client. It has no limit on its side: the API server's own fairness is what bounds a
+// node, and a hundred pods that start together need hundreds of calls.
+func newClient(config *rest.Config) (kubernetes.Interface, error) {
+	config.QPS = -1
+	config.ContentType = runtime.ContentTypeProtobuf
+	config.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
+	config.UserAgent = "krustlet-wasi/" + programVersion()
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("making a client for the API server: %w", err)
+	}
+	return client, nil
+}
+
+// newRecorder makes what records events, in the name of the node's kubelet.
+func newRecorder(client kubernetes.Interface, nodeName string) (recorder record.EventRecorder, stop func()) {
+	broadcaster := record.NewBroadcaster()
+	broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: client.CoreV1().Events("")})
+	source := corev1.EventSource{Component: "kubelet", Host: nodeName}
+	return broadcaster.NewRecorder(scheme.Scheme, source), broadcaster.Shutdown
+}
+
+func newPods(cfg Config, client kubernetes.Interface, engine *wasmtime.Engine, recorder record.EventRecorder, log *zap.Logger) (*podsync.Manager, error) {
+	images, err := registry.New(registry.Config{
+		Dir:                filepath.Join(cfg.DataDir, "modules"),
+		InsecureRegistries: cfg.InsecureRegistries,
+		AllowLocalModules:  cfg.AllowLocalModules,
+		UserAgent:          "krustlet-wasi/" + programVersion(),
+		Log:                log.Named("registry"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return podsync.New(podsync.Settings{
+		NodeName: cfg.NodeName,
+		Address:  cfg.NodeIP,
+		DataDir:  cfg.DataDir,
+		Client:   client,
+		Images:   images,
+		Engine:   engine,
+		Events:   recorder,
+		Log:      log.Named("podsync"),
+	}), nil
+}
+
+func newNode(cfg Config, client kubernetes.Interface, pods *podsync.Manager, recorder record.EventRecorder, log *zap.Logger) (*node.Node, error) {
+	return node.New(node.Config{
+		Name:           cfg.NodeName,
+		Hostname:       cfg.Hostname,
+		IP:             cfg.NodeIP.AsSlice(),
+		Port:           cfg.Port,
+		Labels:         cfg.NodeLabels,
+		Taints:         cfg.RegisterWithTaints,
+		MaxPods:        cfg.MaxPods,
+		DataDir:        cfg.DataDir,
+		Version:        programVersion(),
+		RuntimeVersion: "wasmtime://" + engineVersion(),
+		Ready:          pods.Ready,
+	}, client, recorder, log.Named("node"))
+}
+
+func newAPI(cfg Config, client kubernetes.Interface, serving *tlsbootstrap.Serving, pods *podsync.Manager, log *zap.Logger) (*kubeletapi.Server, error) {
+	ca, err := clientAuthority(cfg)
+	if err != nil {
+		return nil, err
+	}
+	log = log.Named("kubeletapi")
+	auth, err := kubeletapi.NewAuth(kubeletapi.AuthConfig{
+		Client:       client,
+		NodeName:     cfg.NodeName,
+		ClientCAFile: cfg.ClientCAFile,
+		ClientCAData: ca,
+		Log:          log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return kubeletapi.New(kubeletapi.Config{
+		GetCertificate: serving.GetCertificate,
+		Auth:           auth,
+		Pods:           pods,
+		Logs:           pods,
+		Health:         pods.Ready,
+		Log:            log,
+	})
+}
+
+// clientAuthority is the authority that signs the API server's client certificate, where no flag names
+// another: the one that the node's kubeconfig trusts, which in most clusters is the same.
+func clientAuthority(cfg Config) ([]byte, error) {
+	if cfg.ClientCAFile != "" {
+		return nil, nil
+	}
+	config, err := clientcmd.BuildConfigFromFlags("", cfg.Kubeconfig)
+	if err != nil {
+		return nil, fmt.Errorf("reading the node's kubeconfig %s: %w", cfg.Kubeconfig, err)
+	}
+	if err := rest.LoadTLSFiles(config); err != nil {
+		return nil, fmt.Errorf("reading what the node's kubeconfig %s names: %w", cfg.Kubeconfig, err)
+	}
+	if len(config.CAData) == 0 {
+		return nil, errors.New("no authority for the clients of the kubelet API: the node's kubeconfig has none; name one with --client-ca-file")
+	}
+	return config.CAData, nil
+}

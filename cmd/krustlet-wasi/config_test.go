@@ -1,0 +1,353 @@
+package main
+
+import (
+	"encoding/json"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/zap/zapcore"
+	corev1 "k8s.io/api/core/v1"
+)
+
+// sample is a setting as each source may write it, each with another value, and what becomes of it.
+type sample struct {
+	flag, env, file string // file is JSON
+	get             func(Config) any
+	fromFlag        any
+	fromEnv         any
+	fromFile        any
+	byDefault       func(home string) any
+}
+
+func constant(v any) func(string) any { return func(string) any { return v } }
+
+func below(path string) func(string) any {
+	return func(home string) any { return filepath.Join(home, path) }
+}
+
+func paths(get func(Config) any, def func(string) any) sample {
+	return sample{
+		flag: "/f/lag", env: "/e/nv", file: `"/fi/le"`, get: get,
+		fromFlag: "/f/lag", fromEnv: "/e/nv", fromFile: "/fi/le", byDefault: def,
+	}
+}
+
+func addresses(get func(Config) any, def string) sample {
+	ip := netip.MustParseAddr
+	return sample{
+		flag: "192.0.2.1", env: "2001:db8::2", file: `"::ffff:192.0.2.3"`, get: get,
+		fromFlag: ip("192.0.2.1"), fromEnv: ip("2001:db8::2"), fromFile: ip("192.0.2.3"), byDefault: constant(ip(def)),
+	}
+}
+
+func names(get func(Config) any, def string) sample {
+	return sample{
+		flag: "by-flag", env: "by-env", file: `"by-file"`, get: get,
+		fromFlag: "by-flag", fromEnv: "by-env", fromFile: "by-file", byDefault: constant(def),
+	}
+}
+
+func numbers(get func(Config) any, def int) sample {
+	return sample{
+		flag: "1", env: "65535", file: "300", get: get,
+		fromFlag: 1, fromEnv: 65535, fromFile: 300, byDefault: constant(def),
+	}
+}
+
+// samples has an entry for every setting that the configuration file knows.
+func samples() map[string]sample {
+	taint := func(key, value, effect string) []corev1.Taint {
+		return []corev1.Taint{{Key: key, Value: value, Effect: corev1.TaintEffect(effect)}}
+	}
+	return map[string]sample{
+		"node-name":          names(func(c Config) any { return c.NodeName }, "wasm-1.example.org"),
+		"hostname":           names(func(c Config) any { return c.Hostname }, "Wasm-1.example.org"),
+		"node-ip":            addresses(func(c Config) any { return c.NodeIP }, "192.0.2.7"),
+		"addr":               addresses(func(c Config) any { return c.Addr }, "0.0.0.0"),
+		"port":               numbers(func(c Config) any { return c.Port }, 3000),
+		"max-pods":           numbers(func(c Config) any { return c.MaxPods }, 110),
+		"cert-file":          paths(func(c Config) any { return c.CertFile }, below(".krustlet/config/krustlet.crt")),
+		"private-key-file":   paths(func(c Config) any { return c.PrivateKeyFile }, below(".krustlet/config/krustlet.key")),
+		"data-dir":           paths(func(c Config) any { return c.DataDir }, below(".krustlet")),
+		"plugins-dir":        paths(func(c Config) any { return c.PluginsDir }, below(".krustlet/plugins")),
+		"device-plugins-dir": paths(func(c Config) any { return c.DevicePluginsDir }, below(".krustlet/device_plugins")),
+		"bootstrap-file":     paths(func(c Config) any { return c.BootstrapFile }, constant("/etc/kubernetes/bootstrap-kubelet.conf")),
+		"node-labels": {
+			flag: "a=1,b=", env: "c=3", file: `{"e": "5", "d": "4"}`,
+			get:      func(c Config) any { return c.NodeLabels },
+			fromFlag: map[string]string{"a": "1", "b": ""}, fromEnv: map[string]string{"c": "3"},
+			fromFile: map[string]string{"d": "4", "e": "5"}, byDefault: constant(map[string]string{}),
+		},
+		"register-with-taints": {
+			flag: "a=1:NoSchedule", env: "b:NoExecute", file: `["c=3:PreferNoSchedule"]`,
+			get:      func(c Config) any { return c.RegisterWithTaints },
+			fromFlag: taint("a", "1", "NoSchedule"), fromEnv: taint("b", "", "NoExecute"),
+			fromFile: taint("c", "3", "PreferNoSchedule"), byDefault: constant([]corev1.Taint(nil)),
+		},
+		"insecure-registries": {
+			flag: "one:5000,two", env: "[::1]:5000", file: `["three", "four:1"]`,
+			get:      func(c Config) any { return c.InsecureRegistries },
+			fromFlag: []string{"one:5000", "two"}, fromEnv: []string{"[::1]:5000"},
+			fromFile: []string{"three", "four:1"}, byDefault: constant([]string(nil)),
+		},
+		"x-allow-local-modules": {
+			flag: "false", env: "true", file: "false",
+			get:      func(c Config) any { return c.AllowLocalModules },
+			fromFlag: false, fromEnv: true, fromFile: false, byDefault: constant(false),
+		},
+		"log-level": {
+			flag: "debug", env: "warn", file: `"error"`,
+			get:      func(c Config) any { return c.LogLevel },
+			fromFlag: zapcore.DebugLevel, fromEnv: zapcore.WarnLevel, fromFile: zapcore.ErrorLevel, byDefault: constant(zapcore.InfoLevel),
+		},
+		"log-format": {
+			flag: "console", env: "json", file: `"console"`,
+			get:      func(c Config) any { return c.LogFormat },
+			fromFlag: "console", fromEnv: "json", fromFile: "console", byDefault: constant("json"),
+		},
+		"client-ca-file": paths(func(c Config) any { return c.ClientCAFile }, constant("")),
+	}
+}
+
+// gathered loads without the look at files, which the samples only name.
+func (s *scene) gathered(t *testing.T) Config {
+	t.Helper()
+	if s.file != "" {
+		s.write(t, ".krustlet/config/config.json", s.file)
+	}
+	flags := flagValues{}
+	root := program{}.rootCommand()
+	root.ResetFlags()
+	flags.addTo(root.Flags())
+	if err := root.ParseFlags(s.flags); err != nil {
+		t.Fatal(err)
+	}
+	l := newLoader(flags, s.lookupEnv, testMachine())
+	l.read(t.Context())
+	for _, err := range l.problems {
+		t.Errorf("load: %v", err)
+	}
+	return l.cfg
+}
+
+func TestPrecedence(t *testing.T) {
+	all := samples()
+	for _, s := range settings() {
+		if s.key == "" {
+			continue // KUBECONFIG and --config have tests of their own
+		}
+		smp, ok := all[s.name()]
+		if !ok {
+			t.Errorf("setting %s has no sample", s.name())
+			continue
+		}
+		t.Run(s.name(), func(t *testing.T) {
+			for sources := range 8 {
+				sc := &scene{home: t.TempDir(), env: map[string]string{}}
+				want := smp.byDefault(sc.home)
+				var used []string
+				if sources&1 != 0 {
+					sc.file = "{" + quote(s.key) + ": " + smp.file + "}"
+					want, used = smp.fromFile, append(used, "file")
+				}
+				if sources&2 != 0 {
+					sc.env[s.env] = smp.env
+					want, used = smp.fromEnv, append(used, "environment")
+				}
+				if sources&4 != 0 {
+					sc.flags = []string{"--" + s.flag + "=" + smp.flag}
+					want, used = smp.fromFlag, append(used, "flag")
+				}
+				if diff := cmp.Diff(want, smp.get(sc.gathered(t)), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
+					t.Errorf("set by %q (-want +got):\n%s", used, diff)
+				}
+			}
+			if s.short != "" {
+				sc := &scene{home: t.TempDir(), flags: []string{"-" + s.short, smp.flag}}
+				if got := smp.get(sc.gathered(t)); got != smp.fromFlag {
+					t.Errorf("-%s %s gives %v", s.short, smp.flag, got)
+				}
+			}
+		})
+	}
+}
+
+func quote(s string) string {
+	b, _ := json.Marshal(s)
+	return string(b)
+}
+
+// TestKrustletFile reads a file such as Krustlet's users have.
+func TestKrustletFile(t *testing.T) {
+	s := newScene(t)
+	delete(s.env, "KRUSTLET_BOOTSTRAP_FILE")
+	s.file = `{
+		"listenerPort": 1234,
+		"listenerAddress": "192.0.2.1",
+		"hostname": "krusty-host",
+		"dataDir": "` + s.home + `/data",
+		"maxPods": 400,
+		"nodeIP": "192.0.2.2",
+		"nodeLabels": {"label1": "val1", "label2": "val2"},
+		"nodeName": "krusty-node",
+		"tlsCertificateFile": "/my/secure.crt",
+		"tlsPrivateKeyFile": "/my/secure.key",
+		"bootstrapFile": "` + s.home + `/bootstrap.conf",
+		"allowLocalModules": true,
+		"insecureRegistries": ["local", "dev:5000"],
+		"pluginsDir": null,
+		"devicePluginsDir": "/devices"
+	}`
+	want := Config{
+		NodeName: "krusty-node", Hostname: "krusty-host", NodeIP: netip.MustParseAddr("192.0.2.2"),
+		NodeLabels: map[string]string{"label1": "val1", "label2": "val2"}, MaxPods: 400,
+		Addr: netip.MustParseAddr("192.0.2.1"), Port: 1234, CertFile: "/my/secure.crt", PrivateKeyFile: "/my/secure.key",
+		BootstrapFile: s.home + "/bootstrap.conf", Kubeconfig: s.home + "/data/config/kubeconfig",
+		DataDir: s.home + "/data", PluginsDir: s.home + "/data/plugins", DevicePluginsDir: "/devices",
+		InsecureRegistries: []string{"local", "dev:5000"}, AllowLocalModules: true,
+		LogLevel: zapcore.InfoLevel, LogFormat: formatJSON,
+	}
+	if diff := cmp.Diff(want, s.mustLoad(t), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+func TestEmptyValues(t *testing.T) {
+	t.Run("an empty variable is not set", func(t *testing.T) {
+		s := newScene(t)
+		s.file = `{"maxPods": 7, "nodeName": "by-file"}`
+		for _, name := range []string{"MAX_PODS", "KRUSTLET_NODE_NAME", "KUBECONFIG", "KRUSTLET_CONFIG", "KRUSTLET_LOG_LEVEL"} {
+			s.env[name] = ""
+		}
+		if c := s.mustLoad(t); c.MaxPods != 7 || c.NodeName != "by-file" {
+			t.Errorf("got %d pods and node %q", c.MaxPods, c.NodeName)
+		}
+	})
+	for source, set := range map[string]func(*scene){
+		"flag":     func(s *scene) { s.flags = []string{"--register-with-taints=", "--node-labels="} },
+		"variable": func(s *scene) { s.env["KRUSTLET_REGISTER_WITH_TAINTS"], s.env["NODE_LABELS"] = "", "" },
+		"file":     func(s *scene) { s.file = `{"registerWithTaints": [], "nodeLabels": {}}` },
+	} {
+		t.Run("an empty list is one, by "+source, func(t *testing.T) {
+			s := newScene(t)
+			if source != "file" {
+				s.file = `{"registerWithTaints": ["a:NoSchedule"], "nodeLabels": {"a": "b"}}`
+			}
+			set(s)
+			c := s.mustLoad(t)
+			if c.RegisterWithTaints == nil || len(c.RegisterWithTaints) > 0 {
+				t.Errorf("taints are %#v, want none and not the default", c.RegisterWithTaints)
+			}
+			if len(c.NodeLabels) > 0 {
+				t.Errorf("labels are %v", c.NodeLabels)
+			}
+		})
+	}
+}
+
+func TestRepeatedFlags(t *testing.T) {
+	s := newScene(t)
+	s.flags = []string{"--node-labels=a=1", "--port=1", "--node-labels", "b=2,,", "--port", "2"}
+	c := s.mustLoad(t)
+	if diff := cmp.Diff(map[string]string{"a": "1", "b": "2"}, c.NodeLabels); diff != "" || c.Port != 2 {
+		t.Errorf("port %d, labels (-want +got):\n%s", c.Port, diff)
+	}
+}
+
+func TestLocalModulesFlag(t *testing.T) {
+	for args, want := range map[string]bool{
+		"":                                       false,
+		"--x-allow-local-modules":                true,
+		"--x-allow-local-modules=true":           true,
+		"--x-allow-local-modules true":           true,
+		"--x-allow-local-modules=false":          false,
+		"--x-allow-local-modules false --port 1": false,
+		"--x-allow-local-modules --port 1":       true,
+		"--x-allow-local-modules true --x-allow-local-modules=false":     false,
+		"--x-allow-local-modules false --x-allow-local-modules --port=1": true,
+	} {
+		s := newScene(t)
+		s.flags = strings.Fields(args)
+		if got := s.mustLoad(t).AllowLocalModules; got != want {
+			t.Errorf("%q: %v, want %v", args, got, want)
+		}
+	}
+}
+
+func TestJoinBooleanStops(t *testing.T) {
+	// Behind a subcommand or "--" the arguments are somebody else's.
+	for _, args := range []string{"run x.wasm --x-allow-local-modules true", "-- --x-allow-local-modules true"} {
+		got := strings.Join(joinBoolean(strings.Fields(args), []string{"run"}), " ")
+		if got != args {
+			t.Errorf("%q became %q", args, got)
+		}
+	}
+}
+
+func TestRelativePaths(t *testing.T) {
+	s := newScene(t)
+	t.Chdir(s.home)
+	s.flags = []string{"--data-dir=data", "--bootstrap-file", "./bootstrap.conf"}
+	c := s.mustLoad(t)
+	if c.DataDir != s.home+"/data" || c.BootstrapFile != s.home+"/bootstrap.conf" || c.CertFile != s.home+"/data/config/krustlet.crt" {
+		t.Errorf("data %s, bootstrap %s, certificate %s", c.DataDir, c.BootstrapFile, c.CertFile)
+	}
+}
+
+func TestConfigFlag(t *testing.T) {
+	s := newScene(t)
+	s.file = `{"port is": "not read"}`
+	s.flags = []string{"--config", s.write(t, "by-flag.json", `{"maxPods": 1}`)}
+	s.env["KRUSTLET_CONFIG"] = s.write(t, "by-env.json", `{"maxPods": 2}`)
+	if c := s.mustLoad(t); c.MaxPods != 1 {
+		t.Errorf("--config: %d pods", c.MaxPods)
+	}
+	s.flags = nil
+	if c := s.mustLoad(t); c.MaxPods != 2 {
+		t.Errorf("KRUSTLET_CONFIG: %d pods", c.MaxPods)
+	}
+}
+
+func TestConfigFileIsNotInTheDataDirectory(t *testing.T) {
+	s := newScene(t)
+	s.write(t, "data/config/config.json", `{"maxPods": 1}`)
+	s.file = `{"maxPods": 2}`
+	s.flags = []string{"--data-dir", s.home + "/data"}
+	if c := s.mustLoad(t); c.MaxPods != 2 {
+		t.Errorf("got %d pods, want those of $HOME/.krustlet/config/config.json", c.MaxPods)
+	}
+}
+
+func TestWithoutHome(t *testing.T) {
+	s := newScene(t)
+	s.env["HOME"] = ""
+	s.flags = []string{"--data-dir=" + s.home + "/data"}
+	if c := s.mustLoad(t); c.DataDir != s.home+"/data" {
+		t.Errorf("data directory %s", c.DataDir)
+	}
+	s.flags = []string{"--config=" + s.write(t, "c.json", `{"dataDir": "/from/file"}`)}
+	if c := s.mustLoad(t); c.DataDir != "/from/file" {
+		t.Errorf("data directory %s", c.DataDir)
+	}
+}
+
+func TestLoadWritesNothing(t *testing.T) {
+	s := newScene(t)
+	s.mustLoad(t)
+	if exists(t, s.home+"/.krustlet") {
+		t.Error("load made the data directory")
+	}
+}
+
+func TestLogFormatOnATerminal(t *testing.T) {
+	s := newScene(t)
+	m := testMachine()
+	m.terminal = true
+	c, err := s.load(t, m)
+	if err != nil || c.LogFormat != formatConsole {
+		t.Errorf("format %q, %v", c.LogFormat, err)
+	}
+}

@@ -1,0 +1,47 @@
+// Command krustlet-wasi is a kubelet whose containers are WebAssembly modules.
+//
+// Started without a subcommand it is the node's agent: it reads its settings (settings.go, config.go),
+// takes the lock of its data directory (lock.go), and hands a valid Config to runAgent (agent.go), which
+// wires the rest of the project together and blocks until its context is cancelled. Nothing is written to
+// the disk before every setting has been found good. docs/configuration.md describes all of it to users.
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+
+	"go.uber.org/zap"
+)
+
+func main() {
+	dropEngineBacktraces()
+	os.Exit(run(os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr))
+}
+
+// run is the whole program but for the end of the process: args are the arguments behind the program's
+// name, and the result is the exit code.
+func run(args []string, env environment, stdout, stderr io.Writer) int {
+	p := program{
+		env:     env,
+		stdout:  stdout,
+		stderr:  stderr,
+		machine: thisMachine(stderr),
+		agent: func(ctx context.Context, cfg Config, log *zap.Logger) error {
+			return runAgent(ctx, cfg, stdout, log)
+		},
+		exit: os.Exit,
+	}
+	return p.run(args)
+}
+
+// dropEngineBacktraces removes the variables by which Rust programs are told to collect native backtraces.
+// The engine would collect one for every trap and every error of a guest, which is slow, and of use to the
+// engine's own developers only: a guest's WebAssembly backtrace does not come from them. It must run before
+// the engine is first called, as the answer is read once.
+func dropEngineBacktraces() {
+	for _, name := range []string{"RUST_BACKTRACE", "RUST_LIB_BACKTRACE"} {
+		// Unsetenv fails for an empty name only.
+		_ = os.Unsetenv(name)
+	}
+}

@@ -1,0 +1,212 @@
+package main
+
+// kind is the shape of a setting's value: how a flag, a variable and the file write it.
+type kind int
+
+const (
+	text    kind = iota // JSON: a string
+	number              // JSON: a whole number
+	boolean             // true or false; a flag without a value means true
+	list                // flag and variable: separated by commas; JSON: an array of strings
+	object              // flag and variable: key=value, separated by commas; JSON: an object of strings
+)
+
+// form is how the configuration file writes a value of this kind, for messages.
+func (k kind) form() string {
+	return [...]string{
+		text:    "a string",
+		number:  "a whole number",
+		boolean: "true or false",
+		list:    `an array of strings, as in ["a", "b"]`,
+		object:  `an object of strings, as in {"key": "value"}`,
+	}[k]
+}
+
+// many says that the value is a collection: repeated flags add to it, and empty means an empty one.
+func (k kind) many() bool { return k == list || k == object }
+
+// setting is one thing that the user can set. Its flag, variable and key are the ways to do so; an empty
+// one does not exist.
+type setting struct {
+	flag, short, env, key string
+
+	group string // the heading in --help
+	arg   string // what stands for the value in --help
+	usage string // what it means
+	def   string // the default, in words
+	kind  kind
+
+	// apply checks what was given and stores it.
+	apply func(*Config, given) error
+}
+
+// name is what the setting is called in this program: its flag, or its variable where it has none.
+func (s setting) name() string {
+	if s.flag == "" {
+		return s.env
+	}
+	return s.flag
+}
+
+// given is a setting's value as one source wrote it.
+type given struct {
+	from  string   // the source, for messages: "flag --port"
+	text  string   // the value of a text, number or boolean
+	items []string // the entries of a list, or of an object as key=value; not nil for those kinds
+}
+
+// The groups of --help, in order.
+var groups = []string{groupNode, groupServer, groupCluster, groupStorage, groupImages, groupLogs}
+
+const (
+	groupNode    = "The node"
+	groupServer  = "The kubelet API"
+	groupCluster = "Joining the cluster"
+	groupStorage = "Files and directories"
+	groupImages  = "Images"
+	groupLogs    = "Logging"
+)
+
+// settings lists everything that can be set, but --help and --version. Flags, variables, keys, --help and
+// the tests are all made from it. Names of Krustlet's are kept as they were, so that its users, scripts and
+// configuration files carry over.
+func settings() []setting {
+	var all []setting
+	for _, part := range [][]setting{nodeSettings(), serverSettings(), clusterSettings(), storageSettings(), imageSettings(), logSettings()} {
+		all = append(all, part...)
+	}
+	return all
+}
+
+func nodeSettings() []setting {
+	return []setting{{
+		flag: "node-name", env: "KRUSTLET_NODE_NAME", key: "nodeName", group: groupNode, arg: "NAME",
+		usage: "name of the Node object",
+		def:   "the hostname in lower case",
+		apply: func(c *Config, g given) error { c.NodeName = g.text; return checkNodeName(g.text) },
+	}, {
+		flag: "hostname", env: "KRUSTLET_HOSTNAME", key: "hostname", group: groupNode, arg: "NAME",
+		usage: "name of the host, in the node's addresses and the serving certificate",
+		def:   "the host's own",
+		apply: func(c *Config, g given) error { c.Hostname = g.text; return checkHostname(g.text) },
+	}, {
+		flag: "node-ip", short: "n", env: "KRUSTLET_NODE_IP", key: "nodeIP", group: groupNode, arg: "IP",
+		usage: "address at which the API server reaches this node",
+		def:   "the first non-loopback address of the hostname",
+		apply: func(c *Config, g given) (err error) { c.NodeIP, err = parseNodeIP(g.text); return err },
+	}, {
+		flag: "node-labels", env: "NODE_LABELS", key: "nodeLabels", group: groupNode, arg: "KEY=VALUE,...", kind: object,
+		usage: "labels to put on the node besides its own",
+		def:   "none",
+		apply: func(c *Config, g given) (err error) { c.NodeLabels, err = parseLabels(g.items); return err },
+	}, {
+		flag: "register-with-taints", env: "KRUSTLET_REGISTER_WITH_TAINTS", key: "registerWithTaints", group: groupNode, arg: "KEY=VALUE:EFFECT,...", kind: list,
+		usage: "taints the node registers with, in place of its own; empty for none",
+		def:   "kubernetes.io/arch=wasm32-wasi, NoSchedule and NoExecute",
+		apply: func(c *Config, g given) (err error) { c.RegisterWithTaints, err = parseTaints(g.items); return err },
+	}, {
+		flag: "max-pods", env: "MAX_PODS", key: "maxPods", group: groupNode, arg: "N", kind: number,
+		usage: "most pods the node takes, 1 to 65535",
+		def:   "110",
+		apply: func(c *Config, g given) (err error) {
+			c.MaxPods, err = parseNumber(g.text, "a number of pods")
+			return err
+		},
+	}}
+}
+
+func serverSettings() []setting {
+	return []setting{{
+		flag: "addr", short: "a", env: "KRUSTLET_ADDRESS", key: "listenerAddress", group: groupServer, arg: "IP",
+		usage: "address to listen on",
+		def:   "0.0.0.0",
+		apply: func(c *Config, g given) (err error) { c.Addr, err = parseListenIP(g.text); return err },
+	}, {
+		flag: "port", short: "p", env: "KRUSTLET_PORT", key: "listenerPort", group: groupServer, arg: "PORT", kind: number,
+		usage: "TCP port to listen on, 1 to 65535",
+		def:   "3000",
+		apply: func(c *Config, g given) (err error) { c.Port, err = parseNumber(g.text, "a port"); return err },
+	}, {
+		flag: "cert-file", env: "KRUSTLET_CERT_FILE", key: "tlsCertificateFile", group: groupServer, arg: "FILE",
+		usage: "serving certificate (PEM); requested from the cluster and written there if it does not exist",
+		def:   "DATA/config/krustlet.crt",
+		apply: func(c *Config, g given) (err error) { c.CertFile, err = parsePath(g.text); return err },
+	}, {
+		flag: "private-key-file", env: "KRUSTLET_PRIVATE_KEY_FILE", key: "tlsPrivateKeyFile", group: groupServer, arg: "FILE",
+		usage: "private key of the serving certificate (PEM)",
+		def:   "DATA/config/krustlet.key",
+		apply: func(c *Config, g given) (err error) { c.PrivateKeyFile, err = parsePath(g.text); return err },
+	}, {
+		flag: "client-ca-file", env: "KRUSTLET_CLIENT_CA_FILE", key: "clientCAFile", group: groupServer, arg: "FILE",
+		usage: "certificate authorities (PEM) whose client certificates may call the kubelet API",
+		def:   "the authority in the node's kubeconfig",
+		apply: func(c *Config, g given) (err error) { c.ClientCAFile, err = parsePath(g.text); return err },
+	}}
+}
+
+func clusterSettings() []setting {
+	return []setting{{
+		flag: "bootstrap-file", env: "KRUSTLET_BOOTSTRAP_FILE", key: "bootstrapFile", group: groupCluster, arg: "FILE",
+		usage: "kubeconfig with the bootstrap token, read while the node has no kubeconfig of its own; never written",
+		def:   defaultBootstrapFile,
+		apply: func(c *Config, g given) (err error) { c.BootstrapFile, err = parsePath(g.text); return err },
+	}, {
+		env: "KUBECONFIG", group: groupCluster, arg: "FILE",
+		usage: "the node's own kubeconfig, written once the node has joined; if it names the bootstrap file, the default is used instead",
+		def:   "DATA/config/kubeconfig",
+		apply: func(c *Config, g given) (err error) { c.Kubeconfig, err = parseKubeconfig(g.text); return err },
+	}}
+}
+
+func storageSettings() []setting {
+	return []setting{{
+		flag: "config", env: "KRUSTLET_CONFIG", group: groupStorage, arg: "FILE",
+		usage: "configuration file (JSON); it must exist if it is named here",
+		def:   "$HOME/.krustlet/config/config.json, if there is one",
+		// The file is read before anything is applied; see loader.readFile.
+		apply: func(*Config, given) error { return nil },
+	}, {
+		flag: "data-dir", env: "KRUSTLET_DATA_DIR", key: "dataDir", group: groupStorage, arg: "DIR",
+		usage: "directory for all that the node keeps (DATA): credentials, modules, volumes, logs",
+		def:   "$HOME/.krustlet",
+		apply: func(c *Config, g given) (err error) { c.DataDir, err = parsePath(g.text); return err },
+	}, {
+		flag: "plugins-dir", env: "KRUSTLET_PLUGINS_DIR", key: "pluginsDir", group: groupStorage, arg: "DIR",
+		usage: "directory of plugin sockets (not used yet)",
+		def:   "DATA/plugins",
+		apply: func(c *Config, g given) (err error) { c.PluginsDir, err = parsePath(g.text); return err },
+	}, {
+		flag: "device-plugins-dir", env: "KRUSTLET_DEVICE_PLUGINS_DIR", key: "devicePluginsDir", group: groupStorage, arg: "DIR",
+		usage: "directory of device plugin sockets (not used yet)",
+		def:   "DATA/device_plugins",
+		apply: func(c *Config, g given) (err error) { c.DevicePluginsDir, err = parsePath(g.text); return err },
+	}}
+}
+
+func imageSettings() []setting {
+	return []setting{{
+		flag: "insecure-registries", env: "KRUSTLET_INSECURE_REGISTRIES", key: "insecureRegistries", group: groupImages, arg: "HOST[:PORT],...", kind: list,
+		usage: "registries to speak plain HTTP to; localhost is always one",
+		def:   "none",
+		apply: func(c *Config, g given) (err error) { c.InsecureRegistries, err = parseRegistries(g.items); return err },
+	}, {
+		flag: flagLocalModules, env: "KRUSTLET_ALLOW_LOCAL_MODULES", key: "allowLocalModules", group: groupImages, arg: "true|false", kind: boolean,
+		usage: "let pods run modules from the host's files by the image name fs/PATH (experimental)",
+		def:   "false",
+		apply: func(c *Config, g given) (err error) { c.AllowLocalModules, err = parseBool(g.text); return err },
+	}}
+}
+
+func logSettings() []setting {
+	return []setting{{
+		flag: "log-level", env: "KRUSTLET_LOG_LEVEL", key: "logLevel", group: groupLogs, arg: "LEVEL",
+		usage: "least level that is logged: debug, info, warn or error",
+		def:   "info",
+		apply: func(c *Config, g given) (err error) { c.LogLevel, err = parseLogLevel(g.text); return err },
+	}, {
+		flag: "log-format", env: "KRUSTLET_LOG_FORMAT", key: "logFormat", group: groupLogs, arg: "FORMAT",
+		usage: "form of the log on standard error: console or json",
+		def:   "console if standard error is a terminal, else json",
+		apply: func(c *Config, g given) (err error) { c.LogFormat, err = parseLogFormat(g.text); return err },
+	}}
+}

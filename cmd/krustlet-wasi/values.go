@@ -1,0 +1,105 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"go.uber.org/zap/zapcore"
+	"k8s.io/apimachinery/pkg/util/validation"
+)
+
+// Messages of this file follow the source of the value and say what is wrong and what to write instead.
+
+func checkNodeName(name string) error {
+	if len(validation.IsDNS1123Subdomain(name)) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%q cannot be a node name: use lower-case letters, digits, '-' and '.', with a letter or digit at both ends of each part, at most 253 characters", name)
+}
+
+// checkHostname takes upper case too, as hosts are so named at times.
+func checkHostname(name string) error {
+	// The hostname is the value of the label kubernetes.io/hostname.
+	if len(validation.IsDNS1123Subdomain(strings.ToLower(name))) == 0 && len(name) <= validation.LabelValueMaxLength {
+		return nil
+	}
+	return fmt.Errorf("%q cannot be a hostname: use letters, digits, '-' and '.', with a letter or digit at both ends of each part, at most %d characters", name, validation.LabelValueMaxLength)
+}
+
+func parseIP(value string) (netip.Addr, error) {
+	ip, err := netip.ParseAddr(value)
+	if err != nil || ip.Zone() != "" {
+		return netip.Addr{}, fmt.Errorf("%q is not an IP address: write one such as 192.0.2.7 or 2001:db8::7", value)
+	}
+	return ip.Unmap(), nil
+}
+
+func parseListenIP(value string) (netip.Addr, error) {
+	ip, err := parseIP(value)
+	if err == nil && ip.IsMulticast() {
+		return netip.Addr{}, fmt.Errorf("%q is a multicast address: write one of this host's, or 0.0.0.0 for all", value)
+	}
+	return ip, err
+}
+
+func parseNodeIP(value string) (netip.Addr, error) {
+	ip, err := parseIP(value)
+	if err == nil && (ip.IsUnspecified() || ip.IsMulticast()) {
+		return netip.Addr{}, fmt.Errorf("%q cannot be a node's address: write the one at which the API server reaches this host", value)
+	}
+	return ip, err
+}
+
+// parseNumber reads a port or a count of pods; Krustlet has 16 bits for either.
+func parseNumber(value, what string) (int, error) {
+	n, err := strconv.ParseUint(value, 10, 16)
+	if err != nil || n == 0 {
+		return 0, fmt.Errorf("%q is not %s: write a whole number from 1 to 65535", value, what)
+	}
+	return int(n), nil
+}
+
+func parseBool(value string) (bool, error) {
+	b, err := strconv.ParseBool(value)
+	if err != nil {
+		return false, fmt.Errorf("%q is neither true nor false", value)
+	}
+	return b, nil
+}
+
+// parseRegistries checks that each entry is the host part of an image reference.
+func parseRegistries(items []string) ([]string, error) {
+	var errs []error
+	for _, item := range items {
+		u, err := url.Parse("//" + item)
+		if err != nil || u.Host != item || u.Hostname() == "" || strings.ContainsAny(item, `@\,`) || strings.HasSuffix(item, ":") {
+			errs = append(errs, fmt.Errorf("%q is not a registry: write its host or host:port, without http:// and without a path", item))
+		}
+	}
+	return items, errors.Join(errs...)
+}
+
+func parseLogLevel(value string) (zapcore.Level, error) {
+	switch value {
+	case "debug":
+		return zapcore.DebugLevel, nil
+	case "info":
+		return zapcore.InfoLevel, nil
+	case "warn":
+		return zapcore.WarnLevel, nil
+	case "error":
+		return zapcore.ErrorLevel, nil
+	}
+	return 0, fmt.Errorf("%q is not a log level: write debug, info, warn or error", value)
+}
+
+func parseLogFormat(value string) (string, error) {
+	if value == formatConsole || value == formatJSON {
+		return value, nil
+	}
+	return "", fmt.Errorf("%q is not a log format: write %s or %s", value, formatConsole, formatJSON)
+}

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"fmt"
+	"runtime/debug"
+	"strings"
+)
+
+// version is set by the build: -ldflags "-X main.version=v1.2.3".
+var version string
+
+// programVersion is the version set by the build, else that of the module as Go's tools recorded it, else
+// "dev".
+func programVersion() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		return info.Main.Version
+	}
+	return "dev"
+}
+
+// versionLine is what --version prints.
+func versionLine() string {
+	var parts []string
+	if v := engineVersion(); v != "" {
+		parts = append(parts, "wasmtime "+v)
+	}
+	if v := moduleVersion("k8s.io/api"); v != "" {
+		// k8s.io/api v0.36.3 is the API of Kubernetes 1.36.3.
+		parts = append(parts, "kubernetes 1."+strings.TrimPrefix(v, "0."))
+	}
+	if len(parts) == 0 {
+		return "krustlet-wasi " + programVersion()
+	}
+	return fmt.Sprintf("krustlet-wasi %s (%s)", programVersion(), strings.Join(parts, ", "))
+}
+
+func engineVersion() string { return moduleVersion("github.com/bytecodealliance/wasmtime-go/") }
+
+// moduleVersion is the version of the module whose path begins with prefix, without its v. It is read from the
+// build, as a constant would go on naming the old one after an update; empty where the build does not say.
+func moduleVersion(prefix string) string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	for _, dep := range info.Deps {
+		if strings.HasPrefix(dep.Path, prefix) {
+			return strings.TrimPrefix(dep.Version, "v")
+		}
+	}
+	return ""
+}
