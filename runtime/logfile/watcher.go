@@ -1,0 +1,184 @@
+package logfile
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+// Watcher tells followers that their file has changed. One serves any number of them. It is safe for
+// concurrent use; Close ends it.
+//
+// It watches folders, not files, so that a file's removal is seen while a reader holds it open.
+type Watcher struct {
+	events *fsnotify.Watcher
+	ended  sync.WaitGroup
+
+	// adding orders the adding and removing of watches. run never takes it, since fsnotify may wait for run
+	// while it adds.
+	adding sync.Mutex
+
+	mu      sync.Mutex
+	closed  bool
+	folders map[string]map[*subscription]bool
+}
+
+// subscription is one follower's ear.
+type subscription struct {
+	path  string
+	wrote chan struct{} // of one slot: something happened since it was last received
+	gone  chan struct{} // closed once the file was removed or the Watcher closed
+}
+
+// NewWatcher starts a Watcher. It takes one inotify instance of the kernel's.
+func NewWatcher() (*Watcher, error) {
+	events, err := fsnotify.NewWatcher()
+	if err != nil {
+		return nil, fmt.Errorf("watch container logs: %w", err)
+	}
+	w := &Watcher{events: events, folders: make(map[string]map[*subscription]bool)}
+	w.ended.Go(w.run)
+	return w, nil
+}
+
+// Close ends the watching and every follow that relies on it, each after it has shown what was written.
+func (w *Watcher) Close() error {
+	w.mu.Lock()
+	w.closed = true
+	w.mu.Unlock()
+	err := w.events.Close()
+	w.ended.Wait()
+	if err != nil {
+		return fmt.Errorf("end watching container logs: %w", err)
+	}
+	return nil
+}
+
+// run passes events on until the Watcher is closed.
+func (w *Watcher) run() {
+	defer w.end()
+	for {
+		select {
+		case event, ok := <-w.events.Events:
+			if !ok {
+				return
+			}
+			w.pass(event)
+		case _, ok := <-w.events.Errors:
+			if !ok {
+				return
+			}
+			// Most likely the kernel's queue ran over. Any file may have changed.
+			w.wakeAll()
+		}
+	}
+}
+
+func (w *Watcher) pass(event fsnotify.Event) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if event.Has(fsnotify.Remove) || event.Has(fsnotify.Rename) {
+		for sub := range w.folders[event.Name] { // the folder itself went, and its watch with it
+			w.drop(sub)
+		}
+	}
+	for sub := range w.folders[filepath.Dir(event.Name)] {
+		if sub.path != event.Name {
+			continue
+		}
+		if event.Has(fsnotify.Remove) {
+			w.drop(sub)
+			continue
+		}
+		sub.wake()
+	}
+}
+
+func (w *Watcher) wakeAll() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, subs := range w.folders {
+		for sub := range subs {
+			// A removal may be among the events that were lost.
+			if _, err := os.Lstat(sub.path); errors.Is(err, os.ErrNotExist) {
+				w.drop(sub)
+				continue
+			}
+			sub.wake()
+		}
+	}
+}
+
+// end lets every follower go.
+func (w *Watcher) end() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.closed = true
+	for _, subs := range w.folders {
+		for sub := range subs {
+			w.drop(sub)
+		}
+	}
+}
+
+func (sub *subscription) wake() {
+	select {
+	case sub.wrote <- struct{}{}:
+	default: // it has not listened since the last time, and will see all
+	}
+}
+
+// drop ends a subscription from the Watcher's side. The mutex is held.
+func (w *Watcher) drop(sub *subscription) {
+	if subs := w.folders[filepath.Dir(sub.path)]; subs[sub] {
+		delete(subs, sub)
+		close(sub.gone)
+	}
+}
+
+// subscribe listens for changes of the file at path, which is clean and no link.
+func (w *Watcher) subscribe(path string) (*subscription, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("follow container log: %w", err)
+	}
+	sub := &subscription{path: path, wrote: make(chan struct{}, 1), gone: make(chan struct{})}
+	folder := filepath.Dir(path)
+	w.adding.Lock()
+	defer w.adding.Unlock()
+	// A folder may be added again, and needs to be where it was removed and made anew.
+	if err := w.events.Add(folder); err != nil {
+		return nil, fmt.Errorf("follow container log: watch %s: %w", folder, err)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return nil, fmt.Errorf("follow container log: %w", os.ErrClosed)
+	}
+	if w.folders[folder] == nil {
+		w.folders[folder] = make(map[*subscription]bool)
+	}
+	w.folders[folder][sub] = true
+	return sub, nil
+}
+
+// unsubscribe ends a subscription from the follower's side, and the folder's watch with its last one.
+func (w *Watcher) unsubscribe(sub *subscription) {
+	folder := filepath.Dir(sub.path)
+	w.adding.Lock()
+	defer w.adding.Unlock()
+	w.mu.Lock()
+	delete(w.folders[folder], sub)
+	last := len(w.folders[folder]) == 0
+	if last {
+		delete(w.folders, folder)
+	}
+	w.mu.Unlock()
+	if last {
+		_ = w.events.Remove(folder) // fails where the folder is gone, and its watch with it
+	}
+}

@@ -1,0 +1,208 @@
+package logfile
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+)
+
+// maxBatch is the size at which a batch of records is written though the guest's write has more, in bytes. It
+// bounds a Writer's memory.
+const maxBatch = 64 << 10
+
+// Writer writes the log file of one container. It is safe for concurrent use.
+type Writer struct {
+	streams [streams]stream
+
+	mu     sync.Mutex
+	file   output
+	size   int64 // of the file, up to the end of its last whole record
+	torn   bool  // bytes of a failed write stand behind size and could not be cut off
+	closed bool
+	batch  []byte // records on their way to the file
+	clock  stampClock
+}
+
+// output is what a Writer needs of its open file.
+type output interface {
+	io.WriteCloser
+	Truncate(size int64) error
+}
+
+// stream is one of a Writer's two ends. Its fields are guarded by the Writer's mutex.
+type stream struct {
+	w       *Writer
+	name    Stream
+	pending []byte // text of a line that has no newline yet, at most maxPart bytes
+}
+
+// Create opens the log file at path for writing, mode 0640. Its folder must exist. A file that is there
+// already is continued; where a crash left its last record without a newline, one is added first.
+func Create(path string) (*Writer, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o640)
+	if err != nil {
+		return nil, fmt.Errorf("create container log: %w", err)
+	}
+	w := &Writer{file: f}
+	w.streams[stdout] = stream{w: w, name: Stdout}
+	w.streams[stderr] = stream{w: w, name: Stderr}
+	if w.size, w.torn, err = endOf(f); err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("continue container log: %w", err)
+	}
+	return w, nil
+}
+
+// endOf finds the end of the file, and whether a record is torn there.
+func endOf(f *os.File) (size int64, torn bool, err error) {
+	info, err := f.Stat()
+	if err != nil || info.Size() == 0 {
+		return 0, false, err
+	}
+	var last [1]byte
+	if _, err := f.ReadAt(last[:], info.Size()-1); err != nil {
+		return 0, false, err
+	}
+	return info.Size(), last[0] != '\n', nil
+}
+
+// Stdout is where the guest's standard output goes. The writer lives as long as w.
+func (w *Writer) Stdout() io.Writer { return &w.streams[stdout] }
+
+// Stderr is where the guest's standard error goes. The writer lives as long as w.
+func (w *Writer) Stderr() io.Writer { return &w.streams[stderr] }
+
+// Write takes text of the stream. On an error it returns how many bytes of p were taken; the others are
+// neither in the file nor waiting, so that the same bytes may be written again.
+func (s *stream) Write(p []byte) (int, error) {
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	if s.w.closed {
+		return 0, fmt.Errorf("write container log: %w", os.ErrClosed)
+	}
+	taken := 0
+	for taken < len(p) {
+		n, err := s.take(p[taken:])
+		if err != nil {
+			return taken, fmt.Errorf("write container log: %w", err)
+		}
+		taken += n
+	}
+	return taken, nil
+}
+
+// take writes the lines that p completes, up to a batch, keeps what follows the last one, and answers how much
+// of p that was. On an error nothing has changed.
+func (s *stream) take(p []byte) (int, error) {
+	w := s.w
+	w.batch = w.batch[:0]
+	head, n := s.pending, 0 // head is the start of the current line
+	var wait []byte         // the end of p, behind its last newline
+	for n < len(p) && len(w.batch) < maxBatch {
+		rest, room := p[n:], maxPart-len(head)
+		// A part is cut only when text is known to follow it, so a line of exactly maxPart is one record.
+		end := bytes.IndexByte(rest[:min(len(rest), room+1)], '\n')
+		switch {
+		case end >= 0:
+			w.add(s.name, 'F', head, rest[:end])
+			n += end + 1
+		case len(rest) > room:
+			w.add(s.name, 'P', head, rest[:room])
+			n += room
+		default:
+			wait = rest
+			n = len(p)
+			continue
+		}
+		head = nil
+	}
+	if err := w.flush(); err != nil {
+		return 0, err
+	}
+	s.pending = append(s.pending[:len(head)], wait...)
+	return n, nil
+}
+
+// add puts a record into the batch. All records of a batch have the time of its first.
+func (w *Writer) add(name Stream, tag byte, head, text []byte) {
+	if len(w.batch) == 0 {
+		w.clock.read(time.Now())
+		if w.torn {
+			w.batch = append(w.batch, '\n')
+		}
+	}
+	b := append(w.batch, w.clock.stamp[:]...)
+	b = append(b, ' ')
+	b = append(b, name...)
+	b = append(b, ' ', tag, ' ')
+	b = append(b, head...)
+	b = append(b, text...)
+	w.batch = append(b, '\n')
+}
+
+// flush writes the batch, wholly or not at all.
+func (w *Writer) flush() error {
+	if len(w.batch) == 0 {
+		return nil
+	}
+	n, err := w.file.Write(w.batch)
+	if err == nil {
+		w.size += int64(n)
+		w.torn = false
+		return nil
+	}
+	if n > 0 && w.file.Truncate(w.size) != nil {
+		// The next batch starts with a newline, which makes a line of what is there.
+		w.size += int64(n)
+		w.torn = true
+	}
+	return err
+}
+
+// Close writes what waits for a newline, each stream's as a line of its own, and closes the file. Later
+// writes fail with os.ErrClosed; a second Close does nothing.
+func (w *Writer) Close() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return nil
+	}
+	w.closed = true
+	w.batch = w.batch[:0]
+	for i := range w.streams {
+		if s := &w.streams[i]; len(s.pending) > 0 {
+			w.add(s.name, 'F', nil, s.pending)
+			s.pending = nil
+		}
+	}
+	err := w.flush()
+	w.batch = nil
+	if cerr := w.file.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return fmt.Errorf("close container log: %w", err)
+	}
+	return nil
+}
+
+// stampClock formats times. It formats the second once and then only the fraction, which costs a tenth.
+type stampClock struct {
+	second int64
+	stamp  [len("2006-01-02T15:04:05.000000000Z")]byte
+}
+
+func (c *stampClock) read(now time.Time) {
+	if s := now.Unix(); s != c.second || c.stamp[0] == 0 {
+		c.second = s
+		now.UTC().AppendFormat(c.stamp[:0], timeLayout)
+	}
+	n := now.Nanosecond()
+	for i := len(c.stamp) - 2; i > len("2006-01-02T15:04:05"); i-- {
+		c.stamp[i] = byte('0' + n%10)
+		n /= 10
+	}
+}
