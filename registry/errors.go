@@ -1,0 +1,119 @@
+package registry
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+)
+
+// The classes of errors, for errors.Is. An error of none of them is a failure of the network, of the registry
+// or of the disk.
+var (
+	// ErrInvalidReference is an image reference that can never name anything.
+	ErrInvalidReference = errors.New("invalid image reference")
+	// ErrLocalModules is a reference to a local file on a node that does not allow them.
+	ErrLocalModules = errors.New("local modules are not allowed")
+	// ErrNotWasm is an image, or a file, that holds no WebAssembly module in a known form.
+	ErrNotWasm = errors.New("not a WebAssembly image")
+	// ErrDigestMismatch is content of another digest or size than was announced.
+	ErrDigestMismatch = errors.New("content does not match its digest")
+	// ErrTooLarge is a manifest or a module above the limit.
+	ErrTooLarge = errors.New("too large")
+	// ErrNotFound is a reference that the registry does not know, or a local file that is not there.
+	ErrNotFound = errors.New("not found")
+	// ErrUnauthorized is a registry's refusal of the credentials, or of their absence.
+	ErrUnauthorized = errors.New("unauthorized")
+)
+
+// failure is an error with a class, a cause, and a text of its own.
+type failure struct {
+	class error // one of the Err values, or nil
+	cause error // or nil; part of the text already
+	text  string
+}
+
+func (f *failure) Error() string { return f.text }
+
+func (f *failure) Unwrap() []error {
+	var errs []error
+	if f.class != nil {
+		errs = append(errs, f.class)
+	}
+	if f.cause != nil {
+		errs = append(errs, f.cause)
+	}
+	return errs
+}
+
+// fail makes a failure of one line. Registries answer with whatever they like, pages of HTML included.
+func fail(class, cause error, format string, args ...any) error {
+	return &failure{class: class, cause: cause, text: oneLine(fmt.Sprintf(format, args...))}
+}
+
+// maxText is the longest error text, in bytes; an event's message may have 1,024.
+const maxText = 700
+
+// oneLine makes one printable line of s.
+func oneLine(s string) string {
+	s = strings.ToValidUTF8(s, "?")
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, s)
+	s = strings.Join(strings.Fields(s), " ")
+	if len(s) <= maxText {
+		return s
+	}
+	cut := maxText
+	for !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return s[:cut] + "…"
+}
+
+// registryFailure classes an error that came from talking to a registry about a subject: a repository, a manifest
+// or a blob.
+func registryFailure(host, subject string, err error) error {
+	var answer *transport.Error
+	if !errors.As(err, &answer) {
+		return fail(nil, err, "registry %s: %s", host, withoutQuery(err))
+	}
+	said := answerText(answer)
+	switch answer.StatusCode {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return fail(ErrUnauthorized, err, "registry %s refuses access to %s: %s", host, subject, said)
+	case http.StatusNotFound:
+		return fail(ErrNotFound, err, "registry %s has no %s: %s", host, subject, said)
+	default:
+		return fail(nil, err, "registry %s, asked for %s: %s", host, subject, said)
+	}
+}
+
+// answerText is what a registry said, without the request.
+func answerText(answer *transport.Error) string {
+	text := fmt.Sprintf("%d %s", answer.StatusCode, http.StatusText(answer.StatusCode))
+	for _, d := range answer.Errors {
+		text += fmt.Sprintf(" (%s: %.200s)", d.Code, d.Message)
+	}
+	return text
+}
+
+// withoutQuery is err's text without the query of the URL in it, which may carry a signature that gives access.
+func withoutQuery(err error) string {
+	text := err.Error()
+	var at *url.Error
+	if errors.As(err, &at) {
+		if bare, query, has := strings.Cut(at.URL, "?"); has && query != "" {
+			text = strings.ReplaceAll(text, at.URL, bare)
+		}
+	}
+	return text
+}

@@ -1,0 +1,86 @@
+package registry
+
+import (
+	"crypto/tls"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+)
+
+// hostPolicy says with which hosts plain HTTP may be spoken, and TLS with a certificate that is not verified.
+type hostPolicy struct {
+	insecure map[string]bool // host or host:port, lower case
+}
+
+func newHostPolicy(insecure []string) hostPolicy {
+	p := hostPolicy{insecure: make(map[string]bool, len(insecure))}
+	for _, host := range insecure {
+		if host = strings.ToLower(strings.TrimSpace(host)); host != "" {
+			p.insecure[host] = true
+		}
+	}
+	return p
+}
+
+// plain tells whether host, with or without a port, is this machine or one of the insecure registries.
+func (p hostPolicy) plain(host string) bool {
+	host = strings.ToLower(host)
+	if p.insecure[host] {
+		return true
+	}
+	if bare, _, err := net.SplitHostPort(host); err == nil {
+		host = bare
+	}
+	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	if p.insecure[host] || host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+// policyTransport sends requests as the policy has it. It also keeps the library, and redirects, from falling back
+// to plain HTTP where the policy says nothing of it.
+type policyTransport struct {
+	policy   hostPolicy
+	verified http.RoundTripper
+	lenient  http.RoundTripper
+}
+
+func (t *policyTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if t.policy.plain(req.URL.Host) {
+		return t.lenient.RoundTrip(req)
+	}
+	if req.URL.Scheme != "https" {
+		return nil, fail(nil, nil, "plain HTTP with %s is not allowed (--insecure-registries names the hosts with which it is)", req.URL.Host)
+	}
+	return t.verified.RoundTrip(req)
+}
+
+// newPolicyTransport makes the transport under which the connections are.
+func newPolicyTransport(policy hostPolicy) *policyTransport {
+	verified := &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: 15 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		ForceAttemptHTTP2:     true,
+		MaxIdleConnsPerHost:   16,
+		IdleConnTimeout:       60 * time.Second,
+		TLSHandshakeTimeout:   15 * time.Second,
+		ResponseHeaderTimeout: stallTime,
+		DisableCompression:    true, // digests are of the bytes as sent
+	}
+	lenient := verified.Clone()
+	lenient.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} // asked for, host by host
+	return &policyTransport{policy: policy, verified: verified, lenient: lenient}
+}
+
+// newTransport adds retries, of what may pass within a second, and the user agent.
+func newTransport(base http.RoundTripper, userAgent string) http.RoundTripper {
+	return transport.NewUserAgent(transport.NewRetry(base, transport.WithRetryStatusCodes(
+		http.StatusRequestTimeout, http.StatusTooManyRequests,
+		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout,
+	)), userAgent)
+}

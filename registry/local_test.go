@@ -1,0 +1,94 @@
+package registry
+
+import (
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+)
+
+func TestLocalModule(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	path := filepath.Join(dir, "hello.wasm")
+	module := wasm("local", 10)
+	if err := os.WriteFile(path, module, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s := newStore(t, Config{AllowLocalModules: true})
+	for _, image := range []string{"fs/" + path, "fs/hello.wasm", "fs/./hello.wasm:v1", "fs/" + path + "@" + digestOf(module)} {
+		m, err := s.Pull(t.Context(), image)
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkModule(t, m, module)
+		if m.Image != image {
+			t.Errorf("image %q, asked for %q", m.Image, image)
+		}
+		found, present, err := s.Lookup(image)
+		if !present || err != nil || found != m {
+			t.Errorf("Lookup(%s): %+v, %v, %v", image, found, present, err)
+		}
+	}
+	if m, _ := s.Pull(t.Context(), "fs/"+path); m.ImageID != "fs/"+path+"@"+digestOf(module) {
+		t.Errorf("image ID %s", m.ImageID)
+	}
+
+	// A new build is seen, and what ran before keeps its file.
+	before, _ := s.Pull(t.Context(), "fs/hello.wasm")
+	newer := wasm("rebuilt", 20)
+	if err := os.WriteFile(path, newer, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	m, present, err := s.Lookup("fs/hello.wasm")
+	if !present || err != nil {
+		t.Fatal(present, err)
+	}
+	checkModule(t, m, newer)
+	checkModule(t, before, module)
+	_, err = s.Pull(t.Context(), "fs/hello.wasm@"+digestOf(module))
+	checkError(t, err, ErrDigestMismatch, digestOf(newer))
+}
+
+func TestLocalModuleRefused(t *testing.T) {
+	dir := t.TempDir()
+	files := map[string][]byte{"elf": []byte("\x7fELF...."), "empty": nil, "large": wasm("x", 2000), "good": wasm("x", 1)}
+	for name, content := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := syscall.Mkfifo(filepath.Join(dir, "pipe"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := newStore(t, Config{AllowLocalModules: true, MaxModuleSize: 1000})
+	for _, tt := range []struct {
+		file  string
+		class error
+		says  string
+	}{
+		{"elf", ErrNotWasm, "ELF"},
+		{"empty", ErrNotWasm, "no WebAssembly"},
+		{"large", ErrTooLarge, "1000"},
+		{"pipe", ErrNotWasm, "no regular file"},
+		{".", ErrNotWasm, "no regular file"},
+	} {
+		image := "fs/" + filepath.Join(dir, tt.file)
+		_, err := s.Pull(t.Context(), image)
+		checkError(t, err, tt.class, tt.says, filepath.Join(dir, tt.file))
+		_, present, err := s.Lookup(image)
+		if present {
+			t.Errorf("%s is present", image)
+		}
+		checkError(t, err, tt.class, tt.says)
+	}
+	checkAbsent(t, s, "fs/"+filepath.Join(dir, "none"))
+	_, err := s.Pull(t.Context(), "fs/none.wasm")
+	checkError(t, err, ErrNotFound, "none.wasm", "fs//PATH")
+
+	strict := newStore(t, Config{})
+	_, err = strict.Pull(t.Context(), "fs/"+filepath.Join(dir, "good"))
+	checkError(t, err, ErrLocalModules, "--x-allow-local-modules")
+	_, _, err = strict.Lookup("fs/" + filepath.Join(dir, "good"))
+	checkError(t, err, ErrLocalModules)
+}

@@ -1,0 +1,133 @@
+package registry
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/partial"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/static"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+// PushConfig says how a module is published. The zero value will do.
+type PushConfig struct {
+	// InsecureRegistries are as in Config.
+	InsecureRegistries []string
+	// UserAgent is as in Config.
+	UserAgent string
+	// Created goes into the artifact's config; zero means now.
+	Created time.Time
+	// Author goes into the artifact's config, unless it is empty.
+	Author string
+}
+
+// Push publishes a module or component as a CNCF wasm artifact under image, a reference by tag, and returns
+// REPOSITORY@DIGEST. Credentials are those of the user's docker config. The error's class is
+// ErrInvalidReference, ErrNotWasm or ErrUnauthorized, or else the registry failed.
+func Push(ctx context.Context, image string, module []byte, cfg PushConfig) (imageID string, err error) {
+	hosts := newHostPolicy(cfg.InsecureRegistries)
+	ref, err := parseReference(image, hosts)
+	if err != nil {
+		return "", err
+	}
+	if ref.path != "" || ref.digest != "" {
+		return "", fail(ErrInvalidReference, nil, "image %.300q cannot be pushed to: give REGISTRY/NAME:TAG", image)
+	}
+	config, err := artifactConfig(module, cfg)
+	if err != nil {
+		return "", err
+	}
+	img, err := newArtifact(wasmConfigType, config, wasmLayerType, module)
+	if err != nil {
+		return "", err
+	}
+	if cfg.UserAgent == "" {
+		cfg.UserAgent = defaultUserAgent
+	}
+	err = remote.Write(ref.repo.Tag(ref.tag), img, remote.WithContext(ctx), remote.WithTransport(newPolicyTransport(hosts)),
+		remote.WithUserAgent(cfg.UserAgent), remote.WithAuthFromKeychain(authn.DefaultKeychain))
+	if err != nil {
+		return "", registryFailure(ref.repo.RegistryStr(), ref.repo.RepositoryStr(), err)
+	}
+	digest, err := img.Digest()
+	if err != nil {
+		return "", err
+	}
+	return ref.at(digest.String()), nil
+}
+
+// artifactConfig is the config that the CNCF's layout asks for. A component's list of imports and exports is
+// optional and left out.
+func artifactConfig(module []byte, cfg PushConfig) ([]byte, error) {
+	component, err := isComponent(module)
+	if err != nil {
+		return nil, err
+	}
+	os := "wasip1"
+	if component {
+		os = "wasip2"
+	}
+	if cfg.Created.IsZero() {
+		cfg.Created = time.Now()
+	}
+	digest, _, err := v1.SHA256(bytes.NewReader(module))
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(struct {
+		Created      time.Time `json:"created"`
+		Author       string    `json:"author,omitempty"`
+		Architecture string    `json:"architecture"`
+		OS           string    `json:"os"`
+		LayerDigests []string  `json:"layerDigests"`
+	}{cfg.Created.UTC().Truncate(time.Second), cfg.Author, "wasm", os, []string{digest.String()}})
+}
+
+// artifact is an image of one layer with a config of any kind.
+type artifact struct {
+	manifest []byte
+	config   []byte
+	layer    v1.Layer
+}
+
+// newArtifact makes the image of one layer.
+func newArtifact(configType types.MediaType, config []byte, layerType types.MediaType, content []byte) (v1.Image, error) {
+	a := &artifact{config: config, layer: static.NewLayer(content, layerType)}
+	configDigest, configSize, err := v1.SHA256(bytes.NewReader(config))
+	if err != nil {
+		return nil, err
+	}
+	digest, err := a.layer.Digest()
+	if err != nil {
+		return nil, err
+	}
+	a.manifest, err = json.Marshal(v1.Manifest{
+		SchemaVersion: 2,
+		MediaType:     types.OCIManifestSchema1,
+		Config:        v1.Descriptor{MediaType: configType, Size: configSize, Digest: configDigest},
+		Layers:        []v1.Descriptor{{MediaType: layerType, Size: int64(len(content)), Digest: digest}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return partial.CompressedToImage(a)
+}
+
+// The methods of partial.CompressedImageCore.
+
+func (a *artifact) RawConfigFile() ([]byte, error)      { return a.config, nil }
+func (a *artifact) RawManifest() ([]byte, error)        { return a.manifest, nil }
+func (a *artifact) MediaType() (types.MediaType, error) { return types.OCIManifestSchema1, nil }
+
+func (a *artifact) LayerByDigest(digest v1.Hash) (partial.CompressedLayer, error) {
+	if own, err := a.layer.Digest(); err != nil || own != digest {
+		return nil, fmt.Errorf("no layer %s", digest)
+	}
+	return a.layer, nil
+}

@@ -1,0 +1,76 @@
+package registry
+
+import (
+	"encoding/json"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+)
+
+func TestPush(t *testing.T) {
+	srv := newServer(t)
+	module := wasm("pushed", 10)
+	created := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	image := srv.host() + "/me/app:v1"
+	id, err := Push(t.Context(), image, module, PushConfig{Created: created, Author: "me"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := newStore(t, Config{}).Pull(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkModule(t, m, module)
+	if m.ImageID != id {
+		t.Errorf("pushed %s, pulled %s", id, m.ImageID)
+	}
+
+	// What other tools see.
+	ref, err := parseReference(image, newHostPolicy(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	img, err := remote.Image(ref.repo.Tag("v1"), remote.WithContext(t.Context()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest, err := img.Manifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if manifest.Config.MediaType != wasmConfigType || len(manifest.Layers) != 1 || manifest.Layers[0].MediaType != wasmLayerType {
+		t.Errorf("manifest %+v", manifest)
+	}
+	raw, err := img.RawConfigFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var config map[string]any
+	if err := json.Unmarshal(raw, &config); err != nil {
+		t.Fatal(err)
+	}
+	digests, _ := config["layerDigests"].([]any)
+	if config["architecture"] != "wasm" || config["os"] != "wasip1" || config["author"] != "me" ||
+		config["created"] != "2026-01-02T03:04:05Z" || len(digests) != 1 || digests[0] != digestOf(module) {
+		t.Errorf("config %s", raw)
+	}
+}
+
+func TestPushErrors(t *testing.T) {
+	srv := newServer(t)
+	module := wasm("x", 1)
+	for _, image := range []string{"fs//srv/x.wasm", srv.host() + "/App", srv.host() + "/app@sha256:" + zeros} {
+		_, err := Push(t.Context(), image, module, PushConfig{})
+		checkError(t, err, ErrInvalidReference)
+	}
+	_, err := Push(t.Context(), srv.host()+"/app", []byte("\x7fELF...."), PushConfig{})
+	checkError(t, err, ErrNotWasm, "ELF")
+	srv.answer("/v2/", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("WWW-Authenticate", `Basic realm="x"`)
+		w.WriteHeader(http.StatusUnauthorized)
+	})
+	_, err = Push(t.Context(), srv.host()+"/app", module, PushConfig{})
+	checkError(t, err, ErrUnauthorized, srv.host())
+}

@@ -1,0 +1,85 @@
+package registry
+
+import (
+	"context"
+	"sync"
+)
+
+// calls lets callers who want the same thing at the same time share one call for it. Unlike singleflight, a
+// call belongs to all who wait for it: it is cancelled when the last of them gives up, and not before.
+type calls[T any] struct {
+	mu      sync.Mutex
+	running map[string]*call[T]
+}
+
+type call[T any] struct {
+	waiting int
+	cancel  context.CancelFunc
+	done    chan struct{}
+	// Set before done is closed.
+	value T
+	err   error
+}
+
+// do returns the result of a running call for key, or else of fn. fn's context has the values of the first
+// caller's. The last caller that gives up waits for fn to end, so no fn is left without someone who waits.
+func (c *calls[T]) do(ctx context.Context, key string, fn func(context.Context) (T, error)) (T, error) {
+	var none T
+	if err := ctx.Err(); err != nil {
+		return none, err
+	}
+	k := c.join(ctx, key, fn)
+	select {
+	case <-k.done:
+		return k.value, k.err
+	case <-ctx.Done():
+	}
+	if c.leave(key, k) {
+		<-k.done
+	}
+	return none, ctx.Err()
+}
+
+func (c *calls[T]) join(ctx context.Context, key string, fn func(context.Context) (T, error)) *call[T] {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if k := c.running[key]; k != nil {
+		k.waiting++
+		return k
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	k := &call[T]{waiting: 1, cancel: cancel, done: make(chan struct{})}
+	if c.running == nil {
+		c.running = make(map[string]*call[T])
+	}
+	c.running[key] = k
+	go func() {
+		defer close(k.done)
+		defer cancel()
+		k.value, k.err = fn(ctx)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.forget(key, k)
+	}()
+	return k
+}
+
+// leave counts a caller out, and answers whether it was the last. The call is then cancelled, and out of reach
+// of those who come later.
+func (c *calls[T]) leave(key string, k *call[T]) (last bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k.waiting--
+	if k.waiting > 0 {
+		return false
+	}
+	c.forget(key, k)
+	k.cancel()
+	return true
+}
+
+func (c *calls[T]) forget(key string, k *call[T]) {
+	if c.running[key] == k {
+		delete(c.running, key)
+	}
+}
