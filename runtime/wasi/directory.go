@@ -1,0 +1,218 @@
+package wasi
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+	"os"
+	"path"
+	"sort"
+
+	"golang.org/x/sys/unix"
+)
+
+// directory is an open directory.
+type directory struct {
+	ns       *namespace
+	guest    string   // its canonical guest path when it was opened
+	root     *os.Root // itself, pinned; nil for a mount point and for a directory that only mounts make
+	stream   *os.File // for its entries; opened by the first fd_readdir
+	buf      []byte   // entries that the kernel gave and the guest did not take
+	position uint64   // the cookie that buf begins at
+}
+
+// openDirectory opens the directory at p.
+func openDirectory(p place) (*directory, error) {
+	d := &directory{ns: p.ns, guest: p.guest}
+	if _, virtual := p.info.(virtualDir); virtual || p.ns.mounts[p.guest] != nil {
+		return d, nil
+	}
+	handle, err := p.handle()
+	if err != nil {
+		return nil, err
+	}
+	d.root, err = handle.OpenRoot(p.rel)
+	return d, err
+}
+
+// place is where the walks from this directory begin.
+func (d *directory) place() place {
+	p := d.ns.locate(d.guest)
+	if d.root != nil {
+		p.base, p.rel = d.root, "."
+	}
+	return p
+}
+
+func (d *directory) filetype() filetype { return typeDirectory }
+
+func (d *directory) stat() (filestat, error) {
+	info, err := d.place().lstat()
+	if err != nil {
+		return filestat{}, err
+	}
+	if info == nil {
+		return filestat{}, ErrnoNoent
+	}
+	return statOf(info), nil
+}
+
+func (d *directory) close() error {
+	var errs []error
+	if d.stream != nil {
+		errs = append(errs, d.stream.Close())
+	}
+	if d.root != nil {
+		errs = append(errs, d.root.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// open opens the directory itself as a file of the host.
+func (d *directory) open() (*os.File, error) {
+	p := d.place()
+	root, err := p.handle()
+	if err != nil {
+		return nil, err
+	}
+	return root.OpenFile(p.rel, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NONBLOCK, 0)
+}
+
+// entry is one entry of a directory. next is the cookie that continues behind it.
+type entry struct {
+	next uint64
+	ino  uint64
+	kind filetype
+	name string
+}
+
+// mountCookies is the first cookie of the entries that only mounts make; the kernel's own offsets, which are
+// the cookies of all others, are below.
+const mountCookies = 1 << 63
+
+// entries calls each with the entries behind the cookie until each returns false or there are no more.
+func (d *directory) entries(cookie uint64, each func(entry) bool) error {
+	if cookie < mountCookies {
+		more, err := d.hostEntries(cookie, each)
+		if err != nil || !more {
+			return err
+		}
+		cookie = mountCookies
+	}
+	names := make([]string, 0, len(d.ns.above[d.guest]))
+	for name := range d.ns.above[d.guest] {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	for i, name := range names {
+		if uint64(i) < cookie-mountCookies || d.onHost(name) { // taken, or listed with the host's entries
+			continue
+		}
+		e := entry{next: mountCookies + uint64(i) + 1, name: name}
+		d.mounted(&e)
+		if !each(e) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// onHost says that the host's directory has the name by itself.
+func (d *directory) onHost(name string) bool {
+	p := d.place()
+	root, err := p.handle()
+	if err != nil || p.mnt.file != "" {
+		return false
+	}
+	_, err = root.Lstat(path.Join(p.rel, name))
+	return err == nil
+}
+
+// mounted gives an entry the type and number of what is mounted over it or below it.
+func (d *directory) mounted(e *entry) {
+	if !d.ns.above[d.guest][e.name] {
+		return
+	}
+	info, err := d.place().child(e.name).lstat()
+	if err != nil || info == nil {
+		return
+	}
+	st := statOf(info)
+	e.kind, e.ino = st.kind, st.ino
+}
+
+// direntBuffer is how many bytes of entries one call of the kernel gives.
+const direntBuffer = 8 << 10
+
+func (d *directory) hostEntries(cookie uint64, each func(entry) bool) (more bool, err error) {
+	if d.stream == nil {
+		if d.stream, err = d.open(); err != nil {
+			if d.ns.above[d.guest] != nil {
+				return true, nil // only mounts make it
+			}
+			return false, err
+		}
+	}
+	if cookie != d.position || cookie == 0 {
+		if _, err := d.stream.Seek(int64(cookie), io.SeekStart); err != nil {
+			return false, err
+		}
+		d.buf, d.position = nil, cookie
+	}
+	for {
+		if len(d.buf) == 0 {
+			buf := make([]byte, direntBuffer)
+			n, err := unix.Getdents(int(d.stream.Fd()), buf)
+			if err != nil {
+				return false, err
+			}
+			if n <= 0 {
+				return true, nil
+			}
+			d.buf = buf[:n]
+		}
+		e, size := parseDirent(d.buf)
+		d.mounted(&e)
+		if !each(e) {
+			return false, nil
+		}
+		d.buf, d.position = d.buf[size:], e.next
+	}
+}
+
+// parseDirent reads one struct linux_dirent64: inode, offset of the next, length, type, name ending in zero.
+func parseDirent(b []byte) (entry, int) {
+	size := int(binary.NativeEndian.Uint16(b[16:]))
+	e := entry{
+		ino:  binary.NativeEndian.Uint64(b),
+		next: binary.NativeEndian.Uint64(b[8:]),
+		kind: direntType(b[18]),
+	}
+	name := b[19:size]
+	for i, c := range name {
+		if c == 0 {
+			name = name[:i]
+			break
+		}
+	}
+	e.name = string(name)
+	return e, size
+}
+
+func direntType(t byte) filetype {
+	switch t {
+	case unix.DT_DIR:
+		return typeDirectory
+	case unix.DT_REG:
+		return typeRegularFile
+	case unix.DT_LNK:
+		return typeSymbolicLink
+	case unix.DT_CHR:
+		return typeCharacterDevice
+	case unix.DT_BLK:
+		return typeBlockDevice
+	case unix.DT_SOCK:
+		return typeSocketStream
+	}
+	return typeUnknown
+}

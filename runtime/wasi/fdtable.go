@@ -1,0 +1,128 @@
+package wasi
+
+import "errors"
+
+// descriptor is one open descriptor of a guest.
+type descriptor struct {
+	object     object
+	rights     uint64
+	inheriting uint64
+	flags      uint16 // fdflags
+	preopen    string // the guest path that it was preopened as, empty for all others
+}
+
+// object is what a descriptor refers to: an *input, *output, *file or *directory.
+type object interface {
+	filetype() filetype
+	stat() (filestat, error)
+	close() error
+}
+
+// fdTable has a guest's descriptors by number. Numbers are given out lowest first.
+type fdTable struct {
+	slots []*descriptor // nil where free
+	open  int
+	limit int
+	free  int // no number below is free
+}
+
+func newFDTable(limit int) *fdTable { return &fdTable{limit: max(limit, 4)} }
+
+func (t *fdTable) get(fd uint32) (*descriptor, error) {
+	if uint64(fd) >= uint64(len(t.slots)) || t.slots[fd] == nil {
+		return nil, ErrnoBadf
+	}
+	return t.slots[fd], nil
+}
+
+// put uses a number that is free, and below the limit.
+func (t *fdTable) put(fd int, d *descriptor) {
+	for len(t.slots) <= fd {
+		t.slots = append(t.slots, nil)
+	}
+	t.slots[fd] = d
+	t.open++
+}
+
+// full says that no descriptor can be added. It is asked before the host opens anything.
+func (t *fdTable) full() bool { return t.open >= t.limit }
+
+func (t *fdTable) add(d *descriptor) (uint32, error) {
+	if t.full() {
+		return 0, ErrnoMfile
+	}
+	for t.free < len(t.slots) && t.slots[t.free] != nil {
+		t.free++
+	}
+	fd := t.free
+	t.put(fd, d)
+	return uint32(fd), nil
+}
+
+func (t *fdTable) close(fd uint32) error {
+	d, err := t.get(fd)
+	if err != nil {
+		return err
+	}
+	t.slots[fd] = nil
+	t.open--
+	t.free = min(t.free, int(fd))
+	return d.object.close()
+}
+
+// renumber moves from to the number to, which is closed before.
+func (t *fdTable) renumber(from, to uint32) error {
+	d, err := t.get(from)
+	if err != nil {
+		return err
+	}
+	old, err := t.get(to)
+	if err != nil || from == to {
+		return err
+	}
+	t.slots[to], t.slots[from] = d, nil
+	t.open--
+	t.free = min(t.free, int(from))
+	return old.object.close()
+}
+
+func (t *fdTable) closeAll() error {
+	var errs []error
+	for fd := range t.slots {
+		if t.slots[fd] != nil {
+			errs = append(errs, t.close(uint32(fd)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// file is the file that fd must be, open with the right.
+func (t *fdTable) file(fd uint32, right uint64) (*file, *descriptor, error) {
+	d, err := t.get(fd)
+	if err != nil {
+		return nil, nil, err
+	}
+	switch o := d.object.(type) {
+	case *file:
+		if d.rights&right != right {
+			return nil, nil, ErrnoBadf
+		}
+		return o, d, nil
+	case *directory:
+		return nil, nil, ErrnoBadf
+	}
+	return nil, nil, ErrnoSpipe
+}
+
+// directory is the directory that fd must be.
+func (t *fdTable) directory(fd uint32) (*directory, *descriptor, error) {
+	d, err := t.get(fd)
+	if err != nil {
+		return nil, nil, err
+	}
+	dir, ok := d.object.(*directory)
+	if !ok {
+		return nil, nil, ErrnoNotdir
+	}
+	return dir, d, nil
+}

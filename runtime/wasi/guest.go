@@ -1,0 +1,141 @@
+package wasi
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Config is what a guest is given.
+type Config struct {
+	// Args is the argument vector, argv[0] included. No entry holds a zero byte.
+	Args []string
+	// Env is the environment, each entry KEY=VALUE. No entry holds a zero byte.
+	Env []string
+	// WorkDir is the guest path in which the guest starts; empty leaves it to the guest. It is made if it is
+	// missing. Preview 1 has no such thing, so it is passed as the variable PWD, unless Env has that: Go's
+	// runtime looks there, wasi-libc starts in "/" whatever is there.
+	WorkDir string
+	// Mounts is the guest's file system. Exactly one has Guest "/".
+	Mounts []Mount
+	// Stdin is what descriptor 0 reads; nil is empty. Its Read must not block: a kill waits for it.
+	Stdin io.Reader
+	// Stdout and Stderr are descriptors 1 and 2; nil discards. Both are written by the guest's thread only.
+	Stdout, Stderr io.Writer
+	// MaxDescriptors bounds the guest's open descriptors; 0 is DefaultMaxDescriptors.
+	MaxDescriptors int
+}
+
+// DefaultMaxDescriptors is Linux's usual soft limit of open files (RLIMIT_NOFILE).
+const DefaultMaxDescriptors = 1024
+
+// Guest is the state of one running guest. See the package documentation for who may use it when.
+type Guest struct {
+	args, env vector
+	ns        *namespace
+	fds       *fdTable
+	start     time.Time // what the monotonic clock counts from
+}
+
+// New makes a guest. The mounts are looked at, and nothing is opened, until the guest uses them.
+func New(cfg Config) (*Guest, error) {
+	args, err := newVector("argument", cfg.Args)
+	if err != nil {
+		return nil, err
+	}
+	env, err := newVector("environment variable", environment(cfg))
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range cfg.Env {
+		if !strings.Contains(e, "=") {
+			return nil, fmt.Errorf("environment variable %q has no value: it must be KEY=VALUE", e)
+		}
+	}
+	ns, err := newNamespace(cfg.Mounts)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.WorkDir != "" {
+		if err := ns.mkdirAll(cfg.WorkDir); err != nil {
+			return nil, errors.Join(fmt.Errorf("working directory %s: %w", cfg.WorkDir, err), ns.close())
+		}
+	}
+	limit := cfg.MaxDescriptors
+	if limit <= 0 {
+		limit = DefaultMaxDescriptors
+	}
+	g := &Guest{args: args, env: env, ns: ns, fds: newFDTable(limit), start: time.Now()}
+	g.fds.put(0, &descriptor{object: &input{r: cfg.Stdin}, rights: inputRights})
+	g.fds.put(1, &descriptor{object: &output{w: cfg.Stdout}, rights: outputRights})
+	g.fds.put(2, &descriptor{object: &output{w: cfg.Stderr}, rights: outputRights})
+	g.fds.put(3, &descriptor{object: &directory{ns: ns, guest: "/"}, preopen: "/", rights: dirRights, inheriting: dirRights | fileRights})
+	return g, nil
+}
+
+func environment(cfg Config) []string {
+	hasPWD := slices.ContainsFunc(cfg.Env, func(e string) bool { return strings.HasPrefix(e, "PWD=") })
+	if cfg.WorkDir == "" || hasPWD {
+		return cfg.Env
+	}
+	return append(slices.Clone(cfg.Env), "PWD="+cfg.WorkDir)
+}
+
+// Close closes all that the guest had open. The guest must have ended.
+func (g *Guest) Close() error {
+	return errors.Join(g.fds.closeAll(), g.ns.close())
+}
+
+// vector is a list of strings as the guest reads it: each ends in a zero byte.
+type vector struct {
+	list []string
+	size uint32 // bytes, the zero bytes included
+}
+
+// maxVector bounds arguments and environment, in bytes each. Linux's own bound is 2 MiB for both together.
+const maxVector = 2 << 20
+
+func newVector(what string, list []string) (vector, error) {
+	v := vector{list: list}
+	for _, s := range list {
+		if strings.IndexByte(s, 0) >= 0 {
+			return vector{}, fmt.Errorf("%s %q holds a zero byte", what, s)
+		}
+		if v.size += uint32(len(s)) + 1; v.size > maxVector || len(s) > maxVector {
+			return vector{}, fmt.Errorf("the %ss take more than %d bytes", what, maxVector)
+		}
+	}
+	return v, nil
+}
+
+// sizes writes the number of entries and the size of them all.
+func (v vector) sizes(m memory, count, size uint32) error {
+	if err := m.putU32(count, uint32(len(v.list))); err != nil {
+		return err
+	}
+	return m.putU32(size, v.size)
+}
+
+// write fills the pointers at ptrs and the bytes at buf.
+func (v vector) write(m memory, ptrs, buf uint32) error {
+	if _, err := m.bytes(ptrs, uint32(len(v.list))*4); err != nil {
+		return err
+	}
+	b, err := m.bytes(buf, v.size)
+	if err != nil {
+		return err
+	}
+	at := uint32(0)
+	for i, s := range v.list {
+		if err := m.putU32(ptrs+uint32(i)*4, buf+at); err != nil {
+			return err
+		}
+		at += uint32(copy(b[at:], s))
+		b[at] = 0
+		at++
+	}
+	return nil
+}

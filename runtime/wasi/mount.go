@@ -1,0 +1,190 @@
+package wasi
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"sort"
+	"strings"
+)
+
+// Mount shows a directory or a file of the host at a path of the guest.
+type Mount struct {
+	Host     string // absolute path on the host, which exists
+	Guest    string // absolute, clean path in the guest
+	ReadOnly bool
+}
+
+// namespace is the guest's file tree: mounts at canonical guest paths, in which no component is a link.
+type namespace struct {
+	mounts map[string]*mount
+	// above has every guest path that is a strict ancestor of a mount point, with the names that the
+	// mounts give it. Such a directory is shown even where the mount that it lies in lacks it.
+	above map[string]map[string]bool
+}
+
+// mount is one Mount. Its root is opened when it is first used: most guests use few of theirs.
+type mount struct {
+	host     string
+	guest    string
+	readOnly bool
+	file     string // the file's name below root where the host path is a file
+	root     *os.Root
+}
+
+func newNamespace(list []Mount) (*namespace, error) {
+	ns := &namespace{mounts: map[string]*mount{}, above: map[string]map[string]bool{}}
+	sorted := append([]Mount(nil), list...)
+	// Outer mounts first: where an inner one belongs may depend on links in the outer one.
+	sort.SliceStable(sorted, func(i, j int) bool { return len(sorted[i].Guest) < len(sorted[j].Guest) })
+	for _, m := range sorted {
+		if err := ns.add(m); err != nil {
+			return nil, errors.Join(err, ns.close())
+		}
+	}
+	root := ns.mounts["/"]
+	switch {
+	case root == nil:
+		return nil, errors.New(`no mount has the guest path "/"`)
+	case root.file != "":
+		return nil, fmt.Errorf(`the mount at "/" must be a directory, %s is a file`, root.host)
+	}
+	return ns, nil
+}
+
+func (ns *namespace) add(m Mount) error {
+	if !path.IsAbs(m.Guest) || path.Clean(m.Guest) != m.Guest {
+		return fmt.Errorf("mount %s: the guest path %q must be absolute and clean", m.Host, m.Guest)
+	}
+	if !filepath.IsAbs(m.Host) {
+		return fmt.Errorf("mount at %s: the host path %q must be absolute", m.Guest, m.Host)
+	}
+	host, err := filepath.EvalSymlinks(m.Host)
+	if err != nil {
+		return fmt.Errorf("mount at %s: %w", m.Guest, err)
+	}
+	info, err := os.Stat(host)
+	if err != nil {
+		return fmt.Errorf("mount at %s: %w", m.Guest, err)
+	}
+	mnt := &mount{host: host, guest: m.Guest, readOnly: m.ReadOnly}
+	if !info.IsDir() {
+		mnt.host, mnt.file = filepath.Split(host)
+	}
+	if m.Guest != "/" {
+		if mnt.guest, err = ns.canonical(m.Guest); err != nil {
+			return fmt.Errorf("mount at %s: %w", m.Guest, err)
+		}
+	}
+	if ns.mounts[mnt.guest] != nil {
+		return fmt.Errorf("two mounts at %s", m.Guest)
+	}
+	ns.materialise(mnt.guest)
+	ns.mounts[mnt.guest] = mnt
+	for p := mnt.guest; p != "/"; p = path.Dir(p) {
+		dir := path.Dir(p)
+		if ns.above[dir] == nil {
+			ns.above[dir] = map[string]bool{}
+		}
+		ns.above[dir][path.Base(p)] = true
+	}
+	return nil
+}
+
+// materialise makes the directory that holds a mount point, so that the guest finds an ordinary one, in which
+// it can make files. Where that cannot be (a read-only mount) the directory is only shown.
+func (ns *namespace) materialise(mountPoint string) {
+	if ns.mounts["/"] == nil || mountPoint == "/" {
+		return
+	}
+	dir := ns.locate(path.Dir(mountPoint))
+	if dir.mnt.readOnly || dir.mnt.file != "" || dir.rel == "." {
+		return
+	}
+	if root, err := dir.handle(); err == nil {
+		_ = root.MkdirAll(dir.rel, 0o755) // shown all the same
+	}
+}
+
+// canonical is the mount point that guest names: links on the way to it, such as /var/run in many images,
+// are resolved; what is missing is taken literally.
+func (ns *namespace) canonical(guest string) (string, error) {
+	if ns.mounts["/"] == nil {
+		return guest, nil // refused later, for want of a root
+	}
+	parts := strings.Split(guest[1:], "/")
+	at := ns.locate("/")
+	for i, name := range parts {
+		if i == len(parts)-1 {
+			return path.Join(at.guest, name), nil
+		}
+		next, err := ns.walk(at, name, true)
+		switch {
+		case errors.Is(err, ErrnoLoop), err == nil && next.info == nil:
+			return path.Join(at.guest, path.Join(parts[i:]...)), nil
+		case err != nil:
+			return "", err
+		}
+		at = next
+	}
+	return at.guest, nil
+}
+
+// locate is the place of a canonical guest path.
+func (ns *namespace) locate(guest string) place {
+	for p := guest; ; p = path.Dir(p) {
+		if m := ns.mounts[p]; m != nil {
+			rel := "."
+			if p != guest {
+				rel = strings.TrimPrefix(guest[len(p):], "/")
+			}
+			if m.file != "" {
+				rel = m.file
+			}
+			return place{ns: ns, guest: guest, mnt: m, rel: rel}
+		}
+	}
+}
+
+// pinned says that the canonical guest path is a mount point or lies above one, and so cannot be moved,
+// replaced or removed.
+func (ns *namespace) pinned(guest string) bool {
+	return ns.mounts[guest] != nil || ns.above[guest] != nil
+}
+
+func (ns *namespace) close() error {
+	var errs []error
+	for _, m := range ns.mounts {
+		if m.root != nil {
+			errs = append(errs, m.root.Close())
+			m.root = nil
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (m *mount) open() (*os.Root, error) {
+	if m.root == nil {
+		root, err := os.OpenRoot(m.host)
+		if err != nil {
+			return nil, fmt.Errorf("open mount at %s: %w", m.guest, err)
+		}
+		m.root = root
+	}
+	return m.root, nil
+}
+
+// virtualDir describes a directory that is there only because something is mounted below it.
+type virtualDir struct {
+	fs.FileInfo // nil: the methods that matter are below
+	name        string
+}
+
+func (d virtualDir) Name() string      { return d.name }
+func (d virtualDir) IsDir() bool       { return true }
+func (d virtualDir) Mode() fs.FileMode { return fs.ModeDir | 0o555 }
+func (d virtualDir) Size() int64       { return 0 }
+func (d virtualDir) Sys() any          { return nil }

@@ -1,0 +1,197 @@
+package wasi
+
+import (
+	"errors"
+	"os"
+	"path"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// The operations on entries of directories. Each looks at the place that a walk found, refuses what the
+// guest's view of its files forbids, and leaves the rest, and with it the exact error, to one call of the
+// kernel on the entry's name in its directory, which was opened below the mount's os.Root.
+
+// inParent calls do with the open directory that holds p, and p's name there.
+func (p place) inParent(do func(dir int, name string) error) error {
+	parent := p.parent()
+	if parent.mnt != p.mnt {
+		return ErrnoBusy // p is a mount point
+	}
+	root, err := parent.handle()
+	if err != nil {
+		return err
+	}
+	dir, err := root.OpenFile(parent.rel, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(int(dir.Fd()), path.Base(p.guest)), dir.Close())
+}
+
+// makeable says why nothing can be made at p, which was walked without following a last link.
+func (p place) makeable() error {
+	switch {
+	case p.info != nil:
+		return ErrnoExist
+	case p.mnt.readOnly:
+		return ErrnoRofs
+	}
+	return nil
+}
+
+// changeable says why the entry p cannot be moved or removed.
+func (p place) changeable() error {
+	switch {
+	case p.info == nil:
+		return ErrnoNoent
+	case p.dotted:
+		return ErrnoInval
+	case p.ns.pinned(p.guest):
+		return ErrnoBusy
+	case p.mnt.readOnly:
+		return ErrnoRofs
+	}
+	return nil
+}
+
+func (p place) mkdir() error {
+	if err := p.makeable(); err != nil {
+		return err
+	}
+	return p.inParent(func(dir int, name string) error { return unix.Mkdirat(dir, name, 0o777) })
+}
+
+// mkdirAll makes the directory at the absolute guest path, and those above it, unless they exist.
+func (ns *namespace) mkdirAll(guest string) error {
+	at := ns.locate("/")
+	for name := range strings.SplitSeq(strings.Trim(path.Clean("/"+guest), "/"), "/") {
+		if name == "" {
+			return nil // the root
+		}
+		next, err := ns.walk(at, name, true)
+		if err != nil {
+			return err
+		}
+		if next.info == nil {
+			if err := next.mkdir(); err != nil {
+				return err
+			}
+		} else if !next.info.IsDir() {
+			return ErrnoNotdir
+		}
+		at = next
+	}
+	return nil
+}
+
+func (p place) rmdir() error {
+	if p.info != nil && !p.info.IsDir() {
+		return ErrnoNotdir
+	}
+	if err := p.changeable(); err != nil {
+		return err
+	}
+	return p.inParent(func(dir int, name string) error { return unix.Unlinkat(dir, name, unix.AT_REMOVEDIR) })
+}
+
+func (p place) unlink() error {
+	if p.info != nil && p.info.IsDir() {
+		return ErrnoIsdir
+	}
+	if err := p.changeable(); err != nil {
+		return err
+	}
+	return p.inParent(func(dir int, name string) error { return unix.Unlinkat(dir, name, 0) })
+}
+
+func (p place) symlink(target string) error {
+	if err := p.makeable(); err != nil {
+		return err
+	}
+	if p.slashed {
+		return ErrnoNoent
+	}
+	return p.inParent(func(dir int, name string) error { return unix.Symlinkat(target, dir, name) })
+}
+
+func (p place) readlink() (string, error) {
+	if p.info == nil {
+		return "", ErrnoNoent
+	}
+	if p.info.Mode()&os.ModeSymlink == 0 {
+		return "", ErrnoInval
+	}
+	root, err := p.handle()
+	if err != nil {
+		return "", err
+	}
+	return root.Readlink(p.rel)
+}
+
+func (p place) rename(to place) error {
+	if err := p.changeable(); err != nil {
+		return err
+	}
+	switch {
+	case to.dotted:
+		return ErrnoInval
+	case to.ns.pinned(to.guest):
+		return ErrnoBusy
+	case p.mnt != to.mnt:
+		return ErrnoXdev
+	case to.slashed && !p.info.IsDir():
+		return ErrnoNotdir
+	}
+	return p.inParent(func(fromDir int, from string) error {
+		return to.inParent(func(toDir int, name string) error { return unix.Renameat(fromDir, from, toDir, name) })
+	})
+}
+
+func (p place) link(to place) error {
+	switch {
+	case p.info == nil:
+		return ErrnoNoent
+	case p.info.IsDir():
+		return ErrnoPerm
+	case to.info != nil:
+		return ErrnoExist
+	case to.slashed:
+		return ErrnoNoent
+	case p.mnt != to.mnt:
+		return ErrnoXdev
+	case to.mnt.readOnly:
+		return ErrnoRofs
+	}
+	return p.inParent(func(fromDir int, from string) error {
+		return to.inParent(func(toDir int, name string) error { return unix.Linkat(fromDir, from, toDir, name, 0) })
+	})
+}
+
+// setTimes changes the times of what is at p, of a link itself where p is one.
+func (p place) setTimes(times [2]unix.Timespec) error {
+	switch {
+	case p.info == nil:
+		return ErrnoNoent
+	case p.mnt.readOnly:
+		return ErrnoRofs
+	}
+	if _, virtual := p.info.(virtualDir); virtual {
+		return ErrnoRofs
+	}
+	if p.rel == "." || p.mnt.file != "" {
+		root, err := p.handle()
+		if err != nil {
+			return err
+		}
+		f, err := root.OpenFile(p.rel, os.O_RDONLY|unix.O_NONBLOCK, 0)
+		if err != nil {
+			return err
+		}
+		return errors.Join(futimes(f, times), f.Close())
+	}
+	return p.inParent(func(dir int, name string) error {
+		return unix.UtimesNanoAt(dir, name, times[:], unix.AT_SYMLINK_NOFOLLOW)
+	})
+}
