@@ -1,0 +1,116 @@
+package guests
+
+import (
+	"crypto/sha256"
+	_ "embed"
+	"encoding/hex"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"testing"
+)
+
+// builds holds one build per guest and process, so that parallel tests share it.
+var (
+	buildsMu sync.Mutex
+	builds   = map[string]*build{}
+)
+
+type build struct {
+	once sync.Once
+	path string
+	err  error
+	out  []byte
+}
+
+// Build compiles the guest of that name from its Go source and returns the path of the .wasm file. The file
+// is the same, and has the same digest, for every test that asks; nobody may change it.
+func Build(t testing.TB, name string) string {
+	t.Helper()
+	buildsMu.Lock()
+	b := builds[name]
+	if b == nil {
+		b = &build{}
+		builds[name] = b
+	}
+	buildsMu.Unlock()
+	b.once.Do(func() { b.path, b.out, b.err = compile(name) })
+	if b.err != nil {
+		t.Fatalf("build guest %s: %v\n%s", name, b.err, b.out)
+	}
+	return b.path
+}
+
+// compile builds into a file of its own and moves it into place, since other test processes build the same
+// guest at the same time.
+func compile(name string) (path string, out []byte, err error) {
+	dir, err := folder("guests")
+	if err != nil {
+		return "", nil, err
+	}
+	tmp, err := os.MkdirTemp(dir, name+"-")
+	if err != nil {
+		return "", nil, err
+	}
+	defer func() { _ = os.RemoveAll(tmp) }()
+	built := filepath.Join(tmp, name+".wasm")
+	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", built, "./"+name)
+	cmd.Dir = source()
+	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0", "GOFLAGS=")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", out, err
+	}
+	path = filepath.Join(dir, name+".wasm")
+	return path, nil, os.Rename(built, path)
+}
+
+// CacheDir is a folder for compiled code that outlives the test process, so that a Go guest is compiled to
+// machine code once a machine and not once a test binary.
+func CacheDir(t testing.TB) string {
+	t.Helper()
+	dir, err := folder("compiled")
+	if err != nil {
+		t.Fatalf("folder for compiled guests: %v", err)
+	}
+	return dir
+}
+
+// Digest is the content digest of the file at path, as a Spec names it.
+func Digest(t testing.TB, path string) string {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatalf("digest of a guest: %v", err)
+	}
+	sum := sha256.Sum256(content)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// Tiny is a module that prints the line `tiny` and then, called with no argument, sleeps for ever; with one
+// argument it exits with code 0, with two 1, and so on. Its source is tiny.wat.
+func Tiny(t testing.TB) []byte {
+	t.Helper()
+	return append([]byte(nil), tiny...)
+}
+
+//go:generate go test ../../runtime/wasmtime -run ^TestTinyIsCurrent$ -update
+
+//go:embed tiny.wasm
+var tiny []byte
+
+// source is the folder of this file.
+func source() string {
+	_, file, _, _ := runtime.Caller(0)
+	return filepath.Dir(file)
+}
+
+func folder(name string) (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		cache = os.TempDir()
+	}
+	dir := filepath.Join(cache, "krustlet-wasi-test", name)
+	return dir, os.MkdirAll(dir, 0o700)
+}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"crypto/rand"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+)
+
+func fileCommands() map[string]command {
+	return map[string]command{
+		"cat":      cat,
+		"ls":       ls,
+		"write":    func(args []string) error { return os.WriteFile(args[0], []byte(strings.Join(args[1:], " ")), 0o644) },
+		"append":   appendTo,
+		"mkdir":    func(args []string) error { return os.MkdirAll(args[0], 0o755) },
+		"rm":       func(args []string) error { return os.Remove(args[0]) },
+		"rmall":    func(args []string) error { return os.RemoveAll(args[0]) },
+		"rename":   func(args []string) error { return os.Rename(args[0], args[1]) },
+		"symlink":  func(args []string) error { return os.Symlink(args[0], args[1]) },
+		"link":     func(args []string) error { return os.Link(args[0], args[1]) },
+		"readlink": readlink,
+		"stat":     stat,
+		"truncate": func(args []string) error { return os.Truncate(args[0], int64(number(args, 1))) },
+		"touch": func(args []string) error {
+			at := time.Unix(int64(number(args, 1)), 0)
+			return os.Chtimes(args[0], at, at)
+		},
+		"random": random,
+		"churn":  churn,
+	}
+}
+
+func cat(args []string) error {
+	for _, name := range args {
+		content, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		if _, err := os.Stdout.Write(content); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func ls(args []string) error {
+	entries, err := os.ReadDir(args[0])
+	if err != nil {
+		return err
+	}
+	return lines(names(entries))
+}
+
+func appendTo(args []string) error {
+	f, err := os.OpenFile(args[0], os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	if _, err := f.WriteString(strings.Join(args[1:], " ")); err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+func readlink(args []string) error {
+	target, err := os.Readlink(args[0])
+	fmt.Println(target)
+	return err
+}
+
+// stat prints kind, size and modification time.
+func stat(args []string) error {
+	info, err := os.Lstat(args[0])
+	if err != nil {
+		return err
+	}
+	fmt.Println(info.Mode().Type(), info.Size(), info.ModTime().Unix())
+	return nil
+}
+
+// random prints two strings of 16 random bytes, which differ.
+func random([]string) error {
+	for range 2 {
+		var b [16]byte
+		if _, err := rand.Read(b[:]); err != nil {
+			return err
+		}
+		fmt.Printf("%x\n", b)
+	}
+	return nil
+}
+
+// churn DIR N makes, fills, renames, reads and removes N files.
+func churn(args []string) error {
+	for i := range number(args, 1) {
+		a, b := fmt.Sprintf("%s/a%d", args[0], i), fmt.Sprintf("%s/b%d", args[0], i)
+		if err := os.WriteFile(a, []byte(a), 0o644); err != nil {
+			return err
+		}
+		if err := os.Rename(a, b); err != nil {
+			return err
+		}
+		content, err := os.ReadFile(b)
+		if err != nil {
+			return err
+		}
+		if string(content) != a {
+			return fmt.Errorf("%s holds %q", b, content)
+		}
+		if err := os.Remove(b); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,146 @@
+// Command kitchen is a guest for tests: its first argument says what to do.
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"sort"
+	"strconv"
+	"time"
+)
+
+// command is one thing that the guest can do, with the arguments behind its name.
+type command func(args []string) error
+
+func commands() map[string]command {
+	all := map[string]command{
+		"args":  func(args []string) error { return lines(os.Args) },
+		"env":   func([]string) error { return lines(os.Environ()) },
+		"echo":  func(args []string) error { return lines(args) },
+		"warn":  func(args []string) error { _, err := fmt.Fprintln(os.Stderr, args); return err },
+		"exit":  func(args []string) error { os.Exit(number(args, 0)); return nil },
+		"spin":  spin,
+		"sleep": sleep,
+		"panic": func(args []string) error { panic("told to") },
+		"alloc": alloc,
+		"stdin": stdin,
+		"clock": clock,
+		"cwd":   func([]string) error { dir, err := os.Getwd(); fmt.Println(dir); return err },
+	}
+	for name, run := range fileCommands() {
+		all[name] = run
+	}
+	return all
+}
+
+func main() {
+	if len(os.Args) < 2 {
+		fmt.Fprintln(os.Stderr, "kitchen: no command")
+		os.Exit(2)
+	}
+	run, ok := commands()[os.Args[1]]
+	if !ok {
+		fmt.Fprintf(os.Stderr, "kitchen: no command %q\n", os.Args[1])
+		os.Exit(2)
+	}
+	if err := run(os.Args[2:]); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func lines(all []string) error {
+	for _, s := range all {
+		fmt.Println(s)
+	}
+	return nil
+}
+
+// number is args[i], or 0 where there is none.
+func number(args []string, i int) int {
+	if i >= len(args) {
+		return 0
+	}
+	n, err := strconv.Atoi(args[i])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
+	}
+	return n
+}
+
+func spin([]string) error {
+	fmt.Println("spinning")
+	for n := 0; ; n++ {
+		if n < 0 {
+			n = 0
+		}
+	}
+}
+
+// sleep [DURATION] sleeps, for ever without an argument.
+func sleep(args []string) error {
+	fmt.Println("sleeping")
+	if len(args) == 0 {
+		for {
+			time.Sleep(time.Hour)
+		}
+	}
+	d, err := time.ParseDuration(args[0])
+	if err != nil {
+		return err
+	}
+	time.Sleep(d)
+	fmt.Println("slept")
+	return nil
+}
+
+var kept [][]byte
+
+// alloc MIB [keep] takes that much memory, a mebibyte at a time, and touches it.
+func alloc(args []string) error {
+	for range number(args, 0) {
+		chunk := make([]byte, 1<<20)
+		for i := 0; i < len(chunk); i += 4096 {
+			chunk[i] = 1
+		}
+		kept = append(kept, chunk)
+	}
+	fmt.Println("allocated", len(kept))
+	if len(args) > 1 && args[1] == "keep" {
+		return sleep(nil)
+	}
+	return nil
+}
+
+func stdin([]string) error {
+	content, err := io.ReadAll(os.Stdin)
+	fmt.Printf("%d bytes\n", len(content))
+	return err
+}
+
+// clock prints the wall clock in nanoseconds, and what a sleep of 20 ms took by the monotonic one.
+func clock([]string) error {
+	start := time.Now()
+	time.Sleep(20 * time.Millisecond)
+	fmt.Println(start.UnixNano())
+	fmt.Println(time.Since(start).Nanoseconds())
+	return nil
+}
+
+func names(entries []os.DirEntry) []string {
+	var out []string
+	for _, e := range entries {
+		name := e.Name()
+		switch {
+		case e.IsDir():
+			name += "/"
+		case e.Type()&os.ModeSymlink != 0:
+			name += "@"
+		}
+		out = append(out, name)
+	}
+	sort.Strings(out)
+	return out
+}

@@ -1,0 +1,105 @@
+// What this package uses of wasmtime's C API, version 39, declared by hand: the headers are inside another
+// Go module, and no path to them is known here. The layout of the structs is part of that API.
+#ifndef KRUSTLET_WASMTIME_CAPI_H
+#define KRUSTLET_WASMTIME_CAPI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct wasm_engine_t wasm_engine_t;
+typedef struct wasm_trap_t wasm_trap_t;
+typedef struct wasm_frame_t wasm_frame_t;
+typedef struct wasm_valtype_t wasm_valtype_t;
+typedef struct wasm_functype_t wasm_functype_t;
+typedef struct wasmtime_store wasmtime_store_t;
+typedef struct wasmtime_context wasmtime_context_t;
+typedef struct wasmtime_module wasmtime_module_t;
+typedef struct wasmtime_linker wasmtime_linker_t;
+typedef struct wasmtime_instance_pre wasmtime_instance_pre_t;
+typedef struct wasmtime_error wasmtime_error_t;
+typedef struct wasmtime_caller wasmtime_caller_t;
+
+typedef struct { size_t size; char *data; } wasm_byte_vec_t;
+typedef struct { size_t size; wasm_frame_t **data; } wasm_frame_vec_t;
+typedef struct { size_t size; wasm_valtype_t **data; } wasm_valtype_vec_t;
+
+enum { WASM_KIND_I32 = 0, WASM_KIND_I64 = 1 };
+
+typedef union {
+	int32_t i32;
+	int64_t i64;
+	uint8_t v128[16];
+	void *funcref;
+} wasmtime_val_raw_t;
+
+typedef struct { uint64_t store_id; void *private1; } wasmtime_func_t;
+typedef struct { struct { uint64_t store_id; uint32_t private1; }; uint32_t private2; } wasmtime_memory_t;
+typedef struct { uint64_t store_id; size_t private1; } wasmtime_instance_t;
+
+enum { WASMTIME_EXTERN_FUNC = 0, WASMTIME_EXTERN_MEMORY = 3 };
+typedef struct {
+	uint8_t kind;
+	union {
+		wasmtime_func_t func;
+		wasmtime_memory_t memory;
+	} of;
+} wasmtime_extern_t;
+
+_Static_assert(sizeof(wasmtime_val_raw_t) == 16, "as in wasmtime/val.h");
+_Static_assert(sizeof(wasmtime_func_t) == 16, "as in wasmtime/extern.h");
+_Static_assert(sizeof(wasmtime_memory_t) == 24, "as in wasmtime/extern.h");
+_Static_assert(sizeof(wasmtime_extern_t) == 32, "as in wasmtime/extern.h, whose largest members are of 24 bytes");
+
+// Types.
+wasm_valtype_t *wasm_valtype_new(uint8_t kind);
+wasm_functype_t *wasm_functype_new(wasm_valtype_vec_t *params, wasm_valtype_vec_t *results);
+void wasm_functype_delete(wasm_functype_t *);
+void wasm_valtype_vec_new(wasm_valtype_vec_t *out, size_t, wasm_valtype_t *const[]);
+void wasm_valtype_vec_new_empty(wasm_valtype_vec_t *out);
+void wasm_byte_vec_delete(wasm_byte_vec_t *);
+
+// Errors and traps.
+wasmtime_error_t *wasmtime_error_new(const char *);
+void wasmtime_error_delete(wasmtime_error_t *);
+void wasmtime_error_message(const wasmtime_error_t *, wasm_byte_vec_t *);
+void wasmtime_error_wasm_trace(const wasmtime_error_t *, wasm_frame_vec_t *);
+wasm_trap_t *wasmtime_trap_new(const char *, size_t);
+bool wasmtime_trap_code(const wasm_trap_t *, uint8_t *);
+void wasm_trap_delete(wasm_trap_t *);
+void wasm_trap_message(const wasm_trap_t *, wasm_byte_vec_t *);
+void wasm_trap_trace(const wasm_trap_t *, wasm_frame_vec_t *);
+void wasm_frame_vec_delete(wasm_frame_vec_t *);
+uint32_t wasm_frame_func_index(const wasm_frame_t *);
+size_t wasm_frame_module_offset(const wasm_frame_t *);
+const wasm_byte_vec_t *wasmtime_frame_func_name(const wasm_frame_t *);
+
+// Stores.
+wasmtime_store_t *wasmtime_store_new(wasm_engine_t *, void *data, void (*finalizer)(void *));
+wasmtime_context_t *wasmtime_store_context(wasmtime_store_t *);
+void wasmtime_store_limiter(wasmtime_store_t *, int64_t memory, int64_t elements, int64_t instances, int64_t tables, int64_t memories);
+void wasmtime_store_delete(wasmtime_store_t *);
+void *wasmtime_context_get_data(const wasmtime_context_t *);
+void wasmtime_context_set_epoch_deadline(wasmtime_context_t *, uint64_t);
+void wasmtime_store_epoch_deadline_callback(wasmtime_store_t *,
+	wasmtime_error_t *(*func)(wasmtime_context_t *, void *data, uint64_t *delta, uint8_t *kind),
+	void *data, void (*finalizer)(void *));
+void wasmtime_engine_increment_epoch(wasm_engine_t *);
+
+// Linking and calling.
+typedef wasm_trap_t *(*wasmtime_func_unchecked_callback_t)(void *env, wasmtime_caller_t *, wasmtime_val_raw_t *, size_t);
+wasmtime_linker_t *wasmtime_linker_new(wasm_engine_t *);
+void wasmtime_linker_delete(wasmtime_linker_t *);
+wasmtime_error_t *wasmtime_linker_define_func_unchecked(wasmtime_linker_t *, const char *module, size_t, const char *name, size_t,
+	const wasm_functype_t *, wasmtime_func_unchecked_callback_t, void *env, void (*finalizer)(void *));
+wasmtime_error_t *wasmtime_linker_instantiate_pre(const wasmtime_linker_t *, const wasmtime_module_t *, wasmtime_instance_pre_t **);
+void wasmtime_instance_pre_delete(wasmtime_instance_pre_t *);
+wasmtime_error_t *wasmtime_instance_pre_instantiate(const wasmtime_instance_pre_t *, wasmtime_context_t *, wasmtime_instance_t *, wasm_trap_t **);
+bool wasmtime_instance_export_get(wasmtime_context_t *, const wasmtime_instance_t *, const char *, size_t, wasmtime_extern_t *);
+wasmtime_context_t *wasmtime_caller_context(wasmtime_caller_t *);
+bool wasmtime_caller_export_get(wasmtime_caller_t *, const char *, size_t, wasmtime_extern_t *);
+wasmtime_error_t *wasmtime_func_call(wasmtime_context_t *, const wasmtime_func_t *, const void *args, size_t, void *results, size_t, wasm_trap_t **);
+uint8_t *wasmtime_memory_data(const wasmtime_context_t *, const wasmtime_memory_t *);
+size_t wasmtime_memory_data_size(const wasmtime_context_t *, const wasmtime_memory_t *);
+
+#endif

@@ -1,0 +1,115 @@
+// The C half of a guest. What runs often stays on this side: the look at the kill switch that every epoch
+// costs never enters Go, and a host call enters it once.
+
+#include <stdlib.h>
+
+#include "guest.h"
+
+// Not _cgo_export.h, whose types would need the Go file's preamble: this is goHostCall's signature.
+extern int32_t goHostCall(uintptr_t handle, uint32_t index, uint8_t *memory, size_t size, uint64_t *args, size_t nargs);
+
+enum { MAX_PARAMS = 9 };
+
+static wasmtime_error_t *at_epoch(wasmtime_context_t *context, void *data, uint64_t *delta, uint8_t *kind) {
+	guest_t *g = data;
+	if (atomic_load_explicit(&g->kill, memory_order_relaxed))
+		return wasmtime_error_new("killed");
+	*delta = 1;
+	*kind = 0; // continue
+	return NULL;
+}
+
+guest_t *guest_new(wasm_engine_t *engine, uintptr_t handle, int64_t memory, int64_t elements) {
+	guest_t *g = calloc(1, sizeof *g);
+	if (g == NULL)
+		return NULL;
+	g->handle = handle;
+	g->store = wasmtime_store_new(engine, g, NULL);
+	g->context = wasmtime_store_context(g->store);
+	wasmtime_store_limiter(g->store, memory, elements, 1, 16, 1);
+	wasmtime_store_epoch_deadline_callback(g->store, at_epoch, g, NULL);
+	wasmtime_context_set_epoch_deadline(g->context, 1);
+	return g;
+}
+
+void guest_delete(guest_t *g) {
+	wasmtime_store_delete(g->store);
+	free(g);
+}
+
+void guest_kill(guest_t *g) { atomic_store_explicit(&g->kill, true, memory_order_relaxed); }
+
+outcome_t guest_instantiate(guest_t *g, const wasmtime_instance_pre_t *pre) {
+	outcome_t out = {0};
+	out.error = wasmtime_instance_pre_instantiate(pre, g->context, &g->instance, &out.trap);
+	if (out.error != NULL || out.trap != NULL)
+		return out;
+	wasmtime_extern_t item;
+	if (wasmtime_instance_export_get(g->context, &g->instance, "memory", 6, &item) && item.kind == WASMTIME_EXTERN_MEMORY) {
+		g->memory = item.of.memory;
+		g->has_memory = true;
+	}
+	return out;
+}
+
+bool guest_start(guest_t *g, outcome_t *out) {
+	wasmtime_extern_t item;
+	*out = (outcome_t){0};
+	if (!wasmtime_instance_export_get(g->context, &g->instance, "_start", 6, &item) || item.kind != WASMTIME_EXTERN_FUNC)
+		return false;
+	out->error = wasmtime_func_call(g->context, &item.of.func, NULL, 0, NULL, 0, &out->trap);
+	return true;
+}
+
+uint64_t guest_memory_size(guest_t *g) {
+	return g->has_memory ? wasmtime_memory_data_size(g->context, &g->memory) : 0;
+}
+
+static wasm_trap_t *host_call(void *env, wasmtime_caller_t *caller, wasmtime_val_raw_t *vals, size_t n) {
+	wasmtime_context_t *context = wasmtime_caller_context(caller);
+	guest_t *g = wasmtime_context_get_data(context);
+	uint8_t *base = NULL;
+	size_t size = 0;
+	uint64_t args[MAX_PARAMS];
+
+	if (g->has_memory) {
+		base = wasmtime_memory_data(context, &g->memory);
+		size = wasmtime_memory_data_size(context, &g->memory);
+	} else { // a start section calls before the instance is there to be asked
+		wasmtime_extern_t item;
+		if (wasmtime_caller_export_get(caller, "memory", 6, &item) && item.kind == WASMTIME_EXTERN_MEMORY) {
+			base = wasmtime_memory_data(context, &item.of.memory);
+			size = wasmtime_memory_data_size(context, &item.of.memory);
+		}
+	}
+	if (n > MAX_PARAMS)
+		n = MAX_PARAMS; // room for a result that a function without parameters has makes n 1; never more than 9
+	for (size_t i = 0; i < n; i++)
+		args[i] = (uint64_t)vals[i].i64;
+	int32_t result = goHostCall(g->handle, (uint32_t)(uintptr_t)env, base, size, args, n);
+	if (result < 0)
+		return wasmtime_trap_new("ended by the host", 17);
+	if (n > 0)
+		vals[0].i64 = result;
+	return NULL;
+}
+
+wasmtime_error_t *define_host_call(wasmtime_linker_t *linker, const char *module, size_t module_len, const char *name,
+	size_t name_len, const uint8_t *params, size_t nparams, bool result, uintptr_t index) {
+	wasm_valtype_t *types[MAX_PARAMS];
+	wasm_valtype_vec_t in, out;
+	for (size_t i = 0; i < nparams && i < MAX_PARAMS; i++)
+		types[i] = wasm_valtype_new(params[i]);
+	wasm_valtype_vec_new(&in, nparams, types);
+	if (result) {
+		wasm_valtype_t *i32 = wasm_valtype_new(WASM_KIND_I32);
+		wasm_valtype_vec_new(&out, 1, &i32);
+	} else {
+		wasm_valtype_vec_new_empty(&out);
+	}
+	wasm_functype_t *type = wasm_functype_new(&in, &out);
+	wasmtime_error_t *err = wasmtime_linker_define_func_unchecked(linker, module, module_len, name, name_len, type, host_call,
+		(void *)index, NULL);
+	wasm_functype_delete(type);
+	return err;
+}

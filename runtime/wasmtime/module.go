@@ -1,0 +1,91 @@
+package wasmtime
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	wasmtimego "github.com/bytecodealliance/wasmtime-go/v39"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
+)
+
+// wasmPage is the unit of a memory's size, in bytes.
+const wasmPage = 64 << 10
+
+var (
+	errNoStart = errors.New("the module has no function _start: only WASI command modules can run as containers")
+
+	errComponent = errors.New("the file is a WebAssembly component: only core modules (WASI preview 1) can run as containers")
+
+	errNotWasm = errors.New("the file is no WebAssembly module")
+)
+
+// module is compiled code, ready to be instantiated any number of times at once.
+type module struct {
+	digest    string
+	native    *wasmtimego.Module
+	imports   *prepared
+	minMemory int64 // bytes that its memory has at the start
+}
+
+// newModule takes over native.
+func newModule(digest string, native *wasmtimego.Module, l *linker) (*module, error) {
+	m := &module{digest: digest, native: native}
+	err := m.check()
+	if err == nil {
+		m.imports, err = l.prepare(native)
+	}
+	if err != nil {
+		native.Close()
+		return nil, err
+	}
+	return m, nil
+}
+
+func (m *module) close() {
+	m.imports.close()
+	m.native.Close()
+}
+
+// checkHeader tells apart what a file that should be a module is: magic `\0asm`, version, layer.
+func checkHeader(wasm []byte) error {
+	switch {
+	case !bytes.HasPrefix(wasm, []byte("\x00asm")) || len(wasm) < 8:
+		return errNotWasm
+	case bytes.Equal(wasm[6:8], []byte{1, 0}):
+		return errComponent
+	}
+	return nil
+}
+
+// check looks for what a command module must have, and for what this host does not have.
+func (m *module) check() error {
+	known := map[string]bool{}
+	for _, f := range wasi.Functions() {
+		known[f.Name] = true
+	}
+	for _, i := range m.native.Imports() {
+		name := ""
+		if i.Name() != nil {
+			name = *i.Name()
+		}
+		if i.Module() != wasi.Module || !known[name] || i.Type().FuncType() == nil {
+			return fmt.Errorf("the module imports %q from %q, which is no function of WASI preview 1 (%s)", name, i.Module(), wasi.Module)
+		}
+	}
+	start := false
+	for _, e := range m.native.Exports() {
+		switch {
+		case e.Name() == "_start":
+			f := e.Type().FuncType()
+			start = f != nil && len(f.Params()) == 0 && len(f.Results()) == 0
+		case e.Name() == "memory" && e.Type().MemoryType() != nil:
+			m.minMemory = int64(e.Type().MemoryType().Minimum()) * wasmPage
+		}
+	}
+	if !start {
+		return errNoStart
+	}
+	return nil
+}

@@ -1,0 +1,228 @@
+package wasmtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	goruntime "runtime"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
+)
+
+// process is one guest. It implements runtime.Process.
+type process struct {
+	engine *Engine
+	log    *zap.Logger
+	module *module
+	hosted *hosted
+	output containerLog
+	limit  int64 // bytes of memory, 0 for none
+
+	started  chan struct{} // closed when the instance exists, or cannot
+	startErr error         // set before started is closed
+	done     chan struct{} // closed when all is over
+	exit     runtime.Exit  // set before done is closed
+
+	cancel context.CancelFunc // ends the host calls
+
+	mu       sync.Mutex
+	guest    *guest // while it can be killed
+	killed   bool
+	ended    bool
+	deadline time.Time   // when timer kills
+	timer    *time.Timer // of the grace period, once Stop was called
+}
+
+// newProcess makes a process, of which nothing runs yet. It owns the module from here on if there is no error.
+func (e *Engine) newProcess(spec runtime.Spec, m *module) (*process, error) {
+	limit := spec.MemoryLimit
+	if limit == 0 {
+		limit = e.cfg.MaxMemory
+	}
+	if limit > 0 && m.minMemory > limit {
+		return nil, fmt.Errorf("the module's memory has %d bytes at the start, more than its limit of %d bytes", m.minMemory, limit)
+	}
+	output, err := e.open(spec.Log)
+	if err != nil {
+		return nil, fmt.Errorf("open the log: %w", err)
+	}
+	g, err := wasi.New(wasi.Config{
+		Args:    spec.Args,
+		Env:     spec.Env,
+		WorkDir: spec.WorkDir,
+		Mounts:  mounts(spec.Mounts),
+		Stdout:  output.Stdout(),
+		Stderr:  output.Stderr(),
+	})
+	if err != nil {
+		return nil, errors.Join(err, output.Close())
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	return &process{
+		engine:  e,
+		log:     e.cfg.Log.With(zap.String("run", spec.ID)),
+		module:  m,
+		hosted:  &hosted{ctx: ctx, wasi: g},
+		output:  output,
+		limit:   limit,
+		started: make(chan struct{}),
+		done:    make(chan struct{}),
+		cancel:  cancel,
+	}, nil
+}
+
+func (e *Engine) open(path string) (containerLog, error) {
+	if path == "" {
+		return discarded{}, nil
+	}
+	return e.openLog(path)
+}
+
+// discarded is the log of a guest that has none.
+type discarded struct{}
+
+func (discarded) Stdout() io.Writer { return io.Discard }
+func (discarded) Stderr() io.Writer { return io.Discard }
+func (discarded) Close() error      { return nil }
+
+func mounts(list []runtime.Mount) []wasi.Mount {
+	out := make([]wasi.Mount, 0, len(list))
+	for _, m := range list {
+		out = append(out, wasi.Mount(m))
+	}
+	return out
+}
+
+// Done implements runtime.Process.
+func (p *process) Done() <-chan struct{} { return p.done }
+
+// Exit implements runtime.Process.
+func (p *process) Exit() runtime.Exit { return p.exit }
+
+// Stop implements runtime.Process.
+func (p *process) Stop(grace time.Duration) {
+	if grace <= 0 {
+		p.kill()
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	deadline := time.Now().Add(grace)
+	if p.ended || p.killed || p.timer != nil && !deadline.Before(p.deadline) {
+		return
+	}
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+	p.deadline, p.timer = deadline, time.AfterFunc(grace, p.kill)
+}
+
+// kill ends the guest now. It does not wait.
+func (p *process) kill() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ended || p.killed {
+		return
+	}
+	p.killed = true
+	p.cancel()
+	if p.guest != nil {
+		p.guest.kill()
+		p.engine.native.IncrementEpoch() // the engine lives as long as p has not ended
+	}
+}
+
+// run is the guest's life, on a thread of its own.
+func (p *process) run() {
+	goruntime.LockOSThread()
+	defer goruntime.UnlockOSThread()
+	p.engine.ticker.acquire()
+	err := p.live()
+	p.engine.ticker.release()
+	select {
+	case <-p.started:
+	default: // it ended before it ran
+		p.startErr = err
+		close(p.started)
+	}
+	if err := p.discard(); err != nil {
+		p.log.Warn("closing what a guest had open", zap.Error(err))
+	}
+	p.mu.Lock()
+	p.ended = true
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+	p.mu.Unlock()
+	close(p.done)
+	p.engine.remove(p)
+}
+
+// live runs the guest and sets its exit. The error is why it could not be started.
+func (p *process) live() error {
+	g, err := newGuest(p.engine.native, p.hosted, p.limit)
+	if err != nil {
+		return err
+	}
+	defer g.close()
+	p.arm(g)
+	defer p.arm(nil)
+	p.exit.StartedAt = time.Now()
+	if err := g.instantiate(p.module.imports); err != nil {
+		if p.hosted.ended == nil {
+			return fmt.Errorf("instantiate: %w", err)
+		}
+		p.finish(g, err) // its start section ended it
+		close(p.started)
+		return nil
+	}
+	close(p.started)
+	p.finish(g, g.start())
+	return nil
+}
+
+// arm names the guest that a kill concerns.
+func (p *process) arm(g *guest) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.guest = g
+	if g != nil && p.killed {
+		g.kill()
+	}
+}
+
+// discard frees all that belongs to the process and not to its run.
+func (p *process) discard() error {
+	p.cancel()
+	err := errors.Join(p.hosted.wasi.Close(), p.output.Close())
+	p.engine.modules.release(p.module)
+	return err
+}
+
+// finish sets the exit and, where the guest did not end by itself, tells why in its log.
+func (p *process) finish(g *guest, err error) {
+	p.mu.Lock()
+	killed := p.killed
+	p.mu.Unlock()
+	e := exitOf(err, p.hosted.ended, killed)
+	if e.Reason == runtime.Error && !killed && nearLimit(g.memorySize(), p.limit) {
+		e = outOfMemory(e, p.limit)
+	}
+	var panicked *panicError
+	if errors.As(p.hosted.ended, &panicked) {
+		p.log.Error("a host call panicked", zap.Error(panicked), zap.ByteString("stack", panicked.stack))
+	}
+	if e.Message != "" && !killed {
+		if _, err := fmt.Fprintln(p.output.Stderr(), e.Message); err != nil {
+			p.log.Warn("writing the end of a guest to its log", zap.Error(err))
+		}
+	}
+	e.StartedAt, e.FinishedAt = p.exit.StartedAt, time.Now()
+	p.exit = e
+}

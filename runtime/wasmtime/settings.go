@@ -1,0 +1,38 @@
+package wasmtime
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	goruntime "runtime"
+
+	wasmtimego "github.com/bytecodealliance/wasmtime-go/v39"
+)
+
+// engineVersion is the version of the wasmtime-go module that is linked; a test holds it to go.mod.
+const engineVersion = "v39.0.1"
+
+// maxStack bounds the native stack that a guest's calls may use, in bytes. It is wasmtime's default: enough for
+// deep recursion, and far below the stack of a thread.
+const maxStack = 512 << 10
+
+// maxTableElements bounds the tables of a guest, which are outside its memory limit: 8 bytes each.
+const maxTableElements = 1 << 20
+
+// settingsVersion changes whenever settings does in a way that concerns compiled code.
+const settingsVersion = "epochs,no-threads,no-multi-memory,1"
+
+func settings() *wasmtimego.Config {
+	cfg := wasmtimego.NewConfig()
+	cfg.SetEpochInterruption(true)
+	cfg.SetMaxWasmStack(maxStack)
+	// A shared memory is not bound by the store's limits, and a guest has one thread and one memory.
+	cfg.SetWasmThreads(false)
+	cfg.SetWasmMultiMemory(false)
+	return cfg
+}
+
+// cacheKey names the folder of the compiled code that this build can use.
+func cacheKey() string {
+	sum := sha256.Sum256([]byte(settingsVersion))
+	return "wasmtime-" + engineVersion + "-" + goruntime.GOARCH + "-" + hex.EncodeToString(sum[:6])
+}

@@ -1,0 +1,135 @@
+package wasmtime
+
+// #include "guest.h"
+import "C"
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unsafe"
+)
+
+// maxMessage bounds a message about a guest's end, in bytes: as much as a termination message may have.
+const maxMessage = 4 << 10
+
+// maxFrames bounds the frames of a backtrace that are shown. An overflow of the stack has thousands.
+const maxFrames = 24
+
+// trapError is an end of a guest that was not asked for: a fault of its code.
+type trapError struct {
+	reason string
+	frames []string
+	hidden int // frames beyond the ones shown
+}
+
+// Error has the reason, and where in the module, innermost call first.
+func (e *trapError) Error() string {
+	var b strings.Builder
+	b.WriteString(e.reason)
+	if len(e.frames) > 0 {
+		b.WriteString("\nwasm backtrace:")
+	}
+	for i, f := range e.frames {
+		fmt.Fprintf(&b, "\n  %d: %s", i, f)
+	}
+	if e.hidden > 0 {
+		fmt.Fprintf(&b, "\n  and %d more", e.hidden)
+	}
+	return truncate(b.String())
+}
+
+// truncate shortens a message to what it may have, at a whole character.
+func truncate(s string) string {
+	const mark = " …"
+	if len(s) <= maxMessage {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxMessage-len(mark)], "") + mark
+}
+
+// trapReasons says what the engine's codes mean (wasmtime/trap.h), in the order of their numbers.
+var trapReasons = []string{
+	"stack overflow",
+	"memory access out of bounds",
+	"misaligned atomic access",
+	"table access out of bounds",
+	"call of an uninitialised table element",
+	"indirect call of a function of another type",
+	"integer overflow",
+	"integer divide by zero",
+	"invalid conversion to integer",
+	"unreachable instruction executed",
+	"interrupted",
+}
+
+// takeOutcome turns the result of running code into an error, and frees it.
+func takeOutcome(out C.outcome_t) error {
+	if out.trap != nil {
+		defer C.wasm_trap_delete(out.trap)
+		e := &trapError{reason: trapReason(out.trap)}
+		var frames C.wasm_frame_vec_t
+		C.wasm_trap_trace(out.trap, &frames)
+		e.takeFrames(&frames)
+		return e
+	}
+	if out.error == nil {
+		return nil
+	}
+	var frames C.wasm_frame_vec_t
+	C.wasmtime_error_wasm_trace(out.error, &frames)
+	e := &trapError{}
+	e.takeFrames(&frames)
+	e.reason = firstLine(takeError(out.error).Error())
+	return e
+}
+
+func trapReason(t *C.wasm_trap_t) string {
+	var code C.uint8_t
+	if C.wasmtime_trap_code(t, &code) && int(code) < len(trapReasons) {
+		return trapReasons[code]
+	}
+	var message C.wasm_byte_vec_t
+	C.wasm_trap_message(t, &message)
+	return firstLine(takeBytes(&message))
+}
+
+// takeFrames describes the frames, innermost first, and frees them.
+func (e *trapError) takeFrames(frames *C.wasm_frame_vec_t) {
+	defer C.wasm_frame_vec_delete(frames)
+	all := unsafe.Slice(frames.data, frames.size)
+	for i, f := range all {
+		if i == maxFrames {
+			e.hidden = len(all) - i
+			return
+		}
+		name := "?"
+		if n := C.wasmtime_frame_func_name(f); n != nil {
+			name = C.GoStringN(n.data, C.int(n.size))
+		}
+		e.frames = append(e.frames, fmt.Sprintf("%s (function %d, at 0x%x)", name,
+			uint32(C.wasm_frame_func_index(f)), uint64(C.wasm_frame_module_offset(f))))
+	}
+}
+
+// takeError is the engine's error as one of Go's. The engine's is freed.
+func takeError(err *C.wasmtime_error_t) error {
+	if err == nil {
+		return nil
+	}
+	var message C.wasm_byte_vec_t
+	C.wasmtime_error_message(err, &message)
+	C.wasmtime_error_delete(err)
+	return errors.New(takeBytes(&message))
+}
+
+// takeBytes copies text of the engine, as much as a message may have, and frees it.
+func takeBytes(v *C.wasm_byte_vec_t) string {
+	defer C.wasm_byte_vec_delete(v)
+	return strings.TrimRight(C.GoStringN(v.data, C.int(min(v.size, maxMessage))), "\x00")
+}
+
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	return line
+}

@@ -1,0 +1,147 @@
+package wasmtime
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/guests"
+	"github.com/krustlet-go/krustlet-wasi/runtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
+)
+
+func TestTraps(t *testing.T) {
+	e := newEngine(t)
+	for _, c := range []struct{ name, body, message string }{
+		{"unreachable", `(unreachable)`, "trap: unreachable instruction executed"},
+		{"out of bounds", `(drop (i32.load (i32.const 0x7fffffff)))`, "trap: memory access out of bounds"},
+		{"division by zero", `(drop (i32.div_u (i32.const 1) (i32.const 0)))`, "trap: integer divide by zero"},
+		{"overflow", `(drop (i32.div_s (i32.const 0x80000000) (i32.const -1)))`, "trap: integer overflow"},
+		{"conversion", `(drop (i32.trunc_f32_s (f32.const nan)))`, "trap: invalid conversion to integer"},
+		{"null in a table", `(call_indirect (type 0) (i32.const 0))`, "trap: call of an uninitialised table element"},
+		{"outside the table", `(call_indirect (type 0) (i32.const 9))`, "trap: table access out of bounds"},
+		{"stack overflow", `(call $culprit)`, "trap: stack overflow"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			file := wat(t, fmt.Sprintf(`(module (type (func)) (table 1 funcref) (memory (export "memory") 1)
+				(func $culprit %s) (func $main (call $culprit)) (export "_start" (func $main)))`, c.body))
+			r := start(t, e, file, runtime.Spec{})
+			exit := r.wait()
+			if exit.Code != 134 || exit.Reason != runtime.Error {
+				t.Errorf("exit %+v", exit)
+			}
+			if !strings.HasPrefix(exit.Message, c.message+"\nwasm backtrace:\n  0: culprit (function ") || len(exit.Message) > 4096 {
+				t.Errorf("%d bytes of message: %s", len(exit.Message), exit.Message)
+			}
+			if _, errs := r.screen.text(); errs != exit.Message+"\n" {
+				t.Errorf("stderr %q", errs)
+			}
+		})
+	}
+}
+
+func TestMemoryLimit(t *testing.T) {
+	e := newEngine(t)
+	limited := runtime.Spec{MemoryLimit: 32 << 20}
+	exit, out, errs := kitchen(t, e, limited, "alloc", "100")
+	if exit.Code != 137 || exit.Reason != runtime.OOMKilled || !strings.HasPrefix(exit.Message, "out of memory: the limit is 33554432 bytes") {
+		t.Errorf("over its limit: %+v, stdout %q, stderr %q", exit, out, errs)
+	}
+	if exit, out, _ := kitchen(t, e, limited, "alloc", "8"); exit.Code != 0 || out != "allocated 8\n" {
+		t.Errorf("within its limit: %+v, stdout %q", exit, out)
+	}
+	if exit, _, _ := kitchen(t, e, limited, "exit", "2"); exit.Code != 2 || exit.Reason != runtime.Error {
+		t.Errorf("an ordinary failure: %+v", exit)
+	}
+	_, err := tryStart(t, e, wat(t, `(module (memory (export "memory") 100) (func (export "_start")))`), runtime.Spec{MemoryLimit: 1 << 20})
+	if err == nil || !strings.Contains(err.Error(), "has 6553600 bytes at the start, more than its limit of 1048576 bytes") {
+		t.Errorf("a module larger than its limit: %v", err)
+	}
+}
+
+func TestPanicOfTheHostIsATrap(t *testing.T) {
+	e := newEngine(t)
+	saved := hostCalls
+	defer func() { hostCalls = saved }()
+	hostCalls = append([]wasi.Function(nil), saved...)
+	for i := range hostCalls {
+		if hostCalls[i].Name == "sched_yield" {
+			hostCalls[i].Call = func(context.Context, *wasi.Guest, []byte, []uint64) error { panic("a bug") }
+		}
+	}
+	r := start(t, e, wat(t, `(module (import "wasi_snapshot_preview1" "sched_yield" (func $y (result i32)))
+		(memory (export "memory") 1) (func (export "_start") (drop (call $y))))`), runtime.Spec{})
+	if exit := r.wait(); exit.Code != 134 || exit.Message != "internal error in host call sched_yield: a bug" {
+		t.Errorf("exit %+v", exit)
+	}
+	exit, _, _ := kitchen(t, e, runtime.Spec{}, "exit", "3")
+	if exit.Code != 3 {
+		t.Errorf("the next guest: %+v", exit)
+	}
+}
+
+func TestModulesThatCannotRun(t *testing.T) {
+	e := newEngine(t)
+	for _, c := range []struct{ name, text, want string }{
+		{"unknown import", `(module (import "env" "log" (func (param i32))) (memory (export "memory") 1) (func (export "_start")))`,
+			`the module imports "log" from "env", which is no function of WASI preview 1`},
+		{"unknown function", `(module (import "wasi_snapshot_preview1" "fd_fly" (func)) (memory (export "memory") 1) (func (export "_start")))`,
+			`the module imports "fd_fly" from "wasi_snapshot_preview1"`},
+		{"wrong type", `(module (import "wasi_snapshot_preview1" "fd_close" (func)) (memory (export "memory") 1) (func (export "_start")))`,
+			`fd_close`},
+		{"no start", `(module (memory (export "memory") 1) (func (export "run")))`, "no function _start"},
+		{"start with parameters", `(module (memory (export "memory") 1) (func (export "_start") (param i32)))`, "no function _start"},
+		{"component", `(component)`, "is a WebAssembly component"},
+		{"trap in the start section", `(module (memory (export "memory") 1) (func $f unreachable) (start $f) (func (export "_start")))`, "unreachable instruction"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if _, err := tryStart(t, e, wat(t, c.text), runtime.Spec{}); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error %v, want %q in it", err, c.want)
+			}
+		})
+	}
+	text := t.TempDir() + "/text.wasm"
+	write(t, text, "#!/bin/sh\n")
+	if _, err := tryStart(t, e, text, runtime.Spec{}); err == nil || !strings.Contains(err.Error(), "no WebAssembly module") {
+		t.Errorf("a text file: %v", err)
+	}
+	write(t, text, "\x00asm\x01\x00\x00\x00junk")
+	if _, err := tryStart(t, e, text, runtime.Spec{}); err == nil || !strings.Contains(err.Error(), "compile") {
+		t.Errorf("a damaged module: %v", err)
+	}
+	tiny := filepathTiny(t)
+	if _, err := tryStart(t, e, tiny, runtime.Spec{Mounts: []runtime.Mount{{Host: "/nonexistent", Guest: "/"}}}); err == nil || !strings.Contains(err.Error(), "mount at /: ") {
+		t.Errorf("a mount of nothing: %v", err)
+	}
+	spec := runtime.Spec{Module: tiny, Digest: "sha256:" + strings.Repeat("0", 64), Mounts: []runtime.Mount{{Host: t.TempDir(), Guest: "/"}}}
+	if _, err := e.Start(t.Context(), spec); err == nil || !strings.Contains(err.Error(), "its digest is "+guests.Digest(t, tiny)) {
+		t.Errorf("a file with another digest: %v", err)
+	}
+	spec.Digest = "md5:1"
+	if _, err := e.Start(t.Context(), spec); err == nil || !strings.Contains(err.Error(), "sha256:") {
+		t.Errorf("a bad digest: %v", err)
+	}
+}
+
+// TestEveryFunctionCanBeImported makes sure that no program fails to start for want of a function.
+func TestEveryFunctionCanBeImported(t *testing.T) {
+	var text strings.Builder
+	text.WriteString("(module ")
+	for i, f := range wasi.Functions() {
+		fmt.Fprintf(&text, `(import %q %q (func $f%d (param`, wasi.Module, f.Name, i)
+		for _, kind := range f.Params {
+			text.WriteString(map[wasi.Kind]string{wasi.I32: " i32", wasi.I64: " i64"}[kind])
+		}
+		text.WriteString(")")
+		if !f.NoResult {
+			text.WriteString(" (result i32)")
+		}
+		text.WriteString("))\n")
+	}
+	text.WriteString(`(memory (export "memory") 1) (func (export "_start")))`)
+	r := start(t, newEngine(t), wat(t, text.String()), runtime.Spec{})
+	if exit := r.wait(); exit.Code != 0 {
+		t.Errorf("exit %+v", exit)
+	}
+}
