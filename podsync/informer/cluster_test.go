@@ -118,6 +118,9 @@ type setup struct {
 
 func newSetup(t *testing.T) *setup {
 	cluster := testcluster.Start(t)
+	if apiServerRestarted {
+		awaitControllers(t)
+	}
 	s := &setup{
 		listener: &listener{t: t, now: map[types.UID]*corev1.ConfigMap{}, names: map[string]types.UID{},
 			changed: make(chan struct{})},
@@ -283,6 +286,37 @@ func TestListsAgainWhenTheAPIServerForgot(t *testing.T) {
 	}
 }
 
+// apiServerRestarted is for -count: what a test did to the cluster holds up the
+// tests of the next round.
+var apiServerRestarted bool
+
+// awaitControllers waits until the controller manager has found a restarted API
+// server and makes service accounts again, for which it may take minutes.
+func awaitControllers(t *testing.T) {
+	t.Helper()
+	client := testcluster.Start(t).Client().CoreV1()
+	namespace, err := client.Namespaces().Create(t.Context(), &corev1.Namespace{
+		ObjectMeta: metav1.ObjectMeta{GenerateName: "await-controllers-"}}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	deadline := time.Now().Add(5 * time.Minute)
+	for {
+		_, err := client.ServiceAccounts(namespace.Name).Get(t.Context(), "default", metav1.GetOptions{})
+		if err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("no service account 5 minutes after a restart of the API server: %v", err)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	if err := client.Namespaces().Delete(t.Context(), namespace.Name, metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	apiServerRestarted = false
+}
+
 // restartAPIServer kills the API server and waits until its successor is ready.
 func restartAPIServer(t *testing.T) {
 	t.Helper()
@@ -300,6 +334,7 @@ func restartAPIServer(t *testing.T) {
 	if old == 0 {
 		t.Fatalf("%s names no process", file)
 	}
+	apiServerRestarted = true
 	if err := syscall.Kill(old, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}

@@ -53,7 +53,10 @@ type Informer[T metav1.Object] struct {
 
 	running atomic.Bool
 	synced  chan struct{} // closed by Run
-	failing bool          // Run's own: the last attempts failed and that was logged
+
+	// Run's own.
+	inSync  bool // the watch can go on from the store's version
+	failing bool // the last attempts failed, and that was logged
 
 	mu    sync.RWMutex
 	store store[T] // written by Run alone, which may read it without the lock

@@ -38,32 +38,37 @@ func (i *Informer[T]) Run(ctx context.Context) error {
 		return errors.New("informer: Run was called before")
 	}
 	var attempts retry
-	inSync := false // false: only a list can tell what is true now
-	for ctx.Err() == nil {
-		var result outcome
-		var err error
-		if !inSync {
-			err = i.relist(ctx)
-		}
-		if err == nil {
-			inSync = true
-			result.reached, result.lived, err = i.follow(ctx)
-		}
+	for {
+		result, err := i.attempt(ctx)
 		if ctx.Err() != nil {
-			break
+			return nil //nolint:nilerr // the end of ctx is how Run is told to end
 		}
-		if needsList(err) {
-			inSync = false
-		}
-		if stale(err) {
-			result.reached = true
-		}
-		result.orderly = err == nil || stale(err)
 		pause := attempts.next(result, rand.Float64())
 		i.report(err, pause)
 		sleep(ctx, pause)
 	}
-	return nil
+}
+
+// attempt lists, if only a list can tell what is true now, and watches until the
+// watch ends or either fails.
+func (i *Informer[T]) attempt(ctx context.Context) (outcome, error) {
+	var result outcome
+	var err error
+	if !i.inSync {
+		err = i.relist(ctx)
+	}
+	if err == nil {
+		i.inSync = true
+		result.reached, result.lived, err = i.follow(ctx)
+	}
+	if needsList(err) {
+		i.inSync = false
+	}
+	if stale(err) {
+		result.reached = true
+	}
+	result.orderly = err == nil || stale(err)
+	return result, err
 }
 
 // report logs an attempt's end: the first failure of a row is the operator's

@@ -344,8 +344,10 @@ func TestRunSpacesFailingLists(t *testing.T) {
 // A watch that works for a moment only must not turn into a busy loop.
 func TestRunSpacesShortWatches(t *testing.T) {
 	short := map[string]func(*watch.RaceFreeFakeWatcher){
-		"ended":  func(w *watch.RaceFreeFakeWatcher) { w.Stop() },
-		"gone":   func(w *watch.RaceFreeFakeWatcher) { w.Action(watch.Error, failure(apierrors.NewGone("gone")).Object) },
+		"ended": func(w *watch.RaceFreeFakeWatcher) { w.Stop() },
+		"gone": func(w *watch.RaceFreeFakeWatcher) {
+			w.Action(watch.Error, failure(apierrors.NewResourceExpired("gone")).Object)
+		},
 		"broken": func(w *watch.RaceFreeFakeWatcher) { w.Action(watch.Added, &corev1.Node{}) },
 		"failed": func(w *watch.RaceFreeFakeWatcher) {
 			w.Action(watch.Error, failure(apierrors.NewInternalError(errors.New("boom"))).Object)

@@ -168,7 +168,7 @@ func TestStoreRefuses(t *testing.T) {
 		{"other UID is gone", deleted(pod("a", "9", 11)), true, true},
 		{"unknown type", watch.Event{Type: "MOVED", Object: pod("a", "1", 11)}, true, true},
 		{"expired", failure(apierrors.NewResourceExpired("too old")), true, true},
-		{"gone", failure(apierrors.NewGone("too old")), true, true},
+		{"gone", watch.Event{Type: watch.Error, Object: &metav1.Status{Reason: metav1.StatusReasonGone}}, true, true},
 		{"gone by code only", watch.Event{Type: watch.Error, Object: &metav1.Status{Code: http.StatusGone}}, true, true},
 		{"internal error", failure(apierrors.NewInternalError(errors.New("boom"))), false, true},
 		{"error without a status", watch.Event{Type: watch.Error, Object: &corev1.Pod{}}, false, true},
@@ -204,7 +204,7 @@ func TestHTTPErrorsThatNeedAList(t *testing.T) {
 		{apierrors.NewServiceUnavailable("starting"), false},
 		{apierrors.NewUnauthorized("no"), false},
 		{apierrors.NewResourceExpired("too old resource version"), true},
-		{apierrors.NewGone("gone"), true},
+		{&apierrors.StatusError{ErrStatus: metav1.Status{Code: http.StatusGone}}, true},
 		{tooLarge, true},
 	} {
 		if needsList(test.err) != test.want {

@@ -1,0 +1,85 @@
+package kubeletapi
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"go.uber.org/zap"
+	"k8s.io/apiserver/pkg/authentication/user"
+)
+
+// Auth decides who a client is and what it may do. Both methods may block for
+// as long as the cluster takes to answer, and are called concurrently.
+type Auth interface {
+	// Authenticate says who sent the request, or false if it carries nothing
+	// that says so. An error is a proof that was not accepted, or that could not
+	// be checked.
+	Authenticate(r *http.Request) (user.Info, bool, error)
+	// Authorize says whether the user may do verb ("get", "create", ...) with
+	// the node's subresource ("log", "proxy", ...). An error means that it is not
+	// known.
+	Authorize(ctx context.Context, who user.Info, verb, subresource string) (bool, error)
+}
+
+type userKey struct{}
+
+// authenticated lets known users pass.
+func (s *Server) authenticated(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		who, known, err := s.config.Auth.Authenticate(r)
+		if err != nil || !known {
+			// At debug level, for strangers can cause any number of these.
+			s.config.Log.Debug("request not authenticated", zap.String("client", r.RemoteAddr), zap.Error(err))
+			http.Error(w, http.StatusText(http.StatusUnauthorized), http.StatusUnauthorized)
+			return
+		}
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), userKey{}, who)))
+	})
+}
+
+// authorized lets users pass who may call the route.
+func (s *Server) authorized(allowed route, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		who := r.Context().Value(userKey{}).(user.Info)
+		verb := allowed.verb
+		if verb == "" {
+			verb = verbOf(r.Method)
+		}
+		for _, subresource := range allowed.subresources {
+			ok, err := s.config.Auth.Authorize(r.Context(), who, verb, subresource)
+			switch {
+			case err != nil:
+				s.config.Log.Warn("cannot find out whether a request is allowed", zap.String("user", who.GetName()),
+					zap.String("verb", verb), zap.String("subresource", subresource), zap.Error(err))
+				http.Error(w, fmt.Sprintf("Authorization error (user=%s, verb=%s, resource=nodes, subresource=%s)",
+					who.GetName(), verb, subresource), http.StatusInternalServerError)
+				return
+			case ok:
+				next.ServeHTTP(w, r)
+				return
+			}
+		}
+		http.Error(w, fmt.Sprintf("Forbidden (user=%s, verb=%s, resource=nodes, subresource(s)=%v)",
+			who.GetName(), verb, allowed.subresources), http.StatusForbidden)
+	})
+}
+
+// verbOf is the API verb that stands for a method; empty for methods that have
+// none, which only a right to all verbs covers.
+func verbOf(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead:
+		return "get"
+	case http.MethodPost:
+		return "create"
+	case http.MethodPut:
+		return "update"
+	case http.MethodPatch:
+		return "patch"
+	case http.MethodDelete:
+		return "delete"
+	default:
+		return ""
+	}
+}

@@ -1,0 +1,113 @@
+package kubeletapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"go.uber.org/zap"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/apiserver/pkg/authentication/authenticator"
+	"k8s.io/apiserver/pkg/authentication/authenticatorfactory"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+	"k8s.io/apiserver/pkg/authorization/authorizerfactory"
+	"k8s.io/client-go/kubernetes"
+)
+
+// How long answers of the cluster are believed: the kubelet's defaults of
+// authentication.webhook.cacheTTL, authorization.webhook.cacheAuthorizedTTL and
+// authorization.webhook.cacheUnauthorizedTTL.
+const (
+	tokenTTL   = 2 * time.Minute
+	allowedTTL = 5 * time.Minute
+	deniedTTL  = 30 * time.Second
+)
+
+// reviewTimeout bounds one TokenReview.
+const reviewTimeout = 10 * time.Second
+
+// reviewRetry is how often and how fast a failed review is repeated while the
+// client waits: five attempts within about four seconds, as the kubelet does.
+var reviewRetry = wait.Backoff{Duration: 500 * time.Millisecond, Factor: 1.5, Jitter: 0.2, Steps: 5}
+
+// AuthConfig is what NewAuth needs. One of the two client authorities is
+// required, the file counts if both are given.
+type AuthConfig struct {
+	// Client asks the API server as the node.
+	Client   kubernetes.Interface
+	NodeName string
+	// ClientCAFile holds PEM certificates of the authority that signs client
+	// certificates. It may change at any time.
+	ClientCAFile string
+	// ClientCAData is the same as bytes.
+	ClientCAData []byte
+	Log          *zap.Logger
+}
+
+// delegated lets the cluster decide.
+type delegated struct {
+	nodeName      string
+	authenticator authenticator.Request
+	authorizer    authorizer.Authorizer
+}
+
+// NewAuth makes an Auth that verifies client certificates against the client
+// authority and delegates all else to the API server, whose answers it caches.
+// Nobody is anonymous.
+func NewAuth(config AuthConfig) (Auth, error) {
+	if config.Client == nil || config.NodeName == "" || config.Log == nil {
+		return nil, errors.New("kubeletapi: AuthConfig needs Client, NodeName and Log")
+	}
+	authority, err := newClientCA(config)
+	if err != nil {
+		return nil, err
+	}
+	retry := reviewRetry
+	who, _, err := authenticatorfactory.DelegatingAuthenticatorConfig{
+		TokenAccessReviewClient:            config.Client.AuthenticationV1(),
+		TokenAccessReviewTimeout:           reviewTimeout,
+		WebhookRetryBackoff:                &retry,
+		CacheTTL:                           tokenTTL,
+		ClientCertificateCAContentProvider: authority,
+	}.New()
+	if err != nil {
+		return nil, fmt.Errorf("setting up authentication: %w", err)
+	}
+	may, err := authorizerfactory.DelegatingAuthorizerConfig{
+		SubjectAccessReviewClient: config.Client.AuthorizationV1(),
+		AllowCacheTTL:             allowedTTL,
+		DenyCacheTTL:              deniedTTL,
+		WebhookRetryBackoff:       &retry,
+	}.New()
+	if err != nil {
+		return nil, fmt.Errorf("setting up authorization: %w", err)
+	}
+	return &delegated{nodeName: config.NodeName, authenticator: who, authorizer: may}, nil
+}
+
+func (d *delegated) Authenticate(r *http.Request) (user.Info, bool, error) {
+	answer, known, err := d.authenticator.AuthenticateRequest(r)
+	if err != nil || !known {
+		return nil, false, err
+	}
+	return answer.User, true, nil
+}
+
+func (d *delegated) Authorize(ctx context.Context, who user.Info, verb, subresource string) (bool, error) {
+	decision, _, err := d.authorizer.Authorize(ctx, authorizer.AttributesRecord{
+		User:            who,
+		Verb:            verb,
+		APIVersion:      "v1",
+		Resource:        "nodes",
+		Subresource:     subresource,
+		Name:            d.nodeName,
+		ResourceRequest: true,
+	})
+	if err != nil {
+		return false, err
+	}
+	return decision == authorizer.DecisionAllow, nil
+}

@@ -1,0 +1,39 @@
+// Package kubeletapi serves the kubelet's HTTPS API of one node: container logs,
+// the node's pods and its health.
+//
+// The API server is its main client: `kubectl logs` arrives here as GET
+// /containerLogs/NAMESPACE/POD/CONTAINER. What is served comes from the small
+// interfaces [Pods] and [Logs], which the agent connects.
+//
+// # Who may do what
+//
+// Every request is authenticated and authorized before anything else is said
+// about it, the paths that do not exist included; nobody is served
+// anonymously. [NewAuth] asks the cluster: a client certificate is verified
+// against the client authority, a bearer token by a TokenReview, and what that
+// user may do by a SubjectAccessReview for the resource "nodes" of this node's
+// name. The subresources are the kubelet's:
+//
+//	path                                    verb       subresource, the first allowed one counts
+//	/containerLogs/...                      by method  log, proxy
+//	/pods, /runningpods/                    by method  pods, proxy
+//	/healthz, /healthz/...                  by method  healthz, proxy
+//	/configz                                by method  configz, proxy
+//	/stats/...                              by method  stats
+//	/metrics, /metrics/...                  by method  metrics
+//	/exec/..., /attach/..., /portForward/.. create     proxy
+//	all others                              by method  proxy
+//
+// Two deliberate differences: the stock kubelet lets container logs be read with
+// nodes/proxy only, although it serves the same files below /logs/ to whoever has
+// nodes/log; and it derives the verb of exec, attach and port-forward from the
+// method, so that WebSocket, which must use GET, needs no more than read access.
+//
+// # Blocking and ownership
+//
+// [Server.Serve] owns all goroutines: when it returns, all connections are closed
+// and all requests have ended, but for those whose callee ignored the end of its
+// context for five seconds. Requests run concurrently and call Pods and Logs
+// concurrently. The context of a request ends when its client goes or the server
+// shuts down.
+package kubeletapi

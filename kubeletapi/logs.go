@@ -1,0 +1,83 @@
+package kubeletapi
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+
+	"go.uber.org/zap"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+)
+
+// Logs reads the logs of containers.
+type Logs interface {
+	// ContainerLogs writes the log that opts asks for to w and returns nil at
+	// its end. With opts.Follow that is when the container has ended or ctx has;
+	// in the latter case it may return ctx's error. It does all that opts says,
+	// whose values are valid and whose Stream is never nil; opts is the callee's.
+	//
+	// An error before the first Write becomes the HTTP answer: the code and the
+	// message of an apierrors.APIStatus (NotFound, BadRequest, ...), 500 for any
+	// other. An error after it cuts the answer short.
+	//
+	// Each Write goes out to the client at once and blocks while the client does
+	// not read. An empty Write tells the client that the log exists, before there
+	// is a first line. An error of Write means that the client is gone.
+	ContainerLogs(ctx context.Context, namespace, pod, container string, opts *corev1.PodLogOptions, w io.Writer) error
+}
+
+func (s *Server) containerLogs(w http.ResponseWriter, r *http.Request) {
+	opts, err := parseLogOptions(r.URL.Query())
+	if err != nil {
+		writeError(w, err)
+		return
+	}
+	namespace, pod, container := r.PathValue("namespace"), r.PathValue("pod"), r.PathValue("container")
+	w.Header().Set("Content-Type", "text/plain")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	stream := &stream{w: w, flush: http.NewResponseController(w).Flush}
+	err = s.config.Logs.ContainerLogs(r.Context(), namespace, pod, container, opts, stream)
+	switch {
+	case err == nil:
+	case !stream.begun:
+		if r.Context().Err() != nil { // the client went, or the agent does
+			err = apierrors.NewServiceUnavailable("the node's agent is shutting down")
+		}
+		writeError(w, err)
+	case r.Context().Err() != nil || stream.failed:
+		// An end in an orderly way: the client went, or the agent does.
+	default:
+		s.config.Log.Warn("a container's log broke off", zap.String("namespace", namespace), zap.String("pod", pod),
+			zap.String("container", container), zap.Error(err))
+		panic(http.ErrAbortHandler) // or the client would take the part for the whole
+	}
+}
+
+// stream sends every write on at once.
+type stream struct {
+	w             io.Writer
+	flush         func() error
+	begun, failed bool
+}
+
+func (s *stream) Write(p []byte) (int, error) {
+	s.begun = true
+	n, err := s.w.Write(p)
+	if err == nil {
+		err = nil
+	}
+	s.failed = s.failed || err != nil
+	return n, err
+}
+
+// writeError answers with the code and text of err. The API server passes the
+// text on to kubectl, so it is plain.
+func writeError(w http.ResponseWriter, err error) {
+	code := http.StatusInternalServerError
+	if status := apierrors.APIStatus(nil); errors.As(err, &status) && status.Status().Code >= 400 {
+		code = int(status.Status().Code)
+	}
+	http.Error(w, err.Error(), code)
+}

@@ -1,0 +1,81 @@
+package kubeletapi
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// route says who may call a path and what serves it.
+type route struct {
+	pattern string // of http.ServeMux, without a method
+	// subresources of the node, of which one must be allowed.
+	subresources []string
+	// verb that is needed whatever the method; empty: the method's.
+	verb    string
+	methods []string
+	handle  http.HandlerFunc // nil: there is no such page
+}
+
+// routes is the whole API. Paths that are not served (yet) have a place here
+// where they ask for another right than all others do.
+func (s *Server) routes() []route {
+	var (
+		logs    = []string{"log", "proxy"}
+		pods    = []string{"pods", "proxy"}
+		health  = []string{"healthz", "proxy"}
+		configz = []string{"configz", "proxy"}
+		stats   = []string{"stats"}
+		metrics = []string{"metrics"}
+		proxy   = []string{"proxy"}
+
+		get    = []string{http.MethodGet}
+		read   = []string{http.MethodGet, http.MethodHead}
+		create = "create"
+	)
+	return []route{
+		{pattern: "/containerLogs/{namespace}/{pod}/{container}", subresources: logs, methods: get, handle: s.containerLogs},
+		{pattern: "/containerLogs/", subresources: logs},
+		{pattern: "/pods", subresources: pods, methods: read, handle: s.pods},
+		{pattern: "/pods/{$}", subresources: pods, methods: read, handle: s.pods},
+		{pattern: "/pods/", subresources: pods},
+		{pattern: "/runningpods/", subresources: pods},
+		{pattern: "/healthz", subresources: health, methods: read, handle: s.healthz},
+		{pattern: "/healthz/ping", subresources: health, methods: read, handle: s.ping},
+		{pattern: "/healthz/syncloop", subresources: health, methods: read, handle: s.healthz},
+		{pattern: "/healthz/", subresources: health},
+		{pattern: "/configz", subresources: configz},
+		{pattern: "/stats/", subresources: stats},
+		{pattern: "/metrics", subresources: metrics},
+		{pattern: "/metrics/", subresources: metrics},
+		{pattern: "/exec/", subresources: proxy, verb: create},
+		{pattern: "/attach/", subresources: proxy, verb: create},
+		{pattern: "/portForward/", subresources: proxy, verb: create},
+		{pattern: "/", subresources: proxy},
+	}
+}
+
+// mux serves the routes to users who are authenticated. The rights belong to the
+// routes, not to the spelling of a path, so a path cannot be written in a way
+// that asks for the rights of one page and is served another.
+func (s *Server) mux() *http.ServeMux {
+	mux := http.NewServeMux()
+	for _, r := range s.routes() {
+		mux.Handle(r.pattern, s.authorized(r, dispatch(r)))
+	}
+	return mux
+}
+
+func dispatch(r route) http.HandlerFunc {
+	return func(w http.ResponseWriter, req *http.Request) {
+		switch {
+		case r.handle == nil:
+			http.Error(w, "404 page not found", http.StatusNotFound)
+		case !slices.Contains(r.methods, req.Method):
+			w.Header().Set("Allow", strings.Join(r.methods, ", "))
+			http.Error(w, "405: Method Not Allowed", http.StatusMethodNotAllowed)
+		default:
+			r.handle(w, req)
+		}
+	}
+}

@@ -1,0 +1,334 @@
+package kubeletapi
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/zap/zaptest"
+	corev1 "k8s.io/api/core/v1"
+)
+
+// running is a server on a port of 127.0.0.1.
+type running struct {
+	url   string
+	roots *authority // of its certificate
+	stop  func()     // tells it to shut down and waits until it has
+}
+
+func runServer(t *testing.T, signer *authority, change func(*Config)) *running {
+	t.Helper()
+	certificate := signer.sign(t, x509.ExtKeyUsageServerAuth, "node")
+	s := newServer(t, func(c *Config) {
+		c.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return certificate, nil }
+		if change != nil {
+			change(c)
+		}
+	})
+	listener, err := Listen(t.Context(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(ctx, listener) }()
+	stopped := false
+	stop := func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	}
+	t.Cleanup(stop)
+	return &running{url: "https://" + listener.Addr().String(), roots: signer, stop: stop}
+}
+
+// client is one that trusts the server, and shows a certificate if there is one.
+func (r *running) client(t *testing.T, http2 bool, certificate *tls.Certificate) *http.Client {
+	config := &tls.Config{RootCAs: r.roots.pool()}
+	if certificate != nil {
+		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return certificate, nil }
+	}
+	transport := &http.Transport{TLSClientConfig: config, ForceAttemptHTTP2: http2}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport, Timeout: time.Minute}
+}
+
+func (r *running) get(t *testing.T, client *http.Client, path string) *http.Response {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.url+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("User", "jo")
+	answer, err := client.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = answer.Body.Close() })
+	return answer
+}
+
+// lines is a log that has what is sent into it, until it is closed or the
+// reader goes.
+type lines struct {
+	next  chan string
+	ended chan error // receives why each follower ended
+}
+
+func newLines() *lines {
+	return &lines{next: make(chan string), ended: make(chan error, 100)}
+}
+
+func (l *lines) ContainerLogs(ctx context.Context, _, _, _ string, _ *corev1.PodLogOptions, w io.Writer) (err error) {
+	defer func() { l.ended <- err }()
+	if _, err := w.Write(nil); err != nil {
+		return err
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case line, open := <-l.next:
+			if !open {
+				return nil
+			}
+			if line == "panic" {
+				panic("in the middle")
+			}
+			if line == "fail" {
+				return errors.New("disk on fire")
+			}
+			if _, err := io.WriteString(w, line+"\n"); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func eachProtocol(t *testing.T, test func(t *testing.T, http2 bool)) {
+	t.Run("HTTP/1.1", func(t *testing.T) { test(t, false) })
+	t.Run("HTTP/2", func(t *testing.T) { test(t, true) })
+}
+
+func TestFollowComesLineByLine(t *testing.T) {
+	eachProtocol(t, func(t *testing.T, http2 bool) {
+		log := newLines()
+		server := runServer(t, newAuthority(t, "ca"), func(c *Config) { c.Logs = log })
+		answer := server.get(t, server.client(t, http2, nil), "/containerLogs/ns/p/c?follow=true")
+		if got := answer.ProtoMajor == 2; got != http2 {
+			t.Fatalf("served over %s", answer.Proto)
+		}
+		reader := bufio.NewReader(answer.Body)
+		for n := range 5 {
+			want := fmt.Sprintf("line %d", n)
+			log.next <- want // the next one is not sent before this has been read
+			line, err := reader.ReadString('\n')
+			if err != nil || line != want+"\n" {
+				t.Fatalf("read %q, %v; want %q", line, err, want)
+			}
+		}
+		close(log.next)
+		if rest, err := io.ReadAll(reader); err != nil || len(rest) != 0 {
+			t.Errorf("at the end: %q, %v", rest, err)
+		}
+	})
+}
+
+func TestFollowEndsWhenTheClientGoes(t *testing.T) {
+	eachProtocol(t, func(t *testing.T, http2 bool) {
+		log := newLines()
+		server := runServer(t, newAuthority(t, "ca"), func(c *Config) { c.Logs = log })
+		answer := server.get(t, server.client(t, http2, nil), "/containerLogs/ns/p/c?follow=true")
+		_ = answer.Body.Close()
+		select {
+		case err := <-log.ended:
+			if err == nil {
+				t.Error("the follower ended without a reason")
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatal("the follower goes on 10 s after its client went")
+		}
+	})
+}
+
+func TestShutdownEndsFollowers(t *testing.T) {
+	eachProtocol(t, func(t *testing.T, http2 bool) {
+		log := newLines()
+		server := runServer(t, newAuthority(t, "ca"), func(c *Config) { c.Logs = log })
+		var answers []*http.Response
+		for range 3 {
+			answer := server.get(t, server.client(t, http2, nil), "/containerLogs/ns/p/c?follow=true")
+			log.next <- "line"
+			answers = append(answers, answer)
+		}
+		began := time.Now()
+		server.stop()
+		if took := time.Since(began); took > shutdownGrace-time.Second {
+			t.Errorf("the shutdown took %v", took)
+		}
+		all := ""
+		for _, answer := range answers {
+			text, err := io.ReadAll(answer.Body)
+			if err != nil {
+				t.Errorf("the log did not end cleanly: %v", err)
+			}
+			all += string(text)
+		}
+		if all != strings.Repeat("line\n", 3) {
+			t.Errorf("read %q", all)
+		}
+		if _, err := server.client(t, http2, nil).Get(server.url + "/healthz"); err == nil {
+			t.Error("it still answers after the shutdown")
+		}
+	})
+}
+
+// A log that breaks off must not look complete to the client.
+func TestBrokenLogIsCutOff(t *testing.T) {
+	for _, how := range []string{"fail", "panic"} {
+		t.Run(how, func(t *testing.T) {
+			eachProtocol(t, func(t *testing.T, http2 bool) {
+				log := newLines()
+				server := runServer(t, newAuthority(t, "ca"), func(c *Config) { c.Logs = log })
+				client := server.client(t, http2, nil)
+				answer := server.get(t, client, "/containerLogs/ns/p/c?follow=true")
+				log.next <- "line"
+				log.next <- how
+				text, err := io.ReadAll(answer.Body)
+				if err == nil || string(text) != "line\n" {
+					t.Errorf("read %q, %v; want the line and an error", text, err)
+				}
+				if answer := server.get(t, client, "/healthz"); answer.StatusCode != http.StatusOK {
+					t.Errorf("afterwards: %s", answer.Status)
+				}
+			})
+		})
+	}
+}
+
+func TestServeWantsModernTLS(t *testing.T) {
+	server := runServer(t, newAuthority(t, "ca"), nil)
+	config := &tls.Config{RootCAs: server.roots.pool(), MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}
+	conn, err := tls.Dial("tcp", strings.TrimPrefix(server.url, "https://"), config)
+	if err == nil {
+		_ = conn.Close()
+		t.Error("TLS 1.1 was accepted")
+	}
+}
+
+func TestListenSaysWhatToDo(t *testing.T) {
+	taken, err := Listen(t.Context(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = taken.Close() }()
+	_, port, _ := net.SplitHostPort(taken.Addr().String())
+	tests := []struct {
+		addr string
+		say  []string
+	}{
+		{"127.0.0.1:" + port, []string{"port " + port, "in use", "--port"}},
+		{"127.0.0.1", []string{"127.0.0.1", "port"}},
+		{"127.0.0.1:99999", []string{"99999", "--port"}},
+		{"192.0.2.1:0", []string{"192.0.2.1", "does not belong to this machine", "--addr"}},
+	}
+	for _, test := range tests {
+		listener, err := Listen(t.Context(), test.addr)
+		if err == nil {
+			_ = listener.Close()
+			t.Errorf("%s: no error", test.addr)
+			continue
+		}
+		for _, word := range test.say {
+			if !strings.Contains(err.Error(), word) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("%s: %q does not say %q in one line", test.addr, err, word)
+			}
+		}
+	}
+}
+
+func TestClientCAFollowsItsFile(t *testing.T) {
+	first, second := newAuthority(t, "first"), newAuthority(t, "second")
+	file := filepath.Join(t.TempDir(), "ca.crt")
+	write := func(text []byte) {
+		t.Helper()
+		next := file + ".new" // replaced as configuration tools do
+		if err := os.WriteFile(next, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(next, file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(first.pem)
+	ca, err := newClientCA(AuthConfig{ClientCAFile: file, Log: zaptest.NewLogger(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	trusts := func(signer *authority) bool {
+		der := signer.sign(t, x509.ExtKeyUsageClientAuth, "jo").Certificate[0]
+		leaf, err := x509.ParseCertificate(der)
+		if err != nil {
+			t.Fatal(err)
+		}
+		options, ok := ca.VerifyOptions()
+		if !ok {
+			t.Fatal("no options")
+		}
+		_, err = leaf.Verify(options)
+		return err == nil
+	}
+	check := func(when string, ofFirst, ofSecond bool) {
+		t.Helper()
+		if trusts(first) != ofFirst || trusts(second) != ofSecond {
+			t.Errorf("%s: trusts the first %t, the second %t", when, trusts(first), trusts(second))
+		}
+	}
+	check("at first", true, false)
+	write(second.pem)
+	check("replaced", false, true)
+	write([]byte("half a certif"))
+	check("broken", false, true)
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	check("gone", false, true)
+	write(append(first.pem, second.pem...))
+	check("both", true, true)
+}
+
+func TestClientCAIsRequired(t *testing.T) {
+	empty := filepath.Join(t.TempDir(), "empty.crt")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		config AuthConfig
+		say    string
+	}{
+		{AuthConfig{}, "missing"},
+		{AuthConfig{ClientCAFile: "/does/not/exist"}, "/does/not/exist"},
+		{AuthConfig{ClientCAFile: empty}, empty},
+		{AuthConfig{ClientCAData: []byte("nothing")}, "no PEM certificate"},
+	} {
+		if _, err := newClientCA(test.config); err == nil || !strings.Contains(err.Error(), test.say) {
+			t.Errorf("%v does not say %q", err, test.say)
+		}
+	}
+}
