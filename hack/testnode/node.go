@@ -1,0 +1,165 @@
+package testnode
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/testcluster"
+)
+
+// Port is where every node's API listens, each on an address of its own.
+const Port = 3000
+
+// Node is one agent and what belongs to it.
+type Node struct {
+	Name    string
+	IP      string
+	DataDir string
+	// Bootstrap is the path of the node's bootstrap file.
+	Bootstrap string
+	// Args and Env are added to the agent's command line and environment.
+	Args, Env []string
+
+	Cluster *testcluster.Cluster
+	process *Process
+}
+
+// New makes a node that is not started yet. kubeconfig is that of an administrator: it says where the node finds
+// the API server; empty means the cluster's own.
+func New(t testing.TB, cluster *testcluster.Cluster, kubeconfig string) *Node {
+	t.Helper()
+	n := &Node{
+		Name:    fmt.Sprintf("node-%s", strings.ToLower(rand.Text()[:8])),
+		IP:      Address(),
+		DataDir: filepath.Join(t.TempDir(), "krustlet"),
+		Cluster: cluster,
+	}
+	if kubeconfig == "" {
+		kubeconfig = cluster.Kubeconfig()
+	}
+	config := filepath.Join(n.DataDir, "config")
+	n.Bootstrap = filepath.Join(config, "bootstrap.conf")
+	cmd := exec.Command(filepath.Join(testcluster.Root(), "hack", "bootstrap.sh"))
+	cmd.Env = append(os.Environ(),
+		"KUBECONFIG="+kubeconfig,
+		"CONFIG_DIR="+config,
+		"KUBECTL="+filepath.Join(testcluster.Root(), "bin", "cluster")+" kubectl")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("testnode: hack/bootstrap.sh: %v\n%s", err, out)
+	}
+	return n
+}
+
+// Address is a loopback address that nothing else uses, but by a chance of one in millions.
+func Address() string {
+	var b [2]byte
+	_, _ = rand.Read(b[:])
+	return fmt.Sprintf("127.%d.%d.%d", 20+os.Getpid()%200, b[0], 1+b[1]%250)
+}
+
+// Start runs the agent. It does not wait for anything; the agent is stopped when the test ends.
+func (n *Node) Start(t testing.TB) *Process {
+	t.Helper()
+	args := append([]string{
+		"--node-name", n.Name, "--hostname", n.Name, "--node-ip", n.IP,
+		"--addr", n.IP, "--port", fmt.Sprint(Port),
+		"--data-dir", n.DataDir, "--bootstrap-file", n.Bootstrap, "--log-level", "debug",
+	}, n.Args...)
+	n.process = Run(t, n.Env, args...)
+	return n.process
+}
+
+// Process is the agent that was started last.
+func (n *Node) Process() *Process { return n.process }
+
+// Stop ends the agent as systemd would, and waits.
+func (n *Node) Stop(t testing.TB) {
+	t.Helper()
+	n.process.Stop(t)
+}
+
+// Kill ends the agent without notice, and waits.
+func (n *Node) Kill(t testing.TB) {
+	t.Helper()
+	n.process.Signal(t, syscall.SIGKILL)
+	n.process.Wait(t, 10*time.Second)
+}
+
+// Join starts the agent, approves its serving certificate as an administrator would, and waits until the node
+// is Ready.
+func (n *Node) Join(t testing.TB) {
+	t.Helper()
+	n.Start(t)
+	n.Approve(t)
+	n.WaitReady(t)
+}
+
+// Approve waits for the line that asks for it, and approves the node's serving certificate.
+func (n *Node) Approve(t testing.TB) {
+	t.Helper()
+	const ask = "BOOTSTRAP: TLS certificate requires manual approval. Run kubectl certificate approve "
+	line := n.process.WaitOutput(t, ask, time.Minute)
+	n.Cluster.Kubectl(t, "certificate", "approve", strings.TrimSpace(strings.TrimPrefix(line, ask)))
+	n.process.WaitOutput(t, "BOOTSTRAP: received TLS certificate approval: continuing", time.Minute)
+}
+
+// WaitReady waits until the agent that was started last keeps the node's lease, and the node is Ready.
+func (n *Node) WaitReady(t testing.TB) {
+	t.Helper()
+	Eventually(t, time.Minute, func() error {
+		if err := n.ready(); err != nil {
+			return fmt.Errorf("%w\nagent:\n%s", err, n.process.Tail())
+		}
+		return nil
+	})
+}
+
+func (n *Node) ready() error {
+	client := n.Cluster.Client()
+	lease, err := client.CoordinationV1().Leases(corev1.NamespaceNodeLease).Get(context.Background(), n.Name, metav1.GetOptions{})
+	if err != nil {
+		return err
+	}
+	if lease.Spec.RenewTime == nil || lease.Spec.RenewTime.Time.Before(n.process.started) {
+		return fmt.Errorf("the lease of node %s was renewed by an earlier agent, at %v", n.Name, lease.Spec.RenewTime)
+	}
+	node, err := client.CoreV1().Nodes().Get(context.Background(), n.Name, metav1.GetOptions{})
+	if err != nil {
+		return err
+	}
+	for _, c := range node.Status.Conditions {
+		if c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue {
+			return nil
+		}
+	}
+	return fmt.Errorf("node %s is not ready: %v", n.Name, node.Status.Conditions)
+}
+
+// Eventually polls until check returns nil, and fails the test with its last error if it never does.
+func Eventually(t testing.TB, timeout time.Duration, check func() error) {
+	t.Helper()
+	deadline := time.Now().Add(timeout)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := check()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %v: %v", timeout, err)
+		}
+		<-tick.C
+	}
+}

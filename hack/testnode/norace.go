@@ -1,0 +1,5 @@
+//go:build !race
+
+package testnode
+
+var buildFlags []string
