@@ -31,7 +31,8 @@ test: build cluster ## every test, on a real control plane
 	cd hack/cluster && $(GO) test -race -timeout 10m ./controlplane
 
 demo: build cluster ## a pod of WebAssembly on a real cluster, step by step
-	@hack/demo/demo.sh
+	@$(GO) build -o bin/demo ./hack/demo
+	@bin/demo
 
 lint: ## gofmt, go vet, golangci-lint
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run: gofmt -w ."; exit 1; }
