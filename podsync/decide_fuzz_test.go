@@ -26,7 +26,6 @@ type world struct {
 	kill    map[string]time.Time
 	removal int
 	ended   bool // deletion or disappearance was seen
-	grace   time.Time
 	final   corev1.PodPhase
 	trail   []string
 }

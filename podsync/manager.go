@@ -49,7 +49,6 @@ const parallelWrites = 32
 // Manager runs the pods that are bound to a node. Make one with New.
 type Manager struct {
 	Settings
-	pods   *informer.Informer[*corev1.Pod]
 	writes chan struct{} // holds a token per status on its way
 
 	synced atomic.Bool

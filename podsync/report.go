@@ -27,8 +27,9 @@ const (
 type report struct {
 	last     *corev1.Pod // the newest object seen, by watch or as the answer to a write
 	busy     bool
-	sent     *corev1.PodStatus // what the last write asked for, and
-	answered string            // the resourceVersion that came of it
+	sent     *corev1.PodStatus // what the last write asked for
+	base     string            // the resourceVersion that it started from, and
+	answered string            // the one that came of it
 	wanted   corev1.PodStatus
 	failures int
 	retryAt  time.Time
@@ -70,13 +71,14 @@ func (r *report) due(now time.Time) bool {
 	return !r.missing && !r.busy && !now.Before(r.retryAt) && !r.settled()
 }
 
-// settled: the API server has the wanted status, or has answered exactly this request before with something
-// else (it drops fields that it does not know).
+// settled: the API server has the wanted status, or has been asked for exactly this one and answered with
+// something else (it drops fields that it does not know); asking again would go on for ever.
 func (r *report) settled() bool {
 	if apiequality.Semantic.DeepEqual(r.wanted, r.last.Status) {
 		return true
 	}
-	return r.sent != nil && r.answered == r.last.ResourceVersion && apiequality.Semantic.DeepEqual(r.wanted, *r.sent)
+	version := r.last.ResourceVersion
+	return r.sent != nil && (version == r.base || version == r.answered) && apiequality.Semantic.DeepEqual(r.wanted, *r.sent)
 }
 
 func (r *report) end(result reported, now time.Time) {
@@ -97,8 +99,8 @@ func (r *report) end(result reported, now time.Time) {
 
 // write begins to write the status.
 func (w *worker) write(ctx context.Context, status corev1.PodStatus) {
-	w.report.busy, w.report.sent = true, &status
 	base := w.report.last
+	w.report.busy, w.report.sent, w.report.base = true, &status, base.ResourceVersion
 	w.tasks.Go(func() {
 		pod, err := w.node.writeStatus(ctx, base, status)
 		w.send(reported{pod, err})

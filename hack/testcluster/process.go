@@ -98,7 +98,7 @@ func (p *process) waitReady(ready <-chan string) (string, error) {
 
 // stop ends the cluster and waits for its end.
 func (p *process) stop() error {
-	defer p.stdin.Close()
+	defer func() { _ = p.stdin.Close() }()
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-p.gone:

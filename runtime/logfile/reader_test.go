@@ -280,7 +280,6 @@ func tailModel(t *testing.T, path string, n int64, stream Stream) string {
 	var recs []record
 	var of []*line // the line of each record
 	open := [streams]*line{}
-	var all []*line
 	for i, text := range bytes.Split(bytes.TrimSuffix(data, []byte("\n")), []byte("\n")) {
 		rec, ok := parse(text)
 		if !ok || !show[rec.stream] {
@@ -289,7 +288,6 @@ func tailModel(t *testing.T, path string, n int64, stream Stream) string {
 		}
 		if open[rec.stream] == nil {
 			open[rec.stream] = &line{}
-			all = append(all, open[rec.stream])
 		}
 		open[rec.stream].last = i
 		recs, of = append(recs, rec), append(of, open[rec.stream])

@@ -219,7 +219,7 @@ func TestFIFO(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer w.Close() //nolint:errcheck // a test's
+	defer w.Close()
 	if _, err := w.WriteString("x"); err != nil {
 		t.Fatal(err)
 	}

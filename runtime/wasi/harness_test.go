@@ -13,7 +13,7 @@ type caller struct {
 	t   testing.TB
 	g   *Guest
 	mem []byte
-	ctx context.Context
+	ctx context.Context //nolint:containedctx // a test's
 }
 
 // Addresses of the caller's memory by use.

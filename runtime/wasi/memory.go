@@ -14,14 +14,6 @@ func (m memory) bytes(ptr, n uint32) ([]byte, error) {
 	return m[ptr : uint64(ptr)+uint64(n) : uint64(ptr)+uint64(n)], nil
 }
 
-func (m memory) u32(ptr uint32) (uint32, error) {
-	b, err := m.bytes(ptr, 4)
-	if err != nil {
-		return 0, err
-	}
-	return binary.LittleEndian.Uint32(b), nil
-}
-
 func (m memory) putU32(ptr, v uint32) error {
 	b, err := m.bytes(ptr, 4)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 // hosted is what the host calls of one guest need. The context is kept here because C, between the guest and
 // its host calls, cannot pass it on.
 type hosted struct {
-	ctx   context.Context
+	ctx   context.Context //nolint:containedctx // see above
 	wasi  *wasi.Guest
 	ended error // why a host call ended the guest
 }

@@ -3,8 +3,6 @@ package wasmtime
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"io"
 	"os"
 	"path/filepath"
@@ -146,9 +144,4 @@ func wat(t testing.TB, text string) string {
 		t.Fatal(err)
 	}
 	return file
-}
-
-func digestOf(content []byte) string {
-	sum := sha256.Sum256(content)
-	return digestPrefix + hex.EncodeToString(sum[:])
 }

@@ -217,9 +217,9 @@ func TestRestart(t *testing.T) {
 		t.Errorf("the finished pod: %+v %v", pod.Status, err)
 	}
 	testnode.Eventually(t, 10*time.Second, func() error {
-		_, err := os.Stat(filepath.Join(s.node.DataDir, "pods", string(deleted.UID)))
-		if !os.IsNotExist(err) {
-			return fmt.Errorf("the deleted pod's folder is still there (%v)", err)
+		folder := filepath.Join(s.node.DataDir, "pods", string(deleted.UID))
+		if _, err := os.Stat(folder); !os.IsNotExist(err) {
+			return errors.Join(err, fmt.Errorf("the deleted pod's folder %s is still there", folder))
 		}
 		return nil
 	})

@@ -1,0 +1,86 @@
+package podsync
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+func write(t *testing.T, path string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+func TestRunDirs(t *testing.T) {
+	d := dirsOf(t.TempDir(), testPod(corev1.RestartPolicyAlways, "a"))
+	if err := d.make(); err != nil {
+		t.Fatal(err)
+	}
+	if got := d.lastAttempt("a"); got != -1 {
+		t.Errorf("before the first run the last attempt is %d", got)
+	}
+	for attempt := range int32(4) {
+		log, mounts, err := d.makeRun("a", attempt, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(mounts) != 1 || mounts[0].Guest != "/" || mounts[0].ReadOnly || !exists(filepath.Join(mounts[0].Host, "tmp")) {
+			t.Fatalf("mounts %+v", mounts)
+		}
+		left := filepath.Join(mounts[0].Host, "left")
+		if exists(left) {
+			t.Error("a run sees files of the run before")
+		}
+		write(t, left)
+		write(t, log)
+		if got := d.lastAttempt("a"); got != attempt {
+			t.Errorf("last attempt %d, want %d", got, attempt)
+		}
+	}
+	for attempt, want := range []bool{false, false, true, true} {
+		if exists(d.log("a", int32(attempt))) != want {
+			t.Errorf("log of attempt %d is there: %v, want %v", attempt, !want, want)
+		}
+	}
+	yes := true
+	if _, mounts, err := d.makeRun("a", 4, &corev1.SecurityContext{ReadOnlyRootFilesystem: &yes}); err != nil || !mounts[0].ReadOnly {
+		t.Errorf("readOnlyRootFilesystem: %+v %v", mounts, err)
+	}
+	if info, err := os.Stat(d.pod); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("the pod's folder: %v %v", info, err)
+	}
+	if err := d.remove(); err != nil || exists(d.pod) || exists(d.logs) {
+		t.Errorf("folders are left after removal (%v)", err)
+	}
+}
+
+func TestOrphansAreRemoved(t *testing.T) {
+	data := t.TempDir()
+	for _, path := range []string{"pods/here/x", "pods/gone/x", "logs/ns_a_here/x", "logs/ns_b_gone/x"} {
+		write(t, filepath.Join(data, path))
+	}
+	if err := removeOrphans(data, func(uid types.UID) bool { return uid == "here" }); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]bool{"pods/here": true, "pods/gone": false, "logs/ns_a_here": true, "logs/ns_b_gone": false} {
+		if exists(filepath.Join(data, path)) != want {
+			t.Errorf("%s is there: %v, want %v", path, !want, want)
+		}
+	}
+	if err := removeOrphans(t.TempDir(), func(types.UID) bool { return false }); err != nil {
+		t.Errorf("a new data directory: %v", err)
+	}
+}

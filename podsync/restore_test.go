@@ -1,0 +1,82 @@
+package podsync
+
+import (
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// TestRestore: what an earlier agent left, as statuses and logs tell it.
+func TestRestore(t *testing.T) {
+	running := corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: stamp(t0)}}
+	ended := func(code int32) corev1.ContainerState {
+		return corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: code, Reason: "Error"}}
+	}
+	waiting := corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}}
+	for name, tt := range map[string]struct {
+		phase   corev1.PodPhase
+		policy  corev1.RestartPolicy
+		status  *corev1.ContainerStatus
+		onDisk  int32 // log of that attempt, -1 for none
+		does    []string
+		attempt int32
+		exit    int32 // exit code of the last run, -1 for none
+		after   corev1.PodPhase
+	}{
+		"a new pod":                           {"", corev1.RestartPolicyAlways, nil, -1, []string{"prepare"}, -1, -1, corev1.PodPending},
+		"a pod that ran":                      {corev1.PodRunning, corev1.RestartPolicyAlways, &corev1.ContainerStatus{State: running, RestartCount: 2}, 2, []string{"prepare"}, 2, 137, corev1.PodRunning},
+		"a pod that ran and is not restarted": {corev1.PodRunning, corev1.RestartPolicyNever, &corev1.ContainerStatus{State: running}, 0, []string{"prepare"}, 0, 137, corev1.PodRunning},
+		"a pod in back-off":                   {corev1.PodRunning, corev1.RestartPolicyAlways, &corev1.ContainerStatus{State: waiting, LastTerminationState: ended(3), RestartCount: 4}, 4, []string{"prepare"}, 4, 3, corev1.PodRunning},
+		"a run that no status tells of":       {corev1.PodPending, corev1.RestartPolicyAlways, nil, 0, []string{"prepare"}, 0, 137, corev1.PodRunning},
+		"a pod that succeeded":                {corev1.PodSucceeded, corev1.RestartPolicyNever, &corev1.ContainerStatus{State: ended(0)}, 0, nil, 0, 0, corev1.PodSucceeded},
+		"a pod that failed":                   {corev1.PodFailed, corev1.RestartPolicyNever, &corev1.ContainerStatus{State: ended(9)}, 0, nil, 0, 9, corev1.PodFailed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pod := testPod(tt.policy, "a")
+			pod.Status.Phase = tt.phase
+			if tt.status != nil {
+				tt.status.Name, tt.status.ContainerID = "a", "wasmtime://old"
+				pod.Status.ContainerStatuses = []corev1.ContainerStatus{*tt.status}
+			}
+			dirs := dirsOf(t.TempDir(), pod)
+			if tt.onDisk >= 0 {
+				write(t, dirs.log("a", tt.onDisk))
+			}
+			s := script{t, restore(pod, dirs, t0)}
+			s.at(0, nil, tt.does...)
+			c := s.state.containers[0]
+			if c.attempt != tt.attempt {
+				t.Errorf("attempt %d, want %d", c.attempt, tt.attempt)
+			}
+			if (c.exit == nil) != (tt.exit < 0) || c.exit != nil && c.exit.ExitCode != tt.exit {
+				t.Errorf("last exit %+v, want code %d", c.exit, tt.exit)
+			}
+			s.phase(tt.after)
+		})
+	}
+
+	t.Run("runs again with the count going on", func(t *testing.T) {
+		pod := testPod(corev1.RestartPolicyAlways, "a")
+		pod.Status.Phase = corev1.PodRunning
+		pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "a", State: running, RestartCount: 2, ContainerID: "wasmtime://old"}}
+		s := script{t, restore(pod, dirsOf(t.TempDir(), pod), t0)}
+		s.at(0, nil, "prepare")
+		s.at(0, prepared{}, "pull a")
+		s.at(0, pullDone{container: "a"}, "start a #3")
+		s.at(0, up("a"))
+		status := s.status().ContainerStatuses[0]
+		if last := status.LastTerminationState.Terminated; status.RestartCount != 3 || last.ContainerID != "wasmtime://old" || last.Message != lostMessage {
+			t.Errorf("status %+v", status)
+		}
+	})
+	t.Run("a pod to be deleted is not run again", func(t *testing.T) {
+		pod := deleted(testPod(corev1.RestartPolicyAlways, "a"), 30)
+		pod.Status.Phase = corev1.PodRunning
+		pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "a", State: running}}
+		s := script{t, restore(pod, dirsOf(t.TempDir(), pod), t0.Add(time.Second))}
+		s.at(1, nil, "giveup")
+		s.state.reported = true
+		s.at(1, nil, "remove object=true")
+	})
+}
