@@ -66,7 +66,7 @@ func (s *stream) Write(p []byte) (int, error) {
 	s.begun = true
 	n, err := s.w.Write(p)
 	if err == nil {
-		err = nil
+		err = s.flush()
 	}
 	s.failed = s.failed || err != nil
 	return n, err
