@@ -15,6 +15,7 @@ type route struct {
 	verb    string
 	methods []string
 	handle  http.HandlerFunc // nil: there is no such page
+	later   bool             // without handle: a kubelet has this page, and this one will
 }
 
 // routes is the whole API. Paths that are not served (yet) have a place here
@@ -39,18 +40,18 @@ func (s *Server) routes() []route {
 		{pattern: "/pods", subresources: pods, methods: read, handle: s.pods},
 		{pattern: "/pods/{$}", subresources: pods, methods: read, handle: s.pods},
 		{pattern: "/pods/", subresources: pods},
-		{pattern: "/runningpods/", subresources: pods},
+		{pattern: "/runningpods/", subresources: pods, later: true},
 		{pattern: "/healthz", subresources: health, methods: read, handle: s.healthz},
 		{pattern: "/healthz/ping", subresources: health, methods: read, handle: s.ping},
 		{pattern: "/healthz/syncloop", subresources: health, methods: read, handle: s.healthz},
 		{pattern: "/healthz/", subresources: health},
-		{pattern: "/configz", subresources: configz},
-		{pattern: "/stats/", subresources: stats},
-		{pattern: "/metrics", subresources: metrics},
-		{pattern: "/metrics/", subresources: metrics},
-		{pattern: "/exec/", subresources: proxy, verb: create},
-		{pattern: "/attach/", subresources: proxy, verb: create},
-		{pattern: "/portForward/", subresources: proxy, verb: create},
+		{pattern: "/configz", subresources: configz, later: true},
+		{pattern: "/stats/", subresources: stats, later: true},
+		{pattern: "/metrics", subresources: metrics, later: true},
+		{pattern: "/metrics/", subresources: metrics, later: true},
+		{pattern: "/exec/", subresources: proxy, verb: create, later: true},
+		{pattern: "/attach/", subresources: proxy, verb: create, later: true},
+		{pattern: "/portForward/", subresources: proxy, verb: create, later: true},
 		{pattern: "/", subresources: proxy},
 	}
 }
@@ -70,7 +71,11 @@ func dispatch(r route) http.HandlerFunc {
 	return func(w http.ResponseWriter, req *http.Request) {
 		switch {
 		case r.handle == nil:
-			http.Error(w, "404 page not found", http.StatusNotFound)
+			text := "404 page not found"
+			if r.later {
+				text = "krustlet-wasi does not serve " + r.pattern + " yet"
+			}
+			http.Error(w, text, http.StatusNotFound)
 		case !slices.Contains(r.methods, req.Method):
 			w.Header().Set("Allow", strings.Join(r.methods, ", "))
 			http.Error(w, "405: Method Not Allowed", http.StatusMethodNotAllowed)

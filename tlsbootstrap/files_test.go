@@ -138,8 +138,9 @@ func TestNodeConfigUsable(t *testing.T) {
 		{name: "ours", ours: true, cn: "system:node:n", usable: true},
 		{name: "ours, expired", ours: true, cn: "system:node:n", expired: true},
 		{name: "of another node", ours: true, cn: "system:node:m", says: "system:node:m"},
-		{name: "a person's", cn: "admin", usable: true},
-		{name: "a person's, expired", cn: "admin", expired: true, says: "expired"},
+		{name: "a person's", cn: "admin", says: "unset it"},
+		{name: "made by somebody else for this node", cn: "system:node:n", usable: true},
+		{name: "made by somebody else for this node, expired", cn: "system:node:n", expired: true, says: "expired"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			leaf := &x509.Certificate{NotAfter: time.Now().Add(time.Hour)}

@@ -62,8 +62,8 @@ func Join(ctx context.Context, cfg Config) (*Identity, error) {
 
 func newIdentity(cfg Config, found *nodeConfig) (*Identity, error) {
 	if !found.ours {
-		if found.cert == nil || found.cert.Leaf.Subject.CommonName != cfg.commonName() {
-			cfg.Log.Warn("the kubeconfig is not that of this node: its rights are its own, and it will not be renewed",
+		if found.cert == nil {
+			cfg.Log.Warn("the kubeconfig has no client certificate: its rights are its own, and it will not be renewed",
 				zap.String("kubeconfig", cfg.Kubeconfig), zap.String("node", cfg.NodeName))
 		}
 		return &Identity{cfg: cfg, config: found.config}, nil

@@ -141,9 +141,13 @@ func (n *nodeConfig) usable(cfg Config) (bool, error) {
 		return true, nil
 	}
 	leaf := n.cert.Leaf
-	if n.ours && leaf.Subject.CommonName != cfg.commonName() {
-		return false, fmt.Errorf("%s belongs to %s: start with that node name, or remove the file to join as %s",
-			cfg.Kubeconfig, leaf.Subject.CommonName, cfg.NodeName)
+	if leaf.Subject.CommonName != cfg.commonName() {
+		advice := "start with that node name, or remove the file to join as " + cfg.NodeName
+		if !n.ours {
+			// Most likely an administrator's, exported for kubectl: the node would have all its rights.
+			advice = "set KUBECONFIG to where the node's own shall be, or unset it"
+		}
+		return false, fmt.Errorf("%s is the kubeconfig of %s, not of this node: %s", cfg.Kubeconfig, leaf.Subject.CommonName, advice)
 	}
 	if time.Now().Before(leaf.NotAfter) {
 		return true, nil

@@ -131,9 +131,19 @@ func (r *request) examine(ctx context.Context, name string, uid types.UID, waitE
 		return err
 	}
 	if wait.Interrupted(waitErr) {
+		if approved(found) {
+			r.log.Warn("the CSR is approved but no certificate was issued: see whether the cluster's signer (kube-controller-manager) runs, and signs for its requestor",
+				zap.String("csr", name), zap.String("signer", r.signer), zap.String("requestor", found.Spec.Username))
+		}
 		return errPending
 	}
 	return fmt.Errorf("waiting for CSR %s: %w", name, waitErr)
+}
+
+func approved(found *certificatesv1.CertificateSigningRequest) bool {
+	return slices.ContainsFunc(found.Status.Conditions, func(c certificatesv1.CertificateSigningRequestCondition) bool {
+		return c.Type == certificatesv1.CertificateApproved
+	})
 }
 
 // ensure finds our CSR or creates it. issued is set if it has been signed already.
