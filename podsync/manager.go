@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/netip"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -51,7 +50,7 @@ type Manager struct {
 	Settings
 	writes chan struct{} // holds a token per status on its way
 
-	synced atomic.Bool
+	synced chan struct{} // closed when every pod that the API server has is known
 
 	mu      sync.Mutex
 	workers map[types.UID]*worker
@@ -63,6 +62,7 @@ func New(settings Settings) *Manager {
 		Settings: settings,
 		writes:   make(chan struct{}, parallelWrites),
 		workers:  map[types.UID]*worker{},
+		synced:   make(chan struct{}),
 	}
 	return m
 }
@@ -137,7 +137,7 @@ func (m *Manager) clearOrphans(ctx context.Context, pods *informer.Informer[*cor
 	if pods.WaitForSync(ctx) != nil {
 		return
 	}
-	m.synced.Store(true)
+	close(m.synced)
 	known := func(uid types.UID) bool { return m.worker(uid) != nil }
 	if err := removeOrphans(m.DataDir, known); err != nil {
 		m.Log.Warn("cannot remove the folders of pods that are gone", zap.Error(err))
@@ -146,11 +146,16 @@ func (m *Manager) clearOrphans(ctx context.Context, pods *informer.Informer[*cor
 
 // Ready says why the node cannot take pods yet, or nil.
 func (m *Manager) Ready() error {
-	if !m.synced.Load() {
+	select {
+	case <-m.synced:
+		return nil
+	default:
 		return errors.New("the node's pods have not been listed yet")
 	}
-	return nil
 }
+
+// Synced is closed once the node's pods have been listed.
+func (m *Manager) Synced() <-chan struct{} { return m.synced }
 
 // Pods returns the pods of the node with the status of now, in no order. The pods are shared: nobody may change them.
 func (m *Manager) Pods() []*corev1.Pod {

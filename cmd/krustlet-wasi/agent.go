@@ -8,6 +8,7 @@ import (
 	"net"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
@@ -76,10 +77,28 @@ func runAgent(ctx context.Context, cfg Config, stdout io.Writer, log *zap.Logger
 	parts, ctx := errgroup.WithContext(ctx)
 	parts.Go(func() error { return identity.Run(ctx) })
 	parts.Go(func() error { return serving.Run(ctx) })
-	parts.Go(func() error { return self.Run(ctx) })
+	parts.Go(func() error {
+		// A node that says for a moment that it is not ready, at each start of its agent, has its pods taken
+		// out of service for that moment.
+		waitFor(ctx, pods.Synced(), nodePatience)
+		return self.Run(ctx)
+	})
 	parts.Go(func() error { return pods.Run(ctx) })
 	parts.Go(func() error { return api.Serve(ctx, listener) })
 	return parts.Wait()
+}
+
+// nodePatience is how long the node's first status may wait for the first list of pods.
+const nodePatience = 10 * time.Second
+
+// waitFor waits until done is closed, ctx ends, or the patience does.
+func waitFor(ctx context.Context, done <-chan struct{}, patience time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
 }
 
 func bootstrapConfig(cfg Config, stdout io.Writer, log *zap.Logger) tlsbootstrap.Config {

@@ -3,7 +3,7 @@
 //
 //	clang --target=wasm32-wasi --sysroot=/usr -O2 -o hello-c.wasm hack/guests/c/hello.c
 //
-// (Debian: clang lld wasi-libc libclang-rt-dev-wasm32). No test needs it.
+// (Debian: clang lld wasi-libc libclang-rt-14-dev-wasm32). No test needs it.
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
