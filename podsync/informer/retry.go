@@ -30,6 +30,9 @@ type outcome struct {
 	// orderly: the watch ended as the protocol foresees, so that it may be
 	// repeated at once.
 	orderly bool
+	// moved: the watch brought the store forward. A server in a burst ends the
+	// watches that do not keep up with it, and the sooner those go on the better.
+	moved bool
 	// lived is how long the watch lived.
 	lived time.Duration
 }
@@ -42,7 +45,7 @@ func (r *retry) next(o outcome, jitter float64) time.Duration {
 		return pause(r.unreached-1, jitter)
 	}
 	r.unreached = 0
-	if o.lived >= healthyAfter {
+	if o.lived >= healthyAfter || o.moved {
 		r.short = 0
 	}
 	r.short++

@@ -59,7 +59,9 @@ func (i *Informer[T]) attempt(ctx context.Context) (outcome, error) {
 	}
 	if err == nil {
 		i.inSync = true
+		from := i.store.version
 		result.reached, result.lived, err = i.follow(ctx)
+		result.moved = i.store.version != from
 	}
 	if needsList(err) {
 		i.inSync = false

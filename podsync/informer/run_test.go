@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -372,6 +373,21 @@ func TestRunSpacesShortWatches(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A server in a burst ends watches that do not keep up with it, again and again: each goes on where it was, at once.
+func TestRunResumesWatchesThatBringNews(t *testing.T) {
+	run(t, func(t *testing.T, s *scripted, i *Informer[*corev1.Pod]) {
+		start(t, i)
+		for n := range 20 {
+			s.watch().Action(watch.Added, pod("a"+strconv.Itoa(n), strconv.Itoa(n), 11+n))
+			s.watch().Stop()
+			synctest.Wait() // no time goes by
+		}
+		if heard := strings.Split(s.told(), ", "); len(heard) != 20 {
+			t.Errorf("the handler heard of %d pods without a pause, want 20: %v", len(heard), heard)
+		}
+	})
 }
 
 func TestRunForgetsFailuresAfterHealthyWatch(t *testing.T) {
