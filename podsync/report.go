@@ -33,7 +33,8 @@ type report struct {
 	wanted   corev1.PodStatus
 	failures int
 	retryAt  time.Time
-	missing  bool // the object is not there any more
+	news     time.Time // until then a status that says no more than that containers are being made waits
+	missing  bool      // the object is not there any more
 }
 
 // reported is the result of a write.
@@ -62,13 +63,35 @@ func (r *report) next(status corev1.PodStatus, now time.Time) (retry time.Time, 
 		return time.Time{}, true
 	case now.Before(r.retryAt):
 		return r.retryAt, false
+	case r.held(now):
+		return r.news, false
 	}
 	return time.Time{}, false
 }
 
 // due says whether a write should begin now.
 func (r *report) due(now time.Time) bool {
-	return !r.missing && !r.busy && !now.Before(r.retryAt) && !r.settled()
+	return !r.missing && !r.busy && !now.Before(r.retryAt) && !r.held(now) && !r.settled()
+}
+
+// creatingShown is how long a pod may take to start before its status says that it is starting. Most run
+// within it, and their first status is the one that users wait for: half of the writes are saved.
+const creatingShown = 100 * time.Millisecond
+
+// held: the status is the first of a pod that has just come, and says nothing but that it has.
+func (r *report) held(now time.Time) bool {
+	if r.sent != nil || !now.Before(r.news) || r.wanted.Phase != corev1.PodPending {
+		return false
+	}
+	for _, list := range [][]corev1.ContainerStatus{r.wanted.InitContainerStatuses, r.wanted.ContainerStatuses} {
+		for _, c := range list {
+			w := c.State.Waiting
+			if w == nil || w.Reason != reasonContainerCreating && w.Reason != reasonPodInitializing {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // settled: the API server has the wanted status, or has been asked for exactly this one and answered with

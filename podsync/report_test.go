@@ -90,3 +90,32 @@ func TestReport(t *testing.T) {
 		t.Fatal("writes to a pod that is gone")
 	}
 }
+
+// TestReportOfAStartingPodWaits: that containers are being made is said once it takes long, and anything else at once.
+func TestReportOfAStartingPodWaits(t *testing.T) {
+	waiting := func(reason string) corev1.PodStatus {
+		return corev1.PodStatus{Phase: corev1.PodPending, ContainerStatuses: []corev1.ContainerStatus{
+			{Name: "a", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason}}},
+		}}
+	}
+	soon := t0.Add(creatingShown)
+	for name, tt := range map[string]struct {
+		status corev1.PodStatus
+		at     time.Time
+		due    bool
+	}{
+		"being made":          {waiting("ContainerCreating"), t0, false},
+		"being made for long": {waiting("ContainerCreating"), soon, true},
+		"cannot be pulled":    {waiting("ErrImagePull"), t0, true},
+		"running":             {corev1.PodStatus{Phase: corev1.PodRunning}, t0, true},
+	} {
+		r := report{last: testPod(corev1.RestartPolicyAlways, "a"), news: soon}
+		retry, written := r.next(tt.status, tt.at)
+		if due := r.due(tt.at); due != tt.due || written {
+			t.Errorf("%s: due %v, want %v", name, due, tt.due)
+		}
+		if !tt.due && retry != soon {
+			t.Errorf("%s: looked at again at %v, want %v", name, retry, soon)
+		}
+	}
+}

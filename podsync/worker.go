@@ -57,7 +57,7 @@ func newWorker(node *Manager, state *podState) *worker {
 		results:   make(chan any),
 		state:     state,
 		processes: map[string]runtime.Process{},
-		report:    report{last: pod},
+		report:    report{last: pod, news: time.Now().Add(creatingShown)},
 	}
 	w.show(statusOf(state, pod.Status, node.Address, state.startedAt))
 	return w
