@@ -1,0 +1,31 @@
+// Package bench measures what the user of a node feels, with the real agent on a real control plane: `make bench`.
+//
+// It holds tests only. A subject is a benchmark function, a row of the report one of its parts, so that
+//
+//	go test -run '^$' -bench Pod/start ./hack/bench
+//
+// measures some rows. Nothing here asserts a time: whatever runs beside it on the machine would decide. Compare two
+// versions by running them in turn, several times; judge one run by its ratios.
+//
+// # Rows of Pod
+//
+// The image is on the node, and compiled. The time begins just before the call that creates a pod, and ends when a
+// watch, on a connection of its own, shows the pod Running and Ready.
+//
+//	start/…     pods one at a time: p50-ms, p90-ms and max-ms
+//	burst100/…  100 pods at once: all-ms, from the first call until the last pod is Running, is the median of the
+//	            rounds, all-min-ms and all-max-ms the best and the worst; p50-ms is that of single pods
+//	…/tiny      the smallest guest
+//	…/bound     the smallest guest in a pod that names its node, past the scheduler
+//	…/go        a guest written in Go
+//
+// and in all of them
+//
+//	node-p50-ms  the node's share, from the event that shows a pod bound to the one that shows it Running
+//	api-p50-ms   the yardstick: a write to the API server and the watch event that shows it, taken between the rounds.
+//	             No pod starts in less than three: created, bound, reported.
+//	x-api        what a pod costs by that measure: p50-ms, or a hundredth of all-ms, divided by api-p50-ms
+//
+// The pods of a round are deleted without grace, and the next begins when the node has cleared their folders away;
+// the clock stands still meanwhile. ns/op is the mean of the rounds.
+package bench
