@@ -133,7 +133,7 @@ func (w *worker) takeIn(result any) {
 	switch r := result.(type) {
 	case reported:
 		w.report.end(r, now)
-		if r.err != nil {
+		if r.err != nil && !w.report.missing {
 			w.log.Warn("cannot report the pod's status, will try again", zap.Error(r.err))
 		}
 		return

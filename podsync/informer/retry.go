@@ -30,7 +30,7 @@ type outcome struct {
 	// orderly: the watch ended as the protocol foresees, so that it may be
 	// repeated at once.
 	orderly bool
-	// moved: the watch brought the store forward. A server in a burst ends the
+	// moved: the watch brought the store forward before it ended in order. A server in a burst ends the
 	// watches that do not keep up with it, and the sooner those go on the better.
 	moved bool
 	// lived is how long the watch lived.

@@ -61,7 +61,7 @@ func (i *Informer[T]) attempt(ctx context.Context) (outcome, error) {
 		i.inSync = true
 		from := i.store.version
 		result.reached, result.lived, err = i.follow(ctx)
-		result.moved = i.store.version != from
+		result.moved = err == nil && i.store.version != from
 	}
 	if needsList(err) {
 		i.inSync = false
