@@ -132,7 +132,7 @@ func (w *worker) start(ctx context.Context, pod *corev1.Pod, a start) started {
 		return fail(reasonCreateContainerError, err)
 	}
 	w.record(pod, a.container, eventCreated())
-	process, err := w.node.Engine.Start(ctx, spec)
+	process, err := w.node.Engine.Start(ctx, spec, runtime.Streams{})
 	if err != nil {
 		return fail("", err)
 	}

@@ -55,6 +55,9 @@ func containerSpec(pod *corev1.Pod, c *corev1.Container, module registry.Module)
 	if limit, ok := c.Resources.Limits[corev1.ResourceMemory]; ok {
 		spec.MemoryLimit = limit.Value()
 	}
+	if limit, ok := c.Resources.Limits[corev1.ResourceCPU]; ok {
+		spec.CPULimit = limit.MilliValue()
+	}
 	return spec, nil
 }
 

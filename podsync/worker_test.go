@@ -32,6 +32,7 @@ type guest struct {
 
 func (g *guest) Done() <-chan struct{} { return g.done }
 func (g *guest) Exit() runtime.Exit    { return g.exit }
+func (g *guest) Stats() runtime.Stats  { return runtime.Stats{} }
 
 func (g *guest) Stop(grace time.Duration) {
 	g.mu.Lock()
@@ -65,7 +66,7 @@ type engine struct {
 	guests []*guest
 }
 
-func (e *engine) Start(_ context.Context, _ runtime.Spec) (runtime.Process, error) {
+func (e *engine) Start(_ context.Context, _ runtime.Spec, _ runtime.Streams) (runtime.Process, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	g := &guest{done: make(chan struct{})}

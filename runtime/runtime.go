@@ -7,6 +7,7 @@ package runtime
 
 import (
 	"context"
+	"io"
 	"time"
 )
 
@@ -33,6 +34,18 @@ type Spec struct {
 	Log string
 	// MemoryLimit bounds the guest's linear memory, in bytes; 0 means no bound of the pod's own.
 	MemoryLimit int64
+	// CPULimit bounds the guest's share of processor time, in thousandths of a core; 0 means no bound.
+	CPULimit int64
+	// Listen are TCP addresses, host:port, on which the guest finds listening sockets: descriptors from 3 on, in
+	// this order, told of by LISTEN_FDS in its environment.
+	Listen []string
+}
+
+// Streams are what is attached to a guest's standard streams. The zero value attaches nothing: stdin is empty,
+// and output goes to the Spec's log alone. Output that is attached goes to both.
+type Streams struct {
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
 }
 
 // Mount shows a directory or a file of the host at a path of the guest.
@@ -47,7 +60,7 @@ type Engine interface {
 	// Start compiles the module unless its code is cached, makes an instance, and returns when the guest
 	// runs. Cancelling ctx gives up a start under way and has no effect on a started process. The
 	// error, where there is one, says what is wrong with the module or the Spec, and nothing is left behind.
-	Start(ctx context.Context, spec Spec) (Process, error)
+	Start(ctx context.Context, spec Spec, streams Streams) (Process, error)
 }
 
 // Process is one started container. It is safe for concurrent use.
@@ -59,6 +72,15 @@ type Process interface {
 	// Stop has the guest killed once grace has passed, unless it ends before. It does not wait. A later
 	// call may bring the end forward, never put it off. After Done it does nothing.
 	Stop(grace time.Duration)
+	// Stats says what the guest has used so far. It may be called at any time.
+	Stats() Stats
+}
+
+// Stats is what a guest has used.
+type Stats struct {
+	CPU       time.Duration // processor time of the guest's thread, host calls included
+	Throttled time.Duration // time that the guest was held back by its CPULimit
+	Memory    int64         // bytes of linear memory now
 }
 
 // Reason classes how a guest ended, in the words of a container's terminated state.
