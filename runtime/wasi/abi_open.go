@@ -3,8 +3,6 @@ package wasi
 import (
 	"context"
 	"errors"
-	"io/fs"
-	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -31,43 +29,79 @@ func (o opening) exclusive() bool { return o.creates() && o.oflags&openExclusive
 func (o opening) truncates() bool { return o.oflags&openTruncate != 0 }
 func (o opening) writes() bool    { return o.rights&rightFDWrite != 0 }
 
+func (o opening) directory() bool { return o.oflags&openDirectoryOnly != 0 }
+
+// changes says that the opening would change what is there.
+func (o opening) changes() bool { return o.writes() || o.truncates() || o.creates() }
+
 func pathOpen(_ context.Context, g *Guest, m memory, a arguments) error {
 	o := opening{oflags: a.u16(4), rights: a.u64(5), inheriting: a.u64(6), fdflags: a.u16(7)}
-	if o.oflags&^allOpenFlags != 0 || o.fdflags&^allFDFlags != 0 {
-		return ErrnoInval
-	}
-	if o.creates() && o.oflags&openDirectoryOnly != 0 {
+	if o.oflags&^allOpenFlags != 0 || o.fdflags&^allFDFlags != 0 || o.creates() && o.directory() {
 		return ErrnoInval
 	}
 	if _, err := m.bytes(a.u32(8), 4); err != nil {
 		return err
 	}
-	_, dir, err := g.fds.directory(a.u32(0))
+	dir, d, err := g.fds.directory(a.u32(0), rightPathOpen)
 	if err != nil {
 		return err
 	}
-	if o.truncates() && dir.rights&rightPathFilestatSetSize == 0 {
-		return ErrnoNotcapable
+	if err := o.allowed(d); err != nil {
+		return err
 	}
-	p, err := g.walkArgs(m, a.u32(0), a.u32(2), a.u32(3), a.u32(1)&lookupFollow != 0 && !o.exclusive())
+	if o.rights&rightPathCreateFile != 0 {
+		// Go's os.Root opens its directories without this right, and truncates files below them. Who may make
+		// files there has it; who wants to be without it can give it up (fd_fdstat_set_rights).
+		o.rights |= rightPathFilestatSetSize & d.inheriting
+	}
+	name, err := m.path(a.u32(2), a.u32(3))
 	if err != nil {
 		return err
 	}
 	if g.fds.full() {
 		return ErrnoMfile
 	}
-	d, err := p.open(o)
+	opened, err := g.open(dir, name, a.u32(1)&lookupFollow != 0, o)
 	if err != nil {
 		return err
 	}
-	fd, err := g.fds.add(d)
+	fd, err := g.fds.add(opened)
 	if err != nil {
-		return errors.Join(err, d.object.close())
+		return errors.Join(err, opened.object.close())
 	}
 	return m.putU32(a.u32(8), fd)
 }
 
-func (p place) open(o opening) (*descriptor, error) {
+// allowed says whether the rights of the directory cover the opening. Rights that no file or directory has are
+// asked for by some, and given to none.
+func (o opening) allowed(dir *descriptor) error {
+	const known = dirRights | fileRights
+	switch {
+	case (o.rights|o.inheriting)&known&^dir.inheriting != 0,
+		o.creates() && dir.rights&rightPathCreateFile == 0,
+		o.truncates() && dir.rights&rightPathFilestatSetSize == 0:
+		return ErrnoNotcapable
+	}
+	return nil
+}
+
+// open opens a path of the guest, below one of its directories.
+func (g *Guest) open(dir *directory, name string, follow bool, o opening) (*descriptor, error) {
+	if p, ok := g.ns.direct(dir, name); ok && !(p.mnt.readOnly && o.changes()) {
+		d, err := p.openDirect(o, g.fileSystems)
+		if err == nil || err == ErrnoNoent {
+			return d, err
+		}
+	}
+	p, err := g.ns.walk(dir.place(), name, follow && !o.exclusive())
+	if err != nil {
+		return nil, err
+	}
+	return p.open(o, g.fileSystems)
+}
+
+// open opens what a walk found.
+func (p place) open(o opening, fs fileSystems) (*descriptor, error) {
 	switch {
 	case p.info == nil && !o.creates():
 		return nil, ErrnoNoent
@@ -75,72 +109,96 @@ func (p place) open(o opening) (*descriptor, error) {
 		return nil, ErrnoIsdir
 	case p.info != nil && o.exclusive():
 		return nil, ErrnoExist
-	case p.info != nil && p.info.Mode()&fs.ModeSymlink != 0:
+	case p.info != nil && p.info.isLink():
 		return nil, ErrnoLoop // it was not to be followed
-	case p.info != nil && p.info.IsDir():
+	case p.info != nil && p.info.isDir():
 		return p.openDirectory(o)
-	case o.oflags&openDirectoryOnly != 0:
+	case o.directory():
 		return nil, ErrnoNotdir
+	case p.mnt.readOnly && (o.writes() || o.truncates() || p.info == nil):
+		return nil, ErrnoRofs
 	}
-	return p.openFile(o)
+	if p.info != nil {
+		if err := openable(&p.info.Stat_t); err != nil {
+			return nil, err
+		}
+	}
+	dir, err := p.handle()
+	if err != nil {
+		return nil, err
+	}
+	fd, err := openBelow(dir, p.rel, o.hostFlags(), 0o666)
+	if err != nil {
+		return nil, err
+	}
+	return p.adopt(fd, o, fs)
 }
 
 func (p place) openDirectory(o opening) (*descriptor, error) {
-	if o.creates() || o.truncates() || o.writes() && o.oflags&openDirectoryOnly == 0 {
+	if o.changes() {
 		return nil, ErrnoIsdir
 	}
 	dir, err := openDirectory(p)
 	if err != nil {
 		return nil, err
 	}
+	return o.directoryDescriptor(dir), nil
+}
+
+func (o opening) directoryDescriptor(d *directory) *descriptor {
 	return &descriptor{
-		object:     dir,
+		object:     d,
 		rights:     o.rights & dirRights,
 		inheriting: o.inheriting & (dirRights | fileRights),
 		flags:      o.fdflags,
-	}, nil
+	}
 }
 
-func (p place) openFile(o opening) (*descriptor, error) {
-	if p.mnt.readOnly && (o.writes() || o.truncates() || p.info == nil) {
-		return nil, ErrnoRofs
+// adopt makes a descriptor of what was opened at p, after a last look at what it is.
+func (p place) adopt(fd int, o opening, fs fileSystems) (*descriptor, error) {
+	var st unix.Stat_t
+	err := unix.Fstat(fd, &st)
+	if err == nil {
+		err = openable(&st)
 	}
-	root, err := p.handle()
-	if err != nil {
-		return nil, err
-	}
-	f, err := root.OpenFile(p.rel, o.hostFlags(), 0o666)
-	if err != nil {
-		return nil, err
-	}
-	object, err := newFile(f, p.mnt.readOnly)
-	if err == nil && o.fdflags&flagAppend != 0 {
-		err = object.setFlags(o.fdflags)
+	if err == nil {
+		err = fs.check(fd, st.Dev)
 	}
 	if err != nil {
-		return nil, errors.Join(err, f.Close())
+		return nil, errors.Join(err, unix.Close(fd))
 	}
-	return &descriptor{object: object, rights: o.rights & fileRights, flags: o.fdflags}, nil
+	kind := typeOf(st.Mode)
+	if kind == typeDirectory {
+		return o.directoryDescriptor(&directory{ns: p.ns, guest: p.guest, fd: fd, stream: -1}), nil
+	}
+	f := &file{fd: fd, kind: kind, readOnly: p.mnt.readOnly}
+	return &descriptor{object: f, rights: o.rights & fileRights, flags: o.fdflags}, nil
 }
 
-// hostFlags are the kernel's flags of the opening. O_APPEND is set later: os.File would refuse to write at an
-// offset with it. O_NONBLOCK keeps the opening of a FIFO from waiting and means nothing to a regular file.
+// hostFlags are the kernel's flags of the opening. O_NONBLOCK keeps the opening of a FIFO from waiting and means
+// nothing to a regular file.
 func (o opening) hostFlags() int {
-	flags := os.O_RDONLY
+	flags := unix.O_RDONLY
 	switch {
 	case o.writes() && o.rights&rightFDRead != 0:
-		flags = os.O_RDWR
+		flags = unix.O_RDWR
 	case o.writes():
-		flags = os.O_WRONLY
+		flags = unix.O_WRONLY
 	}
 	if o.creates() {
-		flags |= os.O_CREATE
+		flags |= unix.O_CREAT
 	}
 	if o.exclusive() {
-		flags |= os.O_EXCL
+		flags |= unix.O_EXCL
 	}
 	if o.truncates() {
-		flags |= os.O_TRUNC
+		flags |= unix.O_TRUNC
+	}
+	if o.directory() {
+		flags |= unix.O_DIRECTORY
+	}
+	if o.fdflags&flagAppend != 0 {
+		flags |= unix.O_APPEND
 	}
 	if o.fdflags&flagDsync != 0 {
 		flags |= unix.O_DSYNC

@@ -6,8 +6,9 @@ import "context"
 const lookupFollow = 1
 
 // walkArgs walks the path that the arguments from i on name: a directory, a pointer and a length.
-func (g *Guest) walkArgs(m memory, fd, ptr, n uint32, follow bool) (place, error) {
-	dir, _, err := g.fds.directory(fd)
+// Its descriptor has the right.
+func (g *Guest) walkArgs(m memory, right uint64, fd, ptr, n uint32, follow bool) (place, error) {
+	dir, _, err := g.fds.directory(fd, right)
 	if err != nil {
 		return place{}, err
 	}
@@ -19,7 +20,7 @@ func (g *Guest) walkArgs(m memory, fd, ptr, n uint32, follow bool) (place, error
 }
 
 func pathCreateDirectory(_ context.Context, g *Guest, m memory, a arguments) error {
-	p, err := g.walkArgs(m, a.u32(0), a.u32(1), a.u32(2), false)
+	p, err := g.walkArgs(m, rightPathCreateDirectory, a.u32(0), a.u32(1), a.u32(2), false)
 	if err != nil {
 		return err
 	}
@@ -27,7 +28,7 @@ func pathCreateDirectory(_ context.Context, g *Guest, m memory, a arguments) err
 }
 
 func pathRemoveDirectory(_ context.Context, g *Guest, m memory, a arguments) error {
-	p, err := g.walkArgs(m, a.u32(0), a.u32(1), a.u32(2), false)
+	p, err := g.walkArgs(m, rightPathRemoveDirectory, a.u32(0), a.u32(1), a.u32(2), false)
 	if err != nil {
 		return err
 	}
@@ -35,7 +36,7 @@ func pathRemoveDirectory(_ context.Context, g *Guest, m memory, a arguments) err
 }
 
 func pathUnlinkFile(_ context.Context, g *Guest, m memory, a arguments) error {
-	p, err := g.walkArgs(m, a.u32(0), a.u32(1), a.u32(2), false)
+	p, err := g.walkArgs(m, rightPathUnlinkFile, a.u32(0), a.u32(1), a.u32(2), false)
 	if err != nil {
 		return err
 	}
@@ -43,14 +44,40 @@ func pathUnlinkFile(_ context.Context, g *Guest, m memory, a arguments) error {
 }
 
 func pathFilestatGet(_ context.Context, g *Guest, m memory, a arguments) error {
-	p, err := g.walkArgs(m, a.u32(0), a.u32(2), a.u32(3), a.u32(1)&lookupFollow != 0)
+	dir, _, err := g.fds.directory(a.u32(0), rightPathFilestatGet)
 	if err != nil {
 		return err
 	}
-	if p.info == nil {
-		return ErrnoNoent
+	name, err := m.path(a.u32(2), a.u32(3))
+	if err != nil {
+		return err
 	}
-	return statOf(p.info).put(m, a.u32(4))
+	info, err := g.ns.attributes(dir, name, a.u32(1)&lookupFollow != 0)
+	if err != nil {
+		return err
+	}
+	return statOf(&info.Stat_t).put(m, a.u32(4))
+}
+
+// attributes are those of what a path of the guest leads to.
+func (ns *namespace) attributes(dir *directory, name string, follow bool) (*attributes, error) {
+	if p, ok := ns.direct(dir, name); ok {
+		info, err := p.lstat()
+		if err == nil && info == nil {
+			return nil, ErrnoNoent
+		}
+		if err == nil && !(follow && info.isLink()) {
+			return info, nil
+		}
+	}
+	p, err := ns.walk(dir.place(), name, follow)
+	if err != nil {
+		return nil, err
+	}
+	if p.info == nil {
+		return nil, ErrnoNoent
+	}
+	return p.info, nil
 }
 
 func pathFilestatSetTimes(_ context.Context, g *Guest, m memory, a arguments) error {
@@ -58,7 +85,7 @@ func pathFilestatSetTimes(_ context.Context, g *Guest, m memory, a arguments) er
 	if err != nil {
 		return err
 	}
-	p, err := g.walkArgs(m, a.u32(0), a.u32(2), a.u32(3), a.u32(1)&lookupFollow != 0)
+	p, err := g.walkArgs(m, rightPathFilestatSetTimes, a.u32(0), a.u32(2), a.u32(3), a.u32(1)&lookupFollow != 0)
 	if err != nil {
 		return err
 	}
@@ -66,11 +93,11 @@ func pathFilestatSetTimes(_ context.Context, g *Guest, m memory, a arguments) er
 }
 
 func pathLink(_ context.Context, g *Guest, m memory, a arguments) error {
-	from, err := g.walkArgs(m, a.u32(0), a.u32(2), a.u32(3), a.u32(1)&lookupFollow != 0)
+	from, err := g.walkArgs(m, rightPathLinkSource, a.u32(0), a.u32(2), a.u32(3), a.u32(1)&lookupFollow != 0)
 	if err != nil {
 		return err
 	}
-	to, err := g.walkArgs(m, a.u32(4), a.u32(5), a.u32(6), false)
+	to, err := g.walkArgs(m, rightPathLinkTarget, a.u32(4), a.u32(5), a.u32(6), false)
 	if err != nil {
 		return err
 	}
@@ -78,11 +105,11 @@ func pathLink(_ context.Context, g *Guest, m memory, a arguments) error {
 }
 
 func pathRename(_ context.Context, g *Guest, m memory, a arguments) error {
-	from, err := g.walkArgs(m, a.u32(0), a.u32(1), a.u32(2), false)
+	from, err := g.walkArgs(m, rightPathRenameSource, a.u32(0), a.u32(1), a.u32(2), false)
 	if err != nil {
 		return err
 	}
-	to, err := g.walkArgs(m, a.u32(3), a.u32(4), a.u32(5), false)
+	to, err := g.walkArgs(m, rightPathRenameTarget, a.u32(3), a.u32(4), a.u32(5), false)
 	if err != nil {
 		return err
 	}
@@ -97,7 +124,7 @@ func pathSymlink(_ context.Context, g *Guest, m memory, a arguments) error {
 	if target == "" {
 		return ErrnoNoent
 	}
-	p, err := g.walkArgs(m, a.u32(2), a.u32(3), a.u32(4), false)
+	p, err := g.walkArgs(m, rightPathSymlink, a.u32(2), a.u32(3), a.u32(4), false)
 	if err != nil {
 		return err
 	}
@@ -112,7 +139,7 @@ func pathReadlink(_ context.Context, g *Guest, m memory, a arguments) error {
 	if _, err := m.bytes(a.u32(5), 4); err != nil {
 		return err
 	}
-	p, err := g.walkArgs(m, a.u32(0), a.u32(1), a.u32(2), false)
+	p, err := g.walkArgs(m, rightPathReadlink, a.u32(0), a.u32(1), a.u32(2), false)
 	if err != nil {
 		return err
 	}

@@ -3,8 +3,9 @@ package wasi
 import (
 	"context"
 	"encoding/binary"
-	"math"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Layout of a subscription and an event in the guest's memory (typenames.witx), bytes.
@@ -13,8 +14,12 @@ const (
 	eventSize        = 32
 )
 
-// maxSubscriptions bounds one poll, so that the work of one call is bounded.
-const maxSubscriptions = 16 << 10
+// maxSubscriptions bounds one poll, so that the work and the memory of one call are bounded. keptSubscriptions is for
+// how many of them the memory is kept until the next call.
+const (
+	maxSubscriptions  = 16 << 10
+	keptSubscriptions = 1 << 10
+)
 
 // Event types.
 const (
@@ -24,10 +29,8 @@ const (
 )
 
 const (
-	clockAbsolute   = 1 // flag of a clock subscription: the time-out is a time of the clock
-	pollHangup      = 1 // flag of an event: the other end is closed
-	noDeadline      = time.Duration(math.MaxInt64)
-	defaultPollSize = 8 // subscriptions that are polled without an allocation
+	clockAbsolute = 1 // flag of a clock subscription: the time-out is a time of the clock
+	pollHangup    = 1 // flag of an event: the other end is closed
 )
 
 type subscription struct {
@@ -38,16 +41,32 @@ type subscription struct {
 	timeout  uint64
 	flags    uint16
 
-	wait time.Duration // how long a clock's subscription waits
-	bad  bool          // its clock is none
+	wait   time.Duration // how long a clock's subscription waits
+	source source        // what a descriptor's waits for
+	slot   int           // of the kernel's descriptors
+	event  event         // what is known at once
 }
 
+// source is where a subscription's event comes from.
+type source byte
+
+const (
+	fromNow    source = iota // it is known already: event
+	fromClock                // the time
+	fromKernel               // a descriptor of the kernel: slot
+	fromInput                // standard input
+)
+
 type event struct {
-	userdata uint64
-	errno    Errno
-	kind     byte
-	nbytes   uint64
-	flags    uint16
+	errno  Errno
+	nbytes uint64
+	flags  uint16
+}
+
+// polling is the memory of a poll. The kernel's descriptors have a last entry that belongs to watch.
+type polling struct {
+	subs []subscription
+	fds  []unix.PollFd
 }
 
 func pollOneoff(ctx context.Context, g *Guest, m memory, a arguments) error {
@@ -66,12 +85,15 @@ func pollOneoff(ctx context.Context, g *Guest, m memory, a arguments) error {
 	if err := m.putU32(a.u32(3), 0); err != nil {
 		return err
 	}
-	var small [defaultPollSize]subscription
-	subs := small[:0]
+	p := &g.polling
+	p.subs, p.fds = p.subs[:0], p.fds[:0]
 	for i := range int(n) { // all are read first: the guest may have its events written over them
-		subs = append(subs, parseSubscription(in[i*subscriptionSize:]))
+		p.subs = append(p.subs, parseSubscription(in[i*subscriptionSize:]))
 	}
-	count, err := g.poll(ctx, subs, out)
+	count, err := g.poll(ctx, p, out)
+	if n > keptSubscriptions {
+		*p = polling{}
+	}
 	if err != nil {
 		return err
 	}
@@ -90,44 +112,68 @@ func parseSubscription(b []byte) subscription {
 	}
 }
 
-// poll writes the events of what is ready to out, and returns how many. Where nothing is, it waits for the
-// first clock.
-func (g *Guest) poll(ctx context.Context, subs []subscription, out []byte) (uint32, error) {
-	var count uint32
-	emit := func(e event) {
-		e.put(out[count*eventSize:])
-		count++
+// poll waits until something is ready, writes the events of all that is to out, and returns how many.
+func (g *Guest) poll(ctx context.Context, p *polling, out []byte) (uint32, error) {
+	wait, err := g.sources(p)
+	if err != nil {
+		return 0, err
 	}
+	began := time.Now()
+	end := began.Add(wait) // only where wait has an end
+	for {
+		if err := g.rest(ctx, p, wait); err != nil {
+			return 0, err
+		}
+		if count := g.events(p, time.Since(began), out); count > 0 {
+			return count, nil
+		}
+		if wait != noDeadline {
+			wait = max(time.Until(end), 0)
+		}
+	}
+}
+
+// rest waits for anything that a subscription is for, but not when something is there already.
+func (g *Guest) rest(ctx context.Context, p *polling, wait time.Duration) error {
+	for i := range p.subs {
+		s := &p.subs[i]
+		if s.source == fromNow {
+			wait = 0
+		}
+		if s.source == fromInput {
+			if ahead, end := g.stdin.state(); ahead > 0 || end != nil {
+				wait = 0
+			}
+		}
+	}
+	if len(p.fds) > 1 {
+		return g.watch(ctx, p.fds, wait)
+	}
+	return g.pause(ctx, wait)
+}
+
+// sources looks what each subscription is for. It returns how long the shortest clock waits.
+func (g *Guest) sources(p *polling) (time.Duration, error) {
 	wait := noDeadline
-	for i, s := range subs {
+	for i := range p.subs {
+		s := &p.subs[i]
 		switch s.tag {
 		case eventClock:
-			d, err := g.untilClock(s)
+			d, err := g.untilClock(*s)
 			if err != nil {
-				emit(event{userdata: s.userdata, kind: s.tag, errno: ErrnoInval})
+				s.event.errno = ErrnoInval
+				continue
 			}
-			subs[i].wait, subs[i].bad = d, err != nil
-			if err == nil {
-				wait = min(wait, d)
-			}
+			s.source, s.wait = fromClock, d
+			wait = min(wait, d)
 		case eventFDRead, eventFDWrite:
-			emit(g.readiness(s))
+			g.descriptorSource(p, s)
 		default:
 			return 0, ErrnoInval
 		}
 	}
-	if count > 0 {
-		wait = 0
-	}
-	if err := sleep(ctx, wait); err != nil {
-		return 0, err
-	}
-	for _, s := range subs {
-		if s.tag == eventClock && !s.bad && s.wait <= wait {
-			emit(event{userdata: s.userdata, kind: eventClock})
-		}
-	}
-	return count, nil
+	p.fds = append(p.fds, unix.PollFd{}) // watch's
+	return wait, nil
 }
 
 // untilClock is how long a clock subscription waits, seen from now. It is never negative.
@@ -149,63 +195,111 @@ func (g *Guest) untilClock(s subscription) (time.Duration, error) {
 	return time.Duration(min(timeout, uint64(noDeadline))), nil
 }
 
-// readiness is the event of a descriptor. All that this host has can be read and written without a long wait.
-func (g *Guest) readiness(s subscription) event {
-	e := event{userdata: s.userdata, kind: s.tag}
+// descriptorSource says what a subscription of a descriptor waits for.
+func (g *Guest) descriptorSource(p *polling, s *subscription) {
 	d, err := g.fds.get(s.fd)
 	if err != nil {
-		e.errno = ErrnoBadf
-		return e
+		s.event.errno = ErrnoBadf
+		return
 	}
+	if d.rights&rightPollFDReadwrite == 0 {
+		s.event.errno = ErrnoNotcapable
+		return
+	}
+	fd := -1
 	switch o := d.object.(type) {
 	case *input:
 		if s.tag == eventFDWrite {
-			e.errno = ErrnoBadf
-		} else if o.r == nil {
-			e.flags = pollHangup
+			s.event.errno = ErrnoBadf
 		} else {
-			e.nbytes = 1
+			s.source = fromInput
 		}
 	case *output:
 		if s.tag == eventFDRead {
-			e.errno = ErrnoBadf
-		} else {
-			e.nbytes = maxChunk
+			s.event.errno = ErrnoBadf
 		}
+		s.event.nbytes = maxChunk
 	case *file:
-		e.nbytes = 1
-		if s.tag == eventFDRead && o.kind == typeRegularFile {
-			e.nbytes = o.remaining()
+		switch {
+		case o.kind != typeRegularFile:
+			fd = o.fd
+		case s.tag == eventFDRead:
+			s.event.nbytes = o.remaining()
+		default:
+			s.event.nbytes = 1
 		}
-	case *directory:
+	case *listener:
+		fd = o.fd
+	case *connection:
+		fd = o.fd
+	default:
+		s.event.errno = ErrnoBadf
+	}
+	if fd >= 0 {
+		events := int16(unix.POLLIN)
+		if s.tag == eventFDWrite {
+			events = unix.POLLOUT
+		}
+		s.source, s.slot = fromKernel, len(p.fds)
+		p.fds = append(p.fds, unix.PollFd{Fd: int32(fd), Events: events})
+	}
+}
+
+// events writes what is ready to out.
+func (g *Guest) events(p *polling, passed time.Duration, out []byte) (count uint32) {
+	for i := range p.subs {
+		s := &p.subs[i]
+		e, ready := s.event, true
+		switch s.source {
+		case fromClock:
+			ready = s.wait <= passed
+		case fromInput:
+			e, ready = g.stdin.event()
+		case fromKernel:
+			e, ready = kernelEvent(p.fds[s.slot])
+		}
+		if ready {
+			e.put(out[count*eventSize:], s)
+			count++
+		}
+	}
+	return count
+}
+
+// event is the input's, and whether there is one.
+func (i *input) event() (event, bool) {
+	ahead, end := i.state()
+	if ahead == 0 && end != nil {
+		return event{flags: pollHangup}, true
+	}
+	return event{nbytes: uint64(ahead)}, ahead > 0
+}
+
+// kernelEvent is the event of a descriptor that the kernel looked at, and whether there is one.
+func kernelEvent(fd unix.PollFd) (event, bool) {
+	if fd.Revents == 0 {
+		return event{}, false
+	}
+	e := event{nbytes: 1}
+	if fd.Revents&unix.POLLNVAL != 0 {
 		e.errno = ErrnoBadf
 	}
-	return e
+	if fd.Revents&unix.POLLHUP != 0 {
+		e.flags = pollHangup
+	}
+	if fd.Events&unix.POLLIN != 0 {
+		if n, err := unix.IoctlGetInt(int(fd.Fd), unix.TIOCINQ); err == nil { // a listening socket has none
+			e.nbytes = uint64(max(n, 0))
+		}
+	}
+	return e, true
 }
 
-func (e event) put(b []byte) {
+func (e event) put(b []byte, s *subscription) {
 	clear(b[:eventSize])
-	binary.LittleEndian.PutUint64(b, e.userdata)
+	binary.LittleEndian.PutUint64(b, s.userdata)
 	binary.LittleEndian.PutUint16(b[8:], uint16(e.errno))
-	b[10] = e.kind
+	b[10] = s.tag
 	binary.LittleEndian.PutUint64(b[16:], e.nbytes)
 	binary.LittleEndian.PutUint16(b[24:], e.flags)
-}
-
-// sleep waits for d or for the guest to be killed.
-func sleep(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		if ctx.Err() != nil {
-			return ErrKilled
-		}
-		return nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ErrKilled
-	}
 }

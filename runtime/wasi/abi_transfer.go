@@ -3,40 +3,16 @@ package wasi
 import (
 	"context"
 	"encoding/binary"
+
+	"golang.org/x/sys/unix"
 )
 
-// transfer moves one buffer.
-type transfer func(ctx context.Context, p []byte) (int, error)
-
-// scatter moves the buffers of a call one by one, and reports the sum at result. An error after some bytes
-// moved is left to the guest's next call, as in any Unix.
-func scatter(ctx context.Context, m memory, vecs, n, result uint32, move transfer) error {
-	v, err := m.iovecs(vecs, n)
-	if err != nil {
-		return err
-	}
+// buffers checks what a call names: its buffers, and where it wants to read how many bytes were moved.
+func buffers(m memory, vecs, n, result uint32) (iovecs, error) {
 	if _, err := m.bytes(result, 4); err != nil {
-		return err
+		return iovecs{}, err
 	}
-	var done uint32
-	for i := range v.len() {
-		b, err := v.buffer(i)
-		if err != nil {
-			return err
-		}
-		if len(b) == 0 {
-			continue
-		}
-		moved, err := move(ctx, b)
-		done += uint32(moved)
-		if err != nil && (done == 0 || ctx.Err() != nil) {
-			return err
-		}
-		if err != nil || moved < len(b) {
-			break
-		}
-	}
-	return m.putU32(result, done)
+	return m.iovecs(vecs, n)
 }
 
 func fdRead(ctx context.Context, g *Guest, m memory, a arguments) error {
@@ -44,17 +20,30 @@ func fdRead(ctx context.Context, g *Guest, m memory, a arguments) error {
 	if err != nil {
 		return err
 	}
-	var move transfer
-	switch o := d.object.(type) {
-	case *input:
-		move = o.read
-	case *file:
-		move = func(ctx context.Context, p []byte) (int, error) { return o.read(ctx, p, d.flags) }
-	}
-	if move == nil || d.rights&rightFDRead == 0 {
+	if d.rights&rightFDRead == 0 {
 		return ErrnoBadf
 	}
-	return scatter(ctx, m, a.u32(1), a.u32(2), a.u32(3), move)
+	v, err := buffers(m, a.u32(1), a.u32(2), a.u32(3))
+	if err != nil {
+		return err
+	}
+	var done uint32
+	switch o := d.object.(type) {
+	case *input:
+		done, err = g.readInput(ctx, o, v, d.flags&flagNonblock != 0)
+	case *file:
+		t := o.transfer(d, unix.SYS_READV, unix.POLLIN)
+		done, err = t.run(ctx, g, v)
+	case *connection:
+		t := o.receive(d, 0)
+		done, err = t.run(ctx, g, v)
+	default:
+		err = ErrnoBadf
+	}
+	if err != nil {
+		return err
+	}
+	return m.putU32(a.u32(3), done)
 }
 
 func fdWrite(ctx context.Context, g *Guest, m memory, a arguments) error {
@@ -62,43 +51,61 @@ func fdWrite(ctx context.Context, g *Guest, m memory, a arguments) error {
 	if err != nil {
 		return err
 	}
-	var move transfer
-	switch o := d.object.(type) {
-	case *output:
-		move = o.write
-	case *file:
-		move = func(ctx context.Context, p []byte) (int, error) { return o.write(ctx, p, d.flags) }
-	}
-	if move == nil || d.rights&rightFDWrite == 0 {
+	if d.rights&rightFDWrite == 0 {
 		return ErrnoBadf
 	}
-	return scatter(ctx, m, a.u32(1), a.u32(2), a.u32(3), move)
+	v, err := buffers(m, a.u32(1), a.u32(2), a.u32(3))
+	if err != nil {
+		return err
+	}
+	var done uint32
+	switch o := d.object.(type) {
+	case *output:
+		done, err = g.writeOutput(ctx, o, v)
+	case *file:
+		t := o.transfer(d, unix.SYS_WRITEV, unix.POLLOUT)
+		t.whole = true
+		done, err = t.run(ctx, g, v)
+	case *connection:
+		t := o.send(d)
+		done, err = t.run(ctx, g, v)
+	default:
+		err = ErrnoBadf
+	}
+	if err != nil {
+		return err
+	}
+	return m.putU32(a.u32(3), done)
 }
 
 func fdPread(ctx context.Context, g *Guest, m memory, a arguments) error {
-	f, _, err := g.fds.file(a.u32(0), rightFDRead)
-	if err != nil {
-		return err
-	}
-	at := int64(a.u64(3))
-	return scatter(ctx, m, a.u32(1), a.u32(2), a.u32(4), func(ctx context.Context, p []byte) (int, error) {
-		n, err := f.readAt(ctx, p, at)
-		at += int64(n)
-		return n, err
-	})
+	return g.positioned(ctx, m, a, rightFDRead, unix.SYS_PREADV)
 }
 
 func fdPwrite(ctx context.Context, g *Guest, m memory, a arguments) error {
-	f, _, err := g.fds.file(a.u32(0), rightFDWrite)
+	return g.positioned(ctx, m, a, rightFDWrite, unix.SYS_PWRITEV)
+}
+
+// positioned moves bytes at an offset of a file, and leaves its position.
+func (g *Guest) positioned(ctx context.Context, m memory, a arguments, right uint64, call uintptr) error {
+	f, d, err := g.fds.file(a.u32(0), right)
 	if err != nil {
 		return err
 	}
-	at := int64(a.u64(3))
-	return scatter(ctx, m, a.u32(1), a.u32(2), a.u32(4), func(ctx context.Context, p []byte) (int, error) {
-		n, err := f.writeAt(ctx, p, at)
-		at += int64(n)
-		return n, err
-	})
+	v, err := buffers(m, a.u32(1), a.u32(2), a.u32(4))
+	if err != nil {
+		return err
+	}
+	if a.u64(3) > 1<<63-1 {
+		return ErrnoInval
+	}
+	t := f.transfer(d, call, 0)
+	t.offset = int64(a.u64(3))
+	done, err := t.run(ctx, g, v)
+	if err != nil {
+		return err
+	}
+	return m.putU32(a.u32(4), done)
 }
 
 // direntSize is the size of an entry's head in the guest's memory; the name follows it, without padding.
@@ -107,9 +114,12 @@ const direntSize = 24
 // fdReaddir fills the buffer with entries. The last may be cut: a full buffer tells the guest that there are
 // more, and that it should read again, from the cookie of the last entry it got whole.
 func fdReaddir(_ context.Context, g *Guest, m memory, a arguments) error {
-	dir, _, err := g.fds.directory(a.u32(0))
+	dir, _, err := g.fds.directory(a.u32(0), rightFDReaddir)
+	if err == ErrnoNotdir {
+		err = ErrnoBadf
+	}
 	if err != nil {
-		return ErrnoBadf
+		return err
 	}
 	b, err := m.bytes(a.u32(1), a.u32(2))
 	if err != nil {

@@ -3,8 +3,6 @@ package wasi
 import (
 	"encoding/binary"
 	"errors"
-	"io"
-	"os"
 	"path"
 	"sort"
 
@@ -14,32 +12,41 @@ import (
 // directory is an open directory.
 type directory struct {
 	ns       *namespace
-	guest    string   // its canonical guest path when it was opened
-	root     *os.Root // itself, pinned; nil for a mount point and for a directory that only mounts make
-	stream   *os.File // for its entries; opened by the first fd_readdir
-	buf      []byte   // entries that the kernel gave and the guest did not take
-	position uint64   // the cookie that buf begins at
+	guest    string // its canonical guest path when it was opened
+	fd       int    // itself, pinned; -1 for a mount point and for a directory that only mounts make
+	unread   bool   // fd is open for its names only
+	stream   int    // for its entries; opened by the first fd_readdir, -1 until then
+	storage  []byte // what buf is a part of
+	buf      []byte // entries that the kernel gave and the guest did not take
+	position uint64 // the cookie that buf begins at
 }
 
 // openDirectory opens the directory at p.
 func openDirectory(p place) (*directory, error) {
-	d := &directory{ns: p.ns, guest: p.guest}
-	if _, virtual := p.info.(virtualDir); virtual || p.ns.mounts[p.guest] != nil {
+	d := &directory{ns: p.ns, guest: p.guest, fd: -1, stream: -1}
+	if p.info.virtual || p.ns.mounts[p.guest] != nil {
 		return d, nil
 	}
 	handle, err := p.handle()
 	if err != nil {
 		return nil, err
 	}
-	d.root, err = handle.OpenRoot(p.rel)
-	return d, err
+	d.fd, err = openBelow(handle, p.rel, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err == unix.EACCES { // it may be walked through and not read
+		d.unread = true
+		d.fd, err = openBelow(handle, p.rel, unix.O_PATH|unix.O_DIRECTORY, 0)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
 }
 
 // place is where the walks from this directory begin.
 func (d *directory) place() place {
 	p := d.ns.locate(d.guest)
-	if d.root != nil {
-		p.base, p.rel = d.root, "."
+	if d.fd >= 0 {
+		p.base, p.rel = d, "."
 	}
 	return p
 }
@@ -47,6 +54,11 @@ func (d *directory) place() place {
 func (d *directory) filetype() filetype { return typeDirectory }
 
 func (d *directory) stat() (filestat, error) {
+	if d.fd >= 0 {
+		var st unix.Stat_t
+		err := unix.Fstat(d.fd, &st)
+		return statOf(&st), err
+	}
 	info, err := d.place().lstat()
 	if err != nil {
 		return filestat{}, err
@@ -54,28 +66,41 @@ func (d *directory) stat() (filestat, error) {
 	if info == nil {
 		return filestat{}, ErrnoNoent
 	}
-	return statOf(info), nil
+	return statOf(&info.Stat_t), nil
 }
 
 func (d *directory) close() error {
 	var errs []error
-	if d.stream != nil {
-		errs = append(errs, d.stream.Close())
+	if d.stream >= 0 && d.stream != d.fd {
+		errs = append(errs, unix.Close(d.stream))
 	}
-	if d.root != nil {
-		errs = append(errs, d.root.Close())
+	if d.fd >= 0 {
+		errs = append(errs, unix.Close(d.fd))
 	}
+	d.fd, d.stream = -1, -1
 	return errors.Join(errs...)
 }
 
-// open opens the directory itself as a file of the host.
-func (d *directory) open() (*os.File, error) {
-	p := d.place()
-	root, err := p.handle()
-	if err != nil {
-		return nil, err
+// open makes the directory's stream of entries.
+func (d *directory) open() error {
+	if d.stream >= 0 {
+		return nil
 	}
-	return root.OpenFile(p.rel, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NONBLOCK, 0)
+	if d.fd >= 0 && !d.unread {
+		d.stream = d.fd
+		return nil
+	}
+	p := d.place()
+	dir, err := p.handle()
+	if err != nil {
+		return err
+	}
+	fd, err := openBelow(dir, p.rel, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return err
+	}
+	d.stream = fd
+	return nil
 }
 
 // entry is one entry of a directory. next is the cookie that continues behind it.
@@ -120,11 +145,11 @@ func (d *directory) entries(cookie uint64, each func(entry) bool) error {
 // onHost says that the host's directory has the name by itself.
 func (d *directory) onHost(name string) bool {
 	p := d.place()
-	root, err := p.handle()
+	dir, err := p.handle()
 	if err != nil || p.mnt.file != "" {
 		return false
 	}
-	_, err = root.Lstat(path.Join(p.rel, name))
+	_, err = statBelow(dir, path.Join(p.rel, name))
 	return err == nil
 }
 
@@ -137,7 +162,7 @@ func (d *directory) mounted(e *entry) {
 	if err != nil || info == nil {
 		return
 	}
-	st := statOf(info)
+	st := statOf(&info.Stat_t)
 	e.kind, e.ino = st.kind, st.ino
 }
 
@@ -145,24 +170,26 @@ func (d *directory) mounted(e *entry) {
 const direntBuffer = 8 << 10
 
 func (d *directory) hostEntries(cookie uint64, each func(entry) bool) (more bool, err error) {
-	if d.stream == nil {
-		if d.stream, err = d.open(); err != nil {
-			if d.ns.above[d.guest] != nil {
-				return true, nil // only mounts make it
-			}
-			return false, err
+	if err := d.open(); err != nil {
+		if d.ns.above[d.guest] != nil {
+			return true, nil // only mounts make it
 		}
+		return false, err
 	}
 	if cookie != d.position || cookie == 0 {
-		if _, err := d.stream.Seek(int64(cookie), io.SeekStart); err != nil {
+		if _, err := unix.Seek(d.stream, int64(cookie), unix.SEEK_SET); err != nil {
 			return false, err
 		}
 		d.buf, d.position = nil, cookie
 	}
 	for {
 		if len(d.buf) == 0 {
-			buf := make([]byte, direntBuffer)
-			n, err := unix.Getdents(int(d.stream.Fd()), buf)
+			buf := d.storage
+			if buf == nil {
+				buf = make([]byte, direntBuffer)
+				d.storage = buf
+			}
+			n, err := unix.Getdents(d.stream, buf)
 			if err != nil {
 				return false, err
 			}

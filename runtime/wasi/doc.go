@@ -1,12 +1,12 @@
 // Package wasi is the WebAssembly System Interface as a host in Go: descriptors, files, clocks, random
-// numbers, standard streams and polling, with the preview 1 binding of them. It names no engine: an engine
-// walks Functions, imports each into its modules, and calls it with the guest's state, memory and arguments.
+// numbers, standard streams, sockets and polling, with the preview 1 binding of them. It names no engine: an
+// engine walks Functions, imports each into its modules, and calls it with the guest's state, memory and arguments.
 //
 // # A guest
 //
 // New makes a Guest from a Config. A Guest belongs to the one thread that runs its WebAssembly; none of its
-// methods and no function of the table may be called concurrently for the same Guest. Close frees its
-// descriptors once it has ended.
+// methods but Quiesce, and no function of the table, may be called concurrently for the same Guest. Close frees
+// its descriptors once it has ended.
 //
 // # Calling
 //
@@ -16,18 +16,46 @@
 // the memory when it returns. Its result is nil for success, an Errno for the guest, or what unwinds the
 // guest: an *ExitError when it called proc_exit, ErrKilled when ctx ended in a call that blocks.
 //
-// Cancelling ctx is how a guest is killed: calls that may block (poll_oneoff, reads of pipes, long transfers)
-// return ErrKilled at once. A write to Config.Stdout or Config.Stderr lasts as long as that writer takes.
+// # Ending a guest
+//
+// Cancelling ctx is how a guest is killed: calls that may block (poll_oneoff, accepting, reads and writes of
+// sockets and pipes, standard input, long transfers) return ErrKilled at once. A write to Config.Stdout or
+// Config.Stderr lasts as long as that writer takes.
+//
+// Quiesce comes before that, where a guest is given time to end by itself: WASI has no signals, so its standard input
+// ends and its listening sockets are shut.
 //
 // # Files
 //
 // The guest has one preopened directory, `/`, over a table of mounts. A path is walked in the guest's own
 // namespace, component by component: mount points, `..` and symbolic links, absolute ones too, mean what
-// they would mean in a container. What is left is a path inside one mount, and every access to it goes
-// through that mount's os.Root, so that a directory swapped for a link at the wrong moment leads, at worst,
-// to another place of the same mount. A directory that a mount point needs is made where its mount is
-// writable; elsewhere it is shown as if it were there.
+// they would mean in a container. (The guest itself makes relative ones only.) What is left is a path of plain
+// names inside one mount, and every access to it goes through openat2 below that mount's directory with links
+// refused, so that a directory swapped for a link at the wrong moment leads to an error. A path that is written as
+// plain names is tried that way at once, and walked only where it has a link. A directory that a mount point
+// needs is made where its mount is writable; elsewhere it is shown as if it were there.
 //
-// Rights follow the current reading of preview 1: reading, writing and truncating are bound by what a
-// descriptor was opened with and by fd_fdstat_set_rights; the others are recorded and reported only.
+// Of device files only those that every container has can be opened (null, zero, full, random, urandom), and
+// nothing on a proc file system, which would show the guest the process that it runs in.
+//
+// # Sockets
+//
+// Preview 1 cannot make sockets, so they are handed over: Config.Listeners are descriptors from 3 on, and the
+// preopened directory comes after them. LISTEN_FDS and LISTEN_FDNAMES (their ports) tell of them;
+// fd_prestat_get gives them a tag that is not a directory's, at which the search of wasi-libc, Go, Rust and
+// Zig for directories goes on. They are non-blocking for a guest that looks at its flags or sets them, as Go's
+// runtime does, and wait in sock_accept for one that never looked, as C programs expect.
+//
+// # Rights
+//
+// Each function needs its right: without it the call is ErrnoNotcapable, or ErrnoBadf for reading and writing, as
+// of a file that is not open for that. path_open gives no right that the directory does not let inherit, and
+// fd_fdstat_set_rights only takes away.
+//
+// # Bounds
+//
+// What one guest can make the host hold is bounded: descriptors (Config.MaxDescriptors, then ErrnoMfile),
+// paths (4096 bytes, ErrnoNametoolong), links in a walk (40, ErrnoLoop), buffers in a call (1024, ErrnoInval),
+// subscriptions in a poll (16384, ErrnoInval), 64 KiB of input read ahead, 8 KiB of entries for each directory that
+// is listed. Config.OutputRate bounds what it writes to its standard streams by making it wait.
 package wasi

@@ -20,10 +20,14 @@ const (
 	ErrnoAgain       Errno = 6
 	ErrnoBadf        Errno = 8
 	ErrnoBusy        Errno = 10
+	ErrnoConnaborted Errno = 13
+	ErrnoConnrefused Errno = 14
+	ErrnoConnreset   Errno = 15
 	ErrnoDquot       Errno = 19
 	ErrnoExist       Errno = 20
 	ErrnoFault       Errno = 21
 	ErrnoFbig        Errno = 22
+	ErrnoHostunreach Errno = 23
 	ErrnoIlseq       Errno = 25
 	ErrnoIntr        Errno = 27
 	ErrnoInval       Errno = 28
@@ -32,13 +36,19 @@ const (
 	ErrnoLoop        Errno = 32
 	ErrnoMfile       Errno = 33
 	ErrnoMlink       Errno = 34
+	ErrnoMsgsize     Errno = 35
 	ErrnoNametoolong Errno = 37
+	ErrnoNetdown     Errno = 38
+	ErrnoNetreset    Errno = 39
+	ErrnoNetunreach  Errno = 40
 	ErrnoNfile       Errno = 41
+	ErrnoNobufs      Errno = 42
 	ErrnoNodev       Errno = 43
 	ErrnoNoent       Errno = 44
 	ErrnoNomem       Errno = 48
 	ErrnoNospc       Errno = 51
 	ErrnoNosys       Errno = 52
+	ErrnoNotconn     Errno = 53
 	ErrnoNotdir      Errno = 54
 	ErrnoNotempty    Errno = 55
 	ErrnoNotsock     Errno = 57
@@ -50,6 +60,7 @@ const (
 	ErrnoRofs        Errno = 69
 	ErrnoSpipe       Errno = 70
 	ErrnoStale       Errno = 72
+	ErrnoTimedout    Errno = 73
 	ErrnoTxtbsy      Errno = 74
 	ErrnoXdev        Errno = 75
 	ErrnoNotcapable  Errno = 76
@@ -111,6 +122,17 @@ var hostErrnos = map[syscall.Errno]Errno{
 	syscall.ESTALE:       ErrnoStale,
 	syscall.ETXTBSY:      ErrnoTxtbsy,
 	syscall.EXDEV:        ErrnoXdev,
+	syscall.ECONNABORTED: ErrnoConnaborted,
+	syscall.ECONNREFUSED: ErrnoConnrefused,
+	syscall.ECONNRESET:   ErrnoConnreset,
+	syscall.EHOSTUNREACH: ErrnoHostunreach,
+	syscall.EMSGSIZE:     ErrnoMsgsize,
+	syscall.ENETDOWN:     ErrnoNetdown,
+	syscall.ENETRESET:    ErrnoNetreset,
+	syscall.ENETUNREACH:  ErrnoNetunreach,
+	syscall.ENOBUFS:      ErrnoNobufs,
+	syscall.ENOTCONN:     ErrnoNotconn,
+	syscall.ETIMEDOUT:    ErrnoTimedout,
 }
 
 // guestError turns any error of the host into one that a function of the table may return. What comes often is

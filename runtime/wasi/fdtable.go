@@ -8,10 +8,10 @@ type descriptor struct {
 	rights     uint64
 	inheriting uint64
 	flags      uint16 // fdflags
-	preopen    string // the guest path that it was preopened as, empty for all others
+	preopened  bool   // it was there when the guest started
 }
 
-// object is what a descriptor refers to: an *input, *output, *file or *directory.
+// object is what a descriptor refers to: an *input, *output, *file, *directory, *listener or *connection.
 type object interface {
 	filetype() filetype
 	stat() (filestat, error)
@@ -96,7 +96,8 @@ func (t *fdTable) closeAll() error {
 	return errors.Join(errs...)
 }
 
-// file is the file that fd must be, open with the right.
+// file is the file that fd must be, with the right. Reading and writing are named by how a file was opened, as in
+// any Unix; want of another right is ErrnoNotcapable.
 func (t *fdTable) file(fd uint32, right uint64) (*file, *descriptor, error) {
 	d, err := t.get(fd)
 	if err != nil {
@@ -104,8 +105,12 @@ func (t *fdTable) file(fd uint32, right uint64) (*file, *descriptor, error) {
 	}
 	switch o := d.object.(type) {
 	case *file:
-		if d.rights&right != right {
+		missing := right &^ d.rights
+		switch {
+		case missing&(rightFDRead|rightFDWrite) != 0:
 			return nil, nil, ErrnoBadf
+		case missing != 0:
+			return nil, nil, ErrnoNotcapable
 		}
 		return o, d, nil
 	case *directory:
@@ -114,8 +119,8 @@ func (t *fdTable) file(fd uint32, right uint64) (*file, *descriptor, error) {
 	return nil, nil, ErrnoSpipe
 }
 
-// directory is the directory that fd must be.
-func (t *fdTable) directory(fd uint32) (*directory, *descriptor, error) {
+// directory is the directory that fd must be, with the right.
+func (t *fdTable) directory(fd uint32, right uint64) (*directory, *descriptor, error) {
 	d, err := t.get(fd)
 	if err != nil {
 		return nil, nil, err
@@ -124,5 +129,20 @@ func (t *fdTable) directory(fd uint32) (*directory, *descriptor, error) {
 	if !ok {
 		return nil, nil, ErrnoNotdir
 	}
+	if right&^d.rights != 0 {
+		return nil, nil, ErrnoNotcapable
+	}
 	return dir, d, nil
+}
+
+// any is the descriptor fd, whatever it is, with the right.
+func (t *fdTable) any(fd uint32, right uint64) (*descriptor, error) {
+	d, err := t.get(fd)
+	if err != nil {
+		return nil, err
+	}
+	if right&^d.rights != 0 {
+		return nil, ErrnoNotcapable
+	}
+	return d, nil
 }

@@ -142,26 +142,6 @@ func TestAppend(t *testing.T) {
 	}
 }
 
-func TestRights(t *testing.T) {
-	c := newCaller(t, Config{})
-	c.write(c.mustOpen("file", openCreate, readWrite, 0), "text")
-	v, n := c.vec(1)
-	reads := c.mustOpen("file", 0, rightFDRead, 0)
-	c.want(ErrnoBadf, "fd_write", reads, v, n, 0)
-	c.want(ErrnoBadf, "fd_filestat_set_size", reads, 0)
-	c.want(ErrnoBadf, "fd_allocate", reads, 0, 100)
-	writes := c.mustOpen("file", 0, rightFDWrite, 0)
-	c.want(ErrnoBadf, "fd_read", writes, v, n, 0)
-	both := c.mustOpen("file", 0, readWrite, 0)
-	c.want(nil, "fd_fdstat_set_rights", both, rightFDWrite, 0)
-	c.want(ErrnoBadf, "fd_read", both, v, n, 0)
-	c.want(ErrnoNotcapable, "fd_fdstat_set_rights", both, readWrite, 0)
-	c.want(nil, "fd_fdstat_set_rights", 3, dirRights&^rightPathFilestatSetSize, dirRights)
-	if _, err := c.open("file", openTruncate, rightFDWrite, 0); err != ErrnoNotcapable {
-		t.Errorf("truncating without the right: %v", err)
-	}
-}
-
 func TestDescriptorNumbers(t *testing.T) {
 	c := newCaller(t, Config{MaxDescriptors: 6})
 	a := c.mustOpen("a", openCreate, readWrite, 0)

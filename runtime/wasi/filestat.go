@@ -2,9 +2,8 @@ package wasi
 
 import (
 	"encoding/binary"
-	"hash/fnv"
-	"io/fs"
-	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // filestat is the attributes of a file, as preview 1 has them. Times are nanoseconds since 1970.
@@ -36,37 +35,30 @@ func (s filestat) put(m memory, ptr uint32) error {
 	return nil
 }
 
-func statOf(info fs.FileInfo) filestat {
-	s := filestat{kind: typeOf(info.Mode()), nlink: 1, size: uint64(info.Size())}
-	st, ok := info.Sys().(*syscall.Stat_t)
-	if !ok { // a directory that only mounts make: any number that is its own will do
-		h := fnv.New64a()
-		_, _ = h.Write([]byte(info.Name()))
-		s.ino = h.Sum64()
-		return s
+func statOf(st *unix.Stat_t) filestat {
+	return filestat{
+		dev: st.Dev, ino: st.Ino, kind: typeOf(st.Mode), nlink: uint64(st.Nlink), size: uint64(st.Size),
+		atim: nanoseconds(st.Atim), mtim: nanoseconds(st.Mtim), ctim: nanoseconds(st.Ctim),
 	}
-	s.dev, s.ino, s.nlink = uint64(st.Dev), st.Ino, uint64(st.Nlink)
-	s.atim, s.mtim, s.ctim = nanoseconds(st.Atim), nanoseconds(st.Mtim), nanoseconds(st.Ctim)
-	return s
 }
 
 // nanoseconds is a time since 1970; preview 1 has none before.
-func nanoseconds(t syscall.Timespec) uint64 { return uint64(max(t.Nano(), 0)) }
+func nanoseconds(t unix.Timespec) uint64 { return uint64(max(t.Nano(), 0)) }
 
-func typeOf(mode fs.FileMode) filetype {
-	switch {
-	case mode.IsRegular():
+func typeOf(mode uint32) filetype {
+	switch mode & unix.S_IFMT {
+	case unix.S_IFREG:
 		return typeRegularFile
-	case mode.IsDir():
+	case unix.S_IFDIR:
 		return typeDirectory
-	case mode&fs.ModeSymlink != 0:
+	case unix.S_IFLNK:
 		return typeSymbolicLink
-	case mode&fs.ModeCharDevice != 0:
+	case unix.S_IFCHR:
 		return typeCharacterDevice
-	case mode&fs.ModeDevice != 0:
+	case unix.S_IFBLK:
 		return typeBlockDevice
-	case mode&fs.ModeSocket != 0:
+	case unix.S_IFSOCK:
 		return typeSocketStream
 	}
-	return typeUnknown
+	return typeUnknown // a FIFO, for one, has no type in preview 1
 }

@@ -37,9 +37,30 @@ func argument(r *rand.Rand, size int) uint64 {
 	return 1 << r.Uint64N(64)
 }
 
+// hostileWorld is the world with a listening socket and a connection among its descriptors.
+func hostileWorld(t *testing.T) (*caller, string) {
+	t.Helper()
+	c, base := world(t)
+	socket := listen(t)
+	addr := socket.Addr().String()
+	l, err := newListener(socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fd, err := c.g.fds.add(&descriptor{object: l, rights: listenerRights, inheriting: connectionRights, flags: flagNonblock})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := dial(t, addr).Write([]byte("data")); err != nil {
+		t.Fatal(err)
+	}
+	c.want(nil, "sock_accept", uint64(fd), 0, addrResult)
+	return c, base
+}
+
 // fuzzCalls makes calls of the whole table with hostile arguments on a memory of random bytes.
 func fuzzCalls(t *testing.T, seed uint64, calls int) {
-	c, base := world(t)
+	c, base := hostileWorld(t)
 	r := rand.New(rand.NewPCG(seed, 1))
 	const size, guard = 8 << 10, 4 << 10
 	arena := bytes.Repeat([]byte{0xA5}, size+2*guard)
@@ -108,7 +129,7 @@ func FuzzOneCall(f *testing.F) {
 		if fn.Name == "fd_allocate" || len(mem) > 1<<16 {
 			return
 		}
-		w, _ := world(t)
+		w, _ := hostileWorld(t)
 		all := []uint64{a, b, c, d, e, a, b, c, d}
 		_ = fn.Call(dead(), w.g, mem, all[:len(fn.Params)])
 	})

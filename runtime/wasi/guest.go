@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -21,10 +22,20 @@ type Config struct {
 	WorkDir string
 	// Mounts is the guest's file system. Exactly one has Guest "/".
 	Mounts []Mount
-	// Stdin is what descriptor 0 reads; nil is empty. Its Read must not block: a kill waits for it.
+	// Stdin is what descriptor 0 reads; nil is empty. Its Read may block: a goroutine of the guest calls it, from
+	// the guest's first look at its input on, and is one buffer ahead. A Read that is under way when the
+	// guest is closed is not waited for, and what it reads is lost: whoever owns the reader ends it.
 	Stdin io.Reader
-	// Stdout and Stderr are descriptors 1 and 2; nil discards. Both are written by the guest's thread only.
+	// Stdout and Stderr are descriptors 1 and 2; nil discards. Both are written by the guest's thread only, which
+	// is how a guest is held back: a write of the guest lasts as long as Write does. So does a kill.
 	Stdout, Stderr io.Writer
+	// OutputRate bounds what the guest writes to both together, in bytes per second, with as many at once; 0 is no
+	// bound. A guest that writes more waits in its call.
+	OutputRate int64
+	// Listeners are listening sockets that the guest finds open as descriptors 3, 4, … in this order, non-blocking
+	// or not as it sets them; the preopened directory follows after them. The guest owns them from New on, which
+	// closes them where it fails; else Close does. The environment tells their number as LISTEN_FDS.
+	Listeners []*net.TCPListener
 	// MaxDescriptors bounds the guest's open descriptors; 0 is DefaultMaxDescriptors.
 	MaxDescriptors int
 }
@@ -34,14 +45,28 @@ const DefaultMaxDescriptors = 1024
 
 // Guest is the state of one running guest. See the package documentation for who may use it when.
 type Guest struct {
-	args, env vector
-	ns        *namespace
-	fds       *fdTable
-	start     time.Time // what the monotonic clock counts from
+	args, env   vector
+	ns          *namespace
+	fds         *fdTable
+	fileSystems fileSystems
+	start       time.Time // what the monotonic clock counts from
+	stdin       *input
+	listeners   []*listener // as they were given
+	waker       *waker
+	rate        rate
+	polling     polling // kept between calls for its memory
 }
 
 // New makes a guest. The mounts are looked at, and nothing is opened, until the guest uses them.
 func New(cfg Config) (*Guest, error) {
+	g, err := newGuest(cfg)
+	if err != nil {
+		closeListeners(cfg.Listeners)
+	}
+	return g, err
+}
+
+func newGuest(cfg Config) (*Guest, error) {
 	args, err := newVector("argument", cfg.Args)
 	if err != nil {
 		return nil, err
@@ -55,6 +80,13 @@ func New(cfg Config) (*Guest, error) {
 			return nil, fmt.Errorf("environment variable %q has no value: it must be KEY=VALUE", e)
 		}
 	}
+	limit := cfg.MaxDescriptors
+	if limit <= 0 {
+		limit = DefaultMaxDescriptors
+	}
+	if n := len(cfg.Listeners); n > 0 && n+4 > limit {
+		return nil, fmt.Errorf("%d listening sockets do not fit a table of %d descriptors", len(cfg.Listeners), limit)
+	}
 	ns, err := newNamespace(cfg.Mounts)
 	if err != nil {
 		return nil, err
@@ -64,29 +96,45 @@ func New(cfg Config) (*Guest, error) {
 			return nil, errors.Join(fmt.Errorf("working directory %s: %w", cfg.WorkDir, err), ns.close())
 		}
 	}
-	limit := cfg.MaxDescriptors
-	if limit <= 0 {
-		limit = DefaultMaxDescriptors
+	listeners, err := takeListeners(cfg.Listeners)
+	if err != nil {
+		return nil, errors.Join(err, ns.close())
 	}
-	g := &Guest{args: args, env: env, ns: ns, fds: newFDTable(limit), start: time.Now()}
-	g.fds.put(0, &descriptor{object: &input{r: cfg.Stdin}, rights: inputRights})
-	g.fds.put(1, &descriptor{object: &output{w: cfg.Stdout}, rights: outputRights})
-	g.fds.put(2, &descriptor{object: &output{w: cfg.Stderr}, rights: outputRights})
-	g.fds.put(3, &descriptor{object: &directory{ns: ns, guest: "/"}, preopen: "/", rights: dirRights, inheriting: dirRights | fileRights})
+	g := &Guest{
+		args: args, env: env, ns: ns, fds: newFDTable(limit), fileSystems: fileSystems{}, start: time.Now(),
+		listeners: listeners, waker: newWaker(), rate: rate{perSecond: cfg.OutputRate},
+	}
+	g.stdin = newInput(cfg.Stdin, g.waker.ring)
+	g.preopen(cfg)
 	return g, nil
 }
 
+// preopen fills the table of descriptors with what a guest finds at its start.
+func (g *Guest) preopen(cfg Config) {
+	g.fds.put(0, &descriptor{object: g.stdin, rights: inputRights})
+	g.fds.put(1, &descriptor{object: &output{w: cfg.Stdout}, rights: outputRights})
+	g.fds.put(2, &descriptor{object: &output{w: cfg.Stderr}, rights: outputRights})
+	fd := 3
+	for _, l := range g.listeners {
+		g.fds.put(fd, &descriptor{object: l, rights: listenerRights, inheriting: connectionRights, flags: flagNonblock, preopened: true})
+		fd++
+	}
+	root := &directory{ns: g.ns, guest: "/", fd: -1, stream: -1}
+	g.fds.put(fd, &descriptor{object: root, rights: dirRights, inheriting: dirRights | fileRights, preopened: true})
+}
+
 func environment(cfg Config) []string {
+	env := listenEnvironment(cfg.Env, cfg.Listeners)
 	hasPWD := slices.ContainsFunc(cfg.Env, func(e string) bool { return strings.HasPrefix(e, "PWD=") })
 	if cfg.WorkDir == "" || hasPWD {
-		return cfg.Env
+		return env
 	}
-	return append(slices.Clone(cfg.Env), "PWD="+cfg.WorkDir)
+	return append(slices.Clone(env), "PWD="+cfg.WorkDir)
 }
 
 // Close closes all that the guest had open. The guest must have ended.
 func (g *Guest) Close() error {
-	return errors.Join(g.fds.closeAll(), g.ns.close())
+	return errors.Join(g.fds.closeAll(), g.ns.close(), g.waker.close())
 }
 
 // vector is a list of strings as the guest reads it: each ends in a zero byte.

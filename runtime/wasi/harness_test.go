@@ -82,11 +82,15 @@ func (c *caller) vec(n int) (ptr, count uint64) {
 
 const readWrite = rightFDRead | rightFDWrite
 
-// open opens a path below descriptor 3, following links.
+// otherRights are all but those that say how a file is opened.
+const otherRights = (dirRights | fileRights) &^ readWrite
+
+// open opens a path below descriptor 3, following links, with all rights but those to read or write, which the
+// arguments name.
 func (c *caller) open(path string, oflags, rights, fdflags uint64) (fd uint64, err error) {
 	c.t.Helper()
 	p, n := c.put(addrPath, path)
-	err = c.call("path_open", 3, lookupFollow, p, n, oflags, rights, 0, fdflags, addrResult)
+	err = c.call("path_open", 3, lookupFollow, p, n, oflags, rights|otherRights, otherRights|readWrite, fdflags, addrResult)
 	return uint64(c.u32(addrResult)), err
 }
 

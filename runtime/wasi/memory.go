@@ -94,3 +94,14 @@ func (v iovecs) entry(i int) (ptr, size uint32) {
 func (v iovecs) buffer(i int) ([]byte, error) {
 	return v.mem.bytes(v.entry(i))
 }
+
+// total is the sum of the buffers' sizes.
+func (v iovecs) total() (sum uint64) {
+	for i := range v.len() {
+		_, size := v.entry(i)
+		sum += uint64(size)
+	}
+	return sum
+}
+
+func (v iovecs) empty() bool { return v.total() == 0 }

@@ -3,12 +3,13 @@ package wasi
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 	"sort"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // Mount shows a directory or a file of the host at a path of the guest.
@@ -32,7 +33,7 @@ type mount struct {
 	guest    string
 	readOnly bool
 	file     string // the file's name below root where the host path is a file
-	root     *os.Root
+	root     int    // the directory, open for its names; -1 until it is used
 }
 
 func newNamespace(list []Mount) (*namespace, error) {
@@ -70,7 +71,7 @@ func (ns *namespace) add(m Mount) error {
 	if err != nil {
 		return fmt.Errorf("mount at %s: %w", m.Guest, err)
 	}
-	mnt := &mount{host: host, guest: m.Guest, readOnly: m.ReadOnly}
+	mnt := &mount{host: host, guest: m.Guest, readOnly: m.ReadOnly, root: -1}
 	if !info.IsDir() {
 		mnt.host, mnt.file = filepath.Split(host)
 	}
@@ -105,7 +106,7 @@ func (ns *namespace) materialise(mountPoint string) {
 		return
 	}
 	if root, err := dir.handle(); err == nil {
-		_ = root.MkdirAll(dir.rel, 0o755) // shown all the same
+		_ = mkdirBelow(root, dir.rel) // shown all the same
 	}
 }
 
@@ -158,33 +159,33 @@ func (ns *namespace) pinned(guest string) bool {
 func (ns *namespace) close() error {
 	var errs []error
 	for _, m := range ns.mounts {
-		if m.root != nil {
-			errs = append(errs, m.root.Close())
-			m.root = nil
+		if m.root >= 0 {
+			errs = append(errs, unix.Close(m.root))
+			m.root = -1
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (m *mount) open() (*os.Root, error) {
-	if m.root == nil {
-		root, err := os.OpenRoot(m.host)
-		if err != nil {
-			return nil, fmt.Errorf("open mount at %s: %w", m.guest, err)
-		}
-		m.root = root
+// open opens the directory that is mounted, or that holds the file that is. Its path had no link when the
+// mount was made; one that was put there since is not followed.
+func (m *mount) open() (int, error) {
+	if m.root >= 0 {
+		return m.root, nil
 	}
-	return m.root, nil
+	top, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("open mount at %s: %w", m.guest, err)
+	}
+	defer unix.Close(top) //nolint:errcheck // opened for its names only
+	rel := strings.Trim(m.host, "/")
+	if rel == "" {
+		rel = "."
+	}
+	root, err := openBelow(top, rel, unix.O_PATH|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return -1, fmt.Errorf("open mount at %s: %w", m.guest, err)
+	}
+	m.root = root
+	return root, nil
 }
-
-// virtualDir describes a directory that is there only because something is mounted below it.
-type virtualDir struct {
-	fs.FileInfo // nil: the methods that matter are below
-	name        string
-}
-
-func (d virtualDir) Name() string      { return d.name }
-func (d virtualDir) IsDir() bool       { return true }
-func (d virtualDir) Mode() fs.FileMode { return fs.ModeDir | 0o555 }
-func (d virtualDir) Size() int64       { return 0 }
-func (d virtualDir) Sys() any          { return nil }

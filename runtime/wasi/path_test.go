@@ -286,7 +286,8 @@ func TestChangingDirectories(t *testing.T) {
 		{"path_symlink", "file", "link2/", ErrnoNoent},
 		{"path_symlink", "", "link2", ErrnoNoent},
 		{"path_symlink", "file", "ro/link2", ErrnoRofs},
-		{"path_symlink", "/directory/nested", "directory/a", nil},
+		{"path_symlink", "directory/nested", "directory/a", nil},
+		{"path_symlink", "/directory/nested", "directory/b", ErrnoPerm},
 	} {
 		var err error
 		if o.to == "" {

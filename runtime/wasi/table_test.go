@@ -32,7 +32,7 @@ func TestSocketFunctionsKnowNoSocket(t *testing.T) {
 	c := newCaller(t, Config{})
 	c.want(ErrnoNotsock, "sock_accept", 0, 0, 0)
 	c.want(ErrnoNotsock, "sock_recv", 1, 0, 0, 0, 0, 0)
-	c.want(ErrnoNotsock, "sock_send", 3, 0, 0, 0, 0)
+	c.want(ErrnoBadf, "sock_send", 3, 0, 0, 0, 0)
 	c.want(ErrnoBadf, "sock_shutdown", 77, 0)
 }
 

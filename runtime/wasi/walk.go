@@ -2,12 +2,11 @@ package wasi
 
 import (
 	"bytes"
-	"errors"
-	"io/fs"
-	"os"
 	"path"
 	"strings"
 	"unicode/utf8"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -22,35 +21,39 @@ type place struct {
 	mnt   *mount
 	// base, where it is not nil, is a directory of the mount that the guest holds open, and rel is relative to
 	// it instead of the mount's root. No component of rel was a link when it was walked.
-	base *os.Root
+	base *directory
 	rel  string
 
-	info    fs.FileInfo // what is there, nil for nothing; set by walk
+	info    *attributes // what is there, nil for nothing; set by walk
 	slashed bool        // the path ended in a slash, so it can only name a directory
 	dotted  bool        // the path ended in `.` or `..`, so it cannot be moved, made or removed
 }
 
-func (p place) handle() (*os.Root, error) {
+// handle is the directory that rel begins at.
+func (p place) handle() (int, error) {
 	if p.base != nil {
-		return p.base, nil
+		return p.base.fd, nil
 	}
 	return p.mnt.open()
 }
 
 // lstat looks at what is there. It returns nil for nothing.
-func (p place) lstat() (fs.FileInfo, error) {
-	root, err := p.handle()
+func (p place) lstat() (*attributes, error) {
+	dir, err := p.handle()
 	if err != nil {
 		return nil, err
 	}
-	info, err := root.Lstat(p.rel)
-	if p.ns.above[p.guest] != nil && (err != nil || !info.IsDir()) {
-		return virtualDir{name: path.Base(p.guest)}, nil
+	info, err := statBelow(dir, p.rel)
+	if p.ns.above[p.guest] != nil && (err != nil || !info.isDir()) {
+		return virtualAttributes(p.guest), nil
 	}
-	if errors.Is(err, fs.ErrNotExist) {
+	if err == unix.ENOENT {
 		return nil, nil
 	}
-	return info, err
+	if err != nil {
+		return nil, err
+	}
+	return info, nil
 }
 
 // child is the place of an entry of the directory p. It does not look whether it is there.
@@ -95,7 +98,7 @@ func (ns *namespace) walk(at place, name string, follow bool) (place, error) {
 		}
 		w.at.info = info
 	}
-	if w.at.slashed && w.at.info != nil && !w.at.info.IsDir() {
+	if w.at.slashed && w.at.info != nil && !w.at.info.isDir() {
 		return place{}, ErrnoNotdir
 	}
 	return w.at, nil
@@ -145,7 +148,7 @@ func (w *walker) step() error {
 	if err != nil {
 		return err
 	}
-	if info != nil && info.Mode()&fs.ModeSymlink != 0 && w.ns.mounts[next.guest] == nil && (!last || slash || w.follow) {
+	if info != nil && info.isLink() && w.ns.mounts[next.guest] == nil && (!last || slash || w.follow) {
 		return w.expand(next, last && slash)
 	}
 	if info == nil && !last {
@@ -157,7 +160,7 @@ func (w *walker) step() error {
 }
 
 func (w *walker) mustBeDir() error {
-	if w.at.info != nil && !w.at.info.IsDir() {
+	if w.at.info != nil && !w.at.info.isDir() {
 		return ErrnoNotdir
 	}
 	return nil
@@ -180,11 +183,11 @@ func (w *walker) expand(link place, slash bool) error {
 	if w.links++; w.links > maxLinks {
 		return ErrnoLoop
 	}
-	root, err := link.handle()
+	dir, err := link.handle()
 	if err != nil {
 		return err
 	}
-	target, err := root.Readlink(link.rel)
+	target, err := readlinkBelow(dir, link.rel)
 	if err != nil {
 		return err
 	}

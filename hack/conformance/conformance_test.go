@@ -1,0 +1,147 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/guests"
+	"github.com/krustlet-go/krustlet-wasi/runtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime"
+)
+
+// standIn is a command that behaves as the module's name says, and tells its arguments where that is "args".
+const standIn = `
+while [ $# -gt 0 ]; do
+	case $1 in
+		--env) env=$2; shift 2;;
+		--dir) dir=$2; shift 2;;
+		--argv0) shift 2;;
+		*) break;;
+	esac
+done
+case $(basename $1) in
+	passes.wasm) exit 0;;
+	fails.wasm) echo "it is broken" >&2; exit 3;;
+	exits.wasm) exit 33;;
+	args.wasm) shift; printf '%s ' "$env" "$@";;
+	writes.wasm) cat ${dir%::/}/seed; echo more > ${dir%::/}/made;;
+	hangs.wasm) exec sleep 1000;;
+esac
+`
+
+func suite(t *testing.T, files map[string]string) (dir, command string) {
+	t.Helper()
+	dir = t.TempDir()
+	for name, content := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	script := filepath.Join(t.TempDir(), "run.sh")
+	if err := os.WriteFile(script, []byte(standIn), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return dir, "sh " + script
+}
+
+func TestTool(t *testing.T) {
+	dir, command := suite(t, map[string]string{
+		"manifest.json": `{"name": "the suite"}`,
+		"passes.wasm":   "", "fails.wasm": "",
+		"exits.wasm": "", "exits.json": `{"exit_code": 33}`,
+		"args.wasm": "", "args.json": `{"operations": [{"type": "run", "args": ["a", "b"], "env": {"K": "V"}}, {"type": "read", "payload": "K=V a b "}, {"type": "wait"}]}`,
+		"writes.wasm": "", "writes.json": `{"root": "files", "stdout": "seed\n"}`, "files/seed": "seed\n",
+		"hangs.wasm":   "",
+		"unknown.wasm": "", "unknown.json": `{"operations": [{"type": "connect"}]}`,
+		"wrong.wasm": "", "wrong.json": `{"stdout": "much"}`,
+	})
+	var out, errs bytes.Buffer
+	if code := run([]string{"-markdown", "-command", command, "-limit", "2s", dir}, &out, &errs); code != 1 {
+		t.Errorf("exit code %d, %s", code, errs.String())
+	}
+	for program, want := range map[string]string{
+		"passes": "pass", "exits": "pass", "args": "pass", "writes": "pass", "fails": "FAIL: exit code 3, want 0: it is broken",
+		"hangs": "FAIL: it did not end within 2s", "unknown": `FAIL: operation "connect": ` + errUnknownOperation.Error(),
+		"wrong": `FAIL: stdout "", want "much"`,
+	} {
+		if row := fmt.Sprintf("| the suite | `%s` | %s |\n", program, want); !strings.Contains(out.String(), row) {
+			t.Errorf("no row %s", row)
+		}
+	}
+	if !strings.Contains(out.String(), "8 programs, 4 passed, 4 failed") {
+		t.Errorf("no sum in\n%s", out.String())
+	}
+	if _, err := os.Stat(filepath.Join(dir, "files/made")); err == nil {
+		t.Error("a program wrote to the suite itself")
+	}
+	for _, args := range [][]string{{}, {"-nothing"}, {t.TempDir()}, {filepath.Join(dir, "missing")}} {
+		if code := run(args, io.Discard, io.Discard); code != 2 {
+			t.Errorf("%q: exit code %d", args, code)
+		}
+	}
+}
+
+// TestServesHTTP has a guest written in Go serve many clients at once, and end when it is told to.
+func TestServesHTTP(t *testing.T) {
+	e, err := wasmtime.New(wasmtime.Config{CacheDir: guests.CacheDir(t), Log: zap.NewNop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := free.Addr().String()
+	_ = free.Close()
+	file := guests.Build(t, "serve")
+	p, err := e.Start(t.Context(), runtime.Spec{ID: t.Name(), Module: file, Digest: guests.Digest(t, file), Args: []string{"serve"},
+		Mounts: []runtime.Mount{{Host: t.TempDir(), Guest: "/"}}, Listen: []string{addr}}, runtime.Streams{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 50}}
+	var clients sync.WaitGroup
+	for i := range 50 {
+		clients.Go(func() {
+			for k := range 4 {
+				path := fmt.Sprintf("/%d/%d", i, k)
+				answer, err := client.Get("http://" + addr + path)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				body, err := io.ReadAll(answer.Body)
+				_ = answer.Body.Close()
+				if want := path + " from descriptor 3\n"; string(body) != want || err != nil {
+					t.Errorf("%q, %v, want %q", body, err, want)
+				}
+			}
+		})
+	}
+	clients.Wait()
+	p.Stop(time.Minute)
+	select {
+	case <-p.Done():
+	case <-time.After(2 * time.Minute):
+		t.Fatal("the guest does not end by itself when its socket is shut")
+	}
+	if exit := p.Exit(); exit.Code != 0 {
+		t.Errorf("exit %+v", exit)
+	}
+}

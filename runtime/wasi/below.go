@@ -1,0 +1,180 @@
+package wasi
+
+import (
+	"hash/fnv"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// The file system's one way in: all that the host opens for a guest, it opens by a path of plain names, none of which
+// may be a link, below a directory that it holds. The kernel sees to that (openat2, Linux 5.6), so that no
+// race between a look and an opening leads out of a mount. Links are followed by the walk alone, in the
+// guest's namespace.
+
+const beneath = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS // and so no links of /proc either
+
+// openBelow opens rel below the directory dir. rel has no `..`. A link anywhere is ELOOP, but for the last
+// name with O_PATH|O_NOFOLLOW, which opens the link itself.
+func openBelow(dir int, rel string, flags int, mode uint32) (int, error) {
+	flags |= unix.O_CLOEXEC
+	if flags&unix.O_PATH == 0 {
+		flags |= unix.O_NOCTTY // opening a terminal must not make it the agent's
+	}
+	if flags&unix.O_CREAT == 0 {
+		mode = 0 // openat2 wants it so
+	}
+	if !hasOpenat2() {
+		return openByName(dir, rel, flags, mode)
+	}
+	how := unix.OpenHow{Flags: uint64(flags), Mode: uint64(mode), Resolve: beneath}
+	for {
+		fd, err := unix.Openat2(dir, rel, &how)
+		if err != unix.EINTR {
+			return fd, err
+		}
+	}
+}
+
+// hasOpenat2 says whether the kernel, and what filters the agent's system calls, allow openat2.
+var hasOpenat2 = sync.OnceValue(func() bool {
+	fd, err := unix.Openat2(unix.AT_FDCWD, "/", &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: beneath &^ unix.RESOLVE_BENEATH})
+	if err != nil {
+		return false
+	}
+	return unix.Close(fd) == nil
+})
+
+// openByName is openBelow without openat2: one name after the other, none of them followed if it is a link.
+func openByName(dir int, rel string, flags int, mode uint32) (int, error) {
+	at := dir
+	for {
+		name, rest, more := strings.Cut(rel, "/")
+		var (
+			fd  int
+			err error
+		)
+		if name == ".." {
+			err = unix.EXDEV // as openat2 has it
+		} else if more {
+			fd, err = openName(at, name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+			if err == unix.ENOTDIR && isLink(at, name) {
+				err = unix.ELOOP
+			}
+		} else {
+			fd, err = openName(at, name, flags|unix.O_NOFOLLOW, mode)
+		}
+		if at != dir {
+			_ = unix.Close(at) // nothing was written to it
+		}
+		if err != nil || !more {
+			return fd, err
+		}
+		at, rel = fd, rest
+	}
+}
+
+func openName(dir int, name string, flags int, mode uint32) (int, error) {
+	for {
+		fd, err := unix.Openat(dir, name, flags, mode)
+		if err != unix.EINTR {
+			return fd, err
+		}
+	}
+}
+
+func isLink(dir int, name string) bool {
+	var st unix.Stat_t
+	return unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW) == nil && st.Mode&unix.S_IFMT == unix.S_IFLNK
+}
+
+// attributes are what the kernel says of a file.
+type attributes struct {
+	unix.Stat_t
+	virtual bool // a directory that is there only because something is mounted below it
+}
+
+func (a *attributes) isDir() bool  { return a.Mode&unix.S_IFMT == unix.S_IFDIR }
+func (a *attributes) isLink() bool { return a.Mode&unix.S_IFMT == unix.S_IFLNK }
+
+// virtualAttributes describe a directory that only mounts make.
+func virtualAttributes(guest string) *attributes {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(guest))
+	a := &attributes{virtual: true}
+	a.Mode, a.Nlink, a.Ino = unix.S_IFDIR|0o555, 1, h.Sum64() // any number that is its own will do
+	return a
+}
+
+// statBelow looks at rel below dir, at a link itself if it is one.
+func statBelow(dir int, rel string) (*attributes, error) {
+	a := &attributes{}
+	if strings.IndexByte(rel, '/') < 0 {
+		return a, unix.Fstatat(dir, rel, &a.Stat_t, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT)
+	}
+	fd, err := openBelow(dir, rel, unix.O_PATH|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, err
+	}
+	err = unix.Fstat(fd, &a.Stat_t)
+	_ = unix.Close(fd) // opened for its name only
+	return a, err
+}
+
+// readlinkBelow reads the link rel below dir.
+func readlinkBelow(dir int, rel string) (string, error) {
+	fd, err := openBelow(dir, rel, unix.O_PATH|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return "", err
+	}
+	defer unix.Close(fd) //nolint:errcheck // opened for its name only
+	buf := make([]byte, maxPath)
+	n, err := unix.Readlinkat(fd, "", buf)
+	if err == unix.ENOENT {
+		err = unix.EINVAL // the kernel's word, with an empty path, for what is no link
+	}
+	if err != nil {
+		return "", err
+	}
+	return string(buf[:n]), nil
+}
+
+// mkdirBelow makes the directory rel below dir and those above it, unless they exist.
+func mkdirBelow(dir int, rel string) error {
+	for at := 0; at < len(rel); {
+		next := strings.IndexByte(rel[at:], '/')
+		if next < 0 {
+			next = len(rel) - at
+		}
+		if err := inDirectory(dir, parentOf(rel[:at]), func(fd int) error {
+			return unix.Mkdirat(fd, rel[at:at+next], 0o755)
+		}); err != nil && err != unix.EEXIST {
+			return err
+		}
+		at += next + 1
+	}
+	return nil
+}
+
+// parentOf is the directory of a path whose last name was cut off behind the slash.
+func parentOf(head string) string {
+	if head == "" {
+		return "."
+	}
+	return strings.TrimSuffix(head, "/")
+}
+
+// inDirectory calls do with the directory rel below dir, opened for its names.
+func inDirectory(dir int, rel string, do func(fd int) error) error {
+	if rel == "." {
+		return do(dir)
+	}
+	fd, err := openBelow(dir, rel, unix.O_PATH|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return err
+	}
+	err = do(fd)
+	_ = unix.Close(fd) // opened for its names only
+	return err
+}

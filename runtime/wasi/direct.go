@@ -1,0 +1,89 @@
+package wasi
+
+import (
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// direct is the place that name, as it is written, has below dir, where that can be told without a look at each
+// part: no `.`, no `..`, no mount at its end. What the kernel then opens there (see openBelow) has no link
+// on the way, so it is what the walk would have found; where it refuses, the walk tells what there is.
+func (ns *namespace) direct(dir *directory, name string) (place, bool) {
+	if !plain(name) {
+		return place{}, false
+	}
+	p := dir.place()
+	from := len(p.guest)
+	if p.guest == "/" {
+		from = 0
+	}
+	p.guest = p.guest[:from] + "/" + name
+	if ns.pinned(p.guest) {
+		return place{}, false
+	}
+	if p.rel == "." {
+		p.rel = name
+	} else {
+		p.rel += "/" + name
+	}
+	if len(ns.mounts) == 1 {
+		return p, true
+	}
+	for i := from + 1; i < len(p.guest); i++ {
+		if p.guest[i] != '/' {
+			continue
+		}
+		if m := ns.mounts[p.guest[:i]]; m != nil {
+			if m.file != "" {
+				return place{}, false
+			}
+			p.mnt, p.base, p.rel = m, nil, p.guest[i+1:]
+		}
+	}
+	return p, p.mnt.file == ""
+}
+
+// plain says that the path is relative and made of names alone, with one slash between them.
+func plain(name string) bool {
+	start := 0
+	for i := 0; i <= len(name); i++ {
+		if i < len(name) && name[i] != '/' {
+			continue
+		}
+		switch name[start:i] {
+		case "", ".", "..":
+			return false
+		}
+		start = i + 1
+	}
+	return true
+}
+
+// openDirect opens a direct place. Only a nil error and ErrnoNoent are an answer.
+func (p place) openDirect(o opening, fs fileSystems) (*descriptor, error) {
+	dir, err := p.handle()
+	if err != nil {
+		return nil, err
+	}
+	flags := o.hostFlags()
+	var st unix.Stat_t
+	switch err := unix.Fstatat(dir, p.rel, &st, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT); {
+	case err == unix.ENOENT && !o.creates() && strings.IndexByte(p.rel, '/') < 0:
+		return nil, ErrnoNoent
+	case err == unix.ENOENT: // or so it seems: this one look follows links, wherever they lead on the host
+	case err != nil:
+		return nil, err
+	case st.Mode&unix.S_IFMT == unix.S_IFDIR:
+		flags |= unix.O_DIRECTORY
+	default:
+		if err := openable(&st); err != nil {
+			return nil, err
+		}
+	}
+	fd, err := openBelow(dir, p.rel, flags, 0o666)
+	if err != nil {
+		return nil, err
+	}
+	return p.adopt(fd, o, fs)
+}

@@ -1,0 +1,141 @@
+package wasi
+
+import (
+	"context"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxChunk is how many bytes one call of the host moves before it looks whether the guest was killed.
+const maxChunk = 1 << 20
+
+// hostIovecs is how many of a guest's buffers go into one call of the kernel.
+const hostIovecs = 16
+
+// transfer is one way of moving bytes between the kernel and the guest's buffers. None of it is on the heap.
+type transfer struct {
+	fd       int
+	call     uintptr // SYS_READV, SYS_WRITEV, SYS_PREADV, SYS_PWRITEV, SYS_RECVMSG or SYS_SENDMSG
+	offset   int64   // of SYS_PREADV and SYS_PWRITEV
+	flags    int     // of SYS_RECVMSG and SYS_SENDMSG
+	events   int16   // what to wait for; 0 for a regular file, which never needs to
+	nonblock bool    // the guest does not want to wait
+	whole    bool    // it goes on until all is moved, and waits for that
+}
+
+// run moves the guest's buffers, and returns how many bytes. An error after some bytes moved is left to the guest's
+// next call, as in any Unix; that the guest was killed is not.
+func (t *transfer) run(ctx context.Context, g *Guest, v iovecs) (uint32, error) {
+	var (
+		host [hostIovecs]unix.Iovec
+		at   cursor
+		done uint32
+	)
+	for {
+		n, size, err := at.gather(v, &host)
+		if err != nil || n == 0 {
+			return done, onlyFirst(done, err)
+		}
+		moved, errno := t.once(&host, n)
+		if errno == unix.EAGAIN && t.events != 0 && !t.nonblock && (done == 0 || t.whole) {
+			if err := g.await(ctx, t.fd, t.events); err != nil {
+				return done, err
+			}
+			continue
+		}
+		if errno != 0 {
+			return done, onlyFirst(done, errno)
+		}
+		done += uint32(moved)
+		t.offset += int64(moved)
+		at.advance(v, moved)
+		if moved == 0 || !t.whole && (moved < size || t.events != 0) {
+			return done, nil
+		}
+		if size == maxChunk && ctx.Err() != nil {
+			return done, ErrKilled
+		}
+	}
+}
+
+func onlyFirst(done uint32, err error) error {
+	if done > 0 {
+		return nil
+	}
+	return err
+}
+
+// once makes one call of the kernel.
+func (t *transfer) once(host *[hostIovecs]unix.Iovec, n int) (int, unix.Errno) {
+	for {
+		var (
+			moved uintptr
+			errno unix.Errno
+		)
+		switch t.call {
+		case unix.SYS_RECVMSG, unix.SYS_SENDMSG:
+			msg := unix.Msghdr{Iov: &host[0]}
+			msg.SetIovlen(n)
+			moved, _, errno = unix.Syscall(t.call, uintptr(t.fd), uintptr(unsafe.Pointer(&msg)), uintptr(t.flags))
+		case unix.SYS_PREADV, unix.SYS_PWRITEV:
+			moved, _, errno = unix.Syscall6(t.call, uintptr(t.fd), uintptr(unsafe.Pointer(&host[0])), uintptr(n), uintptr(t.offset), 0, 0)
+		default:
+			moved, _, errno = unix.Syscall(t.call, uintptr(t.fd), uintptr(unsafe.Pointer(&host[0])), uintptr(n))
+		}
+		if errno == 0 {
+			return int(moved), 0
+		}
+		if errno != unix.EINTR {
+			return 0, errno
+		}
+	}
+}
+
+// cursor is how far a guest's buffers are moved.
+type cursor struct {
+	index  int
+	offset uint32 // in that buffer
+}
+
+// gather fills host with the next buffers, empty ones left out, up to maxChunk bytes.
+func (c cursor) gather(v iovecs, host *[hostIovecs]unix.Iovec) (n, size int, err error) {
+	for n < len(host) && size < maxChunk && c.index < v.len() {
+		b, err := v.buffer(c.index)
+		if err != nil || uint64(c.offset) > uint64(len(b)) { // the list was overwritten by what was read
+			return 0, 0, ErrnoFault
+		}
+		b = b[c.offset:]
+		c.index, c.offset = c.index+1, 0
+		if len(b) == 0 {
+			continue
+		}
+		b = b[:min(len(b), maxChunk-size)]
+		host[n].Base = &b[0]
+		host[n].SetLen(len(b))
+		n, size = n+1, size+len(b)
+	}
+	return n, size, nil
+}
+
+// advance moves behind the next bytes.
+func (c *cursor) advance(v iovecs, bytes int) {
+	for bytes > 0 && c.index < v.len() {
+		_, size := v.entry(c.index)
+		left := int(size) - int(c.offset)
+		if bytes < left {
+			c.offset += uint32(bytes)
+			return
+		}
+		bytes -= max(left, 0)
+		c.index, c.offset = c.index+1, 0
+	}
+}
+
+// transfer is how bytes of the file move.
+func (f *file) transfer(d *descriptor, call uintptr, events int16) transfer {
+	if f.kind == typeRegularFile {
+		events = 0
+	}
+	return transfer{fd: f.fd, call: call, events: events, nonblock: d.flags&flagNonblock != 0}
+}

@@ -1,0 +1,132 @@
+package wasi
+
+import (
+	"context"
+	"encoding/binary"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// waker ends the waiting of the guest's thread. ring may be called from any goroutine; the thread then looks again
+// for what it waited for.
+type waker struct {
+	bell chan struct{} // has room for one
+
+	mu sync.Mutex
+	fd int // an eventfd that is rung too; -1 until the thread waits for descriptors of the kernel
+}
+
+func newWaker() *waker { return &waker{bell: make(chan struct{}, 1), fd: -1} }
+
+func (w *waker) ring() {
+	select {
+	case w.bell <- struct{}{}:
+	default: // it rings already
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.fd >= 0 {
+		var one [8]byte
+		binary.NativeEndian.PutUint64(one[:], 1)
+		_, _ = unix.Write(w.fd, one[:]) // it can only fail when it rings already
+	}
+}
+
+// descriptor is the eventfd.
+func (w *waker) descriptor() (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.fd < 0 {
+		fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+		if err != nil {
+			return -1, err
+		}
+		w.fd = fd
+	}
+	return w.fd, nil
+}
+
+func (w *waker) close() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	fd := w.fd
+	w.fd = -1
+	if fd < 0 {
+		return nil
+	}
+	return unix.Close(fd)
+}
+
+// noDeadline is a wait without an end.
+const noDeadline = time.Duration(1<<63 - 1)
+
+// pause waits for d, for the waker, or for the guest to be killed, which alone is an error.
+func (g *Guest) pause(ctx context.Context, d time.Duration) error {
+	if ctx.Err() != nil {
+		return ErrKilled
+	}
+	if d <= 0 {
+		return nil
+	}
+	var end <-chan time.Time
+	if d != noDeadline {
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		end = timer.C
+	}
+	select {
+	case <-end:
+	case <-g.waker.bell:
+	case <-ctx.Done():
+		return ErrKilled
+	}
+	return nil
+}
+
+// watch waits like pause, and for the first of the kernel's descriptors in fds, whose last entry is free for its
+// use. What came is in their Revents.
+func (g *Guest) watch(ctx context.Context, fds []unix.PollFd, d time.Duration) error {
+	if ctx.Err() != nil {
+		return ErrKilled
+	}
+	own := &fds[len(fds)-1]
+	bell, err := g.waker.descriptor()
+	if err != nil {
+		return err
+	}
+	*own = unix.PollFd{Fd: int32(bell), Events: unix.POLLIN}
+	var timeout *unix.Timespec
+	if d != noDeadline {
+		t := unix.NsecToTimespec(int64(max(d, 0)))
+		timeout = &t
+	}
+	if d > 0 {
+		defer context.AfterFunc(ctx, g.waker.ring)()
+	}
+	if _, err := unix.Ppoll(fds, timeout, nil); err != nil && err != unix.EINTR {
+		return err
+	}
+	if own.Revents != 0 {
+		var count [8]byte
+		_, _ = unix.Read(bell, count[:]) // silence it
+	}
+	if ctx.Err() != nil {
+		return ErrKilled
+	}
+	return nil
+}
+
+// await waits until fd has one of the events.
+func (g *Guest) await(ctx context.Context, fd int, events int16) error {
+	for {
+		fds := [2]unix.PollFd{{Fd: int32(fd), Events: events}}
+		if err := g.watch(ctx, fds[:], noDeadline); err != nil {
+			return err
+		}
+		if fds[0].Revents != 0 {
+			return nil
+		}
+	}
+}
