@@ -1,45 +1,120 @@
 package wasmtime
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
+	goruntime "runtime"
+	"strings"
 	"testing"
+	"time"
+
+	wasmtimego "github.com/bytecodealliance/wasmtime-go/v39"
+	"golang.org/x/sys/unix"
 
 	"github.com/krustlet-go/krustlet-wasi/hack/guests"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// looped is a module that makes a host call n times, n being the number of the argument's bytes: the count is
-// in the text, so that a benchmark makes one module for each size.
+// looped is a module that runs body n times after setup: the count is in the text, so that a benchmark makes one
+// module for each.
 func looped(imports, setup, body string, n int) string {
 	return fmt.Sprintf(`(module %s (memory (export "memory") 4)
-		(func (export "_start") (local $n i32) (local.set $n (i32.const %d)) %s
+		(func (export "_start") (local $n i32) (local $m i32) (local.set $n (i32.const %d)) %s
 			(loop $l %s (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))))`, imports, n, setup, body)
 }
 
-// benchmarkCalls measures one host call, as the guest sees it.
-func benchmarkCalls(b *testing.B, imports, setup, body string) {
-	const calls = 100_000
-	e := newEngine(b)
-	file := wat(b, looped(imports, setup, body, calls))
-	run(b, e, file, runtime.Spec{}) // compile
-	b.ResetTimer()
-	for b.Loop() {
-		run(b, e, file, runtime.Spec{})
-	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/calls, "ns/call")
+// hostCall is a way of calling the host that is measured.
+type hostCall struct {
+	name, imports, setup, body string
 }
 
-// run runs a module to its end, with its output thrown away.
-func run(b *testing.B, e *Engine, file string, spec runtime.Spec) runtime.Exit {
-	b.Helper()
-	e.openLog = func(string) (containerLog, error) { return discarded{}, nil }
-	spec.ID, spec.Module, spec.Digest = b.Name(), file, guests.Digest(b, file)
-	spec.Mounts = []runtime.Mount{{Host: b.TempDir(), Guest: "/"}}
-	if spec.Args == nil {
-		spec.Args = []string{"guest"}
+const (
+	importWrite = `(import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))`
+	importRead  = `(import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))`
+	importSeek  = `(import "wasi_snapshot_preview1" "fd_seek" (func $seek (param i32 i64 i32 i32) (result i32)))`
+	importOpen  = `(import "wasi_snapshot_preview1" "path_open" (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))`
+	importClose = `(import "wasi_snapshot_preview1" "fd_close" (func $close (param i32) (result i32)))`
+
+	// nameData is the name of the file that is there, and an iovec of 4 KiB.
+	nameData = `(data (i32.const 0) "file") (data (i32.const 32) "\00\10\00\00\00\10\00\00")`
+	// openFile opens the file for reading and writing, and leaves its descriptor at 8.
+	openFile = `(if (call $open (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 4) (i32.const 0) (i64.const 102) (i64.const 0) (i32.const 0) (i32.const 8)) (then unreachable))`
+	rewind   = `(if (call $seek (i32.load (i32.const 8)) (i64.const 0) (i32.const 0) (i32.const 16)) (then unreachable))`
+)
+
+// hostCalls of the benchmarks, which wasmtime's own WASI has too.
+func benchCalls() []hostCall {
+	return []hostCall{
+		// Into the host and back with the least to do there: an error.
+		{"fd_tell", `(import "wasi_snapshot_preview1" "fd_tell" (func $f (param i32 i32) (result i32)))`, "",
+			`(drop (call $f (i32.const 99) (i32.const 0)))`},
+		{"clock_time_get", `(import "wasi_snapshot_preview1" "clock_time_get" (func $f (param i32 i64 i32) (result i32)))`, "",
+			`(drop (call $f (i32.const 1) (i64.const 1) (i32.const 0)))`},
+		{"fd_write stdout 4096", importWrite + nameData, "",
+			`(if (call $write (i32.const 1) (i32.const 32) (i32.const 1) (i32.const 16)) (then unreachable))`},
+		{"fd_write file 4096", importWrite + importSeek + importOpen + nameData, openFile,
+			rewind + `(if (call $write (i32.load (i32.const 8)) (i32.const 32) (i32.const 1) (i32.const 16)) (then unreachable))`},
+		{"fd_read file 4096", importRead + importSeek + importOpen + nameData, openFile,
+			rewind + `(if (call $read (i32.load (i32.const 8)) (i32.const 32) (i32.const 1) (i32.const 16)) (then unreachable))`},
+		{"path_open", importOpen + importClose + nameData, "",
+			openFile + `(drop (call $close (i32.load (i32.const 8))))`},
 	}
-	p, err := e.Start(b.Context(), spec)
+}
+
+// BenchmarkHostCall compares a call of this host with one of wasmtime's own WASI, by processor time: guests stand behind
+// other processes by the wall clock. Standard output is /dev/null for both.
+func BenchmarkHostCall(b *testing.B) {
+	const calls = 20_000
+	root := b.TempDir()
+	if err := os.WriteFile(filepath.Join(root, "file"), make([]byte, 4096), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = null.Close() }()
+	e := newEngine(b)
+	e.openLog = func(string) (containerLog, error) { return fileLog{null}, nil }
+	for _, c := range benchCalls() {
+		file := wat(b, looped(c.imports, c.setup, c.body, calls))
+		spec := runtime.Spec{Module: file, Digest: guests.Digest(b, file), Args: []string{"guest"}, Log: "x", Mounts: []runtime.Mount{{Host: root, Guest: "/"}}}
+		report := func(b *testing.B, used time.Duration) {
+			b.ReportMetric(float64(used.Nanoseconds())/float64(b.N)/calls, "cpu-ns/call")
+			b.ReportMetric(0, "ns/op")
+		}
+		b.Run(c.name+"/here", func(b *testing.B) {
+			var used time.Duration
+			for b.Loop() {
+				used += run(b, e, spec).CPU
+			}
+			report(b, used)
+		})
+		b.Run(c.name+"/wasmtime", func(b *testing.B) {
+			var used time.Duration
+			n := newNative(b, e, file)
+			for b.Loop() {
+				used += n.run(b, root)
+			}
+			report(b, used)
+		})
+	}
+}
+
+// fileLog writes a guest's output to a file as it is.
+type fileLog struct{ f *os.File }
+
+func (l fileLog) Stdout() io.Writer { return l.f }
+func (l fileLog) Stderr() io.Writer { return l.f }
+func (l fileLog) Close() error      { return nil }
+
+// run runs a guest to its end.
+func run(b *testing.B, e *Engine, spec runtime.Spec) runtime.Stats {
+	b.Helper()
+	p, err := e.Start(b.Context(), spec, runtime.Streams{})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -47,31 +122,91 @@ func run(b *testing.B, e *Engine, file string, spec runtime.Spec) runtime.Exit {
 	if exit := p.Exit(); exit.Code != 0 {
 		b.Fatalf("exit %+v", exit)
 	}
-	return p.Exit()
+	return p.Stats()
 }
 
-func BenchmarkHostCall(b *testing.B) {
-	b.Run("fd_tell", func(b *testing.B) { // into Go and back with the least to do there: an error
-		benchmarkCalls(b, `(import "wasi_snapshot_preview1" "fd_tell" (func $f (param i32 i32) (result i32)))`, "",
-			`(drop (call $f (i32.const 99) (i32.const 0)))`)
-	})
-	b.Run("clock_time_get", func(b *testing.B) {
-		benchmarkCalls(b, `(import "wasi_snapshot_preview1" "clock_time_get" (func $f (param i32 i64 i32) (result i32)))`, "",
-			`(drop (call $f (i32.const 1) (i64.const 1) (i32.const 0)))`)
-	})
-	for _, size := range []int{1, 4096} {
-		b.Run(fmt.Sprintf("fd_write/%d", size), func(b *testing.B) {
-			benchmarkCalls(b, `(import "wasi_snapshot_preview1" "fd_write" (func $f (param i32 i32 i32 i32) (result i32)))`,
-				fmt.Sprintf(`(i32.store (i32.const 0) (i32.const 64)) (i32.store (i32.const 4) (i32.const %d))`, size),
-				`(drop (call $f (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 16)))`)
+// native runs a module on wasmtime's own WASI.
+type native struct {
+	engine *wasmtimego.Engine
+	linker *wasmtimego.Linker
+	module *wasmtimego.Module
+}
+
+func newNative(b *testing.B, e *Engine, file string) *native {
+	b.Helper()
+	n := &native{engine: e.native, linker: wasmtimego.NewLinker(e.native)}
+	if err := n.linker.DefineWasi(); err != nil {
+		b.Fatal(err)
+	}
+	wasm, err := os.ReadFile(file)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if n.module, err = wasmtimego.NewModule(e.native, wasm); err != nil {
+		b.Fatal(err)
+	}
+	return n
+}
+
+func (n *native) run(b *testing.B, root string) time.Duration {
+	b.Helper()
+	goruntime.LockOSThread()
+	defer goruntime.UnlockOSThread()
+	store := wasmtimego.NewStore(n.engine)
+	defer store.Close()
+	store.SetEpochDeadline(1 << 40)
+	cfg := wasmtimego.NewWasiConfig()
+	if err := errors.Join(cfg.SetStdoutFile(os.DevNull), cfg.PreopenDir(root, "/", wasmtimego.DIR_READ|wasmtimego.DIR_WRITE, wasmtimego.FILE_READ|wasmtimego.FILE_WRITE)); err != nil {
+		b.Fatal(err)
+	}
+	store.SetWasi(cfg)
+	instance, err := n.linker.Instantiate(store, n.module)
+	if err != nil {
+		b.Fatal(err)
+	}
+	before := threadCPU(b)
+	if _, err := instance.GetFunc(store, "_start").Call(store); err != nil {
+		b.Fatal(err)
+	}
+	return threadCPU(b) - before
+}
+
+func threadCPU(b *testing.B) time.Duration {
+	b.Helper()
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(t.Nano())
+}
+
+// BenchmarkLog is a guest that writes lines of 1 KB to its container's log file.
+func BenchmarkLog(b *testing.B) {
+	const total = 64 << 20
+	for _, lines := range []int{1, 32} {
+		b.Run(fmt.Sprintf("%d lines a call", lines), func(b *testing.B) {
+			e := newEngine(b)
+			size := lines << 10
+			file := wat(b, looped(importWrite, fmt.Sprintf(`(i32.store (i32.const 32) (i32.const 4096)) (i32.store (i32.const 36) (i32.const %d))
+				(memory.fill (i32.const 4096) (i32.const 120) (i32.const %d))
+				(loop $nl (i32.store8 (i32.add (i32.const 5119) (local.get $m)) (i32.const 10))
+					(br_if $nl (i32.lt_u (local.tee $m (i32.add (local.get $m) (i32.const 1024))) (i32.const %d))))`, size, size, size),
+				`(if (call $write (i32.const 1) (i32.const 32) (i32.const 1) (i32.const 16)) (then unreachable))`, total/size))
+			dir := b.TempDir()
+			spec := runtime.Spec{Module: file, Digest: guests.Digest(b, file), Args: []string{"guest"}, Log: filepath.Join(dir, "0.log"), Mounts: []runtime.Mount{{Host: b.TempDir(), Guest: "/"}}}
+			b.SetBytes(total)
+			var used time.Duration
+			for b.Loop() {
+				used += run(b, e, spec).CPU
+				b.StopTimer()
+				if err := os.Remove(spec.Log); err != nil {
+					b.Fatal(err)
+				}
+				b.StartTimer()
+			}
+			b.ReportMetric(total/1e6*float64(b.N)/used.Seconds(), "MB/cpu-s")
 		})
 	}
-	b.Run("path_open", func(b *testing.B) {
-		benchmarkCalls(b, `(import "wasi_snapshot_preview1" "path_open" (func $f (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
-			(import "wasi_snapshot_preview1" "fd_close" (func $c (param i32) (result i32))) (data (i32.const 0) "file")`, "",
-			`(if (call $f (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 4) (i32.const 1) (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 8)) (then unreachable))
-			 (drop (call $c (i32.load (i32.const 8))))`)
-	})
 }
 
 // firstByte tells when the first output comes.
@@ -88,30 +223,54 @@ func (f firstByte) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// BenchmarkStart is the time from Start to the guest's first output, with its code compiled.
+// BenchmarkStart is the time from Start to the guest's first output, with its code compiled: a module of 100 KB,
+// and a Go program of 3 MB.
 func BenchmarkStart(b *testing.B) {
-	for name, file := range map[string]string{"tiny": filepathTiny(b), "go": guests.Build(b, "hello")} {
-		b.Run(name, func(b *testing.B) {
+	for _, c := range []struct{ name, file string }{
+		{"tiny", filepathTiny(b)}, {"100 KB", largeModule(b)}, {"go 3 MB", guests.Build(b, "hello")},
+	} {
+		b.Run(c.name, func(b *testing.B) {
 			e := newEngine(b)
 			out := firstByte{make(chan struct{}, 1)}
 			e.openLog = func(string) (containerLog, error) { return out, nil }
-			spec := runtime.Spec{Module: file, Digest: guests.Digest(b, file), Args: []string{"guest"}, Log: "x",
+			spec := runtime.Spec{Module: c.file, Digest: guests.Digest(b, c.file), Args: []string{"guest"}, Log: "x",
 				Mounts: []runtime.Mount{{Host: b.TempDir(), Guest: "/"}}}
+			var took latencies
 			once := func() {
-				p, err := e.Start(b.Context(), spec)
+				began := time.Now()
+				p, err := e.Start(b.Context(), spec, runtime.Streams{})
 				if err != nil {
 					b.Fatal(err)
 				}
 				<-out.c
-				b.StopTimer()
+				took = append(took, time.Since(began))
 				p.Stop(0)
 				<-p.Done()
-				b.StartTimer()
 			}
 			once() // compile
+			took = nil
 			for b.Loop() {
 				once()
 			}
+			b.ReportMetric(float64(took.percentile(50).Microseconds()), "p50-µs")
+			b.ReportMetric(float64(took.percentile(99).Microseconds()), "p99-µs")
+			b.ReportMetric(0, "ns/op") // which has the end of the guest in it
 		})
 	}
+}
+
+// largeModule is the guest tiny with 100 KB of functions that nobody calls.
+func largeModule(b *testing.B) string {
+	b.Helper()
+	text, err := os.ReadFile("../../hack/guests/tiny.wat")
+	if err != nil {
+		b.Fatal(err)
+	}
+	end := strings.LastIndexByte(string(text), ')')
+	body := strings.Repeat(`(i32.store (local.get 0) (i32.add (i32.load (local.get 0)) (i32.const 1234567)))`, 50)
+	file := wat(b, string(text[:end])+strings.Repeat("(func (param i32) "+body+")", 120)+")")
+	if info, err := os.Stat(file); err != nil || info.Size() < 80_000 || info.Size() > 130_000 {
+		b.Fatalf("%v, %v", info, err)
+	}
+	return file
 }

@@ -120,7 +120,7 @@ func TestDamagedCodeIsCompiledAnew(t *testing.T) {
 	}
 	path := cached(t, dir)[0]
 	good := []byte(read(t, path))
-	foreign := newDiskCache(t.TempDir())
+	foreign := newDiskCache(t.TempDir(), 1<<30)
 	if err := foreign.save(digest, []byte("\x7fELF this is no code of the engine")); err != nil {
 		t.Fatal(err)
 	}

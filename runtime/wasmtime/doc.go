@@ -4,28 +4,72 @@
 // # A guest's life
 //
 // Start reads the module, compiled (see below), makes a process, and returns once its instance exists. Each
-// guest has one goroutine, locked to one thread, from its instantiation to its end; everything of the engine
-// that belongs to a guest (its store) is made, used and deleted by that goroutine. The one thing that others
-// touch is the guest's kill switch, an atomic flag that stays valid until the process has forgotten it.
+// guest has one goroutine and one thread, from its instantiation to its end; everything of the engine that
+// belongs to a guest (its store) is made, used and deleted by that goroutine. What others may touch is its
+// kill switch, an atomic flag, and what it has used; both stay valid until the process has forgotten them.
 //
 // Host functions are the table of package runtime/wasi. They are defined once, in a linker that all modules
-// share; each call finds its guest through the store that it comes from. A call that ends its guest (proc_exit,
-// a kill, a panic of the host function) leaves its reason with the guest and becomes a trap.
+// share; each call finds its guest through the store that it comes from. A call that ends its guest
+// (proc_exit, a kill, a panic of the host function) leaves its reason with the guest and becomes a trap.
+//
+// # Streams
+//
+// What a guest writes goes to its log, and to the streams that are attached, through one goroutine of the
+// guest: both streams in the order of its writes. 64 KiB may be on the way; then the guest waits for the
+// reader. When the guest has ended by itself, Done waits until the reader has taken everything, for at most
+// a second where the guest has a log, else until a kill. A killed guest's reader has 10 ms. Then a Write
+// that still blocks is left behind, and ends when the owner of the stream closes it. An attached stream that
+// fails is left out from then on where there is a log; where there is none the guest gets the error. What is
+// said of a guest's end (see Exit.Message) goes the way of its standard error.
 //
 // # Stopping
 //
-// A kill cancels the guest's context, which ends host calls that block, sets the flag, and moves the engine's
-// epoch on, which makes code that runs look at the flag. While guests run, the epoch also moves every 10 ms, so
-// that a kill that comes between the two is seen.
+// WASI has no signals. Stop with a grace period tells the guest in the two ways that it can see: at once its
+// standard input is at its end, and its listening sockets accept nothing more (connections that it has
+// stay). Programs that serve what they read or accept come to their end by themselves; one that does not is
+// killed when the period is over. A later Stop can only bring that forward.
+//
+// A kill cancels the guest's context, which ends host calls that block, sets the flag, and moves the
+// engine's epoch on, which makes code that runs look at the flag. While guests run, the epoch also moves
+// every 10 ms, so that a kill that comes between the two is seen.
+//
+// # Processor time
+//
+// What a guest uses is what its thread uses by the kernel's account, host calls included. At each epoch in
+// which it runs, a guest with a limit waits until its use is within it, seen over 100 ms (throttle.go).
+// Guests that compute without a pause take turns, as many at a time as there are processors (turns.go), so
+// that a guest that waits for something, the agent, and a guest that is killed find a free processor,
+// however many guests spin. Guests' threads are nicer by 5 than the process; a guest that is killed loses
+// that, where the process has the privilege (CAP_SYS_NICE).
+//
+// # Memory
+//
+// A guest that has reached its limit sees memory.grow fail. It is OOMKilled if it ends badly and the last
+// memory.grow that it made was refused for its limit. The engine has no word for that, so modules are
+// compiled with each memory.grow replaced by the call of a function that notes it (growth.go): numbers of
+// functions, types and globals stay, and backtraces name offsets of the original file. In the few modules
+// where this cannot be done a guest counts as OOMKilled that ends badly with nearly all that it may have.
 //
 // # Compiled code
 //
 // A module is compiled once per digest, engine version and settings, however many ask at the same time; at
-// most GOMAXPROCS compile at once. Who waits may give up, the compilation goes on and is kept. Compiled code is
-// kept in CacheDir, a file a module, whose SHA-256 is checked before any of it is given to the engine; a file
-// that does not match is compiled anew. Nobody but this user may be able to write there.
+// most GOMAXPROCS compile at once. With Config.Compiler, a process of its own does it, without environment
+// or open files, bound in memory, processor time and time, of low priority; it is killed when nobody waits
+// for it any more, or with this process. Without, it is done here, and goes on when nobody waits.
+//
+// Compiled code is kept in CacheDir, a file a module. A SHA-256 over code, digest, engine version and
+// settings is checked before any of it is given to the engine; a file that does not match, or that others
+// may write, is compiled anew. The files that were used the longest ago are removed beyond CacheSize, never
+// those of guests that run. Folders of other versions go, an hour after their last use.
+//
+// # How many
+//
+// New computes how many guests the system can bear: memory areas (vm.max_map_count), threads (kernel, user,
+// control group), memory, addresses, open files. The number is logged. A Start beyond it gives ErrFull; to go on would
+// end the process, with all guests. What other processes take later is not foreseen but for a reserve.
 //
 // # Ownership
 //
-// Engine.Close kills what runs and waits for it and for compilations under way. Nothing depends on finalizers.
+// Engine.Close kills what runs and waits for it and for compilations under way. Nothing depends on
+// finalizers. The process changes: see New.
 package wasmtime

@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	goruntime "runtime"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	wasmtimego "github.com/bytecodealliance/wasmtime-go/v39"
 	"go.uber.org/zap"
@@ -18,28 +18,21 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
 )
 
-// Config is what an engine needs.
-type Config struct {
-	// CacheDir is the folder for compiled code. It is made, with mode 0700, if it is missing.
-	CacheDir string
-	// Log gets what concerns the engine and not one guest's own output.
-	Log *zap.Logger
-	// MaxMemory bounds the linear memory of a guest whose Spec has no limit, in bytes; 0 leaves it to
-	// WebAssembly's own bound of 4 GiB.
-	MaxMemory int64
-}
-
 // Engine runs guests in this process. It implements runtime.Engine.
 type Engine struct {
 	cfg     Config
 	native  *wasmtimego.Engine
 	modules *modules
 	ticker  *ticker
+	turns   *turns
+	nice    int                                     // of the process
+	room    ceiling                                 // for guests
 	openLog func(path string) (containerLog, error) // logfile.Create, but in tests
 
 	mu      sync.Mutex
 	closed  bool
 	running map[*process]struct{}
+	places  int            // guests, and starts under way
 	guests  sync.WaitGroup // processes, and starts under way
 }
 
@@ -66,21 +59,23 @@ const maxThreads = 60_000
 // It changes two things of the process: the ceiling of Go's threads, and the variables RUST_BACKTRACE and
 // RUST_LIB_BACKTRACE, with which every trap of a guest would cost milliseconds.
 func New(cfg Config) (*Engine, error) {
-	if cfg.Log == nil {
-		return nil, errors.New("wasmtime: no logger")
-	}
-	if !filepath.IsAbs(cfg.CacheDir) {
-		return nil, fmt.Errorf("wasmtime: the folder for compiled code must be an absolute path, got %q", cfg.CacheDir)
-	}
-	if err := os.MkdirAll(cfg.CacheDir, 0o700); err != nil {
-		return nil, fmt.Errorf("wasmtime: folder for compiled code: %w", err)
+	if err := cfg.prepare(); err != nil {
+		return nil, err
 	}
 	for _, name := range []string{"RUST_BACKTRACE", "RUST_LIB_BACKTRACE"} {
 		if err := os.Unsetenv(name); err != nil {
 			return nil, fmt.Errorf("wasmtime: %w", err)
 		}
 	}
+	base, err := nice()
+	if err != nil {
+		return nil, fmt.Errorf("wasmtime: priority of the process: %w", err)
+	}
 	debug.SetMaxThreads(maxThreads)
+	disk := newDiskCache(cfg.CacheDir, cfg.CacheSize)
+	if err := disk.removeStale(); err != nil {
+		cfg.Log.Warn("compiled code of other versions stays on disk", zap.Error(err))
+	}
 
 	native := wasmtimego.NewEngineWithConfig(settings())
 	linker, err := newLinker(native)
@@ -88,36 +83,48 @@ func New(cfg Config) (*Engine, error) {
 		native.Close()
 		return nil, err
 	}
+	shared := &turns{slots: goruntime.GOMAXPROCS(0), runnable: runnable}
 	e := &Engine{
 		cfg:     cfg,
+		turns:   shared,
+		nice:    base,
+		room:    thisHost().capacity(),
 		native:  native,
-		modules: newModules(native, linker, newDiskCache(cfg.CacheDir), cfg.Log, goruntime.GOMAXPROCS(0)),
-		ticker:  &ticker{tick: native.IncrementEpoch},
+		modules: newModules(native, linker, disk, &compiler{argv: cfg.Compiler, memory: cfg.CompileMemory, limit: cfg.CompileTime}, cfg.Log, goruntime.GOMAXPROCS(0)),
+		ticker: &ticker{tick: func(now time.Time) {
+			native.IncrementEpoch()
+			shared.expire(now)
+		}},
 		openLog: func(path string) (containerLog, error) { return logfile.Create(path) },
 		running: map[*process]struct{}{},
 	}
+	if cfg.MaxGuests > 0 && cfg.MaxGuests < e.room.guests {
+		e.room = ceiling{cfg.MaxGuests, "its setting"}
+	}
+	cfg.Log.Info("guests at a time are bounded", zap.Int("guests", e.room.guests), zap.String("by", e.room.of))
 	return e, nil
 }
 
 // Start implements runtime.Engine. A module whose start section runs for long delays it; ctx ends that too.
-func (e *Engine) Start(ctx context.Context, spec runtime.Spec) (runtime.Process, error) {
-	p, err := e.start(ctx, spec)
+func (e *Engine) Start(ctx context.Context, spec runtime.Spec, streams runtime.Streams) (runtime.Process, error) {
+	p, err := e.start(ctx, spec, streams)
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", spec.Module, err)
 	}
 	return p, nil
 }
 
-func (e *Engine) start(ctx context.Context, spec runtime.Spec) (*process, error) {
-	if !e.enter() {
-		return nil, ErrClosed
+func (e *Engine) start(ctx context.Context, spec runtime.Spec, streams runtime.Streams) (*process, error) {
+	if err := e.enter(); err != nil {
+		return nil, err
 	}
-	defer e.guests.Done()
+	kept := false
+	defer func() { e.leave(kept) }()
 	m, err := e.modules.get(ctx, spec.Digest, spec.Module)
 	if err != nil {
 		return nil, err
 	}
-	p, err := e.newProcess(spec, m)
+	p, err := e.newProcess(spec, streams, m)
 	if err != nil {
 		e.modules.release(m)
 		return nil, err
@@ -125,6 +132,7 @@ func (e *Engine) start(ctx context.Context, spec runtime.Spec) (*process, error)
 	if !e.add(p) {
 		return nil, errors.Join(ErrClosed, p.discard())
 	}
+	kept = true
 	go p.run()
 	select {
 	case <-p.started:
@@ -140,15 +148,29 @@ func (e *Engine) start(ctx context.Context, spec runtime.Spec) (*process, error)
 	return p, nil
 }
 
-// enter keeps Close waiting until guests.Done, unless the engine is closed.
-func (e *Engine) enter() bool {
+// enter takes a place for a guest and keeps Close waiting until leave, unless the engine is closed or full.
+func (e *Engine) enter() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.closed {
-		return false
+	switch {
+	case e.closed:
+		return ErrClosed
+	case e.places >= e.room.guests:
+		return fmt.Errorf("%w: it holds %d guests, and %s allows no more", ErrFull, e.places, e.room.of)
 	}
+	e.places++
 	e.guests.Add(1)
-	return true
+	return nil
+}
+
+// leave ends what enter began. The place is given back unless a process keeps it until its remove.
+func (e *Engine) leave(kept bool) {
+	if !kept {
+		e.mu.Lock()
+		e.places--
+		e.mu.Unlock()
+	}
+	e.guests.Done()
 }
 
 // add counts a process in, unless the engine is closed.
@@ -166,6 +188,7 @@ func (e *Engine) add(p *process) bool {
 func (e *Engine) remove(p *process) {
 	e.mu.Lock()
 	delete(e.running, p)
+	e.places--
 	e.mu.Unlock()
 	e.guests.Done()
 }

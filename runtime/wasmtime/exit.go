@@ -43,11 +43,26 @@ func chosen(code int32) runtime.Exit {
 	return runtime.Exit{Code: code, Reason: runtime.Error}
 }
 
-// nearLimit says that a guest that ended badly ended for want of memory. The engine does not tell that it
-// refused memory; what can be seen is that the guest holds nearly all that it may have. Allocators ask for
-// less than a mebibyte at a time near their end (Go's for half of one).
-func nearLimit(size, limit int64) bool {
-	return limit > 0 && size+min(1<<20, limit/8) > limit
+// memoryEnd is what is known of a guest's memory at its end, in bytes.
+type memoryEnd struct {
+	limit   int64 // 0 for none
+	size    int64
+	refused int64 // how much more it asked for last, in vain
+	known   bool  // whether refused is true
+}
+
+// exhausted says that a guest that ended badly ended for want of memory: the last that it asked for was
+// refused, and would have led beyond its limit, not only beyond what the module says of itself.
+func (m memoryEnd) exhausted() bool {
+	if m.limit <= 0 {
+		return false
+	}
+	if m.known {
+		return m.refused > 0 && m.size+m.refused > m.limit
+	}
+	// What can be seen is that the guest holds nearly all that it may have. Allocators ask for less than a
+	// mebibyte at a time near their end (Go's for half of one).
+	return m.size+min(1<<20, m.limit/8) > m.limit
 }
 
 func outOfMemory(e runtime.Exit, limit int64) runtime.Exit {

@@ -1,17 +1,56 @@
 // The C half of a guest. What runs often stays on this side: the look at the kill switch that every epoch
 // costs never enters Go, and a host call enters it once.
 
+#define _GNU_SOURCE // RUSAGE_THREAD
+
+#include <pthread.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "guest.h"
 
 // Not _cgo_export.h, whose types would need the Go file's preamble: this is goHostCall's signature.
 extern int32_t goHostCall(uintptr_t handle, uint32_t index, uint8_t *memory, size_t size, uint64_t *args, size_t nargs);
 
+extern void goEpoch(uintptr_t handle, int64_t cpu, bool busy);
+
 enum { MAX_PARAMS = 9 };
+
+// A guest counts as one that computes without a pause when it has used BUSY_NS since the last epoch, or BUSY_ALONE_NS
+// without its thread ever having waited: where many compete, none gets the former.
+enum { BUSY_NS = 5000000, BUSY_ALONE_NS = 1000000 };
+
+static int64_t clock_ns(clockid_t clock) {
+	struct timespec t;
+	return clock_gettime(clock, &t) == 0 ? t.tv_sec * INT64_C(1000000000) + t.tv_nsec : 0;
+}
+
+static long waited(void) {
+	struct rusage u;
+	return getrusage(RUSAGE_THREAD, &u) == 0 ? u.ru_nvcsw : 0;
+}
+
+static void sample(guest_t *g, size_t size) { atomic_store_explicit(&g->size, size, memory_order_relaxed); }
+
+static void sample_memory(guest_t *g) {
+	if (g->has_memory)
+		sample(g, wasmtime_memory_data_size(g->context, &g->memory));
+}
 
 static wasmtime_error_t *at_epoch(wasmtime_context_t *context, void *data, uint64_t *delta, uint8_t *kind) {
 	guest_t *g = data;
+	(void)context;
+	sample_memory(g);
+	if (!atomic_load_explicit(&g->kill, memory_order_relaxed)) {
+		int64_t cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID), used = cpu - g->looked;
+		bool busy = used >= BUSY_NS || (used >= BUSY_ALONE_NS && waited() == g->switches);
+		if (busy || g->limited)
+			goEpoch(g->handle, cpu, busy);
+		g->looked = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+		g->switches = waited();
+	}
 	if (atomic_load_explicit(&g->kill, memory_order_relaxed))
 		return wasmtime_error_new("killed");
 	*delta = 1;
@@ -19,11 +58,17 @@ static wasmtime_error_t *at_epoch(wasmtime_context_t *context, void *data, uint6
 	return NULL;
 }
 
-guest_t *guest_new(wasm_engine_t *engine, uintptr_t handle, int64_t memory, int64_t elements) {
+guest_t *guest_new(wasm_engine_t *engine, uintptr_t handle, int64_t memory, int64_t elements, bool limited) {
 	guest_t *g = calloc(1, sizeof *g);
 	if (g == NULL)
 		return NULL;
 	g->handle = handle;
+	g->limited = limited;
+	if (pthread_getcpuclockid(pthread_self(), &g->clock) != 0)
+		g->clock = CLOCK_THREAD_CPUTIME_ID;
+	g->thread = (pid_t)syscall(SYS_gettid);
+	g->looked = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	g->switches = waited();
 	g->store = wasmtime_store_new(engine, g, NULL);
 	g->context = wasmtime_store_context(g->store);
 	wasmtime_store_limiter(g->store, memory, elements, 1, 16, 1);
@@ -37,6 +82,19 @@ void guest_delete(guest_t *g) {
 	free(g);
 }
 
+int64_t guest_refused(guest_t *g, const char *name, size_t len) {
+	wasmtime_extern_t item;
+	wasmtime_val_t value;
+	if (!g->has_instance || !wasmtime_instance_export_get(g->context, &g->instance, name, len, &item) || item.kind != WASMTIME_EXTERN_GLOBAL)
+		return -1;
+	wasmtime_global_get(g->context, &item.of.global, &value);
+	return value.kind == WASMTIME_I32 ? (int64_t)(uint32_t)value.of.i32 : -1;
+}
+
+int64_t guest_cpu(const guest_t *g) { return clock_ns(g->clock); }
+
+uint64_t guest_size(guest_t *g) { return atomic_load_explicit(&g->size, memory_order_relaxed); }
+
 void guest_kill(guest_t *g) { atomic_store_explicit(&g->kill, true, memory_order_relaxed); }
 
 outcome_t guest_instantiate(guest_t *g, const wasmtime_instance_pre_t *pre) {
@@ -44,10 +102,12 @@ outcome_t guest_instantiate(guest_t *g, const wasmtime_instance_pre_t *pre) {
 	out.error = wasmtime_instance_pre_instantiate(pre, g->context, &g->instance, &out.trap);
 	if (out.error != NULL || out.trap != NULL)
 		return out;
+	g->has_instance = true;
 	wasmtime_extern_t item;
 	if (wasmtime_instance_export_get(g->context, &g->instance, "memory", 6, &item) && item.kind == WASMTIME_EXTERN_MEMORY) {
 		g->memory = item.of.memory;
 		g->has_memory = true;
+		sample_memory(g);
 	}
 	return out;
 }
@@ -58,11 +118,8 @@ bool guest_start(guest_t *g, outcome_t *out) {
 	if (!wasmtime_instance_export_get(g->context, &g->instance, "_start", 6, &item) || item.kind != WASMTIME_EXTERN_FUNC)
 		return false;
 	out->error = wasmtime_func_call(g->context, &item.of.func, NULL, 0, NULL, 0, &out->trap);
+	sample_memory(g);
 	return true;
-}
-
-uint64_t guest_memory_size(guest_t *g) {
-	return g->has_memory ? wasmtime_memory_data_size(g->context, &g->memory) : 0;
 }
 
 static wasm_trap_t *host_call(void *env, wasmtime_caller_t *caller, wasmtime_val_raw_t *vals, size_t n) {
@@ -82,6 +139,7 @@ static wasm_trap_t *host_call(void *env, wasmtime_caller_t *caller, wasmtime_val
 			size = wasmtime_memory_data_size(context, &item.of.memory);
 		}
 	}
+	sample(g, size);
 	if (n > MAX_PARAMS)
 		n = MAX_PARAMS; // room for a result that a function without parameters has makes n 1; never more than 9
 	for (size_t i = 0; i < n; i++)

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"runtime/cgo"
+	"time"
 
 	wasmtimego "github.com/bytecodealliance/wasmtime-go/v39"
 
@@ -18,26 +19,32 @@ import (
 type hosted struct {
 	ctx   context.Context //nolint:containedctx // see above
 	wasi  *wasi.Guest
+	pace  *pace
 	ended error // why a host call ended the guest
 }
 
-// guest is an instance and its store. All methods but kill are for the thread that runs it.
+// guest is an instance and its store. All methods but kill, cpu and size are for the thread that runs it.
 type guest struct {
 	native *C.guest_t
 	handle cgo.Handle
+	base   time.Duration // what the thread had used before
 }
 
-func newGuest(e *wasmtimego.Engine, h *hosted, maxMemory int64) (*guest, error) {
+// newGuest makes a guest of the calling thread. cpuLimit is in thousandths of a processor, 0 for none.
+func newGuest(e *wasmtimego.Engine, h *hosted, maxMemory, cpuLimit int64) (*guest, error) {
 	if maxMemory <= 0 {
 		maxMemory = -1
 	}
 	handle := cgo.NewHandle(h)
-	native := C.guest_new(nativeEngine(e), C.uintptr_t(handle), C.int64_t(maxMemory), maxTableElements)
+	native := C.guest_new(nativeEngine(e), C.uintptr_t(handle), C.int64_t(maxMemory), maxTableElements, cpuLimit > 0)
 	if native == nil {
 		handle.Delete()
 		return nil, errors.New("the host is out of memory")
 	}
-	return &guest{native: native, handle: handle}, nil
+	g := &guest{native: native, handle: handle}
+	g.base = time.Duration(C.guest_cpu(native))
+	h.pace.begin(cpuLimit, g.thread(), g.base)
+	return g, nil
 }
 
 func (g *guest) close() {
@@ -48,19 +55,44 @@ func (g *guest) close() {
 // kill makes the guest's code end at the next epoch. It may be called from any goroutine before close.
 func (g *guest) kill() { C.guest_kill(g.native) }
 
+// thread is the number of the guest's thread in the kernel. It may be asked for from any goroutine before close.
+func (g *guest) thread() int { return int(g.native.thread) }
+
 // instantiate makes the instance, which runs the module's start section.
-func (g *guest) instantiate(p *prepared) error {
-	return takeOutcome(C.guest_instantiate(g.native, p.native))
+func (g *guest) instantiate(m *module) error {
+	return takeOutcome(C.guest_instantiate(g.native, m.imports.native), m.moved)
 }
 
 // start calls _start, and returns nil when that returns.
-func (g *guest) start() error {
+func (g *guest) start(m *module) error {
 	var out C.outcome_t
 	if !C.guest_start(g.native, &out) {
 		return errNoStart
 	}
-	return takeOutcome(out)
+	return takeOutcome(out, m.moved)
 }
 
-// memorySize is the size of the guest's memory, in bytes.
-func (g *guest) memorySize() int64 { return int64(C.guest_memory_size(g.native)) }
+// cpu is the processor time that the guest has used. It may be called from any goroutine before close.
+func (g *guest) cpu() time.Duration { return time.Duration(C.guest_cpu(g.native)) - g.base }
+
+// size is the size of the guest's memory as it was at its last host call or epoch, in bytes. It may be called from
+// any goroutine before close.
+func (g *guest) size() int64 { return int64(C.guest_size(g.native)) }
+
+// refusedName is refusedExport in C's memory, for good.
+var refusedName = C.CString(refusedExport)
+
+// refused is how many bytes more the guest last asked for and did not get; 0 if it got them. known is false for
+// a module that could not be watched. It must have an instance.
+func (g *guest) refused() (size int64, known bool) {
+	pages := int64(C.guest_refused(g.native, refusedName, C.size_t(len(refusedExport))))
+	return max(pages, 0) * wasmPage, pages >= 0
+}
+
+// goEpoch is called where a guest that runs sees a new epoch, and something may hold it back.
+//
+//export goEpoch
+func goEpoch(handle C.uintptr_t, cpu C.int64_t, busy C.bool) {
+	h := cgo.Handle(handle).Value().(*hosted)
+	h.pace.look(h.ctx, time.Duration(cpu), bool(busy))
+}

@@ -3,18 +3,27 @@
 #define KRUSTLET_WASMTIME_GUEST_H
 
 #include <stdatomic.h>
+#include <sys/types.h>
+#include <time.h>
 
 #include "capi.h"
 
-// guest_t is a guest's state in C. The thread that runs the guest owns it, but for kill.
+// guest_t is a guest's state in C. The thread that runs the guest owns it, but for what is atomic, clock and thread.
 typedef struct {
 	uintptr_t handle; // of the Go half
 	wasmtime_store_t *store;
 	wasmtime_context_t *context;
-	wasmtime_instance_t instance;
-	wasmtime_memory_t memory; // valid once has_memory
+	wasmtime_instance_t instance; // valid once has_instance
+	wasmtime_memory_t memory;     // valid once has_memory
+	bool has_instance;
 	bool has_memory;
+	bool limited;          // its limit of processor time must be looked at
+	int64_t looked;        // what its thread had used of the processor at the last epoch, in nanoseconds
+	long switches;         // how often its thread had waited for something by then
+	clockid_t clock;       // of its thread, for any other
+	pid_t thread;          // its thread's number in the kernel
 	_Atomic bool kill;
+	_Atomic uint64_t size; // of its memory, as last seen, in bytes
 } guest_t;
 
 // outcome_t is how an instantiation or a call ended: one of trap and error is set, or neither.
@@ -23,13 +32,20 @@ typedef struct {
 	wasmtime_error_t *error;
 } outcome_t;
 
-guest_t *guest_new(wasm_engine_t *engine, uintptr_t handle, int64_t memory, int64_t elements);
+// guest_new makes a guest of the calling thread.
+guest_t *guest_new(wasm_engine_t *engine, uintptr_t handle, int64_t memory, int64_t elements, bool limited);
 void guest_delete(guest_t *g);
 void guest_kill(guest_t *g);
+// guest_cpu is the processor time that the guest's thread has used since it was made, in nanoseconds. Any thread may
+// ask while that thread lives.
+int64_t guest_cpu(const guest_t *g);
+uint64_t guest_size(guest_t *g);
 outcome_t guest_instantiate(guest_t *g, const wasmtime_instance_pre_t *pre);
 // guest_start calls _start. It returns false where the module has none.
 bool guest_start(guest_t *g, outcome_t *out);
-uint64_t guest_memory_size(guest_t *g);
+// guest_refused is how many pages the guest's last memory.grow was refused, and 0 if it was not; -1 where nobody
+// knows. name is that of the global which says so (growth.go).
+int64_t guest_refused(guest_t *g, const char *name, size_t len);
 
 // define_host_call defines function index of the table. params has a kind for each parameter.
 wasmtime_error_t *define_host_call(wasmtime_linker_t *linker, const char *module, size_t module_len, const char *name,

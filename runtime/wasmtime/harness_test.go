@@ -95,7 +95,7 @@ func tryStart(t testing.TB, e *Engine, file string, spec runtime.Spec) (*guestRu
 	if spec.Args == nil {
 		spec.Args = []string{"guest"}
 	}
-	p, err := e.Start(ctx, spec)
+	p, err := e.Start(ctx, spec, runtime.Streams{})
 	return &guestRun{t: t, process: p, screen: s}, err
 }
 

@@ -26,12 +26,13 @@ type module struct {
 	digest    string
 	native    *wasmtimego.Module
 	imports   *prepared
+	moved     shifts
 	minMemory int64 // bytes that its memory has at the start
 }
 
 // newModule takes over native.
-func newModule(digest string, native *wasmtimego.Module, l *linker) (*module, error) {
-	m := &module{digest: digest, native: native}
+func newModule(digest string, native *wasmtimego.Module, moved shifts, l *linker) (*module, error) {
+	m := &module{digest: digest, native: native, moved: moved}
 	err := m.check()
 	if err == nil {
 		m.imports, err = l.prepare(native)

@@ -20,11 +20,12 @@ const maxIdle = 16
 
 // modules has the modules in memory by digest, and makes those that it lacks.
 type modules struct {
-	engine *wasmtimego.Engine
-	linker *linker
-	disk   *diskCache
-	log    *zap.Logger
-	slots  chan struct{} // one for each compilation that may run
+	engine   *wasmtimego.Engine
+	linker   *linker
+	disk     *diskCache
+	compiler *compiler
+	log      *zap.Logger
+	slots    chan struct{} // one for each compilation that may run
 
 	mu    sync.Mutex
 	byKey map[string]*slot
@@ -33,45 +34,55 @@ type modules struct {
 
 // slot is a module in memory, or on its way there.
 type slot struct {
-	ready chan struct{} // closed when m or err is set
-	m     *module
-	err   error
+	ready  chan struct{}      // closed when m or err is set
+	cancel context.CancelFunc // ends the way there
+	m      *module
+	err    error
 
 	users int       // guests and waiting starts; guarded by modules.mu
 	used  time.Time // when the last user left; guarded by modules.mu
 }
 
-func newModules(e *wasmtimego.Engine, l *linker, disk *diskCache, log *zap.Logger, parallel int) *modules {
-	return &modules{engine: e, linker: l, disk: disk, log: log, slots: make(chan struct{}, parallel), byKey: map[string]*slot{}}
+func newModules(e *wasmtimego.Engine, l *linker, disk *diskCache, c *compiler, log *zap.Logger, parallel int) *modules {
+	return &modules{engine: e, linker: l, disk: disk, compiler: c, log: log, slots: make(chan struct{}, parallel), byKey: map[string]*slot{}}
 }
 
 // get is the module with the digest, from memory, from disk, or compiled from the file. It must be given back by
-// release. Cancelling ctx ends the wait, not the work.
+// release. Cancelling ctx ends the wait; the work ends where nobody waits for it any more.
 func (ms *modules) get(ctx context.Context, digest, file string) (*module, error) {
 	if err := checkDigest(digest); err != nil {
 		return nil, err
 	}
-	ms.mu.Lock()
-	s := ms.byKey[digest]
-	if s == nil {
-		s = &slot{ready: make(chan struct{})}
-		ms.byKey[digest] = s
-		ms.loads.Go(func() { ms.fill(s, digest, file) })
-	}
-	s.users++
-	ms.mu.Unlock()
-
+	s := ms.enter(digest, file)
 	select {
 	case <-s.ready:
 	case <-ctx.Done():
-		ms.leave(s)
+		ms.leave(digest, s)
 		return nil, fmt.Errorf("waiting for the module to be compiled: %w", ctx.Err())
 	}
 	if s.err != nil {
-		ms.leave(s)
+		ms.leave(digest, s)
 		return nil, s.err
 	}
 	return s.m, nil
+}
+
+// enter counts a user of the module in, and starts to make it if nobody has.
+func (ms *modules) enter(digest, file string) *slot {
+	ms.mu.Lock()
+	defer ms.mu.Unlock()
+	s := ms.byKey[digest]
+	if s == nil {
+		ctx, cancel := context.WithCancel(context.Background())
+		s = &slot{ready: make(chan struct{}), cancel: cancel}
+		ms.byKey[digest] = s
+		ms.loads.Go(func() {
+			defer cancel()
+			ms.fill(ctx, s, digest, file)
+		})
+	}
+	s.users++
+	return s
 }
 
 // release gives back a module that get gave.
@@ -79,13 +90,17 @@ func (ms *modules) release(m *module) {
 	ms.mu.Lock()
 	s := ms.byKey[m.digest]
 	ms.mu.Unlock()
-	ms.leave(s)
+	ms.leave(m.digest, s)
 }
 
-func (ms *modules) leave(s *slot) {
+func (ms *modules) leave(digest string, s *slot) {
 	ms.mu.Lock()
 	s.users--
 	s.used = time.Now()
+	if s.users == 0 && s.m == nil && s.err == nil && ms.compiler.cancellable() && ms.byKey[digest] == s {
+		delete(ms.byKey, digest) // who asks next begins anew
+		s.cancel()
+	}
 	victims := ms.idle()
 	ms.mu.Unlock()
 	for _, m := range victims {
@@ -116,14 +131,21 @@ func (ms *modules) idle() []*module {
 }
 
 // fill makes a slot's module and says so. A failure is forgotten, so that the next ask tries again.
-func (ms *modules) fill(s *slot, digest, file string) {
-	m, err := ms.make(digest, file)
+func (ms *modules) fill(ctx context.Context, s *slot, digest, file string) {
+	m, err := ms.make(ctx, digest, file)
 	ms.mu.Lock()
 	s.m, s.err = m, err
-	if err != nil {
+	var victims []*module
+	switch {
+	case ms.byKey[digest] != s: // nobody waits, and others may have begun anew
+		if m != nil {
+			victims = append(victims, m)
+		}
+	case err != nil:
 		delete(ms.byKey, digest)
+	default:
+		victims = ms.idle()
 	}
-	victims := ms.idle()
 	ms.mu.Unlock()
 	close(s.ready)
 	for _, m := range victims { // perhaps m itself, if all who asked have given up
@@ -131,23 +153,27 @@ func (ms *modules) fill(s *slot, digest, file string) {
 	}
 }
 
-func (ms *modules) make(digest, file string) (*module, error) {
+func (ms *modules) make(ctx context.Context, digest, file string) (*module, error) {
 	code, err := ms.disk.load(digest)
 	if err == nil {
-		native, err := wasmtimego.NewModuleDeserialize(ms.engine, code)
+		native, moved, err := ms.open(code)
 		if err == nil {
-			return newModule(digest, native, ms.linker)
+			return newModule(digest, native, moved, ms.linker)
 		}
 		ms.log.Warn("compiled code cannot be used, compiling anew", zap.String("digest", digest), zap.Error(err))
 	} else if !errors.Is(err, os.ErrNotExist) {
 		ms.log.Warn("compiled code cannot be used, compiling anew", zap.String("digest", digest), zap.Error(err))
 	}
-	return ms.compile(digest, file)
+	return ms.compile(ctx, digest, file)
 }
 
-func (ms *modules) compile(digest, file string) (*module, error) {
-	ms.slots <- struct{}{}
-	defer func() { <-ms.slots }()
+func (ms *modules) compile(ctx context.Context, digest, file string) (*module, error) {
+	select {
+	case ms.slots <- struct{}{}:
+		defer func() { <-ms.slots }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	wasm, err := os.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("read the module: %w", err)
@@ -160,29 +186,48 @@ func (ms *modules) compile(digest, file string) (*module, error) {
 		return nil, err
 	}
 	began := time.Now()
-	native, err := wasmtimego.NewModule(ms.engine, wasm)
-	if err != nil {
-		return nil, fmt.Errorf("compile: %s", truncate(err.Error()))
-	}
-	took := time.Since(began)
-	if err := ms.save(digest, native); err != nil {
-		// A guest can run all the same.
-		ms.log.Warn("compiled code cannot be kept", zap.String("digest", digest), zap.Error(err))
-	}
-	m, err := newModule(digest, native, ms.linker)
+	code, err := ms.compiler.run(ctx, wasm)
 	if err != nil {
 		return nil, err
+	}
+	took := time.Since(began)
+	native, moved, err := ms.open(code)
+	if err != nil {
+		return nil, fmt.Errorf("the compiler's result cannot be used: %w", err)
+	}
+	m, err := newModule(digest, native, moved, ms.linker)
+	if err != nil {
+		return nil, err
+	}
+	if err := ms.keep(digest, code); err != nil {
+		// A guest can run all the same.
+		ms.log.Warn("compiled code cannot be kept", zap.String("digest", digest), zap.Error(err))
 	}
 	ms.log.Debug("compiled a module", zap.String("digest", digest), zap.Int("bytes", len(wasm)), zap.Duration("took", took))
 	return m, nil
 }
 
-func (ms *modules) save(digest string, native *wasmtimego.Module) error {
-	code, err := native.Serialize()
+// open loads what the compiler has made.
+func (ms *modules) open(packed []byte) (*wasmtimego.Module, shifts, error) {
+	moved, code, err := unpack(packed)
 	if err != nil {
-		return fmt.Errorf("serialize: %w", err)
+		return nil, nil, err
 	}
-	return ms.disk.save(digest, code)
+	native, err := wasmtimego.NewModuleDeserialize(ms.engine, code)
+	return native, moved, err
+}
+
+// keep saves code, and makes room for it.
+func (ms *modules) keep(digest string, code []byte) error {
+	if err := ms.disk.save(digest, code); err != nil {
+		return err
+	}
+	return ms.disk.collect(func(other string) bool {
+		ms.mu.Lock()
+		defer ms.mu.Unlock()
+		s := ms.byKey[other]
+		return other == digest || s != nil && s.users > 0
+	})
 }
 
 // close waits for work under way and frees all modules. No guest may be left.

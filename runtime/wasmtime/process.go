@@ -22,7 +22,10 @@ type process struct {
 	module *module
 	hosted *hosted
 	output containerLog
-	limit  int64 // bytes of memory, 0 for none
+	stderr io.Writer   // the guest's, for what is told about its end
+	at     *attachment // nil if nothing is attached
+	limit  int64       // bytes of memory, 0 for none
+	cpu    int64       // thousandths of a processor, 0 for none
 
 	started  chan struct{} // closed when the instance exists, or cannot
 	startErr error         // set before started is closed
@@ -32,7 +35,8 @@ type process struct {
 	cancel context.CancelFunc // ends the host calls
 
 	mu       sync.Mutex
-	guest    *guest // while it can be killed
+	guest    *guest        // while it can be killed
+	used     runtime.Stats // as last seen
 	killed   bool
 	ended    bool
 	deadline time.Time   // when timer kills
@@ -40,7 +44,7 @@ type process struct {
 }
 
 // newProcess makes a process, of which nothing runs yet. It owns the module from here on if there is no error.
-func (e *Engine) newProcess(spec runtime.Spec, m *module) (*process, error) {
+func (e *Engine) newProcess(spec runtime.Spec, streams runtime.Streams, m *module) (*process, error) {
 	limit := spec.MemoryLimit
 	if limit == 0 {
 		limit = e.cfg.MaxMemory
@@ -52,29 +56,47 @@ func (e *Engine) newProcess(spec runtime.Spec, m *module) (*process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the log: %w", err)
 	}
-	g, err := wasi.New(wasi.Config{
-		Args:    spec.Args,
-		Env:     spec.Env,
-		WorkDir: spec.WorkDir,
-		Mounts:  mounts(spec.Mounts),
-		Stdout:  output.Stdout(),
-		Stderr:  output.Stderr(),
-	})
+	ctx, cancel := context.WithCancel(context.Background())
+	stdout, stderr, at := attach(ctx, output, streams, spec.Log != "")
+	g, err := e.newHost(spec, streams.Stdin, stdout, stderr)
 	if err != nil {
+		cancel()
+		at.close(ctx)
 		return nil, errors.Join(err, output.Close())
 	}
-	ctx, cancel := context.WithCancel(context.Background())
 	return &process{
 		engine:  e,
 		log:     e.cfg.Log.With(zap.String("run", spec.ID)),
 		module:  m,
-		hosted:  &hosted{ctx: ctx, wasi: g},
+		hosted:  &hosted{ctx: ctx, wasi: g, pace: &pace{turns: e.turns}},
 		output:  output,
+		stderr:  stderr,
+		at:      at,
 		limit:   limit,
+		cpu:     spec.CPULimit,
 		started: make(chan struct{}),
 		done:    make(chan struct{}),
 		cancel:  cancel,
 	}, nil
+}
+
+// newHost makes the host side of a guest.
+func (e *Engine) newHost(spec runtime.Spec, stdin io.Reader, stdout, stderr io.Writer) (*wasi.Guest, error) {
+	listeners, err := listen(spec.Listen)
+	if err != nil {
+		return nil, err
+	}
+	return wasi.New(wasi.Config{
+		Args:       spec.Args,
+		Env:        spec.Env,
+		WorkDir:    spec.WorkDir,
+		Mounts:     mounts(spec.Mounts),
+		Stdin:      stdin,
+		Stdout:     stdout,
+		Stderr:     stderr,
+		OutputRate: e.cfg.OutputRate,
+		Listeners:  listeners, // New owns them, even where it fails
+	})
 }
 
 func (e *Engine) open(path string) (containerLog, error) {
@@ -105,6 +127,23 @@ func (p *process) Done() <-chan struct{} { return p.done }
 // Exit implements runtime.Process.
 func (p *process) Exit() runtime.Exit { return p.exit }
 
+// Stats implements runtime.Process.
+func (p *process) Stats() runtime.Stats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.guest != nil {
+		p.sample(p.guest)
+	}
+	return p.used
+}
+
+// sample looks at what the guest has used.
+func (p *process) sample(g *guest) {
+	p.used.CPU, p.used.Throttled = g.cpu(), p.hosted.pace.throttled()
+	// A module without a memory has its instance all the same, and who reads nothing takes it for dead.
+	p.used.Memory = max(g.size(), wasmPage)
+}
+
 // Stop implements runtime.Process.
 func (p *process) Stop(grace time.Duration) {
 	if grace <= 0 {
@@ -121,6 +160,9 @@ func (p *process) Stop(grace time.Duration) {
 		p.timer.Stop()
 	}
 	p.deadline, p.timer = deadline, time.AfterFunc(grace, p.kill)
+	if p.guest != nil {
+		p.hosted.wasi.Quiesce()
+	}
 }
 
 // kill ends the guest now. It does not wait.
@@ -134,14 +176,15 @@ func (p *process) kill() {
 	p.cancel()
 	if p.guest != nil {
 		p.guest.kill()
+		p.engine.hurry(p.guest.thread())
 		p.engine.native.IncrementEpoch() // the engine lives as long as p has not ended
 	}
 }
 
-// run is the guest's life, on a thread of its own.
+// run is the guest's life, on a thread of its own, which ends with it: it has a priority that nobody can give back.
 func (p *process) run() {
 	goruntime.LockOSThread()
-	defer goruntime.UnlockOSThread()
+	p.engine.stepBack()
 	p.engine.ticker.acquire()
 	err := p.live()
 	p.engine.ticker.release()
@@ -166,15 +209,16 @@ func (p *process) run() {
 
 // live runs the guest and sets its exit. The error is why it could not be started.
 func (p *process) live() error {
-	g, err := newGuest(p.engine.native, p.hosted, p.limit)
+	g, err := newGuest(p.engine.native, p.hosted, p.limit, p.cpu)
 	if err != nil {
 		return err
 	}
 	defer g.close()
+	defer p.hosted.pace.end()
 	p.arm(g)
 	defer p.arm(nil)
 	p.exit.StartedAt = time.Now()
-	if err := g.instantiate(p.module.imports); err != nil {
+	if err := g.instantiate(p.module); err != nil {
 		if p.hosted.ended == nil {
 			return fmt.Errorf("instantiate: %w", err)
 		}
@@ -183,7 +227,7 @@ func (p *process) live() error {
 		return nil
 	}
 	close(p.started)
-	p.finish(g, g.start())
+	p.finish(g, g.start(p.module))
 	return nil
 }
 
@@ -191,6 +235,9 @@ func (p *process) live() error {
 func (p *process) arm(g *guest) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if g == nil {
+		p.sample(p.guest)
+	}
 	p.guest = g
 	if g != nil && p.killed {
 		g.kill()
@@ -199,6 +246,7 @@ func (p *process) arm(g *guest) {
 
 // discard frees all that belongs to the process and not to its run.
 func (p *process) discard() error {
+	p.at.close(p.hosted.ctx)
 	p.cancel()
 	err := errors.Join(p.hosted.wasi.Close(), p.output.Close())
 	p.engine.modules.release(p.module)
@@ -210,8 +258,9 @@ func (p *process) finish(g *guest, err error) {
 	p.mu.Lock()
 	killed := p.killed
 	p.mu.Unlock()
+	p.at.bound(p.cancel)
 	e := exitOf(err, p.hosted.ended, killed)
-	if e.Reason == runtime.Error && !killed && nearLimit(g.memorySize(), p.limit) {
+	if e.Reason == runtime.Error && !killed && p.memoryEnd(g).exhausted() {
 		e = outOfMemory(e, p.limit)
 	}
 	var panicked *panicError
@@ -219,10 +268,16 @@ func (p *process) finish(g *guest, err error) {
 		p.log.Error("a host call panicked", zap.Error(panicked), zap.ByteString("stack", panicked.stack))
 	}
 	if e.Message != "" && !killed {
-		if _, err := fmt.Fprintln(p.output.Stderr(), e.Message); err != nil {
+		if _, err := fmt.Fprintln(p.stderr, e.Message); err != nil {
 			p.log.Warn("writing the end of a guest to its log", zap.Error(err))
 		}
 	}
 	e.StartedAt, e.FinishedAt = p.exit.StartedAt, time.Now()
 	p.exit = e
+}
+
+func (p *process) memoryEnd(g *guest) memoryEnd {
+	m := memoryEnd{limit: p.limit, size: g.size()}
+	m.refused, m.known = g.refused()
+	return m
 }

@@ -19,7 +19,7 @@ const maxStack = 512 << 10
 const maxTableElements = 1 << 20
 
 // settingsVersion changes whenever settings does in a way that concerns compiled code.
-const settingsVersion = "epochs,no-threads,no-multi-memory,1"
+const settingsVersion = "epochs,no-threads,no-multi-memory,watched-growth,2"
 
 func settings() *wasmtimego.Config {
 	cfg := wasmtimego.NewConfig()
@@ -31,8 +31,11 @@ func settings() *wasmtimego.Config {
 	return cfg
 }
 
+// cacheFolder starts the names of folders of compiled code.
+const cacheFolder = "wasmtime-"
+
 // cacheKey names the folder of the compiled code that this build can use.
 func cacheKey() string {
 	sum := sha256.Sum256([]byte(settingsVersion))
-	return "wasmtime-" + engineVersion + "-" + goruntime.GOARCH + "-" + hex.EncodeToString(sum[:6])
+	return cacheFolder + engineVersion + "-" + goruntime.GOARCH + "-" + hex.EncodeToString(sum[:6])
 }

@@ -3,6 +3,7 @@ package wasmtime
 import (
 	"context"
 	"errors"
+	"io"
 	"sync"
 	"testing"
 	"time"
@@ -53,6 +54,36 @@ func TestStopWaitsForTheGracePeriod(t *testing.T) {
 	r.process.Stop(time.Hour) // comes too late to put it off
 	if exit := r.wait(); exit.Code != 137 || time.Since(began) < 50*time.Millisecond {
 		t.Errorf("after %v: %+v", time.Since(began), exit)
+	}
+}
+
+// TestGracePeriodIsVisible: a guest that waits for input, or for a connection, comes to its end by itself when it is
+// told to stop.
+func TestGracePeriodIsVisible(t *testing.T) {
+	e := newEngine(t)
+	in, end := io.Pipe()
+	defer func() { _ = end.Close() }()
+	reader := wat(t, `(module (import "wasi_snapshot_preview1" "fd_read" (func $f (param i32 i32 i32 i32) (result i32)))
+		(memory (export "memory") 1) (data (i32.const 0) "\10\00\00\00\10\00\00\00")
+		(func (export "_start") (if (call $f (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)) (then unreachable))
+			(if (i32.load (i32.const 8)) (then unreachable))))`)
+	server := wat(t, `(module (import "wasi_snapshot_preview1" "sock_accept" (func $f (param i32 i32 i32) (result i32)))
+		(memory (export "memory") 1)
+		(func (export "_start") (if (i32.eqz (call $f (i32.const 3) (i32.const 0) (i32.const 8))) (then unreachable))))`)
+	for _, c := range []struct {
+		name, file string
+		listen     []string
+	}{{"reads", reader, nil}, {"accepts", server, []string{"127.0.0.1:0"}}} {
+		p, err := e.Start(t.Context(), runtime.Spec{Module: c.file, Digest: guests.Digest(t, c.file), Args: []string{"guest"}, Listen: c.listen,
+			Mounts: []runtime.Mount{{Host: t.TempDir(), Guest: "/"}}}, runtime.Streams{Stdin: in})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Stop(time.Hour)
+		<-p.Done()
+		if exit := p.Exit(); exit.Code != 0 {
+			t.Errorf("a guest that %s: exit %+v", c.name, exit)
+		}
 	}
 }
 
@@ -111,12 +142,12 @@ func TestStartGivesUpWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	spec := runtime.Spec{Module: file, Digest: guests.Digest(t, file), Args: []string{"x"}, Mounts: []runtime.Mount{{Host: t.TempDir(), Guest: "/"}}}
-	if _, err := e.Start(ctx, spec); !errors.Is(err, context.Canceled) {
+	if _, err := e.Start(ctx, spec, runtime.Streams{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled before: %v", err)
 	}
 	ctx, cancel = context.WithTimeout(context.Background(), 300*time.Millisecond)
 	defer cancel()
-	if _, err := e.Start(ctx, spec); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := e.Start(ctx, spec, runtime.Streams{}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("a start section that spins: %v", err)
 	}
 }

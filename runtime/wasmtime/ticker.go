@@ -10,7 +10,7 @@ const epoch = 10 * time.Millisecond
 
 // ticker moves the engine's epoch on while guests run, and costs nothing while none does.
 type ticker struct {
-	tick func()
+	tick func(now time.Time)
 
 	mu    sync.Mutex
 	users int
@@ -45,8 +45,8 @@ func (t *ticker) loop(stop <-chan struct{}) {
 	defer clock.Stop()
 	for {
 		select {
-		case <-clock.C:
-			t.tick()
+		case now := <-clock.C:
+			t.tick(now)
 		case <-stop:
 			return
 		}

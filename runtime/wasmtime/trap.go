@@ -63,14 +63,14 @@ var trapReasons = []string{
 	"interrupted",
 }
 
-// takeOutcome turns the result of running code into an error, and frees it.
-func takeOutcome(out C.outcome_t) error {
+// takeOutcome turns the result of running code of a module into an error, and frees it.
+func takeOutcome(out C.outcome_t, moved shifts) error {
 	if out.trap != nil {
 		defer C.wasm_trap_delete(out.trap)
 		e := &trapError{reason: trapReason(out.trap)}
 		var frames C.wasm_frame_vec_t
 		C.wasm_trap_trace(out.trap, &frames)
-		e.takeFrames(&frames)
+		e.takeFrames(&frames, moved)
 		return e
 	}
 	if out.error == nil {
@@ -79,7 +79,7 @@ func takeOutcome(out C.outcome_t) error {
 	var frames C.wasm_frame_vec_t
 	C.wasmtime_error_wasm_trace(out.error, &frames)
 	e := &trapError{}
-	e.takeFrames(&frames)
+	e.takeFrames(&frames, moved)
 	e.reason = firstLine(takeError(out.error).Error())
 	return e
 }
@@ -95,7 +95,7 @@ func trapReason(t *C.wasm_trap_t) string {
 }
 
 // takeFrames describes the frames, innermost first, and frees them.
-func (e *trapError) takeFrames(frames *C.wasm_frame_vec_t) {
+func (e *trapError) takeFrames(frames *C.wasm_frame_vec_t, moved shifts) {
 	defer C.wasm_frame_vec_delete(frames)
 	all := unsafe.Slice(frames.data, frames.size)
 	for i, f := range all {
@@ -108,7 +108,7 @@ func (e *trapError) takeFrames(frames *C.wasm_frame_vec_t) {
 			name = C.GoStringN(n.data, C.int(n.size))
 		}
 		e.frames = append(e.frames, fmt.Sprintf("%s (function %d, at 0x%x)", name,
-			uint32(C.wasm_frame_func_index(f)), uint64(C.wasm_frame_module_offset(f))))
+			uint32(C.wasm_frame_func_index(f)), moved.original(uint64(C.wasm_frame_module_offset(f)))))
 	}
 }
 

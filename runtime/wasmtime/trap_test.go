@@ -60,6 +60,33 @@ func TestMemoryLimit(t *testing.T) {
 	}
 }
 
+// TestOutOfMemoryIsToldApart: what counts is that a guest ends for want of memory that its limit refused it, not how much it has.
+func TestOutOfMemoryIsToldApart(t *testing.T) {
+	e := newEngine(t)
+	for _, c := range []struct {
+		name, memory, body string
+		oom                bool
+	}{
+		{"a large piece refused", `1`, `(if (i32.eq (memory.grow (i32.const 1000)) (i32.const -1)) (then unreachable))`, true},
+		{"one page refused at the limit", `16`, `(if (i32.eq (memory.grow (i32.const 1)) (i32.const -1)) (then unreachable))`, true},
+		{"exit code of an allocator", `16`, `(if (i32.eq (memory.grow (i32.const 1)) (i32.const -1)) (then (call $exit (i32.const 1))))`, true},
+		{"another failure at the limit", `16`, `unreachable`, false},
+		{"failure after growth", `1`, `(drop (memory.grow (i32.const 15))) unreachable`, false},
+		{"refused, then content with less", `1`, `(drop (memory.grow (i32.const 1000))) (drop (memory.grow (i32.const 1))) unreachable`, false},
+		{"bound of the module's own", `1 2`, `(drop (memory.grow (i32.const 5))) unreachable`, false},
+		{"refused, and lives on", `1`, `(drop (memory.grow (i32.const 1000)))`, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			file := wat(t, fmt.Sprintf(`(module (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+				(memory (export "memory") %s) (func (export "_start") %s))`, c.memory, c.body))
+			exit := start(t, e, file, runtime.Spec{MemoryLimit: 1 << 20}).wait()
+			if got := exit.Reason == runtime.OOMKilled; got != c.oom || got != (exit.Code == 137) {
+				t.Errorf("exit %+v", exit)
+			}
+		})
+	}
+}
+
 func TestPanicOfTheHostIsATrap(t *testing.T) {
 	e := newEngine(t)
 	saved := hostCalls
@@ -115,11 +142,11 @@ func TestModulesThatCannotRun(t *testing.T) {
 		t.Errorf("a mount of nothing: %v", err)
 	}
 	spec := runtime.Spec{Module: tiny, Digest: "sha256:" + strings.Repeat("0", 64), Mounts: []runtime.Mount{{Host: t.TempDir(), Guest: "/"}}}
-	if _, err := e.Start(t.Context(), spec); err == nil || !strings.Contains(err.Error(), "its digest is "+guests.Digest(t, tiny)) {
+	if _, err := e.Start(t.Context(), spec, runtime.Streams{}); err == nil || !strings.Contains(err.Error(), "its digest is "+guests.Digest(t, tiny)) {
 		t.Errorf("a file with another digest: %v", err)
 	}
 	spec.Digest = "md5:1"
-	if _, err := e.Start(t.Context(), spec); err == nil || !strings.Contains(err.Error(), "sha256:") {
+	if _, err := e.Start(t.Context(), spec, runtime.Streams{}); err == nil || !strings.Contains(err.Error(), "sha256:") {
 		t.Errorf("a bad digest: %v", err)
 	}
 }

@@ -1,0 +1,83 @@
+package wasmtime
+
+import (
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime"
+)
+
+func TestCapacity(t *testing.T) {
+	machine := map[string]string{
+		"sys/vm/max_map_count":   "65530\n",
+		"sys/kernel/threads-max": "190000\n",
+		"sys/kernel/pid_max":     "4194304\n",
+		"loadavg":                "0.1 0.1 0.1 3/488 1234\n",
+		"meminfo":                "MemTotal: 99999999 kB\nMemAvailable: 67108864 kB\n",
+		"self/maps":              strings.Repeat("area\n", 234),
+		"self/cgroup":            "",
+	}
+	for _, c := range []struct {
+		name, file, text string
+		files            int64
+		guests           int
+		of               string
+	}{
+		{"as it is", "self/cgroup", "", 1 << 20, 6800, "vm.max_map_count = 65530"},
+		{"few threads", "sys/kernel/pid_max", "4000", 1 << 20, 3000, "kernel.pid_max = 4000"},
+		{"little memory", "meminfo", "MemAvailable: 524288 kB\n", 1 << 20, 3072, "memory, 512 MiB free"},
+		{"hardly any memory", "meminfo", "MemAvailable: 1024 kB\n", 1 << 20, 6, "memory, 1 MiB free"},
+		{"few files", "self/cgroup", "", 4096, 1024, "RLIMIT_NOFILE = 4096"},
+		{"very few files", "self/cgroup", "", 1000, 250, "RLIMIT_NOFILE = 1000"},
+		{"more maps", "sys/vm/max_map_count", "1048576", 1 << 20, 26214, "the address space"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			proc := t.TempDir()
+			for file, text := range machine {
+				write(t, filepath.Join(proc, file), text)
+			}
+			write(t, filepath.Join(proc, c.file), c.text)
+			h := host{proc: proc, limit: func(resource int) (int64, bool) { return c.files, resource == unix.RLIMIT_NOFILE }}
+			if got := h.capacity(); got.guests != c.guests || got.of != c.of {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+	unknown := host{proc: t.TempDir(), limit: func(int) (int64, bool) { return 0, false }}
+	if got := unknown.capacity(); got.guests <= 0 {
+		t.Errorf("where nothing is known: %+v", got)
+	}
+	if got := thisHost().capacity(); got.guests <= 0 || got.of == "" {
+		t.Errorf("here: %+v", got)
+	}
+}
+
+func TestAdmission(t *testing.T) {
+	e, err := New(Config{CacheDir: t.TempDir(), Log: testLog(t), MaxGuests: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = e.Close() }()
+	tiny := filepathTiny(t)
+	one := start(t, e, tiny, runtime.Spec{})
+	two := start(t, e, tiny, runtime.Spec{})
+	if _, err := tryStart(t, e, tiny, runtime.Spec{}); !errors.Is(err, ErrFull) || !strings.Contains(err.Error(), "the engine is full: it holds 2 guests, and its setting allows no more") {
+		t.Errorf("one too many: %v", err)
+	}
+	one.process.Stop(0)
+	one.wait()
+	eventually(t, "there is room again", func() bool {
+		r, err := tryStart(t, e, tiny, runtime.Spec{})
+		if err == nil {
+			r.process.Stop(0)
+			r.wait()
+		}
+		return err == nil
+	})
+	two.process.Stop(0)
+	two.wait()
+}

@@ -1,0 +1,257 @@
+package wasmtime
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/guests"
+	"github.com/krustlet-go/krustlet-wasi/runtime"
+)
+
+// newCompilingEngine has a cache of its own and compiles in a child.
+func newCompilingEngine(t *testing.T, change func(*Config)) *Engine {
+	t.Helper()
+	cfg := Config{CacheDir: t.TempDir(), Log: testLog(t), Compiler: self()}
+	if change != nil {
+		change(&cfg)
+	}
+	e, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = e.Close() })
+	return e
+}
+
+func TestAChildCompiles(t *testing.T) {
+	e := newCompilingEngine(t, nil)
+	if exit := start(t, e, filepathTiny(t), runtime.Spec{Args: []string{"tiny", "x"}}).wait(); exit.Code != 0 {
+		t.Errorf("exit %+v", exit)
+	}
+	if files := cached(t, e.cfg.CacheDir); len(files) != 1 {
+		t.Errorf("cache holds %v", files)
+	}
+	file := filepath.Join(t.TempDir(), "damaged.wasm")
+	write(t, file, "\x00asm\x01\x00\x00\x00junk")
+	if _, err := tryStart(t, e, file, runtime.Spec{}); err == nil || !strings.Contains(err.Error(), ": compile: ") || strings.Contains(err.Error(), "exit status") {
+		t.Errorf("a damaged module: %v", err)
+	}
+}
+
+func TestCompilationIsBounded(t *testing.T) {
+	file := guests.Build(t, "kitchen")
+	for _, c := range []struct {
+		name   string
+		change func(*Config)
+		want   string
+	}{
+		{"memory", func(c *Config) { c.CompileMemory = 24 << 20 }, "compile: took more than 24 MiB of memory"},
+		{"time", func(c *Config) { c.CompileTime = 20 * time.Millisecond }, "compile: took more than 20ms"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := tryStart(t, newCompilingEngine(t, c.change), file, runtime.Spec{})
+			if !errors.Is(err, ErrCompileLimit) || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error %v, want %q in it", err, c.want)
+			}
+		})
+	}
+}
+
+// TestNobodyWaitsForTheCompiler: a compilation ends when all who wait for it have given up, and not before.
+func TestNobodyWaitsForTheCompiler(t *testing.T) {
+	e := newCompilingEngine(t, func(c *Config) { c.Compiler = []string{"/bin/sh", "-c", "exec sleep 1000"} })
+	file := filepathTiny(t)
+	digest := guests.Digest(t, file)
+	first, giveUp := context.WithCancel(t.Context())
+	second, giveUpToo := context.WithCancel(t.Context())
+	errs := make(chan error, 2)
+	for _, ctx := range []context.Context{first, second} {
+		go func() {
+			_, err := e.modules.get(ctx, digest, file)
+			errs <- err
+		}()
+	}
+	eventually(t, "the compiler runs", func() bool { return len(children(t)) == 1 && users(e, digest) == 2 })
+	giveUp()
+	if err := <-errs; !errors.Is(err, context.Canceled) {
+		t.Errorf("who gives up gets %v", err)
+	}
+	if n := len(children(t)); n != 1 {
+		t.Errorf("%d compilers while one waits", n)
+	}
+	giveUpToo()
+	<-errs
+	eventually(t, "the compiler is gone", func() bool { return len(children(t)) == 0 })
+}
+
+func users(e *Engine, digest string) int {
+	e.modules.mu.Lock()
+	defer e.modules.mu.Unlock()
+	if s := e.modules.byKey[digest]; s != nil {
+		return s.users
+	}
+	return 0
+}
+
+// children are the processes that this one has started.
+func children(t *testing.T) []string {
+	t.Helper()
+	var all []string
+	tasks, err := filepath.Glob("/proc/self/task/*/children")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range tasks {
+		text, _ := os.ReadFile(file) // the thread may be gone
+		all = append(all, strings.Fields(string(text))...)
+	}
+	return all
+}
+
+func eventually(t testing.TB, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !is(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("it does not come to pass that %s", what)
+		}
+	}
+}
+
+func TestCompilerIsChecked(t *testing.T) {
+	for _, argv := range [][]string{{"/nonexistent"}, {t.TempDir()}} {
+		if e, err := New(Config{CacheDir: t.TempDir(), Log: testLog(t), Compiler: argv}); err == nil {
+			_ = e.Close()
+			t.Errorf("New with compiler %q succeeds", argv)
+		}
+	}
+	e := newCompilingEngine(t, func(c *Config) { c.Compiler = []string{"/bin/false"} })
+	if _, err := tryStart(t, e, filepathTiny(t), runtime.Spec{}); err == nil || !strings.Contains(err.Error(), "the compiler failed: exit status 1") {
+		t.Errorf("a compiler that fails: %v", err)
+	}
+	e = newCompilingEngine(t, func(c *Config) { c.Compiler = []string{"/bin/echo"} })
+	if _, err := tryStart(t, e, filepathTiny(t), runtime.Spec{}); err == nil || !strings.Contains(err.Error(), "result cannot be used") {
+		t.Errorf("a compiler that writes something else: %v", err)
+	}
+	if files := cached(t, e.cfg.CacheDir); len(files) != 0 {
+		t.Errorf("which is kept: %v", files)
+	}
+}
+
+func TestCompileMainIsToldWhatItMayTake(t *testing.T) {
+	for _, args := range [][]string{nil, {"1"}, {"x", "1"}, {"1", "-1"}, {"1", "1", "1"}} {
+		var out, errs bytes.Buffer
+		if code := CompileMain(args, strings.NewReader(""), &out, &errs); code != compileMisused || errs.Len() == 0 || out.Len() != 0 {
+			t.Errorf("%v: code %d, %q", args, code, errs.String())
+		}
+	}
+}
+
+func TestCacheIsBounded(t *testing.T) {
+	c := newDiskCache(t.TempDir(), 1000)
+	digest := func(i int) string { return digestPrefix + strings.Repeat(strconv.Itoa(i), 64) }
+	base := time.Now().Add(-time.Hour)
+	for i := range 6 {
+		if err := c.save(digest(i), make([]byte, 300)); err != nil {
+			t.Fatal(err)
+		}
+		at := base.Add(time.Duration(i) * time.Minute)
+		if err := os.Chtimes(c.path(digest(i)), at, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := c.load(digest(1)); err != nil { // which makes it the one that was used last
+		t.Fatal(err)
+	}
+	if err := c.collect(func(d string) bool { return d == digest(0) }); err != nil {
+		t.Fatal(err)
+	}
+	var left []int
+	for i := range 6 {
+		if _, err := c.load(digest(i)); err == nil {
+			left = append(left, i)
+		}
+	}
+	// Each takes 340 bytes: the one in use and the two used last would be 1,020.
+	if len(left) != 2 || left[0] != 0 || left[1] != 1 {
+		t.Errorf("left are %v", left)
+	}
+}
+
+func TestStaleCodeIsRemoved(t *testing.T) {
+	dir := t.TempDir()
+	old, young := filepath.Join(dir, cacheFolder+"v1"), filepath.Join(dir, cacheFolder+"v2")
+	write(t, filepath.Join(old, "code.cwasm"), "old")
+	write(t, filepath.Join(young, "code.cwasm"), "young")
+	write(t, filepath.Join(dir, "other", "file"), "not ours")
+	long := time.Now().Add(-2 * abandonedAfter)
+	if err := os.Chtimes(filepath.Join(old, "code.cwasm"), long, long); err != nil {
+		t.Fatal(err)
+	}
+	newModuleEngine(t, dir)
+	if _, err := os.Stat(old); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("code of another version is still there: %v", err)
+	}
+	for _, path := range []string{young, filepath.Join(dir, "other", "file")} {
+		if _, err := os.Stat(path); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestCacheOfOthersIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	newModuleEngine(t, dir)
+	if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("a folder for all has mode %v, %v", info.Mode(), err)
+	}
+	c := newDiskCache(t.TempDir(), 1000)
+	digest := digestPrefix + strings.Repeat("a", 64)
+	if err := c.save(digest, []byte("code")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(c.path(digest), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.load(digest); !errors.Is(err, errForeign) {
+		t.Errorf("a file for all: %v", err)
+	}
+	if err := os.Chmod(c.path(digest), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	other := digestPrefix + strings.Repeat("b", 64)
+	if err := os.Rename(c.path(digest), c.path(other)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.load(other); !errors.Is(err, errCorrupt) {
+		t.Errorf("code of another module: %v", err)
+	}
+}
+
+// BenchmarkCompile compiles a Go program of 3 MB in a process of its own.
+func BenchmarkCompile(b *testing.B) {
+	wasm := []byte(read(b, guests.Build(b, "hello")))
+	c := &compiler{argv: self(), memory: DefaultCompileMemory, limit: DefaultCompileTime}
+	for b.Loop() {
+		if _, err := c.run(b.Context(), wasm); err != nil {
+			b.Fatal(err)
+		}
+	}
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_CHILDREN, &u); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(u.Maxrss)/1024, "MB-peak")
+	b.ReportMetric(float64(u.Utime.Nano()+u.Stime.Nano())/1e9/float64(b.N), "cpu-s/op")
+}

@@ -1,0 +1,79 @@
+package wasmtime
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// Config is what an engine needs.
+type Config struct {
+	// CacheDir is the folder for compiled code. It is made if it is missing, must be this user's, and gets mode 0700.
+	CacheDir string
+	// CacheSize bounds the compiled code on disk, in bytes; 0 is DefaultCacheSize.
+	CacheSize int64
+	// Compiler is the start of the argument vector of a program that compiles one module: its main calls CompileMain
+	// with the arguments behind these. The agent names itself, `/proc/self/exe` and CompileCommand. Empty
+	// compiles in this process, without the bounds below: for tests, and for modules that are trusted.
+	Compiler []string
+	// CompileMemory and CompileTime bound one compilation, in bytes and by the wall clock; 0 is DefaultCompileMemory
+	// and DefaultCompileTime.
+	CompileMemory int64
+	CompileTime   time.Duration
+	// OutputRate bounds what each guest writes to its standard streams, in bytes per second, with as many at once; 0 is
+	// no bound. A guest that writes more waits.
+	OutputRate int64
+	// MaxGuests bounds the guests at a time; 0 leaves it to what the system can bear, which also bounds it if it
+	// is less.
+	MaxGuests int
+	// Log gets what concerns the engine and not one guest's own output.
+	Log *zap.Logger
+	// MaxMemory bounds the linear memory of a guest whose Spec has no limit, in bytes; 0 leaves it to
+	// WebAssembly's own bound of 4 GiB.
+	MaxMemory int64
+}
+
+// prepare checks the settings, sets those that are not set, and makes the folder.
+func (cfg *Config) prepare() error {
+	if cfg.Log == nil {
+		return errors.New("wasmtime: no logger")
+	}
+	if !filepath.IsAbs(cfg.CacheDir) {
+		return fmt.Errorf("wasmtime: the folder for compiled code must be an absolute path, got %q", cfg.CacheDir)
+	}
+	if cfg.CacheSize < 0 || cfg.CompileMemory < 0 || cfg.CompileTime < 0 || cfg.OutputRate < 0 || cfg.MaxGuests < 0 || cfg.MaxMemory < 0 {
+		return errors.New("wasmtime: CacheSize, CompileMemory, CompileTime, OutputRate, MaxGuests and MaxMemory must not be negative")
+	}
+	if cfg.CacheSize == 0 {
+		cfg.CacheSize = DefaultCacheSize
+	}
+	if cfg.CompileMemory == 0 {
+		cfg.CompileMemory = DefaultCompileMemory
+	}
+	if cfg.CompileTime == 0 {
+		cfg.CompileTime = DefaultCompileTime
+	}
+	if err := checkCompiler(cfg.Compiler); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(cfg.CacheDir, 0o700); err != nil {
+		return fmt.Errorf("wasmtime: folder for compiled code: %w", err)
+	}
+	// What is in there would run in this process; it gives way to nobody else, and a file that somebody else has left
+	// there is not loaded.
+	if err := os.Chmod(cfg.CacheDir, 0o700); err != nil {
+		return fmt.Errorf("wasmtime: folder for compiled code: %w", err)
+	}
+	info, err := os.Stat(cfg.CacheDir)
+	if err != nil {
+		return fmt.Errorf("wasmtime: folder for compiled code: %w", err)
+	}
+	if !isOwn(info) {
+		return fmt.Errorf("wasmtime: folder for compiled code: %s belongs to another user; name a folder of this user, or give it to this user", cfg.CacheDir)
+	}
+	return nil
+}

@@ -1,0 +1,17 @@
+package wasmtime
+
+import (
+	"os"
+	"testing"
+)
+
+// TestMain lets the test binary be the compiler that its engines run, as the agent's binary is.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == CompileCommand {
+		os.Exit(CompileMain(os.Args[2:], os.Stdin, os.Stdout, os.Stderr))
+	}
+	os.Exit(m.Run())
+}
+
+// self is the compiler of the tests.
+func self() []string { return []string{"/proc/self/exe", CompileCommand} }

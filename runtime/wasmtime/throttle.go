@@ -1,0 +1,37 @@
+package wasmtime
+
+import "time"
+
+// throttlePeriod is the time over which a guest may save up processor time that it did not use, as Linux' own
+// control groups do (cpu.cfs_period_us).
+const throttlePeriod = 100 * time.Millisecond
+
+// throttle keeps a guest's use of processor time to its limit. It is arithmetic: who asks must wait.
+type throttle struct {
+	limit  int64 // thousandths of a processor
+	credit time.Duration
+	at     time.Time
+	cpu    time.Duration
+}
+
+// newThrottle starts with a full credit. cpu is what the thread has used so far.
+func newThrottle(limit int64, now time.Time, cpu time.Duration) *throttle {
+	return &throttle{limit: limit, credit: portion(throttlePeriod, limit), at: now, cpu: cpu}
+}
+
+// wait is for how long the guest must not run, now that its thread has used cpu in all.
+func (t *throttle) wait(now time.Time, cpu time.Duration) time.Duration {
+	used := cpu - t.cpu
+	idle := max(now.Sub(t.at)-used, 0)
+	t.credit = min(t.credit+portion(idle, t.limit), portion(throttlePeriod, t.limit)) + portion(used, t.limit) - used
+	t.at, t.cpu = now, cpu
+	if t.credit >= 0 {
+		return 0
+	}
+	return time.Duration(float64(-t.credit) * 1000 / float64(t.limit))
+}
+
+// portion is limit thousandths of d.
+func portion(d time.Duration, limit int64) time.Duration {
+	return time.Duration(float64(d) * float64(limit) / 1000)
+}
