@@ -51,7 +51,7 @@ func runAgent(ctx context.Context, cfg Config, stdout io.Writer, log *zap.Logger
 	if err != nil {
 		return err
 	}
-	engine, err := wasmtime.New(wasmtime.Config{CacheDir: filepath.Join(cfg.DataDir, "modules", "compiled"), Log: log.Named("engine")})
+	engine, err := newEngine(filepath.Join(cfg.DataDir, "modules", "compiled"), log)
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,8 @@ const (
 type exitError struct {
 	code int
 	err  error
+	// hint follows the error, on a line of its own.
+	hint string
 	// logged is set when the user has been told already, through the log.
 	logged bool
 }
@@ -26,7 +28,9 @@ func (e *exitError) Error() string { return e.err.Error() }
 func (e *exitError) Unwrap() error { return e.err }
 
 // badUsage marks err as the fault of what the user wrote.
-func badUsage(err error) error { return &exitError{code: exitUsage, err: err} }
+func badUsage(err error) error {
+	return &exitError{code: exitUsage, err: err, hint: "Run 'krustlet-wasi --help' to see what can be set."}
+}
 
 // codeOf is the exit code that err asks for; exitFailure where it asks for none.
 func codeOf(err error) int {
@@ -52,8 +56,8 @@ func report(err error, stderr io.Writer) int {
 		line := strings.Join(strings.FieldsFunc(problem.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
 		printf(stderr, "krustlet-wasi: %s\n", line)
 	}
-	if code == exitUsage {
-		printf(stderr, "Run 'krustlet-wasi --help' to see what can be set.\n")
+	if exit != nil && exit.hint != "" {
+		printf(stderr, "%s\n", exit.hint)
 	}
 	return code
 }

@@ -4,6 +4,10 @@
 // takes the lock of its data directory (lock.go), and hands a valid Config to runAgent (agent.go), which
 // wires the rest of the project together and blocks until its context is cancelled. Nothing is written to
 // the disk before every setting has been found good. docs/configuration.md describes all of it to users.
+//
+// `krustlet-wasi run` runs one module without a cluster: runconfig.go and runvalues.go understand its flags,
+// runmodule.go finds the module in runcache.go's folders or elsewhere, run.go runs it, and runexit.go says what
+// the end of the guest means for the process. docs/run.md describes it to users.
 package main
 
 import (
@@ -16,14 +20,18 @@ import (
 
 func main() {
 	dropEngineBacktraces()
-	os.Exit(run(os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr))
+	if isCompiler(os.Args) {
+		os.Exit(compile(os.Args))
+	}
+	os.Exit(run(os.Args[1:], os.LookupEnv, os.Stdin, os.Stdout, os.Stderr))
 }
 
 // run is the whole program but for the end of the process: args are the arguments behind the program's
 // name, and the result is the exit code.
-func run(args []string, env environment, stdout, stderr io.Writer) int {
+func run(args []string, env environment, stdin io.Reader, stdout, stderr io.Writer) int {
 	p := program{
 		env:     env,
+		stdin:   stdin,
 		stdout:  stdout,
 		stderr:  stderr,
 		machine: thisMachine(stderr),

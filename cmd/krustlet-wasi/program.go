@@ -13,6 +13,7 @@ import (
 // program is krustlet-wasi with its surroundings, which tests replace.
 type program struct {
 	env            environment
+	stdin          io.Reader
 	stdout, stderr io.Writer
 	machine        machine
 	agent          func(context.Context, Config, *zap.Logger) error
@@ -59,6 +60,9 @@ func (p program) rootCommand() *cobra.Command {
 		}
 		help(cmd, args)
 	})
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.SetHelpCommand(&cobra.Command{Use: "no-help", Hidden: true}) // --help is the one way
+	root.AddCommand(p.runCommand())
 	return root
 }
 

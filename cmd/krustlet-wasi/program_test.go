@@ -21,13 +21,16 @@ import (
 const asProgram = "KRUSTLET_WASI_TEST_AGENT"
 
 func TestMain(m *testing.M) {
+	if isCompiler(os.Args) { // engines start the program that they run in, which is this one
+		os.Exit(compile(os.Args))
+	}
 	agent, ok := agents[os.Getenv(asProgram)]
 	if !ok {
 		os.Exit(m.Run())
 	}
 	dropEngineBacktraces()
 	p := program{
-		env: os.LookupEnv, stdout: os.Stdout, stderr: os.Stderr,
+		env: os.LookupEnv, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
 		machine: testMachine(), agent: agent, exit: os.Exit,
 	}
 	os.Exit(p.run(os.Args[1:]))
@@ -35,6 +38,7 @@ func TestMain(m *testing.M) {
 
 // agents stand in for runAgent.
 var agents = map[string]func(context.Context, Config, *zap.Logger) error{
+	"none": noAgent,
 	"wait": func(ctx context.Context, _ Config, _ *zap.Logger) error {
 		fmt.Println("ready")
 		<-ctx.Done()

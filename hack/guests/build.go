@@ -44,7 +44,7 @@ func Build(t testing.TB, name string) string {
 }
 
 // compile builds into a file of its own and moves it into place, since other test processes build the same
-// guest at the same time.
+// guest at the same time. The place is named by the content: another work tree may have another guest of that name.
 func compile(name string) (path string, out []byte, err error) {
 	dir, err := folder("guests")
 	if err != nil {
@@ -62,7 +62,16 @@ func compile(name string) (path string, out []byte, err error) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", out, err
 	}
-	path = filepath.Join(dir, name+".wasm")
+	content, err := os.ReadFile(built)
+	if err != nil {
+		return "", nil, err
+	}
+	sum := sha256.Sum256(content)
+	place := filepath.Join(dir, hex.EncodeToString(sum[:6]))
+	if err := os.MkdirAll(place, 0o700); err != nil {
+		return "", nil, err
+	}
+	path = filepath.Join(place, name+".wasm")
 	return path, nil, os.Rename(built, path)
 }
 

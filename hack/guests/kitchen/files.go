@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/rand"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"time"
@@ -32,7 +33,12 @@ func fileCommands() map[string]command {
 	}
 }
 
+// cat prints files, or without a name what comes in at standard input, as it comes.
 func cat(args []string) error {
+	if len(args) == 0 {
+		_, err := io.Copy(os.Stdout, os.Stdin)
+		return err
+	}
 	for _, name := range args {
 		content, err := os.ReadFile(name)
 		if err != nil {

@@ -26,6 +26,7 @@ func commands() map[string]command {
 		"alloc": alloc,
 		"stdin": stdin,
 		"clock": clock,
+		"yes":   yes,
 		"cwd":   func([]string) error { dir, err := os.Getwd(); fmt.Println(dir); return err },
 	}
 	for name, run := range fileCommands() {
@@ -118,6 +119,15 @@ func stdin([]string) error {
 	content, err := io.ReadAll(os.Stdin)
 	fmt.Printf("%d bytes\n", len(content))
 	return err
+}
+
+// yes prints a line until that fails, and then says why.
+func yes([]string) error {
+	for {
+		if _, err := fmt.Println("yes"); err != nil {
+			return err
+		}
+	}
 }
 
 // clock prints the wall clock in nanoseconds, and what a sleep of 20 ms took by the monotonic one.

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"go.uber.org/zap"
+
+	"github.com/krustlet-go/krustlet-wasi/registry"
+)
+
+// runnable is the module to run.
+type runnable struct {
+	path   string // absolute
+	digest string
+	name   string // argv[0], where nobody says another
+}
+
+// isFile tells whether what a user asks to run is a file, and not an image.
+func isFile(target string) bool {
+	for _, prefix := range []string{"/", "./", "../"} {
+		if strings.HasPrefix(target, prefix) {
+			return true
+		}
+	}
+	if strings.HasSuffix(target, ".wasm") {
+		return true
+	}
+	info, err := os.Stat(target)
+	return err == nil && !info.IsDir() // a directory may be named like the image that is made there
+}
+
+// fileModule takes the module from a file of the host.
+func fileModule(target string) (runnable, error) {
+	fail := func(code int, err error) (runnable, error) { return runnable{}, &exitError{code: code, err: err} }
+	file, err := filepath.Abs(target)
+	if err != nil {
+		return fail(exitCannotRun, err)
+	}
+	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a named pipe must not block; it is refused below
+	if errors.Is(err, fs.ErrNotExist) {
+		return fail(exitNotFound, fmt.Errorf("there is no file %s%s", file, imageHint(target)))
+	}
+	if err != nil {
+		return fail(exitCannotRun, err)
+	}
+	defer func() { _ = f.Close() }()
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return fail(exitCannotRun, err)
+	case info.IsDir():
+		return fail(exitCannotRun, fmt.Errorf("%s is a directory: name the module in it", file))
+	case !info.Mode().IsRegular():
+		return fail(exitCannotRun, fmt.Errorf("%s is no regular file: write the module to one first", file))
+	}
+	hash := sha256.New()
+	if _, err := io.CopyBuffer(struct{ io.Writer }{hash}, f, make([]byte, 128<<10)); err != nil {
+		return fail(exitCannotRun, fmt.Errorf("reading the module: %w", err))
+	}
+	return runnable{path: file, digest: "sha256:" + hex.EncodeToString(hash.Sum(nil)), name: filepath.Base(file)}, nil
+}
+
+// imageHint helps who meant an image whose name looks like that of a file.
+func imageHint(target string) string {
+	if strings.HasPrefix(target, "/") || strings.HasPrefix(target, ".") || !strings.Contains(target, "/") {
+		return ""
+	}
+	return fmt.Sprintf("; for an image, write the tag too: %s:latest", target)
+}
+
+// imageModule takes the module from the cache or from the image's registry.
+func (p program) imageModule(ctx context.Context, c runConfig, cache runCache, log *zap.Logger) (runnable, error) {
+	dir, release, err := cache.store(ctx, c.target)
+	if err != nil {
+		return runnable{}, err
+	}
+	defer release()
+	store, err := registry.New(registry.Config{
+		Dir:                dir,
+		InsecureRegistries: c.insecure,
+		UserAgent:          "krustlet-wasi/" + programVersion(),
+		Log:                log.Named("registry"),
+	})
+	if err != nil {
+		return runnable{}, err
+	}
+	module, present, err := store.Lookup(c.target)
+	if err != nil {
+		return runnable{}, imageError(c.target, err)
+	}
+	switch {
+	case !present && c.pull == pullNever:
+		return runnable{}, &exitError{code: exitNotFound, err: fmt.Errorf("image %s is not in the cache, and --pull=never has it that it is not pulled", c.target)}
+	case !present || c.pull == pullAlways:
+		if !c.quiet {
+			printf(p.stderr, "krustlet-wasi: pulling %s\n", c.target)
+		}
+		if module, err = store.Pull(ctx, c.target); err != nil {
+			return runnable{}, imageError(c.target, err)
+		}
+	}
+	return runnable{path: module.Path, digest: module.Digest, name: imageName(module.ImageID)}, nil
+}
+
+// imageError gives an error of the module store its exit code.
+func imageError(target string, err error) error {
+	switch {
+	case errors.Is(err, registry.ErrInvalidReference):
+		return badUsage(fmt.Errorf("%q is neither a file here nor the name of an image: %w", target, err))
+	case errors.Is(err, registry.ErrNotFound):
+		return &exitError{code: exitNotFound, err: err}
+	case errors.Is(err, registry.ErrNotWasm), errors.Is(err, registry.ErrTooLarge), errors.Is(err, registry.ErrDigestMismatch):
+		return &exitError{code: exitCannotRun, err: err}
+	}
+	return err
+}
+
+// imageName is the last part of the image's repository, by which a pod's container would be named too.
+func imageName(imageID string) string {
+	repository, _, _ := strings.Cut(imageID, "@")
+	return path.Base(repository)
+}
