@@ -9,7 +9,7 @@ import (
 
 // The operations on entries of directories. Each looks at the place that a walk found, refuses what the
 // guest's view of its files forbids, and leaves the rest, and with it the exact error, to one call of the
-// kernel on the entry's name in its directory, which was opened below the mount's os.Root.
+// kernel on the entry's name in its directory, which was opened below the mount's directory.
 
 // inParent calls do with the open directory that holds p, and p's name there.
 func (p place) inParent(do func(dir int, name string) error) error {
