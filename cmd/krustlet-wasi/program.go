@@ -87,7 +87,8 @@ func (p program) runNode(ctx context.Context, flags flagValues) error {
 		return err
 	}
 	log, _ := newLogger(cfg, p.stderr)
-	defer bridgeLibraryLogs(log)()
+	// Never taken down: client-go's recorder of events, which nobody can wait for, may log until the process ends.
+	_ = bridgeLibraryLogs(log)
 	err = p.runLocked(ctx, cfg, log)
 	if err != nil && cfg.LogFormat == formatJSON {
 		// From here on, whatever reads the log expects JSON on every line.
