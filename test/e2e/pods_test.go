@@ -290,10 +290,12 @@ func testUnsupported(t *testing.T, s *suite) {
 	pod.Spec.Volumes = []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
 	pod = s.create(t, ns, pod)
 	s.awaitEvents(t, pod, `FailedMount MountVolume.SetUp failed for volume "data" : `)
-	pod, err := s.get(ns, "volume")
-	if err != nil || pod.Status.ContainerStatuses[0].State.Waiting.Reason != "ContainerCreating" {
-		t.Errorf("status %+v, %v", pod.Status, err)
-	}
+	s.await(t, ns, "volume", func(p *corev1.Pod) error {
+		if c := p.Status.ContainerStatuses; len(c) != 1 || c[0].State.Waiting == nil || c[0].State.Waiting.Reason != "ContainerCreating" {
+			return errors.New("not ContainerCreating")
+		}
+		return nil
+	})
 	s.delete(t, pod)
 	s.awaitGone(t, pod)
 
