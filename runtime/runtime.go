@@ -36,6 +36,9 @@ type Spec struct {
 	MemoryLimit int64
 	// CPULimit bounds the guest's share of processor time, in thousandths of a core; 0 means no bound.
 	CPULimit int64
+	// OutputRate bounds what the guest writes to its standard streams together, in bytes per second, with as many at
+	// once; 0 means no bound. A guest that writes more waits.
+	OutputRate int64
 	// Listen are TCP addresses, host:port, on which the guest finds listening sockets: descriptors from 3 on, in
 	// this order, told of by LISTEN_FDS in its environment.
 	Listen []string

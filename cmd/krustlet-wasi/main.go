@@ -14,12 +14,14 @@ import (
 	"context"
 	"io"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"go.uber.org/zap"
 )
 
 func main() {
-	dropEngineBacktraces()
+	prepareProcess()
 	if isCompiler(os.Args) {
 		os.Exit(compile(os.Args))
 	}
@@ -41,6 +43,13 @@ func run(args []string, env environment, stdin io.Reader, stdout, stderr io.Writ
 		exit: os.Exit,
 	}
 	return p.run(args)
+}
+
+// prepareProcess sets what guests need of their process.
+func prepareProcess() {
+	dropEngineBacktraces()
+	// A guest's file that grows beyond RLIMIT_FSIZE is an error for the guest, and not the end of all.
+	signal.Ignore(syscall.SIGXFSZ)
 }
 
 // dropEngineBacktraces removes the variables by which Rust programs are told to collect native backtraces.

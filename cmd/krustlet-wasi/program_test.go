@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 	if !ok {
 		os.Exit(m.Run())
 	}
-	dropEngineBacktraces()
+	prepareProcess()
 	p := program{
 		env: os.LookupEnv, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
 		machine: testMachine(), agent: agent, exit: os.Exit,

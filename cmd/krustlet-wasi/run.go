@@ -131,6 +131,7 @@ func (c runConfig) spec(module runnable) (runtime.Spec, func() error, error) {
 		Mounts:      c.mounts,
 		MemoryLimit: c.memory,
 		CPULimit:    c.cpu,
+		OutputRate:  c.output,
 		Listen:      c.listen,
 	}
 	if c.argv0 != "" {

@@ -351,6 +351,25 @@ func TestRunCPU(t *testing.T) {
 	}
 }
 
+// TestRunOutputRate: a second's worth at once, and then no more than the rate.
+func TestRunOutputRate(t *testing.T) {
+	got := newRunner(t).run("--output-rate=10Ki", "--timeout=2s", kitchen(t), "yes")
+	if n := len(got.stdout); got.code != 124 || n < 10<<10 || n > 32<<10 {
+		t.Errorf("exit code %d, %d bytes in 2 s at 10 KiB/s", got.code, n)
+	}
+}
+
+// TestRunFileSizeLimit: RLIMIT_FSIZE (512-byte blocks, or 1024 in some shells) is met by the guest and by nobody else.
+func TestRunFileSizeLimit(t *testing.T) {
+	r := newRunner(t)
+	r.shell = `ulimit -f 40000 && exec "$@"`
+	r.file("file", nil)
+	got := r.run("--dir=.", kitchen(t), "truncate", "/file", "50000000")
+	if got.code != 1 || !strings.Contains(strings.ToLower(got.stderr), "too large") {
+		t.Errorf("exit code %d, standard error:\n%s", got.code, got.stderr)
+	}
+}
+
 func TestRunHelp(t *testing.T) {
 	for _, args := range [][]string{{"run", "--help"}, {"run", "-h", "x.wasm"}, {"run", "--memory=bad", "-h"}} {
 		got := runProgram(t, noAgent, args...)

@@ -21,6 +21,7 @@ type runConfig struct {
 	listen   []string
 	memory   int64 // bytes; 0 is no limit
 	cpu      int64 // thousandths of a core; 0 is no limit
+	output   int64 // bytes per second of the standard streams; 0 is no limit
 	timeout  time.Duration
 	grace    time.Duration
 	pull     pullPolicy
@@ -82,7 +83,7 @@ func runFlags() []runFlag {
 			name: "memory", short: "m", arg: "BYTES", def: "none",
 			usage: "Limit of the guest's memory, as resources.limits.memory of a pod: 64Mi, 1Gi. A guest that dies at it ends with code 137.",
 			apply: func(c *runConfig, values []string, _ environment) (err error) {
-				c.memory, err = parseMemory(last(values))
+				c.memory, err = parseBytes(last(values), "memory", "64Mi")
 				return err
 			},
 		},
@@ -91,6 +92,14 @@ func runFlags() []runFlag {
 			usage: "Limit of the guest's processor time, as resources.limits.cpu of a pod: 250m, 1. The guest is held back, not ended.",
 			apply: func(c *runConfig, values []string, _ environment) (err error) {
 				c.cpu, err = parseCPU(last(values))
+				return err
+			},
+		},
+		{
+			name: "output-rate", arg: "BYTES", def: "none",
+			usage: "Limit of what the guest writes to standard output and error together, a second: 64Ki, 10Mi. A guest that writes more waits.",
+			apply: func(c *runConfig, values []string, _ environment) (err error) {
+				c.output, err = parseBytes(last(values), "output", "10Mi")
 				return err
 			},
 		},

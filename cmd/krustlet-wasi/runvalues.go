@@ -144,10 +144,11 @@ func parseGuestPath(value string) (string, error) {
 	return path.Join("/", value), nil
 }
 
-func parseMemory(value string) (int64, error) {
+// parseBytes reads an amount of something that is counted in bytes.
+func parseBytes(value, of, example string) (int64, error) {
 	q, err := resource.ParseQuantity(value)
 	if err != nil || q.Sign() <= 0 {
-		return 0, fmt.Errorf("%q is no amount of memory: write bytes, with Ki, Mi or Gi behind them if you like, such as 64Mi", value)
+		return 0, fmt.Errorf("%q is no amount of %s: write bytes, with Ki, Mi or Gi behind them if you like, such as %s", value, of, example)
 	}
 	return q.Value(), nil
 }

@@ -87,7 +87,7 @@ func TestParseEnv(t *testing.T) {
 
 func TestParseAmounts(t *testing.T) {
 	for value, want := range map[string]int64{"64Mi": 64 << 20, "1Gi": 1 << 30, "100": 100, "1.5Ki": 1536, "1M": 1000000} {
-		if got, err := parseMemory(value); err != nil || got != want {
+		if got, err := parseBytes(value, "memory", "64Mi"); err != nil || got != want {
 			t.Errorf("memory %s: %d, %v", value, got, err)
 		}
 	}
@@ -97,7 +97,7 @@ func TestParseAmounts(t *testing.T) {
 		}
 	}
 	for _, value := range []string{"", "0", "-1", "64MB", "x", "1 Mi"} {
-		if got, err := parseMemory(value); err == nil {
+		if got, err := parseBytes(value, "memory", "64Mi"); err == nil {
 			t.Errorf("memory %q: %d", value, got)
 		}
 		if got, err := parseCPU(value); err == nil {

@@ -58,18 +58,15 @@ func pathOpen(_ context.Context, g *Guest, m memory, a arguments) error {
 	if err != nil {
 		return err
 	}
-	if g.fds.full() {
-		return ErrnoMfile
+	if err := g.fds.reserve(); err != nil {
+		return err
 	}
 	opened, err := g.open(dir, name, a.u32(1)&lookupFollow != 0, o)
 	if err != nil {
+		g.fds.release()
 		return err
 	}
-	fd, err := g.fds.add(opened)
-	if err != nil {
-		return errors.Join(err, opened.object.close())
-	}
-	return m.putU32(a.u32(8), fd)
+	return m.putU32(a.u32(8), g.fds.add(opened))
 }
 
 // allowed says whether the rights of the directory cover the opening. Rights that no file or directory has are

@@ -48,20 +48,16 @@ func sockAccept(ctx context.Context, g *Guest, m memory, a arguments) error {
 	if _, err := m.bytes(a.u32(2), 4); err != nil {
 		return err
 	}
-	if g.fds.full() {
-		return ErrnoMfile
+	if err := g.fds.reserve(); err != nil {
+		return ErrnoMfile // also for want of files of the host: the error at which servers wait and try again
 	}
 	fd, err := g.accept(ctx, l, l.told && d.flags&flagNonblock != 0)
 	if err != nil {
+		g.fds.release()
 		return err
 	}
 	conn := &descriptor{object: &connection{fd: fd}, rights: connectionRights & d.inheriting, flags: flags}
-	number, err := g.fds.add(conn)
-	if err != nil { // it was not full
-		_ = conn.object.close()
-		return err
-	}
-	return m.putU32(a.u32(2), number)
+	return m.putU32(a.u32(2), g.fds.add(conn))
 }
 
 // accept takes the next connection, and waits for one unless the guest does not want to.

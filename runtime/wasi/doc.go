@@ -54,7 +54,8 @@
 //
 // # Bounds
 //
-// What one guest can make the host hold is bounded: descriptors (Config.MaxDescriptors, then ErrnoMfile),
+// What one guest can make the host hold is bounded: descriptors (Config.MaxDescriptors, then ErrnoMfile; all guests
+// together share Config.Files, of which a guest gets more while it holds less than is free, then ErrnoNfile),
 // paths (4096 bytes, ErrnoNametoolong), links in a walk (40, ErrnoLoop), buffers in a call (1024, ErrnoInval),
 // subscriptions in a poll (16384, ErrnoInval), 64 KiB of input read ahead, 8 KiB of entries for each directory that
 // is listed. Config.OutputRate bounds what it writes to its standard streams by making it wait.

@@ -8,7 +8,8 @@ type descriptor struct {
 	rights     uint64
 	inheriting uint64
 	flags      uint16 // fdflags
-	preopened  bool   // it was there when the guest started
+	preopened  bool   // it was there when the guest started, and the guest may ask what it is
+	taken      bool   // it counts in the files that guests share
 }
 
 // object is what a descriptor refers to: an *input, *output, *file, *directory, *listener or *connection.
@@ -23,10 +24,12 @@ type fdTable struct {
 	slots []*descriptor // nil where free
 	open  int
 	limit int
-	free  int // no number below is free
+	free  int    // no number below is free
+	files *Files // nil without a bound
+	held  int    // of files
 }
 
-func newFDTable(limit int) *fdTable { return &fdTable{limit: max(limit, 4)} }
+func newFDTable(limit int, files *Files) *fdTable { return &fdTable{limit: max(limit, 4), files: files} }
 
 func (t *fdTable) get(fd uint32) (*descriptor, error) {
 	if uint64(fd) >= uint64(len(t.slots)) || t.slots[fd] == nil {
@@ -44,19 +47,33 @@ func (t *fdTable) put(fd int, d *descriptor) {
 	t.open++
 }
 
-// full says that no descriptor can be added. It is asked before the host opens anything.
-func (t *fdTable) full() bool { return t.open >= t.limit }
-
-func (t *fdTable) add(d *descriptor) (uint32, error) {
-	if t.full() {
-		return 0, ErrnoMfile
+// reserve makes sure that a descriptor can be added, before the host opens anything. What it takes is used by add, or
+// given back by release.
+func (t *fdTable) reserve() error {
+	switch {
+	case t.open >= t.limit:
+		return ErrnoMfile
+	case !t.files.take(t.held):
+		return ErrnoNfile
 	}
+	t.held++
+	return nil
+}
+
+func (t *fdTable) release() {
+	t.held--
+	t.files.give(1)
+}
+
+// add gives a descriptor a number, after reserve.
+func (t *fdTable) add(d *descriptor) uint32 {
+	d.taken = true
 	for t.free < len(t.slots) && t.slots[t.free] != nil {
 		t.free++
 	}
 	fd := t.free
 	t.put(fd, d)
-	return uint32(fd), nil
+	return uint32(fd)
 }
 
 func (t *fdTable) close(fd uint32) error {
@@ -67,7 +84,16 @@ func (t *fdTable) close(fd uint32) error {
 	t.slots[fd] = nil
 	t.open--
 	t.free = min(t.free, int(fd))
-	return d.object.close()
+	return t.end(d)
+}
+
+// end closes what a descriptor stood for.
+func (t *fdTable) end(d *descriptor) error {
+	err := d.object.close()
+	if d.taken {
+		t.release()
+	}
+	return err
 }
 
 // renumber moves from to the number to, which is closed before.
@@ -83,7 +109,7 @@ func (t *fdTable) renumber(from, to uint32) error {
 	t.slots[to], t.slots[from] = d, nil
 	t.open--
 	t.free = min(t.free, int(from))
-	return old.object.close()
+	return t.end(old)
 }
 
 func (t *fdTable) closeAll() error {

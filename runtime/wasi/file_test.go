@@ -142,6 +142,48 @@ func TestAppend(t *testing.T) {
 	}
 }
 
+// TestFilesAreShared: who holds many gets no more before who holds few, and what is closed is there again.
+func TestFilesAreShared(t *testing.T) {
+	files := NewFiles(10)
+	open := func(c *caller) (fds []uint64) {
+		for {
+			fd, err := c.open("a", openCreate, readWrite, 0)
+			if err != nil {
+				if err != ErrnoNfile {
+					t.Errorf("%v", err)
+				}
+				return fds
+			}
+			fds = append(fds, fd)
+		}
+	}
+	greedy, modest := newCaller(t, Config{Files: files}), newCaller(t, Config{Files: files})
+	first := open(greedy)
+	if len(first) != 5 { // as many as are left
+		t.Errorf("the first got %d of 10", len(first))
+	}
+	if got := open(modest); len(got) != 3 {
+		t.Errorf("the second got %d of the 5 that were left", len(got))
+	}
+	if again := open(greedy); len(again) != 0 {
+		t.Errorf("the first got %d more", len(again))
+	}
+	greedy.want(nil, "fd_renumber", first[0], first[1])
+	greedy.want(nil, "fd_renumber", first[1], 0)
+	for _, fd := range first[2:] {
+		greedy.want(nil, "fd_close", fd)
+	}
+	greedy.want(nil, "fd_close", 0)
+	for range 20 { // a failed opening takes nothing
+		if _, err := greedy.open("no/such", 0, readWrite, 0); err != ErrnoNoent {
+			t.Fatal(err)
+		}
+	}
+	if got := files.free; got != 7 {
+		t.Errorf("%d are free after all of the first's were closed", got)
+	}
+}
+
 func TestDescriptorNumbers(t *testing.T) {
 	c := newCaller(t, Config{MaxDescriptors: 6})
 	a := c.mustOpen("a", openCreate, readWrite, 0)

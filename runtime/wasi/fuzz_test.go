@@ -47,10 +47,10 @@ func hostileWorld(t *testing.T) (*caller, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fd, err := c.g.fds.add(&descriptor{object: l, rights: listenerRights, inheriting: connectionRights, flags: flagNonblock})
-	if err != nil {
+	if err := c.g.fds.reserve(); err != nil {
 		t.Fatal(err)
 	}
+	fd := c.g.fds.add(&descriptor{object: l, rights: listenerRights, inheriting: connectionRights, flags: flagNonblock})
 	if _, err := dial(t, addr).Write([]byte("data")); err != nil {
 		t.Fatal(err)
 	}

@@ -38,6 +38,8 @@ type Config struct {
 	Listeners []*net.TCPListener
 	// MaxDescriptors bounds the guest's open descriptors; 0 is DefaultMaxDescriptors.
 	MaxDescriptors int
+	// Files is what the guest opens its files and connections from, with others; nil is no bound.
+	Files *Files
 }
 
 // DefaultMaxDescriptors is Linux's usual soft limit of open files (RLIMIT_NOFILE).
@@ -101,7 +103,7 @@ func newGuest(cfg Config) (*Guest, error) {
 		return nil, errors.Join(err, ns.close())
 	}
 	g := &Guest{
-		args: args, env: env, ns: ns, fds: newFDTable(limit), fileSystems: fileSystems{}, start: time.Now(),
+		args: args, env: env, ns: ns, fds: newFDTable(limit, cfg.Files), fileSystems: fileSystems{}, start: time.Now(),
 		listeners: listeners, waker: newWaker(), rate: rate{perSecond: cfg.OutputRate},
 	}
 	g.stdin = newInput(cfg.Stdin, g.waker.ring)

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 )
 
 // What a guest takes of the system, measured by BenchmarkDensity with 5,000 guests, and rounded up.
@@ -163,7 +165,19 @@ func (h host) files() ceiling {
 	if !ok {
 		return ceiling{}
 	}
-	return ceiling{int((n - spare(n, spareFiles)) / filesPerGuest), fmt.Sprintf("RLIMIT_NOFILE = %d", n)}
+	return ceiling{int((n - n/openedPart - spare(n, spareFiles)) / filesPerGuest), fmt.Sprintf("RLIMIT_NOFILE = %d", n)}
+}
+
+// openedPart is the part of the open files, one in so many, that is kept for what guests open.
+const openedPart = 8
+
+// guestFiles is what guests may open, all together.
+func (h host) guestFiles() *wasi.Files {
+	n, ok := h.limit(unix.RLIMIT_NOFILE)
+	if !ok {
+		return nil
+	}
+	return wasi.NewFiles(int(n / openedPart))
 }
 
 // controlGroups has the folders of the process's control groups with this controller, of both versions, and of all

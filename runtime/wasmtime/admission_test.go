@@ -31,8 +31,8 @@ func TestCapacity(t *testing.T) {
 		{"few threads", "sys/kernel/pid_max", "4000", 1 << 20, 3000, "kernel.pid_max = 4000"},
 		{"little memory", "meminfo", "MemAvailable: 524288 kB\n", 1 << 20, 3072, "memory, 512 MiB free"},
 		{"hardly any memory", "meminfo", "MemAvailable: 1024 kB\n", 1 << 20, 6, "memory, 1 MiB free"},
-		{"few files", "self/cgroup", "", 4096, 1024, "RLIMIT_NOFILE = 4096"},
-		{"very few files", "self/cgroup", "", 1000, 250, "RLIMIT_NOFILE = 1000"},
+		{"few files", "self/cgroup", "", 4096, 853, "RLIMIT_NOFILE = 4096"},
+		{"very few files", "self/cgroup", "", 1000, 208, "RLIMIT_NOFILE = 1000"},
 		{"more maps", "sys/vm/max_map_count", "1048576", 1 << 20, 26214, "the address space"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -18,7 +18,7 @@ import (
 )
 
 // newCompilingEngine has a cache of its own and compiles in a child.
-func newCompilingEngine(t *testing.T, change func(*Config)) *Engine {
+func newCompilingEngine(t testing.TB, change func(*Config)) *Engine {
 	t.Helper()
 	cfg := Config{CacheDir: t.TempDir(), Log: testLog(t), Compiler: self()}
 	if change != nil {
@@ -103,7 +103,7 @@ func users(e *Engine, digest string) int {
 }
 
 // children are the processes that this one has started.
-func children(t *testing.T) []string {
+func children(t testing.TB) []string {
 	t.Helper()
 	var all []string
 	tasks, err := filepath.Glob("/proc/self/task/*/children")

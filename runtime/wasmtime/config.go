@@ -24,9 +24,6 @@ type Config struct {
 	// and DefaultCompileTime.
 	CompileMemory int64
 	CompileTime   time.Duration
-	// OutputRate bounds what each guest writes to its standard streams, in bytes per second, with as many at once; 0 is
-	// no bound. A guest that writes more waits.
-	OutputRate int64
 	// MaxGuests bounds the guests at a time; 0 leaves it to what the system can bear, which also bounds it if it
 	// is less.
 	MaxGuests int
@@ -45,8 +42,8 @@ func (cfg *Config) prepare() error {
 	if !filepath.IsAbs(cfg.CacheDir) {
 		return fmt.Errorf("wasmtime: the folder for compiled code must be an absolute path, got %q", cfg.CacheDir)
 	}
-	if cfg.CacheSize < 0 || cfg.CompileMemory < 0 || cfg.CompileTime < 0 || cfg.OutputRate < 0 || cfg.MaxGuests < 0 || cfg.MaxMemory < 0 {
-		return errors.New("wasmtime: CacheSize, CompileMemory, CompileTime, OutputRate, MaxGuests and MaxMemory must not be negative")
+	if cfg.CacheSize < 0 || cfg.CompileMemory < 0 || cfg.CompileTime < 0 || cfg.MaxGuests < 0 || cfg.MaxMemory < 0 {
+		return errors.New("wasmtime: CacheSize, CompileMemory, CompileTime, MaxGuests and MaxMemory must not be negative")
 	}
 	if cfg.CacheSize == 0 {
 		cfg.CacheSize = DefaultCacheSize

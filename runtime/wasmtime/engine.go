@@ -16,6 +16,7 @@ import (
 
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 )
 
 // Engine runs guests in this process. It implements runtime.Engine.
@@ -27,6 +28,7 @@ type Engine struct {
 	turns   *turns
 	nice    int                                     // of the process
 	room    ceiling                                 // for guests
+	files   *wasi.Files                             // that guests open
 	openLog func(path string) (containerLog, error) // logfile.Create, but in tests
 
 	mu      sync.Mutex
@@ -89,6 +91,7 @@ func New(cfg Config) (*Engine, error) {
 		turns:   shared,
 		nice:    base,
 		room:    thisHost().capacity(),
+		files:   thisHost().guestFiles(),
 		native:  native,
 		modules: newModules(native, linker, disk, &compiler{argv: cfg.Compiler, memory: cfg.CompileMemory, limit: cfg.CompileTime}, cfg.Log, goruntime.GOMAXPROCS(0)),
 		ticker: &ticker{tick: func(now time.Time) {
@@ -109,7 +112,7 @@ func New(cfg Config) (*Engine, error) {
 func (e *Engine) Start(ctx context.Context, spec runtime.Spec, streams runtime.Streams) (runtime.Process, error) {
 	p, err := e.start(ctx, spec, streams)
 	if err != nil {
-		return nil, fmt.Errorf("start %s: %w", spec.Module, err)
+		return nil, fmt.Errorf("start the guest: %w", err)
 	}
 	return p, nil
 }

@@ -119,19 +119,15 @@ func TestStartGivesUpWhileItCompiles(t *testing.T) {
 
 // BenchmarkKill is the time from the kill to the end of one guest among 500, a fifth of each kind.
 func BenchmarkKill(b *testing.B) {
-	const guests = 500
 	e := newEngine(b)
 	root := b.TempDir()
 	kinds := idlers(b)
-	var running []runtime.Process
-	for i := range guests {
-		running = append(running, kinds[i%len(kinds)].start(b, e, root))
-	}
+	running := crowd(b, e, root, kinds)
 	took := map[string]latencies{}
 	var all latencies
 	n := 0
 	for b.Loop() {
-		i := (n * 7) % guests // 7 and 500 share no factor: each in turn, all kinds mixed
+		i := (n * 7) % len(running) // 7 and 500 share no factor: each in turn, all kinds mixed
 		n++
 		began := time.Now()
 		running[i].Stop(0)
@@ -151,6 +147,18 @@ func BenchmarkKill(b *testing.B) {
 	for _, kind := range kinds {
 		b.ReportMetric(float64(took[kind.name].percentile(99).Microseconds()), fmt.Sprintf("%s-p99-µs", kind.name))
 	}
+	disperse(running)
+}
+
+// crowd is 500 guests, a fifth of each kind.
+func crowd(b *testing.B, e *Engine, root string, kinds []idler) (running []runtime.Process) {
+	for i := range 500 {
+		running = append(running, kinds[i%len(kinds)].start(b, e, root))
+	}
+	return running
+}
+
+func disperse(running []runtime.Process) {
 	var wg sync.WaitGroup
 	for _, p := range running {
 		wg.Go(func() {
@@ -159,6 +167,37 @@ func BenchmarkKill(b *testing.B) {
 		})
 	}
 	wg.Wait()
+}
+
+// BenchmarkKillCompiling is the time in which a start that compiles is given up, with 500 other guests.
+func BenchmarkKillCompiling(b *testing.B) {
+	e := newCompilingEngine(b, func(c *Config) { c.Compiler = []string{"/bin/sh", "-c", "exec sleep 1000"} })
+	crowded := newEngine(b)
+	root := b.TempDir()
+	running := crowd(b, crowded, root, idlers(b))
+	file := filepathTiny(b)
+	spec := runtime.Spec{Module: file, Digest: guests.Digest(b, file), Mounts: []runtime.Mount{{Host: root, Guest: "/"}}}
+	var took latencies
+	for b.Loop() {
+		ctx, cancel := context.WithCancel(b.Context())
+		ended := make(chan error, 1)
+		go func() {
+			_, err := e.Start(ctx, spec, runtime.Streams{})
+			ended <- err
+		}()
+		eventually(b, "it compiles", func() bool { return len(children(b)) == 1 })
+		began := time.Now()
+		cancel()
+		if err := <-ended; err == nil {
+			b.Fatal("it was started")
+		}
+		took = append(took, time.Since(began))
+		eventually(b, "the compiler is gone", func() bool { return len(children(b)) == 0 })
+	}
+	b.ReportMetric(float64(took.percentile(50).Microseconds()), "p50-µs")
+	b.ReportMetric(float64(took.percentile(99).Microseconds()), "p99-µs")
+	b.ReportMetric(0, "ns/op")
+	disperse(running)
 }
 
 // BenchmarkAnswer is how long a guest takes that is asked something now and then, among 50 that spin.

@@ -94,7 +94,8 @@ func (e *Engine) newHost(spec runtime.Spec, stdin io.Reader, stdout, stderr io.W
 		Stdin:      stdin,
 		Stdout:     stdout,
 		Stderr:     stderr,
-		OutputRate: e.cfg.OutputRate,
+		OutputRate: spec.OutputRate,
+		Files:      e.files,
 		Listeners:  listeners, // New owns them, even where it fails
 	})
 }
