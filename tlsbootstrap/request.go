@@ -49,7 +49,7 @@ const (
 	// roundTimeout is how long one wait for a certificate lasts before the CSR is looked at again.
 	// csr.WaitForCertificate needs that: it does not see that a CSR went before its watch began, nor
 	// that our credentials ended.
-	roundTimeout = time.Minute
+	roundTimeout = 20 * time.Second
 )
 
 // obtain returns the certificate in PEM. It blocks until there is one, the CSR is refused (a
