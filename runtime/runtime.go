@@ -7,6 +7,7 @@ package runtime
 
 import (
 	"context"
+	"errors"
 	"io"
 	"time"
 )
@@ -16,6 +17,13 @@ type Spec struct {
 	// ID names this run; no two runs on a node share one. It is the part behind `wasmtime://` in a
 	// container's status.
 	ID string
+	// Of says which container's run this is, for whoever finds it again (Engine.Runs). Runs of one pod are kept
+	// together where guests live in several processes. The zero value is a run that belongs to its caller alone:
+	// it is not found again, and is killed when the caller goes.
+	Of Origin
+	// Isolated asks for a process that hosts this pod's guests only. An engine that runs guests in its caller's process
+	// does not have that, and ignores it.
+	Isolated bool
 	// Module is the absolute path of the WebAssembly binary.
 	Module string
 	// Digest is the binary's content digest, `sha256:` and 64 hexadecimal digits. It is the key under
@@ -32,16 +40,31 @@ type Spec struct {
 	// Log is the absolute path of the container's log file (CRI format); its folder exists. Empty
 	// discards what the guest writes.
 	Log string
+	// LogMaxSize is the size of the log file, in bytes, at which it is rotated; 0 never rotates. LogMaxFiles bounds the
+	// files of one log, the one that is written included; 0 is 1.
+	LogMaxSize  int64
+	LogMaxFiles int
 	// MemoryLimit bounds the guest's linear memory, in bytes; 0 means no bound of the pod's own.
 	MemoryLimit int64
 	// CPULimit bounds the guest's share of processor time, in thousandths of a core; 0 means no bound.
 	CPULimit int64
+	// Stdin keeps the guest's standard input open for Attach; without it, input that is not given to Start is empty.
+	// StdinOnce ends the input for good when the first that was attached ends or goes.
+	Stdin, StdinOnce bool
 	// OutputRate bounds what the guest writes to its standard streams together, in bytes per second, with as many at
 	// once; 0 means no bound. A guest that writes more waits.
 	OutputRate int64
 	// Listen are TCP addresses, host:port, on which the guest finds listening sockets: descriptors from 3 on, in
 	// this order, told of by LISTEN_FDS in its environment.
 	Listen []string
+}
+
+// Origin is the run of a container: plain words of its owner, which engines keep and give back.
+type Origin struct {
+	Pod       string // the pod's UID
+	Container string // its name in the pod
+	Attempt   int32  // from 0
+	ImageID   string // as the container's status shows it
 }
 
 // Streams are what is attached to a guest's standard streams. The zero value attaches nothing: stdin is empty,
@@ -64,6 +87,17 @@ type Engine interface {
 	// runs. Cancelling ctx gives up a start under way and has no effect on a started process. The
 	// error, where there is one, says what is wrong with the module or the Spec, and nothing is left behind.
 	Start(ctx context.Context, spec Spec, streams Streams) (Process, error)
+	// Runs are the runs of pods (Spec.Of) that go on, or that have ended and were not forgotten, those included that an
+	// earlier caller started: an engine may outlive its caller. In no order.
+	Runs() []Run
+}
+
+// Run is a container's run that was found again.
+type Run struct {
+	ID        string
+	Of        Origin
+	StartedAt time.Time
+	Process   Process
 }
 
 // Process is one started container. It is safe for concurrent use.
@@ -77,7 +111,30 @@ type Process interface {
 	Stop(grace time.Duration)
 	// Stats says what the guest has used so far. It may be called at any time.
 	Stats() Stats
+	// Attach connects streams to the guest while it runs, beside what is connected already: from now on stdout and
+	// stderr also get what the guest writes, and the guest reads stdin if its Spec has Stdin. It returns nil when
+	// the guest has ended and has given everything to the streams, else the error of ctx or of a stream; a stream that is
+	// not read holds the guest back until ctx ends. ErrStdin says that stdin cannot be connected.
+	Attach(ctx context.Context, streams Streams) error
+	// Forget says that the end was taken note of for good: the engine keeps nothing of the run any more. It does
+	// not wait. Before Done it does nothing.
+	Forget()
 }
+
+// Errors of Start which say nothing of the module or the Spec: later it may succeed.
+var (
+	// ErrFull: the engine holds as many guests as the system can bear.
+	ErrFull = errors.New("the engine is full")
+	// ErrLost: the process that was to host the guest has ended.
+	ErrLost = errors.New("the process that hosts containers has ended")
+)
+
+// ErrNotCompiled is the error of Start of an engine that does not compile, for a module whose compiled code is missing.
+var ErrNotCompiled = errors.New("the module is not compiled")
+
+// ErrStdin is the error of an Attach with a standard input that the guest cannot have: its Spec asks for none, or
+// another one is connected.
+var ErrStdin = errors.New("the container's standard input cannot be attached")
 
 // Stats is what a guest has used.
 type Stats struct {

@@ -9,11 +9,21 @@ import (
 func BenchmarkWrite(b *testing.B) {
 	line := append(bytes.Repeat([]byte("x"), 1023), '\n')
 	for _, bb := range []struct {
-		name string
-		text []byte
-	}{{"lines of 1 KB", line}, {"32 lines of 1 KB at once", bytes.Repeat(line, 32)}, {"lines of 10 bytes", []byte("123456789\n")}} {
+		name    string
+		text    []byte
+		rotated bool
+	}{
+		{"lines of 1 KB", line, false},
+		{"lines of 1 KB, rotated", line, true},
+		{"32 lines of 1 KB at once", bytes.Repeat(line, 32), false},
+		{"32 lines of 1 KB at once, rotated", bytes.Repeat(line, 32), true},
+		{"lines of 10 bytes", []byte("123456789\n"), false},
+	} {
 		b.Run(bb.name, func(b *testing.B) {
 			w, _ := newLog(b)
+			if bb.rotated {
+				w, _ = newRotated(b, 10<<20, 5) // what kubelets do
+			}
 			out := w.Stdout()
 			b.SetBytes(int64(len(bb.text)))
 			b.ReportAllocs()

@@ -8,7 +8,7 @@ import (
 // Options says which part of a log Read shows, and how: the fields of a corev1.PodLogOptions for which
 // the file is enough. The zero value shows the whole log and returns.
 type Options struct {
-	// Follow goes on when the end of the file is reached, until ctx ends, the file is removed, or Done is
+	// Follow goes on when the end of the log is reached, until ctx ends, the log is removed, or Done is
 	// closed and all that was written has been shown.
 	Follow bool
 	// Done tells a follower that the container has ended and its Writer is closed. Nil never does.

@@ -17,7 +17,7 @@ type printer struct {
 	w       io.Writer
 	opts    *Options
 	show    [streams]bool
-	start   [streams]int64 // where in the file each stream's records begin to count
+	start   [streams]int64 // the position from which on each stream's records count
 	out     []byte
 	left    int64 // bytes that may still be put out; negative: any number
 	goesOn  [streams]bool
@@ -33,7 +33,7 @@ func newPrinter(w io.Writer, opts *Options, show [streams]bool) *printer {
 	return p
 }
 
-// print takes the record at the given place of the file.
+// print takes the record at the given position of the log.
 func (p *printer) print(rec record, at int64) error {
 	s := rec.stream
 	if !p.show[s] || at < p.start[s] {
@@ -65,6 +65,14 @@ func (p *printer) print(rec record, at int64) error {
 		return p.write()
 	}
 	return nil
+}
+
+// tear ends the lines that are under way: what follows in the log is lost.
+func (p *printer) tear() {
+	if p.midLine != none {
+		p.out = append(p.out, '\n')
+	}
+	p.midLine, p.goesOn = none, [streams]bool{}
 }
 
 // tooOld tells whether a line with this stamp is left out. A stamp that is no time (the 30th of February)

@@ -5,103 +5,110 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 )
 
-// Read copies the text of the log file at path to w, as opts says. After each batch, and before it waits
-// for more, it calls w's Flush (or FlushError) method, if w has one.
+// Read copies the text of the log at path to w, from all of its files that are kept, as opts says. After each batch,
+// and before it waits for more, it calls w's Flush (or FlushError) method, if w has one.
 //
 // It returns nil when the log has ended or the byte limit is reached, ctx's error when that ended before,
-// an error that wraps fs.ErrNotExist when there is no such file, and w's error when a write failed. It
+// an error that wraps fs.ErrNotExist when there is no such log, and w's error when a write failed. It
 // blocks while w does, and starts nothing that outlives it. A log that is not followed is read up to where
-// the file ends when its end is reached.
+// the file ends that was the last one at the start, when its end is reached.
 func Read(ctx context.Context, w io.Writer, path string, opts Options) error {
 	show, err := opts.shows()
 	if err != nil {
 		return fmt.Errorf("read container log: %w", err)
 	}
-	// Events come for the file itself, not for a link to it.
-	path, err = filepath.EvalSymlinks(path)
-	if err != nil {
+	if path, err = resolve(path); err != nil {
 		return fmt.Errorf("read container log: %w", err)
 	}
-	f, err := os.Open(path)
-	if err != nil {
-		return fmt.Errorf("read container log: %w", err)
-	}
-	defer func() { _ = f.Close() }()
-
-	r := &reader{f: sizedFile{f}, printer: newPrinter(w, &opts, show)}
-	if err := r.seek(opts.TailLines); err != nil {
+	r := &reader{path: path, printer: newPrinter(w, &opts, show)}
+	defer r.close()
+	if err := r.open(opts.TailLines); err != nil {
 		return fmt.Errorf("read container log: %w", err)
 	}
 	if !opts.Follow {
 		_, err := r.drain(ctx)
 		return err
 	}
-	return r.follow(ctx, path, opts.Watcher, opts.Done)
+	return r.follow(ctx, opts.Watcher, opts.Done)
+}
+
+// resolve follows links: events come for the file itself, and rotated files stand beside it. The file may be missing
+// for the moment of a rotation.
+func resolve(path string) (string, error) {
+	real, err := filepath.EvalSymlinks(path)
+	if !errors.Is(err, os.ErrNotExist) {
+		return real, err
+	}
+	dir, err := filepath.EvalSymlinks(filepath.Dir(path))
+	return filepath.Join(dir, filepath.Base(path)), err
 }
 
 // reader is one Read under way.
 type reader struct {
-	f       file
+	path    string
+	parts   []*part // the one that is read, and those behind it that are open already
 	scan    *scanner
 	printer *printer
 }
 
-// seek sets where reading starts.
-func (r *reader) seek(tail *int64) error {
+// open opens what is to be read, and sets where reading starts.
+func (r *reader) open(tail *int64) (err error) {
+	p := r.printer
 	if tail == nil {
-		r.scan = newScanner(r.f, 0)
-		return nil
+		p.start = [streams]int64{math.MinInt64, math.MinInt64}
+		r.parts, err = openParts(r.path, func(*part, int64) (bool, error) { return true, nil })
+	} else {
+		t := newTailer(0, *tail, p.show)
+		r.parts, err = openParts(r.path, func(f *part, size int64) (bool, error) {
+			err := t.scan(f, size, f.base)
+			return !t.done(), err
+		})
+		p.start = t.start
 	}
-	size, err := r.f.size()
 	if err != nil {
 		return err
 	}
-	if size, err = wholeLines(r.f, size); err != nil {
-		return err
-	}
-	r.printer.start, err = tailStart(r.f, size, *tail, r.printer.show)
-	if err != nil {
-		return err
-	}
-	from := size
-	for s, start := range r.printer.start {
-		if r.printer.show[s] {
+	from := int64(0)
+	for s, start := range p.start {
+		if p.show[s] {
 			from = min(from, start)
 		}
 	}
-	r.scan = newScanner(r.f, from)
+	for len(r.parts) > 1 && r.parts[1].base <= from {
+		r.next()
+	}
+	r.scan = newScanner(r.parts[0], max(from-r.parts[0].base, 0))
 	return nil
 }
 
-// wholeLines returns how many of the file's first size bytes are whole lines.
-func wholeLines(f io.ReaderAt, size int64) (int64, error) {
-	buf := make([]byte, 4<<10)
-	for size > 0 {
-		low := max(0, size-int64(len(buf)))
-		n, err := f.ReadAt(buf[:size-low], low)
-		if err != nil && !errors.Is(err, io.EOF) {
-			return 0, err
-		}
-		for i := n - 1; i >= 0; i-- {
-			if buf[i] == '\n' {
-				return low + int64(i) + 1, nil
-			}
-		}
-		size = low
-	}
-	return 0, nil
+// next leaves the part that was read.
+func (r *reader) next() {
+	_ = r.parts[0].Close()
+	r.parts = r.parts[1:]
 }
 
-// drain shows all that is in the file, and answers whether the byte limit was reached.
+func (r *reader) close() {
+	for len(r.parts) > 0 {
+		r.next()
+	}
+}
+
+// drain shows all that is in the files that are open, and answers whether the byte limit was reached.
 func (r *reader) drain(ctx context.Context) (full bool, err error) {
 	for {
 		line, at, err := r.scan.next()
 		if errors.Is(err, io.EOF) {
-			return r.printer.full(), r.printer.flush()
+			if len(r.parts) == 1 {
+				return r.printer.full(), r.printer.flush()
+			}
+			r.next()
+			r.scan.restart(r.parts[0])
+			continue
 		}
 		if err != nil {
 			return false, fmt.Errorf("read container log: %w", err)
@@ -110,7 +117,7 @@ func (r *reader) drain(ctx context.Context) (full bool, err error) {
 		if !ok {
 			continue
 		}
-		if err := r.printer.print(rec, at); err != nil {
+		if err := r.printer.print(rec, r.parts[0].base+at); err != nil {
 			return false, err
 		}
 		if r.printer.full() {
@@ -122,8 +129,8 @@ func (r *reader) drain(ctx context.Context) (full bool, err error) {
 	}
 }
 
-// follow shows what is in the file and what comes, until the log has ended.
-func (r *reader) follow(ctx context.Context, path string, watcher *Watcher, done <-chan struct{}) (err error) {
+// follow shows what is in the log and what comes, until the log has ended.
+func (r *reader) follow(ctx context.Context, watcher *Watcher, done <-chan struct{}) (err error) {
 	if watcher == nil {
 		watcher, err = NewWatcher()
 		if err != nil {
@@ -132,13 +139,13 @@ func (r *reader) follow(ctx context.Context, path string, watcher *Watcher, done
 		defer func() { _ = watcher.Close() }()
 	}
 	// Subscribed before the file is read: a write that the reading misses is notified.
-	sub, err := watcher.subscribe(path)
+	sub, err := watcher.subscribe(r.path)
 	if err != nil {
 		return err
 	}
 	defer watcher.unsubscribe(sub)
 	for ended := false; ; {
-		if full, err := r.drain(ctx); err != nil || full || ended {
+		if full, err := r.drainAll(ctx); err != nil || full || ended {
 			return err
 		}
 		select {
@@ -153,13 +160,29 @@ func (r *reader) follow(ctx context.Context, path string, watcher *Watcher, done
 	}
 }
 
-// sizedFile makes an *os.File a file.
-type sizedFile struct{ *os.File }
-
-func (f sizedFile) size() (int64, error) {
-	info, err := f.Stat()
-	if err != nil {
-		return 0, err
+// drainAll shows all that is in the log, and answers whether the byte limit was reached.
+func (r *reader) drainAll(ctx context.Context) (full bool, err error) {
+	for {
+		if full, err := r.drain(ctx); err != nil || full {
+			return full, err
+		}
+		last := r.parts[len(r.parts)-1]
+		next, torn, err := openNext(r.path, last)
+		if err != nil {
+			return false, fmt.Errorf("read container log: %w", err)
+		}
+		if next == nil {
+			return false, nil
+		}
+		// Something may have been written to the last file before it was rotated, and after it was drained.
+		full, err = r.drain(ctx)
+		if torn {
+			r.printer.tear()
+		}
+		next.base = last.base + r.scan.off
+		r.parts = append(r.parts, next)
+		if err != nil || full {
+			return full, err
+		}
 	}
-	return info.Size(), nil
 }

@@ -221,10 +221,11 @@ func TestTailReadsLittle(t *testing.T) {
 	}
 	f := &countedFile{ReaderAt: bytes.NewReader(log.Bytes())}
 	size := int64(log.Len())
-	start, err := tailStart(f, size, 10, [streams]bool{true, true})
-	if err != nil {
+	tail := newTailer(size, 10, [streams]bool{true, true})
+	if err := tail.scan(f, size, 0); err != nil {
 		t.Fatal(err)
 	}
+	start := tail.start
 	line := size / 50_000
 	if from := min(start[stdout], start[stderr]); size-from < 10*line || size-from > 11*line+100 {
 		t.Errorf("tail of 10 lines of %d bytes starts %d bytes before the end", line, size-from)
@@ -320,7 +321,9 @@ func tailModel(t *testing.T, path string, n int64, stream Stream) string {
 func FuzzRoundTrip(f *testing.F) {
 	f.Add([]byte("hello\nworld"), uint64(1))
 	f.Add([]byte("\n\n\x00\xff\n"), uint64(2))
-	f.Add(bytes.Repeat([]byte("0123456789abcde\n"), 10), uint64(3))
+	for seed := range uint64(20) {
+		f.Add(bytes.Repeat([]byte("0123456789abcde\n"), 10), seed)
+	}
 	f.Fuzz(func(t *testing.T, text []byte, seed uint64) {
 		rng := rand.New(rand.NewPCG(seed, 0))
 		// Lines of records' lengths are out of a fuzzer's reach; repeating a piece makes them.
@@ -329,7 +332,14 @@ func FuzzRoundTrip(f *testing.F) {
 			text = append(bytes.Repeat(text[:i+1], 1+rng.IntN(2*maxPart/(i+1)+1)), text...)
 		}
 		path := filepath.Join(t.TempDir(), "0.log")
-		w, err := Create(path)
+		limits := Rotation{MaxFiles: 1 << 20, Failed: func(err error) { t.Error(err) }}
+		if rng.IntN(2) == 0 {
+			limits.MaxSize = 1 + rng.Int64N(1+rng.Int64N(4*maxPart))
+			if few := int64(len(text) / 500); limits.MaxSize < few { // files are few enough for a test
+				limits.MaxSize = few
+			}
+		}
+		w, err := Create(path, limits)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -30,6 +30,11 @@ func newScanner(f file, off int64) *scanner {
 	return &scanner{f: f, off: off, buf: make([]byte, 64<<10)}
 }
 
+// restart goes on with another file, from its start.
+func (s *scanner) restart(f file) {
+	s.f, s.off, s.data, s.long = f, 0, s.data[:0], false
+}
+
 // next returns the next line without its newline, and where it starts in the file. The line is valid until
 // the next call. At the end of the file the error is io.EOF, and next may be called again later.
 func (s *scanner) next() (line []byte, at int64, err error) {

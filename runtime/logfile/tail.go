@@ -15,17 +15,10 @@ const (
 	maxGap = 1 << 20
 )
 
-// tailStart finds the last `lines` lines of the chosen streams in the first `size` bytes of f, which are whole lines.
-// It answers for each stream from where on its records belong to them; what is written later is behind all.
-func tailStart(f io.ReaderAt, size, lines int64, show [streams]bool) ([streams]int64, error) {
-	t := tailer{show: show, left: lines}
-	for i := range t.start {
-		t.start[i] = size
-	}
-	if lines == 0 {
-		return t.start, nil
-	}
-	return t.start, t.scan(f, size)
+// newTailer looks for the last `lines` lines of the chosen streams among records before the position end, which are whole
+// lines. Its start says for each stream from where on its records belong to them; what is written later is behind all.
+func newTailer(end, lines int64, show [streams]bool) *tailer {
+	return &tailer{show: show, left: lines, start: [streams]int64{end, end}}
 }
 
 // tailer reads records backwards and counts lines.
@@ -37,9 +30,13 @@ type tailer struct {
 	in    [streams]bool  // in a line that counts, whose start is not known yet
 }
 
-// scan goes through the lines of f from the end. It reads each block with the bytes behind it that a record's
-// header may need.
-func (t *tailer) scan(f io.ReaderAt, size int64) error {
+// done says that the search is over.
+func (t *tailer) done() bool { return t.left == 0 && t.in == [streams]bool{} }
+
+// scan goes through the lines in the first size bytes of f from the end, until the search is over. The file starts at
+// the position base; it is the one before those that were scanned earlier. It reads each block with the bytes behind it
+// that a record's header may need.
+func (t *tailer) scan(f io.ReaderAt, size, base int64) error {
 	buf := make([]byte, tailBlock+maxHeader+1)
 	end := int64(-1) // of the line whose start is looked for: where its newline stands
 	for top := size; top > 0; {
@@ -55,20 +52,20 @@ func (t *tailer) scan(f io.ReaderAt, size int64) error {
 			if i < 0 {
 				break
 			}
-			if end >= 0 && t.line(block[i+1:], low+int64(i)+1, end) {
+			if end >= 0 && t.line(block[i+1:], base+low+int64(i)+1, base+end) {
 				return nil
 			}
 			end = low + int64(i)
 		}
 		top = low
 		if low == 0 && end >= 0 {
-			t.line(block, 0, end)
+			t.line(block, base, base+end)
 		}
 	}
 	return nil
 }
 
-// line takes the line at [at, end) of the file, of which data holds at least the header, and answers whether
+// line takes the line at the positions [at, end), of which data holds at least the header, and answers whether
 // the search is over.
 func (t *tailer) line(data []byte, at, end int64) bool {
 	if int64(len(data)) > end-at {
@@ -82,7 +79,7 @@ func (t *tailer) line(data []byte, at, end int64) bool {
 			t.in[s] = false
 		}
 	}
-	return t.left == 0 && t.in == [streams]bool{}
+	return t.done()
 }
 
 func (t *tailer) record(s int, partial bool, at int64) {

@@ -1,7 +1,6 @@
 package logfile
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -86,11 +85,13 @@ func (w *Watcher) pass(event fsnotify.Event) {
 			w.drop(sub)
 		}
 	}
+	// A rotation that is half done has left the file that is written under the name of a rotated one.
+	log := Of(event.Name)
 	for sub := range w.folders[filepath.Dir(event.Name)] {
-		if sub.path != event.Name {
+		if sub.path != log {
 			continue
 		}
-		if event.Has(fsnotify.Remove) {
+		if event.Has(fsnotify.Remove) && event.Name == sub.path {
 			w.drop(sub)
 			continue
 		}
@@ -104,7 +105,7 @@ func (w *Watcher) wakeAll() {
 	for _, subs := range w.folders {
 		for sub := range subs {
 			// A removal may be among the events that were lost.
-			if _, err := os.Lstat(sub.path); errors.Is(err, os.ErrNotExist) {
+			if files, err := Files(sub.path); err == nil && len(files) == 0 {
 				w.drop(sub)
 				continue
 			}

@@ -24,6 +24,7 @@ type Writer struct {
 	closed bool
 	batch  []byte // records on their way to the file
 	clock  stampClock
+	rot    rotation
 }
 
 // output is what a Writer needs of its open file.
@@ -37,22 +38,27 @@ type stream struct {
 	w       *Writer
 	name    Stream
 	pending []byte // text of a line that has no newline yet, at most maxPart bytes
+	midLine bool   // the last record in the file is a part of a line that goes on
 }
+
+// fileMode is the mode of a log's files.
+const fileMode = 0o640
 
 // Create opens the log file at path for writing, mode 0640. Its folder must exist. A file that is there
 // already is continued; where a crash left its last record without a newline, one is added first.
-func Create(path string) (*Writer, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o640)
+func Create(path string, limits Rotation) (*Writer, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_RDWR, fileMode)
 	if err != nil {
 		return nil, fmt.Errorf("create container log: %w", err)
 	}
-	w := &Writer{file: f}
+	w := &Writer{file: f, rot: rotation{Rotation: limits, path: path}}
 	w.streams[stdout] = stream{w: w, name: Stdout}
 	w.streams[stderr] = stream{w: w, name: Stderr}
 	if w.size, w.torn, err = endOf(f); err != nil {
 		_ = f.Close()
 		return nil, fmt.Errorf("continue container log: %w", err)
 	}
+	w.rot.tell(w.rot.prune()) // one that died may have left one too many
 	return w, nil
 }
 
@@ -101,29 +107,42 @@ func (s *stream) take(p []byte) (int, error) {
 	w.batch = w.batch[:0]
 	head, n := s.pending, 0 // head is the start of the current line
 	var wait []byte         // the end of p, behind its last newline
+	before, whole := s.midLine, w.betweenLines()
 	for n < len(p) && len(w.batch) < maxBatch {
 		rest, room := p[n:], maxPart-len(head)
 		// A part is cut only when text is known to follow it, so a line of exactly maxPart is one record.
 		end := bytes.IndexByte(rest[:min(len(rest), room+1)], '\n')
-		switch {
-		case end >= 0:
-			w.add(s.name, 'F', head, rest[:end])
-			n += end + 1
-		case len(rest) > room:
-			w.add(s.name, 'P', head, rest[:room])
-			n += room
-		default:
-			wait = rest
-			n = len(p)
-			continue
+		tag, used := byte('F'), end+1
+		if end < 0 {
+			if len(rest) <= room {
+				wait, n = rest, len(p)
+				break
+			}
+			tag, end, used = 'P', room, room
 		}
-		head = nil
+		if !w.fits(len(head) + end) {
+			break
+		}
+		w.add(s.name, tag, head, rest[:end])
+		s.midLine = tag == 'P'
+		head, n = nil, n+used
 	}
-	if err := w.flush(); err != nil {
+	if err := w.flush(whole); err != nil {
+		s.midLine = before
 		return 0, err
 	}
 	s.pending = append(s.pending[:len(head)], wait...)
 	return n, nil
+}
+
+// betweenLines says that no stream's line goes on in its next record.
+func (w *Writer) betweenLines() bool { return !w.streams[stdout].midLine && !w.streams[stderr].midLine }
+
+// fits says that a record of so much text belongs into this batch: a file's last batch ends where the next file may
+// begin.
+func (w *Writer) fits(text int) bool {
+	size := w.size + int64(len(w.batch)+len(w.clock.stamp)+len(" stdout F ")+text+1)
+	return w.rot.MaxSize <= 0 || size <= w.rot.MaxSize || w.rot.failing || len(w.batch) == 0 || !w.betweenLines()
 }
 
 // add puts a record into the batch. All records of a batch have the time of its first.
@@ -143,11 +162,12 @@ func (w *Writer) add(name Stream, tag byte, head, text []byte) {
 	w.batch = append(b, '\n')
 }
 
-// flush writes the batch, wholly or not at all.
-func (w *Writer) flush() error {
+// flush writes the batch, wholly or not at all. whole says that no line goes on in it.
+func (w *Writer) flush(whole bool) error {
 	if len(w.batch) == 0 {
 		return nil
 	}
+	w.makeRoom(whole)
 	n, err := w.file.Write(w.batch)
 	if err == nil {
 		w.size += int64(n)
@@ -172,13 +192,14 @@ func (w *Writer) Close() error {
 	}
 	w.closed = true
 	w.batch = w.batch[:0]
+	whole := w.betweenLines()
 	for i := range w.streams {
 		if s := &w.streams[i]; len(s.pending) > 0 {
 			w.add(s.name, 'F', nil, s.pending)
 			s.pending = nil
 		}
 	}
-	err := w.flush()
+	err := w.flush(whole)
 	w.batch = nil
 	if cerr := w.file.Close(); err == nil {
 		err = cerr

@@ -18,7 +18,7 @@ import (
 func newLog(t testing.TB) (*Writer, string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "0.log")
-	w, err := Create(path)
+	w, err := Create(path, Rotation{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func TestWriterFileMode(t *testing.T) {
 }
 
 func TestWriterErrors(t *testing.T) {
-	if _, err := Create(filepath.Join(t.TempDir(), "no", "0.log")); !errors.Is(err, os.ErrNotExist) {
+	if _, err := Create(filepath.Join(t.TempDir(), "no", "0.log"), Rotation{}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("create in a folder that is not there: %v", err)
 	}
 	w, _ := newLog(t)
@@ -144,7 +144,7 @@ func TestWriterContinuesFile(t *testing.T) {
 			if err := os.WriteFile(path, []byte(tt.before), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			w, err := Create(path)
+			w, err := Create(path, Rotation{})
 			if err != nil {
 				t.Fatal(err)
 			}

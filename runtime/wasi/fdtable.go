@@ -29,7 +29,9 @@ type fdTable struct {
 	held  int    // of files
 }
 
-func newFDTable(limit int, files *Files) *fdTable { return &fdTable{limit: max(limit, 4), files: files} }
+func newFDTable(limit int, files *Files) *fdTable {
+	return &fdTable{limit: max(limit, 4), files: files}
+}
 
 func (t *fdTable) get(fd uint32) (*descriptor, error) {
 	if uint64(fd) >= uint64(len(t.slots)) || t.slots[fd] == nil {

@@ -1,7 +1,6 @@
 package wasmtime
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -34,9 +33,6 @@ func spare(n, usual int64) int64 { return min(usual, n/4) }
 
 // addresses is the user half of the smallest address space in use, 47 bits on amd64.
 const addresses = 1 << 47
-
-// ErrFull is the error of a Start beyond what the system can bear.
-var ErrFull = errors.New("the engine is full")
 
 // ceiling is how many guests something of the system can bear.
 type ceiling struct {

@@ -65,7 +65,7 @@ func TestAdmission(t *testing.T) {
 	tiny := filepathTiny(t)
 	one := start(t, e, tiny, runtime.Spec{})
 	two := start(t, e, tiny, runtime.Spec{})
-	if _, err := tryStart(t, e, tiny, runtime.Spec{}); !errors.Is(err, ErrFull) || !strings.Contains(err.Error(), "the engine is full: it holds 2 guests, and its setting allows no more") {
+	if _, err := tryStart(t, e, tiny, runtime.Spec{}); !errors.Is(err, runtime.ErrFull) || !strings.Contains(err.Error(), "the engine is full: it holds 2 guests, and its setting allows no more") {
 		t.Errorf("one too many: %v", err)
 	}
 	one.process.Stop(0)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/krustlet-go/krustlet-wasi/hack/guests"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
 )
 
 // looped is a module that runs body n times after setup: the count is in the text, so that a benchmark makes one
@@ -78,7 +79,7 @@ func BenchmarkHostCall(b *testing.B) {
 	}
 	defer func() { _ = null.Close() }()
 	e := newEngine(b)
-	e.openLog = func(string) (containerLog, error) { return fileLog{null}, nil }
+	e.openLog = func(string, logfile.Rotation) (containerLog, error) { return fileLog{null}, nil }
 	for _, c := range benchCalls() {
 		file := wat(b, looped(c.imports, c.setup, c.body, calls))
 		spec := runtime.Spec{Module: file, Digest: guests.Digest(b, file), Args: []string{"guest"}, Log: "x", Mounts: []runtime.Mount{{Host: root, Guest: "/"}}}
@@ -209,6 +210,21 @@ func BenchmarkLog(b *testing.B) {
 	}
 }
 
+// BenchmarkAttached is a guest that writes 64 MB to a stream that is attached, as in an exec.
+func BenchmarkAttached(b *testing.B) {
+	e := newEngine(b)
+	file := wat(b, loudText)
+	spec := runtime.Spec{Module: file, Digest: guests.Digest(b, file), Args: []string{"guest"}, Mounts: []runtime.Mount{{Host: b.TempDir(), Guest: "/"}}}
+	b.SetBytes(64 << 20)
+	for b.Loop() {
+		p, err := e.Start(b.Context(), spec, runtime.Streams{Stdout: io.Discard})
+		if err != nil {
+			b.Fatal(err)
+		}
+		<-p.Done()
+	}
+}
+
 // firstByte tells when the first output comes.
 type firstByte struct{ c chan struct{} }
 
@@ -232,7 +248,7 @@ func BenchmarkStart(b *testing.B) {
 		b.Run(c.name, func(b *testing.B) {
 			e := newEngine(b)
 			out := firstByte{make(chan struct{}, 1)}
-			e.openLog = func(string) (containerLog, error) { return out, nil }
+			e.openLog = func(string, logfile.Rotation) (containerLog, error) { return out, nil }
 			spec := runtime.Spec{Module: c.file, Digest: guests.Digest(b, c.file), Args: []string{"guest"}, Log: "x",
 				Mounts: []runtime.Mount{{Host: b.TempDir(), Guest: "/"}}}
 			var took latencies

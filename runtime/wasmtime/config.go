@@ -20,6 +20,10 @@ type Config struct {
 	// with the arguments behind these. The agent names itself, `/proc/self/exe` and CompileCommand. Empty
 	// compiles in this process, without the bounds below: for tests, and for modules that are trusted.
 	Compiler []string
+	// LoadOnly has an engine run only what is compiled already: Start gives ErrNotCompiled for other modules. CacheDir
+	// may be missing, and may be read-only; nothing in it is changed. A Compiler with the same CacheDir, in
+	// whatever process of this build, fills it.
+	LoadOnly bool
 	// CompileMemory and CompileTime bound one compilation, in bytes and by the wall clock; 0 is DefaultCompileMemory
 	// and DefaultCompileTime.
 	CompileMemory int64
@@ -57,6 +61,9 @@ func (cfg *Config) prepare() error {
 	if err := checkCompiler(cfg.Compiler); err != nil {
 		return err
 	}
+	if cfg.LoadOnly {
+		return cfg.checkOwner()
+	}
 	if err := os.MkdirAll(cfg.CacheDir, 0o700); err != nil {
 		return fmt.Errorf("wasmtime: folder for compiled code: %w", err)
 	}
@@ -65,7 +72,15 @@ func (cfg *Config) prepare() error {
 	if err := os.Chmod(cfg.CacheDir, 0o700); err != nil {
 		return fmt.Errorf("wasmtime: folder for compiled code: %w", err)
 	}
+	return cfg.checkOwner()
+}
+
+// checkOwner makes sure that nobody else puts code into the folder.
+func (cfg *Config) checkOwner() error {
 	info, err := os.Stat(cfg.CacheDir)
+	if cfg.LoadOnly && errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("wasmtime: folder for compiled code: %w", err)
 	}

@@ -19,6 +19,8 @@ import (
 type diskCache struct {
 	dir  string
 	size int64 // bound of all files, in bytes
+
+	readOnly bool // it belongs to another process, which also sees to what is used
 }
 
 const (
@@ -62,8 +64,10 @@ func (c *diskCache) load(digest string) ([]byte, error) {
 	if c.sum(digest, code) != [sha256.Size]byte(sum) {
 		return nil, fmt.Errorf("load compiled code %s: %w", path, errCorrupt)
 	}
-	now := time.Now()
-	_ = os.Chtimes(path, now, now) // what is used last is collected last; no more than that hangs on it
+	if !c.readOnly {
+		now := time.Now()
+		_ = os.Chtimes(path, now, now) // what is used last is collected last; no more than that hangs on it
+	}
 	return code, nil
 }
 

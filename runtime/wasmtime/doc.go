@@ -12,15 +12,24 @@
 // share; each call finds its guest through the store that it comes from. A call that ends its guest
 // (proc_exit, a kill, a panic of the host function) leaves its reason with the guest and becomes a trap.
 //
+// A run of a pod is found by Engine.Runs from the return of its Start until Forget. One that has ended keeps its exit and
+// what it has used, a few hundred bytes, and nothing of its guest.
+//
 // # Streams
 //
-// What a guest writes goes to its log, and to the streams that are attached, through one goroutine of the
-// guest: both streams in the order of its writes. 64 KiB may be on the way; then the guest waits for the
+// What a guest writes goes to its log, and to the streams that are attached, at its start or later, through a goroutine
+// of each attacher: both streams in the order of its writes. 64 KiB may be on the way to each; then the guest waits for the
 // reader. When the guest has ended by itself, Done waits until the reader has taken everything, for at most
 // a second where the guest has a log, else until a kill. A killed guest's reader has 10 ms. Then a Write
 // that still blocks is left behind, and ends when the owner of the stream closes it. An attached stream that
-// fails is left out from then on where there is a log; where there is none the guest gets the error. What is
+// fails is left out from then on; only where there is no log, and it was attached at the start, the guest gets the error. An
+// Attach whose context ends, or of which a stream fails, returns at once and holds the guest no more. What is
 // said of a guest's end (see Exit.Message) goes the way of its standard error.
+//
+// Standard input that is kept open (Spec.Stdin) is fed by one attacher at a time. Nothing of it is stored here: an
+// attacher's Read is under way from the start, and what it has read waits, 16 KiB at most, until the guest reads; what an
+// attacher that goes had read and not given is lost. A guest that reads while nobody is attached waits. Such a Read that does not
+// return when its attacher goes is left to the stream's owner, and its bytes go nowhere.
 //
 // # Stopping
 //
@@ -57,10 +66,17 @@
 // or open files, bound in memory, processor time and time, of low priority; it is killed when nobody waits
 // for it any more, or with this process. Without, it is done here, and goes on when nobody waits.
 //
+// The two halves may live in different processes: a Compiler fills the cache, and an engine with Config.LoadOnly
+// only loads from it, changes nothing in it, and answers ErrNotCompiled for what is missing or damaged. Compile looks at
+// a file of the cache at most once a minute, so that it costs next to nothing before each start; what is damaged
+// without a trace on the file is made good after that time.
+//
 // Compiled code is kept in CacheDir, a file a module. A SHA-256 over code, digest, engine version and
 // settings is checked before any of it is given to the engine; a file that does not match, or that others
-// may write, is compiled anew. The files that were used the longest ago are removed beyond CacheSize, never
-// those of guests that run. Folders of other versions go, an hour after their last use.
+// may write, is compiled anew, and so is one that the engine refuses, where it is the one that compiles. The files that
+// were used the longest ago are removed beyond CacheSize, never those of guests that run in this process, or that were asked for
+// within a minute or two. Folders of other versions, and of machines with another
+// processor, go, an hour after their last use.
 //
 // # How many
 //

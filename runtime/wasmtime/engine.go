@@ -26,17 +26,20 @@ type Engine struct {
 	modules *modules
 	ticker  *ticker
 	turns   *turns
-	nice    int                                     // of the process
-	room    ceiling                                 // for guests
-	files   *wasi.Files                             // that guests open
-	openLog func(path string) (containerLog, error) // logfile.Create, but in tests
+	nice    int         // of the process
+	room    ceiling     // for guests
+	files   *wasi.Files // that guests open
+	openLog openLog     // logfile.Create, but in tests
 
 	mu      sync.Mutex
 	closed  bool
 	running map[*process]struct{}
-	places  int            // guests, and starts under way
-	guests  sync.WaitGroup // processes, and starts under way
+	runs    map[*process]struct{} // those of pods, until they are forgotten
+	places  int                   // guests, and starts under way
+	guests  sync.WaitGroup        // processes, and starts under way
 }
+
+type openLog func(path string, limits logfile.Rotation) (containerLog, error)
 
 // containerLog is where a guest's output goes.
 type containerLog interface {
@@ -75,8 +78,10 @@ func New(cfg Config) (*Engine, error) {
 	}
 	debug.SetMaxThreads(maxThreads)
 	disk := newDiskCache(cfg.CacheDir, cfg.CacheSize)
-	if err := disk.removeStale(); err != nil {
-		cfg.Log.Warn("compiled code of other versions stays on disk", zap.Error(err))
+	disk.readOnly = cfg.LoadOnly
+	var c *Compiler
+	if !cfg.LoadOnly {
+		c = newCompiler(cfg)
 	}
 
 	native := wasmtimego.NewEngineWithConfig(settings())
@@ -93,13 +98,14 @@ func New(cfg Config) (*Engine, error) {
 		room:    thisHost().capacity(),
 		files:   thisHost().guestFiles(),
 		native:  native,
-		modules: newModules(native, linker, disk, &compiler{argv: cfg.Compiler, memory: cfg.CompileMemory, limit: cfg.CompileTime}, cfg.Log, goruntime.GOMAXPROCS(0)),
+		modules: newModules(native, linker, disk, c, cfg.Log),
 		ticker: &ticker{tick: func(now time.Time) {
 			native.IncrementEpoch()
 			shared.expire(now)
 		}},
-		openLog: func(path string) (containerLog, error) { return logfile.Create(path) },
+		openLog: func(path string, limits logfile.Rotation) (containerLog, error) { return logfile.Create(path, limits) },
 		running: map[*process]struct{}{},
+		runs:    map[*process]struct{}{},
 	}
 	if cfg.MaxGuests > 0 && cfg.MaxGuests < e.room.guests {
 		e.room = ceiling{cfg.MaxGuests, "its setting"}
@@ -148,6 +154,7 @@ func (e *Engine) start(ctx context.Context, spec runtime.Spec, streams runtime.S
 		<-p.done
 		return nil, p.startErr
 	}
+	e.enlist(p)
 	return p, nil
 }
 
@@ -159,7 +166,7 @@ func (e *Engine) enter() error {
 	case e.closed:
 		return ErrClosed
 	case e.places >= e.room.guests:
-		return fmt.Errorf("%w: it holds %d guests, and %s allows no more", ErrFull, e.places, e.room.of)
+		return fmt.Errorf("%w: it holds %d guests, and %s allows no more", runtime.ErrFull, e.places, e.room.of)
 	}
 	e.places++
 	e.guests.Add(1)

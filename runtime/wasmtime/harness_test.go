@@ -17,6 +17,7 @@ import (
 
 	"github.com/krustlet-go/krustlet-wasi/hack/guests"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
 )
 
 // patience is how long a test waits for what should come at once. Machines are shared.
@@ -87,7 +88,7 @@ func tryStart(t testing.TB, e *Engine, file string, spec runtime.Spec) (*guestRu
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	s := &screen{}
-	e.openLog = func(string) (containerLog, error) { return s, nil }
+	e.openLog = func(string, logfile.Rotation) (containerLog, error) { return s, nil }
 	spec.ID, spec.Module, spec.Digest, spec.Log = t.Name(), file, guests.Digest(t, file), "screen"
 	if spec.Mounts == nil {
 		spec.Mounts = []runtime.Mount{{Host: t.TempDir(), Guest: "/"}}

@@ -4,15 +4,15 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"sync"
 	"time"
 
 	wasmtimego "github.com/bytecodealliance/wasmtime-go/v39"
 	"go.uber.org/zap"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
 // maxIdle is how many modules that nothing runs stay in memory. Loading one from disk costs milliseconds.
@@ -23,9 +23,8 @@ type modules struct {
 	engine   *wasmtimego.Engine
 	linker   *linker
 	disk     *diskCache
-	compiler *compiler
+	compiler *Compiler // nil never compiles
 	log      *zap.Logger
-	slots    chan struct{} // one for each compilation that may run
 
 	mu    sync.Mutex
 	byKey map[string]*slot
@@ -43,8 +42,12 @@ type slot struct {
 	used  time.Time // when the last user left; guarded by modules.mu
 }
 
-func newModules(e *wasmtimego.Engine, l *linker, disk *diskCache, c *compiler, log *zap.Logger, parallel int) *modules {
-	return &modules{engine: e, linker: l, disk: disk, compiler: c, log: log, slots: make(chan struct{}, parallel), byKey: map[string]*slot{}}
+func newModules(e *wasmtimego.Engine, l *linker, disk *diskCache, c *Compiler, log *zap.Logger) *modules {
+	ms := &modules{engine: e, linker: l, disk: disk, compiler: c, log: log, byKey: map[string]*slot{}}
+	if c != nil {
+		c.inUse = ms.inUse
+	}
+	return ms
 }
 
 // get is the module with the digest, from memory, from disk, or compiled from the file. It must be given back by
@@ -97,7 +100,7 @@ func (ms *modules) leave(digest string, s *slot) {
 	ms.mu.Lock()
 	s.users--
 	s.used = time.Now()
-	if s.users == 0 && s.m == nil && s.err == nil && ms.compiler.cancellable() && ms.byKey[digest] == s {
+	if s.users == 0 && s.m == nil && s.err == nil && ms.byKey[digest] == s {
 		delete(ms.byKey, digest) // who asks next begins anew
 		s.cancel()
 	}
@@ -154,57 +157,37 @@ func (ms *modules) fill(ctx context.Context, s *slot, digest, file string) {
 }
 
 func (ms *modules) make(ctx context.Context, digest, file string) (*module, error) {
-	code, err := ms.disk.load(digest)
-	if err == nil {
-		native, moved, err := ms.open(code)
-		if err == nil {
-			return newModule(digest, native, moved, ms.linker)
-		}
-		ms.log.Warn("compiled code cannot be used, compiling anew", zap.String("digest", digest), zap.Error(err))
-	} else if !errors.Is(err, os.ErrNotExist) {
-		ms.log.Warn("compiled code cannot be used, compiling anew", zap.String("digest", digest), zap.Error(err))
+	code, err := ms.code(ctx, digest, file)
+	if err != nil {
+		return nil, err
 	}
-	return ms.compile(ctx, digest, file)
+	native, moved, err := ms.open(code)
+	if err != nil && ms.compiler != nil {
+		ms.log.Warn("compiled code cannot be used, compiling anew", zap.String("digest", digest), zap.Error(err))
+		ms.compiler.drop(digest)
+		if code, err = ms.code(ctx, digest, file); err != nil {
+			return nil, err
+		}
+		if native, moved, err = ms.open(code); err != nil {
+			return nil, fmt.Errorf("the compiler's result cannot be used: %w", err)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", runtime.ErrNotCompiled, err)
+	}
+	return newModule(digest, native, moved, ms.linker)
 }
 
-func (ms *modules) compile(ctx context.Context, digest, file string) (*module, error) {
-	select {
-	case ms.slots <- struct{}{}:
-		defer func() { <-ms.slots }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
+// code is what the module is compiled to.
+func (ms *modules) code(ctx context.Context, digest, file string) ([]byte, error) {
+	if ms.compiler != nil {
+		return ms.compiler.code(ctx, digest, file)
 	}
-	wasm, err := os.ReadFile(file)
+	code, err := ms.disk.load(digest)
 	if err != nil {
-		return nil, fmt.Errorf("read the module: %w", err)
+		return nil, fmt.Errorf("%w: %w", runtime.ErrNotCompiled, err)
 	}
-	// What is compiled is kept under its digest for good, so the file must be what it is said to be.
-	if sum := sha256.Sum256(wasm); digest != digestPrefix+hex.EncodeToString(sum[:]) {
-		return nil, fmt.Errorf("the file is not the module that is asked for: its digest is %s%x, not %s", digestPrefix, sum, digest)
-	}
-	if err := checkHeader(wasm); err != nil {
-		return nil, err
-	}
-	began := time.Now()
-	code, err := ms.compiler.run(ctx, wasm)
-	if err != nil {
-		return nil, err
-	}
-	took := time.Since(began)
-	native, moved, err := ms.open(code)
-	if err != nil {
-		return nil, fmt.Errorf("the compiler's result cannot be used: %w", err)
-	}
-	m, err := newModule(digest, native, moved, ms.linker)
-	if err != nil {
-		return nil, err
-	}
-	if err := ms.keep(digest, code); err != nil {
-		// A guest can run all the same.
-		ms.log.Warn("compiled code cannot be kept", zap.String("digest", digest), zap.Error(err))
-	}
-	ms.log.Debug("compiled a module", zap.String("digest", digest), zap.Int("bytes", len(wasm)), zap.Duration("took", took))
-	return m, nil
+	return code, nil
 }
 
 // open loads what the compiler has made.
@@ -217,22 +200,20 @@ func (ms *modules) open(packed []byte) (*wasmtimego.Module, shifts, error) {
 	return native, moved, err
 }
 
-// keep saves code, and makes room for it.
-func (ms *modules) keep(digest string, code []byte) error {
-	if err := ms.disk.save(digest, code); err != nil {
-		return err
-	}
-	return ms.disk.collect(func(other string) bool {
-		ms.mu.Lock()
-		defer ms.mu.Unlock()
-		s := ms.byKey[other]
-		return other == digest || s != nil && s.users > 0
-	})
+// inUse says that guests run the module, or are about to.
+func (ms *modules) inUse(digest string) bool {
+	ms.mu.Lock()
+	defer ms.mu.Unlock()
+	s := ms.byKey[digest]
+	return s != nil && s.users > 0
 }
 
 // close waits for work under way and frees all modules. No guest may be left.
 func (ms *modules) close() {
 	ms.loads.Wait()
+	if ms.compiler != nil {
+		ms.compiler.Close()
+	}
 	ms.mu.Lock()
 	defer ms.mu.Unlock()
 	for key, s := range ms.byKey {

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 )
 
@@ -22,10 +23,11 @@ type process struct {
 	module *module
 	hosted *hosted
 	output containerLog
-	stderr io.Writer   // the guest's, for what is told about its end
-	at     *attachment // nil if nothing is attached
+	out    *outlets
+	stdin  *inlet      // nil if nothing can be attached to it
 	limit  int64       // bytes of memory, 0 for none
 	cpu    int64       // thousandths of a processor, 0 for none
+	found  runtime.Run // as Engine.Runs shows it
 
 	started  chan struct{} // closed when the instance exists, or cannot
 	startErr error         // set before started is closed
@@ -52,36 +54,41 @@ func (e *Engine) newProcess(spec runtime.Spec, streams runtime.Streams, m *modul
 	if limit > 0 && m.minMemory > limit {
 		return nil, fmt.Errorf("the module's memory has %d bytes at the start, more than its limit of %d bytes", m.minMemory, limit)
 	}
-	output, err := e.open(spec.Log)
+	output, err := e.open(spec)
 	if err != nil {
 		return nil, fmt.Errorf("open the log: %w", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	stdout, stderr, at := attach(ctx, output, streams, spec.Log != "")
-	g, err := e.newHost(spec, streams.Stdin, stdout, stderr)
+	out := newOutlets(ctx, output, spec.Log != "", streams)
+	stdin, in := openStdin(ctx, spec, streams.Stdin)
+	g, err := e.newHost(spec, in, out)
 	if err != nil {
 		cancel()
-		at.close(ctx)
+		out.close()
+		stdin.close()
 		return nil, errors.Join(err, output.Close())
 	}
-	return &process{
+	p := &process{
 		engine:  e,
 		log:     e.cfg.Log.With(zap.String("run", spec.ID)),
 		module:  m,
 		hosted:  &hosted{ctx: ctx, wasi: g, pace: &pace{turns: e.turns}},
 		output:  output,
-		stderr:  stderr,
-		at:      at,
+		out:     out,
+		stdin:   stdin,
 		limit:   limit,
 		cpu:     spec.CPULimit,
 		started: make(chan struct{}),
 		done:    make(chan struct{}),
 		cancel:  cancel,
-	}, nil
+		found:   runtime.Run{ID: spec.ID, Of: spec.Of},
+	}
+	p.found.Process = p
+	return p, nil
 }
 
 // newHost makes the host side of a guest.
-func (e *Engine) newHost(spec runtime.Spec, stdin io.Reader, stdout, stderr io.Writer) (*wasi.Guest, error) {
+func (e *Engine) newHost(spec runtime.Spec, stdin io.Reader, out *outlets) (*wasi.Guest, error) {
 	listeners, err := listen(spec.Listen)
 	if err != nil {
 		return nil, err
@@ -92,19 +99,22 @@ func (e *Engine) newHost(spec runtime.Spec, stdin io.Reader, stdout, stderr io.W
 		WorkDir:    spec.WorkDir,
 		Mounts:     mounts(spec.Mounts),
 		Stdin:      stdin,
-		Stdout:     stdout,
-		Stderr:     stderr,
+		Stdout:     outlet{out, stdout},
+		Stderr:     outlet{out, stderr},
 		OutputRate: spec.OutputRate,
 		Files:      e.files,
 		Listeners:  listeners, // New owns them, even where it fails
 	})
 }
 
-func (e *Engine) open(path string) (containerLog, error) {
-	if path == "" {
+func (e *Engine) open(spec runtime.Spec) (containerLog, error) {
+	if spec.Log == "" {
 		return discarded{}, nil
 	}
-	return e.openLog(path)
+	log := e.cfg.Log.With(zap.String("run", spec.ID))
+	return e.openLog(spec.Log, logfile.Rotation{MaxSize: spec.LogMaxSize, MaxFiles: spec.LogMaxFiles, Failed: func(err error) {
+		log.Warn("the log of a guest does not rotate", zap.Error(err))
+	}})
 }
 
 // discarded is the log of a guest that has none.
@@ -203,6 +213,7 @@ func (p *process) run() {
 	if p.timer != nil {
 		p.timer.Stop()
 	}
+	p.shed()
 	p.mu.Unlock()
 	close(p.done)
 	p.engine.remove(p)
@@ -218,7 +229,7 @@ func (p *process) live() error {
 	defer p.hosted.pace.end()
 	p.arm(g)
 	defer p.arm(nil)
-	p.exit.StartedAt = time.Now()
+	p.found.StartedAt = time.Now()
 	if err := g.instantiate(p.module); err != nil {
 		if p.hosted.ended == nil {
 			return fmt.Errorf("instantiate: %w", err)
@@ -247,8 +258,9 @@ func (p *process) arm(g *guest) {
 
 // discard frees all that belongs to the process and not to its run.
 func (p *process) discard() error {
-	p.at.close(p.hosted.ctx)
+	p.out.close()
 	p.cancel()
+	p.stdin.close()
 	err := errors.Join(p.hosted.wasi.Close(), p.output.Close())
 	p.engine.modules.release(p.module)
 	return err
@@ -259,7 +271,7 @@ func (p *process) finish(g *guest, err error) {
 	p.mu.Lock()
 	killed := p.killed
 	p.mu.Unlock()
-	p.at.bound(p.cancel)
+	p.out.bound(p.cancel)
 	e := exitOf(err, p.hosted.ended, killed)
 	if e.Reason == runtime.Error && !killed && p.memoryEnd(g).exhausted() {
 		e = outOfMemory(e, p.limit)
@@ -269,11 +281,11 @@ func (p *process) finish(g *guest, err error) {
 		p.log.Error("a host call panicked", zap.Error(panicked), zap.ByteString("stack", panicked.stack))
 	}
 	if e.Message != "" && !killed {
-		if _, err := fmt.Fprintln(p.stderr, e.Message); err != nil {
+		if _, err := fmt.Fprintln(outlet{p.out, stderr}, e.Message); err != nil {
 			p.log.Warn("writing the end of a guest to its log", zap.Error(err))
 		}
 	}
-	e.StartedAt, e.FinishedAt = p.exit.StartedAt, time.Now()
+	e.StartedAt, e.FinishedAt = p.found.StartedAt, time.Now()
 	p.exit = e
 }
 

@@ -3,9 +3,11 @@ package wasmtime
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	goruntime "runtime"
 
 	wasmtimego "github.com/bytecodealliance/wasmtime-go/v39"
+	"golang.org/x/sys/cpu"
 )
 
 // engineVersion is the version of the wasmtime-go module that is linked; a test holds it to go.mod.
@@ -34,8 +36,9 @@ func settings() *wasmtimego.Config {
 // cacheFolder starts the names of folders of compiled code.
 const cacheFolder = "wasmtime-"
 
-// cacheKey names the folder of the compiled code that this build can use.
+// cacheKey names the folder of the compiled code that this build can use on this machine: code uses what the processor
+// has, and a disk may move to another one.
 func cacheKey() string {
-	sum := sha256.Sum256([]byte(settingsVersion))
+	sum := sha256.Sum256(fmt.Append(nil, settingsVersion, cpu.X86, cpu.ARM64))
 	return cacheFolder + engineVersion + "-" + goruntime.GOARCH + "-" + hex.EncodeToString(sum[:6])
 }

@@ -1,0 +1,108 @@
+package logfile
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+)
+
+// maxOverrun is by how much a file may become larger than its limit so that a long line stays in one file, in bytes,
+// but never by more than the limit again. A line that is longer is cut.
+const maxOverrun = 1 << 20
+
+// retryAfter is when a rotation that failed is tried again.
+const retryAfter = time.Second
+
+// Rotation bounds what a log takes on disk. The zero value does not.
+type Rotation struct {
+	// MaxSize is the size of a file, in bytes, beyond which a new one is begun; 0 never does.
+	MaxSize int64
+	// MaxFiles bounds the files, the one that is written included; 0 is 1. The oldest go first.
+	MaxFiles int
+	// Failed, unless nil, is told of a rotation that failed: once, until one succeeds. It is called from within a
+	// guest's write, so it must not wait and must not use the Writer.
+	Failed func(error)
+}
+
+// rotation is a Writer's state of it.
+type rotation struct {
+	Rotation
+	path    string
+	failing bool
+	retry   time.Time // not to be tried before
+}
+
+// makeRoom begins a new file if the batch does not fit the one that is there. whole says that no line goes on in the
+// batch. A rotation that fails is told of, and the batch goes into the file that is there.
+func (w *Writer) makeRoom(whole bool) {
+	over := w.size + int64(len(w.batch)) - w.rot.MaxSize
+	switch {
+	case w.rot.MaxSize <= 0 || over <= 0 || w.size == 0:
+		return
+	case w.torn: // the batch ends the torn line first
+		return
+	case !whole && over <= min(maxOverrun, w.rot.MaxSize):
+		return
+	}
+	now := time.Now()
+	if now.Before(w.rot.retry) {
+		return
+	}
+	err := w.rotate(now)
+	if w.size > 0 {
+		w.rot.retry = now.Add(retryAfter)
+	}
+	w.rot.tell(err)
+}
+
+// tell notes how a rotation went, and tells of the first that failed.
+func (r *rotation) tell(err error) {
+	if err != nil && !r.failing && r.Failed != nil {
+		r.Failed(fmt.Errorf("rotate container log: %w", err))
+	}
+	r.failing = err != nil
+}
+
+// rotate begins a new file. What may well fail, its creation, comes first. Between the two renames there is no
+// file at path; a Writer that dies there leaves a log of which all is kept, and the next one begins the file.
+func (w *Writer) rotate(now time.Time) error {
+	path := w.rot.path
+	existing, err := rotated(path)
+	if err != nil {
+		return err
+	}
+	next, err := os.OpenFile(path+newSuffix, os.O_CREATE|os.O_TRUNC|os.O_APPEND|os.O_RDWR, fileMode)
+	if err != nil {
+		return err
+	}
+	// After a rotation that failed in between, and where somebody has removed the file, there is none to be moved.
+	err = os.Rename(path, nextRotated(path, existing, now))
+	if err == nil || errors.Is(err, os.ErrNotExist) {
+		err = os.Rename(path+newSuffix, path)
+	}
+	if err != nil {
+		return errors.Join(err, next.Close(), os.Remove(path+newSuffix))
+	}
+	err = w.file.Close()
+	w.file, w.size, w.torn = next, 0, false
+	return errors.Join(err, w.rot.prune())
+}
+
+// prune removes the oldest files beyond the bound.
+func (r *rotation) prune() error {
+	if r.MaxSize <= 0 {
+		return nil
+	}
+	files, err := rotated(r.path)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, file := range files[:max(0, len(files)-max(r.MaxFiles-1, 0))] {
+		if err := os.Remove(file); err != nil && !errors.Is(err, os.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}

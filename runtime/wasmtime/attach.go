@@ -1,0 +1,63 @@
+package wasmtime
+
+import (
+	"context"
+	"io"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime"
+)
+
+// Attach implements runtime.Process. A Read of streams.Stdin and a Write that are under way when it returns are left to
+// the owner of the streams.
+func (p *process) Attach(ctx context.Context, streams runtime.Streams) error {
+	p.mu.Lock()
+	out, stdin, ended := p.out, p.stdin, p.ended
+	p.mu.Unlock()
+	if ended {
+		return nil
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var broken chan error // nil for no input
+	if streams.Stdin != nil {
+		release, err := stdin.take()
+		if err != nil {
+			return err
+		}
+		defer release()
+		defer stop() // first
+		broken = make(chan error, 1)
+		go feed(ctx, stdin, streams.Stdin, release, broken) // ends with the reader, which is not ours
+	}
+	at := newAttachment(streams)
+	if !out.add(at) {
+		return nil
+	}
+	select {
+	case <-at.done:
+		select {
+		case err := <-at.broken:
+			return err
+		default:
+			return nil
+		}
+	case err := <-at.broken:
+		out.detach(at)
+		return err
+	case err := <-broken:
+		out.detach(at)
+		return err
+	case <-ctx.Done():
+		out.detach(at)
+		return ctx.Err()
+	}
+}
+
+// feed gives a guest its input, and makes place for another when that has ended. A failure is told.
+func feed(ctx context.Context, stdin *inlet, r io.Reader, release func(), broken chan<- error) {
+	err := stdin.feed(ctx, r)
+	release()
+	if err != nil {
+		broken <- err
+	}
+}
