@@ -1,0 +1,169 @@
+package worker_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest"
+	"golang.org/x/sys/unix"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/worker"
+)
+
+// TestMain is also the main of the workers, and of agents that are killed.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 {
+		switch os.Args[1] {
+		case "worker":
+			os.Exit(workerMain(os.Args[2:]))
+		case "agent":
+			os.Exit(agentMain(os.Args[2:]))
+		}
+	}
+	os.Exit(m.Run())
+}
+
+func workerMain(args []string) int {
+	flags := flag.NewFlagSet("worker", flag.ExitOnError)
+	dir := flags.String("dir", "", "")
+	ready := flags.Int("ready-fd", 0, "")
+	build := flags.String("build", "", "")
+	idle := flags.Duration("idle", time.Minute, "")
+	fail := flags.Bool("fail", false, "")
+	_ = flags.Parse(args)
+	if *fail {
+		fmt.Fprintln(os.Stderr, "no memory for the engine")
+		return 3
+	}
+	if len(os.Environ()) > 0 {
+		fmt.Fprintln(os.Stderr, "there is an environment", os.Environ())
+		return 4
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	log, _ := zap.NewDevelopment()
+	err := worker.Serve(ctx, worker.ServerConfig{
+		Engine: newFakeEngine(),
+		Dir:    *dir, Build: *build, Idle: *idle, Ready: os.NewFile(uintptr(*ready), "ready"), Log: log,
+	})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// config is an agent's, with workers that are this binary.
+func config(tb testing.TB, dir string) worker.Config {
+	return worker.Config{
+		Dir: dir, Build: "b1", Command: []string{"/proc/self/exe", "worker", "--build=b1"}, Shards: 1,
+		Compiler: worker.CompilerFunc(func(context.Context, string, string) error { return nil }),
+		Log:      zaptest.NewLogger(tb, zaptest.Level(zap.InfoLevel)),
+	}
+}
+
+// open opens a pool; the workers in its folder end with the test.
+func open(tb testing.TB, cfg worker.Config) *worker.Pool {
+	tb.Helper()
+	p, err := worker.Open(context.Background(), cfg)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		p.Close()
+		endWorkers(tb, cfg.Dir)
+	})
+	return p
+}
+
+// workers are the workers in a folder.
+func workers(dir string) map[string]worker.Info {
+	all := map[string]worker.Info{}
+	folders, _ := filepath.Glob(filepath.Join(dir, "*"))
+	for _, folder := range folders {
+		if info, err := worker.ReadInfo(folder); err == nil && info.PID != 0 {
+			all[folder] = info
+		}
+	}
+	return all
+}
+
+// endWorkers ends the workers in a folder in the way of an administrator, and waits for that.
+func endWorkers(tb testing.TB, dir string) {
+	tb.Helper()
+	for _, info := range workers(dir) {
+		if pidfd, err := unix.PidfdOpen(info.PID, 0); err == nil {
+			if stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", info.PID)); strings.Contains(string(stat), fmt.Sprintf(" %d ", info.StartTime)) {
+				_ = unix.PidfdSendSignal(pidfd, unix.SIGTERM, nil, 0)
+			}
+			unix.Close(pidfd)
+		}
+	}
+	eventually(tb, "all workers have ended and removed their folders", func() bool {
+		folders, _ := filepath.Glob(filepath.Join(dir, "*"))
+		return len(folders) == 0
+	})
+}
+
+// eventually waits for a condition.
+func eventually(tb testing.TB, what string, cond func() bool) {
+	tb.Helper()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(2 * time.Millisecond) {
+		if cond() {
+			return
+		}
+		if time.Now().After(deadline) {
+			tb.Fatalf("waited in vain: %s", what)
+		}
+	}
+}
+
+// spec is a container of a pod, each with a file of its starts.
+func spec(tb testing.TB, id, pod string, args ...string) runtime.Spec {
+	return runtime.Spec{
+		ID: id, Of: runtime.Origin{Pod: pod, Container: "main", Attempt: 2, ImageID: "image"},
+		Module: "/module.wasm", Digest: "sha256:00", Args: args, Log: filepath.Join(tb.TempDir(), "starts"),
+	}
+}
+
+func mustStart(tb testing.TB, p *worker.Pool, s runtime.Spec, streams runtime.Streams) runtime.Process {
+	tb.Helper()
+	process, err := p.Start(tb.Context(), s, streams)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return process
+}
+
+func exitOf(tb testing.TB, p runtime.Process) runtime.Exit {
+	tb.Helper()
+	select {
+	case <-p.Done():
+		return p.Exit()
+	case <-time.After(20 * time.Second):
+		tb.Fatal("the guest does not end")
+		panic("unreachable")
+	}
+}
+
+// starts is how often a spec was started.
+func starts(s runtime.Spec) int {
+	text, _ := os.ReadFile(s.Log)
+	n := 0
+	for _, b := range text {
+		if b == '\n' {
+			n++
+		}
+	}
+	return n
+}

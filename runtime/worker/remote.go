@@ -1,0 +1,210 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpb"
+)
+
+// remote is a worker as the agent sees it. Three goroutines belong to it: one waits for the end of its process, one
+// keeps the Watch, and one does errands.
+type remote struct {
+	pool    *Pool
+	dir     string
+	info    Info
+	log     *zap.Logger
+	process *handle // of the operating system
+	conn    *grpc.ClientConn
+	client  workerpb.WorkerClient
+	errands *errands
+	link    *link
+
+	dead chan struct{} // closed when the process has ended and its runs were told
+
+	// The pool's lock guards these.
+	cause    *deathError    // set when the process has ended, before dead is closed
+	draining bool           // gets no new guests
+	closing  bool           // is being shut down
+	users    int            // runs, ended ones that are not forgotten among them, sessions, and starts under way
+	empty    time.Time      // since when it has no users
+	hosting  map[string]int // guests that run, by pod
+}
+
+// newRemote makes a connection, which is not used yet.
+func newRemote(p *Pool, dir string, info Info, process *handle) (*remote, error) {
+	conn, err := dial(dir)
+	if err != nil {
+		return nil, fmt.Errorf("worker process %d: %w", info.PID, err)
+	}
+	return &remote{
+		pool:    p,
+		dir:     dir,
+		info:    info,
+		log:     p.cfg.Log.With(zap.Int("worker", info.PID)),
+		process: process,
+		conn:    conn,
+		client:  workerpb.NewWorkerClient(conn),
+		errands: newErrands(),
+		link:    newLink(),
+		dead:    make(chan struct{}),
+		// An agent with fewer shared workers than its predecessor has no use for the others.
+		draining: info.Build != p.cfg.Build || !info.Isolated && info.Shard >= p.cfg.Shards,
+		empty:    time.Now(),
+		hosting:  map[string]int{},
+	}, nil
+}
+
+// dial connects to the worker of a folder, now and whenever the connection breaks.
+func dial(dir string) (*grpc.ClientConn, error) {
+	connect := backoff.DefaultConfig
+	connect.BaseDelay, connect.MaxDelay = 10*time.Millisecond, time.Second
+	return grpc.NewClient("passthrough:///worker",
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return dialSocket(ctx, dir) }),
+		grpc.WithConnectParams(grpc.ConnectParams{Backoff: connect, MinConnectTimeout: time.Second}),
+		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(messages), grpc.MaxCallRecvMsgSize(maxMessage), grpc.MaxCallSendMsgSize(maxMessage)),
+		grpc.WithInitialWindowSize(streamWindow), grpc.WithInitialConnWindowSize(connWindow),
+		grpc.WithReadBufferSize(ioBuffer), grpc.WithWriteBufferSize(ioBuffer), grpc.WithSharedWriteBuffer(true),
+		grpc.WithIdleTimeout(0), grpc.WithDisableServiceConfig(), grpc.WithNoProxy(),
+	)
+}
+
+// dialSocket connects through the folder's file descriptor: a socket's address has no room for a long path.
+func dialSocket(ctx context.Context, dir string) (net.Conn, error) {
+	folder, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer folder.Close() //nolint:errcheck // it was only looked at
+	held := claim{dir: dir, file: folder}
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "unix", held.socket())
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s: %w", filepath.Join(dir, socketFile), err)
+	}
+	peer, err := peerOf(conn.(*net.UnixConn))
+	if err == nil && !trusted(peer, uint32(os.Geteuid())) {
+		err = fmt.Errorf("%s belongs to user %d", dir, peer.Uid)
+	}
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn, nil
+}
+
+// run is the remote's life, until its worker is dead or ctx ends.
+func (w *remote) run(ctx context.Context) {
+	defer w.process.close()
+	live, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var work sync.WaitGroup
+	work.Go(func() { w.keepWatch(live) })
+	work.Go(func() { w.doErrands(live) })
+	how, err := w.process.wait(ctx)
+	if err == nil {
+		// What it had sent before its end is still to be read; then the Watch breaks.
+		last, stop := context.WithTimeout(ctx, agentPatience)
+		_ = w.link.await(last, func(watch uint64) bool { return watch == 0 })
+		stop()
+	}
+	cancel()
+	work.Wait()
+	if closeErr := w.conn.Close(); closeErr != nil {
+		w.log.Warn("closing the connection to a worker", zap.Error(closeErr))
+	}
+	switch {
+	case err == nil:
+		w.pool.bury(w, how)
+	case ctx.Err() == nil:
+		w.log.Error("the end of a worker process cannot be waited for", zap.Error(err))
+	}
+}
+
+// retirement is how long an isolated worker waits for its pod's next container.
+const retirement = 2 * time.Second
+
+// doErrands tells the worker what it has to know, and shuts it down when it is of no more use.
+func (w *remote) doErrands(ctx context.Context) {
+	defer w.lastErrands(ctx)
+	for {
+		next := w.pool.retireAt(w)
+		var due <-chan time.Time
+		if !next.IsZero() {
+			due = time.After(time.Until(next))
+		}
+		select {
+		case <-w.errands.wake:
+		case <-due:
+		case <-ctx.Done():
+			return
+		}
+		if err := w.link.await(ctx, func(watch uint64) bool { return watch != 0 }); err != nil {
+			return
+		}
+		err := w.errands.run(ctx, w.client)
+		if err == nil {
+			err = w.retire(ctx)
+		}
+		if err != nil && ctx.Err() == nil {
+			w.log.Warn("a worker could not be told what it has to know; it will be", zap.Error(err))
+			if pause(ctx, callPause) != nil {
+				return
+			}
+		}
+	}
+}
+
+// lastErrands tells the worker what is left to tell when the agent ends.
+func (w *remote) lastErrands(ctx context.Context) {
+	if !w.errands.pending() || w.process.ended() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), agentPatience)
+	defer cancel()
+	if err := w.errands.run(ctx, w.client); err != nil {
+		w.log.Warn("a worker could not be told what it has to know; the next agent will", zap.Error(err))
+	}
+}
+
+// retire shuts the worker down if it is of no more use.
+func (w *remote) retire(ctx context.Context) error {
+	if !w.pool.closing(w) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, callPatience)
+	defer cancel()
+	resp, err := w.client.Shutdown(ctx, &workerpb.ShutdownRequest{})
+	if err == nil && resp.GetRefused() {
+		err = errors.New("it has runs")
+	}
+	if err != nil {
+		w.pool.reopen(w)
+		return fmt.Errorf("shut down the worker: %w", err)
+	}
+	w.log.Info("a worker without guests was shut down")
+	return nil
+}
+
+// callPause is between attempts to tell a worker something.
+const callPause = 100 * time.Millisecond
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

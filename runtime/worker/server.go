@@ -1,0 +1,213 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpb"
+)
+
+// ServerConfig is what a worker process needs.
+type ServerConfig struct {
+	// Engine runs the guests. Serve does not close it.
+	Engine runtime.Engine
+	// Dir is the worker's folder, which the agent made. Bound.Serve has its own.
+	Dir string
+	// Build is this binary's build and settings: an agent of another one starts no guests here.
+	Build string
+	// Idle is how long the worker stays without runs and without an agent.
+	Idle time.Duration
+	// Ready is told when the worker serves, and closed: the pipe that the agent has given it. It may be nil.
+	Ready *os.File
+	// Log gets what concerns the worker and not one guest's own output.
+	Log *zap.Logger
+}
+
+func (cfg *ServerConfig) check() error {
+	switch {
+	case cfg.Engine == nil || cfg.Log == nil:
+		return errors.New("worker: no engine or no logger")
+	case !filepath.IsAbs(cfg.Dir):
+		return fmt.Errorf("worker: the folder must be an absolute path, got %q", cfg.Dir)
+	case cfg.Idle <= 0:
+		return errors.New("worker: Idle must be positive")
+	}
+	return nil
+}
+
+// How long the end of a worker waits for its guests, and for the agent to take what it was sent.
+const (
+	guestsPatience = 10 * time.Second
+	agentPatience  = 2 * time.Second
+)
+
+// Bound is a worker's folder that is held, and its socket, at which nobody answers yet.
+type Bound struct {
+	held     *claim
+	listener *net.UnixListener
+}
+
+// Bind takes the folder, which the agent made. It comes before the process gives up what it does not need, as making a
+// unix socket. Serve or Close follows.
+func Bind(dir string) (*Bound, error) {
+	held, err := claimFolder(dir)
+	if err != nil {
+		return nil, fmt.Errorf("worker: %w", err)
+	}
+	listener, err := listen(held)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("worker: %w", err), held.remove())
+	}
+	return &Bound{held: held, listener: listener}, nil
+}
+
+// Close removes the folder of a worker that does not come to serve.
+func (b *Bound) Close() error { return errors.Join(b.listener.Close(), b.held.remove()) }
+
+// Serve is the life of a worker: it hosts guests until ctx ends, until an agent shuts it down, or until it had
+// neither runs nor an agent for a while. Guests that run then are killed. It removes its folder.
+func (b *Bound) Serve(ctx context.Context, cfg ServerConfig) error {
+	cfg.Dir = b.held.dir
+	if err := cfg.check(); err != nil {
+		return errors.Join(err, b.Close())
+	}
+	s := newServer(cfg)
+	err := s.serve(ctx, &guardedListener{UnixListener: b.listener, uid: uint32(os.Geteuid()), log: cfg.Log})
+	return errors.Join(err, b.held.remove())
+}
+
+// Serve is Bind and Bound.Serve, for the folder of cfg.
+func Serve(ctx context.Context, cfg ServerConfig) error {
+	if err := cfg.check(); err != nil {
+		return err
+	}
+	bound, err := Bind(cfg.Dir)
+	if err != nil {
+		return err
+	}
+	return bound.Serve(ctx, cfg)
+}
+
+func listen(held *claim) (*net.UnixListener, error) {
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: held.socket(), Net: "unix"})
+	if err != nil {
+		return nil, fmt.Errorf("bind the socket: %w", err)
+	}
+	l.SetUnlinkOnClose(false) // it goes with the folder
+	return l, nil
+}
+
+func (s *server) serve(ctx context.Context, listener net.Listener) error {
+	g := grpc.NewServer(
+		grpc.ForceServerCodecV2(messages),
+		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage),
+		grpc.InitialWindowSize(streamWindow), grpc.InitialConnWindowSize(connWindow),
+		grpc.ReadBufferSize(ioBuffer), grpc.WriteBufferSize(ioBuffer), grpc.SharedWriteBuffer(true),
+		grpc.UnaryInterceptor(s.recoverUnary), grpc.StreamInterceptor(s.recoverStream),
+	)
+	workerpb.RegisterWorkerServer(g, s)
+	served := make(chan error, 1)
+	go func() { served <- g.Serve(listener) }()
+	err := s.announce()
+	if err == nil {
+		s.settle() // from here on it may be idle
+		select {
+		case <-ctx.Done():
+		case <-s.over:
+		case err = <-served:
+			err = fmt.Errorf("worker: serve: %w", err)
+		}
+	}
+	ended := s.endRuns()
+	impatient := time.AfterFunc(agentPatience, g.Stop)
+	g.GracefulStop()
+	impatient.Stop()
+	if !ended {
+		return errors.Join(err, errors.New("worker: guests are left that could not be killed"))
+	}
+	s.work.Wait()
+	return err
+}
+
+// announce says that the worker can be reached.
+func (s *server) announce() error {
+	info, err := ReadInfo(s.cfg.Dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("worker: %w", err)
+	}
+	info.PID, info.Build = os.Getpid(), s.cfg.Build
+	if info.StartTime, err = startTime(info.PID); err != nil {
+		return fmt.Errorf("worker: start time of this process: %w", err)
+	}
+	if err := info.write(s.cfg.Dir); err != nil {
+		return fmt.Errorf("worker: %w", err)
+	}
+	if s.cfg.Ready == nil {
+		return nil
+	}
+	// An agent that died meanwhile reads no more; its successor finds the folder.
+	if _, err := s.cfg.Ready.WriteString(readyWord); err != nil && !errors.Is(err, unix.EPIPE) {
+		return fmt.Errorf("worker: tell that it is ready: %w", err)
+	}
+	return s.cfg.Ready.Close()
+}
+
+// readyWord is what a worker writes to its pipe.
+const readyWord = "ready\n"
+
+// recoverUnary keeps a mistake in the code of one call from ending all guests.
+func (s *server) recoverUnary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (_ any, err error) {
+	defer func() { err = s.recovered(recover(), info.FullMethod, err) }()
+	return handler(ctx, req)
+}
+
+func (s *server) recoverStream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
+	defer func() { err = s.recovered(recover(), info.FullMethod, err) }()
+	return handler(srv, stream)
+}
+
+func (s *server) recovered(panicked any, method string, err error) error {
+	if panicked == nil {
+		return err
+	}
+	s.cfg.Log.Error("a call panicked", zap.String("method", method), zap.Any("panic", panicked), zap.ByteString("stack", debug.Stack()))
+	return status.Errorf(codes.Internal, "%s panicked in the worker: %v", method, panicked)
+}
+
+// Hello implements the protocol.
+func (s *server) Hello(context.Context, *workerpb.HelloRequest) (*workerpb.HelloResponse, error) {
+	return &workerpb.HelloResponse{Protocol: protocol, Build: s.cfg.Build, Pid: int64(os.Getpid())}, nil
+}
+
+// Shutdown implements the protocol.
+func (s *server) Shutdown(_ context.Context, req *workerpb.ShutdownRequest) (*workerpb.ShutdownResponse, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.runs) > 0 && !req.GetForce() {
+		return &workerpb.ShutdownResponse{Refused: true}, nil
+	}
+	s.finish()
+	return &workerpb.ShutdownResponse{}, nil
+}
+
+// Sizes of what is under way. A stream that is not read holds its guest back after streamWindow bytes; it never holds
+// other streams back, since gRPC bounds the connection by what arrives and not by what is read.
+const (
+	streamWindow = 1 << 20
+	connWindow   = 16 << 20
+	ioBuffer     = 128 << 10
+	maxMessage   = 64 << 20
+)

@@ -1,0 +1,4 @@
+// Package workerpb is the protocol of package worker, generated from worker.proto.
+package workerpb
+
+//go:generate ./generate.sh
