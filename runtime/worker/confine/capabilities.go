@@ -1,0 +1,56 @@
+package confine
+
+import (
+	"fmt"
+	"slices"
+
+	"kernel.org/pub/linux/libs/security/libcap/cap"
+)
+
+// useful are the capabilities that a worker keeps if it has them; doc.go says why.
+var useful = []cap.Value{cap.NET_BIND_SERVICE, cap.DAC_OVERRIDE, cap.FOWNER}
+
+// dropCapabilities leaves the kept ones in the permitted, effective and bounding sets, and none in the inheritable and ambient sets.
+func dropCapabilities(kept []cap.Value) error {
+	have := cap.GetProc()
+	if err := emptyBounds(have, kept); err != nil {
+		return err
+	}
+	left := cap.NewSet()
+	for _, c := range kept {
+		had, err := have.GetFlag(cap.Permitted, c)
+		if err != nil {
+			return fmt.Errorf("ask for %v: %w", c, err)
+		}
+		if err := left.SetFlag(cap.Permitted, had, c); err != nil {
+			return fmt.Errorf("keep %v: %w", c, err)
+		}
+		if err := left.SetFlag(cap.Effective, had, c); err != nil {
+			return fmt.Errorf("keep %v: %w", c, err)
+		}
+	}
+	// The kernel takes from the ambient set what is no longer permitted or inheritable.
+	if err := left.SetProc(); err != nil {
+		return fmt.Errorf("drop all but %v: %w", kept, err)
+	}
+	return nil
+}
+
+// emptyBounds drops from the bounding set, where the process may. Where it may not, it has nothing to gain from that
+// set either, as nothing can be executed.
+func emptyBounds(have *cap.Set, kept []cap.Value) error {
+	may, err := have.GetFlag(cap.Effective, cap.SETPCAP)
+	if err != nil || !may {
+		return err
+	}
+	var drop []cap.Value
+	for c := cap.Value(0); c < cap.MaxBits(); c++ {
+		if bound, err := cap.GetBound(c); err == nil && bound && !slices.Contains(kept, c) {
+			drop = append(drop, c)
+		}
+	}
+	if err := cap.DropBound(drop...); err != nil {
+		return fmt.Errorf("drop from the bounding set: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,211 @@
+package confine
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Cgroup2 is where version 2 of cgroups is mounted on most systems.
+const Cgroup2 = "/sys/fs/cgroup"
+
+// cpuPeriod is the kernel's default period of cpu.max, in microseconds.
+const cpuPeriod = 100_000
+
+// Limits of a cgroup; 0 is no limit.
+type Limits struct {
+	Memory   int64 // bytes
+	CPUMilli int64 // thousandths of a processor
+	Pids     int64 // processes and threads
+}
+
+func (l Limits) files() []setting {
+	text := func(n int64) string {
+		if n <= 0 {
+			return "max"
+		}
+		return strconv.FormatInt(n, 10)
+	}
+	quota := int64(0)
+	if l.CPUMilli > 0 {
+		quota = max(l.CPUMilli*(cpuPeriod/1000), 1000) // the kernel's least
+	}
+	return []setting{
+		{"memory", "memory.max", text(l.Memory), l.Memory > 0},
+		{"cpu", "cpu.max", fmt.Sprintf("%s %d", text(quota), cpuPeriod), quota > 0},
+		{"pids", "pids.max", text(l.Pids), l.Pids > 0},
+	}
+}
+
+type setting struct {
+	controller, file, value string
+	limits                  bool
+}
+
+// Groups is the cgroup of all workers. Only the agent uses it.
+type Groups struct{ dir string }
+
+// NewGroups makes the cgroup of all workers, or finds it, and sets their common limits. mount is where cgroups of version 2 are
+// mounted (Cgroup2). The cgroup has the name given and lies beside the agent's own, which is left as it is: a
+// cgroup that hands controllers on may hold no process, so the agent's own cannot hold the workers'.
+//
+// lost says which limits do not hold, for a log. With an error there are no groups at all: the agent may not write there, or
+// the system has version 1.
+func NewGroups(mount, name string, all Limits) (g *Groups, lost []string, err error) {
+	var info unix.Statfs_t
+	if err := unix.Statfs(mount, &info); err != nil {
+		return nil, nil, fmt.Errorf("look for cgroups at %s: %w", mount, err)
+	}
+	if info.Type != unix.CGROUP2_SUPER_MAGIC {
+		return nil, nil, fmt.Errorf("%s has no cgroups of version 2", mount)
+	}
+	own, err := ownGroup()
+	if err != nil {
+		return nil, nil, err
+	}
+	return newGroups(mount, own, name, all)
+}
+
+// newGroups is NewGroups for an agent in the cgroup own, a path below mount.
+func newGroups(mount, own, name string, all Limits) (*Groups, []string, error) {
+	if err := checkName(name); err != nil {
+		return nil, nil, err
+	}
+	parent := filepath.Join(mount, filepath.Dir(own)) // of the root cgroup: itself
+	g := &Groups{filepath.Join(parent, name)}
+	if err := makeGroup(g.dir); err != nil {
+		return nil, nil, err
+	}
+	lost := handOn(parent)
+	lost = append(lost, limit(g.dir, all)...)
+	lost = append(lost, handOn(g.dir)...)
+	return g, lost, nil
+}
+
+func checkName(name string) error {
+	if name == "" || strings.HasPrefix(name, ".") || strings.ContainsRune(name, '/') {
+		return fmt.Errorf("%q cannot be the name of a cgroup", name)
+	}
+	return nil
+}
+
+// Add makes the cgroup of a worker, or finds it, sets its limits and moves the process, with all its threads, into it.
+// lost says which of the limits do not hold.
+func (g *Groups) Add(name string, pid int, l Limits) (lost []string, err error) {
+	if err := checkName(name); err != nil {
+		return nil, err
+	}
+	dir := filepath.Join(g.dir, name)
+	if err := makeGroup(dir); err != nil {
+		return nil, err
+	}
+	return limit(dir, l), enter(dir, pid)
+}
+
+// Remove removes the cgroup of a worker that has ended. That it is gone already is no error; a process in it is (EBUSY).
+func (g *Groups) Remove(name string) error {
+	if err := os.Remove(filepath.Join(g.dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove a worker's cgroup: %w", err)
+	}
+	return nil
+}
+
+// Names lists the workers that have a cgroup.
+func (g *Groups) Names() ([]string, error) {
+	entries, err := os.ReadDir(g.dir)
+	if err != nil {
+		return nil, fmt.Errorf("list the workers' cgroups: %w", err)
+	}
+	var names []string
+	for _, e := range entries {
+		if e.IsDir() {
+			names = append(names, e.Name())
+		}
+	}
+	return names, nil
+}
+
+// ownGroup is the cgroup of version 2 that this process is in: the line "0::PATH" (man 7 cgroups).
+func ownGroup() (string, error) {
+	text, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil {
+		return "", fmt.Errorf("look for the agent's cgroup: %w", err)
+	}
+	for line := range bytes.Lines(text) {
+		if path, ok := bytes.CutPrefix(bytes.TrimSpace(line), []byte("0::")); ok {
+			return string(path), nil
+		}
+	}
+	return "", errors.New("the agent is in no cgroup of version 2")
+}
+
+func makeGroup(dir string) error {
+	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("make a cgroup: %w", err)
+	}
+	return nil
+}
+
+func enter(dir string, pid int) error {
+	if err := write(filepath.Join(dir, "cgroup.procs"), strconv.Itoa(pid)); err != nil {
+		return fmt.Errorf("move process %d: %w", pid, err)
+	}
+	return nil
+}
+
+// controllers are those of the three that a cgroup can hand on.
+func controllers(dir string) (have []string) {
+	text, err := os.ReadFile(filepath.Join(dir, "cgroup.controllers"))
+	if err != nil {
+		return nil
+	}
+	for name := range strings.FieldsSeq(string(text)) {
+		if name == "memory" || name == "cpu" || name == "pids" {
+			have = append(have, name)
+		}
+	}
+	return have
+}
+
+// handOn lets the cgroups below one have its controllers, and says which of them they cannot have. One by one: one that is
+// refused must not keep the others.
+func handOn(dir string) (lost []string) {
+	for _, name := range controllers(dir) {
+		if err := write(filepath.Join(dir, "cgroup.subtree_control"), "+"+name); err != nil {
+			lost = append(lost, fmt.Sprintf("%s limit of workers: %v", name, err))
+		}
+	}
+	return lost
+}
+
+// limit sets the limits of a cgroup and says which it could not.
+func limit(dir string, l Limits) (lost []string) {
+	for _, s := range l.files() {
+		err := write(filepath.Join(dir, s.file), s.value)
+		switch {
+		case err == nil || !s.limits:
+		case errors.Is(err, fs.ErrNotExist):
+			lost = append(lost, fmt.Sprintf("%s limit of workers: cgroup %s has no %s controller", s.controller, dir, s.controller))
+		default:
+			lost = append(lost, fmt.Sprintf("%s limit of workers: %v", s.controller, err))
+		}
+	}
+	return lost
+}
+
+// write writes to a file of the kernel's, which must be there.
+func write(path, text string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Close())
+}

@@ -1,0 +1,109 @@
+package confine
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"golang.org/x/sys/unix"
+	"kernel.org/pub/linux/libs/security/libcap/psx"
+)
+
+// Config says what a worker must not reach. Paths are absolute; those that do not exist (yet) count too. Of two
+// paths the longer one decides, of two equal ones the stricter.
+type Config struct {
+	Hidden   []string // contents cannot be read or written: credentials, other workers' folders
+	ReadOnly []string // contents can be read: compiled code, the system's own folders
+	Writable []string // exceptions within those
+
+	// Rest is what holds for every other path. Writable, the zero value, suits workers whose pods may name any path of the node.
+	Rest Access
+
+	// OpenFiles is the limit of open files. 0 is as many as the hard limit allows, and so is what is beyond it
+	// where the worker may not raise that.
+	OpenFiles uint64
+}
+
+// SystemFolders are the places of a Linux system from which programs are run or configured. As ReadOnly they keep a
+// worker of root's from leaving something there that another process executes; guests with a writable hostPath below
+// them break.
+func SystemFolders() []string {
+	return []string{"/bin", "/boot", "/etc", "/lib", "/lib32", "/lib64", "/opt", "/sbin", "/usr", "/var/spool/cron"}
+}
+
+func (c *Config) check() error {
+	for _, path := range slices.Concat(c.Hidden, c.ReadOnly, c.Writable) {
+		if !filepath.IsAbs(path) {
+			return fmt.Errorf("confine: %q is not an absolute path", path)
+		}
+	}
+	if c.Rest > Hidden {
+		return fmt.Errorf("confine: no such access: %d", c.Rest)
+	}
+	return nil
+}
+
+// Confined is what came of Apply.
+type Confined struct {
+	View View
+	Lost []string // what the kernel refused: one phrase each, for a log; nil if all is as it should be
+}
+
+// Apply takes from this process, all its threads, what a worker does not need. It cannot be undone.
+func Apply(cfg Config) (Confined, error) {
+	if err := cfg.check(); err != nil {
+		return Confined{}, err
+	}
+	c := Confined{View: everything}
+	lose := func(part string, err error) {
+		if err != nil {
+			c.Lost = append(c.Lost, fmt.Sprintf("%s: %v", part, err))
+		}
+	}
+	// Limits come first, since raising them takes a capability. Landlock and the filter need no_new_privs. The filter is last: it
+	// refuses what the others do.
+	lose("limits", unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}))
+	lose("limits", limitFiles(cfg.OpenFiles))
+	kept, err := keepPriority()
+	lose("limits", err)
+	lose("memory hidden from processes of the same user", HideSelf())
+	if err := threadsKnown(); err != nil {
+		lose("capabilities, files and system calls", err)
+		return c, nil
+	}
+	lose("no new privileges", onAllThreads(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1))
+	view, err := restrict(&cfg)
+	lose("files", err)
+	if view.granted != nil {
+		c.View = view
+	}
+	lose("capabilities", dropCapabilities(kept))
+	lose("system calls", loadFilter(os.Getpid()))
+	return c, nil
+}
+
+// HideSelf keeps other processes of the user from reading the memory of this one, its environment and its open
+// files; root with CAP_SYS_PTRACE still can. Of the process's own files in /proc, mem, environ, io and others with mode 0400 or
+// 0600 become unreadable to itself unless it is root; exe, fd, maps, stat, status and task stay as they are. A program executed by
+// it starts without that, so each has to call it anew.
+func HideSelf() error {
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return fmt.Errorf("make the process undumpable: %w", err)
+	}
+	return nil
+}
+
+// threadsKnown is asked before psx is: it kills a process whose threads it cannot list.
+func threadsKnown() error {
+	_, err := os.ReadDir("/proc/self/task")
+	return err
+}
+
+// onAllThreads makes a system call on every thread. Go's own way to do so is of no use in a program with cgo.
+func onAllThreads(call, a, b uintptr) error {
+	if _, _, errno := psx.Syscall6(call, a, b, 0, 0, 0, 0); errno != 0 {
+		return errno
+	}
+	return nil
+}

@@ -1,0 +1,56 @@
+package confine
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"golang.org/x/sys/unix"
+	"kernel.org/pub/linux/libs/security/libcap/cap"
+)
+
+// limitFiles sets how many files may be open; 0 is as many as can be.
+func limitFiles(files uint64) error {
+	var now unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &now); err != nil {
+		return err
+	}
+	if files == 0 {
+		return unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: now.Max, Max: now.Max})
+	}
+	err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: files, Max: files})
+	if errors.Is(err, unix.EPERM) && files > now.Max {
+		return unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: now.Max, Max: now.Max})
+	}
+	if err != nil {
+		return fmt.Errorf("open files: %w", err)
+	}
+	return nil
+}
+
+// keepPriority sees to it that threads which made themselves nicer can go back to the value that the process has now, and returns the
+// capabilities to keep. Where the process may not raise its limit, it keeps the capability for it.
+func keepPriority() ([]cap.Value, error) {
+	err := limitNice()
+	if err == nil {
+		return useful, nil
+	}
+	if may, known := cap.GetProc().GetFlag(cap.Effective, cap.SYS_NICE); known == nil && may {
+		return append(slices.Clone(useful), cap.SYS_NICE), nil
+	}
+	return useful, fmt.Errorf("threads that made themselves nicer cannot take it back: %w", err)
+}
+
+func limitNice() error {
+	// The kernel's answer, 20 - nice, is also how it counts RLIMIT_NICE.
+	lowest, err := unix.Getpriority(unix.PRIO_PROCESS, 0)
+	if err != nil {
+		return err
+	}
+	var now unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NICE, &now); err != nil {
+		return err
+	}
+	want := uint64(lowest)
+	return unix.Setrlimit(unix.RLIMIT_NICE, &unix.Rlimit{Cur: want, Max: max(want, now.Max)})
+}

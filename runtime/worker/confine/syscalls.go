@@ -1,0 +1,73 @@
+package confine
+
+import (
+	seccomp "github.com/elastic/go-seccomp-bpf"
+	"golang.org/x/sys/unix"
+)
+
+// absent are calls that programs probe for, and do without.
+var absent = []string{
+	"clone3", // its flags are in memory, out of a filter's sight; the C library takes clone then
+}
+
+// refused are calls that no worker has a use for. A name that an architecture does not know is left out there.
+var refused = []string{
+	// Other programs, other processes.
+	"execve", "execveat", "fork", "vfork", "uselib",
+	"ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "process_mrelease", "pidfd_getfd", "kcmp",
+	"move_pages", "migrate_pages",
+	"tkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_send_signal", // kill and tgkill are bound to the process itself
+
+	// Names of other things: mounts, roots, namespaces, files by handle.
+	"mount", "umount", "umount2", "mount_setattr", "move_mount", "open_tree", "open_tree_attr",
+	"fsopen", "fsconfig", "fsmount", "fspick", "statmount", "listmount",
+	"pivot_root", "chroot", "unshare", "setns", "open_by_handle_at",
+
+	// The kernel itself.
+	"init_module", "finit_module", "delete_module", "create_module", "query_module", "get_kernel_syms",
+	"kexec_load", "kexec_file_load", "reboot", "bpf", "perf_event_open", "userfaultfd",
+	"io_uring_setup", "io_uring_enter", "io_uring_register",
+	"iopl", "ioperm", "modify_ldt", "vm86", "vm86old", "personality", "syslog", "acct", "swapon", "swapoff",
+	"lookup_dcookie", "nfsservctl", "sysfs", "_sysctl", "ustat", "vhangup", "vserver", "uretprobe",
+	"quotactl", "quotactl_fd", "fanotify_init", "fanotify_mark",
+
+	// The machine's clocks and names.
+	"settimeofday", "clock_settime", "clock_settime64", "stime", "adjtimex", "clock_adjtime", "clock_adjtime64",
+	"sethostname", "setdomainname",
+
+	// Ways to talk to other processes of the user.
+	"add_key", "request_key", "keyctl", "socketpair",
+	"ipc", "shmget", "shmat", "shmctl", "semget", "semop", "semctl", "semtimedop", "msgget", "msgsnd", "msgrcv", "msgctl",
+	"mq_open", "mq_unlink",
+}
+
+// namespaces are the flags of clone that make new ones.
+const namespaces = unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWUSER | unix.CLONE_NEWPID |
+	unix.CLONE_NEWNET | unix.CLONE_NEWCGROUP
+
+// conditions are the calls that are refused for what is asked of them. All conditions of one entry must hold; an entry
+// more is another way to be refused.
+//
+// Values are compared as 64 bits although the kernel looks at 32 of them in places. So what is compared is always
+// the value that is let through: bits that the kernel ignores can only make a call be refused.
+func conditions(pid uint64) []seccomp.NameWithConditions {
+	not := func(argument uint32, value uint64) seccomp.Condition {
+		return seccomp.Condition{Argument: argument, Operation: seccomp.NotEqual, Value: value}
+	}
+	return []seccomp.NameWithConditions{
+		// Threads are made, processes are not.
+		{Name: "clone", Conditions: []seccomp.Condition{{Argument: 0, Operation: seccomp.BitsNotSet, Value: unix.CLONE_THREAD}}},
+		{Name: "clone", Conditions: []seccomp.Condition{{Argument: 0, Operation: seccomp.BitsSet, Value: namespaces}}},
+
+		// Go asks netlink for the machine's addresses.
+		{Name: "socket", Conditions: []seccomp.Condition{
+			not(0, unix.AF_INET), not(0, unix.AF_INET6), not(0, unix.AF_NETLINK)}},
+		{Name: "socket", Conditions: []seccomp.Condition{
+			not(0, unix.AF_INET), not(0, unix.AF_INET6), not(2, unix.NETLINK_ROUTE)}},
+
+		// Go preempts its threads by signals.
+		{Name: "kill", Conditions: []seccomp.Condition{not(0, pid)}},
+		{Name: "tgkill", Conditions: []seccomp.Condition{not(0, pid)}},
+		{Name: "prlimit64", Conditions: []seccomp.Condition{not(0, 0), not(0, pid)}},
+	}
+}
