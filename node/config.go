@@ -33,6 +33,8 @@ type Config struct {
 	Version string
 	// RuntimeVersion is the container runtime's, as in wasmtime://39.0.1.
 	RuntimeVersion string
+	// RuntimeHandlers are the handlers of RuntimeClasses that the node has; empty is the name of the default one.
+	RuntimeHandlers []string
 	// Ready tells why the node is not ready, or nil. It is asked every second, from one goroutine, and
 	// must not block. Nil: always ready.
 	Ready func() error

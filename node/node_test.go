@@ -32,7 +32,7 @@ func healthy() machine {
 }
 
 func config() Config {
-	return Config{Name: "n", Hostname: "host", IP: net.IPv4(127, 0, 0, 1), Port: 3000, MaxPods: 110, DataDir: "/", Version: "0.1.0"}
+	return Config{Name: "n", Hostname: "host", IP: net.IPv4(127, 0, 0, 1), Port: 3000, MaxPods: 110, DataDir: "/", Version: "0.1.0", RuntimeHandlers: []string{"", "wasmtime"}}
 }
 
 func TestValidate(t *testing.T) {
@@ -145,6 +145,9 @@ func TestBuildStatus(t *testing.T) {
 		if capacity.String() != want[0] || allocatable.String() != want[1] {
 			t.Errorf("%s: %s of %s allocatable, want %s of %s", name, allocatable.String(), capacity.String(), want[1], want[0])
 		}
+	}
+	if h := first.RuntimeHandlers; len(h) != 2 || h[0].Name != "" || h[1].Name != "wasmtime" {
+		t.Errorf("runtime handlers %+v", h)
 	}
 	tiny := machine{cpus: 1, memory: 64 << 20, disk: 10}
 	status := buildStatus(cfg, tiny, nil, noon, &corev1.NodeStatus{})

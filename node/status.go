@@ -46,6 +46,10 @@ func buildStatus(cfg Config, m machine, notReady error, now time.Time, old *core
 		OperatingSystem:         "linux",
 		Architecture:            architecture,
 	}
+	status.RuntimeHandlers = nil
+	for _, name := range cfg.RuntimeHandlers {
+		status.RuntimeHandlers = append(status.RuntimeHandlers, corev1.NodeRuntimeHandler{Name: name})
+	}
 	for _, c := range conditions(m, notReady) {
 		setCondition(&status, c, now)
 	}
@@ -64,6 +68,15 @@ func setResources(status *corev1.NodeStatus, cfg Config, m machine) {
 	}
 	set(&status.Capacity, m.memory, m.disk)
 	set(&status.Allocatable, m.memory-memoryReserve, m.disk-diskReserve(m))
+}
+
+// Allocatable is what this machine gives to pods, of processors, memory and threads: as the Node's status has it.
+func Allocatable(dataDir string) (cpus, memory, threads int64, err error) {
+	m, err := readMachine("/", dataDir)
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	return m.cpus, max(0, m.memory-memoryReserve), m.threadsMax - m.threadsMax/threadShare, nil
 }
 
 func diskReserve(m machine) int64 { return min(m.disk/diskReserveShare, diskReserveMax) }

@@ -25,14 +25,14 @@ type started struct {
 
 // perform carries out an action of decide. It does not block.
 func (w *worker) perform(ctx context.Context, action any) {
-	pod, starts := w.state.pod, w.starts
+	pod, starts, isolated := w.state.pod, w.starts, w.state.isolated
 	switch a := action.(type) {
 	case prepare:
-		w.tasks.Go(func() { w.send(prepared{w.prepare(pod)}) })
+		w.tasks.Go(func() { w.send(w.prepare(starts, pod)) })
 	case pull:
 		w.tasks.Go(func() { w.send(w.pull(starts, pod, a.container)) })
 	case start:
-		w.tasks.Go(func() { w.send(w.start(starts, pod, a)) })
+		w.tasks.Go(func() { w.send(w.start(starts, pod, isolated, a)) })
 	case stop:
 		if process := w.processes[a.container]; process != nil {
 			process.Stop(a.grace)
@@ -48,16 +48,28 @@ func (w *worker) perform(ctx context.Context, action any) {
 
 // prepare makes what the pod's containers share. What this node cannot give a pod is refused here, before
 // anything starts.
-func (w *worker) prepare(pod *corev1.Pod) error {
-	err := unsupported(pod)
-	if err == nil {
-		err = w.dirs.make()
+func (w *worker) prepare(ctx context.Context, pod *corev1.Pod) prepared {
+	fail := func(err error, as func(error) event) prepared {
+		if ctx.Err() == nil {
+			w.log.Warn("the pod cannot be set up", zap.Error(err))
+			w.record(pod, nil, as(err))
+		}
+		return prepared{err: err}
 	}
+	if err := unsupported(pod); err != nil {
+		return fail(err, eventMountFailed)
+	}
+	if err := w.dirs.make(); err != nil {
+		return fail(err, eventMountFailed)
+	}
+	if err := w.awaitStrays(ctx); err != nil { // a container has one run at a time
+		return fail(err, eventSandboxFailed)
+	}
+	isolated, err := w.isolated(ctx, pod)
 	if err != nil {
-		w.log.Warn("the pod cannot be set up", zap.Error(err))
-		w.record(pod, nil, eventMountFailed(err))
+		return fail(err, eventSandboxFailed)
 	}
-	return err
+	return prepared{isolated: isolated}
 }
 
 // Reasons for which a container waits when its image cannot be had.
@@ -110,7 +122,7 @@ const (
 )
 
 // start puts a run together and asks the engine for it.
-func (w *worker) start(ctx context.Context, pod *corev1.Pod, a start) started {
+func (w *worker) start(ctx context.Context, pod *corev1.Pod, isolated bool, a start) started {
 	id := newID()
 	fail := func(reason string, err error) started {
 		if ctx.Err() != nil {
@@ -125,15 +137,21 @@ func (w *worker) start(ctx context.Context, pod *corev1.Pod, a start) started {
 	if err != nil {
 		return fail(reasonCreateContainerConfigError, err)
 	}
-	spec.ID = id
 	attempt := a.state.attempt + 1
+	spec.ID, spec.Isolated = id, isolated
+	spec.Of = runtime.Origin{Pod: string(pod.UID), Container: a.container.Name, Attempt: attempt, ImageID: a.state.module.ImageID}
+	spec.LogMaxSize, spec.LogMaxFiles = w.node.ContainerLogMaxSize, w.node.ContainerLogMaxFiles
+	spec.OutputRate = w.node.ContainerOutputRate
 	spec.Log, spec.Mounts, err = w.dirs.makeRun(a.container.Name, attempt, a.container.SecurityContext)
 	if err != nil {
 		return fail(reasonCreateContainerError, err)
 	}
 	w.record(pod, a.container, eventCreated())
 	process, err := w.node.Engine.Start(ctx, spec, runtime.Streams{})
-	if err != nil {
+	switch {
+	case temporary(err):
+		return fail(reasonCreateContainerError, err)
+	case err != nil:
 		return fail("", err)
 	}
 	w.record(pod, a.container, eventStarted())
@@ -141,8 +159,16 @@ func (w *worker) start(ctx context.Context, pod *corev1.Pod, a start) started {
 	return started{startDone{container: a.container.Name, id: id, at: time.Now()}, process}
 }
 
+// temporary says whether an engine's error is of the moment and not of the module: then no run is counted.
+func temporary(err error) bool {
+	return errors.Is(err, runtime.ErrFull) || errors.Is(err, runtime.ErrLost)
+}
+
 // remove deletes the object, if it is still there and still the same, and then the pod's folders.
 func (w *worker) remove(ctx context.Context, pod *corev1.Pod, object bool) error {
+	if err := w.awaitStrays(ctx); err != nil {
+		return err
+	}
 	if object {
 		now := int64(0)
 		err := w.node.Client.CoreV1().Pods(pod.Namespace).Delete(ctx, pod.Name, metav1.DeleteOptions{

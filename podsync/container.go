@@ -34,7 +34,7 @@ func unsupported(pod *corev1.Pod) error {
 	return nil
 }
 
-// containerSpec is what the engine is told of a container, but for the run's own ID, folders and log.
+// containerSpec is what the engine is told of a container, but for what is the run's own: ID, folders and log.
 func containerSpec(pod *corev1.Pod, c *corev1.Container, module registry.Module) (runtime.Spec, error) {
 	env, err := environment(pod, c)
 	if err != nil {
@@ -45,6 +45,7 @@ func containerSpec(pod *corev1.Pod, c *corev1.Container, module registry.Module)
 		Digest:  module.Digest,
 		Args:    arguments(c, module, env),
 		WorkDir: c.WorkingDir,
+		Stdin:   c.Stdin, StdinOnce: c.StdinOnce,
 	}
 	if spec.WorkDir != "" && !path.IsAbs(spec.WorkDir) {
 		return runtime.Spec{}, fmt.Errorf("workingDir %q is not absolute", spec.WorkDir)

@@ -10,7 +10,7 @@ import (
 // Actions: what decide asks for. Each is carried out without holding up the pod's worker, and those with a
 // result give it to apply.
 type (
-	// prepare makes the pod's folders. Result: prepared.
+	// prepare makes the pod's folders and looks up its RuntimeClass. Result: prepared.
 	prepare struct{}
 	// pull makes sure that a container's module is on disk, as its pull policy says. Result: pullDone.
 	pull struct{ container *corev1.Container }
@@ -70,6 +70,9 @@ func (s *podState) decide(now time.Time) ([]any, time.Time) {
 	if s.life == active {
 		s.decideActive(d)
 	}
+	if s.life == finished {
+		s.decideFinished(d)
+	}
 	if s.life == ending {
 		s.decideEnding(d)
 	}
@@ -80,6 +83,10 @@ func (s *podState) decide(now time.Time) ([]any, time.Time) {
 }
 
 func (s *podState) decideActive(d *decision) {
+	if s.over() {
+		s.life = finished
+		return
+	}
 	if s.setup.progress != done {
 		if s.setup.progress == todo && d.due(s.setup.notBefore) {
 			s.setup.progress = doing
@@ -87,26 +94,30 @@ func (s *podState) decideActive(d *decision) {
 		}
 		return
 	}
-	over := true
 	for _, c := range s.containers {
-		if c.init {
-			if c.succeeded() {
-				continue
-			}
-			if c.overForGood(s.pod.Spec.RestartPolicy) {
-				s.life = finished
-				s.reason = fmt.Sprintf("Init container %s failed", c.spec.Name)
-				return
-			}
-			s.advance(d, c)
-			return // one at a time, and the rest after them
+		if c.init && c.succeeded() {
+			continue
 		}
 		s.advance(d, c)
-		over = over && c.overForGood(s.pod.Spec.RestartPolicy)
+		if c.init {
+			return // one at a time, and the rest after them
+		}
 	}
-	if over {
-		s.life = finished
+}
+
+// over says whether nothing of the pod is to run any more. Where that is so before its time, the pod's reason says why.
+func (s *podState) over() bool {
+	for _, c := range s.containers {
+		switch {
+		case c.init && c.succeeded():
+		case !c.overForGood(s.pod.Spec.RestartPolicy):
+			return false
+		case c.init:
+			s.reason = fmt.Sprintf("Init container %s failed", c.spec.Name)
+			return true
+		}
 	}
+	return true
 }
 
 // How long the error of a pull is shown before the back-off is, and how soon a container whose spec could not be
@@ -187,6 +198,17 @@ func (c *containerState) overForGood(policy corev1.RestartPolicy) bool {
 		return c.exit.ExitCode == 0
 	default:
 		return c.init && c.exit.ExitCode == 0
+	}
+}
+
+// decideFinished stops what still runs: runs that were adopted, of a pod that somebody else has called finished.
+func (s *podState) decideFinished(d *decision) {
+	for _, c := range s.containers {
+		if c.step == running && c.stopBy.IsZero() {
+			c.stopBy = d.now
+			d.do(announce{c.spec, eventStopping(c.spec.Name)})
+			d.do(stop{c.spec.Name, 0})
+		}
 	}
 }
 

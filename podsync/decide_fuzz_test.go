@@ -8,8 +8,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-
-	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
 // world plays the shell around decide: it remembers what is under way, and lets results and other events
@@ -28,6 +26,13 @@ type world struct {
 	ended   bool // deletion or disappearance was seen
 	final   corev1.PodPhase
 	trail   []string
+
+	runs     []*guest         // that an engine which outlives agents would have
+	untold   []endedRun       // to be forgotten by the agent
+	written  corev1.PodStatus // what the API server has
+	vanished bool
+	begun    int             // runs so far
+	adopted  map[string]bool // containers whose run was found at the last restart
 }
 
 func newWorld(t testing.TB, pod *corev1.Pod) *world {
@@ -57,6 +62,9 @@ func (w *world) happen(event any) {
 		w.begin(action)
 	}
 	w.status = statusOf(w.state, w.status, testAddress, w.now)
+	if w.state.reported {
+		w.write()
+	}
 	w.check(wake)
 }
 
@@ -126,7 +134,7 @@ func (w *world) check(wake time.Time) {
 	if w.status.Phase == corev1.PodSucceeded || w.status.Phase == corev1.PodFailed {
 		w.final = w.status.Phase
 		for name, r := range w.running {
-			if r {
+			if _, stopped := w.kill[name]; r && !(stopped && w.adopted[name]) {
 				w.fatalf("phase %s while %s runs", w.final, name)
 			}
 		}
@@ -165,7 +173,7 @@ func (w *world) play(what, which byte) {
 		}
 		return err
 	}
-	switch what % 12 {
+	switch what % 14 {
 	case 0:
 		w.now = w.now.Add(time.Duration(which) * 100 * time.Millisecond)
 		w.happen(nil)
@@ -175,12 +183,12 @@ func (w *world) play(what, which byte) {
 	case 2, 3:
 		if w.setup > 0 {
 			w.setup--
-			w.happen(prepared{map[bool]error{true: errTest}[what%12 == 2]})
+			w.happen(prepared{err: map[bool]error{true: errTest}[what%14 == 2]})
 		}
 	case 4, 5:
 		if w.pulls[name] > 0 {
 			w.pulls[name]--
-			if what%12 == 4 {
+			if what%14 == 4 {
 				w.happen(pullDone{container: name, reason: "ErrImagePull", err: givenUp(errTest)})
 			} else {
 				w.happen(pullDone{container: name})
@@ -191,25 +199,24 @@ func (w *world) play(what, which byte) {
 			return
 		}
 		w.starts[name]--
-		switch what % 12 {
+		switch what % 14 {
 		case 6:
 			w.happen(startDone{container: name, id: "x", reason: reasonCreateContainerError, err: givenUp(errTest)})
 		case 7:
 			w.happen(startDone{container: name, id: "x", err: givenUp(errTest)})
 		default:
-			w.running[name] = true
-			w.happen(startDone{container: name, id: "x", at: w.now})
+			w.happen(startDone{container: name, id: w.run(name), at: w.now})
 		}
 	case 9:
 		if w.running[name] {
-			w.running[name] = false
-			delete(w.kill, name)
-			code := int32(which >> 4)
-			w.happen(exitSeen{name, runtime.Exit{Code: code, Reason: runtime.Error, FinishedAt: w.now}})
+			c, g := w.state.container(name), w.end(name, int32(which>>4))
+			w.untold = append(w.untold, endedRun{c.id, name, c.attempt, g})
+			w.happen(exitSeen{name, g.exit})
 		}
 	case 10:
 		w.ended = true
 		if which%8 == 0 {
+			w.vanished = true
 			w.happen(vanishedEvent{})
 			return
 		}
@@ -224,16 +231,24 @@ func (w *world) play(what, which byte) {
 			return
 		}
 		w.happen(updated{w.state.pod})
+	case 12:
+		if !w.vanished {
+			w.restart(which)
+		}
+	case 13:
+		w.write()
 	}
 }
 
 // FuzzPodLife plays random lives and checks what must hold in each: nothing starts once the pod is to end, a container is
 // busy with one thing at a time, a kill is never put off, a terminal phase is final, and a pod that is not
-// done has something under way or a time to wake up.
+// done has something under way or a time to wake up. All of it holds across agents that come and go.
 func FuzzPodLife(f *testing.F) {
 	f.Add(byte(0), []byte{3, 0, 5, 0, 8, 0, 9, 0, 5, 0, 8, 0, 9, 16, 0, 100, 1, 3, 10, 1, 9, 0, 11, 1, 11, 1})
 	f.Add(byte(1), []byte{3, 0, 5, 0, 8, 0, 9, 0, 5, 1, 5, 2, 8, 1, 7, 2, 10, 2, 10, 1, 9, 1, 11, 0, 11, 1, 11, 3})
 	f.Add(byte(2), []byte{2, 0, 0, 10, 3, 0, 4, 0, 0, 30, 1, 1, 5, 0, 6, 0, 1, 2, 8, 0, 10, 8, 9, 0, 11, 0, 11, 1})
+	f.Add(byte(0), []byte{3, 0, 5, 0, 8, 0, 12, 0, 3, 0, 9, 16, 12, 1, 13, 0, 3, 0, 5, 0, 12, 2, 12, 4, 10, 1, 12, 0, 9, 0, 11, 1, 11, 1})
+	f.Add(byte(5), []byte{3, 0, 5, 0, 8, 0, 9, 0, 12, 3, 3, 0, 5, 1, 8, 1, 13, 0, 12, 1, 9, 0, 12, 5, 11, 1})
 	f.Fuzz(func(t *testing.T, kind byte, script []byte) {
 		policy := []corev1.RestartPolicy{corev1.RestartPolicyAlways, corev1.RestartPolicyOnFailure, corev1.RestartPolicyNever}[kind%3]
 		names := [][]string{{"a"}, {"init1", "a", "b"}, {"init1", "init2", "a"}}[kind/3%3]

@@ -228,12 +228,30 @@ func TestStartFailures(t *testing.T) {
 func TestSetupIsTriedAgain(t *testing.T) {
 	s := newScript(t, corev1.RestartPolicyAlways, "a")
 	s.at(0, nil, "prepare")
-	s.at(0, prepared{errors.New("disk full")})
+	s.at(0, prepared{err: errors.New("disk full")})
 	s.at(0.5, nil, "prepare")
-	s.at(0.5, prepared{errors.New("disk full")})
+	s.at(0.5, prepared{err: errors.New("disk full")})
 	s.at(1.4, nil)
 	s.at(1.5, nil, "prepare")
 	s.at(1.5, prepared{}, "pull a")
+}
+
+// TestSetupIsHastened: what a pod waited for has come, and it waits no longer; also where a try was under way by then.
+func TestSetupIsHastened(t *testing.T) {
+	s := newScript(t, corev1.RestartPolicyAlways, "a")
+	s.at(0, nil, "prepare")
+	s.at(0, prepared{err: errors.New("no such class")})
+	s.at(0.1, classChanged{}, "prepare")
+	s.at(0.2, classChanged{})
+	s.at(0.3, prepared{err: errors.New("no such class")}, "prepare")
+	s.at(0.4, prepared{err: errors.New("no such class")})
+	s.at(0.8, nil)
+	s.at(0.9, nil, "prepare")
+	s.at(1, prepared{isolated: true}, "pull a")
+	s.at(1, classChanged{})
+	if !s.state.isolated {
+		t.Error("not isolated")
+	}
 }
 
 func TestInitContainersRunInOrder(t *testing.T) {

@@ -49,6 +49,30 @@ func (d podDirs) remove() error {
 	return nil
 }
 
+func (d podDirs) handlerFile() string { return filepath.Join(d.pod, "handler") }
+
+// handler is what keepHandler was given last, or empty.
+func (d podDirs) handler() (string, error) {
+	handler, err := os.ReadFile(d.handlerFile())
+	if err != nil && !os.IsNotExist(err) {
+		return "", fmt.Errorf("reading which handler the pod has: %w", err)
+	}
+	return string(handler), nil
+}
+
+// keepHandler notes the handler of the pod's RuntimeClass, for agents to come. They see all of it or nothing.
+func (d podDirs) keepHandler(handler string) error {
+	part := d.handlerFile() + ".part"
+	err := os.WriteFile(part, []byte(handler), 0o600)
+	if err == nil {
+		err = os.Rename(part, d.handlerFile())
+	}
+	if err != nil {
+		return fmt.Errorf("noting which handler the pod has: %w", err)
+	}
+	return nil
+}
+
 // container is where a container's runs keep what is theirs.
 func (d podDirs) container(name string) string { return filepath.Join(d.pod, "containers", name) }
 
@@ -86,15 +110,16 @@ func (d podDirs) makeRun(container string, attempt int32, security *corev1.Secur
 
 // pruneLogs removes the logs of runs that are too old to be asked for, once attempt runs.
 func (d podDirs) pruneLogs(container string, attempt int32) error {
-	old, err := attempts(filepath.Dir(d.log(container, attempt)))
+	dir := filepath.Dir(d.log(container, attempt))
+	files, err := logFiles(dir)
 	if err != nil {
 		return err
 	}
-	for _, a := range old {
-		if a > attempt-logsKept {
+	for _, f := range files {
+		if f.attempt > attempt-logsKept {
 			continue
 		}
-		if err := os.Remove(d.log(container, a)); err != nil && !os.IsNotExist(err) {
+		if err := os.Remove(filepath.Join(dir, f.name)); err != nil && !os.IsNotExist(err) {
 			return fmt.Errorf("removing an old log: %w", err)
 		}
 	}
@@ -104,27 +129,36 @@ func (d podDirs) pruneLogs(container string, attempt int32) error {
 // lastAttempt is the attempt whose log is the newest on disk, or -1.
 func (d podDirs) lastAttempt(container string) int32 {
 	last := int32(-1)
-	found, err := attempts(filepath.Dir(d.log(container, 0)))
+	files, err := logFiles(filepath.Dir(d.log(container, 0)))
 	if err != nil {
 		return last
 	}
-	for _, a := range found {
-		last = max(last, a)
+	for _, f := range files {
+		last = max(last, f.attempt)
 	}
 	return last
 }
 
-// attempts lists the attempts that have a log in dir, which may not exist.
-func attempts(dir string) ([]int32, error) {
+// logFile is one of the files that the log of a run is in: ATTEMPT.log, and ATTEMPT.log.WHEN for what was rotated.
+type logFile struct {
+	name    string
+	attempt int32
+}
+
+// logFiles lists the log files in dir, which may not exist.
+func logFiles(dir string) ([]logFile, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil && !os.IsNotExist(err) {
 		return nil, fmt.Errorf("listing a container's logs: %w", err)
 	}
-	var found []int32
+	var found []logFile
 	for _, entry := range entries {
-		number, ok := strings.CutSuffix(entry.Name(), ".log")
-		if a, err := strconv.ParseInt(number, 10, 32); ok && err == nil {
-			found = append(found, int32(a))
+		number, rest, ok := strings.Cut(entry.Name(), ".log")
+		if !ok || rest != "" && rest[0] != '.' {
+			continue
+		}
+		if a, err := strconv.ParseInt(number, 10, 32); err == nil {
+			found = append(found, logFile{entry.Name(), int32(a)})
 		}
 	}
 	return found, nil

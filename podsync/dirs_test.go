@@ -32,6 +32,7 @@ func TestRunDirs(t *testing.T) {
 	if got := d.lastAttempt("a"); got != -1 {
 		t.Errorf("before the first run the last attempt is %d", got)
 	}
+	const rotated = ".20260102-030405"
 	for attempt := range int32(4) {
 		log, mounts, err := d.makeRun("a", attempt, nil)
 		if err != nil {
@@ -46,14 +47,22 @@ func TestRunDirs(t *testing.T) {
 		}
 		write(t, left)
 		write(t, log)
+		write(t, log+rotated)
 		if got := d.lastAttempt("a"); got != attempt {
 			t.Errorf("last attempt %d, want %d", got, attempt)
 		}
 	}
 	for attempt, want := range []bool{false, false, true, true} {
-		if exists(d.log("a", int32(attempt))) != want {
-			t.Errorf("log of attempt %d is there: %v, want %v", attempt, !want, want)
+		for _, file := range []string{d.log("a", int32(attempt)), d.log("a", int32(attempt)) + rotated} {
+			if exists(file) != want {
+				t.Errorf("%s is there: %v, want %v", file, !want, want)
+			}
 		}
+	}
+	write(t, d.log("a", 4)+rotated)
+	write(t, filepath.Join(filepath.Dir(d.log("a", 0)), "9.logs"))
+	if got := d.lastAttempt("a"); got != 4 {
+		t.Errorf("last attempt %d, want that of the rotated log, 4", got)
 	}
 	yes := true
 	if _, mounts, err := d.makeRun("a", 4, &corev1.SecurityContext{ReadOnlyRootFilesystem: &yes}); err != nil || !mounts[0].ReadOnly {

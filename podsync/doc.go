@@ -9,11 +9,18 @@
 //	status.go   pure: from the state to the pod's status
 //
 // The rest serves these: state.go (what is known of a pod, and how results change it), actions.go (what
-// the actions do), report.go (writing the status), container.go (the run of one container: folders, environment,
-// arguments), restore.go (a pod that an earlier agent began), logs.go (reading a container's log).
+// the actions do), report.go (writing the status), container.go (the run of one container: environment, arguments), dirs.go
+// (its folders), classes.go (RuntimeClasses), restore.go (a pod that an earlier agent began), runs.go (runs from before, and
+// runs that have ended), logs.go (reading a container's log).
+//
+// Agents come and go, guests stay. Where the engine outlives the agent, the next Manager asks it once, when it begins, for
+// the runs that it has, and each goes on as its container's: the same ID, restart count and start time. Nothing of a
+// run is forgotten before the API server has its exit (or its pod is gone), so an exit that happens while no agent is
+// there, or that could not be reported, is reported later. Runs that no pod of the node has any more are stopped, and the
+// folders of their pods stay until they have ended. Manager.Run leaves guests running when its context ends.
 //
 // Promises. Events of one pod are handled in order, those of different pods side by side. Nothing starts
-// once a pod is to end. A container has at most one run at a time. A grace period only shrinks. A terminal phase is
-// final. A pod is known by its UID: one that was deleted and made again under its name is another pod.
+// once a pod is to end. A container has at most one run at a time, whichever agent started it. A grace period only
+// shrinks, and goes on while no agent is there. A terminal phase is final. A pod is known by its UID: one that was deleted and made again under its name is another pod.
 // Objects that come from the API server are never changed.
 package podsync

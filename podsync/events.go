@@ -64,6 +64,10 @@ func eventStopping(container string) event {
 	return event{corev1.EventTypeNormal, "Killing", "Stopping container " + container}
 }
 
+func eventSandboxFailed(err error) event {
+	return event{corev1.EventTypeWarning, "FailedCreatePodSandBox", fmt.Sprintf("Failed to create pod sandbox: %v", err)}
+}
+
 func eventMountFailed(err error) event {
 	return event{corev1.EventTypeWarning, "FailedMount", err.Error()}
 }

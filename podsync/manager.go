@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
+	nodev1 "k8s.io/api/node/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
@@ -30,7 +31,7 @@ type Images interface {
 	Pull(ctx context.Context, image string) (registry.Module, error)
 }
 
-// Settings is what a Manager works with. All fields are needed.
+// Settings is what a Manager works with. All fields are needed, but for the bounds of logs.
 type Settings struct {
 	NodeName string     // pods bound to this node are run
 	Address  netip.Addr // the node's, and for now its pods'
@@ -40,6 +41,11 @@ type Settings struct {
 	Engine   runtime.Engine
 	Events   record.EventRecorder
 	Log      *zap.Logger
+	// ContainerLogMaxSize is the size, in bytes, at which a container's log is rotated; 0 never. ContainerLogMaxFiles bounds
+	// the files of one log.
+	ContainerLogMaxSize  int64
+	ContainerLogMaxFiles int
+	ContainerOutputRate  int64 // bytes that a container may print a second; 0 is no bound
 }
 
 // parallelWrites is how many statuses may be on their way to the API server at once.
@@ -48,12 +54,14 @@ const parallelWrites = 32
 // Manager runs the pods that are bound to a node. Make one with New.
 type Manager struct {
 	Settings
-	writes chan struct{} // holds a token per status on its way
+	writes  chan struct{} // holds a token per status on its way
+	classes *informer.Informer[*nodev1.RuntimeClass]
 
 	synced chan struct{} // closed when every pod that the API server has is known
 
 	mu      sync.Mutex
 	workers map[types.UID]*worker
+	found   map[types.UID][]runtime.Run // runs from before, of pods that have no worker yet
 }
 
 // New makes a Manager, which does nothing before Run.
@@ -64,14 +72,17 @@ func New(settings Settings) *Manager {
 		workers:  map[types.UID]*worker{},
 		synced:   make(chan struct{}),
 	}
+	m.classes = newClasses(m.Client, m.classChanged, m.Log.Named("runtimeclasses"))
 	return m
 }
 
-// Run takes up the pods bound to the node and works until ctx ends; it returns when every worker has. Guests are left
-// as they are: whoever owns the engine ends them.
+// Run takes up the pods bound to the node, and the runs of them that the engine has from before, and works until ctx ends;
+// it returns when every worker has. Guests are left as they are: whoever owns the engine ends them, or the next
+// Manager finds them.
 func (m *Manager) Run(ctx context.Context) error {
 	var workers sync.WaitGroup
 	defer workers.Wait()
+	m.keepFound(m.Engine.Runs())
 	handler := informer.Handler[*corev1.Pod]{
 		Set: func(_, pod *corev1.Pod) { m.set(ctx, &workers, pod) },
 		Delete: func(pod *corev1.Pod) {
@@ -82,6 +93,11 @@ func (m *Manager) Run(ctx context.Context) error {
 	}
 	pods := informer.New(podsOf(m.Client, m.NodeName), handler, m.Log.Named("informer"))
 	workers.Go(func() { m.clearOrphans(ctx, pods) })
+	workers.Go(func() {
+		if err := m.classes.Run(ctx); err != nil {
+			m.Log.Error("cannot watch the RuntimeClasses", zap.Error(err))
+		}
+	})
 	if err := pods.Run(ctx); err != nil {
 		return fmt.Errorf("watching the node's pods: %w", err)
 	}
@@ -114,7 +130,8 @@ func (m *Manager) set(ctx context.Context, workers *sync.WaitGroup, pod *corev1.
 		w.mailbox.put(pod)
 		return
 	}
-	w := newWorker(m, restore(pod, dirsOf(m.DataDir, pod), time.Now()))
+	state, adopted := restore(pod, dirsOf(m.DataDir, pod), m.takeFound(pod.UID), time.Now())
+	w := newWorker(m, state, adopted)
 	m.mu.Lock()
 	m.workers[pod.UID] = w
 	m.mu.Unlock()
@@ -132,12 +149,50 @@ func (m *Manager) worker(uid types.UID) *worker {
 	return m.workers[uid]
 }
 
-// clearOrphans removes what earlier agents left of pods that are no longer there.
+// keepFound sorts runs from before by their pods.
+func (m *Manager) keepFound(runs []runtime.Run) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.found = map[types.UID][]runtime.Run{}
+	for _, run := range runs {
+		uid := types.UID(run.Of.Pod)
+		m.found[uid] = append(m.found[uid], run)
+	}
+}
+
+// takeFound returns the runs of a pod from before, once.
+func (m *Manager) takeFound(uid types.UID) []runtime.Run {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	runs := m.found[uid]
+	delete(m.found, uid)
+	return runs
+}
+
+// takeOrphans returns the runs that no pod has taken, once.
+func (m *Manager) takeOrphans() []runtime.Process {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var orphans []runtime.Process
+	for uid, runs := range m.found {
+		for _, run := range runs {
+			orphans = append(orphans, run.Process)
+			m.Log.Warn("stopping a run of a pod that is gone", zap.String("uid", string(uid)), zap.String("container", run.Of.Container))
+		}
+	}
+	m.found = nil
+	return orphans
+}
+
+// clearOrphans ends and removes what earlier agents left of pods that are no longer there.
 func (m *Manager) clearOrphans(ctx context.Context, pods *informer.Informer[*corev1.Pod]) {
 	if pods.WaitForSync(ctx) != nil {
 		return
 	}
 	close(m.synced)
+	if !discard(m.takeOrphans(), ctx.Done()) {
+		return
+	}
 	known := func(uid types.UID) bool { return m.worker(uid) != nil }
 	if err := removeOrphans(m.DataDir, known); err != nil {
 		m.Log.Warn("cannot remove the folders of pods that are gone", zap.Error(err))

@@ -7,6 +7,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
+// restored is restore where the engine has no runs.
+func restored(pod *corev1.Pod, dirs podDirs, now time.Time) *podState {
+	state, _ := restore(pod, dirs, nil, now)
+	return state
+}
+
 // TestRestore: what an earlier agent left, as statuses and logs tell it.
 func TestRestore(t *testing.T) {
 	running := corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: stamp(t0)}}
@@ -26,7 +32,7 @@ func TestRestore(t *testing.T) {
 	}{
 		"a new pod":                           {"", corev1.RestartPolicyAlways, nil, -1, []string{"prepare"}, -1, -1, corev1.PodPending},
 		"a pod that ran":                      {corev1.PodRunning, corev1.RestartPolicyAlways, &corev1.ContainerStatus{State: running, RestartCount: 2}, 2, []string{"prepare"}, 2, 137, corev1.PodRunning},
-		"a pod that ran and is not restarted": {corev1.PodRunning, corev1.RestartPolicyNever, &corev1.ContainerStatus{State: running}, 0, []string{"prepare"}, 0, 137, corev1.PodRunning},
+		"a pod that ran and is not restarted": {corev1.PodRunning, corev1.RestartPolicyNever, &corev1.ContainerStatus{State: running}, 0, nil, 0, 137, corev1.PodFailed},
 		"a pod in back-off":                   {corev1.PodRunning, corev1.RestartPolicyAlways, &corev1.ContainerStatus{State: waiting, LastTerminationState: ended(3), RestartCount: 4}, 4, []string{"prepare"}, 4, 3, corev1.PodRunning},
 		"a run that no status tells of":       {corev1.PodPending, corev1.RestartPolicyAlways, nil, 0, []string{"prepare"}, 0, 137, corev1.PodRunning},
 		"a pod that succeeded":                {corev1.PodSucceeded, corev1.RestartPolicyNever, &corev1.ContainerStatus{State: ended(0)}, 0, nil, 0, 0, corev1.PodSucceeded},
@@ -43,7 +49,7 @@ func TestRestore(t *testing.T) {
 			if tt.onDisk >= 0 {
 				write(t, dirs.log("a", tt.onDisk))
 			}
-			s := script{t, restore(pod, dirs, t0)}
+			s := script{t, restored(pod, dirs, t0)}
 			s.at(0, nil, tt.does...)
 			c := s.state.containers[0]
 			if c.attempt != tt.attempt {
@@ -60,7 +66,7 @@ func TestRestore(t *testing.T) {
 		pod := testPod(corev1.RestartPolicyAlways, "a")
 		pod.Status.Phase = corev1.PodRunning
 		pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "a", State: running, RestartCount: 2, ContainerID: "wasmtime://old"}}
-		s := script{t, restore(pod, dirsOf(t.TempDir(), pod), t0)}
+		s := script{t, restored(pod, dirsOf(t.TempDir(), pod), t0)}
 		s.at(0, nil, "prepare")
 		s.at(0, prepared{}, "pull a")
 		s.at(0, pullDone{container: "a"}, "start a #3")
@@ -74,7 +80,7 @@ func TestRestore(t *testing.T) {
 		pod := deleted(testPod(corev1.RestartPolicyAlways, "a"), 30)
 		pod.Status.Phase = corev1.PodRunning
 		pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "a", State: running}}
-		s := script{t, restore(pod, dirsOf(t.TempDir(), pod), t0.Add(time.Second))}
+		s := script{t, restored(pod, dirsOf(t.TempDir(), pod), t0.Add(time.Second))}
 		s.at(1, nil, "giveup")
 		s.state.reported = true
 		s.at(1, nil, "remove object=true")

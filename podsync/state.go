@@ -18,7 +18,8 @@ const (
 	// active: containers are run as the spec says. Turns into finished when all have ended for good, into
 	// ending when the pod is to be deleted.
 	active life = "active"
-	// finished: the phase is terminal, nothing runs or will run. Turns into ending when the pod is to be deleted.
+	// finished: the phase is terminal, nothing will run, and what an earlier agent left running is stopped. Turns into
+	// ending when the pod is to be deleted.
 	finished life = "finished"
 	// ending: the pod is to be deleted; nothing starts, what runs is being stopped. Turns into removing when
 	// nothing runs any more.
@@ -72,6 +73,8 @@ type podState struct {
 	vanished   bool              // the object is no longer in the API server
 	deadline   time.Time         // while ending: when guests are killed; only ever moves forward in time's reach
 	setup      task              // the pod's folders and what its containers share
+	wasSetUp   bool              // by an earlier agent: this one's setup shows only if it fails
+	isolated   bool              // known after setup: the guests have a process of their own
 	removal    task              // the object and the folders
 	reported   bool              // the API server has the status that statusOf gives
 	reason     string            // of the pod, once it failed as a whole
@@ -84,6 +87,7 @@ type task struct {
 	progress  progress
 	failures  int
 	notBefore time.Time
+	again     bool  // what made it fail may have changed since it began
 	err       error // of the last try
 }
 
@@ -147,8 +151,13 @@ type (
 	updated struct{ pod *corev1.Pod }
 	// vanishedEvent: the object is gone from the API server.
 	vanishedEvent struct{}
-	// prepared: the pod's folders are there, or err says why not.
-	prepared struct{ err error }
+	// prepared: the pod's folders are there and its RuntimeClass is known, or err says why not.
+	prepared struct {
+		isolated bool
+		err      error
+	}
+	// classChanged: the pod's RuntimeClass is new, or another.
+	classChanged struct{}
 	// pullDone: the module is on disk, or reason and err say why not.
 	pullDone struct {
 		container string
@@ -184,7 +193,10 @@ func (s *podState) apply(event any, now time.Time) {
 		s.vanished = true
 		s.shortenGrace(now)
 	case prepared:
+		s.isolated = e.isolated
 		s.setup.end(e.err, now)
+	case classChanged:
+		s.setup.hasten()
 	case removed:
 		s.removal.end(e.err, now)
 	case pullDone:
@@ -231,6 +243,15 @@ func (t *task) end(err error, now time.Time) {
 	t.progress = todo
 	t.notBefore = now.Add(min(taskRetryMax, taskRetryFirst<<min(t.failures, 16)))
 	t.failures++
+	if t.again {
+		t.hasten()
+	}
+}
+
+// hasten lets a task that failed, or is about to, be tried again at once.
+func (t *task) hasten() {
+	t.again = t.progress == doing
+	t.failures, t.notBefore = 0, time.Time{}
 }
 
 func (c *containerState) applyPull(e pullDone, now time.Time) {

@@ -174,7 +174,8 @@ func (s *podState) phase(was corev1.PodPhase, inits, apps []corev1.ContainerStat
 
 func (s *podState) conditions(status *corev1.PodStatus) []corev1.PodCondition {
 	over := status.Phase == corev1.PodSucceeded || status.Phase == corev1.PodFailed
-	set := s.setup.progress == done && !over && !s.stopped()
+	set := s.setup.progress == done || s.wasSetUp && s.setup.err == nil
+	set = set && !over && !s.stopped()
 	return []corev1.PodCondition{
 		condition(corev1.PodReadyToStartContainers, set, "", ""),
 		s.initializedCondition(status),
@@ -246,7 +247,12 @@ func setCondition(status *corev1.PodStatus, c corev1.PodCondition, now time.Time
 }
 
 // containerID is a run's ID as container statuses show it.
-func containerID(id string) string { return "wasmtime://" + id }
+func containerID(id string) string {
+	if id == "" {
+		return "" // of a run that nothing is known of
+	}
+	return "wasmtime://" + id
+}
 
 // stamp is a time as the API keeps it: whole seconds.
 func stamp(t time.Time) metav1.Time { return metav1.NewTime(t).Rfc3339Copy() }

@@ -21,12 +21,16 @@ type worker struct {
 	dirs podDirs
 
 	mailbox mailbox
+	nudge   chan struct{} // holds a token when the pod's RuntimeClass has changed
 	results chan any
 	tasks   sync.WaitGroup // goroutines that may still send a result
+	strays  []runtime.Process
+	cleared chan struct{} // closed when no stray runs any more
 
 	// Owned by run.
 	state     *podState
 	processes map[string]runtime.Process // by container, for as long as the guest runs
+	ended     []endedRun                 // to be forgotten once the API server has their exits
 	giveUp    context.CancelFunc         // cancels pulls and starts
 	starts    context.Context            //nolint:containedctx // the loop's own, made and ended in run
 	stopping  <-chan struct{}            // closed when the loop ends
@@ -47,7 +51,7 @@ type containerRuns struct {
 	done    <-chan struct{} // closed when that run has ended
 }
 
-func newWorker(node *Manager, state *podState) *worker {
+func newWorker(node *Manager, state *podState, adopted adoption) *worker {
 	pod := state.pod
 	w := &worker{
 		node:      node,
@@ -56,7 +60,11 @@ func newWorker(node *Manager, state *podState) *worker {
 		mailbox:   newMailbox(),
 		results:   make(chan any),
 		state:     state,
-		processes: map[string]runtime.Process{},
+		processes: adopted.running,
+		ended:     adopted.ended,
+		strays:    adopted.strays,
+		cleared:   make(chan struct{}),
+		nudge:     make(chan struct{}, 1),
 		report:    report{last: pod, news: time.Now().Add(creatingShown)},
 	}
 	w.show(statusOf(state, pod.Status, node.Address, state.startedAt))
@@ -71,6 +79,7 @@ func (w *worker) run(ctx context.Context) {
 	w.stopping = ctx.Done()
 	w.starts, w.giveUp = context.WithCancel(ctx)
 	defer w.giveUp()
+	w.takeOver()
 	for {
 		wake := w.settle(ctx)
 		if w.state.life == gone {
@@ -84,6 +93,8 @@ func (w *worker) run(ctx context.Context) {
 			return
 		case <-w.mailbox.full:
 			w.state.apply(w.receive(), time.Now())
+		case <-w.nudge:
+			w.state.apply(classChanged{}, time.Now())
 		case result := <-w.results:
 			w.takeIn(result)
 		case <-timer.C:
@@ -113,6 +124,7 @@ func (w *worker) settle(ctx context.Context) time.Time {
 			w.state.reported = written
 			continue // what was waiting for the report may go on
 		}
+		w.forgetTold()
 		return earliest(wake, retry)
 	}
 }
@@ -145,6 +157,8 @@ func (w *worker) takeIn(result any) {
 		w.state.apply(r.startDone, now)
 		return
 	case exitSeen:
+		c := w.state.container(r.container)
+		w.ended = append(w.ended, endedRun{c.id, r.container, c.attempt, w.processes[r.container]})
 		delete(w.processes, r.container)
 	case removed:
 		if r.err != nil {
@@ -183,9 +197,13 @@ func (w *worker) flush() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
 	defer cancel()
-	if _, err := w.node.writeStatus(ctx, w.report.last, status); err != nil {
+	pod, err := w.node.writeStatus(ctx, w.report.last, status)
+	if err != nil {
 		w.log.Warn("the pod's last status could not be reported", zap.Error(err))
+		return
 	}
+	w.report.see(pod)
+	w.forgetTold()
 }
 
 func (w *worker) show(status corev1.PodStatus) {

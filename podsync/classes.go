@@ -1,0 +1,105 @@
+package podsync
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+	corev1 "k8s.io/api/core/v1"
+	nodev1 "k8s.io/api/node/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/krustlet-go/krustlet-wasi/podsync/informer"
+)
+
+// Handlers of RuntimeClasses that a node has.
+const (
+	HandlerShared   = "wasmtime"          // guests of many pods share a process; also what a pod without a class gets
+	HandlerIsolated = "wasmtime-isolated" // the pod's guests have a process of their own
+)
+
+// classWait is how long a pod that names a RuntimeClass waits for the first list of them, before it says so.
+const classWait = 10 * time.Second
+
+// newClasses makes the informer of the cluster's RuntimeClasses. changed is told the name of each that is new or another.
+func newClasses(client kubernetes.Interface, changed func(name string), log *zap.Logger) *informer.Informer[*nodev1.RuntimeClass] {
+	classes := client.NodeV1().RuntimeClasses()
+	source := informer.ListWatch[*nodev1.RuntimeClass]{
+		List: func(ctx context.Context, opts metav1.ListOptions) ([]*nodev1.RuntimeClass, metav1.ListMeta, error) {
+			list, err := classes.List(ctx, opts)
+			if err != nil {
+				return nil, metav1.ListMeta{}, err
+			}
+			return informer.Pointers(list.Items), list.ListMeta, nil
+		},
+		Watch: func(ctx context.Context, opts metav1.ListOptions) (watch.Interface, error) {
+			return classes.Watch(ctx, opts)
+		},
+	}
+	handler := informer.Handler[*nodev1.RuntimeClass]{
+		Set:    func(_, class *nodev1.RuntimeClass) { changed(class.Name) },
+		Delete: func(*nodev1.RuntimeClass) {}, // its pods go on, as in a sandbox that was made
+	}
+	return informer.New(source, handler, log)
+}
+
+// className is the RuntimeClass that a pod names, or empty.
+func className(pod *corev1.Pod) string {
+	if pod.Spec.RuntimeClassName == nil {
+		return ""
+	}
+	return *pod.Spec.RuntimeClassName
+}
+
+// isolated says whether the pod is to have a process of its own. What its RuntimeClass said first counts for as long as
+// the pod lives: a class that goes, or comes again as another, changes nothing for a pod that has begun.
+func (w *worker) isolated(ctx context.Context, pod *corev1.Pod) (bool, error) {
+	name := className(pod)
+	if name == "" {
+		return false, nil
+	}
+	handler, err := w.dirs.handler()
+	if err != nil || handler != "" {
+		return handler == HandlerIsolated, err
+	}
+	if handler, err = w.node.lookupHandler(ctx, name); err != nil {
+		return false, err
+	}
+	if handler != HandlerShared && handler != HandlerIsolated {
+		return false, fmt.Errorf("failed to get sandbox runtime: no runtime for %q is configured", handler)
+	}
+	return handler == HandlerIsolated, w.dirs.keepHandler(handler)
+}
+
+// lookupHandler is the handler of a RuntimeClass.
+func (m *Manager) lookupHandler(ctx context.Context, class string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, classWait)
+	defer cancel()
+	if err := m.classes.WaitForSync(ctx); err != nil {
+		return "", fmt.Errorf("failed to lookup RuntimeClass %s: %w", class, err)
+	}
+	found, ok := m.classes.Get("", class)
+	if !ok {
+		return "", apierrors.NewNotFound(nodev1.Resource("runtimeclass"), class)
+	}
+	return found.Handler, nil
+}
+
+// classChanged has the pods that name a RuntimeClass try again.
+func (m *Manager) classChanged(name string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, w := range m.workers {
+		if className(w.view.Load().pod) != name {
+			continue
+		}
+		select {
+		case w.nudge <- struct{}{}:
+		default: // one is waiting already
+		}
+	}
+}

@@ -1,0 +1,218 @@
+package podsync
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	kruntime "k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
+	"k8s.io/client-go/tools/record"
+
+	"github.com/krustlet-go/krustlet-wasi/registry"
+	"github.com/krustlet-go/krustlet-wasi/runtime"
+)
+
+// guest is a fake run: it ends by itself after a time, or when it is killed.
+type guest struct {
+	spec     runtime.Spec
+	at       time.Time
+	dying    time.Duration // how long a kill takes
+	onForget func(*guest)
+	done     chan struct{}
+
+	mu      sync.Mutex
+	exit    runtime.Exit
+	kill    *time.Timer
+	forgets int
+}
+
+func (g *guest) Done() <-chan struct{}                         { return g.done }
+func (g *guest) Exit() runtime.Exit                            { return g.exit }
+func (g *guest) Stats() runtime.Stats                          { return runtime.Stats{} }
+func (g *guest) Attach(context.Context, runtime.Streams) error { return nil }
+func (g *guest) run() runtime.Run {
+	return runtime.Run{ID: g.spec.ID, Of: g.spec.Of, StartedAt: g.at, Process: g}
+}
+
+func (g *guest) Stop(grace time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.kill == nil || g.kill.Stop() {
+		g.kill = time.AfterFunc(grace+g.dying, func() { g.end(137) })
+	}
+}
+
+func (g *guest) end(code int32) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if ended(g) {
+		return
+	}
+	g.exit = runtime.Exit{Code: code, Reason: runtime.Error, FinishedAt: time.Now()}
+	if code == 0 {
+		g.exit.Reason = runtime.Completed
+	}
+	close(g.done)
+}
+
+func (g *guest) Forget() {
+	if g.onForget != nil {
+		g.onForget(g)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.forgets++
+}
+
+func (g *guest) forgotten() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.forgets
+}
+
+// engine is a fake engine that outlives agents. Its guests live for a while and then exit with a code; zero life means
+// for ever.
+type engine struct {
+	life     time.Duration
+	code     int32
+	onForget func(*guest)
+	mu       sync.Mutex
+	failures []error // of the next starts
+	guests   []*guest
+}
+
+func (e *engine) Start(_ context.Context, spec runtime.Spec, _ runtime.Streams) (runtime.Process, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.failures) > 0 {
+		err := e.failures[0]
+		e.failures = e.failures[1:]
+		return nil, err
+	}
+	g := &guest{spec: spec, at: time.Now(), done: make(chan struct{}), onForget: e.onForget}
+	e.guests = append(e.guests, g)
+	if e.life > 0 {
+		time.AfterFunc(e.life, func() { g.end(e.code) })
+	}
+	return g, nil
+}
+
+func (e *engine) Runs() []runtime.Run {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var runs []runtime.Run
+	for _, g := range e.guests {
+		if g.forgotten() == 0 {
+			runs = append(runs, g.run())
+		}
+	}
+	return runs
+}
+
+// host adds a guest that some earlier agent has started.
+func (e *engine) host(id string, of runtime.Origin) *guest {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	g := &guest{spec: runtime.Spec{ID: id, Of: of}, at: time.Now(), done: make(chan struct{}), onForget: e.onForget}
+	e.guests = append(e.guests, g)
+	return g
+}
+
+func (e *engine) all() []*guest {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return append([]*guest(nil), e.guests...)
+}
+
+func (e *engine) started() []time.Time {
+	var at []time.Time
+	for _, g := range e.all() {
+		at = append(at, g.at)
+	}
+	return at
+}
+
+// images is a fake store in which every image is there after the first failures pulls.
+type images struct {
+	mu       sync.Mutex
+	failures int
+}
+
+func (i *images) Lookup(image string) (registry.Module, bool, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return registry.Module{Image: image, ImageID: image + "@sha256:0"}, i.failures == 0, nil
+}
+
+func (i *images) Pull(_ context.Context, image string) (registry.Module, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.failures > 0 {
+		i.failures--
+		return registry.Module{}, errors.New("registry away")
+	}
+	return registry.Module{Image: image}, nil
+}
+
+// shell is one worker with what it needs, in virtual time.
+type shell struct {
+	t        *testing.T
+	client   *fake.Clientset
+	engine   *engine
+	settings Settings
+	worker   *worker
+	ended    chan struct{}
+	patches  atomic.Int32
+	away     atomic.Bool // the API server takes no status
+}
+
+func newShell(t *testing.T, ctx context.Context, pod *corev1.Pod, e *engine, i *images) *shell {
+	return startShell(t, ctx, pod, e, i, false)
+}
+
+func startShell(t *testing.T, ctx context.Context, pod *corev1.Pod, e *engine, i *images, away bool) *shell {
+	s := &shell{t: t, client: fake.NewClientset(pod), engine: e}
+	s.away.Store(away)
+	s.client.PrependReactor("patch", "pods", func(clienttesting.Action) (bool, kruntime.Object, error) {
+		s.patches.Add(1)
+		return s.away.Load(), nil, errors.New("API server away")
+	})
+	s.settings = Settings{
+		NodeName: "node", Address: testAddress, DataDir: t.TempDir(), Client: s.client, Images: i, Engine: e,
+		Events: &record.FakeRecorder{}, Log: zap.NewNop(), ContainerLogMaxSize: 10 << 20, ContainerLogMaxFiles: 5,
+	}
+	s.launch(ctx)
+	return s
+}
+
+// launch runs an agent's worker for the pod as the API server has it, with the runs that the engine has.
+func (s *shell) launch(ctx context.Context) {
+	s.t.Helper()
+	pod, there := s.object()
+	if !there {
+		s.t.Fatal("there is no pod")
+	}
+	manager := New(s.settings)
+	state, adopted := restore(pod, dirsOf(manager.DataDir, pod), s.engine.Runs(), time.Now())
+	worker, ended := newWorker(manager, state, adopted), make(chan struct{})
+	s.worker, s.ended = worker, ended
+	go func() {
+		defer close(ended)
+		worker.run(ctx)
+	}()
+}
+
+// object is the pod as the API server has it.
+func (s *shell) object() (*corev1.Pod, bool) {
+	s.t.Helper()
+	pod, err := s.client.CoreV1().Pods("ns").Get(context.Background(), "p", metav1.GetOptions{})
+	return pod, err == nil
+}
