@@ -17,17 +17,19 @@ const module = "github.com/krustlet-go/krustlet-wasi"
 // floors: a package may import packages of lower floors only. What is not named here belongs to the
 // longest path above it.
 var floors = map[string]int{
-	"cmd":              4,
-	"podsync":          3,
-	"runtime/wasmtime": 2,
-	"runtime/worker":   2,
-	"podsync/informer": 1,
-	"podsync/volume":   1,
-	"runtime":          1,
-	"registry":         1,
-	"node":             1,
-	"tlsbootstrap":     1,
-	"kubeletapi":       1,
+	"cmd":                     4,
+	"podsync":                 3,
+	"runtime/wasmtime":        2,
+	"runtime/worker":          2,
+	"runtime/worker/confine":  1,
+	"runtime/worker/workerpb": 1,
+	"podsync/informer":        1,
+	"podsync/volume":          1,
+	"runtime":                 1,
+	"registry":                1,
+	"node":                    1,
+	"tlsbootstrap":            1,
+	"kubeletapi":              1,
 }
 
 const aside = "hack" // test support and tools: may import anything, and no product code imports it

@@ -25,7 +25,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/node"
 	"github.com/krustlet-go/krustlet-wasi/podsync"
 	"github.com/krustlet-go/krustlet-wasi/registry"
-	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime"
+	guests "github.com/krustlet-go/krustlet-wasi/runtime"
 	"github.com/krustlet-go/krustlet-wasi/tlsbootstrap"
 )
 
@@ -51,15 +51,11 @@ func runAgent(ctx context.Context, cfg Config, stdout io.Writer, log *zap.Logger
 	if err != nil {
 		return err
 	}
-	engine, err := newEngine(filepath.Join(cfg.DataDir, "modules", "compiled"), log)
+	engine, closeWorkers, err := newWorkers(ctx, cfg, log)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err := engine.Close(); err != nil {
-			log.Warn("closing the engine", zap.Error(err))
-		}
-	}()
+	defer closeWorkers()
 	recorder, stopEvents := newRecorder(client, cfg.NodeName)
 	defer stopEvents()
 	pods, err := newPods(cfg, client, engine, recorder, log)
@@ -137,7 +133,7 @@ func newRecorder(client kubernetes.Interface, nodeName string) (recorder record.
 	return broadcaster.NewRecorder(scheme.Scheme, source), broadcaster.Shutdown
 }
 
-func newPods(cfg Config, client kubernetes.Interface, engine *wasmtime.Engine, recorder record.EventRecorder, log *zap.Logger) (*podsync.Manager, error) {
+func newPods(cfg Config, client kubernetes.Interface, engine guests.Engine, recorder record.EventRecorder, log *zap.Logger) (*podsync.Manager, error) {
 	images, err := registry.New(registry.Config{
 		Dir:                filepath.Join(cfg.DataDir, "modules"),
 		InsecureRegistries: cfg.InsecureRegistries,
@@ -157,22 +153,27 @@ func newPods(cfg Config, client kubernetes.Interface, engine *wasmtime.Engine, r
 		Engine:   engine,
 		Events:   recorder,
 		Log:      log.Named("podsync"),
+
+		ContainerLogMaxSize:  cfg.ContainerLogMaxSize,
+		ContainerLogMaxFiles: cfg.ContainerLogMaxFiles,
+		ContainerOutputRate:  cfg.ContainerOutputRate,
 	}), nil
 }
 
 func newNode(cfg Config, client kubernetes.Interface, pods *podsync.Manager, recorder record.EventRecorder, log *zap.Logger) (*node.Node, error) {
 	return node.New(node.Config{
-		Name:           cfg.NodeName,
-		Hostname:       cfg.Hostname,
-		IP:             cfg.NodeIP.AsSlice(),
-		Port:           cfg.Port,
-		Labels:         cfg.NodeLabels,
-		Taints:         cfg.RegisterWithTaints,
-		MaxPods:        cfg.MaxPods,
-		DataDir:        cfg.DataDir,
-		Version:        programVersion(),
-		RuntimeVersion: "wasmtime://" + engineVersion(),
-		Ready:          pods.Ready,
+		Name:            cfg.NodeName,
+		Hostname:        cfg.Hostname,
+		IP:              cfg.NodeIP.AsSlice(),
+		Port:            cfg.Port,
+		Labels:          cfg.NodeLabels,
+		Taints:          cfg.RegisterWithTaints,
+		MaxPods:         cfg.MaxPods,
+		DataDir:         cfg.DataDir,
+		Version:         programVersion(),
+		RuntimeVersion:  "wasmtime://" + engineVersion(),
+		RuntimeHandlers: []string{"", podsync.HandlerShared, podsync.HandlerIsolated},
+		Ready:           pods.Ready,
 	}, client, recorder, log.Named("node"))
 }
 

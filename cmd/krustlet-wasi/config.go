@@ -17,6 +17,9 @@ const (
 	defaultBootstrapFile = "/etc/kubernetes/bootstrap-kubelet.conf"
 	defaultPort          = 3000
 	defaultMaxPods       = 110
+	defaultWorkers       = 1
+	defaultLogMaxSize    = 10 << 20 // this and the next as the kubelet has them
+	defaultLogMaxFiles   = 5
 )
 
 // Config is the agent's settings. load is the only maker, and what it returns is complete and valid: every
@@ -46,6 +49,11 @@ type Config struct {
 
 	InsecureRegistries []string // host or host:port
 	AllowLocalModules  bool
+
+	Workers              int   // 1 to maxWorkers
+	ContainerLogMaxSize  int64 // bytes
+	ContainerLogMaxFiles int   // 2 or more
+	ContainerOutputRate  int64 // bytes per second; 0 is no limit
 
 	LogLevel  zapcore.Level
 	LogFormat string // formatConsole or formatJSON
@@ -89,6 +97,10 @@ func newLoader(flags flagValues, env environment, m machine) *loader {
 		Addr:       netip.IPv4Unspecified(),
 		Port:       defaultPort,
 		LogFormat:  formatJSON,
+
+		Workers:              defaultWorkers,
+		ContainerLogMaxSize:  defaultLogMaxSize,
+		ContainerLogMaxFiles: defaultLogMaxFiles,
 	}
 	if m.terminal {
 		l.cfg.LogFormat = formatConsole

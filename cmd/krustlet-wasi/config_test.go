@@ -57,24 +57,43 @@ func numbers(get func(Config) any, def int) sample {
 	}
 }
 
+func amounts(get func(Config) any, def int64) sample {
+	return sample{
+		flag: "1", env: "64Ki", file: `"10Mi"`, get: get,
+		fromFlag: int64(1), fromEnv: int64(64 << 10), fromFile: int64(10 << 20), byDefault: constant(def),
+	}
+}
+
 // samples has an entry for every setting that the configuration file knows.
 func samples() map[string]sample {
 	taint := func(key, value, effect string) []corev1.Taint {
 		return []corev1.Taint{{Key: key, Value: value, Effect: corev1.TaintEffect(effect)}}
 	}
 	return map[string]sample{
-		"node-name":          names(func(c Config) any { return c.NodeName }, "wasm-1.example.org"),
-		"hostname":           names(func(c Config) any { return c.Hostname }, "Wasm-1.example.org"),
-		"node-ip":            addresses(func(c Config) any { return c.NodeIP }, "192.0.2.7"),
-		"addr":               addresses(func(c Config) any { return c.Addr }, "0.0.0.0"),
-		"port":               numbers(func(c Config) any { return c.Port }, 3000),
-		"max-pods":           numbers(func(c Config) any { return c.MaxPods }, 110),
-		"cert-file":          paths(func(c Config) any { return c.CertFile }, below(".krustlet/config/krustlet.crt")),
-		"private-key-file":   paths(func(c Config) any { return c.PrivateKeyFile }, below(".krustlet/config/krustlet.key")),
-		"data-dir":           paths(func(c Config) any { return c.DataDir }, below(".krustlet")),
-		"plugins-dir":        paths(func(c Config) any { return c.PluginsDir }, below(".krustlet/plugins")),
-		"device-plugins-dir": paths(func(c Config) any { return c.DevicePluginsDir }, below(".krustlet/device_plugins")),
-		"bootstrap-file":     paths(func(c Config) any { return c.BootstrapFile }, constant("/etc/kubernetes/bootstrap-kubelet.conf")),
+		"node-name": names(func(c Config) any { return c.NodeName }, "wasm-1.example.org"),
+		"hostname":  names(func(c Config) any { return c.Hostname }, "Wasm-1.example.org"),
+		"node-ip":   addresses(func(c Config) any { return c.NodeIP }, "192.0.2.7"),
+		"addr":      addresses(func(c Config) any { return c.Addr }, "0.0.0.0"),
+		"port":      numbers(func(c Config) any { return c.Port }, 3000),
+		"max-pods":  numbers(func(c Config) any { return c.MaxPods }, 110),
+		"workers": {
+			flag: "1", env: "64", file: "3",
+			get:      func(c Config) any { return c.Workers },
+			fromFlag: 1, fromEnv: 64, fromFile: 3, byDefault: constant(1),
+		},
+		"container-log-max-size": amounts(func(c Config) any { return c.ContainerLogMaxSize }, 10<<20),
+		"container-log-max-files": {
+			flag: "2", env: "65535", file: "3",
+			get:      func(c Config) any { return c.ContainerLogMaxFiles },
+			fromFlag: 2, fromEnv: 65535, fromFile: 3, byDefault: constant(5),
+		},
+		"container-output-rate": amounts(func(c Config) any { return c.ContainerOutputRate }, 0),
+		"cert-file":             paths(func(c Config) any { return c.CertFile }, below(".krustlet/config/krustlet.crt")),
+		"private-key-file":      paths(func(c Config) any { return c.PrivateKeyFile }, below(".krustlet/config/krustlet.key")),
+		"data-dir":              paths(func(c Config) any { return c.DataDir }, below(".krustlet")),
+		"plugins-dir":           paths(func(c Config) any { return c.PluginsDir }, below(".krustlet/plugins")),
+		"device-plugins-dir":    paths(func(c Config) any { return c.DevicePluginsDir }, below(".krustlet/device_plugins")),
+		"bootstrap-file":        paths(func(c Config) any { return c.BootstrapFile }, constant("/etc/kubernetes/bootstrap-kubelet.conf")),
 		"node-labels": {
 			flag: "a=1,b=", env: "c=3", file: `{"e": "5", "d": "4"}`,
 			get:      func(c Config) any { return c.NodeLabels },
@@ -208,6 +227,7 @@ func TestKrustletFile(t *testing.T) {
 		BootstrapFile: s.home + "/bootstrap.conf", Kubeconfig: s.home + "/data/config/kubeconfig",
 		DataDir: s.home + "/data", PluginsDir: s.home + "/data/plugins", DevicePluginsDir: "/devices",
 		InsecureRegistries: []string{"local", "dev:5000"}, AllowLocalModules: true,
+		Workers: 1, ContainerLogMaxSize: 10 << 20, ContainerLogMaxFiles: 5,
 		LogLevel: zapcore.InfoLevel, LogFormat: formatJSON,
 	}
 	if diff := cmp.Diff(want, s.mustLoad(t), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {

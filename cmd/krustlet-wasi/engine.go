@@ -1,19 +1,73 @@
 package main
 
 import (
+	"context"
+	"fmt"
 	"os"
+	"path/filepath"
 
 	"go.uber.org/zap"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/worker"
+	"github.com/krustlet-go/krustlet-wasi/runtime/worker/confine"
 )
 
-// newEngine makes the engine of the agent and of `run`, which keeps compiled code in the folder named.
+// newWorkers finds the workers that an earlier agent left, and is ready to start others. The data directory's folders are
+// made first: a worker cannot reach one that was made beside the credentials after its start.
+//
+// Guests and workers are left alone by close.
+func newWorkers(ctx context.Context, cfg Config, log *zap.Logger) (pool *worker.Pool, close func(), err error) {
+	if err := confine.HideSelf(); err != nil {
+		log.Warn("other processes of this user may read the agent's memory", zap.Error(err))
+	}
+	for _, name := range []string{"modules", "pods", "logs", "workers", "config"} {
+		if err := os.MkdirAll(filepath.Join(cfg.DataDir, name), 0o700); err != nil {
+			return nil, nil, fmt.Errorf("making the data directory's folders: %w", err)
+		}
+	}
+	compiler, err := wasmtime.NewCompiler(wasmtime.Config{
+		CacheDir: compiledDir(cfg.DataDir),
+		Compiler: selfCompiler,
+		Log:      log.Named("compiler"),
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	settings := workerConfigOf(cfg)
+	build, err := buildOf(settings)
+	if err != nil {
+		return nil, nil, err
+	}
+	pool, err = worker.Open(ctx, worker.Config{
+		Dir:      filepath.Join(cfg.DataDir, "workers"),
+		Build:    build,
+		Command:  append([]string{self}, settings.arguments()...),
+		Name:     "krustlet-wasi",
+		Shards:   cfg.Workers,
+		Compiler: compiler,
+		Groups:   newControlGroups(cfg.DataDir, log),
+		Log:      log.Named("workers"),
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return pool, func() { pool.Close(); compiler.Close() }, nil
+}
+
+// self is this program, and not the path that it was started by: there may be another version by now.
+const self = "/proc/self/exe"
+
+var selfCompiler = []string{self, wasmtime.CompileCommand}
+
+// compiledDir is where an agent keeps compiled code.
+func compiledDir(dataDir string) string { return filepath.Join(dataDir, "modules", "compiled") }
+
+// newEngine makes the engine of `run`, which keeps compiled code in the folder named.
 func newEngine(compiled string, log *zap.Logger) (*wasmtime.Engine, error) {
 	return wasmtime.New(wasmtime.Config{
 		CacheDir: compiled,
-		// Not the path that the program was started by: there may be another version by now.
-		Compiler: []string{"/proc/self/exe", wasmtime.CompileCommand},
+		Compiler: selfCompiler,
 		Log:      log.Named("engine"),
 	})
 }

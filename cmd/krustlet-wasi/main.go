@@ -5,6 +5,9 @@
 // wires the rest of the project together and blocks until its context is cancelled. Nothing is written to
 // the disk before every setting has been found good. docs/configuration.md describes all of it to users.
 //
+// The agent starts other processes of this program: workers, which host the guests and go on when it ends
+// (worker.go), and compilers of one module each (engine.go).
+//
 // `krustlet-wasi run` runs one module without a cluster: runconfig.go and runvalues.go understand its flags,
 // runmodule.go finds the module in runcache.go's folders or elsewhere, run.go runs it, and runexit.go says what
 // the end of the guest means for the process. docs/run.md describes it to users.
@@ -13,17 +16,22 @@ package main
 import (
 	"context"
 	"io"
+	"math"
 	"os"
 	"os/signal"
 	"syscall"
 
 	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
 )
 
 func main() {
 	prepareProcess()
 	if isCompiler(os.Args) {
 		os.Exit(compile(os.Args))
+	}
+	if isWorker(os.Args) {
+		os.Exit(hostGuests(os.Args, os.Stderr))
 	}
 	os.Exit(run(os.Args[1:], os.LookupEnv, os.Stdin, os.Stdout, os.Stderr))
 }
@@ -48,6 +56,8 @@ func run(args []string, env environment, stdin io.Reader, stdout, stderr io.Writ
 // prepareProcess sets what guests need of their process.
 func prepareProcess() {
 	dropEngineBacktraces()
+	// What a careless parent has left open is no business of workers and compilers. This fails on old kernels only.
+	_ = unix.CloseRange(3, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC)
 	// A guest's file that grows beyond RLIMIT_FSIZE is an error for the guest, and not the end of all.
 	signal.Ignore(syscall.SIGXFSZ)
 }

@@ -14,7 +14,6 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime"
-	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime"
 )
 
 // runCommand is `krustlet-wasi run`. Its flags end where the module is named: what follows is the guest's.
@@ -106,7 +105,7 @@ func (p program) runInCache(ctx context.Context, c runConfig, log *zap.Logger) (
 
 // startError gives the error of a start its exit code.
 func startError(err error) error {
-	if errors.Is(err, wasmtime.ErrFull) {
+	if errors.Is(err, runtime.ErrFull) {
 		return err // no fault of the module's
 	}
 	return &exitError{code: exitCannotRun, err: err}

@@ -56,7 +56,7 @@ type given struct {
 }
 
 // The groups of --help, in order.
-var groups = []string{groupNode, groupServer, groupCluster, groupStorage, groupImages, groupLogs}
+var groups = []string{groupNode, groupServer, groupCluster, groupStorage, groupImages, groupGuests, groupLogs}
 
 const (
 	groupNode    = "The node"
@@ -64,6 +64,7 @@ const (
 	groupCluster = "Joining the cluster"
 	groupStorage = "Files and directories"
 	groupImages  = "Images"
+	groupGuests  = "Containers"
 	groupLogs    = "Logging"
 )
 
@@ -72,7 +73,7 @@ const (
 // configuration files carry over.
 func settings() []setting {
 	var all []setting
-	for _, part := range [][]setting{nodeSettings(), serverSettings(), clusterSettings(), storageSettings(), imageSettings(), logSettings()} {
+	for _, part := range [][]setting{nodeSettings(), serverSettings(), clusterSettings(), storageSettings(), imageSettings(), guestSettings(), logSettings()} {
 		all = append(all, part...)
 	}
 	return all
@@ -194,6 +195,36 @@ func imageSettings() []setting {
 		usage: "let pods run modules from the host's files by the image name fs/PATH (experimental)",
 		def:   "false",
 		apply: func(c *Config, g given) (err error) { c.AllowLocalModules, err = parseBool(g.text); return err },
+	}}
+}
+
+func guestSettings() []setting {
+	return []setting{{
+		flag: "workers", env: "KRUSTLET_WORKERS", key: "workers", group: groupGuests, arg: "N", kind: number,
+		usage: "processes that share the node's containers, 1 to 64",
+		def:   "1",
+		apply: func(c *Config, g given) (err error) { c.Workers, err = parseWorkers(g.text); return err },
+	}, {
+		flag: "container-log-max-size", env: "KRUSTLET_CONTAINER_LOG_MAX_SIZE", key: "containerLogMaxSize", group: groupGuests, arg: "BYTES",
+		usage: "size at which a container's log file is rotated: 512Ki, 10Mi",
+		def:   "10Mi",
+		apply: func(c *Config, g given) (err error) {
+			c.ContainerLogMaxSize, err = parseBytes(g.text, "log", "10Mi")
+			return err
+		},
+	}, {
+		flag: "container-log-max-files", env: "KRUSTLET_CONTAINER_LOG_MAX_FILES", key: "containerLogMaxFiles", group: groupGuests, arg: "N", kind: number,
+		usage: "most log files that are kept of a container's run, the one that is written included, 2 to 65535",
+		def:   "5",
+		apply: func(c *Config, g given) (err error) { c.ContainerLogMaxFiles, err = parseLogFiles(g.text); return err },
+	}, {
+		flag: "container-output-rate", env: "KRUSTLET_CONTAINER_OUTPUT_RATE", key: "containerOutputRate", group: groupGuests, arg: "BYTES",
+		usage: "most bytes that a container may print a second: 64Ki, 10Mi; it is held back beyond that",
+		def:   "no limit",
+		apply: func(c *Config, g given) (err error) {
+			c.ContainerOutputRate, err = parseBytes(g.text, "output", "10Mi")
+			return err
+		},
 	}}
 }
 

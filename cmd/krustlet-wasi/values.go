@@ -63,6 +63,25 @@ func parseNumber(value, what string) (int, error) {
 	return int(n), nil
 }
 
+// maxWorkers is far more than a machine has use for: a worker serves thousands of containers.
+const maxWorkers = 64
+
+func parseWorkers(value string) (int, error) {
+	n, err := strconv.ParseUint(value, 10, 16)
+	if err != nil || n == 0 || n > maxWorkers {
+		return 0, fmt.Errorf("%q is not a number of workers: write a whole number from 1 to %d", value, maxWorkers)
+	}
+	return int(n), nil
+}
+
+func parseLogFiles(value string) (int, error) {
+	n, err := parseNumber(value, "a number of files")
+	if err == nil && n < 2 {
+		return 0, fmt.Errorf("%q is too few files: write 2 or more, so that what was printed before a rotation can still be read", value)
+	}
+	return n, err
+}
+
 func parseBool(value string) (bool, error) {
 	b, err := strconv.ParseBool(value)
 	if err != nil {

@@ -12,6 +12,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
+	nodev1 "k8s.io/api/node/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
@@ -25,15 +27,15 @@ const roundTimeout = 2 * time.Minute
 
 // field is what the rows of Pod are measured on: a node, images that it will have, and a namespace of their own.
 type field struct {
-	node        *testnode.Node
-	namespace   string
-	client      kubernetes.Interface // makes pods
-	watcher     kubernetes.Interface // sees them
-	tiny, hello string               // images
-	named       int                  // pods so far
+	node                 *testnode.Node
+	namespace            string
+	client               kubernetes.Interface // makes pods
+	watcher              kubernetes.Interface // sees them
+	tiny, hello, kitchen string               // images
+	named                int                  // pods so far
 }
 
-func newField(b *testing.B) *field {
+func newField(b *testing.B, args ...string) *field {
 	b.Helper()
 	cluster := testcluster.Start(b)
 	images := testnode.NewRegistry(b)
@@ -44,11 +46,19 @@ func newField(b *testing.B) *field {
 		watcher:   newClient(b, cluster),
 		tiny:      images.PushTiny(b),
 		hello:     images.PushGuest(b, "hello"),
+		kitchen:   images.PushGuest(b, "kitchen"),
 	}
-	f.node.Args = []string{"--log-level", "info"} // as users have it
+	class := &nodev1.RuntimeClass{ObjectMeta: metav1.ObjectMeta{Name: isolated}, Handler: isolated}
+	if _, err := f.client.NodeV1().RuntimeClasses().Create(context.Background(), class, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
+		b.Fatal(err)
+	}
+	f.node.Args = append([]string{"--log-level", "info"}, args...) // as users have it
 	f.node.Join(b)
 	return f
 }
+
+// isolated is the handler, and in here the class, of pods with a worker of their own.
+const isolated = "wasmtime-isolated"
 
 // newClient has a connection of its own, and takes little of the cores that it shares with what is measured.
 func newClient(b *testing.B, cluster *testcluster.Cluster) kubernetes.Interface {

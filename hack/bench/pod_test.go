@@ -15,16 +15,25 @@ func BenchmarkPod(b *testing.B) {
 		pods  int // at once
 		image string
 		bound bool
+		class string
 	}{
-		{"start/tiny", 1, f.tiny, false},
-		{"start/bound", 1, f.tiny, true},
-		{"start/go", 1, f.hello, false},
-		{"burst100/tiny", 100, f.tiny, false},
-		{"burst100/bound", 100, f.tiny, true},
-		{"burst100/go", 100, f.hello, false},
+		{"start/tiny", 1, f.tiny, false, ""},
+		{"start/bound", 1, f.tiny, true, ""},
+		{"start/isolated", 1, f.tiny, true, isolated},
+		{"start/go", 1, f.hello, false, ""},
+		{"burst100/tiny", 100, f.tiny, false, ""},
+		{"burst100/bound", 100, f.tiny, true, ""},
+		{"burst100/isolated", 100, f.tiny, true, isolated},
+		{"burst100/go", 100, f.hello, false, ""},
 	} {
 		b.Run(row.name, func(b *testing.B) {
-			f.benchmarkPods(b, row.pods, func() *corev1.Pod { return f.pod(row.image, row.bound) })
+			f.benchmarkPods(b, row.pods, func() *corev1.Pod {
+				pod := f.pod(row.image, row.bound)
+				if row.class != "" {
+					pod.Spec.RuntimeClassName = &row.class
+				}
+				return pod
+			})
 		})
 	}
 }

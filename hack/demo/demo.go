@@ -16,6 +16,7 @@ import (
 
 	ocilayout "github.com/google/go-containerregistry/pkg/registry"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/workers"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 )
 
@@ -50,7 +51,7 @@ func newDemo() (*demo, error) {
 
 // close ends what was started, the last first, and removes what was written.
 func (d *demo) close() error {
-	err := errors.Join(d.agent.stop(), d.cluster.stop())
+	err := errors.Join(d.agent.stop(), workers.End(d.dataDir()), d.cluster.stop())
 	if d.server != nil {
 		err = errors.Join(err, d.server.Close())
 	}
@@ -131,6 +132,8 @@ func (d *demo) bootstrap(ctx context.Context) error {
 	}, "hack/bootstrap.sh").run()
 }
 
+func (d *demo) dataDir() string { return filepath.Join(d.dir, "krustlet") }
+
 func (d *demo) config() string { return filepath.Join(d.dir, "config") }
 
 func (d *demo) join(ctx context.Context) error {
@@ -141,7 +144,7 @@ func (d *demo) join(ctx context.Context) error {
 	file := filepath.Join(d.config(), "bootstrap.conf")
 	d.agent, err = start([]string{"KUBECONFIG=" + file}, "bin/krustlet-wasi",
 		"--node-ip", "127.0.0.1", "--addr", "127.0.0.1", "--port", port, "--bootstrap-file", file,
-		"--node-name", nodeName, "--hostname", nodeName, "--data-dir", filepath.Join(d.dir, "krustlet"))
+		"--node-name", nodeName, "--hostname", nodeName, "--data-dir", d.dataDir())
 	if err != nil {
 		return err
 	}

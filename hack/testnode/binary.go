@@ -29,15 +29,20 @@ func Binary(t testing.TB) string {
 	if err != nil {
 		t.Fatalf("testnode: %v", err)
 	}
-	path := filepath.Join(dir, "krustlet-wasi")
-	args := append([]string{"build", "-o", path, "-ldflags", "-X main.version=test"}, buildFlags...)
+	built = filepath.Join(dir, "krustlet-wasi")
+	BuildAgent(t, built, "test")
+	return built
+}
+
+// BuildAgent builds the agent, which calls itself by that version.
+func BuildAgent(t testing.TB, path, version string) {
+	t.Helper()
+	args := append([]string{"build", "-o", path, "-ldflags", "-X main.version=" + version}, buildFlags...)
 	build := exec.Command("go", append(args, "./cmd/krustlet-wasi")...)
 	build.Dir = testcluster.Root()
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("testnode: building the agent: %v\n%s", err, out)
 	}
-	built = path
-	return built
 }
 
 // RemoveBinary removes what Binary built. TestMain calls it last.

@@ -16,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/krustlet-go/krustlet-wasi/hack/testcluster"
+	"github.com/krustlet-go/krustlet-wasi/hack/workers"
 )
 
 // Port is where every node's API listens, each on an address of its own.
@@ -28,6 +29,8 @@ type Node struct {
 	DataDir string
 	// Bootstrap is the path of the node's bootstrap file.
 	Bootstrap string
+	// Binary is the agent's path; empty is the one that Binary builds.
+	Binary string
 	// Args and Env are added to the agent's command line and environment.
 	Args, Env []string
 
@@ -48,6 +51,7 @@ func New(t testing.TB, cluster *testcluster.Cluster, kubeconfig string) *Node {
 	if kubeconfig == "" {
 		kubeconfig = cluster.Kubeconfig()
 	}
+	t.Cleanup(func() { n.endWorkers(t) }) // behind the end of its agents, which was registered later
 	config := filepath.Join(n.DataDir, "config")
 	n.Bootstrap = filepath.Join(config, "bootstrap.conf")
 	cmd := exec.Command(filepath.Join(testcluster.Root(), "hack", "bootstrap.sh"))
@@ -76,7 +80,11 @@ func (n *Node) Start(t testing.TB) *Process {
 		"--addr", n.IP, "--port", fmt.Sprint(Port),
 		"--data-dir", n.DataDir, "--bootstrap-file", n.Bootstrap, "--log-level", "debug",
 	}, n.Args...)
-	n.process = Run(t, n.Env, args...)
+	binary := n.Binary
+	if binary == "" {
+		binary = Binary(t)
+	}
+	n.process = RunBinary(t, binary, n.Env, args...)
 	return n.process
 }
 
@@ -94,6 +102,36 @@ func (n *Node) Kill(t testing.TB) {
 	t.Helper()
 	n.process.Signal(t, syscall.SIGKILL)
 	n.process.Wait(t, 10*time.Second)
+}
+
+// Workers are the node's worker processes that live.
+func (n *Node) Workers(t testing.TB) []workers.Worker {
+	t.Helper()
+	all, err := workers.List(n.DataDir)
+	if err != nil {
+		t.Fatalf("testnode: %v", err)
+	}
+	return all
+}
+
+// endWorkers ends what outlives the node's agents.
+func (n *Node) endWorkers(t testing.TB) {
+	all := n.Workers(t)
+	logs := map[int]string{}
+	for _, w := range all {
+		logs[w.PID] = w.Log()
+		if strings.Contains(logs[w.PID], "WARNING: DATA RACE") {
+			t.Errorf("worker %d has a data race", w.PID)
+		}
+	}
+	if err := workers.End(n.DataDir); err != nil {
+		t.Errorf("testnode: %v", err)
+	}
+	if t.Failed() {
+		for pid, log := range logs {
+			t.Logf("worker %d:\n%s", pid, tail(log))
+		}
+	}
 }
 
 // Join starts the agent, approves its serving certificate as an administrator would, and waits until the node

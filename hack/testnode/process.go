@@ -26,8 +26,14 @@ type Process struct {
 // but PATH and HOME.
 func Run(t testing.TB, env []string, args ...string) *Process {
 	t.Helper()
+	return RunBinary(t, Binary(t), env, args...)
+}
+
+// RunBinary is Run for another build of the agent.
+func RunBinary(t testing.TB, binary string, env []string, args ...string) *Process {
+	t.Helper()
 	p := &Process{
-		cmd:    exec.Command(Binary(t), args...),
+		cmd:    exec.Command(binary, args...),
 		stdout: newOutput(), stderr: newOutput(), done: make(chan struct{}),
 		started: time.Now(),
 	}
@@ -126,12 +132,16 @@ func (p *Process) PID() int { return p.cmd.Process.Pid }
 
 // Tail is the end of what the agent has logged.
 func (p *Process) Tail() string {
+	return fmt.Sprintf("%s%s", p.stdout, tail(p.stderr.String()))
+}
+
+// tail is the end of a log.
+func tail(log string) string {
 	const limit = 6000
-	log := p.stderr.String()
 	if len(log) > limit {
-		log = "…" + log[len(log)-limit:]
+		return "…" + log[len(log)-limit:]
 	}
-	return fmt.Sprintf("%s%s", p.stdout, log)
+	return log
 }
 
 // output keeps what is written, and tells of every write.

@@ -186,8 +186,8 @@ func TestNodeDeleted(t *testing.T) {
 	n.WaitReady(t)
 }
 
-// TestRestart: what had finished stays finished, what ran is told of truly and runs again, and what was deleted
-// meanwhile is gone.
+// TestRestart is the machine's: agent and workers are gone. What had finished stays finished, what ran is told of truly
+// and runs again, and what was deleted meanwhile is gone.
 func TestRestart(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t, "")
@@ -201,6 +201,9 @@ func TestRestart(t *testing.T) {
 	s.awaitPhase(t, ns, "runs", corev1.PodRunning)
 	s.awaitPhase(t, ns, "deleted", corev1.PodRunning)
 	s.node.Kill(t)
+	for _, w := range s.node.Workers(t) {
+		kill(t, w.PID, syscall.SIGKILL)
+	}
 	s.delete(t, deleted)
 	s.node.Start(t)
 	s.awaitGone(t, deleted)

@@ -22,6 +22,7 @@ func commands() map[string]command {
 		"exit":  func(args []string) error { os.Exit(number(args, 0)); return nil },
 		"spin":  spin,
 		"sleep": sleep,
+		"count": count,
 		"panic": func(args []string) error { panic("told to") },
 		"alloc": alloc,
 		"stdin": stdin,
@@ -94,6 +95,16 @@ func sleep(args []string) error {
 	}
 	time.Sleep(d)
 	fmt.Println("slept")
+	return nil
+}
+
+// count [N [CODE]] prints the numbers from 0, one each 10 ms, and ends with the code after N of them.
+func count(args []string) error {
+	for n := 0; len(args) == 0 || n < number(args, 0); n++ {
+		fmt.Println(n)
+		time.Sleep(10 * time.Millisecond)
+	}
+	os.Exit(number(args, 1))
 	return nil
 }
 

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"github.com/krustlet-go/krustlet-wasi/node"
+	"github.com/krustlet-go/krustlet-wasi/runtime/worker"
+	"github.com/krustlet-go/krustlet-wasi/runtime/worker/confine"
+)
+
+// controlGroups are the control groups of the node's workers.
+type controlGroups struct{ all *confine.Groups }
+
+// newControlGroups makes the control group of all workers, which gets what the Node gives to pods. It is nil where the kernel
+// or the lack of privilege does not let it be; then workers run in the agent's, which is a warning, and no error.
+func newControlGroups(dataDir string, log *zap.Logger) worker.Groups {
+	cpus, memory, threads, err := node.Allocatable(dataDir)
+	if err != nil {
+		log.Warn("containers have no control group", zap.Error(err))
+		return nil
+	}
+	// The name is the data directory's: there may be several agents on a machine.
+	sum := sha256.Sum256([]byte(dataDir))
+	name := "krustlet-wasi-" + hex.EncodeToString(sum[:4])
+	all, lost, err := confine.NewGroups(confine.Cgroup2, name, confine.Limits{Memory: memory, CPUMilli: cpus * 1000, Pids: threads})
+	if err != nil {
+		log.Warn("containers have no control group, and may take what the machine has; see docs/workers.md", zap.Error(err))
+		return nil
+	}
+	if len(lost) > 0 {
+		log.Warn("the containers' control group does not bound all; see docs/workers.md", zap.Strings("lost", lost))
+	}
+	g := &controlGroups{all}
+	g.sweep(log)
+	return g
+}
+
+// sweep removes what workers left that ended while no agent ran. Groups that hold a process refuse.
+func (g *controlGroups) sweep(log *zap.Logger) {
+	names, err := g.all.Names()
+	if err != nil {
+		log.Warn("looking for control groups of workers that have ended", zap.Error(err))
+	}
+	for _, name := range names {
+		_ = g.all.Remove(name)
+	}
+}
+
+// Add implements worker.Groups.
+func (g *controlGroups) Add(name string, pid int) error {
+	lost, err := g.all.Add(name, pid, confine.Limits{})
+	if err == nil && len(lost) > 0 {
+		err = errors.New(strings.Join(lost, ", "))
+	}
+	if err != nil {
+		return fmt.Errorf("control group %s: %w", name, err)
+	}
+	return nil
+}
+
+// Remove implements worker.Groups.
+func (g *controlGroups) Remove(name string) error { return g.all.Remove(name) }

@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"debug/elf"
+	"encoding/hex"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/worker"
+	"github.com/krustlet-go/krustlet-wasi/runtime/worker/confine"
+)
+
+// workerCommand is the first argument of a process that hosts guests for an agent, and outlives it. People have no use
+// for it, and --help does not name it.
+const workerCommand = "worker"
+
+// workerIdle is how long a worker stays that has neither guests nor an agent: longer than an agent takes to be
+// started anew.
+const workerIdle = 30 * time.Second
+
+// workerConfig is what an agent tells its workers, besides what worker.Pool adds.
+type workerConfig struct {
+	dataDir string
+	hidden  []string
+	level   zapcore.Level
+
+	dir   string   // the worker's folder
+	ready *os.File // told when the worker serves
+}
+
+// arguments are what parseWorker reads.
+func (c workerConfig) arguments() []string {
+	args := []string{workerCommand, "--data-dir", c.dataDir, "--log-level", c.level.String()}
+	for _, path := range c.hidden {
+		args = append(args, "--hide", path)
+	}
+	return args
+}
+
+// workerConfigOf is for the workers of an agent. They have no use for its credentials.
+func workerConfigOf(cfg Config) workerConfig {
+	return workerConfig{
+		dataDir: cfg.DataDir,
+		hidden:  []string{filepath.Join(cfg.DataDir, "config"), cfg.Kubeconfig, cfg.BootstrapFile, cfg.CertFile, cfg.PrivateKeyFile},
+		level:   cfg.LogLevel,
+	}
+}
+
+// isWorker tells whether this process was started by an agent, to host guests.
+func isWorker(args []string) bool {
+	return len(args) > 1 && args[1] == workerCommand
+}
+
+// hostGuests is the whole of such a process. The result is its exit code.
+func hostGuests(args []string, stderr io.Writer) int {
+	c, err := parseWorker(args[2:], stderr)
+	if err != nil {
+		return exitUsage
+	}
+	log, _ := newLogger(Config{LogLevel: c.level, LogFormat: formatJSON}, stderr)
+	log = log.Named("worker").With(zap.Int("worker", os.Getpid()))
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	// What goes to the log goes to a file; but a worker that somebody runs on a terminal must not end with it.
+	signal.Ignore(syscall.SIGHUP, syscall.SIGPIPE)
+	if err := c.serve(ctx, log); err != nil {
+		log.Error("the worker ends", zap.Error(err))
+		return exitFailure
+	}
+	log.Info("the worker ends")
+	return exitOK
+}
+
+// serve gives up what a worker does not need, and hosts guests.
+func (c workerConfig) serve(ctx context.Context, log *zap.Logger) (err error) {
+	info, err := worker.ReadInfo(c.dir)
+	if err != nil {
+		return fmt.Errorf("reading what this worker is for: %w", err)
+	}
+	bound, err := worker.Bind(c.dir)
+	if err != nil {
+		return err
+	}
+	confined, err := confine.Apply(c.confinement(info))
+	if err != nil {
+		return errors.Join(err, bound.Close())
+	}
+	if len(confined.Lost) > 0 {
+		log.Warn("this worker keeps what it does not need; see docs/workers.md", zap.Strings("kept", confined.Lost))
+	}
+	engine, err := wasmtime.New(wasmtime.Config{
+		CacheDir: compiledDir(c.dataDir),
+		LoadOnly: true,
+		Log:      log.Named("engine"),
+	})
+	if err != nil {
+		return errors.Join(err, bound.Close())
+	}
+	defer func() { err = errors.Join(err, engine.Close()) }()
+	return bound.Serve(ctx, worker.ServerConfig{
+		Engine: engine,
+		Build:  info.Build,
+		Idle:   workerIdle,
+		Ready:  c.ready,
+		Log:    log,
+	})
+}
+
+// confinement is what this worker may reach. One that hosts a single pod has no business with the files of others.
+func (c workerConfig) confinement(info worker.Info) confine.Config {
+	config := confine.Config{
+		Hidden:   c.hidden,
+		ReadOnly: append(confine.SystemFolders(), filepath.Join(c.dataDir, "modules")),
+	}
+	if info.Isolated {
+		pods := filepath.Join(c.dataDir, "pods")
+		config.Hidden = append(config.Hidden, pods)
+		config.Writable = append(config.Writable, filepath.Join(pods, info.Pod))
+	}
+	return config
+}
+
+func parseWorker(args []string, stderr io.Writer) (c workerConfig, err error) {
+	flags := flag.NewFlagSet("krustlet-wasi "+workerCommand, flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.Usage = func() {
+		printf(stderr, "krustlet-wasi %s is started by the agent, to host containers; people have no use for it.\n", workerCommand)
+	}
+	flags.StringVar(&c.dataDir, "data-dir", "", "")
+	flags.TextVar(&c.level, "log-level", zapcore.InfoLevel, "")
+	flags.Func("hide", "", func(path string) error { c.hidden = append(c.hidden, path); return nil })
+	flags.StringVar(&c.dir, "dir", "", "")
+	ready := flags.Int("ready-fd", -1, "")
+	if err := flags.Parse(args); err != nil {
+		return c, err
+	}
+	if !filepath.IsAbs(c.dataDir) || !filepath.IsAbs(c.dir) || flags.NArg() > 0 {
+		flags.Usage()
+		return c, errors.New("bad arguments")
+	}
+	if *ready >= 0 {
+		syscall.CloseOnExec(*ready)
+		c.ready = os.NewFile(uintptr(*ready), "ready")
+	}
+	return c, nil
+}
+
+// buildOf names this build of the program and what it tells its workers: workers of another one are left to their
+// guests and get no new ones.
+func buildOf(c workerConfig) (string, error) {
+	exe, err := elf.Open("/proc/self/exe")
+	if err != nil {
+		return "", fmt.Errorf("reading this program's build ID: %w", err)
+	}
+	defer func() { _ = exe.Close() }()
+	section := exe.Section(".note.go.buildid")
+	if section == nil {
+		return "", errors.New("this program has no build ID")
+	}
+	id, err := section.Data()
+	if err != nil {
+		return "", fmt.Errorf("reading this program's build ID: %w", err)
+	}
+	sum := sha256.Sum256(append(id, strings.Join(c.arguments(), "\x00")...))
+	return programVersion() + " " + hex.EncodeToString(sum[:8]), nil
+}

@@ -1,0 +1,98 @@
+// Package workers finds and ends the worker processes that an agent has left behind, as an administrator would who takes a
+// node down for good: by the process IDs in the data directory.
+package workers
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Worker is one of a data directory's workers.
+type Worker struct {
+	Dir      string `json:"-"` // its folder
+	PID      int    `json:"pid"`
+	Shard    int    `json:"shard"`
+	Isolated bool   `json:"isolated"`
+	Pod      string `json:"pod"`
+}
+
+// List is the workers of a data directory that are alive.
+func List(dataDir string) ([]Worker, error) {
+	files, err := filepath.Glob(filepath.Join(dataDir, "workers", "*", "worker.json"))
+	if err != nil {
+		return nil, err
+	}
+	var found []Worker
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // it has just ended
+		}
+		if err != nil {
+			return nil, err
+		}
+		w := Worker{Dir: filepath.Dir(file)}
+		if err := json.Unmarshal(text, &w); err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		if w.alive() {
+			found = append(found, w)
+		}
+	}
+	return found, nil
+}
+
+// alive says that the process is there, no zombie, and works in that folder.
+func (w Worker) alive() bool {
+	if w.PID <= 0 {
+		return false
+	}
+	proc := filepath.Join("/proc", strconv.Itoa(w.PID))
+	line, err := os.ReadFile(filepath.Join(proc, "cmdline"))
+	return err == nil && strings.Contains(string(line), w.Dir)
+}
+
+// Log is what the worker has logged so far.
+func (w Worker) Log() string {
+	text, _ := os.ReadFile(filepath.Join(w.Dir, "log"))
+	return string(text)
+}
+
+// patience is how long workers may take to end.
+const patience = 15 * time.Second
+
+// End ends all workers of a data directory, and their guests, and waits. No agent may run.
+func End(dataDir string) error {
+	deadline := time.Now().Add(patience)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	told := map[int]bool{}
+	for ; ; <-tick.C {
+		all, err := List(dataDir)
+		if err != nil || len(all) == 0 {
+			return err
+		}
+		for _, w := range all {
+			if !told[w.PID] {
+				told[w.PID] = true
+				_ = syscall.Kill(w.PID, syscall.SIGTERM) // fails if it has ended
+			}
+		}
+		if time.Now().After(deadline) {
+			var errs []error
+			for _, w := range all {
+				errs = append(errs, fmt.Errorf("worker %d did not end within %v of SIGTERM:\n%s", w.PID, patience, w.Log()))
+				_ = syscall.Kill(w.PID, syscall.SIGKILL)
+			}
+			return errors.Join(errs...)
+		}
+	}
+}
