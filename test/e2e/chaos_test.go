@@ -76,8 +76,13 @@ func TestChaos(t *testing.T) {
 		c.remove(0)
 		c.awaitGone(t, pod)
 	}
+	// They are gone from the API server at once, having no grace; the agent is to see to the rest before it is stopped.
+	c.empty("pods", "logs")
 	c.node.Stop(t)
-	c.nothingLeft()
+	c.empty("workers")
+	if all := c.node.Workers(t); len(all) > 0 {
+		t.Errorf("workers %+v live", all)
+	}
 }
 
 // add makes a pod; every third has a worker of its own.
@@ -209,11 +214,11 @@ func (c *chaos) counts(pod *corev1.Pod) map[int]int {
 	return found
 }
 
-// nothingLeft waits until the workers have ended by themselves.
-func (c *chaos) nothingLeft() {
+// empty waits until nothing is left in folders of the data directory.
+func (c *chaos) empty(folders ...string) {
 	c.t.Helper()
 	testnode.Eventually(c.t, time.Minute, func() error {
-		for _, folder := range []string{"workers", "pods", "logs"} {
+		for _, folder := range folders {
 			left, err := os.ReadDir(filepath.Join(c.node.DataDir, folder))
 			if err != nil {
 				return err
@@ -224,7 +229,4 @@ func (c *chaos) nothingLeft() {
 		}
 		return nil
 	})
-	if all := c.node.Workers(c.t); len(all) > 0 {
-		c.t.Errorf("workers %+v live", all)
-	}
 }
