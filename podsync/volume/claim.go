@@ -1,0 +1,55 @@
+package volume
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// claim is the directory of the volume that a claim is bound to: a hostPath or local one. With owned the claim must have
+// been made for the pod.
+func (v *Volumes) claim(ctx context.Context, pod *corev1.Pod, name string, owned bool) (string, error) {
+	var pvc *corev1.PersistentVolumeClaim
+	err := patiently(ctx, func() (err error) {
+		pvc, err = v.Client.CoreV1().PersistentVolumeClaims(pod.Namespace).Get(ctx, name, metav1.GetOptions{})
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("failed to fetch PVC from API server: %w", err)
+	}
+	switch {
+	case owned && !metav1.IsControlledBy(pvc, pod):
+		return "", fmt.Errorf("PVC %s/%s was not created for pod %s/%s (pod is not owner)", pvc.Namespace, pvc.Name, pod.Namespace, pod.Name)
+	case pvc.DeletionTimestamp != nil && pvc.Status.Phase != corev1.ClaimBound:
+		return "", errors.New("PVC is being deleted")
+	case pvc.Status.Phase != corev1.ClaimBound || pvc.Spec.VolumeName == "":
+		return "", errors.New("PVC is not bound")
+	}
+	var pv *corev1.PersistentVolume
+	err = patiently(ctx, func() (err error) {
+		pv, err = v.Client.CoreV1().PersistentVolumes().Get(ctx, pvc.Spec.VolumeName, metav1.GetOptions{})
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("failed to fetch PV %s from API server: %w", pvc.Spec.VolumeName, err)
+	}
+	switch ref := pv.Spec.ClaimRef; {
+	case ref == nil || ref.UID != pvc.UID:
+		return "", fmt.Errorf("PV %s is not bound to PVC %s/%s", pv.Name, pvc.Namespace, pvc.Name)
+	case pv.Spec.VolumeMode != nil && *pv.Spec.VolumeMode == corev1.PersistentVolumeBlock:
+		return "", fmt.Errorf("PV %s is a block device, which this node does not give to containers", pv.Name)
+	case pv.Spec.HostPath != nil:
+		return hostPath(pv.Spec.HostPath)
+	case pv.Spec.Local != nil:
+		path, err := filepath.EvalSymlinks(pv.Spec.Local.Path)
+		if err != nil {
+			return "", fmt.Errorf("local volume: %w", err)
+		}
+		return path, nil
+	}
+	return "", fmt.Errorf("PV %s is of a type that this node does not mount: it mounts hostPath and local volumes", pv.Name)
+}

@@ -1,0 +1,69 @@
+package volume
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
+	corev1 "k8s.io/api/core/v1"
+)
+
+// tmpfsSource is what the mount table calls the memory of a pod: only such mounts are ever unmounted.
+const tmpfsSource = "krustlet-wasi"
+
+// emptyDir makes a directory that lives as long as the pod: in memory if that is asked for and the agent may mount.
+func (v *Volumes) emptyDir(pod *corev1.Pod, volume *corev1.Volume) (string, error) {
+	dir := filepath.Join(v.Dir, volume.Name)
+	if on, err := isMount(dir); err == nil && on {
+		return filepath.EvalSymlinks(dir)
+	}
+	dir, err := v.dir(volume.Name, 0o777)
+	if err != nil || volume.EmptyDir.Medium != corev1.StorageMediumMemory {
+		return dir, err
+	}
+	options := "mode=0777"
+	if size := memorySize(pod, volume.EmptyDir); size > 0 {
+		options += fmt.Sprintf(",size=%d", size)
+	}
+	err = unix.Mount(tmpfsSource, dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, options)
+	switch {
+	case errors.Is(err, unix.EPERM):
+		v.Log.Info("this agent may not mount: a volume in memory is on disk", zap.String("volume", volume.Name))
+	case err != nil:
+		return "", fmt.Errorf("mounting a tmpfs: %w", err)
+	}
+	return dir, nil
+}
+
+// memorySize is the bound of a volume in memory: its sizeLimit and what the pod's containers may take together, whichever
+// is less; 0 is the kernel's own bound.
+func memorySize(pod *corev1.Pod, source *corev1.EmptyDirVolumeSource) int64 {
+	size := int64(0)
+	for _, c := range pod.Spec.Containers {
+		limit, ok := c.Resources.Limits[corev1.ResourceMemory]
+		if !ok {
+			size = 0
+			break
+		}
+		size += limit.Value()
+	}
+	if limit := source.SizeLimit; limit != nil && limit.Value() > 0 && (size == 0 || limit.Value() < size) {
+		size = limit.Value()
+	}
+	return size
+}
+
+// isMount says whether something is mounted on the directory.
+func isMount(dir string) (bool, error) {
+	var at, above unix.Stat_t
+	if err := unix.Lstat(dir, &at); err != nil {
+		return false, &os.PathError{Op: "lstat", Path: dir, Err: err}
+	}
+	if err := unix.Lstat(filepath.Dir(dir), &above); err != nil {
+		return false, &os.PathError{Op: "lstat", Path: filepath.Dir(dir), Err: err}
+	}
+	return at.Dev != above.Dev, nil
+}

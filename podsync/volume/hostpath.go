@@ -1,0 +1,78 @@
+package volume
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// hostPath makes what the volume's type asks to be made, and checks what is there. It returns the path without symbolic links.
+func hostPath(source *corev1.HostPathVolumeSource) (string, error) {
+	kind := corev1.HostPathUnset
+	if source.Type != nil {
+		kind = *source.Type
+	}
+	path := filepath.Clean(source.Path)
+	if !filepath.IsAbs(path) {
+		return "", fmt.Errorf("hostPath %q is not absolute", source.Path)
+	}
+	_, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = makeHostPath(path, kind)
+	}
+	if err != nil {
+		return "", fmt.Errorf("hostPath: %w", err)
+	}
+	path, err = filepath.EvalSymlinks(path)
+	if err != nil {
+		return "", fmt.Errorf("hostPath: %w", err)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", fmt.Errorf("hostPath: %w", err)
+	}
+	if what := mismatch(kind, info.Mode()); what != "" {
+		return "", fmt.Errorf("hostPath type check failed: %s is not a %s", source.Path, what)
+	}
+	return path, nil
+}
+
+// makeHostPath makes what is not there, if the type has it made. Without a type it is a directory, as container runtimes do.
+func makeHostPath(path string, kind corev1.HostPathType) error {
+	switch kind {
+	case corev1.HostPathUnset, corev1.HostPathDirectoryOrCreate:
+		return os.MkdirAll(path, 0o755)
+	case corev1.HostPathFileOrCreate:
+		f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+		if err != nil {
+			return err
+		}
+		return f.Close()
+	}
+	return nil // the check says what is missing
+}
+
+// mismatch is what a path should be and is not, or empty.
+func mismatch(kind corev1.HostPathType, mode fs.FileMode) string {
+	ok, what := true, ""
+	switch kind {
+	case corev1.HostPathDirectory, corev1.HostPathDirectoryOrCreate:
+		ok, what = mode.IsDir(), "directory"
+	case corev1.HostPathFile, corev1.HostPathFileOrCreate:
+		ok, what = mode.IsRegular(), "file"
+	case corev1.HostPathSocket:
+		ok, what = mode&fs.ModeSocket != 0, "socket file"
+	case corev1.HostPathCharDev:
+		ok, what = mode&fs.ModeCharDevice != 0, "character device"
+	case corev1.HostPathBlockDev:
+		ok, what = mode&fs.ModeDevice != 0 && mode&fs.ModeCharDevice == 0, "block device"
+	}
+	if ok {
+		return ""
+	}
+	return what
+}

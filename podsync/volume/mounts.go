@@ -1,0 +1,57 @@
+package volume
+
+import (
+	"fmt"
+	"path"
+	"path/filepath"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// Mount shows a directory or file of the host, whose path leads through no symbolic link, at a path of the guest.
+type Mount struct {
+	Host     string
+	Guest    string // absolute and clean
+	ReadOnly bool
+}
+
+// Run is a container's run, for Mounts.
+type Run struct {
+	Container *corev1.Container
+	// Expand replaces variables of the container's environment in a subPathExpr.
+	Expand func(expr string) (string, error)
+	// Dir is a folder of the run, on the file system of the pod's volumes. It is made when it is needed.
+	Dir string
+}
+
+// Mounts are what a run sees of the volumes, which are set up. A part of a volume with content (subPath) is what it is
+// now for as long as the run goes on.
+func (v *Volumes) Mounts(run Run) ([]Mount, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.gone {
+		return nil, ErrGone
+	}
+	var mounts []Mount
+	for i := range run.Container.VolumeMounts {
+		asked := &run.Container.VolumeMounts[i]
+		from, ok := v.made[asked.Name]
+		if !ok {
+			return nil, fmt.Errorf("volume %q of container %q is not set up", asked.Name, run.Container.Name)
+		}
+		guest := GuestPath(asked.MountPath)
+		if guest == "/" {
+			return nil, fmt.Errorf("volumeMount %q of container %q covers the container's root directory", asked.Name, run.Container.Name)
+		}
+		host, err := subPath(run, asked, from, filepath.Join(run.Dir, strconv.Itoa(i)))
+		if err != nil {
+			return nil, err
+		}
+		mounts = append(mounts, Mount{Host: host, Guest: guest, ReadOnly: asked.ReadOnly || from.readOnly})
+	}
+	return mounts, nil
+}
+
+// GuestPath is a path of a pod's spec as a guest knows it: absolute and clean.
+func GuestPath(p string) string { return path.Join("/", p) }

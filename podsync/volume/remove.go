@@ -1,0 +1,92 @@
+package volume
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Remove removes a folder in which there may be volumes, and all that is in it. Volumes in memory are unmounted. Anything else
+// that is mounted there belongs to somebody else: then nothing is removed, and the error names it. That there is no such
+// folder is no error.
+func Remove(dir string) error {
+	real, err := filepath.EvalSymlinks(filepath.Dir(dir))
+	if os.IsNotExist(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	dir = filepath.Join(real, filepath.Base(dir))
+	if err := unmount(dir); err != nil {
+		return err
+	}
+	return os.RemoveAll(dir) // does not follow links
+}
+
+func unmount(dir string) error {
+	mounts, err := mountsBelow(dir)
+	if err != nil {
+		return err
+	}
+	for _, m := range mounts {
+		if m.source != tmpfsSource {
+			return fmt.Errorf("%s is mounted at %s", m.source, m.at)
+		}
+	}
+	for _, m := range slices.Backward(mounts) { // what was mounted last, first
+		if err := unix.Unmount(m.at, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil {
+			return &os.PathError{Op: "unmount", Path: m.at, Err: err}
+		}
+	}
+	return nil
+}
+
+type mount struct{ at, source string }
+
+// mountsBelow are the mounts at dir and below it, in the order in which they were made.
+func mountsBelow(dir string) ([]mount, error) {
+	table, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return nil, fmt.Errorf("reading what is mounted: %w", err)
+	}
+	return parseMounts(string(table), dir), nil
+}
+
+// parseMounts reads /proc/self/mountinfo: the fifth field is where, the second behind " - " what (man 5 proc).
+func parseMounts(table, dir string) []mount {
+	var found []mount
+	for line := range strings.Lines(table) {
+		fields := strings.Fields(line)
+		end := slices.Index(fields, "-")
+		if end < 5 || len(fields) < end+3 {
+			continue
+		}
+		at := unescape(fields[4])
+		if at == dir || strings.HasPrefix(at, dir+"/") {
+			found = append(found, mount{at, unescape(fields[end+2])})
+		}
+	}
+	return found
+}
+
+// unescape undoes \040 and its like, which stand for spaces, tabs, newlines and backslashes.
+func unescape(field string) string {
+	var out strings.Builder
+	for i := 0; i < len(field); i++ {
+		if field[i] == '\\' && i+3 < len(field) {
+			if code, err := strconv.ParseUint(field[i+1:i+4], 8, 8); err == nil {
+				out.WriteByte(byte(code))
+				i += 3
+				continue
+			}
+		}
+		out.WriteByte(field[i])
+	}
+	return out.String()
+}

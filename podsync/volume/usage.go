@@ -1,0 +1,52 @@
+package volume
+
+import (
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"syscall"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// Exceeded says, in the kubelet's words, which emptyDir holds more than its sizeLimit, or nothing. What is in memory has its
+// bound from the kernel, and is not looked at.
+func (v *Volumes) Exceeded(pod *corev1.Pod) string {
+	for i := range pod.Spec.Volumes {
+		volume := &pod.Spec.Volumes[i]
+		m, ok := v.get(volume.Name)
+		if !ok || volume.EmptyDir == nil || volume.EmptyDir.SizeLimit == nil || volume.EmptyDir.SizeLimit.Sign() <= 0 {
+			continue
+		}
+		if on, err := isMount(m.host); err != nil || on {
+			continue
+		}
+		if usage(m.host) > volume.EmptyDir.SizeLimit.Value() {
+			return fmt.Sprintf("Usage of EmptyDir volume %q exceeds the limit %q. ", volume.Name, volume.EmptyDir.SizeLimit.String())
+		}
+	}
+	return ""
+}
+
+// usage is what a directory takes on disk, in bytes. What goes while it is counted counts nothing.
+func usage(dir string) int64 {
+	var sum int64
+	seen := map[uint64]bool{} // files with several names count once
+	_ = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return nil
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return nil
+		}
+		if st, ok := info.Sys().(*syscall.Stat_t); ok && !seen[st.Ino] {
+			if st.Nlink > 1 && !entry.IsDir() {
+				seen[st.Ino] = true
+			}
+			sum += st.Blocks * 512
+		}
+		return nil
+	})
+	return sum
+}

@@ -1,0 +1,217 @@
+package volume
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"go.uber.org/zap"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/kubernetes"
+)
+
+// Objects are the ConfigMaps and Secrets of the cluster. What it returns is shared and is not changed. *objects.Store is one.
+type Objects interface {
+	ConfigMap(ctx context.Context, namespace, name string) (*corev1.ConfigMap, error)
+	Secret(ctx context.Context, namespace, name string) (*corev1.Secret, error)
+	// The newest, where it matters: at the start of a pod.
+	FreshConfigMap(ctx context.Context, namespace, name string) (*corev1.ConfigMap, error)
+	FreshSecret(ctx context.Context, namespace, name string) (*corev1.Secret, error)
+}
+
+// Config is what a pod's volumes are made with. All fields are needed.
+type Config struct {
+	Dir     string // absolute: all that is made is below it
+	Objects Objects
+	Client  kubernetes.Interface // for tokens and claims
+	// Field is the value of a fieldRef.
+	Field func(pod *corev1.Pod, path string) (string, error)
+	// Resource is the value of a resourceFieldRef, which names a container.
+	Resource func(pod *corev1.Pod, ref *corev1.ResourceFieldSelector) (string, error)
+	Log      *zap.Logger
+}
+
+// Volumes are the volumes of one pod. Its methods may be called from any goroutine. Nobody but SetUp and Refresh waits for
+// the API server.
+type Volumes struct {
+	Config
+
+	reading sync.Mutex // held by SetUp and Refresh, before mu
+	tokens  map[tokenKey]token
+
+	mu   sync.Mutex // held while files are made, and not while Refresh reads
+	gone bool
+	made map[string]made // by the volume's name
+}
+
+// made is a volume that is set up.
+type made struct {
+	host     string // a directory, or a file where a hostPath is one; leads through no symbolic link
+	readOnly bool
+	content  bool // its files are written here, and only here
+}
+
+// New makes the volumes of a pod, of which nothing is set up yet.
+func New(config Config) *Volumes {
+	return &Volumes{Config: config, tokens: map[tokenKey]token{}, made: map[string]made{}}
+}
+
+// Error is a volume that could not be set up, in the kubelet's words.
+type Error struct {
+	Volume string
+	Err    error
+}
+
+func (e *Error) Error() string {
+	return fmt.Sprintf("MountVolume.SetUp failed for volume %q : %v", e.Volume, e.Err)
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// ErrGone is the error of all that is asked of volumes that were torn down.
+var ErrGone = errors.New("the pod's volumes were removed")
+
+// SetUp makes all volumes that containers of the pod mount, and brings those up to date that are there already: it may
+// be called for a pod that runs. It returns an *Error for each that cannot be made; the others are.
+func (v *Volumes) SetUp(ctx context.Context, pod *corev1.Pod) []error {
+	v.reading.Lock()
+	defer v.reading.Unlock()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.gone {
+		return []error{ErrGone}
+	}
+	var failed []error
+	used := mounted(pod)
+	for i := range pod.Spec.Volumes {
+		volume := &pod.Spec.Volumes[i]
+		if !used[volume.Name] {
+			continue
+		}
+		m, err := v.setUp(ctx, pod, volume)
+		if err != nil {
+			failed = append(failed, &Error{volume.Name, err})
+			continue
+		}
+		v.made[volume.Name] = m
+	}
+	return failed
+}
+
+// mounted are the names of the volumes that some container mounts.
+func mounted(pod *corev1.Pod) map[string]bool {
+	used := map[string]bool{}
+	see := func(mounts []corev1.VolumeMount) {
+		for _, m := range mounts {
+			used[m.Name] = true
+		}
+	}
+	for _, c := range pod.Spec.InitContainers {
+		see(c.VolumeMounts)
+	}
+	for _, c := range pod.Spec.Containers {
+		see(c.VolumeMounts)
+	}
+	for _, c := range pod.Spec.EphemeralContainers {
+		see(c.VolumeMounts)
+	}
+	return used
+}
+
+func (v *Volumes) setUp(ctx context.Context, pod *corev1.Pod, volume *corev1.Volume) (made, error) {
+	if hasContent(volume) {
+		return v.setUpContent(ctx, pod, volume)
+	}
+	switch source := volume.VolumeSource; {
+	case source.EmptyDir != nil:
+		host, err := v.emptyDir(pod, volume)
+		return made{host: host}, err
+	case source.HostPath != nil:
+		host, err := hostPath(source.HostPath)
+		return made{host: host}, err
+	case source.PersistentVolumeClaim != nil:
+		claim := source.PersistentVolumeClaim
+		host, err := v.claim(ctx, pod, claim.ClaimName, false)
+		return made{host: host, readOnly: claim.ReadOnly}, err
+	case source.Ephemeral != nil:
+		host, err := v.claim(ctx, pod, pod.Name+"-"+volume.Name, true)
+		return made{host: host}, err
+	case source.Image != nil:
+		return made{}, errors.New("this node does not mount image volumes yet")
+	}
+	return made{}, errors.New("this node has no plugin for that type of volume")
+}
+
+func (v *Volumes) setUpContent(ctx context.Context, pod *corev1.Pod, volume *corev1.Volume) (made, error) {
+	files, err := v.content(ctx, pod, volume, true)
+	if err != nil {
+		return made{}, err
+	}
+	host, err := v.dir(volume.Name, 0o755)
+	if err != nil {
+		return made{}, err
+	}
+	return made{host: host, readOnly: true, content: true}, replace(host, files)
+}
+
+// dir makes the directory of a volume.
+func (v *Volumes) dir(name string, mode os.FileMode) (string, error) {
+	path := filepath.Join(v.Dir, name)
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return "", fmt.Errorf("making the volume's directory: %w", err)
+	}
+	if err := os.Chmod(path, mode); err != nil { // whatever the umask
+		return "", fmt.Errorf("making the volume's directory: %w", err)
+	}
+	return filepath.EvalSymlinks(path) // nobody but the agent can have put a link there
+}
+
+// Refresh brings the volumes up to date whose content may change. It goes on past errors: a volume that cannot be read
+// anew stays as it is.
+func (v *Volumes) Refresh(ctx context.Context, pod *corev1.Pod) error {
+	v.reading.Lock()
+	defer v.reading.Unlock()
+	var errs []error
+	for i := range pod.Spec.Volumes {
+		volume := &pod.Spec.Volumes[i]
+		if m, ok := v.get(volume.Name); !ok || !m.content {
+			continue
+		}
+		files, err := v.content(ctx, pod, volume, false)
+		if err == nil {
+			err = v.update(volume.Name, files)
+		}
+		if err != nil {
+			errs = append(errs, &Error{volume.Name, err})
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// get is a volume that is set up, and not torn down.
+func (v *Volumes) get(name string) (made, bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	m, ok := v.made[name]
+	return m, ok && !v.gone
+}
+
+// update replaces the content of a volume, unless it was torn down.
+func (v *Volumes) update(name string, files content) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.gone {
+		return nil
+	}
+	return replace(v.made[name].host, files)
+}
+
+// TearDown ends the use of the volumes: nothing is written any more once it returns. The files go with Remove.
+func (v *Volumes) TearDown() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.gone = true
+}
