@@ -76,7 +76,7 @@ type Streams struct {
 
 // Mount shows a directory or a file of the host at a path of the guest.
 type Mount struct {
-	Host     string // absolute path on the host, which exists
+	Host     string // absolute path on the host, which exists and leads through no symbolic link
 	Guest    string // absolute, clean path in the guest
 	ReadOnly bool
 }

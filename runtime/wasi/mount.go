@@ -14,7 +14,7 @@ import (
 
 // Mount shows a directory or a file of the host at a path of the guest.
 type Mount struct {
-	Host     string // absolute path on the host, which exists
+	Host     string // absolute path on the host, which exists and leads through no symbolic link
 	Guest    string // absolute, clean path in the guest
 	ReadOnly bool
 }
@@ -63,16 +63,13 @@ func (ns *namespace) add(m Mount) error {
 	if !filepath.IsAbs(m.Host) {
 		return fmt.Errorf("mount at %s: the host path %q must be absolute", m.Guest, m.Host)
 	}
-	host, err := filepath.EvalSymlinks(m.Host)
+	host := filepath.Clean(m.Host)
+	isDir, err := look(host)
 	if err != nil {
-		return fmt.Errorf("mount at %s: %w", m.Guest, err)
-	}
-	info, err := os.Stat(host)
-	if err != nil {
-		return fmt.Errorf("mount at %s: %w", m.Guest, err)
+		return fmt.Errorf("mount at %s: %w", m.Guest, &os.PathError{Op: "open", Path: host, Err: err})
 	}
 	mnt := &mount{host: host, guest: m.Guest, readOnly: m.ReadOnly, root: -1}
-	if !info.IsDir() {
+	if !isDir {
 		mnt.host, mnt.file = filepath.Split(host)
 	}
 	if m.Guest != "/" {
@@ -167,22 +164,42 @@ func (ns *namespace) close() error {
 	return errors.Join(errs...)
 }
 
+// look says whether there is a directory at a path of the host, or something else. A symbolic link anywhere on the path is
+// an error (ELOOP): guests may have put it there, and it could lead anywhere.
+func look(host string) (isDir bool, err error) {
+	fd, err := openHost(host, unix.O_PATH)
+	if err != nil {
+		return false, err
+	}
+	defer unix.Close(fd) //nolint:errcheck // opened for its name only
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return false, err
+	}
+	return st.Mode&unix.S_IFMT == unix.S_IFDIR, nil
+}
+
+// openHost opens an absolute path of the host that leads through no link.
+func openHost(path string, flags int) (int, error) {
+	top, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(top) //nolint:errcheck // opened for its names only
+	rel := strings.Trim(path, "/")
+	if rel == "" {
+		rel = "."
+	}
+	return openBelow(top, rel, flags, 0)
+}
+
 // open opens the directory that is mounted, or that holds the file that is. Its path had no link when the
 // mount was made; one that was put there since is not followed.
 func (m *mount) open() (int, error) {
 	if m.root >= 0 {
 		return m.root, nil
 	}
-	top, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return -1, fmt.Errorf("open mount at %s: %w", m.guest, err)
-	}
-	defer unix.Close(top) //nolint:errcheck // opened for its names only
-	rel := strings.Trim(m.host, "/")
-	if rel == "" {
-		rel = "."
-	}
-	root, err := openBelow(top, rel, unix.O_PATH|unix.O_DIRECTORY, 0)
+	root, err := openHost(m.host, unix.O_PATH|unix.O_DIRECTORY)
 	if err != nil {
 		return -1, fmt.Errorf("open mount at %s: %w", m.guest, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -34,6 +35,8 @@ func TestArgumentsAndEnvironment(t *testing.T) {
 func TestConfigIsChecked(t *testing.T) {
 	dir := t.TempDir()
 	root := []Mount{{Host: dir, Guest: "/"}}
+	links := t.TempDir()
+	symlink(t, "/", filepath.Join(links, "link"))
 	for name, c := range map[string]struct {
 		cfg  Config
 		want string
@@ -46,6 +49,8 @@ func TestConfigIsChecked(t *testing.T) {
 		"unclean guest":         {Config{Mounts: []Mount{{Host: dir, Guest: "/a/../b"}}}, "clean"},
 		"relative host":         {Config{Mounts: []Mount{{Host: "x", Guest: "/"}}}, "absolute"},
 		"missing host":          {Config{Mounts: []Mount{{Host: dir + "/no", Guest: "/"}}}, "no such file"},
+		"a link":                {Config{Mounts: []Mount{{Host: dir, Guest: "/"}, {Host: links + "/link", Guest: "/a"}}}, "symbolic links"},
+		"behind a link":         {Config{Mounts: []Mount{{Host: dir, Guest: "/"}, {Host: links + "/link/etc", Guest: "/a"}}}, "symbolic links"},
 		"twice":                 {Config{Mounts: []Mount{{Host: dir, Guest: "/"}, {Host: dir, Guest: "/a"}, {Host: dir, Guest: "/a"}}}, "two mounts"},
 		"a file at the root":    {Config{Mounts: []Mount{{Host: "/dev/null", Guest: "/"}}}, "directory"},
 		"working dir is none":   {Config{WorkDir: "/f/x", Mounts: []Mount{{Host: dir, Guest: "/"}, {Host: "/dev/null", Guest: "/f"}}}, "working directory"},

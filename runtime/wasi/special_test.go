@@ -187,10 +187,14 @@ func TestSocketFile(t *testing.T) {
 
 // The host's /proc has the agent's own memory, environment and open files in it.
 func TestProc(t *testing.T) {
+	self, err := filepath.EvalSymlinks("/proc/self")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, mounts := range [][]Mount{
 		{{Host: t.TempDir(), Guest: "/"}, {Host: "/proc", Guest: "/host/proc", ReadOnly: true}},
 		{{Host: t.TempDir(), Guest: "/"}, {Host: "/", Guest: "/host", ReadOnly: true}},
-		{{Host: t.TempDir(), Guest: "/"}, {Host: "/proc/self/environ", Guest: "/host/proc/self/environ"}},
+		{{Host: t.TempDir(), Guest: "/"}, {Host: self + "/environ", Guest: "/host/proc/self/environ"}},
 	} {
 		c := newCaller(t, Config{Mounts: mounts})
 		for _, path := range []string{"host/proc/self/environ", "host/proc/self/mem", "host/proc/self/maps", "host/proc/1/environ", "host/proc/cmdline"} {
