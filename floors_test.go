@@ -24,6 +24,8 @@ var floors = map[string]int{
 	"runtime/worker/confine":  1,
 	"runtime/worker/workerpb": 1,
 	"podsync/informer":        1,
+	"podsync/objects":         1,
+	"podsync/probe":           1,
 	"podsync/volume":          1,
 	"runtime":                 1,
 	"registry":                1,

@@ -79,6 +79,17 @@ func Allocatable(dataDir string) (cpus, memory, threads int64, err error) {
 	return m.cpus, max(0, m.memory-memoryReserve), m.threadsMax - m.threadsMax/threadShare, nil
 }
 
+// AllocatableResources are what the status of a Node with such a configuration has as allocatable.
+func AllocatableResources(dataDir string, maxPods int) (corev1.ResourceList, error) {
+	m, err := readMachine("/", dataDir)
+	if err != nil {
+		return nil, err
+	}
+	var status corev1.NodeStatus
+	setResources(&status, Config{MaxPods: maxPods}, m)
+	return status.Allocatable, nil
+}
+
 func diskReserve(m machine) int64 { return min(m.disk/diskReserveShare, diskReserveMax) }
 
 // conditions returns those that a kubelet reports, in its order and words.

@@ -37,6 +37,18 @@ func (w *worker) perform(ctx context.Context, action any) {
 		if process := w.processes[a.container]; process != nil {
 			process.Stop(a.grace)
 		}
+	case ask:
+		if process := w.processes[a.container.Name]; process != nil {
+			w.tasks.Go(func() { w.send(w.ask(ctx, pod, process, a)) })
+		}
+	case hook:
+		if process := w.processes[a.container.Name]; process != nil {
+			while := ctx
+			if a.kind == postStart {
+				while = starts // a pod that is to end does not wait for it
+			}
+			w.tasks.Go(func() { w.send(w.hook(while, pod, process, a)) })
+		}
 	case giveUp:
 		w.giveUp()
 	case remove:
@@ -56,11 +68,26 @@ func (w *worker) prepare(ctx context.Context, pod *corev1.Pod) prepared {
 		}
 		return prepared{err: err}
 	}
+	no, err := w.node.admit(ctx, w, pod)
+	if err != nil {
+		return fail(err, eventSandboxFailed)
+	}
+	if no != nil {
+		w.log.Warn("the node cannot take the pod", zap.String("reason", no.reason), zap.String("why", no.message))
+		w.record(pod, nil, event{corev1.EventTypeWarning, no.reason, no.message})
+		return prepared{refused: no}
+	}
 	if err := unsupported(pod); err != nil {
 		return fail(err, eventMountFailed)
 	}
 	if err := w.dirs.make(); err != nil {
 		return fail(err, eventMountFailed)
+	}
+	if err := w.setUpVolumes(ctx, pod); err != nil {
+		return prepared{err: err}
+	}
+	if err := w.dirs.makeOwnFiles(pod, hostFiles{"/etc"}, w.node.Address.String()); err != nil {
+		return fail(err, eventSandboxFailed)
 	}
 	if err := w.awaitStrays(ctx); err != nil { // a container has one run at a time
 		return fail(err, eventSandboxFailed)
@@ -133,7 +160,7 @@ func (w *worker) start(ctx context.Context, pod *corev1.Pod, isolated bool, a st
 		}
 		return started{startDone: startDone{container: a.container.Name, id: id, reason: reason, err: err}}
 	}
-	spec, err := containerSpec(pod, a.container, a.state.module)
+	spec, err := w.spec(ctx, pod, a.container, a.state.module)
 	if err != nil {
 		return fail(reasonCreateContainerConfigError, err)
 	}
@@ -141,9 +168,18 @@ func (w *worker) start(ctx context.Context, pod *corev1.Pod, isolated bool, a st
 	spec.ID, spec.Isolated = id, isolated
 	spec.Of = runtime.Origin{Pod: string(pod.UID), Container: a.container.Name, Attempt: attempt, ImageID: a.state.module.ImageID}
 	spec.LogMaxSize, spec.LogMaxFiles = w.node.ContainerLogMaxSize, w.node.ContainerLogMaxFiles
+	spec.Listen = sockets(pod, a.container, w.node.Address)
 	spec.OutputRate = w.node.ContainerOutputRate
 	spec.Log, spec.Mounts, err = w.dirs.makeRun(a.container.Name, attempt, a.container.SecurityContext)
 	if err != nil {
+		return fail(reasonCreateContainerError, err)
+	}
+	mounts, err := w.mounts(pod, a.container, spec.Env)
+	if err != nil {
+		return fail(reasonCreateContainerConfigError, err)
+	}
+	spec.Mounts = append(spec.Mounts, mounts...)
+	if err := w.dirs.keepSpec(a.container.Name, spec); err != nil {
 		return fail(reasonCreateContainerError, err)
 	}
 	w.record(pod, a.container, eventCreated())
@@ -157,6 +193,21 @@ func (w *worker) start(ctx context.Context, pod *corev1.Pod, isolated bool, a st
 	w.record(pod, a.container, eventStarted())
 	w.log.Info("container started", zap.String("container", a.container.Name), zap.String("image", a.container.Image), zap.Int32("attempt", attempt))
 	return started{startDone{container: a.container.Name, id: id, at: time.Now()}, process}
+}
+
+// spec reads what a container's spec refers to, and says what the engine is to be told.
+func (w *worker) spec(ctx context.Context, pod *corev1.Pod, c *corev1.Container, module registry.Module) (runtime.Spec, error) {
+	services, err := w.node.servicesFor(ctx, pod)
+	if err != nil {
+		return runtime.Spec{}, err
+	}
+	env, err := environment(ctx, pod, c, surroundings{
+		objects: w.node.objects, services: services, address: w.node.Address, allocatable: w.node.Allocatable,
+	})
+	if err != nil {
+		return runtime.Spec{}, err
+	}
+	return containerSpec(c, module, env)
 }
 
 // temporary says whether an engine's error is of the moment and not of the module: then no run is counted.
@@ -179,6 +230,7 @@ func (w *worker) remove(ctx context.Context, pod *corev1.Pod, object bool) error
 			return fmt.Errorf("deleting the pod from the API server: %w", err)
 		}
 	}
+	w.volumes.TearDown()
 	return w.dirs.remove()
 }
 

@@ -1,10 +1,9 @@
 package podsync
 
 import (
-	"errors"
 	"fmt"
+	"net/netip"
 	"path"
-	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -13,33 +12,21 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// tokenVolumePrefix begins the name of the volume that the API server's admission adds to every pod of a
-// service account. It is not mounted yet; a pod that does not read it misses nothing.
-const tokenVolumePrefix = "kube-api-access-"
-
 // unsupported says which part of a pod's spec this node cannot honour, where going on without it would change what
 // the pod means.
 func unsupported(pod *corev1.Pod) error {
-	for _, v := range pod.Spec.Volumes {
-		if v.Projected != nil && strings.HasPrefix(v.Name, tokenVolumePrefix) {
-			continue
-		}
-		return fmt.Errorf("MountVolume.SetUp failed for volume %q : krustlet-wasi does not mount volumes yet; remove the volume from the pod", v.Name)
-	}
-	for _, c := range pod.Spec.InitContainers {
-		if c.RestartPolicy != nil {
-			return fmt.Errorf("init container %q: krustlet-wasi does not run restartable init containers yet; make it an ordinary container", c.Name)
+	for _, list := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
+		for _, c := range list {
+			if len(c.VolumeDevices) > 0 {
+				return fmt.Errorf("container %q: krustlet-wasi does not give block devices to containers; use volumeMounts", c.Name)
+			}
 		}
 	}
 	return nil
 }
 
-// containerSpec is what the engine is told of a container, but for what is the run's own: ID, folders and log.
-func containerSpec(pod *corev1.Pod, c *corev1.Container, module registry.Module) (runtime.Spec, error) {
-	env, err := environment(pod, c)
-	if err != nil {
-		return runtime.Spec{}, err
-	}
+// containerSpec is what the engine is told of a container, but for what is the run's own: ID, folders, log and sockets.
+func containerSpec(c *corev1.Container, module registry.Module, env []corev1.EnvVar) (runtime.Spec, error) {
 	spec := runtime.Spec{
 		Module:  module.Path,
 		Digest:  module.Digest,
@@ -62,28 +49,22 @@ func containerSpec(pod *corev1.Pod, c *corev1.Container, module registry.Module)
 	return spec, nil
 }
 
-var errValueFrom = errors.New("krustlet-wasi does not read environment variables from ConfigMaps, Secrets or fields yet; give the value itself")
+// listenAnnotation on a pod, with the value "true", has its containers find listening sockets for their ports.
+const listenAnnotation = "krustlet-wasi.dev/listen"
 
-// environment is the container's environment in the order of the spec, with references expanded. A name that is
-// given twice has its last value.
-func environment(pod *corev1.Pod, c *corev1.Container) ([]corev1.EnvVar, error) {
-	if len(c.EnvFrom) > 0 {
-		return nil, fmt.Errorf("envFrom: %w", errValueFrom)
+// sockets are the addresses on which a container finds listening sockets: its TCP ports, in the order of the spec, if
+// the pod asks for that.
+func sockets(pod *corev1.Pod, c *corev1.Container, address netip.Addr) []string {
+	if pod.Annotations[listenAnnotation] != "true" {
+		return nil
 	}
-	hostname := pod.Spec.Hostname
-	if hostname == "" {
-		hostname = pod.Name
-	}
-	env := []corev1.EnvVar{{Name: "HOSTNAME", Value: hostname}}
-	for _, v := range c.Env {
-		if v.ValueFrom != nil {
-			return nil, fmt.Errorf("environment variable %q: %w", v.Name, errValueFrom)
+	var listen []string
+	for _, p := range c.Ports {
+		if p.Protocol == corev1.ProtocolTCP || p.Protocol == "" {
+			listen = append(listen, netip.AddrPortFrom(address, uint16(p.ContainerPort)).String()) //nolint:gosec // the API server checks the range
 		}
-		value := expand(v.Value, env)
-		env = slices.DeleteFunc(env, func(old corev1.EnvVar) bool { return old.Name == v.Name })
-		env = append(env, corev1.EnvVar{Name: v.Name, Value: value})
 	}
-	return env, nil
+	return listen
 }
 
 // arguments is the guest's argv. command replaces the image's entrypoint, which for an image that is one module is
@@ -112,6 +93,10 @@ func entrypoint(module registry.Module) string {
 // expand replaces $(NAME) by the variable's value. $$ stands for one $, so that $$(NAME) is left as $(NAME); a
 // reference to an unknown variable stays as it is.
 func expand(text string, env []corev1.EnvVar) string {
+	return expandBy(text, func(name string) (string, bool) { return lookup(env, name) })
+}
+
+func expandBy(text string, variable func(name string) (string, bool)) string {
 	var out strings.Builder
 	for {
 		i := strings.IndexByte(text, '$')
@@ -128,7 +113,7 @@ func expand(text string, env []corev1.EnvVar) string {
 			text = text[1:]
 		case text[0] == '(' && end > 0:
 			name := text[1:end]
-			if value, ok := lookup(env, name); ok {
+			if value, ok := variable(name); ok {
 				out.WriteString(value)
 			} else {
 				out.WriteString("$(" + name + ")")

@@ -1,6 +1,7 @@
 package podsync
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -58,43 +59,49 @@ func FuzzExpand(f *testing.F) {
 }
 
 func TestContainerSpec(t *testing.T) {
-	pod := testPod(corev1.RestartPolicyAlways, "a")
 	module := registry.Module{Path: "/m.wasm", Digest: "sha256:1", Image: "registry.test:5000/team/tool:v1@sha256:2"}
 	c := corev1.Container{
 		Name: "a", Args: []string{"--who=$(WHO)", "x"}, WorkingDir: "/data",
-		Env:       []corev1.EnvVar{{Name: "WHO", Value: "me"}, {Name: "TWICE", Value: "$(WHO)$(WHO)"}, {Name: "WHO", Value: "you, not $(WHO)"}},
 		Resources: corev1.ResourceRequirements{Limits: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("64Mi")}},
 	}
-	spec, err := containerSpec(pod, &c, module)
+	env := []corev1.EnvVar{{Name: "WHO", Value: "you"}, {Name: "EMPTY"}}
+	spec, err := containerSpec(&c, module, env)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"tool", "--who=you, not me", "x"}; !slices.Equal(spec.Args, want) {
+	if want := []string{"tool", "--who=you", "x"}; !slices.Equal(spec.Args, want) {
 		t.Errorf("args %q, want %q", spec.Args, want)
 	}
-	if want := []string{"HOSTNAME=p", "TWICE=meme", "WHO=you, not me"}; !slices.Equal(spec.Env, want) {
+	if want := []string{"WHO=you", "EMPTY="}; !slices.Equal(spec.Env, want) {
 		t.Errorf("env %q, want %q", spec.Env, want)
 	}
 	if spec.MemoryLimit != 64<<20 || spec.WorkDir != "/data" || spec.Module != "/m.wasm" {
 		t.Errorf("spec %+v", spec)
 	}
 	c.Command = []string{"/bin/$(WHO)"}
-	if spec, err = containerSpec(pod, &c, module); err != nil || spec.Args[0] != "/bin/you, not me" || len(spec.Args) != 3 {
+	if spec, err = containerSpec(&c, module, env); err != nil || spec.Args[0] != "/bin/you" || len(spec.Args) != 3 {
 		t.Errorf("with a command: args %q, %v", spec.Args, err)
 	}
-	pod.Spec.Hostname = "named"
-	if spec, _ = containerSpec(pod, &c, module); !slices.Contains(spec.Env, "HOSTNAME=named") {
-		t.Errorf("env %q lacks the pod's hostname", spec.Env)
+	c.WorkingDir = "relative"
+	if _, err := containerSpec(&c, module, env); err == nil {
+		t.Error("a relative workingDir is taken")
 	}
+}
 
-	for what, broken := range map[string]corev1.Container{
-		"valueFrom":  {Env: []corev1.EnvVar{{Name: "X", ValueFrom: &corev1.EnvVarSource{}}}},
-		"envFrom":    {EnvFrom: []corev1.EnvFromSource{{}}},
-		"workingDir": {WorkingDir: "relative"},
-	} {
-		if _, err := containerSpec(pod, &broken, module); err == nil {
-			t.Errorf("%s is taken", what)
-		}
+// TestSockets: a pod has listening sockets only if it asks for them, and for its TCP ports only.
+func TestSockets(t *testing.T) {
+	pod := testPod(corev1.RestartPolicyAlways, "a")
+	c := &pod.Spec.Containers[0]
+	c.Ports = []corev1.ContainerPort{{ContainerPort: 80}, {ContainerPort: 53, Protocol: corev1.ProtocolUDP}, {ContainerPort: 8080, Protocol: corev1.ProtocolTCP}}
+	if got := sockets(pod, c, testAddress); len(got) > 0 {
+		t.Errorf("a pod that does not ask has %v", got)
+	}
+	pod.Annotations = map[string]string{"krustlet-wasi.dev/listen": "true"}
+	if got := sockets(pod, c, testAddress); !slices.Equal(got, []string{"127.0.0.9:80", "127.0.0.9:8080"}) {
+		t.Errorf("a pod that asks has %v", got)
+	}
+	if got := sockets(pod, c, netip.MustParseAddr("fd00::1")); got[0] != "[fd00::1]:80" {
+		t.Errorf("an IPv6 node has %v", got)
 	}
 }
 
@@ -110,18 +117,11 @@ func TestEntrypoint(t *testing.T) {
 
 func TestUnsupported(t *testing.T) {
 	pod := testPod(corev1.RestartPolicyAlways, "init", "a")
-	pod.Spec.Volumes = []corev1.Volume{{Name: "kube-api-access-x", VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{}}}}
 	if err := unsupported(pod); err != nil {
-		t.Errorf("a pod with the service account's token: %v", err)
+		t.Error(err)
 	}
-	always := corev1.ContainerRestartPolicyAlways
-	pod.Spec.InitContainers[0].RestartPolicy = &always
-	if err := unsupported(pod); err == nil || !strings.Contains(err.Error(), `init container "init"`) {
-		t.Errorf("a sidecar: %v", err)
-	}
-	pod = testPod(corev1.RestartPolicyAlways, "a")
-	pod.Spec.Volumes = []corev1.Volume{{Name: "v", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
-	if err := unsupported(pod); err == nil || !strings.Contains(err.Error(), `volume "v"`) {
-		t.Errorf("a volume: %v", err)
+	pod.Spec.Containers[0].VolumeDevices = []corev1.VolumeDevice{{Name: "v", DevicePath: "/dev/v"}}
+	if err := unsupported(pod); err == nil || !strings.Contains(err.Error(), "block devices") {
+		t.Errorf("a block device: %v", err)
 	}
 }

@@ -28,7 +28,7 @@ type (
 	giveUp struct{}
 	// remove deletes the object, if it is still there, and the pod's folders. Result: removed.
 	remove struct{ object bool }
-	// announce records an event on a container.
+	// announce records an event on a container, or on the pod.
 	announce struct {
 		container *corev1.Container
 		event     event
@@ -63,12 +63,15 @@ func (d *decision) due(t time.Time) bool {
 // action that it returns counts as under way. Asked twice at one time, it has nothing more to do.
 func (s *podState) decide(now time.Time) ([]any, time.Time) {
 	d := &decision{now: now}
-	if (s.life == active || s.life == finished) && !s.deadline.IsZero() {
+	if (s.life == active || s.life == closing || s.life == finished) && !s.deadline.IsZero() {
 		s.life = ending
 		d.do(giveUp{})
 	}
 	if s.life == active {
 		s.decideActive(d)
+	}
+	if s.life == closing {
+		s.decideClosing(d)
 	}
 	if s.life == finished {
 		s.decideFinished(d)
@@ -83,8 +86,8 @@ func (s *podState) decide(now time.Time) ([]any, time.Time) {
 }
 
 func (s *podState) decideActive(d *decision) {
-	if s.over() {
-		s.life = finished
+	if s.doomed || s.over() || s.expired(d) || s.evict(d) {
+		s.close(d)
 		return
 	}
 	if s.setup.progress != done {
@@ -95,22 +98,99 @@ func (s *podState) decideActive(d *decision) {
 		return
 	}
 	for _, c := range s.containers {
-		if c.init && c.succeeded() {
+		if c.step == running {
+			s.tend(d, c)
+		}
+	}
+	for i, c := range s.containers {
+		if c.init && !c.sidecar && c.succeeded() {
 			continue
 		}
 		s.advance(d, c)
-		if c.init {
+		if !s.passes(i) {
 			return // one at a time, and the rest after them
 		}
 	}
 }
 
-// over says whether nothing of the pod is to run any more. Where that is so before its time, the pod's reason says why.
+// passes says whether the containers behind the one at i may start. A sidecar that was up once holds back nobody.
+func (s *podState) passes(i int) bool {
+	c := s.containers[i]
+	switch {
+	case !c.init || c.started() && c.sidecar:
+		return true
+	case !c.sidecar:
+		return c.succeeded()
+	}
+	for _, later := range s.containers[i+1:] {
+		if later.attempt >= 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// Words of a pod that ran for too long.
+const (
+	reasonDeadlineExceeded  = "DeadlineExceeded"
+	deadlineExceededMessage = "Pod was active on the node longer than the specified deadline"
+)
+
+// expired says whether the pod's time is up.
+func (s *podState) expired(d *decision) bool {
+	limit := s.pod.Spec.ActiveDeadlineSeconds
+	if limit == nil || !d.due(s.startedAt.Add(time.Duration(*limit)*time.Second)) {
+		return false
+	}
+	s.doomed, s.reason, s.message = true, reasonDeadlineExceeded, deadlineExceededMessage
+	d.do(announce{nil, event{corev1.EventTypeNormal, reasonDeadlineExceeded, deadlineExceededMessage}})
+	return true
+}
+
+// A pod that is evicted has no more than a second left.
+const (
+	reasonEvicted = "Evicted"
+	evictionGrace = time.Second
+)
+
+// evict says whether the pod has to go.
+func (s *podState) evict(d *decision) bool {
+	if s.evicted == "" {
+		return false
+	}
+	s.doomed, s.reason, s.message = true, reasonEvicted, s.evicted
+	d.do(announce{nil, event{corev1.EventTypeWarning, reasonEvicted, s.evicted}})
+	return true
+}
+
+// close ends the pod's active life.
+func (s *podState) close(d *decision) {
+	if s.idle() {
+		s.life = finished
+		return
+	}
+	grace := s.grace()
+	if s.evicted != "" {
+		grace = min(grace, evictionGrace)
+	}
+	s.life, s.closeBy = closing, d.now.Add(grace)
+	d.do(giveUp{})
+}
+
+func (s *podState) decideClosing(d *decision) {
+	s.stopAll(d, s.closeBy)
+	if s.idle() {
+		s.life = finished
+	}
+}
+
+// over says whether nothing of the pod is to run any more, but for sidecars. Where that is so before its time, the pod's
+// reason says why.
 func (s *podState) over() bool {
 	for _, c := range s.containers {
 		switch {
-		case c.init && c.succeeded():
-		case !c.overForGood(s.pod.Spec.RestartPolicy):
+		case c.sidecar, c.init && c.succeeded():
+		case !s.overForGood(c):
 			return false
 		case c.init:
 			s.reason = fmt.Sprintf("Init container %s failed", c.spec.Name)
@@ -146,7 +226,7 @@ func (s *podState) advance(d *decision, c *containerState) {
 			c.start(d)
 		}
 	case exited:
-		if c.overForGood(s.pod.Spec.RestartPolicy) {
+		if s.overForGood(c) {
 			return
 		}
 		if d.now.Before(c.notBefore) {
@@ -185,46 +265,14 @@ func (c *containerState) succeeded() bool {
 	return c.step == exited && c.exit.ExitCode == 0
 }
 
-// overForGood says whether the container has ended and is not to run again. An init container that succeeded is not
-// run again whatever the policy.
-func (c *containerState) overForGood(policy corev1.RestartPolicy) bool {
-	if c.step != exited {
-		return false
-	}
-	switch policy {
-	case corev1.RestartPolicyNever:
-		return true
-	case corev1.RestartPolicyOnFailure:
-		return c.exit.ExitCode == 0
-	default:
-		return c.init && c.exit.ExitCode == 0
-	}
-}
-
 // decideFinished stops what still runs: runs that were adopted, of a pod that somebody else has called finished.
 func (s *podState) decideFinished(d *decision) {
-	for _, c := range s.containers {
-		if c.step == running && c.stopBy.IsZero() {
-			c.stopBy = d.now
-			d.do(announce{c.spec, eventStopping(c.spec.Name)})
-			d.do(stop{c.spec.Name, 0})
-		}
-	}
+	s.stopAll(d, d.now)
 }
 
 func (s *podState) decideEnding(d *decision) {
-	idle := s.setup.progress != doing
-	for _, c := range s.containers {
-		if c.step == running && (c.stopBy.IsZero() || s.deadline.Before(c.stopBy)) {
-			if c.stopBy.IsZero() {
-				d.do(announce{c.spec, eventStopping(c.spec.Name)})
-			}
-			c.stopBy = s.deadline
-			d.do(stop{c.spec.Name, max(0, s.deadline.Sub(d.now))})
-		}
-		idle = idle && !c.busy()
-	}
-	if idle {
+	s.stopAll(d, s.deadline)
+	if s.idle() {
 		s.life = removing
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,7 +25,9 @@ type world struct {
 	running map[string]bool
 	kill    map[string]time.Time
 	removal int
-	ended   bool // deletion or disappearance was seen
+	asks    []ask  // under way
+	hooks   []hook // under way
+	ended   bool   // deletion or disappearance was seen
 	final   corev1.PodPhase
 	trail   []string
 
@@ -100,6 +104,17 @@ func (w *world) begin(action any) {
 			w.fatalf("the kill of %s is put off", a.container)
 		}
 		w.kill[a.container] = by
+	case ask:
+		w.mustRun(a.container.Name, describe(action))
+		for _, other := range w.asks {
+			if other.kind == a.kind && other.id == a.id {
+				w.fatalf("%s of run %s, twice at one time", describe(action), a.id)
+			}
+		}
+		w.asks = append(w.asks, a)
+	case hook:
+		w.mustRun(a.container.Name, describe(action))
+		w.hooks = append(w.hooks, a)
 	case remove:
 		for name := range w.running {
 			if w.running[name] {
@@ -110,8 +125,15 @@ func (w *world) begin(action any) {
 	}
 }
 
+func (w *world) mustRun(name, what string) {
+	w.t.Helper()
+	if !w.running[name] {
+		w.fatalf("%s of %s, which does not run", what, name)
+	}
+}
+
 func (w *world) inFlight() int {
-	n := w.setup + w.removal
+	n := w.setup + w.removal + len(w.asks) + len(w.hooks)
 	for _, m := range []map[string]int{w.pulls, w.starts} {
 		for _, v := range m {
 			n += v
@@ -173,7 +195,7 @@ func (w *world) play(what, which byte) {
 		}
 		return err
 	}
-	switch what % 14 {
+	switch what % 18 {
 	case 0:
 		w.now = w.now.Add(time.Duration(which) * 100 * time.Millisecond)
 		w.happen(nil)
@@ -183,12 +205,16 @@ func (w *world) play(what, which byte) {
 	case 2, 3:
 		if w.setup > 0 {
 			w.setup--
-			w.happen(prepared{err: map[bool]error{true: errTest}[what%14 == 2]})
+			if what%18 == 3 && which > 250 {
+				w.happen(prepared{refused: &refusal{"OutOfpods", "full"}})
+				return
+			}
+			w.happen(prepared{err: map[bool]error{true: errTest}[what%18 == 2]})
 		}
 	case 4, 5:
 		if w.pulls[name] > 0 {
 			w.pulls[name]--
-			if what%14 == 4 {
+			if what%18 == 4 {
 				w.happen(pullDone{container: name, reason: "ErrImagePull", err: givenUp(errTest)})
 			} else {
 				w.happen(pullDone{container: name})
@@ -199,7 +225,7 @@ func (w *world) play(what, which byte) {
 			return
 		}
 		w.starts[name]--
-		switch what % 14 {
+		switch what % 18 {
 		case 6:
 			w.happen(startDone{container: name, id: "x", reason: reasonCreateContainerError, err: givenUp(errTest)})
 		case 7:
@@ -237,6 +263,47 @@ func (w *world) play(what, which byte) {
 		}
 	case 13:
 		w.write()
+	case 14, 15:
+		if i := int(which >> 2); i < len(w.asks) {
+			a := w.asks[i]
+			w.asks = slices.Delete(w.asks, i, i+1)
+			w.happen(probed{container: a.container.Name, id: a.id, kind: a.kind, ok: what%18 == 14, err: map[bool]error{true: errTest}[which%4 == 0]})
+		}
+	case 16, 17:
+		if i := int(which >> 2); i < len(w.hooks) {
+			h := w.hooks[i]
+			w.hooks = slices.Delete(w.hooks, i, i+1)
+			w.happen(hookDone{container: h.container.Name, id: h.id, kind: h.kind, err: map[bool]error{true: errTest}[what%18 == 16]})
+		}
+	}
+}
+
+// furnish gives a pod's containers what the bits of kind say: probes, hooks, sidecars, a deadline.
+func furnish(pod *corev1.Pod, kind byte) {
+	for _, list := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
+		for i := range list {
+			c := &list[i]
+			if strings.HasPrefix(c.Name, "init") {
+				if kind&8 == 0 || i > 0 {
+					continue
+				}
+				always := corev1.ContainerRestartPolicyAlways
+				c.RestartPolicy = &always
+			}
+			if kind&1 != 0 {
+				c.StartupProbe, c.LivenessProbe = asksTCP(0, 1, 2, 1), asksTCP(3, 5, 2, 1)
+			}
+			if kind&2 != 0 {
+				c.ReadinessProbe = asksTCP(1, 3, 1, 2)
+			}
+			if kind&4 != 0 {
+				c.Lifecycle = &corev1.Lifecycle{PostStart: &corev1.LifecycleHandler{}, PreStop: &corev1.LifecycleHandler{}}
+			}
+		}
+	}
+	if kind&16 != 0 {
+		limit := int64(600)
+		pod.Spec.ActiveDeadlineSeconds = &limit
 	}
 }
 
@@ -249,10 +316,14 @@ func FuzzPodLife(f *testing.F) {
 	f.Add(byte(2), []byte{2, 0, 0, 10, 3, 0, 4, 0, 0, 30, 1, 1, 5, 0, 6, 0, 1, 2, 8, 0, 10, 8, 9, 0, 11, 0, 11, 1})
 	f.Add(byte(0), []byte{3, 0, 5, 0, 8, 0, 12, 0, 3, 0, 9, 16, 12, 1, 13, 0, 3, 0, 5, 0, 12, 2, 12, 4, 10, 1, 12, 0, 9, 0, 11, 1, 11, 1})
 	f.Add(byte(5), []byte{3, 0, 5, 0, 8, 0, 9, 0, 12, 3, 3, 0, 5, 1, 8, 1, 13, 0, 12, 1, 9, 0, 12, 5, 11, 1})
+	f.Add(byte(2), []byte{3, 0, 5, 0, 8, 0, 17, 0, 0, 10, 15, 1, 0, 10, 15, 1, 16, 0, 9, 16, 5, 0, 8, 0, 17, 0, 14, 1, 10, 3, 17, 0, 0, 255, 9, 0, 11, 1, 11, 1})
+	f.Add(byte(255), []byte{3, 0, 5, 0, 8, 0, 17, 0, 0, 10, 14, 1, 5, 1, 8, 1, 17, 0, 9, 1, 5, 1, 8, 1, 9, 2, 1, 255, 9, 0, 12, 1, 11, 1})
 	f.Fuzz(func(t *testing.T, kind byte, script []byte) {
 		policy := []corev1.RestartPolicy{corev1.RestartPolicyAlways, corev1.RestartPolicyOnFailure, corev1.RestartPolicyNever}[kind%3]
 		names := [][]string{{"a"}, {"init1", "a", "b"}, {"init1", "init2", "a"}}[kind/3%3]
-		w := newWorld(t, testPod(policy, names...))
+		pod := testPod(policy, names...)
+		furnish(pod, kind>>3)
+		w := newWorld(t, pod)
 		w.happen(nil)
 		for i := 0; i+1 < len(script) && w.state.life != gone; i += 2 {
 			w.play(script[i], script[i+1])

@@ -56,6 +56,8 @@ func describe(action any) string {
 		return "event " + a.event.reason
 	case remove:
 		return fmt.Sprintf("remove object=%v", a.object)
+	case ask:
+		return "ask " + a.kind.String()
 	default:
 		return strings.ToLower(strings.TrimPrefix(reflect.TypeOf(action).String(), "podsync."))
 	}

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/volume"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
@@ -43,7 +44,7 @@ func (d podDirs) remove() error {
 	if err := os.RemoveAll(d.logs); err != nil {
 		return fmt.Errorf("removing the pod's logs: %w", err)
 	}
-	if err := os.RemoveAll(d.pod); err != nil {
+	if err := volume.Remove(d.pod); err != nil {
 		return fmt.Errorf("removing the pod's folder: %w", err)
 	}
 	return nil
@@ -103,6 +104,9 @@ func (d podDirs) makeRun(container string, attempt int32, security *corev1.Secur
 	}
 	if err := d.pruneLogs(container, attempt); err != nil {
 		return "", nil, err
+	}
+	if root, err = filepath.EvalSymlinks(root); err != nil { // the data directory may lie behind one
+		return "", nil, fmt.Errorf("making the container's root directory: %w", err)
 	}
 	readOnly := security != nil && security.ReadOnlyRootFilesystem != nil && *security.ReadOnlyRootFilesystem
 	return log, []runtime.Mount{{Host: root, Guest: "/", ReadOnly: readOnly}}, nil
@@ -177,7 +181,7 @@ func removeOrphans(dataDir string, known func(types.UID) bool) error {
 			if known(types.UID(uid(entry.Name()))) {
 				continue
 			}
-			if err := os.RemoveAll(filepath.Join(dir, entry.Name())); err != nil && first == nil {
+			if err := volume.Remove(filepath.Join(dir, entry.Name())); err != nil && first == nil {
 				first = err
 			}
 		}

@@ -60,8 +60,25 @@ func eventCrashBackOff(pod *corev1.Pod, container string) event {
 func eventCreated() event { return event{corev1.EventTypeNormal, "Created", "Container created"} }
 func eventStarted() event { return event{corev1.EventTypeNormal, "Started", "Container started"} }
 
-func eventStopping(container string) event {
-	return event{corev1.EventTypeNormal, "Killing", "Stopping container " + container}
+func eventStopping(container string) event { return eventKilling("Stopping container " + container) }
+func eventHookKills() event                { return eventKilling("FailedPostStartHook") }
+
+func eventKilling(why string) event { return event{corev1.EventTypeNormal, "Killing", why} }
+
+func eventHookFailed(kind hookKind) event {
+	return event{corev1.EventTypeWarning, fmt.Sprintf("Failed%sHook", kind), fmt.Sprintf("%sHook failed", kind)}
+}
+
+func eventUnhealthy(kind probeKind, output string) event {
+	return event{corev1.EventTypeWarning, "Unhealthy", fmt.Sprintf("%v probe failed: %s", kind, output)}
+}
+
+func eventProbeErrored(kind probeKind, err error) event {
+	return event{corev1.EventTypeWarning, "Unhealthy", fmt.Sprintf("%v probe errored and resulted in unknown state: %v", kind, err)}
+}
+
+func eventProbeWarning(kind probeKind, output string) event {
+	return event{corev1.EventTypeWarning, "ProbeWarning", fmt.Sprintf("%v probe warning: %s", kind, output)}
 }
 
 func eventSandboxFailed(err error) event {

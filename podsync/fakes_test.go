@@ -3,6 +3,7 @@ package podsync
 import (
 	"context"
 	"errors"
+	"io"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kruntime "k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/tools/record"
@@ -87,9 +89,11 @@ type engine struct {
 	mu       sync.Mutex
 	failures []error // of the next starts
 	guests   []*guest
+	command  func(spec runtime.Spec, out io.Writer) (code int32, ends bool) // what commands beside guests do
+	commands []*guest
 }
 
-func (e *engine) Start(_ context.Context, spec runtime.Spec, _ runtime.Streams) (runtime.Process, error) {
+func (e *engine) Start(_ context.Context, spec runtime.Spec, streams runtime.Streams) (runtime.Process, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if len(e.failures) > 0 {
@@ -98,6 +102,13 @@ func (e *engine) Start(_ context.Context, spec runtime.Spec, _ runtime.Streams) 
 		return nil, err
 	}
 	g := &guest{spec: spec, at: time.Now(), done: make(chan struct{}), onForget: e.onForget}
+	if spec.Of.Container == "" {
+		e.commands = append(e.commands, g)
+		if code, ends := e.command(spec, streams.Stdout); ends {
+			g.end(code)
+		}
+		return g, nil
+	}
 	e.guests = append(e.guests, g)
 	if e.life > 0 {
 		time.AfterFunc(e.life, func() { g.end(e.code) })
@@ -130,6 +141,12 @@ func (e *engine) all() []*guest {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return append([]*guest(nil), e.guests...)
+}
+
+func (e *engine) ran() []*guest {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return append([]*guest(nil), e.commands...)
 }
 
 func (e *engine) started() []time.Time {
@@ -179,17 +196,24 @@ func newShell(t *testing.T, ctx context.Context, pod *corev1.Pod, e *engine, i *
 }
 
 func startShell(t *testing.T, ctx context.Context, pod *corev1.Pod, e *engine, i *images, away bool) *shell {
+	s := prepareShell(t, pod, e, i, away)
+	s.launch(ctx)
+	return s
+}
+
+// prepareShell makes a shell that is not launched.
+func prepareShell(t *testing.T, pod *corev1.Pod, e *engine, i *images, away bool) *shell {
 	s := &shell{t: t, client: fake.NewClientset(pod), engine: e}
 	s.away.Store(away)
 	s.client.PrependReactor("patch", "pods", func(clienttesting.Action) (bool, kruntime.Object, error) {
 		s.patches.Add(1)
 		return s.away.Load(), nil, errors.New("API server away")
 	})
+	haveServices(s.client)
 	s.settings = Settings{
 		NodeName: "node", Address: testAddress, DataDir: t.TempDir(), Client: s.client, Images: i, Engine: e,
 		Events: &record.FakeRecorder{}, Log: zap.NewNop(), ContainerLogMaxSize: 10 << 20, ContainerLogMaxFiles: 5,
 	}
-	s.launch(ctx)
 	return s
 }
 
@@ -201,12 +225,18 @@ func (s *shell) launch(ctx context.Context) {
 		s.t.Fatal("there is no pod")
 	}
 	manager := New(s.settings)
+	close(manager.synced)
 	state, adopted := restore(pod, dirsOf(manager.DataDir, pod), s.engine.Runs(), time.Now())
 	worker, ended := newWorker(manager, state, adopted), make(chan struct{})
 	s.worker, s.ended = worker, ended
 	go func() {
 		defer close(ended)
+		ctx, cancel := context.WithCancel(ctx)
+		var services sync.WaitGroup
+		services.Go(func() { _ = manager.services.Run(ctx) })
 		worker.run(ctx)
+		cancel()
+		services.Wait()
 	}()
 }
 
@@ -215,4 +245,14 @@ func (s *shell) object() (*corev1.Pod, bool) {
 	s.t.Helper()
 	pod, err := s.client.CoreV1().Pods("ns").Get(context.Background(), "p", metav1.GetOptions{})
 	return pod, err == nil
+}
+
+// haveServices lets a fake API server list Services.
+func haveServices(client *fake.Clientset, services ...corev1.Service) {
+	client.PrependReactor("list", "services", func(clienttesting.Action) (bool, kruntime.Object, error) {
+		return true, &corev1.ServiceList{ListMeta: metav1.ListMeta{ResourceVersion: "10"}, Items: services}, nil
+	})
+	client.PrependWatchReactor("services", func(clienttesting.Action) (bool, watch.Interface, error) {
+		return true, watch.NewRaceFreeFake(), nil
+	})
 }

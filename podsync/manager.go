@@ -19,6 +19,7 @@ import (
 	"k8s.io/client-go/tools/record"
 
 	"github.com/krustlet-go/krustlet-wasi/podsync/informer"
+	"github.com/krustlet-go/krustlet-wasi/podsync/objects"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
@@ -33,14 +34,15 @@ type Images interface {
 
 // Settings is what a Manager works with. All fields are needed, but for the bounds of logs.
 type Settings struct {
-	NodeName string     // pods bound to this node are run
-	Address  netip.Addr // the node's, and for now its pods'
-	DataDir  string     // absolute; pods/ and logs/ below it are the Manager's
-	Client   kubernetes.Interface
-	Images   Images
-	Engine   runtime.Engine
-	Events   record.EventRecorder
-	Log      *zap.Logger
+	NodeName    string     // pods bound to this node are run
+	Address     netip.Addr // the node's, and for now its pods'
+	DataDir     string     // absolute; pods/ and logs/ below it are the Manager's
+	Client      kubernetes.Interface
+	Images      Images
+	Engine      runtime.Engine
+	Allocatable corev1.ResourceList // what the node gives to pods
+	Events      record.EventRecorder
+	Log         *zap.Logger
 	// ContainerLogMaxSize is the size, in bytes, at which a container's log is rotated; 0 never. ContainerLogMaxFiles bounds
 	// the files of one log.
 	ContainerLogMaxSize  int64
@@ -54,8 +56,12 @@ const parallelWrites = 32
 // Manager runs the pods that are bound to a node. Make one with New.
 type Manager struct {
 	Settings
-	writes  chan struct{} // holds a token per status on its way
-	classes *informer.Informer[*nodev1.RuntimeClass]
+	writes   chan struct{} // holds a token per status on its way
+	classes  *informer.Informer[*nodev1.RuntimeClass]
+	services *informer.Informer[*corev1.Service]
+	objects  *objects.Store // ConfigMaps and Secrets
+
+	admissions admissions
 
 	synced chan struct{} // closed when every pod that the API server has is known
 
@@ -68,11 +74,13 @@ type Manager struct {
 func New(settings Settings) *Manager {
 	m := &Manager{
 		Settings: settings,
+		objects:  objects.New(settings.Client),
 		writes:   make(chan struct{}, parallelWrites),
 		workers:  map[types.UID]*worker{},
 		synced:   make(chan struct{}),
 	}
 	m.classes = newClasses(m.Client, m.classChanged, m.Log.Named("runtimeclasses"))
+	m.services = newServices(m.Client, m.Log.Named("services"))
 	return m
 }
 
@@ -96,6 +104,11 @@ func (m *Manager) Run(ctx context.Context) error {
 	workers.Go(func() {
 		if err := m.classes.Run(ctx); err != nil {
 			m.Log.Error("cannot watch the RuntimeClasses", zap.Error(err))
+		}
+	})
+	workers.Go(func() {
+		if err := m.services.Run(ctx); err != nil {
+			m.Log.Error("cannot watch the Services", zap.Error(err))
 		}
 	})
 	if err := pods.Run(ctx); err != nil {

@@ -32,6 +32,7 @@ type home struct {
 	events      *record.FakeRecorder
 	dataDir     string
 	pods        []corev1.Pod
+	allocatable corev1.ResourceList
 	classes     []nodev1.RuntimeClass
 	classesAway atomic.Bool
 	classWatch  atomic.Pointer[watch.RaceFreeFakeWatcher] // the newest
@@ -55,6 +56,7 @@ func newHome(t *testing.T, pods ...*corev1.Pod) *home {
 		}
 		return true, &nodev1.RuntimeClassList{ListMeta: version, Items: h.classes}, nil
 	})
+	haveServices(h.client)
 	h.client.PrependWatchReactor("pods", func(clienttesting.Action) (bool, watch.Interface, error) {
 		return true, watch.NewRaceFreeFake(), nil
 	})
@@ -71,7 +73,7 @@ func (h *home) run(during func(m *Manager)) {
 	h.t.Helper()
 	m := New(Settings{
 		NodeName: "node", Address: testAddress, DataDir: h.dataDir, Client: h.client, Images: &images{}, Engine: h.engine,
-		Events: h.events, Log: zap.NewNop(),
+		Events: h.events, Log: zap.NewNop(), Allocatable: h.allocatable,
 	})
 	ctx, cancel := context.WithCancel(h.t.Context())
 	done := make(chan error, 1)

@@ -72,6 +72,7 @@ func (w *world) restart(how byte) {
 	clear(w.pulls)
 	clear(w.starts)
 	clear(w.kill)
+	w.asks, w.hooks = nil, nil
 	w.final = ""
 	if phase := pod.Status.Phase; phase == corev1.PodSucceeded || phase == corev1.PodFailed {
 		w.final = phase

@@ -25,23 +25,25 @@ type adoption struct {
 // on is the container's, and one that nobody has any more has ended.
 func restore(pod *corev1.Pod, dirs podDirs, runs []runtime.Run, now time.Time) (*podState, adoption) {
 	s := newState(pod, now)
-	s.reason = pod.Status.Reason
+	s.reason, s.message = pod.Status.Reason, pod.Status.Message
 	if t := pod.Status.StartTime; t != nil {
 		s.startedAt = t.Time
 	}
 	if pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
 		s.life = finished
 		s.setup.progress = done
+		s.refused = pod.Status.Phase == corev1.PodFailed && len(pod.Status.ContainerStatuses) == 0
 	}
 	for _, c := range s.containers {
 		if status := containerStatus(pod, c.spec.Name); status != nil {
 			c.restore(status)
+			c.restoreProbes(status, string(pod.UID), now)
 		}
 	}
 	for _, c := range pod.Status.Conditions {
 		s.wasSetUp = s.wasSetUp || c.Type == corev1.PodReadyToStartContainers && c.Status == corev1.ConditionTrue
 	}
-	adopted := s.adopt(runs, now)
+	adopted := s.adopt(runs, dirs, now)
 	for _, c := range s.containers {
 		if c.step == running && adopted.running[c.spec.Name] == nil {
 			c.lose(c.begun, now)
@@ -76,7 +78,7 @@ func (c *containerState) restore(status *corev1.ContainerStatus) {
 
 // adopt lets the containers go on with the runs that the engine has. A container keeps the newest of its runs; one
 // that no container keeps is a stray.
-func (s *podState) adopt(runs []runtime.Run, now time.Time) adoption {
+func (s *podState) adopt(runs []runtime.Run, dirs podDirs, now time.Time) adoption {
 	a := adoption{running: map[string]runtime.Process{}}
 	runs = slices.Clone(runs)
 	slices.SortFunc(runs, func(x, y runtime.Run) int {
@@ -106,7 +108,7 @@ func (s *podState) adopt(runs []runtime.Run, now time.Time) adoption {
 		delete(a.running, name)
 		if ended(run.Process) {
 			a.ended = append(a.ended, endedRun{run.ID, name, run.Of.Attempt, run.Process})
-			c.applyExit(run.Process.Exit())
+			c.applyExit(dirs.withLastWords(c.spec, c.attempt, len(s.containers), run.Process.Exit()))
 		} else {
 			a.running[name] = run.Process
 		}
@@ -120,6 +122,7 @@ func (c *containerState) supersede(run runtime.Run) {
 		c.before, c.exit = c.exit, nil
 	}
 	c.id, c.begun, c.module.ImageID = run.ID, run.StartedAt, run.Of.ImageID
+	c.probes, c.postStart = [probeKinds]probeState{}, done
 }
 
 // restoreUntold takes in a run of which there is nothing but a log: attempt is that of the newest log. It was begun

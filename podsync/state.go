@@ -15,9 +15,12 @@ import (
 type life string
 
 const (
-	// active: containers are run as the spec says. Turns into finished when all have ended for good, into
-	// ending when the pod is to be deleted.
+	// active: containers are run as the spec says. Turns into closing when all have ended for good or the pod's time is
+	// up, into ending when the pod is to be deleted.
 	active life = "active"
+	// closing: nothing starts any more, and what still runs (sidecars, or all when the pod's time is up) is being
+	// stopped. Turns into finished, or into ending when the pod is to be deleted.
+	closing life = "closing"
 	// finished: the phase is terminal, nothing will run, and what an earlier agent left running is stopped. Turns into
 	// ending when the pod is to be deleted.
 	finished life = "finished"
@@ -77,7 +80,12 @@ type podState struct {
 	isolated   bool              // known after setup: the guests have a process of their own
 	removal    task              // the object and the folders
 	reported   bool              // the API server has the status that statusOf gives
+	closeBy    time.Time         // while closing: when guests are killed
+	doomed     bool              // the pod has failed as a whole, whatever its containers' exits say
+	refused    bool              // because the node could not take it: its containers have no status
+	evicted    string            // why the pod has to go, or empty
 	reason     string            // of the pod, once it failed as a whole
+	message    string            // and in more words
 	startedAt  time.Time         // when this node took the pod up
 	containers []*containerState // init containers first, each kind in the order of the spec
 }
@@ -93,9 +101,10 @@ type task struct {
 
 // containerState is all that is known of one container.
 type containerState struct {
-	spec *corev1.Container
-	init bool
-	step step
+	spec    *corev1.Container
+	init    bool
+	sidecar bool // an init container that runs as long as the pod does
+	step    step
 
 	waiting *corev1.ContainerStateWaiting    // what the status shows instead of the last exit
 	module  registry.Module                  // as of the last pull
@@ -109,7 +118,15 @@ type containerState struct {
 	notBefore time.Time // no pull and no start before
 	crashes   backOff
 	pulls     backOff
-	stopBy    time.Time // the kill that was asked of the run that goes on; zero if none was
+
+	// Of the run that goes on.
+	probes    [probeKinds]probeState
+	postStart progress
+	preStop   progress
+	hookErr   error     // of the postStart hook
+	stopBy    time.Time // when it is to have ended; zero: not at all
+	quitAt    time.Time // when that was decided
+	askedBy   time.Time // the stopBy that the engine was asked for; zero: not yet
 }
 
 // newState is the state of a pod that no agent has touched.
@@ -128,7 +145,8 @@ func newState(pod *corev1.Pod, now time.Time) *podState {
 }
 
 func newContainer(spec *corev1.Container, init bool) *containerState {
-	return &containerState{spec: spec, init: init, step: fresh, attempt: -1}
+	sidecar := init && spec.RestartPolicy != nil && *spec.RestartPolicy == corev1.ContainerRestartPolicyAlways
+	return &containerState{spec: spec, init: init, sidecar: sidecar, step: fresh, attempt: -1, postStart: todo, preStop: todo}
 }
 
 func (s *podState) container(name string) *containerState {
@@ -151,13 +169,17 @@ type (
 	updated struct{ pod *corev1.Pod }
 	// vanishedEvent: the object is gone from the API server.
 	vanishedEvent struct{}
-	// prepared: the pod's folders are there and its RuntimeClass is known, or err says why not.
+	// prepared: the pod's folders are there and its RuntimeClass is known, or err says why not, or the node cannot take
+	// the pod.
 	prepared struct {
+		refused  *refusal
 		isolated bool
 		err      error
 	}
 	// classChanged: the pod's RuntimeClass is new, or another.
 	classChanged struct{}
+	// overfull: a volume of the pod has outgrown its limit, and the pod has to go; message says which.
+	overfull struct{ message string }
 	// pullDone: the module is on disk, or reason and err say why not.
 	pullDone struct {
 		container string
@@ -195,6 +217,11 @@ func (s *podState) apply(event any, now time.Time) {
 	case prepared:
 		s.isolated = e.isolated
 		s.setup.end(e.err, now)
+		if e.refused != nil {
+			s.refused, s.doomed, s.reason, s.message = true, true, e.refused.reason, "Pod was rejected: "+e.refused.message
+		}
+	case overfull:
+		s.evicted = e.message
 	case classChanged:
 		s.setup.hasten()
 	case removed:
@@ -205,6 +232,10 @@ func (s *podState) apply(event any, now time.Time) {
 		s.container(e.container).applyStart(e, now)
 	case exitSeen:
 		s.container(e.container).applyExit(e.exit)
+	case probed:
+		s.container(e.container).applyProbe(e)
+	case hookDone:
+		s.container(e.container).applyHook(e)
 	}
 }
 
@@ -295,7 +326,9 @@ func (c *containerState) applyStart(e startDone, now time.Time) {
 
 func (c *containerState) applyExit(exit runtime.Exit) {
 	message := exit.Message
-	if exit.Reason == runtime.Completed && message == "" {
+	// Who asks for the log's end on errors expects no message without one.
+	quiet := c.spec.TerminationMessagePolicy == corev1.TerminationMessageFallbackToLogsOnError
+	if exit.Reason == runtime.Completed && message == "" && !quiet {
 		message = completedMessage
 	}
 	c.end(&corev1.ContainerStateTerminated{
@@ -317,11 +350,12 @@ func (c *containerState) begin(id string) {
 	c.before, c.exit = c.exit, nil
 	c.id = id
 	c.attempt++
+	c.probes, c.postStart, c.preStop, c.hookErr = [probeKinds]probeState{}, todo, todo, nil
 }
 
 // end records how the last run ended, and when the next may begin.
 func (c *containerState) end(exit *corev1.ContainerStateTerminated, at time.Time) {
-	c.step, c.exit, c.waiting, c.stopBy = exited, exit, nil, time.Time{}
+	c.step, c.exit, c.waiting, c.stopBy, c.askedBy = exited, exit, nil, time.Time{}, time.Time{}
 	c.crashes.forget(at)
 	c.notBefore = at.Add(c.crashes.delay)
 }

@@ -3,6 +3,7 @@ package podsync
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,12 +14,13 @@ import (
 // Words of a container's state that users and tools read; the contract of a kubelet, and of Krustlet
 // where it says so.
 const (
-	reasonContainerCreating = "ContainerCreating"
-	reasonPodInitializing   = "PodInitializing"
-	reasonCrashLoopBackOff  = "CrashLoopBackOff"
-	reasonRunContainerError = "RunContainerError"
-	reasonImagePullBackOff  = "ImagePullBackOff"
-	reasonStatusUnknown     = "ContainerStatusUnknown"
+	reasonContainerCreating  = "ContainerCreating"
+	reasonPodInitializing    = "PodInitializing"
+	reasonCrashLoopBackOff   = "CrashLoopBackOff"
+	reasonRunContainerError  = "RunContainerError"
+	reasonImagePullBackOff   = "ImagePullBackOff"
+	reasonPostStartHookError = "PostStartHookError"
+	reasonStatusUnknown      = "ContainerStatusUnknown"
 
 	completedMessage = "Module run completed" // Krustlet's word for exit code 0
 	neverRanMessage  = "The container was not started before the pod was stopped"
@@ -36,7 +38,9 @@ const (
 func statusOf(s *podState, was corev1.PodStatus, address netip.Addr, now time.Time) corev1.PodStatus {
 	status := *was.DeepCopy()
 	status.ObservedGeneration = s.pod.Generation
-	status.Reason, status.Message = s.reason, ""
+	if s.life != closing && s.life != ending { // what a pod ends with is said when it has
+		status.Reason, status.Message = s.reason, s.message
+	}
 	if status.StartTime == nil {
 		t := stamp(s.startedAt)
 		status.StartTime = &t
@@ -54,6 +58,9 @@ func statusOf(s *podState, was corev1.PodStatus, address netip.Addr, now time.Ti
 }
 
 func (s *podState) containerStatuses() (inits, apps []corev1.ContainerStatus) {
+	if s.refused {
+		return nil, nil
+	}
 	initialised := s.initialised()
 	for _, c := range s.containers {
 		status := s.containerStatus(c, initialised)
@@ -67,8 +74,8 @@ func (s *podState) containerStatuses() (inits, apps []corev1.ContainerStatus) {
 }
 
 func (s *podState) initialised() bool {
-	for _, c := range s.containers {
-		if c.init && !c.succeeded() {
+	for i := range s.containers {
+		if !s.passes(i) {
 			return false
 		}
 	}
@@ -76,14 +83,14 @@ func (s *podState) initialised() bool {
 }
 
 func (s *podState) containerStatus(c *containerState, initialised bool) corev1.ContainerStatus {
-	started := c.step == running
+	started := c.started()
 	status := corev1.ContainerStatus{
 		Name:         c.spec.Name,
 		Image:        c.spec.Image,
 		ImageID:      c.module.ImageID,
 		RestartCount: max(0, c.attempt),
 		Started:      &started,
-		Ready:        c.step == running || c.init && c.succeeded(),
+		Ready:        c.ready(),
 	}
 	if c.attempt >= 0 {
 		status.ContainerID = containerID(c.id)
@@ -92,7 +99,7 @@ func (s *podState) containerStatus(c *containerState, initialised bool) corev1.C
 	case c.step == running:
 		status.State.Running = &corev1.ContainerStateRunning{StartedAt: stamp(c.begun)}
 		status.LastTerminationState.Terminated = c.before
-	case c.exit != nil && (c.waiting == nil || s.stopped()):
+	case c.exit != nil && (c.waiting == nil || s.life == finished || s.stopped()):
 		status.State.Terminated = c.exit
 		status.LastTerminationState.Terminated = c.before
 	case s.stopped():
@@ -107,7 +114,9 @@ func (s *podState) containerStatus(c *containerState, initialised bool) corev1.C
 }
 
 // stopped says whether no container runs or will run.
-func (s *podState) stopped() bool { return s.life == removing || s.life == gone }
+func (s *podState) stopped() bool {
+	return s.life == removing || s.life == gone || s.life == finished && s.doomed
+}
 
 func (s *podState) hasInit() bool { return len(s.pod.Spec.InitContainers) > 0 }
 
@@ -134,6 +143,9 @@ func (c *containerState) crashWaiting(pod *corev1.Pod) *corev1.ContainerStateWai
 	if c.failed {
 		return &corev1.ContainerStateWaiting{Reason: reasonRunContainerError, Message: c.exit.Message}
 	}
+	if c.hookErr != nil {
+		return &corev1.ContainerStateWaiting{Reason: reasonPostStartHookError, Message: truncate(c.hookErr.Error(), messageLimit)}
+	}
 	return &corev1.ContainerStateWaiting{
 		Reason: reasonCrashLoopBackOff,
 		Message: fmt.Sprintf("back-off %s restarting failed container=%s pod=%s_%s(%s)",
@@ -148,6 +160,9 @@ func (s *podState) phase(was corev1.PodPhase, inits, apps []corev1.ContainerStat
 		return was
 	}
 	over := s.life == finished || s.stopped()
+	if over && s.doomed {
+		return corev1.PodFailed
+	}
 	if !s.initialised() {
 		if over {
 			return corev1.PodFailed
@@ -175,26 +190,26 @@ func (s *podState) phase(was corev1.PodPhase, inits, apps []corev1.ContainerStat
 func (s *podState) conditions(status *corev1.PodStatus) []corev1.PodCondition {
 	over := status.Phase == corev1.PodSucceeded || status.Phase == corev1.PodFailed
 	set := s.setup.progress == done || s.wasSetUp && s.setup.err == nil
-	set = set && !over && !s.stopped()
+	set = set && !over && !s.stopped() && !s.refused
 	return []corev1.PodCondition{
 		condition(corev1.PodReadyToStartContainers, set, "", ""),
 		s.initializedCondition(status),
-		readyCondition(corev1.ContainersReady, status),
-		readyCondition(corev1.PodReady, status),
+		s.containersReady(status),
+		s.podReady(status),
 	}
 }
 
 func (s *podState) initializedCondition(status *corev1.PodStatus) corev1.PodCondition {
 	var names []string
-	for _, c := range status.InitContainerStatuses {
-		if !c.Ready {
-			names = append(names, c.Name)
+	for i, c := range s.containers {
+		if !s.passes(i) {
+			names = append(names, c.spec.Name)
 		}
 	}
 	if len(names) == 0 {
 		reason := ""
 		if status.Phase == corev1.PodSucceeded {
-			reason = "PodCompleted"
+			reason = reasonPodCompleted
 		}
 		return condition(corev1.PodInitialized, true, reason, "")
 	}
@@ -202,24 +217,52 @@ func (s *podState) initializedCondition(status *corev1.PodStatus) corev1.PodCond
 		fmt.Sprintf("containers with incomplete status: [%s]", strings.Join(names, " ")))
 }
 
-func readyCondition(kind corev1.PodConditionType, status *corev1.PodStatus) corev1.PodCondition {
+const (
+	reasonPodCompleted = "PodCompleted"
+	reasonPodFailed    = "PodFailed"
+)
+
+func (s *podState) containersReady(status *corev1.PodStatus) corev1.PodCondition {
 	switch status.Phase {
 	case corev1.PodSucceeded:
-		return condition(kind, false, "PodCompleted", "")
+		return condition(corev1.ContainersReady, false, reasonPodCompleted, "")
 	case corev1.PodFailed:
-		return condition(kind, false, "PodFailed", "")
+		return condition(corev1.ContainersReady, false, reasonPodFailed, "")
 	}
 	var names []string
-	for _, c := range status.ContainerStatuses {
-		if !c.Ready {
-			names = append(names, c.Name)
+	for _, c := range s.containers {
+		if (c.sidecar || !c.init) && !c.ready() {
+			names = append(names, c.spec.Name)
 		}
 	}
 	if len(names) == 0 {
-		return condition(kind, true, "", "")
+		return condition(corev1.ContainersReady, true, "", "")
 	}
-	return condition(kind, false, "ContainersNotReady",
+	return condition(corev1.ContainersReady, false, "ContainersNotReady",
 		fmt.Sprintf("containers with unready status: [%s]", strings.Join(names, " ")))
+}
+
+// podReady adds to the containers' readiness what others have to say: the conditions that the pod's readiness gates name.
+func (s *podState) podReady(status *corev1.PodStatus) corev1.PodCondition {
+	ready := s.containersReady(status)
+	ready.Type = corev1.PodReady
+	if ready.Status != corev1.ConditionTrue {
+		return ready
+	}
+	var missing []string
+	for _, gate := range s.pod.Spec.ReadinessGates {
+		i := slices.IndexFunc(status.Conditions, func(c corev1.PodCondition) bool { return c.Type == gate.ConditionType })
+		switch {
+		case i < 0:
+			missing = append(missing, fmt.Sprintf("corresponding condition of pod readiness gate %q does not exist.", gate.ConditionType))
+		case status.Conditions[i].Status != corev1.ConditionTrue:
+			missing = append(missing, fmt.Sprintf("the status of pod readiness gate %q is not \"True\", but %v", gate.ConditionType, status.Conditions[i].Status))
+		}
+	}
+	if len(missing) == 0 {
+		return ready
+	}
+	return condition(corev1.PodReady, false, "ReadinessGatesNotReady", strings.Join(missing, ", "))
 }
 
 func condition(kind corev1.PodConditionType, true_ bool, reason, message string) corev1.PodCondition {

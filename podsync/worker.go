@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/volume"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
@@ -19,6 +20,8 @@ type worker struct {
 	node *Manager
 	log  *zap.Logger
 	dirs podDirs
+	// volumes are made by prepare and kept up to date by a goroutine of the worker's.
+	volumes *volume.Volumes
 
 	mailbox mailbox
 	nudge   chan struct{} // holds a token when the pod's RuntimeClass has changed
@@ -28,15 +31,19 @@ type worker struct {
 	cleared chan struct{} // closed when no stray runs any more
 
 	// Owned by run.
-	state     *podState
-	processes map[string]runtime.Process // by container, for as long as the guest runs
-	ended     []endedRun                 // to be forgotten once the API server has their exits
-	giveUp    context.CancelFunc         // cancels pulls and starts
-	starts    context.Context            //nolint:containedctx // the loop's own, made and ended in run
-	stopping  <-chan struct{}            // closed when the loop ends
-	report    report
+	state          *podState
+	processes      map[string]runtime.Process // by container, for as long as the guest runs
+	ended          []endedRun                 // to be forgotten once the API server has their exits
+	giveUp         context.CancelFunc         // cancels pulls and starts
+	starts         context.Context            //nolint:containedctx // the loop's own, made and ended in run
+	stopping       <-chan struct{}            // closed when the loop ends
+	keeping        bool                       // the volumes are being kept up to date
+	volumesCleared bool                       // the volumes are removed, or about to be: the pod has ended
+	report         report
 
-	view atomic.Pointer[view] // what others may see of the pod
+	view     atomic.Pointer[view] // what others may see of the pod
+	requests corev1.ResourceList  // what the pod takes of the node,
+	admitted atomic.Bool          // once the node has taken it
 }
 
 // view is a pod as others see it: they must not change it.
@@ -67,6 +74,9 @@ func newWorker(node *Manager, state *podState, adopted adoption) *worker {
 		nudge:     make(chan struct{}, 1),
 		report:    report{last: pod, news: time.Now().Add(creatingShown)},
 	}
+	w.volumes = node.newVolumes(w.dirs, w.log)
+	w.requests = requestsOf(pod)
+	w.admitted.Store(state.wasSetUp)
 	w.show(statusOf(state, pod.Status, node.Address, state.startedAt))
 	return w
 }
@@ -125,6 +135,7 @@ func (w *worker) settle(ctx context.Context) time.Time {
 			continue // what was waiting for the report may go on
 		}
 		w.forgetTold()
+		w.clearVolumes()
 		return earliest(wake, retry)
 	}
 }
@@ -150,12 +161,17 @@ func (w *worker) takeIn(result any) {
 		}
 		return
 	case started:
+		w.state.apply(r.startDone, now)
 		if r.process != nil {
 			w.processes[r.container] = r.process
 			w.follow(r.container, r.process)
 		}
-		w.state.apply(r.startDone, now)
 		return
+	case prepared:
+		if r.err == nil && !w.keeping && kept(w.state.pod) {
+			w.keeping = true
+			w.tasks.Go(func() { w.keepVolumes(w.starts) })
+		}
 	case exitSeen:
 		c := w.state.container(r.container)
 		w.ended = append(w.ended, endedRun{c.id, r.container, c.attempt, w.processes[r.container]})
@@ -168,12 +184,14 @@ func (w *worker) takeIn(result any) {
 	w.state.apply(result, now)
 }
 
-// follow waits for the end of a run.
+// follow waits for the end of a container's last run.
 func (w *worker) follow(container string, process runtime.Process) {
+	c := w.state.container(container)
+	spec, attempt, containers := c.spec, c.attempt, len(w.state.containers)
 	w.tasks.Go(func() {
 		select {
 		case <-process.Done():
-			w.send(exitSeen{container, process.Exit()})
+			w.send(exitSeen{container, w.dirs.withLastWords(spec, attempt, containers, process.Exit())})
 		case <-w.stopping:
 		}
 	})

@@ -1,0 +1,147 @@
+package podsync
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	resourcehelper "k8s.io/component-helpers/resource"
+	scheduling "k8s.io/component-helpers/scheduling/corev1"
+	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
+	"k8s.io/klog/v2"
+)
+
+// refusal is why a pod may not run on this node, in the words of a kubelet.
+type refusal struct{ reason, message string }
+
+func mismatch(name, what string) *refusal {
+	return &refusal{name, fmt.Sprintf("Predicate %s failed: %s", name, what)}
+}
+
+// refuse says whether the node can take a pod beside others. The scheduler has asked the same, but others may have bound
+// the pod, or more than one scheduler may be at work. node may be nil: then its labels and taints are not known.
+func refuse(pod *corev1.Pod, node *corev1.Node, allocatable, used corev1.ResourceList) *refusal {
+	if os := pod.Spec.OS; os != nil && os.Name != corev1.Linux {
+		return &refusal{"PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS"}
+	}
+	requests := requestsOf(pod)
+	for _, name := range []corev1.ResourceName{corev1.ResourcePods, corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourceEphemeralStorage} {
+		if _, limited := allocatable[name]; !limited {
+			continue
+		}
+		if r, u, c := amount(requests, name), amount(used, name), amount(allocatable, name); r > 0 && r > c-u {
+			return &refusal{"OutOf" + string(name), fmt.Sprintf(
+				"Node didn't have enough resource: %s, requested: %d, used: %d, capacity: %d", name, r, u, c)}
+		}
+	}
+	if node == nil {
+		return nil
+	}
+	if fits, err := nodeaffinity.GetRequiredNodeAffinity(pod).Match(node); !fits || err != nil {
+		return mismatch("NodeAffinity", "node(s) didn't match Pod's node affinity/selector")
+	}
+	noExecute := func(t *corev1.Taint) bool { return t.Effect == corev1.TaintEffectNoExecute }
+	if _, is := scheduling.FindMatchingUntoleratedTaint(klog.Background(), node.Spec.Taints, pod.Spec.Tolerations, noExecute, true); is {
+		return mismatch("TaintToleration", "node(s) had taints that the pod didn't tolerate")
+	}
+	return nil
+}
+
+// requestsOf is what a pod takes of the node.
+func requestsOf(pod *corev1.Pod) corev1.ResourceList {
+	requests := resourcehelper.PodRequests(pod, resourcehelper.PodResourcesOptions{})
+	requests[corev1.ResourcePods] = *resource.NewQuantity(1, resource.DecimalSI)
+	return requests
+}
+
+// amount is a quantity as the kubelet counts it: processors in thousandths.
+func amount(list corev1.ResourceList, name corev1.ResourceName) int64 {
+	quantity := list[name]
+	if name == corev1.ResourceCPU {
+		return quantity.MilliValue()
+	}
+	return quantity.Value()
+}
+
+// nodeKept is how old the Node may be by which pods are judged; it is read anew before one is refused.
+const nodeKept = 10 * time.Second
+
+const nodePatience = 5 * time.Second
+
+// admissions judges one pod after the other.
+type admissions struct {
+	mu   sync.Mutex
+	node *corev1.Node // nil: it is not there
+	read time.Time
+}
+
+// admit says why the node cannot take a worker's pod, or nothing. A pod that was taken is counted until it has ended.
+func (m *Manager) admit(ctx context.Context, w *worker, pod *corev1.Pod) (*refusal, error) {
+	select {
+	case <-m.synced: // the pods from before come first
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	m.admissions.mu.Lock()
+	defer m.admissions.mu.Unlock()
+	if w.admitted.Load() {
+		return nil, nil
+	}
+	if err := m.readNode(ctx, nodeKept); err != nil {
+		return nil, err
+	}
+	no := refuse(pod, m.admissions.node, m.Allocatable, m.used())
+	if no != nil {
+		if err := m.readNode(ctx, 0); err != nil {
+			return nil, err
+		}
+		no = refuse(pod, m.admissions.node, m.Allocatable, m.used())
+	}
+	w.admitted.Store(no == nil)
+	return no, nil
+}
+
+// readNode reads the Node unless it was read within age. While it cannot be read, what is known of it counts.
+func (m *Manager) readNode(ctx context.Context, age time.Duration) error {
+	a := &m.admissions
+	if !a.read.IsZero() && time.Since(a.read) < age {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, nodePatience)
+	defer cancel()
+	node, err := m.Client.CoreV1().Nodes().Get(ctx, m.NodeName, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err):
+		node = nil
+	case err != nil && a.read.IsZero():
+		return fmt.Errorf("reading the node: %w", err)
+	case err != nil:
+		return nil
+	}
+	a.node, a.read = node, time.Now()
+	return nil
+}
+
+// used is what the pods take that were admitted and have not ended.
+func (m *Manager) used() corev1.ResourceList {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	used := corev1.ResourceList{}
+	for _, w := range m.workers {
+		phase := w.view.Load().pod.Status.Phase
+		if !w.admitted.Load() || phase == corev1.PodSucceeded || phase == corev1.PodFailed {
+			continue
+		}
+		for name, quantity := range w.requests {
+			sum := used[name]
+			sum.Add(quantity)
+			used[name] = sum
+		}
+	}
+	return used
+}

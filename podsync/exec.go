@@ -1,0 +1,116 @@
+package podsync
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime"
+)
+
+// outputLimit is how much of what a probe or a hook prints is kept.
+const outputLimit = 10 << 10
+
+// specFile is where the spec of a container's run is kept, for commands that are run beside it, by this agent or a later one. It
+// has the values of Secrets, as the run has.
+func (d podDirs) specFile(container string) string {
+	return filepath.Join(d.container(container), "run.json")
+}
+
+func (d podDirs) keepSpec(container string, spec runtime.Spec) error {
+	content, err := json.Marshal(spec)
+	if err == nil {
+		err = os.WriteFile(d.specFile(container), content, 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("noting what the container runs: %w", err)
+	}
+	return nil
+}
+
+// spec is what keepSpec was given, if that was for the run of that ID.
+func (d podDirs) spec(container, id string) (runtime.Spec, error) {
+	var spec runtime.Spec
+	content, err := os.ReadFile(d.specFile(container))
+	if err == nil {
+		err = json.Unmarshal(content, &spec)
+	}
+	if err == nil && spec.ID != id {
+		err = errors.New("the container has another run by now")
+	}
+	if err != nil {
+		return runtime.Spec{}, fmt.Errorf("reading what the container runs: %w", err)
+	}
+	return spec, nil
+}
+
+// session is the spec of a command beside a container's run: a new instance of its module, with the same environment,
+// files and limits, and none of its sockets.
+func session(of runtime.Spec, argv []string) runtime.Spec {
+	s := of
+	s.ID, s.Args = newID(), argv
+	s.Of = runtime.Origin{Pod: of.Of.Pod}
+	s.Log, s.LogMaxSize, s.LogMaxFiles = "", 0, 0
+	s.Stdin, s.StdinOnce, s.Listen = false, false, nil
+	return s
+}
+
+// exec runs a command in a container and waits for its end, which comes with ctx at the latest; then the error is that of ctx. It
+// returns the beginning of what the command printed.
+func (w *worker) exec(ctx context.Context, spec runtime.Spec) (string, runtime.Exit, error) {
+	var out output
+	process, err := w.node.Engine.Start(ctx, spec, runtime.Streams{Stdout: &out, Stderr: &out})
+	if err != nil {
+		return "", runtime.Exit{}, err
+	}
+	defer process.Forget()
+	select {
+	case <-process.Done():
+		return out.String(), process.Exit(), nil
+	case <-ctx.Done():
+		process.Stop(0)
+		<-process.Done()
+		return out.String(), process.Exit(), ctx.Err()
+	}
+}
+
+// expandAll expands references to a run's variables.
+func expandAll(argv, environ []string) []string {
+	var env []corev1.EnvVar
+	for _, v := range environ {
+		name, value, _ := strings.Cut(v, "=")
+		env = append(env, corev1.EnvVar{Name: name, Value: value})
+	}
+	expanded := make([]string, len(argv))
+	for i, a := range argv {
+		expanded[i] = expand(a, env)
+	}
+	return expanded
+}
+
+// output keeps the beginning of what is written to it.
+type output struct {
+	mu   sync.Mutex
+	kept bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.kept.Write(p[:min(len(p), outputLimit-o.kept.Len())])
+	return len(p), nil
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.kept.String()
+}

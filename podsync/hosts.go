@@ -1,0 +1,57 @@
+package podsync
+
+import (
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+const (
+	managedHosts     = "# Kubernetes-managed hosts file.\n"
+	managedHostsHost = "# Kubernetes-managed hosts file (host network).\n"
+	aliasesFollow    = "\n# Entries added by HostAliases.\n"
+
+	// loopbackHosts is what every hosts file begins with.
+	loopbackHosts = "127.0.0.1\tlocalhost\n" +
+		"::1\tlocalhost ip6-localhost ip6-loopback\n" +
+		"fe00::0\tip6-localnet\n" +
+		"fe00::0\tip6-mcastprefix\n" +
+		"fe00::1\tip6-allnodes\n" +
+		"fe00::2\tip6-allrouters\n"
+
+	// clusterDomain is the domain of services in nearly all clusters. A node is not told of it.
+	clusterDomain = "cluster.local"
+)
+
+// hostsFile is a pod's /etc/hosts. node is the node's own, for a pod on the host's network.
+func hostsFile(pod *corev1.Pod, node, address string) string {
+	var out strings.Builder
+	if pod.Spec.HostNetwork {
+		out.WriteString(managedHostsHost)
+		out.WriteString(node)
+	} else {
+		out.WriteString(managedHosts)
+		out.WriteString(loopbackHosts)
+		names := hostname(pod)
+		if domain := podDomain(pod); domain != "" {
+			names = names + "." + domain + "\t" + names
+		}
+		fmt.Fprintf(&out, "%s\t%s\n", address, names)
+	}
+	if len(pod.Spec.HostAliases) > 0 {
+		out.WriteString(aliasesFollow)
+	}
+	for _, alias := range pod.Spec.HostAliases {
+		fmt.Fprintf(&out, "%s\t%s\n", alias.IP, strings.Join(alias.Hostnames, "\t"))
+	}
+	return out.String()
+}
+
+// podDomain is the domain of a pod that has a subdomain, or empty.
+func podDomain(pod *corev1.Pod) string {
+	if pod.Spec.Subdomain == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s.%s.svc.%s", pod.Spec.Subdomain, pod.Namespace, clusterDomain)
+}

@@ -1,0 +1,212 @@
+package podsync
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/kubernetes/fake"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
+)
+
+func TestHostsFile(t *testing.T) {
+	pod := testPod(corev1.RestartPolicyAlways, "a")
+	const own = "# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n" +
+		"fe00::0\tip6-localnet\nfe00::0\tip6-mcastprefix\nfe00::1\tip6-allnodes\nfe00::2\tip6-allrouters\n"
+	if got := hostsFile(pod, "node\n", "192.0.2.9"); got != own+"192.0.2.9\tp\n" {
+		t.Errorf("got\n%s", got)
+	}
+	pod.Spec.Hostname, pod.Spec.Subdomain = "me", "sub"
+	if got := hostsFile(pod, "node\n", "192.0.2.9"); got != own+"192.0.2.9\tme.sub.ns.svc.cluster.local\tme\n" {
+		t.Errorf("with a subdomain\n%s", got)
+	}
+	pod.Spec.HostNetwork = true
+	pod.Spec.HostAliases = []corev1.HostAlias{{IP: "192.0.2.1", Hostnames: []string{"a", "b"}}, {IP: "192.0.2.2", Hostnames: []string{"c"}}}
+	const want = "# Kubernetes-managed hosts file (host network).\nnode\n\n# Entries added by HostAliases.\n192.0.2.1\ta\tb\n192.0.2.2\tc\n"
+	if got := hostsFile(pod, "node\n", "192.0.2.9"); got != want {
+		t.Errorf("on the host's network\n%s", got)
+	}
+}
+
+func TestResolvConf(t *testing.T) {
+	const node = "# comment\ndomain old.test\nsearch a.test b.test\nnameserver 192.0.2.1\nnameserver 192.0.2.2\noptions ndots:1 edns0\nnonsense\n"
+	const asNode = "search a.test b.test\nnameserver 192.0.2.1\nnameserver 192.0.2.2\noptions ndots:1 edns0\n"
+	two := "2"
+	more := &corev1.PodDNSConfig{
+		Nameservers: []string{"192.0.2.2", "192.0.2.3", "192.0.2.4"}, Searches: []string{"b.test", "c.test"},
+		Options: []corev1.PodDNSConfigOption{{Name: "ndots", Value: &two}, {Name: "rotate"}},
+	}
+	for name, test := range map[string]struct {
+		policy corev1.DNSPolicy
+		host   bool
+		config *corev1.PodDNSConfig
+		want   string
+	}{
+		"default":       {corev1.DNSDefault, false, nil, asNode},
+		"host network":  {corev1.DNSClusterFirst, true, nil, asNode},
+		"cluster first": {corev1.DNSClusterFirst, false, nil, "# The node does not know the cluster's name server. This is as with dnsPolicy: Default.\n" + asNode},
+		"none":          {corev1.DNSNone, false, more, "search b.test c.test\nnameserver 192.0.2.2\nnameserver 192.0.2.3\nnameserver 192.0.2.4\noptions ndots:2 rotate\n"},
+		"more":          {corev1.DNSDefault, false, more, "search a.test b.test c.test\nnameserver 192.0.2.1\nnameserver 192.0.2.2\nnameserver 192.0.2.3\noptions edns0 ndots:2 rotate\n"},
+	} {
+		pod := testPod(corev1.RestartPolicyAlways, "a")
+		pod.Spec.DNSPolicy, pod.Spec.HostNetwork, pod.Spec.DNSConfig = test.policy, test.host, test.config
+		if got := resolvConf(pod, node); got != test.want {
+			t.Errorf("%s:\n%s\nwant\n%s", name, got, test.want)
+		}
+	}
+}
+
+// TestOwnFilesStay: what containers wrote to their pod's files is there for the next container, and the next agent.
+func TestOwnFilesStay(t *testing.T) {
+	pod := testPod(corev1.RestartPolicyAlways, "a")
+	d := dirsOf(t.TempDir(), pod)
+	node := hostFiles{t.TempDir()} // a node without such files
+	for range 2 {
+		if err := d.makeOwnFiles(pod, node, "192.0.2.9"); err != nil {
+			t.Fatal(err)
+		}
+		f, err := os.OpenFile(d.etc("hosts"), os.O_APPEND|os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.WriteString("more\n")
+		f.Close()
+	}
+	if text, err := os.ReadFile(d.etc("hosts")); strings.Count(string(text), "more\n") != 2 || strings.Count(string(text), "192.0.2.9") != 1 {
+		t.Errorf("%s %v", text, err)
+	}
+}
+
+func TestLastWords(t *testing.T) {
+	pod := testPod(corev1.RestartPolicyAlways, "a")
+	d := dirsOf(t.TempDir(), pod)
+	lines := func(n int, line string) string { return strings.Repeat(line+"\n", n) }
+	for name, test := range map[string]struct {
+		wrote, logged string
+		policy        corev1.TerminationMessagePolicy
+		exit          runtime.Exit
+		containers    int
+		want          string
+	}{
+		"nothing":            {"", "log", corev1.TerminationMessageReadFile, runtime.Exit{Code: 1}, 1, ""},
+		"file":               {"why", "log", corev1.TerminationMessageReadFile, runtime.Exit{}, 1, "why"},
+		"file and trap":      {"why", "", corev1.TerminationMessageReadFile, runtime.Exit{Code: 134, Message: "trap"}, 1, "trap: why"},
+		"end of the file":    {lines(1000, "0123456789") + "end", "", corev1.TerminationMessageReadFile, runtime.Exit{}, 1, (lines(1000, "0123456789") + "end")[11003-4096:]},
+		"one of many":        {strings.Repeat("x", 5000), "", corev1.TerminationMessageReadFile, runtime.Exit{}, 12, strings.Repeat("x", 1024)},
+		"log of an error":    {"", "a\nb\n", corev1.TerminationMessageFallbackToLogsOnError, runtime.Exit{Code: 1}, 1, "a\nb\n"},
+		"no log of success":  {"", "a\n", corev1.TerminationMessageFallbackToLogsOnError, runtime.Exit{}, 1, ""},
+		"file before log":    {"why", "a\n", corev1.TerminationMessageFallbackToLogsOnError, runtime.Exit{Code: 1}, 1, "why"},
+		"last lines of log":  {"", "first\n" + lines(80, "x"), corev1.TerminationMessageFallbackToLogsOnError, runtime.Exit{Code: 1}, 1, lines(80, "x")},
+		"last bytes of log":  {"", lines(10, strings.Repeat("y", 999)), corev1.TerminationMessageFallbackToLogsOnError, runtime.Exit{Code: 1}, 1, lines(10, strings.Repeat("y", 999))[10000-2048:]},
+		"a character is cut": {strings.Repeat("ü", 3000) + "x", "", corev1.TerminationMessageReadFile, runtime.Exit{}, 1, strings.Repeat("ü", 2047) + "x"},
+	} {
+		log, _, err := d.makeRun("a", 0, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		writeLog(t, log, test.logged)
+		if err := os.WriteFile(d.terminationLog("a"), []byte(test.wrote), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c := &corev1.Container{Name: "a", TerminationMessagePolicy: test.policy}
+		if got := d.withLastWords(c, 0, test.containers, test.exit).Message; got != test.want {
+			t.Errorf("%s: %d bytes %q, want %d %q", name, len(got), got, len(test.want), test.want)
+		}
+	}
+}
+
+// writeLog writes a container's log in its format.
+func writeLog(t *testing.T, path, text string) {
+	t.Helper()
+	var out strings.Builder
+	for line := range strings.Lines(text) {
+		out.WriteString(time.Now().Format(time.RFC3339Nano) + " " + string(logfile.Stdout) + " F " + line)
+	}
+	if err := os.WriteFile(path, []byte(out.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestOwnMounts: a volume that a container mounts at one of the pod's own files is what it sees there.
+func TestOwnMounts(t *testing.T) {
+	pod := testPod(corev1.RestartPolicyAlways, "a")
+	hosts := filepath.Join(t.TempDir(), "hosts")
+	write(t, hosts)
+	pod.Spec.Volumes = []corev1.Volume{{Name: "v", VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: hosts}}}}
+	c := &pod.Spec.Containers[0]
+	c.VolumeMounts = []corev1.VolumeMount{{Name: "v", MountPath: "/etc/hosts/", ReadOnly: true}}
+	c.TerminationMessagePath = "var/why"
+	w := newWorker(New(Settings{Client: fake.NewClientset(), DataDir: t.TempDir(), Log: zap.NewNop(), Address: testAddress}), newState(pod, time.Now()), adoption{})
+	if failed := w.volumes.SetUp(t.Context(), pod); len(failed) > 0 {
+		t.Fatal(failed)
+	}
+	if err := w.dirs.makeOwnFiles(pod, hostFiles{t.TempDir()}, "192.0.2.9"); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := w.dirs.makeRun("a", 0, nil); err != nil {
+		t.Fatal(err)
+	}
+	mounts, err := w.mounts(pod, c, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]runtime.Mount{}
+	for _, m := range mounts {
+		if got[m.Guest].Guest != "" {
+			t.Errorf("two mounts at %s", m.Guest)
+		}
+		got[m.Guest] = m
+	}
+	if m := got["/etc/hosts"]; m.Host != hosts || !m.ReadOnly {
+		t.Errorf("/etc/hosts is %+v", m)
+	}
+	if len(got) != 4 || got["/etc/hostname"].Host == "" || got["/etc/resolv.conf"].Host == "" || got["/var/why"].Host != w.dirs.terminationLog("a") {
+		t.Errorf("mounts %+v", mounts)
+	}
+}
+
+func TestExpandStrictly(t *testing.T) {
+	env := []string{"A=1", "B=", "C=$(A)=x"}
+	for text, want := range map[string]string{"$(A)/x": "1/x", "$(B)": "", "$(C)": "$(A)=x", "$$(A)": "$(A)", "plain": "plain"} {
+		if got, err := expandStrictly(text, env); err != nil || got != want {
+			t.Errorf("%s: %q %v, want %q", text, got, err, want)
+		}
+	}
+	if _, err := expandStrictly("x$(NONE)", env); err == nil || err.Error() != `missing value for "NONE"` {
+		t.Errorf("an unknown variable: %v", err)
+	}
+}
+
+// TestEviction: a pod whose volume is overfull fails as a whole, at once, and what runs is stopped within a second.
+func TestEviction(t *testing.T) {
+	pod := testPod(corev1.RestartPolicyAlways, "a")
+	s := newState(pod, t0)
+	s.setup.progress = done
+	c := s.container("a")
+	c.step, c.attempt, c.begun = running, 0, t0
+	s.apply(overfull{"too much"}, t0)
+	actions, _ := s.decide(t0)
+	stopped := false
+	for _, action := range actions {
+		if a, ok := action.(stop); ok && a.grace <= time.Second {
+			stopped = true
+		}
+	}
+	if !stopped {
+		t.Errorf("the container is not stopped within a second: %+v", actions)
+	}
+	s.apply(exitSeen{"a", runtime.Exit{Code: 137, Reason: runtime.Error, FinishedAt: t0}}, t0)
+	if actions, _ := s.decide(t0); len(actions) > 0 {
+		t.Errorf("after its end: %+v", actions)
+	}
+	status := statusOf(s, corev1.PodStatus{}, testAddress, t0)
+	if status.Phase != corev1.PodFailed || status.Reason != "Evicted" || status.Message != "too much" {
+		t.Errorf("%s %s %q", status.Phase, status.Reason, status.Message)
+	}
+}

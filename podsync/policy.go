@@ -1,0 +1,50 @@
+package podsync
+
+import (
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// policy says when a container is to run again.
+func (s *podState) policy(c *containerState) corev1.RestartPolicy {
+	if c.spec.RestartPolicy != nil {
+		return corev1.RestartPolicy(*c.spec.RestartPolicy)
+	}
+	return s.pod.Spec.RestartPolicy
+}
+
+// overForGood says whether a container has ended and is not to run again. An init container that succeeded is not run again
+// whatever the policy, unless it is a sidecar.
+func (s *podState) overForGood(c *containerState) bool {
+	switch {
+	case c.step != exited:
+		return false
+	case c.init && !c.sidecar && c.exit.ExitCode == 0:
+		return true
+	case restartedByRule(c.spec, c.exit.ExitCode):
+		return false
+	}
+	switch s.policy(c) {
+	case corev1.RestartPolicyNever:
+		return true
+	case corev1.RestartPolicyOnFailure:
+		return c.exit.ExitCode == 0
+	default:
+		return false
+	}
+}
+
+// restartedByRule says whether the first of a container's rules that speaks of an exit code has it run again.
+func restartedByRule(c *corev1.Container, code int32) bool {
+	for _, rule := range c.RestartPolicyRules {
+		if rule.ExitCodes == nil {
+			continue
+		}
+		in := rule.ExitCodes.Operator == corev1.ContainerRestartRuleOnExitCodesOpIn
+		if slices.Contains(rule.ExitCodes.Values, code) == in {
+			return rule.Action == corev1.ContainerRestartRuleActionRestart
+		}
+	}
+	return false
+}

@@ -1,0 +1,151 @@
+package podsync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/krustlet-go/krustlet-wasi/podsync/volume"
+	"github.com/krustlet-go/krustlet-wasi/runtime"
+)
+
+// What comes from the API server is looked at every refreshPeriod, and a little later so that pods do not all ask at
+// once. With the time for which objects are kept, a change is seen within a minute.
+const (
+	refreshPeriod = 30 * time.Second
+	refreshJitter = 5 * time.Second
+)
+
+// newVolumes makes the volumes of a pod.
+func (m *Manager) newVolumes(dirs podDirs, log *zap.Logger) *volume.Volumes {
+	return volume.New(volume.Config{
+		Dir:     dirs.volumes(),
+		Objects: m.objects,
+		Client:  m.Client,
+		Field: func(pod *corev1.Pod, path string) (string, error) {
+			return fieldValue(pod, path, m.Address)
+		},
+		Resource: func(pod *corev1.Pod, ref *corev1.ResourceFieldSelector) (string, error) {
+			c := findContainer(pod, ref.ContainerName)
+			if c == nil {
+				return "", fmt.Errorf("container %s not found", ref.ContainerName)
+			}
+			return resourceValue(pod, c, ref, m.Allocatable)
+		},
+		Log: log,
+	})
+}
+
+// setUpVolumes makes the pod's volumes and records an event for each that cannot be made.
+func (w *worker) setUpVolumes(ctx context.Context, pod *corev1.Pod) error {
+	failed := w.volumes.SetUp(ctx, pod)
+	if ctx.Err() == nil {
+		for _, err := range failed {
+			w.log.Warn("the pod cannot be set up", zap.Error(err))
+			w.record(pod, nil, eventMountFailed(err))
+		}
+	}
+	return errors.Join(failed...)
+}
+
+// kept says whether a pod has a volume whose content may change, or one that may outgrow its limit.
+func kept(pod *corev1.Pod) bool {
+	for _, v := range pod.Spec.Volumes {
+		if v.EmptyDir != nil && v.EmptyDir.SizeLimit != nil || v.ConfigMap != nil || v.Secret != nil || v.DownwardAPI != nil || v.Projected != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// keepVolumes keeps the pod's volumes up to date, and looks at what they hold, until ctx ends or the pod has.
+func (w *worker) keepVolumes(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(refreshPeriod + rand.N(refreshJitter)):
+		}
+		pod := w.view.Load().pod
+		if pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
+			return
+		}
+		if err := w.volumes.Refresh(ctx, pod); err != nil && ctx.Err() == nil {
+			w.log.Warn("cannot bring the pod's volumes up to date, will try again", zap.Error(err))
+			w.record(pod, nil, eventMountFailed(err))
+		}
+		if message := w.volumes.Exceeded(pod); message != "" {
+			w.send(overfull{message})
+			return
+		}
+	}
+}
+
+// clearVolumes removes the volumes of a pod that has ended, and what they held, once: its folder stays until it is deleted.
+func (w *worker) clearVolumes() {
+	if w.volumesCleared || w.state.life != finished || len(w.processes) > 0 {
+		return
+	}
+	w.volumesCleared = true
+	w.tasks.Go(func() {
+		w.volumes.TearDown()
+		if err := volume.Remove(w.dirs.volumes()); err != nil {
+			w.log.Warn("cannot remove the volumes of a pod that has ended", zap.Error(err))
+		}
+	})
+}
+
+// mounts is what a run sees of files besides its root: the pod's own files, and its volumes. What a volume is mounted on is
+// the volume's.
+func (w *worker) mounts(pod *corev1.Pod, c *corev1.Container, env []string) ([]runtime.Mount, error) {
+	volumes, err := w.volumes.Mounts(volume.Run{
+		Container: c,
+		Expand:    func(expr string) (string, error) { return expandStrictly(expr, env) },
+		Dir:       filepath.Join(w.dirs.container(c.Name), "parts"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	var mounts []runtime.Mount
+	covered := map[string]bool{}
+	for _, m := range volumes {
+		covered[m.Guest] = true
+		mounts = append(mounts, runtime.Mount(m))
+	}
+	own, err := w.dirs.ownMounts(pod, c)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range own {
+		if !covered[m.Guest] {
+			covered[m.Guest] = true
+			mounts = append(mounts, m)
+		}
+	}
+	return mounts, nil
+}
+
+// expandStrictly is expand where every variable must be known. env has entries KEY=VALUE.
+func expandStrictly(text string, env []string) (string, error) {
+	var missing []string
+	expanded := expandBy(text, func(name string) (string, bool) {
+		for _, entry := range env {
+			if value, ok := strings.CutPrefix(entry, name+"="); ok {
+				return value, true
+			}
+		}
+		missing = append(missing, name)
+		return "", false
+	})
+	if len(missing) > 0 {
+		return "", fmt.Errorf("missing value for %q", missing[0])
+	}
+	return expanded, nil
+}
