@@ -144,15 +144,20 @@ func newPods(cfg Config, client kubernetes.Interface, engine guests.Engine, reco
 	if err != nil {
 		return nil, err
 	}
+	allocatable, err := node.AllocatableResources(cfg.DataDir, cfg.MaxPods)
+	if err != nil {
+		return nil, err
+	}
 	return podsync.New(podsync.Settings{
-		NodeName: cfg.NodeName,
-		Address:  cfg.NodeIP,
-		DataDir:  cfg.DataDir,
-		Client:   client,
-		Images:   images,
-		Engine:   engine,
-		Events:   recorder,
-		Log:      log.Named("podsync"),
+		NodeName:    cfg.NodeName,
+		Address:     cfg.NodeIP,
+		DataDir:     cfg.DataDir,
+		Client:      client,
+		Images:      images,
+		Engine:      engine,
+		Allocatable: allocatable,
+		Events:      recorder,
+		Log:         log.Named("podsync"),
 
 		ContainerLogMaxSize:  cfg.ContainerLogMaxSize,
 		ContainerLogMaxFiles: cfg.ContainerLogMaxFiles,

@@ -150,7 +150,11 @@ func (c runConfig) spec(module runnable) (runtime.Spec, func() error, error) {
 	if err := os.Mkdir(filepath.Join(root, "tmp"), 0o700); err != nil {
 		return runtime.Spec{}, nil, errors.Join(fmt.Errorf("making the guest's /tmp: %w", err), clean())
 	}
-	spec.Mounts = append([]runtime.Mount{{Host: root, Guest: "/"}}, c.mounts...)
+	real, err := filepath.EvalSymlinks(root)
+	if err != nil {
+		return runtime.Spec{}, nil, errors.Join(err, clean())
+	}
+	spec.Mounts = append([]runtime.Mount{{Host: real, Guest: "/"}}, c.mounts...)
 	return spec, clean, nil
 }
 

@@ -128,6 +128,9 @@ func parseDir(value string) (runtime.Mount, error) {
 	case !info.IsDir() && !info.Mode().IsRegular():
 		return runtime.Mount{}, fmt.Errorf("%q: %s is neither a directory nor a regular file", value, abs)
 	}
+	if abs, err = filepath.EvalSymlinks(abs); err != nil {
+		return runtime.Mount{}, fmt.Errorf("%q: %w", value, err)
+	}
 	return runtime.Mount{Host: abs, Guest: at, ReadOnly: readOnly}, nil
 }
 

@@ -287,7 +287,8 @@ func testBrokenModule(t *testing.T, s *suite) {
 func testUnsupported(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	pod := s.pod("volume", s.tiny)
-	pod.Spec.Volumes = []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
+	pod.Spec.Volumes = []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{NFS: &corev1.NFSVolumeSource{Server: "nfs.test", Path: "/"}}}}
+	pod.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "data", MountPath: "/data"}}
 	pod = s.create(t, ns, pod)
 	s.awaitEvents(t, pod, `FailedMount MountVolume.SetUp failed for volume "data" : `)
 	s.await(t, ns, "volume", func(p *corev1.Pod) error {
@@ -342,7 +343,7 @@ func testFiles(t *testing.T, s *suite) {
 	pod := s.pod("files", s.kitchen, "ls", "/")
 	pod.Spec.RestartPolicy = corev1.RestartPolicyNever
 	s.create(t, ns, pod)
-	if log := s.finalLog(t, ns, "files", corev1.PodSucceeded); log != "tmp/\n" {
+	if log := s.finalLog(t, ns, "files", corev1.PodSucceeded); log != "dev/\netc/\ntmp/\nvar/\n" {
 		t.Errorf("the guest's root holds:\n%s", log)
 	}
 	pod = s.pod("churn", s.kitchen, "churn", "/tmp", "50")

@@ -30,6 +30,7 @@ func fileCommands() map[string]command {
 		},
 		"random": random,
 		"churn":  churn,
+		"watch":  watch,
 	}
 }
 
@@ -57,6 +58,22 @@ func ls(args []string) error {
 		return err
 	}
 	return lines(names(entries))
+}
+
+// watch FILE prints what is in a file, and again whenever that is something else, without an end.
+func watch(args []string) error {
+	last := ""
+	for {
+		content, err := os.ReadFile(args[0])
+		if err != nil {
+			content = []byte(err.Error())
+		}
+		if now := string(content); now != last {
+			fmt.Println(now)
+			last = now
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
 }
 
 func appendTo(args []string) error {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"sort"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -28,6 +29,7 @@ func commands() map[string]command {
 		"stdin": stdin,
 		"clock": clock,
 		"yes":   yes,
+		"each":  each,
 		"cwd":   func([]string) error { dir, err := os.Getwd(); fmt.Println(dir); return err },
 	}
 	for name, run := range fileCommands() {
@@ -55,6 +57,18 @@ func main() {
 func lines(all []string) error {
 	for _, s := range all {
 		fmt.Println(s)
+	}
+	return nil
+}
+
+// each COMMAND... runs commands, their words apart by spaces, and prints how one fails.
+func each(args []string) error {
+	for _, line := range args {
+		words := strings.Fields(line)
+		fmt.Println("$", line)
+		if err := commands()[words[0]](words[1:]); err != nil {
+			fmt.Println(err)
+		}
 	}
 	return nil
 }
