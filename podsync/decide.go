@@ -98,6 +98,7 @@ func (s *podState) decideActive(d *decision) {
 		return
 	}
 	for _, c := range s.containers {
+		s.renew(d, c)
 		if c.step == running {
 			s.tend(d, c)
 		}

@@ -256,7 +256,7 @@ func (w *world) play(what, which byte) {
 			w.happen(removed{map[bool]error{true: errTest}[which%2 == 0]})
 			return
 		}
-		w.happen(updated{w.state.pod})
+		w.happen(updated{withImage(w.state.pod, name, fmt.Sprintf("image:v%d", which>>2%3))})
 	case 12:
 		if !w.vanished {
 			w.restart(which)

@@ -18,7 +18,7 @@ func (s *podState) policy(c *containerState) corev1.RestartPolicy {
 // whatever the policy, unless it is a sidecar.
 func (s *podState) overForGood(c *containerState) bool {
 	switch {
-	case c.step != exited:
+	case c.step != exited || c.next != nil:
 		return false
 	case c.init && !c.sidecar && c.exit.ExitCode == 0:
 		return true

@@ -48,6 +48,9 @@ func restore(pod *corev1.Pod, dirs podDirs, runs []runtime.Run, now time.Time) (
 		if c.step == running && adopted.running[c.spec.Name] == nil {
 			c.lose(c.begun, now)
 		}
+		if status := containerStatus(pod, c.spec.Name); status != nil {
+			c.restoreImage(status)
+		}
 		c.restoreUntold(dirs.lastAttempt(c.spec.Name), now)
 	}
 	if t := pod.DeletionTimestamp; t != nil { // that is when the grace period ends

@@ -101,7 +101,8 @@ type task struct {
 
 // containerState is all that is known of one container.
 type containerState struct {
-	spec    *corev1.Container
+	spec    *corev1.Container // of the run that goes on, or of the next
+	next    *corev1.Container // what spec will be once nothing is under way; nil if nothing changed
 	init    bool
 	sidecar bool // an init container that runs as long as the pod does
 	step    step
@@ -210,6 +211,7 @@ func (s *podState) apply(event any, now time.Time) {
 	switch e := event.(type) {
 	case updated:
 		s.pod = e.pod
+		s.redefine(e.pod)
 		s.shortenGrace(now)
 	case vanishedEvent:
 		s.vanished = true

@@ -23,6 +23,7 @@ func TestPods(t *testing.T) {
 		"Environment":     testEnvironment,
 		"RestartPolicies": testRestartPolicies,
 		"CrashLoop":       testCrashLoop,
+		"SetImage":        testSetImage,
 		"InitContainers":  testInitContainers,
 		"Deletion":        testDeletion,
 		"ForceDeletion":   testForceDeletion,
@@ -144,6 +145,22 @@ func testCrashLoop(t *testing.T, s *suite) {
 		}
 	}
 	s.awaitEvents(t, pod, fmt.Sprintf("BackOff Back-off restarting failed container main in pod crash_%s(%s)", ns, pod.UID))
+}
+
+// testSetImage: a running pod gets another image.
+func testSetImage(t *testing.T, s *suite) {
+	ns := s.cluster.Namespace(t)
+	pod := s.create(t, ns, s.pod("changes", s.tiny))
+	s.awaitPhase(t, ns, "changes", corev1.PodRunning)
+	s.cluster.Kubectl(t, "set", "image", "-n", ns, "pod/changes", "main="+s.hello)
+	s.await(t, ns, "changes", func(p *corev1.Pod) error {
+		c := p.Status.ContainerStatuses[0]
+		if c.RestartCount < 1 || c.Image != s.hello || c.LastTerminationState.Terminated == nil {
+			return fmt.Errorf("the container is %+v", c)
+		}
+		return nil
+	})
+	s.awaitEvents(t, pod, "Killing Container main definition changed, will be restarted")
 }
 
 func testInitContainers(t *testing.T, s *suite) {

@@ -1,0 +1,55 @@
+package podsync
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// redefine takes in that containers have another image by now: the one thing of a container in a pod that can change. What
+// runs is ended, whatever the restart policy, and runs again as it is written now.
+func (s *podState) redefine(pod *corev1.Pod) {
+	for _, c := range s.containers {
+		c.next = nil
+		if spec := specOf(pod, c.spec.Name); spec != nil && spec.Image != c.spec.Image {
+			c.next = spec
+		}
+	}
+}
+
+func specOf(pod *corev1.Pod, container string) *corev1.Container {
+	for _, list := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
+		for i := range list {
+			if list[i].Name == container {
+				return &list[i]
+			}
+		}
+	}
+	return nil
+}
+
+// restoreImage gives a run that was adopted the image that it was started with.
+func (c *containerState) restoreImage(status *corev1.ContainerStatus) {
+	if c.step != running || status.Image == "" || status.Image == c.spec.Image || trimScheme(status.ContainerID) != c.id {
+		return
+	}
+	was := *c.spec
+	was.Image = status.Image
+	c.spec, c.next = &was, c.spec
+}
+
+// renew brings a container to its new image.
+func (s *podState) renew(d *decision, c *containerState) {
+	switch {
+	case c.next == nil || c.init && !c.sidecar && c.succeeded():
+	case c.step == running:
+		kind := "Container"
+		if c.init {
+			kind = "Init container"
+		}
+		c.quit(d, d.now.Add(s.grace()), eventKilling(fmt.Sprintf("%s %s definition changed, will be restarted", kind, c.spec.Name)))
+	case !c.busy():
+		c.spec, c.next = c.next, nil
+		c.step, c.waiting, c.pulls = fresh, nil, backOff{}
+	}
+}

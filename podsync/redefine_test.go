@@ -1,0 +1,82 @@
+package podsync
+
+import (
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime"
+)
+
+// withImage is the pod with another image for one of its containers.
+func withImage(pod *corev1.Pod, container, image string) *corev1.Pod {
+	pod = pod.DeepCopy()
+	specOf(pod, container).Image = image
+	return pod
+}
+
+// TestNewImage: a container whose image changes is ended and started anew, whatever the restart policy and without a delay.
+func TestNewImage(t *testing.T) {
+	s := newScript(t, corev1.RestartPolicyNever, "a", "b")
+	s.at(0, nil, "prepare")
+	s.at(0, prepared{}, "pull a", "pull b")
+	for _, name := range []string{"a", "b"} {
+		s.at(0, pullDone{container: name}, "start "+name+" #0")
+		s.at(0, up(name))
+	}
+	old := s.state.pod
+	s.at(1, updated{withImage(old, "a", "new:v2")}, "event Killing", "stop a in 30s")
+	if got := s.status().ContainerStatuses[0].Image; got != old.Spec.Containers[0].Image {
+		t.Errorf("while the old image runs, the status has image %s", got)
+	}
+	s.at(2, nil)
+	s.at(3, exit("a", 0, 3), "pull a")
+	if c := s.state.container("a"); c.spec.Image != "new:v2" {
+		t.Errorf("image %s is pulled", c.spec.Image)
+	}
+	s.at(3, pullDone{container: "a"}, "start a #1")
+	s.at(3, up("a"))
+	s.phase(corev1.PodRunning)
+	if got := s.status().ContainerStatuses[0]; got.Image != "new:v2" || got.RestartCount != 1 {
+		t.Errorf("status %+v", got)
+	}
+	s.at(4, exit("a", 0, 4))
+	s.at(5, exit("b", 0, 5))
+	s.phase(corev1.PodSucceeded)
+	s.at(6, updated{withImage(old, "a", "new:v3")}) // too late
+	s.phase(corev1.PodSucceeded)
+}
+
+// TestNewImageWhileItIsPulled: nothing of the old image starts.
+func TestNewImageWhileItIsPulled(t *testing.T) {
+	s := newScript(t, corev1.RestartPolicyAlways, "a")
+	s.at(0, nil, "prepare")
+	s.at(0, prepared{}, "pull a")
+	s.at(1, updated{withImage(s.state.pod, "a", "new:v2")})
+	s.at(2, pullDone{container: "a"}, "pull a")
+	if c := s.state.container("a"); c.spec.Image != "new:v2" {
+		t.Errorf("image %s is pulled", c.spec.Image)
+	}
+}
+
+// TestNewImageWhileNoAgentRan: the run that is adopted has the old one.
+func TestNewImageWhileNoAgentRan(t *testing.T) {
+	pod := testPod(corev1.RestartPolicyAlways, "a")
+	status := isRunning("r", 0)
+	status.Image = "old:v1"
+	pod.Status.ContainerStatuses = []corev1.ContainerStatus{*status}
+	s, adopted := restore(pod, dirsOf(t.TempDir(), pod), []runtime.Run{foundRun("r", 0).run()}, t0)
+	if adopted.running["a"] == nil {
+		t.Fatal("the run is not adopted")
+	}
+	s.setup.progress = done
+	actions, _ := s.decide(t0.Add(time.Second))
+	var did []string
+	for _, a := range actions {
+		did = append(did, describe(a))
+	}
+	if len(did) != 2 || did[0] != "event Killing" || did[1] != "stop a in 30s" {
+		t.Errorf("did %v", did)
+	}
+}
