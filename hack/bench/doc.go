@@ -15,6 +15,7 @@
 //	start/…     pods one at a time: p50-ms, p90-ms and max-ms
 //	burst100/…  100 pods at once: all-ms, from the first call until the last pod is Running, is the median of the
 //	            rounds, all-min-ms and all-max-ms the best and the worst; p50-ms is that of single pods
+//	burst500/…  the same with 500 pods
 //	…/tiny      the smallest guest
 //	…/bound     the smallest guest in a pod that names its node, past the scheduler
 //	…/isolated  the same, with a worker process of its own
@@ -38,4 +39,12 @@
 //	told-…   until a container that ended while no agent ran is reported
 //
 // Both are looked at every 50 ms. That all 500 containers are the same ones is checked.
+//
+// # Rows of Idle
+//
+// 110 pods that sleep, written in Go; with probed, each has a command as its readiness probe, every 10 s.
+//
+//	agent-%, worker-%  of a processor
+//	worker-KB/pod      anonymous memory of the worker, by pods: its own included
+//	agent-MB           anonymous memory of the agent
 package bench

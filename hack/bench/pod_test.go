@@ -9,7 +9,7 @@ import (
 )
 
 func BenchmarkPod(b *testing.B) {
-	f := newField(b)
+	f := newField(b, "--max-pods", "600")
 	for _, row := range []struct {
 		name  string
 		pods  int // at once
@@ -25,6 +25,7 @@ func BenchmarkPod(b *testing.B) {
 		{"burst100/bound", 100, f.tiny, true, ""},
 		{"burst100/isolated", 100, f.tiny, true, isolated},
 		{"burst100/go", 100, f.hello, false, ""},
+		{"burst500/bound", 500, f.tiny, true, ""},
 	} {
 		b.Run(row.name, func(b *testing.B) {
 			f.benchmarkPods(b, row.pods, func() *corev1.Pod {
