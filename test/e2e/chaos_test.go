@@ -217,7 +217,7 @@ func (c *chaos) counts(pod *corev1.Pod) map[int]int {
 // empty waits until nothing is left in folders of the data directory.
 func (c *chaos) empty(folders ...string) {
 	c.t.Helper()
-	testnode.Eventually(c.t, time.Minute, func() error {
+	testnode.Eventually(c.t, 3*time.Minute, func() error {
 		for _, folder := range folders {
 			left, err := os.ReadDir(filepath.Join(c.node.DataDir, folder))
 			if err != nil {

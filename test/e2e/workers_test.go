@@ -273,7 +273,7 @@ func TestWorkersEnd(t *testing.T) {
 		t.Fatal("the shared worker did not stay for the next pod")
 	}
 	s.node.Stop(t)
-	testnode.Eventually(t, time.Minute, func() error {
+	testnode.Eventually(t, 3*time.Minute, func() error {
 		left, err := os.ReadDir(filepath.Join(s.node.DataDir, "workers"))
 		if err == nil && len(left) > 0 {
 			err = fmt.Errorf("%s is left", left[0].Name())
