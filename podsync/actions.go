@@ -252,6 +252,11 @@ func fieldPath(pod *corev1.Pod, container string) string {
 			return fmt.Sprintf("spec.initContainers{%s}", container)
 		}
 	}
+	for _, c := range pod.Spec.EphemeralContainers {
+		if c.Name == container {
+			return fmt.Sprintf("spec.ephemeralContainers{%s}", container)
+		}
+	}
 	return fmt.Sprintf("spec.containers{%s}", container)
 }
 

@@ -15,11 +15,9 @@ import (
 // unsupported says which part of a pod's spec this node cannot honour, where going on without it would change what
 // the pod means.
 func unsupported(pod *corev1.Pod) error {
-	for _, list := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
-		for _, c := range list {
-			if len(c.VolumeDevices) > 0 {
-				return fmt.Errorf("container %q: krustlet-wasi does not give block devices to containers; use volumeMounts", c.Name)
-			}
+	for _, c := range allContainers(pod) {
+		if len(c.VolumeDevices) > 0 {
+			return fmt.Errorf("container %q: krustlet-wasi does not give block devices to containers; use volumeMounts", c.Name)
 		}
 	}
 	return nil

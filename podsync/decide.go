@@ -102,9 +102,12 @@ func (s *podState) decideActive(d *decision) {
 		if c.step == running {
 			s.tend(d, c)
 		}
+		if c.ephemeral {
+			s.advance(d, c)
+		}
 	}
 	for i, c := range s.containers {
-		if c.init && !c.sidecar && c.succeeded() {
+		if c.ephemeral || c.init && !c.sidecar && c.succeeded() {
 			continue
 		}
 		s.advance(d, c)
@@ -190,7 +193,7 @@ func (s *podState) decideClosing(d *decision) {
 func (s *podState) over() bool {
 	for _, c := range s.containers {
 		switch {
-		case c.sidecar, c.init && c.succeeded():
+		case c.sidecar, c.ephemeral, c.init && c.succeeded():
 		case !s.overForGood(c):
 			return false
 		case c.init:

@@ -130,15 +130,3 @@ func inUnits(value, divisor resource.Quantity, milli bool) string {
 	}
 	return strconv.FormatInt(units, 10)
 }
-
-// findContainer is the container of that name, of any kind, or nil.
-func findContainer(pod *corev1.Pod, name string) *corev1.Container {
-	for _, list := range [][]corev1.Container{pod.Spec.Containers, pod.Spec.InitContainers} {
-		for i := range list {
-			if list[i].Name == name {
-				return &list[i]
-			}
-		}
-	}
-	return nil
-}

@@ -8,6 +8,9 @@ import (
 
 // policy says when a container is to run again.
 func (s *podState) policy(c *containerState) corev1.RestartPolicy {
+	if c.ephemeral {
+		return corev1.RestartPolicyNever
+	}
 	if c.spec.RestartPolicy != nil {
 		return corev1.RestartPolicy(*c.spec.RestartPolicy)
 	}

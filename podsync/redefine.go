@@ -11,21 +11,10 @@ import (
 func (s *podState) redefine(pod *corev1.Pod) {
 	for _, c := range s.containers {
 		c.next = nil
-		if spec := specOf(pod, c.spec.Name); spec != nil && spec.Image != c.spec.Image {
+		if spec := findContainer(pod, c.spec.Name); spec != nil && spec.Image != c.spec.Image {
 			c.next = spec
 		}
 	}
-}
-
-func specOf(pod *corev1.Pod, container string) *corev1.Container {
-	for _, list := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
-		for i := range list {
-			if list[i].Name == container {
-				return &list[i]
-			}
-		}
-	}
-	return nil
 }
 
 // restoreImage gives a run that was adopted the image that it was started with.

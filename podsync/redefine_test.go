@@ -12,7 +12,7 @@ import (
 // withImage is the pod with another image for one of its containers.
 func withImage(pod *corev1.Pod, container, image string) *corev1.Pod {
 	pod = pod.DeepCopy()
-	specOf(pod, container).Image = image
+	findContainer(pod, container).Image = image
 	return pod
 }
 

@@ -101,11 +101,12 @@ type task struct {
 
 // containerState is all that is known of one container.
 type containerState struct {
-	spec    *corev1.Container // of the run that goes on, or of the next
-	next    *corev1.Container // what spec will be once nothing is under way; nil if nothing changed
-	init    bool
-	sidecar bool // an init container that runs as long as the pod does
-	step    step
+	spec      *corev1.Container // of the run that goes on, or of the next
+	next      *corev1.Container // what spec will be once nothing is under way; nil if nothing changed
+	init      bool
+	ephemeral bool // joined while the pod was there
+	sidecar   bool // an init container that runs as long as the pod does
+	step      step
 
 	waiting *corev1.ContainerStateWaiting    // what the status shows instead of the last exit
 	module  registry.Module                  // as of the last pull
@@ -142,6 +143,7 @@ func newState(pod *corev1.Pod, now time.Time) *podState {
 	for i := range pod.Spec.Containers {
 		s.containers = append(s.containers, newContainer(&pod.Spec.Containers[i], false))
 	}
+	s.join(pod)
 	return s
 }
 
@@ -211,6 +213,7 @@ func (s *podState) apply(event any, now time.Time) {
 	switch e := event.(type) {
 	case updated:
 		s.pod = e.pod
+		s.join(e.pod)
 		s.redefine(e.pod)
 		s.shortenGrace(now)
 	case vanishedEvent:

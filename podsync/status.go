@@ -48,7 +48,7 @@ func statusOf(s *podState, was corev1.PodStatus, address netip.Addr, now time.Ti
 	ip := address.String()
 	status.HostIP, status.HostIPs = ip, []corev1.HostIP{{IP: ip}}
 	status.PodIP, status.PodIPs = ip, []corev1.PodIP{{IP: ip}}
-	status.InitContainerStatuses, status.ContainerStatuses = s.containerStatuses()
+	status.InitContainerStatuses, status.ContainerStatuses, status.EphemeralContainerStatuses = s.containerStatuses()
 	status.Phase = s.phase(was.Phase, status.InitContainerStatuses, status.ContainerStatuses)
 	for _, c := range s.conditions(&status) {
 		c.ObservedGeneration = s.pod.Generation
@@ -57,20 +57,24 @@ func statusOf(s *podState, was corev1.PodStatus, address netip.Addr, now time.Ti
 	return status
 }
 
-func (s *podState) containerStatuses() (inits, apps []corev1.ContainerStatus) {
+func (s *podState) containerStatuses() (inits, apps, ephemeral []corev1.ContainerStatus) {
 	if s.refused {
-		return nil, nil
+		return nil, nil, nil
 	}
 	initialised := s.initialised()
 	for _, c := range s.containers {
 		status := s.containerStatus(c, initialised)
-		if c.init {
+		switch {
+		case c.init:
 			inits = append(inits, status)
-		} else {
+		case c.ephemeral:
+			status.Ready, status.Started = false, nil
+			ephemeral = append(ephemeral, status)
+		default:
 			apps = append(apps, status)
 		}
 	}
-	return inits, apps
+	return inits, apps, ephemeral
 }
 
 func (s *podState) initialised() bool {
@@ -231,7 +235,7 @@ func (s *podState) containersReady(status *corev1.PodStatus) corev1.PodCondition
 	}
 	var names []string
 	for _, c := range s.containers {
-		if (c.sidecar || !c.init) && !c.ready() {
+		if (c.sidecar || !c.init) && !c.ephemeral && !c.ready() {
 			names = append(names, c.spec.Name)
 		}
 	}

@@ -24,6 +24,7 @@ func TestPods(t *testing.T) {
 		"RestartPolicies": testRestartPolicies,
 		"CrashLoop":       testCrashLoop,
 		"SetImage":        testSetImage,
+		"Ephemeral":       testEphemeral,
 		"InitContainers":  testInitContainers,
 		"Deletion":        testDeletion,
 		"ForceDeletion":   testForceDeletion,
@@ -161,6 +162,26 @@ func testSetImage(t *testing.T, s *suite) {
 		return nil
 	})
 	s.awaitEvents(t, pod, "Killing Container main definition changed, will be restarted")
+}
+
+// testEphemeral: kubectl debug puts a container of its own into a running pod.
+func testEphemeral(t *testing.T, s *suite) {
+	ns := s.cluster.Namespace(t)
+	s.create(t, ns, s.pod("debugged", s.tiny))
+	s.awaitPhase(t, ns, "debugged", corev1.PodRunning)
+	s.cluster.Kubectl(t, "debug", "-n", ns, "debugged", "--image="+s.kitchen, "-c", "debugger", "--", "kitchen", "args", "x")
+	pod := s.await(t, ns, "debugged", func(p *corev1.Pod) error {
+		if c := p.Status.EphemeralContainerStatuses; len(c) != 1 || c[0].State.Terminated == nil {
+			return fmt.Errorf("ephemeral containers: %+v", c)
+		}
+		return nil
+	})
+	if end := pod.Status.EphemeralContainerStatuses[0].State.Terminated; end.ExitCode != 0 || pod.Status.Phase != corev1.PodRunning {
+		t.Errorf("phase %s, and it ended as %+v", pod.Status.Phase, end)
+	}
+	if log := s.cluster.Kubectl(t, "logs", "-n", ns, "debugged", "-c", "debugger"); log != "kitchen\nargs\nx\n" {
+		t.Errorf("its log is %q", log)
+	}
 }
 
 func testInitContainers(t *testing.T, s *suite) {

@@ -1,0 +1,74 @@
+package podsync
+
+import (
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// withDebugger is the pod with an ephemeral container more.
+func withDebugger(pod *corev1.Pod, name string) *corev1.Pod {
+	pod = pod.DeepCopy()
+	e := corev1.EphemeralContainer{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: name, Image: "debugger:v1"}}
+	pod.Spec.EphemeralContainers = append(pod.Spec.EphemeralContainers, e)
+	return pod
+}
+
+// TestEphemeralContainer: it runs once beside the others, also of a pod that does not get on, and nothing waits for it or looks at it.
+func TestEphemeralContainer(t *testing.T) {
+	s := newScript(t, corev1.RestartPolicyAlways, "init", "a")
+	s.at(0, nil, "prepare")
+	s.at(0, prepared{}, "pull init")
+	s.at(1, updated{withDebugger(s.state.pod, "debug")}, "pull debug")
+	s.at(1, pullDone{container: "debug"}, "start debug #0")
+	s.at(1, up("debug"))
+	s.phase(corev1.PodPending)
+	s.at(2, pullDone{container: "init"}, "start init #0")
+	s.at(2, up("init"))
+	s.at(3, exit("init", 0, 3), "pull a")
+	s.at(3, pullDone{container: "a"}, "start a #0")
+	s.at(3, up("a"))
+	s.phase(corev1.PodRunning)
+	s.at(4, exit("debug", 1, 4)) // it does not run again
+	s.phase(corev1.PodRunning)
+	status := s.status()
+	if len(status.EphemeralContainerStatuses) != 1 || len(status.ContainerStatuses) != 1 || len(status.InitContainerStatuses) != 1 {
+		t.Fatalf("status %+v", status)
+	}
+	if c := status.EphemeralContainerStatuses[0]; c.Name != "debug" || c.State.Terminated == nil || c.State.Terminated.ExitCode != 1 || c.Ready || c.Started != nil {
+		t.Errorf("the ephemeral container is %+v", c)
+	}
+	for _, c := range status.Conditions {
+		if c.Type == corev1.PodReady && c.Status != corev1.ConditionTrue {
+			t.Errorf("the pod is not ready: %+v", c)
+		}
+	}
+	s.at(5, updated{withDebugger(s.state.pod, "second")}, "pull second")
+	s.at(5, pullDone{container: "second"}, "start second #0")
+	s.at(5, up("second"))
+	s.at(6, updated{deleted(s.state.pod, 0)}, "giveup", "event Killing", "stop a in 0s", "event Killing", "stop second in 0s")
+}
+
+// TestEphemeralContainerEndsWithThePod: it keeps no pod alive.
+func TestEphemeralContainerEndsWithThePod(t *testing.T) {
+	s := newScript(t, corev1.RestartPolicyNever, "a")
+	s.launch("a")
+	s.at(1, updated{withDebugger(s.state.pod, "debug")}, "pull debug")
+	s.at(1, pullDone{container: "debug"}, "start debug #0")
+	s.at(1, up("debug"))
+	s.at(2, exit("a", 0, 2), "giveup", "event Killing", "stop debug in 30s")
+	s.at(3, exit("debug", 137, 3))
+	s.phase(corev1.PodSucceeded)
+}
+
+// TestEphemeralContainerIsRestored: a restarted agent does not run it again.
+func TestEphemeralContainerIsRestored(t *testing.T) {
+	pod := withDebugger(testPod(corev1.RestartPolicyAlways, "a"), "debug")
+	pod.Status.EphemeralContainerStatuses = []corev1.ContainerStatus{{
+		Name: "debug", ContainerID: "wasmtime://x", State: corev1.ContainerState{Terminated: exitOf("x", 1)},
+	}}
+	state, _ := restore(pod, dirsOf(t.TempDir(), pod), nil, t0)
+	s := script{t, state}
+	s.at(0, nil, "prepare")
+	s.at(0, prepared{}, "pull a")
+}
