@@ -69,7 +69,7 @@ func (c *cache[T]) readFor(ctx context.Context, namespace, name string, fresh bo
 	if !fresh {
 		return c.read(ctx, namespace, name)
 	}
-	err = patiently(ctx, func() (err error) {
+	err = Patiently(ctx, func() (err error) {
 		object, err = c.read(ctx, namespace, name)
 		return err
 	})

@@ -14,8 +14,8 @@ const (
 	forbiddenLast  = 320 * time.Millisecond
 )
 
-// patiently calls ask until it is not forbidden, or has been for more than half a second.
-func patiently(ctx context.Context, ask func() error) error {
+// Patiently calls ask until it is not forbidden, or has been for more than half a second.
+func Patiently(ctx context.Context, ask func() error) error {
 	for delay := forbiddenFirst; ; delay *= 2 {
 		err := ask()
 		if !apierrors.IsForbidden(err) || delay > forbiddenLast {

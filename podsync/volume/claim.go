@@ -14,7 +14,7 @@ import (
 // been made for the pod.
 func (v *Volumes) claim(ctx context.Context, pod *corev1.Pod, name string, owned bool) (string, error) {
 	var pvc *corev1.PersistentVolumeClaim
-	err := patiently(ctx, func() (err error) {
+	err := v.ask(ctx, func() (err error) {
 		pvc, err = v.Client.CoreV1().PersistentVolumeClaims(pod.Namespace).Get(ctx, name, metav1.GetOptions{})
 		return err
 	})
@@ -30,7 +30,7 @@ func (v *Volumes) claim(ctx context.Context, pod *corev1.Pod, name string, owned
 		return "", errors.New("PVC is not bound")
 	}
 	var pv *corev1.PersistentVolume
-	err = patiently(ctx, func() (err error) {
+	err = v.ask(ctx, func() (err error) {
 		pv, err = v.Client.CoreV1().PersistentVolumes().Get(ctx, pvc.Spec.VolumeName, metav1.GetOptions{})
 		return err
 	})

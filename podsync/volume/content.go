@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -96,19 +97,14 @@ func (r *reader) configMap(ctx context.Context, name string, items []corev1.KeyT
 		get = r.v.Objects.FreshConfigMap
 	}
 	object, err := get(ctx, r.pod.Namespace, name)
-	switch {
-	case apierrors.IsNotFound(err) && is(optional):
-		return nil
-	case err != nil:
-		return err
+	if err != nil {
+		return unlessOptional(err, optional)
 	}
 	data := make(map[string][]byte, len(object.Data)+len(object.BinaryData))
 	for key, value := range object.Data {
 		data[key] = []byte(value)
 	}
-	for key, value := range object.BinaryData {
-		data[key] = value
-	}
+	maps.Copy(data, object.BinaryData)
 	return r.keys(data, items, is(optional), "configmap references non-existent config key: %s")
 }
 
@@ -118,13 +114,18 @@ func (r *reader) secret(ctx context.Context, name string, items []corev1.KeyToPa
 		get = r.v.Objects.FreshSecret
 	}
 	object, err := get(ctx, r.pod.Namespace, name)
-	switch {
-	case apierrors.IsNotFound(err) && is(optional):
-		return nil
-	case err != nil:
-		return err
+	if err != nil {
+		return unlessOptional(err, optional)
 	}
 	return r.keys(object.Data, items, is(optional), "references non-existent secret key: %s")
+}
+
+// unlessOptional is the error of reading an object, nil if there need be none.
+func unlessOptional(err error, optional *bool) error {
+	if apierrors.IsNotFound(err) && is(optional) {
+		return nil
+	}
+	return err
 }
 
 // keys takes all of data, or the items of it.

@@ -66,7 +66,7 @@ func (v *Volumes) requestToken(ctx context.Context, pod *corev1.Pod, key tokenKe
 		account = "default"
 	}
 	var answer *authenticationv1.TokenRequest
-	err := patiently(ctx, func() (err error) {
+	err := v.ask(ctx, func() (err error) {
 		answer, err = v.Client.CoreV1().ServiceAccounts(pod.Namespace).CreateToken(ctx, account, request, metav1.CreateOptions{})
 		return err
 	})

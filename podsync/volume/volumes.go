@@ -27,6 +27,8 @@ type Config struct {
 	Dir     string // absolute: all that is made is below it
 	Objects Objects
 	Client  kubernetes.Interface // for tokens and claims
+	// Patiently calls what asks the API server, again where the answer may be another in a moment; nil calls it once.
+	Patiently func(ctx context.Context, ask func() error) error
 	// Field is the value of a fieldRef.
 	Field func(pod *corev1.Pod, path string) (string, error)
 	// Resource is the value of a resourceFieldRef, which names a container.
@@ -45,6 +47,14 @@ type Volumes struct {
 	mu   sync.Mutex // held while files are made, and not while Refresh reads
 	gone bool
 	made map[string]made // by the volume's name
+}
+
+// ask asks the API server.
+func (v *Volumes) ask(ctx context.Context, call func() error) error {
+	if v.Patiently == nil {
+		return call()
+	}
+	return v.Patiently(ctx, call)
 }
 
 // made is a volume that is set up.

@@ -16,6 +16,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kruntime "k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
+
+	reading "github.com/krustlet-go/krustlet-wasi/podsync/objects"
 )
 
 // cluster is what a pod's volumes may refer to.
@@ -56,7 +58,7 @@ func newVolumes(t *testing.T, c *cluster, objects ...kruntime.Object) *Volumes {
 	return New(Config{
 		Dir:     filepath.Join(t.TempDir(), "volumes"),
 		Objects: c,
-		Client:  fake.NewClientset(objects...),
+		Client:  fake.NewClientset(objects...), Patiently: reading.Patiently,
 		Field: func(pod *corev1.Pod, path string) (string, error) {
 			if path == "metadata.name" {
 				return pod.Name, nil
