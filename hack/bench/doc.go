@@ -28,7 +28,8 @@
 //	             No pod starts in less than three: created, bound, reported.
 //	x-api        what a pod costs by that measure: p50-ms, or a hundredth of all-ms, divided by api-p50-ms
 //
-// The pods of a round are deleted without grace, and the next begins when the node has cleared their folders away
+// The pods of a round are deleted without grace, all at once: gone-ms is until the last of a burst is gone from the API server and
+// from the node. The next round begins when the node has cleared their folders away
 // and, after a burst, written its events; the clock stands still meanwhile. ns/op is the mean of the rounds.
 //
 // # Rows of Restart

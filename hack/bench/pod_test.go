@@ -47,7 +47,7 @@ func (f *field) benchmarkPods(b *testing.B, pods int, newPod func() *corev1.Pod)
 	seen := observe(b, f.watcher, f.namespace)
 	api := newYardstick(b, f)
 	f.clear(b, seen, f.start(b, seen, newPod())) // has the image pulled and compiled
-	var rounds, totals, shares []time.Duration
+	var rounds, totals, shares, gone []time.Duration
 	for b.Loop() {
 		b.StopTimer()
 		round := make([]*corev1.Pod, pods)
@@ -63,7 +63,9 @@ func (f *field) benchmarkPods(b *testing.B, pods int, newPod func() *corev1.Pod)
 			totals = append(totals, t.running.Sub(t.called))
 			shares = append(shares, t.running.Sub(t.bound))
 		}
+		deleted := time.Now()
 		f.clear(b, seen, trails)
+		gone = append(gone, time.Since(deleted))
 		if pods > 1 {
 			f.calmDown(b)
 		}
@@ -79,6 +81,7 @@ func (f *field) benchmarkPods(b *testing.B, pods int, newPod func() *corev1.Pod)
 		report(b, "max-ms", quantile(totals, 1))
 		return
 	}
+	report(b, "gone-ms", quantile(gone, 0.5))
 	report(b, "all-min-ms", quantile(rounds, 0))
 	report(b, "all-ms", quantile(rounds, 0.5))
 	report(b, "all-max-ms", quantile(rounds, 1))
