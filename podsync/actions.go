@@ -174,6 +174,11 @@ func (w *worker) start(ctx context.Context, pod *corev1.Pod, isolated bool, a st
 	if err != nil {
 		return fail(reasonCreateContainerError, err)
 	}
+	if a.state.ephemeral { // it may mount a volume that nothing else does, and that was not made
+		if err := w.setUpVolumes(ctx, pod); err != nil {
+			return fail(reasonCreateContainerError, err)
+		}
+	}
 	mounts, err := w.mounts(pod, a.container, spec.Env)
 	if err != nil {
 		return fail(reasonCreateContainerConfigError, err)

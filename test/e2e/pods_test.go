@@ -167,7 +167,11 @@ func testSetImage(t *testing.T, s *suite) {
 // testEphemeral: kubectl debug puts a container of its own into a running pod.
 func testEphemeral(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
-	s.create(t, ns, s.pod("debugged", s.tiny))
+	debugged := s.pod("debugged", s.tiny)
+	debugged.Spec.Volumes = []corev1.Volume{{Name: "unused", VolumeSource: corev1.VolumeSource{DownwardAPI: &corev1.DownwardAPIVolumeSource{
+		Items: []corev1.DownwardAPIVolumeFile{{Path: "name", FieldRef: &corev1.ObjectFieldSelector{FieldPath: "metadata.name"}}},
+	}}}}
+	s.create(t, ns, debugged)
 	s.awaitPhase(t, ns, "debugged", corev1.PodRunning)
 	s.cluster.Kubectl(t, "debug", "-n", ns, "debugged", "--image="+s.kitchen, "-c", "debugger", "--", "kitchen", "args", "x")
 	pod := s.await(t, ns, "debugged", func(p *corev1.Pod) error {
@@ -181,6 +185,22 @@ func testEphemeral(t *testing.T, s *suite) {
 	}
 	if log := s.cluster.Kubectl(t, "logs", "-n", ns, "debugged", "-c", "debugger"); log != "kitchen\nargs\nx\n" {
 		t.Errorf("its log is %q", log)
+	}
+	pod.Spec.EphemeralContainers = append(pod.Spec.EphemeralContainers, corev1.EphemeralContainer{EphemeralContainerCommon: corev1.EphemeralContainerCommon{
+		Name: "reader", Image: s.kitchen, Args: []string{"cat", "/etc/pod/name"},
+		VolumeMounts: []corev1.VolumeMount{{Name: "unused", MountPath: "/etc/pod"}},
+	}})
+	if _, err := s.client().CoreV1().Pods(ns).UpdateEphemeralContainers(context.Background(), pod.Name, pod, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	s.await(t, ns, "debugged", func(p *corev1.Pod) error {
+		if c := p.Status.EphemeralContainerStatuses; len(c) != 2 || c[1].State.Terminated == nil || c[1].State.Terminated.ExitCode != 0 {
+			return fmt.Errorf("ephemeral containers: %+v", c)
+		}
+		return nil
+	})
+	if log := s.cluster.Kubectl(t, "logs", "-n", ns, "debugged", "-c", "reader"); log != "debugged\n" {
+		t.Errorf("the volume that nothing else mounts: %q", log)
 	}
 }
 
