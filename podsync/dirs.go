@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -12,6 +13,7 @@ import (
 
 	"github.com/krustlet-go/krustlet-wasi/podsync/volume"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
 )
 
 // podDirs are a pod's folders below the data directory.
@@ -114,17 +116,16 @@ func (d podDirs) makeRun(container string, attempt int32, security *corev1.Secur
 
 // pruneLogs removes the logs of runs that are too old to be asked for, once attempt runs.
 func (d podDirs) pruneLogs(container string, attempt int32) error {
-	dir := filepath.Dir(d.log(container, attempt))
-	files, err := logFiles(dir)
+	found, err := attempts(filepath.Dir(d.log(container, attempt)))
 	if err != nil {
 		return err
 	}
-	for _, f := range files {
-		if f.attempt > attempt-logsKept {
+	for _, a := range found {
+		if a > attempt-logsKept {
 			continue
 		}
-		if err := os.Remove(filepath.Join(dir, f.name)); err != nil && !os.IsNotExist(err) {
-			return fmt.Errorf("removing an old log: %w", err)
+		if err := logfile.Remove(d.log(container, a)); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -132,37 +133,24 @@ func (d podDirs) pruneLogs(container string, attempt int32) error {
 
 // lastAttempt is the attempt whose log is the newest on disk, or -1.
 func (d podDirs) lastAttempt(container string) int32 {
-	last := int32(-1)
-	files, err := logFiles(filepath.Dir(d.log(container, 0)))
-	if err != nil {
-		return last
+	found, err := attempts(filepath.Dir(d.log(container, 0)))
+	if err != nil || len(found) == 0 {
+		return -1
 	}
-	for _, f := range files {
-		last = max(last, f.attempt)
-	}
-	return last
+	return slices.Max(found)
 }
 
-// logFile is one of the files that the log of a run is in: ATTEMPT.log, and ATTEMPT.log.WHEN for what was rotated.
-type logFile struct {
-	name    string
-	attempt int32
-}
-
-// logFiles lists the log files in dir, which may not exist.
-func logFiles(dir string) ([]logFile, error) {
+// attempts are the runs that have a log in dir, which may not exist. One whose log was rotated may be there several times.
+func attempts(dir string) ([]int32, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil && !os.IsNotExist(err) {
 		return nil, fmt.Errorf("listing a container's logs: %w", err)
 	}
-	var found []logFile
+	var found []int32
 	for _, entry := range entries {
-		number, rest, ok := strings.Cut(entry.Name(), ".log")
-		if !ok || rest != "" && rest[0] != '.' {
-			continue
-		}
-		if a, err := strconv.ParseInt(number, 10, 32); err == nil {
-			found = append(found, logFile{entry.Name(), int32(a)})
+		number, ok := strings.CutSuffix(logfile.Of(entry.Name()), ".log")
+		if a, err := strconv.ParseInt(number, 10, 32); ok && err == nil {
+			found = append(found, int32(a))
 		}
 	}
 	return found, nil

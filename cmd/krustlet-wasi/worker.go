@@ -95,12 +95,12 @@ func (c workerConfig) serve(ctx context.Context, log *zap.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	confined, err := confine.Apply(c.confinement(info))
+	lost, err := confine.Apply(c.confinement(info))
 	if err != nil {
 		return errors.Join(err, bound.Close())
 	}
-	if len(confined.Lost) > 0 {
-		log.Warn("this worker keeps what it does not need; see docs/workers.md", zap.Strings("kept", confined.Lost))
+	if len(lost) > 0 {
+		log.Warn("this worker keeps what it does not need; see docs/workers.md", zap.Strings("kept", lost))
 	}
 	engine, err := wasmtime.New(wasmtime.Config{
 		CacheDir: compiledDir(c.dataDir),

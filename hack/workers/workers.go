@@ -3,7 +3,6 @@
 package workers
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,15 +12,14 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/worker"
 )
 
 // Worker is one of a data directory's workers.
 type Worker struct {
-	Dir      string `json:"-"` // its folder
-	PID      int    `json:"pid"`
-	Shard    int    `json:"shard"`
-	Isolated bool   `json:"isolated"`
-	Pod      string `json:"pod"`
+	worker.Info
+	Dir string // its folder
 }
 
 // List is the workers of a data directory that are alive.
@@ -32,18 +30,15 @@ func List(dataDir string) ([]Worker, error) {
 	}
 	var found []Worker
 	for _, file := range files {
-		text, err := os.ReadFile(file)
+		dir := filepath.Dir(file)
+		info, err := worker.ReadInfo(dir)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // it has just ended
 		}
 		if err != nil {
 			return nil, err
 		}
-		w := Worker{Dir: filepath.Dir(file)}
-		if err := json.Unmarshal(text, &w); err != nil {
-			return nil, fmt.Errorf("%s: %w", file, err)
-		}
-		if w.alive() {
+		if w := (Worker{info, dir}); w.alive() {
 			found = append(found, w)
 		}
 	}

@@ -220,3 +220,10 @@ func (g *fakeGuest) Forget() {
 	defer g.engine.mu.Unlock()
 	delete(g.engine.runs, g.spec.ID)
 }
+
+// compilerFunc is a function as a worker.Compiler.
+type compilerFunc func(ctx context.Context, digest, file string) error
+
+func (f compilerFunc) Compile(ctx context.Context, digest, file string) error {
+	return f(ctx, digest, file)
+}

@@ -52,10 +52,12 @@ func workerMain(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	log, _ := zap.NewDevelopment()
-	err := worker.Serve(ctx, worker.ServerConfig{
-		Engine: newFakeEngine(),
-		Dir:    *dir, Build: *build, Idle: *idle, Ready: os.NewFile(uintptr(*ready), "ready"), Log: log,
-	})
+	bound, err := worker.Bind(*dir)
+	if err == nil {
+		err = bound.Serve(ctx, worker.ServerConfig{
+			Engine: newFakeEngine(), Build: *build, Idle: *idle, Ready: os.NewFile(uintptr(*ready), "ready"), Log: log,
+		})
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -67,7 +69,7 @@ func workerMain(args []string) int {
 func config(tb testing.TB, dir string) worker.Config {
 	return worker.Config{
 		Dir: dir, Build: "b1", Command: []string{"/proc/self/exe", "worker", "--build=b1"}, Shards: 1,
-		Compiler: worker.CompilerFunc(func(context.Context, string, string) error { return nil }),
+		Compiler: compilerFunc(func(context.Context, string, string) error { return nil }),
 		Log:      zaptest.NewLogger(tb, zaptest.Level(zap.InfoLevel)),
 	}
 }

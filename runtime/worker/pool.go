@@ -20,7 +20,7 @@ type Config struct {
 	Dir string
 	// Build is this agent's build and the workers' settings. Workers of another one get no new guests.
 	Build string
-	// Command is the start of the argument vector of a worker process, whose main calls Serve. Behind these it gets
+	// Command is the start of the argument vector of a worker process, whose main calls Bind and Bound.Serve. Behind these it gets
 	// `--dir`, the worker's folder, `--ready-fd` and the number of the open file for ServerConfig.Ready.
 	Command []string
 	// Name is what worker processes are called, in place of the program's path; empty is that path.
@@ -46,14 +46,6 @@ type Groups interface {
 // Compiler makes sure that there is compiled code of a module on disk.
 type Compiler interface {
 	Compile(ctx context.Context, digest, file string) error
-}
-
-// CompilerFunc is a function as a Compiler.
-type CompilerFunc func(ctx context.Context, digest, file string) error
-
-// Compile implements Compiler.
-func (f CompilerFunc) Compile(ctx context.Context, digest, file string) error {
-	return f(ctx, digest, file)
 }
 
 func (cfg *Config) prepare() error {

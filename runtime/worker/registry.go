@@ -16,6 +16,7 @@ import (
 type server struct {
 	workerpb.UnimplementedWorkerServer
 	cfg   ServerConfig
+	dir   string         // the worker's folder
 	over  chan struct{}  // closed when the worker is to end
 	ended chan struct{}  // closed when its guests have ended, and nothing is to come any more
 	work  sync.WaitGroup // what goes on beside the calls
@@ -43,8 +44,8 @@ type run struct {
 	unwanted  bool          // to be killed and forgotten
 }
 
-func newServer(cfg ServerConfig) *server {
-	return &server{cfg: cfg, over: make(chan struct{}), ended: make(chan struct{}), runs: map[string]*run{}}
+func newServer(cfg ServerConfig, dir string) *server {
+	return &server{cfg: cfg, dir: dir, over: make(chan struct{}), ended: make(chan struct{}), runs: map[string]*run{}}
 }
 
 // begin notes a start. Its context ends with ctx, and when the start is given up.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
 	"runtime/debug"
 	"time"
 
@@ -24,8 +23,6 @@ import (
 type ServerConfig struct {
 	// Engine runs the guests. Serve does not close it.
 	Engine runtime.Engine
-	// Dir is the worker's folder, which the agent made. Bound.Serve has its own.
-	Dir string
 	// Build is this binary's build and settings: an agent of another one starts no guests here.
 	Build string
 	// Idle is how long the worker stays without runs and without an agent.
@@ -40,8 +37,6 @@ func (cfg *ServerConfig) check() error {
 	switch {
 	case cfg.Engine == nil || cfg.Log == nil:
 		return errors.New("worker: no engine or no logger")
-	case !filepath.IsAbs(cfg.Dir):
-		return fmt.Errorf("worker: the folder must be an absolute path, got %q", cfg.Dir)
 	case cfg.Idle <= 0:
 		return errors.New("worker: Idle must be positive")
 	}
@@ -80,25 +75,12 @@ func (b *Bound) Close() error { return errors.Join(b.listener.Close(), b.held.re
 // Serve is the life of a worker: it hosts guests until ctx ends, until an agent shuts it down, or until it had
 // neither runs nor an agent for a while. Guests that run then are killed. It removes its folder.
 func (b *Bound) Serve(ctx context.Context, cfg ServerConfig) error {
-	cfg.Dir = b.held.dir
 	if err := cfg.check(); err != nil {
 		return errors.Join(err, b.Close())
 	}
-	s := newServer(cfg)
+	s := newServer(cfg, b.held.dir)
 	err := s.serve(ctx, &guardedListener{UnixListener: b.listener, uid: uint32(os.Geteuid()), log: cfg.Log})
 	return errors.Join(err, b.held.remove())
-}
-
-// Serve is Bind and Bound.Serve, for the folder of cfg.
-func Serve(ctx context.Context, cfg ServerConfig) error {
-	if err := cfg.check(); err != nil {
-		return err
-	}
-	bound, err := Bind(cfg.Dir)
-	if err != nil {
-		return err
-	}
-	return bound.Serve(ctx, cfg)
 }
 
 func listen(held *claim) (*net.UnixListener, error) {
@@ -144,7 +126,7 @@ func (s *server) serve(ctx context.Context, listener net.Listener) error {
 
 // announce says that the worker can be reached.
 func (s *server) announce() error {
-	info, err := ReadInfo(s.cfg.Dir)
+	info, err := ReadInfo(s.dir)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("worker: %w", err)
 	}
@@ -152,7 +134,7 @@ func (s *server) announce() error {
 	if info.StartTime, err = startTime(info.PID); err != nil {
 		return fmt.Errorf("worker: start time of this process: %w", err)
 	}
-	if err := info.write(s.cfg.Dir); err != nil {
+	if err := info.write(s.dir); err != nil {
 		return fmt.Errorf("worker: %w", err)
 	}
 	if s.cfg.Ready == nil {

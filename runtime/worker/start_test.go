@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime"
-	"github.com/krustlet-go/krustlet-wasi/runtime/worker"
 )
 
 func TestContainerRunsAndStops(t *testing.T) {
@@ -57,7 +56,7 @@ func TestStartErrorsKeepTextAndClass(t *testing.T) {
 	dir := t.TempDir()
 	compiles := 0
 	cfg := config(t, dir)
-	cfg.Compiler = worker.CompilerFunc(func(_ context.Context, _, file string) error {
+	cfg.Compiler = compilerFunc(func(_ context.Context, _, file string) error {
 		if compiles++; compiles > 1 && filepath.IsAbs(file) && strings.HasPrefix(file, dir) {
 			return os.WriteFile(file, nil, 0o600)
 		}

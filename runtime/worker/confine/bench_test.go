@@ -24,7 +24,7 @@ func measure(what task) {
 	if what.Text == "confined" {
 		others := newThreads(16)
 		before, start := private(), time.Now()
-		m.Lost = apply(what).Lost
+		m.Lost = apply(what)
 		m.Apply, m.Memory = float64(time.Since(start).Microseconds())/1000, private()-before
 		others.end()
 	}

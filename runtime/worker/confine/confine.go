@@ -44,21 +44,15 @@ func (c *Config) check() error {
 	return nil
 }
 
-// Confined is what came of Apply.
-type Confined struct {
-	View View
-	Lost []string // what the kernel refused: one phrase each, for a log; nil if all is as it should be
-}
-
-// Apply takes from this process, all its threads, what a worker does not need. It cannot be undone.
-func Apply(cfg Config) (Confined, error) {
+// Apply takes from this process, all its threads, what a worker does not need. It cannot be undone. lost is what the kernel
+// refused: one phrase each, for a log; nil if all is as it should be.
+func Apply(cfg Config) (lost []string, err error) {
 	if err := cfg.check(); err != nil {
-		return Confined{}, err
+		return nil, err
 	}
-	c := Confined{View: everything}
 	lose := func(part string, err error) {
 		if err != nil {
-			c.Lost = append(c.Lost, fmt.Sprintf("%s: %v", part, err))
+			lost = append(lost, fmt.Sprintf("%s: %v", part, err))
 		}
 	}
 	// Limits come first, since raising them takes a capability. Landlock and the filter need no_new_privs. The filter is last: it
@@ -70,17 +64,13 @@ func Apply(cfg Config) (Confined, error) {
 	lose("memory hidden from processes of the same user", HideSelf())
 	if err := threadsKnown(); err != nil {
 		lose("capabilities, files and system calls", err)
-		return c, nil
+		return lost, nil
 	}
 	lose("no new privileges", onAllThreads(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1))
-	view, err := restrict(&cfg)
-	lose("files", err)
-	if view.granted != nil {
-		c.View = view
-	}
+	lose("files", restrict(&cfg))
 	lose("capabilities", dropCapabilities(kept))
 	lose("system calls", loadFilter(os.Getpid()))
-	return c, nil
+	return lost, nil
 }
 
 // HideSelf keeps other processes of the user from reading the memory of this one, its environment and its open

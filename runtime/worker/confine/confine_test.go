@@ -36,9 +36,9 @@ func attempts(what task) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(6)
 	}
-	c := apply(what)
+	lost := apply(what)
 	after := newThreads(4)
-	o := outcome{Did: make(map[string]string), Lost: c.Lost}
+	o := outcome{Did: make(map[string]string), Lost: lost}
 	try := func(name string, err error) {
 		if o.Did[name] = ""; err != nil {
 			o.Did[name] = err.Error()

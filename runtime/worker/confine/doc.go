@@ -56,8 +56,7 @@
 // that leads there, all entries of that one but the next, and so on. So whatever appears later directly in a
 // directory that leads to a hidden place (/, DIR), and whatever is mounted on an entry of it, is out of reach, while
 // entries of any other directory are not concerned; nor can the worker make or remove anything directly in such a
-// directory. View.Access tells, so that a pod whose volume is such a path can be given to a worker that starts after
-// it was made.
+// directory. A pod whose volume is such a path needs a worker that starts after it was made.
 //
 // By itself the package makes /proc and /sys read-only (uid 0 may write much of both without any capability) and
 // hides /dev but for null, zero, full, random and urandom, /sys/kernel/debug and /sys/kernel/tracing. The rest is the

@@ -22,7 +22,6 @@ var roles = map[string]func(task){
 	"lines":      lines,
 	"hidden":     hideAndShow,
 	"measure":    measure,
-	"viewed":     viewed,
 }
 
 // task is what a process in a role is told.
@@ -106,13 +105,13 @@ func say(v any) {
 }
 
 // apply confines a process in a role.
-func apply(what task) Confined {
-	c, err := Apply(what.Config)
+func apply(what task) []string {
+	lost, err := Apply(what.Config)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "apply:", err)
 		os.Exit(5)
 	}
-	return c
+	return lost
 }
 
 // folder is a directory that u owns and can reach.

@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
@@ -113,32 +112,4 @@ func TestHiddenProcessIsHidden(t *testing.T) {
 		_ = agent.Wait()
 		runtime.UnlockOSThread()
 	}
-}
-
-// TestViewSaysWhatIsReached compares what a View says with what a process meets.
-func TestViewSaysWhatIsReached(t *testing.T) {
-	for _, u := range users() {
-		t.Run(u.name, func(t *testing.T) {
-			what := data(t, u)
-			for _, wrong := range perform[[]string](t, u, "viewed", what) {
-				t.Error(wrong)
-			}
-		})
-	}
-}
-
-func viewed(what task) {
-	wrong := []string{}
-	c := apply(what)
-	for name, want := range map[string]Access{
-		"config/kubeconfig": Hidden, "link/kubeconfig": Hidden, "other": Hidden, "code/module": ReadOnly, "code/none": ReadOnly,
-		"pods/file": Writable, "pods/none/deeper": Writable, "none": Hidden,
-	} {
-		path := filepath.Join(what.Dir, name)
-		got, err := c.View.Access(path)
-		if err != nil || got != want {
-			wrong = append(wrong, fmt.Sprintf("%s is %v, want %v: %v", name, got, want, err))
-		}
-	}
-	say(wrong)
 }
