@@ -165,7 +165,7 @@ ${tls_server_name:+    tls-server-name: "$tls_server_name"
 }users:
 - name: tls-bootstrap-token-user
   user:
-    token: $token
+    token: "$token"
 contexts:
 - name: tls-bootstrap-token-user@kubernetes
   context:
@@ -188,8 +188,8 @@ metadata:
 type: bootstrap.kubernetes.io/token
 stringData:
   description: For krustlet-wasi nodes to join; made by hack/bootstrap.sh.
-  token-id: ${token%%.*}
-  token-secret: ${token#*.}
+  token-id: "${token%%.*}"
+  token-secret: "${token#*.}"
   expiration: $expiration
   usage-bootstrap-authentication: "true"
   usage-bootstrap-signing: "true"
