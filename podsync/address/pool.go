@@ -8,7 +8,7 @@ import (
 	"sync"
 )
 
-// ErrExhausted: every address of a range is in use.
+// ErrExhausted says that every address of a range is in use.
 var ErrExhausted = errors.New("no address is free")
 
 // Pool gives addresses to owners. The zero value has no ranges.
