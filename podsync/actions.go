@@ -213,7 +213,7 @@ func (w *worker) spec(ctx context.Context, pod *corev1.Pod, c *corev1.Container,
 		return runtime.Spec{}, err
 	}
 	env, err := environment(ctx, pod, c, surroundings{
-		objects: w.node.objects, services: services, address: w.node.Address, allocatable: w.node.Allocatable,
+		objects: w.node.objects, files: w.volumes, services: services, address: w.node.Address, allocatable: w.node.Allocatable,
 	})
 	if err != nil {
 		return runtime.Spec{}, err
