@@ -187,7 +187,8 @@ func (w *world) check(wake time.Time) {
 		if c.State.Running != nil && w.status.PodIP == "" {
 			w.fatalf("container %s runs in a pod without an address", c.Name)
 		}
-		if (c.State.Running != nil) != w.running[c.Name] {
+		settling := w.state.life == active && w.state.container(c.Name).settling()
+		if (c.State.Running != nil) != (w.running[c.Name] && !settling) {
 			w.fatalf("container %s: status running %v, truth %v", c.Name, c.State.Running != nil, w.running[c.Name])
 		}
 	}

@@ -19,6 +19,7 @@ type objectReader interface {
 // surroundings are what a container's environment is taken from besides its pod.
 type surroundings struct {
 	objects     objectReader
+	files       fileOpener
 	services    []*corev1.Service // that the container is told of
 	reach       reach
 	allocatable corev1.ResourceList
@@ -132,7 +133,7 @@ func (b *builder) take(ctx context.Context, source *corev1.EnvVarSource) (value 
 		}
 		return b.key(values, ref.Key, ref.Optional, "Secret", ref.Name)
 	case source.FileKeyRef != nil:
-		return "", false, fmt.Errorf("krustlet-wasi does not read environment variables from files yet")
+		return b.file(source.FileKeyRef)
 	}
 	return "", true, nil
 }
