@@ -152,6 +152,14 @@ func (m *Manager) readNode(ctx context.Context, age time.Duration) error {
 	return nil
 }
 
+// nodeWithin is the Node as it was within age, or nil if it is not there. It must not be changed.
+func (m *Manager) nodeWithin(ctx context.Context, age time.Duration) (*corev1.Node, error) {
+	m.admissions.mu.Lock()
+	defer m.admissions.mu.Unlock()
+	err := m.readNode(ctx, age)
+	return m.admissions.node, err
+}
+
 // used is what the pods take that were admitted and have not ended.
 func (m *Manager) used() corev1.ResourceList {
 	m.mu.Lock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -30,6 +31,7 @@ type world struct {
 	ended   bool   // deletion or disappearance was seen
 	final   corev1.PodPhase
 	trail   []string
+	address string // of the pod, once it has one
 
 	runs     []*guest         // that an engine which outlives agents would have
 	untold   []endedRun       // to be forgotten by the agent
@@ -165,6 +167,10 @@ func (w *world) check(wake time.Time) {
 	if !resting && wake.IsZero() && w.inFlight() == 0 {
 		w.fatalf("nothing is under way and nothing will wake the pod: life %s", w.state.life)
 	}
+	if w.address != "" && w.status.PodIP != w.address {
+		w.fatalf("address %s became %s", w.address, w.status.PodIP)
+	}
+	w.address = w.status.PodIP
 	if !wake.IsZero() && !wake.After(w.now) {
 		w.fatalf("wakes at once, at %v", wake.Sub(t0))
 	}
@@ -178,11 +184,25 @@ func (w *world) check(wake time.Time) {
 		if set != 1 {
 			w.fatalf("container %s has %d states", c.Name, set)
 		}
+		if c.State.Running != nil && w.status.PodIP == "" {
+			w.fatalf("container %s runs in a pod without an address", c.Name)
+		}
 		settling := w.state.life == active && w.state.container(c.Name).settling()
 		if (c.State.Running != nil) != (w.running[c.Name] && !settling) {
 			w.fatalf("container %s: status running %v, truth %v", c.Name, c.State.Running != nil, w.running[c.Name])
 		}
 	}
+}
+
+// place is what a pod that has been set up has: what it had before, or else an address of its own or the node's.
+func (w *world) place(which byte) place {
+	switch {
+	case w.state.place.known:
+		return w.state.place
+	case which%2 == 0:
+		return place{known: true}
+	}
+	return place{known: true, own: []netip.Addr{netip.AddrFrom4([4]byte{127, 1, 1, which})}}
 }
 
 var errTest = errors.New("test")
@@ -210,7 +230,11 @@ func (w *world) play(what, which byte) {
 				w.happen(prepared{refused: &refusal{"OutOfpods", "full"}})
 				return
 			}
-			w.happen(prepared{err: map[bool]error{true: errTest}[what%18 == 2]})
+			if what%18 == 2 {
+				w.happen(prepared{err: errTest})
+				return
+			}
+			w.happen(prepared{place: w.place(which)})
 		}
 	case 4, 5:
 		if w.pulls[name] > 0 {

@@ -2,6 +2,7 @@ package podsync
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -25,7 +26,7 @@ const (
 )
 
 // hostsFile is a pod's /etc/hosts. node is the node's own, for a pod on the host's network.
-func hostsFile(pod *corev1.Pod, node, address string) string {
+func hostsFile(pod *corev1.Pod, node string, addresses []netip.Addr) string {
 	var out strings.Builder
 	if pod.Spec.HostNetwork {
 		out.WriteString(managedHostsHost)
@@ -37,7 +38,9 @@ func hostsFile(pod *corev1.Pod, node, address string) string {
 		if domain := podDomain(pod); domain != "" {
 			names = names + "." + domain + "\t" + names
 		}
-		fmt.Fprintf(&out, "%s\t%s\n", address, names)
+		for _, a := range addresses {
+			fmt.Fprintf(&out, "%s\t%s\n", a, names)
+		}
 	}
 	if len(pod.Spec.HostAliases) > 0 {
 		out.WriteString(aliasesFollow)

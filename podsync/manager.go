@@ -32,10 +32,10 @@ type Images interface {
 	Pull(ctx context.Context, image string) (registry.Module, error)
 }
 
-// Settings is what a Manager works with. All fields are needed, but for the bounds of logs.
+// Settings is what a Manager works with. All fields are needed, but for the bounds of logs and the addresses of pods.
 type Settings struct {
 	NodeName    string     // pods bound to this node are run
-	Address     netip.Addr // the node's, and for now its pods'
+	Address     netip.Addr // the node's
 	DataDir     string     // absolute; pods/ and logs/ below it are the Manager's
 	Client      kubernetes.Interface
 	Images      Images
@@ -48,6 +48,10 @@ type Settings struct {
 	ContainerLogMaxSize  int64
 	ContainerLogMaxFiles int
 	ContainerOutputRate  int64 // bytes that a container may print a second; 0 is no bound
+	// PodCIDRs are ranges of addresses for pods where the Node has no podCIDR: at most one of IPv4 and one of IPv6. With
+	// NodeAddressOnly pods have the node's address, whatever ranges there are.
+	PodCIDRs        []netip.Prefix
+	NodeAddressOnly bool
 }
 
 // parallelWrites is how many statuses may be on their way to the API server at once.
@@ -62,6 +66,7 @@ type Manager struct {
 	objects  *objects.Store // ConfigMaps and Secrets
 
 	admissions admissions
+	network    network
 
 	synced chan struct{} // closed when every pod that the API server has is known
 
@@ -79,6 +84,7 @@ func New(settings Settings) *Manager {
 		workers:  map[types.UID]*worker{},
 		synced:   make(chan struct{}),
 	}
+	m.network.pool.Keep("", []netip.Addr{m.Address})
 	m.classes = newClasses(m.Client, m.classChanged, m.Log.Named("runtimeclasses"))
 	m.services = newServices(m.Client, m.Log.Named("services"))
 	return m
@@ -144,12 +150,14 @@ func (m *Manager) set(ctx context.Context, workers *sync.WaitGroup, pod *corev1.
 		return
 	}
 	state, adopted := restore(pod, dirsOf(m.DataDir, pod), m.takeFound(pod.UID), time.Now())
+	m.claim(state, adopted)
 	w := newWorker(m, state, adopted)
 	m.mu.Lock()
 	m.workers[pod.UID] = w
 	m.mu.Unlock()
 	workers.Go(func() {
 		w.run(ctx)
+		m.network.pool.Release(string(pod.UID))
 		m.mu.Lock()
 		delete(m.workers, pod.UID)
 		m.mu.Unlock()

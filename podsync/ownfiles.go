@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 
@@ -25,7 +26,7 @@ func (d podDirs) terminationLog(container string) string {
 }
 
 // makeOwnFiles writes the pod's own files. Those that are there already are left: containers may write to them.
-func (d podDirs) makeOwnFiles(pod *corev1.Pod, host hostFiles, address string) error {
+func (d podDirs) makeOwnFiles(pod *corev1.Pod, host hostFiles, addresses []netip.Addr) error {
 	for _, name := range ownFiles {
 		path := d.etc(name)
 		if _, err := os.Stat(path); err == nil {
@@ -34,7 +35,7 @@ func (d podDirs) makeOwnFiles(pod *corev1.Pod, host hostFiles, address string) e
 		var text string
 		switch name {
 		case "hosts":
-			text = hostsFile(pod, host.hosts(), address)
+			text = hostsFile(pod, host.hosts(), addresses)
 		case "hostname":
 			text = host.hostname(pod) + "\n"
 		case "resolv.conf":

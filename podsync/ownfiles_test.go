@@ -1,6 +1,7 @@
 package podsync
 
 import (
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,21 +16,23 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
 )
 
+var testReach = []netip.Addr{netip.MustParseAddr("192.0.2.9"), netip.MustParseAddr("fd00::9")}
+
 func TestHostsFile(t *testing.T) {
 	pod := testPod(corev1.RestartPolicyAlways, "a")
 	const own = "# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n" +
 		"fe00::0\tip6-localnet\nfe00::0\tip6-mcastprefix\nfe00::1\tip6-allnodes\nfe00::2\tip6-allrouters\n"
-	if got := hostsFile(pod, "node\n", "192.0.2.9"); got != own+"192.0.2.9\tp\n" {
+	if got := hostsFile(pod, "node\n", testReach); got != own+"192.0.2.9\tp\nfd00::9\tp\n" {
 		t.Errorf("got\n%s", got)
 	}
 	pod.Spec.Hostname, pod.Spec.Subdomain = "me", "sub"
-	if got := hostsFile(pod, "node\n", "192.0.2.9"); got != own+"192.0.2.9\tme.sub.ns.svc.cluster.local\tme\n" {
+	if got := hostsFile(pod, "node\n", testReach); got != own+"192.0.2.9\tme.sub.ns.svc.cluster.local\tme\nfd00::9\tme.sub.ns.svc.cluster.local\tme\n" {
 		t.Errorf("with a subdomain\n%s", got)
 	}
 	pod.Spec.HostNetwork = true
 	pod.Spec.HostAliases = []corev1.HostAlias{{IP: "192.0.2.1", Hostnames: []string{"a", "b"}}, {IP: "192.0.2.2", Hostnames: []string{"c"}}}
 	const want = "# Kubernetes-managed hosts file (host network).\nnode\n\n# Entries added by HostAliases.\n192.0.2.1\ta\tb\n192.0.2.2\tc\n"
-	if got := hostsFile(pod, "node\n", "192.0.2.9"); got != want {
+	if got := hostsFile(pod, "node\n", testReach); got != want {
 		t.Errorf("on the host's network\n%s", got)
 	}
 }
@@ -68,7 +71,7 @@ func TestOwnFilesStay(t *testing.T) {
 	d := dirsOf(t.TempDir(), pod)
 	node := hostFiles{t.TempDir()} // a node without such files
 	for range 2 {
-		if err := d.makeOwnFiles(pod, node, "192.0.2.9"); err != nil {
+		if err := d.makeOwnFiles(pod, node, testReach); err != nil {
 			t.Fatal(err)
 		}
 		f, err := os.OpenFile(d.etc("hosts"), os.O_APPEND|os.O_WRONLY, 0)
@@ -146,7 +149,7 @@ func TestOwnMounts(t *testing.T) {
 	if failed := w.volumes.SetUp(t.Context(), pod); len(failed) > 0 {
 		t.Fatal(failed)
 	}
-	if err := w.dirs.makeOwnFiles(pod, hostFiles{t.TempDir()}, "192.0.2.9"); err != nil {
+	if err := w.dirs.makeOwnFiles(pod, hostFiles{t.TempDir()}, testReach); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := w.dirs.makeRun("a", 0, nil); err != nil {

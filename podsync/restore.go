@@ -43,6 +43,7 @@ func restore(pod *corev1.Pod, dirs podDirs, runs []runtime.Run, now time.Time) (
 	for _, c := range pod.Status.Conditions {
 		s.wasSetUp = s.wasSetUp || c.Type == corev1.PodReadyToStartContainers && c.Status == corev1.ConditionTrue
 	}
+	s.place = dirs.place(&pod.Status, s.wasSetUp || s.life == finished)
 	adopted := s.adopt(runs, dirs, now)
 	for _, c := range s.containers {
 		if c.step == running && adopted.running[c.spec.Name] == nil {

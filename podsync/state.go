@@ -78,6 +78,7 @@ type podState struct {
 	setup      task              // the pod's folders and what its containers share
 	wasSetUp   bool              // by an earlier agent: this one's setup shows only if it fails
 	isolated   bool              // known after setup: the guests have a process of their own
+	place      place             // known after setup, too
 	removal    task              // the object and the folders
 	reported   bool              // the API server has the status that statusOf gives
 	closeBy    time.Time         // while closing: when guests are killed
@@ -177,6 +178,7 @@ type (
 	prepared struct {
 		refused  *refusal
 		isolated bool
+		place    place
 		err      error
 	}
 	// classChanged: the pod's RuntimeClass is new, or another.
@@ -221,6 +223,9 @@ func (s *podState) apply(event any, now time.Time) {
 		s.shortenGrace(now)
 	case prepared:
 		s.isolated = e.isolated
+		if e.place.known {
+			s.place = e.place
+		}
 		s.setup.end(e.err, now)
 		if e.refused != nil {
 			s.refused, s.doomed, s.reason, s.message = true, true, e.refused.reason, "Pod was rejected: "+e.refused.message

@@ -34,8 +34,8 @@ const (
 )
 
 // statusOf is the status that the pod has at now. was is the status that the API server has: what this node does
-// not own in it stays, and a condition that has not changed keeps its time of transition.
-func statusOf(s *podState, was corev1.PodStatus, address netip.Addr, now time.Time) corev1.PodStatus {
+// not own in it stays, and a condition that has not changed keeps its time of transition. host is the node's address.
+func statusOf(s *podState, was corev1.PodStatus, host netip.Addr, now time.Time) corev1.PodStatus {
 	status := *was.DeepCopy()
 	status.ObservedGeneration = s.pod.Generation
 	if s.life != closing && s.life != ending { // what a pod ends with is said when it has
@@ -45,9 +45,7 @@ func statusOf(s *podState, was corev1.PodStatus, address netip.Addr, now time.Ti
 		t := stamp(s.startedAt)
 		status.StartTime = &t
 	}
-	ip := address.String()
-	status.HostIP, status.HostIPs = ip, []corev1.HostIP{{IP: ip}}
-	status.PodIP, status.PodIPs = ip, []corev1.PodIP{{IP: ip}}
+	reachOf(s.pod, s.place, host).show(&status)
 	status.InitContainerStatuses, status.ContainerStatuses, status.EphemeralContainerStatuses = s.containerStatuses()
 	status.Phase = s.phase(was.Phase, status.InitContainerStatuses, status.ContainerStatuses)
 	for _, c := range s.conditions(&status) {

@@ -136,6 +136,7 @@ func (w *worker) settle(ctx context.Context) time.Time {
 		}
 		w.forgetTold()
 		w.clearVolumes()
+		w.releasePlace()
 		return earliest(wake, retry)
 	}
 }

@@ -159,6 +159,9 @@ func newPods(cfg Config, client kubernetes.Interface, engine guests.Engine, reco
 		Events:      recorder,
 		Log:         log.Named("podsync"),
 
+		PodCIDRs:        cfg.PodCIDRs,
+		NodeAddressOnly: cfg.NodeAddressOnly,
+
 		ContainerLogMaxSize:  cfg.ContainerLogMaxSize,
 		ContainerLogMaxFiles: cfg.ContainerLogMaxFiles,
 		ContainerOutputRate:  cfg.ContainerOutputRate,

@@ -29,6 +29,11 @@ type Config struct {
 	Hostname string     // RFC 1123 subdomain in either case, at most 63 characters
 	NodeIP   netip.Addr // neither unspecified nor multicast, no zone
 
+	// PodCIDRs are for a Node that has none: at most one of IPv4 and one of IPv6. With NodeAddressOnly pods have the
+	// node's address.
+	PodCIDRs        []netip.Prefix
+	NodeAddressOnly bool
+
 	NodeLabels map[string]string // such as a node may set on itself; not nil
 	// RegisterWithTaints is nil when the node's own taints apply, and empty when it is to have none.
 	RegisterWithTaints []corev1.Taint

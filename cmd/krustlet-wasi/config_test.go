@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/netip"
 	"path/filepath"
 	"strings"
@@ -99,6 +100,11 @@ func samples() map[string]sample {
 			get:      func(c Config) any { return c.NodeLabels },
 			fromFlag: map[string]string{"a": "1", "b": ""}, fromEnv: map[string]string{"c": "3"},
 			fromFile: map[string]string{"d": "4", "e": "5"}, byDefault: constant(map[string]string{}),
+		},
+		"pod-cidr": {
+			flag: "10.1.2.3/24,fd00::/64", env: "none", file: `["10.3.0.0/16"]`,
+			get:      func(c Config) any { return fmt.Sprint(c.PodCIDRs, c.NodeAddressOnly) },
+			fromFlag: "[10.1.2.0/24 fd00::/64] false", fromEnv: "[] true", fromFile: "[10.3.0.0/16] false", byDefault: constant("[] false"),
 		},
 		"register-with-taints": {
 			flag: "a=1:NoSchedule", env: "b:NoExecute", file: `["c=3:PreferNoSchedule"]`,

@@ -96,6 +96,14 @@ func nodeSettings() []setting {
 		def:   "the first non-loopback address of the hostname",
 		apply: func(c *Config, g given) (err error) { c.NodeIP, err = parseNodeIP(g.text); return err },
 	}, {
+		flag: "pod-cidr", env: "KRUSTLET_POD_CIDR", key: "podCIDR", group: groupNode, arg: "CIDR,...", kind: list,
+		usage: "addresses for pods where the Node has no podCIDR, one range of IPv4, of IPv6 or of each; none: pods have the node's address",
+		def:   "the Node's podCIDRs, else the node's address",
+		apply: func(c *Config, g given) (err error) {
+			c.PodCIDRs, c.NodeAddressOnly, err = parsePodCIDRs(g.items)
+			return err
+		},
+	}, {
 		flag: "node-labels", env: "NODE_LABELS", key: "nodeLabels", group: groupNode, arg: "KEY=VALUE,...", kind: object,
 		usage: "labels to put on the node besides its own",
 		def:   "none",

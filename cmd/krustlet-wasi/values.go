@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
 	"go.uber.org/zap/zapcore"
 	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/krustlet-go/krustlet-wasi/podsync/address"
 )
 
 // Messages of this file follow the source of the value and say what is wrong and what to write instead.
@@ -121,4 +124,16 @@ func parseLogFormat(value string) (string, error) {
 		return value, nil
 	}
 	return "", fmt.Errorf("%q is not a log format: write %s or %s", value, formatConsole, formatJSON)
+}
+
+// noPodCIDR in place of ranges: pods have the node's address.
+const noPodCIDR = "none"
+
+// parsePodCIDRs reads ranges of addresses for pods, or that there are to be none.
+func parsePodCIDRs(items []string) (ranges []netip.Prefix, none bool, err error) {
+	if slices.Equal(items, []string{noPodCIDR}) {
+		return nil, true, nil
+	}
+	ranges, err = address.ParseRanges(items)
+	return ranges, false, err
 }
