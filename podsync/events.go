@@ -61,7 +61,10 @@ func eventCreated() event { return event{corev1.EventTypeNormal, "Created", "Con
 func eventStarted() event { return event{corev1.EventTypeNormal, "Started", "Container started"} }
 
 func eventStopping(container string) event { return eventKilling("Stopping container " + container) }
-func eventHookKills() event                { return eventKilling("FailedPostStartHook") }
+func eventRestartingAll(container string) event {
+	return eventKilling(fmt.Sprintf("Container %s will be restarted with all others of its pod", container))
+}
+func eventHookKills() event { return eventKilling("FailedPostStartHook") }
 
 func eventKilling(why string) event { return event{corev1.EventTypeNormal, "Killing", why} }
 
