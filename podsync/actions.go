@@ -86,8 +86,12 @@ func (w *worker) prepare(ctx context.Context, pod *corev1.Pod) prepared {
 	if err := w.setUpVolumes(ctx, pod); err != nil {
 		return prepared{err: err}
 	}
-	if err := w.dirs.makeOwnFiles(pod, hostFiles{"/etc"}, w.node.Address.String()); err != nil {
+	warnings, err := w.dirs.makeOwnFiles(pod, hostFiles{"/etc", w.node.DNS}, w.node.Address.String())
+	if err != nil {
 		return fail(err, eventSandboxFailed)
+	}
+	for _, warning := range warnings {
+		w.record(pod, nil, warning)
 	}
 	if err := w.awaitStrays(ctx); err != nil { // a container has one run at a time
 		return fail(err, eventSandboxFailed)

@@ -88,6 +88,16 @@ func eventSandboxFailed(err error) event {
 	return event{corev1.EventTypeWarning, "FailedCreatePodSandBox", fmt.Sprintf("Failed to create pod sandbox: %v", err)}
 }
 
+func eventMissingClusterDNS(pod *corev1.Pod) event {
+	return event{corev1.EventTypeWarning, "MissingClusterDNS", fmt.Sprintf(
+		"pod: %q. kubelet does not have ClusterDNS IP configured and cannot create Pod using %q policy. Falling back to %q policy.",
+		fmt.Sprintf("%s_%s(%s)", pod.Name, pod.Namespace, pod.UID), corev1.DNSClusterFirst, corev1.DNSDefault)}
+}
+
+func eventDNSConfig(what string) event {
+	return event{corev1.EventTypeWarning, "DNSConfigForming", what}
+}
+
 func eventMountFailed(err error) event {
 	return event{corev1.EventTypeWarning, "FailedMount", err.Error()}
 }

@@ -158,6 +158,7 @@ func newPods(cfg Config, client kubernetes.Interface, engine guests.Engine, reco
 		Allocatable: allocatable,
 		Events:      recorder,
 		Log:         log.Named("podsync"),
+		DNS:         podsync.DNS{Servers: cfg.ClusterDNS, Domain: cfg.ClusterDomain, ResolvConf: cfg.ResolvConf},
 
 		ContainerLogMaxSize:  cfg.ContainerLogMaxSize,
 		ContainerLogMaxFiles: cfg.ContainerLogMaxFiles,
