@@ -152,11 +152,6 @@ func TestMemory(t *testing.T) {
 	size := resource.MustParse("64Ki")
 	pod := podWith(corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{Medium: corev1.StorageMediumMemory, SizeLimit: &size}})
 	v := newVolumes(t, &cluster{})
-	t.Cleanup(func() {
-		if err := Remove(v.Dir); err != nil {
-			t.Error(err)
-		}
-	})
 	if failed := v.SetUp(t.Context(), pod); len(failed) > 0 {
 		t.Fatal(failed)
 	}

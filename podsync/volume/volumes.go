@@ -62,6 +62,8 @@ type made struct {
 	host     string // a directory, or a file where a hostPath is one; leads through no symbolic link
 	readOnly bool
 	content  bool // its files are written here, and only here
+	// parts is where runs have links to parts of such a volume, which must be on its file system; empty: with the run.
+	parts string
 }
 
 // New makes the volumes of a pod, of which nothing is set up yet.
@@ -160,11 +162,11 @@ func (v *Volumes) setUpContent(ctx context.Context, pod *corev1.Pod, volume *cor
 	if err != nil {
 		return made{}, err
 	}
-	host, err := v.dir(volume.Name, 0o755)
+	m, err := v.contentDir(volume)
 	if err != nil {
 		return made{}, err
 	}
-	return made{host: host, readOnly: true, content: true}, replace(host, files)
+	return m, replace(m.host, files)
 }
 
 // dir makes the directory of a volume.

@@ -55,8 +55,14 @@ func (c *cluster) FreshSecret(ctx context.Context, namespace, name string) (*cor
 
 func newVolumes(t *testing.T, c *cluster, objects ...kruntime.Object) *Volumes {
 	t.Helper()
+	dir := filepath.Join(t.TempDir(), "volumes")
+	t.Cleanup(func() {
+		if err := Remove(dir); err != nil {
+			t.Error(err)
+		}
+	})
 	return New(Config{
-		Dir:     filepath.Join(t.TempDir(), "volumes"),
+		Dir:     dir,
 		Objects: c,
 		Client:  fake.NewClientset(objects...), Patiently: reading.Patiently,
 		Field: func(pod *corev1.Pod, path string) (string, error) {
