@@ -152,6 +152,19 @@ func (m *Manager) readNode(ctx context.Context, age time.Duration) error {
 	return nil
 }
 
+// nodeLabels are the labels of the Node, as they were not long ago.
+func (m *Manager) nodeLabels(ctx context.Context) (map[string]string, error) {
+	m.admissions.mu.Lock()
+	defer m.admissions.mu.Unlock()
+	if err := m.readNode(ctx, nodeKept); err != nil {
+		return nil, err
+	}
+	if m.admissions.node == nil {
+		return nil, nil
+	}
+	return m.admissions.node.Labels, nil
+}
+
 // used is what the pods take that were admitted and have not ended.
 func (m *Manager) used() corev1.ResourceList {
 	m.mu.Lock()

@@ -72,6 +72,11 @@ func eventHookFailed(kind hookKind) event {
 	return event{corev1.EventTypeWarning, fmt.Sprintf("Failed%sHook", kind), fmt.Sprintf("%sHook failed", kind)}
 }
 
+func eventHTTPFallback(host string) event {
+	return event{corev1.EventTypeWarning, "LifecycleHTTPFallback", fmt.Sprintf(
+		"request to HTTPS lifecycle hook %s got HTTP response, retry with HTTP succeeded", host)}
+}
+
 func eventUnhealthy(kind probeKind, output string) event {
 	return event{corev1.EventTypeWarning, "Unhealthy", fmt.Sprintf("%v probe failed: %s", kind, output)}
 }

@@ -33,7 +33,9 @@ type Config struct {
 	Field func(pod *corev1.Pod, path string) (string, error)
 	// Resource is the value of a resourceFieldRef, which names a container.
 	Resource func(pod *corev1.Pod, ref *corev1.ResourceFieldSelector) (string, error)
-	Log      *zap.Logger
+	// NodeLabels are those of the Node, which a claim's volume may ask for.
+	NodeLabels func(ctx context.Context) (map[string]string, error)
+	Log        *zap.Logger
 }
 
 // Volumes are the volumes of one pod. Its methods may be called from any goroutine. Nobody but SetUp and Refresh waits for
@@ -78,6 +80,10 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
+	var elsewhere *elsewhereError
+	if errors.As(e.Err, &elsewhere) {
+		return elsewhere.Error()
+	}
 	return fmt.Sprintf("MountVolume.SetUp failed for volume %q : %v", e.Volume, e.Err)
 }
 

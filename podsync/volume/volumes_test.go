@@ -74,7 +74,8 @@ func newVolumes(t *testing.T, c *cluster, objects ...kruntime.Object) *Volumes {
 		Resource: func(_ *corev1.Pod, ref *corev1.ResourceFieldSelector) (string, error) {
 			return ref.ContainerName + " " + ref.Resource, nil
 		},
-		Log: zap.NewNop(),
+		NodeLabels: func(context.Context) (map[string]string, error) { return map[string]string{"zone": "here"}, nil },
+		Log:        zap.NewNop(),
 	})
 }
 
