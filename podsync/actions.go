@@ -90,8 +90,12 @@ func (w *worker) prepare(ctx context.Context, pod *corev1.Pod, before place) pre
 	if err != nil {
 		return fail(err, eventSandboxFailed)
 	}
-	if err := w.dirs.makeOwnFiles(pod, hostFiles{"/etc"}, reachOf(pod, at, w.node.Address).pod); err != nil {
+	warnings, err := w.dirs.makeOwnFiles(pod, hostFiles{"/etc", w.node.DNS}, reachOf(pod, at, w.node.Address).pod)
+	if err != nil {
 		return fail(err, eventSandboxFailed)
+	}
+	for _, warning := range warnings {
+		w.record(pod, nil, warning)
 	}
 	if err := w.awaitStrays(ctx); err != nil { // a container has one run at a time
 		return fail(err, eventSandboxFailed)

@@ -111,7 +111,11 @@ func (w *worker) carryOut(ctx context.Context, pod *corev1.Pod, a hook) error {
 			return fmt.Errorf("Exec lifecycle hook (%v) %s: %w, message: %q", handler.Exec.Command, where, err, text) //nolint:staticcheck // words that users know
 		}
 	case handler.HTTPGet != nil:
-		if err := probe.Hook(ctx, handler.HTTPGet, a.container, w.podIP()); err != nil {
+		plain, err := probe.Hook(ctx, handler.HTTPGet, a.container, w.podIP())
+		if plain != "" {
+			w.record(pod, nil, eventHTTPFallback(plain))
+		}
+		if err != nil {
 			return fmt.Errorf("HTTP lifecycle hook (%s) %s: %w", handler.HTTPGet.Path, where, err)
 		}
 	case handler.Sleep != nil:

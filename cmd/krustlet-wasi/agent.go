@@ -158,6 +158,7 @@ func newPods(cfg Config, client kubernetes.Interface, engine guests.Engine, reco
 		Allocatable: allocatable,
 		Events:      recorder,
 		Log:         log.Named("podsync"),
+		DNS:         podsync.DNS{Servers: cfg.ClusterDNS, Domain: cfg.ClusterDomain, ResolvConf: cfg.ResolvConf},
 
 		PodCIDRs:        cfg.PodCIDRs,
 		NodeAddressOnly: cfg.NodeAddressOnly,
@@ -170,18 +171,19 @@ func newPods(cfg Config, client kubernetes.Interface, engine guests.Engine, reco
 
 func newNode(cfg Config, client kubernetes.Interface, pods *podsync.Manager, recorder record.EventRecorder, log *zap.Logger) (*node.Node, error) {
 	return node.New(node.Config{
-		Name:            cfg.NodeName,
-		Hostname:        cfg.Hostname,
-		IP:              cfg.NodeIP.AsSlice(),
-		Port:            cfg.Port,
-		Labels:          cfg.NodeLabels,
-		Taints:          cfg.RegisterWithTaints,
-		MaxPods:         cfg.MaxPods,
-		DataDir:         cfg.DataDir,
-		Version:         programVersion(),
-		RuntimeVersion:  "wasmtime://" + engineVersion(),
-		RuntimeHandlers: []string{"", podsync.HandlerShared, podsync.HandlerIsolated},
-		Ready:           pods.Ready,
+		Name:             cfg.NodeName,
+		Hostname:         cfg.Hostname,
+		IP:               cfg.NodeIP.AsSlice(),
+		Port:             cfg.Port,
+		Labels:           cfg.NodeLabels,
+		Taints:           cfg.RegisterWithTaints,
+		MaxPods:          cfg.MaxPods,
+		DataDir:          cfg.DataDir,
+		Version:          programVersion(),
+		RuntimeVersion:   "wasmtime://" + engineVersion(),
+		RuntimeHandlers:  []string{"", podsync.HandlerShared, podsync.HandlerIsolated},
+		DeclaredFeatures: []string{podsync.FeatureRestartAll},
+		Ready:            pods.Ready,
 	}, client, recorder, log.Named("node"))
 }
 

@@ -20,6 +20,8 @@ const (
 	defaultWorkers       = 1
 	defaultLogMaxSize    = 10 << 20 // this and the next as the kubelet has them
 	defaultLogMaxFiles   = 5
+	defaultClusterDomain = "cluster.local"
+	defaultResolvConf    = "/etc/resolv.conf"
 )
 
 // Config is the agent's settings. load is the only maker, and what it returns is complete and valid: every
@@ -51,6 +53,10 @@ type Config struct {
 	DataDir          string // may not exist yet; see prepareDataDir
 	PluginsDir       string // may not exist
 	DevicePluginsDir string // may not exist
+
+	ClusterDNS    []netip.Addr // none: pods have the node's name servers
+	ClusterDomain string       // RFC 1123 subdomain, or empty
+	ResolvConf    string       // absolute, may not exist; empty: the node has none
 
 	InsecureRegistries []string // host or host:port
 	AllowLocalModules  bool
@@ -106,6 +112,9 @@ func newLoader(flags flagValues, env environment, m machine) *loader {
 		Workers:              defaultWorkers,
 		ContainerLogMaxSize:  defaultLogMaxSize,
 		ContainerLogMaxFiles: defaultLogMaxFiles,
+
+		ClusterDomain: defaultClusterDomain,
+		ResolvConf:    defaultResolvConf,
 	}
 	if m.terminal {
 		l.cfg.LogFormat = formatConsole

@@ -118,6 +118,19 @@ func samples() map[string]sample {
 			fromFlag: []string{"one:5000", "two"}, fromEnv: []string{"[::1]:5000"},
 			fromFile: []string{"three", "four:1"}, byDefault: constant([]string(nil)),
 		},
+		"cluster-dns": {
+			flag: "192.0.2.10,2001:db8::a", env: "192.0.2.11", file: `["192.0.2.12"]`,
+			get:      func(c Config) any { return c.ClusterDNS },
+			fromFlag: []netip.Addr{netip.MustParseAddr("192.0.2.10"), netip.MustParseAddr("2001:db8::a")},
+			fromEnv:  []netip.Addr{netip.MustParseAddr("192.0.2.11")}, fromFile: []netip.Addr{netip.MustParseAddr("192.0.2.12")},
+			byDefault: constant([]netip.Addr(nil)),
+		},
+		"cluster-domain": {
+			flag: "", env: "by-env.test.", file: `"by-file.test"`,
+			get:      func(c Config) any { return c.ClusterDomain },
+			fromFlag: "", fromEnv: "by-env.test", fromFile: "by-file.test", byDefault: constant("cluster.local"),
+		},
+		"resolv-conf": paths(func(c Config) any { return c.ResolvConf }, constant("/etc/resolv.conf")),
 		"x-allow-local-modules": {
 			flag: "false", env: "true", file: "false",
 			get:      func(c Config) any { return c.AllowLocalModules },
@@ -234,6 +247,7 @@ func TestKrustletFile(t *testing.T) {
 		DataDir: s.home + "/data", PluginsDir: s.home + "/data/plugins", DevicePluginsDir: "/devices",
 		InsecureRegistries: []string{"local", "dev:5000"}, AllowLocalModules: true,
 		Workers: 1, ContainerLogMaxSize: 10 << 20, ContainerLogMaxFiles: 5,
+		ClusterDomain: "cluster.local", ResolvConf: "/etc/resolv.conf",
 		LogLevel: zapcore.InfoLevel, LogFormat: formatJSON,
 	}
 	if diff := cmp.Diff(want, s.mustLoad(t), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {

@@ -56,7 +56,7 @@ type given struct {
 }
 
 // The groups of --help, in order.
-var groups = []string{groupNode, groupServer, groupCluster, groupStorage, groupImages, groupGuests, groupLogs}
+var groups = []string{groupNode, groupServer, groupCluster, groupStorage, groupImages, groupGuests, groupNames, groupLogs}
 
 const (
 	groupNode    = "The node"
@@ -65,6 +65,7 @@ const (
 	groupStorage = "Files and directories"
 	groupImages  = "Images"
 	groupGuests  = "Containers"
+	groupNames   = "Names"
 	groupLogs    = "Logging"
 )
 
@@ -73,7 +74,7 @@ const (
 // configuration files carry over.
 func settings() []setting {
 	var all []setting
-	for _, part := range [][]setting{nodeSettings(), serverSettings(), clusterSettings(), storageSettings(), imageSettings(), guestSettings(), logSettings()} {
+	for _, part := range [][]setting{nodeSettings(), serverSettings(), clusterSettings(), storageSettings(), imageSettings(), guestSettings(), nameSettings(), logSettings()} {
 		all = append(all, part...)
 	}
 	return all
@@ -231,6 +232,30 @@ func guestSettings() []setting {
 		def:   "no limit",
 		apply: func(c *Config, g given) (err error) {
 			c.ContainerOutputRate, err = parseBytes(g.text, "output", "10Mi")
+			return err
+		},
+	}}
+}
+
+func nameSettings() []setting {
+	return []setting{{
+		flag: "cluster-dns", env: "KRUSTLET_CLUSTER_DNS", key: "clusterDNS", group: groupNames, arg: "IP,...", kind: list,
+		usage: "name servers of the cluster, for pods with the DNS policy ClusterFirst",
+		def:   "none: these pods have the node's",
+		apply: func(c *Config, g given) (err error) { c.ClusterDNS, err = parseNameservers(g.items); return err },
+	}, {
+		flag: "cluster-domain", env: "KRUSTLET_CLUSTER_DOMAIN", key: "clusterDomain", group: groupNames, arg: "DOMAIN",
+		usage: "domain of the cluster's services; empty for none",
+		def:   defaultClusterDomain,
+		apply: func(c *Config, g given) (err error) { c.ClusterDomain, err = parseDomain(g.text); return err },
+	}, {
+		flag: "resolv-conf", env: "KRUSTLET_RESOLV_CONF", key: "resolvConf", group: groupNames, arg: "FILE",
+		usage: "the node's resolv.conf, from which those of pods are made; empty for none",
+		def:   defaultResolvConf,
+		apply: func(c *Config, g given) (err error) {
+			if c.ResolvConf = ""; g.text != "" {
+				c.ResolvConf, err = parsePath(g.text)
+			}
 			return err
 		},
 	}}

@@ -105,6 +105,27 @@ func parseRegistries(items []string) ([]string, error) {
 	return items, errors.Join(errs...)
 }
 
+func parseNameservers(items []string) ([]netip.Addr, error) {
+	var servers []netip.Addr
+	var errs []error
+	for _, item := range items {
+		ip, err := parseIP(item)
+		if err == nil && ip.IsUnspecified() {
+			err = fmt.Errorf("%q cannot be a name server: write the address at which pods reach it", item)
+		}
+		servers, errs = append(servers, ip), append(errs, err)
+	}
+	return servers, errors.Join(errs...)
+}
+
+func parseDomain(value string) (string, error) {
+	domain := strings.TrimSuffix(value, ".")
+	if domain != "" && len(validation.IsDNS1123Subdomain(domain)) > 0 {
+		return "", fmt.Errorf("%q is not a domain: write one such as cluster.local", value)
+	}
+	return domain, nil
+}
+
 func parseLogLevel(value string) (zapcore.Level, error) {
 	switch value {
 	case "debug":
