@@ -39,6 +39,7 @@ type Config struct {
 	CertFile       string     // may not exist yet
 	PrivateKeyFile string     // may not exist yet
 	ClientCAFile   string     // empty: the authority of the kubeconfig
+	API            apiConfig
 
 	BootstrapFile string // exists, unless Kubeconfig does
 	Kubeconfig    string // the node's own; never the same file as BootstrapFile; may not exist yet
@@ -46,6 +47,8 @@ type Config struct {
 	DataDir          string // may not exist yet; see prepareDataDir
 	PluginsDir       string // may not exist
 	DevicePluginsDir string // may not exist
+	PodLogsDir       string // may not exist yet
+	ContainerLogsDir string // may not exist yet; empty: no links
 
 	InsecureRegistries []string // host or host:port
 	AllowLocalModules  bool
@@ -96,6 +99,7 @@ func newLoader(flags flagValues, env environment, m machine) *loader {
 		MaxPods:    defaultMaxPods,
 		Addr:       netip.IPv4Unspecified(),
 		Port:       defaultPort,
+		API:        defaultAPI(),
 		LogFormat:  formatJSON,
 
 		Workers:              defaultWorkers,
@@ -250,6 +254,7 @@ func (l *loader) fillPaths() {
 		{"bootstrap-file", &c.BootstrapFile, defaultBootstrapFile},
 		{"plugins-dir", &c.PluginsDir, filepath.Join(c.DataDir, "plugins")},
 		{"device-plugins-dir", &c.DevicePluginsDir, filepath.Join(c.DataDir, "device_plugins")},
+		{"pod-logs-dir", &c.PodLogsDir, filepath.Join(c.DataDir, "logs")},
 	} {
 		if !l.given(p.setting) {
 			*p.path = p.def
