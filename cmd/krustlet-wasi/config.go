@@ -46,6 +46,7 @@ type Config struct {
 	CertFile       string     // may not exist yet
 	PrivateKeyFile string     // may not exist yet
 	ClientCAFile   string     // empty: the authority of the kubeconfig
+	API            apiConfig
 
 	BootstrapFile string // exists, unless Kubeconfig does
 	Kubeconfig    string // the node's own; never the same file as BootstrapFile; may not exist yet
@@ -53,6 +54,8 @@ type Config struct {
 	DataDir          string // may not exist yet; see prepareDataDir
 	PluginsDir       string // may not exist
 	DevicePluginsDir string // may not exist
+	PodLogsDir       string // may not exist yet
+	ContainerLogsDir string // may not exist yet; empty: no links
 
 	ClusterDNS    []netip.Addr // none: pods have the node's name servers
 	ClusterDomain string       // RFC 1123 subdomain, or empty
@@ -107,6 +110,7 @@ func newLoader(flags flagValues, env environment, m machine) *loader {
 		MaxPods:    defaultMaxPods,
 		Addr:       netip.IPv4Unspecified(),
 		Port:       defaultPort,
+		API:        defaultAPI(),
 		LogFormat:  formatJSON,
 
 		Workers:              defaultWorkers,
@@ -264,6 +268,7 @@ func (l *loader) fillPaths() {
 		{"bootstrap-file", &c.BootstrapFile, defaultBootstrapFile},
 		{"plugins-dir", &c.PluginsDir, filepath.Join(c.DataDir, "plugins")},
 		{"device-plugins-dir", &c.DevicePluginsDir, filepath.Join(c.DataDir, "device_plugins")},
+		{"pod-logs-dir", &c.PodLogsDir, filepath.Join(c.DataDir, "logs")},
 	} {
 		if !l.given(p.setting) {
 			*p.path = p.def
