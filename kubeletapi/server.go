@@ -39,6 +39,9 @@ type Config struct {
 	Auth           Auth
 	Pods           Pods
 	Logs           Logs
+	Execs          Execs
+	// StreamIdleTimeout is how long a connection of exec, attach or port-forward may be silent; 0 is for ever.
+	StreamIdleTimeout time.Duration
 	// Health returns why the node does not work as it should, nil if it does. It
 	// must not block. Without it the node is healthy while it answers.
 	Health func() error
@@ -51,6 +54,7 @@ type Server struct {
 	handler http.Handler
 	// errorLog is for what net/http reports of clients, failed handshakes mostly.
 	errorLog *log.Logger
+	upgrades upgrades
 }
 
 // New makes a server, which does nothing before Serve.
@@ -60,8 +64,8 @@ func New(config Config) (*Server, error) {
 		return nil, errors.New("kubeletapi: Config.GetCertificate is missing")
 	case config.Auth == nil:
 		return nil, errors.New("kubeletapi: Config.Auth is missing")
-	case config.Pods == nil || config.Logs == nil:
-		return nil, errors.New("kubeletapi: Config.Pods or Config.Logs is missing")
+	case config.Pods == nil || config.Logs == nil || config.Execs == nil:
+		return nil, errors.New("kubeletapi: Config.Pods, Config.Logs or Config.Execs is missing")
 	case config.Log == nil:
 		return nil, errors.New("kubeletapi: Config.Log is missing")
 	}
@@ -125,7 +129,11 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	}
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
 	defer cancel()
-	if err := server.Shutdown(grace); err != nil {
+	err := server.Shutdown(grace)
+	if err == nil {
+		err = s.upgrades.wait(grace)
+	}
+	if err != nil {
 		s.config.Log.Warn("requests did not end in time and were cut off", zap.Duration("after", shutdownGrace))
 		_ = server.Close()
 	}

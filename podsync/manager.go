@@ -62,6 +62,7 @@ type Manager struct {
 	objects  *objects.Store // ConfigMaps and Secrets
 
 	admissions admissions
+	sessions   sessions
 
 	synced chan struct{} // closed when every pod that the API server has is known
 

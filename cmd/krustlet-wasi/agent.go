@@ -203,8 +203,11 @@ func newAPI(cfg Config, client kubernetes.Interface, serving *tlsbootstrap.Servi
 		Auth:           auth,
 		Pods:           pods,
 		Logs:           pods,
+		Execs:          pods,
 		Health:         pods.Ready,
 		Log:            log,
+
+		StreamIdleTimeout: cfg.StreamIdleTimeout,
 	})
 }
 

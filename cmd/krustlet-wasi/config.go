@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"go.uber.org/zap/zapcore"
 	corev1 "k8s.io/api/core/v1"
@@ -20,6 +21,7 @@ const (
 	defaultWorkers       = 1
 	defaultLogMaxSize    = 10 << 20 // this and the next as the kubelet has them
 	defaultLogMaxFiles   = 5
+	defaultStreamIdle    = 4 * time.Hour
 )
 
 // Config is the agent's settings. load is the only maker, and what it returns is complete and valid: every
@@ -39,6 +41,8 @@ type Config struct {
 	CertFile       string     // may not exist yet
 	PrivateKeyFile string     // may not exist yet
 	ClientCAFile   string     // empty: the authority of the kubeconfig
+	// StreamIdleTimeout is for connections of exec, attach and port-forward; 0 is for ever.
+	StreamIdleTimeout time.Duration
 
 	BootstrapFile string // exists, unless Kubeconfig does
 	Kubeconfig    string // the node's own; never the same file as BootstrapFile; may not exist yet
@@ -101,6 +105,7 @@ func newLoader(flags flagValues, env environment, m machine) *loader {
 		Workers:              defaultWorkers,
 		ContainerLogMaxSize:  defaultLogMaxSize,
 		ContainerLogMaxFiles: defaultLogMaxFiles,
+		StreamIdleTimeout:    defaultStreamIdle,
 	}
 	if m.terminal {
 		l.cfg.LogFormat = formatConsole
