@@ -185,6 +185,9 @@ func (w *worker) start(ctx context.Context, pod *corev1.Pod, isolated bool, at r
 	if err != nil {
 		return fail(reasonCreateContainerError, err)
 	}
+	if err := w.dirs.links.make(pod, a.container.Name, id, spec.Log); err != nil {
+		w.log.Warn("log shippers will not find the container's log", zap.String("container", a.container.Name), zap.Error(err))
+	}
 	if a.state.ephemeral { // it may mount a volume that nothing else does, and that was not made
 		if err := w.setUpVolumes(ctx, pod); err != nil {
 			return fail(reasonCreateContainerError, err)

@@ -74,7 +74,10 @@ const (
 // configuration files carry over.
 func settings() []setting {
 	var all []setting
-	for _, part := range [][]setting{nodeSettings(), serverSettings(), clusterSettings(), storageSettings(), imageSettings(), guestSettings(), nameSettings(), logSettings()} {
+	for _, part := range [][]setting{
+		nodeSettings(), serverSettings(), accessSettings(), debugSettings(), clusterSettings(), storageSettings(), imageSettings(),
+		guestSettings(), nameSettings(), logSettings(),
+	} {
 		all = append(all, part...)
 	}
 	return all
@@ -151,6 +154,11 @@ func serverSettings() []setting {
 		usage: "certificate authorities (PEM) whose client certificates may call the kubelet API",
 		def:   "the authority in the node's kubeconfig",
 		apply: func(c *Config, g given) (err error) { c.ClientCAFile, err = parsePath(g.text); return err },
+	}, {
+		flag: "streaming-connection-idle-timeout", env: "KRUSTLET_STREAMING_CONNECTION_IDLE_TIMEOUT", key: "streamingConnectionIdleTimeout", group: groupServer, arg: "DURATION",
+		usage: "how long a connection of exec, attach or port-forward may be silent before it is closed: 30m, 4h; 0 for ever",
+		def:   "4h",
+		apply: func(c *Config, g given) (err error) { c.StreamIdleTimeout, err = parseIdleTimeout(g.text); return err },
 	}}
 }
 
@@ -180,6 +188,16 @@ func storageSettings() []setting {
 		usage: "directory for all that the node keeps (DATA): credentials, modules, volumes, logs",
 		def:   "$HOME/.krustlet",
 		apply: func(c *Config, g given) (err error) { c.DataDir, err = parsePath(g.text); return err },
+	}, {
+		flag: "pod-logs-dir", env: "KRUSTLET_POD_LOGS_DIR", key: "podLogsDir", group: groupStorage, arg: "DIR",
+		usage: "directory of the containers' logs, by pods; others may have logs there, too",
+		def:   "DATA/logs",
+		apply: func(c *Config, g given) (err error) { c.PodLogsDir, err = parsePath(g.text); return err },
+	}, {
+		flag: "container-logs-dir", env: "KRUSTLET_CONTAINER_LOGS_DIR", key: "containerLogsDir", group: groupStorage, arg: "DIR",
+		usage: "directory for links to the containers' logs, POD_NAMESPACE_CONTAINER-ID.log, as log shippers look for them",
+		def:   "none",
+		apply: func(c *Config, g given) (err error) { c.ContainerLogsDir, err = parsePath(g.text); return err },
 	}, {
 		flag: "plugins-dir", env: "KRUSTLET_PLUGINS_DIR", key: "pluginsDir", group: groupStorage, arg: "DIR",
 		usage: "directory of plugin sockets (not used yet)",
