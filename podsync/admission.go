@@ -152,6 +152,23 @@ func (m *Manager) readNode(ctx context.Context, age time.Duration) error {
 	return nil
 }
 
+// nodeWithin is the Node as it was within age, or nil if it is not there. It must not be changed.
+func (m *Manager) nodeWithin(ctx context.Context, age time.Duration) (*corev1.Node, error) {
+	m.admissions.mu.Lock()
+	defer m.admissions.mu.Unlock()
+	err := m.readNode(ctx, age)
+	return m.admissions.node, err
+}
+
+// nodeLabels are the labels of the Node, as they were not long ago.
+func (m *Manager) nodeLabels(ctx context.Context) (map[string]string, error) {
+	node, err := m.nodeWithin(ctx, nodeKept)
+	if err != nil || node == nil {
+		return nil, err
+	}
+	return node.Labels, nil
+}
+
 // used is what the pods take that were admitted and have not ended.
 func (m *Manager) used() corev1.ResourceList {
 	m.mu.Lock()
