@@ -185,6 +185,11 @@ func samples() map[string]sample {
 			get:      func(c Config) any { return c.LogFormat },
 			fromFlag: "console", fromEnv: "json", fromFile: "console", byDefault: constant("json"),
 		},
+		"streaming-connection-idle-timeout": {
+			flag: "0", env: "90s", file: `"30m"`,
+			get:      func(c Config) any { return c.StreamIdleTimeout },
+			fromFlag: time.Duration(0), fromEnv: 90 * time.Second, fromFile: 30 * time.Minute, byDefault: constant(4 * time.Hour),
+		},
 		"client-ca-file": paths(func(c Config) any { return c.ClientCAFile }, constant("")),
 	}
 }
