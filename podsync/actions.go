@@ -92,6 +92,9 @@ func (w *worker) prepare(ctx context.Context, pod *corev1.Pod) prepared {
 	if err := w.awaitStrays(ctx); err != nil { // a container has one run at a time
 		return fail(err, eventSandboxFailed)
 	}
+	if err := checkUserNamespace(pod); err != nil {
+		return fail(err, eventSandboxFailed)
+	}
 	isolated, err := w.isolated(ctx, pod)
 	if err != nil {
 		return fail(err, eventSandboxFailed)
@@ -202,12 +205,15 @@ func (w *worker) start(ctx context.Context, pod *corev1.Pod, isolated bool, a st
 
 // spec reads what a container's spec refers to, and says what the engine is to be told.
 func (w *worker) spec(ctx context.Context, pod *corev1.Pod, c *corev1.Container, module registry.Module) (runtime.Spec, error) {
+	if err := checkSecurity(pod, c, ""); err != nil {
+		return runtime.Spec{}, err
+	}
 	services, err := w.node.servicesFor(ctx, pod)
 	if err != nil {
 		return runtime.Spec{}, err
 	}
 	env, err := environment(ctx, pod, c, surroundings{
-		objects: w.node.objects, services: services, address: w.node.Address, allocatable: w.node.Allocatable,
+		objects: w.node.objects, files: w.volumes, services: services, address: w.node.Address, allocatable: w.node.Allocatable,
 	})
 	if err != nil {
 		return runtime.Spec{}, err

@@ -178,7 +178,8 @@ func (w *world) check(wake time.Time) {
 		if set != 1 {
 			w.fatalf("container %s has %d states", c.Name, set)
 		}
-		if (c.State.Running != nil) != w.running[c.Name] {
+		settling := w.state.life == active && w.state.container(c.Name).settling()
+		if (c.State.Running != nil) != (w.running[c.Name] && !settling) {
 			w.fatalf("container %s: status running %v, truth %v", c.Name, c.State.Running != nil, w.running[c.Name])
 		}
 	}

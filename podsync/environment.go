@@ -20,6 +20,7 @@ type objectReader interface {
 // surroundings are what a container's environment is taken from besides its pod.
 type surroundings struct {
 	objects     objectReader
+	files       fileOpener
 	services    []*corev1.Service // that the container is told of
 	address     netip.Addr        // the node's, and for now its pods'
 	allocatable corev1.ResourceList
@@ -133,7 +134,7 @@ func (b *builder) take(ctx context.Context, source *corev1.EnvVarSource) (value 
 		}
 		return b.key(values, ref.Key, ref.Optional, "Secret", ref.Name)
 	case source.FileKeyRef != nil:
-		return "", false, fmt.Errorf("krustlet-wasi does not read environment variables from files yet")
+		return b.file(source.FileKeyRef)
 	}
 	return "", true, nil
 }

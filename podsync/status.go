@@ -61,9 +61,8 @@ func (s *podState) containerStatuses() (inits, apps, ephemeral []corev1.Containe
 	if s.refused {
 		return nil, nil, nil
 	}
-	initialised := s.initialised()
 	for _, c := range s.containers {
-		status := s.containerStatus(c, initialised)
+		status := s.containerStatus(c)
 		switch {
 		case c.init:
 			inits = append(inits, status)
@@ -86,7 +85,10 @@ func (s *podState) initialised() bool {
 	return true
 }
 
-func (s *podState) containerStatus(c *containerState, initialised bool) corev1.ContainerStatus {
+func (s *podState) containerStatus(c *containerState) corev1.ContainerStatus {
+	if s.life == active && c.settling() {
+		return s.settlingStatus(c)
+	}
 	started := c.started()
 	status := corev1.ContainerStatus{
 		Name:         c.spec.Name,
@@ -95,6 +97,7 @@ func (s *podState) containerStatus(c *containerState, initialised bool) corev1.C
 		RestartCount: max(0, c.attempt),
 		Started:      &started,
 		Ready:        c.ready(),
+		VolumeMounts: mountStatuses(c.spec),
 	}
 	if c.attempt >= 0 {
 		status.ContainerID = containerID(c.id)
@@ -111,7 +114,7 @@ func (s *podState) containerStatus(c *containerState, initialised bool) corev1.C
 			ExitCode: killedCode, Reason: reasonStatusUnknown, Message: neverRanMessage,
 		}
 	default:
-		status.State.Waiting = c.waitingFor(initialised, s.hasInit())
+		status.State.Waiting = s.waitingFor(c)
 		status.LastTerminationState.Terminated = c.exit
 	}
 	return status
@@ -122,17 +125,51 @@ func (s *podState) stopped() bool {
 	return s.life == removing || s.life == gone || s.life == finished && s.doomed
 }
 
-func (s *podState) hasInit() bool { return len(s.pod.Spec.InitContainers) > 0 }
+// settlingStatus is the status of a container whose run does not count yet: what it was before that began.
+func (s *podState) settlingStatus(c *containerState) corev1.ContainerStatus {
+	started := false
+	status := corev1.ContainerStatus{
+		Name:         c.spec.Name,
+		Image:        c.spec.Image,
+		ImageID:      c.module.ImageID,
+		RestartCount: max(0, c.attempt-1),
+		Started:      &started,
+		VolumeMounts: mountStatuses(c.spec),
+	}
+	status.State.Waiting = s.waitingFor(c)
+	if c.before != nil {
+		status.ContainerID, status.LastTerminationState.Terminated = c.before.ContainerID, c.before
+	}
+	return status
+}
 
-func (c *containerState) waitingFor(initialised, hasInit bool) *corev1.ContainerStateWaiting {
+func (s *podState) waitingFor(c *containerState) *corev1.ContainerStateWaiting {
 	switch {
 	case c.waiting != nil:
 		return c.waiting
-	case hasInit && (c.init || !initialised):
+	case len(s.pod.Spec.InitContainers) > 0:
 		return &corev1.ContainerStateWaiting{Reason: reasonPodInitializing}
 	default:
 		return &corev1.ContainerStateWaiting{Reason: reasonContainerCreating}
 	}
+}
+
+// mountStatuses says how a container's volumes are mounted. What is read-only is so in all that lies below it; the status says
+// so where that was asked for.
+func mountStatuses(c *corev1.Container) []corev1.VolumeMountStatus {
+	var all []corev1.VolumeMountStatus
+	for _, m := range c.VolumeMounts {
+		status := corev1.VolumeMountStatus{Name: m.Name, MountPath: m.MountPath, ReadOnly: m.ReadOnly}
+		if m.ReadOnly {
+			mode := corev1.RecursiveReadOnlyDisabled
+			if asked := m.RecursiveReadOnly; asked != nil && *asked != mode {
+				mode = corev1.RecursiveReadOnlyEnabled
+			}
+			status.RecursiveReadOnly = &mode
+		}
+		all = append(all, status)
+	}
+	return all
 }
 
 func pullBackOffWaiting(image string, failed *corev1.ContainerStateWaiting) *corev1.ContainerStateWaiting {

@@ -39,6 +39,7 @@ type process struct {
 	mu       sync.Mutex
 	guest    *guest        // while it can be killed
 	used     runtime.Stats // as last seen
+	beside   beside
 	killed   bool
 	ended    bool
 	deadline time.Time   // when timer kills
@@ -138,16 +139,6 @@ func (p *process) Done() <-chan struct{} { return p.done }
 // Exit implements runtime.Process.
 func (p *process) Exit() runtime.Exit { return p.exit }
 
-// Stats implements runtime.Process.
-func (p *process) Stats() runtime.Stats {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.guest != nil {
-		p.sample(p.guest)
-	}
-	return p.used
-}
-
 // sample looks at what the guest has used.
 func (p *process) sample(g *guest) {
 	p.used.CPU, p.used.Throttled = g.cpu(), p.hosted.pace.throttled()
@@ -215,6 +206,7 @@ func (p *process) run() {
 	}
 	p.shed()
 	p.mu.Unlock()
+	p.leave()
 	close(p.done)
 	p.engine.remove(p)
 }
