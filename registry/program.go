@@ -1,8 +1,10 @@
 package registry
 
 import (
+	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -30,6 +32,56 @@ func (m Module) Program(argv, env []string, workDir string) (Module, error) {
 		return Module{}, m.noProgram(argv)
 	}
 	return m, nil
+}
+
+// Argv is the argv of a guest, where command and args are what a container says: command replaces the image's entrypoint and its
+// cmd, args the cmd. An image that is one module and has no entrypoint has its own name as such. It has one element at least.
+func (m Module) Argv(command, args []string) []string {
+	var config ImageConfig
+	if m.Config != nil {
+		config = *m.Config
+	}
+	entry, cmd := config.Entrypoint, config.Cmd
+	if len(command) > 0 {
+		entry, cmd = command, nil
+	}
+	if len(args) > 0 {
+		cmd = args
+		if len(entry) == 0 && m.Root == nil {
+			entry = []string{m.name()}
+		}
+	}
+	argv := slices.Concat(entry, cmd)
+	if len(argv) == 0 {
+		argv = []string{m.name()}
+	}
+	return argv
+}
+
+// name is what the module is called if nobody says otherwise: by its file in a root filesystem, else by the last part of the
+// image's repository.
+func (m Module) name() string {
+	if m.Root != nil && m.Path != "" {
+		return filepath.Base(m.Path)
+	}
+	name, _, _ := strings.Cut(path.Base(m.Image), "@")
+	name, _, _ = strings.Cut(name, ":")
+	return name
+}
+
+// Environ is the environment of a guest, entries KEY=VALUE: the image's, where own has no such name, and own.
+func (m Module) Environ(own []string) []string {
+	if m.Config == nil {
+		return own
+	}
+	var all []string
+	for _, v := range m.Config.Env {
+		name, _, _ := strings.Cut(v, "=")
+		if !slices.ContainsFunc(own, func(o string) bool { return strings.HasPrefix(o, name+"=") }) {
+			all = append(all, v)
+		}
+	}
+	return append(all, own...)
 }
 
 func (m Module) noProgram(argv []string) error {
