@@ -39,7 +39,7 @@ func (r record) whole() bool {
 	if r.Rootfs == "" {
 		return digestForm.MatchString(r.Module)
 	}
-	return rootForm.MatchString(r.Rootfs)
+	return rootForm.MatchString(r.Rootfs) && r.Config != nil
 }
 
 func (r refs) path(name string) string {
