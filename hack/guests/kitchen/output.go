@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 )
 
 // outputCommands print.
@@ -13,16 +14,22 @@ func outputCommands() map[string]command {
 	return map[string]command{"bulk": bulk, "odd": odd}
 }
 
-// bulk MIB prints that many mebibytes, in numbered lines of 1 KiB.
+// bulk MIB [MS] prints that many mebibytes, in numbered lines of 1 KiB, and sleeps for so many milliseconds after each.
 func bulk(args []string) error {
 	out := bufio.NewWriterSize(os.Stdout, 64<<10)
 	fill := strings.Repeat("x", 1<<10-11)
-	for n := range number(args, 0) << 10 {
-		if _, err := fmt.Fprintf(out, "%09d %s\n", n, fill); err != nil {
+	for mib := range number(args, 0) {
+		for n := range 1 << 10 {
+			if _, err := fmt.Fprintf(out, "%09d %s\n", mib<<10+n, fill); err != nil {
+				return err
+			}
+		}
+		if err := out.Flush(); err != nil {
 			return err
 		}
+		time.Sleep(time.Duration(number(args, 1)) * time.Millisecond)
 	}
-	return out.Flush()
+	return nil
 }
 
 // odd prints a line of all bytes but the newline, a line of 3 MiB, a part of a line to each stream in turn, and last words
