@@ -87,15 +87,19 @@ func (d podDirs) handler() (string, error) {
 
 // keepHandler notes the handler of the pod's RuntimeClass, for agents to come. They see all of it or nothing.
 func (d podDirs) keepHandler(handler string) error {
-	part := d.handlerFile() + ".part"
-	err := os.WriteFile(part, []byte(handler), 0o600)
-	if err == nil {
-		err = os.Rename(part, d.handlerFile())
-	}
-	if err != nil {
+	if err := writeWhole(d.handlerFile(), handler); err != nil {
 		return fmt.Errorf("noting which handler the pod has: %w", err)
 	}
 	return nil
+}
+
+// writeWhole writes a file for the agent's user, of which others see all or nothing.
+func writeWhole(path, text string) error {
+	part := path + ".part"
+	if err := os.WriteFile(part, []byte(text), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(part, path)
 }
 
 // container is where a container's runs keep what is theirs.

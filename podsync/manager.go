@@ -33,22 +33,27 @@ type Images interface {
 	Pull(ctx context.Context, image string) (registry.Module, error)
 }
 
-// Settings is what a Manager works with. All fields are needed, but for those of logs.
+// Settings is what a Manager works with. All fields are needed, but for those of logs and the addresses of pods.
 type Settings struct {
 	NodeName    string     // pods bound to this node are run
-	Address     netip.Addr // the node's, and for now its pods'
+	Address     netip.Addr // the node's
 	DataDir     string     // absolute; pods/ and logs/ below it are the Manager's
 	Client      kubernetes.Interface
 	Images      Images
 	Engine      runtime.Engine
 	Allocatable corev1.ResourceList // what the node gives to pods
 	Events      record.EventRecorder
+	DNS         DNS
 	Log         *zap.Logger
 	// ContainerLogMaxSize is the size, in bytes, at which a container's log is rotated; 0 never. ContainerLogMaxFiles bounds
 	// the files of one log.
 	ContainerLogMaxSize  int64
 	ContainerLogMaxFiles int
 	ContainerOutputRate  int64 // bytes that a container may print a second; 0 is no bound
+	// PodCIDRs are ranges of addresses for pods where the Node has no podCIDR: at most one of IPv4 and one of IPv6. With
+	// NodeAddressOnly pods have the node's address, whatever ranges there are.
+	PodCIDRs        []netip.Prefix
+	NodeAddressOnly bool
 
 	LogsDir     string           // absolute; the pods' logs, beside those of others; empty is DataDir/logs
 	LogLinksDir string           // absolute and there; a folder for links to logs; empty makes none
@@ -67,6 +72,8 @@ type Manager struct {
 	objects  *objects.Store // ConfigMaps and Secrets
 
 	admissions admissions
+	network    network
+	sessions   sessions
 
 	synced chan struct{} // closed when every pod that the API server has is known
 
@@ -84,6 +91,7 @@ func New(settings Settings) *Manager {
 		workers:  map[types.UID]*worker{},
 		synced:   make(chan struct{}),
 	}
+	m.network.pool.Keep("", []netip.Addr{m.Address})
 	m.classes = newClasses(m.Client, m.classChanged, m.Log.Named("runtimeclasses"))
 	m.services = newServices(m.Client, m.Log.Named("services"))
 	return m
@@ -149,12 +157,14 @@ func (m *Manager) set(ctx context.Context, workers *sync.WaitGroup, pod *corev1.
 		return
 	}
 	state, adopted := restore(pod, m.dirs(pod), m.takeFound(pod.UID), time.Now())
+	m.claim(state, adopted)
 	w := newWorker(m, state, adopted)
 	m.mu.Lock()
 	m.workers[pod.UID] = w
 	m.mu.Unlock()
 	workers.Go(func() {
 		w.run(ctx)
+		m.network.pool.Release(string(pod.UID))
 		m.mu.Lock()
 		delete(m.workers, pod.UID)
 		m.mu.Unlock()

@@ -171,6 +171,10 @@ func newPods(cfg Config, client kubernetes.Interface, engine guests.Engine, reco
 		Allocatable: allocatable,
 		Events:      recorder,
 		Log:         log.Named("podsync"),
+		DNS:         podsync.DNS{Servers: cfg.ClusterDNS, Domain: cfg.ClusterDomain, ResolvConf: cfg.ResolvConf},
+
+		PodCIDRs:        cfg.PodCIDRs,
+		NodeAddressOnly: cfg.NodeAddressOnly,
 
 		ContainerLogMaxSize:  cfg.ContainerLogMaxSize,
 		ContainerLogMaxFiles: cfg.ContainerLogMaxFiles,
@@ -184,18 +188,19 @@ func newPods(cfg Config, client kubernetes.Interface, engine guests.Engine, reco
 
 func newNode(cfg Config, client kubernetes.Interface, pods *podsync.Manager, recorder record.EventRecorder, log *zap.Logger) (*node.Node, error) {
 	return node.New(node.Config{
-		Name:            cfg.NodeName,
-		Hostname:        cfg.Hostname,
-		IP:              cfg.NodeIP.AsSlice(),
-		Port:            cfg.Port,
-		Labels:          cfg.NodeLabels,
-		Taints:          cfg.RegisterWithTaints,
-		MaxPods:         cfg.MaxPods,
-		DataDir:         cfg.DataDir,
-		Version:         programVersion(),
-		RuntimeVersion:  "wasmtime://" + engineVersion(),
-		RuntimeHandlers: []string{"", podsync.HandlerShared, podsync.HandlerIsolated},
-		Ready:           pods.Ready,
+		Name:             cfg.NodeName,
+		Hostname:         cfg.Hostname,
+		IP:               cfg.NodeIP.AsSlice(),
+		Port:             cfg.Port,
+		Labels:           cfg.NodeLabels,
+		Taints:           cfg.RegisterWithTaints,
+		MaxPods:          cfg.MaxPods,
+		DataDir:          cfg.DataDir,
+		Version:          programVersion(),
+		RuntimeVersion:   "wasmtime://" + engineVersion(),
+		RuntimeHandlers:  []string{"", podsync.HandlerShared, podsync.HandlerIsolated},
+		DeclaredFeatures: []string{podsync.FeatureRestartAll},
+		Ready:            pods.Ready,
 	}, client, recorder, log.Named("node"))
 }
 
@@ -224,12 +229,15 @@ func newAPI(cfg Config, client kubernetes.Interface, serving *tlsbootstrap.Servi
 		Auth:           auth,
 		Pods:           pods,
 		Logs:           pods,
+		Execs:          pods,
 		Health:         pods.Ready,
 		TLS:            kubeletapi.TLS{MinVersion: cfg.API.TLSMinVersion, CipherSuites: cfg.API.TLSCipherSuites},
 		Configuration:  configurationOf(cfg),
 		Profiling:      cfg.API.Profiling,
 		SetLogLevel:    levelSetter(cfg, level, log),
 		Log:            log,
+
+		StreamIdleTimeout: cfg.StreamIdleTimeout,
 	})
 }
 

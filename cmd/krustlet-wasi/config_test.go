@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/tls"
 	"encoding/json"
+	"fmt"
 	"net/netip"
 	"path/filepath"
 	"strings"
@@ -118,6 +119,11 @@ func samples() map[string]sample {
 			fromFlag: map[string]string{"a": "1", "b": ""}, fromEnv: map[string]string{"c": "3"},
 			fromFile: map[string]string{"d": "4", "e": "5"}, byDefault: constant(map[string]string{}),
 		},
+		"pod-cidr": {
+			flag: "10.1.2.3/24,fd00::/64", env: "none", file: `["10.3.0.0/16"]`,
+			get:      func(c Config) any { return fmt.Sprint(c.PodCIDRs, c.NodeAddressOnly) },
+			fromFlag: "[10.1.2.0/24 fd00::/64] false", fromEnv: "[] true", fromFile: "[10.3.0.0/16] false", byDefault: constant("[] false"),
+		},
 		"register-with-taints": {
 			flag: "a=1:NoSchedule", env: "b:NoExecute", file: `["c=3:PreferNoSchedule"]`,
 			get:      func(c Config) any { return c.RegisterWithTaints },
@@ -130,6 +136,19 @@ func samples() map[string]sample {
 			fromFlag: []string{"one:5000", "two"}, fromEnv: []string{"[::1]:5000"},
 			fromFile: []string{"three", "four:1"}, byDefault: constant([]string(nil)),
 		},
+		"cluster-dns": {
+			flag: "192.0.2.10,2001:db8::a", env: "192.0.2.11", file: `["192.0.2.12"]`,
+			get:      func(c Config) any { return c.ClusterDNS },
+			fromFlag: []netip.Addr{netip.MustParseAddr("192.0.2.10"), netip.MustParseAddr("2001:db8::a")},
+			fromEnv:  []netip.Addr{netip.MustParseAddr("192.0.2.11")}, fromFile: []netip.Addr{netip.MustParseAddr("192.0.2.12")},
+			byDefault: constant([]netip.Addr(nil)),
+		},
+		"cluster-domain": {
+			flag: "", env: "by-env.test.", file: `"by-file.test"`,
+			get:      func(c Config) any { return c.ClusterDomain },
+			fromFlag: "", fromEnv: "by-env.test", fromFile: "by-file.test", byDefault: constant("cluster.local"),
+		},
+		"resolv-conf":           paths(func(c Config) any { return c.ResolvConf }, constant("/etc/resolv.conf")),
 		"x-allow-local-modules": switches(func(c Config) any { return c.AllowLocalModules }, false),
 
 		"pod-logs-dir":       paths(func(c Config) any { return c.PodLogsDir }, below(".krustlet/logs")),
@@ -165,6 +184,11 @@ func samples() map[string]sample {
 			flag: "console", env: "json", file: `"console"`,
 			get:      func(c Config) any { return c.LogFormat },
 			fromFlag: "console", fromEnv: "json", fromFile: "console", byDefault: constant("json"),
+		},
+		"streaming-connection-idle-timeout": {
+			flag: "0", env: "90s", file: `"30m"`,
+			get:      func(c Config) any { return c.StreamIdleTimeout },
+			fromFlag: time.Duration(0), fromEnv: 90 * time.Second, fromFile: 30 * time.Minute, byDefault: constant(4 * time.Hour),
 		},
 		"client-ca-file": paths(func(c Config) any { return c.ClientCAFile }, constant("")),
 	}
@@ -267,8 +291,9 @@ func TestKrustletFile(t *testing.T) {
 		DataDir: s.home + "/data", PluginsDir: s.home + "/data/plugins", DevicePluginsDir: "/devices",
 		InsecureRegistries: []string{"local", "dev:5000"}, AllowLocalModules: true,
 		Workers: 1, ContainerLogMaxSize: 10 << 20, ContainerLogMaxFiles: 5,
+		ClusterDomain: "cluster.local", ResolvConf: "/etc/resolv.conf",
 		LogLevel: zapcore.InfoLevel, LogFormat: formatJSON,
-		PodLogsDir: s.home + "/data/logs", API: defaultAPI(),
+		PodLogsDir: s.home + "/data/logs", API: defaultAPI(), StreamIdleTimeout: 4 * time.Hour,
 	}
 	if diff := cmp.Diff(want, s.mustLoad(t), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

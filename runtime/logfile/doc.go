@@ -14,7 +14,8 @@
 // A Writer is safe for concurrent use. Records of the two streams never mix within a record, and stand
 // in the order in which their lines were completed. A guest's write that completes at least one line costs
 // one write to the file; text without its newline waits in memory, at most 16 KiB a stream, until the
-// line goes on or Close ends it. Writes block for as long as the disk does.
+// line goes on or Close comes, which writes it as a P record: such a line is read as it was written, without a newline.
+// Writes block for as long as the disk does.
 //
 // A failed write (disk full) leaves the file at a record boundary, and the caller with the number of its
 // bytes that were taken; it may go on writing when there is room again.
