@@ -307,7 +307,7 @@ func TestDeadlinesAreOfWrites(t *testing.T) {
 			return nil
 		})
 	})
-	r := httptest.NewRequest("GET", "/containerLogs/ns/p/c", nil)
+	r := httptest.NewRequest(http.MethodGet, "/containerLogs/ns/p/c", nil)
 	r.Header.Set("User", "jo")
 	w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
 	s.Handler().ServeHTTP(w, r)

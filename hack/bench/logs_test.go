@@ -90,7 +90,7 @@ func benchmarkFollow(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer log.Close() //nolint:errcheck // it is being read
+	defer log.Close()
 	lines := bufio.NewReader(log)
 	var late []time.Duration
 	for b.Loop() {
@@ -124,7 +124,7 @@ func benchmarkFollowers(b *testing.B) {
 			b.Fatal(err)
 		}
 		reading.Go(func() {
-			defer log.Close() //nolint:errcheck // it was read
+			defer log.Close()
 			buf := make([]byte, 32<<10)
 			for {
 				n, err := log.Read(buf)
@@ -162,7 +162,7 @@ func benchmarkReadLog(b *testing.B, http2 bool) {
 		if err != nil {
 			return err
 		}
-		defer log.Close() //nolint:errcheck // it is read
+		defer log.Close()
 		if text, err := io.ReadAll(log); err != nil || string(text) != "sleeping\n" {
 			return fmt.Errorf("the log ends with %.20q (%v)", text, err)
 		}

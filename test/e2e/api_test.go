@@ -167,7 +167,7 @@ func testLogsOfEachKind(t *testing.T, s *apiSuite) {
 		{Name: "first", Image: s.kitchen, Args: []string{"echo", "init"}},
 		{Name: "side", Image: s.kitchen, Args: []string{"each", "echo beside", "sleep"}, RestartPolicy: &always},
 	}
-	pod = s.create(t, ns, pod)
+	s.create(t, ns, pod)
 	s.awaitPhase(t, ns, "kinds", corev1.PodRunning)
 	pod, err := s.get(ns, "kinds")
 	if err != nil {
