@@ -3,7 +3,6 @@ package podsync
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -22,7 +21,7 @@ type surroundings struct {
 	objects     objectReader
 	files       fileOpener
 	services    []*corev1.Service // that the container is told of
-	address     netip.Addr        // the node's, and for now its pods'
+	reach       reach
 	allocatable corev1.ResourceList
 }
 
@@ -62,6 +61,9 @@ const hostnameVariable = "HOSTNAME"
 
 // hostname is what a pod calls itself.
 func hostname(pod *corev1.Pod) string {
+	if other := pod.Spec.HostnameOverride; other != nil {
+		return *other
+	}
 	name := pod.Spec.Hostname
 	if name == "" {
 		name = pod.Name
@@ -114,7 +116,7 @@ func (b *builder) takeAll(ctx context.Context, source corev1.EnvFromSource) erro
 func (b *builder) take(ctx context.Context, source *corev1.EnvVarSource) (value string, there bool, err error) {
 	switch {
 	case source.FieldRef != nil:
-		value, err = fieldValue(b.pod, source.FieldRef.FieldPath, b.from.address)
+		value, err = fieldValue(b.pod, source.FieldRef.FieldPath, b.from.reach)
 		return value, true, err
 	case source.ResourceFieldRef != nil:
 		value, err = resourceValue(b.pod, b.container, source.ResourceFieldRef, b.from.allocatable)
