@@ -82,7 +82,7 @@ func zstdLayer(t testing.TB, files ...string) packedLayer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer w.Close() //nolint:errcheck // no output of its own
+	defer w.Close()
 	return packedLayer{plain, w.EncodeAll(plain, nil), types.OCILayerZStd}
 }
 
