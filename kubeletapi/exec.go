@@ -2,7 +2,6 @@ package kubeletapi
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -72,17 +71,10 @@ func (e executor) ExecInContainer(ctx context.Context, _, _, _ string, _ []strin
 	t := newTerminal(ctx, e.opts, in, out, errOut, resize)
 	code, err := e.run(t.ctx, t.in, t.out, t.err)
 	t.close()
-	switch {
-	case errors.Is(context.Cause(ctx), errClientGone):
-		return nil // nobody hears of it any more
-	case err != nil && ctx.Err() != nil:
-		return errShutdown()
-	case err != nil:
-		return err
-	case code != 0:
+	if err == nil && code != 0 {
 		return utilexec.CodeExitError{Err: fmt.Errorf("exit code %d", code), Code: code}
 	}
-	return nil
+	return failureOf(ctx, err)
 }
 
 // terminal is the client's end of a guest's streams. WASI has no terminals, so of a client that shows its user one only

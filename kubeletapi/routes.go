@@ -53,8 +53,12 @@ func (s *Server) routes() []route {
 		{pattern: "/exec/{namespace}/{pod}/{container}", subresources: proxy, verb: create, methods: stream, handle: s.exec},
 		{pattern: "/exec/{namespace}/{pod}/{uid}/{container}", subresources: proxy, verb: create, methods: stream, handle: s.exec},
 		{pattern: "/exec/", subresources: proxy, verb: create},
-		{pattern: "/attach/", subresources: proxy, verb: create, later: true},
-		{pattern: "/portForward/", subresources: proxy, verb: create, later: true},
+		{pattern: "/attach/{namespace}/{pod}/{container}", subresources: proxy, verb: create, methods: stream, handle: s.attach},
+		{pattern: "/attach/{namespace}/{pod}/{uid}/{container}", subresources: proxy, verb: create, methods: stream, handle: s.attach},
+		{pattern: "/attach/", subresources: proxy, verb: create},
+		{pattern: "/portForward/{namespace}/{pod}", subresources: proxy, verb: create, methods: stream, handle: s.portForward},
+		{pattern: "/portForward/{namespace}/{pod}/{uid}", subresources: proxy, verb: create, methods: stream, handle: s.portForward},
+		{pattern: "/portForward/", subresources: proxy, verb: create},
 		{pattern: "/", subresources: proxy},
 	}
 }

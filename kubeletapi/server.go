@@ -40,6 +40,8 @@ type Config struct {
 	Pods           Pods
 	Logs           Logs
 	Execs          Execs
+	Attaches       Attaches
+	Ports          Ports
 	// StreamIdleTimeout is how long a connection of exec, attach or port-forward may be silent; 0 is for ever.
 	StreamIdleTimeout time.Duration
 	// Health returns why the node does not work as it should, nil if it does. It
@@ -54,7 +56,7 @@ type Server struct {
 	handler http.Handler
 	// errorLog is for what net/http reports of clients, failed handshakes mostly.
 	errorLog *log.Logger
-	upgrades upgrades
+	upgrades calls // whose connections net/http has given up
 }
 
 // New makes a server, which does nothing before Serve.
@@ -64,8 +66,10 @@ func New(config Config) (*Server, error) {
 		return nil, errors.New("kubeletapi: Config.GetCertificate is missing")
 	case config.Auth == nil:
 		return nil, errors.New("kubeletapi: Config.Auth is missing")
-	case config.Pods == nil || config.Logs == nil || config.Execs == nil:
-		return nil, errors.New("kubeletapi: Config.Pods, Config.Logs or Config.Execs is missing")
+	case config.Pods == nil || config.Logs == nil:
+		return nil, errors.New("kubeletapi: Config.Pods or Config.Logs is missing")
+	case config.Execs == nil || config.Attaches == nil || config.Ports == nil:
+		return nil, errors.New("kubeletapi: Config.Execs, Config.Attaches or Config.Ports is missing")
 	case config.Log == nil:
 		return nil, errors.New("kubeletapi: Config.Log is missing")
 	}
@@ -131,7 +135,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	defer cancel()
 	err := server.Shutdown(grace)
 	if err == nil {
-		err = s.upgrades.wait(grace)
+		err = s.upgrades.waitUntil(grace)
 	}
 	if err != nil {
 		s.config.Log.Warn("requests did not end in time and were cut off", zap.Duration("after", shutdownGrace))

@@ -204,6 +204,8 @@ func newAPI(cfg Config, client kubernetes.Interface, serving *tlsbootstrap.Servi
 		Pods:           pods,
 		Logs:           pods,
 		Execs:          pods,
+		Attaches:       pods,
+		Ports:          pods,
 		Health:         pods.Ready,
 		Log:            log,
 
