@@ -53,6 +53,9 @@ func (a attacher) AttachContainer(ctx context.Context, _, _, _ string, in io.Rea
 	t := newTerminal(ctx, a.opts, in, out, errOut, resize)
 	err := a.attach(t.ctx, t.in, t.out, t.err)
 	t.close()
+	if t.interrupted() {
+		return nil // a user who wants to leave; the container is nobody's to end by that
+	}
 	return failureOf(ctx, err)
 }
 

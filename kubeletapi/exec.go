@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"sync"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -58,6 +57,9 @@ func containerOf(r *http.Request) container {
 	return container{r.PathValue("namespace"), r.PathValue("pod"), r.PathValue("uid"), r.PathValue("container")}
 }
 
+// codeInterrupted is the exit code of a command that its user has interrupted by Ctrl-C, as a shell has it.
+const codeInterrupted = 130
+
 // executor runs a command on the streams of a connection.
 type executor struct {
 	run  Command
@@ -71,60 +73,11 @@ func (e executor) ExecInContainer(ctx context.Context, _, _, _ string, _ []strin
 	t := newTerminal(ctx, e.opts, in, out, errOut, resize)
 	code, err := e.run(t.ctx, t.in, t.out, t.err)
 	t.close()
+	if t.interrupted() {
+		code, err = codeInterrupted, nil
+	}
 	if err == nil && code != 0 {
 		return utilexec.CodeExitError{Err: fmt.Errorf("exit code %d", code), Code: code}
 	}
 	return failureOf(ctx, err)
-}
-
-// terminal is the client's end of a guest's streams. WASI has no terminals, so of a client that shows its user one only
-// the streams are taken: both outputs go to the one that it has, and its size goes nowhere.
-type terminal struct {
-	ctx      context.Context //nolint:containedctx // that of one call, made and ended in it
-	in       io.Reader
-	out, err io.Writer
-	outputs  []io.Closer
-
-	end  context.CancelFunc
-	work sync.WaitGroup
-}
-
-func newTerminal(ctx context.Context, opts *remotecommand.Options, in io.Reader, out, errOut io.WriteCloser, resize <-chan remotecommand.TerminalSize) *terminal {
-	t := &terminal{}
-	t.ctx, t.end = context.WithCancel(ctx)
-	if opts.Stdin {
-		t.in = in
-	}
-	if opts.Stdout && out != nil {
-		t.out, t.outputs = out, append(t.outputs, out)
-	}
-	switch {
-	case opts.TTY:
-		t.err = t.out
-	case opts.Stderr && errOut != nil:
-		t.err, t.outputs = errOut, append(t.outputs, errOut)
-	}
-	// Sizes that nobody takes would hold back what comes behind them on the connection.
-	t.work.Go(func() {
-		for {
-			select {
-			case _, more := <-resize:
-				if !more {
-					return
-				}
-			case <-t.ctx.Done():
-				return
-			}
-		}
-	})
-	return t
-}
-
-// close tells the client that its outputs have ended, so that it waits for nothing that is under way.
-func (t *terminal) close() {
-	t.end()
-	t.work.Wait()
-	for _, output := range t.outputs {
-		_ = output.Close() // a client that has gone
-	}
 }

@@ -344,10 +344,29 @@ func testExecTerminal(t *testing.T, s *suite) {
 	err := s.stream(t.Context(), ns, "main", []string{"each", "warn a", "echo b"}, remotecommand.StreamOptions{
 		Stdin: strings.NewReader(""), Stdout: &out, Tty: true, TerminalSizeQueue: &sizes{left: 200},
 	})
-	if err != nil || strings.ReplaceAll(out.String(), "\r\n", "\n") != "$ warn a\n[a]\n$ echo b\nb\n" {
-		t.Errorf("%q, %v", &out, err)
+	if err != nil || out.String() != "$ warn a\r\n[a]\r\n$ echo b\r\nb\r\n" {
+		t.Errorf("%q, %v", out.String(), err)
+	}
+	// The command gets lines, of which the user sees what is typed, and ends by a key.
+	out.Reset()
+	err = s.stream(t.Context(), ns, "main", []string{"stdin"}, remotecommand.StreamOptions{
+		Stdin: io.MultiReader(strings.NewReader("hallo\x7f\r\x04"), silence{t.Context()}), Stdout: &out, Tty: true,
+	})
+	if err != nil || out.String() != "hallo\b \b\r\n5 bytes\r\n" {
+		t.Errorf("%q, %v", out.String(), err)
+	}
+	err = s.stream(t.Context(), ns, "main", []string{"spin"}, remotecommand.StreamOptions{
+		Stdin: io.MultiReader(strings.NewReader("\x03"), silence{t.Context()}), Stdout: &out, Tty: true,
+	})
+	if err == nil || !strings.Contains(err.Error(), "exit code 130") {
+		t.Errorf("interrupted: %v", err)
 	}
 }
+
+// silence is a user who does not type.
+type silence struct{ ctx context.Context }
+
+func (s silence) Read([]byte) (int, error) { <-s.ctx.Done(); return 0, io.EOF }
 
 // sizes are those of a window that is being pulled about.
 type sizes struct{ left uint16 }
