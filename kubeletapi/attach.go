@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"k8s.io/cri-streaming/pkg/streaming/remotecommand"
+	"k8s.io/streaming/pkg/httpstream/wsstream"
 )
 
 // Attaches connects clients to containers that run.
@@ -34,8 +35,15 @@ func (s *Server) attach(w http.ResponseWriter, r *http.Request) {
 		writeError(w, err)
 		return
 	}
+	a := attacher{attach, opts}
 	s.upgraded(w, r, func(w http.ResponseWriter, r *http.Request) {
-		remotecommand.ServeAttach(w, r, attacher{attach, opts}, to.pod, to.uid, to.container, opts,
+		if wsstream.IsWebSocketRequestWithStreamCloseProtocol(r) {
+			s.serveV5(w, r, opts, func(in io.Reader, out, errOut io.WriteCloser) error {
+				return a.serve(r.Context(), in, out, errOut, nil)
+			})
+			return
+		}
+		remotecommand.ServeAttach(w, r, a, to.pod, to.uid, to.container, opts,
 			s.config.StreamIdleTimeout, remotecommand.DefaultStreamCreationTimeout, remotecommand.SupportedStreamingProtocols)
 	})
 }
@@ -50,6 +58,10 @@ type attacher struct {
 func (a attacher) AttachContainer(ctx context.Context, _, _, _ string, in io.Reader, out, errOut io.WriteCloser,
 	_ bool, resize <-chan remotecommand.TerminalSize,
 ) error {
+	return a.serve(ctx, in, out, errOut, resize)
+}
+
+func (a attacher) serve(ctx context.Context, in io.Reader, out, errOut io.WriteCloser, resize <-chan remotecommand.TerminalSize) error {
 	t := newTerminal(ctx, a.opts, in, out, errOut, resize)
 	err := a.attach(t.ctx, t.in, t.out, t.err)
 	t.close()

@@ -9,6 +9,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/cri-streaming/pkg/streaming/remotecommand"
+	"k8s.io/streaming/pkg/httpstream/wsstream"
 	utilexec "k8s.io/utils/exec"
 )
 
@@ -44,8 +45,15 @@ func (s *Server) exec(w http.ResponseWriter, r *http.Request) {
 		writeError(w, err)
 		return
 	}
+	e := executor{run, opts}
 	s.upgraded(w, r, func(w http.ResponseWriter, r *http.Request) {
-		remotecommand.ServeExec(w, r, executor{run, opts}, to.pod, to.uid, to.container, argv, opts,
+		if wsstream.IsWebSocketRequestWithStreamCloseProtocol(r) {
+			s.serveV5(w, r, opts, func(in io.Reader, out, errOut io.WriteCloser) error {
+				return e.serve(r.Context(), in, out, errOut, nil)
+			})
+			return
+		}
+		remotecommand.ServeExec(w, r, e, to.pod, to.uid, to.container, argv, opts,
 			s.config.StreamIdleTimeout, remotecommand.DefaultStreamCreationTimeout, remotecommand.SupportedStreamingProtocols)
 	})
 }
@@ -70,6 +78,11 @@ type executor struct {
 func (e executor) ExecInContainer(ctx context.Context, _, _, _ string, _ []string, in io.Reader, out, errOut io.WriteCloser,
 	_ bool, resize <-chan remotecommand.TerminalSize, _ time.Duration,
 ) error {
+	return e.serve(ctx, in, out, errOut, resize)
+}
+
+// serve returns a utilexec.CodeExitError for a command that has failed.
+func (e executor) serve(ctx context.Context, in io.Reader, out, errOut io.WriteCloser, resize <-chan remotecommand.TerminalSize) error {
 	t := newTerminal(ctx, e.opts, in, out, errOut, resize)
 	code, err := e.run(t.ctx, t.in, t.out, t.err)
 	t.close()

@@ -7,8 +7,10 @@ import (
 	"net/http"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apiserver/pkg/util/proxy"
 	"k8s.io/cri-streaming/pkg/streaming/portforward"
 	"k8s.io/cri-streaming/pkg/streaming/remotecommand"
+	"k8s.io/streaming/pkg/httpstream/wsstream"
 )
 
 // Ports connects to the ports of pods.
@@ -22,10 +24,14 @@ type Ports interface {
 type Dial = func(ctx context.Context, port uint16) (net.Conn, error)
 
 func (s *Server) portForward(w http.ResponseWriter, r *http.Request) {
-	opts, err := portforward.NewV4Options(r)
-	if err != nil {
-		writeError(w, apierrors.NewBadRequest(err.Error()))
-		return
+	tunnel := wsstream.IsWebSocketRequestWithTunnelingProtocol(r)
+	opts := &portforward.V4Options{}
+	if !tunnel {
+		var err error
+		if opts, err = portforward.NewV4Options(r); err != nil {
+			writeError(w, apierrors.NewBadRequest(err.Error()))
+			return
+		}
 	}
 	to := containerOf(r)
 	dial, err := s.config.Ports.PodPorts(to.namespace, to.pod, to.uid)
@@ -38,8 +44,15 @@ func (s *Server) portForward(w http.ResponseWriter, r *http.Request) {
 		f := &forwarder{ctx: ctx, dial: dial}
 		defer f.calls.wait()
 		defer cancel()
-		portforward.ServePortForward(w, r, f, to.pod, to.uid, opts,
-			s.config.StreamIdleTimeout, remotecommand.DefaultStreamCreationTimeout, portforward.SupportedProtocols)
+		serve := func(w http.ResponseWriter, r *http.Request) {
+			portforward.ServePortForward(w, r, f, to.pod, to.uid, opts,
+				s.config.StreamIdleTimeout, remotecommand.DefaultStreamCreationTimeout, portforward.SupportedProtocols)
+		}
+		if tunnel {
+			inner := serve
+			serve = proxy.NewTunnelingHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { inner(tunnelled{w}, r) })).ServeHTTP
+		}
+		serve(w, r)
 	})
 }
 

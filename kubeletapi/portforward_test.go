@@ -16,6 +16,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/portforward"
 	"k8s.io/client-go/transport/spdy"
+	"k8s.io/streaming/pkg/httpstream"
 )
 
 // dialFunc is a Ports; pod is NAMESPACE/POD/UID.
@@ -61,20 +62,32 @@ func listening(t *testing.T, serve func(*net.TCPConn)) dialFunc {
 	}
 }
 
-// forward is client-go's port-forward; it returns the address of the only port.
-func (r *running) forward(t *testing.T, path string, port int) string {
+// dialer is client-go's way to a path, over SPDY, or SPDY through a WebSocket.
+func (r *running) dialer(t *testing.T, path string, webSocket bool) httpstream.Dialer {
 	t.Helper()
 	target, err := url.Parse(r.url + path)
 	if err != nil {
 		t.Fatal(err)
 	}
+	if webSocket {
+		dialer, err := portforward.NewSPDYOverWebsocketDialerForStreaming(target, r.config())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return dialer
+	}
 	transport, upgrader, err := spdy.RoundTripperFor(r.config())
 	if err != nil {
 		t.Fatal(err)
 	}
+	return spdy.NewDialerForStreaming(upgrader, &http.Client{Transport: transport}, http.MethodPost, target)
+}
+
+// forward is client-go's port-forward; it returns the address of the only port.
+func (r *running) forward(t *testing.T, dialer httpstream.Dialer, port int) string {
+	t.Helper()
 	stop, ready, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
-	dialer := spdy.NewDialer(upgrader, &http.Client{Transport: transport}, http.MethodPost, target)
-	f, err := portforward.NewOnAddresses(dialer, []string{"127.0.0.1"}, []string{fmt.Sprintf("0:%d", port)}, stop, ready, io.Discard, io.Discard)
+	f, err := portforward.NewOnAddressesForStreaming(dialer, []string{"127.0.0.1"}, []string{fmt.Sprintf("0:%d", port)}, stop, ready, io.Discard, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,73 +121,76 @@ func dialTCP(t *testing.T, addr string) *net.TCPConn {
 
 // TestPortForward: what is sent arrives whole, the end of the input too, and the answer comes back whole behind it.
 func TestPortForward(t *testing.T) {
-	const size = 4 << 20
-	server := runServer(t, newAuthority(t, "ca"), func(c *Config) {
-		c.Ports = listening(t, func(conn *net.TCPConn) {
-			n, _ := io.Copy(io.Discard, conn)
-			_, _ = fmt.Fprintln(conn, n)
-			_, _ = conn.Write(make([]byte, size))
+	for _, webSocket := range []bool{false, true} {
+		t.Run(fmt.Sprintf("WebSocket=%v", webSocket), func(t *testing.T) {
+			const size = 4 << 20
+			server := runServer(t, newAuthority(t, "ca"), func(c *Config) {
+				c.Ports = listening(t, func(conn *net.TCPConn) {
+					n, _ := io.Copy(io.Discard, conn)
+					_, _ = fmt.Fprintln(conn, n)
+					_, _ = conn.Write(make([]byte, size))
+				})
+			})
+			addr := server.forward(t, server.dialer(t, "/portForward/ns/p", webSocket), 80)
+			for range 3 {
+				conn := dialTCP(t, addr)
+				if _, err := conn.Write(make([]byte, size)); err != nil {
+					t.Fatal(err)
+				}
+				_ = conn.CloseWrite()
+				answer, err := io.ReadAll(conn)
+				if want := fmt.Sprintln(size); err != nil || !strings.HasPrefix(string(answer), want) || len(answer) != size+len(want) {
+					t.Errorf("%d bytes, %v", len(answer), err)
+				}
+			}
 		})
-	})
-	addr := server.forward(t, "/portForward/ns/p", 80)
-	for range 3 {
-		conn := dialTCP(t, addr)
-		if _, err := conn.Write(make([]byte, size)); err != nil {
-			t.Fatal(err)
-		}
-		_ = conn.CloseWrite()
-		answer, err := io.ReadAll(conn)
-		if want := fmt.Sprintln(size); err != nil || !strings.HasPrefix(string(answer), want) || len(answer) != size+len(want) {
-			t.Errorf("%d bytes, %v", len(answer), err)
-		}
 	}
 }
 
 // TestPortForwardEnds: a connection to the pod ends with the client's, whether it is one connection that goes or all.
 func TestPortForwardEnds(t *testing.T) {
-	ended := make(chan error, 2)
-	server := runServer(t, newAuthority(t, "ca"), func(c *Config) {
-		c.Ports = listening(t, func(conn *net.TCPConn) {
-			_, _ = conn.Write([]byte("hello"))
-			_, err := conn.Read(make([]byte, 1))
-			ended <- err
+	for _, webSocket := range []bool{false, true} {
+		t.Run(fmt.Sprintf("WebSocket=%v", webSocket), func(t *testing.T) {
+			ended := make(chan error, 2)
+			server := runServer(t, newAuthority(t, "ca"), func(c *Config) {
+				c.Ports = listening(t, func(conn *net.TCPConn) {
+					_, _ = conn.Write([]byte("hello"))
+					_, err := conn.Read(make([]byte, 1))
+					ended <- err
+				})
+			})
+			addr := server.forward(t, server.dialer(t, "/portForward/ns/p", webSocket), 80)
+			hello := make([]byte, 5)
+			conn := dialTCP(t, addr)
+			if _, err := io.ReadFull(conn, hello); err != nil {
+				t.Fatal(err)
+			}
+			_ = conn.Close()
+			if err := <-ended; !errors.Is(err, io.EOF) {
+				t.Errorf("the pod saw %v, want the end of its input", err)
+			}
+			conn = dialTCP(t, addr)
+			if _, err := io.ReadFull(conn, hello); err != nil {
+				t.Fatal(err)
+			}
+			server.stop()
+			if err := <-ended; err == nil {
+				t.Error("the pod's connection outlives the server")
+			}
 		})
-	})
-	addr := server.forward(t, "/portForward/ns/p", 80)
-	hello := make([]byte, 5)
-	conn := dialTCP(t, addr)
-	if _, err := io.ReadFull(conn, hello); err != nil {
-		t.Fatal(err)
-	}
-	_ = conn.Close()
-	if err := <-ended; !errors.Is(err, io.EOF) {
-		t.Errorf("the pod saw %v, want the end of its input", err)
-	}
-	conn = dialTCP(t, addr)
-	if _, err := io.ReadFull(conn, hello); err != nil {
-		t.Fatal(err)
-	}
-	server.stop()
-	if err := <-ended; err == nil {
-		t.Error("the pod's connection outlives the server")
 	}
 }
 
 // TestPortForwardFailures are told to the user.
 func TestPortForwardFailures(t *testing.T) {
 	server := runServer(t, newAuthority(t, "ca"), func(c *Config) { c.Ports = listening(t, func(*net.TCPConn) {}) })
-	addr := server.forward(t, "/portForward/ns/p", 81)
+	addr := server.forward(t, server.dialer(t, "/portForward/ns/p", false), 81)
 	conn := dialTCP(t, addr)
 	if rest, err := io.ReadAll(conn); len(rest) > 0 {
 		t.Errorf("%q, %v from a port that is not there", rest, err)
 	}
 
-	target, _ := url.Parse(server.url + "/portForward/none/p")
-	transport, upgrader, err := spdy.RoundTripperFor(server.config())
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, _, err = spdy.NewDialer(upgrader, &http.Client{Transport: transport}, http.MethodPost, target).Dial("portforward.k8s.io")
+	_, _, err := server.dialer(t, "/portForward/none/p", false).Dial("portforward.k8s.io")
 	if err == nil || !strings.Contains(err.Error(), `pods "p" not found`) {
 		t.Errorf("a pod that is not there: %v", err)
 	}

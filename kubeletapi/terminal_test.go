@@ -82,29 +82,39 @@ func FuzzKeyboard(f *testing.F) {
 
 // TestExecTerminal: a user at a terminal talks with a command in lines.
 func TestExecTerminal(t *testing.T) {
-	server := runServer(t, newAuthority(t, "ca"), nil)
-	var screen bytes.Buffer
-	err := server.remote(t, "/exec/ns/p/c?command=a&output=1&input=1&tty=1").StreamWithContext(t.Context(),
-		remotecommand.StreamOptions{Stdin: strings.NewReader("hi\r"), Stdout: &screen, Tty: true})
-	got := strings.Replace(screen.String(), "hi\r\n", "", 1) // the echo, which comes when it comes
-	if err != nil || got != "ns/p//c [a]\r\nhi\r\n" {
-		t.Errorf("%q, %v", screen.String(), err)
+	for name := range (&running{}).protocols() {
+		t.Run(name, func(t *testing.T) {
+			server := runServer(t, newAuthority(t, "ca"), nil)
+			remote := server.protocols()[name]
+			var screen bytes.Buffer
+			err := remote(t, "/exec/ns/p/c?command=a&output=1&input=1&tty=1").StreamWithContext(t.Context(),
+				remotecommand.StreamOptions{Stdin: strings.NewReader("hi\r"), Stdout: &screen, Tty: true})
+			got := strings.Replace(screen.String(), "hi\r\n", "", 1) // the echo, which comes when it comes
+			if err != nil || got != "ns/p//c [a]\r\nhi\r\n" {
+				t.Errorf("%q, %v", screen.String(), err)
+			}
+		})
 	}
 }
 
 // TestExecInterrupted: Ctrl-C ends the command, which need not read for that.
 func TestExecInterrupted(t *testing.T) {
-	command, ended := waiting()
-	server := runServer(t, newAuthority(t, "ca"), func(c *Config) { c.Execs = command })
-	keys, user := io.Pipe()
-	defer user.Close() //nolint:errcheck // it has no error
-	go func() { _, _ = user.Write([]byte("\x03")) }()
-	err := server.remote(t, "/exec/ns/p/c?command=a&output=1&input=1&tty=1").StreamWithContext(t.Context(),
-		remotecommand.StreamOptions{Stdin: keys, Stdout: io.Discard, Tty: true})
-	if err == nil || !strings.Contains(err.Error(), "exit code 130") {
-		t.Errorf("the client was told %v", err)
-	}
-	if err := <-ended; !errors.Is(err, errInterrupt) {
-		t.Errorf("the command ended for %v", err)
+	for name := range (&running{}).protocols() {
+		t.Run(name, func(t *testing.T) {
+			command, ended := waiting()
+			server := runServer(t, newAuthority(t, "ca"), func(c *Config) { c.Execs = command })
+			remote := server.protocols()[name]
+			keys, user := io.Pipe()
+			defer user.Close() //nolint:errcheck // it has no error
+			go func() { _, _ = user.Write([]byte("\x03")) }()
+			err := remote(t, "/exec/ns/p/c?command=a&output=1&input=1&tty=1").StreamWithContext(t.Context(),
+				remotecommand.StreamOptions{Stdin: keys, Stdout: io.Discard, Tty: true})
+			if err == nil || !strings.Contains(err.Error(), "exit code 130") {
+				t.Errorf("the client was told %v", err)
+			}
+			if err := <-ended; !errors.Is(err, errInterrupt) {
+				t.Errorf("the command ended for %v", err)
+			}
+		})
 	}
 }

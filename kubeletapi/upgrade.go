@@ -22,8 +22,10 @@ var errClientGone = errors.New("the client has gone")
 const (
 	// streamBuffer holds what comes in on a connection that carries streams, in bytes.
 	streamBuffer = 32 << 10
-	// lingering is how long the end of a connection waits for a client that has not read all of it yet.
-	lingering = 2 * time.Second
+	// lingering is how long the end of a connection waits for a client that has not read all of it yet, and endingSoon how
+	// long where the request was told to end.
+	lingering  = 10 * time.Second
+	endingSoon = time.Second
 )
 
 // upgraded serves requests that turn their connection into one of streams, which serve does. net/http gives up such a
@@ -41,11 +43,7 @@ func (s *Server) upgraded(w http.ResponseWriter, r *http.Request, serve func(htt
 	defer s.upgrades.end()
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
-	u := &upgrade{ResponseWriter: w, gone: func() { cancel(errClientGone) }}
-	u.taken = func(conn net.Conn) {
-		// What is to end does not wait for a client that does not read.
-		context.AfterFunc(ctx, func() { _ = conn.SetWriteDeadline(time.Now().Add(lingering)) })
-	}
+	u := &upgrade{ResponseWriter: w, ctx: r.Context(), gone: func() { cancel(errClientGone) }}
 	defer u.finish()
 	serve(u, r.WithContext(ctx))
 }
@@ -58,9 +56,9 @@ func errShutdown() error {
 // it has no Unwrap.
 type upgrade struct {
 	http.ResponseWriter
-	taken func(net.Conn) // called by Hijack
-	gone  func()
-	conn  *streamConn // nil until Hijack
+	ctx  context.Context //nolint:containedctx // the request's
+	gone func()
+	conn *streamConn // nil until Hijack
 }
 
 // Hijack implements http.Hijacker.
@@ -74,8 +72,9 @@ func (u *upgrade) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if _, err := io.ReadFull(buffered.Reader, early); err != nil {
 		return nil, nil, errors.Join(err, conn.Close())
 	}
-	u.taken(conn)
-	u.conn = &streamConn{Conn: conn, early: early, gone: u.gone}
+	u.conn = &streamConn{Conn: conn, ctx: u.ctx, early: early, gone: u.gone}
+	// What is to end waits neither for a client that does not read, nor for a library that does not look at contexts.
+	context.AfterFunc(u.ctx, u.conn.endSoon)
 	return u.conn, bufio.NewReadWriter(bufio.NewReaderSize(u.conn, streamBuffer), bufio.NewWriter(u.conn)), nil
 }
 
@@ -94,8 +93,9 @@ func (u *upgrade) finish() {
 // library closes it: that is how it is learned that the client has gone.
 type streamConn struct {
 	net.Conn
-	early  []byte // came with the request
-	gone   func() // called when nothing is read any more
+	ctx    context.Context //nolint:containedctx // the request's
+	early  []byte          // came with the request
+	gone   func()          // called when nothing is read any more
 	closed atomic.Bool
 	once   sync.Once
 }
@@ -109,6 +109,7 @@ func (c *streamConn) Read(p []byte) (int, error) {
 	for {
 		n, err := c.Conn.Read(p)
 		if err != nil {
+			c.endSoon() // a Write that waits for the client
 			c.gone()
 			return n, err
 		}
@@ -118,12 +119,17 @@ func (c *streamConn) Read(p []byte) (int, error) {
 	}
 }
 
+// endSoon has what is under way on the connection end.
+func (c *streamConn) endSoon() { _ = c.SetDeadline(time.Now().Add(endingSoon)) }
+
 // Close ends the output. What still comes in is dropped, until the client closes the connection or has lingered.
 func (c *streamConn) Close() error {
 	c.once.Do(func() {
 		c.closed.Store(true)
+		if c.ctx.Err() == nil {
+			_ = c.SetDeadline(time.Now().Add(lingering))
+		}
 		c.gone()
-		_ = c.SetDeadline(time.Now().Add(lingering))
 		half, ok := c.Conn.(*tls.Conn)
 		if !ok {
 			return
