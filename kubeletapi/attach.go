@@ -26,13 +26,13 @@ type Attachment = func(ctx context.Context, stdin io.Reader, stdout, stderr io.W
 func (s *Server) attach(w http.ResponseWriter, r *http.Request) {
 	opts, err := parseStreams(r.URL.Query())
 	if err != nil {
-		writeError(w, err)
+		writeStatus(w, err)
 		return
 	}
 	to := containerOf(r)
 	attach, err := s.config.Attaches.Attach(to.namespace, to.pod, to.uid, to.container)
 	if err != nil {
-		writeError(w, err)
+		writeStatus(w, err)
 		return
 	}
 	a := attacher{attach, opts}

@@ -2,8 +2,21 @@ package kubeletapi
 
 import (
 	"context"
+	"net/http"
 	"sync"
 )
+
+// counted lets a shutdown wait for all requests, those included whose connections net/http has given up.
+func (s *Server) counted(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !s.requests.begin() {
+			writeError(w, errShutdown())
+			return
+		}
+		defer s.requests.end()
+		next.ServeHTTP(w, r)
+	})
+}
 
 // calls counts what is under way, so that its end can be waited for.
 type calls struct {

@@ -36,13 +36,13 @@ func (s *Server) exec(w http.ResponseWriter, r *http.Request) {
 		err = apierrors.NewBadRequest("there is no command: the query parameter command has it, a parameter for each argument")
 	}
 	if err != nil {
-		writeError(w, err)
+		writeStatus(w, err)
 		return
 	}
 	to := containerOf(r)
 	run, err := s.config.Execs.Exec(to.namespace, to.pod, to.uid, to.container, argv)
 	if err != nil {
-		writeError(w, err)
+		writeStatus(w, err)
 		return
 	}
 	e := executor{run, opts}

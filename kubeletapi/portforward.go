@@ -29,14 +29,14 @@ func (s *Server) portForward(w http.ResponseWriter, r *http.Request) {
 	if !tunnel {
 		var err error
 		if opts, err = portforward.NewV4Options(r); err != nil {
-			writeError(w, apierrors.NewBadRequest(err.Error()))
+			writeStatus(w, apierrors.NewBadRequest(err.Error()))
 			return
 		}
 	}
 	to := containerOf(r)
 	dial, err := s.config.Ports.PodPorts(to.namespace, to.pod, to.uid)
 	if err != nil {
-		writeError(w, err)
+		writeStatus(w, err)
 		return
 	}
 	s.upgraded(w, r, func(w http.ResponseWriter, r *http.Request) {

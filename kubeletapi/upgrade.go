@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/streaming/pkg/httpstream"
 )
 
@@ -29,23 +31,37 @@ const (
 )
 
 // upgraded serves requests that turn their connection into one of streams, which serve does. net/http gives up such a
-// connection, and with it the end of the request's context when the client goes, the wait for its end at a shutdown,
-// and its closing. All three are brought back here: what serve gets behaves as any other request.
+// connection, and with it the end of the request's context when the client goes, and its closing. Both are brought back
+// here: what serve gets behaves as any other request.
 func (s *Server) upgraded(w http.ResponseWriter, r *http.Request, serve func(http.ResponseWriter, *http.Request)) {
 	if r.ProtoMajor != 1 || !httpstream.IsUpgradeRequest(r) {
-		writeError(w, apierrors.NewBadRequest("this page needs a connection that is upgraded to streams, by HTTP/1.1 and the headers Connection and Upgrade"))
+		writeStatus(w, apierrors.NewBadRequest("this page needs a connection that is upgraded to streams, by HTTP/1.1 and the headers Connection and Upgrade"))
 		return
 	}
-	if !s.upgrades.begin() {
-		writeError(w, errShutdown())
-		return
-	}
-	defer s.upgrades.end()
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
 	u := &upgrade{ResponseWriter: w, ctx: r.Context(), gone: func() { cancel(errClientGone) }}
 	defer u.finish()
 	serve(u, r.WithContext(ctx))
+}
+
+// writeStatus answers with err as a v1 Status, which is what clients of streams look for: of plain text that has a colon
+// they make a Status that says nothing.
+func writeStatus(w http.ResponseWriter, err error) {
+	status := apierrors.APIStatus(nil)
+	if !errors.As(err, &status) {
+		status = apierrors.NewInternalError(err)
+	}
+	answer := status.Status()
+	answer.TypeMeta = metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}
+	text, err := json.Marshal(answer)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(int(answer.Code))
+	_, _ = w.Write(text) // a client that has gone
 }
 
 func errShutdown() error {

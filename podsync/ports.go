@@ -20,13 +20,13 @@ func (m *Manager) PodPorts(namespace, pod, uid string) (func(ctx context.Context
 	if w == nil || uid != "" && view.pod.UID != types.UID(uid) {
 		return nil, apierrors.NewNotFound(corev1.Resource("pods"), namespace+"/"+pod)
 	}
-	if !view.running() {
+	if !view.alive() {
 		return nil, apierrors.NewBadRequest(fmt.Sprintf("pod %q does not run: its phase is %s", pod, view.pod.Status.Phase))
 	}
 	return func(ctx context.Context, port uint16) (net.Conn, error) {
 		now := w.view.Load()
 		switch ports := now.ports(); {
-		case !now.running():
+		case !now.alive():
 			return nil, fmt.Errorf("pod %q does not run any more", pod)
 		case !slices.Contains(ports, port):
 			return nil, fmt.Errorf("pod %q does not listen on port %d: the TCP ports of its containers that run are %v", pod, port, ports)
@@ -35,23 +35,14 @@ func (m *Manager) PodPorts(namespace, pod, uid string) (func(ctx context.Context
 	}, nil
 }
 
-// running says whether a container of the pod runs.
-func (v *view) running() bool {
-	for _, run := range v.runs {
-		if run.process != nil && !ended(run.process) {
-			return true
-		}
-	}
-	return false
-}
+// alive says whether a container of the pod runs.
+func (v *view) alive() bool { return len(v.running().Spec.Containers) > 0 }
 
 // ports are the TCP ports of the containers that run.
 func (v *view) ports() []uint16 {
 	ports := []uint16{}
-	for _, c := range allContainers(v.pod) {
-		if run := v.runs[c.Name]; run.process == nil || ended(run.process) {
-			continue
-		}
+	for _, running := range v.running().Spec.Containers {
+		c := findContainer(v.pod, running.Name)
 		for _, p := range c.Ports {
 			if p.Protocol == corev1.ProtocolTCP || p.Protocol == "" {
 				ports = append(ports, uint16(p.ContainerPort)) //nolint:gosec // the API server checks the range
