@@ -216,7 +216,7 @@ func (w *worker) start(ctx context.Context, pod *corev1.Pod, isolated bool, at r
 
 // spec reads what a container's spec refers to, and says what the engine is to be told.
 func (w *worker) spec(ctx context.Context, pod *corev1.Pod, c *corev1.Container, module registry.Module, at reach) (runtime.Spec, error) {
-	if err := checkSecurity(pod, c, ""); err != nil {
+	if err := checkSecurity(pod, c, imageUser(module)); err != nil {
 		return runtime.Spec{}, err
 	}
 	services, err := w.node.servicesFor(ctx, pod)
