@@ -90,8 +90,12 @@ func (w *worker) prepare(ctx context.Context, pod *corev1.Pod, before place) pre
 	if err != nil {
 		return fail(err, eventSandboxFailed)
 	}
-	if err := w.dirs.makeOwnFiles(pod, hostFiles{"/etc"}, reachOf(pod, at, w.node.Address).pod); err != nil {
+	warnings, err := w.dirs.makeOwnFiles(pod, hostFiles{"/etc", w.node.DNS}, reachOf(pod, at, w.node.Address).pod)
+	if err != nil {
 		return fail(err, eventSandboxFailed)
+	}
+	for _, warning := range warnings {
+		w.record(pod, nil, warning)
 	}
 	if err := w.awaitStrays(ctx); err != nil { // a container has one run at a time
 		return fail(err, eventSandboxFailed)
@@ -180,6 +184,9 @@ func (w *worker) start(ctx context.Context, pod *corev1.Pod, isolated bool, at r
 	spec.Log, spec.Mounts, err = w.dirs.makeRun(a.container.Name, attempt, a.container.SecurityContext)
 	if err != nil {
 		return fail(reasonCreateContainerError, err)
+	}
+	if err := w.dirs.links.make(pod, a.container.Name, id, spec.Log); err != nil {
+		w.log.Warn("log shippers will not find the container's log", zap.String("container", a.container.Name), zap.Error(err))
 	}
 	if a.state.ephemeral { // it may mount a volume that nothing else does, and that was not made
 		if err := w.setUpVolumes(ctx, pod); err != nil {

@@ -160,6 +160,15 @@ func (m *Manager) nodeWithin(ctx context.Context, age time.Duration) (*corev1.No
 	return m.admissions.node, err
 }
 
+// nodeLabels are the labels of the Node, as they were not long ago.
+func (m *Manager) nodeLabels(ctx context.Context) (map[string]string, error) {
+	node, err := m.nodeWithin(ctx, nodeKept)
+	if err != nil || node == nil {
+		return nil, err
+	}
+	return node.Labels, nil
+}
+
 // used is what the pods take that were admitted and have not ended.
 func (m *Manager) used() corev1.ResourceList {
 	m.mu.Lock()

@@ -321,6 +321,9 @@ func furnish(pod *corev1.Pod, kind byte) {
 			if kind&2 != 0 {
 				c.ReadinessProbe = asksTCP(1, 3, 1, 2)
 			}
+			if kind&16 != 0 && c.Name == "a" {
+				c.RestartPolicy, c.RestartPolicyRules = pointer(corev1.ContainerRestartPolicyNever), restartAllOn(3)
+			}
 			if kind&4 != 0 {
 				c.Lifecycle = &corev1.Lifecycle{PostStart: &corev1.LifecycleHandler{}, PreStop: &corev1.LifecycleHandler{}}
 			}
@@ -343,6 +346,7 @@ func FuzzPodLife(f *testing.F) {
 	f.Add(byte(5), []byte{3, 0, 5, 0, 8, 0, 9, 0, 12, 3, 3, 0, 5, 1, 8, 1, 13, 0, 12, 1, 9, 0, 12, 5, 11, 1})
 	f.Add(byte(2), []byte{3, 0, 5, 0, 8, 0, 17, 0, 0, 10, 15, 1, 0, 10, 15, 1, 16, 0, 9, 16, 5, 0, 8, 0, 17, 0, 14, 1, 10, 3, 17, 0, 0, 255, 9, 0, 11, 1, 11, 1})
 	f.Add(byte(255), []byte{3, 0, 5, 0, 8, 0, 17, 0, 0, 10, 14, 1, 5, 1, 8, 1, 17, 0, 9, 1, 5, 1, 8, 1, 9, 2, 1, 255, 9, 0, 12, 1, 11, 1})
+	f.Add(byte(16<<3+5), []byte{3, 0, 5, 0, 8, 0, 9, 0, 5, 1, 8, 1, 5, 2, 8, 2, 9, 49, 9, 2, 13, 0, 12, 1, 3, 0, 5, 0, 8, 0, 9, 0, 5, 1, 8, 1, 5, 2, 8, 2, 10, 1})
 	f.Fuzz(func(t *testing.T, kind byte, script []byte) {
 		policy := []corev1.RestartPolicy{corev1.RestartPolicyAlways, corev1.RestartPolicyOnFailure, corev1.RestartPolicyNever}[kind%3]
 		names := [][]string{{"a"}, {"init1", "a", "b"}, {"init1", "init2", "a"}}[kind/3%3]

@@ -61,6 +61,9 @@ const hostnameVariable = "HOSTNAME"
 
 // hostname is what a pod calls itself.
 func hostname(pod *corev1.Pod) string {
+	if other := pod.Spec.HostnameOverride; other != nil {
+		return *other
+	}
 	name := pod.Spec.Hostname
 	if name == "" {
 		name = pod.Name

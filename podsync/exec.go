@@ -60,26 +60,32 @@ func session(of runtime.Spec, argv []string) runtime.Spec {
 	s.Of = runtime.Origin{Pod: of.Of.Pod, Beside: of.ID}
 	s.Log, s.LogMaxSize, s.LogMaxFiles = "", 0, 0
 	s.Stdin, s.StdinOnce, s.Listen = false, false, nil
+	s.OutputRate = 0 // it is there for the log's sake
 	return s
 }
 
-// exec runs a command in a container and waits for its end, which comes with ctx at the latest; then the error is that of ctx. It
-// returns the beginning of what the command printed.
-func (w *worker) exec(ctx context.Context, spec runtime.Spec) (string, runtime.Exit, error) {
-	var out output
-	process, err := w.node.Engine.Start(ctx, spec, runtime.Streams{Stdout: &out, Stderr: &out})
+// exec runs a command in a container and waits for its end, which comes with ctx at the latest; then the error is that of ctx.
+func (w *worker) exec(ctx context.Context, spec runtime.Spec, streams runtime.Streams) (runtime.Exit, error) {
+	process, err := w.node.Engine.Start(ctx, spec, streams)
 	if err != nil {
-		return "", runtime.Exit{}, err
+		return runtime.Exit{}, err
 	}
 	defer process.Forget()
 	select {
 	case <-process.Done():
-		return out.String(), process.Exit(), nil
+		return process.Exit(), nil
 	case <-ctx.Done():
 		process.Stop(0)
 		<-process.Done()
-		return out.String(), process.Exit(), ctx.Err()
+		return process.Exit(), ctx.Err()
 	}
+}
+
+// capture is exec, and returns the beginning of what the command printed.
+func (w *worker) capture(ctx context.Context, spec runtime.Spec) (string, runtime.Exit, error) {
+	var out output
+	exit, err := w.exec(ctx, spec, runtime.Streams{Stdout: &out, Stderr: &out})
+	return out.String(), exit, err
 }
 
 // expandAll expands references to a run's variables.

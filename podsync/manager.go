@@ -22,6 +22,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/objects"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
 )
 
 // Images has the modules that containers run. *registry.Store is one.
@@ -32,7 +33,7 @@ type Images interface {
 	Pull(ctx context.Context, image string) (registry.Module, error)
 }
 
-// Settings is what a Manager works with. All fields are needed, but for the bounds of logs and the addresses of pods.
+// Settings is what a Manager works with. All fields are needed, but for those of logs and the addresses of pods.
 type Settings struct {
 	NodeName    string     // pods bound to this node are run
 	Address     netip.Addr // the node's
@@ -42,6 +43,7 @@ type Settings struct {
 	Engine      runtime.Engine
 	Allocatable corev1.ResourceList // what the node gives to pods
 	Events      record.EventRecorder
+	DNS         DNS
 	Log         *zap.Logger
 	// ContainerLogMaxSize is the size, in bytes, at which a container's log is rotated; 0 never. ContainerLogMaxFiles bounds
 	// the files of one log.
@@ -52,6 +54,10 @@ type Settings struct {
 	// NodeAddressOnly pods have the node's address, whatever ranges there are.
 	PodCIDRs        []netip.Prefix
 	NodeAddressOnly bool
+
+	LogsDir     string           // absolute; the pods' logs, beside those of others; empty is DataDir/logs
+	LogLinksDir string           // absolute and there; a folder for links to logs; empty makes none
+	LogEvents   *logfile.Watcher // tells followers of what is written; nil: each asks the kernel for itself
 }
 
 // parallelWrites is how many statuses may be on their way to the API server at once.
@@ -67,6 +73,7 @@ type Manager struct {
 
 	admissions admissions
 	network    network
+	sessions   sessions
 
 	synced chan struct{} // closed when every pod that the API server has is known
 
@@ -149,7 +156,7 @@ func (m *Manager) set(ctx context.Context, workers *sync.WaitGroup, pod *corev1.
 		w.mailbox.put(pod)
 		return
 	}
-	state, adopted := restore(pod, dirsOf(m.DataDir, pod), m.takeFound(pod.UID), time.Now())
+	state, adopted := restore(pod, m.dirs(pod), m.takeFound(pod.UID), time.Now())
 	m.claim(state, adopted)
 	w := newWorker(m, state, adopted)
 	m.mu.Lock()
@@ -215,7 +222,7 @@ func (m *Manager) clearOrphans(ctx context.Context, pods *informer.Informer[*cor
 		return
 	}
 	known := func(uid types.UID) bool { return m.worker(uid) != nil }
-	if err := removeOrphans(m.DataDir, known); err != nil {
+	if err := removeOrphans(m.DataDir, m.logsDir(), logLinks{m.LogLinksDir}, known); err != nil {
 		m.Log.Warn("cannot remove the folders of pods that are gone", zap.Error(err))
 	}
 }

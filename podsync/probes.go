@@ -68,7 +68,7 @@ func (w *worker) probe(ctx context.Context, a ask, spec *corev1.Probe) (probe.Re
 	argv := expandAll(spec.Exec.Command, run.Env)
 	within, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	text, exit, err := w.exec(within, session(run, argv))
+	text, exit, err := w.capture(within, session(run, argv))
 	switch {
 	case errors.Is(within.Err(), context.DeadlineExceeded) && err != nil:
 		return probe.Result{Output: fmt.Sprintf("command timed out: %q timed out after %v", strings.Join(argv, " "), timeout)}, nil
@@ -111,7 +111,11 @@ func (w *worker) carryOut(ctx context.Context, pod *corev1.Pod, a hook) error {
 			return fmt.Errorf("Exec lifecycle hook (%v) %s: %w, message: %q", handler.Exec.Command, where, err, text) //nolint:staticcheck // words that users know
 		}
 	case handler.HTTPGet != nil:
-		if err := probe.Hook(ctx, handler.HTTPGet, a.container, w.podIP()); err != nil {
+		plain, err := probe.Hook(ctx, handler.HTTPGet, a.container, w.podIP())
+		if plain != "" {
+			w.record(pod, nil, eventHTTPFallback(plain))
+		}
+		if err != nil {
 			return fmt.Errorf("HTTP lifecycle hook (%s) %s: %w", handler.HTTPGet.Path, where, err)
 		}
 	case handler.Sleep != nil:
@@ -133,7 +137,7 @@ func (w *worker) execHook(ctx context.Context, a hook, argv []string) (string, e
 	if err != nil {
 		return "", err
 	}
-	text, exit, err := w.exec(ctx, session(run, argv))
+	text, exit, err := w.capture(ctx, session(run, argv))
 	if err == nil && exit.Code != 0 {
 		err = fmt.Errorf("command '%s' exited with %d: %s", strings.Join(argv, " "), exit.Code, exit.Message)
 	}

@@ -85,6 +85,7 @@ type podState struct {
 	doomed     bool              // the pod has failed as a whole, whatever its containers' exits say
 	refused    bool              // because the node could not take it: its containers have no status
 	evicted    string            // why the pod has to go, or empty
+	restarting string            // the container whose end has all others end and start over, until they have ended
 	reason     string            // of the pod, once it failed as a whole
 	message    string            // and in more words
 	startedAt  time.Time         // when this node took the pod up
@@ -117,6 +118,7 @@ type containerState struct {
 	exit    *corev1.ContainerStateTerminated // of the last run, once it ended
 	before  *corev1.ContainerStateTerminated // of the run before the last
 	failed  bool                             // the last run never started
+	anew    bool                             // all containers start over, and this one has not begun since
 
 	notBefore time.Time // no pull and no start before
 	crashes   backOff
@@ -357,7 +359,7 @@ func (c *containerState) rest() {
 
 // begin makes id the last run.
 func (c *containerState) begin(id string) {
-	c.before, c.exit = c.exit, nil
+	c.before, c.exit, c.anew = c.exit, nil, false
 	c.id = id
 	c.attempt++
 	c.probes, c.postStart, c.preStop, c.hookErr = [probeKinds]probeState{}, todo, todo, nil

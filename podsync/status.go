@@ -230,12 +230,16 @@ func (s *podState) conditions(status *corev1.PodStatus) []corev1.PodCondition {
 	over := status.Phase == corev1.PodSucceeded || status.Phase == corev1.PodFailed
 	set := s.setup.progress == done || s.wasSetUp && s.setup.err == nil
 	set = set && !over && !s.stopped() && !s.refused
-	return []corev1.PodCondition{
+	conditions := []corev1.PodCondition{
 		condition(corev1.PodReadyToStartContainers, set, "", ""),
 		s.initializedCondition(status),
 		s.containersReady(status),
 		s.podReady(status),
 	}
+	if mayRestartAll(s.pod) {
+		conditions = append(conditions, s.restartingCondition(status))
+	}
+	return conditions
 }
 
 func (s *podState) initializedCondition(status *corev1.PodStatus) corev1.PodCondition {
@@ -251,6 +255,9 @@ func (s *podState) initializedCondition(status *corev1.PodStatus) corev1.PodCond
 			reason = reasonPodCompleted
 		}
 		return condition(corev1.PodInitialized, true, reason, "")
+	}
+	if findCondition(status, corev1.PodInitialized, corev1.ConditionTrue) { // a pod that was once stays so when it starts over
+		return condition(corev1.PodInitialized, true, "", "")
 	}
 	return condition(corev1.PodInitialized, false, "ContainersNotInitialized",
 		fmt.Sprintf("containers with incomplete status: [%s]", strings.Join(names, " ")))
@@ -302,6 +309,10 @@ func (s *podState) podReady(status *corev1.PodStatus) corev1.PodCondition {
 		return ready
 	}
 	return condition(corev1.PodReady, false, "ReadinessGatesNotReady", strings.Join(missing, ", "))
+}
+
+func findCondition(status *corev1.PodStatus, kind corev1.PodConditionType, is corev1.ConditionStatus) bool {
+	return slices.ContainsFunc(status.Conditions, func(c corev1.PodCondition) bool { return c.Type == kind && c.Status == is })
 }
 
 func condition(kind corev1.PodConditionType, true_ bool, reason, message string) corev1.PodCondition {

@@ -40,7 +40,8 @@ func (m *Manager) newVolumes(dirs podDirs, log *zap.Logger) *volume.Volumes {
 			}
 			return resourceValue(pod, c, ref, m.Allocatable)
 		},
-		Log: log,
+		NodeLabels: m.nodeLabels,
+		Log:        log,
 	})
 }
 

@@ -20,7 +20,7 @@ func (v *Volumes) Open(volume, path string) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer root.Close() //nolint:errcheck // opened for its names only
+	defer root.Close()                                            //nolint:errcheck // opened for its names only
 	f, err := root.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0) // a pipe would wait for its writer
 	if err != nil {
 		return nil, err

@@ -46,6 +46,9 @@
 // one, and sees each line once. If that one is removed already, since the guest writes faster than the follower's client
 // reads, it goes on with the oldest that there is. Files that are removed take room until who reads them is done.
 //
+// A follower that is alone shows a line when it is written. Many that share a Watcher each take the lines of up to a tenth
+// of a second at once, so that what they cost together is bounded.
+//
 // What a reader meets and what it makes of it:
 //
 //   - a line that is no record is skipped: neither its stream nor its time is known;
