@@ -170,13 +170,16 @@ func (m *Manager) nodeLabels(ctx context.Context) (map[string]string, error) {
 }
 
 // used is what the pods take that were admitted and have not ended.
-func (m *Manager) used() corev1.ResourceList {
+func (m *Manager) used() corev1.ResourceList { return m.usedBeside(nil) }
+
+// usedBeside is used, without one pod.
+func (m *Manager) usedBeside(one *worker) corev1.ResourceList {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	used := corev1.ResourceList{}
 	for _, w := range m.workers {
 		phase := w.view.Load().pod.Status.Phase
-		if !w.admitted.Load() || phase == corev1.PodSucceeded || phase == corev1.PodFailed {
+		if w == one || !w.admitted.Load() || phase == corev1.PodSucceeded || phase == corev1.PodFailed {
 			continue
 		}
 		for name, quantity := range w.requests {
