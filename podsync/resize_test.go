@@ -224,7 +224,7 @@ func TestResizedGuest(t *testing.T) {
 			if spec, err := w.dirs.spec("a", g.spec.ID); err != nil || spec.CPULimit != 200 {
 				t.Errorf("a command would have %d: %v", spec.CPULimit, err)
 			}
-			if used := m.used(); amount(used, corev1.ResourceCPU) != 200 {
+			if used := m.used().resources; amount(used, corev1.ResourceCPU) != 200 {
 				t.Errorf("the pod counts for %v", used)
 			}
 			now = ask(101)
@@ -233,7 +233,7 @@ func TestResizedGuest(t *testing.T) {
 			if c := now.Status.Conditions[i]; c.Type != corev1.PodResizePending || c.Reason != corev1.PodReasonInfeasible || c.Message != want {
 				t.Errorf("condition %+v", c)
 			}
-			if used := m.used(); amount(used, corev1.ResourceCPU) != 200 || len(g.limits) != 1 {
+			if used := m.used().resources; amount(used, corev1.ResourceCPU) != 200 || len(g.limits) != 1 {
 				t.Errorf("the pod counts for %v, the guest was told %v", used, g.limits)
 			}
 		})

@@ -38,7 +38,7 @@ func (m *Manager) makeRoom(w *worker, pod *corev1.Pod) *refusal {
 			return &refusal{corev1.PodReasonInfeasible, fmt.Sprintf("Node didn't have enough capacity: %s, requested: %d, capacity: %d", name, r, c)}
 		}
 	}
-	if no := refuseResources(pod, m.Allocatable, m.usedBeside(w)); no != nil {
+	if no := refuseResources(pod, m.Allocatable, m.usedBeside(w).resources); no != nil {
 		return &refusal{corev1.PodReasonDeferred, no.message}
 	}
 	m.mu.Lock()

@@ -293,7 +293,7 @@ func TestKrustletFile(t *testing.T) {
 		Workers: 1, ContainerLogMaxSize: 10 << 20, ContainerLogMaxFiles: 5,
 		ClusterDomain: "cluster.local", ResolvConf: "/etc/resolv.conf",
 		LogLevel: zapcore.InfoLevel, LogFormat: formatJSON,
-		PodLogsDir: s.home + "/data/logs", API: defaultAPI(),
+		PodLogsDir: s.home + "/data/logs", API: defaultAPI(), StreamIdleTimeout: 4 * time.Hour,
 	}
 	if diff := cmp.Diff(want, s.mustLoad(t), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
