@@ -52,8 +52,8 @@ func (d podDirs) spec(container, id string) (runtime.Spec, error) {
 	return spec, nil
 }
 
-// session is the spec of a command beside a container's run: a new instance of its module, with the same environment,
-// files and limits, and none of its sockets.
+// session is the spec of a command beside a container's run: a new instance of its module, or of the one in its image that argv
+// names, with the same environment, files and limits, and none of its sockets.
 func session(of runtime.Spec, argv []string) runtime.Spec {
 	s := of
 	s.ID, s.Args = newID(), argv
@@ -66,6 +66,10 @@ func session(of runtime.Spec, argv []string) runtime.Spec {
 
 // exec runs a command in a container and waits for its end, which comes with ctx at the latest; then the error is that of ctx.
 func (w *worker) exec(ctx context.Context, spec runtime.Spec, streams runtime.Streams) (runtime.Exit, error) {
+	spec, err := withProgram(spec)
+	if err != nil {
+		return runtime.Exit{}, err
+	}
 	process, err := w.node.Engine.Start(ctx, spec, streams)
 	if err != nil {
 		return runtime.Exit{}, err

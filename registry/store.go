@@ -13,6 +13,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"go.uber.org/zap"
+
+	"github.com/krustlet-go/krustlet-wasi/registry/rootfs"
 )
 
 // Config says where a Store keeps modules and whom it may ask for them.
@@ -28,6 +30,10 @@ type Config struct {
 	MaxModuleSize int64
 	// MaxLayerSize bounds a layer of a root filesystem as it is fetched, in bytes; 0 means 4 GiB.
 	MaxLayerSize int64
+	// MaxUnpackedSize bounds a root filesystem, in bytes of its layers unpacked and of its files; 0 means 8 GiB.
+	MaxUnpackedSize int64
+	// MaxFiles bounds the entries of all layers of a root filesystem together; 0 means 250,000.
+	MaxFiles int64
 	// UserAgent is what registries are told; empty means "krustlet-wasi".
 	UserAgent string
 	// Log takes what concerns the operator and no caller; nil logs nothing.
@@ -37,6 +43,8 @@ type Config struct {
 const (
 	defaultMaxModule = 1 << 30
 	defaultMaxLayer  = 4 << 30
+	defaultMaxRoot   = 8 << 30
+	defaultMaxFiles  = 250_000
 	defaultUserAgent = "krustlet-wasi"
 	// stallTime is how long a transfer may give nothing before it is given up. The kubelet's own
 	// deadline for the progress of a pull is the same.
@@ -52,10 +60,12 @@ type Store struct {
 	stall      time.Duration
 	blobs      blobs
 	refs       refs
+	roots      roots
 	log        *zap.Logger
 
-	pulls   calls[Module] // by reference
-	fetches calls[blob]   // by repository and module
+	pulls   calls[Module]   // by reference
+	fetches calls[blob]     // by repository and layer
+	unpacks calls[struct{}] // by root filesystem
 }
 
 // New opens the store in cfg.Dir, and removes what a crash left half-written there.
@@ -66,9 +76,12 @@ func New(cfg Config) (*Store, error) {
 	for _, limit := range []struct {
 		value *int64
 		def   int64
-	}{{&cfg.MaxModuleSize, defaultMaxModule}, {&cfg.MaxLayerSize, defaultMaxLayer}} {
+	}{
+		{&cfg.MaxModuleSize, defaultMaxModule}, {&cfg.MaxLayerSize, defaultMaxLayer},
+		{&cfg.MaxUnpackedSize, defaultMaxRoot}, {&cfg.MaxFiles, defaultMaxFiles},
+	} {
 		if *limit.value < 0 {
-			return nil, fmt.Errorf("open module store: the size limit %d is negative", *limit.value)
+			return nil, fmt.Errorf("open module store: the limit %d is negative", *limit.value)
 		}
 		if *limit.value == 0 {
 			*limit.value = limit.def
@@ -91,7 +104,11 @@ func New(cfg Config) (*Store, error) {
 		stall:      stallTime,
 		blobs:      blobs{dir: filepath.Join(dir, "blobs", "sha256"), maxModule: cfg.MaxModuleSize, maxLayer: cfg.MaxLayerSize},
 		refs:       refs{dir: filepath.Join(dir, "refs")},
-		log:        cfg.Log,
+		roots: roots{
+			dir: filepath.Join(dir, rootsFolder), maxModule: cfg.MaxModuleSize,
+			limits: rootfs.Limits{Bytes: cfg.MaxUnpackedSize, Entries: int(cfg.MaxFiles)},
+		},
+		log: cfg.Log,
 	}
 	s.transport = newTransport(newPolicyTransport(s.hosts), cfg.UserAgent)
 	for _, d := range []string{s.blobs.dir, s.refs.dir} {
@@ -99,12 +116,16 @@ func New(cfg Config) (*Store, error) {
 			return nil, fmt.Errorf("open module store: %w", err)
 		}
 	}
+	if err := s.roots.clean(); err != nil {
+		return nil, fmt.Errorf("open module store: %w", err)
+	}
 	return s, nil
 }
 
-// Module is a module on this node's disk.
+// Module is an image on this node's disk, and the module in it that runs.
 type Module struct {
-	// Path is the file with the module's bytes: absolute, and to be read only.
+	// Path is the file with the module's bytes: absolute, and to be read only. It and Digest are empty for an image with
+	// several modules that does not say which is to run; see Program.
 	Path string
 	// Digest is the SHA-256 of those bytes, `sha256:` and 64 hexadecimal digits.
 	Digest string
@@ -113,10 +134,14 @@ type Module struct {
 	// ImageID is what goes into a container status's imageID: REPOSITORY@DIGEST with the manifest's digest,
 	// or fs/PATH@DIGEST with the module's.
 	ImageID string
-	// Size is the module's, in bytes.
+	// Size is the image's, as it was fetched, in bytes: that of the module, or of all layers.
 	Size int64
 	// Component tells that it is a component, not a core module.
 	Component bool
+	// Root is the image's root filesystem; nil for an image that is one module.
+	Root *Root
+	// Config is how the image wants to be run; nil for one that does not say.
+	Config *ImageConfig
 }
 
 // Lookup answers from the disk whether the image is present, without a word to a registry. A reference by tag
