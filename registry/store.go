@@ -26,6 +26,8 @@ type Config struct {
 	AllowLocalModules bool
 	// MaxModuleSize bounds a module, in bytes; 0 means 1 GiB.
 	MaxModuleSize int64
+	// MaxLayerSize bounds a layer of a root filesystem as it is fetched, in bytes; 0 means 4 GiB.
+	MaxLayerSize int64
 	// UserAgent is what registries are told; empty means "krustlet-wasi".
 	UserAgent string
 	// Log takes what concerns the operator and no caller; nil logs nothing.
@@ -34,6 +36,7 @@ type Config struct {
 
 const (
 	defaultMaxModule = 1 << 30
+	defaultMaxLayer  = 4 << 30
 	defaultUserAgent = "krustlet-wasi"
 	// stallTime is how long a transfer may give nothing before it is given up. The kubelet's own
 	// deadline for the progress of a pull is the same.
@@ -60,11 +63,16 @@ func New(cfg Config) (*Store, error) {
 	if cfg.Dir == "" {
 		return nil, errors.New("open module store: no folder given")
 	}
-	if cfg.MaxModuleSize < 0 {
-		return nil, fmt.Errorf("open module store: module size limit %d is negative", cfg.MaxModuleSize)
-	}
-	if cfg.MaxModuleSize == 0 {
-		cfg.MaxModuleSize = defaultMaxModule
+	for _, limit := range []struct {
+		value *int64
+		def   int64
+	}{{&cfg.MaxModuleSize, defaultMaxModule}, {&cfg.MaxLayerSize, defaultMaxLayer}} {
+		if *limit.value < 0 {
+			return nil, fmt.Errorf("open module store: the size limit %d is negative", *limit.value)
+		}
+		if *limit.value == 0 {
+			*limit.value = limit.def
+		}
 	}
 	if cfg.UserAgent == "" {
 		cfg.UserAgent = defaultUserAgent
@@ -81,7 +89,7 @@ func New(cfg Config) (*Store, error) {
 		keys:       authn.DefaultKeychain,
 		allowLocal: cfg.AllowLocalModules,
 		stall:      stallTime,
-		blobs:      blobs{dir: filepath.Join(dir, "blobs", "sha256"), max: cfg.MaxModuleSize},
+		blobs:      blobs{dir: filepath.Join(dir, "blobs", "sha256"), maxModule: cfg.MaxModuleSize, maxLayer: cfg.MaxLayerSize},
 		refs:       refs{dir: filepath.Join(dir, "refs")},
 		log:        cfg.Log,
 	}
@@ -111,10 +119,6 @@ type Module struct {
 	Component bool
 }
 
-func moduleOf(image, imageID string, b blob) Module {
-	return Module{Path: b.path, Digest: b.digest, Image: image, ImageID: imageID, Size: b.size, Component: b.component}
-}
-
 // Lookup answers from the disk whether the image is present, without a word to a registry. A reference by tag
 // means what it meant when it was last pulled; one by digest is present too if a tag was pulled from
 // the same repository that meant it. A local file is present if it is there, and is read.
@@ -131,9 +135,9 @@ func (s *Store) Lookup(image string) (m Module, present bool, err error) {
 	}
 	rec, err := s.refs.get(ref.name())
 	if err == nil {
-		var b blob
-		if b, err = s.blobs.find(rec.Module); err == nil && b.size == rec.Size {
-			return moduleOf(image, ref.at(rec.Manifest), b), true, nil
+		if m, err = s.moduleOf(ref, rec); err == nil {
+			m.Image = image
+			return m, true, nil
 		}
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -175,45 +179,61 @@ func (s *Store) pull(ctx context.Context, ref reference) (Module, error) {
 	if err != nil {
 		return Module{}, err
 	}
-	data, manifest, contentType, err := remote.manifest(ctx, ref.manifestID())
+	p, err := resolve(ctx, remote, ref.manifestID())
 	if err != nil {
 		return Module{}, err
 	}
-	layer, err := moduleLayer(contentType, data)
+	layers, err := s.fetchAll(ctx, remote, ref, p)
 	if err != nil {
 		return Module{}, err
 	}
-	b, err := s.fetches.do(ctx, ref.at(layer.Digest.String()), func(ctx context.Context) (blob, error) {
-		return s.fetch(ctx, remote, layer)
-	})
+	rec, err := s.assemble(ctx, p, layers)
 	if err != nil {
 		return Module{}, err
 	}
-	rec := record{Manifest: manifest, Module: b.digest, Size: b.size, Component: b.component}
 	// Known by its digest as well, and by the tag last: a tag that is known has its digest known.
-	for _, rec.Reference = range []string{ref.at(manifest), ref.name()} {
+	for _, rec.Reference = range []string{ref.at(p.manifest), ref.name()} {
 		if err := s.refs.put(rec); err != nil {
 			return Module{}, fmt.Errorf("remember %s: %w", rec.Reference, err)
 		}
 	}
-	s.log.Debug("pulled", zap.String("image", ref.name()), zap.String("digest", b.digest),
-		zap.Int64("size", b.size), zap.Duration("took", time.Since(begin)))
-	return moduleOf("", ref.at(manifest), b), nil
+	m, err := s.moduleOf(ref, rec)
+	if err != nil {
+		return Module{}, err
+	}
+	s.log.Debug("pulled", zap.String("image", ref.name()), zap.String("digest", p.manifest),
+		zap.Int64("size", m.Size), zap.Duration("took", time.Since(begin)))
+	return m, nil
+}
+
+// fetchAll brings the plan's layers to the disk, and returns them in its order.
+func (s *Store) fetchAll(ctx context.Context, remote *session, ref reference, p plan) ([]blob, error) {
+	layers := make([]blob, len(p.layers))
+	for i, layer := range p.layers {
+		b, err := s.fetches.do(ctx, ref.at(layer.Digest.String()), func(ctx context.Context) (blob, error) {
+			return s.fetch(ctx, remote, layer, p.kind)
+		})
+		if err != nil {
+			return nil, err
+		}
+		layers[i] = b
+	}
+	return layers, nil
 }
 
 // fetch returns the layer's blob from the disk, or else from the registry. A blob of another size than the
 // manifest says is fetched, so that whoever lies is found out.
-func (s *Store) fetch(ctx context.Context, remote *session, layer v1.Descriptor) (blob, error) {
+func (s *Store) fetch(ctx context.Context, remote *session, layer v1.Descriptor, kind kind) (blob, error) {
 	digest := layer.Digest.String()
-	if b, err := s.blobs.find(digest); err == nil && b.size == layer.Size {
+	if b, err := s.blobs.find(digest, kind); err == nil && b.size == layer.Size {
 		return b, nil
 	}
-	if layer.Size > s.blobs.max {
-		return blob{}, s.blobs.tooLarge(layer.Size)
+	if limit := s.blobs.limit(kind); layer.Size > limit {
+		return blob{}, tooLarge(kind, layer.Size, limit)
 	}
 	var stored blob
 	err := remote.blob(ctx, layer, func(r io.Reader) (err error) {
-		stored, err = s.blobs.put(r, expected{digest: digest, size: layer.Size})
+		stored, err = s.blobs.put(r, expected{digest: digest, size: layer.Size, kind: kind})
 		return err
 	})
 	return stored, err
