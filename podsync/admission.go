@@ -52,6 +52,11 @@ func refuse(pod *corev1.Pod, node *corev1.Node, allocatable, used corev1.Resourc
 	return nil
 }
 
+// systemCritical is the lowest priority of those pods that the cluster itself needs.
+const systemCritical = 2_000_000_000
+
+func critical(pod *corev1.Pod) bool { return pod.Spec.Priority != nil && *pod.Spec.Priority >= systemCritical }
+
 // requestsOf is what a pod takes of the node.
 func requestsOf(pod *corev1.Pod) corev1.ResourceList {
 	requests := resourcehelper.PodRequests(pod, resourcehelper.PodResourcesOptions{})
@@ -91,6 +96,9 @@ func (m *Manager) admit(ctx context.Context, w *worker, pod *corev1.Pod) (*refus
 	defer m.admissions.mu.Unlock()
 	if w.admitted.Load() {
 		return nil, nil
+	}
+	if m.DiskPressure != nil && m.DiskPressure() && !critical(pod) {
+		return &refusal{"Evicted", fmt.Sprintf("The node had condition: [%s]. ", corev1.NodeDiskPressure)}, nil
 	}
 	if err := m.readNode(ctx, nodeKept); err != nil {
 		return nil, err

@@ -6,8 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"time"
 )
 
 // refs remembers what references meant when they were last pulled.
@@ -17,11 +20,26 @@ type refs struct {
 
 // record is what is remembered of a reference, as stored.
 type record struct {
-	Reference string `json:"reference"` // in full
-	Manifest  string `json:"manifest"`  // digest
-	Module    string `json:"module"`    // digest
-	Size      int64  `json:"size"`      // of the module, in bytes
-	Component bool   `json:"component,omitempty"`
+	Reference string    `json:"reference"` // in full
+	Manifest  string    `json:"manifest"`  // digest
+	Module    string    `json:"module"`    // digest
+	Size      int64     `json:"size"`      // of the module, in bytes
+	Component bool      `json:"component,omitempty"`
+	Pulled    time.Time `json:"pulled"`
+}
+
+// image is the ID of what the reference means.
+func (r record) image() string { return repositoryOf(r.Reference) + "@" + r.Manifest }
+
+// content are the digests of the blobs that the image is made of.
+func (r record) content() []string { return []string{r.Module} }
+
+// repositoryOf cuts the tag or the digest off a reference in full.
+func repositoryOf(reference string) string {
+	if repo, _, digested := strings.Cut(reference, "@"); digested {
+		return repo
+	}
+	return reference[:strings.LastIndexByte(reference, ':')]
 }
 
 func (r refs) path(name string) string {
@@ -58,4 +76,49 @@ func (r refs) put(rec record) error {
 		_, err := f.Write(append(data, '\n'))
 		return r.path(rec.Reference), err
 	})
+}
+
+// all returns what is remembered, and when each record was last used or written. Damaged records are left out.
+func (r refs) all() (map[string]remembered, error) {
+	entries, err := os.ReadDir(r.dir)
+	if err != nil {
+		return nil, err
+	}
+	found := map[string]remembered{}
+	for _, e := range entries {
+		path := filepath.Join(r.dir, e.Name())
+		if filepath.Ext(path) != ".json" {
+			continue
+		}
+		var rec record
+		data, err := os.ReadFile(path)
+		if err == nil {
+			err = json.Unmarshal(data, &rec)
+		}
+		info, statErr := e.Info()
+		if err != nil || statErr != nil || r.path(rec.Reference) != path || !strings.ContainsAny(rec.Reference, ":@") {
+			continue // gone meanwhile, or damaged: pulling mends it
+		}
+		found[rec.Reference] = remembered{rec, info.ModTime()}
+	}
+	return found, nil
+}
+
+// remembered is a record with the time of its file.
+type remembered struct {
+	record
+	used time.Time
+}
+
+func (r refs) touch(name string) error {
+	now := time.Now()
+	return os.Chtimes(r.path(name), now, now)
+}
+
+func (r refs) forget(name string) error {
+	err := os.Remove(r.path(name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }

@@ -34,7 +34,21 @@ type right struct {
 // grant is one credential with which an image was pulled.
 type grant struct {
 	Owner credentials.Owner `json:"owner"`
-	Hash  string            `json:"hash"`
+	Hash  string            `json:"hash,omitempty"` // of a Secret's
+}
+
+func grantOf(c credentials.Credential) grant {
+	g := grant{Owner: c.Owner}
+	if c.Owner.Kind == credentials.Secret {
+		g.Hash = c.Hash()
+	}
+	return g
+}
+
+// covers tells whether what was granted holds for another credential. A Secret's password may have been renewed, and
+// several Secrets may hold one. A ServiceAccount's credentials are new each time, and nobody else's.
+func (g grant) covers(other grant) bool {
+	return g.Owner == other.Owner || g.Hash != "" && g.Hash == other.Hash
 }
 
 // maxGrants bounds what is remembered of one image. Whoever is forgotten asks the registry again.
@@ -59,13 +73,12 @@ func (r *rights) may(ctx context.Context, id, repository string, keys Keys) (boo
 		return false, fail(nil, err, "credentials for image %s: %v", repository, err)
 	}
 	for _, c := range shown {
-		hash := c.Hash()
+		given := grantOf(c)
 		for _, g := range has.Grants {
-			// What a Secret holds may have been renewed, and a ServiceAccount's credentials always are.
-			if g.Hash != hash && g.Owner != c.Owner || c.Owner.Kind == credentials.Node {
+			if !g.covers(given) {
 				continue
 			}
-			if g.Hash != hash || g.Owner != c.Owner {
+			if g != given {
 				err = r.grant(id, c) // the next who shows one of the two is known as well
 			}
 			return true, err
@@ -98,7 +111,7 @@ func (r *rights) grant(id string, c credentials.Credential) error {
 	if err != nil {
 		has = right{Image: id}
 	}
-	given := grant{Owner: c.Owner, Hash: c.Hash()}
+	given := grantOf(c)
 	switch {
 	case has.All || slices.Contains(has.Grants, given):
 		return nil

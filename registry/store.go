@@ -59,6 +59,7 @@ type Store struct {
 	blobs      blobs
 	refs       refs
 	rights     rights
+	full       chan struct{} // has a token when a pull found the disk full
 	turns      chan struct{} // holds a token per pull that goes on; nil: there is no bound
 	log        *zap.Logger
 
@@ -103,6 +104,7 @@ func New(cfg Config) (*Store, error) {
 		blobs:      blobs{dir: filepath.Join(dir, "blobs", "sha256"), maxModule: cfg.MaxModuleSize, maxLayer: cfg.MaxLayerSize},
 		refs:       refs{dir: filepath.Join(dir, "refs")},
 		rights:     rights{dir: cfg.RightsDir},
+		full:       make(chan struct{}, 1),
 		log:        cfg.Log,
 	}
 	if cfg.MaxParallelPulls > 0 {
@@ -206,8 +208,14 @@ func (s *Store) Pull(ctx context.Context, image string, keys Keys) (Pulled, erro
 		return s.pullInTurn(ctx, ref, remote)
 	})
 	m.Image = image
-	if err != nil {
-		return Pulled{}, diskFull(s.dir, err)
+	if err = diskFull(s.dir, err); err != nil {
+		if errors.Is(err, ErrDiskFull) {
+			select {
+			case s.full <- struct{}{}:
+			default:
+			}
+		}
+		return Pulled{}, err
 	}
 	return m, nil
 }
@@ -262,6 +270,7 @@ func (s *Store) lockPath() string { return filepath.Join(s.dir, "lock") }
 // remember records what the reference means. It is known by its digest as well, and by the tag last: a tag that is
 // known has its digest known.
 func (s *Store) remember(ref reference, rec record) error {
+	rec.Pulled = time.Now().UTC()
 	for _, rec.Reference = range []string{ref.at(rec.Manifest), ref.name()} {
 		if err := s.refs.put(rec); err != nil {
 			return fmt.Errorf("remember %s: %w", rec.Reference, err)
