@@ -55,7 +55,9 @@ func refuse(pod *corev1.Pod, node *corev1.Node, allocatable, used corev1.Resourc
 // systemCritical is the lowest priority of those pods that the cluster itself needs.
 const systemCritical = 2_000_000_000
 
-func critical(pod *corev1.Pod) bool { return pod.Spec.Priority != nil && *pod.Spec.Priority >= systemCritical }
+func critical(pod *corev1.Pod) bool {
+	return pod.Spec.Priority != nil && *pod.Spec.Priority >= systemCritical
+}
 
 // requestsOf is what a pod takes of the node.
 func requestsOf(pod *corev1.Pod) corev1.ResourceList {

@@ -2,12 +2,19 @@ package podsync
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 
 	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/krustlet-go/krustlet-wasi/registry"
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
+	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
 // keysOf are the credentials that a pod may pull with. Of its Secrets, those that cannot be read are told of and left out.
@@ -56,4 +63,28 @@ func (m *Manager) UsedImages() []string {
 		}
 	}
 	return used
+}
+
+// ImagesOnDisk are the IDs of the images that the pods below a data directory run, whether their agent runs or not.
+func ImagesOnDisk(dataDir string) ([]string, error) {
+	files, err := filepath.Glob(podDirs{pod: filepath.Join(dataDir, "pods", "*")}.specFile("*"))
+	if err != nil {
+		return nil, err
+	}
+	var used []string
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // gone meanwhile
+		}
+		var spec runtime.Spec
+		if err == nil {
+			err = json.Unmarshal(content, &spec)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading what the pods of %s run: %w", dataDir, err)
+		}
+		used = append(used, spec.Of.ImageID)
+	}
+	return used, nil
 }

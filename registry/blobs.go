@@ -34,8 +34,9 @@ func (k kind) String() string { return [...]string{"module", "layer"}[k] }
 // blobs is the content-addressed part of a store.
 type blobs struct {
 	dir       string
-	maxModule int64 // bytes
-	maxLayer  int64 // bytes
+	maxModule int64                                 // bytes
+	maxLayer  int64                                 // bytes
+	progress  func(digest string, done, size int64) // of fetching; may be nil
 }
 
 // limit is the size of the largest blob of a kind.

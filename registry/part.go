@@ -75,8 +75,7 @@ func (p *part) take(r io.Reader, from int64) error {
 			return err
 		}
 	}
-	n, err := io.CopyBuffer(struct{ io.Writer }{io.MultiWriter(p.file, p.hash)}, r, make([]byte, copySize))
-	p.size += n
+	err := p.copy(r)
 	switch {
 	case err != nil:
 		return err
@@ -86,6 +85,30 @@ func (p *part) take(r io.Reader, from int64) error {
 		return fail(ErrDigestMismatch, nil, "%v %s ended after %d of %d bytes", p.want.kind, p.want.digest, p.size, p.want.size)
 	}
 	return p.check()
+}
+
+// copy adds all that r gives.
+func (p *part) copy(r io.Reader) error {
+	to := io.MultiWriter(p.file, p.hash)
+	buffer := make([]byte, copySize)
+	for {
+		n, err := r.Read(buffer)
+		if n > 0 {
+			if _, err := to.Write(buffer[:n]); err != nil {
+				return err
+			}
+			p.size += int64(n)
+			if p.blobs.progress != nil {
+				p.blobs.progress(p.want.digest, min(p.size, p.want.size), p.want.size)
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
 }
 
 // takePreamble reads a module's first bytes, so that what is none is refused before it is fetched.

@@ -36,6 +36,8 @@ type Config struct {
 	RightsDir string
 	// UserAgent is what registries are told; empty means "krustlet-wasi".
 	UserAgent string
+	// Progress is told how much there is of a blob that is being fetched, by the goroutines that fetch; nil: nobody is.
+	Progress func(digest string, done, size int64)
 	// Log takes what concerns the operator and no caller; nil logs nothing.
 	Log *zap.Logger
 }
@@ -101,7 +103,7 @@ func New(cfg Config) (*Store, error) {
 		hosts:      newHostPolicy(cfg.InsecureRegistries),
 		allowLocal: cfg.AllowLocalModules,
 		stall:      stallTime,
-		blobs:      blobs{dir: filepath.Join(dir, "blobs", "sha256"), maxModule: cfg.MaxModuleSize, maxLayer: cfg.MaxLayerSize},
+		blobs:      blobs{dir: filepath.Join(dir, "blobs", "sha256"), maxModule: cfg.MaxModuleSize, maxLayer: cfg.MaxLayerSize, progress: cfg.Progress},
 		refs:       refs{dir: filepath.Join(dir, "refs")},
 		rights:     rights{dir: cfg.RightsDir},
 		full:       make(chan struct{}, 1),

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"path/filepath"
+	"os"
 	"strconv"
 	"time"
 
@@ -25,6 +25,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/node"
 	"github.com/krustlet-go/krustlet-wasi/podsync"
 	"github.com/krustlet-go/krustlet-wasi/registry"
+	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
 	guests "github.com/krustlet-go/krustlet-wasi/runtime"
 	"github.com/krustlet-go/krustlet-wasi/tlsbootstrap"
 )
@@ -38,8 +39,8 @@ func runAgent(ctx context.Context, cfg Config, stdout io.Writer, log *zap.Logger
 		return err
 	}
 	defer func() { _ = listener.Close() }() // closed already where it was served
-	credentials := bootstrapConfig(cfg, stdout, log)
-	identity, err := tlsbootstrap.Join(ctx, credentials)
+	bootstrap := bootstrapConfig(cfg, stdout, log)
+	identity, err := tlsbootstrap.Join(ctx, bootstrap)
 	if err != nil {
 		return err
 	}
@@ -47,7 +48,7 @@ func runAgent(ctx context.Context, cfg Config, stdout io.Writer, log *zap.Logger
 	if err != nil {
 		return err
 	}
-	serving, err := tlsbootstrap.NewServing(credentials, client)
+	serving, err := tlsbootstrap.NewServing(bootstrap, client)
 	if err != nil {
 		return err
 	}
@@ -58,11 +59,23 @@ func runAgent(ctx context.Context, cfg Config, stdout io.Writer, log *zap.Logger
 	defer closeWorkers()
 	recorder, stopEvents := newRecorder(client, cfg.NodeName)
 	defer stopEvents()
-	pods, err := newPods(cfg, client, engine, recorder, log)
+	images, err := openStore(cfg, log)
 	if err != nil {
 		return err
 	}
-	self, err := newNode(cfg, client, pods, recorder, log)
+	keys, err := newCredentials(cfg, os.LookupEnv, client.CoreV1(), log)
+	if err != nil {
+		return err
+	}
+	pods, err := newPods(cfg, client, images, keys, engine, recorder, log)
+	if err != nil {
+		return err
+	}
+	collector, err := newCollector(cfg, images, pods, recorder, log)
+	if err != nil {
+		return err
+	}
+	self, err := newNode(cfg, client, pods, images, recorder, log)
 	if err != nil {
 		return err
 	}
@@ -81,6 +94,14 @@ func runAgent(ctx context.Context, cfg Config, stdout io.Writer, log *zap.Logger
 	})
 	parts.Go(func() error { return pods.Run(ctx) })
 	parts.Go(func() error { return api.Serve(ctx, listener) })
+	parts.Go(func() error {
+		select {
+		case <-pods.Synced(): // before, it is not known which images are used
+			collector.Run(ctx)
+		case <-ctx.Done():
+		}
+		return nil
+	})
 	return parts.Wait()
 }
 
@@ -133,17 +154,7 @@ func newRecorder(client kubernetes.Interface, nodeName string) (recorder record.
 	return broadcaster.NewRecorder(scheme.Scheme, source), broadcaster.Shutdown
 }
 
-func newPods(cfg Config, client kubernetes.Interface, engine guests.Engine, recorder record.EventRecorder, log *zap.Logger) (*podsync.Manager, error) {
-	images, err := registry.New(registry.Config{
-		Dir:                filepath.Join(cfg.DataDir, "modules"),
-		InsecureRegistries: cfg.InsecureRegistries,
-		AllowLocalModules:  cfg.AllowLocalModules,
-		UserAgent:          "krustlet-wasi/" + programVersion(),
-		Log:                log.Named("registry"),
-	})
-	if err != nil {
-		return nil, err
-	}
+func newPods(cfg Config, client kubernetes.Interface, images *registry.Store, keys *credentials.Source, engine guests.Engine, recorder record.EventRecorder, log *zap.Logger) (*podsync.Manager, error) {
 	allocatable, err := node.AllocatableResources(cfg.DataDir, cfg.MaxPods)
 	if err != nil {
 		return nil, err
@@ -154,6 +165,7 @@ func newPods(cfg Config, client kubernetes.Interface, engine guests.Engine, reco
 		DataDir:     cfg.DataDir,
 		Client:      client,
 		Images:      images,
+		Credentials: keys,
 		Engine:      engine,
 		Allocatable: allocatable,
 		Events:      recorder,
@@ -162,10 +174,11 @@ func newPods(cfg Config, client kubernetes.Interface, engine guests.Engine, reco
 		ContainerLogMaxSize:  cfg.ContainerLogMaxSize,
 		ContainerLogMaxFiles: cfg.ContainerLogMaxFiles,
 		ContainerOutputRate:  cfg.ContainerOutputRate,
+		DiskPressure:         func() bool { return underDiskPressure(cfg.DataDir, log) },
 	}), nil
 }
 
-func newNode(cfg Config, client kubernetes.Interface, pods *podsync.Manager, recorder record.EventRecorder, log *zap.Logger) (*node.Node, error) {
+func newNode(cfg Config, client kubernetes.Interface, pods *podsync.Manager, images *registry.Store, recorder record.EventRecorder, log *zap.Logger) (*node.Node, error) {
 	return node.New(node.Config{
 		Name:            cfg.NodeName,
 		Hostname:        cfg.Hostname,
@@ -179,6 +192,7 @@ func newNode(cfg Config, client kubernetes.Interface, pods *podsync.Manager, rec
 		RuntimeVersion:  "wasmtime://" + engineVersion(),
 		RuntimeHandlers: []string{"", podsync.HandlerShared, podsync.HandlerIsolated},
 		Ready:           pods.Ready,
+		Images:          func() []corev1.ContainerImage { return imagesOfNode(images, log) },
 	}, client, recorder, log.Named("node"))
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"go.uber.org/zap/zapcore"
 	corev1 "k8s.io/api/core/v1"
@@ -47,8 +48,17 @@ type Config struct {
 	PluginsDir       string // may not exist
 	DevicePluginsDir string // may not exist
 
-	InsecureRegistries []string // host or host:port
-	AllowLocalModules  bool
+	InsecureRegistries       []string // host or host:port
+	RegistryCAs              []string // files of PEM certificates, which could be read
+	RegistryConfigDir        string   // of hosts.toml files; empty: none
+	CredentialProviderConfig string   // with the next; empty: no plugins
+	CredentialProviderDir    string
+	AllowLocalModules        bool
+	MaxParallelImagePulls    int // 1 or more
+	ImageGCHighThreshold     int // percent, above the low one
+	ImageGCLowThreshold      int // percent
+	ImageMinimumAge          time.Duration
+	ImageMaximumAge          time.Duration // 0: for ever; else above the minimum
 
 	Workers              int   // 1 to maxWorkers
 	ContainerLogMaxSize  int64 // bytes
@@ -98,6 +108,11 @@ func newLoader(flags flagValues, env environment, m machine) *loader {
 		Port:       defaultPort,
 		LogFormat:  formatJSON,
 
+		MaxParallelImagePulls: defaultParallelPulls,
+		ImageGCHighThreshold:  defaultGCHighThreshold,
+		ImageGCLowThreshold:   defaultGCLowThreshold,
+		ImageMinimumAge:       defaultMinImageAge,
+
 		Workers:              defaultWorkers,
 		ContainerLogMaxSize:  defaultLogMaxSize,
 		ContainerLogMaxFiles: defaultLogMaxFiles,
@@ -112,6 +127,7 @@ func newLoader(flags flagValues, env environment, m machine) *loader {
 func (l *loader) read(ctx context.Context) {
 	l.gather()
 	l.apply()
+	l.checkImages()
 	l.fillPaths()
 	l.fillHost(ctx)
 }

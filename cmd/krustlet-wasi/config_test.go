@@ -140,7 +140,7 @@ func (s *scene) gathered(t *testing.T) Config {
 	flags := flagValues{}
 	root := program{}.rootCommand()
 	root.ResetFlags()
-	flags.addTo(root.Flags())
+	flags.addTo(root.Flags(), settings())
 	if err := root.ParseFlags(s.flags); err != nil {
 		t.Fatal(err)
 	}

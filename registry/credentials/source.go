@@ -137,10 +137,13 @@ func (s *Source) fromKeychain(ctx context.Context, image string) []Credential {
 	}}
 }
 
-// DockerConfigs are the places of the node's docker config, in the order in which they are looked for: in the node's own
-// folder, where DOCKER_CONFIG says, and in the home directory.
+// DockerConfigs are the places of the node's docker config, in the order in which they are looked for: in own, which may be empty,
+// where DOCKER_CONFIG says, and in the home directory.
 func DockerConfigs(own string, env func(string) (string, bool)) []string {
-	files := []string{own}
+	var files []string
+	if own != "" {
+		files = append(files, own)
+	}
 	if dir, _ := env("DOCKER_CONFIG"); dir != "" {
 		files = append(files, filepath.Join(dir, "config.json"))
 	}
