@@ -23,6 +23,7 @@ var floors = map[string]int{
 	"runtime/worker":          2,
 	"runtime/worker/confine":  1,
 	"runtime/worker/workerpb": 1,
+	"podsync/address":         1,
 	"podsync/informer":        1,
 	"podsync/objects":         1,
 	"podsync/probe":           1,

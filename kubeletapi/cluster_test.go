@@ -36,7 +36,7 @@ func clusterAuthority(t *testing.T, cluster *testcluster.Cluster) *authority {
 
 // nodeAuth is the Auth of a node which asks the API server at host with the
 // rights that a node has, and no others.
-func nodeAuth(t *testing.T, cluster *testcluster.Cluster, host, nodeName string) Auth {
+func nodeAuth(t *testing.T, cluster *testcluster.Cluster, host, nodeName string, change func(*AuthConfig)) Auth {
 	t.Helper()
 	signer := clusterAuthority(t, cluster)
 	certificate := signer.sign(t, x509.ExtKeyUsageClientAuth, "system:node:"+nodeName, "system:nodes")
@@ -48,7 +48,14 @@ func nodeAuth(t *testing.T, cluster *testcluster.Cluster, host, nodeName string)
 	if err != nil {
 		t.Fatal(err)
 	}
-	auth, err := NewAuth(AuthConfig{Client: client, NodeName: nodeName, ClientCAData: signer.pem, Log: zaptest.NewLogger(t)})
+	config := AuthConfig{
+		Client: client, NodeName: nodeName, ClientCAData: signer.pem, Log: zaptest.NewLogger(t),
+		Tokens: true, TokenTTL: DefaultTokenTTL, AllowedTTL: DefaultAllowedTTL, DeniedTTL: DefaultDeniedTTL,
+	}
+	if change != nil {
+		change(&config)
+	}
+	auth, err := NewAuth(config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +130,7 @@ func TestAccessByIdentity(t *testing.T) {
 	namespace := cluster.Namespace(t)
 	node := "node-of-" + namespace
 	ca, foreign := clusterAuthority(t, cluster), newAuthority(t, "kubernetes")
-	server := runServer(t, ca, func(c *Config) { c.Auth = nodeAuth(t, cluster, cluster.Config().Host, node) })
+	server := runServer(t, ca, func(c *Config) { c.Auth = nodeAuth(t, cluster, cluster.Config().Host, node, nil) })
 
 	pki := filepath.Join(cluster.Dir(), "pki")
 	apiServer, err := tls.LoadX509KeyPair(filepath.Join(pki, "kube-apiserver-kubelet-client.crt"), filepath.Join(pki, "kube-apiserver-kubelet-client.key"))
@@ -181,7 +188,7 @@ func TestAccessWithoutTheAPIServer(t *testing.T) {
 	namespace := cluster.Namespace(t)
 	proxy := cluster.Proxy(t)
 	ca := clusterAuthority(t, cluster)
-	auth := nodeAuth(t, cluster, "https://"+proxy.Addr(), "node-of-"+namespace)
+	auth := nodeAuth(t, cluster, "https://"+proxy.Addr(), "node-of-"+namespace, nil)
 	server := runServer(t, ca, func(c *Config) { c.Auth = auth })
 	token := account(t, cluster, namespace, "log", nodeRule("get", "nodes/log"))
 	other := account(t, cluster, namespace, "other", nodeRule("get", "nodes/log"))
@@ -282,7 +289,7 @@ func TestKubectlLogs(t *testing.T) {
 	node := "node-of-" + namespace
 	logs := &kubectlLogs{live: newLines()}
 	server := runServer(t, clusterAuthority(t, cluster), func(c *Config) {
-		c.Auth = nodeAuth(t, cluster, cluster.Config().Host, node)
+		c.Auth = nodeAuth(t, cluster, cluster.Config().Host, node, nil)
 		c.Logs = logs
 	})
 	podOnNode(t, cluster, namespace, node, server.url)

@@ -32,6 +32,7 @@ func (s *Server) routes() []route {
 
 		get    = []string{http.MethodGet}
 		read   = []string{http.MethodGet, http.MethodHead}
+		put    = []string{http.MethodPut}
 		create = "create"
 	)
 	return []route{
@@ -40,18 +41,21 @@ func (s *Server) routes() []route {
 		{pattern: "/pods", subresources: pods, methods: read, handle: s.pods},
 		{pattern: "/pods/{$}", subresources: pods, methods: read, handle: s.pods},
 		{pattern: "/pods/", subresources: pods},
-		{pattern: "/runningpods/", subresources: pods, later: true},
+		{pattern: "/runningpods/{$}", subresources: pods, methods: read, handle: s.runningPods},
+		{pattern: "/runningpods/", subresources: pods},
 		{pattern: "/healthz", subresources: health, methods: read, handle: s.healthz},
-		{pattern: "/healthz/ping", subresources: health, methods: read, handle: s.ping},
-		{pattern: "/healthz/syncloop", subresources: health, methods: read, handle: s.healthz},
+		{pattern: "/healthz/{part}", subresources: health, methods: read, handle: s.healthz},
 		{pattern: "/healthz/", subresources: health},
-		{pattern: "/configz", subresources: configz, later: true},
+		{pattern: "/configz", subresources: configz, methods: read, handle: s.configz},
 		{pattern: "/stats/", subresources: stats, later: true},
 		{pattern: "/metrics", subresources: metrics, later: true},
 		{pattern: "/metrics/", subresources: metrics, later: true},
 		{pattern: "/exec/", subresources: proxy, verb: create, later: true},
 		{pattern: "/attach/", subresources: proxy, verb: create, later: true},
 		{pattern: "/portForward/", subresources: proxy, verb: create, later: true},
+		{pattern: "/debug/pprof/{$}", subresources: proxy, methods: get, handle: s.profiling},
+		{pattern: "/debug/pprof/{profile}", subresources: proxy, methods: get, handle: s.profiling},
+		{pattern: "/debug/flags/v", subresources: proxy, methods: put, handle: s.logLevel},
 		{pattern: "/", subresources: proxy},
 	}
 }

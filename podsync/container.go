@@ -47,19 +47,22 @@ func containerSpec(c *corev1.Container, module registry.Module, env []corev1.Env
 	return spec, nil
 }
 
-// listenAnnotation on a pod, with the value "true", has its containers find listening sockets for their ports.
+// listenAnnotation on a pod says whether its containers find listening sockets for their ports: "true" or "false". Without it
+// those of a pod with an address of its own do, as nobody else is there who could want a port.
 const listenAnnotation = "krustlet-wasi.dev/listen"
 
-// sockets are the addresses on which a container finds listening sockets: its TCP ports, in the order of the spec, if
-// the pod asks for that.
-func sockets(pod *corev1.Pod, c *corev1.Container, address netip.Addr) []string {
-	if pod.Annotations[listenAnnotation] != "true" {
+// sockets are the addresses on which a container finds listening sockets: its TCP ports, in the order of the spec, on the
+// pod's first address, and then on its second if it has one.
+func sockets(pod *corev1.Pod, c *corev1.Container, at reach) []string {
+	if says := pod.Annotations[listenAnnotation]; says != "true" && (says == "false" || !at.own) {
 		return nil
 	}
 	var listen []string
-	for _, p := range c.Ports {
-		if p.Protocol == corev1.ProtocolTCP || p.Protocol == "" {
-			listen = append(listen, netip.AddrPortFrom(address, uint16(p.ContainerPort)).String()) //nolint:gosec // the API server checks the range
+	for _, a := range at.pod {
+		for _, p := range c.Ports {
+			if p.Protocol == corev1.ProtocolTCP || p.Protocol == "" {
+				listen = append(listen, netip.AddrPortFrom(a, uint16(p.ContainerPort)).String()) //nolint:gosec // the API server checks the range
+			}
 		}
 	}
 	return listen

@@ -13,7 +13,7 @@
 // downward.go and services.go (its environment), policy.go (what runs again), probing.go (when probes are due, and what comes of them: pure), stopping.go (how
 // runs end, and hooks: pure), probes.go and exec.go (probes, hooks and commands, carried out), admission.go (pods that the node
 // cannot take), dirs.go
-// (its folders), volumes.go, ownfiles.go, hosts.go, resolvconf.go (its files besides), lastwords.go (why a container ended), classes.go (RuntimeClasses), restore.go (a pod that an earlier agent began), runs.go (runs from before, and
+// (its folders), volumes.go, ownfiles.go, hosts.go, resolvconf.go (its files besides), addresses.go (where it is reached), lastwords.go (why a container ended), classes.go (RuntimeClasses), restore.go (a pod that an earlier agent began), runs.go (runs from before, and
 // runs that have ended), logs.go (reading a container's log).
 //
 // Agents come and go, guests stay. Where the engine outlives the agent, the next Manager asks it once, when it begins, for

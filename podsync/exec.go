@@ -57,7 +57,7 @@ func (d podDirs) spec(container, id string) (runtime.Spec, error) {
 func session(of runtime.Spec, argv []string) runtime.Spec {
 	s := of
 	s.ID, s.Args = newID(), argv
-	s.Of = runtime.Origin{Pod: of.Of.Pod}
+	s.Of = runtime.Origin{Pod: of.Of.Pod, Beside: of.ID}
 	s.Log, s.LogMaxSize, s.LogMaxFiles = "", 0, 0
 	s.Stdin, s.StdinOnce, s.Listen = false, false, nil
 	return s

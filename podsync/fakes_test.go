@@ -128,6 +128,14 @@ func (e *engine) Runs() []runtime.Run {
 	return runs
 }
 
+func (e *engine) Stats(context.Context) map[string]runtime.Stats {
+	all := map[string]runtime.Stats{}
+	for _, r := range e.Runs() {
+		all[r.ID] = r.Process.Stats()
+	}
+	return all
+}
+
 // host adds a guest that some earlier agent has started.
 func (e *engine) host(id string, of runtime.Origin) *guest {
 	e.mu.Lock()

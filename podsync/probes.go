@@ -59,7 +59,7 @@ func (w *worker) endWith(ctx context.Context, cancel context.CancelFunc, process
 func (w *worker) probe(ctx context.Context, a ask, spec *corev1.Probe) (probe.Result, error) {
 	timeout := seconds(orDefault(spec.TimeoutSeconds, defaultTimeout))
 	if spec.Exec == nil {
-		return probe.Network(ctx, spec.ProbeHandler, a.container, w.node.Address.String(), timeout)
+		return probe.Network(ctx, spec.ProbeHandler, a.container, w.podIP(), timeout)
 	}
 	run, err := w.dirs.spec(a.container.Name, a.id)
 	if err != nil {
@@ -111,7 +111,11 @@ func (w *worker) carryOut(ctx context.Context, pod *corev1.Pod, a hook) error {
 			return fmt.Errorf("Exec lifecycle hook (%v) %s: %w, message: %q", handler.Exec.Command, where, err, text) //nolint:staticcheck // words that users know
 		}
 	case handler.HTTPGet != nil:
-		if err := probe.Hook(ctx, handler.HTTPGet, a.container, w.node.Address.String()); err != nil {
+		plain, err := probe.Hook(ctx, handler.HTTPGet, a.container, w.podIP())
+		if plain != "" {
+			w.record(pod, nil, eventHTTPFallback(plain))
+		}
+		if err != nil {
 			return fmt.Errorf("HTTP lifecycle hook (%s) %s: %w", handler.HTTPGet.Path, where, err)
 		}
 	case handler.Sleep != nil:

@@ -73,7 +73,7 @@ func TestExecProbe(t *testing.T) {
 		if !slices.Equal(got.Args, []string{"check", "me", "$(NOBODY)"}) || !slices.Equal(got.Env, of.Env) || got.Mounts[0] != of.Mounts[0] {
 			t.Errorf("the command runs as %+v, beside %+v", got, of)
 		}
-		if got.ID == of.ID || got.Of != (runtime.Origin{Pod: "u1"}) || got.Log != "" {
+		if got.ID == of.ID || got.Of != (runtime.Origin{Pod: "u1", Beside: of.ID}) || got.Log != "" {
 			t.Errorf("the command passes for the container's run: %+v", got)
 		}
 		all := drain(events)

@@ -31,7 +31,7 @@ func (m *Manager) newVolumes(dirs podDirs, log *zap.Logger) *volume.Volumes {
 		Objects: m.objects,
 		Client:  m.Client, Patiently: objects.Patiently,
 		Field: func(pod *corev1.Pod, path string) (string, error) {
-			return fieldValue(pod, path, m.Address)
+			return fieldValue(pod, path, reach{}) // the API server lets no volume ask for addresses
 		},
 		Resource: func(pod *corev1.Pod, ref *corev1.ResourceFieldSelector) (string, error) {
 			c := findContainer(pod, ref.ContainerName)
@@ -40,7 +40,8 @@ func (m *Manager) newVolumes(dirs podDirs, log *zap.Logger) *volume.Volumes {
 			}
 			return resourceValue(pod, c, ref, m.Allocatable)
 		},
-		Log: log,
+		NodeLabels: m.nodeLabels,
+		Log:        log,
 	})
 }
 

@@ -63,7 +63,7 @@ func newWorker(node *Manager, state *podState, adopted adoption) *worker {
 	w := &worker{
 		node:      node,
 		log:       node.Log.With(zap.String("namespace", pod.Namespace), zap.String("pod", pod.Name), zap.String("uid", string(pod.UID))),
-		dirs:      dirsOf(node.DataDir, pod),
+		dirs:      node.dirs(pod),
 		mailbox:   newMailbox(),
 		results:   make(chan any),
 		state:     state,
@@ -136,6 +136,7 @@ func (w *worker) settle(ctx context.Context) time.Time {
 		}
 		w.forgetTold()
 		w.clearVolumes()
+		w.releasePlace()
 		return earliest(wake, retry)
 	}
 }

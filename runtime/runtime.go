@@ -65,6 +65,8 @@ type Origin struct {
 	Container string // its name in the pod
 	Attempt   int32  // from 0
 	ImageID   string // as the container's status shows it
+	// Beside is the ID of the container's run that a session is run beside: what the session uses counts as that run's.
+	Beside string
 }
 
 // Streams are what is attached to a guest's standard streams. The zero value attaches nothing: stdin is empty,
@@ -90,6 +92,9 @@ type Engine interface {
 	// Runs are the runs of pods (Spec.Of) that go on, or that have ended and were not forgotten, those included that an
 	// earlier caller started: an engine may outlive its caller. In no order.
 	Runs() []Run
+	// Stats is Process.Stats of all Runs that go on, by their IDs, asked for together. What cannot be had before ctx ends is
+	// as it was seen last; a run of which nothing was seen yet is left out.
+	Stats(ctx context.Context) map[string]Stats
 }
 
 // Run is a container's run that was found again.
@@ -136,7 +141,7 @@ var ErrNotCompiled = errors.New("the module is not compiled")
 // another one is connected.
 var ErrStdin = errors.New("the container's standard input cannot be attached")
 
-// Stats is what a guest has used.
+// Stats is what a guest has used, with the sessions beside it.
 type Stats struct {
 	CPU       time.Duration // processor time of the guest's thread, host calls included
 	Throttled time.Duration // time that the guest was held back by its CPULimit

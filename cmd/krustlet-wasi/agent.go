@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"strconv"
 	"time"
 
@@ -27,13 +26,14 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry"
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
 	guests "github.com/krustlet-go/krustlet-wasi/runtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
 	"github.com/krustlet-go/krustlet-wasi/tlsbootstrap"
 )
 
 // runAgent is the node: it returns when ctx is cancelled and everything it started has ended, with nil if
 // that went cleanly, or earlier with the error that makes it impossible to go on. The data directory exists
-// and is locked for this process. The lines that ask for a certificate's approval go to stdout.
-func runAgent(ctx context.Context, cfg Config, stdout io.Writer, log *zap.Logger) error {
+// and is locked for this process. The lines that ask for a certificate's approval go to stdout; level is the log's.
+func runAgent(ctx context.Context, cfg Config, stdout io.Writer, log *zap.Logger, level zap.AtomicLevel) error {
 	listener, err := kubeletapi.Listen(ctx, net.JoinHostPort(cfg.Addr.String(), strconv.Itoa(cfg.Port)))
 	if err != nil {
 		return err
@@ -59,15 +59,13 @@ func runAgent(ctx context.Context, cfg Config, stdout io.Writer, log *zap.Logger
 	defer closeWorkers()
 	recorder, stopEvents := newRecorder(client, cfg.NodeName)
 	defer stopEvents()
-	images, err := openStore(cfg, log)
+	written, stopWatching := newLogEvents(log)
+	defer stopWatching()
+	images, keys, err := newImages(cfg, client, log)
 	if err != nil {
 		return err
 	}
-	keys, err := newCredentials(cfg, os.LookupEnv, client.CoreV1(), log)
-	if err != nil {
-		return err
-	}
-	pods, err := newPods(cfg, client, images, keys, engine, recorder, log)
+	pods, err := newPods(cfg, client, images, keys, engine, recorder, written, log)
 	if err != nil {
 		return err
 	}
@@ -79,7 +77,7 @@ func runAgent(ctx context.Context, cfg Config, stdout io.Writer, log *zap.Logger
 	if err != nil {
 		return err
 	}
-	api, err := newAPI(cfg, client, serving, pods, log)
+	api, err := newAPI(cfg, client, serving, pods, log, level)
 	if err != nil {
 		return err
 	}
@@ -94,14 +92,7 @@ func runAgent(ctx context.Context, cfg Config, stdout io.Writer, log *zap.Logger
 	})
 	parts.Go(func() error { return pods.Run(ctx) })
 	parts.Go(func() error { return api.Serve(ctx, listener) })
-	parts.Go(func() error {
-		select {
-		case <-pods.Synced(): // before, it is not known which images are used
-			collector.Run(ctx)
-		case <-ctx.Done():
-		}
-		return nil
-	})
+	parts.Go(func() error { collect(ctx, collector, pods.Synced()); return nil })
 	return parts.Wait()
 }
 
@@ -154,7 +145,17 @@ func newRecorder(client kubernetes.Interface, nodeName string) (recorder record.
 	return broadcaster.NewRecorder(scheme.Scheme, source), broadcaster.Shutdown
 }
 
-func newPods(cfg Config, client kubernetes.Interface, images *registry.Store, keys *credentials.Source, engine guests.Engine, recorder record.EventRecorder, log *zap.Logger) (*podsync.Manager, error) {
+// newLogEvents makes what tells followers of logs. Where the kernel has none left, each of them has to ask for one.
+func newLogEvents(log *zap.Logger) (written *logfile.Watcher, stop func()) {
+	written, err := logfile.NewWatcher()
+	if err != nil {
+		log.Warn("following logs may fail, and costs more", zap.Error(err))
+		return nil, func() {}
+	}
+	return written, func() { _ = written.Close() } // nobody follows a log any more
+}
+
+func newPods(cfg Config, client kubernetes.Interface, images *registry.Store, keys *credentials.Source, engine guests.Engine, recorder record.EventRecorder, written *logfile.Watcher, log *zap.Logger) (*podsync.Manager, error) {
 	allocatable, err := node.AllocatableResources(cfg.DataDir, cfg.MaxPods)
 	if err != nil {
 		return nil, err
@@ -170,33 +171,42 @@ func newPods(cfg Config, client kubernetes.Interface, images *registry.Store, ke
 		Allocatable: allocatable,
 		Events:      recorder,
 		Log:         log.Named("podsync"),
+		DNS:         podsync.DNS{Servers: cfg.ClusterDNS, Domain: cfg.ClusterDomain, ResolvConf: cfg.ResolvConf},
+
+		PodCIDRs:        cfg.PodCIDRs,
+		NodeAddressOnly: cfg.NodeAddressOnly,
 
 		ContainerLogMaxSize:  cfg.ContainerLogMaxSize,
 		ContainerLogMaxFiles: cfg.ContainerLogMaxFiles,
 		ContainerOutputRate:  cfg.ContainerOutputRate,
 		DiskPressure:         func() bool { return underDiskPressure(cfg.DataDir, log) },
+
+		LogsDir:     cfg.PodLogsDir,
+		LogLinksDir: cfg.ContainerLogsDir,
+		LogEvents:   written,
 	}), nil
 }
 
 func newNode(cfg Config, client kubernetes.Interface, pods *podsync.Manager, images *registry.Store, recorder record.EventRecorder, log *zap.Logger) (*node.Node, error) {
 	return node.New(node.Config{
-		Name:            cfg.NodeName,
-		Hostname:        cfg.Hostname,
-		IP:              cfg.NodeIP.AsSlice(),
-		Port:            cfg.Port,
-		Labels:          cfg.NodeLabels,
-		Taints:          cfg.RegisterWithTaints,
-		MaxPods:         cfg.MaxPods,
-		DataDir:         cfg.DataDir,
-		Version:         programVersion(),
-		RuntimeVersion:  "wasmtime://" + engineVersion(),
-		RuntimeHandlers: []string{"", podsync.HandlerShared, podsync.HandlerIsolated},
-		Ready:           pods.Ready,
-		Images:          func() []corev1.ContainerImage { return imagesOfNode(images, log) },
+		Name:             cfg.NodeName,
+		Hostname:         cfg.Hostname,
+		IP:               cfg.NodeIP.AsSlice(),
+		Port:             cfg.Port,
+		Labels:           cfg.NodeLabels,
+		Taints:           cfg.RegisterWithTaints,
+		MaxPods:          cfg.MaxPods,
+		DataDir:          cfg.DataDir,
+		Version:          programVersion(),
+		RuntimeVersion:   "wasmtime://" + engineVersion(),
+		RuntimeHandlers:  []string{"", podsync.HandlerShared, podsync.HandlerIsolated},
+		DeclaredFeatures: []string{podsync.FeatureRestartAll},
+		Ready:            pods.Ready,
+		Images:           func() []corev1.ContainerImage { return imagesOfNode(images, log) },
 	}, client, recorder, log.Named("node"))
 }
 
-func newAPI(cfg Config, client kubernetes.Interface, serving *tlsbootstrap.Serving, pods *podsync.Manager, log *zap.Logger) (*kubeletapi.Server, error) {
+func newAPI(cfg Config, client kubernetes.Interface, serving *tlsbootstrap.Serving, pods *podsync.Manager, log *zap.Logger, level zap.AtomicLevel) (*kubeletapi.Server, error) {
 	ca, err := clientAuthority(cfg)
 	if err != nil {
 		return nil, err
@@ -207,6 +217,10 @@ func newAPI(cfg Config, client kubernetes.Interface, serving *tlsbootstrap.Servi
 		NodeName:     cfg.NodeName,
 		ClientCAFile: cfg.ClientCAFile,
 		ClientCAData: ca,
+		Tokens:       cfg.API.Tokens,
+		TokenTTL:     cfg.API.TokenTTL,
+		AllowedTTL:   cfg.API.AllowedTTL,
+		DeniedTTL:    cfg.API.DeniedTTL,
 		Log:          log,
 	})
 	if err != nil {
@@ -218,6 +232,10 @@ func newAPI(cfg Config, client kubernetes.Interface, serving *tlsbootstrap.Servi
 		Pods:           pods,
 		Logs:           pods,
 		Health:         pods.Ready,
+		TLS:            kubeletapi.TLS{MinVersion: cfg.API.TLSMinVersion, CipherSuites: cfg.API.TLSCipherSuites},
+		Configuration:  configurationOf(cfg),
+		Profiling:      cfg.API.Profiling,
+		SetLogLevel:    levelSetter(cfg, level, log),
 		Log:            log,
 	})
 }

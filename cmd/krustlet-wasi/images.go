@@ -2,6 +2,8 @@ package main
 
 import (
 	"cmp"
+	"context"
+	"os"
 	"path/filepath"
 	"slices"
 
@@ -9,6 +11,7 @@ import (
 	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/record"
 
 	"github.com/krustlet-go/krustlet-wasi/node"
@@ -35,6 +38,16 @@ func storeConfig(cfg Config, log *zap.Logger) registry.Config {
 
 func openStore(cfg Config, log *zap.Logger) (*registry.Store, error) {
 	return registry.New(storeConfig(cfg, log))
+}
+
+// newImages opens the store of the agent's images, and finds the node's credentials for them.
+func newImages(cfg Config, client kubernetes.Interface, log *zap.Logger) (*registry.Store, *credentials.Source, error) {
+	store, err := openStore(cfg, log)
+	if err != nil {
+		return nil, nil, err
+	}
+	keys, err := newCredentials(cfg, os.LookupEnv, client.CoreV1(), log)
+	return store, keys, err
 }
 
 // newCredentials finds the node's credentials for images. accounts may be nil: then there are no service accounts.
@@ -66,6 +79,15 @@ func newCollector(cfg Config, images *registry.Store, pods *podsync.Manager, rec
 		},
 		Event: func(reason, message string) { recorder.Event(self, corev1.EventTypeWarning, reason, message) },
 	})
+}
+
+// collect runs the collector once it is known which images are used.
+func collect(ctx context.Context, collector *registry.Collector, known <-chan struct{}) {
+	select {
+	case <-known:
+		collector.Run(ctx)
+	case <-ctx.Done():
+	}
 }
 
 // imagesOfNode are the images as the Node's status has them: those that take the most room first.

@@ -56,7 +56,7 @@ type given struct {
 }
 
 // The groups of --help, in order.
-var groups = []string{groupNode, groupServer, groupCluster, groupStorage, groupImages, groupGuests, groupLogs}
+var groups = []string{groupNode, groupServer, groupCluster, groupStorage, groupImages, groupGuests, groupNames, groupLogs}
 
 const (
 	groupNode    = "The node"
@@ -65,6 +65,7 @@ const (
 	groupStorage = "Files and directories"
 	groupImages  = "Images"
 	groupGuests  = "Containers"
+	groupNames   = "Names"
 	groupLogs    = "Logging"
 )
 
@@ -73,7 +74,10 @@ const (
 // configuration files carry over.
 func settings() []setting {
 	var all []setting
-	for _, part := range [][]setting{nodeSettings(), serverSettings(), clusterSettings(), storageSettings(), imageSettings(), guestSettings(), logSettings()} {
+	for _, part := range [][]setting{
+		nodeSettings(), serverSettings(), accessSettings(), debugSettings(), clusterSettings(), storageSettings(), imageSettings(),
+		guestSettings(), nameSettings(), logSettings(),
+	} {
 		all = append(all, part...)
 	}
 	return all
@@ -95,6 +99,14 @@ func nodeSettings() []setting {
 		usage: "address at which the API server reaches this node",
 		def:   "the first non-loopback address of the hostname",
 		apply: func(c *Config, g given) (err error) { c.NodeIP, err = parseNodeIP(g.text); return err },
+	}, {
+		flag: "pod-cidr", env: "KRUSTLET_POD_CIDR", key: "podCIDR", group: groupNode, arg: "CIDR,...", kind: list,
+		usage: "addresses for pods where the Node has no podCIDR, one range of IPv4, of IPv6 or of each; none: pods have the node's address",
+		def:   "the Node's podCIDRs, else the node's address",
+		apply: func(c *Config, g given) (err error) {
+			c.PodCIDRs, c.NodeAddressOnly, err = parsePodCIDRs(g.items)
+			return err
+		},
 	}, {
 		flag: "node-labels", env: "NODE_LABELS", key: "nodeLabels", group: groupNode, arg: "KEY=VALUE,...", kind: object,
 		usage: "labels to put on the node besides its own",
@@ -172,6 +184,16 @@ func storageSettings() []setting {
 		def:   "$HOME/.krustlet",
 		apply: func(c *Config, g given) (err error) { c.DataDir, err = parsePath(g.text); return err },
 	}, {
+		flag: "pod-logs-dir", env: "KRUSTLET_POD_LOGS_DIR", key: "podLogsDir", group: groupStorage, arg: "DIR",
+		usage: "directory of the containers' logs, by pods; others may have logs there, too",
+		def:   "DATA/logs",
+		apply: func(c *Config, g given) (err error) { c.PodLogsDir, err = parsePath(g.text); return err },
+	}, {
+		flag: "container-logs-dir", env: "KRUSTLET_CONTAINER_LOGS_DIR", key: "containerLogsDir", group: groupStorage, arg: "DIR",
+		usage: "directory for links to the containers' logs, POD_NAMESPACE_CONTAINER-ID.log, as log shippers look for them",
+		def:   "none",
+		apply: func(c *Config, g given) (err error) { c.ContainerLogsDir, err = parsePath(g.text); return err },
+	}, {
 		flag: "plugins-dir", env: "KRUSTLET_PLUGINS_DIR", key: "pluginsDir", group: groupStorage, arg: "DIR",
 		usage: "directory of plugin sockets (not used yet)",
 		def:   "DATA/plugins",
@@ -209,6 +231,30 @@ func guestSettings() []setting {
 		def:   "no limit",
 		apply: func(c *Config, g given) (err error) {
 			c.ContainerOutputRate, err = parseBytes(g.text, "output", "10Mi")
+			return err
+		},
+	}}
+}
+
+func nameSettings() []setting {
+	return []setting{{
+		flag: "cluster-dns", env: "KRUSTLET_CLUSTER_DNS", key: "clusterDNS", group: groupNames, arg: "IP,...", kind: list,
+		usage: "name servers of the cluster, for pods with the DNS policy ClusterFirst",
+		def:   "none: these pods have the node's",
+		apply: func(c *Config, g given) (err error) { c.ClusterDNS, err = parseNameservers(g.items); return err },
+	}, {
+		flag: "cluster-domain", env: "KRUSTLET_CLUSTER_DOMAIN", key: "clusterDomain", group: groupNames, arg: "DOMAIN",
+		usage: "domain of the cluster's services; empty for none",
+		def:   defaultClusterDomain,
+		apply: func(c *Config, g given) (err error) { c.ClusterDomain, err = parseDomain(g.text); return err },
+	}, {
+		flag: "resolv-conf", env: "KRUSTLET_RESOLV_CONF", key: "resolvConf", group: groupNames, arg: "FILE",
+		usage: "the node's resolv.conf, from which those of pods are made; empty for none",
+		def:   defaultResolvConf,
+		apply: func(c *Config, g given) (err error) {
+			if c.ResolvConf = ""; g.text != "" {
+				c.ResolvConf, err = parsePath(g.text)
+			}
 			return err
 		},
 	}}

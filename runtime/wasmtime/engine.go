@@ -192,6 +192,7 @@ func (e *Engine) add(p *process) bool {
 	}
 	e.running[p] = struct{}{}
 	e.guests.Add(1)
+	p.join(e.running)
 	return true
 }
 

@@ -39,6 +39,7 @@ type process struct {
 	mu       sync.Mutex
 	guest    *guest        // while it can be killed
 	used     runtime.Stats // as last seen
+	beside   beside
 	killed   bool
 	ended    bool
 	deadline time.Time   // when timer kills
@@ -89,7 +90,7 @@ func (e *Engine) newProcess(spec runtime.Spec, streams runtime.Streams, m *modul
 
 // newHost makes the host side of a guest.
 func (e *Engine) newHost(spec runtime.Spec, stdin io.Reader, out *outlets) (*wasi.Guest, error) {
-	listeners, err := listen(spec.Listen)
+	listeners, err := listen(spec.Listen, spec.Of.Pod != "")
 	if err != nil {
 		return nil, err
 	}
@@ -137,16 +138,6 @@ func (p *process) Done() <-chan struct{} { return p.done }
 
 // Exit implements runtime.Process.
 func (p *process) Exit() runtime.Exit { return p.exit }
-
-// Stats implements runtime.Process.
-func (p *process) Stats() runtime.Stats {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.guest != nil {
-		p.sample(p.guest)
-	}
-	return p.used
-}
 
 // sample looks at what the guest has used.
 func (p *process) sample(g *guest) {
@@ -215,6 +206,7 @@ func (p *process) run() {
 	}
 	p.shed()
 	p.mu.Unlock()
+	p.leave()
 	close(p.done)
 	p.engine.remove(p)
 }

@@ -180,6 +180,14 @@ func (e *fakeEngine) Runs() []runtime.Run {
 	return out
 }
 
+func (e *fakeEngine) Stats(context.Context) map[string]runtime.Stats {
+	all := map[string]runtime.Stats{}
+	for _, r := range e.Runs() {
+		all[r.ID] = r.Process.Stats()
+	}
+	return all
+}
+
 func (g *fakeGuest) Done() <-chan struct{} { return g.done }
 func (g *fakeGuest) Exit() runtime.Exit    { return g.exit }
 

@@ -143,11 +143,11 @@ func fromSpec(s *workerpb.Spec) runtime.Spec {
 }
 
 func toOrigin(o runtime.Origin) *workerpb.Origin {
-	return &workerpb.Origin{Pod: o.Pod, Container: o.Container, Attempt: o.Attempt, ImageId: o.ImageID}
+	return &workerpb.Origin{Pod: o.Pod, Container: o.Container, Attempt: o.Attempt, ImageId: o.ImageID, Beside: o.Beside}
 }
 
 func fromOrigin(o *workerpb.Origin) runtime.Origin {
-	return runtime.Origin{Pod: o.GetPod(), Container: o.GetContainer(), Attempt: o.GetAttempt(), ImageID: o.GetImageId()}
+	return runtime.Origin{Pod: o.GetPod(), Container: o.GetContainer(), Attempt: o.GetAttempt(), ImageID: o.GetImageId(), Beside: o.GetBeside()}
 }
 
 func toExit(e runtime.Exit) *workerpb.Exit {

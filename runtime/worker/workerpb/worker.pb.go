@@ -358,11 +358,13 @@ func (x *Run) GetStats() *Stats {
 }
 
 type Origin struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Pod           string                 `protobuf:"bytes,1,opt,name=pod,proto3" json:"pod,omitempty"`
-	Container     string                 `protobuf:"bytes,2,opt,name=container,proto3" json:"container,omitempty"`
-	Attempt       int32                  `protobuf:"varint,3,opt,name=attempt,proto3" json:"attempt,omitempty"`
-	ImageId       string                 `protobuf:"bytes,4,opt,name=image_id,json=imageId,proto3" json:"image_id,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Pod       string                 `protobuf:"bytes,1,opt,name=pod,proto3" json:"pod,omitempty"`
+	Container string                 `protobuf:"bytes,2,opt,name=container,proto3" json:"container,omitempty"`
+	Attempt   int32                  `protobuf:"varint,3,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	ImageId   string                 `protobuf:"bytes,4,opt,name=image_id,json=imageId,proto3" json:"image_id,omitempty"`
+	// Of a session: the run that it counts for.
+	Beside        string `protobuf:"bytes,5,opt,name=beside,proto3" json:"beside,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -421,6 +423,13 @@ func (x *Origin) GetAttempt() int32 {
 func (x *Origin) GetImageId() string {
 	if x != nil {
 		return x.ImageId
+	}
+	return ""
+}
+
+func (x *Origin) GetBeside() string {
+	if x != nil {
+		return x.Beside
 	}
 	return ""
 }
@@ -1850,12 +1859,13 @@ const file_worker_proto_rawDesc = "" +
 	"\n" +
 	"started_at\x18\x03 \x01(\x03R\tstartedAt\x120\n" +
 	"\x04exit\x18\x04 \x01(\v2\x1c.krustletwasi.worker.v1.ExitR\x04exit\x123\n" +
-	"\x05stats\x18\x05 \x01(\v2\x1d.krustletwasi.worker.v1.StatsR\x05stats\"m\n" +
+	"\x05stats\x18\x05 \x01(\v2\x1d.krustletwasi.worker.v1.StatsR\x05stats\"\x85\x01\n" +
 	"\x06Origin\x12\x10\n" +
 	"\x03pod\x18\x01 \x01(\tR\x03pod\x12\x1c\n" +
 	"\tcontainer\x18\x02 \x01(\tR\tcontainer\x12\x18\n" +
 	"\aattempt\x18\x03 \x01(\x05R\aattempt\x12\x19\n" +
-	"\bimage_id\x18\x04 \x01(\tR\aimageId\"N\n" +
+	"\bimage_id\x18\x04 \x01(\tR\aimageId\x12\x16\n" +
+	"\x06beside\x18\x05 \x01(\tR\x06beside\"N\n" +
 	"\x05Mount\x12\x12\n" +
 	"\x04host\x18\x01 \x01(\fR\x04host\x12\x14\n" +
 	"\x05guest\x18\x02 \x01(\fR\x05guest\x12\x1b\n" +

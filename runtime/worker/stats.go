@@ -1,0 +1,80 @@
+package worker
+
+import (
+	"context"
+	"sync"
+
+	"go.uber.org/zap"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpb"
+)
+
+// Stats implements runtime.Engine: it asks each worker once, and waits for a second at most.
+func (p *Pool) Stats(ctx context.Context) map[string]runtime.Stats {
+	ctx, cancel := context.WithTimeout(ctx, statsPatience)
+	defer cancel()
+	var asked sync.WaitGroup
+	for _, w := range p.hosts() {
+		asked.Go(func() { w.askUsed(ctx) })
+	}
+	asked.Wait()
+	all := map[string]runtime.Stats{}
+	for _, run := range p.Runs() {
+		select {
+		case <-run.Process.Done():
+			continue
+		default:
+		}
+		if used := run.Process.(*process).lastUsed(); used != (runtime.Stats{}) {
+			all[run.ID] = used
+		}
+	}
+	return all
+}
+
+// hosts are the workers that have guests.
+func (p *Pool) hosts() []*remote {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var all []*remote
+	for w := range p.workers {
+		if len(w.hosting) > 0 {
+			all = append(all, w)
+		}
+	}
+	return all
+}
+
+// askUsed brings what is known of the use of a worker's guests up to date.
+func (w *remote) askUsed(ctx context.Context) {
+	resp, err := w.client.Stats(ctx, &workerpb.StatsRequest{})
+	if err != nil {
+		w.log.Debug("a worker does not say what its guests use", zap.Error(err))
+		return
+	}
+	for _, s := range resp.GetStats() {
+		if r := w.pool.run(s.GetId()); r != nil {
+			r.setUsed(fromStats(s))
+		}
+	}
+}
+
+// run is a run that the pool knows, nil if it does not.
+func (p *Pool) run(id string) *process {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.runs[id]
+}
+
+// Counts is how many workers live, and how many guests of pods run in them.
+func (p *Pool) Counts() (workers, guests int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for w := range p.workers {
+		for _, n := range w.hosting {
+			guests += n
+		}
+	}
+	return len(p.workers), guests
+}
