@@ -95,6 +95,7 @@ func load(ctx context.Context, flags flagValues, env environment, m machine) (Co
 	if len(l.problems) == 0 {
 		// What is wrong with a file is worth saying once it is certain which file is meant.
 		l.checkFiles()
+		l.checkImages()
 	}
 	if err := errors.Join(l.problems...); err != nil {
 		return Config{}, badUsage(err)
@@ -145,7 +146,6 @@ func newLoader(flags flagValues, env environment, m machine) *loader {
 func (l *loader) read(ctx context.Context) {
 	l.gather()
 	l.apply()
-	l.checkImages()
 	l.fillPaths()
 	l.fillHost(ctx)
 }

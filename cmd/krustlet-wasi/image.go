@@ -168,8 +168,8 @@ func (r *imageRun) load(flags flagValues) error {
 	l := newLoader(flags, r.env, r.machine)
 	l.gather()
 	l.apply()
-	l.checkImages()
 	l.fillPaths()
+	l.checkImages()
 	r.cfg = l.cfg
 	for name, values := range flags {
 		value := last(values)

@@ -30,7 +30,7 @@ func registrySettings() []setting {
 		flag: "registry-ca", env: "KRUSTLET_REGISTRY_CA", key: "registryCA", group: groupImages, arg: "FILE,...", kind: list,
 		usage: "certificate authorities (PEM) to trust registries by, besides the system's",
 		def:   "none",
-		apply: func(c *Config, g given) (err error) { c.RegistryCAs, err = parseAuthorityFiles(g.items); return err },
+		apply: func(c *Config, g given) (err error) { c.RegistryCAs, err = parsePaths(g.items); return err },
 	}, {
 		flag: "registry-config-dir", env: "KRUSTLET_REGISTRY_CONFIG_DIR", key: "registryConfigDir", group: groupImages, arg: "DIR",
 		usage: "directory of HOST/hosts.toml files, as containerd's: mirrors, authorities, client certificates",
@@ -94,22 +94,24 @@ func parsePercent(value string) (int, error) {
 	return int(n), nil
 }
 
-func parseAuthorityFiles(items []string) ([]string, error) {
-	files := []string{}
+func parsePaths(items []string) ([]string, error) {
+	paths := []string{}
 	var errs []error
 	for _, item := range items {
-		file, err := parsePath(item)
-		if err == nil {
-			err = checkAuthorities(file)
-		}
-		files, errs = append(files, file), append(errs, err)
+		path, err := parsePath(item)
+		paths, errs = append(paths, path), append(errs, err)
 	}
-	return files, errors.Join(errs...)
+	return paths, errors.Join(errs...)
 }
 
-// checkImages checks what settings of images say together.
+// checkImages checks what settings of images say together, and the files that they name.
 func (l *loader) checkImages() {
 	c := &l.cfg
+	for _, file := range c.RegistryCAs {
+		if err := checkAuthorities(file); err != nil {
+			l.problem("%s: %w", l.from("registry-ca"), err)
+		}
+	}
 	if c.ImageGCLowThreshold >= c.ImageGCHighThreshold {
 		l.problem("%s: %d is not below %d, the value of the %s", l.from("image-gc-low-threshold"), c.ImageGCLowThreshold,
 			c.ImageGCHighThreshold, l.from("image-gc-high-threshold"))
