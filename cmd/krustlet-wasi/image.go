@@ -95,7 +95,7 @@ func (p program) imageCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "image",
 		Short: "pull, list, remove and publish images",
-		Args:  noArguments,
+		Args:  func(cmd *cobra.Command, args []string) error { return asImage(noArguments(cmd, args)) },
 		RunE: func(*cobra.Command, []string) error {
 			return asImage(badUsage(errors.New("name what to do with images: " + strings.Join(verbNames(), ", "))))
 		},

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -108,7 +109,7 @@ func (r imageRun) progress() *progress {
 	switch {
 	case r.quiet:
 	case r.machine.terminal:
-		p.bars = mpb.New(mpb.WithOutput(r.stderr), mpb.WithWidth(40), mpb.WithAutoRefresh())
+		p.bars = mpb.New(mpb.WithOutput(r.stderr), mpb.WithWidth(24), mpb.WithAutoRefresh())
 		p.lines = p.bars
 	default:
 		p.lines = r.stderr
@@ -118,6 +119,10 @@ func (r imageRun) progress() *progress {
 
 // line prints a line above the bars.
 func (p *progress) line(format string, args ...any) {
+	if p.bars == nil { // whose own output is locked
+		p.mu.Lock()
+		defer p.mu.Unlock()
+	}
 	if p.lines != nil {
 		_, _ = fmt.Fprintf(p.lines, "krustlet-wasi: "+format+"\n", args...)
 	}
@@ -132,13 +137,13 @@ func (p *progress) blob(name string, done, size int64) {
 	defer p.mu.Unlock()
 	bar := p.known[name]
 	if bar == nil {
-		label := name
+		label := path.Base(name)
 		if digest, is := strings.CutPrefix(name, "sha256:"); is {
 			label = digest[:12]
 		}
 		bar = p.bars.AddBar(size,
 			mpb.PrependDecorators(decor.Name(label, decor.WCSyncSpaceR), decor.Counters(decor.SizeB1024(0), "% .1f / % .1f", decor.WCSyncSpace)),
-			mpb.AppendDecorators(decor.Percentage(decor.WCSyncSpace), decor.AverageSpeed(decor.SizeB1024(0), " % .1f")),
+			mpb.AppendDecorators(decor.Percentage(decor.WCSyncSpace), decor.AverageSpeed(decor.SizeB1024(0), "% .1f", decor.WC{W: 12})),
 		)
 		p.known[name] = bar
 	}
