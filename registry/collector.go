@@ -32,7 +32,9 @@ type CollectorConfig struct {
 }
 
 const (
-	// collectPeriod is how often the disk is looked at; the kubelet does so every 5 minutes.
+	// lookPeriod is how often the disk is looked at, and collectPeriod how often what is used is noted as well; the
+	// kubelet does both every 5 minutes.
+	lookPeriod    = 10 * time.Second
 	collectPeriod = time.Minute
 	// eventPeriod is how often it is said that there is nothing to remove.
 	eventPeriod = 5 * time.Minute
@@ -78,30 +80,51 @@ func diskOf(dir string) (size, free int64, err error) {
 	return int64(st.Blocks) * block, int64(st.Bavail) * block, nil
 }
 
-// Run collects every minute, and at once when a pull found the disk full, until ctx ends.
+// Run collects every minute, and at once when the disk is above the threshold or a pull found it full, until ctx ends.
 func (c *Collector) Run(ctx context.Context) {
-	tick := time.NewTicker(collectPeriod)
+	tick := time.NewTicker(lookPeriod)
 	defer tick.Stop()
+	full, last := false, time.Time{}
 	for {
-		err := c.Collect(ctx)
-		if err != nil && ctx.Err() == nil {
-			c.store.log.Warn("collecting images did not succeed", zap.Error(err))
-			if c.failed { // once may be a moment's matter
-				c.event("ImageGCFailed", err.Error())
-			}
+		over := !c.failed && c.above()
+		if full || over || time.Since(last) >= collectPeriod {
+			c.run(ctx, full)
+			last = time.Now()
 		}
-		c.failed = err != nil
+		full = false
 		select {
 		case <-tick.C:
 		case <-c.store.full:
+			full = true
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// Collect looks at the disk once, and removes what is to be removed.
-func (c *Collector) Collect(ctx context.Context) error {
+func (c *Collector) run(ctx context.Context, full bool) {
+	err := c.Collect(ctx, full)
+	if err != nil && ctx.Err() == nil {
+		c.store.log.Warn("collecting images did not succeed", zap.Error(err))
+		if c.failed { // once may be a moment's matter
+			c.event("ImageGCFailed", err.Error())
+		}
+	}
+	c.failed = err != nil
+}
+
+// above says whether the disk is above the threshold.
+func (c *Collector) above() bool {
+	size, free, err := c.cfg.Disk()
+	return err == nil && size > 0 && percentOf(size, free) >= c.cfg.HighPercent
+}
+
+// percentOf is how full a disk is.
+func percentOf(size, free int64) int { return 100 - int(min(free, size)*100/size) }
+
+// Collect looks at the disk once, and removes what is to be removed. full says that a pull has found no room: then room is made
+// as on a full disk, whatever the thresholds say, as what the pull had written is gone by now.
+func (c *Collector) Collect(ctx context.Context, full bool) error {
 	size, free, err := c.cfg.Disk()
 	if err != nil {
 		return err
@@ -110,14 +133,16 @@ func (c *Collector) Collect(ctx context.Context) error {
 		c.event("InvalidDiskCapacity", "invalid capacity 0 on image filesystem")
 		return errors.New("invalid capacity 0 on image filesystem")
 	}
-	free = min(free, size)
-	percent := 100 - int(free*100/size)
-	var needed int64 // bytes to free
+	percent := percentOf(size, free)
+	var wanted, needed int64 // bytes to free
 	if percent >= c.cfg.HighPercent {
 		needed = size*int64(100-c.cfg.LowPercent)/100 - free
 	}
+	if wanted = needed; full {
+		wanted = size * int64(100-c.cfg.LowPercent) / 100
+	}
 	var done Removal
-	err = withLock(ctx, c.store.lockPath(), unix.LOCK_EX, func() error { return c.collect(needed, &done) })
+	err = withLock(ctx, c.store.lockPath(), unix.LOCK_EX, func() error { return c.collect(wanted, &done) })
 	for _, digest := range done.Modules {
 		if c.cfg.Removed != nil {
 			c.cfg.Removed(digest)

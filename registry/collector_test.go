@@ -144,7 +144,7 @@ func TestCollect(t *testing.T) {
 				g.used = tt.used(g.srv.host())
 			}
 			c := g.collector(t, tt.change)
-			if err := c.Collect(t.Context()); (err != nil) != tt.fails {
+			if err := c.Collect(t.Context(), false); (err != nil) != tt.fails {
 				t.Errorf("error %v", err)
 			}
 			left := g.left(t)
@@ -166,12 +166,12 @@ func TestCollectByAge(t *testing.T) {
 	g.used = []string{g.srv.host() + "/b"}
 	c := g.collector(t, func(c *CollectorConfig) { c.MaxAge = 150 * time.Minute })
 	c.began = time.Now().Add(-200 * time.Minute)
-	if err := c.Collect(t.Context()); err != nil || g.left(t) != "b c d" {
+	if err := c.Collect(t.Context(), false); err != nil || g.left(t) != "b c d" {
 		t.Errorf("left %q, %v", g.left(t), err)
 	}
 	// From when it was used last, not from when it was pulled.
 	g.used = nil
-	if err := c.Collect(t.Context()); err != nil || g.left(t) != "b c d" {
+	if err := c.Collect(t.Context(), false); err != nil || g.left(t) != "b c d" {
 		t.Errorf("left %q, %v", g.left(t), err)
 	}
 }
@@ -184,7 +184,7 @@ func TestCollectWhatIsUsedByItsID(t *testing.T) {
 	}
 	g.used = []string{m.ImageID, "no reference ::", "fs//nowhere@sha256:" + zeros}
 	g.disk.other = 600_000
-	if err := g.collector(t, nil).Collect(t.Context()); err == nil {
+	if err := g.collector(t, nil).Collect(t.Context(), false); err == nil {
 		t.Error("there is room")
 	}
 	if left := g.left(t); left != "a" {
@@ -198,7 +198,7 @@ func TestCollectSharedModule(t *testing.T) {
 	newer := g.pull(t, "newer", "same", 3*time.Hour)
 	g.used = []string{newer}
 	g.disk.other = 450_000
-	_ = g.collector(t, nil).Collect(t.Context())
+	_ = g.collector(t, nil).Collect(t.Context(), false)
 	if left := g.left(t); left != "newer" || len(g.removed) != 0 {
 		t.Errorf("left %q, modules gone %v", left, g.removed)
 	}
@@ -228,7 +228,7 @@ func TestCollectWhatNoImageNeeds(t *testing.T) {
 		}
 		return len(entries)
 	}
-	if err := c.Collect(t.Context()); err != nil || count() != 4 {
+	if err := c.Collect(t.Context(), false); err != nil || count() != 4 {
 		t.Errorf("young ones: %d files, %v", count(), err)
 	}
 	old := time.Now().Add(-2 * orphanAge)
@@ -241,7 +241,7 @@ func TestCollectWhatNoImageNeeds(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := c.Collect(t.Context()); err != nil || count() != 2 || !slices.Contains(g.removed, digestOf(orphan)) {
+	if err := c.Collect(t.Context(), false); err != nil || count() != 2 || !slices.Contains(g.removed, digestOf(orphan)) {
 		t.Errorf("old ones: %d files, told of %v, %v", count(), g.removed, err)
 	}
 }
@@ -257,7 +257,7 @@ func TestCollectPassesOverPulls(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.disk.other = 600_000
-	if err := g.collector(t, nil).Collect(t.Context()); err == nil {
+	if err := g.collector(t, nil).Collect(t.Context(), false); err == nil {
 		t.Error("there is room")
 	}
 	if _, err := os.Stat(m.Path); err != nil {
@@ -271,18 +271,36 @@ func TestCollectPassesOverPulls(t *testing.T) {
 
 func TestCollectorRunsWhenTheDiskIsFull(t *testing.T) {
 	g := newGCScene(t, "a")
-	asked := make(chan struct{}, 10)
+	asked := make(chan struct{}, 100)
 	c := g.collector(t, func(c *CollectorConfig) {
 		c.Disk = func() (int64, int64, error) { asked <- struct{}{}; return g.disk.usage() }
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() { defer close(ended); c.Run(ctx) }()
-	<-asked // as it starts
+	<-asked // as it starts, twice
+	<-asked
 	g.full <- struct{}{}
-	<-asked // and long before the next minute
+	<-asked // and long before the next look
+	eventually(t, "the unused image is gone", func() bool { return g.left(t) == "" })
 	cancel()
 	<-ended
+}
+
+func TestCollectWhenAPullFoundNoRoom(t *testing.T) {
+	g := newGCScene(t, "a", "b", "c")
+	c := g.collector(t, func(c *CollectorConfig) { c.HighPercent, c.LowPercent = 95, 90 })
+	if err := c.Collect(t.Context(), false); err != nil || g.left(t) != "a b c" {
+		t.Errorf("left %q, %v", g.left(t), err)
+	}
+	// A tenth of the disk is made free, as it would be if the disk were full.
+	if err := c.Collect(t.Context(), true); err != nil || g.left(t) != "b c" || g.events != nil {
+		t.Errorf("left %q, events %v, %v", g.left(t), g.events, err)
+	}
+	g.used = []string{g.srv.host() + "/b", g.srv.host() + "/c"}
+	if err := c.Collect(t.Context(), true); err != nil || g.left(t) != "b c" || g.events != nil {
+		t.Errorf("left %q, events %v, %v", g.left(t), g.events, err)
+	}
 }
 
 func TestCollectorSettings(t *testing.T) {

@@ -109,7 +109,7 @@ func (r imageRun) progress() *progress {
 	switch {
 	case r.quiet:
 	case r.machine.terminal:
-		p.bars = mpb.New(mpb.WithOutput(r.stderr), mpb.WithWidth(24), mpb.WithAutoRefresh())
+		p.bars = mpb.New(mpb.WithOutput(r.stderr), mpb.WithAutoRefresh())
 		p.lines = p.bars
 	default:
 		p.lines = r.stderr
@@ -141,7 +141,7 @@ func (p *progress) blob(name string, done, size int64) {
 		if digest, is := strings.CutPrefix(name, "sha256:"); is {
 			label = digest[:12]
 		}
-		bar = p.bars.AddBar(size,
+		bar = p.bars.AddBar(size, mpb.BarWidth(20),
 			mpb.PrependDecorators(decor.Name(label, decor.WCSyncSpaceR), decor.Counters(decor.SizeB1024(0), "% .1f / % .1f", decor.WCSyncSpace)),
 			mpb.AppendDecorators(decor.Percentage(decor.WCSyncSpace), decor.AverageSpeed(decor.SizeB1024(0), "% .1f", decor.WC{W: 12})),
 		)
