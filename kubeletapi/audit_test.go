@@ -39,7 +39,7 @@ func TestAudit(t *testing.T) {
 		{"that breaks off", "get proxy", "GET", path, breaks, "privileged request",
 			map[string]any{"verb": "get", "method": "GET", "path": path, "code": int64(200), "namespace": "ns", "pod": "p", "container": "c"}},
 		{"that runs something", "create proxy", "GET", "/exec/ns/p/c?command=geheim", hello, "privileged request",
-			map[string]any{"verb": "create", "method": "GET", "path": "/exec/ns/p/c", "code": int64(404)}},
+			map[string]any{"verb": "create", "method": "GET", "path": "/exec/ns/p/c", "code": int64(400)}},
 		{"denied", "get pods", "GET", path + "?secret=geheim", hello, "request denied",
 			map[string]any{"verb": "get", "method": "GET", "path": path, "code": int64(403), "namespace": "ns", "pod": "p", "container": "c"}},
 	} {

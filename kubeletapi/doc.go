@@ -1,9 +1,9 @@
 // Package kubeletapi serves the kubelet's HTTPS API of one node: container logs,
-// the node's pods and its health.
+// commands in containers, the node's pods and its health.
 //
 // The API server is its main client: `kubectl logs` arrives here as GET
 // /containerLogs/NAMESPACE/POD/CONTAINER. What is served comes from the small
-// interfaces [Pods] and [Logs], which the agent connects.
+// interfaces [Pods], [Logs] and [Execs], which the agent connects.
 //
 // # Who may do what
 //
@@ -33,7 +33,9 @@
 //
 // [Server.Serve] owns all goroutines: when it returns, all connections are closed
 // and all requests have ended, but for those whose callee ignored the end of its
-// context for five seconds. Requests run concurrently and call Pods and Logs
-// concurrently. The context of a request ends when its client goes or the server
-// shuts down.
+// context for five seconds. Requests run concurrently and call Pods, Logs and
+// Execs concurrently. The context of a request ends when its client goes or the
+// server shuts down, also where its connection has become one of streams (exec).
+// One exception: that a client has gone is not seen while what it sent before is
+// stuck, because the command does not read it.
 package kubeletapi

@@ -81,6 +81,7 @@ func newServer(t *testing.T, change func(*Config)) *Server {
 		Auth:           &guard{allow: []string{"any"}},
 		Pods:           podList{},
 		Logs:           hello,
+		Execs:          echo,
 		Log:            zaptest.NewLogger(t),
 	}
 	if change != nil {
@@ -109,6 +110,7 @@ func TestNewNeedsItsSettings(t *testing.T) {
 		"Auth":           func(c *Config) { c.Auth = nil },
 		"Pods":           func(c *Config) { c.Pods = nil },
 		"Logs":           func(c *Config) { c.Logs = nil },
+		"Execs":          func(c *Config) { c.Execs = nil },
 		"Log ":           func(c *Config) { c.Log = nil },
 	} {
 		config := newServer(t, nil).config
@@ -149,8 +151,11 @@ func TestRoutes(t *testing.T) {
 		{"GET", "/stats/summary", 404, "get stats"},
 		{"GET", "/metrics", 404, "get metrics"},
 		{"GET", "/metrics/resource", 404, "get metrics"},
-		{"GET", "/exec/ns/p/c", 404, "create proxy"},
-		{"POST", "/exec/ns/p/c", 404, "create proxy"},
+		{"GET", "/exec/ns/p/c", 400, "create proxy"},
+		{"POST", "/exec/ns/p/c", 400, "create proxy"},
+		{"POST", "/exec/ns/p/uid/c?command=x&output=1", 400, "create proxy"},
+		{"PUT", "/exec/ns/p/c", 405, "create proxy"},
+		{"GET", "/exec/ns/p", 404, "create proxy"},
 		{"GET", "/attach/ns/p/c", 404, "create proxy"},
 		{"GET", "/portForward/ns/p", 404, "create proxy"},
 		{"DELETE", "/portForward/ns/p", 404, "create proxy"},

@@ -33,6 +33,7 @@ func (s *Server) routes() []route {
 		get    = []string{http.MethodGet}
 		read   = []string{http.MethodGet, http.MethodHead}
 		put    = []string{http.MethodPut}
+		stream = []string{http.MethodGet, http.MethodPost}
 		create = "create"
 	)
 	return []route{
@@ -50,7 +51,9 @@ func (s *Server) routes() []route {
 		{pattern: "/stats/", subresources: stats, later: true},
 		{pattern: "/metrics", subresources: metrics, later: true},
 		{pattern: "/metrics/", subresources: metrics, later: true},
-		{pattern: "/exec/", subresources: proxy, verb: create, later: true},
+		{pattern: "/exec/{namespace}/{pod}/{container}", subresources: proxy, verb: create, methods: stream, handle: s.exec},
+		{pattern: "/exec/{namespace}/{pod}/{uid}/{container}", subresources: proxy, verb: create, methods: stream, handle: s.exec},
+		{pattern: "/exec/", subresources: proxy, verb: create},
 		{pattern: "/attach/", subresources: proxy, verb: create, later: true},
 		{pattern: "/portForward/", subresources: proxy, verb: create, later: true},
 		{pattern: "/debug/pprof/{$}", subresources: proxy, methods: get, handle: s.profiling},

@@ -8,8 +8,8 @@ import (
 	"log"
 	"net"
 	"net/http"
-	"sync"
 	"syscall"
+	"time"
 
 	"go.uber.org/zap"
 )
@@ -22,6 +22,9 @@ type Config struct {
 	Auth           Auth
 	Pods           Pods
 	Logs           Logs
+	Execs          Execs
+	// StreamIdleTimeout is how long a connection of exec, attach or port-forward may be silent; 0 is for ever.
+	StreamIdleTimeout time.Duration
 	// Health returns why the node does not work as it should, nil if it does. It
 	// must not block. Without it the node is healthy while it answers.
 	Health func() error
@@ -46,6 +49,7 @@ type Server struct {
 	errorLog *log.Logger
 	// auditLog has a line for each privileged request, deniedLog for some of those that were denied.
 	auditLog, deniedLog *zap.Logger
+	upgrades            upgrades
 }
 
 // New makes a server, which does nothing before Serve.
@@ -55,8 +59,8 @@ func New(config Config) (*Server, error) {
 		return nil, errors.New("kubeletapi: Config.GetCertificate is missing")
 	case config.Auth == nil:
 		return nil, errors.New("kubeletapi: Config.Auth is missing")
-	case config.Pods == nil || config.Logs == nil:
-		return nil, errors.New("kubeletapi: Config.Pods or Config.Logs is missing")
+	case config.Pods == nil || config.Logs == nil || config.Execs == nil:
+		return nil, errors.New("kubeletapi: Config.Pods, Config.Logs or Config.Execs is missing")
 	case config.Log == nil:
 		return nil, errors.New("kubeletapi: Config.Log is missing")
 	}
@@ -106,13 +110,8 @@ func Listen(ctx context.Context, addr string) (net.Listener, error) {
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	requests, endRequests := context.WithCancel(context.WithoutCancel(ctx))
 	defer endRequests()
-	var running sync.WaitGroup
 	server := &http.Server{
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			running.Add(1)
-			defer running.Done()
-			s.handler.ServeHTTP(w, r)
-		}),
+		Handler:           s.handler,
 		TLSConfig:         s.tlsConfig(),
 		ReadHeaderTimeout: s.config.limits.header,
 		IdleTimeout:       s.config.limits.idle,
@@ -129,7 +128,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		return fmt.Errorf("serving the kubelet API on %s: %w", listener.Addr(), err)
 	case <-ctx.Done():
 	}
-	s.shutDown(context.WithoutCancel(ctx), server, endRequests, &running)
+	s.shutDown(context.WithoutCancel(ctx), server, endRequests)
 	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
 		s.config.Log.Warn("the listener had failed before the shutdown", zap.Error(err))
 	}
@@ -138,7 +137,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 
 // shutDown ends the server: requests may finish first, then they are told to end by endRequests. It returns when they have,
 // or when their time is up.
-func (s *Server) shutDown(ctx context.Context, server *http.Server, endRequests func(), running *sync.WaitGroup) {
+func (s *Server) shutDown(ctx context.Context, server *http.Server, endRequests func()) {
 	finish, cancel := context.WithTimeout(ctx, s.config.limits.finish)
 	defer cancel()
 	// Followers that are still there are told next, so it is no matter that the time was not enough.
@@ -146,18 +145,12 @@ func (s *Server) shutDown(ctx context.Context, server *http.Server, endRequests 
 	endRequests()
 	end, cancel := context.WithTimeout(ctx, s.config.limits.end)
 	defer cancel()
-	if err := server.Shutdown(end); err != nil {
+	err := server.Shutdown(end)
+	if err == nil {
+		err = s.upgrades.wait(end)
+	}
+	if err != nil {
 		s.config.Log.Warn("requests did not end in time and were cut off", zap.Duration("after", s.config.limits.end))
 		_ = server.Close()
-	}
-	// Those that have changed protocols are not known to the server.
-	ended := make(chan struct{})
-	go func() {
-		running.Wait()
-		close(ended)
-	}()
-	select {
-	case <-ended:
-	case <-end.Done():
 	}
 }

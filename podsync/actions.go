@@ -181,7 +181,7 @@ func (w *worker) start(ctx context.Context, pod *corev1.Pod, isolated bool, at r
 	spec.LogMaxSize, spec.LogMaxFiles = w.node.ContainerLogMaxSize, w.node.ContainerLogMaxFiles
 	spec.Listen = sockets(pod, a.container, at)
 	spec.OutputRate = w.node.ContainerOutputRate
-	spec.Log, spec.Mounts, err = w.dirs.makeRun(a.container.Name, attempt, a.container.SecurityContext)
+	spec.Log, spec.Mounts, err = w.dirs.makeRun(ctx, a.container, attempt, a.state.module.Root)
 	if err != nil {
 		return fail(reasonCreateContainerError, err)
 	}

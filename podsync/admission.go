@@ -26,11 +26,11 @@ func mismatch(name, what string) *refusal {
 
 // refuse says whether the node can take a pod beside others. The scheduler has asked the same, but others may have bound
 // the pod, or more than one scheduler may be at work. node may be nil: then its labels and taints are not known.
-func refuse(pod *corev1.Pod, node *corev1.Node, allocatable, used corev1.ResourceList) *refusal {
+func refuse(pod *corev1.Pod, node *corev1.Node, allocatable corev1.ResourceList, used taken) *refusal {
 	if no := cmp.Or(refuseSysctls(pod), refuseOS(pod, node), refuseGroupsPolicy(pod)); no != nil {
 		return no
 	}
-	if no := cmp.Or(refuseResources(pod, allocatable, used), refusePlace(pod, node)); no != nil {
+	if no := cmp.Or(refuseResources(pod, allocatable, used.resources), refuseAffinity(pod, node), refusePorts(pod, used.ports), refuseTaints(pod, node)); no != nil {
 		return no
 	}
 	return refuseKernel(pod)
@@ -62,13 +62,21 @@ func refuseResources(pod *corev1.Pod, allocatable, used corev1.ResourceList) *re
 	return nil
 }
 
-// refusePlace says whether a pod does not want to be on the node, or the node does not want it.
-func refusePlace(pod *corev1.Pod, node *corev1.Node) *refusal {
+// refuseAffinity says whether a pod does not want to be on the node.
+func refuseAffinity(pod *corev1.Pod, node *corev1.Node) *refusal {
 	if node == nil {
 		return nil
 	}
 	if fits, err := nodeaffinity.GetRequiredNodeAffinity(pod).Match(node); !fits || err != nil {
 		return mismatch("NodeAffinity", "node(s) didn't match Pod's node affinity/selector")
+	}
+	return nil
+}
+
+// refuseTaints says whether the node does not want a pod.
+func refuseTaints(pod *corev1.Pod, node *corev1.Node) *refusal {
+	if node == nil {
+		return nil
 	}
 	noExecute := func(t *corev1.Taint) bool { return t.Effect == corev1.TaintEffectNoExecute }
 	if _, is := scheduling.FindMatchingUntoleratedTaint(klog.Background(), node.Spec.Taints, pod.Spec.Tolerations, noExecute, true); is {
@@ -180,20 +188,16 @@ func (m *Manager) nodeLabels(ctx context.Context) (map[string]string, error) {
 }
 
 // used is what the pods take that were admitted and have not ended.
-func (m *Manager) used() corev1.ResourceList {
+func (m *Manager) used() taken {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	used := corev1.ResourceList{}
+	var used taken
 	for _, w := range m.workers {
-		phase := w.view.Load().pod.Status.Phase
-		if !w.admitted.Load() || phase == corev1.PodSucceeded || phase == corev1.PodFailed {
+		pod := w.view.Load().pod
+		if !w.admitted.Load() || pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
 			continue
 		}
-		for name, quantity := range w.requests {
-			sum := used[name]
-			sum.Add(quantity)
-			used[name] = sum
-		}
+		used.add(w.requests, pod)
 	}
 	return used
 }

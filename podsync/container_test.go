@@ -115,12 +115,24 @@ func TestSockets(t *testing.T) {
 	}
 }
 
-func TestEntrypoint(t *testing.T) {
-	for image, want := range map[string]string{
-		"hello": "hello", "hello:v1": "hello", "127.0.0.1:5000/hello": "hello", "a/b/hello@sha256:0": "hello", "fs//opt/tool.wasm": "tool.wasm",
+// TestContainerSpecOfImage: what a container leaves open, its image says.
+func TestContainerSpecOfImage(t *testing.T) {
+	module := registry.Module{Path: "/m.wasm", Digest: "sha256:1", Config: &registry.ImageConfig{
+		Entrypoint: []string{"/app.wasm", "$(A)"}, Cmd: []string{"x"}, Env: []string{"A=image", "PATH=/bin"}, WorkingDir: "/image",
+	}}
+	env := []corev1.EnvVar{{Name: "A", Value: "pod"}}
+	for _, tt := range []struct {
+		c       corev1.Container
+		args    []string
+		workDir string
+	}{
+		{corev1.Container{}, []string{"/app.wasm", "$(A)", "x"}, "/image"}, // the image's words are its own
+		{corev1.Container{Args: []string{"$(A)"}, WorkingDir: "/pod"}, []string{"/app.wasm", "$(A)", "pod"}, "/pod"},
+		{corev1.Container{Command: []string{"tool"}}, []string{"tool"}, "/image"},
 	} {
-		if got := entrypoint(registry.Module{Image: image}); got != want {
-			t.Errorf("entrypoint of %s is %q, want %q", image, got, want)
+		spec, err := containerSpec(&tt.c, module, env)
+		if err != nil || !slices.Equal(spec.Args, tt.args) || spec.WorkDir != tt.workDir || !slices.Equal(spec.Env, []string{"PATH=/bin", "A=pod"}) {
+			t.Errorf("%+v: %+v, %v", tt.c, spec, err)
 		}
 	}
 }

@@ -280,7 +280,7 @@ func (s *podState) decideFinished(d *decision) {
 func (s *podState) decideEnding(d *decision) {
 	s.stopAll(d, s.deadline)
 	if s.idle() {
-		s.life = removing
+		s.life, s.reported = removing, false // how it ended is still to be told
 	}
 }
 

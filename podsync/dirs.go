@@ -1,6 +1,7 @@
 package podsync
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/krustlet-go/krustlet-wasi/podsync/volume"
+	"github.com/krustlet-go/krustlet-wasi/registry"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
 )
@@ -113,31 +115,28 @@ func (d podDirs) log(container string, attempt int32) string {
 // one before.
 const logsKept = 2
 
-// makeRun makes what one run of a container needs: a writable root of its own, empty but for /tmp, and the
-// folder of its log. What earlier runs left is cleared away.
-func (d podDirs) makeRun(container string, attempt int32, security *corev1.SecurityContext) (log string, mounts []runtime.Mount, err error) {
-	dir := d.container(container)
-	if err := os.RemoveAll(dir); err != nil {
+// makeRun makes what one run of a container needs: a root directory of its own, and the folder of its log. What earlier
+// runs left is cleared away.
+func (d podDirs) makeRun(ctx context.Context, c *corev1.Container, attempt int32, image *registry.Root) (log string, mounts []runtime.Mount, err error) {
+	dir := d.container(c.Name)
+	if err := volume.Remove(dir); err != nil {
 		return "", nil, fmt.Errorf("clearing what the container's last run left: %w", err)
 	}
-	root := filepath.Join(dir, "root")
-	for _, path := range []string{root, filepath.Join(root, "tmp")} {
-		if err := os.MkdirAll(path, 0o700); err != nil {
-			return "", nil, fmt.Errorf("making the container's root directory: %w", err)
-		}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", nil, fmt.Errorf("making the container's folder: %w", err)
 	}
-	log = d.log(container, attempt)
+	root, err := d.makeRoot(ctx, c, image)
+	if err != nil {
+		return "", nil, err
+	}
+	log = d.log(c.Name, attempt)
 	if err := os.MkdirAll(filepath.Dir(log), 0o755); err != nil {
 		return "", nil, fmt.Errorf("making the folder of the container's logs: %w", err)
 	}
-	if err := d.pruneLogs(container, attempt); err != nil {
+	if err := d.pruneLogs(c.Name, attempt); err != nil {
 		return "", nil, err
 	}
-	if root, err = filepath.EvalSymlinks(root); err != nil { // the data directory may lie behind one
-		return "", nil, fmt.Errorf("making the container's root directory: %w", err)
-	}
-	readOnly := security != nil && security.ReadOnlyRootFilesystem != nil && *security.ReadOnlyRootFilesystem
-	return log, []runtime.Mount{{Host: root, Guest: "/", ReadOnly: readOnly}}, nil
+	return log, []runtime.Mount{root}, nil
 }
 
 // pruneLogs removes the logs of runs that are too old to be asked for, once attempt runs.

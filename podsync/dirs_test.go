@@ -34,7 +34,7 @@ func TestRunDirs(t *testing.T) {
 	}
 	const rotated = ".20260102-030405"
 	for attempt := range int32(4) {
-		log, mounts, err := d.makeRun("a", attempt, nil)
+		log, mounts, err := d.makeRun(t.Context(), &corev1.Container{Name: "a"}, attempt, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -65,7 +65,7 @@ func TestRunDirs(t *testing.T) {
 		t.Errorf("last attempt %d, want that of the rotated log, 4", got)
 	}
 	yes := true
-	if _, mounts, err := d.makeRun("a", 4, &corev1.SecurityContext{ReadOnlyRootFilesystem: &yes}); err != nil || !mounts[0].ReadOnly {
+	if _, mounts, err := d.makeRun(t.Context(), &corev1.Container{Name: "a", SecurityContext: &corev1.SecurityContext{ReadOnlyRootFilesystem: &yes}}, 4, nil); err != nil || !mounts[0].ReadOnly {
 		t.Errorf("readOnlyRootFilesystem: %+v %v", mounts, err)
 	}
 	if info, err := os.Stat(d.pod); err != nil || info.Mode().Perm() != 0o700 {

@@ -18,7 +18,7 @@ func TestLogLinks(t *testing.T) {
 	write(t, filepath.Join(d.links.dir, "others.log"))
 	var names []string
 	for attempt, id := range []string{"id0", "id1", "id2", "id3"} {
-		log, _, err := d.makeRun("a", int32(attempt), nil)
+		log, _, err := d.makeRun(t.Context(), &pod.Spec.Containers[0], int32(attempt), nil)
 		if err != nil {
 			t.Fatal(err)
 		}

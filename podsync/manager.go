@@ -77,6 +77,7 @@ type Manager struct {
 
 	admissions admissions
 	network    network
+	sessions   sessions
 
 	synced chan struct{} // closed when every pod that the API server has is known
 

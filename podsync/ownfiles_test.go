@@ -81,7 +81,7 @@ func TestLastWords(t *testing.T) {
 		"last bytes of log":  {"", lines(10, strings.Repeat("y", 999)), corev1.TerminationMessageFallbackToLogsOnError, runtime.Exit{Code: 1}, 1, lines(10, strings.Repeat("y", 999))[10000-2048:]},
 		"a character is cut": {strings.Repeat("ü", 3000) + "x", "", corev1.TerminationMessageReadFile, runtime.Exit{}, 1, strings.Repeat("ü", 2047) + "x"},
 	} {
-		log, _, err := d.makeRun("a", 0, nil)
+		log, _, err := d.makeRun(t.Context(), &corev1.Container{Name: "a"}, 0, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -124,7 +124,7 @@ func TestOwnMounts(t *testing.T) {
 	if _, err := w.dirs.makeOwnFiles(pod, hostFiles{etc: t.TempDir()}, testReach); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := w.dirs.makeRun("a", 0, nil); err != nil {
+	if _, _, err := w.dirs.makeRun(t.Context(), &corev1.Container{Name: "a"}, 0, nil); err != nil {
 		t.Fatal(err)
 	}
 	mounts, err := w.mounts(pod, c, nil)

@@ -68,7 +68,7 @@ func (w *worker) probe(ctx context.Context, a ask, spec *corev1.Probe) (probe.Re
 	argv := expandAll(spec.Exec.Command, run.Env)
 	within, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	text, exit, err := w.exec(within, session(run, argv))
+	text, exit, err := w.capture(within, session(run, argv))
 	switch {
 	case errors.Is(within.Err(), context.DeadlineExceeded) && err != nil:
 		return probe.Result{Output: fmt.Sprintf("command timed out: %q timed out after %v", strings.Join(argv, " "), timeout)}, nil
@@ -137,7 +137,7 @@ func (w *worker) execHook(ctx context.Context, a hook, argv []string) (string, e
 	if err != nil {
 		return "", err
 	}
-	text, exit, err := w.exec(ctx, session(run, argv))
+	text, exit, err := w.capture(ctx, session(run, argv))
 	if err == nil && exit.Code != 0 {
 		err = fmt.Errorf("command '%s' exited with %d: %s", strings.Join(argv, " "), exit.Code, exit.Message)
 	}

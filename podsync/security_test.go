@@ -65,7 +65,7 @@ func TestRefuseWhatGuestsCannotHave(t *testing.T) {
 			pod := testPod(corev1.RestartPolicyAlways, "a")
 			tt.change(pod)
 			got := ""
-			if no := refuse(pod, node, nil, nil); no != nil {
+			if no := refuse(pod, node, nil, taken{}); no != nil {
 				got = no.reason + " " + no.message
 			}
 			if got != tt.want {

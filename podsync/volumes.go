@@ -90,16 +90,21 @@ func (w *worker) keepVolumes(ctx context.Context) {
 	}
 }
 
-// clearVolumes removes the volumes of a pod that has ended, and what they held, once: its folder stays until it is deleted.
+// clearVolumes removes the files of a pod that has ended, once: its volumes, and its containers' root directories. Its folder stays
+// until it is deleted.
 func (w *worker) clearVolumes() {
 	if w.volumesCleared || w.state.life != finished || len(w.processes) > 0 {
 		return
 	}
 	w.volumesCleared = true
+	pod := w.state.pod
 	w.tasks.Go(func() {
 		w.volumes.TearDown()
 		if err := volume.Remove(w.dirs.volumes()); err != nil {
 			w.log.Warn("cannot remove the volumes of a pod that has ended", zap.Error(err))
+		}
+		if err := w.dirs.clearRoots(pod); err != nil {
+			w.log.Warn("cannot remove the root directories of a pod that has ended", zap.Error(err))
 		}
 	})
 }

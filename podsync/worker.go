@@ -52,10 +52,12 @@ type view struct {
 	runs map[string]containerRuns
 }
 
-// containerRuns is what a reader of logs needs to know of a container.
+// containerRuns is what others need to know of a container's runs.
 type containerRuns struct {
 	attempt int32           // of the last run; -1 before the first
 	done    <-chan struct{} // closed when that run has ended
+	id      string          // of the last run
+	process runtime.Process // of the run that goes on, nil without one
 }
 
 func newWorker(node *Manager, state *podState, adopted adoption) *worker {
@@ -230,9 +232,9 @@ func (w *worker) show(status corev1.PodStatus) {
 	pod.Status = status
 	runs := make(map[string]containerRuns, len(w.state.containers))
 	for _, c := range w.state.containers {
-		r := containerRuns{attempt: c.attempt, done: closedChannel}
+		r := containerRuns{attempt: c.attempt, done: closedChannel, id: c.id}
 		if process := w.processes[c.spec.Name]; process != nil {
-			r.done = process.Done()
+			r.done, r.process = process.Done(), process
 		}
 		runs[c.spec.Name] = r
 	}

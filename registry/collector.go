@@ -142,7 +142,7 @@ func (c *Collector) Collect(ctx context.Context, full bool) error {
 		wanted = size * int64(100-c.cfg.LowPercent) / 100
 	}
 	var done Removal
-	err = withLock(ctx, c.store.lockPath(), unix.LOCK_EX, func() error { return c.collect(wanted, &done) })
+	err = withLock(ctx, c.store.storeLock(), unix.LOCK_EX, func() error { return c.collect(wanted, &done) })
 	for _, digest := range done.Modules {
 		if c.cfg.Removed != nil {
 			c.cfg.Removed(digest)
@@ -177,7 +177,7 @@ func (c *Collector) collect(needed int64, done *Removal) error {
 	}
 	used := s.usedOf(c.cfg.Used())
 	var unused []Image
-	for _, image := range s.images(all) {
+	for _, image := range imagesOf(all) {
 		if !used.image(image) {
 			unused = append(unused, image)
 		} else if err := s.refs.touch(image.ID); err != nil {

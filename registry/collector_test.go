@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // disk is a disk of 1,000,000 bytes of which a store's blobs take some, and other things the rest.
@@ -353,5 +355,54 @@ func TestRemove(t *testing.T) {
 		checkError(t, err, ErrNotFound)
 		_, err = g.Find(image)
 		checkError(t, err, ErrNotFound)
+	}
+}
+
+func TestRemoveRootfs(t *testing.T) {
+	g := newGCScene(t)
+	shared := gzipLayer(t, "lib.wasm", string(wasm("lib", 50)))
+	module := wasm("app", 50)
+	for _, name := range []string{"one", "two"} {
+		g.srv.pushImage(t, name, image(t, entrypointOf("/"+name+".wasm"), shared, gzipLayer(t, name+".wasm", string(module)+name)))
+	}
+	roots := map[string]Module{}
+	for _, name := range []string{"one", "two"} {
+		m, err := g.pulled(t.Context(), g.srv.host()+"/"+name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		roots[name] = m
+	}
+	// As a pull holds it.
+	unpin, err := lockPath(t.Context(), filepath.Dir(roots["two"].Root.Dir), unix.LOCK_SH)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done, err := g.Remove(t.Context(), g.srv.host()+"/one", nil)
+	if err != nil || !slices.Contains(done.Modules, roots["one"].Digest) {
+		t.Errorf("removed %+v, %v", done, err)
+	}
+	if _, err := os.Stat(roots["one"].Root.Dir); !os.IsNotExist(err) {
+		t.Errorf("the root filesystem of a removed image: %v", err)
+	}
+	if left := g.left(t); left != "two" {
+		t.Errorf("left %q", left)
+	}
+	if _, err := g.Remove(t.Context(), g.srv.host()+"/two", nil); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(roots["two"].Root.Dir); err != nil {
+		t.Errorf("a root filesystem that a pull has pinned: %v", err)
+	}
+	unpin()
+	// What no image needs any more goes with the next sweep.
+	c := g.collector(t, func(c *CollectorConfig) { c.MinAge = 0 })
+	if err := c.Collect(t.Context(), true); err != nil {
+		t.Error(err)
+	}
+	for _, dir := range []string{g.roots.dir, g.blobs.dir} {
+		if entries, err := os.ReadDir(dir); err != nil || len(entries) != 0 {
+			t.Errorf("left in %s: %v, %v", dir, entries, err)
+		}
 	}
 }

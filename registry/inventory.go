@@ -20,9 +20,9 @@ type Image struct {
 	ID string
 	// Tags are the references by tag, in full, that meant the image when they were last pulled. There may be none.
 	Tags []string
-	// Module is the digest of the module that it runs.
+	// Module is the digest of the module that the image is; empty for one with a root filesystem.
 	Module string
-	// Size is what the image takes on the disk, in bytes; images may share it.
+	// Size is that of what was fetched of it, in bytes; images may share that.
 	Size int64
 	// Component tells that the module is a component.
 	Component bool
@@ -40,17 +40,17 @@ func (s *Store) Images() ([]Image, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list the images: %w", err)
 	}
-	return s.images(all), nil
+	return imagesOf(all), nil
 }
 
-func (s *Store) images(all map[string]remembered) []Image {
+func imagesOf(all map[string]remembered) []Image {
 	var images []Image
 	for name, r := range all {
 		if name != r.image() {
 			continue
 		}
 		image := Image{
-			ID: name, Module: r.Module, Component: r.Component, Pulled: r.Pulled, Used: r.used, Size: s.size(r.record), rec: r.record,
+			ID: name, Module: r.Module, Component: r.Component, Pulled: r.Pulled, Used: r.used, Size: r.Size, rec: r.record,
 		}
 		for other, o := range all {
 			if other != name && o.image() == name {
@@ -62,17 +62,6 @@ func (s *Store) images(all map[string]remembered) []Image {
 	}
 	slices.SortFunc(images, func(a, b Image) int { return strings.Compare(a.ID, b.ID) })
 	return images
-}
-
-// size is what an image takes on the disk.
-func (s *Store) size(rec record) int64 {
-	var total int64
-	for _, digest := range rec.content() {
-		if info, err := os.Stat(s.blobs.path(digest)); err == nil {
-			total += info.Size()
-		}
-	}
-	return total
 }
 
 // Find returns the image that a reference means.
@@ -113,12 +102,12 @@ func (s *Store) Remove(ctx context.Context, image string, used []string) (done R
 	if err != nil {
 		return Removal{}, err
 	}
-	err = withLock(ctx, s.lockPath(), unix.LOCK_EX, func() error {
+	err = withLock(ctx, s.storeLock(), unix.LOCK_EX, func() error {
 		all, err := s.refs.all()
 		if err != nil {
 			return err
 		}
-		for _, i := range s.images(all) {
+		for _, i := range imagesOf(all) {
 			tagged := slices.Contains(i.Tags, ref.name())
 			switch {
 			case ref.path != "" || i.ID != ref.name() && !tagged:
@@ -158,13 +147,26 @@ func (s *Store) remove(image Image, all map[string]remembered, done *Removal) er
 			return fmt.Errorf("remove image %s: %w", image.ID, err)
 		}
 	}
+	if root := image.rec.Rootfs; root != "" && !needed[root] {
+		if err := s.removeRoot(root, done); err != nil {
+			return fmt.Errorf("remove image %s: %w", image.ID, err)
+		}
+	}
 	return nil
 }
 
-// needs are the blobs that records refer to.
+func (s *Store) removeRoot(id string, done *Removal) error {
+	freed, modules, err := s.roots.remove(id)
+	done.Freed += freed
+	done.Modules = append(done.Modules, modules...)
+	return err
+}
+
+// needs are the digests of the blobs that records refer to, and the names of root filesystems.
 func needs(all map[string]remembered) map[string]bool {
 	needed := map[string]bool{}
 	for _, r := range all {
+		needed[r.Rootfs] = true
 		for _, digest := range r.content() {
 			needed[digest] = true
 		}
@@ -215,7 +217,7 @@ func (u usage) image(i Image) bool {
 	return u.names[i.ID] || slices.ContainsFunc(i.Tags, func(tag string) bool { return u.names[tag] })
 }
 
-// sweep removes blobs, and parts of such, that no image needs and nobody uses, if they are older than age. The store's
+// sweep removes blobs, parts of such and root filesystems that no image needs and nobody uses, if they are older than age. The store's
 // lock is held.
 func (s *Store) sweep(all map[string]remembered, used usage, age time.Duration, done *Removal) error {
 	needed := needs(all)
@@ -240,6 +242,15 @@ func (s *Store) sweep(all map[string]remembered, used usage, age time.Duration, 
 			errs = append(errs, err)
 		case digestForm.MatchString(digest) && !needed[digest] && !used.digests[digest]:
 			errs = append(errs, s.removeBlob(digest, done))
+		}
+	}
+	if entries, err = os.ReadDir(s.roots.dir); err != nil {
+		return errors.Join(append(errs, err)...)
+	}
+	for _, e := range entries {
+		info, err := e.Info()
+		if err == nil && time.Since(info.ModTime()) >= age && rootForm.MatchString(e.Name()) && !needed[e.Name()] {
+			errs = append(errs, s.removeRoot(e.Name(), done))
 		}
 	}
 	return errors.Join(errs...)

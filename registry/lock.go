@@ -70,3 +70,20 @@ func withLock(ctx context.Context, path string, how int, do func() error) error 
 	}
 	return do()
 }
+
+// lockPath locks a file or a folder that is there, unix.LOCK_SH or unix.LOCK_EX, until unlock is called. fs.ErrNotExist: it was
+// removed meanwhile, or before.
+func lockPath(ctx context.Context, path string, how int) (unlock func(), err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := awaitLock(ctx, f, how); err != nil {
+		_ = f.Close()
+		if errors.Is(err, errGone) {
+			err = fs.ErrNotExist
+		}
+		return nil, err
+	}
+	return func() { _ = f.Close() }, nil
+}

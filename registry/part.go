@@ -161,16 +161,5 @@ func (p *part) leave(err error) {
 
 // pin keeps a blob from being removed until it is released. fs.ErrNotExist: it was removed before.
 func (b blobs) pin(ctx context.Context, digest string) (release func(), err error) {
-	f, err := os.Open(b.path(digest))
-	if err != nil {
-		return nil, err
-	}
-	if err := awaitLock(ctx, f, unix.LOCK_SH); err != nil {
-		_ = f.Close()
-		if errors.Is(err, errGone) {
-			err = os.ErrNotExist
-		}
-		return nil, err
-	}
-	return func() { _ = f.Close() }, nil
+	return lockPath(ctx, b.path(digest), unix.LOCK_SH)
 }

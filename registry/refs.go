@@ -20,19 +20,43 @@ type refs struct {
 
 // record is what is remembered of a reference, as stored.
 type record struct {
-	Reference string    `json:"reference"` // in full
-	Manifest  string    `json:"manifest"`  // digest
-	Module    string    `json:"module"`    // digest
-	Size      int64     `json:"size"`      // of the module, in bytes
-	Component bool      `json:"component,omitempty"`
-	Pulled    time.Time `json:"pulled"`
+	Reference string `json:"reference"` // in full
+	Manifest  string `json:"manifest"`  // digest
+	Size      int64  `json:"size"`      // of the module or of all layers, as fetched, in bytes
+
+	// Of an image that is one module:
+	Module    string `json:"module,omitempty"` // digest
+	Component bool   `json:"component,omitempty"`
+	// Of one with a root filesystem:
+	Layers []string `json:"layers,omitempty"` // digests, the lowest first
+	Rootfs string   `json:"rootfs,omitempty"` // name of what the layers make
+
+	Config *ImageConfig `json:"config,omitempty"` // nil if the image has none
+
+	Pulled time.Time `json:"pulled"`
+}
+
+// whole says that nothing is missing in a record, or other than it is ever written.
+func (r record) whole() bool {
+	if !digestForm.MatchString(r.Manifest) {
+		return false
+	}
+	if r.Rootfs == "" {
+		return digestForm.MatchString(r.Module)
+	}
+	return rootForm.MatchString(r.Rootfs) && r.Config != nil
 }
 
 // image is the ID of what the reference means.
 func (r record) image() string { return repositoryOf(r.Reference) + "@" + r.Manifest }
 
 // content are the digests of the blobs that the image is made of.
-func (r record) content() []string { return []string{r.Module} }
+func (r record) content() []string {
+	if r.Rootfs != "" {
+		return r.Layers
+	}
+	return []string{r.Module}
+}
 
 // repositoryOf cuts the tag or the digest off a reference in full.
 func repositoryOf(reference string) string {
@@ -59,7 +83,7 @@ func (r refs) get(name string) (record, error) {
 	if err := json.Unmarshal(data, &rec); err != nil {
 		return record{}, fmt.Errorf("read %s: %w", path, err)
 	}
-	if rec.Reference != name || !digestForm.MatchString(rec.Manifest) || !digestForm.MatchString(rec.Module) {
+	if rec.Reference != name || !rec.whole() {
 		return record{}, fmt.Errorf("read %s: %w", path, errDamaged)
 	}
 	return rec, nil
@@ -121,4 +145,13 @@ func (r refs) forget(name string) error {
 		return nil
 	}
 	return err
+}
+
+// layers are the digests of all layers that are remembered of any image.
+func (r refs) layers() (map[string]bool, error) {
+	all, err := r.all()
+	if err != nil {
+		return nil, err
+	}
+	return needs(all), nil
 }

@@ -10,6 +10,8 @@ import (
 
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
+
+	"github.com/krustlet-go/krustlet-wasi/registry/rootfs"
 )
 
 // Config says where a Store keeps modules and whom it may ask for them.
@@ -34,6 +36,10 @@ type Config struct {
 	// RightsDir is the folder where it is kept who may have which image; empty means the folder rights in Dir. It tells
 	// something of credentials, and so is not for those who may read modules.
 	RightsDir string
+	// MaxUnpackedSize bounds a root filesystem, in bytes of its layers unpacked and of its files; 0 means 8 GiB.
+	MaxUnpackedSize int64
+	// MaxFiles bounds the entries of all layers of a root filesystem together; 0 means 250,000.
+	MaxFiles int64
 	// UserAgent is what registries are told; empty means "krustlet-wasi".
 	UserAgent string
 	// Progress is told how much there is of a blob that is being fetched, by the goroutines that fetch; nil: nobody is.
@@ -45,6 +51,8 @@ type Config struct {
 const (
 	defaultMaxModule = 1 << 30
 	defaultMaxLayer  = 4 << 30
+	defaultMaxRoot   = 8 << 30
+	defaultMaxFiles  = 250_000
 	defaultUserAgent = "krustlet-wasi"
 	// stallTime is how long a transfer may give nothing before it is given up. The kubelet's own
 	// deadline for the progress of a pull is the same.
@@ -60,13 +68,15 @@ type Store struct {
 	stall      time.Duration
 	blobs      blobs
 	refs       refs
+	roots      roots
 	rights     rights
 	full       chan struct{} // has a token when a pull found the disk full
 	turns      chan struct{} // holds a token per pull that goes on; nil: there is no bound
 	log        *zap.Logger
 
-	pulls   calls[Pulled] // by reference and credentials
-	fetches calls[blob]   // by repository and module
+	pulls   calls[Pulled]   // by reference and credentials
+	fetches calls[blob]     // by repository and layer
+	unpacks calls[struct{}] // by root filesystem
 }
 
 // New opens the store in cfg.Dir, and removes what a crash left half-written there.
@@ -77,9 +87,12 @@ func New(cfg Config) (*Store, error) {
 	for _, limit := range []struct {
 		value *int64
 		def   int64
-	}{{&cfg.MaxModuleSize, defaultMaxModule}, {&cfg.MaxLayerSize, defaultMaxLayer}} {
+	}{
+		{&cfg.MaxModuleSize, defaultMaxModule}, {&cfg.MaxLayerSize, defaultMaxLayer},
+		{&cfg.MaxUnpackedSize, defaultMaxRoot}, {&cfg.MaxFiles, defaultMaxFiles},
+	} {
 		if *limit.value < 0 {
-			return nil, fmt.Errorf("open module store: the size limit %d is negative", *limit.value)
+			return nil, fmt.Errorf("open module store: the limit %d is negative", *limit.value)
 		}
 		if *limit.value == 0 {
 			*limit.value = limit.def
@@ -105,9 +118,13 @@ func New(cfg Config) (*Store, error) {
 		stall:      stallTime,
 		blobs:      blobs{dir: filepath.Join(dir, "blobs", "sha256"), maxModule: cfg.MaxModuleSize, maxLayer: cfg.MaxLayerSize, progress: cfg.Progress},
 		refs:       refs{dir: filepath.Join(dir, "refs")},
-		rights:     rights{dir: cfg.RightsDir},
-		full:       make(chan struct{}, 1),
-		log:        cfg.Log,
+		roots: roots{
+			dir: filepath.Join(dir, rootsFolder), maxModule: cfg.MaxModuleSize,
+			limits: rootfs.Limits{Bytes: cfg.MaxUnpackedSize, Entries: int(cfg.MaxFiles)},
+		},
+		rights: rights{dir: cfg.RightsDir},
+		full:   make(chan struct{}, 1),
+		log:    cfg.Log,
 	}
 	if cfg.MaxParallelPulls > 0 {
 		s.turns = make(chan struct{}, cfg.MaxParallelPulls)
@@ -115,7 +132,7 @@ func New(cfg Config) (*Store, error) {
 	if s.network, err = newNetwork(s.hosts, cfg.Authorities, cfg.HostsDir, cfg.UserAgent); err != nil {
 		return nil, fmt.Errorf("open module store: %w", err)
 	}
-	for _, d := range []string{s.blobs.dir, s.refs.dir, s.rights.dir} {
+	for _, d := range []string{s.blobs.dir, s.refs.dir, s.roots.dir, s.rights.dir} {
 		if err := clean(d); err != nil {
 			return nil, fmt.Errorf("open module store: %w", err)
 		}
@@ -123,9 +140,10 @@ func New(cfg Config) (*Store, error) {
 	return s, nil
 }
 
-// Module is a module on this node's disk.
+// Module is an image on this node's disk, and the module in it that runs.
 type Module struct {
-	// Path is the file with the module's bytes: absolute, and to be read only.
+	// Path is the file with the module's bytes: absolute, and to be read only. It and Digest are empty for an image with
+	// several modules that does not say which is to run; see Program.
 	Path string
 	// Digest is the SHA-256 of those bytes, `sha256:` and 64 hexadecimal digits.
 	Digest string
@@ -134,10 +152,14 @@ type Module struct {
 	// ImageID is what goes into a container status's imageID: REPOSITORY@DIGEST with the manifest's digest,
 	// or fs/PATH@DIGEST with the module's.
 	ImageID string
-	// Size is the module's, in bytes.
+	// Size is the image's, as it was fetched, in bytes: that of the module, or of all layers.
 	Size int64
 	// Component tells that it is a component, not a core module.
 	Component bool
+	// Root is the image's root filesystem; nil for an image that is one module.
+	Root *Root
+	// Config is how the image wants to be run; nil for one that does not say.
+	Config *ImageConfig
 }
 
 // Lookup answers from the disk whether the image is present, without a word to a registry. A reference by tag
@@ -253,21 +275,36 @@ func (s *Store) pull(ctx context.Context, ref reference, remote *session) (Modul
 		return Module{}, err
 	}
 	defer release()
-	rec, err := s.assemble(ctx, p, layers)
+	rec, unpin, err := s.assemblePinned(ctx, p, layers)
 	if err != nil {
 		return Module{}, err
 	}
+	defer unpin()
 	// Before anybody can find it.
 	if err := s.rights.grant(ref.at(p.manifest), remote.credential()); err != nil {
 		return Module{}, fmt.Errorf("remember who may have %s: %w", ref.name(), err)
 	}
-	if err := withLock(ctx, s.lockPath(), unix.LOCK_SH, func() error { return s.remember(ref, rec) }); err != nil {
+	if err := withLock(ctx, s.storeLock(), unix.LOCK_SH, func() error { return s.remember(ref, rec) }); err != nil {
 		return Module{}, err
 	}
 	return s.moduleOf(ref, rec)
 }
 
-func (s *Store) lockPath() string { return filepath.Join(s.dir, "lock") }
+// assemblePinned assembles an image whose root filesystem is not removed before unpin is called. It begins anew if that is removed
+// in between, as its image was a moment ago.
+func (s *Store) assemblePinned(ctx context.Context, p plan, layers []blob) (rec record, unpin func(), err error) {
+	for {
+		if rec, err = s.assemble(ctx, p, layers); err != nil || rec.Rootfs == "" {
+			return rec, func() {}, err
+		}
+		unpin, err = lockPath(ctx, s.roots.path(rec.Rootfs), unix.LOCK_SH)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return rec, unpin, err
+		}
+	}
+}
+
+func (s *Store) storeLock() string { return filepath.Join(s.dir, "lock") }
 
 // remember records what the reference means. It is known by its digest as well, and by the tag last: a tag that is
 // known has its digest known.

@@ -231,12 +231,15 @@ func newAPI(cfg Config, client kubernetes.Interface, serving *tlsbootstrap.Servi
 		Auth:           auth,
 		Pods:           pods,
 		Logs:           pods,
+		Execs:          pods,
 		Health:         pods.Ready,
 		TLS:            kubeletapi.TLS{MinVersion: cfg.API.TLSMinVersion, CipherSuites: cfg.API.TLSCipherSuites},
 		Configuration:  configurationOf(cfg),
 		Profiling:      cfg.API.Profiling,
 		SetLogLevel:    levelSetter(cfg, level, log),
 		Log:            log,
+
+		StreamIdleTimeout: cfg.StreamIdleTimeout,
 	})
 }
 

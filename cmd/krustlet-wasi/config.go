@@ -23,6 +23,7 @@ const (
 	defaultLogMaxFiles   = 5
 	defaultClusterDomain = "cluster.local"
 	defaultResolvConf    = "/etc/resolv.conf"
+	defaultStreamIdle    = 4 * time.Hour
 )
 
 // Config is the agent's settings. load is the only maker, and what it returns is complete and valid: every
@@ -48,6 +49,8 @@ type Config struct {
 	PrivateKeyFile string     // may not exist yet
 	ClientCAFile   string     // empty: the authority of the kubeconfig
 	API            apiConfig
+	// StreamIdleTimeout is for connections of exec, attach and port-forward; 0 is for ever.
+	StreamIdleTimeout time.Duration
 
 	BootstrapFile string // exists, unless Kubeconfig does
 	Kubeconfig    string // the node's own; never the same file as BootstrapFile; may not exist yet
@@ -133,8 +136,9 @@ func newLoader(flags flagValues, env environment, m machine) *loader {
 		ContainerLogMaxSize:  defaultLogMaxSize,
 		ContainerLogMaxFiles: defaultLogMaxFiles,
 
-		ClusterDomain: defaultClusterDomain,
-		ResolvConf:    defaultResolvConf,
+		ClusterDomain:     defaultClusterDomain,
+		ResolvConf:        defaultResolvConf,
+		StreamIdleTimeout: defaultStreamIdle,
 	}
 	if m.terminal {
 		l.cfg.LogFormat = formatConsole

@@ -205,6 +205,11 @@ func samples() map[string]sample {
 			get:      func(c Config) any { return c.LogFormat },
 			fromFlag: "console", fromEnv: "json", fromFile: "console", byDefault: constant("json"),
 		},
+		"streaming-connection-idle-timeout": {
+			flag: "0", env: "90s", file: `"30m"`,
+			get:      func(c Config) any { return c.StreamIdleTimeout },
+			fromFlag: time.Duration(0), fromEnv: 90 * time.Second, fromFile: 30 * time.Minute, byDefault: constant(4 * time.Hour),
+		},
 		"client-ca-file": paths(func(c Config) any { return c.ClientCAFile }, constant("")),
 	}
 }
@@ -309,7 +314,7 @@ func TestKrustletFile(t *testing.T) {
 		Workers: 1, ContainerLogMaxSize: 10 << 20, ContainerLogMaxFiles: 5,
 		ClusterDomain: "cluster.local", ResolvConf: "/etc/resolv.conf",
 		LogLevel: zapcore.InfoLevel, LogFormat: formatJSON,
-		PodLogsDir: s.home + "/data/logs", API: defaultAPI(),
+		PodLogsDir: s.home + "/data/logs", API: defaultAPI(), StreamIdleTimeout: 4 * time.Hour,
 	}
 	if diff := cmp.Diff(want, s.mustLoad(t), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

@@ -21,16 +21,19 @@ import (
 type imageView struct {
 	ID     string    `json:"id"`
 	Tags   []string  `json:"tags"`
-	Module string    `json:"module"` // digest
-	Kind   string    `json:"kind"`   // module or component
-	Size   int64     `json:"size"`   // bytes
+	Module string    `json:"module,omitempty"` // digest
+	Kind   string    `json:"kind"`             // module, component, or rootfs: modules in a root filesystem
+	Size   int64     `json:"size"`             // bytes
 	Pulled time.Time `json:"pulled,omitzero"`
 	InUse  bool      `json:"inUse"`
 }
 
 func viewOf(i registry.Image, used []string) imageView {
 	v := imageView{ID: i.ID, Tags: i.Tags, Module: i.Module, Kind: "module", Size: i.Size, Pulled: i.Pulled}
-	if i.Component {
+	switch {
+	case i.Module == "":
+		v.Kind = "rootfs"
+	case i.Component:
 		v.Kind = "component"
 	}
 	if v.Tags == nil {

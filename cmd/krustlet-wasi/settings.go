@@ -154,6 +154,11 @@ func serverSettings() []setting {
 		usage: "certificate authorities (PEM) whose client certificates may call the kubelet API",
 		def:   "the authority in the node's kubeconfig",
 		apply: func(c *Config, g given) (err error) { c.ClientCAFile, err = parsePath(g.text); return err },
+	}, {
+		flag: "streaming-connection-idle-timeout", env: "KRUSTLET_STREAMING_CONNECTION_IDLE_TIMEOUT", key: "streamingConnectionIdleTimeout", group: groupServer, arg: "DURATION",
+		usage: "how long a connection of exec, attach or port-forward may be silent before it is closed: 30m, 4h; 0 for ever",
+		def:   "4h",
+		apply: func(c *Config, g given) (err error) { c.StreamIdleTimeout, err = parseIdleTimeout(g.text); return err },
 	}}
 }
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"go.uber.org/zap/zapcore"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -83,6 +84,14 @@ func parseLogFiles(value string) (int, error) {
 		return 0, fmt.Errorf("%q is too few files: write 2 or more, so that what was printed before a rotation can still be read", value)
 	}
 	return n, err
+}
+
+func parseIdleTimeout(value string) (time.Duration, error) {
+	d, err := time.ParseDuration(value)
+	if err != nil || d < 0 {
+		return 0, fmt.Errorf("%q is not a duration of 0 or more, such as 30m or 4h", value)
+	}
+	return d, nil
 }
 
 func parseBool(value string) (bool, error) {

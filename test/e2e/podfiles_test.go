@@ -120,7 +120,7 @@ func testVolumesPage(t *testing.T, s *suite) {
 		os.RemoveAll("/var/tmp/krustlet-wasi-example")
 	})
 	s.cluster.Kubectl(t, "apply", "-n", ns, "-f", file)
-	for name, want := range map[string]string{"configured": "greenhushconfigured\n", "shared": "hello\n", "on-the-machine": "", "claiming": "", "part": ""} {
+	for name, want := range map[string]string{"configured": "greenhushconfigured", "shared": "hello", "on-the-machine": "", "claiming": "", "part": ""} {
 		if log := s.finalLog(t, ns, name, corev1.PodSucceeded); log != want {
 			t.Errorf("%s printed %q, want %q", name, log, want)
 		}
