@@ -39,7 +39,15 @@ func BenchmarkPull(b *testing.B) {
 		many = append(many, pushModule(b, host, fmt.Sprintf("app%d:v1", i), withSection(module, []byte{byte(i)})))
 	}
 	b.Run("images20", func(b *testing.B) { comparePulls(b, many) })
-	b.Run("layers8", func(b *testing.B) { comparePulls(b, []string{pushLayers(b, host, 8)}) })
+	b.Run("layers8", func(b *testing.B) {
+		image := pushLayers(b, host, 8)
+		comparePulls(b, []string{image})
+		var exports []time.Duration
+		for range 5 {
+			exports = append(exports, timed(b, func(dir string) error { return craneExport(dir, image) }))
+		}
+		b.ReportMetric(float64(median(exports).Microseconds())/1000, "export-ms")
+	})
 	for _, mib := range []int{8, 128} {
 		image := pushModule(b, host, fmt.Sprintf("size%d:v1", mib), withSection(module, make([]byte, mib<<20)))
 		b.Run(fmt.Sprintf("memory/%dMiB", mib), func(b *testing.B) { pullMemory(b, image) })
@@ -125,6 +133,19 @@ func craneAll(dir string, images []string) error {
 		}
 		return crane.SaveOCI(img, filepath.Join(dir, filepath.Base(image)))
 	})
+}
+
+// craneExport is `crane export`: it unpacks the layers too, into one tar.
+func craneExport(dir, image string) (err error) {
+	img, err := crane.Pull(image)
+	if err != nil {
+		return err
+	}
+	f, err := os.Create(filepath.Join(dir, "root.tar"))
+	if err != nil {
+		return err
+	}
+	return errors.Join(crane.Export(img, f), f.Close())
 }
 
 func atOnce(images []string, do func(string) error) error {
