@@ -24,6 +24,7 @@ var floors = map[string]int{
 	"runtime/worker/confine":  1,
 	"runtime/worker/workerpb": 1,
 	"podsync/informer":        1,
+	"podsync/metrics":         1,
 	"podsync/objects":         1,
 	"podsync/probe":           1,
 	"podsync/volume":          1,

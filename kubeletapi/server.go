@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 )
 
@@ -39,6 +40,10 @@ type Config struct {
 	Auth           Auth
 	Pods           Pods
 	Logs           Logs
+	Stats          Stats
+	// Metrics and ProbeMetrics are the pages /metrics and /metrics/probes.
+	Metrics      prometheus.Gatherer
+	ProbeMetrics prometheus.Gatherer
 	// Health returns why the node does not work as it should, nil if it does. It
 	// must not block. Without it the node is healthy while it answers.
 	Health func() error
@@ -49,6 +54,7 @@ type Config struct {
 type Server struct {
 	config  Config
 	handler http.Handler
+	rates   rates
 	// errorLog is for what net/http reports of clients, failed handshakes mostly.
 	errorLog *log.Logger
 }
@@ -62,6 +68,8 @@ func New(config Config) (*Server, error) {
 		return nil, errors.New("kubeletapi: Config.Auth is missing")
 	case config.Pods == nil || config.Logs == nil:
 		return nil, errors.New("kubeletapi: Config.Pods or Config.Logs is missing")
+	case config.Stats == nil || config.Metrics == nil || config.ProbeMetrics == nil:
+		return nil, errors.New("kubeletapi: Config.Stats, Config.Metrics or Config.ProbeMetrics is missing")
 	case config.Log == nil:
 		return nil, errors.New("kubeletapi: Config.Log is missing")
 	}

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
 	nodev1 "k8s.io/api/node/v1"
@@ -19,6 +21,7 @@ import (
 	"k8s.io/client-go/tools/record"
 
 	"github.com/krustlet-go/krustlet-wasi/podsync/informer"
+	"github.com/krustlet-go/krustlet-wasi/podsync/metrics"
 	"github.com/krustlet-go/krustlet-wasi/podsync/objects"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
@@ -32,7 +35,7 @@ type Images interface {
 	Pull(ctx context.Context, image string) (registry.Module, error)
 }
 
-// Settings is what a Manager works with. All fields are needed, but for the bounds of logs.
+// Settings is what a Manager works with. All fields are needed, but for the bounds of logs and for those that watch.
 type Settings struct {
 	NodeName    string     // pods bound to this node are run
 	Address     netip.Addr // the node's, and for now its pods'
@@ -48,6 +51,11 @@ type Settings struct {
 	ContainerLogMaxSize  int64
 	ContainerLogMaxFiles int
 	ContainerOutputRate  int64 // bytes that a container may print a second; 0 is no bound
+	// What happens is counted in Metrics and Probed, and told to Tracer; Disks says what pods have on disk.
+	Metrics *metrics.Pods
+	Probed  *metrics.Probes
+	Tracer  trace.Tracer
+	Disks   Disks
 }
 
 // parallelWrites is how many statuses may be on their way to the API server at once.
@@ -72,6 +80,7 @@ type Manager struct {
 
 // New makes a Manager, which does nothing before Run.
 func New(settings Settings) *Manager {
+	settings.watchers()
 	m := &Manager{
 		Settings: settings,
 		objects:  objects.New(settings.Client),
@@ -82,6 +91,19 @@ func New(settings Settings) *Manager {
 	m.classes = newClasses(m.Client, m.classChanged, m.Log.Named("runtimeclasses"))
 	m.services = newServices(m.Client, m.Log.Named("services"))
 	return m
+}
+
+// watchers has those that are missing see to nobody.
+func (s *Settings) watchers() {
+	if s.Metrics == nil {
+		s.Metrics = metrics.NewPods()
+	}
+	if s.Probed == nil {
+		s.Probed = metrics.NewProbes()
+	}
+	if s.Tracer == nil {
+		s.Tracer = noop.NewTracerProvider().Tracer("")
+	}
 }
 
 // Run takes up the pods bound to the node, and the runs of them that the engine has from before, and works until ctx ends;

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
@@ -47,18 +48,25 @@ func runAgent(ctx context.Context, cfg Config, stdout io.Writer, log *zap.Logger
 	if err != nil {
 		return err
 	}
+	measures := newMeasures(cfg)
+	tracer, stopTracing, err := newTracer(ctx, cfg, log.Named("tracing"))
+	if err != nil {
+		return err
+	}
+	defer stopTracing()
+	credentials.Rotated = func(age time.Duration) { measures.rotation.Observe(age.Seconds()) }
 	serving, err := tlsbootstrap.NewServing(credentials, client)
 	if err != nil {
 		return err
 	}
-	engine, closeWorkers, err := newWorkers(ctx, cfg, log)
+	engine, closeWorkers, err := newWorkers(ctx, cfg, measures.runtime, tracer, log)
 	if err != nil {
 		return err
 	}
 	defer closeWorkers()
 	recorder, stopEvents := newRecorder(client, cfg.NodeName)
 	defer stopEvents()
-	pods, err := newPods(cfg, client, engine, recorder, log)
+	pods, err := newPods(cfg, client, engine, recorder, measures, tracer, log)
 	if err != nil {
 		return err
 	}
@@ -66,7 +74,9 @@ func runAgent(ctx context.Context, cfg Config, stdout io.Writer, log *zap.Logger
 	if err != nil {
 		return err
 	}
-	api, err := newAPI(cfg, client, serving, pods, log)
+	usage := &usage{Manager: pods, nodeName: cfg.NodeName, dataDir: cfg.DataDir, disks: measures.disks, began: time.Now()}
+	measures.watch(engine, pods, serving, usage)
+	api, err := newAPI(cfg, client, serving, pods, usage, measures, log)
 	if err != nil {
 		return err
 	}
@@ -80,6 +90,7 @@ func runAgent(ctx context.Context, cfg Config, stdout io.Writer, log *zap.Logger
 		return self.Run(ctx)
 	})
 	parts.Go(func() error { return pods.Run(ctx) })
+	parts.Go(func() error { return measures.disks.Run(ctx) })
 	parts.Go(func() error { return api.Serve(ctx, listener) })
 	return parts.Wait()
 }
@@ -133,7 +144,7 @@ func newRecorder(client kubernetes.Interface, nodeName string) (recorder record.
 	return broadcaster.NewRecorder(scheme.Scheme, source), broadcaster.Shutdown
 }
 
-func newPods(cfg Config, client kubernetes.Interface, engine guests.Engine, recorder record.EventRecorder, log *zap.Logger) (*podsync.Manager, error) {
+func newPods(cfg Config, client kubernetes.Interface, engine guests.Engine, recorder record.EventRecorder, measures *measures, tracer trace.Tracer, log *zap.Logger) (*podsync.Manager, error) {
 	images, err := registry.New(registry.Config{
 		Dir:                filepath.Join(cfg.DataDir, "modules"),
 		InsecureRegistries: cfg.InsecureRegistries,
@@ -162,6 +173,11 @@ func newPods(cfg Config, client kubernetes.Interface, engine guests.Engine, reco
 		ContainerLogMaxSize:  cfg.ContainerLogMaxSize,
 		ContainerLogMaxFiles: cfg.ContainerLogMaxFiles,
 		ContainerOutputRate:  cfg.ContainerOutputRate,
+
+		Metrics: measures.pods,
+		Probed:  measures.probes,
+		Disks:   measures.disks,
+		Tracer:  tracer,
 	}), nil
 }
 
@@ -182,7 +198,7 @@ func newNode(cfg Config, client kubernetes.Interface, pods *podsync.Manager, rec
 	}, client, recorder, log.Named("node"))
 }
 
-func newAPI(cfg Config, client kubernetes.Interface, serving *tlsbootstrap.Serving, pods *podsync.Manager, log *zap.Logger) (*kubeletapi.Server, error) {
+func newAPI(cfg Config, client kubernetes.Interface, serving *tlsbootstrap.Serving, pods *podsync.Manager, usage *usage, measures *measures, log *zap.Logger) (*kubeletapi.Server, error) {
 	ca, err := clientAuthority(cfg)
 	if err != nil {
 		return nil, err
@@ -203,6 +219,9 @@ func newAPI(cfg Config, client kubernetes.Interface, serving *tlsbootstrap.Servi
 		Auth:           auth,
 		Pods:           pods,
 		Logs:           pods,
+		Stats:          usage,
+		Metrics:        measures.page,
+		ProbeMetrics:   measures.probePage,
 		Health:         pods.Ready,
 		Log:            log,
 	})

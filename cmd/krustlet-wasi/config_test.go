@@ -87,6 +87,16 @@ func samples() map[string]sample {
 			get:      func(c Config) any { return c.ContainerLogMaxFiles },
 			fromFlag: 2, fromEnv: 65535, fromFile: 3, byDefault: constant(5),
 		},
+		"tracing-endpoint": {
+			flag: "localhost:4317", env: "[::1]:1", file: `"collector.example.org:65535"`,
+			get:      func(c Config) any { return c.TracingEndpoint },
+			fromFlag: "localhost:4317", fromEnv: "[::1]:1", fromFile: "collector.example.org:65535", byDefault: constant(""),
+		},
+		"tracing-sampling-rate-per-million": {
+			flag: "0", env: "1000000", file: "7",
+			get:      func(c Config) any { return c.TracingSamplingRatePerMillion },
+			fromFlag: 0, fromEnv: 1_000_000, fromFile: 7, byDefault: constant(1_000_000),
+		},
 		"container-output-rate": amounts(func(c Config) any { return c.ContainerOutputRate }, 0),
 		"cert-file":             paths(func(c Config) any { return c.CertFile }, below(".krustlet/config/krustlet.crt")),
 		"private-key-file":      paths(func(c Config) any { return c.PrivateKeyFile }, below(".krustlet/config/krustlet.key")),
