@@ -26,7 +26,7 @@ func NewRuntime() *Runtime {
 		Name: "krustlet_compile_errors_total", Help: "Modules that could not be compiled.",
 	}))
 	r.cache = add(&r.collectors, prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "krustlet_compile_cache_total", Help: "Starts of guests, by whether compiled code was there: hit or miss.",
+		Name: "krustlet_compile_cache_total", Help: "How often compiled code was looked for, and was there (hit) or not (miss).",
 	}, []string{"result"}))
 	r.start = add(&r.collectors, prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "krustlet_guest_start_duration_seconds", Help: "Time to start a guest in a worker once its module is compiled.",

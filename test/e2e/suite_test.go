@@ -48,14 +48,15 @@ type suite struct {
 	tiny, hello, kitchen string // image references
 }
 
-// newSuite makes a registry with the guests in it, and a node that is Ready.
-func newSuite(t *testing.T, kubeconfig string) *suite {
+// newSuite makes a registry with the guests in it, and a node that is Ready. args are added to the agent's.
+func newSuite(t *testing.T, kubeconfig string, args ...string) *suite {
 	t.Helper()
 	s := &suite{cluster: testcluster.Start(t), images: testnode.NewRegistry(t)}
 	s.tiny = s.images.PushTiny(t)
 	s.hello = s.images.PushGuest(t, "hello")
 	s.kitchen = s.images.PushGuest(t, "kitchen")
 	s.node = testnode.New(t, s.cluster, kubeconfig)
+	s.node.Args = args
 	s.node.Join(t)
 	return s
 }
