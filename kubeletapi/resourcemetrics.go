@@ -62,8 +62,13 @@ func (r resourceMetrics) Collect(ch chan<- prometheus.Metric) {
 	if swap := node.Swap; swap != nil && swap.SwapUsageBytes != nil {
 		ch <- at(swap.Time.Time, prometheus.MustNewConstMetric(nodeSwap, prometheus.GaugeValue, float64(*swap.SwapUsageBytes)))
 	}
+	told := map[[2]string]bool{} // a pod that is going may have a successor of its name already
 	for _, pod := range r.stats.PodStats(ctx, false) {
 		name, namespace := pod.PodRef.Name, pod.PodRef.Namespace
+		if told[[2]string{namespace, name}] {
+			continue
+		}
+		told[[2]string{namespace, name}] = true
 		for _, c := range pod.Containers {
 			if !c.StartTime.IsZero() {
 				started := float64(c.StartTime.UnixNano()) / float64(time.Second)

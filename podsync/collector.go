@@ -39,6 +39,7 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	defer cancel()
 	used := c.manager.Engine.Stats(ctx)
 	workers := c.manager.all()
+	told := map[[3]string]bool{} // a pod that is going may have a successor of its name already
 	running, ephemeral, states := 0, 0, map[string]int{"created": 0, "running": 0, "exited": 0}
 	for _, w := range workers {
 		v := w.view.Load()
@@ -51,8 +52,9 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 			if state == "running" {
 				runs++
 			}
-			run := v.runs[container.Name]
-			if usage, known := used[run.id]; known && run.process != nil && container.Resources.Limits.Cpu().Sign() > 0 {
+			run, name := v.runs[container.Name], [3]string{container.Name, pod.Name, pod.Namespace}
+			if usage, known := used[run.id]; known && run.process != nil && !told[name] && container.Resources.Limits.Cpu().Sign() > 0 {
+				told[name] = true
 				ch <- prometheus.MustNewConstMetric(throttled, prometheus.CounterValue, usage.Throttled.Seconds(), container.Name, pod.Name, pod.Namespace)
 			}
 		}

@@ -91,6 +91,7 @@ func newWorker(node *Manager, state *podState, adopted adoption) *worker {
 // run works until the pod is gone or ctx ends. At the end of ctx it leaves guests and object as they are.
 func (w *worker) run(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
+	defer w.node.Probed.Forget(w.state.pod.Namespace, w.state.pod.Name, string(w.state.pod.UID))
 	defer w.tasks.Wait()
 	defer cancel()
 	if !w.measures.seen.IsZero() {
@@ -107,7 +108,6 @@ func (w *worker) run(ctx context.Context) {
 		w.node.Metrics.WorkerDuration.WithLabelValues(cause).Observe(time.Since(began).Seconds())
 		cause = causeSync
 		if w.state.life == gone {
-			w.node.Probed.Forget(w.state.pod.Namespace, w.state.pod.Name, string(w.state.pod.UID))
 			return
 		}
 		timer := newTimer(wake)
