@@ -1,9 +1,9 @@
 // Package kubeletapi serves the kubelet's HTTPS API of one node: container logs,
-// the node's pods and its health.
+// the node's pods, its health, its metrics and what it uses.
 //
 // The API server is its main client: `kubectl logs` arrives here as GET
 // /containerLogs/NAMESPACE/POD/CONTAINER. What is served comes from the small
-// interfaces [Pods] and [Logs], which the agent connects.
+// interfaces [Pods], [Logs] and [Stats], which the agent connects.
 //
 // # Who may do what
 //

@@ -110,7 +110,11 @@ func initTime(pod *corev1.Pod) time.Duration {
 
 // exited counts the end of a container's run.
 func (m *measures) exited(kind string, exit runtime.Exit, c *containerState) {
-	m.metrics.TerminatedContainer.WithLabelValues(kind, strconv.Itoa(int(exit.Code)), string(exit.Reason)).Inc()
+	code := "other"
+	if exit.Code >= 0 && exit.Code <= 255 { // a guest may end with any number: a label for each would be its to make
+		code = strconv.Itoa(int(exit.Code))
+	}
+	m.metrics.TerminatedContainer.WithLabelValues(kind, code, string(exit.Reason)).Inc()
 	if exit.Reason == runtime.OOMKilled {
 		m.metrics.OOMKills.Inc()
 	}

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
@@ -37,6 +38,8 @@ func newTracer(ctx context.Context, cfg Config, log *zap.Logger) (tracer trace.T
 	if err != nil {
 		return nil, nil, fmt.Errorf("tracing to %s: %w", cfg.TracingEndpoint, err)
 	}
+	// The library has one place for what goes wrong in the background, which is its own, and standard error by default.
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("traces are lost", zap.Error(err)) }))
 	provider := sdktrace.NewTracerProvider(
 		sdktrace.WithBatcher(exporter, sdktrace.WithBatchTimeout(time.Second)),
 		sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(float64(cfg.TracingSamplingRatePerMillion)/allTraces))),
