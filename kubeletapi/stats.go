@@ -16,6 +16,8 @@ type Stats interface {
 	NodeStats(ctx context.Context, disks bool) (stats.NodeStats, error)
 	// PodStats is what the pods use that run, in a constant order.
 	PodStats(ctx context.Context, disks bool) []stats.PodStats
+	// ClaimStats is how full the volumes are that are claims. One that several pods have is told several times.
+	ClaimStats() []stats.VolumeStats
 }
 
 // summary answers with a stats/v1alpha1 Summary.

@@ -19,6 +19,8 @@ type fakeStats struct {
 	node stats.NodeStats
 	err  error
 	pods func(disks bool) []stats.PodStats // nil: none
+
+	claims []stats.VolumeStats
 }
 
 func (f fakeStats) NodeStats(context.Context, bool) (stats.NodeStats, error) { return f.node, f.err }
@@ -29,6 +31,8 @@ func (f fakeStats) PodStats(_ context.Context, disks bool) []stats.PodStats {
 	}
 	return f.pods(disks)
 }
+
+func (f fakeStats) ClaimStats() []stats.VolumeStats { return f.claims }
 
 func count(n uint64) *uint64 { return &n }
 
@@ -170,19 +174,10 @@ func TestRates(t *testing.T) {
 
 // TestVolumeMetrics: volumes that are claims are told of, each claim once.
 func TestVolumeMetrics(t *testing.T) {
-	pod := func(name string) stats.PodStats {
-		fs := stats.FsStats{CapacityBytes: count(100), AvailableBytes: count(60), UsedBytes: count(40), Inodes: count(10), InodesFree: count(7), InodesUsed: count(3)}
-		return stats.PodStats{PodRef: stats.PodReference{Name: name}, VolumeStats: []stats.VolumeStats{
-			{Name: "scratch", FsStats: fs}, {Name: "data", FsStats: fs, PVCRef: &stats.PVCReference{Name: "claim", Namespace: "ns"}},
-		}}
-	}
+	fs := stats.FsStats{CapacityBytes: count(100), AvailableBytes: count(60), UsedBytes: count(40), Inodes: count(10), InodesFree: count(7), InodesUsed: count(3)}
+	claim := stats.VolumeStats{Name: "data", FsStats: fs, PVCRef: &stats.PVCReference{Name: "claim", Namespace: "ns"}}
 	registry := prometheus.NewPedanticRegistry()
-	registry.MustRegister(VolumeMetrics{fakeStats{pods: func(disks bool) []stats.PodStats {
-		if !disks {
-			t.Error("disks were not asked for")
-		}
-		return []stats.PodStats{pod("a"), pod("b")}
-	}}})
+	registry.MustRegister(VolumeMetrics{fakeStats{claims: []stats.VolumeStats{{Name: "scratch", FsStats: fs}, claim, claim}}})
 	s := newServer(t, func(c *Config) { c.Metrics = registry })
 	page := serve(s, "GET", "/metrics", "u").Body.String()
 	for name, n := range map[string]int{"capacity_bytes": 100, "available_bytes": 60, "used_bytes": 40, "inodes": 10, "inodes_free": 7, "inodes_used": 3} {

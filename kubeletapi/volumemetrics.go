@@ -1,8 +1,6 @@
 package kubeletapi
 
 import (
-	"context"
-
 	"github.com/prometheus/client_golang/prometheus"
 	stats "k8s.io/kubelet/pkg/apis/stats/v1alpha1"
 )
@@ -38,20 +36,16 @@ func (VolumeMetrics) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector. A claim that several pods have is told once.
 func (v VolumeMetrics) Collect(ch chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), scrapeTime) // the interface has none to pass on
-	defer cancel()
 	told := map[stats.PVCReference]bool{}
-	for _, pod := range v.Stats.PodStats(ctx, true) {
-		for _, volume := range pod.VolumeStats {
-			claim := volume.PVCRef
-			if claim == nil || told[*claim] {
-				continue
-			}
-			told[*claim] = true
-			for _, m := range volumeMetrics {
-				if n := m.value(volume.FsStats); n != nil {
-					ch <- prometheus.MustNewConstMetric(m.desc, prometheus.GaugeValue, float64(*n), claim.Namespace, claim.Name)
-				}
+	for _, volume := range v.Stats.ClaimStats() {
+		claim := volume.PVCRef
+		if claim == nil || told[*claim] {
+			continue
+		}
+		told[*claim] = true
+		for _, m := range volumeMetrics {
+			if n := m.value(volume.FsStats); n != nil {
+				ch <- prometheus.MustNewConstMetric(m.desc, prometheus.GaugeValue, float64(*n), claim.Namespace, claim.Name)
 			}
 		}
 	}

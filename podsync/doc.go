@@ -14,7 +14,8 @@
 // runs end, and hooks: pure), probes.go and exec.go (probes, hooks and commands, carried out), admission.go (pods that the node
 // cannot take), dirs.go
 // (its folders), volumes.go, ownfiles.go, hosts.go, resolvconf.go (its files besides), lastwords.go (why a container ended), classes.go (RuntimeClasses), restore.go (a pod that an earlier agent began), runs.go (runs from before, and
-// runs that have ended), logs.go (reading a container's log).
+// runs that have ended), logs.go (reading a container's log), stats.go (what pods use), measures.go, collector.go and trace.go (what
+// is counted and told of them).
 //
 // Agents come and go, guests stay. Where the engine outlives the agent, the next Manager asks it once, when it begins, for
 // the runs that it has, and each goes on as its container's: the same ID, restart count and start time. Nothing of a

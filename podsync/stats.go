@@ -169,18 +169,13 @@ func (l *diskLook) add(pod *stats.PodStats, w *worker) {
 		}
 	}
 	for _, place := range w.volumes.Places(v.pod) {
-		fs := l.wholeOf(place)
+		fs := wholeOf(place, l.whole.Time.Time)
 		if fs == nil {
 			fs = count(place.Dir)
 		}
-		if fs == nil {
-			continue
+		if fs != nil {
+			pod.VolumeStats = append(pod.VolumeStats, volumeStats(v.pod, place, fs))
 		}
-		one := stats.VolumeStats{Name: place.Volume, FsStats: *fs}
-		if place.Claim != "" {
-			one.PVCRef = &stats.PVCReference{Name: place.Claim, Namespace: v.pod.Namespace}
-		}
-		pod.VolumeStats = append(pod.VolumeStats, one)
 	}
 	pod.EphemeralStorage = &own
 }
@@ -198,14 +193,37 @@ func (l *diskLook) of(dir string) *stats.FsStats {
 	return &fs
 }
 
-// wholeOf is how full the file system of a volume is that should be told by that.
-func (l *diskLook) wholeOf(place volume.Place) *stats.FsStats {
+// wholeOf is how full the file system of a volume is that should be told by that; nil for other volumes.
+func wholeOf(place volume.Place, now time.Time) *stats.FsStats {
 	if !place.Whole {
 		return nil
 	}
-	fs, err := node.FileSystem(place.Dir, l.whole.Time.Time)
+	fs, err := node.FileSystem(place.Dir, now)
 	if err != nil {
 		return nil
 	}
 	return fs
+}
+
+func volumeStats(pod *corev1.Pod, place volume.Place, fs *stats.FsStats) stats.VolumeStats {
+	one := stats.VolumeStats{Name: place.Volume, FsStats: *fs}
+	if place.Claim != "" {
+		one.PVCRef = &stats.PVCReference{Name: place.Claim, Namespace: pod.Namespace}
+	}
+	return one
+}
+
+// ClaimStats is how full the volumes of pods are that are claims, for each pod that has one.
+func (m *Manager) ClaimStats() []stats.VolumeStats {
+	now := time.Now()
+	var all []stats.VolumeStats
+	for _, w := range m.all() {
+		pod := w.view.Load().pod
+		for _, place := range w.volumes.Places(pod) {
+			if fs := wholeOf(place, now); fs != nil && place.Claim != "" {
+				all = append(all, volumeStats(pod, place, fs))
+			}
+		}
+	}
+	return all
 }
