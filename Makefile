@@ -10,10 +10,10 @@ VERSIONS := k8s.io/component-base/version k8s.io/client-go/pkg/version
 CLUSTER_LDFLAGS := -s -w $(foreach p,$(VERSIONS),-X $(p).gitVersion=$(K8S) -X $(p).gitMajor=1 -X $(p).gitMinor=36 -X $(p).gitTreeState=clean -X $(p).gitCommit=unknown)
 
 .DEFAULT_GOAL := help
-.PHONY: help build cluster test demo lint bench clean
+.PHONY: help build cluster test demo lint bench nodeconformance clean
 
 help: ## list what can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 build: ## the agent: bin/krustlet-wasi
 	@echo "== building bin/krustlet-wasi"
@@ -43,6 +43,11 @@ lint: ## gofmt, go vet, golangci-lint
 bench: cluster ## how fast pods start and guests run: hack/bench/doc.go explains the rows
 	$(GO) test -run '^$$' -bench . -benchtime 5s -timeout 20m ./hack/bench
 	$(GO) test -run '^$$' -bench . -timeout 10m ./runtime/wasmtime ./runtime/wasi ./runtime/logfile
+
+nodeconformance: build cluster ## Kubernetes' own node tests on this node, an hour or so; docs/conformance.md has the result
+	cd hack/nodeconformance/suite && $(GO) test -c -ldflags '$(CLUSTER_LDFLAGS)' -o ../../../bin/e2e.test . && \
+		$(GO) build -o ../../../bin/ginkgo github.com/onsi/ginkgo/v2/ginkgo
+	$(GO) run ./hack/nodeconformance
 
 clean: ## remove what was built; Go's build cache stays
 	rm -rf bin

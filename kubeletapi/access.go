@@ -31,6 +31,8 @@ func (s *Server) authenticated(next http.Handler) http.Handler {
 		if err != nil || !known {
 			// At debug level, for strangers can cause any number of these.
 			s.config.Log.Debug("request not authenticated", zap.String("client", r.RemoteAddr), zap.Error(err))
+			// Whoever it is does not get to keep the connection.
+			w.Header().Set("Connection", "close")
 			http.Error(w, http.StatusText(http.StatusUnauthorized), http.StatusUnauthorized)
 			return
 		}
@@ -55,11 +57,15 @@ func (s *Server) authorized(allowed route, next http.Handler) http.Handler {
 				http.Error(w, fmt.Sprintf("Authorization error (user=%s, verb=%s, resource=nodes, subresource=%s)",
 					who.GetName(), verb, subresource), http.StatusInternalServerError)
 				return
+			case ok && privileged(subresource):
+				s.audited(next, who, verb).ServeHTTP(w, r)
+				return
 			case ok:
 				next.ServeHTTP(w, r)
 				return
 			}
 		}
+		s.deniedLog.Info("request denied", append(auditFields(r, who, verb), zap.Int("code", http.StatusForbidden))...)
 		http.Error(w, fmt.Sprintf("Forbidden (user=%s, verb=%s, resource=nodes, subresource(s)=%v)",
 			who.GetName(), verb, allowed.subresources), http.StatusForbidden)
 	})

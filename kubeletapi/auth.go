@@ -17,13 +17,13 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// How long answers of the cluster are believed: the kubelet's defaults of
+// How long the kubelet believes answers of the cluster where nothing else is set:
 // authentication.webhook.cacheTTL, authorization.webhook.cacheAuthorizedTTL and
 // authorization.webhook.cacheUnauthorizedTTL.
 const (
-	tokenTTL   = 2 * time.Minute
-	allowedTTL = 5 * time.Minute
-	deniedTTL  = 30 * time.Second
+	DefaultTokenTTL   = 2 * time.Minute
+	DefaultAllowedTTL = 5 * time.Minute
+	DefaultDeniedTTL  = 30 * time.Second
 )
 
 // reviewTimeout bounds one TokenReview.
@@ -44,7 +44,13 @@ type AuthConfig struct {
 	ClientCAFile string
 	// ClientCAData is the same as bytes.
 	ClientCAData []byte
-	Log          *zap.Logger
+	// Tokens lets clients in by a bearer token that the cluster knows.
+	Tokens bool
+	// How long answers of the cluster are believed: about a token, and that
+	// something is allowed or denied. With 0 it is asked each time.
+	TokenTTL, AllowedTTL, DeniedTTL time.Duration
+
+	Log *zap.Logger
 }
 
 // delegated lets the cluster decide.
@@ -55,8 +61,8 @@ type delegated struct {
 }
 
 // NewAuth makes an Auth that verifies client certificates against the client
-// authority and delegates all else to the API server, whose answers it caches.
-// Nobody is anonymous.
+// authority and delegates all else to the API server, whose answers it believes
+// for a while. Nobody is anonymous.
 func NewAuth(config AuthConfig) (Auth, error) {
 	if config.Client == nil || config.NodeName == "" || config.Log == nil {
 		return nil, errors.New("kubeletapi: AuthConfig needs Client, NodeName and Log")
@@ -66,20 +72,23 @@ func NewAuth(config AuthConfig) (Auth, error) {
 		return nil, err
 	}
 	retry := reviewRetry
-	who, _, err := authenticatorfactory.DelegatingAuthenticatorConfig{
-		TokenAccessReviewClient:            config.Client.AuthenticationV1(),
+	authentication := authenticatorfactory.DelegatingAuthenticatorConfig{
 		TokenAccessReviewTimeout:           reviewTimeout,
 		WebhookRetryBackoff:                &retry,
-		CacheTTL:                           tokenTTL,
+		CacheTTL:                           config.TokenTTL,
 		ClientCertificateCAContentProvider: authority,
-	}.New()
+	}
+	if config.Tokens {
+		authentication.TokenAccessReviewClient = config.Client.AuthenticationV1()
+	}
+	who, _, err := authentication.New()
 	if err != nil {
 		return nil, fmt.Errorf("setting up authentication: %w", err)
 	}
 	may, err := authorizerfactory.DelegatingAuthorizerConfig{
 		SubjectAccessReviewClient: config.Client.AuthorizationV1(),
-		AllowCacheTTL:             allowedTTL,
-		DenyCacheTTL:              deniedTTL,
+		AllowCacheTTL:             config.AllowedTTL,
+		DenyCacheTTL:              config.DeniedTTL,
 		WebhookRetryBackoff:       &retry,
 	}.New()
 	if err != nil {

@@ -27,6 +27,10 @@ type podList []*corev1.Pod
 
 func (p podList) Pods() []*corev1.Pod { return slices.Clone(p) }
 
+func (p podList) RunningPods() []*corev1.Pod {
+	return slices.DeleteFunc(slices.Clone(p), func(pod *corev1.Pod) bool { return pod.Status.Phase != corev1.PodRunning })
+}
+
 // logsFunc is a Logs; container is NAMESPACE/POD/CONTAINER.
 type logsFunc func(ctx context.Context, container string, opts *corev1.PodLogOptions, w io.Writer) error
 
@@ -56,7 +60,7 @@ func (g *guard) Authenticate(r *http.Request) (user.Info, bool, error) {
 	case "liar":
 		return nil, false, errors.New("not what it says")
 	default:
-		return &user.DefaultInfo{Name: name}, true, nil
+		return &user.DefaultInfo{Name: name, Groups: []string{"staff"}}, true, nil
 	}
 }
 
@@ -81,6 +85,7 @@ func newServer(t *testing.T, change func(*Config)) *Server {
 		Stats:          fakeStats{},
 		Metrics:        prometheus.NewRegistry(),
 		ProbeMetrics:   prometheus.NewRegistry(),
+		Execs:          echo,
 		Log:            zaptest.NewLogger(t),
 	}
 	if change != nil {
@@ -112,6 +117,7 @@ func TestNewNeedsItsSettings(t *testing.T) {
 		"Stats":          func(c *Config) { c.Stats = nil },
 		"Metrics":        func(c *Config) { c.Metrics = nil },
 		"ProbeMetrics":   func(c *Config) { c.ProbeMetrics = nil },
+		"Execs":          func(c *Config) { c.Execs = nil },
 		"Log ":           func(c *Config) { c.Log = nil },
 	} {
 		config := newServer(t, nil).config
@@ -138,14 +144,17 @@ func TestRoutes(t *testing.T) {
 		{"GET", "/pods/", 200, "get pods, get proxy"},
 		{"GET", "/%70ods", 200, "get pods, get proxy"},
 		{"DELETE", "/pods", 405, "delete pods, delete proxy"},
-		{"GET", "/runningpods/", 404, "get pods, get proxy"},
+		{"GET", "/runningpods/", 200, "get pods, get proxy"},
+		{"GET", "/runningpods/other", 404, "get pods, get proxy"},
+		{"DELETE", "/runningpods/", 405, "delete pods, delete proxy"},
 		{"GET", "/healthz", 200, "get healthz, get proxy"},
 		{"GET", "/healthz/ping", 200, "get healthz, get proxy"},
 		{"GET", "/healthz/syncloop", 200, "get healthz, get proxy"},
 		{"GET", "/healthz/other", 404, "get healthz, get proxy"},
 		{"PUT", "/healthz", 405, "update healthz, update proxy"},
 		{"GET", "/healthz%2f..%2fpods", 404, "get proxy"},
-		{"GET", "/configz", 404, "get configz, get proxy"},
+		{"GET", "/configz", 200, "get configz, get proxy"},
+		{"POST", "/configz", 405, "create configz, create proxy"},
 		{"GET", "/stats/summary", 200, "get stats"},
 		{"GET", "/stats/summary?only_cpu_and_memory=maybe", 400, "get stats"},
 		{"POST", "/stats/summary", 200, "create stats"},
@@ -156,11 +165,20 @@ func TestRoutes(t *testing.T) {
 		{"GET", "/metrics/resource", 200, "get metrics"},
 		{"GET", "/metrics/probes", 200, "get metrics"},
 		{"GET", "/metrics/cadvisor", 404, "get metrics"},
-		{"GET", "/exec/ns/p/c", 404, "create proxy"},
-		{"POST", "/exec/ns/p/c", 404, "create proxy"},
+		{"GET", "/exec/ns/p/c", 400, "create proxy"},
+		{"POST", "/exec/ns/p/c", 400, "create proxy"},
+		{"POST", "/exec/ns/p/uid/c?command=x&output=1", 400, "create proxy"},
+		{"PUT", "/exec/ns/p/c", 405, "create proxy"},
+		{"GET", "/exec/ns/p", 404, "create proxy"},
 		{"GET", "/attach/ns/p/c", 404, "create proxy"},
 		{"GET", "/portForward/ns/p", 404, "create proxy"},
 		{"DELETE", "/portForward/ns/p", 404, "create proxy"},
+		{"GET", "/debug/pprof/", 405, "get proxy"},
+		{"GET", "/debug/pprof/heap", 405, "get proxy"},
+		{"POST", "/debug/pprof/symbol", 405, "create proxy"},
+		{"PUT", "/debug/flags/v", 405, "update proxy"},
+		{"GET", "/debug/flags/v", 405, "get proxy"},
+		{"GET", "/debug", 404, "get proxy"},
 		{"PATCH", "/", 404, "patch proxy"},
 		{"GET", "/run/ns/p/c", 404, "get proxy"},
 		{"GET", "/podsandmore", 404, "get proxy"},
@@ -216,21 +234,23 @@ func TestPods(t *testing.T) {
 			t.Errorf("%s", w.Body)
 		}
 	})
-	t.Run("one", func(t *testing.T) {
-		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p", Namespace: "ns", UID: "1"},
-			Status: corev1.PodStatus{Phase: corev1.PodRunning}}
-		w := serve(newServer(t, func(c *Config) { c.Pods = podList{pod} }), "GET", "/pods", "jo")
-		var list corev1.PodList
-		if err := json.Unmarshal(w.Body.Bytes(), &list); err != nil {
-			t.Fatal(err)
-		}
-		if list.Kind != "PodList" || list.APIVersion != "v1" || w.Header().Get("Content-Type") != "application/json" {
-			t.Errorf("a %s of %s as %s", list.Kind, list.APIVersion, w.Header().Get("Content-Type"))
-		}
-		if len(list.Items) != 1 || list.Items[0].UID != "1" || list.Items[0].Status.Phase != corev1.PodRunning {
-			t.Errorf("items: %+v", list.Items)
-		}
-	})
+	for path, pods := range map[string]int{"/pods": 2, "/runningpods/": 1} {
+		t.Run(path, func(t *testing.T) {
+			pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p", Namespace: "ns", UID: "1"},
+				Status: corev1.PodStatus{Phase: corev1.PodRunning}}
+			w := serve(newServer(t, func(c *Config) { c.Pods = podList{pod, {ObjectMeta: metav1.ObjectMeta{Name: "waits"}}} }), "GET", path, "jo")
+			var list corev1.PodList
+			if err := json.Unmarshal(w.Body.Bytes(), &list); err != nil {
+				t.Fatal(err)
+			}
+			if list.Kind != "PodList" || list.APIVersion != "v1" || w.Header().Get("Content-Type") != "application/json" {
+				t.Errorf("a %s of %s as %s", list.Kind, list.APIVersion, w.Header().Get("Content-Type"))
+			}
+			if len(list.Items) != pods || list.Items[0].UID != "1" || list.Items[0].Status.Phase != corev1.PodRunning {
+				t.Errorf("items: %+v", list.Items)
+			}
+		})
+	}
 }
 
 func TestHealth(t *testing.T) {
@@ -246,6 +266,10 @@ func TestHealth(t *testing.T) {
 		{"/healthz", sick, 500, "syncloop failed: stuck for 3m\n"},
 		{"/healthz/syncloop", sick, 500, "syncloop failed: stuck for 3m\n"},
 		{"/healthz/ping", sick, 200, "ok"},
+		{"/healthz?verbose", nil, 200, "[+]ping ok\n[+]syncloop ok\nhealthz check passed\n"},
+		{"/healthz/ping?verbose=true", sick, 200, "[+]ping ok\nhealthz check passed\n"},
+		{"/healthz?verbose", sick, 500, "[+]ping ok\n[-]syncloop failed: stuck for 3m\nhealthz check failed\n"},
+		{"/healthz/other", sick, 404, "404 page not found\n"},
 	}
 	for _, test := range tests {
 		if w := serve(newServer(t, test.set), "GET", test.path, "jo"); w.Code != test.code || w.Body.String() != test.body {

@@ -1,23 +1,63 @@
 package kubeletapi
 
 import (
+	"fmt"
 	"io"
 	"net/http"
+	"strings"
 )
 
-// ping answers that the server works.
-func (s *Server) ping(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, _ = io.WriteString(w, "ok")
+// healthParts are what the node's health is made of, by the names that they have below /healthz.
+func (s *Server) healthParts() []healthPart {
+	return []healthPart{
+		{"ping", func() error { return nil }}, // it answers, so it works
+		{"syncloop", func() error {
+			if s.config.Health == nil {
+				return nil
+			}
+			return s.config.Health()
+		}},
+	}
 }
 
-// healthz answers that the node works, or with 500 and why it does not.
+type healthPart struct {
+	name  string
+	check func() error
+}
+
+// healthz answers that the node works, or with 500 and why it does not: all of it, or the part that the path names.
+// With ?verbose it lists the parts.
 func (s *Server) healthz(w http.ResponseWriter, r *http.Request) {
-	if s.config.Health != nil {
-		if err := s.config.Health(); err != nil {
-			http.Error(w, "syncloop failed: "+err.Error(), http.StatusInternalServerError)
-			return
+	wanted := r.PathValue("part")
+	var list, failures strings.Builder
+	found := wanted == ""
+	for _, part := range s.healthParts() {
+		if wanted != "" && wanted != part.name {
+			continue
 		}
+		found = true
+		if err := part.check(); err != nil {
+			_, _ = fmt.Fprintf(&list, "[-]%s failed: %v\n", part.name, err)
+			_, _ = fmt.Fprintf(&failures, "%s failed: %v\n", part.name, err)
+			continue
+		}
+		_, _ = fmt.Fprintf(&list, "[+]%s ok\n", part.name)
 	}
-	s.ping(w, r)
+	switch {
+	case !found:
+		http.Error(w, "404 page not found", http.StatusNotFound)
+		return
+	case failures.Len() > 0 && r.URL.Query().Has("verbose"):
+		http.Error(w, list.String()+"healthz check failed", http.StatusInternalServerError)
+		return
+	case failures.Len() > 0:
+		http.Error(w, strings.TrimSuffix(failures.String(), "\n"), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	if r.URL.Query().Has("verbose") {
+		_, _ = io.WriteString(w, list.String()+"healthz check passed\n")
+		return
+	}
+	_, _ = io.WriteString(w, "ok")
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"time"
 
 	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
@@ -37,7 +38,7 @@ func (s *Server) containerLogs(w http.ResponseWriter, r *http.Request) {
 	namespace, pod, container := r.PathValue("namespace"), r.PathValue("pod"), r.PathValue("container")
 	w.Header().Set("Content-Type", "text/plain")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	stream := &stream{w: w, flush: http.NewResponseController(w).Flush}
+	stream := &stream{w: w, control: http.NewResponseController(w), stall: s.config.limits.stall}
 	err = s.config.Logs.ContainerLogs(r.Context(), namespace, pod, container, opts, stream)
 	switch {
 	case err == nil:
@@ -55,19 +56,23 @@ func (s *Server) containerLogs(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// stream sends every write on at once.
+// stream sends every write on at once, and fails where the client does not take it for too long.
 type stream struct {
 	w             io.Writer
-	flush         func() error
+	control       *http.ResponseController
+	stall         time.Duration
 	begun, failed bool
 }
 
 func (s *stream) Write(p []byte) (int, error) {
 	s.begun = true
+	// A deadline that is left behind would end an HTTP/2 stream on which nothing happens.
+	_ = s.control.SetWriteDeadline(time.Now().Add(s.stall))
 	n, err := s.w.Write(p)
 	if err == nil {
-		err = s.flush()
+		err = s.control.Flush()
 	}
+	_ = s.control.SetWriteDeadline(time.Time{})
 	s.failed = s.failed || err != nil
 	return n, err
 }

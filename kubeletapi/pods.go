@@ -14,21 +14,38 @@ type Pods interface {
 	// Pods returns the pods of the node with their current status. The slice is
 	// the caller's; the pods are shared and are only read.
 	Pods() []*corev1.Pod
+	// RunningPods returns the pods that have containers which run now, as the
+	// runtime knows them: names, UID, and those containers with their images.
+	RunningPods() []*corev1.Pod
 }
 
 // pods answers with a v1 PodList.
 func (s *Server) pods(w http.ResponseWriter, _ *http.Request) {
+	s.writePods(w, s.config.Pods.Pods())
+}
+
+// runningPods answers with a v1 PodList of what the runtime has.
+func (s *Server) runningPods(w http.ResponseWriter, _ *http.Request) {
+	s.writePods(w, s.config.Pods.RunningPods())
+}
+
+func (s *Server) writePods(w http.ResponseWriter, pods []*corev1.Pod) {
 	list := corev1.PodList{
 		TypeMeta: metav1.TypeMeta{Kind: "PodList", APIVersion: "v1"},
 		Items:    []corev1.Pod{}, // an empty list is [], not null
 	}
-	for _, pod := range s.config.Pods.Pods() {
+	for _, pod := range pods {
 		list.Items = append(list.Items, *pod)
 	}
-	text, err := json.Marshal(list)
+	s.writeJSON(w, "list of pods", list)
+}
+
+// writeJSON answers with what is called name in messages.
+func (s *Server) writeJSON(w http.ResponseWriter, name string, content any) {
+	text, err := json.Marshal(content)
 	if err != nil {
-		s.config.Log.Error("cannot encode the pods", zap.Error(err))
-		http.Error(w, "the list of pods cannot be encoded: "+err.Error(), http.StatusInternalServerError)
+		s.config.Log.Error("cannot encode the "+name, zap.Error(err))
+		http.Error(w, "the "+name+" cannot be encoded: "+err.Error(), http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")

@@ -32,6 +32,8 @@ func (s *Server) routes() []route {
 
 		get    = []string{http.MethodGet}
 		read   = []string{http.MethodGet, http.MethodHead}
+		put    = []string{http.MethodPut}
+		stream = []string{http.MethodGet, http.MethodPost}
 		create = "create"
 	)
 	return []route{
@@ -40,21 +42,26 @@ func (s *Server) routes() []route {
 		{pattern: "/pods", subresources: pods, methods: read, handle: s.pods},
 		{pattern: "/pods/{$}", subresources: pods, methods: read, handle: s.pods},
 		{pattern: "/pods/", subresources: pods},
-		{pattern: "/runningpods/", subresources: pods, later: true},
+		{pattern: "/runningpods/{$}", subresources: pods, methods: read, handle: s.runningPods},
+		{pattern: "/runningpods/", subresources: pods},
 		{pattern: "/healthz", subresources: health, methods: read, handle: s.healthz},
-		{pattern: "/healthz/ping", subresources: health, methods: read, handle: s.ping},
-		{pattern: "/healthz/syncloop", subresources: health, methods: read, handle: s.healthz},
+		{pattern: "/healthz/{part}", subresources: health, methods: read, handle: s.healthz},
 		{pattern: "/healthz/", subresources: health},
-		{pattern: "/configz", subresources: configz, later: true},
+		{pattern: "/configz", subresources: configz, methods: read, handle: s.configz},
 		{pattern: "/stats/summary", subresources: stats, methods: []string{http.MethodGet, http.MethodPost}, handle: s.summary},
 		{pattern: "/stats/", subresources: stats},
 		{pattern: "/metrics", subresources: metrics, methods: read, handle: s.metrics(s.config.Metrics)},
 		{pattern: "/metrics/resource", subresources: metrics, methods: read, handle: s.metrics(newResourceMetrics(s.config.Stats, s.config.Log))},
 		{pattern: "/metrics/probes", subresources: metrics, methods: read, handle: s.metrics(s.config.ProbeMetrics)},
 		{pattern: "/metrics/", subresources: metrics},
-		{pattern: "/exec/", subresources: proxy, verb: create, later: true},
+		{pattern: "/exec/{namespace}/{pod}/{container}", subresources: proxy, verb: create, methods: stream, handle: s.exec},
+		{pattern: "/exec/{namespace}/{pod}/{uid}/{container}", subresources: proxy, verb: create, methods: stream, handle: s.exec},
+		{pattern: "/exec/", subresources: proxy, verb: create},
 		{pattern: "/attach/", subresources: proxy, verb: create, later: true},
 		{pattern: "/portForward/", subresources: proxy, verb: create, later: true},
+		{pattern: "/debug/pprof/{$}", subresources: proxy, methods: get, handle: s.profiling},
+		{pattern: "/debug/pprof/{profile}", subresources: proxy, methods: get, handle: s.profiling},
+		{pattern: "/debug/flags/v", subresources: proxy, methods: put, handle: s.logLevel},
 		{pattern: "/", subresources: proxy},
 	}
 }

@@ -18,6 +18,8 @@ import (
 
 	"go.uber.org/zap/zaptest"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/testnode"
 )
 
 // running is a server on a port of 127.0.0.1.
@@ -167,10 +169,13 @@ func TestFollowEndsWhenTheClientGoes(t *testing.T) {
 	})
 }
 
-func TestShutdownEndsFollowers(t *testing.T) {
+// When the server ends, followers go on for a while, and then have an orderly end.
+func TestShutdownLetsFollowersFinish(t *testing.T) {
 	eachProtocol(t, func(t *testing.T, http2 bool) {
 		log := newLines()
-		server := runServer(t, newAuthority(t, "ca"), func(c *Config) { c.Logs = log })
+		bounds := defaultLimits
+		bounds.finish = 2 * time.Second
+		server := runServer(t, newAuthority(t, "ca"), func(c *Config) { c.Logs, c.limits = log, bounds })
 		var answers []*http.Response
 		for range 3 {
 			answer := server.get(t, server.client(t, http2, nil), "/containerLogs/ns/p/c?follow=true")
@@ -178,8 +183,24 @@ func TestShutdownEndsFollowers(t *testing.T) {
 			answers = append(answers, answer)
 		}
 		began := time.Now()
-		server.stop()
-		if took := time.Since(began); took > shutdownGrace-time.Second {
+		stopped := make(chan struct{})
+		go func() {
+			defer close(stopped)
+			server.stop()
+		}()
+		testnode.Eventually(t, 10*time.Second, func() error {
+			conn, err := net.Dial("tcp", strings.TrimPrefix(server.url, "https://"))
+			if err == nil {
+				_ = conn.Close()
+				return errors.New("it takes connections in its last seconds")
+			}
+			return nil
+		})
+		for range 3 {
+			log.next <- "last"
+		}
+		<-stopped
+		if took := time.Since(began); took > bounds.finish+bounds.end-time.Second {
 			t.Errorf("the shutdown took %v", took)
 		}
 		all := ""
@@ -190,13 +211,24 @@ func TestShutdownEndsFollowers(t *testing.T) {
 			}
 			all += string(text)
 		}
-		if all != strings.Repeat("line\n", 3) {
+		if strings.Count(all, "line\n") != 3 || strings.Count(all, "last\n") != 3 {
 			t.Errorf("read %q", all)
 		}
-		if _, err := server.client(t, http2, nil).Get(server.url + "/healthz"); err == nil {
-			t.Error("it still answers after the shutdown")
-		}
 	})
+}
+
+// A server that nobody asks for anything ends at once.
+func TestShutdownWithoutRequests(t *testing.T) {
+	server := runServer(t, newAuthority(t, "ca"), nil)
+	client := server.client(t, true, nil)
+	if answer := server.get(t, client, "/healthz"); answer.StatusCode != http.StatusOK {
+		t.Fatal(answer.Status)
+	}
+	began := time.Now()
+	server.stop()
+	if took := time.Since(began); took > defaultLimits.finish-time.Second {
+		t.Errorf("the shutdown took %v", took)
+	}
 }
 
 // A log that breaks off must not look complete to the client.

@@ -15,24 +15,7 @@ import (
 	"go.uber.org/zap"
 )
 
-const (
-	// headerTimeout bounds the TLS handshake and the reading of a request's
-	// header each. There is none for a whole request: a log may be followed for
-	// days.
-	headerTimeout = 15 * time.Second
-	// idleTimeout is how long a connection may stay open between requests.
-	idleTimeout = 2 * time.Minute
-	// maxHeader is ample for a client's token and a few options, in bytes.
-	maxHeader = 64 << 10
-	// pingAfter and pingTimeout find HTTP/2 clients that died without a word;
-	// over HTTP/1.1 the keep-alive of TCP does.
-	pingAfter   = 30 * time.Second
-	pingTimeout = 15 * time.Second
-	// shutdownGrace is how long requests get to end after they were told to.
-	shutdownGrace = 5 * time.Second
-)
-
-// Config is what a server needs. All but Health is required.
+// Config is what a server needs. GetCertificate, Auth, Pods, Logs and Log are required.
 type Config struct {
 	// GetCertificate returns the serving certificate for a handshake. It is
 	// asked each time, so a rotated certificate is used at once.
@@ -40,14 +23,27 @@ type Config struct {
 	Auth           Auth
 	Pods           Pods
 	Logs           Logs
+	Execs          Execs
 	Stats          Stats
 	// Metrics and ProbeMetrics are the pages /metrics and /metrics/probes.
 	Metrics      prometheus.Gatherer
 	ProbeMetrics prometheus.Gatherer
+	// StreamIdleTimeout is how long a connection of exec, attach or port-forward may be silent; 0 is for ever.
+	StreamIdleTimeout time.Duration
 	// Health returns why the node does not work as it should, nil if it does. It
 	// must not block. Without it the node is healthy while it answers.
 	Health func() error
 	Log    *zap.Logger
+
+	TLS TLS
+	// Configuration is what /configz shows: it can be encoded as JSON and has no secrets.
+	Configuration any
+	// Profiling serves /debug/pprof/.
+	Profiling bool
+	// SetLogLevel sets the level of the agent's log by its name; its error is the client's. Nil: it cannot be changed.
+	SetLogLevel func(level string) error
+
+	limits limits // zero: defaultLimits
 }
 
 // Server serves the API. Make one with New.
@@ -57,6 +53,9 @@ type Server struct {
 	rates   rates
 	// errorLog is for what net/http reports of clients, failed handshakes mostly.
 	errorLog *log.Logger
+	// auditLog has a line for each privileged request, deniedLog for some of those that were denied.
+	auditLog, deniedLog *zap.Logger
+	upgrades            upgrades
 }
 
 // New makes a server, which does nothing before Serve.
@@ -66,8 +65,8 @@ func New(config Config) (*Server, error) {
 		return nil, errors.New("kubeletapi: Config.GetCertificate is missing")
 	case config.Auth == nil:
 		return nil, errors.New("kubeletapi: Config.Auth is missing")
-	case config.Pods == nil || config.Logs == nil:
-		return nil, errors.New("kubeletapi: Config.Pods or Config.Logs is missing")
+	case config.Pods == nil || config.Logs == nil || config.Execs == nil:
+		return nil, errors.New("kubeletapi: Config.Pods, Config.Logs or Config.Execs is missing")
 	case config.Stats == nil || config.Metrics == nil || config.ProbeMetrics == nil:
 		return nil, errors.New("kubeletapi: Config.Stats, Config.Metrics or Config.ProbeMetrics is missing")
 	case config.Log == nil:
@@ -77,8 +76,12 @@ func New(config Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("kubeletapi: %w", err)
 	}
+	if config.limits == (limits{}) {
+		config.limits = defaultLimits
+	}
 	s := &Server{config: config, errorLog: errorLog}
-	s.handler = s.logged(s.authenticated(s.mux()))
+	s.auditLog, s.deniedLog = newAuditLogs(config.Log)
+	s.handler = s.logged(s.limited(s.authenticated(s.mux())))
 	return s, nil
 }
 
@@ -109,19 +112,24 @@ func Listen(ctx context.Context, addr string) (net.Listener, error) {
 	}
 }
 
-// Serve serves HTTPS on listener, which it closes, until ctx ends. Then it tells
-// the running requests to end, gives them five seconds, cuts off those that did
-// not, and returns nil. It returns an error if the listener fails before.
+// Serve serves HTTPS on listener, which it closes, until ctx ends. Requests that are under way then go on for a while:
+// followers of logs see what is written meanwhile. Then they are told to end, and those that do not are cut off. It
+// returns an error if the listener fails before.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
+	requests, endRequests := context.WithCancel(context.WithoutCancel(ctx))
+	defer endRequests()
 	server := &http.Server{
 		Handler:           s.handler,
 		TLSConfig:         s.tlsConfig(),
-		ReadHeaderTimeout: headerTimeout,
-		IdleTimeout:       idleTimeout,
+		ReadHeaderTimeout: s.config.limits.header,
+		IdleTimeout:       s.config.limits.idle,
 		MaxHeaderBytes:    maxHeader,
-		HTTP2:             &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
-		BaseContext:       func(net.Listener) context.Context { return ctx },
-		ErrorLog:          s.errorLog,
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: maxStreams,
+			SendPingTimeout:      s.config.limits.pingAfter, PingTimeout: s.config.limits.pingTimeout,
+		},
+		BaseContext: func(net.Listener) context.Context { return requests },
+		ErrorLog:    s.errorLog,
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- server.ServeTLS(listener, "", "") }()
@@ -131,26 +139,29 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		return fmt.Errorf("serving the kubelet API on %s: %w", listener.Addr(), err)
 	case <-ctx.Done():
 	}
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
-	defer cancel()
-	if err := server.Shutdown(grace); err != nil {
-		s.config.Log.Warn("requests did not end in time and were cut off", zap.Duration("after", shutdownGrace))
-		_ = server.Close()
-	}
+	s.shutDown(context.WithoutCancel(ctx), server, endRequests)
 	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
 		s.config.Log.Warn("the listener had failed before the shutdown", zap.Error(err))
 	}
 	return nil
 }
 
-func (s *Server) tlsConfig() *tls.Config {
-	return &tls.Config{
-		MinVersion:     tls.VersionTLS12,
-		GetCertificate: s.config.GetCertificate,
-		// Asked for, not verified here: Auth does that for each request, so that
-		// a change of the client authority concerns open connections too, and a
-		// client with a token alone is let in.
-		ClientAuth: tls.RequestClientCert,
-		NextProtos: []string{"h2", "http/1.1"},
+// shutDown ends the server: requests may finish first, then they are told to end by endRequests. It returns when they have,
+// or when their time is up.
+func (s *Server) shutDown(ctx context.Context, server *http.Server, endRequests func()) {
+	finish, cancel := context.WithTimeout(ctx, s.config.limits.finish)
+	defer cancel()
+	// Followers that are still there are told next, so it is no matter that the time was not enough.
+	_ = server.Shutdown(finish)
+	endRequests()
+	end, cancel := context.WithTimeout(ctx, s.config.limits.end)
+	defer cancel()
+	err := server.Shutdown(end)
+	if err == nil {
+		err = s.upgrades.wait(end)
+	}
+	if err != nil {
+		s.config.Log.Warn("requests did not end in time and were cut off", zap.Duration("after", s.config.limits.end))
+		_ = server.Close()
 	}
 }

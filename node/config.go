@@ -35,6 +35,8 @@ type Config struct {
 	RuntimeVersion string
 	// RuntimeHandlers are the handlers of RuntimeClasses that the node has; empty is the name of the default one.
 	RuntimeHandlers []string
+	// DeclaredFeatures are the features of Kubernetes that the scheduler asks nodes for, and that this one has; sorted.
+	DeclaredFeatures []string
 	// Ready tells why the node is not ready, or nil. It is asked every second, from one goroutine, and
 	// must not block. Nil: always ready.
 	Ready func() error

@@ -32,7 +32,7 @@ func healthy() machine {
 }
 
 func config() Config {
-	return Config{Name: "n", Hostname: "host", IP: net.IPv4(127, 0, 0, 1), Port: 3000, MaxPods: 110, DataDir: "/", Version: "0.1.0", RuntimeHandlers: []string{"", "wasmtime"}}
+	return Config{Name: "n", Hostname: "host", IP: net.IPv4(127, 0, 0, 1), Port: 3000, MaxPods: 110, DataDir: "/", Version: "0.1.0", RuntimeHandlers: []string{"", "wasmtime"}, DeclaredFeatures: []string{"X"}}
 }
 
 func TestValidate(t *testing.T) {
@@ -148,6 +148,9 @@ func TestBuildStatus(t *testing.T) {
 	}
 	if h := first.RuntimeHandlers; len(h) != 2 || h[0].Name != "" || h[1].Name != "wasmtime" {
 		t.Errorf("runtime handlers %+v", h)
+	}
+	if f := first.RuntimeHandlers[0].Features; f == nil || !*f.RecursiveReadOnlyMounts || *f.UserNamespaces || len(first.DeclaredFeatures) != 1 {
+		t.Errorf("features %+v, %v", f, first.DeclaredFeatures)
 	}
 	tiny := machine{cpus: 1, memory: 64 << 20, disk: 10}
 	status := buildStatus(cfg, tiny, nil, noon, &corev1.NodeStatus{})

@@ -48,12 +48,19 @@ func buildStatus(cfg Config, m machine, notReady error, now time.Time, old *core
 	}
 	status.RuntimeHandlers = nil
 	for _, name := range cfg.RuntimeHandlers {
-		status.RuntimeHandlers = append(status.RuntimeHandlers, corev1.NodeRuntimeHandler{Name: name})
+		status.RuntimeHandlers = append(status.RuntimeHandlers, corev1.NodeRuntimeHandler{Name: name, Features: handlerFeatures()})
 	}
+	status.DeclaredFeatures = slices.Clone(cfg.DeclaredFeatures)
 	for _, c := range conditions(m, notReady) {
 		setCondition(&status, c, now)
 	}
 	return status
+}
+
+// handlerFeatures: what is read-only for a guest is so in all that lies below it, and there are no users.
+func handlerFeatures() *corev1.NodeRuntimeHandlerFeatures {
+	yes, no := true, false
+	return &corev1.NodeRuntimeHandlerFeatures{RecursiveReadOnlyMounts: &yes, UserNamespaces: &no}
 }
 
 func setResources(status *corev1.NodeStatus, cfg Config, m machine) {

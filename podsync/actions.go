@@ -26,15 +26,15 @@ type started struct {
 
 // perform carries out an action of decide. It does not block.
 func (w *worker) perform(ctx context.Context, action any) {
-	pod, starts, isolated := w.state.pod, w.starts, w.state.isolated
+	pod, starts, isolated, at := w.state.pod, w.starts, w.state.isolated, w.state.place
 	switch a := action.(type) {
 	case prepare:
-		w.tasks.Go(func() { w.send(w.setUp(starts, pod)) })
+		w.tasks.Go(func() { w.send(w.setUp(starts, pod, at)) })
 	case pull:
 		w.measures.pullBegins(time.Now())
 		w.tasks.Go(func() { w.send(w.pull(starts, pod, a.container)) })
 	case start:
-		w.tasks.Go(func() { w.send(w.start(starts, pod, isolated, a)) })
+		w.tasks.Go(func() { w.send(w.start(starts, pod, isolated, reachOf(pod, at, w.node.Address), a)) })
 	case stop:
 		if process := w.processes[a.container]; process != nil {
 			process.Stop(a.grace)
@@ -61,9 +61,9 @@ func (w *worker) perform(ctx context.Context, action any) {
 }
 
 // setUp is prepare, told of.
-func (w *worker) setUp(ctx context.Context, pod *corev1.Pod) prepared {
+func (w *worker) setUp(ctx context.Context, pod *corev1.Pod, before place) prepared {
 	ctx, span := w.trace(ctx, "pod.setup", nil)
-	result := w.prepare(ctx, pod)
+	result := w.prepare(ctx, pod, before)
 	endTrace(span, result.err)
 	switch {
 	case result.err == nil && result.refused == nil:
@@ -76,7 +76,7 @@ func (w *worker) setUp(ctx context.Context, pod *corev1.Pod) prepared {
 
 // prepare makes what the pod's containers share. What this node cannot give a pod is refused here, before
 // anything starts.
-func (w *worker) prepare(ctx context.Context, pod *corev1.Pod) prepared {
+func (w *worker) prepare(ctx context.Context, pod *corev1.Pod, before place) prepared {
 	fail := func(err error, as func(error) event) prepared {
 		if ctx.Err() == nil {
 			w.log.Warn("the pod cannot be set up", zap.Error(err))
@@ -102,17 +102,28 @@ func (w *worker) prepare(ctx context.Context, pod *corev1.Pod) prepared {
 	if err := w.setUpVolumes(ctx, pod); err != nil {
 		return prepared{err: err}
 	}
-	if err := w.dirs.makeOwnFiles(pod, hostFiles{"/etc"}, w.node.Address.String()); err != nil {
+	at, err := w.place(ctx, pod, before)
+	if err != nil {
 		return fail(err, eventSandboxFailed)
 	}
+	warnings, err := w.dirs.makeOwnFiles(pod, hostFiles{"/etc", w.node.DNS}, reachOf(pod, at, w.node.Address).pod)
+	if err != nil {
+		return fail(err, eventSandboxFailed)
+	}
+	for _, warning := range warnings {
+		w.record(pod, nil, warning)
+	}
 	if err := w.awaitStrays(ctx); err != nil { // a container has one run at a time
+		return fail(err, eventSandboxFailed)
+	}
+	if err := checkUserNamespace(pod); err != nil {
 		return fail(err, eventSandboxFailed)
 	}
 	isolated, err := w.isolated(ctx, pod)
 	if err != nil {
 		return fail(err, eventSandboxFailed)
 	}
-	return prepared{isolated: isolated}
+	return prepared{isolated: isolated, place: at}
 }
 
 // Reasons for which a container waits when its image cannot be had.
@@ -170,11 +181,11 @@ const (
 )
 
 // start puts a run together and asks the engine for it.
-func (w *worker) start(ctx context.Context, pod *corev1.Pod, isolated bool, a start) started {
+func (w *worker) start(ctx context.Context, pod *corev1.Pod, isolated bool, at reach, a start) started {
 	kind := kindOf(pod, a.container.Name)
 	w.node.Metrics.StartedContainers.WithLabelValues(kind).Inc()
 	ctx, span := w.trace(ctx, "container.start", a.container)
-	result := w.startRun(ctx, pod, isolated, a)
+	result := w.startRun(ctx, pod, isolated, at, a)
 	endTrace(span, result.err)
 	if result.err != nil && ctx.Err() == nil {
 		w.node.Metrics.ContainerErrors.WithLabelValues(kind, cmp.Or(result.reason, reasonRunContainerError)).Inc()
@@ -182,7 +193,7 @@ func (w *worker) start(ctx context.Context, pod *corev1.Pod, isolated bool, a st
 	return result
 }
 
-func (w *worker) startRun(ctx context.Context, pod *corev1.Pod, isolated bool, a start) started {
+func (w *worker) startRun(ctx context.Context, pod *corev1.Pod, isolated bool, at reach, a start) started {
 	id := newID()
 	fail := func(reason string, err error) started {
 		if ctx.Err() != nil {
@@ -193,7 +204,7 @@ func (w *worker) startRun(ctx context.Context, pod *corev1.Pod, isolated bool, a
 		}
 		return started{startDone: startDone{container: a.container.Name, id: id, reason: reason, err: err}}
 	}
-	spec, err := w.spec(ctx, pod, a.container, a.state.module)
+	spec, err := w.spec(ctx, pod, a.container, a.state.module, at)
 	if err != nil {
 		return fail(reasonCreateContainerConfigError, err)
 	}
@@ -201,11 +212,14 @@ func (w *worker) startRun(ctx context.Context, pod *corev1.Pod, isolated bool, a
 	spec.ID, spec.Isolated = id, isolated
 	spec.Of = runtime.Origin{Pod: string(pod.UID), Container: a.container.Name, Attempt: attempt, ImageID: a.state.module.ImageID}
 	spec.LogMaxSize, spec.LogMaxFiles = w.node.ContainerLogMaxSize, w.node.ContainerLogMaxFiles
-	spec.Listen = sockets(pod, a.container, w.node.Address)
+	spec.Listen = sockets(pod, a.container, at)
 	spec.OutputRate = w.node.ContainerOutputRate
-	spec.Log, spec.Mounts, err = w.dirs.makeRun(a.container.Name, attempt, a.container.SecurityContext)
+	spec.Log, spec.Mounts, err = w.dirs.makeRun(ctx, a.container, attempt, a.state.module.Root)
 	if err != nil {
 		return fail(reasonCreateContainerError, err)
+	}
+	if err := w.dirs.links.make(pod, a.container.Name, id, spec.Log); err != nil {
+		w.log.Warn("log shippers will not find the container's log", zap.String("container", a.container.Name), zap.Error(err))
 	}
 	if a.state.ephemeral { // it may mount a volume that nothing else does, and that was not made
 		if err := w.setUpVolumes(ctx, pod); err != nil {
@@ -236,13 +250,16 @@ func (w *worker) startRun(ctx context.Context, pod *corev1.Pod, isolated bool, a
 }
 
 // spec reads what a container's spec refers to, and says what the engine is to be told.
-func (w *worker) spec(ctx context.Context, pod *corev1.Pod, c *corev1.Container, module registry.Module) (runtime.Spec, error) {
+func (w *worker) spec(ctx context.Context, pod *corev1.Pod, c *corev1.Container, module registry.Module, at reach) (runtime.Spec, error) {
+	if err := checkSecurity(pod, c, ""); err != nil {
+		return runtime.Spec{}, err
+	}
 	services, err := w.node.servicesFor(ctx, pod)
 	if err != nil {
 		return runtime.Spec{}, err
 	}
 	env, err := environment(ctx, pod, c, surroundings{
-		objects: w.node.objects, services: services, address: w.node.Address, allocatable: w.node.Allocatable,
+		objects: w.node.objects, files: w.volumes, services: services, reach: at, allocatable: w.node.Allocatable,
 	})
 	if err != nil {
 		return runtime.Spec{}, err

@@ -1,6 +1,7 @@
 package podsync
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -25,10 +26,29 @@ func mismatch(name, what string) *refusal {
 
 // refuse says whether the node can take a pod beside others. The scheduler has asked the same, but others may have bound
 // the pod, or more than one scheduler may be at work. node may be nil: then its labels and taints are not known.
-func refuse(pod *corev1.Pod, node *corev1.Node, allocatable, used corev1.ResourceList) *refusal {
+func refuse(pod *corev1.Pod, node *corev1.Node, allocatable corev1.ResourceList, used taken) *refusal {
+	if no := cmp.Or(refuseSysctls(pod), refuseOS(pod, node), refuseGroupsPolicy(pod)); no != nil {
+		return no
+	}
+	if no := cmp.Or(refuseResources(pod, allocatable, used.resources), refuseAffinity(pod, node), refusePorts(pod, used.ports), refuseTaints(pod, node)); no != nil {
+		return no
+	}
+	return refuseKernel(pod)
+}
+
+// refuseOS says whether a pod is for another operating system than the one that a node of WebAssembly counts as.
+func refuseOS(pod *corev1.Pod, node *corev1.Node) *refusal {
+	label, labelled := pod.Labels[corev1.LabelOSStable]
+	if labelled && label != string(corev1.Linux) && (node == nil || label != node.Labels[corev1.LabelOSStable]) {
+		return &refusal{"PodOSSelectorNodeLabelDoesNotMatch", "Failed to admit pod as the `kubernetes.io/os` label doesn't match node label"}
+	}
 	if os := pod.Spec.OS; os != nil && os.Name != corev1.Linux {
 		return &refusal{"PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS"}
 	}
+	return nil
+}
+
+func refuseResources(pod *corev1.Pod, allocatable, used corev1.ResourceList) *refusal {
 	requests := requestsOf(pod)
 	for _, name := range []corev1.ResourceName{corev1.ResourcePods, corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourceEphemeralStorage} {
 		if _, limited := allocatable[name]; !limited {
@@ -39,11 +59,24 @@ func refuse(pod *corev1.Pod, node *corev1.Node, allocatable, used corev1.Resourc
 				"Node didn't have enough resource: %s, requested: %d, used: %d, capacity: %d", name, r, u, c)}
 		}
 	}
+	return nil
+}
+
+// refuseAffinity says whether a pod does not want to be on the node.
+func refuseAffinity(pod *corev1.Pod, node *corev1.Node) *refusal {
 	if node == nil {
 		return nil
 	}
 	if fits, err := nodeaffinity.GetRequiredNodeAffinity(pod).Match(node); !fits || err != nil {
 		return mismatch("NodeAffinity", "node(s) didn't match Pod's node affinity/selector")
+	}
+	return nil
+}
+
+// refuseTaints says whether the node does not want a pod.
+func refuseTaints(pod *corev1.Pod, node *corev1.Node) *refusal {
+	if node == nil {
+		return nil
 	}
 	noExecute := func(t *corev1.Taint) bool { return t.Effect == corev1.TaintEffectNoExecute }
 	if _, is := scheduling.FindMatchingUntoleratedTaint(klog.Background(), node.Spec.Taints, pod.Spec.Tolerations, noExecute, true); is {
@@ -127,21 +160,34 @@ func (m *Manager) readNode(ctx context.Context, age time.Duration) error {
 	return nil
 }
 
+// nodeWithin is the Node as it was within age, or nil if it is not there. It must not be changed.
+func (m *Manager) nodeWithin(ctx context.Context, age time.Duration) (*corev1.Node, error) {
+	m.admissions.mu.Lock()
+	defer m.admissions.mu.Unlock()
+	err := m.readNode(ctx, age)
+	return m.admissions.node, err
+}
+
+// nodeLabels are the labels of the Node, as they were not long ago.
+func (m *Manager) nodeLabels(ctx context.Context) (map[string]string, error) {
+	node, err := m.nodeWithin(ctx, nodeKept)
+	if err != nil || node == nil {
+		return nil, err
+	}
+	return node.Labels, nil
+}
+
 // used is what the pods take that were admitted and have not ended.
-func (m *Manager) used() corev1.ResourceList {
+func (m *Manager) used() taken {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	used := corev1.ResourceList{}
+	var used taken
 	for _, w := range m.workers {
-		phase := w.view.Load().pod.Status.Phase
-		if !w.admitted.Load() || phase == corev1.PodSucceeded || phase == corev1.PodFailed {
+		pod := w.view.Load().pod
+		if !w.admitted.Load() || pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
 			continue
 		}
-		for name, quantity := range w.requests {
-			sum := used[name]
-			sum.Add(quantity)
-			used[name] = sum
-		}
+		used.add(w.requests, pod)
 	}
 	return used
 }

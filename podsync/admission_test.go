@@ -57,7 +57,7 @@ func TestRefuse(t *testing.T) {
 			tt.change(pod)
 			used := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("500m"), corev1.ResourceMemory: resource.MustParse("512Mi")}
 			got := ""
-			if no := refuse(pod, node, smallNode(10), used); no != nil {
+			if no := refuse(pod, node, smallNode(10), taken{resources: used}); no != nil {
 				got = no.reason + " " + no.message
 			}
 			if got != tt.want {
@@ -110,8 +110,8 @@ func TestAdmission(t *testing.T) {
 			if got := phases(); got[corev1.PodRunning] != 2 || got[corev1.PodSucceeded] != 1 || got[corev1.PodFailed] != 1 {
 				t.Errorf("with the next agent: phases %v", got)
 			}
-			if got := m.used(); amount(got, corev1.ResourcePods) != 2 {
-				t.Errorf("%d pods are counted", amount(got, corev1.ResourcePods))
+			if got := m.used(); amount(got.resources, corev1.ResourcePods) != 2 {
+				t.Errorf("%d pods are counted", amount(got.resources, corev1.ResourcePods))
 			}
 		})
 	})

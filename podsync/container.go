@@ -26,8 +26,6 @@ func unsupported(pod *corev1.Pod) error {
 // containerSpec is what the engine is told of a container, but for what is the run's own: ID, folders, log and sockets.
 func containerSpec(c *corev1.Container, module registry.Module, env []corev1.EnvVar) (runtime.Spec, error) {
 	spec := runtime.Spec{
-		Module:  module.Path,
-		Digest:  module.Digest,
 		Args:    arguments(c, module, env),
 		WorkDir: c.WorkingDir,
 		Stdin:   c.Stdin, StdinOnce: c.StdinOnce,
@@ -35,9 +33,19 @@ func containerSpec(c *corev1.Container, module registry.Module, env []corev1.Env
 	if spec.WorkDir != "" && !path.IsAbs(spec.WorkDir) {
 		return runtime.Spec{}, fmt.Errorf("workingDir %q is not absolute", spec.WorkDir)
 	}
+	var own []string
 	for _, v := range env {
-		spec.Env = append(spec.Env, v.Name+"="+v.Value)
+		own = append(own, v.Name+"="+v.Value)
 	}
+	spec.Env = module.Environ(own)
+	if spec.WorkDir == "" && module.Config != nil {
+		spec.WorkDir = module.Config.WorkingDir
+	}
+	program, err := module.Program(spec.Args, spec.Env, spec.WorkDir)
+	if err != nil {
+		return runtime.Spec{}, err
+	}
+	spec.Module, spec.Digest = program.Path, program.Digest
 	if limit, ok := c.Resources.Limits[corev1.ResourceMemory]; ok {
 		spec.MemoryLimit = limit.Value()
 	}
@@ -47,45 +55,37 @@ func containerSpec(c *corev1.Container, module registry.Module, env []corev1.Env
 	return spec, nil
 }
 
-// listenAnnotation on a pod, with the value "true", has its containers find listening sockets for their ports.
+// listenAnnotation on a pod says whether its containers find listening sockets for their ports: "true" or "false". Without it
+// those of a pod with an address of its own do, as nobody else is there who could want a port.
 const listenAnnotation = "krustlet-wasi.dev/listen"
 
-// sockets are the addresses on which a container finds listening sockets: its TCP ports, in the order of the spec, if
-// the pod asks for that.
-func sockets(pod *corev1.Pod, c *corev1.Container, address netip.Addr) []string {
-	if pod.Annotations[listenAnnotation] != "true" {
+// sockets are the addresses on which a container finds listening sockets: its TCP ports, in the order of the spec, on the
+// pod's first address, and then on its second if it has one.
+func sockets(pod *corev1.Pod, c *corev1.Container, at reach) []string {
+	if says := pod.Annotations[listenAnnotation]; says != "true" && (says == "false" || !at.own) {
 		return nil
 	}
 	var listen []string
-	for _, p := range c.Ports {
-		if p.Protocol == corev1.ProtocolTCP || p.Protocol == "" {
-			listen = append(listen, netip.AddrPortFrom(address, uint16(p.ContainerPort)).String()) //nolint:gosec // the API server checks the range
+	for _, a := range at.pod {
+		for _, p := range c.Ports {
+			if p.Protocol == corev1.ProtocolTCP || p.Protocol == "" {
+				listen = append(listen, netip.AddrPortFrom(a, uint16(p.ContainerPort)).String()) //nolint:gosec // the API server checks the range
+			}
 		}
 	}
 	return listen
 }
 
-// arguments is the guest's argv. command replaces the image's entrypoint, which for an image that is one module is
-// the module itself under the image's name; args follow.
+// arguments is the guest's argv: command replaces the image's entrypoint, args its cmd.
 func arguments(c *corev1.Container, module registry.Module, env []corev1.EnvVar) []string {
-	var argv []string
-	for _, a := range c.Command {
-		argv = append(argv, expand(a, env))
+	expanded := func(list []string) []string {
+		var all []string
+		for _, a := range list {
+			all = append(all, expand(a, env))
+		}
+		return all
 	}
-	if len(argv) == 0 {
-		argv = []string{entrypoint(module)}
-	}
-	for _, a := range c.Args {
-		argv = append(argv, expand(a, env))
-	}
-	return argv
-}
-
-// entrypoint names a module that has no name of its own: the last part of its image's repository.
-func entrypoint(module registry.Module) string {
-	name, _, _ := strings.Cut(path.Base(module.Image), "@")
-	name, _, _ = strings.Cut(name, ":")
-	return name
+	return module.Argv(expanded(c.Command), expanded(c.Args))
 }
 
 // expand replaces $(NAME) by the variable's value. $$ stands for one $, so that $$(NAME) is left as $(NAME); a

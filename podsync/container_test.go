@@ -88,29 +88,51 @@ func TestContainerSpec(t *testing.T) {
 	}
 }
 
-// TestSockets: a pod has listening sockets only if it asks for them, and for its TCP ports only.
+// TestSockets: a pod has listening sockets for its TCP ports, on the node's address only if it asks for them.
 func TestSockets(t *testing.T) {
 	pod := testPod(corev1.RestartPolicyAlways, "a")
 	c := &pod.Spec.Containers[0]
 	c.Ports = []corev1.ContainerPort{{ContainerPort: 80}, {ContainerPort: 53, Protocol: corev1.ProtocolUDP}, {ContainerPort: 8080, Protocol: corev1.ProtocolTCP}}
-	if got := sockets(pod, c, testAddress); len(got) > 0 {
-		t.Errorf("a pod that does not ask has %v", got)
-	}
-	pod.Annotations = map[string]string{"krustlet-wasi.dev/listen": "true"}
-	if got := sockets(pod, c, testAddress); !slices.Equal(got, []string{"127.0.0.9:80", "127.0.0.9:8080"}) {
-		t.Errorf("a pod that asks has %v", got)
-	}
-	if got := sockets(pod, c, netip.MustParseAddr("fd00::1")); got[0] != "[fd00::1]:80" {
-		t.Errorf("an IPv6 node has %v", got)
+	nodes := place{known: true}
+	two := place{known: true, own: []netip.Addr{netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("fd00::1")}}
+	onNode := []string{"127.0.0.9:80", "127.0.0.9:8080"}
+	own := []string{"10.0.0.1:80", "10.0.0.1:8080", "[fd00::1]:80", "[fd00::1]:8080"}
+	for _, tt := range []struct {
+		annotation string
+		host       bool
+		place      place
+		want       []string
+	}{
+		{"", false, nodes, nil}, {"true", false, nodes, onNode}, {"false", false, nodes, nil},
+		{"", false, two, own}, {"true", false, two, own}, {"false", false, two, nil}, {"?", false, two, own},
+		{"", true, place{known: true}, nil}, {"true", true, place{known: true}, onNode},
+	} {
+		pod.Annotations = map[string]string{"krustlet-wasi.dev/listen": tt.annotation}
+		pod.Spec.HostNetwork = tt.host
+		if got := sockets(pod, c, reachOf(pod, tt.place, testAddress)); !slices.Equal(got, tt.want) {
+			t.Errorf("annotation %q, host network %v, own addresses %v: %v, want %v", tt.annotation, tt.host, tt.place.own, got, tt.want)
+		}
 	}
 }
 
-func TestEntrypoint(t *testing.T) {
-	for image, want := range map[string]string{
-		"hello": "hello", "hello:v1": "hello", "127.0.0.1:5000/hello": "hello", "a/b/hello@sha256:0": "hello", "fs//opt/tool.wasm": "tool.wasm",
+// TestContainerSpecOfImage: what a container leaves open, its image says.
+func TestContainerSpecOfImage(t *testing.T) {
+	module := registry.Module{Path: "/m.wasm", Digest: "sha256:1", Config: &registry.ImageConfig{
+		Entrypoint: []string{"/app.wasm", "$(A)"}, Cmd: []string{"x"}, Env: []string{"A=image", "PATH=/bin"}, WorkingDir: "/image",
+	}}
+	env := []corev1.EnvVar{{Name: "A", Value: "pod"}}
+	for _, tt := range []struct {
+		c       corev1.Container
+		args    []string
+		workDir string
+	}{
+		{corev1.Container{}, []string{"/app.wasm", "$(A)", "x"}, "/image"}, // the image's words are its own
+		{corev1.Container{Args: []string{"$(A)"}, WorkingDir: "/pod"}, []string{"/app.wasm", "$(A)", "pod"}, "/pod"},
+		{corev1.Container{Command: []string{"tool"}}, []string{"tool"}, "/image"},
 	} {
-		if got := entrypoint(registry.Module{Image: image}); got != want {
-			t.Errorf("entrypoint of %s is %q, want %q", image, got, want)
+		spec, err := containerSpec(&tt.c, module, env)
+		if err != nil || !slices.Equal(spec.Args, tt.args) || spec.WorkDir != tt.workDir || !slices.Equal(spec.Env, []string{"PATH=/bin", "A=pod"}) {
+			t.Errorf("%+v: %+v, %v", tt.c, spec, err)
 		}
 	}
 }

@@ -97,6 +97,9 @@ func (s *podState) decideActive(d *decision) {
 		}
 		return
 	}
+	if s.restartAll(d) {
+		return
+	}
 	for _, c := range s.containers {
 		s.renew(d, c)
 		if c.step == running {
@@ -127,7 +130,7 @@ func (s *podState) passes(i int) bool {
 		return c.succeeded()
 	}
 	for _, later := range s.containers[i+1:] {
-		if later.attempt >= 0 {
+		if later.attempt >= 0 && !later.anew {
 			return true
 		}
 	}
@@ -277,7 +280,7 @@ func (s *podState) decideFinished(d *decision) {
 func (s *podState) decideEnding(d *decision) {
 	s.stopAll(d, s.deadline)
 	if s.idle() {
-		s.life = removing
+		s.life, s.reported = removing, false // how it ended is still to be told
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -30,6 +31,7 @@ type world struct {
 	ended   bool   // deletion or disappearance was seen
 	final   corev1.PodPhase
 	trail   []string
+	address string // of the pod, once it has one
 
 	runs     []*guest         // that an engine which outlives agents would have
 	untold   []endedRun       // to be forgotten by the agent
@@ -165,6 +167,10 @@ func (w *world) check(wake time.Time) {
 	if !resting && wake.IsZero() && w.inFlight() == 0 {
 		w.fatalf("nothing is under way and nothing will wake the pod: life %s", w.state.life)
 	}
+	if w.address != "" && w.status.PodIP != w.address {
+		w.fatalf("address %s became %s", w.address, w.status.PodIP)
+	}
+	w.address = w.status.PodIP
 	if !wake.IsZero() && !wake.After(w.now) {
 		w.fatalf("wakes at once, at %v", wake.Sub(t0))
 	}
@@ -178,10 +184,25 @@ func (w *world) check(wake time.Time) {
 		if set != 1 {
 			w.fatalf("container %s has %d states", c.Name, set)
 		}
-		if (c.State.Running != nil) != w.running[c.Name] {
+		if c.State.Running != nil && w.status.PodIP == "" {
+			w.fatalf("container %s runs in a pod without an address", c.Name)
+		}
+		settling := w.state.life == active && w.state.container(c.Name).settling()
+		if (c.State.Running != nil) != (w.running[c.Name] && !settling) {
 			w.fatalf("container %s: status running %v, truth %v", c.Name, c.State.Running != nil, w.running[c.Name])
 		}
 	}
+}
+
+// place is what a pod that has been set up has: what it had before, or else an address of its own or the node's.
+func (w *world) place(which byte) place {
+	switch {
+	case w.state.place.known:
+		return w.state.place
+	case which%2 == 0:
+		return place{known: true}
+	}
+	return place{known: true, own: []netip.Addr{netip.AddrFrom4([4]byte{127, 1, 1, which})}}
 }
 
 var errTest = errors.New("test")
@@ -209,7 +230,11 @@ func (w *world) play(what, which byte) {
 				w.happen(prepared{refused: &refusal{"OutOfpods", "full"}})
 				return
 			}
-			w.happen(prepared{err: map[bool]error{true: errTest}[what%18 == 2]})
+			if what%18 == 2 {
+				w.happen(prepared{err: errTest})
+				return
+			}
+			w.happen(prepared{place: w.place(which)})
 		}
 	case 4, 5:
 		if w.pulls[name] > 0 {
@@ -296,6 +321,9 @@ func furnish(pod *corev1.Pod, kind byte) {
 			if kind&2 != 0 {
 				c.ReadinessProbe = asksTCP(1, 3, 1, 2)
 			}
+			if kind&16 != 0 && c.Name == "a" {
+				c.RestartPolicy, c.RestartPolicyRules = pointer(corev1.ContainerRestartPolicyNever), restartAllOn(3)
+			}
 			if kind&4 != 0 {
 				c.Lifecycle = &corev1.Lifecycle{PostStart: &corev1.LifecycleHandler{}, PreStop: &corev1.LifecycleHandler{}}
 			}
@@ -318,6 +346,7 @@ func FuzzPodLife(f *testing.F) {
 	f.Add(byte(5), []byte{3, 0, 5, 0, 8, 0, 9, 0, 12, 3, 3, 0, 5, 1, 8, 1, 13, 0, 12, 1, 9, 0, 12, 5, 11, 1})
 	f.Add(byte(2), []byte{3, 0, 5, 0, 8, 0, 17, 0, 0, 10, 15, 1, 0, 10, 15, 1, 16, 0, 9, 16, 5, 0, 8, 0, 17, 0, 14, 1, 10, 3, 17, 0, 0, 255, 9, 0, 11, 1, 11, 1})
 	f.Add(byte(255), []byte{3, 0, 5, 0, 8, 0, 17, 0, 0, 10, 14, 1, 5, 1, 8, 1, 17, 0, 9, 1, 5, 1, 8, 1, 9, 2, 1, 255, 9, 0, 12, 1, 11, 1})
+	f.Add(byte(16<<3+5), []byte{3, 0, 5, 0, 8, 0, 9, 0, 5, 1, 8, 1, 5, 2, 8, 2, 9, 49, 9, 2, 13, 0, 12, 1, 3, 0, 5, 0, 8, 0, 9, 0, 5, 1, 8, 1, 5, 2, 8, 2, 10, 1})
 	f.Fuzz(func(t *testing.T, kind byte, script []byte) {
 		policy := []corev1.RestartPolicy{corev1.RestartPolicyAlways, corev1.RestartPolicyOnFailure, corev1.RestartPolicyNever}[kind%3]
 		names := [][]string{{"a"}, {"init1", "a", "b"}, {"init1", "init2", "a"}}[kind/3%3]

@@ -289,6 +289,7 @@ func TestDeletion(t *testing.T) {
 	s.at(1, updated{deleted(s.state.pod, 30)}, "giveup", "event Killing", "stop a in 30s")
 	s.at(2, updated{deleted(s.state.pod, 60)}) // a grace period does not grow
 	s.at(3, updated{deleted(s.state.pod, 5)}, "stop a in 5s")
+	s.state.reported = true // that it runs, not how it ended
 	s.at(8, exit("a", 137, 8))
 	s.phase(corev1.PodFailed)
 	s.state.reported = true
@@ -321,7 +322,9 @@ func TestDeletion(t *testing.T) {
 		s.launch("a")
 		s.at(1, exit("a", 0, 1))
 		s.state.reported = true
-		s.at(2, updated{deleted(s.state.pod, 0)}, "giveup", "remove object=true")
+		s.at(2, updated{deleted(s.state.pod, 0)}, "giveup")
+		s.state.reported = true
+		s.at(2, nil, "remove object=true")
 		s.phase(corev1.PodSucceeded)
 	})
 }

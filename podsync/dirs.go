@@ -1,6 +1,7 @@
 package podsync
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,14 +13,31 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/krustlet-go/krustlet-wasi/podsync/volume"
+	"github.com/krustlet-go/krustlet-wasi/registry"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
 )
 
 // podDirs are a pod's folders below the data directory.
 type podDirs struct {
-	pod  string // pods/UID: for the agent's user only
-	logs string // logs/NAMESPACE_NAME_UID
+	pod   string // pods/UID: for the agent's user only
+	logs  string // logs/NAMESPACE_NAME_UID
+	links logLinks
+}
+
+// dirs are a pod's folders where the settings have them.
+func (m *Manager) dirs(pod *corev1.Pod) podDirs {
+	d := dirsOf(m.DataDir, pod)
+	d.logs = filepath.Join(m.logsDir(), filepath.Base(d.logs))
+	d.links = logLinks{m.LogLinksDir}
+	return d
+}
+
+func (m *Manager) logsDir() string {
+	if m.LogsDir != "" {
+		return m.LogsDir
+	}
+	return logsDir(m.DataDir)
 }
 
 func dirsOf(dataDir string, pod *corev1.Pod) podDirs {
@@ -42,9 +60,15 @@ func (d podDirs) make() error {
 	return nil
 }
 
+// remove removes the logs first: where the pod's folder is gone, they are.
 func (d podDirs) remove() error {
-	if err := os.RemoveAll(d.logs); err != nil {
-		return fmt.Errorf("removing the pod's logs: %w", err)
+	if d.logs != "" {
+		if err := d.links.remove(d.logs, anyState); err != nil {
+			return err
+		}
+		if err := os.RemoveAll(d.logs); err != nil {
+			return fmt.Errorf("removing the pod's logs: %w", err)
+		}
 	}
 	if err := volume.Remove(d.pod); err != nil {
 		return fmt.Errorf("removing the pod's folder: %w", err)
@@ -65,15 +89,19 @@ func (d podDirs) handler() (string, error) {
 
 // keepHandler notes the handler of the pod's RuntimeClass, for agents to come. They see all of it or nothing.
 func (d podDirs) keepHandler(handler string) error {
-	part := d.handlerFile() + ".part"
-	err := os.WriteFile(part, []byte(handler), 0o600)
-	if err == nil {
-		err = os.Rename(part, d.handlerFile())
-	}
-	if err != nil {
+	if err := writeWhole(d.handlerFile(), handler); err != nil {
 		return fmt.Errorf("noting which handler the pod has: %w", err)
 	}
 	return nil
+}
+
+// writeWhole writes a file for the agent's user, of which others see all or nothing.
+func writeWhole(path, text string) error {
+	part := path + ".part"
+	if err := os.WriteFile(part, []byte(text), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(part, path)
 }
 
 // container is where a container's runs keep what is theirs.
@@ -87,31 +115,28 @@ func (d podDirs) log(container string, attempt int32) string {
 // one before.
 const logsKept = 2
 
-// makeRun makes what one run of a container needs: a writable root of its own, empty but for /tmp, and the
-// folder of its log. What earlier runs left is cleared away.
-func (d podDirs) makeRun(container string, attempt int32, security *corev1.SecurityContext) (log string, mounts []runtime.Mount, err error) {
-	dir := d.container(container)
-	if err := os.RemoveAll(dir); err != nil {
+// makeRun makes what one run of a container needs: a root directory of its own, and the folder of its log. What earlier
+// runs left is cleared away.
+func (d podDirs) makeRun(ctx context.Context, c *corev1.Container, attempt int32, image *registry.Root) (log string, mounts []runtime.Mount, err error) {
+	dir := d.container(c.Name)
+	if err := volume.Remove(dir); err != nil {
 		return "", nil, fmt.Errorf("clearing what the container's last run left: %w", err)
 	}
-	root := filepath.Join(dir, "root")
-	for _, path := range []string{root, filepath.Join(root, "tmp")} {
-		if err := os.MkdirAll(path, 0o700); err != nil {
-			return "", nil, fmt.Errorf("making the container's root directory: %w", err)
-		}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", nil, fmt.Errorf("making the container's folder: %w", err)
 	}
-	log = d.log(container, attempt)
+	root, err := d.makeRoot(ctx, c, image)
+	if err != nil {
+		return "", nil, err
+	}
+	log = d.log(c.Name, attempt)
 	if err := os.MkdirAll(filepath.Dir(log), 0o755); err != nil {
 		return "", nil, fmt.Errorf("making the folder of the container's logs: %w", err)
 	}
-	if err := d.pruneLogs(container, attempt); err != nil {
+	if err := d.pruneLogs(c.Name, attempt); err != nil {
 		return "", nil, err
 	}
-	if root, err = filepath.EvalSymlinks(root); err != nil { // the data directory may lie behind one
-		return "", nil, fmt.Errorf("making the container's root directory: %w", err)
-	}
-	readOnly := security != nil && security.ReadOnlyRootFilesystem != nil && *security.ReadOnlyRootFilesystem
-	return log, []runtime.Mount{{Host: root, Guest: "/", ReadOnly: readOnly}}, nil
+	return log, []runtime.Mount{root}, nil
 }
 
 // pruneLogs removes the logs of runs that are too old to be asked for, once attempt runs.
@@ -128,7 +153,7 @@ func (d podDirs) pruneLogs(container string, attempt int32) error {
 			return err
 		}
 	}
-	return nil
+	return d.links.remove(filepath.Dir(d.log(container, attempt)), dangling)
 }
 
 // lastAttempt is the attempt whose log is the newest on disk, or -1.
@@ -157,24 +182,40 @@ func attempts(dir string) ([]int32, error) {
 }
 
 // removeOrphans removes the folders of pods that known does not know: pods that were deleted while no
-// agent ran. It goes on past what it cannot remove, and returns the first error.
-func removeOrphans(dataDir string, known func(types.UID) bool) error {
-	var first error
-	sweep := func(dir string, uid func(name string) string) {
-		entries, err := os.ReadDir(dir)
-		if err != nil && !os.IsNotExist(err) && first == nil {
+// agent ran. Others may have logs where ours are, so those go by the pods' folders. It goes on past what it cannot
+// remove, and returns the first error.
+func removeOrphans(dataDir, logsDir string, links logLinks, known func(types.UID) bool) error {
+	pods, first := entriesOf(podsDir(dataDir))
+	logs, err := entriesOf(logsDir)
+	if first == nil {
+		first = err
+	}
+	for _, uid := range pods {
+		if known(types.UID(uid)) {
+			continue
+		}
+		d := podDirs{pod: filepath.Join(podsDir(dataDir), uid), links: links}
+		for _, name := range logs {
+			if parts := strings.Split(name, "_"); len(parts) == 3 && parts[2] == uid {
+				d.logs = filepath.Join(logsDir, name)
+			}
+		}
+		if err := d.remove(); err != nil && first == nil {
 			first = err
 		}
-		for _, entry := range entries {
-			if known(types.UID(uid(entry.Name()))) {
-				continue
-			}
-			if err := volume.Remove(filepath.Join(dir, entry.Name())); err != nil && first == nil {
-				first = err
-			}
-		}
 	}
-	sweep(podsDir(dataDir), func(name string) string { return name })
-	sweep(logsDir(dataDir), func(name string) string { return name[strings.LastIndexByte(name, '_')+1:] })
 	return first
+}
+
+// entriesOf are the names in a folder, which need not be there.
+func entriesOf(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !os.IsNotExist(err) {
+		return nil, err
+	}
+	names := make([]string, 0, len(entries))
+	for _, entry := range entries {
+		names = append(names, entry.Name())
+	}
+	return names, nil
 }

@@ -34,7 +34,7 @@ func TestRunDirs(t *testing.T) {
 	}
 	const rotated = ".20260102-030405"
 	for attempt := range int32(4) {
-		log, mounts, err := d.makeRun("a", attempt, nil)
+		log, mounts, err := d.makeRun(t.Context(), &corev1.Container{Name: "a"}, attempt, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -65,7 +65,7 @@ func TestRunDirs(t *testing.T) {
 		t.Errorf("last attempt %d, want that of the rotated log, 4", got)
 	}
 	yes := true
-	if _, mounts, err := d.makeRun("a", 4, &corev1.SecurityContext{ReadOnlyRootFilesystem: &yes}); err != nil || !mounts[0].ReadOnly {
+	if _, mounts, err := d.makeRun(t.Context(), &corev1.Container{Name: "a", SecurityContext: &corev1.SecurityContext{ReadOnlyRootFilesystem: &yes}}, 4, nil); err != nil || !mounts[0].ReadOnly {
 		t.Errorf("readOnlyRootFilesystem: %+v %v", mounts, err)
 	}
 	if info, err := os.Stat(d.pod); err != nil || info.Mode().Perm() != 0o700 {
@@ -77,19 +77,34 @@ func TestRunDirs(t *testing.T) {
 }
 
 func TestOrphansAreRemoved(t *testing.T) {
-	data := t.TempDir()
-	for _, path := range []string{"pods/here/x", "pods/gone/x", "logs/ns_a_here/x", "logs/ns_b_gone/x"} {
-		write(t, filepath.Join(data, path))
+	data, logs, links := t.TempDir(), t.TempDir(), logLinks{t.TempDir()}
+	for _, path := range []string{"here", "gone", "bare"} {
+		write(t, filepath.Join(podsDir(data), path, "x"))
 	}
-	if err := removeOrphans(data, func(uid types.UID) bool { return uid == "here" }); err != nil {
-		t.Fatal(err)
+	want := map[string]bool{
+		"ns_a_here": true, "ns_b_gone": false, "ns_c_stranger": true, "x_gone": true, "a_b_c_gone": true, "gone": true,
 	}
-	for path, want := range map[string]bool{"pods/here": true, "pods/gone": false, "logs/ns_a_here": true, "logs/ns_b_gone": false} {
-		if exists(filepath.Join(data, path)) != want {
-			t.Errorf("%s is there: %v, want %v", path, !want, want)
+	for dir := range want {
+		write(t, filepath.Join(logs, dir, "c", "0.log"))
+		if err := os.Symlink(filepath.Join(logs, dir, "c", "0.log"), filepath.Join(links.dir, dir+".log")); err != nil {
+			t.Fatal(err)
 		}
 	}
-	if err := removeOrphans(t.TempDir(), func(types.UID) bool { return false }); err != nil {
+	if err := removeOrphans(data, logs, links, func(uid types.UID) bool { return uid == "here" }); err != nil {
+		t.Fatal(err)
+	}
+	for dir, stays := range want {
+		_, err := os.Lstat(filepath.Join(links.dir, dir+".log"))
+		if linked := err == nil; exists(filepath.Join(logs, dir)) != stays || linked != stays {
+			t.Errorf("%s is there: %t, its link: %t; want %t", dir, exists(filepath.Join(logs, dir)), linked, stays)
+		}
+	}
+	for uid, stays := range map[string]bool{"here": true, "gone": false, "bare": false} {
+		if exists(filepath.Join(podsDir(data), uid)) != stays {
+			t.Errorf("the folder of pod %s is there: %t, want %t", uid, !stays, stays)
+		}
+	}
+	if err := removeOrphans(t.TempDir(), filepath.Join(data, "no-logs"), logLinks{}, func(types.UID) bool { return false }); err != nil {
 		t.Errorf("a new data directory: %v", err)
 	}
 }

@@ -12,8 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
-// fieldValue is what a field of a pod says to its own containers. address is the node's, and for now the pod's too.
-func fieldValue(pod *corev1.Pod, path string, address netip.Addr) (string, error) {
+// fieldValue is what a field of a pod says to its own containers.
+func fieldValue(pod *corev1.Pod, path string, at reach) (string, error) {
 	if name, key, ok := subscripted(path); ok {
 		return keyedField(pod, name, key)
 	}
@@ -32,10 +32,22 @@ func fieldValue(pod *corev1.Pod, path string, address netip.Addr) (string, error
 		return pod.Spec.NodeName, nil
 	case "spec.serviceAccountName":
 		return pod.Spec.ServiceAccountName, nil
-	case "status.hostIP", "status.hostIPs", "status.podIP", "status.podIPs":
-		return address.String(), nil
+	case "status.hostIP", "status.hostIPs":
+		return at.host.String(), nil
+	case "status.podIP":
+		return joined(at.pod[:min(1, len(at.pod))]), nil
+	case "status.podIPs":
+		return joined(at.pod), nil
 	}
 	return "", fmt.Errorf("unsupported fieldPath: %s", path)
+}
+
+func joined(addresses []netip.Addr) string {
+	text := make([]string, 0, len(addresses))
+	for _, a := range addresses {
+		text = append(text, a.String())
+	}
+	return strings.Join(text, ",")
 }
 
 func keyedField(pod *corev1.Pod, name, key string) (string, error) {

@@ -3,7 +3,6 @@ package podsync
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -20,8 +19,9 @@ type objectReader interface {
 // surroundings are what a container's environment is taken from besides its pod.
 type surroundings struct {
 	objects     objectReader
+	files       fileOpener
 	services    []*corev1.Service // that the container is told of
-	address     netip.Addr        // the node's, and for now its pods'
+	reach       reach
 	allocatable corev1.ResourceList
 }
 
@@ -61,6 +61,9 @@ const hostnameVariable = "HOSTNAME"
 
 // hostname is what a pod calls itself.
 func hostname(pod *corev1.Pod) string {
+	if other := pod.Spec.HostnameOverride; other != nil {
+		return *other
+	}
 	name := pod.Spec.Hostname
 	if name == "" {
 		name = pod.Name
@@ -113,7 +116,7 @@ func (b *builder) takeAll(ctx context.Context, source corev1.EnvFromSource) erro
 func (b *builder) take(ctx context.Context, source *corev1.EnvVarSource) (value string, there bool, err error) {
 	switch {
 	case source.FieldRef != nil:
-		value, err = fieldValue(b.pod, source.FieldRef.FieldPath, b.from.address)
+		value, err = fieldValue(b.pod, source.FieldRef.FieldPath, b.from.reach)
 		return value, true, err
 	case source.ResourceFieldRef != nil:
 		value, err = resourceValue(b.pod, b.container, source.ResourceFieldRef, b.from.allocatable)
@@ -133,7 +136,7 @@ func (b *builder) take(ctx context.Context, source *corev1.EnvVarSource) (value 
 		}
 		return b.key(values, ref.Key, ref.Optional, "Secret", ref.Name)
 	case source.FileKeyRef != nil:
-		return "", false, fmt.Errorf("krustlet-wasi does not read environment variables from files yet")
+		return b.file(source.FileKeyRef)
 	}
 	return "", true, nil
 }

@@ -51,7 +51,7 @@ func somewhere() surroundings {
 			secrets:    map[string]map[string]string{"s": {"key": "hush", "one": "I"}},
 		},
 		services:    []*corev1.Service{service("default", "kubernetes", "10.0.0.1", 443)},
-		address:     netip.MustParseAddr("127.0.0.9"),
+		reach:       reach{host: testAddress, pod: []netip.Addr{netip.MustParseAddr("127.0.0.10"), netip.MustParseAddr("fd00::10")}},
 		allocatable: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("2"), corev1.ResourceMemory: resource.MustParse("1Gi")},
 	}
 }
@@ -184,15 +184,15 @@ func TestFieldValue(t *testing.T) {
 		"spec.serviceAccountName":            "account",
 		"status.hostIP":                      "127.0.0.9",
 		"status.hostIPs":                     "127.0.0.9",
-		"status.podIP":                       "127.0.0.9",
-		"status.podIPs":                      "127.0.0.9",
+		"status.podIP":                       "127.0.0.10",
+		"status.podIPs":                      "127.0.0.10,fd00::10",
 	} {
-		if got, err := fieldValue(pod, path, testAddress); err != nil || got != want {
+		if got, err := fieldValue(pod, path, somewhere().reach); err != nil || got != want {
 			t.Errorf("%s: %q %v, want %q", path, got, err, want)
 		}
 	}
 	for _, path := range []string{"", "metadata", "metadata.labels['", "metadata.labels['a b']", "metadata.labels['']", "metadata.name['a']", "spec.containers", "['a']"} {
-		if got, err := fieldValue(pod, path, testAddress); err == nil {
+		if got, err := fieldValue(pod, path, somewhere().reach); err == nil {
 			t.Errorf("%q is %q", path, got)
 		}
 	}

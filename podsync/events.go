@@ -61,12 +61,20 @@ func eventCreated() event { return event{corev1.EventTypeNormal, "Created", "Con
 func eventStarted() event { return event{corev1.EventTypeNormal, "Started", "Container started"} }
 
 func eventStopping(container string) event { return eventKilling("Stopping container " + container) }
-func eventHookKills() event                { return eventKilling("FailedPostStartHook") }
+func eventRestartingAll(container string) event {
+	return eventKilling(fmt.Sprintf("Container %s will be restarted with all others of its pod", container))
+}
+func eventHookKills() event { return eventKilling("FailedPostStartHook") }
 
 func eventKilling(why string) event { return event{corev1.EventTypeNormal, "Killing", why} }
 
 func eventHookFailed(kind hookKind) event {
 	return event{corev1.EventTypeWarning, fmt.Sprintf("Failed%sHook", kind), fmt.Sprintf("%sHook failed", kind)}
+}
+
+func eventHTTPFallback(host string) event {
+	return event{corev1.EventTypeWarning, "LifecycleHTTPFallback", fmt.Sprintf(
+		"request to HTTPS lifecycle hook %s got HTTP response, retry with HTTP succeeded", host)}
 }
 
 func eventUnhealthy(kind probeKind, output string) event {
@@ -83,6 +91,16 @@ func eventProbeWarning(kind probeKind, output string) event {
 
 func eventSandboxFailed(err error) event {
 	return event{corev1.EventTypeWarning, "FailedCreatePodSandBox", fmt.Sprintf("Failed to create pod sandbox: %v", err)}
+}
+
+func eventMissingClusterDNS(pod *corev1.Pod) event {
+	return event{corev1.EventTypeWarning, "MissingClusterDNS", fmt.Sprintf(
+		"pod: %q. kubelet does not have ClusterDNS IP configured and cannot create Pod using %q policy. Falling back to %q policy.",
+		fmt.Sprintf("%s_%s(%s)", pod.Name, pod.Namespace, pod.UID), corev1.DNSClusterFirst, corev1.DNSDefault)}
+}
+
+func eventDNSConfig(what string) event {
+	return event{corev1.EventTypeWarning, "DNSConfigForming", what}
 }
 
 func eventMountFailed(err error) event {

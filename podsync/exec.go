@@ -52,34 +52,44 @@ func (d podDirs) spec(container, id string) (runtime.Spec, error) {
 	return spec, nil
 }
 
-// session is the spec of a command beside a container's run: a new instance of its module, with the same environment,
-// files and limits, and none of its sockets.
+// session is the spec of a command beside a container's run: a new instance of its module, or of the one in its image that argv
+// names, with the same environment, files and limits, and none of its sockets.
 func session(of runtime.Spec, argv []string) runtime.Spec {
 	s := of
 	s.ID, s.Args = newID(), argv
 	s.Of = runtime.Origin{Pod: of.Of.Pod, Beside: of.ID}
 	s.Log, s.LogMaxSize, s.LogMaxFiles = "", 0, 0
 	s.Stdin, s.StdinOnce, s.Listen = false, false, nil
+	s.OutputRate = 0 // it is there for the log's sake
 	return s
 }
 
-// exec runs a command in a container and waits for its end, which comes with ctx at the latest; then the error is that of ctx. It
-// returns the beginning of what the command printed.
-func (w *worker) exec(ctx context.Context, spec runtime.Spec) (string, runtime.Exit, error) {
-	var out output
-	process, err := w.node.Engine.Start(ctx, spec, runtime.Streams{Stdout: &out, Stderr: &out})
+// exec runs a command in a container and waits for its end, which comes with ctx at the latest; then the error is that of ctx.
+func (w *worker) exec(ctx context.Context, spec runtime.Spec, streams runtime.Streams) (runtime.Exit, error) {
+	spec, err := withProgram(spec)
 	if err != nil {
-		return "", runtime.Exit{}, err
+		return runtime.Exit{}, err
+	}
+	process, err := w.node.Engine.Start(ctx, spec, streams)
+	if err != nil {
+		return runtime.Exit{}, err
 	}
 	defer process.Forget()
 	select {
 	case <-process.Done():
-		return out.String(), process.Exit(), nil
+		return process.Exit(), nil
 	case <-ctx.Done():
 		process.Stop(0)
 		<-process.Done()
-		return out.String(), process.Exit(), ctx.Err()
+		return process.Exit(), ctx.Err()
 	}
+}
+
+// capture is exec, and returns the beginning of what the command printed.
+func (w *worker) capture(ctx context.Context, spec runtime.Spec) (string, runtime.Exit, error) {
+	var out output
+	exit, err := w.exec(ctx, spec, runtime.Streams{Stdout: &out, Stderr: &out})
+	return out.String(), exit, err
 }
 
 // expandAll expands references to a run's variables.

@@ -2,6 +2,7 @@ package podsync
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -19,13 +20,11 @@ const (
 		"fe00::0\tip6-mcastprefix\n" +
 		"fe00::1\tip6-allnodes\n" +
 		"fe00::2\tip6-allrouters\n"
-
-	// clusterDomain is the domain of services in nearly all clusters. A node is not told of it.
-	clusterDomain = "cluster.local"
 )
 
-// hostsFile is a pod's /etc/hosts. node is the node's own, for a pod on the host's network.
-func hostsFile(pod *corev1.Pod, node, address string) string {
+// hostsFile is a pod's /etc/hosts. node is the node's own, for a pod on the host's network; services is the domain of the
+// cluster's services.
+func hostsFile(pod *corev1.Pod, node string, addresses []netip.Addr, services string) string {
 	var out strings.Builder
 	if pod.Spec.HostNetwork {
 		out.WriteString(managedHostsHost)
@@ -34,10 +33,12 @@ func hostsFile(pod *corev1.Pod, node, address string) string {
 		out.WriteString(managedHosts)
 		out.WriteString(loopbackHosts)
 		names := hostname(pod)
-		if domain := podDomain(pod); domain != "" {
+		if domain := podDomain(pod, services); domain != "" {
 			names = names + "." + domain + "\t" + names
 		}
-		fmt.Fprintf(&out, "%s\t%s\n", address, names)
+		for _, a := range addresses {
+			fmt.Fprintf(&out, "%s\t%s\n", a, names)
+		}
 	}
 	if len(pod.Spec.HostAliases) > 0 {
 		out.WriteString(aliasesFollow)
@@ -48,10 +49,10 @@ func hostsFile(pod *corev1.Pod, node, address string) string {
 	return out.String()
 }
 
-// podDomain is the domain of a pod that has a subdomain, or empty.
-func podDomain(pod *corev1.Pod) string {
-	if pod.Spec.Subdomain == "" {
+// podDomain is the domain of a pod that has a subdomain, and no other hostname, or empty.
+func podDomain(pod *corev1.Pod, services string) string {
+	if pod.Spec.Subdomain == "" || pod.Spec.HostnameOverride != nil {
 		return ""
 	}
-	return fmt.Sprintf("%s.%s.svc.%s", pod.Spec.Subdomain, pod.Namespace, clusterDomain)
+	return fmt.Sprintf("%s.%s.svc.%s", pod.Spec.Subdomain, pod.Namespace, services)
 }

@@ -32,10 +32,10 @@ func (m *Manager) ContainerLogs(ctx context.Context, namespace, pod, container s
 			container, pod, waitingReason(view.pod, container)))
 	}
 	options := logOptions(opts, time.Now())
-	options.Done = runs.done
+	options.Done, options.Watcher = runs.done, m.LogEvents
 	if opts.Previous {
 		// Between two runs the last one is the previous one, as its exit is the last state that the status shows.
-		if !between(view.pod, container) {
+		if !between(view.pod, container) || !closed(runs.done) {
 			attempt--
 		}
 		options.Follow = false

@@ -25,6 +25,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/objects"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
 )
 
 // Images has the modules that containers run. *registry.Store is one.
@@ -35,16 +36,18 @@ type Images interface {
 	Pull(ctx context.Context, image string) (registry.Module, error)
 }
 
-// Settings is what a Manager works with. All fields are needed, but for the bounds of logs and for those that watch.
+// Settings is what a Manager works with. All fields are needed, but for those of logs, the addresses of pods, and those that
+// watch.
 type Settings struct {
 	NodeName    string     // pods bound to this node are run
-	Address     netip.Addr // the node's, and for now its pods'
+	Address     netip.Addr // the node's
 	DataDir     string     // absolute; pods/ and logs/ below it are the Manager's
 	Client      kubernetes.Interface
 	Images      Images
 	Engine      runtime.Engine
 	Allocatable corev1.ResourceList // what the node gives to pods
 	Events      record.EventRecorder
+	DNS         DNS
 	Log         *zap.Logger
 	// ContainerLogMaxSize is the size, in bytes, at which a container's log is rotated; 0 never. ContainerLogMaxFiles bounds
 	// the files of one log.
@@ -56,6 +59,15 @@ type Settings struct {
 	Probed  *metrics.Probes
 	Tracer  trace.Tracer
 	Disks   Disks
+
+	// PodCIDRs are ranges of addresses for pods where the Node has no podCIDR: at most one of IPv4 and one of IPv6. With
+	// NodeAddressOnly pods have the node's address, whatever ranges there are.
+	PodCIDRs        []netip.Prefix
+	NodeAddressOnly bool
+
+	LogsDir     string           // absolute; the pods' logs, beside those of others; empty is DataDir/logs
+	LogLinksDir string           // absolute and there; a folder for links to logs; empty makes none
+	LogEvents   *logfile.Watcher // tells followers of what is written; nil: each asks the kernel for itself
 }
 
 // parallelWrites is how many statuses may be on their way to the API server at once.
@@ -70,6 +82,8 @@ type Manager struct {
 	objects  *objects.Store // ConfigMaps and Secrets
 
 	admissions admissions
+	network    network
+	sessions   sessions
 
 	synced chan struct{} // closed when every pod that the API server has is known
 
@@ -88,6 +102,7 @@ func New(settings Settings) *Manager {
 		workers:  map[types.UID]*worker{},
 		synced:   make(chan struct{}),
 	}
+	m.network.pool.Keep("", []netip.Addr{m.Address})
 	m.classes = newClasses(m.Client, m.classChanged, m.Log.Named("runtimeclasses"))
 	m.services = newServices(m.Client, m.Log.Named("services"))
 	return m
@@ -165,13 +180,15 @@ func (m *Manager) set(ctx context.Context, workers *sync.WaitGroup, pod *corev1.
 		w.mailbox.put(pod)
 		return
 	}
-	state, adopted := restore(pod, dirsOf(m.DataDir, pod), m.takeFound(pod.UID), time.Now())
+	state, adopted := restore(pod, m.dirs(pod), m.takeFound(pod.UID), time.Now())
+	m.claim(state, adopted)
 	w := newWorker(m, state, adopted)
 	m.mu.Lock()
 	m.workers[pod.UID] = w
 	m.mu.Unlock()
 	workers.Go(func() {
 		w.run(ctx)
+		m.network.pool.Release(string(pod.UID))
 		m.mu.Lock()
 		delete(m.workers, pod.UID)
 		m.mu.Unlock()
@@ -229,7 +246,7 @@ func (m *Manager) clearOrphans(ctx context.Context, pods *informer.Informer[*cor
 		return
 	}
 	known := func(uid types.UID) bool { return m.worker(uid) != nil }
-	if err := removeOrphans(m.DataDir, known); err != nil {
+	if err := removeOrphans(m.DataDir, m.logsDir(), logLinks{m.LogLinksDir}, known); err != nil {
 		m.Log.Warn("cannot remove the folders of pods that are gone", zap.Error(err))
 	}
 }

@@ -33,6 +33,7 @@ type home struct {
 	dataDir     string
 	pods        []corev1.Pod
 	allocatable corev1.ResourceList
+	alter       func(*Settings) // of the next Manager; may be nil
 	classes     []nodev1.RuntimeClass
 	classesAway atomic.Bool
 	classWatch  atomic.Pointer[watch.RaceFreeFakeWatcher] // the newest
@@ -71,10 +72,14 @@ func newHome(t *testing.T, pods ...*corev1.Pod) *home {
 // run runs a Manager for as long as during does.
 func (h *home) run(during func(m *Manager)) {
 	h.t.Helper()
-	m := New(Settings{
+	settings := Settings{
 		NodeName: "node", Address: testAddress, DataDir: h.dataDir, Client: h.client, Images: &images{}, Engine: h.engine,
 		Events: h.events, Log: zap.NewNop(), Allocatable: h.allocatable,
-	})
+	}
+	if h.alter != nil {
+		h.alter(&settings)
+	}
+	m := New(settings)
 	ctx, cancel := context.WithCancel(h.t.Context())
 	done := make(chan error, 1)
 	defer cancel()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 
@@ -24,8 +25,9 @@ func (d podDirs) terminationLog(container string) string {
 	return filepath.Join(d.container(container), "termination-log")
 }
 
-// makeOwnFiles writes the pod's own files. Those that are there already are left: containers may write to them.
-func (d podDirs) makeOwnFiles(pod *corev1.Pod, host hostFiles, address string) error {
+// makeOwnFiles writes the pod's own files. Those that are there already are left: containers may write to them. It returns what
+// is to be told of them.
+func (d podDirs) makeOwnFiles(pod *corev1.Pod, host hostFiles, addresses []netip.Addr) (warnings []event, err error) {
 	for _, name := range ownFiles {
 		path := d.etc(name)
 		if _, err := os.Stat(path); err == nil {
@@ -34,24 +36,26 @@ func (d podDirs) makeOwnFiles(pod *corev1.Pod, host hostFiles, address string) e
 		var text string
 		switch name {
 		case "hosts":
-			text = hostsFile(pod, host.hosts(), address)
+			text = hostsFile(pod, host.hosts(), addresses, host.dns.Domain)
 		case "hostname":
 			text = host.hostname(pod) + "\n"
 		case "resolv.conf":
-			text = resolvConf(pod, host.resolvConf())
+			if text, warnings, err = host.dns.resolvConf(pod); err != nil {
+				return nil, err
+			}
 		}
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			return fmt.Errorf("making the pod's /etc/%s: %w", name, err)
+			return nil, fmt.Errorf("making the pod's /etc/%s: %w", name, err)
 		}
 		err := os.WriteFile(path+".part", []byte(text), 0o644)
 		if err == nil {
 			err = os.Rename(path+".part", path)
 		}
 		if err != nil {
-			return fmt.Errorf("making the pod's /etc/%s: %w", name, err)
+			return nil, fmt.Errorf("making the pod's /etc/%s: %w", name, err)
 		}
 	}
-	return nil
+	return warnings, nil
 }
 
 // ownMounts shows a run the pod's own files, and the one in which it may say why it ended, which it makes.
@@ -87,15 +91,18 @@ func terminationPath(c *corev1.Container) string {
 	return volume.GuestPath(c.TerminationMessagePath)
 }
 
-// hostFiles are the node's own files that pods' are made from. One that cannot be read is empty.
-type hostFiles struct{ etc string }
+// hostFiles are what pods' own files are made from: those of the node, of which one that cannot be read is empty, and how
+// names are found.
+type hostFiles struct {
+	etc string
+	dns DNS
+}
 
-func (h hostFiles) hosts() string      { return h.read("hosts") }
-func (h hostFiles) resolvConf() string { return h.read("resolv.conf") }
+func (h hostFiles) hosts() string { return h.read("hosts") }
 
 // hostname is what a pod finds in its /etc/hostname: on the host's network, the host's.
 func (h hostFiles) hostname(pod *corev1.Pod) string {
-	name, domain := hostname(pod), podDomain(pod)
+	name, domain := hostname(pod), podDomain(pod, h.dns.Domain)
 	switch {
 	case pod.Spec.HostNetwork:
 		if own, err := os.Hostname(); err == nil {

@@ -1,6 +1,7 @@
 package podsync
 
 import (
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,50 +16,24 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
 )
 
+var testReach = []netip.Addr{netip.MustParseAddr("192.0.2.9"), netip.MustParseAddr("fd00::9")}
+
 func TestHostsFile(t *testing.T) {
 	pod := testPod(corev1.RestartPolicyAlways, "a")
 	const own = "# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n" +
 		"fe00::0\tip6-localnet\nfe00::0\tip6-mcastprefix\nfe00::1\tip6-allnodes\nfe00::2\tip6-allrouters\n"
-	if got := hostsFile(pod, "node\n", "192.0.2.9"); got != own+"192.0.2.9\tp\n" {
+	if got := hostsFile(pod, "node\n", testReach, "cluster.local"); got != own+"192.0.2.9\tp\nfd00::9\tp\n" {
 		t.Errorf("got\n%s", got)
 	}
 	pod.Spec.Hostname, pod.Spec.Subdomain = "me", "sub"
-	if got := hostsFile(pod, "node\n", "192.0.2.9"); got != own+"192.0.2.9\tme.sub.ns.svc.cluster.local\tme\n" {
+	if got := hostsFile(pod, "node\n", testReach, "cluster.local"); got != own+"192.0.2.9\tme.sub.ns.svc.cluster.local\tme\nfd00::9\tme.sub.ns.svc.cluster.local\tme\n" {
 		t.Errorf("with a subdomain\n%s", got)
 	}
 	pod.Spec.HostNetwork = true
 	pod.Spec.HostAliases = []corev1.HostAlias{{IP: "192.0.2.1", Hostnames: []string{"a", "b"}}, {IP: "192.0.2.2", Hostnames: []string{"c"}}}
 	const want = "# Kubernetes-managed hosts file (host network).\nnode\n\n# Entries added by HostAliases.\n192.0.2.1\ta\tb\n192.0.2.2\tc\n"
-	if got := hostsFile(pod, "node\n", "192.0.2.9"); got != want {
+	if got := hostsFile(pod, "node\n", testReach, "cluster.local"); got != want {
 		t.Errorf("on the host's network\n%s", got)
-	}
-}
-
-func TestResolvConf(t *testing.T) {
-	const node = "# comment\ndomain old.test\nsearch a.test b.test\nnameserver 192.0.2.1\nnameserver 192.0.2.2\noptions ndots:1 edns0\nnonsense\n"
-	const asNode = "search a.test b.test\nnameserver 192.0.2.1\nnameserver 192.0.2.2\noptions ndots:1 edns0\n"
-	two := "2"
-	more := &corev1.PodDNSConfig{
-		Nameservers: []string{"192.0.2.2", "192.0.2.3", "192.0.2.4"}, Searches: []string{"b.test", "c.test"},
-		Options: []corev1.PodDNSConfigOption{{Name: "ndots", Value: &two}, {Name: "rotate"}},
-	}
-	for name, test := range map[string]struct {
-		policy corev1.DNSPolicy
-		host   bool
-		config *corev1.PodDNSConfig
-		want   string
-	}{
-		"default":       {corev1.DNSDefault, false, nil, asNode},
-		"host network":  {corev1.DNSClusterFirst, true, nil, asNode},
-		"cluster first": {corev1.DNSClusterFirst, false, nil, "# The node does not know the cluster's name server. This is as with dnsPolicy: Default.\n" + asNode},
-		"none":          {corev1.DNSNone, false, more, "search b.test c.test\nnameserver 192.0.2.2\nnameserver 192.0.2.3\nnameserver 192.0.2.4\noptions ndots:2 rotate\n"},
-		"more":          {corev1.DNSDefault, false, more, "search a.test b.test c.test\nnameserver 192.0.2.1\nnameserver 192.0.2.2\nnameserver 192.0.2.3\noptions edns0 ndots:2 rotate\n"},
-	} {
-		pod := testPod(corev1.RestartPolicyAlways, "a")
-		pod.Spec.DNSPolicy, pod.Spec.HostNetwork, pod.Spec.DNSConfig = test.policy, test.host, test.config
-		if got := resolvConf(pod, node); got != test.want {
-			t.Errorf("%s:\n%s\nwant\n%s", name, got, test.want)
-		}
 	}
 }
 
@@ -66,9 +41,9 @@ func TestResolvConf(t *testing.T) {
 func TestOwnFilesStay(t *testing.T) {
 	pod := testPod(corev1.RestartPolicyAlways, "a")
 	d := dirsOf(t.TempDir(), pod)
-	node := hostFiles{t.TempDir()} // a node without such files
+	node := hostFiles{etc: t.TempDir()} // a node without such files
 	for range 2 {
-		if err := d.makeOwnFiles(pod, node, "192.0.2.9"); err != nil {
+		if _, err := d.makeOwnFiles(pod, node, testReach); err != nil {
 			t.Fatal(err)
 		}
 		f, err := os.OpenFile(d.etc("hosts"), os.O_APPEND|os.O_WRONLY, 0)
@@ -106,7 +81,7 @@ func TestLastWords(t *testing.T) {
 		"last bytes of log":  {"", lines(10, strings.Repeat("y", 999)), corev1.TerminationMessageFallbackToLogsOnError, runtime.Exit{Code: 1}, 1, lines(10, strings.Repeat("y", 999))[10000-2048:]},
 		"a character is cut": {strings.Repeat("ü", 3000) + "x", "", corev1.TerminationMessageReadFile, runtime.Exit{}, 1, strings.Repeat("ü", 2047) + "x"},
 	} {
-		log, _, err := d.makeRun("a", 0, nil)
+		log, _, err := d.makeRun(t.Context(), &corev1.Container{Name: "a"}, 0, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -146,10 +121,10 @@ func TestOwnMounts(t *testing.T) {
 	if failed := w.volumes.SetUp(t.Context(), pod); len(failed) > 0 {
 		t.Fatal(failed)
 	}
-	if err := w.dirs.makeOwnFiles(pod, hostFiles{t.TempDir()}, "192.0.2.9"); err != nil {
+	if _, err := w.dirs.makeOwnFiles(pod, hostFiles{etc: t.TempDir()}, testReach); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := w.dirs.makeRun("a", 0, nil); err != nil {
+	if _, _, err := w.dirs.makeRun(t.Context(), &corev1.Container{Name: "a"}, 0, nil); err != nil {
 		t.Fatal(err)
 	}
 	mounts, err := w.mounts(pod, c, nil)

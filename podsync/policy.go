@@ -20,12 +20,15 @@ func (s *podState) policy(c *containerState) corev1.RestartPolicy {
 // overForGood says whether a container has ended and is not to run again. An init container that succeeded is not run again
 // whatever the policy, unless it is a sidecar.
 func (s *podState) overForGood(c *containerState) bool {
-	switch {
-	case c.step != exited || c.next != nil:
+	if c.step != exited || c.next != nil {
+		return false
+	}
+	switch action := ruleFor(c.spec, c.exit.ExitCode); {
+	case action == corev1.ContainerRestartRuleActionRestartAllContainers:
 		return false
 	case c.init && !c.sidecar && c.exit.ExitCode == 0:
 		return true
-	case restartedByRule(c.spec, c.exit.ExitCode):
+	case action == corev1.ContainerRestartRuleActionRestart:
 		return false
 	}
 	switch s.policy(c) {
@@ -38,16 +41,16 @@ func (s *podState) overForGood(c *containerState) bool {
 	}
 }
 
-// restartedByRule says whether the first of a container's rules that speaks of an exit code has it run again.
-func restartedByRule(c *corev1.Container, code int32) bool {
+// ruleFor is what the first of a container's rules that speaks of an exit code asks for, or empty.
+func ruleFor(c *corev1.Container, code int32) corev1.ContainerRestartRuleAction {
 	for _, rule := range c.RestartPolicyRules {
 		if rule.ExitCodes == nil {
 			continue
 		}
 		in := rule.ExitCodes.Operator == corev1.ContainerRestartRuleOnExitCodesOpIn
 		if slices.Contains(rule.ExitCodes.Values, code) == in {
-			return rule.Action == corev1.ContainerRestartRuleActionRestart
+			return rule.Action
 		}
 	}
-	return false
+	return ""
 }

@@ -78,7 +78,7 @@ func (w *worker) endWith(ctx context.Context, cancel context.CancelFunc, process
 func (w *worker) probe(ctx context.Context, a ask, spec *corev1.Probe) (probe.Result, error) {
 	timeout := seconds(orDefault(spec.TimeoutSeconds, defaultTimeout))
 	if spec.Exec == nil {
-		return probe.Network(ctx, spec.ProbeHandler, a.container, w.node.Address.String(), timeout)
+		return probe.Network(ctx, spec.ProbeHandler, a.container, w.podIP(), timeout)
 	}
 	run, err := w.dirs.spec(a.container.Name, a.id)
 	if err != nil {
@@ -87,7 +87,7 @@ func (w *worker) probe(ctx context.Context, a ask, spec *corev1.Probe) (probe.Re
 	argv := expandAll(spec.Exec.Command, run.Env)
 	within, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	text, exit, err := w.exec(within, session(run, argv))
+	text, exit, err := w.capture(within, session(run, argv))
 	switch {
 	case errors.Is(within.Err(), context.DeadlineExceeded) && err != nil:
 		return probe.Result{Output: fmt.Sprintf("command timed out: %q timed out after %v", strings.Join(argv, " "), timeout)}, nil
@@ -130,7 +130,11 @@ func (w *worker) carryOut(ctx context.Context, pod *corev1.Pod, a hook) error {
 			return fmt.Errorf("Exec lifecycle hook (%v) %s: %w, message: %q", handler.Exec.Command, where, err, text) //nolint:staticcheck // words that users know
 		}
 	case handler.HTTPGet != nil:
-		if err := probe.Hook(ctx, handler.HTTPGet, a.container, w.node.Address.String()); err != nil {
+		plain, err := probe.Hook(ctx, handler.HTTPGet, a.container, w.podIP())
+		if plain != "" {
+			w.record(pod, nil, eventHTTPFallback(plain))
+		}
+		if err != nil {
 			return fmt.Errorf("HTTP lifecycle hook (%s) %s: %w", handler.HTTPGet.Path, where, err)
 		}
 	case handler.Sleep != nil:
@@ -152,7 +156,7 @@ func (w *worker) execHook(ctx context.Context, a hook, argv []string) (string, e
 	if err != nil {
 		return "", err
 	}
-	text, exit, err := w.exec(ctx, session(run, argv))
+	text, exit, err := w.capture(ctx, session(run, argv))
 	if err == nil && exit.Code != 0 {
 		err = fmt.Errorf("command '%s' exited with %d: %s", strings.Join(argv, " "), exit.Code, exit.Message)
 	}

@@ -101,7 +101,7 @@ func (c *containerState) decideProbes(d *decision) {
 func (c *containerState) wants(k probeKind) bool {
 	switch k {
 	case startup:
-		return c.probes[k].verdict == unknown && c.stopBy.IsZero() && c.step == running && c.postStart == done
+		return c.probes[k].verdict == unknown && c.stopBy.IsZero() && c.step == running && c.postStart == done && c.hookErr == nil
 	case liveness:
 		return c.probes[k].verdict != failed && c.stopBy.IsZero() && c.started()
 	default:
@@ -111,7 +111,7 @@ func (c *containerState) wants(k probeKind) bool {
 
 // started says whether the container is up, as far as anybody can tell.
 func (c *containerState) started() bool {
-	return c.step == running && c.postStart == done && (c.spec.StartupProbe == nil || c.probes[startup].verdict == passed)
+	return c.step == running && c.postStart == done && c.hookErr == nil && (c.spec.StartupProbe == nil || c.probes[startup].verdict == passed)
 }
 
 // ready says whether the container can be given work.

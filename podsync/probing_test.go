@@ -171,18 +171,27 @@ func TestPostStart(t *testing.T) {
 	s := probedScript(t, corev1.RestartPolicyAlways, hooked)
 	s.at(0, up("a"), "hook")
 	s.at(1, nil)
-	if c := s.status().ContainerStatuses[0]; *c.Started || c.Ready {
+	if c := s.status().ContainerStatuses[0]; *c.Started || c.Ready || c.ContainerID != "" || c.State.Waiting == nil || c.State.Waiting.Reason != "ContainerCreating" {
 		t.Fatalf("before its hook is done: %+v", c)
 	}
+	s.phase(corev1.PodPending)
 	s.at(5, hookDone{container: "a", id: "id", kind: postStart}, "ask Readiness")
+	if c := s.status().ContainerStatuses[0]; !*c.Started || c.State.Running == nil || c.ContainerID != "wasmtime://id" {
+		t.Fatalf("once its hook is done: %+v", c)
+	}
+	s.phase(corev1.PodRunning)
 
 	s = probedScript(t, corev1.RestartPolicyAlways, hooked)
 	s.at(0, up("a"), "hook")
-	s.at(5, hookDone{container: "a", id: "id", kind: postStart, err: errors.New("no")}, "event Killing", "stop a in 30s", "ask Readiness")
+	s.at(5, hookDone{container: "a", id: "id", kind: postStart, err: errors.New("no")}, "event Killing", "stop a in 30s")
 	s.at(6, exit("a", 137, 6), "pull a")
 	s.at(6, pullDone{container: "a"}, "start a #1")
 	s.at(6, startDone{container: "a", id: "id2", at: t0.Add(6 * time.Second)}, "hook")
-	s.at(7, hookDone{container: "a", id: "id2", kind: postStart, err: errors.New("no")}, "event Killing", "stop a in 30s", "ask Readiness")
+	if c := s.status().ContainerStatuses[0]; c.State.Waiting == nil || c.RestartCount != 0 || c.LastTerminationState.Terminated == nil || c.ContainerID != "wasmtime://id" {
+		t.Fatalf("before its second hook is done: %+v", c)
+	}
+	s.phase(corev1.PodRunning)
+	s.at(7, hookDone{container: "a", id: "id2", kind: postStart, err: errors.New("no")}, "event Killing", "stop a in 30s")
 	s.at(8, exit("a", 137, 8), "event BackOff")
 	if w := s.status().ContainerStatuses[0].State.Waiting; w.Reason != "PostStartHookError" || w.Message != "no" {
 		t.Fatalf("waits with %+v", w)

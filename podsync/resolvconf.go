@@ -1,16 +1,30 @@
 package podsync
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
 	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 )
+
+// DNS is how pods find names.
+type DNS struct {
+	Servers    []netip.Addr // the cluster's name servers; none: a pod that wants them has the node's
+	Domain     string       // that of the cluster's services, or empty
+	ResolvConf string       // the node's own resolv.conf, absolute; empty: the node has none
+}
 
 // Bounds of a resolv.conf, which API server and kubelet have.
 const (
 	maxNameservers = 3
 	maxSearches    = 32
+	maxSearchChars = 2048
 )
 
 // resolver is what a resolv.conf says.
@@ -18,23 +32,60 @@ type resolver struct {
 	nameservers, searches, options []string
 }
 
-// resolvConf is a pod's /etc/resolv.conf. node is the node's own. The node does not know the cluster's name server, so a
-// pod that wants it has the node's, and is told so.
-func resolvConf(pod *corev1.Pod, node string) string {
-	var r resolver
-	note := ""
-	switch policy := pod.Spec.DNSPolicy; {
-	case policy == corev1.DNSNone:
-	case policy == corev1.DNSDefault, policy == corev1.DNSClusterFirst && pod.Spec.HostNetwork:
-		r = parseResolvConf(node)
-	default:
-		r = parseResolvConf(node)
-		note = "# The node does not know the cluster's name server. This is as with dnsPolicy: Default.\n"
+// resolvConf is a pod's /etc/resolv.conf, and what is to be told of it.
+func (dns DNS) resolvConf(pod *corev1.Pod) (text string, warnings []event, err error) {
+	r, missing, err := dns.resolver(pod)
+	if err != nil {
+		return "", nil, err
+	}
+	if missing {
+		warnings = append(warnings, eventMissingClusterDNS(pod))
 	}
 	if c := pod.Spec.DNSConfig; c != nil {
 		r.add(c)
 	}
-	return note + r.String()
+	warnings = append(warnings, r.trim()...)
+	return r.String(), warnings, nil
+}
+
+// resolver is what the pod's policy gives it; missing says that it wants the cluster's name servers, and that the node does not
+// know them.
+func (dns DNS) resolver(pod *corev1.Pod) (r resolver, missing bool, err error) {
+	policy := pod.Spec.DNSPolicy
+	if policy == corev1.DNSNone {
+		return resolver{}, false, nil
+	}
+	if dns.ResolvConf != "" {
+		text, err := os.ReadFile(dns.ResolvConf)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return resolver{}, false, fmt.Errorf("reading the node's resolv.conf: %w", err)
+		}
+		r = parseResolvConf(string(text))
+	}
+	if policy == corev1.DNSDefault || policy == corev1.DNSClusterFirst && pod.Spec.HostNetwork {
+		return dns.orLocal(r), false, nil
+	}
+	if len(dns.Servers) == 0 {
+		return dns.orLocal(r), true, nil
+	}
+	cluster := resolver{options: []string{"ndots:5"}}
+	for _, server := range dns.Servers {
+		cluster.nameservers = append(cluster.nameservers, server.String())
+	}
+	if dns.Domain != "" {
+		services := "svc." + dns.Domain
+		cluster.searches = []string{pod.Namespace + "." + services, services, dns.Domain}
+	}
+	cluster.searches = union(cluster.searches, r.searches)
+	return cluster, false, nil
+}
+
+// orLocal is r, or a server on the pod's own machine where the node is told to have no resolv.conf.
+func (dns DNS) orLocal(r resolver) resolver {
+	if dns.ResolvConf == "" {
+		return resolver{nameservers: []string{"127.0.0.1"}, searches: []string{"."}}
+	}
+	return r
 }
 
 func parseResolvConf(text string) resolver {
@@ -48,9 +99,16 @@ func parseResolvConf(text string) resolver {
 		case "nameserver":
 			r.nameservers = append(r.nameservers, fields[1])
 		case "search", "domain": // the last one counts
-			r.searches = fields[1:]
+			r.searches = nil
+			for _, domain := range fields[1:] {
+				if domain != "." {
+					r.searches = append(r.searches, strings.TrimSuffix(domain, "."))
+				}
+			}
 		case "options":
-			r.options = append(r.options, fields[1:]...)
+			for _, option := range fields[1:] {
+				r.setOption(option)
+			}
 		}
 	}
 	return r
@@ -65,12 +123,36 @@ func (r *resolver) add(c *corev1.PodDNSConfig) {
 		if o.Value != nil && *o.Value != "" {
 			option += ":" + *o.Value
 		}
-		r.options = slices.DeleteFunc(r.options, func(old string) bool {
-			name, _, _ := strings.Cut(old, ":")
-			return name == o.Name
-		})
-		r.options = append(r.options, option)
+		r.setOption(option)
 	}
+}
+
+// setOption sets an option NAME or NAME:VALUE, of which there is one for each name.
+func (r *resolver) setOption(option string) {
+	name := func(option string) string { name, _, _ := strings.Cut(option, ":"); return name }
+	r.options = slices.DeleteFunc(r.options, func(old string) bool { return name(old) == name(option) })
+	r.options = append(r.options, option)
+}
+
+// trim leaves out what is more than resolvers take, and says so.
+func (r *resolver) trim() []event {
+	var warnings []event
+	if len(r.nameservers) > maxNameservers {
+		r.nameservers = r.nameservers[:maxNameservers]
+		warnings = append(warnings, eventDNSConfig("Nameserver limits were exceeded, some nameservers have been omitted, the applied nameserver line is: "+
+			strings.Join(r.nameservers, " ")))
+	}
+	asked := len(r.searches)
+	r.searches = slices.Clone(r.searches[:min(asked, maxSearches)])
+	r.searches = slices.DeleteFunc(r.searches, func(domain string) bool { return len(domain) > validation.DNS1123SubdomainMaxLength })
+	for len(strings.Join(r.searches, " ")) > maxSearchChars {
+		r.searches = r.searches[:len(r.searches)-1]
+	}
+	if len(r.searches) < asked {
+		warnings = append(warnings, eventDNSConfig("Search Line limits were exceeded, some search paths have been omitted, the applied search line is: "+
+			strings.Join(r.searches, " ")))
+	}
+	return warnings
 }
 
 func union(a, b []string) []string {
@@ -83,12 +165,12 @@ func union(a, b []string) []string {
 	return all
 }
 
-func (r resolver) String() string {
+func (r *resolver) String() string {
 	var out strings.Builder
-	if n := min(len(r.searches), maxSearches); n > 0 {
-		out.WriteString("search " + strings.Join(r.searches[:n], " ") + "\n")
+	if len(r.searches) > 0 {
+		out.WriteString("search " + strings.Join(r.searches, " ") + "\n")
 	}
-	for _, server := range r.nameservers[:min(len(r.nameservers), maxNameservers)] {
+	for _, server := range r.nameservers {
 		out.WriteString("nameserver " + server + "\n")
 	}
 	if len(r.options) > 0 {

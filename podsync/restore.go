@@ -43,6 +43,7 @@ func restore(pod *corev1.Pod, dirs podDirs, runs []runtime.Run, now time.Time) (
 	for _, c := range pod.Status.Conditions {
 		s.wasSetUp = s.wasSetUp || c.Type == corev1.PodReadyToStartContainers && c.Status == corev1.ConditionTrue
 	}
+	s.place = dirs.place(&pod.Status, s.wasSetUp || s.life == finished)
 	adopted := s.adopt(runs, dirs, now)
 	for _, c := range s.containers {
 		if c.step == running && adopted.running[c.spec.Name] == nil {
@@ -76,6 +77,7 @@ func (c *containerState) restore(status *corev1.ContainerStatus) {
 		c.step, c.exit = exited, status.State.Terminated
 	case status.LastTerminationState.Terminated != nil:
 		c.attempt, c.step, c.exit = status.RestartCount, exited, status.LastTerminationState.Terminated
+		c.restoreAnew()
 	}
 }
 
@@ -125,7 +127,7 @@ func (c *containerState) supersede(run runtime.Run) {
 		c.before, c.exit = c.exit, nil
 	}
 	c.id, c.begun, c.module.ImageID = run.ID, run.StartedAt, run.Of.ImageID
-	c.probes, c.postStart = [probeKinds]probeState{}, done
+	c.probes, c.postStart, c.anew = [probeKinds]probeState{}, done, false
 }
 
 // restoreUntold takes in a run of which there is nothing but a log: attempt is that of the newest log. It was begun
@@ -134,7 +136,7 @@ func (c *containerState) restoreUntold(attempt int32, now time.Time) {
 	if c.step == running || attempt <= c.attempt {
 		return
 	}
-	c.id, c.attempt, c.before = "", attempt, c.exit
+	c.id, c.attempt, c.before, c.anew = "", attempt, c.exit, false
 	c.lose(now, now)
 }
 

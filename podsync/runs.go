@@ -39,9 +39,11 @@ func (r endedRun) told(pod *corev1.Pod) bool {
 }
 
 // ended says whether a run has ended.
-func ended(process runtime.Process) bool {
+func ended(process runtime.Process) bool { return closed(process.Done()) }
+
+func closed(done <-chan struct{}) bool {
 	select {
-	case <-process.Done():
+	case <-done:
 		return true
 	default:
 		return false

@@ -78,12 +78,14 @@ type podState struct {
 	setup      task              // the pod's folders and what its containers share
 	wasSetUp   bool              // by an earlier agent: this one's setup shows only if it fails
 	isolated   bool              // known after setup: the guests have a process of their own
+	place      place             // known after setup, too
 	removal    task              // the object and the folders
 	reported   bool              // the API server has the status that statusOf gives
 	closeBy    time.Time         // while closing: when guests are killed
 	doomed     bool              // the pod has failed as a whole, whatever its containers' exits say
 	refused    bool              // because the node could not take it: its containers have no status
 	evicted    string            // why the pod has to go, or empty
+	restarting string            // the container whose end has all others end and start over, until they have ended
 	reason     string            // of the pod, once it failed as a whole
 	message    string            // and in more words
 	startedAt  time.Time         // when this node took the pod up
@@ -116,6 +118,7 @@ type containerState struct {
 	exit    *corev1.ContainerStateTerminated // of the last run, once it ended
 	before  *corev1.ContainerStateTerminated // of the run before the last
 	failed  bool                             // the last run never started
+	anew    bool                             // all containers start over, and this one has not begun since
 
 	notBefore time.Time // no pull and no start before
 	crashes   backOff
@@ -177,6 +180,7 @@ type (
 	prepared struct {
 		refused  *refusal
 		isolated bool
+		place    place
 		err      error
 	}
 	// classChanged: the pod's RuntimeClass is new, or another.
@@ -221,6 +225,9 @@ func (s *podState) apply(event any, now time.Time) {
 		s.shortenGrace(now)
 	case prepared:
 		s.isolated = e.isolated
+		if e.place.known {
+			s.place = e.place
+		}
 		s.setup.end(e.err, now)
 		if e.refused != nil {
 			s.refused, s.doomed, s.reason, s.message = true, true, e.refused.reason, "Pod was rejected: "+e.refused.message
@@ -352,7 +359,7 @@ func (c *containerState) rest() {
 
 // begin makes id the last run.
 func (c *containerState) begin(id string) {
-	c.before, c.exit = c.exit, nil
+	c.before, c.exit, c.anew = c.exit, nil, false
 	c.id = id
 	c.attempt++
 	c.probes, c.postStart, c.preStop, c.hookErr = [probeKinds]probeState{}, todo, todo, nil

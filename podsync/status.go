@@ -34,8 +34,8 @@ const (
 )
 
 // statusOf is the status that the pod has at now. was is the status that the API server has: what this node does
-// not own in it stays, and a condition that has not changed keeps its time of transition.
-func statusOf(s *podState, was corev1.PodStatus, address netip.Addr, now time.Time) corev1.PodStatus {
+// not own in it stays, and a condition that has not changed keeps its time of transition. host is the node's address.
+func statusOf(s *podState, was corev1.PodStatus, host netip.Addr, now time.Time) corev1.PodStatus {
 	status := *was.DeepCopy()
 	status.ObservedGeneration = s.pod.Generation
 	if s.life != closing && s.life != ending { // what a pod ends with is said when it has
@@ -45,9 +45,7 @@ func statusOf(s *podState, was corev1.PodStatus, address netip.Addr, now time.Ti
 		t := stamp(s.startedAt)
 		status.StartTime = &t
 	}
-	ip := address.String()
-	status.HostIP, status.HostIPs = ip, []corev1.HostIP{{IP: ip}}
-	status.PodIP, status.PodIPs = ip, []corev1.PodIP{{IP: ip}}
+	reachOf(s.pod, s.place, host).show(&status)
 	status.InitContainerStatuses, status.ContainerStatuses, status.EphemeralContainerStatuses = s.containerStatuses()
 	status.Phase = s.phase(was.Phase, status.InitContainerStatuses, status.ContainerStatuses)
 	for _, c := range s.conditions(&status) {
@@ -61,9 +59,8 @@ func (s *podState) containerStatuses() (inits, apps, ephemeral []corev1.Containe
 	if s.refused {
 		return nil, nil, nil
 	}
-	initialised := s.initialised()
 	for _, c := range s.containers {
-		status := s.containerStatus(c, initialised)
+		status := s.containerStatus(c)
 		switch {
 		case c.init:
 			inits = append(inits, status)
@@ -86,18 +83,21 @@ func (s *podState) initialised() bool {
 	return true
 }
 
-func (s *podState) containerStatus(c *containerState, initialised bool) corev1.ContainerStatus {
+func (s *podState) containerStatus(c *containerState) corev1.ContainerStatus {
+	if s.life == active && c.settling() {
+		return s.settlingStatus(c)
+	}
 	started := c.started()
 	status := corev1.ContainerStatus{
 		Name:         c.spec.Name,
 		Image:        c.spec.Image,
-		ImageID:      c.module.ImageID,
 		RestartCount: max(0, c.attempt),
 		Started:      &started,
 		Ready:        c.ready(),
+		VolumeMounts: mountStatuses(c.spec),
 	}
 	if c.attempt >= 0 {
-		status.ContainerID = containerID(c.id)
+		status.ContainerID, status.ImageID = containerID(c.id), c.module.ImageID
 	}
 	switch {
 	case c.step == running:
@@ -111,7 +111,7 @@ func (s *podState) containerStatus(c *containerState, initialised bool) corev1.C
 			ExitCode: killedCode, Reason: reasonStatusUnknown, Message: neverRanMessage,
 		}
 	default:
-		status.State.Waiting = c.waitingFor(initialised, s.hasInit())
+		status.State.Waiting = s.waitingFor(c)
 		status.LastTerminationState.Terminated = c.exit
 	}
 	return status
@@ -122,17 +122,50 @@ func (s *podState) stopped() bool {
 	return s.life == removing || s.life == gone || s.life == finished && s.doomed
 }
 
-func (s *podState) hasInit() bool { return len(s.pod.Spec.InitContainers) > 0 }
+// settlingStatus is the status of a container whose run does not count yet: what it was before that began.
+func (s *podState) settlingStatus(c *containerState) corev1.ContainerStatus {
+	started := false
+	status := corev1.ContainerStatus{
+		Name:         c.spec.Name,
+		Image:        c.spec.Image,
+		RestartCount: max(0, c.attempt-1),
+		Started:      &started,
+		VolumeMounts: mountStatuses(c.spec),
+	}
+	status.State.Waiting = s.waitingFor(c)
+	if c.before != nil {
+		status.ContainerID, status.ImageID, status.LastTerminationState.Terminated = c.before.ContainerID, c.module.ImageID, c.before
+	}
+	return status
+}
 
-func (c *containerState) waitingFor(initialised, hasInit bool) *corev1.ContainerStateWaiting {
+func (s *podState) waitingFor(c *containerState) *corev1.ContainerStateWaiting {
 	switch {
 	case c.waiting != nil:
 		return c.waiting
-	case hasInit && (c.init || !initialised):
+	case len(s.pod.Spec.InitContainers) > 0:
 		return &corev1.ContainerStateWaiting{Reason: reasonPodInitializing}
 	default:
 		return &corev1.ContainerStateWaiting{Reason: reasonContainerCreating}
 	}
+}
+
+// mountStatuses says how a container's volumes are mounted. What is read-only is so in all that lies below it; the status says
+// so where that was asked for.
+func mountStatuses(c *corev1.Container) []corev1.VolumeMountStatus {
+	var all []corev1.VolumeMountStatus
+	for _, m := range c.VolumeMounts {
+		status := corev1.VolumeMountStatus{Name: m.Name, MountPath: m.MountPath, ReadOnly: m.ReadOnly}
+		if m.ReadOnly {
+			mode := corev1.RecursiveReadOnlyDisabled
+			if asked := m.RecursiveReadOnly; asked != nil && *asked != mode {
+				mode = corev1.RecursiveReadOnlyEnabled
+			}
+			status.RecursiveReadOnly = &mode
+		}
+		all = append(all, status)
+	}
+	return all
 }
 
 func pullBackOffWaiting(image string, failed *corev1.ContainerStateWaiting) *corev1.ContainerStateWaiting {
@@ -195,12 +228,16 @@ func (s *podState) conditions(status *corev1.PodStatus) []corev1.PodCondition {
 	over := status.Phase == corev1.PodSucceeded || status.Phase == corev1.PodFailed
 	set := s.setup.progress == done || s.wasSetUp && s.setup.err == nil
 	set = set && !over && !s.stopped() && !s.refused
-	return []corev1.PodCondition{
+	conditions := []corev1.PodCondition{
 		condition(corev1.PodReadyToStartContainers, set, "", ""),
 		s.initializedCondition(status),
 		s.containersReady(status),
 		s.podReady(status),
 	}
+	if mayRestartAll(s.pod) {
+		conditions = append(conditions, s.restartingCondition(status))
+	}
+	return conditions
 }
 
 func (s *podState) initializedCondition(status *corev1.PodStatus) corev1.PodCondition {
@@ -216,6 +253,9 @@ func (s *podState) initializedCondition(status *corev1.PodStatus) corev1.PodCond
 			reason = reasonPodCompleted
 		}
 		return condition(corev1.PodInitialized, true, reason, "")
+	}
+	if findCondition(status, corev1.PodInitialized, corev1.ConditionTrue) { // a pod that was once stays so when it starts over
+		return condition(corev1.PodInitialized, true, "", "")
 	}
 	return condition(corev1.PodInitialized, false, "ContainersNotInitialized",
 		fmt.Sprintf("containers with incomplete status: [%s]", strings.Join(names, " ")))
@@ -267,6 +307,10 @@ func (s *podState) podReady(status *corev1.PodStatus) corev1.PodCondition {
 		return ready
 	}
 	return condition(corev1.PodReady, false, "ReadinessGatesNotReady", strings.Join(missing, ", "))
+}
+
+func findCondition(status *corev1.PodStatus, kind corev1.PodConditionType, is corev1.ConditionStatus) bool {
+	return slices.ContainsFunc(status.Conditions, func(c corev1.PodCondition) bool { return c.Type == kind && c.Status == is })
 }
 
 func condition(kind corev1.PodConditionType, true_ bool, reason, message string) corev1.PodCondition {

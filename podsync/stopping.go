@@ -57,6 +57,11 @@ func (c *containerState) applyHook(e hookDone) {
 	}
 }
 
+// settling says whether the container's run does not count as running yet: its postStart hook goes on, or has failed.
+func (c *containerState) settling() bool {
+	return c.step == running && (c.postStart == doing || c.hookErr != nil)
+}
+
 // tend does for a guest that runs what is to be done while it does.
 func (s *podState) tend(d *decision, c *containerState) {
 	if c.postStart == todo && c.stopBy.IsZero() {

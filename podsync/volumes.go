@@ -31,7 +31,7 @@ func (m *Manager) newVolumes(dirs podDirs, log *zap.Logger) *volume.Volumes {
 		Objects: m.objects,
 		Client:  m.Client, Patiently: objects.Patiently,
 		Field: func(pod *corev1.Pod, path string) (string, error) {
-			return fieldValue(pod, path, m.Address)
+			return fieldValue(pod, path, reach{}) // the API server lets no volume ask for addresses
 		},
 		Resource: func(pod *corev1.Pod, ref *corev1.ResourceFieldSelector) (string, error) {
 			c := findContainer(pod, ref.ContainerName)
@@ -40,7 +40,8 @@ func (m *Manager) newVolumes(dirs podDirs, log *zap.Logger) *volume.Volumes {
 			}
 			return resourceValue(pod, c, ref, m.Allocatable)
 		},
-		Log: log,
+		NodeLabels: m.nodeLabels,
+		Log:        log,
 	})
 }
 
@@ -89,16 +90,21 @@ func (w *worker) keepVolumes(ctx context.Context) {
 	}
 }
 
-// clearVolumes removes the volumes of a pod that has ended, and what they held, once: its folder stays until it is deleted.
+// clearVolumes removes the files of a pod that has ended, once: its volumes, and its containers' root directories. Its folder stays
+// until it is deleted.
 func (w *worker) clearVolumes() {
 	if w.volumesCleared || w.state.life != finished || len(w.processes) > 0 {
 		return
 	}
 	w.volumesCleared = true
+	pod := w.state.pod
 	w.tasks.Go(func() {
 		w.volumes.TearDown()
 		if err := volume.Remove(w.dirs.volumes()); err != nil {
 			w.log.Warn("cannot remove the volumes of a pod that has ended", zap.Error(err))
+		}
+		if err := w.dirs.clearRoots(pod); err != nil {
+			w.log.Warn("cannot remove the root directories of a pod that has ended", zap.Error(err))
 		}
 	})
 }

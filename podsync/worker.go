@@ -69,7 +69,7 @@ func newWorker(node *Manager, state *podState, adopted adoption) *worker {
 	w := &worker{
 		node:      node,
 		log:       node.Log.With(zap.String("namespace", pod.Namespace), zap.String("pod", pod.Name), zap.String("uid", string(pod.UID))),
-		dirs:      dirsOf(node.DataDir, pod),
+		dirs:      node.dirs(pod),
 		mailbox:   newMailbox(),
 		results:   make(chan any),
 		state:     state,
@@ -155,6 +155,7 @@ func (w *worker) settle(ctx context.Context) time.Time {
 		}
 		w.forgetTold()
 		w.clearVolumes()
+		w.releasePlace()
 		return earliest(wake, retry)
 	}
 }

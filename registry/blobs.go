@@ -17,13 +17,32 @@ const tempPrefix = ".tmp-"
 // copySize is the size of the buffer that content passes through, in bytes.
 const copySize = 128 << 10
 
+// kind is what a blob is for.
+type kind int
+
+const (
+	wasmFile kind = iota // a module or component
+	tarLayer             // a part of a root filesystem
+)
+
+func (k kind) String() string { return [...]string{"module", "layer"}[k] }
+
 // blobs is the content-addressed part of a store.
 type blobs struct {
-	dir string
-	max int64 // bytes a blob
+	dir       string
+	maxModule int64 // bytes
+	maxLayer  int64 // bytes
 }
 
-// blob is a stored module.
+// limit is the size of the largest blob of a kind.
+func (b blobs) limit(k kind) int64 {
+	if k == tarLayer {
+		return b.maxLayer
+	}
+	return b.maxModule
+}
+
+// blob is a stored module or layer.
 type blob struct {
 	path      string
 	digest    string
@@ -31,12 +50,17 @@ type blob struct {
 	component bool
 }
 
+// module is what callers are told of a blob that is one.
+func (b blob) module() Module {
+	return Module{Path: b.path, Digest: b.digest, Size: b.size, Component: b.component}
+}
+
 func (b blobs) path(digest string) string {
 	return filepath.Join(b.dir, strings.TrimPrefix(digest, "sha256:"))
 }
 
 // find returns the stored blob of that digest; fs.ErrNotExist when there is none.
-func (b blobs) find(digest string) (blob, error) {
+func (b blobs) find(digest string, k kind) (blob, error) {
 	path := b.path(digest)
 	f, err := os.Open(path)
 	if err != nil {
@@ -46,6 +70,9 @@ func (b blobs) find(digest string) (blob, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return blob{}, err
+	}
+	if k != wasmFile {
+		return blob{path: path, digest: digest, size: info.Size()}, nil
 	}
 	var start [preambleSize]byte
 	if _, err := io.ReadFull(f, start[:]); err != nil {
@@ -62,31 +89,32 @@ func (b blobs) find(digest string) (blob, error) {
 type expected struct {
 	digest string // empty: any
 	size   int64  // negative: any
+	kind   kind
 }
 
-// put stores what r gives, if it is a WebAssembly binary and as expected. On an error nothing is left.
+// put stores what r gives, if it is as expected; a module must be a WebAssembly binary. On an error nothing is left.
 func (b blobs) put(r io.Reader, want expected) (blob, error) {
-	limit := b.max
+	limit := b.limit(want.kind)
+	if want.size > limit {
+		return blob{}, tooLarge(want.kind, want.size, limit)
+	}
 	if want.size >= 0 {
-		if want.size > b.max {
-			return blob{}, b.tooLarge(want.size)
-		}
 		limit = want.size
 	}
 	var stored blob
 	err := writeFile(b.dir, func(f *os.File) (string, error) {
-		digest, size, component, err := receive(f, io.LimitReader(r, limit+1))
+		digest, size, component, err := receive(f, io.LimitReader(r, limit+1), want.kind)
 		switch {
 		case err != nil:
 			return "", err
 		case want.size < 0 && size > limit:
-			return "", b.tooLarge(size)
+			return "", tooLarge(want.kind, size, limit)
 		case size > limit:
-			return "", fail(ErrDigestMismatch, nil, "module %s is larger than the %d bytes that its manifest says", want.digest, want.size)
+			return "", fail(ErrDigestMismatch, nil, "%v %s is larger than the %d bytes that its manifest says", want.kind, want.digest, want.size)
 		case want.size >= 0 && size < want.size:
-			return "", fail(ErrDigestMismatch, nil, "module %s ended after %d of %d bytes", want.digest, size, want.size)
+			return "", fail(ErrDigestMismatch, nil, "%v %s ended after %d of %d bytes", want.kind, want.digest, size, want.size)
 		case want.digest != "" && digest != want.digest:
-			return "", fail(ErrDigestMismatch, nil, "module %s came with the digest %s", want.digest, digest)
+			return "", fail(ErrDigestMismatch, nil, "%v %s came with the digest %s", want.kind, want.digest, digest)
 		}
 		stored = blob{path: b.path(digest), digest: digest, size: size, component: component}
 		return stored.path, nil
@@ -94,20 +122,23 @@ func (b blobs) put(r io.Reader, want expected) (blob, error) {
 	return stored, err
 }
 
-func (b blobs) tooLarge(size int64) error {
-	return fail(ErrTooLarge, nil, "the module has %d bytes or more; this node takes modules of up to %d", size, b.max)
+func tooLarge(k kind, size, limit int64) error {
+	return fail(ErrTooLarge, nil, "the %v has %d bytes or more; this node takes %vs of up to %d", k, size, k, limit)
 }
 
-// receive copies r to w and hashes it on the way. It looks at the preamble first, so that what is no module is
+// receive copies r to w and hashes it on the way. It looks at a module's preamble first, so that what is none is
 // refused before it is fetched.
-func receive(w io.Writer, r io.Reader) (digest string, size int64, component bool, err error) {
+func receive(w io.Writer, r io.Reader, k kind) (digest string, size int64, component bool, err error) {
 	start := make([]byte, preambleSize)
 	n, err := io.ReadFull(r, start)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return "", 0, false, err
 	}
-	if component, err = isComponent(start[:n]); err != nil {
-		return "", 0, false, err
+	start = start[:n]
+	if k == wasmFile {
+		if component, err = isComponent(start); err != nil {
+			return "", 0, false, err
+		}
 	}
 	hash := sha256.New()
 	to := io.MultiWriter(w, hash)

@@ -3,11 +3,12 @@
 //
 // A Store keeps a folder:
 //
-//	blobs/sha256/HEX   modules, by the digest of their bytes
+//	blobs/sha256/HEX   modules and layers, by the digest of their bytes
 //	refs/HEX.json      what each reference meant when it was last pulled, by the reference's SHA-256
+//	rootfs/HEX/        root filesystems, unpacked once for each list of layers, and an index of the modules in each
 //
-// A file appears in it complete, verified and synced, or not at all; what a crash left half-written is removed
-// by New. Folders are 0700 and files 0600. One process at a time may use a folder.
+// A file or a root filesystem appears in it complete, verified and synced, or not at all; what a crash left half-written is removed
+// by New. Folders are 0700 and files 0600, but for those of images. One process at a time may use a folder.
 //
 // Lookup answers from the folder alone. Pull always asks the registry what a reference means now, and
 // fetches a module only if the folder does not hold it. When several callers pull one reference at the same

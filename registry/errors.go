@@ -21,9 +21,13 @@ var (
 	ErrLocalModules = errors.New("local modules are not allowed")
 	// ErrNotWasm is an image, or a file, that holds no WebAssembly module in a known form.
 	ErrNotWasm = errors.New("not a WebAssembly image")
+	// ErrInvalidImage is an image whose parts are broken, or have what no image may have.
+	ErrInvalidImage = errors.New("invalid image")
+	// ErrNoProgram is an image with several modules of which none is named to run.
+	ErrNoProgram = errors.New("no module is named")
 	// ErrDigestMismatch is content of another digest or size than was announced.
 	ErrDigestMismatch = errors.New("content does not match its digest")
-	// ErrTooLarge is a manifest or a module above the limit.
+	// ErrTooLarge is a manifest, a module or an image above the limit.
 	ErrTooLarge = errors.New("too large")
 	// ErrNotFound is a reference that the registry does not know, or a local file that is not there.
 	ErrNotFound = errors.New("not found")

@@ -39,19 +39,22 @@ func (s *Store) local(image string, ref reference) (m Module, present bool, err 
 	if ref.digest != "" && b.digest != ref.digest {
 		return Module{}, false, fail(ErrDigestMismatch, nil, "local module %s has the digest %s, not %s", ref.path, b.digest, ref.digest)
 	}
-	return moduleOf(image, localPrefix+ref.path+"@"+b.digest, b), true, nil
+	m = b.module()
+	m.Image, m.ImageID = image, localPrefix+ref.path+"@"+b.digest
+	return m, true, nil
 }
 
 // keep returns the blob with f's content, and stores it if it is new.
 func (s *Store) keep(f *os.File, size int64) (blob, error) {
-	if size > s.blobs.max {
-		return blob{}, s.blobs.tooLarge(size)
+	limit := s.blobs.limit(wasmFile)
+	if size > limit {
+		return blob{}, tooLarge(wasmFile, size, limit)
 	}
 	hash := sha256.New()
-	if _, err := io.CopyBuffer(hash, io.LimitReader(f, s.blobs.max+1), make([]byte, copySize)); err != nil {
+	if _, err := io.CopyBuffer(hash, io.LimitReader(f, limit+1), make([]byte, copySize)); err != nil {
 		return blob{}, err
 	}
-	b, err := s.blobs.find("sha256:" + hex.EncodeToString(hash.Sum(nil)))
+	b, err := s.blobs.find("sha256:"+hex.EncodeToString(hash.Sum(nil)), wasmFile)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return b, err
 	}
@@ -59,5 +62,5 @@ func (s *Store) keep(f *os.File, size int64) (blob, error) {
 		return blob{}, err
 	}
 	// The digest is taken anew: the file may have changed in between.
-	return s.blobs.put(f, expected{size: -1})
+	return s.blobs.put(f, expected{size: -1, kind: wasmFile})
 }

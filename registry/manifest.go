@@ -4,138 +4,148 @@ import (
 	"encoding/json"
 	"fmt"
 	"mime"
+	"slices"
 	"strings"
 
-	"github.com/google/go-containerregistry/pkg/v1/types"
-
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
 // Media types of WebAssembly artifacts.
 const (
-	// CNCF TAG Runtime, "Wasm OCI Artifact layout".
+	// CNCF TAG Runtime, "Wasm OCI Artifact layout": what Push makes, and what tells people what works.
 	wasmConfigType types.MediaType = "application/vnd.wasm.config.v0+json"
 	wasmLayerType  types.MediaType = "application/wasm"
-	// wasm-to-oci, which Krustlet's documentation uses.
-	krustletConfigType types.MediaType = "application/vnd.wasm.config.v1+json"
-	krustletLayerType  types.MediaType = "application/vnd.wasm.content.layer.v1+wasm"
 )
 
-// format is a way to publish a module. An image is of a format when it has the format's config and exactly one
-// layer of the format's type: the module. Layers of other types are not looked at.
-type format struct {
-	name   string
-	config types.MediaType
-	layer  types.MediaType
+// moduleLayers are the media types of layers that are a module or a component. The config beside them may be of any
+// type: people publish the same with several, and it says nothing that the module does not.
+var moduleLayers = []types.MediaType{
+	wasmLayerType,
+	"application/vnd.wasm.content.layer.v1+wasm",                    // wasm-to-oci, which Krustlet's documentation uses
+	"application/vnd.bytecodealliance.wasm.component.layer.v0+wasm", // runwasi
+	"application/vnd.module.wasm.content.layer.v1+wasm",             // older wasmCloud, proxies' plugins
 }
 
-var formats = []format{
-	{"wasm-to-oci", krustletConfigType, krustletLayerType},
-	{"CNCF wasm artifact", wasmConfigType, wasmLayerType},
-	// oras push without --config.
-	{"artifact without config", types.OCIEmptyJSON, wasmLayerType},
+// tarLayers are those of layers of a root filesystem. How one is compressed its bytes tell.
+var tarLayers = []types.MediaType{
+	types.OCILayer, types.OCILayerZStd, types.OCIUncompressedLayer,
+	types.DockerLayer, types.DockerUncompressedLayer, "application/vnd.docker.image.rootfs.diff.tar.zstd",
+	types.OCIRestrictedLayer, types.OCIUncompressedRestrictedLayer, "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd",
 }
 
-// acceptedManifests are the media types that a registry is asked for. Indexes are among them so that
-// they are refused by name, not by a registry's 404.
+// imageConfigs are those of configs that say how a root filesystem is used.
+var imageConfigs = []types.MediaType{types.OCIConfigJSON, types.DockerConfigJSON}
+
+// acceptedManifests are the media types that a registry is asked for. Schema 1 is not among them, and is refused by
+// name if it comes.
 var acceptedManifests = strings.Join([]string{
 	string(types.OCIManifestSchema1), string(types.DockerManifestSchema2),
 	string(types.OCIImageIndex), string(types.DockerManifestList),
 }, ", ")
 
 // whatWorks ends the messages about images that do not.
-var whatWorks = fmt.Sprintf("publish the .wasm file as an OCI artifact with config %s and one layer %s", wasmConfigType, wasmLayerType)
+var whatWorks = fmt.Sprintf("publish the .wasm file as an OCI artifact with config %s and one layer %s, or build the image for the platform wasip1/wasm",
+	wasmConfigType, wasmLayerType)
+
+// maxLayers is more than any tool makes of an image.
+const maxLayers = 256
 
 // manifest is what an image manifest and an image index may hold, of interest here.
 type manifest struct {
-	MediaType types.MediaType `json:"mediaType"`
-	Config    *v1.Descriptor  `json:"config"`
-	Layers    []v1.Descriptor `json:"layers"`
-	Manifests []struct {
-		Platform *struct {
-			OS           string `json:"os"`
-			Architecture string `json:"architecture"`
-		} `json:"platform"`
-	} `json:"manifests"`
+	SchemaVersion int               `json:"schemaVersion"`
+	MediaType     types.MediaType   `json:"mediaType"`
+	Config        *v1.Descriptor    `json:"config"`
+	Layers        []v1.Descriptor   `json:"layers"`
+	Annotations   map[string]string `json:"annotations"`
+	Manifests     []indexEntry      `json:"manifests"`
 }
 
-// moduleLayer finds the layer that holds the module. contentType is what the registry called the manifest. Its
-// errors are of the class ErrNotWasm.
-func moduleLayer(contentType string, data []byte) (v1.Descriptor, error) {
+// readManifest reads a manifest or an index. contentType is what the registry called it, which counts if it does not
+// say itself. The error is of the class ErrNotWasm.
+func readManifest(contentType string, data []byte) (manifest, error) {
 	var m manifest
 	if err := json.Unmarshal(data, &m); err != nil {
-		return v1.Descriptor{}, fail(ErrNotWasm, err, "the image's manifest cannot be read: %v", err)
+		return manifest{}, fail(ErrNotWasm, err, "the image's manifest cannot be read: %v", err)
 	}
 	if m.MediaType == "" {
 		if parsed, _, err := mime.ParseMediaType(contentType); err == nil {
 			m.MediaType = types.MediaType(parsed)
 		}
 	}
-	if m.MediaType.IsIndex() || len(m.Manifests) > 0 {
-		return v1.Descriptor{}, refuseIndex(m)
+	switch {
+	case m.SchemaVersion == 1, m.MediaType == types.DockerManifestSchema1, m.MediaType == types.DockerManifestSchema1Signed:
+		return manifest{}, fail(ErrNotWasm, nil, "found a Docker manifest of schema 1, which is read no more; push the image again by a tool of today")
+	case len(m.Manifests) > 0 && (m.Config != nil || len(m.Layers) > 0):
+		return manifest{}, fail(ErrNotWasm, nil, "found a manifest that is an image and an index at once")
+	case m.MediaType.IsIndex() && m.Config != nil:
+		return manifest{}, fail(ErrNotWasm, nil, "found an image that is called an index (%.100s)", m.MediaType)
+	case m.isIndex():
+		return m, nil
+	case m.Config == nil:
+		return manifest{}, fail(ErrNotWasm, nil, "found a manifest of type %q without a config; %s", m.MediaType, whatWorks)
+	case len(m.Layers) > maxLayers:
+		return manifest{}, fail(ErrTooLarge, nil, "found an image of %d layers; this node takes images of up to %d", len(m.Layers), maxLayers)
 	}
-	if m.Config == nil {
-		return v1.Descriptor{}, fail(ErrNotWasm, nil, "found a manifest of type %q without a config; %s", m.MediaType, whatWorks)
-	}
-	for _, f := range formats {
-		if m.Config.MediaType != f.config {
-			continue
-		}
-		var found []v1.Descriptor
-		for _, layer := range m.Layers {
-			if layer.MediaType == f.layer {
-				found = append(found, layer)
-			}
-		}
-		if len(found) == 1 {
-			return checkedLayer(found[0])
-		}
-		return v1.Descriptor{}, fail(ErrNotWasm, nil, "found %d layers of type %s in an image of the form %s, which has one", len(found), f.layer, f.name)
-	}
-	return v1.Descriptor{}, refuseImage(m)
+	return m, nil
 }
 
-// checkedLayer refuses a layer's descriptor that no module can have.
-func checkedLayer(layer v1.Descriptor) (v1.Descriptor, error) {
-	if !digestForm.MatchString(layer.Digest.String()) {
-		return v1.Descriptor{}, fail(ErrNotWasm, nil, "the module's digest in the manifest is %.100q; it must be sha256: and 64 hexadecimal digits", layer.Digest.String())
-	}
-	if layer.Size < preambleSize {
-		return v1.Descriptor{}, fail(ErrNotWasm, nil, "the module's size in the manifest is %d bytes; the smallest module has %d", layer.Size, preambleSize)
-	}
-	return layer, nil
-}
+func (m manifest) isIndex() bool { return m.MediaType.IsIndex() || len(m.Manifests) > 0 }
 
-// refuseIndex says what an index offers.
-func refuseIndex(m manifest) error {
-	var platforms []string
-	for _, entry := range m.Manifests {
-		if p := entry.Platform; p != nil && len(platforms) < 8 {
-			platforms = append(platforms, fmt.Sprintf("%.40s/%.40s", p.OS, p.Architecture))
-		}
-	}
-	of := ""
-	if len(platforms) > 0 {
-		of = " for " + strings.Join(platforms, ", ")
-	}
-	return fail(ErrNotWasm, nil, "found an index of %d images%s; name the one that holds a WebAssembly module by its digest, or %s",
-		len(m.Manifests), of, whatWorks)
-}
+// hasImageConfig says whether the config is that of a container image.
+func (m manifest) hasImageConfig() bool { return slices.Contains(imageConfigs, m.Config.MediaType) }
 
-// refuseImage says what an image of no known format is.
-func refuseImage(m manifest) error {
-	var layers []string
-	seen := map[types.MediaType]bool{}
+// content says which layers hold the image, and what they are. Layers of other types beside a module's are not looked
+// at; a root filesystem is all layers or none. Its errors are of the class ErrNotWasm.
+func (m manifest) content() ([]v1.Descriptor, kind, error) {
+	var modules []v1.Descriptor
+	tars := 0
 	for _, layer := range m.Layers {
-		if !seen[layer.MediaType] && len(layers) < 4 {
-			seen[layer.MediaType] = true
-			layers = append(layers, fmt.Sprintf("%.100s", layer.MediaType))
+		if slices.Contains(moduleLayers, layer.MediaType) {
+			modules = append(modules, layer)
+		} else if slices.Contains(tarLayers, layer.MediaType) {
+			tars++
 		}
 	}
-	what := "an image of a form that is not known here"
-	if t := m.Config.MediaType; t == types.OCIConfigJSON || t == types.DockerConfigJSON {
-		what = "a container image, which needs a container runtime"
+	switch {
+	case len(modules) == 1:
+		return modules, wasmFile, checkLayer(modules[0], preambleSize)
+	case len(modules) > 1:
+		return nil, 0, fail(ErrNotWasm, nil, "found %d layers that are modules each (%s), and one is what an image of modules has; several go into a root filesystem", len(modules), layerTypes(modules))
+	case tars == 0 || tars < len(m.Layers) || !m.hasImageConfig():
+		return nil, 0, fail(ErrNotWasm, nil, "found an image of a form that is not known here (%s); %s", m.forms(), whatWorks)
 	}
-	return fail(ErrNotWasm, nil, "found %s (config %.100s, %d layers: %s); %s",
-		what, m.Config.MediaType, len(m.Layers), strings.Join(layers, ", "), whatWorks)
+	for _, layer := range m.Layers {
+		if err := checkLayer(layer, 0); err != nil {
+			return nil, 0, err
+		}
+	}
+	return m.Layers, tarLayer, nil
+}
+
+// checkLayer refuses a descriptor that nothing can have.
+func checkLayer(layer v1.Descriptor, smallest int64) error {
+	if !digestForm.MatchString(layer.Digest.String()) {
+		return fail(ErrNotWasm, nil, "a digest in the manifest is %.100q; it must be sha256: and 64 hexadecimal digits", layer.Digest.String())
+	}
+	if layer.Size < smallest {
+		return fail(ErrNotWasm, nil, "a size in the manifest is %d bytes; the smallest there is has %d", layer.Size, smallest)
+	}
+	return nil
+}
+
+// forms names the media types of config and layers.
+func (m manifest) forms() string {
+	return fmt.Sprintf("config %.100s, %d layers: %s", m.Config.MediaType, len(m.Layers), layerTypes(m.Layers))
+}
+
+// layerTypes names the first few media types of layers.
+func layerTypes(layers []v1.Descriptor) string {
+	var all []string
+	for _, layer := range layers {
+		if t := fmt.Sprintf("%.100s", layer.MediaType); !slices.Contains(all, t) && len(all) < 4 {
+			all = append(all, t)
+		}
+	}
+	return strings.Join(all, ", ")
 }

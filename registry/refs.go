@@ -19,9 +19,27 @@ type refs struct {
 type record struct {
 	Reference string `json:"reference"` // in full
 	Manifest  string `json:"manifest"`  // digest
-	Module    string `json:"module"`    // digest
-	Size      int64  `json:"size"`      // of the module, in bytes
+	Size      int64  `json:"size"`      // of the module or of all layers, as fetched, in bytes
+
+	// Of an image that is one module:
+	Module    string `json:"module,omitempty"` // digest
 	Component bool   `json:"component,omitempty"`
+	// Of one with a root filesystem:
+	Layers []string `json:"layers,omitempty"` // digests, the lowest first
+	Rootfs string   `json:"rootfs,omitempty"` // name of what the layers make
+
+	Config *ImageConfig `json:"config,omitempty"` // nil if the image has none
+}
+
+// whole says that nothing is missing in a record, or other than it is ever written.
+func (r record) whole() bool {
+	if !digestForm.MatchString(r.Manifest) {
+		return false
+	}
+	if r.Rootfs == "" {
+		return digestForm.MatchString(r.Module)
+	}
+	return rootForm.MatchString(r.Rootfs) && r.Config != nil
 }
 
 func (r refs) path(name string) string {
@@ -41,7 +59,7 @@ func (r refs) get(name string) (record, error) {
 	if err := json.Unmarshal(data, &rec); err != nil {
 		return record{}, fmt.Errorf("read %s: %w", path, err)
 	}
-	if rec.Reference != name || !digestForm.MatchString(rec.Manifest) || !digestForm.MatchString(rec.Module) {
+	if rec.Reference != name || !rec.whole() {
 		return record{}, fmt.Errorf("read %s: %w", path, errDamaged)
 	}
 	return rec, nil
@@ -58,4 +76,24 @@ func (r refs) put(rec record) error {
 		_, err := f.Write(append(data, '\n'))
 		return r.path(rec.Reference), err
 	})
+}
+
+// layers are the digests of all layers that are remembered of any image.
+func (r refs) layers() (map[string]bool, error) {
+	entries, err := os.ReadDir(r.dir)
+	if err != nil {
+		return nil, err
+	}
+	used := map[string]bool{}
+	for _, entry := range entries {
+		data, err := os.ReadFile(filepath.Join(r.dir, entry.Name()))
+		var rec record
+		if err != nil || json.Unmarshal(data, &rec) != nil {
+			continue // being written, or damaged: it has nothing that could be used
+		}
+		for _, digest := range rec.Layers {
+			used[digest] = true
+		}
+	}
+	return used, nil
 }

@@ -186,7 +186,7 @@ func checkAbsent(t testing.TB, s *Store, image string) {
 	if _, present, err := s.Lookup(image); present || err != nil {
 		t.Errorf("Lookup(%s): present %v, %v", image, present, err)
 	}
-	for _, dir := range []string{s.blobs.dir, s.refs.dir} {
+	for _, dir := range []string{s.blobs.dir, s.refs.dir, s.roots.dir} {
 		entries, err := os.ReadDir(dir)
 		if err != nil {
 			t.Fatal(err)

@@ -13,6 +13,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"go.uber.org/zap"
+
+	"github.com/krustlet-go/krustlet-wasi/registry/rootfs"
 )
 
 // Config says where a Store keeps modules and whom it may ask for them.
@@ -26,6 +28,12 @@ type Config struct {
 	AllowLocalModules bool
 	// MaxModuleSize bounds a module, in bytes; 0 means 1 GiB.
 	MaxModuleSize int64
+	// MaxLayerSize bounds a layer of a root filesystem as it is fetched, in bytes; 0 means 4 GiB.
+	MaxLayerSize int64
+	// MaxUnpackedSize bounds a root filesystem, in bytes of its layers unpacked and of its files; 0 means 8 GiB.
+	MaxUnpackedSize int64
+	// MaxFiles bounds the entries of all layers of a root filesystem together; 0 means 250,000.
+	MaxFiles int64
 	// UserAgent is what registries are told; empty means "krustlet-wasi".
 	UserAgent string
 	// Log takes what concerns the operator and no caller; nil logs nothing.
@@ -34,6 +42,9 @@ type Config struct {
 
 const (
 	defaultMaxModule = 1 << 30
+	defaultMaxLayer  = 4 << 30
+	defaultMaxRoot   = 8 << 30
+	defaultMaxFiles  = 250_000
 	defaultUserAgent = "krustlet-wasi"
 	// stallTime is how long a transfer may give nothing before it is given up. The kubelet's own
 	// deadline for the progress of a pull is the same.
@@ -49,10 +60,12 @@ type Store struct {
 	stall      time.Duration
 	blobs      blobs
 	refs       refs
+	roots      roots
 	log        *zap.Logger
 
-	pulls   calls[Module] // by reference
-	fetches calls[blob]   // by repository and module
+	pulls   calls[Module]   // by reference
+	fetches calls[blob]     // by repository and layer
+	unpacks calls[struct{}] // by root filesystem
 }
 
 // New opens the store in cfg.Dir, and removes what a crash left half-written there.
@@ -60,11 +73,19 @@ func New(cfg Config) (*Store, error) {
 	if cfg.Dir == "" {
 		return nil, errors.New("open module store: no folder given")
 	}
-	if cfg.MaxModuleSize < 0 {
-		return nil, fmt.Errorf("open module store: module size limit %d is negative", cfg.MaxModuleSize)
-	}
-	if cfg.MaxModuleSize == 0 {
-		cfg.MaxModuleSize = defaultMaxModule
+	for _, limit := range []struct {
+		value *int64
+		def   int64
+	}{
+		{&cfg.MaxModuleSize, defaultMaxModule}, {&cfg.MaxLayerSize, defaultMaxLayer},
+		{&cfg.MaxUnpackedSize, defaultMaxRoot}, {&cfg.MaxFiles, defaultMaxFiles},
+	} {
+		if *limit.value < 0 {
+			return nil, fmt.Errorf("open module store: the limit %d is negative", *limit.value)
+		}
+		if *limit.value == 0 {
+			*limit.value = limit.def
+		}
 	}
 	if cfg.UserAgent == "" {
 		cfg.UserAgent = defaultUserAgent
@@ -81,9 +102,13 @@ func New(cfg Config) (*Store, error) {
 		keys:       authn.DefaultKeychain,
 		allowLocal: cfg.AllowLocalModules,
 		stall:      stallTime,
-		blobs:      blobs{dir: filepath.Join(dir, "blobs", "sha256"), max: cfg.MaxModuleSize},
+		blobs:      blobs{dir: filepath.Join(dir, "blobs", "sha256"), maxModule: cfg.MaxModuleSize, maxLayer: cfg.MaxLayerSize},
 		refs:       refs{dir: filepath.Join(dir, "refs")},
-		log:        cfg.Log,
+		roots: roots{
+			dir: filepath.Join(dir, rootsFolder), maxModule: cfg.MaxModuleSize,
+			limits: rootfs.Limits{Bytes: cfg.MaxUnpackedSize, Entries: int(cfg.MaxFiles)},
+		},
+		log: cfg.Log,
 	}
 	s.transport = newTransport(newPolicyTransport(s.hosts), cfg.UserAgent)
 	for _, d := range []string{s.blobs.dir, s.refs.dir} {
@@ -91,12 +116,16 @@ func New(cfg Config) (*Store, error) {
 			return nil, fmt.Errorf("open module store: %w", err)
 		}
 	}
+	if err := s.roots.clean(); err != nil {
+		return nil, fmt.Errorf("open module store: %w", err)
+	}
 	return s, nil
 }
 
-// Module is a module on this node's disk.
+// Module is an image on this node's disk, and the module in it that runs.
 type Module struct {
-	// Path is the file with the module's bytes: absolute, and to be read only.
+	// Path is the file with the module's bytes: absolute, and to be read only. It and Digest are empty for an image with
+	// several modules that does not say which is to run; see Program.
 	Path string
 	// Digest is the SHA-256 of those bytes, `sha256:` and 64 hexadecimal digits.
 	Digest string
@@ -105,14 +134,14 @@ type Module struct {
 	// ImageID is what goes into a container status's imageID: REPOSITORY@DIGEST with the manifest's digest,
 	// or fs/PATH@DIGEST with the module's.
 	ImageID string
-	// Size is the module's, in bytes.
+	// Size is the image's, as it was fetched, in bytes: that of the module, or of all layers.
 	Size int64
 	// Component tells that it is a component, not a core module.
 	Component bool
-}
-
-func moduleOf(image, imageID string, b blob) Module {
-	return Module{Path: b.path, Digest: b.digest, Image: image, ImageID: imageID, Size: b.size, Component: b.component}
+	// Root is the image's root filesystem; nil for an image that is one module.
+	Root *Root
+	// Config is how the image wants to be run; nil for one that does not say.
+	Config *ImageConfig
 }
 
 // Lookup answers from the disk whether the image is present, without a word to a registry. A reference by tag
@@ -131,9 +160,9 @@ func (s *Store) Lookup(image string) (m Module, present bool, err error) {
 	}
 	rec, err := s.refs.get(ref.name())
 	if err == nil {
-		var b blob
-		if b, err = s.blobs.find(rec.Module); err == nil && b.size == rec.Size {
-			return moduleOf(image, ref.at(rec.Manifest), b), true, nil
+		if m, err = s.moduleOf(ref, rec); err == nil {
+			m.Image = image
+			return m, true, nil
 		}
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -175,45 +204,61 @@ func (s *Store) pull(ctx context.Context, ref reference) (Module, error) {
 	if err != nil {
 		return Module{}, err
 	}
-	data, manifest, contentType, err := remote.manifest(ctx, ref.manifestID())
+	p, err := resolve(ctx, remote, ref.manifestID())
 	if err != nil {
 		return Module{}, err
 	}
-	layer, err := moduleLayer(contentType, data)
+	layers, err := s.fetchAll(ctx, remote, ref, p)
 	if err != nil {
 		return Module{}, err
 	}
-	b, err := s.fetches.do(ctx, ref.at(layer.Digest.String()), func(ctx context.Context) (blob, error) {
-		return s.fetch(ctx, remote, layer)
-	})
+	rec, err := s.assemble(ctx, p, layers)
 	if err != nil {
 		return Module{}, err
 	}
-	rec := record{Manifest: manifest, Module: b.digest, Size: b.size, Component: b.component}
 	// Known by its digest as well, and by the tag last: a tag that is known has its digest known.
-	for _, rec.Reference = range []string{ref.at(manifest), ref.name()} {
+	for _, rec.Reference = range []string{ref.at(p.manifest), ref.name()} {
 		if err := s.refs.put(rec); err != nil {
 			return Module{}, fmt.Errorf("remember %s: %w", rec.Reference, err)
 		}
 	}
-	s.log.Debug("pulled", zap.String("image", ref.name()), zap.String("digest", b.digest),
-		zap.Int64("size", b.size), zap.Duration("took", time.Since(begin)))
-	return moduleOf("", ref.at(manifest), b), nil
+	m, err := s.moduleOf(ref, rec)
+	if err != nil {
+		return Module{}, err
+	}
+	s.log.Debug("pulled", zap.String("image", ref.name()), zap.String("digest", p.manifest),
+		zap.Int64("size", m.Size), zap.Duration("took", time.Since(begin)))
+	return m, nil
+}
+
+// fetchAll brings the plan's layers to the disk, and returns them in its order.
+func (s *Store) fetchAll(ctx context.Context, remote *session, ref reference, p plan) ([]blob, error) {
+	layers := make([]blob, len(p.layers))
+	for i, layer := range p.layers {
+		b, err := s.fetches.do(ctx, ref.at(layer.Digest.String()), func(ctx context.Context) (blob, error) {
+			return s.fetch(ctx, remote, layer, p.kind)
+		})
+		if err != nil {
+			return nil, err
+		}
+		layers[i] = b
+	}
+	return layers, nil
 }
 
 // fetch returns the layer's blob from the disk, or else from the registry. A blob of another size than the
 // manifest says is fetched, so that whoever lies is found out.
-func (s *Store) fetch(ctx context.Context, remote *session, layer v1.Descriptor) (blob, error) {
+func (s *Store) fetch(ctx context.Context, remote *session, layer v1.Descriptor, kind kind) (blob, error) {
 	digest := layer.Digest.String()
-	if b, err := s.blobs.find(digest); err == nil && b.size == layer.Size {
+	if b, err := s.blobs.find(digest, kind); err == nil && b.size == layer.Size {
 		return b, nil
 	}
-	if layer.Size > s.blobs.max {
-		return blob{}, s.blobs.tooLarge(layer.Size)
+	if limit := s.blobs.limit(kind); layer.Size > limit {
+		return blob{}, tooLarge(kind, layer.Size, limit)
 	}
 	var stored blob
 	err := remote.blob(ctx, layer, func(r io.Reader) (err error) {
-		stored, err = s.blobs.put(r, expected{digest: digest, size: layer.Size})
+		stored, err = s.blobs.put(r, expected{digest: digest, size: layer.Size, kind: kind})
 		return err
 	})
 	return stored, err

@@ -27,13 +27,14 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 	guests "github.com/krustlet-go/krustlet-wasi/runtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
 	"github.com/krustlet-go/krustlet-wasi/tlsbootstrap"
 )
 
 // runAgent is the node: it returns when ctx is cancelled and everything it started has ended, with nil if
 // that went cleanly, or earlier with the error that makes it impossible to go on. The data directory exists
-// and is locked for this process. The lines that ask for a certificate's approval go to stdout.
-func runAgent(ctx context.Context, cfg Config, stdout io.Writer, log *zap.Logger) error {
+// and is locked for this process. The lines that ask for a certificate's approval go to stdout; level is the log's.
+func runAgent(ctx context.Context, cfg Config, stdout io.Writer, log *zap.Logger, level zap.AtomicLevel) error {
 	listener, err := kubeletapi.Listen(ctx, net.JoinHostPort(cfg.Addr.String(), strconv.Itoa(cfg.Port)))
 	if err != nil {
 		return err
@@ -66,7 +67,9 @@ func runAgent(ctx context.Context, cfg Config, stdout io.Writer, log *zap.Logger
 	defer closeWorkers()
 	recorder, stopEvents := newRecorder(client, cfg.NodeName)
 	defer stopEvents()
-	pods, err := newPods(cfg, client, engine, recorder, measures, tracer, log)
+	written, stopWatching := newLogEvents(log)
+	defer stopWatching()
+	pods, err := newPods(cfg, client, engine, recorder, written, measures, tracer, log)
 	if err != nil {
 		return err
 	}
@@ -76,7 +79,7 @@ func runAgent(ctx context.Context, cfg Config, stdout io.Writer, log *zap.Logger
 	}
 	usage := &usage{Manager: pods, nodeName: cfg.NodeName, dataDir: cfg.DataDir, disks: measures.disks, began: time.Now()}
 	measures.watch(engine, pods, serving, usage)
-	api, err := newAPI(cfg, client, serving, pods, usage, measures, log)
+	api, err := newAPI(cfg, client, serving, pods, usage, measures, log, level)
 	if err != nil {
 		return err
 	}
@@ -144,7 +147,17 @@ func newRecorder(client kubernetes.Interface, nodeName string) (recorder record.
 	return broadcaster.NewRecorder(scheme.Scheme, source), broadcaster.Shutdown
 }
 
-func newPods(cfg Config, client kubernetes.Interface, engine guests.Engine, recorder record.EventRecorder, measures *measures, tracer trace.Tracer, log *zap.Logger) (*podsync.Manager, error) {
+// newLogEvents makes what tells followers of logs. Where the kernel has none left, each of them has to ask for one.
+func newLogEvents(log *zap.Logger) (written *logfile.Watcher, stop func()) {
+	written, err := logfile.NewWatcher()
+	if err != nil {
+		log.Warn("following logs may fail, and costs more", zap.Error(err))
+		return nil, func() {}
+	}
+	return written, func() { _ = written.Close() } // nobody follows a log any more
+}
+
+func newPods(cfg Config, client kubernetes.Interface, engine guests.Engine, recorder record.EventRecorder, written *logfile.Watcher, measures *measures, tracer trace.Tracer, log *zap.Logger) (*podsync.Manager, error) {
 	images, err := registry.New(registry.Config{
 		Dir:                filepath.Join(cfg.DataDir, "modules"),
 		InsecureRegistries: cfg.InsecureRegistries,
@@ -169,6 +182,10 @@ func newPods(cfg Config, client kubernetes.Interface, engine guests.Engine, reco
 		Allocatable: allocatable,
 		Events:      recorder,
 		Log:         log.Named("podsync"),
+		DNS:         podsync.DNS{Servers: cfg.ClusterDNS, Domain: cfg.ClusterDomain, ResolvConf: cfg.ResolvConf},
+
+		PodCIDRs:        cfg.PodCIDRs,
+		NodeAddressOnly: cfg.NodeAddressOnly,
 
 		ContainerLogMaxSize:  cfg.ContainerLogMaxSize,
 		ContainerLogMaxFiles: cfg.ContainerLogMaxFiles,
@@ -178,27 +195,32 @@ func newPods(cfg Config, client kubernetes.Interface, engine guests.Engine, reco
 		Probed:  measures.probes,
 		Disks:   measures.disks,
 		Tracer:  tracer,
+
+		LogsDir:     cfg.PodLogsDir,
+		LogLinksDir: cfg.ContainerLogsDir,
+		LogEvents:   written,
 	}), nil
 }
 
 func newNode(cfg Config, client kubernetes.Interface, pods *podsync.Manager, recorder record.EventRecorder, log *zap.Logger) (*node.Node, error) {
 	return node.New(node.Config{
-		Name:            cfg.NodeName,
-		Hostname:        cfg.Hostname,
-		IP:              cfg.NodeIP.AsSlice(),
-		Port:            cfg.Port,
-		Labels:          cfg.NodeLabels,
-		Taints:          cfg.RegisterWithTaints,
-		MaxPods:         cfg.MaxPods,
-		DataDir:         cfg.DataDir,
-		Version:         programVersion(),
-		RuntimeVersion:  "wasmtime://" + engineVersion(),
-		RuntimeHandlers: []string{"", podsync.HandlerShared, podsync.HandlerIsolated},
-		Ready:           pods.Ready,
+		Name:             cfg.NodeName,
+		Hostname:         cfg.Hostname,
+		IP:               cfg.NodeIP.AsSlice(),
+		Port:             cfg.Port,
+		Labels:           cfg.NodeLabels,
+		Taints:           cfg.RegisterWithTaints,
+		MaxPods:          cfg.MaxPods,
+		DataDir:          cfg.DataDir,
+		Version:          programVersion(),
+		RuntimeVersion:   "wasmtime://" + engineVersion(),
+		RuntimeHandlers:  []string{"", podsync.HandlerShared, podsync.HandlerIsolated},
+		DeclaredFeatures: []string{podsync.FeatureRestartAll},
+		Ready:            pods.Ready,
 	}, client, recorder, log.Named("node"))
 }
 
-func newAPI(cfg Config, client kubernetes.Interface, serving *tlsbootstrap.Serving, pods *podsync.Manager, usage *usage, measures *measures, log *zap.Logger) (*kubeletapi.Server, error) {
+func newAPI(cfg Config, client kubernetes.Interface, serving *tlsbootstrap.Serving, pods *podsync.Manager, usage *usage, measures *measures, log *zap.Logger, level zap.AtomicLevel) (*kubeletapi.Server, error) {
 	ca, err := clientAuthority(cfg)
 	if err != nil {
 		return nil, err
@@ -209,6 +231,10 @@ func newAPI(cfg Config, client kubernetes.Interface, serving *tlsbootstrap.Servi
 		NodeName:     cfg.NodeName,
 		ClientCAFile: cfg.ClientCAFile,
 		ClientCAData: ca,
+		Tokens:       cfg.API.Tokens,
+		TokenTTL:     cfg.API.TokenTTL,
+		AllowedTTL:   cfg.API.AllowedTTL,
+		DeniedTTL:    cfg.API.DeniedTTL,
 		Log:          log,
 	})
 	if err != nil {
@@ -222,8 +248,15 @@ func newAPI(cfg Config, client kubernetes.Interface, serving *tlsbootstrap.Servi
 		Stats:          usage,
 		Metrics:        measures.page,
 		ProbeMetrics:   measures.probePage,
+		Execs:          pods,
 		Health:         pods.Ready,
+		TLS:            kubeletapi.TLS{MinVersion: cfg.API.TLSMinVersion, CipherSuites: cfg.API.TLSCipherSuites},
+		Configuration:  configurationOf(cfg),
+		Profiling:      cfg.API.Profiling,
+		SetLogLevel:    levelSetter(cfg, level, log),
 		Log:            log,
+
+		StreamIdleTimeout: cfg.StreamIdleTimeout,
 	})
 }
 

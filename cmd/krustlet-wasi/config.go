@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"go.uber.org/zap/zapcore"
 	corev1 "k8s.io/api/core/v1"
@@ -20,6 +21,9 @@ const (
 	defaultWorkers       = 1
 	defaultLogMaxSize    = 10 << 20 // this and the next as the kubelet has them
 	defaultLogMaxFiles   = 5
+	defaultClusterDomain = "cluster.local"
+	defaultResolvConf    = "/etc/resolv.conf"
+	defaultStreamIdle    = 4 * time.Hour
 )
 
 // Config is the agent's settings. load is the only maker, and what it returns is complete and valid: every
@@ -28,6 +32,11 @@ type Config struct {
 	NodeName string     // RFC 1123 subdomain
 	Hostname string     // RFC 1123 subdomain in either case, at most 63 characters
 	NodeIP   netip.Addr // neither unspecified nor multicast, no zone
+
+	// PodCIDRs are for a Node that has none: at most one of IPv4 and one of IPv6. With NodeAddressOnly pods have the
+	// node's address.
+	PodCIDRs        []netip.Prefix
+	NodeAddressOnly bool
 
 	NodeLabels map[string]string // such as a node may set on itself; not nil
 	// RegisterWithTaints is nil when the node's own taints apply, and empty when it is to have none.
@@ -39,6 +48,9 @@ type Config struct {
 	CertFile       string     // may not exist yet
 	PrivateKeyFile string     // may not exist yet
 	ClientCAFile   string     // empty: the authority of the kubeconfig
+	API            apiConfig
+	// StreamIdleTimeout is for connections of exec, attach and port-forward; 0 is for ever.
+	StreamIdleTimeout time.Duration
 
 	BootstrapFile string // exists, unless Kubeconfig does
 	Kubeconfig    string // the node's own; never the same file as BootstrapFile; may not exist yet
@@ -46,6 +58,12 @@ type Config struct {
 	DataDir          string // may not exist yet; see prepareDataDir
 	PluginsDir       string // may not exist
 	DevicePluginsDir string // may not exist
+	PodLogsDir       string // may not exist yet
+	ContainerLogsDir string // may not exist yet; empty: no links
+
+	ClusterDNS    []netip.Addr // none: pods have the node's name servers
+	ClusterDomain string       // RFC 1123 subdomain, or empty
+	ResolvConf    string       // absolute, may not exist; empty: the node has none
 
 	InsecureRegistries []string // host or host:port
 	AllowLocalModules  bool
@@ -99,6 +117,7 @@ func newLoader(flags flagValues, env environment, m machine) *loader {
 		MaxPods:    defaultMaxPods,
 		Addr:       netip.IPv4Unspecified(),
 		Port:       defaultPort,
+		API:        defaultAPI(),
 		LogFormat:  formatJSON,
 
 		Workers:              defaultWorkers,
@@ -106,6 +125,10 @@ func newLoader(flags flagValues, env environment, m machine) *loader {
 		ContainerLogMaxFiles: defaultLogMaxFiles,
 
 		TracingSamplingRatePerMillion: allTraces,
+
+		ClusterDomain:     defaultClusterDomain,
+		ResolvConf:        defaultResolvConf,
+		StreamIdleTimeout: defaultStreamIdle,
 	}
 	if m.terminal {
 		l.cfg.LogFormat = formatConsole
@@ -255,6 +278,7 @@ func (l *loader) fillPaths() {
 		{"bootstrap-file", &c.BootstrapFile, defaultBootstrapFile},
 		{"plugins-dir", &c.PluginsDir, filepath.Join(c.DataDir, "plugins")},
 		{"device-plugins-dir", &c.DevicePluginsDir, filepath.Join(c.DataDir, "device_plugins")},
+		{"pod-logs-dir", &c.PodLogsDir, filepath.Join(c.DataDir, "logs")},
 	} {
 		if !l.given(p.setting) {
 			*p.path = p.def

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"crypto/tls"
 	"encoding/json"
+	"fmt"
 	"net/netip"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap/zapcore"
@@ -21,6 +24,8 @@ type sample struct {
 	fromFile        any
 	byDefault       func(home string) any
 }
+
+func constantOf(v any) func(Config) any { return func(Config) any { return v } }
 
 func constant(v any) func(string) any { return func(string) any { return v } }
 
@@ -61,6 +66,20 @@ func amounts(get func(Config) any, def int64) sample {
 	return sample{
 		flag: "1", env: "64Ki", file: `"10Mi"`, get: get,
 		fromFlag: int64(1), fromEnv: int64(64 << 10), fromFile: int64(10 << 20), byDefault: constant(def),
+	}
+}
+
+func durations(get func(Config) any, def time.Duration) sample {
+	return sample{
+		flag: "1m30s", env: "0", file: `"500ms"`, get: get,
+		fromFlag: 90 * time.Second, fromEnv: time.Duration(0), fromFile: 500 * time.Millisecond, byDefault: constant(def),
+	}
+}
+
+func switches(get func(Config) any, def bool) sample {
+	return sample{
+		flag: "false", env: "true", file: "false", get: get,
+		fromFlag: false, fromEnv: true, fromFile: false, byDefault: constant(def),
 	}
 }
 
@@ -110,6 +129,11 @@ func samples() map[string]sample {
 			fromFlag: map[string]string{"a": "1", "b": ""}, fromEnv: map[string]string{"c": "3"},
 			fromFile: map[string]string{"d": "4", "e": "5"}, byDefault: constant(map[string]string{}),
 		},
+		"pod-cidr": {
+			flag: "10.1.2.3/24,fd00::/64", env: "none", file: `["10.3.0.0/16"]`,
+			get:      func(c Config) any { return fmt.Sprint(c.PodCIDRs, c.NodeAddressOnly) },
+			fromFlag: "[10.1.2.0/24 fd00::/64] false", fromEnv: "[] true", fromFile: "[10.3.0.0/16] false", byDefault: constant("[] false"),
+		},
 		"register-with-taints": {
 			flag: "a=1:NoSchedule", env: "b:NoExecute", file: `["c=3:PreferNoSchedule"]`,
 			get:      func(c Config) any { return c.RegisterWithTaints },
@@ -122,10 +146,44 @@ func samples() map[string]sample {
 			fromFlag: []string{"one:5000", "two"}, fromEnv: []string{"[::1]:5000"},
 			fromFile: []string{"three", "four:1"}, byDefault: constant([]string(nil)),
 		},
-		"x-allow-local-modules": {
-			flag: "false", env: "true", file: "false",
-			get:      func(c Config) any { return c.AllowLocalModules },
-			fromFlag: false, fromEnv: true, fromFile: false, byDefault: constant(false),
+		"cluster-dns": {
+			flag: "192.0.2.10,2001:db8::a", env: "192.0.2.11", file: `["192.0.2.12"]`,
+			get:      func(c Config) any { return c.ClusterDNS },
+			fromFlag: []netip.Addr{netip.MustParseAddr("192.0.2.10"), netip.MustParseAddr("2001:db8::a")},
+			fromEnv:  []netip.Addr{netip.MustParseAddr("192.0.2.11")}, fromFile: []netip.Addr{netip.MustParseAddr("192.0.2.12")},
+			byDefault: constant([]netip.Addr(nil)),
+		},
+		"cluster-domain": {
+			flag: "", env: "by-env.test.", file: `"by-file.test"`,
+			get:      func(c Config) any { return c.ClusterDomain },
+			fromFlag: "", fromEnv: "by-env.test", fromFile: "by-file.test", byDefault: constant("cluster.local"),
+		},
+		"resolv-conf":           paths(func(c Config) any { return c.ResolvConf }, constant("/etc/resolv.conf")),
+		"x-allow-local-modules": switches(func(c Config) any { return c.AllowLocalModules }, false),
+
+		"pod-logs-dir":       paths(func(c Config) any { return c.PodLogsDir }, below(".krustlet/logs")),
+		"container-logs-dir": paths(func(c Config) any { return c.ContainerLogsDir }, constant("")),
+
+		// The two that have one value: that others are refused is in TestInvalidInput.
+		"anonymous-auth":     {flag: "false", env: "0", file: "false", get: constantOf(false), fromFlag: false, fromEnv: false, fromFile: false, byDefault: constant(false)},
+		"authorization-mode": {flag: "Webhook", env: "Webhook", file: `"Webhook"`, get: constantOf(""), fromFlag: "", fromEnv: "", fromFile: "", byDefault: constant("")},
+
+		"authentication-token-webhook":                 switches(func(c Config) any { return c.API.Tokens }, true),
+		"authentication-token-webhook-cache-ttl":       durations(func(c Config) any { return c.API.TokenTTL }, 2*time.Minute),
+		"authorization-webhook-cache-authorized-ttl":   durations(func(c Config) any { return c.API.AllowedTTL }, 5*time.Minute),
+		"authorization-webhook-cache-unauthorized-ttl": durations(func(c Config) any { return c.API.DeniedTTL }, 30*time.Second),
+		"enable-profiling-handler":                     switches(func(c Config) any { return c.API.Profiling }, false),
+		"enable-debug-flags-handler":                   switches(func(c Config) any { return c.API.DebugFlags }, false),
+		"tls-min-version": {
+			flag: "VersionTLS13", env: "VersionTLS12", file: `"VersionTLS13"`,
+			get:      func(c Config) any { return c.API.TLSMinVersion },
+			fromFlag: uint16(tls.VersionTLS13), fromEnv: uint16(tls.VersionTLS12), fromFile: uint16(tls.VersionTLS13), byDefault: constant(uint16(tls.VersionTLS12)),
+		},
+		"tls-cipher-suites": {
+			flag: "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384", env: "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", file: `[]`,
+			get:      func(c Config) any { return c.API.TLSCipherSuites },
+			fromFlag: []uint16{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384},
+			fromEnv:  []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256}, fromFile: []uint16(nil), byDefault: constant([]uint16(nil)),
 		},
 		"log-level": {
 			flag: "debug", env: "warn", file: `"error"`,
@@ -136,6 +194,11 @@ func samples() map[string]sample {
 			flag: "console", env: "json", file: `"console"`,
 			get:      func(c Config) any { return c.LogFormat },
 			fromFlag: "console", fromEnv: "json", fromFile: "console", byDefault: constant("json"),
+		},
+		"streaming-connection-idle-timeout": {
+			flag: "0", env: "90s", file: `"30m"`,
+			get:      func(c Config) any { return c.StreamIdleTimeout },
+			fromFlag: time.Duration(0), fromEnv: 90 * time.Second, fromFile: 30 * time.Minute, byDefault: constant(4 * time.Hour),
 		},
 		"client-ca-file": paths(func(c Config) any { return c.ClientCAFile }, constant("")),
 	}
@@ -237,8 +300,10 @@ func TestKrustletFile(t *testing.T) {
 		BootstrapFile: s.home + "/bootstrap.conf", Kubeconfig: s.home + "/data/config/kubeconfig",
 		DataDir: s.home + "/data", PluginsDir: s.home + "/data/plugins", DevicePluginsDir: "/devices",
 		InsecureRegistries: []string{"local", "dev:5000"}, AllowLocalModules: true,
-		Workers: 1, ContainerLogMaxSize: 10 << 20, ContainerLogMaxFiles: 5,
+		Workers: 1, ContainerLogMaxSize: 10 << 20, ContainerLogMaxFiles: 5, TracingSamplingRatePerMillion: allTraces,
+		ClusterDomain: "cluster.local", ResolvConf: "/etc/resolv.conf",
 		LogLevel: zapcore.InfoLevel, LogFormat: formatJSON,
+		PodLogsDir: s.home + "/data/logs", API: defaultAPI(), StreamIdleTimeout: 4 * time.Hour,
 	}
 	if diff := cmp.Diff(want, s.mustLoad(t), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

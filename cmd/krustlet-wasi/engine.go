@@ -23,7 +23,10 @@ func newWorkers(ctx context.Context, cfg Config, counts *metrics.Runtime, tracer
 	if err := confine.HideSelf(); err != nil {
 		log.Warn("other processes of this user may read the agent's memory", zap.Error(err))
 	}
-	for _, name := range []string{"modules", "pods", "logs", "workers", "config"} {
+	if err := makeLogDirs(cfg); err != nil {
+		return nil, nil, err
+	}
+	for _, name := range []string{"modules", "pods", "workers", "config"} {
 		if err := os.MkdirAll(filepath.Join(cfg.DataDir, name), 0o700); err != nil {
 			return nil, nil, fmt.Errorf("making the data directory's folders: %w", err)
 		}
@@ -57,6 +60,20 @@ func newWorkers(ctx context.Context, cfg Config, counts *metrics.Runtime, tracer
 		return nil, nil, err
 	}
 	return pool, func() { pool.Close(); compiler.Close() }, nil
+}
+
+// makeLogDirs makes the folders that log shippers read. The data directory above them, where it is, stays closed.
+func makeLogDirs(cfg Config) error {
+	if err := os.MkdirAll(cfg.PodLogsDir, 0o755); err != nil {
+		return fmt.Errorf("making the directory of the pods' logs: %w; choose another with --pod-logs-dir", err)
+	}
+	if cfg.ContainerLogsDir == "" {
+		return nil
+	}
+	if err := os.MkdirAll(cfg.ContainerLogsDir, 0o755); err != nil {
+		return fmt.Errorf("making the directory of links to logs: %w; choose another with --container-logs-dir", err)
+	}
+	return nil
 }
 
 // self is this program, and not the path that it was started by: there may be another version by now.

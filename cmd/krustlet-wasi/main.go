@@ -47,8 +47,8 @@ func run(args []string, env environment, stdin io.Reader, stdout, stderr io.Writ
 		stdout:  stdout,
 		stderr:  stderr,
 		machine: thisMachine(stderr),
-		agent: func(ctx context.Context, cfg Config, log *zap.Logger) error {
-			return runAgent(ctx, cfg, stdout, log)
+		agent: func(ctx context.Context, cfg Config, log *zap.Logger, level zap.AtomicLevel) error {
+			return runAgent(ctx, cfg, stdout, log, level)
 		},
 		exit: os.Exit,
 	}

@@ -16,7 +16,7 @@ type program struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	machine        machine
-	agent          func(context.Context, Config, *zap.Logger) error
+	agent          func(context.Context, Config, *zap.Logger, zap.AtomicLevel) error
 	exit           func(code int) // ends the process; called on a second signal only
 }
 
@@ -86,10 +86,10 @@ func (p program) runNode(ctx context.Context, flags flagValues) error {
 	if err != nil {
 		return err
 	}
-	log, _ := newLogger(cfg, p.stderr)
+	log, level := newLogger(cfg, p.stderr)
 	// Never taken down: client-go's recorder of events, which nobody can wait for, may log until the process ends.
 	_ = bridgeLibraryLogs(log)
-	err = p.runLocked(ctx, cfg, log)
+	err = p.runLocked(ctx, cfg, log, level)
 	if err != nil && cfg.LogFormat == formatJSON {
 		// From here on, whatever reads the log expects JSON on every line.
 		log.Error("krustlet-wasi ends", zap.Error(err))
@@ -99,7 +99,7 @@ func (p program) runNode(ctx context.Context, flags flagValues) error {
 }
 
 // runLocked runs the agent while it holds the data directory.
-func (p program) runLocked(ctx context.Context, cfg Config, log *zap.Logger) error {
+func (p program) runLocked(ctx context.Context, cfg Config, log *zap.Logger, level zap.AtomicLevel) error {
 	lock, err := prepareDataDir(cfg.DataDir, log)
 	if err != nil {
 		return err
@@ -115,7 +115,7 @@ func (p program) runLocked(ctx context.Context, cfg Config, log *zap.Logger) err
 		zap.Int("port", cfg.Port),
 		zap.String("dataDir", cfg.DataDir),
 		zap.String("kubeconfig", cfg.Kubeconfig))
-	err = p.agent(ctx, cfg, log)
+	err = p.agent(ctx, cfg, log, level)
 	if err == nil || ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		log.Info("stopped", zap.String("node", cfg.NodeName))
 		return nil

@@ -37,26 +37,26 @@ func TestMain(m *testing.M) {
 }
 
 // agents stand in for runAgent.
-var agents = map[string]func(context.Context, Config, *zap.Logger) error{
+var agents = map[string]func(context.Context, Config, *zap.Logger, zap.AtomicLevel) error{
 	"none": noAgent,
-	"wait": func(ctx context.Context, _ Config, _ *zap.Logger) error {
+	"wait": func(ctx context.Context, _ Config, _ *zap.Logger, _ zap.AtomicLevel) error {
 		fmt.Println("ready")
 		<-ctx.Done()
 		return fmt.Errorf("watch pods: %w", ctx.Err())
 	},
-	"stubborn": func(ctx context.Context, _ Config, _ *zap.Logger) error {
+	"stubborn": func(ctx context.Context, _ Config, _ *zap.Logger, _ zap.AtomicLevel) error {
 		fmt.Println("ready")
 		<-ctx.Done()
 		fmt.Println("stopping")
 		<-make(chan struct{})
 		return nil
 	},
-	"fail while stopping": func(ctx context.Context, _ Config, _ *zap.Logger) error {
+	"fail while stopping": func(ctx context.Context, _ Config, _ *zap.Logger, _ zap.AtomicLevel) error {
 		fmt.Println("ready")
 		<-ctx.Done()
 		return errors.New("a disk is full")
 	},
-	"write until the pipe breaks": func(_ context.Context, _ Config, log *zap.Logger) error {
+	"write until the pipe breaks": func(_ context.Context, _ Config, log *zap.Logger, _ zap.AtomicLevel) error {
 		fmt.Println("ready")
 		for {
 			if _, err := fmt.Println("more"); err != nil {
@@ -65,7 +65,7 @@ var agents = map[string]func(context.Context, Config, *zap.Logger) error{
 			}
 		}
 	},
-	"environment": func(context.Context, Config, *zap.Logger) error {
+	"environment": func(context.Context, Config, *zap.Logger, zap.AtomicLevel) error {
 		fmt.Printf("ready %q %q\n", os.Getenv("RUST_BACKTRACE"), os.Getenv("RUST_LIB_BACKTRACE"))
 		return nil
 	},
@@ -196,7 +196,7 @@ type result struct {
 	stdout, stderr string
 }
 
-func runProgram(t *testing.T, agent func(context.Context, Config, *zap.Logger) error, args ...string) result {
+func runProgram(t *testing.T, agent func(context.Context, Config, *zap.Logger, zap.AtomicLevel) error, args ...string) result {
 	t.Helper()
 	s := newScene(t)
 	var stdout, stderr bytes.Buffer
@@ -208,7 +208,7 @@ func runProgram(t *testing.T, agent func(context.Context, Config, *zap.Logger) e
 	return result{code, stdout.String(), stderr.String()}
 }
 
-func noAgent(context.Context, Config, *zap.Logger) error {
+func noAgent(context.Context, Config, *zap.Logger, zap.AtomicLevel) error {
 	return errors.New("the agent was started")
 }
 
@@ -277,8 +277,8 @@ func TestHelp(t *testing.T) {
 }
 
 func TestExitCodes(t *testing.T) {
-	fails := func(err error) func(context.Context, Config, *zap.Logger) error {
-		return func(context.Context, Config, *zap.Logger) error { return err }
+	fails := func(err error) func(context.Context, Config, *zap.Logger, zap.AtomicLevel) error {
+		return func(context.Context, Config, *zap.Logger, zap.AtomicLevel) error { return err }
 	}
 	for _, tc := range []struct {
 		name  string
@@ -309,7 +309,7 @@ func TestExitCodes(t *testing.T) {
 // TestAgentGetsTheConfig runs with real flags, variables and file, to the seam.
 func TestAgentGetsTheConfig(t *testing.T) {
 	var got Config
-	res := runProgram(t, func(_ context.Context, cfg Config, log *zap.Logger) error {
+	res := runProgram(t, func(_ context.Context, cfg Config, log *zap.Logger, _ zap.AtomicLevel) error {
 		got = cfg
 		log.Debug("debug is on")
 		return nil

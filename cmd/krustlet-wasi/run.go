@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -78,7 +75,7 @@ func (p program) runInCache(ctx context.Context, c runConfig, log *zap.Logger) (
 	if err != nil {
 		return 0, err
 	}
-	spec, clean, err := c.spec(module)
+	spec, clean, err := c.spec(ctx, module)
 	if err != nil {
 		return 0, err
 	}
@@ -116,46 +113,6 @@ func (p program) module(ctx context.Context, c runConfig, cache runCache, log *z
 		return fileModule(c.target)
 	}
 	return p.imageModule(ctx, c, cache, log)
-}
-
-// spec is what the engine is told, as a node would. The clean-up removes what was made for it.
-func (c runConfig) spec(module runnable) (runtime.Spec, func() error, error) {
-	spec := runtime.Spec{
-		ID:          "run-" + strconv.Itoa(os.Getpid()),
-		Module:      module.path,
-		Digest:      module.digest,
-		Args:        append([]string{module.name}, c.args...),
-		Env:         c.env,
-		WorkDir:     c.workDir,
-		Mounts:      c.mounts,
-		MemoryLimit: c.memory,
-		CPULimit:    c.cpu,
-		OutputRate:  c.output,
-		Listen:      c.listen,
-	}
-	if c.argv0 != "" {
-		spec.Args[0] = c.argv0
-	}
-	for _, m := range c.mounts {
-		if m.Guest == "/" {
-			return spec, func() error { return nil }, nil
-		}
-	}
-	root, err := os.MkdirTemp("", "krustlet-wasi-run-")
-	if err != nil {
-		return runtime.Spec{}, nil, fmt.Errorf("making the guest's root directory: %w; set TMPDIR", err)
-	}
-	clean := func() error { return os.RemoveAll(root) }
-	// As a container has it.
-	if err := os.Mkdir(filepath.Join(root, "tmp"), 0o700); err != nil {
-		return runtime.Spec{}, nil, errors.Join(fmt.Errorf("making the guest's /tmp: %w", err), clean())
-	}
-	real, err := filepath.EvalSymlinks(root)
-	if err != nil {
-		return runtime.Spec{}, nil, errors.Join(err, clean())
-	}
-	spec.Mounts = append([]runtime.Mount{{Host: real, Guest: "/"}}, c.mounts...)
-	return spec, clean, nil
 }
 
 // errTimedOut is the cause of a context whose guest has had its time.

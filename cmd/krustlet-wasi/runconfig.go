@@ -56,7 +56,7 @@ func runFlags() []runFlag {
 			},
 		},
 		{
-			name: "dir", arg: "HOST[::GUEST[:ro]]", def: "none; the guest's / is an empty directory, removed at the end",
+			name: "dir", arg: "HOST[::GUEST[:ro]]", def: "none; the guest's / is an empty directory, or a copy of what the image has, removed at the end",
 			usage: "Directory or file of the host that the guest sees at GUEST, read-only with :ro. HOST alone is seen under its own name: . at /, data at /data, /srv/data at /srv/data. May be repeated.",
 			apply: func(c *runConfig, values []string, _ environment) (err error) {
 				c.mounts, err = parseDirs(values)
@@ -64,7 +64,7 @@ func runFlags() []runFlag {
 			},
 		},
 		{
-			name: "workdir", short: "w", arg: "GUESTDIR", def: "/",
+			name: "workdir", short: "w", arg: "GUESTDIR", def: "the image's WORKDIR, or /",
 			usage: "Directory in which the guest starts (its variable PWD); it is made if it is missing.",
 			apply: func(c *runConfig, values []string, _ environment) (err error) {
 				c.workDir, err = parseGuestPath(last(values))
@@ -72,8 +72,8 @@ func runFlags() []runFlag {
 			},
 		},
 		{
-			name: "argv0", arg: "NAME", def: "the file's name, or the last part of the image's",
-			usage: "The guest's argv[0].",
+			name: "argv0", arg: "NAME", def: "the image's ENTRYPOINT; else the file's name, or the last part of the image's",
+			usage: "The guest's argv[0]. In an image with several modules it names the one to run.",
 			apply: func(c *runConfig, values []string, _ environment) error {
 				c.argv0 = last(values)
 				return nil

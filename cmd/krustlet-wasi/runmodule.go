@@ -9,7 +9,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -19,11 +18,28 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry"
 )
 
-// runnable is the module to run.
+// runnable is the module to run, or the image with it.
 type runnable struct {
-	path   string // absolute
-	digest string
-	name   string // argv[0], where nobody says another
+	registry.Module
+	file string // the name of a file that is not of an image
+}
+
+// argv is the guest's, with what follows the target on the command line as its arguments. argv0, unless it is empty, takes the
+// place of its first element.
+func (r runnable) argv(argv0 string, args []string) []string {
+	var argv []string
+	switch {
+	case r.file != "":
+		argv = append([]string{r.file}, args...)
+	case argv0 != "" && r.Root != nil && len(r.Config.Entrypoint) == 0: // there is no such element but an argument
+		return r.Argv([]string{argv0}, args)
+	default:
+		argv = r.Argv(nil, args)
+	}
+	if argv0 != "" {
+		argv[0] = argv0
+	}
+	return argv
 }
 
 // isFile tells whether what a user asks to run is a file, and not an image.
@@ -68,7 +84,8 @@ func fileModule(target string) (runnable, error) {
 	if _, err := io.CopyBuffer(struct{ io.Writer }{hash}, f, make([]byte, 128<<10)); err != nil {
 		return fail(exitCannotRun, fmt.Errorf("reading the module: %w", err))
 	}
-	return runnable{path: file, digest: "sha256:" + hex.EncodeToString(hash.Sum(nil)), name: filepath.Base(file)}, nil
+	module := registry.Module{Path: file, Digest: "sha256:" + hex.EncodeToString(hash.Sum(nil))}
+	return runnable{Module: module, file: filepath.Base(file)}, nil
 }
 
 // imageHint helps who meant an image whose name looks like that of a file.
@@ -110,7 +127,7 @@ func (p program) imageModule(ctx context.Context, c runConfig, cache runCache, l
 			return runnable{}, imageError(c.target, err)
 		}
 	}
-	return runnable{path: module.Path, digest: module.Digest, name: imageName(module.ImageID)}, nil
+	return runnable{Module: module}, nil
 }
 
 // imageError gives an error of the module store its exit code.
@@ -120,14 +137,9 @@ func imageError(target string, err error) error {
 		return badUsage(fmt.Errorf("%q is neither a file here nor the name of an image: %w", target, err))
 	case errors.Is(err, registry.ErrNotFound):
 		return &exitError{code: exitNotFound, err: err}
-	case errors.Is(err, registry.ErrNotWasm), errors.Is(err, registry.ErrTooLarge), errors.Is(err, registry.ErrDigestMismatch):
+	case errors.Is(err, registry.ErrNotWasm), errors.Is(err, registry.ErrTooLarge), errors.Is(err, registry.ErrDigestMismatch),
+		errors.Is(err, registry.ErrInvalidImage), errors.Is(err, registry.ErrNoProgram):
 		return &exitError{code: exitCannotRun, err: err}
 	}
 	return err
-}
-
-// imageName is the last part of the image's repository, by which a pod's container would be named too.
-func imageName(imageID string) string {
-	repository, _, _ := strings.Cut(imageID, "@")
-	return path.Base(repository)
 }

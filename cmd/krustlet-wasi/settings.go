@@ -56,7 +56,7 @@ type given struct {
 }
 
 // The groups of --help, in order.
-var groups = []string{groupNode, groupServer, groupCluster, groupStorage, groupImages, groupGuests, groupTracing, groupLogs}
+var groups = []string{groupNode, groupServer, groupCluster, groupStorage, groupImages, groupGuests, groupNames, groupTracing, groupLogs}
 
 const (
 	groupNode    = "The node"
@@ -65,6 +65,7 @@ const (
 	groupStorage = "Files and directories"
 	groupImages  = "Images"
 	groupGuests  = "Containers"
+	groupNames   = "Names"
 	groupTracing = "Tracing"
 	groupLogs    = "Logging"
 )
@@ -74,7 +75,10 @@ const (
 // configuration files carry over.
 func settings() []setting {
 	var all []setting
-	for _, part := range [][]setting{nodeSettings(), serverSettings(), clusterSettings(), storageSettings(), imageSettings(), guestSettings(), tracingSettings(), logSettings()} {
+	for _, part := range [][]setting{
+		nodeSettings(), serverSettings(), accessSettings(), debugSettings(), clusterSettings(), storageSettings(), imageSettings(),
+		guestSettings(), nameSettings(), tracingSettings(), logSettings(),
+	} {
 		all = append(all, part...)
 	}
 	return all
@@ -96,6 +100,14 @@ func nodeSettings() []setting {
 		usage: "address at which the API server reaches this node",
 		def:   "the first non-loopback address of the hostname",
 		apply: func(c *Config, g given) (err error) { c.NodeIP, err = parseNodeIP(g.text); return err },
+	}, {
+		flag: "pod-cidr", env: "KRUSTLET_POD_CIDR", key: "podCIDR", group: groupNode, arg: "CIDR,...", kind: list,
+		usage: "addresses for pods where the Node has no podCIDR, one range of IPv4, of IPv6 or of each; none: pods have the node's address",
+		def:   "the Node's podCIDRs, else the node's address",
+		apply: func(c *Config, g given) (err error) {
+			c.PodCIDRs, c.NodeAddressOnly, err = parsePodCIDRs(g.items)
+			return err
+		},
 	}, {
 		flag: "node-labels", env: "NODE_LABELS", key: "nodeLabels", group: groupNode, arg: "KEY=VALUE,...", kind: object,
 		usage: "labels to put on the node besides its own",
@@ -143,6 +155,11 @@ func serverSettings() []setting {
 		usage: "certificate authorities (PEM) whose client certificates may call the kubelet API",
 		def:   "the authority in the node's kubeconfig",
 		apply: func(c *Config, g given) (err error) { c.ClientCAFile, err = parsePath(g.text); return err },
+	}, {
+		flag: "streaming-connection-idle-timeout", env: "KRUSTLET_STREAMING_CONNECTION_IDLE_TIMEOUT", key: "streamingConnectionIdleTimeout", group: groupServer, arg: "DURATION",
+		usage: "how long a connection of exec, attach or port-forward may be silent before it is closed: 30m, 4h; 0 for ever",
+		def:   "4h",
+		apply: func(c *Config, g given) (err error) { c.StreamIdleTimeout, err = parseIdleTimeout(g.text); return err },
 	}}
 }
 
@@ -172,6 +189,16 @@ func storageSettings() []setting {
 		usage: "directory for all that the node keeps (DATA): credentials, modules, volumes, logs",
 		def:   "$HOME/.krustlet",
 		apply: func(c *Config, g given) (err error) { c.DataDir, err = parsePath(g.text); return err },
+	}, {
+		flag: "pod-logs-dir", env: "KRUSTLET_POD_LOGS_DIR", key: "podLogsDir", group: groupStorage, arg: "DIR",
+		usage: "directory of the containers' logs, by pods; others may have logs there, too",
+		def:   "DATA/logs",
+		apply: func(c *Config, g given) (err error) { c.PodLogsDir, err = parsePath(g.text); return err },
+	}, {
+		flag: "container-logs-dir", env: "KRUSTLET_CONTAINER_LOGS_DIR", key: "containerLogsDir", group: groupStorage, arg: "DIR",
+		usage: "directory for links to the containers' logs, POD_NAMESPACE_CONTAINER-ID.log, as log shippers look for them",
+		def:   "none",
+		apply: func(c *Config, g given) (err error) { c.ContainerLogsDir, err = parsePath(g.text); return err },
 	}, {
 		flag: "plugins-dir", env: "KRUSTLET_PLUGINS_DIR", key: "pluginsDir", group: groupStorage, arg: "DIR",
 		usage: "directory of plugin sockets (not used yet)",
@@ -242,6 +269,30 @@ func tracingSettings() []setting {
 		def:   "1000000",
 		apply: func(c *Config, g given) (err error) {
 			c.TracingSamplingRatePerMillion, err = parseSamplingRate(g.text)
+			return err
+		},
+	}}
+}
+
+func nameSettings() []setting {
+	return []setting{{
+		flag: "cluster-dns", env: "KRUSTLET_CLUSTER_DNS", key: "clusterDNS", group: groupNames, arg: "IP,...", kind: list,
+		usage: "name servers of the cluster, for pods with the DNS policy ClusterFirst",
+		def:   "none: these pods have the node's",
+		apply: func(c *Config, g given) (err error) { c.ClusterDNS, err = parseNameservers(g.items); return err },
+	}, {
+		flag: "cluster-domain", env: "KRUSTLET_CLUSTER_DOMAIN", key: "clusterDomain", group: groupNames, arg: "DOMAIN",
+		usage: "domain of the cluster's services; empty for none",
+		def:   defaultClusterDomain,
+		apply: func(c *Config, g given) (err error) { c.ClusterDomain, err = parseDomain(g.text); return err },
+	}, {
+		flag: "resolv-conf", env: "KRUSTLET_RESOLV_CONF", key: "resolvConf", group: groupNames, arg: "FILE",
+		usage: "the node's resolv.conf, from which those of pods are made; empty for none",
+		def:   defaultResolvConf,
+		apply: func(c *Config, g given) (err error) {
+			if c.ResolvConf = ""; g.text != "" {
+				c.ResolvConf, err = parsePath(g.text)
+			}
 			return err
 		},
 	}}

@@ -5,11 +5,15 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"go.uber.org/zap/zapcore"
 	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/krustlet-go/krustlet-wasi/podsync/address"
 )
 
 // Messages of this file follow the source of the value and say what is wrong and what to write instead.
@@ -82,6 +86,14 @@ func parseLogFiles(value string) (int, error) {
 	return n, err
 }
 
+func parseIdleTimeout(value string) (time.Duration, error) {
+	d, err := time.ParseDuration(value)
+	if err != nil || d < 0 {
+		return 0, fmt.Errorf("%q is not a duration of 0 or more, such as 30m or 4h", value)
+	}
+	return d, nil
+}
+
 func parseBool(value string) (bool, error) {
 	b, err := strconv.ParseBool(value)
 	if err != nil {
@@ -100,6 +112,27 @@ func parseRegistries(items []string) ([]string, error) {
 		}
 	}
 	return items, errors.Join(errs...)
+}
+
+func parseNameservers(items []string) ([]netip.Addr, error) {
+	var servers []netip.Addr
+	var errs []error
+	for _, item := range items {
+		ip, err := parseIP(item)
+		if err == nil && ip.IsUnspecified() {
+			err = fmt.Errorf("%q cannot be a name server: write the address at which pods reach it", item)
+		}
+		servers, errs = append(servers, ip), append(errs, err)
+	}
+	return servers, errors.Join(errs...)
+}
+
+func parseDomain(value string) (string, error) {
+	domain := strings.TrimSuffix(value, ".")
+	if domain != "" && len(validation.IsDNS1123Subdomain(domain)) > 0 {
+		return "", fmt.Errorf("%q is not a domain: write one such as cluster.local", value)
+	}
+	return domain, nil
 }
 
 func parseLogLevel(value string) (zapcore.Level, error) {
@@ -121,4 +154,16 @@ func parseLogFormat(value string) (string, error) {
 		return value, nil
 	}
 	return "", fmt.Errorf("%q is not a log format: write %s or %s", value, formatConsole, formatJSON)
+}
+
+// noPodCIDR in place of ranges: pods have the node's address.
+const noPodCIDR = "none"
+
+// parsePodCIDRs reads ranges of addresses for pods, or that there are to be none.
+func parsePodCIDRs(items []string) (ranges []netip.Prefix, none bool, err error) {
+	if slices.Equal(items, []string{noPodCIDR}) {
+		return nil, true, nil
+	}
+	ranges, err = address.ParseRanges(items)
+	return ranges, false, err
 }

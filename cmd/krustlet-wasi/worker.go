@@ -35,6 +35,7 @@ const workerIdle = 30 * time.Second
 // workerConfig is what an agent tells its workers, besides what worker.Pool adds.
 type workerConfig struct {
 	dataDir string
+	logsDir string
 	hidden  []string
 	level   zapcore.Level
 
@@ -44,7 +45,7 @@ type workerConfig struct {
 
 // arguments are what parseWorker reads.
 func (c workerConfig) arguments() []string {
-	args := []string{workerCommand, "--data-dir", c.dataDir, "--log-level", c.level.String()}
+	args := []string{workerCommand, "--data-dir", c.dataDir, "--pod-logs-dir", c.logsDir, "--log-level", c.level.String()}
 	for _, path := range c.hidden {
 		args = append(args, "--hide", path)
 	}
@@ -55,6 +56,7 @@ func (c workerConfig) arguments() []string {
 func workerConfigOf(cfg Config) workerConfig {
 	return workerConfig{
 		dataDir: cfg.DataDir,
+		logsDir: cfg.PodLogsDir,
 		hidden:  []string{filepath.Join(cfg.DataDir, "config"), cfg.Kubeconfig, cfg.BootstrapFile, cfg.CertFile, cfg.PrivateKeyFile},
 		level:   cfg.LogLevel,
 	}
@@ -125,6 +127,7 @@ func (c workerConfig) confinement(info worker.Info) confine.Config {
 	config := confine.Config{
 		Hidden:   c.hidden,
 		ReadOnly: append(confine.SystemFolders(), filepath.Join(c.dataDir, "modules")),
+		Writable: []string{c.logsDir},
 	}
 	if info.Isolated {
 		pods := filepath.Join(c.dataDir, "pods")
@@ -141,6 +144,7 @@ func parseWorker(args []string, stderr io.Writer) (c workerConfig, err error) {
 		printf(stderr, "krustlet-wasi %s is started by the agent, to host containers; people have no use for it.\n", workerCommand)
 	}
 	flags.StringVar(&c.dataDir, "data-dir", "", "")
+	flags.StringVar(&c.logsDir, "pod-logs-dir", "", "")
 	flags.TextVar(&c.level, "log-level", zapcore.InfoLevel, "")
 	flags.Func("hide", "", func(path string) error { c.hidden = append(c.hidden, path); return nil })
 	flags.StringVar(&c.dir, "dir", "", "")
@@ -148,7 +152,7 @@ func parseWorker(args []string, stderr io.Writer) (c workerConfig, err error) {
 	if err := flags.Parse(args); err != nil {
 		return c, err
 	}
-	if !filepath.IsAbs(c.dataDir) || !filepath.IsAbs(c.dir) || flags.NArg() > 0 {
+	if !filepath.IsAbs(c.dataDir) || !filepath.IsAbs(c.logsDir) || !filepath.IsAbs(c.dir) || flags.NArg() > 0 {
 		flags.Usage()
 		return c, errors.New("bad arguments")
 	}

@@ -56,4 +56,12 @@
 //	p50-ms, p99-ms       until the page is read
 //	agent-ms, worker-ms  processor time of a page
 //	KB                   size of the page
+//
+// # Rows of Logs
+//
+// Clients ask the node itself, over TLS. The guest prints a line of 34 bytes each millisecond, as far as it gets to.
+//
+//	follow        one client follows: p50-ms and p99-ms from a line's time stamp until the client has it
+//	followers200  200 clients follow one container: agent-% of a processor; KB/s-each is what each of them got
+//	read/…        a log of 1 GiB is read: MB/s, and by how much the agent's memory grew
 package bench

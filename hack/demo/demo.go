@@ -16,6 +16,7 @@ import (
 
 	ocilayout "github.com/google/go-containerregistry/pkg/registry"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/background"
 	"github.com/krustlet-go/krustlet-wasi/hack/workers"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 )
@@ -29,7 +30,7 @@ type demo struct {
 	registry   string // host:port
 	images     []image
 
-	cluster, agent *process
+	cluster, agent *background.Process
 	server         *http.Server
 }
 
@@ -51,7 +52,7 @@ func newDemo() (*demo, error) {
 
 // close ends what was started, the last first, and removes what was written.
 func (d *demo) close() error {
-	err := errors.Join(d.agent.stop(), workers.End(d.dataDir()), d.cluster.stop())
+	err := errors.Join(d.agent.Stop(), workers.End(d.dataDir()), d.cluster.Stop())
 	if d.server != nil {
 		err = errors.Join(err, d.server.Close())
 	}
@@ -62,7 +63,7 @@ func (d *demo) agentLog() string {
 	if d.agent == nil {
 		return ""
 	}
-	return "\nThe node's log:\n" + d.agent.log()
+	return "\nThe node's log:\n" + d.agent.Log()
 }
 
 func (d *demo) startCluster(ctx context.Context) error {
@@ -71,7 +72,7 @@ func (d *demo) startCluster(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := d.cluster.waitLine(ctx, "ready"); err != nil {
+	if err := waitLine(ctx, d.cluster, "ready"); err != nil {
 		return err
 	}
 	fmt.Println("$ export KUBECONFIG=" + d.kubeconfig)
@@ -148,13 +149,13 @@ func (d *demo) join(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := d.agent.waitLine(ctx, "requires manual approval"); err != nil {
+	if err := waitLine(ctx, d.agent, "requires manual approval"); err != nil {
 		return err
 	}
 	if err := d.kubectl(ctx, "certificate", "approve", nodeName+"-tls").run(); err != nil {
 		return err
 	}
-	if err := d.agent.waitLine(ctx, "received TLS certificate approval"); err != nil {
+	if err := waitLine(ctx, d.agent, "received TLS certificate approval"); err != nil {
 		return err
 	}
 	return d.kubectl(ctx, "wait", "--for=condition=Ready", "node/"+nodeName, "--timeout=2m").run()

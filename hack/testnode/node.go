@@ -65,11 +65,12 @@ func New(t testing.TB, cluster *testcluster.Cluster, kubeconfig string) *Node {
 	return n
 }
 
-// Address is a loopback address that nothing else uses, but by a chance of one in millions.
+// Address is a loopback address that nothing else uses, but by a chance of one in millions. Clusters give pods addresses
+// behind those of nodes.
 func Address() string {
 	var b [2]byte
 	_, _ = rand.Read(b[:])
-	return fmt.Sprintf("127.%d.%d.%d", 20+os.Getpid()%200, b[0], 1+b[1]%250)
+	return fmt.Sprintf("127.%d.%d.%d", 20+os.Getpid()%60, b[0], 1+b[1]%250)
 }
 
 // Start runs the agent. It does not wait for anything; the agent is stopped when the test ends.

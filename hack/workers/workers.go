@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/volume"
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker"
 )
 
@@ -61,10 +62,23 @@ func (w Worker) Log() string {
 	return string(text)
 }
 
+// unmount ends the mounts in the folders of pods. Where nothing is mounted it does nothing.
+func unmount(dataDir string) error {
+	real, err := filepath.EvalSymlinks(dataDir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return volume.Unmount(filepath.Join(real, "pods"))
+}
+
 // patience is how long workers may take to end.
 const patience = 15 * time.Second
 
-// End ends all workers of a data directory, and their guests, and waits. No agent may run.
+// End ends all workers of a data directory, and their guests, waits, and unmounts the volumes that the agent has in memory. No agent
+// may run.
 func End(dataDir string) error {
 	deadline := time.Now().Add(patience)
 	tick := time.NewTicker(10 * time.Millisecond)
@@ -72,8 +86,11 @@ func End(dataDir string) error {
 	told := map[int]bool{}
 	for ; ; <-tick.C {
 		all, err := List(dataDir)
-		if err != nil || len(all) == 0 {
+		if err != nil {
 			return err
+		}
+		if len(all) == 0 {
+			return unmount(dataDir)
 		}
 		for _, w := range all {
 			if !told[w.PID] {

@@ -49,19 +49,21 @@ func httpGet(ctx context.Context, get *corev1.HTTPGetAction, c *corev1.Container
 }
 
 // Hook makes the request of a lifecycle hook: any response will do. Where a server is asked for HTTPS and speaks HTTP, it
-// is asked for that.
-func Hook(ctx context.Context, get *corev1.HTTPGetAction, c *corev1.Container, host string) error {
+// is asked for that; plain is who answered so, or empty.
+func Hook(ctx context.Context, get *corev1.HTTPGetAction, c *corev1.Container, host string) (plain string, err error) {
 	request, err := newRequest(ctx, get, c, host, lifecycleAgent)
 	if err != nil {
-		return err
+		return "", err
 	}
 	err = send(request)
 	if errors.Is(err, http.ErrSchemeMismatch) {
 		request.URL.Scheme = "http"
 		request.Header.Del("Authorization")
-		err = send(request)
+		if err = send(request); err == nil {
+			plain = request.URL.Host
+		}
 	}
-	return err
+	return plain, err
 }
 
 func send(request *http.Request) error {

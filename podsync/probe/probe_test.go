@@ -124,18 +124,18 @@ func TestHook(t *testing.T) {
 	defer server.Close()
 	host, port := at(t, server.URL)
 	action := &corev1.HTTPGetAction{Path: "/x", Port: intstr.FromInt32(int32(port)), HTTPHeaders: []corev1.HTTPHeader{{Name: "Authorization", Value: "s"}}}
-	if err := Hook(t.Context(), action, &corev1.Container{}, host); err != nil {
-		t.Errorf("any response will do: %v", err)
+	if plain, err := Hook(t.Context(), action, &corev1.Container{}, host); err != nil || plain != "" {
+		t.Errorf("any response will do: %q %v", plain, err)
 	}
 	action.Scheme = corev1.URISchemeHTTPS
-	if err := Hook(t.Context(), action, &corev1.Container{}, host); err != nil {
-		t.Errorf("HTTPS to an HTTP server: %v", err)
+	if plain, err := Hook(t.Context(), action, &corev1.Container{}, host); err != nil || plain != strings.TrimPrefix(server.URL, "http://") {
+		t.Errorf("HTTPS to an HTTP server: %q %v", plain, err)
 	}
 	if want := "[/x kube-lifecycle/1.36 s /x kube-lifecycle/1.36 ]"; fmt.Sprint(asked) != want {
 		t.Errorf("asked %v, want %v", asked, want)
 	}
 	server.Close()
-	if err := Hook(t.Context(), action, &corev1.Container{}, host); err == nil {
+	if _, err := Hook(t.Context(), action, &corev1.Container{}, host); err == nil {
 		t.Error("nobody listens, and the hook is fine")
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	storage "k8s.io/component-helpers/storage/volume"
 )
 
 // claim is the directory of the volume that a claim is bound to: a hostPath or local one. With owned the claim must have
@@ -37,6 +38,9 @@ func (v *Volumes) claim(ctx context.Context, pod *corev1.Pod, name string, owned
 	if err != nil {
 		return "", fmt.Errorf("failed to fetch PV %s from API server: %w", pvc.Spec.VolumeName, err)
 	}
+	if err := v.checkPlace(ctx, pv); err != nil {
+		return "", err
+	}
 	switch ref := pv.Spec.ClaimRef; {
 	case ref == nil || ref.UID != pvc.UID:
 		return "", fmt.Errorf("PV %s is not bound to PVC %s/%s", pv.Name, pvc.Namespace, pvc.Name)
@@ -52,4 +56,29 @@ func (v *Volumes) claim(ctx context.Context, pod *corev1.Pod, name string, owned
 		return path, nil
 	}
 	return "", fmt.Errorf("PV %s is of a type that this node does not mount: it mounts hostPath and local volumes", pv.Name)
+}
+
+// elsewhereError: a persistent volume is of other nodes.
+type elsewhereError struct {
+	pv  string
+	err error
+}
+
+func (e *elsewhereError) Error() string {
+	return fmt.Sprintf("MountVolume.NodeAffinity check failed for volume %q : %v", e.pv, e.err)
+}
+
+// checkPlace says whether a persistent volume can be used on this node: the directory of another would be another.
+func (v *Volumes) checkPlace(ctx context.Context, pv *corev1.PersistentVolume) error {
+	if pv.Spec.NodeAffinity == nil {
+		return nil
+	}
+	labels, err := v.NodeLabels(ctx)
+	if err != nil {
+		return err
+	}
+	if err := storage.CheckNodeAffinity(pv, labels); err != nil {
+		return &elsewhereError{pv.Name, err}
+	}
+	return nil
 }

@@ -87,7 +87,14 @@ func TestClaims(t *testing.T) {
 	local := corev1.PersistentVolumeSource{Local: &corev1.LocalVolumeSource{Path: dir}}
 	stolen := pv("stolen", local, "stolen")
 	stolen.Spec.ClaimRef.UID = "other"
+	in := func(pv *corev1.PersistentVolume, zone string) *corev1.PersistentVolume {
+		pv.Spec.NodeAffinity = &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{
+			MatchExpressions: []corev1.NodeSelectorRequirement{{Key: "zone", Operator: corev1.NodeSelectorOpIn, Values: []string{zone}}},
+		}}}}
+		return pv
+	}
 	v := newVolumes(t, &cluster{},
+		pvc("here", nil), in(pv("here", local, "here"), "here"), pvc("there", nil), in(pv("there", local, "there"), "there"),
 		pvc("local", nil), pv("local", local, "local"),
 		pvc("host", nil), pv("host", corev1.PersistentVolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: dir}}, "host"),
 		pvc("nfs", nil), pv("nfs", corev1.PersistentVolumeSource{NFS: &corev1.NFSVolumeSource{}}, "nfs"),
@@ -100,12 +107,17 @@ func TestClaims(t *testing.T) {
 	)
 	pod := podWith(corev1.VolumeSource{})
 	for name, want := range map[string]string{
+		"here": "", "there": `MountVolume.NodeAffinity check failed for volume "there" : no matching NodeSelectorTerms`,
 		"local": "", "host": "", "nfs": "PV nfs is of a type", "stolen": "not bound to PVC ns/stolen", "pending": "PVC is not bound", "none": "failed to fetch PVC",
 	} {
 		got, err := v.claim(t.Context(), pod, name, false)
 		if want == "" && (err != nil || got != dir) || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%s: %q %v, want %q", name, got, err, want)
 		}
+	}
+	there := podWith(corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "there"}})
+	if failed := v.SetUp(t.Context(), there); len(failed) != 1 || failed[0].Error() != `MountVolume.NodeAffinity check failed for volume "there" : no matching NodeSelectorTerms` {
+		t.Errorf("a volume of another node: %v", failed)
 	}
 	if got, err := v.claim(t.Context(), pod, "p-e", true); err != nil || got != dir {
 		t.Errorf("a claim of the pod's own: %q %v", got, err)
@@ -152,11 +164,6 @@ func TestMemory(t *testing.T) {
 	size := resource.MustParse("64Ki")
 	pod := podWith(corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{Medium: corev1.StorageMediumMemory, SizeLimit: &size}})
 	v := newVolumes(t, &cluster{})
-	t.Cleanup(func() {
-		if err := Remove(v.Dir); err != nil {
-			t.Error(err)
-		}
-	})
 	if failed := v.SetUp(t.Context(), pod); len(failed) > 0 {
 		t.Fatal(failed)
 	}

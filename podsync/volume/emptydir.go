@@ -28,14 +28,23 @@ func (v *Volumes) emptyDir(pod *corev1.Pod, volume *corev1.Volume) (string, erro
 	if size := memorySize(pod, volume.EmptyDir); size > 0 {
 		options += fmt.Sprintf(",size=%d", size)
 	}
-	err = unix.Mount(tmpfsSource, dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, options)
-	switch {
-	case errors.Is(err, unix.EPERM):
+	there, err := mountMemory(dir, options)
+	if err == nil && !there {
 		v.Log.Info("this agent may not mount: a volume in memory is on disk", zap.String("volume", volume.Name))
-	case err != nil:
-		return "", fmt.Errorf("mounting a tmpfs: %w", err)
 	}
-	return dir, nil
+	return dir, err
+}
+
+// mountMemory mounts a tmpfs, or says that the agent may not.
+func mountMemory(dir, options string) (done bool, err error) {
+	err = unix.Mount(tmpfsSource, dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, options)
+	if errors.Is(err, unix.EPERM) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("mounting a tmpfs: %w", err)
+	}
+	return true, nil
 }
 
 // memorySize is the bound of a volume in memory: its sizeLimit and what the pod's containers may take together, whichever

@@ -2,6 +2,7 @@ package volume
 
 import (
 	"fmt"
+	"os"
 	"path"
 	"path/filepath"
 	"strconv"
@@ -21,7 +22,7 @@ type Run struct {
 	Container *corev1.Container
 	// Expand replaces variables of the container's environment in a subPathExpr.
 	Expand func(expr string) (string, error)
-	// Dir is a folder of the run, on the file system of the pod's volumes. It is made when it is needed.
+	// Dir is a folder of the run, on the file system of the pod's volumes that are on disk. It is made when it is needed.
 	Dir string
 }
 
@@ -32,6 +33,13 @@ func (v *Volumes) Mounts(run Run) ([]Mount, error) {
 	defer v.mu.Unlock()
 	if v.gone {
 		return nil, ErrGone
+	}
+	for _, from := range v.made {
+		if from.parts != "" { // what an earlier run had
+			if err := os.RemoveAll(filepath.Join(from.parts, run.Container.Name)); err != nil {
+				return nil, fmt.Errorf("clearing what the container's last run left: %w", err)
+			}
+		}
 	}
 	var mounts []Mount
 	for i := range run.Container.VolumeMounts {
@@ -44,7 +52,11 @@ func (v *Volumes) Mounts(run Run) ([]Mount, error) {
 		if guest == "/" {
 			return nil, fmt.Errorf("volumeMount %q of container %q covers the container's root directory", asked.Name, run.Container.Name)
 		}
-		host, err := subPath(run, asked, from, filepath.Join(run.Dir, strconv.Itoa(i)))
+		copies := filepath.Join(run.Dir, strconv.Itoa(i))
+		if from.parts != "" {
+			copies = filepath.Join(from.parts, run.Container.Name, strconv.Itoa(i))
+		}
+		host, err := subPath(run, asked, from, copies)
 		if err != nil {
 			return nil, err
 		}

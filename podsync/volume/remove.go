@@ -23,13 +23,14 @@ func Remove(dir string) error {
 		return err
 	}
 	dir = filepath.Join(real, filepath.Base(dir))
-	if err := unmount(dir); err != nil {
+	if err := Unmount(dir); err != nil {
 		return err
 	}
 	return os.RemoveAll(dir) // does not follow links
 }
 
-func unmount(dir string) error {
+// Unmount ends all mounts at a folder and below it that this package has made.
+func Unmount(dir string) error {
 	mounts, err := mountsBelow(dir)
 	if err != nil {
 		return err

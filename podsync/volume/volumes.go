@@ -33,7 +33,9 @@ type Config struct {
 	Field func(pod *corev1.Pod, path string) (string, error)
 	// Resource is the value of a resourceFieldRef, which names a container.
 	Resource func(pod *corev1.Pod, ref *corev1.ResourceFieldSelector) (string, error)
-	Log      *zap.Logger
+	// NodeLabels are those of the Node, which a claim's volume may ask for.
+	NodeLabels func(ctx context.Context) (map[string]string, error)
+	Log        *zap.Logger
 }
 
 // Volumes are the volumes of one pod. Its methods may be called from any goroutine. Nobody but SetUp and Refresh waits for
@@ -62,6 +64,8 @@ type made struct {
 	host     string // a directory, or a file where a hostPath is one; leads through no symbolic link
 	readOnly bool
 	content  bool // its files are written here, and only here
+	// parts is where runs have links to parts of such a volume, which must be on its file system; empty: with the run.
+	parts string
 }
 
 // New makes the volumes of a pod, of which nothing is set up yet.
@@ -76,6 +80,10 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
+	var elsewhere *elsewhereError
+	if errors.As(e.Err, &elsewhere) {
+		return elsewhere.Error()
+	}
 	return fmt.Sprintf("MountVolume.SetUp failed for volume %q : %v", e.Volume, e.Err)
 }
 
@@ -160,11 +168,11 @@ func (v *Volumes) setUpContent(ctx context.Context, pod *corev1.Pod, volume *cor
 	if err != nil {
 		return made{}, err
 	}
-	host, err := v.dir(volume.Name, 0o755)
+	m, err := v.contentDir(volume)
 	if err != nil {
 		return made{}, err
 	}
-	return made{host: host, readOnly: true, content: true}, replace(host, files)
+	return m, replace(m.host, files)
 }
 
 // dir makes the directory of a volume.

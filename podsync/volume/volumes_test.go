@@ -55,8 +55,14 @@ func (c *cluster) FreshSecret(ctx context.Context, namespace, name string) (*cor
 
 func newVolumes(t *testing.T, c *cluster, objects ...kruntime.Object) *Volumes {
 	t.Helper()
+	dir := filepath.Join(t.TempDir(), "volumes")
+	t.Cleanup(func() {
+		if err := Remove(dir); err != nil {
+			t.Error(err)
+		}
+	})
 	return New(Config{
-		Dir:     filepath.Join(t.TempDir(), "volumes"),
+		Dir:     dir,
 		Objects: c,
 		Client:  fake.NewClientset(objects...), Patiently: reading.Patiently,
 		Field: func(pod *corev1.Pod, path string) (string, error) {
@@ -68,7 +74,8 @@ func newVolumes(t *testing.T, c *cluster, objects ...kruntime.Object) *Volumes {
 		Resource: func(_ *corev1.Pod, ref *corev1.ResourceFieldSelector) (string, error) {
 			return ref.ContainerName + " " + ref.Resource, nil
 		},
-		Log: zap.NewNop(),
+		NodeLabels: func(context.Context) (map[string]string, error) { return map[string]string{"zone": "here"}, nil },
+		Log:        zap.NewNop(),
 	})
 }
 

@@ -14,7 +14,8 @@
 // A Writer is safe for concurrent use. Records of the two streams never mix within a record, and stand
 // in the order in which their lines were completed. A guest's write that completes at least one line costs
 // one write to the file; text without its newline waits in memory, at most 16 KiB a stream, until the
-// line goes on or Close ends it. Writes block for as long as the disk does.
+// line goes on or Close comes, which writes it as a P record: such a line is read as it was written, without a newline.
+// Writes block for as long as the disk does.
 //
 // A failed write (disk full) leaves the file at a record boundary, and the caller with the number of its
 // bytes that were taken; it may go on writing when there is room again.
@@ -44,6 +45,9 @@
 // that no rotation takes them away. A follower then has one file at a time: it stays in it to its end, goes on with the next
 // one, and sees each line once. If that one is removed already, since the guest writes faster than the follower's client
 // reads, it goes on with the oldest that there is. Files that are removed take room until who reads them is done.
+//
+// A follower that is alone shows a line when it is written. Many that share a Watcher each take the lines of up to a tenth
+// of a second at once, so that what they cost together is bounded.
 //
 // What a reader meets and what it makes of it:
 //

@@ -80,7 +80,7 @@ func TestFollowSeesEachLine(t *testing.T) {
 	_, _ = io.WriteString(w.Stdout(), "last words")
 	_ = w.Close()
 	close(done)
-	if rest, err := f.end(t); rest != "last words\n" || err != nil {
+	if rest, err := f.end(t); rest != "last words" || err != nil {
 		t.Errorf("at the end %q, %v", rest, err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // Read copies the text of the log at path to w, from all of its files that are kept, as opts says. After each batch,
@@ -144,18 +145,12 @@ func (r *reader) follow(ctx context.Context, watcher *Watcher, done <-chan struc
 		return err
 	}
 	defer watcher.unsubscribe(sub)
-	for ended := false; ; {
-		if full, err := r.drainAll(ctx); err != nil || full || ended {
+	for more := true; ; {
+		if full, err := r.drainAll(ctx); err != nil || full || !more {
 			return err
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-done:
-			ended = true
-		case <-sub.gone:
-			ended = true
-		case <-sub.wrote:
+		if more, err = sub.await(ctx, done, time.Now().Add(watcher.pause())); err != nil {
+			return err
 		}
 	}
 }

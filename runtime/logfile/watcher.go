@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/fsnotify/fsnotify"
 )
@@ -24,6 +26,8 @@ type Watcher struct {
 	mu      sync.Mutex
 	closed  bool
 	folders map[string]map[*subscription]bool
+
+	followers atomic.Int64
 }
 
 // subscription is one follower's ear.
@@ -164,12 +168,17 @@ func (w *Watcher) subscribe(path string) (*subscription, error) {
 		w.folders[folder] = make(map[*subscription]bool)
 	}
 	w.folders[folder][sub] = true
+	w.followers.Add(1)
 	return sub, nil
 }
+
+// pause is how long a follower leaves its log alone now.
+func (w *Watcher) pause() time.Duration { return pause(int(w.followers.Load())) }
 
 // unsubscribe ends a subscription from the follower's side, and the folder's watch with its last one.
 func (w *Watcher) unsubscribe(sub *subscription) {
 	folder := filepath.Dir(sub.path)
+	w.followers.Add(-1)
 	w.adding.Lock()
 	defer w.adding.Unlock()
 	w.mu.Lock()

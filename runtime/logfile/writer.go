@@ -182,8 +182,9 @@ func (w *Writer) flush(whole bool) error {
 	return err
 }
 
-// Close writes what waits for a newline, each stream's as a line of its own, and closes the file. Later
-// writes fail with os.ErrClosed; a second Close does nothing.
+// Close writes what waits for a newline, each stream's as a record of its own whose line goes on, so that it is read as
+// it was written: without a newline. Then it closes the file. Later writes fail with os.ErrClosed; a second Close
+// does nothing.
 func (w *Writer) Close() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -195,7 +196,7 @@ func (w *Writer) Close() error {
 	whole := w.betweenLines()
 	for i := range w.streams {
 		if s := &w.streams[i]; len(s.pending) > 0 {
-			w.add(s.name, 'F', nil, s.pending)
+			w.add(s.name, 'P', nil, s.pending)
 			s.pending = nil
 		}
 	}

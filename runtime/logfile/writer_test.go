@@ -50,10 +50,10 @@ func TestWriterRecords(t *testing.T) {
 		{name: "an empty line", writes: []string{"\n"}, want: "T stdout F \n"},
 		{name: "lines at once", writes: []string{"a\n\nb\n"}, want: "T stdout F a\nT stdout F \nT stdout F b\n"},
 		{name: "a line in pieces", writes: []string{"a", "", "b", "c\nd", "\n"}, want: "T stdout F abc\nT stdout F d\n"},
-		{name: "no newline at the end", writes: []string{"a\nb"}, want: "T stdout F a\nT stdout F b\n"},
+		{name: "no newline at the end", writes: []string{"a\nb"}, want: "T stdout F a\nT stdout P b\n"},
 		{
 			name: "streams", writes: []string{"a", "2:b\n", "c\n", "2:d"},
-			want: "T stderr F b\nT stdout F ac\nT stderr F d\n",
+			want: "T stderr F b\nT stdout F ac\nT stderr P d\n",
 		},
 		{name: "longest single record", writes: []string{k16 + "\n"}, want: "T stdout F " + k16 + "\n"},
 		{name: "longest single record, newline later", writes: []string{k16, "\n"}, want: "T stdout F " + k16 + "\n"},
@@ -61,11 +61,11 @@ func TestWriterRecords(t *testing.T) {
 		{name: "one byte more, later", writes: []string{k16, "y", "\n"}, want: "T stdout P " + k16 + "\nT stdout F y\n"},
 		{
 			name: "long without newline", writes: []string{k16 + k16 + "z"},
-			want: "T stdout P " + k16 + "\nT stdout P " + k16 + "\nT stdout F z\n",
+			want: "T stdout P " + k16 + "\nT stdout P " + k16 + "\nT stdout P z\n",
 		},
 		{
 			name: "more than a batch", writes: []string{strings.Repeat(k16+"\n", 9) + "z"},
-			want: strings.Repeat("T stdout F "+k16+"\n", 9) + "T stdout F z\n",
+			want: strings.Repeat("T stdout F "+k16+"\n", 9) + "T stdout P z\n",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

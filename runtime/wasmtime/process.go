@@ -90,7 +90,7 @@ func (e *Engine) newProcess(spec runtime.Spec, streams runtime.Streams, m *modul
 
 // newHost makes the host side of a guest.
 func (e *Engine) newHost(spec runtime.Spec, stdin io.Reader, out *outlets) (*wasi.Guest, error) {
-	listeners, err := listen(spec.Listen)
+	listeners, err := listen(spec.Listen, spec.Of.Pod != "")
 	if err != nil {
 		return nil, err
 	}

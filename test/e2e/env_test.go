@@ -115,8 +115,12 @@ func testEnvironmentDownward(t *testing.T, s *suite) {
 		t.Fatal(err)
 	}
 	log := s.finalLog(t, ns, "downward", corev1.PodSucceeded)
+	now, err := s.get(ns, "downward")
+	if err != nil {
+		t.Fatal(err)
+	}
 	hasLines(t, log, "NAME=downward", "NS="+ns, "UID="+string(pod.UID), "LABEL=x", "NOTE=n", "NODE="+s.node.Name, "ACCOUNT=default",
-		"HOST_IP="+s.node.IP, "POD_IP="+s.node.IP, "POD_IPS="+s.node.IP, "MEMORY=64",
+		"HOST_IP="+s.node.IP, "POD_IP="+now.Status.PodIP, "POD_IPS="+now.Status.PodIP, "MEMORY=64",
 		fmt.Sprintf("CPU=%d", node.Status.Allocatable.Cpu().Value()))
 }
 

@@ -39,6 +39,8 @@ func TestMetrics(t *testing.T) {
 	s.create(t, ns, s.limited("spins", "200m", "64Mi", "spin"))
 	holds := s.pod("holds", s.kitchen, "alloc", "100", "keep")
 	mount(holds, "data", "/data", corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}})
+	s.hostClaim(t, ns, "claim")
+	mount(holds, "claimed", "/claimed", corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "claim"}})
 	s.create(t, ns, holds)
 	asked := s.limited("asked", "100m", "32Mi", "sleep")
 	asked.Spec.Containers[0].ReadinessProbe = execProbe("kitchen", "exit", "0")
@@ -77,6 +79,28 @@ func (s *suite) limited(name, cpu, memory string, args ...string) *corev1.Pod {
 		corev1.ResourceCPU: resource.MustParse(cpu), corev1.ResourceMemory: resource.MustParse(memory),
 	}
 	return pod
+}
+
+// hostClaim makes a claim, and its volume: a directory of the host's.
+func (s *suite) hostClaim(t *testing.T, ns, name string) {
+	t.Helper()
+	ctx, client, none := context.Background(), s.client().CoreV1(), ""
+	size := corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}
+	modes := []corev1.PersistentVolumeAccessMode{corev1.ReadWriteMany}
+	volume := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: ns + "-" + name}, Spec: corev1.PersistentVolumeSpec{
+		Capacity: size, AccessModes: modes, ClaimRef: &corev1.ObjectReference{Namespace: ns, Name: name},
+		PersistentVolumeSource: corev1.PersistentVolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: hostDir(t)}},
+	}}
+	if _, err := client.PersistentVolumes().Create(ctx, volume, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.PersistentVolumes().Delete(ctx, volume.Name, metav1.DeleteOptions{}) })
+	claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: corev1.PersistentVolumeClaimSpec{
+		AccessModes: modes, StorageClassName: &none, VolumeName: volume.Name, Resources: corev1.VolumeResourceRequirements{Requests: size},
+	}}
+	if _, err := client.PersistentVolumeClaims(ns).Create(ctx, claim, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // within says whether a figure is within bounds.
@@ -196,6 +220,11 @@ func testMetricsPages(t *testing.T, s *suite, ns string, scraper *scraper) {
 	if value(held) <= 0 {
 		t.Errorf("a guest that computes was held back for %g s", value(held))
 	}
+	claim := map[string]string{"namespace": ns, "persistentvolumeclaim": "claim"}
+	size, left := value(page.find(t, "kubelet_volume_stats_capacity_bytes", claim)), value(page.find(t, "kubelet_volume_stats_available_bytes", claim))
+	if size <= 0 || left <= 0 || left > size {
+		t.Errorf("a claim of %g bytes has %g left", size, left)
+	}
 	testnode.Eventually(t, time.Minute, func() error {
 		probes := scraper.scrape(t, "/metrics/probes")
 		for _, kind := range []string{"Readiness", "Liveness"} {
@@ -239,7 +268,8 @@ func testSummary(t *testing.T, s *suite, ns string, scraper *scraper) {
 	if *c.Memory.WorkingSetBytes < 100<<20 || c.Rootfs == nil || *c.Rootfs.UsedBytes == 0 || c.Logs == nil || *c.Logs.UsedBytes == 0 {
 		t.Errorf("its container: %+v", c)
 	}
-	if !slices.ContainsFunc(holds.VolumeStats, func(v stats.VolumeStats) bool { return v.Name == "data" && v.UsedBytes != nil }) {
+	if !slices.ContainsFunc(holds.VolumeStats, func(v stats.VolumeStats) bool { return v.Name == "data" && v.UsedBytes != nil }) ||
+		!slices.ContainsFunc(holds.VolumeStats, func(v stats.VolumeStats) bool { return v.PVCRef != nil && v.PVCRef.Name == "claim" }) {
 		t.Errorf("its volumes: %+v", holds.VolumeStats)
 	}
 	var brief stats.Summary

@@ -24,8 +24,12 @@ func testOwnFiles(t *testing.T, s *suite) {
 	pod.Spec.Containers[0].SecurityContext = &corev1.SecurityContext{ReadOnlyRootFilesystem: ptr(true)}
 	s.create(t, ns, pod)
 	log := s.finalLog(t, ns, "own", corev1.PodSucceeded)
+	now, err := s.get(ns, "own")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, want := range []string{
-		"# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n", s.node.IP + "\town\n", "\n# Entries added by HostAliases.\n192.0.2.1\ta.test\tb.test\n",
+		"# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n", now.Status.PodIP + "\town\n", "\n# Entries added by HostAliases.\n192.0.2.1\ta.test\tb.test\n",
 		"$ cat /etc/hostname\nown\n", "search x.test\nnameserver 192.0.2.53\noptions ndots:2\n", "$ append /etc/hosts more\n$ ls /etc\nhostname\nhosts\nresolv.conf\n",
 	} {
 		if !strings.Contains(log, want) {
@@ -116,7 +120,7 @@ func testVolumesPage(t *testing.T, s *suite) {
 		os.RemoveAll("/var/tmp/krustlet-wasi-example")
 	})
 	s.cluster.Kubectl(t, "apply", "-n", ns, "-f", file)
-	for name, want := range map[string]string{"configured": "greenhushconfigured\n", "shared": "hello\n", "on-the-machine": "", "claiming": "", "part": ""} {
+	for name, want := range map[string]string{"configured": "greenhushconfigured", "shared": "hello", "on-the-machine": "", "claiming": "", "part": ""} {
 		if log := s.finalLog(t, ns, name, corev1.PodSucceeded); log != want {
 			t.Errorf("%s printed %q, want %q", name, log, want)
 		}

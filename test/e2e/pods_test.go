@@ -199,7 +199,7 @@ func testEphemeral(t *testing.T, s *suite) {
 		}
 		return nil
 	})
-	if log := s.cluster.Kubectl(t, "logs", "-n", ns, "debugged", "-c", "reader"); log != "debugged\n" {
+	if log := s.cluster.Kubectl(t, "logs", "-n", ns, "debugged", "-c", "reader"); log != "debugged" {
 		t.Errorf("the volume that nothing else mounts: %q", log)
 	}
 }

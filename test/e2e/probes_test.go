@@ -24,7 +24,6 @@ func TestProbes(t *testing.T) {
 		"Liveness":       testLiveness,
 		"ExecTimeout":    testExecTimeout,
 		"HTTP":           testHTTPProbes,
-		"PortTaken":      testPortTaken,
 		"Hooks":          testHooks,
 		"FailedHook":     testFailedHook,
 		"ActiveDeadline": testActiveDeadline,
@@ -122,7 +121,6 @@ func testExecTimeout(t *testing.T, s *suite) {
 func (s *suite) served(t *testing.T, name string, port int32) *corev1.Pod {
 	t.Helper()
 	pod := s.pod(name, s.images.PushGuest(t, "serve"))
-	pod.Annotations = map[string]string{"krustlet-wasi.dev/listen": "true"}
 	pod.Spec.Containers[0].Ports = []corev1.ContainerPort{{Name: "web", ContainerPort: port}}
 	return pod
 }
@@ -151,21 +149,10 @@ func testHTTPProbes(t *testing.T, s *suite) {
 	nobody.Spec.Containers[0].LivenessProbe = get("/x")
 	nobody.Spec.Containers[0].LivenessProbe.HTTPGet.Port = intstr.FromInt32(18081)
 	nobody = s.create(t, ns, nobody)
-	s.await(t, ns, "nobody", restarted)
+	now = s.await(t, ns, "nobody", restarted)
 	s.awaitEvents(t, nobody, fmt.Sprintf(`Unhealthy Liveness probe failed: Get "http://%s:18081/x": dial tcp`, now.Status.PodIP))
 	s.delete(t, pod)
 	s.awaitGone(t, pod)
-}
-
-// testPortTaken: of two containers with one port, the second says why it does not start, and starts when the first has gone.
-func testPortTaken(t *testing.T, s *suite) {
-	ns := s.cluster.Namespace(t)
-	first := s.create(t, ns, s.served(t, "first", 18090))
-	s.await(t, ns, "first", ready(true))
-	second := s.create(t, ns, s.served(t, "second", 18090))
-	s.awaitEvents(t, second, "Failed Error: start the guest: listen on "+s.node.IP+":18090: ")
-	s.delete(t, first)
-	s.await(t, ns, "second", ready(true))
 }
 
 // testHooks: preStop runs before the guest is stopped, and within the grace period.

@@ -48,7 +48,7 @@ type suite struct {
 	tiny, hello, kitchen string // image references
 }
 
-// newSuite makes a registry with the guests in it, and a node that is Ready. args are added to the agent's.
+// newSuite makes a registry with the guests in it, and a node that is Ready. The agent's command line has args besides.
 func newSuite(t *testing.T, kubeconfig string, args ...string) *suite {
 	t.Helper()
 	s := &suite{cluster: testcluster.Start(t), images: testnode.NewRegistry(t)}
@@ -56,7 +56,7 @@ func newSuite(t *testing.T, kubeconfig string, args ...string) *suite {
 	s.hello = s.images.PushGuest(t, "hello")
 	s.kitchen = s.images.PushGuest(t, "kitchen")
 	s.node = testnode.New(t, s.cluster, kubeconfig)
-	s.node.Args = args
+	s.node.Args = append(s.node.Args, args...)
 	s.node.Join(t)
 	return s
 }

@@ -7,9 +7,6 @@ import (
 
 const (
 	serviceCIDR = "10.96.0.0/16"
-	// podCIDR is divided into one block of nodeMask for each node: 256 nodes.
-	podCIDR  = "10.244.0.0/16"
-	nodeMask = 24
 
 	schedulerConfig = "kube-scheduler.yaml"
 	// volumePlugins is a folder that the controller manager makes, by default
@@ -119,7 +116,7 @@ func apiServerArguments(w *workdir, p ports) []string {
 	}
 }
 
-func controllerManagerArguments(w *workdir, p ports) []string {
+func controllerManagerArguments(w *workdir, p ports, pods podRange) []string {
 	pki := func(name string) string { return w.join("pki", name) }
 	return []string{
 		"--bind-address=" + loopback,
@@ -139,7 +136,7 @@ func controllerManagerArguments(w *workdir, p ports) []string {
 		"--cluster-signing-key-file=" + pki("ca.key"),
 		"--flex-volume-plugin-dir=" + w.join(volumePlugins),
 		"--allocate-node-cidrs=true",
-		"--cluster-cidr=" + podCIDR,
+		"--cluster-cidr=" + pods.String(),
 		"--node-cidr-mask-size=" + strconv.Itoa(nodeMask),
 		"--service-cluster-ip-range=" + serviceCIDR,
 		"--profiling=false",

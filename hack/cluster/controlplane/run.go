@@ -27,6 +27,11 @@ func Run(ctx context.Context, settings Settings) (err error) {
 		return err
 	}
 	defer ports.close()
+	pods, err := takePodRange()
+	if err != nil {
+		return err
+	}
+	defer pods.close()
 	// Both ends close on exec; the children inherit a copy of the reading end.
 	lifeline, held, err := os.Pipe()
 	if err != nil {
@@ -35,7 +40,7 @@ func Run(ctx context.Context, settings Settings) (err error) {
 	defer held.Close()
 	defer lifeline.Close()
 
-	plane := &plane{dir: dir, ports: ports, lifeline: lifeline, progress: func(format string, args ...any) {
+	plane := &plane{dir: dir, ports: ports, pods: pods, lifeline: lifeline, progress: func(format string, args ...any) {
 		fmt.Fprintf(settings.Progress, "cluster: "+format+"\n", args...)
 	}}
 	defer plane.stop()
@@ -58,6 +63,7 @@ func Run(ctx context.Context, settings Settings) (err error) {
 type plane struct {
 	dir      *workdir
 	ports    ports
+	pods     podRange
 	lifeline *os.File
 	progress func(string, ...any)
 	// components were launched, in this order.
@@ -124,7 +130,7 @@ func (p *plane) newComponent(name string) (*component, error) {
 		c.args = apiServerArguments(p.dir, p.ports)
 		url = p.ports.apiServer.url() + "/readyz"
 	case controllerManager:
-		c.args = controllerManagerArguments(p.dir, p.ports)
+		c.args = controllerManagerArguments(p.dir, p.ports, p.pods)
 		url = p.ports.controllerManager.url() + "/healthz"
 	case scheduler:
 		c.args = schedulerArguments(p.dir, p.ports)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -31,6 +32,7 @@ func fileCommands() map[string]command {
 		"random": random,
 		"churn":  churn,
 		"watch":  watch,
+		"beat":   beat,
 	}
 }
 
@@ -71,6 +73,19 @@ func watch(args []string) error {
 		if now := string(content); now != last {
 			fmt.Println(now)
 			last = now
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// beat FILE counts up in a file, each 20 ms, without an end.
+func beat(args []string) error {
+	for n := 0; ; n++ {
+		if err := os.WriteFile(args[0]+".next", []byte(strconv.Itoa(n)), 0o644); err != nil {
+			return err
+		}
+		if err := os.Rename(args[0]+".next", args[0]); err != nil {
+			return err
 		}
 		time.Sleep(20 * time.Millisecond)
 	}

@@ -1,10 +1,12 @@
-// Command kitchen is a guest for tests: its first argument says what to do.
+// Command kitchen is a guest for tests: its name, or else its first argument, says what to do.
 package main
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"sort"
 	"strconv"
 	"strings"
@@ -27,28 +29,37 @@ func commands() map[string]command {
 		"panic": func(args []string) error { panic("told to") },
 		"alloc": alloc,
 		"stdin": stdin,
+		"sum":   sum,
 		"clock": clock,
 		"yes":   yes,
 		"each":  each,
 		"cwd":   func([]string) error { dir, err := os.Getwd(); fmt.Println(dir); return err },
 	}
-	for name, run := range fileCommands() {
-		all[name] = run
+	for _, more := range []map[string]command{fileCommands(), outputCommands()} {
+		for name, run := range more {
+			all[name] = run
+		}
 	}
 	return all
 }
 
 func main() {
-	if len(os.Args) < 2 {
-		fmt.Fprintln(os.Stderr, "kitchen: no command")
-		os.Exit(2)
-	}
-	run, ok := commands()[os.Args[1]]
+	// Under the name of a command it is that command, as busybox is.
+	args := os.Args
+	run, ok := commands()[path.Base(args[0])]
 	if !ok {
-		fmt.Fprintf(os.Stderr, "kitchen: no command %q\n", os.Args[1])
+		args = args[1:]
+		if len(args) == 0 {
+			fmt.Fprintln(os.Stderr, "kitchen: no command")
+			os.Exit(2)
+		}
+		run, ok = commands()[args[0]]
+	}
+	if !ok {
+		fmt.Fprintf(os.Stderr, "kitchen: no command %q\n", args[0])
 		os.Exit(2)
 	}
-	if err := run(os.Args[2:]); err != nil {
+	if err := run(args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -143,6 +154,14 @@ func alloc(args []string) error {
 func stdin([]string) error {
 	content, err := io.ReadAll(os.Stdin)
 	fmt.Printf("%d bytes\n", len(content))
+	return err
+}
+
+// sum prints how many bytes come in at standard input, and their SHA-256.
+func sum([]string) error {
+	hash := sha256.New()
+	n, err := io.Copy(hash, os.Stdin)
+	fmt.Printf("%d %x\n", n, hash.Sum(nil))
 	return err
 }
 

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"crypto/tls"
+
+	"k8s.io/apimachinery/pkg/api/resource"
+)
+
+// configurationOf is what /configz shows: the settings that are in effect, under the names of the stock kubelet's file where
+// that has them, and the others under those of ours. Files with secrets are named, and not shown.
+func configurationOf(cfg Config) any {
+	ours := map[string]any{
+		"nodeName":            cfg.NodeName,
+		"hostname":            cfg.Hostname,
+		"nodeIP":              cfg.NodeIP.String(),
+		"nodeLabels":          cfg.NodeLabels,
+		"dataDir":             cfg.DataDir,
+		"bootstrapFile":       cfg.BootstrapFile,
+		"pluginsDir":          cfg.PluginsDir,
+		"devicePluginsDir":    cfg.DevicePluginsDir,
+		"containerLogsDir":    cfg.ContainerLogsDir,
+		"insecureRegistries":  cfg.InsecureRegistries,
+		"allowLocalModules":   cfg.AllowLocalModules,
+		"workers":             cfg.Workers,
+		"containerOutputRate": cfg.ContainerOutputRate,
+		"logLevel":            cfg.LogLevel.String(),
+	}
+	return map[string]any{"kubeletconfig": kubeletConfiguration(cfg), "krustlet-wasi": ours}
+}
+
+func kubeletConfiguration(cfg Config) map[string]any {
+	kubelet := map[string]any{
+		"kind":              "KubeletConfiguration",
+		"apiVersion":        "kubelet.config.k8s.io/v1beta1",
+		"registerNode":      true,
+		"maxPods":           cfg.MaxPods,
+		"address":           cfg.Addr.String(),
+		"port":              cfg.Port,
+		"readOnlyPort":      0,
+		"tlsCertFile":       cfg.CertFile,
+		"tlsPrivateKeyFile": cfg.PrivateKeyFile,
+		"tlsMinVersion":     tlsVersionName(cfg.API.TLSMinVersion),
+		"authentication": map[string]any{
+			"anonymous": map[string]any{"enabled": false},
+			"webhook":   map[string]any{"enabled": cfg.API.Tokens, "cacheTTL": cfg.API.TokenTTL.String()},
+			"x509":      map[string]any{"clientCAFile": cfg.ClientCAFile},
+		},
+		"authorization": map[string]any{
+			"mode": "Webhook",
+			"webhook": map[string]any{
+				"cacheAuthorizedTTL":   cfg.API.AllowedTTL.String(),
+				"cacheUnauthorizedTTL": cfg.API.DeniedTTL.String(),
+			},
+		},
+		"enableProfilingHandler":  cfg.API.Profiling,
+		"enableDebugFlagsHandler": cfg.API.DebugFlags,
+		"podLogsDir":              cfg.PodLogsDir,
+		"containerLogMaxSize":     resource.NewQuantity(cfg.ContainerLogMaxSize, resource.BinarySI).String(),
+		"containerLogMaxFiles":    cfg.ContainerLogMaxFiles,
+		"logging":                 map[string]any{"format": kubeletLogFormat(cfg.LogFormat)},
+	}
+	if len(cfg.RegisterWithTaints) > 0 {
+		kubelet["registerWithTaints"] = cfg.RegisterWithTaints
+	}
+	if suites := cfg.API.TLSCipherSuites; len(suites) > 0 {
+		names := make([]string, len(suites))
+		for i, suite := range suites {
+			names[i] = tls.CipherSuiteName(suite)
+		}
+		kubelet["tlsCipherSuites"] = names
+	}
+	return kubelet
+}
+
+// kubeletLogFormat is what the stock kubelet calls a format of the log.
+func kubeletLogFormat(format string) string {
+	if format == formatConsole {
+		return "text"
+	}
+	return format
+}

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"bytes"
+	"crypto/tls"
+	"encoding/json"
+	"net/netip"
+	"reflect"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+	corev1 "k8s.io/api/core/v1"
+	kubeletv1beta1 "k8s.io/kubelet/config/v1beta1"
+)
+
+// What /configz shows can be read as the stock kubelet's configuration, and says what was set.
+func TestConfiguration(t *testing.T) {
+	cfg := newScene(t).mustLoad(t)
+	cfg.MaxPods, cfg.Port, cfg.Addr = 7, 3001, netip.MustParseAddr("192.0.2.9")
+	cfg.API = apiConfig{
+		Tokens: true, TokenTTL: time.Minute, AllowedTTL: 2 * time.Minute, DeniedTTL: 3 * time.Second,
+		TLSMinVersion: tls.VersionTLS13, TLSCipherSuites: []uint16{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256}, Profiling: true,
+	}
+	cfg.RegisterWithTaints = []corev1.Taint{{Key: "a", Effect: corev1.TaintEffectNoSchedule}}
+	text, err := json.Marshal(configurationOf(cfg))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var shown struct {
+		Kubelet json.RawMessage `json:"kubeletconfig"`
+		Ours    map[string]any  `json:"krustlet-wasi"`
+	}
+	if err := json.Unmarshal(text, &shown); err != nil {
+		t.Fatal(err)
+	}
+	decoder := json.NewDecoder(bytes.NewReader(shown.Kubelet))
+	decoder.DisallowUnknownFields()
+	var kubelet kubeletv1beta1.KubeletConfiguration
+	if err := decoder.Decode(&kubelet); err != nil {
+		t.Fatalf("%v: %s", err, shown.Kubelet)
+	}
+	if *kubelet.Authentication.Anonymous.Enabled || !*kubelet.Authentication.Webhook.Enabled || kubelet.ReadOnlyPort != 0 {
+		t.Errorf("access: %s", shown.Kubelet)
+	}
+	for name, pair := range map[string][2]any{
+		"maxPods":         {kubelet.MaxPods, int32(7)},
+		"port":            {kubelet.Port, int32(3001)},
+		"address":         {kubelet.Address, "192.0.2.9"},
+		"tokens' cache":   {kubelet.Authentication.Webhook.CacheTTL.Duration, time.Minute},
+		"denials' cache":  {kubelet.Authorization.Webhook.CacheUnauthorizedTTL.Duration, 3 * time.Second},
+		"TLS":             {kubelet.TLSMinVersion, "VersionTLS13"},
+		"suites":          {kubelet.TLSCipherSuites, []string{"TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"}},
+		"profiling":       {*kubelet.EnableProfilingHandler, true},
+		"debugging flags": {*kubelet.EnableDebugFlagsHandler, false},
+		"log size":        {kubelet.ContainerLogMaxSize, "10Mi"},
+		"log files":       {*kubelet.ContainerLogMaxFiles, int32(5)},
+		"logs":            {kubelet.PodLogsDir, cfg.DataDir + "/logs"},
+		"taints":          {kubelet.RegisterWithTaints, cfg.RegisterWithTaints},
+	} {
+		if !reflect.DeepEqual(pair[0], pair[1]) {
+			t.Errorf("%s: %v, want %v", name, pair[0], pair[1])
+		}
+	}
+	if shown.Ours["nodeName"] != cfg.NodeName || shown.Ours["dataDir"] != cfg.DataDir {
+		t.Errorf("our own: %v", shown.Ours)
+	}
+	keys := map[string]bool{}
+	for _, s := range settings() {
+		keys[s.key] = true
+	}
+	for key := range shown.Ours {
+		if !keys[key] {
+			t.Errorf("%q is no key of the configuration file", key)
+		}
+	}
+}
+
+func TestSetLogLevel(t *testing.T) {
+	level := zap.NewAtomicLevelAt(zapcore.InfoLevel)
+	core, seen := observer.New(zapcore.DebugLevel)
+	log := zap.New(core)
+	if levelSetter(Config{}, level, log) != nil {
+		t.Error("the level can be set though nobody asked for that")
+	}
+	set := levelSetter(Config{API: apiConfig{DebugFlags: true}}, level, log)
+	for _, test := range []struct {
+		to   string
+		want zapcore.Level
+		ok   bool
+	}{
+		{"debug", zapcore.DebugLevel, true},
+		{"debug", zapcore.DebugLevel, true},
+		{"loud", zapcore.DebugLevel, false},
+		{"-1", zapcore.DebugLevel, false},
+		{"error", zapcore.ErrorLevel, true},
+		{"4", zapcore.DebugLevel, true},
+		{"3", zapcore.InfoLevel, true},
+		{"0", zapcore.InfoLevel, true},
+	} {
+		if err := set(test.to); (err == nil) != test.ok || level.Level() != test.want {
+			t.Errorf("%q: %v, the level is %v, want %v", test.to, err, level, test.want)
+		}
+	}
+	if n := seen.FilterMessage("the log level is changed").Len(); n != 4 {
+		t.Errorf("%d of 4 changes are logged", n)
+	}
+}

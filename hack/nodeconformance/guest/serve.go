@@ -1,0 +1,100 @@
+package main
+
+import (
+	"crypto/tls"
+	"errors"
+	"flag"
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// firstSocket is the descriptor of the first listening socket that was handed over.
+const firstSocket = 3
+
+// listener is the listening socket for a port, of those that were handed over.
+func listener(port int) (net.Listener, error) {
+	names := os.Getenv("LISTEN_FDNAMES")
+	i := slices.Index(strings.Split(names, ":"), strconv.Itoa(port))
+	if i < 0 {
+		return nil, fmt.Errorf("port %d: no listening socket was handed over for it: those are of ports %q", port, names)
+	}
+	return net.FileListener(os.NewFile(uintptr(firstSocket+i), "socket"))
+}
+
+// serve serves HTTP on a port, until its socket is shut because the pod is deleted. pair is a certificate and its key,
+// or empty.
+func serve(port int, handler http.Handler, pair ...tls.Certificate) int {
+	l, err := listener(port)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "agnhost:", err)
+		return pause() // as a server does that nobody comes to
+	}
+	if len(pair) > 0 {
+		l = tls.NewListener(l, &tls.Config{Certificates: pair, MinVersion: tls.VersionTLS12})
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: time.Minute}
+	log.Printf("Started HTTP server on port %d", port)
+	if err := server.Serve(l); err != nil && !errors.Is(err, net.ErrClosed) {
+		log.Printf("The server ended: %v", err)
+	}
+	return 0
+}
+
+// webServer answers every request.
+func webServer(port int) int {
+	return serve(port, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprintln(w, "Welcome")
+	}))
+}
+
+// liveness is healthy for ten seconds.
+func liveness(*flag.FlagSet) func() int {
+	const healthy = 10 * time.Second
+	return func() int {
+		started := time.Now()
+		mux := http.NewServeMux()
+		mux.HandleFunc("/started", func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = fmt.Fprint(w, time.Since(started))
+		})
+		mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) {
+			if age := time.Since(started); age > healthy {
+				http.Error(w, fmt.Sprintf("error: %v", age.Seconds()), http.StatusInternalServerError)
+				return
+			}
+			_, _ = fmt.Fprint(w, "ok")
+		})
+		mux.HandleFunc("/redirect", func(w http.ResponseWriter, r *http.Request) {
+			to, err := url.QueryUnescape(r.URL.Query().Get("loc"))
+			if err != nil {
+				http.Error(w, err.Error(), http.StatusBadRequest)
+				return
+			}
+			http.Redirect(w, r, to, http.StatusFound)
+		})
+		return serve(8080, mux)
+	}
+}
+
+// testWebServer serves the container's files.
+func testWebServer(flags *flag.FlagSet) func() int {
+	port := flags.Int("port", 80, "port")
+	return func() int { return serve(*port, http.FileServer(http.Dir("/"))) }
+}
+
+func serveHostname(flags *flag.FlagSet) func() int {
+	port := flags.Int("port", 9376, "port")
+	flags.Bool("http", true, "serve HTTP: there is nothing else here")
+	return func() int {
+		return serve(*port, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = fmt.Fprint(w, os.Getenv("HOSTNAME"))
+		}))
+	}
+}

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func specNamed(state, container, leaf, failure string) spec {
+	s := spec{ContainerHierarchyTexts: []string{container}, LeafNodeText: leaf, LeafNodeType: "It", State: state}
+	s.Failure.Message = failure
+	return s
+}
+
+var specs = []spec{
+	specNamed("passed", "[sig-node] Pods", "should run [NodeConformance]", ""),
+	specNamed("failed", "[sig-node] Pods", "should end [NodeConformance]", "Timed out\nafter 300 s"),
+	specNamed("timedout", "[sig-node] Probing [NodeConformance] container", "should wait", "too long"),
+	specNamed("skipped", "[sig-node] Sysctls", "should be set [NodeConformance]", ""),
+	specNamed("skipped", "[sig-node] Pods", "should fly [NodeConformance]", "no wings"),
+	specNamed("passed", "[sig-node] Pods", "should be of another suite", ""),
+}
+
+func TestReport(t *testing.T) {
+	skips := []skip{{regexp.MustCompile("Sysctls"), "there are none"}}
+	r, err := newReport(specs, regexp.MustCompile(""), skips)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := r.sum(); got != "5 tests, 1 passed, 2 failed, 2 left out" {
+		t.Error(got)
+	}
+	for _, want := range []string{
+		"pass  [sig-node] Pods should run [NodeConformance]\n",
+		"fail  [sig-node] Pods should end [NodeConformance]\n      failed: Timed out\n",
+		"fail  [sig-node] Probing [NodeConformance] container should wait\n      timedout: too long\n",
+		"skip  [sig-node] Sysctls should be set [NodeConformance]\n      there are none\n",
+		"skip  [sig-node] Pods should fly [NodeConformance]\n      by the test itself: no wings\n",
+	} {
+		if !strings.Contains(r.text(), want) {
+			t.Errorf("no %q in\n%s", want, r.text())
+		}
+	}
+	for _, want := range []string{"| Pods | 1 | 1 | 1 |\n", "| Probing container | 0 | 1 | 0 |\n", "| 1 | there are none |\n"} {
+		if !strings.Contains(r.page(), want) {
+			t.Errorf("no %q in\n%s", want, r.page())
+		}
+	}
+}
+
+func TestReportOfSome(t *testing.T) {
+	r, err := newReport(specs, regexp.MustCompile("Probing"), nil)
+	if err != nil || len(r.results) != 1 {
+		t.Errorf("%d results, %v", len(r.results), err)
+	}
+}
+
+// TestReportHoldsTheList: a line of the list that no test has is not kept.
+func TestReportHoldsTheList(t *testing.T) {
+	if _, err := newReport(specs, regexp.MustCompile(""), []skip{{regexp.MustCompile("Gone"), "it was"}}); err == nil {
+		t.Error("a pattern without a test went through")
+	}
+}
+
+func TestSkipList(t *testing.T) {
+	skips, err := readSkips()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range skips {
+		if s.reason == "" || s.pattern.String() == "" {
+			t.Errorf("%+v", s)
+		}
+	}
+	if len(skips) == 0 {
+		t.Error("the list is empty: this test looks at the wrong thing")
+	}
+}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/background"
+	"github.com/krustlet-go/krustlet-wasi/hack/workers"
+)
+
+const (
+	nodeName = "nodeconformance"
+	// nodeIP is an address of loopback that the tests' ports have for themselves.
+	nodeIP   = "127.36.3.1"
+	nodePort = "3000"
+)
+
+// site is all that the tests stand on: a cluster, a registry and a node.
+type site struct {
+	dir      string
+	progress io.Writer
+	host     string // the registry's host:port
+
+	cluster, agent *background.Process
+	server         *http.Server
+}
+
+func (s *site) open(ctx context.Context) error {
+	for _, step := range []struct {
+		title string
+		do    func(context.Context) error
+	}{
+		{"starting a cluster", s.startCluster},
+		{"starting a registry", s.startRegistry},
+		{"building the tests' images for WASI", s.publish},
+		{"joining the node", s.join},
+	} {
+		_, _ = fmt.Fprintln(s.progress, "==", step.title)
+		if err := step.do(ctx); err != nil {
+			return fmt.Errorf("%s: %w", step.title, err)
+		}
+	}
+	return nil
+}
+
+// close ends what was started, the last first. The agent's log is kept beside its files.
+func (s *site) close() error {
+	var err error
+	if s.agent != nil {
+		err = errors.Join(s.agent.Stop(), workers.End(s.dataDir()))
+		err = errors.Join(err, os.WriteFile(filepath.Join(s.dir, "agent.log"), []byte(s.agent.Log()), 0o600))
+	}
+	if s.server != nil {
+		err = errors.Join(err, s.server.Close())
+	}
+	return errors.Join(err, s.cluster.Stop())
+}
+
+func (s *site) kubeconfig() string { return filepath.Join(s.dir, "cluster", "admin.kubeconfig") }
+func (s *site) dataDir() string    { return filepath.Join(s.dir, "krustlet") }
+
+func (s *site) startCluster(ctx context.Context) error {
+	var err error
+	if s.cluster, err = background.Start(nil, "bin/cluster", "up", "--dir", filepath.Join(s.dir, "cluster")); err != nil {
+		return err
+	}
+	_, err = s.cluster.WaitLine(ctx, "cluster is ready")
+	return err
+}
+
+// join has the node join as a user does: with a bootstrap token, and an administrator who approves.
+func (s *site) join(ctx context.Context) error {
+	config := filepath.Join(s.dataDir(), "config")
+	if err := s.command(ctx, []string{"CONFIG_DIR=" + config, "KUBECTL=bin/cluster kubectl"}, "hack/bootstrap.sh"); err != nil {
+		return err
+	}
+	var err error
+	bootstrap := filepath.Join(config, "bootstrap.conf")
+	s.agent, err = background.Start([]string{"KUBECONFIG=" + bootstrap, "HOME=" + s.dir}, "bin/krustlet-wasi",
+		"--node-name", nodeName, "--hostname", nodeName, "--node-ip", nodeIP, "--addr", nodeIP, "--port", nodePort,
+		"--data-dir", s.dataDir(), "--bootstrap-file", bootstrap, "--register-with-taints=")
+	if err != nil {
+		return err
+	}
+	if _, err := s.agent.WaitLine(ctx, "requires manual approval"); err != nil {
+		return err
+	}
+	if err := s.command(ctx, nil, "bin/cluster", "kubectl", "certificate", "approve", nodeName+"-tls"); err != nil {
+		return err
+	}
+	return s.command(ctx, nil, "bin/cluster", "kubectl", "wait", "--for=condition=Ready", "node/"+nodeName, "--timeout=2m")
+}
+
+// command runs a command as the cluster's administrator. What it printed is in the error.
+func (s *site) command(ctx context.Context, env []string, name string, args ...string) error {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Env = append(append(os.Environ(), "KUBECONFIG="+s.kubeconfig()), env...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s %s: %w\n%s", name, strings.Join(args, " "), err, out)
+	}
+	return nil
+}

@@ -1,0 +1,120 @@
+package kubeletapi
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+	corev1 "k8s.io/api/core/v1"
+)
+
+// What is logged of a request depends on the right by which it was allowed.
+func TestAudit(t *testing.T) {
+	const path = "/containerLogs/ns/p/c"
+	fails := logsFunc(func(context.Context, string, *corev1.PodLogOptions, io.Writer) error { return fmt.Errorf("no disk") })
+	breaks := logsFunc(func(_ context.Context, _ string, _ *corev1.PodLogOptions, w io.Writer) error {
+		_, _ = w.Write([]byte("x"))
+		return fmt.Errorf("no disk")
+	})
+	for _, test := range []struct {
+		name           string
+		allow          string
+		method, target string
+		logs           logsFunc
+		message        string // empty: nothing is logged
+		fields         map[string]any
+	}{
+		{"by its own right", "get log", "GET", path, hello, "", nil},
+		{"by the proxy's", "get proxy", "GET", path + "?tailLines=1&secret=geheim", hello, "privileged request",
+			map[string]any{"verb": "get", "method": "GET", "path": path, "code": int64(200), "namespace": "ns", "pod": "p", "container": "c"}},
+		{"that fails", "get proxy", "GET", path, fails, "privileged request",
+			map[string]any{"verb": "get", "method": "GET", "path": path, "code": int64(500), "namespace": "ns", "pod": "p", "container": "c"}},
+		{"that breaks off", "get proxy", "GET", path, breaks, "privileged request",
+			map[string]any{"verb": "get", "method": "GET", "path": path, "code": int64(200), "namespace": "ns", "pod": "p", "container": "c"}},
+		{"that runs something", "create proxy", "GET", "/exec/ns/p/c?command=geheim", hello, "privileged request",
+			map[string]any{"verb": "create", "method": "GET", "path": "/exec/ns/p/c", "code": int64(400)}},
+		{"denied", "get pods", "GET", path + "?secret=geheim", hello, "request denied",
+			map[string]any{"verb": "get", "method": "GET", "path": path, "code": int64(403), "namespace": "ns", "pod": "p", "container": "c"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			core, seen := observer.New(zap.InfoLevel)
+			s := newServer(t, func(c *Config) {
+				c.Auth, c.Logs, c.Log = &guard{allow: []string{test.allow}}, test.logs, zap.New(core)
+			})
+			func() {
+				defer func() { _ = recover() }() // a log that breaks off aborts the connection
+				serve(s, test.method, test.target, "jo")
+			}()
+			entries := seen.FilterLoggerName("audit").All()
+			if test.message == "" {
+				if len(entries) != 0 {
+					t.Errorf("logged %v", entries)
+				}
+				return
+			}
+			if len(entries) != 1 || entries[0].Message != test.message {
+				t.Fatalf("logged %v, want one line: %s", entries, test.message)
+			}
+			got := entries[0].ContextMap()
+			if _, ok := got["took"]; ok != (test.message == "privileged request") {
+				t.Errorf("took: %v", got["took"])
+			}
+			delete(got, "took")
+			for name, value := range map[string]any{"user": "jo", "groups": []any{"staff"}, "client": "192.0.2.1:1234"} {
+				test.fields[name] = value
+			}
+			for name := range got {
+				if name == "namespace" || name == "pod" || name == "container" {
+					if _, named := test.fields[name]; !named {
+						delete(got, name) // where the page's pattern names it
+					}
+				}
+			}
+			if diff := cmp.Diff(test.fields, got); diff != "" {
+				t.Errorf("fields (-want +got):\n%s", diff)
+			}
+			if text := fmt.Sprint(seen.All()); strings.Contains(text, "geheim") {
+				t.Errorf("a secret is logged: %s", text)
+			}
+		})
+	}
+}
+
+// Who is denied again and again does not fill the log.
+func TestAuditOfDeniedRequestsIsBounded(t *testing.T) {
+	core, seen := observer.New(zap.InfoLevel)
+	s := newServer(t, func(c *Config) { c.Auth, c.Log = &guard{}, zap.New(core) })
+	for range 1000 {
+		if w := serve(s, "GET", "/pods", "jo"); w.Code != http.StatusForbidden {
+			t.Fatalf("%d", w.Code)
+		}
+	}
+	if n := seen.Len(); n < deniedFirst || n > 500 {
+		t.Errorf("%d lines for 1,000 denied requests", n)
+	}
+}
+
+// Strangers cause no line at all, and lose their connection.
+func TestStrangersAreNotLogged(t *testing.T) {
+	core, seen := observer.New(zap.InfoLevel)
+	s := newServer(t, func(c *Config) { c.Log = zap.New(core) })
+	for _, user := range []string{"", "liar"} {
+		r := httptest.NewRequest(http.MethodGet, "/pods", nil)
+		r.Header.Set("User", user)
+		w := httptest.NewRecorder()
+		s.Handler().ServeHTTP(w, r)
+		if w.Code != http.StatusUnauthorized || w.Header().Get("Connection") != "close" {
+			t.Errorf("%q: %d, Connection: %q", user, w.Code, w.Header().Get("Connection"))
+		}
+	}
+	if seen.Len() != 0 {
+		t.Errorf("logged %v", seen.All())
+	}
+}

@@ -1,0 +1,57 @@
+package kubeletapi
+
+import (
+	"net/http"
+	"time"
+)
+
+// limits bound what clients may take of the server, and how long they may.
+type limits struct {
+	// header bounds the TLS handshake and the reading of a request's header each. There is none for a whole request: a
+	// log may be followed for days.
+	header time.Duration
+	// body bounds the reading of a request's body.
+	body time.Duration
+	// idle is how long a connection may stay open between requests.
+	idle time.Duration
+	// stall is how long a client may leave a log unread before it is cut off: rotated files that a reader still has to
+	// show take room on the disk. It is as long as the stock kubelet lets streams idle, for whoever reads in a pager.
+	stall time.Duration
+	// pingAfter and pingTimeout find HTTP/2 clients that died without a word; over HTTP/1.1 the keep-alive of TCP does.
+	pingAfter, pingTimeout time.Duration
+	// finish is how long requests may go on when the server is to end, and end how long they may take to do so once they
+	// were told.
+	finish, end time.Duration
+}
+
+var defaultLimits = limits{
+	header:    15 * time.Second,
+	body:      15 * time.Second,
+	idle:      2 * time.Minute,
+	stall:     4 * time.Hour,
+	pingAfter: 30 * time.Second, pingTimeout: 15 * time.Second,
+	finish: 5 * time.Second,
+	end:    5 * time.Second,
+}
+
+const (
+	// maxHeader is ample for a client's token and a few options, in bytes.
+	maxHeader = 64 << 10
+	// maxBody is more than any request has, in bytes.
+	maxBody = 64 << 10
+	// maxStreams bounds the requests of one HTTP/2 connection. Handlers of requests that the client has taken back count
+	// for as long as they run, so a client that opens and resets them without end gets no more.
+	maxStreams = 250
+)
+
+// limited bounds a request's body, in size and time. What follows a change of protocols is no body.
+func (s *Server) limited(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 && r.Header.Get("Upgrade") == "" {
+			// It fails on no connection that net/http serves.
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.config.limits.body))
+			r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		}
+		next.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,113 @@
+package overlay
+
+import (
+	"context"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// copyTree copies what is below the directory from, which nobody changes meanwhile, to the empty directory to: names, contents,
+// permissions and times. Files with several names stay so.
+func copyTree(ctx context.Context, from, to string) error {
+	c := copier{names: map[uint64]string{}}
+	err := filepath.WalkDir(from, func(at string, entry fs.DirEntry, err error) error {
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(from, at)
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		return c.copy(at, filepath.Join(to, rel), info)
+	})
+	if err != nil {
+		return err
+	}
+	for _, d := range c.dirs { // last, as what is made in them changes their times
+		if err := os.Chtimes(d.path, d.time, d.time); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type copier struct {
+	names map[uint64]string // of files that have several, by inode
+	dirs  []dirTime
+}
+
+type dirTime struct {
+	path string
+	time time.Time
+}
+
+func (c *copier) copy(from, to string, info fs.FileInfo) error {
+	switch mode := info.Mode(); {
+	case mode.IsDir():
+		if err := os.Mkdir(to, mode.Perm()); err != nil && !os.IsExist(err) { // the first is there
+			return err
+		}
+		c.dirs = append(c.dirs, dirTime{to, info.ModTime()})
+		return os.Chmod(to, mode.Perm())
+	case mode&fs.ModeSymlink != 0:
+		target, err := os.Readlink(from)
+		if err != nil {
+			return err
+		}
+		return os.Symlink(target, to)
+	case mode.IsRegular():
+		return c.copyFile(from, to, info)
+	}
+	return nil // an image has nothing else
+}
+
+func (c *copier) copyFile(from, to string, info fs.FileInfo) error {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Nlink > 1 {
+		if name := c.names[st.Ino]; name != "" {
+			return os.Link(name, to)
+		}
+		c.names[st.Ino] = to
+	}
+	if err := copyContent(from, to); err != nil {
+		return err
+	}
+	if err := os.Chmod(to, info.Mode().Perm()); err != nil {
+		return err
+	}
+	return os.Chtimes(to, info.ModTime(), info.ModTime())
+}
+
+func copyContent(from, to string) (err error) {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close() //nolint:errcheck // it was only read
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closed := out.Close(); err == nil {
+			err = closed
+		}
+	}()
+	if unix.IoctlFileClone(int(out.Fd()), int(in.Fd())) == nil {
+		return nil
+	}
+	_, err = io.Copy(out, in)
+	return err
+}

@@ -1,0 +1,70 @@
+package podsync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/krustlet-go/krustlet-wasi/podsync/overlay"
+	"github.com/krustlet-go/krustlet-wasi/podsync/volume"
+	"github.com/krustlet-go/krustlet-wasi/registry"
+	"github.com/krustlet-go/krustlet-wasi/runtime"
+)
+
+// makeRoot makes what one run of a container sees as its root directory. With an image that has a root filesystem it begins as
+// that, and what the run writes is its own; without, it is empty but for /tmp. One that may not be written to is the image's
+// itself.
+func (d podDirs) makeRoot(ctx context.Context, c *corev1.Container, image *registry.Root) (runtime.Mount, error) {
+	m := runtime.Mount{Guest: "/", ReadOnly: c.SecurityContext != nil && isTrue(c.SecurityContext.ReadOnlyRootFilesystem)}
+	var err error
+	switch dir := d.container(c.Name); {
+	case image == nil:
+		m.Host = filepath.Join(dir, "root")
+		err = os.Mkdir(m.Host, 0o700)
+	case m.ReadOnly:
+		m.Host = image.Dir
+	default:
+		var from string
+		if from, err = filepath.EvalSymlinks(image.Dir); err == nil {
+			m.Host, err = overlay.Make(ctx, dir, from)
+		}
+	}
+	if err == nil && (image == nil || !m.ReadOnly) {
+		if err = os.Mkdir(filepath.Join(m.Host, "tmp"), 0o700); errors.Is(err, os.ErrExist) { // whatever the image has there
+			err = nil
+		}
+	}
+	if err == nil {
+		m.Host, err = filepath.EvalSymlinks(m.Host) // the data directory may lie behind one
+	}
+	if err != nil {
+		return runtime.Mount{}, fmt.Errorf("making the container's root directory: %w", err)
+	}
+	return m, nil
+}
+
+// clearRoots removes the root directories of a pod whose runs have all ended.
+func (d podDirs) clearRoots(pod *corev1.Pod) error {
+	var errs []error
+	for _, c := range allContainers(pod) {
+		for _, folder := range overlay.Folders() {
+			errs = append(errs, volume.Remove(filepath.Join(d.container(c.Name), folder)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// withProgram is the spec of a command beside a container's run with the module that its argv[0] names, where there are several
+// in the image.
+func withProgram(spec runtime.Spec) (runtime.Spec, error) {
+	program, err := registry.Beside(spec.Module, spec.Digest, spec.Args, spec.Env, spec.WorkDir)
+	if err != nil {
+		return runtime.Spec{}, fmt.Errorf("finding the module that the command names: %w", err)
+	}
+	spec.Module, spec.Digest = program.Path, program.Digest
+	return spec, nil
+}

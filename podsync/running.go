@@ -1,0 +1,37 @@
+package podsync
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// RunningPods returns the pods that have guests which run now, in no order, each with nothing but its names, its UID and
+// those containers' names and images.
+func (m *Manager) RunningPods() []*corev1.Pod {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var pods []*corev1.Pod
+	for _, w := range m.workers {
+		if pod := w.view.Load().running(); len(pod.Spec.Containers) > 0 {
+			pods = append(pods, pod)
+		}
+	}
+	return pods
+}
+
+// running is what runs of the pod now.
+func (v *view) running() *corev1.Pod {
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: v.pod.Namespace, Name: v.pod.Name, UID: v.pod.UID}}
+	for _, c := range allContainers(v.pod) {
+		runs, known := v.runs[c.Name]
+		if !known || runs.attempt < 0 {
+			continue
+		}
+		select {
+		case <-runs.done:
+		default:
+			pod.Spec.Containers = append(pod.Spec.Containers, corev1.Container{Name: c.Name, Image: c.Image})
+		}
+	}
+	return pod
+}

@@ -1,0 +1,134 @@
+package podsync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime"
+)
+
+// How many commands users may have running at once: each takes as much memory as the container may. Probes and hooks do
+// not count.
+const (
+	sessionsPerContainer = 32
+	sessionsPerNode      = 256
+)
+
+// Exec finds the run of a container and returns what runs a command beside it: a new instance of its module, with argv as its
+// arguments. It ends with the container's run at the latest, killed (exit code 137), and with ctx. Of the pods of that
+// name, uid means one where it is not empty. The error is an apierrors.APIStatus.
+func (m *Manager) Exec(namespace, pod, uid, container string, argv []string) (
+	func(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) (code int, err error), error,
+) {
+	w, run, err := m.runOf(namespace, pod, uid, container)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) (int, error) {
+		spec, err := w.dirs.spec(container, run.id)
+		if err != nil {
+			return 0, err
+		}
+		end, err := m.sessions.begin(sessionPlace{w.view.Load().pod.UID, container})
+		if err != nil {
+			return 0, err
+		}
+		defer end()
+		ctx, stop := context.WithCancelCause(ctx)
+		var watch sync.WaitGroup
+		defer watch.Wait()
+		defer stop(nil)
+		watch.Go(func() {
+			select {
+			case <-run.done:
+				stop(errRunEnded)
+			case <-ctx.Done():
+			}
+		})
+		exit, err := w.exec(ctx, session(spec, argv), runtime.Streams{Stdin: stdin, Stdout: stdout, Stderr: stderr})
+		if err != nil && errors.Is(context.Cause(ctx), errRunEnded) {
+			return codeKilled, nil
+		}
+		return int(exit.Code), err
+	}, nil
+}
+
+// errRunEnded ends a command when the container does that it is run beside.
+var errRunEnded = errors.New("the container has ended")
+
+// codeKilled is the exit code of a command that was killed, as a shell has it.
+const codeKilled = 137
+
+// runOf finds the run of a container that goes on. The error is an apierrors.APIStatus that tells the client what is wrong.
+func (m *Manager) runOf(namespace, pod, uid, container string) (*worker, containerRuns, error) {
+	w, view := m.find(namespace, pod)
+	if w == nil || uid != "" && view.pod.UID != types.UID(uid) {
+		return nil, containerRuns{}, apierrors.NewNotFound(corev1.Resource("pods"), namespace+"/"+pod)
+	}
+	run, ok := view.runs[container]
+	if !ok {
+		return nil, containerRuns{}, apierrors.NewNotFound(corev1.Resource("containers"), container+" of pod "+pod)
+	}
+	if run.process == nil || ended(run.process) {
+		return nil, containerRuns{}, apierrors.NewBadRequest(fmt.Sprintf("container %q in pod %q does not run: %s",
+			container, pod, stateOf(view.pod, container)))
+	}
+	return w, run, nil
+}
+
+// stateOf says why a container does not run, as its status has it.
+func stateOf(pod *corev1.Pod, container string) string {
+	status := containerStatus(pod, container)
+	switch {
+	case status != nil && status.State.Terminated != nil:
+		return fmt.Sprintf("it has ended with exit code %d (%s)", status.State.Terminated.ExitCode, status.State.Terminated.Reason)
+	case status != nil && status.State.Running != nil:
+		return "it has just ended"
+	}
+	return fmt.Sprintf("it is waiting to start (%s)", waitingReason(pod, container))
+}
+
+// sessions counts the commands that users have running.
+type sessions struct {
+	mu   sync.Mutex
+	node int
+	of   map[sessionPlace]int
+}
+
+// sessionPlace is the container of a pod that a command is run in.
+type sessionPlace struct {
+	pod       types.UID
+	container string
+}
+
+// begin takes a place for a command, which end gives back.
+func (s *sessions) begin(in sessionPlace) (end func(), err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.of[in] >= sessionsPerContainer:
+		return nil, fmt.Errorf("container %q has %d commands running, and may have no more; wait until one has ended", in.container, sessionsPerContainer)
+	case s.node >= sessionsPerNode:
+		return nil, fmt.Errorf("the node has %d commands running, and may have no more; wait until one has ended", sessionsPerNode)
+	}
+	if s.of == nil {
+		s.of = map[sessionPlace]int{}
+	}
+	s.of[in]++
+	s.node++
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.node--
+		if s.of[in]--; s.of[in] == 0 {
+			delete(s.of, in)
+		}
+	}, nil
+}

@@ -1,0 +1,106 @@
+package registry
+
+import (
+	"encoding/json"
+	"path"
+	"slices"
+	"strings"
+)
+
+// maxConfig is the largest config of an image, in bytes.
+const maxConfig = 4 << 20
+
+// ImageConfig is how an image wants to be run, if it says: parts that a pod leaves open.
+type ImageConfig struct {
+	Entrypoint []string `json:"entrypoint,omitempty"`
+	Cmd        []string `json:"cmd,omitempty"`
+	Env        []string `json:"env,omitempty"`        // entries KEY=VALUE
+	WorkingDir string   `json:"workingDir,omitempty"` // absolute and clean, or empty
+}
+
+// argv is what the image runs by itself.
+func (c ImageConfig) argv() []string { return slices.Concat(c.Entrypoint, c.Cmd) }
+
+// configFile is an image's config as stored, as far as it is of interest here.
+type configFile struct {
+	OS           string `json:"os"`
+	Architecture string `json:"architecture"`
+	Config       struct {
+		Entrypoint []string          `json:"Entrypoint"`
+		Cmd        []string          `json:"Cmd"`
+		Env        []string          `json:"Env"`
+		WorkingDir string            `json:"WorkingDir"`
+		Labels     map[string]string `json:"Labels"`
+	} `json:"config"`
+	RootFS struct {
+		DiffIDs []string `json:"diff_ids"`
+	} `json:"rootfs"`
+}
+
+// readConfig reads the config of a container image. Its error is of the class ErrInvalidImage.
+func readConfig(data []byte) (configFile, error) {
+	var c configFile
+	if err := json.Unmarshal(data, &c); err != nil {
+		return configFile{}, fail(ErrInvalidImage, err, "the image's config cannot be read: %v", err)
+	}
+	for _, list := range [][]string{c.Config.Entrypoint, c.Config.Cmd, c.Config.Env, {c.Config.WorkingDir}} {
+		if slices.ContainsFunc(list, func(s string) bool { return strings.IndexByte(s, 0) >= 0 }) {
+			return configFile{}, fail(ErrInvalidImage, nil, "the image's config has a string with a zero byte in it")
+		}
+	}
+	return c, nil
+}
+
+// run is the part that a container is run by.
+func (c configFile) run() ImageConfig {
+	run := ImageConfig{Entrypoint: c.Config.Entrypoint, Cmd: c.Config.Cmd}
+	for _, v := range c.Config.Env {
+		if i := strings.IndexByte(v, '='); i > 0 {
+			run.Env = append(run.Env, v)
+		}
+	}
+	if c.Config.WorkingDir != "" {
+		run.WorkingDir = path.Join("/", c.Config.WorkingDir)
+	}
+	return run
+}
+
+// Annotations and labels by which an image with a root filesystem says that it is for WebAssembly, whatever its platform:
+// those of crun ("compat"), and the one that tools have taken over from it.
+const (
+	variantKey = "module.wasm.image/variant"
+	handlerKey = "run.oci.handler"
+)
+
+// forWasm tells whether an image with a root filesystem is meant for WebAssembly: by its platform, by an annotation or a label, or
+// because what it runs is called NAME.wasm.
+func (m manifest) forWasm(c configFile) bool {
+	for _, said := range []map[string]string{m.Annotations, c.Config.Labels} {
+		if v := said[variantKey]; v == "compat" || v == "compat-smart" {
+			return true
+		}
+		if said[handlerKey] == "wasm" {
+			return true
+		}
+	}
+	argv := c.run().argv()
+	return isWasm(c.OS, c.Architecture) || len(argv) > 0 && strings.HasSuffix(argv[0], ".wasm")
+}
+
+// checkRootfs refuses an image with a root filesystem that is not for this node, or does not hold together.
+func (m manifest) checkRootfs(c configFile) error {
+	if !m.forWasm(c) {
+		return fail(ErrNotWasm, nil, "found a container image for %s (%s), which needs a container runtime; this node runs WebAssembly: %s",
+			platform(c.OS, c.Architecture), m.forms(), whatWorks)
+	}
+	ids := c.RootFS.DiffIDs
+	if len(ids) != len(m.Layers) {
+		return fail(ErrInvalidImage, nil, "the image's config tells of %d layers, its manifest of %d", len(ids), len(m.Layers))
+	}
+	for _, id := range ids {
+		if !digestForm.MatchString(id) {
+			return fail(ErrInvalidImage, nil, "a layer's digest in the image's config is %.100q; it must be sha256: and 64 hexadecimal digits", id)
+		}
+	}
+	return nil
+}

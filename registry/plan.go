@@ -1,0 +1,161 @@
+package registry
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// plan is what an image is made of: what to fetch, and what it is for.
+type plan struct {
+	manifest string          // digest of what the reference names: a manifest or an index
+	layers   []v1.Descriptor // to be fetched; of a root filesystem the lowest first
+	kind     kind            // of all layers: one module, or the tars of a root filesystem
+	diffIDs  []string        // of a root filesystem: what each layer is once it is unpacked
+	config   *ImageConfig    // nil if the image has none
+}
+
+// resolve asks the registry what id, a tag or a digest, is, and says what is to be fetched of it. What this node
+// cannot run is refused here, before its layers are fetched.
+func resolve(ctx context.Context, remote *session, id string) (plan, error) {
+	m, digest, err := findManifest(ctx, remote, id)
+	if err != nil {
+		return plan{}, err
+	}
+	p := plan{manifest: digest}
+	if p.layers, p.kind, err = m.content(); err != nil {
+		return plan{}, err
+	}
+	if !m.hasImageConfig() {
+		return p, nil
+	}
+	data, err := fetchConfig(ctx, remote, *m.Config)
+	if err != nil {
+		return plan{}, err
+	}
+	c, err := readConfig(data)
+	if err != nil {
+		return plan{}, err
+	}
+	if p.kind == tarLayer {
+		if err := m.checkRootfs(c); err != nil {
+			return plan{}, err
+		}
+		p.diffIDs = c.RootFS.DiffIDs
+	}
+	run := c.run()
+	p.config = &run
+	return p, nil
+}
+
+// findManifest fetches the manifest that id stands for, through indexes if need be. digest is that of what id names itself.
+func findManifest(ctx context.Context, remote *session, id string) (m manifest, digest string, err error) {
+	size := int64(-1) // any
+	for range maxNesting + 1 {
+		data, own, contentType, err := remote.manifest(ctx, id)
+		if err != nil {
+			return manifest{}, "", err
+		}
+		if digest == "" {
+			digest = own
+		}
+		if size >= 0 && size != int64(len(data)) {
+			return manifest{}, "", fail(ErrDigestMismatch, nil, "manifest %s has %d bytes; the index says %d", id, len(data), size)
+		}
+		m, err := readManifest(contentType, data)
+		if err != nil || !m.isIndex() {
+			return m, digest, err
+		}
+		next, err := m.choose()
+		if err != nil {
+			return manifest{}, "", err
+		}
+		id, size = next.Digest.String(), next.Size
+	}
+	return manifest{}, "", fail(ErrNotWasm, nil, "found an index in an index, and so on for more than %d; name the image by its digest", maxNesting)
+}
+
+// fetchConfig fetches an image's config, which is not kept: what is needed of it goes into the record.
+func fetchConfig(ctx context.Context, remote *session, config v1.Descriptor) ([]byte, error) {
+	if err := checkLayer(config, 0); err != nil {
+		return nil, err
+	}
+	if config.Size > maxConfig {
+		return nil, fail(ErrTooLarge, nil, "the image's config has %d bytes; this node takes up to %d", config.Size, maxConfig)
+	}
+	var data []byte
+	err := remote.blob(ctx, config, func(r io.Reader) (err error) {
+		if data, err = io.ReadAll(io.LimitReader(r, config.Size+1)); err != nil {
+			return err
+		}
+		sum := sha256.Sum256(data)
+		if got := "sha256:" + hex.EncodeToString(sum[:]); got != config.Digest.String() || int64(len(data)) != config.Size {
+			return fail(ErrDigestMismatch, nil, "the image's config %s came with %d bytes and the digest %s; the manifest says %d bytes", config.Digest, len(data), got, config.Size)
+		}
+		return nil
+	})
+	return data, err
+}
+
+// assemble makes the image of its layers, which are on disk, and says what is to be remembered of it.
+func (s *Store) assemble(ctx context.Context, p plan, layers []blob) (record, error) {
+	rec := record{Manifest: p.manifest, Config: p.config}
+	if p.kind == wasmFile {
+		b := layers[0]
+		rec.Module, rec.Size, rec.Component = b.digest, b.size, b.component
+		return rec, nil
+	}
+	for _, b := range layers {
+		rec.Layers = append(rec.Layers, b.digest)
+		rec.Size += b.size
+	}
+	rec.Rootfs = rootID(layers, p.diffIDs)
+	_, err := s.unpacks.do(ctx, rec.Rootfs, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, s.roots.make(ctx, rec.Rootfs, layers, p.diffIDs)
+	})
+	if err != nil && ctx.Err() == nil {
+		err = errors.Join(err, s.discard(layers))
+	}
+	return rec, err
+}
+
+// discard removes the layers of an image that is refused, but for those that other images have too.
+func (s *Store) discard(layers []blob) error {
+	used, err := s.refs.layers()
+	if err != nil {
+		return err
+	}
+	for _, b := range layers {
+		if used[b.digest] {
+			continue
+		}
+		if err := os.Remove(b.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// moduleOf is the module of a reference of which rec is remembered. It is an error if it is not on disk as it was.
+func (s *Store) moduleOf(ref reference, rec record) (m Module, err error) {
+	if rec.Rootfs == "" {
+		b, err := s.blobs.find(rec.Module, wasmFile)
+		if err != nil {
+			return Module{}, err
+		}
+		if b.size != rec.Size {
+			return Module{}, errDamaged
+		}
+		m = b.module()
+	} else if m, err = s.roots.module(rec); err != nil {
+		return Module{}, err
+	}
+	m.ImageID, m.Config = ref.at(rec.Manifest), rec.Config
+	return m, nil
+}

@@ -1,0 +1,118 @@
+package registry
+
+import (
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// become makes the module at a path of the root filesystem the one of m.
+func (m *Module) become(at string) {
+	found := m.Root.modules[at]
+	m.Path, m.Digest, m.Component = filepath.Join(m.Root.Dir, filepath.FromSlash(at)), found.Digest, found.Component
+}
+
+// Program is m with the module that a guest of that argv, environment (entries KEY=VALUE) and working directory is an instance of. In an image
+// with a root filesystem it is the one that argv[0] names, as a shell would find it, with or without `.wasm` at its end;
+// if it names none, as in an image that is one module, it is the image's own. The error is of the class ErrNoProgram.
+func (m Module) Program(argv, env []string, workDir string) (Module, error) {
+	if m.Root == nil {
+		return m, nil
+	}
+	at, found, err := m.Root.find(argv, env, workDir)
+	if err != nil {
+		return Module{}, err
+	}
+	if found {
+		m.become(at)
+	}
+	if m.Path == "" {
+		return Module{}, m.noProgram(argv)
+	}
+	return m, nil
+}
+
+// Argv is the argv of a guest, where command and args are what a container says: command replaces the image's entrypoint and its
+// cmd, args the cmd. An image that is one module and has no entrypoint has its own name as such. It has one element at least.
+func (m Module) Argv(command, args []string) []string {
+	var config ImageConfig
+	if m.Config != nil {
+		config = *m.Config
+	}
+	entry, cmd := config.Entrypoint, config.Cmd
+	if len(command) > 0 {
+		entry, cmd = command, nil
+	}
+	if len(args) > 0 {
+		cmd = args
+		if len(entry) == 0 && m.Root == nil {
+			entry = []string{m.name()}
+		}
+	}
+	argv := slices.Concat(entry, cmd)
+	if len(argv) == 0 {
+		argv = []string{m.name()}
+	}
+	return argv
+}
+
+// name is what the module is called if nobody says otherwise: by its file in a root filesystem, else by the last part of the
+// image's repository.
+func (m Module) name() string {
+	if m.Root != nil && m.Path != "" {
+		return filepath.Base(m.Path)
+	}
+	name, _, _ := strings.Cut(path.Base(m.Image), "@")
+	name, _, _ = strings.Cut(name, ":")
+	return name
+}
+
+// Environ is the environment of a guest, entries KEY=VALUE: the image's, where own has no such name, and own.
+func (m Module) Environ(own []string) []string {
+	if m.Config == nil {
+		return own
+	}
+	var all []string
+	for _, v := range m.Config.Env {
+		name, _, _ := strings.Cut(v, "=")
+		if !slices.ContainsFunc(own, func(o string) bool { return strings.HasPrefix(o, name+"=") }) {
+			all = append(all, v)
+		}
+	}
+	return append(all, own...)
+}
+
+func (m Module) noProgram(argv []string) error {
+	names := m.Root.names()
+	if len(names) > 8 {
+		names = append(names[:8], "…")
+	}
+	what := "nothing says which is to run"
+	if len(argv) > 0 {
+		what = "none of them is " + argv[0]
+	}
+	return fail(ErrNoProgram, nil, "the image has no ENTRYPOINT that is a module, but several modules (%s), and %.200s; name one in the container's command",
+		strings.Join(names, ", "), what)
+}
+
+// Beside is the module that a guest of that argv, environment and working directory is an instance of in the image that has
+// the module at path, as of Module.Path: for commands that run beside a container's own. If argv[0] names none, it is the same
+// module.
+func Beside(file, digest string, argv, env []string, workDir string) (Module, error) {
+	same := Module{Path: file, Digest: digest}
+	dir := rootOf.FindStringSubmatch(file)
+	if dir == nil {
+		return same, nil
+	}
+	root, err := openRoot(dir[1])
+	if err != nil {
+		return Module{}, err
+	}
+	same.Root = root
+	return same.Program(argv, env, workDir)
+}
+
+// rootOf finds the folder of the root filesystem that a path leads into: the outermost, as an image may have such names too.
+var rootOf = regexp.MustCompile(`^(.*?/` + rootsFolder + `/[0-9a-f]{64})/` + treeFolder + `/`)

@@ -1,0 +1,70 @@
+package rootfs
+
+import (
+	"os"
+	"path"
+	"strings"
+)
+
+// defaultPath is where programs are looked for if the environment does not say.
+const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// Program finds the module that argv[0] of a guest names, as a shell would: name is absolute, or relative to workDir or to
+// the root, or, if it has no slash, in one of the directories of PATH in env (entries KEY=VALUE) as well. Each is tried with
+// `.wasm` behind it, too. It returns the module's path in the image, which is one of modules.
+func Program(dir string, modules map[string]Module, name string, env []string, workDir string) (at string, found bool, err error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return "", false, err
+	}
+	defer root.Close() //nolint:errcheck // opened for its names only
+	for _, candidate := range candidates(name, env, workDir) {
+		place, err := find(root, candidate)
+		if err != nil {
+			continue // there is no such file, or none that can be reached
+		}
+		if _, is := modules["/"+place]; is {
+			return "/" + place, true, nil
+		}
+	}
+	return "", false, nil
+}
+
+// candidates are the paths that name may stand for, in the order in which they are tried.
+func candidates(name string, env []string, workDir string) []string {
+	if name == "" || len(name) > maxPath {
+		return nil
+	}
+	var dirs []string
+	switch {
+	case path.IsAbs(name):
+		dirs = []string{"/"}
+	case strings.Contains(name, "/"):
+		dirs = []string{workDir, "/"}
+	default:
+		dirs = append(searched(env), workDir, "/")
+	}
+	var all []string
+	for _, dir := range dirs {
+		at := strings.TrimRight(dir, "/") + "/" + name // not cleaned: `..` behind a link is not what it seems
+		all = append(all, at, at+".wasm")
+	}
+	return all
+}
+
+// searched are the absolute directories of PATH.
+func searched(env []string) []string {
+	value := defaultPath
+	for _, entry := range env {
+		if v, is := strings.CutPrefix(entry, "PATH="); is {
+			value = v
+		}
+	}
+	var dirs []string
+	for dir := range strings.SplitSeq(value, ":") {
+		if path.IsAbs(dir) && len(dirs) < 64 {
+			dirs = append(dirs, dir)
+		}
+	}
+	return dirs
+}

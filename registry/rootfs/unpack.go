@@ -1,0 +1,309 @@
+package rootfs
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+	"time"
+)
+
+// Unpack applies layers, the lowest first, to the empty folder dir. After an error what is in dir is of no use. An error
+// of ctx comes back as it is.
+func Unpack(ctx context.Context, dir string, layers []Layer, limits Limits) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close() //nolint:errcheck // opened for its names only
+	u := &unpacker{
+		walker: walker{root: root, make: true}, limits: limits,
+		tars: limits.Bytes, files: limits.Bytes, entries: limits.Entries, names: maxNames,
+		seed: maphash.MakeSeed(), buffer: make([]byte, 64<<10), times: map[string]time.Time{},
+	}
+	defer u.walker.close()
+	for i, layer := range layers {
+		err := u.layer(ctx, layer)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			return fmt.Errorf("layer %d of %d: %w", i+1, len(layers), err)
+		}
+	}
+	return u.setTimes()
+}
+
+// unpacker applies the layers of one image.
+type unpacker struct {
+	walker walker
+	at     string // what led the walker to where it is, as tars write it; empty: nothing that still holds
+	buffer []byte
+	times  map[string]time.Time // of directories, by place: set last, as what is made in them changes theirs
+	seed   maphash.Seed
+
+	limits      Limits
+	tars, files int64 // bytes that the tars, and the files in them, may still have: a sparse file is larger than its tar
+	entries     int   // and as many entries,
+	names       int   // with as many bytes of names
+
+	// Of the layer that is applied. Of a place only a hash is kept; that two have the same is less likely than a disk that
+	// makes such an error.
+	written map[uint64]bool // places that it has something at or below
+	hidden  map[uint64]bool // places of which it has hidden what lower layers have below
+}
+
+func (u *unpacker) layer(ctx context.Context, layer Layer) error {
+	s, err := openLayer(layer, &u.tars)
+	if err != nil {
+		return err
+	}
+	defer s.Close()                                               //nolint:errcheck // it was only read
+	defer context.AfterFunc(ctx, func() { _ = s.file.Close() })() // reading fails then
+	if err := u.apply(s); err != nil {
+		return err
+	}
+	return s.finish(layer.DiffID)
+}
+
+// apply applies the entries of a layer.
+func (u *unpacker) apply(s *stream) error {
+	u.written, u.hidden = map[uint64]bool{}, map[uint64]bool{}
+	u.leave()
+	r := tar.NewReader(s)
+	for {
+		header, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return unreadable(err)
+		}
+		if err := u.entry(header, r); err != nil {
+			return fmt.Errorf("%.200q: %w", header.Name, err)
+		}
+	}
+}
+
+// unreadable classes an error of reading a tar, unless it has a class, or is the disk's.
+func unreadable(err error) error {
+	var disk *fs.PathError
+	if errors.Is(err, ErrInvalid) || errors.Is(err, ErrTooLarge) || errors.As(err, &disk) {
+		return err
+	}
+	return invalid("reading the tar: %v", err)
+}
+
+// entry applies one entry of a layer.
+func (u *unpacker) entry(h *tar.Header, content io.Reader) error {
+	u.entries--
+	u.names -= len(h.Name) + len(h.Linkname)
+	switch {
+	case u.entries < 0:
+		return tooLarge("it has more than %d files", u.limits.Entries)
+	case u.names < 0:
+		return tooLarge("the names of its files have more than %d bytes", maxNames)
+	case h.Typeflag == tar.TypeXGlobalHeader:
+		return nil
+	}
+	name, err := checked(h.Name)
+	if err != nil {
+		return err
+	}
+	if name == "." {
+		if h.Typeflag != tar.TypeDir {
+			return invalid("the image's root can only be a directory")
+		}
+		u.times[name] = h.ModTime
+		return nil
+	}
+	dir, base := path.Split(name)
+	if strings.HasPrefix(base, whiteoutPrefix) {
+		return u.whiteout(dir, base)
+	}
+	switch h.Typeflag {
+	case tar.TypeDir, tar.TypeReg, tar.TypeGNUSparse, tar.TypeSymlink, tar.TypeLink:
+	case tar.TypeChar, tar.TypeBlock, tar.TypeFifo:
+		return nil // see doc.go
+	default:
+		return invalid("it is an entry of the unknown type %q", h.Typeflag)
+	}
+	if err := u.goTo(dir); err != nil {
+		return err
+	}
+	if err := u.makeRoom(base, h.Typeflag == tar.TypeDir); err != nil {
+		return err
+	}
+	u.mark(base)
+	switch h.Typeflag {
+	case tar.TypeDir:
+		return u.directory(base, h)
+	case tar.TypeSymlink:
+		if h.Linkname == "" || len(h.Linkname) > maxPath {
+			return invalid("a symbolic link to %.100q", h.Linkname)
+		}
+		return u.walker.top().Symlink(h.Linkname, base) // wherever it leads: it is followed in the image only
+	case tar.TypeLink:
+		return u.link(base, h.Linkname)
+	default:
+		return u.file(base, h, content)
+	}
+}
+
+// checked is a name of a tar in its shortest form; "." is the root.
+func checked(name string) (string, error) {
+	switch {
+	case len(name) > maxPath:
+		return "", invalid("its name has %d bytes, and may have %d", len(name), maxPath)
+	case path.IsAbs(name):
+		return "", invalid("its name is absolute")
+	case strings.IndexByte(name, 0) >= 0:
+		return "", invalid("its name has a zero byte")
+	}
+	for part := range strings.SplitSeq(name, "/") {
+		if part == ".." {
+			return "", invalid("its name has a %q in it", "..")
+		}
+	}
+	return path.Clean(name), nil
+}
+
+// goTo walks to the directory that a tar calls dir, and makes what is missing on the way.
+func (u *unpacker) goTo(dir string) error {
+	if dir == "" {
+		dir = "."
+	}
+	if dir == u.at {
+		return nil
+	}
+	u.leave()
+	if err := u.walker.enter(dir); err != nil {
+		return err
+	}
+	u.at = dir
+	return nil
+}
+
+// leave goes back to the root: the names that led here may mean something else from now on.
+func (u *unpacker) leave() {
+	u.walker.upTo(0)
+	u.walker.links, u.at = 0, ""
+}
+
+// makeRoom removes what is at the name in the walker's directory, unless that and what comes are directories.
+func (u *unpacker) makeRoom(base string, forDir bool) error {
+	info, err := u.walker.top().Lstat(base)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), err == nil && info.IsDir() && forDir:
+		return nil
+	case err != nil:
+		return err
+	}
+	// What leads here does not lead through it: it is below.
+	return u.walker.top().RemoveAll(base)
+}
+
+// mark notes that the layer has something at the name in the walker's directory.
+func (u *unpacker) mark(base string) {
+	for place := path.Join(u.walker.place(), base); place != "."; place = path.Dir(place) {
+		key := maphash.String(u.seed, place)
+		if u.written[key] {
+			return
+		}
+		u.written[key] = true
+	}
+}
+
+// Permissions that the owner, who is the agent, must have of all files; setuid and the like are cut off.
+const (
+	fileMode = 0o600
+	dirMode  = 0o700
+)
+
+func (u *unpacker) directory(base string, h *tar.Header) error {
+	top := u.walker.top()
+	if err := top.Mkdir(base, dirMode); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	u.times[path.Join(u.walker.place(), base)] = h.ModTime
+	return top.Chmod(base, fs.FileMode(h.Mode)&fs.ModePerm|dirMode)
+}
+
+func (u *unpacker) file(base string, h *tar.Header, content io.Reader) (err error) {
+	u.files -= h.Size
+	if h.Size < 0 || u.files < 0 {
+		return tooLarge("its files have more than %d bytes", u.limits.Bytes)
+	}
+	top := u.walker.top()
+	f, err := top.OpenFile(base, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closed := f.Close(); err == nil {
+			err = closed
+		}
+		if err == nil {
+			err = top.Chtimes(base, h.ModTime, h.ModTime)
+		}
+	}()
+	n, err := io.CopyBuffer(struct{ io.Writer }{f}, io.LimitReader(content, h.Size), u.buffer)
+	if err != nil {
+		return unreadable(err)
+	}
+	if n != h.Size {
+		return invalid("the tar ends after %d of %d bytes of it", n, h.Size)
+	}
+	return f.Chmod(fs.FileMode(h.Mode)&fs.ModePerm | fileMode)
+}
+
+// link makes base another name of a file of the image.
+func (u *unpacker) link(base, target string) error {
+	name, err := checked(strings.TrimLeft(target, "/"))
+	if err != nil || name == "." {
+		return invalid("a hard link to %.200q", target)
+	}
+	from := walker{root: u.walker.root}
+	defer from.close()
+	dir, file := path.Split(name)
+	if err := from.enter(dir); err != nil {
+		return linkError(target, err)
+	}
+	info, err := from.top().Lstat(file)
+	if err != nil {
+		return linkError(target, err)
+	}
+	if !info.Mode().IsRegular() && info.Mode()&fs.ModeSymlink == 0 {
+		return invalid("a hard link to %.200q, which is no file", target)
+	}
+	return u.walker.root.Link(path.Join(from.place(), file), path.Join(u.walker.place(), base))
+}
+
+func linkError(target string, err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return invalid("a hard link to %.200q, which is not in the image", target)
+	}
+	return err
+}
+
+// setTimes gives the directories the times that the tars say, those that are still there.
+func (u *unpacker) setTimes() error {
+	for place, t := range u.times {
+		w := walker{root: u.walker.root}
+		err := w.enter(place)
+		if err == nil && w.links == 0 {
+			err = w.top().Chtimes(".", t, t)
+		}
+		w.close()
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, ErrInvalid) {
+			return err
+		}
+	}
+	return nil
+}

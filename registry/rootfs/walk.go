@@ -1,0 +1,141 @@
+package rootfs
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+)
+
+// walker goes through a folder as the programs of an image would: a link leads to where it leads in the image. It
+// holds the directories on its way open, and must be closed.
+type walker struct {
+	root *os.Root
+	// make has directories made that are missing.
+	make bool
+
+	names []string // where it is: canonical, no component is a link
+	dirs  []*os.Root
+	links int
+}
+
+// top is the directory in which the walker is.
+func (w *walker) top() *os.Root {
+	if len(w.dirs) == 0 {
+		return w.root
+	}
+	return w.dirs[len(w.dirs)-1]
+}
+
+// place is where it is, as a path below the root; "." is the root.
+func (w *walker) place() string {
+	if len(w.names) == 0 {
+		return "."
+	}
+	return strings.Join(w.names, "/")
+}
+
+func (w *walker) close() { w.upTo(0) }
+
+// upTo leaves directories until depth of them are left.
+func (w *walker) upTo(depth int) {
+	for len(w.dirs) > depth {
+		_ = w.top().Close() // opened for its names only
+		w.dirs, w.names = w.dirs[:len(w.dirs)-1], w.names[:len(w.names)-1]
+	}
+}
+
+// enter walks to the directory at name, from where it is.
+func (w *walker) enter(name string) error {
+	rest := name
+	for rest != "" {
+		var next string
+		next, rest, _ = strings.Cut(rest, "/")
+		switch next {
+		case "", ".":
+		case "..":
+			w.upTo(max(len(w.dirs)-1, 0))
+		default:
+			target, err := w.step(next)
+			if err != nil {
+				return err
+			}
+			if len(target)+len(rest) > 2*maxPath {
+				return invalid("the links on the way to %.100q make a path that is too long", name)
+			}
+			if target != "" {
+				rest = target + "/" + rest
+			}
+		}
+	}
+	return nil
+}
+
+// step goes into the directory of that name, or returns where a link of that name leads to from here.
+func (w *walker) step(name string) (target string, err error) {
+	info, err := w.top().Lstat(name)
+	if errors.Is(err, fs.ErrNotExist) && w.make {
+		if err := w.top().Mkdir(name, 0o755); err != nil {
+			return "", err
+		}
+	} else if err != nil {
+		return "", err
+	} else if info.Mode()&fs.ModeSymlink != 0 {
+		return w.follow(name)
+	} else if !info.IsDir() {
+		return "", invalid("%.200q is a directory for one file and none for another", path.Join(w.place(), name))
+	}
+	if len(w.dirs) >= maxDepth || len(w.place())+len(name) >= maxPath {
+		return "", invalid("%.100q… lies too deep", w.place())
+	}
+	dir, err := w.top().OpenRoot(name)
+	if err != nil {
+		return "", err
+	}
+	w.dirs, w.names = append(w.dirs, dir), append(w.names, name)
+	return "", nil
+}
+
+func (w *walker) follow(name string) (string, error) {
+	if w.links++; w.links > maxLinks {
+		return "", invalid("too many symbolic links lead to %.200q", path.Join(w.place(), name))
+	}
+	target, err := w.top().Readlink(name)
+	if err != nil {
+		return "", err
+	}
+	if path.IsAbs(target) {
+		w.upTo(0)
+	}
+	return target + "/.", nil // never empty
+}
+
+// find is the canonical path, below the root, of what name leads to. The last component is followed, too.
+func find(root *os.Root, name string) (string, error) {
+	w := walker{root: root}
+	defer w.close()
+	rest := strings.Trim(name, "/")
+	for {
+		dir, last := path.Split(rest)
+		if err := w.enter(dir); err != nil {
+			return "", err
+		}
+		if last == "" || last == "." || last == ".." {
+			return "", fmt.Errorf("%s: %w", name, fs.ErrNotExist) // no file has such a name
+		}
+		info, err := w.top().Lstat(last)
+		switch {
+		case err != nil:
+			return "", err
+		case info.Mode()&fs.ModeSymlink == 0:
+			return path.Join(w.place(), last), nil
+		}
+		target, err := w.follow(last)
+		if err != nil {
+			return "", err
+		}
+		rest = strings.TrimRight(strings.TrimSuffix(target, "/."), "/")
+	}
+}

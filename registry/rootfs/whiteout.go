@@ -1,0 +1,79 @@
+package rootfs
+
+import (
+	"errors"
+	"hash/maphash"
+	"io/fs"
+	"path"
+	"strings"
+)
+
+// Names by which a layer hides what lower layers have (OCI image specification, "Whiteouts").
+const (
+	whiteoutPrefix = ".wh."
+	metadataPrefix = ".wh..wh." // of AUFS, which has more of them than the specification
+	opaqueName     = ".wh..wh..opq"
+)
+
+// whiteout hides what the entry base in the directory dir stands for.
+func (u *unpacker) whiteout(dir, base string) error {
+	if strings.HasPrefix(base, metadataPrefix) && base != opaqueName {
+		return nil
+	}
+	hides := strings.TrimPrefix(base, whiteoutPrefix)
+	if hides == "" || hides == "." || hides == ".." {
+		return invalid("it hides nothing that can be")
+	}
+	defer u.leave() // it may be what leads here that goes
+	u.walker.make = false
+	err := u.goTo(dir)
+	u.walker.make = true
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if base != opaqueName {
+		return u.hide(path.Join(u.walker.place(), hides))
+	}
+	return u.hideBelow(u.walker.place())
+}
+
+// hide removes what lower layers have at place.
+func (u *unpacker) hide(place string) error {
+	if !u.written[maphash.String(u.seed, place)] {
+		return u.walker.root.RemoveAll(place)
+	}
+	info, err := u.walker.root.Lstat(place)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir() {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return u.hideBelow(place)
+}
+
+// hideBelow removes what lower layers have in the directory at place. That is done once: what comes to be there
+// later is of the layer itself.
+func (u *unpacker) hideBelow(place string) error {
+	key := maphash.String(u.seed, place)
+	if u.hidden[key] {
+		return nil
+	}
+	u.hidden[key] = true
+	entries, err := fs.ReadDir(u.walker.root.FS(), place)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		if err := u.hide(path.Join(place, entry.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}

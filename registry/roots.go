@@ -1,0 +1,224 @@
+package registry
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/krustlet-go/krustlet-wasi/registry/rootfs"
+)
+
+// roots is the part of a store where root filesystems are, unpacked:
+//
+//	HEX/fs/            what the guest sees as /
+//	HEX/modules.json   the WebAssembly files in it
+//
+// HEX says which layers it was made of. A folder appears complete and synced, or not at all, and is never changed.
+type roots struct {
+	dir       string
+	maxModule int64 // bytes
+	limits    rootfs.Limits
+}
+
+const (
+	rootsFolder = "rootfs"
+	treeFolder  = "fs"
+	modulesFile = "modules.json"
+)
+
+// Root is a root filesystem on this node's disk.
+type Root struct {
+	// Dir is the folder that guests are to see as /: absolute, and to be read only.
+	Dir     string
+	modules map[string]rootfs.Module // by their absolute paths in it
+}
+
+// rootID names what layers make, the lowest first. What they are to be once they are unpacked is part of it: who lies about
+// that is found out, though another has told the truth before.
+func rootID(layers []blob, diffIDs []string) string {
+	sum := sha256.New()
+	for i, b := range layers {
+		_, _ = fmt.Fprintln(sum, b.digest, diffIDs[i])
+	}
+	return hex.EncodeToString(sum.Sum(nil))
+}
+
+var rootForm = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+func (r roots) path(id string) string { return filepath.Join(r.dir, id) }
+
+// make unpacks layers, unless that is done. On an error nothing is left.
+func (r roots) make(ctx context.Context, id string, layers []blob, diffIDs []string) (err error) {
+	if _, err := r.open(id); err == nil {
+		return nil
+	}
+	tmp, err := os.MkdirTemp(r.dir, tempPrefix)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.RemoveAll(tmp))
+		}
+	}()
+	if err := r.unpack(ctx, tmp, layers, diffIDs); err != nil {
+		return err
+	}
+	if err := syncAll(tmp); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(r.path(id)); err != nil { // one that is damaged
+		return err
+	}
+	if err := os.Rename(tmp, r.path(id)); err != nil {
+		return err
+	}
+	return syncAll(r.dir)
+}
+
+// unpack makes what dir is to hold.
+func (r roots) unpack(ctx context.Context, dir string, layers []blob, diffIDs []string) error {
+	tree := filepath.Join(dir, treeFolder)
+	if err := os.Mkdir(tree, 0o755); err != nil {
+		return err
+	}
+	list := make([]rootfs.Layer, len(layers))
+	for i, b := range layers {
+		list[i] = rootfs.Layer{Path: b.path, DiffID: diffIDs[i]}
+	}
+	if err := rootfs.Unpack(ctx, tree, list, r.limits); err != nil {
+		return unpackFailure(ctx, err)
+	}
+	modules, err := rootfs.Modules(tree, r.maxModule)
+	if err != nil {
+		return unpackFailure(ctx, err)
+	}
+	if len(modules) == 0 {
+		return fail(ErrNotWasm, nil, "found no WebAssembly module in the image's root filesystem; put the .wasm file into it, and name it as ENTRYPOINT")
+	}
+	data, err := json.Marshal(modules)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, modulesFile), append(data, '\n'), 0o600)
+}
+
+// unpackFailure classes what came of unpacking.
+func unpackFailure(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return err
+	}
+	var class error
+	switch {
+	case errors.Is(err, rootfs.ErrTooLarge):
+		class = ErrTooLarge
+	case errors.Is(err, rootfs.ErrDigest):
+		class = ErrDigestMismatch
+	case errors.Is(err, rootfs.ErrInvalid):
+		class = ErrInvalidImage
+	}
+	return fail(class, err, "unpacking the image: %v", err)
+}
+
+// syncAll has all that was written to the file system of dir on disk.
+func syncAll(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = d.Close() }()
+	if err := unix.Syncfs(int(d.Fd())); err != nil {
+		return &os.PathError{Op: "syncfs", Path: dir, Err: err}
+	}
+	return nil
+}
+
+// open returns what was made; fs.ErrNotExist when it was not.
+func (r roots) open(id string) (*Root, error) { return openRoot(r.path(id)) }
+
+func openRoot(dir string) (*Root, error) {
+	at := filepath.Join(dir, modulesFile)
+	data, err := os.ReadFile(at)
+	if err != nil {
+		return nil, err
+	}
+	root := &Root{Dir: filepath.Join(dir, treeFolder)}
+	if err := json.Unmarshal(data, &root.modules); err != nil {
+		return nil, fmt.Errorf("read %s: %w", at, err)
+	}
+	if _, err := os.Stat(root.Dir); err != nil {
+		return nil, err
+	}
+	return root, nil
+}
+
+// module is the image that rec tells of: its root filesystem, and the module that runs if nobody says otherwise.
+func (r roots) module(rec record) (Module, error) {
+	root, err := r.open(rec.Rootfs)
+	if err != nil {
+		return Module{}, err
+	}
+	m := Module{Root: root, Size: rec.Size}
+	var argv, env []string
+	workDir := ""
+	if rec.Config != nil {
+		argv, env, workDir = rec.Config.argv(), rec.Config.Env, rec.Config.WorkingDir
+	}
+	at, found, err := root.find(argv, env, workDir)
+	switch {
+	case err != nil:
+		return Module{}, err
+	case found:
+		m.become(at)
+	case len(root.modules) == 1:
+		m.become(root.names()[0])
+	}
+	return m, nil
+}
+
+// find is the path of the module that argv[0] names.
+func (r *Root) find(argv, env []string, workDir string) (at string, found bool, err error) {
+	if len(argv) == 0 {
+		return "", false, nil
+	}
+	return rootfs.Program(r.Dir, r.modules, argv[0], env, workDir)
+}
+
+// names are the paths of the modules, in order.
+func (r *Root) names() []string {
+	var all []string
+	for at := range r.modules {
+		all = append(all, at)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// clean makes the folder, and removes what a crash left half-made in it.
+func (r roots) clean() error {
+	if err := os.MkdirAll(r.dir, 0o700); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(r.dir)
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		if strings.HasPrefix(entry.Name(), tempPrefix) {
+			if err := os.RemoveAll(filepath.Join(r.dir, entry.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

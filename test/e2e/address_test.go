@@ -1,0 +1,231 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/testcluster"
+	"github.com/krustlet-go/krustlet-wasi/hack/testnode"
+)
+
+func TestAddresses(t *testing.T) {
+	t.Parallel()
+	s := newSuite(t, "")
+	t.Run("Pods", func(t *testing.T) {
+		for name, test := range map[string]func(*testing.T, *suite){
+			"HostNetwork": testHostNetwork,
+			"PortTaken":   testPortTaken,
+			"NoSockets":   testNoSockets,
+			"Told":        testToldAddress,
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				test(t, s)
+			})
+		}
+	})
+	testAddressesStay(t, s)
+}
+
+// body is what a server says, and fails the test where there is none.
+func body(t *testing.T, ip string, port int32) string {
+	t.Helper()
+	response, err := http.Get(fmt.Sprintf("http://%s/x", net.JoinHostPort(ip, strconv.Itoa(int(port)))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusOK {
+		t.Fatalf("%v %v", response.Status, err)
+	}
+	return string(text)
+}
+
+// testAddressesStay: pods with one port each have an address of the node's range, and keep it and serve there whatever becomes of
+// the agent.
+func testAddressesStay(t *testing.T, s *suite) {
+	ns := s.cluster.Namespace(t)
+	node, err := s.client().CoreV1().Nodes().Get(context.Background(), s.node.Name, metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	of, err := netip.ParsePrefix(node.Spec.PodCIDR)
+	if err != nil {
+		t.Fatal(err)
+	}
+	owners := map[string]string{}
+	serves := func(name string) {
+		t.Helper()
+		now := s.await(t, ns, name, ready(true))
+		ip := now.Status.PodIP
+		if owner, is := owners[ip]; is && owner != name || !of.Contains(netip.MustParseAddr(ip)) || len(now.Status.PodIPs) != 1 || now.Status.HostIP != s.node.IP {
+			t.Errorf("%s has %s, which %q has, on %s with %s", name, ip, owner, now.Status.HostIP, of)
+		}
+		owners[ip] = name
+		if got := body(t, ip, 18080); got != "/x from descriptor 3\n" {
+			t.Errorf("%s says %q", name, got)
+		}
+	}
+	make := func(name string, handler corev1.ProbeHandler) {
+		pod := s.served(t, name, 18080)
+		pod.Spec.Containers[0].ReadinessProbe = &corev1.Probe{ProbeHandler: handler, PeriodSeconds: 1, TimeoutSeconds: 5}
+		s.create(t, ns, pod)
+	}
+	port := intstr.FromString("web")
+	make("http", corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/", Port: port}})
+	make("tcp", corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: port}})
+	serves("http")
+	serves("tcp")
+
+	for _, end := range []func(testing.TB){s.node.Stop, s.node.Kill} {
+		end(t)
+		s.node.Start(t)
+		s.node.WaitReady(t)
+		later := fmt.Sprintf("later%d", len(owners))
+		make(later, corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/", Port: port}})
+		serves(later)
+		serves("http")
+		serves("tcp")
+	}
+	if len(owners) != 4 {
+		t.Errorf("addresses have moved: %v", owners)
+	}
+}
+
+// testHostNetwork: such a pod has the node's address, and sockets there only if it asks for them.
+func testHostNetwork(t *testing.T, s *suite) {
+	ns := s.cluster.Namespace(t)
+	pod := s.served(t, "asks", 18091)
+	pod.Annotations = map[string]string{"krustlet-wasi.dev/listen": "true"}
+	pod.Spec.HostNetwork = true
+	s.create(t, ns, pod)
+	if now := s.await(t, ns, "asks", ready(true)); now.Status.PodIP != s.node.IP {
+		t.Errorf("the pod has %s", now.Status.PodIP)
+	}
+	testnode.Eventually(t, time.Minute, func() error { // it runs a little before it serves
+		conn, err := net.Dial("tcp", net.JoinHostPort(s.node.IP, "18091"))
+		if err != nil {
+			return err
+		}
+		return conn.Close()
+	})
+	body(t, s.node.IP, 18091)
+
+	pod = s.served(t, "silent", 18092)
+	pod.Spec.HostNetwork = true
+	pod.Spec.RestartPolicy = corev1.RestartPolicyNever
+	s.create(t, ns, pod)
+	if log := s.finalLog(t, ns, "silent", corev1.PodFailed); !strings.Contains(log, `LISTEN_FDS is ""`) {
+		t.Errorf("it says %q", log)
+	}
+}
+
+// testNoSockets: a pod may do without.
+func testNoSockets(t *testing.T, s *suite) {
+	ns := s.cluster.Namespace(t)
+	pod := s.served(t, "none", 18080)
+	pod.Annotations = map[string]string{"krustlet-wasi.dev/listen": "false"}
+	pod.Spec.RestartPolicy = corev1.RestartPolicyNever
+	s.create(t, ns, pod)
+	if log := s.finalLog(t, ns, "none", corev1.PodFailed); !strings.Contains(log, `LISTEN_FDS is ""`) {
+		t.Errorf("it says %q", log)
+	}
+}
+
+// testPortTaken: of two containers of a pod with one port, the second says why it does not start.
+func testPortTaken(t *testing.T, s *suite) {
+	ns := s.cluster.Namespace(t)
+	pod := s.served(t, "twice", 18080)
+	other := *pod.Spec.Containers[0].DeepCopy()
+	other.Name, other.Ports[0].Name = "other", "more"
+	always := corev1.ContainerRestartPolicyAlways
+	side := *pod.Spec.Containers[0].DeepCopy()
+	side.Name, side.RestartPolicy = "side", &always
+	pod.Spec.InitContainers = []corev1.Container{side} // sidecars have sockets too, and come first
+	pod.Spec.Containers = []corev1.Container{other}
+	pod = s.create(t, ns, pod)
+	now := s.await(t, ns, "twice", func(p *corev1.Pod) error {
+		if len(p.Status.ContainerStatuses) == 0 || p.Status.ContainerStatuses[0].LastTerminationState.Terminated == nil {
+			return errors.New("the second has not failed")
+		}
+		return nil
+	})
+	s.awaitEvents(t, pod, "Failed Error: start the guest: listen on "+now.Status.PodIP+":18080: ")
+	body(t, now.Status.PodIP, 18080)
+}
+
+// testToldAddress: what a pod is told of its address is true, and commands beside its containers have no sockets.
+func testToldAddress(t *testing.T, s *suite) {
+	ns := s.cluster.Namespace(t)
+	pod := s.pod("told", s.kitchen, "each", "env", "cat /etc/hosts")
+	pod.Spec.RestartPolicy = corev1.RestartPolicyNever
+	c := &pod.Spec.Containers[0]
+	c.Ports = []corev1.ContainerPort{{ContainerPort: 18080}}
+	for name, path := range map[string]string{"POD": "status.podIP", "PODS": "status.podIPs", "HOST": "status.hostIP"} {
+		c.Env = append(c.Env, corev1.EnvVar{Name: name, ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: path}}})
+	}
+	s.create(t, ns, pod)
+	log := s.finalLog(t, ns, "told", corev1.PodSucceeded)
+	now, err := s.get(ns, "told")
+	if err != nil || now.Status.PodIP == "" {
+		t.Fatalf("%v: a pod that has ended shows address %q", err, now.Status.PodIP)
+	}
+	ip := now.Status.PodIP
+	for _, want := range []string{"POD=" + ip + "\n", "PODS=" + ip + "\n", "HOST=" + s.node.IP + "\n", "LISTEN_FDS=1\n", ip + "\ttold\n"} {
+		if !strings.Contains(log, want) {
+			t.Errorf("no %q in\n%s", want, log)
+		}
+	}
+}
+
+// TestNodeWithoutPrivilege: an agent that may not add routes gives pods the node's address, and says so.
+func TestNodeWithoutPrivilege(t *testing.T) {
+	t.Parallel()
+	s := &suite{cluster: testcluster.Start(t), images: testnode.NewRegistry(t)}
+	s.node = testnode.New(t, s.cluster, "")
+	wrapper := filepath.Join(t.TempDir(), "agent")
+	script := fmt.Sprintf("#!/bin/sh\nexec setpriv --inh-caps -all --bounding-set -net_admin %q \"$@\"\n", testnode.Binary(t))
+	if os.Getuid() != 0 {
+		script = fmt.Sprintf("#!/bin/sh\nexec %q \"$@\"\n", testnode.Binary(t))
+	}
+	if err := os.WriteFile(wrapper, []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s.node.Binary = wrapper
+	const cidr = "198.18.77.0/24" // which nobody has, and nobody is asked to reach
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: s.node.Name}, Spec: corev1.NodeSpec{PodCIDR: cidr, PodCIDRs: []string{cidr}}}
+	if _, err := s.client().CoreV1().Nodes().Create(context.Background(), node, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	s.node.Join(t)
+	ns := s.cluster.Namespace(t)
+	s.create(t, ns, s.pod("plain", s.images.PushTiny(t)))
+	now := s.await(t, ns, "plain", func(p *corev1.Pod) error {
+		if len(p.Status.PodIPs) == 0 {
+			return errors.New("no address")
+		}
+		return nil
+	})
+	if now.Status.PodIP != s.node.IP {
+		t.Errorf("the pod has %s", now.Status.PodIP)
+	}
+	if log := s.node.Process().Stderr(); !strings.Contains(log, "pods have the node's address") || !strings.Contains(log, "local "+cidr+" dev lo") {
+		t.Errorf("the agent does not say why:\n%s", log)
+	}
+}

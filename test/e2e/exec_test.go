@@ -1,0 +1,370 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/tools/remotecommand"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/testnode"
+)
+
+// protocols are what kubectl can speak, by the value of its variables.
+var protocols = map[string]string{"WebSocket": "true", "SPDY": "false"}
+
+// TestExec runs commands beside containers, and attaches to them, as kubectl and client-go do.
+func TestExec(t *testing.T) {
+	s := newSuite(t, "")
+	ns := s.cluster.Namespace(t)
+	s.create(t, ns, s.pod("main", s.kitchen, "sleep"))
+	s.awaitRunning(t, ns, "main")
+	for name, value := range protocols {
+		e := &execs{suite: s, ns: ns, pod: "main", env: []string{"KUBECTL_REMOTE_COMMAND_WEBSOCKETS=" + value}}
+		t.Run(name, func(t *testing.T) {
+			for name, test := range map[string]func(*testing.T, *execs){
+				"Commands": testExecCommands,
+				"Streams":  testExecStreams,
+				"Big":      testExecBig,
+				"Gone":     testExecGone,
+			} {
+				t.Run(name, func(t *testing.T) {
+					t.Parallel()
+					test(t, e)
+				})
+			}
+		})
+	}
+	t.Run("Quota", func(t *testing.T) { testExecQuota(t, s) })
+	t.Run("End", func(t *testing.T) { testExecEnd(t, s) })
+	t.Run("Terminal", func(t *testing.T) { testExecTerminal(t, s) })
+	t.Run("NotRunning", func(t *testing.T) { testExecNotRunning(t, s) })
+}
+
+func (s *suite) awaitRunning(t *testing.T, namespace, name string) *corev1.Pod {
+	t.Helper()
+	return s.await(t, namespace, name, func(p *corev1.Pod) error {
+		for _, c := range p.Status.ContainerStatuses {
+			if c.State.Running != nil {
+				return nil
+			}
+		}
+		return errors.New("no container runs")
+	})
+}
+
+// execs is kubectl on a pod, over one of the protocols.
+type execs struct {
+	*suite
+	ns, pod string
+	env     []string
+}
+
+// result is how a kubectl ended.
+type result struct {
+	stdout, stderr string
+	code           int
+}
+
+// kubectlIn runs kubectl with a standard input, and waits for its end.
+func (e *execs) kubectlIn(t *testing.T, stdin io.Reader, args ...string) result {
+	t.Helper()
+	cmd, _ := e.kubectl(t, args...)
+	cmd.Env = append(cmd.Env, e.env...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, &stdout, &stderr
+	err := cmd.Run()
+	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return result{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
+}
+
+// exec is `kubectl exec POD -- COMMAND`, with -i if there is an input.
+func (e *execs) exec(t *testing.T, stdin io.Reader, command ...string) result {
+	t.Helper()
+	args := []string{"exec", "-n", e.ns, e.pod}
+	if stdin != nil {
+		args = append(args, "-i")
+	}
+	return e.kubectlIn(t, stdin, append(append(args, "--"), command...)...)
+}
+
+func testExecCommands(t *testing.T, e *execs) {
+	for _, test := range []struct {
+		command []string
+		want    result
+	}{
+		{[]string{"args", "a b", ""}, result{"args\na b\n\n", "", 0}},
+		{[]string{"/bin/kitchen", "args", "c"}, result{"/bin/kitchen\nargs\nc\n", "", 0}},
+		{[]string{"echo", "hello"}, result{"hello\n", "", 0}},
+		{[]string{"exit", "7"}, result{"", "command terminated with exit code 7\n", 7}},
+		{[]string{"exit", "255"}, result{"", "command terminated with exit code 255\n", 255}},
+		{[]string{"warn", "careful"}, result{"", "[careful]\n", 0}},
+		{[]string{"unheard-of"}, result{"", "kitchen: no command\ncommand terminated with exit code 2\n", 2}},
+	} {
+		if got := e.exec(t, nil, test.command...); got != test.want {
+			t.Errorf("exec %q: %+v, want %+v", test.command, got, test.want)
+		}
+	}
+	// The environment and the files are the container's.
+	if env := e.exec(t, nil, "env"); !strings.Contains(env.stdout, "HOSTNAME=main\n") {
+		t.Errorf("environment: %+v", env)
+	}
+	file := "/tmp/" + strings.ReplaceAll(t.Name(), "/", "-")
+	e.exec(t, nil, "write", file, "kept")
+	if got := e.exec(t, nil, "cat", file); got.stdout != "kept" {
+		t.Errorf("a file of another command: %+v", got)
+	}
+	if log := e.cluster.Kubectl(t, "logs", "-n", e.ns, e.pod); log != "sleeping\n" {
+		t.Errorf("commands print into the container's log: %q", log)
+	}
+}
+
+func testExecStreams(t *testing.T, e *execs) {
+	if got := e.exec(t, strings.NewReader("some\ninput"), "cat"); got != (result{stdout: "some\ninput"}) {
+		t.Errorf("cat: %+v", got)
+	}
+	if got := e.exec(t, strings.NewReader(""), "stdin"); got != (result{stdout: "0 bytes\n"}) {
+		t.Errorf("an empty input: %+v", got)
+	}
+	// Without -i there is nothing to read.
+	if got := e.exec(t, nil, "stdin"); got != (result{stdout: "0 bytes\n"}) {
+		t.Errorf("no input: %+v", got)
+	}
+	// A command that does not read its input ends all the same, and what it said arrives.
+	if got := e.exec(t, io.LimitReader(endless{}, 8<<20), "echo", "done"); got.stdout != "done\n" || got.code != 0 {
+		t.Errorf("an input that is not read: %+v", got)
+	}
+	// The answer to each line comes before the next is asked.
+	cmd, _ := e.kubectl(t, "exec", "-i", "-n", e.ns, e.pod, "--", "cat")
+	cmd.Env, cmd.Stdout = append(cmd.Env, e.env...), nil
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 5 {
+		line := fmt.Sprintf("line %d\n", i)
+		_, _ = io.WriteString(in, line)
+		got := make([]byte, len(line))
+		if _, err := io.ReadFull(out, got); err != nil || string(got) != line {
+			t.Errorf("%q, %v", got, err)
+		}
+	}
+	_ = in.Close()
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+// endless is zeros.
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+// bigStream is what is sent through a command and back, in bytes.
+const bigStream = 64 << 20
+
+// testExecBig loses no byte of a large stream, there and back, nor one way only.
+func testExecBig(t *testing.T, e *execs) {
+	random := func() io.Reader { return io.LimitReader(rand.NewChaCha8([32]byte{1}), bigStream) }
+	hash := sha256.New()
+	_, _ = io.Copy(hash, random())
+	want := fmt.Sprintf("%d %x\n", bigStream, hash.Sum(nil))
+
+	if got := e.exec(t, random(), "sum"); got.stdout != want {
+		t.Errorf("in: %+v, want %q", got, want)
+	}
+	cmd, _ := e.kubectl(t, "exec", "-i", "-n", e.ns, e.pod, "--", "cat")
+	back := &counted{Writer: sha256.New()}
+	var stderr bytes.Buffer
+	cmd.Env = append(cmd.Env, e.env...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = random(), back, &stderr
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%v: %s", err, &stderr)
+	}
+	if got := fmt.Sprintf("%d %x\n", back.n, hash.Sum(nil)); got != want {
+		t.Errorf("back: %q, want %q", got, want)
+	}
+}
+
+type counted struct {
+	io.Writer
+	n int
+}
+
+func (c *counted) Write(p []byte) (int, error) {
+	c.n += len(p)
+	return c.Writer.Write(p)
+}
+
+// testExecGone has the command end with its client, whether it prints, reads or does neither.
+func testExecGone(t *testing.T, e *execs) {
+	file := "/tmp/" + strings.ReplaceAll(t.Name(), "/", "-")
+	beats := func() string {
+		got := e.exec(t, nil, "cat", file)
+		if got.code != 0 {
+			t.Fatalf("cat: %+v", got)
+		}
+		return got.stdout
+	}
+	for _, flags := range [][]string{nil, {"-i"}} {
+		e.exec(t, nil, "write", file, "none")
+		cmd, _ := e.kubectl(t, append(append([]string{"exec", "-n", e.ns, e.pod}, flags...), "--", "beat", file)...)
+		cmd.Env = append(cmd.Env, e.env...)
+		stdin, err := cmd.StdinPipe() // stays open
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		testnode.Eventually(t, 30*time.Second, func() error {
+			if now := beats(); now == "none" {
+				return errors.New("the command has not begun")
+			}
+			return nil
+		})
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait() // killed
+		_ = stdin.Close()
+		testnode.Eventually(t, 30*time.Second, func() error {
+			if before, now := beats(), beats(); before != now {
+				return fmt.Errorf("the command goes on: %s, %s", before, now)
+			}
+			return nil
+		})
+	}
+}
+
+// stream is client-go's exec.
+func (s *suite) stream(ctx context.Context, namespace, pod string, command []string, options remotecommand.StreamOptions) error {
+	request := s.client().CoreV1().RESTClient().Post().Namespace(namespace).Resource("pods").Name(pod).SubResource("exec").
+		VersionedParams(&corev1.PodExecOptions{
+			Command: command, Stdin: options.Stdin != nil, Stdout: options.Stdout != nil, Stderr: options.Stderr != nil, TTY: options.Tty,
+		}, scheme.ParameterCodec)
+	executor, err := remotecommand.NewSPDYExecutor(s.cluster.Config(), "POST", request.URL())
+	if err != nil {
+		return err
+	}
+	return executor.StreamWithContext(ctx, options)
+}
+
+// testExecQuota has one command too many refused, and the others go on.
+func testExecQuota(t *testing.T, s *suite) {
+	ns := s.cluster.Namespace(t)
+	s.create(t, ns, s.pod("main", s.tiny))
+	s.awaitRunning(t, ns, "main")
+	const most = 32
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var clients sync.WaitGroup
+	var up sync.WaitGroup
+	for range most {
+		up.Add(1)
+		clients.Go(func() {
+			out := &signal{first: sync.OnceFunc(up.Done)}
+			_ = s.stream(ctx, ns, "main", []string{"main"}, remotecommand.StreamOptions{Stdout: out}) // ends with ctx
+		})
+	}
+	up.Wait() // each has printed its line
+	err := s.stream(ctx, ns, "main", []string{"main", "x"}, remotecommand.StreamOptions{Stdout: io.Discard})
+	if err == nil || !strings.Contains(err.Error(), `container "main" has 32 commands running, and may have no more`) {
+		t.Errorf("one more: %v", err)
+	}
+	cancel()
+	clients.Wait()
+	testnode.Eventually(t, 30*time.Second, func() error {
+		return s.stream(t.Context(), ns, "main", []string{"main", "x"}, remotecommand.StreamOptions{Stdout: io.Discard})
+	})
+}
+
+// signal says when something is written to it.
+type signal struct{ first func() }
+
+func (s *signal) Write(p []byte) (int, error) { s.first(); return len(p), nil }
+
+// testExecEnd ends a command with its container.
+func testExecEnd(t *testing.T, s *suite) {
+	ns := s.cluster.Namespace(t)
+	pod := s.create(t, ns, s.pod("main", s.kitchen, "sleep"))
+	s.awaitRunning(t, ns, "main")
+	var up sync.WaitGroup
+	up.Add(1)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- s.stream(t.Context(), ns, "main", []string{"sleep"}, remotecommand.StreamOptions{Stdout: &signal{first: sync.OnceFunc(up.Done)}})
+	}()
+	up.Wait()
+	s.delete(t, pod)
+	if err := <-ended; err == nil || !strings.Contains(err.Error(), "exit code 137") {
+		t.Errorf("a command whose container ended: %v", err)
+	}
+	s.awaitGone(t, pod)
+}
+
+// testExecTerminal gives a client with a terminal both outputs in one.
+func testExecTerminal(t *testing.T, s *suite) {
+	ns := s.cluster.Namespace(t)
+	s.create(t, ns, s.pod("main", s.kitchen, "sleep"))
+	s.awaitRunning(t, ns, "main")
+	var out bytes.Buffer
+	err := s.stream(t.Context(), ns, "main", []string{"each", "warn a", "echo b"}, remotecommand.StreamOptions{
+		Stdin: strings.NewReader(""), Stdout: &out, Tty: true, TerminalSizeQueue: &sizes{left: 200},
+	})
+	if err != nil || strings.ReplaceAll(out.String(), "\r\n", "\n") != "$ warn a\n[a]\n$ echo b\nb\n" {
+		t.Errorf("%q, %v", &out, err)
+	}
+}
+
+// sizes are those of a window that is being pulled about.
+type sizes struct{ left uint16 }
+
+func (s *sizes) Next() *remotecommand.TerminalSize {
+	if s.left == 0 {
+		return nil
+	}
+	s.left--
+	return &remotecommand.TerminalSize{Width: s.left, Height: s.left}
+}
+
+// testExecNotRunning says why there can be no command.
+func testExecNotRunning(t *testing.T, s *suite) {
+	ns := s.cluster.Namespace(t)
+	once := s.pod("once", s.tiny, "x")
+	once.Spec.RestartPolicy = corev1.RestartPolicyAlways
+	s.create(t, ns, once)
+	s.await(t, ns, "once", func(p *corev1.Pod) error {
+		if c := p.Status.ContainerStatuses; len(c) != 1 || c[0].RestartCount == 0 || c[0].State.Waiting == nil {
+			return errors.New("not in back-off")
+		}
+		return nil
+	})
+	for name, value := range protocols {
+		e := &execs{suite: s, ns: ns, pod: "once", env: []string{"KUBECTL_REMOTE_COMMAND_WEBSOCKETS=" + value}}
+		got := e.exec(t, nil, "echo")
+		if want := `container "main" in pod "once" does not run: it is waiting to start (CrashLoopBackOff)`; got.code == 0 || !strings.Contains(got.stderr, want) {
+			t.Errorf("%s: %+v, want %q", name, got, want)
+		}
+	}
+}
