@@ -94,6 +94,10 @@ func TestInvalidInput(t *testing.T) {
 		}},
 		{"cipher suites without HTTP/2", flag("--tls-cipher-suites=TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384"), []string{`none of the suites is one that HTTP/2 wants: add TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 or`}},
 		{"profiling", file(`{"enableProfilingHandler": 1}`), []string{`key "enableProfilingHandler": 1 is not true or false`}},
+		{"log directory among the pods", flag("--data-dir=/d", "--pod-logs-dir=/d/pods", "--container-logs-dir=/d/modules/x"), []string{
+			`flag --pod-logs-dir: /d/pods belongs to the node itself`, `flag --container-logs-dir: /d/modules/x belongs to the node itself, which keeps other things in /d/modules`,
+		}},
+		{"log directory is a file", flag("--pod-logs-dir=/dev/null"), []string{`flag --pod-logs-dir: /dev/null is not a directory`}},
 		{"log directory", flag("--pod-logs-dir=~/logs"), []string{`flag --pod-logs-dir: "~/logs" begins with ~`}},
 		{"log level", flag("--log-level=loud"), []string{`flag --log-level: "loud" is not a log level: write debug, info, warn or error`}},
 		{"log format", env("KRUSTLET_LOG_FORMAT", "xml"), []string{`KRUSTLET_LOG_FORMAT: "xml" is not a log format`}},
