@@ -199,7 +199,7 @@ func newNode(cfg Config, client kubernetes.Interface, pods *podsync.Manager, rec
 		Version:          programVersion(),
 		RuntimeVersion:   "wasmtime://" + engineVersion(),
 		RuntimeHandlers:  []string{"", podsync.HandlerShared, podsync.HandlerIsolated},
-		DeclaredFeatures: []string{podsync.FeatureRestartAll},
+		DeclaredFeatures: []string{kubeletapi.FeatureWebSockets, podsync.FeatureRestartAll},
 		Ready:            pods.Ready,
 	}, client, recorder, log.Named("node"))
 }
