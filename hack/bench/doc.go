@@ -48,4 +48,12 @@
 //	agent-%, worker-%  of a processor
 //	worker-KB/pod      anonymous memory of the worker, by pods: its own included
 //	agent-MB           anonymous memory of the agent
+//
+// # Rows of Exec
+//
+// A command beside a container that runs, from the call of client-go's until it has the exit code, with a connection of its own.
+//
+//	node/…  straight to the node: what the agent takes
+//	api/…   through the API server
+//	cat/…   256 MiB through a command that gives them back, through the API server; MB/s counts them once
 package bench
