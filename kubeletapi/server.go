@@ -120,9 +120,12 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		ReadHeaderTimeout: s.config.limits.header,
 		IdleTimeout:       s.config.limits.idle,
 		MaxHeaderBytes:    maxHeader,
-		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams, SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
-		BaseContext:       func(net.Listener) context.Context { return requests },
-		ErrorLog:          s.errorLog,
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: maxStreams,
+			SendPingTimeout:      s.config.limits.pingAfter, PingTimeout: s.config.limits.pingTimeout,
+		},
+		BaseContext: func(net.Listener) context.Context { return requests },
+		ErrorLog:    s.errorLog,
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- server.ServeTLS(listener, "", "") }()

@@ -25,7 +25,7 @@ type started struct {
 
 // perform carries out an action of decide. It does not block.
 func (w *worker) perform(ctx context.Context, action any) {
-	pod, starts, isolated, at := w.state.pod, w.starts, w.state.isolated, w.state.place
+	pod, starts, isolated, at := w.state.given(), w.starts, w.state.isolated, w.state.place
 	switch a := action.(type) {
 	case prepare:
 		w.tasks.Go(func() { w.send(w.prepare(starts, pod, at)) })
@@ -48,6 +48,12 @@ func (w *worker) perform(ctx context.Context, action any) {
 				while = starts // a pod that is to end does not wait for it
 			}
 			w.tasks.Go(func() { w.send(w.hook(while, pod, process, a)) })
+		}
+	case weigh:
+		w.tasks.Go(func() { w.send(w.weigh(a)) })
+	case resize:
+		if process := w.processes[a.container.Name]; process != nil {
+			w.tasks.Go(func() { w.send(w.resize(ctx, pod, process, a)) })
 		}
 	case giveUp:
 		w.giveUp()
@@ -128,7 +134,8 @@ func (w *worker) pull(ctx context.Context, pod *corev1.Pod, c *corev1.Container)
 		}
 		return pullDone{container: c.Name, reason: reason, err: err}
 	}
-	module, present, err := w.node.Images.Lookup(c.Image)
+	keys := w.node.keysOf(ctx, w, pod)
+	module, present, err := w.node.Images.Lookup(ctx, c.Image, keys)
 	switch {
 	case errors.Is(err, registry.ErrInvalidReference):
 		return fail(reasonInvalidImageName, err, eventInvalidImage(c.Image, err), eventFailed(reasonInvalidImageName))
@@ -143,13 +150,12 @@ func (w *worker) pull(ctx context.Context, pod *corev1.Pod, c *corev1.Container)
 	}
 	w.record(pod, c, eventPulling(c.Image))
 	began := time.Now()
-	module, err = w.node.Images.Pull(ctx, c.Image)
+	got, err := w.node.Images.Pull(ctx, c.Image, keys)
 	if err != nil {
 		return fail(reasonErrImagePull, err, eventPullFailed(c.Image, err), eventFailed(reasonErrImagePull))
 	}
-	took := time.Since(began)
-	w.record(pod, c, eventPulled(c.Image, took, took, module.Size))
-	return pullDone{container: c.Name, module: module}
+	w.record(pod, c, eventPulled(c.Image, got.Took, time.Since(began), got.Size))
+	return pullDone{container: c.Name, module: got.Module}
 }
 
 // Reasons for which a container waits when its run cannot be put together. The spec, or what it refers to, may
@@ -179,7 +185,7 @@ func (w *worker) start(ctx context.Context, pod *corev1.Pod, isolated bool, at r
 	spec.ID, spec.Isolated = id, isolated
 	spec.Of = runtime.Origin{Pod: string(pod.UID), Container: a.container.Name, Attempt: attempt, ImageID: a.state.module.ImageID}
 	spec.LogMaxSize, spec.LogMaxFiles = w.node.ContainerLogMaxSize, w.node.ContainerLogMaxFiles
-	spec.Listen = sockets(pod, a.container, at)
+	spec.Listen, spec.ListenFree = sockets(pod, a.container, at), offers(pod, a.state.module, at)
 	spec.OutputRate = w.node.ContainerOutputRate
 	spec.Log, spec.Mounts, err = w.dirs.makeRun(ctx, a.container, attempt, a.state.module.Root)
 	if err != nil {
@@ -216,7 +222,7 @@ func (w *worker) start(ctx context.Context, pod *corev1.Pod, isolated bool, at r
 
 // spec reads what a container's spec refers to, and says what the engine is to be told.
 func (w *worker) spec(ctx context.Context, pod *corev1.Pod, c *corev1.Container, module registry.Module, at reach) (runtime.Spec, error) {
-	if err := checkSecurity(pod, c, ""); err != nil {
+	if err := checkSecurity(pod, c, imageUser(module)); err != nil {
 		return runtime.Spec{}, err
 	}
 	services, err := w.node.servicesFor(ctx, pod)
