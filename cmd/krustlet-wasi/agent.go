@@ -216,7 +216,7 @@ func newNode(cfg Config, client kubernetes.Interface, pods *podsync.Manager, ima
 		Version:          programVersion(),
 		RuntimeVersion:   "wasmtime://" + engineVersion(),
 		RuntimeHandlers:  []string{"", podsync.HandlerShared, podsync.HandlerIsolated},
-		DeclaredFeatures: []string{podsync.FeatureRestartAll},
+		DeclaredFeatures: []string{kubeletapi.FeatureWebSockets, podsync.FeatureRestartAll},
 		Ready:            pods.Ready,
 		Images:           func() []corev1.ContainerImage { return imagesOfNode(images, log) },
 	}, client, recorder, log.Named("node"))

@@ -57,6 +57,14 @@
 //	agent-ms, worker-ms  processor time of a page
 //	KB                   size of the page
 //
+// # Rows of Exec
+//
+// A command beside a container that runs, from the call of client-go's until it has the exit code, with a connection of its own.
+//
+//	node/…  straight to the node: what the agent takes
+//	api/…   through the API server
+//	cat/…   256 MiB through a command that gives them back, through the API server; MB/s counts them once
+//
 // # Rows of Logs
 //
 // Clients ask the node itself, over TLS. The guest prints 1,000 short lines a second, as far as it gets to.
