@@ -28,9 +28,22 @@ func (v *Volumes) Exceeded(pod *corev1.Pod) string {
 	return ""
 }
 
-// usage is what a directory takes on disk, in bytes. What goes while it is counted counts nothing.
+// Spent is what directories take on disk together, in bytes.
+func Spent(dirs ...string) int64 {
+	var sum int64
+	for _, dir := range dirs {
+		sum += usage(dir)
+	}
+	return sum
+}
+
+// usage is what a directory takes on disk, in bytes, but for what is mounted in it. What goes while it is counted counts nothing.
 func usage(dir string) int64 {
 	var sum int64
+	var disk syscall.Stat_t
+	if syscall.Stat(dir, &disk) != nil {
+		return 0
+	}
 	seen := map[uint64]bool{} // files with several names count once
 	_ = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
 		if err != nil {
@@ -40,7 +53,11 @@ func usage(dir string) int64 {
 		if err != nil {
 			return nil
 		}
-		if st, ok := info.Sys().(*syscall.Stat_t); ok && !seen[st.Ino] {
+		st, ok := info.Sys().(*syscall.Stat_t)
+		if ok && st.Dev != disk.Dev && entry.IsDir() {
+			return fs.SkipDir
+		}
+		if ok && !seen[st.Ino] {
 			if st.Nlink > 1 && !entry.IsDir() {
 				seen[st.Ino] = true
 			}
