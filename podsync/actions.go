@@ -25,7 +25,7 @@ type started struct {
 
 // perform carries out an action of decide. It does not block.
 func (w *worker) perform(ctx context.Context, action any) {
-	pod, starts, isolated, at := w.state.pod, w.starts, w.state.isolated, w.state.place
+	pod, starts, isolated, at := w.state.given(), w.starts, w.state.isolated, w.state.place
 	switch a := action.(type) {
 	case prepare:
 		w.tasks.Go(func() { w.send(w.prepare(starts, pod, at)) })
@@ -48,6 +48,12 @@ func (w *worker) perform(ctx context.Context, action any) {
 				while = starts // a pod that is to end does not wait for it
 			}
 			w.tasks.Go(func() { w.send(w.hook(while, pod, process, a)) })
+		}
+	case weigh:
+		w.tasks.Go(func() { w.send(w.weigh(a)) })
+	case resize:
+		if process := w.processes[a.container.Name]; process != nil {
+			w.tasks.Go(func() { w.send(w.resize(ctx, pod, process, a)) })
 		}
 	case giveUp:
 		w.giveUp()
@@ -179,7 +185,7 @@ func (w *worker) start(ctx context.Context, pod *corev1.Pod, isolated bool, at r
 	spec.ID, spec.Isolated = id, isolated
 	spec.Of = runtime.Origin{Pod: string(pod.UID), Container: a.container.Name, Attempt: attempt, ImageID: a.state.module.ImageID}
 	spec.LogMaxSize, spec.LogMaxFiles = w.node.ContainerLogMaxSize, w.node.ContainerLogMaxFiles
-	spec.Listen = sockets(pod, a.container, at)
+	spec.Listen, spec.ListenFree = sockets(pod, a.container, at), offers(pod, a.state.module, at)
 	spec.OutputRate = w.node.ContainerOutputRate
 	spec.Log, spec.Mounts, err = w.dirs.makeRun(ctx, a.container, attempt, a.state.module.Root)
 	if err != nil {

@@ -59,7 +59,7 @@ func session(of runtime.Spec, argv []string) runtime.Spec {
 	s.ID, s.Args = newID(), argv
 	s.Of = runtime.Origin{Pod: of.Of.Pod, Beside: of.ID}
 	s.Log, s.LogMaxSize, s.LogMaxFiles = "", 0, 0
-	s.Stdin, s.StdinOnce, s.Listen = false, false, nil
+	s.Stdin, s.StdinOnce, s.Listen, s.ListenFree = false, false, nil, nil
 	s.OutputRate = 0 // it is there for the log's sake
 	return s
 }
