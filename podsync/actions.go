@@ -134,7 +134,8 @@ func (w *worker) pull(ctx context.Context, pod *corev1.Pod, c *corev1.Container)
 		}
 		return pullDone{container: c.Name, reason: reason, err: err}
 	}
-	module, present, err := w.node.Images.Lookup(c.Image)
+	keys := w.node.keysOf(ctx, w, pod)
+	module, present, err := w.node.Images.Lookup(ctx, c.Image, keys)
 	switch {
 	case errors.Is(err, registry.ErrInvalidReference):
 		return fail(reasonInvalidImageName, err, eventInvalidImage(c.Image, err), eventFailed(reasonInvalidImageName))
@@ -149,13 +150,12 @@ func (w *worker) pull(ctx context.Context, pod *corev1.Pod, c *corev1.Container)
 	}
 	w.record(pod, c, eventPulling(c.Image))
 	began := time.Now()
-	module, err = w.node.Images.Pull(ctx, c.Image)
+	got, err := w.node.Images.Pull(ctx, c.Image, keys)
 	if err != nil {
 		return fail(reasonErrImagePull, err, eventPullFailed(c.Image, err), eventFailed(reasonErrImagePull))
 	}
-	took := time.Since(began)
-	w.record(pod, c, eventPulled(c.Image, took, took, module.Size))
-	return pullDone{container: c.Name, module: module}
+	w.record(pod, c, eventPulled(c.Image, got.Took, time.Since(began), got.Size))
+	return pullDone{container: c.Name, module: got.Module}
 }
 
 // Reasons for which a container waits when its run cannot be put together. The spec, or what it refers to, may

@@ -181,20 +181,20 @@ type images struct {
 	failures int
 }
 
-func (i *images) Lookup(image string) (registry.Module, bool, error) {
+func (i *images) Lookup(_ context.Context, image string, _ registry.Keys) (registry.Module, bool, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return registry.Module{Image: image, ImageID: image + "@sha256:0"}, i.failures == 0, nil
 }
 
-func (i *images) Pull(_ context.Context, image string) (registry.Module, error) {
+func (i *images) Pull(_ context.Context, image string, _ registry.Keys) (registry.Pulled, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.failures > 0 {
 		i.failures--
-		return registry.Module{}, errors.New("registry away")
+		return registry.Pulled{}, errors.New("registry away")
 	}
-	return registry.Module{Image: image}, nil
+	return registry.Pulled{Module: registry.Module{Image: image}}, nil
 }
 
 // shell is one worker with what it needs, in virtual time.

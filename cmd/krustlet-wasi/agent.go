@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"path/filepath"
 	"strconv"
 	"time"
 
@@ -25,6 +24,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/node"
 	"github.com/krustlet-go/krustlet-wasi/podsync"
 	"github.com/krustlet-go/krustlet-wasi/registry"
+	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
 	guests "github.com/krustlet-go/krustlet-wasi/runtime"
 	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
 	"github.com/krustlet-go/krustlet-wasi/tlsbootstrap"
@@ -39,8 +39,8 @@ func runAgent(ctx context.Context, cfg Config, stdout io.Writer, log *zap.Logger
 		return err
 	}
 	defer func() { _ = listener.Close() }() // closed already where it was served
-	credentials := bootstrapConfig(cfg, stdout, log)
-	identity, err := tlsbootstrap.Join(ctx, credentials)
+	bootstrap := bootstrapConfig(cfg, stdout, log)
+	identity, err := tlsbootstrap.Join(ctx, bootstrap)
 	if err != nil {
 		return err
 	}
@@ -48,7 +48,7 @@ func runAgent(ctx context.Context, cfg Config, stdout io.Writer, log *zap.Logger
 	if err != nil {
 		return err
 	}
-	serving, err := tlsbootstrap.NewServing(credentials, client)
+	serving, err := tlsbootstrap.NewServing(bootstrap, client)
 	if err != nil {
 		return err
 	}
@@ -61,11 +61,19 @@ func runAgent(ctx context.Context, cfg Config, stdout io.Writer, log *zap.Logger
 	defer stopEvents()
 	written, stopWatching := newLogEvents(log)
 	defer stopWatching()
-	pods, err := newPods(cfg, client, engine, recorder, written, log)
+	images, keys, err := newImages(cfg, client, log)
 	if err != nil {
 		return err
 	}
-	self, err := newNode(cfg, client, pods, recorder, log)
+	pods, err := newPods(cfg, client, images, keys, engine, recorder, written, log)
+	if err != nil {
+		return err
+	}
+	collector, err := newCollector(cfg, images, pods, recorder, log)
+	if err != nil {
+		return err
+	}
+	self, err := newNode(cfg, client, pods, images, recorder, log)
 	if err != nil {
 		return err
 	}
@@ -84,6 +92,7 @@ func runAgent(ctx context.Context, cfg Config, stdout io.Writer, log *zap.Logger
 	})
 	parts.Go(func() error { return pods.Run(ctx) })
 	parts.Go(func() error { return api.Serve(ctx, listener) })
+	parts.Go(func() error { collect(ctx, collector, pods.Synced()); return nil })
 	return parts.Wait()
 }
 
@@ -146,17 +155,7 @@ func newLogEvents(log *zap.Logger) (written *logfile.Watcher, stop func()) {
 	return written, func() { _ = written.Close() } // nobody follows a log any more
 }
 
-func newPods(cfg Config, client kubernetes.Interface, engine guests.Engine, recorder record.EventRecorder, written *logfile.Watcher, log *zap.Logger) (*podsync.Manager, error) {
-	images, err := registry.New(registry.Config{
-		Dir:                filepath.Join(cfg.DataDir, "modules"),
-		InsecureRegistries: cfg.InsecureRegistries,
-		AllowLocalModules:  cfg.AllowLocalModules,
-		UserAgent:          "krustlet-wasi/" + programVersion(),
-		Log:                log.Named("registry"),
-	})
-	if err != nil {
-		return nil, err
-	}
+func newPods(cfg Config, client kubernetes.Interface, images *registry.Store, keys *credentials.Source, engine guests.Engine, recorder record.EventRecorder, written *logfile.Watcher, log *zap.Logger) (*podsync.Manager, error) {
 	allocatable, err := node.AllocatableResources(cfg.DataDir, cfg.MaxPods)
 	if err != nil {
 		return nil, err
@@ -167,6 +166,7 @@ func newPods(cfg Config, client kubernetes.Interface, engine guests.Engine, reco
 		DataDir:     cfg.DataDir,
 		Client:      client,
 		Images:      images,
+		Credentials: keys,
 		Engine:      engine,
 		Allocatable: allocatable,
 		Events:      recorder,
@@ -179,6 +179,7 @@ func newPods(cfg Config, client kubernetes.Interface, engine guests.Engine, reco
 		ContainerLogMaxSize:  cfg.ContainerLogMaxSize,
 		ContainerLogMaxFiles: cfg.ContainerLogMaxFiles,
 		ContainerOutputRate:  cfg.ContainerOutputRate,
+		DiskPressure:         func() bool { return underDiskPressure(cfg.DataDir, log) },
 
 		LogsDir:     cfg.PodLogsDir,
 		LogLinksDir: cfg.ContainerLogsDir,
@@ -186,7 +187,7 @@ func newPods(cfg Config, client kubernetes.Interface, engine guests.Engine, reco
 	}), nil
 }
 
-func newNode(cfg Config, client kubernetes.Interface, pods *podsync.Manager, recorder record.EventRecorder, log *zap.Logger) (*node.Node, error) {
+func newNode(cfg Config, client kubernetes.Interface, pods *podsync.Manager, images *registry.Store, recorder record.EventRecorder, log *zap.Logger) (*node.Node, error) {
 	return node.New(node.Config{
 		Name:             cfg.NodeName,
 		Hostname:         cfg.Hostname,
@@ -201,6 +202,7 @@ func newNode(cfg Config, client kubernetes.Interface, pods *podsync.Manager, rec
 		RuntimeHandlers:  []string{"", podsync.HandlerShared, podsync.HandlerIsolated},
 		DeclaredFeatures: []string{podsync.FeatureRestartAll},
 		Ready:            pods.Ready,
+		Images:           func() []corev1.ContainerImage { return imagesOfNode(images, log) },
 	}, client, recorder, log.Named("node"))
 }
 
