@@ -51,9 +51,9 @@
 //
 // # Rows of Logs
 //
-// Clients ask the node itself, over TLS. The guest prints a line of 34 bytes each millisecond, as far as it gets to.
+// Clients ask the node itself, over TLS. The guest prints 1,000 short lines a second, as far as it gets to.
 //
 //	follow        one client follows: p50-ms and p99-ms from a line's time stamp until the client has it
-//	followers200  200 clients follow one container: agent-% of a processor; KB/s-each is what each of them got
+//	followers200  200 clients follow one container: agent-% of a processor; lines/s-each is what the slowest of them got
 //	read/…        a log of 1 GiB is read: MB/s, and by how much the agent's memory grew
 package bench
