@@ -106,7 +106,7 @@ func TestStrangersAreNotLogged(t *testing.T) {
 	core, seen := observer.New(zap.InfoLevel)
 	s := newServer(t, func(c *Config) { c.Log = zap.New(core) })
 	for _, user := range []string{"", "liar"} {
-		r := httptest.NewRequest("GET", "/pods", nil)
+		r := httptest.NewRequest(http.MethodGet, "/pods", nil)
 		r.Header.Set("User", user)
 		w := httptest.NewRecorder()
 		s.Handler().ServeHTTP(w, r)

@@ -5,11 +5,13 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -25,6 +27,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/krustlet-go/krustlet-wasi/hack/testcluster"
+	"github.com/krustlet-go/krustlet-wasi/hack/testnode"
 )
 
 func TestMain(m *testing.M) { os.Exit(testcluster.Main(m)) }
@@ -123,8 +126,60 @@ func ask(t *testing.T, client *http.Client, method, url, token string) (int, str
 	return answer.StatusCode, string(text)
 }
 
-// Who may do what is the cluster's decision: identities x pages, asked of a real
-// API server with the rights of a node.
+// page is a request, the rights of which one is enough for it, and its code for who has one.
+type page struct {
+	method, path string
+	rights       string // "verb subresource", by commas
+	code         int
+}
+
+// allPages has each path with methods that read and such that write.
+func allPages() []page {
+	var pages []page
+	for _, p := range []struct {
+		path         string
+		subresources []string
+		get, write   int  // codes: of GET, and of POST, PUT and DELETE
+		create       bool // whatever the method
+	}{
+		{"/containerLogs/ns/p/c", []string{"log", "proxy"}, 200, 405, false},
+		{"/pods", []string{"pods", "proxy"}, 200, 405, false},
+		{"/runningpods/", []string{"pods", "proxy"}, 200, 405, false},
+		{"/healthz", []string{"healthz", "proxy"}, 200, 405, false},
+		{"/healthz/ping", []string{"healthz", "proxy"}, 200, 405, false},
+		{"/healthz/syncloop", []string{"healthz", "proxy"}, 200, 405, false},
+		{"/configz", []string{"configz", "proxy"}, 200, 405, false},
+		{"/debug/pprof/", []string{"proxy"}, 405, 405, false},
+		{"/nothing", []string{"proxy"}, 404, 404, false},
+		{"/", []string{"proxy"}, 404, 404, false},
+		// For those of other hands, only what is denied is of interest: 0 is any code.
+		{"/stats/summary", []string{"stats"}, 0, 0, false},
+		{"/metrics", []string{"metrics"}, 0, 0, false},
+		{"/metrics/resource", []string{"metrics"}, 0, 0, false},
+		{"/exec/ns/p/c", []string{"proxy"}, 0, 0, true},
+		{"/attach/ns/p/c", []string{"proxy"}, 0, 0, true},
+		{"/portForward/ns/p", []string{"proxy"}, 0, 0, true},
+	} {
+		for _, m := range [][2]string{{"GET", "get"}, {"POST", "create"}, {"PUT", "update"}, {"DELETE", "delete"}} {
+			verb, code := m[1], p.write
+			if p.create {
+				verb = "create"
+			}
+			if m[0] == "GET" {
+				code = p.get
+			}
+			var rights []string
+			for _, subresource := range p.subresources {
+				rights = append(rights, verb+" "+subresource)
+			}
+			pages = append(pages, page{m[0], p.path, strings.Join(rights, ","), code})
+		}
+	}
+	return append(pages, page{"PUT", "/debug/flags/v", "update proxy", 405}, page{"GET", "/debug/flags/v", "get proxy", 405})
+}
+
+// Who may do what is the cluster's decision: identities x pages x methods, asked of a real API server with the rights of
+// a node.
 func TestAccessByIdentity(t *testing.T) {
 	cluster := testcluster.Start(t)
 	namespace := cluster.Namespace(t)
@@ -137,48 +192,108 @@ func TestAccessByIdentity(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	elsewhere := nodeRule("get", "nodes/proxy", "nodes/log")
+	elsewhere := nodeRule("*", "nodes/proxy", "nodes/log", "nodes/metrics")
 	elsewhere.ResourceNames = []string{"another-node"}
+	here := nodeRule("get", "nodes/log")
+	here.ResourceNames = []string{node}
 	client := x509.ExtKeyUsageClientAuth
-
-	pages := []struct{ method, path string }{
-		{"GET", "/containerLogs/ns/p/c"}, {"GET", "/pods"}, {"GET", "/healthz"}, {"GET", "/metrics"}, {"GET", "/nothing"}, {"POST", "/pods"}, {"GET", "/exec/ns/p/c"},
+	token := func(name string, rules ...rbacv1.PolicyRule) string {
+		return account(t, cluster, namespace, name, rules...)
 	}
-	tests := []struct {
+
+	const unknown, nothing, everything = "unknown", "", "*"
+	for _, test := range []struct {
 		name        string
 		certificate *tls.Certificate
 		token       string
-		codes       [7]int // by pages
+		may         string // rights by commas
 	}{
-		{"the API server", &apiServer, "", [7]int{200, 200, 200, 404, 404, 405, 400}},
-		{"an administrator", ca.sign(t, client, "root", "system:masters"), "", [7]int{200, 200, 200, 404, 404, 405, 400}},
-		{"a user without rights", ca.sign(t, client, "jo"), "", [7]int{403, 403, 403, 403, 403, 403, 403}},
-		{"nobody", nil, "", [7]int{401, 401, 401, 401, 401, 401, 401}},
-		{"an administrator by another authority", foreign.sign(t, client, "root", "system:masters"), "", [7]int{401, 401, 401, 401, 401, 401, 401}},
-		{"a server's certificate", ca.sign(t, x509.ExtKeyUsageServerAuth, "root", "system:masters"), "", [7]int{401, 401, 401, 401, 401, 401, 401}},
-		{"a made-up token", nil, "abc.def.ghi", [7]int{401, 401, 401, 401, 401, 401, 401}},
-		{"an account without rights", nil, account(t, cluster, namespace, "none"), [7]int{403, 403, 403, 403, 403, 403, 403}},
-		{"an account for logs", nil, account(t, cluster, namespace, "log", nodeRule("get", "nodes/log")), [7]int{200, 403, 403, 403, 403, 403, 403}},
-		{"an account for pods", nil, account(t, cluster, namespace, "pods", nodeRule("get", "nodes/pods")), [7]int{403, 200, 403, 403, 403, 403, 403}},
-		{"an account for health and metrics", nil, account(t, cluster, namespace, "health", nodeRule("get", "nodes/healthz", "nodes/metrics")),
-			[7]int{403, 403, 200, 404, 403, 403, 403}},
-		{"an account that may read through the proxy", nil, account(t, cluster, namespace, "proxy", nodeRule("get", "nodes/proxy")),
-			[7]int{200, 200, 200, 403, 404, 403, 403}},
-		{"an account that may write through the proxy", nil, account(t, cluster, namespace, "create", nodeRule("create", "nodes/proxy")),
-			[7]int{403, 403, 403, 403, 403, 405, 400}},
-		{"an account for another node", nil, account(t, cluster, namespace, "elsewhere", elsewhere), [7]int{403, 403, 403, 403, 403, 403, 403}},
-		{"a bad certificate with a good token", foreign.sign(t, client, "root", "system:masters"),
-			account(t, cluster, namespace, "both", nodeRule("get", "nodes/log")), [7]int{200, 403, 403, 403, 403, 403, 403}},
-	}
-	for _, test := range tests {
+		{"the API server", &apiServer, "", everything},
+		{"an administrator", ca.sign(t, client, "root", "system:masters"), "", everything},
+		{"a user without rights", ca.sign(t, client, "jo"), "", nothing},
+		{"another node", ca.sign(t, client, "system:node:other", "system:nodes"), "", nothing},
+		{"nobody", nil, "", unknown},
+		{"an administrator by another authority", foreign.sign(t, client, "root", "system:masters"), "", unknown},
+		{"a server's certificate", ca.sign(t, x509.ExtKeyUsageServerAuth, "root", "system:masters"), "", unknown},
+		{"a made-up token", nil, "abc.def.ghi", unknown},
+		{"an account without rights", nil, token("none"), nothing},
+		{"an account for logs", nil, token("log", nodeRule("get", "nodes/log")), "get log"},
+		{"an account for the logs of this node", nil, token("here", here), "get log"},
+		{"an account for pods", nil, token("pods", nodeRule("get", "nodes/pods")), "get pods"},
+		{"an account for health, metrics and stats", nil, token("health", nodeRule("get", "nodes/healthz", "nodes/metrics", "nodes/stats")),
+			"get healthz,get metrics,get stats"},
+		{"an account for the configuration", nil, token("configz", nodeRule("get", "nodes/configz")), "get configz"},
+		{"an account that may read through the proxy", nil, token("proxy", nodeRule("get", "nodes/proxy")), "get proxy"},
+		{"an account that may write through the proxy", nil, token("create", nodeRule("create", "nodes/proxy")), "create proxy"},
+		{"an account for nodes, without what is below them", nil, token("nodes", nodeRule("*", "nodes")), nothing},
+		{"an account for another node", nil, token("elsewhere", elsewhere), nothing},
+		{"a bad certificate with a good token", foreign.sign(t, client, "root", "system:masters"), token("both", nodeRule("get", "nodes/log")), "get log"},
+	} {
 		t.Run(test.name, func(t *testing.T) {
 			http := server.client(t, true, test.certificate)
-			for n, page := range pages {
-				if code, text := ask(t, http, page.method, server.url+page.path, test.token); code != test.codes[n] {
-					t.Errorf("%s %s: %d %q, want %d", page.method, page.path, code, text, test.codes[n])
+			for _, page := range allPages() {
+				want := 403
+				switch {
+				case test.may == unknown:
+					want = 401
+				case test.may == everything || overlap(page.rights, test.may):
+					want = page.code
+				}
+				code, text := ask(t, http, page.method, server.url+page.path, test.token)
+				if want == 0 && (code == 401 || code == 403) || want != 0 && code != want {
+					t.Errorf("%s %s: %d %q, want %d", page.method, page.path, code, text, want)
 				}
 			}
 		})
+	}
+}
+
+// overlap says whether two lists have something in common.
+func overlap(a, b string) bool {
+	for item := range strings.SplitSeq(a, ",") {
+		if slices.Contains(strings.Split(b, ","), item) {
+			return true
+		}
+	}
+	return false
+}
+
+// How long answers are believed is a setting, and so is whether tokens count at all.
+func TestAccessSettings(t *testing.T) {
+	cluster := testcluster.Start(t)
+	namespace := cluster.Namespace(t)
+	ca := clusterAuthority(t, cluster)
+	serve := func(change func(*AuthConfig)) *running {
+		return runServer(t, ca, func(c *Config) { c.Auth = nodeAuth(t, cluster, cluster.Config().Host, "node-of-"+namespace, change) })
+	}
+	token := account(t, cluster, namespace, "fickle", nodeRule("get", "nodes/log"))
+	forgetful := serve(func(c *AuthConfig) { c.TokenTTL, c.AllowedTTL, c.DeniedTTL = 0, 0, 0 })
+	trusting, strict := serve(nil), serve(func(c *AuthConfig) { c.Tokens = false })
+	code := func(server *running, client *http.Client, token string) int {
+		t.Helper()
+		code, _ := ask(t, client, "GET", server.url+"/containerLogs/ns/p/c", token)
+		return code
+	}
+	for server, want := range map[*running]int{forgetful: 200, trusting: 200, strict: 401} {
+		if got := code(server, server.client(t, true, nil), token); got != want {
+			t.Errorf("at first: %d, want %d", got, want)
+		}
+	}
+	admin := ca.sign(t, x509.ExtKeyUsageClientAuth, "root", "system:masters")
+	if got := code(strict, strict.client(t, true, admin), ""); got != 200 {
+		t.Errorf("a certificate where tokens do not count: %d", got)
+	}
+	if err := cluster.Client().RbacV1().ClusterRoleBindings().Delete(t.Context(), namespace+":fickle", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	testnode.Eventually(t, 20*time.Second, func() error { // the API server takes a moment to see it
+		if got := code(forgetful, forgetful.client(t, true, nil), token); got != 403 {
+			return fmt.Errorf("once the right is gone: %d", got)
+		}
+		return nil
+	})
+	if got := code(trusting, trusting.client(t, true, nil), token); got != 200 {
+		t.Errorf("once the right is gone, but is believed in: %d", got)
 	}
 }
 

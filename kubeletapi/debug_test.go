@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -44,7 +45,7 @@ func TestLogLevel(t *testing.T) {
 		}
 	})
 	put := func(s *Server, body string) *httptest.ResponseRecorder {
-		r := httptest.NewRequest("PUT", "/debug/flags/v", strings.NewReader(body))
+		r := httptest.NewRequest(http.MethodPut, "/debug/flags/v", strings.NewReader(body))
 		r.Header.Set("User", "jo")
 		w := httptest.NewRecorder()
 		s.Handler().ServeHTTP(w, r)
@@ -70,7 +71,7 @@ func TestLogLevel(t *testing.T) {
 	if w := put(newServer(t, nil), "debug"); w.Code != 405 || !strings.Contains(w.Body.String(), "--enable-debug-flags-handler") {
 		t.Errorf("not asked for: %d %q", w.Code, w.Body)
 	}
-	r := httptest.NewRequest("PUT", "/debug/flags/v", &broken{})
+	r := httptest.NewRequest(http.MethodPut, "/debug/flags/v", &broken{})
 	r.Header.Set("User", "jo")
 	w := httptest.NewRecorder()
 	if s.Handler().ServeHTTP(w, r); w.Code != 400 {

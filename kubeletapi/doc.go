@@ -1,5 +1,5 @@
 // Package kubeletapi serves the kubelet's HTTPS API of one node: container logs,
-// commands in containers, the node's pods and its health.
+// commands in containers, the node's pods, configuration and health.
 //
 // The API server is its main client: `kubectl logs` arrives here as GET
 // /containerLogs/NAMESPACE/POD/CONTAINER. What is served comes from the small
@@ -22,7 +22,11 @@
 //	/stats/...                              by method  stats
 //	/metrics, /metrics/...                  by method  metrics
 //	/exec/..., /attach/..., /portForward/.. create     proxy
-//	all others                              by method  proxy
+//	all others, /debug/... among them       by method  proxy
+//
+// nodes/proxy is the right to run programs in every pod of the node. Each request
+// that is allowed by it alone leaves a line in the log (audit.go) when it has
+// ended, and so do the first few of each second that are denied.
 //
 // Two deliberate differences: the stock kubelet lets container logs be read with
 // nodes/proxy only, although it serves the same files below /logs/ to whoever has
@@ -34,8 +38,14 @@
 // [Server.Serve] owns all goroutines: when it returns, all connections are closed
 // and all requests have ended, but for those whose callee ignored the end of its
 // context for five seconds. Requests run concurrently and call Pods, Logs and
-// Execs concurrently. The context of a request ends when its client goes or the
-// server shuts down, also where its connection has become one of streams (exec).
+// Execs concurrently. The context of a request ends when its client goes, also
+// where its connection has become one of streams (exec), or when the server shuts
+// down: five seconds after it was told to, unless all requests but those of
+// streams have ended before. So followers of logs see what is written meanwhile.
 // One exception: that a client has gone is not seen while what it sent before is
 // stuck, because the command does not read it.
+//
+// What clients may take is bounded (limits.go): header and body of a request, in
+// size and time; idle connections; streams of an HTTP/2 connection; and how long
+// a client may leave a log unread.
 package kubeletapi

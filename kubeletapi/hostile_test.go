@@ -25,6 +25,7 @@ import (
 func impatient(c *Config) {
 	c.limits = defaultLimits
 	c.limits.header, c.limits.body, c.limits.idle, c.limits.stall = time.Second, time.Second, time.Second, time.Second
+	c.limits.pingAfter, c.limits.pingTimeout = time.Second, time.Second
 	c.limits.finish = 100 * time.Millisecond
 }
 
@@ -197,7 +198,7 @@ func TestReaderThatStalls(t *testing.T) {
 		began, ended := make(chan struct{}, 100), make(chan error, 100)
 		server := runServer(t, newAuthority(t, "ca"), func(c *Config) {
 			impatient(c)
-			c.limits.stall = 3 * time.Second
+			c.limits.stall, c.limits.pingAfter = 2*time.Second, defaultLimits.pingAfter // what is looked for is not that they are dead
 			c.Logs = logsFunc(func(ctx context.Context, container string, opts *corev1.PodLogOptions, w io.Writer) error {
 				began <- struct{}{}
 				err := flood(ctx, container, opts, w)
@@ -205,7 +206,7 @@ func TestReaderThatStalls(t *testing.T) {
 				return err
 			})
 		})
-		const readers, stuck = 20, "/containerLogs/ns/stuck/c?follow=true"
+		const readers, stuck = 8, "/containerLogs/ns/stuck/c?follow=true"
 		if http2 { // all are streams of one connection
 			_, get := openHTTP2(t, server.dial(t, "h2"))
 			for n := range readers {
@@ -254,6 +255,29 @@ func heap() int64 {
 	return int64(m.HeapAlloc) //nolint:gosec // no heap is that large
 }
 
+// A follower whose machine is gone without a word is noticed.
+func TestDeadFollower(t *testing.T) {
+	log := newLines()
+	server := runServer(t, newAuthority(t, "ca"), func(c *Config) {
+		impatient(c)
+		c.Logs = log
+	})
+	conn := server.dial(t, "h2")
+	_, get := openHTTP2(t, conn)
+	if err := get(1, "/containerLogs/ns/p/c?follow=true"); err != nil {
+		t.Fatal(err)
+	}
+	log.next <- "line" // it is followed, and nothing is ever read
+	select {
+	case err := <-log.ended:
+		if err == nil {
+			t.Error("the follower ended by itself")
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("a dead client is still served")
+	}
+}
+
 // deadlines is an answer that notes its deadlines for writing, and what was written under which.
 type deadlines struct {
 	*httptest.ResponseRecorder
@@ -283,7 +307,7 @@ func TestDeadlinesAreOfWrites(t *testing.T) {
 			return nil
 		})
 	})
-	r := httptest.NewRequest("GET", "/containerLogs/ns/p/c", nil)
+	r := httptest.NewRequest(http.MethodGet, "/containerLogs/ns/p/c", nil)
 	r.Header.Set("User", "jo")
 	w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
 	s.Handler().ServeHTTP(w, r)

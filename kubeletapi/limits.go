@@ -17,16 +17,19 @@ type limits struct {
 	// stall is how long a client may leave a log unread before it is cut off: rotated files that a reader still has to
 	// show take room on the disk. It is as long as the stock kubelet lets streams idle, for whoever reads in a pager.
 	stall time.Duration
+	// pingAfter and pingTimeout find HTTP/2 clients that died without a word; over HTTP/1.1 the keep-alive of TCP does.
+	pingAfter, pingTimeout time.Duration
 	// finish is how long requests may go on when the server is to end, and end how long they may take to do so once they
 	// were told.
 	finish, end time.Duration
 }
 
 var defaultLimits = limits{
-	header: 15 * time.Second,
-	body:   15 * time.Second,
-	idle:   2 * time.Minute,
-	stall:  4 * time.Hour,
+	header:    15 * time.Second,
+	body:      15 * time.Second,
+	idle:      2 * time.Minute,
+	stall:     4 * time.Hour,
+	pingAfter: 30 * time.Second, pingTimeout: 15 * time.Second,
 	finish: 5 * time.Second,
 	end:    5 * time.Second,
 }
@@ -39,9 +42,6 @@ const (
 	// maxStreams bounds the requests of one HTTP/2 connection. Handlers of requests that the client has taken back count
 	// for as long as they run, so a client that opens and resets them without end gets no more.
 	maxStreams = 250
-	// pingAfter and pingTimeout find HTTP/2 clients that died without a word; over HTTP/1.1 the keep-alive of TCP does.
-	pingAfter   = 30 * time.Second
-	pingTimeout = 15 * time.Second
 )
 
 // limited bounds a request's body, in size and time. What follows a change of protocols is no body.

@@ -23,6 +23,8 @@ type Config struct {
 	Pods           Pods
 	Logs           Logs
 	Execs          Execs
+	Attaches       Attaches
+	Ports          Ports
 	// StreamIdleTimeout is how long a connection of exec, attach or port-forward may be silent; 0 is for ever.
 	StreamIdleTimeout time.Duration
 	// Health returns why the node does not work as it should, nil if it does. It
@@ -49,7 +51,7 @@ type Server struct {
 	errorLog *log.Logger
 	// auditLog has a line for each privileged request, deniedLog for some of those that were denied.
 	auditLog, deniedLog *zap.Logger
-	upgrades            upgrades
+	requests            calls // all that are under way
 }
 
 // New makes a server, which does nothing before Serve.
@@ -59,8 +61,10 @@ func New(config Config) (*Server, error) {
 		return nil, errors.New("kubeletapi: Config.GetCertificate is missing")
 	case config.Auth == nil:
 		return nil, errors.New("kubeletapi: Config.Auth is missing")
-	case config.Pods == nil || config.Logs == nil || config.Execs == nil:
-		return nil, errors.New("kubeletapi: Config.Pods, Config.Logs or Config.Execs is missing")
+	case config.Pods == nil || config.Logs == nil:
+		return nil, errors.New("kubeletapi: Config.Pods or Config.Logs is missing")
+	case config.Execs == nil || config.Attaches == nil || config.Ports == nil:
+		return nil, errors.New("kubeletapi: Config.Execs, Config.Attaches or Config.Ports is missing")
 	case config.Log == nil:
 		return nil, errors.New("kubeletapi: Config.Log is missing")
 	}
@@ -73,7 +77,7 @@ func New(config Config) (*Server, error) {
 	}
 	s := &Server{config: config, errorLog: errorLog}
 	s.auditLog, s.deniedLog = newAuditLogs(config.Log)
-	s.handler = s.logged(s.limited(s.authenticated(s.mux())))
+	s.handler = s.counted(s.logged(s.limited(s.authenticated(s.mux()))))
 	return s, nil
 }
 
@@ -116,9 +120,12 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		ReadHeaderTimeout: s.config.limits.header,
 		IdleTimeout:       s.config.limits.idle,
 		MaxHeaderBytes:    maxHeader,
-		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams, SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
-		BaseContext:       func(net.Listener) context.Context { return requests },
-		ErrorLog:          s.errorLog,
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: maxStreams,
+			SendPingTimeout:      s.config.limits.pingAfter, PingTimeout: s.config.limits.pingTimeout,
+		},
+		BaseContext: func(net.Listener) context.Context { return requests },
+		ErrorLog:    s.errorLog,
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- server.ServeTLS(listener, "", "") }()
@@ -147,7 +154,7 @@ func (s *Server) shutDown(ctx context.Context, server *http.Server, endRequests 
 	defer cancel()
 	err := server.Shutdown(end)
 	if err == nil {
-		err = s.upgrades.wait(end)
+		err = s.requests.waitUntil(end) // those whose connections the server does not know any more
 	}
 	if err != nil {
 		s.config.Log.Warn("requests did not end in time and were cut off", zap.Duration("after", s.config.limits.end))

@@ -25,7 +25,7 @@ type started struct {
 
 // perform carries out an action of decide. It does not block.
 func (w *worker) perform(ctx context.Context, action any) {
-	pod, starts, isolated, at := w.state.pod, w.starts, w.state.isolated, w.state.place
+	pod, starts, isolated, at := w.state.given(), w.starts, w.state.isolated, w.state.place
 	switch a := action.(type) {
 	case prepare:
 		w.tasks.Go(func() { w.send(w.prepare(starts, pod, at)) })
@@ -48,6 +48,12 @@ func (w *worker) perform(ctx context.Context, action any) {
 				while = starts // a pod that is to end does not wait for it
 			}
 			w.tasks.Go(func() { w.send(w.hook(while, pod, process, a)) })
+		}
+	case weigh:
+		w.tasks.Go(func() { w.send(w.weigh(a)) })
+	case resize:
+		if process := w.processes[a.container.Name]; process != nil {
+			w.tasks.Go(func() { w.send(w.resize(ctx, pod, process, a)) })
 		}
 	case giveUp:
 		w.giveUp()
@@ -216,7 +222,7 @@ func (w *worker) start(ctx context.Context, pod *corev1.Pod, isolated bool, at r
 
 // spec reads what a container's spec refers to, and says what the engine is to be told.
 func (w *worker) spec(ctx context.Context, pod *corev1.Pod, c *corev1.Container, module registry.Module, at reach) (runtime.Spec, error) {
-	if err := checkSecurity(pod, c, ""); err != nil {
+	if err := checkSecurity(pod, c, imageUser(module)); err != nil {
 		return runtime.Spec{}, err
 	}
 	services, err := w.node.servicesFor(ctx, pod)

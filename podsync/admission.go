@@ -188,13 +188,16 @@ func (m *Manager) nodeLabels(ctx context.Context) (map[string]string, error) {
 }
 
 // used is what the pods take that were admitted and have not ended.
-func (m *Manager) used() taken {
+func (m *Manager) used() taken { return m.usedBeside(nil) }
+
+// usedBeside is used, without one pod.
+func (m *Manager) usedBeside(one *worker) taken {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var used taken
 	for _, w := range m.workers {
 		pod := w.view.Load().pod
-		if !w.admitted.Load() || pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
+		if w == one || !w.admitted.Load() || pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
 			continue
 		}
 		used.add(w.requests, pod)

@@ -46,12 +46,8 @@ func containerSpec(c *corev1.Container, module registry.Module, env []corev1.Env
 		return runtime.Spec{}, err
 	}
 	spec.Module, spec.Digest = program.Path, program.Digest
-	if limit, ok := c.Resources.Limits[corev1.ResourceMemory]; ok {
-		spec.MemoryLimit = limit.Value()
-	}
-	if limit, ok := c.Resources.Limits[corev1.ResourceCPU]; ok {
-		spec.CPULimit = limit.MilliValue()
-	}
+	limits := limitsOf(c.Resources)
+	spec.MemoryLimit, spec.CPULimit = limits.Memory, limits.CPU
 	return spec, nil
 }
 

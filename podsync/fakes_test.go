@@ -27,6 +27,7 @@ type guest struct {
 	spec     runtime.Spec
 	at       time.Time
 	dying    time.Duration // how long a kill takes
+	used     runtime.Stats
 	onForget func(*guest)
 	done     chan struct{}
 
@@ -34,14 +35,23 @@ type guest struct {
 	exit    runtime.Exit
 	kill    *time.Timer
 	forgets int
+	limits  []runtime.Limits // that it was given as it ran
+
 }
 
 func (g *guest) Done() <-chan struct{}                         { return g.done }
 func (g *guest) Exit() runtime.Exit                            { return g.exit }
-func (g *guest) Stats() runtime.Stats                          { return runtime.Stats{} }
+func (g *guest) Stats() runtime.Stats                          { return g.used }
 func (g *guest) Attach(context.Context, runtime.Streams) error { return nil }
 func (g *guest) run() runtime.Run {
 	return runtime.Run{ID: g.spec.ID, Of: g.spec.Of, StartedAt: g.at, Process: g}
+}
+
+func (g *guest) Resize(_ context.Context, limits runtime.Limits) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.limits = append(g.limits, limits)
+	return nil
 }
 
 func (g *guest) Stop(grace time.Duration) {

@@ -3,6 +3,7 @@ package podsync
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -43,6 +44,18 @@ func TestLogLinks(t *testing.T) {
 	}
 	if names, err := entriesOf(d.links.dir); err != nil || !slices.Equal(names, []string{"others.log"}) {
 		t.Errorf("after the pod there are %q (%v)", names, err)
+	}
+}
+
+// Log shippers take the name apart: this is how Fluent Bit does.
+func TestLogLinkNamesAreUnderstood(t *testing.T) {
+	form := regexp.MustCompile(`^([a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*)_([^_]+)_(.+)-([a-z0-9]{64})\.log$`)
+	pod := testPod(corev1.RestartPolicyAlways, "a")
+	pod.Namespace, pod.Name = "kube-system", "web-7d4.example-1"
+	id := newID()
+	parts := form.FindStringSubmatch(logLinkName(pod, "my-app", id))
+	if want := []string{pod.Name, pod.Namespace, "my-app", id}; len(parts) != 5 || !slices.Equal(parts[1:], want) {
+		t.Errorf("read as %q, want %q", parts, want)
 	}
 }
 

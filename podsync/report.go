@@ -64,7 +64,7 @@ func (r *report) next(status corev1.PodStatus, now time.Time) (retry time.Time, 
 	case now.Before(r.retryAt):
 		return r.retryAt, false
 	case r.held(now):
-		return r.news, false
+		return r.shownAt(), false
 	}
 	return time.Time{}, false
 }
@@ -78,9 +78,20 @@ func (r *report) due(now time.Time) bool {
 // within it, and their first status is the one that users wait for: half of the writes are saved.
 const creatingShown = 100 * time.Millisecond
 
+// settingUpShown is how much longer it may take if not even its volumes and its address are there.
+const settingUpShown = 900 * time.Millisecond
+
+// shownAt is when the first status of a pod is written that says nothing but that it has come.
+func (r *report) shownAt() time.Time {
+	if findCondition(&r.wanted, corev1.PodReadyToStartContainers, corev1.ConditionTrue) {
+		return r.news
+	}
+	return r.news.Add(settingUpShown)
+}
+
 // held: the status is the first of a pod that has just come, and says nothing but that it has.
 func (r *report) held(now time.Time) bool {
-	if r.sent != nil || !now.Before(r.news) || r.wanted.Phase != corev1.PodPending {
+	if r.sent != nil || !now.Before(r.shownAt()) || r.wanted.Phase != corev1.PodPending {
 		return false
 	}
 	for _, list := range [][]corev1.ContainerStatus{r.wanted.InitContainerStatuses, r.wanted.ContainerStatuses} {

@@ -98,24 +98,31 @@ func TestReportOfAStartingPodWaits(t *testing.T) {
 			{Name: "a", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason}}},
 		}}
 	}
+	setUp := func(status corev1.PodStatus) corev1.PodStatus {
+		status.Conditions = []corev1.PodCondition{{Type: corev1.PodReadyToStartContainers, Status: corev1.ConditionTrue}}
+		return status
+	}
 	soon := t0.Add(creatingShown)
+	later := soon.Add(settingUpShown)
 	for name, tt := range map[string]struct {
 		status corev1.PodStatus
 		at     time.Time
-		due    bool
+		wait   time.Time // zero: due
 	}{
-		"being made":          {waiting("ContainerCreating"), t0, false},
-		"being made for long": {waiting("ContainerCreating"), soon, true},
-		"cannot be pulled":    {waiting("ErrImagePull"), t0, true},
-		"running":             {corev1.PodStatus{Phase: corev1.PodRunning}, t0, true},
+		"being made":            {setUp(waiting("ContainerCreating")), t0, soon},
+		"being made for long":   {setUp(waiting("ContainerCreating")), soon, time.Time{}},
+		"being set up":          {waiting("PodInitializing"), soon, later},
+		"being set up for long": {waiting("PodInitializing"), later, time.Time{}},
+		"cannot be pulled":      {waiting("ErrImagePull"), t0, time.Time{}},
+		"running":               {corev1.PodStatus{Phase: corev1.PodRunning}, t0, time.Time{}},
 	} {
 		r := report{last: testPod(corev1.RestartPolicyAlways, "a"), news: soon}
 		retry, written := r.next(tt.status, tt.at)
-		if due := r.due(tt.at); due != tt.due || written {
-			t.Errorf("%s: due %v, want %v", name, due, tt.due)
+		if due := r.due(tt.at); due != tt.wait.IsZero() || written {
+			t.Errorf("%s: due %v", name, due)
 		}
-		if !tt.due && retry != soon {
-			t.Errorf("%s: looked at again at %v, want %v", name, retry, soon)
+		if !retry.Equal(tt.wait) {
+			t.Errorf("%s: looked at again at %v, want %v", name, retry, tt.wait)
 		}
 	}
 }

@@ -52,6 +52,7 @@ func statusOf(s *podState, was corev1.PodStatus, host netip.Addr, now time.Time)
 		c.ObservedGeneration = s.pod.Generation
 		setCondition(&status, c, now)
 	}
+	s.showResize(&status, now)
 	return status
 }
 
@@ -91,14 +92,14 @@ func (s *podState) containerStatus(c *containerState) corev1.ContainerStatus {
 	status := corev1.ContainerStatus{
 		Name:         c.spec.Name,
 		Image:        c.spec.Image,
-		ImageID:      c.module.ImageID,
 		RestartCount: max(0, c.attempt),
 		Started:      &started,
 		Ready:        c.ready(),
 		VolumeMounts: mountStatuses(c.spec),
 	}
+	c.showSize(&status)
 	if c.attempt >= 0 {
-		status.ContainerID = containerID(c.id)
+		status.ContainerID, status.ImageID = containerID(c.id), c.module.ImageID
 	}
 	switch {
 	case c.step == running:
@@ -129,14 +130,13 @@ func (s *podState) settlingStatus(c *containerState) corev1.ContainerStatus {
 	status := corev1.ContainerStatus{
 		Name:         c.spec.Name,
 		Image:        c.spec.Image,
-		ImageID:      c.module.ImageID,
 		RestartCount: max(0, c.attempt-1),
 		Started:      &started,
 		VolumeMounts: mountStatuses(c.spec),
 	}
 	status.State.Waiting = s.waitingFor(c)
 	if c.before != nil {
-		status.ContainerID, status.LastTerminationState.Terminated = c.before.ContainerID, c.before
+		status.ContainerID, status.ImageID, status.LastTerminationState.Terminated = c.before.ContainerID, c.module.ImageID, c.before
 	}
 	return status
 }

@@ -42,7 +42,7 @@ type worker struct {
 	report         report
 
 	view     atomic.Pointer[view] // what others may see of the pod
-	requests corev1.ResourceList  // what the pod takes of the node,
+	requests corev1.ResourceList  // what the pod takes of the node (the Manager's lock guards it),
 	admitted atomic.Bool          // once the node has taken it
 }
 
@@ -77,7 +77,7 @@ func newWorker(node *Manager, state *podState, adopted adoption) *worker {
 		report:    report{last: pod, news: time.Now().Add(creatingShown)},
 	}
 	w.volumes = node.newVolumes(w.dirs, w.log)
-	w.requests = requestsOf(pod)
+	w.requests = requestsOf(state.given())
 	w.admitted.Store(state.wasSetUp)
 	w.show(statusOf(state, pod.Status, node.Address, state.startedAt))
 	return w
@@ -228,7 +228,7 @@ func (w *worker) flush() {
 }
 
 func (w *worker) show(status corev1.PodStatus) {
-	pod := *w.state.pod // shallow: only the status differs
+	pod := *w.state.given() // shallow: only the status differs
 	pod.Status = status
 	runs := make(map[string]containerRuns, len(w.state.containers))
 	for _, c := range w.state.containers {

@@ -16,6 +16,7 @@ type ImageConfig struct {
 	Cmd        []string `json:"cmd,omitempty"`
 	Env        []string `json:"env,omitempty"`        // entries KEY=VALUE
 	WorkingDir string   `json:"workingDir,omitempty"` // absolute and clean, or empty
+	User       string   `json:"user,omitempty"`       // as it is written: a name or number, a group may follow behind a colon
 }
 
 // argv is what the image runs by itself.
@@ -30,6 +31,7 @@ type configFile struct {
 		Cmd        []string          `json:"Cmd"`
 		Env        []string          `json:"Env"`
 		WorkingDir string            `json:"WorkingDir"`
+		User       string            `json:"User"`
 		Labels     map[string]string `json:"Labels"`
 	} `json:"config"`
 	RootFS struct {
@@ -53,7 +55,7 @@ func readConfig(data []byte) (configFile, error) {
 
 // run is the part that a container is run by.
 func (c configFile) run() ImageConfig {
-	run := ImageConfig{Entrypoint: c.Config.Entrypoint, Cmd: c.Config.Cmd}
+	run := ImageConfig{Entrypoint: c.Config.Entrypoint, Cmd: c.Config.Cmd, User: c.Config.User}
 	for _, v := range c.Config.Env {
 		if i := strings.IndexByte(v, '='); i > 0 {
 			run.Env = append(run.Env, v)

@@ -82,7 +82,7 @@ func zstdLayer(t testing.TB, files ...string) packedLayer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer w.Close() //nolint:errcheck // no output of its own
+	defer w.Close()
 	return packedLayer{plain, w.EncodeAll(plain, nil), types.OCILayerZStd}
 }
 
@@ -152,7 +152,7 @@ func TestPullRootfs(t *testing.T) {
 	if m.Path != filepath.Join(m.Root.Dir, "app.wasm") || m.Digest != digestOf(app) || m.Size != size || m.Component {
 		t.Errorf("module %+v", m)
 	}
-	if want := (ImageConfig{[]string{"/app.wasm"}, []string{"serve"}, []string{"A=1", "PATH=/usr/bin"}, "/srv"}); !reflect.DeepEqual(*m.Config, want) {
+	if want := (ImageConfig{[]string{"/app.wasm"}, []string{"serve"}, []string{"A=1", "PATH=/usr/bin"}, "/srv", ""}); !reflect.DeepEqual(*m.Config, want) {
 		t.Errorf("config %+v", m.Config)
 	}
 	for name, want := range map[string]string{"app.wasm": string(app), "etc/motd": "hello", "usr/bin/tool.wasm": string(tool)} {

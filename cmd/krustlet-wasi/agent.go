@@ -232,6 +232,8 @@ func newAPI(cfg Config, client kubernetes.Interface, serving *tlsbootstrap.Servi
 		Pods:           pods,
 		Logs:           pods,
 		Execs:          pods,
+		Attaches:       pods,
+		Ports:          pods,
 		Health:         pods.Ready,
 		TLS:            kubeletapi.TLS{MinVersion: cfg.API.TLSMinVersion, CipherSuites: cfg.API.TLSCipherSuites},
 		Configuration:  configurationOf(cfg),

@@ -49,6 +49,14 @@
 //	worker-KB/pod      anonymous memory of the worker, by pods: its own included
 //	agent-MB           anonymous memory of the agent
 //
+// # Rows of Logs
+//
+// Clients ask the node itself, over TLS. The guest prints 1,000 short lines a second, as far as it gets to.
+//
+//	follow        one client follows: p50-ms and p99-ms from a line's time stamp until the client has it
+//	followers200  200 clients follow one container: agent-% of a processor; lines/s-each is what the slowest of them got
+//	read/…        a log of 1 GiB is read: MB/s, and by how much the agent's memory grew
+//
 // # Rows of Pull
 //
 // Images come from a registry in this process, on loopback; no cluster takes part. crane, go-containerregistry's own, does the

@@ -74,7 +74,7 @@ func TestManyFollowersSeeAll(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer watcher.Close() //nolint:errcheck // the test is over
+	defer watcher.Close()
 	w, path := newLog(t)
 	done := make(chan struct{})
 	var want strings.Builder
@@ -130,7 +130,7 @@ func BenchmarkFollow(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer watcher.Close() //nolint:errcheck // the benchmark is over
+	defer watcher.Close()
 	done := make(chan struct{})
 	seen := make(chan struct{})
 	var running sync.WaitGroup

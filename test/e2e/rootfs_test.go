@@ -173,7 +173,7 @@ func testRootAfterRestart(t *testing.T, s *suite, image string) {
 	testnode.Eventually(t, 30*time.Second, func() error {
 		cmd, out := s.kubectl(t, "logs", "-n", ns, "again") // it fails while the next run is being made
 		if err := cmd.Run(); err != nil || out.String() != want {
-			return fmt.Errorf("a later run printed %q, %v", out, err)
+			return errors.Join(err, fmt.Errorf("a later run printed %q", out))
 		}
 		return nil
 	})

@@ -35,8 +35,10 @@ func commands() map[string]command {
 		"each":  each,
 		"cwd":   func([]string) error { dir, err := os.Getwd(); fmt.Println(dir); return err },
 	}
-	for name, run := range fileCommands() {
-		all[name] = run
+	for _, more := range []map[string]command{fileCommands(), outputCommands()} {
+		for name, run := range more {
+			all[name] = run
+		}
 	}
 	return all
 }
