@@ -32,6 +32,7 @@ var floors = map[string]int{
 	"podsync/volume":          1,
 	"runtime":                 1,
 	"registry":                2,
+	"registry/credentials":    1,
 	"registry/rootfs":         1,
 	"node":                    1,
 	"tlsbootstrap":            1,

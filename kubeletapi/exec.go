@@ -2,15 +2,14 @@ package kubeletapi
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"sync"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/cri-streaming/pkg/streaming/remotecommand"
+	"k8s.io/streaming/pkg/httpstream/wsstream"
 	utilexec "k8s.io/utils/exec"
 )
 
@@ -37,17 +36,24 @@ func (s *Server) exec(w http.ResponseWriter, r *http.Request) {
 		err = apierrors.NewBadRequest("there is no command: the query parameter command has it, a parameter for each argument")
 	}
 	if err != nil {
-		writeError(w, err)
+		writeStatus(w, err)
 		return
 	}
 	to := containerOf(r)
 	run, err := s.config.Execs.Exec(to.namespace, to.pod, to.uid, to.container, argv)
 	if err != nil {
-		writeError(w, err)
+		writeStatus(w, err)
 		return
 	}
+	e := executor{run, opts}
 	s.upgraded(w, r, func(w http.ResponseWriter, r *http.Request) {
-		remotecommand.ServeExec(w, r, executor{run, opts}, to.pod, to.uid, to.container, argv, opts,
+		if wsstream.IsWebSocketRequestWithStreamCloseProtocol(r) {
+			s.serveV5(w, r, opts, func(in io.Reader, out, errOut io.WriteCloser) error {
+				return e.serve(r.Context(), in, out, errOut, nil)
+			})
+			return
+		}
+		remotecommand.ServeExec(w, r, e, to.pod, to.uid, to.container, argv, opts,
 			s.config.StreamIdleTimeout, remotecommand.DefaultStreamCreationTimeout, remotecommand.SupportedStreamingProtocols)
 	})
 }
@@ -59,6 +65,9 @@ func containerOf(r *http.Request) container {
 	return container{r.PathValue("namespace"), r.PathValue("pod"), r.PathValue("uid"), r.PathValue("container")}
 }
 
+// codeInterrupted is the exit code of a command that its user has interrupted by Ctrl-C, as a shell has it.
+const codeInterrupted = 130
+
 // executor runs a command on the streams of a connection.
 type executor struct {
 	run  Command
@@ -69,70 +78,19 @@ type executor struct {
 func (e executor) ExecInContainer(ctx context.Context, _, _, _ string, _ []string, in io.Reader, out, errOut io.WriteCloser,
 	_ bool, resize <-chan remotecommand.TerminalSize, _ time.Duration,
 ) error {
+	return e.serve(ctx, in, out, errOut, resize)
+}
+
+// serve returns a utilexec.CodeExitError for a command that has failed.
+func (e executor) serve(ctx context.Context, in io.Reader, out, errOut io.WriteCloser, resize <-chan remotecommand.TerminalSize) error {
 	t := newTerminal(ctx, e.opts, in, out, errOut, resize)
 	code, err := e.run(t.ctx, t.in, t.out, t.err)
 	t.close()
-	switch {
-	case errors.Is(context.Cause(ctx), errClientGone):
-		return nil // nobody hears of it any more
-	case err != nil && ctx.Err() != nil:
-		return errShutdown()
-	case err != nil:
-		return err
-	case code != 0:
+	if t.interrupted() {
+		code, err = codeInterrupted, nil
+	}
+	if err == nil && code != 0 {
 		return utilexec.CodeExitError{Err: fmt.Errorf("exit code %d", code), Code: code}
 	}
-	return nil
-}
-
-// terminal is the client's end of a guest's streams. WASI has no terminals, so of a client that shows its user one only
-// the streams are taken: both outputs go to the one that it has, and its size goes nowhere.
-type terminal struct {
-	ctx      context.Context //nolint:containedctx // that of one call, made and ended in it
-	in       io.Reader
-	out, err io.Writer
-	outputs  []io.Closer
-
-	end  context.CancelFunc
-	work sync.WaitGroup
-}
-
-func newTerminal(ctx context.Context, opts *remotecommand.Options, in io.Reader, out, errOut io.WriteCloser, resize <-chan remotecommand.TerminalSize) *terminal {
-	t := &terminal{}
-	t.ctx, t.end = context.WithCancel(ctx)
-	if opts.Stdin {
-		t.in = in
-	}
-	if opts.Stdout && out != nil {
-		t.out, t.outputs = out, append(t.outputs, out)
-	}
-	switch {
-	case opts.TTY:
-		t.err = t.out
-	case opts.Stderr && errOut != nil:
-		t.err, t.outputs = errOut, append(t.outputs, errOut)
-	}
-	// Sizes that nobody takes would hold back what comes behind them on the connection.
-	t.work.Go(func() {
-		for {
-			select {
-			case _, more := <-resize:
-				if !more {
-					return
-				}
-			case <-t.ctx.Done():
-				return
-			}
-		}
-	})
-	return t
-}
-
-// close tells the client that its outputs have ended, so that it waits for nothing that is under way.
-func (t *terminal) close() {
-	t.end()
-	t.work.Wait()
-	for _, output := range t.outputs {
-		_ = output.Close() // a client that has gone
-	}
+	return failureOf(ctx, err)
 }

@@ -56,6 +56,21 @@ func (r *running) remote(t *testing.T, path string) remotecommand.Executor {
 	return executor
 }
 
+// overWebSocket is remote, in the fifth version of the protocol.
+func (r *running) overWebSocket(t *testing.T, path string) remotecommand.Executor {
+	t.Helper()
+	executor, err := remotecommand.NewWebSocketExecutor(r.config(), http.MethodGet, r.url+path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return executor
+}
+
+// protocols are the ways of clients to a path.
+func (r *running) protocols() map[string]func(*testing.T, string) remotecommand.Executor {
+	return map[string]func(*testing.T, string) remotecommand.Executor{"SPDY": r.remote, "WebSocket": r.overWebSocket}
+}
+
 func (r *running) config() *rest.Config {
 	return &rest.Config{
 		Host:            r.url,
@@ -74,33 +89,38 @@ type roundTrip func(*http.Request) (*http.Response, error)
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 func TestExec(t *testing.T) {
-	server := runServer(t, newAuthority(t, "ca"), nil)
-	var stdout, stderr bytes.Buffer
-	err := server.remote(t, "/exec/ns/p/c?command=a&command=b+c&output=1&error=1&input=1").StreamWithContext(t.Context(),
-		remotecommand.StreamOptions{Stdin: strings.NewReader("input"), Stdout: &stdout, Stderr: &stderr})
-	if exit := (utilexec.CodeExitError{}); !errors.As(err, &exit) || exit.Code != 1 {
-		t.Errorf("error %v, want exit code 1", err)
-	}
-	if got := stdout.String(); got != "ns/p//c [a b c]\ninput" {
-		t.Errorf("stdout %q", got)
-	}
-	if got := stderr.String(); got != "" {
-		t.Errorf("stderr %q", got)
-	}
-	stdout.Reset()
-	err = server.remote(t, "/exec/ns/p/uid/c?command=a&output=1").StreamWithContext(t.Context(), remotecommand.StreamOptions{Stdout: &stdout})
-	if err != nil || stdout.String() != "ns/p/uid/c [a]\n" {
-		t.Errorf("with a UID: %q, %v", &stdout, err)
-	}
-	for path, want := range map[string]string{
-		"/exec/none/p/c?command=a&output=1": `pods "p" not found`,
-		"/exec/ns/p/c?output=1":             "there is no command",
-		"/exec/ns/p/c?command=a":            "at least one of",
-	} {
-		err := server.remote(t, path).StreamWithContext(t.Context(), remotecommand.StreamOptions{Stdout: io.Discard})
-		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v, want %q", path, err, want)
-		}
+	for name := range (&running{}).protocols() {
+		t.Run(name, func(t *testing.T) {
+			server := runServer(t, newAuthority(t, "ca"), nil)
+			remote := server.protocols()[name]
+			var stdout, stderr bytes.Buffer
+			err := remote(t, "/exec/ns/p/c?command=a&command=b+c&output=1&error=1&input=1").StreamWithContext(t.Context(),
+				remotecommand.StreamOptions{Stdin: strings.NewReader("input"), Stdout: &stdout, Stderr: &stderr})
+			if exit := (utilexec.CodeExitError{}); !errors.As(err, &exit) || exit.Code != 1 {
+				t.Errorf("error %v, want exit code 1", err)
+			}
+			if got := stdout.String(); got != "ns/p//c [a b c]\ninput" {
+				t.Errorf("stdout %q", got)
+			}
+			if got := stderr.String(); got != "" {
+				t.Errorf("stderr %q", got)
+			}
+			stdout.Reset()
+			err = remote(t, "/exec/ns/p/uid/c?command=a&output=1").StreamWithContext(t.Context(), remotecommand.StreamOptions{Stdout: &stdout})
+			if err != nil || stdout.String() != "ns/p/uid/c [a]\n" {
+				t.Errorf("with a UID: %q, %v", &stdout, err)
+			}
+			for path, want := range map[string]string{
+				"/exec/none/p/c?command=a&output=1": `pods "p" not found`,
+				"/exec/ns/p/c?output=1":             "there is no command",
+				"/exec/ns/p/c?command=a":            "at least one of",
+			} {
+				err := remote(t, path).StreamWithContext(t.Context(), remotecommand.StreamOptions{Stdout: io.Discard})
+				if err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("%s: %v, want %q", path, err, want)
+				}
+			}
+		})
 	}
 }
 
@@ -116,14 +136,19 @@ func TestExecOverHTTP2(t *testing.T) {
 
 // TestExecFailure: what the command could not be run for is told to the user.
 func TestExecFailure(t *testing.T) {
-	server := runServer(t, newAuthority(t, "ca"), func(c *Config) {
-		c.Execs = execFunc(func(context.Context, string, []string, io.Reader, io.Writer, io.Writer) (int, error) {
-			return 0, errors.New("no more room")
+	for name := range (&running{}).protocols() {
+		t.Run(name, func(t *testing.T) {
+			server := runServer(t, newAuthority(t, "ca"), func(c *Config) {
+				c.Execs = execFunc(func(context.Context, string, []string, io.Reader, io.Writer, io.Writer) (int, error) {
+					return 0, errors.New("no more room")
+				})
+			})
+			remote := server.protocols()[name]
+			err := remote(t, "/exec/ns/p/c?command=a&output=1").StreamWithContext(t.Context(), remotecommand.StreamOptions{Stdout: io.Discard})
+			if err == nil || !strings.Contains(err.Error(), "no more room") {
+				t.Errorf("error %v", err)
+			}
 		})
-	})
-	err := server.remote(t, "/exec/ns/p/c?command=a&output=1").StreamWithContext(t.Context(), remotecommand.StreamOptions{Stdout: io.Discard})
-	if err == nil || !strings.Contains(err.Error(), "no more room") {
-		t.Errorf("error %v", err)
 	}
 }
 
@@ -153,70 +178,90 @@ func (u *up) Write(p []byte) (int, error) {
 
 // TestExecClientGone: a command ends with its client, also when nothing is read or written.
 func TestExecClientGone(t *testing.T) {
-	command, ended := waiting()
-	server := runServer(t, newAuthority(t, "ca"), func(c *Config) { c.Execs = command })
-	ctx, cancel := context.WithCancel(t.Context())
-	out := newUp()
-	done := make(chan error, 1)
-	go func() {
-		done <- server.remote(t, "/exec/ns/p/c?command=a&output=1").StreamWithContext(ctx, remotecommand.StreamOptions{Stdout: out})
-	}()
-	<-out.c
-	cancel()
-	if err := <-ended; !errors.Is(err, errClientGone) {
-		t.Errorf("the command ended for %v", err)
+	for name := range (&running{}).protocols() {
+		t.Run(name, func(t *testing.T) {
+			command, ended := waiting()
+			server := runServer(t, newAuthority(t, "ca"), func(c *Config) { c.Execs = command })
+			remote := server.protocols()[name]
+			ctx, cancel := context.WithCancel(t.Context())
+			out := newUp()
+			done := make(chan error, 1)
+			go func() {
+				done <- remote(t, "/exec/ns/p/c?command=a&output=1").StreamWithContext(ctx, remotecommand.StreamOptions{Stdout: out})
+			}()
+			<-out.c
+			cancel()
+			if err := <-ended; !errors.Is(err, errClientGone) {
+				t.Errorf("the command ended for %v", err)
+			}
+			<-done
+		})
 	}
-	<-done
 }
 
 // TestExecShutdown: a server that shuts down ends the commands, waits for them, and tells their users.
 func TestExecShutdown(t *testing.T) {
-	command, ended := waiting()
-	server := runServer(t, newAuthority(t, "ca"), func(c *Config) { c.Execs = command })
-	out := newUp()
-	done := make(chan error, 1)
-	go func() {
-		done <- server.remote(t, "/exec/ns/p/c?command=a&output=1").StreamWithContext(t.Context(), remotecommand.StreamOptions{Stdout: out})
-	}()
-	<-out.c
-	server.stop()
-	select {
-	case <-ended:
-	default:
-		t.Error("the server did not wait for the command")
-	}
-	if err := <-done; err == nil || !strings.Contains(err.Error(), "shutting down") {
-		t.Errorf("the client was told %v", err)
+	for name := range (&running{}).protocols() {
+		t.Run(name, func(t *testing.T) {
+			command, ended := waiting()
+			server := runServer(t, newAuthority(t, "ca"), func(c *Config) { c.Execs = command })
+			remote := server.protocols()[name]
+			out := newUp()
+			done := make(chan error, 1)
+			go func() {
+				done <- remote(t, "/exec/ns/p/c?command=a&output=1").StreamWithContext(t.Context(), remotecommand.StreamOptions{Stdout: out})
+			}()
+			<-out.c
+			server.stop()
+			select {
+			case <-ended:
+			default:
+				t.Error("the server did not wait for the command")
+			}
+			if err := <-done; err == nil || !strings.Contains(err.Error(), "shutting down") {
+				t.Errorf("the client was told %v", err)
+			}
+		})
 	}
 }
 
 // TestExecIdle: a connection on which nothing happens is closed, and the command ends.
 func TestExecIdle(t *testing.T) {
-	command, ended := waiting()
-	server := runServer(t, newAuthority(t, "ca"), func(c *Config) { c.Execs, c.StreamIdleTimeout = command, 100*time.Millisecond })
-	// What the client makes of an end without a word is its own affair.
-	_ = server.remote(t, "/exec/ns/p/c?command=a&output=1").StreamWithContext(t.Context(), remotecommand.StreamOptions{Stdout: io.Discard})
-	if err := <-ended; !errors.Is(err, errClientGone) {
-		t.Errorf("the command ended for %v", err)
+	for name := range (&running{}).protocols() {
+		t.Run(name, func(t *testing.T) {
+			command, ended := waiting()
+			server := runServer(t, newAuthority(t, "ca"), func(c *Config) { c.Execs, c.StreamIdleTimeout = command, 100*time.Millisecond })
+			remote := server.protocols()[name]
+			// What the client makes of an end without a word is its own affair.
+			_ = remote(t, "/exec/ns/p/c?command=a&output=1").StreamWithContext(t.Context(), remotecommand.StreamOptions{Stdout: io.Discard})
+			if err := <-ended; !errors.Is(err, errClientGone) {
+				t.Errorf("the command ended for %v", err)
+			}
+		})
 	}
 }
 
 // TestExecUnread: the output arrives whole, though the client sends what nobody reads.
 func TestExecUnread(t *testing.T) {
-	const size = 1 << 20
-	server := runServer(t, newAuthority(t, "ca"), func(c *Config) {
-		c.Execs = execFunc(func(_ context.Context, _ string, _ []string, _ io.Reader, stdout, _ io.Writer) (int, error) {
-			n, err := stdout.Write(make([]byte, size))
-			return n - size, err
+	for name := range (&running{}).protocols() {
+		t.Run(name, func(t *testing.T) {
+			const size = 1 << 20
+			server := runServer(t, newAuthority(t, "ca"), func(c *Config) {
+				c.Execs = execFunc(func(_ context.Context, _ string, _ []string, _ io.Reader, stdout, _ io.Writer) (int, error) {
+					n, err := stdout.Write(make([]byte, size))
+					return n - size, err
+				})
+			})
+			remote := server.protocols()[name]
+			for range 10 {
+				var stdout bytes.Buffer
+				err := remote(t, "/exec/ns/p/c?command=a&output=1&input=1").StreamWithContext(t.Context(),
+					remotecommand.StreamOptions{Stdin: zeros{}, Stdout: &stdout})
+				if err != nil || stdout.Len() != size {
+					t.Fatalf("%d bytes, %v", stdout.Len(), err)
+				}
+			}
 		})
-	})
-	for range 10 {
-		var stdout bytes.Buffer
-		err := server.remote(t, "/exec/ns/p/c?command=a&output=1&input=1").StreamWithContext(t.Context(),
-			remotecommand.StreamOptions{Stdin: zeros{}, Stdout: &stdout})
-		if err != nil || stdout.Len() != size {
-			t.Fatalf("%d bytes, %v", stdout.Len(), err)
-		}
 	}
 }
 

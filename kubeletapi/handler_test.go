@@ -86,6 +86,8 @@ func newServer(t *testing.T, change func(*Config)) *Server {
 		Metrics:        prometheus.NewRegistry(),
 		ProbeMetrics:   prometheus.NewRegistry(),
 		Execs:          echo,
+		Attaches:       attachFunc(nil),
+		Ports:          dialFunc(nil),
 		Log:            zaptest.NewLogger(t),
 	}
 	if change != nil {
@@ -118,6 +120,8 @@ func TestNewNeedsItsSettings(t *testing.T) {
 		"Metrics":        func(c *Config) { c.Metrics = nil },
 		"ProbeMetrics":   func(c *Config) { c.ProbeMetrics = nil },
 		"Execs":          func(c *Config) { c.Execs = nil },
+		"Attaches":       func(c *Config) { c.Attaches = nil },
+		"Ports":          func(c *Config) { c.Ports = nil },
 		"Log ":           func(c *Config) { c.Log = nil },
 	} {
 		config := newServer(t, nil).config
@@ -170,9 +174,14 @@ func TestRoutes(t *testing.T) {
 		{"POST", "/exec/ns/p/uid/c?command=x&output=1", 400, "create proxy"},
 		{"PUT", "/exec/ns/p/c", 405, "create proxy"},
 		{"GET", "/exec/ns/p", 404, "create proxy"},
-		{"GET", "/attach/ns/p/c", 404, "create proxy"},
-		{"GET", "/portForward/ns/p", 404, "create proxy"},
-		{"DELETE", "/portForward/ns/p", 404, "create proxy"},
+		{"GET", "/attach/ns/p/c", 400, "create proxy"},
+		{"POST", "/attach/ns/p/uid/c?output=1", 400, "create proxy"},
+		{"DELETE", "/attach/ns/p/c", 405, "create proxy"},
+		{"GET", "/attach/ns", 404, "create proxy"},
+		{"GET", "/portForward/ns/p", 400, "create proxy"},
+		{"POST", "/portForward/ns/p/uid", 400, "create proxy"},
+		{"DELETE", "/portForward/ns/p", 405, "create proxy"},
+		{"GET", "/portForward/ns", 404, "create proxy"},
 		{"GET", "/debug/pprof/", 405, "get proxy"},
 		{"GET", "/debug/pprof/heap", 405, "get proxy"},
 		{"POST", "/debug/pprof/symbol", 405, "create proxy"},

@@ -206,7 +206,7 @@ func TestReaderThatStalls(t *testing.T) {
 				return err
 			})
 		})
-		const readers, stuck = 20, "/containerLogs/ns/stuck/c?follow=true"
+		const readers, stuck = 8, "/containerLogs/ns/stuck/c?follow=true"
 		if http2 { // all are streams of one connection
 			_, get := openHTTP2(t, server.dial(t, "h2"))
 			for n := range readers {

@@ -24,6 +24,8 @@ type Config struct {
 	Pods           Pods
 	Logs           Logs
 	Execs          Execs
+	Attaches       Attaches
+	Ports          Ports
 	Stats          Stats
 	// Metrics and ProbeMetrics are the pages /metrics and /metrics/probes.
 	Metrics      prometheus.Gatherer
@@ -55,7 +57,7 @@ type Server struct {
 	errorLog *log.Logger
 	// auditLog has a line for each privileged request, deniedLog for some of those that were denied.
 	auditLog, deniedLog *zap.Logger
-	upgrades            upgrades
+	requests            calls // all that are under way
 }
 
 // New makes a server, which does nothing before Serve.
@@ -65,8 +67,10 @@ func New(config Config) (*Server, error) {
 		return nil, errors.New("kubeletapi: Config.GetCertificate is missing")
 	case config.Auth == nil:
 		return nil, errors.New("kubeletapi: Config.Auth is missing")
-	case config.Pods == nil || config.Logs == nil || config.Execs == nil:
-		return nil, errors.New("kubeletapi: Config.Pods, Config.Logs or Config.Execs is missing")
+	case config.Pods == nil || config.Logs == nil:
+		return nil, errors.New("kubeletapi: Config.Pods or Config.Logs is missing")
+	case config.Execs == nil || config.Attaches == nil || config.Ports == nil:
+		return nil, errors.New("kubeletapi: Config.Execs, Config.Attaches or Config.Ports is missing")
 	case config.Stats == nil || config.Metrics == nil || config.ProbeMetrics == nil:
 		return nil, errors.New("kubeletapi: Config.Stats, Config.Metrics or Config.ProbeMetrics is missing")
 	case config.Log == nil:
@@ -81,7 +85,7 @@ func New(config Config) (*Server, error) {
 	}
 	s := &Server{config: config, errorLog: errorLog}
 	s.auditLog, s.deniedLog = newAuditLogs(config.Log)
-	s.handler = s.logged(s.limited(s.authenticated(s.mux())))
+	s.handler = s.counted(s.logged(s.limited(s.authenticated(s.mux()))))
 	return s, nil
 }
 
@@ -158,7 +162,7 @@ func (s *Server) shutDown(ctx context.Context, server *http.Server, endRequests 
 	defer cancel()
 	err := server.Shutdown(end)
 	if err == nil {
-		err = s.upgrades.wait(end)
+		err = s.requests.waitUntil(end) // those whose connections the server does not know any more
 	}
 	if err != nil {
 		s.config.Log.Warn("requests did not end in time and were cut off", zap.Duration("after", s.config.limits.end))

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/streaming/pkg/httpstream"
 )
 
@@ -22,32 +24,44 @@ var errClientGone = errors.New("the client has gone")
 const (
 	// streamBuffer holds what comes in on a connection that carries streams, in bytes.
 	streamBuffer = 32 << 10
-	// lingering is how long the end of a connection waits for a client that has not read all of it yet.
-	lingering = 2 * time.Second
+	// lingering is how long the end of a connection waits for a client that has not read all of it yet, and endingSoon how
+	// long where the request was told to end.
+	lingering  = 10 * time.Second
+	endingSoon = time.Second
 )
 
 // upgraded serves requests that turn their connection into one of streams, which serve does. net/http gives up such a
-// connection, and with it the end of the request's context when the client goes, the wait for its end at a shutdown,
-// and its closing. All three are brought back here: what serve gets behaves as any other request.
+// connection, and with it the end of the request's context when the client goes, and its closing. Both are brought back
+// here: what serve gets behaves as any other request.
 func (s *Server) upgraded(w http.ResponseWriter, r *http.Request, serve func(http.ResponseWriter, *http.Request)) {
 	if r.ProtoMajor != 1 || !httpstream.IsUpgradeRequest(r) {
-		writeError(w, apierrors.NewBadRequest("this page needs a connection that is upgraded to streams, by HTTP/1.1 and the headers Connection and Upgrade"))
+		writeStatus(w, apierrors.NewBadRequest("this page needs a connection that is upgraded to streams, by HTTP/1.1 and the headers Connection and Upgrade"))
 		return
 	}
-	if !s.upgrades.begin() {
-		writeError(w, errShutdown())
-		return
-	}
-	defer s.upgrades.end()
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
-	u := &upgrade{ResponseWriter: w, gone: func() { cancel(errClientGone) }}
-	u.taken = func(conn net.Conn) {
-		// What is to end does not wait for a client that does not read.
-		context.AfterFunc(ctx, func() { _ = conn.SetWriteDeadline(time.Now().Add(lingering)) })
-	}
+	u := &upgrade{ResponseWriter: w, ctx: r.Context(), gone: func() { cancel(errClientGone) }}
 	defer u.finish()
 	serve(u, r.WithContext(ctx))
+}
+
+// writeStatus answers with err as a v1 Status, which is what clients of streams look for: of plain text that has a colon
+// they make a Status that says nothing.
+func writeStatus(w http.ResponseWriter, err error) {
+	status := apierrors.APIStatus(nil)
+	if !errors.As(err, &status) {
+		status = apierrors.NewInternalError(err)
+	}
+	answer := status.Status()
+	answer.TypeMeta = metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}
+	text, err := json.Marshal(answer)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(int(answer.Code))
+	_, _ = w.Write(text) // a client that has gone
 }
 
 func errShutdown() error {
@@ -58,9 +72,9 @@ func errShutdown() error {
 // it has no Unwrap.
 type upgrade struct {
 	http.ResponseWriter
-	taken func(net.Conn) // called by Hijack
-	gone  func()
-	conn  *streamConn // nil until Hijack
+	ctx  context.Context //nolint:containedctx // the request's
+	gone func()
+	conn *streamConn // nil until Hijack
 }
 
 // Hijack implements http.Hijacker.
@@ -74,8 +88,12 @@ func (u *upgrade) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if _, err := io.ReadFull(buffered.Reader, early); err != nil {
 		return nil, nil, errors.Join(err, conn.Close())
 	}
-	u.taken(conn)
-	u.conn = &streamConn{Conn: conn, early: early, gone: u.gone}
+	if answer, ok := u.ResponseWriter.(*response); ok {
+		answer.code = http.StatusSwitchingProtocols // also where the library writes it to the connection itself
+	}
+	u.conn = &streamConn{Conn: conn, ctx: u.ctx, early: early, gone: u.gone}
+	// What is to end waits neither for a client that does not read, nor for a library that does not look at contexts.
+	context.AfterFunc(u.ctx, u.conn.endSoon)
 	return u.conn, bufio.NewReadWriter(bufio.NewReaderSize(u.conn, streamBuffer), bufio.NewWriter(u.conn)), nil
 }
 
@@ -94,8 +112,9 @@ func (u *upgrade) finish() {
 // library closes it: that is how it is learned that the client has gone.
 type streamConn struct {
 	net.Conn
-	early  []byte // came with the request
-	gone   func() // called when nothing is read any more
+	ctx    context.Context //nolint:containedctx // the request's
+	early  []byte          // came with the request
+	gone   func()          // called when nothing is read any more
 	closed atomic.Bool
 	once   sync.Once
 }
@@ -109,6 +128,7 @@ func (c *streamConn) Read(p []byte) (int, error) {
 	for {
 		n, err := c.Conn.Read(p)
 		if err != nil {
+			c.endSoon() // a Write that waits for the client
 			c.gone()
 			return n, err
 		}
@@ -118,12 +138,17 @@ func (c *streamConn) Read(p []byte) (int, error) {
 	}
 }
 
+// endSoon has what is under way on the connection end.
+func (c *streamConn) endSoon() { _ = c.SetDeadline(time.Now().Add(endingSoon)) }
+
 // Close ends the output. What still comes in is dropped, until the client closes the connection or has lingered.
 func (c *streamConn) Close() error {
 	c.once.Do(func() {
 		c.closed.Store(true)
+		if c.ctx.Err() == nil {
+			_ = c.SetDeadline(time.Now().Add(lingering))
+		}
 		c.gone()
-		_ = c.SetDeadline(time.Now().Add(lingering))
 		half, ok := c.Conn.(*tls.Conn)
 		if !ok {
 			return
@@ -134,41 +159,4 @@ func (c *streamConn) Close() error {
 		}
 	})
 	return nil
-}
-
-// upgrades counts the connections that net/http has given up, so that a shutdown can wait for them.
-type upgrades struct {
-	mu   sync.Mutex
-	shut bool
-	work sync.WaitGroup
-}
-
-// begin says no when the server shuts down.
-func (u *upgrades) begin() bool {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if !u.shut {
-		u.work.Add(1)
-	}
-	return !u.shut
-}
-
-func (u *upgrades) end() { u.work.Done() }
-
-// wait waits until all have ended, or ctx has. No more begin.
-func (u *upgrades) wait(ctx context.Context) error {
-	u.mu.Lock()
-	u.shut = true
-	u.mu.Unlock()
-	ended := make(chan struct{})
-	go func() {
-		u.work.Wait()
-		close(ended)
-	}()
-	select {
-	case <-ended:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -35,12 +35,15 @@ func ownLabels(hostname string) map[string]string {
 }
 
 func allLabels(cfg Config) map[string]string {
-	labels := maps.Clone(cfg.Labels)
-	if labels == nil {
-		labels = map[string]string{}
-	}
-	maps.Copy(labels, ownLabels(cfg.Hostname))
+	labels := ownLabels(cfg.Hostname)
+	maps.Copy(labels, cfg.Labels) // which contradict them in what may differ only
 	return labels
+}
+
+// mayDiffer says whether a label of the node's own can be another: API servers resize no pods on nodes of another operating
+// system than linux.
+func mayDiffer(key, value string) bool {
+	return (key == corev1.LabelOSStable || key == labelBetaOS) && value == string(corev1.Linux)
 }
 
 func annotations() map[string]string {
@@ -77,7 +80,7 @@ func ValidateLabels(labels map[string]string) error {
 		if key == corev1.LabelHostname {
 			return fmt.Errorf("the node label %s is the hostname: set that instead", key)
 		}
-		if own, ok := ownLabels("")[key]; ok && own != value {
+		if own, ok := ownLabels("")[key]; ok && own != value && !mayDiffer(key, value) {
 			return fmt.Errorf("the node label %s is always %s here and cannot be %q", key, own, value)
 		}
 		if !nodeMaySet(key) {

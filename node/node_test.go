@@ -68,6 +68,8 @@ func TestValidateLabels(t *testing.T) {
 		{"kubernetes.io/arch", "wasm32-wasi", ""},
 		{"kubernetes.io/arch", "amd64", "always wasm32-wasi"},
 		{"type", "virtual", "always krustlet"},
+		{"kubernetes.io/os", "linux", ""},
+		{"kubernetes.io/os", "windows", "always wasm32-wasi"},
 		{"kubernetes.io/hostname", "h", "hostname"},
 		{"node-role.kubernetes.io/worker", "", "kubectl label node"},
 		{"a b", "", "key"},
@@ -249,6 +251,19 @@ func TestMetadataChanges(t *testing.T) {
 	want := map[string]any{"uid": node.UID, "labels": map[string]string{"type": "krustlet", "kubernetes.io/os": "wasm32-wasi"}}
 	if changes := metadataChanges(config(), node); !reflect.DeepEqual(changes, want) {
 		t.Errorf("changes are %v, want %v", changes, want)
+	}
+}
+
+// TestNodeThatCountsAsLinux: who wants that has the label, and keeps it.
+func TestNodeThatCountsAsLinux(t *testing.T) {
+	cfg := config()
+	cfg.Labels = map[string]string{"kubernetes.io/os": "linux"}
+	node := newNode(cfg)
+	if got := node.Labels; got["kubernetes.io/os"] != "linux" || got["kubernetes.io/arch"] != "wasm32-wasi" {
+		t.Errorf("labels are %v", got)
+	}
+	if changes := metadataChanges(cfg, node); changes != nil {
+		t.Errorf("the Node needs %v", changes)
 	}
 }
 

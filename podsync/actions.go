@@ -26,7 +26,7 @@ type started struct {
 
 // perform carries out an action of decide. It does not block.
 func (w *worker) perform(ctx context.Context, action any) {
-	pod, starts, isolated, at := w.state.pod, w.starts, w.state.isolated, w.state.place
+	pod, starts, isolated, at := w.state.given(), w.starts, w.state.isolated, w.state.place
 	switch a := action.(type) {
 	case prepare:
 		w.tasks.Go(func() { w.send(w.setUp(starts, pod, at)) })
@@ -50,6 +50,12 @@ func (w *worker) perform(ctx context.Context, action any) {
 				while = starts // a pod that is to end does not wait for it
 			}
 			w.tasks.Go(func() { w.send(w.hook(while, pod, process, a)) })
+		}
+	case weigh:
+		w.tasks.Go(func() { w.send(w.weigh(a)) })
+	case resize:
+		if process := w.processes[a.container.Name]; process != nil {
+			w.tasks.Go(func() { w.send(w.resize(ctx, pod, process, a)) })
 		}
 	case giveUp:
 		w.giveUp()
@@ -145,7 +151,8 @@ func (w *worker) pull(ctx context.Context, pod *corev1.Pod, c *corev1.Container)
 		w.node.Metrics.ContainerErrors.WithLabelValues(kindOf(pod, c.Name), reason).Inc()
 		return pullDone{container: c.Name, reason: reason, err: err}
 	}
-	module, present, err := w.node.Images.Lookup(c.Image)
+	keys := w.node.keysOf(ctx, w, pod)
+	module, present, err := w.node.Images.Lookup(ctx, c.Image, keys)
 	switch {
 	case errors.Is(err, registry.ErrInvalidReference):
 		return fail(reasonInvalidImageName, err, eventInvalidImage(c.Image, err), eventFailed(reasonInvalidImageName))
@@ -161,16 +168,15 @@ func (w *worker) pull(ctx context.Context, pod *corev1.Pod, c *corev1.Container)
 	w.record(pod, c, eventPulling(c.Image))
 	began := time.Now()
 	pulling, span := w.trace(ctx, "image.pull", c)
-	module, err = w.node.Images.Pull(pulling, c.Image)
+	got, err := w.node.Images.Pull(pulling, c.Image, keys)
 	endTrace(span, err)
 	w.node.Metrics.Operation("pull_image", began, err)
 	if err != nil {
 		return fail(reasonErrImagePull, err, eventPullFailed(c.Image, err), eventFailed(reasonErrImagePull))
 	}
-	took := time.Since(began)
-	w.node.Metrics.Pulled(module.Size, took)
-	w.record(pod, c, eventPulled(c.Image, took, took, module.Size))
-	return pullDone{container: c.Name, module: module}
+	w.node.Metrics.Pulled(got.Size, got.Took)
+	w.record(pod, c, eventPulled(c.Image, got.Took, time.Since(began), got.Size))
+	return pullDone{container: c.Name, module: got.Module}
 }
 
 // Reasons for which a container waits when its run cannot be put together. The spec, or what it refers to, may
@@ -212,7 +218,7 @@ func (w *worker) startRun(ctx context.Context, pod *corev1.Pod, isolated bool, a
 	spec.ID, spec.Isolated = id, isolated
 	spec.Of = runtime.Origin{Pod: string(pod.UID), Container: a.container.Name, Attempt: attempt, ImageID: a.state.module.ImageID}
 	spec.LogMaxSize, spec.LogMaxFiles = w.node.ContainerLogMaxSize, w.node.ContainerLogMaxFiles
-	spec.Listen = sockets(pod, a.container, at)
+	spec.Listen, spec.ListenFree = sockets(pod, a.container, at), offers(pod, a.state.module, at)
 	spec.OutputRate = w.node.ContainerOutputRate
 	spec.Log, spec.Mounts, err = w.dirs.makeRun(ctx, a.container, attempt, a.state.module.Root)
 	if err != nil {
@@ -251,7 +257,7 @@ func (w *worker) startRun(ctx context.Context, pod *corev1.Pod, isolated bool, a
 
 // spec reads what a container's spec refers to, and says what the engine is to be told.
 func (w *worker) spec(ctx context.Context, pod *corev1.Pod, c *corev1.Container, module registry.Module, at reach) (runtime.Spec, error) {
-	if err := checkSecurity(pod, c, ""); err != nil {
+	if err := checkSecurity(pod, c, imageUser(module)); err != nil {
 		return runtime.Spec{}, err
 	}
 	services, err := w.node.servicesFor(ctx, pod)

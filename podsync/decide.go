@@ -100,6 +100,7 @@ func (s *podState) decideActive(d *decision) {
 	if s.restartAll(d) {
 		return
 	}
+	s.decideResize(d)
 	for _, c := range s.containers {
 		s.renew(d, c)
 		if c.step == running {
@@ -264,7 +265,7 @@ func (c *containerState) pull(d *decision) {
 }
 
 func (c *containerState) start(d *decision) {
-	c.step = starting
+	c.step, c.actual = starting, c.spec.Resources
 	d.do(start{c.spec, *c})
 }
 

@@ -28,7 +28,10 @@ type world struct {
 	removal int
 	asks    []ask  // under way
 	hooks   []hook // under way
-	ended   bool   // deletion or disappearance was seen
+	weighs  []weigh
+	resizes []resize
+	sizes   map[string]corev1.ResourceRequirements // that guests have
+	ended   bool                                   // deletion or disappearance was seen
 	final   corev1.PodPhase
 	trail   []string
 	address string // of the pod, once it has one
@@ -45,6 +48,7 @@ func newWorld(t testing.TB, pod *corev1.Pod) *world {
 	return &world{
 		t: t, state: newState(pod, t0), now: t0,
 		pulls: map[string]int{}, starts: map[string]int{}, running: map[string]bool{}, kill: map[string]time.Time{},
+		sizes: map[string]corev1.ResourceRequirements{},
 	}
 }
 
@@ -117,6 +121,22 @@ func (w *world) begin(action any) {
 	case hook:
 		w.mustRun(a.container.Name, describe(action))
 		w.hooks = append(w.hooks, a)
+	case weigh:
+		if len(w.weighs) > 0 {
+			w.fatalf("the node is asked twice at one time")
+		}
+		w.weighs = append(w.weighs, a)
+	case resize:
+		w.mustRun(a.container.Name, describe(action))
+		for _, other := range w.resizes {
+			if other.id == a.id {
+				w.fatalf("run %s is resized twice at one time", a.id)
+			}
+		}
+		if a.id != w.state.container(a.container.Name).id || sameSize(a.container.Resources, w.sizes[a.container.Name]) {
+			w.fatalf("%s to the size that it has", describe(action))
+		}
+		w.resizes = append(w.resizes, a)
 	case remove:
 		for name := range w.running {
 			if w.running[name] {
@@ -135,7 +155,7 @@ func (w *world) mustRun(name, what string) {
 }
 
 func (w *world) inFlight() int {
-	n := w.setup + w.removal + len(w.asks) + len(w.hooks)
+	n := w.setup + w.removal + len(w.asks) + len(w.hooks) + len(w.weighs) + len(w.resizes)
 	for _, m := range []map[string]int{w.pulls, w.starts} {
 		for _, v := range m {
 			n += v
@@ -191,6 +211,9 @@ func (w *world) check(wake time.Time) {
 		if (c.State.Running != nil) != (w.running[c.Name] && !settling) {
 			w.fatalf("container %s: status running %v, truth %v", c.Name, c.State.Running != nil, w.running[c.Name])
 		}
+		if c.State.Running != nil && (c.Resources == nil || !sameSize(*c.Resources, w.sizes[c.Name])) {
+			w.fatalf("container %s: status size %v, truth %v", c.Name, c.Resources, w.sizes[c.Name])
+		}
 	}
 }
 
@@ -216,7 +239,7 @@ func (w *world) play(what, which byte) {
 		}
 		return err
 	}
-	switch what % 18 {
+	switch what % 22 {
 	case 0:
 		w.now = w.now.Add(time.Duration(which) * 100 * time.Millisecond)
 		w.happen(nil)
@@ -226,11 +249,11 @@ func (w *world) play(what, which byte) {
 	case 2, 3:
 		if w.setup > 0 {
 			w.setup--
-			if what%18 == 3 && which > 250 {
+			if what%22 == 3 && which > 250 {
 				w.happen(prepared{refused: &refusal{"OutOfpods", "full"}})
 				return
 			}
-			if what%18 == 2 {
+			if what%22 == 2 {
 				w.happen(prepared{err: errTest})
 				return
 			}
@@ -239,7 +262,7 @@ func (w *world) play(what, which byte) {
 	case 4, 5:
 		if w.pulls[name] > 0 {
 			w.pulls[name]--
-			if what%18 == 4 {
+			if what%22 == 4 {
 				w.happen(pullDone{container: name, reason: "ErrImagePull", err: givenUp(errTest)})
 			} else {
 				w.happen(pullDone{container: name})
@@ -250,7 +273,7 @@ func (w *world) play(what, which byte) {
 			return
 		}
 		w.starts[name]--
-		switch what % 18 {
+		switch what % 22 {
 		case 6:
 			w.happen(startDone{container: name, id: "x", reason: reasonCreateContainerError, err: givenUp(errTest)})
 		case 7:
@@ -281,6 +304,10 @@ func (w *world) play(what, which byte) {
 			w.happen(removed{map[bool]error{true: errTest}[which%2 == 0]})
 			return
 		}
+		if which >= 128 {
+			w.happen(updated{withSize(w.state.pod, name, int64(which>>2%4))})
+			return
+		}
 		w.happen(updated{withImage(w.state.pod, name, fmt.Sprintf("image:v%d", which>>2%3))})
 	case 12:
 		if !w.vanished {
@@ -292,13 +319,32 @@ func (w *world) play(what, which byte) {
 		if i := int(which >> 2); i < len(w.asks) {
 			a := w.asks[i]
 			w.asks = slices.Delete(w.asks, i, i+1)
-			w.happen(probed{container: a.container.Name, id: a.id, kind: a.kind, ok: what%18 == 14, err: map[bool]error{true: errTest}[which%4 == 0]})
+			w.happen(probed{container: a.container.Name, id: a.id, kind: a.kind, ok: what%22 == 14, err: map[bool]error{true: errTest}[which%4 == 0]})
+		}
+	case 18, 19:
+		if len(w.weighs) > 0 {
+			a := w.weighs[0]
+			w.weighs = nil
+			var no *refusal
+			if what%22 == 19 {
+				no = &refusal{[]string{corev1.PodReasonDeferred, corev1.PodReasonInfeasible}[which%2], "full"}
+			}
+			w.happen(weighed{a.pod, no})
+		}
+	case 20, 21:
+		if i := int(which >> 2); i < len(w.resizes) {
+			a := w.resizes[i]
+			w.resizes = slices.Delete(w.resizes, i, i+1)
+			if a.id == w.state.container(a.container.Name).id && what%22 == 20 {
+				w.sizes[a.container.Name] = a.container.Resources
+			}
+			w.happen(resized{a.container.Name, a.id, a.container.Resources, map[bool]error{true: errTest}[what%22 == 21]})
 		}
 	case 16, 17:
 		if i := int(which >> 2); i < len(w.hooks) {
 			h := w.hooks[i]
 			w.hooks = slices.Delete(w.hooks, i, i+1)
-			w.happen(hookDone{container: h.container.Name, id: h.id, kind: h.kind, err: map[bool]error{true: errTest}[what%18 == 16]})
+			w.happen(hookDone{container: h.container.Name, id: h.id, kind: h.kind, err: map[bool]error{true: errTest}[what%22 == 16]})
 		}
 	}
 }
@@ -324,6 +370,9 @@ func furnish(pod *corev1.Pod, kind byte) {
 			if kind&16 != 0 && c.Name == "a" {
 				c.RestartPolicy, c.RestartPolicyRules = pointer(corev1.ContainerRestartPolicyNever), restartAllOn(3)
 			}
+			if kind&32 != 0 && i == 0 {
+				c.ResizePolicy = []corev1.ContainerResizePolicy{{ResourceName: corev1.ResourceMemory, RestartPolicy: corev1.RestartContainer}}
+			}
 			if kind&4 != 0 {
 				c.Lifecycle = &corev1.Lifecycle{PostStart: &corev1.LifecycleHandler{}, PreStop: &corev1.LifecycleHandler{}}
 			}
@@ -347,11 +396,13 @@ func FuzzPodLife(f *testing.F) {
 	f.Add(byte(2), []byte{3, 0, 5, 0, 8, 0, 17, 0, 0, 10, 15, 1, 0, 10, 15, 1, 16, 0, 9, 16, 5, 0, 8, 0, 17, 0, 14, 1, 10, 3, 17, 0, 0, 255, 9, 0, 11, 1, 11, 1})
 	f.Add(byte(255), []byte{3, 0, 5, 0, 8, 0, 17, 0, 0, 10, 14, 1, 5, 1, 8, 1, 17, 0, 9, 1, 5, 1, 8, 1, 9, 2, 1, 255, 9, 0, 12, 1, 11, 1})
 	f.Add(byte(16<<3+5), []byte{3, 0, 5, 0, 8, 0, 9, 0, 5, 1, 8, 1, 5, 2, 8, 2, 9, 49, 9, 2, 13, 0, 12, 1, 3, 0, 5, 0, 8, 0, 9, 0, 5, 1, 8, 1, 5, 2, 8, 2, 10, 1})
+	f.Add(byte(0), []byte{3, 0, 5, 0, 8, 0, 11, 132, 18, 0, 20, 0, 11, 136, 19, 0, 1, 2, 18, 0, 21, 0, 12, 1, 3, 0, 18, 0, 20, 0, 10, 1, 9, 0, 11, 1, 11, 1})
+	f.Add(byte(3), []byte{3, 0, 5, 0, 8, 0, 11, 132, 18, 0, 0, 20, 9, 0, 5, 0, 8, 0, 11, 140, 19, 1, 11, 128, 12, 5, 10, 1, 9, 0, 11, 1, 11, 1})
 	f.Fuzz(func(t *testing.T, kind byte, script []byte) {
 		policy := []corev1.RestartPolicy{corev1.RestartPolicyAlways, corev1.RestartPolicyOnFailure, corev1.RestartPolicyNever}[kind%3]
 		names := [][]string{{"a"}, {"init1", "a", "b"}, {"init1", "init2", "a"}}[kind/3%3]
 		pod := testPod(policy, names...)
-		furnish(pod, kind>>3)
+		furnish(pod, kind>>3|kind<<5&32)
 		w := newWorld(t, pod)
 		w.happen(nil)
 		for i := 0; i+1 < len(script) && w.state.life != gone; i += 2 {

@@ -34,6 +34,7 @@ type guest struct {
 	exit    runtime.Exit
 	kill    *time.Timer
 	forgets int
+	limits  []runtime.Limits // that it was given as it ran
 	used    runtime.Stats
 }
 
@@ -54,6 +55,13 @@ func (g *guest) use(used runtime.Stats) {
 
 func (g *guest) run() runtime.Run {
 	return runtime.Run{ID: g.spec.ID, Of: g.spec.Of, StartedAt: g.at, Process: g}
+}
+
+func (g *guest) Resize(_ context.Context, limits runtime.Limits) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.limits = append(g.limits, limits)
+	return nil
 }
 
 func (g *guest) Stop(grace time.Duration) {
@@ -185,20 +193,20 @@ type images struct {
 	failures int
 }
 
-func (i *images) Lookup(image string) (registry.Module, bool, error) {
+func (i *images) Lookup(_ context.Context, image string, _ registry.Keys) (registry.Module, bool, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return registry.Module{Image: image, ImageID: image + "@sha256:0"}, i.failures == 0, nil
 }
 
-func (i *images) Pull(_ context.Context, image string) (registry.Module, error) {
+func (i *images) Pull(_ context.Context, image string, _ registry.Keys) (registry.Pulled, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.failures > 0 {
 		i.failures--
-		return registry.Module{}, errors.New("registry away")
+		return registry.Pulled{}, errors.New("registry away")
 	}
-	return registry.Module{Image: image}, nil
+	return registry.Pulled{Module: registry.Module{Image: image}}, nil
 }
 
 // shell is one worker with what it needs, in virtual time.

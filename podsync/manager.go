@@ -24,26 +24,28 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/metrics"
 	"github.com/krustlet-go/krustlet-wasi/podsync/objects"
 	"github.com/krustlet-go/krustlet-wasi/registry"
+	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
 )
 
 // Images has the modules that containers run. *registry.Store is one.
 type Images interface {
-	// Lookup finds an image on disk. It asks nobody.
-	Lookup(image string) (module registry.Module, present bool, err error)
+	// Lookup finds an image on disk that whoever has the keys may have. It asks no registry.
+	Lookup(ctx context.Context, image string, keys registry.Keys) (module registry.Module, present bool, err error)
 	// Pull asks the registry for an image and fetches what is not on disk.
-	Pull(ctx context.Context, image string) (registry.Module, error)
+	Pull(ctx context.Context, image string, keys registry.Keys) (registry.Pulled, error)
 }
 
-// Settings is what a Manager works with. All fields are needed, but for those of logs, the addresses of pods, and those that
-// watch.
+// Settings is what a Manager works with. All fields are needed, but for those that say otherwise, of logs, and the addresses of
+// pods.
 type Settings struct {
 	NodeName    string     // pods bound to this node are run
 	Address     netip.Addr // the node's
 	DataDir     string     // absolute; pods/ and logs/ below it are the Manager's
 	Client      kubernetes.Interface
 	Images      Images
+	Credentials *credentials.Source // the node's, for images; nil: it has none
 	Engine      runtime.Engine
 	Allocatable corev1.ResourceList // what the node gives to pods
 	Events      record.EventRecorder
@@ -54,6 +56,8 @@ type Settings struct {
 	ContainerLogMaxSize  int64
 	ContainerLogMaxFiles int
 	ContainerOutputRate  int64 // bytes that a container may print a second; 0 is no bound
+	// DiskPressure says whether the node's disk is too full to take pods; nil: it never is. It must not block.
+	DiskPressure func() bool
 	// What happens is counted in Metrics and Probed, and told to Tracer; Disks says what pods have on disk.
 	Metrics *metrics.Pods
 	Probed  *metrics.Probes

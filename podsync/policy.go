@@ -20,7 +20,7 @@ func (s *podState) policy(c *containerState) corev1.RestartPolicy {
 // overForGood says whether a container has ended and is not to run again. An init container that succeeded is not run again
 // whatever the policy, unless it is a sidecar.
 func (s *podState) overForGood(c *containerState) bool {
-	if c.step != exited || c.next != nil {
+	if c.step != exited || c.next != nil || c.again {
 		return false
 	}
 	switch action := ruleFor(c.spec, c.exit.ExitCode); {

@@ -127,7 +127,7 @@ func (w *worker) carryOut(ctx context.Context, pod *corev1.Pod, a hook) error {
 	case handler.Exec != nil:
 		text, err := w.execHook(ctx, a, handler.Exec.Command)
 		if err != nil {
-			return fmt.Errorf("Exec lifecycle hook (%v) %s: %w, message: %q", handler.Exec.Command, where, err, text) //nolint:staticcheck // words that users know
+			return fmt.Errorf("Exec lifecycle hook (%v) %s: %w, message: %q", handler.Exec.Command, where, err, text)
 		}
 	case handler.HTTPGet != nil:
 		plain, err := probe.Hook(ctx, handler.HTTPGet, a.container, w.podIP())

@@ -12,7 +12,7 @@ func (s *podState) redefine(pod *corev1.Pod) {
 	for _, c := range s.containers {
 		c.next = nil
 		if spec := findContainer(pod, c.spec.Name); spec != nil && spec.Image != c.spec.Image {
-			c.next = spec
+			c.next = sized(spec, c.spec.Resources)
 		}
 	}
 }
@@ -27,9 +27,11 @@ func (c *containerState) restoreImage(status *corev1.ContainerStatus) {
 	c.spec, c.next = &was, c.spec
 }
 
-// renew brings a container to its new image.
+// renew brings a container to its new image, or lets one run again that had to end to be resized.
 func (s *podState) renew(d *decision, c *containerState) {
 	switch {
+	case c.next == nil && c.again && !c.busy():
+		c.step, c.again, c.waiting, c.pulls = fresh, false, nil, backOff{}
 	case c.next == nil || c.init && !c.sidecar && c.succeeded():
 	case c.step == running:
 		kind := "Container"
@@ -39,6 +41,7 @@ func (s *podState) renew(d *decision, c *containerState) {
 		c.quit(d, d.now.Add(s.grace()), eventKilling(fmt.Sprintf("%s %s definition changed, will be restarted", kind, c.spec.Name)))
 	case !c.busy():
 		c.spec, c.next = c.next, nil
-		c.step, c.waiting, c.pulls = fresh, nil, backOff{}
+		c.step, c.waiting = fresh, nil
+		c.pulls, c.crashes = backOff{}, backOff{} // they were the old image's
 	}
 }

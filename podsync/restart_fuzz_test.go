@@ -18,6 +18,7 @@ func (w *world) run(name string) string {
 	w.begun++
 	w.runs = append(w.runs, g)
 	w.running[name] = true
+	w.sizes[name] = w.state.container(name).actual
 	return g.spec.ID
 }
 
@@ -75,7 +76,7 @@ func (w *world) restart(how byte) {
 	clear(w.pulls)
 	clear(w.starts)
 	clear(w.kill)
-	w.asks, w.hooks = nil, nil
+	w.asks, w.hooks, w.weighs, w.resizes = nil, nil, nil, nil
 	w.final = ""
 	if phase := pod.Status.Phase; phase == corev1.PodSucceeded || phase == corev1.PodFailed {
 		w.final = phase
@@ -89,6 +90,7 @@ func (w *world) restart(how byte) {
 	w.adopted = map[string]bool{}
 	for name := range adopted.running {
 		w.adopted[name] = true
+		w.sizes[name] = w.state.container(name).actual // as far as that agent knows
 	}
 	for name, runs := range w.running {
 		if runs && !w.adopted[name] {

@@ -37,12 +37,14 @@ func restore(pod *corev1.Pod, dirs podDirs, runs []runtime.Run, now time.Time) (
 	for _, c := range s.containers {
 		if status := containerStatus(pod, c.spec.Name); status != nil {
 			c.restore(status)
+			c.restoreSize(status)
 			c.restoreProbes(status, string(pod.UID), now)
 		}
 	}
 	for _, c := range pod.Status.Conditions {
 		s.wasSetUp = s.wasSetUp || c.Type == corev1.PodReadyToStartContainers && c.Status == corev1.ConditionTrue
 	}
+	s.restoreResize(&pod.Status)
 	s.place = dirs.place(&pod.Status, s.wasSetUp || s.life == finished)
 	adopted := s.adopt(runs, dirs, now)
 	for _, c := range s.containers {

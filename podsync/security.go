@@ -9,6 +9,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/component-helpers/node/util/sysctl"
+
+	"github.com/krustlet-go/krustlet-wasi/registry"
 )
 
 // What a pod asks of the host's kernel falls into three: what a guest has anyway or has no use for is accepted and changes
@@ -118,15 +120,20 @@ func checkUserNamespace(pod *corev1.Pod) error {
 	return errors.New("can't set `spec.hostUsers: false`, runtime does not support user namespaces")
 }
 
+// imageUser is whom an image is to run as, if it says.
+func imageUser(module registry.Module) string {
+	if module.Config == nil {
+		return ""
+	}
+	return module.Config.User
+}
+
 // checkSecurity says why a container must not run as its security context is. imageUser is whom its image is to run as: a
 // number or a name, a group may follow behind a colon.
 func checkSecurity(pod *corev1.Pod, c *corev1.Container, imageUser string) error {
 	own := c.SecurityContext
 	if own == nil {
 		own = &corev1.SecurityContext{}
-	}
-	if isTrue(own.Privileged) {
-		return errors.New("privileged containers are not supported: a guest has no privileges on the node; remove securityContext.privileged")
 	}
 	nonRoot, user := own.RunAsNonRoot, own.RunAsUser
 	if all := pod.Spec.SecurityContext; all != nil {

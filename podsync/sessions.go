@@ -14,8 +14,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// How many commands users may have running at once: each takes as much memory as the container may. Probes and hooks do
-// not count.
+// How many commands users may have running, and clients attached, at once: a command takes as much memory as the container
+// may. Probes and hooks do not count.
 const (
 	sessionsPerContainer = 32
 	sessionsPerNode      = 256
@@ -60,6 +60,33 @@ func (m *Manager) Exec(namespace, pod, uid, container string, argv []string) (
 	}, nil
 }
 
+// Attach finds the run of a container and returns what connects streams to it, until it ends or ctx does. The error is
+// as that of Exec.
+func (m *Manager) Attach(namespace, pod, uid, container string) (
+	func(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) error, error,
+) {
+	w, run, err := m.runOf(namespace, pod, uid, container)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) error {
+		place := sessionPlace{w.view.Load().pod.UID, container}
+		end, err := m.sessions.begin(place)
+		if err != nil {
+			return err
+		}
+		defer end()
+		err = run.process.Attach(ctx, runtime.Streams{Stdin: stdin, Stdout: stdout, Stderr: stderr})
+		if !errors.Is(err, runtime.ErrStdin) {
+			return err
+		}
+		if spec := findContainer(w.view.Load().pod, container); spec != nil && !spec.Stdin {
+			return fmt.Errorf("container %q has no standard input to attach to: its spec does not say stdin: true", container)
+		}
+		return fmt.Errorf("the standard input of container %q has another client, or has ended (stdinOnce)", container)
+	}, nil
+}
+
 // errRunEnded ends a command when the container does that it is run beside.
 var errRunEnded = errors.New("the container has ended")
 
@@ -95,28 +122,28 @@ func stateOf(pod *corev1.Pod, container string) string {
 	return fmt.Sprintf("it is waiting to start (%s)", waitingReason(pod, container))
 }
 
-// sessions counts the commands that users have running.
+// sessions counts the commands that users have running, and the clients that are attached.
 type sessions struct {
 	mu   sync.Mutex
 	node int
 	of   map[sessionPlace]int
 }
 
-// sessionPlace is the container of a pod that a command is run in.
+// sessionPlace is a container of a pod.
 type sessionPlace struct {
 	pod       types.UID
 	container string
 }
 
-// begin takes a place for a command, which end gives back.
+// begin takes a place, which end gives back.
 func (s *sessions) begin(in sessionPlace) (end func(), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.of[in] >= sessionsPerContainer:
-		return nil, fmt.Errorf("container %q has %d commands running, and may have no more; wait until one has ended", in.container, sessionsPerContainer)
+		return nil, fmt.Errorf("container %q has %d commands and attached clients, and may have no more; wait until one has ended", in.container, sessionsPerContainer)
 	case s.node >= sessionsPerNode:
-		return nil, fmt.Errorf("the node has %d commands running, and may have no more; wait until one has ended", sessionsPerNode)
+		return nil, fmt.Errorf("the node has %d commands and attached clients, and may have no more; wait until one has ended", sessionsPerNode)
 	}
 	if s.of == nil {
 		s.of = map[sessionPlace]int{}

@@ -73,13 +73,14 @@ const (
 type podState struct {
 	pod        *corev1.Pod // the newest from the API server
 	life       life
-	vanished   bool              // the object is no longer in the API server
-	deadline   time.Time         // while ending: when guests are killed; only ever moves forward in time's reach
-	setup      task              // the pod's folders and what its containers share
-	wasSetUp   bool              // by an earlier agent: this one's setup shows only if it fails
-	isolated   bool              // known after setup: the guests have a process of their own
-	place      place             // known after setup, too
-	removal    task              // the object and the folders
+	vanished   bool      // the object is no longer in the API server
+	deadline   time.Time // while ending: when guests are killed; only ever moves forward in time's reach
+	setup      task      // the pod's folders and what its containers share
+	wasSetUp   bool      // by an earlier agent: this one's setup shows only if it fails
+	isolated   bool      // known after setup: the guests have a process of their own
+	place      place     // known after setup, too
+	removal    task      // the object and the folders
+	resizing   resizing
 	reported   bool              // the API server has the status that statusOf gives
 	closeBy    time.Time         // while closing: when guests are killed
 	doomed     bool              // the pod has failed as a whole, whatever its containers' exits say
@@ -119,6 +120,7 @@ type containerState struct {
 	before  *corev1.ContainerStateTerminated // of the run before the last
 	failed  bool                             // the last run never started
 	anew    bool                             // all containers start over, and this one has not begun since
+	again   bool                             // it is to run again whatever its policy: its size asks for it
 
 	notBefore time.Time // no pull and no start before
 	crashes   backOff
@@ -128,10 +130,13 @@ type containerState struct {
 	probes    [probeKinds]probeState
 	postStart progress
 	preStop   progress
-	hookErr   error     // of the postStart hook
-	stopBy    time.Time // when it is to have ended; zero: not at all
-	quitAt    time.Time // when that was decided
-	askedBy   time.Time // the stopBy that the engine was asked for; zero: not yet
+	hookErr   error                       // of the postStart hook
+	stopBy    time.Time                   // when it is to have ended; zero: not at all
+	quitAt    time.Time                   // when that was decided
+	askedBy   time.Time                   // the stopBy that the engine was asked for; zero: not yet
+	actual    corev1.ResourceRequirements // with which it was started, or resized
+	resize    progress                    // todo or doing
+	resizeAt  time.Time                   // not before
 }
 
 // newState is the state of a pod that no agent has touched.
@@ -152,7 +157,8 @@ func newState(pod *corev1.Pod, now time.Time) *podState {
 
 func newContainer(spec *corev1.Container, init bool) *containerState {
 	sidecar := init && spec.RestartPolicy != nil && *spec.RestartPolicy == corev1.ContainerRestartPolicyAlways
-	return &containerState{spec: spec, init: init, sidecar: sidecar, step: fresh, attempt: -1, postStart: todo, preStop: todo}
+	return &containerState{spec: spec, init: init, sidecar: sidecar, step: fresh, attempt: -1,
+		postStart: todo, preStop: todo, resize: todo, actual: spec.Resources}
 }
 
 func (s *podState) container(name string) *containerState {
@@ -248,6 +254,10 @@ func (s *podState) apply(event any, now time.Time) {
 		s.container(e.container).applyProbe(e)
 	case hookDone:
 		s.container(e.container).applyHook(e)
+	case weighed:
+		s.applyWeighed(e, now)
+	case resized:
+		s.applyResized(e, now)
 	}
 }
 
@@ -362,6 +372,7 @@ func (c *containerState) begin(id string) {
 	c.before, c.exit, c.anew = c.exit, nil, false
 	c.id = id
 	c.attempt++
+	c.again, c.resize, c.resizeAt = false, todo, time.Time{}
 	c.probes, c.postStart, c.preStop, c.hookErr = [probeKinds]probeState{}, todo, todo, nil
 }
 

@@ -52,6 +52,7 @@ func statusOf(s *podState, was corev1.PodStatus, host netip.Addr, now time.Time)
 		c.ObservedGeneration = s.pod.Generation
 		setCondition(&status, c, now)
 	}
+	s.showResize(&status, now)
 	return status
 }
 
@@ -96,6 +97,7 @@ func (s *podState) containerStatus(c *containerState) corev1.ContainerStatus {
 		Ready:        c.ready(),
 		VolumeMounts: mountStatuses(c.spec),
 	}
+	c.showSize(&status)
 	if c.attempt >= 0 {
 		status.ContainerID, status.ImageID = containerID(c.id), c.module.ImageID
 	}

@@ -45,7 +45,7 @@ type worker struct {
 	measures       measures
 
 	view     atomic.Pointer[view] // what others may see of the pod
-	requests corev1.ResourceList  // what the pod takes of the node,
+	requests corev1.ResourceList  // what the pod takes of the node (the Manager's lock guards it),
 	admitted atomic.Bool          // once the node has taken it
 	spent    atomic.Int64         // processor time of the runs that have ended, in nanoseconds
 }
@@ -82,7 +82,7 @@ func newWorker(node *Manager, state *podState, adopted adoption) *worker {
 	}
 	w.volumes = node.newVolumes(w.dirs, w.log)
 	w.measures = newMeasures(node.Metrics, state, adopted, time.Now())
-	w.requests = requestsOf(pod)
+	w.requests = requestsOf(state.given())
 	w.admitted.Store(state.wasSetUp)
 	w.show(statusOf(state, pod.Status, node.Address, state.startedAt))
 	return w
@@ -250,7 +250,7 @@ func (w *worker) flush() {
 }
 
 func (w *worker) show(status corev1.PodStatus) {
-	pod := *w.state.pod // shallow: only the status differs
+	pod := *w.state.given() // shallow: only the status differs
 	pod.Status = status
 	runs := make(map[string]containerRuns, len(w.state.containers))
 	for _, c := range w.state.containers {

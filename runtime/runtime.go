@@ -57,6 +57,14 @@ type Spec struct {
 	// Listen are TCP addresses, host:port, on which the guest finds listening sockets: descriptors from 3 on, in
 	// this order, told of by LISTEN_FDS in its environment.
 	Listen []string
+	// ListenFree are TCP addresses that the guest may want: behind the sockets of Listen it finds those that nobody has.
+	ListenFree []string
+}
+
+// Limits are the bounds of a guest that may change while it runs.
+type Limits struct {
+	Memory int64 // as Spec.MemoryLimit
+	CPU    int64 // as Spec.CPULimit
 }
 
 // Origin is the run of a container: plain words of its owner, which engines keep and give back.
@@ -121,6 +129,9 @@ type Process interface {
 	// the guest has ended and has given everything to the streams, else the error of ctx or of a stream; a stream that is
 	// not read holds the guest back until ctx ends. ErrStdin says that stdin cannot be connected.
 	Attach(ctx context.Context, streams Streams) error
+	// Resize bounds the guest by other limits from now on, while it goes on running; after Done it does nothing. Memory that
+	// it has already it keeps, whatever the limit. The error says why the limits are as they were.
+	Resize(ctx context.Context, limits Limits) error
 	// Forget says that the end was taken note of for good: the engine keeps nothing of the run any more. It does
 	// not wait. Before Done it does nothing.
 	Forget()

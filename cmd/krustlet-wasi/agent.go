@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"path/filepath"
 	"strconv"
 	"time"
 
@@ -26,6 +25,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/node"
 	"github.com/krustlet-go/krustlet-wasi/podsync"
 	"github.com/krustlet-go/krustlet-wasi/registry"
+	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
 	guests "github.com/krustlet-go/krustlet-wasi/runtime"
 	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
 	"github.com/krustlet-go/krustlet-wasi/tlsbootstrap"
@@ -40,8 +40,8 @@ func runAgent(ctx context.Context, cfg Config, stdout io.Writer, log *zap.Logger
 		return err
 	}
 	defer func() { _ = listener.Close() }() // closed already where it was served
-	credentials := bootstrapConfig(cfg, stdout, log)
-	identity, err := tlsbootstrap.Join(ctx, credentials)
+	bootstrap := bootstrapConfig(cfg, stdout, log)
+	identity, err := tlsbootstrap.Join(ctx, bootstrap)
 	if err != nil {
 		return err
 	}
@@ -55,8 +55,8 @@ func runAgent(ctx context.Context, cfg Config, stdout io.Writer, log *zap.Logger
 		return err
 	}
 	defer stopTracing()
-	credentials.Rotated = func(age time.Duration) { measures.rotation.Observe(age.Seconds()) }
-	serving, err := tlsbootstrap.NewServing(credentials, client)
+	bootstrap.Rotated = func(age time.Duration) { measures.rotation.Observe(age.Seconds()) }
+	serving, err := tlsbootstrap.NewServing(bootstrap, client)
 	if err != nil {
 		return err
 	}
@@ -69,11 +69,19 @@ func runAgent(ctx context.Context, cfg Config, stdout io.Writer, log *zap.Logger
 	defer stopEvents()
 	written, stopWatching := newLogEvents(log)
 	defer stopWatching()
-	pods, err := newPods(cfg, client, engine, recorder, written, measures, tracer, log)
+	images, keys, err := newImages(cfg, client, log)
 	if err != nil {
 		return err
 	}
-	self, err := newNode(cfg, client, pods, recorder, log)
+	pods, err := newPods(cfg, client, images, keys, engine, recorder, written, measures, tracer, log)
+	if err != nil {
+		return err
+	}
+	collector, err := newCollector(cfg, images, pods, recorder, log)
+	if err != nil {
+		return err
+	}
+	self, err := newNode(cfg, client, pods, images, recorder, log)
 	if err != nil {
 		return err
 	}
@@ -95,6 +103,7 @@ func runAgent(ctx context.Context, cfg Config, stdout io.Writer, log *zap.Logger
 	parts.Go(func() error { return pods.Run(ctx) })
 	parts.Go(func() error { return measures.disks.Run(ctx) })
 	parts.Go(func() error { return api.Serve(ctx, listener) })
+	parts.Go(func() error { collect(ctx, collector, pods.Synced()); return nil })
 	return parts.Wait()
 }
 
@@ -157,17 +166,7 @@ func newLogEvents(log *zap.Logger) (written *logfile.Watcher, stop func()) {
 	return written, func() { _ = written.Close() } // nobody follows a log any more
 }
 
-func newPods(cfg Config, client kubernetes.Interface, engine guests.Engine, recorder record.EventRecorder, written *logfile.Watcher, measures *measures, tracer trace.Tracer, log *zap.Logger) (*podsync.Manager, error) {
-	images, err := registry.New(registry.Config{
-		Dir:                filepath.Join(cfg.DataDir, "modules"),
-		InsecureRegistries: cfg.InsecureRegistries,
-		AllowLocalModules:  cfg.AllowLocalModules,
-		UserAgent:          "krustlet-wasi/" + programVersion(),
-		Log:                log.Named("registry"),
-	})
-	if err != nil {
-		return nil, err
-	}
+func newPods(cfg Config, client kubernetes.Interface, images *registry.Store, keys *credentials.Source, engine guests.Engine, recorder record.EventRecorder, written *logfile.Watcher, measures *measures, tracer trace.Tracer, log *zap.Logger) (*podsync.Manager, error) {
 	allocatable, err := node.AllocatableResources(cfg.DataDir, cfg.MaxPods)
 	if err != nil {
 		return nil, err
@@ -178,6 +177,7 @@ func newPods(cfg Config, client kubernetes.Interface, engine guests.Engine, reco
 		DataDir:     cfg.DataDir,
 		Client:      client,
 		Images:      images,
+		Credentials: keys,
 		Engine:      engine,
 		Allocatable: allocatable,
 		Events:      recorder,
@@ -190,6 +190,7 @@ func newPods(cfg Config, client kubernetes.Interface, engine guests.Engine, reco
 		ContainerLogMaxSize:  cfg.ContainerLogMaxSize,
 		ContainerLogMaxFiles: cfg.ContainerLogMaxFiles,
 		ContainerOutputRate:  cfg.ContainerOutputRate,
+		DiskPressure:         func() bool { return underDiskPressure(cfg.DataDir, log) },
 
 		Metrics: measures.pods,
 		Probed:  measures.probes,
@@ -202,7 +203,7 @@ func newPods(cfg Config, client kubernetes.Interface, engine guests.Engine, reco
 	}), nil
 }
 
-func newNode(cfg Config, client kubernetes.Interface, pods *podsync.Manager, recorder record.EventRecorder, log *zap.Logger) (*node.Node, error) {
+func newNode(cfg Config, client kubernetes.Interface, pods *podsync.Manager, images *registry.Store, recorder record.EventRecorder, log *zap.Logger) (*node.Node, error) {
 	return node.New(node.Config{
 		Name:             cfg.NodeName,
 		Hostname:         cfg.Hostname,
@@ -215,8 +216,9 @@ func newNode(cfg Config, client kubernetes.Interface, pods *podsync.Manager, rec
 		Version:          programVersion(),
 		RuntimeVersion:   "wasmtime://" + engineVersion(),
 		RuntimeHandlers:  []string{"", podsync.HandlerShared, podsync.HandlerIsolated},
-		DeclaredFeatures: []string{podsync.FeatureRestartAll},
+		DeclaredFeatures: []string{kubeletapi.FeatureWebSockets, podsync.FeatureRestartAll},
 		Ready:            pods.Ready,
+		Images:           func() []corev1.ContainerImage { return imagesOfNode(images, log) },
 	}, client, recorder, log.Named("node"))
 }
 
@@ -249,6 +251,8 @@ func newAPI(cfg Config, client kubernetes.Interface, serving *tlsbootstrap.Servi
 		Metrics:        measures.page,
 		ProbeMetrics:   measures.probePage,
 		Execs:          pods,
+		Attaches:       pods,
+		Ports:          pods,
 		Health:         pods.Ready,
 		TLS:            kubeletapi.TLS{MinVersion: cfg.API.TLSMinVersion, CipherSuites: cfg.API.TLSCipherSuites},
 		Configuration:  configurationOf(cfg),

@@ -212,20 +212,6 @@ func storageSettings() []setting {
 	}}
 }
 
-func imageSettings() []setting {
-	return []setting{{
-		flag: "insecure-registries", env: "KRUSTLET_INSECURE_REGISTRIES", key: "insecureRegistries", group: groupImages, arg: "HOST[:PORT],...", kind: list,
-		usage: "registries to speak plain HTTP to; localhost is always one",
-		def:   "none",
-		apply: func(c *Config, g given) (err error) { c.InsecureRegistries, err = parseRegistries(g.items); return err },
-	}, {
-		flag: flagLocalModules, env: "KRUSTLET_ALLOW_LOCAL_MODULES", key: "allowLocalModules", group: groupImages, arg: "true|false", kind: boolean,
-		usage: "let pods run modules from the host's files by the image name fs/PATH (experimental)",
-		def:   "false",
-		apply: func(c *Config, g given) (err error) { c.AllowLocalModules, err = parseBool(g.text); return err },
-	}}
-}
-
 func guestSettings() []setting {
 	return []setting{{
 		flag: "workers", env: "KRUSTLET_WORKERS", key: "workers", group: groupGuests, arg: "N", kind: number,

@@ -74,6 +74,7 @@ func mount(lower, upper, work, root string) error {
 	if strings.ContainsAny(lower+upper+work, `:,\`) {
 		return unix.EINVAL // they mean something in the mount's options, and not the same to all kernels
 	}
-	options := fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s", lower, upper, work)
+	// Directories of the image may be renamed; without redirect_dir that is EXDEV, which few programs are prepared for.
+	options := fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s,redirect_dir=on", lower, upper, work)
 	return unix.Mount(source, root, "overlay", unix.MS_NOSUID|unix.MS_NODEV, options)
 }

@@ -53,10 +53,14 @@ func checkOwn(t *testing.T, root, image string) {
 	for _, err := range []error{
 		os.WriteFile(filepath.Join(root, "d/file"), []byte("mine"), 0o600), os.Remove(filepath.Join(root, "script")),
 		os.RemoveAll(filepath.Join(root, "d/empty")), os.Mkdir(filepath.Join(root, "new"), 0o700), os.WriteFile(filepath.Join(root, "new/x"), nil, 0o600),
+		os.Rename(filepath.Join(root, "d"), filepath.Join(root, "new/d")),
 	} {
 		if err != nil {
 			t.Error(err)
 		}
+	}
+	if got, err := os.ReadFile(filepath.Join(root, "new/d/file")); string(got) != "mine" {
+		t.Errorf("the file in the directory that was moved holds %q, %v", got, err)
 	}
 	if got, err := os.ReadFile(filepath.Join(image, "d/file")); string(got) != "image" {
 		t.Errorf("the image's file holds %q, %v", got, err)

@@ -29,6 +29,15 @@ func (v *Volumes) Exceeded(pod *corev1.Pod) string {
 	return ""
 }
 
+// Spent is what directories take on disk together, in bytes.
+func Spent(dirs ...string) int64 {
+	var sum int64
+	for _, dir := range dirs {
+		sum += usage(dir, 0).Bytes
+	}
+	return sum
+}
+
 // Usage is what a directory takes on disk.
 type Usage struct {
 	Bytes  int64
@@ -38,10 +47,14 @@ type Usage struct {
 // errEnough ends a count.
 var errEnough = errors.New("enough was counted")
 
-// usage is what a directory takes. What goes while it is counted counts nothing. With a limit, no more files are counted than
-// that, and it is a lower bound.
+// usage is what a directory takes, but for what is mounted in it. What goes while it is counted counts nothing. With a limit, no more
+// files are counted than that, and it is a lower bound.
 func usage(dir string, limit int64) Usage {
 	var sum Usage
+	var disk syscall.Stat_t
+	if syscall.Stat(dir, &disk) != nil {
+		return Usage{}
+	}
 	seen := map[uint64]bool{} // files with several names count once
 	_ = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
 		if err != nil {
@@ -51,7 +64,11 @@ func usage(dir string, limit int64) Usage {
 		if err != nil {
 			return nil
 		}
-		if st, ok := info.Sys().(*syscall.Stat_t); ok && !seen[st.Ino] {
+		st, ok := info.Sys().(*syscall.Stat_t)
+		if ok && st.Dev != disk.Dev && entry.IsDir() {
+			return fs.SkipDir
+		}
+		if ok && !seen[st.Ino] {
 			if st.Nlink > 1 && !entry.IsDir() {
 				seen[st.Ino] = true
 			}

@@ -131,7 +131,7 @@ func zstded(t testing.TB, content []byte) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer w.Close() //nolint:errcheck // no output of its own
+	defer w.Close()
 	return w.EncodeAll(content, nil)
 }
 

@@ -39,14 +39,24 @@ static void sample_memory(guest_t *g) {
 		sample(g, wasmtime_memory_data_size(g->context, &g->memory));
 }
 
+// bound_memory gives the store the limit of the guest's memory, on the guest's thread. A store can be told of one at any
+// time: it looks at its limits whenever memory is to grow.
+static void bound_memory(guest_t *g) {
+	int64_t limit = atomic_load_explicit(&g->limit, memory_order_relaxed);
+	if (limit != g->bound)
+		wasmtime_store_limiter(g->store, limit, g->elements, 1, 16, 1);
+	g->bound = limit;
+}
+
 static wasmtime_error_t *at_epoch(wasmtime_context_t *context, void *data, uint64_t *delta, uint8_t *kind) {
 	guest_t *g = data;
 	(void)context;
 	sample_memory(g);
+	bound_memory(g);
 	if (!atomic_load_explicit(&g->kill, memory_order_relaxed)) {
 		int64_t cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID), used = cpu - g->looked;
 		bool busy = used >= BUSY_NS || (used >= BUSY_ALONE_NS && waited() == g->switches);
-		if (busy || g->limited)
+		if (busy || atomic_load_explicit(&g->limited, memory_order_relaxed))
 			goEpoch(g->handle, cpu, busy);
 		g->looked = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 		g->switches = waited();
@@ -63,7 +73,10 @@ guest_t *guest_new(wasm_engine_t *engine, uintptr_t handle, int64_t memory, int6
 	if (g == NULL)
 		return NULL;
 	g->handle = handle;
-	g->limited = limited;
+	atomic_init(&g->limited, limited);
+	atomic_init(&g->limit, memory);
+	g->bound = memory;
+	g->elements = elements;
 	if (pthread_getcpuclockid(pthread_self(), &g->clock) != 0)
 		g->clock = CLOCK_THREAD_CPUTIME_ID;
 	g->thread = (pid_t)syscall(SYS_gettid);
@@ -94,6 +107,11 @@ int64_t guest_refused(guest_t *g, const char *name, size_t len) {
 int64_t guest_cpu(const guest_t *g) { return clock_ns(g->clock); }
 
 uint64_t guest_size(guest_t *g) { return atomic_load_explicit(&g->size, memory_order_relaxed); }
+
+void guest_resize(guest_t *g, int64_t memory, bool limited) {
+	atomic_store_explicit(&g->limit, memory, memory_order_relaxed);
+	atomic_store_explicit(&g->limited, limited, memory_order_relaxed);
+}
 
 void guest_kill(guest_t *g) { atomic_store_explicit(&g->kill, true, memory_order_relaxed); }
 
@@ -145,6 +163,7 @@ static wasm_trap_t *host_call(void *env, wasmtime_caller_t *caller, wasmtime_val
 	for (size_t i = 0; i < n; i++)
 		args[i] = (uint64_t)vals[i].i64;
 	int32_t result = goHostCall(g->handle, (uint32_t)(uintptr_t)env, base, size, args, n);
+	bound_memory(g);
 	if (result < 0)
 		return wasmtime_trap_new("ended by the host", 17);
 	if (n > 0)

@@ -23,7 +23,7 @@ type hosted struct {
 	ended error // why a host call ended the guest
 }
 
-// guest is an instance and its store. All methods but kill, cpu and size are for the thread that runs it.
+// guest is an instance and its store. All methods but kill, resize, cpu and size are for the thread that runs it.
 type guest struct {
 	native *C.guest_t
 	handle cgo.Handle
@@ -32,19 +32,30 @@ type guest struct {
 
 // newGuest makes a guest of the calling thread. cpuLimit is in thousandths of a processor, 0 for none.
 func newGuest(e *wasmtimego.Engine, h *hosted, maxMemory, cpuLimit int64) (*guest, error) {
-	if maxMemory <= 0 {
-		maxMemory = -1
-	}
 	handle := cgo.NewHandle(h)
-	native := C.guest_new(nativeEngine(e), C.uintptr_t(handle), C.int64_t(maxMemory), maxTableElements, cpuLimit > 0)
+	native := C.guest_new(nativeEngine(e), C.uintptr_t(handle), storeLimit(maxMemory), maxTableElements, cpuLimit > 0)
 	if native == nil {
 		handle.Delete()
 		return nil, errors.New("the host is out of memory")
 	}
 	g := &guest{native: native, handle: handle}
 	g.base = time.Duration(C.guest_cpu(native))
-	h.pace.begin(cpuLimit, g.thread(), g.base)
+	h.pace.begin(g.thread(), g.base)
 	return g, nil
+}
+
+// storeLimit is a limit of memory as stores have it, which take 0 for one.
+func storeLimit(maxMemory int64) C.int64_t {
+	if maxMemory <= 0 {
+		return -1
+	}
+	return C.int64_t(maxMemory)
+}
+
+// resize gives the guest's store another limit of memory, and says whether there is one of processor time; how much is the
+// pace's matter. It may be called from any goroutine before close.
+func (g *guest) resize(maxMemory, cpuLimit int64) {
+	C.guest_resize(g.native, storeLimit(maxMemory), cpuLimit > 0)
 }
 
 func (g *guest) close() {

@@ -17,7 +17,10 @@ typedef struct {
 	wasmtime_memory_t memory;     // valid once has_memory
 	bool has_instance;
 	bool has_memory;
-	bool limited;          // its limit of processor time must be looked at
+	_Atomic bool limited;  // its limit of processor time must be looked at
+	_Atomic int64_t limit; // of its memory, in bytes; -1 for none
+	int64_t bound;         // the limit that its store has
+	int64_t elements;      // of its tables
 	int64_t looked;        // what its thread had used of the processor at the last epoch, in nanoseconds
 	long switches;         // how often its thread had waited for something by then
 	clockid_t clock;       // of its thread, for any other
@@ -36,6 +39,8 @@ typedef struct {
 guest_t *guest_new(wasm_engine_t *engine, uintptr_t handle, int64_t memory, int64_t elements, bool limited);
 void guest_delete(guest_t *g);
 void guest_kill(guest_t *g);
+// guest_resize sets other limits, which the guest has from its next epoch or host call on. Any thread may call it.
+void guest_resize(guest_t *g, int64_t memory, bool limited);
 // guest_cpu is the processor time that the guest's thread has used since it was made, in nanoseconds. Any thread may
 // ask while that thread lives.
 int64_t guest_cpu(const guest_t *g);

@@ -10,21 +10,48 @@ import (
 type pace struct {
 	turns    *turns
 	turn     turn
-	throttle *throttle // nil without a limit
+	throttle *throttle // of the limit that counts; nil without one
 	held     atomic.Int64
+
+	limit   atomic.Int64  // thousandths of a processor, 0 for none
+	resized chan struct{} // holds a token when the limit is another
+}
+
+func newPace(turns *turns, limit int64) *pace {
+	p := &pace{turns: turns, resized: make(chan struct{}, 1)}
+	p.limit.Store(limit)
+	return p
 }
 
 // begin is called on the guest's thread, which has used cpu so far.
-func (p *pace) begin(limit int64, thread int, cpu time.Duration) {
+func (p *pace) begin(thread int, cpu time.Duration) {
 	p.turn.thread, p.turn.cpu = thread, cpu
-	if limit > 0 {
+	p.bound(cpu)
+}
+
+// bound has the throttle hold the limit.
+func (p *pace) bound(cpu time.Duration) {
+	switch limit := p.limit.Load(); {
+	case limit <= 0:
+		p.throttle = nil
+	case p.throttle == nil || p.throttle.limit != limit:
 		p.throttle = newThrottle(limit, time.Now(), cpu)
+	}
+}
+
+// resize sets another limit, which counts at once, also for a guest that is being held back. Any goroutine may call it.
+func (p *pace) resize(limit int64) {
+	p.limit.Store(limit)
+	select {
+	case p.resized <- struct{}{}:
+	default: // one is waiting already
 	}
 }
 
 // look holds the guest back for as long as its limit and the others ask for. busy says that the guest has
 // computed without a pause. It returns early when ctx ends.
 func (p *pace) look(ctx context.Context, cpu time.Duration, busy bool) {
+	p.bound(cpu)
 	if p.throttle != nil {
 		p.hold(ctx, cpu)
 	}
@@ -44,6 +71,7 @@ func (p *pace) hold(ctx context.Context, cpu time.Duration) {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
+	case <-p.resized:
 	case <-ctx.Done():
 	}
 	p.held.Add(int64(time.Since(now)))

@@ -25,8 +25,6 @@ type process struct {
 	output containerLog
 	out    *outlets
 	stdin  *inlet      // nil if nothing can be attached to it
-	limit  int64       // bytes of memory, 0 for none
-	cpu    int64       // thousandths of a processor, 0 for none
 	found  runtime.Run // as Engine.Runs shows it
 
 	started  chan struct{} // closed when the instance exists, or cannot
@@ -40,6 +38,8 @@ type process struct {
 	guest    *guest        // while it can be killed
 	used     runtime.Stats // as last seen
 	beside   beside
+	limit    int64 // bytes of memory, 0 for none
+	cpu      int64 // thousandths of a processor, 0 for none
 	killed   bool
 	ended    bool
 	deadline time.Time   // when timer kills
@@ -48,10 +48,7 @@ type process struct {
 
 // newProcess makes a process, of which nothing runs yet. It owns the module from here on if there is no error.
 func (e *Engine) newProcess(spec runtime.Spec, streams runtime.Streams, m *module) (*process, error) {
-	limit := spec.MemoryLimit
-	if limit == 0 {
-		limit = e.cfg.MaxMemory
-	}
+	limit := e.memoryLimit(spec.MemoryLimit)
 	if limit > 0 && m.minMemory > limit {
 		return nil, fmt.Errorf("the module's memory has %d bytes at the start, more than its limit of %d bytes", m.minMemory, limit)
 	}
@@ -73,7 +70,7 @@ func (e *Engine) newProcess(spec runtime.Spec, streams runtime.Streams, m *modul
 		engine:  e,
 		log:     e.cfg.Log.With(zap.String("run", spec.ID)),
 		module:  m,
-		hosted:  &hosted{ctx: ctx, wasi: g, pace: &pace{turns: e.turns}},
+		hosted:  &hosted{ctx: ctx, wasi: g, pace: newPace(e.turns, spec.CPULimit)},
 		output:  output,
 		out:     out,
 		stdin:   stdin,
@@ -88,9 +85,17 @@ func (e *Engine) newProcess(spec runtime.Spec, streams runtime.Streams, m *modul
 	return p, nil
 }
 
+// memoryLimit is a Spec's limit of memory, or the engine's own where it has none.
+func (e *Engine) memoryLimit(limit int64) int64 {
+	if limit == 0 {
+		return e.cfg.MaxMemory
+	}
+	return limit
+}
+
 // newHost makes the host side of a guest.
 func (e *Engine) newHost(spec runtime.Spec, stdin io.Reader, out *outlets) (*wasi.Guest, error) {
-	listeners, err := listen(spec.Listen, spec.Of.Pod != "")
+	listeners, err := listen(spec)
 	if err != nil {
 		return nil, err
 	}
@@ -165,6 +170,20 @@ func (p *process) Stop(grace time.Duration) {
 	if p.guest != nil {
 		p.hosted.wasi.Quiesce()
 	}
+}
+
+// Resize implements runtime.Process.
+func (p *process) Resize(_ context.Context, limits runtime.Limits) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.limit, p.cpu = p.engine.memoryLimit(limits.Memory), limits.CPU
+	if p.guest == nil {
+		return nil // it has ended
+	}
+	p.hosted.pace.resize(p.cpu)
+	p.guest.resize(p.limit, p.cpu)
+	p.engine.native.IncrementEpoch() // the engine lives as long as p has not ended
+	return nil
 }
 
 // kill ends the guest now. It does not wait.
@@ -261,12 +280,12 @@ func (p *process) discard() error {
 // finish sets the exit and, where the guest did not end by itself, tells why in its log.
 func (p *process) finish(g *guest, err error) {
 	p.mu.Lock()
-	killed := p.killed
+	killed, limit := p.killed, p.limit
 	p.mu.Unlock()
 	p.out.bound(p.cancel)
 	e := exitOf(err, p.hosted.ended, killed)
-	if e.Reason == runtime.Error && !killed && p.memoryEnd(g).exhausted() {
-		e = outOfMemory(e, p.limit)
+	if e.Reason == runtime.Error && !killed && memoryEndOf(g, limit).exhausted() {
+		e = outOfMemory(e, limit)
 	}
 	var panicked *panicError
 	if errors.As(p.hosted.ended, &panicked) {
@@ -281,8 +300,8 @@ func (p *process) finish(g *guest, err error) {
 	p.exit = e
 }
 
-func (p *process) memoryEnd(g *guest) memoryEnd {
-	m := memoryEnd{limit: p.limit, size: g.size()}
+func memoryEndOf(g *guest, limit int64) memoryEnd {
+	m := memoryEnd{limit: limit, size: g.size()}
 	m.refused, m.known = g.refused()
 	return m
 }

@@ -34,6 +34,7 @@ type fakeGuest struct {
 
 	mu       sync.Mutex
 	attached []runtime.Streams
+	limits   runtime.Limits
 }
 
 func newFakeEngine() *fakeEngine { return &fakeEngine{runs: map[string]*fakeGuest{}} }
@@ -199,8 +200,22 @@ func (g *fakeGuest) Stop(grace time.Duration) {
 	time.AfterFunc(grace, g.kill)
 }
 
+// Stats has for memory what Resize was given last.
 func (g *fakeGuest) Stats() runtime.Stats {
-	return runtime.Stats{CPU: time.Second, Throttled: time.Millisecond, Memory: 65536}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return runtime.Stats{CPU: time.Second, Throttled: time.Millisecond, Memory: max(g.limits.Memory, 65536)}
+}
+
+// Resize refuses a limit of one thousandth.
+func (g *fakeGuest) Resize(_ context.Context, limits runtime.Limits) error {
+	if limits.CPU == 1 {
+		return errors.New("too little")
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.limits = limits
+	return nil
 }
 
 func (g *fakeGuest) Attach(ctx context.Context, streams runtime.Streams) error {

@@ -79,6 +79,18 @@ func (s *server) Stop(_ context.Context, req *workerpb.StopRequest) (*workerpb.S
 	return &workerpb.StopResponse{}, nil
 }
 
+// Resize implements the protocol.
+func (s *server) Resize(ctx context.Context, req *workerpb.ResizeRequest) (*workerpb.ResizeResponse, error) {
+	p := s.process(req.GetId())
+	if p == nil {
+		return &workerpb.ResizeResponse{}, nil
+	}
+	if err := p.Resize(ctx, runtime.Limits{Memory: req.GetMemoryLimit(), CPU: req.GetCpuLimit()}); err != nil {
+		return &workerpb.ResizeResponse{Failure: toFailure(err)}, nil
+	}
+	return &workerpb.ResizeResponse{}, nil
+}
+
 // process is the run's process, nil if there is none.
 func (s *server) process(id string) runtime.Process {
 	s.mu.Lock()

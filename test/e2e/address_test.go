@@ -129,21 +129,22 @@ func testHostNetwork(t *testing.T, s *suite) {
 
 	pod = s.served(t, "silent", 18092)
 	pod.Spec.HostNetwork = true
-	pod.Spec.RestartPolicy = corev1.RestartPolicyNever
-	s.create(t, ns, pod)
-	if log := s.finalLog(t, ns, "silent", corev1.PodFailed); !strings.Contains(log, `LISTEN_FDS is ""`) {
-		t.Errorf("it says %q", log)
-	}
+	s.findsNoSockets(t, ns, pod)
 }
 
 // testNoSockets: a pod may do without.
 func testNoSockets(t *testing.T, s *suite) {
-	ns := s.cluster.Namespace(t)
 	pod := s.served(t, "none", 18080)
 	pod.Annotations = map[string]string{"krustlet-wasi.dev/listen": "false"}
+	s.findsNoSockets(t, s.cluster.Namespace(t), pod)
+}
+
+// findsNoSockets runs a pod that serves, and expects it to say that it has nothing to serve on.
+func (s *suite) findsNoSockets(t *testing.T, ns string, pod *corev1.Pod) {
+	t.Helper()
 	pod.Spec.RestartPolicy = corev1.RestartPolicyNever
 	s.create(t, ns, pod)
-	if log := s.finalLog(t, ns, "none", corev1.PodFailed); !strings.Contains(log, `LISTEN_FDS is ""`) {
+	if log := s.finalLog(t, ns, pod.Name, corev1.PodFailed); !strings.Contains(log, `LISTEN_FDS is ""`) {
 		t.Errorf("it says %q", log)
 	}
 }

@@ -30,14 +30,19 @@ func TestExec(t *testing.T) {
 	ns := s.cluster.Namespace(t)
 	s.create(t, ns, s.pod("main", s.kitchen, "sleep"))
 	s.awaitRunning(t, ns, "main")
-	for name, value := range protocols {
-		e := &execs{suite: s, ns: ns, pod: "main", env: []string{"KUBECTL_REMOTE_COMMAND_WEBSOCKETS=" + value}}
-		t.Run(name, func(t *testing.T) {
+	serve, ports := s.images.PushGuest(t, "serve"), map[string]int32{"WebSocket": 18081, "SPDY": 18082}
+	for protocol, value := range protocols {
+		e := &execs{suite: s, ns: ns, pod: "main", env: []string{"KUBECTL_REMOTE_COMMAND_WEBSOCKETS=" + value, "KUBECTL_PORT_FORWARD_WEBSOCKETS=" + value}}
+		t.Run(protocol, func(t *testing.T) {
 			for name, test := range map[string]func(*testing.T, *execs){
-				"Commands": testExecCommands,
-				"Streams":  testExecStreams,
-				"Big":      testExecBig,
-				"Gone":     testExecGone,
+				"Commands":    testExecCommands,
+				"Streams":     testExecStreams,
+				"Big":         testExecBig,
+				"Gone":        testExecGone,
+				"Attach":      testAttach,
+				"Run":         testRun,
+				"Debug":       testDebug,
+				"PortForward": func(t *testing.T, e *execs) { testPortForward(t, e, serve, ports[protocol]) },
 			} {
 				t.Run(name, func(t *testing.T) {
 					t.Parallel()
@@ -46,10 +51,17 @@ func TestExec(t *testing.T) {
 			}
 		})
 	}
-	t.Run("Quota", func(t *testing.T) { testExecQuota(t, s) })
-	t.Run("End", func(t *testing.T) { testExecEnd(t, s) })
-	t.Run("Terminal", func(t *testing.T) { testExecTerminal(t, s) })
-	t.Run("NotRunning", func(t *testing.T) { testExecNotRunning(t, s) })
+	for name, test := range map[string]func(*testing.T, *suite){
+		"Quota":      testExecQuota,
+		"End":        testExecEnd,
+		"Terminal":   testExecTerminal,
+		"NotRunning": testExecNotRunning,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, s)
+		})
+	}
 }
 
 func (s *suite) awaitRunning(t *testing.T, namespace, name string) *corev1.Pod {
@@ -289,7 +301,7 @@ func testExecQuota(t *testing.T, s *suite) {
 	}
 	up.Wait() // each has printed its line
 	err := s.stream(ctx, ns, "main", []string{"main", "x"}, remotecommand.StreamOptions{Stdout: io.Discard})
-	if err == nil || !strings.Contains(err.Error(), `container "main" has 32 commands running, and may have no more`) {
+	if err == nil || !strings.Contains(err.Error(), `container "main" has 32 commands and attached clients, and may have no more`) {
 		t.Errorf("one more: %v", err)
 	}
 	cancel()
@@ -332,10 +344,29 @@ func testExecTerminal(t *testing.T, s *suite) {
 	err := s.stream(t.Context(), ns, "main", []string{"each", "warn a", "echo b"}, remotecommand.StreamOptions{
 		Stdin: strings.NewReader(""), Stdout: &out, Tty: true, TerminalSizeQueue: &sizes{left: 200},
 	})
-	if err != nil || strings.ReplaceAll(out.String(), "\r\n", "\n") != "$ warn a\n[a]\n$ echo b\nb\n" {
-		t.Errorf("%q, %v", &out, err)
+	if err != nil || out.String() != "$ warn a\r\n[a]\r\n$ echo b\r\nb\r\n" {
+		t.Errorf("%q, %v", out.String(), err)
+	}
+	// The command gets lines, of which the user sees what is typed, and ends by a key.
+	out.Reset()
+	err = s.stream(t.Context(), ns, "main", []string{"stdin"}, remotecommand.StreamOptions{
+		Stdin: io.MultiReader(strings.NewReader("hallo\x7f\r\x04"), silence{t.Context()}), Stdout: &out, Tty: true,
+	})
+	if err != nil || out.String() != "hallo\b \b\r\n5 bytes\r\n" {
+		t.Errorf("%q, %v", out.String(), err)
+	}
+	err = s.stream(t.Context(), ns, "main", []string{"spin"}, remotecommand.StreamOptions{
+		Stdin: io.MultiReader(strings.NewReader("\x03"), silence{t.Context()}), Stdout: &out, Tty: true,
+	})
+	if err == nil || !strings.Contains(err.Error(), "exit code 130") {
+		t.Errorf("interrupted: %v", err)
 	}
 }
+
+// silence is a user who does not type.
+type silence struct{ ctx context.Context }
+
+func (s silence) Read([]byte) (int, error) { <-s.ctx.Done(); return 0, io.EOF }
 
 // sizes are those of a window that is being pulled about.
 type sizes struct{ left uint16 }

@@ -132,6 +132,12 @@ func testImageModules(t *testing.T, s *suite, image string) {
 		}
 		return nil
 	})
+	if out := s.cluster.Kubectl(t, "exec", "-n", ns, "probed", "--", "tool", "x"); out != "tiny\n" {
+		t.Errorf("kubectl exec of the second module printed %q", out)
+	}
+	if out := s.cluster.Kubectl(t, "exec", "-n", ns, "probed", "--", "anything", "cat", "motd"); out != "hello\n" {
+		t.Errorf("kubectl exec of no module printed %q", out)
+	}
 }
 
 // testPrivateRoots: what a pod writes to its root directory is its own.
@@ -173,7 +179,7 @@ func testRootAfterRestart(t *testing.T, s *suite, image string) {
 	testnode.Eventually(t, 30*time.Second, func() error {
 		cmd, out := s.kubectl(t, "logs", "-n", ns, "again") // it fails while the next run is being made
 		if err := cmd.Run(); err != nil || out.String() != want {
-			return fmt.Errorf("a later run printed %q, %v", out, err)
+			return errors.Join(err, fmt.Errorf("a later run printed %q", out))
 		}
 		return nil
 	})

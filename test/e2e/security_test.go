@@ -5,7 +5,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/guests"
 )
 
 // TestSecurity: what of a pod's security context counts for guests, and what is refused.
@@ -41,7 +46,6 @@ func TestSecurity(t *testing.T) {
 			own     corev1.SecurityContext
 			message string
 		}{
-			"privileged": {corev1.SecurityContext{Privileged: &yes}, "privileged containers are not supported"},
 			"root":       {corev1.SecurityContext{RunAsNonRoot: &yes, RunAsUser: &root}, "container's runAsUser breaks non-root policy"},
 			"root-image": {corev1.SecurityContext{RunAsNonRoot: &yes}, "container has runAsNonRoot and image will run as root"},
 		} {
@@ -67,6 +71,20 @@ func TestSecurity(t *testing.T) {
 		pod := s.pod("own-users", s.tiny)
 		pod.Spec.HostUsers = &no
 		s.awaitEvents(t, s.create(t, ns, pod), "FailedCreatePodSandBox Failed to create pod sandbox: can't set `spec.hostUsers: false`")
+	})
+	t.Run("ImageUser", func(t *testing.T) {
+		t.Parallel()
+		ref, err := name.ParseReference(s.images.Host+"/user:v1", name.Insecure)
+		if err == nil {
+			err = remote.Write(ref, guests.Image(t, v1.Config{Entrypoint: []string{"/app.wasm"}, User: "1234"}, map[string][]byte{"app.wasm": guests.Tiny(t)}))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		pod := s.pod("image-user", ref.String())
+		pod.Spec.SecurityContext = &corev1.PodSecurityContext{RunAsNonRoot: &yes}
+		s.create(t, ns, pod)
+		s.awaitPhase(t, ns, "image-user", corev1.PodRunning)
 	})
 	t.Run("Running", func(t *testing.T) {
 		t.Parallel()

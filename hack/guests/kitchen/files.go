@@ -32,6 +32,7 @@ func fileCommands() map[string]command {
 		"random": random,
 		"churn":  churn,
 		"watch":  watch,
+		"await":  await,
 		"beat":   beat,
 	}
 }
@@ -60,6 +61,16 @@ func ls(args []string) error {
 		return err
 	}
 	return lines(names(entries))
+}
+
+// await FILE waits until there is such a file.
+func await(args []string) error {
+	for {
+		if _, err := os.Stat(args[0]); err == nil {
+			return nil
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
 }
 
 // watch FILE prints what is in a file, and again whenever that is something else, without an end.

@@ -11,7 +11,7 @@ import (
 
 // outputCommands print.
 func outputCommands() map[string]command {
-	return map[string]command{"bulk": bulk, "odd": odd}
+	return map[string]command{"bulk": bulk, "odd": odd, "paced": paced}
 }
 
 // bulk MIB [MS] prints that many mebibytes, in numbered lines of 1 KiB, and sleeps for so many milliseconds after each.
@@ -52,4 +52,16 @@ func odd([]string) error {
 	}
 	fmt.Print("last words")
 	return nil
+}
+
+// paced RATE prints so many lines a second, and catches up with those that it is late with.
+func paced(args []string) error {
+	apart := time.Second / time.Duration(max(1, number(args, 0)))
+	began := time.Now()
+	for n := 0; ; n++ {
+		time.Sleep(time.Until(began.Add(time.Duration(n) * apart)))
+		if _, err := fmt.Printf("this is line %010d, as usual\n", n); err != nil {
+			return err
+		}
+	}
 }

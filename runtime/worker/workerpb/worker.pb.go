@@ -514,6 +514,7 @@ type Spec struct {
 	StdinOnce     bool                   `protobuf:"varint,16,opt,name=stdin_once,json=stdinOnce,proto3" json:"stdin_once,omitempty"`
 	Listen        []string               `protobuf:"bytes,17,rep,name=listen,proto3" json:"listen,omitempty"`
 	OutputRate    int64                  `protobuf:"varint,18,opt,name=output_rate,json=outputRate,proto3" json:"output_rate,omitempty"`
+	ListenFree    []string               `protobuf:"bytes,19,rep,name=listen_free,json=listenFree,proto3" json:"listen_free,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -672,6 +673,13 @@ func (x *Spec) GetOutputRate() int64 {
 		return x.OutputRate
 	}
 	return 0
+}
+
+func (x *Spec) GetListenFree() []string {
+	if x != nil {
+		return x.ListenFree
+	}
+	return nil
 }
 
 type Exit struct {
@@ -1698,6 +1706,110 @@ func (x *StatsResponse) GetStats() []*Stats {
 	return nil
 }
 
+type ResizeRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	MemoryLimit   int64                  `protobuf:"varint,2,opt,name=memory_limit,json=memoryLimit,proto3" json:"memory_limit,omitempty"`
+	CpuLimit      int64                  `protobuf:"varint,3,opt,name=cpu_limit,json=cpuLimit,proto3" json:"cpu_limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResizeRequest) Reset() {
+	*x = ResizeRequest{}
+	mi := &file_worker_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResizeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResizeRequest) ProtoMessage() {}
+
+func (x *ResizeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_worker_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResizeRequest.ProtoReflect.Descriptor instead.
+func (*ResizeRequest) Descriptor() ([]byte, []int) {
+	return file_worker_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *ResizeRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ResizeRequest) GetMemoryLimit() int64 {
+	if x != nil {
+		return x.MemoryLimit
+	}
+	return 0
+}
+
+func (x *ResizeRequest) GetCpuLimit() int64 {
+	if x != nil {
+		return x.CpuLimit
+	}
+	return 0
+}
+
+type ResizeResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Failure       *Failure               `protobuf:"bytes,1,opt,name=failure,proto3" json:"failure,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResizeResponse) Reset() {
+	*x = ResizeResponse{}
+	mi := &file_worker_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResizeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResizeResponse) ProtoMessage() {}
+
+func (x *ResizeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_worker_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResizeResponse.ProtoReflect.Descriptor instead.
+func (*ResizeResponse) Descriptor() ([]byte, []int) {
+	return file_worker_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *ResizeResponse) GetFailure() *Failure {
+	if x != nil {
+		return x.Failure
+	}
+	return nil
+}
+
 type ShutdownRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Force         bool                   `protobuf:"varint,1,opt,name=force,proto3" json:"force,omitempty"`
@@ -1707,7 +1819,7 @@ type ShutdownRequest struct {
 
 func (x *ShutdownRequest) Reset() {
 	*x = ShutdownRequest{}
-	mi := &file_worker_proto_msgTypes[25]
+	mi := &file_worker_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1719,7 +1831,7 @@ func (x *ShutdownRequest) String() string {
 func (*ShutdownRequest) ProtoMessage() {}
 
 func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_worker_proto_msgTypes[25]
+	mi := &file_worker_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1732,7 +1844,7 @@ func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownRequest.ProtoReflect.Descriptor instead.
 func (*ShutdownRequest) Descriptor() ([]byte, []int) {
-	return file_worker_proto_rawDescGZIP(), []int{25}
+	return file_worker_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ShutdownRequest) GetForce() bool {
@@ -1751,7 +1863,7 @@ type ShutdownResponse struct {
 
 func (x *ShutdownResponse) Reset() {
 	*x = ShutdownResponse{}
-	mi := &file_worker_proto_msgTypes[26]
+	mi := &file_worker_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1763,7 +1875,7 @@ func (x *ShutdownResponse) String() string {
 func (*ShutdownResponse) ProtoMessage() {}
 
 func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_worker_proto_msgTypes[26]
+	mi := &file_worker_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1776,7 +1888,7 @@ func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownResponse.ProtoReflect.Descriptor instead.
 func (*ShutdownResponse) Descriptor() ([]byte, []int) {
-	return file_worker_proto_rawDescGZIP(), []int{26}
+	return file_worker_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ShutdownResponse) GetRefused() bool {
@@ -1796,7 +1908,7 @@ type StopRequest_Guest struct {
 
 func (x *StopRequest_Guest) Reset() {
 	*x = StopRequest_Guest{}
-	mi := &file_worker_proto_msgTypes[27]
+	mi := &file_worker_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1808,7 +1920,7 @@ func (x *StopRequest_Guest) String() string {
 func (*StopRequest_Guest) ProtoMessage() {}
 
 func (x *StopRequest_Guest) ProtoReflect() protoreflect.Message {
-	mi := &file_worker_proto_msgTypes[27]
+	mi := &file_worker_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1869,7 +1981,7 @@ const file_worker_proto_rawDesc = "" +
 	"\x05Mount\x12\x12\n" +
 	"\x04host\x18\x01 \x01(\fR\x04host\x12\x14\n" +
 	"\x05guest\x18\x02 \x01(\fR\x05guest\x12\x1b\n" +
-	"\tread_only\x18\x03 \x01(\bR\breadOnly\"\x90\x04\n" +
+	"\tread_only\x18\x03 \x01(\bR\breadOnly\"\xb1\x04\n" +
 	"\x04Spec\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12.\n" +
 	"\x02of\x18\x02 \x01(\v2\x1e.krustletwasi.worker.v1.OriginR\x02of\x12\x1a\n" +
@@ -1892,7 +2004,9 @@ const file_worker_proto_rawDesc = "" +
 	"stdin_once\x18\x10 \x01(\bR\tstdinOnce\x12\x16\n" +
 	"\x06listen\x18\x11 \x03(\tR\x06listen\x12\x1f\n" +
 	"\voutput_rate\x18\x12 \x01(\x03R\n" +
-	"outputRate\"\x8c\x01\n" +
+	"outputRate\x12\x1f\n" +
+	"\vlisten_free\x18\x13 \x03(\tR\n" +
+	"listenFree\"\x8c\x01\n" +
 	"\x04Exit\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\x05R\x04code\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x18\n" +
@@ -1963,11 +2077,17 @@ const file_worker_proto_rawDesc = "" +
 	"\fStatsRequest\x12\x10\n" +
 	"\x03ids\x18\x01 \x03(\tR\x03ids\"D\n" +
 	"\rStatsResponse\x123\n" +
-	"\x05stats\x18\x01 \x03(\v2\x1d.krustletwasi.worker.v1.StatsR\x05stats\"'\n" +
+	"\x05stats\x18\x01 \x03(\v2\x1d.krustletwasi.worker.v1.StatsR\x05stats\"_\n" +
+	"\rResizeRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12!\n" +
+	"\fmemory_limit\x18\x02 \x01(\x03R\vmemoryLimit\x12\x1b\n" +
+	"\tcpu_limit\x18\x03 \x01(\x03R\bcpuLimit\"K\n" +
+	"\x0eResizeResponse\x129\n" +
+	"\afailure\x18\x01 \x01(\v2\x1f.krustletwasi.worker.v1.FailureR\afailure\"'\n" +
 	"\x0fShutdownRequest\x12\x14\n" +
 	"\x05force\x18\x01 \x01(\bR\x05force\",\n" +
 	"\x10ShutdownResponse\x12\x18\n" +
-	"\arefused\x18\x01 \x01(\bR\arefused2\xe1\x06\n" +
+	"\arefused\x18\x01 \x01(\bR\arefused2\xba\a\n" +
 	"\x06Worker\x12T\n" +
 	"\x05Hello\x12$.krustletwasi.worker.v1.HelloRequest\x1a%.krustletwasi.worker.v1.HelloResponse\x12V\n" +
 	"\x05Watch\x12$.krustletwasi.worker.v1.WatchRequest\x1a%.krustletwasi.worker.v1.WatchResponse0\x01\x12T\n" +
@@ -1977,7 +2097,8 @@ const file_worker_proto_rawDesc = "" +
 	"\x06Attach\x12\x1d.krustletwasi.worker.v1.Input\x1a\x1e.krustletwasi.worker.v1.Output(\x010\x01\x12Q\n" +
 	"\x04Stop\x12#.krustletwasi.worker.v1.StopRequest\x1a$.krustletwasi.worker.v1.StopResponse\x12W\n" +
 	"\x06Forget\x12%.krustletwasi.worker.v1.ForgetRequest\x1a&.krustletwasi.worker.v1.ForgetResponse\x12T\n" +
-	"\x05Stats\x12$.krustletwasi.worker.v1.StatsRequest\x1a%.krustletwasi.worker.v1.StatsResponse\x12]\n" +
+	"\x05Stats\x12$.krustletwasi.worker.v1.StatsRequest\x1a%.krustletwasi.worker.v1.StatsResponse\x12W\n" +
+	"\x06Resize\x12%.krustletwasi.worker.v1.ResizeRequest\x1a&.krustletwasi.worker.v1.ResizeResponse\x12]\n" +
 	"\bShutdown\x12'.krustletwasi.worker.v1.ShutdownRequest\x1a(.krustletwasi.worker.v1.ShutdownResponseB>Z<github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpbb\x06proto3"
 
 var (
@@ -1993,7 +2114,7 @@ func file_worker_proto_rawDescGZIP() []byte {
 }
 
 var file_worker_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_worker_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_worker_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_worker_proto_goTypes = []any{
 	(Failure_Class)(0),        // 0: krustletwasi.worker.v1.Failure.Class
 	(*HelloRequest)(nil),      // 1: krustletwasi.worker.v1.HelloRequest
@@ -2021,9 +2142,11 @@ var file_worker_proto_goTypes = []any{
 	(*ForgetResponse)(nil),    // 23: krustletwasi.worker.v1.ForgetResponse
 	(*StatsRequest)(nil),      // 24: krustletwasi.worker.v1.StatsRequest
 	(*StatsResponse)(nil),     // 25: krustletwasi.worker.v1.StatsResponse
-	(*ShutdownRequest)(nil),   // 26: krustletwasi.worker.v1.ShutdownRequest
-	(*ShutdownResponse)(nil),  // 27: krustletwasi.worker.v1.ShutdownResponse
-	(*StopRequest_Guest)(nil), // 28: krustletwasi.worker.v1.StopRequest.Guest
+	(*ResizeRequest)(nil),     // 26: krustletwasi.worker.v1.ResizeRequest
+	(*ResizeResponse)(nil),    // 27: krustletwasi.worker.v1.ResizeResponse
+	(*ShutdownRequest)(nil),   // 28: krustletwasi.worker.v1.ShutdownRequest
+	(*ShutdownResponse)(nil),  // 29: krustletwasi.worker.v1.ShutdownResponse
+	(*StopRequest_Guest)(nil), // 30: krustletwasi.worker.v1.StopRequest.Guest
 }
 var file_worker_proto_depIdxs = []int32{
 	5,  // 0: krustletwasi.worker.v1.WatchResponse.runs:type_name -> krustletwasi.worker.v1.Run
@@ -2040,33 +2163,36 @@ var file_worker_proto_depIdxs = []int32{
 	8,  // 11: krustletwasi.worker.v1.Open.spec:type_name -> krustletwasi.worker.v1.Spec
 	11, // 12: krustletwasi.worker.v1.Output.failure:type_name -> krustletwasi.worker.v1.Failure
 	5,  // 13: krustletwasi.worker.v1.Output.exit:type_name -> krustletwasi.worker.v1.Run
-	28, // 14: krustletwasi.worker.v1.StopRequest.guests:type_name -> krustletwasi.worker.v1.StopRequest.Guest
+	30, // 14: krustletwasi.worker.v1.StopRequest.guests:type_name -> krustletwasi.worker.v1.StopRequest.Guest
 	10, // 15: krustletwasi.worker.v1.StatsResponse.stats:type_name -> krustletwasi.worker.v1.Stats
-	1,  // 16: krustletwasi.worker.v1.Worker.Hello:input_type -> krustletwasi.worker.v1.HelloRequest
-	3,  // 17: krustletwasi.worker.v1.Worker.Watch:input_type -> krustletwasi.worker.v1.WatchRequest
-	12, // 18: krustletwasi.worker.v1.Worker.Start:input_type -> krustletwasi.worker.v1.StartRequest
-	14, // 19: krustletwasi.worker.v1.Worker.Discard:input_type -> krustletwasi.worker.v1.DiscardRequest
-	16, // 20: krustletwasi.worker.v1.Worker.Exec:input_type -> krustletwasi.worker.v1.Input
-	16, // 21: krustletwasi.worker.v1.Worker.Attach:input_type -> krustletwasi.worker.v1.Input
-	20, // 22: krustletwasi.worker.v1.Worker.Stop:input_type -> krustletwasi.worker.v1.StopRequest
-	22, // 23: krustletwasi.worker.v1.Worker.Forget:input_type -> krustletwasi.worker.v1.ForgetRequest
-	24, // 24: krustletwasi.worker.v1.Worker.Stats:input_type -> krustletwasi.worker.v1.StatsRequest
-	26, // 25: krustletwasi.worker.v1.Worker.Shutdown:input_type -> krustletwasi.worker.v1.ShutdownRequest
-	2,  // 26: krustletwasi.worker.v1.Worker.Hello:output_type -> krustletwasi.worker.v1.HelloResponse
-	4,  // 27: krustletwasi.worker.v1.Worker.Watch:output_type -> krustletwasi.worker.v1.WatchResponse
-	13, // 28: krustletwasi.worker.v1.Worker.Start:output_type -> krustletwasi.worker.v1.StartResponse
-	15, // 29: krustletwasi.worker.v1.Worker.Discard:output_type -> krustletwasi.worker.v1.DiscardResponse
-	19, // 30: krustletwasi.worker.v1.Worker.Exec:output_type -> krustletwasi.worker.v1.Output
-	19, // 31: krustletwasi.worker.v1.Worker.Attach:output_type -> krustletwasi.worker.v1.Output
-	21, // 32: krustletwasi.worker.v1.Worker.Stop:output_type -> krustletwasi.worker.v1.StopResponse
-	23, // 33: krustletwasi.worker.v1.Worker.Forget:output_type -> krustletwasi.worker.v1.ForgetResponse
-	25, // 34: krustletwasi.worker.v1.Worker.Stats:output_type -> krustletwasi.worker.v1.StatsResponse
-	27, // 35: krustletwasi.worker.v1.Worker.Shutdown:output_type -> krustletwasi.worker.v1.ShutdownResponse
-	26, // [26:36] is the sub-list for method output_type
-	16, // [16:26] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	11, // 16: krustletwasi.worker.v1.ResizeResponse.failure:type_name -> krustletwasi.worker.v1.Failure
+	1,  // 17: krustletwasi.worker.v1.Worker.Hello:input_type -> krustletwasi.worker.v1.HelloRequest
+	3,  // 18: krustletwasi.worker.v1.Worker.Watch:input_type -> krustletwasi.worker.v1.WatchRequest
+	12, // 19: krustletwasi.worker.v1.Worker.Start:input_type -> krustletwasi.worker.v1.StartRequest
+	14, // 20: krustletwasi.worker.v1.Worker.Discard:input_type -> krustletwasi.worker.v1.DiscardRequest
+	16, // 21: krustletwasi.worker.v1.Worker.Exec:input_type -> krustletwasi.worker.v1.Input
+	16, // 22: krustletwasi.worker.v1.Worker.Attach:input_type -> krustletwasi.worker.v1.Input
+	20, // 23: krustletwasi.worker.v1.Worker.Stop:input_type -> krustletwasi.worker.v1.StopRequest
+	22, // 24: krustletwasi.worker.v1.Worker.Forget:input_type -> krustletwasi.worker.v1.ForgetRequest
+	24, // 25: krustletwasi.worker.v1.Worker.Stats:input_type -> krustletwasi.worker.v1.StatsRequest
+	26, // 26: krustletwasi.worker.v1.Worker.Resize:input_type -> krustletwasi.worker.v1.ResizeRequest
+	28, // 27: krustletwasi.worker.v1.Worker.Shutdown:input_type -> krustletwasi.worker.v1.ShutdownRequest
+	2,  // 28: krustletwasi.worker.v1.Worker.Hello:output_type -> krustletwasi.worker.v1.HelloResponse
+	4,  // 29: krustletwasi.worker.v1.Worker.Watch:output_type -> krustletwasi.worker.v1.WatchResponse
+	13, // 30: krustletwasi.worker.v1.Worker.Start:output_type -> krustletwasi.worker.v1.StartResponse
+	15, // 31: krustletwasi.worker.v1.Worker.Discard:output_type -> krustletwasi.worker.v1.DiscardResponse
+	19, // 32: krustletwasi.worker.v1.Worker.Exec:output_type -> krustletwasi.worker.v1.Output
+	19, // 33: krustletwasi.worker.v1.Worker.Attach:output_type -> krustletwasi.worker.v1.Output
+	21, // 34: krustletwasi.worker.v1.Worker.Stop:output_type -> krustletwasi.worker.v1.StopResponse
+	23, // 35: krustletwasi.worker.v1.Worker.Forget:output_type -> krustletwasi.worker.v1.ForgetResponse
+	25, // 36: krustletwasi.worker.v1.Worker.Stats:output_type -> krustletwasi.worker.v1.StatsResponse
+	27, // 37: krustletwasi.worker.v1.Worker.Resize:output_type -> krustletwasi.worker.v1.ResizeResponse
+	29, // 38: krustletwasi.worker.v1.Worker.Shutdown:output_type -> krustletwasi.worker.v1.ShutdownResponse
+	28, // [28:39] is the sub-list for method output_type
+	17, // [17:28] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_worker_proto_init() }
@@ -2094,7 +2220,7 @@ func file_worker_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_worker_proto_rawDesc), len(file_worker_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   28,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

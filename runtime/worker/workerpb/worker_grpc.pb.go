@@ -31,6 +31,7 @@ const (
 	Worker_Stop_FullMethodName     = "/krustletwasi.worker.v1.Worker/Stop"
 	Worker_Forget_FullMethodName   = "/krustletwasi.worker.v1.Worker/Forget"
 	Worker_Stats_FullMethodName    = "/krustletwasi.worker.v1.Worker/Stats"
+	Worker_Resize_FullMethodName   = "/krustletwasi.worker.v1.Worker/Resize"
 	Worker_Shutdown_FullMethodName = "/krustletwasi.worker.v1.Worker/Shutdown"
 )
 
@@ -57,6 +58,8 @@ type WorkerClient interface {
 	Forget(ctx context.Context, in *ForgetRequest, opts ...grpc.CallOption) (*ForgetResponse, error)
 	// Stats says what guests have used.
 	Stats(ctx context.Context, in *StatsRequest, opts ...grpc.CallOption) (*StatsResponse, error)
+	// Resize gives a guest that runs other limits. One that is not known has ended. Workers of older builds do not have it.
+	Resize(ctx context.Context, in *ResizeRequest, opts ...grpc.CallOption) (*ResizeResponse, error)
 	// Shutdown ends the worker. Without force it is refused while there are runs, ended ones that are not forgotten included.
 	Shutdown(ctx context.Context, in *ShutdownRequest, opts ...grpc.CallOption) (*ShutdownResponse, error)
 }
@@ -174,6 +177,16 @@ func (c *workerClient) Stats(ctx context.Context, in *StatsRequest, opts ...grpc
 	return out, nil
 }
 
+func (c *workerClient) Resize(ctx context.Context, in *ResizeRequest, opts ...grpc.CallOption) (*ResizeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ResizeResponse)
+	err := c.cc.Invoke(ctx, Worker_Resize_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *workerClient) Shutdown(ctx context.Context, in *ShutdownRequest, opts ...grpc.CallOption) (*ShutdownResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ShutdownResponse)
@@ -207,6 +220,8 @@ type WorkerServer interface {
 	Forget(context.Context, *ForgetRequest) (*ForgetResponse, error)
 	// Stats says what guests have used.
 	Stats(context.Context, *StatsRequest) (*StatsResponse, error)
+	// Resize gives a guest that runs other limits. One that is not known has ended. Workers of older builds do not have it.
+	Resize(context.Context, *ResizeRequest) (*ResizeResponse, error)
 	// Shutdown ends the worker. Without force it is refused while there are runs, ended ones that are not forgotten included.
 	Shutdown(context.Context, *ShutdownRequest) (*ShutdownResponse, error)
 	mustEmbedUnimplementedWorkerServer()
@@ -245,6 +260,9 @@ func (UnimplementedWorkerServer) Forget(context.Context, *ForgetRequest) (*Forge
 }
 func (UnimplementedWorkerServer) Stats(context.Context, *StatsRequest) (*StatsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Stats not implemented")
+}
+func (UnimplementedWorkerServer) Resize(context.Context, *ResizeRequest) (*ResizeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Resize not implemented")
 }
 func (UnimplementedWorkerServer) Shutdown(context.Context, *ShutdownRequest) (*ShutdownResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Shutdown not implemented")
@@ -403,6 +421,24 @@ func _Worker_Stats_Handler(srv interface{}, ctx context.Context, dec func(interf
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Worker_Resize_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResizeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(WorkerServer).Resize(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Worker_Resize_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(WorkerServer).Resize(ctx, req.(*ResizeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Worker_Shutdown_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ShutdownRequest)
 	if err := dec(in); err != nil {
@@ -451,6 +487,10 @@ var Worker_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Stats",
 			Handler:    _Worker_Stats_Handler,
+		},
+		{
+			MethodName: "Resize",
+			Handler:    _Worker_Resize_Handler,
 		},
 		{
 			MethodName: "Shutdown",

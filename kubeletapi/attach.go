@@ -1,0 +1,83 @@
+package kubeletapi
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+
+	"k8s.io/cri-streaming/pkg/streaming/remotecommand"
+	"k8s.io/streaming/pkg/httpstream/wsstream"
+)
+
+// Attaches connects clients to containers that run.
+type Attaches interface {
+	// Attach finds a container that runs and returns what connects streams to it, beside those that are connected already.
+	// uid is empty, or the pod's. An error becomes the HTTP answer, as with Logs.
+	//
+	// attach returns nil when the run has ended and all its output is written; an error goes to the user. The streams are nil
+	// where the client has none. When ctx ends it returns soon, as a Command does; the container goes on.
+	Attach(namespace, pod, uid, container string) (attach Attachment, err error)
+}
+
+// Attachment is what Attaches.Attach returns.
+type Attachment = func(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) error
+
+func (s *Server) attach(w http.ResponseWriter, r *http.Request) {
+	opts, err := parseStreams(r.URL.Query())
+	if err != nil {
+		writeStatus(w, err)
+		return
+	}
+	to := containerOf(r)
+	attach, err := s.config.Attaches.Attach(to.namespace, to.pod, to.uid, to.container)
+	if err != nil {
+		writeStatus(w, err)
+		return
+	}
+	a := attacher{attach, opts}
+	s.upgraded(w, r, func(w http.ResponseWriter, r *http.Request) {
+		if wsstream.IsWebSocketRequestWithStreamCloseProtocol(r) {
+			s.serveV5(w, r, opts, func(in io.Reader, out, errOut io.WriteCloser) error {
+				return a.serve(r.Context(), in, out, errOut, nil)
+			})
+			return
+		}
+		remotecommand.ServeAttach(w, r, a, to.pod, to.uid, to.container, opts,
+			s.config.StreamIdleTimeout, remotecommand.DefaultStreamCreationTimeout, remotecommand.SupportedStreamingProtocols)
+	})
+}
+
+// attacher connects a container to the streams of a connection.
+type attacher struct {
+	attach Attachment
+	opts   *remotecommand.Options
+}
+
+// AttachContainer implements remotecommand.Attacher.
+func (a attacher) AttachContainer(ctx context.Context, _, _, _ string, in io.Reader, out, errOut io.WriteCloser,
+	_ bool, resize <-chan remotecommand.TerminalSize,
+) error {
+	return a.serve(ctx, in, out, errOut, resize)
+}
+
+func (a attacher) serve(ctx context.Context, in io.Reader, out, errOut io.WriteCloser, resize <-chan remotecommand.TerminalSize) error {
+	t := newTerminal(ctx, a.opts, in, out, errOut, resize)
+	err := a.attach(t.ctx, t.in, t.out, t.err)
+	t.close()
+	if t.interrupted() {
+		return nil // a user who wants to leave; the container is nobody's to end by that
+	}
+	return failureOf(ctx, err)
+}
+
+// failureOf is what a client is told of the error of a call, whose context ctx was.
+func failureOf(ctx context.Context, err error) error {
+	switch {
+	case errors.Is(context.Cause(ctx), errClientGone):
+		return nil // nobody hears of it any more
+	case err != nil && ctx.Err() != nil:
+		return errShutdown()
+	}
+	return err
+}

@@ -1,0 +1,105 @@
+package kubeletapi
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+
+	"k8s.io/cri-streaming/pkg/streaming/remotecommand"
+)
+
+// terminal is the client's end of a guest's streams. If the client shows its user a terminal (tty), that one is in raw mode: it
+// leaves to the other side what a terminal does with keys and lines, but WASI has no terminals. keyboard and
+// screen do it here. Both outputs go to the screen, and its size goes nowhere.
+type terminal struct {
+	ctx      context.Context //nolint:containedctx // that of one call, made and ended in it
+	in       io.Reader
+	out, err io.Writer
+
+	end     context.CancelCauseFunc
+	outputs []io.Closer
+	work    sync.WaitGroup
+}
+
+// errInterrupt ends the context of a call whose user has pressed Ctrl-C.
+var errInterrupt = errors.New("interrupted")
+
+func newTerminal(ctx context.Context, opts *remotecommand.Options, in io.Reader, out, errOut io.WriteCloser, resize <-chan remotecommand.TerminalSize) *terminal {
+	t := &terminal{}
+	t.ctx, t.end = context.WithCancelCause(ctx)
+	if opts.Stdin {
+		t.in = in
+	}
+	if opts.Stdout && out != nil {
+		t.out, t.outputs = out, append(t.outputs, out)
+	}
+	if opts.Stderr && errOut != nil {
+		t.err, t.outputs = errOut, append(t.outputs, errOut)
+	}
+	if opts.TTY {
+		t.cook()
+	}
+	// Sizes that nobody takes would hold back what comes behind them on the connection.
+	t.work.Go(func() {
+		for {
+			select {
+			case _, more := <-resize:
+				if !more {
+					return
+				}
+			case <-t.ctx.Done():
+				return
+			}
+		}
+	})
+	return t
+}
+
+// cook puts the keyboard and the screen between the client and the guest.
+func (t *terminal) cook() {
+	var echo io.Writer = io.Discard
+	if t.out != nil {
+		shown := &screen{w: t.out}
+		t.out, t.err, echo = shown, shown, shown
+	}
+	if t.in != nil {
+		keys := newKeyboard(t.ctx.Done(), echo, func() { t.end(errInterrupt) })
+		go keys.take(t.in) // ends with the connection
+		t.in = keys
+	}
+}
+
+// interrupted says that the user wanted an end.
+func (t *terminal) interrupted() bool { return errors.Is(context.Cause(t.ctx), errInterrupt) }
+
+// close tells the client that its outputs have ended, so that it waits for nothing that is under way.
+func (t *terminal) close() {
+	t.end(nil)
+	t.work.Wait()
+	for _, output := range t.outputs {
+		_ = output.Close() // a client that has gone
+	}
+}
+
+// screen is an output on a terminal in raw mode, which needs to be told to go back to the beginning of a line.
+type screen struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (s *screen) Write(p []byte) (int, error) {
+	shown := make([]byte, 0, len(p)+len(p)/16)
+	for _, b := range p {
+		if b == '\n' {
+			shown = append(shown, '\r')
+		}
+		shown = append(shown, b)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, err := s.w.Write(shown); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}

@@ -1,0 +1,120 @@
+package kubeletapi
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+
+	"k8s.io/client-go/tools/remotecommand"
+)
+
+// typed is what a guest reads, and what the user sees, of keys.
+func typed(keys io.Reader) (read, shown string, interrupts int) {
+	var echo bytes.Buffer
+	k := newKeyboard(nil, &screen{w: &echo}, func() { interrupts++ })
+	k.take(keys)
+	text, _ := io.ReadAll(k) // it has no error
+	return string(text), echo.String(), interrupts
+}
+
+func TestKeyboard(t *testing.T) {
+	for _, test := range []struct{ name, keys, read, shown string }{
+		{"lines", "one\rtwo\n", "one\ntwo\n", "one\r\ntwo\r\n"},
+		{"no end of the line", "one", "one", "one"},
+		{"backspace", "hallo\x7f\x08\x08\x08ello\r", "hello\n", "hallo\b \b\b \b\b \b\b \bello\r\n"},
+		{"backspace at the beginning", "a\r\x7fb\r", "a\nb\n", "a\r\nb\r\n"},
+		{"a character of several bytes", "häu\x7f\x7fi\r", "hi\n", "häu\b \b\b \bi\r\n"},
+		{"a line taken back", "no\x15yes\r", "yes\n", "no\b \b\b \byes\r\n"},
+		{"a key without a character", "\x1b[A\x7f\x7f\x7f\r", "\n", "^[[A\b \b\b \b\b \b\b \b\r\n"},
+		{"a tab", "a\tb\r", "a\tb\n", "a\tb\r\n"},
+		{"the end of the input", "a\r\x04b\r", "a\n", "a\r\nb\r\n"},
+		{"a line without its end", "a\x04b\r", "ab\n", "ab\r\n"},
+		{"an interrupt", "a\x03b\r", "b\n", "a^C\r\nb\r\n"},
+	} {
+		read, shown, interrupts := typed(strings.NewReader(test.keys))
+		if read != test.read || shown != test.shown || interrupts != strings.Count(test.keys, "\x03") {
+			t.Errorf("%s: a guest reads %q, the user sees %q (%d interrupts)", test.name, read, shown, interrupts)
+		}
+	}
+}
+
+// TestKeyboardIsBounded: a guest that does not read, and lines without an end, take no more than they may.
+func TestKeyboardIsBounded(t *testing.T) {
+	read, _, _ := typed(io.LimitReader(endlessLines{}, 3*keysKept))
+	if len(read) < keysKept-100 || len(read) > keysKept+1 {
+		t.Errorf("%d bytes of lines", len(read))
+	}
+	read, _, _ = typed(io.LimitReader(zeros{}, 3*keysKept))
+	if len(read) != keysKept {
+		t.Errorf("%d bytes of one line", len(read))
+	}
+}
+
+type endlessLines struct{}
+
+func (endlessLines) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = 'x'
+		if i%50 == 0 {
+			p[i] = '\r'
+		}
+	}
+	return len(p), nil
+}
+
+// FuzzKeyboard: what has no keys that edit arrives as it was typed, and nothing breaks on what has.
+func FuzzKeyboard(f *testing.F) {
+	for _, seed := range []string{"", "hello\r", "a\x7f\x7f\x15\x04\x03\x1b", "ä\x7f\xff\x7f"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, keys string) {
+		read, _, _ := typed(strings.NewReader(keys))
+		if strings.ContainsAny(keys, "\x03\x04\x08\x15\x7f") || len(keys) > keysKept {
+			return
+		}
+		if want := strings.ReplaceAll(keys, "\r", "\n"); read != want {
+			t.Errorf("%q is read as %q", keys, read)
+		}
+	})
+}
+
+// TestExecTerminal: a user at a terminal talks with a command in lines.
+func TestExecTerminal(t *testing.T) {
+	for name := range (&running{}).protocols() {
+		t.Run(name, func(t *testing.T) {
+			server := runServer(t, newAuthority(t, "ca"), nil)
+			remote := server.protocols()[name]
+			var screen bytes.Buffer
+			err := remote(t, "/exec/ns/p/c?command=a&output=1&input=1&tty=1").StreamWithContext(t.Context(),
+				remotecommand.StreamOptions{Stdin: strings.NewReader("hi\r"), Stdout: &screen, Tty: true})
+			got := strings.Replace(screen.String(), "hi\r\n", "", 1) // the echo, which comes when it comes
+			if err != nil || got != "ns/p//c [a]\r\nhi\r\n" {
+				t.Errorf("%q, %v", screen.String(), err)
+			}
+		})
+	}
+}
+
+// TestExecInterrupted: Ctrl-C ends the command, which need not read for that.
+func TestExecInterrupted(t *testing.T) {
+	for name := range (&running{}).protocols() {
+		t.Run(name, func(t *testing.T) {
+			command, ended := waiting()
+			server := runServer(t, newAuthority(t, "ca"), func(c *Config) { c.Execs = command })
+			remote := server.protocols()[name]
+			keys, user := io.Pipe()
+			defer user.Close() //nolint:errcheck // it has no error
+			go func() { _, _ = user.Write([]byte("\x03")) }()
+			err := remote(t, "/exec/ns/p/c?command=a&output=1&input=1&tty=1").StreamWithContext(t.Context(),
+				remotecommand.StreamOptions{Stdin: keys, Stdout: io.Discard, Tty: true})
+			if err == nil || !strings.Contains(err.Error(), "exit code 130") {
+				t.Errorf("the client was told %v", err)
+			}
+			if err := <-ended; !errors.Is(err, errInterrupt) {
+				t.Errorf("the command ended for %v", err)
+			}
+		})
+	}
+}

@@ -1,0 +1,132 @@
+package podsync
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"go.uber.org/zap"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime"
+)
+
+// weigh asks the node for room, and records what comes of it if that is news.
+func (w *worker) weigh(a weigh) weighed {
+	no := w.node.makeRoom(w, a.pod)
+	switch {
+	case no == nil:
+		w.log.Info("the pod is resized", zap.Int64("generation", a.pod.Generation))
+		w.record(a.pod, nil, eventResizeStarted(a.pod))
+	case no.reason != a.before.reason || a.pod.Generation != a.before.generation:
+		w.log.Warn("the pod cannot be resized", zap.String("reason", no.reason), zap.String("why", no.message))
+		w.record(a.pod, nil, eventResizePending(a.pod, *no))
+	}
+	return weighed{a.pod, no}
+}
+
+// makeRoom counts a pod with the resources that it is to have, if the node has room for it beside the others. It says why not.
+func (m *Manager) makeRoom(w *worker, pod *corev1.Pod) *refusal {
+	m.admissions.mu.Lock()
+	defer m.admissions.mu.Unlock()
+	requests := requestsOf(pod)
+	for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
+		if _, limited := m.Allocatable[name]; !limited {
+			continue
+		}
+		if r, c := amount(requests, name), amount(m.Allocatable, name); r > c {
+			return &refusal{corev1.PodReasonInfeasible, fmt.Sprintf("Node didn't have enough capacity: %s, requested: %d, capacity: %d", name, r, c)}
+		}
+	}
+	if no := refuseResources(pod, m.Allocatable, m.usedBeside(w).resources); no != nil {
+		return &refusal{corev1.PodReasonDeferred, no.message}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	w.requests = requests
+	return nil
+}
+
+// resize gives a guest the limits of its container.
+func (w *worker) resize(ctx context.Context, pod *corev1.Pod, process runtime.Process, a resize) resized {
+	err := w.giveLimits(ctx, process, a)
+	if err != nil && ctx.Err() == nil && err.Error() != a.failed {
+		w.log.Warn("the container cannot be resized", zap.String("container", a.container.Name), zap.Error(err))
+		w.record(pod, nil, eventResizeFailed(pod, err))
+	}
+	return resized{a.container.Name, a.id, a.container.Resources, err}
+}
+
+func (w *worker) giveLimits(ctx context.Context, process runtime.Process, a resize) error {
+	was, limits := limitsOf(a.from), limitsOf(a.container.Resources)
+	if limits.Memory > 0 && (was.Memory == 0 || limits.Memory < was.Memory) {
+		if used := process.Stats().Memory; used >= limits.Memory {
+			return fmt.Errorf("attempting to set container %q memory limit (%d) below current usage (%d)", a.container.Name, limits.Memory, used)
+		}
+	}
+	if limits == was {
+		return nil // the requests are others
+	}
+	if err := process.Resize(ctx, limits); err != nil {
+		return err
+	}
+	spec, err := w.dirs.spec(a.container.Name, a.id)
+	if err != nil {
+		return err
+	}
+	spec.MemoryLimit, spec.CPULimit = limits.Memory, limits.CPU
+	return w.dirs.keepSpec(a.container.Name, spec) // for commands beside it
+}
+
+// limitsOf is what an engine is told of a container's resources.
+func limitsOf(r corev1.ResourceRequirements) runtime.Limits {
+	var limits runtime.Limits
+	if limit, ok := r.Limits[corev1.ResourceMemory]; ok {
+		limits.Memory = limit.Value()
+	}
+	if limit, ok := r.Limits[corev1.ResourceCPU]; ok {
+		limits.CPU = limit.MilliValue()
+	}
+	return limits
+}
+
+func eventResizeStarted(pod *corev1.Pod) event {
+	return event{corev1.EventTypeNormal, "ResizeStarted", "Pod resize started: " + sizes(pod, pod.Generation, "")}
+}
+
+func eventResizeCompleted(pod *corev1.Pod, generation int64) event {
+	return event{corev1.EventTypeNormal, "ResizeCompleted", "Pod resize completed: " + sizes(pod, generation, "")}
+}
+
+func eventResizePending(pod *corev1.Pod, no refusal) event {
+	return event{corev1.EventTypeWarning, "Resize" + no.reason, fmt.Sprintf("Pod resize %s: %s", no.reason, sizes(pod, pod.Generation, no.message))}
+}
+
+func eventResizeFailed(pod *corev1.Pod, err error) event {
+	return event{corev1.EventTypeWarning, "ResizeError", "Pod resize error: " + sizes(pod, pod.Generation, err.Error())}
+}
+
+// sizes is what a pod's containers ask for, as kubelets write it into events.
+func sizes(pod *corev1.Pod, generation int64, problem string) string {
+	type container struct {
+		Name      string                      `json:"name"`
+		Resources corev1.ResourceRequirements `json:"resources,omitzero"`
+	}
+	summary := struct {
+		InitContainers []container `json:"initContainers,omitempty"`
+		Containers     []container `json:"containers,omitempty"`
+		Generation     int64       `json:"generation"`
+		Error          string      `json:"error,omitempty"`
+	}{Generation: generation, Error: problem}
+	for _, c := range pod.Spec.InitContainers {
+		summary.InitContainers = append(summary.InitContainers, container{c.Name, c.Resources})
+	}
+	for _, c := range pod.Spec.Containers {
+		summary.Containers = append(summary.Containers, container{c.Name, c.Resources})
+	}
+	text, err := json.Marshal(summary)
+	if err != nil {
+		return problem // which cannot be: there is nothing in it that has no JSON
+	}
+	return string(text)
+}

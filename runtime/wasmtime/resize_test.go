@@ -1,0 +1,93 @@
+package wasmtime
+
+import (
+	"context"
+	"io"
+	"testing"
+	"time"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/guests"
+	"github.com/krustlet-go/krustlet-wasi/runtime"
+)
+
+func resize(t *testing.T, p runtime.Process, limits runtime.Limits) {
+	t.Helper()
+	if err := p.Resize(t.Context(), limits); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestResizeCPU: a guest that is held back for seconds runs at once without a limit, and is held back again with one.
+func TestResizeCPU(t *testing.T) {
+	e := newEngine(t)
+	r := start(t, e, wat(t, spinText), runtime.Spec{CPULimit: 1})
+	eventually(t, "the guest has used what it may", func() bool { return r.process.Stats().CPU >= epoch })
+	resize(t, r.process, runtime.Limits{})
+	eventually(t, "the guest runs freely", func() bool { return r.process.Stats().CPU > 300*time.Millisecond })
+	resize(t, r.process, runtime.Limits{CPU: 100})
+	began, before := time.Now(), r.process.Stats()
+	eventually(t, "the guest is held back", func() bool { return r.process.Stats().Throttled > before.Throttled+500*time.Millisecond })
+	wall, used := time.Since(began), r.process.Stats().CPU-before.CPU
+	if most := 0.1*1.1*float64(wall) + 0.1*float64(throttlePeriod) + float64(3*epoch); float64(used) > most {
+		t.Errorf("a guest limited to 0.1 used %v in %v", used, wall)
+	}
+	r.process.Stop(0)
+	r.wait()
+	resize(t, r.process, runtime.Limits{CPU: 5}) // after its end it does nothing
+}
+
+// TestResizeMemory: a guest that asks in vain for memory gets it once its limit allows for it.
+func TestResizeMemory(t *testing.T) {
+	e := newEngine(t)
+	r := start(t, e, wat(t, `(module (memory (export "memory") 1) (func (export "_start")
+		(loop $l (br_if $l (i32.eq (memory.grow (i32.const 8)) (i32.const -1))))))`), runtime.Spec{MemoryLimit: 4 * wasmPage})
+	eventually(t, "the guest has run", func() bool { return r.process.Stats().CPU > epoch })
+	resize(t, r.process, runtime.Limits{Memory: 9 * wasmPage})
+	if exit := r.wait(); exit.Code != 0 {
+		t.Errorf("exit %+v", exit)
+	}
+}
+
+// readThenGrow waits for input, then grows its memory, and ends badly if it cannot.
+const readThenGrow = `(module
+	(import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+	(memory (export "memory") 1)
+	(func (export "_start")
+		(i32.store (i32.const 0) (i32.const 16))
+		(i32.store (i32.const 4) (i32.const 1))
+		(drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))
+		(if (i32.eq (memory.grow (i32.const 8)) (i32.const -1)) (then unreachable))))`
+
+// TestResizeOfAGuestThatWaits: its limit is another by the time that it goes on, and so is what it is told at its end.
+func TestResizeOfAGuestThatWaits(t *testing.T) {
+	for name, tt := range map[string]struct {
+		before, after int64
+		want          runtime.Reason
+	}{
+		"more": {4 * wasmPage, 16 * wasmPage, runtime.Completed},
+		"less": {16 * wasmPage, 4 * wasmPage, runtime.OOMKilled},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEngine(t)
+			file := wat(t, readThenGrow)
+			input, feed := io.Pipe()
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			p, err := e.Start(ctx, runtime.Spec{
+				ID: t.Name(), Module: file, Digest: guests.Digest(t, file), Args: []string{"guest"},
+				Mounts: []runtime.Mount{{Host: t.TempDir(), Guest: "/"}}, MemoryLimit: tt.before,
+			}, runtime.Streams{Stdin: input})
+			if err != nil {
+				t.Fatal(err)
+			}
+			resize(t, p, runtime.Limits{Memory: tt.after})
+			if _, err := feed.Write([]byte("x")); err != nil {
+				t.Fatal(err)
+			}
+			<-p.Done()
+			if exit := p.Exit(); exit.Reason != tt.want {
+				t.Errorf("exit %+v", exit)
+			}
+		})
+	}
+}
