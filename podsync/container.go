@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"path"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -61,12 +62,38 @@ func sockets(pod *corev1.Pod, c *corev1.Container, at reach) []string {
 	if says := pod.Annotations[listenAnnotation]; says != "true" && (says == "false" || !at.own) {
 		return nil
 	}
+	return socketsOn(at, tcpPorts(c))
+}
+
+// offers are the addresses on which a container finds listening sockets unless another container of the pod does: the
+// TCP ports that its image exposes. A pod without an address of its own is not offered any, as ports are scarce there, and
+// a port that a container names is that container's.
+func offers(pod *corev1.Pod, module registry.Module, at reach) []string {
+	if module.Config == nil || !at.own || pod.Annotations[listenAnnotation] == "false" {
+		return nil
+	}
+	var named []uint16
+	for _, c := range allContainers(pod) {
+		named = append(named, tcpPorts(c)...)
+	}
+	return socketsOn(at, slices.DeleteFunc(slices.Clone(module.Config.Ports), func(p uint16) bool { return slices.Contains(named, p) }))
+}
+
+func tcpPorts(c *corev1.Container) []uint16 {
+	var ports []uint16
+	for _, p := range c.Ports {
+		if p.Protocol == corev1.ProtocolTCP || p.Protocol == "" {
+			ports = append(ports, uint16(p.ContainerPort)) //nolint:gosec // the API server checks the range
+		}
+	}
+	return ports
+}
+
+func socketsOn(at reach, ports []uint16) []string {
 	var listen []string
 	for _, a := range at.pod {
-		for _, p := range c.Ports {
-			if p.Protocol == corev1.ProtocolTCP || p.Protocol == "" {
-				listen = append(listen, netip.AddrPortFrom(a, uint16(p.ContainerPort)).String()) //nolint:gosec // the API server checks the range
-			}
+		for _, p := range ports {
+			listen = append(listen, netip.AddrPortFrom(a, p).String())
 		}
 	}
 	return listen

@@ -115,6 +115,27 @@ func TestSockets(t *testing.T) {
 	}
 }
 
+func TestOffers(t *testing.T) {
+	pod := testPod(corev1.RestartPolicyAlways, "a", "b")
+	pod.Spec.Containers[1].Ports = []corev1.ContainerPort{{ContainerPort: 80}, {ContainerPort: 8080, Protocol: corev1.ProtocolUDP}}
+	module := registry.Module{Config: &registry.ImageConfig{Ports: []uint16{80, 8080}}}
+	own := place{known: true, own: []netip.Addr{netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("fd00::1")}}
+	want := []string{"10.0.0.1:8080", "[fd00::1]:8080"} // b names the other
+	if got := offers(pod, module, reachOf(pod, own, testAddress)); !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	if got := offers(pod, module, reachOf(pod, place{known: true}, testAddress)); got != nil {
+		t.Errorf("with the node's address: %v", got)
+	}
+	if got := offers(pod, registry.Module{}, reachOf(pod, own, testAddress)); got != nil {
+		t.Errorf("of an image that is one module: %v", got)
+	}
+	pod.Annotations = map[string]string{"krustlet-wasi.dev/listen": "false"}
+	if got := offers(pod, module, reachOf(pod, own, testAddress)); got != nil {
+		t.Errorf("of a pod that does not want any: %v", got)
+	}
+}
+
 // TestContainerSpecOfImage: what a container leaves open, its image says.
 func TestContainerSpecOfImage(t *testing.T) {
 	module := registry.Module{Path: "/m.wasm", Digest: "sha256:1", Config: &registry.ImageConfig{

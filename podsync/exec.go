@@ -28,7 +28,7 @@ func (d podDirs) specFile(container string) string {
 func (d podDirs) keepSpec(container string, spec runtime.Spec) error {
 	content, err := json.Marshal(spec)
 	if err == nil {
-		err = os.WriteFile(d.specFile(container), content, 0o600)
+		err = writeWhole(d.specFile(container), string(content)) // commands begin at any time
 	}
 	if err != nil {
 		return fmt.Errorf("noting what the container runs: %w", err)
@@ -59,7 +59,7 @@ func session(of runtime.Spec, argv []string) runtime.Spec {
 	s.ID, s.Args = newID(), argv
 	s.Of = runtime.Origin{Pod: of.Of.Pod, Beside: of.ID}
 	s.Log, s.LogMaxSize, s.LogMaxFiles = "", 0, 0
-	s.Stdin, s.StdinOnce, s.Listen = false, false, nil
+	s.Stdin, s.StdinOnce, s.Listen, s.ListenFree = false, false, nil, nil
 	s.OutputRate = 0 // it is there for the log's sake
 	return s
 }

@@ -41,6 +41,7 @@ func (s *podState) renew(d *decision, c *containerState) {
 		c.quit(d, d.now.Add(s.grace()), eventKilling(fmt.Sprintf("%s %s definition changed, will be restarted", kind, c.spec.Name)))
 	case !c.busy():
 		c.spec, c.next = c.next, nil
-		c.step, c.waiting, c.pulls = fresh, nil, backOff{}
+		c.step, c.waiting = fresh, nil
+		c.pulls, c.crashes = backOff{}, backOff{} // they were the old image's
 	}
 }

@@ -48,6 +48,24 @@ func TestNewImage(t *testing.T) {
 	s.phase(corev1.PodSucceeded)
 }
 
+// TestNewImageForgetsCrashes: how often the old image has crashed delays no restart of the new one.
+func TestNewImageForgetsCrashes(t *testing.T) {
+	s := newScript(t, corev1.RestartPolicyAlways, "a")
+	s.launch("a")
+	s.at(0, exit("a", 1, 0), "pull a")
+	s.at(0, pullDone{container: "a"}, "start a #1")
+	s.at(0, up("a"))
+	s.at(0, exit("a", 1, 0), "event BackOff")
+	s.at(10, nil, "pull a")
+	s.at(10, pullDone{container: "a"}, "start a #2")
+	s.at(10, up("a"))
+	s.at(10, exit("a", 1, 10), "event BackOff") // for 20 s
+	s.at(11, updated{withImage(s.state.pod, "a", "new:v2")}, "pull a")
+	s.at(11, pullDone{container: "a"}, "start a #3")
+	s.at(11, up("a"))
+	s.at(12, exit("a", 1, 12), "pull a")
+}
+
 // TestNewImageWhileItIsPulled: nothing of the old image starts.
 func TestNewImageWhileItIsPulled(t *testing.T) {
 	s := newScript(t, corev1.RestartPolicyAlways, "a")

@@ -135,9 +135,6 @@ func checkSecurity(pod *corev1.Pod, c *corev1.Container, imageUser string) error
 	if own == nil {
 		own = &corev1.SecurityContext{}
 	}
-	if isTrue(own.Privileged) {
-		return errors.New("privileged containers are not supported: a guest has no privileges on the node; remove securityContext.privileged")
-	}
 	nonRoot, user := own.RunAsNonRoot, own.RunAsUser
 	if all := pod.Spec.SecurityContext; all != nil {
 		if nonRoot == nil {

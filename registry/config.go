@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -17,6 +18,7 @@ type ImageConfig struct {
 	Env        []string `json:"env,omitempty"`        // entries KEY=VALUE
 	WorkingDir string   `json:"workingDir,omitempty"` // absolute and clean, or empty
 	User       string   `json:"user,omitempty"`       // as it is written: a name or number, a group may follow behind a colon
+	Ports      []uint16 `json:"ports,omitempty"`      // TCP ports that it exposes, in ascending order
 }
 
 // argv is what the image runs by itself.
@@ -33,6 +35,8 @@ type configFile struct {
 		WorkingDir string            `json:"WorkingDir"`
 		User       string            `json:"User"`
 		Labels     map[string]string `json:"Labels"`
+		// Keys are PORT, or PORT/PROTOCOL.
+		ExposedPorts map[string]struct{} `json:"ExposedPorts"`
 	} `json:"config"`
 	RootFS struct {
 		DiffIDs []string `json:"diff_ids"`
@@ -45,7 +49,7 @@ func readConfig(data []byte) (configFile, error) {
 	if err := json.Unmarshal(data, &c); err != nil {
 		return configFile{}, fail(ErrInvalidImage, err, "the image's config cannot be read: %v", err)
 	}
-	for _, list := range [][]string{c.Config.Entrypoint, c.Config.Cmd, c.Config.Env, {c.Config.WorkingDir}} {
+	for _, list := range [][]string{c.Config.Entrypoint, c.Config.Cmd, c.Config.Env, {c.Config.WorkingDir, c.Config.User}} {
 		if slices.ContainsFunc(list, func(s string) bool { return strings.IndexByte(s, 0) >= 0 }) {
 			return configFile{}, fail(ErrInvalidImage, nil, "the image's config has a string with a zero byte in it")
 		}
@@ -64,6 +68,15 @@ func (c configFile) run() ImageConfig {
 	if c.Config.WorkingDir != "" {
 		run.WorkingDir = path.Join("/", c.Config.WorkingDir)
 	}
+	for key := range c.Config.ExposedPorts {
+		number, protocol, _ := strings.Cut(key, "/")
+		port, err := strconv.ParseUint(number, 10, 16)
+		if err == nil && port > 0 && (protocol == "" || protocol == "tcp") {
+			run.Ports = append(run.Ports, uint16(port))
+		}
+	}
+	slices.Sort(run.Ports)
+	run.Ports = slices.Compact(run.Ports)
 	return run
 }
 

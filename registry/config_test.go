@@ -7,8 +7,8 @@ import (
 )
 
 func TestReadConfig(t *testing.T) {
-	c, err := readConfig([]byte(`{"os":"wasip1","architecture":"wasm","unknown":{},"config":{"Entrypoint":["/app.wasm"],"Cmd":["a"],"Env":["A=1","B=","=x","none"],"WorkingDir":"srv/../data","User":"1"}}`))
-	want := ImageConfig{Entrypoint: []string{"/app.wasm"}, Cmd: []string{"a"}, Env: []string{"A=1", "B="}, WorkingDir: "/data", User: "1"}
+	c, err := readConfig([]byte(`{"os":"wasip1","architecture":"wasm","unknown":{},"config":{"Entrypoint":["/app.wasm"],"Cmd":["a"],"Env":["A=1","B=","=x","none"],"WorkingDir":"srv/../data","User":"1","ExposedPorts":{"8080":{},"80/tcp":{},"53/udp":{},"x":{},"0":{},"70000":{},"8080/tcp":{}}}}`))
+	want := ImageConfig{Entrypoint: []string{"/app.wasm"}, Cmd: []string{"a"}, Env: []string{"A=1", "B="}, WorkingDir: "/data", User: "1", Ports: []uint16{80, 8080}}
 	if got := c.run(); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, %v; want %+v", got, err, want)
 	}

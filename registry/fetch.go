@@ -13,7 +13,7 @@ import (
 const parallelLayers = 4
 
 // fetchAll brings the plan's layers to the disk, several at a time, and returns them in its order. None is removed before
-// release is called.
+// release is called, which may be done twice.
 func (s *Store) fetchAll(ctx context.Context, remote *session, ref reference, p plan) (layers []blob, release func(), err error) {
 	layers = make([]blob, len(p.layers))
 	pins := make([]func(), len(p.layers))

@@ -146,12 +146,3 @@ func (r refs) forget(name string) error {
 	}
 	return err
 }
-
-// layers are the digests of all layers that are remembered of any image.
-func (r refs) layers() (map[string]bool, error) {
-	all, err := r.all()
-	if err != nil {
-		return nil, err
-	}
-	return needs(all), nil
-}

@@ -276,6 +276,10 @@ func (s *Store) pull(ctx context.Context, ref reference, remote *session) (Modul
 	}
 	defer release()
 	rec, unpin, err := s.assemblePinned(ctx, p, layers)
+	if err != nil && ctx.Err() == nil {
+		release()
+		err = errors.Join(err, s.discard(ctx, layers))
+	}
 	if err != nil {
 		return Module{}, err
 	}

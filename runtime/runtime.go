@@ -57,6 +57,8 @@ type Spec struct {
 	// Listen are TCP addresses, host:port, on which the guest finds listening sockets: descriptors from 3 on, in
 	// this order, told of by LISTEN_FDS in its environment.
 	Listen []string
+	// ListenFree are TCP addresses that the guest may want: behind the sockets of Listen it finds those that nobody has.
+	ListenFree []string
 }
 
 // Limits are the bounds of a guest that may change while it runs.

@@ -11,17 +11,38 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/crane"
+	"github.com/google/go-containerregistry/pkg/name"
 	ocilayout "github.com/google/go-containerregistry/pkg/registry"
-
-	"github.com/krustlet-go/krustlet-wasi/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
+// program is what an image of the tests has in it, and says.
+type program struct {
+	file            string // the guest's path
+	entrypoint, cmd []string
+	ports           []string // that it exposes
+	user            string
+}
+
 // programs are the images that the guest can be.
-var programs = []string{"agnhost", "busybox", "nginx", "pause", "httpd", "glibc-dns-testing"}
+var programs = map[string]program{
+	"agnhost": {
+		file: "/agnhost", entrypoint: []string{"/agnhost"}, cmd: []string{"pause"},
+		ports: []string{"80/tcp", "5000/tcp", "8080/tcp", "8081/tcp", "9376/tcp"},
+	},
+	"busybox":           {file: "/bin/busybox", cmd: []string{"sh"}},
+	"glibc-dns-testing": {file: "/bin/busybox", cmd: []string{"sh"}},
+	"nginx":             {file: "/usr/sbin/nginx", entrypoint: []string{"/usr/sbin/nginx"}, ports: []string{"80/tcp"}},
+	"nonroot":           {file: "/bin/busybox", cmd: []string{"id", "-u"}, user: "1234"},
+	"pause":             {file: "/pause", entrypoint: []string{"/pause"}},
+}
 
 // sources are the suite's names for where its images come from. They all lead to the registry here, but for one that
 // is to have none.
@@ -51,14 +72,7 @@ func (s *site) sourceList() string { return filepath.Join(s.dir, "registries.yam
 
 // publish builds the guest and publishes it under every name by which the suite asks for one of its programs.
 func (s *site) publish(ctx context.Context) error {
-	file := filepath.Join(s.dir, "guest.wasm")
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", file, ".")
-	build.Dir = "hack/nodeconformance/guest"
-	build.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("%w\n%s", err, out)
-	}
-	module, err := os.ReadFile(file)
+	guest, err := s.buildGuest(ctx)
 	if err != nil {
 		return err
 	}
@@ -69,14 +83,53 @@ func (s *site) publish(ctx context.Context) error {
 		return fmt.Errorf("bin/e2e.test --list-images: %w", err)
 	}
 	for _, image := range strings.Fields(string(names)) {
-		name, _, _ := strings.Cut(path.Base(image), ":")
+		base, _, _ := strings.Cut(path.Base(image), ":")
+		p, known := programs[base]
 		// Nothing is ever asked of a registry elsewhere.
-		if !strings.HasPrefix(image, s.host+"/") || !slices.Contains(programs, name) {
+		if !strings.HasPrefix(image, s.host+"/") || !known {
 			continue
 		}
-		if _, err := registry.Push(ctx, image, module, registry.PushConfig{}); err != nil {
+		ref, err := name.ParseReference(image)
+		if err != nil {
 			return err
+		}
+		built, err := p.image(guest)
+		if err != nil {
+			return fmt.Errorf("making %s: %w", image, err)
+		}
+		if err := remote.Write(ref, built, remote.WithContext(ctx)); err != nil {
+			return fmt.Errorf("publishing %s: %w", image, err)
 		}
 	}
 	return nil
+}
+
+func (s *site) buildGuest(ctx context.Context) (module []byte, err error) {
+	file := filepath.Join(s.dir, "guest.wasm")
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", file, ".")
+	build.Dir = "hack/nodeconformance/guest"
+	build.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("building the guest: %w\n%s", err, out)
+	}
+	return os.ReadFile(file)
+}
+
+// image is a container image for wasip1/wasm with the guest as its program.
+func (p program) image(guest []byte) (v1.Image, error) {
+	layer, err := crane.Layer(map[string][]byte{p.file: guest})
+	if err != nil {
+		return nil, err
+	}
+	exposed := map[string]struct{}{}
+	for _, port := range p.ports {
+		exposed[port] = struct{}{}
+	}
+	image, err := mutate.ConfigFile(empty.Image, &v1.ConfigFile{OS: "wasip1", Architecture: "wasm", Config: v1.Config{
+		Entrypoint: p.entrypoint, Cmd: p.cmd, User: p.user, ExposedPorts: exposed,
+	}})
+	if err != nil {
+		return nil, err
+	}
+	return mutate.AppendLayers(image, layer)
 }

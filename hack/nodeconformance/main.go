@@ -65,7 +65,7 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	flags := flag.NewFlagSet("nodeconformance", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	focus := flags.String("focus", "", "run only tests whose name matches this `regexp`, of those tagged NodeConformance")
-	flags.IntVar(&s.processes, "procs", 6, "how many tests run at the same `time`")
+	flags.IntVar(&s.processes, "procs", 12, "how many tests run at the same `time`")
 	flags.BoolVar(&s.markdown, "markdown", false, "print the result as docs/conformance.md has it")
 	flags.StringVar(&s.dir, "dir", "", "`folder` for all files, which is kept (default: one that is removed)")
 	if err := flags.Parse(args); err != nil {

@@ -8,25 +8,39 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// listen opens a listening socket for each address, all or none. Those of a pod may be its own.
-func listen(addresses []string, ofPod bool) ([]*net.TCPListener, error) {
+// listen opens a listening socket for each address that a guest is to have, all or none, and for those that it may want and
+// nobody has.
+func listen(spec runtime.Spec) ([]*net.TCPListener, error) {
 	var open []*net.TCPListener
-	for _, address := range addresses {
-		l, err := listenOn(address)
-		if ofPod && errors.Is(err, unix.EADDRNOTAVAIL) {
-			l, err = listenFreely(address)
-		}
+	for _, address := range spec.Listen {
+		l, err := listenOn(address, spec.Of)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("listen on %s: %w", address, err), closeListeners(open))
 		}
 		open = append(open, l)
 	}
+	for _, address := range spec.ListenFree {
+		if l, err := listenOn(address, spec.Of); err == nil {
+			open = append(open, l)
+		}
+	}
 	return open, nil
 }
 
-func listenOn(address string) (*net.TCPListener, error) {
+// listenOn listens on an address, which may be a pod's own.
+func listenOn(address string, of runtime.Origin) (*net.TCPListener, error) {
+	l, err := listenStrictly(address)
+	if of.Pod != "" && errors.Is(err, unix.EADDRNOTAVAIL) {
+		return listenFreely(address)
+	}
+	return l, err
+}
+
+func listenStrictly(address string) (*net.TCPListener, error) {
 	at, err := net.ResolveTCPAddr("tcp", address)
 	if err != nil {
 		return nil, err

@@ -95,7 +95,7 @@ func (e *Engine) memoryLimit(limit int64) int64 {
 
 // newHost makes the host side of a guest.
 func (e *Engine) newHost(spec runtime.Spec, stdin io.Reader, out *outlets) (*wasi.Guest, error) {
-	listeners, err := listen(spec.Listen, spec.Of.Pod != "")
+	listeners, err := listen(spec)
 	if err != nil {
 		return nil, err
 	}

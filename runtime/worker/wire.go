@@ -111,6 +111,7 @@ func toSpec(s runtime.Spec) *workerpb.Spec {
 		Stdin:       s.Stdin,
 		StdinOnce:   s.StdinOnce,
 		Listen:      s.Listen,
+		ListenFree:  s.ListenFree,
 		OutputRate:  s.OutputRate,
 	}
 }
@@ -138,6 +139,7 @@ func fromSpec(s *workerpb.Spec) runtime.Spec {
 		Stdin:       s.GetStdin(),
 		StdinOnce:   s.GetStdinOnce(),
 		Listen:      s.GetListen(),
+		ListenFree:  s.GetListenFree(),
 		OutputRate:  s.GetOutputRate(),
 	}
 }

@@ -46,7 +46,6 @@ func TestSecurity(t *testing.T) {
 			own     corev1.SecurityContext
 			message string
 		}{
-			"privileged": {corev1.SecurityContext{Privileged: &yes}, "privileged containers are not supported"},
 			"root":       {corev1.SecurityContext{RunAsNonRoot: &yes, RunAsUser: &root}, "container's runAsUser breaks non-root policy"},
 			"root-image": {corev1.SecurityContext{RunAsNonRoot: &yes}, "container has runAsNonRoot and image will run as root"},
 		} {

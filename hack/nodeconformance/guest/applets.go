@@ -37,11 +37,11 @@ func applets() map[string]applet {
 
 		"env": env, "printenv": env,
 		"hostname": hostname,
-		"date":     date,
-		"id":       id, "whoami": whoami,
+		"date":     date, "nmeter": nmeter,
+		"id": id, "whoami": whoami,
 		"sleep": sleep,
 		"seq":   seq,
-		"ls":    ls, "find": find, "readlink": readlink, "ln": ln, "tail": tail,
+		"ls":    ls, "find": find, "readlink": readlink, "ln": ln, "tail": tail, "tee": tee,
 		"head": head, "wc": wc, "grep": grep, "sort": sortLines, "awk": awk, "hexdump": hexdump,
 	}
 }
@@ -112,13 +112,25 @@ func qualified(name string) string {
 	return name
 }
 
+// date knows the few formats that scripts ask for.
 func date(_ context.Context, c call) int {
-	layout := time.UnixDate
-	if len(c.args) > 1 && c.args[1] == "+%s" {
-		fmt.Fprintln(c.stdout, time.Now().Unix())
-		return 0
+	now := time.Now().UTC()
+	format := "%a %b %e %T UTC %Y"
+	for _, arg := range c.args[1:] {
+		if rest, is := strings.CutPrefix(arg, "+"); is {
+			format = rest
+		}
 	}
-	fmt.Fprintln(c.stdout, time.Now().UTC().Format(layout))
+	fmt.Fprintln(c.stdout, strings.NewReplacer(
+		"%F", now.Format(time.DateOnly), "%T", now.Format(time.TimeOnly), "%s", strconv.FormatInt(now.Unix(), 10), "%N", fmt.Sprintf("%09d", now.Nanosecond()),
+		"%a", now.Format("Mon"), "%b", now.Format("Jan"), "%e", now.Format("_2"), "%Y", now.Format("2006"),
+	).Replace(format))
+	return 0
+}
+
+// nmeter prints the time to the millisecond, of all that it can print elsewhere.
+func nmeter(_ context.Context, c call) int {
+	fmt.Fprintln(c.stdout, time.Now().UTC().Format("15:04:05.000"))
 	return 0
 }
 

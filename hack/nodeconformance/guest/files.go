@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"time"
 )
 
@@ -19,6 +21,18 @@ func flagsOf(c call) *flag.FlagSet {
 	return flags
 }
 
+// joined finds flags of one letter with their number behind them.
+var joined = regexp.MustCompile(`^-([a-z])(\d+)$`)
+
+// parse reads the flags of a command's arguments.
+func (c call) parse(flags *flag.FlagSet) error {
+	args := slices.Clone(c.args[1:])
+	for i, arg := range args {
+		args[i] = joined.ReplaceAllString(arg, "-$1=$2")
+	}
+	return flags.Parse(args)
+}
+
 func ls(_ context.Context, c call) int {
 	flags := flagsOf(c)
 	long := flags.Bool("l", false, "")
@@ -26,7 +40,7 @@ func ls(_ context.Context, c call) int {
 	longAll := flags.Bool("la", false, "")
 	allLong := flags.Bool("al", false, "")
 	flags.Bool("1", false, "")
-	if err := flags.Parse(c.args[1:]); err != nil {
+	if err := c.parse(flags); err != nil {
 		return 2
 	}
 	names := flags.Args()
@@ -117,7 +131,7 @@ func readlink(_ context.Context, c call) int {
 func ln(_ context.Context, c call) int {
 	flags := flagsOf(c)
 	symbolic := flags.Bool("s", false, "")
-	if err := flags.Parse(c.args[1:]); err != nil {
+	if err := c.parse(flags); err != nil {
 		return 2
 	}
 	if flags.NArg() != 2 {
@@ -135,12 +149,38 @@ func ln(_ context.Context, c call) int {
 	return 0
 }
 
+// tee copies its input to its output and to files.
+func tee(_ context.Context, c call) int {
+	flags := flagsOf(c)
+	add := flags.Bool("a", false, "")
+	if err := c.parse(flags); err != nil {
+		return 2
+	}
+	how := os.O_WRONLY | os.O_CREATE | os.O_TRUNC
+	if *add {
+		how = os.O_WRONLY | os.O_CREATE | os.O_APPEND
+	}
+	to := []io.Writer{c.stdout}
+	for _, name := range flags.Args() {
+		file, err := os.OpenFile(c.path(name), how, 0o666)
+		if err != nil {
+			return c.errorf("%v", err)
+		}
+		defer func() { _ = file.Close() }()
+		to = append(to, file)
+	}
+	if _, err := io.Copy(io.MultiWriter(to...), c.stdin); err != nil {
+		return c.errorf("%v", err)
+	}
+	return 0
+}
+
 // tail prints what follows the first lines of files; -f goes on for ever.
 func tail(ctx context.Context, c call) int {
 	flags := flagsOf(c)
 	follow := flags.Bool("f", false, "")
 	lines := flags.Int("n", 10, "")
-	if err := flags.Parse(c.args[1:]); err != nil {
+	if err := c.parse(flags); err != nil {
 		return 2
 	}
 	return inputs(c, flags.Args(), func(_ string, from io.Reader) error {

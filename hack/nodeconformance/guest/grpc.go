@@ -1,52 +1,43 @@
 package main
 
 import (
-	"crypto/tls"
+	"encoding/binary"
 	"flag"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
+	"sync/atomic"
 	"time"
-
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/health"
-	"google.golang.org/grpc/health/grpc_health_v1"
 )
 
-// grpcHealth serves gRPC's health service, and HTTP to say what it is to answer.
+// Answers of gRPC's health service.
+const (
+	serving    = 1
+	notServing = 2
+)
+
+// grpcHealth serves the one call of gRPC's health service that probes make, on the standard library's HTTP/2: gRPC's own
+// would treble the module and the time that it takes to compile. It serves HTTP as well, to be told what it is to answer.
 func grpcHealth(flags *flag.FlagSet) func() int {
 	port := flags.Int("port", 5000, "port")
 	httpPort := flags.Int("http-port", 8080, "port of /make-serving and /make-not-serving")
 	service := flags.String("service", "", "name")
 	delay := flags.Int("delay-unhealthy-sec", -1, "seconds of health; negative is for ever")
-	cert := flags.String("tls-cert-file", "", "path")
-	key := flags.String("tls-private-key-file", "", "path")
 	return func() int {
-		var options []grpc.ServerOption
-		if *cert != "" {
-			pair, err := tls.LoadX509KeyPair(*cert, *key)
-			if err != nil {
-				fmt.Fprintln(os.Stderr, "agnhost:", err)
-				return 1
-			}
-			options = append(options, grpc.Creds(credentials.NewServerTLSFromCert(&pair)))
+		var answer atomic.Uint32
+		answer.Store(serving)
+		if *delay >= 0 {
+			time.AfterFunc(time.Duration(*delay)*time.Second, func() { answer.Store(notServing) })
 		}
 		l, err := listener(*port)
 		if err != nil {
 			fmt.Fprintln(os.Stderr, "agnhost:", err)
-			return 1
+			return pause()
 		}
-		answers := health.NewServer()
-		answers.SetServingStatus(*service, grpc_health_v1.HealthCheckResponse_SERVING)
-		if *delay >= 0 {
-			time.AfterFunc(time.Duration(*delay)*time.Second, func() {
-				answers.SetServingStatus(*service, grpc_health_v1.HealthCheckResponse_NOT_SERVING)
-			})
-		}
-		go serve(*httpPort, grpcSwitches(*service, answers))
-		server := grpc.NewServer(options...)
-		grpc_health_v1.RegisterHealthServer(server, answers)
+		go serve(*httpPort, grpcSwitches(&answer))
+		server := &http.Server{Handler: grpcCheck(*service, &answer), ReadHeaderTimeout: time.Minute, Protocols: &http.Protocols{}}
+		server.Protocols.SetUnencryptedHTTP2(true)
 		if err := server.Serve(l); err != nil {
 			fmt.Fprintln(os.Stderr, "agnhost:", err)
 		}
@@ -54,13 +45,38 @@ func grpcHealth(flags *flag.FlagSet) func() int {
 	}
 }
 
-func grpcSwitches(service string, answers *health.Server) http.Handler {
-	mux := http.NewServeMux()
-	for path, status := range map[string]grpc_health_v1.HealthCheckResponse_ServingStatus{
-		"/make-serving":     grpc_health_v1.HealthCheckResponse_SERVING,
-		"/make-not-serving": grpc_health_v1.HealthCheckResponse_NOT_SERVING,
-	} {
-		mux.HandleFunc(path, func(http.ResponseWriter, *http.Request) { answers.SetServingStatus(service, status) })
+// grpcCheck answers /grpc.health.v1.Health/Check. A message has five bytes before it: a flag and its length.
+func grpcCheck(service string, answer *atomic.Uint32) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		w.Header().Set("Content-Type", "application/grpc")
+		w.Header().Set("Trailer", "Grpc-Status")
+		switch {
+		case r.URL.Path != "/grpc.health.v1.Health/Check":
+			w.Header().Set("Grpc-Status", "12") // unimplemented
+		case err != nil || len(body) < 5:
+			w.Header().Set("Grpc-Status", "3") // invalid argument
+		case askedFor(body[5:]) != service:
+			w.Header().Set("Grpc-Status", "5") // not found
+		default:
+			message := []byte{1 << 3, byte(answer.Load())} // field 1, a number
+			_, _ = w.Write(append(binary.BigEndian.AppendUint32([]byte{0}, uint32(len(message))), message...))
+			w.Header().Set("Grpc-Status", "0")
+		}
+	})
+}
+
+// askedFor is the service in a HealthCheckRequest: field 1, a text of less than 128 bytes.
+func askedFor(request []byte) string {
+	if len(request) < 2 || request[0] != 1<<3|2 || int(request[1]) != len(request)-2 {
+		return ""
 	}
+	return string(request[2:])
+}
+
+func grpcSwitches(answer *atomic.Uint32) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/make-serving", func(http.ResponseWriter, *http.Request) { answer.Store(serving) })
+	mux.HandleFunc("/make-not-serving", func(http.ResponseWriter, *http.Request) { answer.Store(notServing) })
 	return mux
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"slices"
@@ -85,7 +86,7 @@ func interpret(ctx context.Context, c call, script, source string, params []stri
 		interp.Dir(c.dir),
 		interp.Env(c.env),
 		interp.ExecHandlers(func(interp.ExecHandlerFunc) interp.ExecHandlerFunc { return execute }),
-		interp.OpenHandler(open),
+		interp.OpenHandler(c.open),
 		interp.CallHandler(withoutTraps),
 		interp.Params(append([]string{"--"}, params...)...),
 	}
@@ -166,15 +167,23 @@ func command(ctx context.Context, c call) int {
 }
 
 // open opens the files of redirections. There is no /dev/null in a guest's files.
-func open(ctx context.Context, name string, flag int, perm os.FileMode) (io.ReadWriteCloser, error) {
-	h := interp.HandlerCtx(ctx)
+func (c call) open(ctx context.Context, name string, flag int, perm os.FileMode) (io.ReadWriteCloser, error) {
 	switch name {
 	case "/dev/null":
 		return nothing{}, nil
 	case "/proc/1/fd/1", "/dev/stdout", "/proc/self/fd/1":
 		return output{os.Stdout}, nil
 	}
-	return os.OpenFile(call{dir: h.Dir}.path(name), flag, perm)
+	file, err := os.OpenFile(call{dir: interp.HandlerCtx(ctx).Dir}.path(name), flag, perm)
+	var why *fs.PathError
+	if errors.As(err, &why) {
+		do := "open"
+		if flag&os.O_CREATE != 0 {
+			do = "create"
+		}
+		return nil, fmt.Errorf("%s: can't %s %s: %w", c.args[0], do, name, why.Err)
+	}
+	return file, err
 }
 
 // nothing is /dev/null.

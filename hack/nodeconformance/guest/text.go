@@ -26,7 +26,7 @@ func head(_ context.Context, c call) int {
 	flags := flagsOf(c)
 	lines := flags.Int("n", 10, "")
 	count := flags.Int64("c", 0, "")
-	if err := flags.Parse(c.args[1:]); err != nil {
+	if err := c.parse(flags); err != nil {
 		return 2
 	}
 	return inputs(c, flags.Args(), func(_ string, from io.Reader) error {
@@ -49,7 +49,7 @@ func wc(_ context.Context, c call) int {
 	flags := flagsOf(c)
 	lines := flags.Bool("l", false, "")
 	size := flags.Bool("c", false, "")
-	if err := flags.Parse(c.args[1:]); err != nil {
+	if err := c.parse(flags); err != nil {
 		return 2
 	}
 	return inputs(c, flags.Args(), func(name string, from io.Reader) error {
@@ -80,7 +80,7 @@ func grep(_ context.Context, c call) int {
 	quiet := flags.Bool("q", false, "")
 	extended := flags.Bool("E", false, "")
 	invert := flags.Bool("v", false, "")
-	if err := flags.Parse(c.args[1:]); err != nil {
+	if err := c.parse(flags); err != nil {
 		return 2
 	}
 	if flags.NArg() == 0 {
@@ -163,7 +163,7 @@ func awk(_ context.Context, c call) int {
 func hexdump(_ context.Context, c call) int {
 	flags := flagsOf(c)
 	flags.Bool("C", false, "")
-	if err := flags.Parse(c.args[1:]); err != nil {
+	if err := c.parse(flags); err != nil {
 		return 2
 	}
 	return inputs(c, flags.Args(), func(_ string, from io.Reader) error {

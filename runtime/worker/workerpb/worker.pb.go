@@ -514,6 +514,7 @@ type Spec struct {
 	StdinOnce     bool                   `protobuf:"varint,16,opt,name=stdin_once,json=stdinOnce,proto3" json:"stdin_once,omitempty"`
 	Listen        []string               `protobuf:"bytes,17,rep,name=listen,proto3" json:"listen,omitempty"`
 	OutputRate    int64                  `protobuf:"varint,18,opt,name=output_rate,json=outputRate,proto3" json:"output_rate,omitempty"`
+	ListenFree    []string               `protobuf:"bytes,19,rep,name=listen_free,json=listenFree,proto3" json:"listen_free,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -672,6 +673,13 @@ func (x *Spec) GetOutputRate() int64 {
 		return x.OutputRate
 	}
 	return 0
+}
+
+func (x *Spec) GetListenFree() []string {
+	if x != nil {
+		return x.ListenFree
+	}
+	return nil
 }
 
 type Exit struct {
@@ -1973,7 +1981,7 @@ const file_worker_proto_rawDesc = "" +
 	"\x05Mount\x12\x12\n" +
 	"\x04host\x18\x01 \x01(\fR\x04host\x12\x14\n" +
 	"\x05guest\x18\x02 \x01(\fR\x05guest\x12\x1b\n" +
-	"\tread_only\x18\x03 \x01(\bR\breadOnly\"\x90\x04\n" +
+	"\tread_only\x18\x03 \x01(\bR\breadOnly\"\xb1\x04\n" +
 	"\x04Spec\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12.\n" +
 	"\x02of\x18\x02 \x01(\v2\x1e.krustletwasi.worker.v1.OriginR\x02of\x12\x1a\n" +
@@ -1996,7 +2004,9 @@ const file_worker_proto_rawDesc = "" +
 	"stdin_once\x18\x10 \x01(\bR\tstdinOnce\x12\x16\n" +
 	"\x06listen\x18\x11 \x03(\tR\x06listen\x12\x1f\n" +
 	"\voutput_rate\x18\x12 \x01(\x03R\n" +
-	"outputRate\"\x8c\x01\n" +
+	"outputRate\x12\x1f\n" +
+	"\vlisten_free\x18\x13 \x03(\tR\n" +
+	"listenFree\"\x8c\x01\n" +
 	"\x04Exit\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\x05R\x04code\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x18\n" +
