@@ -44,7 +44,7 @@ bench: cluster ## how fast pods start and guests run: hack/bench/doc.go explains
 	$(GO) test -run '^$$' -bench . -benchtime 5s -timeout 20m ./hack/bench
 	$(GO) test -run '^$$' -bench . -timeout 10m ./runtime/wasmtime ./runtime/wasi ./runtime/logfile
 
-nodeconformance: build cluster ## Kubernetes' own node tests on this node, an hour or so; docs/conformance.md has the result
+nodeconformance: build cluster ## Kubernetes' own node tests on this node, half an hour; docs/conformance.md has the result
 	cd hack/nodeconformance/suite && $(GO) test -c -ldflags '$(CLUSTER_LDFLAGS)' -o ../../../bin/e2e.test . && \
 		$(GO) build -o ../../../bin/ginkgo github.com/onsi/ginkgo/v2/ginkgo
 	$(GO) run ./hack/nodeconformance
