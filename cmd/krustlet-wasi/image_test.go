@@ -215,7 +215,7 @@ func TestImageProgressOnATerminal(t *testing.T) {
 		t.Errorf("push: %d, %q", code, errs)
 	}
 	code, out, errs := o.image("pull", ref)
-	if code != 0 || !strings.Contains(errs, "64.0 KiB / 64.0 KiB") || !strings.Contains(errs, "pulling "+ref) || strings.Contains(out, "%") {
+	if code != 0 || !strings.Contains(errs, "64.0 KiB / 64.0 KiB") || !strings.Contains(errs, "pulling "+ref) || !strings.Contains(errs, "pulled "+strings.TrimSpace(out)+" in ") || strings.Contains(out, "%") {
 		t.Errorf("pull: %d, %q, %q", code, out, errs)
 	}
 	// What fails leaves no bar that is waited for.
