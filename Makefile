@@ -20,10 +20,11 @@ build: ## the agent: bin/krustlet-wasi
 	@mkdir -p bin
 	$(GO) build -ldflags '-X main.version=$(VERSION)' -o bin/krustlet-wasi ./cmd/krustlet-wasi
 
-cluster: ## a real control plane and kubectl: bin/cluster (10 minutes the first time, on 2 cores)
+cluster: ## a real control plane, kubectl and metrics-server: bin/cluster (10 minutes the first time, on 2 cores)
 	@echo "== building bin/cluster"
 	@mkdir -p bin
 	@hack/cluster/build.sh bin/cluster '$(CLUSTER_LDFLAGS)'
+	cd hack/metricsserver && $(GO) build -ldflags '-s -w' -o ../../bin/metrics-server .
 
 test: build cluster ## every test, on a real control plane
 	@echo "== testing"

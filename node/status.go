@@ -54,7 +54,25 @@ func buildStatus(cfg Config, m machine, notReady error, now time.Time, old *core
 	for _, c := range conditions(m, notReady) {
 		setCondition(&status, c, now)
 	}
+	if cfg.Images != nil {
+		status.Images = reported(cfg.Images())
+	}
 	return status
+}
+
+// Bounds of what a Node tells of images, as the kubelet has them.
+const (
+	maxImages     = 50
+	maxImageNames = 5
+)
+
+// reported cuts a list of images to what is told of them.
+func reported(images []corev1.ContainerImage) []corev1.ContainerImage {
+	images = slices.Clone(images[:min(len(images), maxImages)])
+	for i := range images {
+		images[i].Names = images[i].Names[:min(len(images[i].Names), maxImageNames)]
+	}
+	return images
 }
 
 // handlerFeatures: what is read-only for a guest is so in all that lies below it, and there are no users.
@@ -97,6 +115,17 @@ func AllocatableResources(dataDir string, maxPods int) (corev1.ResourceList, err
 	return status.Allocatable, nil
 }
 
+// DiskPressure says whether the disk of dataDir is so full that the Node's condition says so.
+func DiskPressure(dataDir string) (bool, error) {
+	var m machine
+	err := m.readDisk(dataDir)
+	return err == nil && m.diskPressure(), err
+}
+
+func (m machine) diskPressure() bool {
+	return m.diskFree < diskReserve(m) || m.inodesFree < m.inodes/inodeShare
+}
+
 func diskReserve(m machine) int64 { return min(m.disk/diskReserveShare, diskReserveMax) }
 
 // conditions returns those that a kubelet reports, in its order and words.
@@ -116,7 +145,7 @@ func conditions(m machine, notReady error) []corev1.NodeCondition {
 		pressure(corev1.NodeMemoryPressure, m.memoryFree < memoryReserve,
 			[2]string{"KubeletHasInsufficientMemory", "kubelet has insufficient memory available"},
 			[2]string{"KubeletHasSufficientMemory", "kubelet has sufficient memory available"}),
-		pressure(corev1.NodeDiskPressure, m.diskFree < diskReserve(m) || m.inodesFree < m.inodes/inodeShare,
+		pressure(corev1.NodeDiskPressure, m.diskPressure(),
 			[2]string{"KubeletHasDiskPressure", "kubelet has disk pressure"},
 			[2]string{"KubeletHasNoDiskPressure", "kubelet has no disk pressure"}),
 		pressure(corev1.NodePIDPressure, m.threadsMax > 0 && m.threadsMax-m.threads < m.threadsMax/threadShare,

@@ -85,6 +85,13 @@ func refuseTaints(pod *corev1.Pod, node *corev1.Node) *refusal {
 	return nil
 }
 
+// systemCritical is the lowest priority of those pods that the cluster itself needs.
+const systemCritical = 2_000_000_000
+
+func critical(pod *corev1.Pod) bool {
+	return pod.Spec.Priority != nil && *pod.Spec.Priority >= systemCritical
+}
+
 // requestsOf is what a pod takes of the node.
 func requestsOf(pod *corev1.Pod) corev1.ResourceList {
 	requests := resourcehelper.PodRequests(pod, resourcehelper.PodResourcesOptions{})
@@ -124,6 +131,9 @@ func (m *Manager) admit(ctx context.Context, w *worker, pod *corev1.Pod) (*refus
 	defer m.admissions.mu.Unlock()
 	if w.admitted.Load() {
 		return nil, nil
+	}
+	if m.DiskPressure != nil && m.DiskPressure() && !critical(pod) {
+		return &refusal{"Evicted", fmt.Sprintf("The node had condition: [%s]. ", corev1.NodeDiskPressure)}, nil
 	}
 	if err := m.readNode(ctx, nodeKept); err != nil {
 		return nil, err

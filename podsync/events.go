@@ -2,6 +2,7 @@ package podsync
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -21,11 +22,16 @@ func eventPulling(image string) event {
 func eventPulled(image string, took, waited time.Duration, size int64) event {
 	return event{corev1.EventTypeNormal, "Pulled", fmt.Sprintf(
 		"Successfully pulled image %q in %v (%v including waiting). Image size: %d bytes.",
-		image, took.Round(time.Millisecond), waited.Round(time.Millisecond), size)}
+		image, took.Truncate(time.Millisecond), waited.Truncate(time.Millisecond), size)}
 }
 
 func eventPresent(image string) event {
-	return event{corev1.EventTypeNormal, "Pulled", fmt.Sprintf("Container image %q already present on machine", image)}
+	return event{corev1.EventTypeNormal, "Pulled", fmt.Sprintf("Container image %q already present on machine and can be accessed by the pod", image)}
+}
+
+func eventSecretsMissing(names []string) event {
+	return event{corev1.EventTypeWarning, "FailedToRetrieveImagePullSecret", fmt.Sprintf(
+		"Unable to retrieve some image pull secrets (%s); attempting to pull the image may not succeed.", strings.Join(names, ", "))}
 }
 
 func eventPullFailed(image string, err error) event {

@@ -27,7 +27,6 @@ type guest struct {
 	spec     runtime.Spec
 	at       time.Time
 	dying    time.Duration // how long a kill takes
-	used     runtime.Stats
 	onForget func(*guest)
 	done     chan struct{}
 
@@ -36,13 +35,24 @@ type guest struct {
 	kill    *time.Timer
 	forgets int
 	limits  []runtime.Limits // that it was given as it ran
-
+	used    runtime.Stats
 }
 
 func (g *guest) Done() <-chan struct{}                         { return g.done }
 func (g *guest) Exit() runtime.Exit                            { return g.exit }
-func (g *guest) Stats() runtime.Stats                          { return g.used }
 func (g *guest) Attach(context.Context, runtime.Streams) error { return nil }
+func (g *guest) Stats() runtime.Stats {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.used
+}
+
+func (g *guest) use(used runtime.Stats) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.used = used
+}
+
 func (g *guest) run() runtime.Run {
 	return runtime.Run{ID: g.spec.ID, Of: g.spec.Of, StartedAt: g.at, Process: g}
 }
@@ -141,7 +151,9 @@ func (e *engine) Runs() []runtime.Run {
 func (e *engine) Stats(context.Context) map[string]runtime.Stats {
 	all := map[string]runtime.Stats{}
 	for _, r := range e.Runs() {
-		all[r.ID] = r.Process.Stats()
+		if !ended(r.Process) {
+			all[r.ID] = r.Process.Stats()
+		}
 	}
 	return all
 }
@@ -181,20 +193,20 @@ type images struct {
 	failures int
 }
 
-func (i *images) Lookup(image string) (registry.Module, bool, error) {
+func (i *images) Lookup(_ context.Context, image string, _ registry.Keys) (registry.Module, bool, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return registry.Module{Image: image, ImageID: image + "@sha256:0"}, i.failures == 0, nil
 }
 
-func (i *images) Pull(_ context.Context, image string) (registry.Module, error) {
+func (i *images) Pull(_ context.Context, image string, _ registry.Keys) (registry.Pulled, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.failures > 0 {
 		i.failures--
-		return registry.Module{}, errors.New("registry away")
+		return registry.Pulled{}, errors.New("registry away")
 	}
-	return registry.Module{Image: image}, nil
+	return registry.Pulled{Module: registry.Module{Image: image}}, nil
 }
 
 // shell is one worker with what it needs, in virtual time.

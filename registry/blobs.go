@@ -1,14 +1,18 @@
 package registry
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // tempPrefix marks files that are being written.
@@ -30,8 +34,9 @@ func (k kind) String() string { return [...]string{"module", "layer"}[k] }
 // blobs is the content-addressed part of a store.
 type blobs struct {
 	dir       string
-	maxModule int64 // bytes
-	maxLayer  int64 // bytes
+	maxModule int64                                 // bytes
+	maxLayer  int64                                 // bytes
+	progress  func(digest string, done, size int64) // of fetching; may be nil
 }
 
 // limit is the size of the largest blob of a kind.
@@ -152,7 +157,7 @@ func receive(w io.Writer, r io.Reader, k kind) (digest string, size int64, compo
 // writeFile makes a file of mode 0600 in dir: fill writes it and says where it belongs. It appears there
 // complete and synced, or on an error not at all.
 func writeFile(dir string, fill func(*os.File) (path string, err error)) (err error) {
-	f, err := os.CreateTemp(dir, tempPrefix+"*")
+	f, err := createTemp(dir)
 	if err != nil {
 		return err
 	}
@@ -172,15 +177,37 @@ func writeFile(dir string, fill func(*os.File) (path string, err error)) (err er
 	if err := f.Close(); err != nil {
 		return err
 	}
-	d, err := os.Open(dir)
+	return rename(f.Name(), path)
+}
+
+// createTemp makes a file that is locked, so that whoever cleans up passes over it.
+func createTemp(dir string) (*os.File, error) {
+	for {
+		f, err := os.CreateTemp(dir, tempPrefix+"*")
+		if err != nil {
+			return nil, err
+		}
+		if err = awaitLock(context.Background(), f, unix.LOCK_EX); err == nil { // nobody holds it for longer than it takes to remove it
+			return f, nil
+		}
+		_ = f.Close()
+		if !errors.Is(err, errGone) {
+			return nil, err
+		}
+	}
+}
+
+// rename gives a file its name for good: the name is on disk before anything refers to it.
+func rename(from, to string) error {
+	d, err := os.Open(filepath.Dir(to))
 	if err != nil {
 		return err
 	}
 	defer func() { _ = d.Close() }()
-	if err := os.Rename(f.Name(), path); err != nil {
+	if err := os.Rename(from, to); err != nil {
 		return err
 	}
-	return d.Sync() // the name must be on disk before anything refers to it
+	return d.Sync()
 }
 
 // clean makes dir, private, and removes what a crash left half-written in it.
@@ -194,10 +221,30 @@ func clean(dir string) error {
 	}
 	for _, entry := range entries {
 		if strings.HasPrefix(entry.Name(), tempPrefix) {
-			if err := os.Remove(filepath.Join(dir, entry.Name())); err != nil {
+			if _, err := removeUnlocked(filepath.Join(dir, entry.Name())); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// removeUnlocked removes a file, or a folder with all in it, that nobody has locked, and says whether it is gone.
+func removeUnlocked(path string) (gone bool, err error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = f.Close() }()
+	locked, err := tryLock(f, unix.LOCK_EX)
+	if errors.Is(err, errGone) {
+		return true, nil
+	}
+	if err != nil || !locked {
+		return false, err
+	}
+	return true, os.RemoveAll(path)
 }

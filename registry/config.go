@@ -49,7 +49,7 @@ func readConfig(data []byte) (configFile, error) {
 	if err := json.Unmarshal(data, &c); err != nil {
 		return configFile{}, fail(ErrInvalidImage, err, "the image's config cannot be read: %v", err)
 	}
-	for _, list := range [][]string{c.Config.Entrypoint, c.Config.Cmd, c.Config.Env, {c.Config.WorkingDir}} {
+	for _, list := range [][]string{c.Config.Entrypoint, c.Config.Cmd, c.Config.Env, {c.Config.WorkingDir, c.Config.User}} {
 		if slices.ContainsFunc(list, func(s string) bool { return strings.IndexByte(s, 0) >= 0 }) {
 			return configFile{}, fail(ErrInvalidImage, nil, "the image's config has a string with a zero byte in it")
 		}

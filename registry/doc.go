@@ -6,18 +6,26 @@
 //	blobs/sha256/HEX   modules and layers, by the digest of their bytes
 //	refs/HEX.json      what each reference meant when it was last pulled, by the reference's SHA-256
 //	rootfs/HEX/        root filesystems, unpacked once for each list of layers, and an index of the modules in each
+//	rights/HEX.json    with whose credentials an image was pulled, by the SHA-256 of its ID; may be a folder elsewhere
+//	lock               see lock.go
 //
 // A file or a root filesystem appears in it complete, verified and synced, or not at all; what a crash left half-written is removed
-// by New. Folders are 0700 and files 0600, but for those of images. One process at a time may use a folder.
+// by New, but for blobs/sha256/HEX.part: the beginning of a blob, with which the next pull goes on. Folders are 0700 and
+// files 0600, but for those of images. Any number of processes may use a folder at the same time.
 //
 // Lookup answers from the folder alone. Pull always asks the registry what a reference means now, and
-// fetches a module only if the folder does not hold it. When several callers pull one reference at the same
+// fetches a module only if the folder does not hold it. When several callers pull one reference with equal credentials at the same
 // time, one pull runs and all get its result; it goes on as long as any of them waits, and is
-// cancelled when the last one gives up. The same holds for one module under several references.
+// cancelled when the last one gives up. The same holds for one module under several references. An image that was pulled with
+// credentials is found only by those who show the same, or whose they are.
+//
+// A registry may have mirrors, which are asked first (network.go); a pull tries each place with one credential after the other
+// (remote.go, place.go). Images lists what there is, Remove and a Collector remove it, and never what a pull in this process
+// or another has found; which images are used otherwise, their callers know.
 //
 // The wire's client is go-containerregistry's transport: names, the choice of scheme, authentication,
-// retries. Manifests and blobs are requested here, so that each body is bounded, checked against its digest
-// as it streams, and given up when it stalls.
+// retries; a server that asks to wait is waited for here. Manifests and blobs are requested here, so that each body is bounded, checked against its digest
+// as it streams, gone on with where it broke off, and given up when it stalls.
 //
 // Errors are one line each, meant for `kubectl describe pod`, and one of the Err values tells their class.
 package registry

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"syscall"
 	"unicode"
 	"unicode/utf8"
 
@@ -33,6 +34,8 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrUnauthorized is a registry's refusal of the credentials, or of their absence.
 	ErrUnauthorized = errors.New("unauthorized")
+	// ErrDiskFull is a disk, or a quota of it, on which there is no room.
+	ErrDiskFull = errors.New("the disk is full")
 )
 
 // failure is an error with a class, a cause, and a text of its own.
@@ -58,6 +61,23 @@ func (f *failure) Unwrap() []error {
 // fail makes a failure of one line. Registries answer with whatever they like, pages of HTML included.
 func fail(class, cause error, format string, args ...any) error {
 	return &failure{class: class, cause: cause, text: oneLine(fmt.Sprintf(format, args...))}
+}
+
+// classOf is the class of an error; nil if it has none.
+func classOf(err error) error {
+	var f *failure
+	if errors.As(err, &f) {
+		return f.class
+	}
+	return nil
+}
+
+// diskFull names an error that the disk's fullness is the cause of, and leaves others as they are.
+func diskFull(dir string, err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return fail(ErrDiskFull, err, "there is no room on the disk of %s: %v", dir, err)
+	}
+	return err
 }
 
 // maxText is the longest error text, in bytes; an event's message may have 1,024.

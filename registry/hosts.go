@@ -60,11 +60,18 @@ func (t *policyTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return t.verified.RoundTrip(req)
 }
 
-// newPolicyTransport makes the transport under which the connections are.
-func newPolicyTransport(policy hostPolicy) *policyTransport {
-	verified := &http.Transport{
+// newPolicyTransport makes the transport under which the connections are. Certificates are verified as config has it.
+func newPolicyTransport(policy hostPolicy, config *tls.Config) *policyTransport {
+	lenient := &tls.Config{InsecureSkipVerify: true} // asked for, host by host
+	return &policyTransport{policy: policy, verified: newConnections(config), lenient: newConnections(lenient)}
+}
+
+// newConnections makes connections of one kind. Proxies are those of the environment.
+func newConnections(config *tls.Config) *http.Transport {
+	return &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           (&net.Dialer{Timeout: 15 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		TLSClientConfig:       config,
 		ForceAttemptHTTP2:     true,
 		MaxIdleConnsPerHost:   16,
 		IdleConnTimeout:       60 * time.Second,
@@ -72,15 +79,22 @@ func newPolicyTransport(policy hostPolicy) *policyTransport {
 		ResponseHeaderTimeout: stallTime,
 		DisableCompression:    true, // digests are of the bytes as sent
 	}
-	lenient := verified.Clone()
-	lenient.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} // asked for, host by host
-	return &policyTransport{policy: policy, verified: verified, lenient: lenient}
 }
 
-// newTransport adds retries, of what may pass within a second, and the user agent.
+// connections are the transports that hold connections.
+func (t *policyTransport) connections() []*http.Transport {
+	var all []*http.Transport
+	for _, rt := range []http.RoundTripper{t.verified, t.lenient} {
+		if c, ok := rt.(*http.Transport); ok {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+// newTransport adds retries, of what may pass within a second or when the server has asked to wait, and the user agent.
 func newTransport(base http.RoundTripper, userAgent string) http.RoundTripper {
-	return transport.NewUserAgent(transport.NewRetry(base, transport.WithRetryStatusCodes(
-		http.StatusRequestTimeout, http.StatusTooManyRequests,
-		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout,
-	)), userAgent)
+	return transport.NewUserAgent(patience{transport.NewRetry(base, transport.WithRetryStatusCodes(
+		http.StatusRequestTimeout, http.StatusBadGateway, http.StatusGatewayTimeout,
+	))}, userAgent)
 }

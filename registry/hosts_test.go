@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -8,7 +9,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
 )
 
 func TestPullOverTLS(t *testing.T) {
@@ -18,7 +19,7 @@ func TestPullOverTLS(t *testing.T) {
 	t.Cleanup(srv.Close)
 	module := wasm("tls", 10)
 	srv.push(t, "app:v1", module)
-	m, err := newStore(t, Config{}).Pull(t.Context(), srv.host()+"/app:v1")
+	m, err := newStore(t, Config{}).pulled(t.Context(), srv.host()+"/app:v1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,8 +58,8 @@ func TestPlainHTTPNeedsLeave(t *testing.T) {
 		srv.reset()
 		s := newStore(t, Config{InsecureRegistries: tt.insecure})
 		direct := directTransport{inner: &http.Transport{}, host: srv.host()}
-		s.transport = newTransport(&policyTransport{policy: s.hosts, verified: direct, lenient: direct}, "test")
-		m, err := s.Pull(t.Context(), tt.image)
+		s.network.usual = newTransport(&policyTransport{policy: s.hosts, verified: direct, lenient: direct}, "test")
+		m, err := s.pulled(t.Context(), tt.image)
 		if tt.allowed {
 			if err != nil {
 				t.Errorf("%s with %v: %v", tt.image, tt.insecure, err)
@@ -74,11 +75,11 @@ func TestPlainHTTPNeedsLeave(t *testing.T) {
 	}
 }
 
-// password is a keychain with one answer.
+// password is one credential for everything.
 type password struct{}
 
-func (password) Resolve(authn.Resource) (authn.Authenticator, error) {
-	return authn.FromConfig(authn.AuthConfig{Username: "me", Password: "secret"}), nil
+func (password) Lookup(context.Context, string) ([]credentials.Credential, error) {
+	return []credentials.Credential{{Username: "me", Password: "secret"}}, nil
 }
 
 func TestRedirectCarriesNoCredentials(t *testing.T) {
@@ -110,14 +111,13 @@ func TestRedirectCarriesNoCredentials(t *testing.T) {
 	srv.mu.Unlock()
 
 	s := newStore(t, Config{})
-	_, err := s.Pull(t.Context(), srv.host()+"/app:v1")
+	_, err := s.pulled(t.Context(), srv.host()+"/app:v1")
 	checkError(t, err, ErrUnauthorized, srv.host())
-	s.keys = password{}
-	m, err := s.Pull(t.Context(), srv.host()+"/app:v1")
+	m, err := s.Pull(t.Context(), srv.host()+"/app:v1", password{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	checkModule(t, m, module)
+	checkModule(t, m.Module, module)
 	if len(leaked) != 1 || leaked[0] != "" {
 		t.Errorf("redirected with credentials %q", leaked)
 	}
@@ -125,8 +125,7 @@ func TestRedirectCarriesNoCredentials(t *testing.T) {
 	// Where the other host fails, its signed address is not shown.
 	cdn.Close()
 	s = newStore(t, Config{Dir: filepath.Join(t.TempDir(), "m")})
-	s.keys = password{}
-	_, err = s.Pull(t.Context(), srv.host()+"/app:v1")
+	_, err = s.Pull(t.Context(), srv.host()+"/app:v1", password{})
 	checkError(t, err, nil, "connection refused")
 	if strings.Contains(err.Error(), "signature") {
 		t.Errorf("error shows the signature: %v", err)

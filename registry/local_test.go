@@ -17,7 +17,7 @@ func TestLocalModule(t *testing.T) {
 	}
 	s := newStore(t, Config{AllowLocalModules: true})
 	for _, image := range []string{"fs/" + path, "fs/hello.wasm", "fs/./hello.wasm:v1", "fs/" + path + "@" + digestOf(module)} {
-		m, err := s.Pull(t.Context(), image)
+		m, err := s.pulled(t.Context(), image)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -25,28 +25,28 @@ func TestLocalModule(t *testing.T) {
 		if m.Image != image {
 			t.Errorf("image %q, asked for %q", m.Image, image)
 		}
-		found, present, err := s.Lookup(image)
+		found, present, err := s.found(image)
 		if !present || err != nil || found != m {
 			t.Errorf("Lookup(%s): %+v, %v, %v", image, found, present, err)
 		}
 	}
-	if m, _ := s.Pull(t.Context(), "fs/"+path); m.ImageID != "fs/"+path+"@"+digestOf(module) {
+	if m, _ := s.pulled(t.Context(), "fs/"+path); m.ImageID != "fs/"+path+"@"+digestOf(module) {
 		t.Errorf("image ID %s", m.ImageID)
 	}
 
 	// A new build is seen, and what ran before keeps its file.
-	before, _ := s.Pull(t.Context(), "fs/hello.wasm")
+	before, _ := s.pulled(t.Context(), "fs/hello.wasm")
 	newer := wasm("rebuilt", 20)
 	if err := os.WriteFile(path, newer, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	m, present, err := s.Lookup("fs/hello.wasm")
+	m, present, err := s.found("fs/hello.wasm")
 	if !present || err != nil {
 		t.Fatal(present, err)
 	}
 	checkModule(t, m, newer)
 	checkModule(t, before, module)
-	_, err = s.Pull(t.Context(), "fs/hello.wasm@"+digestOf(module))
+	_, err = s.pulled(t.Context(), "fs/hello.wasm@"+digestOf(module))
 	checkError(t, err, ErrDigestMismatch, digestOf(newer))
 }
 
@@ -74,21 +74,21 @@ func TestLocalModuleRefused(t *testing.T) {
 		{".", ErrNotWasm, "no regular file"},
 	} {
 		image := "fs/" + filepath.Join(dir, tt.file)
-		_, err := s.Pull(t.Context(), image)
+		_, err := s.pulled(t.Context(), image)
 		checkError(t, err, tt.class, tt.says, filepath.Join(dir, tt.file))
-		_, present, err := s.Lookup(image)
+		_, present, err := s.found(image)
 		if present {
 			t.Errorf("%s is present", image)
 		}
 		checkError(t, err, tt.class, tt.says)
 	}
 	checkAbsent(t, s, "fs/"+filepath.Join(dir, "none"))
-	_, err := s.Pull(t.Context(), "fs/none.wasm")
+	_, err := s.pulled(t.Context(), "fs/none.wasm")
 	checkError(t, err, ErrNotFound, "none.wasm", "fs//PATH")
 
 	strict := newStore(t, Config{})
-	_, err = strict.Pull(t.Context(), "fs/"+filepath.Join(dir, "good"))
+	_, err = strict.pulled(t.Context(), "fs/"+filepath.Join(dir, "good"))
 	checkError(t, err, ErrLocalModules, "--x-allow-local-modules")
-	_, _, err = strict.Lookup("fs/" + filepath.Join(dir, "good"))
+	_, _, err = strict.found("fs/" + filepath.Join(dir, "good"))
 	checkError(t, err, ErrLocalModules)
 }

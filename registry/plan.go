@@ -6,10 +6,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
-	"io/fs"
-	"os"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"golang.org/x/sys/unix"
 )
 
 // plan is what an image is made of: what to fetch, and what it is for.
@@ -119,27 +118,26 @@ func (s *Store) assemble(ctx context.Context, p plan, layers []blob) (record, er
 	_, err := s.unpacks.do(ctx, rec.Rootfs, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, s.roots.make(ctx, rec.Rootfs, layers, p.diffIDs)
 	})
-	if err != nil && ctx.Err() == nil {
-		err = errors.Join(err, s.discard(layers))
-	}
 	return rec, err
 }
 
-// discard removes the layers of an image that is refused, but for those that other images have too.
-func (s *Store) discard(layers []blob) error {
-	used, err := s.refs.layers()
-	if err != nil {
-		return err
-	}
-	for _, b := range layers {
-		if used[b.digest] {
-			continue
-		}
-		if err := os.Remove(b.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+// discard removes the layers of an image that is refused, but for those that other images need, or pulls have pinned.
+func (s *Store) discard(ctx context.Context, layers []blob) error {
+	return withLock(ctx, s.storeLock(), unix.LOCK_EX, func() error {
+		all, err := s.refs.all()
+		if err != nil {
 			return err
 		}
-	}
-	return nil
+		needed := needs(all)
+		var done Removal
+		var errs []error
+		for _, b := range layers {
+			if !needed[b.digest] {
+				errs = append(errs, s.removeBlob(b.digest, &done))
+			}
+		}
+		return errors.Join(errs...)
+	})
 }
 
 // moduleOf is the module of a reference of which rec is remembered. It is an error if it is not on disk as it was.

@@ -41,7 +41,7 @@ func TestPullFormats(t *testing.T) {
 			srv.pushAs(t, tt.name+":v1", tt.config, tt.layer, tt.content)
 			image := srv.host() + "/" + tt.name + ":v1"
 			s := newStore(t, Config{})
-			m, err := s.Pull(t.Context(), image)
+			m, err := s.pulled(t.Context(), image)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -52,7 +52,7 @@ func TestPullFormats(t *testing.T) {
 			if want := tt.name == "component"; m.Component != want {
 				t.Errorf("component: %v", m.Component)
 			}
-			found, present, err := s.Lookup(image)
+			found, present, err := s.found(image)
 			if !present || err != nil || !reflect.DeepEqual(found, m) {
 				t.Errorf("Lookup: %+v, %v, %v; want %+v", found, present, err, m)
 			}
@@ -68,7 +68,7 @@ func TestPullByDigest(t *testing.T) {
 	_, digest, _ := strings.Cut(id, "@")
 	s := newStore(t, Config{})
 	for _, image := range []string{id, srv.host() + "/app:v1@" + digest, srv.host() + "/app:never-there@" + digest} {
-		m, err := s.Pull(t.Context(), image)
+		m, err := s.pulled(t.Context(), image)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -84,17 +84,17 @@ func TestLookupByDigestAfterTag(t *testing.T) {
 	id := srv.push(t, "app", wasm("a", 10))
 	s := newStore(t, Config{})
 	checkAbsent(t, s, id)
-	if _, err := s.Pull(t.Context(), srv.host()+"/app"); err != nil {
+	if _, err := s.pulled(t.Context(), srv.host()+"/app"); err != nil {
 		t.Fatal(err)
 	}
 	for _, image := range []string{id, srv.host() + "/app:latest"} {
-		if m, present, err := s.Lookup(image); !present || err != nil || m.Image != image {
+		if m, present, err := s.found(image); !present || err != nil || m.Image != image {
 			t.Errorf("Lookup(%s): %+v, %v, %v", image, m, present, err)
 		}
 	}
 	// Another repository is another matter, though it may hold the same.
 	other := strings.Replace(id, "/app@", "/other@", 1)
-	if _, present, _ := s.Lookup(other); present {
+	if _, present, _ := s.found(other); present {
 		t.Errorf("%s is present", other)
 	}
 }
@@ -106,13 +106,13 @@ func TestTagMoves(t *testing.T) {
 	s := newStore(t, Config{})
 
 	srv.push(t, "app:v1", older)
-	if m, err := s.Pull(t.Context(), image); err != nil {
+	if m, err := s.pulled(t.Context(), image); err != nil {
 		t.Fatal(err)
 	} else {
 		checkModule(t, m, older)
 	}
 	srv.push(t, "app:v1", newer)
-	if m, present, err := s.Lookup(image); !present || err != nil {
+	if m, present, err := s.found(image); !present || err != nil {
 		t.Fatal(present, err)
 	} else {
 		checkModule(t, m, older)
@@ -120,12 +120,12 @@ func TestTagMoves(t *testing.T) {
 	if n := len(srv.requests); n != 0 {
 		t.Errorf("Lookup made %d requests", n)
 	}
-	if m, err := s.Pull(t.Context(), image); err != nil {
+	if m, err := s.pulled(t.Context(), image); err != nil {
 		t.Fatal(err)
 	} else {
 		checkModule(t, m, newer)
 	}
-	if m, present, err := s.Lookup(image); !present || err != nil {
+	if m, present, err := s.found(image); !present || err != nil {
 		t.Fatal(present, err)
 	} else {
 		checkModule(t, m, newer)
@@ -141,7 +141,7 @@ func TestPullFetchesOnlyWhatIsMissing(t *testing.T) {
 	s := newStore(t, Config{})
 	for i, image := range []string{image, image, srv.host() + "/app:v2"} {
 		srv.reset()
-		if _, err := s.Pull(t.Context(), image); err != nil {
+		if _, err := s.pulled(t.Context(), image); err != nil {
 			t.Fatal(err)
 		}
 		if n := srv.count("GET", "/manifests/"); n != 1 {
@@ -153,7 +153,7 @@ func TestPullFetchesOnlyWhatIsMissing(t *testing.T) {
 	}
 	// A store that is opened again knows all that it knew.
 	again := newStore(t, Config{Dir: filepath.Dir(s.refs.dir)})
-	if m, present, err := again.Lookup(image); !present || err != nil {
+	if m, present, err := again.found(image); !present || err != nil {
 		t.Errorf("after a restart: %v, %v", present, err)
 	} else {
 		checkModule(t, m, module)
@@ -183,21 +183,21 @@ func TestDamageIsMended(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStore(t, Config{})
-			m, err := s.Pull(t.Context(), image)
+			m, err := s.pulled(t.Context(), image)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if err := damage(t, s, m); err != nil {
 				t.Fatal(err)
 			}
-			if _, present, err := s.Lookup(image); present || err != nil {
+			if _, present, err := s.found(image); present || err != nil {
 				t.Errorf("damaged: present %v, %v", present, err)
 			}
-			if m, err = s.Pull(t.Context(), image); err != nil {
+			if m, err = s.pulled(t.Context(), image); err != nil {
 				t.Fatal(err)
 			}
 			checkModule(t, m, module)
-			if _, present, err := s.Lookup(image); !present || err != nil {
+			if _, present, err := s.found(image); !present || err != nil {
 				t.Errorf("mended: present %v, %v", present, err)
 			}
 		})
@@ -208,7 +208,7 @@ func TestStoreFolder(t *testing.T) {
 	srv := newServer(t)
 	srv.push(t, "app", wasm("x", 1))
 	s := newStore(t, Config{})
-	if _, err := s.Pull(t.Context(), srv.host()+"/app"); err != nil {
+	if _, err := s.pulled(t.Context(), srv.host()+"/app"); err != nil {
 		t.Fatal(err)
 	}
 	dir := filepath.Dir(s.refs.dir)
@@ -275,7 +275,7 @@ func TestPullRefusesOtherImages(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newStore(t, Config{})
-			_, err := s.Pull(t.Context(), srv.host()+"/"+tt.name)
+			_, err := s.pulled(t.Context(), srv.host()+"/"+tt.name)
 			checkError(t, err, ErrNotWasm, tt.says...)
 			checkAbsent(t, s, srv.host()+"/"+tt.name)
 		})
@@ -390,12 +390,15 @@ func TestPullHostileRegistry(t *testing.T) {
 			srv.answer(tt.part, tt.answer)
 			s := newStore(t, Config{MaxModuleSize: 1_000_000})
 			image := srv.host() + "/app:v1"
-			_, err := s.Pull(t.Context(), image)
+			_, err := s.pulled(t.Context(), image)
 			checkError(t, err, tt.class, tt.says...)
 			checkAbsent(t, s, image)
+			if parts := partsOf(t, s); tt.class != nil && len(parts) > 0 {
+				t.Errorf("left behind: %v", parts)
+			}
 			// The registry mends its ways.
 			srv.reset()
-			if _, err := s.Pull(t.Context(), image); err != nil {
+			if _, err := s.pulled(t.Context(), image); err != nil {
 				t.Errorf("after the failure: %v", err)
 			}
 		})
@@ -407,7 +410,7 @@ func TestPullWrongManifestForDigest(t *testing.T) {
 	id := srv.push(t, "app:v1", wasm("a", 1))
 	srv.answer("/manifests/", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") })
 	s := newStore(t, Config{})
-	_, err := s.Pull(t.Context(), id)
+	_, err := s.pulled(t.Context(), id)
 	checkError(t, err, ErrDigestMismatch, "manifest")
 	checkAbsent(t, s, id)
 }
@@ -417,7 +420,7 @@ func TestPullNotFound(t *testing.T) {
 	srv.push(t, "app:v1", wasm("a", 1))
 	s := newStore(t, Config{})
 	for _, image := range []string{srv.host() + "/app:v2", srv.host() + "/none:v1"} {
-		_, err := s.Pull(t.Context(), image)
+		_, err := s.pulled(t.Context(), image)
 		checkError(t, err, ErrNotFound, srv.host(), "404")
 		checkAbsent(t, s, image)
 	}
@@ -427,7 +430,7 @@ func TestPullTooLarge(t *testing.T) {
 	srv := newServer(t)
 	srv.push(t, "app:v1", wasm("a", 2000))
 	s := newStore(t, Config{MaxModuleSize: 1000})
-	_, err := s.Pull(t.Context(), srv.host()+"/app:v1")
+	_, err := s.pulled(t.Context(), srv.host()+"/app:v1")
 	checkError(t, err, ErrTooLarge, "1000")
 	if n := srv.count("GET", "/blobs/"); n != 0 {
 		t.Errorf("asked for %d blobs", n)
@@ -439,7 +442,7 @@ func TestPullUnreachable(t *testing.T) {
 	host := srv.Listener.Addr().String()
 	srv.Close()
 	s := newStore(t, Config{})
-	_, err := s.Pull(t.Context(), host+"/app:v1")
+	_, err := s.pulled(t.Context(), host+"/app:v1")
 	checkError(t, err, nil, host, "connection refused")
 }
 
@@ -455,7 +458,7 @@ func TestPullStalls(t *testing.T) {
 	})
 	s := newStore(t, Config{})
 	s.stall = 50 * time.Millisecond
-	_, err := s.Pull(t.Context(), srv.host()+"/app:v1")
+	_, err := s.pulled(t.Context(), srv.host()+"/app:v1")
 	checkError(t, err, errStalled, "after 100 of")
 	checkAbsent(t, s, srv.host()+"/app:v1")
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -17,10 +18,15 @@ import (
 
 // PushConfig says how a module is published. The zero value will do.
 type PushConfig struct {
-	// InsecureRegistries are as in Config.
+	// InsecureRegistries, Authorities, HostsDir and UserAgent are as in Config. Mirrors are not pushed to.
 	InsecureRegistries []string
-	// UserAgent is as in Config.
-	UserAgent string
+	Authorities        []string
+	HostsDir           string
+	UserAgent          string
+	// Keys find the credentials, of which the first is shown; nil means those of the user's docker config.
+	Keys Keys
+	// Progress is told how much of how much has been sent, by one goroutine; nil: nobody is.
+	Progress func(done, size int64)
 	// Created goes into the artifact's config; zero means now.
 	Created time.Time
 	// Author goes into the artifact's config, unless it is empty.
@@ -28,8 +34,7 @@ type PushConfig struct {
 }
 
 // Push publishes a module or component as a CNCF wasm artifact under image, a reference by tag, and returns
-// REPOSITORY@DIGEST. Credentials are those of the user's docker config. The error's class is
-// ErrInvalidReference, ErrNotWasm or ErrUnauthorized, or else the registry failed.
+// REPOSITORY@DIGEST. The error's class is ErrInvalidReference, ErrNotWasm or ErrUnauthorized, or else the registry failed.
 func Push(ctx context.Context, image string, module []byte, cfg PushConfig) (imageID string, err error) {
 	hosts := newHostPolicy(cfg.InsecureRegistries)
 	ref, err := parseReference(image, hosts)
@@ -47,19 +52,61 @@ func Push(ctx context.Context, image string, module []byte, cfg PushConfig) (ima
 	if err != nil {
 		return "", err
 	}
-	if cfg.UserAgent == "" {
-		cfg.UserAgent = defaultUserAgent
-	}
-	err = remote.Write(ref.repo.Tag(ref.tag), img, remote.WithContext(ctx), remote.WithTransport(newPolicyTransport(hosts)),
-		remote.WithUserAgent(cfg.UserAgent), remote.WithAuthFromKeychain(authn.DefaultKeychain))
-	if err != nil {
-		return "", registryFailure(ref.repo.RegistryStr(), ref.repo.RepositoryStr(), err)
+	if err := pushImage(ctx, ref, img, hosts, cfg); err != nil {
+		return "", err
 	}
 	digest, err := img.Digest()
 	if err != nil {
 		return "", err
 	}
 	return ref.at(digest.String()), nil
+}
+
+// pushImage sends an image to the registry that the reference names.
+func pushImage(ctx context.Context, ref reference, img v1.Image, hosts hostPolicy, cfg PushConfig) error {
+	if cfg.UserAgent == "" {
+		cfg.UserAgent = defaultUserAgent
+	}
+	network, err := newNetwork(hosts, cfg.Authorities, cfg.HostsDir, cfg.UserAgent)
+	if err != nil {
+		return err
+	}
+	endpoints, err := network.endpoints(ref.repo.Registry)
+	if err != nil {
+		return err
+	}
+	to := endpoints[len(endpoints)-1] // the registry, behind its mirrors
+	options := []remote.Option{remote.WithContext(ctx), remote.WithTransport(to.transport)}
+	if cfg.Keys == nil {
+		options = append(options, remote.WithAuthFromKeychain(authn.DefaultKeychain))
+	} else {
+		keys, err := cfg.Keys.Lookup(ctx, ref.repository())
+		if err != nil {
+			return fail(nil, err, "credentials for registry %s: %v", ref.repo.RegistryStr(), err)
+		}
+		if len(keys) > 0 {
+			options = append(options, remote.WithAuth(keys[0].Auth()))
+		}
+	}
+	if cfg.Progress != nil {
+		updates := make(chan v1.Update, 100)
+		told := make(chan struct{})
+		go func() {
+			defer close(told)
+			for u := range updates { // remote closes it
+				if u.Error == nil {
+					cfg.Progress(u.Complete, u.Total)
+				}
+			}
+		}()
+		defer func() { <-told }()
+		options = append(options, remote.WithProgress(updates))
+	}
+	tag := to.registry.Repo(strings.Split(ref.repo.RepositoryStr(), "/")...).Tag(ref.tag)
+	if err := remote.Write(tag, img, options...); err != nil {
+		return registryFailure(ref.repo.RegistryStr(), ref.repo.RepositoryStr(), err)
+	}
+	return nil
 }
 
 // artifactConfig is the config that the CNCF's layout asks for. A component's list of imports and exports is

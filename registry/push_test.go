@@ -18,7 +18,7 @@ func TestPush(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := newStore(t, Config{}).Pull(t.Context(), id)
+	m, err := newStore(t, Config{}).pulled(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}

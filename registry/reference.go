@@ -105,12 +105,17 @@ func localReference(path, digest string, invalid func(string) (reference, error)
 }
 
 // repository is the name of the repository as users write it.
-func (r reference) repository() string {
-	host := r.repo.RegistryStr()
-	if host == name.DefaultRegistry {
-		host = "docker.io"
+func (r reference) repository() string { return repositoryName(r.repo) }
+
+func repositoryName(repo name.Repository) string {
+	return registryName(repo.Registry) + "/" + repo.RepositoryStr()
+}
+
+func registryName(registry name.Registry) string {
+	if host := registry.RegistryStr(); host != name.DefaultRegistry {
+		return host
 	}
-	return host + "/" + r.repo.RepositoryStr()
+	return "docker.io"
 }
 
 // name is the reference in full: equal names mean the same thing.

@@ -6,8 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"time"
 )
 
 // refs remembers what references meant when they were last pulled.
@@ -29,6 +32,8 @@ type record struct {
 	Rootfs string   `json:"rootfs,omitempty"` // name of what the layers make
 
 	Config *ImageConfig `json:"config,omitempty"` // nil if the image has none
+
+	Pulled time.Time `json:"pulled"`
 }
 
 // whole says that nothing is missing in a record, or other than it is ever written.
@@ -40,6 +45,25 @@ func (r record) whole() bool {
 		return digestForm.MatchString(r.Module)
 	}
 	return rootForm.MatchString(r.Rootfs) && r.Config != nil
+}
+
+// image is the ID of what the reference means.
+func (r record) image() string { return repositoryOf(r.Reference) + "@" + r.Manifest }
+
+// content are the digests of the blobs that the image is made of.
+func (r record) content() []string {
+	if r.Rootfs != "" {
+		return r.Layers
+	}
+	return []string{r.Module}
+}
+
+// repositoryOf cuts the tag or the digest off a reference in full.
+func repositoryOf(reference string) string {
+	if repo, _, digested := strings.Cut(reference, "@"); digested {
+		return repo
+	}
+	return reference[:strings.LastIndexByte(reference, ':')]
 }
 
 func (r refs) path(name string) string {
@@ -78,22 +102,47 @@ func (r refs) put(rec record) error {
 	})
 }
 
-// layers are the digests of all layers that are remembered of any image.
-func (r refs) layers() (map[string]bool, error) {
+// all returns what is remembered, and when each record was last used or written. Damaged records are left out.
+func (r refs) all() (map[string]remembered, error) {
 	entries, err := os.ReadDir(r.dir)
 	if err != nil {
 		return nil, err
 	}
-	used := map[string]bool{}
-	for _, entry := range entries {
-		data, err := os.ReadFile(filepath.Join(r.dir, entry.Name()))
+	found := map[string]remembered{}
+	for _, e := range entries {
+		path := filepath.Join(r.dir, e.Name())
+		if filepath.Ext(path) != ".json" {
+			continue
+		}
 		var rec record
-		if err != nil || json.Unmarshal(data, &rec) != nil {
-			continue // being written, or damaged: it has nothing that could be used
+		data, err := os.ReadFile(path)
+		if err == nil {
+			err = json.Unmarshal(data, &rec)
 		}
-		for _, digest := range rec.Layers {
-			used[digest] = true
+		info, statErr := e.Info()
+		if err != nil || statErr != nil || r.path(rec.Reference) != path || !strings.ContainsAny(rec.Reference, ":@") {
+			continue // gone meanwhile, or damaged: pulling mends it
 		}
+		found[rec.Reference] = remembered{rec, info.ModTime()}
 	}
-	return used, nil
+	return found, nil
+}
+
+// remembered is a record with the time of its file.
+type remembered struct {
+	record
+	used time.Time
+}
+
+func (r refs) touch(name string) error {
+	now := time.Now()
+	return os.Chtimes(r.path(name), now, now)
+}
+
+func (r refs) forget(name string) error {
+	err := os.Remove(r.path(name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }

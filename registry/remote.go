@@ -5,15 +5,19 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+
+	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
 )
 
 // maxManifest is the largest manifest, in bytes: what the distribution specification has registries accept.
@@ -22,43 +26,188 @@ const maxManifest = 4 << 20
 // errStalled ends a transfer in which nothing comes.
 var errStalled = errors.New("nothing came for too long")
 
-// session talks to one repository.
-type session struct {
-	repo   name.Repository
-	client *http.Client
-	stall  time.Duration // how long a body may give nothing
+// Keys finds the credentials with which an image, named by registry and repository, may be pulled, in the order in which
+// they are to be tried. credentials.Keys does.
+type Keys interface {
+	Lookup(ctx context.Context, image string) ([]credentials.Credential, error)
 }
 
-// open finds out how the registry wants to be spoken to, and authenticates.
-func open(ctx context.Context, repo name.Repository, base http.RoundTripper, keys authn.Keychain, stall time.Duration) (*session, error) {
-	auth, err := authn.Resolve(ctx, keys, repo)
+// session talks to one repository, at the places where it may be had.
+type session struct {
+	places []*place
+}
+
+// open finds the places of a repository, and the credentials for each. keys may be nil: there are none.
+func (n *network) open(ctx context.Context, repo name.Repository, keys Keys, stall time.Duration) (*session, error) {
+	endpoints, err := n.endpoints(repo.Registry)
 	if err != nil {
-		return nil, fail(nil, err, "credentials for registry %s: %v", repo.RegistryStr(), err)
+		return nil, err
 	}
-	t, err := transport.NewWithContext(ctx, repo.Registry, auth, base, []string{repo.Scope(transport.PullScope)})
-	if err != nil {
-		var answer *transport.Error
-		if errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound {
-			return nil, fail(nil, err, "%s is no registry: it answers 404 at /v2/", repo.RegistryStr())
+	s := &session{}
+	for _, e := range endpoints {
+		p := &place{endpoint: e, repo: e.registry.Repo(strings.Split(repo.RepositoryStr(), "/")...), stall: stall}
+		if keys != nil {
+			if p.keys, err = keys.Lookup(ctx, repositoryName(p.repo)); err != nil {
+				return nil, fail(nil, err, "credentials for registry %s: %v", e.registry.RegistryStr(), err)
+			}
 		}
-		return nil, registryFailure(repo.RegistryStr(), repo.RepositoryStr(), err)
+		s.places = append(s.places, p)
 	}
-	return &session{repo: repo, client: &http.Client{Transport: t}, stall: stall}, nil
+	return s, nil
+}
+
+// identity is equal for sessions that show the same credentials.
+func (s *session) identity() string {
+	hash := sha256.New()
+	for _, p := range s.places {
+		for _, c := range p.keys {
+			_, _ = fmt.Fprintln(hash, c.Hash())
+		}
+		_, _ = fmt.Fprintln(hash)
+	}
+	return hex.EncodeToString(hash.Sum(nil))
+}
+
+// credential is what the manifest was had with.
+func (s *session) credential() credentials.Credential { return s.places[0].credential() }
+
+// manifest fetches what id, a tag or a digest, names, from the first place that has it. It returns the manifest, its digest,
+// and what the registry calls it. That place comes first from then on, as others may have something else by the same
+// tag. Not to be called beside other methods.
+func (s *session) manifest(ctx context.Context, id string) (data []byte, digest, contentType string, err error) {
+	digested := digestForm.MatchString(id)
+	at, err := s.each(ctx, func(p *place) (bool, error) {
+		if digested && !p.pull || !digested && !p.resolve {
+			return false, nil
+		}
+		return true, p.try(ctx, func(client *http.Client) (err error) {
+			data, digest, contentType, err = p.manifest(ctx, client, id)
+			return err
+		})
+	})
+	if err != nil {
+		return nil, "", "", err
+	}
+	found := s.places[at]
+	s.places = append([]*place{found}, slices.Delete(slices.Clone(s.places), at, at+1)...)
+	return data, digest, contentType, nil
+}
+
+// blob passes the content's bytes to take, which must read them to their end and check them. It is for what is small: a
+// transfer that breaks off begins anew at another place, or not at all.
+func (s *session) blob(ctx context.Context, content v1.Descriptor, take func(io.Reader) error) error {
+	_, err := s.each(ctx, func(p *place) (bool, error) {
+		if !p.pull {
+			return false, nil
+		}
+		return true, p.try(ctx, func(client *http.Client) error {
+			return p.blob(ctx, client, content, 0, func(r io.Reader, _ int64) error { return take(r) })
+		})
+	})
+	return err
+}
+
+// Bounds of going on with a transfer that breaks off, at one place.
+const (
+	resumptions = 20 // at most
+	fruitless   = 2  // of them in a row that bring nothing
+	firstPause  = 250 * time.Millisecond
+)
+
+// stream fetches content into a part, from where that ends. A transfer that breaks off goes on after a moment; if it
+// does not, another place is asked.
+func (s *session) stream(ctx context.Context, content v1.Descriptor, to *part) error {
+	_, err := s.each(ctx, func(p *place) (bool, error) {
+		if !p.pull {
+			return false, nil
+		}
+		return true, p.stream(ctx, content, to)
+	})
+	return err
+}
+
+func (p *place) stream(ctx context.Context, content v1.Descriptor, to *part) error {
+	idle := 0
+	for i := 0; ; i++ {
+		before := to.size
+		err := p.try(ctx, func(client *http.Client) error {
+			return p.blob(ctx, client, content, to.size, to.take)
+		})
+		var broken *interruptedError
+		switch {
+		case errors.Is(err, errNoRange) && before > 0:
+			if err := to.restart(); err != nil {
+				return err
+			}
+		case err == nil || !errors.As(err, &broken):
+			return err
+		}
+		if idle++; to.size > before {
+			idle = 0
+		}
+		if i == resumptions || idle == fruitless || ctx.Err() != nil {
+			return err
+		}
+		if ctxErr := sleep(ctx, firstPause<<idle); ctxErr != nil {
+			return err
+		}
+	}
+}
+
+// each does something at one place after the other until it succeeds, and says at which it did.
+func (s *session) each(ctx context.Context, do func(*place) (asked bool, err error)) (at int, err error) {
+	var failed []string
+	var last error
+	for i, p := range s.places {
+		asked, err := do(p)
+		switch {
+		case !asked:
+			continue
+		case err == nil:
+			return i, nil
+		case ctx.Err() != nil || !elsewhere(err):
+			return 0, err
+		}
+		if last != nil {
+			failed = append(failed, last.Error())
+		}
+		last = err
+	}
+	if last == nil {
+		return 0, fail(nil, nil, "no host in the configuration of the registry has the capability that is needed (pull or resolve)")
+	}
+	if len(failed) > 0 {
+		return 0, fail(classOf(last), last, "%v; before that: %s", last, strings.Join(failed, "; "))
+	}
+	return 0, last
+}
+
+// elsewhere says whether an error is the place's, so that another may do better.
+func elsewhere(err error) bool {
+	for _, ours := range []error{ErrNotWasm, ErrTooLarge, ErrDiskFull} {
+		if errors.Is(err, ours) {
+			return false
+		}
+	}
+	return true
 }
 
 // get requests something of the repository. The response's body must be closed.
-func (s *session) get(ctx context.Context, kind, id, accept string) (*http.Response, error) {
-	at := url.URL{Scheme: s.repo.Scheme(), Host: s.repo.RegistryStr(), Path: "/v2/" + s.repo.RepositoryStr() + "/" + kind + "/" + id}
+func (p *place) get(ctx context.Context, client *http.Client, kind, id string, header http.Header) (*http.Response, error) {
+	at := url.URL{Scheme: p.repo.Scheme(), Host: p.repo.RegistryStr(), Path: "/v2/" + p.repo.RepositoryStr() + "/" + kind + "/" + id}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at.String(), nil)
 	if err != nil {
 		return nil, err
 	}
-	if accept != "" {
-		req.Header.Set("Accept", accept)
+	if header != nil {
+		req.Header = header
 	}
-	resp, err := s.client.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		return nil, err
+	}
+	if resp.StatusCode == http.StatusPartialContent || resp.StatusCode == http.StatusRequestedRangeNotSatisfiable {
+		return resp, nil // only who asked for a range gets that
 	}
 	if err := transport.CheckError(resp, http.StatusOK); err != nil {
 		_ = resp.Body.Close()
@@ -67,12 +216,12 @@ func (s *session) get(ctx context.Context, kind, id, accept string) (*http.Respo
 	return resp, nil
 }
 
-// manifest fetches what id, a tag or a digest, names. It returns the manifest, its digest, and what the registry calls it.
-func (s *session) manifest(ctx context.Context, id string) (data []byte, digest, contentType string, err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, 2*s.stall, errStalled)
+// manifest fetches a manifest from this place.
+func (p *place) manifest(ctx context.Context, client *http.Client, id string) (data []byte, digest, contentType string, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, 2*p.stall, errStalled)
 	defer cancel()
-	host, subject := s.repo.RegistryStr(), s.repo.RepositoryStr()+" "+id
-	resp, err := s.get(ctx, "manifests", id, acceptedManifests)
+	host, subject := p.repo.RegistryStr(), p.repo.RepositoryStr()+" "+id
+	resp, err := p.get(ctx, client, "manifests", id, http.Header{"Accept": {acceptedManifests}})
 	if err != nil {
 		return nil, "", "", registryFailure(host, subject, err)
 	}
@@ -92,32 +241,55 @@ func (s *session) manifest(ctx context.Context, id string) (data []byte, digest,
 	return data, digest, resp.Header.Get("Content-Type"), nil
 }
 
-// blob passes the layer's bytes to take, which must read them to their end and check them.
-func (s *session) blob(ctx context.Context, layer v1.Descriptor, take func(io.Reader) error) error {
+// blob passes the content's bytes to take, from a place on if the server can, or else from the first, as take is told.
+func (p *place) blob(ctx context.Context, client *http.Client, content v1.Descriptor, from int64, take func(io.Reader, int64) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	host, id := s.repo.RegistryStr(), layer.Digest.String()
-	subject := s.repo.RepositoryStr() + " " + id
-	resp, err := s.get(ctx, "blobs", id, "")
+	host, id := p.repo.RegistryStr(), content.Digest.String()
+	subject := p.repo.RepositoryStr() + " " + id
+	header := http.Header{}
+	if from > 0 {
+		header.Set("Range", fmt.Sprintf("bytes=%d-", from))
+	}
+	resp, err := p.get(ctx, client, "blobs", id, header)
 	if err != nil {
 		return registryFailure(host, subject, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	if n := resp.ContentLength; n >= 0 && n != layer.Size {
-		return fail(ErrDigestMismatch, nil, "registry %s offers module %s with %d bytes; its manifest says %d", host, id, n, layer.Size)
+	switch resp.StatusCode {
+	case http.StatusOK:
+		from = 0
+	case http.StatusPartialContent:
+		if !strings.HasPrefix(resp.Header.Get("Content-Range"), fmt.Sprintf("bytes %d-", from)) {
+			return fail(nil, errNoRange, "registry %s, asked for %s from byte %d, answers with %.100q", host, subject, from, resp.Header.Get("Content-Range"))
+		}
+	default:
+		return fail(nil, errNoRange, "registry %s does not give %s from byte %d", host, subject, from)
 	}
-	body := &watchedBody{body: resp.Body, stall: s.stall}
-	body.timer = time.AfterFunc(s.stall, func() { cancel(errStalled) })
+	if n := resp.ContentLength; n >= 0 && n != content.Size-from {
+		return fail(ErrDigestMismatch, nil, "registry %s offers module %s with %d bytes; its manifest says %d", host, id, n+from, content.Size)
+	}
+	body := &watchedBody{body: resp.Body, stall: p.stall, n: from}
+	body.timer = time.AfterFunc(p.stall, func() { cancel(errStalled) })
 	defer body.timer.Stop()
-	err = take(body)
+	err = take(body, from)
 	if err != nil && body.err != nil {
 		if cause := context.Cause(ctx); cause != nil {
 			body.err = cause
 		}
-		return fail(nil, body.err, "registry %s, fetching %s: %s after %d of %d bytes", host, subject, withoutQuery(body.err), body.n, layer.Size)
+		return fail(nil, &interruptedError{body.err}, "registry %s, fetching %s: %s after %d of %d bytes", host, subject, withoutQuery(body.err), body.n, content.Size)
 	}
 	return err
 }
+
+// errNoRange says that a server does not go on in the middle.
+var errNoRange = errors.New("no such range")
+
+// interruptedError is of a transfer that broke off, and may go on.
+type interruptedError struct{ cause error }
+
+func (e *interruptedError) Error() string { return e.cause.Error() }
+func (e *interruptedError) Unwrap() error { return e.cause }
 
 // watchedBody puts the stall timer back with each read, and keeps the error that ended the transfer.
 type watchedBody struct {

@@ -140,7 +140,7 @@ func TestPullRootfs(t *testing.T) {
 	config.Config.Env = nil
 	srv.pushImage(t, "app:v2", image(t, config, layers...))
 	s := newStore(t, Config{})
-	m, err := s.Pull(t.Context(), srv.host()+"/app:v1")
+	m, err := s.pulled(t.Context(), srv.host()+"/app:v1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,13 +163,13 @@ func TestPullRootfs(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(m.Root.Dir, "gone")); !os.IsNotExist(err) {
 		t.Errorf("gone: %v", err)
 	}
-	found, present, err := s.Lookup(srv.host() + "/app:v1")
+	found, present, err := s.found(srv.host() + "/app:v1")
 	if !present || err != nil || !reflect.DeepEqual(found, m) {
 		t.Errorf("Lookup: %+v, %v, %v; want %+v", found, present, err, m)
 	}
 	// The same layers with another config are not fetched again, nor unpacked.
 	srv.reset()
-	other, err := s.Pull(t.Context(), srv.host()+"/app:v2")
+	other, err := s.pulled(t.Context(), srv.host()+"/app:v2")
 	if err != nil || other.Root.Dir != m.Root.Dir || len(other.Config.Env) != 0 {
 		t.Errorf("app:v2: %+v, %v", other, err)
 	}
@@ -177,7 +177,7 @@ func TestPullRootfs(t *testing.T) {
 		t.Errorf("%d blobs were fetched, want the config", n)
 	}
 	again := newStore(t, Config{Dir: filepath.Dir(s.refs.dir)})
-	if found, present, err = again.Lookup(srv.host() + "/app:v1"); !present || err != nil || !reflect.DeepEqual(found, m) {
+	if found, present, err = again.found(srv.host() + "/app:v1"); !present || err != nil || !reflect.DeepEqual(found, m) {
 		t.Errorf("after a restart: %+v, %v, %v", found, present, err)
 	}
 }
@@ -217,7 +217,7 @@ func TestProgram(t *testing.T) {
 		{image: "single", argv: "unknown", want: app},
 		{image: "module", argv: "unknown", want: app},
 	} {
-		m, err := s.Pull(t.Context(), srv.host()+"/"+tt.image)
+		m, err := s.pulled(t.Context(), srv.host()+"/"+tt.image)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -258,7 +258,7 @@ func TestBesideIsNotMisled(t *testing.T) {
 	srv.pushImage(t, "app", image(t, entrypointOf("/"+inner+"/fs/app.wasm"),
 		gzipLayer(t, inner+"/fs/app.wasm", string(wasm("app", 1)), inner+"/modules.json", `{"/app.wasm":{"digest":"sha256:`+zeros+`"}}`)))
 	s := newStore(t, Config{})
-	m, err := s.Pull(t.Context(), srv.host()+"/app")
+	m, err := s.pulled(t.Context(), srv.host()+"/app")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -315,7 +315,7 @@ func TestPullIndex(t *testing.T) {
 	} {
 		s := newStore(t, Config{})
 		ref := srv.host() + "/" + name
-		m, err := s.Pull(t.Context(), ref)
+		m, err := s.pulled(t.Context(), ref)
 		if says != "" {
 			checkError(t, err, ErrNotWasm, says)
 			checkAbsent(t, s, ref)
@@ -326,10 +326,10 @@ func TestPullIndex(t *testing.T) {
 			continue
 		}
 		// What the reference names is the index: as such it is known by its digest, too.
-		if _, present, err := s.Lookup(m.ImageID); !present || err != nil {
+		if _, present, err := s.found(m.ImageID); !present || err != nil {
 			t.Errorf("%s: %s is not present: %v", name, m.ImageID, err)
 		}
-		if again, err := s.Pull(t.Context(), m.ImageID); err != nil || again.Digest != m.Digest {
+		if again, err := s.pulled(t.Context(), m.ImageID); err != nil || again.Digest != m.Digest {
 			t.Errorf("%s: pulling %s: %+v, %v", name, m.ImageID, again, err)
 		}
 	}
@@ -340,7 +340,7 @@ func TestPullLinuxFetchesNoLayer(t *testing.T) {
 	srv := newServer(t)
 	srv.pushImage(t, "linux", image(t, v1.ConfigFile{OS: "linux", Architecture: "arm64"}, gzipLayer(t, "bin/sh", "\x7fELF")))
 	s := newStore(t, Config{})
-	_, err := s.Pull(t.Context(), srv.host()+"/linux")
+	_, err := s.pulled(t.Context(), srv.host()+"/linux")
 	checkError(t, err, ErrNotWasm, "container image for linux/arm64", string(types.DockerLayer), "container runtime", "wasip1/wasm")
 	if n := srv.count("GET", "/blobs/"); n != 1 {
 		t.Errorf("%d blobs were fetched, want the config", n)
@@ -374,16 +374,16 @@ func TestPullHostileRootfs(t *testing.T) {
 			srv.pushImage(t, "good", image(t, v1.ConfigFile{}, good))
 			srv.pushImage(t, "app", tt.image)
 			s := newStore(t, Config{MaxModuleSize: 1000, MaxLayerSize: 100_000, MaxUnpackedSize: 500_000, MaxFiles: 20})
-			_, err := s.Pull(t.Context(), srv.host()+"/app")
+			_, err := s.pulled(t.Context(), srv.host()+"/app")
 			checkError(t, err, tt.class, tt.says...)
 			checkAbsent(t, s, srv.host()+"/app")
 			// An image that shares a layer with it does not lose that.
-			if _, err := s.Pull(t.Context(), srv.host()+"/good"); err != nil {
+			if _, err := s.pulled(t.Context(), srv.host()+"/good"); err != nil {
 				t.Fatal(err)
 			}
-			_, err = s.Pull(t.Context(), srv.host()+"/app")
+			_, err = s.pulled(t.Context(), srv.host()+"/app")
 			checkError(t, err, tt.class, tt.says...)
-			if _, present, err := s.Lookup(srv.host() + "/good"); !present || err != nil {
+			if _, present, err := s.found(srv.host() + "/good"); !present || err != nil {
 				t.Errorf("the good image: %v, %v", present, err)
 			}
 			if _, err := os.Stat(s.blobs.path(digestOf(good.packed))); err != nil {
@@ -440,7 +440,7 @@ func TestPullHostileConfig(t *testing.T) {
 				srv.answer("/manifests/", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, tt.manifest) })
 			}
 			s := newStore(t, Config{})
-			_, err := s.Pull(t.Context(), srv.host()+"/app")
+			_, err := s.pulled(t.Context(), srv.host()+"/app")
 			checkError(t, err, tt.class, tt.says)
 			checkAbsent(t, s, srv.host()+"/app")
 		})
@@ -483,7 +483,7 @@ func TestIndexThatLies(t *testing.T) {
 		_, _ = io.WriteString(w, strings.Replace(string(data), fmt.Sprintf(`"size":%d`, size), `"size":7`, 1))
 	})
 	s := newStore(t, Config{})
-	_, err = s.Pull(t.Context(), srv.host()+"/app")
+	_, err = s.pulled(t.Context(), srv.host()+"/app")
 	checkError(t, err, ErrDigestMismatch, "the index says 7")
 	checkAbsent(t, s, srv.host()+"/app")
 }
@@ -499,20 +499,20 @@ func TestDamagedRootfsIsMended(t *testing.T) {
 		"no words": func(root string) error { return os.WriteFile(filepath.Join(root, modulesFile), nil, 0o600) },
 	} {
 		s := newStore(t, Config{})
-		m, err := s.Pull(t.Context(), ref)
+		m, err := s.pulled(t.Context(), ref)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if err := damage(filepath.Dir(m.Root.Dir)); err != nil {
 			t.Fatal(err)
 		}
-		if _, present, err := s.Lookup(ref); present || err != nil {
+		if _, present, err := s.found(ref); present || err != nil {
 			t.Errorf("%s: present %v, %v", name, present, err)
 		}
-		if _, err := s.Pull(t.Context(), ref); err != nil {
+		if _, err := s.pulled(t.Context(), ref); err != nil {
 			t.Fatal(err)
 		}
-		if found, present, err := s.Lookup(ref); !present || err != nil || !reflect.DeepEqual(found, m) {
+		if found, present, err := s.found(ref); !present || err != nil || !reflect.DeepEqual(found, m) {
 			t.Errorf("%s: mended: %+v, %v, %v", name, found, present, err)
 		}
 	}
@@ -530,7 +530,7 @@ func TestUnpackedOnce(t *testing.T) {
 	var pulls sync.WaitGroup
 	for i := range 8 {
 		pulls.Go(func() {
-			if _, err := s.Pull(t.Context(), fmt.Sprintf("%s/app:v%d", srv.host(), i)); err != nil {
+			if _, err := s.pulled(t.Context(), fmt.Sprintf("%s/app:v%d", srv.host(), i)); err != nil {
 				t.Error(err)
 			}
 		})

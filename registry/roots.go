@@ -7,11 +7,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -62,10 +62,11 @@ func (r roots) make(ctx context.Context, id string, layers []blob, diffIDs []str
 	if _, err := r.open(id); err == nil {
 		return nil
 	}
-	tmp, err := os.MkdirTemp(r.dir, tempPrefix)
+	tmp, unlock, err := r.temp()
 	if err != nil {
 		return err
 	}
+	defer unlock()
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, os.RemoveAll(tmp))
@@ -76,6 +77,9 @@ func (r roots) make(ctx context.Context, id string, layers []blob, diffIDs []str
 	}
 	if err := syncAll(tmp); err != nil {
 		return err
+	}
+	if _, err := r.open(id); err == nil {
+		return os.RemoveAll(tmp) // another process has made it meanwhile
 	}
 	if err := os.RemoveAll(r.path(id)); err != nil { // one that is damaged
 		return err
@@ -204,21 +208,39 @@ func (r *Root) names() []string {
 	return all
 }
 
-// clean makes the folder, and removes what a crash left half-made in it.
-func (r roots) clean() error {
-	if err := os.MkdirAll(r.dir, 0o700); err != nil {
-		return err
-	}
-	entries, err := os.ReadDir(r.dir)
-	if err != nil {
-		return err
-	}
-	for _, entry := range entries {
-		if strings.HasPrefix(entry.Name(), tempPrefix) {
-			if err := os.RemoveAll(filepath.Join(r.dir, entry.Name())); err != nil {
-				return err
-			}
+// temp makes a folder that is locked, so that whoever cleans up passes over it.
+func (r roots) temp() (dir string, unlock func(), err error) {
+	for {
+		if dir, err = os.MkdirTemp(r.dir, tempPrefix); err != nil {
+			return "", nil, err
+		}
+		unlock, err = lockPath(context.Background(), dir, unix.LOCK_EX) // nobody holds it for longer than it takes to remove it
+		if !errors.Is(err, fs.ErrNotExist) {
+			return dir, unlock, err
 		}
 	}
-	return nil
+}
+
+// remove removes a root filesystem that no pull has pinned, and says how many bytes of files that were, and which modules.
+func (r roots) remove(id string) (freed int64, modules []string, err error) {
+	dir := r.path(id)
+	if root, err := r.open(id); err == nil {
+		for _, m := range root.modules {
+			modules = append(modules, m.Digest)
+		}
+	}
+	// What is not seen here is removed all the same.
+	_ = filepath.WalkDir(dir, func(_ string, e fs.DirEntry, err error) error {
+		if err == nil && e.Type().IsRegular() {
+			if info, err := e.Info(); err == nil {
+				freed += info.Size()
+			}
+		}
+		return nil
+	})
+	gone, err := removeUnlocked(dir)
+	if err != nil || !gone {
+		return 0, nil, err
+	}
+	return freed, modules, nil
 }

@@ -4,15 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"net/http"
 	"path/filepath"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/authn"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
 
 	"github.com/krustlet-go/krustlet-wasi/registry/rootfs"
 )
@@ -30,12 +27,23 @@ type Config struct {
 	MaxModuleSize int64
 	// MaxLayerSize bounds a layer of a root filesystem as it is fetched, in bytes; 0 means 4 GiB.
 	MaxLayerSize int64
+	// Authorities are files with certificates, in PEM, that registries are trusted by beside the system's.
+	Authorities []string
+	// HostsDir is a folder with one folder for each registry, which has a hosts.toml as containerd's; empty: there is none.
+	HostsDir string
+	// MaxParallelPulls is how many images may be pulled at a time; 0 means any number.
+	MaxParallelPulls int
+	// RightsDir is the folder where it is kept who may have which image; empty means the folder rights in Dir. It tells
+	// something of credentials, and so is not for those who may read modules.
+	RightsDir string
 	// MaxUnpackedSize bounds a root filesystem, in bytes of its layers unpacked and of its files; 0 means 8 GiB.
 	MaxUnpackedSize int64
 	// MaxFiles bounds the entries of all layers of a root filesystem together; 0 means 250,000.
 	MaxFiles int64
 	// UserAgent is what registries are told; empty means "krustlet-wasi".
 	UserAgent string
+	// Progress is told how much there is of a blob that is being fetched, by the goroutines that fetch; nil: nobody is.
+	Progress func(digest string, done, size int64)
 	// Log takes what concerns the operator and no caller; nil logs nothing.
 	Log *zap.Logger
 }
@@ -51,19 +59,22 @@ const (
 	stallTime = time.Minute
 )
 
-// Store keeps modules on disk. It is safe for concurrent use, by one process.
+// Store keeps modules on disk. It is safe for concurrent use, by any number of processes.
 type Store struct {
+	dir        string
 	hosts      hostPolicy
-	transport  http.RoundTripper
-	keys       authn.Keychain
+	network    *network
 	allowLocal bool
 	stall      time.Duration
 	blobs      blobs
 	refs       refs
 	roots      roots
+	rights     rights
+	full       chan struct{} // has a token when a pull found the disk full
+	turns      chan struct{} // holds a token per pull that goes on; nil: there is no bound
 	log        *zap.Logger
 
-	pulls   calls[Module]   // by reference
+	pulls   calls[Pulled]   // by reference and credentials
 	fetches calls[blob]     // by repository and layer
 	unpacks calls[struct{}] // by root filesystem
 }
@@ -97,27 +108,34 @@ func New(cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open module store: %w", err)
 	}
+	if cfg.RightsDir == "" {
+		cfg.RightsDir = filepath.Join(dir, "rights")
+	}
 	s := &Store{
+		dir:        dir,
 		hosts:      newHostPolicy(cfg.InsecureRegistries),
-		keys:       authn.DefaultKeychain,
 		allowLocal: cfg.AllowLocalModules,
 		stall:      stallTime,
-		blobs:      blobs{dir: filepath.Join(dir, "blobs", "sha256"), maxModule: cfg.MaxModuleSize, maxLayer: cfg.MaxLayerSize},
+		blobs:      blobs{dir: filepath.Join(dir, "blobs", "sha256"), maxModule: cfg.MaxModuleSize, maxLayer: cfg.MaxLayerSize, progress: cfg.Progress},
 		refs:       refs{dir: filepath.Join(dir, "refs")},
 		roots: roots{
 			dir: filepath.Join(dir, rootsFolder), maxModule: cfg.MaxModuleSize,
 			limits: rootfs.Limits{Bytes: cfg.MaxUnpackedSize, Entries: int(cfg.MaxFiles)},
 		},
-		log: cfg.Log,
+		rights: rights{dir: cfg.RightsDir},
+		full:   make(chan struct{}, 1),
+		log:    cfg.Log,
 	}
-	s.transport = newTransport(newPolicyTransport(s.hosts), cfg.UserAgent)
-	for _, d := range []string{s.blobs.dir, s.refs.dir} {
+	if cfg.MaxParallelPulls > 0 {
+		s.turns = make(chan struct{}, cfg.MaxParallelPulls)
+	}
+	if s.network, err = newNetwork(s.hosts, cfg.Authorities, cfg.HostsDir, cfg.UserAgent); err != nil {
+		return nil, fmt.Errorf("open module store: %w", err)
+	}
+	for _, d := range []string{s.blobs.dir, s.refs.dir, s.roots.dir, s.rights.dir} {
 		if err := clean(d); err != nil {
 			return nil, fmt.Errorf("open module store: %w", err)
 		}
-	}
-	if err := s.roots.clean(); err != nil {
-		return nil, fmt.Errorf("open module store: %w", err)
 	}
 	return s, nil
 }
@@ -148,9 +166,12 @@ type Module struct {
 // means what it meant when it was last pulled; one by digest is present too if a tag was pulled from
 // the same repository that meant it. A local file is present if it is there, and is read.
 //
+// An image that was pulled with somebody's credentials is present for those alone who have the same, or such of the same Secret
+// or ServiceAccount; keys are whose Lookup it is, and nil those of who may have everything.
+//
 // Its errors are of the classes ErrInvalidReference and ErrLocalModules; for local files also ErrNotWasm,
-// ErrTooLarge, ErrDigestMismatch, or a failure to read them.
-func (s *Store) Lookup(image string) (m Module, present bool, err error) {
+// ErrTooLarge, ErrDigestMismatch, or a failure to read them; or they come from keys.
+func (s *Store) Lookup(ctx context.Context, image string, keys Keys) (m Module, present bool, err error) {
 	ref, err := parseReference(image, s.hosts)
 	if err != nil {
 		return Module{}, false, err
@@ -160,106 +181,143 @@ func (s *Store) Lookup(image string) (m Module, present bool, err error) {
 	}
 	rec, err := s.refs.get(ref.name())
 	if err == nil {
-		if m, err = s.moduleOf(ref, rec); err == nil {
-			m.Image = image
-			return m, true, nil
+		m, err = s.moduleOf(ref, rec)
+	}
+	if err != nil {
+		if !errors.Is(err, fs.ErrNotExist) {
+			// Pulling again mends it.
+			s.log.Warn("image on disk is damaged", zap.String("image", image), zap.Error(err))
+		}
+		return Module{}, false, nil
+	}
+	m.Image = image
+	if keys != nil {
+		may, err := s.rights.may(ctx, m.ImageID, ref.repository(), keys)
+		if err != nil || !may {
+			return Module{}, false, err
 		}
 	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		// Pulling again mends it.
-		s.log.Warn("image on disk is damaged", zap.String("image", image), zap.Error(err))
-	}
-	return Module{}, false, nil
+	return m, true, nil
+}
+
+// Pulled is a module that was asked for at a registry.
+type Pulled struct {
+	Module
+	// Took is how long that took, without the time in which other pulls had to be waited for.
+	Took time.Duration
 }
 
 // Pull asks the registry what the image is now, fetches the module unless it is on disk, and remembers what the
-// reference means. A local file is taken as by Lookup. Pull blocks until it is done or ctx ends, in which case
-// the error is ctx's. Any of the Err classes may come; after an error the store is as it was before.
-func (s *Store) Pull(ctx context.Context, image string) (Module, error) {
+// reference means and for whom. keys are shown to the registry; they may be nil. A local file is taken as by Lookup.
+//
+// Pull blocks until it is done or ctx ends, in which case the error is ctx's. Any of the Err classes may come; after an error
+// the store is as it was before, but for what came of a module before a transfer broke off.
+func (s *Store) Pull(ctx context.Context, image string, keys Keys) (Pulled, error) {
 	ref, err := parseReference(image, s.hosts)
 	if err != nil {
-		return Module{}, err
+		return Pulled{}, err
 	}
 	if ref.path != "" {
 		m, present, err := s.local(image, ref)
 		if err == nil && !present {
 			err = fail(ErrNotFound, nil, "local module: no file %s (fs/PATH is relative to the agent's working directory, fs//PATH is absolute)", ref.path)
 		}
-		return m, err
+		return Pulled{Module: m}, err
 	}
-	m, err := s.pulls.do(ctx, ref.name(), func(ctx context.Context) (Module, error) {
-		return s.pull(ctx, ref)
+	remote, err := s.network.open(ctx, ref.repo, keys, s.stall)
+	if err != nil {
+		return Pulled{}, err
+	}
+	m, err := s.pulls.do(ctx, ref.name()+" "+remote.identity(), func(ctx context.Context) (Pulled, error) {
+		return s.pullInTurn(ctx, ref, remote)
 	})
 	m.Image = image
-	if err != nil {
-		return Module{}, err
+	if err = diskFull(s.dir, err); err != nil {
+		if errors.Is(err, ErrDiskFull) {
+			select {
+			case s.full <- struct{}{}:
+			default:
+			}
+		}
+		return Pulled{}, err
 	}
 	return m, nil
 }
 
-// pull is one shared pull.
-func (s *Store) pull(ctx context.Context, ref reference) (Module, error) {
-	begin := time.Now()
-	remote, err := open(ctx, ref.repo, s.transport, s.keys, s.stall)
-	if err != nil {
-		return Module{}, err
+// pullInTurn waits until another pull may go on.
+func (s *Store) pullInTurn(ctx context.Context, ref reference, remote *session) (Pulled, error) {
+	if s.turns != nil {
+		select {
+		case s.turns <- struct{}{}:
+		case <-ctx.Done():
+			return Pulled{}, ctx.Err()
+		}
+		defer func() { <-s.turns }()
 	}
+	begin := time.Now()
+	m, err := s.pull(ctx, ref, remote)
+	took := time.Since(begin)
+	if err == nil {
+		s.log.Debug("pulled", zap.String("image", ref.name()), zap.String("id", m.ImageID),
+			zap.Int64("size", m.Size), zap.Duration("took", took))
+	}
+	return Pulled{Module: m, Took: took}, err
+}
+
+// pull is one shared pull.
+func (s *Store) pull(ctx context.Context, ref reference, remote *session) (Module, error) {
 	p, err := resolve(ctx, remote, ref.manifestID())
 	if err != nil {
 		return Module{}, err
 	}
-	layers, err := s.fetchAll(ctx, remote, ref, p)
+	layers, release, err := s.fetchAll(ctx, remote, ref, p)
 	if err != nil {
 		return Module{}, err
 	}
-	rec, err := s.assemble(ctx, p, layers)
+	defer release()
+	rec, unpin, err := s.assemblePinned(ctx, p, layers)
+	if err != nil && ctx.Err() == nil {
+		release()
+		err = errors.Join(err, s.discard(ctx, layers))
+	}
 	if err != nil {
 		return Module{}, err
 	}
-	// Known by its digest as well, and by the tag last: a tag that is known has its digest known.
-	for _, rec.Reference = range []string{ref.at(p.manifest), ref.name()} {
+	defer unpin()
+	// Before anybody can find it.
+	if err := s.rights.grant(ref.at(p.manifest), remote.credential()); err != nil {
+		return Module{}, fmt.Errorf("remember who may have %s: %w", ref.name(), err)
+	}
+	if err := withLock(ctx, s.storeLock(), unix.LOCK_SH, func() error { return s.remember(ref, rec) }); err != nil {
+		return Module{}, err
+	}
+	return s.moduleOf(ref, rec)
+}
+
+// assemblePinned assembles an image whose root filesystem is not removed before unpin is called. It begins anew if that is removed
+// in between, as its image was a moment ago.
+func (s *Store) assemblePinned(ctx context.Context, p plan, layers []blob) (rec record, unpin func(), err error) {
+	for {
+		if rec, err = s.assemble(ctx, p, layers); err != nil || rec.Rootfs == "" {
+			return rec, func() {}, err
+		}
+		unpin, err = lockPath(ctx, s.roots.path(rec.Rootfs), unix.LOCK_SH)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return rec, unpin, err
+		}
+	}
+}
+
+func (s *Store) storeLock() string { return filepath.Join(s.dir, "lock") }
+
+// remember records what the reference means. It is known by its digest as well, and by the tag last: a tag that is
+// known has its digest known.
+func (s *Store) remember(ref reference, rec record) error {
+	rec.Pulled = time.Now().UTC()
+	for _, rec.Reference = range []string{ref.at(rec.Manifest), ref.name()} {
 		if err := s.refs.put(rec); err != nil {
-			return Module{}, fmt.Errorf("remember %s: %w", rec.Reference, err)
+			return fmt.Errorf("remember %s: %w", rec.Reference, err)
 		}
 	}
-	m, err := s.moduleOf(ref, rec)
-	if err != nil {
-		return Module{}, err
-	}
-	s.log.Debug("pulled", zap.String("image", ref.name()), zap.String("digest", p.manifest),
-		zap.Int64("size", m.Size), zap.Duration("took", time.Since(begin)))
-	return m, nil
-}
-
-// fetchAll brings the plan's layers to the disk, and returns them in its order.
-func (s *Store) fetchAll(ctx context.Context, remote *session, ref reference, p plan) ([]blob, error) {
-	layers := make([]blob, len(p.layers))
-	for i, layer := range p.layers {
-		b, err := s.fetches.do(ctx, ref.at(layer.Digest.String()), func(ctx context.Context) (blob, error) {
-			return s.fetch(ctx, remote, layer, p.kind)
-		})
-		if err != nil {
-			return nil, err
-		}
-		layers[i] = b
-	}
-	return layers, nil
-}
-
-// fetch returns the layer's blob from the disk, or else from the registry. A blob of another size than the
-// manifest says is fetched, so that whoever lies is found out.
-func (s *Store) fetch(ctx context.Context, remote *session, layer v1.Descriptor, kind kind) (blob, error) {
-	digest := layer.Digest.String()
-	if b, err := s.blobs.find(digest, kind); err == nil && b.size == layer.Size {
-		return b, nil
-	}
-	if limit := s.blobs.limit(kind); layer.Size > limit {
-		return blob{}, tooLarge(kind, layer.Size, limit)
-	}
-	var stored blob
-	err := remote.blob(ctx, layer, func(r io.Reader) (err error) {
-		stored, err = s.blobs.put(r, expected{digest: digest, size: layer.Size, kind: kind})
-		return err
-	})
-	return stored, err
+	return nil
 }

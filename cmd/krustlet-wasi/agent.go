@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"path/filepath"
 	"strconv"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
@@ -25,6 +25,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/node"
 	"github.com/krustlet-go/krustlet-wasi/podsync"
 	"github.com/krustlet-go/krustlet-wasi/registry"
+	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
 	guests "github.com/krustlet-go/krustlet-wasi/runtime"
 	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
 	"github.com/krustlet-go/krustlet-wasi/tlsbootstrap"
@@ -39,8 +40,8 @@ func runAgent(ctx context.Context, cfg Config, stdout io.Writer, log *zap.Logger
 		return err
 	}
 	defer func() { _ = listener.Close() }() // closed already where it was served
-	credentials := bootstrapConfig(cfg, stdout, log)
-	identity, err := tlsbootstrap.Join(ctx, credentials)
+	bootstrap := bootstrapConfig(cfg, stdout, log)
+	identity, err := tlsbootstrap.Join(ctx, bootstrap)
 	if err != nil {
 		return err
 	}
@@ -48,11 +49,18 @@ func runAgent(ctx context.Context, cfg Config, stdout io.Writer, log *zap.Logger
 	if err != nil {
 		return err
 	}
-	serving, err := tlsbootstrap.NewServing(credentials, client)
+	measures := newMeasures(cfg)
+	tracer, stopTracing, err := newTracer(ctx, cfg, log.Named("tracing"))
 	if err != nil {
 		return err
 	}
-	engine, closeWorkers, err := newWorkers(ctx, cfg, log)
+	defer stopTracing()
+	bootstrap.Rotated = func(age time.Duration) { measures.rotation.Observe(age.Seconds()) }
+	serving, err := tlsbootstrap.NewServing(bootstrap, client)
+	if err != nil {
+		return err
+	}
+	engine, closeWorkers, err := newWorkers(ctx, cfg, measures.runtime, tracer, log)
 	if err != nil {
 		return err
 	}
@@ -61,15 +69,25 @@ func runAgent(ctx context.Context, cfg Config, stdout io.Writer, log *zap.Logger
 	defer stopEvents()
 	written, stopWatching := newLogEvents(log)
 	defer stopWatching()
-	pods, err := newPods(cfg, client, engine, recorder, written, log)
+	images, keys, err := newImages(cfg, client, log)
 	if err != nil {
 		return err
 	}
-	self, err := newNode(cfg, client, pods, recorder, log)
+	pods, err := newPods(cfg, client, images, keys, engine, recorder, written, measures, tracer, log)
 	if err != nil {
 		return err
 	}
-	api, err := newAPI(cfg, client, serving, pods, log, level)
+	collector, err := newCollector(cfg, images, pods, recorder, log)
+	if err != nil {
+		return err
+	}
+	self, err := newNode(cfg, client, pods, images, recorder, log)
+	if err != nil {
+		return err
+	}
+	usage := &usage{Manager: pods, nodeName: cfg.NodeName, dataDir: cfg.DataDir, disks: measures.disks, began: time.Now()}
+	measures.watch(engine, pods, serving, usage)
+	api, err := newAPI(cfg, client, serving, pods, usage, measures, log, level)
 	if err != nil {
 		return err
 	}
@@ -83,7 +101,9 @@ func runAgent(ctx context.Context, cfg Config, stdout io.Writer, log *zap.Logger
 		return self.Run(ctx)
 	})
 	parts.Go(func() error { return pods.Run(ctx) })
+	parts.Go(func() error { return measures.disks.Run(ctx) })
 	parts.Go(func() error { return api.Serve(ctx, listener) })
+	parts.Go(func() error { collect(ctx, collector, pods.Synced()); return nil })
 	return parts.Wait()
 }
 
@@ -146,17 +166,7 @@ func newLogEvents(log *zap.Logger) (written *logfile.Watcher, stop func()) {
 	return written, func() { _ = written.Close() } // nobody follows a log any more
 }
 
-func newPods(cfg Config, client kubernetes.Interface, engine guests.Engine, recorder record.EventRecorder, written *logfile.Watcher, log *zap.Logger) (*podsync.Manager, error) {
-	images, err := registry.New(registry.Config{
-		Dir:                filepath.Join(cfg.DataDir, "modules"),
-		InsecureRegistries: cfg.InsecureRegistries,
-		AllowLocalModules:  cfg.AllowLocalModules,
-		UserAgent:          "krustlet-wasi/" + programVersion(),
-		Log:                log.Named("registry"),
-	})
-	if err != nil {
-		return nil, err
-	}
+func newPods(cfg Config, client kubernetes.Interface, images *registry.Store, keys *credentials.Source, engine guests.Engine, recorder record.EventRecorder, written *logfile.Watcher, measures *measures, tracer trace.Tracer, log *zap.Logger) (*podsync.Manager, error) {
 	allocatable, err := node.AllocatableResources(cfg.DataDir, cfg.MaxPods)
 	if err != nil {
 		return nil, err
@@ -167,6 +177,7 @@ func newPods(cfg Config, client kubernetes.Interface, engine guests.Engine, reco
 		DataDir:     cfg.DataDir,
 		Client:      client,
 		Images:      images,
+		Credentials: keys,
 		Engine:      engine,
 		Allocatable: allocatable,
 		Events:      recorder,
@@ -179,6 +190,12 @@ func newPods(cfg Config, client kubernetes.Interface, engine guests.Engine, reco
 		ContainerLogMaxSize:  cfg.ContainerLogMaxSize,
 		ContainerLogMaxFiles: cfg.ContainerLogMaxFiles,
 		ContainerOutputRate:  cfg.ContainerOutputRate,
+		DiskPressure:         func() bool { return underDiskPressure(cfg.DataDir, log) },
+
+		Metrics: measures.pods,
+		Probed:  measures.probes,
+		Disks:   measures.disks,
+		Tracer:  tracer,
 
 		LogsDir:     cfg.PodLogsDir,
 		LogLinksDir: cfg.ContainerLogsDir,
@@ -186,7 +203,7 @@ func newPods(cfg Config, client kubernetes.Interface, engine guests.Engine, reco
 	}), nil
 }
 
-func newNode(cfg Config, client kubernetes.Interface, pods *podsync.Manager, recorder record.EventRecorder, log *zap.Logger) (*node.Node, error) {
+func newNode(cfg Config, client kubernetes.Interface, pods *podsync.Manager, images *registry.Store, recorder record.EventRecorder, log *zap.Logger) (*node.Node, error) {
 	return node.New(node.Config{
 		Name:             cfg.NodeName,
 		Hostname:         cfg.Hostname,
@@ -199,12 +216,13 @@ func newNode(cfg Config, client kubernetes.Interface, pods *podsync.Manager, rec
 		Version:          programVersion(),
 		RuntimeVersion:   "wasmtime://" + engineVersion(),
 		RuntimeHandlers:  []string{"", podsync.HandlerShared, podsync.HandlerIsolated},
-		DeclaredFeatures: []string{podsync.FeatureRestartAll},
+		DeclaredFeatures: []string{kubeletapi.FeatureWebSockets, podsync.FeatureRestartAll},
 		Ready:            pods.Ready,
+		Images:           func() []corev1.ContainerImage { return imagesOfNode(images, log) },
 	}, client, recorder, log.Named("node"))
 }
 
-func newAPI(cfg Config, client kubernetes.Interface, serving *tlsbootstrap.Serving, pods *podsync.Manager, log *zap.Logger, level zap.AtomicLevel) (*kubeletapi.Server, error) {
+func newAPI(cfg Config, client kubernetes.Interface, serving *tlsbootstrap.Serving, pods *podsync.Manager, usage *usage, measures *measures, log *zap.Logger, level zap.AtomicLevel) (*kubeletapi.Server, error) {
 	ca, err := clientAuthority(cfg)
 	if err != nil {
 		return nil, err
@@ -229,6 +247,9 @@ func newAPI(cfg Config, client kubernetes.Interface, serving *tlsbootstrap.Servi
 		Auth:           auth,
 		Pods:           pods,
 		Logs:           pods,
+		Stats:          usage,
+		Metrics:        measures.page,
+		ProbeMetrics:   measures.probePage,
 		Execs:          pods,
 		Attaches:       pods,
 		Ports:          pods,

@@ -65,13 +65,25 @@ type Config struct {
 	ClusterDomain string       // RFC 1123 subdomain, or empty
 	ResolvConf    string       // absolute, may not exist; empty: the node has none
 
-	InsecureRegistries []string // host or host:port
-	AllowLocalModules  bool
+	InsecureRegistries       []string // host or host:port
+	RegistryCAs              []string // files of PEM certificates, which could be read
+	RegistryConfigDir        string   // of hosts.toml files; empty: none
+	CredentialProviderConfig string   // with the next; empty: no plugins
+	CredentialProviderDir    string
+	AllowLocalModules        bool
+	MaxParallelImagePulls    int // 1 or more
+	ImageGCHighThreshold     int // percent, above the low one
+	ImageGCLowThreshold      int // percent
+	ImageMinimumAge          time.Duration
+	ImageMaximumAge          time.Duration // 0: for ever; else above the minimum
 
 	Workers              int   // 1 to maxWorkers
 	ContainerLogMaxSize  int64 // bytes
 	ContainerLogMaxFiles int   // 2 or more
 	ContainerOutputRate  int64 // bytes per second; 0 is no limit
+
+	TracingEndpoint               string // host:port; empty: no traces
+	TracingSamplingRatePerMillion int    // 0 to 1,000,000
 
 	LogLevel  zapcore.Level
 	LogFormat string // formatConsole or formatJSON
@@ -89,6 +101,7 @@ func load(ctx context.Context, flags flagValues, env environment, m machine) (Co
 	if len(l.problems) == 0 {
 		// What is wrong with a file is worth saying once it is certain which file is meant.
 		l.checkFiles()
+		l.checkImages()
 	}
 	if err := errors.Join(l.problems...); err != nil {
 		return Config{}, badUsage(err)
@@ -117,9 +130,16 @@ func newLoader(flags flagValues, env environment, m machine) *loader {
 		API:        defaultAPI(),
 		LogFormat:  formatJSON,
 
+		MaxParallelImagePulls: defaultParallelPulls,
+		ImageGCHighThreshold:  defaultGCHighThreshold,
+		ImageGCLowThreshold:   defaultGCLowThreshold,
+		ImageMinimumAge:       defaultMinImageAge,
+
 		Workers:              defaultWorkers,
 		ContainerLogMaxSize:  defaultLogMaxSize,
 		ContainerLogMaxFiles: defaultLogMaxFiles,
+
+		TracingSamplingRatePerMillion: allTraces,
 
 		ClusterDomain:     defaultClusterDomain,
 		ResolvConf:        defaultResolvConf,

@@ -76,6 +76,13 @@ func durations(get func(Config) any, def time.Duration) sample {
 	}
 }
 
+func percents(get func(Config) any, def int) sample {
+	return sample{
+		flag: "0", env: "100", file: "50", get: get,
+		fromFlag: 0, fromEnv: 100, fromFile: 50, byDefault: constant(def),
+	}
+}
+
 func switches(get func(Config) any, def bool) sample {
 	return sample{
 		flag: "false", env: "true", file: "false", get: get,
@@ -105,6 +112,16 @@ func samples() map[string]sample {
 			flag: "2", env: "65535", file: "3",
 			get:      func(c Config) any { return c.ContainerLogMaxFiles },
 			fromFlag: 2, fromEnv: 65535, fromFile: 3, byDefault: constant(5),
+		},
+		"tracing-endpoint": {
+			flag: "localhost:4317", env: "[::1]:1", file: `"collector.example.org:65535"`,
+			get:      func(c Config) any { return c.TracingEndpoint },
+			fromFlag: "localhost:4317", fromEnv: "[::1]:1", fromFile: "collector.example.org:65535", byDefault: constant(""),
+		},
+		"tracing-sampling-rate-per-million": {
+			flag: "0", env: "1000000", file: "7",
+			get:      func(c Config) any { return c.TracingSamplingRatePerMillion },
+			fromFlag: 0, fromEnv: 1_000_000, fromFile: 7, byDefault: constant(1_000_000),
 		},
 		"container-output-rate": amounts(func(c Config) any { return c.ContainerOutputRate }, 0),
 		"cert-file":             paths(func(c Config) any { return c.CertFile }, below(".krustlet/config/krustlet.crt")),
@@ -136,6 +153,19 @@ func samples() map[string]sample {
 			fromFlag: []string{"one:5000", "two"}, fromEnv: []string{"[::1]:5000"},
 			fromFile: []string{"three", "four:1"}, byDefault: constant([]string(nil)),
 		},
+		"registry-ca": {
+			flag: "/one,/two", env: "/three", file: `["/four"]`,
+			get:      func(c Config) any { return c.RegistryCAs },
+			fromFlag: []string{"/one", "/two"}, fromEnv: []string{"/three"}, fromFile: []string{"/four"}, byDefault: constant([]string(nil)),
+		},
+		"registry-config-dir":               paths(func(c Config) any { return c.RegistryConfigDir }, constant("")),
+		"image-credential-provider-config":  paths(func(c Config) any { return c.CredentialProviderConfig }, constant("")),
+		"image-credential-provider-bin-dir": paths(func(c Config) any { return c.CredentialProviderDir }, constant("")),
+		"max-parallel-image-pulls":          numbers(func(c Config) any { return c.MaxParallelImagePulls }, 10),
+		"image-gc-high-threshold":           percents(func(c Config) any { return c.ImageGCHighThreshold }, 85),
+		"image-gc-low-threshold":            percents(func(c Config) any { return c.ImageGCLowThreshold }, 80),
+		"minimum-image-ttl-duration":        durations(func(c Config) any { return c.ImageMinimumAge }, 2*time.Minute),
+		"image-maximum-gc-age":              durations(func(c Config) any { return c.ImageMaximumAge }, 0),
 		"cluster-dns": {
 			flag: "192.0.2.10,2001:db8::a", env: "192.0.2.11", file: `["192.0.2.12"]`,
 			get:      func(c Config) any { return c.ClusterDNS },
@@ -203,7 +233,7 @@ func (s *scene) gathered(t *testing.T) Config {
 	flags := flagValues{}
 	root := program{}.rootCommand()
 	root.ResetFlags()
-	flags.addTo(root.Flags())
+	flags.addTo(root.Flags(), settings())
 	if err := root.ParseFlags(s.flags); err != nil {
 		t.Fatal(err)
 	}
@@ -290,7 +320,8 @@ func TestKrustletFile(t *testing.T) {
 		BootstrapFile: s.home + "/bootstrap.conf", Kubeconfig: s.home + "/data/config/kubeconfig",
 		DataDir: s.home + "/data", PluginsDir: s.home + "/data/plugins", DevicePluginsDir: "/devices",
 		InsecureRegistries: []string{"local", "dev:5000"}, AllowLocalModules: true,
-		Workers: 1, ContainerLogMaxSize: 10 << 20, ContainerLogMaxFiles: 5,
+		MaxParallelImagePulls: 10, ImageGCHighThreshold: 85, ImageGCLowThreshold: 80, ImageMinimumAge: 2 * time.Minute,
+		Workers: 1, ContainerLogMaxSize: 10 << 20, ContainerLogMaxFiles: 5, TracingSamplingRatePerMillion: allTraces,
 		ClusterDomain: "cluster.local", ResolvConf: "/etc/resolv.conf",
 		LogLevel: zapcore.InfoLevel, LogFormat: formatJSON,
 		PodLogsDir: s.home + "/data/logs", API: defaultAPI(), StreamIdleTimeout: 4 * time.Hour,

@@ -17,8 +17,8 @@ type flagValues map[string][]string
 
 // addTo defines a flag for each setting. Values are kept as they are written: load reads those of flags,
 // variables and the file alike.
-func (v flagValues) addTo(flags *pflag.FlagSet) {
-	for _, s := range settings() {
+func (v flagValues) addTo(flags *pflag.FlagSet, settings []setting) {
+	for _, s := range settings {
 		if s.flag == "" {
 			continue
 		}

@@ -80,7 +80,7 @@ func settingHelp(s setting) string {
 		b.WriteString(indent + line + "\n")
 	}
 	facts := "default: " + s.def
-	if s.flag != "" {
+	if s.flag != "" && s.env != "" {
 		facts = "[$" + s.env + "] " + facts
 	}
 	for _, line := range wrap(facts, 80-len(indent)) {

@@ -8,9 +8,14 @@
 // The agent starts other processes of this program: workers, which host the guests and go on when it ends
 // (worker.go), and compilers of one module each (engine.go).
 //
+// What the agent counts and whom it tells is put together in metrics.go and tracing.go.
+//
 // `krustlet-wasi run` runs one module without a cluster: runconfig.go and runvalues.go understand its flags,
 // runmodule.go finds the module in runcache.go's folders or elsewhere, run.go runs it, and runexit.go says what
 // the end of the guest means for the process. docs/run.md describes it to users.
+//
+// `krustlet-wasi image` looks after a node's images, beside a running agent or without one: image.go has its subcommands,
+// imageverbs.go what they do, imageoutput.go what they print. docs/registries.md describes them to users.
 package main
 
 import (

@@ -43,7 +43,7 @@ func (p program) rootCommand() *cobra.Command {
 			return p.runNode(cmd.Context(), flags)
 		},
 	}
-	flags.addTo(root.Flags())
+	flags.addTo(root.Flags(), settings())
 	root.Flags().BoolP("help", "h", false, "print this help")
 	// Krustlet's letter for it, where cobra would take -v.
 	root.Flags().BoolP("version", "V", false, "print the version")
@@ -62,7 +62,7 @@ func (p program) rootCommand() *cobra.Command {
 	})
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetHelpCommand(&cobra.Command{Use: "no-help", Hidden: true}) // --help is the one way
-	root.AddCommand(p.runCommand())
+	root.AddCommand(p.runCommand(), p.imageCommand())
 	return root
 }
 

@@ -13,9 +13,11 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/google/go-containerregistry/pkg/authn"
 	"go.uber.org/zap"
 
 	"github.com/krustlet-go/krustlet-wasi/registry"
+	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
 )
 
 // runnable is the module to run, or the image with it.
@@ -112,7 +114,13 @@ func (p program) imageModule(ctx context.Context, c runConfig, cache runCache, l
 	if err != nil {
 		return runnable{}, err
 	}
-	module, present, err := store.Lookup(c.target)
+	keys, err := credentials.NewSource(credentials.SourceConfig{
+		DockerConfigs: credentials.DockerConfigs("", p.env), Keychain: authn.DefaultKeychain, Log: log.Named("credentials"),
+	})
+	if err != nil {
+		return runnable{}, err
+	}
+	module, present, err := store.Lookup(ctx, c.target, nil)
 	if err != nil {
 		return runnable{}, imageError(c.target, err)
 	}
@@ -123,9 +131,11 @@ func (p program) imageModule(ctx context.Context, c runConfig, cache runCache, l
 		if !c.quiet {
 			printf(p.stderr, "krustlet-wasi: pulling %s\n", c.target)
 		}
-		if module, err = store.Pull(ctx, c.target); err != nil {
+		pulled, err := store.Pull(ctx, c.target, keys.For(credentials.Pod{}))
+		if err != nil {
 			return runnable{}, imageError(c.target, err)
 		}
+		module = pulled.Module
 	}
 	return runnable{Module: module}, nil
 }

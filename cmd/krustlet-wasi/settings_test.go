@@ -76,7 +76,7 @@ func (s *scene) load(t *testing.T, m machine) (Config, error) {
 	flags := flagValues{}
 	root := program{env: s.lookupEnv}.rootCommand()
 	root.ResetFlags()
-	flags.addTo(root.Flags())
+	flags.addTo(root.Flags(), settings())
 	if err := root.ParseFlags(joinBoolean(s.flags, nil)); err != nil {
 		t.Fatalf("flags %q: %v", s.flags, err)
 	}

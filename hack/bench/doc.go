@@ -49,6 +49,22 @@
 //	worker-KB/pod      anonymous memory of the worker, by pods: its own included
 //	agent-MB           anonymous memory of the agent
 //
+// # Rows of Scrape
+//
+// A page of the node's API with 110 pods on it, read over and over on one connection.
+//
+//	p50-ms, p99-ms       until the page is read
+//	agent-ms, worker-ms  processor time of a page
+//	KB                   size of the page
+//
+// # Rows of Exec
+//
+// A command beside a container that runs, from the call of client-go's until it has the exit code, with a connection of its own.
+//
+//	node/…  straight to the node: what the agent takes
+//	api/…   through the API server
+//	cat/…   256 MiB through a command that gives them back, through the API server; MB/s counts them once
+//
 // # Rows of Logs
 //
 // Clients ask the node itself, over TLS. The guest prints 1,000 short lines a second, as far as it gets to.
@@ -56,4 +72,14 @@
 //	follow        one client follows: p50-ms and p99-ms from a line's time stamp until the client has it
 //	followers200  200 clients follow one container: agent-% of a processor; lines/s-each is what the slowest of them got
 //	read/…        a log of 1 GiB is read: MB/s, and by how much the agent's memory grew
+//
+// # Rows of Pull
+//
+// Images come from a registry in this process, on loopback; no cluster takes part. crane, go-containerregistry's own, does the
+// same in turns with it, and syncs nothing.
+//
+//	images20   20 modules, ten at a time: ms, crane-ms, and x-crane, the one divided by the other
+//	layers8    an image with a root filesystem of 8 layers of 4 MiB each. Ours unpacks it and has it on disk for good, which
+//	           `crane pull` does not do; export-ms is `crane export`, which unpacks it into a tar.
+//	memory/…   heap-MiB is the most that the heap, the registry's included, grew by while one module was pulled
 package bench

@@ -115,3 +115,25 @@ func lastUsed(dir string) time.Time {
 	}
 	return last
 }
+
+// RemoveCompiled removes the compiled code of a module, of whatever engine, from the folder that is a Config's CacheDir, and
+// says how many bytes that freed. Whoever needs it compiles it anew.
+func RemoveCompiled(cacheDir, digest string) (freed int64, err error) {
+	if err := checkDigest(digest); err != nil {
+		return 0, err
+	}
+	files, err := filepath.Glob(filepath.Join(cacheDir, cacheFolder+"*", strings.TrimPrefix(digest, digestPrefix)+cacheSuffix))
+	var errs []error
+	for _, f := range files {
+		info, err := os.Lstat(f)
+		if err == nil {
+			err = os.Remove(f)
+		}
+		if err == nil {
+			freed += info.Size()
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, fmt.Errorf("remove compiled code: %w", err))
+		}
+	}
+	return freed, errors.Join(append(errs, err)...)
+}

@@ -380,7 +380,7 @@ func testEvents(t *testing.T, s *suite) {
 		"Created Container created",
 		"Started Container started")
 	pod = s.create(t, ns, s.pod("again", image))
-	s.awaitEvents(t, pod, fmt.Sprintf("Pulled Container image %q already present on machine", image))
+	s.awaitEvents(t, pod, fmt.Sprintf("Pulled Container image %q already present on machine and can be accessed by the pod", image))
 }
 
 func testMemoryLimit(t *testing.T, s *suite) {

@@ -132,6 +132,12 @@ func testImageModules(t *testing.T, s *suite, image string) {
 		}
 		return nil
 	})
+	if out := s.cluster.Kubectl(t, "exec", "-n", ns, "probed", "--", "tool", "x"); out != "tiny\n" {
+		t.Errorf("kubectl exec of the second module printed %q", out)
+	}
+	if out := s.cluster.Kubectl(t, "exec", "-n", ns, "probed", "--", "anything", "cat", "motd"); out != "hello\n" {
+		t.Errorf("kubectl exec of no module printed %q", out)
+	}
 }
 
 // testPrivateRoots: what a pod writes to its root directory is its own.

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	"go.uber.org/zap"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/record"
+
+	"github.com/krustlet-go/krustlet-wasi/node"
+	"github.com/krustlet-go/krustlet-wasi/podsync"
+	"github.com/krustlet-go/krustlet-wasi/registry"
+	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime"
+)
+
+// storeConfig is how the node's images are kept and had, by the agent and by `krustlet-wasi image`.
+func storeConfig(cfg Config, log *zap.Logger) registry.Config {
+	return registry.Config{
+		Dir:                filepath.Join(cfg.DataDir, "modules"),
+		RightsDir:          filepath.Join(cfg.DataDir, "config", "image-rights"), // where workers do not see it
+		InsecureRegistries: cfg.InsecureRegistries,
+		Authorities:        cfg.RegistryCAs,
+		HostsDir:           cfg.RegistryConfigDir,
+		AllowLocalModules:  cfg.AllowLocalModules,
+		MaxParallelPulls:   cfg.MaxParallelImagePulls,
+		UserAgent:          "krustlet-wasi/" + programVersion(),
+		Log:                log.Named("registry"),
+	}
+}
+
+func openStore(cfg Config, log *zap.Logger) (*registry.Store, error) {
+	return registry.New(storeConfig(cfg, log))
+}
+
+// newImages opens the store of the agent's images, and finds the node's credentials for them.
+func newImages(cfg Config, client kubernetes.Interface, log *zap.Logger) (*registry.Store, *credentials.Source, error) {
+	store, err := openStore(cfg, log)
+	if err != nil {
+		return nil, nil, err
+	}
+	keys, err := newCredentials(cfg, os.LookupEnv, client.CoreV1(), log)
+	return store, keys, err
+}
+
+// newCredentials finds the node's credentials for images. accounts may be nil: then there are no service accounts.
+func newCredentials(cfg Config, env environment, accounts credentials.ServiceAccounts, log *zap.Logger) (*credentials.Source, error) {
+	own := filepath.Join(cfg.DataDir, "config", "docker", "config.json")
+	return credentials.NewSource(credentials.SourceConfig{
+		DockerConfigs: credentials.DockerConfigs(own, env),
+		Keychain:      authn.DefaultKeychain,
+		PluginConfig:  cfg.CredentialProviderConfig,
+		PluginDir:     cfg.CredentialProviderDir,
+		Accounts:      accounts,
+		Log:           log.Named("credentials"),
+	})
+}
+
+// newCollector makes what removes images that no pod uses, with their compiled code.
+func newCollector(cfg Config, images *registry.Store, pods *podsync.Manager, recorder record.EventRecorder, log *zap.Logger) (*registry.Collector, error) {
+	self := &corev1.ObjectReference{Kind: "Node", Name: cfg.NodeName, UID: types.UID(cfg.NodeName)}
+	return images.NewCollector(registry.CollectorConfig{
+		HighPercent: cfg.ImageGCHighThreshold,
+		LowPercent:  cfg.ImageGCLowThreshold,
+		MinAge:      cfg.ImageMinimumAge,
+		MaxAge:      cfg.ImageMaximumAge,
+		Used:        pods.UsedImages,
+		Removed: func(digest string) {
+			if _, err := wasmtime.RemoveCompiled(compiledDir(cfg.DataDir), digest); err != nil {
+				log.Warn("compiled code of a removed image stays on disk", zap.String("digest", digest), zap.Error(err))
+			}
+		},
+		Event: func(reason, message string) { recorder.Event(self, corev1.EventTypeWarning, reason, message) },
+	})
+}
+
+// collect runs the collector once it is known which images are used.
+func collect(ctx context.Context, collector *registry.Collector, known <-chan struct{}) {
+	select {
+	case <-known:
+		collector.Run(ctx)
+	case <-ctx.Done():
+	}
+}
+
+// imagesOfNode are the images as the Node's status has them: those that take the most room first.
+func imagesOfNode(store *registry.Store, log *zap.Logger) []corev1.ContainerImage {
+	images, err := store.Images()
+	if err != nil {
+		log.Warn("the node's images cannot be listed", zap.Error(err))
+	}
+	slices.SortStableFunc(images, func(a, b registry.Image) int { return cmp.Compare(b.Size, a.Size) })
+	var all []corev1.ContainerImage
+	for _, i := range images {
+		all = append(all, corev1.ContainerImage{Names: append([]string{i.ID}, i.Tags...), SizeBytes: i.Size})
+	}
+	return all
+}
+
+// underDiskPressure says whether the node is to take no pods.
+func underDiskPressure(dataDir string, log *zap.Logger) bool {
+	under, err := node.DiskPressure(dataDir)
+	if err != nil {
+		log.Warn("cannot tell how full the disk is", zap.Error(err))
+	}
+	return under
+}

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// Defaults of what concerns images. All but the first are the kubelet's.
+const (
+	defaultParallelPulls   = 10
+	defaultGCHighThreshold = 85
+	defaultGCLowThreshold  = 80
+	defaultMinImageAge     = 2 * time.Minute
+)
+
+// imageSettings are the registries, the credentials for them, and what is kept of images.
+func imageSettings() []setting {
+	return append(registrySettings(), keepingSettings()...)
+}
+
+func registrySettings() []setting {
+	return []setting{{
+		flag: "insecure-registries", env: "KRUSTLET_INSECURE_REGISTRIES", key: "insecureRegistries", group: groupImages, arg: "HOST[:PORT],...", kind: list,
+		usage: "registries to speak plain HTTP to; localhost is always one",
+		def:   "none",
+		apply: func(c *Config, g given) (err error) { c.InsecureRegistries, err = parseRegistries(g.items); return err },
+	}, {
+		flag: "registry-ca", env: "KRUSTLET_REGISTRY_CA", key: "registryCA", group: groupImages, arg: "FILE,...", kind: list,
+		usage: "certificate authorities (PEM) to trust registries by, besides the system's",
+		def:   "none",
+		apply: func(c *Config, g given) (err error) { c.RegistryCAs, err = parsePaths(g.items); return err },
+	}, {
+		flag: "registry-config-dir", env: "KRUSTLET_REGISTRY_CONFIG_DIR", key: "registryConfigDir", group: groupImages, arg: "DIR",
+		usage: "directory of HOST/hosts.toml files, as containerd's: mirrors, authorities, client certificates",
+		def:   "none",
+		apply: func(c *Config, g given) (err error) { c.RegistryConfigDir, err = parsePath(g.text); return err },
+	}, {
+		flag: "image-credential-provider-config", env: "KRUSTLET_IMAGE_CREDENTIAL_PROVIDER_CONFIG", key: "imageCredentialProviderConfig", group: groupImages, arg: "PATH",
+		usage: "file, or directory of files, that configures credential provider plugins, as the kubelet's",
+		def:   "none",
+		apply: func(c *Config, g given) (err error) { c.CredentialProviderConfig, err = parsePath(g.text); return err },
+	}, {
+		flag: "image-credential-provider-bin-dir", env: "KRUSTLET_IMAGE_CREDENTIAL_PROVIDER_BIN_DIR", key: "imageCredentialProviderBinDir", group: groupImages, arg: "DIR",
+		usage: "directory of the plugins' programs",
+		def:   "none",
+		apply: func(c *Config, g given) (err error) { c.CredentialProviderDir, err = parsePath(g.text); return err },
+	}, {
+		flag: flagLocalModules, env: "KRUSTLET_ALLOW_LOCAL_MODULES", key: "allowLocalModules", group: groupImages, arg: "true|false", kind: boolean,
+		usage: "let pods run modules from the host's files by the image name fs/PATH (experimental)",
+		def:   "false",
+		apply: func(c *Config, g given) (err error) { c.AllowLocalModules, err = parseBool(g.text); return err },
+	}}
+}
+
+func keepingSettings() []setting {
+	return []setting{{
+		flag: "max-parallel-image-pulls", env: "KRUSTLET_MAX_PARALLEL_IMAGE_PULLS", key: "maxParallelImagePulls", group: groupImages, arg: "N", kind: number,
+		usage: "images that are pulled at a time, 1 to 65535",
+		def:   "10",
+		apply: func(c *Config, g given) (err error) {
+			c.MaxParallelImagePulls, err = parseNumber(g.text, "a number of pulls")
+			return err
+		},
+	}, {
+		flag: "image-gc-high-threshold", env: "KRUSTLET_IMAGE_GC_HIGH_THRESHOLD", key: "imageGCHighThresholdPercent", group: groupImages, arg: "PERCENT", kind: number,
+		usage: "how full the disk may be before unused images are removed; 100 is never",
+		def:   "85",
+		apply: func(c *Config, g given) (err error) { c.ImageGCHighThreshold, err = parsePercent(g.text); return err },
+	}, {
+		flag: "image-gc-low-threshold", env: "KRUSTLET_IMAGE_GC_LOW_THRESHOLD", key: "imageGCLowThresholdPercent", group: groupImages, arg: "PERCENT", kind: number,
+		usage: "how full the disk may be when that ends",
+		def:   "80",
+		apply: func(c *Config, g given) (err error) { c.ImageGCLowThreshold, err = parsePercent(g.text); return err },
+	}, {
+		flag: "minimum-image-ttl-duration", env: "KRUSTLET_MINIMUM_IMAGE_TTL_DURATION", key: "imageMinimumGCAge", group: groupImages, arg: "DURATION",
+		usage: "how long an image is kept after its pull, whether it is used or not",
+		def:   "2m",
+		apply: func(c *Config, g given) (err error) { c.ImageMinimumAge, err = parseDuration(g.text); return err },
+	}, {
+		flag: "image-maximum-gc-age", env: "KRUSTLET_IMAGE_MAXIMUM_GC_AGE", key: "imageMaximumGCAge", group: groupImages, arg: "DURATION",
+		usage: "how long an unused image is kept, however much room there is; 0 is for ever",
+		def:   "0s",
+		apply: func(c *Config, g given) (err error) { c.ImageMaximumAge, err = parseDuration(g.text); return err },
+	}}
+}
+
+func parsePercent(value string) (int, error) {
+	n, err := strconv.ParseUint(value, 10, 8)
+	if err != nil || n > 100 {
+		return 0, fmt.Errorf("%q is not a percentage: write a whole number from 0 to 100", value)
+	}
+	return int(n), nil
+}
+
+func parsePaths(items []string) ([]string, error) {
+	paths := []string{}
+	var errs []error
+	for _, item := range items {
+		path, err := parsePath(item)
+		paths, errs = append(paths, path), append(errs, err)
+	}
+	return paths, errors.Join(errs...)
+}
+
+// checkImages checks what settings of images say together, and the files that they name.
+func (l *loader) checkImages() {
+	c := &l.cfg
+	for _, file := range c.RegistryCAs {
+		if err := checkAuthorities(file); err != nil {
+			l.problem("%s: %w", l.from("registry-ca"), err)
+		}
+	}
+	if c.ImageGCLowThreshold >= c.ImageGCHighThreshold {
+		l.problem("%s: %d is not below %d, the value of the %s", l.from("image-gc-low-threshold"), c.ImageGCLowThreshold,
+			c.ImageGCHighThreshold, l.from("image-gc-high-threshold"))
+	}
+	if c.ImageMaximumAge > 0 && c.ImageMaximumAge <= c.ImageMinimumAge {
+		l.problem("%s: %v is not above %v, the value of the %s", l.from("image-maximum-gc-age"), c.ImageMaximumAge,
+			c.ImageMinimumAge, l.from("minimum-image-ttl-duration"))
+	}
+	if (c.CredentialProviderConfig == "") != (c.CredentialProviderDir == "") {
+		l.problem("credential provider plugins need both --image-credential-provider-config and --image-credential-provider-bin-dir")
+	}
+}

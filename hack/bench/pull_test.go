@@ -1,0 +1,226 @@
+package bench
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	goruntime "runtime"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/crane"
+	ociregistry "github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/guests"
+	"github.com/krustlet-go/krustlet-wasi/registry"
+)
+
+// BenchmarkPull fetches images from a registry on loopback, and the same with crane, in turns.
+func BenchmarkPull(b *testing.B) {
+	server := httptest.NewServer(ociregistry.New(ociregistry.Logger(log.New(io.Discard, "", 0)), ociregistry.WithBlobHandler(ociregistry.NewDiskBlobHandler(b.TempDir()))))
+	b.Cleanup(server.Close)
+	host := server.Listener.Addr().String()
+	module, err := os.ReadFile(guests.Build(b, "kitchen"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	var many []string
+	for i := range 20 {
+		many = append(many, pushModule(b, host, fmt.Sprintf("app%d:v1", i), withSection(module, []byte{byte(i)})))
+	}
+	b.Run("images20", func(b *testing.B) { comparePulls(b, many) })
+	b.Run("layers8", func(b *testing.B) {
+		image := pushLayers(b, host, 8)
+		comparePulls(b, []string{image})
+		var exports []time.Duration
+		for range 5 {
+			exports = append(exports, timed(b, func(dir string) error { return craneExport(dir, image) }))
+		}
+		b.ReportMetric(float64(median(exports).Microseconds())/1000, "export-ms")
+	})
+	for _, mib := range []int{8, 128} {
+		image := pushModule(b, host, fmt.Sprintf("size%d:v1", mib), withSection(module, make([]byte, mib<<20)))
+		b.Run(fmt.Sprintf("memory/%dMiB", mib), func(b *testing.B) { pullMemory(b, image) })
+	}
+}
+
+// withSection adds a section that means nothing.
+func withSection(module, content []byte) []byte {
+	section := append([]byte{1, 'x'}, content...)
+	size := len(section)
+	out := append(slices.Clone(module), 0)
+	for ; size >= 0x80; size >>= 7 {
+		out = append(out, byte(size)|0x80)
+	}
+	return append(append(out, byte(size)), section...)
+}
+
+func pushModule(b *testing.B, host, name string, module []byte) (ref string) {
+	b.Helper()
+	ref = host + "/" + name
+	if _, err := registry.Push(b.Context(), ref, module, registry.PushConfig{}); err != nil {
+		b.Fatal(err)
+	}
+	return ref
+}
+
+// comparePulls reports the medians of both.
+func comparePulls(b *testing.B, images []string) {
+	var ours, cranes []time.Duration
+	for b.Loop() {
+		ours = append(ours, timed(b, func(dir string) error { return pullAll(b, dir, images) }))
+		cranes = append(cranes, timed(b, func(dir string) error { return craneAll(dir, images) }))
+	}
+	own, other := median(ours), median(cranes)
+	b.ReportMetric(float64(own.Microseconds())/1000, "ms")
+	b.ReportMetric(float64(other.Microseconds())/1000, "crane-ms")
+	b.ReportMetric(float64(own)/float64(other), "x-crane")
+}
+
+func median(times []time.Duration) time.Duration {
+	slices.Sort(times)
+	return times[len(times)/2]
+}
+
+// timed measures what is done with a new folder.
+func timed(b *testing.B, do func(dir string) error) time.Duration {
+	b.Helper()
+	dir, err := os.MkdirTemp(b.TempDir(), "")
+	if err != nil {
+		b.Fatal(err)
+	}
+	began := time.Now()
+	if err := do(dir); err != nil {
+		b.Fatal(err)
+	}
+	took := time.Since(began)
+	if err := os.RemoveAll(dir); err != nil {
+		b.Fatal(err)
+	}
+	return took
+}
+
+func pullAll(b *testing.B, dir string, images []string) error {
+	store, err := registry.New(registry.Config{Dir: dir, MaxParallelPulls: 10})
+	if err != nil {
+		return err
+	}
+	return atOnce(images, func(image string) error {
+		_, err := store.Pull(b.Context(), image, nil)
+		return err
+	})
+}
+
+// craneAll is `crane pull --format=oci` of each image, ten at a time as well.
+func craneAll(dir string, images []string) error {
+	turns := make(chan struct{}, 10)
+	return atOnce(images, func(image string) error {
+		turns <- struct{}{}
+		defer func() { <-turns }()
+		img, err := crane.Pull(image)
+		if err != nil {
+			return err
+		}
+		return crane.SaveOCI(img, filepath.Join(dir, filepath.Base(image)))
+	})
+}
+
+// craneExport is `crane export`: it unpacks the layers too, into one tar.
+func craneExport(dir, image string) (err error) {
+	img, err := crane.Pull(image)
+	if err != nil {
+		return err
+	}
+	f, err := os.Create(filepath.Join(dir, "root.tar"))
+	if err != nil {
+		return err
+	}
+	return errors.Join(crane.Export(img, f), f.Close())
+}
+
+func atOnce(images []string, do func(string) error) error {
+	errs := make([]error, len(images))
+	var all sync.WaitGroup
+	for i, image := range images {
+		all.Go(func() { errs[i] = do(image) })
+	}
+	all.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pullMemory reports the largest heap that was seen while an image was pulled, beyond that of before.
+func pullMemory(b *testing.B, image string) {
+	var most uint64
+	for b.Loop() {
+		goruntime.GC()
+		before := heap()
+		stop, stopped := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(stopped)
+			for tick := time.NewTicker(time.Millisecond); ; {
+				select {
+				case <-tick.C:
+					if now := heap(); now > before {
+						most = max(most, now-before)
+					}
+				case <-stop:
+					tick.Stop()
+					return
+				}
+			}
+		}()
+		timed(b, func(dir string) error { return pullAll(b, dir, []string{image}) })
+		close(stop)
+		<-stopped
+	}
+	b.ReportMetric(float64(most)/(1<<20), "heap-MiB")
+}
+
+func heap() uint64 {
+	var m goruntime.MemStats
+	goruntime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// pushLayers publishes an image with a root filesystem of so many layers: a module, and 4 MiB of noise in each.
+func pushLayers(b *testing.B, host string, n int) (ref string) {
+	b.Helper()
+	module, err := os.ReadFile(guests.Build(b, "hello"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	img, err := mutate.ConfigFile(empty.Image, &v1.ConfigFile{
+		OS: "wasip1", Architecture: "wasm", Config: v1.Config{Entrypoint: []string{"/hello.wasm"}},
+	})
+	for i := range n {
+		files := map[string][]byte{fmt.Sprintf("noise%d", i): make([]byte, 4<<20)}
+		_, _ = rand.Read(files[fmt.Sprintf("noise%d", i)]) // never fails
+		if i == 0 {
+			files["hello.wasm"] = module
+		}
+		layer, layerErr := crane.Layer(files)
+		if err = errors.Join(err, layerErr); err == nil {
+			img, err = mutate.AppendLayers(img, layer)
+		}
+	}
+	ref = host + "/layers:v1"
+	if err = errors.Join(err, crane.Push(img, ref)); err != nil {
+		b.Fatal(err)
+	}
+	return ref
+}

@@ -1,0 +1,90 @@
+package podsync
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"go.uber.org/zap"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/krustlet-go/krustlet-wasi/registry"
+	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
+	"github.com/krustlet-go/krustlet-wasi/runtime"
+)
+
+// keysOf are the credentials that a pod may pull with. Of its Secrets, those that cannot be read are told of and left out.
+func (m *Manager) keysOf(ctx context.Context, w *worker, pod *corev1.Pod) registry.Keys {
+	asked := credentials.Pod{
+		Namespace: pod.Namespace, Name: pod.Name, UID: string(pod.UID), ServiceAccount: pod.Spec.ServiceAccountName,
+	}
+	var missing []string
+	for _, ref := range pod.Spec.ImagePullSecrets {
+		if ref.Name == "" {
+			continue // the API server takes such
+		}
+		secret, err := m.objects.Secret(ctx, pod.Namespace, ref.Name)
+		if err != nil {
+			w.log.Warn("cannot read an image pull secret", zap.String("secret", ref.Name), zap.Error(err))
+			missing = append(missing, ref.Name)
+			continue
+		}
+		asked.Secrets = append(asked.Secrets, secret)
+	}
+	if len(missing) > 0 && ctx.Err() == nil {
+		w.record(pod, nil, eventSecretsMissing(missing))
+	}
+	return m.Credentials.For(asked)
+}
+
+// UsedImages are the images of the node's pods that have not ended: as their specs name them, and the IDs of those that
+// their containers run. They are known completely once Synced is closed.
+func (m *Manager) UsedImages() []string {
+	var used []string
+	for _, pod := range m.Pods() {
+		if pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
+			continue
+		}
+		for _, c := range allContainers(pod) {
+			used = append(used, c.Image)
+		}
+		for _, statuses := range [][]corev1.ContainerStatus{
+			pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses, pod.Status.EphemeralContainerStatuses,
+		} {
+			for _, s := range statuses {
+				if s.ImageID != "" {
+					used = append(used, s.ImageID)
+				}
+			}
+		}
+	}
+	return used
+}
+
+// ImagesOnDisk are the IDs of the images that the pods below a data directory run, whether their agent runs or not.
+func ImagesOnDisk(dataDir string) ([]string, error) {
+	files, err := filepath.Glob(podDirs{pod: filepath.Join(dataDir, "pods", "*")}.specFile("*"))
+	if err != nil {
+		return nil, err
+	}
+	var used []string
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // gone meanwhile
+		}
+		var spec runtime.Spec
+		if err == nil {
+			err = json.Unmarshal(content, &spec)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading what the pods of %s run: %w", dataDir, err)
+		}
+		used = append(used, spec.Of.ImageID)
+	}
+	return used, nil
+}

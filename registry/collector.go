@@ -1,0 +1,200 @@
+package registry
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
+)
+
+// CollectorConfig says when images are removed that nobody uses.
+type CollectorConfig struct {
+	// HighPercent is how full the disk may be, in percent, before images are removed, those first that were used the
+	// longest ago, until it is no fuller than LowPercent.
+	HighPercent, LowPercent int
+	// MinAge is how old an image must be to be removed.
+	MinAge time.Duration
+	// MaxAge is how long an image is kept that is not used; 0 is for ever.
+	MaxAge time.Duration
+	// Used lists the images in use: references and IDs.
+	Used func() []string
+	// Disk gives the size of the store's disk and what is free of it, in bytes; nil asks the system.
+	Disk func() (size, free int64, err error)
+	// Removed is told of each module that is no longer there; nil: nobody is.
+	Removed func(digest string)
+	// Event records an event of the node, a warning; nil: nobody does.
+	Event func(reason, message string)
+}
+
+const (
+	// lookPeriod is how often the disk is looked at, and collectPeriod how often what is used is noted as well; the
+	// kubelet does both every 5 minutes.
+	lookPeriod    = 10 * time.Second
+	collectPeriod = time.Minute
+	// eventPeriod is how often it is said that there is nothing to remove.
+	eventPeriod = 5 * time.Minute
+	// orphanAge is how old a blob must be that no image refers to.
+	orphanAge = time.Hour
+)
+
+// Collector removes images from a store. Make one with NewCollector.
+type Collector struct {
+	store *Store
+	cfg   CollectorConfig
+	began time.Time // of this process: what is older may have been used until then
+
+	failed bool                 // the last time
+	told   map[string]time.Time // when an event was recorded, by its reason
+}
+
+// NewCollector checks cfg.
+func (s *Store) NewCollector(cfg CollectorConfig) (*Collector, error) {
+	switch {
+	case cfg.HighPercent < 0 || cfg.HighPercent > 100 || cfg.LowPercent < 0 || cfg.LowPercent > 100:
+		return nil, fmt.Errorf("the thresholds of image garbage collection are %d and %d; they must be percents", cfg.HighPercent, cfg.LowPercent)
+	case cfg.LowPercent >= cfg.HighPercent:
+		return nil, fmt.Errorf("the lower threshold of image garbage collection, %d, must be below the higher, %d", cfg.LowPercent, cfg.HighPercent)
+	case cfg.MinAge < 0 || cfg.MaxAge < 0:
+		return nil, errors.New("the ages of image garbage collection must not be negative")
+	case cfg.MaxAge > 0 && cfg.MaxAge <= cfg.MinAge:
+		return nil, errors.New("the maximum age of unused images must be above the minimum")
+	}
+	if cfg.Disk == nil {
+		cfg.Disk = func() (int64, int64, error) { return diskOf(s.dir) }
+	}
+	return &Collector{store: s, cfg: cfg, began: time.Now(), told: map[string]time.Time{}}, nil
+}
+
+// diskOf asks the system. What is kept for root counts as taken.
+func diskOf(dir string) (size, free int64, err error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return 0, 0, fmt.Errorf("reading the size of the disk of %s: %w", dir, err)
+	}
+	block := int64(st.Bsize)
+	return int64(st.Blocks) * block, int64(st.Bavail) * block, nil
+}
+
+// Run collects every minute, and at once when the disk is above the threshold or a pull found it full, until ctx ends.
+func (c *Collector) Run(ctx context.Context) {
+	tick := time.NewTicker(lookPeriod)
+	defer tick.Stop()
+	full, last := false, time.Time{}
+	for {
+		over := !c.failed && c.above()
+		if full || over || time.Since(last) >= collectPeriod {
+			c.run(ctx, full)
+			last = time.Now()
+		}
+		full = false
+		select {
+		case <-tick.C:
+		case <-c.store.full:
+			full = true
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (c *Collector) run(ctx context.Context, full bool) {
+	err := c.Collect(ctx, full)
+	if err != nil && ctx.Err() == nil {
+		c.store.log.Warn("collecting images did not succeed", zap.Error(err))
+		if c.failed { // once may be a moment's matter
+			c.event("ImageGCFailed", err.Error())
+		}
+	}
+	c.failed = err != nil
+}
+
+// above says whether the disk is above the threshold.
+func (c *Collector) above() bool {
+	size, free, err := c.cfg.Disk()
+	return err == nil && size > 0 && percentOf(size, free) >= c.cfg.HighPercent
+}
+
+// percentOf is how full a disk is.
+func percentOf(size, free int64) int { return 100 - int(min(free, size)*100/size) }
+
+// Collect looks at the disk once, and removes what is to be removed. full says that a pull has found no room: then room is made
+// as on a full disk, whatever the thresholds say, as what the pull had written is gone by now.
+func (c *Collector) Collect(ctx context.Context, full bool) error {
+	size, free, err := c.cfg.Disk()
+	if err != nil {
+		return err
+	}
+	if size <= 0 {
+		c.event("InvalidDiskCapacity", "invalid capacity 0 on image filesystem")
+		return errors.New("invalid capacity 0 on image filesystem")
+	}
+	percent := percentOf(size, free)
+	var wanted, needed int64 // bytes to free
+	if percent >= c.cfg.HighPercent {
+		needed = size*int64(100-c.cfg.LowPercent)/100 - free
+	}
+	if wanted = needed; full {
+		wanted = size * int64(100-c.cfg.LowPercent) / 100
+	}
+	var done Removal
+	err = withLock(ctx, c.store.storeLock(), unix.LOCK_EX, func() error { return c.collect(wanted, &done) })
+	for _, digest := range done.Modules {
+		if c.cfg.Removed != nil {
+			c.cfg.Removed(digest)
+		}
+	}
+	if len(done.Images) > 0 || done.Freed > 0 {
+		c.store.log.Info("removed what nobody uses", zap.Strings("images", done.Images), zap.Int64("bytes", done.Freed))
+	}
+	if err == nil && done.Freed < needed {
+		err = fmt.Errorf("the disk of the images is %d %% full (%d of %d bytes are free), and removing all images that nobody uses freed only %d of %d bytes; look for what else is on it: logs, volumes, images in use",
+			percent, free, size, done.Freed, needed)
+		c.event("FreeDiskSpaceFailed", err.Error())
+	}
+	return err
+}
+
+// event records an event unless there was one of that reason of late.
+func (c *Collector) event(reason, message string) {
+	if c.cfg.Event == nil || time.Since(c.told[reason]) < eventPeriod {
+		return
+	}
+	c.told[reason] = time.Now()
+	c.cfg.Event(reason, message)
+}
+
+// collect marks what is used, and removes what is too old, and then what is needed to free so many bytes. The store's lock is held.
+func (c *Collector) collect(needed int64, done *Removal) error {
+	s := c.store
+	all, err := s.refs.all()
+	if err != nil {
+		return err
+	}
+	used := s.usedOf(c.cfg.Used())
+	var unused []Image
+	for _, image := range imagesOf(all) {
+		if !used.image(image) {
+			unused = append(unused, image)
+		} else if err := s.refs.touch(image.ID); err != nil {
+			return fmt.Errorf("note that image %s is used: %w", image.ID, err)
+		}
+	}
+	slices.SortFunc(unused, func(a, b Image) int { return cmp.Or(a.Used.Compare(b.Used), a.Pulled.Compare(b.Pulled)) })
+	age := orphanAge
+	if needed > 0 {
+		age = c.cfg.MinAge
+	}
+	errs := []error{s.sweep(all, used, age, done)}
+	for _, image := range unused {
+		old := c.cfg.MaxAge > 0 && time.Since(image.Used) > c.cfg.MaxAge && time.Since(c.began) > c.cfg.MaxAge
+		if time.Since(image.Pulled) >= c.cfg.MinAge && (old || done.Freed < needed) {
+			errs = append(errs, s.remove(image, all, done))
+		}
+	}
+	return errors.Join(errs...)
+}

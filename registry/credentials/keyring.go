@@ -1,0 +1,109 @@
+package credentials
+
+import (
+	"net"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+)
+
+// Keyring holds credentials by what they are for. The zero value is empty.
+type Keyring struct {
+	places []string // sorted backwards, so that what is more specific comes first; none twice
+	held   map[string][]Credential
+}
+
+// defaultRegistry is the name under which docker keeps the credentials of docker.io.
+const defaultRegistry = "index.docker.io"
+
+// add takes the entries of a docker config, by what they are for. Entries whose place cannot be understood are left out.
+func (k *Keyring) add(auths map[string]Credential, owner Owner) {
+	if k.held == nil {
+		k.held = map[string][]Credential{}
+	}
+	for name, c := range auths {
+		place, ok := placeOf(name)
+		if !ok {
+			continue
+		}
+		c.Owner = owner
+		if _, known := k.held[place]; !known {
+			k.places = append(k.places, place)
+		}
+		k.held[place] = append(k.held[place], c)
+	}
+	slices.Sort(k.places)
+	slices.Reverse(k.places)
+}
+
+// placeOf is the host and path that an entry of a docker config is for. An entry may have a scheme, and docker's
+// API version before the path.
+func placeOf(name string) (string, bool) {
+	if !strings.HasPrefix(name, "https://") && !strings.HasPrefix(name, "http://") {
+		name = "https://" + name
+	}
+	u, err := url.Parse(name)
+	if err != nil {
+		return "", false
+	}
+	at := u.Path
+	if strings.HasPrefix(at, "/v1/") || strings.HasPrefix(at, "/v2/") {
+		at = at[len("/v1"):]
+	}
+	if at == "/" {
+		at = ""
+	}
+	return u.Host + at, true
+}
+
+// Lookup returns the credentials for an image, which is named by its registry and repository.
+func (k Keyring) Lookup(image string) []Credential {
+	var found []Credential
+	for _, place := range k.places {
+		if matches(place, image) {
+			found = append(found, k.held[place]...)
+		}
+	}
+	if found == nil && isDefaultRegistry(image) {
+		found = slices.Clone(k.held[defaultRegistry])
+	}
+	return found
+}
+
+func isDefaultRegistry(image string) bool {
+	host, _, _ := strings.Cut(image, "/")
+	return host == "docker.io" || host == defaultRegistry
+}
+
+// matches tells whether a pattern is for an image. Each part of the host may have globs, a port must be the same, and
+// the pattern's path must be how the image's path begins.
+func matches(pattern, image string) bool {
+	want, err := url.Parse("https://" + pattern)
+	if err != nil {
+		return false
+	}
+	have, err := url.Parse("https://" + image)
+	if err != nil {
+		return false
+	}
+	wantParts, wantPort := hostParts(want.Host)
+	haveParts, havePort := hostParts(have.Host)
+	if wantPort != havePort || len(wantParts) != len(haveParts) || !strings.HasPrefix(have.Path, want.Path) {
+		return false
+	}
+	for i, part := range wantParts {
+		if ok, err := path.Match(part, haveParts[i]); !ok || err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// hostParts are the parts between a host's dots, and its port.
+func hostParts(host string) (parts []string, port string) {
+	if bare, p, err := net.SplitHostPort(host); err == nil {
+		host, port = bare, p
+	}
+	return strings.Split(host, "."), port
+}

@@ -1,0 +1,154 @@
+package credentials
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	"go.uber.org/zap"
+)
+
+// SourceConfig says where a node's own credentials are. The zero value is a node that has none.
+type SourceConfig struct {
+	// DockerConfigs are files in the form of docker's config.json. The first that is there and can be read counts, each
+	// time it is needed.
+	DockerConfigs []string
+	// Keychain is asked where the file has nothing for an image: it knows docker's credential helpers. May be nil.
+	Keychain authn.Keychain
+	// PluginConfig is the file, or the folder of files, that names the credential provider plugins; empty: there are none.
+	PluginConfig string
+	// PluginDir is where their programs are.
+	PluginDir string
+	// Accounts are asked for those plugins that want a pod's service account; nil: such plugins are refused.
+	Accounts ServiceAccounts
+	// Log takes what concerns the operator; nil logs nothing.
+	Log *zap.Logger
+}
+
+// Source has the credentials of a node. It is safe for concurrent use.
+type Source struct {
+	files    []string
+	keychain authn.Keychain
+	plugins  []*plugin
+	log      *zap.Logger
+}
+
+// NewSource reads the configuration of the plugins. Its error is for the operator.
+func NewSource(cfg SourceConfig) (*Source, error) {
+	if cfg.Log == nil {
+		cfg.Log = zap.NewNop()
+	}
+	s := &Source{files: cfg.DockerConfigs, keychain: cfg.Keychain, log: cfg.Log}
+	if cfg.PluginConfig == "" {
+		return s, nil
+	}
+	var err error
+	s.plugins, err = loadPlugins(cfg)
+	return s, err
+}
+
+// For returns what a pod may use. A nil Source has nothing beside the pod's own Secrets.
+func (s *Source) For(pod Pod) Keys {
+	secrets, err := fromSecrets(pod.Secrets)
+	return Keys{pod: pod, secrets: secrets, err: err, node: s}
+}
+
+// lookup finds the node's credentials for an image, for a pod.
+func (s *Source) lookup(ctx context.Context, pod Pod, image string) []Credential {
+	keys, err := s.dockerConfig()
+	if err != nil {
+		s.log.Warn("the node's docker config cannot be read", zap.Error(err))
+	}
+	found := keys.Lookup(image)
+	if found == nil {
+		found = s.fromKeychain(ctx, image)
+	}
+	for _, p := range s.plugins {
+		from, err := p.provide(ctx, pod, image)
+		if err != nil {
+			s.log.Warn("a credential provider plugin failed", zap.String("plugin", p.name), zap.String("image", image), zap.Error(err))
+			continue
+		}
+		found = append(found, from.Lookup(image)...)
+	}
+	return found
+}
+
+// maxDockerConfig is the largest docker config that is read, in bytes.
+const maxDockerConfig = 10 << 20
+
+// dockerConfig reads the first of the files that is there.
+func (s *Source) dockerConfig() (Keyring, error) {
+	var keys Keyring
+	var errs []error
+	for _, file := range s.files {
+		f, err := os.Open(file)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		data, err := io.ReadAll(io.LimitReader(f, maxDockerConfig))
+		_ = f.Close() // what was read is complete
+		var auths map[string]Credential
+		if err == nil {
+			auths, err = parseDockerConfig(data)
+		}
+		if err != nil {
+			errs = append(errs, &fs.PathError{Op: "read", Path: file, Err: err})
+			continue
+		}
+		keys.add(auths, Owner{})
+		break
+	}
+	return keys, errors.Join(errs...)
+}
+
+func (s *Source) fromKeychain(ctx context.Context, image string) []Credential {
+	if s.keychain == nil {
+		return nil
+	}
+	repo, err := name.NewRepository(image)
+	if err != nil {
+		return nil
+	}
+	auth, err := authn.Resolve(ctx, s.keychain, repo)
+	var config *authn.AuthConfig
+	if err == nil && auth != authn.Anonymous {
+		config, err = authn.Authorization(ctx, auth)
+	}
+	if err != nil {
+		s.log.Warn("docker's credential helper failed", zap.String("image", image), zap.Error(err))
+		return nil
+	}
+	if config == nil {
+		return nil
+	}
+	return []Credential{{
+		Username: config.Username, Password: config.Password,
+		IdentityToken: config.IdentityToken, RegistryToken: config.RegistryToken,
+	}}
+}
+
+// DockerConfigs are the places of the node's docker config, in the order in which they are looked for: in own, which may be empty,
+// where DOCKER_CONFIG says, and in the home directory.
+func DockerConfigs(own string, env func(string) (string, bool)) []string {
+	var files []string
+	if own != "" {
+		files = append(files, own)
+	}
+	if dir, _ := env("DOCKER_CONFIG"); dir != "" {
+		files = append(files, filepath.Join(dir, "config.json"))
+	}
+	if home, _ := env("HOME"); home != "" {
+		files = append(files, filepath.Join(home, ".docker", "config.json"))
+	}
+	return append(files, "/.docker/config.json")
+}

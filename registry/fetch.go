@@ -1,0 +1,99 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"golang.org/x/sync/errgroup"
+)
+
+// parallelLayers is how many layers of one image are fetched at a time.
+const parallelLayers = 4
+
+// fetchAll brings the plan's layers to the disk, several at a time, and returns them in its order. None is removed before
+// release is called, which may be done twice.
+func (s *Store) fetchAll(ctx context.Context, remote *session, ref reference, p plan) (layers []blob, release func(), err error) {
+	layers = make([]blob, len(p.layers))
+	pins := make([]func(), len(p.layers))
+	release = func() {
+		for _, unpin := range pins {
+			if unpin != nil {
+				unpin()
+			}
+		}
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(parallelLayers)
+	for i, layer := range p.layers {
+		group.Go(func() (err error) {
+			layers[i], pins[i], err = s.fetchPinned(ctx, remote, ref, layer, p.kind)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		release()
+		return nil, nil, err
+	}
+	return layers, release, nil
+}
+
+// fetchPinned fetches a layer and pins it. It begins anew if the layer is removed in between, as its image was a moment ago.
+func (s *Store) fetchPinned(ctx context.Context, remote *session, ref reference, layer v1.Descriptor, kind kind) (blob, func(), error) {
+	for {
+		b, err := s.fetches.do(ctx, ref.at(layer.Digest.String()), func(ctx context.Context) (blob, error) {
+			return s.fetch(ctx, remote, layer, kind)
+		})
+		if err != nil {
+			return blob{}, nil, err
+		}
+		release, err := s.blobs.pin(ctx, b.digest)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return b, release, err
+		}
+	}
+}
+
+// fetch returns the layer's blob from the disk, or else from the registry. A blob of another size than the
+// manifest says is fetched, so that whoever lies is found out.
+func (s *Store) fetch(ctx context.Context, remote *session, layer v1.Descriptor, kind kind) (blob, error) {
+	want := expected{digest: layer.Digest.String(), size: layer.Size, kind: kind}
+	if limit := s.blobs.limit(kind); layer.Size > limit {
+		return blob{}, tooLarge(kind, layer.Size, limit)
+	}
+	if b, err := s.blobs.find(want.digest, kind); err == nil && b.size == want.size {
+		return b, nil
+	}
+	p, err := s.blobs.part(ctx, want)
+	if err != nil {
+		return blob{}, err
+	}
+	// Another process may have fetched it meanwhile.
+	if b, err := s.blobs.find(want.digest, kind); err == nil && b.size == want.size {
+		p.leave(nil)
+		return b, nil
+	}
+	if err := s.fill(ctx, remote, layer, p); err != nil {
+		p.leave(err)
+		return blob{}, err
+	}
+	return p.finish()
+}
+
+// fill brings a part to its end.
+func (s *Store) fill(ctx context.Context, remote *session, layer v1.Descriptor, p *part) error {
+	old := p.size > 0
+	if p.size == p.want.size && p.check() == nil {
+		return nil
+	}
+	err := remote.stream(ctx, layer, p)
+	if old && errors.Is(err, ErrDigestMismatch) {
+		// What was there from before may be what is wrong.
+		if err := p.restart(); err != nil {
+			return err
+		}
+		err = remote.stream(ctx, layer, p)
+	}
+	return err
+}

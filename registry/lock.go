@@ -1,0 +1,89 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Several processes may use a store at once, and so its locks are those of files, by flock(2): the kernel drops them with the
+// process. They hold between goroutines as well, as each opens the file anew.
+//
+// A blob is locked exclusively while it is written, and shared from when a pull has found it until what refers to it is on disk;
+// whoever removes blobs passes over those that are locked. The store's own lock is held, shared, while such a reference is
+// written, and exclusively from looking at all references until what none refers to is removed. Both are moments.
+
+// lockRetry is how long to wait before asking for a lock again. flock(2) has no wait that a context could end.
+const lockRetry = 10 * time.Millisecond
+
+// errGone says that a file was locked and is no longer there.
+var errGone = errors.New("the file was removed or replaced")
+
+// awaitLock takes a lock on a file, unix.LOCK_SH or unix.LOCK_EX. It fails with errGone if the file's path has come to mean
+// another file, or none.
+func awaitLock(ctx context.Context, f *os.File, how int) error {
+	for {
+		locked, err := tryLock(f, how)
+		if locked || err != nil {
+			return err
+		}
+		if err := sleep(ctx, lockRetry); err != nil {
+			return err
+		}
+	}
+}
+
+// tryLock is awaitLock without waiting.
+func tryLock(f *os.File, how int) (locked bool, err error) {
+	err = unix.Flock(int(f.Fd()), how|unix.LOCK_NB)
+	switch {
+	case errors.Is(err, unix.EWOULDBLOCK), errors.Is(err, unix.EINTR):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("lock %s: %w", f.Name(), err)
+	}
+	ours, err := f.Stat()
+	if err != nil {
+		return false, err
+	}
+	there, err := os.Stat(f.Name())
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(ours, there) {
+		return false, errGone
+	}
+	return err == nil, err
+}
+
+// withLock does something while it holds the lock of a path, a file that is made if it is not there.
+func withLock(ctx context.Context, path string, how int, do func() error) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }() // the lock goes with it
+	if err := awaitLock(ctx, f, how); err != nil {
+		return err
+	}
+	return do()
+}
+
+// lockPath locks a file or a folder that is there, unix.LOCK_SH or unix.LOCK_EX, until unlock is called. fs.ErrNotExist: it was
+// removed meanwhile, or before.
+func lockPath(ctx context.Context, path string, how int) (unlock func(), err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := awaitLock(ctx, f, how); err != nil {
+		_ = f.Close()
+		if errors.Is(err, errGone) {
+			err = fs.ErrNotExist
+		}
+		return nil, err
+	}
+	return func() { _ = f.Close() }, nil
+}

@@ -1,0 +1,241 @@
+package registry
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+)
+
+// endpoint is a place where a registry's content may be had: the registry itself, or a mirror of it.
+type endpoint struct {
+	registry      name.Registry // how it is spoken to
+	pull, resolve bool          // digests may be asked for, tags may
+	transport     http.RoundTripper
+}
+
+// network knows where registries are, and how each is spoken to.
+type network struct {
+	policy hostPolicy
+	roots  *x509.CertPool
+	dir    string // of folders with hosts.toml; may be empty
+	agent  string
+	usual  http.RoundTripper // for hosts of which no folder says anything
+
+	mu    sync.Mutex
+	known map[string]configured // by registry
+}
+
+// configured is what was read of a registry's folder.
+type configured struct {
+	stamp     [sha256.Size]byte // of all that was read
+	endpoints []endpoint
+	close     func()
+}
+
+// newNetwork reads the authorities that are trusted beside the system's.
+func newNetwork(policy hostPolicy, authorities []string, dir, agent string) (*network, error) {
+	n := &network{policy: policy, dir: dir, agent: agent, known: map[string]configured{}}
+	if len(authorities) > 0 {
+		var err error
+		if n.roots, err = trusted(nil, authorities); err != nil {
+			return nil, err
+		}
+	}
+	n.usual = newTransport(newPolicyTransport(policy, &tls.Config{RootCAs: n.roots}), agent)
+	return n, nil
+}
+
+// trusted adds authorities, files of PEM, to a pool; nil is the system's.
+func trusted(pool *x509.CertPool, files []string) (*x509.CertPool, error) {
+	if pool == nil {
+		var err error
+		if pool, err = x509.SystemCertPool(); err != nil {
+			pool = x509.NewCertPool() // a machine without any
+		}
+	} else {
+		pool = pool.Clone()
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("certificate authorities of registries: %w", err)
+		}
+		if !pool.AppendCertsFromPEM(data) {
+			return nil, fmt.Errorf("certificate authorities of registries: %s holds no PEM certificate", file)
+		}
+	}
+	return pool, nil
+}
+
+// endpoints are where a registry's content can be asked for, in the order in which they are to be tried. Folders are read
+// each time, so that a change counts at once.
+func (n *network) endpoints(registry name.Registry) ([]endpoint, error) {
+	itself := []endpoint{{registry: registry, pull: true, resolve: true, transport: n.usual}}
+	host := registryName(registry)
+	dir, data, err := n.folder(host)
+	if err != nil {
+		return nil, fail(nil, err, "configuration of registry %s: %v", host, err)
+	}
+	if dir == "" {
+		return itself, nil
+	}
+	settings, err := parseHosts(dir, data)
+	if err != nil {
+		return nil, fail(nil, err, "configuration of registry %s: %s: %v", host, filepath.Join(dir, "hosts.toml"), err)
+	}
+	stamp := stampOf(data, settings)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	old, seen := n.known[host]
+	if seen && old.stamp == stamp {
+		return old.endpoints, nil
+	}
+	now := configured{stamp: stamp}
+	var transports []*http.Transport
+	for _, s := range settings {
+		e, t, err := n.configure(registry, host, s)
+		if err != nil {
+			return nil, fail(nil, err, "configuration of registry %s: %s: %v", host, filepath.Join(dir, "hosts.toml"), err)
+		}
+		now.endpoints, transports = append(now.endpoints, e), append(transports, t...)
+	}
+	now.close = func() {
+		for _, t := range transports {
+			t.CloseIdleConnections()
+		}
+	}
+	if seen {
+		old.close()
+	}
+	n.known[host] = now
+	return now.endpoints, nil
+}
+
+// folder finds the folder that speaks of a registry, and reads its hosts.toml.
+func (n *network) folder(host string) (dir string, data []byte, err error) {
+	if n.dir == "" {
+		return "", nil, nil
+	}
+	folders := []string{host, "_default"}
+	if i := strings.LastIndexByte(host, ':'); i > 0 {
+		// Not every file system takes a colon. containerd has an underscore at the end as well.
+		plain := host[:i] + "_" + host[i+1:]
+		folders = []string{plain + "_", plain, host, "_default"}
+	}
+	for _, f := range folders {
+		dir := filepath.Join(n.dir, f)
+		data, err := os.ReadFile(filepath.Join(dir, "hosts.toml"))
+		if err == nil || !errors.Is(err, fs.ErrNotExist) {
+			return dir, data, err
+		}
+	}
+	return "", nil, nil
+}
+
+// stampOf changes with all that endpoints are made of. A file that cannot be read is met again when it is used.
+func stampOf(data []byte, settings []hostSettings) [sha256.Size]byte {
+	var all bytes.Buffer
+	add := func(b []byte) { _, _ = fmt.Fprintf(&all, "%d\n%s", len(b), b) }
+	add(data)
+	for _, s := range settings {
+		files := slices.Clone(s.authorities)
+		for _, pair := range s.clients {
+			files = append(files, pair[0], pair[1])
+		}
+		for _, f := range files {
+			content, _ := os.ReadFile(f)
+			add(content)
+		}
+	}
+	return sha256.Sum256(all.Bytes())
+}
+
+// configure makes an endpoint as its settings have it.
+func (n *network) configure(registry name.Registry, host string, s hostSettings) (_ endpoint, opened []*http.Transport, err error) {
+	config := &tls.Config{RootCAs: n.roots}
+	if len(s.authorities) > 0 {
+		if config.RootCAs, err = trusted(n.roots, s.authorities); err != nil {
+			return endpoint{}, nil, err
+		}
+	}
+	// Whom the endpoint sends us to, a server of tokens or of blobs, does not get its certificates and headers.
+	others := newPolicyTransport(n.policy, config.Clone())
+	for _, pair := range s.clients {
+		certificate, err := tls.LoadX509KeyPair(pair[0], pair[1])
+		if err != nil {
+			return endpoint{}, nil, fmt.Errorf("client certificate: %w", err)
+		}
+		config.Certificates = append(config.Certificates, certificate)
+	}
+	// Asked for, host by host; and this machine's own registry needs no certificate, unless one is named for it.
+	config.InsecureSkipVerify = s.skipVerify || s.url == nil && len(s.authorities) == 0 && n.policy.plain(registry.RegistryStr())
+	own := newConnections(config)
+	if s.dialTimeout > 0 {
+		own.DialContext = (&net.Dialer{Timeout: s.dialTimeout, KeepAlive: 30 * time.Second}).DialContext
+	}
+	opened = append(others.connections(), own)
+	spoken, t := registry, &hostTransport{host: registry.RegistryStr(), path: "/v2", header: s.header, own: own, others: others}
+	if at := s.url; at != nil {
+		var options []name.Option
+		if at.Scheme == "http" {
+			options = append(options, name.Insecure)
+		}
+		if spoken, err = name.NewRegistry(at.Host, options...); err != nil {
+			return endpoint{}, nil, err
+		}
+		t.scheme, t.host, t.path = at.Scheme, at.Host, at.Path
+		if t.host != registry.RegistryStr() {
+			t.namespace = host
+		}
+	} else if !n.policy.plain(t.host) {
+		t.scheme = "https"
+	}
+	return endpoint{registry: spoken, pull: s.pull, resolve: s.resolve, transport: newTransport(t, n.agent)}, opened, nil
+}
+
+// hostTransport speaks to one host as its settings have it, and to others as the policy has it.
+type hostTransport struct {
+	scheme    string // empty: any
+	host      string
+	path      string // in the place of /v2
+	namespace string // the registry that a mirror is asked for; empty for the registry itself
+	header    http.Header
+	own       http.RoundTripper
+	others    http.RoundTripper
+}
+
+func (t *hostTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if !strings.EqualFold(req.URL.Host, t.host) {
+		return t.others.RoundTrip(req)
+	}
+	if t.scheme != "" && req.URL.Scheme != t.scheme {
+		return nil, fail(nil, nil, "registry %s is to be spoken to by %s", t.host, t.scheme)
+	}
+	req = req.Clone(req.Context())
+	for name, values := range t.header {
+		req.Header[name] = values
+	}
+	if rest, is := strings.CutPrefix(req.URL.Path, "/v2/"); is {
+		req.URL.Path, req.URL.RawPath = t.path+"/"+rest, ""
+		if t.namespace != "" {
+			query := req.URL.Query()
+			query.Set("ns", t.namespace)
+			req.URL.RawQuery = query.Encode()
+		}
+	}
+	return t.own.RoundTrip(req)
+}

@@ -1,0 +1,165 @@
+package registry
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"hash"
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// partSuffix ends the names of blobs that have not been fetched to their end. What there is of one outlives a transfer that
+// breaks off, and a crash; it is not trusted before the digest of the whole has been found right.
+const partSuffix = ".part"
+
+// part is a blob that is being fetched. It is locked for whoever fetches it.
+type part struct {
+	blobs blobs
+	file  *os.File
+	want  expected
+	size  int64
+	hash  hash.Hash // of what there is
+	done  bool
+}
+
+// part opens what there is of a blob, and waits for whoever else is fetching it.
+func (b blobs) part(ctx context.Context, want expected) (*part, error) {
+	for {
+		f, err := os.OpenFile(b.path(want.digest)+partSuffix, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+		if err != nil {
+			return nil, err
+		}
+		p := &part{blobs: b, file: f, want: want, hash: sha256.New()}
+		if err = awaitLock(ctx, f, unix.LOCK_EX); err == nil {
+			p.size, err = io.CopyBuffer(struct{ io.Writer }{p.hash}, struct{ io.Reader }{f}, make([]byte, copySize))
+		}
+		if err == nil && (p.size > want.size || p.size < preambleSize) {
+			err = p.restart()
+		}
+		if err == nil {
+			return p, nil
+		}
+		_ = f.Close()
+		if !errors.Is(err, errGone) { // else the other has brought it to its end
+			return nil, err
+		}
+	}
+}
+
+// restart forgets what there is.
+func (p *part) restart() error {
+	p.size = 0
+	p.hash.Reset()
+	if err := p.file.Truncate(0); err != nil {
+		return err
+	}
+	_, err := p.file.Seek(0, io.SeekStart)
+	return err
+}
+
+// take adds what r gives, which is the content from a place on: where the part ends, or the beginning. Content that cannot be
+// the right one is refused as soon as that is seen.
+func (p *part) take(r io.Reader, from int64) error {
+	if from != p.size {
+		if err := p.restart(); err != nil {
+			return err
+		}
+	}
+	r = io.LimitReader(r, p.want.size-p.size+1)
+	if p.want.kind == wasmFile && p.size == 0 {
+		if err := p.takePreamble(r); err != nil {
+			return err
+		}
+	}
+	err := p.copy(r)
+	switch {
+	case err != nil:
+		return err
+	case p.size > p.want.size:
+		return fail(ErrDigestMismatch, nil, "%v %s is larger than the %d bytes that its manifest says", p.want.kind, p.want.digest, p.want.size)
+	case p.size < p.want.size:
+		return fail(ErrDigestMismatch, nil, "%v %s ended after %d of %d bytes", p.want.kind, p.want.digest, p.size, p.want.size)
+	}
+	return p.check()
+}
+
+// copy adds all that r gives.
+func (p *part) copy(r io.Reader) error {
+	to := io.MultiWriter(p.file, p.hash)
+	buffer := make([]byte, copySize)
+	for {
+		n, err := r.Read(buffer)
+		if n > 0 {
+			if _, err := to.Write(buffer[:n]); err != nil {
+				return err
+			}
+			p.size += int64(n)
+			if p.blobs.progress != nil {
+				p.blobs.progress(p.want.digest, min(p.size, p.want.size), p.want.size)
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// takePreamble reads a module's first bytes, so that what is none is refused before it is fetched.
+func (p *part) takePreamble(r io.Reader) error {
+	start := make([]byte, preambleSize)
+	n, err := io.ReadFull(r, start)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return err // fewer bytes are not worth keeping
+	}
+	if _, err := isComponent(start[:n]); err != nil {
+		return err
+	}
+	_, err = io.MultiWriter(p.file, p.hash).Write(start[:n])
+	p.size = int64(n)
+	return err
+}
+
+// check compares the digest of the whole. What is wrong is not kept.
+func (p *part) check() error {
+	if digest := "sha256:" + hex.EncodeToString(p.hash.Sum(nil)); digest != p.want.digest {
+		return fail(ErrDigestMismatch, p.restart(), "%v %s came with the digest %s", p.want.kind, p.want.digest, digest)
+	}
+	p.done = true
+	return nil
+}
+
+// finish puts the whole blob in its place, and closes the part.
+func (p *part) finish() (blob, error) {
+	defer func() { _ = p.file.Close() }()
+	if !p.done {
+		return blob{}, errDamaged
+	}
+	if err := p.file.Sync(); err != nil {
+		return blob{}, err
+	}
+	if err := rename(p.file.Name(), p.blobs.path(p.want.digest)); err != nil {
+		return blob{}, err
+	}
+	return p.blobs.find(p.want.digest, p.want.kind)
+}
+
+// leave closes a part that was not finished. Only a transfer that broke off leaves something to go on with.
+func (p *part) leave(err error) {
+	var broken *interruptedError
+	if p.size == 0 || !errors.As(err, &broken) && !errors.Is(err, context.Canceled) {
+		_ = os.Remove(p.file.Name()) // while it is locked; or it is found later
+	}
+	_ = p.file.Close()
+}
+
+// pin keeps a blob from being removed until it is released. fs.ErrNotExist: it was removed before.
+func (b blobs) pin(ctx context.Context, digest string) (release func(), err error) {
+	return lockPath(ctx, b.path(digest), unix.LOCK_SH)
+}

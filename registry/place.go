@@ -1,0 +1,76 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+
+	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
+)
+
+// place is where a repository may be had, and what to show there.
+type place struct {
+	endpoint
+	repo  name.Repository
+	keys  []credentials.Credential // to be tried in this order; none: nothing is shown
+	stall time.Duration            // how long a body may give nothing
+
+	mu     sync.Mutex
+	client *http.Client // nil until a credential was accepted
+	shown  credentials.Credential
+}
+
+func (p *place) credential() credentials.Credential {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.shown
+}
+
+// try does something with one credential after the other, until one is not refused. That is the one from then on.
+func (p *place) try(ctx context.Context, do func(*http.Client) error) error {
+	p.mu.Lock()
+	client := p.client
+	p.mu.Unlock()
+	if client != nil {
+		return do(client)
+	}
+	keys := p.keys
+	if len(keys) == 0 {
+		keys = []credentials.Credential{{}}
+	}
+	var err error
+	for _, c := range keys {
+		if client, err = p.login(ctx, c); err == nil {
+			err = do(client)
+		}
+		// Some registries say of what may not be seen that it is not there.
+		if errors.Is(err, ErrUnauthorized) || errors.Is(err, ErrNotFound) {
+			continue
+		}
+		if err == nil {
+			p.mu.Lock()
+			p.client, p.shown = client, c
+			p.mu.Unlock()
+		}
+		return err
+	}
+	return err
+}
+
+// login finds out how the registry wants to be spoken to, and shows the credential.
+func (p *place) login(ctx context.Context, c credentials.Credential) (*http.Client, error) {
+	t, err := transport.NewWithContext(ctx, p.repo.Registry, c.Auth(), p.transport, []string{p.repo.Scope(transport.PullScope)})
+	if err == nil {
+		return &http.Client{Transport: t}, nil
+	}
+	var answer *transport.Error
+	if errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound {
+		return nil, fail(nil, err, "%s is no registry: it answers 404 at /v2/", p.repo.RegistryStr())
+	}
+	return nil, registryFailure(p.repo.RegistryStr(), p.repo.RepositoryStr(), err)
+}

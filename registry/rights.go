@@ -1,0 +1,143 @@
+package registry
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
+)
+
+// rights remembers with whose credentials images were pulled, and so who may have them without asking the registry again. An
+// image of which nothing is remembered was there before rights were, and is everybody's, as the kubelet has it of images
+// that it has not pulled itself.
+type rights struct {
+	dir string
+	mu  sync.Mutex // of who changes a file; another process that does so at the same time only makes for one more pull
+}
+
+// right is what is remembered of an image, as stored.
+type right struct {
+	Image  string  `json:"image"`            // its ID, REPOSITORY@DIGEST
+	All    bool    `json:"all,omitempty"`    // it was had with nothing, or with what every pod of the node may use
+	Grants []grant `json:"grants,omitempty"` // the oldest first
+}
+
+// grant is one credential with which an image was pulled.
+type grant struct {
+	Owner credentials.Owner `json:"owner"`
+	Hash  string            `json:"hash,omitempty"` // of a Secret's
+}
+
+func grantOf(c credentials.Credential) grant {
+	g := grant{Owner: c.Owner}
+	if c.Owner.Kind == credentials.Secret {
+		g.Hash = c.Hash()
+	}
+	return g
+}
+
+// covers tells whether what was granted holds for another credential. A Secret's password may have been renewed, and
+// several Secrets may hold one. A ServiceAccount's credentials are new each time, and nobody else's.
+func (g grant) covers(other grant) bool {
+	return g.Owner == other.Owner || g.Hash != "" && g.Hash == other.Hash
+}
+
+// maxGrants bounds what is remembered of one image. Whoever is forgotten asks the registry again.
+const maxGrants = 256
+
+func (r *rights) path(id string) string {
+	sum := sha256.Sum256([]byte(id))
+	return filepath.Join(r.dir, hex.EncodeToString(sum[:])+".json")
+}
+
+// may tells whether whoever has keys may have an image. Keys are asked only if it hangs on them.
+func (r *rights) may(ctx context.Context, id, repository string, keys Keys) (bool, error) {
+	has, err := r.get(id)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && has.All {
+		return true, nil
+	}
+	if err != nil {
+		return false, nil // pulling again mends it
+	}
+	shown, err := keys.Lookup(ctx, repository)
+	if err != nil {
+		return false, fail(nil, err, "credentials for image %s: %v", repository, err)
+	}
+	for _, c := range shown {
+		given := grantOf(c)
+		for _, g := range has.Grants {
+			if !g.covers(given) {
+				continue
+			}
+			if g != given {
+				err = r.grant(id, c) // the next who shows one of the two is known as well
+			}
+			return true, err
+		}
+	}
+	return false, nil
+}
+
+func (r *rights) get(id string) (right, error) {
+	path := r.path(id)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return right{}, err
+	}
+	var has right
+	if err := json.Unmarshal(data, &has); err != nil {
+		return right{}, fmt.Errorf("read %s: %w", path, err)
+	}
+	if has.Image != id {
+		return right{}, fmt.Errorf("read %s: %w", path, errDamaged)
+	}
+	return has, nil
+}
+
+// grant remembers that an image was had with a credential.
+func (r *rights) grant(id string, c credentials.Credential) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	has, err := r.get(id)
+	if err != nil {
+		has = right{Image: id}
+	}
+	given := grantOf(c)
+	switch {
+	case has.All || slices.Contains(has.Grants, given):
+		return nil
+	case c.Owner.Kind == credentials.Node:
+		has.All, has.Grants = true, nil
+	default:
+		has.Grants = slices.DeleteFunc(has.Grants, func(g grant) bool { return g.Owner == c.Owner })
+		has.Grants = append(has.Grants, given)
+		if n := len(has.Grants); n > maxGrants {
+			has.Grants = has.Grants[n-maxGrants:]
+		}
+	}
+	data, err := json.Marshal(has)
+	if err != nil {
+		return err
+	}
+	return writeFile(r.dir, func(f *os.File) (string, error) {
+		_, err := f.Write(append(data, '\n'))
+		return r.path(id), err
+	})
+}
+
+func (r *rights) forget(id string) error {
+	err := os.Remove(r.path(id))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}

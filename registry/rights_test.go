@@ -1,0 +1,164 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"os"
+	"slices"
+	"testing"
+
+	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
+)
+
+// keys are credentials for everything.
+type keys []credentials.Credential
+
+func (k keys) Lookup(context.Context, string) ([]credentials.Credential, error) { return k, nil }
+
+// brokenKeys cannot be read.
+type brokenKeys struct{}
+
+func (brokenKeys) Lookup(context.Context, string) ([]credentials.Credential, error) {
+	return nil, errors.New("the secret is broken")
+}
+
+func secretOf(name, password string) credentials.Credential {
+	return credentials.Credential{Username: "me", Password: password,
+		Owner: credentials.Owner{Kind: credentials.Secret, Namespace: "ns", Name: name, UID: "uid-" + name}}
+}
+
+func account(name, password string) credentials.Credential {
+	return credentials.Credential{Username: "sa", Password: password,
+		Owner: credentials.Owner{Kind: credentials.ServiceAccount, Namespace: "ns", Name: name, UID: "uid-" + name}}
+}
+
+// guarded is a registry that wants one of some passwords.
+func guarded(t *testing.T, passwords ...string) *server {
+	t.Helper()
+	srv := newServer(t)
+	srv.push(t, "app", wasm("guarded", 100))
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	srv.instead = func(w http.ResponseWriter, r *http.Request) bool {
+		if _, password, ok := r.BasicAuth(); ok && slices.Contains(passwords, password) {
+			return false
+		}
+		w.Header().Set("WWW-Authenticate", `Basic realm="x"`)
+		w.WriteHeader(http.StatusUnauthorized)
+		return true
+	}
+	return srv
+}
+
+func TestRights(t *testing.T) {
+	srv := guarded(t, "right", "renewed", "token1", "token2")
+	image := srv.host() + "/app"
+	s := newStore(t, Config{})
+	if _, err := s.Pull(t.Context(), image, keys{secretOf("wrong", "wrong"), secretOf("one", "right")}); err != nil {
+		t.Fatal(err)
+	}
+	present := func(of *Store, k Keys) bool {
+		t.Helper()
+		_, is, err := of.Lookup(t.Context(), image, k)
+		if err != nil {
+			t.Errorf("%+v: %v", k, err)
+		}
+		return is
+	}
+	after := newStore(t, Config{Dir: s.dir})
+	for name, tt := range map[string]struct {
+		keys Keys
+		want bool
+	}{
+		"none":                         {keys{}, false},
+		"the same":                     {keys{secretOf("one", "right")}, true},
+		"the same beside others":       {keys{secretOf("x", "y"), secretOf("one", "right")}, true},
+		"another Secret, as refused":   {keys{secretOf("wrong", "wrong")}, false},
+		"another Secret with the same": {keys{secretOf("two", "right")}, true},
+		"a new password of the Secret": {keys{secretOf("one", "renewed")}, true},
+		"the node's, not yet used":     {keys{{Username: "me", Password: "right"}}, false},
+		"a service account":            {keys{account("a", "token1")}, false},
+		"whoever may have everything":  {nil, true},
+	} {
+		for when, store := range map[string]*Store{"": s, " after a restart": after} {
+			if got := present(store, tt.keys); got != tt.want {
+				t.Errorf("%s%s: present %v", name, when, got)
+			}
+		}
+	}
+	// What was said of two with the same password holds when one of them has a new one.
+	if !present(s, keys{secretOf("two", "other")}) {
+		t.Error("a Secret that has shown the password once is not known")
+	}
+	if _, err := s.Pull(t.Context(), image, keys{account("a", "token1")}); err != nil {
+		t.Fatal(err)
+	}
+	if !present(s, keys{account("a", "token2")}) || present(s, keys{account("b", "token2")}) {
+		t.Error("a service account's right does not follow the account")
+	}
+	if _, _, err := s.Lookup(t.Context(), image, brokenKeys{}); err == nil {
+		t.Error("broken keys are passed over")
+	}
+	if _, err := s.Pull(t.Context(), image, brokenKeys{}); err == nil {
+		t.Error("broken keys are passed over")
+	}
+	// What the node itself can pull is everybody's.
+	if _, err := s.Pull(t.Context(), image, keys{{Username: "node", Password: "right"}}); err != nil {
+		t.Fatal(err)
+	}
+	if !present(s, keys{}) || !present(s, brokenKeys{}) {
+		t.Error("the node's image is not everybody's")
+	}
+}
+
+func TestRightsOfOldAndDamagedStores(t *testing.T) {
+	srv := guarded(t, "right")
+	image := srv.host() + "/app"
+	s := newStore(t, Config{})
+	m, err := s.Pull(t.Context(), image, keys{secretOf("one", "right")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(s.rights.path(m.ImageID), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, present, err := s.Lookup(t.Context(), image, keys{secretOf("one", "right")}); present || err != nil {
+		t.Errorf("with a damaged record: %v, %v", present, err)
+	}
+	// An image from before there were rights.
+	if err := os.Remove(s.rights.path(m.ImageID)); err != nil {
+		t.Fatal(err)
+	}
+	if _, present, err := s.Lookup(t.Context(), image, keys{}); !present || err != nil {
+		t.Errorf("without a record: %v, %v", present, err)
+	}
+}
+
+func TestRightsAreBounded(t *testing.T) {
+	r := &rights{dir: t.TempDir()}
+	id := "r.example/app@sha256:" + zeros
+	for i := range maxGrants + 10 {
+		if err := r.grant(id, secretOf(string(rune('a'+i)), "x"+string(rune('a'+i)))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	has, err := r.get(id)
+	if err != nil || len(has.Grants) != maxGrants || has.Grants[0].Owner.Name != string(rune('a'+10)) {
+		t.Errorf("%d grants, %v", len(has.Grants), err)
+	}
+}
+
+func TestPullsAreSharedByEqualCredentials(t *testing.T) {
+	srv := guarded(t, "right")
+	image := srv.host() + "/app"
+	s := newStore(t, Config{})
+	// Who has no right gets nothing from the pull of one who has.
+	ended := make(chan error, 2)
+	go func() { _, err := s.Pull(t.Context(), image, keys{secretOf("one", "right")}); ended <- err }()
+	_, err := s.Pull(t.Context(), image, keys{})
+	checkError(t, err, ErrUnauthorized)
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,352 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/registry"
+	"golang.org/x/sys/unix"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/testnode"
+	images "github.com/krustlet-go/krustlet-wasi/registry"
+	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
+)
+
+// guarded is a registry whose one user, me, has a password.
+type guarded struct {
+	*httptest.Server
+	host, password string
+}
+
+func newGuarded(t *testing.T, password string) *guarded {
+	t.Helper()
+	handler := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	g := &guarded{password: password}
+	g.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if user, password, _ := r.BasicAuth(); user != "me" || password != g.password {
+			w.Header().Set("WWW-Authenticate", `Basic realm="test"`)
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		handler.ServeHTTP(w, r)
+	}))
+	t.Cleanup(g.Close)
+	g.host = g.Listener.Addr().String()
+	return g
+}
+
+// Lookup has it show its own password.
+func (g *guarded) Lookup(context.Context, string) ([]credentials.Credential, error) {
+	return []credentials.Credential{{Username: "me", Password: g.password}}, nil
+}
+
+func (g *guarded) push(t *testing.T, name string, module []byte) (ref string) {
+	t.Helper()
+	ref = g.host + "/" + name
+	if _, err := images.Push(t.Context(), ref, module, images.PushConfig{Keys: g}); err != nil {
+		t.Fatal(err)
+	}
+	return ref
+}
+
+// secret makes a Secret with the password, as `kubectl create secret docker-registry` does.
+func (g *guarded) secret(t *testing.T, s *suite, namespace, name string) {
+	t.Helper()
+	s.cluster.Kubectl(t, "create", "secret", "docker-registry", name, "-n", namespace,
+		"--docker-server="+g.host, "--docker-username=me", "--docker-password="+g.password)
+}
+
+// TestPulls: who may have which image, and what an operator sees of them.
+func TestPulls(t *testing.T) {
+	t.Parallel()
+	secrets, plugged := newGuarded(t, "by-secret"), newGuarded(t, "by-plugin")
+	dir := t.TempDir()
+	plugin := fmt.Sprintf("#!/bin/sh\nread request\ncat <<END\n%s\nEND\n", fmt.Sprintf(
+		`{"kind": "CredentialProviderResponse", "apiVersion": "credentialprovider.kubelet.k8s.io/v1", "cacheKeyType": "Registry",
+		"auth": {%q: {"username": "me", "password": %q}}}`, plugged.host, plugged.password))
+	config := fmt.Sprintf(`{"kind": "CredentialProviderConfig", "apiVersion": "kubelet.config.k8s.io/v1", "providers": [{"name": "login",
+		"apiVersion": "credentialprovider.kubelet.k8s.io/v1", "matchImages": [%q], "defaultCacheDuration": "1m"}]}`, plugged.host)
+	for name, content := range map[string]string{"login": plugin, "config.json": config} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := newSuite(t, "", "--image-credential-provider-config="+filepath.Join(dir, "config.json"), "--image-credential-provider-bin-dir="+dir)
+	for name, test := range map[string]func(*testing.T, *suite){
+		"secrets":          func(t *testing.T, s *suite) { testPullSecrets(t, s, secrets) },
+		"service account":  func(t *testing.T, s *suite) { testServiceAccountSecrets(t, s, secrets) },
+		"plugin":           func(t *testing.T, s *suite) { testCredentialPlugin(t, s, plugged) },
+		"missing secret":   testMissingSecret,
+		"status of node":   testNodeImages,
+		"command":          testImageCommand,
+		"warm start":       testWarmStart,
+		"disk of the node": testDiskFull,
+	} {
+		t.Run(name, func(t *testing.T) { t.Parallel(); test(t, s) })
+	}
+}
+
+func testPullSecrets(t *testing.T, s *suite, reg *guarded) {
+	image := reg.push(t, "private:v1", padded(t, 1000))
+	one, two := s.cluster.Namespace(t), s.cluster.Namespace(t)
+	reg.secret(t, s, one, "login")
+	reg.secret(t, s, two, "other")
+	make := func(ns, name string, policy corev1.PullPolicy, secrets ...string) *corev1.Pod {
+		pod := s.pod(name, image)
+		pod.Spec.Containers[0].ImagePullPolicy = policy
+		for _, name := range secrets {
+			pod.Spec.ImagePullSecrets = append(pod.Spec.ImagePullSecrets, corev1.LocalObjectReference{Name: name})
+		}
+		return s.create(t, ns, pod)
+	}
+	first := make(one, "first", corev1.PullIfNotPresent, "login")
+	s.awaitPhase(t, one, "first", corev1.PodRunning)
+	s.awaitEvents(t, first, fmt.Sprintf("Pulling Pulling image %q", image), fmt.Sprintf("Pulled Successfully pulled image %q in ", image))
+
+	// It is on the node by now, and not for everybody.
+	make(two, "none", corev1.PullIfNotPresent)
+	make(two, "never", corev1.PullNever)
+	s.awaitWaiting(t, two, "none", "401", "ErrImagePull", "ImagePullBackOff")
+	s.awaitWaiting(t, two, "never", "is not present with pull policy of Never", "ErrImageNeverPull", "ImagePullBackOff")
+	same := make(two, "same", corev1.PullNever, "other")
+	s.awaitPhase(t, two, "same", corev1.PodRunning)
+	s.awaitEvents(t, same, fmt.Sprintf("Pulled Container image %q already present on machine and can be accessed by the pod", image))
+}
+
+// awaitWaiting waits until a pod's container waits for one of the reasons, with such a message.
+func (s *suite) awaitWaiting(t *testing.T, namespace, name, message string, reasons ...string) {
+	t.Helper()
+	s.await(t, namespace, name, func(p *corev1.Pod) error {
+		c := p.Status.ContainerStatuses
+		if len(c) != 1 || c[0].State.Waiting == nil {
+			return errors.New("not waiting")
+		}
+		got := c[0].State.Waiting
+		if !slices.Contains(reasons, got.Reason) || !strings.Contains(got.Message, message) {
+			return fmt.Errorf("waits for %s: %s", got.Reason, got.Message)
+		}
+		return nil
+	})
+}
+
+// testServiceAccountSecrets: the API server gives a pod the pull secrets of its service account.
+func testServiceAccountSecrets(t *testing.T, s *suite, reg *guarded) {
+	image := reg.push(t, "account:v1", tinyModule(t))
+	ns := s.cluster.Namespace(t)
+	reg.secret(t, s, ns, "login")
+	s.cluster.Kubectl(t, "create", "serviceaccount", "puller", "-n", ns)
+	s.cluster.Kubectl(t, "patch", "serviceaccount", "puller", "-n", ns, "-p", `{"imagePullSecrets": [{"name": "login"}]}`)
+	pod := s.pod("account", image)
+	pod.Spec.ServiceAccountName = "puller"
+	s.create(t, ns, pod)
+	s.awaitPhase(t, ns, "account", corev1.PodRunning)
+}
+
+func testCredentialPlugin(t *testing.T, s *suite, reg *guarded) {
+	image := reg.push(t, "plugged:v1", tinyModule(t))
+	ns := s.cluster.Namespace(t)
+	s.create(t, ns, s.pod("plugged", image))
+	s.awaitPhase(t, ns, "plugged", corev1.PodRunning)
+}
+
+func testMissingSecret(t *testing.T, s *suite) {
+	ns := s.cluster.Namespace(t)
+	pod := s.pod("missing", s.tiny)
+	pod.Spec.ImagePullSecrets = []corev1.LocalObjectReference{{Name: "nowhere"}, {Name: "lost"}}
+	pod = s.create(t, ns, pod)
+	s.awaitPhase(t, ns, "missing", corev1.PodRunning)
+	s.awaitEvents(t, pod, "FailedToRetrieveImagePullSecret Unable to retrieve some image pull secrets (nowhere, lost); attempting to pull the image may not succeed.")
+}
+
+func testNodeImages(t *testing.T, s *suite) {
+	ns := s.cluster.Namespace(t)
+	module := padded(t, 5000)
+	image := s.images.Push(t, "listed:v1", module)
+	s.create(t, ns, s.pod("listed", image))
+	pod := s.awaitPhase(t, ns, "listed", corev1.PodRunning)
+	want := []string{pod.Status.ContainerStatuses[0].ImageID, image}
+	testnode.Eventually(t, time.Minute, func() error {
+		node, err := s.client().CoreV1().Nodes().Get(context.Background(), s.node.Name, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		for _, i := range node.Status.Images {
+			if slices.Equal(i.Names, want) && i.SizeBytes == int64(len(module)) {
+				return nil
+			}
+		}
+		return fmt.Errorf("no %v in %+v", want, node.Status.Images)
+	})
+}
+
+// imageCommand runs `krustlet-wasi image` on the node, beside its agent.
+func (s *suite) imageCommand(t *testing.T, args ...string) (stdout string, err error) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), testnode.Binary(t), append(append([]string{"image"}, args...), "--data-dir="+s.node.DataDir)...)
+	cmd.Env = []string{"HOME=" + t.TempDir()}
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err != nil {
+		err = fmt.Errorf("%w: %s", err, errs.String())
+	}
+	return string(out), err
+}
+
+func testImageCommand(t *testing.T, s *suite) {
+	ns := s.cluster.Namespace(t)
+	image := s.images.Push(t, "operated:v1", padded(t, 2000))
+	if _, err := s.imageCommand(t, "pull", image); err != nil {
+		t.Fatal(err)
+	}
+	pod := s.pod("operated", image)
+	pod.Spec.Containers[0].ImagePullPolicy = corev1.PullNever
+	pod = s.create(t, ns, pod)
+	s.awaitPhase(t, ns, "operated", corev1.PodRunning)
+	out, err := s.imageCommand(t, "inspect", image)
+	var seen []struct{ InUse bool }
+	if err == nil {
+		err = json.Unmarshal([]byte(out), &seen)
+	}
+	if err != nil || len(seen) != 1 || !seen[0].InUse {
+		t.Errorf("inspect: %s, %v", out, err)
+	}
+	if _, err := s.imageCommand(t, "rm", image); err == nil || !strings.Contains(err.Error(), "in use") {
+		t.Errorf("removing what a pod runs: %v", err)
+	}
+	s.delete(t, pod)
+	testnode.Eventually(t, time.Minute, func() error {
+		_, err := s.imageCommand(t, "rm", image)
+		return err
+	})
+	if out, err := s.imageCommand(t, "ls"); err != nil || strings.Contains(out, image) {
+		t.Errorf("ls: %s, %v", out, err)
+	}
+}
+
+// testWarmStart: what is on the node starts without the registry.
+func testWarmStart(t *testing.T, s *suite) {
+	ns := s.cluster.Namespace(t)
+	closing := testnode.NewRegistry(t)
+	image := closing.Push(t, "warm:v1", tinyModule(t))
+	s.create(t, ns, s.pod("cold", image))
+	s.awaitPhase(t, ns, "cold", corev1.PodRunning)
+	closing.Close()
+	s.create(t, ns, s.pod("warm", image))
+	s.awaitPhase(t, ns, "warm", corev1.PodRunning)
+}
+
+// padded is the smallest guest with a section of so many bytes that means nothing, which are others each time.
+func padded(t *testing.T, size int) []byte {
+	t.Helper()
+	section := binary.BigEndian.AppendUint64([]byte{1, 'x'}, uint64(time.Now().UnixNano()))
+	section = append(section, make([]byte, size)...)
+	return append(binary.AppendUvarint(append(bytes.Clone(tinyModule(t)), 0), uint64(len(section))), section...)
+}
+
+// testDiskFull: a node whose disk fills up says so, takes no pods, makes room, and recovers.
+func testDiskFull(t *testing.T, of *suite) {
+	s := &suite{cluster: of.cluster, images: of.images}
+	disk := smallDisk(t)
+	s.node = testnode.New(t, s.cluster, "")
+	s.node.DataDir = filepath.Join(disk, "krustlet")
+	s.node.Args = append(s.node.Args, "--minimum-image-ttl-duration=0s")
+	s.node.Join(t)
+	ns := s.cluster.Namespace(t)
+
+	// Two images, of which there is room for one.
+	first := s.create(t, ns, s.pod("first", s.images.Push(t, "large:v1", padded(t, 36<<20))))
+	s.awaitPhase(t, ns, "first", corev1.PodRunning)
+	second := s.pod("second", s.images.Push(t, "large:v2", padded(t, 36<<20)))
+	second.Spec.Tolerations = append(second.Spec.Tolerations, corev1.Toleration{Operator: corev1.TolerationOpExists})
+	second = s.create(t, ns, second)
+	s.awaitEvents(t, second, "Failed Failed to pull image "+fmt.Sprintf("%q", second.Spec.Containers[0].Image)+": there is no room on the disk of ")
+	s.delete(t, first)
+	s.awaitPhase(t, ns, "second", corev1.PodRunning)
+
+	// Something else fills the disk.
+	filler := filepath.Join(disk, "filler")
+	if err := os.WriteFile(filler, make([]byte, 64<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("filling the disk: %v", err)
+	}
+	s.awaitDiskPressure(t, corev1.ConditionTrue)
+	third := s.pod("third", of.tiny)
+	third.Spec.NodeSelector, third.Spec.NodeName = nil, s.node.Name
+	third.Spec.Tolerations = append(third.Spec.Tolerations, corev1.Toleration{Operator: corev1.TolerationOpExists})
+	s.create(t, ns, third)
+	s.await(t, ns, "third", func(p *corev1.Pod) error {
+		if p.Status.Phase != corev1.PodFailed || p.Status.Reason != "Evicted" || p.Status.Message != "Pod was rejected: The node had condition: [DiskPressure]. " {
+			return fmt.Errorf("%s: %s: %s", p.Status.Phase, p.Status.Reason, p.Status.Message)
+		}
+		return nil
+	})
+	s.awaitNodeEvent(t, "FreeDiskSpaceFailed")
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	s.awaitDiskPressure(t, corev1.ConditionFalse)
+	s.create(t, ns, s.pod("fourth", of.tiny))
+	s.awaitPhase(t, ns, "fourth", corev1.PodRunning)
+}
+
+// smallDisk is a folder on a disk of 64 MiB.
+func smallDisk(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := unix.Mount("small", dir, "tmpfs", 0, "size=64m"); err != nil {
+		t.Skipf("this process may not mount: %v", err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
+	return dir
+}
+
+func (s *suite) awaitDiskPressure(t *testing.T, want corev1.ConditionStatus) {
+	t.Helper()
+	testnode.Eventually(t, time.Minute, func() error {
+		node, err := s.client().CoreV1().Nodes().Get(context.Background(), s.node.Name, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		for _, c := range node.Status.Conditions {
+			if c.Type == corev1.NodeDiskPressure && c.Status == want {
+				return nil
+			}
+		}
+		return fmt.Errorf("DiskPressure is not %s: %+v", want, node.Status.Conditions)
+	})
+}
+
+func (s *suite) awaitNodeEvent(t *testing.T, reason string) {
+	t.Helper()
+	testnode.Eventually(t, 2*time.Minute, func() error {
+		list, err := s.client().CoreV1().Events("").List(context.Background(), metav1.ListOptions{})
+		if err != nil {
+			return err
+		}
+		for _, e := range list.Items {
+			if e.InvolvedObject.UID == types.UID(s.node.Name) && e.Reason == reason {
+				return nil
+			}
+		}
+		return fmt.Errorf("no event %s of node %s", reason, s.node.Name)
+	})
+}
