@@ -7,7 +7,6 @@ import (
 	"net/http"
 
 	"k8s.io/cri-streaming/pkg/streaming/remotecommand"
-	"k8s.io/streaming/pkg/httpstream/wsstream"
 )
 
 // Attaches connects clients to containers that run.
@@ -36,13 +35,7 @@ func (s *Server) attach(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a := attacher{attach, opts}
-	s.upgraded(w, r, func(w http.ResponseWriter, r *http.Request) {
-		if wsstream.IsWebSocketRequestWithStreamCloseProtocol(r) {
-			s.serveV5(w, r, opts, func(in io.Reader, out, errOut io.WriteCloser) error {
-				return a.serve(r.Context(), in, out, errOut, nil)
-			})
-			return
-		}
+	s.serveStreams(w, r, opts, a.serve, func(w http.ResponseWriter, r *http.Request) {
 		remotecommand.ServeAttach(w, r, a, to.pod, to.uid, to.container, opts,
 			s.config.StreamIdleTimeout, remotecommand.DefaultStreamCreationTimeout, remotecommand.SupportedStreamingProtocols)
 	})

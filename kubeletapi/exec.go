@@ -9,7 +9,6 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/cri-streaming/pkg/streaming/remotecommand"
-	"k8s.io/streaming/pkg/httpstream/wsstream"
 	utilexec "k8s.io/utils/exec"
 )
 
@@ -46,13 +45,7 @@ func (s *Server) exec(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	e := executor{run, opts}
-	s.upgraded(w, r, func(w http.ResponseWriter, r *http.Request) {
-		if wsstream.IsWebSocketRequestWithStreamCloseProtocol(r) {
-			s.serveV5(w, r, opts, func(in io.Reader, out, errOut io.WriteCloser) error {
-				return e.serve(r.Context(), in, out, errOut, nil)
-			})
-			return
-		}
+	s.serveStreams(w, r, opts, e.serve, func(w http.ResponseWriter, r *http.Request) {
 		remotecommand.ServeExec(w, r, e, to.pod, to.uid, to.container, argv, opts,
 			s.config.StreamIdleTimeout, remotecommand.DefaultStreamCreationTimeout, remotecommand.SupportedStreamingProtocols)
 	})

@@ -2,6 +2,7 @@ package kubeletapi
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,9 +22,23 @@ import (
 // they are, to nodes that declare it. To others they translate.
 const FeatureWebSockets = "ExtendWebSocketsToKubelet"
 
-// serveV5 serves exec and attach in the fifth version of their protocol, whose client can say that its input has ended over
-// WebSocket too; cri-streaming has the versions before. call serves what is on its streams.
-func (s *Server) serveV5(w http.ResponseWriter, r *http.Request, opts *remotecommand.Options, call func(in io.Reader, out, errOut io.WriteCloser) error) {
+// streamCall is exec or attach, once its streams are there.
+type streamCall = func(ctx context.Context, in io.Reader, out, errOut io.WriteCloser, resize <-chan remotecommand.TerminalSize) error
+
+// serveStreams serves exec and attach: call by the fifth version of their protocol, and older, which does the same, by those
+// that cri-streaming has.
+func (s *Server) serveStreams(w http.ResponseWriter, r *http.Request, opts *remotecommand.Options, call streamCall, older http.HandlerFunc) {
+	s.upgraded(w, r, func(w http.ResponseWriter, r *http.Request) {
+		if wsstream.IsWebSocketRequestWithStreamCloseProtocol(r) {
+			s.serveV5(w, r, opts, call)
+			return
+		}
+		older(w, r)
+	})
+}
+
+// serveV5 serves the fifth version of the protocol, whose client can say that its input has ended over WebSocket too.
+func (s *Server) serveV5(w http.ResponseWriter, r *http.Request, opts *remotecommand.Options, call streamCall) {
 	channels := []wsstream.ChannelType{
 		remote.StreamStdIn:  channel(opts.Stdin, wsstream.ReadChannel),
 		remote.StreamStdOut: channel(opts.Stdout, wsstream.WriteChannel),
@@ -42,7 +57,7 @@ func (s *Server) serveV5(w http.ResponseWriter, r *http.Request, opts *remotecom
 	if _, err := streams[remote.StreamErr].Write(nil); err != nil {
 		return
 	}
-	err = call(streams[remote.StreamStdIn], streams[remote.StreamStdOut], streams[remote.StreamStdErr])
+	err = call(r.Context(), streams[remote.StreamStdIn], streams[remote.StreamStdOut], streams[remote.StreamStdErr], nil)
 	text, err := json.Marshal(statusOf(err))
 	if err == nil {
 		_, _ = streams[remote.StreamErr].Write(text) // a client that has gone
