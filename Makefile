@@ -20,10 +20,11 @@ build: ## the agent: bin/krustlet-wasi
 	@mkdir -p bin
 	$(GO) build -ldflags '-X main.version=$(VERSION)' -o bin/krustlet-wasi ./cmd/krustlet-wasi
 
-cluster: ## a real control plane and kubectl: bin/cluster (10 minutes the first time, on 2 cores)
+cluster: ## a real control plane, kubectl and metrics-server: bin/cluster (10 minutes the first time, on 2 cores)
 	@echo "== building bin/cluster"
 	@mkdir -p bin
 	@hack/cluster/build.sh bin/cluster '$(CLUSTER_LDFLAGS)'
+	cd hack/metricsserver && $(GO) build -ldflags '-s -w' -o ../../bin/metrics-server .
 
 test: build cluster ## every test, on a real control plane
 	@echo "== testing"
@@ -43,7 +44,7 @@ bench: cluster ## how fast pods start and guests run: hack/bench/doc.go explains
 	$(GO) test -run '^$$' -bench . -benchtime 5s -timeout 20m ./hack/bench
 	$(GO) test -run '^$$' -bench . -timeout 10m ./runtime/wasmtime ./runtime/wasi ./runtime/logfile
 
-nodeconformance: build cluster ## Kubernetes' own node tests on this node, an hour or so; docs/conformance.md has the result
+nodeconformance: build cluster ## Kubernetes' own node tests on this node, half an hour; docs/conformance.md has the result
 	cd hack/nodeconformance/suite && $(GO) test -c -ldflags '$(CLUSTER_LDFLAGS)' -o ../../../bin/e2e.test . && \
 		$(GO) build -o ../../../bin/ginkgo github.com/onsi/ginkgo/v2/ginkgo
 	$(GO) run ./hack/nodeconformance

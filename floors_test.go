@@ -25,6 +25,7 @@ var floors = map[string]int{
 	"runtime/worker/workerpb": 1,
 	"podsync/address":         1,
 	"podsync/informer":        1,
+	"podsync/metrics":         1,
 	"podsync/objects":         1,
 	"podsync/overlay":         1,
 	"podsync/probe":           1,

@@ -1,6 +1,8 @@
 package kubeletapi
 
 import (
+	"bufio"
+	"net"
 	"net/http"
 	"runtime/debug"
 	"time"
@@ -42,6 +44,15 @@ func (r *response) FlushError() error {
 		r.code = http.StatusOK
 	}
 	return http.NewResponseController(r.ResponseWriter).Flush()
+}
+
+// Hijack gives the connection up, to another protocol.
+func (r *response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, buffered, err := http.NewResponseController(r.ResponseWriter).Hijack()
+	if err == nil && r.code == 0 {
+		r.code = http.StatusSwitchingProtocols
+	}
+	return conn, buffered, err
 }
 
 func (r *response) Unwrap() http.ResponseWriter { return r.ResponseWriter }

@@ -8,11 +8,15 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/tools/remotecommand"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/testnode"
 )
 
 // What is logged of a request depends on the right by which it was allowed.
@@ -84,6 +88,34 @@ func TestAudit(t *testing.T) {
 				t.Errorf("a secret is logged: %s", text)
 			}
 		})
+	}
+}
+
+// A command in a container leaves a line when it has ended, over either protocol.
+func TestAuditOfExec(t *testing.T) {
+	core, seen := observer.New(zap.InfoLevel)
+	server := runServer(t, newAuthority(t, "ca"), func(c *Config) { c.Log = zap.New(core) })
+	const path = "/exec/ns/p/c?command=geheim&output=1"
+	socket, err := remotecommand.NewWebSocketExecutorForProtocols(server.config(), http.MethodGet, server.url+path, "v4.channel.k8s.io")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, client := range map[string]remotecommand.Executor{"SPDY": server.remote(t, path), "WebSocket": socket} {
+		if err := client.StreamWithContext(t.Context(), remotecommand.StreamOptions{Stdout: io.Discard}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	testnode.Eventually(t, 20*time.Second, func() error {
+		if n := seen.FilterMessage("privileged request").Len(); n != 2 {
+			return fmt.Errorf("%d lines are logged, want one for each", n)
+		}
+		return nil
+	})
+	for _, entry := range seen.FilterMessage("privileged request").All() {
+		fields := entry.ContextMap()
+		if fields["code"] != int64(101) || fields["verb"] != "create" || fields["pod"] != "p" || fields["container"] != "c" || fields["path"] != "/exec/ns/p/c" {
+			t.Errorf("logged %v", fields)
+		}
 	}
 }
 

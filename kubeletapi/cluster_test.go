@@ -149,13 +149,14 @@ func allPages() []page {
 		{"/healthz/ping", []string{"healthz", "proxy"}, 200, 405, false},
 		{"/healthz/syncloop", []string{"healthz", "proxy"}, 200, 405, false},
 		{"/configz", []string{"configz", "proxy"}, 200, 405, false},
+		{"/metrics", []string{"metrics"}, 200, 405, false},
+		{"/metrics/resource", []string{"metrics"}, 200, 405, false},
+		{"/metrics/probes", []string{"metrics"}, 200, 405, false},
 		{"/debug/pprof/", []string{"proxy"}, 405, 405, false},
 		{"/nothing", []string{"proxy"}, 404, 404, false},
 		{"/", []string{"proxy"}, 404, 404, false},
-		// For those of other hands, only what is denied is of interest: 0 is any code.
+		// For those of other hands, and where methods differ, only what is denied is of interest: 0 is any code.
 		{"/stats/summary", []string{"stats"}, 0, 0, false},
-		{"/metrics", []string{"metrics"}, 0, 0, false},
-		{"/metrics/resource", []string{"metrics"}, 0, 0, false},
 		{"/exec/ns/p/c", []string{"proxy"}, 0, 0, true},
 		{"/attach/ns/p/c", []string{"proxy"}, 0, 0, true},
 		{"/portForward/ns/p", []string{"proxy"}, 0, 0, true},

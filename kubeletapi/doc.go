@@ -1,9 +1,10 @@
 // Package kubeletapi serves the kubelet's HTTPS API of one node: container logs,
-// commands in containers, the node's pods, configuration and health.
+// commands in containers, the node's pods, configuration, health and metrics, and
+// what it and its pods use.
 //
 // The API server is its main client: `kubectl logs` arrives here as GET
 // /containerLogs/NAMESPACE/POD/CONTAINER. What is served comes from the small
-// interfaces [Pods], [Logs] and [Execs], which the agent connects.
+// interfaces [Pods], [Logs], [Execs] and [Stats], which the agent connects.
 //
 // # Who may do what
 //

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap/zaptest"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -81,6 +82,9 @@ func newServer(t *testing.T, change func(*Config)) *Server {
 		Auth:           &guard{allow: []string{"any"}},
 		Pods:           podList{},
 		Logs:           hello,
+		Stats:          fakeStats{},
+		Metrics:        prometheus.NewRegistry(),
+		ProbeMetrics:   prometheus.NewRegistry(),
 		Execs:          echo,
 		Attaches:       attachFunc(nil),
 		Ports:          dialFunc(nil),
@@ -112,6 +116,9 @@ func TestNewNeedsItsSettings(t *testing.T) {
 		"Auth":           func(c *Config) { c.Auth = nil },
 		"Pods":           func(c *Config) { c.Pods = nil },
 		"Logs":           func(c *Config) { c.Logs = nil },
+		"Stats":          func(c *Config) { c.Stats = nil },
+		"Metrics":        func(c *Config) { c.Metrics = nil },
+		"ProbeMetrics":   func(c *Config) { c.ProbeMetrics = nil },
 		"Execs":          func(c *Config) { c.Execs = nil },
 		"Attaches":       func(c *Config) { c.Attaches = nil },
 		"Ports":          func(c *Config) { c.Ports = nil },
@@ -152,9 +159,16 @@ func TestRoutes(t *testing.T) {
 		{"GET", "/healthz%2f..%2fpods", 404, "get proxy"},
 		{"GET", "/configz", 200, "get configz, get proxy"},
 		{"POST", "/configz", 405, "create configz, create proxy"},
-		{"GET", "/stats/summary", 404, "get stats"},
-		{"GET", "/metrics", 404, "get metrics"},
-		{"GET", "/metrics/resource", 404, "get metrics"},
+		{"GET", "/stats/summary", 200, "get stats"},
+		{"GET", "/stats/summary?only_cpu_and_memory=maybe", 400, "get stats"},
+		{"POST", "/stats/summary", 200, "create stats"},
+		{"DELETE", "/stats/summary", 405, "delete stats"},
+		{"GET", "/stats/container", 404, "get stats"},
+		{"GET", "/metrics", 200, "get metrics"},
+		{"POST", "/metrics", 405, "create metrics"},
+		{"GET", "/metrics/resource", 200, "get metrics"},
+		{"GET", "/metrics/probes", 200, "get metrics"},
+		{"GET", "/metrics/cadvisor", 404, "get metrics"},
 		{"GET", "/exec/ns/p/c", 400, "create proxy"},
 		{"POST", "/exec/ns/p/c", 400, "create proxy"},
 		{"POST", "/exec/ns/p/uid/c?command=x&output=1", 400, "create proxy"},

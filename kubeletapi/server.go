@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 )
 
@@ -25,6 +26,10 @@ type Config struct {
 	Execs          Execs
 	Attaches       Attaches
 	Ports          Ports
+	Stats          Stats
+	// Metrics and ProbeMetrics are the pages /metrics and /metrics/probes.
+	Metrics      prometheus.Gatherer
+	ProbeMetrics prometheus.Gatherer
 	// StreamIdleTimeout is how long a connection of exec, attach or port-forward may be silent; 0 is for ever.
 	StreamIdleTimeout time.Duration
 	// Health returns why the node does not work as it should, nil if it does. It
@@ -47,6 +52,7 @@ type Config struct {
 type Server struct {
 	config  Config
 	handler http.Handler
+	rates   rates
 	// errorLog is for what net/http reports of clients, failed handshakes mostly.
 	errorLog *log.Logger
 	// auditLog has a line for each privileged request, deniedLog for some of those that were denied.
@@ -65,6 +71,8 @@ func New(config Config) (*Server, error) {
 		return nil, errors.New("kubeletapi: Config.Pods or Config.Logs is missing")
 	case config.Execs == nil || config.Attaches == nil || config.Ports == nil:
 		return nil, errors.New("kubeletapi: Config.Execs, Config.Attaches or Config.Ports is missing")
+	case config.Stats == nil || config.Metrics == nil || config.ProbeMetrics == nil:
+		return nil, errors.New("kubeletapi: Config.Stats, Config.Metrics or Config.ProbeMetrics is missing")
 	case config.Log == nil:
 		return nil, errors.New("kubeletapi: Config.Log is missing")
 	}

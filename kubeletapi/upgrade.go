@@ -88,6 +88,9 @@ func (u *upgrade) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if _, err := io.ReadFull(buffered.Reader, early); err != nil {
 		return nil, nil, errors.Join(err, conn.Close())
 	}
+	if answer, ok := u.ResponseWriter.(*response); ok {
+		answer.code = http.StatusSwitchingProtocols // also where the library writes it to the connection itself
+	}
 	u.conn = &streamConn{Conn: conn, ctx: u.ctx, early: early, gone: u.gone}
 	// What is to end waits neither for a client that does not read, nor for a library that does not look at contexts.
 	context.AfterFunc(u.ctx, u.conn.endSoon)

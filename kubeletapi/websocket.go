@@ -17,6 +17,10 @@ import (
 	utilexec "k8s.io/utils/exec"
 )
 
+// FeatureWebSockets is the feature of Kubernetes by which API servers pass WebSocket clients of exec, attach and port-forward on as
+// they are, to nodes that declare it. To others they translate.
+const FeatureWebSockets = "ExtendWebSocketsToKubelet"
+
 // serveV5 serves exec and attach in the fifth version of their protocol, whose client can say that its input has ended over
 // WebSocket too; cri-streaming has the versions before. call serves what is on its streams.
 func (s *Server) serveV5(w http.ResponseWriter, r *http.Request, opts *remotecommand.Options, call func(in io.Reader, out, errOut io.WriteCloser) error) {

@@ -1,6 +1,7 @@
 package podsync
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -28,8 +29,9 @@ func (w *worker) perform(ctx context.Context, action any) {
 	pod, starts, isolated, at := w.state.given(), w.starts, w.state.isolated, w.state.place
 	switch a := action.(type) {
 	case prepare:
-		w.tasks.Go(func() { w.send(w.prepare(starts, pod, at)) })
+		w.tasks.Go(func() { w.send(w.setUp(starts, pod, at)) })
 	case pull:
+		w.measures.pullBegins(time.Now())
 		w.tasks.Go(func() { w.send(w.pull(starts, pod, a.container)) })
 	case start:
 		w.tasks.Go(func() { w.send(w.start(starts, pod, isolated, reachOf(pod, at, w.node.Address), a)) })
@@ -62,6 +64,20 @@ func (w *worker) perform(ctx context.Context, action any) {
 	case announce:
 		w.record(pod, a.container, a.event)
 	}
+}
+
+// setUp is prepare, told of.
+func (w *worker) setUp(ctx context.Context, pod *corev1.Pod, before place) prepared {
+	ctx, span := w.trace(ctx, "pod.setup", nil)
+	result := w.prepare(ctx, pod, before)
+	endTrace(span, result.err)
+	switch {
+	case result.err == nil && result.refused == nil:
+		w.node.Metrics.StartedPods.Inc()
+	case ctx.Err() == nil:
+		w.node.Metrics.StartedPodErrors.Inc()
+	}
+	return result
 }
 
 // prepare makes what the pod's containers share. What this node cannot give a pod is refused here, before
@@ -132,6 +148,7 @@ func (w *worker) pull(ctx context.Context, pod *corev1.Pod, c *corev1.Container)
 		for _, e := range events {
 			w.record(pod, c, e)
 		}
+		w.node.Metrics.ContainerErrors.WithLabelValues(kindOf(pod, c.Name), reason).Inc()
 		return pullDone{container: c.Name, reason: reason, err: err}
 	}
 	keys := w.node.keysOf(ctx, w, pod)
@@ -150,10 +167,14 @@ func (w *worker) pull(ctx context.Context, pod *corev1.Pod, c *corev1.Container)
 	}
 	w.record(pod, c, eventPulling(c.Image))
 	began := time.Now()
-	got, err := w.node.Images.Pull(ctx, c.Image, keys)
+	pulling, span := w.trace(ctx, "image.pull", c)
+	got, err := w.node.Images.Pull(pulling, c.Image, keys)
+	endTrace(span, err)
+	w.node.Metrics.Operation("pull_image", began, err)
 	if err != nil {
 		return fail(reasonErrImagePull, err, eventPullFailed(c.Image, err), eventFailed(reasonErrImagePull))
 	}
+	w.node.Metrics.Pulled(got.Size, got.Took)
 	w.record(pod, c, eventPulled(c.Image, got.Took, time.Since(began), got.Size))
 	return pullDone{container: c.Name, module: got.Module}
 }
@@ -167,6 +188,18 @@ const (
 
 // start puts a run together and asks the engine for it.
 func (w *worker) start(ctx context.Context, pod *corev1.Pod, isolated bool, at reach, a start) started {
+	kind := kindOf(pod, a.container.Name)
+	w.node.Metrics.StartedContainers.WithLabelValues(kind).Inc()
+	ctx, span := w.trace(ctx, "container.start", a.container)
+	result := w.startRun(ctx, pod, isolated, at, a)
+	endTrace(span, result.err)
+	if result.err != nil && ctx.Err() == nil {
+		w.node.Metrics.ContainerErrors.WithLabelValues(kind, cmp.Or(result.reason, reasonRunContainerError)).Inc()
+	}
+	return result
+}
+
+func (w *worker) startRun(ctx context.Context, pod *corev1.Pod, isolated bool, at reach, a start) started {
 	id := newID()
 	fail := func(reason string, err error) started {
 		if ctx.Err() != nil {
@@ -208,7 +241,9 @@ func (w *worker) start(ctx context.Context, pod *corev1.Pod, isolated bool, at r
 		return fail(reasonCreateContainerError, err)
 	}
 	w.record(pod, a.container, eventCreated())
+	began := time.Now()
 	process, err := w.node.Engine.Start(ctx, spec, runtime.Streams{})
+	w.node.Metrics.Operation("start_container", began, err)
 	switch {
 	case temporary(err):
 		return fail(reasonCreateContainerError, err)

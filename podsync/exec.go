@@ -28,7 +28,7 @@ func (d podDirs) specFile(container string) string {
 func (d podDirs) keepSpec(container string, spec runtime.Spec) error {
 	content, err := json.Marshal(spec)
 	if err == nil {
-		err = os.WriteFile(d.specFile(container), content, 0o600)
+		err = writeWhole(d.specFile(container), string(content)) // commands begin at any time
 	}
 	if err != nil {
 		return fmt.Errorf("noting what the container runs: %w", err)

@@ -27,7 +27,6 @@ type guest struct {
 	spec     runtime.Spec
 	at       time.Time
 	dying    time.Duration // how long a kill takes
-	used     runtime.Stats
 	onForget func(*guest)
 	done     chan struct{}
 
@@ -36,13 +35,24 @@ type guest struct {
 	kill    *time.Timer
 	forgets int
 	limits  []runtime.Limits // that it was given as it ran
-
+	used    runtime.Stats
 }
 
 func (g *guest) Done() <-chan struct{}                         { return g.done }
 func (g *guest) Exit() runtime.Exit                            { return g.exit }
-func (g *guest) Stats() runtime.Stats                          { return g.used }
 func (g *guest) Attach(context.Context, runtime.Streams) error { return nil }
+func (g *guest) Stats() runtime.Stats {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.used
+}
+
+func (g *guest) use(used runtime.Stats) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.used = used
+}
+
 func (g *guest) run() runtime.Run {
 	return runtime.Run{ID: g.spec.ID, Of: g.spec.Of, StartedAt: g.at, Process: g}
 }
@@ -141,7 +151,9 @@ func (e *engine) Runs() []runtime.Run {
 func (e *engine) Stats(context.Context) map[string]runtime.Stats {
 	all := map[string]runtime.Stats{}
 	for _, r := range e.Runs() {
-		all[r.ID] = r.Process.Stats()
+		if !ended(r.Process) {
+			all[r.ID] = r.Process.Stats()
+		}
 	}
 	return all
 }

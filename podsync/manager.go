@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
 	nodev1 "k8s.io/api/node/v1"
@@ -19,6 +21,7 @@ import (
 	"k8s.io/client-go/tools/record"
 
 	"github.com/krustlet-go/krustlet-wasi/podsync/informer"
+	"github.com/krustlet-go/krustlet-wasi/podsync/metrics"
 	"github.com/krustlet-go/krustlet-wasi/podsync/objects"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
@@ -34,7 +37,8 @@ type Images interface {
 	Pull(ctx context.Context, image string, keys registry.Keys) (registry.Pulled, error)
 }
 
-// Settings is what a Manager works with. All fields are needed, but for those that say otherwise, of logs, and the addresses of pods.
+// Settings is what a Manager works with. All fields are needed, but for those that say otherwise, of logs, and the addresses of
+// pods.
 type Settings struct {
 	NodeName    string     // pods bound to this node are run
 	Address     netip.Addr // the node's
@@ -54,6 +58,12 @@ type Settings struct {
 	ContainerOutputRate  int64 // bytes that a container may print a second; 0 is no bound
 	// DiskPressure says whether the node's disk is too full to take pods; nil: it never is. It must not block.
 	DiskPressure func() bool
+	// What happens is counted in Metrics and Probed, and told to Tracer; Disks says what pods have on disk.
+	Metrics *metrics.Pods
+	Probed  *metrics.Probes
+	Tracer  trace.Tracer
+	Disks   Disks
+
 	// PodCIDRs are ranges of addresses for pods where the Node has no podCIDR: at most one of IPv4 and one of IPv6. With
 	// NodeAddressOnly pods have the node's address, whatever ranges there are.
 	PodCIDRs        []netip.Prefix
@@ -88,6 +98,7 @@ type Manager struct {
 
 // New makes a Manager, which does nothing before Run.
 func New(settings Settings) *Manager {
+	settings.watchers()
 	m := &Manager{
 		Settings: settings,
 		objects:  objects.New(settings.Client),
@@ -99,6 +110,19 @@ func New(settings Settings) *Manager {
 	m.classes = newClasses(m.Client, m.classChanged, m.Log.Named("runtimeclasses"))
 	m.services = newServices(m.Client, m.Log.Named("services"))
 	return m
+}
+
+// watchers has those that are missing see to nobody.
+func (s *Settings) watchers() {
+	if s.Metrics == nil {
+		s.Metrics = metrics.NewPods()
+	}
+	if s.Probed == nil {
+		s.Probed = metrics.NewProbes()
+	}
+	if s.Tracer == nil {
+		s.Tracer = noop.NewTracerProvider().Tracer("")
+	}
 }
 
 // Run takes up the pods bound to the node, and the runs of them that the engine has from before, and works until ctx ends;

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/metrics"
 	"github.com/krustlet-go/krustlet-wasi/podsync/probe"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
@@ -25,12 +26,16 @@ func (w *worker) ask(ctx context.Context, pod *corev1.Pod, process runtime.Proce
 	spec := probeOf(a.container, a.kind)
 	var result probe.Result
 	var err error
+	began := time.Now()
 	for range probeTries {
 		if result, err = w.probe(ctx, a, spec); err == nil || ctx.Err() != nil {
 			break
 		}
 	}
 	end := probed{container: a.container.Name, id: a.id, kind: a.kind, ok: result.OK, err: err}
+	if ctx.Err() == nil {
+		w.count(pod, a, result, err, time.Since(began))
+	}
 	switch {
 	case ctx.Err() != nil:
 		end.err = ctx.Err() // the run has ended, and what the probe found says nothing
@@ -43,6 +48,20 @@ func (w *worker) ask(ctx context.Context, pod *corev1.Pod, process runtime.Proce
 		w.record(pod, a.container, eventProbeWarning(a.kind, result.Output))
 	}
 	return end
+}
+
+// count counts a probe.
+func (w *worker) count(pod *corev1.Pod, a ask, result probe.Result, err error, took time.Duration) {
+	verdict := metrics.Failed
+	switch {
+	case err != nil:
+		verdict = metrics.Unknown
+	case result.OK:
+		verdict = metrics.Successful
+	}
+	w.node.Probed.Observe(metrics.Probed{
+		Kind: a.kind.String(), Namespace: pod.Namespace, Pod: pod.Name, UID: string(pod.UID), Container: a.container.Name,
+	}, verdict, took)
 }
 
 // endWith calls cancel when a run ends before ctx does.
@@ -108,7 +127,7 @@ func (w *worker) carryOut(ctx context.Context, pod *corev1.Pod, a hook) error {
 	case handler.Exec != nil:
 		text, err := w.execHook(ctx, a, handler.Exec.Command)
 		if err != nil {
-			return fmt.Errorf("Exec lifecycle hook (%v) %s: %w, message: %q", handler.Exec.Command, where, err, text) //nolint:staticcheck // words that users know
+			return fmt.Errorf("Exec lifecycle hook (%v) %s: %w, message: %q", handler.Exec.Command, where, err, text)
 		}
 	case handler.HTTPGet != nil:
 		plain, err := probe.Hook(ctx, handler.HTTPGet, a.container, w.podIP())

@@ -136,7 +136,9 @@ func (w *worker) write(ctx context.Context, status corev1.PodStatus) {
 	base := w.report.last
 	w.report.busy, w.report.sent, w.report.base = true, &status, base.ResourceVersion
 	w.tasks.Go(func() {
+		ctx, span := w.trace(ctx, "pod.status", nil)
 		pod, err := w.node.writeStatus(ctx, base, status)
+		endTrace(span, err)
 		w.send(reported{pod, err})
 	})
 }

@@ -243,7 +243,7 @@ func TestResizedGuest(t *testing.T) {
 // TestShrinkBelowUse: memory that a guest has is not taken from it.
 func TestShrinkBelowUse(t *testing.T) {
 	g := foundRun("id", 0)
-	g.used = runtime.Stats{Memory: 8 << 20}
+	g.use(runtime.Stats{Memory: 8 << 20})
 	pod := testPod(corev1.RestartPolicyAlways, "a")
 	w := &worker{dirs: dirsOf(t.TempDir(), pod)}
 	to := sized(&pod.Spec.Containers[0], size(8))

@@ -57,8 +57,11 @@ func (w *worker) setUpVolumes(ctx context.Context, pod *corev1.Pod) error {
 	return errors.Join(failed...)
 }
 
-// kept says whether a pod has a volume whose content may change, or one that may outgrow its limit.
+// kept says whether a pod has a volume whose content may change, or something that may outgrow its limit.
 func kept(pod *corev1.Pod) bool {
+	if _, limited := storageLimit(pod); limited {
+		return true
+	}
 	for _, v := range pod.Spec.Volumes {
 		if v.EmptyDir != nil && v.EmptyDir.SizeLimit != nil || v.ConfigMap != nil || v.Secret != nil || v.DownwardAPI != nil || v.Projected != nil {
 			return true
@@ -83,7 +86,7 @@ func (w *worker) keepVolumes(ctx context.Context) {
 			w.log.Warn("cannot bring the pod's volumes up to date, will try again", zap.Error(err))
 			w.record(pod, nil, eventMountFailed(err))
 		}
-		if message := w.volumes.Exceeded(pod); message != "" {
+		if message := w.outgrown(pod); message != "" {
 			w.send(overfull{message})
 			return
 		}

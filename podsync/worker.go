@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
@@ -36,14 +37,17 @@ type worker struct {
 	ended          []endedRun                 // to be forgotten once the API server has their exits
 	giveUp         context.CancelFunc         // cancels pulls and starts
 	starts         context.Context            //nolint:containedctx // the loop's own, made and ended in run
+	starting       trace.Span                 // ends when the pod runs; nil where an earlier agent has begun the pod
 	stopping       <-chan struct{}            // closed when the loop ends
 	keeping        bool                       // the volumes are being kept up to date
 	volumesCleared bool                       // the volumes are removed, or about to be: the pod has ended
 	report         report
+	measures       measures
 
 	view     atomic.Pointer[view] // what others may see of the pod
 	requests corev1.ResourceList  // what the pod takes of the node (the Manager's lock guards it),
 	admitted atomic.Bool          // once the node has taken it
+	spent    atomic.Int64         // processor time of the runs that have ended, in nanoseconds
 }
 
 // view is a pod as others see it: they must not change it.
@@ -77,6 +81,7 @@ func newWorker(node *Manager, state *podState, adopted adoption) *worker {
 		report:    report{last: pod, news: time.Now().Add(creatingShown)},
 	}
 	w.volumes = node.newVolumes(w.dirs, w.log)
+	w.measures = newMeasures(node.Metrics, state, adopted, time.Now())
 	w.requests = requestsOf(state.given())
 	w.admitted.Store(state.wasSetUp)
 	w.show(statusOf(state, pod.Status, node.Address, state.startedAt))
@@ -86,14 +91,22 @@ func newWorker(node *Manager, state *podState, adopted adoption) *worker {
 // run works until the pod is gone or ctx ends. At the end of ctx it leaves guests and object as they are.
 func (w *worker) run(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
+	defer w.node.Probed.Forget(w.state.pod.Namespace, w.state.pod.Name, string(w.state.pod.UID))
 	defer w.tasks.Wait()
 	defer cancel()
+	if !w.measures.seen.IsZero() {
+		ctx, w.starting = w.traceStart(ctx)
+		defer w.starting.End()
+	}
 	w.stopping = ctx.Done()
 	w.starts, w.giveUp = context.WithCancel(ctx)
 	defer w.giveUp()
 	w.takeOver()
-	for {
+	for cause := causeCreate; ; {
+		began := time.Now()
 		wake := w.settle(ctx)
+		w.node.Metrics.WorkerDuration.WithLabelValues(cause).Observe(time.Since(began).Seconds())
+		cause = causeSync
 		if w.state.life == gone {
 			return
 		}
@@ -104,6 +117,7 @@ func (w *worker) run(ctx context.Context) {
 			w.flush()
 			return
 		case <-w.mailbox.full:
+			cause = causeUpdate
 			w.state.apply(w.receive(), time.Now())
 		case <-w.nudge:
 			w.state.apply(classChanged{}, time.Now())
@@ -127,6 +141,9 @@ func (w *worker) settle(ctx context.Context) time.Time {
 		status := statusOf(w.state, w.report.last.Status, w.node.Address, now)
 		w.show(status)
 		retry, written := w.report.next(status, now)
+		if w.measures.status(&status, written, now) {
+			w.starting.End()
+		}
 		if w.state.vanished {
 			retry, written = time.Time{}, true
 		} else if w.report.due(now) {
@@ -150,6 +167,7 @@ func (w *worker) receive() any {
 		return vanishedEvent{}
 	}
 	w.report.see(pod)
+	w.measures.watched(pod, time.Now())
 	return updated{pod}
 }
 
@@ -170,6 +188,8 @@ func (w *worker) takeIn(result any) {
 			w.follow(r.container, r.process)
 		}
 		return
+	case pullDone:
+		w.measures.pullEnds(now)
 	case prepared:
 		if r.err == nil && !w.keeping && kept(w.state.pod) {
 			w.keeping = true
@@ -178,6 +198,8 @@ func (w *worker) takeIn(result any) {
 	case exitSeen:
 		c := w.state.container(r.container)
 		w.ended = append(w.ended, endedRun{c.id, r.container, c.attempt, w.processes[r.container]})
+		w.spent.Add(int64(w.processes[r.container].Stats().CPU))
+		w.measures.exited(kindOf(w.state.pod, r.container), r.exit, c)
 		delete(w.processes, r.container)
 	case removed:
 		if r.err != nil {

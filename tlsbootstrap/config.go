@@ -32,6 +32,8 @@ type Config struct {
 	// Stdout takes the lines that tell a person, or a script, to approve the serving certificate.
 	// Nil: nowhere.
 	Stdout io.Writer
+	// Rotated is told how old a serving certificate was that has just been replaced. Nil: nobody is told.
+	Rotated func(age time.Duration)
 	// Log is nil for no log.
 	Log *zap.Logger
 

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"go.uber.org/zap"
 	certificatesv1 "k8s.io/api/certificates/v1"
@@ -149,6 +150,9 @@ func (s *Serving) store(certPEM, keyPEM []byte) error {
 		return fmt.Errorf("storing the serving key: %w", err)
 	}
 	s.print("BOOTSTRAP: received TLS certificate approval: continuing")
+	if old := s.cert.Load(); old != nil && s.cfg.Rotated != nil {
+		s.cfg.Rotated(time.Since(old.Leaf.NotBefore))
+	}
 	s.use(&cert)
 	return nil
 }

@@ -166,6 +166,8 @@ func TestServingRenews(t *testing.T) {
 	if err := writeFile(w.cfg.KeyFile, keyPEM, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	rotated := make(chan time.Duration, 1)
+	w.cfg.Rotated = func(age time.Duration) { rotated <- age }
 	s, _ := w.serve(client)
 	old := s.cert.Load()
 	if old == nil {
@@ -178,6 +180,9 @@ func TestServingRenews(t *testing.T) {
 	}
 	w.Kubectl(t, "certificate", "approve", name)
 	w.eventually("renewed certificate", func() bool { return s.cert.Load() != old })
+	if age, lived := <-rotated, time.Since(old.Leaf.NotBefore); age <= 0 || age > lived {
+		t.Errorf("the age of the old certificate is told as %v, it is %v by now", age, lived)
+	}
 	if err := verify(t, w, s, w.cfg.Hostname); err != nil {
 		t.Error(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
@@ -48,11 +49,18 @@ func runAgent(ctx context.Context, cfg Config, stdout io.Writer, log *zap.Logger
 	if err != nil {
 		return err
 	}
+	measures := newMeasures(cfg)
+	tracer, stopTracing, err := newTracer(ctx, cfg, log.Named("tracing"))
+	if err != nil {
+		return err
+	}
+	defer stopTracing()
+	bootstrap.Rotated = func(age time.Duration) { measures.rotation.Observe(age.Seconds()) }
 	serving, err := tlsbootstrap.NewServing(bootstrap, client)
 	if err != nil {
 		return err
 	}
-	engine, closeWorkers, err := newWorkers(ctx, cfg, log)
+	engine, closeWorkers, err := newWorkers(ctx, cfg, measures.runtime, tracer, log)
 	if err != nil {
 		return err
 	}
@@ -65,7 +73,7 @@ func runAgent(ctx context.Context, cfg Config, stdout io.Writer, log *zap.Logger
 	if err != nil {
 		return err
 	}
-	pods, err := newPods(cfg, client, images, keys, engine, recorder, written, log)
+	pods, err := newPods(cfg, client, images, keys, engine, recorder, written, measures, tracer, log)
 	if err != nil {
 		return err
 	}
@@ -77,7 +85,9 @@ func runAgent(ctx context.Context, cfg Config, stdout io.Writer, log *zap.Logger
 	if err != nil {
 		return err
 	}
-	api, err := newAPI(cfg, client, serving, pods, log, level)
+	usage := &usage{Manager: pods, nodeName: cfg.NodeName, dataDir: cfg.DataDir, disks: measures.disks, began: time.Now()}
+	measures.watch(engine, pods, serving, usage)
+	api, err := newAPI(cfg, client, serving, pods, usage, measures, log, level)
 	if err != nil {
 		return err
 	}
@@ -91,6 +101,7 @@ func runAgent(ctx context.Context, cfg Config, stdout io.Writer, log *zap.Logger
 		return self.Run(ctx)
 	})
 	parts.Go(func() error { return pods.Run(ctx) })
+	parts.Go(func() error { return measures.disks.Run(ctx) })
 	parts.Go(func() error { return api.Serve(ctx, listener) })
 	parts.Go(func() error { collect(ctx, collector, pods.Synced()); return nil })
 	return parts.Wait()
@@ -155,7 +166,7 @@ func newLogEvents(log *zap.Logger) (written *logfile.Watcher, stop func()) {
 	return written, func() { _ = written.Close() } // nobody follows a log any more
 }
 
-func newPods(cfg Config, client kubernetes.Interface, images *registry.Store, keys *credentials.Source, engine guests.Engine, recorder record.EventRecorder, written *logfile.Watcher, log *zap.Logger) (*podsync.Manager, error) {
+func newPods(cfg Config, client kubernetes.Interface, images *registry.Store, keys *credentials.Source, engine guests.Engine, recorder record.EventRecorder, written *logfile.Watcher, measures *measures, tracer trace.Tracer, log *zap.Logger) (*podsync.Manager, error) {
 	allocatable, err := node.AllocatableResources(cfg.DataDir, cfg.MaxPods)
 	if err != nil {
 		return nil, err
@@ -181,6 +192,11 @@ func newPods(cfg Config, client kubernetes.Interface, images *registry.Store, ke
 		ContainerOutputRate:  cfg.ContainerOutputRate,
 		DiskPressure:         func() bool { return underDiskPressure(cfg.DataDir, log) },
 
+		Metrics: measures.pods,
+		Probed:  measures.probes,
+		Disks:   measures.disks,
+		Tracer:  tracer,
+
 		LogsDir:     cfg.PodLogsDir,
 		LogLinksDir: cfg.ContainerLogsDir,
 		LogEvents:   written,
@@ -200,13 +216,13 @@ func newNode(cfg Config, client kubernetes.Interface, pods *podsync.Manager, ima
 		Version:          programVersion(),
 		RuntimeVersion:   "wasmtime://" + engineVersion(),
 		RuntimeHandlers:  []string{"", podsync.HandlerShared, podsync.HandlerIsolated},
-		DeclaredFeatures: []string{podsync.FeatureRestartAll},
+		DeclaredFeatures: []string{kubeletapi.FeatureWebSockets, podsync.FeatureRestartAll},
 		Ready:            pods.Ready,
 		Images:           func() []corev1.ContainerImage { return imagesOfNode(images, log) },
 	}, client, recorder, log.Named("node"))
 }
 
-func newAPI(cfg Config, client kubernetes.Interface, serving *tlsbootstrap.Serving, pods *podsync.Manager, log *zap.Logger, level zap.AtomicLevel) (*kubeletapi.Server, error) {
+func newAPI(cfg Config, client kubernetes.Interface, serving *tlsbootstrap.Serving, pods *podsync.Manager, usage *usage, measures *measures, log *zap.Logger, level zap.AtomicLevel) (*kubeletapi.Server, error) {
 	ca, err := clientAuthority(cfg)
 	if err != nil {
 		return nil, err
@@ -231,6 +247,9 @@ func newAPI(cfg Config, client kubernetes.Interface, serving *tlsbootstrap.Servi
 		Auth:           auth,
 		Pods:           pods,
 		Logs:           pods,
+		Stats:          usage,
+		Metrics:        measures.page,
+		ProbeMetrics:   measures.probePage,
 		Execs:          pods,
 		Attaches:       pods,
 		Ports:          pods,

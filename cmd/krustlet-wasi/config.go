@@ -82,6 +82,9 @@ type Config struct {
 	ContainerLogMaxFiles int   // 2 or more
 	ContainerOutputRate  int64 // bytes per second; 0 is no limit
 
+	TracingEndpoint               string // host:port; empty: no traces
+	TracingSamplingRatePerMillion int    // 0 to 1,000,000
+
 	LogLevel  zapcore.Level
 	LogFormat string // formatConsole or formatJSON
 }
@@ -135,6 +138,8 @@ func newLoader(flags flagValues, env environment, m machine) *loader {
 		Workers:              defaultWorkers,
 		ContainerLogMaxSize:  defaultLogMaxSize,
 		ContainerLogMaxFiles: defaultLogMaxFiles,
+
+		TracingSamplingRatePerMillion: allTraces,
 
 		ClusterDomain:     defaultClusterDomain,
 		ResolvConf:        defaultResolvConf,

@@ -2,6 +2,8 @@ package main
 
 import (
 	"crypto/tls"
+	"fmt"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/api/resource"
 )
@@ -52,12 +54,17 @@ func kubeletConfiguration(cfg Config) map[string]any {
 				"cacheUnauthorizedTTL": cfg.API.DeniedTTL.String(),
 			},
 		},
-		"enableProfilingHandler":  cfg.API.Profiling,
-		"enableDebugFlagsHandler": cfg.API.DebugFlags,
-		"podLogsDir":              cfg.PodLogsDir,
-		"containerLogMaxSize":     resource.NewQuantity(cfg.ContainerLogMaxSize, resource.BinarySI).String(),
-		"containerLogMaxFiles":    cfg.ContainerLogMaxFiles,
-		"logging":                 map[string]any{"format": kubeletLogFormat(cfg.LogFormat)},
+		"streamingConnectionIdleTimeout": cfg.StreamIdleTimeout.String(),
+		"clusterDNS":                     texts(cfg.ClusterDNS),
+		"clusterDomain":                  cfg.ClusterDomain,
+		"resolvConf":                     cfg.ResolvConf,
+		"podCIDR":                        strings.Join(texts(cfg.PodCIDRs), ","),
+		"enableProfilingHandler":         cfg.API.Profiling,
+		"enableDebugFlagsHandler":        cfg.API.DebugFlags,
+		"podLogsDir":                     cfg.PodLogsDir,
+		"containerLogMaxSize":            resource.NewQuantity(cfg.ContainerLogMaxSize, resource.BinarySI).String(),
+		"containerLogMaxFiles":           cfg.ContainerLogMaxFiles,
+		"logging":                        map[string]any{"format": kubeletLogFormat(cfg.LogFormat)},
 	}
 	if len(cfg.RegisterWithTaints) > 0 {
 		kubelet["registerWithTaints"] = cfg.RegisterWithTaints
@@ -70,6 +77,15 @@ func kubeletConfiguration(cfg Config) map[string]any {
 		kubelet["tlsCipherSuites"] = names
 	}
 	return kubelet
+}
+
+// texts writes each as text.
+func texts[T fmt.Stringer](all []T) []string {
+	out := make([]string, len(all))
+	for i, one := range all {
+		out[i] = one.String()
+	}
+	return out
 }
 
 // kubeletLogFormat is what the stock kubelet calls a format of the log.

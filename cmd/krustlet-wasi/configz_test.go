@@ -24,6 +24,8 @@ func TestConfiguration(t *testing.T) {
 		Tokens: true, TokenTTL: time.Minute, AllowedTTL: 2 * time.Minute, DeniedTTL: 3 * time.Second,
 		TLSMinVersion: tls.VersionTLS13, TLSCipherSuites: []uint16{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256}, Profiling: true,
 	}
+	cfg.ClusterDNS, cfg.StreamIdleTimeout = []netip.Addr{netip.MustParseAddr("192.0.2.53")}, time.Hour
+	cfg.PodCIDRs = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/25"), netip.MustParsePrefix("2001:db8::/64")}
 	cfg.RegisterWithTaints = []corev1.Taint{{Key: "a", Effect: corev1.TaintEffectNoSchedule}}
 	text, err := json.Marshal(configurationOf(cfg))
 	if err != nil {
@@ -58,6 +60,9 @@ func TestConfiguration(t *testing.T) {
 		"log size":        {kubelet.ContainerLogMaxSize, "10Mi"},
 		"log files":       {*kubelet.ContainerLogMaxFiles, int32(5)},
 		"logs":            {kubelet.PodLogsDir, cfg.DataDir + "/logs"},
+		"name servers":    {kubelet.ClusterDNS, []string{"192.0.2.53"}},
+		"addresses":       {kubelet.PodCIDR, "192.0.2.0/25,2001:db8::/64"},
+		"streams":         {kubelet.StreamingConnectionIdleTimeout.Duration, time.Hour},
 		"taints":          {kubelet.RegisterWithTaints, cfg.RegisterWithTaints},
 	} {
 		if !reflect.DeepEqual(pair[0], pair[1]) {

@@ -6,8 +6,10 @@ import (
 	"os"
 	"path/filepath"
 
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/metrics"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime"
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker"
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/confine"
@@ -17,7 +19,7 @@ import (
 // made first: a worker cannot reach one that was made beside the credentials after its start.
 //
 // Guests and workers are left alone by close.
-func newWorkers(ctx context.Context, cfg Config, log *zap.Logger) (pool *worker.Pool, close func(), err error) {
+func newWorkers(ctx context.Context, cfg Config, counts *metrics.Runtime, tracer trace.Tracer, log *zap.Logger) (pool *worker.Pool, close func(), err error) {
 	if err := confine.HideSelf(); err != nil {
 		log.Warn("other processes of this user may read the agent's memory", zap.Error(err))
 	}
@@ -32,6 +34,7 @@ func newWorkers(ctx context.Context, cfg Config, log *zap.Logger) (pool *worker.
 	compiler, err := wasmtime.NewCompiler(wasmtime.Config{
 		CacheDir: compiledDir(cfg.DataDir),
 		Compiler: selfCompiler,
+		Compiled: counts.Compiled,
 		Log:      log.Named("compiler"),
 	})
 	if err != nil {
@@ -48,7 +51,8 @@ func newWorkers(ctx context.Context, cfg Config, log *zap.Logger) (pool *worker.
 		Command:  append([]string{self}, settings.arguments()...),
 		Name:     "krustlet-wasi",
 		Shards:   cfg.Workers,
-		Compiler: compiler,
+		Compiler: tracedCompiler{compiler, tracer},
+		Started:  counts.Started,
 		Groups:   newControlGroups(cfg.DataDir, log),
 		Log:      log.Named("workers"),
 	})

@@ -83,7 +83,25 @@ func (l *loader) checkFiles() {
 			l.problem("%s: %w", l.from("client-ca-file"), err)
 		}
 	}
+	l.checkLogDir("pod-logs-dir", c.PodLogsDir)
+	if l.given("container-logs-dir") {
+		l.checkLogDir("container-logs-dir", c.ContainerLogsDir)
+	}
 	l.checkBootstrapFile()
+}
+
+// checkLogDir keeps logs out of the folders in which the node removes what it does not know.
+func (l *loader) checkLogDir(setting, dir string) {
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		l.problem("%s: %s is not a directory", l.fromFile(setting), dir)
+		return
+	}
+	for _, name := range []string{"config", "modules", "pods", "workers"} {
+		own := filepath.Join(l.cfg.DataDir, name)
+		if dir == own || strings.HasPrefix(dir, own+string(filepath.Separator)) {
+			l.problem("%s: %s belongs to the node itself, which keeps other things in %s; choose another directory", l.fromFile(setting), dir, own)
+		}
+	}
 }
 
 // checkBootstrapFile requires the file for as long as it is the only way into the cluster.

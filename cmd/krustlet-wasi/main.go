@@ -8,6 +8,8 @@
 // The agent starts other processes of this program: workers, which host the guests and go on when it ends
 // (worker.go), and compilers of one module each (engine.go).
 //
+// What the agent counts and whom it tells is put together in metrics.go and tracing.go.
+//
 // `krustlet-wasi run` runs one module without a cluster: runconfig.go and runvalues.go understand its flags,
 // runmodule.go finds the module in runcache.go's folders or elsewhere, run.go runs it, and runexit.go says what
 // the end of the guest means for the process. docs/run.md describes it to users.

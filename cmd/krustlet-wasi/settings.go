@@ -56,7 +56,7 @@ type given struct {
 }
 
 // The groups of --help, in order.
-var groups = []string{groupNode, groupServer, groupCluster, groupStorage, groupImages, groupGuests, groupNames, groupLogs}
+var groups = []string{groupNode, groupServer, groupCluster, groupStorage, groupImages, groupGuests, groupNames, groupTracing, groupLogs}
 
 const (
 	groupNode    = "The node"
@@ -66,6 +66,7 @@ const (
 	groupImages  = "Images"
 	groupGuests  = "Containers"
 	groupNames   = "Names"
+	groupTracing = "Tracing"
 	groupLogs    = "Logging"
 )
 
@@ -76,7 +77,7 @@ func settings() []setting {
 	var all []setting
 	for _, part := range [][]setting{
 		nodeSettings(), serverSettings(), accessSettings(), debugSettings(), clusterSettings(), storageSettings(), imageSettings(),
-		guestSettings(), nameSettings(), logSettings(),
+		guestSettings(), nameSettings(), tracingSettings(), logSettings(),
 	} {
 		all = append(all, part...)
 	}
@@ -236,6 +237,24 @@ func guestSettings() []setting {
 		def:   "no limit",
 		apply: func(c *Config, g given) (err error) {
 			c.ContainerOutputRate, err = parseBytes(g.text, "output", "10Mi")
+			return err
+		},
+	}}
+}
+
+func tracingSettings() []setting {
+	return []setting{{
+		flag: "tracing-endpoint", env: "KRUSTLET_TRACING_ENDPOINT", key: "tracingEndpoint", group: groupTracing, arg: "HOST:PORT",
+		usage: "OpenTelemetry collector (OTLP over gRPC, without TLS) to send traces of the way of pods to",
+		def:   "none",
+		apply: func(c *Config, g given) (err error) { c.TracingEndpoint, err = parseEndpoint(g.text); return err },
+	}, {
+		flag: "tracing-sampling-rate-per-million", env: "KRUSTLET_TRACING_SAMPLING_RATE_PER_MILLION", key: "tracingSamplingRatePerMillion",
+		group: groupTracing, arg: "N", kind: number,
+		usage: "how many of a million traces are sent, 0 to 1000000",
+		def:   "1000000",
+		apply: func(c *Config, g given) (err error) {
+			c.TracingSamplingRatePerMillion, err = parseSamplingRate(g.text)
 			return err
 		},
 	}}

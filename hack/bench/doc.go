@@ -49,6 +49,22 @@
 //	worker-KB/pod      anonymous memory of the worker, by pods: its own included
 //	agent-MB           anonymous memory of the agent
 //
+// # Rows of Scrape
+//
+// A page of the node's API with 110 pods on it, read over and over on one connection.
+//
+//	p50-ms, p99-ms       until the page is read
+//	agent-ms, worker-ms  processor time of a page
+//	KB                   size of the page
+//
+// # Rows of Exec
+//
+// A command beside a container that runs, from the call of client-go's until it has the exit code, with a connection of its own.
+//
+//	node/…  straight to the node: what the agent takes
+//	api/…   through the API server
+//	cat/…   256 MiB through a command that gives them back, through the API server; MB/s counts them once
+//
 // # Rows of Logs
 //
 // Clients ask the node itself, over TLS. The guest prints 1,000 short lines a second, as far as it gets to.

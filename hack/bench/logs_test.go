@@ -164,10 +164,11 @@ func benchmarkReadLog(b *testing.B, http2 bool) {
 			return err
 		}
 		defer log.Close()
-		if text, err := io.ReadAll(log); err != nil || string(text) != "sleeping\n" {
-			return fmt.Errorf("the log ends with %.20q (%v)", text, err)
+		text, err := io.ReadAll(log)
+		if err == nil && string(text) != "sleeping\n" {
+			err = fmt.Errorf("the log ends with %.20q", text)
 		}
-		return nil
+		return err
 	})
 	agent := f.node.Process().PID()
 	before, most := resident(b, agent), int64(0)

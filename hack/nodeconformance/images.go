@@ -117,7 +117,7 @@ func (s *site) buildGuest(ctx context.Context) (module []byte, err error) {
 
 // image is a container image for wasip1/wasm with the guest as its program.
 func (p program) image(guest []byte) (v1.Image, error) {
-	layer, err := crane.Layer(map[string][]byte{p.file: guest})
+	layer, err := crane.Layer(map[string][]byte{strings.TrimPrefix(p.file, "/"): guest})
 	if err != nil {
 		return nil, err
 	}

@@ -56,7 +56,7 @@ func (s *site) runSuite(ctx context.Context, settings settings, skips []skip) ([
 	cmd.Env = append(os.Environ(), "KUBE_TEST_REPO_LIST="+s.sourceList())
 	cmd.Stdout, cmd.Stderr = s.progress, s.progress
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = time.Minute
+	cmd.WaitDelay = 5 * time.Minute
 	failed := cmd.Run() // also when a test fails, which the report tells
 	specs, err := readSpecs(filepath.Join(s.dir, "report.json"))
 	if err != nil {

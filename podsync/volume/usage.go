@@ -1,6 +1,7 @@
 package volume
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"path/filepath"
@@ -21,16 +22,39 @@ func (v *Volumes) Exceeded(pod *corev1.Pod) string {
 		if on, err := isMount(m.host); err != nil || on {
 			continue
 		}
-		if usage(m.host) > volume.EmptyDir.SizeLimit.Value() {
+		if usage(m.host, 0).Bytes > volume.EmptyDir.SizeLimit.Value() {
 			return fmt.Sprintf("Usage of EmptyDir volume %q exceeds the limit %q. ", volume.Name, volume.EmptyDir.SizeLimit.String())
 		}
 	}
 	return ""
 }
 
-// usage is what a directory takes on disk, in bytes. What goes while it is counted counts nothing.
-func usage(dir string) int64 {
+// Spent is what directories take on disk together, in bytes.
+func Spent(dirs ...string) int64 {
 	var sum int64
+	for _, dir := range dirs {
+		sum += usage(dir, 0).Bytes
+	}
+	return sum
+}
+
+// Usage is what a directory takes on disk.
+type Usage struct {
+	Bytes  int64
+	Inodes int64
+}
+
+// errEnough ends a count.
+var errEnough = errors.New("enough was counted")
+
+// usage is what a directory takes, but for what is mounted in it. What goes while it is counted counts nothing. With a limit, no more
+// files are counted than that, and it is a lower bound.
+func usage(dir string, limit int64) Usage {
+	var sum Usage
+	var disk syscall.Stat_t
+	if syscall.Stat(dir, &disk) != nil {
+		return Usage{}
+	}
 	seen := map[uint64]bool{} // files with several names count once
 	_ = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
 		if err != nil {
@@ -40,11 +64,18 @@ func usage(dir string) int64 {
 		if err != nil {
 			return nil
 		}
-		if st, ok := info.Sys().(*syscall.Stat_t); ok && !seen[st.Ino] {
+		st, ok := info.Sys().(*syscall.Stat_t)
+		if ok && st.Dev != disk.Dev && entry.IsDir() {
+			return fs.SkipDir
+		}
+		if ok && !seen[st.Ino] {
 			if st.Nlink > 1 && !entry.IsDir() {
 				seen[st.Ino] = true
 			}
-			sum += st.Blocks * 512
+			sum.Bytes += st.Blocks * 512
+			if sum.Inodes++; sum.Inodes == limit {
+				return errEnough
+			}
 		}
 		return nil
 	})

@@ -28,6 +28,9 @@ type Config struct {
 	// and DefaultCompileTime.
 	CompileMemory int64
 	CompileTime   time.Duration
+	// Compiled is told of modules that a Compiler was asked for: that their code was in the cache, or how long it took to
+	// compile them and what went wrong. It may be nil, and must not block.
+	Compiled func(cached bool, took time.Duration, err error)
 	// MaxGuests bounds the guests at a time; 0 leaves it to what the system can bear, which also bounds it if it
 	// is less.
 	MaxGuests int

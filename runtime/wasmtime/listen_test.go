@@ -72,7 +72,7 @@ func TestListenFree(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer taken.Close() //nolint:errcheck // the test is over
+	defer taken.Close()
 	open, err := listen(runtime.Spec{Listen: []string{"127.0.0.2:0"}, ListenFree: []string{taken.Addr().String(), "127.0.0.3:0"}})
 	if err != nil {
 		t.Fatal(err)

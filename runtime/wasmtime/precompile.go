@@ -29,6 +29,7 @@ type Compiler struct {
 	log   *zap.Logger
 	slots chan struct{}            // one for each compilation that may run
 	inUse func(digest string) bool // code that is not collected; nil is none
+	told  func(cached bool, took time.Duration, err error)
 
 	mu     sync.Mutex
 	closed bool
@@ -73,6 +74,10 @@ func newCompiler(cfg Config) *Compiler {
 		slots:  make(chan struct{}, goruntime.GOMAXPROCS(0)),
 		builds: map[string]*build{},
 		sound:  map[string]sound{},
+		told:   cfg.Compiled,
+	}
+	if c.told == nil {
+		c.told = func(bool, time.Duration, error) {}
 	}
 	if err := c.disk.removeStale(); err != nil {
 		cfg.Log.Warn("compiled code of other versions stays on disk", zap.Error(err))
@@ -88,6 +93,7 @@ func (c *Compiler) Compile(ctx context.Context, digest, file string) error {
 		return err
 	}
 	if c.isSound(digest, trustFor) {
+		c.told(true, 0, nil)
 		return nil
 	}
 	b, err := c.build(ctx, digest, file)
@@ -188,6 +194,7 @@ func (c *Compiler) make(ctx context.Context, b *build, digest, file string) {
 	b.code, b.err = c.disk.load(digest)
 	if b.err == nil {
 		c.trust(digest)
+		c.told(true, 0, nil)
 		return
 	}
 	if !errors.Is(b.err, os.ErrNotExist) {
@@ -222,6 +229,9 @@ func (c *Compiler) compile(ctx context.Context, digest, file string) ([]byte, er
 	}
 	began := time.Now()
 	code, err := c.how.run(ctx, wasm)
+	if ctx.Err() == nil {
+		c.told(false, time.Since(began), err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -3,8 +3,10 @@ package wasmtime
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -187,5 +189,39 @@ func TestCompileEnds(t *testing.T) {
 	}
 	if err := c.Compile(ctx, digest, file); !errors.Is(err, ErrClosed) {
 		t.Errorf("later: %v", err)
+	}
+}
+
+// TestCompilationsAreTold: what is compiled, what was compiled before, and what cannot be.
+func TestCompilationsAreTold(t *testing.T) {
+	dir, file := t.TempDir(), filepathTiny(t)
+	var told []string
+	compiler := func() *Compiler {
+		c, err := NewCompiler(Config{CacheDir: dir, Log: testLog(t), Compiled: func(cached bool, took time.Duration, err error) {
+			told = append(told, fmt.Sprint(cached, took > 0, err != nil))
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(c.Close)
+		return c
+	}
+	damaged := filepath.Join(t.TempDir(), "damaged.wasm")
+	write(t, damaged, "\x00asm\x01\x00\x00\x00junk")
+	c := compiler()
+	for range 2 {
+		if err := c.Compile(t.Context(), guests.Digest(t, file), file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := compiler().Compile(t.Context(), guests.Digest(t, file), file); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Compile(t.Context(), guests.Digest(t, damaged), damaged); err == nil {
+		t.Error("a damaged module was compiled")
+	}
+	want := []string{"false true false", "true false false", "true false false", "false true true"} // cached, took time, failed
+	if !slices.Equal(told, want) {
+		t.Errorf("told %q, want %q", told, want)
 	}
 }

@@ -31,6 +31,9 @@ type Config struct {
 	Compiler Compiler
 	// Groups gives each worker a control group; nil leaves them all where the agent is.
 	Groups Groups
+	// Started is told of guests that were started, those of sessions among them, and how long that took once the module was
+	// compiled. It may be nil, and must not block.
+	Started func(session bool, took time.Duration)
 	// Log gets what concerns the workers and not one guest's own output.
 	Log *zap.Logger
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -32,8 +33,12 @@ func (p *Pool) Start(ctx context.Context, spec runtime.Spec, streams runtime.Str
 		if err := p.cfg.Compiler.Compile(ctx, spec.Digest, spec.Module); err != nil {
 			return nil, err
 		}
+		began := time.Now()
 		process, err := p.startOnce(ctx, spec, streams, session)
 		if err == nil {
+			if p.cfg.Started != nil {
+				p.cfg.Started(session, time.Since(began))
+			}
 			return process, nil
 		}
 		again := errors.Is(err, errGone) || errors.Is(err, errEnding)

@@ -2,6 +2,7 @@ package worker_test
 
 import (
 	"fmt"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -13,6 +14,16 @@ import (
 func TestStatsOfAll(t *testing.T) {
 	cfg := config(t, t.TempDir())
 	cfg.Shards = 2
+	var started, sessions atomic.Int32
+	cfg.Started = func(session bool, took time.Duration) {
+		started.Add(1)
+		if session {
+			sessions.Add(1)
+		}
+		if took <= 0 {
+			t.Errorf("a start took %v", took)
+		}
+	}
 	p := open(t, cfg)
 	const guests = 20
 	for i := range guests {
@@ -30,6 +41,9 @@ func TestStatsOfAll(t *testing.T) {
 		if got := all[fmt.Sprint("r", i)]; got != (runtime.Stats{CPU: time.Second, Throttled: time.Millisecond, Memory: 65536}) {
 			t.Errorf("r%d: %+v", i, got)
 		}
+	}
+	if started.Load() != guests+2 || sessions.Load() != 1 {
+		t.Errorf("%d starts, %d of them of sessions", started.Load(), sessions.Load())
 	}
 	if workers, running := p.Counts(); workers != 2 || running < guests {
 		t.Errorf("%d workers with %d guests", workers, running)

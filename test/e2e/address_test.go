@@ -15,10 +15,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/guests"
 	"github.com/krustlet-go/krustlet-wasi/hack/testcluster"
 	"github.com/krustlet-go/krustlet-wasi/hack/testnode"
 )
@@ -31,6 +35,7 @@ func TestAddresses(t *testing.T) {
 			"HostNetwork": testHostNetwork,
 			"PortTaken":   testPortTaken,
 			"NoSockets":   testNoSockets,
+			"Exposed":     testExposedPorts,
 			"Told":        testToldAddress,
 		} {
 			t.Run(name, func(t *testing.T) {
@@ -169,6 +174,36 @@ func testPortTaken(t *testing.T, s *suite) {
 	})
 	s.awaitEvents(t, pod, "Failed Error: start the guest: listen on "+now.Status.PodIP+":18080: ")
 	body(t, now.Status.PodIP, 18080)
+}
+
+// testExposedPorts: a container has the ports that its image exposes, but for what another of the pod names or has.
+func testExposedPorts(t *testing.T, s *suite) {
+	serve, err := os.ReadFile(guests.Build(t, "serve"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	image := guests.Image(t,
+		v1.Config{Entrypoint: []string{"/serve"}, ExposedPorts: map[string]struct{}{"18085/tcp": {}, "18086/tcp": {}}},
+		map[string][]byte{"serve": serve})
+	ref, err := name.ParseReference(s.images.Host + "/exposing:v1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := remote.Write(ref, image); err != nil {
+		t.Fatal(err)
+	}
+	pod := s.pod("exposed", ref.String())
+	always := corev1.ContainerRestartPolicyAlways
+	pod.Spec.InitContainers = []corev1.Container{{Name: "side", Image: ref.String(), RestartPolicy: &always}}
+	pod.Spec.Containers[0].Ports = []corev1.ContainerPort{{ContainerPort: 18086}}
+	ns := s.cluster.Namespace(t)
+	s.create(t, ns, pod)
+	ip := s.await(t, ns, "exposed", ready(true)).Status.PodIP
+	for _, port := range []int32{18085, 18086} {
+		if got := body(t, ip, port); got != "/x from descriptor 3\n" {
+			t.Errorf("port %d: %q", port, got)
+		}
+	}
 }
 
 // testToldAddress: what a pod is told of its address is true, and commands beside its containers have no sockets.

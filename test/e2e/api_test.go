@@ -297,8 +297,8 @@ func testLogsBounded(t *testing.T, s *apiSuite) {
 // testLogShippers finds each run's log by a link whose name says whose it is.
 func testLogShippers(t *testing.T, s *apiSuite) {
 	ns := s.cluster.Namespace(t)
-	pod := s.create(t, ns, s.pod("shipped", s.hello, "3", "1ms"))
-	pod = s.await(t, ns, "shipped", func(p *corev1.Pod) error {
+	s.create(t, ns, s.pod("shipped", s.hello, "3", "1ms"))
+	pod := s.await(t, ns, "shipped", func(p *corev1.Pod) error {
 		if c := p.Status.ContainerStatuses; len(c) != 1 || c[0].RestartCount < 1 || c[0].LastTerminationState.Terminated == nil {
 			return errors.New("not restarted")
 		}

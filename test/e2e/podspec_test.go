@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -18,6 +19,7 @@ func TestPodSpec(t *testing.T) {
 		"FileKeyRef":           testFileKeyRef,
 		"RestartAllContainers": testRestartAllContainers,
 		"ClusterDNS":           testClusterDNS,
+		"EphemeralStorage":     testEphemeralStorage,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -39,6 +41,19 @@ func testClusterDNS(t *testing.T, s *suite) {
 	}
 	hasLines(t, log, "nameserver 192.0.2.10", "nameserver 192.0.2.1", "nameserver 192.0.2.2", "options ndots:5")
 	s.awaitEvents(t, pod, "DNSConfigForming Nameserver limits were exceeded, some nameservers have been omitted")
+}
+
+// testEphemeralStorage: a pod that writes more than it may is evicted.
+func testEphemeralStorage(t *testing.T, s *suite) {
+	ns := s.cluster.Namespace(t)
+	pod := s.pod("writes", s.kitchen, "each", "write /tmp/much "+strings.Repeat("x", 200<<10), "sleep")
+	pod.Spec.Containers[0].Resources.Limits = corev1.ResourceList{corev1.ResourceEphemeralStorage: resource.MustParse("100Ki")}
+	pod = s.create(t, ns, pod)
+	now := s.awaitPhase(t, ns, "writes", corev1.PodFailed)
+	if want := "Pod ephemeral local storage usage exceeds the total limit of containers 100Ki. "; now.Status.Reason != "Evicted" || now.Status.Message != want {
+		t.Errorf("reason %q, message %q", now.Status.Reason, now.Status.Message)
+	}
+	s.awaitEvents(t, pod, "Evicted Pod ephemeral local storage usage exceeds the total limit of containers 100Ki.")
 }
 
 // testPostStartHoldsBack: a container does not count as running before its postStart hook is done.

@@ -105,6 +105,13 @@ func apiServerArguments(w *workdir, p ports) []string {
 		"--kubelet-client-certificate=" + pki("kube-apiserver-kubelet-client.crt"),
 		"--kubelet-client-key=" + pki("kube-apiserver-kubelet-client.key"),
 		"--kubelet-preferred-address-types=InternalIP",
+		"--requestheader-client-ca-file=" + pki("front-proxy-ca.crt"),
+		"--requestheader-allowed-names=" + frontProxyUser,
+		"--requestheader-username-headers=X-Remote-User",
+		"--requestheader-group-headers=X-Remote-Group",
+		"--requestheader-extra-headers-prefix=X-Remote-Extra-",
+		"--proxy-client-cert-file=" + pki("front-proxy-client.crt"),
+		"--proxy-client-key-file=" + pki("front-proxy-client.key"),
 		"--profiling=false",
 	}
 }

@@ -58,6 +58,14 @@ var etcdIdentities = []identity{
 	{file: "etcd-client", user: "kube-apiserver-etcd-client", client: true},
 }
 
+// Identities signed by an authority for the API server as a proxy: it says to API servers behind it, such as
+// metrics-server, who its clients are, and they believe who has one of these.
+var frontProxyIdentities = []identity{
+	{file: "front-proxy-client", user: frontProxyUser, client: true},
+}
+
+const frontProxyUser = "front-proxy-client"
+
 // makePKI fills the folder with authorities, certificates, and the key that
 // signs service account tokens. Keys are readable to their owner only.
 func makePKI(dir string) error {
@@ -70,6 +78,7 @@ func makePKI(dir string) error {
 	}{
 		{"ca", "kubernetes", clusterIdentities},
 		{"etcd-ca", "etcd", etcdIdentities},
+		{"front-proxy-ca", "front-proxy", frontProxyIdentities},
 	} {
 		ca, err := newAuthority(dir, set.file, set.name)
 		if err != nil {

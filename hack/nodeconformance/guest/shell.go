@@ -181,7 +181,8 @@ func (c call) open(ctx context.Context, name string, flag int, perm os.FileMode)
 		if flag&os.O_CREATE != 0 {
 			do = "create"
 		}
-		return nil, fmt.Errorf("%s: can't %s %s: %w", c.args[0], do, name, why.Err)
+		// The interpreter prints an error of this type, and goes on.
+		return nil, &fs.PathError{Op: fmt.Sprintf("%s: can't %s", c.args[0], do), Path: name, Err: why.Err}
 	}
 	return file, err
 }

@@ -1,0 +1,152 @@
+package podsync
+
+import (
+	"strconv"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/krustlet-go/krustlet-wasi/podsync/metrics"
+	"github.com/krustlet-go/krustlet-wasi/runtime"
+)
+
+// measures is where a pod's metrics stand. Its worker's loop owns it.
+type measures struct {
+	metrics *metrics.Pods
+	seen    time.Time // by this agent, and by none before; zero for a pod that an earlier agent had begun, or that has started
+	created time.Time // of such a pod, until a watch has shown its containers started
+
+	pulls   int           // under way
+	since   time.Time     // when the first of those began
+	pulling time.Duration // before
+
+	stale time.Time // since when the API server has another status than the pod's; zero: it has that
+}
+
+// newMeasures begins with a pod that is seen now.
+func newMeasures(m *metrics.Pods, s *podState, adopted adoption, now time.Time) measures {
+	begun := s.wasSetUp || s.life != active || len(adopted.running)+len(adopted.ended) > 0
+	for _, c := range s.containers {
+		begun = begun || c.attempt >= 0
+	}
+	if begun {
+		return measures{metrics: m}
+	}
+	return measures{metrics: m, seen: now, created: s.pod.CreationTimestamp.Time}
+}
+
+// pullBegins and pullEnds keep the time in which images were pulled, side by side or one after the other.
+func (m *measures) pullBegins(now time.Time) {
+	if m.pulls++; m.pulls == 1 {
+		m.since = now
+	}
+}
+
+func (m *measures) pullEnds(now time.Time) {
+	if m.pulls--; m.pulls == 0 {
+		m.pulling += now.Sub(m.since)
+	}
+}
+
+// status takes note of the pod's status, and whether the API server has it. It reports whether the pod has just begun to run,
+// or will not any more.
+func (m *measures) status(status *corev1.PodStatus, written bool, now time.Time) (begun bool) {
+	switch {
+	case !written && m.stale.IsZero():
+		m.stale = now
+	case written && !m.stale.IsZero():
+		m.metrics.StatusSyncDuration.Observe(now.Sub(m.stale).Seconds())
+		m.stale = time.Time{}
+	}
+	if m.seen.IsZero() || status.Phase == corev1.PodPending || status.Phase == "" {
+		return false
+	}
+	if status.Phase == corev1.PodRunning {
+		m.metrics.StartDuration.Observe(now.Sub(m.seen).Seconds())
+	}
+	m.seen = time.Time{}
+	return true
+}
+
+// watched takes note of what a watch shows of the pod.
+func (m *measures) watched(pod *corev1.Pod, now time.Time) {
+	if m.created.IsZero() || len(pod.Status.ContainerStatuses) == 0 {
+		return
+	}
+	for _, c := range pod.Status.ContainerStatuses {
+		if c.State.Running == nil {
+			return
+		}
+	}
+	took := now.Sub(m.created)
+	m.metrics.StartTotalDuration.Observe(max(took, 0).Seconds())
+	if !stateful(pod) {
+		m.metrics.StartSLIDuration.Observe(max(took-m.pulling-initTime(pod), 0).Seconds())
+	}
+	m.created = time.Time{}
+}
+
+// stateful says whether the pod has volumes other than those that are made of nothing: the time that they take is not the
+// node's, and Kubernetes leaves such pods out of its indicator.
+func stateful(pod *corev1.Pod) bool {
+	for _, v := range pod.Spec.Volumes {
+		if v.Secret == nil && v.ConfigMap == nil && v.DownwardAPI == nil && v.EmptyDir == nil && v.Projected == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// initTime is for how long the pod's init containers ran.
+func initTime(pod *corev1.Pod) time.Duration {
+	var sum time.Duration
+	for _, c := range pod.Status.InitContainerStatuses {
+		if t := c.State.Terminated; t != nil {
+			sum += max(t.FinishedAt.Sub(t.StartedAt.Time), 0)
+		}
+	}
+	return sum
+}
+
+// exited counts the end of a container's run.
+func (m *measures) exited(kind string, exit runtime.Exit, c *containerState) {
+	code := "other"
+	if exit.Code >= 0 && exit.Code <= 255 { // a guest may end with any number: a label for each would be its to make
+		code = strconv.Itoa(int(exit.Code))
+	}
+	m.metrics.TerminatedContainer.WithLabelValues(kind, code, string(exit.Reason)).Inc()
+	if exit.Reason == runtime.OOMKilled {
+		m.metrics.OOMKills.Inc()
+	}
+	if !c.stopBy.IsZero() {
+		m.metrics.Operation("stop_container", c.quitAt, nil)
+	}
+}
+
+// Kinds of containers, as metrics name them.
+const (
+	kindApp       = "container"
+	kindInit      = "init_container"
+	kindEphemeral = "ephemeral_container"
+)
+
+func kindOf(pod *corev1.Pod, container string) string {
+	for _, c := range pod.Spec.InitContainers {
+		if c.Name == container {
+			return kindInit
+		}
+	}
+	for _, c := range pod.Spec.EphemeralContainers {
+		if c.Name == container {
+			return kindEphemeral
+		}
+	}
+	return kindApp
+}
+
+// Causes for which a pod's worker looks at it, as metrics name them.
+const (
+	causeCreate = "create"
+	causeUpdate = "update"
+	causeSync   = "sync"
+)

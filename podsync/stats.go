@@ -1,0 +1,229 @@
+package podsync
+
+import (
+	"cmp"
+	"context"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	stats "k8s.io/kubelet/pkg/apis/stats/v1alpha1"
+
+	"github.com/krustlet-go/krustlet-wasi/node"
+	"github.com/krustlet-go/krustlet-wasi/podsync/volume"
+	"github.com/krustlet-go/krustlet-wasi/runtime"
+)
+
+// Disks says what directories take on disk. *volume.Meter is one.
+type Disks interface {
+	// Usage is what a directory took when it was looked at last, which is about to be again if that was long ago; not ok
+	// if it was not looked at yet.
+	Usage(dir string) (taken volume.Usage, ok bool)
+	// CaughtUp waits until all is looked at that Usage was asked for.
+	CaughtUp(ctx context.Context)
+}
+
+// firstLook bounds how long PodStats waits for disks that were not looked at yet.
+const firstLook = time.Second
+
+// PodStats is what the pods use of which a container runs, by namespace and name: of processors, in all since the
+// containers' start, and of memory, and with disks also of disks. Containers that do not run, and those whose use is not
+// known yet, are left out.
+func (m *Manager) PodStats(ctx context.Context, disks bool) []stats.PodStats {
+	used := m.Engine.Stats(ctx)
+	now := time.Now()
+	var all []stats.PodStats
+	var of []*worker
+	for _, w := range m.all() {
+		if pod, ok := w.stats(used, now); ok {
+			all = append(all, pod)
+			of = append(of, w)
+		}
+	}
+	if disks && m.Disks != nil {
+		m.addDisks(ctx, all, of, now)
+	}
+	slices.SortFunc(all, func(a, b stats.PodStats) int {
+		return cmp.Or(cmp.Compare(a.PodRef.Namespace, b.PodRef.Namespace), cmp.Compare(a.PodRef.Name, b.PodRef.Name), cmp.Compare(a.PodRef.UID, b.PodRef.UID))
+	})
+	return all
+}
+
+// all are the workers of now, in no order.
+func (m *Manager) all() []*worker {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := make([]*worker, 0, len(m.workers))
+	for _, w := range m.workers {
+		all = append(all, w)
+	}
+	return all
+}
+
+// stats is what a pod uses; not ok if no container of it runs.
+func (w *worker) stats(used map[string]runtime.Stats, now time.Time) (stats.PodStats, bool) {
+	v, at := w.view.Load(), metav1.NewTime(now)
+	pod := stats.PodStats{PodRef: stats.PodReference{Name: v.pod.Name, Namespace: v.pod.Namespace, UID: string(v.pod.UID)}}
+	if v.pod.Status.StartTime != nil {
+		pod.StartTime = *v.pod.Status.StartTime
+	}
+	spent, memory := uint64(w.spent.Load()), uint64(0)
+	for _, c := range containersOf(v.pod) {
+		run := v.runs[c.Name]
+		usage, known := used[run.id]
+		status := containerStatus(v.pod, c.Name)
+		if run.process == nil || !known || status == nil || status.State.Running == nil {
+			continue
+		}
+		one := containerStats(c, usage, at)
+		one.StartTime = status.State.Running.StartedAt
+		pod.Containers = append(pod.Containers, one)
+		spent += *one.CPU.UsageCoreNanoSeconds
+		memory += *one.Memory.WorkingSetBytes
+	}
+	pod.CPU = &stats.CPUStats{Time: at, UsageCoreNanoSeconds: &spent}
+	pod.Memory = &stats.MemoryStats{Time: at, UsageBytes: &memory, WorkingSetBytes: &memory}
+	return pod, len(pod.Containers) > 0
+}
+
+// containerStats never says that a guest uses nothing: who reads it takes that for a container that is not there.
+func containerStats(c *corev1.Container, used runtime.Stats, at metav1.Time) stats.ContainerStats {
+	processor, memory := uint64(max(used.CPU, time.Microsecond)), uint64(max(used.Memory, 1))
+	one := stats.ContainerStats{
+		Name:   c.Name,
+		CPU:    &stats.CPUStats{Time: at, UsageCoreNanoSeconds: &processor},
+		Memory: &stats.MemoryStats{Time: at, UsageBytes: &memory, WorkingSetBytes: &memory},
+	}
+	if limit := c.Resources.Limits.Memory().Value(); limit > 0 {
+		left := uint64(limit) - min(uint64(limit), memory)
+		one.Memory.AvailableBytes = &left
+	}
+	return one
+}
+
+// containersOf are all containers of a pod, in the order of its spec.
+func containersOf(pod *corev1.Pod) []*corev1.Container {
+	var all []*corev1.Container
+	for i := range pod.Spec.InitContainers {
+		all = append(all, &pod.Spec.InitContainers[i])
+	}
+	for i := range pod.Spec.Containers {
+		all = append(all, &pod.Spec.Containers[i])
+	}
+	for i := range pod.Spec.EphemeralContainers {
+		all = append(all, (*corev1.Container)(&pod.Spec.EphemeralContainers[i].EphemeralContainerCommon))
+	}
+	return all
+}
+
+// addDisks adds what pods have on disk.
+func (m *Manager) addDisks(ctx context.Context, all []stats.PodStats, of []*worker, now time.Time) {
+	whole, err := node.FileSystem(m.DataDir, now)
+	if err != nil {
+		m.Log.Warn("cannot tell what pods have on disk", zap.Error(err))
+		return
+	}
+	look := &diskLook{disks: m.Disks, whole: whole}
+	for _, w := range of {
+		look.add(&stats.PodStats{}, w) // asks for all before the first is waited for
+	}
+	if look.missing {
+		ctx, cancel := context.WithTimeout(ctx, firstLook)
+		defer cancel()
+		m.Disks.CaughtUp(ctx)
+	}
+	for i, w := range of {
+		look.add(&all[i], w)
+	}
+}
+
+// diskLook is one look at disks.
+type diskLook struct {
+	disks   Disks
+	whole   *stats.FsStats // of the data directory
+	missing bool           // something was not looked at yet
+}
+
+// add adds what a pod has on disk, as far as that is known.
+func (l *diskLook) add(pod *stats.PodStats, w *worker) {
+	own := *l.whole
+	own.UsedBytes, own.InodesUsed = new(uint64), new(uint64)
+	count := func(dir string) *stats.FsStats {
+		fs := l.of(dir)
+		if fs != nil {
+			*own.UsedBytes += *fs.UsedBytes
+			*own.InodesUsed += *fs.InodesUsed
+		}
+		return fs
+	}
+	v := w.view.Load()
+	for _, c := range containersOf(v.pod) {
+		root, logs := count(w.dirs.container(c.Name)), count(filepath.Dir(w.dirs.log(c.Name, 0)))
+		for i := range pod.Containers {
+			if pod.Containers[i].Name == c.Name {
+				pod.Containers[i].Rootfs, pod.Containers[i].Logs = root, logs
+			}
+		}
+	}
+	for _, place := range w.volumes.Places(v.pod) {
+		fs := wholeOf(place, l.whole.Time.Time)
+		if fs == nil {
+			fs = count(place.Dir)
+		}
+		if fs != nil {
+			pod.VolumeStats = append(pod.VolumeStats, volumeStats(v.pod, place, fs))
+		}
+	}
+	pod.EphemeralStorage = &own
+}
+
+// of is what a directory of the agent's takes of the file system that all of them are on; nil if that is not known yet.
+func (l *diskLook) of(dir string) *stats.FsStats {
+	taken, ok := l.disks.Usage(dir)
+	if !ok {
+		l.missing = true
+		return nil
+	}
+	fs := *l.whole
+	bytes, inodes := uint64(max(taken.Bytes, 0)), uint64(max(taken.Inodes, 0))
+	fs.UsedBytes, fs.InodesUsed = &bytes, &inodes
+	return &fs
+}
+
+// wholeOf is how full the file system of a volume is that should be told by that; nil for other volumes.
+func wholeOf(place volume.Place, now time.Time) *stats.FsStats {
+	if !place.Whole {
+		return nil
+	}
+	fs, err := node.FileSystem(place.Dir, now)
+	if err != nil {
+		return nil
+	}
+	return fs
+}
+
+func volumeStats(pod *corev1.Pod, place volume.Place, fs *stats.FsStats) stats.VolumeStats {
+	one := stats.VolumeStats{Name: place.Volume, FsStats: *fs}
+	if place.Claim != "" {
+		one.PVCRef = &stats.PVCReference{Name: place.Claim, Namespace: pod.Namespace}
+	}
+	return one
+}
+
+// ClaimStats is how full the volumes of pods are that are claims, for each pod that has one.
+func (m *Manager) ClaimStats() []stats.VolumeStats {
+	now := time.Now()
+	var all []stats.VolumeStats
+	for _, w := range m.all() {
+		pod := w.view.Load().pod
+		for _, place := range w.volumes.Places(pod) {
+			if fs := wholeOf(place, now); fs != nil && place.Claim != "" {
+				all = append(all, volumeStats(pod, place, fs))
+			}
+		}
+	}
+	return all
+}

@@ -1,0 +1,125 @@
+package volume
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+const (
+	// usageKept is how long a count is good: as long as a kubelet's.
+	usageKept = time.Minute
+	// usageForgotten is when a directory that nobody asks for is forgotten.
+	usageForgotten = 5 * time.Minute
+	// maxCounted bounds the files of one directory that are counted. What guests put there is not for the agent to choose.
+	maxCounted = 200_000
+)
+
+// Meter counts what directories take on disk: one at a time, in the background, at most once a minute each, and only those
+// that somebody asks for.
+type Meter struct {
+	count func(dir string) Usage
+
+	mu     sync.Mutex
+	known  map[string]*counted
+	queue  []string      // to be counted, the first first
+	news   chan struct{} // holds a token when there is something in the queue
+	caught chan struct{} // closed when the queue is empty
+}
+
+// counted is what is known of a directory.
+type counted struct {
+	usage  Usage
+	at     time.Time // of the count; zero: never
+	asked  time.Time
+	queued bool
+}
+
+// NewMeter makes a Meter, which counts nothing before Run.
+func NewMeter() *Meter {
+	m := &Meter{
+		count: func(dir string) Usage { return usage(dir, maxCounted) },
+		known: map[string]*counted{}, news: make(chan struct{}, 1), caught: make(chan struct{}),
+	}
+	close(m.caught)
+	return m
+}
+
+// Run counts until ctx ends.
+func (m *Meter) Run(ctx context.Context) error {
+	for {
+		select {
+		case <-m.news:
+		case <-ctx.Done():
+			return nil
+		}
+		for dir, ok := m.next(); ok && ctx.Err() == nil; dir, ok = m.next() {
+			m.note(dir, m.count(dir))
+		}
+	}
+}
+
+// Usage is what a directory took when it was counted last; not ok if it was not counted yet. Where that was more than a
+// minute ago, it is counted anew. Usage does not wait.
+func (m *Meter) Usage(dir string) (taken Usage, ok bool) {
+	now := time.Now()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c := m.known[dir]
+	if c == nil {
+		c = &counted{}
+		m.known[dir] = c
+	}
+	c.asked = now
+	if !c.queued && now.Sub(c.at) >= usageKept {
+		c.queued = true
+		if len(m.queue) == 0 {
+			m.caught = make(chan struct{})
+		}
+		m.queue = append(m.queue, dir)
+		select {
+		case m.news <- struct{}{}:
+		default:
+		}
+	}
+	return c.usage, !c.at.IsZero()
+}
+
+// CaughtUp waits until all is counted that was asked for, or ctx ends.
+func (m *Meter) CaughtUp(ctx context.Context) {
+	m.mu.Lock()
+	caught := m.caught
+	m.mu.Unlock()
+	select {
+	case <-caught:
+	case <-ctx.Done():
+	}
+}
+
+// next is the directory to count, which stays in the queue until note.
+func (m *Meter) next() (string, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.queue) == 0 {
+		return "", false
+	}
+	return m.queue[0], true
+}
+
+// note takes a count in, and forgets directories that nobody asks for.
+func (m *Meter) note(dir string, taken Usage) {
+	now := time.Now()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c := m.known[dir]
+	c.usage, c.at, c.queued = taken, now, false
+	if m.queue = m.queue[1:]; len(m.queue) > 0 {
+		return
+	}
+	close(m.caught)
+	for dir, c := range m.known {
+		if !c.queued && now.Sub(c.asked) > usageForgotten {
+			delete(m.known, dir)
+		}
+	}
+}
