@@ -11,7 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Remove removes a folder in which there may be volumes, and all that is in it. Volumes in memory are unmounted. Anything else
+// Remove removes a folder in which there may be volumes, and all that is in it. Volumes in memory, and containers' root
+// directories (podsync/overlay), are unmounted. Anything else
 // that is mounted there belongs to somebody else: then nothing is removed, and the error names it. That there is no such
 // folder is no error.
 func Remove(dir string) error {
