@@ -58,7 +58,7 @@ func newTerminal(ctx context.Context, opts *remotecommand.Options, in io.Reader,
 
 // cook puts the keyboard and the screen between the client and the guest.
 func (t *terminal) cook() {
-	var echo io.Writer = io.Discard
+	echo := io.Discard
 	if t.out != nil {
 		shown := &screen{w: t.out}
 		t.out, t.err, echo = shown, shown, shown

@@ -105,7 +105,7 @@ func TestExecInterrupted(t *testing.T) {
 			server := runServer(t, newAuthority(t, "ca"), func(c *Config) { c.Execs = command })
 			remote := server.protocols()[name]
 			keys, user := io.Pipe()
-			defer user.Close() //nolint:errcheck // it has no error
+			defer user.Close()
 			go func() { _, _ = user.Write([]byte("\x03")) }()
 			err := remote(t, "/exec/ns/p/c?command=a&output=1&input=1&tty=1").StreamWithContext(t.Context(),
 				remotecommand.StreamOptions{Stdin: keys, Stdout: io.Discard, Tty: true})

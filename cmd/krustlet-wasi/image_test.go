@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -214,7 +215,7 @@ func TestImageProgressOnATerminal(t *testing.T) {
 		t.Errorf("push: %d, %q", code, errs)
 	}
 	code, out, errs := o.image("pull", ref)
-	if code != 0 || !strings.Contains(errs, "64.0 KiB / 64.0 KiB") || !strings.Contains(errs, "pulling "+ref) || strings.Contains(out, "%") {
+	if code != 0 || !strings.Contains(errs, "64.0 KiB / 64.0 KiB") || !strings.Contains(errs, "pulling "+ref) || !strings.Contains(errs, "pulled "+strings.TrimSpace(out)+" in ") || strings.Contains(out, "%") {
 		t.Errorf("pull: %d, %q, %q", code, out, errs)
 	}
 	// What fails leaves no bar that is waited for.
@@ -257,5 +258,20 @@ func TestImageCredentials(t *testing.T) {
 	o.must("pull", host+"/app:v1")
 	if shown := shown.Load(); shown != "of .krustlet/config/docker/config.json" {
 		t.Errorf("pulled with %q", shown)
+	}
+}
+
+// TestImagePullByProxy: proxies are those of the environment, which a process reads once.
+func TestImagePullByProxy(t *testing.T) {
+	server := newImageServer(t) // it answers what a proxy is asked for, whatever the host is
+	server.push(t, "app:v1", emptyModule)
+	server.requests.Store(0)
+	closed := httptest.NewServer(http.NotFoundHandler())
+	closed.Close()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "image", "pull", "--insecure-registries=registry.invalid", "registry.invalid/app:v1")
+	cmd.Env = []string{asProgram + "=none", "HOME=" + t.TempDir(), "HTTP_PROXY=" + server.URL, "HTTPS_PROXY=" + closed.URL}
+	out, err := cmd.Output()
+	if err != nil || !strings.HasPrefix(string(out), "registry.invalid/app@sha256:") || server.requests.Load() == 0 {
+		t.Errorf("%q, %v, %d requests", out, err, server.requests.Load())
 	}
 }

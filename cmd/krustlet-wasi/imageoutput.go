@@ -101,10 +101,12 @@ func rounded(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
 // progress tells what goes on: in bars on a terminal, else in lines.
 type progress struct {
 	lines io.Writer     // nil: nobody is told
+	below io.Writer     // where lines go when the bars are done; nil: nobody is told
 	bars  *mpb.Progress // nil: standard error is no terminal
 
 	mu    sync.Mutex
 	known map[string]*mpb.Bar
+	last  []string // lines to print below the bars
 }
 
 func (r imageRun) progress() *progress {
@@ -113,9 +115,9 @@ func (r imageRun) progress() *progress {
 	case r.quiet:
 	case r.machine.terminal:
 		p.bars = mpb.New(mpb.WithOutput(r.stderr), mpb.WithAutoRefresh())
-		p.lines = p.bars
+		p.lines, p.below = p.bars, r.stderr
 	default:
-		p.lines = r.stderr
+		p.lines, p.below = r.stderr, r.stderr
 	}
 	return p
 }
@@ -129,6 +131,13 @@ func (p *progress) line(format string, args ...any) {
 	if p.lines != nil {
 		_, _ = fmt.Fprintf(p.lines, "krustlet-wasi: "+format+"\n", args...)
 	}
+}
+
+// result prints a line below the bars, when they are done.
+func (p *progress) result(format string, args ...any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.last = append(p.last, fmt.Sprintf("krustlet-wasi: "+format+"\n", args...))
 }
 
 // blob shows how much there is of something.
@@ -159,13 +168,15 @@ func (p *progress) blob(name string, done, size int64) {
 
 // end leaves the terminal to others.
 func (p *progress) end() {
-	if p.bars == nil {
-		return
-	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, bar := range p.known {
-		bar.Abort(false) // of what has failed; it does nothing to one that is complete
+	if p.bars != nil {
+		for _, bar := range p.known {
+			bar.Abort(false) // of what has failed; it does nothing to one that is complete
+		}
+		p.bars.Wait()
 	}
-	p.bars.Wait()
+	if p.below != nil {
+		printf(p.below, "%s", strings.Join(p.last, ""))
+	}
 }

@@ -41,7 +41,7 @@ func pullImages(ctx context.Context, run imageRun, images []string) error {
 				errs[i] = usageIfInvalid(err)
 				return nil
 			}
-			shown.line("pulled %s in %v", m.ImageID, rounded(m.Took))
+			shown.result("pulled %s in %v", m.ImageID, rounded(m.Took))
 			found, err := store.Find(m.ImageID)
 			if err != nil {
 				errs[i] = err

@@ -23,6 +23,9 @@ func Remove(dir string) error {
 		return err
 	}
 	dir = filepath.Join(real, filepath.Base(dir))
+	if _, err := os.Lstat(dir); os.IsNotExist(err) {
+		return nil // without a look at the table of mounts, which may be long
+	}
 	if err := Unmount(dir); err != nil {
 		return err
 	}

@@ -29,6 +29,12 @@ func (v *Volumes) Exceeded(pod *corev1.Pod) string {
 	return ""
 }
 
+// Usage is what a directory takes on disk.
+type Usage struct {
+	Bytes  int64
+	Inodes int64
+}
+
 // Spent is what directories take on disk together, in bytes.
 func Spent(dirs ...string) int64 {
 	var sum int64
@@ -38,22 +44,16 @@ func Spent(dirs ...string) int64 {
 	return sum
 }
 
-// Usage is what a directory takes on disk.
-type Usage struct {
-	Bytes  int64
-	Inodes int64
-}
-
 // errEnough ends a count.
 var errEnough = errors.New("enough was counted")
 
-// usage is what a directory takes, but for what is mounted in it. What goes while it is counted counts nothing. With a limit, no more
-// files are counted than that, and it is a lower bound.
+// usage is what a directory takes, but for what is mounted in it. What goes while it is counted counts nothing. With a limit, no
+// more files are counted than that, and it is a lower bound.
 func usage(dir string, limit int64) Usage {
 	var sum Usage
 	var disk syscall.Stat_t
 	if syscall.Stat(dir, &disk) != nil {
-		return Usage{}
+		return sum
 	}
 	seen := map[uint64]bool{} // files with several names count once
 	_ = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {

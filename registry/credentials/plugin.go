@@ -128,7 +128,7 @@ func (p *plugin) execute(ctx context.Context, image string, as account) (map[str
 	if err != nil {
 		return nil, err
 	}
-	what := ""
+	var what string
 	switch response.CacheKeyType {
 	case protocol.ImagePluginCacheKeyType:
 		what = image

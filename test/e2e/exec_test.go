@@ -350,13 +350,13 @@ func testExecTerminal(t *testing.T, s *suite) {
 	// The command gets lines, of which the user sees what is typed, and ends by a key.
 	out.Reset()
 	err = s.stream(t.Context(), ns, "main", []string{"stdin"}, remotecommand.StreamOptions{
-		Stdin: io.MultiReader(strings.NewReader("hallo\x7f\r\x04"), silence{t.Context()}), Stdout: &out, Tty: true,
+		Stdin: io.MultiReader(strings.NewReader("hallo\x7f\r\x04"), silence(t.Context().Done())), Stdout: &out, Tty: true,
 	})
 	if err != nil || out.String() != "hallo\b \b\r\n5 bytes\r\n" {
 		t.Errorf("%q, %v", out.String(), err)
 	}
 	err = s.stream(t.Context(), ns, "main", []string{"spin"}, remotecommand.StreamOptions{
-		Stdin: io.MultiReader(strings.NewReader("\x03"), silence{t.Context()}), Stdout: &out, Tty: true,
+		Stdin: io.MultiReader(strings.NewReader("\x03"), silence(t.Context().Done())), Stdout: &out, Tty: true,
 	})
 	if err == nil || !strings.Contains(err.Error(), "exit code 130") {
 		t.Errorf("interrupted: %v", err)
@@ -364,9 +364,9 @@ func testExecTerminal(t *testing.T, s *suite) {
 }
 
 // silence is a user who does not type.
-type silence struct{ ctx context.Context }
+type silence <-chan struct{}
 
-func (s silence) Read([]byte) (int, error) { <-s.ctx.Done(); return 0, io.EOF }
+func (s silence) Read([]byte) (int, error) { <-s; return 0, io.EOF }
 
 // sizes are those of a window that is being pulled about.
 type sizes struct{ left uint16 }
