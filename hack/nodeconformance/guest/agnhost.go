@@ -19,7 +19,7 @@ func agnhost(args []string) int {
 	flags := flag.NewFlagSet(subcommand, flag.ContinueOnError)
 	var start func(*flag.FlagSet) func() int
 	switch subcommand {
-	case "pause":
+	case "pause", "fake-registry-server": // on the host's network, where a registry is handed no socket to serve on
 		start = func(*flag.FlagSet) func() int { return pause }
 	case "entrypoint-tester":
 		fmt.Printf("%v\n", args)
@@ -44,6 +44,7 @@ func agnhost(args []string) int {
 		fmt.Fprintf(os.Stderr, "agnhost: %s is not among the subcommands that were built for WASI\n", subcommand)
 		return 1
 	}
+	flags.Bool("private", false, "of the registry: nobody comes to it here")
 	run := start(flags)
 	if err := flags.Parse(rest); err != nil {
 		return 1
