@@ -42,7 +42,7 @@ func (s *Store) fetchAll(ctx context.Context, remote *session, ref reference, p 
 // fetchPinned fetches a layer and pins it. It begins anew if the layer is removed in between, as its image was a moment ago.
 func (s *Store) fetchPinned(ctx context.Context, remote *session, ref reference, layer v1.Descriptor, kind kind) (blob, func(), error) {
 	for {
-		b, err := s.fetches.do(ctx, ref.at(layer.Digest.String()), func(ctx context.Context) (blob, error) {
+		b, err := s.fetches.do(ctx, kind.String()+" "+ref.at(layer.Digest.String()), func(ctx context.Context) (blob, error) {
 			return s.fetch(ctx, remote, layer, kind)
 		})
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"io/fs"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sys/unix"
@@ -15,15 +16,20 @@ import (
 type plan struct {
 	manifest string          // digest of what the reference names: a manifest or an index
 	layers   []v1.Descriptor // to be fetched; of a root filesystem the lowest first
-	kind     kind            // of all layers: one module, or the tars of a root filesystem
+	kind     kind            // of all layers: one module, the tars of a root filesystem, or files
 	diffIDs  []string        // of a root filesystem: what each layer is once it is unpacked
-	config   *ImageConfig    // nil if the image has none
+	names    []string        // of files: what each layer's is called
+	purpose  purpose
+	config   *ImageConfig // nil if the image has none
 }
 
-// resolve asks the registry what id, a tag or a digest, is, and says what is to be fetched of it. What this node
+// resolve asks the registry what a reference is, and says what is to be fetched of it. What this node
 // cannot run is refused here, before its layers are fetched.
-func resolve(ctx context.Context, remote *session, id string) (plan, error) {
-	m, digest, err := findManifest(ctx, remote, id)
+func resolve(ctx context.Context, remote *session, ref reference, why purpose) (plan, error) {
+	if why == toShow {
+		return resolveFiles(ctx, remote, ref)
+	}
+	m, digest, err := findManifest(ctx, remote, ref.manifestID(), manifest.choose)
 	if err != nil {
 		return plan{}, err
 	}
@@ -53,8 +59,9 @@ func resolve(ctx context.Context, remote *session, id string) (plan, error) {
 	return p, nil
 }
 
-// findManifest fetches the manifest that id stands for, through indexes if need be. digest is that of what id names itself.
-func findManifest(ctx context.Context, remote *session, id string) (m manifest, digest string, err error) {
+// findManifest fetches the manifest that id, a tag or a digest, stands for, through indexes if need be: choose says where to go on
+// from one. digest is that of what id names itself.
+func findManifest(ctx context.Context, remote *session, id string, choose func(manifest) (v1.Descriptor, error)) (m manifest, digest string, err error) {
 	size := int64(-1) // any
 	for range maxNesting + 1 {
 		data, own, contentType, err := remote.manifest(ctx, id)
@@ -71,7 +78,7 @@ func findManifest(ctx context.Context, remote *session, id string) (m manifest, 
 		if err != nil || !m.isIndex() {
 			return m, digest, err
 		}
-		next, err := m.choose()
+		next, err := choose(m)
 		if err != nil {
 			return manifest{}, "", err
 		}
@@ -104,6 +111,9 @@ func fetchConfig(ctx context.Context, remote *session, config v1.Descriptor) ([]
 
 // assemble makes the image of its layers, which are on disk, and says what is to be remembered of it.
 func (s *Store) assemble(ctx context.Context, p plan, layers []blob) (record, error) {
+	if p.purpose == toShow {
+		return s.assembleFiles(ctx, p, layers)
+	}
 	rec := record{Manifest: p.manifest, Config: p.config}
 	if p.kind == wasmFile {
 		b := layers[0]
@@ -116,9 +126,14 @@ func (s *Store) assemble(ctx context.Context, p plan, layers []blob) (record, er
 	}
 	rec.Rootfs = rootID(layers, p.diffIDs)
 	_, err := s.unpacks.do(ctx, rec.Rootfs, func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, s.roots.make(ctx, rec.Rootfs, layers, p.diffIDs)
+		return struct{}{}, s.roots.make(ctx, rec.Rootfs, func(ctx context.Context, dir string) error {
+			return s.roots.unpack(ctx, dir, layers, p.diffIDs, toRun)
+		})
 	})
-	return rec, err
+	if err != nil {
+		return rec, err
+	}
+	return rec, s.roots.checkModules(rec.Rootfs)
 }
 
 // discard removes the layers of an image that is refused, but for those that other images need, or pulls have pinned.
@@ -142,6 +157,9 @@ func (s *Store) discard(ctx context.Context, layers []blob) error {
 
 // moduleOf is the module of a reference of which rec is remembered. It is an error if it is not on disk as it was.
 func (s *Store) moduleOf(ref reference, rec record) (m Module, err error) {
+	if rec.Rootfs == "" && rec.Module == "" { // only its files are here
+		return Module{}, fs.ErrNotExist
+	}
 	if rec.Rootfs == "" {
 		b, err := s.blobs.find(rec.Module, wasmFile)
 		if err != nil {

@@ -191,6 +191,11 @@ func (s *Store) Lookup(ctx context.Context, image string, keys Keys) (m Module, 
 		return Module{}, false, nil
 	}
 	m.Image = image
+	return s.ifAllowed(ctx, m, ref, keys)
+}
+
+// ifAllowed is an image that is present for those who may have it.
+func (s *Store) ifAllowed(ctx context.Context, m Module, ref reference, keys Keys) (Module, bool, error) {
 	if keys != nil {
 		may, err := s.rights.may(ctx, m.ImageID, ref.repository(), keys)
 		if err != nil || !may {
@@ -224,12 +229,21 @@ func (s *Store) Pull(ctx context.Context, image string, keys Keys) (Pulled, erro
 		}
 		return Pulled{Module: m}, err
 	}
+	return s.pullShared(ctx, image, ref, keys, toRun)
+}
+
+// pullShared is one call that may share a pull with others.
+func (s *Store) pullShared(ctx context.Context, image string, ref reference, keys Keys, why purpose) (Pulled, error) {
 	remote, err := s.network.open(ctx, ref.repo, keys, s.stall)
 	if err != nil {
 		return Pulled{}, err
 	}
-	m, err := s.pulls.do(ctx, ref.name()+" "+remote.identity(), func(ctx context.Context) (Pulled, error) {
-		return s.pullInTurn(ctx, ref, remote)
+	call := ref.name() + " " + remote.identity()
+	if why == toShow {
+		call = "files " + call
+	}
+	m, err := s.pulls.do(ctx, call, func(ctx context.Context) (Pulled, error) {
+		return s.pullInTurn(ctx, ref, remote, why)
 	})
 	m.Image = image
 	if err = diskFull(s.dir, err); err != nil {
@@ -245,7 +259,7 @@ func (s *Store) Pull(ctx context.Context, image string, keys Keys) (Pulled, erro
 }
 
 // pullInTurn waits until another pull may go on.
-func (s *Store) pullInTurn(ctx context.Context, ref reference, remote *session) (Pulled, error) {
+func (s *Store) pullInTurn(ctx context.Context, ref reference, remote *session, why purpose) (Pulled, error) {
 	if s.turns != nil {
 		select {
 		case s.turns <- struct{}{}:
@@ -255,7 +269,7 @@ func (s *Store) pullInTurn(ctx context.Context, ref reference, remote *session) 
 		defer func() { <-s.turns }()
 	}
 	begin := time.Now()
-	m, err := s.pull(ctx, ref, remote)
+	m, err := s.pull(ctx, ref, remote, why)
 	took := time.Since(begin)
 	if err == nil {
 		s.log.Debug("pulled", zap.String("image", ref.name()), zap.String("id", m.ImageID),
@@ -265,8 +279,8 @@ func (s *Store) pullInTurn(ctx context.Context, ref reference, remote *session) 
 }
 
 // pull is one shared pull.
-func (s *Store) pull(ctx context.Context, ref reference, remote *session) (Module, error) {
-	p, err := resolve(ctx, remote, ref.manifestID())
+func (s *Store) pull(ctx context.Context, ref reference, remote *session, why purpose) (Module, error) {
+	p, err := resolve(ctx, remote, ref, why)
 	if err != nil {
 		return Module{}, err
 	}
@@ -288,8 +302,15 @@ func (s *Store) pull(ctx context.Context, ref reference, remote *session) (Modul
 	if err := s.rights.grant(ref.at(p.manifest), remote.credential()); err != nil {
 		return Module{}, fmt.Errorf("remember who may have %s: %w", ref.name(), err)
 	}
-	if err := withLock(ctx, s.storeLock(), unix.LOCK_SH, func() error { return s.remember(ref, rec) }); err != nil {
+	how := unix.LOCK_SH
+	if why == toShow {
+		how = unix.LOCK_EX // nobody adds to the same record meanwhile
+	}
+	if err := withLock(ctx, s.storeLock(), how, func() error { return s.remember(ref, rec) }); err != nil {
 		return Module{}, err
+	}
+	if why == toShow {
+		return s.filesOf(ref, rec)
 	}
 	return s.moduleOf(ref, rec)
 }
@@ -298,10 +319,10 @@ func (s *Store) pull(ctx context.Context, ref reference, remote *session) (Modul
 // in between, as its image was a moment ago.
 func (s *Store) assemblePinned(ctx context.Context, p plan, layers []blob) (rec record, unpin func(), err error) {
 	for {
-		if rec, err = s.assemble(ctx, p, layers); err != nil || rec.Rootfs == "" {
+		if rec, err = s.assemble(ctx, p, layers); err != nil || len(rec.folders()) == 0 {
 			return rec, func() {}, err
 		}
-		unpin, err = lockPath(ctx, s.roots.path(rec.Rootfs), unix.LOCK_SH)
+		unpin, err = lockPath(ctx, s.roots.path(rec.folders()[0]), unix.LOCK_SH)
 		if !errors.Is(err, fs.ErrNotExist) {
 			return rec, unpin, err
 		}
@@ -310,9 +331,12 @@ func (s *Store) assemblePinned(ctx context.Context, p plan, layers []blob) (rec 
 
 func (s *Store) storeLock() string { return filepath.Join(s.dir, "lock") }
 
-// remember records what the reference means. It is known by its digest as well, and by the tag last: a tag that is
-// known has its digest known.
+// remember records what the reference means, beside what is known of the same image for another purpose. It is known by its digest
+// as well, and by the tag last: a tag that is known has its digest known. The store's lock is held.
 func (s *Store) remember(ref reference, rec record) error {
+	if old, err := s.refs.get(ref.at(rec.Manifest)); err == nil { // none, or a damaged one, adds nothing
+		rec = rec.with(old)
+	}
 	rec.Pulled = time.Now().UTC()
 	for _, rec.Reference = range []string{ref.at(rec.Manifest), ref.name()} {
 		if err := s.refs.put(rec); err != nil {
