@@ -82,7 +82,8 @@ func (s *suite) roots(t *testing.T, file string) []string {
 func testImageFiles(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	image := pushFiles(t, s, "files:v1", map[string][]byte{"share/one/motd": []byte("hello\n"), "share/two": []byte("2\n"), "bin/program": []byte("\x7fELF")})
-	for _, name := range []string{"one", "two"} {
+	s.class(t, "wasmtime-isolated")
+	for _, name := range []string{"one", "two", "alone"} {
 		pod := s.once(name, "ls /data", "cat /data/share/one/motd", "cat /part/motd", "cat /by-name/motd", "cat /file",
 			"write /data/share/two x", "write /data/new x", "rm /part/motd", "mkdir /by-name/x", "write /file x")
 		pod.Spec.Containers[0].Env = []corev1.EnvVar{{Name: "PART", Value: "one"}}
@@ -93,6 +94,9 @@ func testImageFiles(t *testing.T, s *suite) {
 			m.Name = "image"
 			pod.Spec.Containers[0].VolumeMounts = append(pod.Spec.Containers[0].VolumeMounts, m)
 		}
+		if name == "alone" {
+			pod.Spec.RuntimeClassName = ptr("wasmtime-isolated")
+		}
 		pod = s.create(t, ns, pod)
 		log := s.finalLog(t, ns, name, corev1.PodSucceeded)
 		want := "$ ls /data\nbin/\nshare/\n$ cat /data/share/one/motd\nhello\n$ cat /part/motd\nhello\n$ cat /by-name/motd\nhello\n$ cat /file\n2\n$ write "
@@ -100,7 +104,7 @@ func testImageFiles(t *testing.T, s *suite) {
 			t.Errorf("pod %s printed\n%s", name, log)
 		}
 		event := fmt.Sprintf("Pulled Successfully pulled image %q in ", image)
-		if name == "two" {
+		if name != "one" {
 			event = fmt.Sprintf("Pulled Container image %q already present on machine", image)
 		}
 		s.awaitEvents(t, pod, event)
