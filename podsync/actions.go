@@ -260,6 +260,7 @@ func (w *worker) startRun(ctx context.Context, pod *corev1.Pod, isolated bool, a
 		}
 	}
 	mounts, err := w.mounts(pod, a.container, spec.Env, a.state.shown)
+	w.countShown(a.container, a.state.shown, err)
 	switch {
 	case errors.Is(err, volume.ErrImageMount):
 		return fail(reasonCreateContainerError, err)

@@ -34,6 +34,20 @@ func neededImages(pod *corev1.Pod, c *corev1.Container) []neededImage {
 	return append(all, neededImage{image: c.Image, policy: c.ImagePullPolicy})
 }
 
+// countShown counts the images that a container is shown, whose mounts came to err.
+func (w *worker) countShown(c *corev1.Container, shown map[string]registry.Module, err error) {
+	w.node.Metrics.ImageVolumes.Add(float64(len(shown)))
+	for _, m := range c.VolumeMounts {
+		switch _, is := shown[m.Name]; {
+		case !is:
+		case err == nil:
+			w.node.Metrics.ImageMounts.Inc()
+		case errors.Is(err, volume.ErrImageMount):
+			w.node.Metrics.ImageMountsFailed.Inc()
+		}
+	}
+}
+
 // foldersOf are the folders of images, by volume. They lead through no symbolic link.
 func foldersOf(shown map[string]registry.Module) (map[string]string, error) {
 	folders := map[string]string{}

@@ -90,6 +90,9 @@ func TestImageVolumeIsPulled(t *testing.T) {
 				t.Errorf("no event %q among %q", want, got)
 			}
 		}
+		if n := gathered(t, s.worker.node.Metrics)["kubelet_image_volume_mounted_succeed_total"]; n != 1 {
+			t.Errorf("%v mounts are counted", n)
+		}
 		if used := s.worker.node.shownTo(showing()); !slices.Equal(used, []string{"r.example/files", "r.example/files@sha256:0"}) {
 			t.Errorf("in use are %q", used)
 		}
