@@ -15,7 +15,6 @@ import (
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"go.uber.org/zap"
 )
 
 // purpose is what an image is pulled for.
@@ -48,18 +47,7 @@ func (s *Store) LookupFiles(ctx context.Context, image string, keys Keys) (m Mod
 	if err != nil {
 		return Module{}, false, err
 	}
-	rec, err := s.refs.get(ref.name())
-	if err == nil {
-		m, err = s.filesOf(ref, rec)
-	}
-	if err != nil {
-		if !errors.Is(err, fs.ErrNotExist) {
-			s.log.Warn("image on disk is damaged", zap.String("image", image), zap.Error(err)) // pulling again mends it
-		}
-		return Module{}, false, nil
-	}
-	m.Image = image
-	return s.ifAllowed(ctx, m, ref, keys)
+	return s.lookup(ctx, image, ref, keys, s.filesOf)
 }
 
 // PullFiles is Pull of an image whose files are to be shown; of the Module in what it returns that is set which LookupFiles sets.
@@ -112,11 +100,7 @@ func resolveFiles(ctx context.Context, remote *session, ref reference) (plan, er
 		p.names, err = m.fileNames(path.Base(ref.repository()))
 		return p, err
 	}
-	data, err := fetchConfig(ctx, remote, *m.Config)
-	if err != nil {
-		return plan{}, err
-	}
-	c, err := readConfig(data)
+	c, err := fetchConfig(ctx, remote, *m.Config)
 	if err != nil {
 		return plan{}, err
 	}

@@ -40,11 +40,7 @@ func resolve(ctx context.Context, remote *session, ref reference, why purpose) (
 	if !m.hasImageConfig() {
 		return p, nil
 	}
-	data, err := fetchConfig(ctx, remote, *m.Config)
-	if err != nil {
-		return plan{}, err
-	}
-	c, err := readConfig(data)
+	c, err := fetchConfig(ctx, remote, *m.Config)
 	if err != nil {
 		return plan{}, err
 	}
@@ -87,13 +83,13 @@ func findManifest(ctx context.Context, remote *session, id string, choose func(m
 	return manifest{}, "", fail(ErrNotWasm, nil, "found an index in an index, and so on for more than %d; name the image by its digest", maxNesting)
 }
 
-// fetchConfig fetches an image's config, which is not kept: what is needed of it goes into the record.
-func fetchConfig(ctx context.Context, remote *session, config v1.Descriptor) ([]byte, error) {
+// fetchConfig fetches and reads an image's config, which is not kept: what is needed of it goes into the record.
+func fetchConfig(ctx context.Context, remote *session, config v1.Descriptor) (configFile, error) {
 	if err := checkLayer(config, 0); err != nil {
-		return nil, err
+		return configFile{}, err
 	}
 	if config.Size > maxConfig {
-		return nil, fail(ErrTooLarge, nil, "the image's config has %d bytes; this node takes up to %d", config.Size, maxConfig)
+		return configFile{}, fail(ErrTooLarge, nil, "the image's config has %d bytes; this node takes up to %d", config.Size, maxConfig)
 	}
 	var data []byte
 	err := remote.blob(ctx, config, func(r io.Reader) (err error) {
@@ -106,7 +102,10 @@ func fetchConfig(ctx context.Context, remote *session, config v1.Descriptor) ([]
 		}
 		return nil
 	})
-	return data, err
+	if err != nil {
+		return configFile{}, err
+	}
+	return readConfig(data)
 }
 
 // assemble makes the image of its layers, which are on disk, and says what is to be remembered of it.

@@ -179,9 +179,14 @@ func (s *Store) Lookup(ctx context.Context, image string, keys Keys) (m Module, 
 	if ref.path != "" {
 		return s.local(image, ref)
 	}
+	return s.lookup(ctx, image, ref, keys, s.moduleOf)
+}
+
+// lookup is what of says that the image is, if that is on disk and whoever has the keys may have it.
+func (s *Store) lookup(ctx context.Context, image string, ref reference, keys Keys, of func(reference, record) (Module, error)) (m Module, present bool, err error) {
 	rec, err := s.refs.get(ref.name())
 	if err == nil {
-		m, err = s.moduleOf(ref, rec)
+		m, err = of(ref, rec)
 	}
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
@@ -191,11 +196,6 @@ func (s *Store) Lookup(ctx context.Context, image string, keys Keys) (m Module, 
 		return Module{}, false, nil
 	}
 	m.Image = image
-	return s.ifAllowed(ctx, m, ref, keys)
-}
-
-// ifAllowed is an image that is present for those who may have it.
-func (s *Store) ifAllowed(ctx context.Context, m Module, ref reference, keys Keys) (Module, bool, error) {
 	if keys != nil {
 		may, err := s.rights.may(ctx, m.ImageID, ref.repository(), keys)
 		if err != nil || !may {
