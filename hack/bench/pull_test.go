@@ -41,13 +41,14 @@ func BenchmarkPull(b *testing.B) {
 	b.Run("images20", func(b *testing.B) { comparePulls(b, many) })
 	b.Run("layers8", func(b *testing.B) {
 		image := pushLayers(b, host, 8)
-		comparePulls(b, []string{image})
+		own := comparePulls(b, []string{image})
 		var exports []time.Duration
 		for range 5 {
 			export, _ := timed(b, func(dir string) (func(), error) { return nil, craneExport(dir, image) })
 			exports = append(exports, export)
 		}
 		b.ReportMetric(float64(median(exports).Microseconds())/1000, "export-ms")
+		b.ReportMetric(float64(own)/float64(median(exports)), "x-export")
 	})
 	for _, mib := range []int{8, 128} {
 		image := pushModule(b, host, fmt.Sprintf("size%d:v1", mib), withSection(module, make([]byte, mib<<20)))
@@ -75,8 +76,8 @@ func pushModule(b *testing.B, host, name string, module []byte) (ref string) {
 	return ref
 }
 
-// comparePulls reports the medians of both.
-func comparePulls(b *testing.B, images []string) {
+// comparePulls reports the medians of both, and returns ours.
+func comparePulls(b *testing.B, images []string) (own time.Duration) {
 	var ours, synced, cranes []time.Duration
 	for b.Loop() {
 		took, all := timed(b, func(dir string) (func(), error) { return pullAll(b, dir, images) })
@@ -84,11 +85,13 @@ func comparePulls(b *testing.B, images []string) {
 		took, _ = timed(b, func(dir string) (func(), error) { return nil, craneAll(dir, images) })
 		cranes = append(cranes, took)
 	}
-	own, other := median(ours), median(cranes)
+	own = median(ours)
+	other := median(cranes)
 	b.ReportMetric(float64(median(synced).Microseconds())/1000, "synced-ms")
 	b.ReportMetric(float64(own.Microseconds())/1000, "ms")
 	b.ReportMetric(float64(other.Microseconds())/1000, "crane-ms")
 	b.ReportMetric(float64(own)/float64(other), "x-crane")
+	return own
 }
 
 func median(times []time.Duration) time.Duration {
