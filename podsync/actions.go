@@ -270,7 +270,7 @@ func (w *worker) spec(ctx context.Context, pod *corev1.Pod, c *corev1.Container,
 	if err != nil {
 		return runtime.Spec{}, err
 	}
-	return containerSpec(c, module, env)
+	return containerSpec(pod, c, module, env)
 }
 
 // temporary says whether an engine's error is of the moment and not of the module: then no run is counted.

@@ -25,7 +25,7 @@ func unsupported(pod *corev1.Pod) error {
 }
 
 // containerSpec is what the engine is told of a container, but for what is the run's own: ID, folders, log and sockets.
-func containerSpec(c *corev1.Container, module registry.Module, env []corev1.EnvVar) (runtime.Spec, error) {
+func containerSpec(pod *corev1.Pod, c *corev1.Container, module registry.Module, env []corev1.EnvVar) (runtime.Spec, error) {
 	spec := runtime.Spec{
 		Args:    arguments(c, module, env),
 		WorkDir: c.WorkingDir,
@@ -47,7 +47,7 @@ func containerSpec(c *corev1.Container, module registry.Module, env []corev1.Env
 		return runtime.Spec{}, err
 	}
 	spec.Module, spec.Digest = program.Path, program.Digest
-	limits := limitsOf(c.Resources)
+	limits := limitsOf(pod, c.Resources)
 	spec.MemoryLimit, spec.CPULimit = limits.Memory, limits.CPU
 	return spec, nil
 }

@@ -247,7 +247,7 @@ func TestShrinkBelowUse(t *testing.T) {
 	pod := testPod(corev1.RestartPolicyAlways, "a")
 	w := &worker{dirs: dirsOf(t.TempDir(), pod)}
 	to := sized(&pod.Spec.Containers[0], size(8))
-	err := w.giveLimits(t.Context(), g, resize{container: to, id: "id", from: size(10)})
+	err := w.giveLimits(t.Context(), pod, g, resize{container: to, id: "id", from: size(10)})
 	const want = `attempting to set container "a" memory limit (8388608) below current usage (8388608)`
 	if err == nil || err.Error() != want || len(g.limits) > 0 {
 		t.Errorf("%v, the guest was told %v", err, g.limits)

@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
@@ -49,7 +50,7 @@ func (m *Manager) makeRoom(w *worker, pod *corev1.Pod) *refusal {
 
 // resize gives a guest the limits of its container.
 func (w *worker) resize(ctx context.Context, pod *corev1.Pod, process runtime.Process, a resize) resized {
-	err := w.giveLimits(ctx, process, a)
+	err := w.giveLimits(ctx, pod, process, a)
 	if err != nil && ctx.Err() == nil && err.Error() != a.failed {
 		w.log.Warn("the container cannot be resized", zap.String("container", a.container.Name), zap.Error(err))
 		w.record(pod, nil, eventResizeFailed(pod, err))
@@ -57,8 +58,8 @@ func (w *worker) resize(ctx context.Context, pod *corev1.Pod, process runtime.Pr
 	return resized{a.container.Name, a.id, a.container.Resources, err}
 }
 
-func (w *worker) giveLimits(ctx context.Context, process runtime.Process, a resize) error {
-	was, limits := limitsOf(a.from), limitsOf(a.container.Resources)
+func (w *worker) giveLimits(ctx context.Context, pod *corev1.Pod, process runtime.Process, a resize) error {
+	was, limits := limitsOf(pod, a.from), limitsOf(pod, a.container.Resources)
 	if limits.Memory > 0 && (was.Memory == 0 || limits.Memory < was.Memory) {
 		if used := process.Stats().Memory; used >= limits.Memory {
 			return fmt.Errorf("attempting to set container %q memory limit (%d) below current usage (%d)", a.container.Name, limits.Memory, used)
@@ -78,16 +79,18 @@ func (w *worker) giveLimits(ctx context.Context, process runtime.Process, a resi
 	return w.dirs.keepSpec(a.container.Name, spec) // for commands beside it
 }
 
-// limitsOf is what an engine is told of a container's resources.
-func limitsOf(r corev1.ResourceRequirements) runtime.Limits {
-	var limits runtime.Limits
-	if limit, ok := r.Limits[corev1.ResourceMemory]; ok {
-		limits.Memory = limit.Value()
+// limitsOf is what an engine is told of the resources of a pod's container. What the container does not limit, the limit of the pod
+// as a whole bounds.
+func limitsOf(pod *corev1.Pod, r corev1.ResourceRequirements) runtime.Limits {
+	limit := func(name corev1.ResourceName) resource.Quantity {
+		own, limited := r.Limits[name]
+		if !limited && pod.Spec.Resources != nil {
+			return pod.Spec.Resources.Limits[name]
+		}
+		return own
 	}
-	if limit, ok := r.Limits[corev1.ResourceCPU]; ok {
-		limits.CPU = limit.MilliValue()
-	}
-	return limits
+	memory, cpu := limit(corev1.ResourceMemory), limit(corev1.ResourceCPU)
+	return runtime.Limits{Memory: memory.Value(), CPU: cpu.MilliValue()}
 }
 
 func eventResizeStarted(pod *corev1.Pod) event {

@@ -3,7 +3,7 @@ package testcluster
 import (
 	"encoding/json"
 	"io"
-	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -119,12 +119,9 @@ func TestNodesGetAddressRanges(t *testing.T) {
 		}
 		return err
 	})
-	address, block, err := net.ParseCIDR(node.Spec.PodCIDR)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, all, _ := net.ParseCIDR("10.244.0.0/16"); !all.Contains(address) {
-		t.Errorf("the node's range %s is not in %s", block, all)
+	// Local as it is: no agent has to add a route to the machine that runs the tests.
+	if block, err := netip.ParsePrefix(node.Spec.PodCIDR); err != nil || !block.Addr().IsLoopback() {
+		t.Errorf("the node's range %s is not on loopback (%v)", node.Spec.PodCIDR, err)
 	}
 }
 

@@ -159,8 +159,9 @@ func testRun(t *testing.T, e *execs) {
 	if rest := k.end(t, 0); strings.Contains(rest, "again") {
 		t.Errorf("more than was said: %q", rest)
 	}
-	got := e.kubectlIn(t, strings.NewReader(""), append(run("fail"), "count", "30", "7")...)
-	if got.code != 7 || !strings.Contains(got.stdout, "\n29\n") {
+	// Long enough for kubectl to be attached before the end: it has the lines until then from the log.
+	got := e.kubectlIn(t, strings.NewReader(""), append(run("fail"), "count", "300", "7")...)
+	if got.code != 7 || !strings.Contains(got.stdout, "\n299\n") {
 		t.Errorf("a pod that fails: %+v", got)
 	}
 }
