@@ -166,50 +166,42 @@ func isFileName(name string) bool {
 }
 
 // assembleFiles is assemble for an image whose files are shown.
-func (s *Store) assembleFiles(ctx context.Context, p plan, layers []blob) (record, error) {
+func (s *Store) assembleFiles(ctx context.Context, p plan, f *fetching) (record, error) {
 	tree := &fileTree{}
-	for _, b := range layers {
-		tree.Layers = append(tree.Layers, b.digest)
-		tree.Size += b.size
-	}
-	fill := func(ctx context.Context, dir string) error {
-		return s.roots.unpack(ctx, dir, layers, p.diffIDs, toShow)
-	}
+	tree.Layers, tree.Size = p.content()
+	fill := func(ctx context.Context, dir string) error { return s.roots.unpack(ctx, dir, s.tars(p, f), toShow) }
 	if p.kind == tarLayer {
-		tree.Rootfs = rootID(layers, p.diffIDs)
+		tree.Rootfs = rootID(tree.Layers, p.diffIDs)
 	} else {
 		quoted := make([]string, len(p.names)) // so that none can be taken for a digest
 		for i, name := range p.names {
 			quoted[i] = strconv.Quote(name)
 		}
-		tree.Rootfs = rootID(layers, quoted)
-		fill = func(ctx context.Context, dir string) error { return s.roots.place(ctx, dir, layers, p.names) }
+		tree.Rootfs = rootID(tree.Layers, quoted)
+		fill = func(ctx context.Context, dir string) error { return s.place(ctx, dir, p, f) }
 	}
-	_, err := s.unpacks.do(ctx, "files "+tree.Rootfs, func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, s.roots.make(ctx, tree.Rootfs, fill)
-	})
-	return record{Manifest: p.manifest, Files: tree}, err
+	return record{Manifest: p.manifest, Files: tree}, s.makeRoot(ctx, tree.Rootfs, fill)
 }
 
 // place makes what dir is to hold of an artifact whose layers are files. They are copied: what is shown is not what others trust.
-func (r roots) place(ctx context.Context, dir string, layers []blob, names []string) error {
+func (s *Store) place(ctx context.Context, dir string, p plan, f *fetching) error {
 	tree := filepath.Join(dir, treeFolder)
 	if err := os.Mkdir(tree, 0o755); err != nil {
 		return err
 	}
-	left := r.limits.Bytes
-	for i, b := range layers {
-		if left -= b.size; left < 0 {
-			return fail(ErrTooLarge, nil, "the image's files have more than %d bytes, which is what this node takes", r.limits.Bytes)
-		}
-		if err := ctx.Err(); err != nil {
+	if _, size := p.content(); size > s.roots.limits.Bytes {
+		return fail(ErrTooLarge, nil, "the image's files have %d bytes; this node takes up to %d", size, s.roots.limits.Bytes)
+	}
+	for i, name := range p.names {
+		b, err := f.await(ctx, i)
+		if err != nil {
 			return err
 		}
-		if err := copyFile(b.path, filepath.Join(tree, names[i])); err != nil {
+		if err := copyFile(b.path, filepath.Join(tree, name)); err != nil {
 			return fmt.Errorf("placing the image's files: %w", err)
 		}
 	}
-	return r.index(dir, nil)
+	return s.roots.index(dir, nil)
 }
 
 func copyFile(from, to string) (err error) {

@@ -132,7 +132,7 @@ func TestPullFilesRefuses(t *testing.T) {
 	}
 	srv.pushImage(t, "large", fileImage(t, "text/plain", "a", "123", "b", "456"))
 	_, err := newStore(t, Config{MaxUnpackedSize: 5}).PullFiles(t.Context(), srv.host()+"/large", nil)
-	checkError(t, err, ErrTooLarge, "5 bytes")
+	checkError(t, err, ErrTooLarge, "up to 5")
 	_, err = newStore(t, Config{}).PullFiles(t.Context(), srv.host()+"/none", nil)
 	checkError(t, err, ErrNotFound)
 	local := newStore(t, Config{AllowLocalModules: true})

@@ -10,6 +10,8 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sys/unix"
+
+	"github.com/krustlet-go/krustlet-wasi/registry/rootfs"
 )
 
 // plan is what an image is made of: what to fetch, and what it is for.
@@ -108,35 +110,60 @@ func fetchConfig(ctx context.Context, remote *session, config v1.Descriptor) (co
 	return readConfig(data)
 }
 
-// assemble makes the image of its layers, which are on disk, and says what is to be remembered of it.
-func (s *Store) assemble(ctx context.Context, p plan, layers []blob) (record, error) {
+// assemble makes the image of its layers, each as soon as it is on disk, and says what is to be remembered of it.
+func (s *Store) assemble(ctx context.Context, p plan, f *fetching) (record, error) {
 	if p.purpose == toShow {
-		return s.assembleFiles(ctx, p, layers)
+		return s.assembleFiles(ctx, p, f)
 	}
 	rec := record{Manifest: p.manifest, Config: p.config}
 	if p.kind == wasmFile {
-		b := layers[0]
+		b, err := f.await(ctx, 0)
 		rec.Module, rec.Size, rec.Component = b.digest, b.size, b.component
-		return rec, nil
+		return rec, err
 	}
-	for _, b := range layers {
-		rec.Layers = append(rec.Layers, b.digest)
-		rec.Size += b.size
-	}
-	rec.Rootfs = rootID(layers, p.diffIDs)
-	_, err := s.unpacks.do(ctx, rec.Rootfs, func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, s.roots.make(ctx, rec.Rootfs, func(ctx context.Context, dir string) error {
-			return s.roots.unpack(ctx, dir, layers, p.diffIDs, toRun)
-		})
+	rec.Layers, rec.Size = p.content()
+	rec.Rootfs = rootID(rec.Layers, p.diffIDs)
+	err := s.makeRoot(ctx, rec.Rootfs, func(ctx context.Context, dir string) error {
+		return s.roots.unpack(ctx, dir, s.tars(p, f), toRun)
 	})
 	if err != nil {
-		return rec, err
+		return record{}, err
 	}
 	return rec, s.roots.checkModules(rec.Rootfs)
 }
 
-// discard removes the layers of an image that is refused, but for those that other images need, or pulls have pinned.
-func (s *Store) discard(ctx context.Context, layers []blob) error {
+// content are the digests of the layers, and their size, in bytes.
+func (p plan) content() (digests []string, size int64) {
+	for _, l := range p.layers {
+		digests = append(digests, l.Digest.String())
+		size += l.Size
+	}
+	return digests, size
+}
+
+// tars are the layers of a root filesystem, to be unpacked.
+func (s *Store) tars(p plan, f *fetching) []rootfs.Layer {
+	var layers []rootfs.Layer
+	for i, l := range p.layers {
+		layers = append(layers, rootfs.Layer{Path: s.blobs.path(l.Digest.String()), DiffID: p.diffIDs[i], Ready: f.ready[i]})
+	}
+	return layers
+}
+
+// makeRoot has fill make a root filesystem, unless it is there. One pull makes what several have in common. The others do not share
+// its failure, as its layers may be what it lacks.
+func (s *Store) makeRoot(ctx context.Context, id string, fill func(ctx context.Context, dir string) error) error {
+	done, err := s.unpacks.take(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return s.roots.make(ctx, id, fill)
+}
+
+// discard removes the layers of an image that is refused, and what there is of them, but for those that other images need, or pulls
+// have pinned.
+func (s *Store) discard(ctx context.Context, p plan) error {
 	return withLock(ctx, s.storeLock(), unix.LOCK_EX, func() error {
 		all, err := s.refs.all()
 		if err != nil {
@@ -145,9 +172,11 @@ func (s *Store) discard(ctx context.Context, layers []blob) error {
 		needed := needs(all)
 		var done Removal
 		var errs []error
-		for _, b := range layers {
-			if !needed[b.digest] {
-				errs = append(errs, s.removeBlob(b.digest, &done))
+		for _, l := range p.layers {
+			digest := l.Digest.String()
+			if !needed[digest] {
+				_, err := removeUnlocked(s.blobs.path(digest) + partSuffix)
+				errs = append(errs, err, s.removeBlob(digest, &done))
 			}
 		}
 		return errors.Join(errs...)
