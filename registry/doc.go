@@ -9,9 +9,13 @@
 //	rights/HEX.json    with whose credentials an image was pulled, by the SHA-256 of its ID; may be a folder elsewhere
 //	lock               see lock.go
 //
-// A file or a root filesystem appears in it complete, verified and synced, or not at all; what a crash left half-written is removed
-// by New, but for blobs/sha256/HEX.part: the beginning of a blob, with which the next pull goes on. Folders are 0700 and
-// files 0600, but for those of images. Any number of processes may use a folder at the same time.
+// A file appears in it complete, verified and synced, or not at all, and a root filesystem complete and verified; what a crash left
+// half-written is removed by New, but for blobs/sha256/HEX.part: the beginning of a blob, with which the next pull goes on. A root
+// filesystem is synced after the pull (durable.go). If the machine crashes before, its image is not present any more, and pulling it
+// unpacks it anew, mostly of layers that are still there; a process that is killed loses nothing. Folders are 0700 and files 0600,
+// but for those of images. Any number of processes may use a folder at the same time.
+//
+// The layers of a root filesystem are unpacked in their order, each as soon as it and those below it are there, while others are still fetched.
 //
 // Lookup answers from the folder alone. Pull always asks the registry what a reference means now, and
 // fetches a module only if the folder does not hold it. When several callers pull one reference with equal credentials at the same

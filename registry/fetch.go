@@ -9,34 +9,57 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// parallelLayers is how many layers of one image are fetched at a time.
-const parallelLayers = 4
+// parallelLayers is how many layers of one image are fetched at a time. With more, the first comes later, and so does its unpacking.
+const parallelLayers = 3
 
-// fetchAll brings the plan's layers to the disk, several at a time, and returns them in its order. None is removed before
-// release is called, which may be done twice.
-func (s *Store) fetchAll(ctx context.Context, remote *session, ref reference, p plan) (layers []blob, release func(), err error) {
-	layers = make([]blob, len(p.layers))
-	pins := make([]func(), len(p.layers))
-	release = func() {
-		for _, unpin := range pins {
-			if unpin != nil {
-				unpin()
-			}
+// fetching is the layers of an image on their way to the disk.
+type fetching struct {
+	layers []blob
+	pins   []func()
+	ready  []chan struct{} // closed when the layer is on disk
+}
+
+func newFetching(n int) *fetching {
+	f := &fetching{layers: make([]blob, n), pins: make([]func(), n), ready: make([]chan struct{}, n)}
+	for i := range f.ready {
+		f.ready[i] = make(chan struct{})
+	}
+	return f
+}
+
+// release lets the layers be removed. It may be called twice, and not before fetchAll has returned.
+func (f *fetching) release() {
+	for _, unpin := range f.pins {
+		if unpin != nil {
+			unpin()
 		}
 	}
+}
+
+// first is the first layer, once it is there.
+func (f *fetching) first(ctx context.Context) (blob, error) {
+	select {
+	case <-f.ready[0]:
+		return f.layers[0], nil
+	case <-ctx.Done():
+		return blob{}, ctx.Err()
+	}
+}
+
+// fetchAll brings the plan's layers to the disk, in order, but several at a time. None is removed before they are released.
+func (s *Store) fetchAll(ctx context.Context, remote *session, ref reference, p plan, f *fetching) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(parallelLayers)
 	for i, layer := range p.layers {
 		group.Go(func() (err error) {
-			layers[i], pins[i], err = s.fetchPinned(ctx, remote, ref, layer, p.kind)
+			f.layers[i], f.pins[i], err = s.fetchPinned(ctx, remote, ref, layer, p.kind)
+			if err == nil {
+				close(f.ready[i])
+			}
 			return err
 		})
 	}
-	if err := group.Wait(); err != nil {
-		release()
-		return nil, nil, err
-	}
-	return layers, release, nil
+	return group.Wait()
 }
 
 // fetchPinned fetches a layer and pins it. It begins anew if the layer is removed in between, as its image was a moment ago.

@@ -9,6 +9,8 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sys/unix"
+
+	"github.com/krustlet-go/krustlet-wasi/registry/rootfs"
 )
 
 // plan is what an image is made of: what to fetch, and what it is for.
@@ -102,27 +104,34 @@ func fetchConfig(ctx context.Context, remote *session, config v1.Descriptor) ([]
 	return data, err
 }
 
-// assemble makes the image of its layers, which are on disk, and says what is to be remembered of it.
-func (s *Store) assemble(ctx context.Context, p plan, layers []blob) (record, error) {
+// assemble makes the image of its layers, each as soon as it is on disk, and says what is to be remembered of it.
+func (s *Store) assemble(ctx context.Context, p plan, f *fetching) (record, error) {
 	rec := record{Manifest: p.manifest, Config: p.config}
 	if p.kind == wasmFile {
-		b := layers[0]
+		b, err := f.first(ctx)
 		rec.Module, rec.Size, rec.Component = b.digest, b.size, b.component
-		return rec, nil
+		return rec, err
 	}
-	for _, b := range layers {
-		rec.Layers = append(rec.Layers, b.digest)
-		rec.Size += b.size
+	var layers []rootfs.Layer
+	for i, l := range p.layers {
+		digest := l.Digest.String()
+		rec.Layers = append(rec.Layers, digest)
+		rec.Size += l.Size
+		layers = append(layers, rootfs.Layer{Path: s.blobs.path(digest), DiffID: p.diffIDs[i], Ready: f.ready[i]})
 	}
-	rec.Rootfs = rootID(layers, p.diffIDs)
-	_, err := s.unpacks.do(ctx, rec.Rootfs, func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, s.roots.make(ctx, rec.Rootfs, layers, p.diffIDs)
-	})
-	return rec, err
+	rec.Rootfs = rootID(rec.Layers, p.diffIDs)
+	// One pull unpacks what several have in common. The others do not share its failure, as its layers may be what it lacks.
+	done, err := s.unpacks.take(ctx, rec.Rootfs)
+	if err != nil {
+		return record{}, err
+	}
+	defer done()
+	return rec, s.roots.make(ctx, rec.Rootfs, layers)
 }
 
-// discard removes the layers of an image that is refused, but for those that other images need, or pulls have pinned.
-func (s *Store) discard(ctx context.Context, layers []blob) error {
+// discard removes the layers of an image that is refused, and what there is of them, but for those that other images need, or pulls
+// have pinned.
+func (s *Store) discard(ctx context.Context, p plan) error {
 	return withLock(ctx, s.storeLock(), unix.LOCK_EX, func() error {
 		all, err := s.refs.all()
 		if err != nil {
@@ -131,9 +140,11 @@ func (s *Store) discard(ctx context.Context, layers []blob) error {
 		needed := needs(all)
 		var done Removal
 		var errs []error
-		for _, b := range layers {
-			if !needed[b.digest] {
-				errs = append(errs, s.removeBlob(b.digest, &done))
+		for _, l := range p.layers {
+			digest := l.Digest.String()
+			if !needed[digest] {
+				_, err := removeUnlocked(s.blobs.path(digest) + partSuffix)
+				errs = append(errs, err, s.removeBlob(digest, &done))
 			}
 		}
 		return errors.Join(errs...)

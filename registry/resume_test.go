@@ -325,7 +325,9 @@ func TestLayersInParallel(t *testing.T) {
 	}
 	ended := make(chan error, 1)
 	go func() {
-		_, _, err := s.fetchAll(t.Context(), remote, ref, plan{layers: manifest.Layers, kind: tarLayer})
+		layers := newFetching(len(manifest.Layers))
+		err := s.fetchAll(t.Context(), remote, ref, plan{layers: manifest.Layers, kind: tarLayer}, layers)
+		layers.release()
 		ended <- err
 	}()
 	for range parallelLayers {
@@ -334,12 +336,12 @@ func TestLayersInParallel(t *testing.T) {
 	close(opened)
 	checkError(t, <-ended, ErrNotFound)
 	srv.reset()
-	layers, release, err := s.fetchAll(t.Context(), remote, ref, plan{layers: manifest.Layers, kind: tarLayer})
-	if err != nil {
+	layers := newFetching(len(manifest.Layers))
+	if err := s.fetchAll(t.Context(), remote, ref, plan{layers: manifest.Layers, kind: tarLayer}, layers); err != nil {
 		t.Fatal(err)
 	}
-	defer release()
-	for i, l := range layers {
+	defer layers.release()
+	for i, l := range layers.layers {
 		if l.digest != manifest.Layers[i].Digest.String() {
 			t.Errorf("layer %d is %s", i, l.digest)
 		}

@@ -22,11 +22,13 @@ import (
 //
 //	HEX/fs/            what the guest sees as /
 //	HEX/modules.json   the WebAssembly files in it
+//	HEX/synced         its mark, see durable.go
 //
-// HEX says which layers it was made of. A folder appears complete and synced, or not at all, and is never changed.
+// HEX says which layers it was made of. A folder appears complete, or not at all, and but for its mark is never changed.
 type roots struct {
 	dir       string
-	maxModule int64 // bytes
+	boot      string // ID of this boot of the machine
+	maxModule int64  // bytes
 	limits    rootfs.Limits
 }
 
@@ -45,10 +47,10 @@ type Root struct {
 
 // rootID names what layers make, the lowest first. What they are to be once they are unpacked is part of it: who lies about
 // that is found out, though another has told the truth before.
-func rootID(layers []blob, diffIDs []string) string {
+func rootID(layers, diffIDs []string) string {
 	sum := sha256.New()
-	for i, b := range layers {
-		_, _ = fmt.Fprintln(sum, b.digest, diffIDs[i])
+	for i, digest := range layers {
+		_, _ = fmt.Fprintln(sum, digest, diffIDs[i])
 	}
 	return hex.EncodeToString(sum.Sum(nil))
 }
@@ -58,7 +60,7 @@ var rootForm = regexp.MustCompile(`^[0-9a-f]{64}$`)
 func (r roots) path(id string) string { return filepath.Join(r.dir, id) }
 
 // make unpacks layers, unless that is done. On an error nothing is left.
-func (r roots) make(ctx context.Context, id string, layers []blob, diffIDs []string) (err error) {
+func (r roots) make(ctx context.Context, id string, layers []rootfs.Layer) (err error) {
 	if _, err := r.open(id); err == nil {
 		return nil
 	}
@@ -72,10 +74,10 @@ func (r roots) make(ctx context.Context, id string, layers []blob, diffIDs []str
 			err = errors.Join(err, os.RemoveAll(tmp))
 		}
 	}()
-	if err := r.unpack(ctx, tmp, layers, diffIDs); err != nil {
+	if err := r.unpack(ctx, tmp, layers); err != nil {
 		return err
 	}
-	if err := syncAll(tmp); err != nil {
+	if err := r.mark(tmp); err != nil {
 		return err
 	}
 	if _, err := r.open(id); err == nil {
@@ -84,23 +86,16 @@ func (r roots) make(ctx context.Context, id string, layers []blob, diffIDs []str
 	if err := os.RemoveAll(r.path(id)); err != nil { // one that is damaged
 		return err
 	}
-	if err := os.Rename(tmp, r.path(id)); err != nil {
-		return err
-	}
-	return syncAll(r.dir)
+	return os.Rename(tmp, r.path(id))
 }
 
 // unpack makes what dir is to hold.
-func (r roots) unpack(ctx context.Context, dir string, layers []blob, diffIDs []string) error {
+func (r roots) unpack(ctx context.Context, dir string, layers []rootfs.Layer) error {
 	tree := filepath.Join(dir, treeFolder)
 	if err := os.Mkdir(tree, 0o755); err != nil {
 		return err
 	}
-	list := make([]rootfs.Layer, len(layers))
-	for i, b := range layers {
-		list[i] = rootfs.Layer{Path: b.path, DiffID: diffIDs[i]}
-	}
-	if err := rootfs.Unpack(ctx, tree, list, r.limits); err != nil {
+	if err := rootfs.Unpack(ctx, tree, layers, r.limits); err != nil {
 		return unpackFailure(ctx, err)
 	}
 	modules, err := rootfs.Modules(tree, r.maxModule)
@@ -134,21 +129,17 @@ func unpackFailure(ctx context.Context, err error) error {
 	return fail(class, err, "unpacking the image: %v", err)
 }
 
-// syncAll has all that was written to the file system of dir on disk.
-func syncAll(dir string) error {
-	d, err := os.Open(dir)
+// open returns what was made; fs.ErrNotExist when it was not, and errDamaged when a crash of the machine may have damaged it.
+func (r roots) open(id string) (*Root, error) {
+	sound, _, err := r.sound(r.path(id))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer func() { _ = d.Close() }()
-	if err := unix.Syncfs(int(d.Fd())); err != nil {
-		return &os.PathError{Op: "syncfs", Path: dir, Err: err}
+	if !sound {
+		return nil, fmt.Errorf("%s: %w", r.path(id), errDamaged)
 	}
-	return nil
+	return openRoot(r.path(id))
 }
-
-// open returns what was made; fs.ErrNotExist when it was not.
-func (r roots) open(id string) (*Root, error) { return openRoot(r.path(id)) }
 
 func openRoot(dir string) (*Root, error) {
 	at := filepath.Join(dir, modulesFile)
@@ -224,7 +215,7 @@ func (r roots) temp() (dir string, unlock func(), err error) {
 // remove removes a root filesystem that no pull has pinned, and says how many bytes of files that were, and which modules.
 func (r roots) remove(id string) (freed int64, modules []string, err error) {
 	dir := r.path(id)
-	if root, err := r.open(id); err == nil {
+	if root, err := openRoot(dir); err == nil {
 		for _, m := range root.modules {
 			modules = append(modules, m.Digest)
 		}

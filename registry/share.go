@@ -83,3 +83,38 @@ func (c *calls[T]) forget(key string, k *call[T]) {
 		delete(c.running, key)
 	}
 }
+
+// locks are locks by key.
+type locks struct {
+	mu   sync.Mutex
+	held map[string]chan struct{} // closed when the lock is released
+}
+
+// take waits until nobody holds the lock of key, and holds it until release is called.
+func (l *locks) take(ctx context.Context, key string) (release func(), err error) {
+	for {
+		l.mu.Lock()
+		held := l.held[key]
+		if held == nil {
+			break
+		}
+		l.mu.Unlock()
+		select {
+		case <-held:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	defer l.mu.Unlock()
+	if l.held == nil {
+		l.held = make(map[string]chan struct{})
+	}
+	own := make(chan struct{})
+	l.held[key] = own
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		delete(l.held, key)
+		close(own)
+	}, nil
+}

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"github.com/krustlet-go/krustlet-wasi/registry/rootfs"
@@ -74,12 +76,14 @@ type Store struct {
 	turns      chan struct{} // holds a token per pull that goes on; nil: there is no bound
 	log        *zap.Logger
 
-	pulls   calls[Pulled]   // by reference and credentials
-	fetches calls[blob]     // by repository and layer
-	unpacks calls[struct{}] // by root filesystem
+	pulls   calls[Pulled] // by reference and credentials
+	fetches calls[blob]   // by repository and layer
+	unpacks locks         // by root filesystem
+
+	syncing sync.WaitGroup // root filesystems
 }
 
-// New opens the store in cfg.Dir, and removes what a crash left half-written there.
+// New opens the store in cfg.Dir, and removes what a crash left half-written there. Close closes it.
 func New(cfg Config) (*Store, error) {
 	if cfg.Dir == "" {
 		return nil, errors.New("open module store: no folder given")
@@ -111,6 +115,10 @@ func New(cfg Config) (*Store, error) {
 	if cfg.RightsDir == "" {
 		cfg.RightsDir = filepath.Join(dir, "rights")
 	}
+	boot, err := readBoot()
+	if err != nil {
+		return nil, fmt.Errorf("open module store: %w", err)
+	}
 	s := &Store{
 		dir:        dir,
 		hosts:      newHostPolicy(cfg.InsecureRegistries),
@@ -119,7 +127,7 @@ func New(cfg Config) (*Store, error) {
 		blobs:      blobs{dir: filepath.Join(dir, "blobs", "sha256"), maxModule: cfg.MaxModuleSize, maxLayer: cfg.MaxLayerSize, progress: cfg.Progress},
 		refs:       refs{dir: filepath.Join(dir, "refs")},
 		roots: roots{
-			dir: filepath.Join(dir, rootsFolder), maxModule: cfg.MaxModuleSize,
+			dir: filepath.Join(dir, rootsFolder), boot: boot, maxModule: cfg.MaxModuleSize,
 			limits: rootfs.Limits{Bytes: cfg.MaxUnpackedSize, Entries: int(cfg.MaxFiles)},
 		},
 		rights: rights{dir: cfg.RightsDir},
@@ -136,6 +144,9 @@ func New(cfg Config) (*Store, error) {
 		if err := clean(d); err != nil {
 			return nil, fmt.Errorf("open module store: %w", err)
 		}
+	}
+	if err := s.syncLeft(); err != nil {
+		return nil, fmt.Errorf("open module store: %w", err)
 	}
 	return s, nil
 }
@@ -270,20 +281,15 @@ func (s *Store) pull(ctx context.Context, ref reference, remote *session) (Modul
 	if err != nil {
 		return Module{}, err
 	}
-	layers, release, err := s.fetchAll(ctx, remote, ref, p)
+	rec, release, err := s.obtain(ctx, ref, remote, p)
 	if err != nil {
 		return Module{}, err
 	}
 	defer release()
-	rec, unpin, err := s.assemblePinned(ctx, p, layers)
-	if err != nil && ctx.Err() == nil {
-		release()
-		err = errors.Join(err, s.discard(ctx, layers))
+	if rec.Rootfs != "" {
+		// Not before what follows: it would wait for all that is being written.
+		defer s.syncLater(rec.Rootfs)
 	}
-	if err != nil {
-		return Module{}, err
-	}
-	defer unpin()
 	// Before anybody can find it.
 	if err := s.rights.grant(ref.at(p.manifest), remote.credential()); err != nil {
 		return Module{}, fmt.Errorf("remember who may have %s: %w", ref.name(), err)
@@ -294,16 +300,42 @@ func (s *Store) pull(ctx context.Context, ref reference, remote *session) (Modul
 	return s.moduleOf(ref, rec)
 }
 
+// obtain fetches an image's layers and assembles the image, beside each other. Nothing of it is removed before release is called.
+func (s *Store) obtain(ctx context.Context, ref reference, remote *session, p plan) (rec record, release func(), err error) {
+	layers := newFetching(len(p.layers))
+	unpin, refused := func() {}, false
+	release = func() { layers.release(); unpin() }
+	group, both := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.fetchAll(both, remote, ref, p, layers) })
+	group.Go(func() (err error) {
+		rec, unpin, err = s.assemblePinned(both, p, layers)
+		refused = err != nil && both.Err() == nil
+		return err
+	})
+	if err = group.Wait(); err == nil {
+		return rec, release, nil
+	}
+	release()
+	if refused {
+		err = errors.Join(err, s.discard(ctx, p))
+	}
+	return record{}, nil, err
+}
+
 // assemblePinned assembles an image whose root filesystem is not removed before unpin is called. It begins anew if that is removed
 // in between, as its image was a moment ago.
-func (s *Store) assemblePinned(ctx context.Context, p plan, layers []blob) (rec record, unpin func(), err error) {
+func (s *Store) assemblePinned(ctx context.Context, p plan, layers *fetching) (rec record, unpin func(), err error) {
+	unpin = func() {}
 	for {
 		if rec, err = s.assemble(ctx, p, layers); err != nil || rec.Rootfs == "" {
-			return rec, func() {}, err
-		}
-		unpin, err = lockPath(ctx, s.roots.path(rec.Rootfs), unix.LOCK_SH)
-		if !errors.Is(err, fs.ErrNotExist) {
 			return rec, unpin, err
+		}
+		release, err := lockPath(ctx, s.roots.path(rec.Rootfs), unix.LOCK_SH)
+		if err == nil {
+			return rec, release, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return record{}, unpin, err
 		}
 	}
 }

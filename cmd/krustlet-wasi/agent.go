@@ -73,6 +73,7 @@ func runAgent(ctx context.Context, cfg Config, stdout io.Writer, log *zap.Logger
 	if err != nil {
 		return err
 	}
+	defer images.Close()
 	pods, err := newPods(cfg, client, images, keys, engine, recorder, written, measures, tracer, log)
 	if err != nil {
 		return err

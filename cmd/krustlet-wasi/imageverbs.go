@@ -26,6 +26,7 @@ func pullImages(ctx context.Context, run imageRun, images []string) error {
 	if err != nil {
 		return err
 	}
+	defer store.Close()
 	keys, err := newCredentials(run.cfg, run.env, nil, run.log)
 	if err != nil {
 		return badUsage(err)
@@ -80,6 +81,7 @@ func listImages(_ context.Context, run imageRun, _ []string) error {
 	if err != nil {
 		return err
 	}
+	defer store.Close()
 	images, err := store.Images()
 	if err != nil {
 		return err
@@ -96,6 +98,7 @@ func inspectImages(_ context.Context, run imageRun, images []string) error {
 	if err != nil {
 		return err
 	}
+	defer store.Close()
 	var errs []error
 	views := make([]imageView, 0, len(images))
 	for _, image := range images {
@@ -122,6 +125,7 @@ func removeImages(ctx context.Context, run imageRun, images []string) error {
 	if err != nil {
 		return err
 	}
+	defer store.Close()
 	all := removal{Removed: []string{}, Untagged: []string{}}
 	var errs []error
 	for _, image := range images {

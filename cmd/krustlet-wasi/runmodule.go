@@ -114,6 +114,7 @@ func (p program) imageModule(ctx context.Context, c runConfig, cache runCache, l
 	if err != nil {
 		return runnable{}, err
 	}
+	defer store.Close()
 	keys, err := credentials.NewSource(credentials.SourceConfig{
 		DockerConfigs: credentials.DockerConfigs("", p.env), Keychain: authn.DefaultKeychain, Log: log.Named("credentials"),
 	})

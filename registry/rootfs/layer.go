@@ -21,6 +21,8 @@ type Layer struct {
 	// DiffID is the digest that the tar must have once it is not compressed any more, `sha256:` and 64 hexadecimal digits;
 	// empty is any.
 	DiffID string
+	// Ready is closed when the layer is there; nil: it is.
+	Ready <-chan struct{}
 }
 
 // stream is a layer as it is unpacked: it counts, bounds and hashes what is read from it.

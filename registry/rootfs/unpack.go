@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// Unpack applies layers, the lowest first, to the empty folder dir. After an error what is in dir is of no use. An error
-// of ctx comes back as it is.
+// Unpack applies layers, the lowest first, to the empty folder dir, each as soon as it is there. After an error what is in dir is of
+// no use. An error of ctx comes back as it is.
 func Unpack(ctx context.Context, dir string, layers []Layer, limits Limits) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -60,6 +60,13 @@ type unpacker struct {
 }
 
 func (u *unpacker) layer(ctx context.Context, layer Layer) error {
+	if layer.Ready != nil {
+		select {
+		case <-layer.Ready:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 	s, err := openLayer(layer, &u.tars)
 	if err != nil {
 		return err

@@ -257,10 +257,10 @@ func TestUnpackChecksDigest(t *testing.T) {
 	if err := os.WriteFile(at, gzipped(t, content), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := Unpack(t.Context(), t.TempDir(), []Layer{{at, digestOf(content)}}, roomy); err != nil {
+	if err := Unpack(t.Context(), t.TempDir(), []Layer{{Path: at, DiffID: digestOf(content)}}, roomy); err != nil {
 		t.Error(err)
 	}
-	if err := Unpack(t.Context(), t.TempDir(), []Layer{{at, digestOf([]byte("other"))}}, roomy); !errors.Is(err, ErrDigest) {
+	if err := Unpack(t.Context(), t.TempDir(), []Layer{{Path: at, DiffID: digestOf([]byte("other"))}}, roomy); !errors.Is(err, ErrDigest) {
 		t.Errorf("error %v", err)
 	}
 }

@@ -1,0 +1,164 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// TestUnsyncedRoot: a root filesystem that may not be on disk is of use until the machine starts anew, and is made again then.
+func TestUnsyncedRoot(t *testing.T) {
+	srv := newServer(t)
+	ref := srv.host() + "/app"
+	srv.pushImage(t, "app", image(t, entrypointOf("/app.wasm"), gzipLayer(t, "app.wasm", string(wasm("app", 1)))))
+	s := newStore(t, Config{})
+	m, err := s.pulled(t.Context(), ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	mark := filepath.Join(filepath.Dir(m.Root.Dir), markFile)
+	boot := s.roots.boot
+	for _, tt := range []struct {
+		name, mark, boot string
+		present          bool
+	}{
+		{"synced", synced + boot, boot, true},
+		{"synced in another boot", synced + boot, "other", true},
+		{"not synced", unsynced + boot, boot, true},
+		{"not synced in another boot", unsynced + boot, "other", false},
+		{"a mark that was lost", "", boot, false},
+		{"a mark of zeros", string(make([]byte, len(boot)+1)), boot, false},
+	} {
+		if tt.name == "synced" {
+			if got, err := os.ReadFile(mark); string(got) != tt.mark || err != nil {
+				t.Fatalf("after Close the mark is %q, %v", got, err)
+			}
+		}
+		if err := os.WriteFile(mark, []byte(tt.mark), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s.roots.boot = tt.boot
+		if _, present, err := s.found(ref); present != tt.present || err != nil {
+			t.Errorf("%s: present %v, %v", tt.name, present, err)
+		}
+		if _, err := s.pulled(t.Context(), ref); err != nil {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+		if _, present, err := s.found(ref); !present || err != nil {
+			t.Errorf("%s, pulled again: present %v, %v", tt.name, present, err)
+		}
+		s.Close()
+	}
+}
+
+// TestSyncsWhatWasLeft: what a process has not lived to sync is synced by the next.
+func TestSyncsWhatWasLeft(t *testing.T) {
+	srv := newServer(t)
+	srv.pushImage(t, "app", image(t, entrypointOf("/app.wasm"), gzipLayer(t, "app.wasm", string(wasm("app", 1)))))
+	s := newStore(t, Config{})
+	m, err := s.pulled(t.Context(), srv.host()+"/app")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	root := filepath.Dir(m.Root.Dir)
+	if err := s.roots.mark(root); err != nil {
+		t.Fatal(err)
+	}
+	if now, forGood, err := s.roots.sound(root); !now || forGood || err != nil {
+		t.Fatalf("marked: sound %v, for good %v, %v", now, forGood, err)
+	}
+	newStore(t, Config{Dir: s.dir}).Close()
+	if now, forGood, err := s.roots.sound(root); !now || !forGood || err != nil {
+		t.Errorf("opened again: sound %v, for good %v, %v", now, forGood, err)
+	}
+	// One that is removed meanwhile is no error.
+	if err := os.RemoveAll(root); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.roots.sync(root); err != nil {
+		t.Error(err)
+	}
+}
+
+// heldLayer pushes app:v1 and app:v2, of the same two layers, the second of which is not answered for before release is closed; asked is
+// told when it is asked for.
+func heldLayer(t *testing.T) (srv *server, asked, release chan struct{}) {
+	t.Helper()
+	srv = newServer(t)
+	second := gzipLayer(t, "b", "2")
+	for _, tag := range []string{"v1", "v2"} {
+		srv.pushImage(t, "app:"+tag, image(t, entrypointOf("/app.wasm", tag), gzipLayer(t, "app.wasm", string(wasm("app", 1))), second))
+	}
+	asked, release = make(chan struct{}, 10), make(chan struct{})
+	srv.answer("/blobs/"+digestOf(second.packed), func(w http.ResponseWriter, _ *http.Request) {
+		asked <- struct{}{}
+		<-release
+		_, _ = w.Write(second.packed)
+	})
+	return srv, asked, release
+}
+
+// TestUnpackedWhileFetched: a layer is unpacked before those above it have come.
+func TestUnpackedWhileFetched(t *testing.T) {
+	srv, _, release := heldLayer(t)
+	s := newStore(t, Config{})
+	ended := make(chan error, 1)
+	go func() {
+		_, err := s.pulled(t.Context(), srv.host()+"/app:v1")
+		ended <- err
+	}()
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		found, err := filepath.Glob(filepath.Join(s.roots.dir, tempPrefix+"*", treeFolder, "app.wasm"))
+		if err != nil || time.Now().After(deadline) {
+			t.Errorf("the first layer is not unpacked: %v", err)
+			break
+		}
+		if len(found) == 1 {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	close(release)
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestUnpackingIsTakenOver: who gives up takes nobody along who wants the same layers.
+func TestUnpackingIsTakenOver(t *testing.T) {
+	srv, asked, release := heldLayer(t)
+	s := newStore(t, Config{})
+	ctx, cancel := context.WithCancel(t.Context())
+	first, second := make(chan error, 1), make(chan error, 1)
+	go func() {
+		_, err := s.pulled(ctx, srv.host()+"/app:v1")
+		first <- err
+	}()
+	<-asked
+	go func() {
+		_, err := s.pulled(t.Context(), srv.host()+"/app:v2")
+		second <- err
+	}()
+	for srv.count(http.MethodGet, "/manifests/v2") == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	cancel()
+	if err := <-first; !errors.Is(err, context.Canceled) {
+		t.Errorf("the first ended with %v", err)
+	}
+	close(release)
+	if err := <-second; err != nil {
+		t.Error(err)
+	}
+	entries, err := os.ReadDir(s.roots.dir)
+	if err != nil || len(entries) != 1 {
+		t.Errorf("root filesystems: %v, %v", entries, err)
+	}
+}
