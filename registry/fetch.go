@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// parallelLayers is how many layers of one image are fetched at a time.
-const parallelLayers = 4
+// parallelLayers is how many layers of one image are fetched at a time. With more, the first comes later, and so does its unpacking.
+const parallelLayers = 3
 
 // fetching is the layers of an image on their way to the disk.
 type fetching struct {
