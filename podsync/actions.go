@@ -14,6 +14,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/volume"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
@@ -139,44 +140,70 @@ const (
 	reasonInvalidImageName  = "InvalidImageName"
 )
 
-// pull looks an image up and asks the registry for it, as the container's pull policy says.
+// pull looks up the images that a container needs, and asks registries for them, as their pull policies say: those of the volumes
+// that it mounts, and its own.
 func (w *worker) pull(ctx context.Context, pod *corev1.Pod, c *corev1.Container) pullDone {
-	fail := func(reason string, err error, events ...event) pullDone {
-		if ctx.Err() != nil {
-			return pullDone{container: c.Name, err: fmt.Errorf("pull given up: %w", context.Canceled)}
-		}
-		for _, e := range events {
-			w.record(pod, c, e)
-		}
-		w.node.Metrics.ContainerErrors.WithLabelValues(kindOf(pod, c.Name), reason).Inc()
-		return pullDone{container: c.Name, reason: reason, err: err}
-	}
 	keys := w.node.keysOf(ctx, w, pod)
-	module, present, err := w.node.Images.Lookup(ctx, c.Image, keys)
+	done := pullDone{container: c.Name, shown: map[string]registry.Module{}}
+	for _, need := range neededImages(pod, c) {
+		module, reason, err := w.obtain(ctx, pod, c, need, keys)
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return pullDone{container: c.Name, err: fmt.Errorf("pull given up: %w", context.Canceled)}
+		case err != nil:
+			w.record(pod, c, eventFailed(reason))
+			w.node.Metrics.ContainerErrors.WithLabelValues(kindOf(pod, c.Name), reason).Inc()
+			failed := pullDone{container: c.Name, reason: reason, err: err}
+			if need.volume != "" {
+				failed.lacks = need.image
+			}
+			return failed
+		case need.volume != "":
+			done.shown[need.volume] = module
+		default:
+			done.module = module
+		}
+	}
+	return done
+}
+
+// obtain is pull of one image. With an error comes the reason for which the container waits.
+func (w *worker) obtain(ctx context.Context, pod *corev1.Pod, c *corev1.Container, need neededImage, keys registry.Keys) (registry.Module, string, error) {
+	image, lookup, pull := need.image, w.node.Images.Lookup, w.node.Images.Pull
+	on := c
+	if need.volume != "" { // a matter of the pod
+		lookup, pull, on = w.node.Images.LookupFiles, w.node.Images.PullFiles, nil
+	}
+	fail := func(reason string, err error, e event) (registry.Module, string, error) {
+		if ctx.Err() == nil {
+			w.record(pod, on, e)
+		}
+		return registry.Module{}, reason, err
+	}
+	module, present, err := lookup(ctx, image, keys)
 	switch {
 	case errors.Is(err, registry.ErrInvalidReference):
-		return fail(reasonInvalidImageName, err, eventInvalidImage(c.Image, err), eventFailed(reasonInvalidImageName))
+		return fail(reasonInvalidImageName, err, eventInvalidImage(image, err))
 	case err != nil:
-		return fail(reasonErrImagePull, err, eventPullFailed(c.Image, err), eventFailed(reasonErrImagePull))
-	case present && c.ImagePullPolicy != corev1.PullAlways:
-		w.record(pod, c, eventPresent(c.Image))
-		return pullDone{container: c.Name, module: module}
-	case c.ImagePullPolicy == corev1.PullNever:
-		return fail(reasonErrImageNeverPull, errors.New(neverPullMessage(c.Image)),
-			eventNeverPull(c.Image), eventFailed(reasonErrImageNeverPull))
+		return fail(reasonErrImagePull, err, eventPullFailed(image, err))
+	case present && need.policy != corev1.PullAlways:
+		w.record(pod, on, eventPresent(image))
+		return module, "", nil
+	case need.policy == corev1.PullNever:
+		return fail(reasonErrImageNeverPull, errors.New(neverPullMessage(image)), eventNeverPull(image))
 	}
-	w.record(pod, c, eventPulling(c.Image))
+	w.record(pod, on, eventPulling(image))
 	began := time.Now()
 	pulling, span := w.trace(ctx, "image.pull", c)
-	got, err := w.node.Images.Pull(pulling, c.Image, keys)
+	got, err := pull(pulling, image, keys)
 	endTrace(span, err)
 	w.node.Metrics.Operation("pull_image", began, err)
 	if err != nil {
-		return fail(reasonErrImagePull, err, eventPullFailed(c.Image, err), eventFailed(reasonErrImagePull))
+		return fail(reasonErrImagePull, err, eventPullFailed(image, err))
 	}
 	w.node.Metrics.Pulled(got.Size, got.Took)
-	w.record(pod, c, eventPulled(c.Image, got.Took, time.Since(began), got.Size))
-	return pullDone{container: c.Name, module: got.Module}
+	w.record(pod, on, eventPulled(image, got.Took, time.Since(began), got.Size))
+	return got.Module, "", nil
 }
 
 // Reasons for which a container waits when its run cannot be put together. The spec, or what it refers to, may
@@ -232,11 +259,18 @@ func (w *worker) startRun(ctx context.Context, pod *corev1.Pod, isolated bool, a
 			return fail(reasonCreateContainerError, err)
 		}
 	}
-	mounts, err := w.mounts(pod, a.container, spec.Env)
-	if err != nil {
+	mounts, err := w.mounts(pod, a.container, spec.Env, a.state.shown)
+	w.countShown(a.container, a.state.shown, err)
+	switch {
+	case errors.Is(err, volume.ErrImageMount):
+		return fail(reasonCreateContainerError, err)
+	case err != nil:
 		return fail(reasonCreateContainerConfigError, err)
 	}
 	spec.Mounts = append(spec.Mounts, mounts...)
+	if err := w.dirs.keepShown(a.container.Name, a.state.shown); err != nil {
+		return fail(reasonCreateContainerError, err)
+	}
 	if err := w.dirs.keepSpec(a.container.Name, spec); err != nil {
 		return fail(reasonCreateContainerError, err)
 	}

@@ -12,7 +12,8 @@ import (
 type (
 	// prepare makes the pod's folders and looks up its RuntimeClass. Result: prepared.
 	prepare struct{}
-	// pull makes sure that a container's module is on disk, as its pull policy says. Result: pullDone.
+	// pull makes sure that a container's module is on disk, and the images of the volumes that it mounts, as the pull policies
+	// say. Result: pullDone.
 	pull struct{ container *corev1.Container }
 	// start runs a container. Results: startDone and, if it started, exitSeen.
 	start struct {
@@ -223,14 +224,22 @@ func (s *podState) advance(d *decision, c *containerState) {
 	case pullFailed:
 		if d.due(c.pulls.grown.Add(pullErrorShown)) {
 			c.step = pullBackOff
-			c.waiting = pullBackOffWaiting(c.spec.Image, c.waiting)
-			d.do(announce{c.spec, eventPullBackOff(c.spec.Image)})
+			image, of := c.spec.Image, c.spec
+			if c.lacks != "" { // which is a matter of the pod
+				image, of = c.lacks, nil
+			}
+			c.waiting = pullBackOffWaiting(image, c.waiting)
+			d.do(announce{of, eventPullBackOff(image)})
 			s.advance(d, c)
 		}
 	case pulled:
 		c.start(d)
 	case unset:
-		if d.due(c.notBefore) {
+		switch {
+		case !d.due(c.notBefore):
+		case len(c.shown) > 0: // what is wrong may be in the images
+			c.pull(d)
+		default:
 			c.start(d)
 		}
 	case exited:

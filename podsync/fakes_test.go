@@ -209,6 +209,14 @@ func (i *images) Pull(_ context.Context, image string, _ registry.Keys) (registr
 	return registry.Pulled{Module: registry.Module{Image: image}}, nil
 }
 
+func (i *images) LookupFiles(ctx context.Context, image string, keys registry.Keys) (registry.Module, bool, error) {
+	return i.Lookup(ctx, image, keys)
+}
+
+func (i *images) PullFiles(ctx context.Context, image string, keys registry.Keys) (registry.Pulled, error) {
+	return i.Pull(ctx, image, keys)
+}
+
 // shell is one worker with what it needs, in virtual time.
 type shell struct {
 	t        *testing.T

@@ -42,7 +42,7 @@ func (m *Manager) keysOf(ctx context.Context, w *worker, pod *corev1.Pod) regist
 }
 
 // UsedImages are the images of the node's pods that have not ended: as their specs name them, and the IDs of those that
-// their containers run. They are known completely once Synced is closed.
+// their containers run and that their volumes show. They are known completely once Synced is closed.
 func (m *Manager) UsedImages() []string {
 	var used []string
 	for _, pod := range m.Pods() {
@@ -52,6 +52,7 @@ func (m *Manager) UsedImages() []string {
 		for _, c := range allContainers(pod) {
 			used = append(used, c.Image)
 		}
+		used = append(used, m.shownTo(pod)...)
 		for _, statuses := range [][]corev1.ContainerStatus{
 			pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses, pod.Status.EphemeralContainerStatuses,
 		} {
@@ -65,13 +66,35 @@ func (m *Manager) UsedImages() []string {
 	return used
 }
 
-// ImagesOnDisk are the IDs of the images that the pods below a data directory run, whether their agent runs or not.
+// shownTo are the images that a pod's volumes show.
+func (m *Manager) shownTo(pod *corev1.Pod) []string {
+	var used []string
+	for _, v := range pod.Spec.Volumes {
+		if v.Image != nil {
+			used = append(used, v.Image.Reference)
+		}
+	}
+	if len(used) == 0 {
+		return nil
+	}
+	ids, err := m.dirs(pod).shown()
+	if err != nil {
+		m.Log.Warn("images that are in use may be removed", zap.String("uid", string(pod.UID)), zap.Error(err))
+	}
+	return append(used, ids...)
+}
+
+// ImagesOnDisk are the IDs of the images that the pods below a data directory run or are shown, whether their agent runs or not.
 func ImagesOnDisk(dataDir string) ([]string, error) {
-	files, err := filepath.Glob(podDirs{pod: filepath.Join(dataDir, "pods", "*")}.specFile("*"))
+	pods := podDirs{pod: filepath.Join(podsDir(dataDir), "*")}
+	files, err := filepath.Glob(pods.specFile("*"))
 	if err != nil {
 		return nil, err
 	}
-	var used []string
+	used, err := pods.shown()
+	if err != nil {
+		return nil, err
+	}
 	for _, file := range files {
 		content, err := os.ReadFile(file)
 		if errors.Is(err, fs.ErrNotExist) {

@@ -35,6 +35,9 @@ type Images interface {
 	Lookup(ctx context.Context, image string, keys registry.Keys) (module registry.Module, present bool, err error)
 	// Pull asks the registry for an image and fetches what is not on disk.
 	Pull(ctx context.Context, image string, keys registry.Keys) (registry.Pulled, error)
+	// The same of images whose files a volume shows: of the module there is but the root.
+	LookupFiles(ctx context.Context, image string, keys registry.Keys) (module registry.Module, present bool, err error)
+	PullFiles(ctx context.Context, image string, keys registry.Keys) (registry.Pulled, error)
 }
 
 // Settings is what a Manager works with. All fields are needed, but for those that say otherwise, of logs, and the addresses of

@@ -127,7 +127,7 @@ func TestOwnMounts(t *testing.T) {
 	if _, _, err := w.dirs.makeRun(t.Context(), &corev1.Container{Name: "a"}, 0, nil); err != nil {
 		t.Fatal(err)
 	}
-	mounts, err := w.mounts(pod, c, nil)
+	mounts, err := w.mounts(pod, c, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

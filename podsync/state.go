@@ -49,7 +49,8 @@ const (
 	pulled step = "pulled"
 	// starting: the engine was asked for a run. Turns into running, exited or unset.
 	starting step = "starting"
-	// unset: what the container's spec asks for cannot be put together yet. Turns into starting.
+	// unset: what the container's spec asks for cannot be put together yet. Turns into starting, or into pulling where a volume
+	// shows an image.
 	unset step = "unset"
 	// running: the guest runs. Turns into exited.
 	running step = "running"
@@ -113,6 +114,8 @@ type containerState struct {
 
 	waiting *corev1.ContainerStateWaiting    // what the status shows instead of the last exit
 	module  registry.Module                  // as of the last pull
+	shown   map[string]registry.Module       // as well: what image volumes show, by the volumes' names
+	lacks   string                           // the image of a volume that could not be had; empty: its own
 	id      string                           // of the last run
 	attempt int32                            // of the last run, from 0; -1 before the first
 	begun   time.Time                        // start of the run that goes on
@@ -197,6 +200,8 @@ type (
 	pullDone struct {
 		container string
 		module    registry.Module
+		shown     map[string]registry.Module // by volume
+		lacks     string                     // the image that err is of, if it is a volume's
 		reason    string
 		err       error
 	}
@@ -309,14 +314,14 @@ func (t *task) hasten() {
 
 func (c *containerState) applyPull(e pullDone, now time.Time) {
 	if e.err == nil {
-		c.step, c.module, c.pulls = pulled, e.module, backOff{}
+		c.step, c.module, c.shown, c.pulls = pulled, e.module, e.shown, backOff{}
 		return
 	}
 	if errors.Is(e.err, context.Canceled) {
 		c.rest()
 		return
 	}
-	c.step = pullFailed
+	c.step, c.lacks = pullFailed, e.lacks
 	c.waiting = &corev1.ContainerStateWaiting{Reason: e.reason, Message: e.err.Error()}
 	c.pulls.grow(now)
 	c.notBefore = now.Add(c.pulls.delay)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/krustlet-go/krustlet-wasi/podsync/objects"
 	"github.com/krustlet-go/krustlet-wasi/podsync/volume"
+	"github.com/krustlet-go/krustlet-wasi/registry"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
@@ -112,12 +113,17 @@ func (w *worker) clearVolumes() {
 	})
 }
 
-// mounts is what a run sees of files besides its root: the pod's own files, and its volumes. What a volume is mounted on is
+// mounts is what a run sees of files besides its root: the pod's own files, and its volumes, of which some show images. What a volume is mounted on is
 // the volume's.
-func (w *worker) mounts(pod *corev1.Pod, c *corev1.Container, env []string) ([]runtime.Mount, error) {
+func (w *worker) mounts(pod *corev1.Pod, c *corev1.Container, env []string, shown map[string]registry.Module) ([]runtime.Mount, error) {
+	images, err := foldersOf(shown)
+	if err != nil {
+		return nil, err
+	}
 	volumes, err := w.volumes.Mounts(volume.Run{
 		Container: c,
 		Expand:    func(expr string) (string, error) { return expandStrictly(expr, env) },
+		Images:    images,
 		Dir:       filepath.Join(w.dirs.container(c.Name), "parts"),
 	})
 	if err != nil {

@@ -25,11 +25,12 @@ const copySize = 128 << 10
 type kind int
 
 const (
-	wasmFile kind = iota // a module or component
-	tarLayer             // a part of a root filesystem
+	wasmFile  kind = iota // a module or component
+	tarLayer              // a part of a root filesystem
+	plainFile             // a file of an artifact
 )
 
-func (k kind) String() string { return [...]string{"module", "layer"}[k] }
+func (k kind) String() string { return [...]string{"module", "layer", "file"}[k] }
 
 // blobs is the content-addressed part of a store.
 type blobs struct {
@@ -41,10 +42,10 @@ type blobs struct {
 
 // limit is the size of the largest blob of a kind.
 func (b blobs) limit(k kind) int64 {
-	if k == tarLayer {
-		return b.maxLayer
+	if k == wasmFile {
+		return b.maxModule
 	}
-	return b.maxModule
+	return b.maxLayer
 }
 
 // blob is a stored module or layer.

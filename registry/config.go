@@ -108,6 +108,11 @@ func (m manifest) checkRootfs(c configFile) error {
 		return fail(ErrNotWasm, nil, "found a container image for %s (%s), which needs a container runtime; this node runs WebAssembly: %s",
 			platform(c.OS, c.Architecture), m.forms(), whatWorks)
 	}
+	return m.checkDiffIDs(c)
+}
+
+// checkDiffIDs refuses an image whose config does not say what each of its layers is.
+func (m manifest) checkDiffIDs(c configFile) error {
 	ids := c.RootFS.DiffIDs
 	if len(ids) != len(m.Layers) {
 		return fail(ErrInvalidImage, nil, "the image's config tells of %d layers, its manifest of %d", len(ids), len(m.Layers))

@@ -5,7 +5,8 @@
 //
 //	blobs/sha256/HEX   modules and layers, by the digest of their bytes
 //	refs/HEX.json      what each reference meant when it was last pulled, by the reference's SHA-256
-//	rootfs/HEX/        root filesystems, unpacked once for each list of layers, and an index of the modules in each
+//	rootfs/HEX/        root filesystems, unpacked once for each list of layers, and an index of the modules in each; also the files
+//	                   of other artifacts
 //	rights/HEX.json    with whose credentials an image was pulled, by the SHA-256 of its ID; may be a folder elsewhere
 //	lock               see lock.go
 //
@@ -21,7 +22,8 @@
 // fetches a module only if the folder does not hold it. When several callers pull one reference with equal credentials at the same
 // time, one pull runs and all get its result; it goes on as long as any of them waits, and is
 // cancelled when the last one gives up. The same holds for one module under several references. An image that was pulled with
-// credentials is found only by those who show the same, or whose they are.
+// credentials is found only by those who show the same, or whose they are. LookupFiles and PullFiles are the same for images of
+// any kind, whose files are shown in a volume (files.go).
 //
 // A registry may have mirrors, which are asked first (network.go); a pull tries each place with one credential after the other
 // (remote.go, place.go). Images lists what there is, Remove and a Collector remove it, and never what a pull in this process

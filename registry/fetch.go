@@ -36,11 +36,11 @@ func (f *fetching) release() {
 	}
 }
 
-// first is the first layer, once it is there.
-func (f *fetching) first(ctx context.Context) (blob, error) {
+// await is a layer, once it is there.
+func (f *fetching) await(ctx context.Context, i int) (blob, error) {
 	select {
-	case <-f.ready[0]:
-		return f.layers[0], nil
+	case <-f.ready[i]:
+		return f.layers[i], nil
 	case <-ctx.Done():
 		return blob{}, ctx.Err()
 	}
@@ -65,7 +65,7 @@ func (s *Store) fetchAll(ctx context.Context, remote *session, ref reference, p 
 // fetchPinned fetches a layer and pins it. It begins anew if the layer is removed in between, as its image was a moment ago.
 func (s *Store) fetchPinned(ctx context.Context, remote *session, ref reference, layer v1.Descriptor, kind kind) (blob, func(), error) {
 	for {
-		b, err := s.fetches.do(ctx, ref.at(layer.Digest.String()), func(ctx context.Context) (blob, error) {
+		b, err := s.fetches.do(ctx, kind.String()+" "+ref.at(layer.Digest.String()), func(ctx context.Context) (blob, error) {
 			return s.fetch(ctx, remote, layer, kind)
 		})
 		if err != nil {

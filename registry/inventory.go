@@ -20,7 +20,8 @@ type Image struct {
 	ID string
 	// Tags are the references by tag, in full, that meant the image when they were last pulled. There may be none.
 	Tags []string
-	// Module is the digest of the module that the image is; empty for one with a root filesystem.
+	// Module is the digest of the module that the image is; empty for one with a root filesystem, or of which only the files
+	// were pulled.
 	Module string
 	// Size is that of what was fetched of it, in bytes; images may share that.
 	Size int64
@@ -50,7 +51,7 @@ func imagesOf(all map[string]remembered) []Image {
 			continue
 		}
 		image := Image{
-			ID: name, Module: r.Module, Component: r.Component, Pulled: r.Pulled, Used: r.used, Size: r.Size, rec: r.record,
+			ID: name, Module: r.Module, Component: r.Component, Pulled: r.Pulled, Used: r.used, Size: r.size(), rec: r.record,
 		}
 		for other, o := range all {
 			if other != name && o.image() == name {
@@ -147,7 +148,10 @@ func (s *Store) remove(image Image, all map[string]remembered, done *Removal) er
 			return fmt.Errorf("remove image %s: %w", image.ID, err)
 		}
 	}
-	if root := image.rec.Rootfs; root != "" && !needed[root] {
+	for _, root := range image.rec.folders() {
+		if needed[root] {
+			continue
+		}
 		if err := s.removeRoot(root, done); err != nil {
 			return fmt.Errorf("remove image %s: %w", image.ID, err)
 		}
@@ -166,7 +170,9 @@ func (s *Store) removeRoot(id string, done *Removal) error {
 func needs(all map[string]remembered) map[string]bool {
 	needed := map[string]bool{}
 	for _, r := range all {
-		needed[r.Rootfs] = true
+		for _, root := range r.folders() {
+			needed[root] = true
+		}
 		for _, digest := range r.content() {
 			needed[digest] = true
 		}

@@ -16,7 +16,7 @@ import (
 //
 // A blob is locked exclusively while it is written, and shared from when a pull has found it until what refers to it is on disk;
 // whoever removes blobs passes over those that are locked. The store's own lock is held, shared, while such a reference is
-// written, and exclusively from looking at all references until what none refers to is removed. Both are moments.
+// written (exclusively where its record may be another pull's as well), and exclusively from looking at all references until what none refers to is removed. Both are moments.
 
 // lockRetry is how long to wait before asking for a lock again. flock(2) has no wait that a context could end.
 const lockRetry = 10 * time.Millisecond

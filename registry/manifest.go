@@ -95,16 +95,20 @@ func (m manifest) isIndex() bool { return m.MediaType.IsIndex() || len(m.Manifes
 // hasImageConfig says whether the config is that of a container image.
 func (m manifest) hasImageConfig() bool { return slices.Contains(imageConfigs, m.Config.MediaType) }
 
+// hasRootfs says whether all layers are those of a root filesystem.
+func (m manifest) hasRootfs() bool {
+	return m.hasImageConfig() && len(m.Layers) > 0 && !slices.ContainsFunc(m.Layers, func(layer v1.Descriptor) bool {
+		return !slices.Contains(tarLayers, layer.MediaType)
+	})
+}
+
 // content says which layers hold the image, and what they are. Layers of other types beside a module's are not looked
 // at; a root filesystem is all layers or none. Its errors are of the class ErrNotWasm.
 func (m manifest) content() ([]v1.Descriptor, kind, error) {
 	var modules []v1.Descriptor
-	tars := 0
 	for _, layer := range m.Layers {
 		if slices.Contains(moduleLayers, layer.MediaType) {
 			modules = append(modules, layer)
-		} else if slices.Contains(tarLayers, layer.MediaType) {
-			tars++
 		}
 	}
 	switch {
@@ -112,7 +116,7 @@ func (m manifest) content() ([]v1.Descriptor, kind, error) {
 		return modules, wasmFile, checkLayer(modules[0], preambleSize)
 	case len(modules) > 1:
 		return nil, 0, fail(ErrNotWasm, nil, "found %d layers that are modules each (%s), and one is what an image of modules has; several go into a root filesystem", len(modules), layerTypes(modules))
-	case tars == 0 || tars < len(m.Layers) || !m.hasImageConfig():
+	case !m.hasRootfs():
 		return nil, 0, fail(ErrNotWasm, nil, "found an image of a form that is not known here (%s); %s", m.forms(), whatWorks)
 	}
 	for _, layer := range m.Layers {

@@ -3,6 +3,7 @@ package registry
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -135,6 +136,7 @@ func FuzzManifest(f *testing.F) {
 	f.Add("", []byte(`{"manifests":[`+described("", `,"platform":{"os":"wasi","architecture":"wasm"}`)+`,{}]}`))
 	f.Add("", []byte(`{"config":{"mediaType":"a\nb"},"layers":[{"mediaType":"c\nd"}]}`))
 	f.Add("application/json", []byte(`{"schemaVersion":1}`))
+	f.Add("", []byte(`{"config":{},"layers":[{"annotations":{"org.opencontainers.image.title":"a/../b"}}]}`))
 	f.Fuzz(func(t *testing.T, contentType string, data []byte) {
 		m, err := readManifest(contentType, data)
 		checkRefusal(t, data, err)
@@ -147,7 +149,19 @@ func FuzzManifest(f *testing.F) {
 			if err == nil && (!digestForm.MatchString(chosen.Digest.String()) || chosen.Size < 0) {
 				t.Errorf("%q: chose %+v", data, chosen)
 			}
+			chosen, err = m.chooseFiles()
+			checkRefusal(t, data, err)
+			if err == nil && (!digestForm.MatchString(chosen.Digest.String()) || chosen.Size < 0) {
+				t.Errorf("%q: chose %+v for its files", data, chosen)
+			}
 			return
+		}
+		names, err := m.fileNames("image")
+		checkRefusal(t, data, err)
+		for _, name := range names {
+			if name != filepath.Base(name) || !filepath.IsLocal(name) || name == "." {
+				t.Errorf("%q: a file is called %q", data, name)
+			}
 		}
 		layers, kind, err := m.content()
 		checkRefusal(t, data, err)

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"io/fs"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sys/unix"
@@ -17,15 +18,20 @@ import (
 type plan struct {
 	manifest string          // digest of what the reference names: a manifest or an index
 	layers   []v1.Descriptor // to be fetched; of a root filesystem the lowest first
-	kind     kind            // of all layers: one module, or the tars of a root filesystem
+	kind     kind            // of all layers: one module, the tars of a root filesystem, or files
 	diffIDs  []string        // of a root filesystem: what each layer is once it is unpacked
-	config   *ImageConfig    // nil if the image has none
+	names    []string        // of files: what each layer's is called
+	purpose  purpose
+	config   *ImageConfig // nil if the image has none
 }
 
-// resolve asks the registry what id, a tag or a digest, is, and says what is to be fetched of it. What this node
+// resolve asks the registry what a reference is, and says what is to be fetched of it. What this node
 // cannot run is refused here, before its layers are fetched.
-func resolve(ctx context.Context, remote *session, id string) (plan, error) {
-	m, digest, err := findManifest(ctx, remote, id)
+func resolve(ctx context.Context, remote *session, ref reference, why purpose) (plan, error) {
+	if why == toShow {
+		return resolveFiles(ctx, remote, ref)
+	}
+	m, digest, err := findManifest(ctx, remote, ref.manifestID(), manifest.choose)
 	if err != nil {
 		return plan{}, err
 	}
@@ -36,11 +42,7 @@ func resolve(ctx context.Context, remote *session, id string) (plan, error) {
 	if !m.hasImageConfig() {
 		return p, nil
 	}
-	data, err := fetchConfig(ctx, remote, *m.Config)
-	if err != nil {
-		return plan{}, err
-	}
-	c, err := readConfig(data)
+	c, err := fetchConfig(ctx, remote, *m.Config)
 	if err != nil {
 		return plan{}, err
 	}
@@ -55,8 +57,9 @@ func resolve(ctx context.Context, remote *session, id string) (plan, error) {
 	return p, nil
 }
 
-// findManifest fetches the manifest that id stands for, through indexes if need be. digest is that of what id names itself.
-func findManifest(ctx context.Context, remote *session, id string) (m manifest, digest string, err error) {
+// findManifest fetches the manifest that id, a tag or a digest, stands for, through indexes if need be: choose says where to go on
+// from one. digest is that of what id names itself.
+func findManifest(ctx context.Context, remote *session, id string, choose func(manifest) (v1.Descriptor, error)) (m manifest, digest string, err error) {
 	size := int64(-1) // any
 	for range maxNesting + 1 {
 		data, own, contentType, err := remote.manifest(ctx, id)
@@ -73,7 +76,7 @@ func findManifest(ctx context.Context, remote *session, id string) (m manifest, 
 		if err != nil || !m.isIndex() {
 			return m, digest, err
 		}
-		next, err := m.choose()
+		next, err := choose(m)
 		if err != nil {
 			return manifest{}, "", err
 		}
@@ -82,13 +85,13 @@ func findManifest(ctx context.Context, remote *session, id string) (m manifest, 
 	return manifest{}, "", fail(ErrNotWasm, nil, "found an index in an index, and so on for more than %d; name the image by its digest", maxNesting)
 }
 
-// fetchConfig fetches an image's config, which is not kept: what is needed of it goes into the record.
-func fetchConfig(ctx context.Context, remote *session, config v1.Descriptor) ([]byte, error) {
+// fetchConfig fetches and reads an image's config, which is not kept: what is needed of it goes into the record.
+func fetchConfig(ctx context.Context, remote *session, config v1.Descriptor) (configFile, error) {
 	if err := checkLayer(config, 0); err != nil {
-		return nil, err
+		return configFile{}, err
 	}
 	if config.Size > maxConfig {
-		return nil, fail(ErrTooLarge, nil, "the image's config has %d bytes; this node takes up to %d", config.Size, maxConfig)
+		return configFile{}, fail(ErrTooLarge, nil, "the image's config has %d bytes; this node takes up to %d", config.Size, maxConfig)
 	}
 	var data []byte
 	err := remote.blob(ctx, config, func(r io.Reader) (err error) {
@@ -101,32 +104,61 @@ func fetchConfig(ctx context.Context, remote *session, config v1.Descriptor) ([]
 		}
 		return nil
 	})
-	return data, err
+	if err != nil {
+		return configFile{}, err
+	}
+	return readConfig(data)
 }
 
 // assemble makes the image of its layers, each as soon as it is on disk, and says what is to be remembered of it.
 func (s *Store) assemble(ctx context.Context, p plan, f *fetching) (record, error) {
+	if p.purpose == toShow {
+		return s.assembleFiles(ctx, p, f)
+	}
 	rec := record{Manifest: p.manifest, Config: p.config}
 	if p.kind == wasmFile {
-		b, err := f.first(ctx)
+		b, err := f.await(ctx, 0)
 		rec.Module, rec.Size, rec.Component = b.digest, b.size, b.component
 		return rec, err
 	}
-	var layers []rootfs.Layer
-	for i, l := range p.layers {
-		digest := l.Digest.String()
-		rec.Layers = append(rec.Layers, digest)
-		rec.Size += l.Size
-		layers = append(layers, rootfs.Layer{Path: s.blobs.path(digest), DiffID: p.diffIDs[i], Ready: f.ready[i]})
-	}
+	rec.Layers, rec.Size = p.content()
 	rec.Rootfs = rootID(rec.Layers, p.diffIDs)
-	// One pull unpacks what several have in common. The others do not share its failure, as its layers may be what it lacks.
-	done, err := s.unpacks.take(ctx, rec.Rootfs)
+	err := s.makeRoot(ctx, rec.Rootfs, func(ctx context.Context, dir string) error {
+		return s.roots.unpack(ctx, dir, s.tars(p, f), toRun)
+	})
 	if err != nil {
 		return record{}, err
 	}
+	return rec, s.roots.checkModules(rec.Rootfs)
+}
+
+// content are the digests of the layers, and their size, in bytes.
+func (p plan) content() (digests []string, size int64) {
+	for _, l := range p.layers {
+		digests = append(digests, l.Digest.String())
+		size += l.Size
+	}
+	return digests, size
+}
+
+// tars are the layers of a root filesystem, to be unpacked.
+func (s *Store) tars(p plan, f *fetching) []rootfs.Layer {
+	var layers []rootfs.Layer
+	for i, l := range p.layers {
+		layers = append(layers, rootfs.Layer{Path: s.blobs.path(l.Digest.String()), DiffID: p.diffIDs[i], Ready: f.ready[i]})
+	}
+	return layers
+}
+
+// makeRoot has fill make a root filesystem, unless it is there. One pull makes what several have in common. The others do not share
+// its failure, as its layers may be what it lacks.
+func (s *Store) makeRoot(ctx context.Context, id string, fill func(ctx context.Context, dir string) error) error {
+	done, err := s.unpacks.take(ctx, id)
+	if err != nil {
+		return err
+	}
 	defer done()
-	return rec, s.roots.make(ctx, rec.Rootfs, layers)
+	return s.roots.make(ctx, id, fill)
 }
 
 // discard removes the layers of an image that is refused, and what there is of them, but for those that other images need, or pulls
@@ -153,6 +185,9 @@ func (s *Store) discard(ctx context.Context, p plan) error {
 
 // moduleOf is the module of a reference of which rec is remembered. It is an error if it is not on disk as it was.
 func (s *Store) moduleOf(ref reference, rec record) (m Module, err error) {
+	if rec.Rootfs == "" && rec.Module == "" { // only its files are here
+		return Module{}, fs.ErrNotExist
+	}
 	if rec.Rootfs == "" {
 		b, err := s.blobs.find(rec.Module, wasmFile)
 		if err != nil {

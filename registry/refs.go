@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -33,6 +34,9 @@ type record struct {
 
 	Config *ImageConfig `json:"config,omitempty"` // nil if the image has none
 
+	// Of one whose files are shown; there may be nothing else of it.
+	Files *fileTree `json:"files,omitempty"`
+
 	Pulled time.Time `json:"pulled"`
 }
 
@@ -41,10 +45,37 @@ func (r record) whole() bool {
 	if !digestForm.MatchString(r.Manifest) {
 		return false
 	}
-	if r.Rootfs == "" {
+	if r.Files != nil && !rootForm.MatchString(r.Files.Rootfs) {
+		return false
+	}
+	switch {
+	case r.Rootfs != "":
+		return rootForm.MatchString(r.Rootfs) && r.Config != nil
+	case r.Module != "":
 		return digestForm.MatchString(r.Module)
 	}
-	return rootForm.MatchString(r.Rootfs) && r.Config != nil
+	return r.Files != nil
+}
+
+// with is a record with what an older one of the same image has besides: the image may be there to run, and its files to be
+// shown.
+func (r record) with(old record) record {
+	if r.Module == "" && r.Rootfs == "" {
+		r.Module, r.Component, r.Layers, r.Rootfs = old.Module, old.Component, old.Layers, old.Rootfs
+		r.Config, r.Size = old.Config, old.Size
+	}
+	if r.Files == nil {
+		r.Files = old.Files
+	}
+	return r
+}
+
+// size is that of what was fetched, in bytes.
+func (r record) size() int64 {
+	if r.Size == 0 && r.Files != nil {
+		return r.Files.Size
+	}
+	return r.Size
 }
 
 // image is the ID of what the reference means.
@@ -52,10 +83,26 @@ func (r record) image() string { return repositoryOf(r.Reference) + "@" + r.Mani
 
 // content are the digests of the blobs that the image is made of.
 func (r record) content() []string {
-	if r.Rootfs != "" {
-		return r.Layers
+	all := slices.Clone(r.Layers)
+	if r.Module != "" {
+		all = append(all, r.Module)
 	}
-	return []string{r.Module}
+	if r.Files != nil {
+		all = append(all, r.Files.Layers...)
+	}
+	return all
+}
+
+// folders are the names of the root filesystems that the image has.
+func (r record) folders() []string {
+	var all []string
+	if r.Rootfs != "" {
+		all = append(all, r.Rootfs)
+	}
+	if r.Files != nil && r.Files.Rootfs != r.Rootfs {
+		all = append(all, r.Files.Rootfs)
+	}
+	return all
 }
 
 // repositoryOf cuts the tag or the digest off a reference in full.

@@ -67,23 +67,24 @@ func TestRights(t *testing.T) {
 		return is
 	}
 	after := newStore(t, Config{Dir: s.dir})
-	for name, tt := range map[string]struct {
+	for _, tt := range []struct { // in this order: each that is shown is known from then on
+		name string
 		keys Keys
 		want bool
 	}{
-		"none":                         {keys{}, false},
-		"the same":                     {keys{secretOf("one", "right")}, true},
-		"the same beside others":       {keys{secretOf("x", "y"), secretOf("one", "right")}, true},
-		"another Secret, as refused":   {keys{secretOf("wrong", "wrong")}, false},
-		"another Secret with the same": {keys{secretOf("two", "right")}, true},
-		"a new password of the Secret": {keys{secretOf("one", "renewed")}, true},
-		"the node's, not yet used":     {keys{{Username: "me", Password: "right"}}, false},
-		"a service account":            {keys{account("a", "token1")}, false},
-		"whoever may have everything":  {nil, true},
+		{"none", keys{}, false},
+		{"the same", keys{secretOf("one", "right")}, true},
+		{"the same beside others", keys{secretOf("x", "y"), secretOf("one", "right")}, true},
+		{"another Secret, as refused", keys{secretOf("wrong", "wrong")}, false},
+		{"another Secret with the same", keys{secretOf("two", "right")}, true},
+		{"a new password of the Secret", keys{secretOf("one", "renewed")}, true},
+		{"the node's, not yet used", keys{{Username: "me", Password: "right"}}, false},
+		{"a service account", keys{account("a", "token1")}, false},
+		{"whoever may have everything", nil, true},
 	} {
 		for when, store := range map[string]*Store{"": s, " after a restart": after} {
 			if got := present(store, tt.keys); got != tt.want {
-				t.Errorf("%s%s: present %v", name, when, got)
+				t.Errorf("%s%s: present %v", tt.name, when, got)
 			}
 		}
 	}

@@ -59,8 +59,8 @@ var rootForm = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 func (r roots) path(id string) string { return filepath.Join(r.dir, id) }
 
-// make unpacks layers, unless that is done. On an error nothing is left.
-func (r roots) make(ctx context.Context, id string, layers []rootfs.Layer) (err error) {
+// make has fill make the folder of that name, unless it is there. On an error nothing is left.
+func (r roots) make(ctx context.Context, id string, fill func(ctx context.Context, dir string) error) (err error) {
 	if _, err := r.open(id); err == nil {
 		return nil
 	}
@@ -74,7 +74,7 @@ func (r roots) make(ctx context.Context, id string, layers []rootfs.Layer) (err 
 			err = errors.Join(err, os.RemoveAll(tmp))
 		}
 	}()
-	if err := r.unpack(ctx, tmp, layers); err != nil {
+	if err := fill(ctx, tmp); err != nil {
 		return err
 	}
 	if err := r.mark(tmp); err != nil {
@@ -89,8 +89,8 @@ func (r roots) make(ctx context.Context, id string, layers []rootfs.Layer) (err 
 	return os.Rename(tmp, r.path(id))
 }
 
-// unpack makes what dir is to hold.
-func (r roots) unpack(ctx context.Context, dir string, layers []rootfs.Layer) error {
+// unpack makes what dir is to hold of an image with a root filesystem.
+func (r roots) unpack(ctx context.Context, dir string, layers []rootfs.Layer, why purpose) error {
 	tree := filepath.Join(dir, treeFolder)
 	if err := os.Mkdir(tree, 0o755); err != nil {
 		return err
@@ -99,17 +99,37 @@ func (r roots) unpack(ctx context.Context, dir string, layers []rootfs.Layer) er
 		return unpackFailure(ctx, err)
 	}
 	modules, err := rootfs.Modules(tree, r.maxModule)
-	if err != nil {
+	switch {
+	case errors.Is(err, rootfs.ErrTooLarge) && why == toShow:
+		modules = nil // none of them is to run
+	case err != nil:
 		return unpackFailure(ctx, err)
+	case len(modules) == 0 && why == toRun:
+		return errNoModule()
 	}
-	if len(modules) == 0 {
-		return fail(ErrNotWasm, nil, "found no WebAssembly module in the image's root filesystem; put the .wasm file into it, and name it as ENTRYPOINT")
-	}
+	return r.index(dir, modules)
+}
+
+// index notes which modules the root filesystem has that dir is to hold.
+func (r roots) index(dir string, modules map[string]rootfs.Module) error {
 	data, err := json.Marshal(modules)
 	if err != nil {
 		return err
 	}
 	return os.WriteFile(filepath.Join(dir, modulesFile), append(data, '\n'), 0o600)
+}
+
+func errNoModule() error {
+	return fail(ErrNotWasm, nil, "found no WebAssembly module in the image's root filesystem; put the .wasm file into it, and name it as ENTRYPOINT")
+}
+
+// checkModules refuses a root filesystem with nothing to run, as one may be that was made to be shown. One that was removed
+// meanwhile is not looked at.
+func (r roots) checkModules(id string) error {
+	if root, err := r.open(id); err == nil && len(root.modules) == 0 {
+		return errNoModule()
+	}
+	return nil
 }
 
 // unpackFailure classes what came of unpacking.

@@ -190,9 +190,14 @@ func (s *Store) Lookup(ctx context.Context, image string, keys Keys) (m Module, 
 	if ref.path != "" {
 		return s.local(image, ref)
 	}
+	return s.lookup(ctx, image, ref, keys, s.moduleOf)
+}
+
+// lookup is what of says that the image is, if that is on disk and whoever has the keys may have it.
+func (s *Store) lookup(ctx context.Context, image string, ref reference, keys Keys, of func(reference, record) (Module, error)) (m Module, present bool, err error) {
 	rec, err := s.refs.get(ref.name())
 	if err == nil {
-		m, err = s.moduleOf(ref, rec)
+		m, err = of(ref, rec)
 	}
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
@@ -235,12 +240,21 @@ func (s *Store) Pull(ctx context.Context, image string, keys Keys) (Pulled, erro
 		}
 		return Pulled{Module: m}, err
 	}
+	return s.pullShared(ctx, image, ref, keys, toRun)
+}
+
+// pullShared is one call that may share a pull with others.
+func (s *Store) pullShared(ctx context.Context, image string, ref reference, keys Keys, why purpose) (Pulled, error) {
 	remote, err := s.network.open(ctx, ref.repo, keys, s.stall)
 	if err != nil {
 		return Pulled{}, err
 	}
-	m, err := s.pulls.do(ctx, ref.name()+" "+remote.identity(), func(ctx context.Context) (Pulled, error) {
-		return s.pullInTurn(ctx, ref, remote)
+	call := ref.name() + " " + remote.identity()
+	if why == toShow {
+		call = "files " + call
+	}
+	m, err := s.pulls.do(ctx, call, func(ctx context.Context) (Pulled, error) {
+		return s.pullInTurn(ctx, ref, remote, why)
 	})
 	m.Image = image
 	if err = diskFull(s.dir, err); err != nil {
@@ -256,7 +270,7 @@ func (s *Store) Pull(ctx context.Context, image string, keys Keys) (Pulled, erro
 }
 
 // pullInTurn waits until another pull may go on.
-func (s *Store) pullInTurn(ctx context.Context, ref reference, remote *session) (Pulled, error) {
+func (s *Store) pullInTurn(ctx context.Context, ref reference, remote *session, why purpose) (Pulled, error) {
 	if s.turns != nil {
 		select {
 		case s.turns <- struct{}{}:
@@ -266,7 +280,7 @@ func (s *Store) pullInTurn(ctx context.Context, ref reference, remote *session) 
 		defer func() { <-s.turns }()
 	}
 	begin := time.Now()
-	m, err := s.pull(ctx, ref, remote)
+	m, err := s.pull(ctx, ref, remote, why)
 	took := time.Since(begin)
 	if err == nil {
 		s.log.Debug("pulled", zap.String("image", ref.name()), zap.String("id", m.ImageID),
@@ -276,8 +290,8 @@ func (s *Store) pullInTurn(ctx context.Context, ref reference, remote *session) 
 }
 
 // pull is one shared pull.
-func (s *Store) pull(ctx context.Context, ref reference, remote *session) (Module, error) {
-	p, err := resolve(ctx, remote, ref.manifestID())
+func (s *Store) pull(ctx context.Context, ref reference, remote *session, why purpose) (Module, error) {
+	p, err := resolve(ctx, remote, ref, why)
 	if err != nil {
 		return Module{}, err
 	}
@@ -286,16 +300,23 @@ func (s *Store) pull(ctx context.Context, ref reference, remote *session) (Modul
 		return Module{}, err
 	}
 	defer release()
-	if rec.Rootfs != "" {
+	for _, root := range rec.folders() { // there is one at most
 		// Not before what follows: it would wait for all that is being written.
-		defer s.syncLater(rec.Rootfs)
+		defer s.syncLater(root)
 	}
 	// Before anybody can find it.
 	if err := s.rights.grant(ref.at(p.manifest), remote.credential()); err != nil {
 		return Module{}, fmt.Errorf("remember who may have %s: %w", ref.name(), err)
 	}
-	if err := withLock(ctx, s.storeLock(), unix.LOCK_SH, func() error { return s.remember(ref, rec) }); err != nil {
+	how := unix.LOCK_SH
+	if why == toShow {
+		how = unix.LOCK_EX // nobody adds to the same record meanwhile
+	}
+	if err := withLock(ctx, s.storeLock(), how, func() error { return s.remember(ref, rec) }); err != nil {
 		return Module{}, err
+	}
+	if why == toShow {
+		return s.filesOf(ref, rec)
 	}
 	return s.moduleOf(ref, rec)
 }
@@ -327,10 +348,10 @@ func (s *Store) obtain(ctx context.Context, ref reference, remote *session, p pl
 func (s *Store) assemblePinned(ctx context.Context, p plan, layers *fetching) (rec record, unpin func(), err error) {
 	unpin = func() {}
 	for {
-		if rec, err = s.assemble(ctx, p, layers); err != nil || rec.Rootfs == "" {
+		if rec, err = s.assemble(ctx, p, layers); err != nil || len(rec.folders()) == 0 {
 			return rec, unpin, err
 		}
-		release, err := lockPath(ctx, s.roots.path(rec.Rootfs), unix.LOCK_SH)
+		release, err := lockPath(ctx, s.roots.path(rec.folders()[0]), unix.LOCK_SH)
 		if err == nil {
 			return rec, release, nil
 		}
@@ -342,9 +363,12 @@ func (s *Store) assemblePinned(ctx context.Context, p plan, layers *fetching) (r
 
 func (s *Store) storeLock() string { return filepath.Join(s.dir, "lock") }
 
-// remember records what the reference means. It is known by its digest as well, and by the tag last: a tag that is
-// known has its digest known.
+// remember records what the reference means, beside what is known of the same image for another purpose. It is known by its digest
+// as well, and by the tag last: a tag that is known has its digest known. The store's lock is held.
 func (s *Store) remember(ref reference, rec record) error {
+	if old, err := s.refs.get(ref.at(rec.Manifest)); err == nil { // none, or a damaged one, adds nothing
+		rec = rec.with(old)
+	}
 	rec.Pulled = time.Now().UTC()
 	for _, rec.Reference = range []string{ref.at(rec.Manifest), ref.name()} {
 		if err := s.refs.put(rec); err != nil {

@@ -24,6 +24,10 @@ type Pods struct {
 	TerminatedContainer *prometheus.CounterVec // by container_type, exit_code and reason
 	OOMKills            prometheus.Counter
 
+	ImageVolumes      prometheus.Counter
+	ImageMounts       prometheus.Counter
+	ImageMountsFailed prometheus.Counter
+
 	operations         *prometheus.CounterVec // these three by operation_type
 	operationDurations *prometheus.HistogramVec
 	operationErrors    *prometheus.CounterVec
@@ -70,6 +74,10 @@ func NewPods() *Pods {
 	p.ContainerErrors = counters("kubelet_started_containers_errors_total", "Failures to start containers.", "container_type", "code")
 	p.TerminatedContainer = counters("kubelet_terminated_containers_total", "Containers that ended.", "container_type", "exit_code", "reason")
 	p.OOMKills = counter("krustlet_oom_kills_total", "Containers that ended at their memory limit.")
+
+	p.ImageVolumes = counter("kubelet_image_volume_requested_total", "Volumes with images that starting containers asked for.")
+	p.ImageMounts = counter("kubelet_image_volume_mounted_succeed_total", "Mounts of such volumes that were made.")
+	p.ImageMountsFailed = counter("kubelet_image_volume_mounted_errors_total", "Mounts of such volumes that could not be made.")
 
 	p.operations = counters("kubelet_runtime_operations_total", "Operations of the runtime.", operation)
 	p.operationDurations = histograms("kubelet_runtime_operations_duration_seconds",

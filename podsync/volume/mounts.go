@@ -1,6 +1,7 @@
 package volume
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -22,9 +23,15 @@ type Run struct {
 	Container *corev1.Container
 	// Expand replaces variables of the container's environment in a subPathExpr.
 	Expand func(expr string) (string, error)
+	// Images are the folders with the files of the images that volumes show, by the volumes' names. They lead through no symbolic
+	// link, are read only, and are shared with others.
+	Images map[string]string
 	// Dir is a folder of the run, on the file system of the pod's volumes that are on disk. It is made when it is needed.
 	Dir string
 }
+
+// ErrImageMount is an image that cannot be mounted as asked. The text is that of container runtimes.
+var ErrImageMount = errors.New("ImageVolumeMountFailed")
 
 // Mounts are what a run sees of the volumes, which are set up. A part of a volume with content (subPath) is what it is
 // now for as long as the run goes on.
@@ -51,6 +58,11 @@ func (v *Volumes) Mounts(run Run) ([]Mount, error) {
 		guest := GuestPath(asked.MountPath)
 		if guest == "/" {
 			return nil, fmt.Errorf("volumeMount %q of container %q covers the container's root directory", asked.Name, run.Container.Name)
+		}
+		if from.image {
+			if from.host = run.Images[asked.Name]; from.host == "" {
+				return nil, fmt.Errorf("%w: volume %q of container %q has no image", ErrImageMount, asked.Name, run.Container.Name)
+			}
 		}
 		copies := filepath.Join(run.Dir, strconv.Itoa(i))
 		if from.parts != "" {

@@ -11,13 +11,14 @@ type Place struct {
 	Whole bool
 }
 
-// Places are the volumes that are set up and of which a kubelet tells how full they are: all but those of type hostPath.
+// Places are the volumes that are set up and of which a kubelet tells how full they are: all but those of the types hostPath and
+// image.
 func (v *Volumes) Places(pod *corev1.Pod) []Place {
 	var all []Place
 	for i := range pod.Spec.Volumes {
 		volume := &pod.Spec.Volumes[i]
 		m, ok := v.get(volume.Name)
-		if !ok || volume.HostPath != nil {
+		if !ok || volume.HostPath != nil || m.image {
 			continue
 		}
 		place := Place{Volume: volume.Name, Dir: m.host}

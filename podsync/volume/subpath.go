@@ -30,6 +30,13 @@ func subPath(run Run, asked *corev1.VolumeMount, from made, copies string) (stri
 		return "", fmt.Errorf("unable to provision SubPath `%s`: must not contain '..'", sub)
 	}
 	resolve := resolveBelow
+	if from.image {
+		host, err := findBelow(from.host, sub)
+		if err != nil {
+			return "", fmt.Errorf("%w: volumeMount %q of container %q: %w", ErrImageMount, asked.Name, run.Container.Name, err)
+		}
+		return host, nil
+	}
 	if from.content {
 		resolve = func(dir, sub string) (string, error) { return keepPart(dir, sub, copies) }
 	}
@@ -48,11 +55,22 @@ func resolveBelow(dir, sub string) (string, error) {
 		return "", err
 	}
 	defer root.Close() //nolint:errcheck // opened for its names only
-	_, err = root.Stat(sub)
-	if errors.Is(err, fs.ErrNotExist) {
-		err = makeBelow(root, sub)
+	if _, err := root.Stat(sub); errors.Is(err, fs.ErrNotExist) {
+		if err := makeBelow(root, sub); err != nil {
+			return "", err
+		}
 	}
+	return findBelow(dir, sub)
+}
+
+// findBelow is resolveBelow of what is there.
+func findBelow(dir, sub string) (string, error) {
+	root, err := os.OpenRoot(dir)
 	if err != nil {
+		return "", err
+	}
+	defer root.Close() //nolint:errcheck // opened for its names only
+	if _, err := root.Stat(sub); err != nil {
 		return "", err
 	}
 	path, err := filepath.EvalSymlinks(filepath.Join(dir, sub))

@@ -64,6 +64,7 @@ type made struct {
 	host     string // a directory, or a file where a hostPath is one; leads through no symbolic link
 	readOnly bool
 	content  bool // its files are written here, and only here
+	image    bool // it shows an image, which each run names: there is no host
 	// parts is where runs have links to parts of such a volume, which must be on its file system; empty: with the run.
 	parts string
 }
@@ -158,7 +159,7 @@ func (v *Volumes) setUp(ctx context.Context, pod *corev1.Pod, volume *corev1.Vol
 		host, err := v.claim(ctx, pod, pod.Name+"-"+volume.Name, true)
 		return made{host: host}, err
 	case source.Image != nil:
-		return made{}, errors.New("this node does not mount image volumes yet")
+		return made{image: true, readOnly: true}, nil
 	}
 	return made{}, errors.New("this node has no plugin for that type of volume")
 }

@@ -172,7 +172,6 @@ func TestContent(t *testing.T) {
 		"out of the volume": {configMap(corev1.ConfigMapVolumeSource{LocalObjectReference: named("c"), Items: []corev1.KeyToPath{{Key: "a", Path: "../x"}}}), nil, "invalid path"},
 		"hidden":            {configMap(corev1.ConfigMapVolumeSource{LocalObjectReference: named("c"), Items: []corev1.KeyToPath{{Key: "a", Path: "..data"}}}), nil, "invalid path"},
 		"absolute":          {configMap(corev1.ConfigMapVolumeSource{LocalObjectReference: named("c"), Items: []corev1.KeyToPath{{Key: "a", Path: "/x"}}}), nil, "invalid path"},
-		"image":             {corev1.VolumeSource{Image: &corev1.ImageVolumeSource{Reference: "x"}}, nil, "image volumes"},
 		"nfs":               {corev1.VolumeSource{NFS: &corev1.NFSVolumeSource{}}, nil, "no plugin"},
 	} {
 		t.Run(name, func(t *testing.T) {

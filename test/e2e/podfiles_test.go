@@ -112,7 +112,9 @@ func testVolumesPage(t *testing.T, s *suite) {
 	place := "spec:\n  nodeSelector: {kubernetes.io/hostname: " + s.node.Name + "}\n  tolerations: [{key: kubernetes.io/arch, operator: Exists}]\n  restartPolicy: Never\n"
 	text := strings.ReplaceAll(manifests.String(), "spec:\n  restartPolicy: Never\n", place)
 	file := filepath.Join(t.TempDir(), "page.yaml")
-	if err := os.WriteFile(file, []byte(strings.ReplaceAll(text, "registry.example.org/tool:v1", s.kitchen)), 0o600); err != nil {
+	model := pushFiles(t, s, "model-of-the-page:v1", map[string][]byte{"weights": []byte("1 2 3 "), "words.txt": []byte("some words")})
+	text = strings.NewReplacer("registry.example.org/tool:v1", s.kitchen, "registry.example.org/model:v1", model).Replace(text)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -120,7 +122,7 @@ func testVolumesPage(t *testing.T, s *suite) {
 		os.RemoveAll("/var/tmp/krustlet-wasi-example")
 	})
 	s.cluster.Kubectl(t, "apply", "-n", ns, "-f", file)
-	for name, want := range map[string]string{"configured": "greenhushconfigured", "shared": "hello", "on-the-machine": "", "claiming": "", "part": ""} {
+	for name, want := range map[string]string{"configured": "greenhushconfigured", "shared": "hello", "on-the-machine": "", "claiming": "", "part": "", "shown": "1 2 3 some words"} {
 		if log := s.finalLog(t, ns, name, corev1.PodSucceeded); log != want {
 			t.Errorf("%s printed %q, want %q", name, log, want)
 		}
