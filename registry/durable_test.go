@@ -146,9 +146,7 @@ func TestUnpackingIsTakenOver(t *testing.T) {
 		_, err := s.pulled(t.Context(), srv.host()+"/app:v2")
 		second <- err
 	}()
-	for srv.count(http.MethodGet, "/manifests/v2") == 0 {
-		time.Sleep(time.Millisecond)
-	}
+	eventually(t, "the second pull asks for its manifest", func() bool { return srv.count(http.MethodGet, "/manifests/v2") > 0 })
 	cancel()
 	if err := <-first; !errors.Is(err, context.Canceled) {
 		t.Errorf("the first ended with %v", err)
