@@ -15,10 +15,9 @@ type route struct {
 	verb    string
 	methods []string
 	handle  http.HandlerFunc // nil: there is no such page
-	later   bool             // without handle: a kubelet has this page, and this one will
 }
 
-// routes is the whole API. Paths that are not served (yet) have a place here
+// routes is the whole API. Paths that are not served have a place here
 // where they ask for another right than all others do.
 func (s *Server) routes() []route {
 	var (
@@ -85,11 +84,7 @@ func dispatch(r route) http.HandlerFunc {
 	return func(w http.ResponseWriter, req *http.Request) {
 		switch {
 		case r.handle == nil:
-			text := "404 page not found"
-			if r.later {
-				text = "krustlet-wasi does not serve " + r.pattern + " yet"
-			}
-			http.Error(w, text, http.StatusNotFound)
+			http.NotFound(w, req)
 		case !slices.Contains(r.methods, req.Method):
 			w.Header().Set("Allow", strings.Join(r.methods, ", "))
 			http.Error(w, "405: Method Not Allowed", http.StatusMethodNotAllowed)
