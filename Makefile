@@ -28,7 +28,7 @@ cluster: ## a real control plane, kubectl and metrics-server: bin/cluster (10 mi
 
 test: build cluster ## every test, on a real control plane
 	@echo "== testing"
-	$(GO) test -race -timeout 30m ./...
+	$(GO) test -race -timeout 20m ./...
 	cd hack/cluster && $(GO) test -race -timeout 10m ./controlplane
 
 demo: build cluster ## a pod of WebAssembly on a real cluster, step by step

@@ -176,10 +176,21 @@ func containsPrefix(all []string, prefix string) bool {
 	return false
 }
 
-// kubectl is a kubectl that the test ends itself, such as `logs -f`.
+// kubectlTimeout is longer than any kubectl of these tests should take, with a gigabyte through a busy machine.
+const kubectlTimeout = 5 * time.Minute
+
+// kubectl is a kubectl that the test starts, and may end, itself, such as `logs -f`.
 func (s *suite) kubectl(t *testing.T, args ...string) (cmd *exec.Cmd, stdout *bytes.Buffer) {
 	t.Helper()
-	cmd = exec.Command(filepath.Join(testcluster.Root(), "bin", "cluster"), append([]string{"kubectl"}, args...)...)
+	ctx, cancel := context.WithTimeout(context.Background(), kubectlTimeout)
+	t.Cleanup(cancel)
+	cmd = exec.CommandContext(ctx, filepath.Join(testcluster.Root(), "bin", "cluster"), append([]string{"kubectl"}, args...)...)
+	cmd.Cancel = func() error {
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			t.Errorf("kubectl %s was still running after %v", strings.Join(args, " "), kubectlTimeout)
+		}
+		return cmd.Process.Kill()
+	}
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+s.cluster.Kubeconfig())
 	stdout = &bytes.Buffer{}
 	cmd.Stdout, cmd.Stderr = stdout, stdout
