@@ -26,10 +26,28 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
-	guests "github.com/krustlet-go/krustlet-wasi/runtime"
 	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
+	"github.com/krustlet-go/krustlet-wasi/runtime/worker"
 	"github.com/krustlet-go/krustlet-wasi/tlsbootstrap"
 )
+
+// agent is what the node's parts are made of: a field is set before the first of those that need it.
+type agent struct {
+	cfg      Config
+	log      *zap.Logger
+	level    zap.AtomicLevel // of log
+	client   kubernetes.Interface
+	measures *measures
+	tracer   trace.Tracer
+	events   record.EventRecorder
+	written  *logfile.Watcher // nil where the kernel has none left
+	images   *registry.Store
+	keys     *credentials.Source
+	workers  *worker.Pool
+	pods     *podsync.Manager
+	serving  *tlsbootstrap.Serving
+	usage    *usage
+}
 
 // runAgent is the node: it returns when ctx is cancelled and everything it started has ended, with nil if
 // that went cleanly, or earlier with the error that makes it impossible to go on. The data directory exists
@@ -45,66 +63,61 @@ func runAgent(ctx context.Context, cfg Config, stdout io.Writer, log *zap.Logger
 	if err != nil {
 		return err
 	}
-	client, err := newClient(identity.Config())
-	if err != nil {
+	a := &agent{cfg: cfg, log: log, level: level, measures: newMeasures(cfg)}
+	if a.client, err = newClient(identity.Config()); err != nil {
 		return err
 	}
-	measures := newMeasures(cfg)
-	tracer, stopTracing, err := newTracer(ctx, cfg, log.Named("tracing"))
-	if err != nil {
+	var stopTracing, closeWorkers, stopEvents, stopWatching func()
+	if a.tracer, stopTracing, err = newTracer(ctx, cfg, log.Named("tracing")); err != nil {
 		return err
 	}
 	defer stopTracing()
-	bootstrap.Rotated = func(age time.Duration) { measures.rotation.Observe(age.Seconds()) }
-	serving, err := tlsbootstrap.NewServing(bootstrap, client)
-	if err != nil {
+	bootstrap.Rotated = func(age time.Duration) { a.measures.rotation.Observe(age.Seconds()) }
+	if a.serving, err = tlsbootstrap.NewServing(bootstrap, a.client); err != nil {
 		return err
 	}
-	engine, closeWorkers, err := newWorkers(ctx, cfg, measures.runtime, tracer, log)
-	if err != nil {
+	if a.workers, closeWorkers, err = newWorkers(ctx, cfg, a.measures.runtime, a.tracer, log); err != nil {
 		return err
 	}
 	defer closeWorkers()
-	recorder, stopEvents := newRecorder(client, cfg.NodeName)
+	a.events, stopEvents = newRecorder(a.client, cfg.NodeName)
 	defer stopEvents()
-	written, stopWatching := newLogEvents(log)
+	a.written, stopWatching = newLogEvents(log)
 	defer stopWatching()
-	images, keys, err := newImages(cfg, client, log)
+	if a.images, a.keys, err = newImages(cfg, a.client, log); err != nil {
+		return err
+	}
+	defer a.images.Close()
+	if a.pods, err = a.newPods(); err != nil {
+		return err
+	}
+	collector, err := a.newCollector()
 	if err != nil {
 		return err
 	}
-	defer images.Close()
-	pods, err := newPods(cfg, client, images, keys, engine, recorder, written, measures, tracer, log)
+	self, err := a.newNode()
 	if err != nil {
 		return err
 	}
-	collector, err := newCollector(cfg, images, pods, recorder, log)
-	if err != nil {
-		return err
-	}
-	self, err := newNode(cfg, client, pods, images, recorder, log)
-	if err != nil {
-		return err
-	}
-	usage := &usage{Manager: pods, nodeName: cfg.NodeName, dataDir: cfg.DataDir, disks: measures.disks, began: time.Now()}
-	measures.watch(engine, pods, serving, usage)
-	api, err := newAPI(cfg, client, serving, pods, usage, measures, log, level)
+	a.usage = &usage{Manager: a.pods, nodeName: cfg.NodeName, dataDir: cfg.DataDir, disks: a.measures.disks, began: time.Now()}
+	a.measures.watch(a.workers, a.pods, a.serving, a.usage)
+	api, err := a.newAPI()
 	if err != nil {
 		return err
 	}
 	parts, ctx := errgroup.WithContext(ctx)
 	parts.Go(func() error { return identity.Run(ctx) })
-	parts.Go(func() error { return serving.Run(ctx) })
+	parts.Go(func() error { return a.serving.Run(ctx) })
 	parts.Go(func() error {
 		// A node that says for a moment that it is not ready, at each start of its agent, has its pods taken
 		// out of service for that moment.
-		waitFor(ctx, pods.Synced(), nodePatience)
+		waitFor(ctx, a.pods.Synced(), nodePatience)
 		return self.Run(ctx)
 	})
-	parts.Go(func() error { return pods.Run(ctx) })
-	parts.Go(func() error { return measures.disks.Run(ctx) })
+	parts.Go(func() error { return a.pods.Run(ctx) })
+	parts.Go(func() error { return a.measures.disks.Run(ctx) })
 	parts.Go(func() error { return api.Serve(ctx, listener) })
-	parts.Go(func() error { collect(ctx, collector, pods.Synced()); return nil })
+	parts.Go(func() error { collect(ctx, collector, a.pods.Synced()); return nil })
 	return parts.Wait()
 }
 
@@ -167,101 +180,101 @@ func newLogEvents(log *zap.Logger) (written *logfile.Watcher, stop func()) {
 	return written, func() { _ = written.Close() } // nobody follows a log any more
 }
 
-func newPods(cfg Config, client kubernetes.Interface, images *registry.Store, keys *credentials.Source, engine guests.Engine, recorder record.EventRecorder, written *logfile.Watcher, measures *measures, tracer trace.Tracer, log *zap.Logger) (*podsync.Manager, error) {
-	allocatable, err := node.AllocatableResources(cfg.DataDir, cfg.MaxPods)
+func (a *agent) newPods() (*podsync.Manager, error) {
+	allocatable, err := node.AllocatableResources(a.cfg.DataDir, a.cfg.MaxPods)
 	if err != nil {
 		return nil, err
 	}
 	return podsync.New(podsync.Settings{
-		NodeName:    cfg.NodeName,
-		Address:     cfg.NodeIP,
-		DataDir:     cfg.DataDir,
-		Client:      client,
-		Images:      images,
-		Credentials: keys,
-		Engine:      engine,
+		NodeName:    a.cfg.NodeName,
+		Address:     a.cfg.NodeIP,
+		DataDir:     a.cfg.DataDir,
+		Client:      a.client,
+		Images:      a.images,
+		Credentials: a.keys,
+		Engine:      a.workers,
 		Allocatable: allocatable,
-		Events:      recorder,
-		Log:         log.Named("podsync"),
-		DNS:         podsync.DNS{Servers: cfg.ClusterDNS, Domain: cfg.ClusterDomain, ResolvConf: cfg.ResolvConf},
+		Events:      a.events,
+		Log:         a.log.Named("podsync"),
+		DNS:         podsync.DNS{Servers: a.cfg.ClusterDNS, Domain: a.cfg.ClusterDomain, ResolvConf: a.cfg.ResolvConf},
 
-		PodCIDRs:        cfg.PodCIDRs,
-		NodeAddressOnly: cfg.NodeAddressOnly,
+		PodCIDRs:        a.cfg.PodCIDRs,
+		NodeAddressOnly: a.cfg.NodeAddressOnly,
 
-		ContainerLogMaxSize:  cfg.ContainerLogMaxSize,
-		ContainerLogMaxFiles: cfg.ContainerLogMaxFiles,
-		ContainerOutputRate:  cfg.ContainerOutputRate,
-		DiskPressure:         func() bool { return underDiskPressure(cfg.DataDir, log) },
+		ContainerLogMaxSize:  a.cfg.ContainerLogMaxSize,
+		ContainerLogMaxFiles: a.cfg.ContainerLogMaxFiles,
+		ContainerOutputRate:  a.cfg.ContainerOutputRate,
+		DiskPressure:         func() bool { return underDiskPressure(a.cfg.DataDir, a.log) },
 
-		Metrics: measures.pods,
-		Probed:  measures.probes,
-		Disks:   measures.disks,
-		Tracer:  tracer,
+		Metrics: a.measures.pods,
+		Probed:  a.measures.probes,
+		Disks:   a.measures.disks,
+		Tracer:  a.tracer,
 
-		LogsDir:     cfg.PodLogsDir,
-		LogLinksDir: cfg.ContainerLogsDir,
-		LogEvents:   written,
+		LogsDir:     a.cfg.PodLogsDir,
+		LogLinksDir: a.cfg.ContainerLogsDir,
+		LogEvents:   a.written,
 	}), nil
 }
 
-func newNode(cfg Config, client kubernetes.Interface, pods *podsync.Manager, images *registry.Store, recorder record.EventRecorder, log *zap.Logger) (*node.Node, error) {
+func (a *agent) newNode() (*node.Node, error) {
 	return node.New(node.Config{
-		Name:             cfg.NodeName,
-		Hostname:         cfg.Hostname,
-		IP:               cfg.NodeIP.AsSlice(),
-		Port:             cfg.Port,
-		Labels:           cfg.NodeLabels,
-		Taints:           cfg.RegisterWithTaints,
-		MaxPods:          cfg.MaxPods,
-		DataDir:          cfg.DataDir,
+		Name:             a.cfg.NodeName,
+		Hostname:         a.cfg.Hostname,
+		IP:               a.cfg.NodeIP.AsSlice(),
+		Port:             a.cfg.Port,
+		Labels:           a.cfg.NodeLabels,
+		Taints:           a.cfg.RegisterWithTaints,
+		MaxPods:          a.cfg.MaxPods,
+		DataDir:          a.cfg.DataDir,
 		Version:          programVersion(),
 		RuntimeVersion:   "wasmtime://" + engineVersion(),
 		RuntimeHandlers:  []string{"", podsync.HandlerShared, podsync.HandlerIsolated},
 		DeclaredFeatures: []string{kubeletapi.FeatureWebSockets, podsync.FeatureRestartAll},
-		Ready:            pods.Ready,
-		Images:           func() []corev1.ContainerImage { return imagesOfNode(images, log) },
-	}, client, recorder, log.Named("node"))
+		Ready:            a.pods.Ready,
+		Images:           func() []corev1.ContainerImage { return imagesOfNode(a.images, a.log) },
+	}, a.client, a.events, a.log.Named("node"))
 }
 
-func newAPI(cfg Config, client kubernetes.Interface, serving *tlsbootstrap.Serving, pods *podsync.Manager, usage *usage, measures *measures, log *zap.Logger, level zap.AtomicLevel) (*kubeletapi.Server, error) {
-	ca, err := clientAuthority(cfg)
+func (a *agent) newAPI() (*kubeletapi.Server, error) {
+	ca, err := clientAuthority(a.cfg)
 	if err != nil {
 		return nil, err
 	}
-	log = log.Named("kubeletapi")
+	log := a.log.Named("kubeletapi")
 	auth, err := kubeletapi.NewAuth(kubeletapi.AuthConfig{
-		Client:       client,
-		NodeName:     cfg.NodeName,
-		ClientCAFile: cfg.ClientCAFile,
+		Client:       a.client,
+		NodeName:     a.cfg.NodeName,
+		ClientCAFile: a.cfg.ClientCAFile,
 		ClientCAData: ca,
-		Tokens:       cfg.API.Tokens,
-		TokenTTL:     cfg.API.TokenTTL,
-		AllowedTTL:   cfg.API.AllowedTTL,
-		DeniedTTL:    cfg.API.DeniedTTL,
+		Tokens:       a.cfg.API.Tokens,
+		TokenTTL:     a.cfg.API.TokenTTL,
+		AllowedTTL:   a.cfg.API.AllowedTTL,
+		DeniedTTL:    a.cfg.API.DeniedTTL,
 		Log:          log,
 	})
 	if err != nil {
 		return nil, err
 	}
 	return kubeletapi.New(kubeletapi.Config{
-		GetCertificate: serving.GetCertificate,
+		GetCertificate: a.serving.GetCertificate,
 		Auth:           auth,
-		Pods:           pods,
-		Logs:           pods,
-		Stats:          usage,
-		Metrics:        measures.page,
-		ProbeMetrics:   measures.probePage,
-		Execs:          pods,
-		Attaches:       pods,
-		Ports:          pods,
-		Health:         pods.Ready,
-		TLS:            kubeletapi.TLS{MinVersion: cfg.API.TLSMinVersion, CipherSuites: cfg.API.TLSCipherSuites},
-		Configuration:  configurationOf(cfg),
-		Profiling:      cfg.API.Profiling,
-		SetLogLevel:    levelSetter(cfg, level, log),
+		Pods:           a.pods,
+		Logs:           a.pods,
+		Stats:          a.usage,
+		Metrics:        a.measures.page,
+		ProbeMetrics:   a.measures.probePage,
+		Execs:          a.pods,
+		Attaches:       a.pods,
+		Ports:          a.pods,
+		Health:         a.pods.Ready,
+		TLS:            kubeletapi.TLS{MinVersion: a.cfg.API.TLSMinVersion, CipherSuites: a.cfg.API.TLSCipherSuites},
+		Configuration:  configurationOf(a.cfg),
+		Profiling:      a.cfg.API.Profiling,
+		SetLogLevel:    levelSetter(a.cfg, a.level, log),
 		Log:            log,
 
-		StreamIdleTimeout: cfg.StreamIdleTimeout,
+		StreamIdleTimeout: a.cfg.StreamIdleTimeout,
 	})
 }
 

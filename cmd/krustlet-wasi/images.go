@@ -12,10 +12,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/record"
 
 	"github.com/krustlet-go/krustlet-wasi/node"
-	"github.com/krustlet-go/krustlet-wasi/podsync"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime"
@@ -64,20 +62,20 @@ func newCredentials(cfg Config, env environment, accounts credentials.ServiceAcc
 }
 
 // newCollector makes what removes images that no pod uses, with their compiled code.
-func newCollector(cfg Config, images *registry.Store, pods *podsync.Manager, recorder record.EventRecorder, log *zap.Logger) (*registry.Collector, error) {
-	self := &corev1.ObjectReference{Kind: "Node", Name: cfg.NodeName, UID: types.UID(cfg.NodeName)}
-	return images.NewCollector(registry.CollectorConfig{
-		HighPercent: cfg.ImageGCHighThreshold,
-		LowPercent:  cfg.ImageGCLowThreshold,
-		MinAge:      cfg.ImageMinimumAge,
-		MaxAge:      cfg.ImageMaximumAge,
-		Used:        pods.UsedImages,
+func (a *agent) newCollector() (*registry.Collector, error) {
+	self := &corev1.ObjectReference{Kind: "Node", Name: a.cfg.NodeName, UID: types.UID(a.cfg.NodeName)}
+	return a.images.NewCollector(registry.CollectorConfig{
+		HighPercent: a.cfg.ImageGCHighThreshold,
+		LowPercent:  a.cfg.ImageGCLowThreshold,
+		MinAge:      a.cfg.ImageMinimumAge,
+		MaxAge:      a.cfg.ImageMaximumAge,
+		Used:        a.pods.UsedImages,
 		Removed: func(digest string) {
-			if _, err := wasmtime.RemoveCompiled(compiledDir(cfg.DataDir), digest); err != nil {
-				log.Warn("compiled code of a removed image stays on disk", zap.String("digest", digest), zap.Error(err))
+			if _, err := wasmtime.RemoveCompiled(compiledDir(a.cfg.DataDir), digest); err != nil {
+				a.log.Warn("compiled code of a removed image stays on disk", zap.String("digest", digest), zap.Error(err))
 			}
 		},
-		Event: func(reason, message string) { recorder.Event(self, corev1.EventTypeWarning, reason, message) },
+		Event: func(reason, message string) { a.events.Event(self, corev1.EventTypeWarning, reason, message) },
 	})
 }
 
