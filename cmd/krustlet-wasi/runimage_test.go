@@ -238,7 +238,8 @@ func freeAddress(t *testing.T) string {
 
 func httpGet(t *testing.T, url string) string {
 	t.Helper()
-	resp, err := http.Get(url)
+	client := &http.Client{Timeout: time.Minute}
+	resp, err := client.Get(url)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -50,7 +50,7 @@ func TestAddresses(t *testing.T) {
 // body is what a server says, and fails the test where there is none.
 func body(t *testing.T, ip string, port int32) string {
 	t.Helper()
-	response, err := http.Get(fmt.Sprintf("http://%s/x", net.JoinHostPort(ip, strconv.Itoa(int(port)))))
+	response, err := web.Get(fmt.Sprintf("http://%s/x", net.JoinHostPort(ip, strconv.Itoa(int(port)))))
 	if err != nil {
 		t.Fatal(err)
 	}

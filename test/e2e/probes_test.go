@@ -137,7 +137,7 @@ func testHTTPProbes(t *testing.T, s *suite) {
 	c.StartupProbe = get("/up")
 	pod = s.create(t, ns, pod)
 	now := s.await(t, ns, "http", ready(true))
-	response, err := http.Get(fmt.Sprintf("http://%s:18080/x", now.Status.PodIP))
+	response, err := web.Get(fmt.Sprintf("http://%s:18080/x", now.Status.PodIP))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -269,7 +269,7 @@ func TestAgentRestartKeepsReadiness(t *testing.T) {
 	s.node.Kill(t)
 	s.node.Start(t)
 	s.node.WaitReady(t)
-	response, err := http.Get(fmt.Sprintf("http://%s:18080/quit", before.Status.PodIP))
+	response, err := web.Get(fmt.Sprintf("http://%s:18080/quit", before.Status.PodIP))
 	if err != nil {
 		t.Fatal(err)
 	}

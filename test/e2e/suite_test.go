@@ -9,6 +9,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -38,6 +39,9 @@ func TestMain(m *testing.M) {
 	testnode.RemoveBinary()
 	os.Exit(code)
 }
+
+// web asks what pods serve.
+var web = &http.Client{Timeout: time.Minute}
 
 // suite is what a test of pods stands on.
 type suite struct {
