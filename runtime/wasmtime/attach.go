@@ -16,22 +16,25 @@ func (p *process) Attach(ctx context.Context, streams runtime.Streams) error {
 	if ended {
 		return nil
 	}
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	var broken chan error // nil for no input
+	release := func() {}
 	if streams.Stdin != nil {
-		release, err := stdin.take()
-		if err != nil {
+		var err error
+		if release, err = stdin.take(); err != nil {
 			return err
 		}
-		defer release()
-		defer stop() // first
-		broken = make(chan error, 1)
-		go feed(ctx, stdin, streams.Stdin, release, broken) // ends with the reader, which is not ours
 	}
+	defer release()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop() // before another may feed the guest
+	// What the guest says to the first input is for who gave it.
 	at := newAttachment(streams)
 	if !out.add(at) {
 		return nil
+	}
+	var broken chan error // nil for no input
+	if streams.Stdin != nil {
+		broken = make(chan error, 1)
+		go feed(ctx, stdin, streams.Stdin, release, broken) // ends with the reader, which is not ours
 	}
 	select {
 	case <-at.done:

@@ -6,6 +6,7 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -144,6 +145,44 @@ func TestAttachWhileItRuns(t *testing.T) {
 	if err := p.Attach(t.Context(), runtime.Streams{Stdout: &a.out}); err != nil {
 		t.Errorf("to one that has ended: %v", err)
 	}
+}
+
+// TestAttachAnswers: whoever attaches sees what the guest says to the first that it is given, though that be there at once.
+func TestAttachAnswers(t *testing.T) {
+	e := newEngine(t)
+	p := startPod(t, e, wat(t, catText), runtime.Spec{Stdin: true})
+	for range 100 {
+		ctx, cancel := context.WithCancel(t.Context())
+		var out sink
+		in := &eager{text: "hello", attached: func() bool { return attachments(p) == 1 }}
+		ended := make(chan error, 1)
+		go func() { ended <- p.Attach(ctx, runtime.Streams{Stdin: in, Stdout: &out}) }()
+		eventually(t, "the guest answers", func() bool { return out.String() == "hello" || in.early.Load() })
+		cancel()
+		<-ended
+		if in.early.Load() {
+			t.Fatal("input is taken before output is attached")
+		}
+	}
+}
+
+// eager has text, once.
+type eager struct {
+	text     string
+	attached func() bool
+	early    atomic.Bool // it was read before its reader was attached
+}
+
+func (e *eager) Read(p []byte) (int, error) {
+	if e.text == "" {
+		return 0, io.EOF
+	}
+	if !e.attached() {
+		e.early.Store(true)
+	}
+	n := copy(p, e.text)
+	e.text = ""
+	return n, nil
 }
 
 func free(release func()) bool { release(); return true }
