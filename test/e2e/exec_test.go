@@ -269,8 +269,10 @@ func testExecGone(t *testing.T, e *execs) {
 	}
 }
 
-// stream is client-go's exec.
+// stream is client-go's exec, with the patience of kubectl.
 func (s *suite) stream(ctx context.Context, namespace, pod string, command []string, options remotecommand.StreamOptions) error {
+	ctx, cancel := context.WithTimeout(ctx, kubectlTimeout)
+	defer cancel()
 	request := s.client().CoreV1().RESTClient().Post().Namespace(namespace).Resource("pods").Name(pod).SubResource("exec").
 		VersionedParams(&corev1.PodExecOptions{
 			Command: command, Stdin: options.Stdin != nil, Stdout: options.Stdout != nil, Stderr: options.Stderr != nil, TTY: options.Tty,
@@ -296,10 +298,11 @@ func testExecQuota(t *testing.T, s *suite) {
 		up.Add(1)
 		clients.Go(func() {
 			out := &signal{first: sync.OnceFunc(up.Done)}
+			defer out.first()
 			_ = s.stream(ctx, ns, "main", []string{"main"}, remotecommand.StreamOptions{Stdout: out}) // ends with ctx
 		})
 	}
-	up.Wait() // each has printed its line
+	up.Wait() // each has printed its line, or failed
 	err := s.stream(ctx, ns, "main", []string{"main", "x"}, remotecommand.StreamOptions{Stdout: io.Discard})
 	if err == nil || !strings.Contains(err.Error(), `container "main" has 32 commands and attached clients, and may have no more`) {
 		t.Errorf("one more: %v", err)
@@ -325,7 +328,9 @@ func testExecEnd(t *testing.T, s *suite) {
 	up.Add(1)
 	ended := make(chan error, 1)
 	go func() {
-		ended <- s.stream(t.Context(), ns, "main", []string{"sleep"}, remotecommand.StreamOptions{Stdout: &signal{first: sync.OnceFunc(up.Done)}})
+		out := &signal{first: sync.OnceFunc(up.Done)}
+		defer out.first()
+		ended <- s.stream(t.Context(), ns, "main", []string{"sleep"}, remotecommand.StreamOptions{Stdout: out})
 	}()
 	up.Wait()
 	s.delete(t, pod)
