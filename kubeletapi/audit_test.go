@@ -141,7 +141,7 @@ func TestStrangersAreNotLogged(t *testing.T) {
 		r := httptest.NewRequest(http.MethodGet, "/pods", nil)
 		r.Header.Set("User", user)
 		w := httptest.NewRecorder()
-		s.Handler().ServeHTTP(w, r)
+		s.handler.ServeHTTP(w, r)
 		if w.Code != http.StatusUnauthorized || w.Header().Get("Connection") != "close" {
 			t.Errorf("%q: %d, Connection: %q", user, w.Code, w.Header().Get("Connection"))
 		}

@@ -48,7 +48,7 @@ func TestLogLevel(t *testing.T) {
 		r := httptest.NewRequest(http.MethodPut, "/debug/flags/v", strings.NewReader(body))
 		r.Header.Set("User", "jo")
 		w := httptest.NewRecorder()
-		s.Handler().ServeHTTP(w, r)
+		s.handler.ServeHTTP(w, r)
 		return w
 	}
 	for _, test := range []struct {
@@ -74,7 +74,7 @@ func TestLogLevel(t *testing.T) {
 	r := httptest.NewRequest(http.MethodPut, "/debug/flags/v", &broken{})
 	r.Header.Set("User", "jo")
 	w := httptest.NewRecorder()
-	if s.Handler().ServeHTTP(w, r); w.Code != 400 {
+	if s.handler.ServeHTTP(w, r); w.Code != 400 {
 		t.Errorf("a body that breaks off: %d %q", w.Code, w.Body)
 	}
 }

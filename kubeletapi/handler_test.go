@@ -106,7 +106,7 @@ func serve(s *Server, method, target, user string) *httptest.ResponseRecorder {
 		r.Header.Set("User", user)
 	}
 	w := httptest.NewRecorder()
-	s.Handler().ServeHTTP(w, r)
+	s.handler.ServeHTTP(w, r)
 	return w
 }
 
@@ -335,7 +335,7 @@ func TestContainerLogs(t *testing.T) {
 		r := httptest.NewRequestWithContext(gone, "GET", "/containerLogs/ns/p/c", nil)
 		r.Header.Set("User", "jo")
 		w := httptest.NewRecorder()
-		s.Handler().ServeHTTP(w, r)
+		s.handler.ServeHTTP(w, r)
 		if w.Code != 503 {
 			t.Errorf("%d %q, want 503, not an empty log", w.Code, w.Body)
 		}

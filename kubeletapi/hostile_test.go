@@ -310,7 +310,7 @@ func TestDeadlinesAreOfWrites(t *testing.T) {
 	r := httptest.NewRequest(http.MethodGet, "/containerLogs/ns/p/c", nil)
 	r.Header.Set("User", "jo")
 	w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
-	s.Handler().ServeHTTP(w, r)
+	s.handler.ServeHTTP(w, r)
 	if len(w.under) != 2 {
 		t.Fatalf("%d writes", len(w.under))
 	}

@@ -89,10 +89,6 @@ func New(config Config) (*Server, error) {
 	return s, nil
 }
 
-// Handler is the API without its listener, with authentication and
-// authorization.
-func (s *Server) Handler() http.Handler { return s.handler }
-
 // Listen opens the TCP port of the API. It is apart from Serve so that a port
 // that cannot be had is reported before the node does anything else.
 func Listen(ctx context.Context, addr string) (net.Listener, error) {

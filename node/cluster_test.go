@@ -131,7 +131,7 @@ func (m *member) run() (stop func()) {
 	stop = func() { cancel(); <-finished }
 	m.t.Cleanup(stop)
 	select {
-	case <-n.Registered():
+	case <-n.registered:
 	case <-time.After(patient):
 		m.t.Fatalf("not registered after %s: %v", patient, m.logs.All())
 	}

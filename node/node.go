@@ -61,9 +61,6 @@ func New(cfg Config, client kubernetes.Interface, recorder record.EventRecorder,
 	}, nil
 }
 
-// Registered is closed once the Node is in the API for the first time.
-func (n *Node) Registered() <-chan struct{} { return n.registered }
-
 // Run registers the Node and keeps it. It blocks until ctx ends, and then returns nil, or until it
 // must give up: ErrForeign. The API server may be away at any time.
 func (n *Node) Run(ctx context.Context) error {

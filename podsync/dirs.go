@@ -27,28 +27,21 @@ type podDirs struct {
 
 // dirs are a pod's folders where the settings have them.
 func (m *Manager) dirs(pod *corev1.Pod) podDirs {
-	d := dirsOf(m.DataDir, pod)
-	d.logs = filepath.Join(m.logsDir(), filepath.Base(d.logs))
-	d.links = logLinks{m.LogLinksDir}
-	return d
+	return podDirs{
+		pod:   filepath.Join(podsDir(m.DataDir), string(pod.UID)),
+		logs:  filepath.Join(m.logsDir(), fmt.Sprintf("%s_%s_%s", pod.Namespace, pod.Name, pod.UID)),
+		links: logLinks{m.LogLinksDir},
+	}
 }
 
 func (m *Manager) logsDir() string {
 	if m.LogsDir != "" {
 		return m.LogsDir
 	}
-	return logsDir(m.DataDir)
-}
-
-func dirsOf(dataDir string, pod *corev1.Pod) podDirs {
-	return podDirs{
-		pod:  filepath.Join(podsDir(dataDir), string(pod.UID)),
-		logs: filepath.Join(logsDir(dataDir), fmt.Sprintf("%s_%s_%s", pod.Namespace, pod.Name, pod.UID)),
-	}
+	return filepath.Join(m.DataDir, "logs")
 }
 
 func podsDir(dataDir string) string { return filepath.Join(dataDir, "pods") }
-func logsDir(dataDir string) string { return filepath.Join(dataDir, "logs") }
 
 func (d podDirs) make() error {
 	if err := os.MkdirAll(d.pod, 0o700); err != nil {

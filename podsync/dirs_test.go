@@ -9,6 +9,11 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
+// dirsOf are a pod's folders below dataDir.
+func dirsOf(dataDir string, pod *corev1.Pod) podDirs {
+	return (&Manager{Settings: Settings{DataDir: dataDir}}).dirs(pod)
+}
+
 func write(t *testing.T, path string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {

@@ -96,7 +96,7 @@ func TestRootsGo(t *testing.T) {
 		"ended":   func(d podDirs, _ string, pod *corev1.Pod) error { return d.clearRoots(pod) },
 		"removed": func(d podDirs, _ string, _ *corev1.Pod) error { return d.remove() },
 		"orphan": func(_ podDirs, data string, _ *corev1.Pod) error {
-			return removeOrphans(data, logsDir(data), logLinks{}, func(types.UID) bool { return false })
+			return removeOrphans(data, filepath.Join(data, "logs"), logLinks{}, func(types.UID) bool { return false })
 		},
 	} {
 		data, pod := t.TempDir(), testPod(corev1.RestartPolicyAlways, "a", "b")

@@ -200,7 +200,7 @@ func (w *world) serve(client kubernetes.Interface) (s *Serving, stop func()) {
 func (w *world) ready(s *Serving) {
 	w.t.Helper()
 	select {
-	case <-s.Ready():
+	case <-s.ready:
 	case <-time.After(patient):
 		w.t.Fatalf("no serving certificate after %s; stdout:\n%s", patient, w.stdout)
 	}

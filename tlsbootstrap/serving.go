@@ -74,9 +74,6 @@ func (s *Serving) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error)
 	return nil, ErrNotReady
 }
 
-// Ready is closed once there is a certificate.
-func (s *Serving) Ready() <-chan struct{} { return s.ready }
-
 // Run requests the certificate if there is none, waits for its approval as long as it takes, and
 // renews it at 70 to 90 % of its lifetime (which takes an approval again; the old one serves
 // meanwhile). It blocks until ctx ends and then returns nil. It prints to cfg.Stdout the lines that
