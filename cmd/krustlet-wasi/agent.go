@@ -24,6 +24,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/kubeletapi"
 	"github.com/krustlet-go/krustlet-wasi/node"
 	"github.com/krustlet-go/krustlet-wasi/podsync"
+	"github.com/krustlet-go/krustlet-wasi/podsync/hostport"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
 	guests "github.com/krustlet-go/krustlet-wasi/runtime"
@@ -74,7 +75,8 @@ func runAgent(ctx context.Context, cfg Config, stdout io.Writer, log *zap.Logger
 		return err
 	}
 	defer images.Close()
-	pods, err := newPods(cfg, client, images, keys, engine, recorder, written, measures, tracer, log)
+	ports := hostport.New(cfg.NodeIP, log.Named("hostport"))
+	pods, err := newPods(cfg, client, images, keys, engine, recorder, written, ports, measures, tracer, log)
 	if err != nil {
 		return err
 	}
@@ -102,6 +104,7 @@ func runAgent(ctx context.Context, cfg Config, stdout io.Writer, log *zap.Logger
 		return self.Run(ctx)
 	})
 	parts.Go(func() error { return pods.Run(ctx) })
+	parts.Go(func() error { ports.Run(ctx); return nil })
 	parts.Go(func() error { return measures.disks.Run(ctx) })
 	parts.Go(func() error { return api.Serve(ctx, listener) })
 	parts.Go(func() error { collect(ctx, collector, pods.Synced()); return nil })
@@ -167,7 +170,7 @@ func newLogEvents(log *zap.Logger) (written *logfile.Watcher, stop func()) {
 	return written, func() { _ = written.Close() } // nobody follows a log any more
 }
 
-func newPods(cfg Config, client kubernetes.Interface, images *registry.Store, keys *credentials.Source, engine guests.Engine, recorder record.EventRecorder, written *logfile.Watcher, measures *measures, tracer trace.Tracer, log *zap.Logger) (*podsync.Manager, error) {
+func newPods(cfg Config, client kubernetes.Interface, images *registry.Store, keys *credentials.Source, engine guests.Engine, recorder record.EventRecorder, written *logfile.Watcher, ports *hostport.Node, measures *measures, tracer trace.Tracer, log *zap.Logger) (*podsync.Manager, error) {
 	allocatable, err := node.AllocatableResources(cfg.DataDir, cfg.MaxPods)
 	if err != nil {
 		return nil, err
@@ -187,6 +190,7 @@ func newPods(cfg Config, client kubernetes.Interface, images *registry.Store, ke
 
 		PodCIDRs:        cfg.PodCIDRs,
 		NodeAddressOnly: cfg.NodeAddressOnly,
+		HostPorts:       ports,
 
 		ContainerLogMaxSize:  cfg.ContainerLogMaxSize,
 		ContainerLogMaxFiles: cfg.ContainerLogMaxFiles,
