@@ -86,45 +86,30 @@ func (n *Node) Open(of string, ports []Port) error {
 		return ErrEnded
 	}
 	ctx, end := context.WithCancel(context.Background())
-	p := &pod{ports: specificFirst(ports), open: map[netip.AddrPort]*net.TCPListener{}, slots: make(chan struct{}, cap(n.slots)/podShare), end: end}
+	p := &pod{ports: ports, open: map[netip.AddrPort]*net.TCPListener{}, slots: make(chan struct{}, cap(n.slots)/podShare), end: end}
 	p.begin = func(l *net.TCPListener, to netip.AddrPort) {
 		n.tasks.Go(func() { n.accept(ctx, p, l, to.String()) })
 	}
-	if err := n.listen(p); err != nil {
+	if errs := n.listen(p); len(errs) > 0 {
 		p.closeListeners()
 		end()
-		return err
+		return errs[0] // the others mostly say the same of other addresses
 	}
 	n.pods[of] = p
 	return nil
 }
 
-// specificFirst has ports of one address before those of all, which make do with the addresses that are left.
-func specificFirst(ports []Port) []Port {
-	ports = slices.Clone(ports)
-	slices.SortStableFunc(ports, func(a, b Port) int {
-		switch {
-		case a.everywhere() == b.everywhere():
-			return 0
-		case a.everywhere():
-			return 1
-		}
-		return -1
-	})
-	return ports
-}
-
 func (p Port) everywhere() bool { return !p.Address.IsValid() || p.Address.IsUnspecified() }
 
-// listen opens what is not open yet of a pod's ports. It goes on past what fails.
-func (n *Node) listen(p *pod) error {
+// listen opens what is not open yet of a pod's ports, where several want an address for the first. It goes on past what fails.
+func (n *Node) listen(p *pod) []error {
 	var errs []error
 	for _, port := range p.ports {
 		addresses := []netip.Addr{port.Address}
 		if port.everywhere() {
 			all, err := n.machine()
 			if err != nil {
-				return fmt.Errorf("hostPort %d: listing the machine's addresses: %w", port.Number, err)
+				return append(errs, fmt.Errorf("hostPort %d: listing the machine's addresses: %w", port.Number, err))
 			}
 			addresses = slices.DeleteFunc(all, func(a netip.Addr) bool { return port.Address.IsValid() && a.Is4() != port.Address.Is4() })
 		}
@@ -146,7 +131,7 @@ func (n *Node) listen(p *pod) error {
 			}
 		}
 	}
-	return errors.Join(errs...)
+	return errs
 }
 
 // target is where a connection to an address of the node goes.
@@ -196,8 +181,8 @@ func (n *Node) refresh() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for of, p := range n.pods {
-		if err := n.listen(p); err != nil {
-			n.log.Warn("cannot listen for a pod at all addresses of the machine", zap.String("uid", of), zap.Error(err))
+		if errs := n.listen(p); len(errs) > 0 {
+			n.log.Warn("cannot listen for a pod at all addresses of the machine", zap.String("uid", of), zap.Errors("errors", errs))
 		}
 	}
 }

@@ -138,11 +138,12 @@ func testHostPortNext(t *testing.T, s *suite) {
 	_ = l.Close()
 }
 
-// testHostPortStays: restarts of the container keep the port; it is gone without the agent, and there again with the next.
+// testHostPortStays: restarts of the container keep the port; it is gone without the agent, and there again with the next. If
+// somebody has taken it, the pod goes on all the same, and has the port again when it is free.
 func testHostPortStays(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	pod, at := s.published(t, "stays")
-	s.create(t, ns, pod)
+	pod = s.create(t, ns, pod)
 	s.await(t, ns, "stays", ready(true))
 	visits(t, at)
 	response, err := http.Get("http://" + at + "/quit")
@@ -169,4 +170,21 @@ func testHostPortStays(t *testing.T, s *suite) {
 			t.Errorf("%v: restarted with the agent: %+v", err, now.Status.ContainerStatuses)
 		}
 	}
+
+	s.node.Kill(t)
+	other, err := net.Listen("tcp", at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	s.node.Start(t)
+	s.awaitEvents(t, pod, "FailedCreatePodSandBox Failed to create pod sandbox: hostPort 18081: listen tcp "+at)
+	now, err := s.get(ns, "stays")
+	if err != nil || now.Status.Phase != corev1.PodRunning || ready(true)(now) != nil || visit(net.JoinHostPort(now.Status.PodIP, "18080")) != nil {
+		t.Errorf("%v: without its port the pod is %+v", err, now.Status)
+	}
+	if err := other.Close(); err != nil {
+		t.Fatal(err)
+	}
+	visits(t, at)
 }
