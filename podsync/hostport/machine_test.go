@@ -2,6 +2,7 @@ package hostport
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -29,7 +30,7 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// TestNewAddress: an address that the machine gets is listened at, in a network namespace that nothing else has.
+// TestNewAddress: all addresses of the machine are listened at, of both kinds, and those that it gets; in a network namespace that nothing else has.
 func TestNewAddress(t *testing.T) {
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Env = append(os.Environ(), inside+"=1")
@@ -61,10 +62,13 @@ func newAddress() error {
 	if err := n.Open("u", []Port{{Number: 80, To: to}}); err != nil {
 		return err
 	}
-	awaits := func(want ...string) error {
+	if err := n.Open("six", []Port{{Address: netip.IPv6Unspecified(), Number: 81, To: to}}); err != nil {
+		return err
+	}
+	awaits := func(pod string, want ...string) error {
 		slices.Sort(want)
 		for began := time.Now(); ; time.Sleep(time.Millisecond) {
-			got := n.listening("u")
+			got := n.listening(pod)
 			if slices.Equal(got, want) {
 				return nil
 			}
@@ -73,7 +77,7 @@ func newAddress() error {
 			}
 		}
 	}
-	if err := awaits("127.0.0.1", "127.5.5.5", "::1"); err != nil {
+	if err := awaits("u", "127.0.0.1", "127.5.5.5", "::1"); err != nil {
 		return err
 	}
 	for _, cidr := range []string{"10.9.8.7/24", "fd00:9::7/64"} {
@@ -85,5 +89,5 @@ func newAddress() error {
 			return err
 		}
 	}
-	return awaits("127.0.0.1", "127.5.5.5", "::1", "10.9.8.7", "fd00:9::7")
+	return errors.Join(awaits("u", "127.0.0.1", "127.5.5.5", "::1", "10.9.8.7", "fd00:9::7"), awaits("six", "::1", "fd00:9::7"))
 }
