@@ -130,6 +130,9 @@ func (w *worker) prepare(ctx context.Context, pod *corev1.Pod, before place) pre
 	if err != nil {
 		return fail(err, eventSandboxFailed)
 	}
+	if err := w.openPorts(pod, reachOf(pod, at, w.node.Address)); err != nil {
+		return fail(err, eventSandboxFailed)
+	}
 	return prepared{isolated: isolated, place: at}
 }
 

@@ -1,10 +1,71 @@
 package podsync
 
 import (
+	"cmp"
+	"fmt"
+	"net/netip"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/krustlet-go/krustlet-wasi/podsync/hostport"
 )
+
+// HostPorts has the node listen for pods, by their UIDs. *hostport.Node is one.
+type HostPorts interface {
+	// Open listens at all the ports and leads to the pod, or says why it cannot and listens at none.
+	Open(pod string, ports []hostport.Port) error
+	// Close makes the ports of a pod free for others before it returns. There need not be any.
+	Close(pod string)
+}
+
+// openPorts has the node listen for a pod that is set up.
+func (w *worker) openPorts(pod *corev1.Pod, at reach) error {
+	ports, err := forwarded(pod, at)
+	if err != nil || len(ports) == 0 || w.node.HostPorts == nil {
+		return err
+	}
+	return w.node.HostPorts.Open(string(pod.UID), ports)
+}
+
+// closePorts lets others have the ports of a pod of which nothing runs any more, before anybody is told that it has ended.
+func (w *worker) closePorts() {
+	if l := w.state.life; (l == finished || l == removing || l == gone) && len(w.processes) == 0 {
+		w.node.closePorts(w.state.pod)
+	}
+}
+
+func (m *Manager) closePorts(pod *corev1.Pod) {
+	if m.HostPorts != nil {
+		m.HostPorts.Close(string(pod.UID))
+	}
+}
+
+// forwarded are the ports of the host that lead to a pod. Guests have no sockets but those of TCP, and in the host's network a
+// pod has its ports as they are.
+func forwarded(pod *corev1.Pod, at reach) ([]hostport.Port, error) {
+	if pod.Spec.HostNetwork {
+		return nil, nil
+	}
+	var ports []hostport.Port
+	for _, p := range hostPorts(pod) {
+		if protocolOf(p) != corev1.ProtocolTCP {
+			continue
+		}
+		port := hostport.Port{Number: uint16(p.HostPort)} //nolint:gosec // the API server checks the range
+		if p.HostIP != "" {
+			var err error
+			if port.Address, err = netip.ParseAddr(p.HostIP); err != nil {
+				return nil, fmt.Errorf("hostPort %d: hostIP: %w", p.HostPort, err)
+			}
+		}
+		for _, a := range at.pod {
+			port.To = append(port.To, netip.AddrPortFrom(a, uint16(p.ContainerPort))) //nolint:gosec // the same
+		}
+		ports = append(ports, port)
+	}
+	return ports, nil
+}
 
 // taken is what pods have of the node.
 type taken struct {
@@ -59,12 +120,10 @@ func refusePorts(pod *corev1.Pod, used []corev1.ContainerPort) *refusal {
 
 // samePort says whether two ports of the host are in each other's way.
 func samePort(a, b corev1.ContainerPort) bool {
-	protocol := func(p corev1.ContainerPort) corev1.Protocol {
-		if p.Protocol == "" {
-			return corev1.ProtocolTCP
-		}
-		return p.Protocol
-	}
 	all := func(p corev1.ContainerPort) bool { return p.HostIP == "" || p.HostIP == "0.0.0.0" }
-	return a.HostPort == b.HostPort && protocol(a) == protocol(b) && (a.HostIP == b.HostIP || all(a) || all(b))
+	return a.HostPort == b.HostPort && protocolOf(a) == protocolOf(b) && (a.HostIP == b.HostIP || all(a) || all(b))
+}
+
+func protocolOf(p corev1.ContainerPort) corev1.Protocol {
+	return cmp.Or(p.Protocol, corev1.ProtocolTCP)
 }

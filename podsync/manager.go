@@ -71,6 +71,7 @@ type Settings struct {
 	// NodeAddressOnly pods have the node's address, whatever ranges there are.
 	PodCIDRs        []netip.Prefix
 	NodeAddressOnly bool
+	HostPorts       HostPorts // nil: the node does not listen for pods
 
 	LogsDir     string           // absolute; the pods' logs, beside those of others; empty is DataDir/logs
 	LogLinksDir string           // absolute and there; a folder for links to logs; empty makes none
@@ -196,6 +197,7 @@ func (m *Manager) set(ctx context.Context, workers *sync.WaitGroup, pod *corev1.
 	workers.Go(func() {
 		w.run(ctx)
 		m.network.pool.Release(string(pod.UID))
+		m.closePorts(pod)
 		m.mu.Lock()
 		delete(m.workers, pod.UID)
 		m.mu.Unlock()

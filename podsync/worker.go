@@ -138,6 +138,7 @@ func (w *worker) settle(ctx context.Context) time.Time {
 		for _, action := range actions {
 			w.perform(ctx, action)
 		}
+		w.closePorts()
 		status := statusOf(w.state, w.report.last.Status, w.node.Address, now)
 		w.show(status)
 		retry, written := w.report.next(status, now)

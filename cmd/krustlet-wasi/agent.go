@@ -24,6 +24,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/kubeletapi"
 	"github.com/krustlet-go/krustlet-wasi/node"
 	"github.com/krustlet-go/krustlet-wasi/podsync"
+	"github.com/krustlet-go/krustlet-wasi/podsync/hostport"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
 	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
@@ -44,6 +45,7 @@ type agent struct {
 	images   *registry.Store
 	keys     *credentials.Source
 	workers  *worker.Pool
+	ports    *hostport.Node
 	pods     *podsync.Manager
 	serving  *tlsbootstrap.Serving
 	usage    *usage
@@ -88,6 +90,7 @@ func runAgent(ctx context.Context, cfg Config, stdout io.Writer, log *zap.Logger
 		return err
 	}
 	defer a.images.Close()
+	a.ports = hostport.New(cfg.NodeIP, log.Named("hostport"))
 	if a.pods, err = a.newPods(); err != nil {
 		return err
 	}
@@ -115,6 +118,7 @@ func runAgent(ctx context.Context, cfg Config, stdout io.Writer, log *zap.Logger
 		return self.Run(ctx)
 	})
 	parts.Go(func() error { return a.pods.Run(ctx) })
+	parts.Go(func() error { a.ports.Run(ctx); return nil })
 	parts.Go(func() error { return a.measures.disks.Run(ctx) })
 	parts.Go(func() error { return api.Serve(ctx, listener) })
 	parts.Go(func() error { collect(ctx, collector, a.pods.Synced()); return nil })
@@ -200,6 +204,7 @@ func (a *agent) newPods() (*podsync.Manager, error) {
 
 		PodCIDRs:        a.cfg.PodCIDRs,
 		NodeAddressOnly: a.cfg.NodeAddressOnly,
+		HostPorts:       a.ports,
 
 		ContainerLogMaxSize:  a.cfg.ContainerLogMaxSize,
 		ContainerLogMaxFiles: a.cfg.ContainerLogMaxFiles,

@@ -1,0 +1,140 @@
+package hostport
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// acceptAgain is how soon a listener that failed is tried again: it does for want of open files.
+	acceptAgain = time.Second
+	dialTimeout = 10 * time.Second // the pod is on this machine: only one that does not accept takes long
+	bufferSize  = 64 << 10
+)
+
+// accept forwards the connections of a listener until it is closed.
+func (n *Node) accept(ctx context.Context, p *pod, l *net.TCPListener, to string) {
+	for {
+		client, err := l.AcceptTCP()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			n.log.Warn("cannot accept a connection for a pod", zap.Stringer("address", l.Addr()), zap.Error(err))
+			select {
+			case <-time.After(acceptAgain):
+			case <-ctx.Done():
+				return
+			}
+			continue
+		}
+		if !take(ctx, p.slots) {
+			reset(client)
+			return
+		}
+		if !take(ctx, n.slots) {
+			reset(client)
+			return
+		}
+		n.tasks.Go(func() {
+			defer func() { <-n.slots; <-p.slots }()
+			forward(ctx, client, to)
+		})
+	}
+}
+
+// take waits for a slot.
+func take(ctx context.Context, slots chan<- struct{}) bool {
+	select {
+	case slots <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// forward connects a client to the pod, until both have ended or ctx does.
+func forward(ctx context.Context, client *net.TCPConn, to string) {
+	dialer := net.Dialer{Timeout: dialTimeout}
+	conn, err := dialer.DialContext(ctx, "tcp", to)
+	if err != nil {
+		reset(client)
+		return
+	}
+	pod := conn.(*net.TCPConn) //nolint:forcetypeassert // it is what "tcp" gives
+	defer context.AfterFunc(ctx, func() { reset(client); reset(pod) })()
+	var back sync.WaitGroup
+	back.Go(func() { pass(client, pod) })
+	pass(pod, client)
+	back.Wait()
+	_, _ = client.Close(), pod.Close() // there is nobody to tell
+}
+
+// pass copies one way. The end of what is read is passed on. When reading fails the other end learns of it; when writing
+// does, the way back finds that out by itself, and passes on first what was said.
+func pass(to, from *net.TCPConn) {
+	for {
+		buffer, n, err := read(from)
+		if n > 0 {
+			_, failed := to.Write((*buffer)[:n])
+			buffers.Put(buffer)
+			if failed != nil {
+				return
+			}
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			_ = to.CloseWrite() // it fails where the other end is gone
+			return
+		case err != nil:
+			reset(to)
+			return
+		}
+	}
+}
+
+var buffers = sync.Pool{New: func() any { return new(make([]byte, bufferSize)) }}
+
+// read waits until there is something to read, and only then takes a buffer. With n > 0 it is the caller's.
+func read(from *net.TCPConn) (buffer *[]byte, n int, err error) {
+	raw, err := from.SyscallConn()
+	if err != nil {
+		return nil, 0, err
+	}
+	var failed error
+	err = raw.Read(func(fd uintptr) bool {
+		buffer = buffers.Get().(*[]byte) //nolint:forcetypeassert // the pool has nothing else
+		for {
+			n, failed = unix.Read(int(fd), *buffer)
+			if !errors.Is(failed, unix.EINTR) {
+				break
+			}
+		}
+		if n <= 0 {
+			buffers.Put(buffer)
+		}
+		return !errors.Is(failed, unix.EAGAIN)
+	})
+	switch {
+	case err != nil:
+		return nil, 0, err
+	case failed != nil:
+		return nil, 0, failed
+	case n == 0:
+		return nil, 0, io.EOF
+	}
+	return buffer, n, nil
+}
+
+// reset ends a connection so that the other end does not take it for a good end.
+func reset(conn *net.TCPConn) {
+	_ = conn.SetLinger(0) // it fails where the connection has ended
+	_ = conn.Close()
+}

@@ -1,0 +1,188 @@
+package hostport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
+)
+
+// Port is a port of the node that leads to one of a pod.
+type Port struct {
+	// Number at Address is listened for. An unspecified Address, 0.0.0.0 or ::, stands for all of its kind, the zero Addr for
+	// all of both kinds.
+	Address netip.Addr
+	Number  uint16
+	// To is where the pod is reached: the first of the kind of address that a connection comes to, or else the first.
+	To []netip.AddrPort
+}
+
+// Connections, of all pods together and of one: how many of the files that the process may have open bounds the first.
+const (
+	mostConnections = 8192
+	filesEach       = 16 // two are used; the rest is for others
+	podShare        = 4  // one pod has a quarter at most
+)
+
+// lastWords is how long connections to a pod may last that is closed.
+const lastWords = time.Second
+
+// ErrEnded says that the Node has ended.
+var ErrEnded = errors.New("the node listens for pods no more")
+
+// Node listens for pods. Make one with New.
+type Node struct {
+	log     *zap.Logger
+	machine func() ([]netip.Addr, error) // the addresses that it has
+	slots   chan struct{}                // holds a token for each connection
+	tasks   sync.WaitGroup
+
+	mu    sync.Mutex
+	ended bool
+	pods  map[string]*pod
+}
+
+// New makes the Node of a machine whose address this is, among those of its interfaces or beside them.
+func New(address netip.Addr, log *zap.Logger) *Node {
+	machine := func() ([]netip.Addr, error) { return interfaceAddresses(address) }
+	return newNode(machine, connections(), log)
+}
+
+func newNode(machine func() ([]netip.Addr, error), connections int, log *zap.Logger) *Node {
+	return &Node{log: log, machine: machine, slots: make(chan struct{}, connections), pods: map[string]*pod{}}
+}
+
+// connections is how many there may be.
+func connections() int {
+	var files unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err != nil {
+		return podShare
+	}
+	return int(max(podShare, min(mostConnections, files.Cur/filesEach))) //nolint:gosec // it is small
+}
+
+// pod is what is listened for on behalf of one.
+type pod struct {
+	ports []Port
+	open  map[netip.AddrPort]*net.TCPListener // the Node's lock guards it
+	slots chan struct{}
+	begin func(l *net.TCPListener, to netip.AddrPort)
+	end   context.CancelFunc // of its connections
+}
+
+// Open listens for a pod, at all its ports or, with an error, at none. What was open for it is closed.
+func (n *Node) Open(of string, ports []Port) error {
+	n.Close(of)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.ended {
+		return ErrEnded
+	}
+	ctx, end := context.WithCancel(context.Background())
+	p := &pod{ports: ports, open: map[netip.AddrPort]*net.TCPListener{}, slots: make(chan struct{}, cap(n.slots)/podShare), end: end}
+	p.begin = func(l *net.TCPListener, to netip.AddrPort) {
+		n.tasks.Go(func() { n.accept(ctx, p, l, to.String()) })
+	}
+	if errs := n.listen(p); len(errs) > 0 {
+		p.closeListeners()
+		end()
+		return errs[0] // the others mostly say the same of other addresses
+	}
+	n.pods[of] = p
+	return nil
+}
+
+func (p Port) everywhere() bool { return !p.Address.IsValid() || p.Address.IsUnspecified() }
+
+// listen opens what is not open yet of a pod's ports, where several want an address for the first. It goes on past what fails.
+func (n *Node) listen(p *pod) []error {
+	var errs []error
+	for _, port := range p.ports {
+		addresses := []netip.Addr{port.Address}
+		if port.everywhere() {
+			all, err := n.machine()
+			if err != nil {
+				return append(errs, fmt.Errorf("hostPort %d: listing the machine's addresses: %w", port.Number, err))
+			}
+			addresses = slices.DeleteFunc(all, func(a netip.Addr) bool { return port.Address.IsValid() && a.Is4() != port.Address.Is4() })
+		}
+		for _, a := range addresses {
+			at := netip.AddrPortFrom(a, port.Number)
+			if p.open[at] != nil || slices.Contains(port.To, at) { // where the pod listens itself
+				continue
+			}
+			l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(at))
+			switch {
+			case err == nil:
+				p.open[at] = l
+				p.begin(l, port.target(a))
+			case port.everywhere() && errors.Is(err, unix.EADDRNOTAVAIL): // it is gone again, or not quite there yet
+			case errors.Is(err, unix.EACCES):
+				errs = append(errs, fmt.Errorf("hostPort %d: %w: ports below 1024 take root or CAP_NET_BIND_SERVICE", port.Number, err))
+			default:
+				errs = append(errs, fmt.Errorf("hostPort %d: %w", port.Number, err))
+			}
+		}
+	}
+	return errs
+}
+
+// target is where a connection to an address of the node goes.
+func (p Port) target(at netip.Addr) netip.AddrPort {
+	for _, to := range p.To {
+		if to.Addr().Is4() == at.Is4() {
+			return to
+		}
+	}
+	return p.To[0]
+}
+
+// Close ends listening for a pod. When it returns the ports are free.
+func (n *Node) Close(of string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	p := n.pods[of]
+	if p == nil {
+		return
+	}
+	delete(n.pods, of)
+	p.closeListeners()
+	time.AfterFunc(lastWords, p.end)
+}
+
+func (p *pod) closeListeners() {
+	for _, l := range p.open {
+		_ = l.Close() // nothing was written
+	}
+}
+
+// Run listens at addresses that the machine gets, until ctx ends; then it ends all that the Node does.
+func (n *Node) Run(ctx context.Context) {
+	n.follow(ctx)
+	n.mu.Lock()
+	n.ended = true
+	for _, p := range n.pods {
+		p.closeListeners()
+		p.end()
+	}
+	n.mu.Unlock()
+	n.tasks.Wait()
+}
+
+// refresh listens at the addresses that are new.
+func (n *Node) refresh() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for of, p := range n.pods {
+		if errs := n.listen(p); len(errs) > 0 {
+			n.log.Warn("cannot listen for a pod at all addresses of the machine", zap.String("uid", of), zap.Errors("errors", errs))
+		}
+	}
+}

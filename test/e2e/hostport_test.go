@@ -1,0 +1,190 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"strconv"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/testnode"
+)
+
+func TestHostPorts(t *testing.T) {
+	t.Parallel()
+	s := newSuite(t, "")
+	t.Run("Pods", func(t *testing.T) {
+		for name, test := range map[string]func(*testing.T, *suite){
+			"Everywhere": testHostPortEverywhere,
+			"Taken":      testHostPortTaken,
+			"Next":       testHostPortNext,
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				test(t, s)
+			})
+		}
+	})
+	testHostPortStays(t, s)
+}
+
+// published is a pod that serves at a port of an address of the node's own that nothing else has.
+func (s *suite) published(t *testing.T, name string) (*corev1.Pod, string) {
+	t.Helper()
+	pod, ip := s.served(t, name, 18080), testnode.Address()
+	pod.Spec.Containers[0].Ports[0].HostIP, pod.Spec.Containers[0].Ports[0].HostPort = ip, 18081
+	return pod, net.JoinHostPort(ip, "18081")
+}
+
+// visit asks a server, over a connection of its own.
+func visit(at string) error {
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
+	response, err := client.Get("http://" + at + "/x")
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil || string(text) != "/x from descriptor 3\n" {
+		return fmt.Errorf("%s says %q: %w", at, text, err)
+	}
+	return nil
+}
+
+// visits waits until a server answers: a pod runs a little before it serves.
+func visits(t *testing.T, at string) {
+	t.Helper()
+	testnode.Eventually(t, time.Minute, func() error { return visit(at) })
+}
+
+// testHostPortEverywhere: without an address it is all of the node's, also where the pod's own port has the same number.
+func testHostPortEverywhere(t *testing.T, s *suite) {
+	port := 20000 + rand.Int32N(10000) //nolint:gosec // no secret: a port that is likely to be free
+	pod := s.served(t, "everywhere", port)
+	pod.Spec.Containers[0].Ports[0].HostPort = port
+	ns := s.cluster.Namespace(t)
+	pod = s.create(t, ns, pod)
+	now := s.await(t, ns, pod.Name, ready(true))
+	if now.Status.HostIP != s.node.IP || now.Status.PodIP == s.node.IP {
+		t.Errorf("the pod has %s on %s", now.Status.PodIP, now.Status.HostIP)
+	}
+	for _, ip := range []string{s.node.IP, "127.0.0.1", now.Status.PodIP} {
+		visits(t, net.JoinHostPort(ip, strconv.Itoa(int(port))))
+	}
+}
+
+// testHostPortTaken: a pod waits for a port that a program has, and says so.
+func testHostPortTaken(t *testing.T, s *suite) {
+	ns := s.cluster.Namespace(t)
+	pod, at := s.published(t, "taken")
+	other, err := net.Listen("tcp", at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	pod = s.create(t, ns, pod)
+	s.awaitEvents(t, pod, "FailedCreatePodSandBox Failed to create pod sandbox: hostPort 18081: listen tcp "+at+": bind: address already in use")
+	now, err := s.get(ns, pod.Name)
+	if err != nil || now.Status.Phase != corev1.PodPending {
+		t.Errorf("%v: the pod is %s", err, now.Status.Phase)
+	}
+	if err := other.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s.await(t, ns, pod.Name, ready(true))
+	visits(t, at)
+}
+
+// testHostPortNext: a pod that waits for the end of another, as in a Deployment that recreates, finds the port free, and so does a
+// program after it.
+func testHostPortNext(t *testing.T, s *suite) {
+	ns := s.cluster.Namespace(t)
+	first, at := s.published(t, "first")
+	next := first.DeepCopy()
+	next.Name = "next"
+	first = s.create(t, ns, first)
+	s.await(t, ns, "first", ready(true))
+	visits(t, at)
+	kept, err := net.Dial("tcp", at) // a client that does not go keeps nobody from the port
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer kept.Close()
+	next = s.create(t, ns, next)
+	s.delete(t, first)
+	s.await(t, ns, "next", ready(true))
+	visits(t, at)
+	failed, err := s.client().CoreV1().Events(ns).List(context.Background(), metav1.ListOptions{
+		FieldSelector: fields.Set{"reason": "FailedCreatePodSandBox", "involvedObject.uid": string(next.UID)}.String(),
+	})
+	if err != nil || len(failed.Items) > 0 {
+		t.Errorf("%v: %+v", err, failed.Items)
+	}
+	s.delete(t, next)
+	s.awaitGone(t, next)
+	l, err := net.Listen("tcp", at)
+	if err != nil {
+		t.Fatalf("the port of a pod that is gone: %v", err)
+	}
+	_ = l.Close()
+}
+
+// testHostPortStays: restarts of the container keep the port; it is gone without the agent, and there again with the next. If
+// somebody has taken it, the pod goes on all the same, and has the port again when it is free.
+func testHostPortStays(t *testing.T, s *suite) {
+	ns := s.cluster.Namespace(t)
+	pod, at := s.published(t, "stays")
+	pod = s.create(t, ns, pod)
+	s.await(t, ns, "stays", ready(true))
+	visits(t, at)
+	response, err := http.Get("http://" + at + "/quit")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = response.Body.Close()
+	s.await(t, ns, "stays", func(p *corev1.Pod) error {
+		if p.Status.ContainerStatuses[0].RestartCount == 0 {
+			return errors.New("not restarted")
+		}
+		return nil
+	})
+	visits(t, at)
+	for _, end := range []func(testing.TB){s.node.Kill, s.node.Stop} {
+		end(t)
+		if err := visit(at); err == nil {
+			t.Error("somebody listens without an agent")
+		}
+		s.node.Start(t)
+		s.node.WaitReady(t)
+		visits(t, at)
+		if now, err := s.get(ns, "stays"); err != nil || now.Status.ContainerStatuses[0].RestartCount != 1 {
+			t.Errorf("%v: restarted with the agent: %+v", err, now.Status.ContainerStatuses)
+		}
+	}
+
+	s.node.Kill(t)
+	other, err := net.Listen("tcp", at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	s.node.Start(t)
+	s.awaitEvents(t, pod, "FailedCreatePodSandBox Failed to create pod sandbox: hostPort 18081: listen tcp "+at)
+	now, err := s.get(ns, "stays")
+	if err != nil || now.Status.Phase != corev1.PodRunning || ready(true)(now) != nil || visit(net.JoinHostPort(now.Status.PodIP, "18080")) != nil {
+		t.Errorf("%v: without its port the pod is %+v", err, now.Status)
+	}
+	if err := other.Close(); err != nil {
+		t.Fatal(err)
+	}
+	visits(t, at)
+}
