@@ -56,6 +56,8 @@ func (k *talk) say(t *testing.T, line string) {
 		t.Fatal(err)
 	}
 	if got, err := k.out.ReadString('\n'); err != nil || got != line+"\n" {
+		_ = k.cmd.Process.Kill()
+		_ = k.cmd.Wait() // only then is all said
 		t.Fatalf("%q, %v, want %q; standard error:\n%s", got, err, line, &k.stderr)
 	}
 }
