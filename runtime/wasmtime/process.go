@@ -237,6 +237,8 @@ func (p *process) live() error {
 		return err
 	}
 	defer g.close()
+	p.engine.calls.begin(g)
+	defer p.engine.calls.end(g)
 	defer p.hosted.pace.end()
 	p.arm(g)
 	defer p.arm(nil)
