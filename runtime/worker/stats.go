@@ -12,13 +12,7 @@ import (
 
 // Stats implements runtime.Engine: it asks each worker once, and waits for a second at most.
 func (p *Pool) Stats(ctx context.Context) map[string]runtime.Stats {
-	ctx, cancel := context.WithTimeout(ctx, statsPatience)
-	defer cancel()
-	var asked sync.WaitGroup
-	for _, w := range p.hosts() {
-		asked.Go(func() { w.askUsed(ctx) })
-	}
-	asked.Wait()
+	askAll(ctx, p.hosts(), (*remote).askUsed)
 	all := map[string]runtime.Stats{}
 	for _, run := range p.Runs() {
 		select {
@@ -31,6 +25,17 @@ func (p *Pool) Stats(ctx context.Context) map[string]runtime.Stats {
 		}
 	}
 	return all
+}
+
+// askAll asks workers at the same time, for a second at most.
+func askAll(ctx context.Context, workers []*remote, ask func(*remote, context.Context)) {
+	ctx, cancel := context.WithTimeout(ctx, statsPatience)
+	defer cancel()
+	var asked sync.WaitGroup
+	for _, w := range workers {
+		asked.Go(func() { ask(w, ctx) })
+	}
+	asked.Wait()
 }
 
 // hosts are the workers that have guests.
