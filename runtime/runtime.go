@@ -157,6 +157,13 @@ type Stats struct {
 	CPU       time.Duration // processor time of the guest's thread, host calls included
 	Throttled time.Duration // time that the guest was held back by its CPULimit
 	Memory    int64         // bytes of linear memory now
+	Traffic   Traffic       // of the guest's connections
+}
+
+// Traffic is what connections have moved, in bytes, and how many transfers the network has failed.
+type Traffic struct {
+	Received, Sent            int64
+	ReceiveErrors, SendErrors int64
 }
 
 // Reason classes how a guest ended, in the words of a container's terminated state.
