@@ -166,6 +166,14 @@ type Traffic struct {
 	ReceiveErrors, SendErrors int64
 }
 
+// Plus is what both have moved.
+func (t Traffic) Plus(more Traffic) Traffic {
+	return Traffic{
+		Received: t.Received + more.Received, ReceiveErrors: t.ReceiveErrors + more.ReceiveErrors,
+		Sent: t.Sent + more.Sent, SendErrors: t.SendErrors + more.SendErrors,
+	}
+}
+
 // Reason classes how a guest ended, in the words of a container's terminated state.
 type Reason string
 
