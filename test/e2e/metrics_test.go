@@ -298,7 +298,7 @@ func podStats(summary stats.Summary, ns, name string) *stats.PodStats {
 func testMetricsRights(t *testing.T, s *suite, ns string, scraper *scraper) {
 	stranger := *scraper
 	stranger.token = strings.TrimSpace(s.cluster.Kubectl(t, "create", "token", "default", "-n", ns))
-	for _, path := range []string{"/metrics", "/metrics/resource", "/metrics/probes", "/stats/summary"} {
+	for _, path := range []string{"/metrics", "/metrics/resource", "/metrics/probes", "/metrics/cadvisor", "/stats/summary"} {
 		if code, _ := stranger.request(t, path); code != http.StatusForbidden {
 			t.Errorf("%s: code %d", path, code)
 		}
