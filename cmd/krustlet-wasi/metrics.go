@@ -82,6 +82,9 @@ func (m *measures) watch(pool *worker.Pool, pods *podsync.Manager, serving *tlsb
 			workers, _ := pool.Counts()
 			return float64(workers)
 		}),
+		gauge("krustlet_workers_resident_memory_bytes", "Memory of these processes, their guests' and all besides.", func() float64 {
+			return float64(pool.Resident())
+		}),
 		gauge("krustlet_guests", "Guests that run, those of probes, hooks and exec left out.", func() float64 {
 			_, guests := pool.Counts()
 			return float64(guests)
