@@ -156,7 +156,7 @@ var ErrStdin = errors.New("the container's standard input cannot be attached")
 type Stats struct {
 	CPU       time.Duration // processor time of the guest's thread, host calls included
 	Throttled time.Duration // time that the guest was held back by its CPULimit
-	Memory    int64         // bytes of linear memory now
+	Memory    int64         // bytes of linear memory and tables now
 	Traffic   Traffic       // of the guest's connections
 }
 
