@@ -19,7 +19,7 @@ type traffic struct{ bytes, errors atomic.Int64 }
 // kill did wrong.
 func (t *traffic) add(done uint32, err error) (uint32, error) {
 	t.bytes.Add(int64(done))
-	if errno, ok := err.(unix.Errno); ok && errno != unix.EAGAIN { //nolint:errorlint // as the kernel gave it
+	if errno, ok := err.(unix.Errno); ok && errno != unix.EAGAIN {
 		t.errors.Add(1)
 	}
 	return done, err
