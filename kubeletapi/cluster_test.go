@@ -152,6 +152,7 @@ func allPages() []page {
 		{"/metrics", []string{"metrics"}, 200, 405, false},
 		{"/metrics/resource", []string{"metrics"}, 200, 405, false},
 		{"/metrics/probes", []string{"metrics"}, 200, 405, false},
+		{"/metrics/cadvisor", []string{"metrics"}, 200, 405, false},
 		{"/debug/pprof/", []string{"proxy"}, 405, 405, false},
 		{"/nothing", []string{"proxy"}, 404, 404, false},
 		{"/", []string{"proxy"}, 404, 404, false},

@@ -2,6 +2,7 @@ package kubeletapi
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -62,13 +63,8 @@ func (r resourceMetrics) Collect(ch chan<- prometheus.Metric) {
 	if swap := node.Swap; swap != nil && swap.SwapUsageBytes != nil {
 		ch <- at(swap.Time.Time, prometheus.MustNewConstMetric(nodeSwap, prometheus.GaugeValue, float64(*swap.SwapUsageBytes)))
 	}
-	told := map[[2]string]bool{} // a pod that is going may have a successor of its name already
-	for _, pod := range r.stats.PodStats(ctx, false) {
+	for _, pod := range distinct(r.stats.PodStats(ctx, false)) {
 		name, namespace := pod.PodRef.Name, pod.PodRef.Namespace
-		if told[[2]string{namespace, name}] {
-			continue
-		}
-		told[[2]string{namespace, name}] = true
 		for _, c := range pod.Containers {
 			if !c.StartTime.IsZero() {
 				started := float64(c.StartTime.UnixNano()) / float64(time.Second)
@@ -80,14 +76,33 @@ func (r resourceMetrics) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
+// distinct leaves one pod of each name: one that is going may have a successor of its name already.
+func distinct(pods []stats.PodStats) []stats.PodStats {
+	told := map[[2]string]bool{}
+	return slices.DeleteFunc(pods, func(pod stats.PodStats) bool {
+		name := [2]string{pod.PodRef.Namespace, pod.PodRef.Name}
+		again := told[name]
+		told[name] = true
+		return again
+	})
+}
+
 // sendUse sends a use of processors and memory, with the time of when it was that.
 func sendUse(ch chan<- prometheus.Metric, cpu *stats.CPUStats, memory *stats.MemoryStats, cpuDesc, memoryDesc *prometheus.Desc, labels ...string) {
+	sendCPU(ch, cpu, cpuDesc, labels...)
+	sendMemory(ch, memory, memoryDesc, labels...)
+}
+
+func sendCPU(ch chan<- prometheus.Metric, cpu *stats.CPUStats, desc *prometheus.Desc, labels ...string) {
 	if cpu != nil && cpu.UsageCoreNanoSeconds != nil {
 		seconds := float64(*cpu.UsageCoreNanoSeconds) / float64(time.Second)
-		ch <- at(cpu.Time.Time, prometheus.MustNewConstMetric(cpuDesc, prometheus.CounterValue, seconds, labels...))
+		ch <- at(cpu.Time.Time, prometheus.MustNewConstMetric(desc, prometheus.CounterValue, seconds, labels...))
 	}
+}
+
+func sendMemory(ch chan<- prometheus.Metric, memory *stats.MemoryStats, desc *prometheus.Desc, labels ...string) {
 	if memory != nil && memory.WorkingSetBytes != nil {
-		ch <- at(memory.Time.Time, prometheus.MustNewConstMetric(memoryDesc, prometheus.GaugeValue, float64(*memory.WorkingSetBytes), labels...))
+		ch <- at(memory.Time.Time, prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, float64(*memory.WorkingSetBytes), labels...))
 	}
 }
 

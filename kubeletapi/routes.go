@@ -52,6 +52,7 @@ func (s *Server) routes() []route {
 		{pattern: "/metrics", subresources: metrics, methods: read, handle: s.metrics(s.config.Metrics)},
 		{pattern: "/metrics/resource", subresources: metrics, methods: read, handle: s.metrics(newResourceMetrics(s.config.Stats, s.config.Log))},
 		{pattern: "/metrics/probes", subresources: metrics, methods: read, handle: s.metrics(s.config.ProbeMetrics)},
+		{pattern: "/metrics/cadvisor", subresources: metrics, methods: read, handle: s.metrics(newCadvisorMetrics(s.config.Stats, s.config.Pods, s.config.Log))},
 		{pattern: "/metrics/", subresources: metrics},
 		{pattern: "/exec/{namespace}/{pod}/{container}", subresources: proxy, verb: create, methods: stream, handle: s.exec},
 		{pattern: "/exec/{namespace}/{pod}/{uid}/{container}", subresources: proxy, verb: create, methods: stream, handle: s.exec},

@@ -14,7 +14,7 @@ import (
 type Stats interface {
 	// NodeStats is what the node uses; with disks also what is known of disks and networks.
 	NodeStats(ctx context.Context, disks bool) (stats.NodeStats, error)
-	// PodStats is what the pods use that run, in a constant order.
+	// PodStats is what the pods use that run, their networks too, in a constant order; with disks also what is known of disks.
 	PodStats(ctx context.Context, disks bool) []stats.PodStats
 	// ClaimStats is how full the volumes are that are claims. One that several pods have is told several times.
 	ClaimStats() []stats.VolumeStats
@@ -40,6 +40,11 @@ func (s *Server) summary(w http.ResponseWriter, r *http.Request) {
 	summary := stats.Summary{Node: node, Pods: s.config.Stats.PodStats(r.Context(), disks)}
 	if summary.Pods == nil {
 		summary.Pods = []stats.PodStats{} // an empty list is [], not null
+	}
+	if !disks {
+		for i := range summary.Pods {
+			summary.Pods[i].Network = nil
+		}
 	}
 	s.rates.add(&summary)
 	text, err := json.MarshalIndent(summary, "", " ")

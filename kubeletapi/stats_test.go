@@ -107,7 +107,9 @@ func TestSummary(t *testing.T) {
 	asked := []bool{}
 	f := fakeStats{pods: func(disks bool) []stats.PodStats {
 		asked = append(asked, disks)
-		return onePod(at, time.Second, 65536)
+		pods := onePod(at, time.Second, 65536)
+		pods[0].Network = &stats.NetworkStats{InterfaceStats: stats.InterfaceStats{Name: "eth0"}}
+		return pods
 	}}
 	f.node.NodeName = "n"
 	s := newServer(t, func(c *Config) { c.Stats = f })
@@ -119,6 +121,9 @@ func TestSummary(t *testing.T) {
 		}
 		if summary.Node.NodeName != "n" || len(summary.Pods) != 1 || *summary.Pods[0].Containers[0].CPU.UsageCoreNanoSeconds != 1e9 {
 			t.Errorf("%s: %s", target, w.Body)
+		}
+		if network, wanted := summary.Pods[0].Network, !strings.HasSuffix(target, "=true"); (network != nil) != wanted {
+			t.Errorf("%s: network %v", target, network)
 		}
 	}
 	if fmt.Sprint(asked) != "[true false true]" {

@@ -15,7 +15,7 @@
 // security.go (pods that the node cannot take, and containers that must not run), dirs.go
 // (its folders), volumes.go, ownfiles.go, hosts.go, resolvconf.go (its files besides), addresses.go (where it is reached), hostports.go (which ports of the node lead to it), ephemeralstorage.go (what it may take of the disk), lastwords.go (why a container ended), classes.go (RuntimeClasses), restore.go (a pod that an earlier agent began), runs.go (runs from before, and
 // runs that have ended), logs.go (reading a container's log), sessions.go (commands that users
-// run in containers), stats.go (what pods use), measures.go, collector.go and trace.go (what is counted and told of them).
+// run in containers), stats.go (what pods use), spent.go (what their runs have used that have ended), measures.go, collector.go and trace.go (what is counted and told of them).
 //
 // Agents come and go, guests stay. Where the engine outlives the agent, the next Manager asks it once, when it begins, for
 // the runs that it has, and each goes on as its container's: the same ID, restart count and start time. Nothing of a

@@ -70,23 +70,50 @@ func (w *worker) stats(used map[string]runtime.Stats, now time.Time) (stats.PodS
 	if v.pod.Status.StartTime != nil {
 		pod.StartTime = *v.pod.Status.StartTime
 	}
-	spent, memory := uint64(w.spent.Load()), uint64(0)
+	whole, memory := v.spent, uint64(0)
 	for _, c := range containersOf(v.pod) {
 		run := v.runs[c.Name]
+		if run.process == nil {
+			continue
+		}
 		usage, known := used[run.id]
+		if !known && ended(run.process) { // just now: it counts as spent in a moment
+			whole = whole.plus(useOf(run.process.Stats()))
+			continue
+		}
+		whole = whole.plus(useOf(usage))
 		status := containerStatus(v.pod, c.Name)
-		if run.process == nil || !known || status == nil || status.State.Running == nil {
+		if !known || status == nil || status.State.Running == nil {
 			continue
 		}
 		one := containerStats(c, usage, at)
 		one.StartTime = status.State.Running.StartedAt
 		pod.Containers = append(pod.Containers, one)
-		spent += *one.CPU.UsageCoreNanoSeconds
 		memory += *one.Memory.WorkingSetBytes
 	}
-	pod.CPU = &stats.CPUStats{Time: at, UsageCoreNanoSeconds: &spent}
+	processor := uint64(max(whole.CPU, time.Microsecond))
+	pod.CPU = &stats.CPUStats{Time: at, UsageCoreNanoSeconds: &processor}
 	pod.Memory = &stats.MemoryStats{Time: at, UsageBytes: &memory, WorkingSetBytes: &memory}
+	pod.Network = networkStats(v.pod, whole.Traffic, at)
 	return pod, len(pod.Containers) > 0
+}
+
+// podInterface is what the network interface of a pod is called where pods have one. Here there is none: what counts is what
+// guests' connections move.
+const podInterface = "eth0"
+
+// networkStats is nil for a pod at the node's address, as a kubelet tells nothing of a pod in the host's network.
+func networkStats(pod *corev1.Pod, moved runtime.Traffic, at metav1.Time) *stats.NetworkStats {
+	if pod.Status.PodIP == "" || pod.Status.PodIP == pod.Status.HostIP {
+		return nil
+	}
+	figure := func(n int64) *uint64 { u := uint64(max(n, 0)); return &u }
+	one := stats.InterfaceStats{
+		Name:    podInterface,
+		RxBytes: figure(moved.Received), RxErrors: figure(moved.ReceiveErrors),
+		TxBytes: figure(moved.Sent), TxErrors: figure(moved.SendErrors),
+	}
+	return &stats.NetworkStats{Time: at, InterfaceStats: one, Interfaces: []stats.InterfaceStats{one}}
 }
 
 // containerStats never says that a guest uses nothing: who reads it takes that for a container that is not there.

@@ -43,17 +43,18 @@ type worker struct {
 	volumesCleared bool                       // the volumes are removed, or about to be: the pod has ended
 	report         report
 	measures       measures
+	spent          map[string]spent // by container
 
 	view     atomic.Pointer[view] // what others may see of the pod
 	requests corev1.ResourceList  // what the pod takes of the node (the Manager's lock guards it),
 	admitted atomic.Bool          // once the node has taken it
-	spent    atomic.Int64         // processor time of the runs that have ended, in nanoseconds
 }
 
 // view is a pod as others see it: they must not change it.
 type view struct {
-	pod  *corev1.Pod // with the status of now
-	runs map[string]containerRuns
+	pod   *corev1.Pod // with the status of now
+	runs  map[string]containerRuns
+	spent use // by runs that have ended and are not among these any more
 }
 
 // containerRuns is what others need to know of a container's runs.
@@ -81,6 +82,7 @@ func newWorker(node *Manager, state *podState, adopted adoption) *worker {
 		report:    report{last: pod, news: time.Now().Add(creatingShown)},
 	}
 	w.volumes = node.newVolumes(w.dirs, w.log)
+	w.restoreSpent()
 	w.measures = newMeasures(node.Metrics, state, adopted, time.Now())
 	w.requests = requestsOf(state.given())
 	w.admitted.Store(state.wasSetUp)
@@ -196,10 +198,11 @@ func (w *worker) takeIn(result any) {
 			w.keeping = true
 			w.tasks.Go(func() { w.keepVolumes(w.starts) })
 		}
-	case exitSeen:
+	case runEnded:
+		result = r.exitSeen
 		c := w.state.container(r.container)
 		w.ended = append(w.ended, endedRun{c.id, r.container, c.attempt, w.processes[r.container]})
-		w.spent.Add(int64(w.processes[r.container].Stats().CPU))
+		w.spent[r.container] = r.spent
 		w.measures.exited(kindOf(w.state.pod, r.container), r.exit, c)
 		delete(w.processes, r.container)
 	case removed:
@@ -210,14 +213,21 @@ func (w *worker) takeIn(result any) {
 	w.state.apply(result, now)
 }
 
+// runEnded is exitSeen with what the container's runs have used, which the state does not know.
+type runEnded struct {
+	exitSeen
+	spent spent
+}
+
 // follow waits for the end of a container's last run.
 func (w *worker) follow(container string, process runtime.Process) {
 	c := w.state.container(container)
-	spec, attempt, containers := c.spec, c.attempt, len(w.state.containers)
+	spec, attempt, containers, before := c.spec, c.attempt, len(w.state.containers), w.spent[container]
 	w.tasks.Go(func() {
 		select {
 		case <-process.Done():
-			w.send(exitSeen{container, w.dirs.withLastWords(spec, attempt, containers, process.Exit())})
+			exit := w.dirs.withLastWords(spec, attempt, containers, process.Exit())
+			w.send(runEnded{exitSeen{container, exit}, w.spend(before, container, attempt, process)})
 		case <-w.stopping:
 		}
 	})
@@ -261,7 +271,7 @@ func (w *worker) show(status corev1.PodStatus) {
 		}
 		runs[c.spec.Name] = r
 	}
-	w.view.Store(&view{pod: &pod, runs: runs})
+	w.view.Store(&view{pod: &pod, runs: runs, spent: w.allSpent()})
 }
 
 var closedChannel = func() chan struct{} {

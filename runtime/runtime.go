@@ -156,7 +156,22 @@ var ErrStdin = errors.New("the container's standard input cannot be attached")
 type Stats struct {
 	CPU       time.Duration // processor time of the guest's thread, host calls included
 	Throttled time.Duration // time that the guest was held back by its CPULimit
-	Memory    int64         // bytes of linear memory now
+	Memory    int64         // bytes of linear memory and tables now
+	Traffic   Traffic       // of the guest's connections
+}
+
+// Traffic is what connections have moved, in bytes, and how many transfers the network has failed.
+type Traffic struct {
+	Received, Sent            int64
+	ReceiveErrors, SendErrors int64
+}
+
+// Plus is what both have moved.
+func (t Traffic) Plus(more Traffic) Traffic {
+	return Traffic{
+		Received: t.Received + more.Received, ReceiveErrors: t.ReceiveErrors + more.ReceiveErrors,
+		Sent: t.Sent + more.Sent, SendErrors: t.SendErrors + more.SendErrors,
+	}
 }
 
 // Reason classes how a guest ended, in the words of a container's terminated state.

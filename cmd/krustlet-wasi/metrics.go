@@ -20,6 +20,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync"
 	"github.com/krustlet-go/krustlet-wasi/podsync/metrics"
 	"github.com/krustlet-go/krustlet-wasi/podsync/volume"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker"
 	"github.com/krustlet-go/krustlet-wasi/tlsbootstrap"
 )
@@ -76,9 +77,13 @@ func (m *measures) watch(pool *worker.Pool, pods *podsync.Manager, serving *tlsb
 	m.page.MustRegister(
 		podsync.NewCollector(pods),
 		kubeletapi.VolumeMetrics{Stats: usage},
+		metrics.HostCalls{Functions: hostFunctions(), Ask: pool.HostCalls},
 		gauge("krustlet_workers", "Processes that host guests.", func() float64 {
 			workers, _ := pool.Counts()
 			return float64(workers)
+		}),
+		gauge("krustlet_workers_resident_memory_bytes", "Memory of these processes, their guests' and all besides.", func() float64 {
+			return float64(pool.Resident())
 		}),
 		gauge("krustlet_guests", "Guests that run, those of probes, hooks and exec left out.", func() float64 {
 			_, guests := pool.Counts()
@@ -91,6 +96,15 @@ func (m *measures) watch(pool *worker.Pool, pods *podsync.Manager, serving *tlsb
 			}
 			return math.Trunc(time.Until(cert.Leaf.NotAfter).Seconds())
 		}))
+}
+
+// hostFunctions are the names of the functions that guests may call.
+func hostFunctions() []string {
+	var names []string
+	for _, f := range wasi.Functions() {
+		names = append(names, f.Name)
+	}
+	return names
 }
 
 // usage is what the node and its pods use. It implements kubeletapi.Stats.

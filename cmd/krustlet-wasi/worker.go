@@ -114,11 +114,12 @@ func (c workerConfig) serve(ctx context.Context, log *zap.Logger) (err error) {
 	}
 	defer func() { err = errors.Join(err, engine.Close()) }()
 	return bound.Serve(ctx, worker.ServerConfig{
-		Engine: engine,
-		Build:  info.Build,
-		Idle:   workerIdle,
-		Ready:  c.ready,
-		Log:    log,
+		Engine:    engine,
+		HostCalls: engine.HostCalls,
+		Build:     info.Build,
+		Idle:      workerIdle,
+		Ready:     c.ready,
+		Log:       log,
 	})
 }
 

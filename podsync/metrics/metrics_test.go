@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -96,5 +97,21 @@ func TestCompiled(t *testing.T) {
 	}
 	if n := count(t, r, "krustlet_guest_start_duration_seconds", map[string]string{"kind": "session"}); n != 1 {
 		t.Errorf("%g sessions", n)
+	}
+}
+
+// TestHostCalls: functions that nobody has called yet are told too.
+func TestHostCalls(t *testing.T) {
+	h := HostCalls{Functions: []string{"fd_read", "fd_write"}, Ask: func(context.Context) map[string]uint64 {
+		return map[string]uint64{"fd_write": 7, "fd_new": 1}
+	}}
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(h)
+	families, err := registry.Gather()
+	if err != nil || len(families) != 1 || len(families[0].GetMetric()) != 3 {
+		t.Fatalf("%v, %v", families, err)
+	}
+	if n := count(t, h, "krustlet_wasi_host_calls_total", map[string]string{"function": "fd_write"}); n != 7 {
+		t.Errorf("%g writes", n)
 	}
 }

@@ -136,6 +136,9 @@ func sockRecv(ctx context.Context, g *Guest, m memory, a arguments) error {
 		t.whole = flags&recvWaitAll != 0
 	}
 	done, err := t.run(ctx, g, v)
+	if flags&recvPeek == 0 { // what was only looked at is received later
+		done, err = g.received.add(done, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -168,7 +171,7 @@ func sockSend(ctx context.Context, g *Guest, m memory, a arguments) error {
 		return err
 	}
 	t := c.send(d)
-	done, err := t.run(ctx, g, v)
+	done, err := g.sent.add(t.run(ctx, g, v))
 	if err != nil {
 		return err
 	}

@@ -36,7 +36,7 @@ func fdRead(ctx context.Context, g *Guest, m memory, a arguments) error {
 		done, err = t.run(ctx, g, v)
 	case *connection:
 		t := o.receive(d, 0)
-		done, err = t.run(ctx, g, v)
+		done, err = g.received.add(t.run(ctx, g, v))
 	default:
 		err = ErrnoBadf
 	}
@@ -68,7 +68,7 @@ func fdWrite(ctx context.Context, g *Guest, m memory, a arguments) error {
 		done, err = t.run(ctx, g, v)
 	case *connection:
 		t := o.send(d)
-		done, err = t.run(ctx, g, v)
+		done, err = g.sent.add(t.run(ctx, g, v))
 	default:
 		err = ErrnoBadf
 	}

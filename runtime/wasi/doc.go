@@ -5,7 +5,7 @@
 // # A guest
 //
 // New makes a Guest from a Config. A Guest belongs to the one thread that runs its WebAssembly; none of its
-// methods but Quiesce, and no function of the table, may be called concurrently for the same Guest. Close frees
+// methods but Quiesce and Traffic, and no function of the table, may be called concurrently for the same Guest. Close frees
 // its descriptors once it has ended.
 //
 // # Calling

@@ -56,6 +56,8 @@ type Guest struct {
 	listeners   []*listener // as they were given
 	waker       *waker
 	rate        rate
+	received    traffic
+	sent        traffic
 	polling     polling // kept between calls for its memory
 }
 

@@ -35,6 +35,7 @@ typedef union {
 
 typedef struct { uint64_t store_id; void *private1; } wasmtime_func_t;
 typedef struct { struct { uint64_t store_id; uint32_t private1; }; uint32_t private2; } wasmtime_memory_t;
+typedef struct { struct { uint64_t store_id; uint32_t private1; }; uint32_t private2; } wasmtime_table_t;
 typedef struct { uint64_t store_id; size_t private1; } wasmtime_instance_t;
 
 typedef struct { uint64_t store_id; uint32_t private1, private2, private3; } wasmtime_global_t;
@@ -48,12 +49,13 @@ typedef struct {
 	} of;
 } wasmtime_val_t;
 
-enum { WASMTIME_EXTERN_FUNC = 0, WASMTIME_EXTERN_GLOBAL = 1, WASMTIME_EXTERN_MEMORY = 3 };
+enum { WASMTIME_EXTERN_FUNC = 0, WASMTIME_EXTERN_GLOBAL = 1, WASMTIME_EXTERN_TABLE = 2, WASMTIME_EXTERN_MEMORY = 3 };
 typedef struct {
 	uint8_t kind;
 	union {
 		wasmtime_func_t func;
 		wasmtime_global_t global;
+		wasmtime_table_t table;
 		wasmtime_memory_t memory;
 	} of;
 } wasmtime_extern_t;
@@ -61,6 +63,7 @@ typedef struct {
 _Static_assert(sizeof(wasmtime_val_raw_t) == 16, "as in wasmtime/val.h");
 _Static_assert(sizeof(wasmtime_func_t) == 16, "as in wasmtime/extern.h");
 _Static_assert(sizeof(wasmtime_memory_t) == 24, "as in wasmtime/extern.h");
+_Static_assert(sizeof(wasmtime_table_t) == 24, "as in wasmtime/extern.h");
 _Static_assert(sizeof(wasmtime_global_t) == 24, "as in wasmtime/extern.h");
 _Static_assert(sizeof(wasmtime_val_t) == 32, "as in wasmtime/val.h");
 _Static_assert(sizeof(wasmtime_extern_t) == 32, "as in wasmtime/extern.h, whose largest members are of 24 bytes");
@@ -114,6 +117,7 @@ wasmtime_context_t *wasmtime_caller_context(wasmtime_caller_t *);
 bool wasmtime_caller_export_get(wasmtime_caller_t *, const char *, size_t, wasmtime_extern_t *);
 wasmtime_error_t *wasmtime_func_call(wasmtime_context_t *, const wasmtime_func_t *, const void *args, size_t, void *results, size_t, wasm_trap_t **);
 void wasmtime_global_get(wasmtime_context_t *, const wasmtime_global_t *, wasmtime_val_t *out);
+uint64_t wasmtime_table_size(const wasmtime_context_t *, const wasmtime_table_t *);
 uint8_t *wasmtime_memory_data(const wasmtime_context_t *, const wasmtime_memory_t *);
 size_t wasmtime_memory_data_size(const wasmtime_context_t *, const wasmtime_memory_t *);
 

@@ -2,9 +2,11 @@ package wasmtime
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/krustlet-go/krustlet-wasi/hack/guests"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
@@ -66,3 +68,104 @@ func memoryNow(t testing.TB) map[string]int {
 }
 
 func areas(t testing.TB) int { return strings.Count(read(t, "/proc/self/maps"), "\n") }
+
+// BenchmarkFootprint starts 1,000 guests that sleep, and tells what the process takes for one: in its linear memory, of which
+// the whole size counts as the guest's use of memory, and besides (resident pages, page tables and kernel stacks).
+func BenchmarkFootprint(b *testing.B) {
+	const count = 1000
+	for _, guest := range []struct {
+		name, file string
+		args       []string
+	}{
+		{"tiny", filepathTiny(b), []string{"guest"}}, {"100 KB", largeModule(b), []string{"guest"}},
+		{"go 3 MB", guests.Build(b, "kitchen"), []string{"kitchen", "sleep"}},
+	} {
+		b.Run(guest.name, func(b *testing.B) {
+			for b.Loop() {
+				e := newEngine(b)
+				logs := b.TempDir()
+				spec := runtime.Spec{Module: guest.file, Digest: guests.Digest(b, guest.file), Args: guest.args, Mounts: []runtime.Mount{{Host: b.TempDir(), Guest: "/"}}}
+				started := 0
+				one := func() runtime.Process {
+					spec.Log = filepath.Join(logs, fmt.Sprint(started))
+					started++
+					p, err := e.Start(b.Context(), spec, runtime.Streams{})
+					if err != nil {
+						b.Fatal(err)
+					}
+					return p
+				}
+				all := []runtime.Process{one()}
+				asleep(b, all)
+				linearBefore, besideBefore := resident(b)
+				kernelBefore := memoryNow(b)["VmPTE"]
+				for range count {
+					all = append(all, one())
+				}
+				asleep(b, all)
+				linear, beside := resident(b)
+				b.ReportMetric(float64(linear-linearBefore)/count, "KB-linear/guest")
+				b.ReportMetric(float64(beside-besideBefore)/count, "KB-beside/guest")
+				b.ReportMetric(float64(memoryNow(b)["VmPTE"]-kernelBefore)/count, "KB-page-tables/guest")
+				b.ReportMetric(float64(all[1].Stats().Memory)/1024, "KB-told/guest")
+				b.ReportMetric(0, "ns/op")
+				for _, p := range all {
+					p.Stop(0)
+					<-p.Done()
+				}
+			}
+		})
+	}
+}
+
+// asleep waits until guests have stopped using the processor.
+func asleep(b *testing.B, all []runtime.Process) {
+	b.Helper()
+	for {
+		var before, after time.Duration
+		for _, p := range all {
+			before += p.Stats().CPU
+		}
+		time.Sleep(200 * time.Millisecond)
+		for _, p := range all {
+			after += p.Stats().CPU
+		}
+		if before == after {
+			return
+		}
+	}
+}
+
+// resident is what the process has in memory, in KB, in linear memories and besides; pages that guests share count once (Pss). A linear memory is what
+// lies before reserved addresses of gigabytes, into which it may grow.
+func resident(b *testing.B) (linear, beside int) {
+	b.Helper()
+	type area struct {
+		from, to uint64
+		used     int // KB
+		reserved bool
+	}
+	var all []area
+	for line := range strings.Lines(read(b, "/proc/self/smaps")) {
+		var a area
+		var perms string
+		var size int
+		if n, _ := fmt.Sscanf(line, "%x-%x %s", &a.from, &a.to, &perms); n == 3 {
+			a.reserved = perms == "---p"
+			all = append(all, a)
+		} else if n, _ := fmt.Sscanf(line, "Pss: %d kB", &size); n == 1 {
+			all[len(all)-1].used = size
+		}
+	}
+	for i := len(all) - 1; i >= 0; i-- {
+		if all[i].reserved && all[i].to-all[i].from > 1<<30 {
+			for i--; i >= 0 && !all[i].reserved && all[i].to == all[i+1].from; i-- {
+				linear += all[i].used
+			}
+			i++
+			continue
+		}
+		beside += all[i].used
+	}
+	return linear, beside
+}

@@ -59,6 +59,9 @@
 // functions, types and globals stay, and backtraces name offsets of the original file. In the few modules
 // where this cannot be done a guest counts as OOMKilled that ends badly with nearly all that it may have.
 //
+// What a guest uses of memory is the size of its linear memory, as of its last host call or epoch, and of its tables, as of
+// its last epoch; those few modules' tables are not seen. What else a guest takes the engine does not tell.
+//
 // # Compiled code
 //
 // A module is compiled once per digest, engine version and settings, however many ask at the same time; at

@@ -30,6 +30,7 @@ type Engine struct {
 	room    ceiling     // for guests
 	files   *wasi.Files // that guests open
 	openLog openLog     // logfile.Create, but in tests
+	calls   *calls
 
 	mu      sync.Mutex
 	closed  bool
@@ -104,6 +105,7 @@ func New(cfg Config) (*Engine, error) {
 			shared.expire(now)
 		}},
 		openLog: func(path string, limits logfile.Rotation) (containerLog, error) { return logfile.Create(path, limits) },
+		calls:   newCalls(),
 		running: map[*process]struct{}{},
 		runs:    map[*process]struct{}{},
 	}

@@ -2,15 +2,25 @@ package wasmtime
 
 import "bytes"
 
-// refusedExport names the global that watchGrowth adds: the pages that the module's last memory.grow was refused,
-// 0 if that succeeded.
-const refusedExport = "krustlet:refused"
+// Names of what watchGrowth exports besides what the module does.
+const (
+	ownExports = "krustlet:" // starts them all
+	// refusedExport is the global that watchGrowth adds: the pages that the module's last memory.grow was refused, 0 if that
+	// succeeded.
+	refusedExport = ownExports + "refused"
+	// tableExport is a table of the module, with a letter for its number behind it.
+	tableExport = ownExports + "table-"
+)
+
+// tableName is the name of a table by its number, which is less than maxTables.
+func tableName(i uint32) string { return tableExport + string(rune('a'+i)) }
 
 // Sections of a module, by their numbers.
 const (
 	sectionType     = 1
 	sectionImport   = 2
 	sectionFunction = 3
+	sectionTable    = 4
 	sectionMemory   = 5
 	sectionGlobal   = 6
 	sectionExport   = 7
@@ -25,9 +35,9 @@ type section struct {
 }
 
 // watchGrowth makes refused growth of memory visible: every memory.grow becomes the call of a function that
-// grows the memory, and leaves in a global whether it could. The engine itself does not tell. Types, functions and
-// globals are added behind those that there are, so that no number changes; shifts tells how offsets do. A
-// module that has something that is not known here gives errUnknownBinary, and runs as it is.
+// grows the memory, and leaves in a global whether it could. The engine itself does not tell; nor does it show tables that are not
+// exported, so all are. Types, functions and globals are added behind those that there are, so that no number changes;
+// shifts tells how offsets do. A module that has something that is not known here gives errUnknownBinary, and runs as it is.
 func watchGrowth(wasm []byte) (out []byte, moved shifts, err error) {
 	all, err := sections(wasm)
 	if err != nil {
@@ -60,9 +70,10 @@ func sections(wasm []byte) ([]section, error) {
 type watcher struct {
 	typ, function, global uint32
 	hasGlobals            bool
+	tables                uint32
 }
 
-// read counts types, functions and globals.
+// read counts types, functions, globals and tables.
 func (w *watcher) read(all []section) error {
 	memory := false
 	for _, s := range all {
@@ -74,13 +85,15 @@ func (w *watcher) read(all []section) error {
 			w.function += c.imports()
 		case sectionFunction:
 			w.function += c.u32()
+		case sectionTable:
+			w.tables = c.u32()
 		case sectionGlobal:
 			w.global, w.hasGlobals = c.u32(), true
 		case sectionMemory:
 			const address64 = 1 << 2
 			memory = c.u32() == 1 && c.byte()&address64 == 0
 		case sectionExport:
-			if bytes.Contains(s.content, []byte(refusedExport)) {
+			if bytes.Contains(s.content, []byte(ownExports)) {
 				return errUnknownBinary
 			}
 		}
@@ -149,14 +162,14 @@ func (w *watcher) write(header []byte, all []section) ([]byte, shifts, error) {
 		}
 		switch s.id {
 		case sectionType:
-			put(s.id, extended(s.content, 0x60, 1, 0x7f, 1, 0x7f)) // (i32) -> i32
+			put(s.id, extended(s.content, 1, 0x60, 1, 0x7f, 1, 0x7f)) // (i32) -> i32
 		case sectionFunction:
-			put(s.id, extended(s.content, appendU32(nil, w.typ)...))
+			put(s.id, extended(s.content, 1, appendU32(nil, w.typ)...))
 		case sectionGlobal:
-			put(s.id, extended(s.content, refusedGlobal...))
+			put(s.id, extended(s.content, 1, refusedGlobal...))
 		case sectionExport:
-			item := append(appendU32(nil, uint32(len(refusedExport))), refusedExport...)
-			put(s.id, extended(s.content, appendU32(append(item, 3), w.global)...))
+			n, items := w.exports()
+			put(s.id, extended(s.content, n, items...))
 		case sectionCode:
 			content, inside, err := w.code(s.content)
 			if err != nil {
@@ -174,11 +187,26 @@ func (w *watcher) write(header []byte, all []section) ([]byte, shifts, error) {
 // refusedGlobal is a mutable i32, zero at first.
 var refusedGlobal = []byte{0x7f, 1, 0x41, 0, 0x0b}
 
-// extended is a section's list with one more item.
-func extended(content []byte, item ...byte) []byte {
+// exports are what the module exports besides: the global, and its tables.
+func (w *watcher) exports() (n uint32, items []byte) {
+	add := func(name string, kind byte, index uint32) {
+		n++
+		items = append(append(appendU32(items, uint32(len(name))), name...), kind)
+		items = appendU32(items, index)
+	}
+	const table, global = 1, 3
+	add(refusedExport, global, w.global)
+	for i := range min(w.tables, maxTables) {
+		add(tableName(i), table, i)
+	}
+	return n, items
+}
+
+// extended is a section's list with n more items.
+func extended(content []byte, n uint32, items ...byte) []byte {
 	c := cursor{b: content}
-	out := appendU32(nil, c.u32()+1)
-	return append(append(out, content[c.at:]...), item...)
+	out := appendU32(nil, c.u32()+n)
+	return append(append(out, content[c.at:]...), items...)
 }
 
 // code is the code section with its memory.grow replaced, and the function that replaces it.

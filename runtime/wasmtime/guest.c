@@ -34,9 +34,23 @@ static long waited(void) {
 
 static void sample(guest_t *g, size_t size) { atomic_store_explicit(&g->size, size, memory_order_relaxed); }
 
+// count is a plain addition: nobody else writes, and nobody reads half a number.
+static void count(guest_t *g, uint32_t index) {
+	uint64_t n = atomic_load_explicit(&g->calls[index], memory_order_relaxed);
+	atomic_store_explicit(&g->calls[index], n + 1, memory_order_relaxed);
+}
+
 static void sample_memory(guest_t *g) {
 	if (g->has_memory)
 		sample(g, wasmtime_memory_data_size(g->context, &g->memory));
+}
+
+// sample_tables is not for each host call: tables hardly ever grow, and a look at each costs as much as half a call.
+static void sample_tables(guest_t *g) {
+	uint64_t elements = 0;
+	for (int i = 0; i < g->has_tables; i++)
+		elements += wasmtime_table_size(g->context, &g->tables[i]);
+	atomic_store_explicit(&g->table_size, elements * TABLE_ELEMENT, memory_order_relaxed);
 }
 
 // bound_memory gives the store the limit of the guest's memory, on the guest's thread. A store can be told of one at any
@@ -44,7 +58,7 @@ static void sample_memory(guest_t *g) {
 static void bound_memory(guest_t *g) {
 	int64_t limit = atomic_load_explicit(&g->limit, memory_order_relaxed);
 	if (limit != g->bound)
-		wasmtime_store_limiter(g->store, limit, g->elements, 1, 16, 1);
+		wasmtime_store_limiter(g->store, limit, g->elements, 1, MAX_TABLES, 1);
 	g->bound = limit;
 }
 
@@ -52,6 +66,7 @@ static wasmtime_error_t *at_epoch(wasmtime_context_t *context, void *data, uint6
 	guest_t *g = data;
 	(void)context;
 	sample_memory(g);
+	sample_tables(g);
 	bound_memory(g);
 	if (!atomic_load_explicit(&g->kill, memory_order_relaxed)) {
 		int64_t cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID), used = cpu - g->looked;
@@ -68,8 +83,8 @@ static wasmtime_error_t *at_epoch(wasmtime_context_t *context, void *data, uint6
 	return NULL;
 }
 
-guest_t *guest_new(wasm_engine_t *engine, uintptr_t handle, int64_t memory, int64_t elements, bool limited) {
-	guest_t *g = calloc(1, sizeof *g);
+guest_t *guest_new(wasm_engine_t *engine, uintptr_t handle, size_t functions, int64_t memory, int64_t elements, bool limited) {
+	guest_t *g = calloc(1, sizeof *g + functions * sizeof g->calls[0]);
 	if (g == NULL)
 		return NULL;
 	g->handle = handle;
@@ -84,7 +99,7 @@ guest_t *guest_new(wasm_engine_t *engine, uintptr_t handle, int64_t memory, int6
 	g->switches = waited();
 	g->store = wasmtime_store_new(engine, g, NULL);
 	g->context = wasmtime_store_context(g->store);
-	wasmtime_store_limiter(g->store, memory, elements, 1, 16, 1);
+	wasmtime_store_limiter(g->store, memory, elements, 1, MAX_TABLES, 1);
 	wasmtime_store_epoch_deadline_callback(g->store, at_epoch, g, NULL);
 	wasmtime_context_set_epoch_deadline(g->context, 1);
 	return g;
@@ -107,6 +122,22 @@ int64_t guest_refused(guest_t *g, const char *name, size_t len) {
 int64_t guest_cpu(const guest_t *g) { return clock_ns(g->clock); }
 
 uint64_t guest_size(guest_t *g) { return atomic_load_explicit(&g->size, memory_order_relaxed); }
+
+uint64_t guest_table_size(guest_t *g) { return atomic_load_explicit(&g->table_size, memory_order_relaxed); }
+
+bool guest_watch_table(guest_t *g, const char *name, size_t len) {
+	wasmtime_extern_t item;
+	if (g->has_tables == MAX_TABLES || !wasmtime_instance_export_get(g->context, &g->instance, name, len, &item) || item.kind != WASMTIME_EXTERN_TABLE)
+		return false;
+	g->tables[g->has_tables++] = item.of.table;
+	sample_tables(g);
+	return true;
+}
+
+void guest_calls(const guest_t *g, uint64_t *sums, size_t functions) {
+	for (size_t i = 0; i < functions; i++)
+		sums[i] += atomic_load_explicit(&g->calls[i], memory_order_relaxed);
+}
 
 void guest_resize(guest_t *g, int64_t memory, bool limited) {
 	atomic_store_explicit(&g->limit, memory, memory_order_relaxed);
@@ -137,6 +168,7 @@ bool guest_start(guest_t *g, outcome_t *out) {
 		return false;
 	out->error = wasmtime_func_call(g->context, &item.of.func, NULL, 0, NULL, 0, &out->trap);
 	sample_memory(g);
+	sample_tables(g);
 	return true;
 }
 
@@ -146,7 +178,9 @@ static wasm_trap_t *host_call(void *env, wasmtime_caller_t *caller, wasmtime_val
 	uint8_t *base = NULL;
 	size_t size = 0;
 	uint64_t args[MAX_PARAMS];
+	uint32_t index = (uint32_t)(uintptr_t)env;
 
+	count(g, index);
 	if (g->has_memory) {
 		base = wasmtime_memory_data(context, &g->memory);
 		size = wasmtime_memory_data_size(context, &g->memory);
@@ -162,7 +196,7 @@ static wasm_trap_t *host_call(void *env, wasmtime_caller_t *caller, wasmtime_val
 		n = MAX_PARAMS; // room for a result that a function without parameters has makes n 1; never more than 9
 	for (size_t i = 0; i < n; i++)
 		args[i] = (uint64_t)vals[i].i64;
-	int32_t result = goHostCall(g->handle, (uint32_t)(uintptr_t)env, base, size, args, n);
+	int32_t result = goHostCall(g->handle, index, base, size, args, n);
 	bound_memory(g);
 	if (result < 0)
 		return wasmtime_trap_new("ended by the host", 17);

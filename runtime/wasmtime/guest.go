@@ -23,7 +23,7 @@ type hosted struct {
 	ended error // why a host call ended the guest
 }
 
-// guest is an instance and its store. All methods but kill, resize, cpu and size are for the thread that runs it.
+// guest is an instance and its store. All methods but kill, resize, cpu, size, tableSize and addCalls are for the thread that runs it.
 type guest struct {
 	native *C.guest_t
 	handle cgo.Handle
@@ -33,7 +33,7 @@ type guest struct {
 // newGuest makes a guest of the calling thread. cpuLimit is in thousandths of a processor, 0 for none.
 func newGuest(e *wasmtimego.Engine, h *hosted, maxMemory, cpuLimit int64) (*guest, error) {
 	handle := cgo.NewHandle(h)
-	native := C.guest_new(nativeEngine(e), C.uintptr_t(handle), storeLimit(maxMemory), maxTableElements, cpuLimit > 0)
+	native := C.guest_new(nativeEngine(e), C.uintptr_t(handle), C.size_t(len(hostCalls)), storeLimit(maxMemory), maxTableElements, cpuLimit > 0)
 	if native == nil {
 		handle.Delete()
 		return nil, errors.New("the host is out of memory")
@@ -71,8 +71,26 @@ func (g *guest) thread() int { return int(g.native.thread) }
 
 // instantiate makes the instance, which runs the module's start section.
 func (g *guest) instantiate(m *module) error {
-	return takeOutcome(C.guest_instantiate(g.native, m.imports.native), m.moved)
+	if err := takeOutcome(C.guest_instantiate(g.native, m.imports.native), m.moved); err != nil {
+		return err
+	}
+	for _, name := range tableNames {
+		if !C.guest_watch_table(g.native, name, C.size_t(len(tableExport)+1)) {
+			break
+		}
+	}
+	return nil
 }
+
+var _ = [1]struct{}{}[maxTables-C.MAX_TABLES] // they are equal
+
+// tableNames are the names of tables in C's memory, for good.
+var tableNames = func() (all [maxTables]*C.char) {
+	for i := range all {
+		all[i] = C.CString(tableName(uint32(i)))
+	}
+	return all
+}()
 
 // start calls _start, and returns nil when that returns.
 func (g *guest) start(m *module) error {
@@ -89,6 +107,16 @@ func (g *guest) cpu() time.Duration { return time.Duration(C.guest_cpu(g.native)
 // size is the size of the guest's memory as it was at its last host call or epoch, in bytes. It may be called from
 // any goroutine before close.
 func (g *guest) size() int64 { return int64(C.guest_size(g.native)) }
+
+// addCalls adds to each sum how often the guest has called that function of the table. It may be called from any
+// goroutine before close.
+func (g *guest) addCalls(sums []uint64) {
+	C.guest_calls(g.native, (*C.uint64_t)(&sums[0]), C.size_t(len(sums)))
+}
+
+// tableSize is the size of the guest's tables as it was at its last epoch, in bytes. It may be called from any goroutine
+// before close.
+func (g *guest) tableSize() int64 { return int64(C.guest_table_size(g.native)) }
 
 // refusedName is refusedExport in C's memory, for good.
 var refusedName = C.CString(refusedExport)

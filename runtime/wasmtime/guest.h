@@ -8,6 +8,8 @@
 
 #include "capi.h"
 
+enum { MAX_TABLES = 16, TABLE_ELEMENT = 8 }; // bytes of an element
+
 // guest_t is a guest's state in C. The thread that runs the guest owns it, but for what is atomic, clock and thread.
 typedef struct {
 	uintptr_t handle; // of the Go half
@@ -15,6 +17,8 @@ typedef struct {
 	wasmtime_context_t *context;
 	wasmtime_instance_t instance; // valid once has_instance
 	wasmtime_memory_t memory;     // valid once has_memory
+	wasmtime_table_t tables[MAX_TABLES];
+	int has_tables; // how many of them
 	bool has_instance;
 	bool has_memory;
 	_Atomic bool limited;  // its limit of processor time must be looked at
@@ -27,6 +31,8 @@ typedef struct {
 	pid_t thread;          // its thread's number in the kernel
 	_Atomic bool kill;
 	_Atomic uint64_t size; // of its memory, as last seen, in bytes
+	_Atomic uint64_t table_size; // of its tables, likewise
+	_Atomic uint64_t calls[]; // of each function of the table; only its own thread writes
 } guest_t;
 
 // outcome_t is how an instantiation or a call ended: one of trap and error is set, or neither.
@@ -35,8 +41,8 @@ typedef struct {
 	wasmtime_error_t *error;
 } outcome_t;
 
-// guest_new makes a guest of the calling thread.
-guest_t *guest_new(wasm_engine_t *engine, uintptr_t handle, int64_t memory, int64_t elements, bool limited);
+// guest_new makes a guest of the calling thread. functions is the length of the table of host functions.
+guest_t *guest_new(wasm_engine_t *engine, uintptr_t handle, size_t functions, int64_t memory, int64_t elements, bool limited);
 void guest_delete(guest_t *g);
 void guest_kill(guest_t *g);
 // guest_resize sets other limits, which the guest has from its next epoch or host call on. Any thread may call it.
@@ -45,6 +51,11 @@ void guest_resize(guest_t *g, int64_t memory, bool limited);
 // ask while that thread lives.
 int64_t guest_cpu(const guest_t *g);
 uint64_t guest_size(guest_t *g);
+uint64_t guest_table_size(guest_t *g);
+// guest_watch_table has the size of the guest's table of that name watched. It returns false where there is none.
+bool guest_watch_table(guest_t *g, const char *name, size_t len);
+// guest_calls adds to each sum how often the guest has called that function of the table. Any thread may ask.
+void guest_calls(const guest_t *g, uint64_t *sums, size_t functions);
 outcome_t guest_instantiate(guest_t *g, const wasmtime_instance_pre_t *pre);
 // guest_start calls _start. It returns false where the module has none.
 bool guest_start(guest_t *g, outcome_t *out);

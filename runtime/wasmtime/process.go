@@ -148,7 +148,8 @@ func (p *process) Exit() runtime.Exit { return p.exit }
 func (p *process) sample(g *guest) {
 	p.used.CPU, p.used.Throttled = g.cpu(), p.hosted.pace.throttled()
 	// A module without a memory has its instance all the same, and who reads nothing takes it for dead.
-	p.used.Memory = max(g.size(), wasmPage)
+	p.used.Memory = max(g.size(), wasmPage) + g.tableSize()
+	p.used.Traffic = runtime.Traffic(p.hosted.wasi.Traffic())
 }
 
 // Stop implements runtime.Process.
@@ -237,6 +238,8 @@ func (p *process) live() error {
 		return err
 	}
 	defer g.close()
+	p.engine.calls.begin(g)
+	defer p.engine.calls.end(g)
 	defer p.hosted.pace.end()
 	p.arm(g)
 	defer p.arm(nil)

@@ -17,11 +17,14 @@ const engineVersion = "v39.0.1"
 // deep recursion, and far below the stack of a thread.
 const maxStack = 512 << 10
 
-// maxTableElements bounds the tables of a guest, which are outside its memory limit: 8 bytes each.
-const maxTableElements = 1 << 20
+// The tables of a guest are outside its memory limit: so many, and so many elements in each, of 8 bytes.
+const (
+	maxTables        = 16
+	maxTableElements = 1 << 20
+)
 
 // settingsVersion changes whenever settings does in a way that concerns compiled code.
-const settingsVersion = "epochs,no-threads,no-multi-memory,watched-growth,2"
+const settingsVersion = "epochs,no-threads,no-multi-memory,watched-growth,watched-tables,3"
 
 func settings() *wasmtimego.Config {
 	cfg := wasmtimego.NewConfig()

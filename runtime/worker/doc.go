@@ -44,8 +44,8 @@
 //
 // # Blocking
 //
-// Stop, Forget, Done, Exit and Runs do not wait for a worker. Stats, of one guest or of all, does for a second, and then
-// says what it saw last.
+// Stop, Forget, Done, Exit and Runs do not wait for a worker. Stats, of one guest or of all, and HostCalls do for a second, and
+// then say what they saw last.
 // Attach and sessions carry streams with 1 MiB of what a reader has not read on its way; then the guest waits. A
 // session that was stopped leaves its reader behind 100 ms after its grace period. Reads and Writes of the
 // caller's streams which block when a session or an Attach is over are left behind: they end when whoever owns the

@@ -54,8 +54,9 @@ func workerMain(args []string) int {
 	log, _ := zap.NewDevelopment()
 	bound, err := worker.Bind(*dir)
 	if err == nil {
+		engine := newFakeEngine()
 		err = bound.Serve(ctx, worker.ServerConfig{
-			Engine: newFakeEngine(), Build: *build, Idle: *idle, Ready: os.NewFile(uintptr(*ready), "ready"), Log: log,
+			Engine: engine, HostCalls: engine.HostCalls, Build: *build, Idle: *idle, Ready: os.NewFile(uintptr(*ready), "ready"), Log: log,
 		})
 	}
 	if err != nil {

@@ -89,6 +89,7 @@ type Pool struct {
 	workers  map[*remote]struct{} // those that live
 	spawning map[slot]*spawn
 	runs     map[string]*process // by ID, those that are starting and those not forgotten; no sessions
+	called   map[string]uint64   // host calls of guests, in all workers, since the pool is open
 	refused  map[string]struct{} // starts that were given up and that the worker may not know of yet
 }
 
@@ -116,6 +117,7 @@ func Open(ctx context.Context, cfg Config) (*Pool, error) {
 		workers:  map[*remote]struct{}{},
 		spawning: map[slot]*spawn{},
 		runs:     map[string]*process{},
+		called:   map[string]uint64{},
 		refused:  map[string]struct{}{},
 	}
 	p.launch = func(f func(context.Context)) { p.work.Go(func() { f(base) }) }

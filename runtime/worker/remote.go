@@ -34,12 +34,13 @@ type remote struct {
 	dead chan struct{} // closed when the process has ended and its runs were told
 
 	// The pool's lock guards these.
-	cause    *deathError    // set when the process has ended, before dead is closed
-	draining bool           // gets no new guests
-	closing  bool           // is being shut down
-	users    int            // runs, ended ones that are not forgotten among them, sessions, and starts under way
-	empty    time.Time      // since when it has no users
-	hosting  map[string]int // guests that run, by pod
+	cause    *deathError       // set when the process has ended, before dead is closed
+	draining bool              // gets no new guests
+	closing  bool              // is being shut down
+	users    int               // runs, ended ones that are not forgotten among them, sessions, and starts under way
+	empty    time.Time         // since when it has no users
+	hosting  map[string]int    // guests that run, by pod
+	called   map[string]uint64 // host calls of its guests that count already; nil before it was heard of
 }
 
 // newRemote makes a connection, which is not used yet.
@@ -193,6 +194,7 @@ func (w *remote) retire(ctx context.Context) error {
 		w.pool.reopen(w)
 		return fmt.Errorf("shut down the worker: %w", err)
 	}
+	w.pool.noteCalls(w, resp.GetHostCalls(), false)
 	w.log.Info("a worker without guests was shut down")
 	return nil
 }

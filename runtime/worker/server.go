@@ -23,6 +23,8 @@ import (
 type ServerConfig struct {
 	// Engine runs the guests. Serve does not close it.
 	Engine runtime.Engine
+	// HostCalls is how often guests have called each function of their host, in all. It may be nil.
+	HostCalls func() map[string]uint64
 	// Build is this binary's build and settings: an agent of another one starts no guests here.
 	Build string
 	// Idle is how long the worker stays without runs and without an agent.
@@ -41,6 +43,14 @@ func (cfg *ServerConfig) check() error {
 		return errors.New("worker: Idle must be positive")
 	}
 	return nil
+}
+
+// hostCalls is nil where nobody counts them.
+func (cfg *ServerConfig) hostCalls() map[string]uint64 {
+	if cfg.HostCalls == nil {
+		return nil
+	}
+	return cfg.HostCalls()
 }
 
 // How long the end of a worker waits for its guests, and for the agent to take what it was sent.
@@ -182,7 +192,7 @@ func (s *server) Shutdown(_ context.Context, req *workerpb.ShutdownRequest) (*wo
 		return &workerpb.ShutdownResponse{Refused: true}, nil
 	}
 	s.finish()
-	return &workerpb.ShutdownResponse{}, nil
+	return &workerpb.ShutdownResponse{HostCalls: s.cfg.hostCalls()}, nil
 }
 
 // Sizes of what is under way. A stream that is not read holds its guest back after streamWindow bytes; it never holds

@@ -114,6 +114,11 @@ func (s *server) Forget(_ context.Context, req *workerpb.ForgetRequest) (*worker
 	return &workerpb.ForgetResponse{}, nil
 }
 
+// HostCalls implements the protocol.
+func (s *server) HostCalls(context.Context, *workerpb.HostCallsRequest) (*workerpb.HostCallsResponse, error) {
+	return &workerpb.HostCallsResponse{HostCalls: s.cfg.hostCalls()}, nil
+}
+
 // Stats implements the protocol.
 func (s *server) Stats(_ context.Context, req *workerpb.StatsRequest) (*workerpb.StatsResponse, error) {
 	processes := map[string]runtime.Process{}

@@ -43,7 +43,7 @@ func (s *server) Watch(_ *workerpb.WatchRequest, stream grpc.ServerStreamingServ
 		}
 		list = list[listPiece:]
 	}
-	if err := stream.Send(&workerpb.WatchResponse{Watch: number, Runs: list, Listed: true}); err != nil {
+	if err := stream.Send(&workerpb.WatchResponse{Watch: number, Runs: list, Listed: true, HostCalls: s.cfg.hostCalls()}); err != nil {
 		return err
 	}
 	return s.follow(w, number, stream)

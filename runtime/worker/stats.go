@@ -2,6 +2,8 @@ package worker
 
 import (
 	"context"
+	"fmt"
+	"os"
 	"sync"
 
 	"go.uber.org/zap"
@@ -12,13 +14,7 @@ import (
 
 // Stats implements runtime.Engine: it asks each worker once, and waits for a second at most.
 func (p *Pool) Stats(ctx context.Context) map[string]runtime.Stats {
-	ctx, cancel := context.WithTimeout(ctx, statsPatience)
-	defer cancel()
-	var asked sync.WaitGroup
-	for _, w := range p.hosts() {
-		asked.Go(func() { w.askUsed(ctx) })
-	}
-	asked.Wait()
+	askAll(ctx, p.hosts(), (*remote).askUsed)
 	all := map[string]runtime.Stats{}
 	for _, run := range p.Runs() {
 		select {
@@ -31,6 +27,17 @@ func (p *Pool) Stats(ctx context.Context) map[string]runtime.Stats {
 		}
 	}
 	return all
+}
+
+// askAll asks workers at the same time, for a second at most.
+func askAll(ctx context.Context, workers []*remote, ask func(*remote, context.Context)) {
+	ctx, cancel := context.WithTimeout(ctx, statsPatience)
+	defer cancel()
+	var asked sync.WaitGroup
+	for _, w := range workers {
+		asked.Go(func() { ask(w, ctx) })
+	}
+	asked.Wait()
 }
 
 // hosts are the workers that have guests.
@@ -65,6 +72,30 @@ func (p *Pool) run(id string) *process {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.runs[id]
+}
+
+// Resident is the memory that the worker processes have, in bytes: what guests have touched of theirs, and all that it takes
+// to run them.
+func (p *Pool) Resident() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	sum := int64(0)
+	for w := range p.workers {
+		sum += residentOf(w.info.PID) // one that is just ending has none any more
+	}
+	return sum
+}
+
+func residentOf(pid int) int64 {
+	var size, resident int64
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	if err == nil {
+		_, err = fmt.Sscan(string(text), &size, &resident)
+	}
+	if err != nil {
+		return 0
+	}
+	return resident * int64(os.Getpagesize())
 }
 
 // Counts is how many workers live, and how many guests of pods run in them.

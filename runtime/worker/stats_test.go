@@ -45,6 +45,9 @@ func TestStatsOfAll(t *testing.T) {
 	if started.Load() != guests+2 || sessions.Load() != 1 {
 		t.Errorf("%d starts, %d of them of sessions", started.Load(), sessions.Load())
 	}
+	if n := p.Resident(); n < 2<<20 || n > 1<<30 {
+		t.Errorf("two workers have %d bytes", n)
+	}
 	if workers, running := p.Counts(); workers != 2 || running < guests {
 		t.Errorf("%d workers with %d guests", workers, running)
 	}

@@ -74,6 +74,7 @@ func (w *remote) watchOnce(ctx context.Context) error {
 		list = append(list, resp.GetRuns()...)
 		if listed = resp.GetListed(); listed {
 			w.pool.sync(w, hello.GetBuild(), list)
+			w.pool.noteCalls(w, resp.GetHostCalls(), true)
 			w.link.set(resp.GetWatch())
 			list = nil
 		}

@@ -173,9 +173,17 @@ func fromExit(e *workerpb.Exit) runtime.Exit {
 }
 
 func toStats(id string, s runtime.Stats) *workerpb.Stats {
-	return &workerpb.Stats{Id: id, Cpu: int64(s.CPU), Throttled: int64(s.Throttled), Memory: s.Memory}
+	return &workerpb.Stats{
+		Id: id, Cpu: int64(s.CPU), Throttled: int64(s.Throttled), Memory: s.Memory, Received: s.Traffic.Received,
+		Sent: s.Traffic.Sent, ReceiveErrors: s.Traffic.ReceiveErrors, SendErrors: s.Traffic.SendErrors,
+	}
 }
 
 func fromStats(s *workerpb.Stats) runtime.Stats {
-	return runtime.Stats{CPU: time.Duration(s.GetCpu()), Throttled: time.Duration(s.GetThrottled()), Memory: s.GetMemory()}
+	return runtime.Stats{
+		CPU: time.Duration(s.GetCpu()), Throttled: time.Duration(s.GetThrottled()), Memory: s.GetMemory(),
+		Traffic: runtime.Traffic{
+			Received: s.GetReceived(), Sent: s.GetSent(), ReceiveErrors: s.GetReceiveErrors(), SendErrors: s.GetSendErrors(),
+		},
+	}
 }

@@ -202,7 +202,7 @@ func testMetricsPages(t *testing.T, s *suite, ns string, scraper *scraper) {
 		"kubelet_image_pull_duration_seconds": 1, "kubelet_runtime_operations_total": 5, "kubelet_runtime_operations_duration_seconds": 5,
 		"kubelet_started_pods_total": 4, "kubelet_started_containers_total": 4, "kubelet_running_pods": 3, "kubelet_desired_pods": 4,
 		"kubelet_terminated_containers_total": 1, "kubelet_node_name": 1, "kubelet_certificate_manager_server_ttl_seconds": 60,
-		"krustlet_guests": 3, "krustlet_workers": 1, "krustlet_oom_kills_total": 1, "krustlet_compile_duration_seconds": 1,
+		"krustlet_guests": 3, "krustlet_workers": 1, "krustlet_workers_resident_memory_bytes": 100 << 20, "krustlet_wasi_host_calls_total": 50, "krustlet_oom_kills_total": 1, "krustlet_compile_duration_seconds": 1,
 		"krustlet_compile_cache_total": 2, "krustlet_guest_start_duration_seconds": 4, "krustlet_build_info": 1,
 		"process_cpu_seconds_total": 0.01, "go_goroutines": 10,
 	} {
@@ -298,7 +298,7 @@ func podStats(summary stats.Summary, ns, name string) *stats.PodStats {
 func testMetricsRights(t *testing.T, s *suite, ns string, scraper *scraper) {
 	stranger := *scraper
 	stranger.token = strings.TrimSpace(s.cluster.Kubectl(t, "create", "token", "default", "-n", ns))
-	for _, path := range []string{"/metrics", "/metrics/resource", "/metrics/probes", "/stats/summary"} {
+	for _, path := range []string{"/metrics", "/metrics/resource", "/metrics/probes", "/metrics/cadvisor", "/stats/summary"} {
 		if code, _ := stranger.request(t, path); code != http.StatusForbidden {
 			t.Errorf("%s: code %d", path, code)
 		}

@@ -224,7 +224,9 @@ type WatchResponse struct {
 	// In the list all runs; afterwards those that have ended.
 	Runs []*Run `protobuf:"bytes,2,rep,name=runs,proto3" json:"runs,omitempty"`
 	// The list is complete with this message.
-	Listed        bool `protobuf:"varint,3,opt,name=listed,proto3" json:"listed,omitempty"`
+	Listed bool `protobuf:"varint,3,opt,name=listed,proto3" json:"listed,omitempty"`
+	// With `listed`: as in HostCallsResponse.
+	HostCalls     map[string]uint64 `protobuf:"bytes,4,rep,name=host_calls,json=hostCalls,proto3" json:"host_calls,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -278,6 +280,13 @@ func (x *WatchResponse) GetListed() bool {
 		return x.Listed
 	}
 	return false
+}
+
+func (x *WatchResponse) GetHostCalls() map[string]uint64 {
+	if x != nil {
+		return x.HostCalls
+	}
+	return nil
 }
 
 type Run struct {
@@ -759,11 +768,16 @@ func (x *Exit) GetFinishedAt() int64 {
 }
 
 type Stats struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Cpu           int64                  `protobuf:"varint,2,opt,name=cpu,proto3" json:"cpu,omitempty"`
-	Throttled     int64                  `protobuf:"varint,3,opt,name=throttled,proto3" json:"throttled,omitempty"`
-	Memory        int64                  `protobuf:"varint,4,opt,name=memory,proto3" json:"memory,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Id        string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Cpu       int64                  `protobuf:"varint,2,opt,name=cpu,proto3" json:"cpu,omitempty"`
+	Throttled int64                  `protobuf:"varint,3,opt,name=throttled,proto3" json:"throttled,omitempty"`
+	Memory    int64                  `protobuf:"varint,4,opt,name=memory,proto3" json:"memory,omitempty"`
+	// Of the guest's sockets: bytes, and calls that failed by the network.
+	Received      int64 `protobuf:"varint,5,opt,name=received,proto3" json:"received,omitempty"`
+	Sent          int64 `protobuf:"varint,6,opt,name=sent,proto3" json:"sent,omitempty"`
+	ReceiveErrors int64 `protobuf:"varint,7,opt,name=receive_errors,json=receiveErrors,proto3" json:"receive_errors,omitempty"`
+	SendErrors    int64 `protobuf:"varint,8,opt,name=send_errors,json=sendErrors,proto3" json:"send_errors,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -822,6 +836,34 @@ func (x *Stats) GetThrottled() int64 {
 func (x *Stats) GetMemory() int64 {
 	if x != nil {
 		return x.Memory
+	}
+	return 0
+}
+
+func (x *Stats) GetReceived() int64 {
+	if x != nil {
+		return x.Received
+	}
+	return 0
+}
+
+func (x *Stats) GetSent() int64 {
+	if x != nil {
+		return x.Sent
+	}
+	return 0
+}
+
+func (x *Stats) GetReceiveErrors() int64 {
+	if x != nil {
+		return x.ReceiveErrors
+	}
+	return 0
+}
+
+func (x *Stats) GetSendErrors() int64 {
+	if x != nil {
+		return x.SendErrors
 	}
 	return 0
 }
@@ -1706,6 +1748,87 @@ func (x *StatsResponse) GetStats() []*Stats {
 	return nil
 }
 
+type HostCallsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HostCallsRequest) Reset() {
+	*x = HostCallsRequest{}
+	mi := &file_worker_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HostCallsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HostCallsRequest) ProtoMessage() {}
+
+func (x *HostCallsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_worker_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HostCallsRequest.ProtoReflect.Descriptor instead.
+func (*HostCallsRequest) Descriptor() ([]byte, []int) {
+	return file_worker_proto_rawDescGZIP(), []int{25}
+}
+
+type HostCallsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Calls of all guests since the worker began, sessions and guests that have ended among them, by function of the host.
+	HostCalls     map[string]uint64 `protobuf:"bytes,1,rep,name=host_calls,json=hostCalls,proto3" json:"host_calls,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HostCallsResponse) Reset() {
+	*x = HostCallsResponse{}
+	mi := &file_worker_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HostCallsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HostCallsResponse) ProtoMessage() {}
+
+func (x *HostCallsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_worker_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HostCallsResponse.ProtoReflect.Descriptor instead.
+func (*HostCallsResponse) Descriptor() ([]byte, []int) {
+	return file_worker_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *HostCallsResponse) GetHostCalls() map[string]uint64 {
+	if x != nil {
+		return x.HostCalls
+	}
+	return nil
+}
+
 type ResizeRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -1717,7 +1840,7 @@ type ResizeRequest struct {
 
 func (x *ResizeRequest) Reset() {
 	*x = ResizeRequest{}
-	mi := &file_worker_proto_msgTypes[25]
+	mi := &file_worker_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1729,7 +1852,7 @@ func (x *ResizeRequest) String() string {
 func (*ResizeRequest) ProtoMessage() {}
 
 func (x *ResizeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_worker_proto_msgTypes[25]
+	mi := &file_worker_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1742,7 +1865,7 @@ func (x *ResizeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResizeRequest.ProtoReflect.Descriptor instead.
 func (*ResizeRequest) Descriptor() ([]byte, []int) {
-	return file_worker_proto_rawDescGZIP(), []int{25}
+	return file_worker_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ResizeRequest) GetId() string {
@@ -1775,7 +1898,7 @@ type ResizeResponse struct {
 
 func (x *ResizeResponse) Reset() {
 	*x = ResizeResponse{}
-	mi := &file_worker_proto_msgTypes[26]
+	mi := &file_worker_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1787,7 +1910,7 @@ func (x *ResizeResponse) String() string {
 func (*ResizeResponse) ProtoMessage() {}
 
 func (x *ResizeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_worker_proto_msgTypes[26]
+	mi := &file_worker_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1800,7 +1923,7 @@ func (x *ResizeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResizeResponse.ProtoReflect.Descriptor instead.
 func (*ResizeResponse) Descriptor() ([]byte, []int) {
-	return file_worker_proto_rawDescGZIP(), []int{26}
+	return file_worker_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ResizeResponse) GetFailure() *Failure {
@@ -1819,7 +1942,7 @@ type ShutdownRequest struct {
 
 func (x *ShutdownRequest) Reset() {
 	*x = ShutdownRequest{}
-	mi := &file_worker_proto_msgTypes[27]
+	mi := &file_worker_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1831,7 +1954,7 @@ func (x *ShutdownRequest) String() string {
 func (*ShutdownRequest) ProtoMessage() {}
 
 func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_worker_proto_msgTypes[27]
+	mi := &file_worker_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1844,7 +1967,7 @@ func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownRequest.ProtoReflect.Descriptor instead.
 func (*ShutdownRequest) Descriptor() ([]byte, []int) {
-	return file_worker_proto_rawDescGZIP(), []int{27}
+	return file_worker_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ShutdownRequest) GetForce() bool {
@@ -1855,15 +1978,17 @@ func (x *ShutdownRequest) GetForce() bool {
 }
 
 type ShutdownResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Refused       bool                   `protobuf:"varint,1,opt,name=refused,proto3" json:"refused,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Refused bool                   `protobuf:"varint,1,opt,name=refused,proto3" json:"refused,omitempty"`
+	// Unless it is refused: as in HostCallsResponse, for good.
+	HostCalls     map[string]uint64 `protobuf:"bytes,2,rep,name=host_calls,json=hostCalls,proto3" json:"host_calls,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ShutdownResponse) Reset() {
 	*x = ShutdownResponse{}
-	mi := &file_worker_proto_msgTypes[28]
+	mi := &file_worker_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1875,7 +2000,7 @@ func (x *ShutdownResponse) String() string {
 func (*ShutdownResponse) ProtoMessage() {}
 
 func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_worker_proto_msgTypes[28]
+	mi := &file_worker_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1888,7 +2013,7 @@ func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownResponse.ProtoReflect.Descriptor instead.
 func (*ShutdownResponse) Descriptor() ([]byte, []int) {
-	return file_worker_proto_rawDescGZIP(), []int{28}
+	return file_worker_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ShutdownResponse) GetRefused() bool {
@@ -1896,6 +2021,13 @@ func (x *ShutdownResponse) GetRefused() bool {
 		return x.Refused
 	}
 	return false
+}
+
+func (x *ShutdownResponse) GetHostCalls() map[string]uint64 {
+	if x != nil {
+		return x.HostCalls
+	}
+	return nil
 }
 
 type StopRequest_Guest struct {
@@ -1908,7 +2040,7 @@ type StopRequest_Guest struct {
 
 func (x *StopRequest_Guest) Reset() {
 	*x = StopRequest_Guest{}
-	mi := &file_worker_proto_msgTypes[29]
+	mi := &file_worker_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1920,7 +2052,7 @@ func (x *StopRequest_Guest) String() string {
 func (*StopRequest_Guest) ProtoMessage() {}
 
 func (x *StopRequest_Guest) ProtoReflect() protoreflect.Message {
-	mi := &file_worker_proto_msgTypes[29]
+	mi := &file_worker_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1960,11 +2092,16 @@ const file_worker_proto_rawDesc = "" +
 	"\bprotocol\x18\x01 \x01(\rR\bprotocol\x12\x14\n" +
 	"\x05build\x18\x02 \x01(\tR\x05build\x12\x10\n" +
 	"\x03pid\x18\x03 \x01(\x03R\x03pid\"\x0e\n" +
-	"\fWatchRequest\"n\n" +
+	"\fWatchRequest\"\x81\x02\n" +
 	"\rWatchResponse\x12\x14\n" +
 	"\x05watch\x18\x01 \x01(\x04R\x05watch\x12/\n" +
 	"\x04runs\x18\x02 \x03(\v2\x1b.krustletwasi.worker.v1.RunR\x04runs\x12\x16\n" +
-	"\x06listed\x18\x03 \x01(\bR\x06listed\"\xcb\x01\n" +
+	"\x06listed\x18\x03 \x01(\bR\x06listed\x12S\n" +
+	"\n" +
+	"host_calls\x18\x04 \x03(\v24.krustletwasi.worker.v1.WatchResponse.HostCallsEntryR\thostCalls\x1a<\n" +
+	"\x0eHostCallsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xcb\x01\n" +
 	"\x03Run\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12.\n" +
 	"\x02of\x18\x02 \x01(\v2\x1e.krustletwasi.worker.v1.OriginR\x02of\x12\x1d\n" +
@@ -2014,12 +2151,17 @@ const file_worker_proto_rawDesc = "" +
 	"\n" +
 	"started_at\x18\x04 \x01(\x03R\tstartedAt\x12\x1f\n" +
 	"\vfinished_at\x18\x05 \x01(\x03R\n" +
-	"finishedAt\"_\n" +
+	"finishedAt\"\xd7\x01\n" +
 	"\x05Stats\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x10\n" +
 	"\x03cpu\x18\x02 \x01(\x03R\x03cpu\x12\x1c\n" +
 	"\tthrottled\x18\x03 \x01(\x03R\tthrottled\x12\x16\n" +
-	"\x06memory\x18\x04 \x01(\x03R\x06memory\"\xb9\x01\n" +
+	"\x06memory\x18\x04 \x01(\x03R\x06memory\x12\x1a\n" +
+	"\breceived\x18\x05 \x01(\x03R\breceived\x12\x12\n" +
+	"\x04sent\x18\x06 \x01(\x03R\x04sent\x12%\n" +
+	"\x0ereceive_errors\x18\a \x01(\x03R\rreceiveErrors\x12\x1f\n" +
+	"\vsend_errors\x18\b \x01(\x03R\n" +
+	"sendErrors\"\xb9\x01\n" +
 	"\aFailure\x12;\n" +
 	"\x05class\x18\x01 \x01(\x0e2%.krustletwasi.worker.v1.Failure.ClassR\x05class\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\"]\n" +
@@ -2077,7 +2219,14 @@ const file_worker_proto_rawDesc = "" +
 	"\fStatsRequest\x12\x10\n" +
 	"\x03ids\x18\x01 \x03(\tR\x03ids\"D\n" +
 	"\rStatsResponse\x123\n" +
-	"\x05stats\x18\x01 \x03(\v2\x1d.krustletwasi.worker.v1.StatsR\x05stats\"_\n" +
+	"\x05stats\x18\x01 \x03(\v2\x1d.krustletwasi.worker.v1.StatsR\x05stats\"\x12\n" +
+	"\x10HostCallsRequest\"\xaa\x01\n" +
+	"\x11HostCallsResponse\x12W\n" +
+	"\n" +
+	"host_calls\x18\x01 \x03(\v28.krustletwasi.worker.v1.HostCallsResponse.HostCallsEntryR\thostCalls\x1a<\n" +
+	"\x0eHostCallsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"_\n" +
 	"\rResizeRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12!\n" +
 	"\fmemory_limit\x18\x02 \x01(\x03R\vmemoryLimit\x12\x1b\n" +
@@ -2085,9 +2234,14 @@ const file_worker_proto_rawDesc = "" +
 	"\x0eResizeResponse\x129\n" +
 	"\afailure\x18\x01 \x01(\v2\x1f.krustletwasi.worker.v1.FailureR\afailure\"'\n" +
 	"\x0fShutdownRequest\x12\x14\n" +
-	"\x05force\x18\x01 \x01(\bR\x05force\",\n" +
+	"\x05force\x18\x01 \x01(\bR\x05force\"\xc2\x01\n" +
 	"\x10ShutdownResponse\x12\x18\n" +
-	"\arefused\x18\x01 \x01(\bR\arefused2\xba\a\n" +
+	"\arefused\x18\x01 \x01(\bR\arefused\x12V\n" +
+	"\n" +
+	"host_calls\x18\x02 \x03(\v27.krustletwasi.worker.v1.ShutdownResponse.HostCallsEntryR\thostCalls\x1a<\n" +
+	"\x0eHostCallsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x012\x9c\b\n" +
 	"\x06Worker\x12T\n" +
 	"\x05Hello\x12$.krustletwasi.worker.v1.HelloRequest\x1a%.krustletwasi.worker.v1.HelloResponse\x12V\n" +
 	"\x05Watch\x12$.krustletwasi.worker.v1.WatchRequest\x1a%.krustletwasi.worker.v1.WatchResponse0\x01\x12T\n" +
@@ -2097,7 +2251,8 @@ const file_worker_proto_rawDesc = "" +
 	"\x06Attach\x12\x1d.krustletwasi.worker.v1.Input\x1a\x1e.krustletwasi.worker.v1.Output(\x010\x01\x12Q\n" +
 	"\x04Stop\x12#.krustletwasi.worker.v1.StopRequest\x1a$.krustletwasi.worker.v1.StopResponse\x12W\n" +
 	"\x06Forget\x12%.krustletwasi.worker.v1.ForgetRequest\x1a&.krustletwasi.worker.v1.ForgetResponse\x12T\n" +
-	"\x05Stats\x12$.krustletwasi.worker.v1.StatsRequest\x1a%.krustletwasi.worker.v1.StatsResponse\x12W\n" +
+	"\x05Stats\x12$.krustletwasi.worker.v1.StatsRequest\x1a%.krustletwasi.worker.v1.StatsResponse\x12`\n" +
+	"\tHostCalls\x12(.krustletwasi.worker.v1.HostCallsRequest\x1a).krustletwasi.worker.v1.HostCallsResponse\x12W\n" +
 	"\x06Resize\x12%.krustletwasi.worker.v1.ResizeRequest\x1a&.krustletwasi.worker.v1.ResizeResponse\x12]\n" +
 	"\bShutdown\x12'.krustletwasi.worker.v1.ShutdownRequest\x1a(.krustletwasi.worker.v1.ShutdownResponseB>Z<github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpbb\x06proto3"
 
@@ -2114,7 +2269,7 @@ func file_worker_proto_rawDescGZIP() []byte {
 }
 
 var file_worker_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_worker_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_worker_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_worker_proto_goTypes = []any{
 	(Failure_Class)(0),        // 0: krustletwasi.worker.v1.Failure.Class
 	(*HelloRequest)(nil),      // 1: krustletwasi.worker.v1.HelloRequest
@@ -2142,57 +2297,67 @@ var file_worker_proto_goTypes = []any{
 	(*ForgetResponse)(nil),    // 23: krustletwasi.worker.v1.ForgetResponse
 	(*StatsRequest)(nil),      // 24: krustletwasi.worker.v1.StatsRequest
 	(*StatsResponse)(nil),     // 25: krustletwasi.worker.v1.StatsResponse
-	(*ResizeRequest)(nil),     // 26: krustletwasi.worker.v1.ResizeRequest
-	(*ResizeResponse)(nil),    // 27: krustletwasi.worker.v1.ResizeResponse
-	(*ShutdownRequest)(nil),   // 28: krustletwasi.worker.v1.ShutdownRequest
-	(*ShutdownResponse)(nil),  // 29: krustletwasi.worker.v1.ShutdownResponse
-	(*StopRequest_Guest)(nil), // 30: krustletwasi.worker.v1.StopRequest.Guest
+	(*HostCallsRequest)(nil),  // 26: krustletwasi.worker.v1.HostCallsRequest
+	(*HostCallsResponse)(nil), // 27: krustletwasi.worker.v1.HostCallsResponse
+	(*ResizeRequest)(nil),     // 28: krustletwasi.worker.v1.ResizeRequest
+	(*ResizeResponse)(nil),    // 29: krustletwasi.worker.v1.ResizeResponse
+	(*ShutdownRequest)(nil),   // 30: krustletwasi.worker.v1.ShutdownRequest
+	(*ShutdownResponse)(nil),  // 31: krustletwasi.worker.v1.ShutdownResponse
+	nil,                       // 32: krustletwasi.worker.v1.WatchResponse.HostCallsEntry
+	(*StopRequest_Guest)(nil), // 33: krustletwasi.worker.v1.StopRequest.Guest
+	nil,                       // 34: krustletwasi.worker.v1.HostCallsResponse.HostCallsEntry
+	nil,                       // 35: krustletwasi.worker.v1.ShutdownResponse.HostCallsEntry
 }
 var file_worker_proto_depIdxs = []int32{
 	5,  // 0: krustletwasi.worker.v1.WatchResponse.runs:type_name -> krustletwasi.worker.v1.Run
-	6,  // 1: krustletwasi.worker.v1.Run.of:type_name -> krustletwasi.worker.v1.Origin
-	9,  // 2: krustletwasi.worker.v1.Run.exit:type_name -> krustletwasi.worker.v1.Exit
-	10, // 3: krustletwasi.worker.v1.Run.stats:type_name -> krustletwasi.worker.v1.Stats
-	6,  // 4: krustletwasi.worker.v1.Spec.of:type_name -> krustletwasi.worker.v1.Origin
-	7,  // 5: krustletwasi.worker.v1.Spec.mounts:type_name -> krustletwasi.worker.v1.Mount
-	0,  // 6: krustletwasi.worker.v1.Failure.class:type_name -> krustletwasi.worker.v1.Failure.Class
-	8,  // 7: krustletwasi.worker.v1.StartRequest.spec:type_name -> krustletwasi.worker.v1.Spec
-	11, // 8: krustletwasi.worker.v1.StartResponse.failure:type_name -> krustletwasi.worker.v1.Failure
-	17, // 9: krustletwasi.worker.v1.Input.open:type_name -> krustletwasi.worker.v1.Open
-	18, // 10: krustletwasi.worker.v1.Input.broken:type_name -> krustletwasi.worker.v1.Broken
-	8,  // 11: krustletwasi.worker.v1.Open.spec:type_name -> krustletwasi.worker.v1.Spec
-	11, // 12: krustletwasi.worker.v1.Output.failure:type_name -> krustletwasi.worker.v1.Failure
-	5,  // 13: krustletwasi.worker.v1.Output.exit:type_name -> krustletwasi.worker.v1.Run
-	30, // 14: krustletwasi.worker.v1.StopRequest.guests:type_name -> krustletwasi.worker.v1.StopRequest.Guest
-	10, // 15: krustletwasi.worker.v1.StatsResponse.stats:type_name -> krustletwasi.worker.v1.Stats
-	11, // 16: krustletwasi.worker.v1.ResizeResponse.failure:type_name -> krustletwasi.worker.v1.Failure
-	1,  // 17: krustletwasi.worker.v1.Worker.Hello:input_type -> krustletwasi.worker.v1.HelloRequest
-	3,  // 18: krustletwasi.worker.v1.Worker.Watch:input_type -> krustletwasi.worker.v1.WatchRequest
-	12, // 19: krustletwasi.worker.v1.Worker.Start:input_type -> krustletwasi.worker.v1.StartRequest
-	14, // 20: krustletwasi.worker.v1.Worker.Discard:input_type -> krustletwasi.worker.v1.DiscardRequest
-	16, // 21: krustletwasi.worker.v1.Worker.Exec:input_type -> krustletwasi.worker.v1.Input
-	16, // 22: krustletwasi.worker.v1.Worker.Attach:input_type -> krustletwasi.worker.v1.Input
-	20, // 23: krustletwasi.worker.v1.Worker.Stop:input_type -> krustletwasi.worker.v1.StopRequest
-	22, // 24: krustletwasi.worker.v1.Worker.Forget:input_type -> krustletwasi.worker.v1.ForgetRequest
-	24, // 25: krustletwasi.worker.v1.Worker.Stats:input_type -> krustletwasi.worker.v1.StatsRequest
-	26, // 26: krustletwasi.worker.v1.Worker.Resize:input_type -> krustletwasi.worker.v1.ResizeRequest
-	28, // 27: krustletwasi.worker.v1.Worker.Shutdown:input_type -> krustletwasi.worker.v1.ShutdownRequest
-	2,  // 28: krustletwasi.worker.v1.Worker.Hello:output_type -> krustletwasi.worker.v1.HelloResponse
-	4,  // 29: krustletwasi.worker.v1.Worker.Watch:output_type -> krustletwasi.worker.v1.WatchResponse
-	13, // 30: krustletwasi.worker.v1.Worker.Start:output_type -> krustletwasi.worker.v1.StartResponse
-	15, // 31: krustletwasi.worker.v1.Worker.Discard:output_type -> krustletwasi.worker.v1.DiscardResponse
-	19, // 32: krustletwasi.worker.v1.Worker.Exec:output_type -> krustletwasi.worker.v1.Output
-	19, // 33: krustletwasi.worker.v1.Worker.Attach:output_type -> krustletwasi.worker.v1.Output
-	21, // 34: krustletwasi.worker.v1.Worker.Stop:output_type -> krustletwasi.worker.v1.StopResponse
-	23, // 35: krustletwasi.worker.v1.Worker.Forget:output_type -> krustletwasi.worker.v1.ForgetResponse
-	25, // 36: krustletwasi.worker.v1.Worker.Stats:output_type -> krustletwasi.worker.v1.StatsResponse
-	27, // 37: krustletwasi.worker.v1.Worker.Resize:output_type -> krustletwasi.worker.v1.ResizeResponse
-	29, // 38: krustletwasi.worker.v1.Worker.Shutdown:output_type -> krustletwasi.worker.v1.ShutdownResponse
-	28, // [28:39] is the sub-list for method output_type
-	17, // [17:28] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	32, // 1: krustletwasi.worker.v1.WatchResponse.host_calls:type_name -> krustletwasi.worker.v1.WatchResponse.HostCallsEntry
+	6,  // 2: krustletwasi.worker.v1.Run.of:type_name -> krustletwasi.worker.v1.Origin
+	9,  // 3: krustletwasi.worker.v1.Run.exit:type_name -> krustletwasi.worker.v1.Exit
+	10, // 4: krustletwasi.worker.v1.Run.stats:type_name -> krustletwasi.worker.v1.Stats
+	6,  // 5: krustletwasi.worker.v1.Spec.of:type_name -> krustletwasi.worker.v1.Origin
+	7,  // 6: krustletwasi.worker.v1.Spec.mounts:type_name -> krustletwasi.worker.v1.Mount
+	0,  // 7: krustletwasi.worker.v1.Failure.class:type_name -> krustletwasi.worker.v1.Failure.Class
+	8,  // 8: krustletwasi.worker.v1.StartRequest.spec:type_name -> krustletwasi.worker.v1.Spec
+	11, // 9: krustletwasi.worker.v1.StartResponse.failure:type_name -> krustletwasi.worker.v1.Failure
+	17, // 10: krustletwasi.worker.v1.Input.open:type_name -> krustletwasi.worker.v1.Open
+	18, // 11: krustletwasi.worker.v1.Input.broken:type_name -> krustletwasi.worker.v1.Broken
+	8,  // 12: krustletwasi.worker.v1.Open.spec:type_name -> krustletwasi.worker.v1.Spec
+	11, // 13: krustletwasi.worker.v1.Output.failure:type_name -> krustletwasi.worker.v1.Failure
+	5,  // 14: krustletwasi.worker.v1.Output.exit:type_name -> krustletwasi.worker.v1.Run
+	33, // 15: krustletwasi.worker.v1.StopRequest.guests:type_name -> krustletwasi.worker.v1.StopRequest.Guest
+	10, // 16: krustletwasi.worker.v1.StatsResponse.stats:type_name -> krustletwasi.worker.v1.Stats
+	34, // 17: krustletwasi.worker.v1.HostCallsResponse.host_calls:type_name -> krustletwasi.worker.v1.HostCallsResponse.HostCallsEntry
+	11, // 18: krustletwasi.worker.v1.ResizeResponse.failure:type_name -> krustletwasi.worker.v1.Failure
+	35, // 19: krustletwasi.worker.v1.ShutdownResponse.host_calls:type_name -> krustletwasi.worker.v1.ShutdownResponse.HostCallsEntry
+	1,  // 20: krustletwasi.worker.v1.Worker.Hello:input_type -> krustletwasi.worker.v1.HelloRequest
+	3,  // 21: krustletwasi.worker.v1.Worker.Watch:input_type -> krustletwasi.worker.v1.WatchRequest
+	12, // 22: krustletwasi.worker.v1.Worker.Start:input_type -> krustletwasi.worker.v1.StartRequest
+	14, // 23: krustletwasi.worker.v1.Worker.Discard:input_type -> krustletwasi.worker.v1.DiscardRequest
+	16, // 24: krustletwasi.worker.v1.Worker.Exec:input_type -> krustletwasi.worker.v1.Input
+	16, // 25: krustletwasi.worker.v1.Worker.Attach:input_type -> krustletwasi.worker.v1.Input
+	20, // 26: krustletwasi.worker.v1.Worker.Stop:input_type -> krustletwasi.worker.v1.StopRequest
+	22, // 27: krustletwasi.worker.v1.Worker.Forget:input_type -> krustletwasi.worker.v1.ForgetRequest
+	24, // 28: krustletwasi.worker.v1.Worker.Stats:input_type -> krustletwasi.worker.v1.StatsRequest
+	26, // 29: krustletwasi.worker.v1.Worker.HostCalls:input_type -> krustletwasi.worker.v1.HostCallsRequest
+	28, // 30: krustletwasi.worker.v1.Worker.Resize:input_type -> krustletwasi.worker.v1.ResizeRequest
+	30, // 31: krustletwasi.worker.v1.Worker.Shutdown:input_type -> krustletwasi.worker.v1.ShutdownRequest
+	2,  // 32: krustletwasi.worker.v1.Worker.Hello:output_type -> krustletwasi.worker.v1.HelloResponse
+	4,  // 33: krustletwasi.worker.v1.Worker.Watch:output_type -> krustletwasi.worker.v1.WatchResponse
+	13, // 34: krustletwasi.worker.v1.Worker.Start:output_type -> krustletwasi.worker.v1.StartResponse
+	15, // 35: krustletwasi.worker.v1.Worker.Discard:output_type -> krustletwasi.worker.v1.DiscardResponse
+	19, // 36: krustletwasi.worker.v1.Worker.Exec:output_type -> krustletwasi.worker.v1.Output
+	19, // 37: krustletwasi.worker.v1.Worker.Attach:output_type -> krustletwasi.worker.v1.Output
+	21, // 38: krustletwasi.worker.v1.Worker.Stop:output_type -> krustletwasi.worker.v1.StopResponse
+	23, // 39: krustletwasi.worker.v1.Worker.Forget:output_type -> krustletwasi.worker.v1.ForgetResponse
+	25, // 40: krustletwasi.worker.v1.Worker.Stats:output_type -> krustletwasi.worker.v1.StatsResponse
+	27, // 41: krustletwasi.worker.v1.Worker.HostCalls:output_type -> krustletwasi.worker.v1.HostCallsResponse
+	29, // 42: krustletwasi.worker.v1.Worker.Resize:output_type -> krustletwasi.worker.v1.ResizeResponse
+	31, // 43: krustletwasi.worker.v1.Worker.Shutdown:output_type -> krustletwasi.worker.v1.ShutdownResponse
+	32, // [32:44] is the sub-list for method output_type
+	20, // [20:32] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_worker_proto_init() }
@@ -2220,7 +2385,7 @@ func file_worker_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_worker_proto_rawDesc), len(file_worker_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   30,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -22,17 +22,18 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Worker_Hello_FullMethodName    = "/krustletwasi.worker.v1.Worker/Hello"
-	Worker_Watch_FullMethodName    = "/krustletwasi.worker.v1.Worker/Watch"
-	Worker_Start_FullMethodName    = "/krustletwasi.worker.v1.Worker/Start"
-	Worker_Discard_FullMethodName  = "/krustletwasi.worker.v1.Worker/Discard"
-	Worker_Exec_FullMethodName     = "/krustletwasi.worker.v1.Worker/Exec"
-	Worker_Attach_FullMethodName   = "/krustletwasi.worker.v1.Worker/Attach"
-	Worker_Stop_FullMethodName     = "/krustletwasi.worker.v1.Worker/Stop"
-	Worker_Forget_FullMethodName   = "/krustletwasi.worker.v1.Worker/Forget"
-	Worker_Stats_FullMethodName    = "/krustletwasi.worker.v1.Worker/Stats"
-	Worker_Resize_FullMethodName   = "/krustletwasi.worker.v1.Worker/Resize"
-	Worker_Shutdown_FullMethodName = "/krustletwasi.worker.v1.Worker/Shutdown"
+	Worker_Hello_FullMethodName     = "/krustletwasi.worker.v1.Worker/Hello"
+	Worker_Watch_FullMethodName     = "/krustletwasi.worker.v1.Worker/Watch"
+	Worker_Start_FullMethodName     = "/krustletwasi.worker.v1.Worker/Start"
+	Worker_Discard_FullMethodName   = "/krustletwasi.worker.v1.Worker/Discard"
+	Worker_Exec_FullMethodName      = "/krustletwasi.worker.v1.Worker/Exec"
+	Worker_Attach_FullMethodName    = "/krustletwasi.worker.v1.Worker/Attach"
+	Worker_Stop_FullMethodName      = "/krustletwasi.worker.v1.Worker/Stop"
+	Worker_Forget_FullMethodName    = "/krustletwasi.worker.v1.Worker/Forget"
+	Worker_Stats_FullMethodName     = "/krustletwasi.worker.v1.Worker/Stats"
+	Worker_HostCalls_FullMethodName = "/krustletwasi.worker.v1.Worker/HostCalls"
+	Worker_Resize_FullMethodName    = "/krustletwasi.worker.v1.Worker/Resize"
+	Worker_Shutdown_FullMethodName  = "/krustletwasi.worker.v1.Worker/Shutdown"
 )
 
 // WorkerClient is the client API for Worker service.
@@ -58,6 +59,8 @@ type WorkerClient interface {
 	Forget(ctx context.Context, in *ForgetRequest, opts ...grpc.CallOption) (*ForgetResponse, error)
 	// Stats says what guests have used.
 	Stats(ctx context.Context, in *StatsRequest, opts ...grpc.CallOption) (*StatsResponse, error)
+	// HostCalls says how often guests have called their host. Workers of older builds do not have it.
+	HostCalls(ctx context.Context, in *HostCallsRequest, opts ...grpc.CallOption) (*HostCallsResponse, error)
 	// Resize gives a guest that runs other limits. One that is not known has ended. Workers of older builds do not have it.
 	Resize(ctx context.Context, in *ResizeRequest, opts ...grpc.CallOption) (*ResizeResponse, error)
 	// Shutdown ends the worker. Without force it is refused while there are runs, ended ones that are not forgotten included.
@@ -177,6 +180,16 @@ func (c *workerClient) Stats(ctx context.Context, in *StatsRequest, opts ...grpc
 	return out, nil
 }
 
+func (c *workerClient) HostCalls(ctx context.Context, in *HostCallsRequest, opts ...grpc.CallOption) (*HostCallsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(HostCallsResponse)
+	err := c.cc.Invoke(ctx, Worker_HostCalls_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *workerClient) Resize(ctx context.Context, in *ResizeRequest, opts ...grpc.CallOption) (*ResizeResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ResizeResponse)
@@ -220,6 +233,8 @@ type WorkerServer interface {
 	Forget(context.Context, *ForgetRequest) (*ForgetResponse, error)
 	// Stats says what guests have used.
 	Stats(context.Context, *StatsRequest) (*StatsResponse, error)
+	// HostCalls says how often guests have called their host. Workers of older builds do not have it.
+	HostCalls(context.Context, *HostCallsRequest) (*HostCallsResponse, error)
 	// Resize gives a guest that runs other limits. One that is not known has ended. Workers of older builds do not have it.
 	Resize(context.Context, *ResizeRequest) (*ResizeResponse, error)
 	// Shutdown ends the worker. Without force it is refused while there are runs, ended ones that are not forgotten included.
@@ -260,6 +275,9 @@ func (UnimplementedWorkerServer) Forget(context.Context, *ForgetRequest) (*Forge
 }
 func (UnimplementedWorkerServer) Stats(context.Context, *StatsRequest) (*StatsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Stats not implemented")
+}
+func (UnimplementedWorkerServer) HostCalls(context.Context, *HostCallsRequest) (*HostCallsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method HostCalls not implemented")
 }
 func (UnimplementedWorkerServer) Resize(context.Context, *ResizeRequest) (*ResizeResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Resize not implemented")
@@ -421,6 +439,24 @@ func _Worker_Stats_Handler(srv interface{}, ctx context.Context, dec func(interf
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Worker_HostCalls_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(HostCallsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(WorkerServer).HostCalls(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Worker_HostCalls_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(WorkerServer).HostCalls(ctx, req.(*HostCallsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Worker_Resize_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ResizeRequest)
 	if err := dec(in); err != nil {
@@ -487,6 +523,10 @@ var Worker_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Stats",
 			Handler:    _Worker_Stats_Handler,
+		},
+		{
+			MethodName: "HostCalls",
+			Handler:    _Worker_HostCalls_Handler,
 		},
 		{
 			MethodName: "Resize",

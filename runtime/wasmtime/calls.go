@@ -1,0 +1,49 @@
+package wasmtime
+
+import "sync"
+
+// calls counts the host calls of all guests, by function of the table. Each guest counts its own, in memory that its thread
+// alone writes to: a counter that all guests share would cost as much as some of the calls.
+type calls struct {
+	mu    sync.Mutex
+	ended []uint64 // of guests that have ended
+	live  map[*guest]struct{}
+}
+
+func newCalls() *calls {
+	return &calls{ended: make([]uint64, len(hostCalls)), live: map[*guest]struct{}{}}
+}
+
+func (c *calls) begin(g *guest) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.live[g] = struct{}{}
+}
+
+// end keeps the calls of a guest that makes no more. Whoever sums up counts the guest either as one that lives or as one that has
+// ended, so that the sum never falls.
+func (c *calls) end(g *guest) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.live, g)
+	g.addCalls(c.ended)
+}
+
+func (c *calls) sum() []uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	sums := append([]uint64(nil), c.ended...)
+	for g := range c.live {
+		g.addCalls(sums)
+	}
+	return sums
+}
+
+// HostCalls is how often guests have called each function of their host, since the engine is there. No number ever falls.
+func (e *Engine) HostCalls() map[string]uint64 {
+	all := make(map[string]uint64, len(hostCalls))
+	for i, n := range e.calls.sum() {
+		all[hostCalls[i].Name] = n
+	}
+	return all
+}
