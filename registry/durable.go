@@ -13,8 +13,8 @@ import (
 )
 
 // A root filesystem is of use as soon as it is unpacked. It is on disk for good only later, and how much later depends on
-// whatever else the machine has to write; no pull waits for that. Until then its mark says in which boot it was unpacked: what a
-// process has written outlives the process, but not the machine's crash, and so an unsynced root of another boot counts as damaged.
+// whatever else the machine has to write; nobody waits for that. Until then its mark says in which boot it was unpacked: what a
+// process has written outlives the process, but not the machine's crash, and so an unsynced root of another boot is made anew.
 
 // markFile is the mark of a root: one byte, which cannot be written by halves, and the ID of the boot.
 const (
@@ -36,14 +36,13 @@ func (r roots) mark(dir string) error {
 	return os.WriteFile(filepath.Join(dir, markFile), []byte(unsynced+r.boot), 0o600)
 }
 
-// sound says whether no crash has damaged the root in dir, and whether none can any more.
-func (r roots) sound(dir string) (now, forGood bool, err error) {
+// sound says whether no crash has damaged the root in dir.
+func (r roots) sound(dir string) (bool, error) {
 	mark, err := os.ReadFile(filepath.Join(dir, markFile))
 	if err != nil {
-		return false, false, err
+		return false, err
 	}
-	forGood = strings.HasPrefix(string(mark), synced)
-	return forGood || string(mark) == unsynced+r.boot, forGood, nil
+	return strings.HasPrefix(string(mark), synced) || string(mark) == unsynced+r.boot, nil
 }
 
 // sync has the root in dir on disk for good. It may be removed meanwhile.
@@ -66,32 +65,14 @@ func (r roots) sync(dir string) error {
 	return mark.Sync()
 }
 
-// syncLater syncs a root, unless that is done, beside whatever else goes on. Close waits for it.
+// syncLater syncs a root that has been made, beside whatever else goes on. Close waits for it.
 func (s *Store) syncLater(id string) {
-	dir := s.roots.path(id)
-	if now, forGood, err := s.roots.sound(dir); err != nil || !now || forGood {
-		return
-	}
 	s.syncing.Go(func() {
-		if err := s.roots.sync(dir); err != nil {
+		if err := s.roots.sync(s.roots.path(id)); err != nil {
 			s.log.Warn("a root filesystem is not on disk for good", zap.Error(err))
 		}
 	})
 }
 
-// syncLeft syncs the roots that a process has unpacked in this boot, and not lived to sync.
-func (s *Store) syncLeft() error {
-	entries, err := os.ReadDir(s.roots.dir)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if rootForm.MatchString(e.Name()) {
-			s.syncLater(e.Name())
-		}
-	}
-	return nil
-}
-
-// Close waits until what was pulled is on disk for good. It must not be called beside Pull.
+// Close waits until what was made is on disk for good. It must not be called beside other methods.
 func (s *Store) Close() { s.syncing.Wait() }

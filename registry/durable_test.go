@@ -25,7 +25,7 @@ func TestUnsyncedRoot(t *testing.T) {
 	boot := s.roots.boot
 	for _, tt := range []struct {
 		name, mark, boot string
-		present          bool
+		kept             bool
 	}{
 		{"synced", synced + boot, boot, true},
 		{"synced in another boot", synced + boot, "other", true},
@@ -39,50 +39,22 @@ func TestUnsyncedRoot(t *testing.T) {
 				t.Fatalf("after Close the mark is %q, %v", got, err)
 			}
 		}
-		if err := os.WriteFile(mark, []byte(tt.mark), 0o600); err != nil {
+		damage := filepath.Join(m.Root.Dir, "damage")
+		if err := errors.Join(os.WriteFile(mark, []byte(tt.mark), 0o600), os.WriteFile(damage, nil, 0o600)); err != nil {
 			t.Fatal(err)
 		}
 		s.roots.boot = tt.boot
-		if _, present, err := s.found(ref); present != tt.present || err != nil {
+		if _, present, err := s.found(ref); !present || err != nil {
 			t.Errorf("%s: present %v, %v", tt.name, present, err)
 		}
-		if _, err := s.pulled(t.Context(), ref); err != nil {
-			t.Errorf("%s: %v", tt.name, err)
-		}
-		if _, present, err := s.found(ref); !present || err != nil {
-			t.Errorf("%s, pulled again: present %v, %v", tt.name, present, err)
+		if _, err := os.Stat(damage); (err == nil) != tt.kept {
+			t.Errorf("%s: kept %v, want %v", tt.name, err == nil, tt.kept)
 		}
 		s.Close()
-	}
-}
-
-// TestSyncsWhatWasLeft: what a process has not lived to sync is synced by the next.
-func TestSyncsWhatWasLeft(t *testing.T) {
-	srv := newServer(t)
-	srv.pushImage(t, "app", image(t, entrypointOf("/app.wasm"), gzipLayer(t, "app.wasm", string(wasm("app", 1)))))
-	s := newStore(t, Config{})
-	m, err := s.pulled(t.Context(), srv.host()+"/app")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Close()
-	root := filepath.Dir(m.Root.Dir)
-	if err := s.roots.mark(root); err != nil {
-		t.Fatal(err)
-	}
-	if now, forGood, err := s.roots.sound(root); !now || forGood || err != nil {
-		t.Fatalf("marked: sound %v, for good %v, %v", now, forGood, err)
-	}
-	newStore(t, Config{Dir: s.dir}).Close()
-	if now, forGood, err := s.roots.sound(root); !now || !forGood || err != nil {
-		t.Errorf("opened again: sound %v, for good %v, %v", now, forGood, err)
-	}
-	// One that is removed meanwhile is no error.
-	if err := os.RemoveAll(root); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.roots.sync(root); err != nil {
-		t.Error(err)
+		// One that is removed meanwhile is no error.
+		if err := s.roots.sync(s.roots.path("removed")); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -341,7 +341,7 @@ func TestLayersInParallel(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer layers.release()
-	for i, l := range layers.layers {
+	for i, l := range layers.blobs {
 		if l.digest != manifest.Layers[i].Digest.String() {
 			t.Errorf("layer %d is %s", i, l.digest)
 		}
