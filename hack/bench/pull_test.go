@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -21,6 +22,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/krustlet-go/krustlet-wasi/hack/guests"
 	"github.com/krustlet-go/krustlet-wasi/registry"
@@ -140,11 +142,11 @@ func pullAll(pull func(*registry.Store, context.Context, string, registry.Keys) 
 // craneAll is `crane pull --format=oci` of each image, ten at a time as well.
 func craneAll(images ...string) way {
 	return func(ctx context.Context, dir string) (settle func(), err error) {
-		turns := make(chan struct{}, 10)
+		turns, connections := make(chan struct{}, 10), ownConnections()
 		return nil, atOnce(images, func(image string) error {
 			turns <- struct{}{}
 			defer func() { <-turns }()
-			img, err := crane.Pull(image, crane.WithContext(ctx))
+			img, err := crane.Pull(image, crane.WithContext(ctx), connections)
 			if err != nil {
 				return err
 			}
@@ -153,10 +155,15 @@ func craneAll(images ...string) way {
 	}
 }
 
+// ownConnections are new ones, as a store of ours makes, and crane as a process.
+func ownConnections() crane.Option {
+	return crane.WithTransport(remote.DefaultTransport.(*http.Transport).Clone())
+}
+
 // craneExport is `crane export`: it unpacks the layers too, into one tar.
 func craneExport(image string) way {
 	return func(ctx context.Context, dir string) (settle func(), err error) {
-		img, err := crane.Pull(image, crane.WithContext(ctx))
+		img, err := crane.Pull(image, crane.WithContext(ctx), ownConnections())
 		if err != nil {
 			return nil, err
 		}
