@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"slices"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sync/errgroup"
@@ -34,6 +35,11 @@ func (f *fetching) release() {
 			unpin()
 		}
 	}
+}
+
+// unsynced are the layers, all there, that are not on disk for good.
+func (f *fetching) unsynced() []blob {
+	return slices.DeleteFunc(slices.Clone(f.blobs), func(b blob) bool { return b.synced })
 }
 
 // fetchAll brings the plan's layers to the disk, in order, but several at a time. None is removed before they are released.

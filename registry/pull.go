@@ -108,10 +108,19 @@ func (s *Store) pull(ctx context.Context, ref reference, remote *session, why pu
 		return Module{}, err
 	}
 	defer layers.release()
-	if made {
-		// Not before what follows: it would wait for all that is being written.
-		defer s.syncLater(p.image.made(why).Rootfs)
+	fresh := brought{blobs: layers.unsynced()}
+	if old, err := s.refs.get(ref.name()); err == nil && old.Manifest != p.image.Manifest {
+		// What the reference means now is not forgotten for what may be lost.
+		if err := s.sync(fresh); err != nil {
+			return Module{}, fmt.Errorf("sync what %s has come to mean: %w", ref.name(), err)
+		}
+		fresh = brought{}
 	}
+	fresh.records = []string{s.refs.path(ref.at(p.image.Manifest)), s.refs.path(ref.name())}
+	if made {
+		fresh.roots = []string{p.image.made(why).Rootfs}
+	}
+	defer s.syncLater(fresh)
 	if p.kind == wasmFile {
 		p.image.Component = layers.blobs[0].component
 	}

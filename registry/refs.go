@@ -190,6 +190,12 @@ func (r refs) all() (map[string]remembered, error) {
 		}
 		found[rec.Reference] = remembered{rec, info.ModTime()}
 	}
+	for _, r := range found {
+		if _, known := found[r.image()]; !known { // a crash has left only the tag's
+			r.Reference = r.image()
+			found[r.Reference] = r
+		}
+	}
 	return found, nil
 }
 
@@ -201,7 +207,11 @@ type remembered struct {
 
 func (r refs) touch(name string) error {
 	now := time.Now()
-	return os.Chtimes(r.path(name), now, now)
+	err := os.Chtimes(r.path(name), now, now)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 func (r refs) forget(name string) error {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -78,10 +77,10 @@ type Store struct {
 	fetches calls[blob]   // by repository and layer
 	unpacks locks         // by root filesystem
 
-	syncing sync.WaitGroup // root filesystems
+	syncer syncer
 }
 
-// New opens the store in cfg.Dir, and removes what a crash left half-written there. Close closes it.
+// New opens the store in cfg.Dir, and removes what a crash left half-written there, or damaged. Close closes it.
 func New(cfg Config) (*Store, error) {
 	if cfg.Dir == "" {
 		return nil, errors.New("open module store: no folder given")
@@ -130,6 +129,7 @@ func New(cfg Config) (*Store, error) {
 		},
 		rights: rights{dir: cfg.RightsDir},
 		full:   make(chan struct{}, 1),
+		syncer: syncer{closing: make(chan struct{})},
 		log:    cfg.Log,
 	}
 	if cfg.MaxParallelPulls > 0 {
@@ -142,6 +142,9 @@ func New(cfg Config) (*Store, error) {
 		if err := clean(d); err != nil {
 			return nil, fmt.Errorf("open module store: %w", err)
 		}
+	}
+	if err := s.recover(); err != nil {
+		return nil, fmt.Errorf("open module store: %w", err)
 	}
 	return s, nil
 }
@@ -218,7 +221,7 @@ func (s *Store) lookup(ctx context.Context, image string, ref reference, keys Ke
 		}
 		return Module{}, false, s.noteFull(err)
 	case made:
-		s.syncLater(rec.made(why).Rootfs)
+		s.syncLater(brought{roots: []string{rec.made(why).Rootfs}})
 	}
 	m.Image = image
 	return m, true, nil

@@ -54,8 +54,8 @@ func (t tree) id() string {
 	return hex.EncodeToString(sum.Sum(nil))
 }
 
-// root opens what was made of a tree, and makes it if that is not there. f is its layers, on their way to the disk; nil: they are
-// there. made says that it is not on disk for good before it is synced.
+// root opens what was made of a tree, and makes it if that is not there, or damaged. f is its layers, on their way to the disk; nil:
+// they are there. made says that it is not on disk for good before it is synced.
 //
 // One caller makes what several have in common. The others do not share its failure, as its layers may be what it lacks.
 func (s *Store) root(ctx context.Context, t tree, why purpose, f *fetching) (root *Root, made bool, err error) {
@@ -64,7 +64,7 @@ func (s *Store) root(ctx context.Context, t tree, why purpose, f *fetching) (roo
 		return nil, false, err
 	}
 	defer done()
-	if root, err = s.roots.open(t.Rootfs); err != nil { // it is not there, or a crash may have damaged it
+	if root, err = s.roots.open(t.Rootfs); err != nil {
 		made = true
 		if err = s.makeRoot(ctx, t, why, f); err == nil {
 			root, err = s.roots.open(t.Rootfs)

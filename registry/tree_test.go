@@ -94,33 +94,51 @@ func TestLookupTogether(t *testing.T) {
 		t.Fatal(err)
 	}
 	srv.Close()
-	for _, damage := range []string{"none", "no mark"} {
+	var processes []*Store
+	for range 8 {
+		processes = append(processes, newStore(t, Config{Dir: s.dir}))
+	}
+	for _, damage := range []string{"not there", "no index"} {
 		var lookups sync.WaitGroup
-		for range 4 {
-			process := newStore(t, Config{Dir: s.dir})
-			for range 4 {
-				lookups.Go(func() {
-					m, present, err := process.found(ref)
-					if err != nil || !present {
-						t.Errorf("%s: %v, %v", damage, present, err)
-						return
-					}
-					// What one has found is not replaced by another.
-					if text, err := os.ReadFile(filepath.Join(m.Root.Dir, "data")); err != nil || string(text) != "d" {
-						t.Errorf("%s: %q, %v", damage, text, err)
-					}
-				})
-			}
+		found := make([]*os.File, 2*len(processes))
+		for i := range found {
+			lookups.Go(func() {
+				m, present, err := processes[i/2].found(ref)
+				if err == nil && present {
+					found[i], err = os.Open(filepath.Join(m.Root.Dir, "data"))
+				}
+				if err != nil || !present {
+					t.Errorf("%s: %v, %v", damage, present, err)
+				}
+			})
 		}
 		lookups.Wait()
 		roots := entriesOf(t, s.roots.dir)
-		if len(roots) != 1 {
+		if len(roots) != 1 || t.Failed() {
 			t.Fatalf("%s: root filesystems: %v", damage, roots)
 		}
-		if err := os.Remove(filepath.Join(s.roots.path(roots[0]), markFile)); err != nil {
+		for _, f := range found {
+			if !sameFile(t, f, found[0]) {
+				t.Errorf("%s: what one had found was replaced", damage)
+			}
+		}
+		for _, f := range found {
+			_ = f.Close() // it was only opened
+		}
+		if err := os.Remove(filepath.Join(s.roots.path(roots[0]), modulesFile)); err != nil {
 			t.Fatal(err)
 		}
 	}
+}
+
+func sameFile(t *testing.T, a, b *os.File) bool {
+	t.Helper()
+	one, err := a.Stat()
+	other, otherErr := b.Stat()
+	if err = errors.Join(err, otherErr); err != nil {
+		t.Fatal(err)
+	}
+	return os.SameFile(one, other)
 }
 
 // TestUnpackingGivenUp: who gives up while an image is unpacked leaves nothing half done, and the image is there for the next.
