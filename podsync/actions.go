@@ -172,7 +172,7 @@ func (w *worker) pull(ctx context.Context, pod *corev1.Pod, c *corev1.Container)
 
 // obtain is pull of one image. With an error comes the reason for which the container waits.
 func (w *worker) obtain(ctx context.Context, pod *corev1.Pod, c *corev1.Container, need neededImage, keys registry.Keys) (registry.Module, string, error) {
-	image, lookup, pull := need.image, w.node.Images.Lookup, w.node.Images.Pull
+	image, lookup, pull := need.image, w.node.Images.Lookup, w.node.Images.PullToRun
 	on := c
 	if need.volume != "" { // a matter of the pod
 		lookup, pull, on = w.node.Images.LookupFiles, w.node.Images.PullFiles, nil
@@ -183,17 +183,23 @@ func (w *worker) obtain(ctx context.Context, pod *corev1.Pod, c *corev1.Containe
 		}
 		return registry.Module{}, reason, err
 	}
-	module, present, err := lookup(ctx, image, keys)
-	switch {
-	case errors.Is(err, registry.ErrInvalidReference):
-		return fail(reasonInvalidImageName, err, eventInvalidImage(image, err))
-	case err != nil:
+	failed := func(err error) (registry.Module, string, error) {
+		if errors.Is(err, registry.ErrInvalidReference) {
+			return fail(reasonInvalidImageName, err, eventInvalidImage(image, err))
+		}
 		return fail(reasonErrImagePull, err, eventPullFailed(image, err))
-	case present && need.policy != corev1.PullAlways:
-		w.record(pod, on, eventPresent(image))
-		return module, "", nil
-	case need.policy == corev1.PullNever:
-		return fail(reasonErrImageNeverPull, errors.New(neverPullMessage(image)), eventNeverPull(image))
+	}
+	if need.policy != corev1.PullAlways { // what is here may be another image than the registry's, and nothing to unpack
+		module, present, err := lookup(ctx, image, keys)
+		switch {
+		case err != nil:
+			return failed(err)
+		case present:
+			w.record(pod, on, eventPresent(image))
+			return module, "", nil
+		case need.policy == corev1.PullNever:
+			return fail(reasonErrImageNeverPull, errors.New(neverPullMessage(image)), eventNeverPull(image))
+		}
 	}
 	w.record(pod, on, eventPulling(image))
 	began := time.Now()
@@ -202,7 +208,7 @@ func (w *worker) obtain(ctx context.Context, pod *corev1.Pod, c *corev1.Containe
 	endTrace(span, err)
 	w.node.Metrics.Operation("pull_image", began, err)
 	if err != nil {
-		return fail(reasonErrImagePull, err, eventPullFailed(image, err))
+		return failed(err)
 	}
 	w.node.Metrics.Pulled(got.Size, got.Took)
 	w.record(pod, on, eventPulled(image, got.Took, time.Since(began), got.Size))

@@ -199,7 +199,7 @@ func (i *images) Lookup(_ context.Context, image string, _ registry.Keys) (regis
 	return registry.Module{Image: image, ImageID: image + "@sha256:0"}, i.failures == 0, nil
 }
 
-func (i *images) Pull(_ context.Context, image string, _ registry.Keys) (registry.Pulled, error) {
+func (i *images) PullToRun(_ context.Context, image string, _ registry.Keys) (registry.Pulled, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.failures > 0 {
@@ -214,7 +214,7 @@ func (i *images) LookupFiles(ctx context.Context, image string, keys registry.Ke
 }
 
 func (i *images) PullFiles(ctx context.Context, image string, keys registry.Keys) (registry.Pulled, error) {
-	return i.Pull(ctx, image, keys)
+	return i.PullToRun(ctx, image, keys)
 }
 
 // shell is one worker with what it needs, in virtual time.

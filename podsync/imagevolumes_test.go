@@ -28,7 +28,7 @@ func (s *gallery) LookupFiles(ctx context.Context, image string, keys registry.K
 }
 
 func (s *gallery) PullFiles(ctx context.Context, image string, keys registry.Keys) (registry.Pulled, error) {
-	p, err := s.files.Pull(ctx, image, keys)
+	p, err := s.files.PullToRun(ctx, image, keys)
 	p.Root, p.ImageID = &s.root, image+"@sha256:0"
 	return p, err
 }

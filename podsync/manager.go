@@ -31,10 +31,10 @@ import (
 
 // Images has the modules that containers run. *registry.Store is one.
 type Images interface {
-	// Lookup finds an image on disk that whoever has the keys may have. It asks no registry.
+	// Lookup finds an image on disk that whoever has the keys may have, and unpacks it if need be. It asks no registry.
 	Lookup(ctx context.Context, image string, keys registry.Keys) (module registry.Module, present bool, err error)
-	// Pull asks the registry for an image and fetches what is not on disk.
-	Pull(ctx context.Context, image string, keys registry.Keys) (registry.Pulled, error)
+	// PullToRun asks the registry for an image, fetches what is not on disk, and unpacks it.
+	PullToRun(ctx context.Context, image string, keys registry.Keys) (registry.Pulled, error)
 	// The same of images whose files a volume shows: of the module there is but the root.
 	LookupFiles(ctx context.Context, image string, keys registry.Keys) (module registry.Module, present bool, err error)
 	PullFiles(ctx context.Context, image string, keys registry.Keys) (registry.Pulled, error)

@@ -54,6 +54,7 @@ type blob struct {
 	digest    string
 	size      int64
 	component bool
+	synced    bool
 }
 
 // module is what callers are told of a blob that is one.
@@ -77,18 +78,18 @@ func (b blobs) find(digest string, k kind) (blob, error) {
 	if err != nil {
 		return blob{}, err
 	}
+	stored := blob{path: path, digest: digest, size: info.Size(), synced: info.Mode().Perm() == syncedMode}
 	if k != wasmFile {
-		return blob{path: path, digest: digest, size: info.Size()}, nil
+		return stored, nil
 	}
 	var start [preambleSize]byte
 	if _, err := io.ReadFull(f, start[:]); err != nil {
 		return blob{}, fmt.Errorf("read %s: %w", path, err)
 	}
-	component, err := isComponent(start[:])
-	if err != nil {
+	if stored.component, err = isComponent(start[:]); err != nil {
 		return blob{}, fmt.Errorf("%s: %w", path, err)
 	}
-	return blob{path: path, digest: digest, size: info.Size(), component: component}, nil
+	return stored, nil
 }
 
 // expected is what is known of content before it is read.
@@ -156,7 +157,7 @@ func receive(w io.Writer, r io.Reader, k kind) (digest string, size int64, compo
 }
 
 // writeFile makes a file of mode 0600 in dir: fill writes it and says where it belongs. It appears there
-// complete and synced, or on an error not at all.
+// complete, or on an error not at all, and synced if it replaces another.
 func writeFile(dir string, fill func(*os.File) (path string, err error)) (err error) {
 	f, err := createTemp(dir)
 	if err != nil {
@@ -172,13 +173,15 @@ func writeFile(dir string, fill func(*os.File) (path string, err error)) (err er
 	if err != nil {
 		return err
 	}
-	if err := f.Sync(); err != nil {
-		return err
+	if _, err := os.Lstat(path); err == nil {
+		if err := f.Sync(); err != nil {
+			return err
+		}
 	}
 	if err := f.Close(); err != nil {
 		return err
 	}
-	return rename(f.Name(), path)
+	return os.Rename(f.Name(), path)
 }
 
 // createTemp makes a file that is locked, so that whoever cleans up passes over it.
@@ -196,19 +199,6 @@ func createTemp(dir string) (*os.File, error) {
 			return nil, err
 		}
 	}
-}
-
-// rename gives a file its name for good: the name is on disk before anything refers to it.
-func rename(from, to string) error {
-	d, err := os.Open(filepath.Dir(to))
-	if err != nil {
-		return err
-	}
-	defer func() { _ = d.Close() }()
-	if err := os.Rename(from, to); err != nil {
-		return err
-	}
-	return d.Sync()
 }
 
 // clean makes dir, private, and removes what a crash left half-written in it.

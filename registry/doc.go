@@ -9,17 +9,19 @@
 //	                   of other artifacts
 //	rights/HEX.json    with whose credentials an image was pulled, by the SHA-256 of its ID; may be a folder elsewhere
 //	lock               see lock.go
+//	boot               see durable.go
 //
-// A file appears in it complete, verified and synced, or not at all, and a root filesystem complete and verified; what a crash left
-// half-written is removed by New, but for blobs/sha256/HEX.part: the beginning of a blob, with which the next pull goes on. A root
-// filesystem is synced after the pull (durable.go). If the machine crashes before, its image is not present any more, and pulling it
-// unpacks it anew, mostly of layers that are still there; a process that is killed loses nothing. Folders are 0700 and files 0600,
+// A file appears in it complete and verified, or not at all, and so does a root filesystem; what a crash left
+// half-written is removed by New, but for blobs/sha256/HEX.part: the beginning of a blob, with which the next pull goes on. Files
+// are synced after the pull (durable.go). What the machine's crash has damaged before is found out, and fetched or unpacked again; a
+// process that is killed loses nothing. Folders are 0700 and files for the owner alone,
 // but for those of images. Any number of processes may use a folder at the same time.
 //
-// The layers of a root filesystem are unpacked in their order, each as soon as it and those below it are there, while others are still fetched.
+// A root filesystem is made where it is needed. PullToRun unpacks the layers in their order, each as soon as it and those below it are
+// there, while others are still fetched. Lookup unpacks what is not unpacked, or not any more, of the layers that are here.
 //
-// Lookup answers from the folder alone. Pull always asks the registry what a reference means now, and
-// fetches a module only if the folder does not hold it. When several callers pull one reference with equal credentials at the same
+// Lookup answers from the folder alone. Pull and PullToRun always ask the registry what a reference means now, and
+// fetch a module only if the folder does not hold it. When several callers pull one reference with equal credentials at the same
 // time, one pull runs and all get its result; it goes on as long as any of them waits, and is
 // cancelled when the last one gives up. The same holds for one module under several references. An image that was pulled with
 // credentials is found only by those who show the same, or whose they are. LookupFiles and PullFiles are the same for images of

@@ -1,34 +1,209 @@
 package registry
 
 import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
 )
 
-// A root filesystem is of use as soon as it is unpacked. It is on disk for good only later, and how much later depends on
-// whatever else the machine has to write; no pull waits for that. Until then its mark says in which boot it was unpacked: what a
-// process has written outlives the process, but not the machine's crash, and so an unsynced root of another boot counts as damaged.
+// What a pull brings is of use as soon as it is complete and verified. It is on disk for good only later, and how much later depends
+// on whatever else the machine has to write; no pull waits for that, but Close does. Before, a process that is killed loses
+// nothing, but the machine's crash may. So what is on disk for good has a mark, and whoever opens the store first after the machine has
+// started looks at what has none:
+//
+//   - a blob that is synced cannot be written to by its mode; another is removed unless it still has its digest
+//   - a synced root filesystem has a mark beside it that says so, any other in which boot it was made; that of another boot is removed,
+//     and made again of its layers when it is needed
+//   - a record that was not written to its end cannot be read, and counts as none
+//
+// What was on disk for good is not lost by a pull: a file that replaces another is synced before it does, and so are the blobs of an
+// image that a reference has come to mean.
 
-// markFile is the mark of a root: one byte, which cannot be written by halves, and the ID of the boot.
 const (
-	markFile = "synced"
-	unsynced = "-"
-	synced   = "+" // written when everything else is on disk
+	syncedMode = 0o400
+	markFile   = "synced" // one byte, which cannot be written by halves, and the ID of the boot
+	unsynced   = "-"
+	synced     = "+"    // written when everything else is on disk
+	bootFile   = "boot" // in the store's folder: in which boot of the machine what is there was looked at
 )
 
-// bootFile holds an ID that the machine makes anew whenever it starts.
-const bootFile = "/proc/sys/kernel/random/boot_id"
+// bootID is a file with an ID that the machine makes anew whenever it starts.
+const bootID = "/proc/sys/kernel/random/boot_id"
 
 func readBoot() (string, error) {
-	id, err := os.ReadFile(bootFile)
+	id, err := os.ReadFile(bootID)
 	return strings.TrimSpace(string(id)), err
+}
+
+// recover looks at what a crash of the machine may have damaged. One process does that in each boot, before any uses the store.
+func (s *Store) recover() error {
+	return withLock(context.Background(), s.storeLock(), unix.LOCK_EX, func() error {
+		at := filepath.Join(s.dir, bootFile)
+		if looked, err := os.ReadFile(at); err == nil && string(looked) == s.roots.boot {
+			return nil
+		}
+		if err := errors.Join(s.blobs.recover(), s.roots.recover()); err != nil {
+			return err
+		}
+		if err := os.WriteFile(at, []byte(s.roots.boot), 0o600); err != nil { // as on a full disk
+			s.log.Warn("the store will be looked at once more for what a crash may have damaged", zap.Error(err))
+		}
+		return nil
+	})
+}
+
+func (b blobs) recover() error {
+	entries, err := os.ReadDir(b.dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		digest := "sha256:" + e.Name()
+		info, err := e.Info()
+		if err != nil {
+			return err
+		}
+		if digestForm.MatchString(digest) && info.Mode().Perm() != syncedMode {
+			if err := b.check(digest); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// check removes a blob that does not have its digest, and syncs and marks any other.
+func (b blobs) check(digest string) error {
+	f, err := os.Open(b.path(digest))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	hash := sha256.New()
+	if _, err := io.CopyBuffer(struct{ io.Writer }{hash}, struct{ io.Reader }{f}, make([]byte, copySize)); err != nil {
+		return err
+	}
+	if digest != "sha256:"+hex.EncodeToString(hash.Sum(nil)) {
+		return os.Remove(f.Name())
+	}
+	return errors.Join(f.Sync(), f.Chmod(syncedMode))
+}
+
+func (r roots) recover() error {
+	entries, err := os.ReadDir(r.dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if !rootForm.MatchString(e.Name()) {
+			continue
+		}
+		mark, err := os.ReadFile(filepath.Join(r.path(e.Name()), markFile))
+		if err == nil && (strings.HasPrefix(string(mark), synced) || string(mark) == unsynced+r.boot) {
+			continue
+		}
+		if err := os.RemoveAll(r.path(e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// syncDelay is how long what was pulled waits for more of it, and so lets that go first.
+const syncDelay = time.Second
+
+// brought is what pulls have brought, and is not on disk for good.
+type brought struct {
+	blobs   []blob
+	records []string // their files
+	roots   []string // their names
+}
+
+// syncer syncs what pulls have brought, a while after each, and not beside each other.
+type syncer struct {
+	mu     sync.Mutex
+	next   brought
+	active bool // a goroutine takes care of it
+	done   sync.WaitGroup
+
+	closing   chan struct{} // closed when nothing is to be waited for any more
+	closeOnce sync.Once
+}
+
+// syncLater has what was brought synced, beside whatever else goes on. Close waits for it.
+func (s *Store) syncLater(b brought) {
+	q := &s.syncer
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.next = brought{append(q.next.blobs, b.blobs...), append(q.next.records, b.records...), append(q.next.roots, b.roots...)}
+	if !q.active {
+		q.active = true
+		q.done.Go(func() {
+			for s.syncWaiting() {
+			}
+		})
+	}
+}
+
+// syncWaiting syncs what there is by then, and says whether it may be called again.
+func (s *Store) syncWaiting() bool {
+	q := &s.syncer
+	select {
+	case <-time.After(syncDelay):
+	case <-q.closing:
+	}
+	q.mu.Lock()
+	now := q.next
+	none := len(now.blobs)+len(now.records)+len(now.roots) == 0
+	q.next, q.active = brought{}, !none
+	q.mu.Unlock()
+	if none {
+		return false
+	}
+	if err := s.sync(now); err != nil {
+		s.log.Warn("what was pulled is not all on disk for good", zap.Error(err))
+	}
+	return true
+}
+
+// sync has what was brought on disk for good. It may be removed meanwhile; and a blob is if it cannot be written: what could not be
+// may be lost at any time.
+func (s *Store) sync(b brought) error {
+	var errs []error
+	for _, blob := range b.blobs {
+		if err := syncPath(blob.path); err != nil {
+			_, removeErr := removeUnlocked(blob.path)
+			errs = append(errs, err, removeErr)
+		}
+	}
+	for _, path := range append(slices.Clone(b.records), s.refs.dir, s.blobs.dir) {
+		errs = append(errs, syncPath(path))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	for _, blob := range b.blobs {
+		if err := os.Chmod(blob.path, syncedMode); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	for _, root := range b.roots {
+		errs = append(errs, s.roots.sync(root))
+	}
+	return errors.Join(errs...)
 }
 
 // mark says of the root in dir that it is not synced yet.
@@ -36,19 +211,9 @@ func (r roots) mark(dir string) error {
 	return os.WriteFile(filepath.Join(dir, markFile), []byte(unsynced+r.boot), 0o600)
 }
 
-// sound says whether no crash has damaged the root in dir, and whether none can any more.
-func (r roots) sound(dir string) (now, forGood bool, err error) {
-	mark, err := os.ReadFile(filepath.Join(dir, markFile))
-	if err != nil {
-		return false, false, err
-	}
-	forGood = strings.HasPrefix(string(mark), synced)
-	return forGood || string(mark) == unsynced+r.boot, forGood, nil
-}
-
-// sync has the root in dir on disk for good. It may be removed meanwhile.
-func (r roots) sync(dir string) error {
-	mark, err := os.OpenFile(filepath.Join(dir, markFile), os.O_RDWR, 0)
+// sync has a root on disk for good. It may be removed meanwhile.
+func (r roots) sync(id string) error {
+	mark, err := os.OpenFile(filepath.Join(r.path(id), markFile), os.O_RDWR, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -57,8 +222,7 @@ func (r roots) sync(dir string) error {
 	}
 	defer mark.Close() //nolint:errcheck // what matters is synced
 	if err := unix.Syncfs(int(mark.Fd())); err != nil {
-		// What could not be written may be lost at any time.
-		return errors.Join(fmt.Errorf("syncing %s: %w", dir, err), os.Remove(mark.Name()))
+		return fmt.Errorf("syncing %s: %w", r.path(id), err)
 	}
 	if _, err := mark.WriteAt([]byte(synced), 0); err != nil {
 		return err
@@ -66,32 +230,20 @@ func (r roots) sync(dir string) error {
 	return mark.Sync()
 }
 
-// syncLater syncs a root, unless that is done, beside whatever else goes on. Close waits for it.
-func (s *Store) syncLater(id string) {
-	dir := s.roots.path(id)
-	if now, forGood, err := s.roots.sound(dir); err != nil || !now || forGood {
-		return
+// syncPath has a file on disk for good, or the names in a folder. It is no error if it is not there.
+func syncPath(path string) error {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
-	s.syncing.Go(func() {
-		if err := s.roots.sync(dir); err != nil {
-			s.log.Warn("a root filesystem is not on disk for good", zap.Error(err))
-		}
-	})
-}
-
-// syncLeft syncs the roots that a process has unpacked in this boot, and not lived to sync.
-func (s *Store) syncLeft() error {
-	entries, err := os.ReadDir(s.roots.dir)
 	if err != nil {
 		return err
 	}
-	for _, e := range entries {
-		if rootForm.MatchString(e.Name()) {
-			s.syncLater(e.Name())
-		}
-	}
-	return nil
+	return errors.Join(f.Sync(), f.Close())
 }
 
-// Close waits until what was pulled is on disk for good. It must not be called beside Pull.
-func (s *Store) Close() { s.syncing.Wait() }
+// Close waits until what was pulled and made is on disk for good. It must not be called beside other methods.
+func (s *Store) Close() {
+	s.syncer.closeOnce.Do(func() { close(s.syncer.closing) })
+	s.syncer.done.Wait()
+}

@@ -6,83 +6,171 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 )
 
-// TestUnsyncedRoot: a root filesystem that may not be on disk is of use until the machine starts anew, and is made again then.
-func TestUnsyncedRoot(t *testing.T) {
+// afterCrash opens the store as the first to do so since the machine has started.
+func afterCrash(t *testing.T, s *Store) *Store {
+	t.Helper()
+	s.Close()
+	if err := os.WriteFile(filepath.Join(s.dir, bootFile), []byte("another boot"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return newStore(t, Config{Dir: s.dir})
+}
+
+// TestCloseSyncs: what was pulled is marked as on disk for good once the store is closed, and then nobody looks at it any more.
+func TestCloseSyncs(t *testing.T) {
 	srv := newServer(t)
-	ref := srv.host() + "/app"
-	srv.pushImage(t, "app", image(t, entrypointOf("/app.wasm"), gzipLayer(t, "app.wasm", string(wasm("app", 1)))))
+	ref, upper := twoLayers(t, srv)
 	s := newStore(t, Config{})
 	m, err := s.pulled(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.Close()
-	mark := filepath.Join(filepath.Dir(m.Root.Dir), markFile)
-	boot := s.roots.boot
-	for _, tt := range []struct {
-		name, mark, boot string
-		present          bool
-	}{
-		{"synced", synced + boot, boot, true},
-		{"synced in another boot", synced + boot, "other", true},
-		{"not synced", unsynced + boot, boot, true},
-		{"not synced in another boot", unsynced + boot, "other", false},
-		{"a mark that was lost", "", boot, false},
-		{"a mark of zeros", string(make([]byte, len(boot)+1)), boot, false},
-	} {
-		if tt.name == "synced" {
-			if got, err := os.ReadFile(mark); string(got) != tt.mark || err != nil {
-				t.Fatalf("after Close the mark is %q, %v", got, err)
-			}
+	layer, kept := s.blobs.path(digestOf(upper.packed)), filepath.Join(m.Root.Dir, "kept")
+	if info, err := os.Stat(layer); err != nil || info.Mode().Perm() != syncedMode {
+		t.Fatalf("a layer: %v, %v", info.Mode(), err)
+	}
+	if err := errors.Join(os.Chmod(layer, 0o600), os.WriteFile(layer, nil, 0), os.Chmod(layer, syncedMode), os.WriteFile(kept, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	afterCrash(t, s)
+	for _, path := range []string{layer, kept} {
+		if _, err := os.Stat(path); err != nil {
+			t.Error(err)
 		}
-		if err := os.WriteFile(mark, []byte(tt.mark), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		s.roots.boot = tt.boot
-		if _, present, err := s.found(ref); present != tt.present || err != nil {
-			t.Errorf("%s: present %v, %v", tt.name, present, err)
-		}
-		if _, err := s.pulled(t.Context(), ref); err != nil {
-			t.Errorf("%s: %v", tt.name, err)
-		}
-		if _, present, err := s.found(ref); !present || err != nil {
-			t.Errorf("%s, pulled again: present %v, %v", tt.name, present, err)
-		}
-		s.Close()
 	}
 }
 
-// TestSyncsWhatWasLeft: what a process has not lived to sync is synced by the next.
-func TestSyncsWhatWasLeft(t *testing.T) {
+// TestCrash: what the machine's crash may have damaged is looked at, once: what is whole is kept, what is not is fetched again,
+// and a root filesystem is made again.
+func TestCrash(t *testing.T) {
 	srv := newServer(t)
-	srv.pushImage(t, "app", image(t, entrypointOf("/app.wasm"), gzipLayer(t, "app.wasm", string(wasm("app", 1)))))
+	ref, upper := twoLayers(t, srv)
+	for _, tt := range []struct {
+		name    string
+		damage  func(layer string) error
+		present bool
+	}{
+		{"nothing", func(string) error { return nil }, true},
+		{"half a layer", func(layer string) error { return os.Truncate(layer, 10) }, false},
+		{"zeros", func(layer string) error { return os.WriteFile(layer, make([]byte, len(upper.packed)), 0) }, false},
+		{"no layer", os.Remove, false},
+	} {
+		s := newStore(t, Config{})
+		m, err := s.pulled(t.Context(), ref)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Close()
+		layer, files := s.blobs.path(digestOf(upper.packed)), filepath.Join(m.Root.Dir, "data")
+		err = errors.Join(os.Chmod(layer, 0o600), tt.damage(layer), roots{boot: "an earlier boot"}.mark(filepath.Dir(m.Root.Dir)), os.WriteFile(files, nil, 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s = afterCrash(t, s)
+		if tt.present {
+			if info, err := os.Stat(layer); err != nil || info.Mode().Perm() != syncedMode {
+				t.Errorf("%s: the layer: %v, %v", tt.name, info, err)
+			}
+		}
+		srv.reset()
+		m, present, err := s.found(ref)
+		if err != nil || present != tt.present || srv.count(http.MethodGet, "") != 0 {
+			t.Errorf("%s is damaged: present %v, %v", tt.name, present, err)
+		}
+		if !present {
+			if m, err = s.pulled(t.Context(), ref); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := shown(t, m); got["data"] != "d" {
+			t.Errorf("%s is damaged: the image has %q", tt.name, got)
+		}
+		// The same boot: nothing is looked at.
+		if err := errors.Join(os.Chmod(layer, 0o600), os.WriteFile(layer, nil, 0)); err != nil {
+			t.Fatal(err)
+		}
+		s.Close()
+		newStore(t, Config{Dir: s.dir})
+		if _, err := os.Stat(layer); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestLooksTwice: where it cannot be noted that the store was looked at, it opens all the same, and what this boot has made stays, as
+// containers may run from it.
+func TestLooksTwice(t *testing.T) {
+	srv := newServer(t)
+	ref, upper := twoLayers(t, srv)
 	s := newStore(t, Config{})
-	m, err := s.pulled(t.Context(), srv.host()+"/app")
+	m, err := s.pulled(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.Close()
-	root := filepath.Dir(m.Root.Dir)
-	if err := s.roots.mark(root); err != nil {
+	boot, layer := filepath.Join(s.dir, bootFile), s.blobs.path(digestOf(upper.packed))
+	err = errors.Join(s.roots.mark(filepath.Dir(m.Root.Dir)), os.Chmod(layer, 0o600), os.Remove(boot), os.Mkdir(boot, 0o700))
+	if err != nil {
 		t.Fatal(err)
 	}
-	if now, forGood, err := s.roots.sound(root); !now || forGood || err != nil {
-		t.Fatalf("marked: sound %v, for good %v, %v", now, forGood, err)
+	newStore(t, Config{Dir: s.dir})
+	if got := shown(t, m); got["data"] != "d" {
+		t.Errorf("the root filesystem has %q", got)
 	}
-	newStore(t, Config{Dir: s.dir}).Close()
-	if now, forGood, err := s.roots.sound(root); !now || !forGood || err != nil {
-		t.Errorf("opened again: sound %v, for good %v, %v", now, forGood, err)
+	if info, err := os.Stat(layer); err != nil || info.Mode().Perm() != syncedMode {
+		t.Errorf("the layer: %v, %v", info, err)
 	}
-	// One that is removed meanwhile is no error.
-	if err := os.RemoveAll(root); err != nil {
+}
+
+// TestCrashOfRecords: an image of which a crash has left only the tag is listed, and goes as any other.
+func TestCrashOfRecords(t *testing.T) {
+	srv := newServer(t)
+	ref, _ := twoLayers(t, srv)
+	s := newStore(t, Config{})
+	m, err := s.pulled(t.Context(), ref)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.roots.sync(root); err != nil {
-		t.Error(err)
+	if err := os.WriteFile(s.refs.path(m.ImageID), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s = afterCrash(t, s)
+	if images, err := s.Images(); err != nil || len(images) != 1 || images[0].ID != m.ImageID || len(images[0].Tags) != 1 {
+		t.Errorf("there are %+v, %v", images, err)
+	}
+	if _, err := s.Remove(t.Context(), ref, nil); err != nil {
+		t.Fatal(err)
+	}
+	checkAbsent(t, s, ref)
+}
+
+// TestUpdateIsSynced: what a reference comes to mean is on disk for good before what it meant is forgotten.
+func TestUpdateIsSynced(t *testing.T) {
+	srv := newServer(t)
+	s, ref := newStore(t, Config{}), srv.host()+"/app:v1"
+	var path string
+	for i := range 2 {
+		srv.push(t, "app:v1", wasm("app", i))
+		p, err := s.Pull(t.Context(), ref, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		path = p.Path
+	}
+	info, err := os.Stat(path)
+	record, recordErr := os.Stat(s.refs.path(ref))
+	if err = errors.Join(err, recordErr); err != nil {
+		t.Fatal(err)
+	}
+	changed := info.Sys().(*syscall.Stat_t).Ctim
+	if info.Mode().Perm() != syncedMode || time.Unix(changed.Unix()).After(record.ModTime()) {
+		t.Errorf("the module was marked as %v at %v, and remembered at %v", info.Mode(), time.Unix(changed.Unix()), record.ModTime())
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"slices"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sync/errgroup"
@@ -14,13 +15,13 @@ const parallelLayers = 3
 
 // fetching is the layers of an image on their way to the disk.
 type fetching struct {
-	layers []blob
-	pins   []func()
-	ready  []chan struct{} // closed when the layer is on disk
+	blobs []blob
+	pins  []func()
+	ready []chan struct{} // closed when the layer is on disk
 }
 
 func newFetching(n int) *fetching {
-	f := &fetching{layers: make([]blob, n), pins: make([]func(), n), ready: make([]chan struct{}, n)}
+	f := &fetching{blobs: make([]blob, n), pins: make([]func(), n), ready: make([]chan struct{}, n)}
 	for i := range f.ready {
 		f.ready[i] = make(chan struct{})
 	}
@@ -36,14 +37,9 @@ func (f *fetching) release() {
 	}
 }
 
-// await is a layer, once it is there.
-func (f *fetching) await(ctx context.Context, i int) (blob, error) {
-	select {
-	case <-f.ready[i]:
-		return f.layers[i], nil
-	case <-ctx.Done():
-		return blob{}, ctx.Err()
-	}
+// unsynced are the layers, all there, that are not on disk for good.
+func (f *fetching) unsynced() []blob {
+	return slices.DeleteFunc(slices.Clone(f.blobs), func(b blob) bool { return b.synced })
 }
 
 // fetchAll brings the plan's layers to the disk, in order, but several at a time. None is removed before they are released.
@@ -52,7 +48,7 @@ func (s *Store) fetchAll(ctx context.Context, remote *session, ref reference, p 
 	group.SetLimit(parallelLayers)
 	for i, layer := range p.layers {
 		group.Go(func() (err error) {
-			f.layers[i], f.pins[i], err = s.fetchPinned(ctx, remote, ref, layer, p.kind)
+			f.blobs[i], f.pins[i], err = s.fetchPinned(ctx, remote, ref, layer, p.kind)
 			if err == nil {
 				close(f.ready[i])
 			}

@@ -3,15 +3,11 @@ package registry
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path"
-	"path/filepath"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -21,16 +17,10 @@ import (
 type purpose int
 
 const (
-	toRun  purpose = iota // a module of it is to run
+	toKeep purpose = iota // it is to be here, and may run later
+	toRun                 // a module of it is to run
 	toShow                // its files are shown in a volume, whatever they are
 )
-
-// fileTree is what is remembered of an image whose files are shown.
-type fileTree struct {
-	Rootfs string   `json:"rootfs"` // name of the folder with the files
-	Layers []string `json:"layers"` // digests
-	Size   int64    `json:"size"`   // of all layers, as fetched, in bytes
-}
 
 // LookupFiles is Lookup of an image whose files are to be shown, not run: of the Module that it returns, Root, Image, ImageID and
 // Size are set. Any image has files, for whichever platform it is:
@@ -47,7 +37,7 @@ func (s *Store) LookupFiles(ctx context.Context, image string, keys Keys) (m Mod
 	if err != nil {
 		return Module{}, false, err
 	}
-	return s.lookup(ctx, image, ref, keys, s.filesOf)
+	return s.lookup(ctx, image, ref, keys, toShow)
 }
 
 // PullFiles is Pull of an image whose files are to be shown; of the Module in what it returns that is set which LookupFiles sets.
@@ -67,22 +57,6 @@ func (s *Store) filesReference(image string) (reference, error) {
 	return ref, err
 }
 
-// filesOf are the files of a reference of which rec is remembered. It is an error if they are not on disk.
-func (s *Store) filesOf(ref reference, rec record) (Module, error) {
-	id, size := rec.Rootfs, rec.Size
-	if rec.Files != nil {
-		id, size = rec.Files.Rootfs, rec.Files.Size
-	}
-	if id == "" {
-		return Module{}, fs.ErrNotExist
-	}
-	root, err := s.roots.open(id)
-	if err != nil {
-		return Module{}, err
-	}
-	return Module{Root: root, Size: size, ImageID: ref.at(rec.Manifest)}, nil
-}
-
 // resolveFiles is resolve for an image whose files are shown.
 func resolveFiles(ctx context.Context, remote *session, ref reference) (plan, error) {
 	m, digest, err := findManifest(ctx, remote, ref.manifestID(), manifest.chooseFiles)
@@ -94,18 +68,20 @@ func resolveFiles(ctx context.Context, remote *session, ref reference) (plan, er
 			return plan{}, err
 		}
 	}
-	p := plan{manifest: digest, purpose: toShow, layers: m.Layers}
 	if !m.hasRootfs() {
-		p.kind = plainFile
-		p.names, err = m.fileNames(path.Base(ref.repository()))
-		return p, err
+		names, err := m.fileNames(path.Base(ref.repository()))
+		files := newTree(m.Layers, nil, names)
+		return plan{m.Layers, plainFile, record{Manifest: digest, Files: &files}}, err
 	}
 	c, err := fetchConfig(ctx, remote, *m.Config)
 	if err != nil {
 		return plan{}, err
 	}
-	p.kind, p.diffIDs = tarLayer, c.RootFS.DiffIDs
-	return p, m.checkDiffIDs(c)
+	if err := m.checkDiffIDs(c); err != nil {
+		return plan{}, err
+	}
+	files := newTree(m.Layers, c.RootFS.DiffIDs, nil)
+	return plan{m.Layers, tarLayer, record{Manifest: digest, Files: &files}}, nil
 }
 
 // chooseFiles is choose where only the files matter.
@@ -163,45 +139,6 @@ func isFileName(name string) bool {
 	return name != "." && name != ".." && len(name) <= 255 && !strings.ContainsFunc(name, func(r rune) bool {
 		return r == '/' || r == '\\' || r < ' ' || r == 0x7f
 	})
-}
-
-// assembleFiles is assemble for an image whose files are shown.
-func (s *Store) assembleFiles(ctx context.Context, p plan, f *fetching) (record, error) {
-	tree := &fileTree{}
-	tree.Layers, tree.Size = p.content()
-	fill := func(ctx context.Context, dir string) error { return s.roots.unpack(ctx, dir, s.tars(p, f), toShow) }
-	if p.kind == tarLayer {
-		tree.Rootfs = rootID(tree.Layers, p.diffIDs)
-	} else {
-		quoted := make([]string, len(p.names)) // so that none can be taken for a digest
-		for i, name := range p.names {
-			quoted[i] = strconv.Quote(name)
-		}
-		tree.Rootfs = rootID(tree.Layers, quoted)
-		fill = func(ctx context.Context, dir string) error { return s.place(ctx, dir, p, f) }
-	}
-	return record{Manifest: p.manifest, Files: tree}, s.makeRoot(ctx, tree.Rootfs, fill)
-}
-
-// place makes what dir is to hold of an artifact whose layers are files. They are copied: what is shown is not what others trust.
-func (s *Store) place(ctx context.Context, dir string, p plan, f *fetching) error {
-	tree := filepath.Join(dir, treeFolder)
-	if err := os.Mkdir(tree, 0o755); err != nil {
-		return err
-	}
-	if _, size := p.content(); size > s.roots.limits.Bytes {
-		return fail(ErrTooLarge, nil, "the image's files have %d bytes; this node takes up to %d", size, s.roots.limits.Bytes)
-	}
-	for i, name := range p.names {
-		b, err := f.await(ctx, i)
-		if err != nil {
-			return err
-		}
-		if err := copyFile(b.path, filepath.Join(tree, name)); err != nil {
-			return fmt.Errorf("placing the image's files: %w", err)
-		}
-	}
-	return s.roots.index(dir, nil)
 }
 
 func copyFile(from, to string) (err error) {

@@ -155,7 +155,7 @@ func TestFilesBesideModule(t *testing.T) {
 		s := newStore(t, Config{})
 		for _, name := range []string{"bare", "rootfs"} {
 			for _, files := range []bool{filesFirst, !filesFirst} {
-				pull := s.Pull
+				pull := s.PullToRun
 				if files {
 					pull = s.PullFiles
 				}

@@ -159,6 +159,48 @@ func (s *Store) remove(image Image, all map[string]remembered, done *Removal) er
 	return nil
 }
 
+// refuse removes an image that cannot be unpacked: what is remembered of it for that purpose, if the error is the image's own, and its
+// layers, but for those that other images need, or pulls have pinned.
+func (s *Store) refuse(ctx context.Context, ref reference, rec record, why purpose, refusal error) error {
+	return withLock(ctx, s.storeLock(), unix.LOCK_EX, func() error {
+		all, err := s.refs.all()
+		if err != nil {
+			return err
+		}
+		var done Removal
+		var errs []error
+		for _, i := range imagesOf(all) {
+			if i.ID == ref.at(rec.Manifest) && classOf(refusal) != nil {
+				errs = append(errs, s.forget(i, why, all, &done))
+			}
+		}
+		needed := needs(all)
+		for _, digest := range rec.made(why).Layers {
+			if !needed[digest] {
+				_, err := removeUnlocked(s.blobs.path(digest) + partSuffix)
+				errs = append(errs, err, s.removeBlob(digest, &done))
+			}
+		}
+		return errors.Join(errs...)
+	})
+}
+
+// forget takes out of the store what an image is there for, and the image if that is all. The store's lock is held.
+func (s *Store) forget(image Image, why purpose, all map[string]remembered, done *Removal) error {
+	rest := image.rec.without(why)
+	if !rest.whole() {
+		return s.remove(image, all, done)
+	}
+	for _, name := range append(slices.Clone(image.Tags), image.ID) {
+		rest.Reference = name
+		if err := s.refs.put(rest); err != nil {
+			return err
+		}
+		all[name] = remembered{rest, all[name].used}
+	}
+	return nil
+}
+
 func (s *Store) removeRoot(id string, done *Removal) error {
 	freed, modules, err := s.roots.remove(id)
 	done.Freed += freed

@@ -14,9 +14,10 @@ import (
 // Several processes may use a store at once, and so its locks are those of files, by flock(2): the kernel drops them with the
 // process. They hold between goroutines as well, as each opens the file anew.
 //
-// A blob is locked exclusively while it is written, and shared from when a pull has found it until what refers to it is on disk;
+// A blob is locked exclusively while it is written, and shared from when a pull has found it until what refers to it is written;
 // whoever removes blobs passes over those that are locked. The store's own lock is held, shared, while such a reference is
-// written (exclusively where its record may be another pull's as well), and exclusively from looking at all references until what none refers to is removed. Both are moments.
+// written (exclusively where its record may be another pull's as well), and exclusively from looking at all references until what none refers to is removed. Both are
+// moments. After the machine has started, the first to open the store holds it exclusively while it looks at what is there (durable.go).
 
 // lockRetry is how long to wait before asking for a lock again. flock(2) has no wait that a context could end.
 const lockRetry = 10 * time.Millisecond

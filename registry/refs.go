@@ -23,19 +23,17 @@ type refs struct {
 type record struct {
 	Reference string `json:"reference"` // in full
 	Manifest  string `json:"manifest"`  // digest
-	Size      int64  `json:"size"`      // of the module or of all layers, as fetched, in bytes
 
 	// Of an image that is one module:
 	Module    string `json:"module,omitempty"` // digest
 	Component bool   `json:"component,omitempty"`
-	// Of one with a root filesystem:
-	Layers []string `json:"layers,omitempty"` // digests, the lowest first
-	Rootfs string   `json:"rootfs,omitempty"` // name of what the layers make
+	// Of one with a root filesystem; of a module the size:
+	tree
 
 	Config *ImageConfig `json:"config,omitempty"` // nil if the image has none
 
 	// Of one whose files are shown; there may be nothing else of it.
-	Files *fileTree `json:"files,omitempty"`
+	Files *tree `json:"files,omitempty"`
 
 	Pulled time.Time `json:"pulled"`
 }
@@ -61,13 +59,33 @@ func (r record) whole() bool {
 // shown.
 func (r record) with(old record) record {
 	if r.Module == "" && r.Rootfs == "" {
-		r.Module, r.Component, r.Layers, r.Rootfs = old.Module, old.Component, old.Layers, old.Rootfs
-		r.Config, r.Size = old.Config, old.Size
+		r.Module, r.Component, r.tree, r.Config = old.Module, old.Component, old.tree, old.Config
 	}
 	if r.Files == nil {
 		r.Files = old.Files
 	}
 	return r
+}
+
+// without is a record without what was fetched for a purpose. It may not be whole any more.
+func (r record) without(why purpose) record {
+	if why == toShow && r.Files != nil {
+		r.Files = nil
+	} else {
+		r.Module, r.Component, r.tree, r.Config = "", false, tree{}, nil
+	}
+	return r
+}
+
+// made is what is to be made of the image for a purpose; nil: nothing, or nothing of it was fetched.
+func (r record) made(why purpose) *tree {
+	switch {
+	case why == toShow && r.Files != nil:
+		return r.Files
+	case r.Rootfs != "":
+		return &r.tree
+	}
+	return nil
 }
 
 // size is that of what was fetched, in bytes.
@@ -172,6 +190,12 @@ func (r refs) all() (map[string]remembered, error) {
 		}
 		found[rec.Reference] = remembered{rec, info.ModTime()}
 	}
+	for _, r := range found {
+		if _, known := found[r.image()]; !known { // a crash has left only the tag's
+			r.Reference = r.image()
+			found[r.Reference] = r
+		}
+	}
 	return found, nil
 }
 
@@ -183,7 +207,11 @@ type remembered struct {
 
 func (r refs) touch(name string) error {
 	now := time.Now()
-	return os.Chtimes(r.path(name), now, now)
+	err := os.Chtimes(r.path(name), now, now)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 func (r refs) forget(name string) error {

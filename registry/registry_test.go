@@ -132,9 +132,9 @@ func newStore(t testing.TB, cfg Config) *Store {
 	return s
 }
 
-// pulled is Pull of somebody without credentials.
+// pulled is PullToRun of somebody without credentials.
 func (s *Store) pulled(ctx context.Context, image string) (Module, error) {
-	p, err := s.Pull(ctx, image, nil)
+	p, err := s.PullToRun(ctx, image, nil)
 	return p.Module, err
 }
 

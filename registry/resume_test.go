@@ -75,6 +75,7 @@ func TestTransferGoesOn(t *testing.T) {
 			srv.answer("/blobs/", b.ServeHTTP)
 			s := newStore(t, Config{})
 			m, err := s.pulled(t.Context(), srv.host()+"/app:v1")
+			srv.Close() // once it has counted
 			if tt.fails {
 				checkError(t, err, nil, "unexpected EOF")
 			} else if err != nil {
@@ -119,6 +120,7 @@ func TestPullGoesOnAfterACrash(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			srv.Close() // once it has counted
 			checkModule(t, m, module)
 			if want := tt.sent; b.sent.Load() < want-100 || b.sent.Load() > want+100 {
 				t.Errorf("%d bytes were sent, want some %d", b.sent.Load(), want)
@@ -341,7 +343,7 @@ func TestLayersInParallel(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer layers.release()
-	for i, l := range layers.layers {
+	for i, l := range layers.blobs {
 		if l.digest != manifest.Layers[i].Digest.String() {
 			t.Errorf("layer %d is %s", i, l.digest)
 		}

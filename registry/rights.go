@@ -128,10 +128,14 @@ func (r *rights) grant(id string, c credentials.Credential) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(r.dir, func(f *os.File) (string, error) {
+	err = writeFile(r.dir, func(f *os.File) (string, error) {
 		_, err := f.Write(append(data, '\n'))
 		return r.path(id), err
 	})
+	if err != nil || has.All { // if that is lost, the image is everybody's all the same
+		return err
+	}
+	return errors.Join(syncPath(r.path(id)), syncPath(r.dir))
 }
 
 func (r *rights) forget(id string) error {

@@ -38,9 +38,15 @@ func guarded(t *testing.T, passwords ...string) *server {
 	t.Helper()
 	srv := newServer(t)
 	srv.push(t, "app", wasm("guarded", 100))
-	srv.mu.Lock()
-	defer srv.mu.Unlock()
-	srv.instead = func(w http.ResponseWriter, r *http.Request) bool {
+	srv.guard(passwords...)
+	return srv
+}
+
+// guard has the server refuse whoever does not show one of the passwords.
+func (s *server) guard(passwords ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.instead = func(w http.ResponseWriter, r *http.Request) bool {
 		if _, password, ok := r.BasicAuth(); ok && slices.Contains(passwords, password) {
 			return false
 		}
@@ -48,7 +54,6 @@ func guarded(t *testing.T, passwords ...string) *server {
 		w.WriteHeader(http.StatusUnauthorized)
 		return true
 	}
-	return srv
 }
 
 func TestRights(t *testing.T) {

@@ -383,6 +383,17 @@ func TestPullHostileRootfs(t *testing.T) {
 			}
 			_, err = s.pulled(t.Context(), srv.host()+"/app")
 			checkError(t, err, tt.class, tt.says...)
+			// Nor in two steps.
+			if _, err = s.Pull(t.Context(), srv.host()+"/app", nil); err == nil {
+				_, _, err = s.found(srv.host() + "/app")
+			}
+			checkError(t, err, tt.class, tt.says...)
+			if _, present, err := s.found(srv.host() + "/app"); present || err != nil {
+				t.Errorf("once it was refused: present %v, %v", present, err)
+			}
+			if images, err := s.Images(); err != nil || len(images) != 1 {
+				t.Errorf("images %+v, %v", images, err)
+			}
 			if _, present, err := s.found(srv.host() + "/good"); !present || err != nil {
 				t.Errorf("the good image: %v, %v", present, err)
 			}
@@ -488,6 +499,7 @@ func TestIndexThatLies(t *testing.T) {
 	checkAbsent(t, s, srv.host()+"/app")
 }
 
+// TestDamagedRootfsIsMended: a root filesystem is made again of the layers that are here.
 func TestDamagedRootfsIsMended(t *testing.T) {
 	srv := newServer(t)
 	ref := srv.host() + "/app"
@@ -506,14 +518,12 @@ func TestDamagedRootfsIsMended(t *testing.T) {
 		if err := damage(filepath.Dir(m.Root.Dir)); err != nil {
 			t.Fatal(err)
 		}
-		if _, present, err := s.found(ref); present || err != nil {
-			t.Errorf("%s: present %v, %v", name, present, err)
-		}
-		if _, err := s.pulled(t.Context(), ref); err != nil {
-			t.Fatal(err)
-		}
+		srv.reset()
 		if found, present, err := s.found(ref); !present || err != nil || !reflect.DeepEqual(found, m) {
 			t.Errorf("%s: mended: %+v, %v, %v", name, found, present, err)
+		}
+		if n := srv.count(http.MethodGet, ""); n != 0 {
+			t.Errorf("%s: the registry was asked %d times", name, n)
 		}
 	}
 }

@@ -2,8 +2,6 @@ package registry
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,7 +22,8 @@ import (
 //	HEX/modules.json   the WebAssembly files in it
 //	HEX/synced         its mark, see durable.go
 //
-// HEX says which layers it was made of. A folder appears complete, or not at all, and but for its mark is never changed.
+// HEX says which layers it was made of, and while these are in the store it can be made of them again. A folder appears complete, or
+// not at all, and but for its mark is never changed.
 type roots struct {
 	dir       string
 	boot      string // ID of this boot of the machine
@@ -45,49 +44,9 @@ type Root struct {
 	modules map[string]rootfs.Module // by their absolute paths in it
 }
 
-// rootID names what layers make, the lowest first. What they are to be once they are unpacked is part of it: who lies about
-// that is found out, though another has told the truth before.
-func rootID(layers, diffIDs []string) string {
-	sum := sha256.New()
-	for i, digest := range layers {
-		_, _ = fmt.Fprintln(sum, digest, diffIDs[i])
-	}
-	return hex.EncodeToString(sum.Sum(nil))
-}
-
 var rootForm = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 func (r roots) path(id string) string { return filepath.Join(r.dir, id) }
-
-// make has fill make the folder of that name, unless it is there. On an error nothing is left.
-func (r roots) make(ctx context.Context, id string, fill func(ctx context.Context, dir string) error) (err error) {
-	if _, err := r.open(id); err == nil {
-		return nil
-	}
-	tmp, unlock, err := r.temp()
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.RemoveAll(tmp))
-		}
-	}()
-	if err := fill(ctx, tmp); err != nil {
-		return err
-	}
-	if err := r.mark(tmp); err != nil {
-		return err
-	}
-	if _, err := r.open(id); err == nil {
-		return os.RemoveAll(tmp) // another process has made it meanwhile
-	}
-	if err := os.RemoveAll(r.path(id)); err != nil { // one that is damaged
-		return err
-	}
-	return os.Rename(tmp, r.path(id))
-}
 
 // unpack makes what dir is to hold of an image with a root filesystem.
 func (r roots) unpack(ctx context.Context, dir string, layers []rootfs.Layer, why purpose) error {
@@ -123,15 +82,6 @@ func errNoModule() error {
 	return fail(ErrNotWasm, nil, "found no WebAssembly module in the image's root filesystem; put the .wasm file into it, and name it as ENTRYPOINT")
 }
 
-// checkModules refuses a root filesystem with nothing to run, as one may be that was made to be shown. One that was removed
-// meanwhile is not looked at.
-func (r roots) checkModules(id string) error {
-	if root, err := r.open(id); err == nil && len(root.modules) == 0 {
-		return errNoModule()
-	}
-	return nil
-}
-
 // unpackFailure classes what came of unpacking.
 func unpackFailure(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
@@ -149,17 +99,8 @@ func unpackFailure(ctx context.Context, err error) error {
 	return fail(class, err, "unpacking the image: %v", err)
 }
 
-// open returns what was made; fs.ErrNotExist when it was not, and errDamaged when a crash of the machine may have damaged it.
-func (r roots) open(id string) (*Root, error) {
-	sound, _, err := r.sound(r.path(id))
-	if err != nil {
-		return nil, err
-	}
-	if !sound {
-		return nil, fmt.Errorf("%s: %w", r.path(id), errDamaged)
-	}
-	return openRoot(r.path(id))
-}
+// open returns what was made.
+func (r roots) open(id string) (*Root, error) { return openRoot(r.path(id)) }
 
 func openRoot(dir string) (*Root, error) {
 	at := filepath.Join(dir, modulesFile)
@@ -177,26 +118,22 @@ func openRoot(dir string) (*Root, error) {
 	return root, nil
 }
 
-// module is the image that rec tells of: its root filesystem, and the module that runs if nobody says otherwise.
-func (r roots) module(rec record) (Module, error) {
-	root, err := r.open(rec.Rootfs)
-	if err != nil {
-		return Module{}, err
-	}
-	m := Module{Root: root, Size: rec.Size}
+// module is the image with that root filesystem and config, and the module in it that runs if nobody says otherwise.
+func (r *Root) module(config *ImageConfig) (Module, error) {
+	m := Module{Root: r}
 	var argv, env []string
 	workDir := ""
-	if rec.Config != nil {
-		argv, env, workDir = rec.Config.argv(), rec.Config.Env, rec.Config.WorkingDir
+	if config != nil {
+		argv, env, workDir = config.argv(), config.Env, config.WorkingDir
 	}
-	at, found, err := root.find(argv, env, workDir)
+	at, found, err := r.find(argv, env, workDir)
 	switch {
 	case err != nil:
 		return Module{}, err
 	case found:
 		m.become(at)
-	case len(root.modules) == 1:
-		m.become(root.names()[0])
+	case len(r.modules) == 1:
+		m.become(r.names()[0])
 	}
 	return m, nil
 }

@@ -6,12 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"sync"
 	"time"
 
 	"go.uber.org/zap"
-	"golang.org/x/sync/errgroup"
-	"golang.org/x/sys/unix"
 
 	"github.com/krustlet-go/krustlet-wasi/registry/rootfs"
 )
@@ -76,14 +73,14 @@ type Store struct {
 	turns      chan struct{} // holds a token per pull that goes on; nil: there is no bound
 	log        *zap.Logger
 
-	pulls   calls[Pulled] // by reference and credentials
+	pulls   calls[Pulled] // by reference, credentials and purpose
 	fetches calls[blob]   // by repository and layer
 	unpacks locks         // by root filesystem
 
-	syncing sync.WaitGroup // root filesystems
+	syncer syncer
 }
 
-// New opens the store in cfg.Dir, and removes what a crash left half-written there. Close closes it.
+// New opens the store in cfg.Dir, and removes what a crash left half-written there, or damaged. Close closes it.
 func New(cfg Config) (*Store, error) {
 	if cfg.Dir == "" {
 		return nil, errors.New("open module store: no folder given")
@@ -132,6 +129,7 @@ func New(cfg Config) (*Store, error) {
 		},
 		rights: rights{dir: cfg.RightsDir},
 		full:   make(chan struct{}, 1),
+		syncer: syncer{closing: make(chan struct{})},
 		log:    cfg.Log,
 	}
 	if cfg.MaxParallelPulls > 0 {
@@ -145,7 +143,7 @@ func New(cfg Config) (*Store, error) {
 			return nil, fmt.Errorf("open module store: %w", err)
 		}
 	}
-	if err := s.syncLeft(); err != nil {
+	if err := s.recover(); err != nil {
 		return nil, fmt.Errorf("open module store: %w", err)
 	}
 	return s, nil
@@ -173,15 +171,16 @@ type Module struct {
 	Config *ImageConfig
 }
 
-// Lookup answers from the disk whether the image is present, without a word to a registry. A reference by tag
-// means what it meant when it was last pulled; one by digest is present too if a tag was pulled from
+// Lookup answers from the disk whether the image is present, without a word to a registry, and unpacks it unless that is done. A
+// reference by tag means what it meant when it was last pulled; one by digest is present too if a tag was pulled from
 // the same repository that meant it. A local file is present if it is there, and is read.
 //
 // An image that was pulled with somebody's credentials is present for those alone who have the same, or such of the same Secret
 // or ServiceAccount; keys are whose Lookup it is, and nil those of who may have everything.
 //
 // Its errors are of the classes ErrInvalidReference and ErrLocalModules; for local files also ErrNotWasm,
-// ErrTooLarge, ErrDigestMismatch, or a failure to read them; or they come from keys.
+// ErrTooLarge, ErrDigestMismatch, or a failure to read them; or they come from keys, or from unpacking, and are as Pull's then: an image
+// that cannot be unpacked is not in the store any more.
 func (s *Store) Lookup(ctx context.Context, image string, keys Keys) (m Module, present bool, err error) {
 	ref, err := parseReference(image, s.hosts)
 	if err != nil {
@@ -190,190 +189,78 @@ func (s *Store) Lookup(ctx context.Context, image string, keys Keys) (m Module, 
 	if ref.path != "" {
 		return s.local(image, ref)
 	}
-	return s.lookup(ctx, image, ref, keys, s.moduleOf)
+	return s.lookup(ctx, image, ref, keys, toRun)
 }
 
-// lookup is what of says that the image is, if that is on disk and whoever has the keys may have it.
-func (s *Store) lookup(ctx context.Context, image string, ref reference, keys Keys, of func(reference, record) (Module, error)) (m Module, present bool, err error) {
-	rec, err := s.refs.get(ref.name())
-	if err == nil {
-		m, err = of(ref, rec)
-	}
-	if err != nil {
+// lookup is the image for a purpose, if it is on disk and whoever has the keys may have it.
+func (s *Store) lookup(ctx context.Context, image string, ref reference, keys Keys, why purpose) (m Module, present bool, err error) {
+	absent := func(err error) (Module, bool, error) {
 		if !errors.Is(err, fs.ErrNotExist) {
 			// Pulling again mends it.
 			s.log.Warn("image on disk is damaged", zap.String("image", image), zap.Error(err))
 		}
 		return Module{}, false, nil
 	}
-	m.Image = image
+	rec, err := s.refs.get(ref.name())
+	if err != nil {
+		return absent(err)
+	}
 	if keys != nil {
-		may, err := s.rights.may(ctx, m.ImageID, ref.repository(), keys)
+		may, err := s.rights.may(ctx, ref.at(rec.Manifest), ref.repository(), keys)
 		if err != nil || !may {
 			return Module{}, false, err
 		}
 	}
+	m, made, err := s.imageOf(ctx, ref, rec, why)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, errDamaged):
+		return absent(err)
+	case err != nil:
+		if classOf(err) != nil {
+			err = errors.Join(err, s.refuse(ctx, ref, rec, why, err))
+		}
+		return Module{}, false, s.noteFull(err)
+	case made:
+		s.syncLater(brought{roots: []string{rec.made(why).Rootfs}})
+	}
+	m.Image = image
 	return m, true, nil
 }
 
-// Pulled is a module that was asked for at a registry.
-type Pulled struct {
-	Module
-	// Took is how long that took, without the time in which other pulls had to be waited for.
-	Took time.Duration
-}
-
-// Pull asks the registry what the image is now, fetches the module unless it is on disk, and remembers what the
-// reference means and for whom. keys are shown to the registry; they may be nil. A local file is taken as by Lookup.
-//
-// Pull blocks until it is done or ctx ends, in which case the error is ctx's. Any of the Err classes may come; after an error
-// the store is as it was before, but for what came of a module before a transfer broke off.
-func (s *Store) Pull(ctx context.Context, image string, keys Keys) (Pulled, error) {
-	ref, err := parseReference(image, s.hosts)
-	if err != nil {
-		return Pulled{}, err
-	}
-	if ref.path != "" {
-		m, present, err := s.local(image, ref)
-		if err == nil && !present {
-			err = fail(ErrNotFound, nil, "local module: no file %s (fs/PATH is relative to the agent's working directory, fs//PATH is absolute)", ref.path)
+// imageOf is the image of which rec is remembered, for a purpose. Its root filesystem is made if need be. fs.ErrNotExist: it is not on
+// disk; errDamaged: it is not there as it was.
+func (s *Store) imageOf(ctx context.Context, ref reference, rec record, why purpose) (m Module, made bool, err error) {
+	t := rec.made(why)
+	switch {
+	case t != nil && why != toKeep:
+		var root *Root
+		if root, made, err = s.root(ctx, *t, why, nil); err != nil {
+			return Module{}, false, err
 		}
-		return Pulled{Module: m}, err
-	}
-	return s.pullShared(ctx, image, ref, keys, toRun)
-}
-
-// pullShared is one call that may share a pull with others.
-func (s *Store) pullShared(ctx context.Context, image string, ref reference, keys Keys, why purpose) (Pulled, error) {
-	remote, err := s.network.open(ctx, ref.repo, keys, s.stall)
-	if err != nil {
-		return Pulled{}, err
-	}
-	call := ref.name() + " " + remote.identity()
-	if why == toShow {
-		call = "files " + call
-	}
-	m, err := s.pulls.do(ctx, call, func(ctx context.Context) (Pulled, error) {
-		return s.pullInTurn(ctx, ref, remote, why)
-	})
-	m.Image = image
-	if err = diskFull(s.dir, err); err != nil {
-		if errors.Is(err, ErrDiskFull) {
-			select {
-			case s.full <- struct{}{}:
-			default:
+		if m = (Module{Root: root}); why == toRun {
+			if m, err = root.module(rec.Config); err != nil {
+				return Module{}, false, err
 			}
 		}
-		return Pulled{}, err
-	}
-	return m, nil
-}
-
-// pullInTurn waits until another pull may go on.
-func (s *Store) pullInTurn(ctx context.Context, ref reference, remote *session, why purpose) (Pulled, error) {
-	if s.turns != nil {
-		select {
-		case s.turns <- struct{}{}:
-		case <-ctx.Done():
-			return Pulled{}, ctx.Err()
+	case t == nil && why != toShow && rec.Module != "":
+		b, err := s.blobs.find(rec.Module, wasmFile)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return Module{}, false, err
+		case err != nil || b.size != rec.Size:
+			return Module{}, false, errors.Join(errDamaged, err)
 		}
-		defer func() { <-s.turns }()
+		m = b.module()
+	case t == nil: // only other things of it are here
+		return Module{}, false, fs.ErrNotExist
 	}
-	begin := time.Now()
-	m, err := s.pull(ctx, ref, remote, why)
-	took := time.Since(begin)
-	if err == nil {
-		s.log.Debug("pulled", zap.String("image", ref.name()), zap.String("id", m.ImageID),
-			zap.Int64("size", m.Size), zap.Duration("took", took))
+	if m.ImageID = ref.at(rec.Manifest); t != nil {
+		m.Size = t.Size
 	}
-	return Pulled{Module: m, Took: took}, err
-}
-
-// pull is one shared pull.
-func (s *Store) pull(ctx context.Context, ref reference, remote *session, why purpose) (Module, error) {
-	p, err := resolve(ctx, remote, ref, why)
-	if err != nil {
-		return Module{}, err
+	if why != toShow {
+		m.Config = rec.Config
 	}
-	rec, release, err := s.obtain(ctx, ref, remote, p)
-	if err != nil {
-		return Module{}, err
-	}
-	defer release()
-	for _, root := range rec.folders() { // there is one at most
-		// Not before what follows: it would wait for all that is being written.
-		defer s.syncLater(root)
-	}
-	// Before anybody can find it.
-	if err := s.rights.grant(ref.at(p.manifest), remote.credential()); err != nil {
-		return Module{}, fmt.Errorf("remember who may have %s: %w", ref.name(), err)
-	}
-	how := unix.LOCK_SH
-	if why == toShow {
-		how = unix.LOCK_EX // nobody adds to the same record meanwhile
-	}
-	if err := withLock(ctx, s.storeLock(), how, func() error { return s.remember(ref, rec) }); err != nil {
-		return Module{}, err
-	}
-	if why == toShow {
-		return s.filesOf(ref, rec)
-	}
-	return s.moduleOf(ref, rec)
-}
-
-// obtain fetches an image's layers and assembles the image, beside each other. Nothing of it is removed before release is called.
-func (s *Store) obtain(ctx context.Context, ref reference, remote *session, p plan) (rec record, release func(), err error) {
-	layers := newFetching(len(p.layers))
-	unpin, refused := func() {}, false
-	release = func() { layers.release(); unpin() }
-	group, both := errgroup.WithContext(ctx)
-	group.Go(func() error { return s.fetchAll(both, remote, ref, p, layers) })
-	group.Go(func() (err error) {
-		rec, unpin, err = s.assemblePinned(both, p, layers)
-		refused = err != nil && both.Err() == nil
-		return err
-	})
-	if err = group.Wait(); err == nil {
-		return rec, release, nil
-	}
-	release()
-	if refused {
-		err = errors.Join(err, s.discard(ctx, p))
-	}
-	return record{}, nil, err
-}
-
-// assemblePinned assembles an image whose root filesystem is not removed before unpin is called. It begins anew if that is removed
-// in between, as its image was a moment ago.
-func (s *Store) assemblePinned(ctx context.Context, p plan, layers *fetching) (rec record, unpin func(), err error) {
-	unpin = func() {}
-	for {
-		if rec, err = s.assemble(ctx, p, layers); err != nil || len(rec.folders()) == 0 {
-			return rec, unpin, err
-		}
-		release, err := lockPath(ctx, s.roots.path(rec.folders()[0]), unix.LOCK_SH)
-		if err == nil {
-			return rec, release, nil
-		}
-		if !errors.Is(err, fs.ErrNotExist) {
-			return record{}, unpin, err
-		}
-	}
+	return m, made, nil
 }
 
 func (s *Store) storeLock() string { return filepath.Join(s.dir, "lock") }
-
-// remember records what the reference means, beside what is known of the same image for another purpose. It is known by its digest
-// as well, and by the tag last: a tag that is known has its digest known. The store's lock is held.
-func (s *Store) remember(ref reference, rec record) error {
-	if old, err := s.refs.get(ref.at(rec.Manifest)); err == nil { // none, or a damaged one, adds nothing
-		rec = rec.with(old)
-	}
-	rec.Pulled = time.Now().UTC()
-	for _, rec.Reference = range []string{ref.at(rec.Manifest), ref.name()} {
-		if err := s.refs.put(rec); err != nil {
-			return fmt.Errorf("remember %s: %w", rec.Reference, err)
-		}
-	}
-	return nil
-}

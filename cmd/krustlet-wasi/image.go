@@ -32,6 +32,7 @@ type imageRun struct {
 	cfg    Config // what concerns images, and the data directory
 	json   bool
 	quiet  bool
+	unpack bool
 	author string
 	log    *zap.Logger
 }
@@ -53,11 +54,14 @@ func quietFlag() setting {
 func imageVerbs() []imageVerb {
 	return []imageVerb{{
 		name: "pull", args: "IMAGE...", short: "ask the registry for images, and fetch what is not here", atLeast: 1,
-		long:    "Ask the registry for images, and fetch what is not on the node yet. Pods of the node\nthat name them then start without a pull, unless their pull policy is Always.",
+		long:    "Ask the registry for images, and fetch what is not on the node yet. Pods of the node\nthat name them then start without a pull, unless their pull policy is Always. An image\nwith a root filesystem is unpacked when the first pod needs it.",
 		example: "krustlet-wasi image pull registry.example/hello:v1",
 		flags:   slices.Concat(storeFlags, registryFlags, []string{"max-parallel-image-pulls"}),
-		own:     []setting{outputFlag(), quietFlag()},
-		run:     pullImages,
+		own: []setting{
+			{flag: "unpack", arg: "true|false", kind: boolean, usage: "unpack them too: what cannot be unpacked is not pulled", def: "false"},
+			outputFlag(), quietFlag(),
+		},
+		run: pullImages,
 	}, {
 		name: "ls", short: "list the node's images",
 		long:    "List the images on the node: those that pods have had pulled, and those of `image pull`.",
@@ -181,6 +185,8 @@ func (r *imageRun) load(flags flagValues) error {
 			}
 		case "quiet":
 			r.quiet, err = parseBool(value)
+		case "unpack":
+			r.unpack, err = parseBool(value)
 		case "author":
 			r.author = value
 		}

@@ -16,7 +16,11 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/google/go-containerregistry/pkg/crane"
 	containerregistry "github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/guests"
 )
 
 // operator is somebody who looks after a node's images.
@@ -157,6 +161,37 @@ func TestImageCommands(t *testing.T) {
 	}
 	if v := o.views("ls", "-o", "json"); len(v) != 0 {
 		t.Errorf("left: %+v", v)
+	}
+}
+
+// TestImagePullUnpacks: only if it is asked to.
+func TestImagePullUnpacks(t *testing.T) {
+	host := newImageServer(t).Listener.Addr().String()
+	o := newOperator(t)
+	for name, module := range map[string][]byte{"good": emptyModule, "broken": []byte("none")} {
+		image := guests.Image(t, v1.Config{Entrypoint: []string{"/app.wasm"}}, map[string][]byte{"app.wasm": module})
+		if err := crane.Push(image, host+"/"+name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	unpacked := func() int {
+		entries, err := os.ReadDir(filepath.Join(o.home, ".krustlet", "modules", "rootfs"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(entries)
+	}
+	o.must("pull", host+"/good", host+"/broken")
+	if n := unpacked(); n != 0 {
+		t.Errorf("%d images were unpacked", n)
+	}
+	o.must("pull", "--unpack", host+"/good")
+	o.refused(exitFailure, "no WebAssembly module", "pull", "--unpack", host+"/broken")
+	if n := unpacked(); n != 1 {
+		t.Errorf("%d images were unpacked, want one", n)
+	}
+	if v := o.views("ls", "-o", "json"); len(v) != 1 || v[0].Kind != "rootfs" {
+		t.Errorf("in the store: %+v", v)
 	}
 }
 

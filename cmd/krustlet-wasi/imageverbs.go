@@ -31,13 +31,17 @@ func pullImages(ctx context.Context, run imageRun, images []string) error {
 	if err != nil {
 		return badUsage(err)
 	}
+	pull := store.Pull
+	if run.unpack {
+		pull = store.PullToRun
+	}
 	pulled := make([]*imageView, len(images))
 	errs := make([]error, len(images))
 	var group errgroup.Group
 	for i, image := range images {
 		group.Go(func() error {
 			shown.line("pulling %s", image)
-			m, err := store.Pull(ctx, image, keys.For(credentials.Pod{}))
+			m, err := pull(ctx, image, keys.For(credentials.Pod{}))
 			if err != nil {
 				errs[i] = usageIfInvalid(err)
 				return nil

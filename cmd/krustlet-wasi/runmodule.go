@@ -121,24 +121,25 @@ func (p program) imageModule(ctx context.Context, c runConfig, cache runCache, l
 	if err != nil {
 		return runnable{}, err
 	}
-	module, present, err := store.Lookup(ctx, c.target, nil)
+	if c.pull != pullAlways {
+		module, present, err := store.Lookup(ctx, c.target, nil)
+		switch {
+		case err != nil:
+			return runnable{}, imageError(c.target, err)
+		case present:
+			return runnable{Module: module}, nil
+		case c.pull == pullNever:
+			return runnable{}, &exitError{code: exitNotFound, err: fmt.Errorf("image %s is not in the cache, and --pull=never has it that it is not pulled", c.target)}
+		}
+	}
+	if !c.quiet {
+		printf(p.stderr, "krustlet-wasi: pulling %s\n", c.target)
+	}
+	pulled, err := store.PullToRun(ctx, c.target, keys.For(credentials.Pod{}))
 	if err != nil {
 		return runnable{}, imageError(c.target, err)
 	}
-	switch {
-	case !present && c.pull == pullNever:
-		return runnable{}, &exitError{code: exitNotFound, err: fmt.Errorf("image %s is not in the cache, and --pull=never has it that it is not pulled", c.target)}
-	case !present || c.pull == pullAlways:
-		if !c.quiet {
-			printf(p.stderr, "krustlet-wasi: pulling %s\n", c.target)
-		}
-		pulled, err := store.Pull(ctx, c.target, keys.For(credentials.Pod{}))
-		if err != nil {
-			return runnable{}, imageError(c.target, err)
-		}
-		module = pulled.Module
-	}
-	return runnable{Module: module}, nil
+	return runnable{Module: pulled.Module}, nil
 }
 
 // imageError gives an error of the module store its exit code.

@@ -76,11 +76,11 @@
 // # Rows of Pull
 //
 // Images come from a registry in this process, on loopback; no cluster takes part. crane, go-containerregistry's own, does the
-// same in turns with it, and syncs nothing.
+// same in turns with it, and syncs nothing. Each begins with an empty folder and without connections.
 //
-//	images20   20 modules, ten at a time: ms, until they can be used, crane-ms, and x-crane, the one divided by the other; synced-ms is
-//	           until they are on disk for good
-//	layers8    the same of an image with a root filesystem of 8 layers of 4 MiB each. Ours verifies the layers once more as it unpacks
-//	           them, which `crane pull` does not do; export-ms is `crane export`, which unpacks them into a tar, x-export ours by that.
-//	memory/…   heap-MiB is the most that the heap, the registry's included, grew by while one module was pulled
+//	images20          20 modules, ten at a time: ms, until they can be used, crane-ms, and x-crane, the one divided by the other;
+//	                  synced-ms is until they are on disk for good
+//	layers8           the same of an image with a root filesystem of 8 layers of 4 MiB each, which is not unpacked
+//	layers8/unpacked  the same of a pull that unpacks the image, and `crane export`, which unpacks it into a tar
+//	memory/…          heap-MiB is the most that the heap, the registry's included, grew by while one module was pulled
 package bench

@@ -1,11 +1,13 @@
 package bench
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"log"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -20,6 +22,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/krustlet-go/krustlet-wasi/hack/guests"
 	"github.com/krustlet-go/krustlet-wasi/registry"
@@ -38,17 +41,15 @@ func BenchmarkPull(b *testing.B) {
 	for i := range 20 {
 		many = append(many, pushModule(b, host, fmt.Sprintf("app%d:v1", i), withSection(module, []byte{byte(i)})))
 	}
-	b.Run("images20", func(b *testing.B) { comparePulls(b, many) })
+	b.Run("images20", func(b *testing.B) {
+		compare(b, "crane", pullAll((*registry.Store).Pull, many...), craneAll(many...))
+	})
+	layers := pushLayers(b, host, 8)
 	b.Run("layers8", func(b *testing.B) {
-		image := pushLayers(b, host, 8)
-		own := comparePulls(b, []string{image})
-		var exports []time.Duration
-		for range 5 {
-			export, _ := timed(b, func(dir string) (func(), error) { return nil, craneExport(dir, image) })
-			exports = append(exports, export)
-		}
-		b.ReportMetric(float64(median(exports).Microseconds())/1000, "export-ms")
-		b.ReportMetric(float64(own)/float64(median(exports)), "x-export")
+		compare(b, "crane", pullAll((*registry.Store).Pull, layers), craneAll(layers))
+	})
+	b.Run("layers8/unpacked", func(b *testing.B) {
+		compare(b, "export", pullAll((*registry.Store).PullToRun, layers), craneExport(layers))
 	})
 	for _, mib := range []int{8, 128} {
 		image := pushModule(b, host, fmt.Sprintf("size%d:v1", mib), withSection(module, make([]byte, mib<<20)))
@@ -76,23 +77,25 @@ func pushModule(b *testing.B, host, name string, module []byte) (ref string) {
 	return ref
 }
 
-// comparePulls reports the medians of both, and returns ours.
-func comparePulls(b *testing.B, images []string) (own time.Duration) {
-	var ours, synced, cranes []time.Duration
+// way is how something is had, in a new folder. settle is what there is to do in the end; nil: nothing.
+type way func(ctx context.Context, dir string) (settle func(), err error)
+
+// compare takes ours and another's way in turns, and reports the medians.
+func compare(b *testing.B, name string, own, other way) {
+	var ours, synced, others []time.Duration
 	for b.Loop() {
-		took, all := timed(b, func(dir string) (func(), error) { return pullAll(b, dir, images) })
+		took, all := timed(b, own)
 		ours, synced = append(ours, took), append(synced, all)
-		took, _ = timed(b, func(dir string) (func(), error) { return nil, craneAll(dir, images) })
-		cranes = append(cranes, took)
+		took, _ = timed(b, other)
+		others = append(others, took)
 	}
-	own = median(ours)
-	other := median(cranes)
-	b.ReportMetric(float64(median(synced).Microseconds())/1000, "synced-ms")
-	b.ReportMetric(float64(own.Microseconds())/1000, "ms")
-	b.ReportMetric(float64(other.Microseconds())/1000, "crane-ms")
-	b.ReportMetric(float64(own)/float64(other), "x-crane")
-	return own
+	b.ReportMetric(milliseconds(median(ours)), "ms")
+	b.ReportMetric(milliseconds(median(synced)), "synced-ms")
+	b.ReportMetric(milliseconds(median(others)), name+"-ms")
+	b.ReportMetric(float64(median(ours))/float64(median(others)), "x-"+name)
 }
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 func median(times []time.Duration) time.Duration {
 	slices.Sort(times)
@@ -100,14 +103,14 @@ func median(times []time.Duration) time.Duration {
 }
 
 // timed measures what is done with a new folder, without and with what there is to settle in the end.
-func timed(b *testing.B, do func(dir string) (settle func(), err error)) (took, settled time.Duration) {
+func timed(b *testing.B, do way) (took, settled time.Duration) {
 	b.Helper()
 	dir, err := os.MkdirTemp(b.TempDir(), "")
 	if err != nil {
 		b.Fatal(err)
 	}
 	began := time.Now()
-	settle, err := do(dir)
+	settle, err := do(b.Context(), dir)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -122,42 +125,54 @@ func timed(b *testing.B, do func(dir string) (settle func(), err error)) (took, 
 	return took, settled
 }
 
-func pullAll(b *testing.B, dir string, images []string) (settle func(), err error) {
-	store, err := registry.New(registry.Config{Dir: dir, MaxParallelPulls: 10})
-	if err != nil {
-		return nil, err
+// pullAll is a pull of each image into one store.
+func pullAll(pull func(*registry.Store, context.Context, string, registry.Keys) (registry.Pulled, error), images ...string) way {
+	return func(ctx context.Context, dir string) (settle func(), err error) {
+		store, err := registry.New(registry.Config{Dir: dir, MaxParallelPulls: 10})
+		if err != nil {
+			return nil, err
+		}
+		return store.Close, atOnce(images, func(image string) error {
+			_, err := pull(store, ctx, image, nil)
+			return err
+		})
 	}
-	return store.Close, atOnce(images, func(image string) error {
-		_, err := store.Pull(b.Context(), image, nil)
-		return err
-	})
 }
 
 // craneAll is `crane pull --format=oci` of each image, ten at a time as well.
-func craneAll(dir string, images []string) error {
-	turns := make(chan struct{}, 10)
-	return atOnce(images, func(image string) error {
-		turns <- struct{}{}
-		defer func() { <-turns }()
-		img, err := crane.Pull(image)
-		if err != nil {
-			return err
-		}
-		return crane.SaveOCI(img, filepath.Join(dir, filepath.Base(image)))
-	})
+func craneAll(images ...string) way {
+	return func(ctx context.Context, dir string) (settle func(), err error) {
+		turns, connections := make(chan struct{}, 10), ownConnections()
+		return nil, atOnce(images, func(image string) error {
+			turns <- struct{}{}
+			defer func() { <-turns }()
+			img, err := crane.Pull(image, crane.WithContext(ctx), connections)
+			if err != nil {
+				return err
+			}
+			return crane.SaveOCI(img, filepath.Join(dir, filepath.Base(image)))
+		})
+	}
+}
+
+// ownConnections are new ones, as a store of ours makes, and crane as a process.
+func ownConnections() crane.Option {
+	return crane.WithTransport(remote.DefaultTransport.(*http.Transport).Clone())
 }
 
 // craneExport is `crane export`: it unpacks the layers too, into one tar.
-func craneExport(dir, image string) (err error) {
-	img, err := crane.Pull(image)
-	if err != nil {
-		return err
+func craneExport(image string) way {
+	return func(ctx context.Context, dir string) (settle func(), err error) {
+		img, err := crane.Pull(image, crane.WithContext(ctx), ownConnections())
+		if err != nil {
+			return nil, err
+		}
+		f, err := os.Create(filepath.Join(dir, "root.tar"))
+		if err != nil {
+			return nil, err
+		}
+		return nil, errors.Join(crane.Export(img, f), f.Close())
 	}
-	f, err := os.Create(filepath.Join(dir, "root.tar"))
-	if err != nil {
-		return err
-	}
-	return errors.Join(crane.Export(img, f), f.Close())
 }
 
 func atOnce(images []string, do func(string) error) error {
@@ -196,7 +211,7 @@ func pullMemory(b *testing.B, image string) {
 				}
 			}
 		}()
-		timed(b, func(dir string) (func(), error) { return pullAll(b, dir, []string{image}) })
+		timed(b, pullAll((*registry.Store).Pull, image))
 		close(stop)
 		<-stopped
 	}

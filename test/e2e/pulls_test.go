@@ -20,12 +20,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/crane"
 	"github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/guests"
 	"github.com/krustlet-go/krustlet-wasi/hack/testnode"
 	images "github.com/krustlet-go/krustlet-wasi/registry"
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
@@ -243,16 +246,38 @@ func testImageCommand(t *testing.T, s *suite) {
 	}
 }
 
-// testWarmStart: what is on the node starts without the registry.
+// testWarmStart: what is on the node starts without the registry, unpacked or not; what cannot be unpacked is told of, and gone.
 func testWarmStart(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	closing := testnode.NewRegistry(t)
 	image := closing.Push(t, "warm:v1", tinyModule(t))
 	s.create(t, ns, s.pod("cold", image))
 	s.awaitPhase(t, ns, "cold", corev1.PodRunning)
+	// Fetched by the operator, and not unpacked yet.
+	rooted, broken := closing.Host+"/rooted:v1", closing.Host+"/broken:v1"
+	for ref, module := range map[string][]byte{rooted: tinyModule(t), broken: []byte("none")} {
+		image := guests.Image(t, v1.Config{Entrypoint: []string{"/app.wasm"}}, map[string][]byte{"app.wasm": module})
+		if err := crane.Push(image, ref); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out, err := s.imageCommand(t, "pull", rooted, broken); err != nil {
+		t.Fatal(out, err)
+	}
 	closing.Close()
 	s.create(t, ns, s.pod("warm", image))
 	s.awaitPhase(t, ns, "warm", corev1.PodRunning)
+	for name, image := range map[string]string{"rooted": rooted, "broken": broken} {
+		pod := s.pod(name, image)
+		pod.Spec.Containers[0].ImagePullPolicy = corev1.PullNever
+		s.create(t, ns, pod)
+	}
+	s.awaitPhase(t, ns, "rooted", corev1.PodRunning)
+	s.awaitWaiting(t, ns, "broken", "found no WebAssembly module", "ErrImagePull", "ImagePullBackOff")
+	s.awaitWaiting(t, ns, "broken", "is not present with pull policy of Never", "ErrImageNeverPull", "ImagePullBackOff")
+	if out, err := s.imageCommand(t, "ls"); err != nil || strings.Contains(out, broken) || !strings.Contains(out, rooted) {
+		t.Errorf("ls: %s, %v", out, err)
+	}
 }
 
 // padded is the smallest guest with a section of so many bytes that means nothing, which are others each time.

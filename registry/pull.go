@@ -1,0 +1,181 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+)
+
+// Pulled is a module that was asked for at a registry.
+type Pulled struct {
+	Module
+	// Took is how long that took, without the time in which other pulls had to be waited for.
+	Took time.Duration
+}
+
+// Pull asks the registry what the image is now, fetches of it what is not on disk, and remembers what the
+// reference means and for whom. An image with a root filesystem is not unpacked, and of the Module in what it returns that is set which
+// is known without: Image, ImageID, Size and Config. keys are shown to the registry; they may be nil. A local file is taken as by Lookup.
+//
+// Pull blocks until it is done or ctx ends, in which case the error is ctx's. Any of the Err classes may come; after an error
+// the store is as it was before, but for what came of a module before a transfer broke off.
+func (s *Store) Pull(ctx context.Context, image string, keys Keys) (Pulled, error) {
+	return s.pullModule(ctx, image, keys, toKeep)
+}
+
+// PullToRun is Pull, and unpacks the image beside that. One that cannot be unpacked is not pulled, and nothing is left of it.
+func (s *Store) PullToRun(ctx context.Context, image string, keys Keys) (Pulled, error) {
+	return s.pullModule(ctx, image, keys, toRun)
+}
+
+func (s *Store) pullModule(ctx context.Context, image string, keys Keys, why purpose) (Pulled, error) {
+	ref, err := parseReference(image, s.hosts)
+	if err != nil {
+		return Pulled{}, err
+	}
+	if ref.path != "" {
+		m, present, err := s.local(image, ref)
+		if err == nil && !present {
+			err = fail(ErrNotFound, nil, "local module: no file %s (fs/PATH is relative to the agent's working directory, fs//PATH is absolute)", ref.path)
+		}
+		return Pulled{Module: m}, err
+	}
+	return s.pullShared(ctx, image, ref, keys, why)
+}
+
+// pullShared is one call that may share a pull with others.
+func (s *Store) pullShared(ctx context.Context, image string, ref reference, keys Keys, why purpose) (Pulled, error) {
+	remote, err := s.network.open(ctx, ref.repo, keys, s.stall)
+	if err != nil {
+		return Pulled{}, err
+	}
+	call := fmt.Sprintln(ref.name(), remote.identity(), why)
+	m, err := s.pulls.do(ctx, call, func(ctx context.Context) (Pulled, error) {
+		return s.pullInTurn(ctx, ref, remote, why)
+	})
+	if err != nil {
+		return Pulled{}, s.noteFull(err)
+	}
+	m.Image = image
+	return m, nil
+}
+
+// noteFull names an error that the disk's fullness is the cause of, and has room made.
+func (s *Store) noteFull(err error) error {
+	err = diskFull(s.dir, err)
+	if errors.Is(err, ErrDiskFull) {
+		select {
+		case s.full <- struct{}{}:
+		default:
+		}
+	}
+	return err
+}
+
+// pullInTurn waits until another pull may go on.
+func (s *Store) pullInTurn(ctx context.Context, ref reference, remote *session, why purpose) (Pulled, error) {
+	if s.turns != nil {
+		select {
+		case s.turns <- struct{}{}:
+		case <-ctx.Done():
+			return Pulled{}, ctx.Err()
+		}
+		defer func() { <-s.turns }()
+	}
+	begin := time.Now()
+	m, err := s.pull(ctx, ref, remote, why)
+	took := time.Since(begin)
+	if err == nil {
+		s.log.Debug("pulled", zap.String("image", ref.name()), zap.String("id", m.ImageID),
+			zap.Int64("size", m.Size), zap.Duration("took", took))
+	}
+	return Pulled{Module: m, Took: took}, err
+}
+
+// pull is one shared pull.
+func (s *Store) pull(ctx context.Context, ref reference, remote *session, why purpose) (Module, error) {
+	p, err := resolve(ctx, remote, ref, why)
+	if err != nil {
+		return Module{}, err
+	}
+	layers, made, err := s.obtain(ctx, ref, remote, p, why)
+	if err != nil {
+		return Module{}, err
+	}
+	defer layers.release()
+	fresh := brought{blobs: layers.unsynced()}
+	if old, err := s.refs.get(ref.name()); err == nil && old.Manifest != p.image.Manifest {
+		// What the reference means now is not forgotten for what may be lost.
+		if err := s.sync(fresh); err != nil {
+			return Module{}, fmt.Errorf("sync what %s has come to mean: %w", ref.name(), err)
+		}
+		fresh = brought{}
+	}
+	fresh.records = []string{s.refs.path(ref.at(p.image.Manifest)), s.refs.path(ref.name())}
+	if made {
+		fresh.roots = []string{p.image.made(why).Rootfs}
+	}
+	defer s.syncLater(fresh)
+	if p.kind == wasmFile {
+		p.image.Component = layers.blobs[0].component
+	}
+	// Before anybody can find it.
+	if err := s.rights.grant(ref.at(p.image.Manifest), remote.credential()); err != nil {
+		return Module{}, fmt.Errorf("remember who may have %s: %w", ref.name(), err)
+	}
+	how := unix.LOCK_SH
+	if why == toShow {
+		how = unix.LOCK_EX // nobody adds to the same record meanwhile
+	}
+	if err := withLock(ctx, s.storeLock(), how, func() error { return s.remember(ref, p.image) }); err != nil {
+		return Module{}, err
+	}
+	// A root filesystem that was there already may have been removed a moment ago, with the image that had it.
+	m, _, err := s.imageOf(ctx, ref, p.image, why)
+	return m, err
+}
+
+// obtain fetches an image's layers, and unpacks each as soon as it and those below it are there, if that is what the image is pulled
+// for. No layer is removed before they are released.
+func (s *Store) obtain(ctx context.Context, ref reference, remote *session, p plan, why purpose) (layers *fetching, made bool, err error) {
+	layers = newFetching(len(p.layers))
+	group, both := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.fetchAll(both, remote, ref, p, layers) })
+	var refusal error
+	if t := p.image.made(why); t != nil && why != toKeep {
+		group.Go(func() (err error) {
+			if _, made, err = s.root(both, *t, why, layers); both.Err() == nil {
+				refusal = err
+			}
+			return err
+		})
+	}
+	if err = group.Wait(); err == nil {
+		return layers, made, nil
+	}
+	layers.release()
+	if refusal != nil {
+		err = errors.Join(err, s.refuse(ctx, ref, p.image, why, refusal))
+	}
+	return nil, false, err
+}
+
+// remember records what the reference means, beside what is known of the same image for another purpose. It is known by its digest
+// as well, and by the tag last: a tag that is known has its digest known. The store's lock is held.
+func (s *Store) remember(ref reference, rec record) error {
+	if old, err := s.refs.get(ref.at(rec.Manifest)); err == nil { // none, or a damaged one, adds nothing
+		rec = rec.with(old)
+	}
+	rec.Pulled = time.Now().UTC()
+	for _, rec.Reference = range []string{ref.at(rec.Manifest), ref.name()} {
+		if err := s.refs.put(rec); err != nil {
+			return fmt.Errorf("remember %s: %w", rec.Reference, err)
+		}
+	}
+	return nil
+}
