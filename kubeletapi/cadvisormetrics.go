@@ -57,12 +57,7 @@ func (cadvisorMetrics) Describe(ch chan<- *prometheus.Desc) {
 func (c cadvisorMetrics) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeTime) // the interface has none to pass on
 	defer cancel()
-	failed := 0.0
-	node, err := c.stats.NodeStats(ctx, false)
-	if err != nil {
-		c.log.Error("cannot tell what the node uses", zap.Error(err))
-		failed = 1
-	}
+	node, failed := useOfNode(ctx, c.stats, c.log)
 	ch <- prometheus.MustNewConstMetric(cadvisorError, prometheus.GaugeValue, failed)
 	sendCadvisor(ch, node.CPU, node.Memory, "", "/", "", "", "", "")
 	shown := map[types.UID]*corev1.Pod{}

@@ -52,12 +52,7 @@ func (r resourceMetrics) Describe(ch chan<- *prometheus.Desc) {
 func (r resourceMetrics) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeTime) // the interface has none to pass on
 	defer cancel()
-	failed := 0.0
-	node, err := r.stats.NodeStats(ctx, false)
-	if err != nil {
-		r.log.Error("cannot tell what the node uses", zap.Error(err))
-		failed = 1
-	}
+	node, failed := useOfNode(ctx, r.stats, r.log)
 	ch <- prometheus.MustNewConstMetric(scrapeError, prometheus.GaugeValue, failed)
 	sendUse(ch, node.CPU, node.Memory, nodeCPU, nodeMemory)
 	if swap := node.Swap; swap != nil && swap.SwapUsageBytes != nil {
@@ -74,6 +69,16 @@ func (r resourceMetrics) Collect(ch chan<- prometheus.Metric) {
 		}
 		sendUse(ch, pod.CPU, pod.Memory, podCPU, podMemory, name, namespace)
 	}
+}
+
+// useOfNode is what the node uses, and 1 where that could not be had.
+func useOfNode(ctx context.Context, from Stats, log *zap.Logger) (use stats.NodeStats, failed float64) {
+	use, err := from.NodeStats(ctx, false)
+	if err != nil {
+		log.Error("cannot tell what the node uses", zap.Error(err))
+		failed = 1
+	}
+	return use, failed
 }
 
 // distinct leaves one pod of each name: one that is going may have a successor of its name already.
