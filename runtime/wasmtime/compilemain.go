@@ -20,7 +20,6 @@ const (
 	compileRefused  = 65 // the module cannot be compiled; why is on standard error (EX_DATAERR of sysexits.h)
 	compileMisused  = 64 // it was called in a wrong way (EX_USAGE)
 	compileBroken   = 71 // the system refuses what is needed (EX_OSERR)
-	compilerNice    = 10
 	maxModuleBytes  = 1 << 30
 	statusDataField = "VmData:"
 )
@@ -111,6 +110,11 @@ func bindCompiler(memory, seconds uint64) error {
 			return fmt.Errorf("limit %s to %d: %w", l.what, l.value, err)
 		}
 	}
+	// To its pod, compiling is the beginning of the guest. Far behind all others, it would never be done on a busy machine.
+	own, err := nice()
+	if err != nil {
+		return fmt.Errorf("lower the priority: %w", err)
+	}
 	// The process has threads already, each with a priority of its own; new ones inherit the one that makes them.
 	tasks, err := os.ReadDir("/proc/self/task")
 	if err != nil {
@@ -118,7 +122,7 @@ func bindCompiler(memory, seconds uint64) error {
 	}
 	for _, task := range tasks {
 		if tid, err := strconv.Atoi(task.Name()); err == nil {
-			_ = unix.Setpriority(unix.PRIO_PROCESS, tid, compilerNice) // a thread that has just ended needs none
+			_ = setNice(tid, own, guestNice) // a thread that has just ended needs none
 		}
 	}
 	return nil

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -152,6 +154,38 @@ func TestCompileMainIsToldWhatItMayTake(t *testing.T) {
 		if code := CompileMain(args, strings.NewReader(""), &out, &errs); code != compileMisused || errs.Len() == 0 || out.Len() != 0 {
 			t.Errorf("%v: code %d, %q", args, code, errs.String())
 		}
+	}
+}
+
+// TestCompilerStandsWithGuests: all its threads have the priority of guests, once it waits for its module.
+func TestCompilerStandsWithGuests(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), self()[0], CompileCommand, "1073741824", "60")
+	stdin, err := cmd.StdinPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := nice()
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "all threads have the priority", func() bool {
+		tasks, err := filepath.Glob("/proc/" + strconv.Itoa(cmd.Process.Pid) + "/task/*")
+		if err != nil || len(tasks) == 0 {
+			t.Fatalf("no threads: %v", err)
+		}
+		return !slices.ContainsFunc(tasks, func(task string) bool {
+			thread, _ := strconv.Atoi(filepath.Base(task)) // the kernel's numbers
+			is, err := unix.Getpriority(unix.PRIO_PROCESS, thread)
+			return err == nil && 20-is != min(own+guestNice, 19)
+		})
+	})
+	_ = stdin.Close()
+	var exit *exec.ExitError
+	if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != compileRefused {
+		t.Errorf("nothing is no module: %v", err)
 	}
 }
 

@@ -9,13 +9,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// guestNice is by how much the threads of guests stand behind the agent's (man 7 sched, "The nice value"). The
-// scheduler's weights make of 5 a third of the share.
+// guestNice is by how much the threads of guests, and those that compile modules, stand behind the agent's (man 7 sched, "The nice
+// value"). The scheduler's weights make of 5 a third of the share.
 const guestNice = 5
 
-// setNice makes the calling thread nicer by n than the process was started. On Linux, unlike in POSIX, the value is a
-// thread's. To take it back needs a privilege (CAP_SYS_NICE).
-func setNice(base, n int) error { return unix.Setpriority(unix.PRIO_PROCESS, 0, min(base+n, 19)) }
+// setNice makes a thread, 0 for the calling one, nicer by n than the process was started. On Linux, unlike in POSIX, the value is
+// a thread's. To take it back needs a privilege (CAP_SYS_NICE).
+func setNice(thread, base, n int) error {
+	return unix.Setpriority(unix.PRIO_PROCESS, thread, min(base+n, 19))
+}
 
 // nice is the calling thread's value.
 func nice() (int, error) {
@@ -25,7 +27,7 @@ func nice() (int, error) {
 
 // stepBack puts the calling thread, a guest's from now on, behind the agent's.
 func (e *Engine) stepBack() {
-	if err := setNice(e.nice, guestNice); err != nil {
+	if err := setNice(0, e.nice, guestNice); err != nil {
 		e.cfg.Log.Warn("a guest's thread keeps the priority of the agent", zap.Error(err))
 	}
 }
