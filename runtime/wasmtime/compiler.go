@@ -21,11 +21,15 @@ const (
 	DefaultCompileTime   = 2 * time.Minute
 )
 
+// compilePatience is how much longer than on a machine that has nothing else to do a compilation may take. On a busy one it gets
+// a small share of the processors, and to end it for that would have it begin anew and never be done.
+const compilePatience = 5
+
 // compiler turns modules into machine code.
 type compiler struct {
-	argv   []string // of a process that does it; empty does it here, without bounds
-	memory int64    // bytes
-	limit  time.Duration
+	argv   []string      // of a process that does it; empty does it here, without bounds
+	memory int64         // bytes
+	limit  time.Duration // on an idle machine: it bounds the time of the processors
 }
 
 // cancellable says that a compilation ends with its context.
@@ -62,7 +66,8 @@ func (c *compiler) run(ctx context.Context, wasm []byte) ([]byte, error) {
 
 // spawn runs the process. It has no environment, no open file but its three, and dies with this process.
 func (c *compiler) spawn(parent context.Context, wasm []byte) ([]byte, error) {
-	ctx, cancel := context.WithTimeoutCause(parent, c.limit, ErrCompileLimit)
+	wait := compilePatience * c.limit
+	ctx, cancel := context.WithTimeout(parent, wait)
 	defer cancel()
 	seconds := int64(c.limit.Seconds()+1) * int64(goruntime.GOMAXPROCS(0))
 	args := append(c.argv[1:len(c.argv):len(c.argv)], strconv.FormatInt(c.memory, 10), strconv.FormatInt(seconds, 10))
@@ -78,7 +83,7 @@ func (c *compiler) spawn(parent context.Context, wasm []byte) ([]byte, error) {
 	case parent.Err() != nil:
 		return nil, fmt.Errorf("compile: %w", parent.Err())
 	case ctx.Err() != nil:
-		return nil, fmt.Errorf("compile: took more than %v: %w", c.limit, ErrCompileLimit)
+		return nil, fmt.Errorf("compile: took more than %v: %w", wait, ErrCompileLimit)
 	case err != nil:
 		return nil, c.failure(cmd, err, seconds, strings.TrimSpace(string(errs.text)))
 	}

@@ -24,8 +24,8 @@ type Config struct {
 	// may be missing, and may be read-only; nothing in it is changed. A Compiler with the same CacheDir, in
 	// whatever process of this build, fills it.
 	LoadOnly bool
-	// CompileMemory and CompileTime bound one compilation, in bytes and by the wall clock; 0 is DefaultCompileMemory
-	// and DefaultCompileTime.
+	// CompileMemory and CompileTime bound one compilation, in bytes and in time of every processor; 0 is DefaultCompileMemory
+	// and DefaultCompileTime. By the wall clock it may take five times CompileTime, so that it ends on a busy machine too.
 	CompileMemory int64
 	CompileTime   time.Duration
 	// Compiled is told of modules that a Compiler was asked for: that their code was in the cache, or how long it took to
