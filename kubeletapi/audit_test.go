@@ -8,7 +8,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap"
@@ -105,7 +104,7 @@ func TestAuditOfExec(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	testnode.Eventually(t, 20*time.Second, func() error {
+	testnode.Eventually(t, func() error {
 		if n := seen.FilterMessage("privileged request").Len(); n != 2 {
 			return fmt.Errorf("%d lines are logged, want one for each", n)
 		}

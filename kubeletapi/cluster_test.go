@@ -288,7 +288,7 @@ func TestAccessSettings(t *testing.T) {
 	if err := cluster.Client().RbacV1().ClusterRoleBindings().Delete(t.Context(), namespace+":fickle", metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	testnode.Eventually(t, 20*time.Second, func() error { // the API server takes a moment to see it
+	testnode.Eventually(t, func() error { // the API server takes a moment to see it
 		if got := code(forgetful, forgetful.client(t, true, nil), token); got != 403 {
 			return fmt.Errorf("once the right is gone: %d", got)
 		}

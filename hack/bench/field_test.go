@@ -23,7 +23,7 @@ import (
 )
 
 // roundTimeout bounds what a round waits for at a time. It is no measure: what takes that long hangs.
-const roundTimeout = 2 * time.Minute
+const roundTimeout = testnode.Patience
 
 // field is what the rows of Pod are measured on: a node, images that it will have, and a namespace of their own.
 type field struct {
@@ -138,7 +138,7 @@ func (f *field) clear(b *testing.B, seen *observer, trails map[string]*trail) {
 	if err := deleting.Wait(); err != nil {
 		b.Fatalf("deleting pods: %v", err)
 	}
-	testnode.Eventually(b, roundTimeout, func() error {
+	testnode.Eventually(b, func() error {
 		left, err := os.ReadDir(filepath.Join(f.node.DataDir, "pods"))
 		if len(left) > 0 {
 			return fmt.Errorf("the node still has folders of %d pods", len(left))
@@ -156,7 +156,7 @@ func (f *field) calmDown(b *testing.B) {
 	b.Helper()
 	const calm = 5 // polls, 50 ms each
 	before, same := int64(-1), 0
-	testnode.Eventually(b, roundTimeout, func() error {
+	testnode.Eventually(b, func() error {
 		list, err := f.client.CoreV1().Events(f.namespace).List(context.Background(), metav1.ListOptions{Limit: 1})
 		if err != nil {
 			return err

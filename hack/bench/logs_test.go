@@ -158,7 +158,7 @@ func benchmarkReadLog(b *testing.B, http2 bool) {
 	pod.Spec.Containers[0].Args = []string{"each", "bulk 1024", "sleep"}
 	f.start(b, observe(b, f.watcher, f.namespace), pod)
 	client := newLogClient(b, f, http2)
-	testnode.Eventually(b, roundTimeout, func() error {
+	testnode.Eventually(b, func() error {
 		log, err := client.open(b.Context(), pod.Name, "tailLines=1")
 		if err != nil {
 			return err

@@ -40,7 +40,7 @@ func BenchmarkRestart(b *testing.B) {
 		f.node.Start(b)
 		f.node.WaitReady(b)
 		ready = append(ready, time.Since(began))
-		testnode.Eventually(b, roundTimeout, func() error {
+		testnode.Eventually(b, func() error {
 			pod, err := f.watcher.CoreV1().Pods(apart.namespace).Get(context.Background(), witness.Name, metav1.GetOptions{})
 			if err == nil && pod.Status.Phase != corev1.PodSucceeded {
 				err = fmt.Errorf("the pod that ended is %s", pod.Status.Phase)
@@ -103,7 +103,7 @@ func (f *field) ended(b *testing.B, pod *corev1.Pod) {
 func (f *field) logged(b *testing.B, pod *corev1.Pod, line string) {
 	b.Helper()
 	file := filepath.Join(f.node.DataDir, "logs", f.namespace+"_"+pod.Name+"_"+string(pod.UID), "main", "0.log")
-	testnode.Eventually(b, roundTimeout, func() error {
+	testnode.Eventually(b, func() error {
 		text, err := os.ReadFile(file)
 		if err == nil && !strings.Contains(string(text), line) {
 			err = fmt.Errorf("%s lacks %q", file, line)

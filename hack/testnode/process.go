@@ -77,17 +77,17 @@ func (p *Process) Signal(t testing.TB, s os.Signal) {
 func (p *Process) Stop(t testing.TB) {
 	t.Helper()
 	p.Signal(t, syscall.SIGTERM)
-	if code := p.Wait(t, 20*time.Second); code != 0 {
+	if code := p.Wait(t); code != 0 {
 		t.Errorf("the agent ended with %v after SIGTERM:\n%s", p.cmd.ProcessState, p.Tail())
 	}
 }
 
 // Wait waits for the end and returns the exit code, -1 for a signal.
-func (p *Process) Wait(t testing.TB, timeout time.Duration) int {
+func (p *Process) Wait(t testing.TB) int {
 	t.Helper()
 	select {
 	case <-p.done:
-	case <-time.After(timeout):
+	case <-time.After(Patience):
 		_ = p.cmd.Process.Signal(syscall.SIGQUIT) // prints what every goroutine waits for
 		select {
 		case <-p.done:
@@ -95,15 +95,15 @@ func (p *Process) Wait(t testing.TB, timeout time.Duration) int {
 			_ = p.cmd.Process.Kill()
 			<-p.done
 		}
-		t.Errorf("the agent did not end within %v:\n%s", timeout, p.stderr)
+		t.Errorf("the agent did not end within %v:\n%s", Patience, p.stderr)
 	}
 	return p.cmd.ProcessState.ExitCode()
 }
 
 // WaitOutput waits for a line of standard output that begins with prefix, and returns it.
-func (p *Process) WaitOutput(t testing.TB, prefix string, timeout time.Duration) string {
+func (p *Process) WaitOutput(t testing.TB, prefix string) string {
 	t.Helper()
-	deadline := time.After(timeout)
+	deadline := time.After(Patience)
 	for {
 		changed := p.stdout.changed()
 		for line := range strings.Lines(p.stdout.String()) {
@@ -116,7 +116,7 @@ func (p *Process) WaitOutput(t testing.TB, prefix string, timeout time.Duration)
 		case <-p.done:
 			t.Fatalf("the agent ended and never printed %q:\n%s", prefix, p.Tail())
 		case <-deadline:
-			t.Fatalf("the agent did not print %q within %v:\n%s", prefix, timeout, p.Tail())
+			t.Fatalf("the agent did not print %q within %v:\n%s", prefix, Patience, p.Tail())
 		}
 	}
 }

@@ -13,7 +13,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -123,7 +122,7 @@ func testHostNetwork(t *testing.T, s *suite) {
 	if now := s.await(t, ns, "asks", ready(true)); now.Status.PodIP != s.node.IP {
 		t.Errorf("the pod has %s", now.Status.PodIP)
 	}
-	testnode.Eventually(t, time.Minute, func() error { // it runs a little before it serves
+	testnode.Eventually(t, func() error { // it runs a little before it serves
 		conn, err := net.Dial("tcp", net.JoinHostPort(s.node.IP, "18091"))
 		if err != nil {
 			return err

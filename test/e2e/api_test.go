@@ -181,7 +181,7 @@ func testLogsOfEachKind(t *testing.T, s *apiSuite) {
 		t.Fatal(err)
 	}
 	for container, want := range map[string]string{"first": "init\n", "side": "beside\n", "main": "main\n", "debug": "afterwards\n"} {
-		testnode.Eventually(t, time.Minute, func() error {
+		testnode.Eventually(t, func() error {
 			cmd, out := s.kubectl(t, "logs", "-n", ns, "kinds", "-c", container)
 			if err := cmd.Run(); err != nil || !strings.Contains(out.String(), want) {
 				return fmt.Errorf("the log of %s: %q, %w", container, out, err)
@@ -270,7 +270,7 @@ func testLogsBounded(t *testing.T, s *apiSuite) {
 	pod := s.create(t, ns, s.pod("fast", s.kitchen, "yes"))
 	dir := filepath.Join(s.logs, fmt.Sprintf("%s_%s_%s", ns, pod.Name, pod.UID), "main")
 	seen := map[string]bool{}
-	testnode.Eventually(t, time.Minute, func() error {
+	testnode.Eventually(t, func() error {
 		var total int64
 		entries, err := os.ReadDir(dir)
 		if err != nil {
@@ -312,7 +312,7 @@ func testLogShippers(t *testing.T, s *apiSuite) {
 	}
 	s.delete(t, pod)
 	s.awaitGone(t, pod)
-	testnode.Eventually(t, 10*time.Second, func() error {
+	testnode.Eventually(t, func() error {
 		left, err := filepath.Glob(filepath.Join(s.links, "shipped_"+ns+"_*"))
 		dirs, _ := filepath.Glob(filepath.Join(s.logs, ns+"_shipped_*"))
 		if left = append(left, dirs...); err != nil || len(left) > 0 {
@@ -369,7 +369,7 @@ func testPages(t *testing.T, s *apiSuite) {
 			t.Errorf("%s %s: %d %.200q, want %d and %q", test.method, test.path, code, text, test.code, test.say)
 		}
 	}
-	testnode.Eventually(t, 10*time.Second, func() error {
+	testnode.Eventually(t, func() error {
 		for line := range strings.Lines(s.node.Process().Stderr()) {
 			var entry map[string]any
 			if json.Unmarshal([]byte(line), &entry) == nil && entry["message"] == "privileged request" && entry["path"] == "/debug/flags/v" {

@@ -103,7 +103,7 @@ func testAttach(t *testing.T, e *execs) {
 		line, _ := reader.out.ReadString('\n') // what is wrong with it shows below
 		heard <- line
 	}()
-	testnode.Eventually(t, 30*time.Second, func() error {
+	testnode.Eventually(t, func() error {
 		k.say(t, "heard?")
 		select {
 		case line := <-heard:
@@ -125,7 +125,7 @@ func testAttach(t *testing.T, e *execs) {
 	// Where the input is for many clients, one comes after another.
 	e.awaitRunning(t, ns, "open")
 	for range 2 {
-		testnode.Eventually(t, 30*time.Second, func() error {
+		testnode.Eventually(t, func() error {
 			k := e.talk(t, "attach", "-i", "-n", ns, "open")
 			defer func() {
 				_ = k.cmd.Process.Kill()

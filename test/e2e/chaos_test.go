@@ -145,7 +145,7 @@ func (c *chaos) follow() {
 // running waits until the pod's guest runs, and prints.
 func (c *chaos) running(pod *corev1.Pod) {
 	c.t.Helper()
-	testnode.Eventually(c.t, 3*time.Minute, func() error {
+	testnode.Eventually(c.t, func() error {
 		now, err := c.get(c.ns, pod.Name)
 		if err != nil {
 			return err
@@ -161,7 +161,7 @@ func (c *chaos) running(pod *corev1.Pod) {
 func (c *chaos) checkLogs(pod *corev1.Pod) {
 	c.t.Helper()
 	before := c.counts(pod)
-	testnode.Eventually(c.t, time.Minute, func() error {
+	testnode.Eventually(c.t, func() error {
 		grown, last := 0, -1
 		for attempt := range before {
 			last = max(last, attempt)
@@ -217,7 +217,7 @@ func (c *chaos) counts(pod *corev1.Pod) map[int]int {
 // empty waits until nothing is left in folders of the data directory.
 func (c *chaos) empty(folders ...string) {
 	c.t.Helper()
-	testnode.Eventually(c.t, 3*time.Minute, func() error {
+	testnode.Eventually(c.t, func() error {
 		for _, folder := range folders {
 			left, err := os.ReadDir(filepath.Join(c.node.DataDir, folder))
 			if err != nil {

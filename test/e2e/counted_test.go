@@ -8,7 +8,6 @@ import (
 	"net"
 	"slices"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	stats "k8s.io/kubelet/pkg/apis/stats/v1alpha1"
@@ -73,7 +72,7 @@ type figures struct {
 // looked waits until that many calls of path_filestat_get are told.
 func (c *figures) looked(t *testing.T, want float64) {
 	t.Helper()
-	testnode.Eventually(t, time.Minute, func() error {
+	testnode.Eventually(t, func() error {
 		page := c.scraper.scrape(t, "/metrics")
 		m := page.find(t, "krustlet_wasi_host_calls_total", map[string]string{"function": "path_filestat_get"})
 		if got := m.GetCounter().GetValue(); got != want {
@@ -88,7 +87,7 @@ func (c *figures) talk(t *testing.T, path string) {
 	t.Helper()
 	pod := c.awaitPhase(t, c.ns, "serves", corev1.PodRunning)
 	var conn net.Conn
-	testnode.Eventually(t, time.Minute, func() (err error) { // it runs a little before it serves
+	testnode.Eventually(t, func() (err error) { // it runs a little before it serves
 		conn, err = net.Dial("tcp", net.JoinHostPort(pod.Status.PodIP, "18080"))
 		return err
 	})
@@ -109,7 +108,7 @@ func (c *figures) talk(t *testing.T, path string) {
 func (c *figures) told(t *testing.T) {
 	t.Helper()
 	pod := map[string]string{"namespace": c.ns, "pod": "serves", "interface": "eth0"}
-	testnode.Eventually(t, time.Minute, func() error {
+	testnode.Eventually(t, func() error {
 		var summary stats.Summary
 		if err := json.Unmarshal(c.scraper.get(t, "/stats/summary"), &summary); err != nil {
 			return err

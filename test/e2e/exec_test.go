@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/kubernetes/scheme"
@@ -249,7 +248,7 @@ func testExecGone(t *testing.T, e *execs) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		testnode.Eventually(t, 30*time.Second, func() error {
+		testnode.Eventually(t, func() error {
 			if now := beats(); now == "none" {
 				return errors.New("the command has not begun")
 			}
@@ -260,7 +259,7 @@ func testExecGone(t *testing.T, e *execs) {
 		}
 		_ = cmd.Wait() // killed
 		_ = stdin.Close()
-		testnode.Eventually(t, 30*time.Second, func() error {
+		testnode.Eventually(t, func() error {
 			if before, now := beats(), beats(); before != now {
 				return fmt.Errorf("the command goes on: %s, %s", before, now)
 			}
@@ -290,7 +289,7 @@ func testExecQuota(t *testing.T, s *suite) {
 	s.create(t, ns, s.pod("main", s.tiny))
 	s.awaitRunning(t, ns, "main")
 	const most = 32
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), testnode.Patience)
 	defer cancel()
 	var clients sync.WaitGroup
 	var up sync.WaitGroup
@@ -309,7 +308,7 @@ func testExecQuota(t *testing.T, s *suite) {
 	}
 	cancel()
 	clients.Wait()
-	testnode.Eventually(t, 30*time.Second, func() error {
+	testnode.Eventually(t, func() error {
 		return s.stream(t.Context(), ns, "main", []string{"main", "x"}, remotecommand.StreamOptions{Stdout: io.Discard})
 	})
 }

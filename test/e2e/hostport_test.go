@@ -63,7 +63,7 @@ func visit(at string) error {
 // visits waits until a server answers: a pod runs a little before it serves.
 func visits(t *testing.T, at string) {
 	t.Helper()
-	testnode.Eventually(t, time.Minute, func() error { return visit(at) })
+	testnode.Eventually(t, func() error { return visit(at) })
 }
 
 // testHostPortEverywhere: without an address it is all of the node's, also where the pod's own port has the same number.

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-containerregistry/pkg/crane"
 	"github.com/google/go-containerregistry/pkg/name"
@@ -192,7 +191,7 @@ func testImageAgain(t *testing.T, s *suite) {
 	s.create(t, ns, pod)
 	prints := func(want string) {
 		t.Helper()
-		testnode.Eventually(t, time.Minute, func() error {
+		testnode.Eventually(t, func() error {
 			cmd, out := s.kubectl(t, "logs", "-n", ns, "again") // it fails while a run is being made
 			if err := cmd.Run(); err != nil || out.String() != "$ cat /data/version\n"+want+"\n$ exit 3\n" {
 				return errors.Join(err, fmt.Errorf("it printed %q", out))
@@ -232,7 +231,7 @@ func testImagesAreKept(t *testing.T, s *suite) {
 	s.node.Args = append(s.node.Args, "--image-gc-high-threshold=1", "--image-gc-low-threshold=0", "--minimum-image-ttl-duration=0s")
 	s.node.Start(t)
 	s.node.WaitReady(t)
-	testnode.Eventually(t, time.Minute, func() error {
+	testnode.Eventually(t, func() error {
 		if left := s.roots(t, "gone"); len(left) > 0 {
 			return fmt.Errorf("nobody uses %v", left)
 		}

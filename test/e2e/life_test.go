@@ -293,7 +293,7 @@ func (l *life) agent() {
 // stop ends the agent as systemd would, and starts it anew.
 func (l *life) stop() {
 	l.t.Helper()
-	testnode.Eventually(l.t, time.Minute, func() error { // it has begun to listen to signals
+	testnode.Eventually(l.t, func() error { // it has begun to listen to signals
 		if l.node.Process().Stderr() == "" {
 			return errors.New("the agent has logged nothing")
 		}
@@ -324,7 +324,7 @@ func (l *life) settled() {
 		}
 	}
 	for _, name := range l.jobs {
-		testnode.Eventually(l.t, 3*time.Minute, func() error {
+		testnode.Eventually(l.t, func() error {
 			job, err := l.client().BatchV1().Jobs(l.ns).Get(context.Background(), name, metav1.GetOptions{})
 			if err != nil {
 				return err
@@ -343,7 +343,7 @@ func (l *life) settled() {
 func (l *life) awaitValue(pod *corev1.Pod) {
 	l.t.Helper()
 	path := filepath.Join(l.node.DataDir, "pods", string(pod.UID), "volumes", "settings", "value")
-	testnode.Eventually(l.t, 2*time.Minute, func() error {
+	testnode.Eventually(l.t, func() error {
 		text, err := os.ReadFile(path)
 		if err == nil && string(text) != fmt.Sprint(l.value) {
 			err = fmt.Errorf("pod %s has %q of the ConfigMap, want %d", pod.Name, text, l.value)
@@ -355,7 +355,7 @@ func (l *life) awaitValue(pod *corev1.Pod) {
 // agree checks that the node has what the cluster has: folders of its pods and of no others, and no more runs than were told.
 func (l *life) agree() {
 	l.t.Helper()
-	testnode.Eventually(l.t, time.Minute, func() error {
+	testnode.Eventually(l.t, func() error {
 		list, err := l.client().CoreV1().Pods(l.ns).List(context.Background(), metav1.ListOptions{})
 		if err != nil {
 			return err
@@ -416,7 +416,7 @@ func (l *life) end() {
 		l.delete(l.t, pod)
 		l.pods = l.pods[1:]
 	}
-	testnode.Eventually(l.t, 2*time.Minute, func() error {
+	testnode.Eventually(l.t, func() error {
 		list, err := l.client().CoreV1().Pods(l.ns).List(context.Background(), metav1.ListOptions{})
 		if err == nil && len(list.Items) > 0 {
 			err = fmt.Errorf("pod %s is still there: %+v", list.Items[0].Name, list.Items[0].Status)

@@ -11,6 +11,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/testnode"
 )
 
 func testLogs(t *testing.T, s *suite) {
@@ -77,7 +79,7 @@ func testLogsFollow(t *testing.T, s *suite) {
 		}
 		return nil
 	})
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), testnode.Patience)
 	defer cancel()
 	stream, err := s.client().CoreV1().Pods(ns).GetLogs("follow", &corev1.PodLogOptions{Follow: true}).Stream(ctx)
 	if err != nil {

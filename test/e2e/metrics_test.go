@@ -49,10 +49,14 @@ func TestMetrics(t *testing.T) {
 	greedy := s.limited("greedy", "100m", "16Mi", "alloc", "64")
 	greedy.Spec.RestartPolicy = corev1.RestartPolicyNever
 	s.create(t, ns, greedy)
+	unknown := s.pod("unknown", s.tiny, "exits") // of the images here, the one that is not compiled yet
+	unknown.Spec.RestartPolicy = corev1.RestartPolicyNever
+	s.create(t, ns, unknown)
 	for _, name := range []string{"spins", "holds", "asked"} {
 		s.awaitPhase(t, ns, name, corev1.PodRunning)
 	}
 	s.awaitPhase(t, ns, "greedy", corev1.PodFailed)
+	s.awaitPhase(t, ns, "unknown", corev1.PodSucceeded)
 	page := s.scraper(t, ns)
 	for name, test := range map[string]func(*testing.T, *suite, string, *scraper){
 		"Top":      testTop,
@@ -114,7 +118,7 @@ func within(what string, got, least, most float64) error {
 // testTop: `kubectl top` shows what the guests do, through metrics-server.
 func testTop(t *testing.T, s *suite, ns string, _ *scraper) {
 	var last string
-	testnode.Eventually(t, 2*time.Minute, func() error {
+	testnode.Eventually(t, func() error {
 		cmd, out := s.kubectl(t, "top", "pod", "-n", ns, "--no-headers")
 		err := cmd.Run()
 		last = out.String()
@@ -156,7 +160,7 @@ func testResourceMetrics(t *testing.T, s *suite, ns string, scraper *scraper) {
 	pod := map[string]string{"pod": "spins", "namespace": ns}
 	first := scraper.scrape(t, "/metrics/resource")
 	began := time.Now()
-	testnode.Eventually(t, time.Minute, func() error {
+	testnode.Eventually(t, func() error {
 		if time.Since(began) < 3*time.Second {
 			return errors.New("too soon for a rate")
 		}
@@ -221,7 +225,7 @@ func testMetricsPages(t *testing.T, s *suite, ns string, scraper *scraper) {
 	if size <= 0 || left <= 0 || left > size {
 		t.Errorf("a claim of %g bytes has %g left", size, left)
 	}
-	testnode.Eventually(t, time.Minute, func() error { // on a machine that is busy, it may take a while until the limit matters
+	testnode.Eventually(t, func() error { // on a machine that is busy, it may take a while until the limit matters
 		spins := map[string]string{"pod": "spins", "namespace": ns}
 		held := value(scraper.scrape(t, "/metrics").find(t, "krustlet_container_cpu_throttled_seconds_total", spins))
 		if held <= 0 {
@@ -229,7 +233,7 @@ func testMetricsPages(t *testing.T, s *suite, ns string, scraper *scraper) {
 		}
 		return nil
 	})
-	testnode.Eventually(t, time.Minute, func() error {
+	testnode.Eventually(t, func() error {
 		probes := scraper.scrape(t, "/metrics/probes")
 		for _, kind := range []string{"Readiness", "Liveness"} {
 			of := map[string]string{"probe_type": kind, "result": "successful", "container": "main", "pod": "asked", "namespace": ns}
@@ -248,7 +252,7 @@ func testMetricsPages(t *testing.T, s *suite, ns string, scraper *scraper) {
 // testSummary: /stats/summary tells of disks too, and of rates from the second look on.
 func testSummary(t *testing.T, s *suite, ns string, scraper *scraper) {
 	var summary stats.Summary
-	testnode.Eventually(t, time.Minute, func() error {
+	testnode.Eventually(t, func() error {
 		summary = stats.Summary{}
 		if err := json.Unmarshal(scraper.get(t, "/stats/summary"), &summary); err != nil {
 			return err

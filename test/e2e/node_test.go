@@ -108,7 +108,7 @@ func TestServingCertificate(t *testing.T) {
 	n := testnode.New(t, cluster, "")
 	const ask = "BOOTSTRAP: TLS certificate requires manual approval. Run kubectl certificate approve "
 	p := n.Start(t)
-	if line := p.WaitOutput(t, ask, time.Minute); line != ask+n.Name+"-tls" {
+	if line := p.WaitOutput(t, ask); line != ask+n.Name+"-tls" {
 		t.Fatalf("asks for approval with %q", line)
 	}
 	first, err := csrs.Get(context.Background(), n.Name+"-tls", metav1.GetOptions{})
@@ -117,13 +117,13 @@ func TestServingCertificate(t *testing.T) {
 	}
 	n.Stop(t)
 	p = n.Start(t)
-	p.WaitOutput(t, ask+n.Name+"-tls", time.Minute)
+	p.WaitOutput(t, ask+n.Name+"-tls")
 	second, err := csrs.Get(context.Background(), n.Name+"-tls", metav1.GetOptions{})
 	if err != nil || first.UID != second.UID {
 		t.Fatalf("the request was not picked up again: %v", err)
 	}
 	cluster.Kubectl(t, "certificate", "deny", n.Name+"-tls")
-	testnode.Eventually(t, time.Minute, func() error {
+	testnode.Eventually(t, func() error {
 		if !strings.Contains(p.Stderr(), "denied") && !strings.Contains(p.Stderr(), "Denied") {
 			return errors.New("the denial is not in the log")
 		}
@@ -148,12 +148,12 @@ func TestClientCertificateDenied(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := n.Start(t)
-	testnode.Eventually(t, time.Minute, func() error {
+	testnode.Eventually(t, func() error {
 		_, err := cluster.Client().CertificatesV1().CertificateSigningRequests().Get(context.Background(), n.Name, metav1.GetOptions{})
 		return err
 	})
 	cluster.Kubectl(t, "certificate", "deny", n.Name)
-	if code := p.Wait(t, time.Minute); code != 1 {
+	if code := p.Wait(t); code != 1 {
 		t.Errorf("exit code %d, want 1", code)
 	}
 	if log := p.Stderr(); !strings.Contains(log, n.Name) || !strings.Contains(log, "denied") && !strings.Contains(log, "Denied") {
@@ -173,7 +173,7 @@ func TestNodeDeleted(t *testing.T) {
 		t.Fatal(err)
 	}
 	cluster.Kubectl(t, "delete", "node", n.Name)
-	testnode.Eventually(t, time.Minute, func() error {
+	testnode.Eventually(t, func() error {
 		now, err := nodes.Get(context.Background(), n.Name, metav1.GetOptions{})
 		if err != nil {
 			return err
@@ -219,7 +219,7 @@ func TestRestart(t *testing.T) {
 	if pod, err := s.get(ns, "finished"); err != nil || pod.Status.Phase != corev1.PodSucceeded || pod.Status.ContainerStatuses[0].RestartCount != 0 {
 		t.Errorf("the finished pod: %+v %v", pod.Status, err)
 	}
-	testnode.Eventually(t, 10*time.Second, func() error {
+	testnode.Eventually(t, func() error {
 		folder := filepath.Join(s.node.DataDir, "pods", string(deleted.UID))
 		if _, err := os.Stat(folder); !os.IsNotExist(err) {
 			return errors.Join(err, fmt.Errorf("the deleted pod's folder %s is still there", folder))
@@ -318,7 +318,7 @@ func TestBadInput(t *testing.T) {
 			args := append([]string{"--node-name", "bad-input", "--hostname", "bad-input", "--node-ip", address, "--addr", address,
 				"--data-dir", data, "--log-format", "console", "--log-level", "error"}, tt.args...)
 			p := testnode.Run(t, nil, args...)
-			if code := p.Wait(t, 90*time.Second); code == 0 {
+			if code := p.Wait(t); code == 0 {
 				t.Error("exit code 0")
 			}
 			said := ""
@@ -355,7 +355,7 @@ func TestSignals(t *testing.T) {
 	s.awaitPhase(t, ns, "spins", corev1.PodRunning)
 	p := s.node.Process()
 	p.Signal(t, syscall.SIGINT)
-	if code := p.Wait(t, 15*time.Second); code != 0 {
+	if code := p.Wait(t); code != 0 {
 		t.Errorf("exit code %d after SIGINT", code)
 	}
 }

@@ -270,7 +270,7 @@ func testDeployment(t *testing.T, s *suite) {
 	}
 	for _, want := range []int32{20, 0} {
 		s.cluster.Kubectl(t, "scale", "deployment", "-n", ns, "scaled", fmt.Sprintf("--replicas=%d", want))
-		testnode.Eventually(t, 2*time.Minute, func() error {
+		testnode.Eventually(t, func() error {
 			d, err := deployments.Get(context.Background(), "scaled", metav1.GetOptions{})
 			if err != nil {
 				return err
@@ -281,7 +281,7 @@ func testDeployment(t *testing.T, s *suite) {
 			return nil
 		})
 	}
-	testnode.Eventually(t, time.Minute, func() error {
+	testnode.Eventually(t, func() error {
 		pods, err := s.client().CoreV1().Pods(ns).List(context.Background(), metav1.ListOptions{})
 		if err != nil || len(pods.Items) > 0 {
 			return fmt.Errorf("%d pods are left: %w", len(pods.Items), err)
@@ -306,7 +306,7 @@ func testJobs(t *testing.T, s *suite) {
 		}
 	}
 	for name, want := range map[string]batchv1.JobConditionType{"completes": batchv1.JobComplete, "fails": batchv1.JobFailed} {
-		testnode.Eventually(t, 2*time.Minute, func() error {
+		testnode.Eventually(t, func() error {
 			job, err := jobs.Get(context.Background(), name, metav1.GetOptions{})
 			if err != nil {
 				return err

@@ -277,7 +277,7 @@ func TestAgentRestartKeepsReadiness(t *testing.T) {
 	if now, err := s.get(ns, "ready"); err != nil || now.Status.ContainerStatuses[0].RestartCount == 0 && !transition(now).Equal(since) {
 		t.Errorf("not ready for a while: %v %+v", err, now.Status)
 	}
-	testnode.Eventually(t, time.Minute, func() error { // its sockets shut, it ended, and is started and ready again
+	testnode.Eventually(t, func() error { // its sockets shut, it ended, and is started and ready again
 		now, err := s.get(ns, "ready")
 		if err != nil {
 			return err

@@ -187,7 +187,7 @@ func testNodeImages(t *testing.T, s *suite) {
 	s.create(t, ns, s.pod("listed", image))
 	pod := s.awaitPhase(t, ns, "listed", corev1.PodRunning)
 	want := []string{pod.Status.ContainerStatuses[0].ImageID, image}
-	testnode.Eventually(t, time.Minute, func() error {
+	testnode.Eventually(t, func() error {
 		node, err := s.client().CoreV1().Nodes().Get(context.Background(), s.node.Name, metav1.GetOptions{})
 		if err != nil {
 			return err
@@ -237,7 +237,7 @@ func testImageCommand(t *testing.T, s *suite) {
 		t.Errorf("removing what a pod runs: %v", err)
 	}
 	s.delete(t, pod)
-	testnode.Eventually(t, time.Minute, func() error {
+	testnode.Eventually(t, func() error {
 		_, err := s.imageCommand(t, "rm", image)
 		return err
 	})
@@ -346,7 +346,7 @@ func smallDisk(t *testing.T) string {
 
 func (s *suite) awaitDiskPressure(t *testing.T, want corev1.ConditionStatus) {
 	t.Helper()
-	testnode.Eventually(t, time.Minute, func() error {
+	testnode.Eventually(t, func() error {
 		node, err := s.client().CoreV1().Nodes().Get(context.Background(), s.node.Name, metav1.GetOptions{})
 		if err != nil {
 			return err
@@ -362,7 +362,7 @@ func (s *suite) awaitDiskPressure(t *testing.T, want corev1.ConditionStatus) {
 
 func (s *suite) awaitNodeEvent(t *testing.T, reason string) {
 	t.Helper()
-	testnode.Eventually(t, 2*time.Minute, func() error {
+	testnode.Eventually(t, func() error {
 		list, err := s.client().CoreV1().Events("").List(context.Background(), metav1.ListOptions{})
 		if err != nil {
 			return err

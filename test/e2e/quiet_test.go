@@ -41,7 +41,7 @@ func testFewWrites(t *testing.T, s *suite) {
 	s.await(t, ns, "first", ready(true))
 	s.delete(t, first)
 	s.awaitGone(t, first)
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), testnode.Patience)
 	defer cancel()
 	events, err := s.client().CoreV1().Pods(ns).Watch(ctx, metav1.ListOptions{})
 	if err != nil {
@@ -117,7 +117,7 @@ func testForeignDaemonSet(t *testing.T, s *suite) {
 		t.Fatal(err)
 	}
 	var pod *corev1.Pod
-	testnode.Eventually(t, time.Minute, func() error {
+	testnode.Eventually(t, func() error {
 		list, err := s.client().CoreV1().Pods(ns).List(t.Context(), metav1.ListOptions{})
 		if err != nil || len(list.Items) == 0 {
 			return errors.Join(err, errors.New("there is no pod"))

@@ -34,7 +34,7 @@ func TestResize(t *testing.T) {
 	s.node.WaitReady(t)
 	s.resize(t, ns, "spin", "20m", "64Mi")
 	s.awaitSize(t, ns, "spin", "20m", "64Mi")
-	testnode.Eventually(t, time.Minute, func() error {
+	testnode.Eventually(t, func() error {
 		if share := s.share(t); share > slow {
 			return fmt.Errorf("a guest that is limited again uses %.3f", share)
 		}
@@ -122,7 +122,7 @@ func testResizeCPU(t *testing.T, s *suite, pod *corev1.Pod) {
 	if c := now.Status.ContainerStatuses[0]; c.RestartCount != 0 || c.AllocatedResources.Cpu().String() != "10m" || now.Status.ObservedGeneration != 2 {
 		t.Errorf("generation %d, %+v", now.Status.ObservedGeneration, c)
 	}
-	testnode.Eventually(t, time.Minute, func() error {
+	testnode.Eventually(t, func() error {
 		if share := s.share(t); share < fast {
 			return fmt.Errorf("with a limit of 1, a guest uses %.3f", share)
 		}

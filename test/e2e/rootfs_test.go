@@ -8,7 +8,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -176,7 +175,7 @@ func testRootAfterRestart(t *testing.T, s *suite, image string) {
 		return nil
 	})
 	const want = "$ append motd x\n$ cat motd\nhello\nx$ exit 3\n"
-	testnode.Eventually(t, 30*time.Second, func() error {
+	testnode.Eventually(t, func() error {
 		cmd, out := s.kubectl(t, "logs", "-n", ns, "again") // it fails while the next run is being made
 		if err := cmd.Run(); err != nil || out.String() != want {
 			return errors.Join(err, fmt.Errorf("a later run printed %q", out))
@@ -224,10 +223,10 @@ func testRootsAcrossAgents(t *testing.T, s *suite, image string) {
 	if c := stays.Status.ContainerStatuses[0]; c.RestartCount != 0 {
 		t.Errorf("restarted: %+v", c)
 	}
-	testnode.Eventually(t, time.Minute, func() error { return notMounted(t, s, string(pods[1].UID)) })
+	testnode.Eventually(t, func() error { return notMounted(t, s, string(pods[1].UID)) })
 	// What the probe of the new agent writes is what the guest reads, in the directory of before.
 	before := len(s.cluster.Kubectl(t, "logs", "-n", ns, "stays"))
-	testnode.Eventually(t, time.Minute, func() error {
+	testnode.Eventually(t, func() error {
 		if log := s.cluster.Kubectl(t, "logs", "-n", ns, "stays"); len(log) == before || !strings.Contains(log, "\nstaysstays") {
 			return fmt.Errorf("printed %q", log)
 		}
@@ -236,7 +235,7 @@ func testRootsAcrossAgents(t *testing.T, s *suite, image string) {
 	s.delete(t, stays)
 	s.awaitGone(t, stays)
 	// All that is left of mounts is those of pods that are there.
-	testnode.Eventually(t, time.Minute, func() error { return notMounted(t, s, string(stays.UID)) })
+	testnode.Eventually(t, func() error { return notMounted(t, s, string(stays.UID)) })
 	all, err := s.client().CoreV1().Pods("").List(context.Background(), metav1.ListOptions{FieldSelector: "spec.nodeName=" + s.node.Name})
 	if err != nil {
 		t.Fatal(err)
@@ -244,7 +243,7 @@ func testRootsAcrossAgents(t *testing.T, s *suite, image string) {
 	for i := range all.Items {
 		s.awaitGone(t, &all.Items[i])
 	}
-	testnode.Eventually(t, time.Minute, func() error { return notMounted(t, s, s.node.DataDir) })
+	testnode.Eventually(t, func() error { return notMounted(t, s, s.node.DataDir) })
 }
 
 func podReady(p *corev1.Pod) error {

@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 }
 
 // web asks what pods serve.
-var web = &http.Client{Timeout: time.Minute}
+var web = &http.Client{Timeout: testnode.Patience}
 
 // suite is what a test of pods stands on.
 type suite struct {
@@ -61,6 +61,7 @@ func newSuite(t *testing.T, kubeconfig string, args ...string) *suite {
 	s.kitchen = s.images.PushGuest(t, "kitchen")
 	s.node = testnode.New(t, s.cluster, kubeconfig)
 	s.node.Args = append(s.node.Args, args...)
+	s.node.Compiled(t, "hello", "kitchen", "serve")
 	s.node.Join(t)
 	return s
 }
@@ -105,7 +106,7 @@ func (s *suite) get(namespace, name string) (*corev1.Pod, error) {
 func (s *suite) await(t *testing.T, namespace, name string, check func(*corev1.Pod) error) *corev1.Pod {
 	t.Helper()
 	var pod *corev1.Pod
-	testnode.Eventually(t, 90*time.Second, func() error {
+	testnode.Eventually(t, func() error {
 		var err error
 		if pod, err = s.get(namespace, name); err != nil {
 			return err
@@ -132,7 +133,7 @@ func (s *suite) awaitPhase(t *testing.T, namespace, name string, phase corev1.Po
 // awaitGone waits until the pod of that UID is no longer there.
 func (s *suite) awaitGone(t *testing.T, pod *corev1.Pod) {
 	t.Helper()
-	testnode.Eventually(t, time.Minute, func() error {
+	testnode.Eventually(t, func() error {
 		now, err := s.get(pod.Namespace, pod.Name)
 		if apierrors.IsNotFound(err) || err == nil && now.UID != pod.UID {
 			return nil
@@ -151,7 +152,7 @@ func (s *suite) delete(t *testing.T, pod *corev1.Pod) {
 // awaitEvents waits until the pod has an event of each kind, given as "Reason message".
 func (s *suite) awaitEvents(t *testing.T, pod *corev1.Pod, want ...string) {
 	t.Helper()
-	testnode.Eventually(t, time.Minute, func() error {
+	testnode.Eventually(t, func() error {
 		list, err := s.client().CoreV1().Events(pod.Namespace).List(context.Background(), metav1.ListOptions{
 			FieldSelector: fields.OneTermEqualSelector("involvedObject.uid", string(pod.UID)).String(),
 		})

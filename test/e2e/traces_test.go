@@ -8,7 +8,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"time"
 
 	collectorpb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
@@ -68,7 +67,7 @@ func (c *collector) all() []*tracepb.Span {
 
 // testTraces: the way of a pod is one trace, with a span for each step, one within the other.
 func testTraces(t *testing.T, c *collector, ns string) {
-	testnode.Eventually(t, time.Minute, func() error {
+	testnode.Eventually(t, func() error {
 		all := c.all()
 		i := slices.IndexFunc(all, func(s *tracepb.Span) bool {
 			return s.GetName() == "pod.start" && attribute(s.GetAttributes(), "k8s.pod.name") == "holds" && attribute(s.GetAttributes(), "k8s.namespace.name") == ns

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -123,7 +122,7 @@ func testContentVolumes(t *testing.T, s *suite) {
 	pod = s.create(t, ns, pod)
 	s.awaitPhase(t, ns, "content", corev1.PodRunning)
 	log := ""
-	testnode.Eventually(t, 10*time.Second, func() error {
+	testnode.Eventually(t, func() error {
 		if log = s.cluster.Kubectl(t, "logs", "-n", ns, "content"); !strings.Contains(log, "sleeping") {
 			return errors.New("not done")
 		}
@@ -160,7 +159,7 @@ func testContentVolumes(t *testing.T, s *suite) {
 func (s *suite) awaitCleared(t *testing.T, pod *corev1.Pod) {
 	t.Helper()
 	s.awaitGone(t, pod)
-	testnode.Eventually(t, 20*time.Second, func() error {
+	testnode.Eventually(t, func() error {
 		if _, err := os.Stat(filepath.Dir(s.volumes(pod))); !os.IsNotExist(err) {
 			return fmt.Errorf("pod %s left its folder (%w)", pod.Name, err)
 		}
@@ -184,13 +183,13 @@ func testVolumeUpdate(t *testing.T, s *suite) {
 	}
 	s.awaitPhase(t, ns, "update", corev1.PodRunning)
 	for _, container := range []string{"main", "part"} {
-		testnode.Eventually(t, 10*time.Second, func() error { return expect(log(container), "before\n") })
+		testnode.Eventually(t, func() error { return expect(log(container), "before\n") })
 	}
 	object.Data["key"] = "after"
 	if _, err := s.client().CoreV1().ConfigMaps(ns).Update(context.Background(), object, metav1.UpdateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	testnode.Eventually(t, time.Minute, func() error { return expect(log("main"), "before\nafter\n") })
+	testnode.Eventually(t, func() error { return expect(log("main"), "before\nafter\n") })
 	if err := expect(log("part"), "before\n"); err != nil {
 		t.Errorf("a subPath: %v", err)
 	}
@@ -373,7 +372,7 @@ func testSizeLimit(t *testing.T, s *suite) {
 		t.Errorf("reason %q, message %q", pod.Status.Reason, pod.Status.Message)
 	}
 	s.awaitEvents(t, pod, "Evicted "+message)
-	testnode.Eventually(t, 20*time.Second, func() error {
+	testnode.Eventually(t, func() error {
 		if _, err := os.Stat(s.volumes(pod)); !os.IsNotExist(err) {
 			return fmt.Errorf("the volume is still there (%w)", err)
 		}
@@ -421,12 +420,12 @@ func TestVolumesAcrossAgents(t *testing.T) {
 	s.node.Start(t)
 	s.node.WaitReady(t)
 	log := func() string { return s.cluster.Kubectl(t, "logs", "-n", ns, "update") }
-	testnode.Eventually(t, 10*time.Second, func() error { return expect(log(), "before\n") })
+	testnode.Eventually(t, func() error { return expect(log(), "before\n") })
 	object.Data["key"] = "after"
 	if _, err := s.client().CoreV1().ConfigMaps(ns).Update(context.Background(), object, metav1.UpdateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	testnode.Eventually(t, time.Minute, func() error { return expect(log(), "before\nafter\n") })
+	testnode.Eventually(t, func() error { return expect(log(), "before\nafter\n") })
 	if after := s.steady(t, ns, "update"); after.ContainerID != before.ContainerID {
 		t.Errorf("the container was %+v and is %+v", before, after)
 	}

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	nodev1 "k8s.io/api/node/v1"
@@ -47,7 +46,7 @@ func TestAgentRestart(t *testing.T) {
 		end.stop(t)
 		s.delete(t, deleted)
 		// One guest ends by itself while nobody looks, and the other prints on.
-		testnode.Eventually(t, time.Minute, func() error {
+		testnode.Eventually(t, func() error {
 			log, err := os.ReadFile(filepath.Join(s.node.DataDir, "logs", ns+"_counts_"+string(counts.UID), "main", "0.log"))
 			if err == nil && strings.Count(string(log), "\n") < lastLine+500 {
 				err = errors.New("the guest does not go on")
@@ -142,7 +141,7 @@ func TestWorkerDies(t *testing.T) {
 	s.node.Kill(t)
 	kill(t, shared.PID, syscall.SIGKILL)
 	kill(t, isolated.PID, syscall.SIGKILL)
-	testnode.Eventually(t, 10*time.Second, func() error {
+	testnode.Eventually(t, func() error {
 		if all := s.node.Workers(t); len(all) > 0 {
 			return fmt.Errorf("workers live: %+v", all)
 		}
@@ -249,7 +248,7 @@ func TestAgentUpgrade(t *testing.T) {
 	}
 	s.delete(t, old)
 	s.awaitGone(t, old)
-	testnode.Eventually(t, 30*time.Second, func() error {
+	testnode.Eventually(t, func() error {
 		for _, w := range s.node.Workers(t) {
 			if w.PID == oldWorker[0].PID {
 				return errors.New("the old build's worker has no pods and lives")
@@ -273,7 +272,7 @@ func TestWorkersEnd(t *testing.T) {
 		t.Fatal("the shared worker did not stay for the next pod")
 	}
 	s.node.Stop(t)
-	testnode.Eventually(t, 3*time.Minute, func() error {
+	testnode.Eventually(t, func() error {
 		left, err := os.ReadDir(filepath.Join(s.node.DataDir, "workers"))
 		if err == nil && len(left) > 0 {
 			err = fmt.Errorf("%s is left", left[0].Name())
