@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -141,6 +142,32 @@ func TestSecrets(t *testing.T) {
 	}
 	if found, err := source.For(Pod{}).Lookup(t.Context(), "r.example/app"); err != nil || found != nil {
 		t.Errorf("with a broken file: %v, %v", names(found), err)
+	}
+}
+
+func TestDockerConfigThatIsNone(t *testing.T) {
+	dir := t.TempDir()
+	pipe, large, good := filepath.Join(dir, "pipe"), filepath.Join(dir, "large"), filepath.Join(dir, "good")
+	for _, err := range []error{
+		syscall.Mkfifo(pipe, 0o600), os.WriteFile(large, nil, 0o600), os.Truncate(large, maxDockerConfig+1),
+		os.WriteFile(good, []byte(`{"auths":{"r.example":{"username":"good"}}}`), 0o600),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := NewSource(SourceConfig{DockerConfigs: []string{pipe, dir, large, good}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := s.dockerConfig()
+	for _, says := range []string{pipe + ": it is no regular file", dir + ": it is no regular file", large + ": it is larger"} {
+		if err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("error %v does not say %q", err, says)
+		}
+	}
+	if got := names(keys.Lookup("r.example/app")); got != "good" {
+		t.Errorf("found %q", got)
 	}
 }
 

@@ -1,12 +1,15 @@
 package credentials
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
@@ -87,28 +90,38 @@ func (s *Source) dockerConfig() (Keyring, error) {
 	var keys Keyring
 	var errs []error
 	for _, file := range s.files {
-		f, err := os.Open(file)
+		data, err := readDockerConfig(file)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		data, err := io.ReadAll(io.LimitReader(f, maxDockerConfig))
-		_ = f.Close() // what was read is complete
 		var auths map[string]Credential
 		if err == nil {
 			auths, err = parseDockerConfig(data)
 		}
 		if err != nil {
-			errs = append(errs, &fs.PathError{Op: "read", Path: file, Err: err})
+			errs = append(errs, fmt.Errorf("%s: %w", file, err))
 			continue
 		}
 		keys.add(auths, Owner{})
 		break
 	}
 	return keys, errors.Join(errs...)
+}
+
+func readDockerConfig(file string) ([]byte, error) {
+	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a named pipe must not block
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, cmp.Or(err, errors.New("it is no regular file"))
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxDockerConfig+1))
+	if err == nil && len(data) > maxDockerConfig {
+		err = fmt.Errorf("it is larger than %d bytes", maxDockerConfig)
+	}
+	return data, err
 }
 
 func (s *Source) fromKeychain(ctx context.Context, image string) []Credential {
