@@ -90,16 +90,12 @@ func (s *Source) dockerConfig() (Keyring, error) {
 	var keys Keyring
 	var errs []error
 	for _, file := range s.files {
-		data, err := readDockerConfig(file)
+		auths, err := readDockerConfig(file)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		var auths map[string]Credential
-		if err == nil {
-			auths, err = parseDockerConfig(data)
-		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", file, err))
+			errs = append(errs, err)
 			continue
 		}
 		keys.add(auths, Owner{})
@@ -108,20 +104,27 @@ func (s *Source) dockerConfig() (Keyring, error) {
 	return keys, errors.Join(errs...)
 }
 
-func readDockerConfig(file string) ([]byte, error) {
+func readDockerConfig(file string) (map[string]Credential, error) {
 	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a named pipe must not block
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }()
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, cmp.Or(err, errors.New("it is no regular file"))
+		return nil, cmp.Or(err, fmt.Errorf("%s is no regular file", file))
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxDockerConfig+1))
-	if err == nil && len(data) > maxDockerConfig {
-		err = fmt.Errorf("it is larger than %d bytes", maxDockerConfig)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(data) > maxDockerConfig:
+		return nil, fmt.Errorf("%s is larger than %d bytes", file, maxDockerConfig)
 	}
-	return data, err
+	auths, err := parseDockerConfig(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return auths, nil
 }
 
 func (s *Source) fromKeychain(ctx context.Context, image string) []Credential {
