@@ -24,8 +24,8 @@
 // fetch a module only if the folder does not hold it. When several callers pull one reference with equal credentials at the same
 // time, one pull runs and all get its result; it goes on as long as any of them waits, and is
 // cancelled when the last one gives up. The same holds for one module under several references. An image that was pulled with
-// credentials is found only by those who show the same, or whose they are. LookupFiles and PullFiles are the same for images of
-// any kind, whose files are shown in a volume (files.go).
+// credentials is found only by those who show the same, or whose they are, as Config.Verify has it. LookupFiles and PullFiles are
+// the same for images of any kind, whose files are shown in a volume (files.go).
 //
 // A registry may have mirrors, which are asked first (network.go); a pull tries each place with one credential after the other
 // (remote.go, place.go). Images lists what there is, Remove and a Collector remove it, and never what a pull in this process

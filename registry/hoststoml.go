@@ -1,16 +1,20 @@
 package registry
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/BurntSushi/toml"
+	"golang.org/x/net/http/httpguts"
 )
 
 // hostSettings is how one host is to be spoken to, as a hosts.toml has it.
@@ -43,8 +47,14 @@ func parseHosts(dir string, data []byte) ([]hostSettings, error) {
 		Server string               `toml:"server"`
 		Host   map[string]hostTable `toml:"host"`
 	}
+	if err := checkLength(data); err != nil {
+		return nil, err
+	}
 	meta, err := toml.Decode(string(data), &file)
 	if err != nil {
+		return nil, err
+	}
+	if err := checkCase(meta); err != nil {
 		return nil, err
 	}
 	var all []hostSettings
@@ -67,23 +77,48 @@ func parseHosts(dir string, data []byte) ([]hostSettings, error) {
 	return append(all, server), nil
 }
 
+// What the decoder takes grows with the third power of a line of nested keys.
+const (
+	maxHosts     = 64 << 10 // bytes
+	maxHostsLine = 8 << 10  // bytes
+)
+
+func checkLength(data []byte) error {
+	if len(data) > maxHosts {
+		return fmt.Errorf("it is larger than %d bytes", maxHosts)
+	}
+	n := 0
+	for line := range bytes.Lines(data) {
+		if n++; len(line) > maxHostsLine {
+			return fmt.Errorf("line %d is longer than %d bytes", n, maxHostsLine)
+		}
+	}
+	return nil
+}
+
+// checkCase finds keys that the decoder has taken although they are in another case, as TOML does not: of two, it takes either.
+func checkCase(meta toml.MetaData) error {
+	passed := map[string]bool{}
+	for _, key := range meta.Undecoded() {
+		passed[key.String()] = true
+	}
+	for _, key := range meta.Keys() {
+		ours := len(key) == 1 || len(key) == 3 && strings.EqualFold(key[0], "host")
+		if name := key[len(key)-1]; ours && name != strings.ToLower(name) && !passed[key.String()] {
+			return fmt.Errorf("the key %q must be written %q", name, strings.ToLower(name))
+		}
+	}
+	return nil
+}
+
 func (t hostTable) settings(dir, host string) (hostSettings, error) {
-	s := hostSettings{skipVerify: t.SkipVerify, header: http.Header{}}
+	s := hostSettings{skipVerify: t.SkipVerify}
 	var errs [6]error
 	s.url, errs[0] = hostURL(host, t.OverridePath)
 	s.pull, s.resolve, errs[1] = capabilities(t.Capabilities)
 	s.authorities, errs[2] = texts("ca", t.CA)
 	s.clients, errs[3] = clientPairs(t.Client)
-	for name, value := range t.Header {
-		var values []string
-		values, errs[4] = texts("header."+name, value)
-		for _, v := range values {
-			s.header.Add(name, v)
-		}
-		if errs[4] != nil {
-			break
-		}
-	}
+	s.header, errs[4] = headers(t.Header)
 	if t.DialTimeout != "" {
 		s.dialTimeout, errs[5] = time.ParseDuration(t.DialTimeout)
 	}
@@ -166,6 +201,27 @@ func texts(key string, value any) ([]string, error) {
 		return all, nil
 	}
 	return nil, fmt.Errorf("%s is %v, and must be a string or a list of strings", key, value)
+}
+
+// headers reads what each request has beside what it has anyway.
+func headers(table map[string]any) (http.Header, error) {
+	all := http.Header{}
+	for _, name := range slices.Sorted(maps.Keys(table)) { // several may be one header's
+		values, err := texts("header."+name, table[name])
+		if err != nil {
+			return nil, err
+		}
+		if !httpguts.ValidHeaderFieldName(name) {
+			return nil, fmt.Errorf("%q is no name of a header", name)
+		}
+		for _, v := range values {
+			if !httpguts.ValidHeaderFieldValue(v) {
+				return nil, fmt.Errorf("the value of header.%s is none that a header can have", name)
+			}
+			all.Add(name, v)
+		}
+	}
+	return all, nil
 }
 
 // clientPairs reads a file with certificate and key, a list of such files, or a list of pairs of files.

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -70,7 +72,7 @@ func trusted(pool *x509.CertPool, files []string) (*x509.CertPool, error) {
 		pool = pool.Clone()
 	}
 	for _, file := range files {
-		data, err := os.ReadFile(file)
+		data, err := readSmall(file)
 		if err != nil {
 			return nil, fmt.Errorf("certificate authorities of registries: %w", err)
 		}
@@ -138,7 +140,7 @@ func (n *network) folder(host string) (dir string, data []byte, err error) {
 	}
 	for _, f := range folders {
 		dir := filepath.Join(n.dir, f)
-		data, err := os.ReadFile(filepath.Join(dir, "hosts.toml"))
+		data, err := readSmall(filepath.Join(dir, "hosts.toml"))
 		if err == nil || !errors.Is(err, fs.ErrNotExist) {
 			return dir, data, err
 		}
@@ -157,7 +159,7 @@ func stampOf(data []byte, settings []hostSettings) [sha256.Size]byte {
 			files = append(files, pair[0], pair[1])
 		}
 		for _, f := range files {
-			content, _ := os.ReadFile(f)
+			content, _ := readSmall(f)
 			add(content)
 		}
 	}
@@ -175,7 +177,7 @@ func (n *network) configure(registry name.Registry, host string, s hostSettings)
 	// Whom the endpoint sends us to, a server of tokens or of blobs, does not get its certificates and headers.
 	others := newPolicyTransport(n.policy, config.Clone())
 	for _, pair := range s.clients {
-		certificate, err := tls.LoadX509KeyPair(pair[0], pair[1])
+		certificate, err := clientCertificate(pair)
 		if err != nil {
 			return endpoint{}, nil, fmt.Errorf("client certificate: %w", err)
 		}
@@ -205,6 +207,42 @@ func (n *network) configure(registry name.Registry, host string, s hostSettings)
 		t.scheme = "https"
 	}
 	return endpoint{registry: spoken, pull: s.pull, resolve: s.resolve, transport: newTransport(t, n.agent)}, opened, nil
+}
+
+// clientCertificate reads a certificate, and its key.
+func clientCertificate(pair [2]string) (tls.Certificate, error) {
+	var pem [2][]byte
+	for i, file := range pair {
+		var err error
+		if pem[i], err = readSmall(file); err != nil {
+			return tls.Certificate{}, err
+		}
+	}
+	certificate, err := tls.X509KeyPair(pem[0], pem[1])
+	if err != nil {
+		err = fmt.Errorf("%s: %w", strings.Join(slices.Compact(pair[:]), " and "), err)
+	}
+	return certificate, err
+}
+
+// maxSettingsFile bounds a file of a registry's settings, in bytes.
+const maxSettingsFile = 1 << 20
+
+// readSmall reads a file of a registry's settings.
+func readSmall(path string) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a named pipe must not block
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, errors.Join(err, fmt.Errorf("%s is no regular file", path))
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxSettingsFile+1))
+	if err == nil && len(data) > maxSettingsFile {
+		err = fmt.Errorf("%s is larger than %d bytes", path, maxSettingsFile)
+	}
+	return data, err
 }
 
 // hostTransport speaks to one host as its settings have it, and to others as the policy has it.

@@ -17,18 +17,22 @@ import (
 )
 
 // rights remembers with whose credentials images were pulled, and so who may have them without asking the registry again. An
-// image of which nothing is remembered was there before rights were, and is everybody's, as the kubelet has it of images
+// image of which nothing is remembered was there before rights were, and counts as preloaded, as the kubelet has it of images
 // that it has not pulled itself.
 type rights struct {
-	dir string
-	mu  sync.Mutex // of who changes a file; another process that does so at the same time only makes for one more pull
+	dir     string
+	verify  Verification
+	allowed []string
+	preload bool       // what is pulled is preloaded
+	mu      sync.Mutex // of who changes a file; another process that does so at the same time only makes for one more pull
 }
 
 // right is what is remembered of an image, as stored.
 type right struct {
-	Image  string  `json:"image"`            // its ID, REPOSITORY@DIGEST
-	All    bool    `json:"all,omitempty"`    // it was had with nothing, or with what every pod of the node may use
-	Grants []grant `json:"grants,omitempty"` // the oldest first
+	Image     string  `json:"image"`               // its ID, REPOSITORY@DIGEST
+	All       bool    `json:"all,omitempty"`       // it was had with nothing, or with what every pod of the node may use
+	Preloaded bool    `json:"preloaded,omitempty"` // it was had by no pod
+	Grants    []grant `json:"grants,omitempty"`    // the oldest first
 }
 
 // grant is one credential with which an image was pulled.
@@ -59,14 +63,20 @@ func (r *rights) path(id string) string {
 	return filepath.Join(r.dir, hex.EncodeToString(sum[:])+".json")
 }
 
-// may tells whether whoever has keys may have an image. Keys are asked only if it hangs on them.
-func (r *rights) may(ctx context.Context, id, repository string, keys Keys) (bool, error) {
-	has, err := r.get(id)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && has.All {
+// may tells whether whoever has keys may have an image, by its ID and as it was asked for. Keys are asked only if it hangs on them.
+func (r *rights) may(ctx context.Context, id, image, repository string, keys Keys) (bool, error) {
+	if r.verify == NeverVerify || r.verify == NeverVerifyAllowlistedImages && allowed(r.allowed, image) {
 		return true, nil
+	}
+	has, err := r.get(id)
+	if errors.Is(err, fs.ErrNotExist) {
+		has, err = right{Preloaded: true}, nil
 	}
 	if err != nil {
 		return false, nil // pulling again mends it
+	}
+	if has.All || has.Preloaded && r.verify == NeverVerifyPreloadedImages {
+		return true, nil
 	}
 	shown, err := keys.Lookup(ctx, repository)
 	if err != nil {
@@ -113,7 +123,11 @@ func (r *rights) grant(id string, c credentials.Credential) error {
 	}
 	given := grantOf(c)
 	switch {
-	case has.All || slices.Contains(has.Grants, given):
+	case has.All, r.preload && has.Preloaded:
+		return nil
+	case r.preload:
+		has.Preloaded = true
+	case slices.Contains(has.Grants, given):
 		return nil
 	case c.Owner.Kind == credentials.Node:
 		has.All, has.Grants = true, nil
@@ -132,7 +146,7 @@ func (r *rights) grant(id string, c credentials.Credential) error {
 		_, err := f.Write(append(data, '\n'))
 		return r.path(id), err
 	})
-	if err != nil || has.All { // if that is lost, the image is everybody's all the same
+	if err != nil || has.All || r.preload { // if that is lost, the image counts as preloaded all the same
 		return err
 	}
 	return errors.Join(syncPath(r.path(id)), syncPath(r.dir))

@@ -1,11 +1,13 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -35,6 +37,13 @@ type Config struct {
 	// RightsDir is the folder where it is kept who may have which image; empty means the folder rights in Dir. It tells
 	// something of credentials, and so is not for those who may read modules.
 	RightsDir string
+	// Verify says who may have an image that is on disk; empty means NeverVerifyPreloadedImages.
+	Verify Verification
+	// Allowed are the images for NeverVerifyAllowlistedImages, as pods name them, without tags and digests; `/*` at the end stands
+	// for all that begin so.
+	Allowed []string
+	// Preload says that what is pulled is preloaded: by somebody who is no pod, for all of them.
+	Preload bool
 	// MaxUnpackedSize bounds a root filesystem, in bytes of its layers unpacked and of its files; 0 means 8 GiB.
 	MaxUnpackedSize int64
 	// MaxFiles bounds the entries of all layers of a root filesystem together; 0 means 250,000.
@@ -112,6 +121,10 @@ func New(cfg Config) (*Store, error) {
 	if cfg.RightsDir == "" {
 		cfg.RightsDir = filepath.Join(dir, "rights")
 	}
+	cfg.Verify = cmp.Or(cfg.Verify, NeverVerifyPreloadedImages)
+	if !slices.Contains(Verifications, cfg.Verify) {
+		return nil, fmt.Errorf("open module store: no verification is called %q", cfg.Verify)
+	}
 	boot, err := readBoot()
 	if err != nil {
 		return nil, fmt.Errorf("open module store: %w", err)
@@ -127,7 +140,7 @@ func New(cfg Config) (*Store, error) {
 			dir: filepath.Join(dir, rootsFolder), boot: boot, maxModule: cfg.MaxModuleSize,
 			limits: rootfs.Limits{Bytes: cfg.MaxUnpackedSize, Entries: int(cfg.MaxFiles)},
 		},
-		rights: rights{dir: cfg.RightsDir},
+		rights: rights{dir: cfg.RightsDir, verify: cfg.Verify, allowed: cfg.Allowed, preload: cfg.Preload},
 		full:   make(chan struct{}, 1),
 		syncer: syncer{closing: make(chan struct{})},
 		log:    cfg.Log,
@@ -176,7 +189,7 @@ type Module struct {
 // the same repository that meant it. A local file is present if it is there, and is read.
 //
 // An image that was pulled with somebody's credentials is present for those alone who have the same, or such of the same Secret
-// or ServiceAccount; keys are whose Lookup it is, and nil those of who may have everything.
+// or ServiceAccount, unless Config.Verify has it otherwise; keys are whose Lookup it is, and nil those of who may have everything.
 //
 // Its errors are of the classes ErrInvalidReference and ErrLocalModules; for local files also ErrNotWasm,
 // ErrTooLarge, ErrDigestMismatch, or a failure to read them; or they come from keys, or from unpacking, and are as Pull's then: an image
@@ -206,7 +219,7 @@ func (s *Store) lookup(ctx context.Context, image string, ref reference, keys Ke
 		return absent(err)
 	}
 	if keys != nil {
-		may, err := s.rights.may(ctx, ref.at(rec.Manifest), ref.repository(), keys)
+		may, err := s.rights.may(ctx, ref.at(rec.Manifest), image, ref.repository(), keys)
 		if err != nil || !may {
 			return Module{}, false, err
 		}

@@ -12,6 +12,8 @@ import (
 
 	"go.uber.org/zap/zapcore"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/krustlet-go/krustlet-wasi/registry"
 )
 
 const (
@@ -70,6 +72,8 @@ type Config struct {
 	RegistryConfigDir        string   // of hosts.toml files; empty: none
 	CredentialProviderConfig string   // with the next; empty: no plugins
 	CredentialProviderDir    string
+	ImageVerification        registry.Verification
+	ImagesNotVerified        []string // only with registry.NeverVerifyAllowlistedImages
 	AllowLocalModules        bool
 	MaxParallelImagePulls    int // 1 or more
 	ImageGCHighThreshold     int // percent, above the low one
@@ -130,6 +134,7 @@ func newLoader(flags flagValues, env environment, m machine) *loader {
 		API:        defaultAPI(),
 		LogFormat:  formatJSON,
 
+		ImageVerification:     registry.NeverVerifyPreloadedImages,
 		MaxParallelImagePulls: defaultParallelPulls,
 		ImageGCHighThreshold:  defaultGCHighThreshold,
 		ImageGCLowThreshold:   defaultGCLowThreshold,

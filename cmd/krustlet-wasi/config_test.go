@@ -13,6 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap/zapcore"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/krustlet-go/krustlet-wasi/registry"
 )
 
 // sample is a setting as each source may write it, each with another value, and what becomes of it.
@@ -161,11 +163,23 @@ func samples() map[string]sample {
 		"registry-config-dir":               paths(func(c Config) any { return c.RegistryConfigDir }, constant("")),
 		"image-credential-provider-config":  paths(func(c Config) any { return c.CredentialProviderConfig }, constant("")),
 		"image-credential-provider-bin-dir": paths(func(c Config) any { return c.CredentialProviderDir }, constant("")),
-		"max-parallel-image-pulls":          numbers(func(c Config) any { return c.MaxParallelImagePulls }, 10),
-		"image-gc-high-threshold":           percents(func(c Config) any { return c.ImageGCHighThreshold }, 85),
-		"image-gc-low-threshold":            percents(func(c Config) any { return c.ImageGCLowThreshold }, 80),
-		"minimum-image-ttl-duration":        durations(func(c Config) any { return c.ImageMinimumAge }, 2*time.Minute),
-		"image-maximum-gc-age":              durations(func(c Config) any { return c.ImageMaximumAge }, 0),
+		"image-pull-credentials-verification-policy": {
+			flag: "AlwaysVerify", env: "NeverVerify", file: `"NeverVerifyAllowlistedImages"`,
+			get:      func(c Config) any { return c.ImageVerification },
+			fromFlag: registry.AlwaysVerify, fromEnv: registry.NeverVerify, fromFile: registry.NeverVerifyAllowlistedImages,
+			byDefault: constant(registry.NeverVerifyPreloadedImages),
+		},
+		"preloaded-images-verification-allowlist": {
+			flag: "r.example/a,b", env: "r.example/*", file: `["c", "r.example:5000/d"]`,
+			get:      func(c Config) any { return c.ImagesNotVerified },
+			fromFlag: []string{"r.example/a", "b"}, fromEnv: []string{"r.example/*"},
+			fromFile: []string{"c", "r.example:5000/d"}, byDefault: constant([]string(nil)),
+		},
+		"max-parallel-image-pulls":   numbers(func(c Config) any { return c.MaxParallelImagePulls }, 10),
+		"image-gc-high-threshold":    percents(func(c Config) any { return c.ImageGCHighThreshold }, 85),
+		"image-gc-low-threshold":     percents(func(c Config) any { return c.ImageGCLowThreshold }, 80),
+		"minimum-image-ttl-duration": durations(func(c Config) any { return c.ImageMinimumAge }, 2*time.Minute),
+		"image-maximum-gc-age":       durations(func(c Config) any { return c.ImageMaximumAge }, 0),
 		"cluster-dns": {
 			flag: "192.0.2.10,2001:db8::a", env: "192.0.2.11", file: `["192.0.2.12"]`,
 			get:      func(c Config) any { return c.ClusterDNS },
@@ -320,7 +334,7 @@ func TestKrustletFile(t *testing.T) {
 		BootstrapFile: s.home + "/bootstrap.conf", Kubeconfig: s.home + "/data/config/kubeconfig",
 		DataDir: s.home + "/data", PluginsDir: s.home + "/data/plugins", DevicePluginsDir: "/devices",
 		InsecureRegistries: []string{"local", "dev:5000"}, AllowLocalModules: true,
-		MaxParallelImagePulls: 10, ImageGCHighThreshold: 85, ImageGCLowThreshold: 80, ImageMinimumAge: 2 * time.Minute,
+		ImageVerification: registry.NeverVerifyPreloadedImages, MaxParallelImagePulls: 10, ImageGCHighThreshold: 85, ImageGCLowThreshold: 80, ImageMinimumAge: 2 * time.Minute,
 		Workers: 1, ContainerLogMaxSize: 10 << 20, ContainerLogMaxFiles: 5, TracingSamplingRatePerMillion: allTraces,
 		ClusterDomain: "cluster.local", ResolvConf: "/etc/resolv.conf",
 		LogLevel: zapcore.InfoLevel, LogFormat: formatJSON,

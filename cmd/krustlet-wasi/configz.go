@@ -65,6 +65,11 @@ func kubeletConfiguration(cfg Config) map[string]any {
 		"containerLogMaxSize":            resource.NewQuantity(cfg.ContainerLogMaxSize, resource.BinarySI).String(),
 		"containerLogMaxFiles":           cfg.ContainerLogMaxFiles,
 		"logging":                        map[string]any{"format": kubeletLogFormat(cfg.LogFormat)},
+
+		"imagePullCredentialsVerificationPolicy": cfg.ImageVerification,
+	}
+	if len(cfg.ImagesNotVerified) > 0 {
+		kubelet["preloadedImagesVerificationAllowlist"] = cfg.ImagesNotVerified
 	}
 	if len(cfg.RegisterWithTaints) > 0 {
 		kubelet["registerWithTaints"] = cfg.RegisterWithTaints

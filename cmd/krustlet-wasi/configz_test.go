@@ -14,6 +14,8 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 	corev1 "k8s.io/api/core/v1"
 	kubeletv1beta1 "k8s.io/kubelet/config/v1beta1"
+
+	"github.com/krustlet-go/krustlet-wasi/registry"
 )
 
 // What /configz shows can be read as the stock kubelet's configuration, and says what was set.
@@ -26,6 +28,7 @@ func TestConfiguration(t *testing.T) {
 	}
 	cfg.ClusterDNS, cfg.StreamIdleTimeout = []netip.Addr{netip.MustParseAddr("192.0.2.53")}, time.Hour
 	cfg.PodCIDRs = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/25"), netip.MustParsePrefix("2001:db8::/64")}
+	cfg.ImageVerification, cfg.ImagesNotVerified = registry.NeverVerifyAllowlistedImages, []string{"r.example/*"}
 	cfg.RegisterWithTaints = []corev1.Taint{{Key: "a", Effect: corev1.TaintEffectNoSchedule}}
 	text, err := json.Marshal(configurationOf(cfg))
 	if err != nil {
@@ -63,6 +66,8 @@ func TestConfiguration(t *testing.T) {
 		"name servers":    {kubelet.ClusterDNS, []string{"192.0.2.53"}},
 		"addresses":       {kubelet.PodCIDR, "192.0.2.0/25,2001:db8::/64"},
 		"streams":         {kubelet.StreamingConnectionIdleTimeout.Duration, time.Hour},
+		"verification":    {kubelet.ImagePullCredentialsVerificationPolicy, kubeletv1beta1.NeverVerifyAllowlistedImages},
+		"allowlist":       {kubelet.PreloadedImagesVerificationAllowlist, []string{"r.example/*"}},
 		"taints":          {kubelet.RegisterWithTaints, cfg.RegisterWithTaints},
 	} {
 		if !reflect.DeepEqual(pair[0], pair[1]) {

@@ -24,6 +24,8 @@ func storeConfig(cfg Config, log *zap.Logger) registry.Config {
 	return registry.Config{
 		Dir:                filepath.Join(cfg.DataDir, "modules"),
 		RightsDir:          filepath.Join(cfg.DataDir, "config", "image-rights"), // where workers do not see it
+		Verify:             cfg.ImageVerification,
+		Allowed:            cfg.ImagesNotVerified,
 		InsecureRegistries: cfg.InsecureRegistries,
 		Authorities:        cfg.RegistryCAs,
 		HostsDir:           cfg.RegistryConfigDir,

@@ -3,9 +3,14 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
+
+	"github.com/krustlet-go/krustlet-wasi/registry"
 )
+
+const flagAllowlist = "preloaded-images-verification-allowlist"
 
 // Defaults of what concerns images. All but the first are the kubelet's.
 const (
@@ -46,6 +51,18 @@ func registrySettings() []setting {
 		usage: "directory of the plugins' programs",
 		def:   "none",
 		apply: func(c *Config, g given) (err error) { c.CredentialProviderDir, err = parsePath(g.text); return err },
+	}, {
+		flag: "image-pull-credentials-verification-policy", env: "KRUSTLET_IMAGE_PULL_CREDENTIALS_VERIFICATION_POLICY", key: "imagePullCredentialsVerificationPolicy",
+		group: groupImages, arg: "POLICY",
+		usage: "whether pods need credentials for images that are on the node, as the kubelet's: NeverVerify, NeverVerifyPreloadedImages, NeverVerifyAllowlistedImages or AlwaysVerify",
+		def:   string(registry.NeverVerifyPreloadedImages),
+		apply: func(c *Config, g given) (err error) { c.ImageVerification, err = parseVerification(g.text); return err },
+	}, {
+		flag: flagAllowlist, env: "KRUSTLET_PRELOADED_IMAGES_VERIFICATION_ALLOWLIST", key: "preloadedImagesVerificationAllowlist",
+		group: groupImages, arg: "IMAGE,...", kind: list,
+		usage: "images that NeverVerifyAllowlistedImages lets every pod have, without tags; /* at the end stands for all that begin so",
+		def:   "none",
+		apply: func(c *Config, g given) (err error) { c.ImagesNotVerified, err = parseAllowlist(g.items); return err },
 	}, {
 		flag: flagLocalModules, env: "KRUSTLET_ALLOW_LOCAL_MODULES", key: "allowLocalModules", group: groupImages, arg: "true|false", kind: boolean,
 		usage: "let pods run modules from the host's files by the image name fs/PATH (experimental)",
@@ -94,6 +111,24 @@ func parsePercent(value string) (int, error) {
 	return int(n), nil
 }
 
+func parseVerification(value string) (registry.Verification, error) {
+	if v := registry.Verification(value); slices.Contains(registry.Verifications, v) {
+		return v, nil
+	}
+	return "", fmt.Errorf("%q is none of %s, %s, %s and %s", value, registry.NeverVerify, registry.NeverVerifyPreloadedImages,
+		registry.NeverVerifyAllowlistedImages, registry.AlwaysVerify)
+}
+
+func parseAllowlist(items []string) ([]string, error) {
+	var errs []error
+	for _, item := range items {
+		if err := registry.CheckAllowed(item); err != nil {
+			errs = append(errs, fmt.Errorf("%q: %w", item, err))
+		}
+	}
+	return items, errors.Join(errs...)
+}
+
 func parsePaths(items []string) ([]string, error) {
 	paths := []string{}
 	var errs []error
@@ -111,6 +146,9 @@ func (l *loader) checkImages() {
 		if err := checkAuthorities(file); err != nil {
 			l.problem("%s: %w", l.from("registry-ca"), err)
 		}
+	}
+	if len(c.ImagesNotVerified) > 0 && c.ImageVerification != registry.NeverVerifyAllowlistedImages {
+		l.problem("%s: it is for %s only, and the policy is %s", l.from(flagAllowlist), registry.NeverVerifyAllowlistedImages, c.ImageVerification)
 	}
 	if c.ImageGCLowThreshold >= c.ImageGCHighThreshold {
 		l.problem("%s: %d is not below %d, the value of the %s", l.from("image-gc-low-threshold"), c.ImageGCLowThreshold,

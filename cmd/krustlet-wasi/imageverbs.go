@@ -21,7 +21,7 @@ const maxPushed = 1 << 30
 func pullImages(ctx context.Context, run imageRun, images []string) error {
 	shown := run.progress()
 	settings := storeConfig(run.cfg, run.log)
-	settings.Progress = shown.blob
+	settings.Progress, settings.Preload = shown.blob, true
 	store, err := registry.New(settings)
 	if err != nil {
 		return err

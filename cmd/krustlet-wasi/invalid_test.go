@@ -68,6 +68,15 @@ func TestInvalidInput(t *testing.T) {
 		{"ages", file(`{"imageMaximumGCAge": "1m"}`), []string{`key "imageMaximumGCAge": 1m0s is not above 2m0s`}},
 		{"age", flag("--minimum-image-ttl-duration=2"), []string{`--minimum-image-ttl-duration: "2" is no duration`}},
 		{"pulls", flag("--max-parallel-image-pulls=0"), []string{`"0" is not a number of pulls`}},
+		{"verification", env("KRUSTLET_IMAGE_PULL_CREDENTIALS_VERIFICATION_POLICY", "alwaysVerify"), []string{
+			`KRUSTLET_IMAGE_PULL_CREDENTIALS_VERIFICATION_POLICY: "alwaysVerify" is none of NeverVerify, NeverVerifyPreloadedImages, NeverVerifyAllowlistedImages and AlwaysVerify`,
+		}},
+		{"allowlist", file(`{"preloadedImagesVerificationAllowlist": ["r.example/a*", "r.example/a:v1", "ok/*"]}`), []string{
+			`key "preloadedImagesVerificationAllowlist": "r.example/a*": * may only be`, `"r.example/a:v1": an image is named without tag`,
+		}},
+		{"allowlist for nothing", flag("--preloaded-images-verification-allowlist=a", "--image-pull-credentials-verification-policy=AlwaysVerify"), []string{
+			`flag --preloaded-images-verification-allowlist: it is for NeverVerifyAllowlistedImages only, and the policy is AlwaysVerify`,
+		}},
 		{"half of plugins", flag("--image-credential-provider-config=/x"), []string{`need both --image-credential-provider-config and --image-credential-provider-bin-dir`}},
 		{"authorities", flag("--registry-ca=/none.pem"), []string{`flag --registry-ca: cannot read /none.pem`}},
 		{"local modules", flag("--x-allow-local-modules=maybe"), []string{`flag --x-allow-local-modules: "maybe" is neither true nor false`}},

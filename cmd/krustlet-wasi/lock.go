@@ -56,9 +56,11 @@ func lockDataDir(dir string) (*dataDirLock, error) {
 	return &dataDirLock{file: file}, nil
 }
 
-func lockFile(file *os.File) error {
+func lockFile(file *os.File) error { return flock(file, unix.LOCK_EX|unix.LOCK_NB) }
+
+func flock(file *os.File, how int) error {
 	for {
-		err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		err := unix.Flock(int(file.Fd()), how)
 		if !errors.Is(err, unix.EINTR) {
 			return err
 		}

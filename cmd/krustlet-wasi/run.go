@@ -66,6 +66,7 @@ func (p program) runModule(ctx context.Context, flags flagValues, args []string)
 
 // runInCache brings the module here and runs it. The error is of what prevents that; else code is the guest's end.
 func (p program) runInCache(ctx context.Context, c runConfig, log *zap.Logger) (code int, err error) {
+	sweepScratch(log)
 	cache, err := openRunCache(c.cacheDir, c.cacheIsDefault, log)
 	if err != nil {
 		return 0, err

@@ -25,8 +25,8 @@ import (
 // image, since a module store is one process's at a time: so runs of one image take turns, the first of
 // them pulls and the others find it there, and no run waits for the pull of another image.
 type runCache struct {
-	dir       string
-	temporary bool // it is this run's alone
+	dir     string
+	scratch *scratch // where it is this run's alone
 }
 
 // defaultCacheDir is where a run keeps what it need not fetch or compile again: the user's cache directory as
@@ -67,11 +67,11 @@ func openRunCache(dir string, isDefault bool, log *zap.Logger) (runCache, error)
 }
 
 func temporaryCache() (runCache, error) {
-	dir, err := os.MkdirTemp("", "krustlet-wasi-cache-")
+	own, err := newScratch()
 	if err != nil {
 		return runCache{}, fmt.Errorf("making a folder for compiled modules: %w; set --cache-dir", err)
 	}
-	return runCache{dir: dir, temporary: true}, nil
+	return runCache{dir: own.dir, scratch: own}, nil
 }
 
 // warnOfOthers speaks up where somebody else may put code into the cache.
@@ -89,10 +89,10 @@ func warnOfOthers(dir string, log *zap.Logger) {
 
 // close removes a cache that nobody else will use.
 func (c runCache) close() error {
-	if !c.temporary {
+	if c.scratch == nil {
 		return nil
 	}
-	return os.RemoveAll(c.dir)
+	return c.scratch.remove()
 }
 
 func (c runCache) compiled() string { return filepath.Join(c.dir, "compiled") }

@@ -10,7 +10,6 @@ import (
 	"strconv"
 
 	"github.com/krustlet-go/krustlet-wasi/podsync/overlay"
-	"github.com/krustlet-go/krustlet-wasi/podsync/volume"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
@@ -48,21 +47,21 @@ func (c runConfig) spec(ctx context.Context, module runnable) (runtime.Spec, fun
 
 // makeRoot makes the guest's root directory as a container has it: empty but for /tmp, or what the image has.
 func makeRoot(ctx context.Context, module runnable) (root string, clean func() error, err error) {
-	dir, err := os.MkdirTemp("", "krustlet-wasi-run-")
+	own, err := newScratch()
 	if err != nil {
 		return "", nil, fmt.Errorf("making the guest's root directory: %w; set TMPDIR", err)
 	}
-	clean = func() error { return volume.Remove(dir) }
+	clean = own.remove
 	fail := func(err error) (string, func() error, error) {
 		return "", nil, errors.Join(fmt.Errorf("making the guest's root directory: %w", err), clean())
 	}
-	root = dir
+	root = own.dir
 	if module.Root != nil {
 		image, err := filepath.EvalSymlinks(module.Root.Dir)
 		if err != nil {
 			return fail(err)
 		}
-		if root, err = overlay.Make(ctx, dir, image); err != nil {
+		if root, err = overlay.Make(ctx, own.dir, image); err != nil {
 			return fail(err)
 		}
 	}

@@ -46,8 +46,13 @@ func (c command) run(ctx context.Context, request protocol.CredentialProviderReq
 		}
 		return nil, fmt.Errorf("%w: %s", err, bytes.TrimSpace(plaint.kept.Bytes()))
 	}
+	return parseAnswer(answer.kept.Bytes())
+}
+
+// parseAnswer reads what a plugin has answered.
+func parseAnswer(data []byte) (*protocol.CredentialProviderResponse, error) {
 	var response protocol.CredentialProviderResponse
-	if err := json.Unmarshal(answer.kept.Bytes(), &response); err != nil {
+	if err := json.Unmarshal(data, &response); err != nil {
 		// The decoder's error may quote a password.
 		return nil, errors.New("its answer is not JSON in the form of a CredentialProviderResponse")
 	}

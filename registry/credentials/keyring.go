@@ -1,6 +1,7 @@
 package credentials
 
 import (
+	"maps"
 	"net"
 	"net/url"
 	"path"
@@ -22,11 +23,12 @@ func (k *Keyring) add(auths map[string]Credential, owner Owner) {
 	if k.held == nil {
 		k.held = map[string][]Credential{}
 	}
-	for name, c := range auths {
+	for _, name := range slices.Sorted(maps.Keys(auths)) { // of several for one place, in an order that stays
 		place, ok := placeOf(name)
 		if !ok {
 			continue
 		}
+		c := auths[name]
 		c.Owner = owner
 		if _, known := k.held[place]; !known {
 			k.places = append(k.places, place)
@@ -37,6 +39,10 @@ func (k *Keyring) add(auths map[string]Credential, owner Owner) {
 	slices.Reverse(k.places)
 }
 
+// noPlace are the characters that no image's name has and that mean something in a URL: what is left of a place when they are
+// understood may be the place of somebody else.
+const noPlace = "?#%"
+
 // placeOf is the host and path that an entry of a docker config is for. An entry may have a scheme, and docker's
 // API version before the path.
 func placeOf(name string) (string, bool) {
@@ -44,7 +50,7 @@ func placeOf(name string) (string, bool) {
 		name = "https://" + name
 	}
 	u, err := url.Parse(name)
-	if err != nil {
+	if err != nil || strings.ContainsAny(name, noPlace) {
 		return "", false
 	}
 	at := u.Path
@@ -80,7 +86,7 @@ func isDefaultRegistry(image string) bool {
 // the pattern's path must be how the image's path begins.
 func matches(pattern, image string) bool {
 	want, err := url.Parse("https://" + pattern)
-	if err != nil {
+	if err != nil || strings.ContainsAny(pattern, noPlace) {
 		return false
 	}
 	have, err := url.Parse("https://" + image)

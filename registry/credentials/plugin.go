@@ -120,7 +120,7 @@ func registryOf(image string) string {
 	return host
 }
 
-// execute asks the program, and keeps its answer for as long as that says.
+// execute asks the program, and takes its answer.
 func (p *plugin) execute(ctx context.Context, image string, as account) (map[string]Credential, error) {
 	response, err := p.command.run(ctx, protocol.CredentialProviderRequest{
 		Image: image, ServiceAccountToken: as.token, ServiceAccountAnnotations: as.annotations,
@@ -128,6 +128,11 @@ func (p *plugin) execute(ctx context.Context, image string, as account) (map[str
 	if err != nil {
 		return nil, err
 	}
+	return p.take(response, image, as)
+}
+
+// take reads the credentials of an answer, and keeps them for as long as that says.
+func (p *plugin) take(response *protocol.CredentialProviderResponse, image string, as account) (map[string]Credential, error) {
 	var what string
 	switch response.CacheKeyType {
 	case protocol.ImagePluginCacheKeyType:

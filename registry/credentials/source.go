@@ -1,12 +1,15 @@
 package credentials
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
@@ -87,7 +90,7 @@ func (s *Source) dockerConfig() (Keyring, error) {
 	var keys Keyring
 	var errs []error
 	for _, file := range s.files {
-		f, err := os.Open(file)
+		auths, err := readDockerConfig(file)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -95,20 +98,33 @@ func (s *Source) dockerConfig() (Keyring, error) {
 			errs = append(errs, err)
 			continue
 		}
-		data, err := io.ReadAll(io.LimitReader(f, maxDockerConfig))
-		_ = f.Close() // what was read is complete
-		var auths map[string]Credential
-		if err == nil {
-			auths, err = parseDockerConfig(data)
-		}
-		if err != nil {
-			errs = append(errs, &fs.PathError{Op: "read", Path: file, Err: err})
-			continue
-		}
 		keys.add(auths, Owner{})
 		break
 	}
 	return keys, errors.Join(errs...)
+}
+
+func readDockerConfig(file string) (map[string]Credential, error) {
+	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a named pipe must not block
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, cmp.Or(err, fmt.Errorf("%s is no regular file", file))
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxDockerConfig+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case len(data) > maxDockerConfig:
+		return nil, fmt.Errorf("%s is larger than %d bytes", file, maxDockerConfig)
+	}
+	auths, err := parseDockerConfig(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return auths, nil
 }
 
 func (s *Source) fromKeychain(ctx context.Context, image string) []Credential {

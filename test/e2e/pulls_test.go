@@ -101,6 +101,7 @@ func TestPulls(t *testing.T) {
 		"missing secret":   testMissingSecret,
 		"status of node":   testNodeImages,
 		"command":          testImageCommand,
+		"verification":     testVerification,
 		"warm start":       testWarmStart,
 		"disk of the node": testDiskFull,
 	} {
@@ -149,6 +150,65 @@ func (s *suite) awaitWaiting(t *testing.T, namespace, name, message string, reas
 		}
 		return nil
 	})
+}
+
+// testVerification: who may have what an operator has fetched, or another pod, is for the node's policy to say.
+func testVerification(t *testing.T, of *suite) {
+	reg := newGuarded(t, "by-operator")
+	login := t.TempDir()
+	auth := fmt.Sprintf(`{"auths": {%q: {"username": "me", "password": %q}}}`, reg.host, reg.password)
+	if err := os.WriteFile(filepath.Join(login, "config.json"), []byte(auth), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	preloaded, listed, private := reg.push(t, "preloaded:v1", padded(t, 1000)), reg.push(t, "base/listed:v1", padded(t, 1000)), reg.push(t, "private:v1", padded(t, 1000))
+	for name, tt := range map[string]struct {
+		args []string
+		free []string // what pods have without a Secret
+	}{
+		"always": {[]string{"--image-pull-credentials-verification-policy=AlwaysVerify"}, nil},
+		"never":  {[]string{"--image-pull-credentials-verification-policy=NeverVerify"}, []string{preloaded, listed, private}},
+		"listed": {[]string{
+			"--image-pull-credentials-verification-policy=NeverVerifyAllowlistedImages",
+			"--preloaded-images-verification-allowlist=other.example/app," + reg.host + "/base/*",
+		}, []string{listed}},
+		"preloaded": {nil, []string{preloaded, listed}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := &suite{cluster: of.cluster, images: of.images, node: testnode.New(t, of.cluster, "")}
+			s.node.Args = append(s.node.Args, tt.args...)
+			s.node.Join(t)
+			ns := s.cluster.Namespace(t)
+			reg.secret(t, s, ns, "login")
+			make := func(name, image string, policy corev1.PullPolicy, secrets ...corev1.LocalObjectReference) {
+				pod := s.pod(name, image)
+				pod.Spec.Containers[0].ImagePullPolicy, pod.Spec.ImagePullSecrets = policy, secrets
+				s.create(t, ns, pod)
+			}
+			if _, err := s.imageCommandWith(t, []string{"DOCKER_CONFIG=" + login}, "pull", preloaded, listed); err != nil {
+				t.Fatal(err)
+			}
+			make("owner", private, corev1.PullIfNotPresent, corev1.LocalObjectReference{Name: "login"})
+			s.awaitPhase(t, ns, "owner", corev1.PodRunning)
+			for i, image := range []string{preloaded, listed, private} {
+				never, asks := fmt.Sprintf("never-%d", i), fmt.Sprintf("asks-%d", i)
+				make(never, image, corev1.PullNever)
+				make(asks, image, corev1.PullIfNotPresent)
+				if slices.Contains(tt.free, image) {
+					s.awaitPhase(t, ns, never, corev1.PodRunning)
+					s.awaitPhase(t, ns, asks, corev1.PodRunning)
+					continue
+				}
+				s.awaitWaiting(t, ns, never, "is not present with pull policy of Never", "ErrImageNeverPull", "ImagePullBackOff")
+				s.awaitWaiting(t, ns, asks, "401", "ErrImagePull", "ImagePullBackOff")
+			}
+			// The registry takes the Secret, and from then on the node knows it.
+			make("first", preloaded, corev1.PullIfNotPresent, corev1.LocalObjectReference{Name: "login"})
+			s.awaitPhase(t, ns, "first", corev1.PodRunning)
+			make("second", preloaded, corev1.PullNever, corev1.LocalObjectReference{Name: "login"})
+			s.awaitPhase(t, ns, "second", corev1.PodRunning)
+		})
+	}
 }
 
 // testServiceAccountSecrets: the API server gives a pod the pull secrets of its service account.
@@ -204,8 +264,14 @@ func testNodeImages(t *testing.T, s *suite) {
 // imageCommand runs `krustlet-wasi image` on the node, beside its agent.
 func (s *suite) imageCommand(t *testing.T, args ...string) (stdout string, err error) {
 	t.Helper()
+	return s.imageCommandWith(t, nil, args...)
+}
+
+// imageCommandWith has variables of the operator's own.
+func (s *suite) imageCommandWith(t *testing.T, env []string, args ...string) (stdout string, err error) {
+	t.Helper()
 	cmd := exec.CommandContext(t.Context(), testnode.Binary(t), append(append([]string{"image"}, args...), "--data-dir="+s.node.DataDir)...)
-	cmd.Env = []string{"HOME=" + t.TempDir()}
+	cmd.Env = append([]string{"HOME=" + t.TempDir()}, env...)
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
 	out, err := cmd.Output()

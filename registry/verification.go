@@ -1,0 +1,61 @@
+package registry
+
+import (
+	"errors"
+	"strings"
+)
+
+// Verification says who may have an image that is on disk. Its values are those of the kubelet's
+// imagePullCredentialsVerificationPolicy. Whoever may not have it asks the registry.
+type Verification string
+
+const (
+	// NeverVerify: everybody may have it.
+	NeverVerify Verification = "NeverVerify"
+	// NeverVerifyPreloadedImages: everybody, if it was preloaded; else those alone whose credentials it was pulled with.
+	NeverVerifyPreloadedImages Verification = "NeverVerifyPreloadedImages"
+	// NeverVerifyAllowlistedImages: everybody, if it is in a list; else as with AlwaysVerify.
+	NeverVerifyAllowlistedImages Verification = "NeverVerifyAllowlistedImages"
+	// AlwaysVerify: those alone whose credentials it was pulled with.
+	AlwaysVerify Verification = "AlwaysVerify"
+)
+
+// Verifications are all of them.
+var Verifications = []Verification{NeverVerify, NeverVerifyPreloadedImages, NeverVerifyAllowlistedImages, AlwaysVerify}
+
+// CheckAllowed says what is wrong with an item of a list of images for NeverVerifyAllowlistedImages.
+func CheckAllowed(item string) error {
+	before, all := strings.CutSuffix(item, "/*")
+	switch {
+	case strings.Contains(before, "*"):
+		return errors.New("* may only be all that is behind the last /")
+	case before == "" || strings.ContainsAny(item, " \t\n"):
+		return errors.New("write an image's name, or how names begin and /*")
+	case all:
+		return nil
+	case before != nameOnly(before):
+		return errors.New("an image is named without tag and digest")
+	}
+	_, err := parseReference(before, hostPolicy{})
+	return err
+}
+
+// allowed tells whether an image is in a list, which like the kubelet's is of names as pods write them.
+func allowed(list []string, image string) bool {
+	name := nameOnly(image)
+	for _, item := range list {
+		if before, all := strings.CutSuffix(item, "*"); name == item || all && strings.HasPrefix(name, before) {
+			return true
+		}
+	}
+	return false
+}
+
+// nameOnly is an image's reference without tag and digest.
+func nameOnly(image string) string {
+	name, _, _ := strings.Cut(image, "@")
+	if i := strings.LastIndexByte(name, ':'); i > strings.LastIndexByte(name, '/') {
+		name = name[:i]
+	}
+	return name
+}
