@@ -41,10 +41,10 @@ func (m *Manager) closePorts(pod *corev1.Pod) {
 	}
 }
 
-// forwarded are the ports of the host that lead to a pod. Guests have no sockets but those of TCP, and in the host's network a
-// pod has its ports as they are.
+// forwarded are the ports of the host that lead to a pod. Guests have no sockets but those of TCP. A pod in the host's network
+// has its sockets at one address of the host, so that there is room for those of other pods; the rest lead there.
 func forwarded(pod *corev1.Pod, at reach) ([]hostport.Port, error) {
-	if pod.Spec.HostNetwork {
+	if pod.Spec.HostNetwork && pod.Annotations[listenAnnotation] == "false" {
 		return nil, nil
 	}
 	var ports []hostport.Port
@@ -59,8 +59,12 @@ func forwarded(pod *corev1.Pod, at reach) ([]hostport.Port, error) {
 				return nil, fmt.Errorf("hostPort %d: hostIP: %w", p.HostPort, err)
 			}
 		}
-		for _, a := range at.pod {
-			port.To = append(port.To, netip.AddrPortFrom(a, uint16(p.ContainerPort))) //nolint:gosec // the same
+		if pod.Spec.HostNetwork {
+			port.To = []netip.AddrPort{hostSocket(p, at.host)}
+		} else {
+			for _, a := range at.pod {
+				port.To = append(port.To, netip.AddrPortFrom(a, uint16(p.ContainerPort))) //nolint:gosec // the same
+			}
 		}
 		ports = append(ports, port)
 	}

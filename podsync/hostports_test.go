@@ -48,21 +48,25 @@ func TestRefusePorts(t *testing.T) {
 
 // TestForwardedPorts: what the node listens for on behalf of a pod.
 func TestForwardedPorts(t *testing.T) {
-	own := reach{pod: []netip.Addr{netip.MustParseAddr("127.9.8.1"), netip.MustParseAddr("fd00::1")}, own: true}
+	own := reach{host: testAddress, pod: []netip.Addr{netip.MustParseAddr("127.9.8.1"), netip.MustParseAddr("fd00::1")}, own: true}
 	for name, tt := range map[string]struct {
-		port corev1.ContainerPort
-		host bool
-		want string
+		port   corev1.ContainerPort
+		host   bool
+		listen string
+		want   string
 	}{
 		"everywhere":   {port: corev1.ContainerPort{HostPort: 80, ContainerPort: 8080}, want: "invalid IP 80 [127.9.8.1:8080 [fd00::1]:8080]"},
 		"one address":  {port: corev1.ContainerPort{HostPort: 80, HostIP: "127.1.1.1", ContainerPort: 80, Protocol: corev1.ProtocolTCP}, want: "127.1.1.1 80 [127.9.8.1:80 [fd00::1]:80]"},
 		"none":         {port: corev1.ContainerPort{ContainerPort: 80}},
 		"UDP":          {port: corev1.ContainerPort{HostPort: 80, ContainerPort: 80, Protocol: corev1.ProtocolUDP}},
-		"host network": {port: corev1.ContainerPort{HostPort: 80, ContainerPort: 80}, host: true},
+		"host network": {port: corev1.ContainerPort{HostPort: 80, ContainerPort: 80}, host: true, want: "invalid IP 80 [127.0.0.9:80]"},
+		"host address": {port: corev1.ContainerPort{HostPort: 80, HostIP: "127.1.1.1", ContainerPort: 80}, host: true, want: "127.1.1.1 80 [127.1.1.1:80]"},
+		"no sockets":   {port: corev1.ContainerPort{HostPort: 80, ContainerPort: 80}, host: true, listen: "false"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			pod := testPod(corev1.RestartPolicyAlways, "a")
 			pod.Spec.Containers[0].Ports, pod.Spec.HostNetwork = []corev1.ContainerPort{tt.port}, tt.host
+			pod.Annotations = map[string]string{"krustlet-wasi.dev/listen": tt.listen}
 			ports, err := forwarded(pod, own)
 			var got string
 			for _, p := range ports {

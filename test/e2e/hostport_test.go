@@ -35,7 +35,15 @@ func TestHostPorts(t *testing.T) {
 		}
 	})
 	testHostPortStays(t, s)
+	testHostNetworkStays(t, s)
 }
+
+// freePort is a port that is likely to be free at every address of the machine.
+func freePort() int32 {
+	return 20000 + rand.Int32N(10000) //nolint:gosec // no secret
+}
+
+func hostPort(ip string, port int32) string { return net.JoinHostPort(ip, strconv.Itoa(int(port))) }
 
 // published is a pod that serves at a port of an address of the node's own that nothing else has.
 func (s *suite) published(t *testing.T, name string) (*corev1.Pod, string) {
@@ -68,7 +76,7 @@ func visits(t *testing.T, at string) {
 
 // testHostPortEverywhere: without an address it is all of the node's, also where the pod's own port has the same number.
 func testHostPortEverywhere(t *testing.T, s *suite) {
-	port := 20000 + rand.Int32N(10000) //nolint:gosec // no secret: a port that is likely to be free
+	port := freePort()
 	pod := s.served(t, "everywhere", port)
 	pod.Spec.Containers[0].Ports[0].HostPort = port
 	ns := s.cluster.Namespace(t)
@@ -78,7 +86,7 @@ func testHostPortEverywhere(t *testing.T, s *suite) {
 		t.Errorf("the pod has %s on %s", now.Status.PodIP, now.Status.HostIP)
 	}
 	for _, ip := range []string{s.node.IP, "127.0.0.1", now.Status.PodIP} {
-		visits(t, net.JoinHostPort(ip, strconv.Itoa(int(port))))
+		visits(t, hostPort(ip, port))
 	}
 }
 
@@ -187,4 +195,43 @@ func testHostPortStays(t *testing.T, s *suite) {
 		t.Fatal(err)
 	}
 	visits(t, at)
+}
+
+// testHostNetworkStays: a pod in the host's network serves at every address of the node, without the agent at the node's own, and
+// at every one again with the next agent. A program after it finds the port free.
+func testHostNetworkStays(t *testing.T, s *suite) {
+	ns := s.cluster.Namespace(t)
+	port := freePort()
+	pod := s.served(t, "host", port)
+	pod.Spec.HostNetwork = true
+	pod = s.create(t, ns, pod)
+	if now := s.await(t, ns, "host", ready(true)); now.Status.PodIP != s.node.IP {
+		t.Errorf("the pod has %s", now.Status.PodIP)
+	}
+	own, local := hostPort(s.node.IP, port), hostPort("127.0.0.1", port)
+	visits(t, own)
+	visits(t, local)
+
+	s.node.Kill(t)
+	if err := visit(own); err != nil {
+		t.Errorf("without the agent: %v", err)
+	}
+	if err := visit(local); err == nil {
+		t.Error("somebody listens without an agent")
+	}
+	s.node.Start(t)
+	s.node.WaitReady(t)
+	visits(t, local)
+	visits(t, own)
+	if now, err := s.get(ns, "host"); err != nil || now.Status.ContainerStatuses[0].RestartCount != 0 {
+		t.Errorf("%v: restarted with the agent: %+v", err, now.Status.ContainerStatuses)
+	}
+
+	s.delete(t, pod)
+	s.awaitGone(t, pod)
+	l, err := net.Listen("tcp", hostPort("", port))
+	if err != nil {
+		t.Fatalf("the port of a pod that is gone: %v", err)
+	}
+	_ = l.Close()
 }
