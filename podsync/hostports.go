@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"time"
 
+	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/krustlet-go/krustlet-wasi/podsync/hostport"
@@ -28,9 +30,31 @@ func (w *worker) openPorts(pod *corev1.Pod, at reach) error {
 	return w.node.HostPorts.Open(string(pod.UID), ports)
 }
 
+// retakePorts has the node listen again for a pod that an earlier agent has left running, whether it is to go on or to end. Where
+// it cannot the pod goes on without: the result is when to try again, or the zero time.
+func (w *worker) retakePorts(now time.Time) time.Time {
+	s, t := w.state, &w.retaking
+	if !w.adopted || t.progress == done || !s.place.known || s.life == active && s.setup.progress != done { // which may change the place
+		return time.Time{}
+	}
+	if now.Before(t.notBefore) {
+		return t.notBefore
+	}
+	pod := s.given()
+	err := w.openPorts(pod, reachOf(pod, s.place, w.node.Address))
+	t.end(err, now)
+	if err == nil {
+		return time.Time{}
+	}
+	w.log.Warn("the pod has its ports of the host no more, will try again", zap.Error(err))
+	w.record(pod, nil, eventSandboxFailed(err))
+	return t.notBefore
+}
+
 // closePorts lets others have the ports of a pod of which nothing runs any more, before anybody is told that it has ended.
 func (w *worker) closePorts() {
 	if l := w.state.life; (l == finished || l == removing || l == gone) && len(w.processes) == 0 {
+		w.retaking.progress = done
 		w.node.closePorts(w.state.pod)
 	}
 }
