@@ -36,6 +36,7 @@ func TestHostPorts(t *testing.T) {
 	})
 	testHostPortStays(t, s)
 	testHostNetworkStays(t, s)
+	testHostPortOfEnding(t, s)
 }
 
 // freePort is a port that is likely to be free at every address of the machine.
@@ -244,4 +245,23 @@ func testHostNetworkStays(t *testing.T, s *suite) {
 		t.Fatalf("the port of a pod that is gone: %v", err)
 	}
 	_ = l.Close()
+}
+
+// testHostPortOfEnding: the next agent listens also for a pod that is deleted and has some time left.
+func testHostPortOfEnding(t *testing.T, s *suite) {
+	ns := s.cluster.Namespace(t)
+	pod, at := s.published(t, "ending")
+	grace := int64(120)
+	pod.Spec.TerminationGracePeriodSeconds = &grace
+	pod.Spec.Containers[0].Lifecycle = &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{Sleep: &corev1.SleepAction{Seconds: grace}}}
+	pod = s.create(t, ns, pod)
+	s.await(t, ns, "ending", ready(true))
+	visits(t, at)
+	s.delete(t, pod)
+	s.node.Kill(t)
+	s.node.Start(t)
+	visits(t, at)
+	if now, err := s.get(ns, "ending"); err != nil || now.DeletionTimestamp == nil {
+		t.Errorf("%v: the pod is not about to end: %+v", err, now)
+	}
 }
