@@ -130,8 +130,10 @@ func (w *worker) prepare(ctx context.Context, pod *corev1.Pod, before place) pre
 	if err != nil {
 		return fail(err, eventSandboxFailed)
 	}
-	if err := w.openPorts(pod, reachOf(pod, at, w.node.Address)); err != nil {
-		return fail(err, eventSandboxFailed)
+	if !w.adopted { // or else retakePorts does it
+		if err := w.openPorts(pod, reachOf(pod, at, w.node.Address)); err != nil {
+			return fail(err, eventSandboxFailed)
+		}
 	}
 	return prepared{isolated: isolated, place: at}
 }

@@ -53,16 +53,34 @@ func containerSpec(pod *corev1.Pod, c *corev1.Container, module registry.Module,
 }
 
 // listenAnnotation on a pod says whether its containers find listening sockets for their ports: "true" or "false". Without it
-// those of a pod with an address of its own do, as nobody else is there who could want a port.
+// those of a pod with an address of its own do, as nobody else is there who could want a port, and those of a pod in the host's
+// network, whose ports are the node's: no other pod is given them.
 const listenAnnotation = "krustlet-wasi.dev/listen"
 
 // sockets are the addresses on which a container finds listening sockets: its TCP ports, in the order of the spec, on the
 // pod's first address, and then on its second if it has one.
 func sockets(pod *corev1.Pod, c *corev1.Container, at reach) []string {
-	if says := pod.Annotations[listenAnnotation]; says != "true" && (says == "false" || !at.own) {
+	if says := pod.Annotations[listenAnnotation]; says == "false" || says != "true" && !at.own && !pod.Spec.HostNetwork {
 		return nil
 	}
-	return socketsOn(at, tcpPorts(c))
+	if !pod.Spec.HostNetwork {
+		return socketsOn(at, tcpPorts(c))
+	}
+	var listen []string
+	for _, p := range c.Ports {
+		if protocolOf(p) == corev1.ProtocolTCP {
+			listen = append(listen, hostSocket(p, at.host).String())
+		}
+	}
+	return listen
+}
+
+// hostSocket is where a pod in the host's network listens for a port: at the node's address, unless the port is for another.
+func hostSocket(p corev1.ContainerPort, node netip.Addr) netip.AddrPort {
+	if a, err := netip.ParseAddr(p.HostIP); err == nil && !a.IsUnspecified() {
+		node = a
+	}
+	return netip.AddrPortFrom(node, uint16(p.ContainerPort)) //nolint:gosec // the API server checks the range
 }
 
 // offers are the addresses on which a container finds listening sockets unless another container of the pod does: the
@@ -82,7 +100,7 @@ func offers(pod *corev1.Pod, module registry.Module, at reach) []string {
 func tcpPorts(c *corev1.Container) []uint16 {
 	var ports []uint16
 	for _, p := range c.Ports {
-		if p.Protocol == corev1.ProtocolTCP || p.Protocol == "" {
+		if protocolOf(p) == corev1.ProtocolTCP {
 			ports = append(ports, uint16(p.ContainerPort)) //nolint:gosec // the API server checks the range
 		}
 	}

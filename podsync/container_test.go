@@ -89,14 +89,19 @@ func TestContainerSpec(t *testing.T) {
 	}
 }
 
-// TestSockets: a pod has listening sockets for its TCP ports, on the node's address only if it asks for them.
+// TestSockets: a pod has listening sockets for its TCP ports, on the node's address only if it asks for them or is in the host's
+// network, where a port may be for another address.
 func TestSockets(t *testing.T) {
 	pod := testPod(corev1.RestartPolicyAlways, "a")
 	c := &pod.Spec.Containers[0]
-	c.Ports = []corev1.ContainerPort{{ContainerPort: 80}, {ContainerPort: 53, Protocol: corev1.ProtocolUDP}, {ContainerPort: 8080, Protocol: corev1.ProtocolTCP}}
+	c.Ports = []corev1.ContainerPort{
+		{ContainerPort: 80, HostIP: "0.0.0.0"}, {ContainerPort: 53, Protocol: corev1.ProtocolUDP},
+		{ContainerPort: 8080, HostIP: "127.0.0.8", Protocol: corev1.ProtocolTCP},
+	}
 	nodes := place{known: true}
 	two := place{known: true, own: []netip.Addr{netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("fd00::1")}}
 	onNode := []string{"127.0.0.9:80", "127.0.0.9:8080"}
+	onHost := []string{"127.0.0.9:80", "127.0.0.8:8080"}
 	own := []string{"10.0.0.1:80", "10.0.0.1:8080", "[fd00::1]:80", "[fd00::1]:8080"}
 	for _, tt := range []struct {
 		annotation string
@@ -106,7 +111,7 @@ func TestSockets(t *testing.T) {
 	}{
 		{"", false, nodes, nil}, {"true", false, nodes, onNode}, {"false", false, nodes, nil},
 		{"", false, two, own}, {"true", false, two, own}, {"false", false, two, nil}, {"?", false, two, own},
-		{"", true, place{known: true}, nil}, {"true", true, place{known: true}, onNode},
+		{"", true, nodes, onHost}, {"true", true, nodes, onHost}, {"false", true, nodes, nil},
 	} {
 		pod.Annotations = map[string]string{"krustlet-wasi.dev/listen": tt.annotation}
 		pod.Spec.HostNetwork = tt.host

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"time"
 
+	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/krustlet-go/krustlet-wasi/podsync/hostport"
@@ -28,9 +30,31 @@ func (w *worker) openPorts(pod *corev1.Pod, at reach) error {
 	return w.node.HostPorts.Open(string(pod.UID), ports)
 }
 
+// retakePorts has the node listen again for a pod that an earlier agent has left running, whether it is to go on or to end. Where
+// it cannot the pod goes on without: the result is when to try again, or the zero time.
+func (w *worker) retakePorts(now time.Time) time.Time {
+	s, t := w.state, &w.retaking
+	if !w.adopted || t.progress == done || !s.place.known || s.life == active && s.setup.progress != done { // which may change the place
+		return time.Time{}
+	}
+	if now.Before(t.notBefore) {
+		return t.notBefore
+	}
+	pod := s.given()
+	err := w.openPorts(pod, reachOf(pod, s.place, w.node.Address))
+	t.end(err, now)
+	if err == nil {
+		return time.Time{}
+	}
+	w.log.Warn("the pod has its ports of the host no more, will try again", zap.Error(err))
+	w.record(pod, nil, eventSandboxFailed(err))
+	return t.notBefore
+}
+
 // closePorts lets others have the ports of a pod of which nothing runs any more, before anybody is told that it has ended.
 func (w *worker) closePorts() {
 	if l := w.state.life; (l == finished || l == removing || l == gone) && len(w.processes) == 0 {
+		w.retaking.progress = done
 		w.node.closePorts(w.state.pod)
 	}
 }
@@ -41,10 +65,10 @@ func (m *Manager) closePorts(pod *corev1.Pod) {
 	}
 }
 
-// forwarded are the ports of the host that lead to a pod. Guests have no sockets but those of TCP, and in the host's network a
-// pod has its ports as they are.
+// forwarded are the ports of the host that lead to a pod. Guests have no sockets but those of TCP. A pod in the host's network
+// has its sockets at one address of the host, so that there is room for those of other pods; the rest lead there.
 func forwarded(pod *corev1.Pod, at reach) ([]hostport.Port, error) {
-	if pod.Spec.HostNetwork {
+	if pod.Spec.HostNetwork && pod.Annotations[listenAnnotation] == "false" {
 		return nil, nil
 	}
 	var ports []hostport.Port
@@ -59,8 +83,12 @@ func forwarded(pod *corev1.Pod, at reach) ([]hostport.Port, error) {
 				return nil, fmt.Errorf("hostPort %d: hostIP: %w", p.HostPort, err)
 			}
 		}
-		for _, a := range at.pod {
-			port.To = append(port.To, netip.AddrPortFrom(a, uint16(p.ContainerPort))) //nolint:gosec // the same
+		if pod.Spec.HostNetwork {
+			port.To = []netip.AddrPort{hostSocket(p, at.host)}
+		} else {
+			for _, a := range at.pod {
+				port.To = append(port.To, netip.AddrPortFrom(a, uint16(p.ContainerPort))) //nolint:gosec // the same
+			}
 		}
 		ports = append(ports, port)
 	}

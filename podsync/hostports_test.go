@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -48,21 +49,25 @@ func TestRefusePorts(t *testing.T) {
 
 // TestForwardedPorts: what the node listens for on behalf of a pod.
 func TestForwardedPorts(t *testing.T) {
-	own := reach{pod: []netip.Addr{netip.MustParseAddr("127.9.8.1"), netip.MustParseAddr("fd00::1")}, own: true}
+	own := reach{host: testAddress, pod: []netip.Addr{netip.MustParseAddr("127.9.8.1"), netip.MustParseAddr("fd00::1")}, own: true}
 	for name, tt := range map[string]struct {
-		port corev1.ContainerPort
-		host bool
-		want string
+		port   corev1.ContainerPort
+		host   bool
+		listen string
+		want   string
 	}{
 		"everywhere":   {port: corev1.ContainerPort{HostPort: 80, ContainerPort: 8080}, want: "invalid IP 80 [127.9.8.1:8080 [fd00::1]:8080]"},
 		"one address":  {port: corev1.ContainerPort{HostPort: 80, HostIP: "127.1.1.1", ContainerPort: 80, Protocol: corev1.ProtocolTCP}, want: "127.1.1.1 80 [127.9.8.1:80 [fd00::1]:80]"},
 		"none":         {port: corev1.ContainerPort{ContainerPort: 80}},
 		"UDP":          {port: corev1.ContainerPort{HostPort: 80, ContainerPort: 80, Protocol: corev1.ProtocolUDP}},
-		"host network": {port: corev1.ContainerPort{HostPort: 80, ContainerPort: 80}, host: true},
+		"host network": {port: corev1.ContainerPort{HostPort: 80, ContainerPort: 80}, host: true, want: "invalid IP 80 [127.0.0.9:80]"},
+		"host address": {port: corev1.ContainerPort{HostPort: 80, HostIP: "127.1.1.1", ContainerPort: 80}, host: true, want: "127.1.1.1 80 [127.1.1.1:80]"},
+		"no sockets":   {port: corev1.ContainerPort{HostPort: 80, ContainerPort: 80}, host: true, listen: "false"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			pod := testPod(corev1.RestartPolicyAlways, "a")
 			pod.Spec.Containers[0].Ports, pod.Spec.HostNetwork = []corev1.ContainerPort{tt.port}, tt.host
+			pod.Annotations = map[string]string{"krustlet-wasi.dev/listen": tt.listen}
 			ports, err := forwarded(pod, own)
 			var got string
 			for _, p := range ports {
@@ -181,19 +186,60 @@ func TestHostPortsLife(t *testing.T) {
 	})
 }
 
-// TestHostPortsOfADeletedPod: they are open for as long as something runs.
+// TestHostPortsTakenMeanwhile: a pod that goes on is looked after without its ports, which are tried again.
+func TestHostPortsTakenMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := addressed(t, 1, "127.9.8.0/29")
+		spec := h.pods[0].Spec.DeepCopy()
+		spec.RestartPolicy, spec.Containers[0].Ports[0].HostPort = corev1.RestartPolicyAlways, 8080
+		h.pods[0].Spec = *spec
+		door := &doorman{}
+		h.alter = func(s *Settings) { s.HostPorts = door }
+		const open = "open u0 invalid IP:8080"
+		h.run(func(*Manager) { pass(time.Second) })
+		door.wasAsked(t, open, "close u0")
+		taken := errors.New("hostPort 8080: address already in use")
+		door.failures = []error{taken, taken, taken}
+		h.reloaded()
+		h.pods[0].Spec = *spec
+		h.run(func(*Manager) {
+			pass(time.Second)
+			h.engine.all()[0].end(1)
+			pass(time.Second)
+			if pod := h.pod(0); len(h.engine.all()) != 2 || pod.Status.Phase != corev1.PodRunning ||
+				!findCondition(&pod.Status, corev1.PodReadyToStartContainers, corev1.ConditionTrue) {
+				t.Errorf("without its ports a pod has %d runs and says %+v", len(h.engine.all()), pod.Status)
+			}
+			if events := h.sandboxEvents(); len(events) != 3 || !strings.HasSuffix(events[0], taken.Error()) {
+				t.Errorf("events %q", events)
+			}
+			pass(time.Hour)
+			door.wasAsked(t, open, open, open, open)
+		})
+	})
+}
+
+// TestHostPortsOfADeletedPod: they are open for as long as something runs, whichever agent sees its end.
 func TestHostPortsOfADeletedPod(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := addressed(t, 1, "127.9.8.0/29")
 		h.pods[0].Spec.Containers[0].Ports[0].HostPort = 8080
+		spec := h.pods[0].Spec
 		door := &doorman{}
 		h.alter = func(s *Settings) { s.HostPorts = door }
 		h.run(func(m *Manager) {
 			pass(time.Second)
 			m.worker("u0").mailbox.put(deleted(h.pod(0), 30))
-			pass(29 * time.Second)
+			pass(9 * time.Second)
 			door.wasAsked(t, "open u0 invalid IP:8080")
-			pass(2 * time.Second)
+		})
+		h.reloaded()
+		h.pods[0].Spec = spec
+		h.pods[0] = *deleted(&h.pods[0], 20)
+		h.run(func(*Manager) {
+			pass(time.Second)
+			door.wasAsked(t, "close u0", "open u0 invalid IP:8080")
+			pass(time.Minute)
 			door.wasAsked(t, "close u0")
 		})
 	})

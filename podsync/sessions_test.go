@@ -2,7 +2,6 @@ package podsync
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 
@@ -60,8 +59,13 @@ func TestPortsOfAPod(t *testing.T) {
 		"runs":  {attempt: 2, done: make(chan struct{})},
 		"waits": {attempt: -1, done: closedChannel},
 	}}
-	if got := v.ports(); !v.alive() || !slices.Equal(got, []uint16{80, 81}) {
+	pod.Status.PodIP = "10.0.0.1"
+	if got := fmt.Sprint(v.ports()); !v.alive() || got != "map[80:10.0.0.1:80 81:10.0.0.1:81]" {
 		t.Errorf("ports %v, alive %v", got, v.alive())
+	}
+	pod.Spec.HostNetwork, pod.Spec.Containers[0].Ports[2].HostIP = true, "127.0.0.1"
+	if got := fmt.Sprint(v.ports()); got != "map[80:10.0.0.1:80 81:127.0.0.1:81]" {
+		t.Errorf("in the host's network: ports %v", got)
 	}
 	v.runs["runs"] = containerRuns{attempt: 2, done: closedChannel}
 	if got := v.ports(); v.alive() || len(got) > 0 {

@@ -30,6 +30,7 @@ type worker struct {
 	tasks   sync.WaitGroup // goroutines that may still send a result
 	strays  []runtime.Process
 	cleared chan struct{} // closed when no stray runs any more
+	adopted bool          // an earlier agent has left something of the pod running
 
 	// Owned by run.
 	state          *podState
@@ -40,6 +41,7 @@ type worker struct {
 	starting       trace.Span                 // ends when the pod runs; nil where an earlier agent has begun the pod
 	stopping       <-chan struct{}            // closed when the loop ends
 	keeping        bool                       // the volumes are being kept up to date
+	retaking       task                       // of the ports of the host, where adopted
 	volumesCleared bool                       // the volumes are removed, or about to be: the pod has ended
 	report         report
 	measures       measures
@@ -78,6 +80,8 @@ func newWorker(node *Manager, state *podState, adopted adoption) *worker {
 		ended:     adopted.ended,
 		strays:    adopted.strays,
 		cleared:   make(chan struct{}),
+		adopted:   len(adopted.running) > 0,
+		retaking:  task{progress: todo},
 		nudge:     make(chan struct{}, 1),
 		report:    report{last: pod, news: time.Now().Add(creatingShown)},
 	}
@@ -159,7 +163,7 @@ func (w *worker) settle(ctx context.Context) time.Time {
 		w.forgetTold()
 		w.clearVolumes()
 		w.releasePlace()
-		return earliest(wake, retry)
+		return earliest(earliest(wake, retry), w.retakePorts(now))
 	}
 }
 

@@ -1,5 +1,5 @@
 // Command nodeconformance runs the Kubernetes project's own node tests, those tagged NodeConformance, against
-// krustlet-wasi: a control plane, a registry with WASI builds of the tests' images, and a node that registers without
+// krustlet-wasi: a control plane, a registry with WASI builds of the tests' images, and a node that registers as one of Linux, without
 // taints, all on loopback. `make nodeconformance` builds what it needs and starts it in the repository's root.
 //
 // Tests whose container program cannot exist in WASI are left out; skip.txt names them, each with its reason. The exit code

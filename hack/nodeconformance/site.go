@@ -85,7 +85,8 @@ func (s *site) join(ctx context.Context) error {
 	bootstrap := filepath.Join(config, "bootstrap.conf")
 	s.agent, err = background.Start([]string{"KUBECONFIG=" + bootstrap, "HOME=" + s.dir}, "bin/krustlet-wasi",
 		"--node-name", nodeName, "--hostname", nodeName, "--node-ip", nodeIP, "--addr", nodeIP, "--port", nodePort,
-		"--data-dir", s.dataDir(), "--bootstrap-file", bootstrap, "--register-with-taints=")
+		"--data-dir", s.dataDir(), "--bootstrap-file", bootstrap, "--register-with-taints=",
+		"--node-labels", "kubernetes.io/os=linux")
 	if err != nil {
 		return err
 	}

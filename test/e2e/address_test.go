@@ -112,26 +112,21 @@ func testAddressesStay(t *testing.T, s *suite) {
 	}
 }
 
-// testHostNetwork: such a pod has the node's address, and sockets there only if it asks for them.
+// testHostNetwork: such a pod has the node's address, and sockets there unless it does without.
 func testHostNetwork(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
-	pod := s.served(t, "asks", 18091)
+	port := freePort()
+	pod := s.served(t, "asks", port)
 	pod.Annotations = map[string]string{"krustlet-wasi.dev/listen": "true"}
 	pod.Spec.HostNetwork = true
 	s.create(t, ns, pod)
 	if now := s.await(t, ns, "asks", ready(true)); now.Status.PodIP != s.node.IP {
 		t.Errorf("the pod has %s", now.Status.PodIP)
 	}
-	testnode.Eventually(t, func() error { // it runs a little before it serves
-		conn, err := net.Dial("tcp", net.JoinHostPort(s.node.IP, "18091"))
-		if err != nil {
-			return err
-		}
-		return conn.Close()
-	})
-	body(t, s.node.IP, 18091)
+	visits(t, hostPort(s.node.IP, port))
 
-	pod = s.served(t, "silent", 18092)
+	pod = s.served(t, "silent", freePort())
+	pod.Annotations = map[string]string{"krustlet-wasi.dev/listen": "false"}
 	pod.Spec.HostNetwork = true
 	s.findsNoSockets(t, ns, pod)
 }

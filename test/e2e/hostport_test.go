@@ -35,7 +35,16 @@ func TestHostPorts(t *testing.T) {
 		}
 	})
 	testHostPortStays(t, s)
+	testHostNetworkStays(t, s)
+	testHostPortOfEnding(t, s)
 }
+
+// freePort is a port that is likely to be free at every address of the machine.
+func freePort() int32 {
+	return 20000 + rand.Int32N(10000) //nolint:gosec // no secret
+}
+
+func hostPort(ip string, port int32) string { return net.JoinHostPort(ip, strconv.Itoa(int(port))) }
 
 // published is a pod that serves at a port of an address of the node's own that nothing else has.
 func (s *suite) published(t *testing.T, name string) (*corev1.Pod, string) {
@@ -68,7 +77,7 @@ func visits(t *testing.T, at string) {
 
 // testHostPortEverywhere: without an address it is all of the node's, also where the pod's own port has the same number.
 func testHostPortEverywhere(t *testing.T, s *suite) {
-	port := 20000 + rand.Int32N(10000) //nolint:gosec // no secret: a port that is likely to be free
+	port := freePort()
 	pod := s.served(t, "everywhere", port)
 	pod.Spec.Containers[0].Ports[0].HostPort = port
 	ns := s.cluster.Namespace(t)
@@ -78,7 +87,7 @@ func testHostPortEverywhere(t *testing.T, s *suite) {
 		t.Errorf("the pod has %s on %s", now.Status.PodIP, now.Status.HostIP)
 	}
 	for _, ip := range []string{s.node.IP, "127.0.0.1", now.Status.PodIP} {
-		visits(t, net.JoinHostPort(ip, strconv.Itoa(int(port))))
+		visits(t, hostPort(ip, port))
 	}
 }
 
@@ -139,7 +148,7 @@ func testHostPortNext(t *testing.T, s *suite) {
 }
 
 // testHostPortStays: restarts of the container keep the port; it is gone without the agent, and there again with the next. If
-// somebody has taken it, the pod goes on all the same, and has the port again when it is free.
+// somebody has taken it, the pod goes on all the same, restarts included, and has the port again when it is free.
 func testHostPortStays(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	pod, at := s.published(t, "stays")
@@ -180,11 +189,79 @@ func testHostPortStays(t *testing.T, s *suite) {
 	s.node.Start(t)
 	s.awaitEvents(t, pod, "FailedCreatePodSandBox Failed to create pod sandbox: hostPort 18081: listen tcp "+at)
 	now, err := s.get(ns, "stays")
-	if err != nil || now.Status.Phase != corev1.PodRunning || ready(true)(now) != nil || visit(net.JoinHostPort(now.Status.PodIP, "18080")) != nil {
+	if err != nil || now.Status.Phase != corev1.PodRunning || ready(true)(now) != nil {
 		t.Errorf("%v: without its port the pod is %+v", err, now.Status)
 	}
+	if response, err = http.Get("http://" + net.JoinHostPort(now.Status.PodIP, "18080") + "/quit"); err != nil {
+		t.Fatal(err)
+	}
+	_ = response.Body.Close()
+	s.await(t, ns, "stays", func(p *corev1.Pod) error {
+		if p.Status.ContainerStatuses[0].RestartCount != 2 {
+			return errors.New("not restarted")
+		}
+		return ready(true)(p)
+	})
 	if err := other.Close(); err != nil {
 		t.Fatal(err)
 	}
 	visits(t, at)
+}
+
+// testHostNetworkStays: a pod in the host's network serves at every address of the node, without the agent at the node's own, and
+// at every one again with the next agent. A program after it finds the port free.
+func testHostNetworkStays(t *testing.T, s *suite) {
+	ns := s.cluster.Namespace(t)
+	port := freePort()
+	pod := s.served(t, "host", port)
+	pod.Spec.HostNetwork = true
+	pod = s.create(t, ns, pod)
+	if now := s.await(t, ns, "host", ready(true)); now.Status.PodIP != s.node.IP {
+		t.Errorf("the pod has %s", now.Status.PodIP)
+	}
+	own, local := hostPort(s.node.IP, port), hostPort("127.0.0.1", port)
+	visits(t, own)
+	visits(t, local)
+
+	s.node.Kill(t)
+	if err := visit(own); err != nil {
+		t.Errorf("without the agent: %v", err)
+	}
+	if err := visit(local); err == nil {
+		t.Error("somebody listens without an agent")
+	}
+	s.node.Start(t)
+	s.node.WaitReady(t)
+	visits(t, local)
+	visits(t, own)
+	if now, err := s.get(ns, "host"); err != nil || now.Status.ContainerStatuses[0].RestartCount != 0 {
+		t.Errorf("%v: restarted with the agent: %+v", err, now.Status.ContainerStatuses)
+	}
+
+	s.delete(t, pod)
+	s.awaitGone(t, pod)
+	l, err := net.Listen("tcp", hostPort("", port))
+	if err != nil {
+		t.Fatalf("the port of a pod that is gone: %v", err)
+	}
+	_ = l.Close()
+}
+
+// testHostPortOfEnding: the next agent listens also for a pod that is deleted and has some time left.
+func testHostPortOfEnding(t *testing.T, s *suite) {
+	ns := s.cluster.Namespace(t)
+	pod, at := s.published(t, "ending")
+	grace := int64(120)
+	pod.Spec.TerminationGracePeriodSeconds = &grace
+	pod.Spec.Containers[0].Lifecycle = &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{Sleep: &corev1.SleepAction{Seconds: grace}}}
+	pod = s.create(t, ns, pod)
+	s.await(t, ns, "ending", ready(true))
+	visits(t, at)
+	s.delete(t, pod)
+	s.node.Kill(t)
+	s.node.Start(t)
+	visits(t, at)
+	if now, err := s.get(ns, "ending"); err != nil || now.DeletionTimestamp == nil {
+		t.Errorf("%v: the pod is not about to end: %+v", err, now)
+	}
 }

@@ -19,7 +19,7 @@ func agnhost(args []string) int {
 	flags := flag.NewFlagSet(subcommand, flag.ContinueOnError)
 	var start func(*flag.FlagSet) func() int
 	switch subcommand {
-	case "pause", "fake-registry-server": // on the host's network, where a registry is handed no socket to serve on
+	case "pause":
 		start = func(*flag.FlagSet) func() int { return pause }
 	case "entrypoint-tester":
 		fmt.Printf("%v\n", args)
@@ -40,11 +40,12 @@ func agnhost(args []string) int {
 		start = netexec
 	case "grpc-health-checking":
 		start = grpcHealth
+	case "fake-registry-server":
+		start = fakeRegistry
 	default:
 		fmt.Fprintf(os.Stderr, "agnhost: %s is not among the subcommands that were built for WASI\n", subcommand)
 		return 1
 	}
-	flags.Bool("private", false, "of the registry: nobody comes to it here")
 	run := start(flags)
 	if err := flags.Parse(rest); err != nil {
 		return 1
