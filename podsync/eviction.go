@@ -119,7 +119,7 @@ func (m *Manager) candidates(ctx context.Context, signal node.Signal) []candidat
 	var pods []candidate
 	for _, w := range m.all() {
 		pod := w.view.Load().pod
-		if over(pod) || critical(pod) {
+		if over(pod) || critical(pod) || closed(w.cleaned) {
 			continue
 		}
 		c := candidate{worker: w, pod: pod, containers: map[string]consumption{}}
@@ -168,15 +168,11 @@ func (m *Manager) freeDisk(ctx context.Context) {
 		m.FreeDisk(ctx)
 	}
 	for _, w := range m.all() {
-		if !over(w.view.Load().pod) {
+		if !over(w.view.Load().pod) || !closed(w.cleaned) {
 			continue
 		}
-		select {
-		case <-w.cleaned:
-			if err := w.dirs.removeLogs(); err != nil {
-				w.log.Warn("cannot remove the logs of a pod that has ended", zap.Error(err))
-			}
-		default: // something of it may still write
+		if err := w.dirs.removeLogs(); err != nil {
+			w.log.Warn("cannot remove the logs of a pod that has ended", zap.Error(err))
 		}
 	}
 }

@@ -176,7 +176,7 @@ func TestEvictionWaits(t *testing.T) {
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			if len(p.looks) != 1 {
-				t.Errorf("looks: %v", p.looks)
+				t.Errorf("%d looks", len(p.looks))
 			}
 		})
 	})
