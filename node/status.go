@@ -10,11 +10,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// What the control group of all guests leaves to the rest of the machine. As thresholds, they are the defaults.
+// What all guests together leave to the rest of the machine, as the default thresholds do.
 const (
-	memoryReserve  = 100 << 20
-	diskReserveMax = 5 << 30
-	threadShare    = 20 // a twentieth
+	memoryReserve = 100 << 20
+	threadShare   = 20 // a twentieth
 )
 
 // buildStatus returns what the Node's status should be, given what it is: only what a kubelet owns
@@ -89,8 +88,8 @@ func setResources(status *corev1.NodeStatus, cfg Config, m machine) {
 	set(&status.Allocatable, m.memory-reserved(MemoryAvailable, m.memory), m.disk-reserved(DiskAvailable, m.disk))
 }
 
-// Allocatable is what all guests of this machine may take together, of processors, memory and threads. The Node's status may have
-// less of memory: pods are evicted before their guests run into this.
+// Allocatable is what all guests of this machine may take together, of processors, memory and threads. It is the last resort, and
+// does not follow the thresholds by which pods are evicted before that.
 func Allocatable(dataDir string) (cpus, memory, threads int64, err error) {
 	m, err := readMachine("/", dataDir)
 	if err != nil {

@@ -43,8 +43,11 @@ type Threshold struct {
 	Most    int64   // which a share does not exceed; 0: any
 }
 
-// DefaultThresholds are the kubelet's defaults, but for two. The kubelet wants a tenth of the disk free for images and writable
-// layers: modules are small, so there is a bound. A guest is a thread, so a machine may run out of them.
+// diskReserveMax bounds the default threshold of the disk. The kubelet wants a tenth free for images and writable layers; modules
+// are small.
+const diskReserveMax = 5 << 30
+
+// DefaultThresholds are the kubelet's, with that bound, and one for threads: a guest is one, and a machine may run out of them.
 func DefaultThresholds() []Threshold {
 	return []Threshold{
 		{Signal: MemoryAvailable, Amount: memoryReserve},
