@@ -40,6 +40,8 @@ type Config struct {
 	// Ready tells why the node is not ready, or nil. It is asked every second, from one goroutine, and
 	// must not block. Nil: always ready.
 	Ready func() error
+	// Pressure says which conditions the machine's shortages make true. Nil: one with the default thresholds.
+	Pressure *Pressure
 	// Images lists the images on the node, the largest first. It is called before each report, from one goroutine. Nil:
 	// images are not reported.
 	Images func() []corev1.ContainerImage

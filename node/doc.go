@@ -10,4 +10,6 @@
 // accepted at creation only, and of the labels below kubernetes.io and k8s.io only some. An existing
 // Node is therefore adopted as far as allowed, and the log says what could not be set. A Node that
 // belongs to a kubelet of another kind is left alone (ErrForeign).
+//
+// Pressure says what the machine runs short of, for the Node's conditions and for whoever evicts pods.
 package node

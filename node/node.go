@@ -48,6 +48,9 @@ func New(cfg Config, client kubernetes.Interface, recorder record.EventRecorder,
 	if cfg.Ready == nil {
 		cfg.Ready = func() error { return nil }
 	}
+	if cfg.Pressure == nil {
+		cfg.Pressure = NewPressure(cfg.DataDir, DefaultThresholds(), DefaultPressureTransition)
+	}
 	if log == nil {
 		log = zap.NewNop()
 	}

@@ -32,7 +32,7 @@ func healthy() machine {
 }
 
 func config() Config {
-	return Config{Name: "n", Hostname: "host", IP: net.IPv4(127, 0, 0, 1), Port: 3000, MaxPods: 110, DataDir: "/", Version: "0.1.0", RuntimeHandlers: []string{"", "wasmtime"}, DeclaredFeatures: []string{"X"}}
+	return Config{Pressure: NewPressure("/", DefaultThresholds(), 0), Name: "n", Hostname: "host", IP: net.IPv4(127, 0, 0, 1), Port: 3000, MaxPods: 110, DataDir: "/", Version: "0.1.0", RuntimeHandlers: []string{"", "wasmtime"}, DeclaredFeatures: []string{"X"}}
 }
 
 func TestValidate(t *testing.T) {
@@ -124,7 +124,7 @@ func TestConditions(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			m := healthy()
 			test.change(&m)
-			for _, c := range conditions(m, nil) {
+			for _, c := range conditions(config().Pressure.conditions(m, noon), nil) {
 				bad := strings.Contains(test.reason, "Insufficient") || test.reason == "KubeletHasDiskPressure"
 				if c.Type == test.kind && (c.Reason != test.reason || (c.Status == corev1.ConditionTrue) != bad) {
 					t.Errorf("%+v, want %s", c, test.reason)

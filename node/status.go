@@ -10,18 +10,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// What is kept back from pods, and below which the node is under pressure.
+// What all guests together leave to the rest of the machine, as the default thresholds do.
 const (
-	// memoryReserve is the kubelet's default eviction threshold.
 	memoryReserve = 100 << 20
-	// The kubelet wants a tenth of the disk free for images and writable layers. Modules are small, so
-	// diskReserveMax caps that.
-	diskReserveShare = 10 // a tenth
-	diskReserveMax   = 5 << 30
-	// inodeShare is the kubelet's default eviction threshold: a twentieth.
-	inodeShare = 20
-	// threadShare: a guest is a thread, so a machine that runs out of them is under PID pressure.
-	threadShare = 20
+	threadShare   = 20 // a twentieth
 )
 
 // buildStatus returns what the Node's status should be, given what it is: only what a kubelet owns
@@ -51,7 +43,7 @@ func buildStatus(cfg Config, m machine, notReady error, now time.Time, old *core
 		status.RuntimeHandlers = append(status.RuntimeHandlers, corev1.NodeRuntimeHandler{Name: name, Features: handlerFeatures()})
 	}
 	status.DeclaredFeatures = slices.Clone(cfg.DeclaredFeatures)
-	for _, c := range conditions(m, notReady) {
+	for _, c := range conditions(cfg.Pressure.conditions(m, now), notReady) {
 		setCondition(&status, c, now)
 	}
 	if cfg.Images != nil {
@@ -92,10 +84,12 @@ func setResources(status *corev1.NodeStatus, cfg Config, m machine) {
 		(*list)[corev1.ResourcePods] = *resource.NewQuantity(int64(cfg.MaxPods), resource.DecimalSI)
 	}
 	set(&status.Capacity, m.memory, m.disk)
-	set(&status.Allocatable, m.memory-memoryReserve, m.disk-diskReserve(m))
+	reserved := func(signal Signal, all int64) int64 { return reserve(cfg.Pressure.thresholds, signal, all) }
+	set(&status.Allocatable, m.memory-reserved(MemoryAvailable, m.memory), m.disk-reserved(DiskAvailable, m.disk))
 }
 
-// Allocatable is what this machine gives to pods, of processors, memory and threads: as the Node's status has it.
+// Allocatable is what all guests of this machine may take together, of processors, memory and threads. It is the last resort, and
+// does not follow the thresholds by which pods are evicted before that.
 func Allocatable(dataDir string) (cpus, memory, threads int64, err error) {
 	m, err := readMachine("/", dataDir)
 	if err != nil {
@@ -105,33 +99,20 @@ func Allocatable(dataDir string) (cpus, memory, threads int64, err error) {
 }
 
 // AllocatableResources are what the status of a Node with such a configuration has as allocatable.
-func AllocatableResources(dataDir string, maxPods int) (corev1.ResourceList, error) {
-	m, err := readMachine("/", dataDir)
+func AllocatableResources(maxPods int, pressure *Pressure) (corev1.ResourceList, error) {
+	m, err := readMachine("/", pressure.dataDir)
 	if err != nil {
 		return nil, err
 	}
 	var status corev1.NodeStatus
-	setResources(&status, Config{MaxPods: maxPods}, m)
+	setResources(&status, Config{MaxPods: maxPods, Pressure: pressure}, m)
 	return status.Allocatable, nil
 }
 
-// DiskPressure says whether the disk of dataDir is so full that the Node's condition says so.
-func DiskPressure(dataDir string) (bool, error) {
-	var m machine
-	err := m.readDisk(dataDir)
-	return err == nil && m.diskPressure(), err
-}
-
-func (m machine) diskPressure() bool {
-	return m.diskFree < diskReserve(m) || m.inodesFree < m.inodes/inodeShare
-}
-
-func diskReserve(m machine) int64 { return min(m.disk/diskReserveShare, diskReserveMax) }
-
-// conditions returns those that a kubelet reports, in its order and words.
-func conditions(m machine, notReady error) []corev1.NodeCondition {
-	pressure := func(t corev1.NodeConditionType, under bool, yes, no [2]string) corev1.NodeCondition {
-		if under {
+// conditions returns those that a kubelet reports, in its order and words; under has those of pressure that are true.
+func conditions(under []corev1.NodeConditionType, notReady error) []corev1.NodeCondition {
+	pressure := func(t corev1.NodeConditionType, yes, no [2]string) corev1.NodeCondition {
+		if slices.Contains(under, t) {
 			return corev1.NodeCondition{Type: t, Status: corev1.ConditionTrue, Reason: yes[0], Message: yes[1]}
 		}
 		return corev1.NodeCondition{Type: t, Status: corev1.ConditionFalse, Reason: no[0], Message: no[1]}
@@ -142,13 +123,13 @@ func conditions(m machine, notReady error) []corev1.NodeCondition {
 		ready.Status, ready.Reason, ready.Message = corev1.ConditionFalse, "KubeletNotReady", notReady.Error()
 	}
 	return []corev1.NodeCondition{
-		pressure(corev1.NodeMemoryPressure, m.memoryFree < memoryReserve,
+		pressure(corev1.NodeMemoryPressure,
 			[2]string{"KubeletHasInsufficientMemory", "kubelet has insufficient memory available"},
 			[2]string{"KubeletHasSufficientMemory", "kubelet has sufficient memory available"}),
-		pressure(corev1.NodeDiskPressure, m.diskPressure(),
+		pressure(corev1.NodeDiskPressure,
 			[2]string{"KubeletHasDiskPressure", "kubelet has disk pressure"},
 			[2]string{"KubeletHasNoDiskPressure", "kubelet has no disk pressure"}),
-		pressure(corev1.NodePIDPressure, m.threadsMax > 0 && m.threadsMax-m.threads < m.threadsMax/threadShare,
+		pressure(corev1.NodePIDPressure,
 			[2]string{"KubeletHasInsufficientPID", "kubelet has insufficient PID available"},
 			[2]string{"KubeletHasSufficientPID", "kubelet has sufficient PID available"}),
 		ready,

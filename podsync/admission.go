@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -85,6 +86,21 @@ func refuseTaints(pod *corev1.Pod, node *corev1.Node) *refusal {
 	return nil
 }
 
+// refusePressure says whether a node under pressure does not take a pod. One that is short of memory alone takes those that say
+// how much of it they need, or that they do not mind.
+func refusePressure(pod *corev1.Pod, conditions []corev1.NodeConditionType) *refusal {
+	if len(conditions) == 0 || critical(pod) {
+		return nil
+	}
+	if slices.Equal(conditions, []corev1.NodeConditionType{corev1.NodeMemoryPressure}) {
+		taint := &corev1.Taint{Key: corev1.TaintNodeMemoryPressure, Effect: corev1.TaintEffectNoSchedule}
+		if pod.Status.QOSClass != corev1.PodQOSBestEffort || scheduling.TolerationsTolerateTaint(klog.Background(), pod.Spec.Tolerations, taint, true) {
+			return nil
+		}
+	}
+	return &refusal{reasonEvicted, fmt.Sprintf("The node had condition: %v. ", conditions)}
+}
+
 // systemCritical is the lowest priority of those pods that the cluster itself needs.
 const systemCritical = 2_000_000_000
 
@@ -132,8 +148,8 @@ func (m *Manager) admit(ctx context.Context, w *worker, pod *corev1.Pod) (*refus
 	if w.admitted.Load() {
 		return nil, nil
 	}
-	if m.DiskPressure != nil && m.DiskPressure() && !critical(pod) {
-		return &refusal{"Evicted", fmt.Sprintf("The node had condition: [%s]. ", corev1.NodeDiskPressure)}, nil
+	if no := refusePressure(pod, m.conditions()); no != nil {
+		return no, nil
 	}
 	if err := m.readNode(ctx, nodeKept); err != nil {
 		return nil, err

@@ -314,6 +314,10 @@ func (w *world) play(what, which byte) {
 			w.restart(which)
 		}
 	case 13:
+		if which >= 224 {
+			w.happen(reclaimed{"low"})
+			return
+		}
 		w.write()
 	case 14, 15:
 		if i := int(which >> 2); i < len(w.asks) {
@@ -398,6 +402,7 @@ func FuzzPodLife(f *testing.F) {
 	f.Add(byte(16<<3+5), []byte{3, 0, 5, 0, 8, 0, 9, 0, 5, 1, 8, 1, 5, 2, 8, 2, 9, 49, 9, 2, 13, 0, 12, 1, 3, 0, 5, 0, 8, 0, 9, 0, 5, 1, 8, 1, 5, 2, 8, 2, 10, 1})
 	f.Add(byte(0), []byte{3, 0, 5, 0, 8, 0, 11, 132, 18, 0, 20, 0, 11, 136, 19, 0, 1, 2, 18, 0, 21, 0, 12, 1, 3, 0, 18, 0, 20, 0, 10, 1, 9, 0, 11, 1, 11, 1})
 	f.Add(byte(3), []byte{3, 0, 5, 0, 8, 0, 11, 132, 18, 0, 0, 20, 9, 0, 5, 0, 8, 0, 11, 140, 19, 1, 11, 128, 12, 5, 10, 1, 9, 0, 11, 1, 11, 1})
+	f.Add(byte(2), []byte{3, 0, 5, 0, 8, 0, 13, 255, 10, 4, 13, 255, 0, 30, 9, 0, 11, 1, 11, 1})
 	f.Fuzz(func(t *testing.T, kind byte, script []byte) {
 		policy := []corev1.RestartPolicy{corev1.RestartPolicyAlways, corev1.RestartPolicyOnFailure, corev1.RestartPolicyNever}[kind%3]
 		names := [][]string{{"a"}, {"init1", "a", "b"}, {"init1", "init2", "a"}}[kind/3%3]

@@ -56,15 +56,22 @@ func (d podDirs) make() error {
 // remove removes the logs first: where the pod's folder is gone, they are.
 func (d podDirs) remove() error {
 	if d.logs != "" {
-		if err := d.links.remove(d.logs, anyState); err != nil {
+		if err := d.removeLogs(); err != nil {
 			return err
-		}
-		if err := os.RemoveAll(d.logs); err != nil {
-			return fmt.Errorf("removing the pod's logs: %w", err)
 		}
 	}
 	if err := volume.Remove(d.pod); err != nil {
 		return fmt.Errorf("removing the pod's folder: %w", err)
+	}
+	return nil
+}
+
+func (d podDirs) removeLogs() error {
+	if err := d.links.remove(d.logs, anyState); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(d.logs); err != nil {
+		return fmt.Errorf("removing the pod's logs: %w", err)
 	}
 	return nil
 }

@@ -13,7 +13,7 @@
 // envfile.go, downward.go and services.go (its environment), policy.go and restartall.go (what runs again), resize.go and resizing.go (other resources for a pod that runs: pure, and carried out), probing.go (when probes are due, and what comes of them: pure), stopping.go (how
 // runs end, and hooks: pure), probes.go and exec.go (probes, hooks and commands, carried out), admission.go and
 // security.go (pods that the node cannot take, and containers that must not run), dirs.go
-// (its folders), volumes.go, ownfiles.go, hosts.go, resolvconf.go (its files besides), addresses.go (where it is reached), hostports.go (which ports of the node lead to it), ephemeralstorage.go (what it may take of the disk), lastwords.go (why a container ended), classes.go (RuntimeClasses), restore.go (a pod that an earlier agent began), runs.go (runs from before, and
+// (its folders), volumes.go, ownfiles.go, hosts.go, resolvconf.go (its files besides), addresses.go (where it is reached), hostports.go (which ports of the node lead to it), ephemeralstorage.go (what it may take of the disk), eviction.go, ranking.go (which pod goes when the node runs short), lastwords.go (why a container ended), classes.go (RuntimeClasses), restore.go (a pod that an earlier agent began), runs.go (runs from before, and
 // runs that have ended), logs.go (reading a container's log), sessions.go (commands that users
 // run in containers), stats.go (what pods use), spent.go (what their runs have used that have ended), measures.go, collector.go and trace.go (what is counted and told of them).
 //

@@ -59,8 +59,10 @@ type Settings struct {
 	ContainerLogMaxSize  int64
 	ContainerLogMaxFiles int
 	ContainerOutputRate  int64 // bytes that a container may print a second; 0 is no bound
-	// DiskPressure says whether the node's disk is too full to take pods; nil: it never is. It must not block.
-	DiskPressure func() bool
+	// Pressure says what the node is short of; nil: nothing. FreeDisk removes from its disk what no pod needs, but for what is
+	// the Manager's; nil: there is nothing.
+	Pressure Pressure
+	FreeDisk func(ctx context.Context)
 	// What happens is counted in Metrics and Probed, and told to Tracer; Disks says what pods have on disk.
 	Metrics *metrics.Pods
 	Probed  *metrics.Probes
@@ -146,6 +148,7 @@ func (m *Manager) Run(ctx context.Context) error {
 	}
 	pods := informer.New(podsOf(m.Client, m.NodeName), handler, m.Log.Named("informer"))
 	workers.Go(func() { m.clearOrphans(ctx, pods) })
+	workers.Go(func() { m.relieve(ctx) })
 	workers.Go(func() {
 		if err := m.classes.Run(ctx); err != nil {
 			m.Log.Error("cannot watch the RuntimeClasses", zap.Error(err))

@@ -87,6 +87,7 @@ type podState struct {
 	doomed     bool              // the pod has failed as a whole, whatever its containers' exits say
 	refused    bool              // because the node could not take it: its containers have no status
 	evicted    string            // why the pod has to go, or empty
+	relieves   bool              // it has to because the node is under pressure
 	restarting string            // the container whose end has all others end and start over, until they have ended
 	reason     string            // of the pod, once it failed as a whole
 	message    string            // and in more words
@@ -196,6 +197,8 @@ type (
 	classChanged struct{}
 	// overfull: a volume of the pod has outgrown its limit, and the pod has to go; message says which.
 	overfull struct{ message string }
+	// reclaimed: the pod has to go because the node is under pressure; message says what it is short of.
+	reclaimed struct{ message string }
 	// pullDone: the module is on disk, or reason and err say why not.
 	pullDone struct {
 		container string
@@ -245,6 +248,9 @@ func (s *podState) apply(event any, now time.Time) {
 		}
 	case overfull:
 		s.evicted = e.message
+	case reclaimed:
+		s.evicted, s.relieves = e.message, true
+		s.hurry(now.Add(evictionGrace))
 	case classChanged:
 		s.setup.hasten()
 	case removed:
@@ -283,6 +289,15 @@ func (s *podState) shortenGrace(now time.Time) {
 	}
 	if s.deadline.IsZero() || by.Before(s.deadline) {
 		s.deadline = by
+	}
+}
+
+// hurry has what is being stopped end by then at the latest.
+func (s *podState) hurry(by time.Time) {
+	for _, at := range []*time.Time{&s.deadline, &s.closeBy} {
+		if by.Before(*at) {
+			*at = by
+		}
 	}
 }
 

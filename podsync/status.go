@@ -239,6 +239,9 @@ func (s *podState) conditions(status *corev1.PodStatus) []corev1.PodCondition {
 	if mayRestartAll(s.pod) {
 		conditions = append(conditions, s.restartingCondition(status))
 	}
+	if over && s.relieves && s.reason == reasonEvicted {
+		conditions = append(conditions, condition(corev1.DisruptionTarget, true, corev1.PodReasonTerminationByKubelet, s.message))
+	}
 	return conditions
 }
 

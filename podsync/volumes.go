@@ -103,6 +103,7 @@ func (w *worker) clearVolumes() {
 	w.volumesCleared = true
 	pod := w.state.pod
 	w.tasks.Go(func() {
+		defer w.clean()
 		w.volumes.TearDown()
 		if err := volume.Remove(w.dirs.volumes()); err != nil {
 			w.log.Warn("cannot remove the volumes of a pod that has ended", zap.Error(err))

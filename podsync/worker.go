@@ -26,11 +26,14 @@ type worker struct {
 
 	mailbox mailbox
 	nudge   chan struct{} // holds a token when the pod's RuntimeClass has changed
+	reclaim chan reclaimed
 	results chan any
 	tasks   sync.WaitGroup // goroutines that may still send a result
 	strays  []runtime.Process
 	cleared chan struct{} // closed when no stray runs any more
-	adopted bool          // an earlier agent has left something of the pod running
+	cleaned chan struct{} // closed by clean when the pod has ended and its files are gone, or the worker ends
+	clean   func()
+	adopted bool // an earlier agent has left something of the pod running
 
 	// Owned by run.
 	state          *podState
@@ -83,8 +86,11 @@ func newWorker(node *Manager, state *podState, adopted adoption) *worker {
 		adopted:   len(adopted.running) > 0,
 		retaking:  task{progress: todo},
 		nudge:     make(chan struct{}, 1),
+		reclaim:   make(chan reclaimed, 1),
+		cleaned:   make(chan struct{}),
 		report:    report{last: pod, news: time.Now().Add(creatingShown)},
 	}
+	w.clean = sync.OnceFunc(func() { close(w.cleaned) })
 	w.volumes = node.newVolumes(w.dirs, w.log)
 	w.restoreSpent()
 	w.measures = newMeasures(node.Metrics, state, adopted, time.Now())
@@ -98,6 +104,7 @@ func newWorker(node *Manager, state *podState, adopted adoption) *worker {
 func (w *worker) run(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer w.node.Probed.Forget(w.state.pod.Namespace, w.state.pod.Name, string(w.state.pod.UID))
+	defer w.clean()
 	defer w.tasks.Wait()
 	defer cancel()
 	if !w.measures.seen.IsZero() {
@@ -127,6 +134,8 @@ func (w *worker) run(ctx context.Context) {
 			w.state.apply(w.receive(), time.Now())
 		case <-w.nudge:
 			w.state.apply(classChanged{}, time.Now())
+		case why := <-w.reclaim:
+			w.state.apply(why, time.Now())
 		case result := <-w.results:
 			w.takeIn(result)
 		case <-timer.C:

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -141,6 +142,24 @@ func (c *Collector) Collect(ctx context.Context, full bool) error {
 	if wanted = needed; full {
 		wanted = size * int64(100-c.cfg.LowPercent) / 100
 	}
+	freed, err := c.free(ctx, wanted)
+	if err == nil && freed < needed {
+		err = fmt.Errorf("the disk of the images is %d %% full (%d of %d bytes are free), and removing all images that nobody uses freed only %d of %d bytes; look for what else is on it: logs, volumes, images in use",
+			percent, free, size, freed, needed)
+		c.event("FreeDiskSpaceFailed", err.Error())
+	}
+	return err
+}
+
+// CollectAll removes all images that nobody uses and that are not too young, however full the disk is. It may be called while
+// Run runs.
+func (c *Collector) CollectAll(ctx context.Context) error {
+	_, err := c.free(ctx, math.MaxInt64)
+	return err
+}
+
+// free removes what is too old, and then images until so many bytes are freed.
+func (c *Collector) free(ctx context.Context, wanted int64) (freed int64, err error) {
 	var done Removal
 	err = withLock(ctx, c.store.storeLock(), unix.LOCK_EX, func() error { return c.collect(wanted, &done) })
 	for _, digest := range done.Modules {
@@ -151,12 +170,7 @@ func (c *Collector) Collect(ctx context.Context, full bool) error {
 	if len(done.Images) > 0 || done.Freed > 0 {
 		c.store.log.Info("removed what nobody uses", zap.Strings("images", done.Images), zap.Int64("bytes", done.Freed))
 	}
-	if err == nil && done.Freed < needed {
-		err = fmt.Errorf("the disk of the images is %d %% full (%d of %d bytes are free), and removing all images that nobody uses freed only %d of %d bytes; look for what else is on it: logs, volumes, images in use",
-			percent, free, size, done.Freed, needed)
-		c.event("FreeDiskSpaceFailed", err.Error())
-	}
-	return err
+	return done.Freed, err
 }
 
 // event records an event unless there was one of that reason of late.

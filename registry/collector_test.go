@@ -166,6 +166,19 @@ func TestCollect(t *testing.T) {
 	}
 }
 
+// TestCollectAll: on a disk with room, all goes that nobody uses and that is not young.
+func TestCollectAll(t *testing.T) {
+	g := newGCScene(t, "one", "two", "three")
+	g.used = []string{g.srv.host() + "/two"}
+	g.pull(t, "young", "young", time.Minute)
+	if err := g.collector(t, nil).CollectAll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if left := g.left(t); left != "two young" {
+		t.Errorf("left are %s", left)
+	}
+}
+
 func TestCollectByAge(t *testing.T) {
 	g := newGCScene(t, "a", "b", "c", "d")
 	g.used = []string{g.srv.host() + "/b"}

@@ -34,21 +34,23 @@ import (
 
 // agent is what the node's parts are made of: a field is set before the first of those that need it.
 type agent struct {
-	cfg      Config
-	log      *zap.Logger
-	level    zap.AtomicLevel // of log
-	client   kubernetes.Interface
-	measures *measures
-	tracer   trace.Tracer
-	events   record.EventRecorder
-	written  *logfile.Watcher // nil where the kernel has none left
-	images   *registry.Store
-	keys     *credentials.Source
-	workers  *worker.Pool
-	ports    *hostport.Node
-	pods     *podsync.Manager
-	serving  *tlsbootstrap.Serving
-	usage    *usage
+	cfg       Config
+	log       *zap.Logger
+	level     zap.AtomicLevel // of log
+	client    kubernetes.Interface
+	measures  *measures
+	tracer    trace.Tracer
+	events    record.EventRecorder
+	written   *logfile.Watcher // nil where the kernel has none left
+	images    *registry.Store
+	keys      *credentials.Source
+	workers   *worker.Pool
+	ports     *hostport.Node
+	pressure  *node.Pressure
+	pods      *podsync.Manager
+	collector *registry.Collector
+	serving   *tlsbootstrap.Serving
+	usage     *usage
 }
 
 // runAgent is the node: it returns when ctx is cancelled and everything it started has ended, with nil if
@@ -90,12 +92,12 @@ func runAgent(ctx context.Context, cfg Config, stdout io.Writer, log *zap.Logger
 		return err
 	}
 	defer a.images.Close()
+	a.pressure = node.NewPressure(cfg.DataDir, cfg.EvictionHard, cfg.PressureTransition)
 	a.ports = hostport.New(cfg.NodeIP, log.Named("hostport"))
 	if a.pods, err = a.newPods(); err != nil {
 		return err
 	}
-	collector, err := a.newCollector()
-	if err != nil {
+	if a.collector, err = a.newCollector(); err != nil {
 		return err
 	}
 	self, err := a.newNode()
@@ -121,7 +123,7 @@ func runAgent(ctx context.Context, cfg Config, stdout io.Writer, log *zap.Logger
 	parts.Go(func() error { a.ports.Run(ctx); return nil })
 	parts.Go(func() error { return a.measures.disks.Run(ctx) })
 	parts.Go(func() error { return api.Serve(ctx, listener) })
-	parts.Go(func() error { collect(ctx, collector, a.pods.Synced()); return nil })
+	parts.Go(func() error { collect(ctx, a.collector, a.pods.Synced()); return nil })
 	return parts.Wait()
 }
 
@@ -185,7 +187,7 @@ func newLogEvents(log *zap.Logger) (written *logfile.Watcher, stop func()) {
 }
 
 func (a *agent) newPods() (*podsync.Manager, error) {
-	allocatable, err := node.AllocatableResources(a.cfg.DataDir, a.cfg.MaxPods)
+	allocatable, err := node.AllocatableResources(a.cfg.MaxPods, a.pressure)
 	if err != nil {
 		return nil, err
 	}
@@ -209,7 +211,9 @@ func (a *agent) newPods() (*podsync.Manager, error) {
 		ContainerLogMaxSize:  a.cfg.ContainerLogMaxSize,
 		ContainerLogMaxFiles: a.cfg.ContainerLogMaxFiles,
 		ContainerOutputRate:  a.cfg.ContainerOutputRate,
-		DiskPressure:         func() bool { return underDiskPressure(a.cfg.DataDir, a.log) },
+
+		Pressure: a.pressure,
+		FreeDisk: a.freeImages,
 
 		Metrics: a.measures.pods,
 		Probed:  a.measures.probes,
@@ -237,6 +241,7 @@ func (a *agent) newNode() (*node.Node, error) {
 		RuntimeHandlers:  []string{"", podsync.HandlerShared, podsync.HandlerIsolated},
 		DeclaredFeatures: []string{kubeletapi.FeatureWebSockets, podsync.FeatureRestartAll},
 		Ready:            a.pods.Ready,
+		Pressure:         a.pressure,
 		Images:           func() []corev1.ContainerImage { return imagesOfNode(a.images, a.log) },
 	}, a.client, a.events, a.log.Named("node"))
 }

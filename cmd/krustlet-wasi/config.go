@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap/zapcore"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/krustlet-go/krustlet-wasi/node"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 )
 
@@ -44,6 +45,9 @@ type Config struct {
 	// RegisterWithTaints is nil when the node's own taints apply, and empty when it is to have none.
 	RegisterWithTaints []corev1.Taint
 	MaxPods            int // 1 to 65535
+	// EvictionHard is empty when nothing is evicted for, and the node is never under pressure.
+	EvictionHard       []node.Threshold
+	PressureTransition time.Duration
 
 	Addr           netip.Addr // where the kubelet API listens
 	Port           int        // 1 to 65535
@@ -129,10 +133,14 @@ func newLoader(flags flagValues, env environment, m machine) *loader {
 	l.cfg = Config{
 		NodeLabels: map[string]string{},
 		MaxPods:    defaultMaxPods,
-		Addr:       netip.IPv4Unspecified(),
-		Port:       defaultPort,
-		API:        defaultAPI(),
-		LogFormat:  formatJSON,
+
+		EvictionHard:       node.DefaultThresholds(),
+		PressureTransition: node.DefaultPressureTransition,
+
+		Addr:      netip.IPv4Unspecified(),
+		Port:      defaultPort,
+		API:       defaultAPI(),
+		LogFormat: formatJSON,
 
 		ImageVerification:     registry.NeverVerifyPreloadedImages,
 		MaxParallelImagePulls: defaultParallelPulls,

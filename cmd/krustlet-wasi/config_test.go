@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap/zapcore"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/krustlet-go/krustlet-wasi/node"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 )
 
@@ -104,6 +105,15 @@ func samples() map[string]sample {
 		"addr":      addresses(func(c Config) any { return c.Addr }, "0.0.0.0"),
 		"port":      numbers(func(c Config) any { return c.Port }, 3000),
 		"max-pods":  numbers(func(c Config) any { return c.MaxPods }, 110),
+		"eviction-hard": {
+			flag: "memory.available<1Gi,nodefs.available<5%", env: "", file: `{"pid.available": "1000"}`,
+			get:       func(c Config) any { return c.EvictionHard },
+			fromFlag:  []node.Threshold{{Signal: node.MemoryAvailable, Amount: 1 << 30}, {Signal: node.DiskAvailable, Percent: 5}},
+			fromEnv:   []node.Threshold{},
+			fromFile:  []node.Threshold{{Signal: node.PIDAvailable, Amount: 1000}},
+			byDefault: constant(node.DefaultThresholds()),
+		},
+		"eviction-pressure-transition-period": durations(func(c Config) any { return c.PressureTransition }, 5*time.Minute),
 		"workers": {
 			flag: "1", env: "64", file: "3",
 			get:      func(c Config) any { return c.Workers },
@@ -330,6 +340,7 @@ func TestKrustletFile(t *testing.T) {
 	want := Config{
 		NodeName: "krusty-node", Hostname: "krusty-host", NodeIP: netip.MustParseAddr("192.0.2.2"),
 		NodeLabels: map[string]string{"label1": "val1", "label2": "val2"}, MaxPods: 400,
+		EvictionHard: node.DefaultThresholds(), PressureTransition: 5 * time.Minute,
 		Addr: netip.MustParseAddr("192.0.2.1"), Port: 1234, CertFile: "/my/secure.crt", PrivateKeyFile: "/my/secure.key",
 		BootstrapFile: s.home + "/bootstrap.conf", Kubeconfig: s.home + "/data/config/kubeconfig",
 		DataDir: s.home + "/data", PluginsDir: s.home + "/data/plugins", DevicePluginsDir: "/devices",

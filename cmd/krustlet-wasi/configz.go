@@ -36,6 +36,7 @@ func kubeletConfiguration(cfg Config) map[string]any {
 		"apiVersion":        "kubelet.config.k8s.io/v1beta1",
 		"registerNode":      true,
 		"maxPods":           cfg.MaxPods,
+		"evictionHard":      thresholds(cfg),
 		"address":           cfg.Addr.String(),
 		"port":              cfg.Port,
 		"readOnlyPort":      0,
@@ -54,17 +55,18 @@ func kubeletConfiguration(cfg Config) map[string]any {
 				"cacheUnauthorizedTTL": cfg.API.DeniedTTL.String(),
 			},
 		},
-		"streamingConnectionIdleTimeout": cfg.StreamIdleTimeout.String(),
-		"clusterDNS":                     texts(cfg.ClusterDNS),
-		"clusterDomain":                  cfg.ClusterDomain,
-		"resolvConf":                     cfg.ResolvConf,
-		"podCIDR":                        strings.Join(texts(cfg.PodCIDRs), ","),
-		"enableProfilingHandler":         cfg.API.Profiling,
-		"enableDebugFlagsHandler":        cfg.API.DebugFlags,
-		"podLogsDir":                     cfg.PodLogsDir,
-		"containerLogMaxSize":            resource.NewQuantity(cfg.ContainerLogMaxSize, resource.BinarySI).String(),
-		"containerLogMaxFiles":           cfg.ContainerLogMaxFiles,
-		"logging":                        map[string]any{"format": kubeletLogFormat(cfg.LogFormat)},
+		"evictionPressureTransitionPeriod": cfg.PressureTransition.String(),
+		"streamingConnectionIdleTimeout":   cfg.StreamIdleTimeout.String(),
+		"clusterDNS":                       texts(cfg.ClusterDNS),
+		"clusterDomain":                    cfg.ClusterDomain,
+		"resolvConf":                       cfg.ResolvConf,
+		"podCIDR":                          strings.Join(texts(cfg.PodCIDRs), ","),
+		"enableProfilingHandler":           cfg.API.Profiling,
+		"enableDebugFlagsHandler":          cfg.API.DebugFlags,
+		"podLogsDir":                       cfg.PodLogsDir,
+		"containerLogMaxSize":              resource.NewQuantity(cfg.ContainerLogMaxSize, resource.BinarySI).String(),
+		"containerLogMaxFiles":             cfg.ContainerLogMaxFiles,
+		"logging":                          map[string]any{"format": kubeletLogFormat(cfg.LogFormat)},
 
 		"imagePullCredentialsVerificationPolicy": cfg.ImageVerification,
 	}
@@ -82,6 +84,15 @@ func kubeletConfiguration(cfg Config) map[string]any {
 		kubelet["tlsCipherSuites"] = names
 	}
 	return kubelet
+}
+
+// thresholds are those of eviction, by signal.
+func thresholds(cfg Config) map[string]string {
+	values := map[string]string{}
+	for _, t := range cfg.EvictionHard {
+		values[string(t.Signal)] = t.Value()
+	}
+	return values
 }
 
 // texts writes each as text.

@@ -15,6 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	kubeletv1beta1 "k8s.io/kubelet/config/v1beta1"
 
+	"github.com/krustlet-go/krustlet-wasi/node"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 )
 
@@ -29,6 +30,8 @@ func TestConfiguration(t *testing.T) {
 	cfg.ClusterDNS, cfg.StreamIdleTimeout = []netip.Addr{netip.MustParseAddr("192.0.2.53")}, time.Hour
 	cfg.PodCIDRs = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/25"), netip.MustParsePrefix("2001:db8::/64")}
 	cfg.ImageVerification, cfg.ImagesNotVerified = registry.NeverVerifyAllowlistedImages, []string{"r.example/*"}
+	cfg.EvictionHard = []node.Threshold{{Signal: node.MemoryAvailable, Amount: 1536 << 20}, {Signal: node.PIDAvailable, Percent: 2.5}}
+	cfg.PressureTransition = 90 * time.Second
 	cfg.RegisterWithTaints = []corev1.Taint{{Key: "a", Effect: corev1.TaintEffectNoSchedule}}
 	text, err := json.Marshal(configurationOf(cfg))
 	if err != nil {
@@ -58,6 +61,8 @@ func TestConfiguration(t *testing.T) {
 		"denials' cache":  {kubelet.Authorization.Webhook.CacheUnauthorizedTTL.Duration, 3 * time.Second},
 		"TLS":             {kubelet.TLSMinVersion, "VersionTLS13"},
 		"suites":          {kubelet.TLSCipherSuites, []string{"TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"}},
+		"thresholds":      {kubelet.EvictionHard, map[string]string{"memory.available": "1536Mi", "pid.available": "2.5%"}},
+		"transition":      {kubelet.EvictionPressureTransitionPeriod.Duration, 90 * time.Second},
 		"profiling":       {*kubelet.EnableProfilingHandler, true},
 		"debugging flags": {*kubelet.EnableDebugFlagsHandler, false},
 		"log size":        {kubelet.ContainerLogMaxSize, "10Mi"},

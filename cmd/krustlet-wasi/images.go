@@ -13,7 +13,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 
-	"github.com/krustlet-go/krustlet-wasi/node"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime"
@@ -81,6 +80,13 @@ func (a *agent) newCollector() (*registry.Collector, error) {
 	})
 }
 
+// freeImages removes all images that no pod uses.
+func (a *agent) freeImages(ctx context.Context) {
+	if err := a.collector.CollectAll(ctx); err != nil && ctx.Err() == nil {
+		a.log.Warn("removing images did not succeed", zap.Error(err))
+	}
+}
+
 // collect runs the collector once it is known which images are used.
 func collect(ctx context.Context, collector *registry.Collector, known <-chan struct{}) {
 	select {
@@ -102,13 +108,4 @@ func imagesOfNode(store *registry.Store, log *zap.Logger) []corev1.ContainerImag
 		all = append(all, corev1.ContainerImage{Names: append([]string{i.ID}, i.Tags...), SizeBytes: i.Size})
 	}
 	return all
-}
-
-// underDiskPressure says whether the node is to take no pods.
-func underDiskPressure(dataDir string, log *zap.Logger) bool {
-	under, err := node.DiskPressure(dataDir)
-	if err != nil {
-		log.Warn("cannot tell how full the disk is", zap.Error(err))
-	}
-	return under
 }

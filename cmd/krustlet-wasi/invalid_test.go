@@ -49,6 +49,11 @@ func TestInvalidInput(t *testing.T) {
 		{"port in words", file(`{"listenerPort": "3000"}`), []string{`key "listenerPort": "3000" is not a whole number`}},
 		{"port with a fraction", file(`{"listenerPort": 3e3}`), []string{`key "listenerPort": 3e3 is not a whole number`}},
 		{"pods", env("MAX_PODS", "many"), []string{`environment variable MAX_PODS: "many" is not a number of pods`}},
+		{"eviction", flag("--eviction-hard=memory.available<lots,imagefs.available<15%,pid.available<5%,pid.available<6%"), []string{
+			`flag --eviction-hard: "lots" of memory.available is not an amount above 0 nor a percentage`, `"imagefs.available" is no signal of this node`, `pid.available is given twice`,
+		}},
+		{"eviction by file", file(`{"evictionHard": "memory.available<1Gi"}`), []string{`key "evictionHard": "memory.available<1Gi" is not an object of strings`}},
+		{"transition", flag("--eviction-pressure-transition-period=5"), []string{`--eviction-pressure-transition-period: "5" is no duration`}},
 		{"labels", flag("--node-labels=ok=1,a b=1,x=y z,=3"), []string{`label key "a b"`, `value "y z" of label "x"`, `label key ""`}},
 		{"labels that differ", flag("--node-labels=a=1,a=2"), []string{`label "a" is given twice, as "1" and as "2"`}},
 		{"labels of kubernetes", env("NODE_LABELS", "node-role.kubernetes.io/worker="), []string{`NODE_LABELS: label "node-role.kubernetes.io/worker" cannot be set by a node on itself`}},

@@ -1,5 +1,7 @@
 package main
 
+import "github.com/krustlet-go/krustlet-wasi/node"
+
 // kind is the shape of a setting's value: how a flag, a variable and the file write it.
 type kind int
 
@@ -126,6 +128,16 @@ func nodeSettings() []setting {
 			c.MaxPods, err = parseNumber(g.text, "a number of pods")
 			return err
 		},
+	}, {
+		flag: "eviction-hard", env: "KRUSTLET_EVICTION_HARD", key: "evictionHard", group: groupNode, arg: "SIGNAL<VALUE,...", kind: object,
+		usage: "how little may be left of memory, disk, inodes and threads before pods are evicted; empty: none are",
+		def:   "memory.available<100Mi, nodefs.available<10% (at most 5Gi), nodefs.inodesFree<5%, pid.available<5%",
+		apply: func(c *Config, g given) (err error) { c.EvictionHard, err = node.ParseThresholds(g.items); return err },
+	}, {
+		flag: "eviction-pressure-transition-period", env: "KRUSTLET_EVICTION_PRESSURE_TRANSITION_PERIOD", key: "evictionPressureTransitionPeriod", group: groupNode, arg: "DURATION",
+		usage: "how long the node says that it is under pressure after that has ended",
+		def:   "5m",
+		apply: func(c *Config, g given) (err error) { c.PressureTransition, err = parseDuration(g.text); return err },
 	}}
 }
 

@@ -23,6 +23,7 @@ type Pods struct {
 	ContainerErrors     *prometheus.CounterVec // by container_type and code
 	TerminatedContainer *prometheus.CounterVec // by container_type, exit_code and reason
 	OOMKills            prometheus.Counter
+	Evictions           *prometheus.CounterVec // by eviction_signal
 
 	ImageVolumes      prometheus.Counter
 	ImageMounts       prometheus.Counter
@@ -74,6 +75,8 @@ func NewPods() *Pods {
 	p.ContainerErrors = counters("kubelet_started_containers_errors_total", "Failures to start containers.", "container_type", "code")
 	p.TerminatedContainer = counters("kubelet_terminated_containers_total", "Containers that ended.", "container_type", "exit_code", "reason")
 	p.OOMKills = counter("krustlet_oom_kills_total", "Containers that ended at their memory limit.")
+
+	p.Evictions = counters("kubelet_evictions", "Pods that were evicted because the node was short of something.", "eviction_signal")
 
 	p.ImageVolumes = counter("kubelet_image_volume_requested_total", "Volumes with images that starting containers asked for.")
 	p.ImageMounts = counter("kubelet_image_volume_mounted_succeed_total", "Mounts of such volumes that were made.")

@@ -36,10 +36,14 @@ type Usage struct {
 }
 
 // Spent is what directories take on disk together, in bytes.
-func Spent(dirs ...string) int64 {
-	var sum int64
+func Spent(dirs ...string) int64 { return Taken(dirs...).Bytes }
+
+// Taken is what directories take on disk together.
+func Taken(dirs ...string) Usage {
+	var sum Usage
 	for _, dir := range dirs {
-		sum += usage(dir, 0).Bytes
+		u := usage(dir, 0)
+		sum.Bytes, sum.Inodes = sum.Bytes+u.Bytes, sum.Inodes+u.Inodes
 	}
 	return sum
 }

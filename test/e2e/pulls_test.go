@@ -360,14 +360,17 @@ func testDiskFull(t *testing.T, of *suite) {
 	disk := smallDisk(t)
 	s.node = testnode.New(t, s.cluster, "")
 	s.node.DataDir = filepath.Join(disk, "krustlet")
-	s.node.Args = append(s.node.Args, "--minimum-image-ttl-duration=0s")
+	s.node.Args = append(s.node.Args, "--minimum-image-ttl-duration=0s", "--eviction-pressure-transition-period=1s")
 	s.node.Join(t)
 	ns := s.cluster.Namespace(t)
 
-	// Two images, of which there is room for one.
-	first := s.create(t, ns, s.pod("first", s.images.Push(t, "large:v1", padded(t, 36<<20))))
+	// Two images, of which there is room for one, and pods that are not evicted for that.
+	first := s.pod("first", s.images.Push(t, "large:v1", padded(t, 36<<20)))
+	first.Spec.PriorityClassName = "system-node-critical"
+	first = s.create(t, ns, first)
 	s.awaitPhase(t, ns, "first", corev1.PodRunning)
 	second := s.pod("second", s.images.Push(t, "large:v2", padded(t, 36<<20)))
+	second.Spec.PriorityClassName = "system-node-critical"
 	second.Spec.Tolerations = append(second.Spec.Tolerations, corev1.Toleration{Operator: corev1.TolerationOpExists})
 	second = s.create(t, ns, second)
 	s.awaitEvents(t, second, "Failed Failed to pull image "+fmt.Sprintf("%q", second.Spec.Containers[0].Image)+": there is no room on the disk of ")
@@ -379,7 +382,7 @@ func testDiskFull(t *testing.T, of *suite) {
 	if err := os.WriteFile(filler, make([]byte, 64<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
 		t.Fatalf("filling the disk: %v", err)
 	}
-	s.awaitDiskPressure(t, corev1.ConditionTrue)
+	s.awaitNodeCondition(t, corev1.NodeDiskPressure, corev1.ConditionTrue)
 	third := s.pod("third", of.tiny)
 	third.Spec.NodeSelector, third.Spec.NodeName = nil, s.node.Name
 	third.Spec.Tolerations = append(third.Spec.Tolerations, corev1.Toleration{Operator: corev1.TolerationOpExists})
@@ -394,8 +397,9 @@ func testDiskFull(t *testing.T, of *suite) {
 	if err := os.Remove(filler); err != nil {
 		t.Fatal(err)
 	}
-	s.awaitDiskPressure(t, corev1.ConditionFalse)
+	s.awaitNodeCondition(t, corev1.NodeDiskPressure, corev1.ConditionFalse)
 	s.create(t, ns, s.pod("fourth", of.tiny))
+	s.awaitPhase(t, ns, "second", corev1.PodRunning)
 	s.awaitPhase(t, ns, "fourth", corev1.PodRunning)
 }
 
@@ -408,22 +412,6 @@ func smallDisk(t *testing.T) string {
 	}
 	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
 	return dir
-}
-
-func (s *suite) awaitDiskPressure(t *testing.T, want corev1.ConditionStatus) {
-	t.Helper()
-	testnode.Eventually(t, func() error {
-		node, err := s.client().CoreV1().Nodes().Get(context.Background(), s.node.Name, metav1.GetOptions{})
-		if err != nil {
-			return err
-		}
-		for _, c := range node.Status.Conditions {
-			if c.Type == corev1.NodeDiskPressure && c.Status == want {
-				return nil
-			}
-		}
-		return fmt.Errorf("DiskPressure is not %s: %+v", want, node.Status.Conditions)
-	})
 }
 
 func (s *suite) awaitNodeEvent(t *testing.T, reason string) {

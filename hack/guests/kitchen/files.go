@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -24,6 +25,7 @@ func fileCommands() map[string]command {
 		"link":     func(args []string) error { return os.Link(args[0], args[1]) },
 		"readlink": readlink,
 		"stat":     stat,
+		"fill":     fill,
 		"truncate": func(args []string) error { return os.Truncate(args[0], int64(number(args, 1))) },
 		"touch": func(args []string) error {
 			at := time.Unix(int64(number(args, 1)), 0)
@@ -127,6 +129,21 @@ func stat(args []string) error {
 	}
 	fmt.Println(info.Mode().Type(), info.Size(), info.ModTime().Unix())
 	return nil
+}
+
+// fill FILE MIB writes a file of that size.
+func fill(args []string) error {
+	f, err := os.Create(args[0])
+	if err != nil {
+		return err
+	}
+	chunk := make([]byte, 1<<20)
+	for range number(args, 1) {
+		if _, err := f.Write(chunk); err != nil {
+			return errors.Join(err, f.Close())
+		}
+	}
+	return f.Close()
 }
 
 // random prints two strings of 16 random bytes, which differ.

@@ -1,0 +1,178 @@
+package podsync
+
+import (
+	"context"
+	"path/filepath"
+	"time"
+
+	"go.uber.org/zap"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/krustlet-go/krustlet-wasi/node"
+	"github.com/krustlet-go/krustlet-wasi/podsync/volume"
+	"github.com/krustlet-go/krustlet-wasi/runtime"
+)
+
+// Pressure says what the node is short of. *node.Pressure is one.
+type Pressure interface {
+	// Shortages are those of now, the most urgent first.
+	Shortages() ([]node.Shortage, error)
+	// Conditions are those of the node that are true.
+	Conditions() ([]corev1.NodeConditionType, error)
+}
+
+// How often the node is looked at, and how long an evicted pod may take to be gone before it is looked at again.
+const (
+	pressurePeriod  = 10 * time.Second
+	cleanupPatience = 30 * time.Second
+)
+
+// relieve evicts pods, one at a time, while the node is short of something, until ctx ends.
+func (m *Manager) relieve(ctx context.Context) {
+	if m.Pressure == nil {
+		return
+	}
+	select {
+	case <-m.synced:
+	case <-ctx.Done():
+		return
+	}
+	for ctx.Err() == nil {
+		if m.evictOne(ctx) {
+			continue // that may not have been enough
+		}
+		select {
+		case <-time.After(pressurePeriod):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// conditions are those of the node that are true, as far as can be told.
+func (m *Manager) conditions() []corev1.NodeConditionType {
+	if m.Pressure == nil {
+		return nil
+	}
+	conditions, err := m.Pressure.Conditions()
+	if err != nil {
+		m.Log.Warn("cannot tell what the node is short of", zap.Error(err))
+	}
+	return conditions
+}
+
+// shortage is what the node is short of above all; not ok if nothing is.
+func (m *Manager) shortage() (most node.Shortage, ok bool) {
+	short, err := m.Pressure.Shortages()
+	if err != nil {
+		m.Log.Warn("cannot tell what the node is short of", zap.Error(err))
+	}
+	if len(short) == 0 {
+		return node.Shortage{}, false
+	}
+	return short[0], true
+}
+
+// evictOne evicts a pod if the node is short of something and freeing what nobody needs does not help. It waits until the pod is
+// cleaned up.
+func (m *Manager) evictOne(ctx context.Context) bool {
+	short, is := m.shortage()
+	if !is {
+		return false
+	}
+	self := &corev1.ObjectReference{Kind: "Node", Name: m.NodeName, UID: types.UID(m.NodeName)}
+	m.Events.Event(self, corev1.EventTypeWarning, "EvictionThresholdMet", "Attempting to reclaim "+short.Resource)
+	log := m.Log.With(zap.String("signal", string(short.Signal)), zap.Stringer("threshold", &short.Threshold), zap.Stringer("available", &short.Available))
+	if short.Signal == node.DiskAvailable || short.Signal == node.InodesFree {
+		m.freeDisk(ctx)
+		if short, is = m.shortage(); !is {
+			return false
+		}
+	}
+	pods := m.candidates(ctx, short.Signal)
+	if len(pods) == 0 {
+		log.Warn("the node is short of something, and has no pod that may be evicted")
+		return false
+	}
+	rank(short.Signal, pods)
+	first := pods[0]
+	log.Warn("evicting a pod", zap.String("namespace", first.pod.Namespace), zap.String("pod", first.pod.Name), zap.String("uid", string(first.pod.UID)))
+	select {
+	case first.worker.reclaim <- reclaimed{lowMessage(short, first)}:
+		m.Metrics.Evictions.WithLabelValues(string(short.Signal)).Inc()
+	default: // it has not seen to the last time yet
+	}
+	select {
+	case <-first.worker.cleaned:
+	case <-time.After(cleanupPatience):
+	case <-ctx.Done():
+	}
+	return true
+}
+
+// candidates are the pods that may be evicted, with what they take.
+func (m *Manager) candidates(ctx context.Context, signal node.Signal) []candidate {
+	var used map[string]runtime.Stats
+	if signal == node.MemoryAvailable {
+		used = m.Engine.Stats(ctx)
+	}
+	var pods []candidate
+	for _, w := range m.all() {
+		pod := w.view.Load().pod
+		if over(pod) || critical(pod) || closed(w.cleaned) {
+			continue
+		}
+		c := candidate{worker: w, pod: pod, containers: map[string]consumption{}}
+		switch signal {
+		case node.MemoryAvailable:
+			c.countMemory(used)
+		case node.DiskAvailable:
+			c.countDisk()
+		case node.InodesFree:
+			c.used = volume.Taken(w.dirs.pod, w.dirs.logs).Inodes
+		}
+		pods = append(pods, c)
+	}
+	return pods
+}
+
+// over says whether a pod's phase is terminal.
+func over(pod *corev1.Pod) bool {
+	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+}
+
+func (c *candidate) countMemory(used map[string]runtime.Stats) {
+	c.request = amount(requestsOf(c.pod), corev1.ResourceMemory)
+	stats, _ := c.worker.stats(used, time.Now())
+	c.used = int64(*stats.Memory.WorkingSetBytes)
+	for _, one := range stats.Containers {
+		request := findContainer(c.pod, one.Name).Resources.Requests
+		c.containers[one.Name] = consumption{int64(*one.Memory.WorkingSetBytes), amount(request, corev1.ResourceMemory)}
+	}
+}
+
+// countDisk looks at files and logs: figures that are a minute old may name the wrong pod.
+func (c *candidate) countDisk() {
+	dirs := c.worker.dirs
+	c.request = amount(requestsOf(c.pod), corev1.ResourceEphemeralStorage)
+	c.used = volume.Spent(dirs.pod, dirs.logs)
+	for _, of := range containersOf(c.pod) {
+		own := volume.Spent(dirs.container(of.Name), filepath.Dir(dirs.log(of.Name, 0)))
+		c.containers[of.Name] = consumption{own, amount(of.Resources.Requests, corev1.ResourceEphemeralStorage)}
+	}
+}
+
+// freeDisk removes what no pod needs: images, and the logs of pods that have ended.
+func (m *Manager) freeDisk(ctx context.Context) {
+	if m.FreeDisk != nil {
+		m.FreeDisk(ctx)
+	}
+	for _, w := range m.all() {
+		if !over(w.view.Load().pod) || !closed(w.cleaned) {
+			continue
+		}
+		if err := w.dirs.removeLogs(); err != nil {
+			w.log.Warn("cannot remove the logs of a pod that has ended", zap.Error(err))
+		}
+	}
+}

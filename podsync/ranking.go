@@ -1,0 +1,62 @@
+package podsync
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	scheduling "k8s.io/component-helpers/scheduling/corev1"
+
+	"github.com/krustlet-go/krustlet-wasi/node"
+)
+
+// consumption is what a pod, or a container, takes of what the node is short of, and what it asked for.
+type consumption struct{ used, request int64 }
+
+// beyond is what is taken beyond the request.
+func (c consumption) beyond() int64 { return c.used - c.request }
+
+// candidate is a pod that may be evicted.
+type candidate struct {
+	worker *worker
+	pod    *corev1.Pod
+	consumption
+	containers map[string]consumption // empty: of what is short, containers have no part of their own
+}
+
+// rank sorts pods in the order in which they are evicted, as a kubelet does: those first that take more than they asked for, then
+// those of less priority, then those that take the most beyond what they asked for. Threads are not counted by pods.
+func rank(signal node.Signal, pods []candidate) {
+	priority := func(c candidate) int32 { return scheduling.PodPriority(c.pod) }
+	exceeds := func(c candidate) int {
+		if c.beyond() > 0 {
+			return 0
+		}
+		return 1
+	}
+	slices.SortFunc(pods, func(a, b candidate) int {
+		byUse, byAmount := cmp.Compare(exceeds(a), exceeds(b)), cmp.Compare(b.beyond(), a.beyond())
+		if signal == node.PIDAvailable {
+			byUse, byAmount = 0, 0
+		}
+		return cmp.Or(byUse, cmp.Compare(priority(a), priority(b)), byAmount,
+			cmp.Compare(a.pod.Namespace, b.pod.Namespace), cmp.Compare(a.pod.Name, b.pod.Name))
+	})
+}
+
+// lowMessage says, in the kubelet's words, why a pod is evicted.
+func lowMessage(short node.Shortage, c candidate) string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "The node was low on resource: %s. Threshold quantity: %s, available: %s. ", short.Resource, &short.Threshold, &short.Available)
+	for _, of := range containersOf(c.pod) {
+		if part, known := c.containers[of.Name]; known && part.beyond() > 0 {
+			fmt.Fprintf(&text, "Container %s was using %s, request is %s, has larger consumption of %s. ", of.Name, inBytes(part.used), inBytes(part.request), short.Resource)
+		}
+	}
+	return text.String()
+}
+
+func inBytes(n int64) *resource.Quantity { return resource.NewQuantity(n, resource.BinarySI) }

@@ -1,0 +1,111 @@
+package podsync
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/krustlet-go/krustlet-wasi/node"
+)
+
+func TestRank(t *testing.T) {
+	type pod struct {
+		name          string
+		priority      int32
+		used, request int64
+	}
+	for name, test := range map[string]struct {
+		signal node.Signal
+		pods   []pod
+		want   string
+	}{
+		"beyond the request first": {node.MemoryAvailable, []pod{{"a", 0, 90, 100}, {"b", 0, 20, 10}}, "b a"},
+		"whatever the priority":    {node.MemoryAvailable, []pod{{"a", 0, 90, 100}, {"b", 9, 20, 10}}, "b a"},
+		"then priority":            {node.MemoryAvailable, []pod{{"a", 5, 500, 10}, {"b", 1, 20, 10}, {"c", 0, 5, 10}, {"d", -1, 5, 10}}, "b a d c"},
+		"then the most beyond":     {node.DiskAvailable, []pod{{"a", 0, 100, 90}, {"b", 0, 50, 0}, {"c", 0, 10, 20}, {"d", 0, 10, 30}}, "b a c d"},
+		"inodes":                   {node.InodesFree, []pod{{"a", 0, 10, 0}, {"b", 0, 50, 0}, {"c", 1, 90, 0}}, "b a c"},
+		"threads":                  {node.PIDAvailable, []pod{{"a", 2, 0, 0}, {"b", 1, 0, 0}, {"c", 3, 0, 0}}, "b a c"},
+		"as like as two peas":      {node.MemoryAvailable, []pod{{"b", 0, 1, 0}, {"a", 0, 1, 0}}, "a b"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var pods []candidate
+			for _, p := range test.pods {
+				of := testPod(corev1.RestartPolicyAlways, "a")
+				of.Name, of.Spec.Priority = p.name, &p.priority
+				pods = append(pods, candidate{pod: of, consumption: consumption{p.used, p.request}})
+			}
+			rank(test.signal, pods)
+			var got []string
+			for _, p := range pods {
+				got = append(got, p.pod.Name)
+			}
+			if order := strings.Join(got, " "); order != test.want {
+				t.Errorf("%s, want %s", order, test.want)
+			}
+		})
+	}
+}
+
+func TestLowMessage(t *testing.T) {
+	pod := testPod(corev1.RestartPolicyAlways, "main", "side", "small")
+	short := node.Shortage{Signal: node.MemoryAvailable, Resource: "memory", Threshold: resource.MustParse("100Mi"), Available: resource.MustParse("90Mi")}
+	const low = "The node was low on resource: memory. Threshold quantity: 100Mi, available: 90Mi. "
+	for name, test := range map[string]struct {
+		containers map[string]consumption
+		want       string
+	}{
+		"none": {nil, low},
+		"one":  {map[string]consumption{"main": {20 << 20, 0}}, low + "Container main was using 20Mi, request is 0, has larger consumption of memory. "},
+		"two of three": {map[string]consumption{"small": {1 << 20, 1 << 20}, "side": {3 << 10, 2 << 10}, "main": {20 << 20, 0}},
+			low + "Container main was using 20Mi, request is 0, has larger consumption of memory. Container side was using 3Ki, request is 2Ki, has larger consumption of memory. "},
+	} {
+		if got := lowMessage(short, candidate{pod: pod, containers: test.containers}); got != test.want {
+			t.Errorf("%s: %q, want %q", name, got, test.want)
+		}
+	}
+}
+
+func TestRefusePressure(t *testing.T) {
+	const memory, disk, pid = corev1.NodeMemoryPressure, corev1.NodeDiskPressure, corev1.NodePIDPressure
+	burstable := func(p *corev1.Pod) { p.Status.QOSClass = corev1.PodQOSBurstable }
+	tolerant := func(p *corev1.Pod) {
+		p.Spec.Tolerations = []corev1.Toleration{{Key: corev1.TaintNodeMemoryPressure, Operator: corev1.TolerationOpExists}}
+	}
+	system := func(p *corev1.Pod) { n := int32(systemCritical); p.Spec.Priority = &n }
+	any := func(*corev1.Pod) {}
+	for _, test := range []struct {
+		conditions []corev1.NodeConditionType
+		change     func(*corev1.Pod)
+		want       string
+	}{
+		{nil, any, ""},
+		{[]corev1.NodeConditionType{memory}, any, "[MemoryPressure]"},
+		{[]corev1.NodeConditionType{memory}, burstable, ""},
+		{[]corev1.NodeConditionType{memory}, tolerant, ""},
+		{[]corev1.NodeConditionType{memory}, system, ""},
+		{[]corev1.NodeConditionType{memory, disk}, burstable, "[MemoryPressure DiskPressure]"},
+		{[]corev1.NodeConditionType{memory, disk}, tolerant, "[MemoryPressure DiskPressure]"},
+		{[]corev1.NodeConditionType{disk}, burstable, "[DiskPressure]"},
+		{[]corev1.NodeConditionType{disk}, system, ""},
+		{[]corev1.NodeConditionType{pid}, burstable, "[PIDPressure]"},
+		{[]corev1.NodeConditionType{pid}, system, ""},
+	} {
+		pod := testPod(corev1.RestartPolicyAlways, "a")
+		pod.Status.QOSClass = corev1.PodQOSBestEffort
+		test.change(pod)
+		got := ""
+		if no := refusePressure(pod, test.conditions); no != nil {
+			got = no.reason + " " + no.message
+		}
+		want := ""
+		if test.want != "" {
+			want = fmt.Sprintf("Evicted The node had condition: %s. ", test.want)
+		}
+		if got != want {
+			t.Errorf("%v: %q, want %q", test.conditions, got, want)
+		}
+	}
+}
