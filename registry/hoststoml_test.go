@@ -109,8 +109,8 @@ func TestHostsFileIsBounded(t *testing.T) {
 		strings.Repeat("#\n", maxSettingsFile):         fmt.Sprintf("larger than %d", maxSettingsFile),
 		"server = 'a'\nServer = 'b'\n":                 `"Server" must be written "server"`,
 		"[host.a]\nCA = 'b'\n":                         `"CA" must be written "ca"`,
-		"ca = '/dev/zero'\n":                           "/dev/zero is no regular file",
-		"client = '/dev/zero'\n":                       "/dev/zero is no regular file",
+		"ca = '/dev/zero'\n":                           "/dev/zero: no regular file",
+		"client = '/dev/zero'\n":                       "/dev/zero: no regular file",
 		"header.a = \"b\\nc\"\n":                       "header.a",
 		"header.'a b' = 'c'\n":                         `"a b" is no name`,
 	} {

@@ -7,19 +7,18 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
+
+	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
 )
 
 // endpoint is a place where a registry's content may be had: the registry itself, or a mirror of it.
@@ -229,21 +228,7 @@ func clientCertificate(pair [2]string) (tls.Certificate, error) {
 const maxSettingsFile = 1 << 20
 
 // readSmall reads a file of a registry's settings.
-func readSmall(path string) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a named pipe must not block
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, errors.Join(err, fmt.Errorf("%s is no regular file", path))
-	}
-	data, err := io.ReadAll(io.LimitReader(f, maxSettingsFile+1))
-	if err == nil && len(data) > maxSettingsFile {
-		err = fmt.Errorf("%s is larger than %d bytes", path, maxSettingsFile)
-	}
-	return data, err
-}
+func readSmall(path string) ([]byte, error) { return credentials.ReadFile(path, maxSettingsFile) }
 
 // hostTransport speaks to one host as its settings have it, and to others as the policy has it.
 type hostTransport struct {

@@ -161,7 +161,7 @@ func TestDockerConfigThatIsNone(t *testing.T) {
 		t.Fatal(err)
 	}
 	keys, err := s.dockerConfig()
-	for _, says := range []string{pipe + " is no regular file", dir + " is no regular file", large + " is larger"} {
+	for _, says := range []string{pipe + ": no regular file", dir + ": no regular file", large + ": larger"} {
 		if err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("error %v does not say %q", err, says)
 		}

@@ -76,8 +76,11 @@ func pluginFiles(path string) ([]string, error) {
 	return files, nil
 }
 
+// maxPluginConfig bounds a file of the plugins' configuration, in bytes.
+const maxPluginConfig = 1 << 20
+
 func readProviders(file string) ([]kubeletconfig.CredentialProvider, error) {
-	data, err := os.ReadFile(file)
+	data, err := ReadFile(file, maxPluginConfig)
 	if err != nil {
 		return nil, err
 	}

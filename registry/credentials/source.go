@@ -1,15 +1,11 @@
 package credentials
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
-	"syscall"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
@@ -105,20 +101,9 @@ func (s *Source) dockerConfig() (Keyring, error) {
 }
 
 func readDockerConfig(file string) (map[string]Credential, error) {
-	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a named pipe must not block
+	data, err := ReadFile(file, maxDockerConfig)
 	if err != nil {
 		return nil, err
-	}
-	defer func() { _ = f.Close() }()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, cmp.Or(err, fmt.Errorf("%s is no regular file", file))
-	}
-	data, err := io.ReadAll(io.LimitReader(f, maxDockerConfig+1))
-	switch {
-	case err != nil:
-		return nil, err
-	case len(data) > maxDockerConfig:
-		return nil, fmt.Errorf("%s is larger than %d bytes", file, maxDockerConfig)
 	}
 	auths, err := parseDockerConfig(data)
 	if err != nil {
