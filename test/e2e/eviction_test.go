@@ -30,7 +30,6 @@ func TestEviction(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := of
-			s.node = testnode.New(t, s.cluster, "")
 			test(t, &s)
 		})
 	}
@@ -38,6 +37,7 @@ func TestEviction(t *testing.T) {
 
 // testEvictForMemory: an agent that comes back where memory is short evicts one pod after the other, but for critical ones.
 func testEvictForMemory(t *testing.T, s *suite) {
+	s.node = testnode.New(t, s.cluster, "")
 	s.node.Compiled(t, "kitchen")
 	s.node.Join(t)
 	ns := s.cluster.Namespace(t)
@@ -99,7 +99,9 @@ func testEvictForMemory(t *testing.T, s *suite) {
 
 // testEvictForDisk: the pod that fills the disk is evicted, and the node takes pods again.
 func testEvictForDisk(t *testing.T, s *suite) {
-	s.node.DataDir = filepath.Join(smallDisk(t), "krustlet")
+	disk := smallDisk(t) // the node is made after it, so that its workers are ended before it goes
+	s.node = testnode.New(t, s.cluster, "")
+	s.node.DataDir = filepath.Join(disk, "krustlet")
 	s.node.Args = append(s.node.Args, "--eviction-hard=nodefs.available<16Mi", "--eviction-pressure-transition-period=15s")
 	s.node.Compiled(t, "kitchen")
 	s.node.Join(t)
