@@ -213,7 +213,7 @@ func (m *Manager) usedBeside(one *worker) taken {
 	var used taken
 	for _, w := range m.workers {
 		pod := w.view.Load().pod
-		if w == one || !w.admitted.Load() || pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
+		if w == one || !w.admitted.Load() || terminal(pod.Status.Phase) {
 			continue
 		}
 		used.add(w.requests, pod)

@@ -119,7 +119,7 @@ func (m *Manager) candidates(ctx context.Context, signal node.Signal) []candidat
 	var pods []candidate
 	for _, w := range m.all() {
 		pod := w.view.Load().pod
-		if over(pod) || critical(pod) || closed(w.cleaned) {
+		if terminal(pod.Status.Phase) || critical(pod) || closed(w.cleaned) {
 			continue
 		}
 		c := candidate{worker: w, pod: pod, containers: map[string]consumption{}}
@@ -134,11 +134,6 @@ func (m *Manager) candidates(ctx context.Context, signal node.Signal) []candidat
 		pods = append(pods, c)
 	}
 	return pods
-}
-
-// over says whether a pod's phase is terminal.
-func over(pod *corev1.Pod) bool {
-	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 }
 
 func (c *candidate) countMemory(used map[string]runtime.Stats) {
@@ -168,7 +163,7 @@ func (m *Manager) freeDisk(ctx context.Context) {
 		m.FreeDisk(ctx)
 	}
 	for _, w := range m.all() {
-		if !over(w.view.Load().pod) || !closed(w.cleaned) {
+		if !terminal(w.view.Load().pod.Status.Phase) || !closed(w.cleaned) {
 			continue
 		}
 		if err := w.dirs.removeLogs(); err != nil {

@@ -46,7 +46,7 @@ func (m *Manager) keysOf(ctx context.Context, w *worker, pod *corev1.Pod) regist
 func (m *Manager) UsedImages() []string {
 	var used []string
 	for _, pod := range m.Pods() {
-		if pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
+		if terminal(pod.Status.Phase) {
 			continue
 		}
 		for _, c := range allContainers(pod) {

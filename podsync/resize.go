@@ -240,7 +240,7 @@ func (c *containerState) showSize(status *corev1.ContainerStatus) {
 // showResize sets the conditions of a resize that is not done, and takes away those of one that is.
 func (s *podState) showResize(status *corev1.PodStatus, now time.Time) {
 	r := &s.resizing
-	over := status.Phase == corev1.PodSucceeded || status.Phase == corev1.PodFailed
+	over := terminal(status.Phase)
 	show := func(kind corev1.PodConditionType, is bool, reason, message string, generation int64) {
 		other := func(c corev1.PodCondition) bool { return c.Type == kind && (!is || over || c.Reason != reason) }
 		status.Conditions = slices.DeleteFunc(status.Conditions, other)

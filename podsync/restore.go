@@ -29,7 +29,7 @@ func restore(pod *corev1.Pod, dirs podDirs, runs []runtime.Run, now time.Time) (
 	if t := pod.Status.StartTime; t != nil {
 		s.startedAt = t.Time
 	}
-	if pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
+	if terminal(pod.Status.Phase) {
 		s.life = finished
 		s.setup.progress = done
 		s.refused = pod.Status.Phase == corev1.PodFailed && len(pod.Status.ContainerStatuses) == 0

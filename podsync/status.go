@@ -192,10 +192,15 @@ func (c *containerState) crashWaiting(pod *corev1.Pod) *corev1.ContainerStateWai
 	}
 }
 
+// terminal says whether a pod of that phase has ended: it never leaves it.
+func terminal(phase corev1.PodPhase) bool {
+	return phase == corev1.PodSucceeded || phase == corev1.PodFailed
+}
+
 // phase follows the kubelet's rules: Pending until every init container succeeded and every container ran once;
 // then what the containers and the restart policy make of it.
 func (s *podState) phase(was corev1.PodPhase, inits, apps []corev1.ContainerStatus) corev1.PodPhase {
-	if was == corev1.PodSucceeded || was == corev1.PodFailed {
+	if terminal(was) {
 		return was
 	}
 	over := s.life == finished || s.stopped()
@@ -227,7 +232,7 @@ func (s *podState) phase(was corev1.PodPhase, inits, apps []corev1.ContainerStat
 }
 
 func (s *podState) conditions(status *corev1.PodStatus) []corev1.PodCondition {
-	over := status.Phase == corev1.PodSucceeded || status.Phase == corev1.PodFailed
+	over := terminal(status.Phase)
 	set := s.setup.progress == done || s.wasSetUp && s.setup.err == nil
 	set = set && !over && !s.stopped() && !s.refused
 	conditions := []corev1.PodCondition{

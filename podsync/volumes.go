@@ -80,7 +80,7 @@ func (w *worker) keepVolumes(ctx context.Context) {
 		case <-time.After(refreshPeriod + rand.N(refreshJitter)):
 		}
 		pod := w.view.Load().pod
-		if pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
+		if terminal(pod.Status.Phase) {
 			return
 		}
 		if err := w.volumes.Refresh(ctx, pod); err != nil && ctx.Err() == nil {

@@ -95,6 +95,15 @@ func testEvictForMemory(t *testing.T, s *suite) {
 		t.Errorf("%q, want %q", now.Status.Message, want)
 	}
 	s.awaitPhase(t, ns, "critical", corev1.PodRunning)
+
+	s.node.Stop(t)
+	s.node.Start(t)
+	refused.Name = "refused-too"
+	s.create(t, ns, refused)
+	s.awaitPhase(t, ns, "refused-too", corev1.PodFailed)
+	if now, err := s.get(ns, "large"); err != nil || now.Status.Reason != "Evicted" || !hasCondition(now, corev1.DisruptionTarget, corev1.PodReasonTerminationByKubelet) {
+		t.Errorf("%v: with the next agent the status is %+v", err, now.Status)
+	}
 }
 
 // testEvictForDisk: the pod that fills the disk is evicted, and the node takes pods again.
