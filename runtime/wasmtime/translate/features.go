@@ -1,0 +1,109 @@
+package translate
+
+// Feature is a proposal that WebAssembly took up, or may take up, after its first version.
+type Feature uint8
+
+// The proposals. Those before LegacyExceptions may be on.
+const (
+	MutableGlobals Feature = iota
+	SignExtension
+	SaturatingFloatToInt
+	MultiValue
+	BulkMemory
+	ReferenceTypes
+	SIMD
+	TailCalls
+	ExtendedConstants
+	ExceptionHandling // the final form: try_table, throw, throw_ref, exnref
+	TypedFunctionReferences
+	GC
+	MultiMemory
+
+	LegacyExceptions // try, catch, rethrow, delegate
+	Memory64
+	Threads
+	SharedMemory
+	RelaxedSIMD
+	StackSwitching
+	CustomPageSizes
+	WideArithmetic
+
+	numFeatures
+)
+
+// neverOn is the first of the proposals that are off with every engine.
+const neverOn = LegacyExceptions
+
+// featureNames are the proposals' names as their users know them.
+var featureNames = [numFeatures]string{
+	MutableGlobals:          "mutable globals",
+	SignExtension:           "sign extension",
+	SaturatingFloatToInt:    "saturating float-to-int",
+	MultiValue:              "multi-value",
+	BulkMemory:              "bulk memory",
+	ReferenceTypes:          "reference types",
+	SIMD:                    "SIMD",
+	TailCalls:               "tail calls",
+	ExtendedConstants:       "extended constants",
+	ExceptionHandling:       "exception handling",
+	TypedFunctionReferences: "typed function references",
+	GC:                      "garbage collection",
+	MultiMemory:             "multi-memory",
+	LegacyExceptions:        "legacy exception handling",
+	Memory64:                "memory64",
+	Threads:                 "threads and atomics",
+	SharedMemory:            "shared memory",
+	RelaxedSIMD:             "relaxed SIMD",
+	StackSwitching:          "stack switching",
+	CustomPageSizes:         "custom page sizes",
+	WideArithmetic:          "wide arithmetic",
+}
+
+// String is the proposal's name.
+func (f Feature) String() string {
+	if f < numFeatures {
+		return featureNames[f]
+	}
+	return "unknown"
+}
+
+// Never reports whether the proposal is off with every engine.
+func (f Feature) Never() bool { return f >= neverOn }
+
+// All lists every proposal that is known here.
+func All() []Feature {
+	all := make([]Feature, numFeatures)
+	for i := range all {
+		all[i] = Feature(i)
+	}
+	return all
+}
+
+// Features are the proposals that the linked engine runs. The zero value has none.
+type Features uint32
+
+// Of is a set of proposals. It panics for one that is never on.
+func Of(on ...Feature) Features {
+	var all Features
+	for _, f := range on {
+		if f.Never() {
+			panic("translate: " + f.String() + " is never on")
+		}
+		all |= 1 << f
+	}
+	return all
+}
+
+// Finished are the proposals that may be on, all of them.
+const Finished Features = 1<<neverOn - 1
+
+// Has reports whether the proposal is on.
+func (s Features) Has(f Feature) bool { return s>>f&1 != 0 }
+
+// Without is the set but for the given ones.
+func (s Features) Without(off ...Feature) Features {
+	for _, f := range off {
+		s &^= 1 << f
+	}
+	return s
+}

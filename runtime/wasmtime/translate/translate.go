@@ -1,0 +1,37 @@
+package translate
+
+import "errors"
+
+// Names of what a translated module exports besides what it keeps. A module that exports a name of its own with this
+// prefix is refused.
+const (
+	OwnExports = "krustlet:"
+	// StartExport is the function of the module's start section: the host calls it after instantiation.
+	StartExport = OwnExports + "start"
+	// GrowExport is a table of one funcref. After instantiation, before it calls anything else, the host puts a function
+	// of type (what i32, delta i32) -> i32 in its element 0. Before a memory or a table grows by delta, the function is
+	// called: what is the memory's number, or TableGrowth and the table's. 1 is granted, 0 is refused. If the growth then fails
+	// in spite of that, it is called again with GrowthFailed added, and what it answers does not matter.
+	GrowExport = OwnExports + "grow"
+)
+
+// Bits of what the host's function of GrowExport is asked. The lower 16 are a number of a memory or a table.
+const (
+	TableGrowth  = 1 << 16
+	GrowthFailed = 1 << 31
+)
+
+// CommandExports are the exports of a command of WASI preview 1 that the host uses.
+var CommandExports = []string{"_start", "memory"}
+
+// Translation is a module as the engine compiles it, and what is known of it.
+type Translation struct {
+	Wasm []byte
+	Info Info
+}
+
+// Module reads a module and rewrites it. Of its exports those named by keep stay, CommandExports if there is none. The
+// error is a *FeatureError, a *LimitError or a *FormatError. The module's bytes are not changed, and not held.
+func Module(wasm []byte, f Features, l Limits, keep ...string) (*Translation, error) {
+	return nil, errors.New("not yet")
+}
