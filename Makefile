@@ -9,8 +9,14 @@ VERSIONS := k8s.io/component-base/version k8s.io/client-go/pkg/version
 # Every component of the control plane reports the release it was built from.
 CLUSTER_LDFLAGS := -s -w $(foreach p,$(VERSIONS),-X $(p).gitVersion=$(K8S) -X $(p).gitMajor=1 -X $(p).gitMinor=36 -X $(p).gitTreeState=clean -X $(p).gitCommit=unknown)
 
+# The engine is the library that `make engine` has built, if it is there, else the one that comes with wasmtime-go. Go does not see
+# when the library changes, so its key is an argument of the linker.
+ENGINE_KEY  = $(shell cat bin/engine/key 2>/dev/null)
+ENGINE_TAG  = $(if $(ENGINE_KEY),-tags engine)
+LDFLAGS     = -X main.version=$(VERSION) -X main.engineKey=$(ENGINE_KEY)
+
 .DEFAULT_GOAL := help
-.PHONY: help build cluster test demo lint bench nodeconformance clean
+.PHONY: help build engine cluster test demo lint bench nodeconformance clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -18,7 +24,11 @@ help: ## list what can be made
 build: ## the agent: bin/krustlet-wasi
 	@echo "== building bin/krustlet-wasi"
 	@mkdir -p bin
-	$(GO) build -ldflags '-X main.version=$(VERSION)' -o bin/krustlet-wasi ./cmd/krustlet-wasi
+	$(GO) build $(ENGINE_TAG) -ldflags '$(LDFLAGS)' -o bin/krustlet-wasi ./cmd/krustlet-wasi
+	@echo "== $$(bin/krustlet-wasi --version)$(if $(ENGINE_KEY),, [wasmtime-go's library: to try things out; make engine builds the one for production])"
+
+engine: ## the engine's supported library: bin/engine (needs cargo and cmake; 10 minutes the first time, on 2 cores)
+	@hack/engine/build.sh bin/engine
 
 cluster: ## a real control plane, kubectl and metrics-server: bin/cluster (10 minutes the first time, on 2 cores)
 	@echo "== building bin/cluster"

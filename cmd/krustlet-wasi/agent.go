@@ -28,6 +28,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry"
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
 	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime"
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker"
 	"github.com/krustlet-go/krustlet-wasi/tlsbootstrap"
 )
@@ -237,7 +238,7 @@ func (a *agent) newNode() (*node.Node, error) {
 		MaxPods:          a.cfg.MaxPods,
 		DataDir:          a.cfg.DataDir,
 		Version:          programVersion(),
-		RuntimeVersion:   "wasmtime://" + engineVersion(),
+		RuntimeVersion:   "wasmtime://" + wasmtime.Version,
 		RuntimeHandlers:  []string{"", podsync.HandlerShared, podsync.HandlerIsolated},
 		DeclaredFeatures: []string{kubeletapi.FeatureWebSockets, podsync.FeatureRestartAll},
 		Ready:            a.pods.Ready,

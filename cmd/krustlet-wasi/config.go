@@ -79,6 +79,7 @@ type Config struct {
 	ImageVerification        registry.Verification
 	ImagesNotVerified        []string // only with registry.NeverVerifyAllowlistedImages
 	AllowLocalModules        bool
+	AllowUnsafeEngine        bool
 	MaxParallelImagePulls    int // 1 or more
 	ImageGCHighThreshold     int // percent, above the low one
 	ImageGCLowThreshold      int // percent

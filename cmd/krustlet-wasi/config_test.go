@@ -204,6 +204,7 @@ func samples() map[string]sample {
 		},
 		"resolv-conf":           paths(func(c Config) any { return c.ResolvConf }, constant("/etc/resolv.conf")),
 		"x-allow-local-modules": switches(func(c Config) any { return c.AllowLocalModules }, false),
+		"x-allow-unsafe-engine": switches(func(c Config) any { return c.AllowUnsafeEngine }, false),
 
 		"pod-logs-dir":       paths(func(c Config) any { return c.PodLogsDir }, below(".krustlet/logs")),
 		"container-logs-dir": paths(func(c Config) any { return c.ContainerLogsDir }, constant("")),

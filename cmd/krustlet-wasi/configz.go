@@ -23,6 +23,7 @@ func configurationOf(cfg Config) any {
 		"containerLogsDir":    cfg.ContainerLogsDir,
 		"insecureRegistries":  cfg.InsecureRegistries,
 		"allowLocalModules":   cfg.AllowLocalModules,
+		"allowUnsafeEngine":   cfg.AllowUnsafeEngine,
 		"workers":             cfg.Workers,
 		"containerOutputRate": cfg.ContainerOutputRate,
 		"logLevel":            cfg.LogLevel.String(),

@@ -36,6 +36,8 @@ func newWorkers(ctx context.Context, cfg Config, counts *metrics.Runtime, tracer
 		Compiler: selfCompiler,
 		Compiled: counts.Compiled,
 		Log:      log.Named("compiler"),
+
+		AllowUnsafeEngine: cfg.AllowUnsafeEngine,
 	})
 	if err != nil {
 		return nil, nil, err
@@ -85,11 +87,13 @@ var selfCompiler = []string{self, wasmtime.CompileCommand}
 func compiledDir(dataDir string) string { return filepath.Join(dataDir, "modules", "compiled") }
 
 // newEngine makes the engine of `run`, which keeps compiled code in the folder named.
-func newEngine(compiled string, log *zap.Logger) (*wasmtime.Engine, error) {
+func newEngine(compiled string, unsafe bool, log *zap.Logger) (*wasmtime.Engine, error) {
 	return wasmtime.New(wasmtime.Config{
 		CacheDir: compiled,
 		Compiler: selfCompiler,
 		Log:      log.Named("engine"),
+
+		AllowUnsafeEngine: unsafe,
 	})
 }
 

@@ -21,6 +21,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/metrics"
 	"github.com/krustlet-go/krustlet-wasi/podsync/volume"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime"
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker"
 	"github.com/krustlet-go/krustlet-wasi/tlsbootstrap"
 )
@@ -56,7 +57,7 @@ func newMeasures(cfg Config) *measures {
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		labelled("kubelet_node_name", "The name of the node. Always 1.", prometheus.Labels{"node": cfg.NodeName}),
 		labelled("krustlet_build_info", "What the agent is built of. Always 1.", prometheus.Labels{
-			"version": programVersion(), "engine": engineVersion(), "go": goruntime.Version(),
+			"version": programVersion(), "engine": wasmtime.Version, "go": goruntime.Version(),
 		}))
 	m.probePage.MustRegister(m.probes)
 	return m

@@ -30,6 +30,7 @@ type runConfig struct {
 	// cacheIsDefault is set where nobody asked for this very cacheDir.
 	cacheIsDefault bool
 	quiet          bool
+	unsafe         bool // an engine that lets guests out will do
 }
 
 // runFlag is one flag of `krustlet-wasi run`.
@@ -159,6 +160,14 @@ func runFlags() []runFlag {
 			usage: "Say nothing but errors, and why a guest was ended.",
 			apply: func(c *runConfig, values []string, _ environment) (err error) {
 				c.quiet, err = parseBool(last(values))
+				return err
+			},
+		},
+		{
+			name: "x-allow-unsafe-engine", arg: "true|false", boolean: true, def: "false",
+			usage: "Run the guest with an engine that lets it out: wasmtime 39 on arm64.",
+			apply: func(c *runConfig, values []string, _ environment) (err error) {
+				c.unsafe, err = parseBool(last(values))
 				return err
 			},
 		},

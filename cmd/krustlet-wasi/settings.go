@@ -251,6 +251,11 @@ func guestSettings() []setting {
 			c.ContainerOutputRate, err = parseBytes(g.text, "output", "10Mi")
 			return err
 		},
+	}, {
+		flag: "x-allow-unsafe-engine", env: "KRUSTLET_ALLOW_UNSAFE_ENGINE", key: "allowUnsafeEngine", group: groupGuests, arg: "true|false", kind: boolean,
+		usage: "run containers with an engine that lets them out: wasmtime 39 on arm64",
+		def:   "false",
+		apply: func(c *Config, g given) (err error) { c.AllowUnsafeEngine, err = parseBool(g.text); return err },
 	}}
 }
 

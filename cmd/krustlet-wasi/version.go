@@ -4,10 +4,16 @@ import (
 	"fmt"
 	"runtime/debug"
 	"strings"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime"
 )
 
-// version is set by the build: -ldflags "-X main.version=v1.2.3".
-var version string
+// The build sets these: -ldflags "-X main.version=v1.2.3 -X main.engineKey=KEY".
+var (
+	version string
+	// engineKey names the build of the engine's library. Its only use is that the program is linked again for another one.
+	engineKey string
+)
 
 // programVersion is the version set by the build, else that of the module as Go's tools recorded it, else
 // "dev".
@@ -23,21 +29,13 @@ func programVersion() string {
 
 // versionLine is what --version prints.
 func versionLine() string {
-	var parts []string
-	if v := engineVersion(); v != "" {
-		parts = append(parts, "wasmtime "+v)
-	}
+	parts := []string{"wasmtime " + wasmtime.Version}
 	if v := moduleVersion("k8s.io/api"); v != "" {
 		// k8s.io/api v0.36.3 is the API of Kubernetes 1.36.3.
 		parts = append(parts, "kubernetes 1."+strings.TrimPrefix(v, "0."))
 	}
-	if len(parts) == 0 {
-		return "krustlet-wasi " + programVersion()
-	}
 	return fmt.Sprintf("krustlet-wasi %s (%s)", programVersion(), strings.Join(parts, ", "))
 }
-
-func engineVersion() string { return moduleVersion("github.com/bytecodealliance/wasmtime-go/") }
 
 // moduleVersion is the version of the module whose path begins with prefix, without its v. It is read from the
 // build, as a constant would go on naming the old one after an update; empty where the build does not say.

@@ -1,5 +1,5 @@
-// What this package uses of wasmtime's C API, version 39, declared by hand: the headers are inside another
-// Go module, and no path to them is known here. The layout of the structs is part of that API.
+// What this package uses of wasmtime's C API, declared by hand: the headers are inside another Go module, and no path to them
+// is known here. It is the same in the versions that can be linked (engine.go); capi_test.go compares it with their headers.
 #ifndef KRUSTLET_WASMTIME_CAPI_H
 #define KRUSTLET_WASMTIME_CAPI_H
 
@@ -7,6 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// capi_test.go includes this file behind the headers of wasmtime, so that the compiler finds what differs.
+#ifndef WASMTIME_API_H
+
+typedef struct wasm_config_t wasm_config_t;
 typedef struct wasm_engine_t wasm_engine_t;
 typedef struct wasm_trap_t wasm_trap_t;
 typedef struct wasm_frame_t wasm_frame_t;
@@ -24,7 +28,7 @@ typedef struct { size_t size; char *data; } wasm_byte_vec_t;
 typedef struct { size_t size; wasm_frame_t **data; } wasm_frame_vec_t;
 typedef struct { size_t size; wasm_valtype_t **data; } wasm_valtype_vec_t;
 
-enum { WASM_KIND_I32 = 0, WASM_KIND_I64 = 1 };
+enum { WASM_I32 = 0, WASM_I64 = 1 };
 
 typedef union {
 	int32_t i32;
@@ -40,11 +44,12 @@ typedef struct { uint64_t store_id; size_t private1; } wasmtime_instance_t;
 
 typedef struct { uint64_t store_id; uint32_t private1, private2, private3; } wasmtime_global_t;
 
-enum { WASMTIME_I32 = 0 };
+enum { WASMTIME_I32 = 0, WASMTIME_FUNCREF = 5 };
 typedef struct {
 	uint8_t kind;
 	union {
 		int32_t i32;
+		wasmtime_func_t funcref;
 		struct { uint64_t store_id; uint32_t private1, private2; void *private3; } reference; // the largest member
 	} of;
 } wasmtime_val_t;
@@ -60,13 +65,57 @@ typedef struct {
 	} of;
 } wasmtime_extern_t;
 
-_Static_assert(sizeof(wasmtime_val_raw_t) == 16, "as in wasmtime/val.h");
-_Static_assert(sizeof(wasmtime_func_t) == 16, "as in wasmtime/extern.h");
-_Static_assert(sizeof(wasmtime_memory_t) == 24, "as in wasmtime/extern.h");
-_Static_assert(sizeof(wasmtime_table_t) == 24, "as in wasmtime/extern.h");
-_Static_assert(sizeof(wasmtime_global_t) == 24, "as in wasmtime/extern.h");
-_Static_assert(sizeof(wasmtime_val_t) == 32, "as in wasmtime/val.h");
-_Static_assert(sizeof(wasmtime_extern_t) == 32, "as in wasmtime/extern.h, whose largest members are of 24 bytes");
+#endif // WASMTIME_API_H
+
+#define SAME(what, value) _Static_assert((what) == (value), "as in the headers of wasmtime")
+SAME(sizeof(wasm_byte_vec_t), 16);
+SAME(offsetof(wasm_byte_vec_t, data), 8);
+SAME(sizeof(wasm_frame_vec_t), 16);
+SAME(offsetof(wasm_frame_vec_t, data), 8);
+SAME(sizeof(wasm_valtype_vec_t), 16);
+SAME(sizeof(wasmtime_val_raw_t), 16);
+SAME(offsetof(wasmtime_val_raw_t, i64), 0);
+SAME(sizeof(wasmtime_func_t), 16);
+SAME(sizeof(wasmtime_instance_t), 16);
+SAME(sizeof(wasmtime_memory_t), 24);
+SAME(sizeof(wasmtime_table_t), 24);
+SAME(sizeof(wasmtime_global_t), 24);
+SAME(sizeof(wasmtime_val_t), 32);
+SAME(offsetof(wasmtime_val_t, of), 8);
+SAME(sizeof(wasmtime_extern_t), 32);
+SAME(offsetof(wasmtime_extern_t, of), 8);
+SAME(WASM_I32, 0);
+SAME(WASM_I64, 1);
+SAME(WASMTIME_FUNCREF, 5);
+SAME(WASMTIME_EXTERN_FUNC, 0);
+SAME(WASMTIME_EXTERN_TABLE, 2);
+SAME(WASMTIME_EXTERN_MEMORY, 3);
+#undef SAME
+
+// Configurations. Some of these functions are missing in some versions of the library.
+void wasmtime_config_wasm_threads_set(wasm_config_t *, bool);
+void wasmtime_config_wasm_tail_call_set(wasm_config_t *, bool);
+void wasmtime_config_wasm_reference_types_set(wasm_config_t *, bool);
+void wasmtime_config_wasm_function_references_set(wasm_config_t *, bool);
+void wasmtime_config_wasm_gc_set(wasm_config_t *, bool);
+void wasmtime_config_wasm_simd_set(wasm_config_t *, bool);
+void wasmtime_config_wasm_relaxed_simd_set(wasm_config_t *, bool);
+void wasmtime_config_wasm_bulk_memory_set(wasm_config_t *, bool);
+void wasmtime_config_wasm_multi_value_set(wasm_config_t *, bool);
+void wasmtime_config_wasm_multi_memory_set(wasm_config_t *, bool);
+void wasmtime_config_wasm_memory64_set(wasm_config_t *, bool);
+void wasmtime_config_wasm_stack_switching_set(wasm_config_t *, bool);
+void wasmtime_config_wasm_wide_arithmetic_set(wasm_config_t *, bool);
+void wasmtime_config_wasm_exceptions_set(wasm_config_t *, bool);
+void wasmtime_config_wasm_custom_page_sizes_set(wasm_config_t *, bool);
+__attribute__((weak)) void wasmtime_config_wasm_branch_hinting_set(wasm_config_t *, bool);
+__attribute__((weak)) void wasmtime_config_shared_memory_set(wasm_config_t *, bool);
+
+// What the library of hack/engine has beside wasmtime's C API; wasmtime-go's has none of it.
+__attribute__((weak)) const char *krustlet_engine_version(void);
+__attribute__((weak)) void krustlet_config_prepare(wasm_config_t *);
+__attribute__((weak)) void krustlet_store_limiter(wasmtime_store_t *, void *env, bool (*growing)(void *env, size_t current, size_t desired),
+	void (*failed)(void *env), size_t elements, size_t tables, size_t memories);
 
 // Types.
 wasm_valtype_t *wasm_valtype_new(uint8_t kind);
@@ -115,9 +164,11 @@ wasmtime_error_t *wasmtime_instance_pre_instantiate(const wasmtime_instance_pre_
 bool wasmtime_instance_export_get(wasmtime_context_t *, const wasmtime_instance_t *, const char *, size_t, wasmtime_extern_t *);
 wasmtime_context_t *wasmtime_caller_context(wasmtime_caller_t *);
 bool wasmtime_caller_export_get(wasmtime_caller_t *, const char *, size_t, wasmtime_extern_t *);
-wasmtime_error_t *wasmtime_func_call(wasmtime_context_t *, const wasmtime_func_t *, const void *args, size_t, void *results, size_t, wasm_trap_t **);
-void wasmtime_global_get(wasmtime_context_t *, const wasmtime_global_t *, wasmtime_val_t *out);
-uint64_t wasmtime_table_size(const wasmtime_context_t *, const wasmtime_table_t *);
+void wasmtime_func_new_unchecked(wasmtime_context_t *, const wasm_functype_t *, wasmtime_func_unchecked_callback_t, void *env,
+	void (*finalizer)(void *), wasmtime_func_t *out);
+wasmtime_error_t *wasmtime_func_call(wasmtime_context_t *, const wasmtime_func_t *, const wasmtime_val_t *args, size_t,
+	wasmtime_val_t *results, size_t, wasm_trap_t **);
+wasmtime_error_t *wasmtime_table_set(wasmtime_context_t *, const wasmtime_table_t *, uint64_t index, const wasmtime_val_t *);
 uint8_t *wasmtime_memory_data(const wasmtime_context_t *, const wasmtime_memory_t *);
 size_t wasmtime_memory_data_size(const wasmtime_context_t *, const wasmtime_memory_t *);
 

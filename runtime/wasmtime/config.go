@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	goruntime "runtime"
 	"time"
 
 	"go.uber.org/zap"
@@ -36,9 +37,10 @@ type Config struct {
 	MaxGuests int
 	// Log gets what concerns the engine and not one guest's own output.
 	Log *zap.Logger
-	// MaxMemory bounds the linear memory of a guest whose Spec has no limit, in bytes; 0 leaves it to
-	// WebAssembly's own bound of 4 GiB.
+	// MaxMemory bounds what a guest takes of memory whose Spec has no limit, in bytes; 0 is 4 GiB.
 	MaxMemory int64
+	// AllowUnsafeEngine lets guests run although it is known how they get out of the linked engine on this machine.
+	AllowUnsafeEngine bool
 }
 
 // prepare checks the settings, sets those that are not set, and makes the folder.
@@ -64,8 +66,13 @@ func (cfg *Config) prepare() error {
 	if err := checkCompiler(cfg.Compiler); err != nil {
 		return err
 	}
+	if !cfg.LoadOnly && !cfg.AllowUnsafeEngine {
+		if err := checkEngine(goruntime.GOARCH, supported()); err != nil {
+			return err
+		}
+	}
 	if cfg.LoadOnly {
-		return cfg.checkOwner()
+		return cfg.checkOwner() // who compiled has answered for the engine
 	}
 	if err := os.MkdirAll(cfg.CacheDir, 0o700); err != nil {
 		return fmt.Errorf("wasmtime: folder for compiled code: %w", err)
@@ -76,6 +83,15 @@ func (cfg *Config) prepare() error {
 		return fmt.Errorf("wasmtime: folder for compiled code: %w", err)
 	}
 	return cfg.checkOwner()
+}
+
+// checkEngine returns an error where it is known how guests get out of the engine.
+func checkEngine(arch string, supported bool) error {
+	if arch != "arm64" || supported {
+		return nil
+	}
+	return fmt.Errorf("wasmtime: version %s lets guests out on arm64, in two ways that are known: build with `make engine`, or say --x-allow-unsafe-engine",
+		bundledVersion)
 }
 
 // checkOwner makes sure that nobody else puts code into the folder.

@@ -43,28 +43,7 @@ func chosen(code int32) runtime.Exit {
 	return runtime.Exit{Code: code, Reason: runtime.Error}
 }
 
-// memoryEnd is what is known of a guest's memory at its end, in bytes.
-type memoryEnd struct {
-	limit   int64 // 0 for none
-	size    int64
-	refused int64 // how much more it asked for last, in vain
-	known   bool  // whether refused is true
-}
-
-// exhausted says that a guest that ended badly ended for want of memory: the last that it asked for was
-// refused, and would have led beyond its limit, not only beyond what the module says of itself.
-func (m memoryEnd) exhausted() bool {
-	if m.limit <= 0 {
-		return false
-	}
-	if m.known {
-		return m.refused > 0 && m.size+m.refused > m.limit
-	}
-	// What can be seen is that the guest holds nearly all that it may have. Allocators ask for less than a
-	// mebibyte at a time near their end (Go's for half of one).
-	return m.size+min(1<<20, m.limit/8) > m.limit
-}
-
+// outOfMemory is the end of a guest that was refused the memory which it last asked for, and then ended badly.
 func outOfMemory(e runtime.Exit, limit int64) runtime.Exit {
 	message := fmt.Sprintf("out of memory: the limit is %d bytes", limit)
 	if e.Message != "" {

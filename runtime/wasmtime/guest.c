@@ -32,42 +32,113 @@ static long waited(void) {
 	return getrusage(RUSAGE_THREAD, &u) == 0 ? u.ru_nvcsw : 0;
 }
 
-static void sample(guest_t *g, size_t size) { atomic_store_explicit(&g->size, size, memory_order_relaxed); }
-
 // count is a plain addition: nobody else writes, and nobody reads half a number.
 static void count(guest_t *g, uint32_t index) {
 	uint64_t n = atomic_load_explicit(&g->calls[index], memory_order_relaxed);
 	atomic_store_explicit(&g->calls[index], n + 1, memory_order_relaxed);
 }
 
-static void sample_memory(guest_t *g) {
-	if (g->has_memory)
-		sample(g, wasmtime_memory_data_size(g->context, &g->memory));
+// functype is the type of a function of so many parameters, and perhaps an i32 as its result.
+static wasm_functype_t *functype(const uint8_t *params, size_t nparams, bool result) {
+	wasm_valtype_t *types[MAX_PARAMS];
+	wasm_valtype_vec_t in, out;
+	for (size_t i = 0; i < nparams && i < MAX_PARAMS; i++)
+		types[i] = wasm_valtype_new(params[i]);
+	wasm_valtype_vec_new(&in, nparams, types);
+	if (result) {
+		wasm_valtype_t *i32 = wasm_valtype_new(WASM_I32);
+		wasm_valtype_vec_new(&out, 1, &i32);
+	} else {
+		wasm_valtype_vec_new_empty(&out);
+	}
+	return wasm_functype_new(&in, &out);
 }
 
-// sample_tables is not for each host call: tables hardly ever grow, and a look at each costs as much as half a call.
-static void sample_tables(guest_t *g) {
-	uint64_t elements = 0;
-	for (int i = 0; i < g->has_tables; i++)
-		elements += wasmtime_table_size(g->context, &g->tables[i]);
-	atomic_store_explicit(&g->table_size, elements * TABLE_ELEMENT, memory_order_relaxed);
+account_t *account_new(int64_t limit) {
+	account_t *a = calloc(1, sizeof *a);
+	if (a != NULL)
+		atomic_init(&a->limit, limit);
+	return a;
 }
 
-// bound_memory gives the store the limit of the guest's memory, on the guest's thread. A store can be told of one at any
-// time: it looks at its limits whenever memory is to grow.
-static void bound_memory(guest_t *g) {
-	int64_t limit = atomic_load_explicit(&g->limit, memory_order_relaxed);
-	if (limit != g->bound)
-		wasmtime_store_limiter(g->store, limit, g->elements, 1, MAX_TABLES, 1);
-	g->bound = limit;
+void account_delete(account_t *a) { free(a); }
+
+void account_resize(account_t *a, int64_t limit) { atomic_store_explicit(&a->limit, limit, memory_order_relaxed); }
+
+int64_t account_used(account_t *a) { return atomic_load_explicit(&a->used, memory_order_relaxed); }
+
+bool account_take(account_t *a, int64_t bytes) {
+	int64_t used = atomic_load_explicit(&a->used, memory_order_relaxed);
+	do {
+		if (bytes > 0 && bytes > atomic_load_explicit(&a->limit, memory_order_relaxed) - used)
+			return false;
+	} while (!atomic_compare_exchange_weak_explicit(&a->used, &used, used + bytes, memory_order_relaxed, memory_order_relaxed));
+	return true;
 }
+
+void account_give(account_t *a, int64_t bytes) { atomic_fetch_sub_explicit(&a->used, bytes, memory_order_relaxed); }
+
+// add is a plain addition: only the guest's thread writes, and no reader sees half a number.
+static void add(_Atomic int64_t *n, int64_t bytes) {
+	atomic_store_explicit(n, atomic_load_explicit(n, memory_order_relaxed) + bytes, memory_order_relaxed);
+}
+
+// Numbers of what grows (package translate): a memory's number, or a table's and OF_TABLE; with GIVEN_BACK, what was granted could
+// not be used.
+enum { OF_TABLE = 1 << 16 };
+static const uint32_t GIVEN_BACK = UINT32_C(1) << 31;
+
+// growth answers a guest that is about to grow something: vals are what and by how much, and then 1 or 0.
+static wasm_trap_t *growth(void *env, wasmtime_caller_t *caller, wasmtime_val_raw_t *vals, size_t n) {
+	guest_t *g = env;
+	uint32_t what = (uint32_t)vals[0].i32;
+	bool table = what & OF_TABLE;
+	int64_t bytes = (int64_t)(uint32_t)vals[1].i32 * (table ? TABLE_ELEMENT : WASM_PAGE);
+	_Atomic int64_t *part = table ? &g->tables : &g->memories;
+	(void)caller, (void)n;
+
+	if (what & GIVEN_BACK) {
+		account_give(g->account, bytes);
+		add(part, -bytes);
+		g->granted = 0;
+		vals[0].i64 = 1;
+		return NULL;
+	}
+	bool granted = account_take(g->account, bytes);
+	g->refused = granted ? 0 : bytes;
+	if (granted) {
+		add(part, bytes);
+		g->granted = table ? 0 : bytes;
+	}
+	vals[0].i64 = granted;
+	return NULL;
+}
+
+// memory_growing answers the store (of a library that asks) for each memory that grows. Linear memories have been granted
+// before; what has not is the collector's heap.
+static bool memory_growing(void *env, size_t current, size_t desired) {
+	guest_t *g = env;
+	int64_t bytes = (int64_t)(desired - current);
+	if (desired <= current)
+		return true;
+	if (bytes <= g->granted) {
+		g->granted -= bytes;
+		return true;
+	}
+	bool granted = account_take(g->account, bytes);
+	g->heap_refused = granted ? 0 : bytes;
+	if (granted)
+		add(&g->heap, bytes);
+	return granted;
+}
+
+// memory_failed is called when a memory could not grow that was allowed to. A linear memory's grant is given back by the guest's
+// own code; of a heap it is not known how much was asked for, so what was granted counts on: too much, never too little.
+static void memory_failed(void *env) { ((guest_t *)env)->granted = 0; }
 
 static wasmtime_error_t *at_epoch(wasmtime_context_t *context, void *data, uint64_t *delta, uint8_t *kind) {
 	guest_t *g = data;
 	(void)context;
-	sample_memory(g);
-	sample_tables(g);
-	bound_memory(g);
 	if (!atomic_load_explicit(&g->kill, memory_order_relaxed)) {
 		int64_t cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID), used = cpu - g->looked;
 		bool busy = used >= BUSY_NS || (used >= BUSY_ALONE_NS && waited() == g->switches);
@@ -83,15 +154,13 @@ static wasmtime_error_t *at_epoch(wasmtime_context_t *context, void *data, uint6
 	return NULL;
 }
 
-guest_t *guest_new(wasm_engine_t *engine, uintptr_t handle, size_t functions, int64_t memory, int64_t elements, bool limited) {
+guest_t *guest_new(wasm_engine_t *engine, uintptr_t handle, size_t functions, account_t *account, guest_bounds_t bounds, bool limited) {
 	guest_t *g = calloc(1, sizeof *g + functions * sizeof g->calls[0]);
 	if (g == NULL)
 		return NULL;
 	g->handle = handle;
+	g->account = account;
 	atomic_init(&g->limited, limited);
-	atomic_init(&g->limit, memory);
-	g->bound = memory;
-	g->elements = elements;
 	if (pthread_getcpuclockid(pthread_self(), &g->clock) != 0)
 		g->clock = CLOCK_THREAD_CPUTIME_ID;
 	g->thread = (pid_t)syscall(SYS_gettid);
@@ -99,7 +168,10 @@ guest_t *guest_new(wasm_engine_t *engine, uintptr_t handle, size_t functions, in
 	g->switches = waited();
 	g->store = wasmtime_store_new(engine, g, NULL);
 	g->context = wasmtime_store_context(g->store);
-	wasmtime_store_limiter(g->store, memory, elements, 1, MAX_TABLES, 1);
+	if (krustlet_store_limiter != NULL)
+		krustlet_store_limiter(g->store, g, memory_growing, memory_failed, bounds.elements, bounds.tables, bounds.memories);
+	else
+		wasmtime_store_limiter(g->store, -1, (int64_t)bounds.elements, 1, (int64_t)bounds.tables, (int64_t)bounds.memories);
 	wasmtime_store_epoch_deadline_callback(g->store, at_epoch, g, NULL);
 	wasmtime_context_set_epoch_deadline(g->context, 1);
 	return g;
@@ -107,31 +179,15 @@ guest_t *guest_new(wasm_engine_t *engine, uintptr_t handle, size_t functions, in
 
 void guest_delete(guest_t *g) {
 	wasmtime_store_delete(g->store);
+	account_give(g->account, guest_memory(g));
 	free(g);
-}
-
-int64_t guest_refused(guest_t *g, const char *name, size_t len) {
-	wasmtime_extern_t item;
-	wasmtime_val_t value;
-	if (!g->has_instance || !wasmtime_instance_export_get(g->context, &g->instance, name, len, &item) || item.kind != WASMTIME_EXTERN_GLOBAL)
-		return -1;
-	wasmtime_global_get(g->context, &item.of.global, &value);
-	return value.kind == WASMTIME_I32 ? (int64_t)(uint32_t)value.of.i32 : -1;
 }
 
 int64_t guest_cpu(const guest_t *g) { return clock_ns(g->clock); }
 
-uint64_t guest_size(guest_t *g) { return atomic_load_explicit(&g->size, memory_order_relaxed); }
-
-uint64_t guest_table_size(guest_t *g) { return atomic_load_explicit(&g->table_size, memory_order_relaxed); }
-
-bool guest_watch_table(guest_t *g, const char *name, size_t len) {
-	wasmtime_extern_t item;
-	if (g->has_tables == MAX_TABLES || !wasmtime_instance_export_get(g->context, &g->instance, name, len, &item) || item.kind != WASMTIME_EXTERN_TABLE)
-		return false;
-	g->tables[g->has_tables++] = item.of.table;
-	sample_tables(g);
-	return true;
+int64_t guest_memory(guest_t *g) {
+	return atomic_load_explicit(&g->memories, memory_order_relaxed) + atomic_load_explicit(&g->tables, memory_order_relaxed) +
+		atomic_load_explicit(&g->heap, memory_order_relaxed) + atomic_load_explicit(&g->code, memory_order_relaxed);
 }
 
 void guest_calls(const guest_t *g, uint64_t *sums, size_t functions) {
@@ -139,16 +195,24 @@ void guest_calls(const guest_t *g, uint64_t *sums, size_t functions) {
 		sums[i] += atomic_load_explicit(&g->calls[i], memory_order_relaxed);
 }
 
-void guest_resize(guest_t *g, int64_t memory, bool limited) {
-	atomic_store_explicit(&g->limit, memory, memory_order_relaxed);
-	atomic_store_explicit(&g->limited, limited, memory_order_relaxed);
-}
+void guest_limit(guest_t *g, bool limited) { atomic_store_explicit(&g->limited, limited, memory_order_relaxed); }
 
 void guest_kill(guest_t *g) { atomic_store_explicit(&g->kill, true, memory_order_relaxed); }
+
+bool guest_take(guest_t *g, int64_t memories, int64_t tables, int64_t code) {
+	if (!account_take(g->account, memories + tables + code))
+		return false;
+	add(&g->memories, memories);
+	add(&g->tables, tables);
+	add(&g->code, code);
+	g->granted = memories;
+	return true;
+}
 
 outcome_t guest_instantiate(guest_t *g, const wasmtime_instance_pre_t *pre) {
 	outcome_t out = {0};
 	out.error = wasmtime_instance_pre_instantiate(pre, g->context, &g->instance, &out.trap);
+	g->granted = 0;
 	if (out.error != NULL || out.trap != NULL)
 		return out;
 	g->has_instance = true;
@@ -156,19 +220,30 @@ outcome_t guest_instantiate(guest_t *g, const wasmtime_instance_pre_t *pre) {
 	if (wasmtime_instance_export_get(g->context, &g->instance, "memory", 6, &item) && item.kind == WASMTIME_EXTERN_MEMORY) {
 		g->memory = item.of.memory;
 		g->has_memory = true;
-		sample_memory(g);
 	}
 	return out;
 }
 
-bool guest_start(guest_t *g, outcome_t *out) {
+bool guest_answer_growth(guest_t *g, const char *name, size_t len) {
+	wasmtime_extern_t item;
+	if (!wasmtime_instance_export_get(g->context, &g->instance, name, len, &item) || item.kind != WASMTIME_EXTERN_TABLE)
+		return false;
+	wasm_functype_t *type = functype((uint8_t[]){WASM_I32, WASM_I32}, 2, true);
+	wasmtime_val_t value = {.kind = WASMTIME_FUNCREF};
+	wasmtime_func_new_unchecked(g->context, type, growth, g, NULL, &value.of.funcref);
+	wasm_functype_delete(type);
+	wasmtime_error_t *err = wasmtime_table_set(g->context, &item.of.table, 0, &value);
+	if (err != NULL)
+		wasmtime_error_delete(err);
+	return err == NULL;
+}
+
+bool guest_call(guest_t *g, const char *name, size_t len, outcome_t *out) {
 	wasmtime_extern_t item;
 	*out = (outcome_t){0};
-	if (!wasmtime_instance_export_get(g->context, &g->instance, "_start", 6, &item) || item.kind != WASMTIME_EXTERN_FUNC)
+	if (!wasmtime_instance_export_get(g->context, &g->instance, name, len, &item) || item.kind != WASMTIME_EXTERN_FUNC)
 		return false;
 	out->error = wasmtime_func_call(g->context, &item.of.func, NULL, 0, NULL, 0, &out->trap);
-	sample_memory(g);
-	sample_tables(g);
 	return true;
 }
 
@@ -184,20 +259,12 @@ static wasm_trap_t *host_call(void *env, wasmtime_caller_t *caller, wasmtime_val
 	if (g->has_memory) {
 		base = wasmtime_memory_data(context, &g->memory);
 		size = wasmtime_memory_data_size(context, &g->memory);
-	} else { // a start section calls before the instance is there to be asked
-		wasmtime_extern_t item;
-		if (wasmtime_caller_export_get(caller, "memory", 6, &item) && item.kind == WASMTIME_EXTERN_MEMORY) {
-			base = wasmtime_memory_data(context, &item.of.memory);
-			size = wasmtime_memory_data_size(context, &item.of.memory);
-		}
 	}
-	sample(g, size);
 	if (n > MAX_PARAMS)
 		n = MAX_PARAMS; // room for a result that a function without parameters has makes n 1; never more than 9
 	for (size_t i = 0; i < n; i++)
 		args[i] = (uint64_t)vals[i].i64;
 	int32_t result = goHostCall(g->handle, index, base, size, args, n);
-	bound_memory(g);
 	if (result < 0)
 		return wasmtime_trap_new("ended by the host", 17);
 	if (n > 0)
@@ -207,18 +274,7 @@ static wasm_trap_t *host_call(void *env, wasmtime_caller_t *caller, wasmtime_val
 
 wasmtime_error_t *define_host_call(wasmtime_linker_t *linker, const char *module, size_t module_len, const char *name,
 	size_t name_len, const uint8_t *params, size_t nparams, bool result, uintptr_t index) {
-	wasm_valtype_t *types[MAX_PARAMS];
-	wasm_valtype_vec_t in, out;
-	for (size_t i = 0; i < nparams && i < MAX_PARAMS; i++)
-		types[i] = wasm_valtype_new(params[i]);
-	wasm_valtype_vec_new(&in, nparams, types);
-	if (result) {
-		wasm_valtype_t *i32 = wasm_valtype_new(WASM_KIND_I32);
-		wasm_valtype_vec_new(&out, 1, &i32);
-	} else {
-		wasm_valtype_vec_new_empty(&out);
-	}
-	wasm_functype_t *type = wasm_functype_new(&in, &out);
+	wasm_functype_t *type = functype(params, nparams, result);
 	wasmtime_error_t *err = wasmtime_linker_define_func_unchecked(linker, module, module_len, name, name_len, type, host_call,
 		(void *)index, NULL);
 	wasm_functype_delete(type);

@@ -8,7 +8,28 @@
 
 #include "capi.h"
 
-enum { MAX_TABLES = 16, TABLE_ELEMENT = 8 }; // bytes of an element
+enum { WASM_PAGE = 64 << 10, TABLE_ELEMENT = 8 }; // bytes of a page, and of an element of a table
+
+// account_t bounds what a container takes, all of its guests together: each asks before it takes. Any thread may use it.
+typedef struct {
+	_Atomic int64_t limit; // bytes
+	_Atomic int64_t used;  // bytes
+} account_t;
+
+account_t *account_new(int64_t limit);
+void account_delete(account_t *a);
+void account_resize(account_t *a, int64_t limit);
+int64_t account_used(account_t *a);
+// account_take takes so many bytes, or none if that would lead beyond the limit.
+bool account_take(account_t *a, int64_t bytes);
+void account_give(account_t *a, int64_t bytes);
+
+// guest_bounds_t are the bounds of a store.
+typedef struct {
+	size_t elements; // of each table
+	size_t tables;
+	size_t memories;
+} guest_bounds_t;
 
 // guest_t is a guest's state in C. The thread that runs the guest owns it, but for what is atomic, clock and thread.
 typedef struct {
@@ -17,21 +38,22 @@ typedef struct {
 	wasmtime_context_t *context;
 	wasmtime_instance_t instance; // valid once has_instance
 	wasmtime_memory_t memory;     // valid once has_memory
-	wasmtime_table_t tables[MAX_TABLES];
-	int has_tables; // how many of them
 	bool has_instance;
 	bool has_memory;
+	account_t *account;    // that it takes from
+	int64_t granted;       // bytes that a memory was just granted, and that the engine is about to ask for
+	int64_t refused;       // bytes that it asked for last, if they were refused; else 0
+	int64_t heap_refused;  // likewise, of the collector's heap
 	_Atomic bool limited;  // its limit of processor time must be looked at
-	_Atomic int64_t limit; // of its memory, in bytes; -1 for none
-	int64_t bound;         // the limit that its store has
-	int64_t elements;      // of its tables
 	int64_t looked;        // what its thread had used of the processor at the last epoch, in nanoseconds
 	long switches;         // how often its thread had waited for something by then
 	clockid_t clock;       // of its thread, for any other
 	pid_t thread;          // its thread's number in the kernel
 	_Atomic bool kill;
-	_Atomic uint64_t size; // of its memory, as last seen, in bytes
-	_Atomic uint64_t table_size; // of its tables, likewise
+	_Atomic int64_t memories; // bytes of its linear memories
+	_Atomic int64_t tables;   // bytes of its tables
+	_Atomic int64_t heap;     // bytes of its collector's heap
+	_Atomic int64_t code;     // bytes that the engine holds for its module, as far as they count
 	_Atomic uint64_t calls[]; // of each function of the table; only its own thread writes
 } guest_t;
 
@@ -41,27 +63,31 @@ typedef struct {
 	wasmtime_error_t *error;
 } outcome_t;
 
-// guest_new makes a guest of the calling thread. functions is the length of the table of host functions.
-guest_t *guest_new(wasm_engine_t *engine, uintptr_t handle, size_t functions, int64_t memory, int64_t elements, bool limited);
+// guest_new makes a guest of the calling thread, which takes its memory from the account. functions is the length of the table
+// of host functions.
+guest_t *guest_new(wasm_engine_t *engine, uintptr_t handle, size_t functions, account_t *account, guest_bounds_t bounds, bool limited);
+// guest_delete gives back what the guest has taken.
 void guest_delete(guest_t *g);
 void guest_kill(guest_t *g);
-// guest_resize sets other limits, which the guest has from its next epoch or host call on. Any thread may call it.
-void guest_resize(guest_t *g, int64_t memory, bool limited);
+// guest_limit says whether there is a limit of processor time, which counts from the next epoch on. Any thread may call it.
+void guest_limit(guest_t *g, bool limited);
 // guest_cpu is the processor time that the guest's thread has used since it was made, in nanoseconds. Any thread may
 // ask while that thread lives.
 int64_t guest_cpu(const guest_t *g);
-uint64_t guest_size(guest_t *g);
-uint64_t guest_table_size(guest_t *g);
-// guest_watch_table has the size of the guest's table of that name watched. It returns false where there is none.
-bool guest_watch_table(guest_t *g, const char *name, size_t len);
+// guest_memory is what the guest has taken from its account, in bytes. Any thread may ask.
+int64_t guest_memory(guest_t *g);
 // guest_calls adds to each sum how often the guest has called that function of the table. Any thread may ask.
 void guest_calls(const guest_t *g, uint64_t *sums, size_t functions);
+// guest_take takes from the account what the guest has at its start: bytes of memories, of tables, and of the engine for its module.
+// It returns false if that is too much; then nothing is taken.
+bool guest_take(guest_t *g, int64_t memories, int64_t tables, int64_t code);
+// guest_instantiate makes the instance. No code of the module runs.
 outcome_t guest_instantiate(guest_t *g, const wasmtime_instance_pre_t *pre);
-// guest_start calls _start. It returns false where the module has none.
-bool guest_start(guest_t *g, outcome_t *out);
-// guest_refused is how many pages the guest's last memory.grow was refused, and 0 if it was not; -1 where nobody
-// knows. name is that of the global which says so (growth.go).
-int64_t guest_refused(guest_t *g, const char *name, size_t len);
+// guest_answer_growth has the function that the guest asks before it grows something in the first place of its table of that
+// name. It returns false if there is no such table.
+bool guest_answer_growth(guest_t *g, const char *name, size_t len);
+// guest_call calls an exported function without parameters and results. It returns false if there is none of that name.
+bool guest_call(guest_t *g, const char *name, size_t len, outcome_t *out);
 
 // define_host_call defines function index of the table. params has a kind for each parameter.
 wasmtime_error_t *define_host_call(wasmtime_linker_t *linker, const char *module, size_t module_len, const char *name,

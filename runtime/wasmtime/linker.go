@@ -42,9 +42,9 @@ func (l *linker) define(index int, f wasi.Function) error {
 	defer C.free(unsafe.Pointer(name))
 	var kinds [wasi.MaxParams]C.uint8_t
 	for i, kind := range f.Params {
-		kinds[i] = C.WASM_KIND_I32
+		kinds[i] = C.WASM_I32
 		if kind == wasi.I64 {
-			kinds[i] = C.WASM_KIND_I64
+			kinds[i] = C.WASM_I64
 		}
 	}
 	return takeError(C.define_host_call(l.native, module, C.size_t(len(wasi.Module)), name, C.size_t(len(f.Name)),

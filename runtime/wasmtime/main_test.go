@@ -1,14 +1,22 @@
 package wasmtime
 
 import (
+	"fmt"
 	"os"
 	"testing"
 )
 
-// TestMain lets the test binary be the compiler that its engines run, as the agent's binary is.
+// TestMain lets the test binary be the compiler that its engines run, as the agent's binary is, and a process that hosts guests.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == CompileCommand {
 		os.Exit(CompileMain(os.Args[2:], os.Stdin, os.Stdout, os.Stderr))
+	}
+	if len(os.Args) > 1 && os.Args[1] == hostCommand {
+		if err := hostGuest(os.Args[2:]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
 	}
 	os.Exit(m.Run())
 }

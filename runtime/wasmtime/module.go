@@ -8,6 +8,7 @@ import (
 	wasmtimego "github.com/bytecodealliance/wasmtime-go/v39"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/translate"
 )
 
 // wasmPage is the unit of a memory's size, in bytes.
@@ -26,13 +27,15 @@ type module struct {
 	digest    string
 	native    *wasmtimego.Module
 	imports   *prepared
-	moved     shifts
-	minMemory int64 // bytes that its memory has at the start
+	info    *translate.Info
+	needs   needs
 }
 
 // newModule takes over native.
-func newModule(digest string, native *wasmtimego.Module, moved shifts, l *linker) (*module, error) {
-	m := &module{digest: digest, native: native, moved: moved}
+func newModule(digest string, native *wasmtimego.Module, info *translate.Info, l *linker) (*module, error) {
+	m := &module{digest: digest, native: native, info: info}
+	m.needs.memories, m.needs.tables = saturated(info.MemoryBytes()), saturated(info.TableBytes())
+	m.needs.code = max(saturated(info.Overhead)-freeCode, 0)
 	err := m.check()
 	if err == nil {
 		m.imports, err = l.prepare(native)
@@ -81,8 +84,6 @@ func (m *module) check() error {
 		case e.Name() == "_start":
 			f := e.Type().FuncType()
 			start = f != nil && len(f.Params()) == 0 && len(f.Results()) == 0
-		case e.Name() == "memory" && e.Type().MemoryType() != nil:
-			m.minMemory = int64(e.Type().MemoryType().Minimum()) * wasmPage
 		}
 	}
 	if !start {

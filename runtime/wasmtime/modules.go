@@ -161,21 +161,21 @@ func (ms *modules) make(ctx context.Context, digest, file string) (*module, erro
 	if err != nil {
 		return nil, err
 	}
-	native, moved, err := ms.open(code)
+	native, info, err := ms.open(code)
 	if err != nil && ms.compiler != nil {
 		ms.log.Warn("compiled code cannot be used, compiling anew", zap.String("digest", digest), zap.Error(err))
 		ms.compiler.drop(digest)
 		if code, err = ms.code(ctx, digest, file); err != nil {
 			return nil, err
 		}
-		if native, moved, err = ms.open(code); err != nil {
+		if native, info, err = ms.open(code); err != nil {
 			return nil, fmt.Errorf("the compiler's result cannot be used: %w", err)
 		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", runtime.ErrNotCompiled, err)
 	}
-	return newModule(digest, native, moved, ms.linker)
+	return newModule(digest, native, info, ms.linker)
 }
 
 // code is what the module is compiled to.

@@ -25,6 +25,7 @@ type process struct {
 	output containerLog
 	out    *outlets
 	stdin  *inlet      // nil if nothing can be attached to it
+	account *account   // of its memory: its own, or that of the run that it is beside
 	found  runtime.Run // as Engine.Runs shows it
 
 	started  chan struct{} // closed when the instance exists, or cannot
@@ -38,7 +39,7 @@ type process struct {
 	guest    *guest        // while it can be killed
 	used     runtime.Stats // as last seen
 	beside   beside
-	limit    int64 // bytes of memory, 0 for none
+	limit    int64 // bytes of memory
 	cpu      int64 // thousandths of a processor, 0 for none
 	killed   bool
 	ended    bool
@@ -49,11 +50,16 @@ type process struct {
 // newProcess makes a process, of which nothing runs yet. It owns the module from here on if there is no error.
 func (e *Engine) newProcess(spec runtime.Spec, streams runtime.Streams, m *module) (*process, error) {
 	limit := e.memoryLimit(spec.MemoryLimit)
-	if limit > 0 && m.minMemory > limit {
-		return nil, fmt.Errorf("the module's memory has %d bytes at the start, more than its limit of %d bytes", m.minMemory, limit)
+	if err := m.needs.check(limit); err != nil {
+		return nil, err
+	}
+	own, err := newAccount(limit)
+	if err != nil {
+		return nil, err
 	}
 	output, err := e.open(spec)
 	if err != nil {
+		own.close()
 		return nil, fmt.Errorf("open the log: %w", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -64,6 +70,7 @@ func (e *Engine) newProcess(spec runtime.Spec, streams runtime.Streams, m *modul
 		cancel()
 		out.close()
 		stdin.close()
+		own.close()
 		return nil, errors.Join(err, output.Close())
 	}
 	p := &process{
@@ -74,6 +81,7 @@ func (e *Engine) newProcess(spec runtime.Spec, streams runtime.Streams, m *modul
 		output:  output,
 		out:     out,
 		stdin:   stdin,
+		account: own,
 		limit:   limit,
 		cpu:     spec.CPULimit,
 		started: make(chan struct{}),
@@ -88,7 +96,10 @@ func (e *Engine) newProcess(spec runtime.Spec, streams runtime.Streams, m *modul
 // memoryLimit is a Spec's limit of memory, or the engine's own where it has none.
 func (e *Engine) memoryLimit(limit int64) int64 {
 	if limit == 0 {
-		return e.cfg.MaxMemory
+		limit = e.cfg.MaxMemory
+	}
+	if limit == 0 {
+		limit = maxMemory
 	}
 	return limit
 }
@@ -148,7 +159,7 @@ func (p *process) Exit() runtime.Exit { return p.exit }
 func (p *process) sample(g *guest) {
 	p.used.CPU, p.used.Throttled = g.cpu(), p.hosted.pace.throttled()
 	// A module without a memory has its instance all the same, and who reads nothing takes it for dead.
-	p.used.Memory = max(g.size(), wasmPage) + g.tableSize()
+	p.used.Memory = max(g.memory(), wasmPage)
 	p.used.Traffic = runtime.Traffic(p.hosted.wasi.Traffic())
 }
 
@@ -181,8 +192,9 @@ func (p *process) Resize(_ context.Context, limits runtime.Limits) error {
 	if p.guest == nil {
 		return nil // it has ended
 	}
+	p.account.resize(p.limit)
 	p.hosted.pace.resize(p.cpu)
-	p.guest.resize(p.limit, p.cpu)
+	p.guest.limit(p.cpu)
 	p.engine.native.IncrementEpoch() // the engine lives as long as p has not ended
 	return nil
 }
@@ -233,7 +245,7 @@ func (p *process) run() {
 
 // live runs the guest and sets its exit. The error is why it could not be started.
 func (p *process) live() error {
-	g, err := newGuest(p.engine.native, p.hosted, p.limit, p.cpu)
+	g, err := newGuest(p.engine.native, p.hosted, p.account, p.cpu)
 	if err != nil {
 		return err
 	}
@@ -244,7 +256,7 @@ func (p *process) live() error {
 	p.arm(g)
 	defer p.arm(nil)
 	p.found.StartedAt = time.Now()
-	if err := g.instantiate(p.module); err != nil {
+	if err := g.instantiate(p.module, p.account); err != nil {
 		if p.hosted.ended == nil {
 			return fmt.Errorf("instantiate: %w", err)
 		}
@@ -275,6 +287,7 @@ func (p *process) discard() error {
 	p.out.close()
 	p.cancel()
 	p.stdin.close()
+	p.account.close()
 	err := errors.Join(p.hosted.wasi.Close(), p.output.Close())
 	p.engine.modules.release(p.module)
 	return err
@@ -287,7 +300,7 @@ func (p *process) finish(g *guest, err error) {
 	p.mu.Unlock()
 	p.out.bound(p.cancel)
 	e := exitOf(err, p.hosted.ended, killed)
-	if e.Reason == runtime.Error && !killed && memoryEndOf(g, limit).exhausted() {
+	if e.Reason == runtime.Error && !killed && outOfRoom(g, err) {
 		e = outOfMemory(e, limit)
 	}
 	var panicked *panicError
@@ -303,8 +316,8 @@ func (p *process) finish(g *guest, err error) {
 	p.exit = e
 }
 
-func memoryEndOf(g *guest, limit int64) memoryEnd {
-	m := memoryEnd{limit: limit, size: g.size()}
-	m.refused, m.known = g.refused()
-	return m
+// outOfRoom reports whether a guest that ended badly ended for want of memory.
+func outOfRoom(g *guest, err error) bool {
+	memory, heap := g.refused()
+	return memory || heap && endedByHeap(err)
 }

@@ -1,38 +1,62 @@
 package wasmtime
 
+// #include <stdlib.h>
+// #include "guest.h"
+//
+// static const char *engine_version(void) { return krustlet_engine_version ? krustlet_engine_version() : NULL; }
+// static void config_prepare(wasm_config_t *c) { if (krustlet_config_prepare) krustlet_config_prepare(c); }
+import "C"
+
 import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	goruntime "runtime"
+	"strings"
+	"unsafe"
 
 	wasmtimego "github.com/bytecodealliance/wasmtime-go/v39"
 	"golang.org/x/sys/cpu"
 )
 
-// engineVersion is the version of the wasmtime-go module that is linked; a test holds it to go.mod.
-const engineVersion = "v39.0.1"
+// bundledVersion is the version of the library that comes with wasmtime-go, which cannot tell it. A test holds it to go.mod.
+const bundledVersion = "39.0.1"
+
+// Version is the version of wasmtime that is linked, such as 48.0.8: what the library itself says, or that of wasmtime-go's.
+var Version = func() string {
+	if v := C.engine_version(); v != nil {
+		return C.GoString(v)
+	}
+	return bundledVersion
+}()
+
+// supported reports whether the linked library is that of hack/engine, which is maintained. wasmtime-go's is not.
+func supported() bool { return C.engine_version() != nil }
 
 // maxStack bounds the native stack that a guest's calls may use, in bytes. It is wasmtime's default: enough for
 // deep recursion, and far below the stack of a thread.
 const maxStack = 512 << 10
 
-// The tables of a guest are outside its memory limit: so many, and so many elements in each, of 8 bytes.
+// Bounds of a guest's store. What it takes is bounded by its account.
 const (
-	maxTables        = 16
+	maxTables        = 16 + 1 // one is ours (package translate)
+	maxMemories      = 16
 	maxTableElements = 1 << 20
 )
 
-// settingsVersion changes whenever settings does in a way that concerns compiled code.
-const settingsVersion = "epochs,no-threads,no-multi-memory,watched-growth,watched-tables,3"
+// settingsVersion changes whenever settings, or what is made of a module before it is compiled, does.
+const settingsVersion = "epochs,features-by-name,translated,1"
 
+// settings are those of every engine. Whatever the library would choose by itself is named here, so that another version
+// of it changes nothing.
 func settings() *wasmtimego.Config {
 	cfg := wasmtimego.NewConfig()
 	cfg.SetEpochInterruption(true)
 	cfg.SetMaxWasmStack(maxStack)
-	// A shared memory is not bound by the store's limits, and a guest has one thread and one memory.
-	cfg.SetWasmThreads(false)
-	cfg.SetWasmMultiMemory(false)
+	native := *(**C.wasm_config_t)(unsafe.Pointer(cfg)) // the handle is the first field
+	C.config_prepare(native)
+	setFeatures(native)
+	goruntime.KeepAlive(cfg)
 	return cfg
 }
 
@@ -42,6 +66,6 @@ const cacheFolder = "wasmtime-"
 // cacheKey names the folder of the compiled code that this build can use on this machine: code uses what the processor
 // has, and a disk may move to another one.
 func cacheKey() string {
-	sum := sha256.Sum256(fmt.Append(nil, settingsVersion, cpu.X86, cpu.ARM64))
-	return cacheFolder + engineVersion + "-" + goruntime.GOARCH + "-" + hex.EncodeToString(sum[:6])
+	sum := sha256.Sum256(fmt.Append(nil, settingsVersion, featureKey(), cpu.X86, cpu.ARM64))
+	return strings.Join([]string{cacheFolder + "v" + Version, goruntime.GOARCH, hex.EncodeToString(sum[:6])}, "-")
 }

@@ -6,8 +6,11 @@ import "C"
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"unsafe"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/translate"
 )
 
 // maxMessage bounds a message about a guest's end, in bytes: as much as a termination message may have.
@@ -48,7 +51,7 @@ func truncate(s string) string {
 	return strings.ToValidUTF8(s[:maxMessage-len(mark)], "") + mark
 }
 
-// trapReasons says what the engine's codes mean (wasmtime/trap.h), in the order of their numbers.
+// trapReasons says what the engine's codes mean, in the order of their numbers. Up to these all versions agree.
 var trapReasons = []string{
 	"stack overflow",
 	"memory access out of bounds",
@@ -63,14 +66,32 @@ var trapReasons = []string{
 	"interrupted",
 }
 
+// laterReasons are those of the library of hack/engine: wasmtime/trap.h of version 48.
+var laterReasons = map[C.uint8_t]string{
+	13: "null reference",
+	14: "array access out of bounds",
+	15: "allocation too large",
+	16: "cast failure",
+	49: "uncaught exception",
+}
+
+// heapExhausted begins the engine's error of a guest that got no memory for an object.
+const heapExhausted = "GC heap out of memory"
+
+// endedByHeap reports whether a guest ended because it got no memory for an object.
+func endedByHeap(err error) bool {
+	var trap *trapError
+	return errors.As(err, &trap) && strings.HasPrefix(trap.reason, heapExhausted)
+}
+
 // takeOutcome turns the result of running code of a module into an error, and frees it.
-func takeOutcome(out C.outcome_t, moved shifts) error {
+func takeOutcome(out C.outcome_t, info *translate.Info) error {
 	if out.trap != nil {
 		defer C.wasm_trap_delete(out.trap)
 		e := &trapError{reason: trapReason(out.trap)}
 		var frames C.wasm_frame_vec_t
 		C.wasm_trap_trace(out.trap, &frames)
-		e.takeFrames(&frames, moved)
+		e.takeFrames(&frames, info)
 		return e
 	}
 	if out.error == nil {
@@ -79,23 +100,28 @@ func takeOutcome(out C.outcome_t, moved shifts) error {
 	var frames C.wasm_frame_vec_t
 	C.wasmtime_error_wasm_trace(out.error, &frames)
 	e := &trapError{}
-	e.takeFrames(&frames, moved)
-	e.reason = firstLine(takeError(out.error).Error())
+	e.takeFrames(&frames, info)
+	e.reason = takeCause(out.error)
 	return e
 }
 
 func trapReason(t *C.wasm_trap_t) string {
 	var code C.uint8_t
-	if C.wasmtime_trap_code(t, &code) && int(code) < len(trapReasons) {
-		return trapReasons[code]
+	if C.wasmtime_trap_code(t, &code) {
+		if int(code) < len(trapReasons) {
+			return trapReasons[code]
+		}
+		if reason, ok := laterReasons[code]; ok && supported() {
+			return reason
+		}
 	}
 	var message C.wasm_byte_vec_t
 	C.wasm_trap_message(t, &message)
-	return firstLine(takeBytes(&message))
+	return cause(takeTail(&message))
 }
 
 // takeFrames describes the frames, innermost first, and frees them.
-func (e *trapError) takeFrames(frames *C.wasm_frame_vec_t, moved shifts) {
+func (e *trapError) takeFrames(frames *C.wasm_frame_vec_t, info *translate.Info) {
 	defer C.wasm_frame_vec_delete(frames)
 	all := unsafe.Slice(frames.data, frames.size)
 	for i, f := range all {
@@ -103,12 +129,13 @@ func (e *trapError) takeFrames(frames *C.wasm_frame_vec_t, moved shifts) {
 			e.hidden = len(all) - i
 			return
 		}
-		name := "?"
-		if n := C.wasmtime_frame_func_name(f); n != nil {
-			name = C.GoStringN(n.data, C.int(n.size))
+		function := uint32(C.wasm_frame_func_index(f))
+		name := info.Name(function)
+		if name == "" {
+			name = "?"
 		}
-		e.frames = append(e.frames, fmt.Sprintf("%s (function %d, at 0x%x)", name,
-			uint32(C.wasm_frame_func_index(f)), moved.original(uint64(C.wasm_frame_module_offset(f)))))
+		offset := info.Original(uint64(C.wasm_frame_module_offset(f)))
+		e.frames = append(e.frames, fmt.Sprintf("%s (function %d, at 0x%x)", name, function, offset))
 	}
 }
 
@@ -127,6 +154,33 @@ func takeError(err *C.wasmtime_error_t) error {
 func takeBytes(v *C.wasm_byte_vec_t) string {
 	defer C.wasm_byte_vec_delete(v)
 	return strings.TrimRight(C.GoStringN(v.data, C.int(min(v.size, maxMessage))), "\x00")
+}
+
+// takeTail copies the end of a text of the engine, as much as a message may have, and frees it.
+func takeTail(v *C.wasm_byte_vec_t) string {
+	defer C.wasm_byte_vec_delete(v)
+	all := unsafe.Slice((*byte)(unsafe.Pointer(v.data)), v.size)
+	return strings.TrimRight(string(all[max(len(all)-maxMessage, 0):]), "\x00")
+}
+
+// takeCause is what an error of running code says behind its backtrace, which may have thousands of lines. The error is freed.
+func takeCause(err *C.wasmtime_error_t) string {
+	var message C.wasm_byte_vec_t
+	C.wasmtime_error_message(err, &message)
+	C.wasmtime_error_delete(err)
+	return cause(takeTail(&message))
+}
+
+// cause is the last line of an error's text: the engine puts what it was doing first, and the cause last. The number that it
+// may have there is left out.
+func cause(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	line := strings.TrimSpace(lines[len(lines)-1])
+	number, rest, ok := strings.Cut(line, ": ")
+	if _, err := strconv.Atoi(number); ok && err == nil {
+		line = rest
+	}
+	return strings.TrimPrefix(line, "wasm trap: ")
 }
 
 func firstLine(s string) string {

@@ -44,7 +44,7 @@ func (p *process) Stats() runtime.Stats {
 	return all
 }
 
-// join counts a session in with the run that it is beside, if that is among those that run.
+// join counts a session in with the run that it is beside, if that is among those that run: their memory is bounded together.
 func (p *process) join(running map[*process]struct{}) {
 	id := p.found.Of.Beside
 	if id == "" {
@@ -61,6 +61,8 @@ func (p *process) join(running map[*process]struct{}) {
 			run.beside.sessions = map[*process]struct{}{}
 		}
 		run.beside.sessions[p] = struct{}{}
+		p.account.close()
+		p.account = run.account.share()
 		return
 	}
 }

@@ -1,0 +1,8 @@
+//go:build engine
+
+package wasmtime
+
+// The library of `make engine` stands before wasmtime-go's, so that every function is taken from it.
+
+// #cgo LDFLAGS: ${SRCDIR}/../../bin/engine/libwasmtime.a
+import "C"

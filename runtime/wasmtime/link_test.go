@@ -1,0 +1,44 @@
+//go:build engine
+
+package wasmtime
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestOneLibraryIsLinked: the linker takes all that it needs from the library of `make engine`, and nothing from wasmtime-go's,
+// which stands behind it on the command line: two versions of one engine in a process would share symbols by chance.
+func TestOneLibraryIsLinked(t *testing.T) {
+	dir := t.TempDir()
+	list := filepath.Join(dir, "map")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-tags", "engine", "-o", filepath.Join(dir, "program"),
+		"-ldflags", "-linkmode external -extldflags -Wl,-Map="+list, "./testdata/linked")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	text, err := os.ReadFile(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	members := map[string]int{}
+	for _, m := range regexp.MustCompile(`(?m)^(\S*libwasmtime\.a)\(`).FindAllStringSubmatch(string(text), -1) {
+		if strings.Contains(m[1], "wasmtime-go") {
+			members["wasmtime-go's"]++
+		} else {
+			members["hack/engine's"]++
+		}
+	}
+	if members["wasmtime-go's"] > 0 || members["hack/engine's"] == 0 {
+		t.Errorf("members of the libraries that are linked: %v", members)
+	}
+	// The list names what is taken and for which symbol; a library that is looked at in vain has no member in it.
+	out, err := exec.CommandContext(t.Context(), filepath.Join(dir, "program")).Output()
+	if err != nil || strings.TrimSpace(string(out)) != Version {
+		t.Errorf("the program says %q, %v; this one %q", out, err, Version)
+	}
+}

@@ -1,0 +1,203 @@
+package wasmtime
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	goruntime "runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/guests"
+	"github.com/krustlet-go/krustlet-wasi/runtime"
+)
+
+// A guest at this limit must not make the process that hosts it hold more than the limit and beside it, whatever it does
+// (docs/engine.md).
+const (
+	residentLimit  = 64 << 20
+	residentBeside = 16 << 20
+)
+
+// forever recurses until its stack is used up. Its memory is at the limit, all of it touched.
+const atLimit = `(memory (export "memory") 1)
+	(func $fill (loop $more (br_if $more (i32.ne (memory.grow (i32.const 16)) (i32.const -1))))
+		(loop $last (br_if $last (i32.ne (memory.grow (i32.const 1)) (i32.const -1))))
+		(memory.fill (i32.const 0) (i32.const 255) (i32.mul (memory.size) (i32.const 65536))))`
+
+// tricks are modules that try to have their host hold more than their limit.
+func tricks(t *testing.T) map[string]string {
+	t.Helper()
+	long := strings.Repeat("n", 99_000)
+	tables := ""
+	for i := range 16 {
+		tables += fmt.Sprintf("(table $t%d 0 funcref) ", i)
+	}
+	fill := ""
+	for i := range 16 {
+		fill += fmt.Sprintf(`(loop $l%d (br_if $l%d (i32.ne (table.grow $t%d (ref.func $f) (i32.const 10000)) (i32.const -1)))) `, i, i, i)
+	}
+	all := map[string]string{
+		"memory": `(module ` + atLimit + ` (func (export "_start") (call $fill)))`,
+		"several memories": `(module (memory (export "memory") 1) (memory $b 1)
+			(func (export "_start") (loop $more (br_if $more (i32.ne (memory.grow $b (i32.const 16)) (i32.const -1))))
+				(memory.fill $b (i32.const 0) (i32.const 255) (i32.mul (memory.size $b) (i32.const 65536)))
+				(loop $more (br_if $more (i32.ne (memory.grow (i32.const 16)) (i32.const -1))))
+				(memory.fill (i32.const 0) (i32.const 255) (i32.mul (memory.size) (i32.const 65536)))))`,
+		"tables": `(module (memory (export "memory") 1) ` + tables + ` (func $f) (elem declare func $f) (func (export "_start") ` + fill + `))`,
+		"a trap in deep recursion": `(module ` + atLimit + ` (func $` + long + ` (call $` + long + `)) (func (export "_start") (call $fill) (call $` + long + `)))`,
+		"a kill in deep recursion": `(module ` + atLimit + ` (func $` + long + ` (param i32)
+			(if (i32.eqz (local.get 0)) (then (loop $spin (br $spin)))) (call $` + long + ` (i32.sub (local.get 0) (i32.const 1))))
+			(func (export "_start") (call $fill) (call $` + long + ` (i32.const 6000))))`,
+		"globals": `(module ` + atLimit + strings.Repeat(` (global (mut i64) (i64.const 1))`, 20_000) + ` (func (export "_start") (call $fill)))`,
+		"functions": `(module ` + atLimit + strings.Repeat(` (func)`, 100_000) + ` (func (export "_start") (call $fill)))`,
+		"elements": `(module ` + atLimit + ` (table 1000000 funcref) (elem (i32.const 0) func ` + strings.Repeat(` $f`, 1_000_000) + `) (func $f)
+			(func (export "_start") (call $fill)))`,
+		"constant data": `(module ` + atLimit + ` (data $d "` + strings.Repeat("0123456789abcdef", 40<<16) + `")
+			(func (export "_start") (memory.init $d (i32.const 0) (i32.const 0) (i32.const 65536)) (call $fill)))`,
+	}
+	if supported() {
+		all["objects"] = `(module ` + atLimit + ` (type $a (array (mut i8))) (type $l (struct (field (ref null $l)) (field (ref $a))))
+			(func (export "_start") (local $list (ref null $l))
+				(loop $more (local.set $list (struct.new $l (local.get $list) (array.new $a (i32.const 1) (i32.const 100000)))) (br $more))))`
+	}
+	return all
+}
+
+// TestResidentMemory measures from outside what a process holds while a guest at its limit does its worst, beyond what it held
+// when a small guest had run in it.
+func TestResidentMemory(t *testing.T) {
+	for name, text := range tricks(t) {
+		t.Run(name, func(t *testing.T) { measureResident(t, wat(t, text), 0) })
+	}
+}
+
+// TestResidentMemoryOfCommands: the commands in a container share its limit.
+func TestResidentMemoryOfCommands(t *testing.T) {
+	text := `(module (memory (export "memory") 1)
+		(func (export "_start") (drop (memory.grow (i32.const 960)))
+			(memory.fill (i32.const 0) (i32.const 255) (i32.mul (memory.size) (i32.const 65536)))
+			(loop $spin (br $spin))))`
+	measureResident(t, wat(t, text), 16)
+}
+
+func measureResident(t *testing.T, file string, commands int) {
+	t.Helper()
+	// The code is there already, as it is for workers.
+	cache, digest := guests.CacheDir(t), guests.Digest(t, file)
+	c, err := NewCompiler(Config{CacheDir: cache, Compiler: self(), Log: testLog(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	tiny := filepath.Join(t.TempDir(), "tiny.wasm")
+	if err := os.WriteFile(tiny, guests.Tiny(t), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range []string{tiny, file} {
+		if err := c.Compile(t.Context(), guests.Digest(t, f), f); err != nil {
+			t.Logf("not compiled: %v", err)
+			return // what cannot be started takes nothing
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "/proc/self/exe", hostCommand, cache, tiny, guests.Digest(t, tiny), file, digest, strconv.Itoa(commands))
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var idle, peak int64
+	if _, err := fmt.Sscan(string(out), &idle, &peak); err != nil {
+		t.Fatalf("%q: %v", out, err)
+	}
+	t.Logf("idle %d KiB, at most %d KiB more", idle>>10, (peak-idle)>>10)
+	if peak-idle > residentLimit+residentBeside {
+		t.Errorf("the process held %d KiB more than when it was idle; the limit is %d KiB, and %d KiB beside it",
+			(peak-idle)>>10, residentLimit>>10, residentBeside>>10)
+	}
+}
+
+// hostCommand makes of the test binary a process that hosts guests: see main_test.go.
+const hostCommand = "host-of-a-guest"
+
+// hostGuest runs a small guest, and then another one at the limit with so many commands beside it, and prints how many bytes the
+// process held after the first, and at most.
+func hostGuest(args []string) error {
+	cache, tiny, tinyDigest, file, digest := args[0], args[1], args[2], args[3], args[4]
+	commands, err := strconv.Atoi(args[5])
+	if err != nil {
+		return err
+	}
+	e, err := New(Config{CacheDir: cache, LoadOnly: true, Log: zap.NewNop()})
+	if err != nil {
+		return err
+	}
+	root, err := os.MkdirTemp("", "")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(root)
+	run := func(id, module, digest, beside string) (runtime.Process, error) {
+		return e.Start(context.Background(), runtime.Spec{
+			ID: id, Of: runtime.Origin{Pod: "pod", Beside: beside}, Module: module, Digest: digest, Args: []string{"guest"},
+			Mounts: []runtime.Mount{{Host: root, Guest: "/"}}, MemoryLimit: residentLimit,
+		}, runtime.Streams{})
+	}
+	p, err := run("first", tiny, tinyDigest, "")
+	if err != nil {
+		return err
+	}
+	p.Stop(0)
+	<-p.Done()
+	goruntime.GC()
+	debug.FreeOSMemory()
+	idle, _ := residents()
+	if err := os.WriteFile("/proc/self/clear_refs", []byte("5"), 0); err != nil { // the peak begins here
+		return err
+	}
+	all := []runtime.Process{}
+	if p, err = run("second", file, digest, ""); err == nil {
+		all = append(all, p)
+	}
+	for i := range commands {
+		if p, err := run(fmt.Sprint("command ", i), file, digest, "second"); err == nil {
+			all = append(all, p)
+		}
+	}
+	for _, p := range all {
+		select {
+		case <-p.Done():
+		case <-time.After(2 * time.Second): // it spins by now; what it holds does not change
+			p.Stop(0)
+			<-p.Done()
+		}
+	}
+	_, peak := residents()
+	fmt.Println(idle, peak)
+	return e.Close()
+}
+
+// residents is what the process has in memory, now and at most, in bytes.
+func residents() (now, peak int64) {
+	f, err := os.Open("/proc/self/status")
+	if err != nil {
+		return 0, 0
+	}
+	defer f.Close()
+	for s := bufio.NewScanner(io.LimitReader(f, 1<<16)); s.Scan(); {
+		_, _ = fmt.Sscanf(s.Text(), "VmRSS: %d", &now)
+		_, _ = fmt.Sscanf(s.Text(), "VmHWM: %d", &peak)
+	}
+	return now << 10, peak << 10
+}
