@@ -28,17 +28,17 @@ type module struct {
 	imports   *prepared
 	moved     shifts
 	minMemory int64 // bytes that its memory has at the start
+	codeSize  int64 // bytes that are mapped of its code, and what is kept besides
 }
 
-// newModule takes over native.
-func newModule(digest string, native *wasmtimego.Module, moved shifts, l *linker) (*module, error) {
-	m := &module{digest: digest, native: native, moved: moved}
+// prepared is the module ready to be instantiated. On an error it is closed.
+func (m *module) prepared(l *linker) (*module, error) {
 	err := m.check()
 	if err == nil {
-		m.imports, err = l.prepare(native)
+		m.imports, err = l.prepare(m.native)
 	}
 	if err != nil {
-		native.Close()
+		m.native.Close()
 		return nil, err
 	}
 	return m, nil
