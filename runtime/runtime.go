@@ -12,6 +12,9 @@ import (
 	"time"
 )
 
+// DefaultMaxModule bounds a module where the node's settings do not, in bytes: when it is pulled, and when it is compiled.
+const DefaultMaxModule = 256 << 20
+
 // Spec is all that an engine needs to run a container once.
 type Spec struct {
 	// ID names this run; no two runs on a node share one. It is the part behind `wasmtime://` in a

@@ -63,10 +63,10 @@ type tracedCompiler struct {
 }
 
 // Compile implements worker.Compiler.
-func (c tracedCompiler) Compile(ctx context.Context, digest, file string) error {
+func (c tracedCompiler) Compile(ctx context.Context, pod, digest, file string) error {
 	ctx, span := c.tracer.Start(ctx, "module.compile", trace.WithAttributes(attribute.String("oci.module.digest", digest)))
 	defer span.End()
-	err := c.Compiler.Compile(ctx, digest, file)
+	err := c.Compiler.Compile(ctx, pod, digest, file)
 	if err != nil {
 		span.SetStatus(codes.Error, err.Error())
 	}

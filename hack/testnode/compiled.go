@@ -57,7 +57,7 @@ func machineCode(t testing.TB, shared, name string) []string {
 	defer compiler.Close()
 	path := guests.Build(t, name)
 	digest := guests.Digest(t, path)
-	if err := compiler.Compile(t.Context(), digest, path); err != nil {
+	if err := compiler.Compile(t.Context(), "", digest, path); err != nil {
 		t.Fatalf("testnode: compile %s: %v", name, err)
 	}
 	files, err := filepath.Glob(filepath.Join(shared, "*", strings.TrimPrefix(digest, "sha256:")+".cwasm"))

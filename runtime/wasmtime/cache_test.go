@@ -76,6 +76,27 @@ func newModuleEngine(t *testing.T, dir string) *Engine {
 	return e
 }
 
+// save keeps code as a compiler does.
+func save(c *diskCache, digest string, code []byte) error {
+	f, err := c.create()
+	if err != nil {
+		return err
+	}
+	if err := writeCode(f, digest, code, nil); err != nil {
+		return err
+	}
+	return c.keep(f, digest)
+}
+
+// whole says why a module's code cannot be had.
+func whole(c *diskCache, digest string) error {
+	f, err := c.open(digest)
+	if err == nil {
+		err = f.Close()
+	}
+	return err
+}
+
 func cached(t *testing.T, dir string) []string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dir, "*", "*"))
@@ -121,7 +142,7 @@ func TestDamagedCodeIsCompiledAnew(t *testing.T) {
 	path := cached(t, dir)[0]
 	good := []byte(read(t, path))
 	foreign := newDiskCache(t.TempDir(), 1<<30)
-	if err := foreign.save(digest, []byte("\x7fELF this is no code of the engine")); err != nil {
+	if err := save(foreign, digest, []byte("\x7fELF this is no code of the engine")); err != nil {
 		t.Fatal(err)
 	}
 	flipped := bytes.Clone(good)
@@ -142,7 +163,7 @@ func TestDamagedCodeIsCompiledAnew(t *testing.T) {
 			if exit := r.wait(); exit.Code != 0 {
 				t.Errorf("exit %+v", exit)
 			}
-			if _, err := e.modules.disk.load(digest); err != nil {
+			if err := whole(e.modules.disk, digest); err != nil {
 				t.Errorf("the file was not replaced: %v", err)
 			}
 		})

@@ -5,112 +5,117 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"strconv"
 	"strings"
+	"syscall"
 
-	wasmtimego "github.com/bytecodealliance/wasmtime-go/v39"
 	"golang.org/x/sys/unix"
 )
 
 // CompileCommand is the first argument with which a program that was given as Config.Compiler calls CompileMain.
 const CompileCommand = "compile-module"
 
-// Exit codes of CompileMain, behind 0. Whatever else it ends with was not its choice.
+// Exit codes of CompileMain, behind 0, by sysexits.h where it has one. What else it ends with was not its choice. What it was
+// that went wrong is on standard error.
 const (
-	compileRefused  = 65 // the module cannot be compiled; why is on standard error (EX_DATAERR of sysexits.h)
-	compileMisused  = 64 // it was called in a wrong way (EX_USAGE)
-	compileBroken   = 71 // the system refuses what is needed (EX_OSERR)
-	maxModuleBytes  = 1 << 30
-	statusDataField = "VmData:"
+	compileMisused = 64 // EX_USAGE: it was called in a wrong way
+	compileRefused = 65 // EX_DATAERR: this module will never be compiled
+	compileInput   = 66 // EX_NOINPUT: what was read is not the module that was meant
+	compileBroken  = 71 // EX_OSERR: the system refuses what is needed
+	compileShort   = 75 // EX_TEMPFAIL: there is not enough memory
 )
 
-// CompileMain compiles the module on in to machine code on out, and returns an exit code. It is the whole of a process that
-// another one has started for that, and binds itself by its arguments before it reads anything: bytes of memory
-// that it may take, and seconds of processor time.
+const statusDataField = "VmData:"
+
+// CompileMain compiles the module on in to a file of compiled code on out, and returns an exit code. It is the whole of a process
+// that another one has started for that, with two open files; it binds itself by its arguments before it reads anything.
 func CompileMain(args []string, in io.Reader, out, errs io.Writer) int {
-	code, err := compileMain(args, in, out)
+	err := compileMain(args, in, out)
 	if err != nil {
 		_, _ = fmt.Fprintln(errs, err)
 	}
-	return code
+	return exitCodeOf(err)
 }
 
-func compileMain(args []string, in io.Reader, out io.Writer) (int, error) {
-	if len(args) != 2 {
-		return compileMisused, fmt.Errorf("usage: %s MEMORY-BYTES CPU-SECONDS <module >code; the agent calls it, people have no use for it", CompileCommand)
+func exitCodeOf(err error) int {
+	var refused *refusedError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &refused):
+		return compileRefused
+	case errors.Is(err, errUsage):
+		return compileMisused
+	case errors.Is(err, errInput):
+		return compileInput
+	case errors.Is(err, errNoMemory):
+		return compileShort
 	}
-	memory, err := strconv.ParseUint(args[0], 10, 62)
-	if err != nil {
-		return compileMisused, fmt.Errorf("bytes of memory: %w", err)
-	}
-	seconds, err := strconv.ParseUint(args[1], 10, 32)
-	if err != nil {
-		return compileMisused, fmt.Errorf("seconds of processor time: %w", err)
-	}
-	if err := bindCompiler(memory, seconds); err != nil {
-		return compileBroken, err
-	}
-	wasm, err := io.ReadAll(io.LimitReader(in, maxModuleBytes))
-	if err != nil {
-		return compileBroken, fmt.Errorf("read the module: %w", err)
-	}
-	code, err := translate(wasm)
-	if err != nil {
-		return compileRefused, err
-	}
-	if _, err := out.Write(code); err != nil {
-		return compileBroken, fmt.Errorf("write the code: %w", err)
-	}
-	return 0, nil
+	return compileBroken
 }
 
-// translate compiles a module to what unpack takes apart: code that the engine loads. Where growth of memory cannot be
-// watched, the module is compiled as it is.
-func translate(wasm []byte) ([]byte, error) {
-	native := wasmtimego.NewEngineWithConfig(settings())
-	defer native.Close()
-	if watched, moved, err := watchGrowth(wasm); err == nil {
-		if code, err := machineCode(native, watched); err == nil {
-			return moved.simplify().pack(code), nil
+var errUsage = fmt.Errorf("usage: %s DIGEST SIZE CODE-BYTES MEMORY-BYTES CPU-SECONDS NICE <module >code; the agent calls it, people have no use for it", CompileCommand)
+
+// arguments are what parseArguments reads.
+func arguments(j job, b bounds, seconds int64) []string {
+	args := []string{j.digest}
+	for _, n := range []int64{j.size, j.code, b.memory, seconds, int64(b.nice)} {
+		args = append(args, strconv.FormatInt(n, 10))
+	}
+	return args
+}
+
+func parseArguments(args []string) (j job, b bounds, seconds int64, err error) {
+	if len(args) != 6 || checkDigest(args[0]) != nil {
+		return j, b, 0, errUsage
+	}
+	j.digest = args[0]
+	var nicer int64
+	for i, to := range []*int64{&j.size, &j.code, &b.memory, &seconds, &nicer} {
+		n, err := strconv.ParseUint(args[1+i], 10, 62)
+		if err != nil {
+			return j, b, 0, errUsage
 		}
+		*to = int64(n)
 	}
-	code, err := machineCode(native, wasm)
-	if err != nil {
-		return nil, errors.New(truncate(err.Error()))
-	}
-	return shifts{}.pack(code), nil
+	b.nice = int(nicer)
+	return j, b, seconds, nil
 }
 
-func machineCode(native *wasmtimego.Engine, wasm []byte) ([]byte, error) {
-	m, err := wasmtimego.NewModule(native, wasm)
+func compileMain(args []string, in io.Reader, out io.Writer) error {
+	j, b, seconds, err := parseArguments(args)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	defer m.Close()
-	return m.Serialize()
+	if err := bindCompiler(b, j.code, seconds); err != nil {
+		return err
+	}
+	return j.run(in, out)
 }
 
 // bindCompiler limits the process. Memory is bound by RLIMIT_DATA, not RLIMIT_AS: Go and the allocator of C
 // reserve gigabytes of addresses that they never use. What the process has at its start does not count.
-func bindCompiler(memory, seconds uint64) error {
+func bindCompiler(b bounds, code, seconds int64) error {
 	base, err := dataSize()
 	if err != nil {
 		return err
 	}
+	signal.Ignore(syscall.SIGXFSZ) // a file that is too large is an error
 	for _, l := range []struct {
 		what     string
 		resource int
 		value    uint64
 	}{
-		{"memory", unix.RLIMIT_DATA, base + memory},
-		{"processor time", unix.RLIMIT_CPU, seconds},
+		{"memory", unix.RLIMIT_DATA, base + uint64(b.memory)},
+		{"processor time", unix.RLIMIT_CPU, uint64(seconds)},
+		{"files", unix.RLIMIT_FSIZE, uint64(code)},
 		{"core files", unix.RLIMIT_CORE, 0},
 	} {
 		if err := unix.Setrlimit(l.resource, &unix.Rlimit{Cur: l.value, Max: l.value}); err != nil {
 			return fmt.Errorf("limit %s to %d: %w", l.what, l.value, err)
 		}
 	}
-	// To its pod, compiling is the beginning of the guest. Far behind all others, it would never be done on a busy machine.
 	own, err := nice()
 	if err != nil {
 		return fmt.Errorf("lower the priority: %w", err)
@@ -122,7 +127,7 @@ func bindCompiler(memory, seconds uint64) error {
 	}
 	for _, task := range tasks {
 		if tid, err := strconv.Atoi(task.Name()); err == nil {
-			_ = setNice(tid, own, guestNice) // a thread that has just ended needs none
+			_ = setNice(tid, own, b.nice) // a thread that has just ended needs none
 		}
 	}
 	return nil

@@ -149,7 +149,11 @@ func TestCompilerIsChecked(t *testing.T) {
 }
 
 func TestCompileMainIsToldWhatItMayTake(t *testing.T) {
-	for _, args := range [][]string{nil, {"1"}, {"x", "1"}, {"1", "-1"}, {"1", "1", "1"}} {
+	good := arguments(job{digest: digestPrefix + strings.Repeat("a", 64), size: 1, code: 1}, bounds{memory: 1}, 1)
+	if _, _, _, err := parseArguments(good); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{nil, good[:5], append(good[1:], "1"), append(good[:5:5], "-1"), append(good[:5:5], "x"), append(good, "1")} {
 		var out, errs bytes.Buffer
 		if code := CompileMain(args, strings.NewReader(""), &out, &errs); code != compileMisused || errs.Len() == 0 || out.Len() != 0 {
 			t.Errorf("%v: code %d, %q", args, code, errs.String())
@@ -159,7 +163,9 @@ func TestCompileMainIsToldWhatItMayTake(t *testing.T) {
 
 // TestCompilerStandsWithGuests: all its threads have the priority of guests, once it waits for its module.
 func TestCompilerStandsWithGuests(t *testing.T) {
-	cmd := exec.CommandContext(t.Context(), self()[0], CompileCommand, "1073741824", "60")
+	j := job{digest: digestPrefix + strings.Repeat("a", 64), size: 1, code: 1 << 20}
+	args := arguments(j, bounds{memory: 1 << 30, nice: guestNice}, 60)
+	cmd := exec.CommandContext(t.Context(), self()[0], append([]string{CompileCommand}, args...)...)
 	stdin, err := cmd.StdinPipe()
 	if err == nil {
 		err = cmd.Start()
@@ -184,8 +190,8 @@ func TestCompilerStandsWithGuests(t *testing.T) {
 	})
 	_ = stdin.Close()
 	var exit *exec.ExitError
-	if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != compileRefused {
-		t.Errorf("nothing is no module: %v", err)
+	if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != compileInput {
+		t.Errorf("nothing is not the module: %v", err)
 	}
 }
 
@@ -194,7 +200,7 @@ func TestCacheIsBounded(t *testing.T) {
 	digest := func(i int) string { return digestPrefix + strings.Repeat(strconv.Itoa(i), 64) }
 	base := time.Now().Add(-time.Hour)
 	for i := range 6 {
-		if err := c.save(digest(i), make([]byte, 300)); err != nil {
+		if err := save(c, digest(i), make([]byte, 300)); err != nil {
 			t.Fatal(err)
 		}
 		at := base.Add(time.Duration(i) * time.Minute)
@@ -202,7 +208,7 @@ func TestCacheIsBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := c.load(digest(1)); err != nil { // which makes it the one that was used last
+	if err := whole(c, digest(1)); err != nil { // which makes it the one that was used last
 		t.Fatal(err)
 	}
 	if err := c.collect(func(d string) bool { return d == digest(0) }); err != nil {
@@ -210,11 +216,11 @@ func TestCacheIsBounded(t *testing.T) {
 	}
 	var left []int
 	for i := range 6 {
-		if _, err := c.load(digest(i)); err == nil {
+		if whole(c, digest(i)) == nil {
 			left = append(left, i)
 		}
 	}
-	// Each takes 340 bytes: the one in use and the two used last would be 1,020.
+	// Each takes 364 bytes: the one in use and the two used last would be 1,092.
 	if len(left) != 2 || left[0] != 0 || left[1] != 1 {
 		t.Errorf("left are %v", left)
 	}
@@ -252,13 +258,13 @@ func TestCacheOfOthersIsRefused(t *testing.T) {
 	}
 	c := newDiskCache(t.TempDir(), 1000)
 	digest := digestPrefix + strings.Repeat("a", 64)
-	if err := c.save(digest, []byte("code")); err != nil {
+	if err := save(c, digest, []byte("code")); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Chmod(c.path(digest), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.load(digest); !errors.Is(err, errForeign) {
+	if err := whole(c, digest); !errors.Is(err, errForeign) {
 		t.Errorf("a file for all: %v", err)
 	}
 	if err := os.Chmod(c.path(digest), 0o600); err != nil {
@@ -268,19 +274,25 @@ func TestCacheOfOthersIsRefused(t *testing.T) {
 	if err := os.Rename(c.path(digest), c.path(other)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.load(other); !errors.Is(err, errCorrupt) {
+	if err := whole(c, other); !errors.Is(err, errCorrupt) {
 		t.Errorf("code of another module: %v", err)
 	}
 }
 
 // BenchmarkCompile compiles a Go program of 3 MB in a process of its own.
 func BenchmarkCompile(b *testing.B) {
-	wasm := []byte(read(b, guests.Build(b, "hello")))
-	c := &compiler{argv: self(), memory: DefaultCompileMemory, limit: DefaultCompileTime}
+	file := guests.Build(b, "hello")
+	digest := guests.Digest(b, file)
+	c, err := NewCompiler(Config{CacheDir: b.TempDir(), Log: testLog(b), Compiler: self()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer c.Close()
 	for b.Loop() {
-		if _, err := c.run(b.Context(), wasm); err != nil {
+		if err := c.Compile(b.Context(), "", digest, file); err != nil {
 			b.Fatal(err)
 		}
+		c.drop(digest)
 	}
 	var u unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_CHILDREN, &u); err != nil {

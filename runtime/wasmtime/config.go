@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
 // Config is what an engine needs.
@@ -25,8 +27,11 @@ type Config struct {
 	// may be missing, and may be read-only; nothing in it is changed. A Compiler with the same CacheDir, in
 	// whatever process of this build, fills it.
 	LoadOnly bool
-	// CompileMemory and CompileTime bound one compilation, in bytes and in time of every processor; 0 is DefaultCompileMemory
-	// and DefaultCompileTime. By the wall clock it may take five times CompileTime, so that it ends on a busy machine too.
+	// MaxModuleSize bounds a module that is compiled, in bytes; 0 is runtime.DefaultMaxModule.
+	MaxModuleSize int64
+	// CompileMemory and CompileTime bound the compilation of a large module, in bytes and in time of every processor; 0 is
+	// DefaultCompileMemory and DefaultCompileTime. Smaller modules have less, in proportion. By the wall clock it may take five
+	// times as long, so that it ends on a busy machine too.
 	CompileMemory int64
 	CompileTime   time.Duration
 	// Compiled is told of modules that a Compiler was asked for: that their code was in the cache, or how long it took to
@@ -51,8 +56,11 @@ func (cfg *Config) prepare() error {
 	if !filepath.IsAbs(cfg.CacheDir) {
 		return fmt.Errorf("wasmtime: the folder for compiled code must be an absolute path, got %q", cfg.CacheDir)
 	}
-	if cfg.CacheSize < 0 || cfg.CompileMemory < 0 || cfg.CompileTime < 0 || cfg.MaxGuests < 0 || cfg.MaxMemory < 0 {
-		return errors.New("wasmtime: CacheSize, CompileMemory, CompileTime, MaxGuests and MaxMemory must not be negative")
+	if min(cfg.CacheSize, cfg.MaxModuleSize, cfg.CompileMemory, int64(cfg.CompileTime), int64(cfg.MaxGuests), cfg.MaxMemory) < 0 {
+		return errors.New("wasmtime: CacheSize, MaxModuleSize, CompileMemory, CompileTime, MaxGuests and MaxMemory must not be negative")
+	}
+	if cfg.MaxModuleSize == 0 {
+		cfg.MaxModuleSize = runtime.DefaultMaxModule
 	}
 	if cfg.CacheSize == 0 {
 		cfg.CacheSize = DefaultCacheSize

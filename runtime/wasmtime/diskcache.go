@@ -1,10 +1,13 @@
 package wasmtime
 
 import (
-	"bytes"
+	"bufio"
 	"crypto/sha256"
+	"debug/elf"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"os"
 	"path/filepath"
@@ -13,9 +16,12 @@ import (
 	"time"
 )
 
-// diskCache keeps compiled code, a file a module: the code, a SHA-256, and a mark of this layout. The engine
-// trusts what it loads as it trusts its own code, so nothing is returned that is not wholly what save wrote for
-// this module, engine and settings: the sum covers those too.
+// diskCache keeps compiled code, a file a module: the engine's code, which is an ELF file and says by itself where it ends; what
+// the host knows of the module besides (info); and a footer. The engine trusts what it loads as it trusts its own code, so no file
+// is given out that is not wholly what was written for this module, engine and settings: the footer's sum covers those too.
+//
+// Processes map these files and run what is in them. So a file has its name only when it is complete; it is never written to
+// after that, nor cut, only removed, and lives on for those who have it mapped.
 type diskCache struct {
 	dir  string
 	size int64 // bound of all files, in bytes
@@ -24,14 +30,42 @@ type diskCache struct {
 }
 
 const (
-	cacheMark   = "KWCWASM2"
+	cacheMark   = "KWCWASM3"
 	cacheSuffix = ".cwasm"
+	// footerSize is two lengths of 8 bytes, the sum, and the mark.
+	footerSize = 16 + sha256.Size + 8
+	// maxInfo bounds what is kept in memory of a module besides its code, in bytes.
+	maxInfo = 16 << 20
 )
 
 var (
 	errCorrupt = errors.New("the file is damaged, or not of this engine and module")
 	errForeign = errors.New("others than this user can write it")
 )
+
+// codeFile is a file of compiled code that was found whole.
+type codeFile struct {
+	*os.File
+	code int64  // bytes of the engine's code, at the beginning
+	size int64  // bytes of all
+	info []byte // what the host knows of the module
+}
+
+// resident is how many bytes of the file guests can have in memory, by running code or by copying data: the rest is read by the
+// engine alone, a page here and there.
+func (f *codeFile) resident() (int64, error) {
+	object, err := elf.NewFile(io.NewSectionReader(f, 0, f.code))
+	if err != nil {
+		return 0, err
+	}
+	var bytes uint64
+	for _, s := range object.Sections {
+		if s.Name == ".text" || s.Name == ".rodata.wasm" {
+			bytes += s.Size
+		}
+	}
+	return saturated(bytes), nil
+}
 
 func newDiskCache(dir string, size int64) *diskCache {
 	return &diskCache{dir: filepath.Join(dir, cacheKey()), size: size}
@@ -41,28 +75,16 @@ func (c *diskCache) path(digest string) string {
 	return filepath.Join(c.dir, strings.TrimPrefix(digest, digestPrefix)+cacheSuffix)
 }
 
-// sum is what tells code for this module and engine from any other bytes.
-func (c *diskCache) sum(digest string, code []byte) [sha256.Size]byte {
-	h := sha256.New()
-	_, _ = fmt.Fprintf(h, "%s\n%s\n%d\n", cacheKey(), digest, len(code))
-	_, _ = h.Write(code)
-	return [sha256.Size]byte(h.Sum(nil))
-}
-
-// load is the compiled code of the module, os.ErrNotExist if there is none.
-func (c *diskCache) load(digest string) ([]byte, error) {
+// open is the compiled code of the module, os.ErrNotExist if there is none. The caller closes it.
+func (c *diskCache) open(digest string) (*codeFile, error) {
 	path := c.path(digest)
-	content, err := readOwn(path)
+	f, err := openOwn(path)
 	if err != nil {
 		return nil, fmt.Errorf("load compiled code: %w", err)
 	}
-	body, ok := bytes.CutSuffix(content, []byte(cacheMark))
-	if !ok || len(body) < sha256.Size {
-		return nil, fmt.Errorf("load compiled code %s: %w", path, errCorrupt)
-	}
-	code, sum := body[:len(body)-sha256.Size], body[len(body)-sha256.Size:]
-	if c.sum(digest, code) != [sha256.Size]byte(sum) {
-		return nil, fmt.Errorf("load compiled code %s: %w", path, errCorrupt)
+	code, err := checkCode(f, digest)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("load compiled code %s: %w", path, err), f.Close())
 	}
 	if !c.readOnly {
 		now := time.Now()
@@ -71,23 +93,20 @@ func (c *diskCache) load(digest string) ([]byte, error) {
 	return code, nil
 }
 
-// readOwn reads a file that nobody else may write.
-func readOwn(path string) (content []byte, err error) {
+// openOwn opens a file that nobody else may write.
+func openOwn(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, f.Close()) }()
 	info, err := f.Stat()
+	if err == nil && (!info.Mode().IsRegular() || !isOwn(info)) {
+		err = fmt.Errorf("%s: %w", path, errForeign)
+	}
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, f.Close())
 	}
-	if !info.Mode().IsRegular() || !isOwn(info) {
-		return nil, fmt.Errorf("%s: %w", path, errForeign)
-	}
-	content = make([]byte, info.Size())
-	_, err = io.ReadFull(f, content)
-	return content, err
+	return f, nil
 }
 
 // isOwn says that this user, and nobody else, may write what info describes.
@@ -96,28 +115,95 @@ func isOwn(info os.FileInfo) bool {
 	return ok && int(s.Uid) == os.Geteuid() && info.Mode().Perm()&0o022 == 0
 }
 
-// save keeps compiled code. A reader sees all of it or nothing.
-func (c *diskCache) save(digest string, code []byte) (err error) {
+// create makes a file for compiled code that has no name yet under which it would be found. Either keep or discard is to follow.
+func (c *diskCache) create() (*os.File, error) {
 	if err := os.MkdirAll(c.dir, 0o700); err != nil {
-		return fmt.Errorf("keep compiled code: %w", err)
+		return nil, fmt.Errorf("keep compiled code: %w", err)
 	}
 	f, err := os.CreateTemp(c.dir, newPrefix+"*") // mode 0600
 	if err != nil {
+		return nil, fmt.Errorf("keep compiled code: %w", err)
+	}
+	return f, nil
+}
+
+// discard removes a file of create that is not kept.
+func (c *diskCache) discard(f *os.File) {
+	_ = f.Close()
+	_ = os.Remove(f.Name()) // or collect does, later
+}
+
+// keep gives a file that is whole its name.
+func (c *diskCache) keep(f *os.File, digest string) error {
+	err := f.Close()
+	if err == nil {
+		err = os.Rename(f.Name(), c.path(digest))
+	}
+	if err != nil {
 		return fmt.Errorf("keep compiled code: %w", err)
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(fmt.Errorf("keep compiled code: %w", err), os.Remove(f.Name()))
-		}
-	}()
-	sum := c.sum(digest, code)
-	for _, part := range [][]byte{code, sum[:], []byte(cacheMark)} {
-		if _, err := f.Write(part); err != nil {
-			return errors.Join(err, f.Close())
+	return nil
+}
+
+// fileSize is the size of a file of compiled code, in bytes.
+func fileSize(code, info []byte) int64 { return int64(len(code)) + int64(len(info)) + footerSize }
+
+// newSum is what tells a file for this module and engine from any other, once it has the file's content.
+func newSum(digest string, code, info int64) hash.Hash {
+	h := sha256.New()
+	_, _ = fmt.Fprintf(h, "%s\n%s\n%d %d\n", cacheKey(), digest, code, info)
+	return h
+}
+
+// writeCode writes a file of compiled code.
+func writeCode(w io.Writer, digest string, code, info []byte) error {
+	h := newSum(digest, int64(len(code)), int64(len(info)))
+	for _, part := range [][]byte{code, info} {
+		_, _ = h.Write(part)
+	}
+	footer := binary.LittleEndian.AppendUint64(nil, uint64(len(code)))
+	footer = binary.LittleEndian.AppendUint64(footer, uint64(len(info)))
+	footer = append(h.Sum(footer), cacheMark...)
+	for _, part := range [][]byte{code, info, footer} {
+		if _, err := w.Write(part); err != nil {
+			return err
 		}
 	}
-	if err := f.Close(); err != nil {
-		return err
+	return nil
+}
+
+// checkCode reads all of a file of compiled code, without keeping more of it than its info. The error is errCorrupt, or of
+// the system.
+func checkCode(f *os.File, digest string) (*codeFile, error) {
+	stat, err := f.Stat()
+	if err != nil {
+		return nil, err
 	}
-	return os.Rename(f.Name(), c.path(digest))
+	size := stat.Size()
+	var footer [footerSize]byte
+	if size < footerSize {
+		return nil, errCorrupt
+	}
+	if _, err := f.ReadAt(footer[:], size-footerSize); err != nil {
+		return nil, err
+	}
+	code, info := binary.LittleEndian.Uint64(footer[:]), binary.LittleEndian.Uint64(footer[8:])
+	body := uint64(size) - footerSize
+	if string(footer[footerSize-8:]) != cacheMark || code > body || info != body-code || info > maxInfo {
+		return nil, errCorrupt
+	}
+	out := &codeFile{File: f, code: int64(code), size: size, info: make([]byte, info)}
+	h := newSum(digest, out.code, int64(info))
+	from := bufio.NewReaderSize(io.NewSectionReader(f, 0, int64(body)), 256<<10)
+	if _, err := io.CopyN(h, from, out.code); err != nil {
+		return nil, err
+	}
+	if _, err := io.ReadFull(from, out.info); err != nil {
+		return nil, err
+	}
+	_, _ = h.Write(out.info)
+	if [sha256.Size]byte(h.Sum(nil)) != [sha256.Size]byte(footer[16:]) {
+		return nil, errCorrupt
+	}
+	return out, nil
 }

@@ -81,7 +81,7 @@ func (g *guest) instantiate(m *module, a *account) error {
 	if err := takeOutcome(C.guest_instantiate(g.native, m.imports.native), m.info); err != nil {
 		return err
 	}
-	if m.info.Grows && !C.guest_answer_growth(g.native, growExportName, C.size_t(len(translate.GrowExport))) {
+	if m.info.Grows && !bool(C.guest_answer_growth(g.native, growExportName, C.size_t(len(translate.GrowExport)))) {
 		return errors.New("the module cannot be told whether it may grow")
 	}
 	if !m.info.Starts {

@@ -11,6 +11,9 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/translate"
 )
 
+// headerSize is magic and version of a module, in bytes.
+const headerSize = 8
+
 // wasmPage is the unit of a memory's size, in bytes.
 const wasmPage = 64 << 10
 
@@ -24,24 +27,38 @@ var (
 
 // module is compiled code, ready to be instantiated any number of times at once.
 type module struct {
-	digest    string
-	native    *wasmtimego.Module
-	imports   *prepared
-	info    *translate.Info
-	needs   needs
+	digest   string
+	native   *wasmtimego.Module
+	imports  *prepared
+	info     *translate.Info
+	codeSize int64 // bytes that are mapped of its file
+	needs    needs // of each guest
 }
 
-// newModule takes over native.
-func newModule(digest string, native *wasmtimego.Module, info *translate.Info, l *linker) (*module, error) {
-	m := &module{digest: digest, native: native, info: info}
-	m.needs.memories, m.needs.tables = saturated(info.MemoryBytes()), saturated(info.TableBytes())
-	m.needs.code = max(saturated(info.Overhead)-freeCode, 0)
+// newModule is what the file says of a module. The engine's part is still to be loaded.
+func newModule(digest string, f *codeFile) (*module, error) {
+	info, err := translate.ReadInfo(f.info)
+	if err != nil {
+		return nil, fmt.Errorf("load compiled code: what is known of the module: %w", err)
+	}
+	resident, err := f.resident()
+	if err != nil {
+		return nil, fmt.Errorf("load compiled code: %w", err)
+	}
+	code := resident + int64(len(f.info)) + saturated(info.Overhead)
+	return &module{digest: digest, info: info, codeSize: f.size, needs: needs{
+		memories: saturated(info.MemoryBytes()), tables: saturated(info.TableBytes()), code: max(code-freeCode, 0),
+	}}, nil
+}
+
+// prepared is the module ready to be instantiated. On an error it is closed.
+func (m *module) prepared(l *linker) (*module, error) {
 	err := m.check()
 	if err == nil {
-		m.imports, err = l.prepare(native)
+		m.imports, err = l.prepare(m.native)
 	}
 	if err != nil {
-		native.Close()
+		m.native.Close()
 		return nil, err
 	}
 	return m, nil

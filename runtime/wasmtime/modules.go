@@ -4,19 +4,19 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"time"
 
 	wasmtimego "github.com/bytecodealliance/wasmtime-go/v39"
 	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
-
-// maxIdle is how many modules that nothing runs stay in memory. Loading one from disk costs milliseconds.
-const maxIdle = 16
 
 // modules has the modules in memory by digest, and makes those that it lacks.
 type modules struct {
@@ -26,9 +26,11 @@ type modules struct {
 	compiler *Compiler // nil never compiles
 	log      *zap.Logger
 
-	mu    sync.Mutex
-	byKey map[string]*slot
-	loads sync.WaitGroup
+	mu     sync.Mutex
+	closed bool
+	byKey  map[string]*slot
+	sweep  *time.Timer    // closes idle modules when it is time; nil if none is to be
+	works  sync.WaitGroup // loads, and the timer
 }
 
 // slot is a module in memory, or on its way there.
@@ -79,7 +81,7 @@ func (ms *modules) enter(digest, file string) *slot {
 		ctx, cancel := context.WithCancel(context.Background())
 		s = &slot{ready: make(chan struct{}), cancel: cancel}
 		ms.byKey[digest] = s
-		ms.loads.Go(func() {
+		ms.works.Go(func() {
 			defer cancel()
 			ms.fill(ctx, s, digest, file)
 		})
@@ -111,28 +113,6 @@ func (ms *modules) leave(digest string, s *slot) {
 	}
 }
 
-// idle takes out the modules that were unused the longest, beyond maxIdle.
-func (ms *modules) idle() []*module {
-	var victims []*module
-	for {
-		var oldest string
-		count := 0
-		for key, s := range ms.byKey {
-			if s.users > 0 || s.m == nil {
-				continue
-			}
-			if count++; oldest == "" || s.used.Before(ms.byKey[oldest].used) {
-				oldest = key
-			}
-		}
-		if count <= maxIdle {
-			return victims
-		}
-		victims = append(victims, ms.byKey[oldest].m)
-		delete(ms.byKey, oldest)
-	}
-}
-
 // fill makes a slot's module and says so. A failure is forgotten, so that the next ask tries again.
 func (ms *modules) fill(ctx context.Context, s *slot, digest, file string) {
 	m, err := ms.make(ctx, digest, file)
@@ -157,47 +137,52 @@ func (ms *modules) fill(ctx context.Context, s *slot, digest, file string) {
 }
 
 func (ms *modules) make(ctx context.Context, digest, file string) (*module, error) {
-	code, err := ms.code(ctx, digest, file)
+	m, err := ms.load(digest)
+	switch {
+	case err == nil:
+		return m.prepared(ms.linker)
+	case ms.compiler == nil:
+		return nil, fmt.Errorf("%w: %w", runtime.ErrNotCompiled, err)
+	case !errors.Is(err, os.ErrNotExist):
+		ms.log.Warn("compiled code cannot be used, compiling anew", zap.String("digest", digest), zap.Error(err))
+		ms.compiler.drop(digest)
+	}
+	if err := ms.compiler.Compile(ctx, "", digest, file); err != nil {
+		return nil, err
+	}
+	if m, err = ms.load(digest); err != nil {
+		return nil, fmt.Errorf("the compiler's result cannot be used: %w", err)
+	}
+	return m.prepared(ms.linker)
+}
+
+// load has the engine map the compiled code of a module. What is mapped is the very file that was checked.
+func (ms *modules) load(digest string) (m *module, err error) {
+	f, err := ms.disk.open(digest)
 	if err != nil {
 		return nil, err
 	}
-	native, info, err := ms.open(code)
-	if err != nil && ms.compiler != nil {
-		ms.log.Warn("compiled code cannot be used, compiling anew", zap.String("digest", digest), zap.Error(err))
-		ms.compiler.drop(digest)
-		if code, err = ms.code(ctx, digest, file); err != nil {
-			return nil, err
-		}
-		if native, info, err = ms.open(code); err != nil {
-			return nil, fmt.Errorf("the compiler's result cannot be used: %w", err)
-		}
-	}
+	defer func() { _ = f.Close() }()
+	m, err = newModule(digest, f)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", runtime.ErrNotCompiled, err)
+		return nil, err
 	}
-	return newModule(digest, native, info, ms.linker)
+	if mayMap(f.File) {
+		m.native, err = wasmtimego.NewModuleDeserializeFile(ms.engine, fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
+		return m, err
+	}
+	code := make([]byte, f.code)
+	if _, err := f.ReadAt(code, 0); err != nil {
+		return nil, fmt.Errorf("load compiled code: %w", err)
+	}
+	m.native, err = wasmtimego.NewModuleDeserialize(ms.engine, code)
+	return m, err
 }
 
-// code is what the module is compiled to.
-func (ms *modules) code(ctx context.Context, digest, file string) ([]byte, error) {
-	if ms.compiler != nil {
-		return ms.compiler.code(ctx, digest, file)
-	}
-	code, err := ms.disk.load(digest)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", runtime.ErrNotCompiled, err)
-	}
-	return code, nil
-}
-
-// open loads what the compiler has made.
-func (ms *modules) open(packed []byte) (*wasmtimego.Module, shifts, error) {
-	moved, code, err := unpack(packed)
-	if err != nil {
-		return nil, nil, err
-	}
-	native, err := wasmtimego.NewModuleDeserialize(ms.engine, code)
-	return native, moved, err
+// mayMap says that code in the file may be run. A disk that is mounted noexec forbids it: then the engine gets a copy.
+func mayMap(f *os.File) bool {
+	var disk unix.Statfs_t
+	return unix.Fstatfs(int(f.Fd()), &disk) != nil || disk.Flags&unix.ST_NOEXEC == 0
 }
 
 // inUse says that guests run the module, or are about to.
@@ -210,7 +195,13 @@ func (ms *modules) inUse(digest string) bool {
 
 // close waits for work under way and frees all modules. No guest may be left.
 func (ms *modules) close() {
-	ms.loads.Wait()
+	ms.mu.Lock()
+	ms.closed = true
+	if ms.sweep != nil && ms.sweep.Stop() {
+		ms.works.Done()
+	}
+	ms.mu.Unlock()
+	ms.works.Wait()
 	if ms.compiler != nil {
 		ms.compiler.Close()
 	}

@@ -2,13 +2,12 @@ package wasmtime
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"os"
-	goruntime "runtime"
 	"sync"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -21,31 +20,36 @@ const trustFor = time.Minute
 // keepFor is for how long it is not collected: whoever was told that it is there has a minute to load it.
 const keepFor = trustFor + time.Minute
 
+// ErrModuleTooLarge is the error of a module that is larger than Config.MaxModuleSize.
+var ErrModuleTooLarge = errors.New("the module is too large")
+
 // Compiler compiles modules into the cache, for engines that never compile (Config.LoadOnly). It makes no engine and
 // loads nothing of what it compiles. It is safe for concurrent use.
 type Compiler struct {
-	disk  *diskCache
-	how   *compiler
-	log   *zap.Logger
-	slots chan struct{}            // one for each compilation that may run
-	inUse func(digest string) bool // code that is not collected; nil is none
-	told  func(cached bool, took time.Duration, err error)
+	disk      *diskCache
+	how       *compiler
+	log       *zap.Logger
+	maxModule int64                    // bytes
+	inUse     func(digest string) bool // code that is not collected; nil is none
+	told      func(cached bool, took time.Duration, err error)
+	refused   refusals
 
 	mu     sync.Mutex
 	closed bool
 	builds map[string]*build // under way, by digest
-	sound  map[string]sound  // by digest
+	queue  queue
+	sound  map[string]sound // by digest
 	works  sync.WaitGroup
 }
 
-// build is compiled code on its way, from the cache or from the compiler.
+// build is compiled code on its way into the cache.
 type build struct {
-	done    chan struct{}      // closed when the next three are set
-	code    []byte             //
-	err     error              // why there is none
-	unkept  error              // why it is not in the cache
-	cancel  context.CancelFunc // ends the way
+	ticket                     // guarded by Compiler.mu, but for turn
+	queued  bool               // guarded by Compiler.mu
 	waiters int                // guarded by Compiler.mu
+	done    chan struct{}      // closed when err is set
+	err     error              // why the code is not there
+	cancel  context.CancelFunc // ends the way
 }
 
 // sound is a file of the cache that was whole at a time.
@@ -55,7 +59,7 @@ type sound struct {
 }
 
 // NewCompiler makes a Compiler out of the settings that concern compilation: CacheDir, CacheSize, Compiler,
-// CompileMemory, CompileTime and Log. It removes the code of other versions that was not used for an hour.
+// CompileMemory, CompileTime, MaxModuleSize, Compiled and Log. It removes the code of other versions that was not used for an hour.
 func NewCompiler(cfg Config) (*Compiler, error) {
 	if err := cfg.prepare(); err != nil {
 		return nil, err
@@ -68,13 +72,14 @@ func NewCompiler(cfg Config) (*Compiler, error) {
 
 func newCompiler(cfg Config) *Compiler {
 	c := &Compiler{
-		disk:   newDiskCache(cfg.CacheDir, cfg.CacheSize),
-		how:    &compiler{argv: cfg.Compiler, memory: cfg.CompileMemory, limit: cfg.CompileTime},
-		log:    cfg.Log,
-		slots:  make(chan struct{}, goruntime.GOMAXPROCS(0)),
-		builds: map[string]*build{},
-		sound:  map[string]sound{},
-		told:   cfg.Compiled,
+		disk:      newDiskCache(cfg.CacheDir, cfg.CacheSize),
+		how:       &compiler{argv: cfg.Compiler, memory: cfg.CompileMemory, limit: cfg.CompileTime},
+		log:       cfg.Log,
+		maxModule: cfg.MaxModuleSize,
+		builds:    map[string]*build{},
+		queue:     newQueue(),
+		sound:     map[string]sound{},
+		told:      cfg.Compiled,
 	}
 	if c.told == nil {
 		c.told = func(bool, time.Duration, error) {}
@@ -85,10 +90,11 @@ func newCompiler(cfg Config) *Compiler {
 	return c
 }
 
-// Compile makes sure that the compiled code of the module is in the cache, whole, and stays there for at least a minute.
+// Compile makes sure that the compiled code of the module is in the cache, whole, and stays there for at least a minute. pod
+// is the UID of the pod that wants it: one compilation of a pod runs at a time; empty is no pod.
 // Cancelling ctx ends the wait; the work ends where nobody waits for it any more. An error that is not ctx's says what is
 // wrong with the module, or why it cannot be compiled or kept. What an engine needs a module to have is not looked at.
-func (c *Compiler) Compile(ctx context.Context, digest, file string) error {
+func (c *Compiler) Compile(ctx context.Context, pod, digest, file string) error {
 	if err := checkDigest(digest); err != nil {
 		return err
 	}
@@ -96,20 +102,21 @@ func (c *Compiler) Compile(ctx context.Context, digest, file string) error {
 		c.told(true, 0, nil)
 		return nil
 	}
-	b, err := c.build(ctx, digest, file)
-	if err == nil {
-		err = b.unkept
+	if err := c.refused.find(digest); err != nil {
+		c.told(false, 0, err)
+		return err
 	}
-	return err
-}
-
-// code is the compiled code of the module, in the cache or not.
-func (c *Compiler) code(ctx context.Context, digest, file string) ([]byte, error) {
-	b, err := c.build(ctx, digest, file)
+	b, err := c.join(pod, digest, file)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return b.code, nil
+	defer c.leave(pod, digest, b)
+	select {
+	case <-b.done:
+		return b.err
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for the module to be compiled: %w", ctx.Err())
+	}
 }
 
 // drop takes code that an engine refuses out of the cache.
@@ -134,22 +141,8 @@ func (c *Compiler) Close() {
 	c.works.Wait()
 }
 
-// build waits for a build of the module, which it starts if none is under way.
-func (c *Compiler) build(ctx context.Context, digest, file string) (*build, error) {
-	b, err := c.join(digest, file)
-	if err != nil {
-		return nil, err
-	}
-	defer c.leave(digest, b)
-	select {
-	case <-b.done:
-		return b, b.err
-	case <-ctx.Done():
-		return nil, fmt.Errorf("waiting for the module to be compiled: %w", ctx.Err())
-	}
-}
-
-func (c *Compiler) join(digest, file string) (*build, error) {
+// join counts a call in that waits for a build of the module, which it starts if none is under way.
+func (c *Compiler) join(pod, digest, file string) (*build, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
@@ -158,11 +151,11 @@ func (c *Compiler) join(digest, file string) (*build, error) {
 	b := c.builds[digest]
 	if b == nil {
 		ctx, cancel := context.WithCancel(context.Background())
-		b = &build{done: make(chan struct{}), cancel: cancel}
+		b = &build{done: make(chan struct{}), cancel: cancel, ticket: ticket{pods: map[string]int{}}}
 		c.builds[digest] = b
 		c.works.Go(func() {
 			defer cancel()
-			c.make(ctx, b, digest, file)
+			b.err = c.make(ctx, b, digest, file)
 			c.mu.Lock()
 			c.remove(digest, b)
 			c.mu.Unlock()
@@ -170,15 +163,27 @@ func (c *Compiler) join(digest, file string) (*build, error) {
 		})
 	}
 	b.waiters++
+	b.pods[pod]++
+	if b.queued {
+		c.queue.advance()
+	}
 	return b, nil
 }
 
-func (c *Compiler) leave(digest string, b *build) {
+func (c *Compiler) leave(pod, digest string, b *build) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if b.waiters--; b.waiters == 0 && c.how.cancellable() {
+	if b.pods[pod]--; b.pods[pod] == 0 {
+		delete(b.pods, pod)
+	}
+	if b.waiters--; b.waiters > 0 {
+		return
+	}
+	if c.how.cancellable() {
 		c.remove(digest, b) // who asks next begins anew
 		b.cancel()
+	} else if b.queued {
+		c.queue.advance()
 	}
 }
 
@@ -189,68 +194,124 @@ func (c *Compiler) remove(digest string, b *build) {
 	}
 }
 
-// make sets what there is to be known of a build.
-func (c *Compiler) make(ctx context.Context, b *build, digest, file string) {
-	b.code, b.err = c.disk.load(digest)
-	if b.err == nil {
+// make sees to it that the code is in the cache.
+func (c *Compiler) make(ctx context.Context, b *build, digest, file string) error {
+	code, err := c.disk.open(digest)
+	if err == nil {
+		_ = code.Close()
 		c.trust(digest)
 		c.told(true, 0, nil)
-		return
+		return nil
 	}
-	if !errors.Is(b.err, os.ErrNotExist) {
-		c.log.Warn("compiled code cannot be used, compiling anew", zap.String("digest", digest), zap.Error(b.err))
+	if !errors.Is(err, os.ErrNotExist) {
+		c.log.Warn("compiled code cannot be used, compiling anew", zap.String("digest", digest), zap.Error(err))
 	}
-	if b.code, b.err = c.compile(ctx, digest, file); b.err != nil {
-		return
-	}
-	if b.unkept = c.keep(digest, b.code); b.unkept != nil {
-		// A guest of this process can run all the same.
-		c.log.Warn("compiled code cannot be kept", zap.String("digest", digest), zap.Error(b.unkept))
-	}
-}
-
-func (c *Compiler) compile(ctx context.Context, digest, file string) ([]byte, error) {
-	select {
-	case c.slots <- struct{}{}:
-		defer func() { <-c.slots }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	wasm, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("read the module: %w", err)
-	}
-	// What is compiled is kept under its digest for good, so the file must be what it is said to be.
-	if sum := sha256.Sum256(wasm); digest != digestPrefix+hex.EncodeToString(sum[:]) {
-		return nil, fmt.Errorf("the file is not the module that is asked for: its digest is %s%x, not %s", digestPrefix, sum, digest)
-	}
-	if err := checkHeader(wasm); err != nil {
-		return nil, err
-	}
-	began := time.Now()
-	code, err := c.how.run(ctx, wasm)
-	if ctx.Err() == nil {
-		c.told(false, time.Since(began), err)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if _, _, err := unpack(code); err != nil {
-		return nil, fmt.Errorf("the compiler's result cannot be used: %w", err)
-	}
-	c.log.Debug("compiled a module", zap.String("digest", digest), zap.Int("bytes", len(wasm)), zap.Duration("took", time.Since(began)))
-	return code, nil
-}
-
-// keep saves code, and makes room for it.
-func (c *Compiler) keep(digest string, code []byte) error {
-	if err := c.disk.save(digest, code); err != nil {
+	if err = c.compile(ctx, b, digest, file); err != nil {
+		c.refused.note(digest, err)
 		return err
 	}
 	c.trust(digest)
-	return c.disk.collect(func(other string) bool {
+	err = c.disk.collect(func(other string) bool {
 		return c.isSound(other, keepFor) || c.inUse != nil && c.inUse(other)
 	})
+	if err != nil {
+		c.log.Warn("the disk has more compiled code than it should", zap.Error(err))
+	}
+	return nil
+}
+
+// compile compiles the module when its turn comes.
+func (c *Compiler) compile(ctx context.Context, b *build, digest, file string) (err error) {
+	size, err := c.look(file)
+	if err != nil {
+		return err
+	}
+	if err := c.await(ctx, b, size); err != nil {
+		return err
+	}
+	defer c.finish(b)
+	in, err := openModule(file)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = in.Close() }()
+	out, err := c.disk.create()
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	err = c.how.run(ctx, digest, size, in, out)
+	if ctx.Err() == nil {
+		c.told(false, time.Since(began), err)
+	}
+	if err == nil {
+		if _, err = checkCode(out, digest); err != nil {
+			err = fmt.Errorf("the compiler's result cannot be used: %w", err)
+		}
+	}
+	if err != nil {
+		c.disk.discard(out)
+		return err
+	}
+	c.log.Debug("compiled a module", zap.String("digest", digest), zap.Int64("bytes", size), zap.Duration("took", time.Since(began)))
+	return c.disk.keep(out, digest)
+}
+
+// openModule does not wait for whom has the other end of a named pipe.
+func openModule(file string) (*os.File, error) {
+	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, fmt.Errorf("read the module: %w", err)
+	}
+	return f, nil
+}
+
+// look is the size of a module that may be compiled.
+func (c *Compiler) look(file string) (size int64, err error) {
+	f, err := openModule(file)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = f.Close() }()
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("read the module: %w", err)
+	case !info.Mode().IsRegular():
+		return 0, fmt.Errorf("read the module: %s is no regular file", file)
+	case info.Size() > c.maxModule:
+		return 0, fmt.Errorf("%w: it has %d bytes, and may have %d (--max-module-size)", ErrModuleTooLarge, info.Size(), c.maxModule)
+	}
+	var start [headerSize]byte
+	n, err := f.ReadAt(start[:], 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return 0, fmt.Errorf("read the module: %w", err)
+	}
+	return info.Size(), checkHeader(start[:n])
+}
+
+// await waits for the build's turn, and on success leaves it to finish to end that.
+func (c *Compiler) await(ctx context.Context, b *build, size int64) error {
+	c.mu.Lock()
+	c.queue.enter(&b.ticket, size)
+	b.queued = true
+	turn := b.turn
+	c.mu.Unlock()
+	select {
+	case <-turn:
+		return nil
+	case <-ctx.Done():
+		c.finish(b)
+		return ctx.Err()
+	}
+}
+
+// finish takes the build out of the queue.
+func (c *Compiler) finish(b *build) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.queue.leave(&b.ticket)
+	b.queued = false
 }
 
 // trust notes that the module's file is whole.

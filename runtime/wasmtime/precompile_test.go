@@ -46,17 +46,17 @@ func TestAnEngineThatNeverCompiles(t *testing.T) {
 		t.Fatalf("before it is compiled: %v", err)
 	}
 	c := compilerOf(t, dir, self()...)
-	if err := c.Compile(t.Context(), digest, file); err != nil {
+	if err := c.Compile(t.Context(), "", digest, file); err != nil {
 		t.Fatal(err)
 	}
 	if exit := start(t, e, file, spec).wait(); exit.Code != 0 {
 		t.Errorf("exit %+v", exit)
 	}
 	// The module may be gone, and is not looked at again.
-	if err := c.Compile(t.Context(), digest, "/nonexistent"); err != nil {
+	if err := c.Compile(t.Context(), "", digest, "/nonexistent"); err != nil {
 		t.Errorf("again: %v", err)
 	}
-	if err := compilerOf(t, dir, self()...).Compile(t.Context(), digest, "/nonexistent"); err != nil {
+	if err := compilerOf(t, dir, self()...).Compile(t.Context(), "", digest, "/nonexistent"); err != nil {
 		t.Errorf("by another: %v", err)
 	}
 	path := cached(t, dir)[0]
@@ -78,7 +78,7 @@ func TestAnEngineThatNeverCompiles(t *testing.T) {
 	if _, err := tryStart(t, e, file, spec); !errors.Is(err, runtime.ErrNotCompiled) {
 		t.Errorf("damaged: %v", err)
 	}
-	if err := c.Compile(t.Context(), digest, file); err != nil {
+	if err := c.Compile(t.Context(), "", digest, file); err != nil {
 		t.Fatal(err)
 	}
 	if exit := start(t, e, file, spec).wait(); exit.Code != 0 {
@@ -120,7 +120,7 @@ func TestCompileErrors(t *testing.T) {
 		{guests.Digest(t, tiny), "/nonexistent", "read the module"},
 		{guests.Digest(t, damaged), damaged, "compile: "},
 	} {
-		if err := c.Compile(t.Context(), f.digest, f.file); err == nil || !strings.Contains(err.Error(), f.want) {
+		if err := c.Compile(t.Context(), "", f.digest, f.file); err == nil || !strings.Contains(err.Error(), f.want) {
 			t.Errorf("%s: %v, want %q in it", f.file, err, f.want)
 		}
 	}
@@ -129,7 +129,7 @@ func TestCompileErrors(t *testing.T) {
 	}
 	// What an engine would refuse is compiled all the same, and refused there.
 	none := wat(t, `(module)`)
-	if err := c.Compile(t.Context(), guests.Digest(t, none), none); err != nil {
+	if err := c.Compile(t.Context(), "", guests.Digest(t, none), none); err != nil {
 		t.Error(err)
 	}
 	if _, err := tryStart(t, newWorkerEngine(t, dir), none, runtime.Spec{}); !errors.Is(err, errNoStart) {
@@ -137,7 +137,7 @@ func TestCompileErrors(t *testing.T) {
 	}
 	full := t.TempDir()
 	write(t, filepath.Join(full, cacheKey()), "in the way")
-	if err := compilerOf(t, full, self()...).Compile(t.Context(), guests.Digest(t, tiny), tiny); err == nil || !strings.Contains(err.Error(), "compiled code") {
+	if err := compilerOf(t, full, self()...).Compile(t.Context(), "", guests.Digest(t, tiny), tiny); err == nil || !strings.Contains(err.Error(), "compiled code") {
 		t.Errorf("a cache that takes nothing: %v", err)
 	}
 }
@@ -154,7 +154,7 @@ func TestCompileOnceForAll(t *testing.T) {
 	var all sync.WaitGroup
 	for range 20 {
 		all.Go(func() {
-			if err := c.Compile(t.Context(), digest, file); err != nil {
+			if err := c.Compile(t.Context(), "", digest, file); err != nil {
 				t.Error(err)
 			}
 		})
@@ -172,7 +172,7 @@ func TestCompileEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	errs := make(chan error, 1)
 	begin := func() {
-		go func() { errs <- c.Compile(ctx, digest, file) }()
+		go func() { errs <- c.Compile(ctx, "", digest, file) }()
 		eventually(t, "the compiler runs", func() bool { return len(children(t)) == 1 })
 	}
 	begin()
@@ -187,7 +187,7 @@ func TestCompileEnds(t *testing.T) {
 	if err := <-errs; err == nil || len(children(t)) != 0 {
 		t.Errorf("after Close: %v, %d compilers", err, len(children(t)))
 	}
-	if err := c.Compile(ctx, digest, file); !errors.Is(err, ErrClosed) {
+	if err := c.Compile(ctx, "", digest, file); !errors.Is(err, ErrClosed) {
 		t.Errorf("later: %v", err)
 	}
 }
@@ -210,14 +210,14 @@ func TestCompilationsAreTold(t *testing.T) {
 	write(t, damaged, "\x00asm\x01\x00\x00\x00junk")
 	c := compiler()
 	for range 2 {
-		if err := c.Compile(t.Context(), guests.Digest(t, file), file); err != nil {
+		if err := c.Compile(t.Context(), "", guests.Digest(t, file), file); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := compiler().Compile(t.Context(), guests.Digest(t, file), file); err != nil {
+	if err := compiler().Compile(t.Context(), "", guests.Digest(t, file), file); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Compile(t.Context(), guests.Digest(t, damaged), damaged); err == nil {
+	if err := c.Compile(t.Context(), "", guests.Digest(t, damaged), damaged); err == nil {
 		t.Error("a damaged module was compiled")
 	}
 	want := []string{"false true false", "true false false", "true false false", "false true true"} // cached, took time, failed

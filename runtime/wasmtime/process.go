@@ -18,15 +18,15 @@ import (
 
 // process is one guest. It implements runtime.Process.
 type process struct {
-	engine *Engine
-	log    *zap.Logger
-	module *module
-	hosted *hosted
-	output containerLog
-	out    *outlets
-	stdin  *inlet      // nil if nothing can be attached to it
-	account *account   // of its memory: its own, or that of the run that it is beside
-	found  runtime.Run // as Engine.Runs shows it
+	engine  *Engine
+	log     *zap.Logger
+	module  *module
+	hosted  *hosted
+	output  containerLog
+	out     *outlets
+	stdin   *inlet      // nil if nothing can be attached to it
+	account *account    // of its memory: its own, or that of the run that it is beside
+	found   runtime.Run // as Engine.Runs shows it
 
 	started  chan struct{} // closed when the instance exists, or cannot
 	startErr error         // set before started is closed

@@ -53,12 +53,12 @@ func tricks(t *testing.T) map[string]string {
 				(memory.fill $b (i32.const 0) (i32.const 255) (i32.mul (memory.size $b) (i32.const 65536)))
 				(loop $more (br_if $more (i32.ne (memory.grow (i32.const 16)) (i32.const -1))))
 				(memory.fill (i32.const 0) (i32.const 255) (i32.mul (memory.size) (i32.const 65536)))))`,
-		"tables": `(module (memory (export "memory") 1) ` + tables + ` (func $f) (elem declare func $f) (func (export "_start") ` + fill + `))`,
+		"tables":                   `(module (memory (export "memory") 1) ` + tables + ` (func $f) (elem declare func $f) (func (export "_start") ` + fill + `))`,
 		"a trap in deep recursion": `(module ` + atLimit + ` (func $` + long + ` (call $` + long + `)) (func (export "_start") (call $fill) (call $` + long + `)))`,
 		"a kill in deep recursion": `(module ` + atLimit + ` (func $` + long + ` (param i32)
 			(if (i32.eqz (local.get 0)) (then (loop $spin (br $spin)))) (call $` + long + ` (i32.sub (local.get 0) (i32.const 1))))
 			(func (export "_start") (call $fill) (call $` + long + ` (i32.const 6000))))`,
-		"globals": `(module ` + atLimit + strings.Repeat(` (global (mut i64) (i64.const 1))`, 20_000) + ` (func (export "_start") (call $fill)))`,
+		"globals":   `(module ` + atLimit + strings.Repeat(` (global (mut i64) (i64.const 1))`, 20_000) + ` (func (export "_start") (call $fill)))`,
 		"functions": `(module ` + atLimit + strings.Repeat(` (func)`, 100_000) + ` (func (export "_start") (call $fill)))`,
 		"elements": `(module ` + atLimit + ` (table 1000000 funcref) (elem (i32.const 0) func ` + strings.Repeat(` $f`, 1_000_000) + `) (func $f)
 			(func (export "_start") (call $fill)))`,

@@ -20,7 +20,7 @@ import (
 func agentMain(args []string) int {
 	p, err := worker.Open(context.Background(), worker.Config{
 		Dir: args[0], Build: "b1", Command: []string{"/proc/self/exe", "worker", "--build=b1"}, Shards: 1,
-		Compiler: compilerFunc(func(context.Context, string, string) error { return nil }), Log: zap.NewNop(),
+		Compiler: compilerFunc(func(context.Context, string, string, string) error { return nil }), Log: zap.NewNop(),
 	})
 	if err != nil {
 		fmt.Println(err)

@@ -254,8 +254,8 @@ func (g *fakeGuest) Forget() {
 }
 
 // compilerFunc is a function as a worker.Compiler.
-type compilerFunc func(ctx context.Context, digest, file string) error
+type compilerFunc func(ctx context.Context, pod, digest, file string) error
 
-func (f compilerFunc) Compile(ctx context.Context, digest, file string) error {
-	return f(ctx, digest, file)
+func (f compilerFunc) Compile(ctx context.Context, pod, digest, file string) error {
+	return f(ctx, pod, digest, file)
 }

@@ -70,7 +70,7 @@ func workerMain(args []string) int {
 func config(tb testing.TB, dir string) worker.Config {
 	return worker.Config{
 		Dir: dir, Build: "b1", Command: []string{"/proc/self/exe", "worker", "--build=b1"}, Shards: 1,
-		Compiler: compilerFunc(func(context.Context, string, string) error { return nil }),
+		Compiler: compilerFunc(func(context.Context, string, string, string) error { return nil }),
 		Log:      zaptest.NewLogger(tb, zaptest.Level(zap.InfoLevel)),
 	}
 }

@@ -46,9 +46,9 @@ type Groups interface {
 	Remove(name string) error
 }
 
-// Compiler makes sure that there is compiled code of a module on disk.
+// Compiler makes sure that there is compiled code of a module on disk, for the pod of that UID; empty is no pod.
 type Compiler interface {
-	Compile(ctx context.Context, digest, file string) error
+	Compile(ctx context.Context, pod, digest, file string) error
 }
 
 func (cfg *Config) prepare() error {

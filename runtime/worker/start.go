@@ -30,7 +30,7 @@ func (p *Pool) Start(ctx context.Context, spec runtime.Spec, streams runtime.Str
 	compiled, deaths := 0, 0
 	var died *deathError
 	for attempt := 1; ; attempt++ {
-		if err := p.cfg.Compiler.Compile(ctx, spec.Digest, spec.Module); err != nil {
+		if err := p.cfg.Compiler.Compile(ctx, spec.Of.Pod, spec.Digest, spec.Module); err != nil {
 			return nil, err
 		}
 		began := time.Now()

@@ -1,0 +1,63 @@
+package wasmtime
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// What stays in memory of modules that nothing runs: so many, so many bytes of code together, and for so long. To map a module
+// again costs milliseconds.
+const (
+	maxIdle      = 16
+	maxIdleBytes = 64 << 20
+	idleTime     = 5 * time.Minute
+)
+
+// idle takes out the modules that were unused the longest, beyond those bounds, for the caller to close. The mutex is held.
+func (ms *modules) idle() []*module {
+	type unused struct {
+		key string
+		*slot
+	}
+	var all []unused
+	for key, s := range ms.byKey {
+		if s.users == 0 && s.m != nil {
+			all = append(all, unused{key, s})
+		}
+	}
+	slices.SortFunc(all, func(a, b unused) int { return cmp.Or(b.used.Compare(a.used), cmp.Compare(a.key, b.key)) })
+	var victims []*module
+	var left time.Duration // until the next is too old
+	var bytes int64
+	for i, s := range all {
+		age := time.Since(s.used)
+		if bytes += s.m.codeSize; i >= maxIdle || bytes > maxIdleBytes || age >= idleTime {
+			victims = append(victims, s.m)
+			delete(ms.byKey, s.key)
+			bytes -= s.m.codeSize
+			continue
+		}
+		left = idleTime - age
+	}
+	ms.sweepIn(left)
+	return victims
+}
+
+// sweepIn looks for idle modules after that time; 0 is when there is none. The mutex is held.
+func (ms *modules) sweepIn(left time.Duration) {
+	if left <= 0 || ms.sweep != nil || ms.closed {
+		return // a sweep that finds nothing to do is followed by the right one
+	}
+	ms.works.Add(1)
+	ms.sweep = time.AfterFunc(left, func() {
+		defer ms.works.Done()
+		ms.mu.Lock()
+		ms.sweep = nil
+		victims := ms.idle()
+		ms.mu.Unlock()
+		for _, m := range victims {
+			m.close()
+		}
+	})
+}
