@@ -1,13 +1,19 @@
 package translate
 
-import "errors"
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"sort"
+)
 
 // Info is what is known of a module without its engine. Its names and offsets stay encoded: they are looked up where they lie, in
 // the bytes that ReadInfo was given.
 type Info struct {
 	// Functions is how many functions the original has, imported ones included. Those behind are ours.
 	Functions uint32
-	// Memories and Tables are those that the module defines, not those that it imports.
+	// Memories and Tables are those that the module defines, not those that it imports, nor GrowExport.
 	Memories []Memory
 	Tables   []Table
 	// Starts reports whether there is StartExport.
@@ -16,9 +22,12 @@ type Info struct {
 	Grows bool
 	// Overhead estimates what the engine's own tables for the module take on the heap, in bytes, code and data left out.
 	Overhead uint64
+	// InstanceOverhead estimates what each instance takes, in bytes, its memories and tables left out.
+	InstanceOverhead uint64
 
-	shifts []byte
-	names  []byte
+	shifts      []byte
+	nameEntries []byte
+	nameText    []byte
 }
 
 // Memory is a linear memory. Sizes are in pages of 64 KiB.
@@ -33,21 +42,147 @@ type Table struct {
 	Min, Max uint64
 }
 
+const (
+	pageSize    = 64 << 10
+	elementSize = 8
+)
+
 // MemoryBytes is what all memories have at the start.
-func (i *Info) MemoryBytes() uint64 { return 0 }
+func (i *Info) MemoryBytes() (n uint64) {
+	for _, m := range i.Memories {
+		n = add(n, m.Min*pageSize)
+	}
+	return n
+}
 
 // TableBytes is what all tables have at the start, 8 bytes an element.
-func (i *Info) TableBytes() uint64 { return 0 }
+func (i *Info) TableBytes() (n uint64) {
+	for _, t := range i.Tables {
+		n = add(n, t.Min*elementSize)
+	}
+	return n
+}
 
-// Name is a function's name by its number, "" if it has none.
-func (i *Info) Name(function uint32) string { return "" }
+// add stops at the largest number: an info that was read may say anything.
+func add(a, b uint64) uint64 {
+	if a > math.MaxUint64-b {
+		return math.MaxUint64
+	}
+	return a + b
+}
+
+// Name is a function's name by its number, "" if it has none. It has 128 bytes at most, and no control characters.
+func (i *Info) Name(function uint32) string {
+	entry := func(e int) (function, end uint32) {
+		return binary.LittleEndian.Uint32(i.nameEntries[nameEntry*e:]), binary.LittleEndian.Uint32(i.nameEntries[nameEntry*e+4:])
+	}
+	n := len(i.nameEntries) / nameEntry
+	e := sort.Search(n, func(e int) bool {
+		f, _ := entry(e)
+		return f >= function
+	})
+	if e == n {
+		return ""
+	}
+	f, end := entry(e)
+	start := uint32(0)
+	if e > 0 {
+		_, start = entry(e - 1)
+	}
+	if f != function || start > end || uint64(end) > uint64(len(i.nameText)) || end-start > maxName {
+		return ""
+	}
+	return visible(i.nameText[start:end])
+}
 
 // Original is the offset in the original module of what is at the offset in the translated one.
-func (i *Info) Original(offset uint64) uint64 { return offset }
+func (i *Info) Original(offset uint64) uint64 { return original(i.shifts, offset) }
+
+// infoVersion begins an encoded info.
+const infoVersion = 1
+
+const (
+	infoStarts = 1 << iota
+	infoGrows
+)
+
+// Sizes of what an encoded info begins with, and of its memories and tables.
+const (
+	infoHead = 1 + 1 + 2 + 2 + 4 + 8 + 8 + 4 + 4 + 4
+	infoItem = 4 + 8 + 8
+)
 
 // Append encodes the info behind b.
-func (i *Info) Append(b []byte) []byte { return b }
+func (i *Info) Append(b []byte) []byte {
+	flags := byte(0)
+	if i.Starts {
+		flags |= infoStarts
+	}
+	if i.Grows {
+		flags |= infoGrows
+	}
+	le := binary.LittleEndian
+	b = append(b, infoVersion, flags)
+	b = le.AppendUint16(b, uint16(len(i.Memories)))
+	b = le.AppendUint16(b, uint16(len(i.Tables)))
+	b = le.AppendUint32(b, i.Functions)
+	b = le.AppendUint64(b, i.Overhead)
+	b = le.AppendUint64(b, i.InstanceOverhead)
+	for _, part := range [][]byte{i.shifts, i.nameEntries, i.nameText} {
+		b = le.AppendUint32(b, uint32(len(part)))
+	}
+	item := func(index uint32, least, most uint64) {
+		b = le.AppendUint64(le.AppendUint64(le.AppendUint32(b, index), least), most)
+	}
+	for _, m := range i.Memories {
+		item(m.Index, m.Min, m.Max)
+	}
+	for _, t := range i.Tables {
+		item(t.Index, t.Min, t.Max)
+	}
+	b = append(b, i.shifts...)
+	b = append(b, i.nameEntries...)
+	return append(b, i.nameText...)
+}
 
-// ReadInfo decodes what Append has encoded, and nothing behind it. What it returns uses b's memory. Bytes that Append has not made
-// give an error, or an info with wrong names and offsets.
-func ReadInfo(b []byte) (*Info, error) { return nil, errors.New("not yet") }
+var errInfo = errors.New("damaged: what is known of the module cannot be read")
+
+// ReadInfo decodes all of b, which Append has made. What it returns uses b's memory. Other bytes give an error, or an info
+// with wrong numbers, names and offsets, all bounded.
+func ReadInfo(b []byte) (*Info, error) {
+	le := binary.LittleEndian
+	if len(b) < infoHead || b[0] != infoVersion || b[1] > infoStarts|infoGrows {
+		return nil, errInfo
+	}
+	i := &Info{
+		Starts:           b[1]&infoStarts != 0,
+		Grows:            b[1]&infoGrows != 0,
+		Functions:        le.Uint32(b[6:]),
+		Overhead:         le.Uint64(b[10:]),
+		InstanceOverhead: le.Uint64(b[18:]),
+	}
+	memories, tables := int(le.Uint16(b[2:])), int(le.Uint16(b[4:]))
+	shifts, entries, text := uint64(le.Uint32(b[26:])), uint64(le.Uint32(b[30:])), uint64(le.Uint32(b[34:]))
+	want := infoHead + uint64(infoItem*(memories+tables)) + shifts + entries + text
+	if want != uint64(len(b)) || shifts%shiftSize != 0 || entries%nameEntry != 0 {
+		return nil, fmt.Errorf("%w: it has %d bytes and needs %d", errInfo, len(b), want)
+	}
+	rest := b[infoHead:]
+	item := func() (index uint32, least, most uint64) {
+		index, least, most = le.Uint32(rest), le.Uint64(rest[4:]), le.Uint64(rest[12:])
+		rest = rest[infoItem:]
+		return index, min(least, 1<<40), min(most, 1<<40)
+	}
+	for range memories {
+		var m Memory
+		m.Index, m.Min, m.Max = item()
+		i.Memories = append(i.Memories, m)
+	}
+	for range tables {
+		var t Table
+		t.Index, t.Min, t.Max = item()
+		i.Tables = append(i.Tables, t)
+	}
+	i.shifts, i.nameEntries, i.nameText = rest[:shifts:shifts], rest[shifts:shifts+entries:shifts+entries], rest[shifts+entries:]
+	return i, nil
+}

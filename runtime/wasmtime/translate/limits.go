@@ -1,25 +1,79 @@
 package translate
 
-// Limits bound a module. A field that is 0 stands for its default.
+// Limits bound a module. A field that is 0 stands for its default. The defaults are far above what real programs have, and those of
+// a function far below what the compiler can number.
 type Limits struct {
-	// Values bounds, for each function, the values that the compiler makes of it: see the package's text.
-	Values uint64
-	// Arguments bounds, for each function, what its branches hand over together.
-	Arguments uint64
-	BodyBytes uint64 // of each function
-	Locals    uint64 // of each function, parameters included
-	Nesting   uint64 // of blocks, in each function
-	Targets   uint64 // of each br_table
+	Values      uint64 // that the compiler makes of one function, and of the module's start
+	Arguments   uint64 // that the branches of one function hand over to where they lead
+	BodyBytes   uint64 // of one function
+	Locals      uint64 // of one function, parameters included
+	Nesting     uint64 // of blocks in one function
+	Targets     uint64 // of one br_table
+	Functions   uint64 // all counts from here on include what is imported
+	Types       uint64
+	Globals     uint64
+	Tables      uint64
+	Memories    uint64
+	Tags        uint64
+	Imports     uint64
+	Exports     uint64
+	Elements    uint64 // in all element segments together
+	ElementSegs uint64
+	DataSegs    uint64
+	Parameters  uint64 // of one function type; results as many
+	RecGroup    uint64 // types in one recursive group
+	Fields      uint64 // of one struct type
+	Subtyping   uint64 // supertypes of supertypes
+	Constant    uint64 // instructions of one constant expression
+	ImportName  uint64 // bytes of one name in an import
+	Growths     uint64 // memory.grow and table.grow in all functions
+}
 
-	Functions, Types, Globals, Imports, Exports, Tags uint64
-	Tables, Memories                                  uint64
-	ElementSegments, Elements, DataSegments           uint64
+// DefaultLimits are the bounds where Limits sets none.
+var DefaultLimits = Limits{
+	Values:      1 << 22,
+	Arguments:   1 << 24,
+	BodyBytes:   6 << 20,
+	Locals:      50_000,
+	Nesting:     50_000,
+	Targets:     1 << 16,
+	Functions:   500_000,
+	Types:       100_000,
+	Globals:     100_000,
+	Tables:      16,
+	Memories:    16,
+	Tags:        1_000,
+	Imports:     10_000,
+	Exports:     1 << 20,
+	Elements:    1 << 20,
+	ElementSegs: 20_000,
+	DataSegs:    50_000,
+	Parameters:  1_000,
+	RecGroup:    50_000,
+	Fields:      2_000,
+	Subtyping:   63,
+	Constant:    10_000,
+	ImportName:  1 << 10,
+	Growths:     1 << 16,
+}
 
-	Parameters  uint64 // of each function type; and results
-	RecGroup    uint64 // types in each recursive group
-	Fields      uint64 // of each struct type
-	Subtyping   uint64 // depth
-	Constant    uint64 // instructions of each constant expression
-	ImportName  uint64 // bytes of each name of an import
-	GrowthSites uint64 // memory.grow and table.grow in all functions together
+// filled is the limits with defaults where they set none.
+func (l Limits) filled() Limits {
+	d := DefaultLimits
+	for _, f := range []struct {
+		own *uint64
+		def uint64
+	}{
+		{&l.Values, d.Values}, {&l.Arguments, d.Arguments}, {&l.BodyBytes, d.BodyBytes}, {&l.Locals, d.Locals},
+		{&l.Nesting, d.Nesting}, {&l.Targets, d.Targets}, {&l.Functions, d.Functions}, {&l.Types, d.Types},
+		{&l.Globals, d.Globals}, {&l.Tables, d.Tables}, {&l.Memories, d.Memories}, {&l.Tags, d.Tags},
+		{&l.Imports, d.Imports}, {&l.Exports, d.Exports}, {&l.Elements, d.Elements}, {&l.ElementSegs, d.ElementSegs},
+		{&l.DataSegs, d.DataSegs}, {&l.Parameters, d.Parameters}, {&l.RecGroup, d.RecGroup}, {&l.Fields, d.Fields},
+		{&l.Subtyping, d.Subtyping}, {&l.Constant, d.Constant}, {&l.ImportName, d.ImportName}, {&l.Growths, d.Growths},
+	} {
+		if *f.own == 0 {
+			*f.own = f.def
+		}
+	}
+	return l
 }

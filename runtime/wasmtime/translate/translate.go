@@ -1,7 +1,5 @@
 package translate
 
-import "errors"
-
 // Names of what a translated module exports besides what it keeps. A module that exports a name of its own with this
 // prefix is refused.
 const (
@@ -31,7 +29,26 @@ type Translation struct {
 }
 
 // Module reads a module and rewrites it. Of its exports those named by keep stay, CommandExports if there is none. The
-// error is a *FeatureError, a *LimitError or a *FormatError. The module's bytes are not changed, and not held.
-func Module(wasm []byte, f Features, l Limits, keep ...string) (*Translation, error) {
-	return nil, errors.New("not yet")
+// error is a *FeatureError, a *LimitError or a *FormatError. The module's bytes are not changed, and not held. Time and memory
+// are in proportion to the module's size.
+func Module(wasm []byte, f Features, l Limits, keep ...string) (t *Translation, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			s, ok := r.(stop)
+			if !ok {
+				panic(r)
+			}
+			t, err = nil, s.err
+		}
+	}()
+	if len(keep) == 0 {
+		keep = CommandExports
+	}
+	m := &module{wasm: wasm, limits: l.filled()}
+	for _, name := range keep {
+		m.keep = append(m.keep, []byte(name))
+	}
+	m.read(f)
+	w := m.write()
+	return &Translation{Wasm: w.out, Info: m.info(w)}, nil
 }

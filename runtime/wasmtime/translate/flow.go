@@ -1,0 +1,171 @@
+package translate
+
+// flow is what a function does to its locals, in order, and how control flows between. Of that the values come that the compiler
+// makes for locals: where branches join, one for each local that is read later. A loop begins with such a place, however many
+// branches lead to it.
+type flow struct {
+	events []event
+	labels []label
+	tries  []try
+	joins  uint64 // places where branches join, as often as each counts
+	edges  uint64
+
+	reads   []uint32 // locals that are read, in the order of their first reads
+	slots   []slot   // by local
+	round   uint32   // of slots that are this function's
+	catches []uint32 // labels of tries
+
+	live liveness
+}
+
+// slot is the place of a local among those that are read.
+type slot struct{ round, place uint32 }
+
+// event is what happens and with what.
+type event uint32
+
+const (
+	eventGet = iota
+	eventSet
+	eventStop  // control does not go on
+	eventEdge  // it may go to a label
+	eventOpen  // a block begins
+	eventClose // it ends: its label
+	eventLoop  // a loop begins: its label
+	eventJoins // inside of an instruction
+	eventTry   // the end of a try_table
+	eventBits  = 4
+)
+
+func (e event) kind() uint32 { return uint32(e) & (1<<eventBits - 1) }
+func (e event) arg() uint32  { return uint32(e) >> eventBits }
+
+// label is where branches lead.
+type label struct {
+	preds   uint32 // how many ways lead to it
+	edges   uint32 // how many of them are branches
+	loop    bool
+	handles uint32 // of a try: how many catches a call in it may lead to
+}
+
+// try is a try_table.
+type try struct {
+	label       uint32 // stands for all its catches and those around it
+	parent      int
+	first, last uint32 // of catches
+}
+
+func (f *flow) reset(locals uint32) {
+	f.events, f.labels, f.tries, f.catches, f.reads = f.events[:0], f.labels[:0], f.tries[:0], f.catches[:0], f.reads[:0]
+	f.joins, f.edges = 1, 0
+	f.round++
+	if f.round == 0 { // all slots are as if they were of this round
+		clear(f.slots)
+		f.round = 1
+	}
+	if n := int(locals); n > len(f.slots) {
+		f.slots = append(f.slots, make([]slot, n-len(f.slots))...)
+	}
+}
+
+func (f *flow) add(kind, arg uint32) int {
+	f.events = append(f.events, event(arg<<eventBits|kind))
+	return len(f.events) - 1
+}
+
+func (f *flow) get(local uint32) {
+	s := &f.slots[local]
+	if s.round != f.round {
+		*s = slot{f.round, uint32(len(f.reads))}
+		f.reads = append(f.reads, local)
+	}
+	f.add(eventGet, local)
+}
+
+func (f *flow) set(local uint32) { f.add(eventSet, local) }
+func (f *flow) stop()            { f.add(eventStop, 0) }
+
+func (f *flow) edge(l uint32) int {
+	f.labels[l].preds++
+	f.labels[l].edges++
+	f.edges++
+	return f.add(eventEdge, l)
+}
+
+func (f *flow) newLabel(l label) uint32 {
+	f.labels = append(f.labels, l)
+	return uint32(len(f.labels) - 1)
+}
+
+func (f *flow) open() uint32 {
+	l := f.newLabel(label{})
+	f.add(eventOpen, l)
+	return l
+}
+
+// openLoop is open for a loop. Its beginning counts twice: the compiler has the look at the epoch join there too.
+func (f *flow) openLoop() uint32 {
+	l := f.newLabel(label{loop: true})
+	f.joins += loopJoins
+	f.add(eventLoop, l)
+	return l
+}
+
+const loopJoins = 2
+
+// inside counts places where branches join within the code of one instruction.
+func (f *flow) inside(n uint32) {
+	f.joins += uint64(n)
+	f.add(eventJoins, min(n, 1<<(32-eventBits)-1))
+}
+
+// elsePart has the branch of an if lead here.
+func (f *flow) elsePart(edge int) {
+	l := f.newLabel(label{preds: 1, edges: 1})
+	f.labels[f.events[edge].arg()].preds--
+	f.labels[f.events[edge].arg()].edges--
+	f.events[edge] = event(l<<eventBits | eventEdge)
+	f.add(eventClose, l)
+}
+
+// close ends a block, which control reaches from its last instruction or not, and reports whether it goes on behind it.
+func (f *flow) close(l uint32, reached bool) bool {
+	if reached {
+		f.labels[l].preds++
+	} else {
+		f.stop()
+	}
+	if f.labels[l].preds > 1 {
+		f.joins++
+	}
+	f.add(eventClose, l)
+	return f.labels[l].preds > 0
+}
+
+// openHandlers begins a try_table, whose catches lead to the targets.
+func (f *flow) openHandlers(parent int, targets []uint32) int {
+	t := try{label: f.newLabel(label{edges: 1, handles: uint32(len(targets))}), parent: parent, first: uint32(len(f.catches))}
+	if parent >= 0 {
+		f.labels[t.label].handles += f.labels[f.tries[parent].label].handles
+	}
+	f.catches = append(f.catches, targets...)
+	t.last = uint32(len(f.catches))
+	for _, l := range targets {
+		f.labels[l].preds++
+		f.labels[l].edges++
+		f.joins++
+		f.edges++
+	}
+	f.tries = append(f.tries, t)
+	return len(f.tries) - 1
+}
+
+func (f *flow) closeHandlers(t int) { f.add(eventTry, uint32(t)) }
+
+// throwTo is a call within a try_table. It gives how many catches that may lead to.
+func (f *flow) throwTo(t int) uint64 {
+	l := f.tries[t].label
+	f.edges += uint64(f.labels[l].handles)
+	f.add(eventEdge, l)
+	return uint64(f.labels[l].handles)
+}

@@ -1,0 +1,216 @@
+package translate
+
+import (
+	"math/bits"
+	"slices"
+)
+
+// engineLocals are what the compiler keeps in every function besides the module's locals: when the epoch ends, and where it is.
+const engineLocals = 2
+
+const (
+	// maxLiveWork bounds the work of one pass, in words of 64 locals. The compiler keeps 4 bytes for each local and each place
+	// where control may branch: 4 GiB at this bound.
+	maxLiveWork = 1 << 24
+	// maxLiveWords bounds what a pass remembers at a time, in words.
+	maxLiveWords = 1 << 21
+	// maxPasses bounds how often. A function needs two more than it has loops within each other.
+	maxPasses = 64
+)
+
+// countLive adds the values of locals where branches join.
+func (s *scan) countLive() {
+	f := &s.flow
+	perJoin := uint64(len(f.reads)) + engineLocals
+	worst, worstArguments := f.joins*perJoin, f.edges*perJoin
+	if s.managed {
+		worst += worstArguments
+	}
+	most := s.m.limits.Arguments
+	if s.values+worst <= s.bound && s.arguments+worstArguments <= most {
+		return // whatever is live
+	}
+	words := (uint64(len(f.reads)) + 63) / 64
+	s.r.bound(s.start, "locals that are read, times blocks,", 64*words*uint64(len(f.labels)), 64*maxLiveWork)
+	v := &s.live
+	v.begin(int(words), len(f.labels))
+	for range maxPasses {
+		v.values, v.arguments, v.enough = s.values, s.arguments, s.bound+most
+		v.pass(f)
+		if s.managed { // each use behind a call is a load
+			v.values += v.arguments
+		}
+		s.r.bound(s.start, "values for the compiler, most of them of locals where branches join,", v.values, s.bound)
+		s.r.bound(s.start, "values that branches hand over", v.arguments, most)
+		s.r.bound(s.start, "words of locals that are live at labels", uint64(v.saved), maxLiveWords)
+		if v.settled {
+			return
+		}
+	}
+	s.r.fail(s.start, "a function so large may not have more than %d loops within each other", maxPasses-2)
+}
+
+// liveness runs backwards through a function's events. What is live where a loop begins it knows only when it is there, too late for
+// the branches that lead back: so it runs until a pass finds no more than the one before. No pass finds too much.
+type liveness struct {
+	values, arguments uint64
+	enough            uint64 // of both together: a pass may end early
+
+	now     []uint64 // the locals that are live at the event, by their places
+	n       uint64   // how many they are
+	scratch []uint64
+	sets    []word // of labels of blocks that are open, seen from their ends
+	saved   int    // the most that there were
+	spans   []span // of sets, by label
+	loops   []word // of all loops, in the pass before
+	loopAt  []span // of loops, by label
+	next    []word // of all loops, in this pass
+	nextAt  []span
+	settled bool
+}
+
+type word struct {
+	at   uint32
+	bits uint64
+}
+
+type span struct{ from, to uint32 }
+
+func (v *liveness) begin(words, labels int) {
+	v.now, v.scratch = make([]uint64, words), make([]uint64, words)
+	v.sets, v.loops, v.next = nil, nil, nil
+	v.spans, v.loopAt, v.nextAt = make([]span, labels), make([]span, labels), make([]span, labels)
+	v.saved = 0
+}
+
+// pass runs through the events once, last to first.
+func (v *liveness) pass(f *flow) {
+	v.nothing()
+	v.sets, v.next = v.sets[:0], v.next[:0]
+	for i := len(f.events) - 1; i >= 0 && v.values+v.arguments <= v.enough && v.saved <= maxLiveWords; i-- {
+		arg := f.events[i].arg()
+		switch f.events[i].kind() {
+		case eventGet:
+			v.read(f.slots[arg].place)
+		case eventSet:
+			if s := f.slots[arg]; s.round == f.round {
+				v.write(s.place)
+			}
+		case eventStop:
+			v.nothing()
+		case eventEdge:
+			set := v.at(f, arg)
+			v.arguments += size(set) * uint64(max(f.labels[arg].handles, 1))
+			v.union(set)
+		case eventJoins:
+			v.join(uint64(arg))
+		case eventOpen:
+			v.sets = v.sets[:v.spans[arg].from]
+		case eventClose:
+			v.close(f, arg)
+		case eventLoop:
+			v.join(loopJoins)
+			v.arguments += v.n
+			v.next, v.nextAt[arg] = save(v.next, v.now, v.n)
+		case eventTry:
+			v.handlers(f, &f.tries[arg])
+		}
+	}
+	v.join(1) // the look at the epoch where a function begins
+	v.settled = slices.Equal(v.loops, v.next) && slices.Equal(v.loopAt, v.nextAt)
+	v.loops, v.next = v.next, v.loops
+	copy(v.loopAt, v.nextAt)
+}
+
+// join counts places where branches join.
+func (v *liveness) join(n uint64) { v.values += n * (v.n + engineLocals) }
+
+func (v *liveness) nothing() {
+	if v.n > 0 {
+		clear(v.now)
+		v.n = 0
+	}
+}
+
+func (v *liveness) read(place uint32) {
+	if w, b := place/64, uint64(1)<<(place%64); v.now[w]&b == 0 {
+		v.now[w] |= b
+		v.n++
+	}
+}
+
+func (v *liveness) write(place uint32) {
+	if w, b := place/64, uint64(1)<<(place%64); v.now[w]&b != 0 {
+		v.now[w] &^= b
+		v.n--
+	}
+}
+
+// union adds a set to what is live.
+func (v *liveness) union(set []word) {
+	for _, w := range set {
+		v.n += uint64(bits.OnesCount64(w.bits &^ v.now[w.at]))
+		v.now[w.at] |= w.bits
+	}
+}
+
+// at is what is live where a label is, as far as it is known.
+func (v *liveness) at(f *flow, l uint32) []word {
+	if f.labels[l].loop {
+		return v.loops[v.loopAt[l].from:v.loopAt[l].to]
+	}
+	return v.sets[v.spans[l].from:v.spans[l].to]
+}
+
+// close is the end of a block.
+func (v *liveness) close(f *flow, l uint32) {
+	if f.labels[l].preds > 1 {
+		v.join(1)
+	}
+	n := v.n
+	if f.labels[l].edges == 0 { // no need to remember
+		n = 0
+	}
+	v.sets, v.spans[l] = save(v.sets, v.now, n)
+	v.saved = max(v.saved, len(v.sets))
+}
+
+// handlers is the end of a try_table: what is live at its catches and at those around it.
+func (v *liveness) handlers(f *flow, t *try) {
+	now, n := v.now, v.n
+	v.now, v.n = v.scratch, 0
+	clear(v.now)
+	for _, l := range f.catches[t.first:t.last] {
+		set := v.at(f, l)
+		v.values += size(set) + engineLocals
+		v.arguments += size(set)
+		v.union(set)
+	}
+	if t.parent >= 0 {
+		v.union(v.at(f, f.tries[t.parent].label))
+	}
+	v.sets, v.spans[t.label] = save(v.sets, v.now, v.n)
+	v.saved = max(v.saved, len(v.sets))
+	v.now, v.n = now, n
+}
+
+// save appends a set of n locals to others, and says where it is.
+func save(to []word, set []uint64, n uint64) ([]word, span) {
+	at := span{uint32(len(to)), uint32(len(to))}
+	if n > 0 {
+		for i, b := range set {
+			if b != 0 {
+				to = append(to, word{uint32(i), b})
+			}
+		}
+	}
+	at.to = uint32(len(to))
+	return to, at
+}
+
+func size(set []word) (n uint64) {
+	for _, w := range set {
+		n += uint64(bits.OnesCount64(w.bits))
+	}
+	return n
+}

@@ -1,0 +1,209 @@
+package translate
+
+import "bytes"
+
+// module is what is known of a module while it is read.
+type module struct {
+	wasm   []byte
+	limits Limits
+	keep   [][]byte
+
+	sections [numSections]section
+
+	types      []typeInfo
+	kinds      []kind // of all types
+	groupEnd   int    // the types that one may name while it is read
+	addedTypes int    // items of the type section
+	functions  []uint32
+	imported   int // functions
+	tables     []tableInfo
+	memories   []Memory
+	tags       []*typeInfo
+	globals    []kind
+
+	importedTables, importedMemories, importedGlobals int
+
+	elementSegments int
+	elements        uint64
+	unsettled       bool // the compiler makes code for the elements that follow
+	dataCount       int
+	exports         []export
+	exported        numbers // functions whose exports go
+	declared        numbers // functions that ref.func may name whatever is exported
+	start           int     // the function, or -1
+
+	startValues uint64 // of the code that the compiler makes for the module's start
+	sizes       sizes
+
+	grows grows
+	sites []site
+	scan  scan
+	names nameTable
+}
+
+// tableInfo is a table.
+type tableInfo struct {
+	Table
+	kind kind
+	ref  []byte // the type of its elements, as the module has it
+}
+
+// export is one that stays.
+type export struct {
+	name  []byte
+	kind  byte
+	index uint32
+}
+
+// Sections of a module, by their numbers.
+const (
+	sectionCustom    = 0
+	sectionType      = 1
+	sectionImport    = 2
+	sectionFunction  = 3
+	sectionTable     = 4
+	sectionMemory    = 5
+	sectionGlobal    = 6
+	sectionExport    = 7
+	sectionStart     = 8
+	sectionElement   = 9
+	sectionCode      = 10
+	sectionData      = 11
+	sectionDataCount = 12
+	sectionTag       = 13
+	numSections      = 14
+)
+
+// order is how sections follow each other.
+var order = []byte{sectionType, sectionImport, sectionFunction, sectionTable, sectionMemory, sectionTag, sectionGlobal, sectionExport,
+	sectionStart, sectionElement, sectionDataCount, sectionCode, sectionData}
+
+// section is where the content of one is.
+type section struct {
+	there      bool
+	start, end int
+}
+
+// Kinds of what is imported and exported.
+const (
+	externFunction = iota
+	externTable
+	externMemory
+	externGlobal
+	externTag
+)
+
+const headerSize = 8
+
+var header = []byte("\x00asm\x01\x00\x00\x00")
+
+// read reads the whole module.
+func (m *module) read(f Features) {
+	r := &reader{b: m.wasm, function: -1, on: f}
+	switch {
+	case !bytes.HasPrefix(m.wasm, header[:4]) || len(m.wasm) < headerSize:
+		r.fail(0, "this is no WebAssembly module")
+	case m.wasm[6] == 1 && m.wasm[7] == 0:
+		r.fail(4, "this is a component, not a core module")
+	case !bytes.Equal(m.wasm[:headerSize], header):
+		r.fail(4, "this is WebAssembly of another version than 1")
+	}
+	r.at = headerSize
+	m.start = -1
+	m.index(r)
+	m.content(r)
+}
+
+// index finds the sections, and reads names on the way.
+func (m *module) index(r *reader) {
+	rank := -1
+	for r.more() {
+		at := r.at
+		id := r.byte()
+		body := r.within(r.u32())
+		if id == sectionCustom {
+			m.custom(body)
+			continue
+		}
+		own := bytes.IndexByte(order, id)
+		if own < 0 {
+			r.fail(at, "a section %d is not known here", id)
+		}
+		if own <= rank {
+			r.fail(at, "section %d is twice there, or in the wrong place", id)
+		}
+		rank = own
+		m.sections[id] = section{true, body.at, len(body.b)}
+	}
+}
+
+// open is a reader of a section, nil if it is not there.
+func (m *module) open(r *reader, id int) *reader {
+	s := m.sections[id]
+	if !s.there {
+		return nil
+	}
+	inner := *r
+	inner.at, inner.b = s.start, m.wasm[:s.end]
+	return &inner
+}
+
+// content reads the sections in their order. Each must be read to its end.
+func (m *module) content(r *reader) {
+	for _, id := range order {
+		s := m.open(r, int(id))
+		if s == nil {
+			continue
+		}
+		switch id {
+		case sectionType:
+			m.typeSection(s)
+		case sectionImport:
+			m.importSection(s)
+		case sectionFunction:
+			m.functionSection(s)
+		case sectionTable:
+			m.tableSection(s)
+		case sectionMemory:
+			m.memorySection(s)
+		case sectionTag:
+			m.tagSection(s)
+		case sectionGlobal:
+			m.globalSection(s)
+		case sectionExport:
+			m.exportSection(s)
+		case sectionStart:
+			m.startSection(s)
+		case sectionElement:
+			m.elementSection(s)
+		case sectionDataCount:
+			s.need(BulkMemory, s.at)
+			m.dataCount = int(s.u32())
+		case sectionCode:
+			m.codeSection(s)
+		case sectionData:
+			m.dataSection(s)
+		}
+		if s.more() {
+			s.fail(s.at, "bytes behind the end of section %d", id)
+		}
+	}
+	if defined := len(m.functions) - m.imported; defined > 0 && !m.sections[sectionCode].there {
+		r.fail(len(m.wasm), "%d functions have no code", defined)
+	}
+	r.bound(len(m.wasm), "values for the compiler in the module's start", m.startValues, m.limits.Values)
+}
+
+func (m *module) typeOf(function uint32) *typeInfo { return &m.types[m.functions[function]] }
+
+// numbers is a set of numbers.
+type numbers []uint64
+
+func (b *numbers) add(i uint32) {
+	if n := int(i/64) + 1; n > len(*b) {
+		*b = append(*b, make([]uint64, n-len(*b))...)
+	}
+	(*b)[i/64] |= 1 << (i % 64)
+}
+
+func (b numbers) has(i uint32) bool { return int(i/64) < len(b) && b[i/64]>>(i%64)&1 != 0 }

@@ -1,0 +1,87 @@
+package translate
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+const (
+	maxName  = 128     // bytes of one name of a function
+	maxNames = 4 << 20 // of all together, what they take encoded included
+	cutMark  = "…"
+)
+
+// visible is a name as it can be shown: control characters as escapes, what is no UTF-8 replaced, and cut.
+func visible(name []byte) string {
+	var b strings.Builder
+	fits := 0 // so much, if a mark must follow
+	for len(name) > 0 {
+		r, n := utf8.DecodeRune(name)
+		name = name[n:]
+		shown := string(r)
+		if !unicode.IsPrint(r) {
+			shown = fmt.Sprintf(`\u{%x}`, r)
+		}
+		if b.Len()+len(shown) > maxName {
+			return b.String()[:fits] + cutMark
+		}
+		b.WriteString(shown)
+		if b.Len() <= maxName-len(cutMark) {
+			fits = b.Len()
+		}
+	}
+	return b.String()
+}
+
+// nameTable has names of functions, encoded as Info has them: the entries, each with a function's number and where its name ends, and
+// then the names.
+type nameTable struct {
+	entries, text []byte
+	last          int64 // the function that was named last
+}
+
+const nameEntry = 8
+
+// add appends a name if there is room. Names that are not in the order of their functions are left out.
+func (t *nameTable) add(function uint32, name []byte) {
+	if int64(function) < t.last || len(name) == 0 {
+		return
+	}
+	shown := visible(name)
+	if len(t.entries)+nameEntry+len(t.text)+len(shown) > maxNames {
+		return
+	}
+	t.last = int64(function) + 1
+	t.text = append(t.text, shown...)
+	t.entries = binary.LittleEndian.AppendUint32(t.entries, function)
+	t.entries = binary.LittleEndian.AppendUint32(t.entries, uint32(len(t.text)))
+}
+
+// custom reads a custom section if it has names. What is wrong in it concerns neither the engine nor us.
+func (m *module) custom(r *reader) {
+	defer func() {
+		if err := recover(); err != nil {
+			if _, ok := err.(stop); !ok {
+				panic(err)
+			}
+		}
+	}()
+	if name := r.name(); string(name) != "name" {
+		return
+	}
+	const functions = 1
+	for r.more() {
+		id := r.byte()
+		sub := r.within(r.u32())
+		if id != functions {
+			continue
+		}
+		for range sub.count("names") {
+			i := sub.u32()
+			m.names.add(i, sub.take(sub.u32()))
+		}
+	}
+}

@@ -1,0 +1,101 @@
+package translate
+
+// segments reads operands that name types, tables and segments.
+func (s *scan) segments(o *op, at int) {
+	m, r := s.m, s.r
+	data := func() { r.index(at, "data segment", r.u32(), m.dataCount) }
+	element := func() { r.index(at, "element segment", r.u32(), m.elementSegments) }
+	switch o.shape {
+	case tableAccess:
+		if m.tables[s.table(at)].kind == managed {
+			s.barrier(1)
+		}
+	case dataSegment:
+		data()
+	case dataToMemory:
+		data()
+		s.memory(at)
+	case memoryToMemory:
+		s.memory(at)
+		s.memory(at)
+	case elementSegment:
+		element()
+	case elementToTable:
+		element()
+		s.table(at)
+	case tableToTable:
+		s.table(at)
+		s.table(at)
+	case castOp:
+		m.heapType(r)
+	case arrayData:
+		s.typeOfKind(at, arrayType)
+		data()
+	case arrayElement:
+		s.typeOfKind(at, arrayType)
+		element()
+	case arrayToArray:
+		s.typeOfKind(at, arrayType)
+		s.typeOfKind(at, arrayType)
+	default:
+		s.objects(o, at)
+	}
+}
+
+// objects reads operands that name types of structs and arrays.
+func (s *scan) objects(o *op, at int) {
+	m, r := s.m, s.r
+	switch o.shape {
+	case typeOp:
+		i := r.u32()
+		r.index(at, "type", i, len(m.types))
+		switch t := &m.types[i]; t.composite {
+		case structType: // a new one: each field is written
+			s.cost(uint64(t.params)*6, 0)
+			s.barrier(countManaged(m.params(t)))
+		case arrayType:
+			s.barrier(countManaged(m.params(t)))
+		case functionType:
+			r.fail(at, "type %d is of another kind", i)
+		}
+	case fieldOp:
+		t := s.typeOfKind(at, structType)
+		i := r.u32()
+		r.index(at, "field", i, int(t.params))
+		if m.params(t)[i] == managed {
+			s.barrier(1)
+		}
+	case arrayFixed:
+		t := s.typeOfKind(at, arrayType)
+		n := uint64(r.u32())
+		s.cost(6*n, 0)
+		if m.params(t)[0] == managed {
+			s.barrier(n)
+		}
+	default:
+		r.fail(at, "an instruction is not known here")
+	}
+}
+
+func countManaged(kinds []kind) (n uint64) {
+	for _, k := range kinds {
+		if k == managed {
+			n++
+		}
+	}
+	return n
+}
+
+// growth notes an instruction that is to become a call.
+func (s *scan) growth(o *op, at int) {
+	var callee uint32
+	if o.shape == memoryGrow {
+		callee = s.m.grows.of(growth{index: s.memory(at)})
+	} else {
+		callee = s.m.grows.of(growth{table: true, index: s.table(at)})
+	}
+	m := s.m
+	m.sites = append(m.sites, site{start: at, end: s.r.at, callee: callee})
+	s.r.bound(at, "instructions that grow memories or tables", uint64(len(m.sites)), m.limits.Growths)
+	s.called(0)
+}

@@ -1,0 +1,150 @@
+package translate
+
+import (
+	"fmt"
+	"math/bits"
+	"unicode/utf8"
+)
+
+// reader reads the binary format. Its offsets are the module's. What cannot be read ends the whole translation: fail panics with
+// a stop, which Module takes back.
+type reader struct {
+	b        []byte // the module, up to where this reader may read
+	at       int
+	function int // that it is in, or -1
+	on       Features
+}
+
+// stop carries the error of a translation to Module.
+type stop struct{ err error }
+
+func (r *reader) place(at int) Place { return Place{Function: r.function, Offset: at} }
+
+func (r *reader) fail(at int, format string, args ...any) {
+	panic(stop{&FormatError{Place: r.place(at), What: fmt.Sprintf(format, args...)}})
+}
+
+// need refuses the module unless the proposal is on.
+func (r *reader) need(f Feature, at int) {
+	if !r.on.Has(f) {
+		panic(stop{&FeatureError{Place: r.place(at), Feature: f}})
+	}
+}
+
+// bound refuses the module if there is more of something than may be.
+func (r *reader) bound(at int, what string, count, most uint64) {
+	if count > most {
+		panic(stop{&LimitError{Place: r.place(at), What: what, Count: count, Bound: most}})
+	}
+}
+
+// index refuses a number that is not below n.
+func (r *reader) index(at int, what string, i uint32, n int) {
+	if uint64(i) >= uint64(n) {
+		r.fail(at, "there is no %s %d", what, i)
+	}
+}
+
+func (r *reader) more() bool { return r.at < len(r.b) }
+
+func (r *reader) byte() byte {
+	if r.at >= len(r.b) {
+		r.fail(r.at, "the module ends too early")
+	}
+	r.at++
+	return r.b[r.at-1]
+}
+
+func (r *reader) take(n uint32) []byte {
+	if uint64(n) > uint64(len(r.b)-r.at) {
+		r.fail(r.at, "%d bytes are to follow, and there are %d", n, len(r.b)-r.at)
+	}
+	r.at += int(n)
+	return r.b[r.at-int(n) : r.at]
+}
+
+// within is a reader of the next n bytes, which r skips.
+func (r *reader) within(n uint32) *reader {
+	start := r.at
+	r.take(n)
+	inner := *r
+	inner.b, inner.at = r.b[:r.at], start
+	return &inner
+}
+
+// u32 is an unsigned number of LEB128.
+func (r *reader) u32() uint32 {
+	if r.at < len(r.b) && r.b[r.at] < 0x80 {
+		r.at++
+		return uint32(r.b[r.at-1])
+	}
+	return r.longU32()
+}
+
+func (r *reader) longU32() uint32 {
+	start := r.at
+	var v uint64
+	for shift := 0; shift < 35; shift += 7 {
+		b := r.byte()
+		v |= uint64(b&0x7f) << shift
+		if b < 0x80 {
+			if bits.Len64(v) > 32 {
+				break
+			}
+			return uint32(v)
+		}
+	}
+	r.fail(start, "a number is longer than 32 bits")
+	return 0
+}
+
+// signed reads a signed number of LEB128 of up to so many bits.
+func (r *reader) signed(width int) int64 {
+	start := r.at
+	var v int64
+	for shift := 0; shift < width; shift += 7 {
+		b := r.byte()
+		v |= int64(b&0x7f) << shift
+		if b >= 0x80 {
+			continue
+		}
+		if shift+7 < 64 {
+			v = v << (57 - shift) >> (57 - shift)
+		}
+		if v>>(width-1) != 0 && v>>(width-1) != -1 {
+			break
+		}
+		return v
+	}
+	r.fail(start, "a number is longer than %d bits", width)
+	return 0
+}
+
+// name is bytes of UTF-8 with their length before them.
+func (r *reader) name() []byte {
+	start := r.at
+	name := r.take(r.u32())
+	if !utf8.Valid(name) {
+		r.fail(start, "a name is not UTF-8")
+	}
+	return name
+}
+
+// count reads how many items of something follow. Each takes a byte at least.
+func (r *reader) count(what string) int {
+	start := r.at
+	n := r.u32()
+	if uint64(n) > uint64(len(r.b)-r.at) {
+		r.fail(start, "%d %s cannot be in %d bytes", n, what, len(r.b)-r.at)
+	}
+	return int(n)
+}
+
+// appendU32 is the shortest LEB128.
+func appendU32(b []byte, v uint32) []byte {
+	for v >= 0x80 {
+		b = append(b, byte(v)|0x80)
+		v >>= 7
+	}
+	return append(b, byte(v))
+}

@@ -1,0 +1,204 @@
+package translate
+
+// elementSection reads the element segments.
+func (m *module) elementSection(r *reader) {
+	m.elementSegments = r.count("element segments")
+	r.bound(r.at, "element segments", uint64(m.elementSegments), m.limits.ElementSegs)
+	for range m.elementSegments {
+		m.elementSegment(r)
+	}
+}
+
+// Bits of how an element segment is written.
+const (
+	elementsPassive     = 1 // or declared
+	elementsExplicit    = 2 // a table is named, or the segment is declared
+	elementsExpressions = 4
+)
+
+func (m *module) elementSegment(r *reader) {
+	at := r.at
+	flags := r.u32()
+	switch {
+	case flags > 7:
+		r.fail(at, "an element segment of form %d is not known here", flags)
+	case flags&elementsExpressions != 0:
+		r.need(ReferenceTypes, at)
+	case flags != 0:
+		r.need(BulkMemory, at)
+	}
+	active, place := flags&elementsPassive == 0, uint64(0)
+	if active {
+		table := uint32(0)
+		if flags&elementsExplicit != 0 {
+			table = r.u32()
+		}
+		r.index(at, "table", table, len(m.tables))
+		place = m.tablePlace(r, &m.tables[table])
+		m.startValues += m.constant(r) + 40
+	}
+	managedElements := false
+	if flags&3 != 0 {
+		managedElements = m.elementType(r, at, flags)
+	}
+	n := r.count("elements")
+	if active && place < uint64(n) || flags&elementsExpressions != 0 {
+		m.unsettled = true
+	}
+	m.elements += uint64(n)
+	r.bound(at, "elements", m.elements, m.limits.Elements)
+	for range n {
+		var values uint64
+		if flags&elementsExpressions != 0 {
+			values = m.constant(r)
+		} else {
+			i := r.u32()
+			r.index(at, "function", i, len(m.functions))
+			m.declared.add(i)
+			values = 3
+		}
+		if managedElements {
+			values += barrierValues
+		}
+		if active {
+			values += 20
+		}
+		if !active || m.unsettled {
+			m.startValues += values
+		}
+	}
+}
+
+// tablePlace is how many elements there is room for where a segment's offset leads, if the compiler can know that: it then fills the
+// table itself. It does so until it comes to a segment of which it cannot.
+func (m *module) tablePlace(r *reader, t *tableInfo) uint64 {
+	const most = 1 << 20
+	look := *r
+	if t.Index < uint32(m.importedTables) || t.kind == managed || look.byte() != opI32Const {
+		return 0
+	}
+	at := uint64(uint32(look.signed(32)))
+	if size := min(t.Min, most); look.byte() == opEnd && at < size {
+		return size - at
+	}
+	return 0
+}
+
+// elementType reads what a segment's elements are, and reports whether the collector follows them.
+func (m *module) elementType(r *reader, at int, flags uint32) bool {
+	if flags&elementsExpressions != 0 {
+		return m.referenceType(r) == managed
+	}
+	if kind := r.byte(); kind != 0 {
+		r.fail(at, "elements of kind 0x%x are not known here", kind)
+	}
+	return false
+}
+
+// dataSection reads the data segments.
+func (m *module) dataSection(r *reader) {
+	n := r.count("data segments")
+	r.bound(r.at, "data segments", uint64(n), m.limits.DataSegs)
+	if m.sections[sectionDataCount].there && n != m.dataCount {
+		r.fail(r.at, "%d data segments, and %d were announced", n, m.dataCount)
+	}
+	m.sizes.data = uint64(n)
+	for range n {
+		at := r.at
+		flags := r.u32()
+		switch flags {
+		case 0, 2:
+			memory := uint32(0)
+			if flags == 2 {
+				r.need(BulkMemory, at)
+				memory = r.u32()
+			}
+			r.index(at, "memory", memory, len(m.memories))
+			m.startValues += m.constant(r) + 60
+		case 1:
+			r.need(BulkMemory, at)
+		default:
+			r.fail(at, "a data segment of form %d is not known here", flags)
+		}
+		r.take(r.u32())
+	}
+}
+
+// constant reads a constant expression, and gives the values that the compiler makes of it.
+func (m *module) constant(r *reader) (values uint64) {
+	start := r.at
+	for n := uint64(0); ; n++ {
+		r.bound(start, "instructions of a constant expression", n, m.limits.Constant)
+		at := r.at
+		code := r.byte()
+		o := op{}
+		switch code {
+		case opEnd:
+			return values
+		case prefixGC:
+			if code := r.u32(); code <= 0x08 && (code < 0x02 || code > 0x05) || code >= 0x1a && code <= 0x1c {
+				o = gcOps[code]
+			}
+		case prefixSIMD:
+			if r.u32() == 0x0c {
+				o = simdOps[0x0c]
+			}
+		case 0x6a, 0x6b, 0x6c, 0x7c, 0x7d, 0x7e: // add, sub, mul
+			o = op{plain, ExtendedConstants, 1, 0}
+		case opI32Const, 0x42, 0x43, 0x44, opGlobalGet, opRefNull, opRefFunc:
+			o = ops[code]
+		}
+		if o.shape == unknown {
+			r.fail(at, "an instruction 0x%x cannot be in a constant expression", code)
+		}
+		if o.feature != firstVersion {
+			r.need(o.feature, at)
+		}
+		values += uint64(o.values) + m.constantOperands(r, &o, at)
+	}
+}
+
+// constantOperands reads what follows an opcode in a constant expression, and gives the values that it makes.
+func (m *module) constantOperands(r *reader, o *op, at int) uint64 {
+	switch o.shape {
+	case int32Const:
+		r.signed(32)
+	case int64Const:
+		r.signed(64)
+	case bytes4:
+		r.take(4)
+	case bytes8:
+		r.take(8)
+	case bytes16:
+		r.take(16)
+	case globalAccess:
+		i := r.u32()
+		r.index(at, "global", i, len(m.globals))
+		if m.globals[i] == managed {
+			return barrierValues
+		}
+	case refNull:
+		m.heapType(r)
+	case refFunc:
+		i := r.u32()
+		r.index(at, "function", i, len(m.functions))
+		m.declared.add(i)
+	case typeOp, arrayFixed:
+		return m.constantObject(r, o, at)
+	}
+	return 0
+}
+
+func (m *module) constantObject(r *reader, o *op, at int) uint64 {
+	i := r.u32()
+	r.index(at, "type", i, len(m.types))
+	t := &m.types[i]
+	if t.composite == functionType {
+		r.fail(at, "type %d is of another kind", i)
+	}
+	each := 6*uint64(t.params) + barrierValues*countManaged(m.params(t))
+	if o.shape == arrayFixed {
+		return each * uint64(r.u32())
+	}
+	return each
+}

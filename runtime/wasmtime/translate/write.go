@@ -1,0 +1,200 @@
+package translate
+
+// writer puts the translated module together.
+type writer struct {
+	m      *module
+	out    []byte
+	shifts []shift
+}
+
+// write is the module as the engine is to compile it.
+func (m *module) write() *writer {
+	w := &writer{m: m, out: make([]byte, 0, len(m.wasm)+64)}
+	w.out = append(w.out, header...)
+	growing := len(m.grows) > 0
+	for _, id := range order {
+		switch {
+		case id == sectionType && growing:
+			n, added := m.growTypes()
+			w.list(id, m.addedTypes, n, added)
+		case id == sectionFunction && growing:
+			w.list(id, len(m.functions)-m.imported, len(m.grows), w.growFunctionTypes())
+		case id == sectionTable && growing:
+			_, added := m.growTable()
+			w.list(id, len(m.tables)-m.importedTables, 1, added)
+		case id == sectionExport:
+			w.exports()
+		case id == sectionStart:
+		case id == sectionElement:
+			w.elements()
+		case id == sectionCode && growing:
+			w.code()
+		default:
+			w.copy(id)
+		}
+	}
+	return w
+}
+
+// section appends one.
+func (w *writer) section(id byte, content []byte) {
+	w.out = append(w.out, id)
+	w.out = appendU32(w.out, uint32(len(content)))
+	w.out = append(w.out, content...)
+}
+
+// content is a section of the module's.
+func (w *writer) content(id byte) []byte {
+	s := w.m.sections[id]
+	return w.m.wasm[s.start:s.end]
+}
+
+// copy appends a section as it is.
+func (w *writer) copy(id byte) {
+	s := w.m.sections[id]
+	if !s.there {
+		return
+	}
+	w.section(id, w.content(id))
+	if id == sectionCode {
+		w.shift(s.start, len(w.out)-(s.end-s.start))
+	}
+}
+
+// shift notes that what stood at an offset stands at another one.
+func (w *writer) shift(original, moved int) {
+	s := shift{uint32(original), uint32(moved)}
+	if n := len(w.shifts); n > 0 && s.moved-s.original == w.shifts[n-1].moved-w.shifts[n-1].original {
+		return
+	}
+	w.shifts = append(w.shifts, s)
+}
+
+// list appends a section that is a list with more items behind it.
+func (w *writer) list(id byte, n, more int, items []byte) {
+	content := w.content(id)
+	if len(content) > 0 {
+		r := reader{b: content, function: -1}
+		r.u32()
+		content = content[r.at:]
+	}
+	all := appendU32(make([]byte, 0, len(content)+len(items)+5), uint32(n+more))
+	w.section(id, append(append(all, content...), items...))
+}
+
+func (w *writer) growFunctionTypes() (b []byte) {
+	for i := range w.m.grows {
+		b = appendU32(b, w.m.growType(uint32(i)))
+	}
+	return b
+}
+
+// exports are those that stay and ours.
+func (w *writer) exports() {
+	m := w.m
+	n := uint32(len(m.exports))
+	var items []byte
+	add := func(name []byte, kind byte, index uint32) {
+		items = appendU32(items, uint32(len(name)))
+		items = append(append(items, name...), kind)
+		items = appendU32(items, index)
+	}
+	for _, e := range m.exports {
+		add(e.name, e.kind, e.index)
+	}
+	if m.start >= 0 {
+		add([]byte(StartExport), externFunction, uint32(m.start))
+		n++
+	}
+	if len(m.grows) > 0 {
+		table, _ := m.growTable()
+		add([]byte(GrowExport), externTable, table)
+		n++
+	}
+	if n > 0 {
+		w.section(sectionExport, append(appendU32(nil, n), items...))
+	}
+}
+
+// elements are the module's segments, and one that declares functions which were exported: only those that are exported, or in a
+// segment, may ref.func name.
+func (w *writer) elements() {
+	m := w.m
+	var functions []byte
+	n := uint32(0)
+	for i := range uint32(len(m.functions)) {
+		if m.exported.has(i) && m.scan.refersTo.has(i) && !m.declared.has(i) {
+			functions = appendU32(functions, i)
+			n++
+		}
+	}
+	if n == 0 {
+		w.copy(sectionElement)
+		return
+	}
+	declare := appendU32([]byte{elementsPassive | elementsExplicit, 0}, n)
+	w.list(sectionElement, m.elementSegments, 1, append(declare, functions...))
+}
+
+// code is the code with each growth replaced by a call, and the functions that are called behind it.
+func (w *writer) code() {
+	m := w.m
+	s := m.sections[sectionCode]
+	// Each call takes 4 bytes more than what it replaces at most, and so do the lengths of functions and of the section.
+	size := s.end - s.start + 8*len(m.sites) + 64*len(m.grows) + 64
+	content := make([]byte, 0, size)
+	r := reader{b: m.wasm[:s.end], at: s.start, function: -1}
+	n := r.u32()
+	content = appendU32(content, n+uint32(len(m.grows)))
+	var inside []shift
+	copied := r.at // up to where all is in content
+	flush := func(to int) {
+		inside = append(inside, shift{uint32(copied), uint32(len(content))})
+		content = append(content, m.wasm[copied:to]...)
+		copied = to
+	}
+	sites := m.sites
+	for range n {
+		before := r.at
+		length := r.u32()
+		start := r.at
+		end := start + int(length)
+		r.at = end
+		own := 0
+		for own < len(sites) && sites[own].start < end {
+			own++
+		}
+		if own == 0 {
+			continue
+		}
+		flush(before)
+		content = appendU32(content, w.grown(length, sites[:own]))
+		copied = start
+		for _, one := range sites[:own] {
+			flush(one.start)
+			content = appendU32(append(content, opCall), uint32(len(m.functions))+one.callee)
+			copied = one.end
+		}
+		sites = sites[own:]
+		flush(end)
+	}
+	flush(s.end)
+	for _, g := range m.grows {
+		body := m.growFunction(g)
+		content = append(appendU32(content, uint32(len(body))), body...)
+	}
+	w.section(sectionCode, content)
+	base := len(w.out) - len(content)
+	for _, one := range inside {
+		w.shift(int(one.original), base+int(one.moved))
+	}
+}
+
+// grown is the length of a function's body with calls in it.
+func (w *writer) grown(length uint32, sites []site) uint32 {
+	for _, one := range sites {
+		call := 1 + len(appendU32(nil, uint32(len(w.m.functions))+one.callee))
+		length += uint32(call - (one.end - one.start))
+	}
+	return length
+}
