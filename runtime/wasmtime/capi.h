@@ -108,14 +108,17 @@ void wasmtime_config_wasm_stack_switching_set(wasm_config_t *, bool);
 void wasmtime_config_wasm_wide_arithmetic_set(wasm_config_t *, bool);
 void wasmtime_config_wasm_exceptions_set(wasm_config_t *, bool);
 void wasmtime_config_wasm_custom_page_sizes_set(wasm_config_t *, bool);
-__attribute__((weak)) void wasmtime_config_wasm_branch_hinting_set(wasm_config_t *, bool);
-__attribute__((weak)) void wasmtime_config_shared_memory_set(wasm_config_t *, bool);
 
-// What the library of hack/engine has beside wasmtime's C API; wasmtime-go's has none of it.
-__attribute__((weak)) const char *krustlet_engine_version(void);
-__attribute__((weak)) void krustlet_config_prepare(wasm_config_t *);
-__attribute__((weak)) void krustlet_store_limiter(wasmtime_store_t *, void *env, bool (*growing)(void *env, size_t current, size_t desired),
+#ifdef ENGINE_OF_HACK
+void wasmtime_config_wasm_branch_hinting_set(wasm_config_t *, bool);
+void wasmtime_config_shared_memory_set(wasm_config_t *, bool);
+
+// What the library of hack/engine has beside wasmtime's C API.
+const char *krustlet_engine_version(void);
+void krustlet_config_prepare(wasm_config_t *);
+void krustlet_store_limiter(wasmtime_store_t *, void *env, bool (*growing)(void *env, size_t current, size_t desired),
 	void (*failed)(void *env), size_t elements, size_t tables, size_t memories);
+#endif
 
 // Types.
 wasm_valtype_t *wasm_valtype_new(uint8_t kind);

@@ -44,7 +44,11 @@ func TestDeclarationsAreTheLibrarys(t *testing.T) {
 		#include <wasmtime.h>
 		`
 	for name, folder := range headers(t) {
-		if said, err := compileC(t, folder, included+`#include "capi.h"`); err != nil {
+		ours := included
+		if strings.HasPrefix(name, "hack") {
+			ours = "#define ENGINE_OF_HACK\n" + included
+		}
+		if said, err := compileC(t, folder, ours+`#include "capi.h"`); err != nil {
 			t.Errorf("%s headers: %v\n%s", name, err, said)
 		}
 		if said, err := compileC(t, folder, included+`_Static_assert(sizeof(wasmtime_val_t) == 33, "");`); err == nil || !strings.Contains(said, "assert") {

@@ -24,14 +24,22 @@ package wasmtime
 //		[WIDE_ARITHMETIC] = wasmtime_config_wasm_wide_arithmetic_set,
 //		[EXCEPTIONS] = wasmtime_config_wasm_exceptions_set,
 //		[CUSTOM_PAGE_SIZES] = wasmtime_config_wasm_custom_page_sizes_set,
+//	#ifdef ENGINE_OF_HACK
 //		[SHARED_MEMORY] = wasmtime_config_shared_memory_set,
+//	#endif
 //	};
 //	if (set[feature])
 //		set[feature](c, on);
 // }
 //
-// // Hints of branches change how code is laid out; without them an older library makes the same code.
-// static void no_branch_hints(wasm_config_t *c) { if (wasmtime_config_wasm_branch_hinting_set) wasmtime_config_wasm_branch_hinting_set(c, false); }
+// // Hints of branches change how code is laid out, and an older library does not know them.
+// static void no_branch_hints(wasm_config_t *c) {
+// #ifdef ENGINE_OF_HACK
+//	wasmtime_config_wasm_branch_hinting_set(c, false);
+// #else
+//	(void)c;
+// #endif
+// }
 import "C"
 
 import (

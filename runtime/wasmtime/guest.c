@@ -114,7 +114,8 @@ static wasm_trap_t *growth(void *env, wasmtime_caller_t *caller, wasmtime_val_ra
 	return NULL;
 }
 
-// memory_growing answers the store (of a library that asks) for each memory that grows. Linear memories have been granted
+#ifdef ENGINE_OF_HACK
+// memory_growing answers the store for each memory that grows. Linear memories have been granted
 // before; what has not is the collector's heap.
 static bool memory_growing(void *env, size_t current, size_t desired) {
 	guest_t *g = env;
@@ -135,6 +136,7 @@ static bool memory_growing(void *env, size_t current, size_t desired) {
 // memory_failed is called when a memory could not grow that was allowed to. A linear memory's grant is given back by the guest's
 // own code; of a heap it is not known how much was asked for, so what was granted counts on: too much, never too little.
 static void memory_failed(void *env) { ((guest_t *)env)->granted = 0; }
+#endif
 
 static wasmtime_error_t *at_epoch(wasmtime_context_t *context, void *data, uint64_t *delta, uint8_t *kind) {
 	guest_t *g = data;
@@ -168,10 +170,11 @@ guest_t *guest_new(wasm_engine_t *engine, uintptr_t handle, size_t functions, ac
 	g->switches = waited();
 	g->store = wasmtime_store_new(engine, g, NULL);
 	g->context = wasmtime_store_context(g->store);
-	if (krustlet_store_limiter != NULL)
-		krustlet_store_limiter(g->store, g, memory_growing, memory_failed, bounds.elements, bounds.tables, bounds.memories);
-	else
-		wasmtime_store_limiter(g->store, -1, (int64_t)bounds.elements, 1, (int64_t)bounds.tables, (int64_t)bounds.memories);
+#ifdef ENGINE_OF_HACK
+	krustlet_store_limiter(g->store, g, memory_growing, memory_failed, bounds.elements, bounds.tables, bounds.memories);
+#else
+	wasmtime_store_limiter(g->store, -1, (int64_t)bounds.elements, 1, (int64_t)bounds.tables, (int64_t)bounds.memories);
+#endif
 	wasmtime_store_epoch_deadline_callback(g->store, at_epoch, g, NULL);
 	wasmtime_context_set_epoch_deadline(g->context, 1);
 	return g;

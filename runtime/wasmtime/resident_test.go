@@ -59,10 +59,10 @@ func tricks(t *testing.T) map[string]string {
 			(if (i32.eqz (local.get 0)) (then (loop $spin (br $spin)))) (call $` + long + ` (i32.sub (local.get 0) (i32.const 1))))
 			(func (export "_start") (call $fill) (call $` + long + ` (i32.const 6000))))`,
 		"globals":   `(module ` + atLimit + strings.Repeat(` (global (mut i64) (i64.const 1))`, 20_000) + ` (func (export "_start") (call $fill)))`,
-		"functions": `(module ` + atLimit + strings.Repeat(` (func)`, 100_000) + ` (func (export "_start") (call $fill)))`,
+		"functions": `(module ` + atLimit + strings.Repeat(` (func)`, 50_000) + ` (func (export "_start") (call $fill)))`,
 		"elements": `(module ` + atLimit + ` (table 1000000 funcref) (elem (i32.const 0) func ` + strings.Repeat(` $f`, 1_000_000) + `) (func $f)
 			(func (export "_start") (call $fill)))`,
-		"constant data": `(module ` + atLimit + ` (data $d "` + strings.Repeat("0123456789abcdef", 40<<16) + `")
+		"constant data": `(module ` + atLimit + ` (data $d "` + strings.Repeat("0123456789abcdef", 24<<16) + `")
 			(func (export "_start") (memory.init $d (i32.const 0) (i32.const 0) (i32.const 65536)) (call $fill)))`,
 	}
 	if supported() {
@@ -104,7 +104,7 @@ func measureResident(t *testing.T, file string, commands int) {
 		t.Fatal(err)
 	}
 	for _, f := range []string{tiny, file} {
-		if err := c.Compile(t.Context(), guests.Digest(t, f), f); err != nil {
+		if err := c.Compile(t.Context(), "", guests.Digest(t, f), f); err != nil {
 			t.Logf("not compiled: %v", err)
 			return // what cannot be started takes nothing
 		}
@@ -175,13 +175,18 @@ func hostGuest(args []string) error {
 			all = append(all, p)
 		}
 	}
+	enough := time.After(4 * time.Second) // those that go on spin by now; what they hold does not change
 	for _, p := range all {
 		select {
 		case <-p.Done():
-		case <-time.After(2 * time.Second): // it spins by now; what it holds does not change
-			p.Stop(0)
-			<-p.Done()
+			continue
+		case <-enough:
 		}
+		break
+	}
+	for _, p := range all {
+		p.Stop(0)
+		<-p.Done()
 	}
 	_, peak := residents()
 	fmt.Println(idle, peak)

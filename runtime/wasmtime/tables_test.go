@@ -1,39 +1,51 @@
 package wasmtime
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
+// growingTables has two tables, one of which it does not export, grows one, and spins.
+const growingTables = `(module (import "wasi_snapshot_preview1" "sched_yield" (func $yield (result i32)))
+	(memory (export "memory") 1)
+	(table 1000 1000 funcref) (table $t (export "table") 500 funcref)
+	(func (export "_start") (if (i32.eq (table.grow $t (ref.null func) (i32.const 100000)) (i32.const -1)) (then unreachable))
+		(loop $l (drop (call $yield)) (br $l))))`
+
 // TestTablesCount: tables are part of what a guest uses of memory, those that it does not export and as far as they have grown,
-// but not of what its limit bounds.
+// and of what its limit bounds.
 func TestTablesCount(t *testing.T) {
 	e := newEngine(t)
-	run := start(t, e, wat(t, `(module (import "wasi_snapshot_preview1" "sched_yield" (func $yield (result i32)))
-		(memory (export "memory") 1)
-		(table 1000 1000 funcref) (table $t (export "krustlet") 500 funcref)
-		(func (export "_start") (drop (table.grow $t (ref.null func) (i32.const 100000))) (loop $l (drop (call $yield)) (br $l))))`),
-		runtime.Spec{MemoryLimit: wasmPage})
+	file := wat(t, growingTables)
+	run := start(t, e, file, runtime.Spec{MemoryLimit: wasmPage + 8*(1000+500+100_000)})
 	eventually(t, "the tables count", func() bool {
 		return run.process.Stats().Memory == wasmPage+8*(1000+500+100_000)
 	})
 	run.process.Stop(0)
-	if exit := run.wait(); exit.Reason != runtime.Error || run.process.Stats().Memory != wasmPage+8*(1000+500+100_000) {
-		t.Errorf("exit %+v, %+v", exit, run.process.Stats())
+	if exit := run.wait(); exit.Reason != runtime.Error {
+		t.Errorf("exit %+v", exit)
+	}
+	if exit := start(t, e, file, runtime.Spec{MemoryLimit: wasmPage + 8*(1000+500+100_000-1)}).wait(); exit.Reason != runtime.OOMKilled {
+		t.Errorf("with a limit that is less by an element: exit %+v", exit)
+	}
+	_, err := tryStart(t, e, file, runtime.Spec{MemoryLimit: wasmPage + 100})
+	if err == nil || !strings.Contains(err.Error(), "needs 77536 bytes at the start (memory 65536, tables 12000, code 0)") {
+		t.Errorf("a module whose tables are larger than its limit: %v", err)
 	}
 }
 
-// TestMoreTablesThanThereMayBe: the bound is the engine's matter.
+// TestMoreTablesThanThereMayBe: one of the engine's tables is ours.
 func TestMoreTablesThanThereMayBe(t *testing.T) {
 	e := newEngine(t)
 	text := `(module (memory (export "memory") 1) (func (export "_start"))`
-	for range maxTables {
+	for range maxTables - 1 {
 		text += ` (table 1 funcref)`
 	}
 	run := start(t, e, wat(t, text+")"), runtime.Spec{})
-	if exit := run.wait(); exit.Code != 0 || run.process.Stats().Memory != wasmPage+8*maxTables {
-		t.Errorf("exit %+v, %+v", exit, run.process.Stats())
+	if exit := run.wait(); exit.Code != 0 {
+		t.Errorf("exit %+v", exit)
 	}
 	if _, err := tryStart(t, e, wat(t, text+` (table 1 funcref))`), runtime.Spec{}); err == nil {
 		t.Error("a module with one more runs")

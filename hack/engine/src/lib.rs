@@ -1,12 +1,13 @@
-//! wasmtime's C API, and what the agent needs of wasmtime beside it. Each function of ours starts with krustlet_; runtime/wasmtime
-//! declares them weak, since wasmtime-go's own library does not have them.
+//! wasmtime's C API, and what the agent needs of wasmtime beside it. Each function of ours starts with krustlet_;
+//! runtime/wasmtime/capi.h declares them.
 
 use std::ffi::{c_char, c_void};
 use std::num::NonZeroUsize;
 
-use wasmtime::{Collector, Config, ModuleVersionStrategy, ResourceLimiter, Result, Store, WasmBacktraceDetails};
-use wasmtime_c_api::wasmtime;
 pub use wasmtime_c_api::*;
+use wasmtime_c_api::wasmtime::{
+    Collector, Config, Error, ModuleVersionStrategy, ResourceLimiter, Result, Store, WasmBacktraceDetails,
+};
 
 /// The frames of a backtrace that are kept. A deep recursion has tens of thousands, and each costs time and memory.
 const BACKTRACE_FRAMES: usize = 64;
@@ -22,6 +23,7 @@ pub extern "C" fn krustlet_engine_version() -> *const c_char {
 /// # Safety
 /// `config` points to a live configuration that no other thread uses.
 #[unsafe(no_mangle)]
+#[allow(deprecated)] // of the switch of legacy exceptions, which is not meant to be switched on
 pub unsafe extern "C" fn krustlet_config_prepare(config: *mut wasm_config_t) {
     // A wasm_config_t is a struct of C with one field, the Config; the assertion below holds that.
     let config = unsafe { &mut *config.cast::<Config>() };
@@ -70,7 +72,7 @@ impl ResourceLimiter for Limiter {
         Ok((self.growing)(self.env, current, desired))
     }
 
-    fn memory_grow_failed(&mut self, _: wasmtime::Error) -> Result<()> {
+    fn memory_grow_failed(&mut self, _: Error) -> Result<()> {
         (self.failed)(self.env);
         Ok(())
     }
