@@ -32,10 +32,11 @@ func newWorkers(ctx context.Context, cfg Config, counts *metrics.Runtime, tracer
 		}
 	}
 	compiler, err := wasmtime.NewCompiler(wasmtime.Config{
-		CacheDir: compiledDir(cfg.DataDir),
-		Compiler: selfCompiler,
-		Compiled: counts.Compiled,
-		Log:      log.Named("compiler"),
+		CacheDir:      compiledDir(cfg.DataDir),
+		Compiler:      selfCompiler,
+		MaxModuleSize: cfg.MaxModuleSize,
+		Compiled:      counts.Compiled,
+		Log:           log.Named("compiler"),
 	})
 	if err != nil {
 		return nil, nil, err
@@ -84,12 +85,13 @@ var selfCompiler = []string{self, wasmtime.CompileCommand}
 // compiledDir is where an agent keeps compiled code.
 func compiledDir(dataDir string) string { return filepath.Join(dataDir, "modules", "compiled") }
 
-// newEngine makes the engine of `run`, which keeps compiled code in the folder named.
-func newEngine(compiled string, log *zap.Logger) (*wasmtime.Engine, error) {
+// newEngine makes the engine of `run`, which keeps compiled code in the folder named. maxModule bounds a module, in bytes.
+func newEngine(compiled string, maxModule int64, log *zap.Logger) (*wasmtime.Engine, error) {
 	return wasmtime.New(wasmtime.Config{
-		CacheDir: compiled,
-		Compiler: selfCompiler,
-		Log:      log.Named("engine"),
+		CacheDir:      compiled,
+		Compiler:      selfCompiler,
+		MaxModuleSize: maxModule,
+		Log:           log.Named("engine"),
 	})
 }
 
