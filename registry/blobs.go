@@ -130,7 +130,11 @@ func (b blobs) put(r io.Reader, want expected) (blob, error) {
 }
 
 func tooLarge(k kind, size, limit int64) error {
-	return fail(ErrTooLarge, nil, "the %v has %d bytes or more; this node takes %vs of up to %d", k, size, k, limit)
+	setting := ""
+	if k == wasmFile {
+		setting = " (--max-module-size)"
+	}
+	return fail(ErrTooLarge, nil, "the %v has %d bytes or more; this node takes %vs of up to %d%s", k, size, k, limit, setting)
 }
 
 // receive copies r to w and hashes it on the way. It looks at a module's preamble first, so that what is none is

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/krustlet-go/krustlet-wasi/registry/rootfs"
+	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
 // Config says where a Store keeps modules and whom it may ask for them.
@@ -24,7 +25,7 @@ type Config struct {
 	InsecureRegistries []string
 	// AllowLocalModules allows images `fs/PATH`, files of the node.
 	AllowLocalModules bool
-	// MaxModuleSize bounds a module, in bytes; 0 means 1 GiB.
+	// MaxModuleSize bounds a module, in bytes; 0 means runtime.DefaultMaxModule.
 	MaxModuleSize int64
 	// MaxLayerSize bounds a layer of a root filesystem as it is fetched, in bytes; 0 means 4 GiB.
 	MaxLayerSize int64
@@ -57,7 +58,6 @@ type Config struct {
 }
 
 const (
-	defaultMaxModule = 1 << 30
 	defaultMaxLayer  = 4 << 30
 	defaultMaxRoot   = 8 << 30
 	defaultMaxFiles  = 250_000
@@ -98,7 +98,7 @@ func New(cfg Config) (*Store, error) {
 		value *int64
 		def   int64
 	}{
-		{&cfg.MaxModuleSize, defaultMaxModule}, {&cfg.MaxLayerSize, defaultMaxLayer},
+		{&cfg.MaxModuleSize, runtime.DefaultMaxModule}, {&cfg.MaxLayerSize, defaultMaxLayer},
 		{&cfg.MaxUnpackedSize, defaultMaxRoot}, {&cfg.MaxFiles, defaultMaxFiles},
 	} {
 		if *limit.value < 0 {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/krustlet-go/krustlet-wasi/node"
 	"github.com/krustlet-go/krustlet-wasi/registry"
+	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
 const (
@@ -80,9 +81,10 @@ type Config struct {
 	ImagesNotVerified        []string // only with registry.NeverVerifyAllowlistedImages
 	AllowLocalModules        bool
 	AllowUnsafeEngine        bool
-	MaxParallelImagePulls    int // 1 or more
-	ImageGCHighThreshold     int // percent, above the low one
-	ImageGCLowThreshold      int // percent
+	MaxModuleSize            int64 // bytes, at most maxMaxModule
+	MaxParallelImagePulls    int   // 1 or more
+	ImageGCHighThreshold     int   // percent, above the low one
+	ImageGCLowThreshold      int   // percent
 	ImageMinimumAge          time.Duration
 	ImageMaximumAge          time.Duration // 0: for ever; else above the minimum
 
@@ -144,6 +146,7 @@ func newLoader(flags flagValues, env environment, m machine) *loader {
 		LogFormat: formatJSON,
 
 		ImageVerification:     registry.NeverVerifyPreloadedImages,
+		MaxModuleSize:         runtime.DefaultMaxModule,
 		MaxParallelImagePulls: defaultParallelPulls,
 		ImageGCHighThreshold:  defaultGCHighThreshold,
 		ImageGCLowThreshold:   defaultGCLowThreshold,

@@ -32,10 +32,11 @@ func newWorkers(ctx context.Context, cfg Config, counts *metrics.Runtime, tracer
 		}
 	}
 	compiler, err := wasmtime.NewCompiler(wasmtime.Config{
-		CacheDir: compiledDir(cfg.DataDir),
-		Compiler: selfCompiler,
-		Compiled: counts.Compiled,
-		Log:      log.Named("compiler"),
+		CacheDir:      compiledDir(cfg.DataDir),
+		Compiler:      selfCompiler,
+		MaxModuleSize: cfg.MaxModuleSize,
+		Compiled:      counts.Compiled,
+		Log:           log.Named("compiler"),
 
 		AllowUnsafeEngine: cfg.AllowUnsafeEngine,
 	})
@@ -87,13 +88,14 @@ var selfCompiler = []string{self, wasmtime.CompileCommand}
 func compiledDir(dataDir string) string { return filepath.Join(dataDir, "modules", "compiled") }
 
 // newEngine makes the engine of `run`, which keeps compiled code in the folder named.
-func newEngine(compiled string, unsafe bool, log *zap.Logger) (*wasmtime.Engine, error) {
+func newEngine(compiled string, c runConfig, log *zap.Logger) (*wasmtime.Engine, error) {
 	return wasmtime.New(wasmtime.Config{
-		CacheDir: compiled,
-		Compiler: selfCompiler,
-		Log:      log.Named("engine"),
+		CacheDir:      compiled,
+		Compiler:      selfCompiler,
+		MaxModuleSize: c.maxModule,
+		Log:           log.Named("engine"),
 
-		AllowUnsafeEngine: unsafe,
+		AllowUnsafeEngine: c.unsafe,
 	})
 }
 

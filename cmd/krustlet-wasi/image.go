@@ -56,7 +56,7 @@ func imageVerbs() []imageVerb {
 		name: "pull", args: "IMAGE...", short: "ask the registry for images, and fetch what is not here", atLeast: 1,
 		long:    "Ask the registry for images, and fetch what is not on the node yet. Pods of the node\nthat name them then start without a pull, unless their pull policy is Always. An image\nwith a root filesystem is unpacked when the first pod needs it.",
 		example: "krustlet-wasi image pull registry.example/hello:v1",
-		flags:   slices.Concat(storeFlags, registryFlags, []string{"max-parallel-image-pulls"}),
+		flags:   slices.Concat(storeFlags, registryFlags, []string{flagModuleSize, "max-parallel-image-pulls"}),
 		own: []setting{
 			{flag: "unpack", arg: "true|false", kind: boolean, usage: "unpack them too: what cannot be unpacked is not pulled", def: "false"},
 			outputFlag(), quietFlag(),

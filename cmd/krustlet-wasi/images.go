@@ -29,6 +29,7 @@ func storeConfig(cfg Config, log *zap.Logger) registry.Config {
 		Authorities:        cfg.RegistryCAs,
 		HostsDir:           cfg.RegistryConfigDir,
 		AllowLocalModules:  cfg.AllowLocalModules,
+		MaxModuleSize:      cfg.MaxModuleSize,
 		MaxParallelPulls:   cfg.MaxParallelImagePulls,
 		UserAgent:          "krustlet-wasi/" + programVersion(),
 		Log:                log.Named("registry"),

@@ -10,7 +10,10 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry"
 )
 
-const flagAllowlist = "preloaded-images-verification-allowlist"
+const (
+	flagAllowlist  = "preloaded-images-verification-allowlist"
+	flagModuleSize = "max-module-size"
+)
 
 // Defaults of what concerns images. All but the first are the kubelet's.
 const (
@@ -63,12 +66,34 @@ func registrySettings() []setting {
 		usage: "images that NeverVerifyAllowlistedImages lets every pod have, without tags; /* at the end stands for all that begin so",
 		def:   "none",
 		apply: func(c *Config, g given) (err error) { c.ImagesNotVerified, err = parseAllowlist(g.items); return err },
-	}, {
+	}, moduleSizeSetting(), {
 		flag: flagLocalModules, env: "KRUSTLET_ALLOW_LOCAL_MODULES", key: "allowLocalModules", group: groupImages, arg: "true|false", kind: boolean,
 		usage: "let pods run modules from the host's files by the image name fs/PATH (experimental)",
 		def:   "false",
 		apply: func(c *Config, g given) (err error) { c.AllowLocalModules, err = parseBool(g.text); return err },
 	}}
+}
+
+// moduleSizeSetting bounds modules alike where they come from a registry, from an image's files and from the host's, and where
+// they are compiled.
+func moduleSizeSetting() setting {
+	return setting{
+		flag: flagModuleSize, env: "KRUSTLET_MAX_MODULE_SIZE", key: "maxModuleSize", group: groupImages, arg: "BYTES",
+		usage: "size of the largest module that is pulled and run: 64Mi, up to 1Gi",
+		def:   "256Mi",
+		apply: func(c *Config, g given) (err error) { c.MaxModuleSize, err = parseModuleSize(g.text); return err },
+	}
+}
+
+// maxMaxModule is the size of the largest module that the engine can read, in bytes.
+const maxMaxModule = 1 << 30
+
+func parseModuleSize(value string) (int64, error) {
+	n, err := parseBytes(value, "bytes of a module", "64Mi")
+	if err == nil && n > maxMaxModule {
+		return 0, fmt.Errorf("%q is more than the engine can take: write 1Gi or less", value)
+	}
+	return n, err
 }
 
 func keepingSettings() []setting {

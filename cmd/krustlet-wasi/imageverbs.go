@@ -14,9 +14,6 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime"
 )
 
-// maxPushed is the largest module that is published, in bytes: what a node takes.
-const maxPushed = 1 << 30
-
 // pullImages pulls all images at once. One that fails does not keep the others back.
 func pullImages(ctx context.Context, run imageRun, images []string) error {
 	shown := run.progress()
@@ -204,8 +201,8 @@ func readModule(file string) ([]byte, error) {
 	if err != nil {
 		return nil, fileError(file, err)
 	}
-	if info.Size() > maxPushed {
-		return nil, fmt.Errorf("%s has %d bytes; nodes take modules of up to %d", file, info.Size(), maxPushed)
+	if info.Size() > maxMaxModule {
+		return nil, fmt.Errorf("%s has %d bytes; nodes take modules of up to %d", file, info.Size(), maxMaxModule)
 	}
 	module, err := os.ReadFile(file)
 	if err != nil {

@@ -81,7 +81,7 @@ func (p program) runInCache(ctx context.Context, c runConfig, log *zap.Logger) (
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, clean()) }()
-	engine, err := newEngine(cache.compiled(), c.unsafe, log)
+	engine, err := newEngine(cache.compiled(), c, log)
 	if err != nil {
 		return 0, err
 	}

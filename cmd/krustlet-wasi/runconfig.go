@@ -26,7 +26,9 @@ type runConfig struct {
 	grace    time.Duration
 	pull     pullPolicy
 	insecure []string
-	cacheDir string // empty: a folder for this run alone
+	// maxModule bounds the module, in bytes.
+	maxModule int64
+	cacheDir  string // empty: a folder for this run alone
 	// cacheIsDefault is set where nobody asked for this very cacheDir.
 	cacheIsDefault bool
 	quiet          bool
@@ -145,6 +147,14 @@ func runFlags() []runFlag {
 			},
 		},
 		{
+			name: flagModuleSize, arg: "BYTES", def: "256Mi",
+			usage: "Size of the largest module that is pulled and run: 64Mi, up to 1Gi.",
+			apply: func(c *runConfig, values []string, _ environment) (err error) {
+				c.maxModule, err = parseModuleSize(last(values))
+				return err
+			},
+		},
+		{
 			name: "cache-dir", arg: "DIR", def: "$XDG_CACHE_HOME/krustlet-wasi, or $HOME/.cache/krustlet-wasi",
 			usage: "Where images and compiled modules are kept. Any number of runs may share it; it may be deleted while none runs.",
 			apply: func(c *runConfig, values []string, _ environment) error {
@@ -182,7 +192,7 @@ func loadRun(flags flagValues, args []string, env environment) (runConfig, error
 	if len(args) == 0 || args[0] == "" {
 		return runConfig{}, errors.New("nothing to run: name a FILE.wasm or an IMAGE")
 	}
-	c := runConfig{target: args[0], args: args[1:], pull: pullMissing, cacheDir: defaultCacheDir(env), cacheIsDefault: true}
+	c := runConfig{target: args[0], args: args[1:], pull: pullMissing, maxModule: runtime.DefaultMaxModule, cacheDir: defaultCacheDir(env), cacheIsDefault: true}
 	var errs []error
 	for _, f := range runFlags() {
 		if values := flags[f.name]; len(values) > 0 {

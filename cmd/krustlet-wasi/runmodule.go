@@ -108,6 +108,7 @@ func (p program) imageModule(ctx context.Context, c runConfig, cache runCache, l
 	store, err := registry.New(registry.Config{
 		Dir:                dir,
 		InsecureRegistries: c.insecure,
+		MaxModuleSize:      c.maxModule,
 		UserAgent:          "krustlet-wasi/" + programVersion(),
 		Log:                log.Named("registry"),
 	})

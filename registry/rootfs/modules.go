@@ -71,7 +71,7 @@ func moduleAt(at string, maxSize int64, known map[uint64]Module) (m Module, is b
 		return Module{}, false, err
 	}
 	if info.Size() > maxSize {
-		return Module{}, false, tooLarge("its module %.200q has %d bytes; this node takes modules of up to %d", filepath.Base(at), info.Size(), maxSize)
+		return Module{}, false, tooLarge("its module %.200q has %d bytes; this node takes modules of up to %d (--max-module-size)", filepath.Base(at), info.Size(), maxSize)
 	}
 	inode := info.Sys().(*syscall.Stat_t).Ino
 	if m, seen := known[inode]; seen {

@@ -12,14 +12,16 @@ const (
 	DefaultCompileTime   = 2 * time.Minute
 )
 
-// What a module of no size may take, and what each MiB adds, up to the most: four times and more of what the programs above take.
+// What a module of no size may take, and what each MiB adds, up to the most. Of 20 published modules from 1 KB to 26 MB, none took
+// more than 2.4 s of a processor for each MiB, 80 MiB of memory and 90 for each MiB, or 5.5 MiB of code for each. A module of 255
+// MiB of data takes 1.3 GiB.
 const (
 	compileMemoryFloor = 256 << 20
 	compileMemoryEach  = 128 << 20
 	// Each thread of the compiler has a stack, and a function that it works at.
 	compileMemoryThread = 16 << 20
 
-	compileTimeFloor = 10 * time.Second
+	compileTimeFloor = 30 * time.Second
 	compileTimeEach  = 10 * time.Second
 
 	codeFloor = 64 << 20

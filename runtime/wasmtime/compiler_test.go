@@ -161,8 +161,8 @@ func TestCompileMainIsToldWhatItMayTake(t *testing.T) {
 	}
 }
 
-// TestCompilerStandsWithGuests: all its threads have the priority of guests, once it waits for its module.
-func TestCompilerStandsWithGuests(t *testing.T) {
+// TestCompilerIsBound: once it waits for its module, all its threads have the priority of guests, and the kernel bounds what it writes.
+func TestCompilerIsBound(t *testing.T) {
 	j := job{digest: digestPrefix + strings.Repeat("a", 64), size: 1, code: 1 << 20}
 	args := arguments(j, bounds{memory: 1 << 30, nice: guestNice}, 60)
 	cmd := exec.CommandContext(t.Context(), self()[0], append([]string{CompileCommand}, args...)...)
@@ -188,6 +188,12 @@ func TestCompilerStandsWithGuests(t *testing.T) {
 			return err == nil && 20-is != min(own+guestNice, 19)
 		})
 	})
+	limits := strings.Join(strings.Fields(read(t, "/proc/"+strconv.Itoa(cmd.Process.Pid)+"/limits")), " ")
+	for _, limit := range []string{"Max file size 1048576 1048576", "Max core file size 0 0", "Max cpu time 60 60"} {
+		if !strings.Contains(limits, limit) {
+			t.Errorf("no %q in %s", limit, limits)
+		}
+	}
 	_ = stdin.Close()
 	var exit *exec.ExitError
 	if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != compileInput {

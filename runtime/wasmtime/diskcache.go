@@ -30,7 +30,9 @@ type diskCache struct {
 }
 
 const (
-	cacheMark   = "KWCWASM3"
+	// cacheLayout is that of the files. Builds with another do not see them: each is to find what its own workers want.
+	cacheLayout = "3"
+	cacheMark   = "KWCWASM" + cacheLayout
 	cacheSuffix = ".cwasm"
 	// footerSize is two lengths of 8 bytes, the sum, and the mark.
 	footerSize = 16 + sha256.Size + 8
@@ -68,7 +70,7 @@ func (f *codeFile) resident() (int64, error) {
 }
 
 func newDiskCache(dir string, size int64) *diskCache {
-	return &diskCache{dir: filepath.Join(dir, cacheKey()), size: size}
+	return &diskCache{dir: filepath.Join(dir, cacheKey()+"-"+cacheLayout), size: size}
 }
 
 func (c *diskCache) path(digest string) string {

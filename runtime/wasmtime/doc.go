@@ -64,10 +64,16 @@
 //
 // # Compiled code
 //
-// A module is compiled once per digest, engine version and settings, however many ask at the same time; at
-// most GOMAXPROCS compile at once. With Config.Compiler, a process of its own does it, without environment
-// or open files, bound in memory, processor time and time, of low priority; it is killed when nobody waits
-// for it any more, or with this process. Without, it is done here, and goes on when nobody waits.
+// A module is compiled once per digest, engine version and settings, however many ask at the same time. Modules wait in one
+// of three lanes, by their size (bounds.go); in each, at most GOMAXPROCS are compiled at once, those that came first, but of a pod
+// one at a time in all lanes together (queue.go). With Config.Compiler, a process of its own does it, without environment; its
+// open files are the module's, the file for the code, and a pipe for an error, so that the bytes of neither are in this process. It
+// checks the module's digest as it reads. It is bound in memory, processor time, time and size of the file, in proportion to the
+// size of the module, and of low priority; it is killed when nobody waits for it any more, or with this process. Without
+// Config.Compiler, it is done here, and goes on when nobody waits.
+//
+// A module that was refused for what it is, 512 of them, is refused at once when it is asked for again; one that took too much is
+// not remembered, nor are errors of the system.
 //
 // The two halves may live in different processes: a Compiler fills the cache, and an engine with Config.LoadOnly
 // only loads from it, changes nothing in it, and answers ErrNotCompiled for what is missing or damaged. Compile looks at
@@ -75,8 +81,10 @@
 // without a trace on the file is made good after that time.
 //
 // Compiled code is kept in CacheDir, a file a module. A SHA-256 over code, digest, engine version and
-// settings is checked before any of it is given to the engine; a file that does not match, or that others
-// may write, is compiled anew, and so is one that the engine refuses, where it is the one that compiles. The files that
+// settings is checked before the engine maps the file, read-only; a file that does not match, or that others
+// may write, is compiled anew, and so is one that the engine refuses, where it is the one that compiles. A file is never changed
+// once it has its name; removed, it lives on for those who have it mapped. On a disk that is mounted noexec, code is copied. Code that
+// nothing runs stays mapped for five minutes at most, 64 MiB and 16 modules of it; a module costs an open file. The files that
 // were used the longest ago are removed beyond CacheSize, never those of guests that run in this process, or that were asked for
 // within a minute or two. Folders of other versions, and of machines with another
 // processor, go, an hour after their last use.

@@ -44,7 +44,7 @@ func (j job) run(in io.Reader, out io.Writer) error {
 	case err != nil && strings.Contains(err.Error(), "(os error "): // of Rust's std::io::Error
 		return fmt.Errorf("%w: %s", errNoMemory, truncate(err.Error()))
 	case err != nil:
-		return &refusedError{truncate(err.Error())}
+		return &refusedError{oneLine(err.Error())}
 	}
 	if size := fileSize(code, info); size > j.code || len(info) > maxInfo {
 		return &refusedError{fmt.Sprintf("a module of %d bytes has %d bytes of compiled code and %d bytes about it; the most are %d and %d",
@@ -55,6 +55,9 @@ func (j job) run(in io.Reader, out io.Writer) error {
 	}
 	return nil
 }
+
+// oneLine is a message of the engine's, which sets its causes below each other.
+func oneLine(text string) string { return truncate(strings.Join(strings.Fields(text), " ")) }
 
 // read reads the module. What is compiled is kept under its digest for good, so it must be what it is said to be; it is copied
 // first, as who owns a file may change it meanwhile.

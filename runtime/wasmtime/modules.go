@@ -157,26 +157,32 @@ func (ms *modules) make(ctx context.Context, digest, file string) (*module, erro
 }
 
 // load has the engine map the compiled code of a module. What is mapped is the very file that was checked.
-func (ms *modules) load(digest string) (m *module, err error) {
+func (ms *modules) load(digest string) (*module, error) {
 	f, err := ms.disk.open(digest)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }()
-	m, err = newModule(digest, f)
+	m, err := newModule(digest, f)
 	if err != nil {
 		return nil, err
 	}
-	if mayMap(f.File) {
-		m.native, err = wasmtimego.NewModuleDeserializeFile(ms.engine, fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
-		return m, err
+	if m.native, err = loadCode(ms.engine, f, mayMap(f.File)); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// loadCode maps the code, or copies it.
+func loadCode(e *wasmtimego.Engine, f *codeFile, mapped bool) (*wasmtimego.Module, error) {
+	if mapped {
+		return wasmtimego.NewModuleDeserializeFile(e, fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
 	}
 	code := make([]byte, f.code)
 	if _, err := f.ReadAt(code, 0); err != nil {
 		return nil, fmt.Errorf("load compiled code: %w", err)
 	}
-	m.native, err = wasmtimego.NewModuleDeserialize(ms.engine, code)
-	return m, err
+	return wasmtimego.NewModuleDeserialize(e, code)
 }
 
 // mayMap says that code in the file may be run. A disk that is mounted noexec forbids it: then the engine gets a copy.

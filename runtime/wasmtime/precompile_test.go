@@ -136,7 +136,7 @@ func TestCompileErrors(t *testing.T) {
 		t.Errorf("no _start: %v", err)
 	}
 	full := t.TempDir()
-	write(t, filepath.Join(full, cacheKey()), "in the way")
+	write(t, newDiskCache(full, 0).dir, "in the way")
 	if err := compilerOf(t, full, self()...).Compile(t.Context(), "", guests.Digest(t, tiny), tiny); err == nil || !strings.Contains(err.Error(), "compiled code") {
 		t.Errorf("a cache that takes nothing: %v", err)
 	}

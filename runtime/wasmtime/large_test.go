@@ -1,0 +1,179 @@
+package wasmtime
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/guests"
+	"github.com/krustlet-go/krustlet-wasi/runtime"
+)
+
+// TestLargeModulesAreNotInMemory: a module of 64 MiB passes through this process neither when it is compiled nor when it is
+// loaded: it takes less than a quarter of that, at any time.
+func TestLargeModulesAreNotInMemory(t *testing.T) {
+	const size = 64 << 20
+	file := generated{data: size}.file(t)
+	digest := guests.Digest(t, file)
+	dir := t.TempDir()
+	c := compilerOf(t, dir, self()...)
+	if grown := growth(t, func() {
+		if err := c.Compile(t.Context(), "", digest, file); err != nil {
+			t.Fatal(err)
+		}
+	}); grown > size/4 {
+		t.Errorf("compiling takes %d MiB", grown>>20)
+	}
+	e := newWorkerEngine(t, dir)
+	var m *module
+	if grown := growth(t, func() {
+		var err error
+		if m, err = e.modules.get(t.Context(), digest, file); err != nil {
+			t.Fatal(err)
+		}
+	}); grown > size/4 {
+		t.Errorf("loading takes %d MiB", grown>>20)
+	}
+	if info, err := os.Stat(cached(t, dir)[0]); err != nil || m.codeSize != info.Size() || m.codeSize < size {
+		t.Errorf("it is told to have %d bytes of code, and the file is %v, %v", m.codeSize, info, err)
+	}
+	e.modules.release(m)
+	if left := mapped(t, dir); len(left) != 0 {
+		t.Errorf("nothing runs it, and it is more than may be idle: mapped are %v", left)
+	}
+}
+
+// growth is by how much the memory of this process was above that of before, at most, in bytes.
+func growth(t *testing.T, do func()) int64 {
+	t.Helper()
+	before := int64(memoryNow(t)["VmRSS"])
+	// man 5 proc_pid_clear_refs: the peak begins again.
+	if err := os.WriteFile("/proc/self/clear_refs", []byte("5"), 0); err != nil {
+		t.Fatal(err)
+	}
+	do()
+	return (int64(memoryNow(t)["VmHWM"]) - before) << 10
+}
+
+// TestCodeIsMapped: compiled code is in memory as pages of its file, which nothing can write to; and a guest goes on when the file
+// has been removed.
+func TestCodeIsMapped(t *testing.T) {
+	dir := t.TempDir()
+	file := guests.Build(t, "kitchen")
+	e := newCompilingEngine(t, func(c *Config) { c.CacheDir = dir })
+	r := start(t, e, file, runtime.Spec{Args: []string{"kitchen", "sleep"}})
+	path := cached(t, dir)[0]
+	size, code := 0, false
+	for line := range strings.Lines(read(t, "/proc/self/maps")) {
+		var from, to uint64
+		var perms string
+		if !strings.Contains(line, path) {
+			continue
+		}
+		if _, err := fmt.Sscanf(line, "%x-%x %s", &from, &to, &perms); err != nil {
+			t.Fatal(err)
+		}
+		if perms[1] == 'w' && !strings.HasPrefix(perms, "rw-p") || strings.HasPrefix(perms, "rwx") {
+			t.Errorf("mapped to be written: %s", line)
+		}
+		if perms == "r-xp" {
+			code = true
+		}
+		if perms[1] != 'w' {
+			size += int(to - from)
+		}
+	}
+	if info, err := os.Stat(path); err != nil || !code || int64(size) < info.Size() {
+		t.Errorf("%d bytes are mapped read-only, code among them: %t; the file is %v, %v", size, code, info, err)
+	}
+	if _, err := RemoveCompiled(dir, guests.Digest(t, file)); err != nil {
+		t.Fatal(err)
+	}
+	again := start(t, e, file, runtime.Spec{Args: []string{"kitchen", "sleep"}})
+	for _, r := range []*guestRun{r, again} {
+		r.process.Stop(0)
+		r.wait()
+	}
+}
+
+// TestCodeThatMayNotBeMapped: on a disk that is mounted noexec the engine copies the code.
+func TestCodeThatMayNotBeMapped(t *testing.T) {
+	e := newModuleEngine(t, t.TempDir())
+	file := filepathTiny(t)
+	digest := guests.Digest(t, file)
+	if err := e.modules.compiler.Compile(t.Context(), "", digest, file); err != nil {
+		t.Fatal(err)
+	}
+	f, err := e.modules.disk.open(digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	for _, mayMap := range []bool{true, false} {
+		m, err := loadCode(e.native, f, mayMap)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if is := mapped(t, e.cfg.CacheDir); len(is) > 0 != mayMap {
+			t.Errorf("mapped are %v", is)
+		}
+		m.Close()
+	}
+}
+
+func TestModulesAreBounded(t *testing.T) {
+	file := generated{data: 2000}.file(t)
+	digest := guests.Digest(t, file)
+	for _, c := range []struct {
+		limit int64
+		fits  bool
+	}{{1000, false}, {1 << 20, true}, {0, true}} {
+		compiler, err := NewCompiler(Config{CacheDir: t.TempDir(), Log: testLog(t), MaxModuleSize: c.limit})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = compiler.Compile(t.Context(), "", digest, file)
+		compiler.Close()
+		if c.fits != (err == nil) || !c.fits && (!errors.Is(err, ErrModuleTooLarge) || !strings.Contains(err.Error(), "may have 1000 (--max-module-size)")) {
+			t.Errorf("limit %d: %v", c.limit, err)
+		}
+	}
+	large := filepath.Join(t.TempDir(), "large.wasm")
+	write(t, large, "\x00asm\x01\x00\x00\x00")
+	if err := os.Truncate(large, runtime.DefaultMaxModule+1); err != nil {
+		t.Fatal(err)
+	}
+	if err := compilerOf(t, t.TempDir(), self()...).Compile(t.Context(), "", digest, large); !errors.Is(err, ErrModuleTooLarge) {
+		t.Errorf("without a limit of the settings: %v", err)
+	}
+}
+
+// TestCompiledFilesAreBounded: what a module is compiled to has a bound too. TestCompilerIsBound sees the kernel's.
+func TestCompiledFilesAreBounded(t *testing.T) {
+	file := generated{functions: 10, stores: 10}.file(t)
+	wasm := read(t, file)
+	j := job{digest: guests.Digest(t, file), size: int64(len(wasm)), code: 1000}
+	var refused *refusedError
+	if err := j.run(strings.NewReader(wasm), &strings.Builder{}); !errors.As(err, &refused) {
+		t.Errorf("an error of %v", err)
+	}
+}
+
+// TestTheCompilerHasNothing: neither environment nor files but its three; 3 is the folder that the shell reads.
+func TestTheCompilerHasNothing(t *testing.T) {
+	t.Setenv("SECRET", "word")
+	if err := unix.CloseRange(3, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC); err != nil { // what the tests' parent left open
+		t.Fatal(err)
+	}
+	c := compilerOf(t, t.TempDir(), "/bin/sh", "-c", `cd /proc/self/fd; read -r env </proc/self/environ; echo fds * env $env. >&2; exit 65`)
+	file := filepathTiny(t)
+	if err := c.Compile(t.Context(), "", guests.Digest(t, file), file); err == nil || !strings.Contains(err.Error(), "fds 0 1 2 3 env .") {
+		t.Errorf("it has %v", err)
+	}
+}

@@ -1,0 +1,140 @@
+package wasmtime
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+)
+
+// mayRun says whether a ticket may run.
+func mayRun(t *ticket) bool {
+	select {
+	case <-t.turn:
+		return true
+	default:
+		return false
+	}
+}
+
+func ticketOf(pods ...string) *ticket {
+	t := &ticket{pods: map[string]int{}}
+	for _, pod := range pods {
+		t.pods[pod]++
+	}
+	return t
+}
+
+const (
+	smallSize = 100
+	largeSize = 10 << 20
+)
+
+func TestQueue(t *testing.T) {
+	q := newQueue()
+	q.slots = 2
+	enter := func(size int64, pods ...string) *ticket {
+		one := ticketOf(pods...)
+		q.enter(one, size)
+		return one
+	}
+	is := func(what string, one *ticket, want bool) {
+		t.Helper()
+		if mayRun(one) != want {
+			t.Errorf("%s: its turn: %t", what, !want)
+		}
+	}
+	a, b, c := enter(largeSize, "a"), enter(largeSize, "b"), enter(largeSize, "c")
+	small := enter(smallSize, "d")
+	is("first", a, true)
+	is("second", b, true)
+	is("third of two slots", c, false)
+	is("a small one beside them", small, true)
+	again := enter(smallSize, "a")
+	is("the second of a pod", again, false)
+	is("of no pod", enter(smallSize, ""), true)
+	late := enter(smallSize, "e")
+	is("third in the small lane", late, false)
+	again.pods["f"]++ // another pod wants the same module
+	q.advance()
+	q.leave(small)
+	is("the second of a pod, which another pod wants too", again, true)
+	is("behind it", late, false)
+	if again.pod != "f" {
+		t.Errorf("it runs on the account of %q", again.pod)
+	}
+	q.leave(a)
+	is("third, when the first has ended", c, true)
+	q.leave(late)
+	q.leave(again)
+	is("what left before its turn", late, false)
+}
+
+// TestQueueAlwaysAdvances: whatever comes and goes, slots and pods are never taken twice, and nothing waits that could run.
+func TestQueueAlwaysAdvances(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	q := newQueue()
+	q.slots = 3
+	var in []*ticket
+	for range 20_000 {
+		if len(in) < 30 && random.IntN(2) == 0 {
+			one := ticketOf()
+			for range random.IntN(3) {
+				one.pods[fmt.Sprint(random.IntN(6))]++
+			}
+			q.enter(one, []int64{smallSize, 100 << 10, largeSize}[random.IntN(3)])
+			in = append(in, one)
+		} else if len(in) > 0 {
+			i := random.IntN(len(in))
+			q.leave(in[i])
+			in = append(in[:i], in[i+1:]...)
+		}
+		var running [len(lanes)]int
+		pods := map[string]bool{}
+		for _, one := range in {
+			if !mayRun(one) {
+				continue
+			}
+			running[one.lane]++
+			if one.pod != "" && pods[one.pod] {
+				t.Fatal("two of a pod")
+			}
+			pods[one.pod] = true
+		}
+		for _, one := range in {
+			if running[one.lane] > q.slots {
+				t.Fatal("more than there are slots")
+			}
+			if _, free := q.freePod(one); free && !mayRun(one) && running[one.lane] < q.slots {
+				t.Fatal("one waits that could run")
+			}
+		}
+	}
+	for _, one := range in {
+		q.leave(one)
+	}
+	if len(q.busy) != 0 || q.running != [len(lanes)]int{} {
+		t.Errorf("left are %v, %v", q.busy, q.running)
+	}
+}
+
+func TestBoundsAreInProportion(t *testing.T) {
+	c := &compiler{memory: DefaultCompileMemory, limit: DefaultCompileTime}
+	var last bounds
+	for _, size := range []int64{0, 82, 100 << 10, 3 << 20, 8 << 20, 30 << 20, 256 << 20, 1 << 30} {
+		b := c.bounds(size)
+		if b.memory < last.memory || b.limit < last.limit || b.code < last.code || b.nice < last.nice {
+			t.Errorf("%d bytes: %+v, which is less than what smaller modules have: %+v", size, b, last)
+		}
+		last = b
+	}
+	if last.memory != DefaultCompileMemory || last.limit != DefaultCompileTime || last.code != maxCode {
+		t.Errorf("the largest may take %+v", last)
+	}
+	if tiny := c.bounds(82); tiny.memory > 1<<30 || tiny.limit > DefaultCompileTime/3 || tiny.code > maxCode/4 {
+		t.Errorf("82 bytes may take %+v", tiny)
+	}
+	c = &compiler{memory: 1, limit: 1}
+	if b := c.bounds(1 << 30); b.memory != 1 || b.limit != 1 {
+		t.Errorf("beyond the settings: %+v", b)
+	}
+}

@@ -1,0 +1,157 @@
+package wasmtime
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/guests"
+)
+
+// TestSmallModulesDoNotWait: while modules that take long are compiled, in all the places that there are for such, and others wait
+// for these, a small one is compiled at once.
+func TestSmallModulesDoNotWait(t *testing.T) {
+	c := compilerOf(t, t.TempDir(), self()...)
+	c.queue.slots = 2
+	ctx, cancel := context.WithCancel(t.Context())
+	errs := make(chan error, 3)
+	for i, pod := range []string{"slow1", "slow2", "slow3"} {
+		slow := generated{functions: 4000, stores: 200, seed: i}.file(t)
+		go func() { errs <- c.Compile(ctx, pod, guests.Digest(t, slow), slow) }()
+	}
+	full := func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return len(c.queue.busy) == 2 && len(slices.Concat(c.queue.waiting[:]...)) == 1
+	}
+	eventually(t, "two compilers run, and one waits", full)
+	tiny := filepathTiny(t)
+	if err := c.Compile(t.Context(), "quick", guests.Digest(t, tiny), tiny); err != nil {
+		t.Fatal(err)
+	}
+	if !full() {
+		t.Error("it came after a slow one")
+	}
+	cancel()
+	for range 3 {
+		if err := <-errs; !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	}
+	eventually(t, "no compiler is left", func() bool { return len(children(t)) == 0 })
+}
+
+// TestAPodHasOneCompiler: a pod's second compilation waits for its first, and holds nobody up who wants the same.
+func TestAPodHasOneCompiler(t *testing.T) {
+	c := compilerOf(t, t.TempDir(), "/bin/sh", "-c", "exec sleep 1000")
+	c.queue.slots = 2
+	first, second := generated{seed: 1, stores: 1, functions: 1}.file(t), generated{seed: 2, stores: 1, functions: 1}.file(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	errs := make(chan error, 3)
+	compile := func(pod, file string) {
+		go func() { errs <- c.Compile(ctx, pod, guests.Digest(t, file), file) }()
+	}
+	compile("greedy", first)
+	eventually(t, "the compiler of the first module runs", func() bool { return len(children(t)) == 1 })
+	compile("greedy", second)
+	eventually(t, "the second module is in the queue", func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return len(c.queue.waiting[0]) == 1
+	})
+	if n := len(children(t)); n != 1 {
+		t.Errorf("%d compilers of one pod", n)
+	}
+	compile("other", second)
+	eventually(t, "the compiler of the second module runs for another pod", func() bool { return len(children(t)) == 2 })
+	cancel()
+	for range 3 {
+		<-errs
+	}
+}
+
+// countingCompiler notes each of its runs in the file.
+func countingCompiler(t *testing.T, dir string, change func(*Config)) (c *Compiler, runs func() int) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := filepath.Join(t.TempDir(), "count")
+	write(t, count, "")
+	cfg := Config{CacheDir: dir, Log: testLog(t), Compiler: []string{"/bin/sh", "-c", `echo >>` + count + `; exec "$0" ` + CompileCommand + ` "$@"`, self}}
+	if change != nil {
+		change(&cfg)
+	}
+	if c, err = NewCompiler(cfg); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c, func() int { return len(read(t, count)) }
+}
+
+// TestRefusedModulesAreRemembered: a module that was refused for what it is is not compiled again, however often it is asked for;
+// one that was refused for the time or the memory that it took is.
+func TestRefusedModulesAreRemembered(t *testing.T) {
+	damaged := filepath.Join(t.TempDir(), "damaged.wasm")
+	write(t, damaged, "\x00asm\x01\x00\x00\x00junk")
+	other := filepath.Join(t.TempDir(), "other.wasm")
+	write(t, other, "\x00asm\x01\x00\x00\x00more junk")
+	good := generated{functions: 50, stores: 50}.file(t)
+	for _, one := range []struct {
+		name, file, digest string
+		change             func(*Config)
+		is                 error
+		runs               int
+	}{
+		{name: "invalid", file: damaged, runs: 1},
+		{name: "time", file: good, change: func(c *Config) { c.CompileTime = time.Millisecond }, is: ErrCompileLimit, runs: 3},
+		{name: "memory", file: good, change: func(c *Config) { c.CompileMemory = 1 << 20 }, is: ErrCompileLimit, runs: 3},
+		{name: "another file", file: damaged, digest: guests.Digest(t, other), runs: 3},
+	} {
+		t.Run(one.name, func(t *testing.T) {
+			dir := t.TempDir()
+			c, runs := countingCompiler(t, dir, one.change)
+			if one.digest == "" {
+				one.digest = guests.Digest(t, one.file)
+			}
+			var first string
+			for range 3 {
+				err := c.Compile(t.Context(), "pod", one.digest, one.file)
+				if err == nil || one.is != nil && !errors.Is(err, one.is) || strings.Contains(err.Error(), "\n") {
+					t.Fatalf("error %v", err)
+				}
+				if first == "" {
+					first = err.Error()
+				}
+				if err.Error() != first {
+					t.Errorf("first %q, then %q", first, err)
+				}
+			}
+			if runs() != one.runs {
+				t.Errorf("compiled %d times, want %d", runs(), one.runs)
+			}
+			if files := cached(t, dir); len(files) != 0 {
+				t.Errorf("which is kept: %v", files)
+			}
+		})
+	}
+}
+
+func TestRefusalsAreBounded(t *testing.T) {
+	var r refusals
+	name := func(i int) string { return strings.Repeat("x", i) }
+	for i := range maxRefusals + 10 {
+		r.note(name(i), &refusedError{name(i)})
+		r.note(name(i), &refusedError{"again"})
+	}
+	r.note("other", errors.New("not for what it is"))
+	if len(r.why) != maxRefusals || len(r.ages) != maxRefusals || r.find(name(9)) != nil || r.find(name(10)) == nil || r.find("other") != nil {
+		t.Errorf("%d are remembered", len(r.why))
+	}
+}
