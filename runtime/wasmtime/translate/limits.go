@@ -47,7 +47,7 @@ var DefaultLimits = Limits{
 	Exports:     1 << 20,
 	Elements:    1 << 20,
 	ElementSegs: 20_000,
-	DataSegs:    50_000,
+	DataSegs:    100_000,
 	Parameters:  1_000,
 	RecGroup:    50_000,
 	Fields:      2_000,

@@ -9,12 +9,11 @@ import (
 const engineLocals = 2
 
 const (
-	// maxLiveWork bounds the work of one pass, in words of 64 locals. The compiler keeps 4 bytes for each local and each place
-	// where control may branch: 4 GiB at this bound.
-	maxLiveWork = 1 << 24
+	// maxLiveWork bounds the work of all passes over all functions of a module, in words of 64 locals: some tenths of a second.
+	maxLiveWork = 1 << 28
 	// maxLiveWords bounds what a pass remembers at a time, in words.
 	maxLiveWords = 1 << 21
-	// maxPasses bounds how often. A function needs two more than it has loops within each other.
+	// maxPasses bounds how often. A function needs two more than it has loops within each other, at most.
 	maxPasses = 64
 )
 
@@ -31,15 +30,18 @@ func (s *scan) countLive() {
 		return // whatever is live
 	}
 	words := (uint64(len(f.reads)) + 63) / 64
-	s.r.bound(s.start, "locals that are read, times blocks,", 64*words*uint64(len(f.labels)), 64*maxLiveWork)
 	v := &s.live
 	v.begin(int(words), len(f.labels))
+	for place, local := range f.reads {
+		if s.localKind(local) == managed {
+			v.managed[place/64] |= 1 << (place % 64)
+		}
+	}
 	for range maxPasses {
+		s.m.liveWork += words*uint64(len(f.labels)) + uint64(len(f.events))/64
+		s.r.bound(s.start, "steps of counting which locals are live, in all functions", s.m.liveWork, maxLiveWork)
 		v.values, v.arguments, v.enough = s.values, s.arguments, s.bound+most
 		v.pass(f)
-		if s.managed { // each use behind a call is a load
-			v.values += v.arguments
-		}
 		s.r.bound(s.start, "values for the compiler, most of them of locals where branches join,", v.values, s.bound)
 		s.r.bound(s.start, "values that branches hand over", v.arguments, most)
 		s.r.bound(s.start, "words of locals that are live at labels", uint64(v.saved), maxLiveWords)
@@ -59,12 +61,13 @@ type liveness struct {
 	now     []uint64 // the locals that are live at the event, by their places
 	n       uint64   // how many they are
 	scratch []uint64
-	sets    []word // of labels of blocks that are open, seen from their ends
-	saved   int    // the most that there were
-	spans   []span // of sets, by label
-	loops   []word // of all loops, in the pass before
-	loopAt  []span // of loops, by label
-	next    []word // of all loops, in this pass
+	managed []uint64 // those that refer to what the collector follows
+	sets    []word   // of labels of blocks that are open, seen from their ends
+	saved   int      // the most that there were
+	spans   []span   // of sets, by label
+	loops   []word   // of all loops, in the pass before
+	loopAt  []span   // of loops, by label
+	next    []word   // of all loops, in this pass
 	nextAt  []span
 	settled bool
 }
@@ -77,7 +80,7 @@ type word struct {
 type span struct{ from, to uint32 }
 
 func (v *liveness) begin(words, labels int) {
-	v.now, v.scratch = make([]uint64, words), make([]uint64, words)
+	v.now, v.scratch, v.managed = make([]uint64, words), make([]uint64, words), make([]uint64, words)
 	v.sets, v.loops, v.next = nil, nil, nil
 	v.spans, v.loopAt, v.nextAt = make([]span, labels), make([]span, labels), make([]span, labels)
 	v.saved = 0
@@ -100,7 +103,7 @@ func (v *liveness) pass(f *flow) {
 			v.nothing()
 		case eventEdge:
 			set := v.at(f, arg)
-			v.arguments += size(set) * uint64(max(f.labels[arg].handles, 1))
+			v.handOver(set, uint64(max(f.labels[arg].handles, 1)))
 			v.union(set)
 		case eventJoins:
 			v.join(uint64(arg))
@@ -162,6 +165,14 @@ func (v *liveness) at(f *flow, l uint32) []word {
 	return v.sets[v.spans[l].from:v.spans[l].to]
 }
 
+// handOver counts a set that so many branches hand over. What the collector follows is loaded first, if it may have moved it.
+func (v *liveness) handOver(set []word, times uint64) {
+	for _, w := range set {
+		v.arguments += times * uint64(bits.OnesCount64(w.bits))
+		v.values += times * uint64(bits.OnesCount64(w.bits&v.managed[w.at]))
+	}
+}
+
 // close is the end of a block.
 func (v *liveness) close(f *flow, l uint32) {
 	if f.labels[l].preds > 1 {
@@ -183,7 +194,7 @@ func (v *liveness) handlers(f *flow, t *try) {
 	for _, l := range f.catches[t.first:t.last] {
 		set := v.at(f, l)
 		v.values += size(set) + engineLocals
-		v.arguments += size(set)
+		v.handOver(set, 1)
 		v.union(set)
 	}
 	if t.parent >= 0 {

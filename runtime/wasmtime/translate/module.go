@@ -32,6 +32,7 @@ type module struct {
 	declared        numbers // functions that ref.func may name whatever is exported
 	start           int     // the function, or -1
 
+	liveWork    uint64 // see maxLiveWork
 	startValues uint64 // of the code that the compiler makes for the module's start
 	sizes       sizes
 

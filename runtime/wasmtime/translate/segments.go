@@ -73,15 +73,11 @@ func (m *module) elementSegment(r *reader) {
 // table itself. It does so until it comes to a segment of which it cannot.
 func (m *module) tablePlace(r *reader, t *tableInfo) uint64 {
 	const most = 1 << 20
-	look := *r
-	if t.Index < uint32(m.importedTables) || t.kind == managed || look.byte() != opI32Const {
+	at, known := constantAddress(*r)
+	if !known || t.Index < uint32(m.importedTables) || t.kind == managed || at >= min(t.Min, most) {
 		return 0
 	}
-	at := uint64(uint32(look.signed(32)))
-	if size := min(t.Min, most); look.byte() == opEnd && at < size {
-		return size - at
-	}
-	return 0
+	return min(t.Min, most) - at
 }
 
 // elementType reads what a segment's elements are, and reports whether the collector follows them.
@@ -103,25 +99,73 @@ func (m *module) dataSection(r *reader) {
 		r.fail(r.at, "%d data segments, and %d were announced", n, m.dataCount)
 	}
 	m.sizes.data = uint64(n)
+	images := make([]image, len(m.memories))
+	var code uint64 // values, if the compiler makes code for each segment
 	for range n {
-		at := r.at
-		flags := r.u32()
-		switch flags {
-		case 0, 2:
-			memory := uint32(0)
-			if flags == 2 {
-				r.need(BulkMemory, at)
-				memory = r.u32()
-			}
-			r.index(at, "memory", memory, len(m.memories))
-			m.startValues += m.constant(r) + 60
-		case 1:
-			r.need(BulkMemory, at)
-		default:
-			r.fail(at, "a data segment of form %d is not known here", flags)
-		}
-		r.take(r.u32())
+		code += m.dataSegment(r, images)
 	}
+	const perImage = 60
+	for _, i := range images {
+		if i.late || i.bytes > 0 && i.end-i.start >= max(2*i.bytes, maxSparse) {
+			m.startValues += code
+			return
+		}
+	}
+	m.startValues += perImage * uint64(len(images))
+}
+
+// image is a memory's content at the start, which the compiler puts together itself unless it is sparse, or not known.
+type image struct {
+	start, end, bytes uint64
+	late              bool // a segment's place is known at the start only
+}
+
+// maxSparse is how large an image with more gaps than content may be for the compiler.
+const maxSparse = 1 << 20
+
+// dataSegment gives the values of the code for a segment.
+func (m *module) dataSegment(r *reader, images []image) uint64 {
+	const code = 60
+	at := r.at
+	flags := r.u32()
+	if flags > 2 {
+		r.fail(at, "a data segment of form %d is not known here", flags)
+	}
+	if flags > 0 {
+		r.need(BulkMemory, at)
+	}
+	if flags == 1 {
+		r.take(r.u32())
+		return 0
+	}
+	memory := uint32(0)
+	if flags == 2 {
+		memory = r.u32()
+	}
+	r.index(at, "memory", memory, len(m.memories))
+	start, known := constantAddress(*r)
+	values := m.constant(r) + code
+	n := r.u32()
+	r.take(n)
+	i, end := &images[memory], start+uint64(n)
+	if !known || memory < uint32(m.importedMemories) || end > m.memories[memory].Min*pageSize {
+		i.late = true
+		return values
+	}
+	if i.bytes == 0 {
+		i.start = start
+	}
+	i.start, i.end, i.bytes = min(i.start, start), max(i.end, end), i.bytes+uint64(n)
+	return values
+}
+
+// constantAddress is the value of an expression that is one i32.const.
+func constantAddress(r reader) (at uint64, known bool) {
+	if r.byte() != opI32Const {
+		return 0, false
+	}
+	at = uint64(uint32(r.signed(32)))
+	return at, r.byte() == opEnd
 }
 
 // constant reads a constant expression, and gives the values that the compiler makes of it.
