@@ -33,16 +33,16 @@ func (g generated) file(t testing.TB) string {
 	}
 	whole := func(id byte, content ...byte) { section(id, len(content), content) }
 	_, _ = out.WriteString("\x00asm\x01\x00\x00\x00")
-	whole(sectionType, 1, 0x60, 0, 0)
-	whole(sectionFunction, append(leb(1+g.functions), make([]byte, 1+g.functions)...)...)
-	whole(sectionMemory, 1, 0, 1)
-	whole(sectionExport, append([]byte("\x02\x06_start\x00\x00\x06memory"), 2, 0)...)
+	whole(1, 1, 0x60, 0, 0)
+	whole(3, append(leb(1+g.functions), make([]byte, 1+g.functions)...)...)
+	whole(5, 1, 0, 1)
+	whole(7, append([]byte("\x02\x06_start\x00\x00\x06memory"), 2, 0)...)
 	if g.data > 0 {
 		whole(12, 1)
 	}
 	body := g.body()
 	count := leb(1 + g.functions)
-	section(sectionCode, len(count)+3+g.functions*len(body), count, []byte{2, 0, 0x0b})
+	section(10, len(count)+3+g.functions*len(body), count, []byte{2, 0, 0x0b})
 	for range g.functions {
 		_, _ = out.Write(body)
 	}
