@@ -210,6 +210,17 @@ const (
 	barrierJoins  = 6
 )
 
+// atomicOps follow prefixAtomic.
+var atomicOps = func() (t [0x4f]op) {
+	for i := range t {
+		if i <= 0x02 || i >= 0x10 {
+			t[i] = op{memoryAccess, Atomics, 24, 2}
+		}
+	}
+	t[0x03] = op{lane, Atomics, 1, 0} // atomic.fence, and a zero
+	return t
+}()
+
 // simdOps follow prefixSIMD. Numbers that have no instruction are left out by simdGaps.
 var simdOps = func() (t [0x114]op) {
 	for i := range t {

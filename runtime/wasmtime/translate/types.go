@@ -114,7 +114,7 @@ func (m *module) subtype(r *reader) {
 	case typeContinues:
 		r.need(StackSwitching, at)
 	case typeShared:
-		r.need(Threads, at)
+		r.need(SharedMemory, at)
 	default:
 		r.fail(at, "a type that begins with 0x%x is not known here", b)
 	}
@@ -149,7 +149,7 @@ func (m *module) mutability(r *reader) (mutable bool) {
 	case 0, 1:
 		return b == 1
 	case 2, 3:
-		r.need(Threads, at)
+		r.need(SharedMemory, at)
 	}
 	r.fail(at, "neither mutable nor constant")
 	return false
@@ -200,7 +200,7 @@ func (m *module) heapType(r *reader) kind {
 	case 0x68, 0x75: // cont, nocont
 		r.need(StackSwitching, at)
 	case typeShared:
-		r.need(Threads, at)
+		r.need(SharedMemory, at)
 	default:
 		r.need(TypedFunctionReferences, at)
 		i := r.signed(33)
