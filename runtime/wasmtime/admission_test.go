@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/guests"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
@@ -80,4 +81,31 @@ func TestAdmission(t *testing.T) {
 	})
 	two.process.Stop(0)
 	two.wait()
+}
+
+// TestPlacesOfAGuest: a guest with several memories takes the place of several guests.
+func TestPlacesOfAGuest(t *testing.T) {
+	e, err := New(Config{CacheDir: guests.CacheDir(t), Log: testLog(t), MaxGuests: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = e.Close() })
+	three := wat(t, `(module (memory (export "memory") 1) (memory 1) (memory 1) (func (export "_start") (loop $spin (br $spin))))`)
+	r := start(t, e, three, runtime.Spec{})
+	if _, err := tryStart(t, e, filepathTiny(t), runtime.Spec{}); !errors.Is(err, runtime.ErrFull) {
+		t.Errorf("a fourth place: %v", err)
+	}
+	r.process.Stop(0)
+	r.wait()
+	eventually(t, "its places are free", func() bool {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		return e.places == 0
+	})
+	tiny := start(t, e, filepathTiny(t), runtime.Spec{})
+	if _, err := tryStart(t, e, three, runtime.Spec{}); !errors.Is(err, runtime.ErrFull) {
+		t.Errorf("three places where two are free: %v", err)
+	}
+	tiny.process.Stop(0)
+	tiny.wait()
 }

@@ -129,13 +129,17 @@ func (e *Engine) start(ctx context.Context, spec runtime.Spec, streams runtime.S
 	if err := e.enter(); err != nil {
 		return nil, err
 	}
-	kept := false
-	defer func() { e.leave(kept) }()
+	places, kept := 1, false
+	defer func() { e.leave(places, kept) }()
 	m, err := e.modules.get(ctx, spec.Digest, spec.Module)
 	if err != nil {
 		return nil, err
 	}
-	p, err := e.newProcess(spec, streams, m)
+	var p *process
+	err = e.widen(&places, m.places)
+	if err == nil {
+		p, err = e.newProcess(spec, streams, m)
+	}
 	if err != nil {
 		e.modules.release(m)
 		return nil, err
@@ -164,22 +168,41 @@ func (e *Engine) start(ctx context.Context, spec runtime.Spec, streams runtime.S
 func (e *Engine) enter() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	switch {
-	case e.closed:
+	if e.closed {
 		return ErrClosed
-	case e.places >= e.room.guests:
-		return fmt.Errorf("%w: it holds %d guests, and %s allows no more", runtime.ErrFull, e.places, e.room.of)
 	}
-	e.places++
+	if err := e.take(1); err != nil {
+		return err
+	}
 	e.guests.Add(1)
 	return nil
 }
 
-// leave ends what enter began. The place is given back unless a process keeps it until its remove.
-func (e *Engine) leave(kept bool) {
+// take takes so many places. The mutex is held.
+func (e *Engine) take(places int) error {
+	if e.places+places > e.room.guests {
+		return fmt.Errorf("%w: it holds %d guests, and %s allows no more", runtime.ErrFull, e.places, e.room.of)
+	}
+	e.places += places
+	return nil
+}
+
+// widen takes the places that a guest of a module needs besides those that it has.
+func (e *Engine) widen(has *int, needs int) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	err := e.take(needs - *has)
+	if err == nil {
+		*has = needs
+	}
+	return err
+}
+
+// leave ends what enter began. The places are given back unless a process keeps them until its remove.
+func (e *Engine) leave(places int, kept bool) {
 	if !kept {
 		e.mu.Lock()
-		e.places--
+		e.places -= places
 		e.mu.Unlock()
 	}
 	e.guests.Done()
@@ -201,7 +224,7 @@ func (e *Engine) add(p *process) bool {
 func (e *Engine) remove(p *process) {
 	e.mu.Lock()
 	delete(e.running, p)
-	e.places--
+	e.places -= p.places
 	e.mu.Unlock()
 	e.guests.Done()
 }

@@ -33,6 +33,7 @@ type module struct {
 	info     *translate.Info
 	codeSize int64 // bytes that are mapped of its file
 	needs    needs // of each guest
+	places   int   // of the engine's room, that each guest takes
 }
 
 // newModule is what the file says of a module. The engine's part is still to be loaded.
@@ -45,10 +46,20 @@ func newModule(digest string, f *codeFile) (*module, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load compiled code: %w", err)
 	}
-	code := resident + int64(len(f.info)) + saturated(info.Overhead)
-	return &module{digest: digest, info: info, codeSize: f.size, needs: needs{
+	code := resident + int64(len(f.info)) + saturated(info.Overhead) + saturated(info.InstanceOverhead)
+	return &module{digest: digest, info: info, codeSize: f.size, places: placesOf(info), needs: needs{
 		memories: saturated(info.MemoryBytes()), tables: saturated(info.TableBytes()), code: max(code-freeCode, 0),
 	}}, nil
+}
+
+// placesOf is how many places a guest takes: each memory besides the first, and a heap of objects, is mapped as another guest's
+// memory would be.
+func placesOf(info *translate.Info) int {
+	places := max(len(info.Memories), 1)
+	if info.Heap {
+		places++
+	}
+	return places
 }
 
 // prepared is the module ready to be instantiated. On an error it is closed.

@@ -27,6 +27,7 @@ type process struct {
 	stdin   *inlet      // nil if nothing can be attached to it
 	account *account    // of its memory: its own, or that of the run that it is beside
 	found   runtime.Run // as Engine.Runs shows it
+	places  int         // of the engine's room
 
 	started  chan struct{} // closed when the instance exists, or cannot
 	startErr error         // set before started is closed
@@ -82,6 +83,7 @@ func (e *Engine) newProcess(spec runtime.Spec, streams runtime.Streams, m *modul
 		out:     out,
 		stdin:   stdin,
 		account: own,
+		places:  m.places,
 		limit:   limit,
 		cpu:     spec.CPULimit,
 		started: make(chan struct{}),

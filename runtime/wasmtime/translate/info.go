@@ -20,6 +20,8 @@ type Info struct {
 	Starts bool
 	// Grows reports whether there is GrowExport.
 	Grows bool
+	// Heap reports whether instances may have objects or exceptions, which lie in a memory of the engine's own.
+	Heap bool
 	// Overhead estimates what the engine's own tables for the module take on the heap, in bytes, code and data left out.
 	Overhead uint64
 	// InstanceOverhead estimates what each instance takes, in bytes, its memories and tables left out.
@@ -104,6 +106,7 @@ const infoVersion = 1
 const (
 	infoStarts = 1 << iota
 	infoGrows
+	infoHeap
 )
 
 // Sizes of what an encoded info begins with, and of its memories and tables.
@@ -120,6 +123,9 @@ func (i *Info) Append(b []byte) []byte {
 	}
 	if i.Grows {
 		flags |= infoGrows
+	}
+	if i.Heap {
+		flags |= infoHeap
 	}
 	le := binary.LittleEndian
 	b = append(b, infoVersion, flags)
@@ -151,12 +157,13 @@ var errInfo = errors.New("damaged: what is known of the module cannot be read")
 // with wrong numbers, names and offsets, all bounded.
 func ReadInfo(b []byte) (*Info, error) {
 	le := binary.LittleEndian
-	if len(b) < infoHead || b[0] != infoVersion || b[1] > infoStarts|infoGrows {
+	if len(b) < infoHead || b[0] != infoVersion || b[1] > infoStarts|infoGrows|infoHeap {
 		return nil, errInfo
 	}
 	i := &Info{
 		Starts:           b[1]&infoStarts != 0,
 		Grows:            b[1]&infoGrows != 0,
+		Heap:             b[1]&infoHeap != 0,
 		Functions:        le.Uint32(b[6:]),
 		Overhead:         le.Uint64(b[10:]),
 		InstanceOverhead: le.Uint64(b[18:]),

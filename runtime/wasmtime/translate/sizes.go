@@ -1,5 +1,7 @@
 package translate
 
+import "slices"
+
 // sizes are what the engine's tables grow with, besides what module counts.
 type sizes struct {
 	importNames uint64 // bytes
@@ -13,6 +15,7 @@ func (m *module) info(w *writer) Info {
 		Memories:    m.memories[m.importedMemories:],
 		Starts:      m.start >= 0,
 		Grows:       len(m.grows) > 0,
+		Heap:        len(m.tags) > 0 || slices.ContainsFunc(m.types, func(t typeInfo) bool { return t.composite != functionType }),
 		shifts:      encodeShifts(w.shifts),
 		nameEntries: m.names.entries,
 		nameText:    m.names.text,
