@@ -93,11 +93,13 @@ func compileError(cmd *exec.Cmd, err error, memory, seconds int64, said string) 
 		return fmt.Errorf("compile: the compiler failed: %w: %s", err, firstLine(truncate(said)))
 	}
 	usage, _ := exit.SysUsage().(*syscall.Rusage)
+	status, _ := exit.Sys().(syscall.WaitStatus)
+	// An allocation that fails ends the process in its allocator's way: aborted by C's and Rust's, code 2 by Go's.
+	allocator := status.Signaled() && status.Signal() == syscall.SIGABRT || exit.ExitCode() == 2
 	switch {
 	case exit.UserTime()+exit.SystemTime() >= time.Duration(seconds)*time.Second:
 		return fmt.Errorf("compile: took more than %d s of processor time: %w", seconds, ErrCompileLimit)
-	case usage != nil && usage.Maxrss<<10 > memory/2:
-		// An allocation that fails ends the process in its allocator's way: aborted by C's and Rust's, code 2 by Go's.
+	case allocator && usage != nil && usage.Maxrss<<10 > memory/2: // which is at least what this process had at the start
 		return tooMuch
 	}
 	return fmt.Errorf("compile: the compiler failed: %w: %s", err, firstLine(truncate(said)))
