@@ -72,6 +72,8 @@ func TestInvalidInput(t *testing.T) {
 		{"thresholds the wrong way", flag("--image-gc-low-threshold=85"), []string{`flag --image-gc-low-threshold: 85 is not below 85, the value of the default of --image-gc-high-threshold`}},
 		{"ages", file(`{"imageMaximumGCAge": "1m"}`), []string{`key "imageMaximumGCAge": 1m0s is not above 2m0s`}},
 		{"age", flag("--minimum-image-ttl-duration=2"), []string{`--minimum-image-ttl-duration: "2" is no duration`}},
+		{"size of a module", flag("--max-module-size=2Gi"), []string{`--max-module-size: "2Gi" is more than the engine can take: write 1Gi or less`}},
+		{"no size of a module", file(`{"maxModuleSize": "large"}`), []string{`key "maxModuleSize": "large" is no amount of bytes of a module`}},
 		{"pulls", flag("--max-parallel-image-pulls=0"), []string{`"0" is not a number of pulls`}},
 		{"verification", env("KRUSTLET_IMAGE_PULL_CREDENTIALS_VERIFICATION_POLICY", "alwaysVerify"), []string{
 			`KRUSTLET_IMAGE_PULL_CREDENTIALS_VERIFICATION_POLICY: "alwaysVerify" is none of NeverVerify, NeverVerifyPreloadedImages, NeverVerifyAllowlistedImages and AlwaysVerify`,

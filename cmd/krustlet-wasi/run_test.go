@@ -24,6 +24,7 @@ func TestRunExitCodes(t *testing.T) {
 	r.file("empty.wasm", emptyModule)
 	r.file("component.wasm", component)
 	r.file("text.wasm", []byte("(module)"))
+	r.file("large.wasm", append([]byte("\x00asm\x01\x00\x00\x00"), make([]byte, 1992)...))
 	r.file("sub.wasm/x", nil)
 	for _, tt := range []struct {
 		name   string
@@ -54,6 +55,8 @@ func TestRunExitCodes(t *testing.T) {
 		{"a component", []string{"component.wasm"}, 126, "component"},
 		{"a device", []string{"/dev/null"}, 126, "no regular file"},
 		{"more memory than its limit", []string{"--memory=64Ki", guest, "echo"}, 126, "limit of 65536 bytes"},
+		{"a large module", []string{"--max-module-size=1Ki", "large.wasm"}, 126, "the module is too large: it has 2000 bytes, and may have 1024 (--max-module-size)"},
+		{"no size of a module", []string{"--max-module-size=2Gi", guest}, 125, "flag --max-module-size: \"2Gi\" is more than the engine can take"},
 		{"nothing", nil, 125, "nothing to run: name a FILE.wasm or an IMAGE"},
 		{"nothing but flags", []string{"--quiet"}, 125, "nothing to run"},
 		{"neither file nor image", []string{"No Such Thing"}, 125, `"No Such Thing" is neither a file here nor the name of an image`},

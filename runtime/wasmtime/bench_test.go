@@ -290,3 +290,48 @@ func largeModule(b *testing.B) string {
 	}
 	return file
 }
+
+// BenchmarkFirstStart is the time from Start to the guest's first output with its code on disk, and not in memory.
+func BenchmarkFirstStart(b *testing.B) {
+	for _, c := range []struct{ name, file string }{{"tiny", filepathTiny(b)}, {"go 3 MB", guests.Build(b, "hello")}} {
+		b.Run(c.name, func(b *testing.B) {
+			e := newEngine(b)
+			out := firstByte{make(chan struct{}, 1)}
+			e.openLog = func(string, logfile.Rotation) (containerLog, error) { return out, nil }
+			spec := runtime.Spec{Module: c.file, Digest: guests.Digest(b, c.file), Args: []string{"guest"}, Log: "x",
+				Mounts: []runtime.Mount{{Host: b.TempDir(), Guest: "/"}}}
+			var took latencies
+			for b.Loop() {
+				began := time.Now()
+				p, err := e.Start(b.Context(), spec, runtime.Streams{})
+				if err != nil {
+					b.Fatal(err)
+				}
+				<-out.c
+				took = append(took, time.Since(began))
+				p.Stop(0)
+				<-p.Done()
+				e.modules.forget(b, spec.Digest)
+			}
+			b.ReportMetric(float64(took[1:].percentile(50).Microseconds()), "p50-µs")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+// forget closes a module that nothing runs any more.
+func (ms *modules) forget(t testing.TB, digest string) {
+	var m *module
+	eventually(t, "nothing runs the module", func() bool {
+		ms.mu.Lock()
+		defer ms.mu.Unlock()
+		s := ms.byKey[digest]
+		if s == nil || s.users > 0 {
+			return false
+		}
+		m = s.m
+		delete(ms.byKey, digest)
+		return true
+	})
+	m.close()
+}

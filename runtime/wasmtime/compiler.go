@@ -92,14 +92,14 @@ func compileError(cmd *exec.Cmd, err error, memory, seconds int64, said string) 
 	case compileBroken, compileMisused:
 		return fmt.Errorf("compile: the compiler failed: %w: %s", err, firstLine(truncate(said)))
 	}
-	// An allocation that fails ends the process in its allocator's way: by a signal where it is C's or Rust's, with code 2 where it
-	// is Go's. Other ends are not judged by what was used, as the kernel counts this process's own memory until the other begins.
 	usage, _ := exit.SysUsage().(*syscall.Rusage)
-	byAllocator := exit.ExitCode() == -1 || exit.ExitCode() == 2
+	status, _ := exit.Sys().(syscall.WaitStatus)
+	// An allocation that fails ends the process in its allocator's way: aborted by C's and Rust's, code 2 by Go's.
+	allocator := status.Signaled() && status.Signal() == syscall.SIGABRT || exit.ExitCode() == 2
 	switch {
 	case exit.UserTime()+exit.SystemTime() >= time.Duration(seconds)*time.Second:
 		return fmt.Errorf("compile: took more than %d s of processor time: %w", seconds, ErrCompileLimit)
-	case byAllocator && usage != nil && usage.Maxrss<<10 > memory/2:
+	case allocator && usage != nil && usage.Maxrss<<10 > memory/2: // which is at least what this process had at the start
 		return tooMuch
 	}
 	return fmt.Errorf("compile: the compiler failed: %w: %s", err, firstLine(truncate(said)))

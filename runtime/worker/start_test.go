@@ -56,7 +56,10 @@ func TestStartErrorsKeepTextAndClass(t *testing.T) {
 	dir := t.TempDir()
 	compiles := 0
 	cfg := config(t, dir)
-	cfg.Compiler = compilerFunc(func(_ context.Context, _, _, file string) error {
+	cfg.Compiler = compilerFunc(func(_ context.Context, pod, _, file string) error {
+		if pod != "pod1" {
+			t.Errorf("compiled on the account of %q", pod)
+		}
 		if compiles++; compiles > 1 && filepath.IsAbs(file) && strings.HasPrefix(file, dir) {
 			return os.WriteFile(file, nil, 0o600)
 		}
