@@ -150,7 +150,7 @@ func fdFilestatSetSize(_ context.Context, g *Guest, _ memory, a arguments) error
 	return unix.Ftruncate(f.fd, int64(a.u64(1)))
 }
 
-func fdFilestatSetTimes(_ context.Context, g *Guest, _ memory, a arguments) error {
+func fdFilestatSetTimes(ctx context.Context, g *Guest, _ memory, a arguments) error {
 	times, err := newTimes(a.u64(1), a.u64(2), a.u16(3))
 	if err != nil {
 		return err
@@ -163,7 +163,7 @@ func fdFilestatSetTimes(_ context.Context, g *Guest, _ memory, a arguments) erro
 	case *file:
 		return o.setTimes(times)
 	case *directory:
-		p, err := g.ns.walk(o.place(), ".", true)
+		p, err := g.ns.walk(ctx, o.place(), ".", true)
 		if err != nil {
 			return err
 		}
@@ -219,7 +219,7 @@ func fdPrestatGet(_ context.Context, g *Guest, m memory, a arguments) error {
 	}
 	clear(b)
 	if dir, ok := d.object.(*directory); ok {
-		binary.LittleEndian.PutUint32(b[4:], uint32(len(dir.guest)))
+		binary.LittleEndian.PutUint32(b[4:], uint32(len(dir.at.guest)))
 	} else {
 		b[0] = prestatSocket
 	}
@@ -238,14 +238,14 @@ func fdPrestatDirName(_ context.Context, g *Guest, m memory, a arguments) error 
 	if !ok {
 		return nil // some ask without a look at the tag: the name of no bytes that they were told of
 	}
-	if uint64(a.u32(2)) < uint64(len(dir.guest)) {
+	if uint64(a.u32(2)) < uint64(len(dir.at.guest)) {
 		return ErrnoNametoolong
 	}
-	b, err := m.bytes(a.u32(1), uint32(len(dir.guest)))
+	b, err := m.bytes(a.u32(1), uint32(len(dir.at.guest)))
 	if err != nil {
 		return err
 	}
-	copy(b, dir.guest)
+	copy(b, dir.at.guest)
 	return nil
 }
 

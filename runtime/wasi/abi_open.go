@@ -34,7 +34,7 @@ func (o opening) directory() bool { return o.oflags&openDirectoryOnly != 0 }
 // changes says that the opening would change what is there.
 func (o opening) changes() bool { return o.writes() || o.truncates() || o.creates() }
 
-func pathOpen(_ context.Context, g *Guest, m memory, a arguments) error {
+func pathOpen(ctx context.Context, g *Guest, m memory, a arguments) error {
 	o := opening{oflags: a.u16(4), rights: a.u64(5), inheriting: a.u64(6), fdflags: a.u16(7)}
 	if o.oflags&^allOpenFlags != 0 || o.fdflags&^allFDFlags != 0 || o.creates() && o.directory() {
 		return ErrnoInval
@@ -61,7 +61,7 @@ func pathOpen(_ context.Context, g *Guest, m memory, a arguments) error {
 	if err := g.fds.reserve(); err != nil {
 		return err
 	}
-	opened, err := g.open(dir, name, a.u32(1)&lookupFollow != 0, o)
+	opened, err := g.open(ctx, dir, name, a.u32(1)&lookupFollow != 0, o)
 	if err != nil {
 		g.fds.release()
 		return err
@@ -83,14 +83,14 @@ func (o opening) allowed(dir *descriptor) error {
 }
 
 // open opens a path of the guest, below one of its directories.
-func (g *Guest) open(dir *directory, name string, follow bool, o opening) (*descriptor, error) {
+func (g *Guest) open(ctx context.Context, dir *directory, name string, follow bool, o opening) (*descriptor, error) {
 	if p, ok := g.ns.direct(dir, name); ok && !(p.mnt.readOnly && o.changes()) {
 		d, err := p.openDirect(o, g.fileSystems)
 		if err == nil || err == ErrnoNoent {
 			return d, err
 		}
 	}
-	p, err := g.ns.walk(dir.place(), name, follow && !o.exclusive())
+	p, err := g.ns.walk(ctx, dir.place(), name, follow && !o.exclusive())
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +166,7 @@ func (p place) adopt(fd int, o opening, fs fileSystems) (*descriptor, error) {
 	}
 	kind := typeOf(st.Mode)
 	if kind == typeDirectory {
-		return o.directoryDescriptor(&directory{ns: p.ns, guest: p.guest, fd: fd, stream: -1}), nil
+		return o.directoryDescriptor(newDirectory(p, fd)), nil
 	}
 	f := &file{fd: fd, kind: kind, readOnly: p.mnt.readOnly}
 	return &descriptor{object: f, rights: o.rights & fileRights, flags: o.fdflags}, nil

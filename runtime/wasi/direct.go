@@ -19,7 +19,7 @@ func (ns *namespace) direct(dir *directory, name string) (place, bool) {
 		from = 0
 	}
 	p.guest = p.guest[:from] + "/" + name
-	if ns.pinned(p.guest) {
+	if len(p.guest) >= maxPath || ns.pinned(p.guest) {
 		return place{}, false
 	}
 	if p.rel == "." {

@@ -3,16 +3,15 @@ package wasi
 import (
 	"encoding/binary"
 	"errors"
-	"path"
 	"sort"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
 // directory is an open directory.
 type directory struct {
-	ns       *namespace
-	guest    string // its canonical guest path when it was opened
+	at       place  // where it was when it was opened
 	fd       int    // itself, pinned; -1 for a mount point and for a directory that only mounts make
 	unread   bool   // fd is open for its names only
 	stream   int    // for its entries; opened by the first fd_readdir, -1 until then
@@ -23,28 +22,35 @@ type directory struct {
 
 // openDirectory opens the directory at p.
 func openDirectory(p place) (*directory, error) {
-	d := &directory{ns: p.ns, guest: p.guest, fd: -1, stream: -1}
 	if p.info.virtual || p.ns.mounts[p.guest] != nil {
-		return d, nil
+		return newDirectory(p.ns.locate(p.guest), -1), nil
 	}
 	handle, err := p.handle()
 	if err != nil {
 		return nil, err
 	}
-	d.fd, err = openBelow(handle, p.rel, unix.O_RDONLY|unix.O_DIRECTORY, 0)
-	if err == unix.EACCES { // it may be walked through and not read
-		d.unread = true
-		d.fd, err = openBelow(handle, p.rel, unix.O_PATH|unix.O_DIRECTORY, 0)
+	fd, err := openBelow(handle, p.rel, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	unread := err == unix.EACCES // it may be walked through and not read
+	if unread {
+		fd, err = openBelow(handle, p.rel, unix.O_PATH|unix.O_DIRECTORY, 0)
 	}
 	if err != nil {
 		return nil, err
 	}
+	d := newDirectory(p, fd)
+	d.unread = unread
 	return d, nil
+}
+
+// newDirectory is the directory at p, open as fd.
+func newDirectory(p place, fd int) *directory {
+	at := place{ns: p.ns, mnt: p.mnt, guest: strings.Clone(p.guest), rel: p.rel} // its path may be the start of a longer one
+	return &directory{at: at, fd: fd, stream: -1}
 }
 
 // place is where the walks from this directory begin.
 func (d *directory) place() place {
-	p := d.ns.locate(d.guest)
+	p := d.at
 	if d.fd >= 0 {
 		p.base, p.rel = d, "."
 	}
@@ -124,8 +130,8 @@ func (d *directory) entries(cookie uint64, each func(entry) bool) error {
 		}
 		cookie = mountCookies
 	}
-	names := make([]string, 0, len(d.ns.above[d.guest]))
-	for name := range d.ns.above[d.guest] {
+	names := make([]string, 0, len(d.at.ns.above[d.at.guest]))
+	for name := range d.at.ns.above[d.at.guest] {
 		names = append(names, name)
 	}
 	sort.Strings(names)
@@ -149,13 +155,16 @@ func (d *directory) onHost(name string) bool {
 	if err != nil || p.mnt.file != "" {
 		return false
 	}
-	_, err = statBelow(dir, path.Join(p.rel, name))
+	if p.rel != "." {
+		name = p.rel + "/" + name
+	}
+	_, err = statBelow(dir, name)
 	return err == nil
 }
 
 // mounted gives an entry the type and number of what is mounted over it or below it.
 func (d *directory) mounted(e *entry) {
-	if !d.ns.above[d.guest][e.name] {
+	if !d.at.ns.above[d.at.guest][e.name] {
 		return
 	}
 	info, err := d.place().child(e.name).lstat()
@@ -171,7 +180,7 @@ const direntBuffer = 8 << 10
 
 func (d *directory) hostEntries(cookie uint64, each func(entry) bool) (more bool, err error) {
 	if err := d.open(); err != nil {
-		if d.ns.above[d.guest] != nil {
+		if d.at.ns.above[d.at.guest] != nil {
 			return true, nil // only mounts make it
 		}
 		return false, err

@@ -123,7 +123,7 @@ func (g *Guest) preopen(cfg Config) {
 		g.fds.put(fd, &descriptor{object: l, rights: listenerRights, inheriting: connectionRights, flags: flagNonblock, preopened: true})
 		fd++
 	}
-	root := &directory{ns: g.ns, guest: "/", fd: -1, stream: -1}
+	root := newDirectory(g.ns.locate("/"), -1)
 	g.fds.put(fd, &descriptor{object: root, rights: dirRights, inheriting: dirRights | fileRights, preopened: true})
 }
 

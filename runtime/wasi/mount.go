@@ -1,6 +1,7 @@
 package wasi
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -119,7 +120,7 @@ func (ns *namespace) canonical(guest string) (string, error) {
 		if i == len(parts)-1 {
 			return path.Join(at.guest, name), nil
 		}
-		next, err := ns.walk(at, name, true)
+		next, err := ns.walk(context.Background(), at, name, true)
 		switch {
 		case errors.Is(err, ErrnoLoop), err == nil && next.info == nil:
 			return path.Join(at.guest, path.Join(parts[i:]...)), nil

@@ -1,6 +1,7 @@
 package wasi
 
 import (
+	"context"
 	"path"
 	"strings"
 
@@ -64,7 +65,7 @@ func (ns *namespace) mkdirAll(guest string) error {
 		if name == "" {
 			return nil // the root
 		}
-		next, err := ns.walk(at, name, true)
+		next, err := ns.walk(context.Background(), at, name, true)
 		if err != nil {
 			return err
 		}

@@ -100,7 +100,7 @@ func TestDirectWayIsTheWalk(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			walked, walkErr := c.g.ns.walk(root.place(), path, !o.exclusive())
+			walked, walkErr := c.g.ns.walk(t.Context(), root.place(), path, !o.exclusive())
 			var slow *descriptor
 			if walkErr == nil {
 				slow, walkErr = walked.open(o, c.g.fileSystems)
