@@ -114,6 +114,8 @@ func (p place) open(o opening, fs fileSystems) (*descriptor, error) {
 		return nil, ErrnoNotdir
 	case p.mnt.readOnly && (o.writes() || o.truncates() || p.info == nil):
 		return nil, ErrnoRofs
+	case p.info == nil && p.level() > maxLevels:
+		return nil, ErrnoNametoolong
 	}
 	if p.info != nil {
 		if err := openable(&p.info.Stat_t); err != nil {

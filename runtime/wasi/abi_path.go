@@ -24,7 +24,7 @@ func pathCreateDirectory(ctx context.Context, g *Guest, m memory, a arguments) e
 	if err != nil {
 		return err
 	}
-	return p.mkdir()
+	return p.mkdir(ctx)
 }
 
 func pathRemoveDirectory(ctx context.Context, g *Guest, m memory, a arguments) error {
@@ -113,7 +113,7 @@ func pathRename(ctx context.Context, g *Guest, m memory, a arguments) error {
 	if err != nil {
 		return err
 	}
-	return from.rename(to)
+	return from.rename(ctx, to)
 }
 
 func pathSymlink(ctx context.Context, g *Guest, m memory, a arguments) error {

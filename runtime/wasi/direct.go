@@ -66,6 +66,9 @@ func (p place) openDirect(o opening, fs fileSystems) (*descriptor, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.creates() && p.level() > maxLevels {
+		return nil, ErrnoNametoolong
+	}
 	flags := o.hostFlags()
 	var st unix.Stat_t
 	switch err := unix.Fstatat(dir, p.rel, &st, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT); {

@@ -1,6 +1,7 @@
 package wasi
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -38,6 +39,9 @@ type Config struct {
 	Listeners []*net.TCPListener
 	// MaxDescriptors bounds the guest's open descriptors; 0 is DefaultMaxDescriptors.
 	MaxDescriptors int
+	// Pace is asked in the middle of calls that take long, on the guest's thread, every 5 ms at most. It may hold the
+	// guest back, as for its limit of processor time, and returns when ctx ends. Nil holds nobody back.
+	Pace func(ctx context.Context)
 	// Files is what the guest opens its files and connections from, with others; nil is no bound.
 	Files *Files
 }
@@ -55,6 +59,7 @@ type Guest struct {
 	stdin       *input
 	listeners   []*listener // as they were given
 	waker       *waker
+	pace        pace
 	rate        rate
 	received    traffic
 	sent        traffic
@@ -91,7 +96,11 @@ func newGuest(cfg Config) (*Guest, error) {
 	if n := len(cfg.Listeners); n > 0 && n+4 > limit {
 		return nil, fmt.Errorf("%d listening sockets do not fit a table of %d descriptors", len(cfg.Listeners), limit)
 	}
-	ns, err := newNamespace(cfg.Mounts)
+	g := &Guest{
+		args: args, env: env, pace: pace{hold: cfg.Pace}, fds: newFDTable(limit, cfg.Files), fileSystems: fileSystems{},
+		start: time.Now(), waker: newWaker(), rate: rate{perSecond: cfg.OutputRate},
+	}
+	ns, err := newNamespace(cfg.Mounts, &g.pace)
 	if err != nil {
 		return nil, err
 	}
@@ -104,10 +113,7 @@ func newGuest(cfg Config) (*Guest, error) {
 	if err != nil {
 		return nil, errors.Join(err, ns.close())
 	}
-	g := &Guest{
-		args: args, env: env, ns: ns, fds: newFDTable(limit, cfg.Files), fileSystems: fileSystems{}, start: time.Now(),
-		listeners: listeners, waker: newWaker(), rate: rate{perSecond: cfg.OutputRate},
-	}
+	g.ns, g.listeners = ns, listeners
 	g.stdin = newInput(cfg.Stdin, g.waker.ring)
 	g.preopen(cfg)
 	return g, nil

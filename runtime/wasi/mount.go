@@ -26,6 +26,7 @@ type namespace struct {
 	// above has every guest path that is a strict ancestor of a mount point, with the names that the
 	// mounts give it. Such a directory is shown even where the mount that it lies in lacks it.
 	above map[string]map[string]bool
+	pace  *pace // the guest's
 }
 
 // mount is one Mount. Its root is opened when it is first used: most guests use few of theirs.
@@ -37,8 +38,8 @@ type mount struct {
 	root     int    // the directory, open for its names; -1 until it is used
 }
 
-func newNamespace(list []Mount) (*namespace, error) {
-	ns := &namespace{mounts: map[string]*mount{}, above: map[string]map[string]bool{}}
+func newNamespace(list []Mount, pace *pace) (*namespace, error) {
+	ns := &namespace{mounts: map[string]*mount{}, above: map[string]map[string]bool{}, pace: pace}
 	sorted := append([]Mount(nil), list...)
 	// Outer mounts first: where an inner one belongs may depend on links in the outer one.
 	sort.SliceStable(sorted, func(i, j int) bool { return len(sorted[i].Guest) < len(sorted[j].Guest) })
@@ -63,6 +64,9 @@ func (ns *namespace) add(m Mount) error {
 	}
 	if !filepath.IsAbs(m.Host) {
 		return fmt.Errorf("mount at %s: the host path %q must be absolute", m.Guest, m.Host)
+	}
+	if len(m.Guest) >= maxPath || strings.Count(m.Guest, "/") > maxLevels {
+		return fmt.Errorf("mount %s: the guest path has more than %d levels, or more than %d bytes", m.Host, maxLevels, maxPath-1)
 	}
 	host := filepath.Clean(m.Host)
 	isDir, err := look(host)
