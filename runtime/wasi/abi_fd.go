@@ -30,7 +30,7 @@ func fdAllocate(ctx context.Context, g *Guest, _ memory, a arguments) error {
 	if err != nil {
 		return err
 	}
-	return f.allocate(ctx, a.u64(1), a.u64(2))
+	return f.allocate(ctx, &g.pace, a.u64(1), a.u64(2))
 }
 
 func fdDatasync(_ context.Context, g *Guest, _ memory, a arguments) error {

@@ -168,6 +168,9 @@ func (p place) adopt(fd int, o opening, fs fileSystems) (*descriptor, error) {
 	}
 	kind := typeOf(st.Mode)
 	if kind == typeDirectory {
+		if err := p.ns.roomFor(p.guest); err != nil {
+			return nil, errors.Join(err, unix.Close(fd))
+		}
 		return o.directoryDescriptor(newDirectory(p, fd)), nil
 	}
 	f := &file{fd: fd, kind: kind, readOnly: p.mnt.readOnly}

@@ -1,6 +1,7 @@
 package wasi
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"sort"
@@ -11,17 +12,37 @@ import (
 
 // directory is an open directory.
 type directory struct {
-	at       place  // where it was when it was opened
-	fd       int    // itself, pinned; -1 for a mount point and for a directory that only mounts make
-	unread   bool   // fd is open for its names only
-	stream   int    // for its entries; opened by the first fd_readdir, -1 until then
-	storage  []byte // what buf is a part of
+	at     place // where it was when it was opened
+	fd     int   // itself, pinned; -1 for a mount point and for a directory that only mounts make
+	unread bool  // fd is open for its names only
+	stream int   // for its entries; opened by the first fd_readdir, -1 until then
+}
+
+// maxPaths bounds the paths of the directories that a guest has open, in bytes together.
+const maxPaths = 1 << 20
+
+// roomFor says why a directory of that path cannot be opened.
+func (ns *namespace) roomFor(guest string) error {
+	if ns.paths+len(guest) > maxPaths {
+		return ErrnoNomem
+	}
+	return nil
+}
+
+// listing has entries of the directory that the guest listed last. There is one to a guest: who lists several
+// directories in turn has them read again from where it went on elsewhere.
+type listing struct {
+	of       *directory
+	storage  [direntBuffer]byte
 	buf      []byte // entries that the kernel gave and the guest did not take
 	position uint64 // the cookie that buf begins at
 }
 
 // openDirectory opens the directory at p.
 func openDirectory(p place) (*directory, error) {
+	if err := p.ns.roomFor(p.guest); err != nil {
+		return nil, err
+	}
 	if p.info.virtual || p.ns.mounts[p.guest] != nil {
 		return newDirectory(p.ns.locate(p.guest), -1), nil
 	}
@@ -45,6 +66,7 @@ func openDirectory(p place) (*directory, error) {
 // newDirectory is the directory at p, open as fd.
 func newDirectory(p place, fd int) *directory {
 	at := place{ns: p.ns, mnt: p.mnt, guest: strings.Clone(p.guest), rel: p.rel} // its path may be the start of a longer one
+	at.ns.paths += len(at.guest)
 	return &directory{at: at, fd: fd, stream: -1}
 }
 
@@ -76,6 +98,11 @@ func (d *directory) stat() (filestat, error) {
 }
 
 func (d *directory) close() error {
+	ns := d.at.ns
+	ns.paths -= len(d.at.guest)
+	if ns.list != nil && ns.list.of == d {
+		ns.list.of = nil
+	}
 	var errs []error
 	if d.stream >= 0 && d.stream != d.fd {
 		errs = append(errs, unix.Close(d.stream))
@@ -122,9 +149,9 @@ type entry struct {
 const mountCookies = 1 << 63
 
 // entries calls each with the entries behind the cookie until each returns false or there are no more.
-func (d *directory) entries(cookie uint64, each func(entry) bool) error {
+func (d *directory) entries(ctx context.Context, cookie uint64, each func(entry) bool) error {
 	if cookie < mountCookies {
-		more, err := d.hostEntries(cookie, each)
+		more, err := d.hostEntries(ctx, cookie, each)
 		if err != nil || !more {
 			return err
 		}
@@ -136,6 +163,9 @@ func (d *directory) entries(cookie uint64, each func(entry) bool) error {
 	}
 	sort.Strings(names)
 	for i, name := range names {
+		if err := d.at.ns.pace.look(ctx); err != nil {
+			return err
+		}
 		if uint64(i) < cookie-mountCookies || d.onHost(name) { // taken, or listed with the host's entries
 			continue
 		}
@@ -178,41 +208,46 @@ func (d *directory) mounted(e *entry) {
 // direntBuffer is how many bytes of entries one call of the kernel gives.
 const direntBuffer = 8 << 10
 
-func (d *directory) hostEntries(cookie uint64, each func(entry) bool) (more bool, err error) {
+func (d *directory) hostEntries(ctx context.Context, cookie uint64, each func(entry) bool) (more bool, err error) {
+	ns := d.at.ns
 	if err := d.open(); err != nil {
-		if d.at.ns.above[d.at.guest] != nil {
+		if ns.above[d.at.guest] != nil {
 			return true, nil // only mounts make it
 		}
 		return false, err
 	}
-	if cookie != d.position || cookie == 0 {
+	if ns.list == nil {
+		ns.list = &listing{}
+	}
+	l := ns.list
+	if l.of != d || cookie != l.position || cookie == 0 {
 		if _, err := unix.Seek(d.stream, int64(cookie), unix.SEEK_SET); err != nil {
 			return false, err
 		}
-		d.buf, d.position = nil, cookie
+		l.of, l.buf, l.position = d, nil, cookie
 	}
-	for {
-		if len(d.buf) == 0 {
-			buf := d.storage
-			if buf == nil {
-				buf = make([]byte, direntBuffer)
-				d.storage = buf
+	for first := true; ; first = false {
+		if len(l.buf) == 0 {
+			if !first {
+				if err := ns.pace.look(ctx); err != nil {
+					return false, err
+				}
 			}
-			n, err := unix.Getdents(d.stream, buf)
+			n, err := unix.Getdents(d.stream, l.storage[:])
 			if err != nil {
 				return false, err
 			}
 			if n <= 0 {
 				return true, nil
 			}
-			d.buf = buf[:n]
+			l.buf = l.storage[:n]
 		}
-		e, size := parseDirent(d.buf)
+		e, size := parseDirent(l.buf)
 		d.mounted(&e)
 		if !each(e) {
 			return false, nil
 		}
-		d.buf, d.position = d.buf[size:], e.next
+		l.buf, l.position = l.buf[size:], e.next
 	}
 }
 

@@ -156,6 +156,9 @@ type vector struct {
 // maxVector bounds arguments and environment, in bytes each. Linux's own bound is 2 MiB for both together.
 const maxVector = 2 << 20
 
+// stringsPerLook is how many strings are copied before the host looks whether the guest was killed.
+const stringsPerLook = 4 << 10
+
 func newVector(what string, list []string) (vector, error) {
 	v := vector{list: list}
 	for _, s := range list {
@@ -178,7 +181,7 @@ func (v vector) sizes(m memory, count, size uint32) error {
 }
 
 // write fills the pointers at ptrs and the bytes at buf.
-func (v vector) write(m memory, ptrs, buf uint32) error {
+func (v vector) write(ctx context.Context, pace *pace, m memory, ptrs, buf uint32) error {
 	if _, err := m.bytes(ptrs, uint32(len(v.list))*4); err != nil {
 		return err
 	}
@@ -188,6 +191,11 @@ func (v vector) write(m memory, ptrs, buf uint32) error {
 	}
 	at := uint32(0)
 	for i, s := range v.list {
+		if i%stringsPerLook == stringsPerLook-1 {
+			if err := pace.look(ctx); err != nil {
+				return err
+			}
+		}
 		if err := m.putU32(ptrs+uint32(i)*4, buf+at); err != nil {
 			return err
 		}

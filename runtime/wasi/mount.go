@@ -26,7 +26,9 @@ type namespace struct {
 	// above has every guest path that is a strict ancestor of a mount point, with the names that the
 	// mounts give it. Such a directory is shown even where the mount that it lies in lacks it.
 	above map[string]map[string]bool
-	pace  *pace // the guest's
+	pace  *pace    // the guest's
+	paths int      // bytes of the paths of directories that are open
+	list  *listing // made when a directory is first listed
 }
 
 // mount is one Mount. Its root is opened when it is first used: most guests use few of theirs.
