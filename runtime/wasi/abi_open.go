@@ -85,7 +85,7 @@ func (o opening) allowed(dir *descriptor) error {
 // open opens a path of the guest, below one of its directories.
 func (g *Guest) open(ctx context.Context, dir *directory, name string, follow bool, o opening) (*descriptor, error) {
 	if p, ok := g.ns.direct(dir, name); ok && !(p.mnt.readOnly && o.changes()) {
-		d, err := p.openDirect(o, g.fileSystems)
+		d, err := p.openDirect(ctx, o, g.fileSystems)
 		if err == nil || err == ErrnoNoent {
 			return d, err
 		}
@@ -94,11 +94,11 @@ func (g *Guest) open(ctx context.Context, dir *directory, name string, follow bo
 	if err != nil {
 		return nil, err
 	}
-	return p.open(o, g.fileSystems)
+	return p.open(ctx, o, g.fileSystems)
 }
 
 // open opens what a walk found.
-func (p place) open(o opening, fs fileSystems) (*descriptor, error) {
+func (p place) open(ctx context.Context, o opening, fs fileSystems) (*descriptor, error) {
 	switch {
 	case p.info == nil && !o.creates():
 		return nil, ErrnoNoent
@@ -126,11 +126,34 @@ func (p place) open(o opening, fs fileSystems) (*descriptor, error) {
 	if err != nil {
 		return nil, err
 	}
+	if p.info.slow() {
+		if err := p.empty(ctx, o); err != nil {
+			return nil, err
+		}
+	}
 	fd, err := openBelow(dir, p.rel, o.hostFlags(), 0o666)
 	if err != nil {
 		return nil, err
 	}
 	return p.adopt(fd, o, fs)
+}
+
+// empty empties a large file, aside, that the opening truncates.
+func (p place) empty(ctx context.Context, o opening) error {
+	if !o.truncates() || o.exclusive() || o.directory() {
+		return nil
+	}
+	dir, err := p.handle()
+	if err != nil {
+		return err
+	}
+	return aside(ctx, p.ns.files, func(fds []int) error {
+		fd, err := openBelow(fds[0], p.rel, unix.O_WRONLY|unix.O_TRUNC|unix.O_NONBLOCK, 0)
+		if err == nil {
+			_ = unix.Close(fd) // nothing was written to it
+		}
+		return err
+	}, dir)
 }
 
 func (p place) openDirectory(o opening) (*descriptor, error) {

@@ -32,7 +32,7 @@ func pathRemoveDirectory(ctx context.Context, g *Guest, m memory, a arguments) e
 	if err != nil {
 		return err
 	}
-	return p.rmdir()
+	return p.rmdir(ctx)
 }
 
 func pathUnlinkFile(ctx context.Context, g *Guest, m memory, a arguments) error {
@@ -40,7 +40,7 @@ func pathUnlinkFile(ctx context.Context, g *Guest, m memory, a arguments) error 
 	if err != nil {
 		return err
 	}
-	return p.unlink()
+	return p.unlink(ctx)
 }
 
 func pathFilestatGet(ctx context.Context, g *Guest, m memory, a arguments) error {

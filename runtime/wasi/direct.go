@@ -1,6 +1,7 @@
 package wasi
 
 import (
+	"context"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -61,7 +62,7 @@ func plain(name string) bool {
 }
 
 // openDirect opens a direct place. Only a nil error and ErrnoNoent are an answer.
-func (p place) openDirect(o opening, fs fileSystems) (*descriptor, error) {
+func (p place) openDirect(ctx context.Context, o opening, fs fileSystems) (*descriptor, error) {
 	dir, err := p.handle()
 	if err != nil {
 		return nil, err
@@ -82,6 +83,11 @@ func (p place) openDirect(o opening, fs fileSystems) (*descriptor, error) {
 	default:
 		if err := openable(&st); err != nil {
 			return nil, err
+		}
+		if slow(&st) {
+			if err := p.empty(ctx, o); err != nil {
+				return nil, err
+			}
 		}
 	}
 	fd, err := openBelow(dir, p.rel, flags, 0o666)

@@ -15,6 +15,7 @@ type directory struct {
 	at     place // where it was when it was opened
 	fd     int   // itself, pinned; -1 for a mount point and for a directory that only mounts make
 	unread bool  // fd is open for its names only
+	large  bool  // reading it may take long
 	stream int   // for its entries; opened by the first fd_readdir, -1 until then
 }
 
@@ -120,7 +121,7 @@ func (d *directory) open() error {
 		return nil
 	}
 	if d.fd >= 0 && !d.unread {
-		d.stream = d.fd
+		d.stream, d.large = d.fd, isLarge(d.fd)
 		return nil
 	}
 	p := d.place()
@@ -132,8 +133,31 @@ func (d *directory) open() error {
 	if err != nil {
 		return err
 	}
-	d.stream = fd
+	d.stream, d.large = fd, isLarge(fd)
 	return nil
+}
+
+func isLarge(fd int) bool {
+	var st unix.Stat_t
+	return unix.Fstat(fd, &st) == nil && slow(&st)
+}
+
+// read asks the kernel for the next entries.
+func (d *directory) read(ctx context.Context, buf []byte) (n int, err error) {
+	if !d.large {
+		return unix.Getdents(d.stream, buf)
+	}
+	var own []byte // one that the call may write to after a kill
+	err = aside(ctx, d.at.ns.files, func(fds []int) error {
+		own = make([]byte, len(buf))
+		n, err := unix.Getdents(fds[0], own)
+		own = own[:max(n, 0)]
+		return err
+	}, d.stream)
+	if err != nil {
+		return 0, err
+	}
+	return copy(buf, own), nil
 }
 
 // entry is one entry of a directory. next is the cookie that continues behind it.
@@ -233,7 +257,7 @@ func (d *directory) hostEntries(ctx context.Context, cookie uint64, each func(en
 					return false, err
 				}
 			}
-			n, err := unix.Getdents(d.stream, l.storage[:])
+			n, err := d.read(ctx, l.storage[:])
 			if err != nil {
 				return false, err
 			}

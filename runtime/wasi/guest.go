@@ -100,7 +100,7 @@ func newGuest(cfg Config) (*Guest, error) {
 		args: args, env: env, pace: pace{hold: cfg.Pace}, fds: newFDTable(limit, cfg.Files), fileSystems: fileSystems{},
 		start: time.Now(), waker: newWaker(), rate: rate{perSecond: cfg.OutputRate},
 	}
-	ns, err := newNamespace(cfg.Mounts, &g.pace)
+	ns, err := newNamespace(cfg.Mounts, &g.pace, cfg.Files)
 	if err != nil {
 		return nil, err
 	}

@@ -27,6 +27,7 @@ type namespace struct {
 	// mounts give it. Such a directory is shown even where the mount that it lies in lacks it.
 	above map[string]map[string]bool
 	pace  *pace    // the guest's
+	files *Files   // the guest's
 	paths int      // bytes of the paths of directories that are open
 	list  *listing // made when a directory is first listed
 }
@@ -40,8 +41,8 @@ type mount struct {
 	root     int    // the directory, open for its names; -1 until it is used
 }
 
-func newNamespace(list []Mount, pace *pace) (*namespace, error) {
-	ns := &namespace{mounts: map[string]*mount{}, above: map[string]map[string]bool{}, pace: pace}
+func newNamespace(list []Mount, pace *pace, files *Files) (*namespace, error) {
+	ns := &namespace{mounts: map[string]*mount{}, above: map[string]map[string]bool{}, pace: pace, files: files}
 	sorted := append([]Mount(nil), list...)
 	// Outer mounts first: where an inner one belongs may depend on links in the outer one.
 	sort.SliceStable(sorted, func(i, j int) bool { return len(sorted[i].Guest) < len(sorted[j].Guest) })

@@ -93,24 +93,34 @@ func (ns *namespace) mkdirAll(guest string) error {
 	return nil
 }
 
-func (p place) rmdir() error {
+func (p place) rmdir(ctx context.Context) error {
 	if p.info != nil && !p.info.isDir() {
 		return ErrnoNotdir
 	}
 	if err := p.changeable(); err != nil {
 		return err
 	}
-	return p.inParent(func(dir int, name string) error { return unix.Unlinkat(dir, name, unix.AT_REMOVEDIR) })
+	return p.remove(ctx, unix.AT_REMOVEDIR)
 }
 
-func (p place) unlink() error {
+func (p place) unlink(ctx context.Context) error {
 	if p.info != nil && p.info.isDir() {
 		return ErrnoIsdir
 	}
 	if err := p.changeable(); err != nil {
 		return err
 	}
-	return p.inParent(func(dir int, name string) error { return unix.Unlinkat(dir, name, 0) })
+	return p.remove(ctx, 0)
+}
+
+// remove removes p, aside if that takes long.
+func (p place) remove(ctx context.Context, flags int) error {
+	return p.inParent(func(dir int, name string) error {
+		if !p.info.slow() {
+			return unix.Unlinkat(dir, name, flags)
+		}
+		return aside(ctx, p.ns.files, func(fds []int) error { return unix.Unlinkat(fds[0], name, flags) }, dir)
+	})
 }
 
 func (p place) symlink(target string) error {
@@ -158,7 +168,12 @@ func (p place) rename(ctx context.Context, to place) error {
 		return err
 	}
 	return p.inParent(func(fromDir int, from string) error {
-		return to.inParent(func(toDir int, name string) error { return unix.Renameat(fromDir, from, toDir, name) })
+		return to.inParent(func(toDir int, name string) error {
+			if !to.info.slow() {
+				return unix.Renameat(fromDir, from, toDir, name)
+			}
+			return aside(ctx, p.ns.files, func(fds []int) error { return unix.Renameat(fds[0], from, fds[1], name) }, fromDir, toDir)
+		})
 	})
 }
 
