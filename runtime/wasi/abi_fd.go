@@ -30,6 +30,7 @@ func fdAllocate(ctx context.Context, g *Guest, _ memory, a arguments) error {
 	if err != nil {
 		return err
 	}
+	g.fds.bulk += int64(min(a.u64(2), slowSize))
 	return f.allocate(ctx, &g.pace, a.u64(1), a.u64(2))
 }
 
@@ -152,6 +153,7 @@ func fdFilestatSetSize(ctx context.Context, g *Guest, _ memory, a arguments) err
 		return ErrnoInval
 	}
 	size := int64(a.u64(1))
+	g.fds.bulk += min(size, slowSize)
 	var st unix.Stat_t
 	if unix.Fstat(f.fd, &st) == nil && st.Size > size && slow(&st) {
 		return aside(ctx, g.fds.files, func(fds []int) error { return unix.Ftruncate(fds[0], size) }, f.fd)

@@ -196,7 +196,7 @@ func (p place) adopt(fd int, o opening, fs fileSystems) (*descriptor, error) {
 		}
 		return o.directoryDescriptor(newDirectory(p, fd)), nil
 	}
-	f := &file{fd: fd, kind: kind, readOnly: p.mnt.readOnly}
+	f := &file{fd: fd, kind: kind, readOnly: p.mnt.readOnly, large: slow(&st)}
 	return &descriptor{object: f, rights: o.rights & fileRights, flags: o.fdflags}, nil
 }
 

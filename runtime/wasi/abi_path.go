@@ -16,7 +16,11 @@ func (g *Guest) walkArgs(ctx context.Context, m memory, right uint64, fd, ptr, n
 	if err != nil {
 		return place{}, err
 	}
-	return g.ns.walk(ctx, dir.place(), name, follow)
+	p, err := g.ns.walk(ctx, dir.place(), name, follow)
+	if p.info.slow() {
+		g.fds.bulk += slowSize
+	}
+	return p, err
 }
 
 func pathCreateDirectory(ctx context.Context, g *Guest, m memory, a arguments) error {

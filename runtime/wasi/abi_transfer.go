@@ -66,6 +66,7 @@ func fdWrite(ctx context.Context, g *Guest, m memory, a arguments) error {
 		t := o.transfer(d, unix.SYS_WRITEV, unix.POLLOUT)
 		t.whole = true
 		done, err = t.run(ctx, g, v)
+		g.fds.bulk += int64(done)
 	case *connection:
 		t := o.send(d)
 		done, err = g.sent.add(t.run(ctx, g, v))
@@ -102,6 +103,9 @@ func (g *Guest) positioned(ctx context.Context, m memory, a arguments, right uin
 	t := f.transfer(d, call, 0)
 	t.offset = int64(a.u64(3))
 	done, err := t.run(ctx, g, v)
+	if right == rightFDWrite {
+		g.fds.bulk += int64(done)
+	}
 	if err != nil {
 		return err
 	}

@@ -15,8 +15,8 @@ import (
 
 // countdown is the context of a guest that is killed at the look after so many: work is measured in looks, not in time.
 type countdown struct {
-	context.Context
-	left, looks int
+	context.Context //nolint:containedctx // it is one
+	left, looks     int
 }
 
 func (c *countdown) Err() error {

@@ -30,6 +30,7 @@ type fdTable struct {
 	free  int    // no number below is free
 	files *Files // nil without a bound
 	held  int    // of files
+	bulk  int64  // what the guest has put into files, and met in one, in bytes: see large
 }
 
 func newFDTable(limit int, files *Files) *fdTable {
@@ -73,6 +74,9 @@ func (t *fdTable) release() {
 // add gives a descriptor a number, after reserve.
 func (t *fdTable) add(d *descriptor) uint32 {
 	d.taken = true
+	if f, ok := d.object.(*file); ok && f.large {
+		t.bulk += slowSize
+	}
 	for t.free < len(t.slots) && t.slots[t.free] != nil {
 		t.free++
 	}
@@ -94,13 +98,20 @@ func (t *fdTable) close(ctx context.Context, fd uint32) error {
 
 // end closes what a descriptor stood for.
 func (t *fdTable) end(ctx context.Context, d *descriptor) error {
-	slow := t.slow(d)
+	var slow []int
+	if t.large() {
+		slow = t.slow(d)
+	}
 	err := t.shut(d)
 	if len(slow) > 0 {
 		err = errors.Join(err, wait(ctx, func() error { drop(t.files, slow); return nil }))
 	}
 	return err
 }
+
+// large says whether the guest may have large files open. Others need no look when they are closed, which would cost as
+// much as closing them.
+func (t *fdTable) large() bool { return t.bulk >= slowSize }
 
 // slow is a second descriptor of a file that it takes long to close. It is closed as the last one, aside.
 func (t *fdTable) slow(d *descriptor) []int {

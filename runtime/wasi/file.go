@@ -12,6 +12,7 @@ type file struct {
 	fd       int
 	kind     filetype
 	readOnly bool // its mount is
+	large    bool // it was when it was opened
 }
 
 func (f *file) filetype() filetype { return f.kind }

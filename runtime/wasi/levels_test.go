@@ -2,8 +2,10 @@ package wasi
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -252,5 +254,52 @@ func TestMountsAndWorkingDirectoriesAreBounded(t *testing.T) {
 				_ = g.Close()
 			}
 		}
+	}
+}
+
+// TestNoOrderOfMovesGetsTooDeep moves directories at random, also by descriptors of some that have been moved since.
+func TestNoOrderOfMovesGetsTooDeep(t *testing.T) {
+	results := map[error]int{}
+	for seed := range uint64(2) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		root := t.TempDir()
+		for _, name := range []string{"a", "b", "c"} {
+			chain(t, root, name, 120)
+		}
+		c := newCaller(t, Config{Mounts: []Mount{{Host: root, Guest: "/"}}})
+		open := []uint64{3}
+		for i := range 60 {
+			var dirs []string
+			_ = filepath.WalkDir(root, func(path string, _ os.DirEntry, _ error) error {
+				if rel, _ := filepath.Rel(root, path); rel != "." {
+					dirs = append(dirs, rel)
+				}
+				return nil
+			})
+			pick := func() string { return dirs[r.IntN(len(dirs))] }
+			top := func() string { return strings.Split(pick(), "/")[0] }
+			bottom := func() string {
+				return slices.MaxFunc([]string{pick(), pick(), pick()}, func(a, b string) int { return strings.Count(a, "/") - strings.Count(b, "/") })
+			}
+			fd, name := open[r.IntN(len(open))], fmt.Sprint(i)
+			switch r.IntN(5) {
+			case 0:
+				open = append(open, c.directory(3, bottom()))
+			case 1:
+				results[c.below(fd, "path_create_directory", name)]++
+			case 2:
+				results[c.rename(3, top(), fd, name)]++
+			case 3:
+				results[c.rename(3, top(), 3, bottom()+"/"+name)]++
+			case 4:
+				results[c.rename(3, bottom(), 3, name)]++
+			}
+		}
+		if got := deepest(t, root); got > maxLevels {
+			t.Errorf("seed %d: %d levels", seed, got)
+		}
+	}
+	if results[nil] < 20 || results[ErrnoNametoolong] < 5 {
+		t.Errorf("results: %v", results)
 	}
 }
