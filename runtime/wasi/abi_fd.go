@@ -8,12 +8,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func fdClose(_ context.Context, g *Guest, _ memory, a arguments) error {
-	return g.fds.close(a.u32(0))
+func fdClose(ctx context.Context, g *Guest, _ memory, a arguments) error {
+	return g.fds.close(ctx, a.u32(0))
 }
 
-func fdRenumber(_ context.Context, g *Guest, _ memory, a arguments) error {
-	return g.fds.renumber(a.u32(0), a.u32(1))
+func fdRenumber(ctx context.Context, g *Guest, _ memory, a arguments) error {
+	return g.fds.renumber(ctx, a.u32(0), a.u32(1))
 }
 
 // fdAdvise takes the advice of any file and follows none: it is only ever about speed.
@@ -30,18 +30,19 @@ func fdAllocate(ctx context.Context, g *Guest, _ memory, a arguments) error {
 	if err != nil {
 		return err
 	}
-	return f.allocate(ctx, a.u64(1), a.u64(2))
+	g.fds.bulk += int64(min(a.u64(2), slowSize))
+	return f.allocate(ctx, &g.pace, a.u64(1), a.u64(2))
 }
 
-func fdDatasync(_ context.Context, g *Guest, _ memory, a arguments) error {
-	return g.sync(a.u32(0), rightFDDatasync, unix.Fdatasync)
+func fdDatasync(ctx context.Context, g *Guest, _ memory, a arguments) error {
+	return g.sync(ctx, a.u32(0), rightFDDatasync, unix.Fdatasync)
 }
 
-func fdSync(_ context.Context, g *Guest, _ memory, a arguments) error {
-	return g.sync(a.u32(0), rightFDSync, unix.Fsync)
+func fdSync(ctx context.Context, g *Guest, _ memory, a arguments) error {
+	return g.sync(ctx, a.u32(0), rightFDSync, unix.Fsync)
 }
 
-func (g *Guest) sync(fd uint32, right uint64, do func(int) error) error {
+func (g *Guest) sync(ctx context.Context, fd uint32, right uint64, do func(int) error) error {
 	d, err := g.fds.get(fd)
 	if err != nil {
 		return err
@@ -51,7 +52,7 @@ func (g *Guest) sync(fd uint32, right uint64, do func(int) error) error {
 		if d.rights&right == 0 {
 			return ErrnoNotcapable
 		}
-		return do(o.fd)
+		return g.flush(ctx, do, o.fd)
 	case *directory:
 		if d.rights&right == 0 {
 			return ErrnoNotcapable
@@ -59,9 +60,13 @@ func (g *Guest) sync(fd uint32, right uint64, do func(int) error) error {
 		if err := o.open(); err != nil {
 			return err
 		}
-		return do(o.stream)
+		return g.flush(ctx, do, o.stream)
 	}
 	return ErrnoInval // as the kernel has it for a pipe
+}
+
+func (g *Guest) flush(ctx context.Context, do func(int) error, fd int) error {
+	return aside(ctx, g.fds.files, func(fds []int) error { return do(fds[0]) }, fd)
 }
 
 // fdstatSize is the size of an fdstat in the guest's memory, bytes.
@@ -139,7 +144,7 @@ func fdFilestatGet(_ context.Context, g *Guest, m memory, a arguments) error {
 	return st.put(m, a.u32(1))
 }
 
-func fdFilestatSetSize(_ context.Context, g *Guest, _ memory, a arguments) error {
+func fdFilestatSetSize(ctx context.Context, g *Guest, _ memory, a arguments) error {
 	f, _, err := g.fds.file(a.u32(0), rightFDWrite|rightFDFilestatSetSize)
 	if err != nil {
 		return err
@@ -147,10 +152,16 @@ func fdFilestatSetSize(_ context.Context, g *Guest, _ memory, a arguments) error
 	if a.u64(1) > 1<<63-1 {
 		return ErrnoInval
 	}
-	return unix.Ftruncate(f.fd, int64(a.u64(1)))
+	size := int64(a.u64(1))
+	g.fds.bulk += min(size, slowSize)
+	var st unix.Stat_t
+	if unix.Fstat(f.fd, &st) == nil && st.Size > size && slow(&st) {
+		return aside(ctx, g.fds.files, func(fds []int) error { return unix.Ftruncate(fds[0], size) }, f.fd)
+	}
+	return unix.Ftruncate(f.fd, size)
 }
 
-func fdFilestatSetTimes(_ context.Context, g *Guest, _ memory, a arguments) error {
+func fdFilestatSetTimes(ctx context.Context, g *Guest, _ memory, a arguments) error {
 	times, err := newTimes(a.u64(1), a.u64(2), a.u16(3))
 	if err != nil {
 		return err
@@ -163,7 +174,7 @@ func fdFilestatSetTimes(_ context.Context, g *Guest, _ memory, a arguments) erro
 	case *file:
 		return o.setTimes(times)
 	case *directory:
-		p, err := g.ns.walk(o.place(), ".", true)
+		p, err := g.ns.walk(ctx, o.place(), ".", true)
 		if err != nil {
 			return err
 		}
@@ -219,7 +230,7 @@ func fdPrestatGet(_ context.Context, g *Guest, m memory, a arguments) error {
 	}
 	clear(b)
 	if dir, ok := d.object.(*directory); ok {
-		binary.LittleEndian.PutUint32(b[4:], uint32(len(dir.guest)))
+		binary.LittleEndian.PutUint32(b[4:], uint32(len(dir.at.guest)))
 	} else {
 		b[0] = prestatSocket
 	}
@@ -238,14 +249,14 @@ func fdPrestatDirName(_ context.Context, g *Guest, m memory, a arguments) error 
 	if !ok {
 		return nil // some ask without a look at the tag: the name of no bytes that they were told of
 	}
-	if uint64(a.u32(2)) < uint64(len(dir.guest)) {
+	if uint64(a.u32(2)) < uint64(len(dir.at.guest)) {
 		return ErrnoNametoolong
 	}
-	b, err := m.bytes(a.u32(1), uint32(len(dir.guest)))
+	b, err := m.bytes(a.u32(1), uint32(len(dir.at.guest)))
 	if err != nil {
 		return err
 	}
-	copy(b, dir.guest)
+	copy(b, dir.at.guest)
 	return nil
 }
 

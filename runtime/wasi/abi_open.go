@@ -34,7 +34,7 @@ func (o opening) directory() bool { return o.oflags&openDirectoryOnly != 0 }
 // changes says that the opening would change what is there.
 func (o opening) changes() bool { return o.writes() || o.truncates() || o.creates() }
 
-func pathOpen(_ context.Context, g *Guest, m memory, a arguments) error {
+func pathOpen(ctx context.Context, g *Guest, m memory, a arguments) error {
 	o := opening{oflags: a.u16(4), rights: a.u64(5), inheriting: a.u64(6), fdflags: a.u16(7)}
 	if o.oflags&^allOpenFlags != 0 || o.fdflags&^allFDFlags != 0 || o.creates() && o.directory() {
 		return ErrnoInval
@@ -61,7 +61,7 @@ func pathOpen(_ context.Context, g *Guest, m memory, a arguments) error {
 	if err := g.fds.reserve(); err != nil {
 		return err
 	}
-	opened, err := g.open(dir, name, a.u32(1)&lookupFollow != 0, o)
+	opened, err := g.open(ctx, dir, name, a.u32(1)&lookupFollow != 0, o)
 	if err != nil {
 		g.fds.release()
 		return err
@@ -83,22 +83,22 @@ func (o opening) allowed(dir *descriptor) error {
 }
 
 // open opens a path of the guest, below one of its directories.
-func (g *Guest) open(dir *directory, name string, follow bool, o opening) (*descriptor, error) {
+func (g *Guest) open(ctx context.Context, dir *directory, name string, follow bool, o opening) (*descriptor, error) {
 	if p, ok := g.ns.direct(dir, name); ok && !(p.mnt.readOnly && o.changes()) {
-		d, err := p.openDirect(o, g.fileSystems)
+		d, err := p.openDirect(ctx, o, g.fileSystems)
 		if err == nil || err == ErrnoNoent {
 			return d, err
 		}
 	}
-	p, err := g.ns.walk(dir.place(), name, follow && !o.exclusive())
+	p, err := g.ns.walk(ctx, dir.place(), name, follow && !o.exclusive())
 	if err != nil {
 		return nil, err
 	}
-	return p.open(o, g.fileSystems)
+	return p.open(ctx, o, g.fileSystems)
 }
 
 // open opens what a walk found.
-func (p place) open(o opening, fs fileSystems) (*descriptor, error) {
+func (p place) open(ctx context.Context, o opening, fs fileSystems) (*descriptor, error) {
 	switch {
 	case p.info == nil && !o.creates():
 		return nil, ErrnoNoent
@@ -114,6 +114,8 @@ func (p place) open(o opening, fs fileSystems) (*descriptor, error) {
 		return nil, ErrnoNotdir
 	case p.mnt.readOnly && (o.writes() || o.truncates() || p.info == nil):
 		return nil, ErrnoRofs
+	case p.info == nil && p.level() > maxLevels:
+		return nil, ErrnoNametoolong
 	}
 	if p.info != nil {
 		if err := openable(&p.info.Stat_t); err != nil {
@@ -124,11 +126,34 @@ func (p place) open(o opening, fs fileSystems) (*descriptor, error) {
 	if err != nil {
 		return nil, err
 	}
+	if p.info.slow() {
+		if err := p.empty(ctx, o); err != nil {
+			return nil, err
+		}
+	}
 	fd, err := openBelow(dir, p.rel, o.hostFlags(), 0o666)
 	if err != nil {
 		return nil, err
 	}
 	return p.adopt(fd, o, fs)
+}
+
+// empty empties a large file, aside, that the opening truncates.
+func (p place) empty(ctx context.Context, o opening) error {
+	if !o.truncates() || o.exclusive() || o.directory() {
+		return nil
+	}
+	dir, err := p.handle()
+	if err != nil {
+		return err
+	}
+	return aside(ctx, p.ns.files, func(fds []int) error {
+		fd, err := openBelow(fds[0], p.rel, unix.O_WRONLY|unix.O_TRUNC|unix.O_NONBLOCK, 0)
+		if err == nil {
+			_ = unix.Close(fd) // nothing was written to it
+		}
+		return err
+	}, dir)
 }
 
 func (p place) openDirectory(o opening) (*descriptor, error) {
@@ -166,9 +191,12 @@ func (p place) adopt(fd int, o opening, fs fileSystems) (*descriptor, error) {
 	}
 	kind := typeOf(st.Mode)
 	if kind == typeDirectory {
-		return o.directoryDescriptor(&directory{ns: p.ns, guest: p.guest, fd: fd, stream: -1}), nil
+		if err := p.ns.roomFor(p.guest); err != nil {
+			return nil, errors.Join(err, unix.Close(fd))
+		}
+		return o.directoryDescriptor(newDirectory(p, fd)), nil
 	}
-	f := &file{fd: fd, kind: kind, readOnly: p.mnt.readOnly}
+	f := &file{fd: fd, kind: kind, readOnly: p.mnt.readOnly, large: slow(&st)}
 	return &descriptor{object: f, rights: o.rights & fileRights, flags: o.fdflags}, nil
 }
 

@@ -7,7 +7,7 @@ const lookupFollow = 1
 
 // walkArgs walks the path that the arguments from i on name: a directory, a pointer and a length.
 // Its descriptor has the right.
-func (g *Guest) walkArgs(m memory, right uint64, fd, ptr, n uint32, follow bool) (place, error) {
+func (g *Guest) walkArgs(ctx context.Context, m memory, right uint64, fd, ptr, n uint32, follow bool) (place, error) {
 	dir, _, err := g.fds.directory(fd, right)
 	if err != nil {
 		return place{}, err
@@ -16,34 +16,38 @@ func (g *Guest) walkArgs(m memory, right uint64, fd, ptr, n uint32, follow bool)
 	if err != nil {
 		return place{}, err
 	}
-	return g.ns.walk(dir.place(), name, follow)
+	p, err := g.ns.walk(ctx, dir.place(), name, follow)
+	if p.info.slow() {
+		g.fds.bulk += slowSize
+	}
+	return p, err
 }
 
-func pathCreateDirectory(_ context.Context, g *Guest, m memory, a arguments) error {
-	p, err := g.walkArgs(m, rightPathCreateDirectory, a.u32(0), a.u32(1), a.u32(2), false)
+func pathCreateDirectory(ctx context.Context, g *Guest, m memory, a arguments) error {
+	p, err := g.walkArgs(ctx, m, rightPathCreateDirectory, a.u32(0), a.u32(1), a.u32(2), false)
 	if err != nil {
 		return err
 	}
-	return p.mkdir()
+	return p.mkdir(ctx)
 }
 
-func pathRemoveDirectory(_ context.Context, g *Guest, m memory, a arguments) error {
-	p, err := g.walkArgs(m, rightPathRemoveDirectory, a.u32(0), a.u32(1), a.u32(2), false)
+func pathRemoveDirectory(ctx context.Context, g *Guest, m memory, a arguments) error {
+	p, err := g.walkArgs(ctx, m, rightPathRemoveDirectory, a.u32(0), a.u32(1), a.u32(2), false)
 	if err != nil {
 		return err
 	}
-	return p.rmdir()
+	return p.rmdir(ctx)
 }
 
-func pathUnlinkFile(_ context.Context, g *Guest, m memory, a arguments) error {
-	p, err := g.walkArgs(m, rightPathUnlinkFile, a.u32(0), a.u32(1), a.u32(2), false)
+func pathUnlinkFile(ctx context.Context, g *Guest, m memory, a arguments) error {
+	p, err := g.walkArgs(ctx, m, rightPathUnlinkFile, a.u32(0), a.u32(1), a.u32(2), false)
 	if err != nil {
 		return err
 	}
-	return p.unlink()
+	return p.unlink(ctx)
 }
 
-func pathFilestatGet(_ context.Context, g *Guest, m memory, a arguments) error {
+func pathFilestatGet(ctx context.Context, g *Guest, m memory, a arguments) error {
 	dir, _, err := g.fds.directory(a.u32(0), rightPathFilestatGet)
 	if err != nil {
 		return err
@@ -52,7 +56,7 @@ func pathFilestatGet(_ context.Context, g *Guest, m memory, a arguments) error {
 	if err != nil {
 		return err
 	}
-	info, err := g.ns.attributes(dir, name, a.u32(1)&lookupFollow != 0)
+	info, err := g.ns.attributes(ctx, dir, name, a.u32(1)&lookupFollow != 0)
 	if err != nil {
 		return err
 	}
@@ -60,7 +64,7 @@ func pathFilestatGet(_ context.Context, g *Guest, m memory, a arguments) error {
 }
 
 // attributes are those of what a path of the guest leads to.
-func (ns *namespace) attributes(dir *directory, name string, follow bool) (*attributes, error) {
+func (ns *namespace) attributes(ctx context.Context, dir *directory, name string, follow bool) (*attributes, error) {
 	if p, ok := ns.direct(dir, name); ok {
 		info, err := p.lstat()
 		if err == nil && info == nil {
@@ -70,7 +74,7 @@ func (ns *namespace) attributes(dir *directory, name string, follow bool) (*attr
 			return info, nil
 		}
 	}
-	p, err := ns.walk(dir.place(), name, follow)
+	p, err := ns.walk(ctx, dir.place(), name, follow)
 	if err != nil {
 		return nil, err
 	}
@@ -80,43 +84,43 @@ func (ns *namespace) attributes(dir *directory, name string, follow bool) (*attr
 	return p.info, nil
 }
 
-func pathFilestatSetTimes(_ context.Context, g *Guest, m memory, a arguments) error {
+func pathFilestatSetTimes(ctx context.Context, g *Guest, m memory, a arguments) error {
 	times, err := newTimes(a.u64(4), a.u64(5), a.u16(6))
 	if err != nil {
 		return err
 	}
-	p, err := g.walkArgs(m, rightPathFilestatSetTimes, a.u32(0), a.u32(2), a.u32(3), a.u32(1)&lookupFollow != 0)
+	p, err := g.walkArgs(ctx, m, rightPathFilestatSetTimes, a.u32(0), a.u32(2), a.u32(3), a.u32(1)&lookupFollow != 0)
 	if err != nil {
 		return err
 	}
 	return p.setTimes(times)
 }
 
-func pathLink(_ context.Context, g *Guest, m memory, a arguments) error {
-	from, err := g.walkArgs(m, rightPathLinkSource, a.u32(0), a.u32(2), a.u32(3), a.u32(1)&lookupFollow != 0)
+func pathLink(ctx context.Context, g *Guest, m memory, a arguments) error {
+	from, err := g.walkArgs(ctx, m, rightPathLinkSource, a.u32(0), a.u32(2), a.u32(3), a.u32(1)&lookupFollow != 0)
 	if err != nil {
 		return err
 	}
-	to, err := g.walkArgs(m, rightPathLinkTarget, a.u32(4), a.u32(5), a.u32(6), false)
+	to, err := g.walkArgs(ctx, m, rightPathLinkTarget, a.u32(4), a.u32(5), a.u32(6), false)
 	if err != nil {
 		return err
 	}
 	return from.link(to)
 }
 
-func pathRename(_ context.Context, g *Guest, m memory, a arguments) error {
-	from, err := g.walkArgs(m, rightPathRenameSource, a.u32(0), a.u32(1), a.u32(2), false)
+func pathRename(ctx context.Context, g *Guest, m memory, a arguments) error {
+	from, err := g.walkArgs(ctx, m, rightPathRenameSource, a.u32(0), a.u32(1), a.u32(2), false)
 	if err != nil {
 		return err
 	}
-	to, err := g.walkArgs(m, rightPathRenameTarget, a.u32(3), a.u32(4), a.u32(5), false)
+	to, err := g.walkArgs(ctx, m, rightPathRenameTarget, a.u32(3), a.u32(4), a.u32(5), false)
 	if err != nil {
 		return err
 	}
-	return from.rename(to)
+	return from.rename(ctx, to)
 }
 
-func pathSymlink(_ context.Context, g *Guest, m memory, a arguments) error {
+func pathSymlink(ctx context.Context, g *Guest, m memory, a arguments) error {
 	target, err := m.path(a.u32(0), a.u32(1))
 	if err != nil {
 		return err
@@ -124,14 +128,14 @@ func pathSymlink(_ context.Context, g *Guest, m memory, a arguments) error {
 	if target == "" {
 		return ErrnoNoent
 	}
-	p, err := g.walkArgs(m, rightPathSymlink, a.u32(2), a.u32(3), a.u32(4), false)
+	p, err := g.walkArgs(ctx, m, rightPathSymlink, a.u32(2), a.u32(3), a.u32(4), false)
 	if err != nil {
 		return err
 	}
 	return p.symlink(target)
 }
 
-func pathReadlink(_ context.Context, g *Guest, m memory, a arguments) error {
+func pathReadlink(ctx context.Context, g *Guest, m memory, a arguments) error {
 	b, err := m.bytes(a.u32(3), a.u32(4))
 	if err != nil {
 		return err
@@ -139,7 +143,7 @@ func pathReadlink(_ context.Context, g *Guest, m memory, a arguments) error {
 	if _, err := m.bytes(a.u32(5), 4); err != nil {
 		return err
 	}
-	p, err := g.walkArgs(m, rightPathReadlink, a.u32(0), a.u32(1), a.u32(2), false)
+	p, err := g.walkArgs(ctx, m, rightPathReadlink, a.u32(0), a.u32(1), a.u32(2), false)
 	if err != nil {
 		return err
 	}

@@ -28,6 +28,9 @@ const (
 	eventFDWrite
 )
 
+// subscriptionsPerLook is how many subscriptions a poll works on before it looks whether the guest was killed.
+const subscriptionsPerLook = 256
+
 const (
 	clockAbsolute = 1 // flag of a clock subscription: the time-out is a time of the clock
 	pollHangup    = 1 // flag of an event: the other end is closed
@@ -114,7 +117,7 @@ func parseSubscription(b []byte) subscription {
 
 // poll waits until something is ready, writes the events of all that is to out, and returns how many.
 func (g *Guest) poll(ctx context.Context, p *polling, out []byte) (uint32, error) {
-	wait, err := g.sources(p)
+	wait, err := g.sources(ctx, p)
 	if err != nil {
 		return 0, err
 	}
@@ -124,8 +127,9 @@ func (g *Guest) poll(ctx context.Context, p *polling, out []byte) (uint32, error
 		if err := g.rest(ctx, p, wait); err != nil {
 			return 0, err
 		}
-		if count := g.events(p, time.Since(began), out); count > 0 {
-			return count, nil
+		count, err := g.events(ctx, p, time.Since(began), out)
+		if count > 0 || err != nil {
+			return count, err
 		}
 		if wait != noDeadline {
 			wait = max(time.Until(end), 0)
@@ -153,9 +157,12 @@ func (g *Guest) rest(ctx context.Context, p *polling, wait time.Duration) error 
 }
 
 // sources looks what each subscription is for. It returns how long the shortest clock waits.
-func (g *Guest) sources(p *polling) (time.Duration, error) {
+func (g *Guest) sources(ctx context.Context, p *polling) (time.Duration, error) {
 	wait := noDeadline
 	for i := range p.subs {
+		if err := g.lookAt(ctx, i); err != nil {
+			return 0, err
+		}
 		s := &p.subs[i]
 		switch s.tag {
 		case eventClock:
@@ -246,8 +253,11 @@ func (g *Guest) descriptorSource(p *polling, s *subscription) {
 }
 
 // events writes what is ready to out.
-func (g *Guest) events(p *polling, passed time.Duration, out []byte) (count uint32) {
+func (g *Guest) events(ctx context.Context, p *polling, passed time.Duration, out []byte) (count uint32, err error) {
 	for i := range p.subs {
+		if err := g.lookAt(ctx, i); err != nil {
+			return 0, err
+		}
 		s := &p.subs[i]
 		e, ready := s.event, true
 		switch s.source {
@@ -263,7 +273,15 @@ func (g *Guest) events(p *polling, passed time.Duration, out []byte) (count uint
 			count++
 		}
 	}
-	return count
+	return count, nil
+}
+
+// lookAt looks whether the guest was killed, before some of the subscriptions.
+func (g *Guest) lookAt(ctx context.Context, subscription int) error {
+	if subscription%subscriptionsPerLook != subscriptionsPerLook-1 {
+		return nil
+	}
+	return g.pace.look(ctx)
 }
 
 // event is the input's, and whether there is one.

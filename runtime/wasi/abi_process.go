@@ -9,16 +9,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func argsGet(_ context.Context, g *Guest, m memory, a arguments) error {
-	return g.args.write(m, a.u32(0), a.u32(1))
+func argsGet(ctx context.Context, g *Guest, m memory, a arguments) error {
+	return g.args.write(ctx, &g.pace, m, a.u32(0), a.u32(1))
 }
 
 func argsSizesGet(_ context.Context, g *Guest, m memory, a arguments) error {
 	return g.args.sizes(m, a.u32(0), a.u32(1))
 }
 
-func environGet(_ context.Context, g *Guest, m memory, a arguments) error {
-	return g.env.write(m, a.u32(0), a.u32(1))
+func environGet(ctx context.Context, g *Guest, m memory, a arguments) error {
+	return g.env.write(ctx, &g.pace, m, a.u32(0), a.u32(1))
 }
 
 func environSizesGet(_ context.Context, g *Guest, m memory, a arguments) error {
@@ -66,14 +66,14 @@ func clockResGet(_ context.Context, _ *Guest, m memory, a arguments) error {
 	return m.putU64(a.u32(1), 1)
 }
 
-func randomGet(ctx context.Context, _ *Guest, m memory, a arguments) error {
+func randomGet(ctx context.Context, g *Guest, m memory, a arguments) error {
 	b, err := m.bytes(a.u32(0), a.u32(1))
 	if err != nil {
 		return err
 	}
 	for len(b) > 0 {
-		if ctx.Err() != nil {
-			return ErrKilled
+		if err := g.pace.look(ctx); err != nil {
+			return err
 		}
 		n := min(len(b), maxChunk)
 		_, _ = rand.Read(b[:n]) // it never fails

@@ -66,6 +66,7 @@ func fdWrite(ctx context.Context, g *Guest, m memory, a arguments) error {
 		t := o.transfer(d, unix.SYS_WRITEV, unix.POLLOUT)
 		t.whole = true
 		done, err = t.run(ctx, g, v)
+		g.fds.bulk += int64(done)
 	case *connection:
 		t := o.send(d)
 		done, err = g.sent.add(t.run(ctx, g, v))
@@ -102,6 +103,9 @@ func (g *Guest) positioned(ctx context.Context, m memory, a arguments, right uin
 	t := f.transfer(d, call, 0)
 	t.offset = int64(a.u64(3))
 	done, err := t.run(ctx, g, v)
+	if right == rightFDWrite {
+		g.fds.bulk += int64(done)
+	}
 	if err != nil {
 		return err
 	}
@@ -113,7 +117,7 @@ const direntSize = 24
 
 // fdReaddir fills the buffer with entries. The last may be cut: a full buffer tells the guest that there are
 // more, and that it should read again, from the cookie of the last entry it got whole.
-func fdReaddir(_ context.Context, g *Guest, m memory, a arguments) error {
+func fdReaddir(ctx context.Context, g *Guest, m memory, a arguments) error {
 	dir, _, err := g.fds.directory(a.u32(0), rightFDReaddir)
 	if err == ErrnoNotdir {
 		err = ErrnoBadf
@@ -129,7 +133,7 @@ func fdReaddir(_ context.Context, g *Guest, m memory, a arguments) error {
 		return err
 	}
 	used := 0
-	err = dir.entries(a.u64(3), func(e entry) bool {
+	err = dir.entries(ctx, a.u64(3), func(e entry) bool {
 		var head [direntSize]byte
 		binary.LittleEndian.PutUint64(head[0:], e.next)
 		binary.LittleEndian.PutUint64(head[8:], e.ino)

@@ -129,11 +129,17 @@ func readlinkBelow(dir int, rel string) (string, error) {
 		return "", err
 	}
 	defer unix.Close(fd) //nolint:errcheck // opened for its name only
-	buf := make([]byte, maxPath)
-	n, err := unix.Readlinkat(fd, "", buf)
+	target, err := readlinkIn(fd, "")
 	if err == unix.ENOENT {
 		err = unix.EINVAL // the kernel's word, with an empty path, for what is no link
 	}
+	return target, err
+}
+
+// readlinkIn reads the link of that name in the directory dir, or dir itself where the name is empty.
+func readlinkIn(dir int, name string) (string, error) {
+	buf := make([]byte, maxPath)
+	n, err := unix.Readlinkat(dir, name, buf)
 	if err != nil {
 		return "", err
 	}

@@ -1,6 +1,7 @@
 package wasi
 
 import (
+	"context"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -19,7 +20,7 @@ func (ns *namespace) direct(dir *directory, name string) (place, bool) {
 		from = 0
 	}
 	p.guest = p.guest[:from] + "/" + name
-	if ns.pinned(p.guest) {
+	if len(p.guest) >= maxPath || ns.pinned(p.guest) {
 		return place{}, false
 	}
 	if p.rel == "." {
@@ -61,10 +62,13 @@ func plain(name string) bool {
 }
 
 // openDirect opens a direct place. Only a nil error and ErrnoNoent are an answer.
-func (p place) openDirect(o opening, fs fileSystems) (*descriptor, error) {
+func (p place) openDirect(ctx context.Context, o opening, fs fileSystems) (*descriptor, error) {
 	dir, err := p.handle()
 	if err != nil {
 		return nil, err
+	}
+	if o.creates() && p.level() > maxLevels {
+		return nil, ErrnoNametoolong
 	}
 	flags := o.hostFlags()
 	var st unix.Stat_t
@@ -79,6 +83,11 @@ func (p place) openDirect(o opening, fs fileSystems) (*descriptor, error) {
 	default:
 		if err := openable(&st); err != nil {
 			return nil, err
+		}
+		if slow(&st) {
+			if err := p.empty(ctx, o); err != nil {
+				return nil, err
+			}
 		}
 	}
 	fd, err := openBelow(dir, p.rel, flags, 0o666)

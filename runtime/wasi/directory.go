@@ -1,50 +1,79 @@
 package wasi
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
-	"path"
 	"sort"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
 // directory is an open directory.
 type directory struct {
-	ns       *namespace
-	guest    string // its canonical guest path when it was opened
-	fd       int    // itself, pinned; -1 for a mount point and for a directory that only mounts make
-	unread   bool   // fd is open for its names only
-	stream   int    // for its entries; opened by the first fd_readdir, -1 until then
-	storage  []byte // what buf is a part of
+	at     place // where it was when it was opened
+	fd     int   // itself, pinned; -1 for a mount point and for a directory that only mounts make
+	unread bool  // fd is open for its names only
+	large  bool  // reading it may take long
+	stream int   // for its entries; opened by the first fd_readdir, -1 until then
+}
+
+// maxPaths bounds the paths of the directories that a guest has open, in bytes together.
+const maxPaths = 1 << 20
+
+// roomFor says why a directory of that path cannot be opened.
+func (ns *namespace) roomFor(guest string) error {
+	if ns.paths+len(guest) > maxPaths {
+		return ErrnoNomem
+	}
+	return nil
+}
+
+// listing has entries of the directory that the guest listed last. There is one to a guest: who lists several
+// directories in turn has them read again from where it went on elsewhere.
+type listing struct {
+	of       *directory
+	storage  [direntBuffer]byte
 	buf      []byte // entries that the kernel gave and the guest did not take
 	position uint64 // the cookie that buf begins at
 }
 
 // openDirectory opens the directory at p.
 func openDirectory(p place) (*directory, error) {
-	d := &directory{ns: p.ns, guest: p.guest, fd: -1, stream: -1}
+	if err := p.ns.roomFor(p.guest); err != nil {
+		return nil, err
+	}
 	if p.info.virtual || p.ns.mounts[p.guest] != nil {
-		return d, nil
+		return newDirectory(p.ns.locate(p.guest), -1), nil
 	}
 	handle, err := p.handle()
 	if err != nil {
 		return nil, err
 	}
-	d.fd, err = openBelow(handle, p.rel, unix.O_RDONLY|unix.O_DIRECTORY, 0)
-	if err == unix.EACCES { // it may be walked through and not read
-		d.unread = true
-		d.fd, err = openBelow(handle, p.rel, unix.O_PATH|unix.O_DIRECTORY, 0)
+	fd, err := openBelow(handle, p.rel, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	unread := err == unix.EACCES // it may be walked through and not read
+	if unread {
+		fd, err = openBelow(handle, p.rel, unix.O_PATH|unix.O_DIRECTORY, 0)
 	}
 	if err != nil {
 		return nil, err
 	}
+	d := newDirectory(p, fd)
+	d.unread = unread
 	return d, nil
+}
+
+// newDirectory is the directory at p, open as fd.
+func newDirectory(p place, fd int) *directory {
+	at := place{ns: p.ns, mnt: p.mnt, guest: strings.Clone(p.guest), rel: p.rel} // its path may be the start of a longer one
+	at.ns.paths += len(at.guest)
+	return &directory{at: at, fd: fd, stream: -1}
 }
 
 // place is where the walks from this directory begin.
 func (d *directory) place() place {
-	p := d.ns.locate(d.guest)
+	p := d.at
 	if d.fd >= 0 {
 		p.base, p.rel = d, "."
 	}
@@ -70,6 +99,11 @@ func (d *directory) stat() (filestat, error) {
 }
 
 func (d *directory) close() error {
+	ns := d.at.ns
+	ns.paths -= len(d.at.guest)
+	if ns.list != nil && ns.list.of == d {
+		ns.list.of = nil
+	}
 	var errs []error
 	if d.stream >= 0 && d.stream != d.fd {
 		errs = append(errs, unix.Close(d.stream))
@@ -87,7 +121,7 @@ func (d *directory) open() error {
 		return nil
 	}
 	if d.fd >= 0 && !d.unread {
-		d.stream = d.fd
+		d.stream, d.large = d.fd, isLarge(d.fd)
 		return nil
 	}
 	p := d.place()
@@ -99,8 +133,31 @@ func (d *directory) open() error {
 	if err != nil {
 		return err
 	}
-	d.stream = fd
+	d.stream, d.large = fd, isLarge(fd)
 	return nil
+}
+
+func isLarge(fd int) bool {
+	var st unix.Stat_t
+	return unix.Fstat(fd, &st) == nil && slow(&st)
+}
+
+// read asks the kernel for the next entries.
+func (d *directory) read(ctx context.Context, buf []byte) (n int, err error) {
+	if !d.large {
+		return unix.Getdents(d.stream, buf)
+	}
+	var own []byte // one that the call may write to after a kill
+	err = aside(ctx, d.at.ns.files, func(fds []int) error {
+		own = make([]byte, len(buf))
+		n, err := unix.Getdents(fds[0], own)
+		own = own[:max(n, 0)]
+		return err
+	}, d.stream)
+	if err != nil {
+		return 0, err
+	}
+	return copy(buf, own), nil
 }
 
 // entry is one entry of a directory. next is the cookie that continues behind it.
@@ -116,20 +173,23 @@ type entry struct {
 const mountCookies = 1 << 63
 
 // entries calls each with the entries behind the cookie until each returns false or there are no more.
-func (d *directory) entries(cookie uint64, each func(entry) bool) error {
+func (d *directory) entries(ctx context.Context, cookie uint64, each func(entry) bool) error {
 	if cookie < mountCookies {
-		more, err := d.hostEntries(cookie, each)
+		more, err := d.hostEntries(ctx, cookie, each)
 		if err != nil || !more {
 			return err
 		}
 		cookie = mountCookies
 	}
-	names := make([]string, 0, len(d.ns.above[d.guest]))
-	for name := range d.ns.above[d.guest] {
+	names := make([]string, 0, len(d.at.ns.above[d.at.guest]))
+	for name := range d.at.ns.above[d.at.guest] {
 		names = append(names, name)
 	}
 	sort.Strings(names)
 	for i, name := range names {
+		if err := d.at.ns.pace.look(ctx); err != nil {
+			return err
+		}
 		if uint64(i) < cookie-mountCookies || d.onHost(name) { // taken, or listed with the host's entries
 			continue
 		}
@@ -149,13 +209,16 @@ func (d *directory) onHost(name string) bool {
 	if err != nil || p.mnt.file != "" {
 		return false
 	}
-	_, err = statBelow(dir, path.Join(p.rel, name))
+	if p.rel != "." {
+		name = p.rel + "/" + name
+	}
+	_, err = statBelow(dir, name)
 	return err == nil
 }
 
 // mounted gives an entry the type and number of what is mounted over it or below it.
 func (d *directory) mounted(e *entry) {
-	if !d.ns.above[d.guest][e.name] {
+	if !d.at.ns.above[d.at.guest][e.name] {
 		return
 	}
 	info, err := d.place().child(e.name).lstat()
@@ -169,41 +232,46 @@ func (d *directory) mounted(e *entry) {
 // direntBuffer is how many bytes of entries one call of the kernel gives.
 const direntBuffer = 8 << 10
 
-func (d *directory) hostEntries(cookie uint64, each func(entry) bool) (more bool, err error) {
+func (d *directory) hostEntries(ctx context.Context, cookie uint64, each func(entry) bool) (more bool, err error) {
+	ns := d.at.ns
 	if err := d.open(); err != nil {
-		if d.ns.above[d.guest] != nil {
+		if ns.above[d.at.guest] != nil {
 			return true, nil // only mounts make it
 		}
 		return false, err
 	}
-	if cookie != d.position || cookie == 0 {
+	if ns.list == nil {
+		ns.list = &listing{}
+	}
+	l := ns.list
+	if l.of != d || cookie != l.position || cookie == 0 {
 		if _, err := unix.Seek(d.stream, int64(cookie), unix.SEEK_SET); err != nil {
 			return false, err
 		}
-		d.buf, d.position = nil, cookie
+		l.of, l.buf, l.position = d, nil, cookie
 	}
-	for {
-		if len(d.buf) == 0 {
-			buf := d.storage
-			if buf == nil {
-				buf = make([]byte, direntBuffer)
-				d.storage = buf
+	for first := true; ; first = false {
+		if len(l.buf) == 0 {
+			if !first {
+				if err := ns.pace.look(ctx); err != nil {
+					return false, err
+				}
 			}
-			n, err := unix.Getdents(d.stream, buf)
+			n, err := d.read(ctx, l.storage[:])
 			if err != nil {
 				return false, err
 			}
 			if n <= 0 {
 				return true, nil
 			}
-			d.buf = buf[:n]
+			l.buf = l.storage[:n]
 		}
-		e, size := parseDirent(d.buf)
+		e, size := parseDirent(l.buf)
 		d.mounted(&e)
 		if !each(e) {
 			return false, nil
 		}
-		d.buf, d.position = d.buf[size:], e.next
+		l.buf, l.position = l.buf[size:], e.next
 	}
 }
 

@@ -18,9 +18,14 @@
 //
 // # Ending a guest
 //
-// Cancelling ctx is how a guest is killed: calls that may block (poll_oneoff, accepting, reads and writes of
-// sockets and pipes, standard input, long transfers) return ErrKilled at once. A write to Config.Stdout or
-// Config.Stderr lasts as long as that writer takes.
+// Cancelling ctx is how a guest is killed. Every call sees it within 10 ms of work: calls that block (poll_oneoff,
+// accepting, reads and writes of sockets and pipes, standard input) return ErrKilled at once, and those that work long
+// look between the pieces: the steps of a walk, 256 KiB of a transfer, 32 KiB of output, 8 KiB of directory entries, 256
+// subscriptions. Flushes, and freeing files of more than 16 MiB, are calls of the kernel that cannot be cut: they are made
+// on a thread beside, and end by themselves after a kill, or after Close. A write to Config.Stdout or Config.Stderr lasts as
+// long as that writer takes.
+//
+// Between those pieces Config.Pace may hold the guest back: what a long call uses of the processor counts as it goes.
 //
 // Quiesce comes before that, where a guest is given time to end by itself: WASI has no signals, so its standard input
 // ends and its listening sockets are shut.
@@ -54,9 +59,22 @@
 //
 // # Bounds
 //
-// What one guest can make the host hold is bounded: descriptors (Config.MaxDescriptors, then ErrnoMfile; all guests
-// together share Config.Files, of which a guest gets more while it holds less than is free, then ErrnoNfile),
-// paths (4096 bytes, ErrnoNametoolong), links in a walk (40, ErrnoLoop), buffers in a call (1024, ErrnoInval),
-// subscriptions in a poll (16384, ErrnoInval), 64 KiB of input read ahead, 8 KiB of entries for each directory that
-// is listed. Config.OutputRate bounds what it writes to its standard streams by making it wait.
+// What one guest can make the host do in a call is bounded: paths, targets of links, and canonical paths on the way (4095
+// bytes, ErrnoNametoolong), names (255 bytes, ErrnoNametoolong), links in a walk (40, ErrnoLoop), names in a walk with those
+// in links (4096, ErrnoNametoolong), levels below a mount of what is made or moved (256, ErrnoNametoolong), entries of a
+// directory that moves further down (131072, ErrnoXdev), buffers (1024, ErrnoInval), subscriptions (16384, ErrnoInval).
+// Config.OutputRate bounds what it writes to its standard streams by making it wait.
+//
+// So is what one guest can make the host hold, outside its own memory:
+//
+//	descriptors   1024 of some 300 bytes each (Config.MaxDescriptors, then ErrnoMfile; all guests together share
+//	              Config.Files, of which a guest gets more while it holds less than is free, then ErrnoNfile)
+//	paths         1 MiB of directories that are open (then ErrnoNomem), 32 KiB in a call
+//	entries       8 KiB of the directory that was listed last; 8 KiB in a call that measures a tree
+//	input         64 KiB read ahead
+//	poll_oneoff   2 MiB during a call, 128 KiB afterwards
+//	transfers     nothing: the kernel reads and writes the guest's memory
+//	a walk        4 open directories, during the call
+//	arguments, environment   2 MiB each, as they were given
+//	mounts        their number and paths, as they were given: 4095 bytes and 256 levels each
 package wasi

@@ -1,6 +1,9 @@
 package wasi
 
-import "errors"
+import (
+	"context"
+	"errors"
+)
 
 // descriptor is one open descriptor of a guest.
 type descriptor struct {
@@ -27,6 +30,7 @@ type fdTable struct {
 	free  int    // no number below is free
 	files *Files // nil without a bound
 	held  int    // of files
+	bulk  int64  // what the guest has put into files, and met in one, in bytes: see large
 }
 
 func newFDTable(limit int, files *Files) *fdTable {
@@ -70,6 +74,9 @@ func (t *fdTable) release() {
 // add gives a descriptor a number, after reserve.
 func (t *fdTable) add(d *descriptor) uint32 {
 	d.taken = true
+	if f, ok := d.object.(*file); ok && f.large {
+		t.bulk += slowSize
+	}
 	for t.free < len(t.slots) && t.slots[t.free] != nil {
 		t.free++
 	}
@@ -78,7 +85,7 @@ func (t *fdTable) add(d *descriptor) uint32 {
 	return uint32(fd)
 }
 
-func (t *fdTable) close(fd uint32) error {
+func (t *fdTable) close(ctx context.Context, fd uint32) error {
 	d, err := t.get(fd)
 	if err != nil {
 		return err
@@ -86,11 +93,37 @@ func (t *fdTable) close(fd uint32) error {
 	t.slots[fd] = nil
 	t.open--
 	t.free = min(t.free, int(fd))
-	return t.end(d)
+	return t.end(ctx, d)
 }
 
 // end closes what a descriptor stood for.
-func (t *fdTable) end(d *descriptor) error {
+func (t *fdTable) end(ctx context.Context, d *descriptor) error {
+	var slow []int
+	if t.large() {
+		slow = t.slow(d)
+	}
+	err := t.shut(d)
+	if len(slow) > 0 {
+		err = errors.Join(err, wait(ctx, func() error { drop(t.files, slow); return nil }))
+	}
+	return err
+}
+
+// large says whether the guest may have large files open. Others need no look when they are closed, which would cost as
+// much as closing them.
+func (t *fdTable) large() bool { return t.bulk >= slowSize }
+
+// slow is a second descriptor of a file that it takes long to close. It is closed as the last one, aside.
+func (t *fdTable) slow(d *descriptor) []int {
+	f, ok := d.object.(*file)
+	if !ok || !f.slow() {
+		return nil
+	}
+	own, _ := copies(t.files, []int{f.fd})
+	return own
+}
+
+func (t *fdTable) shut(d *descriptor) error {
 	err := d.object.close()
 	if d.taken {
 		t.release()
@@ -99,7 +132,7 @@ func (t *fdTable) end(d *descriptor) error {
 }
 
 // renumber moves from to the number to, which is closed before.
-func (t *fdTable) renumber(from, to uint32) error {
+func (t *fdTable) renumber(ctx context.Context, from, to uint32) error {
 	d, err := t.get(from)
 	if err != nil {
 		return err
@@ -111,15 +144,25 @@ func (t *fdTable) renumber(from, to uint32) error {
 	t.slots[to], t.slots[from] = d, nil
 	t.open--
 	t.free = min(t.free, int(from))
-	return t.end(old)
+	return t.end(ctx, old)
 }
 
+// closeAll closes what a guest that has ended had open. It does not wait for what takes long.
 func (t *fdTable) closeAll() error {
-	var errs []error
-	for fd := range t.slots {
-		if t.slots[fd] != nil {
-			errs = append(errs, t.close(uint32(fd)))
+	var (
+		errs []error
+		slow []int
+	)
+	for fd, d := range t.slots {
+		if d != nil {
+			t.slots[fd] = nil
+			t.open--
+			slow = append(slow, t.slow(d)...)
+			errs = append(errs, t.shut(d))
 		}
+	}
+	if len(slow) > 0 {
+		go drop(t.files, slow) // ends when they are closed
 	}
 	return errors.Join(errs...)
 }

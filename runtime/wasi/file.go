@@ -12,6 +12,7 @@ type file struct {
 	fd       int
 	kind     filetype
 	readOnly bool // its mount is
+	large    bool // it was when it was opened
 }
 
 func (f *file) filetype() filetype { return f.kind }
@@ -58,23 +59,27 @@ func (f *file) remaining() uint64 {
 	return uint64(max(st.Size-at, 0))
 }
 
-// allocateChunk is how many bytes are allocated before the host looks whether the guest was killed.
-const allocateChunk = 64 << 20
+// allocateChunk is how many bytes are allocated before the host looks whether the guest was killed. A file system in memory
+// clears them, which takes some milliseconds. maxAllocation is more than any disk has.
+const (
+	allocateChunk = 8 << 20
+	maxAllocation = 1 << 50
+)
 
 // allocate makes sure that the file has at least offset+size bytes. What does not fit the disk, or the bounds that
 // the host sets files, is ErrnoNospc, ErrnoFbig or ErrnoDquot; what was allocated before that stays.
-func (f *file) allocate(ctx context.Context, offset, size uint64) error {
+func (f *file) allocate(ctx context.Context, pace *pace, offset, size uint64) error {
 	if size == 0 || offset+size < offset || offset+size > 1<<63-1 {
 		return ErrnoInval
 	}
+	if size > maxAllocation {
+		return ErrnoFbig
+	}
 	for size > 0 {
-		if ctx.Err() != nil {
-			return ErrKilled
+		if err := pace.look(ctx); err != nil {
+			return err
 		}
 		n := min(size, allocateChunk)
-		if size > 1<<50 {
-			n = size // no disk has that; let the kernel say so at once
-		}
 		if err := unix.Fallocate(f.fd, 0, int64(offset), int64(n)); err == unix.EINTR {
 			continue
 		} else if err != nil {

@@ -1,6 +1,7 @@
 package wasi
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -38,6 +39,9 @@ type Config struct {
 	Listeners []*net.TCPListener
 	// MaxDescriptors bounds the guest's open descriptors; 0 is DefaultMaxDescriptors.
 	MaxDescriptors int
+	// Pace is asked in the middle of calls that take long, on the guest's thread, every 5 ms at most. It may hold the
+	// guest back, as for its limit of processor time, and returns when ctx ends. Nil holds nobody back.
+	Pace func(ctx context.Context)
 	// Files is what the guest opens its files and connections from, with others; nil is no bound.
 	Files *Files
 }
@@ -55,6 +59,7 @@ type Guest struct {
 	stdin       *input
 	listeners   []*listener // as they were given
 	waker       *waker
+	pace        pace
 	rate        rate
 	received    traffic
 	sent        traffic
@@ -91,7 +96,11 @@ func newGuest(cfg Config) (*Guest, error) {
 	if n := len(cfg.Listeners); n > 0 && n+4 > limit {
 		return nil, fmt.Errorf("%d listening sockets do not fit a table of %d descriptors", len(cfg.Listeners), limit)
 	}
-	ns, err := newNamespace(cfg.Mounts)
+	g := &Guest{
+		args: args, env: env, pace: pace{hold: cfg.Pace}, fds: newFDTable(limit, cfg.Files), fileSystems: fileSystems{},
+		start: time.Now(), waker: newWaker(), rate: rate{perSecond: cfg.OutputRate},
+	}
+	ns, err := newNamespace(cfg.Mounts, &g.pace, cfg.Files)
 	if err != nil {
 		return nil, err
 	}
@@ -104,10 +113,7 @@ func newGuest(cfg Config) (*Guest, error) {
 	if err != nil {
 		return nil, errors.Join(err, ns.close())
 	}
-	g := &Guest{
-		args: args, env: env, ns: ns, fds: newFDTable(limit, cfg.Files), fileSystems: fileSystems{}, start: time.Now(),
-		listeners: listeners, waker: newWaker(), rate: rate{perSecond: cfg.OutputRate},
-	}
+	g.ns, g.listeners = ns, listeners
 	g.stdin = newInput(cfg.Stdin, g.waker.ring)
 	g.preopen(cfg)
 	return g, nil
@@ -123,7 +129,7 @@ func (g *Guest) preopen(cfg Config) {
 		g.fds.put(fd, &descriptor{object: l, rights: listenerRights, inheriting: connectionRights, flags: flagNonblock, preopened: true})
 		fd++
 	}
-	root := &directory{ns: g.ns, guest: "/", fd: -1, stream: -1}
+	root := newDirectory(g.ns.locate("/"), -1)
 	g.fds.put(fd, &descriptor{object: root, rights: dirRights, inheriting: dirRights | fileRights, preopened: true})
 }
 
@@ -150,6 +156,9 @@ type vector struct {
 // maxVector bounds arguments and environment, in bytes each. Linux's own bound is 2 MiB for both together.
 const maxVector = 2 << 20
 
+// stringsPerLook is how many strings are copied before the host looks whether the guest was killed.
+const stringsPerLook = 4 << 10
+
 func newVector(what string, list []string) (vector, error) {
 	v := vector{list: list}
 	for _, s := range list {
@@ -172,7 +181,7 @@ func (v vector) sizes(m memory, count, size uint32) error {
 }
 
 // write fills the pointers at ptrs and the bytes at buf.
-func (v vector) write(m memory, ptrs, buf uint32) error {
+func (v vector) write(ctx context.Context, pace *pace, m memory, ptrs, buf uint32) error {
 	if _, err := m.bytes(ptrs, uint32(len(v.list))*4); err != nil {
 		return err
 	}
@@ -182,6 +191,11 @@ func (v vector) write(m memory, ptrs, buf uint32) error {
 	}
 	at := uint32(0)
 	for i, s := range v.list {
+		if i%stringsPerLook == stringsPerLook-1 {
+			if err := pace.look(ctx); err != nil {
+				return err
+			}
+		}
 		if err := m.putU32(ptrs+uint32(i)*4, buf+at); err != nil {
 			return err
 		}

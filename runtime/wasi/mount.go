@@ -1,6 +1,7 @@
 package wasi
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -25,6 +26,10 @@ type namespace struct {
 	// above has every guest path that is a strict ancestor of a mount point, with the names that the
 	// mounts give it. Such a directory is shown even where the mount that it lies in lacks it.
 	above map[string]map[string]bool
+	pace  *pace    // the guest's
+	files *Files   // the guest's
+	paths int      // bytes of the paths of directories that are open
+	list  *listing // made when a directory is first listed
 }
 
 // mount is one Mount. Its root is opened when it is first used: most guests use few of theirs.
@@ -36,8 +41,8 @@ type mount struct {
 	root     int    // the directory, open for its names; -1 until it is used
 }
 
-func newNamespace(list []Mount) (*namespace, error) {
-	ns := &namespace{mounts: map[string]*mount{}, above: map[string]map[string]bool{}}
+func newNamespace(list []Mount, pace *pace, files *Files) (*namespace, error) {
+	ns := &namespace{mounts: map[string]*mount{}, above: map[string]map[string]bool{}, pace: pace, files: files}
 	sorted := append([]Mount(nil), list...)
 	// Outer mounts first: where an inner one belongs may depend on links in the outer one.
 	sort.SliceStable(sorted, func(i, j int) bool { return len(sorted[i].Guest) < len(sorted[j].Guest) })
@@ -62,6 +67,9 @@ func (ns *namespace) add(m Mount) error {
 	}
 	if !filepath.IsAbs(m.Host) {
 		return fmt.Errorf("mount at %s: the host path %q must be absolute", m.Guest, m.Host)
+	}
+	if len(m.Guest) >= maxPath || strings.Count(m.Guest, "/") > maxLevels {
+		return fmt.Errorf("mount %s: the guest path has more than %d levels, or more than %d bytes", m.Host, maxLevels, maxPath-1)
 	}
 	host := filepath.Clean(m.Host)
 	isDir, err := look(host)
@@ -119,7 +127,7 @@ func (ns *namespace) canonical(guest string) (string, error) {
 		if i == len(parts)-1 {
 			return path.Join(at.guest, name), nil
 		}
-		next, err := ns.walk(at, name, true)
+		next, err := ns.walk(context.Background(), at, name, true)
 		switch {
 		case errors.Is(err, ErrnoLoop), err == nil && next.info == nil:
 			return path.Join(at.guest, path.Join(parts[i:]...)), nil

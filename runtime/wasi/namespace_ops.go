@@ -1,6 +1,7 @@
 package wasi
 
 import (
+	"context"
 	"path"
 	"strings"
 
@@ -31,6 +32,8 @@ func (p place) makeable() error {
 		return ErrnoExist
 	case p.mnt.readOnly:
 		return ErrnoRofs
+	case p.level() > maxLevels:
+		return ErrnoNametoolong
 	}
 	return nil
 }
@@ -50,26 +53,36 @@ func (p place) changeable() error {
 	return nil
 }
 
-func (p place) mkdir() error {
+func (p place) mkdir(ctx context.Context) error {
 	if err := p.makeable(); err != nil {
 		return err
+	}
+	switch depth, err := p.depth(ctx); {
+	case err != nil:
+		return err
+	case depth > maxLevels:
+		return ErrnoNametoolong
 	}
 	return p.inParent(func(dir int, name string) error { return unix.Mkdirat(dir, name, 0o777) })
 }
 
 // mkdirAll makes the directory at the absolute guest path, and those above it, unless they exist.
 func (ns *namespace) mkdirAll(guest string) error {
+	if len(guest) >= maxPath {
+		return ErrnoNametoolong
+	}
+	ctx := context.Background() // what it does is bounded
 	at := ns.locate("/")
 	for name := range strings.SplitSeq(strings.Trim(path.Clean("/"+guest), "/"), "/") {
 		if name == "" {
 			return nil // the root
 		}
-		next, err := ns.walk(at, name, true)
+		next, err := ns.walk(ctx, at, name, true)
 		if err != nil {
 			return err
 		}
 		if next.info == nil {
-			if err := next.mkdir(); err != nil {
+			if err := next.mkdir(ctx); err != nil {
 				return err
 			}
 		} else if !next.info.isDir() {
@@ -80,24 +93,34 @@ func (ns *namespace) mkdirAll(guest string) error {
 	return nil
 }
 
-func (p place) rmdir() error {
+func (p place) rmdir(ctx context.Context) error {
 	if p.info != nil && !p.info.isDir() {
 		return ErrnoNotdir
 	}
 	if err := p.changeable(); err != nil {
 		return err
 	}
-	return p.inParent(func(dir int, name string) error { return unix.Unlinkat(dir, name, unix.AT_REMOVEDIR) })
+	return p.remove(ctx, unix.AT_REMOVEDIR)
 }
 
-func (p place) unlink() error {
+func (p place) unlink(ctx context.Context) error {
 	if p.info != nil && p.info.isDir() {
 		return ErrnoIsdir
 	}
 	if err := p.changeable(); err != nil {
 		return err
 	}
-	return p.inParent(func(dir int, name string) error { return unix.Unlinkat(dir, name, 0) })
+	return p.remove(ctx, 0)
+}
+
+// remove removes p, aside if that takes long.
+func (p place) remove(ctx context.Context, flags int) error {
+	return p.inParent(func(dir int, name string) error {
+		if !p.info.slow() {
+			return unix.Unlinkat(dir, name, flags)
+		}
+		return aside(ctx, p.ns.files, func(fds []int) error { return unix.Unlinkat(fds[0], name, flags) }, dir)
+	})
 }
 
 func (p place) symlink(target string) error {
@@ -127,7 +150,7 @@ func (p place) readlink() (string, error) {
 	return readlinkBelow(dir, p.rel)
 }
 
-func (p place) rename(to place) error {
+func (p place) rename(ctx context.Context, to place) error {
 	if err := p.changeable(); err != nil {
 		return err
 	}
@@ -141,8 +164,16 @@ func (p place) rename(to place) error {
 	case to.slashed && !p.info.isDir():
 		return ErrnoNotdir
 	}
+	if err := p.shallow(ctx, to); err != nil {
+		return err
+	}
 	return p.inParent(func(fromDir int, from string) error {
-		return to.inParent(func(toDir int, name string) error { return unix.Renameat(fromDir, from, toDir, name) })
+		return to.inParent(func(toDir int, name string) error {
+			if !to.info.slow() {
+				return unix.Renameat(fromDir, from, toDir, name)
+			}
+			return aside(ctx, p.ns.files, func(fds []int) error { return unix.Renameat(fds[0], from, fds[1], name) }, fromDir, toDir)
+		})
 	})
 }
 
@@ -160,6 +191,8 @@ func (p place) link(to place) error {
 		return ErrnoXdev
 	case to.mnt.readOnly:
 		return ErrnoRofs
+	case to.level() > maxLevels:
+		return ErrnoNametoolong
 	}
 	return p.inParent(func(fromDir int, from string) error {
 		return to.inParent(func(toDir int, name string) error { return unix.Linkat(fromDir, from, toDir, name, 0) })

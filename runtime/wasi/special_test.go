@@ -90,7 +90,7 @@ func TestDirectWayIsTheWalk(t *testing.T) {
 			if !ok || p.mnt.readOnly && o.changes() {
 				continue
 			}
-			quick, err := p.openDirect(o, c.g.fileSystems)
+			quick, err := p.openDirect(t.Context(), o, c.g.fileSystems)
 			if err != nil && err != ErrnoNoent {
 				continue // the walk decides
 			}
@@ -100,10 +100,10 @@ func TestDirectWayIsTheWalk(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			walked, walkErr := c.g.ns.walk(root.place(), path, !o.exclusive())
+			walked, walkErr := c.g.ns.walk(t.Context(), root.place(), path, !o.exclusive())
 			var slow *descriptor
 			if walkErr == nil {
-				slow, walkErr = walked.open(o, c.g.fileSystems)
+				slow, walkErr = walked.open(t.Context(), o, c.g.fileSystems)
 			}
 			if (err == nil) != (walkErr == nil) || err != nil && guestError(err) != guestError(walkErr) {
 				t.Errorf("%s, flags %d: %v directly, %v by a walk", path, o.oflags, err, walkErr)

@@ -157,6 +157,10 @@ func (*output) filetype() filetype      { return typeUnknown }
 func (*output) stat() (filestat, error) { return filestat{kind: typeUnknown, nlink: 1}, nil }
 func (*output) close() error            { return nil }
 
+// outputPiece is how many bytes of output are written before the host looks whether the guest was killed. Those of newlines
+// alone become a hundred times as many in a log.
+const outputPiece = 32 << 10
+
 // writeOutput writes the guest's buffers one by one. It lasts as long as the writer takes, and as the guest's rate
 // makes it wait: a guest that writes too much is held back, whatever flags it set.
 func (g *Guest) writeOutput(ctx context.Context, o *output, v iovecs) (done uint32, err error) {
@@ -166,7 +170,12 @@ func (g *Guest) writeOutput(ctx context.Context, o *output, v iovecs) (done uint
 			return done, onlyFirst(done, err)
 		}
 		for len(b) > 0 {
-			piece, err := g.rate.grant(ctx, g, min(len(b), maxChunk))
+			if done > 0 {
+				if err := g.pace.look(ctx); err != nil {
+					return done, err
+				}
+			}
+			piece, err := g.rate.grant(ctx, g, min(len(b), outputPiece))
 			if err != nil {
 				return done, err
 			}
@@ -178,9 +187,7 @@ func (g *Guest) writeOutput(ctx context.Context, o *output, v iovecs) (done uint
 			if err != nil || n < piece {
 				return done, onlyFirst(done, err)
 			}
-			if b = b[n:]; len(b) > 0 && ctx.Err() != nil {
-				return done, ErrKilled
-			}
+			b = b[n:]
 		}
 	}
 	return done, nil

@@ -2,17 +2,24 @@ package wasi
 
 import (
 	"bytes"
-	"path"
+	"context"
 	"strings"
 	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 )
 
+// The bounds of a path, and of the walk along it. A path that a guest writes, the target of a link, and the canonical
+// path of each place on the way are shorter than maxPath.
 const (
 	maxPath  = 4096 // PATH_MAX of Linux, bytes, the zero byte included
+	maxName  = 255  // NAME_MAX of Linux, bytes
 	maxLinks = 40   // as many links as Linux follows in one walk
+	maxSteps = 4096 // names in one walk, those in the targets of links too; twice what fits one path
 )
+
+// stepsPerLook is how many steps a walk makes before it looks whether the guest was killed. One costs some microseconds.
+const stepsPerLook = 8
 
 // place is where a path leads: a canonical guest path and what it is on the host.
 type place struct {
@@ -43,8 +50,12 @@ func (p place) lstat() (*attributes, error) {
 	if err != nil {
 		return nil, err
 	}
-	info, err := statBelow(dir, p.rel)
-	if p.ns.above[p.guest] != nil && (err != nil || !info.isDir()) {
+	return p.found(statBelow(dir, p.rel))
+}
+
+// found is what the guest sees at p, where the host has info or err.
+func (p place) found(info *attributes, err error) (*attributes, error) {
+	if (err != nil || !info.isDir()) && p.ns.above[p.guest] != nil {
 		return virtualAttributes(p.guest), nil
 	}
 	if err == unix.ENOENT {
@@ -58,27 +69,49 @@ func (p place) lstat() (*attributes, error) {
 
 // child is the place of an entry of the directory p. It does not look whether it is there.
 func (p place) child(name string) place {
-	guest := path.Join(p.guest, name)
+	guest := join(p.guest, name)
 	if p.ns.mounts[guest] != nil {
 		return p.ns.locate(guest)
 	}
-	return place{ns: p.ns, guest: guest, mnt: p.mnt, base: p.base, rel: path.Join(p.rel, name)}
+	rel := name
+	if p.rel != "." {
+		rel = p.rel + "/" + name
+	}
+	return place{ns: p.ns, guest: guest, mnt: p.mnt, base: p.base, rel: rel}
 }
 
 // parent is the directory that holds p.
 func (p place) parent() place {
-	dir := path.Dir(p.guest)
+	dir := parentPath(p.guest)
 	if p.rel == "." || p.ns.mounts[p.guest] != nil {
 		return p.ns.locate(dir)
 	}
-	return place{ns: p.ns, guest: dir, mnt: p.mnt, base: p.base, rel: path.Dir(p.rel)}
+	rel := "."
+	if slash := strings.LastIndexByte(p.rel, '/'); slash >= 0 {
+		rel = p.rel[:slash]
+	}
+	return place{ns: p.ns, guest: dir, mnt: p.mnt, base: p.base, rel: rel}
 }
+
+// join and parentPath are path.Join and path.Dir for canonical paths, which they need not clean: that takes as
+// long as a call of the kernel.
+func join(dir, name string) string {
+	if dir == "/" {
+		return "/" + name
+	}
+	return dir + "/" + name
+}
+
+func parentPath(guest string) string { return guest[:max(strings.LastIndexByte(guest, '/'), 1)] }
 
 // walk resolves the guest's path name from the directory at. Links on the way are followed, the last component's
 // only with follow (or before a trailing slash). That nothing is at the end is no error; that something on
 // the way is missing or no directory is. The guest's own `..` cannot climb above the directory that it
 // names, except that it may at the root, as in any Unix.
-func (ns *namespace) walk(at place, name string, follow bool) (place, error) {
+//
+// What a walk costs grows with its steps: each looks at one name in a directory that is open. It is ErrKilled if ctx ends
+// in a long one.
+func (ns *namespace) walk(ctx context.Context, at place, name string, follow bool) (place, error) {
 	if name == "" {
 		return place{}, ErrnoNoent
 	}
@@ -86,7 +119,14 @@ func (ns *namespace) walk(at place, name string, follow bool) (place, error) {
 		return place{}, ErrnoPerm
 	}
 	w := walker{ns: ns, at: at, from: at.guest, rest: name, own: len(name), follow: follow}
+	defer w.near.leave(0)
 	for w.rest != "" {
+		if w.steps++; w.steps > maxSteps {
+			return place{}, ErrnoNametoolong
+		}
+		if w.steps%stepsPerLook == 0 && ctx.Err() != nil {
+			return place{}, ErrKilled
+		}
 		if err := w.step(); err != nil {
 			return place{}, err
 		}
@@ -112,6 +152,8 @@ type walker struct {
 	rest    string // what is still to be walked
 	own     int    // how many of rest's last bytes the guest wrote itself, and not a link
 	links   int    // links followed so far
+	steps   int    // names looked at so far
+	near    nearby // directories on the way to at
 	follow  bool
 	missing bool // the last component is not there
 }
@@ -119,12 +161,9 @@ type walker struct {
 func (w *walker) step() error {
 	own := len(w.rest) <= w.own
 	name, rest, slash := strings.Cut(w.rest, "/")
-	last := strings.Trim(rest, "/") == ""
-	if last {
-		rest = ""
-	}
-	w.rest = rest
-	if name == "" { // a doubled slash
+	w.rest = strings.TrimLeft(rest, "/")
+	last := w.rest == ""
+	if name == "" { // a link may say anything
 		return nil
 	}
 	if w.missing {
@@ -143,20 +182,50 @@ func (w *walker) step() error {
 	if err := w.mustBeDir(); err != nil {
 		return err
 	}
+	if len(name) > maxName {
+		return ErrnoNametoolong
+	}
 	next := w.at.child(name)
-	info, err := next.lstat()
+	if len(next.guest) >= maxPath {
+		return ErrnoNametoolong
+	}
+	info, err := w.look(next, name)
 	if err != nil {
 		return err
 	}
 	if info != nil && info.isLink() && w.ns.mounts[next.guest] == nil && (!last || slash || w.follow) {
-		return w.expand(next, last && slash)
+		return w.expand(name, last && slash)
 	}
 	if info == nil && !last {
 		return ErrnoNoent
 	}
 	next.info, next.slashed = info, last && slash
-	w.at, w.missing = next, info == nil
+	w.move(next)
+	w.missing = info == nil
 	return nil
+}
+
+// look is what is at next, the entry of that name in the directory where the walk is.
+func (w *walker) look(next place, name string) (*attributes, error) {
+	if next.mnt != w.at.mnt { // a mount point
+		return next.lstat()
+	}
+	dir, err := w.near.directory(w.at)
+	if err != nil {
+		return next.found(nil, err)
+	}
+	return next.found(statBelow(dir, name))
+}
+
+// move makes p the place where the walk is.
+func (w *walker) move(p place) {
+	switch {
+	case p.mnt != w.at.mnt || p.base != w.at.base || p.rel == ".":
+		w.near.leave(0)
+	default:
+		w.near.leave(len(p.rel))
+	}
+	w.at = p
 }
 
 func (w *walker) mustBeDir() error {
@@ -173,21 +242,21 @@ func (w *walker) up(own, last bool) error {
 	if own && w.at.guest == w.from && w.from != "/" {
 		return ErrnoPerm
 	}
-	w.at = w.at.parent()
+	w.move(w.at.parent())
 	w.at.dotted = last
 	return nil
 }
 
-// expand puts a link's target before what is left to walk.
-func (w *walker) expand(link place, slash bool) error {
+// expand puts the target of the link of that name, in the directory where the walk is, before what is left to walk.
+func (w *walker) expand(name string, slash bool) error {
 	if w.links++; w.links > maxLinks {
 		return ErrnoLoop
 	}
-	dir, err := link.handle()
+	dir, err := w.near.directory(w.at)
 	if err != nil {
 		return err
 	}
-	target, err := readlinkBelow(dir, link.rel)
+	target, err := readlinkIn(dir, name)
 	if err != nil {
 		return err
 	}
@@ -195,7 +264,7 @@ func (w *walker) expand(link place, slash bool) error {
 		return ErrnoNametoolong
 	}
 	if strings.HasPrefix(target, "/") {
-		w.at = w.ns.locate("/")
+		w.move(w.ns.locate("/"))
 		target = strings.TrimLeft(target, "/")
 		if target == "" {
 			target = "."

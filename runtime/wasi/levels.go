@@ -1,0 +1,235 @@
+package wasi
+
+import (
+	"context"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// How deep guests make directories. What is there already may be deeper (a hostPath volume), and is walked, read and
+// removed like all else; nothing is made or moved down there.
+//
+// The bound is one of levels and not of bytes, since what a rename does to the bytes of all paths below it would take a
+// walk through the tree each time. Levels grow only where a directory moves further down, which few programs do: that
+// tree is measured, and the others need not be.
+//
+// It is no wall that other code may lean on: guests who share a volume, and move what the other one measures in just
+// that moment, get deeper. What walks a guest's files holds few descriptors, however deep they are.
+const (
+	maxLevels   = 256     // from a mount's root to what is made
+	maxMeasured = 1 << 17 // entries of a tree that moves down; a larger one is to be copied
+)
+
+// level is how many names lead from the mount's root to p, as it was walked.
+func (p place) level() int {
+	switch {
+	case p.guest == p.mnt.guest:
+		return 0
+	case p.mnt.guest == "/":
+		return strings.Count(p.guest, "/")
+	}
+	return strings.Count(p.guest[len(p.mnt.guest):], "/")
+}
+
+// depth is the level at which p is now. A directory that the guest holds open may have been moved since.
+func (p place) depth(ctx context.Context) (int, error) {
+	if p.base == nil {
+		return p.level(), nil
+	}
+	root, err := p.mnt.open()
+	if err != nil {
+		return 0, err
+	}
+	base := p.base.at
+	var own unix.Stat_t
+	if err := unix.Fstat(p.base.fd, &own); err != nil {
+		return 0, err
+	}
+	rel := strings.TrimPrefix(base.guest[len(p.mnt.guest):], "/")
+	if rel == "" {
+		rel = "."
+	}
+	if there, err := statBelow(root, rel); err == nil && same(&there.Stat_t, &own) {
+		return p.level(), nil
+	}
+	moved, err := climb(ctx, p.base.fd, root)
+	return moved + p.level() - base.level(), err
+}
+
+func same(a, b *unix.Stat_t) bool { return a.Dev == b.Dev && a.Ino == b.Ino }
+
+// climb counts the levels from the directory dir up to root. From one that is not below it any more they are those up to the
+// file system's own root. It counts no further than the bound.
+func climb(ctx context.Context, dir, root int) (levels int, err error) {
+	var top, at, above unix.Stat_t
+	if err := unix.Fstat(root, &top); err != nil {
+		return 0, err
+	}
+	if err := unix.Fstat(dir, &at); err != nil {
+		return 0, err
+	}
+	fd := dir
+	defer func() {
+		if fd != dir {
+			_ = unix.Close(fd) // opened for its names only
+		}
+	}()
+	for ; levels <= maxLevels && !same(&at, &top); levels++ {
+		if levels%stepsPerLook == 0 && ctx.Err() != nil {
+			return 0, ErrKilled
+		}
+		up, err := unix.Openat(fd, "..", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return 0, err
+		}
+		if fd != dir {
+			_ = unix.Close(fd)
+		}
+		fd = up
+		if err := unix.Fstat(up, &above); err != nil {
+			return 0, err
+		}
+		if same(&at, &above) {
+			break
+		}
+		at = above
+	}
+	return levels, nil
+}
+
+// shallow says why p cannot become to, for how deep that is.
+func (p place) shallow(ctx context.Context, to place) error {
+	if !p.info.isDir() {
+		if level := to.level(); level > maxLevels && level > p.level() {
+			return ErrnoNametoolong
+		}
+		return nil
+	}
+	target, err := to.depth(ctx)
+	if err != nil {
+		return err
+	}
+	own, err := p.depth(ctx)
+	switch {
+	case err != nil || target <= own: // nothing in it gets deeper
+		return err
+	case target > maxLevels:
+		return ErrnoNametoolong
+	}
+	handle, err := p.handle()
+	if err != nil {
+		return err
+	}
+	fd, err := openBelow(handle, p.rel, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return err
+	}
+	tree := measure{pace: p.ns.pace, fd: fd, room: maxLevels - target}
+	defer tree.close()
+	return tree.run(ctx)
+}
+
+// measure looks whether a tree has more levels than there is room for. It holds two descriptors at a time: on the way
+// back it opens a directory by the `..` of the one below, and sees by its number that it is the same one. Nothing is
+// read of it but types and names, so that a tree which moves meanwhile leads to a wrong answer at most.
+type measure struct {
+	pace *pace
+	fd   int // the directory that is looked at
+	room int
+	way  []visited // to it
+	seen int       // entries
+	buf  [2 << 10]byte
+}
+
+// visited is a directory of which some entries were looked at.
+type visited struct {
+	dev, ino uint64
+	next     int64 // where its listing goes on
+}
+
+func (m *measure) close() { _ = unix.Close(m.fd) }
+
+func (m *measure) run(ctx context.Context) error {
+	for {
+		if err := m.pace.look(ctx); err != nil {
+			return err
+		}
+		n, err := unix.Getdents(m.fd, m.buf[:])
+		switch {
+		case err != nil:
+			return err
+		case n > 0:
+			err = m.entries(m.buf[:n])
+		case len(m.way) == 0:
+			return nil
+		default:
+			err = m.up()
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// entries looks at those in b, and goes down into the first directory.
+func (m *measure) entries(b []byte) error {
+	for len(b) > 0 {
+		e, size := parseDirent(b)
+		b = b[size:]
+		if e.name == "." || e.name == ".." {
+			continue
+		}
+		if m.seen++; m.seen > maxMeasured {
+			return ErrnoXdev // the error at which programs copy
+		}
+		if len(m.way) >= m.room {
+			return ErrnoNametoolong
+		}
+		if e.kind == typeDirectory || e.kind == typeUnknown {
+			if down, err := m.down(e); down || err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (m *measure) down(e entry) (bool, error) {
+	fd, err := openBelow(m.fd, e.name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	switch err {
+	case nil:
+	case unix.ENOENT, unix.ENOTDIR, unix.ELOOP: // it went meanwhile, or is none
+		return false, nil
+	default:
+		return false, err
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(m.fd, &st); err != nil {
+		_ = unix.Close(fd)
+		return false, err
+	}
+	m.way = append(m.way, visited{dev: st.Dev, ino: st.Ino, next: int64(e.next)})
+	_ = unix.Close(m.fd)
+	m.fd = fd
+	return true, nil
+}
+
+func (m *measure) up() error {
+	back := m.way[len(m.way)-1]
+	fd, err := unix.Openat(m.fd, "..", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	_ = unix.Close(m.fd)
+	m.fd, m.way = fd, m.way[:len(m.way)-1]
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return err
+	}
+	if st.Dev != back.dev || st.Ino != back.ino {
+		return ErrnoBusy // others move the tree meanwhile
+	}
+	_, err = unix.Seek(fd, back.next, unix.SEEK_SET)
+	return err
+}

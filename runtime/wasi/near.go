@@ -1,0 +1,53 @@
+package wasi
+
+import "golang.org/x/sys/unix"
+
+// nearby are the directories that a walk came through last, held open for their names: the next name is looked up in
+// one of them, and not from the mount's root again, so that a walk costs as much as it has steps. They are few, as
+// descriptors are: who goes further up than they reach pays for one longer way back down.
+type nearby struct {
+	list [4]pinned
+	n    int
+}
+
+// pinned is an open directory below a place's handle.
+type pinned struct {
+	fd  int
+	rel int // the length of its path below the handle, which is the start of all further ones
+}
+
+// directory is the directory at p, open until the walk leaves it. Those that are held lie on the way to p.
+func (n *nearby) directory(p place) (int, error) {
+	from, err := p.handle()
+	if err != nil || p.rel == "." {
+		return from, err
+	}
+	rel := p.rel
+	if n.n > 0 {
+		last := n.list[n.n-1]
+		if last.rel == len(rel) {
+			return last.fd, nil
+		}
+		from, rel = last.fd, rel[last.rel+1:]
+	}
+	fd, err := openBelow(from, rel, unix.O_PATH|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return -1, err
+	}
+	if n.n == len(n.list) {
+		_ = unix.Close(n.list[0].fd) // opened for its names only, as all of them
+		copy(n.list[:], n.list[1:])
+		n.n--
+	}
+	n.list[n.n] = pinned{fd: fd, rel: len(p.rel)}
+	n.n++
+	return fd, nil
+}
+
+// leave closes the directories that are not on the way to one whose path below the handle has that length.
+func (n *nearby) leave(rel int) {
+	for n.n > 0 && n.list[n.n-1].rel > rel {
+		n.n--
+		_ = unix.Close(n.list[n.n].fd)
+	}
+}
