@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -88,6 +89,10 @@ func (m *Manager) evictOne(ctx context.Context) bool {
 		if short, is = m.shortage(); !is {
 			return false
 		}
+		if readOnly(m.DataDir) {
+			log.Warn("no pod is evicted: the disk has become read-only, and nothing would be freed; look for its errors in the kernel's log, and mount it for writing again")
+			return false
+		}
 	}
 	pods := m.candidates(ctx, short.Signal)
 	if len(pods) == 0 {
@@ -108,6 +113,12 @@ func (m *Manager) evictOne(ctx context.Context) bool {
 	case <-ctx.Done():
 	}
 	return true
+}
+
+// readOnly says whether nothing can be written to the file system of a directory.
+func readOnly(dir string) bool {
+	var st unix.Statfs_t
+	return unix.Statfs(dir, &st) == nil && st.Flags&unix.ST_RDONLY != 0
 }
 
 // candidates are the pods that may be evicted, with what they take.
