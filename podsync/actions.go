@@ -339,7 +339,7 @@ func (w *worker) remove(ctx context.Context, pod *corev1.Pod, object bool) error
 		}
 	}
 	w.volumes.TearDown()
-	return w.dirs.remove()
+	return w.dirs.remove(ctx)
 }
 
 // record makes an event on the pod, or on one of its containers.

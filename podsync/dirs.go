@@ -15,6 +15,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/volume"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
 	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
 )
 
@@ -54,23 +55,23 @@ func (d podDirs) make() error {
 }
 
 // remove removes the logs first: where the pod's folder is gone, they are.
-func (d podDirs) remove() error {
+func (d podDirs) remove(ctx context.Context) error {
 	if d.logs != "" {
-		if err := d.removeLogs(); err != nil {
+		if err := d.removeLogs(ctx); err != nil {
 			return err
 		}
 	}
-	if err := volume.Remove(d.pod); err != nil {
+	if err := volume.Remove(ctx, d.pod); err != nil {
 		return fmt.Errorf("removing the pod's folder: %w", err)
 	}
 	return nil
 }
 
-func (d podDirs) removeLogs() error {
+func (d podDirs) removeLogs(ctx context.Context) error {
 	if err := d.links.remove(d.logs, anyState); err != nil {
 		return err
 	}
-	if err := os.RemoveAll(d.logs); err != nil {
+	if err := filetree.Remove(ctx, d.logs); err != nil {
 		return fmt.Errorf("removing the pod's logs: %w", err)
 	}
 	return nil
@@ -119,7 +120,7 @@ const logsKept = 2
 // runs left is cleared away.
 func (d podDirs) makeRun(ctx context.Context, c *corev1.Container, attempt int32, image *registry.Root) (log string, mounts []runtime.Mount, err error) {
 	dir := d.container(c.Name)
-	if err := volume.Remove(dir); err != nil {
+	if err := volume.Remove(ctx, dir); err != nil {
 		return "", nil, fmt.Errorf("clearing what the container's last run left: %w", err)
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -184,7 +185,7 @@ func attempts(dir string) ([]int32, error) {
 // removeOrphans removes the folders of pods that known does not know: pods that were deleted while no
 // agent ran. Others may have logs where ours are, so those go by the pods' folders. It goes on past what it cannot
 // remove, and returns the first error.
-func removeOrphans(dataDir, logsDir string, links logLinks, known func(types.UID) bool) error {
+func removeOrphans(ctx context.Context, dataDir, logsDir string, links logLinks, known func(types.UID) bool) error {
 	pods, first := entriesOf(podsDir(dataDir))
 	logs, err := entriesOf(logsDir)
 	if first == nil {
@@ -200,7 +201,7 @@ func removeOrphans(dataDir, logsDir string, links logLinks, known func(types.UID
 				d.logs = filepath.Join(logsDir, name)
 			}
 		}
-		if err := d.remove(); err != nil && first == nil {
+		if err := d.remove(ctx); err != nil && first == nil {
 			first = err
 		}
 	}

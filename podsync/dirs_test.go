@@ -76,7 +76,7 @@ func TestRunDirs(t *testing.T) {
 	if info, err := os.Stat(d.pod); err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("the pod's folder: %v %v", info, err)
 	}
-	if err := d.remove(); err != nil || exists(d.pod) || exists(d.logs) {
+	if err := d.remove(t.Context()); err != nil || exists(d.pod) || exists(d.logs) {
 		t.Errorf("folders are left after removal (%v)", err)
 	}
 }
@@ -95,7 +95,7 @@ func TestOrphansAreRemoved(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := removeOrphans(data, logs, links, func(uid types.UID) bool { return uid == "here" }); err != nil {
+	if err := removeOrphans(t.Context(), data, logs, links, func(uid types.UID) bool { return uid == "here" }); err != nil {
 		t.Fatal(err)
 	}
 	for dir, stays := range want {
@@ -109,7 +109,7 @@ func TestOrphansAreRemoved(t *testing.T) {
 			t.Errorf("the folder of pod %s is there: %t, want %t", uid, !stays, stays)
 		}
 	}
-	if err := removeOrphans(t.TempDir(), filepath.Join(data, "no-logs"), logLinks{}, func(types.UID) bool { return false }); err != nil {
+	if err := removeOrphans(t.Context(), t.TempDir(), filepath.Join(data, "no-logs"), logLinks{}, func(types.UID) bool { return false }); err != nil {
 		t.Errorf("a new data directory: %v", err)
 	}
 }

@@ -39,8 +39,8 @@ func TestOutgrown(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(base, tt.where), make([]byte, 64<<10), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if got := d.outgrown(pod); got != tt.want {
-				t.Errorf("%q, want %q", got, tt.want)
+			if got, err := d.outgrown(t.Context(), pod); got != tt.want || err != nil {
+				t.Errorf("%q %v, want %q", got, err, tt.want)
 			}
 			if kept(pod) != (tt.limits[0] != "") {
 				t.Errorf("looked after: %v", kept(pod))

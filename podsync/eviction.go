@@ -2,15 +2,14 @@ package podsync
 
 import (
 	"context"
-	"path/filepath"
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/krustlet-go/krustlet-wasi/node"
-	"github.com/krustlet-go/krustlet-wasi/podsync/volume"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
@@ -26,6 +25,8 @@ type Pressure interface {
 const (
 	pressurePeriod  = 10 * time.Second
 	cleanupPatience = 30 * time.Second
+	// evictionCount bounds how long the files of one pod are counted.
+	evictionCount = 10 * time.Second
 )
 
 // relieve evicts pods, one at a time, while the node is short of something, until ctx ends.
@@ -88,6 +89,10 @@ func (m *Manager) evictOne(ctx context.Context) bool {
 		if short, is = m.shortage(); !is {
 			return false
 		}
+		if readOnly(m.DataDir) {
+			log.Warn("no pod is evicted: the disk has become read-only, and nothing would be freed; look for its errors in the kernel's log, and mount it for writing again")
+			return false
+		}
 	}
 	pods := m.candidates(ctx, short.Signal)
 	if len(pods) == 0 {
@@ -110,6 +115,12 @@ func (m *Manager) evictOne(ctx context.Context) bool {
 	return true
 }
 
+// readOnly says whether nothing can be written to the file system of a directory.
+func readOnly(dir string) bool {
+	var st unix.Statfs_t
+	return unix.Statfs(dir, &st) == nil && st.Flags&unix.ST_RDONLY != 0
+}
+
 // candidates are the pods that may be evicted, with what they take.
 func (m *Manager) candidates(ctx context.Context, signal node.Signal) []candidate {
 	var used map[string]runtime.Stats
@@ -127,9 +138,9 @@ func (m *Manager) candidates(ctx context.Context, signal node.Signal) []candidat
 		case node.MemoryAvailable:
 			c.countMemory(used)
 		case node.DiskAvailable:
-			c.countDisk()
+			c.countDisk(ctx)
 		case node.InodesFree:
-			c.used = volume.Taken(w.dirs.pod, w.dirs.logs).Inodes
+			c.countFiles(ctx)
 		}
 		pods = append(pods, c)
 	}
@@ -142,19 +153,34 @@ func (c *candidate) countMemory(used map[string]runtime.Stats) {
 	c.used = int64(*stats.Memory.WorkingSetBytes)
 	for _, one := range stats.Containers {
 		request := findContainer(c.pod, one.Name).Resources.Requests
-		c.containers[one.Name] = consumption{int64(*one.Memory.WorkingSetBytes), amount(request, corev1.ResourceMemory)}
+		c.containers[one.Name] = consumption{used: int64(*one.Memory.WorkingSetBytes), request: amount(request, corev1.ResourceMemory)}
 	}
 }
 
 // countDisk looks at files and logs: figures that are a minute old may name the wrong pod.
-func (c *candidate) countDisk() {
-	dirs := c.worker.dirs
-	c.request = amount(requestsOf(c.pod), corev1.ResourceEphemeralStorage)
-	c.used = volume.Spent(dirs.pod, dirs.logs)
+func (c *candidate) countDisk(ctx context.Context) {
+	has := c.taken(ctx)
+	c.consumption = consumption{has.pod.Bytes, amount(requestsOf(c.pod), corev1.ResourceEphemeralStorage), has.pod.Partial}
 	for _, of := range containersOf(c.pod) {
-		own := volume.Spent(dirs.container(of.Name), filepath.Dir(dirs.log(of.Name, 0)))
-		c.containers[of.Name] = consumption{own, amount(of.Resources.Requests, corev1.ResourceEphemeralStorage)}
+		own := has.containers[of.Name]
+		c.containers[of.Name] = consumption{own.Bytes, amount(of.Resources.Requests, corev1.ResourceEphemeralStorage), own.Partial}
 	}
+}
+
+func (c *candidate) countFiles(ctx context.Context) {
+	has := c.taken(ctx)
+	c.used, c.more = has.pod.Inodes, has.pod.Partial
+}
+
+// taken is what the pod has on disk, as far as the disk tells.
+func (c *candidate) taken(ctx context.Context) onDisk {
+	ctx, cancel := context.WithTimeout(ctx, evictionCount)
+	defer cancel()
+	has, err := c.worker.dirs.taken(ctx, c.pod)
+	if err != nil {
+		c.worker.log.Warn("cannot tell all that the pod has on disk", zap.Error(err))
+	}
+	return has
 }
 
 // freeDisk removes what no pod needs: images, and the logs of pods that have ended.
@@ -166,7 +192,7 @@ func (m *Manager) freeDisk(ctx context.Context) {
 		if !terminal(w.view.Load().pod.Status.Phase) || !closed(w.cleaned) {
 			continue
 		}
-		if err := w.dirs.removeLogs(); err != nil {
+		if err := w.dirs.removeLogs(ctx); err != nil {
 			w.log.Warn("cannot remove the logs of a pod that has ended", zap.Error(err))
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 
+	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime"
@@ -36,7 +37,7 @@ func (d podDirs) withLastWords(c *corev1.Container, attempt int32, containers in
 
 // readEnd is the end of a file that a guest may have written; empty if it cannot be read.
 func readEnd(path string, limit int) string {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0) // a pipe would wait for its writer
 	if err != nil {
 		return ""
 	}

@@ -39,7 +39,7 @@ func TestLogLinks(t *testing.T) {
 	if want := []string{"others.log", "p_ns_a-id2.log", "p_ns_a-id3.log"}; !slices.Equal(names, want) {
 		t.Errorf("after four runs there are %q, want %q", names, want)
 	}
-	if err := d.remove(); err != nil {
+	if err := d.remove(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if names, err := entriesOf(d.links.dir); err != nil || !slices.Equal(names, []string{"others.log"}) {

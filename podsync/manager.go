@@ -87,6 +87,7 @@ const parallelWrites = 32
 type Manager struct {
 	Settings
 	writes   chan struct{} // holds a token per status on its way
+	looks    chan struct{} // and one per look at what a pod has on disk
 	classes  *informer.Informer[*nodev1.RuntimeClass]
 	services *informer.Informer[*corev1.Service]
 	objects  *objects.Store // ConfigMaps and Secrets
@@ -109,6 +110,7 @@ func New(settings Settings) *Manager {
 		Settings: settings,
 		objects:  objects.New(settings.Client),
 		writes:   make(chan struct{}, parallelWrites),
+		looks:    make(chan struct{}, parallelLooks),
 		workers:  map[types.UID]*worker{},
 		synced:   make(chan struct{}),
 	}
@@ -258,9 +260,13 @@ func (m *Manager) clearOrphans(ctx context.Context, pods *informer.Informer[*cor
 		return
 	}
 	known := func(uid types.UID) bool { return m.worker(uid) != nil }
-	if err := removeOrphans(m.DataDir, m.logsDir(), logLinks{m.LogLinksDir}, known); err != nil {
-		m.Log.Warn("cannot remove the folders of pods that are gone", zap.Error(err))
-	}
+	untilDone(ctx, func() error {
+		err := removeOrphans(ctx, m.DataDir, m.logsDir(), logLinks{m.LogLinksDir}, known)
+		if err != nil && ctx.Err() == nil {
+			m.Log.Warn("cannot remove the folders of pods that are gone, will try again", zap.Error(err))
+		}
+		return err
+	})
 }
 
 // Ready says why the node cannot take pods yet, or nil.

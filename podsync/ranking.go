@@ -14,7 +14,10 @@ import (
 )
 
 // consumption is what a pod, or a container, takes of what the node is short of, and what it asked for.
-type consumption struct{ used, request int64 }
+type consumption struct {
+	used, request int64
+	more          bool // it takes more, which could not be counted
+}
 
 // beyond is what is taken beyond the request.
 func (c consumption) beyond() int64 { return c.used - c.request }
@@ -28,14 +31,18 @@ type candidate struct {
 }
 
 // rank sorts pods in the order in which they are evicted, as a kubelet does: those first that take more than they asked for, then
-// those of less priority, then those that take the most beyond what they asked for. Threads are not counted by pods.
+// those of less priority, then those that take the most beyond what they asked for. Before all of these come pods that have made what
+// cannot be counted. Threads are not counted by pods.
 func rank(signal node.Signal, pods []candidate) {
 	priority := func(c candidate) int32 { return scheduling.PodPriority(c.pod) }
 	exceeds := func(c candidate) int {
-		if c.beyond() > 0 {
+		switch {
+		case c.more:
 			return 0
+		case c.beyond() > 0:
+			return 1
 		}
-		return 1
+		return 2
 	}
 	slices.SortFunc(pods, func(a, b candidate) int {
 		byUse, byAmount := cmp.Compare(exceeds(a), exceeds(b)), cmp.Compare(b.beyond(), a.beyond())
@@ -52,8 +59,12 @@ func lowMessage(short node.Shortage, c candidate) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "The node was low on resource: %s. Threshold quantity: %s, available: %s. ", short.Resource, &short.Threshold, &short.Available)
 	for _, of := range containersOf(c.pod) {
-		if part, known := c.containers[of.Name]; known && part.beyond() > 0 {
-			fmt.Fprintf(&text, "Container %s was using %s, request is %s, has larger consumption of %s. ", of.Name, inBytes(part.used), inBytes(part.request), short.Resource)
+		if part, known := c.containers[of.Name]; known && (part.more || part.beyond() > 0) {
+			atLeast := ""
+			if part.more {
+				atLeast = "more than "
+			}
+			fmt.Fprintf(&text, "Container %s was using %s%s, request is %s, has larger consumption of %s. ", of.Name, atLeast, inBytes(part.used), inBytes(part.request), short.Resource)
 		}
 	}
 	return text.String()

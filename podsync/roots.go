@@ -48,11 +48,11 @@ func (d podDirs) makeRoot(ctx context.Context, c *corev1.Container, image *regis
 }
 
 // clearRoots removes the root directories of a pod whose runs have all ended.
-func (d podDirs) clearRoots(pod *corev1.Pod) error {
+func (d podDirs) clearRoots(ctx context.Context, pod *corev1.Pod) error {
 	var errs []error
 	for _, c := range allContainers(pod) {
 		for _, folder := range overlay.Folders() {
-			errs = append(errs, volume.Remove(filepath.Join(d.container(c.Name), folder)))
+			errs = append(errs, volume.Remove(ctx, filepath.Join(d.container(c.Name), folder)))
 		}
 	}
 	return errors.Join(errs...)

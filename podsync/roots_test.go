@@ -1,6 +1,7 @@
 package podsync
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -48,7 +49,7 @@ func TestRootOfImage(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := d.remove(); err != nil {
+		if err := d.remove(context.Background()); err != nil {
 			t.Error(err)
 		}
 	})
@@ -93,10 +94,10 @@ func TestRootOfImage(t *testing.T) {
 func TestRootsGo(t *testing.T) {
 	image := imageRoot(t)
 	for name, clear := range map[string]func(d podDirs, data string, pod *corev1.Pod) error{
-		"ended":   func(d podDirs, _ string, pod *corev1.Pod) error { return d.clearRoots(pod) },
-		"removed": func(d podDirs, _ string, _ *corev1.Pod) error { return d.remove() },
+		"ended":   func(d podDirs, _ string, pod *corev1.Pod) error { return d.clearRoots(t.Context(), pod) },
+		"removed": func(d podDirs, _ string, _ *corev1.Pod) error { return d.remove(t.Context()) },
 		"orphan": func(_ podDirs, data string, _ *corev1.Pod) error {
-			return removeOrphans(data, filepath.Join(data, "logs"), logLinks{}, func(types.UID) bool { return false })
+			return removeOrphans(t.Context(), data, filepath.Join(data, "logs"), logLinks{}, func(types.UID) bool { return false })
 		},
 	} {
 		data, pod := t.TempDir(), testPod(corev1.RestartPolicyAlways, "a", "b")

@@ -321,6 +321,20 @@ func (t *task) end(err error, now time.Time) {
 	}
 }
 
+// untilDone calls try until it has no error, or ctx ends, with the delays of a pod's tasks.
+func untilDone(ctx context.Context, try func() error) {
+	for t := (task{}); ctx.Err() == nil; {
+		t.end(try(), time.Now())
+		if t.progress == done {
+			return
+		}
+		select {
+		case <-time.After(time.Until(t.notBefore)):
+		case <-ctx.Done():
+		}
+	}
+}
+
 // hasten lets a task that failed, or is about to, be tried again at once.
 func (t *task) hasten() {
 	t.again = t.progress == doing

@@ -15,13 +15,14 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/node"
 	"github.com/krustlet-go/krustlet-wasi/podsync/volume"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
 )
 
 // Disks says what directories take on disk. *volume.Meter is one.
 type Disks interface {
 	// Usage is what a directory took when it was looked at last, which is about to be again if that was long ago; not ok
 	// if it was not looked at yet.
-	Usage(dir string) (taken volume.Usage, ok bool)
+	Usage(dir string) (taken filetree.Usage, ok bool)
 	// CaughtUp waits until all is looked at that Usage was asked for.
 	CaughtUp(ctx context.Context)
 }

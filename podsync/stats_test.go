@@ -13,8 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/krustlet-go/krustlet-wasi/podsync/metrics"
-	"github.com/krustlet-go/krustlet-wasi/podsync/volume"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
 )
 
 // gathered are the sums of metrics over the labels that contain all of the words, by name.
@@ -164,14 +164,14 @@ type fakeDisks struct {
 	waited int
 }
 
-func (d *fakeDisks) Usage(dir string) (volume.Usage, bool) {
+func (d *fakeDisks) Usage(dir string) (filetree.Usage, bool) {
 	if !d.looked {
-		return volume.Usage{}, false
+		return filetree.Usage{}, false
 	}
 	if strings.Contains(dir, "logs") {
-		return volume.Usage{Bytes: 1000, Inodes: 1}, true
+		return filetree.Usage{Bytes: 1000, Inodes: 1}, true
 	}
-	return volume.Usage{Bytes: 20, Inodes: 2}, true
+	return filetree.Usage{Bytes: 20, Inodes: 2}, true
 }
 
 func (d *fakeDisks) CaughtUp(context.Context) { d.looked, d.waited = true, d.waited+1 }

@@ -73,6 +73,7 @@ func kept(pod *corev1.Pod) bool {
 
 // keepVolumes keeps the pod's volumes up to date, and looks at what they hold, until ctx ends or the pod has.
 func (w *worker) keepVolumes(ctx context.Context) {
+	var rested time.Time // since when it may be looked at again what the pod has on disk
 	for {
 		select {
 		case <-ctx.Done():
@@ -87,16 +88,21 @@ func (w *worker) keepVolumes(ctx context.Context) {
 			w.log.Warn("cannot bring the pod's volumes up to date, will try again", zap.Error(err))
 			w.record(pod, nil, eventMountFailed(err))
 		}
-		if message := w.outgrown(pod); message != "" {
+		if time.Now().Before(rested) {
+			continue
+		}
+		message, took := w.outgrown(ctx, pod)
+		if message != "" {
 			w.send(overfull{message})
 			return
 		}
+		rested = time.Now().Add(looksApart * took)
 	}
 }
 
 // clearVolumes removes the files of a pod that has ended, once: its volumes, and its containers' root directories. Its folder stays
 // until it is deleted.
-func (w *worker) clearVolumes() {
+func (w *worker) clearVolumes(ctx context.Context) {
 	if w.volumesCleared || w.state.life != finished || len(w.processes) > 0 {
 		return
 	}
@@ -105,12 +111,13 @@ func (w *worker) clearVolumes() {
 	w.tasks.Go(func() {
 		defer w.clean()
 		w.volumes.TearDown()
-		if err := volume.Remove(w.dirs.volumes()); err != nil {
-			w.log.Warn("cannot remove the volumes of a pod that has ended", zap.Error(err))
-		}
-		if err := w.dirs.clearRoots(pod); err != nil {
-			w.log.Warn("cannot remove the root directories of a pod that has ended", zap.Error(err))
-		}
+		untilDone(ctx, func() error {
+			err := errors.Join(volume.Remove(ctx, w.dirs.volumes()), w.dirs.clearRoots(ctx, pod))
+			if err != nil && ctx.Err() == nil {
+				w.log.Warn("cannot remove the volumes and root directories of a pod that has ended, will try again", zap.Error(err))
+			}
+			return err
+		})
 	})
 }
 

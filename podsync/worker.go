@@ -170,7 +170,7 @@ func (w *worker) settle(ctx context.Context) time.Time {
 			continue // what was waiting for the report may go on
 		}
 		w.forgetTold()
-		w.clearVolumes()
+		w.clearVolumes(ctx)
 		w.releasePlace()
 		return earliest(earliest(wake, retry), w.retakePorts(now))
 	}

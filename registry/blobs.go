@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
 )
 
 // tempPrefix marks files that are being written.
@@ -241,5 +243,5 @@ func removeUnlocked(path string) (gone bool, err error) {
 	if err != nil || !locked {
 		return false, err
 	}
-	return true, os.RemoveAll(path)
+	return true, filetree.Remove(context.Background(), path)
 }

@@ -17,6 +17,8 @@ import (
 
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
 )
 
 // What a pull brings is of use as soon as it is complete and verified. It is on disk for good only later, and how much later depends
@@ -115,7 +117,7 @@ func (r roots) recover() error {
 		if err == nil && (strings.HasPrefix(string(mark), synced) || string(mark) == unsynced+r.boot) {
 			continue
 		}
-		if err := os.RemoveAll(r.path(e.Name())); err != nil {
+		if err := filetree.Remove(context.Background(), r.path(e.Name())); err != nil {
 			return err
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/krustlet-go/krustlet-wasi/registry/rootfs"
+	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
 )
 
 // roots is the part of a store where root filesystems are, unpacked:
@@ -169,7 +170,7 @@ func (r roots) temp() (dir string, unlock func(), err error) {
 	}
 }
 
-// remove removes a root filesystem that no pull has pinned, and says how many bytes of files that were, and which modules.
+// remove removes a root filesystem that no pull has pinned, and says how many bytes on disk that were, and which modules.
 func (r roots) remove(id string) (freed int64, modules []string, err error) {
 	dir := r.path(id)
 	if root, err := openRoot(dir); err == nil {
@@ -177,18 +178,10 @@ func (r roots) remove(id string) (freed int64, modules []string, err error) {
 			modules = append(modules, m.Digest)
 		}
 	}
-	// What is not seen here is removed all the same.
-	_ = filepath.WalkDir(dir, func(_ string, e fs.DirEntry, err error) error {
-		if err == nil && e.Type().IsRegular() {
-			if info, err := e.Info(); err == nil {
-				freed += info.Size()
-			}
-		}
-		return nil
-	})
+	taken, _ := filetree.Count(context.Background(), dir, 0) // what is not seen here is removed all the same
 	gone, err := removeUnlocked(dir)
 	if err != nil || !gone {
 		return 0, nil, err
 	}
-	return freed, modules, nil
+	return taken.Bytes, modules, nil
 }

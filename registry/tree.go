@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/krustlet-go/krustlet-wasi/registry/rootfs"
+	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
 )
 
 // tree is a folder with files, and which layers it is made of: a root filesystem, or the files of another artifact. It is made
@@ -94,7 +95,7 @@ func (s *Store) makeRoot(ctx context.Context, t tree, why purpose, f *fetching) 
 	defer unlock()
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, os.RemoveAll(tmp))
+			err = errors.Join(err, filetree.Remove(context.WithoutCancel(ctx), tmp))
 		}
 	}()
 	if len(t.Names) > 0 {
@@ -119,7 +120,7 @@ func (s *Store) makeRoot(ctx context.Context, t tree, why purpose, f *fetching) 
 		}
 		return os.Rename(tmp, s.roots.path(t.Rootfs))
 	})
-	return errors.Join(err, os.RemoveAll(useless))
+	return errors.Join(err, filetree.Remove(context.WithoutCancel(ctx), useless))
 }
 
 // fetched is the layers of a tree that are on disk. None is removed before they are released. fs.ErrNotExist: one is not there.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -45,7 +46,7 @@ func newScratch() (*scratch, error) {
 // remove removes the folder and what is in it, mounts as well.
 func (s *scratch) remove() error {
 	defer func() { _ = s.lock.Close() }()
-	return volume.Remove(s.dir)
+	return volume.Remove(context.Background(), s.dir)
 }
 
 // lockScratch locks a folder of this user's. nil: it is somebody else's, or not there.

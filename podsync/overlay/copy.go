@@ -2,6 +2,7 @@ package overlay
 
 import (
 	"context"
+	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -31,7 +32,7 @@ func copyTree(ctx context.Context, from, to string) error {
 		if err != nil {
 			return err
 		}
-		return c.copy(at, filepath.Join(to, rel), info)
+		return c.copy(ctx, at, filepath.Join(to, rel), info)
 	})
 	if err != nil {
 		return err
@@ -54,7 +55,7 @@ type dirTime struct {
 	time time.Time
 }
 
-func (c *copier) copy(from, to string, info fs.FileInfo) error {
+func (c *copier) copy(ctx context.Context, from, to string, info fs.FileInfo) error {
 	switch mode := info.Mode(); {
 	case mode.IsDir():
 		if err := os.Mkdir(to, mode.Perm()); err != nil && !os.IsExist(err) { // the first is there
@@ -69,19 +70,19 @@ func (c *copier) copy(from, to string, info fs.FileInfo) error {
 		}
 		return os.Symlink(target, to)
 	case mode.IsRegular():
-		return c.copyFile(from, to, info)
+		return c.copyFile(ctx, from, to, info)
 	}
 	return nil // an image has nothing else
 }
 
-func (c *copier) copyFile(from, to string, info fs.FileInfo) error {
+func (c *copier) copyFile(ctx context.Context, from, to string, info fs.FileInfo) error {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Nlink > 1 {
 		if name := c.names[st.Ino]; name != "" {
 			return os.Link(name, to)
 		}
 		c.names[st.Ino] = to
 	}
-	if err := copyContent(from, to); err != nil {
+	if err := copyContent(ctx, from, to); err != nil {
 		return err
 	}
 	if err := os.Chmod(to, info.Mode().Perm()); err != nil {
@@ -90,7 +91,10 @@ func (c *copier) copyFile(from, to string, info fs.FileInfo) error {
 	return os.Chtimes(to, info.ModTime(), info.ModTime())
 }
 
-func copyContent(from, to string) (err error) {
+// copiedAtOnce is how many bytes are copied between two looks at the context.
+const copiedAtOnce = 16 << 20
+
+func copyContent(ctx context.Context, from, to string) (err error) {
 	in, err := os.Open(from)
 	if err != nil {
 		return err
@@ -108,6 +112,13 @@ func copyContent(from, to string) (err error) {
 	if unix.IoctlFileClone(int(out.Fd()), int(in.Fd())) == nil {
 		return nil
 	}
-	_, err = io.Copy(out, in)
+	for err == nil {
+		if err = ctx.Err(); err == nil {
+			_, err = io.CopyN(out, in, copiedAtOnce)
+		}
+	}
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
 	return err
 }

@@ -2,6 +2,7 @@ package volume
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io/fs"
 	"os"
@@ -9,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
 )
 
 // How a volume with content lies on disk, which is what programs know from other nodes:
@@ -122,7 +125,7 @@ func tidy(dir, current string, files content) error {
 		if names[name] || name == dataLink || name == current {
 			continue
 		}
-		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+		if err := filetree.Remove(context.Background(), filepath.Join(dir, name)); err != nil {
 			return fmt.Errorf("removing the volume's old files: %w", err)
 		}
 	}

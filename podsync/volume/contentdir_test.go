@@ -64,7 +64,7 @@ func TestSecretsInMemory(t *testing.T) {
 	if text, err := os.ReadFile(mounts[1].Host); string(text) != "hush hush" {
 		t.Errorf("the next run's part is %q %v", text, err)
 	}
-	if err := Remove(v.Dir); err != nil {
+	if err := Remove(t.Context(), v.Dir); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(v.Dir); !os.IsNotExist(err) {

@@ -11,6 +11,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"kernel.org/pub/linux/libs/security/libcap/cap"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/deeptree"
+	"github.com/krustlet-go/krustlet-wasi/hack/ownprocess"
 )
 
 func TestHostPath(t *testing.T) {
@@ -139,12 +143,12 @@ func TestSizeLimit(t *testing.T) {
 	if err := os.Link(filepath.Join(at, "d", "a"), filepath.Join(at, "again")); err != nil {
 		t.Fatal(err)
 	}
-	if got := v.Exceeded(pod); got != "" {
-		t.Errorf("half full: %s", got)
+	if got, err := v.Exceeded(t.Context(), pod); got != "" || err != nil {
+		t.Errorf("half full: %s %v", got, err)
 	}
 	write(t, filepath.Join(at, "b"), strings.Repeat("x", 48<<10))
-	if got := v.Exceeded(pod); got != `Usage of EmptyDir volume "v" exceeds the limit "64Ki". ` {
-		t.Errorf("overfull: %q", got)
+	if got, err := v.Exceeded(t.Context(), pod); err != nil || got != `Usage of EmptyDir volume "v" exceeds the limit "64Ki". ` {
+		t.Errorf("overfull: %q %v", got, err)
 	}
 }
 
@@ -179,7 +183,7 @@ func TestMemory(t *testing.T) {
 	if text, err := os.ReadFile(filepath.Join(at, "small")); string(text) != "x" {
 		t.Errorf("the next agent's set-up emptied it: %q %v", text, err)
 	}
-	if err := Remove(filepath.Dir(v.Dir)); err != nil {
+	if err := Remove(t.Context(), filepath.Dir(v.Dir)); err != nil {
 		t.Fatal(err)
 	}
 	if mounts, err := mountsBelow(v.Dir); err != nil || len(mounts) > 0 {
@@ -199,13 +203,13 @@ func TestRemoveKeepsWhatIsNotOurs(t *testing.T) {
 	if err := os.Symlink(precious, filepath.Join(pod, "volumes", "link")); err != nil {
 		t.Fatal(err)
 	}
-	if err := Remove(pod); err != nil {
+	if err := Remove(t.Context(), pod); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(kept); err != nil {
 		t.Fatalf("removed through a link: %v", err)
 	}
-	if err := Remove(pod); err != nil {
+	if err := Remove(t.Context(), pod); err != nil {
 		t.Errorf("what is gone already: %v", err)
 	}
 	mayMount(t)
@@ -217,7 +221,7 @@ func TestRemoveKeepsWhatIsNotOurs(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { unix.Unmount(at, unix.MNT_DETACH) })
-	if err := Remove(pod); err == nil || !strings.Contains(err.Error(), at) {
+	if err := Remove(t.Context(), pod); err == nil || !strings.Contains(err.Error(), at) {
 		t.Errorf("with something mounted in it: %v", err)
 	}
 	if _, err := os.Stat(kept); err != nil {
@@ -248,5 +252,42 @@ func write(t *testing.T, path, text string) {
 	}
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestSizeLimitCountsAll: no file is so deep, and none so hidden, that the limit does not see it.
+func TestSizeLimitCountsAll(t *testing.T) {
+	if !ownprocess.Enter(t, 0) {
+		return
+	}
+	size := resource.MustParse("10Mi")
+	pod := podWith(corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: &size}})
+	const exceeded = `Usage of EmptyDir volume "v" exceeds the limit "10Mi". `
+	for _, test := range []struct {
+		name string
+		make func(at string)
+		want string
+	}{
+		{"deep, and small", func(at string) { deeptree.Make(t, at, 300, 1<<20) }, ""},
+		{"deep", func(at string) { deeptree.Make(t, at, 300, 12<<20) }, exceeded},
+		{"hidden", func(at string) {
+			write(t, filepath.Join(at, "closed", "file"), "x")
+			if err := os.Chmod(filepath.Join(at, "closed"), 0); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = os.Chmod(filepath.Join(at, "closed"), 0o700) })
+			if err := cap.NewSet().SetProc(); err != nil { // root may read all
+				t.Fatal(err)
+			}
+		}, exceeded + Uncounted},
+	} {
+		v := newVolumes(t, &cluster{})
+		if failed := v.SetUp(t.Context(), pod); len(failed) > 0 {
+			t.Fatal(failed)
+		}
+		test.make(v.made["v"].host)
+		if got, err := v.Exceeded(t.Context(), pod); got != test.want || err != nil {
+			t.Errorf("%s: %q %v, want %q", test.name, got, err, test.want)
+		}
 	}
 }

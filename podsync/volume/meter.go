@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
 )
 
 const (
@@ -11,14 +13,15 @@ const (
 	usageKept = time.Minute
 	// usageForgotten is when a directory that nobody asks for is forgotten.
 	usageForgotten = 5 * time.Minute
-	// maxCounted bounds the files of one directory that are counted. What guests put there is not for the agent to choose.
+	// maxCounted and countTime bound the files of one directory that are counted. What guests put there is not for the agent to choose.
 	maxCounted = 200_000
+	countTime  = 10 * time.Second
 )
 
 // Meter counts what directories take on disk: one at a time, in the background, at most once a minute each, and only those
 // that somebody asks for.
 type Meter struct {
-	count func(dir string) Usage
+	count func(ctx context.Context, dir string) filetree.Usage
 
 	mu     sync.Mutex
 	known  map[string]*counted
@@ -29,7 +32,7 @@ type Meter struct {
 
 // counted is what is known of a directory.
 type counted struct {
-	usage  Usage
+	usage  filetree.Usage
 	at     time.Time // of the count; zero: never
 	asked  time.Time
 	queued bool
@@ -38,11 +41,19 @@ type counted struct {
 // NewMeter makes a Meter, which counts nothing before Run.
 func NewMeter() *Meter {
 	m := &Meter{
-		count: func(dir string) Usage { return usage(dir, maxCounted) },
+		count: count,
 		known: map[string]*counted{}, news: make(chan struct{}, 1), caught: make(chan struct{}),
 	}
 	close(m.caught)
 	return m
+}
+
+// count is what a directory takes, or a lower bound of that.
+func count(ctx context.Context, dir string) filetree.Usage {
+	ctx, cancel := context.WithTimeout(ctx, countTime)
+	defer cancel()
+	taken, _ := filetree.Count(ctx, dir, maxCounted) // what could be counted is told all the same
+	return taken
 }
 
 // Run counts until ctx ends.
@@ -54,14 +65,14 @@ func (m *Meter) Run(ctx context.Context) error {
 			return nil
 		}
 		for dir, ok := m.next(); ok && ctx.Err() == nil; dir, ok = m.next() {
-			m.note(dir, m.count(dir))
+			m.note(dir, m.count(ctx, dir))
 		}
 	}
 }
 
 // Usage is what a directory took when it was counted last; not ok if it was not counted yet. Where that was more than a
 // minute ago, it is counted anew. Usage does not wait.
-func (m *Meter) Usage(dir string) (taken Usage, ok bool) {
+func (m *Meter) Usage(dir string) (taken filetree.Usage, ok bool) {
 	now := time.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -107,7 +118,7 @@ func (m *Meter) next() (string, bool) {
 }
 
 // note takes a count in, and forgets directories that nobody asks for.
-func (m *Meter) note(dir string, taken Usage) {
+func (m *Meter) note(dir string, taken filetree.Usage) {
 	now := time.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -2,21 +2,21 @@ package volume
 
 import (
 	"context"
-	"os"
-	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
 )
 
 func TestMeterCountsOnceAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := NewMeter()
 		counts := map[string]int64{}
-		m.count = func(dir string) Usage {
+		m.count = func(_ context.Context, dir string) filetree.Usage {
 			time.Sleep(time.Second) // it takes its time
 			counts[dir]++
-			return Usage{Bytes: counts[dir], Inodes: 1}
+			return filetree.Usage{Bytes: counts[dir], Inodes: 1}
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
@@ -32,7 +32,7 @@ func TestMeterCountsOnceAMinute(t *testing.T) {
 			t.Errorf("two directories took %v", took)
 		}
 		for range 59 { // whoever asks meanwhile gets what is known
-			if u, ok := m.Usage("a"); !ok || u != (Usage{1, 1}) {
+			if u, ok := m.Usage("a"); !ok || u != (filetree.Usage{Bytes: 1, Inodes: 1}) {
 				t.Fatalf("%+v, %v", u, ok)
 			}
 			time.Sleep(time.Second)
@@ -65,32 +65,4 @@ func TestMeterCountsOnceAMinute(t *testing.T) {
 		stop()
 		m.CaughtUp(ended) // returns, although nobody counts any more
 	})
-}
-
-func TestUsage(t *testing.T) {
-	dir := t.TempDir()
-	if err := os.Mkdir(filepath.Join(dir, "sub"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	empty := usage(dir, 0)
-	if empty.Inodes != 2 {
-		t.Errorf("two directories: %+v", empty)
-	}
-	file := filepath.Join(dir, "sub", "file")
-	if err := os.WriteFile(file, make([]byte, 1<<20), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Link(file, filepath.Join(dir, "again")); err != nil {
-		t.Fatal(err)
-	}
-	all := usage(dir, 0)
-	if all.Inodes != 3 || all.Bytes-empty.Bytes < 1<<20 || all.Bytes-empty.Bytes > 1<<20+64<<10 {
-		t.Errorf("with a file of a mebibyte that has two names: %+v, before %+v", all, empty)
-	}
-	if some := usage(dir, 2); some.Inodes != 2 || some.Bytes > all.Bytes {
-		t.Errorf("two files at most: %+v", some)
-	}
-	if none := usage(filepath.Join(dir, "missing"), 0); none != (Usage{}) {
-		t.Errorf("of nothing: %+v", none)
-	}
 }

@@ -1,14 +1,16 @@
 package volume
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path"
 	"path/filepath"
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
 )
 
 // Mount shows a directory or file of the host, whose path leads through no symbolic link, at a path of the guest.
@@ -43,7 +45,7 @@ func (v *Volumes) Mounts(run Run) ([]Mount, error) {
 	}
 	for _, from := range v.made {
 		if from.parts != "" { // what an earlier run had
-			if err := os.RemoveAll(filepath.Join(from.parts, run.Container.Name)); err != nil {
+			if err := filetree.Remove(context.Background(), filepath.Join(from.parts, run.Container.Name)); err != nil {
 				return nil, fmt.Errorf("clearing what the container's last run left: %w", err)
 			}
 		}

@@ -1,6 +1,7 @@
 package volume
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,13 +10,15 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
 )
 
 // Remove removes a folder in which there may be volumes, and all that is in it. Volumes in memory, and containers' root
 // directories (podsync/overlay), are unmounted. Anything else
 // that is mounted there belongs to somebody else: then nothing is removed, and the error names it. That there is no such
-// folder is no error.
-func Remove(dir string) error {
+// folder is no error. ctx ends it with some left.
+func Remove(ctx context.Context, dir string) error {
 	real, err := filepath.EvalSymlinks(filepath.Dir(dir))
 	if os.IsNotExist(err) {
 		return nil
@@ -30,7 +33,7 @@ func Remove(dir string) error {
 	if err := Unmount(dir); err != nil {
 		return err
 	}
-	return os.RemoveAll(dir) // does not follow links
+	return filetree.Remove(ctx, dir)
 }
 
 // Unmount ends all mounts at a folder and below it that this package has made.

@@ -57,7 +57,7 @@ func newVolumes(t *testing.T, c *cluster, objects ...kruntime.Object) *Volumes {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "volumes")
 	t.Cleanup(func() {
-		if err := Remove(dir); err != nil {
+		if err := Remove(context.Background(), dir); err != nil {
 			t.Error(err)
 		}
 	})
@@ -249,7 +249,7 @@ func TestRefresh(t *testing.T) {
 		t.Errorf("the files of a ConfigMap that was deleted: %s", diff)
 	}
 	v.TearDown()
-	if err := Remove(v.Dir); err != nil {
+	if err := Remove(t.Context(), v.Dir); err != nil {
 		t.Fatal(err)
 	}
 	c.configMaps["c"] = map[string]string{"a": "3"}

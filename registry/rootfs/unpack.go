@@ -12,6 +12,8 @@ import (
 	"path"
 	"strings"
 	"time"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
 )
 
 // Unpack applies layers, the lowest first, to the empty folder dir, each as soon as it is there. After an error what is in dir is of
@@ -213,7 +215,20 @@ func (u *unpacker) makeRoom(base string, forDir bool) error {
 		return err
 	}
 	// What leads here does not lead through it: it is below.
-	return u.walker.top().RemoveAll(base)
+	return removeAt(u.walker.top(), base)
+}
+
+// removeAt removes what is at place below root. An os.Root would hold a descriptor for each level of it.
+func removeAt(root *os.Root, place string) error {
+	dir, err := root.Open(path.Dir(place))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer dir.Close() //nolint:errcheck // opened for its names only
+	return filetree.RemoveAt(context.Background(), dir, path.Base(place))
 }
 
 // mark notes that the layer has something at the name in the walker's directory.

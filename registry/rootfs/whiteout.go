@@ -43,7 +43,7 @@ func (u *unpacker) whiteout(dir, base string) error {
 // hide removes what lower layers have at place.
 func (u *unpacker) hide(place string) error {
 	if !u.written[maphash.String(u.seed, place)] {
-		return u.walker.root.RemoveAll(place)
+		return removeAt(u.walker.root, place)
 	}
 	info, err := u.walker.root.Lstat(place)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir() {

@@ -1,6 +1,7 @@
 package wasmtime
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
 )
 
 // DefaultCacheSize bounds the compiled code on disk where the Config does not, in bytes: some two hundred
@@ -97,7 +100,7 @@ func (c *diskCache) removeStale() error {
 		if !e.IsDir() || !strings.HasPrefix(e.Name(), cacheFolder) || dir == c.dir || time.Since(lastUsed(dir)) < abandonedAfter {
 			continue
 		}
-		if err := os.RemoveAll(dir); err != nil {
+		if err := filetree.Remove(context.Background(), dir); err != nil {
 			errs = append(errs, fmt.Errorf("remove stale compiled code: %w", err))
 		}
 	}

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
 )
 
 // The files of a worker's folder.
@@ -105,7 +108,7 @@ func (c *claim) socket() string { return fmt.Sprintf("/proc/self/fd/%d/%s", c.fi
 
 // remove removes the folder and gives the claim free.
 func (c *claim) remove() error {
-	return errors.Join(os.RemoveAll(c.dir), c.file.Close())
+	return errors.Join(filetree.Remove(context.Background(), c.dir), c.file.Close())
 }
 
 // Fields of /proc/PID/stat, counted from behind the name.

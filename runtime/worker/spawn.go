@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
 )
 
 // slot is a place for a worker: a shard, or a pod.
@@ -103,7 +105,7 @@ func (p *Pool) makeFolder(s slot) (string, error) {
 		return "", err
 	}
 	if err := info.write(dir); err != nil {
-		return "", errors.Join(err, os.RemoveAll(dir))
+		return "", errors.Join(err, filetree.Remove(context.Background(), dir))
 	}
 	return dir, nil
 }

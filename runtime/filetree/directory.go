@@ -1,0 +1,147 @@
+package filetree
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// bufferSize is how many bytes of entries are read at a time.
+const bufferSize = 8 << 10
+
+// directory is an open directory that is being read.
+type directory struct {
+	fd       int
+	ino, dev uint64
+	buffer   [bufferSize]byte
+	at, end  int   // what was read, and is still to be looked at
+	next     int64 // where reading goes on behind the entry that was taken last: the kernel's cookie
+}
+
+// entry is a name in a directory.
+type entry struct {
+	name string
+	kind uint8 // unix.DT_UNKNOWN: the file system does not tell
+	size int   // of its record, in bytes
+	next int64
+}
+
+// Where things are in a record of getdents64 (man 2 getdents).
+const (
+	offsetNext = 8
+	offsetSize = 16
+	offsetKind = 18
+	offsetName = 19
+)
+
+// peek is the entry that comes next, which stays the next until it is taken. Not ok: there is no more.
+func (d *directory) peek() (e entry, ok bool, err error) {
+	for {
+		if d.at == d.end {
+			n, err := again(func() (int, error) { return unix.Getdents(d.fd, d.buffer[:]) })
+			if errors.Is(err, unix.ENOENT) { // the directory itself is gone
+				return entry{}, false, nil
+			}
+			if err != nil || n == 0 {
+				return entry{}, false, err
+			}
+			d.at, d.end = 0, n
+		}
+		record := d.buffer[d.at:d.end]
+		e = entry{
+			kind: record[offsetKind],
+			size: int(binary.NativeEndian.Uint16(record[offsetSize:])),
+			next: int64(binary.NativeEndian.Uint64(record[offsetNext:])),
+		}
+		name, _, _ := bytes.Cut(record[offsetName:e.size], []byte{0})
+		if e.name = string(name); e.name != "." && e.name != ".." {
+			return e, true, nil
+		}
+		d.take(e)
+	}
+}
+
+// take goes on behind an entry.
+func (d *directory) take(e entry) { d.at, d.next = d.at+e.size, e.next }
+
+// open opens the directory at name in the directory at, AT_FDCWD for a path. It must be no link, and nothing may be mounted there
+// unless crossing says so: unix.EXDEV.
+func (d *directory) open(at int, name string, crossing bool) error {
+	const flags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
+	fd, err := again(func() (int, error) {
+		if crossing || !hasOpenat2() {
+			return unix.Openat(at, name, flags, 0)
+		}
+		return unix.Openat2(at, name, &unix.OpenHow{Flags: flags, Resolve: unix.RESOLVE_NO_XDEV})
+	})
+	if err != nil {
+		return err
+	}
+	var st unix.Stat_t
+	if err = unix.Fstat(fd, &st); err == nil && !crossing && !hasOpenat2() {
+		err = sameMount(at, fd)
+	}
+	if err != nil {
+		return errors.Join(err, unix.Close(fd))
+	}
+	d.fd, d.ino, d.dev = fd, st.Ino, st.Dev
+	d.at, d.end, d.next = 0, 0, 0
+	return nil
+}
+
+// goOn has an open directory read from where another descriptor of it has left off.
+func (d *directory) goOn(next int64) error {
+	if next == 0 {
+		return nil
+	}
+	d.next = next
+	_, err := unix.Seek(d.fd, next, unix.SEEK_SET)
+	return err
+}
+
+func (d *directory) close() { _ = unix.Close(d.fd) } // it was only read
+
+// hasOpenat2 says whether there is openat2 (Linux 5.6), and no filter of system calls refuses it.
+var hasOpenat2 = sync.OnceValue(func() bool {
+	fd, err := unix.Openat2(unix.AT_FDCWD, "/", &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_XDEV})
+	return err == nil && unix.Close(fd) == nil
+})
+
+// sameMount is unix.EXDEV if two descriptors are not of one mount, as openat2 has it.
+func sameMount(a, b int) error {
+	first, err := mountOf(a)
+	if err != nil {
+		return err
+	}
+	second, err := mountOf(b)
+	if err == nil && first != second {
+		err = unix.EXDEV
+	}
+	return err
+}
+
+// mountOf is the number of the mount that a descriptor is of.
+func mountOf(fd int) (string, error) {
+	text, err := os.ReadFile("/proc/self/fdinfo/" + strconv.Itoa(fd))
+	if err != nil {
+		return "", err
+	}
+	_, rest, _ := strings.Cut(string(text), "mnt_id:")
+	id, _, _ := strings.Cut(rest, "\n")
+	return strings.TrimSpace(id), nil
+}
+
+// again calls what a signal may interrupt, again if that has happened.
+func again[T any](call func() (T, error)) (T, error) {
+	for {
+		if got, err := call(); !errors.Is(err, unix.EINTR) {
+			return got, err
+		}
+	}
+}

@@ -1,0 +1,216 @@
+package filetree
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxPasses bounds how often a directory is emptied in which others go on making files.
+const maxPasses = 64
+
+// Remove removes the tree at path, which may be a file. That there is none is no error. What cannot be removed is left, with all that
+// leads there, and the first such error is returned once all else is gone; or that of ctx, after which some is left.
+func Remove(ctx context.Context, path string) error {
+	path = filepath.Clean(path)
+	dir, err := os.OpenFile(filepath.Dir(path), unix.O_PATH|unix.O_DIRECTORY, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer dir.Close() //nolint:errcheck // opened for its names only
+	if err := RemoveAt(ctx, dir, filepath.Base(path)); err != nil {
+		return &fs.PathError{Op: "remove", Path: path, Err: err}
+	}
+	return nil
+}
+
+// RemoveAt is Remove of the tree that has that name in the directory dir.
+func RemoveAt(ctx context.Context, dir *os.File, name string) error {
+	conn, err := dir.SyscallConn()
+	if err != nil {
+		return err
+	}
+	used := conn.Control(func(fd uintptr) { err = removeTree(ctx, int(fd), name, maxDepth) })
+	return errors.Join(used, err)
+}
+
+func removeTree(ctx context.Context, at int, name string, depth int) error {
+	if name == "." || name == ".." || filepath.Base(name) != name {
+		return unix.EINVAL
+	}
+	err := unlink(at, name, unix.DT_UNKNOWN)
+	for pass := 0; errors.Is(err, unix.ENOTEMPTY); pass++ {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		r := &remover{walk: walk[emptied]{maxDepth: depth}}
+		if failed := r.empty(ctx, at, name); failed != nil {
+			return failed
+		}
+		if err = unlink(at, name, unix.DT_DIR); r.removed == 0 || pass == maxPasses {
+			break
+		}
+	}
+	return located(err)
+}
+
+// remover is a removal.
+type remover struct {
+	walk    walk[emptied]
+	top     *directory // for what is moved up
+	removed int64
+	first   error
+}
+
+// emptied is what is remembered of a directory while it is emptied.
+type emptied struct {
+	removed int64 // of all, when the entry that comes next was entered last
+	passes  int32 // how often it was
+	failed  bool  // something in the directory cannot be removed
+}
+
+// empty removes what is in a directory.
+func (r *remover) empty(ctx context.Context, at int, name string) error {
+	err := r.walk.begin(at, name, false)
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	if err != nil {
+		return located(err)
+	}
+	defer r.walk.end()
+	r.top = &directory{}
+	opened, _ := r.walk.here()
+	if err := r.top.open(opened.fd, ".", false); err != nil {
+		return err
+	}
+	defer r.top.close()
+	for len(r.walk.levels) > 0 {
+		if err := r.walk.look(ctx); err != nil {
+			return err
+		}
+		d, level := r.walk.here()
+		e, more, err := d.peek()
+		if err != nil {
+			r.fail(level, "", err)
+		}
+		if more {
+			r.step(d, level, e)
+			continue
+		}
+		if err := r.leave(level.note.failed); err != nil {
+			return err
+		}
+	}
+	return r.first
+}
+
+// leave goes up to where the directory is that was emptied, which is the entry that comes next there.
+func (r *remover) leave(failed bool) error {
+	if err := r.walk.leave(); err != nil || len(r.walk.levels) == 0 || !failed {
+		return err
+	}
+	d, level := r.walk.here()
+	level.note.failed = true
+	e, more, err := d.peek()
+	if more {
+		d.take(e)
+		level.note.passes = 0
+	}
+	return err
+}
+
+// step removes an entry, or goes into it.
+func (r *remover) step(d *directory, level *level[emptied], e entry) {
+	err := unlink(d.fd, e.name, e.kind)
+	switch note := &level.note; {
+	case err == nil:
+		r.removed++
+	case !errors.Is(err, unix.ENOTEMPTY):
+		r.fail(level, e.name, err)
+	case note.passes > 0 && r.removed == note.removed, note.passes > maxPasses:
+		r.fail(level, e.name, err)
+	default:
+		note.passes++
+		note.removed = r.removed
+		err := r.walk.enter(e.name)
+		if errors.Is(err, errTooDeep) {
+			err = r.moveUp(d, e.name)
+		} else if err == nil {
+			return // and level may not be used any more
+		}
+		if err != nil && !errors.Is(err, unix.ENOENT) {
+			r.fail(level, e.name, err)
+		}
+	}
+	d.take(e)
+	level.note.passes = 0
+}
+
+// moveUp moves a directory into the top, where it has no more than its own levels.
+func (r *remover) moveUp(d *directory, name string) error {
+	err := unix.Renameat(d.fd, name, r.top.fd, fmt.Sprintf(".krustlet-wasi-deep-%x", rand.Uint64()))
+	if err == nil {
+		r.removed++ // so that the top is looked through once more
+	}
+	return err
+}
+
+// fail takes in that an entry cannot be removed; without a name, that the directory cannot be read.
+func (r *remover) fail(level *level[emptied], name string, err error) {
+	level.note.failed = true
+	if r.first != nil {
+		return
+	}
+	at := "in it"
+	if below := len(r.walk.levels) - 1; below > 0 {
+		at = fmt.Sprintf("%d levels below it", below)
+	}
+	if name == "" {
+		r.first = fmt.Errorf("a directory %s: %w", at, located(err))
+		return
+	}
+	r.first = fmt.Errorf("%.100q %s: %w", name, at, located(err))
+}
+
+// located says what an error of a mount point means.
+func located(err error) error {
+	if errors.Is(err, unix.EXDEV) || errors.Is(err, unix.EBUSY) {
+		return fmt.Errorf("something is mounted there: %w", err)
+	}
+	return err
+}
+
+// unlink removes a file or an empty directory; unix.ENOTEMPTY: it is not empty. That it is gone is no error.
+func unlink(fd int, name string, kind uint8) error {
+	call := func(flags int) error {
+		_, err := again(func() (struct{}, error) { return struct{}{}, unix.Unlinkat(fd, name, flags) })
+		return err
+	}
+	err := error(unix.ENOTDIR)
+	if kind == unix.DT_DIR {
+		err = call(unix.AT_REMOVEDIR)
+	}
+	if errors.Is(err, unix.ENOTDIR) { // or it has become another meanwhile
+		err = call(0)
+	}
+	if errors.Is(err, unix.EISDIR) {
+		err = call(unix.AT_REMOVEDIR)
+	}
+	switch {
+	case errors.Is(err, unix.ENOENT):
+		return nil
+	case errors.Is(err, unix.EEXIST): // as POSIX also has it
+		return unix.ENOTEMPTY
+	}
+	return err
+}

@@ -1,0 +1,138 @@
+package filetree
+
+import (
+	"context"
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// window is how many directories a walk has open at a time: the deepest ones that it is in.
+	window = 16
+	// maxDepth bounds what a walk remembers.
+	maxDepth = 1 << 18
+	// looks is how many entries are looked at between two looks at the context.
+	looks = 64
+)
+
+// errMoved says that a directory is not where the walk has found it.
+var errMoved = errors.New("its directories are being moved")
+
+// errTooDeep says that a tree has more levels than a walk remembers.
+var errTooDeep = errors.New("it has too many levels")
+
+// level is a directory that a walk is in, or has come through. All are of one file system.
+type level[T any] struct {
+	ino  uint64
+	next int64 // where reading goes on, where it is not open
+	note T     // the walker's user's
+}
+
+// walk is a way down a tree.
+type walk[T any] struct {
+	maxDepth int
+	dev      uint64
+	levels   []level[T]
+	open     []*directory // of the last levels, as many as there are of these or window, whichever is less
+	spare    []*directory // closed
+	looked   int
+}
+
+// begin opens the top, a directory.
+func (w *walk[T]) begin(at int, name string, crossing bool) error {
+	d := w.unused()
+	if err := d.open(at, name, crossing); err != nil {
+		return err
+	}
+	w.dev = d.dev
+	w.push(d)
+	return nil
+}
+
+// end closes all that is open.
+func (w *walk[T]) end() {
+	for _, d := range w.open {
+		d.close()
+	}
+	w.open = nil
+}
+
+// here is the directory that the walk is in, and what is remembered of it.
+func (w *walk[T]) here() (*directory, *level[T]) {
+	return w.open[len(w.open)-1], &w.levels[len(w.levels)-1]
+}
+
+// enter goes down into a directory.
+func (w *walk[T]) enter(name string) error {
+	if len(w.levels) >= w.maxDepth {
+		return errTooDeep
+	}
+	above, _ := w.here()
+	d := w.unused()
+	if err := d.open(above.fd, name, false); err != nil {
+		return err
+	}
+	if d.dev != w.dev {
+		d.close()
+		return unix.EXDEV
+	}
+	w.push(d)
+	return nil
+}
+
+func (w *walk[T]) push(d *directory) {
+	if len(w.open) == window {
+		top := w.open[0]
+		w.levels[len(w.levels)-window].next = top.next
+		top.close()
+		w.spare = append(w.spare, top)
+		w.open = append(w.open[:0], w.open[1:]...)
+	}
+	w.levels = append(w.levels, level[T]{ino: d.ino})
+	w.open = append(w.open, d)
+}
+
+// leave goes up. With the top it leaves the tree: then nothing is open.
+func (w *walk[T]) leave() error {
+	d, _ := w.here()
+	w.levels, w.open = w.levels[:len(w.levels)-1], w.open[:len(w.open)-1]
+	defer func() {
+		d.close()
+		w.spare = append(w.spare, d)
+	}()
+	if len(w.levels) == 0 || len(w.open) > 0 {
+		return nil
+	}
+	above, to := w.unused(), &w.levels[len(w.levels)-1]
+	err := above.open(d.fd, "..", false)
+	switch {
+	case errors.Is(err, unix.EXDEV), errors.Is(err, unix.ENOENT):
+		return errMoved
+	case err != nil:
+		return err
+	}
+	w.open = append(w.open, above)
+	if above.ino != to.ino || above.dev != w.dev {
+		return errMoved
+	}
+	return above.goOn(to.next)
+}
+
+// unused is a directory that is not open.
+func (w *walk[T]) unused() *directory {
+	if n := len(w.spare); n > 0 {
+		d := w.spare[n-1]
+		w.spare = w.spare[:n-1]
+		return d
+	}
+	return &directory{}
+}
+
+// look says now and then whether the context has ended.
+func (w *walk[T]) look(ctx context.Context) error {
+	if w.looked++; w.looked%looks != 0 {
+		return nil
+	}
+	return ctx.Err()
+}
