@@ -19,6 +19,7 @@ type Conn struct {
 	address string // whose it is while it is pending or a stranger's
 	since   time.Time
 	spoken  atomic.Bool
+	waits   waiting // for the client
 
 	closed sync.Once
 	failed error // of Close
@@ -43,11 +44,44 @@ func Under(conn net.Conn) *Conn {
 
 // Read notes that a pending client speaks.
 func (c *Conn) Read(p []byte) (int, error) {
+	c.waits.begin()
 	n, err := c.TCPConn.Read(p)
+	c.waits.end()
 	if n > 0 {
 		c.door.spoke(c)
 	}
 	return n, err
+}
+
+// waiting is how long a connection has waited for its client, all in all: neither what the machine takes to compute its part
+// of a handshake nor a byte now and then make a difference.
+type waiting struct {
+	mu    sync.Mutex
+	since time.Time // of the wait that goes on
+	past  time.Duration
+}
+
+func (w *waiting) begin() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.since = time.Now()
+}
+
+func (w *waiting) end() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.past += time.Since(w.since)
+	w.since = time.Time{}
+}
+
+// left is what is left of a stay: nothing once it is over and the connection still waits.
+func (w *waiting) left(stay time.Duration) time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.since.IsZero() {
+		return max(lookAgain, stay-w.past)
+	}
+	return stay - w.past - time.Since(w.since)
 }
 
 // Close gives the place up.

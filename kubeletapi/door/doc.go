@@ -15,10 +15,10 @@
 //
 // Among pending ones and strangers the newest gets in, and another one gives way: of the address that has too many, or else of
 // the one that has most; one that has said nothing before one that has; the oldest first. If the newest were refused, those
-// who take all places would keep them. A pending connection keeps its place for a moment at least: one that
-// is silent for quietStay, one that speaks for busyStay. Until then the door takes no connection, and the kernel keeps
+// who take all places would keep them. A pending connection keeps its place for a moment at least: until it has let the door
+// wait for quietStay if it is silent, for busyStay if it speaks. So long the door takes no connection, and the kernel keeps
 // the next ones in their order. So a flood is slowed down, a client that is prompt always gets through, also one that has
-// its address from the flood, and handshakes cannot take all of the processors.
+// its address from the flood, and handshakes are begun no faster than the machine can do them.
 //
 // Among those that are known, the newest is refused: the others are at work.
 //

@@ -191,7 +191,7 @@ func (d *Door) admit(conn net.Conn) {
 }
 
 // enter gives a new connection a place among those that are pending, from which another may have to go. If that one has not
-// been there for long enough, it says how long to wait.
+// let the door wait for long enough, enter says when to try again.
 func (d *Door) enter(c *Conn) (long time.Duration, done bool) {
 	d.mu.Lock()
 	victim, why := d.pending.victim(c.address)
@@ -204,7 +204,7 @@ func (d *Door) enter(c *Conn) (long time.Duration, done bool) {
 		if victim.busy {
 			stay = busyStay
 		}
-		if long := time.Until(victim.since.Add(stay)); long > 0 {
+		if long := victim.waits.left(stay); long > 0 {
 			d.mu.Unlock()
 			return long, false
 		}

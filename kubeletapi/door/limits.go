@@ -46,11 +46,13 @@ func (l Limits) check() error {
 // share is a part of a limit, and never nothing.
 func share(of, numerator, denominator int) int { return max(1, of*numerator/denominator) }
 
-// How long a pending connection keeps its place where others want it. A client speaks as soon as it is connected, and has
-// done its part of a handshake in a few milliseconds and one way there and back.
+// How long a pending connection may let the door wait, all in all, before it has to give way to one that wants its place. A client
+// speaks as soon as it is connected, and has done its part of a handshake in a few milliseconds and one way there and back.
 const (
 	quietStay = 20 * time.Millisecond
-	busyStay  = 60 * time.Millisecond
+	busyStay  = 250 * time.Millisecond
+	// lookAgain is how soon the door looks again at one that does not wait for its client.
+	lookAgain = 5 * time.Millisecond
 )
 
 // A door that cannot accept for want of open files or memory tries again, first soon and then less often.
