@@ -41,6 +41,7 @@ func (s *Server) authenticated(next http.Handler) http.Handler {
 		who, known, err := s.config.Auth.Authenticate(r)
 		switch {
 		case errors.Is(err, ErrTooManyReviews):
+			s.refusedTokens.Add(1)
 			refuse(w, conn, http.StatusTooManyRequests)
 			return
 		case err != nil || !known:
@@ -101,6 +102,7 @@ func (s *Server) authorized(allowed route, next http.Handler) http.Handler {
 			ok, err := s.config.Auth.Authorize(r.Context(), who, verb, subresource)
 			switch {
 			case errors.Is(err, ErrTooManyReviews):
+				s.refusedAccess.Add(1)
 				w.Header().Set("Retry-After", retryAfter)
 				http.Error(w, "Too many requests of this user need a decision of the API server", http.StatusTooManyRequests)
 				return

@@ -136,6 +136,7 @@ func TestNewNeedsItsSettings(t *testing.T) {
 	}
 }
 
+// docs/security.md: "All other paths answer 404, to those who may use `nodes/proxy` and to nobody else".
 func TestRoutes(t *testing.T) {
 	tests := []struct {
 		method, target string

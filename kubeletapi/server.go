@@ -68,7 +68,9 @@ type Server struct {
 	auditLog, deniedLog *zap.Logger
 	requests            calls // all that are under way
 	readers, forwards   slots
-	entrance            atomic.Pointer[door.Door] // nil before Serve
+	// Requests that were refused because the cluster had been asked too often.
+	refusedTokens, refusedAccess atomic.Int64
+	entrance                     atomic.Pointer[door.Door] // nil before Serve
 }
 
 // New makes a server, which does nothing before Serve.

@@ -28,7 +28,7 @@ const (
 	filesOfPod   = 16
 	// filesOfHostPort are those of a connection to a port of the node: the client's and the pod's.
 	filesOfHostPort = 2
-	mostShared      = 65536 // more are not shared out: each costs memory too
+	mostShared      = 131072 // more are not shared out: each costs memory too
 )
 
 // shareOut divides the open files of a process.

@@ -30,6 +30,7 @@ type Conn struct {
 	busy    bool
 	element *list.Element
 	timer   *time.Timer // closes it while it is a stranger's
+	refused bool
 }
 
 // Under is the door's part of a connection that Accept has returned; nil for other connections.
@@ -147,7 +148,8 @@ const farewell = 2 * time.Second
 func (c *Conn) Refused() {
 	c.door.mu.Lock()
 	defer c.door.mu.Unlock()
-	if c.room == c.door.strangers && c.timer.Stop() {
+	if c.room == c.door.strangers && !c.refused && c.timer.Stop() {
+		c.refused = true
 		c.timer.Reset(farewell)
 	}
 }

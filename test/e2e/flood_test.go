@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -23,6 +24,7 @@ const filesOfFlooded = 1024
 // TestFlood: whatever strangers do at the node's port, also from the API server's address, pods start, their statuses are written,
 // and kubectl reaches the node; and when descriptors are gone all the same, all goes on once there are some.
 //
+// docs/security.md: "One TLS port"; "There is no read-only port".
 // docs/security.md: "pods can be set up and statuses be written, whatever strangers do".
 func TestFlood(t *testing.T) {
 	t.Parallel()
@@ -43,6 +45,12 @@ func TestFlood(t *testing.T) {
 	s.node.Start(t)
 	s.node.WaitReady(t)
 	at := fmt.Sprintf("%s:%d", s.node.IP, testnode.Port)
+
+	t.Run("OnePort", func(t *testing.T) {
+		if ports := listening(t, s.node.Process().PID()); len(ports) != 1 || ports[0] != testnode.Port {
+			t.Errorf("the agent listens at ports %v", ports)
+		}
+	})
 
 	t.Run("Strangers", func(t *testing.T) {
 		// The API server of the tests connects from 127.0.0.1.
@@ -114,4 +122,39 @@ func limited(t *testing.T, files int) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// listening are the TCP ports at which a process listens.
+func listening(t *testing.T, pid int) (ports []int) {
+	t.Helper()
+	open, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := map[string]bool{}
+	for _, fd := range open {
+		if to, err := os.Readlink(fd); err == nil { // it may be closed by now
+			own[to] = true
+		}
+	}
+	for _, table := range []string{"tcp", "tcp6"} {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/%s", pid, table))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			const local, state, inode, listens = 1, 3, 9, "0A"
+			fields := strings.Fields(line)
+			if len(fields) <= inode || fields[state] != listens || !own["socket:["+fields[inode]+"]"] {
+				continue
+			}
+			_, port, _ := strings.Cut(fields[local], ":")
+			number, err := strconv.ParseInt(port, 16, 32)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ports = append(ports, int(number))
+		}
+	}
+	return ports
 }
