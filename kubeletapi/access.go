@@ -2,11 +2,16 @@ package kubeletapi
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
+	"net"
 	"net/http"
 
 	"go.uber.org/zap"
 	"k8s.io/apiserver/pkg/authentication/user"
+
+	"github.com/krustlet-go/krustlet-wasi/kubeletapi/door"
 )
 
 // Auth decides who a client is and what it may do. Both methods may block for
@@ -16,6 +21,8 @@ type Auth interface {
 	// that says so. An error is a proof that was not accepted, or that could not
 	// be checked.
 	Authenticate(r *http.Request) (user.Info, bool, error)
+	// Certified names the user whose certificate the client has shown, if that is verified. It does not ask the cluster.
+	Certified(state *tls.ConnectionState) (name string, ok bool)
 	// Authorize says whether the user may do verb ("get", "create", ...) with
 	// the node's subresource ("log", "proxy", ...). An error means that it is not
 	// known.
@@ -27,17 +34,60 @@ type userKey struct{}
 // authenticated lets known users pass.
 func (s *Server) authenticated(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn := connOf(r)
+		if conn != nil {
+			conn.Asks()
+		}
 		who, known, err := s.config.Auth.Authenticate(r)
-		if err != nil || !known {
+		switch {
+		case errors.Is(err, ErrTooManyReviews):
+			s.refusedTokens.Add(1)
+			refuse(w, conn, http.StatusTooManyRequests)
+			return
+		case err != nil || !known:
 			// At debug level, for strangers can cause any number of these.
 			s.config.Log.Debug("request not authenticated", zap.String("client", r.RemoteAddr), zap.Error(err))
-			// Whoever it is does not get to keep the connection.
-			w.Header().Set("Connection", "close")
-			http.Error(w, http.StatusText(http.StatusUnauthorized), http.StatusUnauthorized)
+			refuse(w, conn, http.StatusUnauthorized)
+			return
+		case conn != nil && !conn.Known(who.GetName()):
+			refuse(w, conn, http.StatusTooManyRequests)
 			return
 		}
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), userKey{}, who)))
 	})
+}
+
+// refuse sends a stranger away, who does not get to keep the connection. conn is nil where there is none.
+func refuse(w http.ResponseWriter, conn *door.Conn, code int) {
+	w.Header().Set("Connection", "close")
+	if code == http.StatusTooManyRequests {
+		w.Header().Set("Retry-After", retryAfter)
+	}
+	http.Error(w, http.StatusText(code), code)
+	if conn != nil {
+		conn.Refused()
+	}
+}
+
+type connKey struct{}
+
+// withConn lets requests find the door's part of their connection.
+func withConn(ctx context.Context, conn net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, door.Under(conn))
+}
+
+// connOf is the door's part of a request's connection; nil where it came through none.
+func connOf(r *http.Request) *door.Conn {
+	conn, _ := r.Context().Value(connKey{}).(*door.Conn)
+	return conn
+}
+
+// certified names the user of a certificate.
+func (s *Server) certified(state *tls.ConnectionState) (string, bool) {
+	if len(state.PeerCertificates) == 0 {
+		return "", false
+	}
+	return s.config.Auth.Certified(state)
 }
 
 // authorized lets users pass who may call the route.
@@ -51,6 +101,11 @@ func (s *Server) authorized(allowed route, next http.Handler) http.Handler {
 		for _, subresource := range allowed.subresources {
 			ok, err := s.config.Auth.Authorize(r.Context(), who, verb, subresource)
 			switch {
+			case errors.Is(err, ErrTooManyReviews):
+				s.refusedAccess.Add(1)
+				w.Header().Set("Retry-After", retryAfter)
+				http.Error(w, "Too many requests of this user need a decision of the API server", http.StatusTooManyRequests)
+				return
 			case err != nil:
 				s.config.Log.Warn("cannot find out whether a request is allowed", zap.String("user", who.GetName()),
 					zap.String("verb", verb), zap.String("subresource", subresource), zap.Error(err))

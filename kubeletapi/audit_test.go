@@ -19,6 +19,9 @@ import (
 )
 
 // What is logged of a request depends on the right by which it was allowed.
+//
+// docs/security.md: "Each request that is allowed by `nodes/proxy` alone leaves a line in the agent's log when it ends, at level info".
+// docs/security.md: "The query is left out, since commands may hold secrets".
 func TestAudit(t *testing.T) {
 	const path = "/containerLogs/ns/p/c"
 	fails := logsFunc(func(context.Context, string, *corev1.PodLogOptions, io.Writer) error { return fmt.Errorf("no disk") })
@@ -119,6 +122,8 @@ func TestAuditOfExec(t *testing.T) {
 }
 
 // Who is denied again and again does not fill the log.
+//
+// docs/security.md: "So does a request that is denied, up to ten a second".
 func TestAuditOfDeniedRequestsIsBounded(t *testing.T) {
 	core, seen := observer.New(zap.InfoLevel)
 	s := newServer(t, func(c *Config) { c.Auth, c.Log = &guard{}, zap.New(core) })
@@ -133,6 +138,8 @@ func TestAuditOfDeniedRequestsIsBounded(t *testing.T) {
 }
 
 // Strangers cause no line at all, and lose their connection.
+//
+// docs/security.md: "Strangers (401) are logged at level debug".
 func TestStrangersAreNotLogged(t *testing.T) {
 	core, seen := observer.New(zap.InfoLevel)
 	s := newServer(t, func(c *Config) { c.Log = zap.New(core) })

@@ -2,6 +2,7 @@ package kubeletapi
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -10,7 +11,12 @@ import (
 	"go.uber.org/zap"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
-	"k8s.io/apiserver/pkg/authentication/authenticatorfactory"
+	"k8s.io/apiserver/pkg/authentication/group"
+	"k8s.io/apiserver/pkg/authentication/request/bearertoken"
+	"k8s.io/apiserver/pkg/authentication/request/union"
+	"k8s.io/apiserver/pkg/authentication/request/websocket"
+	"k8s.io/apiserver/pkg/authentication/request/x509"
+	"k8s.io/apiserver/pkg/authentication/token/cache"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/apiserver/pkg/authorization/authorizerfactory"
@@ -56,8 +62,9 @@ type AuthConfig struct {
 // delegated lets the cluster decide.
 type delegated struct {
 	nodeName      string
+	certificates  authenticator.Request
 	authenticator authenticator.Request
-	authorizer    authorizer.Authorizer
+	authorizer    *thriftyAuthorizer
 }
 
 // NewAuth makes an Auth that verifies client certificates against the client
@@ -71,42 +78,47 @@ func NewAuth(config AuthConfig) (Auth, error) {
 	if err != nil {
 		return nil, err
 	}
-	retry := reviewRetry
-	authentication := authenticatorfactory.DelegatingAuthenticatorConfig{
-		TokenAccessReviewTimeout:           reviewTimeout,
-		WebhookRetryBackoff:                &retry,
-		CacheTTL:                           config.TokenTTL,
-		ClientCertificateCAContentProvider: authority,
-	}
+	certificates := x509.NewDynamic(authority.VerifyOptions, x509.CommonNameUserConversion)
+	who := []authenticator.Request{certificates}
 	if config.Tokens {
-		authentication.TokenAccessReviewClient = config.Client.AuthenticationV1()
+		reviews := cache.New(reviewer{config.Client.AuthenticationV1()}, false, config.TokenTTL, 0)
+		thrifty := newThriftyTokens(reviews, config.TokenTTL)
+		who = append(who, bearertoken.New(thrifty), websocket.NewProtocolAuthenticator(thrifty))
 	}
-	who, _, err := authentication.New()
-	if err != nil {
-		return nil, fmt.Errorf("setting up authentication: %w", err)
-	}
-	may, err := authorizerfactory.DelegatingAuthorizerConfig{
+	retry := reviewRetry
+	may, err := authorizerfactory.DelegatingAuthorizerConfig{ // remembers nothing
 		SubjectAccessReviewClient: config.Client.AuthorizationV1(),
-		AllowCacheTTL:             config.AllowedTTL,
-		DenyCacheTTL:              config.DeniedTTL,
 		WebhookRetryBackoff:       &retry,
 	}.New()
 	if err != nil {
 		return nil, fmt.Errorf("setting up authorization: %w", err)
 	}
-	return &delegated{nodeName: config.NodeName, authenticator: who, authorizer: may}, nil
+	return &delegated{
+		nodeName:      config.NodeName,
+		certificates:  certificates,
+		authenticator: group.NewAuthenticatedGroupAdder(union.New(who...)),
+		authorizer:    newThriftyAuthorizer(may, config.AllowedTTL, config.DeniedTTL),
+	}, nil
 }
 
 func (d *delegated) Authenticate(r *http.Request) (user.Info, bool, error) {
-	answer, known, err := d.authenticator.AuthenticateRequest(r)
+	answer, known, err := d.authenticator.AuthenticateRequest(withAddress(r))
 	if err != nil || !known {
 		return nil, false, err
 	}
 	return answer.User, true, nil
 }
 
+func (d *delegated) Certified(state *tls.ConnectionState) (string, bool) {
+	answer, known, err := d.certificates.AuthenticateRequest(&http.Request{TLS: state})
+	if err != nil || !known {
+		return "", false
+	}
+	return answer.User.GetName(), true
+}
+
 func (d *delegated) Authorize(ctx context.Context, who user.Info, verb, subresource string) (bool, error) {
-	decision, _, err := d.authorizer.Authorize(ctx, authorizer.AttributesRecord{
+	return d.authorizer.may(ctx, who, authorizer.AttributesRecord{
 		User:            who,
 		Verb:            verb,
 		APIVersion:      "v1",
@@ -115,8 +127,4 @@ func (d *delegated) Authorize(ctx context.Context, who user.Info, verb, subresou
 		Name:            d.nodeName,
 		ResourceRequest: true,
 	})
-	if err != nil {
-		return false, err
-	}
-	return decision == authorizer.DecisionAllow, nil
 }

@@ -182,6 +182,9 @@ func allPages() []page {
 
 // Who may do what is the cluster's decision: identities x pages x methods, asked of a real API server with the rights of
 // a node.
+//
+// docs/security.md: "a client certificate signed by the clients' authority".
+// docs/security.md: "May they: the API server is asked (SubjectAccessReview) for the verb of the HTTP method on a subresource of this node. Else 403".
 func TestAccessByIdentity(t *testing.T) {
 	cluster := testcluster.Start(t)
 	namespace := cluster.Namespace(t)
@@ -224,6 +227,7 @@ func TestAccessByIdentity(t *testing.T) {
 		{"an account for pods", nil, token("pods", nodeRule("get", "nodes/pods")), "get pods"},
 		{"an account for health, metrics and stats", nil, token("health", nodeRule("get", "nodes/healthz", "nodes/metrics", "nodes/stats")),
 			"get healthz,get metrics,get stats"},
+		{"the role of docs/security.md", nil, token("reader", nodeRule("get", "nodes/metrics", "nodes/stats", "nodes/log")), "get metrics,get stats,get log"},
 		{"an account for the configuration", nil, token("configz", nodeRule("get", "nodes/configz")), "get configz"},
 		{"an account that may read through the proxy", nil, token("proxy", nodeRule("get", "nodes/proxy")), "get proxy"},
 		{"an account that may write through the proxy", nil, token("create", nodeRule("create", "nodes/proxy")), "create proxy"},
@@ -261,6 +265,8 @@ func overlap(a, b string) bool {
 }
 
 // How long answers are believed is a setting, and so is whether tokens count at all.
+//
+// docs/security.md: "the settings make it shorter".
 func TestAccessSettings(t *testing.T) {
 	cluster := testcluster.Start(t)
 	namespace := cluster.Namespace(t)
@@ -300,6 +306,8 @@ func TestAccessSettings(t *testing.T) {
 }
 
 // While the cluster cannot be asked, nobody gets in who was not in before.
+//
+// docs/security.md: "While the API server cannot be asked, nobody gets in who was not in before".
 func TestAccessWithoutTheAPIServer(t *testing.T) {
 	cluster := testcluster.Start(t)
 	namespace := cluster.Namespace(t)

@@ -64,6 +64,10 @@ func (g *guard) Authenticate(r *http.Request) (user.Info, bool, error) {
 	}
 }
 
+func (g *guard) Certified(state *tls.ConnectionState) (string, bool) {
+	return state.PeerCertificates[0].Subject.CommonName, true
+}
+
 func (g *guard) Authorize(_ context.Context, _ user.Info, verb, subresource string) (bool, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -132,6 +136,7 @@ func TestNewNeedsItsSettings(t *testing.T) {
 	}
 }
 
+// docs/security.md: "All other paths answer 404, to those who may use `nodes/proxy` and to nobody else".
 func TestRoutes(t *testing.T) {
 	tests := []struct {
 		method, target string

@@ -52,6 +52,8 @@ func (r *running) healthy(t *testing.T) {
 }
 
 // Clients that do not go on are cut off, whatever they stop at.
+//
+// docs/security.md: "A client has 15 seconds for the handshake, for a request's header (64 KiB) and for its body (64 KiB) each".
 func TestClientsThatStopAreCutOff(t *testing.T) {
 	server := runServer(t, newAuthority(t, "ca"), impatient)
 	for name, sent := range map[string]string{
@@ -91,6 +93,7 @@ func isTimeout(err error) bool {
 	return errors.As(err, &timeout) && timeout.Timeout()
 }
 
+// docs/security.md: "for a request's header (64 KiB)".
 func TestHeadersAreBounded(t *testing.T) {
 	eachProtocol(t, func(t *testing.T, http2 bool) {
 		server := runServer(t, newAuthority(t, "ca"), nil)
@@ -149,6 +152,8 @@ func openHTTP2(t *testing.T, conn *tls.Conn) (framer *http2.Framer, get func(str
 }
 
 // A client that opens requests and takes them back without end runs no more handlers than one that behaves.
+//
+// docs/security.md: "An HTTP/2 connection has 250 requests at a time, those that were taken back included".
 func TestRapidReset(t *testing.T) {
 	var handlers, most atomic.Int64
 	server := runServer(t, newAuthority(t, "ca"), func(c *Config) {
@@ -193,6 +198,8 @@ var flood = logsFunc(func(ctx context.Context, _ string, _ *corev1.PodLogOptions
 })
 
 // A client that does not read its log holds neither memory nor others, and is cut off in the end.
+//
+// docs/security.md: "One that does not read holds one buffer of 64 KiB, and nobody else".
 func TestReaderThatStalls(t *testing.T) {
 	eachProtocol(t, func(t *testing.T, http2 bool) {
 		began, ended := make(chan struct{}, 100), make(chan error, 100)
@@ -256,6 +263,8 @@ func heap() int64 {
 }
 
 // A follower whose machine is gone without a word is noticed.
+//
+// docs/security.md: "A client that has died is noticed within a minute over HTTP/2".
 func TestDeadFollower(t *testing.T) {
 	log := newLines()
 	server := runServer(t, newAuthority(t, "ca"), func(c *Config) {
@@ -321,6 +330,7 @@ func TestDeadlinesAreOfWrites(t *testing.T) {
 	}
 }
 
+// docs/security.md: "TLS 1.2 with suites that have forward secrecy, and 1.3".
 func TestSuitesAndVersions(t *testing.T) {
 	for _, test := range []struct {
 		name   string

@@ -12,6 +12,9 @@ type limits struct {
 	header time.Duration
 	// body bounds the reading of a request's body.
 	body time.Duration
+	// strange is how long a connection may stay open behind its handshake without a request that says who the client is: time for
+	// a header and for the cluster's answer.
+	strange time.Duration
 	// idle is how long a connection may stay open between requests.
 	idle time.Duration
 	// stall is how long a client may leave a log unread before it is cut off: rotated files that a reader still has to
@@ -27,6 +30,7 @@ type limits struct {
 var defaultLimits = limits{
 	header:    15 * time.Second,
 	body:      15 * time.Second,
+	strange:   30 * time.Second,
 	idle:      2 * time.Minute,
 	stall:     4 * time.Hour,
 	pingAfter: 30 * time.Second, pingTimeout: 15 * time.Second,

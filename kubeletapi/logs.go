@@ -3,6 +3,7 @@ package kubeletapi
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"time"
@@ -35,6 +36,12 @@ func (s *Server) containerLogs(w http.ResponseWriter, r *http.Request) {
 		writeError(w, err)
 		return
 	}
+	if !s.readers.take() {
+		w.Header().Set("Retry-After", retryAfter)
+		writeError(w, apierrors.NewTooManyRequests(fmt.Sprintf("this node serves %d logs at a time, and no more", s.readers.most()), 1))
+		return
+	}
+	defer s.readers.give()
 	namespace, pod, container := r.PathValue("namespace"), r.PathValue("pod"), r.PathValue("container")
 	w.Header().Set("Content-Type", "text/plain")
 	w.Header().Set("X-Content-Type-Options", "nosniff")

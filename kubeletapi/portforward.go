@@ -2,6 +2,7 @@ package kubeletapi
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -41,7 +42,7 @@ func (s *Server) portForward(w http.ResponseWriter, r *http.Request) {
 	}
 	s.upgraded(w, r, func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithCancel(r.Context())
-		f := &forwarder{ctx: ctx, dial: dial}
+		f := &forwarder{ctx: ctx, dial: dial, slots: s.forwards}
 		defer f.calls.wait()
 		defer cancel()
 		serve := func(w http.ResponseWriter, r *http.Request) {
@@ -61,6 +62,7 @@ type forwarder struct {
 	ctx   context.Context //nolint:containedctx // the request's: the library has none for its calls
 	dial  Dial
 	calls calls
+	slots slots
 }
 
 // PortForward implements portforward.PortForwarder.
@@ -69,6 +71,10 @@ func (f *forwarder) PortForward(_ context.Context, _, _ string, port int32, stre
 		return errClientGone
 	}
 	defer f.calls.end()
+	if !f.slots.take() {
+		return fmt.Errorf("this node forwards %d connections at a time, and no more: try again later", f.slots.most())
+	}
+	defer f.slots.give()
 	conn, err := f.dial(f.ctx, uint16(port)) //nolint:gosec // the library has parsed it as one
 	if err != nil {
 		return failureOf(f.ctx, err)

@@ -24,9 +24,10 @@ import (
 
 // running is a server on a port of 127.0.0.1.
 type running struct {
-	url   string
-	roots *authority // of its certificate
-	stop  func()     // tells it to shut down and waits until it has
+	url    string
+	roots  *authority // of its certificate
+	server *Server
+	stop   func() // tells it to shut down and waits until it has
 }
 
 func runServer(t *testing.T, signer *authority, change func(*Config)) *running {
@@ -57,7 +58,7 @@ func runServer(t *testing.T, signer *authority, change func(*Config)) *running {
 		}
 	}
 	t.Cleanup(stop)
-	return &running{url: "https://" + listener.Addr().String(), roots: signer, stop: stop}
+	return &running{url: "https://" + listener.Addr().String(), roots: signer, server: s, stop: stop}
 }
 
 // client is one that trusts the server, and shows a certificate if there is one.
@@ -254,6 +255,7 @@ func TestBrokenLogIsCutOff(t *testing.T) {
 	}
 }
 
+// docs/security.md: "TLS 1.2 with suites that have forward secrecy, and 1.3".
 func TestServeWantsModernTLS(t *testing.T) {
 	server := runServer(t, newAuthority(t, "ca"), nil)
 	config := &tls.Config{RootCAs: server.roots.pool(), MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}
@@ -295,6 +297,7 @@ func TestListenSaysWhatToDo(t *testing.T) {
 	}
 }
 
+// docs/security.md: "The authority's file is read again when it changes".
 func TestClientCAFollowsItsFile(t *testing.T) {
 	first, second := newAuthority(t, "first"), newAuthority(t, "second")
 	file := filepath.Join(t.TempDir(), "ca.crt")

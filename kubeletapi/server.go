@@ -8,11 +8,14 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
+
+	"github.com/krustlet-go/krustlet-wasi/kubeletapi/door"
 )
 
 // Config is what a server needs. GetCertificate, Auth, Pods, Logs and Log are required.
@@ -45,6 +48,12 @@ type Config struct {
 	// SetLogLevel sets the level of the agent's log by its name; its error is the client's. Nil: it cannot be changed.
 	SetLogLevel func(level string) error
 
+	// Connections bound those of the API's port, Readers the logs that are read at one time, and Forwards the connections to
+	// ports of pods. Zero values are those of a process with 16,384 open files to give.
+	Connections door.Limits
+	Readers     int
+	Forwards    int
+
 	limits limits // zero: defaultLimits
 }
 
@@ -58,6 +67,10 @@ type Server struct {
 	// auditLog has a line for each privileged request, deniedLog for some of those that were denied.
 	auditLog, deniedLog *zap.Logger
 	requests            calls // all that are under way
+	readers, forwards   slots
+	// Requests that were refused because the cluster had been asked too often.
+	refusedTokens, refusedAccess atomic.Int64
+	entrance                     atomic.Pointer[door.Door] // nil before Serve
 }
 
 // New makes a server, which does nothing before Serve.
@@ -83,7 +96,12 @@ func New(config Config) (*Server, error) {
 	if config.limits == (limits{}) {
 		config.limits = defaultLimits
 	}
+	if config.Connections == (door.Limits{}) {
+		config.Connections = door.LimitsFor(defaultFiles)
+	}
 	s := &Server{config: config, errorLog: errorLog}
+	s.readers = newSlots(config.Readers, defaultFiles)
+	s.forwards = newSlots(config.Forwards, defaultFiles)
 	s.auditLog, s.deniedLog = newAuditLogs(config.Log)
 	s.handler = s.counted(s.logged(s.limited(s.authenticated(s.mux()))))
 	return s, nil
@@ -118,21 +136,34 @@ func Listen(ctx context.Context, addr string) (net.Listener, error) {
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	requests, endRequests := context.WithCancel(context.WithoutCancel(ctx))
 	defer endRequests()
+	tlsConfig := s.tlsConfig()
+	entrance, err := door.New(listener, door.Config{
+		Limits: s.config.Connections, TLS: tlsConfig, Certified: s.certified,
+		Handshake: s.config.limits.header, Strange: s.config.limits.strange, Log: s.config.Log.Named("door"),
+	})
+	if err != nil {
+		return err
+	}
+	defer entrance.Close() //nolint:errcheck // the server has closed it, and was told of errors
+	s.entrance.Store(entrance)
 	server := &http.Server{
-		Handler:           s.handler,
-		TLSConfig:         s.tlsConfig(),
-		ReadHeaderTimeout: s.config.limits.header,
-		IdleTimeout:       s.config.limits.idle,
-		MaxHeaderBytes:    maxHeader,
+		Handler:   s.handler,
+		TLSConfig: tlsConfig,
+		// It would answer OPTIONS * by itself, to strangers too.
+		DisableGeneralOptionsHandler: true,
+		ReadHeaderTimeout:            s.config.limits.header,
+		IdleTimeout:                  s.config.limits.idle,
+		MaxHeaderBytes:               maxHeader,
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: maxStreams,
 			SendPingTimeout:      s.config.limits.pingAfter, PingTimeout: s.config.limits.pingTimeout,
 		},
 		BaseContext: func(net.Listener) context.Context { return requests },
+		ConnContext: withConn,
 		ErrorLog:    s.errorLog,
 	}
 	failed := make(chan error, 1)
-	go func() { failed <- server.ServeTLS(listener, "", "") }()
+	go func() { failed <- server.Serve(entrance) }()
 	select {
 	case err := <-failed:
 		_ = server.Close()

@@ -154,7 +154,7 @@ func (c *streamConn) Close() error {
 			return
 		}
 		_ = half.CloseWrite()
-		if tcp, ok := half.NetConn().(*net.TCPConn); ok {
+		if tcp, ok := half.NetConn().(interface{ CloseWrite() error }); ok {
 			_ = tcp.CloseWrite()
 		}
 	})

@@ -38,6 +38,7 @@ type agent struct {
 	cfg       Config
 	log       *zap.Logger
 	level     zap.AtomicLevel // of log
+	files     descriptors
 	client    kubernetes.Interface
 	measures  *measures
 	tracer    trace.Tracer
@@ -69,6 +70,9 @@ func runAgent(ctx context.Context, cfg Config, stdout io.Writer, log *zap.Logger
 		return err
 	}
 	a := &agent{cfg: cfg, log: log, level: level, measures: newMeasures(cfg)}
+	if a.files, err = newDescriptors(cfg, log); err != nil {
+		return err
+	}
 	if a.client, err = newClient(identity.Config()); err != nil {
 		return err
 	}
@@ -94,7 +98,7 @@ func runAgent(ctx context.Context, cfg Config, stdout io.Writer, log *zap.Logger
 	}
 	defer a.images.Close()
 	a.pressure = node.NewPressure(cfg.DataDir, cfg.EvictionHard, cfg.PressureTransition)
-	a.ports = hostport.New(cfg.NodeIP, log.Named("hostport"))
+	a.ports = hostport.New(cfg.NodeIP, a.files.hostPorts, log.Named("hostport"))
 	if a.pods, err = a.newPods(); err != nil {
 		return err
 	}
@@ -111,6 +115,7 @@ func runAgent(ctx context.Context, cfg Config, stdout io.Writer, log *zap.Logger
 	if err != nil {
 		return err
 	}
+	a.measures.page.MustRegister(api.Connections())
 	parts, ctx := errgroup.WithContext(ctx)
 	parts.Go(func() error { return identity.Run(ctx) })
 	parts.Go(func() error { return a.serving.Run(ctx) })
@@ -284,6 +289,10 @@ func (a *agent) newAPI() (*kubeletapi.Server, error) {
 		Profiling:      a.cfg.API.Profiling,
 		SetLogLevel:    levelSetter(a.cfg, a.level, log),
 		Log:            log,
+
+		Connections: a.files.connections,
+		Readers:     a.files.readers,
+		Forwards:    a.files.forwards,
 
 		StreamIdleTimeout: a.cfg.StreamIdleTimeout,
 	})

@@ -172,3 +172,13 @@ func (o *output) String() string {
 	defer o.mu.Unlock()
 	return o.buf.String()
 }
+
+// Files is how many files the agent has open.
+func (p *Process) Files(t testing.TB) int {
+	t.Helper()
+	open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.PID()))
+	if err != nil {
+		t.Fatalf("testnode: %v", err)
+	}
+	return len(open)
+}

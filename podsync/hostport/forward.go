@@ -19,8 +19,8 @@ const (
 	bufferSize  = 64 << 10
 )
 
-// accept forwards the connections of a listener until it is closed.
-func (n *Node) accept(ctx context.Context, p *pod, l *net.TCPListener, to string) {
+// accept forwards the connections of a listener until it is closed. Each takes one of all slots.
+func (n *Node) accept(ctx context.Context, l *net.TCPListener, to string, slots ...chan struct{}) {
 	for {
 		client, err := l.AcceptTCP()
 		if errors.Is(err, net.ErrClosed) {
@@ -35,16 +35,18 @@ func (n *Node) accept(ctx context.Context, p *pod, l *net.TCPListener, to string
 			}
 			continue
 		}
-		if !take(ctx, p.slots) {
-			reset(client)
-			return
-		}
-		if !take(ctx, n.slots) {
-			reset(client)
-			return
+		for _, s := range slots {
+			if !take(ctx, s) {
+				reset(client)
+				return // with its slots: the pod is closed
+			}
 		}
 		n.tasks.Go(func() {
-			defer func() { <-n.slots; <-p.slots }()
+			defer func() {
+				for _, s := range slots {
+					<-s
+				}
+			}()
 			forward(ctx, client, to)
 		})
 	}

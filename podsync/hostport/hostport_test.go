@@ -434,3 +434,29 @@ func TestEnd(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestBoundsOfPorts: those who take all connections of one port leave some to the pod's others.
+func TestBoundsOfPorts(t *testing.T) {
+	n, pod := machine(t, 4*podShare), netip.AddrPortFrom(loopback(), 80+number) // four for each pod, two for each port
+	server(t, pod, echo)
+	at := loopback()
+	to := []netip.AddrPort{pod}
+	if err := n.Open("u", []Port{{at, number, to}, {at, number + 1, to}}); err != nil {
+		t.Fatal(err)
+	}
+	first, other := netip.AddrPortFrom(at, number), netip.AddrPortFrom(at, number+1)
+	for range 2 {
+		says(t, dial(t, first), "taken")
+	}
+	waits := dial(t, first)
+	if _, err := io.WriteString(waits, "waits"); err != nil {
+		t.Fatal(err)
+	}
+	says(t, dial(t, other), "other")
+	if err := waits.SetReadDeadline(time.Now().Add(50 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := waits.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("one too many of a port reads %d bytes, %v", n, err)
+	}
+}

@@ -24,11 +24,11 @@ type Port struct {
 	To []netip.AddrPort
 }
 
-// Connections, of all pods together and of one: how many of the files that the process may have open bounds the first.
+// Of the connections of all pods together one pod has a quarter at most, and one of several ports half of its pod's: those
+// who connect to a port that all may reach leave the others their part.
 const (
-	mostConnections = 8192
-	filesEach       = 16 // two are used; the rest is for others
-	podShare        = 4  // one pod has a quarter at most
+	podShare  = 4
+	portShare = 2
 )
 
 // lastWords is how long connections to a pod may last that is closed.
@@ -49,23 +49,15 @@ type Node struct {
 	pods  map[string]*pod
 }
 
-// New makes the Node of a machine whose address this is, among those of its interfaces or beside them.
-func New(address netip.Addr, log *zap.Logger) *Node {
+// New makes the Node of a machine whose address this is, among those of its interfaces or beside them. connections are how
+// many there may be at one time; each costs two open files.
+func New(address netip.Addr, connections int, log *zap.Logger) *Node {
 	machine := func() ([]netip.Addr, error) { return interfaceAddresses(address) }
-	return newNode(machine, connections(), log)
+	return newNode(machine, connections, log)
 }
 
 func newNode(machine func() ([]netip.Addr, error), connections int, log *zap.Logger) *Node {
 	return &Node{log: log, machine: machine, slots: make(chan struct{}, connections), pods: map[string]*pod{}}
-}
-
-// connections is how many there may be.
-func connections() int {
-	var files unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err != nil {
-		return podShare
-	}
-	return int(max(podShare, min(mostConnections, files.Cur/filesEach))) //nolint:gosec // it is small
 }
 
 // pod is what is listened for on behalf of one.
@@ -73,6 +65,7 @@ type pod struct {
 	ports []Port
 	open  map[netip.AddrPort]*net.TCPListener // the Node's lock guards it
 	slots chan struct{}
+	each  map[uint16]chan struct{} // those of each port
 	begin func(l *net.TCPListener, to netip.AddrPort)
 	end   context.CancelFunc // of its connections
 }
@@ -86,9 +79,10 @@ func (n *Node) Open(of string, ports []Port) error {
 		return ErrEnded
 	}
 	ctx, end := context.WithCancel(context.Background())
-	p := &pod{ports: ports, open: map[netip.AddrPort]*net.TCPListener{}, slots: make(chan struct{}, cap(n.slots)/podShare), end: end}
+	p := &pod{ports: ports, open: map[netip.AddrPort]*net.TCPListener{}, slots: make(chan struct{}, max(1, cap(n.slots)/podShare)), end: end}
+	p.each = shares(ports, cap(p.slots))
 	p.begin = func(l *net.TCPListener, to netip.AddrPort) {
-		n.tasks.Go(func() { n.accept(ctx, p, l, to.String()) })
+		n.tasks.Go(func() { n.accept(ctx, l, to.String(), p.each[portOf(l)], p.slots, n.slots) })
 	}
 	if errs := n.listen(p); len(errs) > 0 {
 		p.closeListeners()
@@ -97,6 +91,25 @@ func (n *Node) Open(of string, ports []Port) error {
 	}
 	n.pods[of] = p
 	return nil
+}
+
+// shares are the slots of a pod's ports: all that the pod has for one that is alone.
+func shares(ports []Port, of int) map[uint16]chan struct{} {
+	each := map[uint16]chan struct{}{}
+	for _, port := range ports {
+		each[port.Number] = nil
+	}
+	if len(each) > 1 {
+		of = max(1, of/portShare)
+	}
+	for number := range each {
+		each[number] = make(chan struct{}, of)
+	}
+	return each
+}
+
+func portOf(l *net.TCPListener) uint16 {
+	return l.Addr().(*net.TCPAddr).AddrPort().Port() //nolint:forcetypeassert // it is what a TCP listener has
 }
 
 func (p Port) everywhere() bool { return !p.Address.IsValid() || p.Address.IsUnspecified() }

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+	"golang.org/x/sys/unix"
+)
+
+// Whatever the limit is, what others may have and what the agent keeps is no more, and each has something.
+//
+// docs/security.md: "what others cause has shares of the process's open files".
+func TestSharesOfDescriptors(t *testing.T) {
+	for _, limit := range []uint64{256, 1024, 4096, 20_000, 65_536, 524_288, 1 << 20, 1 << 63} {
+		for _, pods := range []int{1, 110, 500, 5000} {
+			d := shareOut(limit, pods, defaultLogMaxFiles)
+			t.Logf("%d files, %d pods: %+v", limit, pods, d)
+			if d.own+d.files() > d.limit || uint64(d.limit) > limit {
+				t.Errorf("%d files, %d pods: the agent keeps %d and others may have %d", limit, pods, d.own, d.files())
+			}
+			if l := d.connections; min(l.Pending, l.Strangers, l.Tokens, l.Certified, d.readers, d.forwards, d.hostPorts) < 1 {
+				t.Errorf("%d files, %d pods: somebody has none: %+v", limit, pods, d)
+			}
+			if int(min(limit, 1<<30)) >= wanted(pods) && d.own < filesOfAgent+pods*filesOfPod {
+				t.Errorf("%d files, %d pods: the agent keeps %d", limit, pods, d.own)
+			}
+		}
+	}
+	// docs/security.md: "With a limit of 524,288, thousands of logs can be followed at a time".
+	if d := shareOut(524_288, 110, defaultLogMaxFiles); d.readers < 4000 || d.connections.Certified < 10_000 {
+		t.Errorf("%+v", d)
+	}
+}
+
+func TestLimitOfDescriptorsIsTooSmall(t *testing.T) {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	for pods, lines := range map[int]int{1: 0, int(limit.Cur)/filesOfPod + 1: 1} { //nolint:gosec // a limit of files
+		core, seen := observer.New(zap.WarnLevel)
+		if _, err := newDescriptors(Config{MaxPods: pods, ContainerLogMaxFiles: 5}, zap.New(core)); err != nil {
+			t.Fatal(err)
+		}
+		if seen.Len() != lines {
+			t.Errorf("%d pods: logged %v", pods, seen.All())
+		}
+		for _, line := range seen.All() {
+			for _, word := range []string{fmt.Sprint(limit.Cur), fmt.Sprintf("--max-pods=%d", pods), "LimitNOFILE"} {
+				if !strings.Contains(line.Message, word) || strings.Contains(line.Message, "\n") {
+					t.Errorf("%q does not say %q in one line", line.Message, word)
+				}
+			}
+		}
+	}
+}
+
+// A process has as many open files as the hard limit allows, whatever the soft one was that it was started with.
+//
+// docs/security.md: "the soft limit is raised to the hard one".
+func TestSoftLimitOfDescriptorsIsRaised(t *testing.T) {
+	const asked = "KRUSTLET_TEST_PRINT_FILES"
+	if os.Getenv(asked) != "" {
+		d, err := newDescriptors(Config{MaxPods: 1, ContainerLogMaxFiles: 2}, zap.NewNop())
+		fmt.Println("LIMIT", d.limit, err)
+		return
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("/bin/sh", "-c", `ulimit -Sn 300 && ulimit -Hn 1000 && exec "$0" -test.run "^TestSoftLimitOfDescriptorsIsRaised$"`, self)
+	cmd.Env = append(os.Environ(), asked+"=1")
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "LIMIT 999 <nil>") { // Go leaves one out
+		t.Errorf("%v: %s", err, out)
+	}
+}

@@ -1,0 +1,112 @@
+// Package flood connects to a port as those do who want to keep others out. It is for tests.
+package flood
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// Kind is how far a connection goes before it stays silent.
+type Kind int
+
+// The kinds.
+const (
+	Silent Kind = iota // says nothing
+	Hello              // begins a TLS handshake and does not go on
+	Shaken             // does the handshake, without a certificate, and sends no request
+)
+
+// Flood are connections that are made again whenever they are closed.
+type Flood struct{ made, open atomic.Int64 }
+
+// Made is how many connections there have been so far, and Open how many there are.
+func (f *Flood) Made() int64 { return f.made.Load() }
+
+// Open is how many connections there are.
+func (f *Flood) Open() int64 { return f.open.Load() }
+
+// again is how soon a connection that was refused is tried again.
+const again = 20 * time.Millisecond
+
+// Start keeps so many connections to an address from each source, until stop is called or the test ends. Without
+// sources it is the system's choice.
+func Start(t testing.TB, to string, kind Kind, each int, sources ...string) (f *Flood, stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	var attackers sync.WaitGroup
+	stop = sync.OnceFunc(func() {
+		cancel()
+		attackers.Wait()
+	})
+	t.Cleanup(stop)
+	f = &Flood{}
+	said := hello(t)
+	if len(sources) == 0 {
+		sources = []string{""}
+	}
+	for _, source := range sources {
+		dialer := &net.Dialer{Timeout: 5 * time.Second}
+		if source != "" {
+			dialer.LocalAddr = &net.TCPAddr{IP: net.ParseIP(source)}
+		}
+		for range each {
+			attackers.Go(func() {
+				for ctx.Err() == nil {
+					if f.one(ctx, dialer, to, kind, said) {
+						continue
+					}
+					select {
+					case <-time.After(again):
+					case <-ctx.Done():
+					}
+				}
+			})
+		}
+	}
+	return f, stop
+}
+
+// one is a connection from its beginning to its end. It reports whether it was made.
+func (f *Flood) one(ctx context.Context, dialer *net.Dialer, to string, kind Kind, said []byte) bool {
+	raw, err := dialer.DialContext(ctx, "tcp", to)
+	if err != nil {
+		return false
+	}
+	defer raw.Close() //nolint:errcheck // there is nothing to lose
+	defer context.AfterFunc(ctx, func() { _ = raw.Close() })()
+	conn := raw
+	f.made.Add(1)
+	f.open.Add(1)
+	defer f.open.Add(-1)
+	switch kind {
+	case Silent:
+	case Hello:
+		_, _ = conn.Write(said)
+	case Shaken:
+		conn = tls.Client(raw, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}) //nolint:gosec // it is an enemy
+	}
+	_, _ = io.Copy(io.Discard, conn) // does the handshake, too
+	return true
+}
+
+// hello is how a TLS handshake begins.
+func hello(t testing.TB) []byte {
+	t.Helper()
+	mine, theirs := net.Pipe()
+	defer theirs.Close() //nolint:errcheck // a pipe
+	go func() {
+		_ = tls.Client(mine, &tls.Config{InsecureSkipVerify: true}).Handshake() //nolint:gosec // nothing is verified
+	}()
+	said := make([]byte, 16<<10)
+	n, err := theirs.Read(said)
+	if err != nil {
+		t.Fatalf("flood: %v", err)
+	}
+	return said[:n]
+}

@@ -1,0 +1,32 @@
+// Package door takes the connections of a TLS port, and decides who may stay.
+//
+// Anyone can connect, so connections are bounded by what is known of the client:
+//
+//	pending    its TLS handshake is under way           by address
+//	stranger   it has no certificate that is verified,
+//	           and nothing else has said who it is      by address
+//	token      a request has said who it is             by user
+//	certified  its certificate was verified             by user
+//
+// An address is one of IPv4, or a /64 of IPv6. A client with a certificate is certified as soon as its handshake is done, so
+// it needs a place among strangers for the time of the handshake only.
+//
+// # Who gives way
+//
+// Among pending ones and strangers the newest gets in, and another one gives way: of the address that has too many, or else of
+// the one that has most; one that has said nothing before one that has; the oldest first. If the newest were refused, those
+// who take all places would keep them. A pending connection keeps its place for a moment at least: until it has let the door
+// wait for quietStay if it is silent, for busyStay if it speaks. So long the door takes no connection, and the kernel keeps
+// the next ones in their order. So a flood is slowed down, a client that is prompt always gets through, also one that has
+// its address from the flood, and handshakes are begun no faster than the machine can do them.
+//
+// Among those that are known, the newest is refused: the others are at work.
+//
+// A connection that gives way is reset, so that nothing is left of it in the kernel.
+//
+// # Blocking and ownership
+//
+// New starts the door. Accept returns connections whose handshake is done; who takes one has to close it. Close ends
+// the door: the port, the handshakes, and all goroutines but those of connections that were taken. All methods may be called
+// concurrently.
+package door

@@ -1,0 +1,62 @@
+package door
+
+import (
+	"fmt"
+	"time"
+)
+
+// Limits bound connections. All are in connections, so in open files.
+type Limits struct {
+	// Pending are handshakes under way, and Strangers those that nobody is known to have made. An address has three quarters of
+	// the former at most, and a quarter of the latter.
+	Pending, Strangers int
+	// Tokens are connections of users who are known by a request, and Certified of those who are by a certificate. A user has a
+	// quarter of the former at most, and half of the latter.
+	Tokens, Certified int
+}
+
+// The most of each kind, which are not reached but by floods: places cost memory.
+const (
+	mostPending   = 1024
+	mostStrangers = 256
+	mostTokens    = 1024
+	mostCertified = 16384
+	// least is how many there are at least of each kind, so that a small limit of open files does not close the door.
+	least = 4
+)
+
+// LimitsFor divides a number of open files.
+func LimitsFor(files int) Limits {
+	share := func(most, part int) int { return max(least, min(most, files/part)) }
+	l := Limits{Pending: share(mostPending, 8), Strangers: share(mostStrangers, 16), Tokens: share(mostTokens, 8)}
+	l.Certified = max(least, min(mostCertified, files-l.Pending-l.Strangers-l.Tokens))
+	return l
+}
+
+// Files is how many files are open at most.
+func (l Limits) Files() int { return l.Pending + l.Strangers + l.Tokens + l.Certified }
+
+func (l Limits) check() error {
+	if l.Pending < 1 || l.Strangers < 1 || l.Tokens < 1 || l.Certified < 1 {
+		return fmt.Errorf("door: limits of connections must be positive: %+v", l)
+	}
+	return nil
+}
+
+// share is a part of a limit, and never nothing.
+func share(of, numerator, denominator int) int { return max(1, of*numerator/denominator) }
+
+// How long a pending connection may let the door wait, all in all, before it has to give way to one that wants its place. A client
+// speaks as soon as it is connected, and has done its part of a handshake in a few milliseconds and one way there and back.
+const (
+	quietStay = 20 * time.Millisecond
+	busyStay  = 250 * time.Millisecond
+	// lookAgain is how soon the door looks again at one that does not wait for its client.
+	lookAgain = 5 * time.Millisecond
+)
+
+// A door that cannot accept for want of open files or memory tries again, first soon and then less often.
+const (
+	acceptSoon = 5 * time.Millisecond
+	acceptLate = time.Second
+)

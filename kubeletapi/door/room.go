@@ -1,0 +1,68 @@
+package door
+
+// room has places for connections of one state, some of which do something: they speak, or have a request under way.
+type room struct {
+	state       State
+	most, each  int // in all, and of one address or user
+	quiet, busy *crowd
+}
+
+func newRoom(state State, most, each int) *room {
+	return &room{state: state, most: most, each: each, quiet: newCrowd(), busy: newCrowd()}
+}
+
+func (r *room) count() int { return r.quiet.n + r.busy.n }
+
+func (r *room) enter(c *Conn, key string, busy bool) {
+	c.room, c.key, c.busy = r, key, busy
+	r.crowd(busy).add(c)
+}
+
+func (r *room) leave(c *Conn) {
+	r.crowd(c.busy).remove(c)
+	c.room = nil
+}
+
+// turn says that a connection does something now, or nothing more. It gets behind those that did before.
+func (r *room) turn(c *Conn, busy bool) {
+	if c.busy != busy {
+		r.leave(c)
+		r.enter(c, c.key, busy)
+	}
+}
+
+func (r *room) crowd(busy bool) *crowd {
+	if busy {
+		return r.busy
+	}
+	return r.quiet
+}
+
+// full is why there is no place for one more of an address or user; empty if there is one.
+func (r *room) full(key string) Reason {
+	switch {
+	case r.quiet.count(key)+r.busy.count(key) >= r.each:
+		return ReasonEach
+	case r.count() >= r.most:
+		return ReasonAll
+	}
+	return ""
+}
+
+// victim is who has to give way to one more of an address, and why; nil if there is a place.
+func (r *room) victim(key string) (*Conn, Reason) {
+	why := r.full(key)
+	var quiet, busy *Conn
+	switch why {
+	case "":
+		return nil, ""
+	case ReasonEach:
+		quiet, busy = r.quiet.first(key), r.busy.first(key)
+	default:
+		quiet, busy = r.quiet.largest(), r.busy.largest()
+	}
+	if quiet != nil {
+		return quiet, why
+	}
+	return busy, why
+}
