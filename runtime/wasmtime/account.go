@@ -49,7 +49,7 @@ func (a *account) used() int64 { return int64(C.account_used(a.native)) }
 
 // freeCode is what each guest has free of what its module takes in this process, in bytes: its code, its constant data and what the
 // engine knows of it. Most programs take less. What is more is taken from the account.
-const freeCode = 8 << 20
+const freeCode = 6 << 20
 
 // needs is what a guest of a module has at its start, in bytes.
 type needs struct {
