@@ -78,13 +78,15 @@ var everyProposal = map[translate.Feature]string{
 			(table.set $t (i32.const 0) (local.get 0)) (drop (table.grow $t (local.get 0) (i32.const 1)))))`,
 	translate.MultiMemory: `(module (memory $a 1) (memory $b 1 2) (data (memory $b) (i32.const 0) "x") (func (i32.store $b (i32.const 0) (i32.load $a (i32.const 4)))
 		(memory.copy $a $b (i32.const 0) (i32.const 0) (i32.const 1)) (drop (memory.grow $b (memory.size $a))) (drop (memory.grow $a (memory.grow $b (i32.const 1))))))`,
+	translate.Threads: `(module (memory 1) (func (drop (i32.atomic.load offset=4 (i32.const 0))) (atomic.fence) (i64.atomic.store (i32.const 8) (i64.const 1))
+		(drop (i32.atomic.rmw.add (i32.const 0) (i32.const 1))) (drop (i64.atomic.rmw32.cmpxchg_u (i32.const 0) (i64.const 1) (i64.const 2)))
+		(drop (memory.atomic.notify (i32.const 0) (i32.const 1)))))`,
 }
 
 // neverOn has modules for proposals that are off everywhere.
 var neverOn = map[translate.Feature]string{
 	translate.Memory64:         `(module (memory i64 1))`,
 	translate.SharedMemory:     `(module (memory 1 2 shared))`,
-	translate.Threads:          `(module (memory 1) (func (drop (i32.atomic.load (i32.const 0)))))`,
 	translate.RelaxedSIMD:      `(module (func (param v128) (result v128) (i32x4.relaxed_trunc_f32x4_s (local.get 0))))`,
 	translate.WideArithmetic:   `(module (func (param i64) (i64.mul_wide_s (local.get 0) (local.get 0)) (drop) (drop)))`,
 	translate.CustomPageSizes:  `(module (memory 1 (pagesize 1)))`,
@@ -108,7 +110,7 @@ func allOn(t testing.TB) *wasmtimego.Engine {
 	cfg.SetWasmFunctionReferences(true)
 	cfg.SetWasmGC(true)
 	cfg.SetWasmMemory64(false)
-	cfg.SetWasmThreads(false)
+	cfg.SetWasmThreads(true)
 	cfg.SetWasmRelaxedSIMD(false)
 	e := wasmtimego.NewEngineWithConfig(cfg)
 	t.Cleanup(e.Close)

@@ -18,10 +18,10 @@ const (
 	TypedFunctionReferences
 	GC
 	MultiMemory
+	Threads // atomic instructions; memories that are shared are SharedMemory
 
 	LegacyExceptions // try, catch, rethrow, delegate
 	Memory64
-	Threads
 	SharedMemory
 	RelaxedSIMD
 	StackSwitching

@@ -1,6 +1,9 @@
 package translate
 
-import "bytes"
+import (
+	"bytes"
+	"math/bits"
+)
 
 // module is what is known of a module while it is read.
 type module struct {
@@ -208,3 +211,18 @@ func (b *numbers) add(i uint32) {
 }
 
 func (b numbers) has(i uint32) bool { return int(i/64) < len(b) && b[i/64]>>(i%64)&1 != 0 }
+
+// or is how many numbers are in one of two sets, or in both.
+func (b numbers) or(other numbers) (n uint64) {
+	for i := range max(len(b), len(other)) {
+		var w uint64
+		if i < len(b) {
+			w = b[i]
+		}
+		if i < len(other) {
+			w |= other[i]
+		}
+		n += uint64(bits.OnesCount64(w))
+	}
+	return n
+}

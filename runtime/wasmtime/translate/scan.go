@@ -155,8 +155,8 @@ func (s *scan) prefixed(prefix byte, at int) {
 		o = simdOps[code]
 	case prefix == prefixGC && code < uint32(len(gcOps)):
 		o = gcOps[code]
-	case prefix == prefixAtomic:
-		s.r.need(Threads, at)
+	case prefix == prefixAtomic && code < uint32(len(atomicOps)):
+		o = atomicOps[code]
 	}
 	if o.shape == unknown {
 		s.r.fail(at, "an instruction 0x%x 0x%x is not known here", prefix, code)

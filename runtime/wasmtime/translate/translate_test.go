@@ -166,7 +166,7 @@ func TestFeatureErrors(t *testing.T) {
 			t.Error("what is never on can be on")
 		}
 	}()
-	Of(Threads)
+	Of(SharedMemory)
 }
 
 // TestInfo: what is known of a module, and that it stays the same when it is encoded and read.
