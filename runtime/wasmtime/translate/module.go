@@ -112,6 +112,8 @@ func (m *module) read(f Features) {
 	case !bytes.Equal(m.wasm[:headerSize], header):
 		r.fail(4, "this is WebAssembly of another version than 1")
 	}
+	const most = 1 << 30 // as the engine has it
+	r.bound(0, "bytes of a module", uint64(len(m.wasm)), most)
 	r.at = headerSize
 	m.start = -1
 	m.index(r)
