@@ -52,7 +52,7 @@ import (
 // switches are the library's switches of proposals. Proposals that are part of WebAssembly's first versions have none, nor has
 // what hack/engine sets (extended constants, legacy exceptions).
 var switches = map[translate.Feature]C.int{
-	translate.Atomics:                 C.THREADS,
+	translate.Threads:                 C.THREADS,
 	translate.TailCalls:               C.TAIL_CALL,
 	translate.ReferenceTypes:          C.REFERENCE_TYPES,
 	translate.TypedFunctionReferences: C.FUNCTION_REFERENCES,
@@ -72,7 +72,7 @@ var switches = map[translate.Feature]C.int{
 
 // notBundled are the proposals that stay off with wasmtime-go's library: its advisories for the first three are open, and it
 // has no atomic instructions without memories that are shared.
-var notBundled = []translate.Feature{translate.ExceptionHandling, translate.TypedFunctionReferences, translate.GC, translate.Atomics}
+var notBundled = []translate.Feature{translate.ExceptionHandling, translate.TypedFunctionReferences, translate.GC, translate.Threads}
 
 // features are the proposals that the linked library runs.
 func features() translate.Features {

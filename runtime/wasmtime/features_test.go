@@ -41,7 +41,7 @@ var programs = map[translate.Feature]string{
 		(if (i32.ne (i32.load $b (i32.const 0)) (i32.add (i32.const 3) (i32.load (i32.const 0)))) (then unreachable)))`,
 
 	translate.Memory64: `(memory $b i64 1) (func (export "_start") (drop (memory.grow $b (i64.const 100000))))`,
-	translate.Atomics: `(func (export "_start") (drop (i32.atomic.rmw.add (i32.const 0) (i32.const 5))) (atomic.fence)
+	translate.Threads: `(func (export "_start") (drop (i32.atomic.rmw.add (i32.const 0) (i32.const 5))) (atomic.fence)
 		(if (i32.ne (i32.atomic.load (i32.const 0)) (i32.const 5)) (then unreachable)))`,
 	translate.SharedMemory:   `(memory $b 1 1 shared) (func (export "_start"))`,
 	translate.RelaxedSIMD:    `(func (export "_start") (drop (i32x4.relaxed_trunc_f32x4_s (v128.const i32x4 0 0 0 0))))`,

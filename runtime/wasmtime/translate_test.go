@@ -78,9 +78,9 @@ var everyProposal = map[translate.Feature]string{
 			(table.set $t (i32.const 0) (local.get 0)) (drop (table.grow $t (local.get 0) (i32.const 1)))))`,
 	translate.MultiMemory: `(module (memory $a 1) (memory $b 1 2) (data (memory $b) (i32.const 0) "x") (func (i32.store $b (i32.const 0) (i32.load $a (i32.const 4)))
 		(memory.copy $a $b (i32.const 0) (i32.const 0) (i32.const 1)) (drop (memory.grow $b (memory.size $a))) (drop (memory.grow $a (memory.grow $b (i32.const 1))))))`,
-	translate.Atomics: `(module (memory 1) (func (drop (i32.atomic.load8_u offset=3 (i32.const 0))) (i64.atomic.store (i32.const 8) (i64.const 1))
-		(drop (i32.atomic.rmw16.cmpxchg_u (i32.const 0) (i32.const 1) (i32.const 2))) (drop (i64.atomic.rmw32.xchg_u (i32.const 0) (i64.const 1)))
-		(drop (memory.atomic.notify (i32.const 0) (i32.const 1))) (drop (memory.atomic.wait64 (i32.const 0) (i64.const 1) (i64.const 2))) (atomic.fence)))`,
+	translate.Threads: `(module (memory 1) (func (drop (i32.atomic.load offset=4 (i32.const 0))) (atomic.fence) (i64.atomic.store (i32.const 8) (i64.const 1))
+		(drop (i32.atomic.rmw.add (i32.const 0) (i32.const 1))) (drop (i64.atomic.rmw32.cmpxchg_u (i32.const 0) (i64.const 1) (i64.const 2)))
+		(drop (memory.atomic.notify (i32.const 0) (i32.const 1)))))`,
 }
 
 // neverOn has modules for proposals that are off everywhere.

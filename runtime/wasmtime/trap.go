@@ -130,6 +130,9 @@ func (e *trapError) takeFrames(frames *C.wasm_frame_vec_t, info *translate.Info)
 			return
 		}
 		function := uint32(C.wasm_frame_func_index(f))
+		if function >= info.Functions {
+			continue // one that the translation has added
+		}
 		name := info.Name(function)
 		if name == "" {
 			name = "?"

@@ -18,11 +18,11 @@ const (
 	TypedFunctionReferences
 	GC
 	MultiMemory
-	Atomics // the instructions of the threads proposal, on memories that are not shared
+	Threads // atomic instructions; memories that are shared are SharedMemory
 
 	LegacyExceptions // try, catch, rethrow, delegate
 	Memory64
-	SharedMemory // of the threads proposal
+	SharedMemory
 	RelaxedSIMD
 	StackSwitching
 	CustomPageSizes
@@ -49,9 +49,9 @@ var featureNames = [numFeatures]string{
 	TypedFunctionReferences: "typed function references",
 	GC:                      "garbage collection",
 	MultiMemory:             "multi-memory",
-	Atomics:                 "atomic instructions",
 	LegacyExceptions:        "legacy exception handling",
 	Memory64:                "memory64",
+	Threads:                 "atomic instructions",
 	SharedMemory:            "shared memory",
 	RelaxedSIMD:             "relaxed SIMD",
 	StackSwitching:          "stack switching",

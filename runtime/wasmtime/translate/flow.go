@@ -14,8 +14,6 @@ type flow struct {
 	slots   []slot   // by local
 	round   uint32   // of slots that are this function's
 	catches []uint32 // labels of tries
-
-	live liveness
 }
 
 // slot is the place of a local among those that are read.

@@ -1,6 +1,9 @@
 package translate
 
-import "bytes"
+import (
+	"bytes"
+	"math/bits"
+)
 
 // module is what is known of a module while it is read.
 type module struct {
@@ -109,6 +112,8 @@ func (m *module) read(f Features) {
 	case !bytes.Equal(m.wasm[:headerSize], header):
 		r.fail(4, "this is WebAssembly of another version than 1")
 	}
+	const most = 1 << 30 // as the engine has it
+	r.bound(0, "bytes of a module", uint64(len(m.wasm)), most)
 	r.at = headerSize
 	m.start = -1
 	m.index(r)
@@ -208,3 +213,18 @@ func (b *numbers) add(i uint32) {
 }
 
 func (b numbers) has(i uint32) bool { return int(i/64) < len(b) && b[i/64]>>(i%64)&1 != 0 }
+
+// or is how many numbers are in one of two sets, or in both.
+func (b numbers) or(other numbers) (n uint64) {
+	for i := range max(len(b), len(other)) {
+		var w uint64
+		if i < len(b) {
+			w = b[i]
+		}
+		if i < len(other) {
+			w |= other[i]
+		}
+		n += uint64(bits.OnesCount64(w))
+	}
+	return n
+}

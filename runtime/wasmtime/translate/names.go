@@ -1,6 +1,7 @@
 package translate
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"strings"
@@ -16,6 +17,9 @@ const (
 
 // visible is a name as it can be shown: control characters as escapes, what is no UTF-8 replaced, and cut.
 func visible(name []byte) string {
+	if len(name) <= maxName && !bytes.ContainsFunc(name, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return string(name)
+	}
 	var b strings.Builder
 	fits := 0 // so much, if a mark must follow
 	for len(name) > 0 {

@@ -204,22 +204,22 @@ var gcOps = [0x1f]op{
 	0x1e: {plain, GC, 4, 0},
 }
 
+// atomicOps follow prefixAtomic.
+var atomicOps = func() (t [0x4f]op) {
+	for _, i := range [][2]int{{0x00, 0x02}, {0x10, 0x4e}} {
+		for code := i[0]; code <= i[1]; code++ {
+			t[code] = op{memoryAccess, Threads, 24, 0}
+		}
+	}
+	t[0x03] = op{lane, Threads, 1, 0} // a fence, and a byte that is 0
+	return t
+}()
+
 // What each access of a managed reference in the heap, a global or a table adds: the collector's barriers.
 const (
 	barrierValues = 40
 	barrierJoins  = 6
 )
-
-// atomicOps follow prefixAtomic.
-var atomicOps = func() (t [0x4f]op) {
-	for i := range t {
-		if i <= 0x02 || i >= 0x10 {
-			t[i] = op{memoryAccess, Atomics, 24, 2}
-		}
-	}
-	t[0x03] = op{lane, Atomics, 1, 0} // atomic.fence, and a zero
-	return t
-}()
 
 // simdOps follow prefixSIMD. Numbers that have no instruction are left out by simdGaps.
 var simdOps = func() (t [0x114]op) {

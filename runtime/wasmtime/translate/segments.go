@@ -50,6 +50,7 @@ func (m *module) elementSegment(r *reader) {
 	for range n {
 		var values uint64
 		if flags&elementsExpressions != 0 {
+			m.sizes.expressions++
 			values = m.constant(r)
 		} else {
 			i := r.u32()

@@ -27,9 +27,6 @@ type typeInfo struct {
 }
 
 func (m *module) params(t *typeInfo) []kind { return m.kinds[t.start:][:t.params] }
-func (m *module) results(t *typeInfo) []kind {
-	return m.kinds[t.start+uint32(t.params):][:t.results]
-}
 
 // Bytes of the binary format's types.
 const (
@@ -37,7 +34,6 @@ const (
 	typeStruct    = 0x5f
 	typeArray     = 0x5e
 	typeContinues = 0x5d
-	typeShared    = 0x65
 	typeSub       = 0x50
 	typeSubFinal  = 0x4f
 	typeRec       = 0x4e
@@ -113,8 +109,6 @@ func (m *module) subtype(r *reader) {
 		m.field(r)
 	case typeContinues:
 		r.need(StackSwitching, at)
-	case typeShared:
-		r.need(SharedMemory, at)
 	default:
 		r.fail(at, "a type that begins with 0x%x is not known here", b)
 	}
@@ -145,14 +139,11 @@ func (m *module) field(r *reader) {
 
 func (m *module) mutability(r *reader) (mutable bool) {
 	at := r.at
-	switch b := r.byte(); b {
-	case 0, 1:
-		return b == 1
-	case 2, 3:
-		r.need(SharedMemory, at)
+	b := r.byte()
+	if b > 1 {
+		r.fail(at, "neither mutable nor constant")
 	}
-	r.fail(at, "neither mutable nor constant")
-	return false
+	return b == 1
 }
 
 // valueType reads the type of a value.
@@ -199,8 +190,6 @@ func (m *module) heapType(r *reader) kind {
 		r.need(ExceptionHandling, at)
 	case 0x68, 0x75: // cont, nocont
 		r.need(StackSwitching, at)
-	case typeShared:
-		r.need(SharedMemory, at)
 	default:
 		r.need(TypedFunctionReferences, at)
 		i := r.signed(33)
