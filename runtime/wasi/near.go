@@ -34,14 +34,34 @@ func (n *nearby) directory(p place) (int, error) {
 	if err != nil {
 		return -1, err
 	}
+	n.keep(fd, len(p.rel))
+	return fd, nil
+}
+
+// enter looks at what is at p, the entry of that name in the open directory dir, and holds it if it is a directory.
+func (n *nearby) enter(dir int, name string, p place) (*attributes, error) {
+	fd, err := openBelow(dir, name, unix.O_PATH|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, err
+	}
+	info := &attributes{}
+	err = unix.Fstat(fd, &info.Stat_t)
+	if err == nil && info.isDir() {
+		n.keep(fd, len(p.rel))
+	} else {
+		_ = unix.Close(fd) // opened for its name only
+	}
+	return info, err
+}
+
+func (n *nearby) keep(fd, rel int) {
 	if n.n == len(n.list) {
 		_ = unix.Close(n.list[0].fd) // opened for its names only, as all of them
 		copy(n.list[:], n.list[1:])
 		n.n--
 	}
-	n.list[n.n] = pinned{fd: fd, rel: len(p.rel)}
+	n.list[n.n] = pinned{fd: fd, rel: rel}
 	n.n++
-	return fd, nil
 }
 
 // leave closes the directories that are not on the way to one whose path below the handle has that length.

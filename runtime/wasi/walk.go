@@ -214,6 +214,9 @@ func (w *walker) look(next place, name string) (*attributes, error) {
 	if err != nil {
 		return next.found(nil, err)
 	}
+	if w.rest != "" && w.rest[0] != '.' { // it goes on in there
+		return next.found(w.near.enter(dir, name, next))
+	}
 	return next.found(statBelow(dir, name))
 }
 
