@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// The most that one compilation may take, where the Config sets nothing. On x86-64, two processors and wasmtime 39 a Go program
+// The most that one compilation may take, where the Config sets nothing. The bound of memory is a wall as well: what makes a compiler
+// take numbers beyond their range needs gigabytes (GHSA-897f-g5gm-fmxm), and what translate counts is an estimate. On x86-64, two processors and wasmtime 39 a Go program
 // of 3 MB takes 90 MB and 2 s of a processor; JavaScript's engine, as a module, 430 MB and 13 s.
 const (
 	DefaultCompileMemory = 2 << 30 // bytes

@@ -192,3 +192,18 @@ func TestSpinningGuestsShare(t *testing.T) {
 		r.wait()
 	}
 }
+
+// TestLongHostCallsAreHeldBack: a guest that does nothing but make one host call of much work is held to its limit within it.
+func TestLongHostCallsAreHeldBack(t *testing.T) {
+	e := newEngine(t)
+	r := start(t, e, wat(t, `(module (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+		(memory (export "memory") 2048) (func (export "_start") (drop (call $random (i32.const 0) (i32.const 134217728)))))`), runtime.Spec{CPULimit: 200})
+	if exit := r.wait(); exit.Code != 0 {
+		t.Fatalf("exit %+v", exit)
+	}
+	// What it may use at once is a tenth of a second of its fifth.
+	used := r.process.Stats()
+	if owed := used.CPU - throttlePeriod/5; owed > 0 && used.Throttled < owed {
+		t.Errorf("it used %v and was held back for %v", used.CPU, used.Throttled)
+	}
+}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // pace decides at every epoch in which a guest runs whether it goes on at once.
@@ -12,6 +14,7 @@ type pace struct {
 	turn     turn
 	throttle *throttle // of the limit that counts; nil without one
 	held     atomic.Int64
+	seen     time.Duration // what the thread had used when it was looked at between pieces of a host call
 
 	limit   atomic.Int64  // thousandths of a processor, 0 for none
 	resized chan struct{} // holds a token when the limit is another
@@ -46,6 +49,20 @@ func (p *pace) resize(limit int64) {
 	case p.resized <- struct{}{}:
 	default: // one is waiting already
 	}
+}
+
+// busy is the processor time that a guest has used since the last look if it computes without a pause (guest.c has the same).
+const busy = 5 * time.Millisecond
+
+// between holds the guest back between the pieces of a long host call, on the guest's thread.
+func (p *pace) between(ctx context.Context) {
+	var t unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t) != nil {
+		return // the next epoch sees it
+	}
+	cpu := time.Duration(t.Nano())
+	p.look(ctx, cpu, cpu-p.seen >= busy)
+	p.seen = cpu
 }
 
 // look holds the guest back for as long as its limit and the others ask for. busy says that the guest has

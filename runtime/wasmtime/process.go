@@ -66,7 +66,8 @@ func (e *Engine) newProcess(spec runtime.Spec, streams runtime.Streams, m *modul
 	ctx, cancel := context.WithCancel(context.Background())
 	out := newOutlets(ctx, output, spec.Log != "", streams)
 	stdin, in := openStdin(ctx, spec, streams.Stdin)
-	g, err := e.newHost(spec, in, out)
+	pace := newPace(e.turns, spec.CPULimit)
+	g, err := e.newHost(spec, in, out, pace)
 	if err != nil {
 		cancel()
 		out.close()
@@ -78,7 +79,7 @@ func (e *Engine) newProcess(spec runtime.Spec, streams runtime.Streams, m *modul
 		engine:  e,
 		log:     e.cfg.Log.With(zap.String("run", spec.ID)),
 		module:  m,
-		hosted:  &hosted{ctx: ctx, wasi: g, pace: newPace(e.turns, spec.CPULimit)},
+		hosted:  &hosted{ctx: ctx, wasi: g, pace: pace},
 		output:  output,
 		out:     out,
 		stdin:   stdin,
@@ -107,7 +108,7 @@ func (e *Engine) memoryLimit(limit int64) int64 {
 }
 
 // newHost makes the host side of a guest.
-func (e *Engine) newHost(spec runtime.Spec, stdin io.Reader, out *outlets) (*wasi.Guest, error) {
+func (e *Engine) newHost(spec runtime.Spec, stdin io.Reader, out *outlets, pace *pace) (*wasi.Guest, error) {
 	listeners, err := listen(spec)
 	if err != nil {
 		return nil, err
@@ -122,6 +123,7 @@ func (e *Engine) newHost(spec runtime.Spec, stdin io.Reader, out *outlets) (*was
 		Stderr:     outlet{out, stderr},
 		OutputRate: spec.OutputRate,
 		Files:      e.files,
+		Pace:       pace.between,
 		Listeners:  listeners, // New owns them, even where it fails
 	})
 }
