@@ -24,7 +24,7 @@ func Make(t testing.TB, dir string, levels, size int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer top.Close()
+	defer top.Close() //nolint:errcheck // it was only read
 	at, err := top, error(nil)
 	for done := 0; done < levels && err == nil; {
 		n := min(chain, levels-done)

@@ -204,8 +204,8 @@ func TestCountInTime(t *testing.T) {
 
 // lateContext is a context whose deadline comes after so many looks.
 type lateContext struct {
-	context.Context
-	left int
+	context.Context //nolint:containedctx // it is one
+	left            int
 }
 
 func (c *lateContext) Err() error {
@@ -242,9 +242,9 @@ func TestCountWhatMoves(t *testing.T) {
 
 // hooked is a context that does something when it is looked at.
 type hooked struct {
-	context.Context
-	n  int
-	at func(n int)
+	context.Context //nolint:containedctx // it is one
+	n               int
+	at              func(n int)
 }
 
 func (c *hooked) Err() error {

@@ -27,6 +27,7 @@ func TestVolumes(t *testing.T) {
 		"Claims":             testClaims,
 		"EmptyDir":           testEmptyDir,
 		"SizeLimit":          testSizeLimit,
+		"Deep":               testDeepFiles,
 		"OwnFiles":           testOwnFiles,
 		"TerminationMessage": testTerminationMessage,
 		"Token":              testToken,
@@ -378,6 +379,21 @@ func testSizeLimit(t *testing.T, s *suite) {
 		}
 		return nil
 	})
+}
+
+// testDeepFiles: a guest that puts its files deeper than any path leads is evicted for them like others, and all that it made goes.
+func testDeepFiles(t *testing.T, s *suite) {
+	ns := s.cluster.Namespace(t)
+	pod := s.pod("deep", s.kitchen, "each", "deep /tmp 5000 0", "deep /data 300 12", "sleep")
+	mount(pod, "data", "/data", corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: ptr(resourceQuantity("10Mi"))}})
+	s.create(t, ns, pod)
+	pod = s.awaitPhase(t, ns, "deep", corev1.PodFailed)
+	const message = `Usage of EmptyDir volume "data" exceeds the limit "10Mi". `
+	if pod.Status.Reason != "Evicted" || pod.Status.Message != message {
+		t.Errorf("reason %q, message %q", pod.Status.Reason, pod.Status.Message)
+	}
+	s.delete(t, pod)
+	s.awaitCleared(t, pod)
 }
 
 // testEmptyDir: containers of a pod share it, one mount may lie in another, and all of it goes with the pod.

@@ -26,6 +26,7 @@ func fileCommands() map[string]command {
 		"readlink": readlink,
 		"stat":     stat,
 		"fill":     fill,
+		"deep":     deep,
 		"truncate": func(args []string) error { return os.Truncate(args[0], int64(number(args, 1))) },
 		"touch": func(args []string) error {
 			at := time.Unix(int64(number(args, 1)), 0)
@@ -144,6 +145,32 @@ func fill(args []string) error {
 		}
 	}
 	return f.Close()
+}
+
+// deep DIR LEVELS MIB makes directories in each other, the first in DIR, and in the lowest a file of that size. It renames what it has
+// made into new ones, so that no path is long.
+func deep(args []string) error {
+	const step = 25
+	top, next := args[0]+"/directory-of-20-bytes", args[0]+"/next"
+	for made := 0; made < number(args, 1); made += step {
+		bottom := next + strings.Repeat("/directory-of-20-bytes", step-1)
+		if err := os.MkdirAll(bottom, 0o755); err != nil {
+			return err
+		}
+		var err error
+		if made == 0 {
+			err = fill([]string{bottom + "/file", args[2]})
+		} else {
+			err = os.Rename(top, bottom+"/directory-of-20-bytes")
+		}
+		if err == nil {
+			err = os.Rename(next, top)
+		}
+		if err != nil {
+			return fmt.Errorf("after %d levels: %w", made, err)
+		}
+	}
+	return nil
 }
 
 // random prints two strings of 16 random bytes, which differ.
