@@ -48,5 +48,7 @@
 //
 // What clients may take is bounded (limits.go): header and body of a request, in
 // size and time; idle connections; streams of an HTTP/2 connection; and how long
-// a client may leave a log unread.
+// a client may leave a log unread. Connections are bounded by what is known of the
+// client (package door), what the cluster is asked on behalf of clients by a rate
+// (reviews.go), and logs and forwarded connections in number (slots.go).
 package kubeletapi

@@ -56,7 +56,8 @@ func guess(t *thriftyTokens, seconds, addresses int) (refused int) {
 	return refused
 }
 
-// docs/security.md: "20 tokens at once and two in each second that the API server does not know", "60 at once and 20 in each second of all".
+// docs/security.md: "asked about 20 tokens at once and two in each second that it does not know, by address; and about 60 at once and
+// 20 in each second of all".
 func TestStrangersReviewsAreBounded(t *testing.T) {
 	for _, test := range []struct{ addresses, most int }{{1, 20 + 2*10 + 1}, {3, 3 * (20 + 2*10 + 1)}, {5000, 60 + 20*10 + 1}} {
 		synctest.Test(t, func(t *testing.T) {
@@ -71,7 +72,8 @@ func TestStrangersReviewsAreBounded(t *testing.T) {
 
 // Who is known does not notice what strangers try, also with a new token.
 //
-// docs/security.md: "Who was known before is not held up by them".
+// docs/security.md: "Who was known before is not held up by strangers: tokens that were good cost nothing, and addresses that they came
+// from do not share with strangers".
 func TestKnownTokensAreNotHeldUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		all := &tokens{}
@@ -109,6 +111,8 @@ func TestKnownTokensAreNotHeldUp(t *testing.T) {
 }
 
 // A token that is not known is asked about once, and one that was good is a stranger's once it is not.
+//
+// docs/security.md: "A token that the API server does not know is answered with 401, ... without another question".
 func TestBadTokensAreRemembered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		all := &tokens{}
@@ -222,6 +226,8 @@ func TestAnswersAreBelievedForAWhile(t *testing.T) {
 }
 
 // An answer is told with when to come again.
+//
+// docs/security.md: "Beyond that the answer is 429 with `Retry-After`".
 func TestTooManyReviewsIsTold(t *testing.T) {
 	for name, auth := range map[string]Auth{"tokens": &busyAuth{token: true}, "rights": &busyAuth{}} {
 		s := newServer(t, func(c *Config) { c.Auth = auth })

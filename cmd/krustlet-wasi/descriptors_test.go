@@ -14,7 +14,8 @@ import (
 
 // Whatever the limit is, what others may have and what the agent keeps is no more, and each has something.
 //
-// docs/security.md: "what others cause has shares of the process's open files".
+// docs/security.md: "What others cause has shares of the process's open files".
+// docs/security.md: "The agent keeps 256 files, and 16 for each pod".
 func TestSharesOfDescriptors(t *testing.T) {
 	for _, limit := range []uint64{256, 1024, 4096, 20_000, 65_536, 524_288, 1 << 20, 1 << 63} {
 		for _, pods := range []int{1, 110, 500, 5000} {
@@ -31,12 +32,13 @@ func TestSharesOfDescriptors(t *testing.T) {
 			}
 		}
 	}
-	// docs/security.md: "With a limit of 524,288, thousands of logs can be followed at a time".
+	// docs/security.md: "With a limit of 524,288 thousands of logs can be followed at a time".
 	if d := shareOut(524_288, 110, defaultLogMaxFiles); d.readers < 4000 || d.connections.Certified < 10_000 {
 		t.Errorf("%+v", d)
 	}
 }
 
+// docs/security.md: "with less than twice what the agent keeps, a warning says so when it starts".
 func TestLimitOfDescriptorsIsTooSmall(t *testing.T) {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
@@ -62,7 +64,7 @@ func TestLimitOfDescriptorsIsTooSmall(t *testing.T) {
 
 // A process has as many open files as the hard limit allows, whatever the soft one was that it was started with.
 //
-// docs/security.md: "the soft limit is raised to the hard one".
+// docs/security.md: "The soft limit is raised to the hard one".
 func TestSoftLimitOfDescriptorsIsRaised(t *testing.T) {
 	const asked = "KRUSTLET_TEST_PRINT_FILES"
 	if os.Getenv(asked) != "" {

@@ -101,7 +101,7 @@ func hello(t testing.TB) []byte {
 	mine, theirs := net.Pipe()
 	defer theirs.Close() //nolint:errcheck // a pipe
 	go func() {
-		_ = tls.Client(mine, &tls.Config{InsecureSkipVerify: true}).Handshake() //nolint:gosec // nothing is verified
+		_ = tls.Client(mine, &tls.Config{InsecureSkipVerify: true}).HandshakeContext(t.Context()) //nolint:gosec // nothing is verified
 	}()
 	said := make([]byte, 16<<10)
 	n, err := theirs.Read(said)

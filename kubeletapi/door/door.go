@@ -245,7 +245,8 @@ func (d *Door) leave(c *Conn) {
 
 // shake does the handshake, and hands the connection over.
 func (d *Door) shake(c *Conn) {
-	defer context.AfterFunc(d.ctx, c.reset)()
+	keep := context.AfterFunc(d.ctx, c.reset)
+	defer keep()
 	if err := c.SetDeadline(c.since.Add(d.config.Handshake)); err != nil {
 		_ = c.Close()
 		return
@@ -260,6 +261,9 @@ func (d *Door) shake(c *Conn) {
 	user, certified := d.config.Certified(&state)
 	if !d.settle(c, user, certified) {
 		_ = conn.Close()
+		return
+	}
+	if !keep() { // who takes the connection ends it
 		return
 	}
 	select {

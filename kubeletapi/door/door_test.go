@@ -92,7 +92,7 @@ func opened(t *testing.T, limits Limits, change func(*Config)) *Door {
 
 // serve does what a client says by single letters: a is a request, k one that says who it is, r one that is refused.
 func serve(conn net.Conn) {
-	defer conn.Close() //nolint:errcheck // it is over
+	defer conn.Close()
 	under, b := Under(conn), make([]byte, 1)
 	for {
 		if _, err := conn.Read(b); err != nil {
@@ -204,7 +204,7 @@ var wide = Limits{Pending: 64, Strangers: 64, Tokens: 64, Certified: 64}
 
 // A client with a certificate gets in while others do their worst, also from its own address.
 //
-// docs/security.md: "a client that is prompt gets through".
+// docs/security.md: "So a client that is prompt gets through during a flood, also one at the flood's own address".
 func TestCertifiedClientsGetInDuringFloods(t *testing.T) {
 	own, others := []string{"127.0.0.9"}, []string{"127.0.1.1", "127.0.1.2", "127.0.1.3", "127.0.1.4", "127.0.1.5", "127.0.1.6", "127.0.1.7", "127.0.1.8"}
 	for _, test := range []struct {
@@ -260,7 +260,8 @@ func TestCertifiedClientsGetInDuringFloods(t *testing.T) {
 
 // What pending connections take is bounded in all and by address; the newest gets in.
 //
-// docs/security.md: "an address (of IPv6: a /64) three quarters of these".
+// docs/security.md: "in their handshake | 1,024 | three quarters, by address".
+// docs/security.md: "the newest gets in, and the oldest of who has most gives way, silent ones first".
 func TestPendingConnectionsAreBounded(t *testing.T) {
 	limits := wide
 	limits.Pending = 8 // six of one address
@@ -287,7 +288,36 @@ func TestPendingConnectionsAreBounded(t *testing.T) {
 	}
 }
 
-// docs/security.md: "256 connections of strangers behind it, a quarter of them of one address".
+// A connection keeps its place for a moment, and one that speaks for longer than one that does not.
+//
+// docs/security.md: "One in its handshake keeps its place for a moment (20 ms while it is silent, 250 ms when it speaks)".
+func TestPendingConnectionsStayForAMoment(t *testing.T) {
+	limits := wide
+	limits.Pending = 3 // two of one address
+	d := opened(t, limits, nil)
+	began := time.Now()
+	speaks := silent(t, d, "127.0.1.1")
+	if _, err := speaks.Write([]byte{22}); err != nil { // as a handshake begins
+		t.Fatal(err)
+	}
+	first, second := silent(t, d, "127.0.1.1"), silent(t, d, "127.0.1.1")
+	ended(t, first)
+	if long := time.Since(began); long < quietStay || long > 10*busyStay {
+		t.Errorf("a silent one had its place for %v", long)
+	}
+	third := silent(t, d, "127.0.1.1")
+	ended(t, second)
+	if _, err := third.Write([]byte{22}); err != nil {
+		t.Fatal(err)
+	}
+	silent(t, d, "127.0.1.1")
+	ended(t, speaks)
+	if long := time.Since(began); long < busyStay {
+		t.Errorf("one that speaks had its place for %v", long)
+	}
+}
+
+// docs/security.md: "behind it, of strangers | 256 | a quarter, by address".
 func TestStrangersAreBounded(t *testing.T) {
 	limits := wide
 	limits.Strangers = 8 // two of one address
@@ -317,7 +347,8 @@ func TestStrangersAreBounded(t *testing.T) {
 
 // Users who are known have bounds of their own, and the newest is refused.
 //
-// docs/security.md: "a user has half of the connections with certificates at most, and a quarter of those with tokens".
+// docs/security.md: "of users known by a token | 1,024 | a quarter, by user", "by a certificate | 16,384 | half, by user".
+// docs/security.md: "Of users who are known, the newest connection is refused".
 func TestKnownUsersAreBounded(t *testing.T) {
 	limits := wide
 	limits.Certified, limits.Tokens = 4, 8 // two of each user
@@ -406,8 +437,7 @@ func TestClose(t *testing.T) {
 	if _, err := d.Accept(); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("%v", err)
 	}
-	_ = d.listener // a second Close, at the end of the test, says that it is closed
-	d.listener = closed{d.listener}
+	d.listener = closed{d.listener} // it is closed once more when the test ends
 }
 
 // closed is a listener that was closed before.

@@ -9,6 +9,6 @@
 //
 // Nothing outlives the Node: when Run ends, or the process, sockets and connections end. When a pod is closed, its sockets are
 // closed at once, so that others may have the ports; its connections have a moment to end by themselves, as the pod
-// may have said something last. Connections are bounded, for each pod and all together: one too many waits. A connection
+// may have said something last. Connections are bounded, for each port, each pod and all together: one too many waits. A connection
 // costs two open files and, while nothing is said, no buffer. A Node is safe for concurrent use.
 package hostport
