@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker"
 )
@@ -71,6 +73,23 @@ func TestWorkerOfAnEarlierAgent(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestSilentWorkerOfAnEarlierAgent: it is found by the lock of its folder, and ended as others are.
+func TestSilentWorkerOfAnEarlierAgent(t *testing.T) {
+	t.Parallel()
+	cfg := config(t, t.TempDir())
+	cfg.Patience = 3 * time.Second
+	shared, _ := twoWorkers(t, cfg)
+	pid := pidIn(t, shared)
+	asEarlier(t, cfg.Dir, ".json", ".key")
+	standStill(t, pid)
+	p := open(t, cfg)
+	goesOn(t, p, "r2", "pod2")
+	if n := len(p.Runs()); n != 1 {
+		t.Errorf("%d runs", n)
+	}
+	eventually(t, "it has ended", func() bool { return unix.Kill(pid, 0) != nil })
 }
 
 func pidIn(t *testing.T, dir string) int {

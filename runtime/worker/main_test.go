@@ -25,9 +25,14 @@ import (
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
+		case "stand":
+			stand()
 		case "worker":
 			if len(os.Args) > 2 && os.Args[2] == "--liar" {
 				os.Exit(liarMain(os.Args[3:]))
+			}
+			if len(os.Args) > 2 && os.Args[2] == "--stand" {
+				stand()
 			}
 			os.Exit(workerMain(os.Args[2:]))
 		case "agent":
@@ -35,6 +40,12 @@ func TestMain(m *testing.M) {
 		}
 	}
 	os.Exit(m.Run())
+}
+
+// stand is a process that is there, and no more.
+func stand() {
+	fmt.Println("here")
+	select {}
 }
 
 func workerMain(args []string) int {
