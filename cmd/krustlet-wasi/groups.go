@@ -64,5 +64,8 @@ func (g *controlGroups) Add(name string, pid int) error {
 	return nil
 }
 
+// OutOfMemory implements worker.Groups.
+func (g *controlGroups) OutOfMemory(name string) bool { return g.all.OutOfMemory(name) }
+
 // Remove implements worker.Groups.
 func (g *controlGroups) Remove(name string) error { return g.all.Remove(name) }

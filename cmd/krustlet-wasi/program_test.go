@@ -24,6 +24,9 @@ func TestMain(m *testing.M) {
 	if isCompiler(os.Args) { // engines start the program that they run in, which is this one
 		os.Exit(compile(os.Args))
 	}
+	if os.Getenv(asConfined) != "" {
+		os.Exit(confinedMain())
+	}
 	agent, ok := agents[os.Getenv(asProgram)]
 	if !ok {
 		os.Exit(m.Run())

@@ -89,15 +89,15 @@ func hostGuests(args []string, stderr io.Writer) int {
 
 // serve gives up what a worker does not need, and hosts guests.
 func (c workerConfig) serve(ctx context.Context, log *zap.Logger) (err error) {
-	info, err := worker.ReadInfo(c.dir)
-	if err != nil {
-		return fmt.Errorf("reading what this worker is for: %w", err)
-	}
 	bound, err := worker.Bind(c.dir)
 	if err != nil {
 		return err
 	}
-	lost, err := confine.Apply(c.confinement(info))
+	config, err := c.confinement(bound.Info())
+	if err != nil {
+		return errors.Join(err, bound.Close())
+	}
+	lost, err := confine.Apply(config)
 	if err != nil {
 		return errors.Join(err, bound.Close())
 	}
@@ -116,26 +116,45 @@ func (c workerConfig) serve(ctx context.Context, log *zap.Logger) (err error) {
 	return bound.Serve(ctx, worker.ServerConfig{
 		Engine:    engine,
 		HostCalls: engine.HostCalls,
-		Build:     info.Build,
+		Build:     bound.Info().Build,
 		Idle:      workerIdle,
 		Ready:     c.ready,
 		Log:       log,
 	})
 }
 
-// confinement is what this worker may reach. One that hosts a single pod has no business with the files of others.
-func (c workerConfig) confinement(info worker.Info) confine.Config {
+// confinement is what this worker may reach. Of the data directory that is its own folder and what it runs; a later agent may keep anything
+// else there. One that hosts a single pod has no business with the files of others.
+func (c workerConfig) confinement(info worker.Info) (confine.Config, error) {
+	pods := filepath.Join(c.dataDir, "pods")
 	config := confine.Config{
-		Hidden:   c.hidden,
+		Hidden:   append([]string{c.dataDir}, c.hidden...),
 		ReadOnly: append(confine.SystemFolders(), filepath.Join(c.dataDir, "modules")),
-		Writable: []string{c.logsDir},
+		Writable: []string{c.dir, pods, c.logsDir},
 	}
 	if info.Isolated {
-		pods := filepath.Join(c.dataDir, "pods")
-		config.Hidden = append(config.Hidden, pods)
-		config.Writable = append(config.Writable, filepath.Join(pods, info.Pod))
+		logs, err := logsOf(c.logsDir, info.Pod)
+		if err != nil {
+			return confine.Config{}, err
+		}
+		config.Hidden = append(config.Hidden, c.logsDir)
+		config.Writable = append(logs, c.dir, filepath.Join(pods, info.Pod))
 	}
-	return config
+	return config, nil
+}
+
+// logsOf are the folders of a pod's logs, which the agent has made by the time that its worker starts: NAMESPACE_NAME_UID.
+func logsOf(dir, uid string) (found []string, err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("looking for the pod's logs: %w", err)
+	}
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), "_"+uid) {
+			found = append(found, filepath.Join(dir, e.Name()))
+		}
+	}
+	return found, nil
 }
 
 func parseWorker(args []string, stderr io.Writer) (c workerConfig, err error) {

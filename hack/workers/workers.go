@@ -1,5 +1,5 @@
 // Package workers finds and ends the worker processes that an agent has left behind, as an administrator would who takes a
-// node down for good: by the process IDs in the data directory.
+// node down for good: by the locks that they hold in the data directory.
 package workers
 
 import (
@@ -25,16 +25,15 @@ type Worker struct {
 
 // List is the workers of a data directory that are alive.
 func List(dataDir string) ([]Worker, error) {
-	files, err := filepath.Glob(filepath.Join(dataDir, "workers", "*", "worker.json"))
+	dirs, err := filepath.Glob(filepath.Join(dataDir, "workers", "*", ""))
 	if err != nil {
 		return nil, err
 	}
 	var found []Worker
-	for _, file := range files {
-		dir := filepath.Dir(file)
+	for _, dir := range dirs {
 		info, err := worker.ReadInfo(dir)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // it has just ended
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+			continue // it has just ended, or is no folder
 		}
 		if err != nil {
 			return nil, err

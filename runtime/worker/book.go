@@ -1,21 +1,41 @@
 package worker
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpb"
 )
 
 // This file is what the pool knows of runs. All of it needs, or takes, the pool's lock.
 
-// sync takes over the complete list of a worker's runs.
+// admit reports whether a run that a worker tells of is its own: one that this agent knows there, or one with the mark of an earlier
+// agent. A worker that has no marks is believed what no other is known to have.
+func (p *Pool) admit(w *remote, m *workerpb.Run) bool {
+	p.mu.Lock()
+	r := p.runs[m.GetId()]
+	p.mu.Unlock()
+	switch of := fromOrigin(m.GetOf()); {
+	case r != nil:
+		return r.worker == w
+	case w.marks == nil:
+		return saneRun(m)
+	default:
+		return w.marks.made(m.GetMark(), m.GetId(), of)
+	}
+}
+
+// sync takes over the complete list of a worker's runs, which were admitted.
 func (p *Pool) sync(w *remote, build string, list []*workerpb.Run) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -31,6 +51,9 @@ func (p *Pool) sync(w *remote, build string, list []*workerpb.Run) {
 			r = newProcess(w, m.GetId(), fromOrigin(m.GetOf()))
 			p.runs[r.id] = r
 			w.users++
+		}
+		if r.worker != w {
+			continue // admit and this are not one step
 		}
 		p.started(r, fromTime(m.GetStartedAt()))
 		if m.GetExit() != nil {
@@ -120,6 +143,13 @@ func (p *Pool) leave(w *remote) {
 	}
 }
 
+// drain keeps new guests away from a worker.
+func (p *Pool) drain(w *remote) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w.draining = true
+}
+
 // retireAt is when the worker is of no more use, the zero time if it is of use.
 func (p *Pool) retireAt(w *remote) time.Time {
 	p.mu.Lock()
@@ -157,6 +187,7 @@ func (p *Pool) reopen(w *remote) {
 // bury ends all that a worker hosted, which is dead, and removes its folder.
 func (p *Pool) bury(w *remote, how ending) {
 	how = how.withCrash(w.dir)
+	how.starved = how.signal == syscall.SIGKILL && p.cfg.Groups != nil && p.cfg.Groups.OutOfMemory(filepath.Base(w.dir))
 	p.mu.Lock()
 	w.cause = &deathError{pid: w.info.PID, how: how}
 	delete(p.workers, w)
@@ -182,13 +213,23 @@ func (p *Pool) removeFolder(dir string) {
 			p.cfg.Log.Warn("the control group of a worker that has ended stays", zap.Error(err))
 		}
 	}
-	held, err := claimFolder(dir)
-	if err == nil {
-		err = held.remove()
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := removeFolder(dir); err != nil {
 		p.cfg.Log.Warn("the folder of a worker that has ended stays", zap.Error(err))
 	}
+}
+
+// removeFolder removes a worker's folder, and then what lies beside it.
+func removeFolder(dir string) error {
+	if err := filetree.Remove(context.Background(), dir); err != nil {
+		return err
+	}
+	var errs []error
+	for _, suffix := range []string{keySuffix, recordSuffix} {
+		if err := os.Remove(dir + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // isRunning tells whether a run has been seen to run.

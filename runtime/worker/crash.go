@@ -2,8 +2,6 @@ package worker
 
 import (
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -54,7 +52,7 @@ func lastWords(dir string) string {
 // tail is the end of what a worker wrote, as far as it can be read. A crash of many guests is longer, and is cut.
 func tail(dir string) string {
 	const most = 1 << 20
-	f, err := os.Open(filepath.Join(dir, logFile))
+	f, err := openWithin(dir, logFile)
 	if err != nil {
 		return ""
 	}

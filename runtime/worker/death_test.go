@@ -2,10 +2,12 @@ package worker_test
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
@@ -52,8 +54,8 @@ func TestDeadWorkerEndsItsGuests(t *testing.T) {
 				run(t, p, "r1").Process.Forget()
 				mustStart(t, p, spec(t, "r3", "pod1", "sleep"), runtime.Streams{})
 				eventually(t, "the folder of the dead worker is removed", func() bool {
-					folders, _ := filepath.Glob(filepath.Join(dir, "*"))
-					return len(folders) == 1
+					left, _ := os.ReadDir(dir)
+					return len(left) == 3 // a folder, what it is for, and its key
 				})
 				if now := pidOf(t, dir); now == pid {
 					t.Error("the worker is the dead one")
@@ -63,6 +65,38 @@ func TestDeadWorkerEndsItsGuests(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// starved are control groups whose processes the kernel has killed for want of memory, or has not.
+type starved bool
+
+func (starved) Add(string, int) error     { return nil }
+func (s starved) OutOfMemory(string) bool { return bool(s) }
+func (starved) Remove(string) error       { return nil }
+
+func TestWorkerKilledForWantOfMemorySaysSo(t *testing.T) {
+	for _, c := range []struct {
+		kernel starved
+		signal syscall.Signal
+		want   string
+	}{
+		{true, syscall.SIGKILL, "was killed (signal: killed, by the kernel for want of memory)"},
+		{false, syscall.SIGKILL, "was killed (signal: killed)"},
+		{true, syscall.SIGABRT, "was killed (signal: aborted)"}, // which the kernel does not send for that
+	} {
+		t.Run(c.want, func(t *testing.T) {
+			cfg := config(t, t.TempDir())
+			cfg.Groups = c.kernel
+			p := open(t, cfg)
+			process := mustStart(t, p, spec(t, "r1", "pod1", "sleep"), runtime.Streams{})
+			if err := syscall.Kill(pidOf(t, cfg.Dir), c.signal); err != nil {
+				t.Fatal(err)
+			}
+			if e := exitOf(t, process); !strings.HasSuffix(e.Message, c.want) || e.Code != 128+int32(c.signal) {
+				t.Errorf("exit: %+v", e)
+			}
+		})
 	}
 }
 
@@ -104,18 +138,14 @@ func TestWorkerToldToEndKillsItsGuestsAndTells(t *testing.T) {
 }
 
 func TestWorkerThatDoesNotAnswerIsReplaced(t *testing.T) {
-	if testing.Short() {
-		t.Skip("waits for the patience to end")
-	}
 	dir := t.TempDir()
 	cfg := config(t, dir)
+	cfg.Patience = 3 * time.Second
 	p := open(t, cfg)
 	mustStart(t, p, spec(t, "r1", "pod1", "sleep"), runtime.Streams{})
 	p.Close()
 	pid := pidOf(t, dir)
-	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	standStill(t, pid)
 	p = open(t, cfg)
 	if n := len(p.Runs()); n != 0 {
 		t.Errorf("%d runs", n)

@@ -12,16 +12,29 @@
 //
 // # A worker's life
 //
-// Each worker has a folder (0700): `socket`, `worker.json` (Info) and `log`, its standard error. It holds a lock on its
-// folder for as long as it lives; a folder without is rubbish, and removed by the next agent. Processes of other users
-// are turned away, root excepted.
+// Each worker has a folder NAME (0700): `socket`, `worker.json` (Info) and `log`, its standard error. Beside it, where no worker may
+// write, the agent keeps NAME.json, what the worker is for (Info), and NAME.key. The worker holds a lock (fcntl) on NAME.json for
+// as long as it lives; a folder without is rubbish, and removed by the agent. Processes of other users are turned away, root excepted.
 //
 // Open adopts what it finds: it returns when each worker has said what it runs. A worker that does not within ten
-// seconds, or that speaks another protocol, is killed, for its guests are about to be started anew. A worker of another
+// seconds, or that speaks another protocol, is killed, for its guests are about to be started anew. Where the process that holds a
+// lock is no worker, by its user and its command, it is left, and named in a warning. A worker of another
 // build, or with a number that is no longer in use, is drained: its guests go on, it gets no new ones, and it is
 // shut down when the last of its runs is forgotten. So is the worker of an isolated pod, two seconds later.
 // A worker without runs (running, or ended and not forgotten) and without an agent ends by itself after
-// ServerConfig.Idle.
+// ServerConfig.Idle. Its folder stays for the next agent.
+//
+// # What is believed
+//
+// A worker may have been taken over by a guest. So the agent takes its process from the lock, its start from /proc, and what it is for
+// from the record. Whatever the folder has is not asked, but for the socket, which must be that process's. With each start goes a
+// mark of the run, made with NAME.key, and with each run that a worker lists comes its mark: a worker cannot claim a run that an agent has not
+// started in it, nor say anything of another's. Messages have 8 MiB at most, and a worker 65,536 runs; texts are cut to 4 KiB. Of its own runs it
+// can say what it likes.
+//
+// A worker that an agent of an earlier version has started has neither record nor key. Its process is the one that the kernel lists for
+// the lock (flock) of its folder, or the one that listens at its socket. It is drained, and believed what no worker with a key has claimed. The
+// lock of the folder and `worker.json` are kept for such agents, should one come back.
 //
 // Close leaves workers and guests alone, but for sessions, which are killed. What workers still have to be told
 // (Stop, Forget) is told before, for at most two seconds.
@@ -56,6 +69,6 @@
 // Every goroutine of a Pool ends with Close, which waits, but for those of blocked streams. Workers that are children of this process are
 // reaped by it while the Pool is open.
 //
-// Serve needs of the system: reading /proc/PID/stat of itself, /proc/self/fd, and making, renaming and removing files
-// in its folder, and the folder itself.
+// Bind needs of the system: reading NAME.json, and making a unix socket. Serve: reading /proc/PID/stat of itself, /proc/self/fd, and
+// making and renaming files in its folder.
 package worker

@@ -1,35 +1,38 @@
 package worker
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
 )
 
-// The files of a worker's folder.
+// The files of a worker's folder. The worker may write there what it likes, at any time, so the agent believes none of
+// them, and opens none but by openWithin.
 const (
 	socketFile = "socket"
-	infoFile   = "worker.json"
+	infoFile   = "worker.json" // the worker's own word, for people, and for agents of earlier versions
 	logFile    = "log"
 )
 
-// Info is what a worker's folder says of it, in worker.json.
+// Beside a worker's folder, where no worker may write, the agent keeps these, named as the folder and a suffix.
+const (
+	recordSuffix = ".json" // what the worker is for; the worker holds a lock on it
+	keySuffix    = ".key"  // what the marks of its runs are made with; only the agent reads it
+)
+
+// Info is what is known of a worker.
 type Info struct {
-	// PID is the worker's process; 0 until it is ready.
-	PID int `json:"pid"`
+	// PID is the worker's process; 0 while it has none.
+	PID int `json:"pid,omitempty"`
 	// StartTime is when the process began, in clock ticks since boot as in /proc/PID/stat: with PID it names one
 	// process for as long as the system is up.
-	StartTime uint64 `json:"startTime"`
+	StartTime uint64 `json:"startTime,omitempty"`
 	// Build is the worker's build and settings.
 	Build string `json:"build"`
 	// Shard is the number of a shared worker. Pod is the pod's UID of an isolated one.
@@ -38,21 +41,58 @@ type Info struct {
 	Pod      string `json:"pod,omitempty"`
 }
 
-// ReadInfo reads the worker.json of a worker's folder.
+// infoLimit is the size of the largest record.
+const infoLimit = 16 << 10
+
+// ReadInfo is what is known of the worker of a folder: what its agent has noted beside the folder, and the process that
+// holds the lock of that. Of a worker that an agent of an earlier version has started it is what the worker itself has written. A
+// worker must not call it for its own folder: its lock would be gone.
 func ReadInfo(dir string) (Info, error) {
-	var info Info
-	text, err := os.ReadFile(filepath.Join(dir, infoFile))
+	record, err := openRecord(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return readOwnWord(dir)
+	}
 	if err != nil {
-		return info, err
+		return Info{}, err
+	}
+	defer record.Close() //nolint:errcheck // it was only read
+	info, err := parseInfo(record)
+	if err != nil {
+		return Info{}, err
+	}
+	if info.PID, err = holder(record); err == nil && info.PID != 0 {
+		info.StartTime, err = startTime(info.PID)
+	}
+	return info, err
+}
+
+// readOwnWord is what a worker says of itself.
+func readOwnWord(dir string) (Info, error) {
+	file, err := openWithin(dir, infoFile)
+	if err != nil {
+		return Info{}, err
+	}
+	defer file.Close() //nolint:errcheck // it was only read
+	return parseInfo(file)
+}
+
+func parseInfo(file *os.File) (Info, error) {
+	var info Info
+	text, err := io.ReadAll(io.LimitReader(file, infoLimit+1))
+	switch {
+	case err != nil:
+		return Info{}, err
+	case len(text) > infoLimit:
+		return Info{}, fmt.Errorf("%s has more than %d bytes", file.Name(), infoLimit)
 	}
 	if err := json.Unmarshal(text, &info); err != nil {
-		return info, fmt.Errorf("%s: %w", filepath.Join(dir, infoFile), err)
+		return Info{}, fmt.Errorf("%s: %w", file.Name(), err)
 	}
 	return info, nil
 }
 
-// write puts info into the folder, whole or not at all.
-func (info Info) write(dir string) error {
+// tell leaves info in the worker's own folder, whole or not at all.
+func (info Info) tell(dir string) error {
 	text, err := json.Marshal(info)
 	if err != nil {
 		return err
@@ -64,79 +104,45 @@ func (info Info) write(dir string) error {
 	return os.Rename(path+".new", path)
 }
 
-// claim is a folder that is held: by its worker while that lives, or by an agent that removes it. The kernel gives it
-// free with the process, however that ends.
-type claim struct {
-	dir  string
-	file *os.File
+// openFolder opens a worker's folder, and nothing that a link of that name leads to.
+func openFolder(dir string) (*os.File, error) {
+	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: dir, Err: err}
+	}
+	return os.NewFile(uintptr(fd), dir), nil
 }
 
-// errClaimed says that a folder's worker lives.
-var errClaimed = errors.New("a process holds the folder")
-
-// claimFolder takes a folder, unless another has it.
-func claimFolder(dir string) (*claim, error) {
-	file, err := os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+// openWithin opens a file of a worker's folder for reading. What is no plain file is an error, and holds nobody up.
+func openWithin(dir, name string) (*os.File, error) {
+	folder, err := openFolder(dir)
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		_ = file.Close()
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, fmt.Errorf("%s: %w", dir, errClaimed)
-		}
-		return nil, fmt.Errorf("lock %s: %w", dir, err)
+	defer folder.Close() //nolint:errcheck // it was only looked at
+	return openPlain(int(folder.Fd()), name, filepath.Join(dir, name))
+}
+
+// openPlain opens a plain file for reading, below the open folder at or, for an absolute name, anywhere.
+func openPlain(at int, name, path string) (*os.File, error) {
+	fd, err := unix.Openat(at, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
-	// An agent may have removed the folder between the two.
-	now, err := os.Lstat(dir)
-	if err == nil {
-		var own fs.FileInfo
-		if own, err = file.Stat(); err == nil && !os.SameFile(own, now) {
-			err = fs.ErrNotExist
-		}
+	file := os.NewFile(uintptr(fd), path)
+	info, err := file.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is no plain file", path)
 	}
 	if err != nil {
 		_ = file.Close()
-		return nil, fmt.Errorf("%s: %w", dir, err)
-	}
-	return &claim{dir: dir, file: file}, nil
-}
-
-// socket is a path of the folder's socket that fits into a socket address, which has room for 107 bytes. It is good
-// while the claim is held.
-func (c *claim) socket() string { return fmt.Sprintf("/proc/self/fd/%d/%s", c.file.Fd(), socketFile) }
-
-// remove removes the folder and gives the claim free.
-func (c *claim) remove() error {
-	return errors.Join(filetree.Remove(context.Background(), c.dir), c.file.Close())
-}
-
-// Fields of /proc/PID/stat, counted from behind the name.
-const (
-	statState = 0
-	statStart = 19
-	statExit  = 49
-)
-
-// statFields are the fields of /proc/PID/stat behind the name, which is in parentheses and may hold anything.
-func statFields(pid int) ([]string, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
 		return nil, err
 	}
-	line := string(text)
-	fields := strings.Fields(line[strings.LastIndexByte(line, ')')+1:])
-	if len(fields) <= statExit {
-		return nil, fmt.Errorf("/proc/%d/stat has too few fields", pid)
-	}
-	return fields, nil
+	return file, nil
 }
 
-// startTime is when a process began, as in Info.
-func startTime(pid int) (uint64, error) {
-	fields, err := statFields(pid)
-	if err != nil {
-		return 0, err
-	}
-	return strconv.ParseUint(fields[statStart], 10, 64)
+// socketOf is a path of the socket in an open folder that fits into a socket address, which has room for 107 bytes. It is
+// good while the folder is open.
+func socketOf(folder *os.File) string {
+	return fmt.Sprintf("/proc/self/fd/%d/%s", folder.Fd(), socketFile)
 }

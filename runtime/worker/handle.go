@@ -135,6 +135,8 @@ type ending struct {
 	signal syscall.Signal // 0 if it exited
 	code   int
 	crash  string // what Go says of a crash
+
+	starved bool // the kernel killed it for want of memory
 }
 
 func endingOf(status syscall.WaitStatus) ending {
@@ -146,6 +148,8 @@ func endingOf(status syscall.WaitStatus) ending {
 
 func (e ending) String() string {
 	switch {
+	case e.starved:
+		return "signal: " + e.signal.String() + ", by the kernel for want of memory"
 	case e.signal != 0:
 		return "signal: " + e.signal.String()
 	case e.crash != "":

@@ -39,11 +39,19 @@ func (p *Pool) noteCalls(w *remote, now map[string]uint64, listed bool) {
 	if w.called == nil {
 		if listed {
 			w.called = map[string]uint64{}
-			maps.Copy(w.called, now)
+			for function, n := range now {
+				if saneCalls(function, n) && len(w.called) < mostFunctions {
+					w.called[function] = n
+				}
+			}
 		}
 		return
 	}
 	for function, n := range now {
+		_, known := p.called[function]
+		if !saneCalls(function, n) || !known && len(p.called) >= mostFunctions {
+			continue
+		}
 		if before := w.called[function]; n > before {
 			p.called[function] += n - before
 			w.called[function] = n

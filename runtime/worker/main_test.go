@@ -1,6 +1,7 @@
 package worker_test
 
 import (
+	"bytes"
 	"context"
 	"flag"
 	"fmt"
@@ -24,13 +25,27 @@ import (
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
+		case "stand":
+			stand()
 		case "worker":
+			if len(os.Args) > 2 && os.Args[2] == "--liar" {
+				os.Exit(liarMain(os.Args[3:]))
+			}
+			if len(os.Args) > 2 && os.Args[2] == "--stand" {
+				stand()
+			}
 			os.Exit(workerMain(os.Args[2:]))
 		case "agent":
 			os.Exit(agentMain(os.Args[2:]))
 		}
 	}
 	os.Exit(m.Run())
+}
+
+// stand is a process that is there, and no more.
+func stand() {
+	fmt.Println("here")
+	select {}
 }
 
 func workerMain(args []string) int {
@@ -89,16 +104,41 @@ func open(tb testing.TB, cfg worker.Config) *worker.Pool {
 	return p
 }
 
-// workers are the workers in a folder.
+// workers are the workers in a folder that live.
 func workers(dir string) map[string]worker.Info {
 	all := map[string]worker.Info{}
 	folders, _ := filepath.Glob(filepath.Join(dir, "*"))
 	for _, folder := range folders {
-		if info, err := worker.ReadInfo(folder); err == nil && info.PID != 0 {
+		if info, err := worker.ReadInfo(folder); err == nil && info.PID != 0 && alive(info) {
 			all[folder] = info
 		}
 	}
 	return all
+}
+
+// alive reports whether a process runs that began then.
+func alive(info worker.Info) bool {
+	stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", info.PID))
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	return len(fields) > 19 && fields[0] != "Z" && fields[19] == fmt.Sprint(info.StartTime)
+}
+
+// standStill stops a process, with all its threads.
+func standStill(tb testing.TB, pid int) {
+	tb.Helper()
+	if err := unix.Kill(pid, unix.SIGSTOP); err != nil {
+		tb.Fatal(err)
+	}
+	eventually(tb, "all threads stand still", func() bool {
+		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+		for _, task := range tasks {
+			stat, _ := os.ReadFile(task)
+			if fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:])); len(fields) == 0 || fields[0] != "T" {
+				return false
+			}
+		}
+		return len(tasks) > 0
+	})
 }
 
 // endWorkers ends the workers in a folder in the way of an administrator, and waits for that.
@@ -106,16 +146,13 @@ func endWorkers(tb testing.TB, dir string) {
 	tb.Helper()
 	for _, info := range workers(dir) {
 		if pidfd, err := unix.PidfdOpen(info.PID, 0); err == nil {
-			if stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", info.PID)); strings.Contains(string(stat), fmt.Sprintf(" %d ", info.StartTime)) {
+			if alive(info) {
 				_ = unix.PidfdSendSignal(pidfd, unix.SIGTERM, nil, 0)
 			}
 			unix.Close(pidfd)
 		}
 	}
-	eventually(tb, "all workers have ended and removed their folders", func() bool {
-		folders, _ := filepath.Glob(filepath.Join(dir, "*"))
-		return len(folders) == 0
-	})
+	eventually(tb, "all workers have ended", func() bool { return len(workers(dir)) == 0 })
 }
 
 // eventually waits for a condition.

@@ -21,7 +21,8 @@ type Config struct {
 	// Build is this agent's build and the workers' settings. Workers of another one get no new guests.
 	Build string
 	// Command is the start of the argument vector of a worker process, whose main calls Bind and Bound.Serve. Behind these it gets
-	// `--dir`, the worker's folder, `--ready-fd` and the number of the open file for ServerConfig.Ready.
+	// `--dir`, the worker's folder, `--ready-fd` and the number of the open file for ServerConfig.Ready. The first argument is what
+	// workers of all versions are told from other processes by.
 	Command []string
 	// Name is what worker processes are called, in place of the program's path; empty is that path.
 	Name string
@@ -29,6 +30,9 @@ type Config struct {
 	Shards int
 	// Compiler puts compiled code where the workers find it.
 	Compiler Compiler
+	// Patience bounds how long a worker that lives may take to say what it runs; 0 is 10 seconds. One that does not is of no use to
+	// anybody, and killed, so that what it ran does not run twice.
+	Patience time.Duration
 	// Groups gives each worker a control group; nil leaves them all where the agent is.
 	Groups Groups
 	// Started is told of guests that were started, those of sessions among them, and how long that took once the module was
@@ -42,6 +46,8 @@ type Config struct {
 type Groups interface {
 	// Add makes the group, if it is not there, and moves the process into it.
 	Add(name string, pid int) error
+	// OutOfMemory reports whether the kernel has killed the process for want of memory.
+	OutOfMemory(name string) bool
 	// Remove removes it when the process has ended.
 	Remove(name string) error
 }
@@ -61,6 +67,9 @@ func (cfg *Config) prepare() error {
 		return fmt.Errorf("worker: there must be at least one shared worker, not %d", cfg.Shards)
 	case len(cfg.Command) == 0:
 		return errors.New("worker: no command of a worker process")
+	}
+	if cfg.Patience == 0 {
+		cfg.Patience = 10 * time.Second
 	}
 	if cfg.Name == "" {
 		cfg.Name = cfg.Command[0]
@@ -84,6 +93,8 @@ type Pool struct {
 	cancel context.CancelFunc
 	work   sync.WaitGroup
 
+	clearing sync.Mutex // held while folders of dead workers are removed
+
 	mu       sync.Mutex
 	closed   bool
 	workers  map[*remote]struct{} // those that live
@@ -95,20 +106,12 @@ type Pool struct {
 
 var _ runtime.Engine = (*Pool)(nil)
 
-// adoptPatience bounds how long a worker that lives may take to say what it runs. One that does not is of no use to
-// anybody, and killed, so that what it ran does not run twice.
-const adoptPatience = 10 * time.Second
-
-// Open adopts the workers that earlier agents left in the folder, and removes the folders of those that have ended.
-// When it returns, Runs has what they run; the error may be of a worker that can neither be adopted nor killed. There
+// Open adopts the workers that earlier agents left in the folder, and has the folders of those that have ended removed.
+// When it returns, Runs has what they run. The error is of the folder itself or of ctx, and never of what is in there. There
 // must be one Pool at a time for a folder.
 func Open(ctx context.Context, cfg Config) (*Pool, error) {
 	if err := cfg.prepare(); err != nil {
 		return nil, err
-	}
-	entries, err := os.ReadDir(cfg.Dir)
-	if err != nil {
-		return nil, fmt.Errorf("worker: folder of workers: %w", err)
 	}
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	p := &Pool{
@@ -121,17 +124,7 @@ func Open(ctx context.Context, cfg Config) (*Pool, error) {
 		refused:  map[string]struct{}{},
 	}
 	p.launch = func(f func(context.Context)) { p.work.Go(func() { f(base) }) }
-	bounded, stop := context.WithTimeout(ctx, adoptPatience)
-	defer stop()
-	failures := make([]error, len(entries))
-	var adoptions sync.WaitGroup
-	for i, entry := range entries {
-		if entry.IsDir() {
-			adoptions.Go(func() { failures[i] = p.adopt(bounded, filepath.Join(cfg.Dir, entry.Name())) })
-		}
-	}
-	adoptions.Wait()
-	if err := errors.Join(append(failures, ctx.Err())...); err != nil {
+	if err := errors.Join(p.adoptAll(ctx), ctx.Err()); err != nil {
 		p.Close()
 		return nil, fmt.Errorf("worker: adopt workers: %w", err)
 	}

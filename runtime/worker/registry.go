@@ -33,6 +33,7 @@ type server struct {
 type run struct {
 	id        string
 	of        runtime.Origin
+	mark      []byte             // the agent's
 	session   bool               // belongs to the stream of an Exec, which removes it
 	cancel    context.CancelFunc // gives the start up
 	settled   chan struct{}      // closed when the start is over
@@ -49,7 +50,7 @@ func newServer(cfg ServerConfig, dir string) *server {
 }
 
 // begin notes a start. Its context ends with ctx, and when the start is given up.
-func (s *server) begin(ctx context.Context, spec runtime.Spec, session bool, watch uint64) (context.Context, *run, error) {
+func (s *server) begin(ctx context.Context, spec runtime.Spec, session bool, req *workerpb.StartRequest) (context.Context, *run, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -59,14 +60,14 @@ func (s *server) begin(ctx context.Context, spec runtime.Spec, session bool, wat
 		return nil, nil, ctx.Err()
 	case s.ending:
 		return nil, nil, errEnding
-	case !session && watch != s.watch:
+	case !session && req.GetWatch() != s.watch:
 		return nil, nil, errStale
 	case s.runs[spec.ID] != nil:
 		return nil, nil, fmt.Errorf("there is a run %s already", spec.ID)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	r := &run{
-		id: spec.ID, of: spec.Of, session: session, cancel: cancel,
+		id: spec.ID, of: spec.Of, mark: req.GetMark(), session: session, cancel: cancel,
 		settled: make(chan struct{}), ended: make(chan struct{}), gone: make(chan struct{}),
 	}
 	s.runs[r.id] = r
@@ -118,7 +119,7 @@ func (s *server) drop(r *run) {
 
 // message is the run as the agent sees it.
 func (r *run) message() *workerpb.Run {
-	m := &workerpb.Run{Id: r.id, Of: toOrigin(r.of), StartedAt: toTime(r.startedAt)}
+	m := &workerpb.Run{Id: r.id, Of: toOrigin(r.of), StartedAt: toTime(r.startedAt), Mark: r.mark}
 	if r.exit != nil {
 		m.Exit, m.Stats = toExit(*r.exit), toStats(r.id, r.process.Stats())
 	}

@@ -8,9 +8,11 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials/insecure"
@@ -24,12 +26,15 @@ type remote struct {
 	pool    *Pool
 	dir     string
 	info    Info
+	marks   key // of its runs
 	log     *zap.Logger
 	process *handle // of the operating system
 	conn    *grpc.ClientConn
 	client  workerpb.WorkerClient
 	errands *errands
 	link    *link
+
+	unreached atomic.Pointer[error] // why it could not be connected to, when that was tried last
 
 	dead chan struct{} // closed when the process has ended and its runs were told
 
@@ -44,65 +49,87 @@ type remote struct {
 }
 
 // newRemote makes a connection, which is not used yet.
-func newRemote(p *Pool, dir string, info Info, process *handle) (*remote, error) {
-	conn, err := dial(dir)
-	if err != nil {
-		return nil, fmt.Errorf("worker process %d: %w", info.PID, err)
-	}
-	return &remote{
+func newRemote(p *Pool, dir string, info Info, marks key, process *handle) (*remote, error) {
+	w := &remote{
 		pool:    p,
 		dir:     dir,
 		info:    info,
+		marks:   marks,
 		log:     p.cfg.Log.With(zap.Int("worker", info.PID)),
 		process: process,
-		conn:    conn,
-		client:  workerpb.NewWorkerClient(conn),
 		errands: newErrands(),
 		link:    newLink(),
 		dead:    make(chan struct{}),
-		// An agent with fewer shared workers than its predecessor has no use for the others.
-		draining: info.Build != p.cfg.Build || !info.Isolated && info.Shard >= p.cfg.Shards,
+		// An agent with fewer shared workers than its predecessor has no use for the others. One that cannot show which runs are its own
+		// gets no more of them.
+		draining: info.Build != p.cfg.Build || !info.Isolated && info.Shard >= p.cfg.Shards || marks == nil,
 		empty:    time.Now(),
 		hosting:  map[string]int{},
-	}, nil
+	}
+	var err error
+	if w.conn, err = w.dial(); err != nil {
+		return nil, fmt.Errorf("worker process %d: %w", info.PID, err)
+	}
+	w.client = workerpb.NewWorkerClient(w.conn)
+	return w, nil
 }
 
-// dial connects to the worker of a folder, now and whenever the connection breaks.
-func dial(dir string) (*grpc.ClientConn, error) {
+// dial connects to the worker, now and whenever the connection breaks.
+func (w *remote) dial() (*grpc.ClientConn, error) {
 	connect := backoff.DefaultConfig
 	connect.BaseDelay, connect.MaxDelay = 10*time.Millisecond, time.Second
 	return grpc.NewClient("passthrough:///worker",
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return dialSocket(ctx, dir) }),
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return w.reach(ctx) }),
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: connect, MinConnectTimeout: time.Second}),
-		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(messages), grpc.MaxCallRecvMsgSize(maxMessage), grpc.MaxCallSendMsgSize(maxMessage)),
+		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(messages), grpc.MaxCallRecvMsgSize(maxAnswer), grpc.MaxCallSendMsgSize(maxMessage)),
+		grpc.WithMaxHeaderListSize(maxHeader),
 		grpc.WithInitialWindowSize(streamWindow), grpc.WithInitialConnWindowSize(connWindow),
 		grpc.WithReadBufferSize(ioBuffer), grpc.WithWriteBufferSize(ioBuffer), grpc.WithSharedWriteBuffer(true),
 		grpc.WithIdleTimeout(0), grpc.WithDisableServiceConfig(), grpc.WithNoProxy(),
 	)
 }
 
-// dialSocket connects through the folder's file descriptor: a socket's address has no room for a long path.
-func dialSocket(ctx context.Context, dir string) (net.Conn, error) {
-	folder, err := os.Open(dir)
+// reach connects to the worker's process, and to no other: any may listen at its socket by now.
+func (w *remote) reach(ctx context.Context) (net.Conn, error) {
+	conn, peer, err := dialSocket(ctx, w.dir)
+	if err == nil && peer != w.process.pid {
+		err = errors.Join(fmt.Errorf("process %d listens at %s, and not the worker", peer, filepath.Join(w.dir, socketFile)), conn.Close())
+	}
 	if err != nil {
+		w.unreached.Store(&err)
 		return nil, err
 	}
-	defer folder.Close() //nolint:errcheck // it was only looked at
-	held := claim{dir: dir, file: folder}
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, "unix", held.socket())
+	w.unreached.Store(nil)
+	return conn, nil
+}
+
+// dialSocket connects to the socket of a folder, through open files: a socket's address has no room for a long path, and a link
+// would lead to another worker. The process is the one that listens, as the kernel says.
+func dialSocket(ctx context.Context, dir string) (_ net.Conn, pid int, err error) {
+	folder, err := openFolder(dir)
 	if err != nil {
-		return nil, fmt.Errorf("connect to %s: %w", filepath.Join(dir, socketFile), err)
+		return nil, 0, err
+	}
+	defer folder.Close() //nolint:errcheck // it was only looked at
+	fd, err := unix.Openat(int(folder.Fd()), socketFile, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, 0, fmt.Errorf("look for the socket of %s: %w", dir, err)
+	}
+	defer unix.Close(fd) //nolint:errcheck // it was only looked at
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "unix", fmt.Sprintf("/proc/self/fd/%d", fd))
+	if err != nil {
+		return nil, 0, fmt.Errorf("connect to %s: %w", filepath.Join(dir, socketFile), err)
 	}
 	peer, err := peerOf(conn.(*net.UnixConn))
 	if err == nil && !trusted(peer, uint32(os.Geteuid())) {
 		err = fmt.Errorf("%s belongs to user %d", dir, peer.Uid)
 	}
 	if err != nil {
-		return nil, errors.Join(err, conn.Close())
+		return nil, 0, errors.Join(err, conn.Close())
 	}
-	return conn, nil
+	return conn, int(peer.Pid), nil
 }
 
 // run is the remote's life, until its worker is dead or ctx ends.

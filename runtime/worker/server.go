@@ -61,48 +61,74 @@ const (
 
 // Bound is a worker's folder that is held, and its socket, at which nobody answers yet.
 type Bound struct {
-	held     *claim
+	dir      string
+	info     Info
+	record   *os.File // holds the lock that an agent finds this process by
+	folder   *os.File // holds the one that agents of earlier versions look at
 	listener *net.UnixListener
 }
 
 // Bind takes the folder, which the agent made. It comes before the process gives up what it does not need, as making a
-// unix socket. Serve or Close follows.
+// unix socket, and reading the record beside the folder. Serve or Close follows.
 func Bind(dir string) (*Bound, error) {
-	held, err := claimFolder(dir)
-	if err != nil {
-		return nil, fmt.Errorf("worker: %w", err)
+	b := &Bound{dir: dir}
+	if err := b.bind(); err != nil {
+		return nil, errors.Join(fmt.Errorf("worker: %w", err), b.Close())
 	}
-	listener, err := listen(held)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("worker: %w", err), held.remove())
-	}
-	return &Bound{held: held, listener: listener}, nil
+	return b, nil
 }
 
-// Close removes the folder of a worker that does not come to serve.
-func (b *Bound) Close() error { return errors.Join(b.listener.Close(), b.held.remove()) }
+func (b *Bound) bind() (err error) {
+	if b.record, err = openRecord(b.dir); err != nil {
+		return err
+	}
+	if b.info, err = parseInfo(b.record); err != nil {
+		return err
+	}
+	if err := take(b.record); err != nil {
+		return err
+	}
+	if b.folder, err = openFolder(b.dir); err != nil {
+		return err
+	}
+	_ = lockFolder(b.folder) // another worker may hold it, and does no harm by that
+	b.listener, err = net.ListenUnix("unix", &net.UnixAddr{Name: socketOf(b.folder), Net: "unix"})
+	if err != nil {
+		return fmt.Errorf("bind the socket: %w", err)
+	}
+	b.listener.SetUnlinkOnClose(false)
+	return nil
+}
+
+// Info is what the agent has noted of this worker: what it is for.
+func (b *Bound) Info() Info { return b.info }
+
+// Close lets go of a folder that does not come to serve. The agent removes it: where workers stay among themselves, none can.
+func (b *Bound) Close() error {
+	var errs []error
+	if b.listener != nil {
+		errs = append(errs, b.listener.Close())
+	}
+	for _, file := range []*os.File{b.folder, b.record} {
+		if file != nil {
+			errs = append(errs, file.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
 
 // Serve is the life of a worker: it hosts guests until ctx ends, until an agent shuts it down, or until it had
-// neither runs nor an agent for a while. Guests that run then are killed. It removes its folder.
+// neither runs nor an agent for a while. Guests that run then are killed. Its folder stays, for the agent to remove.
 func (b *Bound) Serve(ctx context.Context, cfg ServerConfig) error {
+	defer func() { _ = b.folder.Close(); _ = b.record.Close() }() // with which it is free
 	if err := cfg.check(); err != nil {
-		return errors.Join(err, b.Close())
+		return errors.Join(err, b.listener.Close())
 	}
-	s := newServer(cfg, b.held.dir)
-	err := s.serve(ctx, &guardedListener{UnixListener: b.listener, uid: uint32(os.Geteuid()), log: cfg.Log})
-	return errors.Join(err, b.held.remove())
+	s := newServer(cfg, b.dir)
+	return s.serve(ctx, b.info, &guardedListener{UnixListener: b.listener, uid: uint32(os.Geteuid()), log: cfg.Log})
 }
 
-func listen(held *claim) (*net.UnixListener, error) {
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: held.socket(), Net: "unix"})
-	if err != nil {
-		return nil, fmt.Errorf("bind the socket: %w", err)
-	}
-	l.SetUnlinkOnClose(false) // it goes with the folder
-	return l, nil
-}
-
-func (s *server) serve(ctx context.Context, listener net.Listener) error {
+func (s *server) serve(ctx context.Context, info Info, listener net.Listener) error {
 	g := grpc.NewServer(
 		grpc.ForceServerCodecV2(messages),
 		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage),
@@ -113,7 +139,7 @@ func (s *server) serve(ctx context.Context, listener net.Listener) error {
 	workerpb.RegisterWorkerServer(g, s)
 	served := make(chan error, 1)
 	go func() { served <- g.Serve(listener) }()
-	err := s.announce()
+	err := s.announce(info)
 	if err == nil {
 		s.settle() // from here on it may be idle
 		select {
@@ -135,16 +161,12 @@ func (s *server) serve(ctx context.Context, listener net.Listener) error {
 }
 
 // announce says that the worker can be reached.
-func (s *server) announce() error {
-	info, err := ReadInfo(s.dir)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("worker: %w", err)
-	}
+func (s *server) announce(info Info) (err error) {
 	info.PID, info.Build = os.Getpid(), s.cfg.Build
 	if info.StartTime, err = startTime(info.PID); err != nil {
 		return fmt.Errorf("worker: start time of this process: %w", err)
 	}
-	if err := info.write(s.dir); err != nil {
+	if err := info.tell(s.dir); err != nil {
 		return fmt.Errorf("worker: %w", err)
 	}
 	if s.cfg.Ready == nil {
@@ -201,5 +223,7 @@ const (
 	streamWindow = 1 << 20
 	connWindow   = 16 << 20
 	ioBuffer     = 128 << 10
-	maxMessage   = 64 << 20
+	maxMessage   = 64 << 20 // to a worker: environments may be large
+	maxAnswer    = 8 << 20  // from one: 256 runs with all that can be said of them
+	maxHeader    = 16 << 10 // from one: the text of an error among it
 )

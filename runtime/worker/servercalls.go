@@ -10,7 +10,7 @@ import (
 
 // Start implements the protocol.
 func (s *server) Start(ctx context.Context, req *workerpb.StartRequest) (*workerpb.StartResponse, error) {
-	r, err := s.start(ctx, fromSpec(req.GetSpec()), runtime.Streams{}, false, req.GetWatch())
+	r, err := s.start(ctx, fromSpec(req.GetSpec()), runtime.Streams{}, false, req)
 	if err != nil {
 		return &workerpb.StartResponse{Failure: toFailure(err)}, nil
 	}
@@ -18,8 +18,8 @@ func (s *server) Start(ctx context.Context, req *workerpb.StartRequest) (*worker
 }
 
 // start starts a guest and enters it into the registry.
-func (s *server) start(ctx context.Context, spec runtime.Spec, streams runtime.Streams, session bool, watch uint64) (*run, error) {
-	ctx, r, err := s.begin(ctx, spec, session, watch)
+func (s *server) start(ctx context.Context, spec runtime.Spec, streams runtime.Streams, session bool, req *workerpb.StartRequest) (*run, error) {
+	ctx, r, err := s.begin(ctx, spec, session, req)
 	if err != nil {
 		return nil, err
 	}
@@ -27,7 +27,7 @@ func (s *server) start(ctx context.Context, spec runtime.Spec, streams runtime.S
 	defer func() { s.begun(r, process) }()
 	p, err := s.cfg.Engine.Start(ctx, spec, streams)
 	switch {
-	case err != nil && s.stale(r, watch):
+	case err != nil && s.stale(r, req.GetWatch()):
 		return nil, errStale // which is why, and not what the engine says of its context
 	case err != nil:
 		return nil, err

@@ -25,7 +25,7 @@ func (s *server) Exec(stream serverStream) error {
 	}
 	t := newTerminal(stream)
 	defer t.close()
-	r, err := s.start(stream.Context(), fromSpec(open.GetSpec()), t.streams(open), true, 0)
+	r, err := s.start(stream.Context(), fromSpec(open.GetSpec()), t.streams(open), true, nil)
 	if err != nil {
 		return t.send(&workerpb.Output{Kind: &workerpb.Output_Failure{Failure: toFailure(err)}})
 	}

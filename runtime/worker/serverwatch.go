@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc"
@@ -66,8 +67,8 @@ func (s *server) follow(w *watcher, number uint64, stream grpc.ServerStreamingSe
 		runs := w.queue
 		w.queue = nil
 		s.mu.Unlock()
-		if len(runs) > 0 {
-			if err := stream.Send(&workerpb.WatchResponse{Watch: number, Runs: runs}); err != nil {
+		for piece := range slices.Chunk(runs, listPiece) {
+			if err := stream.Send(&workerpb.WatchResponse{Watch: number, Runs: piece}); err != nil {
 				return err
 			}
 		}

@@ -13,8 +13,6 @@ import (
 	"time"
 
 	"go.uber.org/zap"
-
-	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
 )
 
 // slot is a place for a worker: a shard, or a pod.
@@ -67,7 +65,11 @@ func (p *Pool) startWorker(ctx context.Context, s slot) error {
 		return fmt.Errorf("start a worker: %w", err)
 	}
 	p.group(dir, process.pid)
-	w, err := p.connect(dir, process)
+	marks, err := readKey(dir)
+	var w *remote
+	if err == nil {
+		w, err = p.connect(dir, s.info(p.cfg.Build), marks, process)
+	}
 	if err != nil {
 		process.end()
 		p.removeFolder(dir)
@@ -76,9 +78,12 @@ func (p *Pool) startWorker(ctx context.Context, s slot) error {
 	if err := w.inTouch(ctx); err != nil {
 		return fmt.Errorf("start a worker: %w", errors.Join(err, process.kill()))
 	}
-	if w.info.Build != p.cfg.Build {
+	p.mu.Lock()
+	draining := w.draining
+	p.mu.Unlock()
+	if draining {
 		// Its guests would be drained before they are started, again and again.
-		return fmt.Errorf("start a worker: it says that its build is %q and not %q", w.info.Build, p.cfg.Build)
+		return fmt.Errorf("start a worker: process %d says that it is of another build", process.pid)
 	}
 	w.log.Info("a worker was started", zap.Int("shard", s.shard), zap.String("uid", s.pod), zap.Duration("took", time.Since(began)))
 	return nil
@@ -94,21 +99,29 @@ func (p *Pool) group(dir string, pid int) {
 	}
 }
 
-// makeFolder makes the folder of a new worker.
+// info is what the worker of the slot is for.
+func (s slot) info(build string) Info {
+	return Info{Build: build, Shard: s.shard, Isolated: s.pod != "", Pod: s.pod}
+}
+
+// makeFolder makes the folder of a new worker, and what lies beside it.
 func (p *Pool) makeFolder(s slot) (string, error) {
-	name, info := fmt.Sprintf("shard%d-", s.shard), Info{Build: p.cfg.Build, Shard: s.shard}
+	name := fmt.Sprintf("shard%d-", s.shard)
 	if s.pod != "" {
-		name, info = "pod-", Info{Build: p.cfg.Build, Isolated: true, Pod: s.pod}
+		name = "pod-"
 	}
 	dir, err := os.MkdirTemp(p.cfg.Dir, name)
 	if err != nil {
 		return "", err
 	}
-	if err := info.write(dir); err != nil {
-		return "", errors.Join(err, filetree.Remove(context.Background(), dir))
+	if err := note(dir, s.info(p.cfg.Build)); err != nil {
+		return "", errors.Join(err, removeFolder(dir))
 	}
 	return dir, nil
 }
+
+// dirFlag is what the worker's folder follows in its arguments.
+const dirFlag = "--dir="
 
 // launchWorker starts the process, and waits until it is ready.
 func (p *Pool) launchWorker(ctx context.Context, dir string) (*handle, error) {
@@ -122,7 +135,7 @@ func (p *Pool) launchWorker(ctx context.Context, dir string) (*handle, error) {
 		return nil, err
 	}
 	defer ready.Close() //nolint:errcheck // it was only read
-	argv := append(p.cfg.Command[1:len(p.cfg.Command):len(p.cfg.Command)], "--dir="+dir, "--ready-fd=3")
+	argv := append(p.cfg.Command[1:len(p.cfg.Command):len(p.cfg.Command)], dirFlag+dir, "--ready-fd=3")
 	// Not CommandContext: it outlives this agent.
 	cmd := exec.Command(p.cfg.Command[0], argv...) //nolint:noctx // see above
 	cmd.Args[0] = p.cfg.Name

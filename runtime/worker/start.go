@@ -159,7 +159,7 @@ var errGone = fmt.Errorf("the worker is gone: %w", runtime.ErrLost)
 
 // start asks the worker to start a guest, over broken connections.
 func (w *remote) start(ctx context.Context, r *process, spec runtime.Spec) error {
-	req := &workerpb.StartRequest{Spec: toSpec(spec)}
+	req := &workerpb.StartRequest{Spec: toSpec(spec), Mark: w.marks.mark(spec.ID, spec.Of)}
 	for known := uint64(0); ; known = req.GetWatch() {
 		watch, err := w.link.current(ctx, known)
 		switch {

@@ -61,7 +61,7 @@ func (w *remote) askUsed(ctx context.Context) {
 		return
 	}
 	for _, s := range resp.GetStats() {
-		if r := w.pool.run(s.GetId()); r != nil {
+		if r := w.pool.run(s.GetId()); r != nil && r.worker == w {
 			r.setUsed(fromStats(s))
 		}
 	}

@@ -60,9 +60,7 @@ func TestStatsWithoutAnAnswer(t *testing.T) {
 	mustStart(t, p, spec(t, "r1", "pod1", "sleep"), runtime.Streams{})
 	before := p.Stats(t.Context())
 	pid := pidOf(t, cfg.Dir)
-	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	standStill(t, pid)
 	defer syscall.Kill(pid, syscall.SIGCONT)
 	began := time.Now()
 	if after := p.Stats(t.Context()); after["r1"] != before["r1"] || len(after) != 1 {

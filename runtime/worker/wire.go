@@ -52,7 +52,7 @@ func toFailure(err error) *workerpb.Failure {
 }
 
 func fromFailure(f *workerpb.Failure) error {
-	return &remoteError{text: f.GetText(), of: classes[f.GetClass()]}
+	return &remoteError{text: clip(f.GetText(), longestText), of: classes[f.GetClass()]}
 }
 
 func toTime(t time.Time) int64 {
@@ -165,8 +165,8 @@ func toExit(e runtime.Exit) *workerpb.Exit {
 func fromExit(e *workerpb.Exit) runtime.Exit {
 	return runtime.Exit{
 		Code:       e.GetCode(),
-		Reason:     runtime.Reason(e.GetReason()),
-		Message:    e.GetMessage(),
+		Reason:     reasonOf(e.GetReason()),
+		Message:    clip(e.GetMessage(), longestText),
 		StartedAt:  fromTime(e.GetStartedAt()),
 		FinishedAt: fromTime(e.GetFinishedAt()),
 	}
@@ -181,9 +181,10 @@ func toStats(id string, s runtime.Stats) *workerpb.Stats {
 
 func fromStats(s *workerpb.Stats) runtime.Stats {
 	return runtime.Stats{
-		CPU: time.Duration(s.GetCpu()), Throttled: time.Duration(s.GetThrottled()), Memory: s.GetMemory(),
+		CPU: duration(s.GetCpu()), Throttled: duration(s.GetThrottled()), Memory: count(s.GetMemory()),
 		Traffic: runtime.Traffic{
-			Received: s.GetReceived(), Sent: s.GetSent(), ReceiveErrors: s.GetReceiveErrors(), SendErrors: s.GetSendErrors(),
+			Received: count(s.GetReceived()), Sent: count(s.GetSent()),
+			ReceiveErrors: count(s.GetReceiveErrors()), SendErrors: count(s.GetSendErrors()),
 		},
 	}
 }

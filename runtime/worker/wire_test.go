@@ -45,6 +45,7 @@ func TestNothingIsLostOnTheWire(t *testing.T) {
 	spec.Args, spec.Env, spec.Module, spec.Mounts[0].Host = []string{"a\xff"}, []string{"A=\xfe", ""}, "/\xfd", "/\xfc"
 	var exit runtime.Exit
 	fill(reflect.ValueOf(&exit).Elem())
+	exit.Reason = runtime.OOMKilled
 	var stats runtime.Stats
 	fill(reflect.ValueOf(&stats).Elem())
 

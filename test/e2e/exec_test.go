@@ -283,11 +283,14 @@ func (s *suite) stream(ctx context.Context, namespace, pod string, command []str
 	return executor.StreamWithContext(ctx, options)
 }
 
-// testExecQuota has one command too many refused, and the others go on.
+// testExecQuota has one command too many refused, and the others go on. Probes have places of their own.
 func testExecQuota(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
-	s.create(t, ns, s.pod("main", s.tiny))
-	s.awaitRunning(t, ns, "main")
+	probed := s.pod("main", s.tiny)
+	probed.Spec.Containers[0].ReadinessProbe = execProbe("main", "x")
+	s.create(t, ns, probed)
+	s.await(t, ns, "main", ready(true))
+	scraper := s.scraper(t, ns)
 	const most = 32
 	ctx, cancel := context.WithTimeout(t.Context(), testnode.Patience)
 	defer cancel()
@@ -305,6 +308,20 @@ func testExecQuota(t *testing.T, s *suite) {
 	err := s.stream(ctx, ns, "main", []string{"main", "x"}, remotecommand.StreamOptions{Stdout: io.Discard})
 	if err == nil || !strings.Contains(err.Error(), `container "main" has 32 commands and attached clients, and may have no more`) {
 		t.Errorf("one more: %v", err)
+	}
+	probes := func(result string) float64 {
+		m := scraper.scrape(t, "/metrics/probes").lookup("prober_probe_total", map[string]string{"namespace": ns, "result": result})
+		return m.GetCounter().GetValue()
+	}
+	before := probes("successful")
+	testnode.Eventually(t, func() error {
+		if n := probes("successful"); n < before+2 {
+			return fmt.Errorf("%v probes succeeded, and %v before", n, before)
+		}
+		return nil
+	})
+	if n := probes("failed"); n > 0 {
+		t.Errorf("%v probes failed", n)
 	}
 	cancel()
 	clients.Wait()

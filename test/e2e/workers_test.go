@@ -234,6 +234,7 @@ func TestAgentUpgrade(t *testing.T) {
 	oldWorker := s.node.Workers(t)
 
 	s.node.Stop(t)
+	s.forgetRecords(t) // as an agent leaves it that keeps none
 	s.node.Binary = newer
 	s.node.Args = append(s.node.Args, "--workers", "2")
 	s.node.Start(t)
@@ -259,7 +260,106 @@ func TestAgentUpgrade(t *testing.T) {
 	s.lastNumber(t, ns, "new")
 }
 
-// TestWorkersEnd: without pods and without an agent nothing of a node is left but its files.
+// forgetRecords removes what agents have noted of their workers.
+func (s *suite) forgetRecords(t *testing.T) {
+	t.Helper()
+	for _, suffix := range []string{".json", ".key"} {
+		files, err := filepath.Glob(filepath.Join(s.node.DataDir, "workers", "*"+suffix))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("no worker has a file %s: %v", suffix, err)
+		}
+		for _, file := range files {
+			if err := os.Remove(file); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// TestWorkerWritesNonsense: whatever a worker writes of itself, the agent starts, and pods do not notice.
+func TestWorkerWritesNonsense(t *testing.T) {
+	t.Parallel()
+	s := newSuite(t, "")
+	ns := s.cluster.Namespace(t)
+	s.create(t, ns, s.pod("counts", s.kitchen, "count"))
+	s.awaitPhase(t, ns, "counts", corev1.PodRunning)
+	before := s.steady(t, ns, "counts")
+	worker := s.node.Workers(t)
+	if len(worker) != 1 {
+		t.Fatalf("%d workers for one pod", len(worker))
+	}
+	own := filepath.Join(worker[0].Dir, "worker.json")
+	for what, write := range map[string]func() error{
+		"truncated": func() error { return os.WriteFile(own, []byte(`{"pid":1`), 0o600) },
+		"a FIFO":    func() error { return syscall.Mkfifo(own, 0o600) },
+	} {
+		s.node.Stop(t)
+		if err := os.Remove(own); err != nil {
+			t.Fatal(err)
+		}
+		if err := write(); err != nil {
+			t.Fatal(err)
+		}
+		s.node.Start(t)
+		s.node.WaitReady(t)
+		after := s.steady(t, ns, "counts")
+		if after.ContainerID != before.ContainerID || after.RestartCount != 0 || !after.State.Running.StartedAt.Equal(&before.State.Running.StartedAt) {
+			t.Errorf("%s: the container was %+v, and is %+v", what, before, after)
+		}
+		if now := s.node.Workers(t); len(now) != 1 || now[0].PID != worker[0].PID {
+			t.Errorf("%s: workers %+v, want %+v", what, now, worker)
+		}
+	}
+	s.lastNumber(t, ns, "counts")
+}
+
+// TestWorkerIsSilent: a worker that stands still stops no other's pods, nor the node. It goes on where it was.
+func TestWorkerIsSilent(t *testing.T) {
+	t.Parallel()
+	s := newSuite(t, "")
+	ns := s.cluster.Namespace(t)
+	s.class(t, "wasmtime-isolated")
+	alone := s.pod("alone", s.kitchen, "count")
+	name := "wasmtime-isolated"
+	alone.Spec.RuntimeClassName = &name
+	s.create(t, ns, alone)
+	s.awaitPhase(t, ns, "alone", corev1.PodRunning)
+	s.create(t, ns, s.pod("shared", s.kitchen, "count"))
+	s.awaitPhase(t, ns, "shared", corev1.PodRunning)
+	before := s.steady(t, ns, "alone")
+	_, isolated := s.workersByKind(t)
+	scraper := s.scraper(t, ns)
+	kill(t, isolated.PID, syscall.SIGSTOP)
+	defer func() { _ = syscall.Kill(isolated.PID, syscall.SIGCONT) }() // whatever fails, it must be able to end
+	// Everything that asks workers is asked, while one does not answer.
+	s.create(t, ns, s.pod("new", s.kitchen, "count"))
+	s.awaitPhase(t, ns, "new", corev1.PodRunning)
+	for _, path := range []string{"/stats/summary", "/metrics", "/metrics/resource"} {
+		scraper.get(t, path)
+	}
+	if first, then := s.lastNumber(t, ns, "shared"), s.lastNumber(t, ns, "shared"); then < first {
+		t.Errorf("the shared pod printed %d lines, then %d", first, then)
+	}
+	lease, err := s.client().CoordinationV1().Leases(corev1.NamespaceNodeLease).Get(t.Context(), s.node.Name, metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	testnode.Eventually(t, func() error {
+		now, err := s.client().CoordinationV1().Leases(corev1.NamespaceNodeLease).Get(t.Context(), s.node.Name, metav1.GetOptions{})
+		if err == nil && !now.Spec.RenewTime.After(lease.Spec.RenewTime.Time) {
+			err = errors.New("the lease is not renewed")
+		}
+		return err
+	})
+	s.node.WaitReady(t)
+	kill(t, isolated.PID, syscall.SIGCONT)
+	if after := s.steady(t, ns, "alone"); after.ContainerID != before.ContainerID || after.RestartCount != 0 {
+		t.Errorf("the pod of the worker that stood still: %+v, before %+v", after, before)
+	}
+	s.lastNumber(t, ns, "alone")
+}
+
+// TestWorkersEnd: without pods and without an agent nothing of a node is left but files, which the next agent removes.
 func TestWorkersEnd(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t, "")
@@ -273,13 +373,18 @@ func TestWorkersEnd(t *testing.T) {
 	}
 	s.node.Stop(t)
 	testnode.Eventually(t, func() error {
+		if all := s.node.Workers(t); len(all) > 0 {
+			return fmt.Errorf("workers %+v live", all)
+		}
+		return nil
+	})
+	s.node.Start(t)
+	s.node.WaitReady(t)
+	testnode.Eventually(t, func() error {
 		left, err := os.ReadDir(filepath.Join(s.node.DataDir, "workers"))
 		if err == nil && len(left) > 0 {
 			err = fmt.Errorf("%s is left", left[0].Name())
 		}
 		return err
 	})
-	if all := s.node.Workers(t); len(all) > 0 {
-		t.Errorf("workers %+v live", all)
-	}
 }

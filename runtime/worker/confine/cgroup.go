@@ -109,6 +109,24 @@ func (g *Groups) Add(name string, pid int, l Limits) (lost []string, err error) 
 	return limit(dir, l), enter(dir, pid)
 }
 
+// OutOfMemory reports whether the kernel has killed a process of the worker's cgroup for want of memory: the group's, that of all
+// workers, or the machine's. It is false where that is not known.
+func (g *Groups) OutOfMemory(name string) bool {
+	if checkName(name) != nil {
+		return false
+	}
+	text, err := os.ReadFile(filepath.Join(g.dir, name, "memory.events"))
+	if err != nil {
+		return false // the group has no memory controller
+	}
+	for line := range bytes.Lines(text) {
+		if n, ok := bytes.CutPrefix(bytes.TrimSpace(line), []byte("oom_kill ")); ok {
+			return string(n) != "0"
+		}
+	}
+	return false
+}
+
 // Remove removes the cgroup of a worker that has ended. That it is gone already is no error; a process in it is (EBUSY).
 func (g *Groups) Remove(name string) error {
 	if err := os.Remove(filepath.Join(g.dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {

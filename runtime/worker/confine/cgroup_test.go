@@ -139,6 +139,35 @@ func TestLimitsAreWritten(t *testing.T) {
 	}
 }
 
+// TestOutOfMemory reads what the kernel tells of a group, in a folder that looks like one.
+func TestOutOfMemory(t *testing.T) {
+	g := &Groups{t.TempDir()}
+	for name, c := range map[string]struct {
+		events string
+		want   bool
+	}{
+		"killed": {"low 0\nhigh 0\nmax 7\noom 1\noom_kill 1\noom_group_kill 0\n", true},
+		"not":    {"low 0\nhigh 0\nmax 7\noom 1\noom_kill 0\noom_group_kill 0\n", false},
+		"older":  {"low 0\n", false},
+		"empty":  {"", false},
+	} {
+		if err := os.Mkdir(filepath.Join(g.dir, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(g.dir, name, "memory.events"), []byte(c.events), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := g.OutOfMemory(name); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	for _, name := range []string{"no memory controller", "../" + filepath.Base(g.dir) + "/killed", ""} {
+		if g.OutOfMemory(name) {
+			t.Errorf("%q was killed", name)
+		}
+	}
+}
+
 func TestNamesOfGroups(t *testing.T) {
 	g := &Groups{t.TempDir()}
 	for _, name := range []string{"", ".", "..", "a/b", "/"} {

@@ -59,6 +59,7 @@ func Apply(cfg Config) (lost []string, err error) {
 	// refuses what the others do.
 	lose("limits", unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}))
 	lose("limits", limitFiles(cfg.OpenFiles))
+	lose("limits", offerToOOM())
 	kept, err := keepPriority()
 	lose("limits", err)
 	lose("memory hidden from processes of the same user", HideSelf())

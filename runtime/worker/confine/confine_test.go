@@ -26,6 +26,7 @@ type outcome struct {
 	Threads map[string][]string // lines of /proc/self/task/*/status that differ in nothing: by field, its values
 	Lost    []string
 	Limits  map[string]uint64
+	OOM     string // oom_score_adj
 }
 
 // attempts tries all that a worker must and must not be able to do.
@@ -51,6 +52,8 @@ func attempts(what task) {
 	var files unix.Rlimit
 	_ = unix.Getrlimit(unix.RLIMIT_NOFILE, &files)
 	o.Limits = map[string]uint64{"open files": files.Cur}
+	score, _ := os.ReadFile("/proc/self/oom_score_adj")
+	o.OOM = strings.TrimSpace(string(score))
 	before.end()
 	after.end()
 	say(o)
@@ -94,6 +97,10 @@ func tryFiles(try func(string, error), dir string) {
 	try("move the hidden folder", os.Rename(in("config"), in("pods/config")))
 	_, err = os.ReadFile(in("link/kubeconfig"))
 	try("read what is hidden by a link", err)
+	try("close the hidden folder", os.Chmod(in("config"), 0))
+	try("give the hidden folder away", os.Lchown(in("config"), os.Getuid(), os.Getgid()))
+	try("mark what is hidden", unix.Lsetxattr(in("config/kubeconfig"), "user.mark", []byte("x"), 0))
+	try("close a volume", os.Chmod(in("pods/file"), 0))
 	_, err = os.ReadFile(in("other/socket"))
 	try("read another worker's folder", err)
 
@@ -324,6 +331,9 @@ func TestWorkerCanDoItsWorkAndNoMore(t *testing.T) {
 				}
 			}
 			checkThreads(t, u, got.Threads)
+			if got.OOM != "500" {
+				t.Errorf("oom_score_adj is %q", got.OOM)
+			}
 			if lost := strings.Join(got.Lost, "; "); u.id == 0 && lost != "" || u.id != 0 && !strings.HasPrefix(lost, "limits: threads") {
 				t.Errorf("lost: %q", lost)
 			}

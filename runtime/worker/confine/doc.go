@@ -17,6 +17,7 @@
 //	files              Landlock: hidden, read-only and writable places (below)          Linux 5.19 with Landlock switched on
 //	memory             other processes of the user cannot read the worker's (dumpable)  nothing
 //	limits             no core files, open files up to the hard limit                   nothing
+//	memory's end       the kernel takes the worker before the agent (oom_score_adj)     nothing
 //	priority           RLIMIT_NICE, so that threads may take back their nice value      CAP_SYS_RESOURCE, or LimitNICE=+0 of the unit
 //
 // An ordinary user's worker loses nothing but the last, unless the unit grants it. With 20 threads it all takes 20
@@ -39,7 +40,7 @@
 // # System calls
 //
 // Refused with EPERM: to execute and to fork, to mount and to change the root, namespaces, to trace or read other
-// processes, kernel modules, kexec, bpf, perf, userfaultfd, io_uring, keys, quotas, clocks, swap, System V and POSIX
+// processes, owners, modes and extended attributes of files, kernel modules, kexec, bpf, perf, userfaultfd, io_uring, keys, quotas, clocks, swap, System V and POSIX
 // message queues, signals and limits for other processes, sockets but those of IPv4, IPv6 and netlink's routes. Unix
 // sockets are refused because a process of root's that may talk to systemd or a container runtime is root with all
 // capabilities; Landlock cannot stop that before its version 9. clone3 gives ENOSYS, so that the C library takes
@@ -61,8 +62,8 @@
 // By itself the package makes /proc and /sys read-only (uid 0 may write much of both without any capability) and
 // hides /dev but for null, zero, full, random and urandom, /sys/kernel/debug and /sys/kernel/tracing. The rest is the
 // caller's. Nothing may be executed, and no device, socket or pipe made, anywhere. Names in hidden directories can be
-// listed, contents not be read. Landlock does not restrict stat, chmod, chown, utime or extended attributes. A file
-// that has a second name (hard link, bind mount) is hidden only if both are named. Symbolic links in Config are
+// listed, and directories locked (flock); contents not be read. Landlock does not restrict stat and utime, nor chmod, chown and extended
+// attributes, which the filter does. A file that has a second name (hard link, bind mount) is hidden only if both are named. Symbolic links in Config are
 // followed first.
 //
 // Landlock also keeps the process from tracing, and from reading memory, environment and open files, of any process

@@ -3,7 +3,10 @@ package confine
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
+	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 	"kernel.org/pub/linux/libs/security/libcap/cap"
@@ -26,6 +29,23 @@ func limitFiles(files uint64) error {
 		return fmt.Errorf("open files: %w", err)
 	}
 	return nil
+}
+
+// oomScore is a worker's oom_score_adj (man 5 proc_pid_oom_score_adj), in thousandths of the machine's memory: with its score the kernel
+// takes a worker before the agent, of whatever size, and of the workers the largest.
+const oomScore = 500
+
+// offerToOOM has the kernel take this process before others when memory is short, the agent among them. What is set already may be more.
+func offerToOOM() error {
+	const path = "/proc/self/oom_score_adj"
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if now, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil && now >= oomScore {
+		return nil
+	}
+	return write(path, strconv.Itoa(oomScore))
 }
 
 // keepPriority sees to it that threads which made themselves nicer can go back to the value that the process has now, and returns the

@@ -23,6 +23,10 @@ var refused = []string{
 	"fsopen", "fsconfig", "fsmount", "fspick", "statmount", "listmount",
 	"pivot_root", "chroot", "unshare", "setns", "open_by_handle_at",
 
+	// Whose a file is and who may use it, of which Landlock knows nothing. WASI has no such thing.
+	"chmod", "fchmod", "fchmodat", "fchmodat2", "chown", "chown32", "lchown", "lchown32", "fchown", "fchown32", "fchownat",
+	"setxattr", "lsetxattr", "fsetxattr", "setxattrat", "removexattr", "lremovexattr", "fremovexattr", "removexattrat",
+
 	// The kernel itself.
 	"init_module", "finit_module", "delete_module", "create_module", "query_module", "get_kernel_syms",
 	"kexec_load", "kexec_file_load", "reboot", "bpf", "perf_event_open", "userfaultfd",

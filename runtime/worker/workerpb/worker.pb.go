@@ -295,8 +295,10 @@ type Run struct {
 	Of        *Origin                `protobuf:"bytes,2,opt,name=of,proto3" json:"of,omitempty"`
 	StartedAt int64                  `protobuf:"varint,3,opt,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
 	// Set once the run has ended.
-	Exit          *Exit  `protobuf:"bytes,4,opt,name=exit,proto3" json:"exit,omitempty"`
-	Stats         *Stats `protobuf:"bytes,5,opt,name=stats,proto3" json:"stats,omitempty"`
+	Exit  *Exit  `protobuf:"bytes,4,opt,name=exit,proto3" json:"exit,omitempty"`
+	Stats *Stats `protobuf:"bytes,5,opt,name=stats,proto3" json:"stats,omitempty"`
+	// As in the StartRequest. Workers of older builds do not have it.
+	Mark          []byte `protobuf:"bytes,6,opt,name=mark,proto3" json:"mark,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -362,6 +364,13 @@ func (x *Run) GetExit() *Exit {
 func (x *Run) GetStats() *Stats {
 	if x != nil {
 		return x.Stats
+	}
+	return nil
+}
+
+func (x *Run) GetMark() []byte {
+	if x != nil {
+		return x.Mark
 	}
 	return nil
 }
@@ -922,9 +931,11 @@ func (x *Failure) GetText() string {
 }
 
 type StartRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Watch         uint64                 `protobuf:"varint,1,opt,name=watch,proto3" json:"watch,omitempty"`
-	Spec          *Spec                  `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Watch uint64                 `protobuf:"varint,1,opt,name=watch,proto3" json:"watch,omitempty"`
+	Spec  *Spec                  `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
+	// What the agent knows the run by, later; the worker keeps it.
+	Mark          []byte `protobuf:"bytes,3,opt,name=mark,proto3" json:"mark,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -969,6 +980,13 @@ func (x *StartRequest) GetWatch() uint64 {
 func (x *StartRequest) GetSpec() *Spec {
 	if x != nil {
 		return x.Spec
+	}
+	return nil
+}
+
+func (x *StartRequest) GetMark() []byte {
+	if x != nil {
+		return x.Mark
 	}
 	return nil
 }
@@ -2101,14 +2119,15 @@ const file_worker_proto_rawDesc = "" +
 	"host_calls\x18\x04 \x03(\v24.krustletwasi.worker.v1.WatchResponse.HostCallsEntryR\thostCalls\x1a<\n" +
 	"\x0eHostCallsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xcb\x01\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xdf\x01\n" +
 	"\x03Run\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12.\n" +
 	"\x02of\x18\x02 \x01(\v2\x1e.krustletwasi.worker.v1.OriginR\x02of\x12\x1d\n" +
 	"\n" +
 	"started_at\x18\x03 \x01(\x03R\tstartedAt\x120\n" +
 	"\x04exit\x18\x04 \x01(\v2\x1c.krustletwasi.worker.v1.ExitR\x04exit\x123\n" +
-	"\x05stats\x18\x05 \x01(\v2\x1d.krustletwasi.worker.v1.StatsR\x05stats\"\x85\x01\n" +
+	"\x05stats\x18\x05 \x01(\v2\x1d.krustletwasi.worker.v1.StatsR\x05stats\x12\x12\n" +
+	"\x04mark\x18\x06 \x01(\fR\x04mark\"\x85\x01\n" +
 	"\x06Origin\x12\x10\n" +
 	"\x03pod\x18\x01 \x01(\tR\x03pod\x12\x1c\n" +
 	"\tcontainer\x18\x02 \x01(\tR\tcontainer\x12\x18\n" +
@@ -2173,10 +2192,11 @@ const file_worker_proto_rawDesc = "" +
 	"\n" +
 	"\x06ENDING\x10\x04\x12\t\n" +
 	"\x05STDIN\x10\x05\x12\v\n" +
-	"\aUNKNOWN\x10\x06\"V\n" +
+	"\aUNKNOWN\x10\x06\"j\n" +
 	"\fStartRequest\x12\x14\n" +
 	"\x05watch\x18\x01 \x01(\x04R\x05watch\x120\n" +
-	"\x04spec\x18\x02 \x01(\v2\x1c.krustletwasi.worker.v1.SpecR\x04spec\"i\n" +
+	"\x04spec\x18\x02 \x01(\v2\x1c.krustletwasi.worker.v1.SpecR\x04spec\x12\x12\n" +
+	"\x04mark\x18\x03 \x01(\fR\x04mark\"i\n" +
 	"\rStartResponse\x12\x1d\n" +
 	"\n" +
 	"started_at\x18\x01 \x01(\x03R\tstartedAt\x129\n" +

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/worker"
+	"github.com/krustlet-go/krustlet-wasi/runtime/worker/confine"
+)
+
+// asConfined makes this program a process that confines itself as a worker does, and says what it can do then.
+const asConfined = "KRUSTLET_WASI_TEST_CONFINED"
+
+// confined is what such a process is told.
+type confined struct {
+	DataDir, Dir string
+	Info         worker.Info
+	Files        []string // below DataDir
+}
+
+// reached is what it says.
+type reached struct {
+	Lost []string
+	Can  map[string]string // by file: r, w, l (lock), n (make another beside it), d (remove), c (change its mode)
+}
+
+func confinedMain() int {
+	var what confined
+	if err := json.NewDecoder(os.Stdin).Decode(&what); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 3
+	}
+	c := workerConfig{
+		dataDir: what.DataDir, logsDir: filepath.Join(what.DataDir, "logs"), dir: what.Dir,
+		hidden: []string{filepath.Join(what.DataDir, "config")},
+	}
+	config, err := c.confinement(what.Info)
+	said := reached{Can: map[string]string{}}
+	if err == nil {
+		said.Lost, err = confine.Apply(config)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 4
+	}
+	for _, name := range what.Files {
+		said.Can[name] = whatCanBeDone(filepath.Join(what.DataDir, name))
+	}
+	if json.NewEncoder(os.Stdout).Encode(said) != nil {
+		return 5
+	}
+	return 0
+}
+
+func whatCanBeDone(path string) (can string) {
+	if _, err := os.ReadFile(path); err == nil {
+		can += "r"
+	}
+	if f, err := os.OpenFile(path, os.O_WRONLY, 0); err == nil {
+		can += "w"
+		_ = f.Close()
+	}
+	for _, flags := range []int{os.O_RDONLY, os.O_WRONLY} {
+		if f, err := os.OpenFile(path, flags, 0); err == nil {
+			if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil && !strings.Contains(can, "l") {
+				can += "l"
+			}
+			_ = f.Close()
+		}
+	}
+	if os.WriteFile(path+".new", nil, 0o600) == nil || os.Symlink("/", path+".link") == nil || os.Mkdir(path+".folder", 0o700) == nil {
+		can += "n"
+	}
+	if os.Chmod(path, 0) == nil {
+		can += "c"
+	}
+	if err := os.Remove(path); err == nil || errors.Is(err, fs.ErrNotExist) {
+		can += "d"
+	}
+	return can
+}
+
+// TestWorkersSeeTheirOwn asks a process that is confined as a worker what it can do with the files of a data directory: its own folder is
+// its own, the agent's and other workers' files are closed, and an isolated one has its pod's alone.
+func TestWorkersSeeTheirOwn(t *testing.T) {
+	const all, read, none = "rwlnd", "rl", ""
+	files := []struct{ name, shared, isolated string }{
+		{"workers/shard0-1/log", all, all},
+		{"workers/shard0-1.json", none, none},
+		{"workers/shard0-1.key", none, none},
+		{"workers/shard0-2/log", none, none},
+		{"workers/shard0-2/socket", none, none},
+		{"workers/shard0-2.json", none, none},
+		{"workers/shard0-2.key", none, none},
+		{"config/kubeconfig", none, none},
+		{"config/docker/config.json", none, none},
+		{"modules/blobs/module", read, read},
+		{"modules/compiled/48/code.cwasm", read, read},
+		{"krustlet-wasi.lock", none, none},
+		{"what-comes/later", none, none},
+		{"pods/mine/volumes/file", all, all},
+		{"pods/theirs/volumes/file", all, none}, // a shared worker has the volumes of all pods: docs/security.md
+		{"logs/ns_name_mine/main/0.log", all, all},
+		{"logs/ns_name_theirs/main/0.log", all, none},
+		{"logs/ns_name_not-mine/main/0.log", all, none},
+	}
+	for _, isolated := range []bool{false, true} {
+		t.Run(fmt.Sprint("isolated=", isolated), func(t *testing.T) {
+			what := confined{DataDir: t.TempDir(), Info: worker.Info{Build: "b1", Isolated: isolated}}
+			what.Dir = filepath.Join(what.DataDir, "workers", "shard0-1")
+			if isolated {
+				what.Info.Pod = "mine"
+			}
+			want := map[string]string{}
+			for _, f := range files {
+				path := filepath.Join(what.DataDir, f.name)
+				if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte("text"), 0o600)); err != nil {
+					t.Fatal(err)
+				}
+				what.Files = append(what.Files, f.name)
+				if want[f.name] = f.shared; isolated {
+					want[f.name] = f.isolated
+				}
+			}
+			task, err := json.Marshal(what)
+			if err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.Command("/proc/self/exe")
+			cmd.Env = []string{asConfined + "=1"}
+			cmd.Stdin, cmd.Stderr = bytes.NewReader(task), os.Stderr
+			out, err := cmd.Output()
+			var said reached
+			if err := errors.Join(err, json.Unmarshal(out, &said)); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+			if lost := strings.Join(said.Lost, "; "); strings.Contains(lost, "files:") || strings.Contains(lost, "system calls:") {
+				t.Fatalf("this kernel cannot confine a worker, so nothing is proven here: %s", lost)
+			}
+			for name, can := range said.Can {
+				if can != want[name] {
+					t.Errorf("%s: a worker can %q, and not %q", name, can, want[name])
+				}
+			}
+		})
+	}
+}
