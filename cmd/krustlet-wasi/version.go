@@ -12,7 +12,7 @@ import (
 var (
 	version string
 	// engineKey names the build of the engine's library. Its only use is that the program is linked again for another one.
-	engineKey string
+	engineKey string //nolint:unused // only the linker reads it
 )
 
 // programVersion is the version set by the build, else that of the module as Go's tools recorded it, else
