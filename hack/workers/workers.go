@@ -1,5 +1,5 @@
 // Package workers finds and ends the worker processes that an agent has left behind, as an administrator would who takes a
-// node down for good: by the locks that they hold in the data directory.
+// node down.
 package workers
 
 import (
@@ -23,36 +23,34 @@ type Worker struct {
 	Dir string // its folder
 }
 
-// List is the workers of a data directory that are alive.
+// List is the workers of a data directory that are alive, by their command lines: what they have written themselves may be wrong.
 func List(dataDir string) ([]Worker, error) {
-	dirs, err := filepath.Glob(filepath.Join(dataDir, "workers", "*", ""))
+	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	if err != nil {
 		return nil, err
 	}
 	var found []Worker
-	for _, dir := range dirs {
-		info, err := worker.ReadInfo(dir)
-		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
-			continue // it has just ended, or is no folder
-		}
+	for _, file := range lines {
+		line, err := os.ReadFile(file)
 		if err != nil {
-			return nil, err
+			continue // it has just ended
 		}
-		if w := (Worker{info, dir}); w.alive() {
+		for _, arg := range strings.Split(string(line), "\x00") {
+			dir, is := strings.CutPrefix(arg, "--dir=")
+			if !is || filepath.Dir(dir) != filepath.Join(dataDir, "workers") {
+				continue
+			}
+			w := Worker{Dir: dir}
+			if info, err := worker.ReadInfo(dir); err == nil {
+				w.Info = info
+			}
+			if w.PID, err = strconv.Atoi(filepath.Base(filepath.Dir(file))); err != nil {
+				return nil, err
+			}
 			found = append(found, w)
 		}
 	}
 	return found, nil
-}
-
-// alive says that the process is there, no zombie, and works in that folder.
-func (w Worker) alive() bool {
-	if w.PID <= 0 {
-		return false
-	}
-	proc := filepath.Join("/proc", strconv.Itoa(w.PID))
-	line, err := os.ReadFile(filepath.Join(proc, "cmdline"))
-	return err == nil && strings.Contains(string(line), w.Dir)
 }
 
 // Log is what the worker has logged so far.

@@ -169,8 +169,9 @@ func (l *liar) Watch(_ *workerpb.WatchRequest, stream grpc.ServerStreamingServer
 func (l *liar) Stats(context.Context, *workerpb.StatsRequest) (*workerpb.StatsResponse, error) {
 	out := &workerpb.StatsResponse{Stats: []*workerpb.Stats{{Id: "r2", Memory: 1 << 62}, {Id: l.run.Load().GetId(), Memory: -5, Cpu: 1 << 62}}}
 	if l.lies("huge stats") {
+		same := &workerpb.Stats{Id: "r2", Memory: 1} // eight megabytes of them in the message, and one here
 		for range 1 << 20 {
-			out.Stats = append(out.Stats, &workerpb.Stats{Id: "r2", Memory: 1})
+			out.Stats = append(out.Stats, same)
 		}
 	}
 	return out, nil

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -153,6 +154,25 @@ func endWorkers(tb testing.TB, dir string) {
 		}
 	}
 	eventually(tb, "all workers have ended", func() bool { return len(workers(dir)) == 0 })
+	// Those that do not say who they are are known by their command lines.
+	for _, pid := range processesOf(dir) {
+		_ = unix.Kill(pid, unix.SIGKILL)
+	}
+	eventually(tb, "all processes have ended", func() bool { return len(processesOf(dir)) == 0 })
+}
+
+// processesOf are the workers that were started for a folder in dir, whatever they have written there.
+func processesOf(dir string) []int {
+	var all []int
+	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, file := range lines {
+		line, _ := os.ReadFile(file) // empty of a process that has ended
+		if strings.Contains(string(line), "\x00--dir="+dir+"/") {
+			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+			all = append(all, pid)
+		}
+	}
+	return all
 }
 
 // eventually waits for a condition.
