@@ -94,10 +94,10 @@ func TestCountIsAsDu(t *testing.T) {
 
 // TestCountDeep: a file below 25,000 levels counts, with few descriptors, whatever is beside the way there.
 func TestCountDeep(t *testing.T) {
-	if !ownprocess.Enter(t, 0) {
+	if !ownprocess.Enter(t, syscall.CLONE_NEWNS) {
 		return
 	}
-	dir := t.TempDir()
+	dir := inMemory(t)
 	deeptree.Make(t, dir, levels, 7<<20)
 	deeptree.Make(t, makeDir(t, dir, "aside"), 40, 2<<20)
 	part := &Part{Path: "aside"}
