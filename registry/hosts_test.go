@@ -58,7 +58,7 @@ func TestPlainHTTPNeedsLeave(t *testing.T) {
 		srv.reset()
 		s := newStore(t, Config{InsecureRegistries: tt.insecure})
 		direct := directTransport{inner: &http.Transport{}, host: srv.host()}
-		s.network.usual = newTransport(&policyTransport{policy: s.hosts, verified: direct, lenient: direct}, "test")
+		s.network.usual = &policyTransport{policy: s.hosts, verified: direct, lenient: direct}
 		m, err := s.pulled(t.Context(), tt.image)
 		if tt.allowed {
 			if err != nil {
