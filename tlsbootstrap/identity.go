@@ -111,6 +111,14 @@ func rejoin(ctx context.Context, cfg Config, damaged *damagedError) (*Identity, 
 }
 
 func newIdentity(cfg Config, found *nodeConfig) (*Identity, error) {
+	identity, err := identityOf(cfg, found)
+	if err == nil {
+		BoundAnswers(identity.config)
+	}
+	return identity, err
+}
+
+func identityOf(cfg Config, found *nodeConfig) (*Identity, error) {
 	if !found.ours {
 		if found.cert == nil {
 			cfg.Log.Warn("the kubeconfig has no client certificate: its rights are its own, and it will not be renewed",
@@ -130,7 +138,7 @@ func newIdentity(cfg Config, found *nodeConfig) (*Identity, error) {
 }
 
 // Config returns a copy of the configuration for clients. Clients made from it use a renewed
-// certificate by themselves. It carries its transport, so its TLS settings must stay empty.
+// certificate by themselves, and read answers of bounded size; see BoundAnswers. It carries its transport, so its TLS settings must stay empty.
 func (i *Identity) Config() *rest.Config { return rest.CopyConfig(i.config) }
 
 // Run renews the client certificate at 70 to 90 % of its lifetime, and rewrites the kubeconfig. A
@@ -237,11 +245,13 @@ func bootstrapClient(cfg Config) (config *rest.Config, client kubernetes.Interfa
 	if config, err = readBootstrap(cfg.BootstrapFile); err != nil {
 		return nil, nil, nil, err
 	}
-	httpClient, err := rest.HTTPClientFor(config)
+	bounded := rest.CopyConfig(config)
+	BoundAnswers(bounded)
+	httpClient, err := rest.HTTPClientFor(bounded)
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("using %s: %s", cfg.BootstrapFile, oneLine(err))
 	}
-	client, err = kubernetes.NewForConfigAndClient(config, httpClient)
+	client, err = kubernetes.NewForConfigAndClient(bounded, httpClient)
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("using %s: %s", cfg.BootstrapFile, oneLine(err))
 	}

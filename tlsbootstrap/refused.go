@@ -57,12 +57,14 @@ func (n *nodeConfig) refused(ctx context.Context, cfg Config) error {
 
 // knock makes one request that every user may make.
 func (n *nodeConfig) knock(ctx context.Context) error {
-	httpClient, err := rest.HTTPClientFor(n.config)
+	config := rest.CopyConfig(n.config)
+	BoundAnswers(config)
+	httpClient, err := rest.HTTPClientFor(config)
 	if err != nil {
 		return err
 	}
 	defer httpClient.CloseIdleConnections()
-	client, err := kubernetes.NewForConfigAndClient(n.config, httpClient)
+	client, err := kubernetes.NewForConfigAndClient(config, httpClient)
 	if err != nil {
 		return err
 	}
