@@ -17,7 +17,8 @@ const (
 	// pageSize is how many objects are asked for at a time. So many of the largest that etcd takes are less than
 	// what a client reads of one answer.
 	pageSize = 50
-	// maxPages is how many pages a list may have: no node has more pods than are on them.
+	// maxPages is how many pages a list may have. They take twice the pods that have ended and are kept in a whole
+	// cluster by default.
 	maxPages = 500
 	// listTimeout bounds the request for one page.
 	listTimeout = time.Minute
@@ -129,6 +130,9 @@ func (i *Informer[T]) list(ctx context.Context, limit int64) ([]T, string, error
 		all = append(all, page...)
 		if meta.Continue == "" {
 			return all, meta.ResourceVersion, nil
+		}
+		if meta.Continue == opts.Continue {
+			return nil, "", errors.New("the server sent a page whose next page is itself")
 		}
 		opts.Continue = meta.Continue
 	}
