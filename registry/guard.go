@@ -2,13 +2,14 @@ package registry
 
 import (
 	"context"
-	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/krustlet-go/krustlet-wasi/podsync/address"
 )
 
 // addressKind is what an address is to this node.
@@ -54,18 +55,6 @@ func kindOf(a netip.Addr, isOwn func(netip.Addr) bool) addressKind {
 	return elsewhereAddress
 }
 
-// isLocal asks the kernel whether an address is the machine's: it is, if the machine would talk to it from that address.
-// Nothing is sent.
-func isLocal(a netip.Addr) bool {
-	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, 9)))
-	if err != nil {
-		return false // then it cannot be reached at all
-	}
-	defer func() { _ = conn.Close() }()
-	from, ok := conn.LocalAddr().(*net.UDPAddr)
-	return ok && from.AddrPort().Addr().Unmap() == a
-}
-
 // kindOfHost is the kind of a host that is written as an address, or as the machine's own name for itself; of others nothing is
 // known before they are connected to.
 func kindOfHost(host string) addressKind {
@@ -74,7 +63,7 @@ func kindOfHost(host string) addressKind {
 		return loopbackAddress
 	}
 	if a, err := netip.ParseAddr(host); err == nil {
-		return kindOf(a, isLocal)
+		return kindOf(a, address.IsLocal)
 	}
 	return elsewhereAddress
 }
@@ -102,15 +91,15 @@ func (g guard) check(to string, kind addressKind) error {
 type viaProxy struct{}
 
 // control is net.Dialer's ControlContext.
-func (g guard) control(ctx context.Context, _, address string, _ syscall.RawConn) error {
+func (g guard) control(ctx context.Context, _, to string, _ syscall.RawConn) error {
 	if ctx.Value(viaProxy{}) != nil {
 		return nil
 	}
-	at, err := netip.ParseAddrPort(address)
+	at, err := netip.ParseAddrPort(to)
 	if err != nil {
 		return err
 	}
-	return g.check(address, kindOf(at.Addr(), isLocal))
+	return g.check(to, kindOf(at.Addr(), address.IsLocal))
 }
 
 // sentOn is how hosts are spoken to that a registry names. Each kind of registry has connections of its own, since one

@@ -7,10 +7,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"os/exec"
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/krustlet-go/krustlet-wasi/hack/ownnetwork"
 )
@@ -153,13 +155,20 @@ func TestRegistryDoesNotReachTheNodesAddresses(t *testing.T) {
 	if !ownnetwork.Enter(t) {
 		return
 	}
-	for _, args := range [][]string{
-		{"addr", "add", "192.0.2.7/24", "dev", "lo"},
-		{"route", "add", "local", "10.9.0.0/24", "dev", "lo"},
-	} {
-		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
-			t.Fatalf("ip %v: %v: %s", args, err, out)
-		}
+	lo, err := netlink.LinkByName("lo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address, err := netlink.ParseAddr("192.0.2.7/24")
+	if err == nil {
+		err = netlink.AddrAdd(lo, address)
+	}
+	if err == nil { // as podsync/address makes a range of pods
+		_, pods, _ := net.ParseCIDR("10.9.0.0/24")
+		err = netlink.RouteAdd(&netlink.Route{LinkIndex: lo.Attrs().Index, Dst: pods, Type: unix.RTN_LOCAL, Table: unix.RT_TABLE_LOCAL, Scope: netlink.SCOPE_HOST})
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 	for _, at := range []string{"192.0.2.7", "10.9.0.5"} {
 		l, err := net.Listen("tcp", at+":0")

@@ -7,10 +7,14 @@ import (
 	"strings"
 )
 
+// EmptyLists are those of the Faults that say that there is nothing, in a form that has to be believed.
+func EmptyLists() []string { return []string{"versions of nonsense", "watches of events"} }
+
 // Faults are kinds of nonsense by name: each answers every request.
 func Faults() map[string]Fault {
 	return map[string]Fault{
 		"a page of HTML with 500": answer(500, "text/html", "<html><h1>Internal Server Error</h1></html>"),
+		"a page of HTML with 404": answer(404, "text/html", "<html><h1>404 page not found</h1></html>"),
 		"a page of HTML with 200": answer(200, "text/html", "<html>Log in</html>"),
 		"nothing with 200":        answer(200, "application/json", ""),
 		"half of JSON":            answer(200, "application/json", `{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"5`),

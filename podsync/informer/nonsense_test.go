@@ -69,7 +69,11 @@ func TestNonsense(t *testing.T) {
 				return all[name](w, r)
 			})
 			s.write("stays", name[:1]+string(rune('a'+round)))
-			<-met
+			select {
+			case <-met:
+			case <-time.After(2 * soon):
+				t.Fatalf("it asked for nothing in %v", 2*soon)
+			}
 			asked := gateway.Served()
 			<-time.NewTimer(2 * time.Second).C // how long the fault lasts
 			goruntime.ReadMemStats(&after)
