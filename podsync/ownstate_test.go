@@ -36,6 +36,8 @@ func sparse(path string, size int64) error {
 }
 
 // TestDamagedSpec: what a container runs is in a file that may be damaged. One line says which file, and what to do.
+//
+// docs/security.md: "A damaged file costs what is in it, and no pod."
 func TestDamagedSpec(t *testing.T) {
 	for name, damage := range damages {
 		t.Run(name, func(t *testing.T) {
@@ -86,6 +88,8 @@ func checkDamage(t *testing.T, err error, parts ...string) {
 }
 
 // TestDamagedNotes: what else is noted of a pod may be damaged, and the pod goes on: with what the API server knows.
+//
+// docs/security.md: "What the agent has noted for the next one, such as `run.json`, it reads back as if others had written it."
 func TestDamagedNotes(t *testing.T) {
 	for name, damage := range damages {
 		t.Run(name, func(t *testing.T) {

@@ -38,6 +38,7 @@ func (d directTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return d.inner.RoundTrip(req)
 }
 
+// docs/security.md: "`--insecure-registries` gives up both encryption and verification for the hosts it names"
 func TestPlainHTTPNeedsLeave(t *testing.T) {
 	srv := newServer(t)
 	module := wasm("plain", 10)
@@ -82,6 +83,7 @@ func (password) Lookup(context.Context, string) ([]credentials.Credential, error
 	return []credentials.Credential{{Username: "me", Password: "secret"}}, nil
 }
 
+// docs/security.md: "A redirect to another host and a mirror never get a registry's credentials."
 func TestRedirectCarriesNoCredentials(t *testing.T) {
 	srv := newServer(t)
 	module := wasm("elsewhere", 10)

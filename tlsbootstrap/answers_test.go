@@ -45,6 +45,8 @@ func endless(w http.ResponseWriter, r *http.Request, begin []byte, sent *int64) 
 }
 
 // TestAnswersAreBounded: whatever the API server sends, a node reads so much of it and no more.
+//
+// docs/security.md: "an answer to 96 MiB, an event of a watch to 16 MiB"
 func TestAnswersAreBounded(t *testing.T) {
 	proto := binary.BigEndian.AppendUint32(nil, 1<<31)
 	for name, tt := range map[string]struct {
@@ -92,6 +94,7 @@ func TestAnswersAreBounded(t *testing.T) {
 	}
 }
 
+// docs/security.md: "a call to 20 seconds"
 func TestAnswersAreBoundedInTime(t *testing.T) {
 	silent := func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 	half := func(w http.ResponseWriter, r *http.Request) {

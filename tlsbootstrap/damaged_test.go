@@ -64,6 +64,7 @@ func TestJoinCutKubeconfig(t *testing.T) {
 	}
 }
 
+// docs/security.md: "What the agent reads is a regular file of bounded size; a named pipe does not stop it."
 func TestJoinOddKubeconfigs(t *testing.T) {
 	cert, key := selfSignedPair(t, "n")
 	_, otherKey := selfSignedPair(t, "n")
@@ -174,6 +175,8 @@ func FuzzJoin(f *testing.F) {
 }
 
 // TestJoinReplacesADamagedKubeconfig: the node joins again by itself, and keeps what it replaced.
+//
+// docs/security.md: "A kubeconfig of the agent's own that is damaged, has expired, or is refused by the API server is replaced with the bootstrap file"
 func TestJoinReplacesADamagedKubeconfig(t *testing.T) {
 	w := newWorld(t)
 	w.joined()
@@ -208,6 +211,8 @@ func TestJoinReplacesADamagedKubeconfig(t *testing.T) {
 }
 
 // TestJoinNeverReplacesAnothersKubeconfig: what has not our first line stays, damaged or not.
+//
+// docs/security.md: "somebody else's never is."
 func TestJoinNeverReplacesAnothersKubeconfig(t *testing.T) {
 	w := newWorld(t)
 	w.bootstrapFile("", w.token())
@@ -241,6 +246,8 @@ func (w *world) aged() {
 
 // TestJoinAgainWhenTheAPIServerRefuses: of a cluster that was made anew, with new authorities, nothing of the old kubeconfig
 // is good any more, and the bootstrap file is of the new one.
+//
+// docs/security.md: "it shows that only to a server of the authority that the bootstrap file names."
 func TestJoinAgainWhenTheAPIServerRefuses(t *testing.T) {
 	for _, what := range []string{"the server's authority is another", "the client's authority is another"} {
 		t.Run(what, func(t *testing.T) {

@@ -129,6 +129,7 @@ func TestJoinNeverOverwritesTheBootstrapFile(t *testing.T) {
 	}
 }
 
+// docs/security.md: "A kubeconfig whose certificate is somebody else's, such as an administrator's, is refused."
 func TestNodeConfigUsable(t *testing.T) {
 	cfg := Config{NodeName: "n", Kubeconfig: "/k"}
 	for _, test := range []struct {
@@ -315,6 +316,7 @@ func TestPatience(t *testing.T) {
 	}
 }
 
+// docs/security.md: "`config/kubeconfig`, `config/krustlet.key`, `config/*.pending` | 0600"
 func TestPendingKey(t *testing.T) {
 	p := pendingKey{filepath.Join(t.TempDir(), "new", "key")}
 	first, err := p.load()
@@ -350,6 +352,7 @@ func TestPendingKey(t *testing.T) {
 	}
 }
 
+// docs/security.md: "New files are written beside their place and renamed."
 func TestWriteFileLeavesNothingHalfWritten(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "f")

@@ -70,6 +70,10 @@ func TestServingWaitsForApproval(t *testing.T) {
 	if info, err := os.Stat(w.cfg.KeyFile); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the key file: %v, %v", info, err)
 	}
+	// docs/security.md: "`config/krustlet.crt` | 0644"
+	if info, err := os.Stat(w.cfg.CertFile); err != nil || info.Mode().Perm() != 0o644 {
+		t.Errorf("the certificate file: %v, %v", info, err)
+	}
 	stop()
 
 	again, err := NewServing(w.cfg, client)
@@ -229,6 +233,8 @@ func TestClientRenews(t *testing.T) {
 
 // TestServingCopiedCSR: CSRs can be read, and any node may make one of any name. One that another user made for our key, under
 // the name that ours would have, is never signed for us; ours has another name then, and the line says that one.
+//
+// docs/security.md: "A node whose CSR's name was taken asks under the name with ten digits behind it, and prints that one."
 func TestServingCopiedCSR(t *testing.T) {
 	w := newWorld(t)
 	client := clientOf(t, w.joined().Config())

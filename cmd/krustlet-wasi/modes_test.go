@@ -37,6 +37,7 @@ func TestFilesThatAllMayWriteAreRefused(t *testing.T) {
 	}
 }
 
+// docs/security.md: "A secret that every user may read, and a file that a group may write, are used, with a warning at the start"
 func TestWarnsOfModes(t *testing.T) {
 	for mode, want := range map[os.FileMode]string{
 		0o600: "", 0o400: "", 0o640: "",

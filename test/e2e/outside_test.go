@@ -101,6 +101,7 @@ func TestNothingIsWrittenOutside(t *testing.T) {
 	}
 	cluster.Kubectl(t, "logs", "-n", ns, "prints")
 	written("with pods", first)
+	checkModes(t, s.node.DataDir)
 	s.node.Stop(t)
 	s.node.Start(t)
 	s.node.WaitReady(t)
@@ -108,4 +109,39 @@ func TestNothingIsWrittenOutside(t *testing.T) {
 	s.awaitGone(t, made)
 	written("before the restart", first)
 	written("after a restart", eye())
+}
+
+// docs/security.md: "`modules/` | 0700, files 0600"
+// docs/security.md: "`pods/` | 0700"
+// docs/security.md: "`logs/` | 0755, files 0640"
+// docs/security.md: "`config/docker/config.json`, `config/image-rights/` | 0700, files 0600"
+func checkModes(t *testing.T, data string) {
+	t.Helper()
+	for place, mode := range map[string]fs.FileMode{
+		"": 0o700, "config/kubeconfig": 0o600, "config/krustlet.key": 0o600, "config/krustlet.crt": 0o644,
+		"config/image-rights": 0o700, "modules": 0o700, "pods": 0o700, "logs": 0o755,
+	} {
+		if info, err := os.Stat(filepath.Join(data, place)); err != nil || info.Mode().Perm() != mode {
+			t.Errorf("%s: %v, want the mode %v: %v", place, info, mode, err)
+		}
+	}
+	for place, most := range map[string]fs.FileMode{"config/image-rights": 0o600, "modules": 0o600, "logs": 0o640} {
+		files := 0
+		err := filepath.WalkDir(filepath.Join(data, place), func(path string, e fs.DirEntry, err error) error {
+			if err != nil || !e.Type().IsRegular() {
+				return err
+			}
+			info, err := e.Info()
+			if err != nil {
+				return err
+			}
+			if files++; info.Mode().Perm()&^most != 0 {
+				t.Errorf("%s has the mode %v, want %v at most", path, info.Mode(), most)
+			}
+			return nil
+		})
+		if err != nil || files == 0 && place != "config/image-rights" {
+			t.Errorf("%s: %d files, %v", place, files, err)
+		}
+	}
 }
