@@ -201,11 +201,13 @@ func (d podDirs) keepPlace(p place) error {
 
 // place is what keepPlace was given last, or else what the status of a pod that was set up says.
 func (d podDirs) place(status *corev1.PodStatus, wasSetUp bool) place {
+	if content, err := readState(d.placeFile()); err == nil {
+		if own, err := address.Parse(strings.Fields(string(content))); err == nil {
+			return place{known: true, own: own}
+		}
+	}
 	var lines []string
-	content, err := os.ReadFile(d.placeFile())
 	switch {
-	case err == nil:
-		lines = strings.Fields(string(content))
 	case !wasSetUp || status.PodIP == "":
 		return place{}
 	case status.PodIP != status.HostIP:

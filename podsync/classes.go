@@ -63,8 +63,11 @@ func (w *worker) isolated(ctx context.Context, pod *corev1.Pod) (bool, error) {
 		return false, nil
 	}
 	handler, err := w.dirs.handler()
-	if err != nil || handler != "" {
-		return handler == HandlerIsolated, err
+	if err != nil {
+		return false, err
+	}
+	if handler == HandlerShared || handler == HandlerIsolated {
+		return handler == HandlerIsolated, nil
 	}
 	if handler, err = w.node.lookupHandler(ctx, name); err != nil {
 		return false, err

@@ -2,7 +2,9 @@ package podsync
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -79,9 +81,12 @@ func (d podDirs) removeLogs(ctx context.Context) error {
 
 func (d podDirs) handlerFile() string { return filepath.Join(d.pod, "handler") }
 
-// handler is what keepHandler was given last, or empty.
+// handler is what keepHandler was given last, or empty, also where that is damaged: the pod's RuntimeClass says it again.
 func (d podDirs) handler() (string, error) {
-	handler, err := os.ReadFile(d.handlerFile())
+	handler, err := readState(d.handlerFile())
+	if damaged := (*damagedError)(nil); errors.As(err, &damaged) {
+		return "", nil
+	}
 	if err != nil && !os.IsNotExist(err) {
 		return "", fmt.Errorf("reading which handler the pod has: %w", err)
 	}
@@ -99,7 +104,15 @@ func (d podDirs) keepHandler(handler string) error {
 // writeWhole writes a file for the agent's user, of which others see all or nothing.
 func writeWhole(path, text string) error {
 	part := path + ".part"
-	if err := os.WriteFile(part, []byte(text), 0o600); err != nil {
+	if err := os.Remove(part); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) // never what somebody else has put there
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
 	return os.Rename(part, path)

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -39,12 +38,12 @@ func (d podDirs) keepSpec(container string, spec runtime.Spec) error {
 // spec is what keepSpec was given, if that was for the run of that ID.
 func (d podDirs) spec(container, id string) (runtime.Spec, error) {
 	var spec runtime.Spec
-	content, err := os.ReadFile(d.specFile(container))
-	if err == nil {
-		err = json.Unmarshal(content, &spec)
-	}
+	err := readJSON(d.specFile(container), &spec)
 	if err == nil && spec.ID != id {
 		err = errors.New("the container has another run by now")
+	}
+	if damaged := (*damagedError)(nil); errors.As(err, &damaged) {
+		return runtime.Spec{}, fmt.Errorf("what the container runs is not known any more, so commands and probes cannot run in it until it is started again; delete the pod for that: %w", err)
 	}
 	if err != nil {
 		return runtime.Spec{}, fmt.Errorf("reading what the container runs: %w", err)

@@ -2,11 +2,9 @@ package podsync
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"go.uber.org/zap"
@@ -96,16 +94,13 @@ func ImagesOnDisk(dataDir string) ([]string, error) {
 		return nil, err
 	}
 	for _, file := range files {
-		content, err := os.ReadFile(file)
+		var spec runtime.Spec
+		err := readJSON(file, &spec)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // gone meanwhile
 		}
-		var spec runtime.Spec
-		if err == nil {
-			err = json.Unmarshal(content, &spec)
-		}
 		if err != nil {
-			return nil, fmt.Errorf("reading what the pods of %s run: %w", dataDir, err)
+			return nil, fmt.Errorf("which images the pods of %s run is not known, so none can be said to be free; delete the pod whose UID is in the path: %w", dataDir, err)
 		}
 		used = append(used, spec.Of.ImageID)
 	}

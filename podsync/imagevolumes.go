@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -91,7 +90,7 @@ func (d podDirs) shown() ([]string, error) {
 	}
 	var used []string
 	for _, file := range files {
-		content, err := os.ReadFile(file)
+		content, err := readState(file)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // gone meanwhile
 		}

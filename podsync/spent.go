@@ -90,12 +90,9 @@ func (d podDirs) keepSpent(container string, s spent) error {
 
 // spent is what keepSpent was given last, or nothing.
 func (d podDirs) spent(container string) (s spent, err error) {
-	text, err := os.ReadFile(d.spentFile(container))
+	err = readJSON(d.spentFile(container), &s)
 	if errors.Is(err, fs.ErrNotExist) {
 		return s, nil
-	}
-	if err == nil {
-		err = json.Unmarshal(text, &s)
 	}
 	if err != nil {
 		return spent{}, fmt.Errorf("reading what the container has used: %w", err)

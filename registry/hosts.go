@@ -25,21 +25,14 @@ func newHostPolicy(insecure []string) hostPolicy {
 	return p
 }
 
-// plain tells whether host, with or without a port, is this machine or one of the insecure registries.
+// names reports whether host, with or without a port, is one of the insecure registries.
+func (p hostPolicy) names(host string) bool {
+	return p.insecure[strings.ToLower(host)] || p.insecure[hostname(host)]
+}
+
+// plain reports whether host, with or without a port, is this machine or one of the insecure registries.
 func (p hostPolicy) plain(host string) bool {
-	host = strings.ToLower(host)
-	if p.insecure[host] {
-		return true
-	}
-	if bare, _, err := net.SplitHostPort(host); err == nil {
-		host = bare
-	}
-	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
-	if p.insecure[host] || host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
+	return p.names(host) || kindOfHost(host) == loopbackAddress
 }
 
 // policyTransport sends requests as the policy has it. It also keeps the library, and redirects, from falling back
@@ -61,23 +54,44 @@ func (t *policyTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // newPolicyTransport makes the transport under which the connections are. Certificates are verified as config has it.
-func newPolicyTransport(policy hostPolicy, config *tls.Config) *policyTransport {
+func newPolicyTransport(policy hostPolicy, config *tls.Config, dialer *net.Dialer) *policyTransport {
 	lenient := &tls.Config{InsecureSkipVerify: true} // asked for, host by host
-	return &policyTransport{policy: policy, verified: newConnections(config), lenient: newConnections(lenient)}
+	return &policyTransport{policy: policy, verified: newConnections(config, dialer), lenient: newConnections(lenient, dialer)}
 }
 
+// newSentOn makes the transport for hosts that a registry names, which is itself at an address of that kind.
+func newSentOn(policy hostPolicy, config *tls.Config, registry addressKind) *sentOn {
+	g := guard{allowed: registry}
+	guarded := newDialer()
+	guarded.ControlContext = g.control
+	return &sentOn{
+		guard: g, policy: policy,
+		inner: newPolicyTransport(policy, config, guarded),
+		named: newPolicyTransport(policy, config, newDialer()),
+	}
+}
+
+func newDialer() *net.Dialer {
+	return &net.Dialer{Timeout: 15 * time.Second, KeepAlive: 30 * time.Second}
+}
+
+// maxHeader bounds the header of an answer, in bytes.
+const maxHeader = 256 << 10
+
 // newConnections makes connections of one kind. Proxies are those of the environment.
-func newConnections(config *tls.Config) *http.Transport {
+func newConnections(config *tls.Config, dialer *net.Dialer) *http.Transport {
 	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: 15 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-		TLSClientConfig:       config,
-		ForceAttemptHTTP2:     true,
-		MaxIdleConnsPerHost:   16,
-		IdleConnTimeout:       60 * time.Second,
-		TLSHandshakeTimeout:   15 * time.Second,
-		ResponseHeaderTimeout: stallTime,
-		DisableCompression:    true, // digests are of the bytes as sent
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            dialer.DialContext,
+		TLSClientConfig:        config,
+		ForceAttemptHTTP2:      true,
+		MaxIdleConnsPerHost:    16,
+		IdleConnTimeout:        60 * time.Second,
+		TLSHandshakeTimeout:    15 * time.Second,
+		ResponseHeaderTimeout:  stallTime,
+		ExpectContinueTimeout:  time.Second,
+		MaxResponseHeaderBytes: maxHeader,
+		DisableCompression:     true, // digests are of the bytes as sent
 	}
 }
 

@@ -38,6 +38,7 @@ func (d directTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return d.inner.RoundTrip(req)
 }
 
+// docs/security.md: "`--insecure-registries` gives up both encryption and verification for the hosts it names"
 func TestPlainHTTPNeedsLeave(t *testing.T) {
 	srv := newServer(t)
 	module := wasm("plain", 10)
@@ -58,7 +59,7 @@ func TestPlainHTTPNeedsLeave(t *testing.T) {
 		srv.reset()
 		s := newStore(t, Config{InsecureRegistries: tt.insecure})
 		direct := directTransport{inner: &http.Transport{}, host: srv.host()}
-		s.network.usual = newTransport(&policyTransport{policy: s.hosts, verified: direct, lenient: direct}, "test")
+		s.network.usual = &policyTransport{policy: s.hosts, verified: direct, lenient: direct}
 		m, err := s.pulled(t.Context(), tt.image)
 		if tt.allowed {
 			if err != nil {
@@ -82,6 +83,7 @@ func (password) Lookup(context.Context, string) ([]credentials.Credential, error
 	return []credentials.Credential{{Username: "me", Password: "secret"}}, nil
 }
 
+// docs/security.md: "A redirect to another host and a mirror never get a registry's credentials."
 func TestRedirectCarriesNoCredentials(t *testing.T) {
 	srv := newServer(t)
 	module := wasm("elsewhere", 10)

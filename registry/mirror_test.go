@@ -226,6 +226,7 @@ func (a *authority) sign(t *testing.T) (_ tls.Certificate, certFile, keyFile str
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, certFile, keyFile
 }
 
+// docs/security.md: "A tag gets what the registry says, over TLS, with certificates verified."
 func TestCertificates(t *testing.T) {
 	ca, stranger := newAuthority(t), newAuthority(t)
 	certificate, certFile, keyFile := ca.sign(t)
@@ -298,6 +299,7 @@ func (b byPlace) Lookup(_ context.Context, image string) ([]credentials.Credenti
 	return nil, nil
 }
 
+// docs/security.md: "A redirect to another host and a mirror never get a registry's credentials."
 func TestMirrorGetsItsOwnCredentials(t *testing.T) {
 	mirror, upstream := guarded(t, "mirror's"), guarded(t, "registry's")
 	var shown []string

@@ -2,19 +2,18 @@ package registry
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"net/http"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 
@@ -34,10 +33,11 @@ type network struct {
 	roots  *x509.CertPool
 	dir    string // of folders with hosts.toml; may be empty
 	agent  string
-	usual  http.RoundTripper // for hosts of which no folder says anything
+	usual  http.RoundTripper // for registries of which no folder says anything
 
 	mu    sync.Mutex
-	known map[string]configured // by registry
+	known map[string]configured   // by registry
+	sent  map[addressKind]*sentOn // for those to whom such registries send us, by the registries' kind
 }
 
 // configured is what was read of a registry's folder.
@@ -49,14 +49,14 @@ type configured struct {
 
 // newNetwork reads the authorities that are trusted beside the system's.
 func newNetwork(policy hostPolicy, authorities []string, dir, agent string) (*network, error) {
-	n := &network{policy: policy, dir: dir, agent: agent, known: map[string]configured{}}
+	n := &network{policy: policy, dir: dir, agent: agent, known: map[string]configured{}, sent: map[addressKind]*sentOn{}}
 	if len(authorities) > 0 {
 		var err error
 		if n.roots, err = trusted(nil, authorities); err != nil {
 			return nil, err
 		}
 	}
-	n.usual = newTransport(newPolicyTransport(policy, &tls.Config{RootCAs: n.roots}), agent)
+	n.usual = newPolicyTransport(policy, &tls.Config{RootCAs: n.roots}, newDialer())
 	return n, nil
 }
 
@@ -85,7 +85,7 @@ func trusted(pool *x509.CertPool, files []string) (*x509.CertPool, error) {
 // endpoints are where a registry's content can be asked for, in the order in which they are to be tried. Folders are read
 // each time, so that a change counts at once.
 func (n *network) endpoints(registry name.Registry) ([]endpoint, error) {
-	itself := []endpoint{{registry: registry, pull: true, resolve: true, transport: n.usual}}
+	itself := []endpoint{{registry: registry, pull: true, resolve: true, transport: n.plainly(registry)}}
 	host := registryName(registry)
 	dir, data, err := n.folder(host)
 	if err != nil {
@@ -124,6 +124,20 @@ func (n *network) endpoints(registry name.Registry) ([]endpoint, error) {
 	}
 	n.known[host] = now
 	return now.endpoints, nil
+}
+
+// plainly speaks to a registry of which no folder says anything.
+func (n *network) plainly(registry name.Registry) http.RoundTripper {
+	host := registry.RegistryStr()
+	kind := kindOfHost(host)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	others, made := n.sent[kind]
+	if !made {
+		others = newSentOn(n.policy, &tls.Config{RootCAs: n.roots}, kind)
+		n.sent[kind] = others
+	}
+	return newTransport(&hostTransport{host: host, path: "/v2", own: n.usual, ports: n.usual, others: others}, n.agent)
 }
 
 // folder finds the folder that speaks of a registry, and reads its hosts.toml.
@@ -174,7 +188,12 @@ func (n *network) configure(registry name.Registry, host string, s hostSettings)
 		}
 	}
 	// Whom the endpoint sends us to, a server of tokens or of blobs, does not get its certificates and headers.
-	others := newPolicyTransport(n.policy, config.Clone())
+	at := registry.RegistryStr()
+	if s.url != nil {
+		at = s.url.Host
+	}
+	ports := newPolicyTransport(n.policy, config.Clone(), newDialer())
+	others := newSentOn(n.policy, config.Clone(), kindOfHost(at))
 	for _, pair := range s.clients {
 		certificate, err := clientCertificate(pair)
 		if err != nil {
@@ -184,12 +203,11 @@ func (n *network) configure(registry name.Registry, host string, s hostSettings)
 	}
 	// Asked for, host by host; and this machine's own registry needs no certificate, unless one is named for it.
 	config.InsecureSkipVerify = s.skipVerify || s.url == nil && len(s.authorities) == 0 && n.policy.plain(registry.RegistryStr())
-	own := newConnections(config)
-	if s.dialTimeout > 0 {
-		own.DialContext = (&net.Dialer{Timeout: s.dialTimeout, KeepAlive: 30 * time.Second}).DialContext
-	}
-	opened = append(others.connections(), own)
-	spoken, t := registry, &hostTransport{host: registry.RegistryStr(), path: "/v2", header: s.header, own: own, others: others}
+	dialer := newDialer()
+	dialer.Timeout = cmp.Or(s.dialTimeout, dialer.Timeout)
+	own := newConnections(config, dialer)
+	opened = append(append(others.connections(), ports.connections()...), own)
+	spoken, t := registry, &hostTransport{host: registry.RegistryStr(), path: "/v2", header: s.header, own: own, ports: ports, others: others}
 	if at := s.url; at != nil {
 		var options []name.Option
 		if at.Scheme == "http" {
@@ -238,11 +256,18 @@ type hostTransport struct {
 	namespace string // the registry that a mirror is asked for; empty for the registry itself
 	header    http.Header
 	own       http.RoundTripper
-	others    http.RoundTripper
+	ports     http.RoundTripper // for other ports of the host
+	others    http.RoundTripper // for other hosts, to which this one sends us
 }
 
 func (t *hostTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	if !strings.EqualFold(req.URL.Host, t.host) {
+	switch {
+	case downgraded(req):
+		return nil, fail(nil, nil, "registry %s sends this node on from TLS to plain HTTP at %.100s, which is not followed", t.host, req.URL.Host)
+	case strings.EqualFold(req.URL.Host, t.host):
+	case hostname(req.URL.Host) == hostname(t.host):
+		return t.ports.RoundTrip(req)
+	default:
 		return t.others.RoundTrip(req)
 	}
 	if t.scheme != "" && req.URL.Scheme != t.scheme {
@@ -253,7 +278,9 @@ func (t *hostTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 		req.Header[name] = values
 	}
 	if rest, is := strings.CutPrefix(req.URL.Path, "/v2/"); is {
-		req.URL.Path, req.URL.RawPath = t.path+"/"+rest, ""
+		if t.path != "/v2" {
+			req.URL.Path, req.URL.RawPath = t.path+"/"+rest, ""
+		}
 		if t.namespace != "" {
 			query := req.URL.Query()
 			query.Set("ns", t.namespace)

@@ -64,13 +64,26 @@ func (p *place) try(ctx context.Context, do func(*http.Client) error) error {
 
 // login finds out how the registry wants to be spoken to, and shows the credential.
 func (p *place) login(ctx context.Context, c credentials.Credential) (*http.Client, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, 2*p.stall, errSlowAnswer)
+	defer cancel()
 	t, err := transport.NewWithContext(ctx, p.repo.Registry, c.Auth(), p.transport, []string{p.repo.Scope(transport.PullScope)})
 	if err == nil {
-		return &http.Client{Transport: t}, nil
+		return &http.Client{Transport: t, CheckRedirect: fewRedirects}, nil
 	}
+	err = causeOf(ctx, err)
 	var answer *transport.Error
 	if errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound {
 		return nil, fail(nil, err, "%s is no registry: it answers 404 at /v2/", p.repo.RegistryStr())
 	}
 	return nil, registryFailure(p.repo.RegistryStr(), p.repo.RepositoryStr(), err)
+}
+
+// maxRedirects is how often one request is sent on. Registries do it once.
+const maxRedirects = 5
+
+func fewRedirects(_ *http.Request, via []*http.Request) error {
+	if len(via) > maxRedirects {
+		return fail(nil, nil, "it was sent on more than %d times", maxRedirects)
+	}
+	return nil
 }

@@ -60,6 +60,7 @@ func TestPullFormats(t *testing.T) {
 	}
 }
 
+// docs/security.md: "A reference by digest gets exactly those bytes."
 func TestPullByDigest(t *testing.T) {
 	srv := newServer(t)
 	module := wasm("pinned", 10)
@@ -282,6 +283,8 @@ func TestPullRefusesOtherImages(t *testing.T) {
 	}
 }
 
+// docs/security.md: "What a registry sends is not believed: manifests, configs and layers are checked against their digests and sizes"
+// docs/security.md: "Modules are checked against their digest while they are fetched."
 func TestPullHostileRegistry(t *testing.T) {
 	module := wasm("honest", 5000)
 	other := wasm("lying!", 5000)
@@ -426,6 +429,7 @@ func TestPullNotFound(t *testing.T) {
 	}
 }
 
+// docs/security.md: "and [bounded](images.md#limits)"
 func TestPullTooLarge(t *testing.T) {
 	srv := newServer(t)
 	srv.push(t, "app:v1", wasm("a", 2000))

@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -23,8 +25,18 @@ import (
 // maxManifest is the largest manifest, in bytes: what the distribution specification has registries accept.
 const maxManifest = 4 << 20
 
-// errStalled ends a transfer in which nothing comes.
-var errStalled = errors.New("nothing came for too long")
+// minRate is how many bytes a second a transfer must bring, on average over twice the time that may pass without any. A blob so
+// takes no longer than its size divided by this: 18 hours for 256 MiB.
+const minRate = 4 << 10
+
+var (
+	// errStalled ends a transfer in which nothing comes.
+	errStalled = errors.New("nothing came for too long")
+	// errSlow ends one in which too little comes: a server may hold it open for ever with a byte at a time.
+	errSlow = fmt.Errorf("less than %d bytes a second came", minRate)
+	// errSlowAnswer ends a request that is not answered to its end.
+	errSlowAnswer = errors.New("its answer took too long")
+)
 
 // Keys finds the credentials with which an image, named by registry and repository, may be pulled, in the order in which
 // they are to be tried. credentials.Keys does.
@@ -142,7 +154,7 @@ func (p *place) stream(ctx context.Context, content v1.Descriptor, to *part) err
 		case err == nil || !errors.As(err, &broken):
 			return err
 		}
-		if idle++; to.size > before {
+		if idle++; to.size > before && !errors.Is(err, errSlow) {
 			idle = 0
 		}
 		if i == resumptions || idle == fruitless || ctx.Err() != nil {
@@ -218,17 +230,17 @@ func (p *place) get(ctx context.Context, client *http.Client, kind, id string, h
 
 // manifest fetches a manifest from this place.
 func (p *place) manifest(ctx context.Context, client *http.Client, id string) (data []byte, digest, contentType string, err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, 2*p.stall, errStalled)
+	ctx, cancel := context.WithTimeoutCause(ctx, 2*p.stall, errSlowAnswer)
 	defer cancel()
 	host, subject := p.repo.RegistryStr(), p.repo.RepositoryStr()+" "+id
 	resp, err := p.get(ctx, client, "manifests", id, http.Header{"Accept": {acceptedManifests}})
 	if err != nil {
-		return nil, "", "", registryFailure(host, subject, err)
+		return nil, "", "", registryFailure(host, subject, causeOf(ctx, err))
 	}
 	defer func() { _ = resp.Body.Close() }()
 	data, err = io.ReadAll(io.LimitReader(resp.Body, maxManifest+1))
 	if err != nil {
-		return nil, "", "", registryFailure(host, subject, err)
+		return nil, "", "", registryFailure(host, subject, causeOf(ctx, err))
 	}
 	if len(data) > maxManifest {
 		return nil, "", "", fail(ErrTooLarge, nil, "the manifest of %s in registry %s has more than %d bytes", subject, host, maxManifest)
@@ -251,9 +263,11 @@ func (p *place) blob(ctx context.Context, client *http.Client, content v1.Descri
 	if from > 0 {
 		header.Set("Range", fmt.Sprintf("bytes=%d-", from))
 	}
+	answer := time.AfterFunc(2*p.stall, func() { cancel(errSlowAnswer) })
 	resp, err := p.get(ctx, client, "blobs", id, header)
+	answer.Stop()
 	if err != nil {
-		return registryFailure(host, subject, err)
+		return registryFailure(host, subject, causeOf(ctx, err))
 	}
 	defer func() { _ = resp.Body.Close() }()
 	switch resp.StatusCode {
@@ -269,9 +283,8 @@ func (p *place) blob(ctx context.Context, client *http.Client, content v1.Descri
 	if n := resp.ContentLength; n >= 0 && n != content.Size-from {
 		return fail(ErrDigestMismatch, nil, "registry %s offers module %s with %d bytes; its manifest says %d", host, id, n+from, content.Size)
 	}
-	body := &watchedBody{body: resp.Body, stall: p.stall, n: from}
-	body.timer = time.AfterFunc(p.stall, func() { cancel(errStalled) })
-	defer body.timer.Stop()
+	body := &watchedBody{body: resp.Body, stall: p.stall, end: cancel, n: from}
+	defer body.watch()()
 	err = take(body, from)
 	if err != nil && body.err != nil {
 		if cause := context.Cause(ctx); cause != nil {
@@ -291,20 +304,48 @@ type interruptedError struct{ cause error }
 func (e *interruptedError) Error() string { return e.cause.Error() }
 func (e *interruptedError) Unwrap() error { return e.cause }
 
-// watchedBody puts the stall timer back with each read, and keeps the error that ended the transfer.
+// causeOf is why a context ended, if that is what an error is about, and the error otherwise.
+func causeOf(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil && errors.Is(err, ctx.Err()) {
+		return cause
+	}
+	return err
+}
+
+// watchedBody ends a transfer in which nothing comes for a time, or too little in twice that. It keeps the error that ended it.
 type watchedBody struct {
 	body  io.Reader
-	timer *time.Timer
 	stall time.Duration
+	end   func(error)
 	n     int64
 	err   error // other than io.EOF
+
+	nothing *time.Timer
+	little  *time.Timer
+	came    atomic.Int64 // since little was set
+}
+
+func (b *watchedBody) watch() (stop func()) {
+	b.nothing = time.AfterFunc(b.stall, func() { b.end(errStalled) })
+	b.little = time.AfterFunc(math.MaxInt64, b.weigh)
+	b.little.Reset(2 * b.stall) // now that weigh can see it
+	return func() { b.nothing.Stop(); b.little.Stop() }
+}
+
+func (b *watchedBody) weigh() {
+	if b.came.Swap(0) < int64(2*b.stall.Seconds()*minRate) {
+		b.end(errSlow)
+		return
+	}
+	b.little.Reset(2 * b.stall) // if it is stopped meanwhile, ending what has ended does nothing
 }
 
 func (b *watchedBody) Read(p []byte) (int, error) {
 	n, err := b.body.Read(p)
 	b.n += int64(n)
 	if n > 0 {
-		b.timer.Reset(b.stall)
+		b.came.Add(int64(n))
+		b.nothing.Reset(b.stall)
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		b.err = err

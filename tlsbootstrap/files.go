@@ -8,9 +8,12 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 
 	"k8s.io/client-go/util/keyutil"
 )
@@ -20,6 +23,61 @@ import (
 const marker = "# Written by krustlet-wasi, which replaces this file when it renews it. Without this line it will not.\n"
 
 func marked(data []byte) bool { return bytes.HasPrefix(data, []byte(marker)) }
+
+// cutMarker reports whether data is what a file of ours may be after a crash of the machine: nothing,
+// zeros, or the beginning of the first line.
+func cutMarker(data []byte) bool {
+	return blank(data) || bytes.HasPrefix([]byte(marker), data)
+}
+
+func blank(data []byte) bool { return len(bytes.Trim(data, "\x00 \t\r\n")) == 0 }
+
+// maxFile is the largest file that is read, in bytes. A kubeconfig with its certificates has some
+// thousands.
+const maxFile = 1 << 20
+
+// readFile reads a file that decides whom the node trusts, or whom it is: a regular one of up to
+// maxFile bytes that not everybody may write. What was read is returned beside an error about its
+// size or mode.
+func readFile(path string) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a named pipe must not block
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file", path)
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if data == nil {
+		data = []byte{}
+	}
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("reading %s: %w", path, err)
+	case len(data) > maxFile:
+		return data, fmt.Errorf("%s is larger than %d bytes: is it the right file?", path, maxFile)
+	case info.Mode().Perm()&0o002 != 0:
+		// Its writer would choose the API server, and with it what the node runs.
+		return nil, fmt.Errorf("%s may be written by every user of this machine (mode %04o): see that it is as you made it, then run chmod go-w %s",
+			path, info.Mode().Perm(), path)
+	}
+	return data, nil
+}
+
+// oneLine is the text of an error in one line of bounded length.
+func oneLine(err error) string {
+	text := strings.Join(strings.Fields(strings.ToValidUTF8(err.Error(), "?")), " ")
+	const most = 300
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + "…"
+	}
+	return text
+}
 
 // writeFile replaces path with data, all or nothing.
 func writeFile(path string, data []byte, mode fs.FileMode) error {
@@ -79,7 +137,7 @@ func (p pendingKey) load() (crypto.Signer, error) {
 // read returns nil if there is no key, or none that can be used: such a file is left over from a
 // broken disk, and the key in it is of no use to anyone.
 func (p pendingKey) read() (crypto.Signer, error) {
-	data, err := os.ReadFile(p.path)
+	data, err := readFile(p.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -2,10 +2,14 @@ package tlsbootstrap
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"math/big"
 	"net"
 	"os"
 	"path/filepath"
@@ -26,13 +30,13 @@ func contextWithCancel(t *testing.T) (context.Context, context.CancelFunc) {
 }
 
 // selfSigned is an authority that signed nothing we know.
-func selfSigned(t *testing.T) []byte {
+func selfSigned(t testing.TB) []byte {
 	t.Helper()
 	cert, _ := selfSignedPair(t, "other")
 	return cert
 }
 
-func selfSignedPair(t *testing.T, host string, ips ...net.IP) (certPEM, keyPEM []byte) {
+func selfSignedPair(t testing.TB, host string, ips ...net.IP) (certPEM, keyPEM []byte) {
 	t.Helper()
 	certPEM, keyPEM, err := certutil.GenerateSelfSignedCertKey(host, ips, nil)
 	if err != nil {
@@ -41,7 +45,7 @@ func selfSignedPair(t *testing.T, host string, ips ...net.IP) (certPEM, keyPEM [
 	return certPEM, keyPEM
 }
 
-func put(t *testing.T, path string, data string) {
+func put(t testing.TB, path string, data string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(data), 0o600); err != nil {
 		t.Fatal(err)
@@ -125,6 +129,7 @@ func TestJoinNeverOverwritesTheBootstrapFile(t *testing.T) {
 	}
 }
 
+// docs/security.md: "A kubeconfig whose certificate is somebody else's, such as an administrator's, is refused."
 func TestNodeConfigUsable(t *testing.T) {
 	cfg := Config{NodeName: "n", Kubeconfig: "/k"}
 	for _, test := range []struct {
@@ -311,6 +316,7 @@ func TestPatience(t *testing.T) {
 	}
 }
 
+// docs/security.md: "`config/kubeconfig`, `config/krustlet.key`, `config/*.pending` | 0600"
 func TestPendingKey(t *testing.T) {
 	p := pendingKey{filepath.Join(t.TempDir(), "new", "key")}
 	first, err := p.load()
@@ -346,6 +352,7 @@ func TestPendingKey(t *testing.T) {
 	}
 }
 
+// docs/security.md: "New files are written beside their place and renamed."
 func TestWriteFileLeavesNothingHalfWritten(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "f")
@@ -358,4 +365,27 @@ func TestWriteFileLeavesNothingHalfWritten(t *testing.T) {
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
 		t.Errorf("left behind: %v, %v", entries, err)
 	}
+}
+
+// nodePair is a pair that no cluster's authority has signed.
+func nodePair(t testing.TB, commonName string, lifetime time.Duration) (certPEM, keyPEM []byte) {
+	t.Helper()
+	key, err := pendingKey{filepath.Join(t.TempDir(), "key")}.load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if keyPEM, err = keyutil.MarshalPrivateKeyToPEM(key); err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		Subject:      pkix.Name{CommonName: commonName, Organization: []string{nodesGroup}},
+		NotBefore:    time.Now().Add(-time.Minute),
+		NotAfter:     time.Now().Add(lifetime),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), keyPEM
 }

@@ -26,41 +26,99 @@ type Identity struct {
 	source *rest.Config
 }
 
-// Join returns the node's identity. If there is a usable kubeconfig at cfg.Kubeconfig it is taken,
-// and the API server is not asked: a node starts while the API is down. Otherwise a certificate is
-// requested with the bootstrap file, and Join blocks until it is issued, cfg.ContactTimeout passes
-// without any answer, the API server rejects the token or the request (a *RefusedError if an
-// approver did), or ctx ends. Nothing is left half written: started again, it goes on.
+// Join returns the node's identity. If there is a usable kubeconfig at cfg.Kubeconfig it is taken: a
+// node starts while the API is down. Otherwise a certificate is requested with the bootstrap file, and
+// Join blocks until it is issued, cfg.ContactTimeout passes without any answer, the API server rejects
+// the token or the request (a *RefusedError if an approver did), or ctx ends. Nothing is left half
+// written: started again, it goes on.
+//
+// A kubeconfig that we wrote is replaced when its certificate has expired, when it is damaged (it is
+// kept aside then), and when a bootstrap file is there and the API server refuses it; see refused.
 func Join(ctx context.Context, cfg Config) (*Identity, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.validateClient(); err != nil {
 		return nil, err
 	}
 	found, err := readNodeConfig(cfg.Kubeconfig)
+	var damaged *damagedError
+	if errors.As(err, &damaged) {
+		return rejoin(ctx, cfg, damaged)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if found != nil {
-		usable, err := found.usable(cfg)
-		if err != nil {
-			return nil, err
-		}
-		if usable {
-			return newIdentity(cfg, found)
-		}
+	if found == nil {
+		return firstJoin(ctx, cfg)
+	}
+	usable, err := found.usable(cfg)
+	switch {
+	case err != nil:
+		return nil, err
+	case !usable:
 		cfg.Log.Info("the node's client certificate has expired, bootstrapping again",
 			zap.String("kubeconfig", cfg.Kubeconfig), zap.Time("expired", found.cert.Leaf.NotAfter))
+		return firstJoin(ctx, cfg)
 	}
-	if err := bootstrap(ctx, cfg); err != nil {
+	reason := found.refused(ctx, cfg)
+	if reason == nil {
+		return newIdentity(cfg, found)
+	}
+	cfg.Log.Warn("the API server refuses the node's kubeconfig, bootstrapping again",
+		zap.String("kubeconfig", cfg.Kubeconfig), zap.String("bootstrapFile", cfg.BootstrapFile), zap.Error(reason))
+	identity, err := firstJoin(ctx, cfg)
+	if err == nil || ctx.Err() != nil {
+		return identity, err
+	}
+	// Pods that run are better served by an agent that waits for the API server than by none.
+	cfg.Log.Error("bootstrapping again failed, going on with the kubeconfig as it is: make a bootstrap file with hack/bootstrap.sh, and start again",
+		zap.String("kubeconfig", cfg.Kubeconfig), zap.Error(err))
+	return newIdentity(cfg, found)
+}
+
+// firstJoin bootstraps, and takes what that wrote.
+func firstJoin(ctx context.Context, cfg Config) (*Identity, error) {
+	if err := bootstrap(ctx, cfg, func() error { return nil }); err != nil {
 		return nil, err
 	}
-	if found, err = readNodeConfig(cfg.Kubeconfig); err != nil || found == nil {
+	return joined(cfg)
+}
+
+func joined(cfg Config) (*Identity, error) {
+	found, err := readNodeConfig(cfg.Kubeconfig)
+	if err != nil || found == nil {
 		return nil, fmt.Errorf("reading back %s: %w", cfg.Kubeconfig, err)
 	}
 	return newIdentity(cfg, found)
 }
 
+// damagedSuffix is of a kubeconfig that was replaced because it was damaged.
+const damagedSuffix = ".damaged"
+
+// rejoin bootstraps in the place of a damaged kubeconfig, which is kept until there is a new one, and
+// aside after that.
+func rejoin(ctx context.Context, cfg Config, damaged *damagedError) (*Identity, error) {
+	if _, err := readBootstrap(cfg.BootstrapFile); err != nil {
+		return nil, fmt.Errorf("%w; and the node cannot join again: %w", damaged, err)
+	}
+	aside := cfg.Kubeconfig + damagedSuffix
+	cfg.Log.Warn("the node's kubeconfig is damaged, bootstrapping again",
+		zap.String("kubeconfig", cfg.Kubeconfig), zap.String("bootstrapFile", cfg.BootstrapFile),
+		zap.String("keptAs", aside), zap.Error(damaged))
+	if err := bootstrap(ctx, cfg, func() error { return rename(cfg.Kubeconfig, aside) }); err != nil {
+		return nil, fmt.Errorf("%w; and the node cannot join again: %w", damaged, err)
+	}
+	return joined(cfg)
+}
+
 func newIdentity(cfg Config, found *nodeConfig) (*Identity, error) {
+	identity, err := identityOf(cfg, found)
+	if err == nil {
+		BoundAnswers(identity.config)
+	}
+	return identity, err
+}
+
+func identityOf(cfg Config, found *nodeConfig) (*Identity, error) {
 	if !found.ours {
 		if found.cert == nil {
 			cfg.Log.Warn("the kubeconfig has no client certificate: its rights are its own, and it will not be renewed",
@@ -80,11 +138,12 @@ func newIdentity(cfg Config, found *nodeConfig) (*Identity, error) {
 }
 
 // Config returns a copy of the configuration for clients. Clients made from it use a renewed
-// certificate by themselves. It carries its transport, so its TLS settings must stay empty.
+// certificate by themselves, and read answers of bounded size; see BoundAnswers. It carries its transport, so its TLS settings must stay empty.
 func (i *Identity) Config() *rest.Config { return rest.CopyConfig(i.config) }
 
-// Run renews the client certificate at 70 to 90 % of its lifetime, and rewrites the kubeconfig. It
-// blocks until ctx ends and then returns nil. If the kubeconfig is not ours it only waits.
+// Run renews the client certificate at 70 to 90 % of its lifetime, and rewrites the kubeconfig. A
+// certificate that expired before it could be renewed is replaced with the bootstrap file, if that is
+// there. Run blocks until ctx ends and then returns nil. If the kubeconfig is not ours it only waits.
 func (i *Identity) Run(ctx context.Context) error {
 	if i.cert == nil {
 		<-ctx.Done()
@@ -94,7 +153,15 @@ func (i *Identity) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("making a client for certificate renewal: %w", err)
 	}
-	iss := clientIssuer(i.cfg, client, i.source, nil)
+	iss := clientIssuer(i.cfg, client, i.source, i.hopeless)
+	ask := iss.request
+	iss.request = func(key crypto.Signer) *request {
+		r := ask(key)
+		if i.expired() {
+			i.askByToken(r)
+		}
+		return r
+	}
 	keep := iss.store
 	iss.store = func(certPEM, keyPEM []byte) error {
 		if err := keep(certPEM, keyPEM); err != nil {
@@ -113,30 +180,52 @@ func (i *Identity) Run(ctx context.Context) error {
 	return nil
 }
 
+func (i *Identity) expired() bool { return !time.Now().Before(i.cert.current().Leaf.NotAfter) }
+
+// hopeless ends a request that is refused because our certificate has expired. The issuer makes
+// another one after a pause, and that asks by token.
+func (i *Identity) hopeless(err error) error {
+	if i.expired() && rejected(err) {
+		return fmt.Errorf("the node's client certificate has expired, and a request is refused: %w", err)
+	}
+	return nil
+}
+
+// askByToken lets a request show the bootstrap file's token.
+func (i *Identity) askByToken(r *request) {
+	_, client, _, err := bootstrapClient(i.cfg) // rare, so that its connections may idle out
+	if err != nil {
+		i.cfg.Log.Warn("the node's client certificate has expired, and it cannot be asked for again", zap.Error(err))
+		return
+	}
+	i.cfg.Log.Info("the node's client certificate has expired, asking with the bootstrap file", zap.String("bootstrapFile", i.cfg.BootstrapFile))
+	r.client = client
+}
+
 func pendingClientKey(cfg Config) pendingKey {
 	return pendingKey{cfg.Kubeconfig + ".key" + pendingSuffix}
 }
 
-// bootstrap requests the first client certificate and writes the kubeconfig.
-func bootstrap(ctx context.Context, cfg Config) error {
-	config, err := readBootstrap(cfg.BootstrapFile)
+// bootstrap requests a client certificate with the bootstrap file and writes the kubeconfig. ready is
+// called before that is written.
+func bootstrap(ctx context.Context, cfg Config, ready func() error) error {
+	config, client, closeClient, err := bootstrapClient(cfg)
 	if err != nil {
 		return err
 	}
-	httpClient, err := rest.HTTPClientFor(config)
-	if err != nil {
-		return fmt.Errorf("using %s: %w", cfg.BootstrapFile, err)
-	}
-	defer httpClient.CloseIdleConnections()
-	client, err := kubernetes.NewForConfigAndClient(config, httpClient)
-	if err != nil {
-		return fmt.Errorf("using %s: %w", cfg.BootstrapFile, err)
-	}
+	defer closeClient()
 	cfg.Log.Info("requesting a client certificate",
 		zap.String("server", config.Host), zap.String("bootstrapFile", cfg.BootstrapFile), zap.String("node", cfg.NodeName))
 	patience := &patience{limit: cfg.ContactTimeout, server: config.Host, now: time.Now}
 	patience.begin()
 	iss := clientIssuer(cfg, client, config, patience.judge)
+	store := iss.store
+	iss.store = func(certPEM, keyPEM []byte) error {
+		if err := ready(); err != nil {
+			return fmt.Errorf("keeping the old %s: %w", cfg.Kubeconfig, err)
+		}
+		return store(certPEM, keyPEM)
+	}
 	err = iss.once(ctx)
 	if errors.Is(err, errSpoiltKey) {
 		// Left over from an earlier life of this node; a new key does it.
@@ -149,6 +238,24 @@ func bootstrap(ctx context.Context, cfg Config) error {
 	}
 	cfg.Log.Info("wrote the node's kubeconfig", zap.String("kubeconfig", cfg.Kubeconfig))
 	return nil
+}
+
+// bootstrapClient makes a client of the bootstrap file.
+func bootstrapClient(cfg Config) (config *rest.Config, client kubernetes.Interface, closeClient func(), err error) {
+	if config, err = readBootstrap(cfg.BootstrapFile); err != nil {
+		return nil, nil, nil, err
+	}
+	bounded := rest.CopyConfig(config)
+	BoundAnswers(bounded)
+	httpClient, err := rest.HTTPClientFor(bounded)
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("using %s: %s", cfg.BootstrapFile, oneLine(err))
+	}
+	client, err = kubernetes.NewForConfigAndClient(bounded, httpClient)
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("using %s: %s", cfg.BootstrapFile, oneLine(err))
+	}
+	return config, client, httpClient.CloseIdleConnections, nil
 }
 
 // clientIssuer gets client certificates and writes them into the kubeconfig.
@@ -178,44 +285,4 @@ func clientIssuer(cfg Config, client kubernetes.Interface, server *rest.Config, 
 			return pending.remove()
 		},
 	}
-}
-
-// patience decides which errors end a bootstrap: those that no retry cures, and silence.
-type patience struct {
-	limit  time.Duration
-	server string
-	now    func() time.Time
-
-	start      time.Time
-	contact    bool
-	rejectedAt time.Time
-}
-
-// rejectionGrace is how long a rejection must last: an API server that has just started, or a token
-// that has just been made, is rejected for a moment.
-const rejectionGrace = 2 * time.Second
-
-func (p *patience) begin() { p.start = p.now() }
-
-// judge returns the error to give up with, or nil to go on.
-func (p *patience) judge(err error) error {
-	switch {
-	case untrusted(err):
-		return err
-	case rejected(err):
-		p.contact = true
-		if p.rejectedAt.IsZero() {
-			p.rejectedAt = p.now()
-		}
-		if p.now().Sub(p.rejectedAt) >= rejectionGrace {
-			return err
-		}
-		return nil
-	}
-	p.rejectedAt = time.Time{}
-	p.contact = p.contact || answered(err) || errors.Is(err, errPending) || errors.Is(err, errGone)
-	if !p.contact && p.now().Sub(p.start) >= p.limit {
-		return fmt.Errorf("no answer from the API server %s within %s, check the address and that it runs: %w", p.server, p.limit, err)
-	}
-	return nil
 }

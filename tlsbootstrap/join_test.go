@@ -13,13 +13,18 @@ import (
 	"time"
 
 	certificatesv1 "k8s.io/api/certificates/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/certificate"
 )
 
 const bootstrapper = "system:node-bootstrapper"
 
+// docs/security.md: "The agent acts as `system:node:NAME` in the group `system:nodes`."
+// docs/security.md: "`config/kubeconfig`, `config/krustlet.key`, `config/*.pending` | 0600"
 func TestJoinWithBootstrapToken(t *testing.T) {
 	w := newWorld(t)
 	identity := w.joined()
@@ -286,5 +291,37 @@ func TestJoinUnreachableServer(t *testing.T) {
 	_, err = Join(ctx, cfg)
 	if err == nil || ctx.Err() != nil || !strings.Contains(err.Error(), addr) || strings.Contains(err.Error(), "\n") {
 		t.Errorf("Join says %v", err)
+	}
+}
+
+// docs/security.md: "Node authorization and the admission plugin NodeRestriction bound that to its own Node, Lease, pods and certificates."
+func TestNodeHasItsOwnRightsAlone(t *testing.T) {
+	w := newWorld(t)
+	client := clientOf(t, w.joined().Config())
+	namespace := w.Namespace(t)
+	ctx := t.Context()
+	_, own := client.CoreV1().Nodes().Create(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: w.cfg.NodeName}}, metav1.CreateOptions{})
+	if own != nil {
+		t.Errorf("its own Node: %v", own)
+	}
+	_, secret := client.CoreV1().Secrets(namespace).List(ctx, metav1.ListOptions{})
+	_, node := client.CoreV1().Nodes().Create(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "other-" + w.cfg.NodeName}}, metav1.CreateOptions{})
+	_, lease := client.CoordinationV1().Leases(corev1.NamespaceNodeLease).Create(ctx,
+		&coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: "other-" + w.cfg.NodeName}}, metav1.CreateOptions{})
+	_, pods := client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{FieldSelector: "spec.nodeName=other"})
+	key, err := pendingKey{filepath.Join(t.TempDir(), "key")}.load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A serving certificate for another node's name may be asked for by any name of the CSR, and is never signed.
+	other := request{
+		client: client, log: w.cfg.Log, key: key, name: "other-" + w.cfg.NodeName, signer: certificatesv1.KubeAPIServerClientKubeletSignerName,
+		cn: "system:node:other", usages: certificate.DefaultKubeletClientGetUsages(key),
+	}
+	_, identity := other.create(ctx, other.name)
+	for what, err := range map[string]error{"Secrets": secret, "another Node": node, "another's lease": lease, "another's pods": pods, "another's identity": identity} {
+		if !apierrors.IsForbidden(err) {
+			t.Errorf("%s: %v", what, err)
+		}
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -17,29 +16,29 @@ import (
 )
 
 // readKubeconfig reads the current context of a kubeconfig and checks what all of them must have: a
-// server and the authority that signed its certificate. Files that it names are read in.
+// server and the authority that signed its certificate. Files that it names are read in. data is
+// what was read of the file, also beside an error.
 func readKubeconfig(path string) (config *rest.Config, data []byte, err error) {
-	data, err = os.ReadFile(path)
+	data, err = readFile(path)
 	if err != nil {
-		return nil, nil, err
+		return nil, data, err
 	}
 	config, err = parseKubeconfig(data, path)
 	return config, data, err
 }
 
 func parseKubeconfig(data []byte, path string) (*rest.Config, error) {
+	if blank(data) {
+		return nil, fmt.Errorf("%s is empty, so it has no current context", path)
+	}
 	raw, err := clientcmd.Load(data)
 	if err != nil {
-		return nil, fmt.Errorf("%s is not a kubeconfig: %w", path, err)
+		return nil, fmt.Errorf("%s is not a kubeconfig: %s", path, oneLine(err))
 	}
 	resolvePaths(raw, filepath.Dir(path))
-	ctx, ok := raw.Contexts[raw.CurrentContext]
-	if !ok || ctx == nil {
-		return nil, fmt.Errorf("%s has no current context", path)
-	}
-	cluster, ok := raw.Clusters[ctx.Cluster]
-	if !ok || cluster == nil || cluster.Server == "" {
-		return nil, fmt.Errorf("%s names no server", path)
+	cluster, err := currentCluster(raw, path)
+	if err != nil {
+		return nil, err
 	}
 	server, err := url.Parse(cluster.Server)
 	if err != nil || server.Scheme != "https" || server.Host == "" {
@@ -48,17 +47,72 @@ func parseKubeconfig(data []byte, path string) (*rest.Config, error) {
 	if len(cluster.CertificateAuthorityData) == 0 && cluster.CertificateAuthority == "" {
 		return nil, fmt.Errorf("%s has no certificate authority: set certificate-authority-data of its cluster", path)
 	}
+	if err := loadFiles(raw, path); err != nil {
+		return nil, err
+	}
 	config, err := clientcmd.NewDefaultClientConfig(*raw, &clientcmd.ConfigOverrides{}).ClientConfig()
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", path, err)
-	}
-	if err := rest.LoadTLSFiles(config); err != nil {
-		return nil, fmt.Errorf("reading what %s names: %w", path, err)
+		return nil, fmt.Errorf("reading %s: %s", path, oneLine(err))
 	}
 	if !x509.NewCertPool().AppendCertsFromPEM(config.CAData) {
 		return nil, fmt.Errorf("the certificate authority of %s is not a certificate in PEM", path)
 	}
+	if len(config.CertData) > 0 {
+		if _, err := tls.X509KeyPair(config.CertData, config.KeyData); err != nil {
+			return nil, fmt.Errorf("the client certificate of %s and its key are no pair in PEM: %s", path, oneLine(err))
+		}
+	}
 	return config, nil
+}
+
+// currentCluster is the cluster of the current context, whose user is there too.
+func currentCluster(raw *clientcmdapi.Config, path string) (*clientcmdapi.Cluster, error) {
+	if raw.CurrentContext == "" {
+		return nil, fmt.Errorf("%s has no current context: set current-context", path)
+	}
+	ctx := raw.Contexts[raw.CurrentContext]
+	if ctx == nil {
+		return nil, fmt.Errorf("%s has no context %q, which it names as the current context", path, raw.CurrentContext)
+	}
+	cluster := raw.Clusters[ctx.Cluster]
+	switch {
+	case cluster == nil:
+		return nil, fmt.Errorf("%s has no cluster %q, which its current context names", path, ctx.Cluster)
+	case cluster.Server == "":
+		return nil, fmt.Errorf("%s names no server: set server of its cluster", path)
+	case raw.AuthInfos[ctx.AuthInfo] == nil:
+		return nil, fmt.Errorf("%s has no user %q, which its current context names", path, ctx.AuthInfo)
+	}
+	return cluster, nil
+}
+
+// loadFiles reads the files with certificates and keys that the current context names into it, as
+// carefully as the kubeconfig itself. The file of a token stays a file: it may change.
+func loadFiles(raw *clientcmdapi.Config, path string) error {
+	ctx := raw.Contexts[raw.CurrentContext]
+	cluster, user := raw.Clusters[ctx.Cluster], raw.AuthInfos[ctx.AuthInfo]
+	for _, f := range []struct {
+		data *[]byte
+		file *string
+	}{
+		{&cluster.CertificateAuthorityData, &cluster.CertificateAuthority},
+		{&user.ClientCertificateData, &user.ClientCertificate},
+		{&user.ClientKeyData, &user.ClientKey},
+	} {
+		if len(*f.data) == 0 && *f.file != "" {
+			var err error
+			if *f.data, err = readFile(*f.file); err != nil {
+				return fmt.Errorf("reading what %s names: %w", path, err)
+			}
+		}
+		*f.file = ""
+	}
+	if user.TokenFile != "" {
+		if _, err := readFile(user.TokenFile); err != nil {
+			return fmt.Errorf("reading what %s names: %w", path, err)
+		}
+	}
+	return nil
 }
 
 // resolvePaths makes the relative paths of a kubeconfig relative to its folder.
@@ -113,28 +167,49 @@ type nodeConfig struct {
 	cert *tls.Certificate
 }
 
-// readNodeConfig returns nil without an error if there is no file.
+// damagedError says why a kubeconfig that we wrote, or that holds nothing, cannot be used.
+type damagedError struct{ cause error }
+
+func (e *damagedError) Error() string { return e.cause.Error() }
+func (e *damagedError) Unwrap() error { return e.cause }
+
+// readNodeConfig returns nil without an error if there is no file. A *damagedError is of a file that
+// may be replaced.
 func readNodeConfig(path string) (*nodeConfig, error) {
 	config, data, err := readKubeconfig(path)
 	if errors.Is(err, fs.ErrNotExist) && data == nil {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, fmt.Errorf("the node's kubeconfig cannot be used: %w", err)
-	}
 	found := &nodeConfig{config: config, ours: marked(data)}
-	if len(config.CertData) == 0 {
-		return found, nil
+	if err == nil {
+		err = found.loadCertificate(path)
 	}
-	cert, err := tls.X509KeyPair(config.CertData, config.KeyData)
 	if err != nil {
-		return nil, fmt.Errorf("the client certificate of %s cannot be used: %w", path, err)
+		err = fmt.Errorf("the node's kubeconfig cannot be used: %w", err)
+		if data != nil && (found.ours || cutMarker(data)) {
+			err = &damagedError{err}
+		}
+		return nil, err
 	}
-	found.cert = &cert
 	return found, nil
 }
 
-// usable tells whether the kubeconfig can be used as it is. If it neither can be nor may be
+func (n *nodeConfig) loadCertificate(path string) error {
+	switch {
+	case len(n.config.CertData) == 0 && n.ours:
+		return fmt.Errorf("%s has no client certificate: it was cut off", path)
+	case len(n.config.CertData) == 0:
+		return nil
+	}
+	cert, err := tls.X509KeyPair(n.config.CertData, n.config.KeyData)
+	if err != nil {
+		return fmt.Errorf("the client certificate of %s: %s", path, oneLine(err))
+	}
+	n.cert = &cert
+	return nil
+}
+
+// usable reports whether the kubeconfig can be used as it is. If it neither can be nor may be
 // replaced, the error says what to do.
 func (n *nodeConfig) usable(cfg Config) (bool, error) {
 	if n.cert == nil {

@@ -26,7 +26,7 @@ type pair struct {
 // readPair reads the serving pair. Where a certificate of ours has arrived and its key still is the
 // pending one, it moves the key to its place.
 func readPair(certFile, keyFile string, pending pendingKey) (pair, error) {
-	certPEM, err := os.ReadFile(certFile)
+	certPEM, err := readFile(certFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, err := os.Stat(keyFile); err == nil {
 			return pair{}, fmt.Errorf("the key %s is there without its certificate %s: add the certificate, or remove the key to request both", keyFile, certFile)
@@ -42,7 +42,7 @@ func readPair(certFile, keyFile string, pending pendingKey) (pair, error) {
 			return pair{}, err
 		}
 	}
-	keyPEM, err := os.ReadFile(keyFile)
+	keyPEM, err := readFile(keyFile)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && ours:
 		return pair{replaceable: true}, nil

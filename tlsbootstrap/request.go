@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	authenticationv1 "k8s.io/api/authentication/v1"
 	certificatesv1 "k8s.io/api/certificates/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -36,12 +37,16 @@ type request struct {
 	dns    []string
 	ips    []net.IP
 	key    crypto.Signer
+	// byUs: a CSR that another user made of our key is not ours, since the signer would not sign it. CSRs
+	// of one bootstrap token may be gone on with by another.
+	byUs bool
 	// pending is called once for each CSR object that someone has to approve.
 	pending func(name string)
 	// giveUp decides whether an error ends obtain. Nil: none does.
 	giveUp func(error) error
 
 	announced types.UID
+	self      string // who we are; empty before that was asked for
 }
 
 const (
@@ -156,7 +161,13 @@ func (r *request) ensure(ctx context.Context) (name string, uid types.UID, issue
 			return "", "", nil, fmt.Errorf("looking for CSR %s: %w", name, err)
 		}
 		if err == nil && r.owns(found[i]) {
-			return r.resume(found[i])
+			mine, err := r.madeByUs(ctx, found[i])
+			if err != nil {
+				return "", "", nil, err
+			}
+			if mine {
+				return r.resume(found[i])
+			}
 		}
 		if err != nil {
 			found[i] = nil
@@ -232,7 +243,29 @@ func (r *request) get(ctx context.Context, name string) (*certificatesv1.Certifi
 	return r.client.CertificatesV1().CertificateSigningRequests().Get(ctx, name, metav1.GetOptions{})
 }
 
-// owns tells whether a CSR asks for what we want, for our key.
+// madeByUs reports whether we made a CSR that asks for what we want. CSRs can be read and copied.
+func (r *request) madeByUs(ctx context.Context, found *certificatesv1.CertificateSigningRequest) (bool, error) {
+	if !r.byUs {
+		return true, nil
+	}
+	if r.self == "" {
+		ctx, cancel := context.WithTimeout(ctx, callTimeout)
+		defer cancel()
+		review, err := r.client.AuthenticationV1().SelfSubjectReviews().Create(ctx, &authenticationv1.SelfSubjectReview{}, metav1.CreateOptions{})
+		if err != nil {
+			return false, fmt.Errorf("asking the API server who we are: %w", err)
+		}
+		r.self = review.Status.UserInfo.Username
+	}
+	if found.Spec.Username != r.self {
+		r.log.Warn("a CSR for our key was made by another user, who copied ours: do not approve it",
+			zap.String("csr", found.Name), zap.String("requestor", found.Spec.Username), zap.String("we", r.self))
+		return false, nil
+	}
+	return true, nil
+}
+
+// owns reports whether a CSR asks for what we want, for our key.
 func (r *request) owns(found *certificatesv1.CertificateSigningRequest) bool {
 	block, _ := pem.Decode(found.Spec.Request)
 	if block == nil || found.Spec.SignerName != r.signer {

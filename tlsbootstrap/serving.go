@@ -115,6 +115,7 @@ func (s *Serving) issuer() *issuer {
 				name: s.cfg.servingCSRName(), signer: certificatesv1.KubeletServingSignerName,
 				usages: certificate.DefaultKubeletServingGetUsages(key),
 				cn:     s.cfg.commonName(), dns: dns, ips: ips,
+				byUs:    true,
 				pending: s.announce,
 			}
 		},
@@ -122,9 +123,11 @@ func (s *Serving) issuer() *issuer {
 	}
 }
 
-// announce prints a line that scripts match.
+// announce prints a line that scripts match, and what a person has to look at before: any node may
+// make a CSR of any name.
 func (s *Serving) announce(name string) {
 	s.print("BOOTSTRAP: TLS certificate requires manual approval. Run kubectl certificate approve " + name)
+	s.print("Look who asks before you approve: kubectl get csr " + name + " must show the REQUESTOR " + s.cfg.commonName())
 }
 
 func (s *Serving) print(line string) {

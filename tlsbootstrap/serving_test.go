@@ -13,8 +13,8 @@ import (
 
 	certificatesv1 "k8s.io/api/certificates/v1"
 	"k8s.io/client-go/rest"
-
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/util/certificate"
 )
 
 // clusterServer is the cluster as a node's kubeconfig names it.
@@ -51,6 +51,7 @@ func TestServingWaitsForApproval(t *testing.T) {
 	name := w.cfg.Hostname + "-tls"
 	w.awaitCSR(name, anyCSR)
 	asking := "BOOTSTRAP: TLS certificate requires manual approval. Run kubectl certificate approve " + name + "\n"
+	asking += "Look who asks before you approve: kubectl get csr " + name + " must show the REQUESTOR system:node:" + w.cfg.NodeName + "\n"
 	w.eventually("line on stdout", func() bool { return w.stdout.String() == asking })
 	if _, err := s.GetCertificate(nil); !errors.Is(err, ErrNotReady) {
 		t.Errorf("before the approval GetCertificate says %v", err)
@@ -68,6 +69,10 @@ func TestServingWaitsForApproval(t *testing.T) {
 	}
 	if info, err := os.Stat(w.cfg.KeyFile); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the key file: %v, %v", info, err)
+	}
+	// docs/security.md: "`config/krustlet.crt` | 0644"
+	if info, err := os.Stat(w.cfg.CertFile); err != nil || info.Mode().Perm() != 0o644 {
+		t.Errorf("the certificate file: %v, %v", info, err)
 	}
 	stop()
 
@@ -224,4 +229,37 @@ func TestClientRenews(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(filepath.Dir(w.cfg.Kubeconfig), "kubeconfig.key.pending")); err == nil {
 		t.Error("the pending key was left behind")
 	}
+}
+
+// TestServingCopiedCSR: CSRs can be read, and any node may make one of any name. One that another user made for our key, under
+// the name that ours would have, is never signed for us; ours has another name then, and the line says that one.
+//
+// docs/security.md: "A node whose CSR's name was taken asks under the name with ten digits behind it, and prints that one."
+func TestServingCopiedCSR(t *testing.T) {
+	w := newWorld(t)
+	client := clientOf(t, w.joined().Config())
+	name := w.cfg.Hostname + "-tls"
+	key, err := pendingKey{w.cfg.KeyFile + pendingSuffix}.load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dns, ips := w.cfg.servingNames()
+	copied := request{
+		client: w.Client(), log: w.cfg.Log, key: key, name: name, signer: certificatesv1.KubeletServingSignerName,
+		cn: w.cfg.commonName(), dns: dns, ips: ips, usages: certificate.DefaultKubeletServingGetUsages(key),
+	}
+	if _, err := copied.create(t.Context(), name); err != nil {
+		t.Fatal(err)
+	}
+	s, _ := w.serve(client)
+	ours := w.awaitCSR(name+"-", anyCSR)
+	if ours.Spec.Username != w.cfg.commonName() {
+		t.Errorf("it was made by %s", ours.Spec.Username)
+	}
+	w.eventually("line with the name of ours", func() bool { return strings.Contains(w.stdout.String(), "approve "+ours.Name+"\n") })
+	if out := w.stdout.String(); strings.Contains(out, "approve "+name+"\n") {
+		t.Errorf("stdout asks to approve the CSR of another user:\n%s", out)
+	}
+	w.Kubectl(t, "certificate", "approve", ours.Name)
+	w.ready(s)
 }

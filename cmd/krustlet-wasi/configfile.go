@@ -17,7 +17,7 @@ const maxConfigFile = 1 << 20
 
 // readConfigFile returns the file's bytes; the error tells whether there is none (fs.ErrNotExist).
 func readConfigFile(path string) ([]byte, error) {
-	if err := readable(path); err != nil {
+	if err := believable(path); err != nil {
 		return nil, err
 	}
 	f, err := os.Open(path)

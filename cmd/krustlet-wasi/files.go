@@ -74,7 +74,7 @@ func (l *loader) checkFiles() {
 		{"private-key-file", c.PrivateKeyFile},
 	} {
 		// These may still have to be written.
-		if err := readable(f.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := believable(f.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			l.problem("%s: %w", l.fromFile(f.setting), err)
 		}
 	}
@@ -110,7 +110,7 @@ func (l *loader) checkBootstrapFile() {
 	if _, err := os.Stat(c.Kubeconfig); err == nil {
 		return
 	}
-	err := readable(c.BootstrapFile)
+	err := believable(c.BootstrapFile)
 	switch {
 	case err == nil:
 	case errors.Is(err, fs.ErrNotExist):
@@ -127,6 +127,18 @@ func (l *loader) fromFile(name string) string {
 		return l.from(name)
 	}
 	return "data directory " + l.cfg.DataDir
+}
+
+// believable says why a file cannot be read or must not be believed, fs.ErrNotExist among the reasons.
+func believable(path string) error {
+	if err := readable(path); err != nil {
+		return err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return fileError(path, err)
+	}
+	return writableByAll(path, info)
 }
 
 // readable says why a file cannot be read, fs.ErrNotExist among the reasons.
@@ -157,7 +169,7 @@ func fileError(path string, err error) error {
 
 // checkAuthorities checks that a file holds certificates and nothing that cannot be parsed as one.
 func checkAuthorities(path string) error {
-	if err := readable(path); err != nil {
+	if err := believable(path); err != nil {
 		return err
 	}
 	rest, err := os.ReadFile(path)

@@ -52,15 +52,19 @@ func newImages(cfg Config, client kubernetes.Interface, log *zap.Logger) (*regis
 
 // newCredentials finds the node's credentials for images. accounts may be nil: then there are no service accounts.
 func newCredentials(cfg Config, env environment, accounts credentials.ServiceAccounts, log *zap.Logger) (*credentials.Source, error) {
-	own := filepath.Join(cfg.DataDir, "config", "docker", "config.json")
 	return credentials.NewSource(credentials.SourceConfig{
-		DockerConfigs: credentials.DockerConfigs(own, env),
+		DockerConfigs: credentials.DockerConfigs(ownDockerConfig(cfg), env),
 		Keychain:      authn.DefaultKeychain,
 		PluginConfig:  cfg.CredentialProviderConfig,
 		PluginDir:     cfg.CredentialProviderDir,
 		Accounts:      accounts,
 		Log:           log.Named("credentials"),
 	})
+}
+
+// ownDockerConfig is the docker config that is the node's alone.
+func ownDockerConfig(cfg Config) string {
+	return filepath.Join(cfg.DataDir, "config", "docker", "config.json")
 }
 
 // newCollector makes what removes images that no pod uses, with their compiled code.

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 )
 
+// docs/security.md: "the directory itself | 0700"
 func TestPrepareDataDir(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a", "data")
 	lock, err := prepareDataDir(dir, zap.NewNop())
@@ -115,6 +116,7 @@ func TestUnusableDataDir(t *testing.T) {
 	}
 }
 
+// docs/security.md: "A warning is logged if others may write there: they could take over the node."
 func TestDataDirWritableByOthers(t *testing.T) {
 	for mode, want := range map[os.FileMode]int{0o700: 0, 0o755: 0, 0o775: 1, 0o777: 1} {
 		dir := t.TempDir()

@@ -100,6 +100,7 @@ func (p program) runNode(ctx context.Context, flags flagValues) error {
 
 // runLocked runs the agent while it holds the data directory.
 func (p program) runLocked(ctx context.Context, cfg Config, log *zap.Logger, level zap.AtomicLevel) error {
+	warnOfModes(cfg, p.env, log)
 	lock, err := prepareDataDir(cfg.DataDir, log)
 	if err != nil {
 		return err

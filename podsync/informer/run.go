@@ -14,9 +14,12 @@ import (
 )
 
 const (
-	// pageSize is how many objects are asked for at a time, the chunk that
-	// kubectl uses too.
-	pageSize = 500
+	// pageSize is how many objects are asked for at a time. So many of the largest that etcd takes are less than
+	// what a client reads of one answer.
+	pageSize = 50
+	// maxPages is how many pages a list may have. They take twice the pods that have ended and are kept in a whole
+	// cluster by default.
+	maxPages = 500
 	// listTimeout bounds the request for one page.
 	listTimeout = time.Minute
 	// watchTimeoutMin is the shortest life that the server is asked to give a
@@ -116,7 +119,7 @@ func (i *Informer[T]) relist(ctx context.Context) error {
 func (i *Informer[T]) list(ctx context.Context, limit int64) ([]T, string, error) {
 	var all []T
 	opts := metav1.ListOptions{Limit: limit}
-	for {
+	for range maxPages {
 		page, meta, err := i.listPage(ctx, opts)
 		if err != nil {
 			return nil, "", err
@@ -128,8 +131,12 @@ func (i *Informer[T]) list(ctx context.Context, limit int64) ([]T, string, error
 		if meta.Continue == "" {
 			return all, meta.ResourceVersion, nil
 		}
+		if meta.Continue == opts.Continue {
+			return nil, "", errors.New("the server sent a page whose next page is itself")
+		}
 		opts.Continue = meta.Continue
 	}
+	return nil, "", fmt.Errorf("the server sent a list of more than %d pages", maxPages)
 }
 
 func (i *Informer[T]) listPage(ctx context.Context, opts metav1.ListOptions) ([]T, metav1.ListMeta, error) {

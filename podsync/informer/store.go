@@ -160,11 +160,12 @@ func (s *store[T]) remove(object T) ([]change[T], error) {
 }
 
 // stale says whether err means that the watch cannot go on from the store's
-// version, while nothing else is wrong.
+// version, while nothing else is wrong. A version that the server takes for none is of a list that was nonsense.
 func stale(err error) bool {
 	var broken *brokenError
 	return errors.As(err, &broken) ||
 		apierrors.IsResourceExpired(err) || apierrors.IsGone(err) ||
+		apierrors.IsBadRequest(err) || apierrors.IsInvalid(err) ||
 		apierrors.HasStatusCause(err, metav1.CauseTypeResourceVersionTooLarge)
 }
 

@@ -72,6 +72,7 @@ func checkOwn(t *testing.T, root, image string) {
 	}
 }
 
+// docs/security.md: "a container writes to an overlay or a copy, never to the image."
 func TestMake(t *testing.T) {
 	from := image(t)
 	dir := t.TempDir()
@@ -93,6 +94,8 @@ func TestMake(t *testing.T) {
 }
 
 // TestMakeCopies: where an overlay cannot be, a copy is; here since its options could not tell the path.
+//
+// docs/security.md: "a container writes to an overlay or a copy, never to the image."
 func TestMakeCopies(t *testing.T) {
 	from := image(t)
 	dir := filepath.Join(t.TempDir(), "a:b,c")

@@ -1,7 +1,6 @@
 package credentials
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -10,15 +9,25 @@ import (
 	"syscall"
 )
 
-// ReadFile reads a file of settings that somebody else has written: a regular one, of so many bytes at most.
+// ErrWritable is of a file that is not believed, as every user of the machine may write it.
+var ErrWritable = errors.New("may be written by every user of this machine: see that it is as you made it, then run chmod go-w on it")
+
+// ReadFile reads a file of settings that somebody else has written: a regular one, of so many bytes at most, that not
+// everybody may write (ErrWritable).
 func ReadFile(path string, most int64) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a named pipe must not block
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, cmp.Or(err, error(&fs.PathError{Op: "read", Path: path, Err: errors.New("no regular file")}))
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, &fs.PathError{Op: "read", Path: path, Err: errors.New("no regular file")}
+	case info.Mode().Perm()&0o002 != 0:
+		return nil, fmt.Errorf("%s %w", path, ErrWritable)
 	}
 	data, err := io.ReadAll(io.LimitReader(f, most+1))
 	if err == nil && int64(len(data)) > most {

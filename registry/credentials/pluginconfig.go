@@ -41,6 +41,9 @@ func loadPlugins(cfg SourceConfig) ([]*plugin, error) {
 				continue
 			}
 			program, err := exec.LookPath(filepath.Join(cfg.PluginDir, p.Name))
+			if err == nil {
+				err = ownProgram(program)
+			}
 			if err != nil {
 				errs = append(errs, fmt.Errorf("credential provider %q: its program in --image-credential-provider-bin-dir: %w", p.Name, err))
 				continue
@@ -49,6 +52,15 @@ func loadPlugins(cfg SourceConfig) ([]*plugin, error) {
 		}
 	}
 	return plugins, errors.Join(errs...)
+}
+
+// ownProgram refuses a program that every user of the machine may write: it gets tokens, and runs as the agent.
+func ownProgram(path string) error {
+	info, err := os.Stat(path)
+	if err == nil && info.Mode().Perm()&0o002 != 0 {
+		err = fmt.Errorf("%s %w", path, ErrWritable)
+	}
+	return err
 }
 
 // pluginFiles are the files of the configuration: the one that is named, or those in a folder, in the order of their names.

@@ -64,7 +64,8 @@ func (s *Source) lookup(ctx context.Context, pod Pod, image string) []Credential
 		s.log.Warn("the node's docker config cannot be read", zap.Error(err))
 	}
 	found := keys.Lookup(image)
-	if found == nil {
+	// Docker's own way to its config would believe what was refused here, and run the programs that it names.
+	if found == nil && !errors.Is(err, ErrWritable) {
 		found = s.fromKeychain(ctx, image)
 	}
 	for _, p := range s.plugins {

@@ -13,6 +13,7 @@ import (
 	"time"
 )
 
+// docs/security.md: "The tars of a root filesystem are unpacked below a directory that no name or link in them leads out of"
 func TestUnpack(t *testing.T) {
 	layer := func(entries ...tar.Header) []tar.Header { return entries }
 	for _, tt := range []struct {
@@ -221,6 +222,7 @@ func TestUnpackBomb(t *testing.T) {
 	}
 }
 
+// docs/security.md: "owners, setuid bits and devices are left out."
 func TestUnpackAttributes(t *testing.T) {
 	hard := func(h tar.Header, mode int64) tar.Header { h.Mode = mode; return h }
 	owned := file("owned", "1")

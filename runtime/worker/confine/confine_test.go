@@ -293,6 +293,7 @@ var may = []string{
 	"a signal to itself", "the socket it had", "accept from the socket it had",
 }
 
+// docs/security.md: "Workers do not see them."
 func TestWorkerCanDoItsWorkAndNoMore(t *testing.T) {
 	for _, u := range users() {
 		t.Run(u.name, func(t *testing.T) {

@@ -1,0 +1,79 @@
+package tlsbootstrap
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+)
+
+const (
+	// probeTimeout bounds how long an API server that does not answer delays the start.
+	probeTimeout = 5 * time.Second
+	// settledAfter is the age from which a kubeconfig of ours may be replaced because it is refused. An
+	// agent that is started again and again so makes no more than six CSRs an hour.
+	settledAfter = 10 * time.Minute
+)
+
+// refused asks the API server whether it still knows this kubeconfig, and returns why not. It returns
+// nil if the kubeconfig is not ours to replace, there is no bootstrap file that could help, the file is
+// new, or the API server cannot be asked.
+//
+// Two answers count: the certificate of the server is of another authority, while the bootstrap file
+// names one that is not the kubeconfig's; and 401 Unauthorized, for longer than rejectionGrace.
+func (n *nodeConfig) refused(ctx context.Context, cfg Config) error {
+	if !n.ours {
+		return nil
+	}
+	bootstrap, err := readBootstrap(cfg.BootstrapFile)
+	if err != nil {
+		return nil //nolint:nilerr // nothing to replace it with
+	}
+	if info, err := os.Stat(cfg.Kubeconfig); err != nil || time.Since(info.ModTime()).Abs() < settledAfter {
+		return nil //nolint:nilerr // what cannot be looked at is not replaced
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	err = n.knock(ctx)
+	if apierrors.IsUnauthorized(err) && sleep(ctx, rejectionGrace) == nil {
+		err = n.knock(ctx)
+	}
+	switch {
+	case apierrors.IsUnauthorized(err):
+		return fmt.Errorf("%s does not know its client certificate: %w", n.config.Host, err)
+	case untrusted(err) && !bytes.Equal(bytes.TrimSpace(n.config.CAData), bytes.TrimSpace(bootstrap.CAData)):
+		return fmt.Errorf("the certificate authority of %s has changed: %w", n.config.Host, err)
+	}
+	return nil
+}
+
+// knock makes one request that every user may make.
+func (n *nodeConfig) knock(ctx context.Context) error {
+	config := rest.CopyConfig(n.config)
+	BoundAnswers(config)
+	httpClient, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return err
+	}
+	defer httpClient.CloseIdleConnections()
+	client, err := kubernetes.NewForConfigAndClient(config, httpClient)
+	if err != nil {
+		return err
+	}
+	review, err := client.AuthenticationV1().SelfSubjectReviews().Create(ctx, &authenticationv1.SelfSubjectReview{}, metav1.CreateOptions{})
+	if err == nil && review.Status.UserInfo.Username == "system:anonymous" {
+		err = apierrors.NewUnauthorized("the API server takes it for nobody's")
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return nil
+	}
+	return err
+}
