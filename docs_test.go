@@ -84,7 +84,6 @@ func anchors(page string) []string {
 	return names
 }
 
-// TestLinks: every link within the project leads to a file that is there and, in a page, to a heading of it.
 // claim is a comment of a test that names what a page says, which the test holds.
 var claim = regexp.MustCompile(`(?m)^\s*// (docs/[a-z-]+\.md): "(.+)"$`)
 
@@ -111,6 +110,7 @@ func TestClaims(t *testing.T) {
 	}
 }
 
+// TestLinks: every link within the project leads to a file that is there and, in a page, to a heading of it.
 func TestLinks(t *testing.T) {
 	all := pages(t)
 	checked := 0

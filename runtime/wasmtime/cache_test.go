@@ -130,7 +130,7 @@ func TestCompiledCodeIsKept(t *testing.T) {
 	e.modules.release(m)
 }
 
-// docs/security.md: "each file's checksum is compared, against damage."
+// docs/security.md: "each file's checksum is compared, against damage"
 func TestDamagedCodeIsCompiledAnew(t *testing.T) {
 	file := filepathTiny(t)
 	digest := guests.Digest(t, file)
