@@ -79,10 +79,7 @@ func TestChaos(t *testing.T) {
 	// They are gone from the API server at once, having no grace; the agent is to see to the rest before it is stopped.
 	c.empty("pods", "logs")
 	c.node.Stop(t)
-	c.empty("workers")
-	if all := c.node.Workers(t); len(all) > 0 {
-		t.Errorf("workers %+v live", all)
-	}
+	c.noWorkers()
 }
 
 // add makes a pod; every third has a worker of its own.
@@ -226,6 +223,17 @@ func (c *chaos) empty(folders ...string) {
 			if len(left) > 0 {
 				return fmt.Errorf("%s/%s is left", folder, left[0].Name())
 			}
+		}
+		return nil
+	})
+}
+
+// noWorkers waits until all workers have ended. Their folders go with the next agent.
+func (c *chaos) noWorkers() {
+	c.t.Helper()
+	testnode.Eventually(c.t, func() error {
+		if all := c.node.Workers(c.t); len(all) > 0 {
+			return fmt.Errorf("workers %+v live", all)
 		}
 		return nil
 	})

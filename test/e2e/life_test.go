@@ -426,7 +426,7 @@ func (l *life) end() {
 	left := &chaos{suite: l.suite, t: l.t}
 	left.empty("pods", "logs")
 	l.node.Stop(l.t)
-	left.empty("workers")
+	left.noWorkers()
 	if mounts, err := os.ReadFile("/proc/self/mounts"); err != nil || strings.Contains(string(mounts), l.node.DataDir) {
 		l.t.Errorf("something is mounted still, or not known: %v\n%s", err, mounts)
 	}

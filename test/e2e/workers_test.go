@@ -372,12 +372,7 @@ func TestWorkersEnd(t *testing.T) {
 		t.Fatal("the shared worker did not stay for the next pod")
 	}
 	s.node.Stop(t)
-	testnode.Eventually(t, func() error {
-		if all := s.node.Workers(t); len(all) > 0 {
-			return fmt.Errorf("workers %+v live", all)
-		}
-		return nil
-	})
+	(&chaos{suite: s, t: t}).noWorkers()
 	s.node.Start(t)
 	s.node.WaitReady(t)
 	testnode.Eventually(t, func() error {
