@@ -111,6 +111,8 @@ func TestEarlierWorkerClaimsOthersRuns(t *testing.T) {
 	first := open(t, lying)
 	mustStart(t, first, spec(t, "r1", "pod1", "sleep"), runtime.Streams{})
 	first.Close()
+	liar := pidOf(t, cfg.Dir)
+	t.Cleanup(func() { _ = unix.Kill(liar, unix.SIGKILL) }) // it leaves no word of itself
 	asEarlier(t, cfg.Dir, ".json", ".key")
 	second := open(t, cfg)
 	own := spec(t, "r2", "pod2", "sleep")

@@ -36,10 +36,12 @@ func liarMain(args []string) int {
 	flags.StringVar(&l.lie, "lie", "", "")
 	flags.StringVar(&l.from, "from", "", "")
 	_ = flags.Parse(args)
-	if _, err := worker.Bind(*dir); err != nil { // for the lock; its socket is replaced
+	bound, err := worker.Bind(*dir) // for the lock; its socket is replaced
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
+	defer goruntime.KeepAlive(bound) // or its files are closed when garbage is collected, and the lock is gone
 	socket := filepath.Join(*dir, "socket")
 	_ = os.Remove(socket)
 	listener, err := net.Listen("unix", socket)
@@ -49,8 +51,8 @@ func liarMain(args []string) int {
 	}
 	_, _ = os.NewFile(uintptr(*ready), "ready").WriteString("ready\n")
 	if l.lie == "garbage" {
-		go l.garbage(listener)
-		select {}
+		l.garbage(listener)
+		return 0
 	}
 	server := grpc.NewServer(grpc.MaxSendMsgSize(1<<30), grpc.MaxRecvMsgSize(1<<30))
 	workerpb.RegisterWorkerServer(server, l)

@@ -59,7 +59,8 @@ const (
 	agentPatience  = 2 * time.Second
 )
 
-// Bound is a worker's folder that is held, and its socket, at which nobody answers yet.
+// Bound is a worker's folder that is held, and its socket, at which nobody answers yet. One that is garbage holds nothing: its files
+// are closed.
 type Bound struct {
 	dir      string
 	info     Info
