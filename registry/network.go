@@ -248,6 +248,12 @@ const maxSettingsFile = 1 << 20
 // readSmall reads a file of a registry's settings.
 func readSmall(path string) ([]byte, error) { return credentials.ReadFile(path, maxSettingsFile) }
 
+// maxRecord bounds what the store has noted in one file, in bytes: a list of an image's modules is the largest.
+const maxRecord = 64 << 20
+
+// readRecord reads what the store has noted. A disk, or another process, may have made something else of it.
+func readRecord(path string) ([]byte, error) { return credentials.ReadFile(path, maxRecord) }
+
 // hostTransport speaks to one host as its settings have it, and to others as the policy has it.
 type hostTransport struct {
 	scheme    string // empty: any

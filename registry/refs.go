@@ -140,7 +140,7 @@ func (r refs) path(name string) string {
 // record another error.
 func (r refs) get(name string) (record, error) {
 	path := r.path(name)
-	data, err := os.ReadFile(path)
+	data, err := readRecord(path)
 	if err != nil {
 		return record{}, err
 	}
@@ -180,7 +180,7 @@ func (r refs) all() (map[string]remembered, error) {
 			continue
 		}
 		var rec record
-		data, err := os.ReadFile(path)
+		data, err := readRecord(path)
 		if err == nil {
 			err = json.Unmarshal(data, &rec)
 		}

@@ -99,7 +99,7 @@ func (r *rights) may(ctx context.Context, id, image, repository string, keys Key
 
 func (r *rights) get(id string) (right, error) {
 	path := r.path(id)
-	data, err := os.ReadFile(path)
+	data, err := readRecord(path)
 	if err != nil {
 		return right{}, err
 	}

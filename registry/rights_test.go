@@ -5,7 +5,9 @@ import (
 	"errors"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
+	"syscall"
 	"testing"
 
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
@@ -167,5 +169,37 @@ func TestPullsAreSharedByEqualCredentials(t *testing.T) {
 	checkError(t, err, ErrUnauthorized)
 	if err := <-ended; err != nil {
 		t.Error(err)
+	}
+}
+
+// TestRecordsThatAreNone: what is no file in the place of a record counts as a damaged one. Nothing waits for it, and pulling
+// mends it.
+func TestRecordsThatAreNone(t *testing.T) {
+	srv := newServer(t)
+	srv.push(t, "app:v1", wasm("x", 10))
+	s := newStore(t, Config{})
+	image := srv.host() + "/app:v1"
+	if _, err := s.pulled(t.Context(), image); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{s.refs.dir, s.rights.dir} {
+		files, err := filepath.Glob(filepath.Join(dir, "*.json"))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: %v, %v", dir, files, err)
+		}
+		for _, file := range files {
+			if err := errors.Join(os.Remove(file), syscall.Mkfifo(file, 0o600)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if _, err := s.Images(); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.pulled(t.Context(), image); err != nil {
+		t.Error(err)
+	}
+	if _, present, err := s.found(image); err != nil || !present {
+		t.Errorf("after a pull it is %v, %v", present, err)
 	}
 }

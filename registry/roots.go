@@ -105,7 +105,7 @@ func (r roots) open(id string) (*Root, error) { return openRoot(r.path(id)) }
 
 func openRoot(dir string) (*Root, error) {
 	at := filepath.Join(dir, modulesFile)
-	data, err := os.ReadFile(at)
+	data, err := readRecord(at)
 	if err != nil {
 		return nil, err
 	}

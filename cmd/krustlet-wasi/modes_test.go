@@ -11,7 +11,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 )
 
-// docs/security.md: "A file that every user may write is refused."
+// docs/security.md: "A file that every user may write is refused"
 func TestFilesThatAllMayWriteAreRefused(t *testing.T) {
 	for _, setting := range []string{"KUBECONFIG", "KRUSTLET_BOOTSTRAP_FILE", "KRUSTLET_CERT_FILE", "KRUSTLET_PRIVATE_KEY_FILE", "KRUSTLET_CLIENT_CA_FILE"} {
 		t.Run(setting, func(t *testing.T) {

@@ -19,7 +19,7 @@ func (a *asked) Resolve(authn.Resource) (authn.Authenticator, error) {
 	return authn.Anonymous, nil
 }
 
-// docs/security.md: "A file that every user may write is refused."
+// docs/security.md: "A file that every user may write is refused"
 func TestFilesThatAllMayWriteAreNotBelieved(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "config.json")
 	if err := os.WriteFile(file, []byte(`{"auths":{"registry.example":{"username":"me","password":"s"}}}`), 0o600); err != nil {

@@ -244,6 +244,12 @@ func TestAPIServerAway(t *testing.T) {
 	for _, name := range []string{"stays", "goes", "ends"} {
 		s.awaitPhase(t, ns, name, corev1.PodRunning)
 	}
+	for range 8 { // an API server that restarts in a loop
+		proxy.Cut()
+		<-time.NewTimer(200 * time.Millisecond).C
+		proxy.Restore()
+		<-time.NewTimer(300 * time.Millisecond).C
+	}
 	proxy.Cut()
 	back := time.NewTimer(30 * time.Second)
 	s.delete(t, goes)
