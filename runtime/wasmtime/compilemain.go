@@ -116,6 +116,8 @@ func bindCompiler(b bounds, code, seconds int64) error {
 			return fmt.Errorf("limit %s to %d: %w", l.what, l.value, err)
 		}
 	}
+	// When memory runs out, it is the first to go: it can be started again.
+	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("1000"), 0)
 	own, err := nice()
 	if err != nil {
 		return fmt.Errorf("lower the priority: %w", err)

@@ -32,6 +32,7 @@ pub unsafe extern "C" fn krustlet_config_prepare(config: *mut wasm_config_t) {
         .wasm_legacy_exceptions(false)
         .wasm_shared_everything_threads(false)
         .wasm_component_model(false)
+        .concurrency_support(false) // of components; without it, calls of the host cost less
         .collector(Collector::Copying)
         .wasm_backtrace_details(WasmBacktraceDetails::Disable)
         .wasm_backtrace_max_frames(NonZeroUsize::new(BACKTRACE_FRAMES));
