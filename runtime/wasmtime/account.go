@@ -22,7 +22,7 @@ type account struct {
 
 // newAccount makes an account with one owner. limit is in bytes.
 func newAccount(limit int64) (*account, error) {
-	a := &account{native: C.account_new(C.int64_t(limit))}
+	a := &account{native: C.account_new(C.int64_t(limit), freeBeside)}
 	if a.native == nil {
 		return nil, errors.New("the host is out of memory")
 	}
@@ -30,7 +30,7 @@ func newAccount(limit int64) (*account, error) {
 	return a, nil
 }
 
-// share counts one more owner in. The caller knows that there is another.
+// share counts one more owner in. The caller holds what keeps another one from closing it.
 func (a *account) share() *account {
 	a.owners.Add(1)
 	return a
@@ -47,27 +47,48 @@ func (a *account) resize(limit int64) { C.account_resize(a.native, C.int64_t(lim
 
 func (a *account) used() int64 { return int64(C.account_used(a.native)) }
 
-// freeCode is what each guest has free of what its module takes in this process, in bytes: its code, its constant data and what the
-// engine knows of it. Most programs take less. What is more is taken from the account.
-const freeCode = 6 << 20
+// freeBeside is what a container, its commands included, has free of what the host holds for it beside memories, tables and objects,
+// in bytes: a program of 3 MB and a command or two. What is more is taken from its account.
+const freeBeside = 14 << 20
+
+// What the host may have to hold for each guest besides its module, in bytes: its stack, what its host calls keep and take while they
+// last (package wasi), its output and input on their way, and with wasmtime-go's library a backtrace of its whole stack.
+const (
+	besideGuest     = 4 << 20
+	besideBacktrace = 4 << 20
+)
 
 // needs is what a guest of a module has at its start, in bytes.
 type needs struct {
-	memories, tables, code int64
+	memories, tables int64
+	module           int64 // that the host holds for the module, however many guests it has
+	instance         int64 // that it holds for each guest
 }
 
-func (n needs) sum() int64 { return n.memories + n.tables + n.code }
+// beside is what the host holds for a guest, and for its module too unless another guest of the container pays for that.
+func (n needs) beside(paid bool) int64 {
+	all := n.instance + besideGuest
+	if !supported() {
+		all += besideBacktrace
+	}
+	if !paid {
+		all += n.module
+	}
+	return all
+}
 
 // check returns an error for a module that no account with the limit can bear.
 func (n needs) check(limit int64) error {
-	if n.sum() <= limit {
+	beside := max(n.beside(false)-freeBeside, 0)
+	sum := n.memories + n.tables + beside
+	switch {
+	case sum <= limit:
 		return nil
-	}
-	if n.tables == 0 && n.code == 0 {
+	case n.tables == 0 && beside == 0:
 		return fmt.Errorf("the module's memory has %d bytes at the start, more than its limit of %d bytes", n.memories, limit)
 	}
 	return fmt.Errorf("the module needs %d bytes at the start (memory %d, tables %d, code %d), more than its limit of %d bytes",
-		n.sum(), n.memories, n.tables, n.code, limit)
+		sum, n.memories, n.tables, beside, limit)
 }
 
 // saturated is n as an int64, or the largest one.

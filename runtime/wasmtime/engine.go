@@ -144,8 +144,8 @@ func (e *Engine) start(ctx context.Context, spec runtime.Spec, streams runtime.S
 		e.modules.release(m)
 		return nil, err
 	}
-	if !e.add(p) {
-		return nil, errors.Join(ErrClosed, p.discard())
+	if err := e.add(p); err != nil {
+		return nil, errors.Join(err, p.discard())
 	}
 	kept = true
 	go p.run()
@@ -208,17 +208,19 @@ func (e *Engine) leave(places int, kept bool) {
 	e.guests.Done()
 }
 
-// add counts a process in, unless the engine is closed.
-func (e *Engine) add(p *process) bool {
+// add counts a process in, unless the engine is closed, or the run that it is to be beside has ended.
+func (e *Engine) add(p *process) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
-		return false
+		return ErrClosed
+	}
+	if err := p.join(e.running); err != nil {
+		return err
 	}
 	e.running[p] = struct{}{}
 	e.guests.Add(1)
-	p.join(e.running)
-	return true
+	return nil
 }
 
 func (e *Engine) remove(p *process) {

@@ -54,10 +54,12 @@ static wasm_functype_t *functype(const uint8_t *params, size_t nparams, bool res
 	return wasm_functype_new(&in, &out);
 }
 
-account_t *account_new(int64_t limit) {
+account_t *account_new(int64_t limit, int64_t free) {
 	account_t *a = calloc(1, sizeof *a);
-	if (a != NULL)
+	if (a != NULL) {
 		atomic_init(&a->limit, limit);
+		atomic_init(&a->free, free);
+	}
 	return a;
 }
 
@@ -77,6 +79,14 @@ bool account_take(account_t *a, int64_t bytes) {
 }
 
 void account_give(account_t *a, int64_t bytes) { atomic_fetch_sub_explicit(&a->used, bytes, memory_order_relaxed); }
+
+int64_t account_beside(account_t *a, int64_t bytes) {
+	int64_t left = atomic_load_explicit(&a->free, memory_order_relaxed), taken;
+	do {
+		taken = bytes < left ? bytes : left;
+	} while (!atomic_compare_exchange_weak_explicit(&a->free, &left, left - taken, memory_order_relaxed, memory_order_relaxed));
+	return taken;
+}
 
 // add is a plain addition: only the guest's thread writes, and no reader sees half a number.
 static void add(_Atomic int64_t *n, int64_t bytes) {
@@ -183,6 +193,7 @@ guest_t *guest_new(wasm_engine_t *engine, uintptr_t handle, size_t functions, ac
 void guest_delete(guest_t *g) {
 	wasmtime_store_delete(g->store);
 	account_give(g->account, guest_memory(g));
+	atomic_fetch_add_explicit(&g->account->free, g->free, memory_order_relaxed);
 	free(g);
 }
 
@@ -190,7 +201,7 @@ int64_t guest_cpu(const guest_t *g) { return clock_ns(g->clock); }
 
 int64_t guest_memory(guest_t *g) {
 	return atomic_load_explicit(&g->memories, memory_order_relaxed) + atomic_load_explicit(&g->tables, memory_order_relaxed) +
-		atomic_load_explicit(&g->heap, memory_order_relaxed) + atomic_load_explicit(&g->code, memory_order_relaxed);
+		atomic_load_explicit(&g->heap, memory_order_relaxed) + atomic_load_explicit(&g->beside, memory_order_relaxed);
 }
 
 void guest_calls(const guest_t *g, uint64_t *sums, size_t functions) {
@@ -202,12 +213,13 @@ void guest_limit(guest_t *g, bool limited) { atomic_store_explicit(&g->limited, 
 
 void guest_kill(guest_t *g) { atomic_store_explicit(&g->kill, true, memory_order_relaxed); }
 
-bool guest_take(guest_t *g, int64_t memories, int64_t tables, int64_t code) {
-	if (!account_take(g->account, memories + tables + code))
-		return false;
+bool guest_take(guest_t *g, int64_t memories, int64_t tables, int64_t beside) {
+	g->free = account_beside(g->account, beside);
+	if (!account_take(g->account, memories + tables + beside - g->free))
+		return false; // what was free is given back at the guest's end
 	add(&g->memories, memories);
 	add(&g->tables, tables);
-	add(&g->code, code);
+	add(&g->beside, beside - g->free);
 	g->granted = memories;
 	return true;
 }

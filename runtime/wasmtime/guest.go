@@ -71,12 +71,13 @@ var (
 	growExportName  = C.CString(translate.GrowExport)
 )
 
-// instantiate makes the instance and runs the module's start section.
-func (g *guest) instantiate(m *module, a *account) error {
-	n := m.needs
-	if !C.guest_take(g.native, C.int64_t(n.memories), C.int64_t(n.tables), C.int64_t(n.code)) {
-		return fmt.Errorf("the module needs %d bytes at the start, and what its container has taken leaves no room for them: %d bytes",
-			n.sum(), a.used())
+// instantiate makes the instance and runs the module's start section. paid says that another guest of the container pays for what
+// the host holds for the module.
+func (g *guest) instantiate(m *module, a *account, paid bool) error {
+	n, beside := m.needs, m.needs.beside(paid)
+	if !C.guest_take(g.native, C.int64_t(n.memories), C.int64_t(n.tables), C.int64_t(beside)) {
+		return fmt.Errorf("the guest needs %d bytes at the start (memory %d, tables %d, beside %d), and its container has taken %d bytes of its limit",
+			n.memories+n.tables+beside, n.memories, n.tables, beside, a.used())
 	}
 	if err := takeOutcome(C.guest_instantiate(g.native, m.imports.native), m.info); err != nil {
 		return err

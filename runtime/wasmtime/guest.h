@@ -14,15 +14,19 @@ enum { WASM_PAGE = 64 << 10, TABLE_ELEMENT = 8 }; // bytes of a page, and of an 
 typedef struct {
 	_Atomic int64_t limit; // bytes
 	_Atomic int64_t used;  // bytes
+	_Atomic int64_t free;  // bytes that are left of what guests may make the host hold beside
 } account_t;
 
-account_t *account_new(int64_t limit);
+// account_new makes an account with a limit, and with so many bytes free for what guests make the host hold beside.
+account_t *account_new(int64_t limit, int64_t free);
 void account_delete(account_t *a);
 void account_resize(account_t *a, int64_t limit);
 int64_t account_used(account_t *a);
 // account_take takes so many bytes, or none if that would lead beyond the limit.
 bool account_take(account_t *a, int64_t bytes);
 void account_give(account_t *a, int64_t bytes);
+// account_beside takes bytes out of what is free, as many as there are, and returns their number. Who has them adds them again.
+int64_t account_beside(account_t *a, int64_t bytes);
 
 // guest_bounds_t are the bounds of a store.
 typedef struct {
@@ -53,7 +57,8 @@ typedef struct {
 	_Atomic int64_t memories; // bytes of its linear memories
 	_Atomic int64_t tables;   // bytes of its tables
 	_Atomic int64_t heap;     // bytes of its collector's heap
-	_Atomic int64_t code;     // bytes that the engine holds for its module, as far as they count
+	_Atomic int64_t beside;   // bytes that the host holds for it, as far as they count
+	int64_t free;             // the rest of them, which it has of what the account has free
 	_Atomic uint64_t calls[]; // of each function of the table; only its own thread writes
 } guest_t;
 
@@ -78,9 +83,9 @@ int64_t guest_cpu(const guest_t *g);
 int64_t guest_memory(guest_t *g);
 // guest_calls adds to each sum how often the guest has called that function of the table. Any thread may ask.
 void guest_calls(const guest_t *g, uint64_t *sums, size_t functions);
-// guest_take takes from the account what the guest has at its start: bytes of memories, of tables, and of the engine for its module.
-// It returns false if that is too much; then nothing is taken.
-bool guest_take(guest_t *g, int64_t memories, int64_t tables, int64_t code);
+// guest_take takes from the account what the guest has at its start: bytes of memories, of tables, and of the host beside, of which
+// those that the account has free do not count. It returns false if that is too much; then nothing is taken.
+bool guest_take(guest_t *g, int64_t memories, int64_t tables, int64_t beside);
 // guest_instantiate makes the instance. No code of the module runs.
 outcome_t guest_instantiate(guest_t *g, const wasmtime_instance_pre_t *pre);
 // guest_answer_growth has the function that the guest asks before it grows something in the first place of its table of that

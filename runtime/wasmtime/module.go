@@ -46,9 +46,11 @@ func newModule(digest string, f *codeFile) (*module, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load compiled code: %w", err)
 	}
-	code := resident + int64(len(f.info)) + saturated(info.Overhead) + saturated(info.InstanceOverhead)
 	return &module{digest: digest, info: info, codeSize: f.size, places: placesOf(info), needs: needs{
-		memories: saturated(info.MemoryBytes()), tables: saturated(info.TableBytes()), code: max(code-freeCode, 0),
+		memories: saturated(info.MemoryBytes()),
+		tables:   saturated(info.TableBytes()),
+		module:   resident + int64(len(f.info)) + int64(min(info.Overhead, 1<<40)),
+		instance: int64(min(info.InstanceOverhead, 1<<40)),
 	}}, nil
 }
 

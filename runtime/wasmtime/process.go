@@ -226,6 +226,7 @@ func (p *process) run() {
 	p.engine.ticker.acquire()
 	err := p.live()
 	p.engine.ticker.release()
+	p.endSessions()
 	select {
 	case <-p.started:
 	default: // it ended before it ran
@@ -260,7 +261,8 @@ func (p *process) live() error {
 	p.arm(g)
 	defer p.arm(nil)
 	p.found.StartedAt = time.Now()
-	if err := g.instantiate(p.module, p.account); err != nil {
+	paid := p.beside.run != nil && p.beside.run.module == p.module
+	if err := g.instantiate(p.module, p.account, paid); err != nil {
 		if p.hosted.ended == nil {
 			return fmt.Errorf("instantiate: %w", err)
 		}

@@ -81,13 +81,21 @@ func TestResidentMemory(t *testing.T) {
 	}
 }
 
-// TestResidentMemoryOfCommands: the commands in a container share its limit.
+// TestResidentMemoryOfCommands: the commands in a container share its limit, and what the host holds beside.
 func TestResidentMemoryOfCommands(t *testing.T) {
-	text := `(module (memory (export "memory") 1)
-		(func (export "_start") (drop (memory.grow (i32.const 960)))
-			(memory.fill (i32.const 0) (i32.const 255) (i32.mul (memory.size) (i32.const 65536)))
-			(loop $spin (br $spin))))`
-	measureResident(t, wat(t, text), 16)
+	// The first takes nearly all, the others have a page each.
+	const spin = ` (loop $spin (br $spin))`
+	const first = `(memory (export "memory") 1) (func $first (drop (memory.grow (i32.const 950)))
+		(memory.fill (i32.const 0) (i32.const 255) (i32.mul (memory.size) (i32.const 65536))))`
+	for name, text := range map[string]string{
+		"memory": atLimit + ` (func (export "_start") (call $fill)` + spin + `)`,
+		"killed in deep recursion": first + ` (func $deep (param i32) (if (i32.eqz (local.get 0)) (then` + spin + `))
+			(call $deep (i32.sub (local.get 0) (i32.const 1)))) (func (export "_start") (call $first) (call $deep (i32.const 10000)))`,
+		"large instances": first + strings.Repeat(` (global (mut i64) (i64.const 1))`, 10_000) + ` (func $f) (elem func ` + strings.Repeat(` $f`, 60_000) + `)
+			(func (export "_start") (call $first)` + spin + `)`,
+	} {
+		t.Run(name, func(t *testing.T) { measureResident(t, wat(t, `(module `+text+`)`), 32) })
+	}
 }
 
 func measureResident(t *testing.T, file string, commands int) {
@@ -186,6 +194,8 @@ func hostGuest(args []string) error {
 	}
 	for _, p := range all {
 		p.Stop(0)
+	}
+	for _, p := range all {
 		<-p.Done()
 	}
 	_, peak := residents()

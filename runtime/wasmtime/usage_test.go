@@ -1,9 +1,15 @@
 package wasmtime
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/guests"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
@@ -25,8 +31,8 @@ func TestSessionsCountForTheirRun(t *testing.T) {
 		runtime.Spec{Of: runtime.Origin{Pod: "u1", Beside: t.Name()}})
 	const spun = 30 * time.Millisecond
 	eventually(t, "the session counts", func() bool {
-		all := e.Stats(t.Context())
-		return len(all) == 1 && all[t.Name()].Memory == 6*wasmPage && all[t.Name()].CPU > alone.CPU+spun
+		all, own := e.Stats(t.Context()), session.process.Stats().Memory
+		return len(all) == 1 && own >= 5*wasmPage && all[t.Name()].Memory == wasmPage+own && all[t.Name()].CPU > alone.CPU+spun
 	})
 	session.process.Stop(0)
 	session.wait()
@@ -38,5 +44,71 @@ func TestSessionsCountForTheirRun(t *testing.T) {
 	run.wait()
 	if all := e.Stats(t.Context()); len(all) != 0 {
 		t.Errorf("after its end: %+v", all)
+	}
+}
+
+// TestSessionsEndWithTheirRun: a session ends no later than the run that it is beside, and none begins afterwards, at whatever moment
+// it is started: it would have the whole limit of the container for itself, while the container's next run has it too.
+func TestSessionsEndWithTheirRun(t *testing.T) {
+	e := newEngine(t)
+	file := wat(t, `(module (memory (export "memory") 5) (func (export "_start") (loop $l (br $l))))`)
+	digest, root := guests.Digest(t, file), t.TempDir()
+	begin := func(id, beside string) (runtime.Process, error) {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		return e.Start(ctx, runtime.Spec{ID: id, Of: runtime.Origin{Pod: "u1", Beside: beside}, Module: file, Digest: digest,
+			Args: []string{"guest"}, Mounts: []runtime.Mount{{Host: root, Guest: "/"}}, MemoryLimit: 64 << 20}, runtime.Streams{})
+	}
+	ended := func(p runtime.Process) bool {
+		select {
+		case <-p.Done():
+			return true
+		default:
+			return false
+		}
+	}
+	for i := range 40 {
+		id := fmt.Sprint("run ", i)
+		run, err := begin(id, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := begin("early", id); err != nil {
+			t.Fatal(err)
+		}
+		var mu sync.Mutex
+		var sessions []runtime.Process
+		var wg sync.WaitGroup
+		for range 3 {
+			wg.Go(func() {
+				for {
+					s, err := begin("session", id)
+					if errors.Is(err, errNoRun) {
+						return
+					}
+					if err != nil && !strings.Contains(err.Error(), "its container has taken") {
+						t.Error(err)
+						return
+					}
+					mu.Lock()
+					if err == nil {
+						sessions = append(sessions, s)
+					}
+					mu.Unlock()
+				}
+			})
+		}
+		run.Stop(0)
+		<-run.Done()
+		if p := run.(*process); p.account.owners.Load() != 0 {
+			t.Errorf("%d go on with the account of a run that is over", p.account.owners.Load())
+		}
+		wg.Wait()
+		for _, s := range sessions {
+			if !ended(s) || s.Exit().Code != 137 {
+				t.Error("a session goes on")
+			}
+		}
+		run.Forget()
 	}
 }

@@ -27,6 +27,7 @@ type Limits struct {
 	Constant    uint64 // instructions of one constant expression
 	ImportName  uint64 // bytes of one name in an import
 	Growths     uint64 // memory.grow and table.grow in all functions
+	Bulks       uint64 // memory.fill, memory.copy and memory.init in all functions, those left out whose length is known and short
 }
 
 // DefaultLimits are the bounds where Limits sets none.
@@ -55,6 +56,7 @@ var DefaultLimits = Limits{
 	Constant:    10_000,
 	ImportName:  1 << 10,
 	Growths:     1 << 16,
+	Bulks:       1 << 20,
 }
 
 // filled is the limits with defaults where they set none.
@@ -70,6 +72,7 @@ func (l Limits) filled() Limits {
 		{&l.Imports, d.Imports}, {&l.Exports, d.Exports}, {&l.Elements, d.Elements}, {&l.ElementSegs, d.ElementSegs},
 		{&l.DataSegs, d.DataSegs}, {&l.Parameters, d.Parameters}, {&l.RecGroup, d.RecGroup}, {&l.Fields, d.Fields},
 		{&l.Subtyping, d.Subtyping}, {&l.Constant, d.Constant}, {&l.ImportName, d.ImportName}, {&l.Growths, d.Growths},
+		{&l.Bulks, d.Bulks},
 	} {
 		if *f.own == 0 {
 			*f.own = f.def

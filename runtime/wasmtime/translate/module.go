@@ -3,6 +3,7 @@ package translate
 import (
 	"bytes"
 	"math/bits"
+	"slices"
 )
 
 // module is what is known of a module while it is read.
@@ -30,6 +31,7 @@ type module struct {
 	elements        uint64
 	unsettled       bool // the compiler makes code for the elements that follow
 	dataCount       int
+	dataLengths     []uint32 // of the segments
 	exports         []export
 	exported        numbers // functions whose exports go
 	declared        numbers // functions that ref.func may name whatever is exported
@@ -39,8 +41,9 @@ type module struct {
 	startValues uint64 // of the code that the compiler makes for the module's start
 	sizes       sizes
 
-	grows grows
+	added additions
 	sites []site
+	bulks int // of the sites, those that fill or copy
 	scan  scan
 	names nameTable
 }
@@ -81,6 +84,9 @@ const (
 // order is how sections follow each other.
 var order = []byte{sectionType, sectionImport, sectionFunction, sectionTable, sectionMemory, sectionTag, sectionGlobal, sectionExport,
 	sectionStart, sectionElement, sectionDataCount, sectionCode, sectionData}
+
+// readOrder is how they are read: what becomes of code depends on the data.
+var readOrder = append(slices.DeleteFunc(slices.Clone(order), func(id byte) bool { return id == sectionCode }), sectionCode)
 
 // section is where the content of one is.
 type section struct {
@@ -154,9 +160,9 @@ func (m *module) open(r *reader, id int) *reader {
 	return &inner
 }
 
-// content reads the sections in their order. Each must be read to its end.
+// content reads the sections in their order, but for the code, which is read last. Each must be read to its end.
 func (m *module) content(r *reader) {
-	for _, id := range order {
+	for _, id := range readOrder {
 		s := m.open(r, int(id))
 		if s == nil {
 			continue

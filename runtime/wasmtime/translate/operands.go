@@ -13,11 +13,14 @@ func (s *scan) segments(o *op, at int) {
 	case dataSegment:
 		data()
 	case dataToMemory:
-		data()
-		s.memory(at)
+		segment := r.u32()
+		r.index(at, "data segment", segment, m.dataCount)
+		s.bulk(added{operation: initMemory, from: segment, index: s.memory(at)}, at)
 	case memoryToMemory:
-		s.memory(at)
-		s.memory(at)
+		to := s.memory(at)
+		s.bulk(added{operation: copyMemory, index: to, from: s.memory(at)}, at)
+	case memoryFill:
+		s.bulk(added{operation: fillMemory, index: s.memory(at)}, at)
 	case elementSegment:
 		element()
 	case elementToTable:
@@ -88,14 +91,14 @@ func countManaged(kinds []kind) (n uint64) {
 
 // growth notes an instruction that is to become a call.
 func (s *scan) growth(o *op, at int) {
+	m := s.m
 	var callee uint32
 	if o.shape == memoryGrow {
-		callee = s.m.grows.of(growth{index: s.memory(at)})
+		callee = m.added.of(added{operation: growMemory, index: s.memory(at)})
 	} else {
-		callee = s.m.grows.of(growth{table: true, index: s.table(at)})
+		callee = m.added.of(added{operation: growTable, index: s.table(at)})
 	}
-	m := s.m
 	m.sites = append(m.sites, site{start: at, end: s.r.at, callee: callee})
-	s.r.bound(at, "instructions that grow memories or tables", uint64(len(m.sites)), m.limits.Growths)
+	s.r.bound(at, "instructions that grow memories or tables", uint64(len(m.sites)-m.bulks), m.limits.Growths)
 	s.called(0)
 }

@@ -14,6 +14,7 @@ const (
 	laneAccess   // the same and a lane
 	lane
 	memoryIndex
+	memoryFill
 	callOp // calls, with their types: scan.call
 	int32Const
 	int64Const
@@ -156,7 +157,7 @@ var miscOps = func() (t [0x17]op) {
 	t[8] = op{dataToMemory, BulkMemory, 60, 2}
 	t[9] = op{dataSegment, BulkMemory, 4, 0}
 	t[10] = op{memoryToMemory, BulkMemory, 80, 2}
-	t[11] = op{memoryIndex, BulkMemory, 40, 2}
+	t[11] = op{memoryFill, BulkMemory, 40, 2}
 	t[12] = op{elementToTable, BulkMemory, 250, 16}
 	t[13] = op{elementSegment, BulkMemory, 4, 0}
 	t[14] = op{tableToTable, BulkMemory, 250, 16}

@@ -8,6 +8,8 @@ type scan struct {
 
 	frames    []frame
 	reachable bool
+	constant  int64 // of the last instruction, if that was an i32.const; else -1
+	length    int64 // of the one before it
 	values    uint64
 	arguments uint64
 	bound     uint64 // of values
@@ -18,6 +20,8 @@ type scan struct {
 	managed  bool // some are references that the collector follows
 	handlers int  // the innermost try_table, or -1
 	flow     flow
+
+	managesObjects bool // an instruction of the garbage collection's, or of exceptions, in any body
 
 	typeOf   *typeInfo
 	refersTo numbers // functions that ref.func names in any body
@@ -47,6 +51,7 @@ func (s *scan) body(r *reader, t *typeInfo) {
 	s.r, s.typeOf, s.start = r, t, r.at
 	s.values = uint64(t.params) + uint64(t.results) + 40 // and what every function begins with
 	s.arguments, s.bound = 0, m.limits.Values
+	s.constant = -1
 	s.frames, s.handlers, s.reachable = s.frames[:0], -1, true
 	r.bound(r.at, "bytes of a function", uint64(len(r.b)-r.at), m.limits.BodyBytes)
 	s.readLocals(t)
@@ -123,6 +128,7 @@ func (s *scan) barrier(n uint64) { s.cost(n*barrierValues, uint32(min(n, 1<<20))
 // instruction reads one.
 func (s *scan) instruction() {
 	at := s.r.at
+	s.length, s.constant = s.constant, -1
 	code := s.r.byte()
 	o := &ops[code]
 	switch o.shape {
@@ -172,6 +178,7 @@ func (s *scan) general(o *op, code uint32, at int) {
 	if o.feature != firstVersion {
 		s.r.need(o.feature, at)
 	}
+	s.managesObjects = s.managesObjects || o.feature == GC || o.feature == ExceptionHandling
 	switch o.shape {
 	case control:
 		s.cost(uint64(o.values), 0)
@@ -218,7 +225,7 @@ func (s *scan) operands(o *op, code uint32, at int) {
 	case memoryIndex:
 		s.memory(at)
 	case int32Const:
-		r.signed(32)
+		s.constant = int64(uint32(r.signed(32)))
 	case int64Const:
 		r.signed(64)
 	case bytes4:

@@ -46,6 +46,9 @@ func (m *module) elementSegment(r *reader) {
 		m.unsettled = true
 	}
 	m.elements += uint64(n)
+	if flags&3 == elementsPassive {
+		m.sizes.passive += uint64(n)
+	}
 	r.bound(at, "elements", m.elements, m.limits.Elements)
 	for range n {
 		var values uint64
@@ -136,7 +139,7 @@ func (m *module) dataSegment(r *reader, images []image) uint64 {
 		r.need(BulkMemory, at)
 	}
 	if flags == 1 {
-		r.take(r.u32())
+		m.data(r)
 		return 0
 	}
 	memory := uint32(0)
@@ -146,8 +149,7 @@ func (m *module) dataSegment(r *reader, images []image) uint64 {
 	r.index(at, "memory", memory, len(m.memories))
 	start, known := constantAddress(*r)
 	values := m.constant(r) + code
-	n := r.u32()
-	r.take(n)
+	n := m.data(r)
 	i, end := &images[memory], start+uint64(n)
 	if !known || memory < uint32(m.importedMemories) || end > m.memories[memory].Min*pageSize {
 		i.late = true
@@ -158,6 +160,14 @@ func (m *module) dataSegment(r *reader, images []image) uint64 {
 	}
 	i.start, i.end, i.bytes = min(i.start, start), max(i.end, end), i.bytes+uint64(n)
 	return values
+}
+
+// data reads the bytes of a segment.
+func (m *module) data(r *reader) (length uint32) {
+	length = r.u32()
+	r.take(length)
+	m.dataLengths = append(m.dataLengths, length)
+	return length
 }
 
 // constantAddress is the value of an expression that is one i32.const.

@@ -7,6 +7,7 @@ type sizes struct {
 	importNames uint64 // bytes
 	data        uint64 // segments
 	expressions uint64 // that are elements
+	passive     uint64 // elements of segments that wait for their instruction
 }
 
 // info is what is known of the module once it was read and written.
@@ -15,8 +16,8 @@ func (m *module) info(w *writer) Info {
 		Functions:   uint32(len(m.functions)),
 		Memories:    m.memories[m.importedMemories:],
 		Starts:      m.start >= 0,
-		Grows:       len(m.grows) > 0,
-		Heap:        len(m.tags) > 0 || slices.ContainsFunc(m.types, func(t typeInfo) bool { return t.composite != functionType }),
+		Grows:       m.added.grow,
+		Heap:        m.heap(),
 		shifts:      encodeShifts(w.shifts),
 		nameEntries: m.names.entries,
 		nameText:    m.names.text,
@@ -26,6 +27,15 @@ func (m *module) info(w *writer) Info {
 	}
 	i.Overhead, i.InstanceOverhead = m.overhead()
 	return i
+}
+
+// heap reports whether instances have a heap of objects: where a function uses objects or exceptions, or a table refers to them. What
+// the module only declares counts too.
+func (m *module) heap() bool {
+	return len(m.tags) > 0 || m.scan.managesObjects ||
+		slices.ContainsFunc(m.types, func(t typeInfo) bool { return t.composite != functionType }) ||
+		slices.ContainsFunc(m.tables, func(t tableInfo) bool { return t.kind == managed }) ||
+		slices.Contains(m.globals, managed)
 }
 
 // overhead estimates the engine's own tables, as they were measured of wasmtime 39: a module of 50,000 of each (1,000 types of 917
@@ -42,6 +52,9 @@ func (m *module) overhead() (module, instance uint64) {
 		86*segments + 4*m.elements + 76*m.sizes.expressions +
 		32*m.sizes.data +
 		32*uint64(len(m.tags))
-	instance = 4<<10 + 32*referred + 96*imports + 16*globals + 16*segments + 64*uint64(len(m.tables)+len(m.memories))
+	instance = 4<<10 + 32*referred + 96*imports + 16*globals + 16*segments + 16*m.sizes.passive + 64*uint64(len(m.tables)+len(m.memories))
+	if m.heap() {
+		instance += 64 * referred // a function that is in an object is in a table of the heap's
+	}
 	return module, instance
 }

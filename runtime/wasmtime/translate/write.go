@@ -11,15 +11,15 @@ type writer struct {
 func (m *module) write() *writer {
 	w := &writer{m: m, out: make([]byte, 0, len(m.wasm)+64)}
 	w.out = append(w.out, header...)
-	growing := len(m.grows) > 0
+	adding := len(m.added.list) > 0
 	for _, id := range order {
 		switch {
-		case id == sectionType && growing:
-			n, added := m.growTypes()
+		case id == sectionType && adding:
+			n, added := m.typesOfAdded()
 			w.list(id, m.addedTypes, n, added)
-		case id == sectionFunction && growing:
-			w.list(id, len(m.functions)-m.imported, len(m.grows), w.growFunctionTypes())
-		case id == sectionTable && growing:
+		case id == sectionFunction && adding:
+			w.list(id, len(m.functions)-m.imported, len(m.added.list), w.functionsAdded())
+		case id == sectionTable && m.added.grow:
 			_, added := m.growTable()
 			w.list(id, len(m.tables)-m.importedTables, 1, added)
 		case id == sectionExport:
@@ -27,7 +27,7 @@ func (m *module) write() *writer {
 		case id == sectionStart:
 		case id == sectionElement:
 			w.elements()
-		case id == sectionCode && growing:
+		case id == sectionCode && adding:
 			w.code()
 		default:
 			w.copy(id)
@@ -82,9 +82,9 @@ func (w *writer) list(id byte, n, more int, items []byte) {
 	w.section(id, append(append(all, content...), items...))
 }
 
-func (w *writer) growFunctionTypes() (b []byte) {
-	for i := range w.m.grows {
-		b = appendU32(b, w.m.growType(uint32(i)))
+func (w *writer) functionsAdded() (b []byte) {
+	for i := range w.m.added.list {
+		b = appendU32(b, w.m.typeOfAdded(uint32(i)))
 	}
 	return b
 }
@@ -106,7 +106,7 @@ func (w *writer) exports() {
 		add([]byte(StartExport), externFunction, uint32(m.start))
 		n++
 	}
-	if len(m.grows) > 0 {
+	if m.added.grow {
 		table, _ := m.growTable()
 		add([]byte(GrowExport), externTable, table)
 		n++
@@ -136,16 +136,16 @@ func (w *writer) elements() {
 	w.list(sectionElement, m.elementSegments, 1, append(declare, functions...))
 }
 
-// code is the code with each growth replaced by a call, and the functions that are called behind it.
+// code is the code with some instructions replaced by calls, and the functions that are called behind it.
 func (w *writer) code() {
 	m := w.m
 	s := m.sections[sectionCode]
 	// Each call takes 4 bytes more than what it replaces at most, and so do the lengths of functions and of the section.
-	size := s.end - s.start + 8*len(m.sites) + 64*len(m.grows) + 64
+	size := s.end - s.start + 8*len(m.sites) + 128*len(m.added.list) + 64
 	content := make([]byte, 0, size)
 	r := reader{b: m.wasm[:s.end], at: s.start, function: -1}
 	n := r.u32()
-	content = appendU32(content, n+uint32(len(m.grows)))
+	content = appendU32(content, n+uint32(len(m.added.list)))
 	var inside []shift
 	copied := r.at // up to where all is in content
 	flush := func(to int) {
@@ -172,15 +172,15 @@ func (w *writer) code() {
 		copied = start
 		for _, one := range sites[:own] {
 			flush(one.start)
-			content = appendU32(append(content, opCall), uint32(len(m.functions))+one.callee)
+			content = w.call(content, one)
 			copied = one.end
 		}
 		sites = sites[own:]
 		flush(end)
 	}
 	flush(s.end)
-	for _, g := range m.grows {
-		body := m.growFunction(g)
+	for _, a := range m.added.list {
+		body := m.bodyOfAdded(a)
 		content = append(appendU32(content, uint32(len(body))), body...)
 	}
 	w.section(sectionCode, content)
@@ -193,8 +193,13 @@ func (w *writer) code() {
 // grown is the length of a function's body with calls in it.
 func (w *writer) grown(length uint32, sites []site) uint32 {
 	for _, one := range sites {
-		call := 1 + len(appendU32(nil, uint32(len(w.m.functions))+one.callee))
-		length += uint32(call - (one.end - one.start))
+		length += uint32(len(w.call(nil, one)) - (one.end - one.start))
 	}
 	return length
+}
+
+// call appends the call that an instruction becomes, which is as long as that if it can be: what follows then stays where it is.
+func (w *writer) call(b []byte, s site) []byte {
+	const longest = 5
+	return appendWide(append(b, opCall), uint32(len(w.m.functions))+s.callee, min(s.end-s.start-1, longest))
 }

@@ -1,0 +1,98 @@
+package translate
+
+// added is a function that is added to a module: instructions of one kind become calls of it.
+type added struct {
+	operation operation
+	index     uint32 // the table, or the memory that is written
+	from      uint32 // of a copy, the memory that is read; of an initialisation, the segment
+}
+
+// operation is what an added function does.
+type operation uint8
+
+const (
+	growMemory operation = iota
+	growTable
+	fillMemory
+	copyMemory
+	initMemory
+)
+
+// grows reports whether it asks the host.
+func (a added) grows() bool { return a.operation == growMemory || a.operation == growTable }
+
+// additions are the functions that are added, in their order.
+type additions struct {
+	list  []added
+	place map[added]uint32
+	grow  bool // one of them grows something
+}
+
+// of is the place of a function, which is added if it is not there.
+func (all *additions) of(one added) uint32 {
+	if i, ok := all.place[one]; ok {
+		return i
+	}
+	if all.place == nil {
+		all.place = map[added]uint32{}
+	}
+	i := uint32(len(all.list))
+	all.place[one] = i
+	all.list = append(all.list, one)
+	all.grow = all.grow || one.grows()
+	return i
+}
+
+// site is an instruction that becomes the call of an added function.
+type site struct {
+	start, end int
+	callee     uint32 // its place in additions
+}
+
+// Types that are added, behind the module's own: the host's function, and then one for each added function.
+func (m *module) hostType() uint32            { return uint32(len(m.types)) }
+func (m *module) typeOfAdded(i uint32) uint32 { return m.hostType() + 1 + i }
+
+// typesOfAdded are the added types, with their number.
+func (m *module) typesOfAdded() (n int, b []byte) {
+	b = append(b, typeFunction, 2, typeI32, typeI32, 1, typeI32)
+	for _, a := range m.added.list {
+		switch a.operation {
+		case growMemory:
+			b = append(b, typeFunction, 1, typeI32, 1, typeI32)
+		case growTable:
+			b = append(b, typeFunction, 2)
+			b = append(b, m.tables[a.index].ref...)
+			b = append(b, typeI32, 1, typeI32)
+		default:
+			b = append(b, typeFunction, 3, typeI32, typeI32, typeI32, 0)
+		}
+	}
+	return 1 + len(m.added.list), b
+}
+
+// bodyOfAdded is an added function's code, its locals included.
+func (m *module) bodyOfAdded(a added) []byte {
+	if a.grows() {
+		return m.growFunction(a)
+	}
+	return a.bulkFunction()
+}
+
+// appendSigned is the shortest signed LEB128.
+func appendSigned(b []byte, v int32) []byte {
+	for v < -64 || v > 63 {
+		b = append(b, byte(v)|0x80)
+		v >>= 7
+	}
+	return append(b, byte(v)&0x7f)
+}
+
+// appendWide is LEB128 of so many bytes, or more if the number needs them.
+func appendWide(b []byte, v uint32, bytes int) []byte {
+	for ; v >= 0x80 || bytes > 1; bytes-- {
+		b = append(b, byte(v)|0x80)
+		v >>= 7
+	}
+	return append(b, byte(v))
+}
