@@ -91,13 +91,18 @@ func TestAdvisories(t *testing.T) {
 			t.Errorf("%s has %d lines", name, n)
 		}
 	}
-	linked, err := os.ReadFile("go.mod")
-	if err != nil {
-		t.Fatal(err)
-	}
-	version := regexp.MustCompile(`wasmtime-go/v\d+ v(\S+)`).FindSubmatch(linked)
-	if version == nil || !strings.Contains(page, string(version[1])) {
-		t.Errorf("%s does not judge the version of wasmtime-go that go.mod has, %q", advisoriesPage, version)
+	for file, form := range map[string]*regexp.Regexp{
+		"go.mod":                 regexp.MustCompile(`wasmtime-go/v\d+ v(\S+)`),
+		"hack/engine/Cargo.toml": regexp.MustCompile(`wasmtime-c-api-impl = \{ version = "=([^"]+)"`),
+	} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		version := form.FindSubmatch(text)
+		if version == nil || !strings.Contains(page, string(version[1])) || !strings.Contains(pages(t)["docs/engine.md"], string(version[1])) {
+			t.Errorf("%s and docs/engine.md do not name the version of the engine that %s has, %q", advisoriesPage, file, version)
+		}
 	}
 }
 
