@@ -191,7 +191,7 @@ func (w *remote) start(ctx context.Context, r *process, spec runtime.Spec) error
 		case ctx.Err() != nil:
 			w.discard(r)
 			return ctx.Err()
-		case status.Code(err) != codes.Unavailable:
+		case status.Code(err) != codes.Unavailable && status.Code(err) != codes.Canceled: // our end is closed when it has died
 			return fmt.Errorf("ask the worker process %d to start the container: %w", w.info.PID, err)
 		}
 	}
