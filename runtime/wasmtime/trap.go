@@ -6,6 +6,7 @@ import "C"
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"unsafe"
@@ -120,6 +121,9 @@ func trapReason(t *C.wasm_trap_t) string {
 	return cause(takeTail(&message))
 }
 
+// noOffset is the engine's offset of a frame whose function has not begun: its stack would not fit.
+const noOffset = math.MaxUint64
+
 // takeFrames describes the frames, innermost first, and frees them.
 func (e *trapError) takeFrames(frames *C.wasm_frame_vec_t, info *translate.Info) {
 	defer C.wasm_frame_vec_delete(frames)
@@ -137,8 +141,11 @@ func (e *trapError) takeFrames(frames *C.wasm_frame_vec_t, info *translate.Info)
 		if name == "" {
 			name = "?"
 		}
-		offset := info.Original(uint64(C.wasm_frame_module_offset(f)))
-		e.frames = append(e.frames, fmt.Sprintf("%s (function %d, at 0x%x)", name, function, offset))
+		place := ""
+		if offset := uint64(C.wasm_frame_module_offset(f)); offset != noOffset {
+			place = fmt.Sprintf(", at 0x%x", info.Original(offset))
+		}
+		e.frames = append(e.frames, fmt.Sprintf("%s (function %d%s)", name, function, place))
 	}
 }
 

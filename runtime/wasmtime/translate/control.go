@@ -168,6 +168,7 @@ func (s *scan) tryTable(at int) {
 	s.push(opTryTable, params, results)
 	if s.reachable {
 		s.handlers = s.flow.openHandlers(s.handlers, targets)
+		r.bound(at, "catches around a place", s.flow.handlers(s.handlers), m.limits.Catches)
 	}
 }
 

@@ -11,7 +11,9 @@
 //
 // All custom sections go; names of functions are kept in Info, cut. Exports go but for those that are asked for, and a
 // declarative segment keeps functions valid that ref.func names. The start section becomes StartExport. Each memory.grow and
-// table.grow becomes the call of an added function, which asks the host through GrowExport (grow.go). What is added stands behind
+// table.grow becomes the call of an added function, which asks the host through GrowExport (grow.go). So does each memory.fill,
+// memory.copy and memory.init that may write more than a MiB: its function does a MiB at a time, between which the engine looks at the
+// epoch (bulk.go). What is added stands behind
 // what there is, so no number changes; Info.Original tells how offsets do. A module of so many tables as may be has one more then.
 //
 // # Values
@@ -54,6 +56,8 @@
 //	parameters                1,000         91
 //	bytes of an import's name 1,024        201
 //	growths                  65,536          2
+//	fills and copies      1,048,576     14,735 Yosys
+//	catches                   1,000        128 Yosys
 //	tables, memories             16       2, 1
 //
 // Time is in proportion to the module, about 200 MB a second of one processor; what makes liveness slow is bounded for the whole

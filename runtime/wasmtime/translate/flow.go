@@ -160,6 +160,9 @@ func (f *flow) openHandlers(parent int, targets []uint32) int {
 
 func (f *flow) closeHandlers(t int) { f.add(eventTry, uint32(t)) }
 
+// handlers is how many catches there are around a place in a try_table.
+func (f *flow) handlers(t int) uint64 { return uint64(f.labels[f.tries[t].label].handles) }
+
 // throwTo is a call within a try_table. It gives how many catches that may lead to.
 func (f *flow) throwTo(t int) uint64 {
 	l := f.tries[t].label

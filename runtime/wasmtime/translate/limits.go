@@ -27,6 +27,7 @@ type Limits struct {
 	Constant    uint64 // instructions of one constant expression
 	ImportName  uint64 // bytes of one name in an import
 	Growths     uint64 // memory.grow and table.grow in all functions
+	Catches     uint64 // of a try_table and of those around it: an exception looks at them in each frame that it leaves
 	Bulks       uint64 // memory.fill, memory.copy and memory.init in all functions, those left out whose length is known and short
 }
 
@@ -56,6 +57,7 @@ var DefaultLimits = Limits{
 	Constant:    10_000,
 	ImportName:  1 << 10,
 	Growths:     1 << 16,
+	Catches:     1000,
 	Bulks:       1 << 20,
 }
 
@@ -72,7 +74,7 @@ func (l Limits) filled() Limits {
 		{&l.Imports, d.Imports}, {&l.Exports, d.Exports}, {&l.Elements, d.Elements}, {&l.ElementSegs, d.ElementSegs},
 		{&l.DataSegs, d.DataSegs}, {&l.Parameters, d.Parameters}, {&l.RecGroup, d.RecGroup}, {&l.Fields, d.Fields},
 		{&l.Subtyping, d.Subtyping}, {&l.Constant, d.Constant}, {&l.ImportName, d.ImportName}, {&l.Growths, d.Growths},
-		{&l.Bulks, d.Bulks},
+		{&l.Catches, d.Catches}, {&l.Bulks, d.Bulks},
 	} {
 		if *f.own == 0 {
 			*f.own = f.def

@@ -18,6 +18,15 @@ func TestLimits(t *testing.T) {
 		return funcs(body(opBlock, typeEmpty, opI32Const, 0, opBrTable, u(n), repeat(n+1, 0), opEnd))
 	}
 	grow := func(n int) []byte { return funcs(b(0, repeat(n, opI32Const, 0, opMemoryGrow, 0, 0x1a), opEnd)) }
+	fill := func(n int) []byte {
+		long := b(opI32Const, 0, opI32Const, 0, 0x3f, 0, prefixMisc, 11, 0)
+		known := b(opI32Const, 0, opI32Const, 0, opI32Const, 0x80, 0x80, 0xc0, 0, prefixMisc, 11, 0)
+		return funcs(b(0, repeat(n, long...), repeat(n, known...), opUnreachable, repeat(n, long...), opEnd))
+	}
+	tries := func(n int) []byte { // within each other, and the same beside them
+		one := b(repeat(n, opTryTable, typeEmpty, 1, 2, 0), repeat(n, opEnd))
+		return funcs(b(0, opBlock, typeEmpty, one, one, opEnd, opEnd))
+	}
 	elements := func(n int) []byte {
 		return wasm(types(1), sec(sectionFunction, vec(u(0))), sec(sectionElement, vec(b(1, 0, u(n), repeat(n, 0)))), sec(sectionCode, vec(b(2, body()))))
 	}
@@ -70,6 +79,8 @@ func TestLimits(t *testing.T) {
 			return wasm(types(1), sec(sectionImport, vec(b("m", strings.Repeat("n", n), 0, 0))))
 		}, 200},
 		{"instructions that grow memories or tables", Limits{Growths: 8}, grow, 8},
+		{"instructions that fill or copy memory", Limits{Bulks: 8}, fill, 8},
+		{"catches around a place", Limits{Catches: 8}, tries, 8},
 	} {
 		over := c.bound + 1
 		if c.what == "instructions of a constant expression" {

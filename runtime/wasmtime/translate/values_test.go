@@ -39,7 +39,7 @@ func TestValuesAreBounded(t *testing.T) {
 		"results of calls":            wideCalls(1_000, 5_000),
 		"catches":                     catches(1_500, 3_000),
 	} {
-		_, err := Module(module, Finished, Limits{})
+		_, err := Module(module, Finished, Limits{Catches: 10_000})
 		var limit *LimitError
 		if !errors.As(err, &limit) || limit.Function != 0 {
 			t.Errorf("%s (%d bytes): %v", name, len(module), err)
