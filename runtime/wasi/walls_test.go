@@ -42,7 +42,7 @@ func TestExtremeTimes(t *testing.T) {
 			c.call("fd_filestat_set_times", fd, at, at, setAtim|setMtim),
 			c.call("path_filestat_set_times", 3, 0, p, n, at, at, setAtim|setMtim),
 		} {
-			if _, is := err.(Errno); err != nil && !is { //nolint:errorlint // an errno is never wrapped
+			if _, is := err.(Errno); err != nil && !is {
 				t.Errorf("%d: %v", at, err)
 			}
 		}
