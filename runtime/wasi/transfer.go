@@ -38,6 +38,11 @@ func (t *transfer) run(ctx context.Context, g *Guest, v iovecs) (uint32, error) 
 		if err != nil || n == 0 {
 			return done, onlyFirst(done, err)
 		}
+		if done > 0 { // one piece costs no look
+			if err := g.pace.look(ctx); err != nil {
+				return done, err
+			}
+		}
 		moved, errno := t.once(&host, n)
 		if errno == unix.EAGAIN && t.events != 0 && !t.nonblock && (done == 0 || t.whole) {
 			if err := g.await(ctx, t.fd, t.events); err != nil {
@@ -53,9 +58,6 @@ func (t *transfer) run(ctx context.Context, g *Guest, v iovecs) (uint32, error) 
 		at.advance(v, moved)
 		if moved == 0 || !t.whole && (moved < size || t.events != 0) {
 			return done, nil
-		}
-		if err := g.pace.look(ctx); err != nil {
-			return done, err
 		}
 	}
 }
