@@ -92,6 +92,7 @@ func whatCanBeDone(path string) (can string) {
 
 // TestWorkersSeeTheirOwn asks a process that is confined as a worker what it can do with the files of a data directory: its own folder is
 // its own, the agent's and other workers' files are closed, and an isolated one has its pod's alone.
+// docs/security.md: "cannot open the agent's files or another worker's"
 func TestWorkersSeeTheirOwn(t *testing.T) {
 	const all, read, none = "rwlnd", "rl", ""
 	files := []struct{ name, shared, isolated string }{

@@ -256,6 +256,7 @@ func write(t *testing.T, path, text string) {
 }
 
 // TestSizeLimitCountsAll: no file is so deep, and none so hidden, that the limit does not see it.
+// docs/security.md: "within half a minute, at any depth"
 func TestSizeLimitCountsAll(t *testing.T) {
 	if !ownprocess.Enter(t, 0) {
 		return

@@ -93,6 +93,7 @@ func TestCountIsAsDu(t *testing.T) {
 }
 
 // TestCountDeep: a file below 25,000 levels counts, with few descriptors, whatever is beside the way there.
+// docs/security.md: "The agent counts and removes such trees with at most 20 open files"
 func TestCountDeep(t *testing.T) {
 	if !ownprocess.Enter(t, syscall.CLONE_NEWNS) {
 		return

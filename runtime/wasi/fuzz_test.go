@@ -106,6 +106,7 @@ func fuzzCalls(t *testing.T, seed uint64, calls int) {
 	}
 }
 
+// docs/security.md: "Pointers and lengths that a guest passes are checked on every call."
 func TestHostileCalls(t *testing.T) {
 	for seed := range uint64(10) {
 		fuzzCalls(t, seed, 2000)
@@ -162,6 +163,7 @@ func FuzzWalk(f *testing.F) {
 }
 
 // TestRacesLeadNowhere swaps a directory for a link to the outside while the guest walks through it.
+// docs/security.md: "symbolic links (absolute ones too) and directories swapped at the wrong moment do not lead out."
 func TestRacesLeadNowhere(t *testing.T) {
 	c, base := world(t)
 	writeFile(t, filepath.Join(base, "out/file"), "secret")

@@ -41,6 +41,7 @@ func killable(t *testing.T) *caller {
 }
 
 // TestKillIsSeenInEveryLongCall has a guest killed in the middle of each call that may work long.
+// docs/security.md: "any guest can be killed, spinning, sleeping or in a host call: each call looks for that within 10 ms of work"
 func TestKillIsSeenInEveryLongCall(t *testing.T) {
 	c := killable(t)
 	fd := c.mustOpen("file", openCreate, readWrite, 0)
@@ -103,6 +104,7 @@ func TestManySmallBuffers(t *testing.T) {
 }
 
 // TestSlowCallsOfTheKernel makes those that last as long as the guest's files are large, alive and killed.
+// docs/security.md: "calls of the kernel that cannot be interrupted (a flush, freeing a large file) are made on a thread beside."
 func TestSlowCallsOfTheKernel(t *testing.T) {
 	for _, files := range []*Files{nil, NewFiles(1000), NewFiles(1)} {
 		root := t.TempDir()

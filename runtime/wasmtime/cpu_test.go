@@ -194,6 +194,7 @@ func TestSpinningGuestsShare(t *testing.T) {
 }
 
 // TestLongHostCallsAreHeldBack: a guest that does nothing but make one host call of much work is held to its limit within it.
+// docs/security.md: "A guest is one thread, held back to `resources.limits.cpu`"
 func TestLongHostCallsAreHeldBack(t *testing.T) {
 	e := newEngine(t)
 	r := start(t, e, wat(t, `(module (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))

@@ -127,3 +127,15 @@ func TestExplain(t *testing.T) {
 		t.Error("it is another error")
 	}
 }
+
+// TestWithoutALimit: all memories of a guest without a limit together have 4 GiB.
+// docs/security.md: "Without a limit a container may take 4 GiB"
+func TestWithoutALimit(t *testing.T) {
+	e := newEngine(t)
+	r := start(t, e, wat(t, `(module (memory (export "memory") 1) (memory $b 1) (func (export "_start")
+		(if (i32.ne (memory.grow (i32.const 65534)) (i32.const 1)) (then unreachable))
+		(if (i32.ne (memory.grow $b (i32.const 1)) (i32.const -1)) (then unreachable))))`), runtime.Spec{})
+	if exit := r.wait(); exit.Code != 0 {
+		t.Errorf("exit %+v", exit)
+	}
+}

@@ -14,6 +14,7 @@ import (
 )
 
 // TestIdleCodeGoes: code that nothing runs is unmapped in time, without a start that comes after, and code in use stays.
+// docs/security.md: "what no guest runs any more is unmapped within 5 minutes."
 func TestIdleCodeGoes(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {

@@ -63,6 +63,7 @@ func growth(t *testing.T, do func()) int64 {
 
 // TestCodeIsMapped: compiled code is in memory as pages of its file, which nothing can write to; and a guest goes on when the file
 // has been removed.
+// docs/security.md: "Compiled code is mapped read-only from its file"
 func TestCodeIsMapped(t *testing.T) {
 	dir := t.TempDir()
 	file := guests.Build(t, "kitchen")
@@ -166,6 +167,7 @@ func TestCompiledFilesAreBounded(t *testing.T) {
 }
 
 // TestTheCompilerHasNothing: neither environment nor files but its three; 3 is the folder that the shell reads.
+// docs/security.md: "which has no environment and three open files: the module, its compiled code, and a pipe for an error."
 func TestTheCompilerHasNothing(t *testing.T) {
 	t.Setenv("SECRET", "word")
 	if err := unix.CloseRange(3, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC); err != nil { // what the tests' parent left open

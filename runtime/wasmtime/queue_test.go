@@ -117,6 +117,7 @@ func TestQueueAlwaysAdvances(t *testing.T) {
 	}
 }
 
+// docs/security.md: "in proportion to the module's size: from 30 s of every processor and 256 MiB to 2 minutes and 2 GiB."
 func TestBoundsAreInProportion(t *testing.T) {
 	c := &compiler{memory: DefaultCompileMemory, limit: DefaultCompileTime}
 	var last bounds

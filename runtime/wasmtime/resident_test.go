@@ -75,6 +75,7 @@ func tricks(t *testing.T) map[string]string {
 
 // TestResidentMemory measures from outside what a process holds while a guest at its limit does its worst, beyond what it held
 // when a small guest had run in it.
+// docs/security.md: "a container may make its worker hold up to 16 MiB."
 func TestResidentMemory(t *testing.T) {
 	for name, text := range tricks(t) {
 		t.Run(name, func(t *testing.T) { measureResident(t, wat(t, text), 0) })
@@ -82,6 +83,7 @@ func TestResidentMemory(t *testing.T) {
 }
 
 // TestResidentMemoryOfCommands: the commands in a container share its limit, and what the host holds beside.
+// docs/security.md: "`resources.limits.memory` bounds all that a container takes, commands, probes and hooks included"
 func TestResidentMemoryOfCommands(t *testing.T) {
 	// The first takes nearly all, the others have a page each.
 	const spin = ` (loop $spin (br $spin))`

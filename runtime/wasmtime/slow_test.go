@@ -15,6 +15,7 @@ import (
 
 // TestSmallModulesDoNotWait: while modules that take long are compiled, in all the places that there are for such, and others wait
 // for these, a small one is compiled at once.
+// docs/security.md: "Small modules do not wait for large ones"
 func TestSmallModulesDoNotWait(t *testing.T) {
 	c := compilerOf(t, t.TempDir(), self()...)
 	c.queue.slots = 2
@@ -47,6 +48,7 @@ func TestSmallModulesDoNotWait(t *testing.T) {
 }
 
 // TestAPodHasOneCompiler: a pod's second compilation waits for its first, and holds nobody up who wants the same.
+// docs/security.md: "one module of a pod is compiled at a time."
 func TestAPodHasOneCompiler(t *testing.T) {
 	c := compilerOf(t, t.TempDir(), "/bin/sh", "-c", "exec sleep 1000")
 	c.queue.slots = 2
@@ -97,6 +99,7 @@ func countingCompiler(t *testing.T, dir string, change func(*Config)) (c *Compil
 
 // TestRefusedModulesAreRemembered: a module that was refused for what it is is not compiled again, however often it is asked for;
 // one that was refused for the time or the memory that it took is.
+// docs/security.md: "What was refused for what it is, is not compiled again while the agent runs."
 func TestRefusedModulesAreRemembered(t *testing.T) {
 	damaged := filepath.Join(t.TempDir(), "damaged.wasm")
 	write(t, damaged, "\x00asm\x01\x00\x00\x00junk")

@@ -294,6 +294,7 @@ var may = []string{
 }
 
 // docs/security.md: "Workers do not see them."
+// docs/security.md: "a process without credentials that can execute, mount, trace and signal nothing"
 func TestWorkerCanDoItsWorkAndNoMore(t *testing.T) {
 	for _, u := range users() {
 		t.Run(u.name, func(t *testing.T) {
