@@ -48,6 +48,7 @@ func say(t testing.TB, w io.Writer, text string) {
 	}
 }
 
+// docs/security.md: "logs are rotated, so a run has at most `--container-log-max-files` of `--container-log-max-size`."
 func TestRotationBoundsTheLog(t *testing.T) {
 	const limit, kept = 4000, 3
 	for _, atOnce := range []int{1, 7, 500} {

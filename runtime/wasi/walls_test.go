@@ -5,6 +5,8 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 )
 
@@ -86,5 +88,16 @@ func TestRenamesOfLinksWithSlashes(t *testing.T) {
 	}
 	if inner, err := os.ReadDir(filepath.Join(outside, "dir")); err != nil || len(inner) != 0 {
 		t.Errorf("outside of the mount there is now dir/%v, %v", inner, err)
+	}
+}
+
+// TestNoFunctionConnects: of all functions that a guest can call none makes a socket or connects one.
+// docs/security.md: "and can connect to nobody."
+func TestNoFunctionConnects(t *testing.T) {
+	known := []string{"sock_accept", "sock_recv", "sock_send", "sock_shutdown"}
+	for _, f := range Functions() {
+		if strings.HasPrefix(f.Name, "sock_") && !slices.Contains(known, f.Name) {
+			t.Errorf("%s is new: does it connect?", f.Name)
+		}
 	}
 }

@@ -160,6 +160,7 @@ func TestTurnsExpire(t *testing.T) {
 
 // TestSpinningGuestsShare: each of many guests that spin gets on, and a guest that only answers does not wait
 // for them all.
+// docs/security.md: "without a limit it may use one core, and guests that spin take turns."
 func TestSpinningGuestsShare(t *testing.T) {
 	e := newEngine(t)
 	file := wat(t, spinText)
