@@ -5,11 +5,13 @@ import (
 	"time"
 )
 
-// The most that one compilation may take, where the Config sets nothing. The bound of memory is a wall as well: what makes a compiler
-// take numbers beyond their range needs gigabytes (GHSA-897f-g5gm-fmxm), and what translate counts is an estimate. On x86-64, two processors and wasmtime 39 a Go program
-// of 3 MB takes 90 MB and 2 s of a processor; JavaScript's engine, as a module, 430 MB and 13 s.
+// The most that one compilation may take, where the Config sets nothing. The bound of memory is a wall as well: what makes a
+// compiler take numbers beyond their range needs gigabytes (GHSA-897f-g5gm-fmxm), and what translate counts is an estimate. On
+// x86-64, two processors and wasmtime 39 a Go program of 3 MB takes 90 MB and 2 s of a processor; JavaScript's engine, as a module,
+// 430 MB and 13 s.
 const (
-	DefaultCompileMemory = 2 << 30 // bytes
+	DefaultCompileMemory = 4 << 30 // bytes; Yosys, as a module of 69 MB, takes more than half of it
+	bundledCompileMemory = 2 << 30 // with wasmtime-go's library, of which no compiler takes numbers beyond their range below that
 	DefaultCompileTime   = 2 * time.Minute
 )
 
@@ -29,6 +31,14 @@ const (
 	codeEach  = 16 << 20 // the Go program: 3.2
 	maxCode   = 1 << 30
 )
+
+// compileMemory is the most where the Config sets nothing.
+func compileMemory() int64 {
+	if supported() {
+		return DefaultCompileMemory
+	}
+	return bundledCompileMemory
+}
 
 // bounds are what one compilation may take.
 type bounds struct {

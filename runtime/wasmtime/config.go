@@ -30,7 +30,7 @@ type Config struct {
 	// MaxModuleSize bounds a module that is compiled, in bytes; 0 is runtime.DefaultMaxModule.
 	MaxModuleSize int64
 	// CompileMemory and CompileTime bound the compilation of a large module, in bytes and in time of every processor; 0 is
-	// DefaultCompileMemory and DefaultCompileTime. Smaller modules have less, in proportion. By the wall clock it may take five
+	// DefaultCompileMemory, or half of that with wasmtime-go's library, and DefaultCompileTime. Smaller modules have less, in proportion. By the wall clock it may take five
 	// times as long, so that it ends on a busy machine too.
 	CompileMemory int64
 	CompileTime   time.Duration
@@ -66,7 +66,7 @@ func (cfg *Config) prepare() error {
 		cfg.CacheSize = DefaultCacheSize
 	}
 	if cfg.CompileMemory == 0 {
-		cfg.CompileMemory = DefaultCompileMemory
+		cfg.CompileMemory = compileMemory()
 	}
 	if cfg.CompileTime == 0 {
 		cfg.CompileTime = DefaultCompileTime
