@@ -77,18 +77,26 @@ func (n needs) beside(paid bool) int64 {
 	return all
 }
 
-// check returns an error for a module that no account with the limit can bear.
+// check returns a needsError for a module that no account with the limit can bear.
 func (n needs) check(limit int64) error {
 	beside := max(n.beside(false)-freeBeside, 0)
-	sum := n.memories + n.tables + beside
-	switch {
-	case sum <= limit:
+	if n.memories+n.tables+beside <= limit {
 		return nil
-	case n.tables == 0 && beside == 0:
-		return fmt.Errorf("the module's memory has %d bytes at the start, more than its limit of %d bytes", n.memories, limit)
 	}
-	return fmt.Errorf("the module needs %d bytes at the start (memory %d, tables %d, code %d), more than its limit of %d bytes",
-		sum, n.memories, n.tables, beside, limit)
+	return &needsError{memories: n.memories, tables: n.tables, code: beside, limit: limit}
+}
+
+// needsError says that a module needs more at the start than its guest may have, in bytes.
+type needsError struct {
+	memories, tables, code, limit int64
+}
+
+func (e *needsError) Error() string {
+	if e.tables == 0 && e.code == 0 {
+		return fmt.Sprintf("the module's memory has %d bytes at the start, more than its limit of %d bytes", e.memories, e.limit)
+	}
+	return fmt.Sprintf("the module needs %d bytes at the start (memory %d, tables %d, code %d), more than its limit of %d bytes",
+		e.memories+e.tables+e.code, e.memories, e.tables, e.code, e.limit)
 }
 
 // saturated is n as an int64, or the largest one.

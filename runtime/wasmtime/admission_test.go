@@ -3,6 +3,7 @@ package wasmtime
 import (
 	"errors"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -108,4 +109,56 @@ func TestPlacesOfAGuest(t *testing.T) {
 	}
 	tiny.process.Stop(0)
 	tiny.wait()
+}
+
+// TestMapsOfGuests: no guest takes more memory areas than its places are counted as. Beyond vm.max_map_count the process would die.
+func TestMapsOfGuests(t *testing.T) {
+	e := newEngine(t)
+	each := func(n int, text string) string {
+		var all strings.Builder
+		for i := range n {
+			all.WriteString(strings.ReplaceAll(text, "N", strconv.Itoa(i)))
+		}
+		return all.String()
+	}
+	kinds := map[string]string{
+		"plain":             `(memory (export "memory") 1) (func $do)`,
+		"memories":          `(memory (export "memory") 1)` + each(15, ` (memory 1)`) + ` (func $do ` + each(16, ` (drop (memory.grow N (i32.const 1)))`) + `)`,
+		"memories and data": `(memory (export "memory") 3)` + each(15, ` (memory 3)`) + each(16, ` (data (memory N) (i32.const 65536) "abc")`) + ` (func $do ` + each(16, ` (drop (memory.grow N (i32.const 1)))`) + `)`,
+		"tables": `(memory (export "memory") 1)` + each(16, ` (table 10000 funcref)`) + ` (func $do (local $n i32)
+			(loop $l ` + each(16, ` (drop (table.grow N (ref.null func) (i32.const 8000)))`) + ` (br_if $l (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 6)))))`,
+	}
+	if supported() {
+		kinds["objects"] = `(memory (export "memory") 1) (type $a (array (mut i32))) (func $do (drop (array.new_default $a (i32.const 100000)))
+			(drop (array.new_default $a (i32.const 200000))) (drop (memory.grow (i32.const 1))) (drop (array.new_default $a (i32.const 400000))))`
+	}
+	for name, text := range kinds {
+		t.Run(name, func(t *testing.T) {
+			file := wat(t, `(module (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32))) `+text+`
+				(func (export "_start") (call $do) (i32.store (i32.const 4) (i32.const 1)) (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8))) (loop $spin (br $spin))))`)
+			var all []*guestRun
+			begin := func(n int) (maps, places int) {
+				for range n {
+					r := start(t, e, file, runtime.Spec{})
+					all = append(all, r)
+					r.says("\x00")
+				}
+				e.mu.Lock()
+				defer e.mu.Unlock()
+				return strings.Count(read(t, "/proc/self/maps"), "\n"), e.places
+			}
+			before, had := begin(1)
+			after, has := begin(20)
+			for _, r := range all {
+				r.process.Stop(0)
+			}
+			for _, r := range all {
+				r.wait()
+			}
+			t.Logf("%.1f a guest, %d places", float64(after-before)/20, (has-had)/20)
+			if after-before > mapsPerGuest*(has-had) {
+				t.Errorf("20 guests with %d places have %d memory areas, more than %d for each place", has-had, after-before, mapsPerGuest)
+			}
+		})
+	}
 }

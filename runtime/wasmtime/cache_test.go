@@ -123,7 +123,7 @@ func TestCompiledCodeIsKept(t *testing.T) {
 	}
 	// With the module's file gone, a new engine can only have its code from the cache.
 	e = newModuleEngine(t, dir)
-	m, err := e.modules.get(t.Context(), digest, "/nonexistent")
+	m, err := e.modules.get(t.Context(), digest, "/nonexistent", maxMemory)
 	if err != nil {
 		t.Fatalf("from the cache: %v", err)
 	}
@@ -179,14 +179,14 @@ func TestOneCompilationForAll(t *testing.T) {
 
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := e.modules.get(gone, digest, file); !errors.Is(err, context.Canceled) {
+	if _, err := e.modules.get(gone, digest, file, maxMemory); !errors.Is(err, context.Canceled) {
 		t.Errorf("who gives up gets %v", err)
 	}
 	var wg sync.WaitGroup
 	got := make([]*module, 20)
 	for i := range got {
 		wg.Go(func() {
-			m, err := e.modules.get(t.Context(), digest, file)
+			m, err := e.modules.get(t.Context(), digest, file, maxMemory)
 			if err != nil {
 				t.Error(err)
 			}

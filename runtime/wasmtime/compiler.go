@@ -75,6 +75,9 @@ func (c *compiler) spawn(parent context.Context, j job, b bounds, in, out *os.Fi
 	return nil
 }
 
+// rustOutOfMemory begins what a program of Rust says when an allocation fails.
+const rustOutOfMemory = "memory allocation of "
+
 // compileError says why the process failed.
 func compileError(cmd *exec.Cmd, err error, memory, seconds int64, said string) error {
 	var exit *exec.ExitError
@@ -95,8 +98,11 @@ func compileError(cmd *exec.Cmd, err error, memory, seconds int64, said string) 
 	usage, _ := exit.SysUsage().(*syscall.Rusage)
 	status, _ := exit.Sys().(syscall.WaitStatus)
 	// An allocation that fails ends the process in its allocator's way: aborted by C's and Rust's, code 2 by Go's.
-	allocator := status.Signaled() && status.Signal() == syscall.SIGABRT || exit.ExitCode() == 2
+	aborted := status.Signaled() && status.Signal() == syscall.SIGABRT
+	allocator := aborted || exit.ExitCode() == 2
 	switch {
+	case aborted && strings.HasPrefix(said, rustOutOfMemory): // of one piece, perhaps, of which nothing is there yet
+		return tooMuch
 	case exit.UserTime()+exit.SystemTime() >= time.Duration(seconds)*time.Second:
 		return fmt.Errorf("compile: took more than %d s of processor time: %w", seconds, ErrCompileLimit)
 	case allocator && usage != nil && usage.Maxrss<<10 > memory/2: // which is at least what this process had at the start

@@ -131,7 +131,7 @@ func (e *Engine) start(ctx context.Context, spec runtime.Spec, streams runtime.S
 	}
 	places, kept := 1, false
 	defer func() { e.leave(places, kept) }()
-	m, err := e.modules.get(ctx, spec.Digest, spec.Module)
+	m, err := e.modules.get(ctx, spec.Digest, spec.Module, e.memoryLimit(spec.MemoryLimit))
 	if err != nil {
 		return nil, err
 	}

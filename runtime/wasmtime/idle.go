@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// What stays in memory of modules that nothing runs: so many, so many bytes of code together, and for so long. To map a module
+// What stays in memory of modules that nothing runs: so many, so many bytes together, and for so long. To map a module
 // again costs milliseconds.
 const (
 	maxIdle      = 16
@@ -32,10 +32,10 @@ func (ms *modules) idle() []*module {
 	var bytes int64
 	for i, s := range all {
 		age := time.Since(s.used)
-		if bytes += s.m.codeSize; i >= maxIdle || bytes > maxIdleBytes || age >= idleTime {
+		if bytes += s.m.holds(); i >= maxIdle || bytes > maxIdleBytes || age >= idleTime {
 			victims = append(victims, s.m)
 			delete(ms.byKey, s.key)
-			bytes -= s.m.codeSize
+			bytes -= s.m.holds()
 			continue
 		}
 		left = idleTime - age

@@ -24,7 +24,7 @@ func TestIdleCodeGoes(t *testing.T) {
 		}
 		defer func() { _ = e.Close() }()
 		get := func(file string) *module {
-			m, err := e.modules.get(t.Context(), guests.Digest(t, file), file)
+			m, err := e.modules.get(t.Context(), guests.Digest(t, file), file, maxMemory)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -81,7 +81,7 @@ func TestIdleCodeIsBounded(t *testing.T) {
 	} {
 		ms := &modules{byKey: map[string]*slot{}, closed: true} // no timer
 		for i := range 20 {
-			s := &slot{m: &module{codeSize: c.size(i) << 20}, used: now.Add(-time.Duration(i) * time.Second)}
+			s := &slot{m: &module{codeSize: c.size(i) << 19, known: c.size(i) << 19}, used: now.Add(-time.Duration(i) * time.Second)}
 			if s.m.codeSize < 0 {
 				s.users, s.m.codeSize = 1, -s.m.codeSize
 			}

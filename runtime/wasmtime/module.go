@@ -32,6 +32,7 @@ type module struct {
 	imports  *prepared
 	info     *translate.Info
 	codeSize int64 // bytes that are mapped of its file
+	known    int64 // bytes of what the engine knows of it
 	needs    needs // of each guest
 	places   int   // of the engine's room, that each guest takes
 }
@@ -46,18 +47,23 @@ func newModule(digest string, f *codeFile) (*module, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load compiled code: %w", err)
 	}
-	return &module{digest: digest, info: info, codeSize: f.size, places: placesOf(info), needs: needs{
+	known := int64(len(f.info)) + int64(min(info.Overhead, 1<<40))
+	return &module{digest: digest, info: info, codeSize: f.size, known: known, places: placesOf(info), needs: needs{
 		memories: saturated(info.MemoryBytes()),
 		tables:   saturated(info.TableBytes()),
-		module:   resident + int64(len(f.info)) + int64(min(info.Overhead, 1<<40)),
+		module:   resident + known,
 		instance: int64(min(info.InstanceOverhead, 1<<40)),
 	}}, nil
 }
 
+// holds is what this process holds for the module, in bytes.
+func (m *module) holds() int64 { return m.codeSize + m.known }
+
 // placesOf is how many places a guest takes: each memory besides the first, and a heap of objects, is mapped as another guest's
-// memory would be.
+// memory would be. Large tables are areas of memory, too.
 func placesOf(info *translate.Info) int {
-	places := max(len(info.Memories), 1)
+	const tables = 8 // in a place
+	places := max(len(info.Memories), 1) + len(info.Tables)/tables
 	if info.Heap {
 		places++
 	}

@@ -39,6 +39,7 @@ type slot struct {
 	cancel context.CancelFunc // ends the way there
 	m      *module
 	err    error
+	limit  int64 // of the guest that it is made for, in bytes
 
 	users int       // guests and waiting starts; guarded by modules.mu
 	used  time.Time // when the last user left; guarded by modules.mu
@@ -52,34 +53,40 @@ func newModules(e *wasmtimego.Engine, l *linker, disk *diskCache, c *Compiler, l
 	return ms
 }
 
-// get is the module with the digest, from memory, from disk, or compiled from the file. It must be given back by
-// release. Cancelling ctx ends the wait; the work ends where nobody waits for it any more.
-func (ms *modules) get(ctx context.Context, digest, file string) (*module, error) {
+// get is the module with the digest, from memory, from disk, or compiled from the file, for a guest of so many bytes of memory: it
+// is not loaded if that is too little. It must be given back by release. Cancelling ctx ends the wait; the work ends where nobody
+// waits for it any more.
+func (ms *modules) get(ctx context.Context, digest, file string, limit int64) (*module, error) {
 	if err := checkDigest(digest); err != nil {
 		return nil, err
 	}
-	s := ms.enter(digest, file)
-	select {
-	case <-s.ready:
-	case <-ctx.Done():
+	for {
+		s := ms.enter(digest, file, limit)
+		select {
+		case <-s.ready:
+		case <-ctx.Done():
+			ms.leave(digest, s)
+			return nil, fmt.Errorf("waiting for the module to be compiled: %w", ctx.Err())
+		}
+		if s.err == nil {
+			return s.m, nil
+		}
 		ms.leave(digest, s)
-		return nil, fmt.Errorf("waiting for the module to be compiled: %w", ctx.Err())
+		var needs *needsError
+		if !errors.As(s.err, &needs) || s.limit >= limit {
+			return nil, s.err
+		} // another guest has a lower limit
 	}
-	if s.err != nil {
-		ms.leave(digest, s)
-		return nil, s.err
-	}
-	return s.m, nil
 }
 
 // enter counts a user of the module in, and starts to make it if nobody has.
-func (ms *modules) enter(digest, file string) *slot {
+func (ms *modules) enter(digest, file string, limit int64) *slot {
 	ms.mu.Lock()
 	defer ms.mu.Unlock()
 	s := ms.byKey[digest]
 	if s == nil {
 		ctx, cancel := context.WithCancel(context.Background())
-		s = &slot{ready: make(chan struct{}), cancel: cancel}
+		s = &slot{ready: make(chan struct{}), cancel: cancel, limit: limit}
 		ms.byKey[digest] = s
 		ms.works.Go(func() {
 			defer cancel()
@@ -115,7 +122,7 @@ func (ms *modules) leave(digest string, s *slot) {
 
 // fill makes a slot's module and says so. A failure is forgotten, so that the next ask tries again.
 func (ms *modules) fill(ctx context.Context, s *slot, digest, file string) {
-	m, err := ms.make(ctx, digest, file)
+	m, err := ms.make(ctx, digest, file, s.limit)
 	ms.mu.Lock()
 	s.m, s.err = m, err
 	var victims []*module
@@ -136,11 +143,14 @@ func (ms *modules) fill(ctx context.Context, s *slot, digest, file string) {
 	}
 }
 
-func (ms *modules) make(ctx context.Context, digest, file string) (*module, error) {
-	m, err := ms.load(digest)
+func (ms *modules) make(ctx context.Context, digest, file string, limit int64) (*module, error) {
+	m, err := ms.load(digest, limit)
+	var needs *needsError
 	switch {
 	case err == nil:
 		return m.prepared(ms.linker)
+	case errors.As(err, &needs):
+		return nil, err
 	case ms.compiler == nil:
 		return nil, fmt.Errorf("%w: %w", runtime.ErrNotCompiled, err)
 	case !errors.Is(err, os.ErrNotExist):
@@ -150,14 +160,17 @@ func (ms *modules) make(ctx context.Context, digest, file string) (*module, erro
 	if err := ms.compiler.Compile(ctx, "", digest, file); err != nil {
 		return nil, err
 	}
-	if m, err = ms.load(digest); err != nil {
+	if m, err = ms.load(digest, limit); errors.As(err, &needs) {
+		return nil, err
+	} else if err != nil {
 		return nil, fmt.Errorf("the compiler's result cannot be used: %w", err)
 	}
 	return m.prepared(ms.linker)
 }
 
-// load has the engine map the compiled code of a module. What is mapped is the very file that was checked.
-func (ms *modules) load(digest string) (*module, error) {
+// load has the engine map the compiled code of a module, unless a guest of that limit cannot have it: what the engine knows of a module
+// may take some hundred MiB. What is mapped is the very file that was checked.
+func (ms *modules) load(digest string, limit int64) (*module, error) {
 	f, err := ms.disk.open(digest)
 	if err != nil {
 		return nil, err
@@ -165,6 +178,9 @@ func (ms *modules) load(digest string) (*module, error) {
 	defer func() { _ = f.Close() }()
 	m, err := newModule(digest, f)
 	if err != nil {
+		return nil, err
+	}
+	if err := m.needs.check(limit); err != nil {
 		return nil, err
 	}
 	if m.native, err = loadCode(ms.engine, f, mayMap(f.File)); err != nil {

@@ -28,7 +28,7 @@ const (
 	residentBeside = 16 << 20
 )
 
-// forever recurses until its stack is used up. Its memory is at the limit, all of it touched.
+// atLimit fills its memory up to the limit.
 const atLimit = `(memory (export "memory") 1)
 	(func $fill (loop $more (br_if $more (i32.ne (memory.grow (i32.const 16)) (i32.const -1))))
 		(loop $last (br_if $last (i32.ne (memory.grow (i32.const 1)) (i32.const -1))))
@@ -46,6 +46,10 @@ func tricks(t *testing.T) map[string]string {
 	for i := range 16 {
 		fill += fmt.Sprintf(`(loop $l%d (br_if $l%d (i32.ne (table.grow $t%d (ref.func $f) (i32.const 10000)) (i32.const -1)))) `, i, i, i)
 	}
+	turns := ""
+	for i := range 16 {
+		turns += fmt.Sprintf(`(local.set $on (i32.or (local.get $on) (i32.ne (table.grow $t%d (ref.func $f) (i32.const 1000)) (i32.const -1)))) `, i)
+	}
 	all := map[string]string{
 		"memory": `(module ` + atLimit + ` (func (export "_start") (call $fill)))`,
 		"several memories": `(module (memory (export "memory") 1) (memory $b 1)
@@ -53,6 +57,9 @@ func tricks(t *testing.T) map[string]string {
 				(memory.fill $b (i32.const 0) (i32.const 255) (i32.mul (memory.size $b) (i32.const 65536)))
 				(loop $more (br_if $more (i32.ne (memory.grow (i32.const 16)) (i32.const -1))))
 				(memory.fill (i32.const 0) (i32.const 255) (i32.mul (memory.size) (i32.const 65536)))))`,
+		"tables in turn": `(module (memory (export "memory") 1) ` + tables + ` (func $f) (elem declare func $f) (func (export "_start") (local $on i32)
+			(loop $all (local.set $on (i32.const 0)) ` + turns + ` (br_if $all (local.get $on))) (loop $spin (br $spin))))`,
+		"passive elements":         `(module ` + atLimit + ` (elem func ` + strings.Repeat(` $f`, 60_000) + `) (func $f) (func (export "_start") (call $fill)))`,
 		"tables":                   `(module (memory (export "memory") 1) ` + tables + ` (func $f) (elem declare func $f) (func (export "_start") ` + fill + `))`,
 		"a trap in deep recursion": `(module ` + atLimit + ` (func $` + long + ` (call $` + long + `)) (func (export "_start") (call $fill) (call $` + long + `)))`,
 		"a kill in deep recursion": `(module ` + atLimit + ` (func $` + long + ` (param i32)
@@ -62,15 +69,55 @@ func tricks(t *testing.T) map[string]string {
 		"functions": `(module ` + atLimit + strings.Repeat(` (func)`, 50_000) + ` (func (export "_start") (call $fill)))`,
 		"elements": `(module ` + atLimit + ` (table 1000000 funcref) (elem (i32.const 0) func ` + strings.Repeat(` $f`, 1_000_000) + `) (func $f)
 			(func (export "_start") (call $fill)))`,
+		"types": `(module ` + atLimit + manyTypes() + ` (func (export "_start") (call $fill)))`,
 		"constant data": `(module ` + atLimit + ` (data $d "` + strings.Repeat("0123456789abcdef", 24<<16) + `")
 			(func (export "_start") (memory.init $d (i32.const 0) (i32.const 0) (i32.const 65536)) (call $fill)))`,
 	}
 	if supported() {
+		all["chains of types"] = `(module ` + atLimit + ` (type $t0 (sub (struct)))` + chains(60_000) + ` (func (export "_start") (call $fill)))`
+		all["functions in objects"] = `(module ` + atLimit + ` (type $a (array (mut funcref)))` + strings.Repeat(` (func)`, 15_000) + ` (elem $e func` + numbers(15_000) + `)
+			(func (export "_start") (local $list (ref null $a)) (local.set $list (array.new_elem $a $e (i32.const 0) (i32.const 15000))) (call $fill)))`
+		all["exceptions"] = `(module ` + atLimit + ` (tag $t (param i64 i64)) (type $l (struct (field (ref null $l)) (field exnref)))
+			(func $f (throw $t (i64.const 1) (i64.const 2)))
+			(func (export "_start") (local $list (ref null $l))
+				(loop $more (local.set $list (struct.new $l (local.get $list) (block $h (result exnref) (try_table (catch_all_ref $h) (call $f)) unreachable))) (br $more))))`
 		all["objects"] = `(module ` + atLimit + ` (type $a (array (mut i8))) (type $l (struct (field (ref null $l)) (field (ref $a))))
 			(func (export "_start") (local $list (ref null $l))
 				(loop $more (local.set $list (struct.new $l (local.get $list) (array.new $a (i32.const 1) (i32.const 100000)))) (br $more))))`
 	}
 	return all
+}
+
+// chains are types, each below the one before it, 60 levels deep.
+func chains(n int) string {
+	var all strings.Builder
+	for i := 1; i < n; i++ {
+		if i%60 == 0 {
+			fmt.Fprintf(&all, "(type $t%d (sub (struct (field (ref null $t%d)))))", i, i-1)
+		} else {
+			fmt.Fprintf(&all, "(type $t%d (sub $t%d (struct (field (ref null $t%d)))))", i, i-1, max(i-i%60-1, 0))
+		}
+	}
+	return all.String()
+}
+
+// numbers lists the first so many numbers.
+func numbers(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, " %d", i)
+	}
+	return b.String()
+}
+
+// manyTypes are function types that all differ, each with many results. The engine keeps some KiB of each.
+func manyTypes() string {
+	var all strings.Builder
+	kinds := []string{" i32", " i64", " f32", " f64"}
+	for i := range 20_000 {
+		fmt.Fprintf(&all, "(type (func (param%s%s%s) (result%s)))", kinds[i%4], kinds[i/4%4], kinds[i/16%4], strings.Repeat(" i32", 1+i/64))
+	}
+	return all.String()
 }
 
 // TestResidentMemory measures from outside what a process holds while a guest at its limit does its worst, beyond what it held

@@ -50,7 +50,7 @@ const (
 )
 
 // settingsVersion changes whenever settings, or what is made of a module before it is compiled, does.
-const settingsVersion = "epochs,features-by-name,translated,2"
+const settingsVersion = "epochs,features-by-name,translated,3"
 
 // settings are those of every engine. Whatever the library would choose by itself is named here, so that another version
 // of it changes nothing.

@@ -42,7 +42,7 @@ func (s *scan) countLive() {
 		s.r.bound(s.start, "steps of counting which locals are live, in all functions", s.m.liveWork, maxLiveWork)
 		v.values, v.arguments, v.enough = s.values, s.arguments, s.bound+most
 		v.pass(f)
-		s.r.bound(s.start, "values for the compiler, most of them of locals where branches join,", v.values, s.bound)
+		s.r.bound(s.start, "values for the compiler (most of them of locals where branches join)", v.values, s.bound)
 		s.r.bound(s.start, "values that branches hand over", v.arguments, most)
 		s.r.bound(s.start, "words of locals that are live at labels", uint64(v.saved), maxLiveWords)
 		if v.settled {

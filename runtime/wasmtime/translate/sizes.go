@@ -38,15 +38,20 @@ func (m *module) heap() bool {
 		slices.Contains(m.globals, managed)
 }
 
-// overhead estimates the engine's own tables, as they were measured of wasmtime 39: a module of 50,000 of each (1,000 types of 917
-// parameters, 10,000 imports), loaded from a file, by what the process has of private memory.
+// overhead estimates the engine's own tables, as they were measured: a module of 50,000 of each (1,000 types of 917
+// parameters, 10,000 imports), loaded from a file, by what the process has of private memory; with wasmtime 48 99,000 types in chains
+// of 60 subtypes.
 func (m *module) overhead() (module, instance uint64) {
 	imports := uint64(m.imported + m.importedTables + m.importedMemories + m.importedGlobals)
 	globals, segments := uint64(len(m.globals)), uint64(m.elementSegments)
+	depths := uint64(0)
+	for _, t := range m.types {
+		depths += uint64(t.depth)
+	}
 	referred := m.declared.or(m.scan.refersTo) // functions that need more than their code
 	module = 24<<10 +
 		24*uint64(len(m.functions)) + 16*referred +
-		530*uint64(len(m.types)) + 48*uint64(len(m.kinds)) +
+		700*uint64(len(m.types)) + 8*depths + 48*uint64(len(m.kinds)) +
 		136*imports + 2*m.sizes.importNames +
 		100*globals +
 		86*segments + 4*m.elements + 76*m.sizes.expressions +
