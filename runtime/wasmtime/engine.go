@@ -1,5 +1,8 @@
 package wasmtime
 
+// #include "guest.h"
+import "C"
+
 import (
 	"context"
 	"errors"
@@ -62,8 +65,8 @@ const maxThreads = 60_000
 
 // New makes an engine. It runs nothing until Start is called.
 //
-// It changes two things of the process: the ceiling of Go's threads, and the variables RUST_BACKTRACE and
-// RUST_LIB_BACKTRACE, with which every trap of a guest would cost milliseconds.
+// It changes three things of the process: the ceiling of Go's threads, what the heap of the C library keeps, and the variables
+// RUST_BACKTRACE and RUST_LIB_BACKTRACE, with which every trap of a guest would cost milliseconds.
 func New(cfg Config) (*Engine, error) {
 	if err := cfg.prepare(); err != nil {
 		return nil, err
@@ -78,6 +81,7 @@ func New(cfg Config) (*Engine, error) {
 		return nil, fmt.Errorf("wasmtime: priority of the process: %w", err)
 	}
 	debug.SetMaxThreads(maxThreads)
+	C.prepare_heap()
 	disk := newDiskCache(cfg.CacheDir, cfg.CacheSize)
 	disk.readOnly = cfg.LoadOnly
 	var c *Compiler

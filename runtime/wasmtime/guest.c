@@ -3,6 +3,7 @@
 
 #define _GNU_SOURCE // RUSAGE_THREAD
 
+#include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -52,6 +53,13 @@ static wasm_functype_t *functype(const uint8_t *params, size_t nparams, bool res
 		wasm_valtype_vec_new_empty(&out);
 	}
 	return wasm_functype_new(&in, &out);
+}
+
+void prepare_heap(void) {
+#ifdef __GLIBC__
+	mallopt(M_MMAP_THRESHOLD, 128 << 10);
+	mallopt(M_TRIM_THRESHOLD, 128 << 10);
+#endif
 }
 
 account_t *account_new(int64_t limit, int64_t free) {

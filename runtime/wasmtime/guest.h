@@ -10,6 +10,10 @@
 
 enum { WASM_PAGE = 64 << 10, TABLE_ELEMENT = 8 }; // bytes of a page, and of an element of a table
 
+// prepare_heap has the C library's heap give back at once what is freed, and keep large pieces, such as tables, out of what it shares
+// among threads: by default it raises that size to 32 MiB as such pieces come and go, copies them as they grow, and keeps the holes.
+void prepare_heap(void);
+
 // account_t bounds what a container takes, all of its guests together: each asks before it takes. Any thread may use it.
 typedef struct {
 	_Atomic int64_t limit; // bytes

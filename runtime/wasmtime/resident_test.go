@@ -46,10 +46,6 @@ func tricks(t *testing.T) map[string]string {
 	for i := range 16 {
 		fill += fmt.Sprintf(`(loop $l%d (br_if $l%d (i32.ne (table.grow $t%d (ref.func $f) (i32.const 10000)) (i32.const -1)))) `, i, i, i)
 	}
-	turns := ""
-	for i := range 16 {
-		turns += fmt.Sprintf(`(local.set $on (i32.or (local.get $on) (i32.ne (table.grow $t%d (ref.func $f) (i32.const 1000)) (i32.const -1)))) `, i)
-	}
 	all := map[string]string{
 		"memory": `(module ` + atLimit + ` (func (export "_start") (call $fill)))`,
 		"several memories": `(module (memory (export "memory") 1) (memory $b 1)
@@ -57,8 +53,7 @@ func tricks(t *testing.T) map[string]string {
 				(memory.fill $b (i32.const 0) (i32.const 255) (i32.mul (memory.size $b) (i32.const 65536)))
 				(loop $more (br_if $more (i32.ne (memory.grow (i32.const 16)) (i32.const -1))))
 				(memory.fill (i32.const 0) (i32.const 255) (i32.mul (memory.size) (i32.const 65536)))))`,
-		"tables in turn": `(module (memory (export "memory") 1) ` + tables + ` (func $f) (elem declare func $f) (func (export "_start") (local $on i32)
-			(loop $all (local.set $on (i32.const 0)) ` + turns + ` (br_if $all (local.get $on))) (loop $spin (br $spin))))`,
+		"tables in turn":           tablesInTurn(),
 		"passive elements":         `(module ` + atLimit + ` (elem func ` + strings.Repeat(` $f`, 60_000) + `) (func $f) (func (export "_start") (call $fill)))`,
 		"tables":                   `(module (memory (export "memory") 1) ` + tables + ` (func $f) (elem declare func $f) (func (export "_start") ` + fill + `))`,
 		"a trap in deep recursion": `(module ` + atLimit + ` (func $` + long + ` (call $` + long + `)) (func (export "_start") (call $fill) (call $` + long + `)))`,
@@ -86,6 +81,17 @@ func tricks(t *testing.T) map[string]string {
 				(loop $more (local.set $list (struct.new $l (local.get $list) (array.new $a (i32.const 1) (i32.const 100000)))) (br $more))))`
 	}
 	return all
+}
+
+// tablesInTurn has 16 tables, which grow in turns until they may not.
+func tablesInTurn() string {
+	tables, turns := "", ""
+	for i := range 16 {
+		tables += fmt.Sprintf(`(table $t%d 0 funcref) `, i)
+		turns += fmt.Sprintf(`(local.set $on (i32.or (local.get $on) (i32.ne (table.grow $t%d (ref.func $f) (i32.const 1000)) (i32.const -1)))) `, i)
+	}
+	return `(module (memory (export "memory") 1) ` + tables + ` (func $f) (elem declare func $f) (func (export "_start") (local $on i32)
+		(loop $all (local.set $on (i32.const 0)) ` + turns + ` (br_if $all (local.get $on))) (loop $spin (br $spin))))`
 }
 
 // chains are types, each below the one before it, 60 levels deep.
@@ -144,6 +150,40 @@ func TestResidentMemoryOfCommands(t *testing.T) {
 			(func (export "_start") (call $first)` + spin + `)`,
 	} {
 		t.Run(name, func(t *testing.T) { measureResident(t, wat(t, `(module `+text+`)`), 32) })
+	}
+}
+
+// TestWhatGuestsHadIsGivenBack: tables that grow side by side in many guests leave no holes in the process's heap, neither while the
+// guests run nor when they have ended.
+func TestWhatGuestsHadIsGivenBack(t *testing.T) {
+	const guests, limit = 24, 16 << 20
+	e := newEngine(t)
+	file := wat(t, tablesInTurn())
+	now := func() int64 {
+		goruntime.GC()
+		debug.FreeOSMemory()
+		n, _ := residents()
+		return n
+	}
+	before := now()
+	for range 3 {
+		var all []*guestRun
+		for range guests {
+			all = append(all, start(t, e, file, runtime.Spec{MemoryLimit: limit}))
+		}
+		for _, r := range all {
+			eventually(t, "its tables are full", func() bool { return r.process.Stats().Memory > limit-256<<10 })
+		}
+		if held := now() - before; held > guests*(limit+2<<20) {
+			t.Errorf("%d guests of %d MiB make it hold %d MiB", guests, limit>>20, held>>20)
+		}
+		for _, r := range all {
+			r.process.Stop(0)
+			r.wait()
+		}
+		if left := now() - before; left > 24<<20 {
+			t.Errorf("%d MiB are left", left>>20)
+		}
 	}
 }
 
