@@ -53,14 +53,13 @@
 //
 // # Memory
 //
-// A guest that has reached its limit sees memory.grow fail. It is OOMKilled if it ends badly and the last
-// memory.grow that it made was refused for its limit. The engine has no word for that, so modules are
-// compiled with each memory.grow replaced by the call of a function that notes it (growth.go): numbers of
-// functions, types and globals stay, and backtraces name offsets of the original file. In the few modules
-// where this cannot be done a guest counts as OOMKilled that ends badly with nearly all that it may have.
+// A container has one account of memory, which its run and the sessions beside it share (account.go). Memories and tables ask it
+// before they grow, through functions that package translate adds; the collector's heap asks through the store's limiter. A guest
+// whose account is full sees memory.grow fail. It is OOMKilled if it ends badly and what it asked for last was refused. What the host
+// holds besides is taken from the account when the guest begins, as far as it is more than a container has free. A module that
+// takes more than the guest may have is not given to the engine.
 //
-// What a guest uses of memory is the size of its linear memory, as of its last host call or epoch, and of its tables, as of
-// its last epoch; those few modules' tables are not seen. What else a guest takes the engine does not tell.
+// A run ends its sessions, and is done when they are: none has memory of a container that has ended.
 //
 // # Compiled code
 //

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
+	"unicode"
 
 	"github.com/krustlet-go/krustlet-wasi/hack/guests"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
@@ -170,5 +172,58 @@ func TestEveryFunctionCanBeImported(t *testing.T) {
 	r := start(t, newEngine(t), wat(t, text.String()), runtime.Spec{})
 	if exit := r.wait(); exit.Code != 0 {
 		t.Errorf("exit %+v", exit)
+	}
+}
+
+// TestEndsInDeepRecursion: an end costs little time and memory, however many frames there are and whatever they are like, and what
+// is said of it is short and can be shown.
+func TestEndsInDeepRecursion(t *testing.T) {
+	e := newEngine(t)
+	down := func(bottom string) string {
+		return `(func $f (param i32) (if (local.get 0) (then (call $f (i32.sub (local.get 0) (i32.const 1)))) (else ` + bottom + `))) (func (export "_start") (call $f (i32.const 8000)))`
+	}
+	sets, uses := "", ""
+	for i := range 60 {
+		sets += fmt.Sprintf(" (local.set %d (i64.load (i32.const %d)))", i, i*8)
+		uses += fmt.Sprintf(" (i64.store (i32.const %d) (local.get %d))", i*8, i)
+	}
+	arguments := strings.Repeat(" (i64.const 1)", 500)
+	ends := map[string]string{
+		"small frames":        `(func $f (call $f)) (func (export "_start") (call $f))`,
+		"large frames":        `(func $f (local` + strings.Repeat(" i64", 60) + `)` + sets + ` (call $f)` + uses + `) (func (export "_start") (call $f))`,
+		"many parameters":     `(func $f (param` + strings.Repeat(" i64", 500) + `) (call $f` + arguments + `)) (func (export "_start") (call $f` + arguments + `))`,
+		"indirect calls":      `(type $t (func)) (table 1 funcref) (elem (i32.const 0) $f) (func $f (call_indirect (type $t) (i32.const 0))) (func (export "_start") (call $f))`,
+		"tail calls":          `(func $g (call $f)) (func $f (return_call $g)) (func (export "_start") (call $f))`,
+		"the host":            down(`(call $exit (i32.const 300))`),
+		"a trap":              down(`(unreachable)`),
+		"a name that is none": `(func $"\00\1b[31m\0a\u{202e}` + strings.Repeat("x", 9_000) + `" (call 1)) (func (export "_start") (call 1))`,
+	}
+	if supported() {
+		ends["an exception"] = `(tag $t) ` + down(`(throw $t)`)
+		ends["an exception that others catch"] = `(tag $t) (tag $u) (func $f (param i32) (block $h (try_table (catch $u $h)
+			(if (local.get 0) (then (call $f (i32.sub (local.get 0) (i32.const 1)))) (else (throw $t)))))) (func (export "_start") (call $f (i32.const 5000)))`
+		ends["an exception that all throw again"] = `(tag $t) (func $f (param i32) (block $h (result exnref) (try_table (catch_all_ref $h)
+			(if (local.get 0) (then (call $f (i32.sub (local.get 0) (i32.const 1)))) (else (throw $t)))) (return)) (throw_ref)) (func (export "_start") (call $f (i32.const 5000)))`
+		ends["calls by reference"] = `(type $t (func)) (elem declare func $f) (func $f (type $t) (call_ref $t (ref.func $f))) (func (export "_start") (call $f))`
+		ends["an object that is too large"] = `(type $a (array (mut i64))) ` + down(`(drop (array.new_default $a (i32.const -1)))`)
+		ends["no memory for an object"] = `(type $a (array (mut i64))) ` + down(`(drop (array.new_default $a (i32.const 100000000)))`)
+	}
+	for name, text := range ends {
+		t.Run(name, func(t *testing.T) {
+			file := wat(t, `(module (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32))) (memory (export "memory") 1) `+text+`)`)
+			start(t, e, file, runtime.Spec{MemoryLimit: 32 << 20}).wait() // loads it
+			var r *guestRun
+			grown := growth(t, func() {
+				r = start(t, e, file, runtime.Spec{MemoryLimit: 32 << 20})
+				r.wait()
+			})
+			exit, used := r.process.Exit(), r.process.Stats().CPU
+			if exit.Code == 0 || used > 100*time.Millisecond || grown > 5<<20 {
+				t.Errorf("%v of the processor, %d KiB: %+v", used, grown>>10, exit)
+			}
+			if len(exit.Message) > 4096 || strings.Contains(exit.Message, "0xffff") || strings.ContainsFunc(exit.Message, func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }) {
+				t.Errorf("%d bytes: %q", len(exit.Message), exit.Message)
+			}
+		})
 	}
 }

@@ -112,3 +112,34 @@ func TestSessionsEndWithTheirRun(t *testing.T) {
 		run.Forget()
 	}
 }
+
+// TestFailedStartsLeaveNothing: a session that cannot be started, at whatever point, gives back all that it has taken.
+func TestFailedStartsLeaveNothing(t *testing.T) {
+	e := newEngine(t)
+	run := start(t, e, wat(t, `(module (memory (export "memory") 2) (func (export "_start") (loop $l (br $l))))`), runtime.Spec{MemoryLimit: 32 << 20})
+	account := run.process.(*process).account
+	before := account.used()
+	ends := map[string]string{
+		"data out of bounds":     `(memory (export "memory") 100) (data (i32.const 6553599) "ab")`,
+		"elements out of bounds": `(memory (export "memory") 100) (table 1000 funcref) (elem (i32.const 1000) func $f)`,
+		"its start section":      `(memory (export "memory") 1) (func $s (drop (memory.grow (i32.const 100))) unreachable) (start $s)`,
+		"more than there is":     `(memory (export "memory") 511)`,
+	}
+	if supported() {
+		ends["no memory for its objects"] = `(memory (export "memory") 100) (type $a (array (mut i64))) (global (ref $a) (array.new_default $a (i32.const 10000000)))`
+	}
+	for name, text := range ends {
+		file := wat(t, `(module `+text+` (func $f (export "_start")))`)
+		spec := runtime.Spec{Of: runtime.Origin{Pod: "u1", Beside: t.Name()}, MemoryLimit: 32 << 20}
+		for range 200 {
+			if _, err := tryStart(t, e, file, spec); err == nil {
+				t.Fatalf("%s: it starts", name)
+			}
+		}
+		if got := account.used(); got != before {
+			t.Errorf("%s: %d bytes are taken, and %d before", name, got, before)
+		}
+	}
+	run.process.Stop(0)
+	run.wait()
+}
