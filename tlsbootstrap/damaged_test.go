@@ -212,7 +212,7 @@ func TestJoinReplacesADamagedKubeconfig(t *testing.T) {
 
 // TestJoinNeverReplacesAnothersKubeconfig: what has not our first line stays, damaged or not.
 //
-// docs/security.md: "somebody else's never is."
+// docs/security.md: "Another person's kubeconfig is never replaced."
 func TestJoinNeverReplacesAnothersKubeconfig(t *testing.T) {
 	w := newWorld(t)
 	w.bootstrapFile("", w.token())
@@ -247,7 +247,7 @@ func (w *world) aged() {
 // TestJoinAgainWhenTheAPIServerRefuses: of a cluster that was made anew, with new authorities, nothing of the old kubeconfig
 // is good any more, and the bootstrap file is of the new one.
 //
-// docs/security.md: "it shows that only to a server of the authority that the bootstrap file names."
+// docs/security.md: "node shows it only to a server of the authority that the bootstrap file names."
 func TestJoinAgainWhenTheAPIServerRefuses(t *testing.T) {
 	for _, what := range []string{"the server's authority is another", "the client's authority is another"} {
 		t.Run(what, func(t *testing.T) {

@@ -25,7 +25,7 @@ func TestSharesOfDescriptors(t *testing.T) {
 				t.Errorf("%d files, %d pods: the agent keeps %d and others may have %d", limit, pods, d.own, d.files())
 			}
 			if l := d.connections; min(l.Pending, l.Strangers, l.Tokens, l.Certified, d.readers, d.forwards, d.hostPorts) < 1 {
-				t.Errorf("%d files, %d pods: somebody has none: %+v", limit, pods, d)
+				t.Errorf("%d files, %d pods: one share is empty: %+v", limit, pods, d)
 			}
 			if int(min(limit, 1<<30)) >= wanted(pods) && d.own < filesOfAgent+pods*filesOfPod {
 				t.Errorf("%d files, %d pods: the agent keeps %d", limit, pods, d.own)

@@ -7,7 +7,7 @@ import (
 
 // Limits bound connections. All are in connections, so in open files.
 type Limits struct {
-	// Pending are handshakes under way, and Strangers those that nobody is known to have made. An address has three quarters of
+	// Pending are handshakes under way, and Strangers those whose client is not known. An address has three quarters of
 	// the former at most, and a quarter of the latter.
 	Pending, Strangers int
 	// Tokens are connections of users who are known by a request, and Certified of those who are by a certificate. A user has a
