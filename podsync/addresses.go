@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -184,8 +183,6 @@ func (w *worker) releasePlace() {
 
 // podIP is the first address at which the pod is reached.
 func (w *worker) podIP() string { return w.view.Load().pod.Status.PodIP }
-
-func (d podDirs) placeFile() string { return filepath.Join(d.pod, "addresses") }
 
 // keepPlace notes where the pod is reached, for agents to come: its own addresses, or none for the node's.
 func (d podDirs) keepPlace(p place) error {

@@ -24,6 +24,7 @@ import (
 // podDirs are a pod's folders below the data directory.
 type podDirs struct {
 	pod   string // pods/UID: for the agent's user only
+	notes string // notes/UID: as above, and hidden from workers
 	logs  string // logs/NAMESPACE_NAME_UID
 	links logLinks
 }
@@ -32,6 +33,7 @@ type podDirs struct {
 func (m *Manager) dirs(pod *corev1.Pod) podDirs {
 	return podDirs{
 		pod:   filepath.Join(podsDir(m.DataDir), string(pod.UID)),
+		notes: filepath.Join(notesDir(m.DataDir), string(pod.UID)),
 		logs:  filepath.Join(m.logsDir(), fmt.Sprintf("%s_%s_%s", pod.Namespace, pod.Name, pod.UID)),
 		links: logLinks{m.LogLinksDir},
 	}
@@ -66,6 +68,9 @@ func (d podDirs) remove(ctx context.Context) error {
 	if err := volume.Remove(ctx, d.pod); err != nil {
 		return fmt.Errorf("removing the pod's folder: %w", err)
 	}
+	if err := os.RemoveAll(d.notes); err != nil {
+		return fmt.Errorf("removing what was noted of the pod: %w", err)
+	}
 	return nil
 }
 
@@ -78,8 +83,6 @@ func (d podDirs) removeLogs(ctx context.Context) error {
 	}
 	return nil
 }
-
-func (d podDirs) handlerFile() string { return filepath.Join(d.pod, "handler") }
 
 // handler is what keepHandler was given last, or empty, also where that is damaged: the pod's RuntimeClass says it again.
 func (d podDirs) handler() (string, error) {
@@ -103,6 +106,9 @@ func (d podDirs) keepHandler(handler string) error {
 
 // writeWhole writes a file for the agent's user, of which others see all or nothing.
 func writeWhole(path, text string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
 	part := path + ".part"
 	if err := os.Remove(part); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -138,6 +144,9 @@ func (d podDirs) makeRun(ctx context.Context, c *corev1.Container, attempt int32
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", nil, fmt.Errorf("making the container's folder: %w", err)
+	}
+	if err := d.clearNotes(c.Name); err != nil {
+		return "", nil, err
 	}
 	root, err := d.makeRoot(ctx, c, image)
 	if err != nil {
@@ -208,7 +217,7 @@ func removeOrphans(ctx context.Context, dataDir, logsDir string, links logLinks,
 		if known(types.UID(uid)) {
 			continue
 		}
-		d := podDirs{pod: filepath.Join(podsDir(dataDir), uid), links: links}
+		d := podDirs{pod: filepath.Join(podsDir(dataDir), uid), notes: filepath.Join(notesDir(dataDir), uid), links: links}
 		for _, name := range logs {
 			if parts := strings.Split(name, "_"); len(parts) == 3 && parts[2] == uid {
 				d.logs = filepath.Join(logsDir, name)
@@ -217,6 +226,9 @@ func removeOrphans(ctx context.Context, dataDir, logsDir string, links logLinks,
 		if err := d.remove(ctx); err != nil && first == nil {
 			first = err
 		}
+	}
+	if err := removeOrphanNotes(dataDir, known); err != nil && first == nil {
+		first = err
 	}
 	return first
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"sync"
 
@@ -17,12 +16,6 @@ import (
 
 // outputLimit is how much of what a probe or a hook prints is kept.
 const outputLimit = 10 << 10
-
-// specFile is where the spec of a container's run is kept, for commands that are run beside it, by this agent or a later one. It
-// has the values of Secrets, as the run has.
-func (d podDirs) specFile(container string) string {
-	return filepath.Join(d.container(container), "run.json")
-}
 
 func (d podDirs) keepSpec(container string, spec runtime.Spec) error {
 	content, err := json.Marshal(spec)

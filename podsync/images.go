@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 
 	"go.uber.org/zap"
@@ -84,7 +85,12 @@ func (m *Manager) shownTo(pod *corev1.Pod) []string {
 
 // ImagesOnDisk are the IDs of the images that the pods below a data directory run or are shown, whether their agent runs or not.
 func ImagesOnDisk(dataDir string) ([]string, error) {
-	pods := podDirs{pod: filepath.Join(podsDir(dataDir), "*")}
+	if _, err := os.Lstat(notesDir(dataDir)); errors.Is(err, fs.ErrNotExist) {
+		if pods, err := entriesOf(podsDir(dataDir)); err != nil || len(pods) > 0 {
+			return nil, errors.Join(fmt.Errorf("which images the pods of %s run is not known: they are of an earlier version; start the agent of this one first", dataDir), err)
+		}
+	}
+	pods := podDirs{notes: filepath.Join(notesDir(dataDir), "*")}
 	files, err := filepath.Glob(pods.specFile("*"))
 	if err != nil {
 		return nil, err

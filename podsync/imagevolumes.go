@@ -60,12 +60,6 @@ func foldersOf(shown map[string]registry.Module) (map[string]string, error) {
 	return folders, nil
 }
 
-// shownFile is where the IDs of the images are that the volumes of a container's run show, one a line, if there are any. It goes
-// with the run.
-func (d podDirs) shownFile(container string) string {
-	return filepath.Join(d.container(container), "images")
-}
-
 // keepShown notes which images a run is to be shown, before it begins: as long as it goes on they are in use, whatever their
 // references come to mean, and whichever agent is there.
 func (d podDirs) keepShown(container string, shown map[string]registry.Module) error {
@@ -82,7 +76,7 @@ func (d podDirs) keepShown(container string, shown map[string]registry.Module) e
 	return nil
 }
 
-// shown are the IDs of the images that a pod's volumes show. The pod's folder may be a pattern, for several.
+// shown are the IDs of the images that a pod's volumes show. The folder of notes may be a pattern, for several pods.
 func (d podDirs) shown() ([]string, error) {
 	files, err := filepath.Glob(d.shownFile("*"))
 	if err != nil {

@@ -139,6 +139,9 @@ func (s *Settings) watchers() {
 func (m *Manager) Run(ctx context.Context) error {
 	var workers sync.WaitGroup
 	defer workers.Wait()
+	if err := adoptNotes(m.DataDir); err != nil {
+		m.Log.Warn("what earlier agents knew of their pods is partly lost: commands and probes may not run in them until they are started again", zap.Error(err))
+	}
 	m.keepFound(m.Engine.Runs())
 	handler := informer.Handler[*corev1.Pod]{
 		Set: func(_, pod *corev1.Pod) { m.set(ctx, &workers, pod) },

@@ -42,11 +42,11 @@ func TestDamagedSpec(t *testing.T) {
 	for name, damage := range damages {
 		t.Run(name, func(t *testing.T) {
 			data := t.TempDir()
-			d := podDirs{pod: filepath.Join(podsDir(data), "uid")}
-			if err := os.MkdirAll(d.container("main"), 0o700); err != nil {
+			d := podDirs{pod: filepath.Join(podsDir(data), "uid"), notes: filepath.Join(notesDir(data), "uid")}
+			file := d.specFile("main")
+			if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 				t.Fatal(err)
 			}
-			file := d.specFile("main")
 			if err := damage(file); err != nil {
 				t.Fatal(err)
 			}
@@ -89,11 +89,11 @@ func checkDamage(t *testing.T, err error, parts ...string) {
 
 // TestDamagedNotes: what else is noted of a pod may be damaged, and the pod goes on: with what the API server knows.
 //
-// docs/security.md: "What the agent has noted for the next one, such as `run.json`, it reads back as if others had written it."
+// docs/security.md: "What the agent has noted for the next one (`DATA/notes`, hidden from workers) it reads back as if others had written it."
 func TestDamagedNotes(t *testing.T) {
 	for name, damage := range damages {
 		t.Run(name, func(t *testing.T) {
-			d := podDirs{pod: t.TempDir()}
+			d := podDirs{notes: t.TempDir()}
 			for _, file := range []string{d.handlerFile(), d.placeFile(), d.spentFile("main")} {
 				if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 					t.Fatal(err)

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"time"
 
 	"go.uber.org/zap"
@@ -71,14 +69,8 @@ func (w *worker) spend(before spent, container string, attempt int32, process ru
 	return s
 }
 
-// spentFile is not in the container's own folder, which each run finds empty.
-func (d podDirs) spentFile(container string) string { return filepath.Join(d.pod, "spent", container) }
-
 func (d podDirs) keepSpent(container string, s spent) error {
 	text, err := json.Marshal(s)
-	if err == nil {
-		err = os.MkdirAll(filepath.Dir(d.spentFile(container)), 0o700)
-	}
 	if err == nil {
 		err = writeWhole(d.spentFile(container), string(text))
 	}

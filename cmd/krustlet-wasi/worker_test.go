@@ -109,6 +109,7 @@ func TestWorkersSeeTheirOwn(t *testing.T) {
 		{"modules/compiled/48/code.cwasm", read, read},
 		{"krustlet-wasi.lock", none, none},
 		{"what-comes/later", none, none},
+		{"notes/mine/runs/main.json", none, none}, // has values of Secrets
 		{"pods/mine/volumes/file", all, all},
 		{"pods/theirs/volumes/file", all, none}, // a shared worker has the volumes of all pods: docs/security.md
 		{"logs/ns_name_mine/main/0.log", all, all},
