@@ -36,9 +36,9 @@ cluster: ## a real control plane, kubectl and metrics-server: bin/cluster (10 mi
 	@hack/cluster/build.sh bin/cluster '$(CLUSTER_LDFLAGS)'
 	cd hack/metricsserver && $(GO) build -ldflags '-s -w' -o ../../bin/metrics-server .
 
-test: build cluster ## every test, on a real control plane
+test: build cluster ## every test, on a real control plane, with the engine that make build links
 	@echo "== testing"
-	$(GO) test -race -timeout 20m ./...
+	$(GO) test $(ENGINE_TAG) -ldflags '$(LDFLAGS)' -race -timeout 20m ./...
 	cd hack/cluster && $(GO) test -race -timeout 10m ./controlplane
 
 demo: build cluster ## a pod of WebAssembly on a real cluster, step by step

@@ -3,7 +3,6 @@ package testnode
 import (
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 
@@ -13,57 +12,47 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime"
 )
 
-var (
-	compileMu sync.Mutex
-	compiled  = map[string][]string{} // by guest: its code in the folder that all tests share
-)
+var compileMu sync.Mutex
 
 // Compiled gives the node the machine code of guests of hack/guests, as if it had run them before. To compile one takes
-// seconds; when a dozen agents began with that at the same time, each for itself, it took them minutes.
+// seconds; when a dozen agents began with that at the same time, each for itself, it took them minutes. The code is for the engine that
+// the test is linked with, which is the agent's if make test runs it.
 func (n *Node) Compiled(t testing.TB, names ...string) {
 	t.Helper()
-	shared := guests.CacheDir(t)
 	for _, name := range names {
-		for _, code := range machineCode(t, shared, name) {
-			place := filepath.Join(n.DataDir, "modules", "compiled", strings.TrimPrefix(code, shared))
-			if err := os.MkdirAll(filepath.Dir(place), 0o700); err != nil {
-				t.Fatalf("testnode: %v", err)
-			}
-			if err := os.Link(code, place); err != nil { // such files are replaced, never written to
-				content, err := os.ReadFile(code)
-				if err == nil {
-					err = os.WriteFile(place, content, 0o600)
-				}
-				if err != nil {
-					t.Fatalf("testnode: %v", err)
-				}
-			}
+		digest, code := machineCode(t, name)
+		place := wasmtime.CompiledPath(filepath.Join(n.DataDir, "modules", "compiled"), digest)
+		if err := os.MkdirAll(filepath.Dir(place), 0o700); err != nil {
+			t.Fatalf("testnode: %v", err)
+		}
+		if os.Link(code, place) == nil { // such files are replaced, never written to
+			continue
+		}
+		content, err := os.ReadFile(code)
+		if err == nil {
+			err = os.WriteFile(place, content, 0o600)
+		}
+		if err != nil {
+			t.Fatalf("testnode: %v", err)
 		}
 	}
 }
 
-// machineCode compiles a guest, once for all tests, and returns the files of its code.
-func machineCode(t testing.TB, shared, name string) []string {
+// machineCode compiles a guest, once for all tests, and returns its digest and the file of its code.
+func machineCode(t testing.TB, name string) (digest, code string) {
 	t.Helper()
 	compileMu.Lock()
 	defer compileMu.Unlock()
-	if files := compiled[name]; files != nil {
-		return files
-	}
+	shared := guests.CacheDir(t)
 	compiler, err := wasmtime.NewCompiler(wasmtime.Config{CacheDir: shared, Log: zap.NewNop()})
 	if err != nil {
 		t.Fatalf("testnode: %v", err)
 	}
 	defer compiler.Close()
 	path := guests.Build(t, name)
-	digest := guests.Digest(t, path)
+	digest = guests.Digest(t, path)
 	if err := compiler.Compile(t.Context(), "", digest, path); err != nil {
 		t.Fatalf("testnode: compile %s: %v", name, err)
 	}
-	files, err := filepath.Glob(filepath.Join(shared, "*", strings.TrimPrefix(digest, "sha256:")+".cwasm"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("testnode: no code of %s in %s: %v", name, shared, err)
-	}
-	compiled[name] = files
-	return files
+	return digest, wasmtime.CompiledPath(shared, digest)
 }

@@ -119,6 +119,10 @@ func lastUsed(dir string) time.Time {
 	return last
 }
 
+// CompiledPath is where a Compiler or Engine of this build keeps the compiled code of a module, in the folder that is its
+// Config's CacheDir.
+func CompiledPath(cacheDir, digest string) string { return newDiskCache(cacheDir, 0).path(digest) }
+
 // RemoveCompiled removes the compiled code of a module, of whatever engine, from the folder that is a Config's CacheDir, and
 // says how many bytes that freed. Whoever needs it compiles it anew.
 func RemoveCompiled(cacheDir, digest string) (freed int64, err error) {
