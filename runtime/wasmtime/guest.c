@@ -144,7 +144,8 @@ static bool memory_growing(void *env, size_t current, size_t desired) {
 		g->granted -= bytes;
 		return true;
 	}
-	bool granted = account_take(g->account, bytes);
+	g->heap_full = atomic_load_explicit(&g->heap, memory_order_relaxed) + bytes > HEAP_MAX;
+	bool granted = !g->heap_full && account_take(g->account, bytes);
 	g->heap_refused = granted ? 0 : bytes;
 	if (granted)
 		add(&g->heap, bytes);

@@ -120,6 +120,12 @@ func (g *guest) refused() (memory, heap bool) {
 	return g.native.refused > 0, g.native.heap_refused > 0
 }
 
+// fullHeap reports whether the guest was refused memory for objects because of the bound of all guests, not its own limit.
+func (g *guest) fullHeap() bool { return bool(g.native.heap_full) }
+
+// maxHeap bounds the collector's heap of a guest, in bytes.
+const maxHeap = int64(C.HEAP_MAX)
+
 // goEpoch is called where a guest that runs sees a new epoch, and something may hold it back.
 //
 //export goEpoch

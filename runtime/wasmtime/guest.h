@@ -39,6 +39,10 @@ typedef struct {
 	size_t memories;
 } guest_bounds_t;
 
+// HEAP_MAX bounds the collector's heap of a guest, in bytes. Nothing interrupts a collection, and it takes the longer the more
+// objects live: with half of this, the most that can, some 100 ms on a busy machine.
+#define HEAP_MAX (INT64_C(256) << 20)
+
 // guest_t is a guest's state in C. The thread that runs the guest owns it, but for what is atomic, clock and thread.
 typedef struct {
 	uintptr_t handle; // of the Go half
@@ -52,6 +56,7 @@ typedef struct {
 	int64_t granted;       // bytes that a memory was just granted, and that the engine is about to ask for
 	int64_t refused;       // bytes that it asked for last, if they were refused; else 0
 	int64_t heap_refused;  // likewise, of the collector's heap
+	bool heap_full;        // it was refused because of HEAP_MAX
 	_Atomic bool limited;  // its limit of processor time must be looked at
 	int64_t looked;        // what its thread had used of the processor at the last epoch, in nanoseconds
 	long switches;         // how often its thread had waited for something by then

@@ -44,6 +44,28 @@ const churn = `(module (memory (export "memory") 1 16) (type $a (array (mut i8))
 		(if (ref.is_null (struct.get $l $b (ref.as_non_null (local.get $keep)))) (then unreachable)))
 	(func (export "_start") (global.set $n (i32.const SEED)) (loop $more (call $one (call $rand)) (br $more))))`
 
+// hoard keeps as many objects of 16 bytes as it can make.
+const hoard = `(module (memory (export "memory") 1 1) (type $l (struct (field $next (ref null $l)) (field $x (mut i32))))
+	(global $g (mut (ref null $l)) (ref.null $l))
+	(func (export "_start") (loop $more (global.set $g (struct.new $l (global.get $g) (i32.const 1))) (br $more))))`
+
+// TestHeapIsBounded: nothing interrupts a collection, so no guest has so many objects that one lasts long, whatever its limit.
+func TestHeapIsBounded(t *testing.T) {
+	if !supported() {
+		t.Log("this library has no garbage collection")
+		return
+	}
+	e := newEngine(t)
+	r, err := tryStart(t, e, wat(t, hoard), runtime.Spec{MemoryLimit: 4 << 30})
+	if err != nil {
+		t.Fatal(err)
+	}
+	exit := r.wait()
+	if exit.Code != 137 || exit.Reason != runtime.OOMKilled || !strings.HasPrefix(exit.Message, "out of memory: the objects of a guest have 268435456 bytes at most") {
+		t.Errorf("exit %+v", exit)
+	}
+}
+
 // TestObjectsUnderPressure: guests that make and drop objects near their limits end for want of memory, or go on until they are killed.
 // The process that hosts them never ends for it: two advisories of 16 November 2026 concern that (docs/security-advisories.md).
 func TestObjectsUnderPressure(t *testing.T) {

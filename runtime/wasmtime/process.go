@@ -307,7 +307,7 @@ func (p *process) finish(g *guest, err error) {
 	p.out.bound(p.cancel)
 	e := exitOf(err, p.hosted.ended, killed)
 	if e.Reason == runtime.Error && !killed && outOfRoom(g, err) {
-		e = outOfMemory(e, limit)
+		e = outOfMemory(e, g, limit)
 	}
 	var panicked *panicError
 	if errors.As(p.hosted.ended, &panicked) {
