@@ -7,42 +7,45 @@ TOOL     := $(GO) tool -modfile=hack/tools/go.mod
 VERSIONS := k8s.io/component-base/version k8s.io/client-go/pkg/version
 
 # Every component of the control plane reports the release it was built from.
-CLUSTER_LDFLAGS := -s -w $(foreach p,$(VERSIONS),-X $(p).gitVersion=$(K8S) -X $(p).gitMajor=1 -X $(p).gitMinor=36 -X $(p).gitTreeState=clean -X $(p).gitCommit=unknown)
+CLUSTER_FLAGS := -gcflags=all=-dwarf=false -ldflags '-s -w $(foreach p,$(VERSIONS),-X $(p).gitVersion=$(K8S) -X $(p).gitMajor=1 -X $(p).gitMinor=36 -X $(p).gitTreeState=clean -X $(p).gitCommit=unknown)'
 
 # The engine is the library that `make engine` has built, if it is there, else the one that comes with wasmtime-go. Go does not see
 # when the library changes, so its key is an argument of the linker.
 ENGINE_KEY  = $(shell cat bin/engine/key 2>/dev/null)
 ENGINE_TAG  = $(if $(ENGINE_KEY),-tags engine)
-LDFLAGS     = -X main.version=$(VERSION) -X main.engineKey=$(ENGINE_KEY)
+LDFLAGS     = -s -w -X main.version=$(VERSION) -X main.engineKey=$(ENGINE_KEY)
 
 .DEFAULT_GOAL := help
-.PHONY: help build engine cluster test demo lint bench nodeconformance clean
+.PHONY: help build engine cluster metrics-server test demo lint bench nodeconformance clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 build: ## the agent: bin/krustlet-wasi
 	@echo "== building bin/krustlet-wasi"
-	@mkdir -p bin
-	$(GO) build $(ENGINE_TAG) -ldflags '$(LDFLAGS)' -o bin/krustlet-wasi ./cmd/krustlet-wasi
+	@hack/build.sh bin/krustlet-wasi $(ENGINE_TAG) -ldflags '$(LDFLAGS)' ./cmd/krustlet-wasi
 	@echo "== $$(bin/krustlet-wasi --version)$(if $(ENGINE_KEY),, [wasmtime-go's library: to try things out; make engine builds the one for production])"
 
 engine: ## the engine's supported library: bin/engine (needs cargo and cmake; 10 minutes the first time, on 2 cores)
 	@hack/engine/build.sh bin/engine
 
-cluster: ## a real control plane, kubectl and metrics-server: bin/cluster (10 minutes the first time, on 2 cores)
+cluster: ## a real control plane and kubectl: bin/cluster (10 minutes the first time, on 2 cores)
 	@echo "== building bin/cluster"
-	@mkdir -p bin
-	@hack/cluster/build.sh bin/cluster '$(CLUSTER_LDFLAGS)'
-	cd hack/metricsserver && $(GO) build -ldflags '-s -w' -o ../../bin/metrics-server .
+	@cd hack/cluster && ../build.sh ../../bin/cluster $(CLUSTER_FLAGS) .
 
-test: build cluster ## every test, on a real control plane, with the engine that make build links
+metrics-server: ## the program that kubectl top asks: bin/metrics-server
+	@echo "== building bin/metrics-server"
+	@cd hack/metricsserver && ../build.sh ../../bin/metrics-server -ldflags '-s -w' .
+
+test: build cluster metrics-server ## every test, on a real control plane, with the engine that make build links
 	@echo "== testing"
 	$(GO) test $(ENGINE_TAG) -ldflags '$(LDFLAGS)' -race -timeout 20m ./...
 	cd hack/cluster && $(GO) test -race -timeout 10m ./controlplane
 
-demo: build cluster ## a pod of WebAssembly on a real cluster, step by step
-	@$(GO) build -o bin/demo ./hack/demo
+demo: build ## a program in WebAssembly here, then as a pod on a real cluster, step by step
+	@hack/demo/program.sh
+	@$(MAKE) --no-print-directory cluster
+	@hack/build.sh bin/demo ./hack/demo
 	@bin/demo
 
 lint: ## gofmt, go vet, golangci-lint
@@ -55,7 +58,7 @@ bench: cluster ## how fast pods start and guests run: hack/bench/doc.go explains
 	$(GO) test -run '^$$' -bench . -timeout 10m ./runtime/wasmtime ./runtime/wasi ./runtime/logfile
 
 nodeconformance: build cluster ## Kubernetes' own node tests on this node, half an hour; docs/conformance.md has the result
-	cd hack/nodeconformance/suite && $(GO) test -c -ldflags '$(CLUSTER_LDFLAGS)' -o ../../../bin/e2e.test . && \
+	cd hack/nodeconformance/suite && $(GO) test -c $(CLUSTER_FLAGS) -o ../../../bin/e2e.test . && \
 		$(GO) build -o ../../../bin/ginkgo github.com/onsi/ginkgo/v2/ginkgo
 	$(GO) run ./hack/nodeconformance
 

@@ -87,7 +87,7 @@ func (c *Cluster) StartMetricsServer(t testing.TB) {
 	kubeconfig := c.accountKubeconfig(t, dir, "kube-system", "metrics-server")
 	binary := filepath.Join(Root(), "bin", "metrics-server")
 	if _, err := os.Stat(binary); errors.Is(err, fs.ErrNotExist) {
-		t.Fatal(`testcluster: bin/metrics-server is missing: run "make cluster" first`)
+		t.Fatal(`testcluster: bin/metrics-server is missing: run "make metrics-server" first`)
 	}
 	cmd := exec.Command(binary,
 		"--kubeconfig="+kubeconfig, "--authentication-kubeconfig="+kubeconfig, "--authorization-kubeconfig="+kubeconfig,
