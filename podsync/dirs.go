@@ -68,7 +68,7 @@ func (d podDirs) remove(ctx context.Context) error {
 	if err := volume.Remove(ctx, d.pod); err != nil {
 		return fmt.Errorf("removing the pod's folder: %w", err)
 	}
-	if err := os.RemoveAll(d.notes); err != nil {
+	if err := filetree.Remove(ctx, d.notes); err != nil {
 		return fmt.Errorf("removing what was noted of the pod: %w", err)
 	}
 	return nil
@@ -145,7 +145,7 @@ func (d podDirs) makeRun(ctx context.Context, c *corev1.Container, attempt int32
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", nil, fmt.Errorf("making the container's folder: %w", err)
 	}
-	if err := d.clearNotes(c.Name); err != nil {
+	if err := d.clearNotes(ctx, c.Name); err != nil {
 		return "", nil, err
 	}
 	root, err := d.makeRoot(ctx, c, image)
@@ -227,7 +227,7 @@ func removeOrphans(ctx context.Context, dataDir, logsDir string, links logLinks,
 			first = err
 		}
 	}
-	if err := removeOrphanNotes(dataDir, known); err != nil && first == nil {
+	if err := removeOrphanNotes(ctx, dataDir, known); err != nil && first == nil {
 		first = err
 	}
 	return first

@@ -1,6 +1,7 @@
 package podsync
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -8,6 +9,8 @@ import (
 	"path/filepath"
 
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
 )
 
 // What the agent notes of a pod, for agents to come, is not below pods/: a shared worker can write all that is there.
@@ -34,9 +37,9 @@ func (d podDirs) spentFile(container string) string {
 }
 
 // clearNotes removes what was noted of a container's last run.
-func (d podDirs) clearNotes(container string) error {
+func (d podDirs) clearNotes(ctx context.Context, container string) error {
 	for _, file := range []string{d.specFile(container), d.shownFile(container)} {
-		if err := os.RemoveAll(file); err != nil {
+		if err := filetree.Remove(ctx, file); err != nil {
 			return fmt.Errorf("clearing what was noted of the container's last run: %w", err)
 		}
 	}
@@ -112,13 +115,13 @@ func moveNote(from, to string) error {
 }
 
 // removeOrphanNotes removes the notes of pods that known does not know, and whose folder is gone.
-func removeOrphanNotes(dataDir string, known func(types.UID) bool) error {
+func removeOrphanNotes(ctx context.Context, dataDir string, known func(types.UID) bool) error {
 	uids, err := entriesOf(notesDir(dataDir))
 	for _, uid := range uids {
 		if _, statErr := os.Lstat(filepath.Join(podsDir(dataDir), uid)); known(types.UID(uid)) || statErr == nil {
 			continue
 		}
-		err = errors.Join(err, os.RemoveAll(filepath.Join(notesDir(dataDir), uid)))
+		err = errors.Join(err, filetree.Remove(ctx, filepath.Join(notesDir(dataDir), uid)))
 	}
 	return err
 }

@@ -138,7 +138,7 @@ func TestImageCommands(t *testing.T) {
 	// A pod runs it.
 	hex := strings.TrimPrefix(views[0].Module, "sha256:")
 	compiled := o.file(".krustlet/modules/compiled/wasmtime-x/"+hex+".cwasm", make([]byte, 100))
-	run := o.file(".krustlet/pods/uid/containers/main/run.json", fmt.Appendf(nil, `{"Of": {"ImageID": %q}}`, id))
+	run := o.file(".krustlet/notes/uid/runs/main.json", fmt.Appendf(nil, `{"Of": {"ImageID": %q}}`, id))
 	if v := o.views("inspect", ref); !v[0].InUse {
 		t.Errorf("inspect: %+v", v)
 	}
