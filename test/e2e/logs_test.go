@@ -37,6 +37,7 @@ func testLogs(t *testing.T, s *suite) {
 		}
 		return nil
 	})
+	s.checkPreviousBetweenRuns(t, ns, "hello")
 	if got := s.cluster.Kubectl(t, "logs", "-n", ns, "hello", "--tail=2"); got != "hello from WebAssembly, line 9\nhello from WebAssembly, line 10\n" {
 		t.Errorf("logs --tail=2:\n%s", got)
 	}
@@ -109,4 +110,29 @@ func testLogsFollow(t *testing.T, s *suite) {
 	if err != nil || end.UID == "" {
 		t.Error(err)
 	}
+}
+
+// checkPreviousBetweenRuns compares the log and the previous log of a container that waits to run again. Both are the log of its
+// last run, as the status shows that run's end as the last state.
+func (s *suite) checkPreviousBetweenRuns(t *testing.T, ns, name string) {
+	t.Helper()
+	restarts := func() int32 {
+		pod, err := s.get(ns, name)
+		if err != nil || pod.Status.ContainerStatuses[0].State.Waiting == nil {
+			return -1
+		}
+		return pod.Status.ContainerStatuses[0].RestartCount
+	}
+	testnode.Eventually(t, func() error {
+		before := restarts()
+		now := s.cluster.Kubectl(t, "logs", "-n", ns, name, "--timestamps")
+		previous := s.cluster.Kubectl(t, "logs", "-n", ns, name, "--timestamps", "--previous")
+		if before < 1 || restarts() != before {
+			return errors.New("the container ran again meanwhile")
+		}
+		if now == "" || now != previous {
+			t.Errorf("between two runs the log is\n%s\nand the previous log\n%s", now, previous)
+		}
+		return nil
+	})
 }
