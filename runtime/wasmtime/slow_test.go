@@ -97,6 +97,13 @@ func countingCompiler(t *testing.T, dir string, change func(*Config)) (c *Compil
 	return c, func() int { return len(read(t, count)) }
 }
 
+// hung has the compiler never end, so that it has begun whenever its time is over, on a busy machine too.
+func hung(c *Config) {
+	c.CompileTime = 2 * time.Second
+	c.Compiler[2], _, _ = strings.Cut(c.Compiler[2], "exec")
+	c.Compiler[2] += "exec sleep 60"
+}
+
 // TestRefusedModulesAreRemembered: a module that was refused for what it is is not compiled again, however often it is asked for;
 // one that was refused for the time or the memory that it took is.
 // docs/security.md: "What was refused for what it is, is not compiled again while the agent runs."
@@ -113,7 +120,7 @@ func TestRefusedModulesAreRemembered(t *testing.T) {
 		runs               int
 	}{
 		{name: "invalid", file: damaged, runs: 1},
-		{name: "time", file: good, change: func(c *Config) { c.CompileTime = time.Millisecond }, is: ErrCompileLimit, runs: 3},
+		{name: "time", file: good, change: hung, is: ErrCompileLimit, runs: 3},
 		{name: "memory", file: good, change: func(c *Config) { c.CompileMemory = 1 << 20 }, is: ErrCompileLimit, runs: 3},
 		{name: "another file", file: damaged, digest: guests.Digest(t, other), runs: 3},
 	} {

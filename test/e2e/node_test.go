@@ -77,7 +77,7 @@ spec:
 		t.Fatal(err)
 	}
 	cluster.Kubectl(t, "apply", "-n", ns, "-f", manifest)
-	cluster.Kubectl(t, "wait", "-n", ns, "--for=condition=Ready", "pod/hello", "--timeout=90s")
+	cluster.Kubectl(t, "wait", "-n", ns, "--for=condition=Ready", "pod/hello", "--timeout=4m")
 	if out := cluster.Kubectl(t, "get", "pods", "-n", ns); !strings.Contains(out, "1/1") || !strings.Contains(out, "Running") {
 		t.Errorf("kubectl get pods:\n%s", out)
 	}

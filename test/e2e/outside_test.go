@@ -54,6 +54,7 @@ func TestNothingIsWrittenOutside(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.node.Binary = script
+	s.node.Compiled(t, "kitchen") // hello is compiled here
 	s.node.Join(t)
 	eye := func() string {
 		pid, err := strconv.Atoi(strings.TrimSpace(readFile(t, work+".eye")))
