@@ -16,7 +16,7 @@ import (
 
 // However a request is written, a stranger is told that it is one, and nothing else.
 //
-// docs/security.md: "nobody is anonymous", "Else 401, and the connection is closed".
+// docs/security.md: "no client is anonymous", "Else 401, and the connection is closed".
 func TestNoWayAroundAuthentication(t *testing.T) {
 	server := runServer(t, newAuthority(t, "ca"), func(c *Config) { c.Profiling = true })
 	for _, request := range []string{

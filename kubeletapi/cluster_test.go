@@ -307,7 +307,7 @@ func TestAccessSettings(t *testing.T) {
 
 // While the cluster cannot be asked, nobody gets in who was not in before.
 //
-// docs/security.md: "While the API server cannot be asked, nobody gets in who was not in before".
+// docs/security.md: "While the API server cannot be asked, only clients whose answers are still believed get in".
 func TestAccessWithoutTheAPIServer(t *testing.T) {
 	cluster := testcluster.Start(t)
 	namespace := cluster.Namespace(t)

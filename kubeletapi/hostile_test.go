@@ -153,7 +153,7 @@ func openHTTP2(t *testing.T, conn *tls.Conn) (framer *http2.Framer, get func(str
 
 // A client that opens requests and takes them back without end runs no more handlers than one that behaves.
 //
-// docs/security.md: "An HTTP/2 connection has 250 requests at a time, those that were taken back included".
+// docs/security.md: "An HTTP/2 connection has 250 requests at a time, including those that the client has cancelled".
 func TestRapidReset(t *testing.T) {
 	var handlers, most atomic.Int64
 	server := runServer(t, newAuthority(t, "ca"), func(c *Config) {
@@ -199,7 +199,7 @@ var flood = logsFunc(func(ctx context.Context, _ string, _ *corev1.PodLogOptions
 
 // A client that does not read its log holds neither memory nor others, and is cut off in the end.
 //
-// docs/security.md: "One that does not read holds one buffer of 64 KiB, and nobody else".
+// docs/security.md: "A client that does not read holds one buffer of 64 KiB, and holds up no other client".
 func TestReaderThatStalls(t *testing.T) {
 	eachProtocol(t, func(t *testing.T, http2 bool) {
 		began, ended := make(chan struct{}, 100), make(chan error, 100)

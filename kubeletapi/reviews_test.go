@@ -56,8 +56,7 @@ func guess(t *thriftyTokens, seconds, addresses int) (refused int) {
 	return refused
 }
 
-// docs/security.md: "asked about 20 tokens at once and two in each second that it does not know, by address; and about 60 at once and
-// 20 in each second of all".
+// docs/security.md: "asked about 20 unknown tokens at once and two in each second; and for all together about 60 at once and 20 in each second".
 func TestStrangersReviewsAreBounded(t *testing.T) {
 	for _, test := range []struct{ addresses, most int }{{1, 20 + 2*10 + 1}, {3, 3 * (20 + 2*10 + 1)}, {5000, 60 + 20*10 + 1}} {
 		synctest.Test(t, func(t *testing.T) {
@@ -72,7 +71,7 @@ func TestStrangersReviewsAreBounded(t *testing.T) {
 
 // Who is known does not notice what strangers try, also with a new token.
 //
-// docs/security.md: "Who was known before is not held up by strangers: tokens that were good cost nothing, and addresses that they came
+// docs/security.md: "A client that was known before is not held up by strangers: tokens that were good cost nothing, and addresses that they came
 // from do not share with strangers".
 func TestKnownTokensAreNotHeldUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

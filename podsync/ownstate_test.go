@@ -37,7 +37,7 @@ func sparse(path string, size int64) error {
 
 // TestDamagedSpec: what a container runs is in a file that may be damaged. One line says which file, and what to do.
 //
-// docs/security.md: "A damaged file costs what is in it, and no pod."
+// docs/security.md: "If a file is damaged, its content is lost, and no pod ends."
 func TestDamagedSpec(t *testing.T) {
 	for name, damage := range damages {
 		t.Run(name, func(t *testing.T) {
@@ -89,7 +89,7 @@ func checkDamage(t *testing.T, err error, parts ...string) {
 
 // TestDamagedNotes: what else is noted of a pod may be damaged, and the pod goes on: with what the API server knows.
 //
-// docs/security.md: "What the agent has noted for the next one (`DATA/notes`, hidden from workers) it reads back as if others had written it."
+// docs/security.md: "The agent reads the notes of an earlier agent (`DATA/notes`, hidden from workers) as if others had written them."
 func TestDamagedNotes(t *testing.T) {
 	for name, damage := range damages {
 		t.Run(name, func(t *testing.T) {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// docs/security.md: "`--x-allow-local-modules` lets whoever may create pods run any module that the agent can read."
+// docs/security.md: "`--x-allow-local-modules` lets each user who may create pods run any module that the agent can read."
 func TestLocalModule(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)

@@ -176,7 +176,7 @@ func FuzzJoin(f *testing.F) {
 
 // TestJoinReplacesADamagedKubeconfig: the node joins again by itself, and keeps what it replaced.
 //
-// docs/security.md: "A kubeconfig of the agent's own that is damaged, has expired, or is refused by the API server is replaced with the bootstrap file"
+// docs/security.md: "A kubeconfig of the agent's own that is damaged, has expired, or is refused by the API server is replaced by joining again with the bootstrap file"
 func TestJoinReplacesADamagedKubeconfig(t *testing.T) {
 	w := newWorld(t)
 	w.joined()

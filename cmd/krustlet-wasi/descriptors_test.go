@@ -14,7 +14,7 @@ import (
 
 // Whatever the limit is, what others may have and what the agent keeps is no more, and each has something.
 //
-// docs/security.md: "What others cause has shares of the process's open files".
+// docs/security.md: "Work that others cause has shares of the process's open files".
 // docs/security.md: "The agent keeps 256 files, and 16 for each pod".
 func TestSharesOfDescriptors(t *testing.T) {
 	for _, limit := range []uint64{256, 1024, 4096, 20_000, 65_536, 524_288, 1 << 20, 1 << 63} {

@@ -267,7 +267,7 @@ func TestCertifiedClientsGetInDuringFloods(t *testing.T) {
 // What pending connections take is bounded in all and by address; the newest gets in.
 //
 // docs/security.md: "in their handshake | 1,024 | three quarters, by address".
-// docs/security.md: "the newest gets in, and the oldest of who has most gives way, silent ones first".
+// docs/security.md: "the newest gets in, and the oldest one of the address with the most gives way, silent ones first".
 func TestPendingConnectionsAreBounded(t *testing.T) {
 	limits := wide
 	limits.Pending = 8 // six of one address

@@ -92,7 +92,7 @@ func TestRenamesOfLinksWithSlashes(t *testing.T) {
 }
 
 // TestNoFunctionConnects: of all functions that a guest can call none makes a socket or connects one.
-// docs/security.md: "and can connect to nobody."
+// docs/security.md: "and cannot connect to anything."
 func TestNoFunctionConnects(t *testing.T) {
 	known := []string{"sock_accept", "sock_recv", "sock_send", "sock_shutdown"}
 	for _, f := range Functions() {

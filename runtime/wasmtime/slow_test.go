@@ -106,7 +106,7 @@ func hung(c *Config) {
 
 // TestRefusedModulesAreRemembered: a module that was refused for what it is is not compiled again, however often it is asked for;
 // one that was refused for the time or the memory that it took is.
-// docs/security.md: "What was refused for what it is, is not compiled again while the agent runs."
+// docs/security.md: "A module that was refused because of its content is not compiled again while the agent runs."
 func TestRefusedModulesAreRemembered(t *testing.T) {
 	damaged := filepath.Join(t.TempDir(), "damaged.wasm")
 	write(t, damaged, "\x00asm\x01\x00\x00\x00junk")
