@@ -94,6 +94,9 @@ func whatCanBeDone(path string) (can string) {
 // TestWorkersSeeTheirOwn asks a process that is confined as a worker what it can do with the files of a data directory: its own folder is
 // its own, the agent's and other workers' files are closed, and an isolated one has its pod's alone.
 // docs/security.md: "cannot open the agent's files or another worker's"
+// docs/security.md: "Workers cannot open it."
+// docs/security.md: "but it has the other guests of its worker, and the volumes and logs of the node's pods (of its own pod, where that is isolated)"
+// docs/security.md: "A folder for each worker, which alone can open it, and what the agent notes of them, which no worker can."
 func TestWorkersSeeTheirOwn(t *testing.T) {
 	const all, read, none = "rwlnd", "rl", ""
 	files := []struct{ name, shared, isolated string }{
@@ -146,6 +149,9 @@ func TestWorkersSeeTheirOwn(t *testing.T) {
 }
 
 // TestWorkersHaveNoCredentials: a worker can do nothing with any file in which the agent may have a credential, wherever that is.
+// docs/security.md: "without credentials"
+// docs/security.md: "cannot open the agent's files"
+// docs/security.md: "Workers see neither this file nor any other in which the agent looks for credentials.", "it is hidden, too."
 func TestWorkersHaveNoCredentials(t *testing.T) {
 	top := t.TempDir()
 	at := func(parts ...string) string { return filepath.Join(append([]string{top}, parts...)...) }
