@@ -1,7 +1,6 @@
 package krustletwasi
 
 import (
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -82,32 +81,6 @@ func anchors(page string) []string {
 		names = append(names, strings.ReplaceAll(name, " ", "-"))
 	}
 	return names
-}
-
-// claim is a comment of a test that names what a page says, which the test holds.
-var claim = regexp.MustCompile(`(?m)^\s*// (docs/[a-z-]+\.md): "(.+)"$`)
-
-// TestClaims: what tests are said to hold is what the pages say.
-func TestClaims(t *testing.T) {
-	inOneLine := func(text string) string { return strings.Join(strings.Fields(text), " ") }
-	all := pages(t)
-	found := 0
-	err := filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {
-		if err != nil || !strings.HasSuffix(path, "_test.go") {
-			return err
-		}
-		text, err := os.ReadFile(path)
-		for _, m := range claim.FindAllStringSubmatch(string(text), -1) {
-			found++
-			if !strings.Contains(inOneLine(all[m[1]]), inOneLine(m[2])) {
-				t.Errorf("%s: %s does not say %q", path, m[1], m[2])
-			}
-		}
-		return err
-	})
-	if err != nil || found == 0 {
-		t.Errorf("%d claims, %v", found, err)
-	}
 }
 
 // TestLinks: every link within the project leads to a file that is there and, in a page, to a heading of it.

@@ -183,8 +183,20 @@ func allPages() []page {
 // Who may do what is the cluster's decision: identities x pages x methods, asked of a real API server with the rights of
 // a node.
 //
-// docs/security.md: "a client certificate signed by the clients' authority".
+// docs/security.md: "Who: a client certificate signed by the clients' authority (`--client-ca-file`, or the one of the node's kubeconfig), or a bearer
+// token, which the API server is asked about (TokenReview)".
 // docs/security.md: "May they: the API server is asked (SubjectAccessReview) for the verb of the HTTP method on a subresource of this node. Else 403".
+// docs/security.md: "A role for a program that reads metrics and logs of all nodes"
+// docs/security.md: "`nodes/proxy` is the right to run programs in every pod of the node"
+// docs/security.md: "`/containerLogs/NAMESPACE/POD/CONTAINER` | get | `log`, `proxy`"
+// docs/security.md: "`/pods`, `/runningpods/` | get | `pods`, `proxy`"
+// docs/security.md: "`/healthz`, `/healthz/ping`, `/healthz/syncloop` | get | `healthz`, `proxy`"
+// docs/security.md: "`/configz` | get | `configz`, `proxy`"
+// docs/security.md: "`/metrics`, `/metrics/…` | get | `metrics`"
+// docs/security.md: "`/stats/…` | get | `stats`"
+// docs/security.md: "`/exec/…`, `/attach/…`, `/portForward/…` | create, whatever the method | `proxy`"
+// docs/security.md: "`/debug/pprof/…`, if switched on | get | `proxy`"
+// docs/security.md: "`/debug/flags/v`, if switched on | update | `proxy`"
 func TestAccessByIdentity(t *testing.T) {
 	cluster := testcluster.Start(t)
 	namespace := cluster.Namespace(t)
@@ -266,7 +278,8 @@ func overlap(a, b string) bool {
 
 // How long answers are believed is a setting, and so is whether tokens count at all.
 //
-// docs/security.md: "the settings make it shorter".
+// docs/security.md: "unless `--authentication-token-webhook=false`".
+// docs/security.md: "For this time a right that was taken away may still be used; the settings make it shorter".
 func TestAccessSettings(t *testing.T) {
 	cluster := testcluster.Start(t)
 	namespace := cluster.Namespace(t)

@@ -153,7 +153,7 @@ func openHTTP2(t *testing.T, conn *tls.Conn) (framer *http2.Framer, get func(str
 
 // A client that opens requests and takes them back without end runs no more handlers than one that behaves.
 //
-// docs/security.md: "An HTTP/2 connection has 250 requests at a time, including those that the client has cancelled".
+// docs/security.md: "An HTTP/2 connection has 250 requests at a time, including those that the client has cancelled for as long as they are served".
 func TestRapidReset(t *testing.T) {
 	var handlers, most atomic.Int64
 	server := runServer(t, newAuthority(t, "ca"), func(c *Config) {
@@ -330,7 +330,7 @@ func TestDeadlinesAreOfWrites(t *testing.T) {
 	}
 }
 
-// docs/security.md: "TLS 1.2 with suites that have forward secrecy, and 1.3".
+// docs/security.md: "TLS 1.2 with suites that have forward secrecy, and 1.3 (`--tls-min-version`, `--tls-cipher-suites`)".
 func TestSuitesAndVersions(t *testing.T) {
 	for _, test := range []struct {
 		name   string

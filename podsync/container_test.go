@@ -91,6 +91,7 @@ func TestContainerSpec(t *testing.T) {
 
 // TestSockets: a pod has listening sockets for its TCP ports, on the node's address only if it asks for them or is in the host's
 // network, where a port may be for another address.
+// docs/security.md: "a guest can use sockets that it is handed; pods' guests are handed listening ones, on [their pod's address](networking.md) and the ports that its spec names"
 func TestSockets(t *testing.T) {
 	pod := testPod(corev1.RestartPolicyAlways, "a")
 	c := &pod.Spec.Containers[0]

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
+// docs/security.md: "without these, nothing bounds it."
 func TestOutgrown(t *testing.T) {
 	limited := func(pod *corev1.Pod, i int, limit string) {
 		pod.Spec.Containers[i].Resources.Limits = corev1.ResourceList{corev1.ResourceEphemeralStorage: resource.MustParse(limit)}

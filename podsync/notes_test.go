@@ -18,7 +18,7 @@ import (
 // TestNotesAreNotBelowPods: shared workers can write all that is below pods/. All notes of a pod are elsewhere, for the agent's user
 // only, and go with the pod.
 //
-// docs/security.md: "is in `DATA/notes/UID/runs/NAME.json`, mode 0600, for as long as the pod is there"
+// docs/security.md: "what a container was started with, its environment included, is in `DATA/notes/UID/runs/NAME.json`, mode 0600, for as long as the pod is there"
 func TestNotesAreNotBelowPods(t *testing.T) {
 	data := t.TempDir()
 	pod := testPod(corev1.RestartPolicyAlways, "a")

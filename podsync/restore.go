@@ -115,7 +115,7 @@ func (s *podState) adopt(runs []runtime.Run, dirs podDirs, now time.Time) adopti
 		delete(a.running, name)
 		if ended(run.Process) {
 			a.ended = append(a.ended, endedRun{run.ID, name, run.Of.Attempt, run.Process})
-			c.applyExit(dirs.withLastWords(c.spec, c.attempt, len(s.containers), run.Process.Exit()))
+			c.applyExit(dirs.withLastWords(c.spec, c.attempt, len(s.containers), run.Process.Exit()), now)
 		} else {
 			a.running[name] = run.Process
 		}

@@ -260,7 +260,7 @@ func (s *podState) apply(event any, now time.Time) {
 	case startDone:
 		s.container(e.container).applyStart(e, now)
 	case exitSeen:
-		s.container(e.container).applyExit(e.exit)
+		s.container(e.container).applyExit(e.exit, now)
 	case probed:
 		s.container(e.container).applyProbe(e)
 	case hookDone:
@@ -380,7 +380,7 @@ func (c *containerState) applyStart(e startDone, now time.Time) {
 	}, now)
 }
 
-func (c *containerState) applyExit(exit runtime.Exit) {
+func (c *containerState) applyExit(exit runtime.Exit, now time.Time) {
 	message := exit.Message
 	// Who asks for the log's end on errors expects no message without one.
 	quiet := c.spec.TerminationMessagePolicy == corev1.TerminationMessageFallbackToLogsOnError
@@ -390,7 +390,7 @@ func (c *containerState) applyExit(exit runtime.Exit) {
 	c.end(&corev1.ContainerStateTerminated{
 		ExitCode: exit.Code, Reason: string(exit.Reason), Message: truncate(message, messageLimit),
 		StartedAt: stamp(c.begun), FinishedAt: stamp(exit.FinishedAt), ContainerID: containerID(c.id),
-	}, exit.FinishedAt)
+	}, now.Add(-max(now.Sub(exit.FinishedAt), 0))) // by the agent's own clock, which cannot be set: what comes next counts from it
 }
 
 // rest takes back a pull or start that was given up: nothing came of it.

@@ -17,6 +17,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/ownnetwork"
 )
 
+// docs/security.md: "Private addresses are not refused"
 func TestKindOfAddress(t *testing.T) {
 	own := netip.MustParseAddr("192.0.2.7")
 	for address, want := range map[string]addressKind{
@@ -65,6 +66,10 @@ func (n named) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // docs/security.md: "A registry can send the node on to another host, but not to the node itself"
+// docs/security.md: "redirects, and the servers of tokens that a registry names, are not followed to loopback, to link-local addresses and the metadata services of clouds"
+// docs/security.md: "or the operator names the host."
+// docs/security.md: "The address is looked at when the connection is made, after the lookup of names."
+// docs/security.md: "Nor does a redirect lead from TLS to plain HTTP."
 func TestRegistryDoesNotReachTheNodeItself(t *testing.T) {
 	var reached atomic.Int64
 	victim := func(tls bool) *httptest.Server {
@@ -151,6 +156,7 @@ func TestRegistryDoesNotReachTheNodeItself(t *testing.T) {
 }
 
 // TestRegistryDoesNotReachTheNodesAddresses: the machine's other addresses, and those of pods, are the machine itself too.
+// docs/security.md: "to the node's own addresses and its pods'"
 func TestRegistryDoesNotReachTheNodesAddresses(t *testing.T) {
 	if !ownnetwork.Enter(t) {
 		return

@@ -84,6 +84,8 @@ func (password) Lookup(context.Context, string) ([]credentials.Credential, error
 }
 
 // docs/security.md: "A redirect to another host and a mirror never get a registry's credentials."
+// docs/security.md: "unless the registry itself is there"
+// docs/security.md: "A registry that an image's reference names is spoken to wherever it is."
 func TestRedirectCarriesNoCredentials(t *testing.T) {
 	srv := newServer(t)
 	module := wasm("elsewhere", 10)

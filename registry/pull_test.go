@@ -429,7 +429,7 @@ func TestPullNotFound(t *testing.T) {
 	}
 }
 
-// docs/security.md: "and [bounded](images.md#limits)"
+// docs/security.md: "sizes, and [bounded](images.md#limits)"
 func TestPullTooLarge(t *testing.T) {
 	srv := newServer(t)
 	srv.push(t, "app:v1", wasm("a", 2000))

@@ -251,6 +251,7 @@ func TestProgram(t *testing.T) {
 }
 
 // TestBesideIsNotMisled: an image whose names look like those of the store is no store.
+// docs/security.md: "Only modules that an image had when it was unpacked can run, by digest."
 func TestBesideIsNotMisled(t *testing.T) {
 	srv := newServer(t)
 	id := strings.Repeat("ab", 32)
@@ -530,6 +531,7 @@ func TestDamagedRootfsIsMended(t *testing.T) {
 
 // TestUnpackedOnce: images that share their layers are unpacked once, though they are pulled together; and what a crash
 // left half unpacked goes.
+// docs/security.md: "The files are the agent's, and containers of an image share them"
 func TestUnpackedOnce(t *testing.T) {
 	srv := newServer(t)
 	layer := gzipLayer(t, "app.wasm", string(wasm("app", 1)))

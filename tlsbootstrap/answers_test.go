@@ -47,6 +47,7 @@ func endless(w http.ResponseWriter, r *http.Request, begin []byte, sent *int64) 
 // TestAnswersAreBounded: whatever the API server sends, a node reads so much of it and no more.
 //
 // docs/security.md: "an answer to 96 MiB, an event of a watch to 16 MiB"
+// docs/security.md: "But what it sends is bounded, so that one that is broken, or a proxy before it, does not take the node with it"
 func TestAnswersAreBounded(t *testing.T) {
 	proto := binary.BigEndian.AppendUint32(nil, 1<<31)
 	for name, tt := range map[string]struct {
@@ -151,6 +152,7 @@ func TestAnswersAreBoundedInTime(t *testing.T) {
 }
 
 // TestRetryAfterIsBounded: an API server cannot make a call of the node sleep for a day.
+// docs/security.md: "a `Retry-After` to 10 seconds."
 func TestRetryAfterIsBounded(t *testing.T) {
 	for said, want := range map[string]string{"86400": "10", "7": "7", "": "", "soon": "soon", "-5": "-5"} {
 		h := http.Header{}

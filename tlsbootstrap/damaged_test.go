@@ -176,7 +176,7 @@ func FuzzJoin(f *testing.F) {
 
 // TestJoinReplacesADamagedKubeconfig: the node joins again by itself, and keeps what it replaced.
 //
-// docs/security.md: "A kubeconfig of the agent's own that is damaged, has expired, or is refused by the API server is replaced by joining again with the bootstrap file"
+// docs/security.md: "A kubeconfig of the agent's own that is damaged, has expired, or is refused by the API server is replaced by joining again with the bootstrap file, if there is a valid one"
 func TestJoinReplacesADamagedKubeconfig(t *testing.T) {
 	w := newWorld(t)
 	w.joined()
@@ -247,7 +247,7 @@ func (w *world) aged() {
 // TestJoinAgainWhenTheAPIServerRefuses: of a cluster that was made anew, with new authorities, nothing of the old kubeconfig
 // is good any more, and the bootstrap file is of the new one.
 //
-// docs/security.md: "node shows it only to a server of the authority that the bootstrap file names."
+// docs/security.md: "the node shows it only to a server of the authority that the bootstrap file names."
 func TestJoinAgainWhenTheAPIServerRefuses(t *testing.T) {
 	for _, what := range []string{"the server's authority is another", "the client's authority is another"} {
 		t.Run(what, func(t *testing.T) {

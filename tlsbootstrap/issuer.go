@@ -82,17 +82,24 @@ func (i *issuer) renew(ctx context.Context, current func() *x509.Certificate) er
 		leaf := current()
 		due := renewalTime(leaf, rand.Float64())
 		i.log.Debug("certificate renewal is due", zap.Time("at", due), zap.Time("expires", leaf.NotAfter))
-		// In short steps: the machine may sleep, and its clock may be set.
-		for time.Now().Before(due) {
-			if err := sleep(ctx, min(time.Until(due), time.Minute)); err != nil {
-				return err
-			}
+		if err := sleepUntil(ctx, due, time.Now); err != nil {
+			return err
 		}
 		if err := i.until(ctx); err != nil {
 			return err
 		}
 		i.log.Info("renewed a certificate", zap.Time("expires", current().NotAfter))
 	}
+}
+
+// sleepUntil waits for a time of the clock on the wall. It does so in short steps: the machine may sleep, and its clock may be set.
+func sleepUntil(ctx context.Context, due time.Time, now func() time.Time) error {
+	for left := due.Sub(now()); left > 0; left = due.Sub(now()) {
+		if err := sleep(ctx, min(left, time.Minute)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // renewalTime is between 70 and 90 % of a certificate's lifetime, as random (0 to 1) goes from 0 to

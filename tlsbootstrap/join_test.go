@@ -259,6 +259,7 @@ func TestJoinRejected(t *testing.T) {
 	}
 }
 
+// docs/security.md: "A machine between node and API server does not get the token"
 func TestJoinUntrustedServer(t *testing.T) {
 	w := newWorld(t)
 	config, _ := clusterServer(t, w)

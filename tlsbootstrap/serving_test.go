@@ -44,6 +44,7 @@ func verify(t *testing.T, w *world, s *Serving, name string) error {
 	return errors.Join(err, near.Close(), <-server, far.Close())
 }
 
+// docs/security.md: "A serving certificate says under which name and address a node is reached, so a person approves it."
 func TestServingWaitsForApproval(t *testing.T) {
 	w := newWorld(t)
 	client := clientOf(t, w.joined().Config())

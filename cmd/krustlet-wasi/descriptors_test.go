@@ -15,7 +15,7 @@ import (
 // Whatever the limit is, what others may have and what the agent keeps is no more, and each has something.
 //
 // docs/security.md: "Work that others cause has shares of the process's open files".
-// docs/security.md: "The agent keeps 256 files, and 16 for each pod".
+// docs/security.md: "The agent keeps 256 files, and 16 for each pod (`--max-pods`)".
 func TestSharesOfDescriptors(t *testing.T) {
 	for _, limit := range []uint64{256, 1024, 4096, 20_000, 65_536, 524_288, 1 << 20, 1 << 63} {
 		for _, pods := range []int{1, 110, 500, 5000} {
@@ -35,6 +35,29 @@ func TestSharesOfDescriptors(t *testing.T) {
 	// docs/security.md: "With a limit of 524,288 thousands of logs can be followed at a time".
 	if d := shareOut(524_288, 110, defaultLogMaxFiles); d.readers < 4000 || d.connections.Certified < 10_000 {
 		t.Errorf("%+v", d)
+	}
+}
+
+// TestSharesAreAsDocumented.
+//
+// docs/security.md: "of the rest, three eighths are for these connections, three eighths for logs that are read, an eighth for connections to
+// [ports of the node](networking.md#ports-of-the-node), and a sixteenth for those of port-forward."
+// docs/security.md: "Each log may take one file more than `--container-log-max-files`."
+// docs/security.md: "with a small one there are fewer of all kinds"
+func TestSharesAreAsDocumented(t *testing.T) {
+	const pods, logs, rest = 10, 5, 16_000
+	d := shareOut(256+16*pods+rest, pods, logs)
+	for what, n := range map[string]struct{ has, want int }{
+		"connections": {d.connections.Files(), rest * 3 / 8}, "logs": {d.readers * (logs + 1), rest * 3 / 8},
+		"connections to ports of the node": {d.hostPorts * 2, rest / 8}, "forwarded connections": {d.forwards, rest / 16},
+	} {
+		if n.has > n.want || n.has < n.want*9/10 {
+			t.Errorf("%s have %d files, want %d", what, n.has, n.want)
+		}
+	}
+	small := shareOut(2000, pods, logs)
+	if small.connections.Certified >= d.connections.Certified || small.readers >= d.readers || small.hostPorts >= d.hostPorts || small.forwards >= d.forwards {
+		t.Errorf("with a small limit: %+v, with a large one: %+v", small, d)
 	}
 }
 

@@ -43,7 +43,7 @@ func newWorkers(ctx context.Context, cfg Config, counts *metrics.Runtime, tracer
 	if err != nil {
 		return nil, nil, err
 	}
-	settings := workerConfigOf(cfg)
+	settings := workerConfigOf(cfg, os.LookupEnv)
 	build, err := buildOf(settings)
 	if err != nil {
 		return nil, nil, err

@@ -12,8 +12,9 @@ import (
 )
 
 // docs/security.md: "A file that every user may write is refused"
+// docs/security.md: "This holds for kubeconfig and bootstrap file, certificates and keys, the clients' authority, the configuration file"
 func TestFilesThatAllMayWriteAreRefused(t *testing.T) {
-	for _, setting := range []string{"KUBECONFIG", "KRUSTLET_BOOTSTRAP_FILE", "KRUSTLET_CERT_FILE", "KRUSTLET_PRIVATE_KEY_FILE", "KRUSTLET_CLIENT_CA_FILE"} {
+	for _, setting := range []string{"KUBECONFIG", "KRUSTLET_BOOTSTRAP_FILE", "KRUSTLET_CERT_FILE", "KRUSTLET_PRIVATE_KEY_FILE", "KRUSTLET_CLIENT_CA_FILE", "KRUSTLET_CONFIG"} {
 		t.Run(setting, func(t *testing.T) {
 			s := newScene(t)
 			path := filepath.Join(t.TempDir(), "open")

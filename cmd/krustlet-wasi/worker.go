@@ -19,6 +19,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime"
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker"
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/confine"
@@ -52,14 +53,23 @@ func (c workerConfig) arguments() []string {
 	return args
 }
 
-// workerConfigOf is for the workers of an agent. They have no use for its credentials.
-func workerConfigOf(cfg Config) workerConfig {
-	return workerConfig{
-		dataDir: cfg.DataDir,
-		logsDir: cfg.PodLogsDir,
-		hidden:  []string{filepath.Join(cfg.DataDir, "config"), cfg.Kubeconfig, cfg.BootstrapFile, cfg.CertFile, cfg.PrivateKeyFile},
-		level:   cfg.LogLevel,
+// workerConfigOf is for the workers of an agent, which has this environment.
+func workerConfigOf(cfg Config, env environment) workerConfig {
+	return workerConfig{dataDir: cfg.DataDir, logsDir: cfg.PodLogsDir, hidden: credentialFiles(cfg, env), level: cfg.LogLevel}
+}
+
+// credentialFiles are the files and folders in which the agent may have credentials, wherever they are. Workers have no use for them.
+func credentialFiles(cfg Config, env environment) (files []string) {
+	all := []string{
+		filepath.Join(cfg.DataDir, "config"), cfg.Kubeconfig, cfg.BootstrapFile, cfg.CertFile, cfg.PrivateKeyFile,
+		cfg.RegistryConfigDir, cfg.CredentialProviderConfig,
 	}
+	for _, path := range append(all, credentials.Files(ownDockerConfig(cfg), env)...) {
+		if abs, err := filepath.Abs(path); err == nil && path != "" {
+			files = append(files, abs)
+		}
+	}
+	return files
 }
 
 // isWorker tells whether this process was started by an agent, to host guests.

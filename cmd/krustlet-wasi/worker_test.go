@@ -25,6 +25,7 @@ const asConfined = "KRUSTLET_WASI_TEST_CONFINED"
 type confined struct {
 	DataDir, Dir string
 	Info         worker.Info
+	Hidden       []string
 	Files        []string // below DataDir
 }
 
@@ -42,7 +43,7 @@ func confinedMain() int {
 	}
 	c := workerConfig{
 		dataDir: what.DataDir, logsDir: filepath.Join(what.DataDir, "logs"), dir: what.Dir,
-		hidden: []string{filepath.Join(what.DataDir, "config")},
+		hidden: what.Hidden,
 	}
 	config, err := c.confinement(what.Info)
 	said := reached{Can: map[string]string{}}
@@ -93,6 +94,9 @@ func whatCanBeDone(path string) (can string) {
 // TestWorkersSeeTheirOwn asks a process that is confined as a worker what it can do with the files of a data directory: its own folder is
 // its own, the agent's and other workers' files are closed, and an isolated one has its pod's alone.
 // docs/security.md: "cannot open the agent's files or another worker's"
+// docs/security.md: "Workers cannot open it."
+// docs/security.md: "but it has the other guests of its worker, and the volumes and logs of the node's pods (of its own pod, where that is isolated)"
+// docs/security.md: "A folder for each worker, which only this worker can open, and the agent's notes about workers, which no worker can open."
 func TestWorkersSeeTheirOwn(t *testing.T) {
 	const all, read, none = "rwlnd", "rl", ""
 	files := []struct{ name, shared, isolated string }{
@@ -119,7 +123,7 @@ func TestWorkersSeeTheirOwn(t *testing.T) {
 	for _, isolated := range []bool{false, true} {
 		t.Run(fmt.Sprint("isolated=", isolated), func(t *testing.T) {
 			what := confined{DataDir: t.TempDir(), Info: worker.Info{Build: "b1", Isolated: isolated}}
-			what.Dir = filepath.Join(what.DataDir, "workers", "shard0-1")
+			what.Dir, what.Hidden = filepath.Join(what.DataDir, "workers", "shard0-1"), []string{filepath.Join(what.DataDir, "config")}
 			if isolated {
 				what.Info.Pod = "mine"
 			}
@@ -134,21 +138,7 @@ func TestWorkersSeeTheirOwn(t *testing.T) {
 					want[f.name] = f.isolated
 				}
 			}
-			task, err := json.Marshal(what)
-			if err != nil {
-				t.Fatal(err)
-			}
-			cmd := exec.Command("/proc/self/exe")
-			cmd.Env = []string{asConfined + "=1"}
-			cmd.Stdin, cmd.Stderr = bytes.NewReader(task), os.Stderr
-			out, err := cmd.Output()
-			var said reached
-			if err := errors.Join(err, json.Unmarshal(out, &said)); err != nil {
-				t.Fatalf("%v: %s", err, out)
-			}
-			if lost := strings.Join(said.Lost, "; "); strings.Contains(lost, "files:") || strings.Contains(lost, "system calls:") {
-				t.Fatalf("this kernel cannot confine a worker, so nothing is proven here: %s", lost)
-			}
+			said := asWorker(t, what)
 			for name, can := range said.Can {
 				if can != want[name] {
 					t.Errorf("%s: a worker can %q, and not %q", name, can, want[name])
@@ -156,4 +146,70 @@ func TestWorkersSeeTheirOwn(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestWorkersHaveNoCredentials: a worker can do nothing with any file in which the agent may have a credential, wherever that is.
+// docs/security.md: "without credentials"
+// docs/security.md: "cannot open the agent's files"
+// docs/security.md: "Workers see neither this file nor any other in which the agent looks for credentials.", "it is hidden, too."
+func TestWorkersHaveNoCredentials(t *testing.T) {
+	top := t.TempDir()
+	at := func(parts ...string) string { return filepath.Join(append([]string{top}, parts...)...) }
+	cfg := Config{
+		DataDir: at("data"), PodLogsDir: at("data", "logs"), Kubeconfig: at("kube", "config"), BootstrapFile: at("boot", "strap.conf"),
+		CertFile: at("tls", "node.crt"), PrivateKeyFile: at("tls", "node.key"), RegistryConfigDir: at("certs.d"),
+		CredentialProviderConfig: at("plugins", "config.yaml"),
+	}
+	env := map[string]string{"HOME": at("home"), "DOCKER_CONFIG": at("docker"), "REGISTRY_AUTH_FILE": at("auth", "file"), "XDG_RUNTIME_DIR": at("xdg"), "XDG_CONFIG_HOME": at("xdg-config")}
+	what := confined{
+		DataDir: cfg.DataDir, Dir: at("data", "workers", "shard0-1"), Info: worker.Info{Build: "b1"},
+		Hidden: workerConfigOf(cfg, func(name string) (string, bool) { value, ok := env[name]; return value, ok }).hidden,
+	}
+	for _, file := range []string{
+		cfg.Kubeconfig, cfg.BootstrapFile, cfg.CertFile, cfg.PrivateKeyFile, cfg.CredentialProviderConfig,
+		at("certs.d", "registry.example", "client.key"), at("home", ".docker", "config.json"), at("docker", "config.json"),
+		at("auth", "file"), at("xdg", "containers", "auth.json"), at("xdg-config", "containers", "auth.json"), at("home", ".config", "containers", "auth.json"),
+		at("data", "config", "kubeconfig"), at("data", "config", "krustlet.key"),
+		at("data", "config", "kubeconfig.pending"), at("data", "config", "krustlet.key.pending"), at("data", "config", "bootstrap.conf"),
+		at("data", "config", "docker", "config.json"), at("data", "config", "image-rights", "image"), at("data", "notes", "uid", "runs", "main.json"),
+	} {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, []byte("secret"), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		name, err := filepath.Rel(cfg.DataDir, file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		what.Files = append(what.Files, name)
+	}
+	for _, dir := range []string{what.Dir, cfg.PodLogsDir, at("data", "pods"), at("data", "modules")} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, can := range asWorker(t, what).Can {
+		if can != "" {
+			t.Errorf("%s: a worker can %q", name, can)
+		}
+	}
+}
+
+// asWorker has a process do its task.
+func asWorker(t *testing.T, what confined) (said reached) {
+	t.Helper()
+	task, err := json.Marshal(what)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = []string{asConfined + "=1"}
+	cmd.Stdin, cmd.Stderr = bytes.NewReader(task), os.Stderr
+	out, err := cmd.Output()
+	if err := errors.Join(err, json.Unmarshal(out, &said)); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if lost := strings.Join(said.Lost, "; "); strings.Contains(lost, "files:") || strings.Contains(lost, "system calls:") {
+		t.Fatalf("this kernel cannot confine a worker, so nothing is proven here: %s", lost)
+	}
+	return said
 }

@@ -313,6 +313,7 @@ func TestRunSurvivesOutageOfWatch(t *testing.T) {
 	})
 }
 
+// docs/security.md: "the agent asks again in growing steps of up to some seconds."
 func TestRunSpacesFailingLists(t *testing.T) {
 	run(t, func(t *testing.T, s *scripted, i *Informer[*corev1.Pod]) {
 		s.answer(page{err: errors.New("connection refused")})

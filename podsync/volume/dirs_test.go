@@ -17,6 +17,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/ownprocess"
 )
 
+// docs/security.md: "A `hostPath` shows the machine"
 func TestHostPath(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "file"), "x")
@@ -256,7 +257,7 @@ func write(t *testing.T, path, text string) {
 }
 
 // TestSizeLimitCountsAll: no file is so deep, and none so hidden, that the limit does not see it.
-// docs/security.md: "within half a minute, at any depth"
+// docs/security.md: "What a guest writes to its files is bounded by `sizeLimit` and `ephemeral-storage`, within half a minute, at any depth"
 func TestSizeLimitCountsAll(t *testing.T) {
 	if !ownprocess.Enter(t, 0) {
 		return

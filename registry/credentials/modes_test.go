@@ -20,6 +20,8 @@ func (a *asked) Resolve(authn.Resource) (authn.Authenticator, error) {
 }
 
 // docs/security.md: "A file that every user may write is refused"
+// docs/security.md: "docker configs"
+// docs/security.md: "the credential plugins and their configuration."
 func TestFilesThatAllMayWriteAreNotBelieved(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "config.json")
 	if err := os.WriteFile(file, []byte(`{"auths":{"registry.example":{"username":"me","password":"s"}}}`), 0o600); err != nil {

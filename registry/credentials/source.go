@@ -139,6 +139,26 @@ func (s *Source) fromKeychain(ctx context.Context, image string) []Credential {
 	}}
 }
 
+// Files are all that may hold the node's credentials for registries: its docker configs, and what docker's own way to them reads besides.
+func Files(own string, env func(string) (string, bool)) []string {
+	files := DockerConfigs(own, env)
+	if file, _ := env("REGISTRY_AUTH_FILE"); file != "" {
+		files = append(files, file)
+	}
+	home, _ := env("HOME")
+	if home != "" {
+		home = filepath.Join(home, ".config")
+	}
+	runtime, _ := env("XDG_RUNTIME_DIR")
+	config, _ := env("XDG_CONFIG_HOME")
+	for _, dir := range []string{runtime, config, home} {
+		if dir != "" {
+			files = append(files, filepath.Join(dir, "containers", "auth.json"))
+		}
+	}
+	return files
+}
+
 // DockerConfigs are the places of the node's docker config, in the order in which they are looked for: in own, which may be empty,
 // where DOCKER_CONFIG says, and in the home directory.
 func DockerConfigs(own string, env func(string) (string, bool)) []string {

@@ -93,7 +93,7 @@ func TestCountIsAsDu(t *testing.T) {
 }
 
 // TestCountDeep: a file below 25,000 levels counts, with few descriptors, whatever is beside the way there.
-// docs/security.md: "The agent counts and removes such trees with at most 20 open files"
+// docs/security.md: "The agent counts and removes such trees with at most 20 open files, and follows no link and no mount in them"
 func TestCountDeep(t *testing.T) {
 	if !ownprocess.Enter(t, syscall.CLONE_NEWNS) {
 		return

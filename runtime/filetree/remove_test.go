@@ -176,6 +176,7 @@ func TestRemoveEnds(t *testing.T) {
 }
 
 // TestRemoveStaysInside: whatever is swapped and moved under a removal, nothing beside the tree goes.
+// docs/security.md: "and follows no link and no mount in them."
 func TestRemoveStaysInside(t *testing.T) {
 	dir := t.TempDir()
 	precious := filepath.Join(dir, "precious")

@@ -54,6 +54,7 @@ func deepGuest(t *testing.T, room int) (c *caller, root, path string) {
 	return newCaller(t, Config{Mounts: []Mount{{Host: root, Guest: "/"}}}), root, strings.Repeat("d/", maxLevels-room)
 }
 
+// docs/security.md: "links and depth are [bounded](conformance.md#where-the-specification-leaves-a-choice)."
 func TestNothingIsMadeTooDeep(t *testing.T) {
 	c, root, path := deepGuest(t, 1)
 	writeFile(t, filepath.Join(root, "file"), "")

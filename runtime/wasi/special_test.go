@@ -34,6 +34,7 @@ func TestFilesWithoutOpenat2(t *testing.T) {
 	}
 }
 
+// docs/security.md: "Each path is opened by the kernel's `openat2`, which holds it to that directory and follows no link by itself"
 func TestOpenBelow(t *testing.T) {
 	everyWay(t, func(t *testing.T) {
 		base := t.TempDir()

@@ -49,6 +49,7 @@ func TestAChildCompiles(t *testing.T) {
 	}
 }
 
+// docs/security.md: "The process that compiles has a bound of memory"
 func TestCompilationIsBounded(t *testing.T) {
 	file := guests.Build(t, "kitchen")
 	for _, c := range []struct {
@@ -253,6 +254,7 @@ func TestStaleCodeIsRemoved(t *testing.T) {
 	}
 }
 
+// docs/security.md: "only what this agent's compilers wrote is mapped"
 func TestCacheOfOthersIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.Chmod(dir, 0o777); err != nil {

@@ -64,6 +64,7 @@ func growth(t *testing.T, do func()) int64 {
 // TestCodeIsMapped: compiled code is in memory as pages of its file, which nothing can write to; and a guest goes on when the file
 // has been removed.
 // docs/security.md: "Compiled code is mapped read-only from its file"
+// docs/security.md: "files are never written to again, only removed."
 func TestCodeIsMapped(t *testing.T) {
 	dir := t.TempDir()
 	file := guests.Build(t, "kitchen")
@@ -93,6 +94,15 @@ func TestCodeIsMapped(t *testing.T) {
 	if info, err := os.Stat(path); err != nil || !code || int64(size) < info.Size() {
 		t.Errorf("%d bytes are mapped read-only, code among them: %t; the file is %v, %v", size, code, info, err)
 	}
+	mapped, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mapped.Close()
+	before, err := mapped.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if _, err := RemoveCompiled(dir, guests.Digest(t, file)); err != nil {
 		t.Fatal(err)
 	}
@@ -100,6 +110,16 @@ func TestCodeIsMapped(t *testing.T) {
 	for _, r := range []*guestRun{r, again} {
 		r.process.Stop(0)
 		r.wait()
+	}
+	next := start(t, newCompilingEngine(t, func(c *Config) { c.CacheDir = dir }), file, runtime.Spec{Args: []string{"kitchen", "sleep"}})
+	next.process.Stop(0)
+	next.wait()
+	after, err := mapped.Stat()
+	if err != nil || after.Size() != before.Size() || !after.ModTime().Equal(before.ModTime()) {
+		t.Errorf("the file that was mapped was %v, and is %v: %v", before, after, err)
+	}
+	if now, err := os.Stat(path); err != nil || os.SameFile(now, before) {
+		t.Errorf("the code was written into the same file: %v", err)
 	}
 }
 
@@ -128,6 +148,7 @@ func TestCodeThatMayNotBeMapped(t *testing.T) {
 	}
 }
 
+// docs/security.md: "A module above [`--max-module-size`](configuration.md#images) is refused."
 func TestModulesAreBounded(t *testing.T) {
 	file := generated{data: 2000}.file(t)
 	digest := guests.Digest(t, file)
@@ -167,7 +188,7 @@ func TestCompiledFilesAreBounded(t *testing.T) {
 }
 
 // TestTheCompilerHasNothing: neither environment nor files but its three; 3 is the folder that the shell reads.
-// docs/security.md: "which has no environment and three open files: the module, its compiled code, and a pipe for an error."
+// docs/security.md: "Modules are compiled in a process of their own, which has no environment and three open files: the module, its compiled code, and a pipe for an error."
 func TestTheCompilerHasNothing(t *testing.T) {
 	t.Setenv("SECRET", "word")
 	if err := unix.CloseRange(3, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC); err != nil { // what the tests' parent left open

@@ -117,7 +117,7 @@ func TestQueueAlwaysAdvances(t *testing.T) {
 	}
 }
 
-// docs/security.md: "in proportion to the module's size: from 30 s of every processor and 256 MiB to 2 minutes and 4 GiB (2 GiB with wasmtime 39)."
+// docs/security.md: "It is bound in memory, time and what it writes, in proportion to the module's size: from 30 s of every processor and 256 MiB to 2 minutes and 4 GiB (2 GiB with wasmtime 39)."
 func TestBoundsAreInProportion(t *testing.T) {
 	c := &compiler{memory: compileMemory(), limit: DefaultCompileTime}
 	var last bounds

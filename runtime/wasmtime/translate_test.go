@@ -298,12 +298,17 @@ func FuzzTranslate(f *testing.F) {
 		f.Add(toWasm(f, text))
 	}
 	f.Add(guests.Tiny(f))
+	// A function whose result is the bare number of a type, without the byte that makes a reference of it. Version 39 takes it for one,
+	// against the specification; version 48 does not.
+	bare := []byte("\x00asm\x01\x00\x00\x00\x01\x06\x01\x60\x01\x7b\x01\x00")
+	takesIndexes := wasmtimego.ModuleValidate(engine, bare) == nil
+	f.Add(bare)
 	f.Fuzz(func(t *testing.T, wasm []byte) {
 		out, err := translate.Module(wasm, translate.Finished, translate.Limits{})
 		valid := wasmtimego.ModuleValidate(engine, wasm)
 		if err != nil {
 			var refused *translate.FormatError
-			if valid == nil && errors.As(err, &refused) && !strings.Contains(refused.What, "the host's") {
+			if valid == nil && errors.As(err, &refused) && !strings.Contains(refused.What, "the host's") && !(takesIndexes && strings.Contains(refused.What, "a type of values")) {
 				t.Errorf("%x is valid: %v", wasm, err)
 			}
 			return

@@ -110,6 +110,7 @@ func TestPanicOfTheHostIsATrap(t *testing.T) {
 	}
 }
 
+// docs/security.md: "it reaches its own linear memory and the functions of WASI preview 1"
 func TestModulesThatCannotRun(t *testing.T) {
 	e := newEngine(t)
 	for _, c := range []struct{ name, text, want string }{

@@ -163,6 +163,7 @@ func TestWorkerEndsWhenNobodyNeedsIt(t *testing.T) {
 	})
 }
 
+// docs/security.md: "Guests run in worker processes, many to one, or one pod's alone by its RuntimeClass."
 func TestIsolatedPodHasItsOwnWorker(t *testing.T) {
 	dir := t.TempDir()
 	p := open(t, config(t, dir))

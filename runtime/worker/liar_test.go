@@ -189,7 +189,7 @@ func (l *liar) HostCalls(context.Context, *workerpb.HostCallsRequest) (*workerpb
 
 // TestLyingWorker: what a worker says that was taken over keeps no agent from starting, takes no memory of its, and is of no concern to
 // the pods of other workers. Where it keeps to the protocol, its own run goes on.
-// docs/security.md: "is believed of its own containers only, and bounded."
+// docs/security.md: "What it says to the agent is believed of its own containers only, and bounded."
 func TestLyingWorker(t *testing.T) {
 	for lie, stays := range map[string]bool{
 		"nothing": true, "claims": true, "endless ends": true, "many functions": true, "huge stats": true,

@@ -225,6 +225,7 @@ func testToldAddress(t *testing.T, s *suite) {
 }
 
 // TestNodeWithoutPrivilege: an agent that may not add routes gives pods the node's address, and says so.
+// docs/security.md: "Run the agent as a user of its own, not as root, which it does not need"
 func TestNodeWithoutPrivilege(t *testing.T) {
 	t.Parallel()
 	s := &suite{cluster: testcluster.Start(t), images: testnode.NewRegistry(t)}

@@ -32,6 +32,7 @@ type apiSuite struct {
 }
 
 // TestKubeletAPI runs what is about the node's own API side by side on one node.
+// docs/security.md: "A request through the API server has the API server's user"
 func TestKubeletAPI(t *testing.T) {
 	dir := t.TempDir()
 	s := &apiSuite{logs: filepath.Join(dir, "pods"), links: filepath.Join(dir, "containers")}

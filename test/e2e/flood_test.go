@@ -25,7 +25,7 @@ const filesOfFlooded = 1024
 // and kubectl reaches the node; and when descriptors are gone all the same, all goes on once there are some.
 //
 // docs/security.md: "One TLS port"; "There is no read-only port".
-// docs/security.md: "pods can be set up and statuses be written, whatever strangers do".
+// docs/security.md: "so that pods can be set up and statuses be written, whatever strangers do".
 func TestFlood(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t, "", "--max-pods=10")

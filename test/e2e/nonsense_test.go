@@ -16,6 +16,7 @@ import (
 
 // TestNonsenseOfTheAPIServer: while the API server answers with nonsense, of any kind, pods run on, and the agent asks in
 // moderation; when it is well again, the node is Ready, and pods come and go.
+// docs/security.md: "Pods run on meanwhile"
 func TestNonsenseOfTheAPIServer(t *testing.T) {
 	t.Parallel()
 	cluster := testcluster.Start(t)

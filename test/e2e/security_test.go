@@ -9,8 +9,11 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/krustlet-go/krustlet-wasi/hack/guests"
+	"github.com/krustlet-go/krustlet-wasi/hack/testnode"
 )
 
 // TestSecurity: what of a pod's security context counts for guests, and what is refused.
@@ -65,6 +68,20 @@ func TestSecurity(t *testing.T) {
 				s.awaitEvents(t, pod, "Failed Error: "+tt.message)
 			})
 		}
+	})
+	// docs/security.md: "the Pod Security Standard `baseline` forbids them."
+	t.Run("Baseline", func(t *testing.T) {
+		ns := s.cluster.Namespace(t)
+		s.cluster.Kubectl(t, "label", "namespace", ns, "pod-security.kubernetes.io/enforce=baseline")
+		testnode.Eventually(t, func() error { // the admission sees the label a moment later
+			pod := s.pod("host-port", s.tiny)
+			pod.Spec.Containers[0].Ports = []corev1.ContainerPort{{ContainerPort: 8080, HostPort: 8080}}
+			_, err := s.client().CoreV1().Pods(ns).Create(t.Context(), pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+			if !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), "hostPort") {
+				return fmt.Errorf("a pod with a port of the node: %w", err)
+			}
+			return nil
+		})
 	})
 	t.Run("OwnUsers", func(t *testing.T) {
 		t.Parallel()
