@@ -21,6 +21,8 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/record"
 
+	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/config"
+	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/logging"
 	"github.com/krustlet-go/krustlet-wasi/kubeletapi"
 	"github.com/krustlet-go/krustlet-wasi/node"
 	"github.com/krustlet-go/krustlet-wasi/podsync"
@@ -35,7 +37,7 @@ import (
 
 // agent is what the node's parts are made of: a field is set before the first of those that need it.
 type agent struct {
-	cfg       Config
+	cfg       config.Config
 	log       *zap.Logger
 	level     zap.AtomicLevel // of log
 	files     descriptors
@@ -58,7 +60,7 @@ type agent struct {
 // runAgent is the node: it returns when ctx is cancelled and everything it started has ended, with nil if
 // that went cleanly, or earlier with the error that makes it impossible to go on. The data directory exists
 // and is locked for this process. The lines that ask for a certificate's approval go to stdout; level is the log's.
-func runAgent(ctx context.Context, cfg Config, stdout io.Writer, log *zap.Logger, level zap.AtomicLevel) error {
+func runAgent(ctx context.Context, cfg config.Config, stdout io.Writer, log *zap.Logger, level zap.AtomicLevel) error {
 	listener, err := kubeletapi.Listen(ctx, net.JoinHostPort(cfg.Addr.String(), strconv.Itoa(cfg.Port)))
 	if err != nil {
 		return err
@@ -146,7 +148,7 @@ func waitFor(ctx context.Context, done <-chan struct{}, patience time.Duration) 
 	}
 }
 
-func bootstrapConfig(cfg Config, stdout io.Writer, log *zap.Logger) tlsbootstrap.Config {
+func bootstrapConfig(cfg config.Config, stdout io.Writer, log *zap.Logger) tlsbootstrap.Config {
 	return tlsbootstrap.Config{
 		BootstrapFile: cfg.BootstrapFile,
 		Kubeconfig:    cfg.Kubeconfig,
@@ -285,9 +287,9 @@ func (a *agent) newAPI() (*kubeletapi.Server, error) {
 		Ports:          a.pods,
 		Health:         a.pods.Ready,
 		TLS:            kubeletapi.TLS{MinVersion: a.cfg.API.TLSMinVersion, CipherSuites: a.cfg.API.TLSCipherSuites},
-		Configuration:  configurationOf(a.cfg),
+		Configuration:  a.cfg.Shown(),
 		Profiling:      a.cfg.API.Profiling,
-		SetLogLevel:    levelSetter(a.cfg, a.level, log),
+		SetLogLevel:    logging.LevelSetter(a.cfg.API.DebugFlags, a.level, log),
 		Log:            log,
 
 		Connections: a.files.connections,
@@ -300,7 +302,7 @@ func (a *agent) newAPI() (*kubeletapi.Server, error) {
 
 // clientAuthority is the authority that signs the API server's client certificate, where no flag names
 // another: the one that the node's kubeconfig trusts, which in most clusters is the same.
-func clientAuthority(cfg Config) ([]byte, error) {
+func clientAuthority(cfg config.Config) ([]byte, error) {
 	if cfg.ClientCAFile != "" {
 		return nil, nil
 	}

@@ -7,6 +7,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
 
+	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/config"
 	"github.com/krustlet-go/krustlet-wasi/kubeletapi/door"
 )
 
@@ -54,7 +55,7 @@ func wanted(maxPods int) int { return 2 * (filesOfAgent + filesOfPod*maxPods) }
 
 // newDescriptors asks how many files the agent may open. When the process began, Go
 // has raised the soft limit to the hard one, less one.
-func newDescriptors(cfg Config, log *zap.Logger) (descriptors, error) {
+func newDescriptors(cfg config.Config, log *zap.Logger) (descriptors, error) {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return descriptors{}, fmt.Errorf("asking for the limit of open files: %w", err)

@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 
+	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/config"
 	"github.com/krustlet-go/krustlet-wasi/podsync/metrics"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime"
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker"
@@ -19,7 +20,7 @@ import (
 // made first: a worker cannot reach one that was made beside the credentials after its start.
 //
 // Guests and workers are left alone by close.
-func newWorkers(ctx context.Context, cfg Config, counts *metrics.Runtime, tracer trace.Tracer, log *zap.Logger) (pool *worker.Pool, close func(), err error) {
+func newWorkers(ctx context.Context, cfg config.Config, counts *metrics.Runtime, tracer trace.Tracer, log *zap.Logger) (pool *worker.Pool, close func(), err error) {
 	if err := confine.HideSelf(); err != nil {
 		log.Warn("other processes of this user may read the agent's memory", zap.Error(err))
 	}
@@ -32,7 +33,7 @@ func newWorkers(ctx context.Context, cfg Config, counts *metrics.Runtime, tracer
 		}
 	}
 	compiler, err := wasmtime.NewCompiler(wasmtime.Config{
-		CacheDir:      compiledDir(cfg.DataDir),
+		CacheDir:      config.CompiledDir(cfg.DataDir),
 		Compiler:      selfCompiler,
 		MaxModuleSize: cfg.MaxModuleSize,
 		Compiled:      counts.Compiled,
@@ -66,7 +67,7 @@ func newWorkers(ctx context.Context, cfg Config, counts *metrics.Runtime, tracer
 }
 
 // makeLogDirs makes the folders that log shippers read. The data directory above them, where it is, stays closed.
-func makeLogDirs(cfg Config) error {
+func makeLogDirs(cfg config.Config) error {
 	if err := os.MkdirAll(cfg.PodLogsDir, 0o755); err != nil {
 		return fmt.Errorf("making the directory of the pods' logs: %w; choose another with --pod-logs-dir", err)
 	}
@@ -83,21 +84,6 @@ func makeLogDirs(cfg Config) error {
 const self = "/proc/self/exe"
 
 var selfCompiler = []string{self, wasmtime.CompileCommand}
-
-// compiledDir is where an agent keeps compiled code.
-func compiledDir(dataDir string) string { return filepath.Join(dataDir, "modules", "compiled") }
-
-// newEngine makes the engine of `run`, which keeps compiled code in the folder named.
-func newEngine(compiled string, c runConfig, log *zap.Logger) (*wasmtime.Engine, error) {
-	return wasmtime.New(wasmtime.Config{
-		CacheDir:      compiled,
-		Compiler:      selfCompiler,
-		MaxModuleSize: c.maxModule,
-		Log:           log.Named("engine"),
-
-		AllowUnsafeEngine: c.unsafe,
-	})
-}
 
 // isCompiler tells whether this process was started by an engine's, to compile one module.
 func isCompiler(args []string) bool {

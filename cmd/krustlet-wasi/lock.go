@@ -11,6 +11,9 @@ import (
 
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
+
+	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/exit"
+	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/flock"
 )
 
 // errDataDirInUse says that another agent has the data directory.
@@ -20,10 +23,10 @@ var errDataDirInUse = errors.New("the data directory is in use")
 type dataDirLock struct{ file *os.File }
 
 // prepareDataDir makes the data directory, for its owner only, and locks it. The error of a directory that
-// cannot be used is the user's to mend (exitUsage); errDataDirInUse is not.
+// cannot be used is the user's to mend (exit.Usage); errDataDirInUse is not.
 func prepareDataDir(dir string, log *zap.Logger) (*dataDirLock, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, badUsage(fmt.Errorf("cannot make the data directory: %w; set --data-dir", err))
+		return nil, exit.BadUsage(fmt.Errorf("cannot make the data directory: %w; set --data-dir", err))
 	}
 	if info, err := os.Stat(dir); err == nil && info.Mode().Perm()&0o022 != 0 {
 		// Compiled code is read back from there and run, and keys are kept there.
@@ -39,9 +42,9 @@ func lockDataDir(dir string) (*dataDirLock, error) {
 	path := filepath.Join(dir, "krustlet-wasi.lock")
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
-		return nil, badUsage(fmt.Errorf("cannot write to the data directory: %w; set --data-dir", err))
+		return nil, exit.BadUsage(fmt.Errorf("cannot write to the data directory: %w; set --data-dir", err))
 	}
-	if err := lockFile(file); err != nil {
+	if err := flock.TryExclusive(file); err != nil {
 		holder := readHolder(file)
 		_ = file.Close()
 		if errors.Is(err, unix.EWOULDBLOCK) {
@@ -54,17 +57,6 @@ func lockDataDir(dir string) (*dataDirLock, error) {
 		return nil, fmt.Errorf("write the data directory's lock: %w", err)
 	}
 	return &dataDirLock{file: file}, nil
-}
-
-func lockFile(file *os.File) error { return flock(file, unix.LOCK_EX|unix.LOCK_NB) }
-
-func flock(file *os.File, how int) error {
-	for {
-		err := unix.Flock(int(file.Fd()), how)
-		if !errors.Is(err, unix.EINTR) {
-			return err
-		}
-	}
 }
 
 // writeHolder leaves the process id for the message of whoever comes next.

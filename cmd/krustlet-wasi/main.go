@@ -21,59 +21,34 @@ package main
 import (
 	"context"
 	"io"
-	"math"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"go.uber.org/zap"
-	"golang.org/x/sys/unix"
+
+	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/cmdline"
+	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/config"
 )
 
 func main() {
-	prepareProcess()
+	cmdline.PrepareProcess()
 	if isCompiler(os.Args) {
 		os.Exit(compile(os.Args))
 	}
 	if isWorker(os.Args) {
 		os.Exit(hostGuests(os.Args, os.Stderr))
 	}
-	os.Exit(run(os.Args[1:], os.LookupEnv, os.Stdin, os.Stdout, os.Stderr))
+	os.Exit(runProgram(os.Args[1:], os.LookupEnv, os.Stdin, os.Stdout, os.Stderr))
 }
 
-// run is the whole program but for the end of the process: args are the arguments behind the program's
-// name, and the result is the exit code.
-func run(args []string, env environment, stdin io.Reader, stdout, stderr io.Writer) int {
+// runProgram is the whole program except the end of the process. args are the arguments behind the program's name. The result is the
+// exit code.
+func runProgram(args []string, env cmdline.Environment, stdin io.Reader, stdout, stderr io.Writer) int {
 	p := program{
-		env:     env,
-		stdin:   stdin,
-		stdout:  stdout,
-		stderr:  stderr,
-		machine: thisMachine(stderr),
-		agent: func(ctx context.Context, cfg Config, log *zap.Logger, level zap.AtomicLevel) error {
+		Process: cmdline.Process{Env: env, Stdin: stdin, Stdout: stdout, Stderr: stderr, Exit: os.Exit},
+		machine: config.ThisMachine(stderr),
+		agent: func(ctx context.Context, cfg config.Config, log *zap.Logger, level zap.AtomicLevel) error {
 			return runAgent(ctx, cfg, stdout, log, level)
 		},
-		exit: os.Exit,
 	}
 	return p.run(args)
-}
-
-// prepareProcess sets what guests need of their process.
-func prepareProcess() {
-	dropEngineBacktraces()
-	// What a careless parent has left open is no business of workers and compilers. This fails on old kernels only.
-	_ = unix.CloseRange(3, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC)
-	// A guest's file that grows beyond RLIMIT_FSIZE is an error for the guest, and not the end of all.
-	signal.Ignore(syscall.SIGXFSZ)
-}
-
-// dropEngineBacktraces removes the variables by which Rust programs are told to collect native backtraces.
-// The engine would collect one for every trap and every error of a guest, which is slow, and of use to the
-// engine's own developers only: a guest's WebAssembly backtrace does not come from them. It must run before
-// the engine is first called, as the answer is read once.
-func dropEngineBacktraces() {
-	for _, name := range []string{"RUST_BACKTRACE", "RUST_LIB_BACKTRACE"} {
-		// Unsetenv fails for an empty name only.
-		_ = os.Unsetenv(name)
-	}
 }

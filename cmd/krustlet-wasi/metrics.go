@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	stats "k8s.io/kubelet/pkg/apis/stats/v1alpha1"
 
+	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/config"
 	"github.com/krustlet-go/krustlet-wasi/kubeletapi"
 	"github.com/krustlet-go/krustlet-wasi/node"
 	"github.com/krustlet-go/krustlet-wasi/podsync"
@@ -38,7 +39,7 @@ type measures struct {
 }
 
 // newMeasures makes the metrics that need nothing else.
-func newMeasures(cfg Config) *measures {
+func newMeasures(cfg config.Config) *measures {
 	m := &measures{
 		pods:    metrics.NewPods(),
 		probes:  metrics.NewProbes(),

@@ -19,6 +19,10 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/cmdline"
+	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/config"
+	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/exit"
+	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/logging"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime"
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker"
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/confine"
@@ -53,7 +57,7 @@ func (c workerConfig) arguments() []string {
 }
 
 // workerConfigOf is for the workers of an agent. They have no use for its credentials.
-func workerConfigOf(cfg Config) workerConfig {
+func workerConfigOf(cfg config.Config) workerConfig {
 	return workerConfig{
 		dataDir: cfg.DataDir,
 		logsDir: cfg.PodLogsDir,
@@ -71,9 +75,9 @@ func isWorker(args []string) bool {
 func hostGuests(args []string, stderr io.Writer) int {
 	c, err := parseWorker(args[2:], stderr)
 	if err != nil {
-		return exitUsage
+		return exit.Usage
 	}
-	log, _ := newLogger(Config{LogLevel: c.level, LogFormat: formatJSON}, stderr)
+	log, _ := logging.New(c.level, logging.JSON, stderr)
 	log = log.Named("worker").With(zap.Int("worker", os.Getpid()))
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
@@ -81,10 +85,10 @@ func hostGuests(args []string, stderr io.Writer) int {
 	signal.Ignore(syscall.SIGHUP, syscall.SIGPIPE)
 	if err := c.serve(ctx, log); err != nil {
 		log.Error("the worker ends", zap.Error(err))
-		return exitFailure
+		return exit.Failure
 	}
 	log.Info("the worker ends")
-	return exitOK
+	return exit.OK
 }
 
 // serve gives up what a worker does not need, and hosts guests.
@@ -93,11 +97,11 @@ func (c workerConfig) serve(ctx context.Context, log *zap.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	config, err := c.confinement(bound.Info())
+	allowed, err := c.confinement(bound.Info())
 	if err != nil {
 		return errors.Join(err, bound.Close())
 	}
-	lost, err := confine.Apply(config)
+	lost, err := confine.Apply(allowed)
 	if err != nil {
 		return errors.Join(err, bound.Close())
 	}
@@ -105,7 +109,7 @@ func (c workerConfig) serve(ctx context.Context, log *zap.Logger) (err error) {
 		log.Warn("this worker keeps what it does not need; see docs/workers.md", zap.Strings("kept", lost))
 	}
 	engine, err := wasmtime.New(wasmtime.Config{
-		CacheDir: compiledDir(c.dataDir),
+		CacheDir: config.CompiledDir(c.dataDir),
 		LoadOnly: true,
 		Log:      log.Named("engine"),
 	})
@@ -161,7 +165,7 @@ func parseWorker(args []string, stderr io.Writer) (c workerConfig, err error) {
 	flags := flag.NewFlagSet("krustlet-wasi "+workerCommand, flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.Usage = func() {
-		printf(stderr, "krustlet-wasi %s is started by the agent, to host containers; people have no use for it.\n", workerCommand)
+		cmdline.Printf(stderr, "krustlet-wasi %s is started by the agent, to host containers; people have no use for it.\n", workerCommand)
 	}
 	flags.StringVar(&c.dataDir, "data-dir", "", "")
 	flags.StringVar(&c.logsDir, "pod-logs-dir", "", "")
