@@ -41,41 +41,49 @@ func accessSettings() []setting {
 		flag: "anonymous-auth", env: "KRUSTLET_ANONYMOUS_AUTH", key: "anonymousAuth", group: groupServer, arg: "false", kind: boolean,
 		usage: "nobody is let in without saying who they are, so false is the only value",
 		def:   "false",
+		shown: kubelet("authentication.anonymous.enabled", func(Config) any { return false }),
 		apply: func(_ *Config, g given) error { return refuseAnonymous(g.text) },
 	}, {
 		flag: "authentication-token-webhook", env: "KRUSTLET_AUTHENTICATION_TOKEN_WEBHOOK", key: "authenticationTokenWebhook", group: groupServer, arg: "true|false", kind: boolean,
 		usage: "let clients in by bearer tokens, which the API server is asked about",
 		def:   "true",
+		shown: kubelet("authentication.webhook.enabled", func(c Config) any { return c.API.Tokens }),
 		apply: func(c *Config, g given) (err error) { c.API.Tokens, err = ParseBool(g.text); return err },
 	}, {
 		flag: "authentication-token-webhook-cache-ttl", env: "KRUSTLET_AUTHENTICATION_TOKEN_WEBHOOK_CACHE_TTL", key: "authenticationTokenWebhookCacheTTL", group: groupServer, arg: "DURATION",
 		usage: "how long the API server's answer about a token is believed; 0 asks each time",
 		def:   "2m",
+		shown: kubelet("authentication.webhook.cacheTTL", func(c Config) any { return c.API.TokenTTL.String() }),
 		apply: func(c *Config, g given) (err error) { c.API.TokenTTL, err = ParseDuration(g.text); return err },
 	}, {
 		flag: "authorization-mode", env: "KRUSTLET_AUTHORIZATION_MODE", key: "authorizationMode", group: groupServer, arg: "Webhook",
 		usage: "the API server decides what clients may do, so Webhook is the only value",
 		def:   "Webhook",
+		shown: kubelet("authorization.mode", func(Config) any { return "Webhook" }),
 		apply: func(_ *Config, g given) error { return checkAuthorizationMode(g.text) },
 	}, {
 		flag: "authorization-webhook-cache-authorized-ttl", env: "KRUSTLET_AUTHORIZATION_WEBHOOK_CACHE_AUTHORIZED_TTL", key: "authorizationWebhookCacheAuthorizedTTL", group: groupServer, arg: "DURATION",
 		usage: "how long a client may go on doing what it was allowed; 0 asks each time",
 		def:   "5m",
+		shown: kubelet("authorization.webhook.cacheAuthorizedTTL", func(c Config) any { return c.API.AllowedTTL.String() }),
 		apply: func(c *Config, g given) (err error) { c.API.AllowedTTL, err = ParseDuration(g.text); return err },
 	}, {
 		flag: "authorization-webhook-cache-unauthorized-ttl", env: "KRUSTLET_AUTHORIZATION_WEBHOOK_CACHE_UNAUTHORIZED_TTL", key: "authorizationWebhookCacheUnauthorizedTTL", group: groupServer, arg: "DURATION",
 		usage: "how long a client goes on being denied; 0 asks each time",
 		def:   "30s",
+		shown: kubelet("authorization.webhook.cacheUnauthorizedTTL", func(c Config) any { return c.API.DeniedTTL.String() }),
 		apply: func(c *Config, g given) (err error) { c.API.DeniedTTL, err = ParseDuration(g.text); return err },
 	}, {
 		flag: "tls-min-version", env: "KRUSTLET_TLS_MIN_VERSION", key: "tlsMinVersion", group: groupServer, arg: "VERSION",
 		usage: "oldest version of TLS: VersionTLS12 or VersionTLS13",
 		def:   "VersionTLS12",
+		shown: kubelet("tlsMinVersion", func(c Config) any { return tlsVersionName(c.API.TLSMinVersion) }),
 		apply: func(c *Config, g given) (err error) { c.API.TLSMinVersion, err = parseTLSVersion(g.text); return err },
 	}, {
 		flag: "tls-cipher-suites", env: "KRUSTLET_TLS_CIPHER_SUITES", key: "tlsCipherSuites", group: groupServer, arg: "SUITE,...", kind: list,
 		usage: "cipher suites of TLS 1.2; those of 1.3 cannot be chosen",
 		def:   "those with ECDHE and AES-GCM or ChaCha20-Poly1305",
+		shown: kubelet("tlsCipherSuites", suitesOf),
 		apply: func(c *Config, g given) (err error) { c.API.TLSCipherSuites, err = parseSuites(g.items); return err },
 	}}
 }
@@ -85,11 +93,13 @@ func debugSettings() []setting {
 		flag: "enable-profiling-handler", env: "KRUSTLET_ENABLE_PROFILING_HANDLER", key: "enableProfilingHandler", group: groupServer, arg: "true|false", kind: boolean,
 		usage: "serve Go's profiles of the agent at /debug/pprof/",
 		def:   "false",
+		shown: kubelet("enableProfilingHandler", func(c Config) any { return c.API.Profiling }),
 		apply: func(c *Config, g given) (err error) { c.API.Profiling, err = ParseBool(g.text); return err },
 	}, {
 		flag: "enable-debug-flags-handler", env: "KRUSTLET_ENABLE_DEBUG_FLAGS_HANDLER", key: "enableDebugFlagsHandler", group: groupServer, arg: "true|false", kind: boolean,
 		usage: "let clients set the log level at /debug/flags/v",
 		def:   "false",
+		shown: kubelet("enableDebugFlagsHandler", func(c Config) any { return c.API.DebugFlags }),
 		apply: func(c *Config, g given) (err error) { c.API.DebugFlags, err = ParseBool(g.text); return err },
 	}}
 }

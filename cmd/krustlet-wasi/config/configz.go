@@ -10,92 +10,132 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/logging"
 )
 
-// configurationOf is what /configz shows: the settings that are in effect, under the names of the stock kubelet's file where
-// that has them, and the others under those of ours. Files with secrets are named, and not shown.
-func (cfg Config) Shown() any {
-	ours := map[string]any{
-		"nodeName":            cfg.NodeName,
-		"hostname":            cfg.Hostname,
-		"nodeIP":              cfg.NodeIP.String(),
-		"nodeLabels":          cfg.NodeLabels,
-		"dataDir":             cfg.DataDir,
-		"bootstrapFile":       cfg.BootstrapFile,
-		"pluginsDir":          cfg.PluginsDir,
-		"devicePluginsDir":    cfg.DevicePluginsDir,
-		"containerLogsDir":    cfg.ContainerLogsDir,
-		"insecureRegistries":  cfg.InsecureRegistries,
-		"allowLocalModules":   cfg.AllowLocalModules,
-		"allowUnsafeEngine":   cfg.AllowUnsafeEngine,
-		"workers":             cfg.Workers,
-		"containerOutputRate": cfg.ContainerOutputRate,
-		"logLevel":            cfg.LogLevel.String(),
-	}
-	return map[string]any{"kubeletconfig": kubeletConfiguration(cfg), "krustlet-wasi": ours}
+// shown is a location at which /configz shows a setting, and the value there. A value nil is left out.
+type shown struct {
+	path  []string // in kubeletconfig, as the stock kubelet's file has it; nil: it is one of ours
+	key   string   // among ours; empty: the setting's key in the configuration file
+	value func(Config) any
 }
 
-func kubeletConfiguration(cfg Config) map[string]any {
-	kubelet := map[string]any{
-		"kind":              "KubeletConfiguration",
-		"apiVersion":        "kubelet.config.k8s.io/v1beta1",
-		"registerNode":      true,
-		"maxPods":           cfg.MaxPods,
-		"evictionHard":      thresholds(cfg),
-		"address":           cfg.Addr.String(),
-		"port":              cfg.Port,
-		"readOnlyPort":      0,
-		"tlsCertFile":       cfg.CertFile,
-		"tlsPrivateKeyFile": cfg.PrivateKeyFile,
-		"tlsMinVersion":     tlsVersionName(cfg.API.TLSMinVersion),
-		"authentication": map[string]any{
-			"anonymous": map[string]any{"enabled": false},
-			"webhook":   map[string]any{"enabled": cfg.API.Tokens, "cacheTTL": cfg.API.TokenTTL.String()},
-			"x509":      map[string]any{"clientCAFile": cfg.ClientCAFile},
-		},
-		"authorization": map[string]any{
-			"mode": "Webhook",
-			"webhook": map[string]any{
-				"cacheAuthorizedTTL":   cfg.API.AllowedTTL.String(),
-				"cacheUnauthorizedTTL": cfg.API.DeniedTTL.String(),
-			},
-		},
-		"evictionPressureTransitionPeriod": cfg.PressureTransition.String(),
-		"streamingConnectionIdleTimeout":   cfg.StreamIdleTimeout.String(),
-		"clusterDNS":                       texts(cfg.ClusterDNS),
-		"clusterDomain":                    cfg.ClusterDomain,
-		"resolvConf":                       cfg.ResolvConf,
-		"podCIDR":                          strings.Join(texts(cfg.PodCIDRs), ","),
-		"enableProfilingHandler":           cfg.API.Profiling,
-		"enableDebugFlagsHandler":          cfg.API.DebugFlags,
-		"podLogsDir":                       cfg.PodLogsDir,
-		"containerLogMaxSize":              resource.NewQuantity(cfg.ContainerLogMaxSize, resource.BinarySI).String(),
-		"containerLogMaxFiles":             cfg.ContainerLogMaxFiles,
-		"logging":                          map[string]any{"format": kubeletLogFormat(cfg.LogFormat)},
+// kubelet shows a setting where the stock kubelet's KubeletConfiguration has it: path is as in authentication.webhook.cacheTTL.
+func kubelet(path string, value func(Config) any) []shown {
+	return []shown{{path: strings.Split(path, "."), value: value}}
+}
 
-		"imagePullCredentialsVerificationPolicy": cfg.ImageVerification,
+// ours shows a setting that the stock kubelet does not have in its file.
+func ours(value func(Config) any) []shown { return []shown{{value: value}} }
+
+// oursAs is ours for a setting that the configuration file cannot have.
+func oursAs(key string, value func(Config) any) []shown { return []shown{{key: key, value: value}} }
+
+// Shown is what /configz shows: the settings that are in effect. kubeletconfig is a KubeletConfiguration of the stock kubelet,
+// with the settings that it knows; krustlet-wasi has the others. Files with secrets are named, and their content is not shown.
+func (c Config) Shown() any {
+	theirs := map[string]any{
+		"kind":       "KubeletConfiguration",
+		"apiVersion": "kubelet.config.k8s.io/v1beta1",
+		// The agent has no choice in these.
+		"registerNode": true,
+		"readOnlyPort": 0,
 	}
-	if len(cfg.ImagesNotVerified) > 0 {
-		kubelet["preloadedImagesVerificationAllowlist"] = cfg.ImagesNotVerified
-	}
-	if len(cfg.RegisterWithTaints) > 0 {
-		kubelet["registerWithTaints"] = cfg.RegisterWithTaints
-	}
-	if suites := cfg.API.TLSCipherSuites; len(suites) > 0 {
-		names := make([]string, len(suites))
-		for i, suite := range suites {
-			names[i] = tls.CipherSuiteName(suite)
+	own := map[string]any{}
+	for _, s := range settings() {
+		for _, at := range s.shown {
+			value := at.value(c)
+			switch {
+			case value == nil:
+			case at.path != nil:
+				put(theirs, at.path, value)
+			case at.key != "":
+				own[at.key] = value
+			default:
+				own[s.key] = value
+			}
 		}
-		kubelet["tlsCipherSuites"] = names
 	}
-	return kubelet
+	return map[string]any{"kubeletconfig": theirs, "krustlet-wasi": own}
 }
 
-// thresholds are those of eviction, by signal.
-func thresholds(cfg Config) map[string]string {
+// put stores a value at a path of nested objects, and makes the objects.
+func put(object map[string]any, path []string, value any) {
+	for _, name := range path[:len(path)-1] {
+		inner, ok := object[name].(map[string]any)
+		if !ok {
+			inner = map[string]any{}
+			object[name] = inner
+		}
+		object = inner
+	}
+	object[path[len(path)-1]] = value
+}
+
+// podCIDROf joins the ranges, as a node with two has them in its file.
+func podCIDROf(c Config) any { return strings.Join(texts(c.PodCIDRs), ",") }
+
+// podCIDRsOf also tells apart what podCIDR cannot: no range is set, and pods have the node's address.
+func podCIDRsOf(c Config) any {
+	if c.NodeAddressOnly {
+		return []string{noPodCIDR}
+	}
+	return texts(c.PodCIDRs)
+}
+
+// taintsOf leaves out the taints where the user has set none: then the node's own apply.
+func taintsOf(c Config) any {
+	if c.RegisterWithTaints == nil {
+		return nil
+	}
+	return c.RegisterWithTaints
+}
+
+// thresholdsOf are the thresholds of eviction, by signal.
+func thresholdsOf(c Config) any {
 	values := map[string]string{}
-	for _, t := range cfg.EvictionHard {
+	for _, t := range c.EvictionHard {
 		values[string(t.Signal)] = t.Value()
 	}
 	return values
+}
+
+// suitesOf are the names of the cipher suites; without a choice there are none.
+func suitesOf(c Config) any {
+	names := make([]string, len(c.API.TLSCipherSuites))
+	for i, suite := range c.API.TLSCipherSuites {
+		names[i] = tls.CipherSuiteName(suite)
+	}
+	return orAbsent(names)
+}
+
+// tracingOf leaves out all of tracing where there is none: to the stock kubelet an empty object means a default collector.
+func tracingOf(value func(Config) any) func(Config) any {
+	return func(c Config) any {
+		if c.TracingEndpoint == "" {
+			return nil
+		}
+		return value(c)
+	}
+}
+
+// logFormatOf is the stock kubelet's name of the log's format.
+func logFormatOf(c Config) any {
+	if c.LogFormat == logging.Console {
+		return "text"
+	}
+	return c.LogFormat
+}
+
+// quantity writes a number of bytes as the file does.
+func quantity(bytes int64) string { return resource.NewQuantity(bytes, resource.BinarySI).String() }
+
+// listed is a list that is shown although it is empty.
+func listed(items []string) []string { return append([]string{}, items...) }
+
+// orAbsent is a list that is left out when it is empty.
+func orAbsent(items []string) any {
+	if len(items) == 0 {
+		return nil
+	}
+	return items
 }
 
 // texts writes each as text.
@@ -105,12 +145,4 @@ func texts[T fmt.Stringer](all []T) []string {
 		out[i] = one.String()
 	}
 	return out
-}
-
-// kubeletLogFormat is what the stock kubelet calls a format of the log.
-func kubeletLogFormat(format string) string {
-	if format == logging.Console {
-		return "text"
-	}
-	return format
 }

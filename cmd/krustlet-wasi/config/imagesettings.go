@@ -37,43 +37,51 @@ func registrySettings() []setting {
 		flag: "insecure-registries", env: "KRUSTLET_INSECURE_REGISTRIES", key: "insecureRegistries", group: groupImages, arg: "HOST[:PORT],...", kind: list,
 		usage: "registries to speak plain HTTP to; localhost is always one",
 		def:   "none",
+		shown: ours(func(c Config) any { return listed(c.InsecureRegistries) }),
 		apply: func(c *Config, g given) (err error) { c.InsecureRegistries, err = ParseRegistries(g.items); return err },
 	}, {
 		flag: "registry-ca", env: "KRUSTLET_REGISTRY_CA", key: "registryCA", group: groupImages, arg: "FILE,...", kind: list,
 		usage: "certificate authorities (PEM) to trust registries by, besides the system's",
 		def:   "none",
+		shown: ours(func(c Config) any { return listed(c.RegistryCAs) }),
 		apply: func(c *Config, g given) (err error) { c.RegistryCAs, err = parsePaths(g.items); return err },
 	}, {
 		flag: "registry-config-dir", env: "KRUSTLET_REGISTRY_CONFIG_DIR", key: "registryConfigDir", group: groupImages, arg: "DIR",
 		usage: "directory of HOST/hosts.toml files, as containerd's: mirrors, authorities, client certificates",
 		def:   "none",
+		shown: ours(func(c Config) any { return c.RegistryConfigDir }),
 		apply: func(c *Config, g given) (err error) { c.RegistryConfigDir, err = parsePath(g.text); return err },
 	}, {
 		flag: "image-credential-provider-config", env: "KRUSTLET_IMAGE_CREDENTIAL_PROVIDER_CONFIG", key: "imageCredentialProviderConfig", group: groupImages, arg: "PATH",
 		usage: "file, or directory of files, that configures credential provider plugins, as the kubelet's",
 		def:   "none",
+		shown: ours(func(c Config) any { return c.CredentialProviderConfig }),
 		apply: func(c *Config, g given) (err error) { c.CredentialProviderConfig, err = parsePath(g.text); return err },
 	}, {
 		flag: "image-credential-provider-bin-dir", env: "KRUSTLET_IMAGE_CREDENTIAL_PROVIDER_BIN_DIR", key: "imageCredentialProviderBinDir", group: groupImages, arg: "DIR",
 		usage: "directory of the plugins' programs",
 		def:   "none",
+		shown: ours(func(c Config) any { return c.CredentialProviderDir }),
 		apply: func(c *Config, g given) (err error) { c.CredentialProviderDir, err = parsePath(g.text); return err },
 	}, {
 		flag: "image-pull-credentials-verification-policy", env: "KRUSTLET_IMAGE_PULL_CREDENTIALS_VERIFICATION_POLICY", key: "imagePullCredentialsVerificationPolicy",
 		group: groupImages, arg: "POLICY",
 		usage: "whether pods need credentials for images that are on the node, as the kubelet's: NeverVerify, NeverVerifyPreloadedImages, NeverVerifyAllowlistedImages or AlwaysVerify",
 		def:   string(registry.NeverVerifyPreloadedImages),
+		shown: kubelet("imagePullCredentialsVerificationPolicy", func(c Config) any { return c.ImageVerification }),
 		apply: func(c *Config, g given) (err error) { c.ImageVerification, err = parseVerification(g.text); return err },
 	}, {
 		flag: flagAllowlist, env: "KRUSTLET_PRELOADED_IMAGES_VERIFICATION_ALLOWLIST", key: "preloadedImagesVerificationAllowlist",
 		group: groupImages, arg: "IMAGE,...", kind: list,
 		usage: "images that NeverVerifyAllowlistedImages lets every pod have, without tags; /* at the end stands for all that begin so",
 		def:   "none",
+		shown: kubelet("preloadedImagesVerificationAllowlist", func(c Config) any { return orAbsent(c.ImagesNotVerified) }),
 		apply: func(c *Config, g given) (err error) { c.ImagesNotVerified, err = parseAllowlist(g.items); return err },
 	}, moduleSizeSetting(), {
 		flag: FlagLocalModules, env: "KRUSTLET_ALLOW_LOCAL_MODULES", key: "allowLocalModules", group: groupImages, arg: "true|false", kind: boolean,
 		usage: "let pods run modules from the host's files by the image name fs/PATH (experimental)",
 		def:   "false",
+		shown: ours(func(c Config) any { return c.AllowLocalModules }),
 		apply: func(c *Config, g given) (err error) { c.AllowLocalModules, err = ParseBool(g.text); return err },
 	}}
 }
@@ -85,6 +93,7 @@ func moduleSizeSetting() setting {
 		flag: FlagModuleSize, env: "KRUSTLET_MAX_MODULE_SIZE", key: "maxModuleSize", group: groupImages, arg: "BYTES",
 		usage: "size of the largest module that is pulled and run: 64Mi, up to 1Gi",
 		def:   "256Mi",
+		shown: ours(func(c Config) any { return c.MaxModuleSize }),
 		apply: func(c *Config, g given) (err error) { c.MaxModuleSize, err = ParseModuleSize(g.text); return err },
 	}
 }
@@ -106,6 +115,8 @@ func keepingSettings() []setting {
 		flag: "max-parallel-image-pulls", env: "KRUSTLET_MAX_PARALLEL_IMAGE_PULLS", key: "maxParallelImagePulls", group: groupImages, arg: "N", kind: number,
 		usage: "images that are pulled at a time, 1 to 65535",
 		def:   "10",
+		shown: slices.Concat(kubelet("maxParallelImagePulls", func(c Config) any { return c.MaxParallelImagePulls }),
+			kubelet("serializeImagePulls", func(c Config) any { return c.MaxParallelImagePulls == 1 })),
 		apply: func(c *Config, g given) (err error) {
 			c.MaxParallelImagePulls, err = parseNumber(g.text, "a number of pulls")
 			return err
@@ -114,21 +125,25 @@ func keepingSettings() []setting {
 		flag: "image-gc-high-threshold", env: "KRUSTLET_IMAGE_GC_HIGH_THRESHOLD", key: "imageGCHighThresholdPercent", group: groupImages, arg: "PERCENT", kind: number,
 		usage: "how full the disk may be before unused images are removed; 100 is never",
 		def:   "85",
+		shown: kubelet("imageGCHighThresholdPercent", func(c Config) any { return c.ImageGCHighThreshold }),
 		apply: func(c *Config, g given) (err error) { c.ImageGCHighThreshold, err = parsePercent(g.text); return err },
 	}, {
 		flag: "image-gc-low-threshold", env: "KRUSTLET_IMAGE_GC_LOW_THRESHOLD", key: "imageGCLowThresholdPercent", group: groupImages, arg: "PERCENT", kind: number,
 		usage: "how full the disk may be when that ends",
 		def:   "80",
+		shown: kubelet("imageGCLowThresholdPercent", func(c Config) any { return c.ImageGCLowThreshold }),
 		apply: func(c *Config, g given) (err error) { c.ImageGCLowThreshold, err = parsePercent(g.text); return err },
 	}, {
 		flag: "minimum-image-ttl-duration", env: "KRUSTLET_MINIMUM_IMAGE_TTL_DURATION", key: "imageMinimumGCAge", group: groupImages, arg: "DURATION",
 		usage: "how long an image is kept after its pull, whether it is used or not",
 		def:   "2m",
+		shown: kubelet("imageMinimumGCAge", func(c Config) any { return c.ImageMinimumAge.String() }),
 		apply: func(c *Config, g given) (err error) { c.ImageMinimumAge, err = ParseDuration(g.text); return err },
 	}, {
 		flag: "image-maximum-gc-age", env: "KRUSTLET_IMAGE_MAXIMUM_GC_AGE", key: "imageMaximumGCAge", group: groupImages, arg: "DURATION",
 		usage: "how long an unused image is kept, however much room there is; 0 is for ever",
 		def:   "0s",
+		shown: kubelet("imageMaximumGCAge", func(c Config) any { return c.ImageMaximumAge.String() }),
 		apply: func(c *Config, g given) (err error) { c.ImageMaximumAge, err = ParseDuration(g.text); return err },
 	}}
 }

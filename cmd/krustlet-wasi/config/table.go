@@ -43,6 +43,10 @@ type setting struct {
 	def   string // the default, in words
 	kind  kind
 
+	// shown is where /configz shows the setting. Where it does not, notShown says why.
+	shown    []shown
+	notShown string
+
 	// apply checks what was given and stores it.
 	apply func(*Config, given) error
 }
