@@ -14,7 +14,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/config"
 )
 
-// Whatever the limit is, what others may have and what the agent keeps is no more, and each has something.
+// Whatever the limit is, what others may have and what the agent keeps is no more, and each has
+// something.
 //
 // docs/security.md: "What others cause has shares of the process's open files".
 // docs/security.md: "The agent keeps 256 files, and 16 for each pod".
@@ -64,7 +65,8 @@ func TestLimitOfDescriptorsIsTooSmall(t *testing.T) {
 	}
 }
 
-// A process has as many open files as the hard limit allows, whatever the soft one was that it was started with.
+// A process has as many open files as the hard limit allows, also if it was started with a lower
+// soft limit.
 //
 // docs/security.md: "The soft limit is raised to the hard one".
 func TestSoftLimitOfDescriptorsIsRaised(t *testing.T) {

@@ -16,10 +16,11 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/confine"
 )
 
-// newWorkers finds the workers that an earlier agent left, and is ready to start others. The data directory's folders are
-// made first: a worker cannot reach one that was made beside the credentials after its start.
+// newWorkers finds the workers that an earlier agent left, and is ready to start others. It makes
+// the data directory's folders first: a worker cannot reach a folder that is made beside the
+// credentials after its start.
 //
-// Guests and workers are left alone by close.
+// close leaves guests and workers alone.
 func newWorkers(ctx context.Context, cfg config.Config, counts *metrics.Runtime, tracer trace.Tracer, log *zap.Logger) (pool *worker.Pool, close func(), err error) {
 	if err := confine.HideSelf(); err != nil {
 		log.Warn("other processes of this user may read the agent's memory", zap.Error(err))
@@ -66,7 +67,7 @@ func newWorkers(ctx context.Context, cfg config.Config, counts *metrics.Runtime,
 	return pool, func() { pool.Close(); compiler.Close() }, nil
 }
 
-// makeLogDirs makes the folders that log shippers read. The data directory above them, where it is, stays closed.
+// makeLogDirs makes the folders that log shippers read. The data directory above them stays closed.
 func makeLogDirs(cfg config.Config) error {
 	if err := os.MkdirAll(cfg.PodLogsDir, 0o755); err != nil {
 		return fmt.Errorf("making the directory of the pods' logs: %w; choose another with --pod-logs-dir", err)
@@ -80,12 +81,12 @@ func makeLogDirs(cfg config.Config) error {
 	return nil
 }
 
-// self is this program, and not the path that it was started by: there may be another version by now.
+// self is this program. The path that started it may lead to another version by now.
 const self = "/proc/self/exe"
 
 var selfCompiler = []string{self, wasmtime.CompileCommand}
 
-// isCompiler tells whether this process was started by an engine's, to compile one module.
+// isCompiler reports whether an engine started this process, to compile one module.
 func isCompiler(args []string) bool {
 	return len(args) > 1 && args[1] == wasmtime.CompileCommand
 }

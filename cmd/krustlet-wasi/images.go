@@ -62,7 +62,7 @@ func collect(ctx context.Context, collector *registry.Collector, known <-chan st
 	}
 }
 
-// imagesOfNode are the images as the Node's status has them: those that take the most room first.
+// imagesOfNode are the images as the Node's status has them: the largest first.
 func imagesOfNode(store *registry.Store, log *zap.Logger) []corev1.ContainerImage {
 	images, err := store.Images()
 	if err != nil {

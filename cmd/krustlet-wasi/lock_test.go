@@ -69,7 +69,7 @@ func TestLockFileWithoutHolder(t *testing.T) {
 		}
 		lock, err := lockDataDir(dir)
 		if err != nil {
-			t.Errorf("a lock file of %q that nobody holds: %v", content, err)
+			t.Errorf("a lock file of %q without a holder: %v", content, err)
 			continue
 		}
 		lock.release()

@@ -27,7 +27,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/tlsbootstrap"
 )
 
-// measures are the agent's metrics: what is counted, and the pages on which it is told.
+// measures are the agent's metrics, and the pages that have them.
 type measures struct {
 	pods     *metrics.Pods
 	probes   *metrics.Probes
@@ -64,14 +64,14 @@ func newMeasures(cfg config.Config) *measures {
 	return m
 }
 
-// labelled is a metric of which only the labels say something.
+// labelled is a metric that only has labels to tell.
 func labelled(name, help string, labels prometheus.Labels) prometheus.Collector {
 	g := prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels})
 	g.Set(1)
 	return g
 }
 
-// watch adds the metrics of what there is now.
+// watch adds the metrics that are asked for when a page is read.
 func (m *measures) watch(pool *worker.Pool, pods *podsync.Manager, serving *tlsbootstrap.Serving, usage *usage) {
 	gauge := func(name, help string, value func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)

@@ -44,7 +44,7 @@ func (p program) rootCommand() *cobra.Command {
 	}
 	flags.Define(root.Flags(), config.Flags()...)
 	root.Flags().BoolP("help", "h", false, "print this help")
-	// Krustlet's letter for it, where cobra would take -v.
+	// Krustlet has this letter. Cobra would take -v.
 	root.Flags().BoolP("version", "V", false, "print the version")
 	root.Version = versionLine()
 	root.SetVersionTemplate("{{.Version}}\n")
@@ -75,11 +75,12 @@ func (p program) runNode(ctx context.Context, flags cmdline.Values) error {
 		return err
 	}
 	log, level := logging.New(cfg.LogLevel, cfg.LogFormat, p.Stderr)
-	// Never taken down: client-go's recorder of events, which nobody can wait for, may log until the process ends.
+	// The bridge stays until the process ends: client-go's recorder of events may log until then,
+	// and has no end to wait for.
 	_ = logging.BridgeLibraries(log)
 	err = p.runLocked(ctx, cfg, log, level)
 	if err != nil && cfg.LogFormat == logging.JSON {
-		// From here on, whatever reads the log expects JSON on every line.
+		// From here on, readers of the log expect JSON on every line.
 		log.Error("krustlet-wasi ends", zap.Error(err))
 		return &exit.Error{Code: exit.CodeOf(err), Err: err, Logged: true}
 	}

@@ -24,8 +24,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/exit"
 )
 
-// asProgram names the variable that makes this test binary be krustlet-wasi with a stand-in for the agent,
-// for tests that need a process of its own: signals, and what the kernel does at its end.
+// asProgram names the variable that makes this test binary be krustlet-wasi with a stand-in for the
+// agent, for tests that need a process of its own: signals, and what the kernel does at its end.
 const asProgram = "KRUSTLET_WASI_TEST_AGENT"
 
 func TestMain(m *testing.M) {
@@ -93,7 +93,8 @@ func testMachine() config.Machine {
 	}
 }
 
-// newHome is the environment of a user whose home directory has a bootstrap file, so that nothing is wrong in it.
+// newHome is the environment of a user whose home directory has a bootstrap file, so that nothing
+// is wrong in it.
 func newHome(t *testing.T) map[string]string {
 	t.Helper()
 	home := t.TempDir()
@@ -175,7 +176,7 @@ func TestSignals(t *testing.T) {
 				t.Errorf("exit code %d, want 0:\n%s", code, p.stderr)
 			}
 			if out := p.stderr.String(); strings.Contains(out, "krustlet-wasi: ") || !strings.Contains(out, "stopped") {
-				t.Errorf("it does not say that it stopped in peace:\n%s", out)
+				t.Errorf("it does not say that it stopped without an error:\n%s", out)
 			}
 		})
 		t.Run("second "+s.String(), func(t *testing.T) {
@@ -326,7 +327,7 @@ func TestExitCodes(t *testing.T) {
 		code  int
 		line  string
 	}{
-		{"peace", nil, 0, ""},
+		{"no error", nil, 0, ""},
 		{"failure", errors.New("listen on port 3000: in use"), 1, "krustlet-wasi: listen on port 3000: in use"},
 		{"failure of several lines", errors.New("one\ntwo"), 1, "krustlet-wasi: one; two"},
 		{"several failures", errors.Join(errors.New("one"), errors.New("two")), 1, "krustlet-wasi: one\nkrustlet-wasi: two"},

@@ -19,11 +19,11 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker"
 )
 
-// tracingPatience is what the last traces get to be sent when the agent ends.
+// tracingPatience is how long the last traces may take to be sent when the agent ends.
 const tracingPatience = 2 * time.Second
 
-// newTracer makes what tells the way of pods to an OpenTelemetry collector, if there is to be one. It connects in the
-// background; a collector that cannot be reached costs the traces, and nothing else.
+// newTracer makes what sends the way of pods to an OpenTelemetry collector, if the settings name
+// one. It connects in the background. If the collector cannot be reached, only the traces are lost.
 func newTracer(ctx context.Context, cfg config.Config, log *zap.Logger) (tracer trace.Tracer, stop func(), err error) {
 	const name = "github.com/krustlet-go/krustlet-wasi"
 	if cfg.TracingEndpoint == "" {
@@ -33,7 +33,8 @@ func newTracer(ctx context.Context, cfg config.Config, log *zap.Logger) (tracer 
 	if err != nil {
 		return nil, nil, fmt.Errorf("tracing to %s: %w", cfg.TracingEndpoint, err)
 	}
-	// The library has one place for what goes wrong in the background, which is its own, and standard error by default.
+	// The library has one handler for errors in the background. It writes to standard error by
+	// default.
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("traces are lost", zap.Error(err)) }))
 	provider := sdktrace.NewTracerProvider(
 		sdktrace.WithBatcher(exporter, sdktrace.WithBatchTimeout(time.Second)),
@@ -51,7 +52,7 @@ func newTracer(ctx context.Context, cfg config.Config, log *zap.Logger) (tracer 
 	}, nil
 }
 
-// tracedCompiler tells the tracer how long modules are waited for.
+// tracedCompiler tells the tracer how long pods wait for modules.
 type tracedCompiler struct {
 	worker.Compiler
 	tracer trace.Tracer

@@ -28,12 +28,12 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/confine"
 )
 
-// workerCommand is the first argument of a process that hosts guests for an agent, and outlives it. People have no use
-// for it, and --help does not name it.
+// workerCommand is the first argument of a process that hosts guests for an agent. The process may
+// live longer than the agent. Only agents start it, and --help does not name it.
 const workerCommand = "worker"
 
-// workerIdle is how long a worker stays that has neither guests nor an agent: longer than an agent takes to be
-// started anew.
+// workerIdle is how long a worker without guests and without an agent stays. It is longer than the
+// restart of an agent takes.
 const workerIdle = 30 * time.Second
 
 // workerConfig is what an agent tells its workers, besides what worker.Pool adds.
@@ -66,7 +66,7 @@ func workerConfigOf(cfg config.Config) workerConfig {
 	}
 }
 
-// isWorker tells whether this process was started by an agent, to host guests.
+// isWorker reports whether an agent started this process, to host guests.
 func isWorker(args []string) bool {
 	return len(args) > 1 && args[1] == workerCommand
 }
@@ -81,7 +81,7 @@ func hostGuests(args []string, stderr io.Writer) int {
 	log = log.Named("worker").With(zap.Int("worker", os.Getpid()))
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	// What goes to the log goes to a file; but a worker that somebody runs on a terminal must not end with it.
+	// The log goes to a file. But a worker that a person starts on a terminal must not end with it.
 	signal.Ignore(syscall.SIGHUP, syscall.SIGPIPE)
 	if err := c.serve(ctx, log); err != nil {
 		log.Error("the worker ends", zap.Error(err))
@@ -127,8 +127,9 @@ func (c workerConfig) serve(ctx context.Context, log *zap.Logger) (err error) {
 	})
 }
 
-// confinement is what this worker may reach. Of the data directory that is its own folder and what it runs; a later agent may keep anything
-// else there. One that hosts a single pod has no business with the files of others.
+// confinement is what this worker may reach. Of the data directory that is its own folder and what
+// it runs. A later agent may keep anything else there. A worker of a single pod does not reach the
+// files of other pods.
 func (c workerConfig) confinement(info worker.Info) (confine.Config, error) {
 	pods := filepath.Join(c.dataDir, "pods")
 	config := confine.Config{
@@ -147,7 +148,8 @@ func (c workerConfig) confinement(info worker.Info) (confine.Config, error) {
 	return config, nil
 }
 
-// logsOf are the folders of a pod's logs, which the agent has made by the time that its worker starts: NAMESPACE_NAME_UID.
+// logsOf are the folders of a pod's logs, NAMESPACE_NAME_UID. The agent has made them before the
+// pod's worker starts.
 func logsOf(dir, uid string) (found []string, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -187,8 +189,8 @@ func parseWorker(args []string, stderr io.Writer) (c workerConfig, err error) {
 	return c, nil
 }
 
-// buildOf names this build of the program and what it tells its workers: workers of another one are left to their
-// guests and get no new ones.
+// buildOf names this build of the program and what it tells its workers. Workers of another build
+// keep their guests and get no new ones.
 func buildOf(c workerConfig) (string, error) {
 	exe, err := elf.Open("/proc/self/exe")
 	if err != nil {

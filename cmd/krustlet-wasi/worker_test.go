@@ -18,7 +18,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/confine"
 )
 
-// asConfined makes this program a process that confines itself as a worker does, and says what it can do then.
+// asConfined makes this program a process that confines itself as a worker does, and says what it
+// can do then.
 const asConfined = "KRUSTLET_WASI_TEST_CONFINED"
 
 // confined is what such a process is told.
@@ -90,8 +91,9 @@ func whatCanBeDone(path string) (can string) {
 	return can
 }
 
-// TestWorkersSeeTheirOwn asks a process that is confined as a worker what it can do with the files of a data directory: its own folder is
-// its own, the agent's and other workers' files are closed, and an isolated one has its pod's alone.
+// TestWorkersSeeTheirOwn asks a process that is confined as a worker what it can do with the files
+// of a data directory: its own folder is its own, the agent's and other workers' files are closed,
+// and an isolated one has its pod's alone.
 // docs/security.md: "cannot open the agent's files or another worker's"
 func TestWorkersSeeTheirOwn(t *testing.T) {
 	const all, read, none = "rwlnd", "rl", ""

@@ -12,7 +12,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/exit"
 )
 
-// Flag is a flag as --help shows it. Both name and variable are ways to set the value; an empty one does not exist.
+// Flag is a flag as --help shows it. Both name and variable are ways to set the value; an empty one
+// does not exist.
 type Flag struct {
 	Name, Short, Env string
 
@@ -38,7 +39,8 @@ func (v Values) Define(set *pflag.FlagSet, flags ...Flag) {
 	}
 }
 
-// Last is the value that counts where a flag has one value: the last one. The flag must have been written.
+// Last is the value that counts where a flag has one value: the last one. The flag must have been
+// written.
 func (v Values) Last(name string) string {
 	values := v[name]
 	return values[len(values)-1]
@@ -59,8 +61,9 @@ func (f rawValue) Set(value string) error {
 	return nil
 }
 
-// JoinBoolean lets "--NAME true" mean the same as "--NAME=true". Krustlet's users write the first; pflag wants the second from
-// a flag that needs no value. It stops at "--" and at the name of a subcommand: the arguments behind may be a guest's.
+// JoinBoolean lets "--NAME true" mean the same as "--NAME=true". Krustlet's users write the first;
+// pflag wants the second from a flag that needs no value. It stops at "--" and at the name of a
+// subcommand: the arguments behind may be a guest's.
 func JoinBoolean(name string, args, subcommands []string) []string {
 	joined := make([]string, 0, len(args))
 	for i := 0; i < len(args); i++ {
@@ -96,7 +99,8 @@ func FlagError(err error, flags *pflag.FlagSet) error {
 	return exit.BadUsage(err)
 }
 
-// NoArguments is the cobra.PositionalArgs of a command with subcommands. It also gets a misspelled subcommand.
+// NoArguments is the cobra.PositionalArgs of a command with subcommands. It also gets a misspelled
+// subcommand.
 func NoArguments(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil

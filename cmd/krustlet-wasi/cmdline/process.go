@@ -1,5 +1,5 @@
-// Package cmdline is the command line: the process that commands run in, flags and their help, and what the user reads of a
-// mistake.
+// Package cmdline is the command line: the process that commands run in, flags and their help, and
+// what the user reads of a mistake.
 package cmdline
 
 import (
@@ -28,14 +28,16 @@ type Process struct {
 	Exit           func(code int) // ends the process; only a second signal calls it
 }
 
-// Execute runs the command that the arguments name, tells the user of its error, and returns the exit code.
+// Execute runs the command that the arguments name, tells the user of its error, and returns the
+// exit code.
 func Execute(root *cobra.Command, args []string, stderr io.Writer) int {
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetArgs(args)
 	return exit.Report(root.ExecuteContext(context.Background()), stderr)
 }
 
-// Printf writes to a terminal, a pipe or a file of the user's. A failed write has no reader who could be told.
+// Printf writes to a terminal, a pipe or a file of the user's. A failed write has no reader who
+// could be told.
 func Printf(w io.Writer, format string, args ...any) {
 	_, _ = fmt.Fprintf(w, format, args...)
 }
@@ -43,15 +45,18 @@ func Printf(w io.Writer, format string, args ...any) {
 // PrepareProcess sets what guests need of the process that they run in. main calls it first.
 func PrepareProcess() {
 	dropEngineBacktraces()
-	// A careless parent may have left files open, which workers and compilers must not inherit. Only old kernels cannot do this.
+	// A careless parent may have left files open, which workers and compilers must not inherit.
+	// Only old kernels cannot do this.
 	_ = unix.CloseRange(3, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC)
-	// A guest's file that grows beyond RLIMIT_FSIZE is an error for the guest. It must not end the process.
+	// A guest's file that grows beyond RLIMIT_FSIZE is an error for the guest. It must not end the
+	// process.
 	signal.Ignore(syscall.SIGXFSZ)
 }
 
-// dropEngineBacktraces removes the variables that tell Rust programs to collect native backtraces. The engine would collect one
-// for each trap and each error of a guest. That is slow, and only the engine's developers can use it: a guest's WebAssembly
-// backtrace does not come from there. It must run before the first call of the engine, which reads the variables once.
+// dropEngineBacktraces removes the variables that tell Rust programs to collect native backtraces.
+// The engine would collect one for each trap and each error of a guest. That is slow, and only the
+// engine's developers can use it: a guest's WebAssembly backtrace does not come from there. It must
+// run before the first call of the engine, which reads the variables once.
 func dropEngineBacktraces() {
 	for _, name := range []string{"RUST_BACKTRACE", "RUST_LIB_BACKTRACE"} {
 		// Unsetenv fails for an empty name only.

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// DidYouMean is the end of a message about an unknown word: it names the known word that the user likely meant, if there is
-// one.
+// DidYouMean is the end of a message about an unknown word: it names the known word that the user
+// likely meant, if there is one.
 func DidYouMean(word string, known []string) string {
 	best, bestDistance := "", 3
 	for _, k := range known {
@@ -25,7 +25,8 @@ func plain(word string) string {
 	return strings.ToLower(strings.NewReplacer("-", "", "_", "").Replace(word))
 }
 
-// editDistance is the number of letters to insert, drop or replace to get from a to b (Levenshtein).
+// editDistance is the number of letters to insert, drop or replace to get from a to b
+// (Levenshtein).
 func editDistance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

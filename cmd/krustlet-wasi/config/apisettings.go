@@ -11,7 +11,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/kubeletapi"
 )
 
-// API is who may use the kubelet API, and what it serves beside what a cluster needs.
+// API says which clients may use the kubelet API, and what it serves besides what a cluster needs.
 type API struct {
 	Tokens     bool // bearer tokens are accepted, if the API server knows them
 	TokenTTL   time.Duration
@@ -35,11 +35,12 @@ func defaultAPI() API {
 	}
 }
 
-// accessSettings have the stock kubelet's flags. Where that has a nested key in its file, the key here is the flag's.
+// accessSettings have the stock kubelet's flags. Where its file has a nested key, the key here is
+// the flag.
 func accessSettings() []setting {
 	return []setting{{
 		flag: "anonymous-auth", env: "KRUSTLET_ANONYMOUS_AUTH", key: "anonymousAuth", group: groupServer, arg: "false", kind: boolean,
-		usage: "nobody is let in without saying who they are, so false is the only value",
+		usage: "clients have to say who they are, so false is the only value",
 		def:   "false",
 		shown: kubelet("authentication.anonymous.enabled", func(Config) any { return false }),
 		apply: func(_ *Config, g given) error { return refuseAnonymous(g.text) },
@@ -107,7 +108,7 @@ func debugSettings() []setting {
 func refuseAnonymous(value string) error {
 	anonymous, err := ParseBool(value)
 	if err == nil && anonymous {
-		return errors.New("krustlet-wasi serves nobody without knowing who they are: leave it out, and give clients a certificate or a token")
+		return errors.New("krustlet-wasi serves only clients that it knows: leave it out, and give clients a certificate or a token")
 	}
 	return err
 }
@@ -139,7 +140,7 @@ func tlsVersionName(version uint16) string {
 	return "VersionTLS12"
 }
 
-// http2Suites are those of which HTTP/2 wants one.
+// http2Suites are the suites of which HTTP/2 wants one.
 var http2Suites = []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256}
 
 func parseSuites(names []string) ([]uint16, error) {
@@ -162,7 +163,7 @@ func parseSuites(names []string) ([]uint16, error) {
 	return suites, errors.Join(errs...)
 }
 
-// suiteNames are the suites that can be chosen.
+// suiteNames are the suites that a user can choose.
 func suiteNames() []string {
 	var names []string
 	for _, s := range tls.CipherSuites() {

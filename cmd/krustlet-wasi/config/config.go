@@ -1,3 +1,10 @@
+// Package config is the agent's settings: the table of all that can be set, the Config that they
+// make, and what is shown of it.
+//
+// table.go has the type of the table's rows; settings.go, apisettings.go and imagesettings.go have
+// the rows. A row makes the flag, the variable, the key of the configuration file, the lines of
+// --help, and the value in /configz. Load finds the value of each setting (load.go, configfile.go)
+// and checks it (values.go, labels.go, files.go).
 package config
 
 import (
@@ -26,23 +33,24 @@ const (
 	defaultStreamIdle    = 4 * time.Hour
 )
 
-// Config is the agent's settings. load is the only maker, and what it returns is complete and valid: every
-// path is absolute, and a file that has to be there could be read.
+// Config is the agent's settings. It has a field for each setting, so it has many. Load makes it,
+// and what Load returns is complete and valid: every path is absolute, and a file that must exist
+// could be read.
 type Config struct {
 	NodeName string     // RFC 1123 subdomain
 	Hostname string     // RFC 1123 subdomain in either case, at most 63 characters
 	NodeIP   netip.Addr // neither unspecified nor multicast, no zone
 
-	// PodCIDRs are for a Node that has none: at most one of IPv4 and one of IPv6. With NodeAddressOnly pods have the
-	// node's address.
+	// PodCIDRs are for a Node that has none: at most one of IPv4 and one of IPv6. With
+	// NodeAddressOnly, pods have the node's address.
 	PodCIDRs        []netip.Prefix
 	NodeAddressOnly bool
 
 	NodeLabels map[string]string // such as a node may set on itself; not nil
-	// RegisterWithTaints is nil when the node's own taints apply, and empty when it is to have none.
+	// RegisterWithTaints is nil if the node's own taints apply, and empty if the node gets none.
 	RegisterWithTaints []corev1.Taint
 	MaxPods            int // 1 to 65535
-	// EvictionHard is empty when nothing is evicted for, and the node is never under pressure.
+	// EvictionHard is empty if no pod is ever evicted. Then the node is never under pressure.
 	EvictionHard       []node.Threshold
 	PressureTransition time.Duration
 
@@ -96,7 +104,8 @@ type Config struct {
 	LogFormat string // logging.Console or logging.JSON
 }
 
-// defaults are the settings that nobody has set, without those that follow from the machine and from other settings.
+// defaults are the settings that the user leaves out, except those that follow from the machine or
+// from other settings.
 func defaults() Config {
 	return Config{
 		NodeLabels: map[string]string{},
@@ -129,10 +138,10 @@ func defaults() Config {
 	}
 }
 
-// DockerConfig is the docker config that is only the node's.
+// DockerConfig is the path of the docker config that only the node uses.
 func (c Config) DockerConfig() string {
 	return filepath.Join(c.DataDir, "config", "docker", "config.json")
 }
 
-// CompiledDir is where the agent with that data directory keeps compiled code.
+// CompiledDir is the folder of compiled code in an agent's data directory.
 func CompiledDir(dataDir string) string { return filepath.Join(dataDir, "modules", "compiled") }

@@ -17,7 +17,7 @@ import (
 // maxConfigFile is far more than every setting together needs, in bytes.
 const maxConfigFile = 1 << 20
 
-// readConfigFile returns the file's bytes; the error tells whether there is none (fs.ErrNotExist).
+// readConfigFile returns the file's bytes. The error is fs.ErrNotExist if there is no file.
 func readConfigFile(path string) ([]byte, error) {
 	if err := believable(path); err != nil {
 		return nil, err
@@ -27,7 +27,7 @@ func readConfigFile(path string) ([]byte, error) {
 		return nil, FileError(path, err)
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxConfigFile+1))
-	// What was read is complete, whatever closing says.
+	// What was read is complete, even if closing fails.
 	_ = f.Close()
 	if err != nil {
 		return nil, FileError(path, err)
@@ -38,11 +38,11 @@ func readConfigFile(path string) ([]byte, error) {
 	return data, nil
 }
 
-// parseConfigFile returns what the file says, by key. The error joins all that is wrong; what is right is
-// returned beside it.
+// parseConfigFile returns what the file says, by key. The error joins all that is wrong. What is
+// right is returned, too.
 //
-// The file is one JSON object. Keys are taken as they are written, case included, and none twice:
-// encoding/json alone would quietly take the last of two, and any case.
+// The file is one JSON object. Keys count as they are written, and case matters. No key may come
+// twice. encoding/json alone would take the last of two, and any case, without a word.
 func parseConfigFile(path string, data []byte) (map[string]given, error) {
 	members, err := objectMembers(data)
 	if err != nil {
@@ -82,7 +82,8 @@ func parseConfigFile(path string, data []byte) (map[string]given, error) {
 	return values, errors.Join(errs...)
 }
 
-// fileValue reads a value of a kind. A null is a setting that is not there, as it was for Krustlet.
+// fileValue reads a value of a kind. null means that the setting is not there, as it did for
+// Krustlet.
 func fileValue(k kind, raw json.RawMessage) (g given, present bool, err error) {
 	if string(raw) == "null" {
 		return given{}, false, nil
@@ -92,7 +93,7 @@ func fileValue(k kind, raw json.RawMessage) (g given, present bool, err error) {
 	case text:
 		err = json.Unmarshal(raw, &g.text)
 	case number:
-		// The setting itself checks the range; here a string, a fraction and an exponent are told apart.
+		// The setting itself checks the range. Here strings, fractions and exponents are refused.
 		g.text = string(raw)
 		if strings.Trim(g.text, "-0123456789") != "" {
 			err = wrong
@@ -169,7 +170,8 @@ type member struct {
 	value json.RawMessage
 }
 
-// objectMembers takes a JSON object apart into its members, in their order, doubles included.
+// objectMembers returns the members of a JSON object, in their order. A key that comes twice is
+// there twice.
 func objectMembers(data []byte) ([]member, error) {
 	if err := checkSyntax(data); err != nil {
 		return nil, err
@@ -195,8 +197,8 @@ func objectMembers(data []byte) ([]member, error) {
 	return members, nil
 }
 
-// checkSyntax says where JSON goes wrong. It goes before the decoder, whose offsets are those of the token it
-// is at, and which does not look behind the value.
+// checkSyntax says where JSON is wrong. It runs before the decoder: the decoder's offsets are those
+// of its current token, and it does not look behind the value.
 func checkSyntax(data []byte) error {
 	if len(bytes.TrimSpace(data)) == 0 {
 		return errors.New("it is empty; write {} or remove it")
@@ -222,7 +224,7 @@ func position(data []byte, offset int64) string {
 	return fmt.Sprintf("line %d, column %d", line, column)
 }
 
-// shorten keeps a value that is quoted in a message to one line and a sensible length.
+// shorten makes a value that a message quotes one line of a sensible length.
 func shorten(value string) string {
 	value = strings.Join(strings.Fields(value), " ")
 	if runes := []rune(value); len(runes) > 60 {

@@ -8,8 +8,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/exit"
 )
 
-// FuzzParseConfigFile: whatever the file holds, reading it ends in values of known keys or in an error of
-// one line each, and what is read agrees with encoding/json.
+// FuzzParseConfigFile: every file gives values of known keys, or an error of one line for each
+// problem. What is read agrees with encoding/json.
 func FuzzParseConfigFile(f *testing.F) {
 	for _, seed := range []string{
 		`{}`, ``, `[]`, `null`, `{"maxPods": 1}`, `{"maxPods" : null }`, `{"maxPods": 1, "maxPods": 2}`,

@@ -10,14 +10,15 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/logging"
 )
 
-// shown is a location at which /configz shows a setting, and the value there. A value nil is left out.
+// shown is a location at which /configz shows a setting, and the value there. nil is left out.
 type shown struct {
 	path  []string // in kubeletconfig, as the stock kubelet's file has it; nil: it is one of ours
 	key   string   // among ours; empty: the setting's key in the configuration file
 	value func(Config) any
 }
 
-// kubelet shows a setting where the stock kubelet's KubeletConfiguration has it: path is as in authentication.webhook.cacheTTL.
+// kubelet shows a setting where the stock kubelet's KubeletConfiguration has it: path is as in
+// authentication.webhook.cacheTTL.
 func kubelet(path string, value func(Config) any) []shown {
 	return []shown{{path: strings.Split(path, "."), value: value}}
 }
@@ -28,8 +29,9 @@ func ours(value func(Config) any) []shown { return []shown{{value: value}} }
 // oursAs is ours for a setting that the configuration file cannot have.
 func oursAs(key string, value func(Config) any) []shown { return []shown{{key: key, value: value}} }
 
-// Shown is what /configz shows: the settings that are in effect. kubeletconfig is a KubeletConfiguration of the stock kubelet,
-// with the settings that it knows; krustlet-wasi has the others. Files with secrets are named, and their content is not shown.
+// Shown is what /configz shows: the settings that are in effect. kubeletconfig is a
+// KubeletConfiguration of the stock kubelet, with the settings that it knows; krustlet-wasi has the
+// others. Files with secrets are named, and their content is not shown.
 func (c Config) Shown() any {
 	theirs := map[string]any{
 		"kind":       "KubeletConfiguration",
@@ -72,7 +74,7 @@ func put(object map[string]any, path []string, value any) {
 // podCIDROf joins the ranges, as a node with two has them in its file.
 func podCIDROf(c Config) any { return strings.Join(texts(c.PodCIDRs), ",") }
 
-// podCIDRsOf also tells apart what podCIDR cannot: no range is set, and pods have the node's address.
+// podCIDRsOf tells apart what podCIDR cannot: no range is set, or pods have the node's address.
 func podCIDRsOf(c Config) any {
 	if c.NodeAddressOnly {
 		return []string{noPodCIDR}
@@ -80,7 +82,7 @@ func podCIDRsOf(c Config) any {
 	return texts(c.PodCIDRs)
 }
 
-// taintsOf leaves out the taints where the user has set none: then the node's own apply.
+// taintsOf leaves out the taints if the user has set none. Then the node's own apply.
 func taintsOf(c Config) any {
 	if c.RegisterWithTaints == nil {
 		return nil
@@ -97,7 +99,8 @@ func thresholdsOf(c Config) any {
 	return values
 }
 
-// suitesOf are the names of the cipher suites; without a choice there are none.
+// suitesOf are the names of the cipher suites that the user chose. Without a choice they are left
+// out.
 func suitesOf(c Config) any {
 	names := make([]string, len(c.API.TLSCipherSuites))
 	for i, suite := range c.API.TLSCipherSuites {
@@ -106,7 +109,8 @@ func suitesOf(c Config) any {
 	return orAbsent(names)
 }
 
-// tracingOf leaves out all of tracing where there is none: to the stock kubelet an empty object means a default collector.
+// tracingOf leaves out all of tracing if there is none. An empty object would mean a default
+// collector to the stock kubelet.
 func tracingOf(value func(Config) any) func(Config) any {
 	return func(c Config) any {
 		if c.TracingEndpoint == "" {

@@ -79,8 +79,8 @@ type configz struct {
 	kubelet, ours map[string]any // kubelet is what decoded holds, as JSON
 }
 
-// readConfigz reads what /configz shows as a client does that knows the stock kubelet's configuration, and refuses what that
-// does not have.
+// readConfigz reads what /configz shows as a client does that knows the stock kubelet's
+// configuration, and refuses what that does not have.
 func readConfigz(t *testing.T, cfg Config) configz {
 	t.Helper()
 	text, err := json.Marshal(cfg.Shown())
@@ -156,7 +156,8 @@ type shownSample struct {
 // sees is the sample of a setting that is seen as the file has it.
 func sees(value string) shownSample { return shownSample{want: []string{value}} }
 
-// seesAs is the sample of a setting whose value in the file has another form than the one that is seen.
+// seesAs is the sample of a setting whose value in the file has another form than the one that is
+// seen.
 func seesAs(file string, want ...string) shownSample { return shownSample{file: file, want: want} }
 
 // shownSamples has a sample for each setting, by its name. file is a file of PEM certificates.
@@ -231,7 +232,8 @@ func shownSamples(file string) map[string]shownSample {
 	}
 }
 
-// TestEverySettingIsShown holds each row of the table to what it says of /configz: a value that is not the default is seen there.
+// TestEverySettingIsShown holds each row of the table to what it says of /configz: a value that is
+// not the default is seen there.
 func TestEverySettingIsShown(t *testing.T) {
 	for _, s := range settings() {
 		t.Run(s.name(), func(t *testing.T) {
@@ -265,7 +267,8 @@ func TestEverySettingIsShown(t *testing.T) {
 	}
 }
 
-// TestConfigzWithoutSettings: what is not in use is left out where the stock kubelet takes an empty value for a wish.
+// TestConfigzWithoutSettings: what is not in use is left out where the stock kubelet takes an empty
+// value for a wish.
 func TestConfigzWithoutSettings(t *testing.T) {
 	s := newScene(t)
 	page := readConfigz(t, s.mustLoad(t))

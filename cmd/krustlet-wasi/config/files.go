@@ -28,8 +28,8 @@ func parsePath(value string) (string, error) {
 	return path, nil
 }
 
-// parseKubeconfig refuses the lists of files that kubectl takes: the node writes its kubeconfig, so there
-// is one.
+// parseKubeconfig refuses lists of files, which kubectl takes. The node writes its kubeconfig, so
+// there is one.
 func parseKubeconfig(value string) (string, error) {
 	if strings.ContainsRune(value, os.PathListSeparator) {
 		return "", fmt.Errorf("%q is a list of files; name the one file that is the node's own kubeconfig", value)
@@ -37,8 +37,9 @@ func parseKubeconfig(value string) (string, error) {
 	return parsePath(value)
 }
 
-// sameFile reports whether two absolute paths lead to one file, by name or through links. The file need not
-// be there: a bootstrap file is often deleted once the node has joined, with its name left in KUBECONFIG.
+// sameFile reports whether two absolute paths lead to one file, by name or through links. The file
+// need not exist: users often delete a bootstrap file after the node has joined, and leave its name
+// in KUBECONFIG.
 func sameFile(a, b string) bool {
 	if a == "" || b == "" {
 		return false
@@ -60,11 +61,11 @@ func withoutLinks(path string) string {
 	return filepath.Join(dir, filepath.Base(path))
 }
 
-// checkFiles checks that what has to be read can be.
+// checkFiles checks that the files that the agent has to read can be read.
 func (l *loader) checkFiles() {
 	c := &l.cfg
 	if info, err := os.Stat(c.DataDir); err == nil && !info.IsDir() {
-		// Every file below it would fail for this one reason.
+		// Every file below it would fail for the same reason.
 		l.problem("%s: %s is not a directory", l.from("data-dir"), c.DataDir)
 		return
 	}
@@ -73,7 +74,7 @@ func (l *loader) checkFiles() {
 		{"cert-file", c.CertFile},
 		{"private-key-file", c.PrivateKeyFile},
 	} {
-		// These may still have to be written.
+		// The agent may still have to write these.
 		if err := believable(f.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			l.problem("%s: %w", l.fromFile(f.setting), err)
 		}
@@ -90,7 +91,7 @@ func (l *loader) checkFiles() {
 	l.checkBootstrapFile()
 }
 
-// checkLogDir keeps logs out of the folders in which the node removes what it does not know.
+// checkLogDir keeps logs out of the folders in which the node removes unknown files.
 func (l *loader) checkLogDir(setting, dir string) {
 	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
 		l.problem("%s: %s is not a directory", l.fromFile(setting), dir)
@@ -104,7 +105,7 @@ func (l *loader) checkLogDir(setting, dir string) {
 	}
 }
 
-// checkBootstrapFile requires the file for as long as it is the only way into the cluster.
+// checkBootstrapFile requires the file while the node has no other way into the cluster.
 func (l *loader) checkBootstrapFile() {
 	c := &l.cfg
 	if _, err := os.Stat(c.Kubeconfig); err == nil {
@@ -121,7 +122,7 @@ func (l *loader) checkBootstrapFile() {
 	}
 }
 
-// fromFile is from for the files whose default follows from the data directory.
+// fromFile is from, for files whose default follows from the data directory.
 func (l *loader) fromFile(name string) string {
 	if l.given(name) {
 		return l.from(name)
@@ -129,7 +130,8 @@ func (l *loader) fromFile(name string) string {
 	return "data directory " + l.cfg.DataDir
 }
 
-// believable says why a file cannot be read or must not be believed, fs.ErrNotExist among the reasons.
+// believable says why a file cannot be read or cannot be trusted. fs.ErrNotExist is one of the
+// reasons.
 func believable(path string) error {
 	if err := Readable(path); err != nil {
 		return err
@@ -141,7 +143,7 @@ func believable(path string) error {
 	return writableByAll(path, info)
 }
 
-// Readable says why a file cannot be read, fs.ErrNotExist among the reasons.
+// Readable says why a file cannot be read. fs.ErrNotExist is one of the reasons.
 func Readable(path string) error {
 	// Opening a named pipe would wait for its writer.
 	info, err := os.Stat(path)
@@ -158,7 +160,8 @@ func Readable(path string) error {
 	return f.Close()
 }
 
-// FileError puts an error of os into the words of the other messages: the path once, then the reason.
+// FileError puts an error of os into the words of the other messages: the path once, then the
+// reason.
 func FileError(path string, err error) error {
 	var pathErr *fs.PathError
 	if errors.As(err, &pathErr) {
@@ -167,7 +170,7 @@ func FileError(path string, err error) error {
 	return fmt.Errorf("cannot read %s: %w", path, err)
 }
 
-// checkAuthorities checks that a file holds certificates and nothing that cannot be parsed as one.
+// checkAuthorities checks that a file holds certificates, and that each can be parsed.
 func checkAuthorities(path string) error {
 	if err := believable(path); err != nil {
 		return err
@@ -196,8 +199,9 @@ func checkAuthorities(path string) error {
 	return nil
 }
 
-// writableByAll refuses a file that every user of the machine may write: it decides whom the node trusts. Files that a group
-// may write are let through, as the group may have the owner alone.
+// writableByAll refuses a file that every user of the machine may write: the file decides which
+// clients and servers the node trusts. A file that a group may write is allowed, as the owner may
+// be the only member of the group.
 func writableByAll(path string, info fs.FileInfo) error {
 	if info.Mode().Perm()&0o002 == 0 {
 		return nil

@@ -10,16 +10,17 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry"
 )
 
-// Names of flags that more than this package uses.
+// Names of flags that other packages use, too.
 const (
 	FlagModuleSize = "max-module-size"
-	// FlagLocalModules is the one flag whose value may stand behind a space although the flag needs none.
+	// FlagLocalModules is the one flag whose value may stand behind a space although the flag needs
+	// none.
 	FlagLocalModules = "x-allow-local-modules"
 )
 
 const flagAllowlist = "preloaded-images-verification-allowlist"
 
-// Defaults of what concerns images. All but the first are the kubelet's.
+// Defaults of settings of images. All but the first are the kubelet's.
 const (
 	defaultParallelPulls   = 10
 	defaultGCHighThreshold = 85
@@ -27,7 +28,7 @@ const (
 	defaultMinImageAge     = 2 * time.Minute
 )
 
-// imageSettings are the registries, the credentials for them, and what is kept of images.
+// imageSettings are about registries, their credentials, and the images that the node keeps.
 func imageSettings() []setting {
 	return append(registrySettings(), keepingSettings()...)
 }
@@ -86,8 +87,8 @@ func registrySettings() []setting {
 	}}
 }
 
-// moduleSizeSetting bounds modules alike where they come from a registry, from an image's files and from the host's, and where
-// they are compiled.
+// moduleSizeSetting bounds modules from a registry, from an image's files and from the host's
+// files, and the compilation of modules.
 func moduleSizeSetting() setting {
 	return setting{
 		flag: FlagModuleSize, env: "KRUSTLET_MAX_MODULE_SIZE", key: "maxModuleSize", group: groupImages, arg: "BYTES",
@@ -184,7 +185,7 @@ func parsePaths(items []string) ([]string, error) {
 	return paths, errors.Join(errs...)
 }
 
-// checkImages checks what settings of images say together, and the files that they name.
+// checkImages checks settings of images against each other, and the files that they name.
 func (l *loader) checkImages() {
 	c := &l.cfg
 	for _, file := range c.RegistryCAs {

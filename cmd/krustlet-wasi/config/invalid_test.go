@@ -12,8 +12,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/exit"
 )
 
-// TestInvalidInput holds what a user reads for each mistake: one line to a mistake, with its place, the
-// value, and what to do.
+// TestInvalidInput holds what a user reads for each mistake: one line for each mistake, with its
+// location, the value, and what to do.
 func TestInvalidInput(t *testing.T) {
 	flag := func(args ...string) func(*testing.T, *scene) {
 		return func(_ *testing.T, s *scene) { s.flags = args }
@@ -97,10 +97,10 @@ func TestInvalidInput(t *testing.T) {
 		{"name servers", flag("--cluster-dns=192.0.2.1,dns,0.0.0.0"), []string{`flag --cluster-dns: "dns" is not an IP address`, `"0.0.0.0" cannot be a name server`}},
 		{"cluster's domain", flag("--cluster-domain=a_b"), []string{`flag --cluster-domain: "a_b" is not a domain: write one such as cluster.local`}},
 		{"resolv.conf", env("KRUSTLET_RESOLV_CONF", "~/resolv.conf"), []string{`KRUSTLET_RESOLV_CONF: "~/resolv.conf" begins with ~`}},
-		{"anonymous clients", flag("--anonymous-auth=true"), []string{`flag --anonymous-auth: krustlet-wasi serves nobody without knowing who they are`}},
+		{"anonymous clients", flag("--anonymous-auth=true"), []string{`flag --anonymous-auth: krustlet-wasi serves only clients that it knows`}},
 		{"anonymous clients, perhaps", env("KRUSTLET_ANONYMOUS_AUTH", "perhaps"), []string{`KRUSTLET_ANONYMOUS_AUTH: "perhaps" is neither true nor false`}},
-		{"authorization by nobody", file(`{"authorizationMode": "AlwaysAllow"}`), []string{`key "authorizationMode": AlwaysAllow would let every certificate`}},
-		{"authorization by somebody", flag("--authorization-mode=RBAC"), []string{`flag --authorization-mode: "RBAC" is not an authorization mode: write Webhook`}},
+		{"authorization of everything", file(`{"authorizationMode": "AlwaysAllow"}`), []string{`key "authorizationMode": AlwaysAllow would let every certificate`}},
+		{"unknown authorization", flag("--authorization-mode=RBAC"), []string{`flag --authorization-mode: "RBAC" is not an authorization mode: write Webhook`}},
 		{"tokens", flag("--authentication-token-webhook=maybe"), []string{`flag --authentication-token-webhook: "maybe" is neither true nor false`}},
 		{"token cache", flag("--authentication-token-webhook-cache-ttl=5"), []string{`cache-ttl: "5" is no duration: write a number with its unit`}},
 		{"authorization caches", file(`{"authorizationWebhookCacheAuthorizedTTL": "-1s", "authorizationWebhookCacheUnauthorizedTTL": 5}`), []string{
@@ -129,7 +129,7 @@ func TestInvalidInput(t *testing.T) {
 			`flag --bootstrap-file: bootstrap file /nowhere/b.conf does not exist ... /.krustlet/config/kubeconfig yet; make one with hack/bootstrap.sh`,
 		}},
 		{"bootstrap file is a directory", flag("--bootstrap-file=/tmp"), []string{`flag --bootstrap-file: /tmp is not a regular file`}},
-		{"bootstrap file in the kubeconfig's place", func(t *testing.T, s *scene) {
+		{"bootstrap file with the kubeconfig's path", func(t *testing.T, s *scene) {
 			path := s.write(t, ".krustlet/config/kubeconfig", "bootstrap")
 			s.flags = []string{"--bootstrap-file=" + path}
 		}, []string{`flag --bootstrap-file: ... is where the node's own kubeconfig goes`}},
@@ -165,7 +165,7 @@ func TestInvalidInput(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := newScene(t)
-			// The file's place is home's, whatever the case does to $HOME.
+			// The file is in the scene's home, also if the case changes $HOME.
 			tc.set(t, s)
 			_, err := s.load(t, testMachine())
 			checkProblems(t, err, tc.want)
@@ -240,7 +240,7 @@ func TestUnreadableFiles(t *testing.T) {
 	checkProblems(t, err, []string{"flag --bootstrap-file: cannot read " + loop + ": too many levels of symbolic links"})
 }
 
-// TestBootstrapFileOfAJoinedNode: once the node has joined, the file may be gone.
+// TestBootstrapFileOfAJoinedNode: once the node has joined, the bootstrap file need not exist.
 func TestBootstrapFileOfAJoinedNode(t *testing.T) {
 	s := newScene(t)
 	s.env["KRUSTLET_BOOTSTRAP_FILE"] = "/nowhere/b.conf"

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestKubeconfig: KUBECONFIG says where the node's own kubeconfig is, except when it leads to the bootstrap
-// file, which must never be written to.
+// TestKubeconfig: KUBECONFIG says where the node's own kubeconfig is, except when it leads to the
+// bootstrap file, which must never be written to.
 func TestKubeconfig(t *testing.T) {
 	link := func(t *testing.T, target, name string) {
 		t.Helper()
@@ -69,8 +69,8 @@ func TestKubeconfigFollowsTheDataDirectory(t *testing.T) {
 	}
 }
 
-// TestKubeconfigOfADeletedBootstrapFile: tidy people delete the token once the node has joined, and leave
-// the variable in the unit file.
+// TestKubeconfigOfADeletedBootstrapFile: tidy people delete the token once the node has joined, and
+// leave the variable in the unit file.
 func TestKubeconfigOfADeletedBootstrapFile(t *testing.T) {
 	s := newScene(t)
 	s.env["KUBECONFIG"] = s.home + "/bootstrap.conf"

@@ -10,7 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
-// parseLabels reads entries key=value; one without "=" has the empty value, as in Krustlet.
+// parseLabels reads entries key=value. An entry without "=" has the empty value, as in Krustlet.
 func parseLabels(items []string) (map[string]string, error) {
 	labels := make(map[string]string, len(items))
 	var errs []error
@@ -49,8 +49,9 @@ func checkKeyAndValue(what, key, value string) error {
 	return nil
 }
 
-// nodeLabels are the labels of the domains kubernetes.io and k8s.io that the admission plugin
-// NodeRestriction lets a node set on itself, besides those below the domains of settableLabel.
+// nodeLabels are the labels of the domains kubernetes.io and k8s.io that a node may set on itself.
+// The admission plugin NodeRestriction decides that. settableLabel has the domains below which all
+// labels are allowed.
 var nodeLabels = []string{
 	corev1.LabelHostname,
 	corev1.LabelOSStable, corev1.LabelArchStable,
@@ -60,8 +61,8 @@ var nodeLabels = []string{
 	corev1.LabelInstanceType, corev1.LabelInstanceTypeStable,
 }
 
-// settableLabel foresees what NodeRestriction says, so that the user hears of it before the node tries to
-// register.
+// settableLabel reports whether NodeRestriction allows a label, so that the user reads of it before
+// the node registers.
 func settableLabel(key string) bool {
 	domain, _, ok := strings.Cut(key, "/")
 	if !ok || !within(domain, "kubernetes.io") && !within(domain, "k8s.io") {
@@ -76,8 +77,8 @@ func within(domain, parent string) bool {
 	return domain == parent || strings.HasSuffix(domain, "."+parent)
 }
 
-// parseTaints reads entries key=value:effect and key:effect. The result is never nil: no entries are no
-// taints, and not the default ones.
+// parseTaints reads entries key=value:effect and key:effect. The result is never nil: without
+// entries there are no taints, and not the default ones.
 func parseTaints(items []string) ([]corev1.Taint, error) {
 	taints := make([]corev1.Taint, 0, len(items))
 	var errs []error

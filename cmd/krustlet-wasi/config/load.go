@@ -13,14 +13,14 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/logging"
 )
 
-// Load makes the Config of what the flags, the environment, the configuration file and the machine say,
-// in this order of precedence. It reads files and may ask the resolver, and writes nothing. The error
-// joins all that is wrong, one line to a problem, each naming where the value came from.
+// Load makes the Config from flags, the environment, the configuration file and the machine, in
+// this order of precedence. It reads files, may ask the resolver, and writes nothing. The error
+// joins all problems, with one line for each. Each line names the source of the value.
 func Load(ctx context.Context, flags cmdline.Values, env cmdline.Environment, m Machine) (Config, error) {
 	l := newLoader(flags, env, m)
 	l.read(ctx)
 	if len(l.problems) == 0 {
-		// What is wrong with a file is worth saying once it is certain which file is meant.
+		// Problems of files are worth a message only if it is certain which files the user means.
 		l.checkFiles()
 		l.checkImages()
 	}
@@ -30,7 +30,8 @@ func Load(ctx context.Context, flags cmdline.Values, env cmdline.Environment, m 
 	return l.cfg, nil
 }
 
-// LoadImages is Load for the commands that look after images: it checks only settings that these need.
+// LoadImages is Load for the commands that look after images: it checks only settings that these
+// need.
 func LoadImages(flags cmdline.Values, env cmdline.Environment, m Machine) (Config, error) {
 	l := newLoader(flags, env, m)
 	l.gather()
@@ -46,7 +47,7 @@ type loader struct {
 	env     cmdline.Environment
 	machine Machine
 
-	found    map[string]given // by setting.name: what was set, by the source that wins
+	found    map[string]given // by setting.name: the value of the source that counts
 	cfg      Config
 	problems []error
 }
@@ -72,7 +73,7 @@ func (l *loader) problem(format string, args ...any) {
 	l.problems = append(l.problems, fmt.Errorf(format, args...))
 }
 
-// gather finds the source that wins for each setting.
+// gather finds the source that counts for each setting.
 func (l *loader) gather() {
 	all := settings()
 	for _, s := range all {
@@ -105,8 +106,8 @@ func (l *loader) fromFlag(s setting) (given, bool) {
 	return g, true
 }
 
-// fromEnv takes an empty variable for one that is not set, as scripts and unit files leave such behind;
-// but an empty collection is a value.
+// fromEnv ignores an empty variable: scripts and unit files often leave one. But for a collection,
+// empty is a value.
 func (l *loader) fromEnv(s setting) (given, bool) {
 	value, set := l.env(s.env)
 	if !set || value == "" && !s.kind.many() {
@@ -140,8 +141,8 @@ func (l *loader) readFile() map[string]given {
 	return values
 }
 
-// configFile says which file to read and what named it. Its default place does not follow --data-dir, as the
-// file itself may say where the data directory is.
+// configFile says which file to read, and what named it. Its default path does not follow
+// --data-dir, as the file itself may name the data directory.
 func (l *loader) configFile() (path, from string, ok bool) {
 	g, named := l.found["config"]
 	if !named {
@@ -155,7 +156,7 @@ func (l *loader) configFile() (path, from string, ok bool) {
 	return path, g.from, err == nil
 }
 
-// home is the user's home directory, as the environment has it.
+// home is the user's home directory, from the environment.
 func (l *loader) home() (string, error) {
 	home, _ := l.env("HOME")
 	if home == "" {
@@ -177,7 +178,7 @@ func (l *loader) apply() {
 	}
 }
 
-// fillPaths sets the paths that were not given; most follow from the data directory.
+// fillPaths sets the paths that the user left out. Most follow from the data directory.
 func (l *loader) fillPaths() {
 	c := &l.cfg
 	if !l.given("data-dir") {
@@ -214,7 +215,7 @@ func (l *loader) fillPaths() {
 	}
 }
 
-// fillHost sets the names and the address of the machine that were not given.
+// fillHost sets the names and the address of the machine that the user left out.
 func (l *loader) fillHost(ctx context.Context) {
 	c := &l.cfg
 	if !l.given("hostname") {
@@ -230,7 +231,7 @@ func (l *loader) fillHost(ctx context.Context) {
 		c.Hostname = name
 	}
 	if !l.given("node-name") {
-		// Where the hostname is bad this would only say so again.
+		// If the hostname is bad, this would only repeat that.
 		if name := strings.ToLower(c.Hostname); checkHostname(name) == nil {
 			c.NodeName = name
 		}
@@ -258,7 +259,7 @@ func (l *loader) from(name string) string {
 	return "default of --" + name
 }
 
-// SplitList takes a comma-separated value apart. Empty entries, such as a last comma leaves, are dropped.
+// SplitList splits a value at its commas. It drops empty entries, such as one behind a last comma.
 func SplitList(value string) []string {
 	items := []string{}
 	for item := range strings.SplitSeq(value, ",") {

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/term"
 )
 
-// resolveTimeout bounds the look-up of the node's address at start.
+// resolveTimeout bounds the lookup of the node's address at start.
 const resolveTimeout = 5 * time.Second
 
 // Machine is what Load asks of the computer it runs on.
@@ -50,9 +50,10 @@ func interfaceAddrs() ([]netip.Addr, error) {
 	return addrs, nil
 }
 
-// nodeIP chooses the node's address: the first that the hostname resolves to, else the first of the
-// interfaces, as many a machine knows its own name as 127.0.1.1 only. The API server calls it, so it is of
-// the family of the address listened on; "::" takes IPv4 too.
+// nodeIP chooses the node's address: the first that the hostname resolves to. If that has none, it
+// is the first of the interfaces, as many machines resolve their own name to 127.0.1.1 only. The
+// API server calls this address, so its family is that of the address to listen on. "::" takes
+// IPv4, too.
 func (m Machine) nodeIP(ctx context.Context, hostname string, listen netip.Addr) (netip.Addr, error) {
 	usable := func(addrs []netip.Addr) (netip.Addr, bool) {
 		ip, ok := firstUsable(addrs, listen.Is4())

@@ -24,7 +24,7 @@ func TestDefaultNodeIP(t *testing.T) {
 		{"IPv6 where that is listened on", "2001:db8::2", addrs("192.0.2.8", "fe80::1", "2001:db8::1"), nil, "2001:db8::1"},
 		{"IPv6 first where all is listened on", "::", addrs("192.0.2.8", "2001:db8::1"), nil, "2001:db8::1"},
 		{"IPv4 too where all is listened on", "::", addrs("192.0.2.8"), addrs("2001:db8::9"), "192.0.2.8"},
-		{"IPv4 in IPv6's clothes", "0.0.0.0", addrs("::ffff:192.0.2.8"), nil, "192.0.2.8"},
+		{"IPv4 written as IPv6", "0.0.0.0", addrs("::ffff:192.0.2.8"), nil, "192.0.2.8"},
 		{"none of the family", "192.0.2.1", addrs("2001:db8::1"), addrs("::1"), ""},
 		{"loopback only", "0.0.0.0", addrs("127.0.0.1"), addrs("127.0.0.1", "::1"), ""},
 	} {
@@ -70,7 +70,7 @@ func TestNodeIPWithoutResolver(t *testing.T) {
 func TestThisMachine(t *testing.T) {
 	m := ThisMachine(&strings.Builder{})
 	if m.Terminal {
-		t.Error("a buffer passes for a terminal")
+		t.Error("a buffer is taken for a terminal")
 	}
 	own, err := m.Interfaces()
 	if err != nil {

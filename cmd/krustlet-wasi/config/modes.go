@@ -9,14 +9,15 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
 )
 
-// WarnOfModes names files with secrets that every user of the machine may read, and those that a group may write.
+// WarnOfModes warns of files with secrets that every user of the machine may read, and of those
+// that a group may write.
 func WarnOfModes(cfg Config, env cmdline.Environment, log *zap.Logger) {
 	secrets := append([]string{cfg.Kubeconfig, cfg.BootstrapFile, cfg.PrivateKeyFile},
 		credentials.DockerConfigs(cfg.DockerConfig(), env)...)
 	for _, path := range secrets {
 		info, err := os.Stat(path)
 		if err != nil {
-			continue // not there, or who reads it says why not
+			continue // it does not exist, or its reader reports why it cannot be read
 		}
 		switch mode := info.Mode().Perm(); {
 		case mode&0o004 != 0:

@@ -43,7 +43,7 @@ func nodeSettings() []setting {
 		apply: func(c *Config, g given) (err error) { c.NodeLabels, err = parseLabels(g.items); return err },
 	}, {
 		flag: "register-with-taints", env: "KRUSTLET_REGISTER_WITH_TAINTS", key: "registerWithTaints", group: groupNode, arg: "KEY=VALUE:EFFECT,...", kind: list,
-		usage: "taints the node registers with, in place of its own; empty for none",
+		usage: "taints the node registers with, instead of its own; empty for none",
 		def:   "kubernetes.io/arch=wasm32-wasi, NoSchedule and NoExecute",
 		shown: kubelet("registerWithTaints", taintsOf),
 		apply: func(c *Config, g given) (err error) { c.RegisterWithTaints, err = parseTaints(g.items); return err },
@@ -132,7 +132,7 @@ func storageSettings() []setting {
 		flag: "config", env: "KRUSTLET_CONFIG", group: groupStorage, arg: "FILE",
 		usage: "configuration file (JSON); it must exist if it is named here",
 		def:   "$HOME/.krustlet/config/config.json, if there is one",
-		// The file is read before anything is applied; see loader.readFile.
+		// The file is read before any setting is applied; see loader.readFile.
 		notShown: "the settings of the file are shown one by one",
 		apply:    func(*Config, given) error { return nil },
 	}, {

@@ -30,10 +30,12 @@ func (k kind) form() string {
 	}[k]
 }
 
-// many reports whether the value is a collection: repeated flags add to it, and an empty value is an empty collection.
+// many reports whether the value is a collection: repeated flags add to it, and an empty value is
+// an empty collection.
 func (k kind) many() bool { return k == list || k == object }
 
-// setting is a row of the table. Its flag, variable and key are the ways to set it; an empty one does not exist.
+// setting is a row of the table. Its flag, variable and key are the ways to set it; an empty one
+// does not exist.
 type setting struct {
 	flag, short, env, key string
 
@@ -86,9 +88,9 @@ const (
 	groupLogs    = "Logging"
 )
 
-// settings is the table of everything that a user can set, except --help and --version. Flags, variables, keys, --help and
-// tests are made from it. Settings of Krustlet's keep their names, so that users can keep their scripts and
-// configuration files.
+// settings is the table of everything that a user can set, except --help and --version. Flags,
+// variables, keys, --help and tests are made from it. Settings of Krustlet's keep their names, so
+// that users can keep their scripts and configuration files.
 func settings() []setting {
 	var all []setting
 	for _, part := range [][]setting{

@@ -17,7 +17,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/address"
 )
 
-// Messages of this file follow the source of the value and say what is wrong and what to write instead.
+// Messages of this file follow the source of the value. They say what is wrong and what to write
+// instead.
 
 func checkNodeName(name string) error {
 	if len(validation.IsDNS1123Subdomain(name)) == 0 {
@@ -26,7 +27,7 @@ func checkNodeName(name string) error {
 	return fmt.Errorf("%q cannot be a node name: use lower-case letters, digits, '-' and '.', with a letter or digit at both ends of each part, at most 253 characters", name)
 }
 
-// checkHostname takes upper case too, as hosts are so named at times.
+// checkHostname allows upper case, as some hosts have it in their names.
 func checkHostname(name string) error {
 	// The hostname is the value of the label kubernetes.io/hostname.
 	if len(validation.IsDNS1123Subdomain(strings.ToLower(name))) == 0 && len(name) <= validation.LabelValueMaxLength {
@@ -59,7 +60,7 @@ func parseNodeIP(value string) (netip.Addr, error) {
 	return ip, err
 }
 
-// parseNumber reads a port or a count of pods; Krustlet has 16 bits for either.
+// parseNumber reads a port or a count. Krustlet has 16 bits for both.
 func parseNumber(value, what string) (int, error) {
 	n, err := strconv.ParseUint(value, 10, 16)
 	if err != nil || n == 0 {
@@ -68,7 +69,7 @@ func parseNumber(value, what string) (int, error) {
 	return int(n), nil
 }
 
-// maxWorkers is far more than a machine has use for: a worker serves thousands of containers.
+// maxWorkers is far more than a machine needs: a worker serves thousands of containers.
 const maxWorkers = 64
 
 func parseWorkers(value string) (int, error) {
@@ -137,10 +138,10 @@ func parseDomain(value string) (string, error) {
 	return domain, nil
 }
 
-// noPodCIDR in place of ranges: pods have the node's address.
+// noPodCIDR instead of ranges: pods have the node's address.
 const noPodCIDR = "none"
 
-// parsePodCIDRs reads ranges of addresses for pods, or that there are to be none.
+// parsePodCIDRs reads ranges of addresses for pods, or noPodCIDR.
 func parsePodCIDRs(items []string) (ranges []netip.Prefix, none bool, err error) {
 	if slices.Equal(items, []string{noPodCIDR}) {
 		return nil, true, nil
@@ -149,7 +150,7 @@ func parsePodCIDRs(items []string) (ranges []netip.Prefix, none bool, err error)
 	return ranges, false, err
 }
 
-// ParseBytes reads an amount of something that is counted in bytes.
+// ParseBytes reads a number of bytes. of and example are for the message.
 func ParseBytes(value, of, example string) (int64, error) {
 	q, err := resource.ParseQuantity(value)
 	if err != nil || q.Sign() <= 0 {
@@ -187,7 +188,7 @@ func parseEndpoint(value string) (string, error) {
 func parseSamplingRate(value string) (int, error) {
 	n, err := strconv.ParseUint(value, 10, 32)
 	if err != nil || n > AllTraces {
-		return 0, fmt.Errorf("%q is not a number of traces: write how many of a million are to be sent, from 0 to %d", value, AllTraces)
+		return 0, fmt.Errorf("%q is not a number of traces: write how many of a million to send, from 0 to %d", value, AllTraces)
 	}
 	return int(n), nil
 }

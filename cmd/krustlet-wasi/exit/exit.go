@@ -1,5 +1,5 @@
-// Package exit is how the program ends: exit codes, the errors that carry one, what the user reads of an error, and the
-// signals that stop the program.
+// Package exit is how the program ends: exit codes, the errors that carry one, what the user reads
+// of an error, and the signals that stop the program.
 package exit
 
 import (
@@ -82,8 +82,8 @@ func Problems(err error) []error {
 	return []error{err}
 }
 
-// isPlainJoin reports whether err is an errors.Join itself. An error around one, and an fmt.Errorf with several %w, say more
-// than their parts.
+// isPlainJoin reports whether err is an errors.Join itself. An error around one, and an fmt.Errorf
+// with several %w, say more than their parts.
 func isPlainJoin(err error, parts []error) bool {
 	return err.Error() == errors.Join(parts...).Error()
 }

@@ -16,8 +16,8 @@ func (s *Signalled) Error() string { return fmt.Sprintf("stopped by a signal (%v
 // Code is the exit code that a shell gives to a process that the signal killed.
 func (s *Signalled) Code() int { return 128 + int(s.Signal) }
 
-// UntilSignal is for the agent: the first SIGINT or SIGTERM calls first, and cancels the context. The second one calls exit.
-// The caller must call stop.
+// UntilSignal is for the agent: the first SIGINT or SIGTERM calls first, and cancels the context.
+// The second one calls exit. The caller must call stop.
 func UntilSignal(ctx context.Context, first func(*Signalled), exit func(code int)) (_ context.Context, stop func()) {
 	return untilFirst(ctx, []os.Signal{os.Interrupt, syscall.SIGTERM}, first, exit)
 }
@@ -26,7 +26,8 @@ func UntilSignal(ctx context.Context, first func(*Signalled), exit func(code int
 func UntilSignalOrHangup(ctx context.Context, exit func(code int)) (_ context.Context, stop func()) {
 	var wanted []os.Signal
 	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
-		// nohup, and a shell that starts a job in the background, make the process ignore signals. That stays so.
+		// nohup, and a shell that starts a job in the background, make the process ignore signals.
+		// That stays so.
 		if !signal.Ignored(s) {
 			wanted = append(wanted, s)
 		}
@@ -34,12 +35,14 @@ func UntilSignalOrHangup(ctx context.Context, exit func(code int)) (_ context.Co
 	return untilFirst(ctx, wanted, func(*Signalled) {}, exit)
 }
 
-// untilFirst returns a context. The first of the signals calls first, and then cancels the context with a *Signalled as its
-// cause. A second one calls exit at once, with the signal's code. The caller must call stop. It waits for the goroutine that
-// receives the signals, and gives the signals their usual effect back.
+// untilFirst returns a context. The first of the signals calls first, and then cancels the context
+// with a *Signalled as its cause. A second one calls exit at once, with the signal's code. The
+// caller must call stop. It waits for the goroutine that receives the signals, and gives the
+// signals their usual effect back.
 //
-// SIGPIPE does nothing until then. Otherwise a broken pipe at standard output or error would kill the agent, and the node
-// with it. A guest whose output has no reader gets EPIPE from its write. An ignored signal would be ignored by children, too.
+// SIGPIPE does nothing until then. Otherwise a broken pipe at standard output or error would kill
+// the agent, and the node with it. A guest whose output has no reader gets EPIPE from its write. An
+// ignored signal would be ignored by children, too.
 func untilFirst(ctx context.Context, wanted []os.Signal, first func(*Signalled), exit func(code int)) (_ context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	received := make(chan os.Signal, 4)

@@ -1,4 +1,5 @@
-// Package flock locks files between processes, by flock(2). A lock ends with the last descriptor of the open file.
+// Package flock locks files between processes, by flock(2). A lock ends with the last descriptor of
+// the open file.
 package flock
 
 import (

@@ -1,3 +1,6 @@
+// Package image is `krustlet-wasi image`, which looks after a node's images, with or without a
+// running agent. image.go has its subcommands, verbs.go what they do, and output.go what they
+// print. docs/registries.md describes them to users.
 package image
 
 import (
@@ -34,14 +37,14 @@ type verb struct {
 	flags   []string // of the agent's settings, by their flags
 	own     []cmdline.Flag
 	atLeast int // arguments
-	atMost  int // arguments; 0: any number
+	atMost  int // arguments; 0: no bound
 	run     func(ctx context.Context, j job, args []string) error
 }
 
 // job is one execution of a subcommand, with what the user has set.
 type job struct {
 	Program
-	cfg    config.Config // what concerns images, and the data directory
+	cfg    config.Config // the settings of images, and the data directory
 	json   bool
 	quiet  bool
 	unpack bool
@@ -151,7 +154,7 @@ func (p Program) subcommand(v verb) *cobra.Command {
 // allFlags are the flags of the verb.
 func (v verb) allFlags() []cmdline.Flag { return append(config.FlagsOf(v.flags...), v.own...) }
 
-// do reads the settings, as the agent does, and does what the verb says until a signal.
+// do reads the settings, as the agent does, and does what the verb says, until a signal.
 func (p Program) do(ctx context.Context, v verb, flags cmdline.Values, args []string) error {
 	if len(args) < v.atLeast || v.atLeast == 0 && len(args) > 0 || v.atMost > 0 && len(args) > v.atMost {
 		return exit.BadUsage(fmt.Errorf("image %s: write krustlet-wasi image %s", v.name, strings.TrimSpace(v.name+" [flags] "+v.args)))
@@ -171,7 +174,8 @@ func (p Program) do(ctx context.Context, v verb, flags cmdline.Values, args []st
 	return err
 }
 
-// load reads the settings that the verb has. They come from the same sources as the agent's, so that what is set for it holds.
+// load reads the settings of the verb. They have the same sources as the agent's, so that the
+// agent's settings hold here, too.
 func (j *job) load(flags cmdline.Values) error {
 	cfg, err := config.LoadImages(flags, j.Env, j.Machine)
 	j.cfg = cfg
@@ -196,7 +200,7 @@ func (j *job) load(flags cmdline.Values) error {
 	return errors.Join(errs...)
 }
 
-// asImage points who has written something wrong to the help that is about it.
+// asImage makes the hint of a mistake name the help of `image`.
 func asImage(err error) error {
 	var found *exit.Error
 	if errors.As(err, &found) && found.Code == exit.Usage {

@@ -34,8 +34,8 @@ var (
 	component   = []byte("\x00asm\x0d\x00\x01\x00")
 )
 
-// asProgram names the variable that makes this test binary a krustlet-wasi that has the command image only, for tests that need
-// a process of their own.
+// asProgram names the variable that makes this test binary a krustlet-wasi that has the command
+// image only, for tests that need a process of their own.
 const asProgram = "KRUSTLET_WASI_TEST_IMAGE"
 
 func TestMain(m *testing.M) {
@@ -190,12 +190,12 @@ func TestImageCommands(t *testing.T) {
 	if err := os.Remove(run); err != nil {
 		t.Fatal(err)
 	}
-	var gone removal
-	if err := json.Unmarshal([]byte(o.must("rm", ref, "-o", "json")), &gone); err != nil {
+	var done removal
+	if err := json.Unmarshal([]byte(o.must("rm", ref, "-o", "json")), &done); err != nil {
 		t.Fatal(err)
 	}
-	if len(gone.Removed) != 1 || gone.Removed[0] != id || len(gone.Untagged) != 1 || gone.Freed != int64(len(emptyModule))+100 {
-		t.Errorf("removed %+v", gone)
+	if len(done.Removed) != 1 || done.Removed[0] != id || len(done.Untagged) != 1 || done.Freed != int64(len(emptyModule))+100 {
+		t.Errorf("removed %+v", done)
 	}
 	if _, err := os.Stat(compiled); err == nil {
 		t.Error("compiled code of a removed module is left")
@@ -303,10 +303,10 @@ func TestImageProgressOnATerminal(t *testing.T) {
 	}
 }
 
-// TestImageCredentials: each place of the docker config is read, that of the node first.
+// TestImageCredentials: each location of the docker config is read, and the node's own goes first.
 func TestImageCredentials(t *testing.T) {
 	handler := containerregistry.New(containerregistry.Logger(log.New(io.Discard, "", 0)))
-	var shown atomic.Value // who was there last
+	var shown atomic.Value // the last user
 	shown.Store("")
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		user, _, ok := r.BasicAuth()
@@ -322,16 +322,16 @@ func TestImageCredentials(t *testing.T) {
 	host := server.Listener.Addr().String()
 	o := newOperator(t)
 	module := o.file("app.wasm", emptyModule)
-	config := func(user string) []byte {
+	auth := func(user string) []byte {
 		return fmt.Appendf(nil, `{"auths": {%q: {"auth": %q}}}`, host, base64.StdEncoding.EncodeToString([]byte(user+":secret")))
 	}
 	o.refused(exit.Failure, "401", "push", module, host+"/app:v1")
 	o.env["DOCKER_CONFIG"] = filepath.Join(o.home, "docker")
-	for _, place := range []string{".docker/config.json", "docker/config.json", ".krustlet/config/docker/config.json"} {
-		o.file(place, config("of "+place))
+	for _, path := range []string{".docker/config.json", "docker/config.json", ".krustlet/config/docker/config.json"} {
+		o.file(path, auth("of "+path))
 		o.must("push", module, host+"/app:v1")
-		if shown := shown.Load(); shown != "of "+place {
-			t.Errorf("with %s: %q was shown", place, shown)
+		if shown := shown.Load(); shown != "of "+path {
+			t.Errorf("with %s: %q was shown", path, shown)
 		}
 	}
 	o.must("pull", host+"/app:v1")
@@ -342,7 +342,7 @@ func TestImageCredentials(t *testing.T) {
 
 // TestImagePullByProxy: proxies are those of the environment, which a process reads once.
 func TestImagePullByProxy(t *testing.T) {
-	server := newImageServer(t) // it answers what a proxy is asked for, whatever the host is
+	server := newImageServer(t) // it answers requests to a proxy, for every host
 	if _, err := registry.Push(t.Context(), server.Listener.Addr().String()+"/app:v1", emptyModule, registry.PushConfig{}); err != nil {
 		t.Fatal(err)
 	}

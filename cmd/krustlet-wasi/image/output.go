@@ -18,7 +18,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry"
 )
 
-// view is an image as it is printed. Scripts read it as JSON: fields are added, never renamed.
+// view is an image as it is printed. Scripts read it as JSON: later versions may add fields, and
+// never rename one.
 type view struct {
 	ID     string    `json:"id"`
 	Tags   []string  `json:"tags"`
@@ -44,7 +45,7 @@ func viewOf(i registry.Image, used []string) view {
 	return v
 }
 
-// print prints a value as JSON, or else as text does.
+// print prints a value as JSON, or calls text to print it.
 func (j job) print(value any, text func()) error {
 	if !j.json {
 		text()
@@ -55,7 +56,7 @@ func (j job) print(value any, text func()) error {
 	return encoder.Encode(value)
 }
 
-// table prints images, a line for each tag.
+// table prints images, one line for each tag.
 func table(to io.Writer, images []view) {
 	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(w, "IMAGE\tDIGEST\tKIND\tSIZE\tPULLED\tIN USE")
@@ -76,15 +77,15 @@ func table(to io.Writer, images []view) {
 			_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", name, shortDigest(digest), i.Kind, size(i.Size), pulled, inUse)
 		}
 	}
-	_ = w.Flush() // to a terminal or its like
+	_ = w.Flush() // the user sees a failed write
 }
 
-// shortDigest is enough of a digest to tell images apart.
+// shortDigest is the part of a digest that tells images apart.
 func shortDigest(digest string) string {
 	return strings.TrimPrefix(digest, "sha256:")[:12]
 }
 
-// size is a number of bytes to read.
+// size is a number of bytes, for people.
 func size(bytes int64) string {
 	units := []string{"KiB", "MiB", "GiB", "TiB"}
 	if bytes < 1<<10 {
@@ -99,10 +100,10 @@ func size(bytes int64) string {
 
 func rounded(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
 
-// progress tells what goes on: in bars on a terminal, else in lines.
+// progress shows the progress: as bars on a terminal, else as lines.
 type progress struct {
-	lines io.Writer     // nil: nobody is told
-	below io.Writer     // where lines go when the bars are done; nil: nobody is told
+	lines io.Writer     // nil: nothing is printed
+	below io.Writer     // for lines when the bars have ended; nil: nothing is printed
 	bars  *mpb.Progress // nil: standard error is no terminal
 
 	mu    sync.Mutex
@@ -125,7 +126,7 @@ func (j job) progress() *progress {
 
 // line prints a line above the bars.
 func (p *progress) line(format string, args ...any) {
-	if p.bars == nil { // whose own output is locked
+	if p.bars == nil { // bars lock their own output
 		p.mu.Lock()
 		defer p.mu.Unlock()
 	}
@@ -134,14 +135,14 @@ func (p *progress) line(format string, args ...any) {
 	}
 }
 
-// result prints a line below the bars, when they are done.
+// result prints a line below the bars when they have ended.
 func (p *progress) result(format string, args ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.last = append(p.last, fmt.Sprintf("krustlet-wasi: "+format+"\n", args...))
 }
 
-// blob shows how much there is of something.
+// blob shows how much of a blob is there.
 func (p *progress) blob(name string, done, size int64) {
 	if p.bars == nil {
 		return
@@ -167,13 +168,13 @@ func (p *progress) blob(name string, done, size int64) {
 	}
 }
 
-// end leaves the terminal to others.
+// end ends the bars, and prints the results.
 func (p *progress) end() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.bars != nil {
 		for _, bar := range p.known {
-			bar.Abort(false) // of what has failed; it does nothing to one that is complete
+			bar.Abort(false) // for a blob that failed; a complete bar stays as it is
 		}
 		p.bars.Wait()
 	}

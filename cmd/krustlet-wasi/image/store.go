@@ -12,7 +12,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
 )
 
-// StoreConfig is how the node's images are kept and had, by the agent and by `krustlet-wasi image`.
+// StoreConfig is the configuration of the node's store of images, for the agent and for
+// `krustlet-wasi image`.
 func StoreConfig(cfg config.Config, version string, log *zap.Logger) registry.Config {
 	return registry.Config{
 		Dir:                filepath.Join(cfg.DataDir, "modules"),
@@ -34,7 +35,8 @@ func OpenStore(cfg config.Config, version string, log *zap.Logger) (*registry.St
 	return registry.New(StoreConfig(cfg, version, log))
 }
 
-// NewCredentials finds the node's credentials for images. accounts may be nil: then there are no service accounts.
+// NewCredentials finds the node's credentials for images. accounts may be nil: then it uses no
+// service accounts.
 func NewCredentials(cfg config.Config, env cmdline.Environment, accounts credentials.ServiceAccounts, log *zap.Logger) (*credentials.Source, error) {
 	return credentials.NewSource(credentials.SourceConfig{
 		DockerConfigs: credentials.DockerConfigs(cfg.DockerConfig(), env),

@@ -17,7 +17,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime"
 )
 
-// pullImages pulls all images at once. One that fails does not keep the others back.
+// pullImages pulls all images at the same time. If one fails, the others go on.
 func pullImages(ctx context.Context, j job, images []string) error {
 	shown := j.progress()
 	settings := StoreConfig(j.cfg, j.Version, j.log)
@@ -72,7 +72,7 @@ func pullImages(ctx context.Context, j job, images []string) error {
 	}))...)
 }
 
-// usageIfInvalid marks the name of an image that can be none as the user's fault.
+// usageIfInvalid marks an invalid name of an image as a mistake of the user.
 func usageIfInvalid(err error) error {
 	if errors.Is(err, registry.ErrInvalidReference) {
 		return exit.BadUsage(err)
@@ -158,7 +158,7 @@ func removeImages(ctx context.Context, j job, images []string) error {
 	}))...)
 }
 
-// open opens the node's store, and says which images the node's pods use.
+// open opens the node's store, and returns the images that the node's pods use.
 func (j job) open() (*registry.Store, []string, error) {
 	store, err := OpenStore(j.cfg, j.Version, j.log)
 	if err != nil {

@@ -57,7 +57,8 @@ func TestLogLevel(t *testing.T) {
 	}
 }
 
-// TestLibraryLogs: nothing of client-go's or net/http's reaches standard error in a form of its own.
+// TestLibraryLogs: nothing of client-go's or net/http's reaches standard error in a form of its
+// own.
 func TestLibraryLogs(t *testing.T) {
 	var out bytes.Buffer
 	logger, _ := New(zapcore.InfoLevel, JSON, &out)

@@ -20,22 +20,23 @@ import (
 
 // cache is what runs of `krustlet-wasi run` share on disk:
 //
-//	compiled/      compiled code; the engine's, which any number of processes may use at once
-//	images/HEX/    one module store for each image, by the SHA-256 of its reference, and
-//	images/HEX.lock  the lock of who uses that store
+//	compiled/        compiled code of the engine; many processes may use it at once
+//	images/HEX/      one module store for each image, by the SHA-256 of its reference, and
+//	images/HEX.lock  the lock of the run that uses the store
 //
-// An agent's own store is another: it belongs to the one agent that holds its data directory. A store for each
-// image, since a module store is one process's at a time: so runs of one image take turns, the first of
-// them pulls and the others find it there, and no run waits for the pull of another image.
+// The store of an agent is another one: it belongs to the one agent that holds its data directory.
+// Only one process may use a module store at a time. With a store for each image, runs of one image
+// take turns: the first pulls the image, and the others find it there. No run waits for the pull of
+// another image.
 type cache struct {
 	dir     string
-	scratch *scratch // where it is this run's alone
+	scratch *scratch // nil: other runs share the cache
 }
 
-// defaultCacheDir is where a run keeps what it need not fetch or compile again: the user's cache directory as
-// the XDG Base Directory Specification has it. Empty where the user has none.
+// defaultCacheDir is where a run keeps what it need not fetch or compile again: the user's cache
+// directory in the XDG Base Directory Specification. It is empty if the user has none.
 func defaultCacheDir(env cmdline.Environment) string {
-	// The specification has relative paths ignored.
+	// The specification says that relative paths are ignored.
 	if dir, _ := env("XDG_CACHE_HOME"); filepath.IsAbs(dir) {
 		return filepath.Join(dir, "krustlet-wasi")
 	}
@@ -45,8 +46,8 @@ func defaultCacheDir(env cmdline.Environment) string {
 	return ""
 }
 
-// openCache makes the cache's folder. Without a name for it, or where the name is only a default and cannot be
-// written to, it is one for this run alone.
+// openCache makes the cache's folder. Without a name, or if the name is only a default and the
+// folder cannot be written, the folder is for this run alone.
 func openCache(dir string, isDefault bool, log *zap.Logger) (cache, error) {
 	if dir == "" {
 		return temporaryCache()
@@ -77,11 +78,11 @@ func temporaryCache() (cache, error) {
 	return cache{dir: own.dir, scratch: own}, nil
 }
 
-// warnOfOthers speaks up where somebody else may put code into the cache.
+// warnOfOthers warns if other users may put code into the cache.
 func warnOfOthers(dir string, log *zap.Logger) {
 	info, err := os.Stat(dir)
 	if err != nil {
-		return // whoever uses the folder meets the error
+		return // the next use of the folder reports the error
 	}
 	owner, known := info.Sys().(*syscall.Stat_t)
 	if info.Mode().Perm()&0o022 != 0 || known && owner.Uid != 0 && int(owner.Uid) != os.Geteuid() {
@@ -90,7 +91,7 @@ func warnOfOthers(dir string, log *zap.Logger) {
 	}
 }
 
-// close removes a cache that nobody else will use.
+// close removes a cache that is for this run alone.
 func (c cache) close() error {
 	if c.scratch == nil {
 		return nil
@@ -100,7 +101,7 @@ func (c cache) close() error {
 
 func (c cache) compiled() string { return filepath.Join(c.dir, "compiled") }
 
-// store is the folder of the image's module store, which is the caller's until release.
+// store is the folder of the image's module store. It belongs to the caller until release.
 func (c cache) store(ctx context.Context, image string) (dir string, release func(), err error) {
 	sum := sha256.Sum256([]byte(image))
 	dir = filepath.Join(c.dir, "images", hex.EncodeToString(sum[:]))
@@ -115,11 +116,12 @@ func (c cache) store(ctx context.Context, image string) (dir string, release fun
 		_ = file.Close()
 		return "", nil, err
 	}
-	// The lock goes with the file's descriptor. The file stays, and means nothing by being there.
+	// The lock ends with the file's descriptor. The file stays. That it exists means nothing.
 	return dir, func() { _ = file.Close() }, nil
 }
 
-// lockRetry is how long to wait before asking for a lock again. flock(2) has no wait that a context could end.
+// lockRetry is how long to wait before the next try for a lock. A context cannot end flock(2)'s own
+// wait.
 const lockRetry = 20 * time.Millisecond
 
 // awaitLock takes the lock, or gives up with the context's error.

@@ -21,8 +21,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime"
 )
 
-// asProgram names the variable that makes this test binary a krustlet-wasi that has the command run only. Each run has a
-// process of its own then.
+// asProgram names the variable that makes this test binary a krustlet-wasi that has the command run
+// only. Each run has a process of its own then.
 const asProgram = "KRUSTLET_WASI_TEST_RUN"
 
 func TestMain(m *testing.M) {
@@ -69,8 +69,8 @@ var (
 		"\x07\x0a\x01\x06_start\x00\x00" + "\x0a\x05\x01\x03\x00\x00\x0b")
 )
 
-// runner is a place from which a user runs modules: a home and a folder for temporary files of its own, a cache of
-// compiled code that all tests share.
+// runner is what a user has who runs modules: a home and a folder for temporary files of its own,
+// and a cache of compiled code that all tests share.
 type runner struct {
 	t     testing.TB
 	tmp   string
@@ -122,7 +122,8 @@ func (r *runner) command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// run runs the program to its end, and sees to it that nothing is left of it in the folder for temporary files.
+// run runs the program to its end, and sees to it that nothing is left of it in the folder for
+// temporary files.
 func (r *runner) run(args ...string) result {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)

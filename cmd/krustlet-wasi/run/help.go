@@ -27,11 +27,11 @@ Exit codes, besides the guest's own (its low 8 bits; 255 where these are 0 and t
   126  the module was found, and cannot be run
   127  there is no such file or image
   134  the guest trapped; standard error says where
-  137  the guest died at its memory limit
+  137  the guest was ended at its memory limit
   129, 130, 143  stopped by SIGHUP, SIGINT, SIGTERM
 `
 
-// help is what `krustlet-wasi run --help` prints: it is made from the table of flags.
+// help is what `krustlet-wasi run --help` prints. It is made from the table of flags.
 func help() string {
 	var b strings.Builder
 	b.WriteString(helpIntro)

@@ -85,7 +85,7 @@ func TestRunImage(t *testing.T) {
 	if n := server.requests.Load() - asked; n != 0 {
 		t.Errorf("the registry was asked %d times for an image that is in the cache", n)
 	}
-	// The tag means something else from here on, which is seen when somebody looks.
+	// The tag means another module from here on. A run sees that when it asks the registry.
 	server.push(t, "apps/cook:v1", guests.Tiny(t))
 	if got := r.ok(image, "args", "x"); got != want {
 		t.Errorf("not pulled: %s", got)
@@ -151,7 +151,7 @@ func TestRunConcurrently(t *testing.T) {
 	}
 }
 
-// TestRunStopsWhilePulling: a signal ends a pull, and the wait for somebody else's.
+// TestRunStopsWhilePulling: a signal ends a pull, and the wait for the pull of another run.
 func TestRunStopsWhilePulling(t *testing.T) {
 	asked := make(chan struct{}, 100)
 	hold := make(chan struct{})
@@ -192,7 +192,8 @@ func await(t *testing.T, what string, happened func() bool) {
 	}
 }
 
-// TestRunWithoutCache: a user without a home, or with one that cannot be written to, runs modules too.
+// TestRunWithoutCache: a user without a home, or with one that cannot be written to, runs modules
+// too.
 func TestRunWithoutCache(t *testing.T) {
 	tiny := newRunner(t).file("tiny.wasm", guests.Tiny(t))
 	for _, home := range []string{"", "/proc"} {
@@ -217,7 +218,7 @@ func TestRunWithoutCache(t *testing.T) {
 	}
 }
 
-// waitsForLock tells whether the process has opened the lock of an image.
+// waitsForLock reports whether the process has opened the lock of an image.
 func waitsForLock(p *running) bool {
 	fds, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", p.cmd.Process.Pid))
 	return slices.ContainsFunc(fds, func(fd string) bool {

@@ -28,14 +28,14 @@ type runnable struct {
 	file string // the name of a file that is not of an image
 }
 
-// argv is the guest's, with what follows the target on the command line as its arguments. argv0, unless it is empty, takes the
-// place of its first element.
+// argv is the guest's argument list. What follows the target on the command line are its arguments.
+// argv0 replaces its first element, unless it is empty.
 func (r runnable) argv(argv0 string, args []string) []string {
 	var argv []string
 	switch {
 	case r.file != "":
 		argv = append([]string{r.file}, args...)
-	case argv0 != "" && r.Root != nil && len(r.Config.Entrypoint) == 0: // there is no such element but an argument
+	case argv0 != "" && r.Root != nil && len(r.Config.Entrypoint) == 0: // argv has no such element yet, only arguments
 		return r.Argv([]string{argv0}, args)
 	default:
 		argv = r.Argv(nil, args)
@@ -46,7 +46,7 @@ func (r runnable) argv(argv0 string, args []string) []string {
 	return argv
 }
 
-// isFile tells whether what a user asks to run is a file, and not an image.
+// isFile reports whether the target is a file, and not an image.
 func isFile(target string) bool {
 	for _, prefix := range []string{"/", "./", "../"} {
 		if strings.HasPrefix(target, prefix) {
@@ -92,7 +92,7 @@ func fileModule(target string) (runnable, error) {
 	return runnable{Module: module, file: filepath.Base(file)}, nil
 }
 
-// imageHint helps who meant an image whose name looks like that of a file.
+// imageHint helps a user who means an image whose name looks like that of a file.
 func imageHint(target string) string {
 	if strings.HasPrefix(target, "/") || strings.HasPrefix(target, ".") || !strings.Contains(target, "/") {
 		return ""
@@ -132,7 +132,7 @@ func (p Program) imageModule(ctx context.Context, c settings, saved cache, log *
 		case present:
 			return runnable{Module: module}, nil
 		case c.pull == pullNever:
-			return runnable{}, &exit.Error{Code: exitNotFound, Err: fmt.Errorf("image %s is not in the cache, and --pull=never has it that it is not pulled", c.target)}
+			return runnable{}, &exit.Error{Code: exitNotFound, Err: fmt.Errorf("image %s is not in the cache, and --pull=never forbids a pull", c.target)}
 		}
 	}
 	if !c.quiet {

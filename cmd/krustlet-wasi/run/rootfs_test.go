@@ -24,7 +24,8 @@ func (s *imageServer) pushRooted(t *testing.T, repository string, image v1.Image
 	return ref.String()
 }
 
-// TestRunRootfs: an image with a root filesystem runs as its config says, on files of its own, which are gone afterwards.
+// TestRunRootfs: an image with a root filesystem runs as its config says, on files of its own,
+// which are removed at the end.
 func TestRunRootfs(t *testing.T) {
 	server := newImageServer(t)
 	module, err := os.ReadFile(kitchen(t))

@@ -1,3 +1,7 @@
+// Package run is `krustlet-wasi run`, which runs one module without a cluster. settings.go and
+// values.go read its flags, module.go finds the module, in the folders of cache.go or elsewhere,
+// run.go runs it, and exit.go says what the end of the guest means for the process. docs/run.md
+// describes it to users.
 package run
 
 import (
@@ -24,7 +28,8 @@ type Program struct {
 	Compiler []string // the command that compiles a module for the engine
 }
 
-// Command is `krustlet-wasi run`. Its flags end before the module: what follows that is the guest's.
+// Command is `krustlet-wasi run`. Its flags end before the module: what follows the module is the
+// guest's.
 func (p Program) Command() *cobra.Command {
 	flags := cmdline.Values{}
 	cmd := &cobra.Command{
@@ -72,7 +77,8 @@ func (p Program) runModule(ctx context.Context, flags cmdline.Values, args []str
 	return nil
 }
 
-// runInCache brings the module here and runs it. The error is of what prevents that; else code is the guest's end.
+// runInCache fetches the module and runs it. code is the guest's. The error is why the guest could
+// not run.
 func (p Program) runInCache(ctx context.Context, c settings, log *zap.Logger) (code int, err error) {
 	sweepScratch(log)
 	store, err := openCache(c.cacheDir, c.cacheIsDefault, log)
@@ -124,7 +130,7 @@ func (p Program) newEngine(compiled string, c settings, log *zap.Logger) (*wasmt
 // startError gives the error of a start its exit code.
 func startError(err error) error {
 	if errors.Is(err, runtime.ErrFull) {
-		return err // no fault of the module's
+		return err // the module is not the reason
 	}
 	return &exit.Error{Code: exitCannotRun, Err: err}
 }
@@ -136,14 +142,14 @@ func (p Program) module(ctx context.Context, c settings, store cache, log *zap.L
 	return p.imageModule(ctx, c, store, log)
 }
 
-// errTimedOut is the cause of a context whose guest has had its time.
+// errTimedOut is the cause of a context whose guest has used up its time.
 var errTimedOut = errors.New("the guest has had its time")
 
-// killPatience is how long a killed guest may take to be gone. It is gone in milliseconds, unless the machine is
-// overloaded or something is wrong.
+// killPatience is how long a killed guest may take to end. It takes milliseconds, unless the
+// machine is overloaded or something is wrong.
 const killPatience = 5 * time.Second
 
-// await waits for the guest's end, or brings it about, and gives the exit code.
+// await waits for the guest's end, or causes it, and returns the exit code.
 func (p Program) await(ctx context.Context, c settings, guest runtime.Process) int {
 	if c.timeout > 0 {
 		var cancel context.CancelFunc

@@ -80,7 +80,7 @@ func TestRunExitCodes(t *testing.T) {
 	}
 }
 
-// TestRunPassesArguments: what follows the module is the guest's, whatever it looks like.
+// TestRunPassesArguments: what follows the module is the guest's, also if it looks like a flag.
 func TestRunPassesArguments(t *testing.T) {
 	r, guest := newRunner(t), kitchen(t)
 	for _, tt := range []struct {
@@ -119,7 +119,7 @@ func TestRunDirectories(t *testing.T) {
 	r.file("data/in.txt", []byte("content"))
 	outside := newRunner(t).file("outside.txt", []byte("outside"))
 	r.file("data/sub/x", nil)
-	// A root of its own, with the /tmp of a container, which nobody sees later.
+	// A root of its own, with the /tmp of a container, which is removed afterwards.
 	if got := r.ok(guest, "ls", "/"); got != "tmp/\n" {
 		t.Errorf("a guest without --dir sees %q", got)
 	}
@@ -188,7 +188,8 @@ func TestRunStandardInput(t *testing.T) {
 	}
 }
 
-// TestRunLeavesInputAlone: a guest that reads nothing takes nothing away from who reads next, as in a shell's loop.
+// TestRunLeavesInputAlone: a guest that reads nothing leaves the input to the next reader, as in a
+// shell's loop.
 func TestRunLeavesInputAlone(t *testing.T) {
 	r := newRunner(t)
 	r.shell = `"$@"; cat`
@@ -211,7 +212,7 @@ func TestRunIsInteractive(t *testing.T) {
 	p.ended(0)
 }
 
-// TestRunBrokenPipe: a guest whose output nobody reads gets an error from its write.
+// TestRunBrokenPipe: a guest whose output has no reader gets an error from its write.
 func TestRunBrokenPipe(t *testing.T) {
 	p := newRunner(t).start(kitchen(t), "yes")
 	p.await("yes")
@@ -363,7 +364,8 @@ func TestRunOutputRate(t *testing.T) {
 	}
 }
 
-// TestRunFileSizeLimit: RLIMIT_FSIZE (512-byte blocks, or 1024 in some shells) is met by the guest and by nobody else.
+// TestRunFileSizeLimit: only the guest meets RLIMIT_FSIZE (512-byte blocks, or 1024 in some
+// shells).
 func TestRunFileSizeLimit(t *testing.T) {
 	r := newRunner(t)
 	r.shell = `ulimit -f 40000 && exec "$@"`
@@ -414,8 +416,8 @@ func TestRunPage(t *testing.T) {
 	}
 }
 
-// BenchmarkRun is what a user waits for a guest that does nothing, its code compiled: the program's start, the
-// module's digest, the guest, and the end.
+// BenchmarkRun is what a user waits for a guest that does nothing, its code compiled: the program's
+// start, the module's digest, the guest, and the end.
 func BenchmarkRun(b *testing.B) {
 	for name, args := range map[string][]string{
 		"tiny": {newRunner(b).file("tiny.wasm", guests.Tiny(b)), "x"},

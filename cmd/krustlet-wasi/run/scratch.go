@@ -16,11 +16,13 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/volume"
 )
 
-// scratchPrefix begins the names of scratch folders. Versions that did not lock theirs called them otherwise.
+// scratchPrefix begins the names of scratch folders. Versions that did not lock their folders used
+// another name.
 const scratchPrefix = "krustlet-wasi-scratch-"
 
-// scratch is a folder for temporary files that is one run's. The kernel drops the lock on it with the process, however that ends:
-// what can be locked is of a run that is dead.
+// scratch is a folder for the temporary files of one run. The kernel drops its lock when the
+// process ends, in every case. So a folder that can be locked belongs to a run that has
+// ended.
 type scratch struct {
 	dir  string
 	lock *os.File
@@ -33,24 +35,25 @@ func newScratch() (*scratch, error) {
 		if err != nil {
 			return nil, err
 		}
-		lock, err := lockScratch(dir, flock.TryShared) // NFS gives no other to who cannot write to the file
+		lock, err := lockScratch(dir, flock.TryShared) // NFS gives no exclusive one without the right to write
 		if err != nil {
 			return nil, errors.Join(err, os.Remove(dir))
 		}
 		if lock != nil {
 			return &scratch{dir: dir, lock: lock}, nil
 		}
-		// Before it was locked, another run has taken it for one that was left, and removes it.
+		// Another run has locked it first, as one that was left behind, and removes it.
 	}
 }
 
-// remove removes the folder and what is in it, mounts as well.
+// remove removes the folder and everything in it, mounts as well.
 func (s *scratch) remove() error {
 	defer func() { _ = s.lock.Close() }()
 	return volume.Remove(context.Background(), s.dir)
 }
 
-// lockScratch locks a folder of this user's. nil: it is somebody else's, or not there.
+// lockScratch locks a folder of this user. The result is nil if the folder belongs to another user,
+// is locked, or does not exist.
 func lockScratch(dir string, try func(*os.File) error) (*os.File, error) {
 	f, err := os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 	switch {
@@ -79,11 +82,12 @@ func lockScratch(dir string, try func(*os.File) error) (*os.File, error) {
 	return f, nil
 }
 
-// sweepScratch removes what runs have left that were killed. What cannot be removed is told of, and holds nobody up.
+// sweepScratch removes the folders of runs that were killed. If a folder cannot be removed, that is
+// only a warning.
 func sweepScratch(log *zap.Logger) {
 	all, err := os.ReadDir(os.TempDir())
 	if err != nil {
-		return // who needs the folder meets the error
+		return // the next use of the folder reports the error
 	}
 	for _, e := range all {
 		if !strings.HasPrefix(e.Name(), scratchPrefix) {
@@ -95,7 +99,7 @@ func sweepScratch(log *zap.Logger) {
 			err = (&scratch{dir: dir, lock: lock}).remove()
 		}
 		if err != nil {
-			log.Warn("what a run has left that was killed cannot be removed", zap.String("dir", dir), zap.Error(err))
+			log.Warn("the folder that a killed run left behind cannot be removed", zap.String("dir", dir), zap.Error(err))
 		}
 	}
 }

@@ -27,7 +27,7 @@ func left(t *testing.T, dir string) []string {
 	return names
 }
 
-// mounted tells whether anything is mounted below a folder.
+// mounted reports whether something is mounted below a folder.
 func mounted(t *testing.T, dir string) bool {
 	t.Helper()
 	table, err := os.ReadFile("/proc/self/mountinfo")
@@ -37,7 +37,7 @@ func mounted(t *testing.T, dir string) bool {
 	return strings.Contains(string(table), dir+"/")
 }
 
-// TestRunSweeps: a run removes what runs have left that were killed, and nothing of one that lives.
+// TestRunSweeps: a run removes what killed runs have left, and nothing of a run that lives.
 func TestRunSweeps(t *testing.T) {
 	server := newImageServer(t)
 	module, err := os.ReadFile(kitchen(t))
@@ -66,16 +66,16 @@ func TestRunSweeps(t *testing.T) {
 		p.signal(syscall.SIGKILL)
 		_ = p.cmd.Wait() // it was killed
 	}
-	dead := left(t, r.tmp)
-	if len(dead) != 4 { // three roots, and a cache
-		t.Fatalf("killed runs leave %q", dead)
+	killed := left(t, r.tmp)
+	if len(killed) != 4 { // three roots, and a cache
+		t.Fatalf("killed runs leave %q", killed)
 	}
 	t.Logf("something of them is still mounted: %v", mounted(t, r.tmp))
 
 	living := start(r, "--quiet", image, "cat") // this one removes them
 	alive := left(t, r.tmp)
-	if len(alive) != 1 || slices.Contains(dead, alive[0]) {
-		t.Fatalf("of %q are left: %q", dead, alive)
+	if len(alive) != 1 || slices.Contains(killed, alive[0]) {
+		t.Fatalf("of %q are left: %q", killed, alive)
 	}
 	// What is not ours to remove, or looks like it only.
 	foreign, link := filepath.Join(r.tmp, scratchPrefix+"foreign"), filepath.Join(r.tmp, scratchPrefix+"link")
@@ -118,7 +118,7 @@ func TestRunSweeps(t *testing.T) {
 	}
 }
 
-// TestScratchIsKept: whatever others sweep meanwhile, a run has its folder until it removes it.
+// TestScratchIsKept: a run has its folder until it removes it, while other runs sweep.
 func TestScratchIsKept(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	var all sync.WaitGroup

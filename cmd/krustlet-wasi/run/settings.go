@@ -11,8 +11,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// settings is what `krustlet-wasi run` is asked to do, understood and checked as far as that goes without a look
-// at the module.
+// settings is what the user asks `krustlet-wasi run` to do. It is checked, as far as that needs no
+// look at the module.
 type settings struct {
 	target   string   // FILE.wasm or IMAGE, as written
 	args     []string // the guest's, without argv[0]
@@ -31,7 +31,7 @@ type settings struct {
 	// maxModule bounds the module, in bytes.
 	maxModule int64
 	cacheDir  string // empty: a folder for this run alone
-	// cacheIsDefault is set where nobody asked for this very cacheDir.
+	// cacheIsDefault is set if the user did not name cacheDir.
 	cacheIsDefault bool
 	quiet          bool
 	unsafe         bool // an engine that lets guests out will do
@@ -40,11 +40,12 @@ type settings struct {
 // flag is one flag of `krustlet-wasi run`.
 type flag struct {
 	cmdline.Flag
-	// apply reads the values that were written behind the flag, in order; it is called if there are any.
+	// apply reads the values that the user wrote for the flag, in order. It is called if there are
+	// any.
 	apply func(c *settings, values []string, env cmdline.Environment) error
 }
 
-// flagTable has all flags of `krustlet-wasi run` but --help, in the order of the help text.
+// flagTable has all flags of `krustlet-wasi run` except --help, in the order of the help text.
 func flagTable() []flag {
 	return []flag{
 		{
@@ -90,7 +91,7 @@ func flagTable() []flag {
 		{
 			Flag: cmdline.Flag{
 				Name: "memory", Short: "m", Arg: "BYTES", Default: "none",
-				Usage: "Limit of the guest's memory, as resources.limits.memory of a pod: 64Mi, 1Gi. A guest that dies at it ends with code 137.",
+				Usage: "Limit of the guest's memory, as resources.limits.memory of a pod: 64Mi, 1Gi. A guest that needs more ends with code 137.",
 			},
 			apply: func(c *settings, values []string, _ cmdline.Environment) (err error) {
 				c.memory, err = config.ParseBytes(last(values), "memory", "64Mi")
@@ -140,7 +141,7 @@ func flagTable() []flag {
 		{
 			Flag: cmdline.Flag{
 				Name: "grace", Arg: "DURATION", Default: "0s",
-				Usage: "What is left to a guest that is to stop, on a signal or a time-out, before it is killed, as a pod's terminationGracePeriodSeconds.",
+				Usage: "How long a guest may take to stop after a signal or a time-out, before it is killed, as a pod's terminationGracePeriodSeconds.",
 			},
 			apply: func(c *settings, values []string, _ cmdline.Environment) (err error) {
 				c.grace, err = config.ParseDuration(last(values))
@@ -160,7 +161,7 @@ func flagTable() []flag {
 		{
 			Flag: cmdline.Flag{
 				Name: "insecure-registries", Arg: "HOST[:PORT],...", Default: "$" + insecureVariable + "; loopback addresses and localhost always are",
-				Usage: "Registries to be spoken to without TLS, or with certificates that are not verified.",
+				Usage: "Registries that are asked without TLS, or whose certificates are not verified.",
 			},
 			apply: func(c *settings, values []string, _ cmdline.Environment) (err error) {
 				c.insecure, err = config.ParseRegistries(config.SplitList(strings.Join(values, ",")))
@@ -193,7 +194,7 @@ func flagTable() []flag {
 		{
 			Flag: cmdline.Flag{
 				Name: "quiet", Short: "q", Boolean: true, Default: "false",
-				Usage: "Say nothing but errors, and why a guest was ended.",
+				Usage: "Print only errors, and why a guest was ended.",
 			},
 			apply: func(c *settings, values []string, _ cmdline.Environment) (err error) {
 				c.quiet, err = config.ParseBool(last(values))
@@ -213,10 +214,11 @@ func flagTable() []flag {
 	}
 }
 
-// insecureVariable is the agent's own, so that what is set for it holds here.
+// insecureVariable is also the agent's, so that its value holds here, too.
 const insecureVariable = "KRUSTLET_INSECURE_REGISTRIES"
 
-// load makes a settings of flags and arguments. Its error joins all that is wrong, a line each.
+// load makes settings from flags and arguments. Its error joins all problems, with one line for
+// each.
 func load(flags cmdline.Values, args []string, env cmdline.Environment) (settings, error) {
 	if len(args) == 0 || args[0] == "" {
 		return settings{}, errors.New("nothing to run: name a FILE.wasm or an IMAGE")

@@ -18,9 +18,10 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// Messages of this file follow the name of a flag of `run` and say what is wrong and what to write instead.
+// Messages of this file follow the name of a flag of `run`. They say what is wrong and what to
+// write instead.
 
-// pullPolicy says when run asks a registry. The words are those of docker run.
+// pullPolicy says when to ask a registry. The words are those of docker run.
 type pullPolicy string
 
 const (
@@ -37,8 +38,8 @@ func parsePullPolicy(value string) (pullPolicy, error) {
 	return "", fmt.Errorf("%q is no pull policy: write %s, %s or %s", value, pullAlways, pullMissing, pullNever)
 }
 
-// parseEnv makes the guest's environment. A key that comes twice keeps its place and gets the later value; KEY alone
-// that is not set here is left out, as docker run does.
+// parseEnv makes the guest's environment. A key that comes twice keeps its position and gets the
+// later value. A KEY alone that is not set here is left out, as docker run does.
 func parseEnv(values []string, env cmdline.Environment) ([]string, error) {
 	var (
 		list []string
@@ -67,7 +68,7 @@ func parseEnv(values []string, env cmdline.Environment) ([]string, error) {
 	return list, errors.Join(errs...)
 }
 
-// parseDirs makes the mounts of what --dir says. What the host lacks is found here.
+// parseDirs makes the mounts of --dir. It finds out what the host lacks.
 func parseDirs(values []string) ([]runtime.Mount, error) {
 	var (
 		mounts []runtime.Mount
@@ -106,7 +107,7 @@ func parseDir(value string) (runtime.Mount, error) {
 	}
 	at, err := parseGuestPath(guest)
 	if err != nil && !named {
-		return runtime.Mount{}, fmt.Errorf("%q: a guest cannot see a directory under a name with \"..\" in it; write where it is to see it: %s::/data", value, host)
+		return runtime.Mount{}, fmt.Errorf("%q: a guest cannot see a directory under a name with \"..\" in it; write the path that it sees: %s::/data", value, host)
 	}
 	if err != nil {
 		return runtime.Mount{}, err
@@ -134,7 +135,7 @@ func parseDir(value string) (runtime.Mount, error) {
 	return runtime.Mount{Host: abs, Guest: at, ReadOnly: readOnly}, nil
 }
 
-// parseGuestPath makes a clean absolute path of one in the guest, in which a relative path counts from /.
+// parseGuestPath makes a path in the guest clean and absolute. A relative path begins at /.
 func parseGuestPath(value string) (string, error) {
 	switch {
 	case value == "":

@@ -56,7 +56,7 @@ func TestParseDir(t *testing.T) {
 		}
 	}
 	if _, err := parseDirs([]string{"a::/x", "a/file::x/"}); err == nil || !strings.Contains(err.Error(), "has something at /x already") {
-		t.Errorf("two mounts at one place: %v", err)
+		t.Errorf("two mounts at one path: %v", err)
 	}
 }
 
