@@ -17,7 +17,14 @@ const module = "github.com/krustlet-go/krustlet-wasi"
 // floors: a package may import packages of lower floors only. What is not named here belongs to the
 // longest path above it.
 var floors = map[string]int{
-	"cmd":                        5,
+	"cmd":                        6,
+	"cmd/krustlet-wasi/cmdline":  2,
+	"cmd/krustlet-wasi/config":   4,
+	"cmd/krustlet-wasi/exit":     1,
+	"cmd/krustlet-wasi/flock":    1,
+	"cmd/krustlet-wasi/image":    5,
+	"cmd/krustlet-wasi/logging":  1,
+	"cmd/krustlet-wasi/run":      5,
 	"podsync":                    4,
 	"runtime/wasmtime":           2,
 	"runtime/wasmtime/translate": 1,

@@ -21,6 +21,8 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/record"
 
+	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/config"
+	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/logging"
 	"github.com/krustlet-go/krustlet-wasi/kubeletapi"
 	"github.com/krustlet-go/krustlet-wasi/node"
 	"github.com/krustlet-go/krustlet-wasi/podsync"
@@ -33,9 +35,10 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/tlsbootstrap"
 )
 
-// agent is what the node's parts are made of: a field is set before the first of those that need it.
+// agent is what the node's parts are made of: a field is set before the first of those that need
+// it.
 type agent struct {
-	cfg       Config
+	cfg       config.Config
 	log       *zap.Logger
 	level     zap.AtomicLevel // of log
 	files     descriptors
@@ -55,15 +58,16 @@ type agent struct {
 	usage     *usage
 }
 
-// runAgent is the node: it returns when ctx is cancelled and everything it started has ended, with nil if
-// that went cleanly, or earlier with the error that makes it impossible to go on. The data directory exists
-// and is locked for this process. The lines that ask for a certificate's approval go to stdout; level is the log's.
-func runAgent(ctx context.Context, cfg Config, stdout io.Writer, log *zap.Logger, level zap.AtomicLevel) error {
+// runAgent is the node. It returns nil when ctx is cancelled and everything that it started has
+// ended without an error. It returns earlier, with an error, if it cannot go on. The data directory
+// exists and is locked for this process. The lines that ask for a certificate's approval go to
+// stdout. level is the log's.
+func runAgent(ctx context.Context, cfg config.Config, stdout io.Writer, log *zap.Logger, level zap.AtomicLevel) error {
 	listener, err := kubeletapi.Listen(ctx, net.JoinHostPort(cfg.Addr.String(), strconv.Itoa(cfg.Port)))
 	if err != nil {
 		return err
 	}
-	defer func() { _ = listener.Close() }() // closed already where it was served
+	defer func() { _ = listener.Close() }() // already closed if it was served
 	bootstrap := bootstrapConfig(cfg, stdout, log)
 	identity, err := tlsbootstrap.Join(ctx, bootstrap)
 	if err != nil {
@@ -120,8 +124,8 @@ func runAgent(ctx context.Context, cfg Config, stdout io.Writer, log *zap.Logger
 	parts.Go(func() error { return identity.Run(ctx) })
 	parts.Go(func() error { return a.serving.Run(ctx) })
 	parts.Go(func() error {
-		// A node that says for a moment that it is not ready, at each start of its agent, has its pods taken
-		// out of service for that moment.
+		// A node that is not ready for a moment at each start of its agent loses its pods' traffic
+		// for that moment.
 		waitFor(ctx, a.pods.Synced(), nodePatience)
 		return self.Run(ctx)
 	})
@@ -146,7 +150,7 @@ func waitFor(ctx context.Context, done <-chan struct{}, patience time.Duration) 
 	}
 }
 
-func bootstrapConfig(cfg Config, stdout io.Writer, log *zap.Logger) tlsbootstrap.Config {
+func bootstrapConfig(cfg config.Config, stdout io.Writer, log *zap.Logger) tlsbootstrap.Config {
 	return tlsbootstrap.Config{
 		BootstrapFile: cfg.BootstrapFile,
 		Kubeconfig:    cfg.Kubeconfig,
@@ -160,8 +164,8 @@ func bootstrapConfig(cfg Config, stdout io.Writer, log *zap.Logger) tlsbootstrap
 	}
 }
 
-// newClient makes the agent's client. It has no limit on its side: the API server's own fairness is what bounds a
-// node, and a hundred pods that start together need hundreds of calls.
+// newClient makes the agent's client. It has no rate limit of its own: the API server is fair to
+// its clients, and a hundred pods that start together need hundreds of calls.
 func newClient(config *rest.Config) (kubernetes.Interface, error) {
 	config.QPS = -1
 	config.ContentType = runtime.ContentTypeProtobuf
@@ -182,14 +186,15 @@ func newRecorder(client kubernetes.Interface, nodeName string) (recorder record.
 	return broadcaster.NewRecorder(scheme.Scheme, source), broadcaster.Shutdown
 }
 
-// newLogEvents makes what tells followers of logs. Where the kernel has none left, each of them has to ask for one.
+// newLogEvents makes what tells followers of logs that there is more to read. Where the kernel has
+// no watcher left, each follower has to ask for one.
 func newLogEvents(log *zap.Logger) (written *logfile.Watcher, stop func()) {
 	written, err := logfile.NewWatcher()
 	if err != nil {
 		log.Warn("following logs may fail, and costs more", zap.Error(err))
 		return nil, func() {}
 	}
-	return written, func() { _ = written.Close() } // nobody follows a log any more
+	return written, func() { _ = written.Close() } // no log is followed any more
 }
 
 func (a *agent) newPods() (*podsync.Manager, error) {
@@ -285,9 +290,9 @@ func (a *agent) newAPI() (*kubeletapi.Server, error) {
 		Ports:          a.pods,
 		Health:         a.pods.Ready,
 		TLS:            kubeletapi.TLS{MinVersion: a.cfg.API.TLSMinVersion, CipherSuites: a.cfg.API.TLSCipherSuites},
-		Configuration:  configurationOf(a.cfg),
+		Configuration:  a.cfg.Shown(),
 		Profiling:      a.cfg.API.Profiling,
-		SetLogLevel:    levelSetter(a.cfg, a.level, log),
+		SetLogLevel:    logging.LevelSetter(a.cfg.API.DebugFlags, a.level, log),
 		Log:            log,
 
 		Connections: a.files.connections,
@@ -298,9 +303,9 @@ func (a *agent) newAPI() (*kubeletapi.Server, error) {
 	})
 }
 
-// clientAuthority is the authority that signs the API server's client certificate, where no flag names
-// another: the one that the node's kubeconfig trusts, which in most clusters is the same.
-func clientAuthority(cfg Config) ([]byte, error) {
+// clientAuthority is the authority that signs the API server's client certificate. If no flag names
+// one, it is the authority that the node's kubeconfig trusts: in most clusters it is the same.
+func clientAuthority(cfg config.Config) ([]byte, error) {
 	if cfg.ClientCAFile != "" {
 		return nil, nil
 	}

@@ -10,16 +10,19 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 	"golang.org/x/sys/unix"
+
+	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/config"
 )
 
-// Whatever the limit is, what others may have and what the agent keeps is no more, and each has something.
+// Whatever the limit is, what others may have and what the agent keeps is no more, and each has
+// something.
 //
 // docs/security.md: "Work that others cause has shares of the process's open files".
 // docs/security.md: "The agent keeps 256 files, and 16 for each pod (`--max-pods`)".
 func TestSharesOfDescriptors(t *testing.T) {
 	for _, limit := range []uint64{256, 1024, 4096, 20_000, 65_536, 524_288, 1 << 20, 1 << 63} {
 		for _, pods := range []int{1, 110, 500, 5000} {
-			d := shareOut(limit, pods, defaultLogMaxFiles)
+			d := shareOut(limit, pods, 5)
 			t.Logf("%d files, %d pods: %+v", limit, pods, d)
 			if d.own+d.files() > d.limit || uint64(d.limit) > limit {
 				t.Errorf("%d files, %d pods: the agent keeps %d and others may have %d", limit, pods, d.own, d.files())
@@ -33,7 +36,7 @@ func TestSharesOfDescriptors(t *testing.T) {
 		}
 	}
 	// docs/security.md: "With a limit of 524,288 thousands of logs can be followed at a time".
-	if d := shareOut(524_288, 110, defaultLogMaxFiles); d.readers < 4000 || d.connections.Certified < 10_000 {
+	if d := shareOut(524_288, 110, 5); d.readers < 4000 || d.connections.Certified < 10_000 {
 		t.Errorf("%+v", d)
 	}
 }
@@ -69,7 +72,7 @@ func TestLimitOfDescriptorsIsTooSmall(t *testing.T) {
 	}
 	for pods, lines := range map[int]int{1: 0, int(limit.Cur)/filesOfPod + 1: 1} { //nolint:gosec // a limit of files
 		core, seen := observer.New(zap.WarnLevel)
-		if _, err := newDescriptors(Config{MaxPods: pods, ContainerLogMaxFiles: 5}, zap.New(core)); err != nil {
+		if _, err := newDescriptors(config.Config{MaxPods: pods, ContainerLogMaxFiles: 5}, zap.New(core)); err != nil {
 			t.Fatal(err)
 		}
 		if seen.Len() != lines {
@@ -85,13 +88,14 @@ func TestLimitOfDescriptorsIsTooSmall(t *testing.T) {
 	}
 }
 
-// A process has as many open files as the hard limit allows, whatever the soft one was that it was started with.
+// A process has as many open files as the hard limit allows, also if it was started with a lower
+// soft limit.
 //
 // docs/security.md: "The soft limit is raised to the hard one".
 func TestSoftLimitOfDescriptorsIsRaised(t *testing.T) {
 	const asked = "KRUSTLET_TEST_PRINT_FILES"
 	if os.Getenv(asked) != "" {
-		d, err := newDescriptors(Config{MaxPods: 1, ContainerLogMaxFiles: 2}, zap.NewNop())
+		d, err := newDescriptors(config.Config{MaxPods: 1, ContainerLogMaxFiles: 2}, zap.NewNop())
 		fmt.Println("LIMIT", d.limit, err)
 		return
 	}

@@ -9,17 +9,19 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 
+	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/config"
 	"github.com/krustlet-go/krustlet-wasi/podsync/metrics"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime"
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker"
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/confine"
 )
 
-// newWorkers finds the workers that an earlier agent left, and is ready to start others. The data directory's folders are
-// made first: a worker cannot reach one that was made beside the credentials after its start.
+// newWorkers finds the workers that an earlier agent left, and is ready to start others. It makes
+// the data directory's folders first: a worker cannot reach a folder that is made beside the
+// credentials after its start.
 //
-// Guests and workers are left alone by close.
-func newWorkers(ctx context.Context, cfg Config, counts *metrics.Runtime, tracer trace.Tracer, log *zap.Logger) (pool *worker.Pool, close func(), err error) {
+// close leaves guests and workers alone.
+func newWorkers(ctx context.Context, cfg config.Config, counts *metrics.Runtime, tracer trace.Tracer, log *zap.Logger) (pool *worker.Pool, close func(), err error) {
 	if err := confine.HideSelf(); err != nil {
 		log.Warn("other processes of this user may read the agent's memory", zap.Error(err))
 	}
@@ -32,7 +34,7 @@ func newWorkers(ctx context.Context, cfg Config, counts *metrics.Runtime, tracer
 		}
 	}
 	compiler, err := wasmtime.NewCompiler(wasmtime.Config{
-		CacheDir:      compiledDir(cfg.DataDir),
+		CacheDir:      config.CompiledDir(cfg.DataDir),
 		Compiler:      selfCompiler,
 		MaxModuleSize: cfg.MaxModuleSize,
 		Compiled:      counts.Compiled,
@@ -65,8 +67,8 @@ func newWorkers(ctx context.Context, cfg Config, counts *metrics.Runtime, tracer
 	return pool, func() { pool.Close(); compiler.Close() }, nil
 }
 
-// makeLogDirs makes the folders that log shippers read. The data directory above them, where it is, stays closed.
-func makeLogDirs(cfg Config) error {
+// makeLogDirs makes the folders that log shippers read. The data directory above them stays closed.
+func makeLogDirs(cfg config.Config) error {
 	if err := os.MkdirAll(cfg.PodLogsDir, 0o755); err != nil {
 		return fmt.Errorf("making the directory of the pods' logs: %w; choose another with --pod-logs-dir", err)
 	}
@@ -79,27 +81,12 @@ func makeLogDirs(cfg Config) error {
 	return nil
 }
 
-// self is this program, and not the path that it was started by: there may be another version by now.
+// self is this program. The path that started it may lead to another version by now.
 const self = "/proc/self/exe"
 
 var selfCompiler = []string{self, wasmtime.CompileCommand}
 
-// compiledDir is where an agent keeps compiled code.
-func compiledDir(dataDir string) string { return filepath.Join(dataDir, "modules", "compiled") }
-
-// newEngine makes the engine of `run`, which keeps compiled code in the folder named.
-func newEngine(compiled string, c runConfig, log *zap.Logger) (*wasmtime.Engine, error) {
-	return wasmtime.New(wasmtime.Config{
-		CacheDir:      compiled,
-		Compiler:      selfCompiler,
-		MaxModuleSize: c.maxModule,
-		Log:           log.Named("engine"),
-
-		AllowUnsafeEngine: c.unsafe,
-	})
-}
-
-// isCompiler tells whether this process was started by an engine's, to compile one module.
+// isCompiler reports whether an engine started this process, to compile one module.
 func isCompiler(args []string) bool {
 	return len(args) > 1 && args[1] == wasmtime.CompileCommand
 }

@@ -17,15 +17,16 @@ import (
 // controlGroups are the control groups of the node's workers.
 type controlGroups struct{ all *confine.Groups }
 
-// newControlGroups makes the control group of all workers, which gets what the Node gives to pods. It is nil where the kernel
-// or the lack of privilege does not let it be; then workers run in the agent's, which is a warning, and no error.
+// newControlGroups makes the control group of all workers. It gets what the Node gives to pods. It
+// is nil if the kernel or a lack of privilege does not allow it. Then workers run in the agent's
+// group, and that is only a warning.
 func newControlGroups(dataDir string, log *zap.Logger) worker.Groups {
 	cpus, memory, threads, err := node.Allocatable(dataDir)
 	if err != nil {
 		log.Warn("containers have no control group", zap.Error(err))
 		return nil
 	}
-	// The name is the data directory's: there may be several agents on a machine.
+	// The name follows from the data directory: a machine may have several agents.
 	sum := sha256.Sum256([]byte(dataDir))
 	name := "krustlet-wasi-" + hex.EncodeToString(sum[:4])
 	all, lost, err := confine.NewGroups(confine.Cgroup2, name, confine.Limits{Memory: memory, CPUMilli: cpus * 1000, Pids: threads})
@@ -41,7 +42,8 @@ func newControlGroups(dataDir string, log *zap.Logger) worker.Groups {
 	return g
 }
 
-// sweep removes what workers left that ended while no agent ran. Groups that hold a process refuse.
+// sweep removes the groups of workers that ended while no agent ran. The kernel refuses to remove a
+// group with a process.
 func (g *controlGroups) sweep(log *zap.Logger) {
 	names, err := g.all.Names()
 	if err != nil {

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/config"
 )
 
 const helpIntro = `krustlet-wasi is a kubelet: it joins a Kubernetes cluster as a node and runs
@@ -38,7 +40,7 @@ Exit codes:
   A second SIGINT or SIGTERM ends the process at once, with code 130 or 143.
 `
 
-// rootHelp is what --help prints: it is made from the table of settings.
+// rootHelp is what --help prints. It is made from the table of settings.
 func rootHelp(root *cobra.Command) string {
 	var b strings.Builder
 	b.WriteString(helpIntro)
@@ -51,57 +53,8 @@ func rootHelp(root *cobra.Command) string {
 		}
 	}
 	b.WriteString(helpExamples)
-	for _, group := range groups {
-		fmt.Fprintf(&b, "\n%s:\n", group)
-		for _, s := range settings() {
-			if s.group == group {
-				b.WriteString(settingHelp(s))
-			}
-		}
-	}
+	b.WriteString(config.Help())
 	b.WriteString("\nOther:\n  -h, --help\n        print this help\n  -V, --version\n        print the version\n")
 	b.WriteString(helpOutro)
 	return b.String()
-}
-
-// settingHelp is the lines of one setting.
-func settingHelp(s setting) string {
-	var b strings.Builder
-	switch {
-	case s.flag == "":
-		fmt.Fprintf(&b, "      %s=%s (environment variable only)\n", s.env, s.arg)
-	case s.short != "":
-		fmt.Fprintf(&b, "  -%s, --%s=%s\n", s.short, s.flag, s.arg)
-	default:
-		fmt.Fprintf(&b, "      --%s=%s\n", s.flag, s.arg)
-	}
-	const indent = "        "
-	for _, line := range wrap(s.usage, 80-len(indent)) {
-		b.WriteString(indent + line + "\n")
-	}
-	facts := "default: " + s.def
-	if s.flag != "" && s.env != "" {
-		facts = "[$" + s.env + "] " + facts
-	}
-	for _, line := range wrap(facts, 80-len(indent)) {
-		b.WriteString(indent + line + "\n")
-	}
-	return b.String()
-}
-
-// wrap breaks text between words into lines of at most width bytes, where words allow.
-func wrap(text string, width int) []string {
-	var lines []string
-	line := ""
-	for word := range strings.FieldsSeq(text) {
-		if line != "" && len(line)+1+len(word) > width {
-			lines = append(lines, line)
-			line = ""
-		}
-		if line != "" {
-			line += " "
-		}
-		line += word
-	}
-	return append(lines, line)
 }

@@ -4,67 +4,28 @@ import (
 	"cmp"
 	"context"
 	"os"
-	"path/filepath"
 	"slices"
 
-	"github.com/google/go-containerregistry/pkg/authn"
 	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 
+	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/config"
+	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/image"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime"
 )
 
-// storeConfig is how the node's images are kept and had, by the agent and by `krustlet-wasi image`.
-func storeConfig(cfg Config, log *zap.Logger) registry.Config {
-	return registry.Config{
-		Dir:                filepath.Join(cfg.DataDir, "modules"),
-		RightsDir:          filepath.Join(cfg.DataDir, "config", "image-rights"), // where workers do not see it
-		Verify:             cfg.ImageVerification,
-		Allowed:            cfg.ImagesNotVerified,
-		InsecureRegistries: cfg.InsecureRegistries,
-		Authorities:        cfg.RegistryCAs,
-		HostsDir:           cfg.RegistryConfigDir,
-		AllowLocalModules:  cfg.AllowLocalModules,
-		MaxModuleSize:      cfg.MaxModuleSize,
-		MaxParallelPulls:   cfg.MaxParallelImagePulls,
-		UserAgent:          "krustlet-wasi/" + programVersion(),
-		Log:                log.Named("registry"),
-	}
-}
-
-func openStore(cfg Config, log *zap.Logger) (*registry.Store, error) {
-	return registry.New(storeConfig(cfg, log))
-}
-
 // newImages opens the store of the agent's images, and finds the node's credentials for them.
-func newImages(cfg Config, client kubernetes.Interface, log *zap.Logger) (*registry.Store, *credentials.Source, error) {
-	store, err := openStore(cfg, log)
+func newImages(cfg config.Config, client kubernetes.Interface, log *zap.Logger) (*registry.Store, *credentials.Source, error) {
+	store, err := image.OpenStore(cfg, programVersion(), log)
 	if err != nil {
 		return nil, nil, err
 	}
-	keys, err := newCredentials(cfg, os.LookupEnv, client.CoreV1(), log)
+	keys, err := image.NewCredentials(cfg, os.LookupEnv, client.CoreV1(), log)
 	return store, keys, err
-}
-
-// newCredentials finds the node's credentials for images. accounts may be nil: then there are no service accounts.
-func newCredentials(cfg Config, env environment, accounts credentials.ServiceAccounts, log *zap.Logger) (*credentials.Source, error) {
-	return credentials.NewSource(credentials.SourceConfig{
-		DockerConfigs: credentials.DockerConfigs(ownDockerConfig(cfg), env),
-		Keychain:      authn.DefaultKeychain,
-		PluginConfig:  cfg.CredentialProviderConfig,
-		PluginDir:     cfg.CredentialProviderDir,
-		Accounts:      accounts,
-		Log:           log.Named("credentials"),
-	})
-}
-
-// ownDockerConfig is the docker config that is the node's alone.
-func ownDockerConfig(cfg Config) string {
-	return filepath.Join(cfg.DataDir, "config", "docker", "config.json")
 }
 
 // newCollector makes what removes images that no pod uses, with their compiled code.
@@ -77,7 +38,7 @@ func (a *agent) newCollector() (*registry.Collector, error) {
 		MaxAge:      a.cfg.ImageMaximumAge,
 		Used:        a.pods.UsedImages,
 		Removed: func(digest string) {
-			if _, err := wasmtime.RemoveCompiled(compiledDir(a.cfg.DataDir), digest); err != nil {
+			if _, err := wasmtime.RemoveCompiled(config.CompiledDir(a.cfg.DataDir), digest); err != nil {
 				a.log.Warn("compiled code of a removed image stays on disk", zap.String("digest", digest), zap.Error(err))
 			}
 		},
@@ -101,7 +62,7 @@ func collect(ctx context.Context, collector *registry.Collector, known <-chan st
 	}
 }
 
-// imagesOfNode are the images as the Node's status has them: those that take the most room first.
+// imagesOfNode are the images as the Node's status has them: the largest first.
 func imagesOfNode(store *registry.Store, log *zap.Logger) []corev1.ContainerImage {
 	images, err := store.Images()
 	if err != nil {

@@ -11,6 +11,9 @@ import (
 
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
+
+	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/exit"
+	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/flock"
 )
 
 // errDataDirInUse says that another agent has the data directory.
@@ -19,55 +22,44 @@ var errDataDirInUse = errors.New("the data directory is in use")
 // dataDirLock keeps other agents off a data directory until it is released or the process ends.
 type dataDirLock struct{ file *os.File }
 
-// prepareDataDir makes the data directory, for its owner only, and locks it. The error of a directory that
-// cannot be used is the user's to mend (exitUsage); errDataDirInUse is not.
+// prepareDataDir makes the data directory for its owner only, and locks it. If the directory cannot
+// be used, the user has to change something (exit.Usage). errDataDirInUse is no such error.
 func prepareDataDir(dir string, log *zap.Logger) (*dataDirLock, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, badUsage(fmt.Errorf("cannot make the data directory: %w; set --data-dir", err))
+		return nil, exit.BadUsage(fmt.Errorf("cannot make the data directory: %w; set --data-dir", err))
 	}
 	if info, err := os.Stat(dir); err == nil && info.Mode().Perm()&0o022 != 0 {
-		// Compiled code is read back from there and run, and keys are kept there.
+		// The agent reads compiled code back from there and runs it, and keeps keys there.
 		log.Warn("others may write to the data directory, and so take over this node; run chmod go-w on it",
 			zap.String("dataDir", dir), zap.Stringer("mode", info.Mode()))
 	}
 	return lockDataDir(dir)
 }
 
-// lockDataDir takes the lock or fails at once. The kernel drops the lock with the process, however that
-// ends, and children do not inherit it; so the file itself stays, and means nothing by being there.
+// lockDataDir takes the lock or fails at once. The kernel drops the lock when the process ends, and
+// children do not inherit it. So the file itself stays. That it exists means nothing.
 func lockDataDir(dir string) (*dataDirLock, error) {
 	path := filepath.Join(dir, "krustlet-wasi.lock")
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
-		return nil, badUsage(fmt.Errorf("cannot write to the data directory: %w; set --data-dir", err))
+		return nil, exit.BadUsage(fmt.Errorf("cannot write to the data directory: %w; set --data-dir", err))
 	}
-	if err := lockFile(file); err != nil {
+	if err := flock.TryExclusive(file); err != nil {
 		holder := readHolder(file)
 		_ = file.Close()
 		if errors.Is(err, unix.EWOULDBLOCK) {
 			return nil, fmt.Errorf("%w: %s is held by another krustlet-wasi%s; stop it or set --data-dir", errDataDirInUse, dir, holder)
 		}
-		return nil, fmt.Errorf("lock %s: %w", path, err)
+		return nil, fmt.Errorf("locking %s: %w", path, err)
 	}
 	if err := writeHolder(file); err != nil {
 		_ = file.Close()
-		return nil, fmt.Errorf("write the data directory's lock: %w", err)
+		return nil, fmt.Errorf("writing the data directory's lock: %w", err)
 	}
 	return &dataDirLock{file: file}, nil
 }
 
-func lockFile(file *os.File) error { return flock(file, unix.LOCK_EX|unix.LOCK_NB) }
-
-func flock(file *os.File, how int) error {
-	for {
-		err := unix.Flock(int(file.Fd()), how)
-		if !errors.Is(err, unix.EINTR) {
-			return err
-		}
-	}
-}
-
-// writeHolder leaves the process id for the message of whoever comes next.
+// writeHolder leaves the process id for the error message of the next agent.
 func writeHolder(file *os.File) error {
 	if err := file.Truncate(0); err != nil {
 		return err
@@ -89,10 +81,10 @@ func readHolder(file *os.File) string {
 	return fmt.Sprintf(", process %d", pid)
 }
 
-// release gives the data directory free.
+// release unlocks the data directory.
 func (l *dataDirLock) release() {
-	// An old process id would mislead a reader. Should this or the next fail, nothing is lost: the next holder
-	// writes its own, and the lock goes with the process.
+	// An old process id would mislead a reader. It does no harm if this or the next call fails: the
+	// next holder writes its own id, and the kernel drops the lock when the process ends.
 	_ = l.file.Truncate(0)
 	_ = l.file.Close()
 }

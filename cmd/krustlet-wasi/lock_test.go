@@ -12,6 +12,8 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/exit"
 )
 
 // docs/security.md: "the directory itself | 0700"
@@ -48,8 +50,8 @@ func TestDataDirHasOneAgent(t *testing.T) {
 			t.Errorf("%q does not contain %q", err, want)
 		}
 	}
-	if code := codeOf(err); code != exitFailure {
-		t.Errorf("exit code %d, want %d", code, exitFailure)
+	if code := exit.CodeOf(err); code != exit.Failure {
+		t.Errorf("exit code %d, want %d", code, exit.Failure)
 	}
 	first.release()
 	third, err := prepareDataDir(dir, zap.NewNop())
@@ -67,7 +69,7 @@ func TestLockFileWithoutHolder(t *testing.T) {
 		}
 		lock, err := lockDataDir(dir)
 		if err != nil {
-			t.Errorf("a lock file of %q that nobody holds: %v", content, err)
+			t.Errorf("a lock file of %q without a holder: %v", content, err)
 			continue
 		}
 		lock.release()
@@ -110,7 +112,7 @@ func TestUnusableDataDir(t *testing.T) {
 	}
 	for _, dir := range []string{file, filepath.Join(file, "below"), "/proc/krustlet", linked} {
 		_, err := prepareDataDir(dir, zap.NewNop())
-		if code := codeOf(err); err == nil || code != exitUsage || !strings.Contains(err.Error(), "--data-dir") {
+		if code := exit.CodeOf(err); err == nil || code != exit.Usage || !strings.Contains(err.Error(), "--data-dir") {
 			t.Errorf("%s: exit code %d, %v", dir, code, err)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	stats "k8s.io/kubelet/pkg/apis/stats/v1alpha1"
 
+	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/config"
 	"github.com/krustlet-go/krustlet-wasi/kubeletapi"
 	"github.com/krustlet-go/krustlet-wasi/node"
 	"github.com/krustlet-go/krustlet-wasi/podsync"
@@ -26,7 +27,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/tlsbootstrap"
 )
 
-// measures are the agent's metrics: what is counted, and the pages on which it is told.
+// measures are the agent's metrics, and the pages that have them.
 type measures struct {
 	pods     *metrics.Pods
 	probes   *metrics.Probes
@@ -38,7 +39,7 @@ type measures struct {
 }
 
 // newMeasures makes the metrics that need nothing else.
-func newMeasures(cfg Config) *measures {
+func newMeasures(cfg config.Config) *measures {
 	m := &measures{
 		pods:    metrics.NewPods(),
 		probes:  metrics.NewProbes(),
@@ -63,14 +64,14 @@ func newMeasures(cfg Config) *measures {
 	return m
 }
 
-// labelled is a metric of which only the labels say something.
+// labelled is a metric that only has labels to tell.
 func labelled(name, help string, labels prometheus.Labels) prometheus.Collector {
 	g := prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels})
 	g.Set(1)
 	return g
 }
 
-// watch adds the metrics of what there is now.
+// watch adds the metrics that are asked for when a page is read.
 func (m *measures) watch(pool *worker.Pool, pods *podsync.Manager, serving *tlsbootstrap.Serving, usage *usage) {
 	gauge := func(name, help string, value func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)

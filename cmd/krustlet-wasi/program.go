@@ -3,21 +3,23 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
+
+	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/cmdline"
+	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/config"
+	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/exit"
+	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/image"
+	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/logging"
+	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/run"
 )
 
-// program is krustlet-wasi with its surroundings, which tests replace.
+// program is krustlet-wasi in its process. Tests replace what it has of the machine.
 type program struct {
-	env            environment
-	stdin          io.Reader
-	stdout, stderr io.Writer
-	machine        machine
-	agent          func(context.Context, Config, *zap.Logger, zap.AtomicLevel) error
-	exit           func(code int) // ends the process; called on a second signal only
+	cmdline.Process
+	machine config.Machine
+	agent   func(context.Context, config.Config, *zap.Logger, zap.AtomicLevel) error
 }
 
 func (p program) run(args []string) int {
@@ -26,87 +28,76 @@ func (p program) run(args []string) int {
 	for _, c := range root.Commands() {
 		subcommands = append(subcommands, c.Name())
 	}
-	root.SetArgs(joinBoolean(args, subcommands))
-	return report(root.ExecuteContext(context.Background()), p.stderr)
+	return cmdline.Execute(root, cmdline.JoinBoolean(config.FlagLocalModules, args, subcommands), p.Stderr)
 }
 
 // rootCommand is the agent; the other things that the program does are its subcommands.
 func (p program) rootCommand() *cobra.Command {
-	flags := flagValues{}
+	flags := cmdline.Values{}
 	root := &cobra.Command{
-		Use:           "krustlet-wasi",
-		Short:         "A kubelet whose containers are WebAssembly modules",
-		SilenceErrors: true,
-		SilenceUsage:  true,
-		Args:          noArguments,
+		Use:   "krustlet-wasi",
+		Short: "A kubelet whose containers are WebAssembly modules",
+		Args:  cmdline.NoArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.runNode(cmd.Context(), flags)
 		},
 	}
-	flags.addTo(root.Flags(), settings())
+	flags.Define(root.Flags(), config.Flags()...)
 	root.Flags().BoolP("help", "h", false, "print this help")
-	// Krustlet's letter for it, where cobra would take -v.
+	// Krustlet has this letter. Cobra would take -v.
 	root.Flags().BoolP("version", "V", false, "print the version")
 	root.Version = versionLine()
 	root.SetVersionTemplate("{{.Version}}\n")
-	root.SetOut(p.stdout)
-	root.SetErr(p.stderr)
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return flagError(err, cmd.Flags()) })
+	root.SetOut(p.Stdout)
+	root.SetErr(p.Stderr)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return cmdline.FlagError(err, cmd.Flags()) })
 	help := root.HelpFunc()
 	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
 		if cmd == root {
-			printf(p.stdout, "%s", rootHelp(root))
+			cmdline.Printf(p.Stdout, "%s", rootHelp(root))
 			return
 		}
 		help(cmd, args)
 	})
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetHelpCommand(&cobra.Command{Use: "no-help", Hidden: true}) // --help is the one way
-	root.AddCommand(p.runCommand(), p.imageCommand())
+	root.AddCommand(
+		run.Program{Process: p.Process, Version: programVersion(), Compiler: selfCompiler}.Command(),
+		image.Program{Process: p.Process, Machine: p.machine, Version: programVersion()}.Command(),
+	)
 	return root
 }
 
-// noArguments also gets what is meant for a subcommand and is none.
-func noArguments(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	var known []string
-	for _, c := range cmd.Commands() {
-		if c.IsAvailableCommand() {
-			known = append(known, c.Name())
-		}
-	}
-	return badUsage(fmt.Errorf("unknown argument %q%s", args[0], didYouMean(args[0], known)))
-}
-
 // runNode reads the settings and runs the node until a signal.
-func (p program) runNode(ctx context.Context, flags flagValues) error {
-	cfg, err := load(ctx, flags, p.env, p.machine)
+func (p program) runNode(ctx context.Context, flags cmdline.Values) error {
+	cfg, err := config.Load(ctx, flags, p.Env, p.machine)
 	if err != nil {
 		return err
 	}
-	log, level := newLogger(cfg, p.stderr)
-	// Never taken down: client-go's recorder of events, which nobody can wait for, may log until the process ends.
-	_ = bridgeLibraryLogs(log)
+	log, level := logging.New(cfg.LogLevel, cfg.LogFormat, p.Stderr)
+	// The bridge stays until the process ends: client-go's recorder of events may log until then,
+	// and has no end to wait for.
+	_ = logging.BridgeLibraries(log)
 	err = p.runLocked(ctx, cfg, log, level)
-	if err != nil && cfg.LogFormat == formatJSON {
-		// From here on, whatever reads the log expects JSON on every line.
+	if err != nil && cfg.LogFormat == logging.JSON {
+		// From here on, readers of the log expect JSON on every line.
 		log.Error("krustlet-wasi ends", zap.Error(err))
-		return &exitError{code: codeOf(err), err: err, logged: true}
+		return &exit.Error{Code: exit.CodeOf(err), Err: err, Logged: true}
 	}
 	return err
 }
 
 // runLocked runs the agent while it holds the data directory.
-func (p program) runLocked(ctx context.Context, cfg Config, log *zap.Logger, level zap.AtomicLevel) error {
-	warnOfModes(cfg, p.env, log)
+func (p program) runLocked(ctx context.Context, cfg config.Config, log *zap.Logger, level zap.AtomicLevel) error {
+	config.WarnOfModes(cfg, p.Env, log)
 	lock, err := prepareDataDir(cfg.DataDir, log)
 	if err != nil {
 		return err
 	}
 	defer lock.release()
-	ctx, stop := untilSignal(ctx, log, p.exit)
+	ctx, stop := exit.UntilSignal(ctx, func(s *exit.Signalled) {
+		log.Info("stopping; a second signal ends the process at once", zap.Stringer("signal", s.Signal))
+	}, p.Exit)
 	defer stop()
 	log.Info("starting",
 		zap.String("version", programVersion()),

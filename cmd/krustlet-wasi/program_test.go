@@ -3,21 +3,29 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/cmdline"
+	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/config"
+	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/exit"
 )
 
-// asProgram names the variable that makes this test binary be krustlet-wasi with a stand-in for the agent,
-// for tests that need a process of its own: signals, and what the kernel does at its end.
+// asProgram names the variable that makes this test binary be krustlet-wasi with a stand-in for the
+// agent, for tests that need a process of its own: signals, and what the kernel does at its end.
 const asProgram = "KRUSTLET_WASI_TEST_AGENT"
 
 func TestMain(m *testing.M) {
@@ -31,35 +39,35 @@ func TestMain(m *testing.M) {
 	if !ok {
 		os.Exit(m.Run())
 	}
-	prepareProcess()
+	cmdline.PrepareProcess()
 	p := program{
-		env: os.LookupEnv, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
-		machine: testMachine(), agent: agent, exit: os.Exit,
+		Process: cmdline.Process{Env: os.LookupEnv, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Exit: os.Exit},
+		machine: testMachine(), agent: agent,
 	}
 	os.Exit(p.run(os.Args[1:]))
 }
 
 // agents stand in for runAgent.
-var agents = map[string]func(context.Context, Config, *zap.Logger, zap.AtomicLevel) error{
+var agents = map[string]func(context.Context, config.Config, *zap.Logger, zap.AtomicLevel) error{
 	"none": noAgent,
-	"wait": func(ctx context.Context, _ Config, _ *zap.Logger, _ zap.AtomicLevel) error {
+	"wait": func(ctx context.Context, _ config.Config, _ *zap.Logger, _ zap.AtomicLevel) error {
 		fmt.Println("ready")
 		<-ctx.Done()
 		return fmt.Errorf("watch pods: %w", ctx.Err())
 	},
-	"stubborn": func(ctx context.Context, _ Config, _ *zap.Logger, _ zap.AtomicLevel) error {
+	"stubborn": func(ctx context.Context, _ config.Config, _ *zap.Logger, _ zap.AtomicLevel) error {
 		fmt.Println("ready")
 		<-ctx.Done()
 		fmt.Println("stopping")
 		<-make(chan struct{})
 		return nil
 	},
-	"fail while stopping": func(ctx context.Context, _ Config, _ *zap.Logger, _ zap.AtomicLevel) error {
+	"fail while stopping": func(ctx context.Context, _ config.Config, _ *zap.Logger, _ zap.AtomicLevel) error {
 		fmt.Println("ready")
 		<-ctx.Done()
 		return errors.New("a disk is full")
 	},
-	"write until the pipe breaks": func(_ context.Context, _ Config, log *zap.Logger, _ zap.AtomicLevel) error {
+	"write until the pipe breaks": func(_ context.Context, _ config.Config, log *zap.Logger, _ zap.AtomicLevel) error {
 		fmt.Println("ready")
 		for {
 			if _, err := fmt.Println("more"); err != nil {
@@ -68,10 +76,33 @@ var agents = map[string]func(context.Context, Config, *zap.Logger, zap.AtomicLev
 			}
 		}
 	},
-	"environment": func(context.Context, Config, *zap.Logger, zap.AtomicLevel) error {
+	"environment": func(context.Context, config.Config, *zap.Logger, zap.AtomicLevel) error {
 		fmt.Printf("ready %q %q\n", os.Getenv("RUST_BACKTRACE"), os.Getenv("RUST_LIB_BACKTRACE"))
 		return nil
 	},
+}
+
+// testMachine is a host named Wasm-1.example.org with an address.
+func testMachine() config.Machine {
+	return config.Machine{
+		Hostname: func() (string, error) { return "Wasm-1.example.org", nil },
+		Lookup: func(context.Context, string) ([]netip.Addr, error) {
+			return []netip.Addr{netip.MustParseAddr("192.0.2.7")}, nil
+		},
+		Interfaces: func() ([]netip.Addr, error) { return nil, nil },
+	}
+}
+
+// newHome is the environment of a user whose home directory has a bootstrap file, so that nothing
+// is wrong in it.
+func newHome(t *testing.T) map[string]string {
+	t.Helper()
+	home := t.TempDir()
+	bootstrap := filepath.Join(home, "bootstrap.conf")
+	if err := os.WriteFile(bootstrap, []byte("bootstrap"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return map[string]string{"HOME": home, "KRUSTLET_BOOTSTRAP_FILE": bootstrap}
 }
 
 // process is the program in a process of its own.
@@ -84,7 +115,7 @@ type process struct {
 
 func startProgram(t *testing.T, agent string, args ...string) *process {
 	t.Helper()
-	s := newScene(t)
+	env := newHome(t)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(cancel)
 	r, w, err := os.Pipe()
@@ -93,7 +124,7 @@ func startProgram(t *testing.T, agent string, args ...string) *process {
 	}
 	p := &process{cmd: exec.CommandContext(ctx, os.Args[0], args...), stdout: bufio.NewReader(r), stderr: &bytes.Buffer{}, pipe: r}
 	p.cmd.Env = []string{
-		"HOME=" + s.home, "KRUSTLET_BOOTSTRAP_FILE=" + s.env["KRUSTLET_BOOTSTRAP_FILE"], asProgram + "=" + agent,
+		"HOME=" + env["HOME"], "KRUSTLET_BOOTSTRAP_FILE=" + env["KRUSTLET_BOOTSTRAP_FILE"], asProgram + "=" + agent,
 		"RUST_BACKTRACE=1", "RUST_LIB_BACKTRACE=full",
 	}
 	p.cmd.Stdout, p.cmd.Stderr = w, p.stderr
@@ -141,11 +172,11 @@ func TestSignals(t *testing.T) {
 			p := startProgram(t, "wait", "--log-format=console")
 			p.awaitReady(t)
 			p.signal(t, s)
-			if code := p.wait(t); code != exitOK {
+			if code := p.wait(t); code != exit.OK {
 				t.Errorf("exit code %d, want 0:\n%s", code, p.stderr)
 			}
 			if out := p.stderr.String(); strings.Contains(out, "krustlet-wasi: ") || !strings.Contains(out, "stopped") {
-				t.Errorf("it does not say that it stopped in peace:\n%s", out)
+				t.Errorf("it does not say that it stopped without an error:\n%s", out)
 			}
 		})
 		t.Run("second "+s.String(), func(t *testing.T) {
@@ -165,7 +196,7 @@ func TestSignals(t *testing.T) {
 		p := startProgram(t, "fail while stopping", "--log-format=console")
 		p.awaitReady(t)
 		p.signal(t, syscall.SIGTERM)
-		if code := p.wait(t); code != exitFailure || !strings.Contains(p.stderr.String(), "\nkrustlet-wasi: a disk is full\n") {
+		if code := p.wait(t); code != exit.Failure || !strings.Contains(p.stderr.String(), "\nkrustlet-wasi: a disk is full\n") {
 			t.Errorf("exit code %d:\n%s", code, p.stderr)
 		}
 	})
@@ -178,7 +209,7 @@ func TestBrokenPipe(t *testing.T) {
 	if err := p.pipe.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if code := p.wait(t); code != exitOK || !strings.Contains(p.stderr.String(), "the pipe is broken") {
+	if code := p.wait(t); code != exit.OK || !strings.Contains(p.stderr.String(), "the pipe is broken") {
 		t.Errorf("exit code %d, want 0:\n%s", code, p.stderr)
 	}
 }
@@ -188,7 +219,7 @@ func TestEngineBacktracesAreOff(t *testing.T) {
 	if line := readLine(t, p.stdout); line != `ready "" ""` {
 		t.Errorf("the agent sees %s", line)
 	}
-	if code := p.wait(t); code != exitOK {
+	if code := p.wait(t); code != exit.OK {
 		t.Errorf("exit code %d", code)
 	}
 }
@@ -199,19 +230,22 @@ type result struct {
 	stdout, stderr string
 }
 
-func runProgram(t *testing.T, agent func(context.Context, Config, *zap.Logger, zap.AtomicLevel) error, args ...string) result {
+func runHere(t *testing.T, agent func(context.Context, config.Config, *zap.Logger, zap.AtomicLevel) error, args ...string) result {
 	t.Helper()
-	s := newScene(t)
+	env := newHome(t)
 	var stdout, stderr bytes.Buffer
 	p := program{
-		env: s.lookupEnv, stdout: &stdout, stderr: &stderr, machine: testMachine(), agent: agent,
-		exit: func(code int) { t.Errorf("exit(%d)", code) },
+		Process: cmdline.Process{
+			Env: func(name string) (string, bool) { v, ok := env[name]; return v, ok }, Stdout: &stdout, Stderr: &stderr,
+			Exit: func(code int) { t.Errorf("exit(%d)", code) },
+		},
+		machine: testMachine(), agent: agent,
 	}
 	code := p.run(args)
 	return result{code, stdout.String(), stderr.String()}
 }
 
-func noAgent(context.Context, Config, *zap.Logger, zap.AtomicLevel) error {
+func noAgent(context.Context, config.Config, *zap.Logger, zap.AtomicLevel) error {
 	return errors.New("the agent was started")
 }
 
@@ -224,15 +258,16 @@ func TestBadArguments(t *testing.T) {
 		"--port":              `flag --port needs a value: --port=PORT`,
 		"-p":                  `flag --port needs a value: --port=PORT`,
 		"serve":               `unknown argument "serve"`,
+		"rnu":                 `unknown argument "rnu"; did you mean "run"?`,
 		"--port 1 -- x":       `unknown argument "x"`,
 		"--help=perhaps":      `invalid argument "perhaps" for "-h, --help" flag`,
 		"--port=1 --port=two": `flag --port: "two" is not a port`,
 	} {
 		t.Run(args, func(t *testing.T) {
-			got := runProgram(t, noAgent, strings.Fields(args)...)
+			got := runHere(t, noAgent, strings.Fields(args)...)
 			lines := strings.Split(strings.TrimSpace(got.stderr), "\n")
-			if got.code != exitUsage || got.stdout != "" || len(lines) != 2 || !strings.HasPrefix(lines[0], "krustlet-wasi: "+want) {
-				t.Errorf("exit code %d, want %d, with one line that begins %q:\n%s%s", got.code, exitUsage, want, got.stderr, got.stdout)
+			if got.code != exit.Usage || got.stdout != "" || len(lines) != 2 || !strings.HasPrefix(lines[0], "krustlet-wasi: "+want) {
+				t.Errorf("exit code %d, want %d, with one line that begins %q:\n%s%s", got.code, exit.Usage, want, got.stderr, got.stdout)
 			}
 		})
 	}
@@ -242,8 +277,8 @@ func TestVersion(t *testing.T) {
 	for _, flag := range []string{"--version", "-V"} {
 		version = "v1.2.3"
 		t.Cleanup(func() { version = "" })
-		got := runProgram(t, noAgent, flag)
-		if got.code != exitOK || got.stderr != "" || !strings.HasPrefix(got.stdout, "krustlet-wasi v1.2.3 (") ||
+		got := runHere(t, noAgent, flag)
+		if got.code != exit.OK || got.stderr != "" || !strings.HasPrefix(got.stdout, "krustlet-wasi v1.2.3 (") ||
 			!strings.Contains(got.stdout, "kubernetes 1.36") || strings.Count(got.stdout, "\n") != 1 {
 			t.Errorf("%s: %+v", flag, got)
 		}
@@ -252,26 +287,29 @@ func TestVersion(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	for _, flag := range []string{"--help", "-h"} {
-		got := runProgram(t, noAgent, "--port=bad", flag)
-		if got.code != exitOK || got.stderr != "" {
+		got := runHere(t, noAgent, "--port=bad", flag)
+		if got.code != exit.OK || got.stderr != "" {
 			t.Fatalf("%s: exit code %d, %s", flag, got.code, got.stderr)
 		}
-		for _, s := range settings() {
-			for _, part := range []string{s.flag, s.env, s.arg} {
+		for _, f := range config.Flags() {
+			for _, part := range []string{f.Name, f.Env, f.Arg} {
 				if !strings.Contains(got.stdout, part) {
 					t.Errorf("--help does not contain %q", part)
 				}
 			}
-			if words := strings.Join(strings.Fields(got.stdout), " "); !strings.Contains(words, "default: "+s.def) || !strings.Contains(words, s.usage) {
-				t.Errorf("--help does not give the meaning and default of %s", s.name())
+			if words := strings.Join(strings.Fields(got.stdout), " "); !strings.Contains(words, "default: "+f.Default) || !strings.Contains(words, f.Usage) {
+				t.Errorf("--help does not give the meaning and default of %s", cmp.Or(f.Name, f.Env))
 			}
+		}
+		if strings.Contains(got.stdout, "completion") {
+			t.Errorf("--help names the command of cobra's that writes completions")
 		}
 		for line := range strings.Lines(got.stdout) {
 			if len(line) > 100 || strings.HasSuffix(line, " \n") {
 				t.Errorf("line of %d bytes: %q", len(line), line)
 			}
 		}
-		for _, part := range []string{"Exit codes:", "Examples:", "Usage:", "SIGTERM"} {
+		for _, part := range []string{"Exit codes:", "Examples:", "Usage:", "SIGTERM", "\n  run ", "\n  image "} {
 			if !strings.Contains(got.stdout, part) {
 				t.Errorf("--help does not contain %q", part)
 			}
@@ -280,8 +318,8 @@ func TestHelp(t *testing.T) {
 }
 
 func TestExitCodes(t *testing.T) {
-	fails := func(err error) func(context.Context, Config, *zap.Logger, zap.AtomicLevel) error {
-		return func(context.Context, Config, *zap.Logger, zap.AtomicLevel) error { return err }
+	fails := func(err error) func(context.Context, config.Config, *zap.Logger, zap.AtomicLevel) error {
+		return func(context.Context, config.Config, *zap.Logger, zap.AtomicLevel) error { return err }
 	}
 	for _, tc := range []struct {
 		name  string
@@ -289,19 +327,19 @@ func TestExitCodes(t *testing.T) {
 		code  int
 		line  string
 	}{
-		{"peace", nil, 0, ""},
+		{"no error", nil, 0, ""},
 		{"failure", errors.New("listen on port 3000: in use"), 1, "krustlet-wasi: listen on port 3000: in use"},
 		{"failure of several lines", errors.New("one\ntwo"), 1, "krustlet-wasi: one; two"},
 		{"several failures", errors.Join(errors.New("one"), errors.New("two")), 1, "krustlet-wasi: one\nkrustlet-wasi: two"},
-		{"bad input found late", badUsage(errors.New("no CA")), 2, "krustlet-wasi: no CA\nRun 'krustlet-wasi --help' to see what can be set."},
+		{"bad input found late", exit.BadUsage(errors.New("no CA")), 2, "krustlet-wasi: no CA\nRun 'krustlet-wasi --help' to see what can be set."},
 		{"cancelled without a signal", context.Canceled, 1, "krustlet-wasi: context canceled"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			got := runProgram(t, fails(tc.agent), "--log-format=console", "--log-level=error")
+			got := runHere(t, fails(tc.agent), "--log-format=console", "--log-level=error")
 			if got.code != tc.code || strings.TrimSpace(got.stderr) != tc.line {
 				t.Errorf("exit code %d, want %d, saying %q:\n%s", got.code, tc.code, tc.line, got.stderr)
 			}
-			got = runProgram(t, fails(tc.agent), "--log-format=json", "--log-level=error")
+			got = runHere(t, fails(tc.agent), "--log-format=json", "--log-level=error")
 			if got.code != tc.code || (tc.line != "") != strings.HasPrefix(got.stderr, `{"level":"error"`) || strings.Count(got.stderr, "\n") > 1 {
 				t.Errorf("as JSON: exit code %d, want %d:\n%s", got.code, tc.code, got.stderr)
 			}
@@ -311,13 +349,13 @@ func TestExitCodes(t *testing.T) {
 
 // TestAgentGetsTheConfig runs with real flags, variables and file, to the seam.
 func TestAgentGetsTheConfig(t *testing.T) {
-	var got Config
-	res := runProgram(t, func(_ context.Context, cfg Config, log *zap.Logger, _ zap.AtomicLevel) error {
+	var got config.Config
+	res := runHere(t, func(_ context.Context, cfg config.Config, log *zap.Logger, _ zap.AtomicLevel) error {
 		got = cfg
 		log.Debug("debug is on")
 		return nil
 	}, "--node-ip", "127.0.0.1", "-p", "4000", "--x-allow-local-modules", "true", "--log-level=debug")
-	if res.code != exitOK || got.NodeIP.String() != "127.0.0.1" || got.Port != 4000 || !got.AllowLocalModules {
+	if res.code != exit.OK || got.NodeIP.String() != "127.0.0.1" || got.Port != 4000 || !got.AllowLocalModules {
 		t.Errorf("%+v, config %+v", res, got)
 	}
 	if !strings.Contains(res.stderr, "debug is on") || res.stdout != "" {
@@ -328,10 +366,10 @@ func TestAgentGetsTheConfig(t *testing.T) {
 // TestBadInputWritesNothing: a data directory appears once all is well, and not before.
 func TestBadInputWritesNothing(t *testing.T) {
 	dir := t.TempDir() + "/data"
-	if got := runProgram(t, noAgent, "--data-dir="+dir, "--bootstrap-file=/nowhere/b.conf"); got.code != exitUsage {
+	if got := runHere(t, noAgent, "--data-dir="+dir, "--bootstrap-file=/nowhere/b.conf"); got.code != exit.Usage {
 		t.Errorf("%+v", got)
 	}
-	if exists(t, dir) {
-		t.Error("the data directory was made")
+	if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the data directory was made: %v", err)
 	}
 }

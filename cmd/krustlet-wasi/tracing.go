@@ -2,10 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
-	"strconv"
 	"time"
 
 	"go.opentelemetry.io/otel"
@@ -18,18 +15,16 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 	"go.uber.org/zap"
 
+	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/config"
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker"
 )
 
-// tracingPatience is what the last traces get to be sent when the agent ends.
+// tracingPatience is how long the last traces may take to be sent when the agent ends.
 const tracingPatience = 2 * time.Second
 
-// allTraces is the sampling rate of all traces, per million.
-const allTraces = 1_000_000
-
-// newTracer makes what tells the way of pods to an OpenTelemetry collector, if there is to be one. It connects in the
-// background; a collector that cannot be reached costs the traces, and nothing else.
-func newTracer(ctx context.Context, cfg Config, log *zap.Logger) (tracer trace.Tracer, stop func(), err error) {
+// newTracer makes what sends the way of pods to an OpenTelemetry collector, if the settings name
+// one. It connects in the background. If the collector cannot be reached, only the traces are lost.
+func newTracer(ctx context.Context, cfg config.Config, log *zap.Logger) (tracer trace.Tracer, stop func(), err error) {
 	const name = "github.com/krustlet-go/krustlet-wasi"
 	if cfg.TracingEndpoint == "" {
 		return noop.NewTracerProvider().Tracer(name), func() {}, nil
@@ -38,11 +33,12 @@ func newTracer(ctx context.Context, cfg Config, log *zap.Logger) (tracer trace.T
 	if err != nil {
 		return nil, nil, fmt.Errorf("tracing to %s: %w", cfg.TracingEndpoint, err)
 	}
-	// The library has one place for what goes wrong in the background, which is its own, and standard error by default.
+	// The library has one handler for errors in the background. It writes to standard error by
+	// default.
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("traces are lost", zap.Error(err)) }))
 	provider := sdktrace.NewTracerProvider(
 		sdktrace.WithBatcher(exporter, sdktrace.WithBatchTimeout(time.Second)),
-		sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(float64(cfg.TracingSamplingRatePerMillion)/allTraces))),
+		sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(float64(cfg.TracingSamplingRatePerMillion)/config.AllTraces))),
 		sdktrace.WithResource(resource.NewSchemaless(
 			attribute.String("service.name", "krustlet-wasi"), attribute.String("service.version", programVersion()),
 			attribute.String("k8s.node.name", cfg.NodeName), attribute.String("host.name", cfg.Hostname))),
@@ -56,7 +52,7 @@ func newTracer(ctx context.Context, cfg Config, log *zap.Logger) (tracer trace.T
 	}, nil
 }
 
-// tracedCompiler tells the tracer how long modules are waited for.
+// tracedCompiler tells the tracer how long pods wait for modules.
 type tracedCompiler struct {
 	worker.Compiler
 	tracer trace.Tracer
@@ -71,26 +67,4 @@ func (c tracedCompiler) Compile(ctx context.Context, pod, digest, file string) e
 		span.SetStatus(codes.Error, err.Error())
 	}
 	return err
-}
-
-func parseEndpoint(value string) (string, error) {
-	host, port, err := net.SplitHostPort(value)
-	if err == nil && host == "" {
-		err = errors.New("no host")
-	}
-	if err == nil {
-		_, err = parseNumber(port, "a port")
-	}
-	if err != nil {
-		return "", fmt.Errorf("%q is not the address of a collector: write its host:port, as in localhost:4317, without http://", value)
-	}
-	return value, nil
-}
-
-func parseSamplingRate(value string) (int, error) {
-	n, err := strconv.ParseUint(value, 10, 32)
-	if err != nil || n > allTraces {
-		return 0, fmt.Errorf("%q is not a number of traces: write how many of a million are to be sent, from 0 to %d", value, allTraces)
-	}
-	return int(n), nil
 }

@@ -11,12 +11,13 @@ import (
 // The build sets these: -ldflags "-X main.version=v1.2.3 -X main.engineKey=KEY".
 var (
 	version string
-	// engineKey names the build of the engine's library. Its only use is that the program is linked again for another one.
+	// engineKey names the build of the engine's library. Its only use: the program is linked again
+	// for another build.
 	engineKey string //nolint:unused // only the linker reads it
 )
 
-// programVersion is the version set by the build, else that of the module as Go's tools recorded it, else
-// "dev".
+// programVersion is the version that the build set. Without one it is the version of the module as
+// Go's tools recorded it, and then "dev".
 func programVersion() string {
 	if version != "" {
 		return version
@@ -37,8 +38,8 @@ func versionLine() string {
 	return fmt.Sprintf("krustlet-wasi %s (%s)", programVersion(), strings.Join(parts, ", "))
 }
 
-// moduleVersion is the version of the module whose path begins with prefix, without its v. It is read from the
-// build, as a constant would go on naming the old one after an update; empty where the build does not say.
+// moduleVersion is the version, without its v, of the module whose path begins with prefix. The
+// build records it, so that it is right after an update. It is empty if the build does not have it.
 func moduleVersion(prefix string) string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

@@ -19,18 +19,22 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/cmdline"
+	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/config"
+	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/exit"
+	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/logging"
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime"
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker"
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/confine"
 )
 
-// workerCommand is the first argument of a process that hosts guests for an agent, and outlives it. People have no use
-// for it, and --help does not name it.
+// workerCommand is the first argument of a process that hosts guests for an agent. The process may
+// live longer than the agent. Only agents start it, and --help does not name it.
 const workerCommand = "worker"
 
-// workerIdle is how long a worker stays that has neither guests nor an agent: longer than an agent takes to be
-// started anew.
+// workerIdle is how long a worker without guests and without an agent stays. It is longer than the
+// restart of an agent takes.
 const workerIdle = 30 * time.Second
 
 // workerConfig is what an agent tells its workers, besides what worker.Pool adds.
@@ -54,17 +58,17 @@ func (c workerConfig) arguments() []string {
 }
 
 // workerConfigOf is for the workers of an agent, which has this environment.
-func workerConfigOf(cfg Config, env environment) workerConfig {
+func workerConfigOf(cfg config.Config, env cmdline.Environment) workerConfig {
 	return workerConfig{dataDir: cfg.DataDir, logsDir: cfg.PodLogsDir, hidden: credentialFiles(cfg, env), level: cfg.LogLevel}
 }
 
 // credentialFiles are the files and folders in which the agent may have credentials, wherever they are. Workers have no use for them.
-func credentialFiles(cfg Config, env environment) (files []string) {
+func credentialFiles(cfg config.Config, env cmdline.Environment) (files []string) {
 	all := []string{
 		filepath.Join(cfg.DataDir, "config"), cfg.Kubeconfig, cfg.BootstrapFile, cfg.CertFile, cfg.PrivateKeyFile,
 		cfg.RegistryConfigDir, cfg.CredentialProviderConfig,
 	}
-	for _, path := range append(all, credentials.Files(ownDockerConfig(cfg), env)...) {
+	for _, path := range append(all, credentials.Files(cfg.DockerConfig(), env)...) {
 		if abs, err := filepath.Abs(path); err == nil && path != "" {
 			files = append(files, abs)
 		}
@@ -72,7 +76,7 @@ func credentialFiles(cfg Config, env environment) (files []string) {
 	return files
 }
 
-// isWorker tells whether this process was started by an agent, to host guests.
+// isWorker reports whether an agent started this process, to host guests.
 func isWorker(args []string) bool {
 	return len(args) > 1 && args[1] == workerCommand
 }
@@ -81,20 +85,20 @@ func isWorker(args []string) bool {
 func hostGuests(args []string, stderr io.Writer) int {
 	c, err := parseWorker(args[2:], stderr)
 	if err != nil {
-		return exitUsage
+		return exit.Usage
 	}
-	log, _ := newLogger(Config{LogLevel: c.level, LogFormat: formatJSON}, stderr)
+	log, _ := logging.New(c.level, logging.JSON, stderr)
 	log = log.Named("worker").With(zap.Int("worker", os.Getpid()))
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	// What goes to the log goes to a file; but a worker that somebody runs on a terminal must not end with it.
+	// The log goes to a file. But a worker that a person starts on a terminal must not end with it.
 	signal.Ignore(syscall.SIGHUP, syscall.SIGPIPE)
 	if err := c.serve(ctx, log); err != nil {
 		log.Error("the worker ends", zap.Error(err))
-		return exitFailure
+		return exit.Failure
 	}
 	log.Info("the worker ends")
-	return exitOK
+	return exit.OK
 }
 
 // serve gives up what a worker does not need, and hosts guests.
@@ -103,11 +107,11 @@ func (c workerConfig) serve(ctx context.Context, log *zap.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	config, err := c.confinement(bound.Info())
+	allowed, err := c.confinement(bound.Info())
 	if err != nil {
 		return errors.Join(err, bound.Close())
 	}
-	lost, err := confine.Apply(config)
+	lost, err := confine.Apply(allowed)
 	if err != nil {
 		return errors.Join(err, bound.Close())
 	}
@@ -115,7 +119,7 @@ func (c workerConfig) serve(ctx context.Context, log *zap.Logger) (err error) {
 		log.Warn("this worker keeps what it does not need; see docs/workers.md", zap.Strings("kept", lost))
 	}
 	engine, err := wasmtime.New(wasmtime.Config{
-		CacheDir: compiledDir(c.dataDir),
+		CacheDir: config.CompiledDir(c.dataDir),
 		LoadOnly: true,
 		Log:      log.Named("engine"),
 	})
@@ -133,8 +137,9 @@ func (c workerConfig) serve(ctx context.Context, log *zap.Logger) (err error) {
 	})
 }
 
-// confinement is what this worker may reach. Of the data directory that is its own folder and what it runs; a later agent may keep anything
-// else there. One that hosts a single pod has no business with the files of others.
+// confinement is what this worker may reach. Of the data directory that is its own folder and what
+// it runs. A later agent may keep anything else there. A worker of a single pod does not reach the
+// files of other pods.
 func (c workerConfig) confinement(info worker.Info) (confine.Config, error) {
 	pods := filepath.Join(c.dataDir, "pods")
 	config := confine.Config{
@@ -153,7 +158,8 @@ func (c workerConfig) confinement(info worker.Info) (confine.Config, error) {
 	return config, nil
 }
 
-// logsOf are the folders of a pod's logs, which the agent has made by the time that its worker starts: NAMESPACE_NAME_UID.
+// logsOf are the folders of a pod's logs, NAMESPACE_NAME_UID. The agent has made them before the
+// pod's worker starts.
 func logsOf(dir, uid string) (found []string, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -171,7 +177,7 @@ func parseWorker(args []string, stderr io.Writer) (c workerConfig, err error) {
 	flags := flag.NewFlagSet("krustlet-wasi "+workerCommand, flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.Usage = func() {
-		printf(stderr, "krustlet-wasi %s is started by the agent, to host containers; people have no use for it.\n", workerCommand)
+		cmdline.Printf(stderr, "krustlet-wasi %s is started by the agent, to host containers; people have no use for it.\n", workerCommand)
 	}
 	flags.StringVar(&c.dataDir, "data-dir", "", "")
 	flags.StringVar(&c.logsDir, "pod-logs-dir", "", "")
@@ -193,8 +199,8 @@ func parseWorker(args []string, stderr io.Writer) (c workerConfig, err error) {
 	return c, nil
 }
 
-// buildOf names this build of the program and what it tells its workers: workers of another one are left to their
-// guests and get no new ones.
+// buildOf names this build of the program and what it tells its workers. Workers of another build
+// keep their guests and get no new ones.
 func buildOf(c workerConfig) (string, error) {
 	exe, err := elf.Open("/proc/self/exe")
 	if err != nil {

@@ -14,11 +14,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/config"
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker"
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/confine"
 )
 
-// asConfined makes this program a process that confines itself as a worker does, and says what it can do then.
+// asConfined makes this program a process that confines itself as a worker does, and says what it
+// can do then.
 const asConfined = "KRUSTLET_WASI_TEST_CONFINED"
 
 // confined is what such a process is told.
@@ -91,8 +93,9 @@ func whatCanBeDone(path string) (can string) {
 	return can
 }
 
-// TestWorkersSeeTheirOwn asks a process that is confined as a worker what it can do with the files of a data directory: its own folder is
-// its own, the agent's and other workers' files are closed, and an isolated one has its pod's alone.
+// TestWorkersSeeTheirOwn asks a process that is confined as a worker what it can do with the files
+// of a data directory: its own folder is its own, the agent's and other workers' files are closed,
+// and an isolated one has its pod's alone.
 // docs/security.md: "cannot open the agent's files or another worker's"
 // docs/security.md: "Workers cannot open it."
 // docs/security.md: "but it has the other guests of its worker, and the volumes and logs of the node's pods (of its own pod, where that is isolated)"
@@ -155,7 +158,7 @@ func TestWorkersSeeTheirOwn(t *testing.T) {
 func TestWorkersHaveNoCredentials(t *testing.T) {
 	top := t.TempDir()
 	at := func(parts ...string) string { return filepath.Join(append([]string{top}, parts...)...) }
-	cfg := Config{
+	cfg := config.Config{
 		DataDir: at("data"), PodLogsDir: at("data", "logs"), Kubeconfig: at("kube", "config"), BootstrapFile: at("boot", "strap.conf"),
 		CertFile: at("tls", "node.crt"), PrivateKeyFile: at("tls", "node.key"), RegistryConfigDir: at("certs.d"),
 		CredentialProviderConfig: at("plugins", "config.yaml"),
