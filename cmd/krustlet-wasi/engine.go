@@ -11,15 +11,15 @@ import (
 
 	"github.com/krustlet-go/krustlet-wasi/podsync/metrics"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime"
-	"github.com/krustlet-go/krustlet-wasi/runtime/worker"
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/confine"
+	"github.com/krustlet-go/krustlet-wasi/runtime/worker/pool"
 )
 
 // newWorkers finds the workers that an earlier agent left, and is ready to start others. The data directory's folders are
 // made first: a worker cannot reach one that was made beside the credentials after its start.
 //
 // Guests and workers are left alone by close.
-func newWorkers(ctx context.Context, cfg Config, counts *metrics.Runtime, tracer trace.Tracer, log *zap.Logger) (pool *worker.Pool, close func(), err error) {
+func newWorkers(ctx context.Context, cfg Config, counts *metrics.Runtime, tracer trace.Tracer, log *zap.Logger) (workers *pool.Pool, close func(), err error) {
 	if err := confine.HideSelf(); err != nil {
 		log.Warn("other processes of this user may read the agent's memory", zap.Error(err))
 	}
@@ -48,7 +48,7 @@ func newWorkers(ctx context.Context, cfg Config, counts *metrics.Runtime, tracer
 	if err != nil {
 		return nil, nil, err
 	}
-	pool, err = worker.Open(ctx, worker.Config{
+	workers, err = pool.Open(ctx, pool.Config{
 		Dir:      filepath.Join(cfg.DataDir, "workers"),
 		Build:    build,
 		Command:  append([]string{self}, settings.arguments()...),
@@ -62,7 +62,7 @@ func newWorkers(ctx context.Context, cfg Config, counts *metrics.Runtime, tracer
 	if err != nil {
 		return nil, nil, err
 	}
-	return pool, func() { pool.Close(); compiler.Close() }, nil
+	return workers, func() { workers.Close(); compiler.Close() }, nil
 }
 
 // makeLogDirs makes the folders that log shippers read. The data directory above them, where it is, stays closed.

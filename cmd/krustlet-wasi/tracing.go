@@ -18,7 +18,7 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 	"go.uber.org/zap"
 
-	"github.com/krustlet-go/krustlet-wasi/runtime/worker"
+	"github.com/krustlet-go/krustlet-wasi/runtime/worker/pool"
 )
 
 // tracingPatience is what the last traces get to be sent when the agent ends.
@@ -58,11 +58,11 @@ func newTracer(ctx context.Context, cfg Config, log *zap.Logger) (tracer trace.T
 
 // tracedCompiler tells the tracer how long modules are waited for.
 type tracedCompiler struct {
-	worker.Compiler
+	pool.Compiler
 	tracer trace.Tracer
 }
 
-// Compile implements worker.Compiler.
+// Compile implements pool.Compiler.
 func (c tracedCompiler) Compile(ctx context.Context, pod, digest, file string) error {
 	ctx, span := c.tracer.Start(ctx, "module.compile", trace.WithAttributes(attribute.String("oci.module.digest", digest)))
 	defer span.End()

@@ -20,8 +20,9 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime"
-	"github.com/krustlet-go/krustlet-wasi/runtime/worker"
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/confine"
+	"github.com/krustlet-go/krustlet-wasi/runtime/worker/host"
+	"github.com/krustlet-go/krustlet-wasi/runtime/worker/wire"
 )
 
 // workerCommand is the first argument of a process that hosts guests for an agent, and outlives it. People have no use
@@ -32,7 +33,7 @@ const workerCommand = "worker"
 // started anew.
 const workerIdle = 30 * time.Second
 
-// workerConfig is what an agent tells its workers, besides what worker.Pool adds.
+// workerConfig is what an agent tells its workers, besides what pool.Pool adds.
 type workerConfig struct {
 	dataDir string
 	logsDir string
@@ -89,7 +90,7 @@ func hostGuests(args []string, stderr io.Writer) int {
 
 // serve gives up what a worker does not need, and hosts guests.
 func (c workerConfig) serve(ctx context.Context, log *zap.Logger) (err error) {
-	bound, err := worker.Bind(c.dir)
+	bound, err := host.Bind(c.dir)
 	if err != nil {
 		return err
 	}
@@ -113,7 +114,7 @@ func (c workerConfig) serve(ctx context.Context, log *zap.Logger) (err error) {
 		return errors.Join(err, bound.Close())
 	}
 	defer func() { err = errors.Join(err, engine.Close()) }()
-	return bound.Serve(ctx, worker.ServerConfig{
+	return bound.Serve(ctx, host.Config{
 		Engine:    engine,
 		HostCalls: engine.HostCalls,
 		Build:     bound.Info().Build,
@@ -125,7 +126,7 @@ func (c workerConfig) serve(ctx context.Context, log *zap.Logger) (err error) {
 
 // confinement is what this worker may reach. Of the data directory that is its own folder and what it runs; a later agent may keep anything
 // else there. One that hosts a single pod has no business with the files of others.
-func (c workerConfig) confinement(info worker.Info) (confine.Config, error) {
+func (c workerConfig) confinement(info wire.Info) (confine.Config, error) {
 	pods := filepath.Join(c.dataDir, "pods")
 	config := confine.Config{
 		Hidden:   append([]string{c.dataDir}, c.hidden...),

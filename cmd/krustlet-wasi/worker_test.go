@@ -14,8 +14,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/krustlet-go/krustlet-wasi/runtime/worker"
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/confine"
+	"github.com/krustlet-go/krustlet-wasi/runtime/worker/wire"
 )
 
 // asConfined makes this program a process that confines itself as a worker does, and says what it can do then.
@@ -24,7 +24,7 @@ const asConfined = "KRUSTLET_WASI_TEST_CONFINED"
 // confined is what such a process is told.
 type confined struct {
 	DataDir, Dir string
-	Info         worker.Info
+	Info         wire.Info
 	Files        []string // below DataDir
 }
 
@@ -118,7 +118,7 @@ func TestWorkersSeeTheirOwn(t *testing.T) {
 	}
 	for _, isolated := range []bool{false, true} {
 		t.Run(fmt.Sprint("isolated=", isolated), func(t *testing.T) {
-			what := confined{DataDir: t.TempDir(), Info: worker.Info{Build: "b1", Isolated: isolated}}
+			what := confined{DataDir: t.TempDir(), Info: wire.Info{Build: "b1", Isolated: isolated}}
 			what.Dir = filepath.Join(what.DataDir, "workers", "shard0-1")
 			if isolated {
 				what.Info.Pod = "mine"
