@@ -51,7 +51,7 @@ func newWorkers(ctx context.Context, cfg Config, counts *metrics.Runtime, tracer
 	workers, err = pool.Open(ctx, pool.Config{
 		Dir:      filepath.Join(cfg.DataDir, "workers"),
 		Build:    build,
-		Command:  append([]string{self}, settings.arguments()...),
+		Argv:     append([]string{self}, settings.arguments()...),
 		Name:     "krustlet-wasi",
 		Shards:   cfg.Workers,
 		Compiler: tracedCompiler{compiler, tracer},

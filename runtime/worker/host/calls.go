@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"os"
 	"time"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime"
@@ -9,61 +10,52 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpb"
 )
 
+// Hello implements the protocol.
+func (s *server) Hello(context.Context, *workerpb.HelloRequest) (*workerpb.HelloResponse, error) {
+	return &workerpb.HelloResponse{Protocol: wire.Protocol, Build: s.cfg.Build, Pid: int64(os.Getpid())}, nil
+}
+
 // Start implements the protocol.
 func (s *server) Start(ctx context.Context, req *workerpb.StartRequest) (*workerpb.StartResponse, error) {
-	r, err := s.start(ctx, wire.FromSpec(req.GetSpec()), runtime.Streams{}, false, req)
+	run := request{spec: wire.FromSpec(req.GetSpec()), watch: req.GetWatch(), mark: req.GetMark()}
+	_, startedAt, err := s.start(ctx, run, runtime.Streams{})
 	if err != nil {
 		return &workerpb.StartResponse{Failure: wire.ToFailure(err)}, nil
 	}
-	return &workerpb.StartResponse{StartedAt: wire.ToTime(r.startedAt)}, nil
+	return &workerpb.StartResponse{StartedAt: wire.ToTime(startedAt)}, nil
 }
 
-// start starts a guest and enters it into the registry.
-func (s *server) start(ctx context.Context, spec runtime.Spec, streams runtime.Streams, session bool, req *workerpb.StartRequest) (*run, error) {
-	ctx, r, err := s.begin(ctx, spec, session, req)
+// start starts a guest and enters it into the run table.
+func (s *server) start(ctx context.Context, req request, streams runtime.Streams) (_ *entry, at time.Time, _ error) {
+	ctx, e, err := s.table.begin(ctx, req)
 	if err != nil {
-		return nil, err
+		return nil, time.Time{}, err
 	}
-	var process runtime.Process
-	defer func() { s.begun(r, process) }()
-	p, err := s.cfg.Engine.Start(ctx, spec, streams)
+	var guest runtime.Process
+	defer func() { // even if the engine panics
+		at = s.table.begun(e, guest)
+		if guest != nil {
+			s.work.Go(func() {
+				<-guest.Done()
+				s.table.ended(e)
+			})
+		}
+	}()
+	started, err := s.cfg.Engine.Start(ctx, req.spec, streams)
 	switch {
-	case err != nil && s.stale(r, req.GetWatch()):
-		return nil, wire.ErrStale // which is why, and not what the engine says of its context
+	case err != nil && !req.command && s.table.superseded(req.watch):
+		return nil, time.Time{}, wire.ErrStale // this is why, and not what the engine says of its context
 	case err != nil:
-		return nil, err
+		return nil, time.Time{}, err
 	}
-	process = p
-	return r, nil
-}
-
-// stale tells whether a start was given up for a newer Watch.
-func (s *server) stale(r *run, watch uint64) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return !r.session && watch != s.watch
+	guest = started
+	return e, time.Time{}, nil
 }
 
 // Discard implements the protocol.
 func (s *server) Discard(ctx context.Context, req *workerpb.DiscardRequest) (*workerpb.DiscardResponse, error) {
-	s.mu.Lock()
-	r := s.runs[req.GetId()]
-	if r == nil {
-		s.mu.Unlock()
-		return &workerpb.DiscardResponse{}, nil
-	}
-	r.unwanted = true
-	r.cancel()
-	switch {
-	case r.exit != nil && !r.session:
-		r.process.Forget()
-		s.drop(r)
-	case r.process != nil:
-		r.process.Stop(0)
-	}
-	s.mu.Unlock()
 	select {
-	case <-r.gone:
+	case <-s.table.discard(req.GetId()):
 		return &workerpb.DiscardResponse{}, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
@@ -73,8 +65,8 @@ func (s *server) Discard(ctx context.Context, req *workerpb.DiscardRequest) (*wo
 // Stop implements the protocol.
 func (s *server) Stop(_ context.Context, req *workerpb.StopRequest) (*workerpb.StopResponse, error) {
 	for _, g := range req.GetGuests() {
-		if p := s.process(g.GetId()); p != nil {
-			p.Stop(time.Duration(g.GetGrace()))
+		if guest := s.table.guest(g.GetId()); guest != nil {
+			guest.Stop(time.Duration(g.GetGrace()))
 		}
 	}
 	return &workerpb.StopResponse{}, nil
@@ -82,35 +74,20 @@ func (s *server) Stop(_ context.Context, req *workerpb.StopRequest) (*workerpb.S
 
 // Resize implements the protocol.
 func (s *server) Resize(ctx context.Context, req *workerpb.ResizeRequest) (*workerpb.ResizeResponse, error) {
-	p := s.process(req.GetId())
-	if p == nil {
+	guest := s.table.guest(req.GetId())
+	if guest == nil {
 		return &workerpb.ResizeResponse{}, nil
 	}
-	if err := p.Resize(ctx, runtime.Limits{Memory: req.GetMemoryLimit(), CPU: req.GetCpuLimit()}); err != nil {
+	if err := guest.Resize(ctx, runtime.Limits{Memory: req.GetMemoryLimit(), CPU: req.GetCpuLimit()}); err != nil {
 		return &workerpb.ResizeResponse{Failure: wire.ToFailure(err)}, nil
 	}
 	return &workerpb.ResizeResponse{}, nil
 }
 
-// process is the run's process, nil if there is none.
-func (s *server) process(id string) runtime.Process {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if r := s.runs[id]; r != nil {
-		return r.process
-	}
-	return nil
-}
-
 // Forget implements the protocol.
 func (s *server) Forget(_ context.Context, req *workerpb.ForgetRequest) (*workerpb.ForgetResponse, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	for _, id := range req.GetIds() {
-		if r := s.runs[id]; r != nil && r.exit != nil && !r.session {
-			r.process.Forget()
-			s.drop(r)
-		}
+		s.table.forget(id)
 	}
 	return &workerpb.ForgetResponse{}, nil
 }
@@ -122,24 +99,26 @@ func (s *server) HostCalls(context.Context, *workerpb.HostCallsRequest) (*worker
 
 // Stats implements the protocol.
 func (s *server) Stats(_ context.Context, req *workerpb.StatsRequest) (*workerpb.StatsResponse, error) {
-	processes := map[string]runtime.Process{}
-	s.mu.Lock()
+	guests := map[string]runtime.Process{}
 	if len(req.GetIds()) == 0 {
-		for id, r := range s.runs {
-			processes[id] = r.process
-		}
+		guests = s.table.guests()
 	}
 	for _, id := range req.GetIds() {
-		if r := s.runs[id]; r != nil {
-			processes[id] = r.process
+		if guest := s.table.guest(id); guest != nil {
+			guests[id] = guest
 		}
 	}
-	s.mu.Unlock()
 	out := &workerpb.StatsResponse{}
-	for id, p := range processes {
-		if p != nil {
-			out.Stats = append(out.Stats, wire.ToStats(id, p.Stats()))
-		}
+	for id, guest := range guests {
+		out.Stats = append(out.Stats, wire.ToStats(id, guest.Stats()))
 	}
 	return out, nil
+}
+
+// Shutdown implements the protocol.
+func (s *server) Shutdown(_ context.Context, req *workerpb.ShutdownRequest) (*workerpb.ShutdownResponse, error) {
+	if !s.table.shutdown(req.GetForce()) {
+		return &workerpb.ShutdownResponse{Refused: true}, nil
+	}
+	return &workerpb.ShutdownResponse{HostCalls: s.cfg.hostCalls()}, nil
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -26,13 +27,14 @@ type Config struct {
 	Engine runtime.Engine
 	// HostCalls is how often guests have called each function of their host, in all. It may be nil.
 	HostCalls func() map[string]uint64
-	// Build is this binary's build and settings: an agent of another one starts no guests here.
+	// Build is this program's build and settings. An agent of another build starts no guests here.
 	Build string
 	// Idle is how long the worker stays without runs and without an agent.
 	Idle time.Duration
-	// Ready is told when the worker serves, and closed: the pipe that the agent has given it. It may be nil.
+	// Ready is the pipe that the agent has given to the worker. The worker writes to it once it serves, and
+	// closes it. It may be nil.
 	Ready *os.File
-	// Log gets what concerns the worker and not one guest's own output.
+	// Log gets what concerns the worker and not the output of one guest.
 	Log *zap.Logger
 }
 
@@ -46,7 +48,7 @@ func (cfg *Config) check() error {
 	return nil
 }
 
-// hostCalls is nil where nobody counts them.
+// hostCalls is nil where calls are not counted.
 func (cfg *Config) hostCalls() map[string]uint64 {
 	if cfg.HostCalls == nil {
 		return nil
@@ -54,79 +56,30 @@ func (cfg *Config) hostCalls() map[string]uint64 {
 	return cfg.HostCalls()
 }
 
-// How long the end of a worker waits for its guests, and for the agent to take what it was sent.
+// How long a worker that is about to exit waits for its guests to end, and for the agent to read the last
+// messages.
 const (
 	guestsPatience = 10 * time.Second
 	agentPatience  = 2 * time.Second
 )
 
-// Bound is a worker's folder that is held, and its socket, at which nobody answers yet. One that is garbage holds nothing: its files
-// are closed.
-type Bound struct {
-	dir      string
-	info     wire.Info
-	record   *os.File // holds the lock that an agent finds this process by
-	folder   *os.File // holds the one that agents of earlier versions look at
-	listener *net.UnixListener
+// server answers the calls of the protocol.
+type server struct {
+	workerpb.UnimplementedWorkerServer
+	cfg   Config
+	dir   string // the worker's folder
+	table *runTable
+	last  chan struct{}  // closed when all guests have ended, and the run table does not change any more
+	work  sync.WaitGroup // goroutines that go on beside the calls
 }
 
-// Bind takes the folder, which the agent made. It comes before the process gives up what it does not need, as making a
-// unix socket, and reading the record beside the folder. Serve or Close follows.
-func Bind(dir string) (*Bound, error) {
-	b := &Bound{dir: dir}
-	if err := b.bind(); err != nil {
-		return nil, errors.Join(fmt.Errorf("worker: %w", err), b.Close())
-	}
-	return b, nil
-}
-
-func (b *Bound) bind() (err error) {
-	if b.record, err = wire.OpenRecord(b.dir); err != nil {
-		return err
-	}
-	if b.info, err = wire.ParseInfo(b.record); err != nil {
-		return err
-	}
-	if err := wire.Take(b.record); err != nil {
-		return err
-	}
-	if b.folder, err = wire.OpenFolder(b.dir); err != nil {
-		return err
-	}
-	_ = wire.LockFolder(b.folder) // another worker may hold it, and does no harm by that
-	b.listener, err = net.ListenUnix("unix", &net.UnixAddr{Name: wire.SocketPath(b.folder), Net: "unix"})
-	if err != nil {
-		return fmt.Errorf("bind the socket: %w", err)
-	}
-	b.listener.SetUnlinkOnClose(false)
-	return nil
-}
-
-// Info is what the agent has noted of this worker: what it is for.
-func (b *Bound) Info() wire.Info { return b.info }
-
-// Close lets go of a folder that does not come to serve. The agent removes it: where workers stay among themselves, none can.
-func (b *Bound) Close() error {
-	var errs []error
-	if b.listener != nil {
-		errs = append(errs, b.listener.Close())
-	}
-	for _, file := range []*os.File{b.folder, b.record} {
-		if file != nil {
-			errs = append(errs, file.Close())
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// Serve is the life of a worker: it hosts guests until ctx ends, until an agent shuts it down, or until it had
-// neither runs nor an agent for a while. Guests that run then are killed. Its folder stays, for the agent to remove.
+// Serve is the life of a worker: see the package's description.
 func (b *Bound) Serve(ctx context.Context, cfg Config) error {
-	defer func() { _ = b.folder.Close(); _ = b.record.Close() }() // with which it is free
+	defer func() { _ = b.folder.Close(); _ = b.record.Close() }() // gives the locks back
 	if err := cfg.check(); err != nil {
 		return errors.Join(err, b.listener.Close())
 	}
-	s := newServer(cfg, b.dir)
+	s := &server{cfg: cfg, dir: b.dir, table: newRunTable(cfg.Idle), last: make(chan struct{})}
 	return s.serve(ctx, b.info, &guardedListener{UnixListener: b.listener, uid: uint32(os.Geteuid()), log: cfg.Log})
 }
 
@@ -143,15 +96,16 @@ func (s *server) serve(ctx context.Context, info wire.Info, listener net.Listene
 	go func() { served <- g.Serve(listener) }()
 	err := s.announce(info)
 	if err == nil {
-		s.settle() // from here on it may be idle
+		s.table.idle.release() // until here the worker was busy with its start
 		select {
 		case <-ctx.Done():
-		case <-s.over:
+		case <-s.table.ending:
 		case err = <-served:
 			err = fmt.Errorf("worker: serve: %w", err)
 		}
 	}
-	ended := s.endRuns()
+	ended := s.table.endAll(guestsPatience)
+	close(s.last)
 	impatient := time.AfterFunc(agentPatience, g.Stop)
 	g.GracefulStop()
 	impatient.Stop()
@@ -174,9 +128,9 @@ func (s *server) announce(info wire.Info) (err error) {
 	if s.cfg.Ready == nil {
 		return nil
 	}
-	// An agent that died meanwhile reads no more; its successor finds the folder.
+	// An agent that was killed meanwhile does not read; the next agent finds the folder.
 	if _, err := s.cfg.Ready.WriteString(wire.ReadyWord); err != nil && !errors.Is(err, unix.EPIPE) {
-		return fmt.Errorf("worker: tell that it is ready: %w", err)
+		return fmt.Errorf("worker: tell the agent that the worker is ready: %w", err)
 	}
 	return s.cfg.Ready.Close()
 }
@@ -198,20 +152,4 @@ func (s *server) recovered(panicked any, method string, err error) error {
 	}
 	s.cfg.Log.Error("a call panicked", zap.String("method", method), zap.Any("panic", panicked), zap.ByteString("stack", debug.Stack()))
 	return status.Errorf(codes.Internal, "%s panicked in the worker: %v", method, panicked)
-}
-
-// Hello implements the protocol.
-func (s *server) Hello(context.Context, *workerpb.HelloRequest) (*workerpb.HelloResponse, error) {
-	return &workerpb.HelloResponse{Protocol: wire.Protocol, Build: s.cfg.Build, Pid: int64(os.Getpid())}, nil
-}
-
-// Shutdown implements the protocol.
-func (s *server) Shutdown(_ context.Context, req *workerpb.ShutdownRequest) (*workerpb.ShutdownResponse, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.runs) > 0 && !req.GetForce() {
-		return &workerpb.ShutdownResponse{Refused: true}, nil
-	}
-	s.finish()
-	return &workerpb.ShutdownResponse{HostCalls: s.cfg.hostCalls()}, nil
 }

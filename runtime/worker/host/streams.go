@@ -26,23 +26,14 @@ func (s *server) Exec(stream serverStream) error {
 	}
 	t := newTerminal(stream)
 	defer t.close()
-	r, err := s.start(stream.Context(), wire.FromSpec(open.GetSpec()), t.streams(open), true, nil)
+	e, startedAt, err := s.start(stream.Context(), request{spec: wire.FromSpec(open.GetSpec()), command: true}, t.streams(open))
 	if err != nil {
 		return t.send(&workerpb.Output{Kind: &workerpb.Output_Failure{Failure: wire.ToFailure(err)}})
 	}
-	defer context.AfterFunc(stream.Context(), func() { r.process.Stop(0) })()
-	t.begin(&s.work, wire.ToTime(r.startedAt))
-	<-r.ended
-	return t.send(&workerpb.Output{Kind: &workerpb.Output_Exit{Exit: s.endSession(r)}})
-}
-
-// endSession removes a session that has ended, and says how it did.
-func (s *server) endSession(r *run) *workerpb.Run {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	r.process.Forget()
-	s.drop(r)
-	return r.message()
+	defer context.AfterFunc(stream.Context(), func() { e.guest.Stop(0) })()
+	t.begin(&s.work, wire.ToTime(startedAt))
+	<-e.ended
+	return t.send(&workerpb.Output{Kind: &workerpb.Output_Exit{Exit: s.table.removeCommand(e)}})
 }
 
 // Attach implements the protocol.
@@ -53,12 +44,12 @@ func (s *server) Attach(stream serverStream) error {
 	}
 	t := newTerminal(stream)
 	defer t.close()
-	p := s.process(open.GetId())
-	if p == nil {
+	guest := s.table.guest(open.GetId())
+	if guest == nil {
 		return t.send(&workerpb.Output{Kind: &workerpb.Output_Failure{Failure: wire.ToFailure(wire.ErrUnknown)}})
 	}
 	t.begin(&s.work, 0)
-	if err := p.Attach(stream.Context(), t.streams(open)); err != nil {
+	if err := guest.Attach(stream.Context(), t.streams(open)); err != nil {
 		return t.send(&workerpb.Output{Kind: &workerpb.Output_Failure{Failure: wire.ToFailure(err)}})
 	}
 	return t.send(&workerpb.Output{Kind: &workerpb.Output_Ended{Ended: true}})
@@ -75,21 +66,22 @@ func receiveOpen(stream serverStream) (*workerpb.Open, error) {
 	return in.GetOpen(), nil
 }
 
-// terminal is a guest's end of a stream: its standard streams are messages of it.
+// terminal is the guest's side of a stream of Exec or Attach, whose messages carry the guest's standard
+// streams.
 type terminal struct {
 	stream  serverStream
-	sending chan struct{} // has a token when nobody sends
+	sending chan struct{} // has a token while no message is being sent
 	begun   chan struct{} // closed when output may be sent
-	over    chan struct{} // closed when the call returns
+	closed  chan struct{} // closed when the call returns
 	stdin   *io.PipeReader
 	input   *io.PipeWriter
 
 	mu     sync.Mutex
-	broken [2]error // why stdout and stderr take no more
+	broken [2]error // why stdout and stderr cannot be written to any more
 }
 
 func newTerminal(stream serverStream) *terminal {
-	t := &terminal{stream: stream, sending: make(chan struct{}, 1), begun: make(chan struct{}), over: make(chan struct{})}
+	t := &terminal{stream: stream, sending: make(chan struct{}, 1), begun: make(chan struct{}), closed: make(chan struct{})}
 	t.sending <- struct{}{}
 	t.stdin, t.input = io.Pipe()
 	return t
@@ -110,26 +102,27 @@ func (t *terminal) streams(open *workerpb.Open) runtime.Streams {
 	return streams
 }
 
-// begin tells the agent that the guest runs, lets output go, and takes input, in a goroutine that work waits for.
+// begin tells the agent that the guest runs, lets output pass, and reads input, in a goroutine that work
+// waits for.
 func (t *terminal) begin(work *sync.WaitGroup, startedAt int64) {
-	// An error here is one of all that follows as well.
+	// If this fails, so does all that follows.
 	_ = t.send(&workerpb.Output{Kind: &workerpb.Output_Started{Started: startedAt}})
 	close(t.begun)
 	work.Go(t.receive)
 }
 
-// receive takes what the agent sends, until the call has returned.
+// receive reads what the agent sends, until the call has returned.
 func (t *terminal) receive() {
 	for {
 		in, err := t.stream.Recv()
 		if err != nil {
-			// The agent has closed its side, or has gone, which also ends the guest.
+			// The agent has closed its side, or the connection broke, which also ends the guest.
 			_ = t.input.Close()
 			return
 		}
 		switch in.GetKind().(type) {
 		case *workerpb.Input_Stdin:
-			// Waits until the guest has read it; a guest that has ended does not.
+			// This waits until the guest has read it, but not after the guest has ended.
 			_, _ = t.input.Write(in.GetStdin())
 		case *workerpb.Input_StdinEnd:
 			_ = t.input.Close()
@@ -155,16 +148,16 @@ func (t *terminal) send(out *workerpb.Output) error {
 	case <-t.sending:
 	case <-t.stream.Context().Done():
 		return t.stream.Context().Err()
-	case <-t.over:
+	case <-t.closed:
 		return io.ErrClosedPipe
 	}
 	defer func() { t.sending <- struct{}{} }()
 	return t.stream.Send(out)
 }
 
-// close ends what the guest may still do with its streams.
+// close fails what the guest may still do with its streams.
 func (t *terminal) close() {
-	close(t.over)
+	close(t.closed)
 	_ = t.stdin.Close()
 }
 
@@ -178,7 +171,7 @@ type outlet struct {
 func (o *outlet) Write(p []byte) (int, error) {
 	select {
 	case <-o.t.begun:
-	case <-o.t.over:
+	case <-o.t.closed:
 		return 0, io.ErrClosedPipe
 	}
 	for sent := 0; sent < len(p); {

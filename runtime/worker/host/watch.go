@@ -3,7 +3,7 @@ package host
 import (
 	"context"
 	"slices"
-	"time"
+	"sync"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -16,14 +16,23 @@ import (
 // listPiece is how many runs go into one message of the list.
 const listPiece = 256
 
-// watcher is an agent's Watch. The server's lock guards its queue, which holds no more than there are runs.
+// watcher is an agent's Watch. It keeps the runs that have ended until they are sent: not more than there
+// are runs.
 type watcher struct {
+	wake     chan struct{} // has a token when there is something to send
+	replaced chan struct{} // closed when there is a newer Watch
+
+	mu    sync.Mutex
 	queue []*workerpb.Run
-	wake  chan struct{} // has a token when there is something in queue
-	over  chan struct{} // closed when a newer one takes its place
+}
+
+func newWatcher() *watcher {
+	return &watcher{wake: make(chan struct{}, 1), replaced: make(chan struct{})}
 }
 
 func (w *watcher) add(r *workerpb.Run) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.queue = append(w.queue, r)
 	select {
 	case w.wake <- struct{}{}:
@@ -31,14 +40,23 @@ func (w *watcher) add(r *workerpb.Run) {
 	}
 }
 
+// take is what is not sent yet.
+func (w *watcher) take() []*workerpb.Run {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	runs := w.queue
+	w.queue = nil
+	return runs
+}
+
 // Watch implements the protocol.
 func (s *server) Watch(_ *workerpb.WatchRequest, stream grpc.ServerStreamingServer[workerpb.WatchResponse]) error {
-	w := &watcher{wake: make(chan struct{}, 1), over: make(chan struct{})}
+	w := newWatcher()
 	number, list, err := s.enter(stream.Context(), w)
 	if err != nil {
 		return err
 	}
-	defer s.leave(w)
+	defer s.table.leave(w)
 	for len(list) > listPiece {
 		if err := stream.Send(&workerpb.WatchResponse{Watch: number, Runs: list[:listPiece]}); err != nil {
 			return err
@@ -51,24 +69,42 @@ func (s *server) Watch(_ *workerpb.WatchRequest, stream grpc.ServerStreamingServ
 	return s.follow(w, number, stream)
 }
 
-// follow sends what ends until the agent goes, another one comes, or the worker has ended.
+// enter makes w the agent's Watch, and lists all runs. It waits for the starts that an earlier agent asked
+// for: the new agent may only ask for what it does not find in the list.
+func (s *server) enter(ctx context.Context, w *watcher) (uint64, []*workerpb.Run, error) {
+	number, starts, err := s.table.enter(w)
+	if err != nil {
+		return 0, nil, err
+	}
+	for _, e := range starts {
+		select {
+		case <-e.begun:
+		case <-ctx.Done():
+			s.table.leave(w)
+			return 0, nil, ctx.Err()
+		}
+	}
+	list, ok := s.table.list(w, s.cfg.Engine.Runs())
+	if !ok {
+		return 0, nil, status.Error(codes.Aborted, wire.ErrStale.Error())
+	}
+	return number, list, nil
+}
+
+// follow sends the runs that end, until the agent leaves, there is a newer Watch, or the worker exits.
 func (s *server) follow(w *watcher, number uint64, stream grpc.ServerStreamingServer[workerpb.WatchResponse]) error {
 	for {
 		last := false
 		select {
 		case <-w.wake:
-		case <-w.over:
+		case <-w.replaced:
 			return status.Error(codes.Aborted, wire.ErrStale.Error())
 		case <-stream.Context().Done():
 			return stream.Context().Err()
-		case <-s.ended:
+		case <-s.last:
 			last = true
 		}
-		s.mu.Lock()
-		runs := w.queue
-		w.queue = nil
-		s.mu.Unlock()
-		for piece := range slices.Chunk(runs, listPiece) {
+		for piece := range slices.Chunk(w.take(), listPiece) {
 			if err := stream.Send(&workerpb.WatchResponse{Watch: number, Runs: piece}); err != nil {
 				return err
 			}
@@ -76,78 +112,5 @@ func (s *server) follow(w *watcher, number uint64, stream grpc.ServerStreamingSe
 		if last {
 			return nil
 		}
-	}
-}
-
-// enter makes w the agent's Watch, and gives the list of all runs. Starts that an earlier agent asked for are given up
-// and waited for first: the new one may only ask for what it does not find.
-func (s *server) enter(ctx context.Context, w *watcher) (uint64, []*workerpb.Run, error) {
-	s.mu.Lock()
-	if s.ending {
-		s.mu.Unlock()
-		return 0, nil, status.Error(codes.Unavailable, wire.ErrEnding.Error())
-	}
-	if s.agent != nil {
-		close(s.agent.over)
-	}
-	s.agent = w
-	s.watch++
-	number := s.watch
-	s.settleLocked()
-	var starts []*run
-	for _, r := range s.runs {
-		if r.process == nil && !r.session {
-			r.cancel()
-			starts = append(starts, r)
-		}
-	}
-	s.mu.Unlock()
-	for _, r := range starts {
-		select {
-		case <-r.settled:
-		case <-ctx.Done():
-			s.leave(w)
-			return 0, nil, ctx.Err()
-		}
-	}
-	list, ok := s.list(w)
-	if !ok {
-		return 0, nil, status.Error(codes.Aborted, wire.ErrStale.Error())
-	}
-	return number, list, nil
-}
-
-// list is all runs of pods. From there on, w gets those that end. It is not ok if w is not the agent's any more.
-func (s *server) list(w *watcher) ([]*workerpb.Run, bool) {
-	began := map[string]time.Time{} // the engine's own word, which the exits repeat
-	for _, r := range s.cfg.Engine.Runs() {
-		began[r.ID] = r.StartedAt
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.agent != w {
-		return nil, false
-	}
-	w.queue = nil // it is in the list
-	var list []*workerpb.Run
-	for _, r := range s.runs {
-		if r.session || r.process == nil || r.unwanted {
-			continue
-		}
-		if at, ok := began[r.id]; ok {
-			r.startedAt = at
-		}
-		list = append(list, r.message())
-	}
-	return list, true
-}
-
-// leave ends an agent's Watch.
-func (s *server) leave(w *watcher) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.agent == w {
-		s.agent = nil
-		s.settleLocked()
 	}
 }

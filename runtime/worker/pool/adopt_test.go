@@ -108,7 +108,7 @@ func TestOtherBuildIsDrained(t *testing.T) {
 	before := workers(dir)
 
 	cfg := config(t, dir)
-	cfg.Build, cfg.Command = "b2", []string{"/proc/self/exe", "worker", "--build=b2"}
+	cfg.Build, cfg.Argv = "b2", []string{"/proc/self/exe", "worker", "--build=b2"}
 	p := open(t, cfg)
 	if len(p.Runs()) != 1 {
 		t.Fatalf("runs: %+v", p.Runs())
@@ -139,7 +139,7 @@ func TestOtherBuildIsDrained(t *testing.T) {
 func TestWorkerEndsWhenNobodyNeedsIt(t *testing.T) {
 	dir := t.TempDir()
 	cfg := config(t, dir)
-	cfg.Command = append(cfg.Command, "--idle=200ms")
+	cfg.Argv = append(cfg.Argv, "--idle=200ms")
 	p := open(t, cfg)
 	process := mustStart(t, p, spec(t, "r1", "pod1", "exit", "0"), runtime.Streams{})
 	exitOf(t, process)
@@ -256,7 +256,7 @@ func TestFolderOfNobodyIsRemoved(t *testing.T) {
 
 func TestWorkerThatCannotBeginTellsWhy(t *testing.T) {
 	cfg := config(t, t.TempDir())
-	cfg.Command = append(cfg.Command, "--fail")
+	cfg.Argv = append(cfg.Argv, "--fail")
 	p := open(t, cfg)
 	_, err := p.Start(t.Context(), spec(t, "r1", "pod1", "sleep"), runtime.Streams{})
 	if err == nil || !strings.Contains(err.Error(), "exit status 3") || !strings.Contains(err.Error(), "no memory for the engine") {

@@ -19,7 +19,7 @@ import (
 // says that they run, and stays.
 func agentMain(args []string) int {
 	p, err := pool.Open(context.Background(), pool.Config{
-		Dir: args[0], Build: "b1", Command: []string{"/proc/self/exe", "worker", "--build=b1"}, Shards: 1,
+		Dir: args[0], Build: "b1", Argv: []string{"/proc/self/exe", "worker", "--build=b1"}, Shards: 1,
 		Compiler: compilerFunc(func(context.Context, string, string, string) error { return nil }), Log: zap.NewNop(),
 	})
 	if err != nil {

@@ -1,263 +1,151 @@
 package pool
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"syscall"
-	"time"
-
-	"go.uber.org/zap"
+	"sync"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime"
-	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/wire"
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpb"
 )
 
-// This file is what the pool knows of runs. All of it needs, or takes, the pool's lock.
-
-// admit reports whether a run that a worker tells of is its own: one that this agent knows there, or one with the mark of an earlier
-// agent. A worker that has no marks is believed what no other is known to have.
-func (p *Pool) admit(w *remote, m *workerpb.Run) bool {
-	p.mu.Lock()
-	r := p.runs[m.GetId()]
-	p.mu.Unlock()
-	switch of := wire.FromOrigin(m.GetOf()); {
-	case r != nil:
-		return r.worker == w
-	case w.marks == nil:
-		return saneRun(m)
-	default:
-		return w.marks.made(m.GetMark(), m.GetId(), of)
-	}
+// book is which runs the agent knows of, in all workers. Commands are not in it.
+type book struct {
+	mu      sync.Mutex
+	runs    map[string]*guest   // by ID: those that are being started, and those that are not forgotten
+	refused map[string]struct{} // IDs of starts that were given up, and of which the worker may not know that yet
 }
 
-// sync takes over the complete list of a worker's runs, which were admitted.
-func (p *Pool) sync(w *remote, build string, list []*workerpb.Run) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	w.draining = w.draining || build != p.cfg.Build
-	known := map[string]bool{}
-	for _, m := range list {
-		known[m.GetId()] = true
-		if _, ok := p.refused[m.GetId()]; ok {
-			continue
-		}
-		r := p.runs[m.GetId()]
-		if r == nil {
-			r = newProcess(w, m.GetId(), wire.FromOrigin(m.GetOf()))
-			p.runs[r.id] = r
-			w.users++
-		}
-		if r.worker != w {
-			continue // admit and this are not one step
-		}
-		p.started(r, wire.FromTime(m.GetStartedAt()))
-		if m.GetExit() != nil {
-			p.end(r, wire.FromExit(m.GetExit()), m.GetStats())
-		}
-	}
-	for id, r := range p.runs {
-		if r.worker == w && r.running && !known[id] {
-			p.end(r, killed(r, 137, "the worker process that hosted the container does not know it any more"), nil)
-		}
-	}
+func newBook() *book {
+	return &book{runs: map[string]*guest{}, refused: map[string]struct{}{}}
 }
 
-// ended notes the end of a run.
-func (p *Pool) ended(w *remote, m *workerpb.Run) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if r := p.runs[m.GetId()]; r != nil && r.worker == w {
-		p.end(r, wire.FromExit(m.GetExit()), m.GetStats())
+// add enters a run that is about to be started.
+func (b *book) add(g *guest) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.runs[g.id] != nil {
+		return fmt.Errorf("there is a run %s already", g.id)
 	}
-}
-
-// exit is the exit of a guest that ended with its worker.
-func (e *deathError) exit(r *process) runtime.Exit {
-	return killed(r, e.how.exitCode(), e.Error())
-}
-
-// killed is the exit of a guest that was lost.
-func killed(r *process, code int32, message string) runtime.Exit {
-	return runtime.Exit{Code: code, Reason: runtime.Error, Message: message, StartedAt: r.startedAt, FinishedAt: time.Now()}
-}
-
-// enter notes a run that is about to start. It takes over the place that the run has in its worker.
-func (p *Pool) enter(r *process) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.runs[r.id] != nil {
-		return fmt.Errorf("there is a run %s already", r.id)
-	}
-	p.runs[r.id] = r
+	b.runs[g.id] = g
 	return nil
 }
 
-// started notes that a guest runs, or ran.
-func (p *Pool) started(r *process, at time.Time) {
-	r.running, r.startedAt = true, at
-	if r.worker.cause != nil {
-		p.end(r, r.worker.cause.exit(r), nil)
-	}
-	select {
-	case <-r.done:
-	default:
-		if !r.hosted {
-			r.hosted = true
-			r.worker.hosting[r.of.Pod]++
-		}
-	}
-}
-
-// end notes how a guest ended, once.
-func (p *Pool) end(r *process, exit runtime.Exit, used *workerpb.Stats) {
-	if r.end(exit, used) && r.hosted {
-		r.hosted = false
-		if r.worker.hosting[r.of.Pod]--; r.worker.hosting[r.of.Pod] == 0 {
-			delete(r.worker.hosting, r.of.Pod)
-		}
-	}
-}
-
-// forget drops a run that has ended, here and in its worker.
-func (p *Pool) forget(r *process) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.runs[r.id] != r {
-		return // a session, or it was forgotten before
-	}
-	delete(p.runs, r.id)
-	r.worker.errands.forget(r.id)
-	p.leave(r.worker)
-}
-
-// leave gives a place in a worker back.
-func (p *Pool) leave(w *remote) {
-	if w.users--; w.users == 0 {
-		w.empty = time.Now()
-		w.errands.poke() // it may be of no more use
-	}
-}
-
-// drain keeps new guests away from a worker.
-func (p *Pool) drain(w *remote) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	w.draining = true
-}
-
-// retireAt is when the worker is of no more use, the zero time if it is of use.
-func (p *Pool) retireAt(w *remote) time.Time {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	switch {
-	case w.users > 0 || w.closing:
-		return time.Time{}
-	case w.draining:
-		return w.empty
-	case w.info.Isolated:
-		return w.empty.Add(retirement)
-	}
-	return time.Time{}
-}
-
-// closing keeps new guests away from a worker that is of no more use. It reports whether it is.
-func (p *Pool) closing(w *remote) bool {
-	at := p.retireAt(w)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if at.IsZero() || time.Now().Before(at) || w.users > 0 || w.errands.pending() {
+// remove takes a run out. It reports whether that run was in the book.
+func (b *book) remove(g *guest) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.runs[g.id] != g {
 		return false
 	}
-	w.closing = true
+	delete(b.runs, g.id)
 	return true
 }
 
-// reopen takes closing back.
-func (p *Pool) reopen(w *remote) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	w.closing = false
+// get is the run of that ID, nil if there is none.
+func (b *book) get(id string) *guest {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.runs[id]
 }
 
-// bury ends all that a worker hosted, which is dead, and removes its folder.
-func (p *Pool) bury(w *remote, how ending) {
-	how = how.withCrash(w.dir)
-	how.starved = how.signal == syscall.SIGKILL && p.cfg.Groups != nil && p.cfg.Groups.OutOfMemory(filepath.Base(w.dir))
-	p.mu.Lock()
-	w.cause = &deathError{pid: w.info.PID, how: how}
-	delete(p.workers, w)
-	expected := w.closing || w.users == 0
-	for _, r := range p.runs {
-		if r.worker == w && r.running {
-			p.end(r, w.cause.exit(r), nil)
+// refuse has a run ignored that a worker may list.
+func (b *book) refuse(id string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.refused[id] = struct{}{}
+}
+
+// allow takes refuse back.
+func (b *book) allow(id string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.refused, id)
+}
+
+// found is the run that a worker lists, which is entered if the book does not have it. It is nil if the run was
+// refused, or is another worker's.
+func (b *book) found(w *worker, m *workerpb.Run) *guest {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, ok := b.refused[m.GetId()]; ok {
+		return nil
+	}
+	g := b.runs[m.GetId()]
+	if g == nil {
+		g = newGuest(w, m.GetId(), wire.FromOrigin(m.GetOf()))
+		b.runs[g.id] = g
+		w.account.hold()
+	}
+	if g.worker != w {
+		return nil
+	}
+	return g
+}
+
+// of are the runs of a worker that run or have run.
+func (b *book) of(w *worker) []*guest {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var all []*guest
+	for _, g := range b.runs {
+		if g.worker == w && g.hasRun() {
+			all = append(all, g)
 		}
 	}
-	p.mu.Unlock()
-	w.link.lose(w.cause)
-	close(w.dead)
-	if !expected {
-		w.log.Error("a worker has died", zap.Error(w.cause), zap.String("said", lastWords(w.dir)))
-	}
-	p.removeFolder(w.dir)
+	return all
 }
 
-// removeFolder removes the folder of a worker that is dead, and its control group.
-func (p *Pool) removeFolder(dir string) {
-	if p.cfg.Groups != nil {
-		if err := p.cfg.Groups.Remove(filepath.Base(dir)); err != nil {
-			p.cfg.Log.Warn("the control group of a worker that has ended stays", zap.Error(err))
+// list is all runs that run or have run.
+func (b *book) list() []runtime.Run {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var out []runtime.Run
+	for _, g := range b.runs {
+		if g.hasRun() {
+			out = append(out, runtime.Run{ID: g.id, Of: g.of, StartedAt: g.began(), Process: g})
 		}
 	}
-	if err := removeFolder(dir); err != nil {
-		p.cfg.Log.Warn("the folder of a worker that has ended stays", zap.Error(err))
-	}
+	return out
 }
 
-// removeFolder removes a worker's folder, and then what lies beside it.
-func removeFolder(dir string) error {
-	if err := filetree.Remove(context.Background(), dir); err != nil {
-		return err
+// admit reports whether a run that a worker lists is its own: this agent knows it there, or it has the mark of
+// an earlier agent. A worker without marks is believed about runs that no other worker is known to have.
+func (b *book) admit(w *worker, m *workerpb.Run) bool {
+	g := b.get(m.GetId())
+	switch {
+	case g != nil:
+		return g.worker == w
+	case w.marks == nil:
+		return saneRun(m)
 	}
-	var errs []error
-	for _, suffix := range []string{wire.KeySuffix, wire.RecordSuffix} {
-		if err := os.Remove(dir + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			errs = append(errs, err)
+	return w.marks.made(m.GetMark(), m.GetId(), wire.FromOrigin(m.GetOf()))
+}
+
+// sync takes over the complete list of a worker's runs, which were admitted.
+func (b *book) sync(w *worker, list []*workerpb.Run) {
+	listed := map[string]bool{}
+	for _, m := range list {
+		listed[m.GetId()] = true
+		g := b.found(w, m)
+		if g == nil {
+			continue
+		}
+		g.noteStarted(wire.FromTime(m.GetStartedAt()))
+		if m.GetExit() != nil {
+			g.noteExit(wire.FromExit(m.GetExit()), m.GetStats())
 		}
 	}
-	return errors.Join(errs...)
+	for _, g := range b.of(w) {
+		if !listed[g.id] {
+			g.noteExit(g.killed(137, "the worker process that hosted the container does not know it any more"), nil)
+		}
+	}
 }
 
-// isRunning tells whether a run has been seen to run.
-func (p *Pool) isRunning(r *process) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return r.running
-}
-
-// noteStarted notes the success of a start.
-func (p *Pool) noteStarted(r *process, at int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.started(r, wire.FromTime(at))
-}
-
-// leaveRun drops a run that did not start.
-func (p *Pool) leaveRun(r *process) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.runs, r.id)
-	p.leave(r.worker)
-}
-
-// giveBack gives a place in a worker back.
-func (p *Pool) giveBack(w *remote) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.leave(w)
+// ended notes the end of a run, of which its worker tells.
+func (b *book) ended(w *worker, m *workerpb.Run) {
+	if g := b.get(m.GetId()); g != nil && g.worker == w {
+		g.noteExit(wire.FromExit(m.GetExit()), m.GetStats())
+	}
 }

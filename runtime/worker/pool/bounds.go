@@ -5,16 +5,15 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpb"
 )
 
-// This file bounds what a worker can make its agent keep. A guest that broke out says what it likes in its worker's name.
-
-// Far more than an honest worker has.
+// Bounds of what a worker can make its agent keep; package wire has those of single messages. They are far
+// above what an honest worker has.
 const (
 	mostRuns      = 1 << 16 // of a worker
 	mostFunctions = 256     // of the host, in all workers
 	longestName   = 512     // of a run, a pod, an image: bytes
 )
 
-// saneRun reports whether what names a run is of a size that names have.
+// saneRun reports whether a run has its names, and each has the size of a name.
 func saneRun(m *workerpb.Run) bool {
 	of := m.GetOf()
 	for _, name := range []string{m.GetId(), of.GetPod(), of.GetContainer(), of.GetImageId(), of.GetBeside()} {

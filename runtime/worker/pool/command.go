@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -11,41 +12,40 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpb"
 )
 
-// session is a guest that belongs to the agent's caller: it ends with its stream. It implements runtime.Process.
-type session struct {
-	*process
+// command is a guest that belongs to the agent's caller: it is killed when its stream breaks. It implements
+// runtime.Process.
+type command struct {
+	*guest
 	cancel context.CancelFunc // of the stream
 
 	mu       sync.Mutex
-	deadline time.Time // when the reader is given up
+	deadline time.Time // when the reader is left behind
 	timer    *time.Timer
 	giveUp   chan struct{}
 }
 
-// readerPatience is what the reader of a session that is killed has to take what is on its way.
+// readerPatience is what the reader of a command that is killed has to read what is on its way.
 const readerPatience = 100 * time.Millisecond
 
-// startSession starts a session; the place that it has in the worker is its own from there on, unless there is an
-// error.
-func (w *remote) startSession(ctx context.Context, r *process, spec runtime.Spec, streams runtime.Streams) (*session, error) {
-	if err := w.inTouch(ctx); err != nil {
+// startCommand starts a command. Unless there is an error, the command releases its use of the worker when it
+// has ended.
+func startCommand(ctx context.Context, g *guest, spec runtime.Spec, streams runtime.Streams) (*command, error) {
+	if err := g.worker.inTouch(ctx); err != nil {
 		if ctx.Err() == nil {
-			err = fmt.Errorf("%w: %w", errGone, err)
+			err = fmt.Errorf("%w: %w", errExited, err)
 		}
 		return nil, err
 	}
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	s := &session{process: r, cancel: cancel, giveUp: make(chan struct{})}
+	c := &command{guest: g, cancel: cancel, giveUp: make(chan struct{})}
 	keep := context.AfterFunc(ctx, cancel)
-	pipe := &pipe{streams: streams, giveUp: s.giveUp}
-	err := s.open(own, pipe, spec)
-	if started := keep(); err == nil && !started {
+	pipe := &pipe{streams: streams, giveUp: c.giveUp}
+	err := c.open(own, pipe, spec)
+	if kept := keep(); err == nil && !kept {
 		err = ctx.Err()
 	}
 	if err == nil {
-		w.pool.mu.Lock()
-		err = w.pool.begin(func(ctx context.Context) { s.run(ctx, pipe) })
-		w.pool.mu.Unlock()
+		err = g.worker.pool.tasks.start(func(ctx context.Context) { c.run(ctx, pipe) })
 	}
 	if err != nil {
 		cancel()
@@ -54,21 +54,21 @@ func (w *remote) startSession(ctx context.Context, r *process, spec runtime.Spec
 		}
 		return nil, err
 	}
-	return s, nil
+	return c, nil
 }
 
 // open starts the guest.
-func (s *session) open(ctx context.Context, p *pipe, spec runtime.Spec) error {
-	w := s.worker
+func (c *command) open(ctx context.Context, p *pipe, spec runtime.Spec) error {
+	w := c.worker
 	failed := func(err error) error {
-		return fmt.Errorf("ask the worker process %d to start a session: %w", w.info.PID, err)
+		return fmt.Errorf("ask the worker process %d to start a command: %w", w.info.PID, err)
 	}
 	var err error
 	if p.stream, err = w.client.Exec(ctx); err != nil {
 		return failed(err)
 	}
 	if err := p.open(&workerpb.Open{Spec: wire.ToSpec(spec)}); err != nil {
-		_, err = p.stream.Recv() // tells why
+		_, err = p.stream.Recv() // says why
 		return failed(err)
 	}
 	out, err := p.stream.Recv()
@@ -77,7 +77,7 @@ func (s *session) open(ctx context.Context, p *pipe, spec runtime.Spec) error {
 	}
 	switch kind := out.GetKind().(type) {
 	case *workerpb.Output_Started:
-		s.startedAt = wire.FromTime(kind.Started)
+		c.noteBegun(wire.FromTime(kind.Started))
 		return nil
 	case *workerpb.Output_Failure:
 		return wire.FromFailure(kind.Failure)
@@ -85,11 +85,11 @@ func (s *session) open(ctx context.Context, p *pipe, spec runtime.Spec) error {
 	return failed(errMessage)
 }
 
-// run carries the streams until the guest has ended. ctx is the pool's: without it the session ends.
-func (s *session) run(ctx context.Context, p *pipe) {
-	defer s.worker.pool.giveBack(s.worker)
-	defer s.cancel()
-	defer context.AfterFunc(ctx, s.cancel)()
+// run carries the streams until the guest has ended. ctx is the pool's, and the command ends with it.
+func (c *command) run(ctx context.Context, p *pipe) {
+	defer c.worker.account.release()
+	defer c.cancel()
+	defer context.AfterFunc(ctx, c.cancel)()
 	go p.feed()
 	last, err := p.receive()
 	exit := last.GetExit()
@@ -97,74 +97,71 @@ func (s *session) run(ctx context.Context, p *pipe) {
 		err = errMessage
 	}
 	if err != nil {
-		s.end(s.lost(ctx, err), nil)
+		c.noteExit(c.lost(ctx, err), nil)
 	} else {
-		s.end(wire.FromExit(exit.GetExit()), exit.GetStats())
+		c.noteExit(wire.FromExit(exit.GetExit()), exit.GetStats())
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.timer != nil {
-		s.timer.Stop()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.timer != nil {
+		c.timer.Stop()
 	}
 }
 
-// lost is the exit of a session whose stream broke: mostly because its worker has died, which is about to be noticed.
-func (s *session) lost(ctx context.Context, err error) runtime.Exit {
+// lost is the exit of a command whose stream broke. Mostly its worker has exited, and the pool is about to
+// notice that.
+func (c *command) lost(ctx context.Context, err error) runtime.Exit {
 	ctx, cancel := context.WithTimeout(ctx, agentPatience)
 	defer cancel()
 	select {
-	case <-s.worker.dead:
-		return s.worker.cause.exit(s.process)
+	case <-c.worker.exited:
+		return c.worker.account.exit().exit(c.guest)
 	case <-ctx.Done():
 	}
-	return killed(s.process, 137, fmt.Sprintf("the connection to the worker process %d that hosted the container broke: %v", s.worker.info.PID, err))
+	return c.killed(137, fmt.Sprintf("the connection to the worker process %d that hosted the container broke: %v", c.worker.info.PID, err))
 }
 
 // Stop implements runtime.Process.
-func (s *session) Stop(grace time.Duration) {
-	select {
-	case <-s.done:
+func (c *command) Stop(grace time.Duration) {
+	if c.hasEnded() {
 		return
-	default:
 	}
-	s.process.Stop(grace)
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	c.guest.Stop(grace)
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	deadline := time.Now().Add(max(0, grace) + readerPatience)
 	switch {
-	case s.timer == nil:
-		s.timer = time.AfterFunc(time.Until(deadline), func() { close(s.giveUp) })
-	case deadline.Before(s.deadline):
-		if s.timer.Stop() {
-			s.timer.Reset(time.Until(deadline))
+	case c.timer == nil:
+		c.timer = time.AfterFunc(time.Until(deadline), func() { close(c.giveUp) })
+	case deadline.Before(c.deadline):
+		if c.timer.Stop() {
+			c.timer.Reset(time.Until(deadline))
 		}
 	default:
 		return
 	}
-	s.deadline = deadline
+	c.deadline = deadline
 }
 
 // Attach implements runtime.Process.
-func (p *process) Attach(ctx context.Context, streams runtime.Streams) error {
-	select {
-	case <-p.done:
+func (g *guest) Attach(ctx context.Context, streams runtime.Streams) error {
+	if g.hasEnded() {
 		return nil
-	default:
 	}
-	if err := p.worker.inTouch(ctx); err != nil {
+	if err := g.worker.inTouch(ctx); err != nil {
 		return fmt.Errorf("attach: %w", err)
 	}
 	inner, cancel := withoutDeadline(ctx)
 	defer cancel()
-	stream, err := p.worker.client.Attach(inner)
+	stream, err := g.worker.client.Attach(inner)
 	if err != nil {
 		return fmt.Errorf("attach: %w", err)
 	}
-	c := &pipe{stream: stream, streams: streams, giveUp: ctx.Done()}
-	if err := c.open(&workerpb.Open{Id: p.id}); err == nil {
-		go c.feed()
+	p := &pipe{stream: stream, streams: streams, giveUp: ctx.Done()}
+	if err := p.open(&workerpb.Open{Id: g.id}); err == nil {
+		go p.feed()
 	}
-	last, err := c.receive()
+	last, err := p.receive()
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
@@ -173,7 +170,9 @@ func (p *process) Attach(ctx context.Context, streams runtime.Streams) error {
 	case last.GetFailure().GetClass() == workerpb.Failure_UNKNOWN:
 		return nil // it has ended
 	case last.GetFailure() != nil:
-		return c.failure(last.GetFailure())
+		return p.failure(last.GetFailure())
 	}
 	return nil
 }
+
+var errMessage = errors.New("the worker sent a message that does not belong there")

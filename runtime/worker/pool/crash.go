@@ -1,18 +1,19 @@
 package pool
 
 import (
-	"github.com/krustlet-go/krustlet-wasi/runtime/worker/wire"
 	"io"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/worker/wire"
 )
 
-// goCrash is the exit status of a Go program that crashes. Go also ends so on signals that its own code raises, as the
-// engine does where it aborts.
+// goCrash is the exit status of a Go program that crashes. A signal that its own code raises also ends a Go
+// program so: the engine raises one where it aborts.
 const goCrash = 2
 
-// withCrash adds what the worker wrote of its crash to how it ended.
+// withCrash adds what the worker wrote of its crash.
 func (e ending) withCrash(dir string) ending {
 	if !e.known || e.signal != 0 || e.code != goCrash {
 		return e
@@ -26,7 +27,7 @@ func (e ending) withCrash(dir string) ending {
 	return e
 }
 
-// crashText is what a worker wrote from where it tells of a crash, empty if it did not.
+// crashText is what a worker wrote from the line on that tells of a crash; empty if there is none.
 func crashText(dir string) string {
 	text := tail(dir)
 	for line := range strings.Lines(text) {
@@ -40,7 +41,7 @@ func crashText(dir string) string {
 	return ""
 }
 
-// lastWords is what a worker wrote of its crash, or at last.
+// lastWords is what a worker wrote of its crash, or the last that it wrote.
 func lastWords(dir string) string {
 	const most = 4 << 10
 	if text := crashText(dir); text != "" {
@@ -50,7 +51,7 @@ func lastWords(dir string) string {
 	return strings.TrimSpace(text[max(0, len(text)-most):])
 }
 
-// tail is the end of what a worker wrote, as far as it can be read. A crash of many guests is longer, and is cut.
+// tail is the end of what a worker wrote, if it can be read. A crash of many guests is longer, and is cut.
 func tail(dir string) string {
 	const most = 1 << 20
 	f, err := wire.OpenWithin(dir, wire.LogFile)

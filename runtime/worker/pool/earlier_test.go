@@ -107,7 +107,7 @@ func TestEarlierWorkerClaimsOthersRuns(t *testing.T) {
 	cfg.Patience = 5 * time.Second
 	from := filepath.Join(t.TempDir(), "from")
 	lying := cfg
-	lying.Command = []string{"/proc/self/exe", "worker", "--liar", "--lie=claims", "--from=" + from}
+	lying.Argv = []string{"/proc/self/exe", "worker", "--liar", "--lie=claims", "--from=" + from}
 	first := open(t, lying)
 	mustStart(t, first, spec(t, "r1", "pod1", "sleep"), runtime.Streams{})
 	first.Close()

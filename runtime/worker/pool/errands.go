@@ -8,7 +8,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpb"
 )
 
-// errands is what a worker has to be told, sooner or later: kept until it was.
+// errands are what a worker has to be told, sooner or later. They are kept until it was told.
 type errands struct {
 	wake chan struct{} // has a token when there is something to do
 
@@ -28,7 +28,7 @@ func (e *errands) poke() {
 	}
 }
 
-// stop has a guest killed at the deadline, or at one that was given before if that is earlier.
+// stop has a guest killed at the deadline, or at an earlier one that was given before.
 func (e *errands) stop(id string, deadline time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -45,7 +45,7 @@ func (e *errands) forget(id string) {
 	e.poke()
 }
 
-// pending tells whether there is something to do.
+// pending reports whether there is something to do.
 func (e *errands) pending() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -60,13 +60,13 @@ func (e *errands) take() (map[string]time.Time, map[string]struct{}) {
 	return stops, forgets
 }
 
-// callPatience bounds the calls that a worker answers at once.
+// callPatience bounds calls that a worker answers at once.
 const callPatience = 10 * time.Second
 
-// agentPatience bounds what is still told or read when the agent or a worker ends.
+// agentPatience bounds what is still told when the agent ends, and read when a worker has exited.
 const agentPatience = 2 * time.Second
 
-// run tells the worker what there is. If it fails, everything is there for the next time.
+// run tells the worker what there is. If it fails, it keeps all of it for the next time.
 func (e *errands) run(ctx context.Context, client workerpb.WorkerClient) error {
 	ctx, cancel := context.WithTimeout(ctx, callPatience)
 	defer cancel()

@@ -10,100 +10,148 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpb"
 )
 
-// process is a guest in a worker, as the agent sees it. It implements runtime.Process.
-type process struct {
-	worker *remote
+// guest is a guest in a worker, as the agent sees it. It implements runtime.Process.
+type guest struct {
+	worker *worker
 	id     string
 	of     runtime.Origin
 
-	// The pool's lock guards these.
-	running   bool // it was started; it may have ended
-	hosted    bool // its worker counts it
-	startedAt time.Time
-
 	done chan struct{}
 
-	mu   sync.Mutex
-	exit *runtime.Exit // set before done is closed
-	used runtime.Stats // as last seen
+	mu        sync.Mutex
+	running   bool // it was started, and may have ended
+	counted   bool // its worker's account counts it
+	startedAt time.Time
+	exit      *runtime.Exit // set before done is closed
+	used      runtime.Stats // as last seen
 }
 
-func newProcess(w *remote, id string, of runtime.Origin) *process {
-	return &process{worker: w, id: id, of: of, done: make(chan struct{})}
+func newGuest(w *worker, id string, of runtime.Origin) *guest {
+	return &guest{worker: w, id: id, of: of, done: make(chan struct{})}
 }
 
 // Done implements runtime.Process.
-func (p *process) Done() <-chan struct{} { return p.done }
+func (g *guest) Done() <-chan struct{} { return g.done }
 
 // Exit implements runtime.Process.
-func (p *process) Exit() runtime.Exit {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return *p.exit
+func (g *guest) Exit() runtime.Exit {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return *g.exit
+}
+
+// hasEnded reports whether the guest has ended.
+func (g *guest) hasEnded() bool {
+	select {
+	case <-g.done:
+		return true
+	default:
+		return false
+	}
 }
 
 // Stop implements runtime.Process.
-func (p *process) Stop(grace time.Duration) {
-	select {
-	case <-p.done:
-	default:
-		p.worker.errands.stop(p.id, time.Now().Add(grace))
+func (g *guest) Stop(grace time.Duration) {
+	if !g.hasEnded() {
+		g.worker.errands.stop(g.id, time.Now().Add(grace))
 	}
 }
 
-// Forget implements runtime.Process.
-func (p *process) Forget() {
-	select {
-	case <-p.done:
-		p.worker.pool.forget(p)
-	default:
+// Forget implements runtime.Process. It drops a run that has ended, here and in its worker.
+func (g *guest) Forget() {
+	if !g.hasEnded() || !g.worker.pool.runs.remove(g) {
+		return // it runs, is a command, or was forgotten before
 	}
+	g.worker.errands.forget(g.id) // before release: the worker is not shut down while it has errands
+	g.worker.account.release()
 }
 
 // statsPatience bounds how long Stats waits for the worker.
 const statsPatience = time.Second
 
-// Stats implements runtime.Process. It waits for the worker, but not for long.
-func (p *process) Stats() runtime.Stats {
-	select {
-	case <-p.done:
-		return p.lastUsed()
-	default:
+// Stats implements runtime.Process. It waits for the worker, but not long.
+func (g *guest) Stats() runtime.Stats {
+	if g.hasEnded() {
+		return g.lastUsed()
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), statsPatience)
 	defer cancel()
-	resp, err := p.worker.client.Stats(ctx, &workerpb.StatsRequest{Ids: []string{p.id}})
+	resp, err := g.worker.client.Stats(ctx, &workerpb.StatsRequest{Ids: []string{g.id}})
 	if err == nil && len(resp.GetStats()) == 1 {
-		p.setUsed(wire.FromStats(resp.GetStats()[0]))
+		g.setUsed(wire.FromStats(resp.GetStats()[0]))
 	}
-	return p.lastUsed()
+	return g.lastUsed()
 }
 
-func (p *process) lastUsed() runtime.Stats {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.used
+func (g *guest) lastUsed() runtime.Stats {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.used
 }
 
-func (p *process) setUsed(used runtime.Stats) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.exit == nil {
-		p.used = used
+func (g *guest) setUsed(used runtime.Stats) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.exit == nil {
+		g.used = used
 	}
 }
 
-// end notes how the guest ended. Only the first call counts; it reports whether it was that.
-func (p *process) end(exit runtime.Exit, used *workerpb.Stats) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.exit != nil {
-		return false
+// hasRun reports whether the guest was started; it may have ended.
+func (g *guest) hasRun() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.running
+}
+
+// began is when the guest was started; the zero time before.
+func (g *guest) began() time.Time {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.startedAt
+}
+
+// noteBegun notes when a command began, which no account counts among the guests of pods.
+func (g *guest) noteBegun(at time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.startedAt = at
+}
+
+// noteStarted notes that a run was started. If its worker has exited meanwhile, the run has ended with it.
+func (g *guest) noteStarted(at time.Time) {
+	g.mu.Lock()
+	g.running, g.startedAt = true, at
+	if g.exit == nil && !g.counted {
+		g.counted = true
+		g.worker.account.began(g.of.Pod)
 	}
-	p.exit = &exit
+	g.mu.Unlock()
+	// The exit of a worker is noted before its runs are ended. So it is seen here, or this run is seen there.
+	if cause := g.worker.account.exit(); cause != nil {
+		g.noteExit(cause.exit(g), nil)
+	}
+}
+
+// noteExit notes how the guest has ended. Only the first call counts.
+func (g *guest) noteExit(exit runtime.Exit, used *workerpb.Stats) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.exit != nil {
+		return
+	}
+	g.exit = &exit
 	if used != nil {
-		p.used = wire.FromStats(used)
+		g.used = wire.FromStats(used)
 	}
-	close(p.done)
-	return true
+	if g.counted {
+		g.counted = false
+		g.worker.account.ended(g.of.Pod)
+	}
+	close(g.done)
+}
+
+// killed is the exit of a guest that was lost.
+func (g *guest) killed(code int32, message string) runtime.Exit {
+	return runtime.Exit{Code: code, Reason: runtime.Error, Message: message, StartedAt: g.began(), FinishedAt: time.Now()}
 }

@@ -206,7 +206,7 @@ func TestLyingWorker(t *testing.T) {
 			mustStart(t, honest, own, runtime.Streams{})
 			honest.Close()
 			lying := cfg
-			lying.Command = []string{"/proc/self/exe", "worker", "--liar", "--lie=" + lie, "--from=" + from}
+			lying.Argv = []string{"/proc/self/exe", "worker", "--liar", "--lie=" + lie, "--from=" + from}
 			first := open(t, lying)
 			mustStart(t, first, spec(t, "r1", "pod1", "sleep"), runtime.Streams{})
 			first.Close()
@@ -250,7 +250,7 @@ func TestLyingWorker(t *testing.T) {
 // TestGarbageInsteadOfAWorker: a worker that does not even speak HTTP/2 is no worker.
 func TestGarbageInsteadOfAWorker(t *testing.T) {
 	cfg := config(t, t.TempDir())
-	cfg.Command = []string{"/proc/self/exe", "worker", "--liar", "--lie=garbage"}
+	cfg.Argv = []string{"/proc/self/exe", "worker", "--liar", "--lie=garbage"}
 	p := open(t, cfg)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()

@@ -5,12 +5,12 @@ import (
 	"sync"
 )
 
-// link is the state of the connection to a worker: the number of the Watch with which the agent knows all that the
-// worker does, or 0 while it does not.
+// link is the state of the connection to a worker. It is the number of the Watch through which the agent knows
+// all that the worker does, or 0 while there is none.
 type link struct {
 	mu      sync.Mutex
 	watch   uint64
-	lost    error         // why there will be no other
+	lost    error         // why there will be no other Watch
 	changed chan struct{} // closed at the next change
 }
 
@@ -26,7 +26,7 @@ func (l *link) set(watch uint64) {
 	}
 }
 
-// lose gives the connection up for good.
+// lose notes that there will be no other Watch.
 func (l *link) lose(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -35,17 +35,17 @@ func (l *link) lose(err error) {
 	l.changed = make(chan struct{})
 }
 
-// current is the number of the Watch, once there is one beyond the number given.
-func (l *link) current(ctx context.Context, beyond uint64) (uint64, error) {
+// current waits for a Watch with a number above the one given, and is its number.
+func (l *link) current(ctx context.Context, above uint64) (uint64, error) {
 	var found uint64
 	err := l.await(ctx, func(watch uint64) bool {
 		found = watch
-		return watch > beyond
+		return watch > above
 	})
 	return found, err
 }
 
-// await waits until the number is as wanted, or there will be none.
+// await waits until the number is as wanted, or will not change any more.
 func (l *link) await(ctx context.Context, wanted func(watch uint64) bool) error {
 	for {
 		l.mu.Lock()

@@ -87,7 +87,7 @@ func workerMain(args []string) int {
 // config is an agent's, with workers that are this binary.
 func config(tb testing.TB, dir string) pool.Config {
 	return pool.Config{
-		Dir: dir, Build: "b1", Command: []string{"/proc/self/exe", "worker", "--build=b1"}, Shards: 1,
+		Dir: dir, Build: "b1", Argv: []string{"/proc/self/exe", "worker", "--build=b1"}, Shards: 1,
 		Compiler: compilerFunc(func(context.Context, string, string, string) error { return nil }),
 		Log:      zaptest.NewLogger(tb, zaptest.Level(zap.InfoLevel)),
 	}

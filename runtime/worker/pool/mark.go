@@ -15,9 +15,9 @@ import (
 
 const keySize = 32
 
-// key makes and knows the marks of one worker's runs. A worker gets a run's mark with its start, and shows it to each agent. So it can
-// claim no run but those that an agent has started in it. The nil key knows none: that of a worker whose key is not there, as
-// agents of earlier versions made none.
+// key makes and checks the marks of one worker's runs. A worker gets a run's mark with its start, and shows it
+// to each agent. So it can only claim runs that an agent has started in it. The nil key accepts no mark: it is
+// that of a worker without a key, as agents of earlier versions made none.
 type key []byte
 
 func readKey(dir string) (key, error) {
@@ -36,7 +36,7 @@ func readKey(dir string) (key, error) {
 	return text, nil
 }
 
-// mark is the run's, nil of a nil key.
+// mark is the mark of a run; nil for a nil key.
 func (k key) mark(id string, of runtime.Origin) []byte {
 	if k == nil {
 		return nil
@@ -53,7 +53,7 @@ func (k key) mark(id string, of runtime.Origin) []byte {
 	return sum.Sum(nil)
 }
 
-// made reports whether the mark is that of the run.
+// made reports whether the mark is the run's.
 func (k key) made(mark []byte, id string, of runtime.Origin) bool {
 	return k != nil && hmac.Equal(mark, k.mark(id, of))
 }

@@ -1,7 +1,6 @@
 package pool
 
 import (
-	"errors"
 	"io"
 	"sync"
 
@@ -12,11 +11,11 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpb"
 )
 
-// pipe is the agent's end of an Exec or an Attach: it carries the caller's streams.
+// pipe is the agent's side of an Exec or an Attach: it carries the caller's streams.
 type pipe struct {
 	stream  grpc.BidiStreamingClient[workerpb.Input, workerpb.Output]
 	streams runtime.Streams
-	giveUp  <-chan struct{} // closed when a reader that does not read is left behind
+	giveUp  <-chan struct{} // closed when a writer that blocks is left behind
 
 	sending sync.Mutex
 
@@ -30,15 +29,15 @@ func (p *pipe) open(o *workerpb.Open) error {
 	return p.send(&workerpb.Input{Kind: &workerpb.Input_Open{Open: o}})
 }
 
-// send sends one message. It waits while the guest does not read. Of its errors, receive tells.
+// send sends one message. It waits while the guest does not read. If it fails, so does receive, with the reason.
 func (p *pipe) send(in *workerpb.Input) error {
 	p.sending.Lock()
 	defer p.sending.Unlock()
 	return p.stream.Send(in)
 }
 
-// feed gives standard input to the guest, up to its end or the end of the call. A Read that blocks then is left behind:
-// it ends when whoever owns the reader closes it.
+// feed gives standard input to the guest, up to its end or the end of the call. A Read that blocks then is
+// left behind: it returns when the owner of the reader closes it.
 func (p *pipe) feed() {
 	if p.streams.Stdin == nil {
 		return
@@ -49,15 +48,15 @@ func (p *pipe) feed() {
 			return
 		}
 		if err != nil {
-			// A failing input ends there, as a broken pipe would.
+			// An input that fails ends there, as a broken pipe does.
 			_ = p.send(&workerpb.Input{Kind: &workerpb.Input_StdinEnd{StdinEnd: true}})
 			return
 		}
 	}
 }
 
-// receive gives output to the writers until the last message, which it returns once all before it is written or given
-// up.
+// receive gives output to the writers until the last message. It returns that one when all output before it is
+// written, or is left behind.
 func (p *pipe) receive() (*workerpb.Output, error) {
 	pieces, written := make(chan *workerpb.Output, 1), make(chan struct{})
 	go func() {
@@ -70,12 +69,12 @@ func (p *pipe) receive() (*workerpb.Output, error) {
 	close(pieces)
 	select {
 	case <-written:
-	case <-p.giveUp: // a Write that blocks ends when whoever owns the writer closes it
+	case <-p.giveUp: // a Write that blocks returns when the owner of the writer closes it
 	}
 	return last, err
 }
 
-// pass hands output on, in its order, and returns the first message that is something else.
+// pass sends output to pieces, in its order, and returns the first message that is not output.
 func (p *pipe) pass(pieces chan<- *workerpb.Output) (*workerpb.Output, error) {
 	for {
 		out, err := p.stream.Recv()
@@ -95,7 +94,7 @@ func (p *pipe) pass(pieces chan<- *workerpb.Output) (*workerpb.Output, error) {
 	}
 }
 
-// write writes a piece of output. The guest is told of a stream that takes no more.
+// write writes a piece of output. If that fails, the guest is told so.
 func (p *pipe) write(out *workerpb.Output) {
 	w, text, isStderr := p.streams.Stdout, out.GetStdout(), false
 	if _, ok := out.GetKind().(*workerpb.Output_Stderr); ok {
@@ -116,12 +115,12 @@ func (p *pipe) write(out *workerpb.Output) {
 	p.mu.Unlock()
 	if first {
 		broken := &workerpb.Broken{Stderr: isStderr, Text: err.Error()}
-		// Input that the guest does not read would hold this back.
+		// In a goroutine, because send waits while the guest does not read its input.
 		go func() { _ = p.send(&workerpb.Input{Kind: &workerpb.Input_Broken{Broken: broken}}) }()
 	}
 }
 
-// failure is the error that a worker tells of: the caller's own one where it began with that.
+// failure is the error that a worker tells of, or the error of the caller's writer that was its cause.
 func (p *pipe) failure(f *workerpb.Failure) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -130,5 +129,3 @@ func (p *pipe) failure(f *workerpb.Failure) error {
 	}
 	return wire.FromFailure(f)
 }
-
-var errMessage = errors.New("the worker sent a message that does not belong there")

@@ -3,7 +3,6 @@ package pool
 import (
 	"bufio"
 	"fmt"
-	"github.com/krustlet-go/krustlet-wasi/runtime/worker/wire"
 	"io"
 	"os"
 	"path/filepath"
@@ -12,11 +11,14 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/worker/wire"
 )
 
-// isWorker reports whether a process is the worker of that folder: of this user, and started by that command with that
-// folder. A worker that was taken over may have changed its command line; it has nothing from that.
-func isWorker(pid int, command []string, dir string) bool {
+// isWorker reports whether a process is the worker of that folder: it is this user's, and its arguments have
+// the same first word as argv and the name of the folder. A worker that was taken over may change its
+// arguments; it gains nothing by that.
+func isWorker(pid int, argv []string, dir string) bool {
 	if uid, err := userOf(pid); err != nil || uid != os.Geteuid() {
 		return false
 	}
@@ -25,17 +27,18 @@ func isWorker(pid int, command []string, dir string) bool {
 		return false
 	}
 	args := strings.Split(strings.TrimSuffix(line, "\x00"), "\x00")
-	if len(command) > 1 && (len(args) < 2 || args[1] != command[1]) {
+	if len(argv) > 1 && (len(args) < 2 || args[1] != argv[1]) {
 		return false
 	}
-	// The data directory may be known by another path since.
+	// The agent may know the data directory by another path now.
 	return slices.ContainsFunc(args, func(arg string) bool {
 		of, ok := strings.CutPrefix(arg, wire.DirFlag)
 		return ok && filepath.Base(of) == filepath.Base(dir)
 	})
 }
 
-// userOf is the effective user of a process. The owner of /proc/PID is root where a process is hidden.
+// userOf is the effective user of a process. The owner of /proc/PID does not say it: root owns that of a
+// process whose memory is protected.
 func userOf(pid int) (int, error) {
 	text, err := readSome(fmt.Sprintf("/proc/%d/status", pid), 64<<10)
 	if err != nil {
@@ -61,8 +64,8 @@ func readSome(path string, most int64) (string, error) {
 	return string(text), err
 }
 
-// lockerOf is the process that holds the lock (flock) of an open folder, as the kernel lists it; 0 if that is not known: some file
-// systems are listed under other numbers than a file has.
+// lockerOf is the process that holds the lock (flock) of an open folder, as the kernel lists it. It is 0 if that
+// is not known: the kernel lists some file systems under other numbers than their files have.
 func lockerOf(folder *os.File) (int, error) {
 	var info unix.Stat_t
 	if err := unix.Fstat(int(folder.Fd()), &info); err != nil {
@@ -76,7 +79,7 @@ func lockerOf(folder *os.File) (int, error) {
 	defer locks.Close() //nolint:errcheck // it was only read
 	lines := bufio.NewScanner(locks)
 	for lines.Scan() {
-		// NUMBER: FLOCK ADVISORY WRITE PID DEVICE:INODE 0 EOF; one that waits has an arrow behind the number.
+		// NUMBER: FLOCK ADVISORY WRITE PID DEVICE:INODE 0 EOF; a process that waits has an arrow behind the number.
 		fields := strings.Fields(lines.Text())
 		if len(fields) < 6 || fields[1] != "FLOCK" || fields[5] != file {
 			continue

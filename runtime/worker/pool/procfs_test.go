@@ -3,7 +3,6 @@ package pool
 import (
 	"bufio"
 	"fmt"
-	"github.com/krustlet-go/krustlet-wasi/runtime/worker/wire"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +10,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/worker/wire"
 )
 
 const nobody = 65534

@@ -9,7 +9,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/wire"
 )
 
-// note makes the record of a new worker, and the key to its marks.
+// note makes the record of a new worker, and the key for the marks of its runs.
 func note(dir string, info wire.Info) error {
 	text, err := json.Marshal(info)
 	if err != nil {

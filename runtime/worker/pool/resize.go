@@ -12,20 +12,18 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpb"
 )
 
-// Resize implements runtime.Process. A worker of a build that does not know of it leaves the limits as they are.
-func (p *process) Resize(ctx context.Context, limits runtime.Limits) error {
-	select {
-	case <-p.done:
+// Resize implements runtime.Process. A worker of a build without that call leaves the limits as they are.
+func (g *guest) Resize(ctx context.Context, limits runtime.Limits) error {
+	if g.hasEnded() {
 		return nil
-	default:
 	}
-	pid := p.worker.info.PID
-	if err := p.worker.inTouch(ctx); err != nil {
+	pid := g.worker.info.PID
+	if err := g.worker.inTouch(ctx); err != nil {
 		return fmt.Errorf("ask the worker process %d to resize the container: %w", pid, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, callPatience)
 	defer cancel()
-	resp, err := p.worker.client.Resize(ctx, &workerpb.ResizeRequest{Id: p.id, MemoryLimit: limits.Memory, CpuLimit: limits.CPU})
+	resp, err := g.worker.client.Resize(ctx, &workerpb.ResizeRequest{Id: g.id, MemoryLimit: limits.Memory, CpuLimit: limits.CPU})
 	switch {
 	case err != nil:
 		return notResized(pid, err)

@@ -16,8 +16,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpb"
 )
 
-// keepWatch keeps what the agent knows of the worker's runs true, over broken connections.
-func (w *remote) keepWatch(ctx context.Context) {
+// keepWatch keeps what the agent knows of the worker's runs true, even if connections break.
+func (w *worker) keepWatch(ctx context.Context) {
 	for {
 		err := w.watchOnce(ctx)
 		if ctx.Err() != nil {
@@ -30,7 +30,7 @@ func (w *remote) keepWatch(ctx context.Context) {
 		if errors.Is(err, wire.ErrStale) || errors.Is(err, errProtocol) {
 			w.log.Error("a worker cannot be used any more", zap.Error(err))
 			if errors.Is(err, errProtocol) {
-				w.pool.drain(w) // it keeps what it has
+				w.account.drain() // it keeps what it has
 			}
 			w.link.lose(err)
 			return
@@ -48,12 +48,12 @@ func (w *remote) keepWatch(ctx context.Context) {
 }
 
 var (
-	errProtocol = errors.New("the worker speaks another protocol")
-	errSlow     = errors.New("the worker does not come to the end of what it runs")
+	errProtocol = errors.New("the worker does not keep to a protocol that this agent understands")
+	errSlow     = errors.New("the worker's list of runs does not come to its end")
 )
 
-// watchOnce lists the worker's runs, and follows their ends for as long as the connection lasts.
-func (w *remote) watchOnce(ctx context.Context) error {
+// watchOnce lists the worker's runs, and follows their ends until the connection breaks.
+func (w *worker) watchOnce(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	slow := time.AfterFunc(w.pool.cfg.Patience, func() { cancel(errSlow) })
@@ -77,7 +77,7 @@ func (w *remote) watchOnce(ctx context.Context) error {
 			return err
 		}
 		for _, r := range resp.GetRuns() {
-			w.pool.ended(w, r)
+			w.pool.runs.ended(w, r)
 		}
 		if err := pace.keep(ctx); err != nil {
 			return err
@@ -85,14 +85,14 @@ func (w *remote) watchOnce(ctx context.Context) error {
 	}
 }
 
-// list takes over all of the worker's runs. What comes then on the stream are ends.
-func (w *remote) list(ctx context.Context) (workerpb.Worker_WatchClient, error) {
+// list takes over all of the worker's runs. After that, the stream brings runs that end.
+func (w *worker) list(ctx context.Context) (workerpb.Worker_WatchClient, error) {
 	hello, err := w.client.Hello(ctx, &workerpb.HelloRequest{}, grpc.WaitForReady(true))
 	if err != nil {
 		return nil, err
 	}
-	if hello.GetProtocol() != wire.Protocol {
-		return nil, fmt.Errorf("%w, %d instead of %d", errProtocol, hello.GetProtocol(), wire.Protocol)
+	if n := hello.GetProtocol(); n != wire.Protocol {
+		return nil, fmt.Errorf("%w: its number is %d, and not %d", errProtocol, n, wire.Protocol)
 	}
 	stream, err := w.client.Watch(ctx, &workerpb.WatchRequest{})
 	if err != nil {
@@ -109,7 +109,7 @@ func (w *remote) list(ctx context.Context) (workerpb.Worker_WatchClient, error) 
 		}
 		for _, m := range resp.GetRuns() {
 			switch {
-			case !w.pool.admit(w, m):
+			case !w.pool.runs.admit(w, m):
 				refused++
 			case len(list) == mostRuns:
 				return nil, fmt.Errorf("%w: it claims more than %d runs", errProtocol, mostRuns)
@@ -123,14 +123,18 @@ func (w *remote) list(ctx context.Context) (workerpb.Worker_WatchClient, error) 
 		if refused > 0 {
 			w.log.Error("a worker claims runs that were not started in it: look into what it runs", zap.Int("runs", refused))
 		}
-		w.pool.sync(w, hello.GetBuild(), list)
-		w.pool.noteCalls(w, resp.GetHostCalls(), true)
+		if hello.GetBuild() != w.pool.cfg.Build {
+			w.account.drain()
+		}
+		w.pool.runs.sync(w, list)
+		w.pool.calls.add(w.told.listed(resp.GetHostCalls()))
 		w.link.set(resp.GetWatch())
 		return stream, nil
 	}
 }
 
-// pace lets a worker send so many messages in a row, and then makes it wait: each takes the pool's lock.
+// pace lets a worker send a number of messages in a row, and then makes it wait: each message keeps other
+// goroutines of the pool from the book of runs.
 type pace struct {
 	n     int
 	since time.Time

@@ -7,13 +7,13 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// Bounds of what a worker says of its guests.
+// Bounds of what a worker says of its guests. A guest that broke out says what it likes in its worker's name.
 const (
-	MostCount   = 1 << 53 // of calls, bytes or nanoseconds: sums stay numbers
+	MostCount   = 1 << 53 // calls, bytes or nanoseconds: their sums still fit
 	longestText = 4 << 10 // as runtime.Exit has it
 )
 
-// clip cuts a text of a worker's. It does not keep the message alive that the text came in.
+// clip cuts a text of a worker. The result does not keep the whole message in memory.
 func clip(text string, most int) string {
 	if len(text) > most {
 		return strings.ToValidUTF8(text[:most], "")

@@ -12,26 +12,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The files of a worker's folder. The worker may write there what it likes, at any time, so the agent believes none of
-// them, and opens none but by openWithin.
+// The files of a worker's folder. The worker may write there what it likes at any time, so the agent does not
+// believe them, and opens them with OpenWithin only.
 const (
 	SocketFile = "socket"
-	infoFile   = "worker.json" // the worker's own word, for people, and for agents of earlier versions
 	LogFile    = "log"
+	infoFile   = "worker.json" // what the worker says of itself: for people, and for agents of earlier versions
 )
 
-// Beside a worker's folder, where no worker may write, the agent keeps these, named as the folder and a suffix.
+// The agent's files beside a worker's folder, where workers cannot write. Each is named as the folder with a
+// suffix.
 const (
 	RecordSuffix = ".json" // what the worker is for; the worker holds a lock on it
-	KeySuffix    = ".key"  // what the marks of its runs are made with; only the agent reads it
+	KeySuffix    = ".key"  // the agent makes the marks of the worker's runs with it; only the agent reads it
 )
 
 // Info is what is known of a worker.
 type Info struct {
 	// PID is the worker's process; 0 while it has none.
 	PID int `json:"pid,omitempty"`
-	// StartTime is when the process began, in clock ticks since boot as in /proc/PID/stat: with PID it names one
-	// process for as long as the system is up.
+	// StartTime is when the process started, in clock ticks since the system booted, as /proc/PID/stat has
+	// it. With PID it names one process until the system is booted again.
 	StartTime uint64 `json:"startTime,omitempty"`
 	// Build is the worker's build and settings.
 	Build string `json:"build"`
@@ -44,13 +45,13 @@ type Info struct {
 // infoLimit is the size of the largest record.
 const infoLimit = 16 << 10
 
-// ReadInfo is what is known of the worker of a folder: what its agent has noted beside the folder, and the process that
-// holds the lock of that. Of a worker that an agent of an earlier version has started it is what the worker itself has written. A
-// worker must not call it for its own folder: its lock would be gone.
+// ReadInfo is what is known of the worker of a folder: what its agent has noted beside the folder, and the
+// process that holds the lock of that record. If an agent of an earlier version has started the worker, it is
+// what the worker itself has written. A worker must not call it for its own folder: it would lose its lock.
 func ReadInfo(dir string) (Info, error) {
 	record, err := OpenRecord(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return readOwnWord(dir)
+		return readOwnInfo(dir)
 	}
 	if err != nil {
 		return Info{}, err
@@ -66,8 +67,8 @@ func ReadInfo(dir string) (Info, error) {
 	return info, err
 }
 
-// readOwnWord is what a worker says of itself.
-func readOwnWord(dir string) (Info, error) {
+// readOwnInfo is what a worker says of itself.
+func readOwnInfo(dir string) (Info, error) {
 	file, err := OpenWithin(dir, infoFile)
 	if err != nil {
 		return Info{}, err
@@ -76,6 +77,7 @@ func readOwnWord(dir string) (Info, error) {
 	return ParseInfo(file)
 }
 
+// ParseInfo reads a record.
 func ParseInfo(file *os.File) (Info, error) {
 	var info Info
 	text, err := io.ReadAll(io.LimitReader(file, infoLimit+1))
@@ -91,7 +93,7 @@ func ParseInfo(file *os.File) (Info, error) {
 	return info, nil
 }
 
-// tell leaves info in the worker's own folder, whole or not at all.
+// Tell writes info into the worker's own folder. It replaces an older file in one step.
 func (info Info) Tell(dir string) error {
 	text, err := json.Marshal(info)
 	if err != nil {
@@ -104,7 +106,7 @@ func (info Info) Tell(dir string) error {
 	return os.Rename(path+".new", path)
 }
 
-// openFolder opens a worker's folder, and nothing that a link of that name leads to.
+// OpenFolder opens a worker's folder. It does not follow a link of that name.
 func OpenFolder(dir string) (*os.File, error) {
 	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -113,7 +115,8 @@ func OpenFolder(dir string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), dir), nil
 }
 
-// openWithin opens a file of a worker's folder for reading. What is no plain file is an error, and holds nobody up.
+// OpenWithin opens a plain file of a worker's folder for reading. Anything else is an error, and does not
+// block.
 func OpenWithin(dir, name string) (*os.File, error) {
 	folder, err := OpenFolder(dir)
 	if err != nil {
@@ -123,7 +126,7 @@ func OpenWithin(dir, name string) (*os.File, error) {
 	return OpenPlain(int(folder.Fd()), name, filepath.Join(dir, name))
 }
 
-// openPlain opens a plain file for reading, below the open folder at or, for an absolute name, anywhere.
+// OpenPlain opens a plain file for reading: name is below the open folder at, or absolute. Errors name path.
 func OpenPlain(at int, name, path string) (*os.File, error) {
 	fd, err := unix.Openat(at, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -141,20 +144,17 @@ func OpenPlain(at int, name, path string) (*os.File, error) {
 	return file, nil
 }
 
-// socketOf is a path of the socket in an open folder that fits into a socket address, which has room for 107 bytes. It is
-// good while the folder is open.
+// SocketPath is a path of the socket in an open folder. It fits into a socket address, which has room for 107
+// bytes, and is valid while the folder is open.
 func SocketPath(folder *os.File) string {
 	return fmt.Sprintf("/proc/self/fd/%d/%s", folder.Fd(), SocketFile)
 }
 
-// ErrHeld says that a process holds the lock of a folder.
-var ErrHeld = errors.New("a process holds the folder")
-
-// LockFolder takes the lock of an open folder, unless another has it.
+// LockFolder takes the lock of an open folder. If another process has it, that is an error.
 func LockFolder(folder *os.File) error {
 	err := unix.Flock(int(folder.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
-		return fmt.Errorf("%s: %w", folder.Name(), ErrHeld)
+		return fmt.Errorf("%s is held by a process", folder.Name())
 	}
 	if err != nil {
 		return fmt.Errorf("lock %s: %w", folder.Name(), err)

@@ -1,8 +1,6 @@
 package wire
 
 import (
-	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -10,51 +8,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpb"
 )
 
-// protocol is the version of the protocol that both sides speak.
-const Protocol = 1
-
-// chunk is how much of a stream goes into one message.
-const Chunk = 64 << 10
-
-var (
-	ErrStale   = errors.New("another agent has taken over the worker")
-	ErrEnding  = fmt.Errorf("the worker is about to end: %w", runtime.ErrLost)
-	ErrUnknown = errors.New("the worker has no such run")
-)
-
-// classes are the errors that keep their identity on the wire.
-var classes = map[workerpb.Failure_Class]error{
-	workerpb.Failure_FULL:         runtime.ErrFull,
-	workerpb.Failure_NOT_COMPILED: runtime.ErrNotCompiled,
-	workerpb.Failure_STALE:        ErrStale,
-	workerpb.Failure_ENDING:       ErrEnding,
-	workerpb.Failure_STDIN:        runtime.ErrStdin,
-	workerpb.Failure_UNKNOWN:      ErrUnknown,
-}
-
-// remoteError is an error from the other side: its text, and what it is of, if anything.
-type remoteError struct {
-	text string
-	of   error
-}
-
-func (e *remoteError) Error() string { return e.text }
-func (e *remoteError) Unwrap() error { return e.of }
-
-func ToFailure(err error) *workerpb.Failure {
-	f := &workerpb.Failure{Text: strings.ToValidUTF8(err.Error(), "\uFFFD")}
-	for class, of := range classes {
-		if errors.Is(err, of) {
-			f.Class = class
-		}
-	}
-	return f
-}
-
-func FromFailure(f *workerpb.Failure) error {
-	return &remoteError{text: clip(f.GetText(), longestText), of: classes[f.GetClass()]}
-}
-
+// ToTime is nanoseconds since 1970; 0 for no time.
 func ToTime(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
@@ -62,6 +16,7 @@ func ToTime(t time.Time) int64 {
 	return t.UnixNano()
 }
 
+// FromTime is the time of ToTime.
 func FromTime(n int64) time.Time {
 	if n == 0 {
 		return time.Time{}
@@ -88,6 +43,7 @@ func fromBytes(list [][]byte) []string {
 	return out
 }
 
+// ToSpec is a spec as a message.
 func ToSpec(s runtime.Spec) *workerpb.Spec {
 	mounts := make([]*workerpb.Mount, len(s.Mounts))
 	for i, m := range s.Mounts {
@@ -116,6 +72,7 @@ func ToSpec(s runtime.Spec) *workerpb.Spec {
 	}
 }
 
+// FromSpec is the spec of a message.
 func FromSpec(s *workerpb.Spec) runtime.Spec {
 	var mounts []runtime.Mount
 	for _, m := range s.GetMounts() {
@@ -144,14 +101,17 @@ func FromSpec(s *workerpb.Spec) runtime.Spec {
 	}
 }
 
+// ToOrigin is an origin as a message.
 func ToOrigin(o runtime.Origin) *workerpb.Origin {
 	return &workerpb.Origin{Pod: o.Pod, Container: o.Container, Attempt: o.Attempt, ImageId: o.ImageID, Beside: o.Beside}
 }
 
+// FromOrigin is the origin of a message.
 func FromOrigin(o *workerpb.Origin) runtime.Origin {
 	return runtime.Origin{Pod: o.GetPod(), Container: o.GetContainer(), Attempt: o.GetAttempt(), ImageID: o.GetImageId(), Beside: o.GetBeside()}
 }
 
+// ToExit is an exit as a message.
 func ToExit(e runtime.Exit) *workerpb.Exit {
 	return &workerpb.Exit{
 		Code:       e.Code,
@@ -162,6 +122,7 @@ func ToExit(e runtime.Exit) *workerpb.Exit {
 	}
 }
 
+// FromExit is the exit of a message, within bounds.
 func FromExit(e *workerpb.Exit) runtime.Exit {
 	return runtime.Exit{
 		Code:       e.GetCode(),
@@ -172,6 +133,7 @@ func FromExit(e *workerpb.Exit) runtime.Exit {
 	}
 }
 
+// ToStats is what the guest of that ID has used, as a message.
 func ToStats(id string, s runtime.Stats) *workerpb.Stats {
 	return &workerpb.Stats{
 		Id: id, Cpu: int64(s.CPU), Throttled: int64(s.Throttled), Memory: s.Memory, Received: s.Traffic.Received,
@@ -179,6 +141,7 @@ func ToStats(id string, s runtime.Stats) *workerpb.Stats {
 	}
 }
 
+// FromStats is the use of a message, within bounds.
 func FromStats(s *workerpb.Stats) runtime.Stats {
 	return runtime.Stats{
 		CPU: duration(s.GetCpu()), Throttled: duration(s.GetThrottled()), Memory: count(s.GetMemory()),

@@ -8,17 +8,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openRecord opens what the agent has noted of a worker when it started it, for parseInfo and holder.
+// OpenRecord opens what the agent noted of a worker when it started it, for ParseInfo, Holder and HoldRecord.
 func OpenRecord(dir string) (*os.File, error) {
 	return OpenPlain(unix.AT_FDCWD, dir+RecordSuffix, dir+RecordSuffix)
 }
 
-// holder is the process that holds the lock of a record, 0 if none does. The kernel says so, and gives the lock free with the process.
-// It is a lock of fcntl, of which the kernel tells the holder; and it is the record's, since any worker can lock any folder.
-func Holder(record *os.File) (int, error) {
+// Holder is the process that holds the lock of a record, 0 if none does. The kernel names it, and frees the
+// lock when the process exits. The lock is of fcntl, because the kernel names the holder of such a lock. It
+// is on the record, because any worker can lock any folder.
+func Holder(record *os.File) (pid int, err error) {
 	ask := unix.Flock_t{Type: unix.F_WRLCK, Whence: io.SeekStart}
 	if err := unix.FcntlFlock(record.Fd(), unix.F_GETLK, &ask); err != nil {
-		return 0, fmt.Errorf("who holds %s: %w", record.Name(), err)
+		return 0, fmt.Errorf("ask who holds %s: %w", record.Name(), err)
 	}
 	if ask.Type == unix.F_UNLCK {
 		return 0, nil
@@ -26,19 +27,19 @@ func Holder(record *os.File) (int, error) {
 	return int(ask.Pid), nil
 }
 
-// take locks a record for this process, until it ends or closes any open file of the record.
-func Take(record *os.File) error {
+// HoldRecord locks a record for this process, until the process exits or closes any open file of the record.
+func HoldRecord(record *os.File) error {
 	switch by, err := Holder(record); {
 	case err != nil:
 		return err
 	case by != 0:
 		return fmt.Errorf("%s is held by process %d", record.Name(), by)
 	}
-	lock := unix.Flock_t{Type: unix.F_RDLCK, Whence: io.SeekStart} // which needs no file that can be written
+	lock := unix.Flock_t{Type: unix.F_RDLCK, Whence: io.SeekStart} // this kind does not need a writable file
 	if err := unix.FcntlFlock(record.Fd(), unix.F_SETLK, &lock); err != nil {
 		return fmt.Errorf("lock %s: %w", record.Name(), err)
 	}
-	// An agent that found it free may have removed it.
+	// An agent may have found the record free meanwhile, and removed it.
 	var now unix.Stat_t
 	if err := unix.Fstat(int(record.Fd()), &now); err != nil {
 		return fmt.Errorf("look at %s: %w", record.Name(), err)

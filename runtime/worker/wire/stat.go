@@ -1,38 +1,45 @@
 package wire
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
 	"strings"
 )
 
-// Fields of /proc/PID/stat, counted from behind the name.
-const (
-	StatState = 0
-	StatStart = 19
-	StatExit  = 49
-)
-
-// StatFields are the fields of /proc/PID/stat behind the name, which is in parentheses and may hold anything.
-func StatFields(pid int) ([]string, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return nil, err
-	}
-	line := string(text)
-	fields := strings.Fields(line[strings.LastIndexByte(line, ')')+1:])
-	if len(fields) <= StatExit {
-		return nil, fmt.Errorf("/proc/%d/stat has too few fields", pid)
-	}
-	return fields, nil
+// Stat is what /proc/PID/stat says of a process.
+type Stat struct {
+	State     string // one letter; Z is a process that has exited and is not reaped
+	StartTime uint64 // as in Info
+	Status    uint32 // how it exited, as wait has it
 }
 
-// StartTime is when a process began, as in Info.
-func StartTime(pid int) (uint64, error) {
-	fields, err := StatFields(pid)
+// Fields of /proc/PID/stat, counted from the one behind the name.
+const (
+	stateField  = 0
+	startField  = 19
+	statusField = 49
+)
+
+// ReadStat reads /proc/PID/stat.
+func ReadStat(pid int) (Stat, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		return 0, err
+		return Stat{}, err
 	}
-	return strconv.ParseUint(fields[StatStart], 10, 64)
+	line := string(text)
+	fields := strings.Fields(line[strings.LastIndexByte(line, ')')+1:]) // the name may hold anything
+	if len(fields) <= statusField {
+		return Stat{}, fmt.Errorf("/proc/%d/stat has too few fields", pid)
+	}
+	start, startErr := strconv.ParseUint(fields[startField], 10, 64)
+	status, statusErr := strconv.ParseUint(fields[statusField], 10, 32)
+	return Stat{State: fields[stateField], StartTime: start, Status: uint32(status)}, errors.Join(startErr, statusErr)
+}
+
+// StartTime is when a process started, as in Info.
+func StartTime(pid int) (uint64, error) {
+	stat, err := ReadStat(pid)
+	return stat.StartTime, err
 }
