@@ -91,8 +91,8 @@ func (w *worker) list(ctx context.Context) (workerpb.Worker_WatchClient, error) 
 	if err != nil {
 		return nil, err
 	}
-	if n := hello.GetProtocol(); n != wire.Protocol {
-		return nil, fmt.Errorf("%w: its number is %d, and not %d", errProtocol, n, wire.Protocol)
+	if n := hello.GetProtocol(); !wire.Understands(n) {
+		return nil, fmt.Errorf("%w: its number is %d, and not from %d to %d", errProtocol, n, wire.OldestProtocol, wire.Protocol)
 	}
 	stream, err := w.client.Watch(ctx, &workerpb.WatchRequest{})
 	if err != nil {
