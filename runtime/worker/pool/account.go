@@ -38,6 +38,18 @@ func (a *account) reserve() bool {
 	return true
 }
 
+// reserveBeside adds a user that brings a command, unless the worker is being shut down or has exited. A worker
+// that is drained takes commands beside the runs that it still has.
+func (a *account) reserveBeside() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.closing || a.cause != nil {
+		return false
+	}
+	a.users++
+	return true
+}
+
 // hold adds a user that brings no guest.
 func (a *account) hold() {
 	a.mu.Lock()

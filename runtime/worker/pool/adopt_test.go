@@ -117,6 +117,15 @@ func TestOtherBuildIsDrained(t *testing.T) {
 	if n := len(workers(dir)); n != 2 {
 		t.Errorf("%d workers, want one of each build", n)
 	}
+	// A command runs beside its run, which no other worker knows.
+	beside := spec(t, "c1", "pod1", "exit", "0")
+	beside.Of = runtime.Origin{Pod: "pod1", Beside: "r1"}
+	exitOf(t, mustStart(t, p, beside, runtime.Streams{}))
+	for _, info := range before {
+		if !podWorkers([]runtime.Spec{beside})[fmt.Sprint(info.PID)] {
+			t.Error("a command was not started in the worker of its run")
+		}
+	}
 	process := run(t, p, "r1").Process
 	process.Stop(0)
 	if e := exitOf(t, process); e.Code != 137 {

@@ -6,8 +6,8 @@
 //
 // Shared workers are numbered from 0, and a pod's number follows from its UID. A pod with guests in a shared
 // worker stays there. A pod whose runs are Isolated has a worker of its own. The pool starts a worker when the
-// first guest needs it. A command (a guest that names a pod and no container, or nothing) goes where
-// the pod's next container would.
+// first guest needs it. A command (a guest that names a pod and no container, or nothing) goes to the worker
+// of the run that it is beside; without such a run it goes where the pod's next container would.
 //
 // Before each start, the pool has the module compiled (Config.Compiler): workers only load code from disk.
 //
@@ -20,7 +20,8 @@
 // does not say so within Config.Patience, or whose protocol the agent does not understand: the pods of such a
 // worker are about to be started again. If the process that holds a lock is no worker, by its user and its
 // command, the agent leaves it, and a warning names it. The agent drains a worker of another build, or with a
-// number that is no longer in use: its guests go on, but it gets no new ones. The agent shuts it down when the last of its runs is forgotten. It shuts down the worker of an isolated
+// number that is no longer in use: its guests go on, and commands beside them run there, but it gets no new
+// runs. The agent shuts it down when the last of its runs is forgotten. It shuts down the worker of an isolated
 // pod two seconds after that. A worker without runs and without an agent exits by itself (host.Config.Idle).
 // Its folder stays for the next agent.
 //

@@ -96,6 +96,11 @@ func (w *worker) awaitNotice(ctx context.Context) {
 
 // reserve adds a user to the worker that must host a guest, and starts that worker if there is none.
 func (p *Pool) reserve(ctx context.Context, spec runtime.Spec) (*worker, error) {
+	// A command belongs into the process of its run, even if that is drained: they share the container's
+	// bounds, and the command must see what the container's guest sees.
+	if run := p.runs.get(spec.Of.Beside); run != nil && run.worker.account.reserveBeside() {
+		return run.worker, nil
+	}
 	s := slot{shard: shardOf(spec, p.cfg.Shards)}
 	if spec.Isolated {
 		s = slot{pod: spec.Of.Pod}
