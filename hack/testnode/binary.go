@@ -18,8 +18,8 @@ var (
 	built   string
 )
 
-// Binary builds the agent, once per test binary, and returns its path. Whoever calls first owns the folder: see
-// RemoveBinary.
+// Binary builds the agent, once per test binary, and returns its path. Whoever calls first owns the
+// folder: see RemoveBinary.
 func Binary(t testing.TB) string {
 	t.Helper()
 	buildMu.Lock()
@@ -42,8 +42,8 @@ var sources = []string{"go.mod", "cmd", "kubeletapi", "node", "podsync", "regist
 // BuildAgent builds the agent, which calls itself by that version.
 func BuildAgent(t testing.TB, path, version string) {
 	t.Helper()
-	// go test takes an earlier result for a new one while all files that it saw the test read are unchanged: the
-	// agent's sources must be among them.
+	// go test takes an earlier result for a new one while all files that it saw the test read are
+	// unchanged: the agent's sources must be among them.
 	for _, s := range sources {
 		err := filepath.WalkDir(filepath.Join(testcluster.Root(), s), func(_ string, _ fs.DirEntry, err error) error { return err })
 		if err != nil {
@@ -67,7 +67,8 @@ func build(t testing.TB, tree, path, version string, flags ...string) {
 	}
 }
 
-// engineKey names the library of `make engine`, as the Makefile tells it to the linker; empty is wasmtime-go's.
+// engineKey names the library of `make engine`, as the Makefile tells it to the linker; empty is
+// wasmtime-go's.
 func engineKey(t testing.TB) string {
 	t.Helper()
 	if !withEngine {

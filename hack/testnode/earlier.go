@@ -13,9 +13,10 @@ import (
 
 var earlierMu sync.Mutex
 
-// Earlier builds the agent of an earlier commit of this repository and returns its path. It is built once for a
-// machine, in the user's cache folder, with the engine that the test is linked with. The commit must be in the
-// clone's history: a test of an upgrade without the program before it would prove nothing.
+// Earlier builds the agent of an earlier commit of this repository and returns its path. It is
+// built once for a machine, in the user's cache folder, with the engine that the test is linked
+// with. The commit must be in the clone's history: a test of an upgrade without the program before
+// it would prove nothing.
 func Earlier(t testing.TB, commit string) string {
 	t.Helper()
 	earlierMu.Lock()

@@ -15,11 +15,13 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/workers"
 )
 
-// earlierCommit is the last commit in which one package had both sides of the protocol between agent and workers.
+// earlierCommit is the last commit in which one package had both sides of the protocol between
+// agent and workers.
 const earlierCommit = "e2a684dd93ea4400f665e43b94c8b6cc761b3391"
 
-// TestUpgradeFromEarlierProgram: this agent adopts the workers of an earlier commit's program. Their pods do not notice:
-// their guests go on, and the old workers understand all that the new agent asks of them.
+// TestUpgradeFromEarlierProgram: this agent adopts the workers of an earlier commit's program.
+// Their pods do not notice: their guests go on, and the old workers understand all that the new
+// agent asks of them.
 // docs/workers.md: "Pods do not notice, whether the program is the same, another version, or has other flags"
 func TestUpgradeFromEarlierProgram(t *testing.T) {
 	t.Parallel()
@@ -56,7 +58,8 @@ type upgrade struct {
 	printed int // lines of the pod counts
 }
 
-// startPods starts pods in a shared worker and in an isolated one. The guest of "ends" exits by itself.
+// startPods starts pods in a shared worker and in an isolated one. The guest of "ends" exits by
+// itself.
 func (u *upgrade) startPods(t *testing.T) {
 	t.Helper()
 	u.class(t, "wasmtime-isolated")

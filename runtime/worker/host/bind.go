@@ -9,9 +9,9 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/wire"
 )
 
-// Bound is a worker's folder that this process holds, and the socket in it, which does not answer yet. The
-// process holds the folder only while the Bound can be reached: its files are closed when it is collected
-// as garbage.
+// Bound is a worker's folder that this process holds, and the socket in it, which does not answer
+// yet. The process holds the folder only while the Bound can be reached: its files are closed when
+// it is collected as garbage.
 type Bound struct {
 	dir      string
 	info     wire.Info
@@ -20,8 +20,9 @@ type Bound struct {
 	listener *net.UnixListener
 }
 
-// Bind takes the folder, which the agent made. Call it before the process gives up what it does not need:
-// Bind makes a unix socket, and reads the record beside the folder. Serve or Close must follow.
+// Bind takes the folder, which the agent made. Call it before the process gives up what it does not
+// need: Bind makes a unix socket, and reads the record beside the folder. Serve or Close must
+// follow.
 func Bind(dir string) (*Bound, error) {
 	b := &Bound{dir: dir}
 	if err := b.bind(); err != nil {
@@ -55,7 +56,8 @@ func (b *Bound) bind() (err error) {
 // Info is what the agent has noted of this worker: what the worker is for.
 func (b *Bound) Info() wire.Info { return b.info }
 
-// Close lets go of a folder without serving. The agent removes the folder: a confined worker cannot.
+// Close lets go of a folder without serving. The agent removes the folder: a confined worker
+// cannot.
 func (b *Bound) Close() error {
 	var errs []error
 	if b.listener != nil {

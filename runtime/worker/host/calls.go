@@ -44,7 +44,7 @@ func (s *server) start(ctx context.Context, req request, streams runtime.Streams
 	started, err := s.cfg.Engine.Start(ctx, req.spec, streams)
 	switch {
 	case err != nil && !req.command && s.table.superseded(req.watch):
-		return nil, time.Time{}, wire.ErrStale // this is why, and not what the engine says of its context
+		return nil, time.Time{}, wire.ErrStale // the engine only says that its context has ended
 	case err != nil:
 		return nil, time.Time{}, err
 	}

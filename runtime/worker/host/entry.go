@@ -9,8 +9,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpb"
 )
 
-// entry is a run of a pod, or a command beside one, from the beginning of its start until it is removed from
-// the run table, which alone changes it.
+// entry is a run of a pod, or a command beside one, from the beginning of its start until it is
+// removed from the run table, which alone changes it.
 type entry struct {
 	id      string
 	of      runtime.Origin

@@ -31,8 +31,8 @@ type Config struct {
 	Build string
 	// Idle is how long the worker stays without runs and without an agent.
 	Idle time.Duration
-	// Ready is the pipe that the agent has given to the worker. The worker writes to it once it serves, and
-	// closes it. It may be nil.
+	// Ready is the pipe that the agent has given to the worker. The worker writes to it once it
+	// serves, and closes it. It may be nil.
 	Ready *os.File
 	// Log gets what concerns the worker and not the output of one guest.
 	Log *zap.Logger
@@ -56,8 +56,8 @@ func (cfg *Config) hostCalls() map[string]uint64 {
 	return cfg.HostCalls()
 }
 
-// How long a worker that is about to exit waits for its guests to end, and for the agent to read the last
-// messages.
+// How long a worker that is about to exit waits for its guests to end, and for the agent to read
+// the last messages.
 const (
 	guestsPatience = 10 * time.Second
 	agentPatience  = 2 * time.Second
@@ -69,7 +69,7 @@ type server struct {
 	cfg   Config
 	dir   string // the worker's folder
 	table *runTable
-	last  chan struct{}  // closed when all guests have ended, and the run table does not change any more
+	last  chan struct{}  // closed when all guests have ended, and a Watch sends the last message
 	work  sync.WaitGroup // goroutines that go on beside the calls
 }
 

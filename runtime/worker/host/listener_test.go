@@ -16,7 +16,7 @@ import (
 
 const nobody = 65534
 
-// connectAs connects as another user, for which root is needed. A thread of its own does it, which ends with that.
+// connectAs connects as another user, which needs root. A thread does it that exits after that.
 func connectAs(uid int, address string) (net.Conn, error) {
 	type result struct {
 		fd  int
@@ -24,7 +24,7 @@ func connectAs(uid int, address string) (net.Conn, error) {
 	}
 	connected := make(chan result)
 	go func() {
-		runtime.LockOSThread() // and never unlocked
+		runtime.LockOSThread() // it is never unlocked: the thread exits with the goroutine
 		fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 		if err == nil {
 			if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, uintptr(uid), uintptr(uid), uintptr(uid)); errno != 0 {

@@ -66,8 +66,8 @@ func receiveOpen(stream serverStream) (*workerpb.Open, error) {
 	return in.GetOpen(), nil
 }
 
-// terminal is the guest's side of a stream of Exec or Attach, whose messages carry the guest's standard
-// streams.
+// terminal is the guest's side of a stream of Exec or Attach, whose messages carry the guest's
+// standard streams.
 type terminal struct {
 	stream  serverStream
 	sending chan struct{} // has a token while no message is being sent
@@ -102,8 +102,8 @@ func (t *terminal) streams(open *workerpb.Open) runtime.Streams {
 	return streams
 }
 
-// begin tells the agent that the guest runs, lets output pass, and reads input, in a goroutine that work
-// waits for.
+// begin tells the agent that the guest runs, lets output pass, and reads input, in a goroutine that
+// work waits for.
 func (t *terminal) begin(work *sync.WaitGroup, startedAt int64) {
 	// If this fails, so does all that follows.
 	_ = t.send(&workerpb.Output{Kind: &workerpb.Output_Started{Started: startedAt}})

@@ -16,8 +16,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpb"
 )
 
-// runTable is what a worker hosts, and the agent that watches it. Each method is one step: it may be called
-// from any goroutine, and other methods see its whole effect or nothing of it.
+// runTable is what a worker hosts, and the agent that watches it. Each method is one step: it may
+// be called from any goroutine, and other methods see its whole effect or nothing of it.
 type runTable struct {
 	ending chan struct{} // closed when the worker is about to exit: no start begins any more
 	end    func()        // closes it
@@ -44,8 +44,8 @@ type request struct {
 	mark    []byte // the agent's, of a run
 }
 
-// begin enters a start. The context that it returns ends with ctx, and when the start is cancelled. The
-// caller must call begun when the start has succeeded or failed.
+// begin enters a start. The context that it returns ends with ctx, and when the start is cancelled.
+// The caller must call begun when the start has succeeded or failed.
 func (t *runTable) begin(ctx context.Context, req request) (context.Context, *entry, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -56,8 +56,9 @@ func (t *runTable) begin(ctx context.Context, req request) (context.Context, *en
 	}
 	switch {
 	case ctx.Err() != nil:
-		// The start was cancelled before it began. The Discard that follows a cancelled start may have
-		// come first and found no start to undo; the connection brings the cancellation before it.
+		// The start was cancelled before it began. The Discard that follows a cancelled start may
+		// have come first and found no start to undo; the connection brings the cancellation before
+		// it.
 		return nil, nil, ctx.Err()
 	case !req.command && req.watch != t.watch:
 		return nil, nil, wire.ErrStale
@@ -71,8 +72,8 @@ func (t *runTable) begin(ctx context.Context, req request) (context.Context, *en
 	return ctx, e, nil
 }
 
-// begun notes how a start ended. The guest is nil if the start failed or panicked. The time is that of a
-// start that succeeded.
+// begun notes how a start ended. The guest is nil if the start failed or panicked. The time is that
+// of a start that succeeded.
 func (t *runTable) begun(e *entry, guest runtime.Process) time.Time {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -115,7 +116,8 @@ func (t *runTable) removeCommand(e *entry) *workerpb.Run {
 	return e.message()
 }
 
-// discard undoes a start, and stops what it has started. The channel is closed when nothing of it is left.
+// discard undoes a start, and stops what it has started. The channel is closed when nothing of it
+// is left.
 func (t *runTable) discard(id string) <-chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -177,8 +179,8 @@ func (t *runTable) guests() map[string]runtime.Process {
 	return all
 }
 
-// enter makes w the agent's Watch and returns its number. The starts that it returns, which an earlier agent
-// asked for, are cancelled: the caller waits for them before it calls list.
+// enter makes w the agent's Watch and returns its number. The starts that it returns, which an
+// earlier agent asked for, are cancelled: the caller waits for them before it calls list.
 func (t *runTable) enter(w *watcher) (number uint64, starts []*entry, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -203,8 +205,8 @@ func (t *runTable) enter(w *watcher) (number uint64, starts []*entry, err error)
 	return t.watch, starts, nil
 }
 
-// list is all runs of pods. From then on, w gets those that end. It is not ok if there is a newer Watch. The
-// engine knows best when a guest began, and its exit repeats that time.
+// list is all runs of pods. From then on, w gets those that end. It is not ok if there is a newer
+// Watch. The engine knows best when a guest began, and its exit repeats that time.
 func (t *runTable) list(w *watcher, engine []runtime.Run) (runs []*workerpb.Run, ok bool) {
 	began := map[string]time.Time{}
 	for _, r := range engine {
@@ -238,7 +240,8 @@ func (t *runTable) leave(w *watcher) {
 	}
 }
 
-// shutdown has the worker exit, unless it has entries and is not forced. It reports whether the worker exits.
+// shutdown has the worker exit, unless it has entries and is not forced. It reports whether the
+// worker exits.
 func (t *runTable) shutdown(force bool) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -258,8 +261,8 @@ func (t *runTable) expire() {
 	}
 }
 
-// endAll kills all guests and waits for them, but not longer than patience. It reports whether all have
-// ended.
+// endAll kills all guests and waits for them, but not longer than patience. It reports whether all
+// have ended.
 func (t *runTable) endAll(patience time.Duration) bool {
 	timeout := time.After(patience)
 	for _, e := range t.stopAll() {

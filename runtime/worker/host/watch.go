@@ -16,8 +16,8 @@ import (
 // listPiece is how many runs go into one message of the list.
 const listPiece = 256
 
-// watcher is an agent's Watch. It keeps the runs that have ended until they are sent: not more than there
-// are runs.
+// watcher is an agent's Watch. It keeps the runs that have ended until they are sent: not more than
+// there are runs.
 type watcher struct {
 	wake     chan struct{} // has a token when there is something to send
 	replaced chan struct{} // closed when there is a newer Watch
@@ -69,8 +69,8 @@ func (s *server) Watch(_ *workerpb.WatchRequest, stream grpc.ServerStreamingServ
 	return s.follow(w, number, stream)
 }
 
-// enter makes w the agent's Watch, and lists all runs. It waits for the starts that an earlier agent asked
-// for: the new agent may only ask for what it does not find in the list.
+// enter makes w the agent's Watch, and lists all runs. It waits for the starts that an earlier
+// agent asked for: the new agent may only ask for what it does not find in the list.
 func (s *server) enter(ctx context.Context, w *watcher) (uint64, []*workerpb.Run, error) {
 	number, starts, err := s.table.enter(w)
 	if err != nil {
@@ -91,7 +91,8 @@ func (s *server) enter(ctx context.Context, w *watcher) (uint64, []*workerpb.Run
 	return number, list, nil
 }
 
-// follow sends the runs that end, until the agent leaves, there is a newer Watch, or the worker exits.
+// follow sends the runs that end, until the agent leaves, there is a newer Watch, or the worker
+// exits.
 func (s *server) follow(w *watcher, number uint64, stream grpc.ServerStreamingServer[workerpb.WatchResponse]) error {
 	for {
 		last := false

@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// account is how a worker is used: how many users it has, which pods it hosts, and whether it may get more.
-// A user is a run, even one that has ended but is not forgotten, a command, or a start under way.
+// account is how a worker is used: how many users it has, which pods it hosts, and whether it may
+// get more. A user is a run, even one that has ended but is not forgotten, a command, or a start
+// under way.
 type account struct {
 	isolated bool
 	errands  *errands
@@ -38,8 +39,8 @@ func (a *account) reserve() bool {
 	return true
 }
 
-// reserveBeside adds a user that brings a command, unless the worker is being shut down or has exited. A worker
-// that is drained takes commands beside the runs that it still has.
+// reserveBeside adds a user that brings a command, unless the worker is being shut down or has
+// exited. A worker that is drained takes commands beside the runs that it still has.
 func (a *account) reserveBeside() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -140,7 +141,8 @@ func (a *account) retireAt() time.Time {
 	return time.Time{}
 }
 
-// close keeps new guests away from a worker that is of no more use. It reports whether the worker is.
+// close keeps new guests away from a worker that is of no more use. It reports whether the worker
+// is.
 func (a *account) close() bool {
 	at := a.retireAt()
 	a.mu.Lock()
@@ -159,8 +161,8 @@ func (a *account) reopen() {
 	a.closing = false
 }
 
-// exited notes that the process has exited. It reports whether that was expected: the pool had shut the worker
-// down, or did not need it.
+// exited notes that the process has exited. It reports whether that was expected: the pool had shut
+// the worker down, or did not need it.
 func (a *account) exited(cause *exitError) (expected bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

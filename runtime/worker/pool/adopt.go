@@ -21,8 +21,9 @@ import (
 // adopter takes over the workers of earlier agents.
 type adopter struct{ pool *Pool }
 
-// adoptAll takes over all workers that run, and removes what others left. Workers with a record come first:
-// only they can show that a run is theirs. It returns in bounded time. Its error concerns the folder of all.
+// adoptAll takes over all workers that run, and removes what others left. Workers with a record
+// come first: only they can show that a run is theirs. It returns in bounded time. Its error
+// concerns the folder of all.
 func (a *adopter) adoptAll(ctx context.Context) error {
 	recorded := func(e fs.DirEntry) (string, bool) {
 		name, ok := strings.CutSuffix(e.Name(), wire.RecordSuffix)
@@ -138,8 +139,9 @@ func openHolder(record *os.File) (*process, error) {
 	return nil, errors.New("its holders exit one after the other")
 }
 
-// adoptUnrecorded takes over the worker of a folder that an agent of an earlier version has made, or removes
-// the folder if it has none. Only its process is known. It is of another build, and so gets no new runs.
+// adoptUnrecorded takes over the worker of a folder that an agent of an earlier version has made,
+// or removes the folder if it has none. Only its process is known. It is of another build, and so
+// gets no new runs.
 func (a *adopter) adoptUnrecorded(ctx context.Context, dir string) {
 	folders := a.pool.folders
 	folder, err := wire.OpenFolder(dir)
@@ -169,8 +171,8 @@ func (a *adopter) adoptUnrecorded(ctx context.Context, dir string) {
 	}
 }
 
-// findUnrecorded is the process that holds the lock of a folder: the kernel lists it, or the socket leads to
-// it.
+// findUnrecorded is the process that holds the lock of a folder: the kernel lists it, or the socket
+// leads to it.
 func findUnrecorded(ctx context.Context, folder *os.File, dir string) (int, error) {
 	if pid, err := lockerOf(folder); err == nil && pid != 0 {
 		return pid, nil
@@ -182,8 +184,8 @@ func findUnrecorded(ctx context.Context, folder *os.File, dir string) (int, erro
 	return pid, conn.Close()
 }
 
-// adopt takes a worker into the pool. It kills one that does not say what it runs, because the pods of that
-// worker are about to be started again.
+// adopt takes a worker into the pool. It kills one that does not say what it runs, because the pods
+// of that worker are about to be started again.
 func (a *adopter) adopt(ctx context.Context, dir string, info wire.Info, marks key, process *process) {
 	log := a.pool.cfg.Log
 	if !isWorker(process.pid, a.pool.cfg.Argv, dir) {

@@ -31,13 +31,13 @@ func TestGuestsOutliveTheAgent(t *testing.T) {
 		"stays "+files+"/stays sleep",
 		"ends "+files+"/ends exit-when "+gate,
 		"ended "+files+"/ended exit 4",
-		"own "+files+"/own session")
+		"own "+files+"/own command")
 	before := workers(dir)
 	kill()
 	if err := os.WriteFile(gate, nil, 0o600); err != nil { // while there is no agent
 		t.Fatal(err)
 	}
-	for range 2 { // the exits are kept for agent after agent
+	for range 2 { // each agent finds the exits
 		p := open(t, config(t, dir))
 		if n := len(p.Runs()); n != 3 {
 			t.Fatalf("%d runs: %+v", n, p.Runs())
@@ -145,7 +145,7 @@ func TestOtherBuildIsDrained(t *testing.T) {
 	}
 }
 
-func TestWorkerEndsWhenNobodyNeedsIt(t *testing.T) {
+func TestWorkerExitsWhenItIsNotNeeded(t *testing.T) {
 	dir := t.TempDir()
 	cfg := config(t, dir)
 	cfg.Argv = append(cfg.Argv, "--idle=200ms")
@@ -153,19 +153,19 @@ func TestWorkerEndsWhenNobodyNeedsIt(t *testing.T) {
 	process := mustStart(t, p, spec(t, "r1", "pod1", "exit", "0"), runtime.Streams{})
 	exitOf(t, process)
 	p.Close()
-	time.Sleep(400 * time.Millisecond) // its exit is not forgotten
+	time.Sleep(400 * time.Millisecond) // the exit of its run is not forgotten
 	if len(workers(dir)) != 1 {
-		t.Fatal("the worker ended although its exit was not taken note of")
+		t.Fatal("the worker exited although no agent has taken the exit of its run")
 	}
 	p = open(t, cfg)
 	run(t, p, "r1").Process.Forget()
 	time.Sleep(400 * time.Millisecond) // there is an agent
 	if len(workers(dir)) != 1 {
-		t.Fatal("the worker ended although there is an agent")
+		t.Fatal("the worker exited although there is an agent")
 	}
 	p.Close()
 	eventually(t, "the worker ends", func() bool { return len(workers(dir)) == 0 })
-	open(t, cfg) // which removes what it left
+	open(t, cfg) // this removes what the worker left
 	eventually(t, "its folder is removed", func() bool {
 		left, _ := os.ReadDir(dir)
 		return len(left) == 0
@@ -180,9 +180,9 @@ func TestIsolatedPodHasItsOwnWorker(t *testing.T) {
 		s.Isolated = isolated
 		return mustStart(t, p, s, runtime.Streams{})
 	}
-	nobodys := spec(t, "r0", "", "sleep")
-	nobodys.Isolated = true
-	if _, err := p.Start(t.Context(), nobodys, runtime.Streams{}); err == nil {
+	podless := spec(t, "r0", "", "sleep")
+	podless.Isolated = true
+	if _, err := p.Start(t.Context(), podless, runtime.Streams{}); err == nil {
 		t.Error("an isolated guest of no pod was started beside others")
 	}
 	own := []runtime.Process{start("r1", "pod1", true), start("r2", "pod1", true)}
@@ -245,7 +245,7 @@ func TestLongPath(t *testing.T) {
 	}
 }
 
-func TestFolderOfNobodyIsRemoved(t *testing.T) {
+func TestFolderOfNoWorkerIsRemoved(t *testing.T) {
 	dir := t.TempDir()
 	for name, info := range map[string]string{"empty": "", "dead": `{"pid":1,"startTime":5}`, "broken": "{"} {
 		_ = os.Mkdir(filepath.Join(dir, name), 0o700)

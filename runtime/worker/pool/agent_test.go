@@ -15,8 +15,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/pool"
 )
 
-// agentMain is an agent that starts a run for each argument behind its folder (words, the first is the ID, then the log),
-// says that they run, and stays.
+// agentMain is an agent. Its first argument is the folder of workers, and each other one a run: the
+// ID, the log, and the arguments. It starts them, says that they run, and stays.
 func agentMain(args []string) int {
 	p, err := pool.Open(context.Background(), pool.Config{
 		Dir: args[0], Build: "b1", Argv: []string{"/proc/self/exe", "worker", "--build=b1"}, Shards: 1,
@@ -36,7 +36,7 @@ func agentMain(args []string) int {
 			go func() { _, _ = p.Start(context.Background(), s, runtime.Streams{}) }()
 			continue
 		}
-		if s.Args[0] == "session" {
+		if s.Args[0] == "command" {
 			s.Of.Container = ""
 		}
 		if _, err := p.Start(context.Background(), s, runtime.Streams{}); err != nil {
@@ -48,7 +48,8 @@ func agentMain(args []string) int {
 	select {}
 }
 
-// startAgent starts an agent in a process of its own, and returns what kills it once its runs run.
+// startAgent starts an agent in a process of its own, waits until its runs run, and returns a
+// function that kills it.
 func startAgent(tb testing.TB, dir string, runs ...string) (kill func()) {
 	tb.Helper()
 	cmd := exec.Command("/proc/self/exe", append([]string{"agent", dir}, runs...)...)

@@ -11,7 +11,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/pool"
 )
 
-// BenchmarkStart is what a start costs more than in process: the engine's own start costs nothing.
+// BenchmarkStart is what a start costs more in a worker: the start of the fake engine costs
+// nothing.
 func BenchmarkStart(b *testing.B) {
 	b.Run("in process", func(b *testing.B) {
 		startMany(b, newFakeEngine())
@@ -42,8 +43,8 @@ func startMany(b *testing.B, e runtime.Engine) {
 	}
 }
 
-// BenchmarkSession is the throughput of a session's streams.
-func BenchmarkSession(b *testing.B) {
+// BenchmarkCommand is the throughput of a command's streams.
+func BenchmarkCommand(b *testing.B) {
 	p := open(b, config(b, b.TempDir()))
 	for name, streams := range map[string]func() runtime.Streams{
 		"write": func() runtime.Streams { return runtime.Streams{Stdout: io.Discard} },
@@ -52,7 +53,7 @@ func BenchmarkSession(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.SetBytes(manyBytes)
 			for b.Loop() {
-				process, err := p.Start(b.Context(), sessionSpec("s", name, fmt.Sprint(manyBytes)), streams())
+				process, err := p.Start(b.Context(), commandSpec("s", name, fmt.Sprint(manyBytes)), streams())
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -62,7 +63,7 @@ func BenchmarkSession(b *testing.B) {
 	}
 }
 
-// BenchmarkOpen is what an agent takes to adopt 500 guests.
+// BenchmarkOpen is how long an agent takes to adopt 500 guests.
 func BenchmarkOpen(b *testing.B) {
 	cfg := config(b, b.TempDir())
 	cfg.Log = zap.NewNop()

@@ -12,8 +12,8 @@ import (
 // book is which runs the agent knows of, in all workers. Commands are not in it.
 type book struct {
 	mu      sync.Mutex
-	runs    map[string]*guest   // by ID: those that are being started, and those that are not forgotten
-	refused map[string]struct{} // IDs of starts that were given up, and of which the worker may not know that yet
+	runs    map[string]*guest   // by ID, from the beginning of the start until the run is forgotten
+	refused map[string]struct{} // IDs of starts that were given up, until the worker knows it
 }
 
 func newBook() *book {
@@ -63,8 +63,8 @@ func (b *book) allow(id string) {
 	delete(b.refused, id)
 }
 
-// found is the run that a worker lists, which is entered if the book does not have it. It is nil if the run was
-// refused, or is another worker's.
+// found is the run that a worker lists, which is entered if the book does not have it. It is nil if
+// the run was refused, or is another worker's.
 func (b *book) found(w *worker, m *workerpb.Run) *guest {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -109,8 +109,9 @@ func (b *book) list() []runtime.Run {
 	return out
 }
 
-// admit reports whether a run that a worker lists is its own: this agent knows it there, or it has the mark of
-// an earlier agent. A worker without marks is believed about runs that no other worker is known to have.
+// admit reports whether a run that a worker lists is its own: this agent knows it there, or it has
+// the mark of an earlier agent. A worker without marks is believed about runs that no other worker
+// is known to have.
 func (b *book) admit(w *worker, m *workerpb.Run) bool {
 	g := b.get(m.GetId())
 	switch {

@@ -5,8 +5,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpb"
 )
 
-// Bounds of what a worker can make its agent keep; package wire has those of single messages. They are far
-// above what an honest worker has.
+// Bounds of what a worker can make its agent keep; package wire has those of single messages. They
+// are far above what an honest worker has.
 const (
 	mostRuns      = 1 << 16 // of a worker
 	mostFunctions = 256     // of the host, in all workers

@@ -12,8 +12,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpb"
 )
 
-// command is a guest that belongs to the agent's caller: it is killed when its stream breaks. It implements
-// runtime.Process.
+// command is a guest that belongs to the agent's caller: it is killed when its stream breaks. It
+// implements runtime.Process.
 type command struct {
 	*guest
 	cancel context.CancelFunc // of the stream
@@ -27,8 +27,8 @@ type command struct {
 // readerPatience is what the reader of a command that is killed has to read what is on its way.
 const readerPatience = 100 * time.Millisecond
 
-// startCommand starts a command. Unless there is an error, the command releases its use of the worker when it
-// has ended.
+// startCommand starts a command. Unless there is an error, the command releases its use of the
+// worker when it has ended.
 func startCommand(ctx context.Context, g *guest, spec runtime.Spec, streams runtime.Streams) (*command, error) {
 	if err := g.worker.inTouch(ctx); err != nil {
 		if ctx.Err() == nil {
@@ -85,7 +85,8 @@ func (c *command) open(ctx context.Context, p *pipe, spec runtime.Spec) error {
 	return failed(errMessage)
 }
 
-// run carries the streams until the guest has ended. ctx is the pool's, and the command ends with it.
+// run carries the streams until the guest has ended. ctx is the pool's, and the command ends with
+// it.
 func (c *command) run(ctx context.Context, p *pipe) {
 	defer c.worker.account.release()
 	defer c.cancel()
@@ -108,8 +109,8 @@ func (c *command) run(ctx context.Context, p *pipe) {
 	}
 }
 
-// lost is the exit of a command whose stream broke. Mostly its worker has exited, and the pool is about to
-// notice that.
+// lost is the exit of a command whose stream broke. Mostly its worker has exited, and the pool is
+// about to notice that.
 func (c *command) lost(ctx context.Context, err error) runtime.Exit {
 	ctx, cancel := context.WithTimeout(ctx, agentPatience)
 	defer cancel()

@@ -14,11 +14,11 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-func sessionSpec(id string, args ...string) runtime.Spec {
+func commandSpec(id string, args ...string) runtime.Spec {
 	return runtime.Spec{ID: id, Of: runtime.Origin{Pod: "pod1"}, Module: "/module.wasm", Args: args}
 }
 
-// zeros is n bytes of input that is never whole in memory.
+// zeros is n bytes of input, of which only a part is in memory at a time.
 func zeros(n int64) io.Reader { return io.LimitReader(zeroReader{}, n) }
 
 type zeroReader struct{}
@@ -35,10 +35,10 @@ func (c *counter) Write(p []byte) (int, error) {
 
 const manyBytes = 100 << 20
 
-func TestSessionStreams(t *testing.T) {
+func TestCommandStreams(t *testing.T) {
 	p := open(t, config(t, t.TempDir()))
 	var out, errs bytes.Buffer
-	process := mustStart(t, p, sessionSpec("s1", "both"), runtime.Streams{Stdout: &out, Stderr: &errs})
+	process := mustStart(t, p, commandSpec("s1", "both"), runtime.Streams{Stdout: &out, Stderr: &errs})
 	if e := exitOf(t, process); e.Code != 7 || out.String() != "out" || errs.String() != "err" {
 		t.Errorf("exit %+v, stdout %q, stderr %q", e, &out, &errs)
 	}
@@ -46,19 +46,19 @@ func TestSessionStreams(t *testing.T) {
 		t.Errorf("stats after the end: %+v", got)
 	}
 	if len(p.Runs()) != 0 {
-		t.Errorf("a session is a run: %+v", p.Runs())
+		t.Errorf("a command is a run: %+v", p.Runs())
 	}
 }
 
-func TestSessionCarriesMuchBothWays(t *testing.T) {
+func TestCommandCarriesMuchBothWays(t *testing.T) {
 	p := open(t, config(t, t.TempDir()))
 	out := &counter{}
-	if e := exitOf(t, mustStart(t, p, sessionSpec("s1", "cat"), runtime.Streams{Stdin: zeros(manyBytes), Stdout: out})); e.Code != 0 || out.n != manyBytes {
+	if e := exitOf(t, mustStart(t, p, commandSpec("s1", "cat"), runtime.Streams{Stdin: zeros(manyBytes), Stdout: out})); e.Code != 0 || out.n != manyBytes {
 		t.Errorf("cat: exit %+v, %d bytes", e, out.n)
 	}
-	// Input ends, and the answer comes after that.
+	// The guest answers after its input has ended.
 	var text bytes.Buffer
-	if e := exitOf(t, mustStart(t, p, sessionSpec("s2", "count"), runtime.Streams{Stdin: zeros(manyBytes), Stdout: &text})); e.Code != 0 || text.String() != "104857600" {
+	if e := exitOf(t, mustStart(t, p, commandSpec("s2", "count"), runtime.Streams{Stdin: zeros(manyBytes), Stdout: &text})); e.Code != 0 || text.String() != "104857600" {
 		t.Errorf("count: exit %+v, %q", e, &text)
 	}
 }
@@ -82,16 +82,16 @@ func (g *gate) Write(p []byte) (int, error) {
 func TestReaderThatDoesNotReadHoldsTheGuestBack(t *testing.T) {
 	p := open(t, config(t, t.TempDir()))
 	slow := newGate()
-	process := mustStart(t, p, sessionSpec("s1", "write", "104857600"), runtime.Streams{Stdout: slow})
+	process := mustStart(t, p, commandSpec("s1", "write", "104857600"), runtime.Streams{Stdout: slow})
 	<-slow.hit
-	// Others on the connection are not held back, and the guest goes on no further.
+	// Other commands on the connection do not wait, but the guest does.
 	fast := &counter{}
-	if e := exitOf(t, mustStart(t, p, sessionSpec("s2", "write", "104857600"), runtime.Streams{Stdout: fast})); e.Code != 0 || fast.n != manyBytes {
+	if e := exitOf(t, mustStart(t, p, commandSpec("s2", "write", "104857600"), runtime.Streams{Stdout: fast})); e.Code != 0 || fast.n != manyBytes {
 		t.Errorf("exit of the other: %+v, %d bytes", e, fast.n)
 	}
 	select {
 	case <-process.Done():
-		t.Errorf("it ended with nobody reading: %+v", process.Exit())
+		t.Errorf("it ended although its output was not read: %+v", process.Exit())
 	default:
 	}
 	close(slow.open)
@@ -100,13 +100,13 @@ func TestReaderThatDoesNotReadHoldsTheGuestBack(t *testing.T) {
 	}
 }
 
-func TestSessionIsStoppedThoughNobodyReads(t *testing.T) {
+func TestCommandIsStoppedThoughItsOutputIsNotRead(t *testing.T) {
 	p := open(t, config(t, t.TempDir()))
 	blocked := newGate()
 	defer close(blocked.open)
 	in, feed := io.Pipe()
 	defer feed.Close()
-	process := mustStart(t, p, sessionSpec("s1", "write", "104857600"), runtime.Streams{Stdin: in, Stdout: blocked})
+	process := mustStart(t, p, commandSpec("s1", "write", "104857600"), runtime.Streams{Stdin: in, Stdout: blocked})
 	<-blocked.hit
 	began := time.Now()
 	process.Stop(0)
@@ -118,19 +118,19 @@ func TestSessionIsStoppedThoughNobodyReads(t *testing.T) {
 	}
 }
 
-func TestSessionEndsWithThePool(t *testing.T) {
+func TestCommandEndsWithThePool(t *testing.T) {
 	cfg := config(t, t.TempDir())
 	p := open(t, cfg)
 	mustStart(t, p, spec(t, "r1", "pod1", "sleep"), runtime.Streams{})
-	process := mustStart(t, p, sessionSpec("s1", "sleep"), runtime.Streams{})
+	process := mustStart(t, p, commandSpec("s1", "sleep"), runtime.Streams{})
 	p.Close()
 	if e := exitOf(t, process); e.Code != 137 {
 		t.Errorf("exit: %+v", e)
 	}
 	again := open(t, cfg)
-	// Its ID is free, so the guest is gone.
-	eventually(t, "the session is gone", func() bool {
-		p, err := again.Start(t.Context(), sessionSpec("s1", "exit", "0"), runtime.Streams{})
+	// Its ID is free, so the guest has ended.
+	eventually(t, "the command has ended", func() bool {
+		p, err := again.Start(t.Context(), commandSpec("s1", "exit", "0"), runtime.Streams{})
 		return err == nil && exitOf(t, p).Code == 0
 	})
 }
@@ -138,22 +138,22 @@ func TestSessionEndsWithThePool(t *testing.T) {
 func TestWriterThatFailsIsTheGuestsError(t *testing.T) {
 	p := open(t, config(t, t.TempDir()))
 	r, w := io.Pipe()
-	r.CloseWithError(errors.New("gone"))
-	if e := exitOf(t, mustStart(t, p, sessionSpec("s1", "write", "104857600"), runtime.Streams{Stdout: w})); e.Code != 1 {
+	r.CloseWithError(errors.New("closed"))
+	if e := exitOf(t, mustStart(t, p, commandSpec("s1", "write", "104857600"), runtime.Streams{Stdout: w})); e.Code != 1 {
 		t.Errorf("exit: %+v", e)
 	}
 }
 
-func TestSessionErrors(t *testing.T) {
+func TestCommandErrors(t *testing.T) {
 	p := open(t, config(t, t.TempDir()))
-	if _, err := p.Start(t.Context(), sessionSpec("s1", "full"), runtime.Streams{}); !errors.Is(err, runtime.ErrFull) {
+	if _, err := p.Start(t.Context(), commandSpec("s1", "full"), runtime.Streams{}); !errors.Is(err, runtime.ErrFull) {
 		t.Errorf("error: %v", err)
 	}
-	if _, err := p.Start(t.Context(), sessionSpec("s1", "panic"), runtime.Streams{}); err == nil {
+	if _, err := p.Start(t.Context(), commandSpec("s1", "panic"), runtime.Streams{}); err == nil {
 		t.Error("no error where the engine panicked")
 	}
 	if _, err := p.Start(t.Context(), spec(t, "r1", "pod1", "sleep"), runtime.Streams{Stdout: io.Discard}); err == nil {
-		t.Error("streams of a container's start were dropped in silence")
+		t.Error("the start of a container took streams, which it does not connect")
 	}
 }
 
@@ -185,17 +185,17 @@ func TestAttach(t *testing.T) {
 	}
 }
 
-func TestCancelledSessionStartLeavesNothing(t *testing.T) {
+func TestCancelledCommandStartLeavesNothing(t *testing.T) {
 	p := open(t, config(t, t.TempDir()))
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	flag := filepath.Join(t.TempDir(), "flag")
-	if _, err := p.Start(ctx, sessionSpec("s1", "slow", flag), runtime.Streams{}); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := p.Start(ctx, commandSpec("s1", "slow", flag), runtime.Streams{}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("error: %v", err)
 	}
 	_ = os.WriteFile(flag, nil, 0o600)
 	eventually(t, "its ID is free", func() bool {
-		process, err := p.Start(t.Context(), sessionSpec("s1", "exit", "0"), runtime.Streams{})
+		process, err := p.Start(t.Context(), commandSpec("s1", "exit", "0"), runtime.Streams{})
 		return err == nil && exitOf(t, process).Code == 0
 	})
 }

@@ -15,11 +15,13 @@ import (
 type Config struct {
 	// Dir is the folder of the workers' folders. It is made if it is missing, with mode 0700.
 	Dir string
-	// Build is this agent's build and the workers' settings. Workers of another build get no new runs.
+	// Build is this agent's build and the workers' settings. Workers of another build get no new
+	// runs.
 	Build string
-	// Argv is the start of the arguments of a worker process, whose main calls host.Bind and Bound.Serve.
-	// After these it gets wire.DirFlag with the worker's folder, and wire.ReadyFlag with the number of the
-	// open file for host.Config.Ready. Argv[1] tells workers of all versions from other processes.
+	// Argv is the start of the arguments of a worker process, whose main calls host.Bind and
+	// Bound.Serve. After these it gets wire.DirFlag with the worker's folder, and wire.ReadyFlag
+	// with the number of the open file for host.Config.Ready. Argv[1] tells workers of all versions
+	// from other processes.
 	Argv []string
 	// Name is what worker processes are called, instead of the program's path; empty is that path.
 	Name string
@@ -27,13 +29,13 @@ type Config struct {
 	Shards int
 	// Compiler puts compiled code where the workers find it.
 	Compiler Compiler
-	// Patience bounds how long a worker may take to say what it runs; 0 is 10 seconds. After that the pool
-	// kills the worker, so that its pods do not run twice.
+	// Patience bounds how long a worker may take to say what it runs; 0 is 10 seconds. After that
+	// the pool kills the worker, so that its pods do not run twice.
 	Patience time.Duration
 	// Groups gives each worker a control group; nil leaves them all in the agent's.
 	Groups Groups
-	// Started is told of guests that were started, and how long that took after the module was compiled. It
-	// may be nil, and must not block.
+	// Started is told of guests that were started, and how long that took after the module was
+	// compiled. It may be nil, and must not block.
 	Started func(command bool, took time.Duration)
 	// Log gets what concerns the workers and not the output of one guest.
 	Log *zap.Logger
@@ -49,8 +51,8 @@ type Groups interface {
 	Remove(name string) error
 }
 
-// Compiler makes sure that there is compiled code of a module on disk, for the pod of that UID; empty is no
-// pod.
+// Compiler makes sure that there is compiled code of a module on disk, for the pod of that UID;
+// empty is no pod.
 type Compiler interface {
 	Compile(ctx context.Context, pod, digest, file string) error
 }

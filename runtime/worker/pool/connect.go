@@ -33,7 +33,8 @@ func (w *worker) dial() (*grpc.ClientConn, error) {
 	)
 }
 
-// reach connects to the worker's process, and to no other: another one may listen at its socket by now.
+// reach connects to the worker's process, and to no other: another one may listen at its socket by
+// now.
 func (w *worker) reach(ctx context.Context) (net.Conn, error) {
 	conn, peer, err := dialSocket(ctx, w.dir)
 	if err == nil && peer != w.process.pid {
@@ -48,9 +49,9 @@ func (w *worker) reach(ctx context.Context) (net.Conn, error) {
 	return conn, nil
 }
 
-// dialSocket connects to the socket of a folder. It does so through open files, because a socket's address has
-// no room for a long path, and a link would lead to another worker. The process is the one that listens, as
-// the kernel says.
+// dialSocket connects to the socket of a folder. It does so through open files, because a socket's
+// address has no room for a long path, and a link would lead to another worker. The process is the
+// one that listens, as the kernel says.
 func dialSocket(ctx context.Context, dir string) (_ net.Conn, pid int, err error) {
 	folder, err := wire.OpenFolder(dir)
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/wire"
 )
 
-// goCrash is the exit status of a Go program that crashes. A signal that its own code raises also ends a Go
-// program so: the engine raises one where it aborts.
+// goCrash is the exit status of a Go program that crashes. A signal that its own code raises also
+// ends a Go program so: the engine raises one where it aborts.
 const goCrash = 2
 
 // withCrash adds what the worker wrote of its crash.
@@ -51,7 +51,8 @@ func lastWords(dir string) string {
 	return strings.TrimSpace(text[max(0, len(text)-most):])
 }
 
-// tail is the end of what a worker wrote, if it can be read. A crash of many guests is longer, and is cut.
+// tail is the end of what a worker wrote, if it can be read. A crash of many guests is longer, and
+// is cut.
 func tail(dir string) string {
 	const most = 1 << 20
 	f, err := wire.OpenWithin(dir, wire.LogFile)

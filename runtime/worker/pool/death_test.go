@@ -22,13 +22,13 @@ func pidOf(tb testing.TB, dir string) int {
 	return 0
 }
 
-func TestDeadWorkerEndsItsGuests(t *testing.T) {
+func TestWorkerThatExitsEndsItsGuests(t *testing.T) {
 	for signal, want := range map[syscall.Signal]string{syscall.SIGKILL: "killed", syscall.SIGABRT: "aborted"} {
 		for _, adopted := range []bool{false, true} {
 			t.Run(fmt.Sprint(signal, " adopted=", adopted), func(t *testing.T) {
 				dir := t.TempDir()
 				kept := filepath.Join(t.TempDir(), "kept")
-				if adopted { // a worker that is not our child
+				if adopted { // a worker that is no child of this process
 					startAgent(t, dir, "r1 "+kept+" sleep", "r2 "+kept+" exit 9")()
 				}
 				p := open(t, config(t, dir))
@@ -36,13 +36,13 @@ func TestDeadWorkerEndsItsGuests(t *testing.T) {
 					mustStart(t, p, spec(t, "r1", "pod1", "sleep"), runtime.Streams{})
 					exitOf(t, mustStart(t, p, spec(t, "r2", "pod1", "exit", "9"), runtime.Streams{}))
 				}
-				session := mustStart(t, p, runtime.Spec{ID: "s1", Of: runtime.Origin{Pod: "pod1"}, Args: []string{"sleep"}}, runtime.Streams{})
+				command := mustStart(t, p, runtime.Spec{ID: "s1", Of: runtime.Origin{Pod: "pod1"}, Args: []string{"sleep"}}, runtime.Streams{})
 				pid := pidOf(t, dir)
 				if err := syscall.Kill(pid, signal); err != nil {
 					t.Fatal(err)
 				}
 				text := fmt.Sprintf("the worker process %d that hosted the container was killed (signal: %s)", pid, want)
-				for name, process := range map[string]runtime.Process{"container": run(t, p, "r1").Process, "session": session} {
+				for name, process := range map[string]runtime.Process{"container": run(t, p, "r1").Process, "command": command} {
 					e := exitOf(t, process)
 					if e.Code != 128+int32(signal) || e.Reason != runtime.Error || e.Message != text || e.StartedAt.IsZero() || e.FinishedAt.Before(e.StartedAt) {
 						t.Errorf("exit of a %s: %+v", name, e)
@@ -53,12 +53,12 @@ func TestDeadWorkerEndsItsGuests(t *testing.T) {
 				}
 				run(t, p, "r1").Process.Forget()
 				mustStart(t, p, spec(t, "r3", "pod1", "sleep"), runtime.Streams{})
-				eventually(t, "the folder of the dead worker is removed", func() bool {
+				eventually(t, "the folder of the worker that has exited is removed", func() bool {
 					left, _ := os.ReadDir(dir)
-					return len(left) == 3 // a folder, what it is for, and its key
+					return len(left) == 3 // a folder, its record and its key
 				})
 				if now := pidOf(t, dir); now == pid {
-					t.Error("the worker is the dead one")
+					t.Error("the worker is the one that has exited")
 				}
 				if len(p.Runs()) != 2 {
 					t.Errorf("runs: %+v", p.Runs())
@@ -68,7 +68,7 @@ func TestDeadWorkerEndsItsGuests(t *testing.T) {
 	}
 }
 
-// starved are control groups whose processes the kernel has killed for want of memory, or has not.
+// starved says of every process whether the kernel has killed it for want of memory.
 type starved bool
 
 func (starved) Add(string, int) error     { return nil }
@@ -83,7 +83,7 @@ func TestWorkerKilledForWantOfMemorySaysSo(t *testing.T) {
 	}{
 		{true, syscall.SIGKILL, "was killed (signal: killed, by the kernel for want of memory)"},
 		{false, syscall.SIGKILL, "was killed (signal: killed)"},
-		{true, syscall.SIGABRT, "was killed (signal: aborted)"}, // which the kernel does not send for that
+		{true, syscall.SIGABRT, "was killed (signal: aborted)"}, // the kernel does not send it
 	} {
 		t.Run(c.want, func(t *testing.T) {
 			cfg := config(t, t.TempDir())
@@ -112,7 +112,7 @@ func TestStartThatKillsTheWorkerSaysSo(t *testing.T) {
 	mustStart(t, p, spec(t, "r2", "pod1", "sleep"), runtime.Streams{})
 }
 
-func TestStartRightAfterADeath(t *testing.T) {
+func TestStartRightAfterAnExit(t *testing.T) {
 	dir := t.TempDir()
 	p := open(t, config(t, dir))
 	for i := range 5 {
@@ -125,7 +125,7 @@ func TestStartRightAfterADeath(t *testing.T) {
 	eventually(t, "the last worker's folder is removed", func() bool { return len(workers(dir)) == 0 })
 }
 
-func TestWorkerToldToEndKillsItsGuestsAndTells(t *testing.T) {
+func TestWorkerToldToExitKillsItsGuestsAndTells(t *testing.T) {
 	dir := t.TempDir()
 	p := open(t, config(t, dir))
 	process := mustStart(t, p, spec(t, "r1", "pod1", "sleep"), runtime.Streams{})
@@ -150,5 +150,5 @@ func TestWorkerThatDoesNotAnswerIsReplaced(t *testing.T) {
 	if n := len(p.Runs()); n != 0 {
 		t.Errorf("%d runs", n)
 	}
-	eventually(t, "the worker is dead", func() bool { return len(workers(dir)) == 0 })
+	eventually(t, "the worker has exited", func() bool { return len(workers(dir)) == 0 })
 }

@@ -13,7 +13,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/wire"
 )
 
-// asEarlier leaves of all workers what agents had before they kept records: the folder, with the worker's own word in it.
+// asEarlier removes the files beside the folders of workers. Agents of earlier versions had only
+// the folders, with what each worker wrote of itself.
 func asEarlier(t *testing.T, dir string, suffixes ...string) {
 	t.Helper()
 	for _, suffix := range suffixes {
@@ -29,7 +30,8 @@ func asEarlier(t *testing.T, dir string, suffixes ...string) {
 	}
 }
 
-// TestWorkerOfAnEarlierAgent: one that has no record, or no key, keeps its guests, and gets no new ones.
+// TestWorkerOfAnEarlierAgent: a worker that has no record, or no key, keeps its guests and gets no
+// new ones.
 func TestWorkerOfAnEarlierAgent(t *testing.T) {
 	for what, spoil := range map[string]func(t *testing.T, dir, shared string){
 		"no records": func(t *testing.T, dir, _ string) { asEarlier(t, dir, ".json", ".key") },
@@ -75,7 +77,8 @@ func TestWorkerOfAnEarlierAgent(t *testing.T) {
 	}
 }
 
-// TestSilentWorkerOfAnEarlierAgent: it is found by the lock of its folder, and ended as others are.
+// TestSilentWorkerOfAnEarlierAgent: the agent finds such a worker by the lock of its folder, and
+// kills it as it kills others.
 func TestSilentWorkerOfAnEarlierAgent(t *testing.T) {
 	t.Parallel()
 	cfg := config(t, t.TempDir())
@@ -101,7 +104,8 @@ func pidIn(t *testing.T, dir string) int {
 	return info.PID
 }
 
-// TestEarlierWorkerClaimsOthersRuns: one that cannot show what is its own is not believed against one that can.
+// TestEarlierWorkerClaimsOthersRuns: a worker that cannot show which runs are its own is not
+// believed against a worker that can.
 func TestEarlierWorkerClaimsOthersRuns(t *testing.T) {
 	cfg := config(t, t.TempDir())
 	cfg.Patience = 5 * time.Second
@@ -112,7 +116,7 @@ func TestEarlierWorkerClaimsOthersRuns(t *testing.T) {
 	mustStart(t, first, spec(t, "r1", "pod1", "sleep"), runtime.Streams{})
 	first.Close()
 	liar := pidOf(t, cfg.Dir)
-	t.Cleanup(func() { _ = unix.Kill(liar, unix.SIGKILL) }) // it leaves no word of itself
+	t.Cleanup(func() { _ = unix.Kill(liar, unix.SIGKILL) }) // it writes nothing of itself
 	asEarlier(t, cfg.Dir, ".json", ".key")
 	second := open(t, cfg)
 	own := spec(t, "r2", "pod2", "sleep")

@@ -16,8 +16,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// fakeEngine runs Go functions as guests: Args[0] names one. Each start that succeeds is a line in the file
-// Spec.Log, if there is one.
+// fakeEngine runs Go functions as guests: Args[0] names one. Each start that succeeds is a line in
+// the file Spec.Log, if there is one.
 type fakeEngine struct {
 	mu     sync.Mutex
 	runs   map[string]*fakeGuest
@@ -62,7 +62,8 @@ func (e *fakeEngine) Start(ctx context.Context, spec runtime.Spec, streams runti
 	return g, nil
 }
 
-// fakeStart is what starting does by Args: fail, wait for a file and give up when told, or not give up.
+// fakeStart fails, or waits for a file, as Args say: "slow" stops waiting when it is cancelled,
+// "stubborn" does not.
 func fakeStart(ctx context.Context, spec runtime.Spec) error {
 	switch spec.Args[0] {
 	case "bad":
@@ -110,7 +111,7 @@ func (g *fakeGuest) run(streams runtime.Streams) {
 	close(g.done)
 }
 
-// main is the guest; it ends when it is killed, whatever it does.
+// main is the guest. It ends when it is killed, even if its program does not.
 func (g *fakeGuest) main(streams runtime.Streams) int32 {
 	result := make(chan int32, 1)
 	go func() { result <- g.program(streams) }()
@@ -127,7 +128,7 @@ func (g *fakeGuest) program(streams runtime.Streams) int32 {
 	case "exit":
 		code, _ := strconv.Atoi(g.spec.Args[1])
 		return int32(code)
-	case "exit-when": // the file is there
+	case "exit-when": // there is the file
 		for {
 			if _, err := os.Stat(g.spec.Args[1]); err == nil {
 				return 3
@@ -156,7 +157,7 @@ func (g *fakeGuest) program(streams runtime.Streams) int32 {
 		fmt.Fprint(streams.Stdout, "out")
 		fmt.Fprint(streams.Stderr, "err")
 		return 7
-	case "talk": // to whoever is attached
+	case "talk": // to all that are attached
 		for i := 0; ; i++ {
 			g.mu.Lock()
 			for _, s := range g.attached {
@@ -209,7 +210,7 @@ func (g *fakeGuest) Stop(grace time.Duration) {
 	time.AfterFunc(grace, g.kill)
 }
 
-// Stats has for memory what Resize was given last.
+// Stats has the memory that Resize was given last.
 func (g *fakeGuest) Stats() runtime.Stats {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -253,7 +254,7 @@ func (g *fakeGuest) Forget() {
 	delete(g.engine.runs, g.spec.ID)
 }
 
-// compilerFunc is a function as a worker.Compiler.
+// compilerFunc is a function as a pool.Compiler.
 type compilerFunc func(ctx context.Context, pod, digest, file string) error
 
 func (f compilerFunc) Compile(ctx context.Context, pod, digest, file string) error {

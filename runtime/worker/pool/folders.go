@@ -16,7 +16,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/wire"
 )
 
-// folders makes and removes the folders of workers, with what lies beside them and their control groups.
+// folders makes and removes the folders of workers, with what lies beside them and their control
+// groups.
 type folders struct {
 	cfg   Config
 	tasks *tasks
@@ -40,7 +41,8 @@ func (f *folders) make(s slot) (string, error) {
 	return dir, nil
 }
 
-// group puts a worker into its control group. Without one, the worker works but has no bounds of its own.
+// group puts a worker into its control group. Without one, the worker works but has no bounds of
+// its own.
 func (f *folders) group(dir string, pid int) {
 	if f.cfg.Groups == nil {
 		return
@@ -67,8 +69,8 @@ func (f *folders) remove(dir string) {
 	}
 }
 
-// clear removes what was found of a worker that has exited. The folder may be large, and the caller does not
-// wait for it.
+// clear removes what was found of a worker that has exited. The folder may be large, and the caller
+// does not wait for it.
 func (f *folders) clear(dir string) {
 	_ = f.tasks.start(func(context.Context) { // if the pool is closed, the next agent does it
 		f.clearing.Lock() // one by one: each may need many open files

@@ -20,7 +20,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/wire"
 )
 
-// twoWorkers leaves a shared worker with the run r1 and the isolated one of pod2 with r2, and no agent.
+// twoWorkers starts a shared worker with the run r1, and the isolated one of pod2 with r2. Their
+// agent has ended.
 func twoWorkers(t *testing.T, cfg pool.Config) (shared, isolated string) {
 	t.Helper()
 	p := open(t, cfg)
@@ -56,7 +57,7 @@ func goesOn(t *testing.T, p *pool.Pool, id, pod string) {
 	}
 }
 
-// adoptQuickly opens a pool, which must not take as long as for a worker that is silent.
+// adoptQuickly opens a pool, which must not take as long as with a worker that is silent.
 func adoptQuickly(t *testing.T, cfg pool.Config) *pool.Pool {
 	t.Helper()
 	began := time.Now()
@@ -67,7 +68,8 @@ func adoptQuickly(t *testing.T, cfg pool.Config) *pool.Pool {
 	return p
 }
 
-// TestWhatAWorkerWritesOfItself: a worker may write anything into its folder. Its pods and those of others go on.
+// TestWhatAWorkerWritesOfItself: a worker may write anything into its folder. Its pods and those of
+// others go on.
 func TestWhatAWorkerWritesOfItself(t *testing.T) {
 	const name = "worker.json"
 	write := func(text string) func(string) error {
@@ -121,7 +123,8 @@ func TestWhatAWorkerWritesOfItself(t *testing.T) {
 	}
 }
 
-// TestWorkerWithoutItsSocket: one that cannot be reached at its own socket is ended, and nothing else is.
+// TestWorkerWithoutItsSocket: a worker that cannot be reached at its own socket is killed, and no
+// other process is.
 func TestWorkerWithoutItsSocket(t *testing.T) {
 	for what, leave := range map[string]func(t *testing.T, socket, other string) error{
 		"missing":           func(*testing.T, string, string) error { return nil },
@@ -163,7 +166,8 @@ func TestWorkerWithoutItsSocket(t *testing.T) {
 	}
 }
 
-// TestFoldersOfNoWorker: whatever lies beside the workers' folders, the agent starts, and touches no process that is not its own.
+// TestFoldersOfNoWorker: the agent starts with anything beside the workers' folders, and kills no
+// process that is not its own.
 func TestFoldersOfNoWorker(t *testing.T) {
 	hold := func(t *testing.T, dir string) {
 		t.Helper()
@@ -230,7 +234,8 @@ func TestFoldersOfNoWorker(t *testing.T) {
 				return err
 			}
 			t.Cleanup(func() { f.Close() })
-			// Seen from the agent, which is this process, its own lock is none. So it is as a worker that has ended.
+			// The agent is this process, and does not see its own lock. So the record is as that of
+			// a worker that has exited.
 			return unix.FcntlFlock(f.Fd(), unix.F_SETLK, &unix.Flock_t{Type: unix.F_RDLCK})
 		},
 	} {
@@ -254,8 +259,8 @@ func TestFoldersOfNoWorker(t *testing.T) {
 	}
 }
 
-// TestFolderLockedByAnother: any process of the user can lock a new worker's folder. That keeps no worker from beginning, but one that holds
-// the record does.
+// TestFolderLockedByAnother: any process of the user can lock a new worker's folder. The worker
+// starts nevertheless. It does not start if a process holds the record.
 func TestFolderLockedByAnother(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "shard0-1")
 	if err := os.Mkdir(dir, 0o700); err != nil {
@@ -296,7 +301,8 @@ func TestFolderLockedByAnother(t *testing.T) {
 	}
 }
 
-// TestSilentWorkerKeepsNothing: the agent starts although one worker is silent, and the pods of the others go on.
+// TestSilentWorkerKeepsNothing: the agent starts although one worker is silent, and the pods of the
+// other workers go on.
 func TestSilentWorkerKeepsNothing(t *testing.T) {
 	t.Parallel()
 	cfg := config(t, t.TempDir())

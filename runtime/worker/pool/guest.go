@@ -62,7 +62,7 @@ func (g *guest) Forget() {
 	if !g.hasEnded() || !g.worker.pool.runs.remove(g) {
 		return // it runs, is a command, or was forgotten before
 	}
-	g.worker.errands.forget(g.id) // before release: the worker is not shut down while it has errands
+	g.worker.errands.forget(g.id) // before release: a worker with errands is not shut down
 	g.worker.account.release()
 }
 
@@ -118,7 +118,8 @@ func (g *guest) noteBegun(at time.Time) {
 	g.startedAt = at
 }
 
-// noteStarted notes that a run was started. If its worker has exited meanwhile, the run has ended with it.
+// noteStarted notes that a run was started. If its worker has exited meanwhile, the run has ended
+// with it.
 func (g *guest) noteStarted(at time.Time) {
 	g.mu.Lock()
 	g.running, g.startedAt = true, at
@@ -127,7 +128,8 @@ func (g *guest) noteStarted(at time.Time) {
 		g.worker.account.began(g.of.Pod)
 	}
 	g.mu.Unlock()
-	// The exit of a worker is noted before its runs are ended. So it is seen here, or this run is seen there.
+	// The exit of a worker is noted before its runs are ended. So it is seen here, or this run is
+	// seen there.
 	if cause := g.worker.account.exit(); cause != nil {
 		g.noteExit(cause.exit(g), nil)
 	}

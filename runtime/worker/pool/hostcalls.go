@@ -10,9 +10,9 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpb"
 )
 
-// HostCalls is how often guests have called each function of their host, in all workers, since the pool is
-// open. No number ever falls: what a worker has told stays when it exits. HostCalls waits for a second at most
-// for what workers say now.
+// HostCalls is how often guests have called each function of their host, in all workers, since the
+// pool is open. No number ever falls: what a worker has told stays when it exits. HostCalls waits
+// for a second at most for what workers say now.
 func (p *Pool) HostCalls(ctx context.Context) map[string]uint64 {
 	askAll(ctx, p.workers.all(), (*worker).askCalls)
 	return p.calls.all()
@@ -33,8 +33,8 @@ type callCounter struct {
 	before map[string]uint64 // nil until the worker has listed its runs
 }
 
-// listed is what is new in a worker's list. Counting begins with the first list: the earlier calls were counted
-// by an earlier agent.
+// listed is what is new in a worker's list. Counting begins with the first list: the earlier calls
+// were counted by an earlier agent.
 func (c *callCounter) listed(now map[string]uint64) map[string]uint64 {
 	if c.first(now) {
 		return nil

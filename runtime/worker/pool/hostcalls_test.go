@@ -7,7 +7,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// TestHostCalls: the calls of all guests count, in whichever worker they were, for as long as there is the agent.
+// TestHostCalls: the calls of all guests in all workers count while the agent runs.
 func TestHostCalls(t *testing.T) {
 	cfg := config(t, t.TempDir())
 	p := open(t, cfg)
@@ -20,10 +20,10 @@ func TestHostCalls(t *testing.T) {
 	writes(0, "before the first guest")
 	mustStart(t, p, spec(t, "stays", "pod1", "sleep"), runtime.Streams{})
 	exitOf(t, mustStart(t, p, spec(t, "ends", "pod1", "exit", "0"), runtime.Streams{}))
-	session := spec(t, "session", "pod1", "exit", "0")
-	session.Of.Container = ""
-	exitOf(t, mustStart(t, p, session, runtime.Streams{}))
-	writes(30, "after a guest, one that has ended, and a session")
+	command := spec(t, "command", "pod1", "exit", "0")
+	command.Of.Container = ""
+	exitOf(t, mustStart(t, p, command, runtime.Streams{}))
+	writes(30, "after a guest, one that has ended, and a command")
 
 	alone := spec(t, "alone", "pod2", "exit", "0")
 	alone.Isolated = true
@@ -42,7 +42,7 @@ func TestHostCalls(t *testing.T) {
 	writes(50, "with a new worker")
 }
 
-// TestHostCallsOfAdoptedWorkers: a new agent counts from its beginning on.
+// TestHostCallsOfAdoptedWorkers: a new agent counts from its own start.
 func TestHostCallsOfAdoptedWorkers(t *testing.T) {
 	cfg := config(t, t.TempDir())
 	first := open(t, cfg)

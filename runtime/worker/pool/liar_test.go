@@ -41,7 +41,7 @@ func liarMain(args []string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer goruntime.KeepAlive(bound) // or its files are closed when garbage is collected, and the lock is gone
+	defer goruntime.KeepAlive(bound) // it holds the lock while it can be reached
 	socket := filepath.Join(*dir, "socket")
 	_ = os.Remove(socket)
 	listener, err := net.Listen("unix", socket)
@@ -107,7 +107,7 @@ func (l *liar) Watch(_ *workerpb.WatchRequest, stream grpc.ServerStreamingServer
 	if own != nil {
 		first.Runs = []*workerpb.Run{own}
 	}
-	// claim is the run of another, with the mark of its own.
+	// claim is another worker's run, with the mark of the liar's own.
 	claim := func(id, pod string) *workerpb.Run {
 		r := proto.Clone(own).(*workerpb.Run)
 		r.Id, r.Of.Pod = id, pod
@@ -171,7 +171,7 @@ func (l *liar) Watch(_ *workerpb.WatchRequest, stream grpc.ServerStreamingServer
 func (l *liar) Stats(context.Context, *workerpb.StatsRequest) (*workerpb.StatsResponse, error) {
 	out := &workerpb.StatsResponse{Stats: []*workerpb.Stats{{Id: "r2", Memory: 1 << 62}, {Id: l.run.Load().GetId(), Memory: -5, Cpu: 1 << 62}}}
 	if l.lies("huge stats") {
-		same := &workerpb.Stats{Id: "r2", Memory: 1} // eight megabytes of them in the message, and one here
+		same := &workerpb.Stats{Id: "r2", Memory: 1} // in the message it takes 8 MiB
 		for range 1 << 20 {
 			out.Stats = append(out.Stats, same)
 		}
@@ -187,8 +187,9 @@ func (l *liar) HostCalls(context.Context, *workerpb.HostCallsRequest) (*workerpb
 	return out, nil
 }
 
-// TestLyingWorker: what a worker says that was taken over keeps no agent from starting, takes no memory of its, and is of no concern to
-// the pods of other workers. Where it keeps to the protocol, its own run goes on.
+// TestLyingWorker: a guest has taken a worker over. The agent starts nevertheless, needs little
+// memory for what the worker says, and the pods of other workers go on. If the worker keeps to the
+// protocol, its own run goes on too.
 // docs/security.md: "is believed of its own containers only, and bounded."
 func TestLyingWorker(t *testing.T) {
 	for lie, stays := range map[string]bool{
@@ -247,7 +248,7 @@ func TestLyingWorker(t *testing.T) {
 	}
 }
 
-// TestGarbageInsteadOfAWorker: a worker that does not even speak HTTP/2 is no worker.
+// TestGarbageInsteadOfAWorker: a worker that does not speak HTTP/2 hosts no guest.
 func TestGarbageInsteadOfAWorker(t *testing.T) {
 	cfg := config(t, t.TempDir())
 	cfg.Argv = []string{"/proc/self/exe", "worker", "--liar", "--lie=garbage"}

@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// link is the state of the connection to a worker. It is the number of the Watch through which the agent knows
-// all that the worker does, or 0 while there is none.
+// link is the state of the connection to a worker. It is the number of the Watch through which the
+// agent knows all that the worker does, or 0 while there is none.
 type link struct {
 	mu      sync.Mutex
 	watch   uint64

@@ -29,7 +29,7 @@ func sockets(pid int) []int {
 	return found
 }
 
-// breakConnection shuts the connections to a worker down, as nothing but a mistake of ours would.
+// breakConnection breaks the connections to a worker. Only a mistake in the program would do so.
 func breakConnection(tb testing.TB, pid int) {
 	tb.Helper()
 	all := sockets(pid)
@@ -88,7 +88,7 @@ func TestStartGoesOnOverABrokenConnection(t *testing.T) {
 				process, err := p.Start(context.Background(), s, runtime.Streams{})
 				started <- result{process, err}
 			}()
-			time.Sleep(20 * time.Millisecond) // most likely it has been asked for
+			time.Sleep(20 * time.Millisecond) // most likely the worker was asked for it by then
 			breakConnection(t, pidOf(t, dir))
 			time.Sleep(20 * time.Millisecond)
 			_ = os.WriteFile(flag, nil, 0o600)
@@ -118,7 +118,7 @@ func TestPoolLeavesNothingBehind(t *testing.T) {
 		}
 		id := fmt.Sprint("r", i)
 		mustStart(t, p, spec(t, id, "pod1", "sleep"), runtime.Streams{})
-		exitOf(t, mustStart(t, p, sessionSpec("s"+id, "cat"), runtime.Streams{Stdin: zeros(1 << 20), Stdout: &counter{}}))
+		exitOf(t, mustStart(t, p, commandSpec("s"+id, "cat"), runtime.Streams{Stdin: zeros(1 << 20), Stdout: &counter{}}))
 		s := spec(t, "i"+id, id, "exit", "0")
 		s.Isolated = true
 		process := mustStart(t, p, s, runtime.Streams{})

@@ -24,7 +24,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/wire"
 )
 
-// TestMain is also the main of the workers, and of agents that are killed.
+// TestMain is also the main of workers, and of agents in processes of their own.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
@@ -45,7 +45,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// stand is a process that is there, and no more.
+// stand is a process that does nothing.
 func stand() {
 	fmt.Println("here")
 	select {}
@@ -84,7 +84,7 @@ func workerMain(args []string) int {
 	return 0
 }
 
-// config is an agent's, with workers that are this binary.
+// config is an agent's. Its workers run this program.
 func config(tb testing.TB, dir string) pool.Config {
 	return pool.Config{
 		Dir: dir, Build: "b1", Argv: []string{"/proc/self/exe", "worker", "--build=b1"}, Shards: 1,
@@ -93,7 +93,7 @@ func config(tb testing.TB, dir string) pool.Config {
 	}
 }
 
-// open opens a pool; the workers in its folder end with the test.
+// open opens a pool. The workers in its folder exit with the test.
 func open(tb testing.TB, cfg pool.Config) *pool.Pool {
 	tb.Helper()
 	p, err := pool.Open(context.Background(), cfg)
@@ -107,7 +107,7 @@ func open(tb testing.TB, cfg pool.Config) *pool.Pool {
 	return p
 }
 
-// workers are the workers in a folder that live.
+// workers are the workers in a folder that run.
 func workers(dir string) map[string]wire.Info {
 	all := map[string]wire.Info{}
 	folders, _ := filepath.Glob(filepath.Join(dir, "*"))
@@ -119,7 +119,7 @@ func workers(dir string) map[string]wire.Info {
 	return all
 }
 
-// alive reports whether a process runs that began then.
+// alive reports whether the process of a worker runs.
 func alive(info wire.Info) bool {
 	stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", info.PID))
 	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
@@ -144,7 +144,7 @@ func standStill(tb testing.TB, pid int) {
 	})
 }
 
-// endWorkers ends the workers in a folder in the way of an administrator, and waits for that.
+// endWorkers ends the workers in a folder as an administrator would, and waits for their exit.
 func endWorkers(tb testing.TB, dir string) {
 	tb.Helper()
 	for _, info := range workers(dir) {
@@ -156,19 +156,20 @@ func endWorkers(tb testing.TB, dir string) {
 		}
 	}
 	eventually(tb, "all workers have ended", func() bool { return len(workers(dir)) == 0 })
-	// Those that do not say who they are are known by their command lines.
+	// Some do not say what they are; their arguments do.
 	for _, pid := range processesOf(dir) {
 		_ = unix.Kill(pid, unix.SIGKILL)
 	}
 	eventually(tb, "all processes have ended", func() bool { return len(processesOf(dir)) == 0 })
 }
 
-// processesOf are the workers that were started for a folder in dir, whatever they have written there.
+// processesOf are the processes of the workers that were started for a folder in dir, by their
+// arguments.
 func processesOf(dir string) []int {
 	var all []int
 	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, file := range lines {
-		line, _ := os.ReadFile(file) // empty of a process that has ended
+		line, _ := os.ReadFile(file) // empty if the process has exited
 		if strings.Contains(string(line), "\x00--dir="+dir+"/") {
 			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(file)))
 			all = append(all, pid)
@@ -190,7 +191,7 @@ func eventually(tb testing.TB, what string, cond func() bool) {
 	}
 }
 
-// spec is a container of a pod, each with a file of its starts.
+// spec is the run of a pod's container, with a file for its starts.
 func spec(tb testing.TB, id, pod string, args ...string) runtime.Spec {
 	return runtime.Spec{
 		ID: id, Of: runtime.Origin{Pod: pod, Container: "main", Attempt: 2, ImageID: "image"},

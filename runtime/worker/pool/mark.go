@@ -15,9 +15,10 @@ import (
 
 const keySize = 32
 
-// key makes and checks the marks of one worker's runs. A worker gets a run's mark with its start, and shows it
-// to each agent. So it can only claim runs that an agent has started in it. The nil key accepts no mark: it is
-// that of a worker without a key, as agents of earlier versions made none.
+// key makes and checks the marks of one worker's runs. A worker gets a run's mark with its start,
+// and shows it to each agent. So it can only claim runs that an agent has started in it. The nil
+// key accepts no mark: it is that of a worker without a key, as agents of earlier versions made
+// none.
 type key []byte
 
 func readKey(dir string) (key, error) {

@@ -29,15 +29,16 @@ func (p *pipe) open(o *workerpb.Open) error {
 	return p.send(&workerpb.Input{Kind: &workerpb.Input_Open{Open: o}})
 }
 
-// send sends one message. It waits while the guest does not read. If it fails, so does receive, with the reason.
+// send sends one message. It waits while the guest does not read. If it fails, so does receive,
+// with the reason.
 func (p *pipe) send(in *workerpb.Input) error {
 	p.sending.Lock()
 	defer p.sending.Unlock()
 	return p.stream.Send(in)
 }
 
-// feed gives standard input to the guest, up to its end or the end of the call. A Read that blocks then is
-// left behind: it returns when the owner of the reader closes it.
+// feed gives standard input to the guest, up to its end or the end of the call. A Read that blocks
+// then is left behind: it returns when the owner of the reader closes it.
 func (p *pipe) feed() {
 	if p.streams.Stdin == nil {
 		return
@@ -55,8 +56,8 @@ func (p *pipe) feed() {
 	}
 }
 
-// receive gives output to the writers until the last message. It returns that one when all output before it is
-// written, or is left behind.
+// receive gives output to the writers until the last message. It returns that one when all output
+// before it is written, or is left behind.
 func (p *pipe) receive() (*workerpb.Output, error) {
 	pieces, written := make(chan *workerpb.Output, 1), make(chan struct{})
 	go func() {
@@ -120,7 +121,8 @@ func (p *pipe) write(out *workerpb.Output) {
 	}
 }
 
-// failure is the error that a worker tells of, or the error of the caller's writer that was its cause.
+// failure is the error that a worker tells of, or the error of the caller's writer that was its
+// cause.
 func (p *pipe) failure(f *workerpb.Failure) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

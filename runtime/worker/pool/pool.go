@@ -23,9 +23,9 @@ type Pool struct {
 
 var _ runtime.Engine = (*Pool)(nil)
 
-// Open adopts the workers that earlier agents left in the folder, and has the folders of those that have
-// exited removed. When it returns, Runs has what they run. Its error concerns the folder itself or ctx, and
-// never what is in the folder. A folder may have one Pool at a time.
+// Open adopts the workers that earlier agents left in the folder, and has the folders of those that
+// have exited removed. When it returns, Runs has what they run. Its error concerns the folder
+// itself or ctx, and never what is in the folder. A folder may have one Pool at a time.
 func Open(ctx context.Context, cfg Config) (*Pool, error) {
 	if err := cfg.prepare(); err != nil {
 		return nil, err
@@ -46,8 +46,8 @@ func Open(ctx context.Context, cfg Config) (*Pool, error) {
 	return p, nil
 }
 
-// Close lets go of the workers, which go on with their runs for the next agent. Processes that the pool has
-// returned do not end any more.
+// Close lets go of the workers, which go on with their runs for the next agent. Processes that the
+// pool has returned do not end any more.
 func (p *Pool) Close() { p.tasks.close() }
 
 // Runs implements runtime.Engine.

@@ -13,8 +13,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/wire"
 )
 
-// process is a process of the operating system, by its pidfd, which never means another process. It need not
-// be a child of this one.
+// process is a process of the operating system, by its pidfd, which never means another process. It
+// need not be a child of this one.
 type process struct {
 	pid   int
 	began uint64 // as wire.Info.StartTime
@@ -88,8 +88,8 @@ func (p *process) wait(ctx context.Context) (ending, error) {
 	if status, ok := p.reap(); ok {
 		return endingOf(status), nil
 	}
-	// It is the child of another process, mostly of init. Until that reaps it, /proc has its status. After
-	// that its pidfd has it, on Linux 6.15 and later.
+	// It is the child of another process, mostly of init. Until that reaps it, /proc has its
+	// status. After that its pidfd has it, on Linux 6.15 and later.
 	if status, err := p.zombie(); err == nil {
 		return endingOf(status), nil
 	}
@@ -142,7 +142,8 @@ func (p *process) reap() (status syscall.WaitStatus, ok bool) {
 // endPatience is what a process that is of no use has to exit by itself.
 const endPatience = 100 * time.Millisecond
 
-// end ends a process that is of no use, and says how it exited: most are about to exit by themselves.
+// end ends a process that is of no use, and says how it exited: most are about to exit by
+// themselves.
 func (p *process) end() ending {
 	defer p.close()
 	impatient := time.AfterFunc(endPatience, func() { _ = p.kill() })

@@ -16,7 +16,8 @@ import (
 
 const nobody = 65534
 
-// TestIsWorker: what may be killed is a process of this user that was started as the worker of that folder, by whatever path.
+// TestIsWorker: the agent may kill a process of this user that was started as the worker of that
+// folder, by any path.
 func TestIsWorker(t *testing.T) {
 	command := []string{"/proc/self/exe", "worker", "--build=b1"}
 	const dir = "/data/workers/shard0-17"
@@ -37,7 +38,7 @@ func TestIsWorker(t *testing.T) {
 		t.Run(c.what, func(t *testing.T) {
 			cmd := exec.Command("/proc/self/exe", c.args...)
 			if c.user != own {
-				if own != 0 { // who is not root is not asked: the process of another is pid 1
+				if own != 0 { // only root can be another user; process 1 is another user's
 					if isWorker(1, command, dir) {
 						t.Error("it is a worker")
 					}
@@ -68,7 +69,7 @@ func TestIsWorker(t *testing.T) {
 	}
 }
 
-// TestLockerOf: the kernel lists who holds a folder, and this process finds itself there.
+// TestLockerOf: the kernel lists the process that holds a folder, and this one finds itself there.
 func TestLockerOf(t *testing.T) {
 	dirs := t.TempDir()
 	for i := range 3 {
@@ -87,7 +88,7 @@ func TestLockerOf(t *testing.T) {
 		if err := unix.Flock(int(folder.Fd()), unix.LOCK_EX); err != nil {
 			t.Fatal(err)
 		}
-		if pid, err := lockerOf(folder); err != nil || pid != os.Getpid() && pid != 0 { // not every file system can be told
+		if pid, err := lockerOf(folder); err != nil || pid != os.Getpid() && pid != 0 { // see lockerOf
 			t.Errorf("a folder of this process is held by %d: %v", pid, err)
 		}
 	}

@@ -10,13 +10,13 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpb"
 )
 
-// TestResizeByAnOldWorker: one that was built before there was such a call says so, and what helps.
+// TestResizeByAnOldWorker: the error says that the worker does not have this call, and what helps.
 func TestResizeByAnOldWorker(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := grpc.NewServer() // which has no calls at all
+	server := grpc.NewServer() // it has no calls
 	go func() { _ = server.Serve(listener) }()
 	defer server.Stop()
 	conn, err := grpc.NewClient(listener.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))

@@ -47,14 +47,16 @@ func (w *worker) start(ctx context.Context, g *guest, spec runtime.Spec) error {
 		case ctx.Err() != nil:
 			w.discard(g)
 			return ctx.Err()
-		case status.Code(err) != codes.Unavailable && status.Code(err) != codes.Canceled: // our side is closed after its exit
+		// Unavailable is a connection that broke. Canceled is our side, which is closed after the
+		// worker has exited.
+		case status.Code(err) != codes.Unavailable && status.Code(err) != codes.Canceled:
 			return fmt.Errorf("ask the worker process %d to start the container: %w", w.info.PID, err)
 		}
 	}
 }
 
-// withoutDeadline is a context that ends with ctx. The worker does not learn of a deadline: which side noticed
-// it first, and so the error, would be a matter of chance.
+// withoutDeadline is a context that ends with ctx. The worker does not learn of a deadline: which
+// side noticed it first, and so the error, would be a matter of chance.
 func withoutDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
 	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, cancel)
@@ -64,8 +66,8 @@ func withoutDeadline(ctx context.Context) (context.Context, context.CancelFunc) 
 	}
 }
 
-// discard undoes a start, and waits for that as long as calls may take. After that, it is still undone as soon
-// as the worker can be told.
+// discard undoes a start, and waits for that as long as calls may take. After that, it is still
+// undone as soon as the worker can be told.
 func (w *worker) discard(g *guest) {
 	told := make(chan struct{})
 	w.pool.runs.refuse(g.id)

@@ -20,7 +20,8 @@ import (
 // spawnPatience bounds how long a worker may take until it serves.
 const spawnPatience = 30 * time.Second
 
-// spawn starts the worker of a slot. Its success or error goes to those that wait for the slot's spawn.
+// spawn starts the worker of a slot. Its success or error goes to those that wait for the slot's
+// spawn.
 func (p *Pool) spawn(s slot) {
 	err := p.tasks.start(func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, spawnPatience)
@@ -83,7 +84,7 @@ func launch(ctx context.Context, cfg Config, dir string) (*process, error) {
 	cmd := exec.Command(cfg.Argv[0], args...) //nolint:noctx // see above
 	cmd.Args[0] = cfg.Name
 	cmd.Dir, cmd.Env = "/", []string{}
-	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = said, said, []*os.File{told} // the first of these is file 3
+	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = said, said, []*os.File{told} // file 3
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	err = cmd.Start()
 	_ = told.Close()

@@ -14,9 +14,9 @@ import (
 // attempts bounds how often a start looks for another worker.
 const attempts = 3
 
-// Start implements runtime.Engine. A spec without a container's name (Spec.Of.Container) is a command in the
-// pod that is named: later agents do not find it. Streams are for commands only; for those of a container,
-// attach to it.
+// Start implements runtime.Engine. A spec without a container's name (Spec.Of.Container) is a
+// command in the pod that is named: later agents do not find it. Streams are for commands only; for
+// those of a container, attach to it.
 func (p *Pool) Start(ctx context.Context, spec runtime.Spec, streams runtime.Streams) (runtime.Process, error) {
 	command := spec.Of.Container == ""
 	switch {
@@ -82,8 +82,8 @@ func (p *Pool) startOnce(ctx context.Context, spec runtime.Spec, streams runtime
 	return g, nil
 }
 
-// awaitNotice waits until the pool knows that a worker has exited, if it has: else the next try would find it
-// again.
+// awaitNotice waits until the pool knows that a worker has exited, if it has: else the next try
+// would find it again.
 func (w *worker) awaitNotice(ctx context.Context) {
 	if !w.process.exited() {
 		return
@@ -94,10 +94,11 @@ func (w *worker) awaitNotice(ctx context.Context) {
 	}
 }
 
-// reserve adds a user to the worker that must host a guest, and starts that worker if there is none.
+// reserve adds a user to the worker that must host a guest, and starts that worker if there is
+// none.
 func (p *Pool) reserve(ctx context.Context, spec runtime.Spec) (*worker, error) {
-	// A command belongs into the process of its run, even if that is drained: they share the container's
-	// bounds, and the command must see what the container's guest sees.
+	// A command belongs into the process of its run, even if that is drained: they share the
+	// container's bounds, and the command must see what the container's guest sees.
 	if run := p.runs.get(spec.Of.Beside); run != nil && run.worker.account.reserveBeside() {
 		return run.worker, nil
 	}

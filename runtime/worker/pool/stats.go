@@ -57,8 +57,8 @@ func (w *worker) askUsed(ctx context.Context) {
 	}
 }
 
-// Resident is the memory that the worker processes have, in bytes: what guests have touched of theirs, and
-// what it takes to run them.
+// Resident is the memory that the worker processes have, in bytes: what guests have touched of
+// theirs, and what it takes to run them.
 func (p *Pool) Resident() int64 {
 	sum := int64(0)
 	for _, w := range p.workers.all() {

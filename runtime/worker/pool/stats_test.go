@@ -10,15 +10,16 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// TestStatsOfAll: what all guests use, from all workers, without those that have ended and without sessions.
+// TestStatsOfAll: the pool asks all workers. Guests that have ended and commands are not among the
+// answers.
 func TestStatsOfAll(t *testing.T) {
 	cfg := config(t, t.TempDir())
 	cfg.Shards = 2
-	var started, sessions atomic.Int32
-	cfg.Started = func(session bool, took time.Duration) {
+	var started, commands atomic.Int32
+	cfg.Started = func(command bool, took time.Duration) {
 		started.Add(1)
-		if session {
-			sessions.Add(1)
+		if command {
+			commands.Add(1)
 		}
 		if took <= 0 {
 			t.Errorf("a start took %v", took)
@@ -30,9 +31,9 @@ func TestStatsOfAll(t *testing.T) {
 		mustStart(t, p, spec(t, fmt.Sprint("r", i), fmt.Sprint("pod", i), "sleep"), runtime.Streams{})
 	}
 	exitOf(t, mustStart(t, p, spec(t, "ended", "pod1", "exit", "0"), runtime.Streams{}))
-	session := spec(t, "session", "pod1", "sleep")
-	session.Of.Container = ""
-	mustStart(t, p, session, runtime.Streams{})
+	command := spec(t, "command", "pod1", "sleep")
+	command.Of.Container = ""
+	mustStart(t, p, command, runtime.Streams{})
 	all := p.Stats(t.Context())
 	if len(all) != guests {
 		t.Errorf("%d of %d guests: %v", len(all), guests, all)
@@ -42,8 +43,8 @@ func TestStatsOfAll(t *testing.T) {
 			t.Errorf("r%d: %+v", i, got)
 		}
 	}
-	if started.Load() != guests+2 || sessions.Load() != 1 {
-		t.Errorf("%d starts, %d of them of sessions", started.Load(), sessions.Load())
+	if started.Load() != guests+2 || commands.Load() != 1 {
+		t.Errorf("%d starts, %d of them of commands", started.Load(), commands.Load())
 	}
 	if n := p.Resident(); n < 2<<20 || n > 1<<30 {
 		t.Errorf("two workers have %d bytes", n)
@@ -53,7 +54,8 @@ func TestStatsOfAll(t *testing.T) {
 	}
 }
 
-// TestStatsWithoutAnAnswer: a worker that does not answer delays nobody for long, and what it said before counts.
+// TestStatsWithoutAnAnswer: a worker that does not answer delays callers a second, and what it said
+// before counts.
 func TestStatsWithoutAnAnswer(t *testing.T) {
 	cfg := config(t, t.TempDir())
 	p := open(t, cfg)

@@ -133,8 +133,8 @@ func (w *worker) list(ctx context.Context) (workerpb.Worker_WatchClient, error) 
 	}
 }
 
-// pace lets a worker send a number of messages in a row, and then makes it wait: each message keeps other
-// goroutines of the pool from the book of runs.
+// pace lets a worker send a number of messages in a row, and then makes it wait: each message keeps
+// other goroutines of the pool from the book of runs.
 type pace struct {
 	n     int
 	since time.Time

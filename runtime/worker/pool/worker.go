@@ -15,8 +15,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpb"
 )
 
-// worker is a worker process as the agent sees it. Three goroutines belong to it: one waits for the exit of
-// its process, one keeps the Watch, and one does errands.
+// worker is a worker process as the agent sees it. Three goroutines belong to it: one waits for the
+// exit of its process, one keeps the Watch, and one does errands.
 type worker struct {
 	pool    *Pool
 	dir     string
@@ -39,8 +39,8 @@ type worker struct {
 // newWorker makes a connection, which is not used yet.
 func newWorker(p *Pool, dir string, info wire.Info, marks key, process *process) (*worker, error) {
 	errands := newErrands()
-	// An agent with fewer shared workers than the agent before has no use for the others. A worker that
-	// cannot show which runs are its own gets no more of them.
+	// An agent with fewer shared workers than the agent before has no use for the others. A worker
+	// that cannot show which runs are its own gets no more of them.
 	draining := info.Build != p.cfg.Build || !info.Isolated && info.Shard >= p.cfg.Shards || marks == nil
 	w := &worker{
 		pool:    p,
@@ -63,7 +63,8 @@ func newWorker(p *Pool, dir string, info wire.Info, marks key, process *process)
 	return w, nil
 }
 
-// connect makes a worker one of the pool's. From there on the pool owns the process, unless there is an error.
+// connect makes a worker one of the pool's. From there on the pool owns the process, unless there
+// is an error.
 func (p *Pool) connect(dir string, info wire.Info, marks key, process *process) (*worker, error) {
 	info.PID, info.StartTime = process.pid, process.began
 	w, err := newWorker(p, dir, info, marks, process)

@@ -55,8 +55,8 @@ func (ws *workers) all() []*worker {
 	return slices.Collect(maps.Keys(ws.running))
 }
 
-// reserve is the worker for a pod's guest, with one more user. If there is none, it is the start of the
-// slot's worker: begin reports whether the caller must begin that.
+// reserve is the worker for a pod's guest, with one more user. If there is none, it is the start of
+// the slot's worker: begin reports whether the caller must begin that.
 func (ws *workers) reserve(s slot, pod string) (w *worker, sp *spawn, begin bool) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
@@ -71,7 +71,8 @@ func (ws *workers) reserve(s slot, pod string) (w *worker, sp *spawn, begin bool
 	return nil, sp, true
 }
 
-// choose is the worker of a slot, or the shared one that hosts the pod already; nil if there is none.
+// choose is the worker of a slot, or the shared one that hosts the pod already; nil if there is
+// none.
 func choose(running map[*worker]struct{}, s slot, pod string) *worker {
 	var found *worker
 	for w := range running {

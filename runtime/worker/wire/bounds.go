@@ -7,7 +7,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// Bounds of what a worker says of its guests. A guest that broke out says what it likes in its worker's name.
+// Bounds of what a worker says of its guests. A guest that broke out says what it likes in its
+// worker's name.
 const (
 	MostCount   = 1 << 53 // calls, bytes or nanoseconds: their sums still fit
 	longestText = 4 << 10 // as runtime.Exit has it

@@ -8,8 +8,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// codec is gRPC's own codec of protobuf, with buffers of the size of our messages: gRPC's pool would take and
-// clear a buffer of 1 MiB for each chunk of 64 KiB.
+// codec is gRPC's own codec of protobuf, with buffers of the size of our messages: gRPC's pool
+// would take and clear a buffer of 1 MiB for each chunk of 64 KiB.
 type codec struct{ pool mem.BufferPool }
 
 // Codec is for both sides of a connection.

@@ -26,7 +26,8 @@ var classes = map[workerpb.Failure_Class]error{
 	workerpb.Failure_UNKNOWN:      ErrUnknown,
 }
 
-// remoteError is an error of the other side: its text, and the error that it wraps, if that is of a class.
+// remoteError is an error of the other side: its text, and the error that it wraps, if that is of a
+// class.
 type remoteError struct {
 	text string
 	of   error

@@ -12,27 +12,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The files of a worker's folder. The worker may write there what it likes at any time, so the agent does not
-// believe them, and opens them with OpenWithin only.
+// The files of a worker's folder. The worker may write there what it likes at any time, so the
+// agent does not believe them, and opens them with OpenWithin only.
 const (
 	SocketFile = "socket"
 	LogFile    = "log"
-	infoFile   = "worker.json" // what the worker says of itself: for people, and for agents of earlier versions
+	infoFile   = "worker.json" // the worker's own; for people and for earlier agents
 )
 
-// The agent's files beside a worker's folder, where workers cannot write. Each is named as the folder with a
-// suffix.
+// The agent's files beside a worker's folder, where workers cannot write. Each is named as the
+// folder with a suffix.
 const (
 	RecordSuffix = ".json" // what the worker is for; the worker holds a lock on it
-	KeySuffix    = ".key"  // the agent makes the marks of the worker's runs with it; only the agent reads it
+	KeySuffix    = ".key"  // for the marks of the worker's runs; only the agent reads it
 )
 
 // Info is what is known of a worker.
 type Info struct {
 	// PID is the worker's process; 0 while it has none.
 	PID int `json:"pid,omitempty"`
-	// StartTime is when the process started, in clock ticks since the system booted, as /proc/PID/stat has
-	// it. With PID it names one process until the system is booted again.
+	// StartTime is when the process started, in clock ticks since the system booted, as
+	// /proc/PID/stat has it. With PID it names one process until the system is booted again.
 	StartTime uint64 `json:"startTime,omitempty"`
 	// Build is the worker's build and settings.
 	Build string `json:"build"`
@@ -45,9 +45,10 @@ type Info struct {
 // infoLimit is the size of the largest record.
 const infoLimit = 16 << 10
 
-// ReadInfo is what is known of the worker of a folder: what its agent has noted beside the folder, and the
-// process that holds the lock of that record. If an agent of an earlier version has started the worker, it is
-// what the worker itself has written. A worker must not call it for its own folder: it would lose its lock.
+// ReadInfo is what is known of the worker of a folder: what its agent has noted beside the folder,
+// and the process that holds the lock of that record. If an agent of an earlier version has started
+// the worker, it is what the worker itself has written. A worker must not call it for its own
+// folder: it would lose its lock.
 func ReadInfo(dir string) (Info, error) {
 	record, err := OpenRecord(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -115,8 +116,8 @@ func OpenFolder(dir string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), dir), nil
 }
 
-// OpenWithin opens a plain file of a worker's folder for reading. Anything else is an error, and does not
-// block.
+// OpenWithin opens a plain file of a worker's folder for reading. Anything else is an error, and
+// does not block.
 func OpenWithin(dir, name string) (*os.File, error) {
 	folder, err := OpenFolder(dir)
 	if err != nil {
@@ -126,7 +127,8 @@ func OpenWithin(dir, name string) (*os.File, error) {
 	return OpenPlain(int(folder.Fd()), name, filepath.Join(dir, name))
 }
 
-// OpenPlain opens a plain file for reading: name is below the open folder at, or absolute. Errors name path.
+// OpenPlain opens a plain file for reading: name is below the open folder at, or absolute. Errors
+// name path.
 func OpenPlain(at int, name, path string) (*os.File, error) {
 	fd, err := unix.Openat(at, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -144,8 +146,8 @@ func OpenPlain(at int, name, path string) (*os.File, error) {
 	return file, nil
 }
 
-// SocketPath is a path of the socket in an open folder. It fits into a socket address, which has room for 107
-// bytes, and is valid while the folder is open.
+// SocketPath is a path of the socket in an open folder. It fits into a socket address, which has
+// room for 107 bytes, and is valid while the folder is open.
 func SocketPath(folder *os.File) string {
 	return fmt.Sprintf("/proc/self/fd/%d/%s", folder.Fd(), SocketFile)
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpb"
 )
 
-// fill sets every field to something that is not its zero value. Strings are not UTF-8 where they need not be.
+// fill sets every field to a value that is not its zero value.
 func fill(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.String:

@@ -1,7 +1,7 @@
 package wire
 
-// Protocol is the number of the protocol that this build's workers speak, and the newest that its agent
-// understands. OldestProtocol is the oldest that its agent understands.
+// Protocol is the number of the protocol that this build's workers speak, and the newest that its
+// agent understands. OldestProtocol is the oldest that its agent understands.
 const (
 	Protocol       = 1
 	OldestProtocol = 1
@@ -15,8 +15,8 @@ func within(number, oldest, newest uint32) bool { return oldest <= number && num
 // DirFlag is the argument of a worker that names its folder, up to the name.
 const DirFlag = "--dir="
 
-// ReadyFlag is the argument of a worker that names an open file, up to its number. The worker writes
-// ReadyWord to it once it serves.
+// ReadyFlag is the argument of a worker that names an open file, up to its number. The worker
+// writes ReadyWord to it once it serves.
 const (
 	ReadyFlag = "--ready-fd="
 	ReadyWord = "ready\n"

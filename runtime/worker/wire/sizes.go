@@ -1,8 +1,8 @@
 package wire
 
-// Sizes of what is on its way. A guest whose stream is not read waits once StreamWindow bytes of the stream
-// are on their way. It never makes other streams wait: gRPC bounds a connection by what arrives, and not by
-// what is read.
+// Sizes of what is on its way. A guest whose stream is not read waits once StreamWindow bytes of
+// the stream are on their way. It never makes other streams wait: gRPC bounds a connection by what
+// arrives, and not by what is read.
 const (
 	StreamWindow = 1 << 20
 	ConnWindow   = 16 << 20

@@ -29,7 +29,8 @@ func ReadStat(pid int) (Stat, error) {
 		return Stat{}, err
 	}
 	line := string(text)
-	fields := strings.Fields(line[strings.LastIndexByte(line, ')')+1:]) // the name may hold anything
+	// The name is in parentheses, and may hold some itself.
+	fields := strings.Fields(line[strings.LastIndexByte(line, ')')+1:])
 	if len(fields) <= statusField {
 		return Stat{}, fmt.Errorf("/proc/%d/stat has too few fields", pid)
 	}
