@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Access is what a worker may do with the files of a place. Greater is stricter.
+// Access is what a worker may do with the files at a path. Greater is stricter.
 type Access uint8
 
 const (
@@ -30,7 +30,7 @@ func (a Access) String() string {
 	return "hidden"
 }
 
-// own are the places that the package itself closes.
+// own are the paths that the package itself closes.
 var own = map[string]Access{
 	"/proc":               ReadOnly,
 	"/sys":                ReadOnly,
@@ -44,26 +44,26 @@ var own = map[string]Access{
 	"/dev/urandom":        Writable,
 }
 
-// place is a path for which something is set, or which leads to one.
-type place struct {
+// pathNode is a path for which an access is set, or which leads to such a path.
+type pathNode struct {
 	set    bool
 	access Access // if set
-	below  map[string]*place
+	below  map[string]*pathNode
 }
 
-// mark sets the access of a path. Of two, the stricter wins.
-func (p *place) mark(path string, a Access) {
+// mark sets the access of a path. If it was set before, the stricter access stays.
+func (p *pathNode) mark(path string, a Access) {
 	at := p
 	for name := range strings.SplitSeq(strings.Trim(path, "/"), "/") {
 		if name == "" {
 			continue
 		}
 		if at.below == nil {
-			at.below = make(map[string]*place)
+			at.below = make(map[string]*pathNode)
 		}
 		next, ok := at.below[name]
 		if !ok {
-			next = &place{}
+			next = &pathNode{}
 			at.below[name] = next
 		}
 		at = next
@@ -73,8 +73,9 @@ func (p *place) mark(path string, a Access) {
 	}
 }
 
-// strictest is the strictest access of the place and all below, where outer is what holds around it.
-func (p *place) strictest(outer Access) Access {
+// strictest is the strictest access of the path and all below it. Outer is the access of what is
+// around it.
+func (p *pathNode) strictest(outer Access) Access {
 	if p.set {
 		outer = p.access
 	}
@@ -85,9 +86,9 @@ func (p *place) strictest(outer Access) Access {
 	return found
 }
 
-// places is the tree of all that cfg and the package set.
-func places(cfg *Config) (*place, error) {
-	root := &place{set: true, access: cfg.Rest}
+// pathTree is the tree of all that cfg and the package set.
+func pathTree(cfg *Config) (*pathNode, error) {
+	root := &pathNode{set: true, access: cfg.Rest}
 	for _, list := range []struct {
 		paths  []string
 		access Access
@@ -100,7 +101,7 @@ func places(cfg *Config) (*place, error) {
 			root.mark(real, list.access)
 		}
 	}
-	named := make(map[string]bool) // what cfg names has been thought about
+	named := make(map[string]bool) // by cfg, which then decides
 	for path := range own {
 		named[path] = root.has(path)
 	}
@@ -112,8 +113,8 @@ func places(cfg *Config) (*place, error) {
 	return root, nil
 }
 
-// has says whether something is set for exactly this path.
-func (p *place) has(path string) bool {
+// has reports whether an access is set for exactly this path.
+func (p *pathNode) has(path string) bool {
 	for name := range strings.SplitSeq(strings.Trim(path, "/"), "/") {
 		next, ok := p.below[name]
 		if !ok {
@@ -132,8 +133,8 @@ func resolve(path string) (string, error) {
 		if err == nil {
 			return filepath.Join(real, missing), nil
 		}
-		gone := errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.ENOTDIR)
-		if !gone || path == "/" {
+		missed := errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.ENOTDIR)
+		if !missed || path == "/" {
 			return "", fmt.Errorf("follow %s: %w", path, err)
 		}
 		missing = filepath.Join(filepath.Base(path), missing)
@@ -141,29 +142,31 @@ func resolve(path string) (string, error) {
 	}
 }
 
-// rule allows an access to a file or to everything below a directory. Rules only add: what one allows, none takes away.
+// rule allows an access to a file, or to everything below a directory. Rules only add: no rule
+// takes away what another one allows.
 type rule struct {
 	path   string
 	access Access // never Hidden
 	dir    bool
 }
 
-// rules are those that allow what the tree says, for files as they lie now.
-func (p *place) rules() ([]rule, error) {
+// rules allow what the tree says, for the files that there are now.
+func (p *pathNode) rules() ([]rule, error) {
 	var all []rule
 	err := p.collect(&all, "/", p.access, Hidden)
 	return all, err
 }
 
-// collect adds the rules for the place at path. outer is what is to hold around it, given what a rule above gives already.
-func (p *place) collect(all *[]rule, path string, outer, given Access) error {
+// collect adds the rules for the node at path. Outer is the access of what is around it, and given
+// is what a rule above allows already.
+func (p *pathNode) collect(all *[]rule, path string, outer, given Access) error {
 	holds := outer
 	if p.set {
 		holds = p.access
 	}
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-		return nil // a worker that cannot look at it needs no rule either
+		return nil // a worker that cannot look at it needs no rule
 	}
 	if err != nil {
 		return fmt.Errorf("look at a path: %w", err)
@@ -176,7 +179,8 @@ func (p *place) collect(all *[]rule, path string, outer, given Access) error {
 		return nil
 	}
 	if holds < given {
-		// Something below is stricter, so the entries get one by one what all together cannot have.
+		// A path below is stricter, so a rule for the whole directory would allow too much: each of
+		// the other entries gets one.
 		if err := p.siblings(all, path, holds); err != nil {
 			return err
 		}
@@ -189,15 +193,15 @@ func (p *place) collect(all *[]rule, path string, outer, given Access) error {
 	return nil
 }
 
-// siblings adds rules for the entries of a directory for which nothing is set. A symbolic link gets none: it would be
-// one for what it points to.
-func (p *place) siblings(all *[]rule, dir string, a Access) error {
+// siblings adds rules for the entries of a directory for which no access is set. A symbolic link
+// gets none: its rule would be for what it points to.
+func (p *pathNode) siblings(all *[]rule, dir string, a Access) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrPermission) {
-		return nil // what cannot be listed could be reached by name, and is not any more
+		return nil // entries that cannot be listed cannot be reached by name any more
 	}
 	if err != nil {
-		return fmt.Errorf("list what is beside a hidden place: %w", err)
+		return fmt.Errorf("list what is beside a hidden path: %w", err)
 	}
 	for _, e := range entries {
 		if _, ok := p.below[e.Name()]; ok || e.Type()&fs.ModeSymlink != 0 {

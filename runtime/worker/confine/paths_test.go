@@ -9,7 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestRules looks at which rules come of a tree of files: no more may be allowed than is meant, nor less.
+// TestRules compares the rules for a tree of files: they must allow what Config says, and nothing
+// else.
 func TestRules(t *testing.T) {
 	top := t.TempDir()
 	for _, dir := range []string{"data/config/keys", "data/modules", "data/pods", "data/workers/one", "data/workers/two", "home"} {
@@ -58,7 +59,7 @@ func TestRules(t *testing.T) {
 				}
 				return all
 			}
-			tree, err := places(&Config{Rest: c.rest, Hidden: paths(c.hidden), ReadOnly: paths(c.readOnly), Writable: paths(c.writable)})
+			tree, err := pathTree(&Config{Rest: c.rest, Hidden: paths(c.hidden), ReadOnly: paths(c.readOnly), Writable: paths(c.writable)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -92,7 +93,7 @@ func TestConfigIsChecked(t *testing.T) {
 	}
 }
 
-// allowed is what rules add up to.
+// allowed is the access that rules give together.
 func allowed(rules []rule, path string) Access {
 	found := Hidden
 	for _, r := range rules {
