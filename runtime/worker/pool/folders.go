@@ -2,6 +2,8 @@ package pool
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -101,4 +103,24 @@ func removeFolder(dir string) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// note makes the record of a new worker, and the key for the marks of its runs.
+func note(dir string, info wire.Info) error {
+	text, err := json.Marshal(info)
+	if err != nil {
+		return err
+	}
+	key := make([]byte, keySize)
+	_, _ = rand.Read(key) // never fails
+	return errors.Join(create(dir+wire.KeySuffix, key), create(dir+wire.RecordSuffix, append(text, '\n')))
+}
+
+func create(path string, text []byte) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(text)
+	return errors.Join(err, file.Close())
 }
