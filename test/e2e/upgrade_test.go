@@ -25,8 +25,9 @@ const earlierCommit = "e2a684dd93ea4400f665e43b94c8b6cc761b3391"
 // docs/workers.md: "Pods do not notice, whether the program is the same, another version, or has other flags"
 func TestUpgradeFromEarlierProgram(t *testing.T) {
 	t.Parallel()
+	earlier := testnode.Earlier(t, earlierCommit)
 	s := newStoppedSuite(t, "", "--node-labels", "kubernetes.io/os=linux") // without it the API server refuses to resize
-	s.node.Binary = testnode.Earlier(t, earlierCommit)
+	s.node.Binary = earlier
 	s.node.Join(t)
 	u := &upgrade{suite: s, ns: s.cluster.Namespace(t), before: map[string]corev1.ContainerStatus{}}
 	u.startPods(t)
