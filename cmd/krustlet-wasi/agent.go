@@ -31,7 +31,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
 	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime"
-	"github.com/krustlet-go/krustlet-wasi/runtime/worker"
+	"github.com/krustlet-go/krustlet-wasi/runtime/worker/pool"
 	"github.com/krustlet-go/krustlet-wasi/tlsbootstrap"
 )
 
@@ -49,7 +49,7 @@ type agent struct {
 	written   *logfile.Watcher // nil where the kernel has none left
 	images    *registry.Store
 	keys      *credentials.Source
-	workers   *worker.Pool
+	workers   *pool.Pool
 	ports     *hostport.Node
 	pressure  *node.Pressure
 	pods      *podsync.Manager

@@ -12,8 +12,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/config"
 	"github.com/krustlet-go/krustlet-wasi/podsync/metrics"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime"
-	"github.com/krustlet-go/krustlet-wasi/runtime/worker"
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/confine"
+	"github.com/krustlet-go/krustlet-wasi/runtime/worker/pool"
 )
 
 // newWorkers finds the workers that an earlier agent left, and is ready to start others. It makes
@@ -21,7 +21,7 @@ import (
 // credentials after its start.
 //
 // close leaves guests and workers alone.
-func newWorkers(ctx context.Context, cfg config.Config, counts *metrics.Runtime, tracer trace.Tracer, log *zap.Logger) (pool *worker.Pool, close func(), err error) {
+func newWorkers(ctx context.Context, cfg config.Config, counts *metrics.Runtime, tracer trace.Tracer, log *zap.Logger) (workers *pool.Pool, close func(), err error) {
 	if err := confine.HideSelf(); err != nil {
 		log.Warn("other processes of this user may read the agent's memory", zap.Error(err))
 	}
@@ -50,10 +50,10 @@ func newWorkers(ctx context.Context, cfg config.Config, counts *metrics.Runtime,
 	if err != nil {
 		return nil, nil, err
 	}
-	pool, err = worker.Open(ctx, worker.Config{
+	workers, err = pool.Open(ctx, pool.Config{
 		Dir:      filepath.Join(cfg.DataDir, "workers"),
 		Build:    build,
-		Command:  append([]string{self}, settings.arguments()...),
+		Argv:     append([]string{self}, settings.arguments()...),
 		Name:     "krustlet-wasi",
 		Shards:   cfg.Workers,
 		Compiler: tracedCompiler{compiler, tracer},
@@ -64,7 +64,7 @@ func newWorkers(ctx context.Context, cfg config.Config, counts *metrics.Runtime,
 	if err != nil {
 		return nil, nil, err
 	}
-	return pool, func() { pool.Close(); compiler.Close() }, nil
+	return workers, func() { workers.Close(); compiler.Close() }, nil
 }
 
 // makeLogDirs makes the folders that log shippers read. The data directory above them stays closed.

@@ -10,8 +10,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/krustlet-go/krustlet-wasi/node"
-	"github.com/krustlet-go/krustlet-wasi/runtime/worker"
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/confine"
+	"github.com/krustlet-go/krustlet-wasi/runtime/worker/pool"
 )
 
 // controlGroups are the control groups of the node's workers.
@@ -20,7 +20,7 @@ type controlGroups struct{ all *confine.Groups }
 // newControlGroups makes the control group of all workers. It gets what the Node gives to pods. It
 // is nil if the kernel or a lack of privilege does not allow it. Then workers run in the agent's
 // group, and that is only a warning.
-func newControlGroups(dataDir string, log *zap.Logger) worker.Groups {
+func newControlGroups(dataDir string, log *zap.Logger) pool.Groups {
 	cpus, memory, threads, err := node.Allocatable(dataDir)
 	if err != nil {
 		log.Warn("containers have no control group", zap.Error(err))
@@ -54,7 +54,7 @@ func (g *controlGroups) sweep(log *zap.Logger) {
 	}
 }
 
-// Add implements worker.Groups.
+// Add implements pool.Groups.
 func (g *controlGroups) Add(name string, pid int) error {
 	lost, err := g.all.Add(name, pid, confine.Limits{})
 	if err == nil && len(lost) > 0 {
@@ -66,8 +66,8 @@ func (g *controlGroups) Add(name string, pid int) error {
 	return nil
 }
 
-// OutOfMemory implements worker.Groups.
+// OutOfMemory implements pool.Groups.
 func (g *controlGroups) OutOfMemory(name string) bool { return g.all.OutOfMemory(name) }
 
-// Remove implements worker.Groups.
+// Remove implements pool.Groups.
 func (g *controlGroups) Remove(name string) error { return g.all.Remove(name) }

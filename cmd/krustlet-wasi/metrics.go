@@ -23,7 +23,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/volume"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime"
-	"github.com/krustlet-go/krustlet-wasi/runtime/worker"
+	"github.com/krustlet-go/krustlet-wasi/runtime/worker/pool"
 	"github.com/krustlet-go/krustlet-wasi/tlsbootstrap"
 )
 
@@ -72,23 +72,23 @@ func labelled(name, help string, labels prometheus.Labels) prometheus.Collector 
 }
 
 // watch adds the metrics that are asked for when a page is read.
-func (m *measures) watch(pool *worker.Pool, pods *podsync.Manager, serving *tlsbootstrap.Serving, usage *usage) {
+func (m *measures) watch(workers *pool.Pool, pods *podsync.Manager, serving *tlsbootstrap.Serving, usage *usage) {
 	gauge := func(name, help string, value func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
 	}
 	m.page.MustRegister(
 		podsync.NewCollector(pods),
 		kubeletapi.VolumeMetrics{Stats: usage},
-		metrics.HostCalls{Functions: hostFunctions(), Ask: pool.HostCalls},
+		metrics.HostCalls{Functions: hostFunctions(), Ask: workers.HostCalls},
 		gauge("krustlet_workers", "Processes that host guests.", func() float64 {
-			workers, _ := pool.Counts()
-			return float64(workers)
+			n, _ := workers.Counts()
+			return float64(n)
 		}),
 		gauge("krustlet_workers_resident_memory_bytes", "Memory of these processes, their guests' and all besides.", func() float64 {
-			return float64(pool.Resident())
+			return float64(workers.Resident())
 		}),
 		gauge("krustlet_guests", "Guests that run, those of probes, hooks and exec left out.", func() float64 {
-			_, guests := pool.Counts()
+			_, guests := workers.Counts()
 			return float64(guests)
 		}),
 		gauge("kubelet_certificate_manager_server_ttl_seconds", "Seconds until the serving certificate expires; +Inf without one.", func() float64 {

@@ -16,7 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/config"
-	"github.com/krustlet-go/krustlet-wasi/runtime/worker"
+	"github.com/krustlet-go/krustlet-wasi/runtime/worker/pool"
 )
 
 // tracingPatience is how long the last traces may take to be sent when the agent ends.
@@ -54,11 +54,11 @@ func newTracer(ctx context.Context, cfg config.Config, log *zap.Logger) (tracer 
 
 // tracedCompiler tells the tracer how long pods wait for modules.
 type tracedCompiler struct {
-	worker.Compiler
+	pool.Compiler
 	tracer trace.Tracer
 }
 
-// Compile implements worker.Compiler.
+// Compile implements pool.Compiler.
 func (c tracedCompiler) Compile(ctx context.Context, pod, digest, file string) error {
 	ctx, span := c.tracer.Start(ctx, "module.compile", trace.WithAttributes(attribute.String("oci.module.digest", digest)))
 	defer span.End()

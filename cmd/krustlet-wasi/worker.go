@@ -25,8 +25,9 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/logging"
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime"
-	"github.com/krustlet-go/krustlet-wasi/runtime/worker"
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/confine"
+	"github.com/krustlet-go/krustlet-wasi/runtime/worker/host"
+	"github.com/krustlet-go/krustlet-wasi/runtime/worker/wire"
 )
 
 // workerCommand is the first argument of a process that hosts guests for an agent. The process may
@@ -37,7 +38,7 @@ const workerCommand = "worker"
 // restart of an agent takes.
 const workerIdle = 30 * time.Second
 
-// workerConfig is what an agent tells its workers, besides what worker.Pool adds.
+// workerConfig is what an agent tells its workers, besides what pool.Pool adds.
 type workerConfig struct {
 	dataDir string
 	logsDir string
@@ -103,7 +104,7 @@ func hostGuests(args []string, stderr io.Writer) int {
 
 // serve gives up what a worker does not need, and hosts guests.
 func (c workerConfig) serve(ctx context.Context, log *zap.Logger) (err error) {
-	bound, err := worker.Bind(c.dir)
+	bound, err := host.Bind(c.dir)
 	if err != nil {
 		return err
 	}
@@ -127,7 +128,7 @@ func (c workerConfig) serve(ctx context.Context, log *zap.Logger) (err error) {
 		return errors.Join(err, bound.Close())
 	}
 	defer func() { err = errors.Join(err, engine.Close()) }()
-	return bound.Serve(ctx, worker.ServerConfig{
+	return bound.Serve(ctx, host.Config{
 		Engine:    engine,
 		HostCalls: engine.HostCalls,
 		Build:     bound.Info().Build,
@@ -140,7 +141,7 @@ func (c workerConfig) serve(ctx context.Context, log *zap.Logger) (err error) {
 // confinement is what this worker may reach. Of the data directory that is its own folder and what
 // it runs. A later agent may keep anything else there. A worker of a single pod does not reach the
 // files of other pods.
-func (c workerConfig) confinement(info worker.Info) (confine.Config, error) {
+func (c workerConfig) confinement(info wire.Info) (confine.Config, error) {
 	pods := filepath.Join(c.dataDir, "pods")
 	config := confine.Config{
 		Hidden:   append([]string{c.dataDir}, c.hidden...),

@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/config"
-	"github.com/krustlet-go/krustlet-wasi/runtime/worker"
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/confine"
+	"github.com/krustlet-go/krustlet-wasi/runtime/worker/wire"
 )
 
 // asConfined makes this program a process that confines itself as a worker does, and says what it
@@ -26,7 +26,7 @@ const asConfined = "KRUSTLET_WASI_TEST_CONFINED"
 // confined is what such a process is told.
 type confined struct {
 	DataDir, Dir string
-	Info         worker.Info
+	Info         wire.Info
 	Hidden       []string
 	Files        []string // below DataDir
 }
@@ -125,7 +125,7 @@ func TestWorkersSeeTheirOwn(t *testing.T) {
 	}
 	for _, isolated := range []bool{false, true} {
 		t.Run(fmt.Sprint("isolated=", isolated), func(t *testing.T) {
-			what := confined{DataDir: t.TempDir(), Info: worker.Info{Build: "b1", Isolated: isolated}}
+			what := confined{DataDir: t.TempDir(), Info: wire.Info{Build: "b1", Isolated: isolated}}
 			what.Dir, what.Hidden = filepath.Join(what.DataDir, "workers", "shard0-1"), []string{filepath.Join(what.DataDir, "config")}
 			if isolated {
 				what.Info.Pod = "mine"
@@ -165,7 +165,7 @@ func TestWorkersHaveNoCredentials(t *testing.T) {
 	}
 	env := map[string]string{"HOME": at("home"), "DOCKER_CONFIG": at("docker"), "REGISTRY_AUTH_FILE": at("auth", "file"), "XDG_RUNTIME_DIR": at("xdg"), "XDG_CONFIG_HOME": at("xdg-config")}
 	what := confined{
-		DataDir: cfg.DataDir, Dir: at("data", "workers", "shard0-1"), Info: worker.Info{Build: "b1"},
+		DataDir: cfg.DataDir, Dir: at("data", "workers", "shard0-1"), Info: wire.Info{Build: "b1"},
 		Hidden: workerConfigOf(cfg, func(name string) (string, bool) { value, ok := env[name]; return value, ok }).hidden,
 	}
 	for _, file := range []string{

@@ -14,12 +14,12 @@ import (
 	"time"
 
 	"github.com/krustlet-go/krustlet-wasi/podsync/volume"
-	"github.com/krustlet-go/krustlet-wasi/runtime/worker"
+	"github.com/krustlet-go/krustlet-wasi/runtime/worker/wire"
 )
 
 // Worker is one of a data directory's workers.
 type Worker struct {
-	worker.Info
+	wire.Info
 	Dir string // its folder
 }
 
@@ -41,7 +41,7 @@ func List(dataDir string) ([]Worker, error) {
 				continue
 			}
 			w := Worker{Dir: dir}
-			if info, err := worker.ReadInfo(dir); err == nil {
+			if info, err := wire.ReadInfo(dir); err == nil {
 				w.Info = info
 			}
 			if w.PID, err = strconv.Atoi(filepath.Base(filepath.Dir(file))); err != nil {

@@ -55,6 +55,14 @@ type suite struct {
 // newSuite makes a registry with the guests in it, and a node that is Ready. The agent's command line has args besides.
 func newSuite(t *testing.T, kubeconfig string, args ...string) *suite {
 	t.Helper()
+	s := newStoppedSuite(t, kubeconfig, args...)
+	s.node.Join(t)
+	return s
+}
+
+// newStoppedSuite is newSuite with a node that has not started yet.
+func newStoppedSuite(t *testing.T, kubeconfig string, args ...string) *suite {
+	t.Helper()
 	s := &suite{cluster: testcluster.Start(t), images: testnode.NewRegistry(t)}
 	s.tiny = s.images.PushTiny(t)
 	s.hello = s.images.PushGuest(t, "hello")
@@ -62,7 +70,6 @@ func newSuite(t *testing.T, kubeconfig string, args ...string) *suite {
 	s.node = testnode.New(t, s.cluster, kubeconfig)
 	s.node.Args = append(s.node.Args, args...)
 	s.node.Compiled(t, "hello", "kitchen", "serve")
-	s.node.Join(t)
 	return s
 }
 

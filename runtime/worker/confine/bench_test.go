@@ -11,7 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// measured is what a process says of itself, without and with Apply: nanoseconds for each of some calls, and kilobytes.
+// measured is what a process says of itself, without and with Apply: nanoseconds for each of some
+// calls, and kilobytes.
 type measured struct {
 	Calls  map[string]float64
 	Apply  float64 // milliseconds
@@ -43,7 +44,7 @@ func measure(what task) {
 	m.Calls = map[string]float64{
 		"getpid": cost(func() { unix.Getpid() }),
 		"read":   cost(func() { unix.Read(zero, buffer) }),
-		"tgkill": cost(func() { unix.Tgkill(pid, pid, 0) }), // the filter has to look at its arguments
+		"tgkill": cost(func() { unix.Tgkill(pid, pid, 0) }), // the filter reads its arguments
 		"openat2+close": cost(func() {
 			if fd, err := unix.Openat2(dir, "file", how); err == nil {
 				unix.Close(fd)
@@ -53,7 +54,7 @@ func measure(what task) {
 	say(m)
 }
 
-// cost is what one call takes in nanoseconds, at its best of some rounds.
+// cost is how long one call takes in nanoseconds, in the best of some rounds.
 func cost(call func()) float64 {
 	const calls = 20_000
 	best := time.Hour
@@ -67,7 +68,7 @@ func cost(call func()) float64 {
 	return float64(best.Nanoseconds()) / calls
 }
 
-// private is the memory of this process that no other shares, in kilobytes.
+// private is the memory of this process that it shares with no other, in kilobytes.
 func private() (sum int) {
 	text, _ := os.ReadFile("/proc/self/smaps_rollup")
 	for line := range bytes.Lines(text) {
@@ -79,7 +80,7 @@ func private() (sum int) {
 	return sum
 }
 
-// BenchmarkApply reports what it takes with 16 threads, and what system calls cost afterwards, in ns.
+// BenchmarkApply reports how long Apply takes with 16 threads, and system calls after it, in ns.
 func BenchmarkApply(b *testing.B) {
 	dir := b.TempDir()
 	for _, name := range []string{"file", "config"} {

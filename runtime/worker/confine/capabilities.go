@@ -10,7 +10,8 @@ import (
 // useful are the capabilities that a worker keeps if it has them; doc.go says why.
 var useful = []cap.Value{cap.NET_BIND_SERVICE, cap.DAC_OVERRIDE, cap.FOWNER}
 
-// dropCapabilities leaves the kept ones in the permitted, effective and bounding sets, and none in the inheritable and ambient sets.
+// dropCapabilities leaves the kept ones in the permitted, effective and bounding sets, and none in
+// the inheritable and ambient sets.
 func dropCapabilities(kept []cap.Value) error {
 	have := cap.GetProc()
 	if err := emptyBounds(have, kept); err != nil {
@@ -29,15 +30,15 @@ func dropCapabilities(kept []cap.Value) error {
 			return fmt.Errorf("keep %v: %w", c, err)
 		}
 	}
-	// The kernel takes from the ambient set what is no longer permitted or inheritable.
+	// The kernel removes from the ambient set what is no longer permitted or inheritable.
 	if err := left.SetProc(); err != nil {
 		return fmt.Errorf("drop all but %v: %w", kept, err)
 	}
 	return nil
 }
 
-// emptyBounds drops from the bounding set, where the process may. Where it may not, it has nothing to gain from that
-// set either, as nothing can be executed.
+// emptyBounds drops capabilities from the bounding set, if the process may. If it may not, the set
+// gives it nothing: it can execute no program.
 func emptyBounds(have *cap.Set, kept []cap.Value) error {
 	may, err := have.GetFlag(cap.Effective, cap.SETPCAP)
 	if err != nil || !may {

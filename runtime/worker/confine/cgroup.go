@@ -52,12 +52,13 @@ type setting struct {
 // Groups is the cgroup of all workers. Only the agent uses it.
 type Groups struct{ dir string }
 
-// NewGroups makes the cgroup of all workers, or finds it, and sets their common limits. mount is where cgroups of version 2 are
-// mounted (Cgroup2). The cgroup has the name given and lies beside the agent's own, which is left as it is: a
-// cgroup that hands controllers on may hold no process, so the agent's own cannot hold the workers'.
+// NewGroups makes the cgroup of all workers, or finds it, and sets their common limits. Mount is
+// where cgroups of version 2 are mounted (Cgroup2). The cgroup has the name given and lies beside
+// the agent's own, which stays as it is: a cgroup that delegates controllers may hold no process,
+// so the agent's own cannot hold the workers'.
 //
-// lost says which limits do not hold, for a log. With an error there are no groups at all: the agent may not write there, or
-// the system has version 1.
+// lost says which limits do not hold, for a log. With an error there are no groups: the agent may
+// not write there, or the system has version 1.
 func NewGroups(mount, name string, all Limits) (g *Groups, lost []string, err error) {
 	var info unix.Statfs_t
 	if err := unix.Statfs(mount, &info); err != nil {
@@ -83,9 +84,9 @@ func newGroups(mount, own, name string, all Limits) (*Groups, []string, error) {
 	if err := makeGroup(g.dir); err != nil {
 		return nil, nil, err
 	}
-	lost := handOn(parent)
+	lost := delegate(parent)
 	lost = append(lost, limit(g.dir, all)...)
-	lost = append(lost, handOn(g.dir)...)
+	lost = append(lost, delegate(g.dir)...)
 	return g, lost, nil
 }
 
@@ -96,8 +97,8 @@ func checkName(name string) error {
 	return nil
 }
 
-// Add makes the cgroup of a worker, or finds it, sets its limits and moves the process, with all its threads, into it.
-// lost says which of the limits do not hold.
+// Add makes the cgroup of a worker, or finds it, sets its limits, and moves the process with all
+// its threads into it. lost says which of the limits do not hold.
 func (g *Groups) Add(name string, pid int, l Limits) (lost []string, err error) {
 	if err := checkName(name); err != nil {
 		return nil, err
@@ -109,8 +110,9 @@ func (g *Groups) Add(name string, pid int, l Limits) (lost []string, err error) 
 	return limit(dir, l), enter(dir, pid)
 }
 
-// OutOfMemory reports whether the kernel has killed a process of the worker's cgroup for want of memory: the group's, that of all
-// workers, or the machine's. It is false where that is not known.
+// OutOfMemory reports whether the kernel has killed a process of the worker's cgroup because memory
+// was short: that of the cgroup, of all workers, or of the machine. It is false if that is not
+// known.
 func (g *Groups) OutOfMemory(name string) bool {
 	if checkName(name) != nil {
 		return false
@@ -127,7 +129,8 @@ func (g *Groups) OutOfMemory(name string) bool {
 	return false
 }
 
-// Remove removes the cgroup of a worker that has ended. That it is gone already is no error; a process in it is (EBUSY).
+// Remove removes the cgroup of a worker that has exited. It is no error if the cgroup does not
+// exist, but one if a process is in it (EBUSY).
 func (g *Groups) Remove(name string) error {
 	if err := os.Remove(filepath.Join(g.dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove a worker's cgroup: %w", err)
@@ -178,7 +181,7 @@ func enter(dir string, pid int) error {
 	return nil
 }
 
-// controllers are those of the three that a cgroup can hand on.
+// controllers are those of the three that a cgroup can delegate.
 func controllers(dir string) (have []string) {
 	text, err := os.ReadFile(filepath.Join(dir, "cgroup.controllers"))
 	if err != nil {
@@ -192,9 +195,9 @@ func controllers(dir string) (have []string) {
 	return have
 }
 
-// handOn lets the cgroups below one have its controllers, and says which of them they cannot have. One by one: one that is
-// refused must not keep the others.
-func handOn(dir string) (lost []string) {
+// delegate gives the cgroups below one its controllers, and says which of them they cannot have. It
+// does so one by one, because the kernel refuses all of a list if it refuses one.
+func delegate(dir string) (lost []string) {
 	for _, name := range controllers(dir) {
 		if err := write(filepath.Join(dir, "cgroup.subtree_control"), "+"+name); err != nil {
 			lost = append(lost, fmt.Sprintf("%s limit of workers: %v", name, err))
@@ -203,7 +206,7 @@ func handOn(dir string) (lost []string) {
 	return lost
 }
 
-// limit sets the limits of a cgroup and says which it could not.
+// limit sets the limits of a cgroup and says which it could not set.
 func limit(dir string, l Limits) (lost []string) {
 	for _, s := range l.files() {
 		err := write(filepath.Join(dir, s.file), s.value)
@@ -218,7 +221,7 @@ func limit(dir string, l Limits) (lost []string) {
 	return lost
 }
 
-// write writes to a file of the kernel's, which must be there.
+// write writes to a file of the kernel, which must exist.
 func write(path, text string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {

@@ -25,7 +25,8 @@ func version2(t *testing.T) string {
 	return ""
 }
 
-// TestGroupsOnTheKernel puts a worker into a group of its own, below one that the test made, and removes that when it has ended.
+// TestGroupsOnTheKernel puts a worker into a group of its own, below one that the test made, and
+// removes that after its exit.
 func TestGroupsOnTheKernel(t *testing.T) {
 	mount := version2(t)
 	own := fmt.Sprintf("confine-test-%d", os.Getpid())
@@ -97,8 +98,8 @@ func TestGroupsOnTheKernel(t *testing.T) {
 	}
 }
 
-// TestLimitsAreWritten looks at what is written, in a folder that looks like cgroups: not every kernel that tests run on has
-// their controllers.
+// TestLimitsAreWritten looks at what is written, in a folder that looks like cgroups: not every
+// kernel that tests run on has their controllers.
 func TestLimitsAreWritten(t *testing.T) {
 	mount := t.TempDir()
 	unit := filepath.Join(mount, "system.slice/krustlet-wasi.service")

@@ -10,24 +10,26 @@ import (
 	"kernel.org/pub/linux/libs/security/libcap/psx"
 )
 
-// Config says what a worker must not reach. Paths are absolute; those that do not exist (yet) count too. Of two
-// paths the longer one decides, of two equal ones the stricter.
+// Config says what a worker must not reach. Paths are absolute, and need not exist yet. If a file
+// is below several paths, the longest of them decides. If a path is named several times, the
+// strictest access does.
 type Config struct {
 	Hidden   []string // contents cannot be read or written: credentials, other workers' folders
 	ReadOnly []string // contents can be read: compiled code, the system's own folders
 	Writable []string // exceptions within those
 
-	// Rest is what holds for every other path. Writable, the zero value, suits workers whose pods may name any path of the node.
+	// Rest is the access of every other path. Writable, the zero value, suits workers whose pods
+	// may name any path of the node.
 	Rest Access
 
-	// OpenFiles is the limit of open files. 0 is as many as the hard limit allows, and so is what is beyond it
-	// where the worker may not raise that.
+	// OpenFiles is the limit of open files. 0 is the hard limit. A number above that is the hard
+	// limit too, if the worker may not raise it.
 	OpenFiles uint64
 }
 
-// SystemFolders are the places of a Linux system from which programs are run or configured. As ReadOnly they keep a
-// worker of root's from leaving something there that another process executes; guests with a writable hostPath below
-// them break.
+// SystemFolders are the folders of a Linux system from which programs are run or configured. If
+// they are ReadOnly, a worker of root's cannot leave a file there that another process executes.
+// Guests with a writable hostPath below them fail.
 func SystemFolders() []string {
 	return []string{"/bin", "/boot", "/etc", "/lib", "/lib32", "/lib64", "/opt", "/sbin", "/usr", "/var/spool/cron"}
 }
@@ -44,8 +46,8 @@ func (c *Config) check() error {
 	return nil
 }
 
-// Apply takes from this process, all its threads, what a worker does not need. It cannot be undone. lost is what the kernel
-// refused: one phrase each, for a log; nil if all is as it should be.
+// Apply takes from all threads of this process what a worker does not need. It cannot be undone.
+// lost is what the kernel refused, one phrase each, for a log; nil if it refused nothing.
 func Apply(cfg Config) (lost []string, err error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
@@ -55,8 +57,8 @@ func Apply(cfg Config) (lost []string, err error) {
 			lost = append(lost, fmt.Sprintf("%s: %v", part, err))
 		}
 	}
-	// Limits come first, since raising them takes a capability. Landlock and the filter need no_new_privs. The filter is last: it
-	// refuses what the others do.
+	// Limits come first: to raise them needs a capability. Landlock and the filter need
+	// no_new_privs. The filter comes last: it refuses the calls that the others make.
 	lose("limits", unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}))
 	lose("limits", limitFiles(cfg.OpenFiles))
 	lose("limits", offerToOOM())
@@ -74,10 +76,11 @@ func Apply(cfg Config) (lost []string, err error) {
 	return lost, nil
 }
 
-// HideSelf keeps other processes of the user from reading the memory of this one, its environment and its open
-// files; root with CAP_SYS_PTRACE still can. Of the process's own files in /proc, mem, environ, io and others with mode 0400 or
-// 0600 become unreadable to itself unless it is root; exe, fd, maps, stat, status and task stay as they are. A program executed by
-// it starts without that, so each has to call it anew.
+// HideSelf keeps other processes of the user from reading the memory of this one, its environment
+// and its open files; root with CAP_SYS_PTRACE still can. Unless the process is root, it cannot
+// read some of its own files in /proc any more: mem, environ, io and others with mode 0400 or 0600.
+// exe, fd, maps, stat, status and task stay as they are. A program that it executes starts without
+// this protection, and must call HideSelf itself.
 func HideSelf() error {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return fmt.Errorf("make the process undumpable: %w", err)
@@ -85,13 +88,14 @@ func HideSelf() error {
 	return nil
 }
 
-// threadsKnown is asked before psx is: it kills a process whose threads it cannot list.
+// threadsKnown is called before psx, which kills a process whose threads it cannot list.
 func threadsKnown() error {
 	_, err := os.ReadDir("/proc/self/task")
 	return err
 }
 
-// onAllThreads makes a system call on every thread. Go's own way to do so is of no use in a program with cgo.
+// onAllThreads makes a system call on every thread. Go's own function for that refuses a program
+// with cgo.
 func onAllThreads(call, a, b uintptr) error {
 	if _, _, errno := psx.Syscall6(call, a, b, 0, 0, 0, 0); errno != 0 {
 		return errno

@@ -20,10 +20,10 @@ import (
 	"kernel.org/pub/linux/libs/security/libcap/cap"
 )
 
-// outcome is what a confined process could do: by name, the error's text, or nothing.
+// outcome is what a confined process could do: by name, the text of the error, or nothing.
 type outcome struct {
 	Did     map[string]string
-	Threads map[string][]string // lines of /proc/self/task/*/status that differ in nothing: by field, its values
+	Threads map[string][]string // by field of /proc/self/task/*/status: its values
 	Lost    []string
 	Limits  map[string]uint64
 	OOM     string // oom_score_adj
@@ -217,7 +217,7 @@ func writeSome(path string) error {
 	return f.Close()
 }
 
-// threads are threads of their own that wait.
+// threads makes threads that wait.
 type threads struct {
 	stop chan struct{}
 	all  sync.WaitGroup
@@ -244,7 +244,8 @@ func (t *threads) end() {
 	t.all.Wait()
 }
 
-// statusOfThreads collects what the threads have in fields that matter: one value if they are all alike.
+// statusOfThreads collects the values of some fields for all threads: one value if all have the
+// same.
 func statusOfThreads() map[string][]string {
 	found := make(map[string][]string)
 	files, _ := filepath.Glob("/proc/self/task/*/status")
@@ -265,7 +266,7 @@ func statusOfThreads() map[string][]string {
 	return found
 }
 
-// data is a data directory as an agent of u's has it, and what its worker is told of it.
+// data is a data directory as an agent of the user u has it, and the Config of its worker.
 func data(t *testing.T, u user) task {
 	t.Helper()
 	dir := folder(t, u)
@@ -285,7 +286,7 @@ func data(t *testing.T, u user) task {
 // closed is a folder that ordinary users cannot enter.
 func closed(t *testing.T) string { return folder(t, user{id: uint32(os.Getuid())}) }
 
-// may lists what a worker can do; all else that is tried must fail.
+// may lists what a worker can do. Everything else that is tried must fail.
 var may = []string{
 	"read code", "read a volume", "write a volume", "make a folder in a volume", "move within a volume", "remove from a volume",
 	"write its own folder", "openat2", "go through /proc/self/fd", "list the root", "read random numbers", "write to /dev/null",
@@ -300,7 +301,8 @@ func TestWorkerCanDoItsWorkAndNoMore(t *testing.T) {
 	for _, u := range users() {
 		t.Run(u.name, func(t *testing.T) {
 			what := data(t, u)
-			// The agent is another process of the same user, and no relative of the worker's that the kernel treats better.
+			// The agent is another process of the same user, and no relative of the worker's that
+			// the kernel treats better.
 			agent := command(t, u, "lines", what)
 			hold, err := agent.StdoutPipe()
 			if err != nil {
@@ -347,14 +349,14 @@ func TestWorkerCanDoItsWorkAndNoMore(t *testing.T) {
 	}
 }
 
-// forbidden says whether an error is one of those by which a kernel forbids.
+// forbidden reports whether a kernel forbids something with this error.
 func forbidden(text string) bool {
 	return slices.ContainsFunc([]error{unix.EPERM, unix.EACCES, unix.EXDEV}, func(err error) bool {
 		return strings.HasSuffix(text, err.Error())
 	})
 }
 
-// depends says whether it is the machine's settings that decide.
+// depends reports whether the machine's settings decide about it.
 func depends(u user, name string) bool {
 	return u.id != 0 && (name == "listen below 1024" || name == "take a priority back")
 }
@@ -378,7 +380,7 @@ func checkThreads(t *testing.T, u user, got map[string][]string) {
 	}
 }
 
-// lines is an agent: it says that it is there and waits to be killed.
+// lines is an agent: it prints a line and waits to be killed.
 func lines(task) {
 	_ = os.NewFile(1, "stdout").Sync()
 	fmt.Println("here")
@@ -416,7 +418,8 @@ func TestSignalsOfTheAgentReachTheWorker(t *testing.T) {
 	}
 }
 
-// canRaiseLimits says whether this process has CAP_SYS_RESOURCE, which root lacks in some containers.
+// canRaiseLimits reports whether this process has CAP_SYS_RESOURCE, which root lacks in some
+// containers.
 func canRaiseLimits() bool {
 	var limit unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_NICE, &limit) != nil {

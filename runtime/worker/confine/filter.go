@@ -20,7 +20,7 @@ const (
 // refuse makes a system call return an error.
 func refuse(errno unix.Errno) seccomp.Action { return seccomp.ActionErrno | seccomp.Action(errno) }
 
-// policy is what the process with this id may not call.
+// policy is what the process of that number may not call.
 func policy(table *arch.Info, pid int) seccomp.Policy {
 	known := func(names []string) (here []string) {
 		for _, name := range names {
@@ -57,8 +57,9 @@ func assemble(pid int) ([]bpf.RawInstruction, error) {
 	if err != nil {
 		return nil, err
 	}
-	// What the library makes of a policy lets calls of other ABIs through to its default, and those it has no name for: so
-	// both are dealt with before. All calls of the ABI x32 have numbers beyond the table's.
+	// The library's filter has its default action for calls of other ABIs, and for calls that have
+	// no name there. So this refuses both first. All calls of the ABI x32 have numbers above the
+	// table's.
 	absent := bpf.RetConstant{Val: uint32(refuse(unix.ENOSYS))}
 	head := []bpf.Instruction{
 		bpf.LoadAbsolute{Off: offsetArch, Size: 4},
@@ -81,7 +82,7 @@ func loadFilter(pid int) error {
 	for i, r := range raw {
 		program[i] = unix.SockFilter{Code: r.Op, Jt: r.Jt, Jf: r.Jf, K: r.K}
 	}
-	// The kernel wants no_new_privs of the calling thread, and takes its filter to the others.
+	// The calling thread must have no_new_privs. The kernel puts its filter on the others.
 	argument := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
 	thread, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC,
 		uintptr(unsafe.Pointer(&argument)))

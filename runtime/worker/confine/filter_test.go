@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// filter is the filter of the process 77, as a machine that says what comes of a call: 0 lets it through.
+// filter is the filter of process 77. It returns the error of a call; 0 if the call is allowed.
 func filter(t *testing.T) func(abi uint32, number int, arguments ...uint64) unix.Errno {
 	t.Helper()
 	raw, err := assemble(77)
@@ -18,7 +18,7 @@ func filter(t *testing.T) func(abi uint32, number int, arguments ...uint64) unix
 	}
 	program, ok := bpf.Disassemble(raw)
 	if !ok {
-		t.Fatal("the filter has instructions that nobody knows")
+		t.Fatal("the filter has instructions that this test does not know")
 	}
 	vm, err := bpf.NewVM(program)
 	if err != nil {
@@ -26,7 +26,8 @@ func filter(t *testing.T) func(abi uint32, number int, arguments ...uint64) unix
 	}
 	return func(abi uint32, number int, arguments ...uint64) unix.Errno {
 		t.Helper()
-		// struct seccomp_data is in the machine's order, what this VM takes is in the network's: each word by itself.
+		// struct seccomp_data is in the machine's order, what this VM takes is in the network's:
+		// each word by itself.
 		data := make([]byte, 64)
 		binary.BigEndian.PutUint32(data, uint32(number))
 		binary.BigEndian.PutUint32(data[4:], abi)
@@ -114,7 +115,7 @@ func TestFilter(t *testing.T) {
 	}
 }
 
-// TestNamesAreKnown finds names that are mistyped: each must be a call of some architecture.
+// TestNamesAreKnown finds mistyped names: each must be a call of some architecture.
 func TestNamesAreKnown(t *testing.T) {
 	for _, name := range append(refused, absent...) {
 		known := false

@@ -13,12 +13,13 @@ const (
 	abiTruncate = 3
 )
 
-// erratumSignals is the number of a fault mended: threads of one process could not signal each other, which both
-// Go's scheduler and psx do (Documentation/userspace-api/landlock.rst, "Errata flags").
+// erratumSignals is the flag of a kernel without this fault: threads of one process could not
+// signal each other. Both Go's scheduler and psx do so (Documentation/userspace-api/landlock.rst,
+// "Errata flags").
 const erratumSignals = 1 << (2 - 1)
 
-// What a rule allows for each access. Devices, sockets and pipes cannot be made, nothing executed, no device's
-// ioctl called, and no unix socket reached, anywhere.
+// What a rule allows for each access. No rule allows to make a device, socket or pipe, to execute a
+// file, to call a device's ioctl, or to connect to a unix socket.
 const (
 	readFile  landlock.AccessFSSet = ll.AccessFSReadFile
 	writeFile landlock.AccessFSSet = readFile | ll.AccessFSWriteFile | ll.AccessFSTruncate
@@ -27,7 +28,7 @@ const (
 		ll.AccessFSMakeDir | ll.AccessFSMakeReg | ll.AccessFSMakeSym | ll.AccessFSRefer
 )
 
-// restrict confines the process to what cfg allows. The error says what is not.
+// restrict confines the process to what cfg allows. The error says what it could not confine.
 func restrict(cfg *Config) error {
 	abi, err := ll.LandlockGetABIVersion()
 	if err != nil {
@@ -36,7 +37,7 @@ func restrict(cfg *Config) error {
 	if abi < abiRefer {
 		return fmt.Errorf("the kernel's Landlock (version %d) would forbid to move files between directories", abi)
 	}
-	tree, err := places(cfg)
+	tree, err := pathTree(cfg)
 	if err != nil {
 		return err
 	}
@@ -46,7 +47,7 @@ func restrict(cfg *Config) error {
 	}
 	var bound []landlock.Rule
 	if cfg.Rest < Hidden {
-		// Names are no secret, and volumes may be directories that lead to hidden places.
+		// Names are no secret, and volumes may be directories that lead to hidden paths.
 		bound = append(bound, landlock.PathAccess(ll.AccessFSReadDir, "/"))
 	}
 	for _, r := range rules {
@@ -61,7 +62,7 @@ func restrict(cfg *Config) error {
 	return nil
 }
 
-// handled is all that Landlock is to refuse where no rule allows it.
+// handled is all that Landlock refuses if no rule allows it.
 func handled() landlock.Config {
 	c := landlock.V9 // the first that knows every right to files
 	c.HandledAccessNet = 0

@@ -12,7 +12,7 @@ import (
 	"kernel.org/pub/linux/libs/security/libcap/cap"
 )
 
-// limitFiles sets how many files may be open; 0 is as many as can be.
+// limitFiles sets how many files may be open; 0 is as many as possible.
 func limitFiles(files uint64) error {
 	var now unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &now); err != nil {
@@ -31,11 +31,13 @@ func limitFiles(files uint64) error {
 	return nil
 }
 
-// oomScore is a worker's oom_score_adj (man 5 proc_pid_oom_score_adj), in thousandths of the machine's memory: with its score the kernel
-// takes a worker before the agent, of whatever size, and of the workers the largest.
+// oomScore is a worker's oom_score_adj (man 5 proc_pid_oom_score_adj), in thousandths of the
+// machine's memory. With it the kernel kills a worker of any size before the agent, and the largest
+// worker first.
 const oomScore = 500
 
-// offerToOOM has the kernel take this process before others when memory is short, the agent among them. What is set already may be more.
+// offerToOOM has the kernel kill this process before the agent and others when memory is short. A
+// higher score that is set already stays.
 func offerToOOM() error {
 	const path = "/proc/self/oom_score_adj"
 	text, err := os.ReadFile(path)
@@ -48,8 +50,9 @@ func offerToOOM() error {
 	return write(path, strconv.Itoa(oomScore))
 }
 
-// keepPriority sees to it that threads which made themselves nicer can go back to the value that the process has now, and returns the
-// capabilities to keep. Where the process may not raise its limit, it keeps the capability for it.
+// keepPriority lets threads that made themselves nicer go back to the nice value that the process
+// has now, and returns the capabilities to keep. If the process may not raise its limit, it keeps
+// the capability for that.
 func keepPriority() ([]cap.Value, error) {
 	err := limitNice()
 	if err == nil {

@@ -24,7 +24,7 @@ var roles = map[string]func(task){
 	"measure":    measure,
 }
 
-// task is what a process in a role is told.
+// task is the input of a process in a role.
 type task struct {
 	Config Config
 	Dir    string // for its files
@@ -48,13 +48,13 @@ func TestMain(m *testing.M) {
 // nobody is an ordinary user.
 const nobody = 65534
 
-// user is as whom a process of a test runs.
+// user is the user of a test's process.
 type user struct {
 	name string
 	id   uint32
 }
 
-// users are those that a test can be: root is both.
+// users are those as which this test can run processes: root can be both.
 func users() []user {
 	if os.Getuid() != 0 {
 		return []user{{"as this user", uint32(os.Getuid())}}
@@ -96,7 +96,7 @@ func perform[R any](t testing.TB, u user, role string, what task) (said R) {
 	return said
 }
 
-// say is how a process in a role answers.
+// say prints the answer of a process in a role.
 func say(v any) {
 	if err := json.NewEncoder(os.Stdout).Encode(v); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -114,7 +114,7 @@ func apply(what task) []string {
 	return lost
 }
 
-// folder is a directory that u owns and can reach.
+// folder makes a directory that u owns and can reach.
 func folder(t *testing.T, u user) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "confine")
@@ -136,7 +136,7 @@ func owned(t *testing.T, u user, path string) {
 	}
 }
 
-// file makes a file of u's, with the directories that it needs.
+// file makes a file of the user u, with the directories above it.
 func file(t *testing.T, u user, elements ...string) string {
 	t.Helper()
 	path := strings.Join(elements, "/")

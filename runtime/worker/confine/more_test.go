@@ -16,7 +16,7 @@ import (
 
 var unixEpoch = time.Unix(0, 0)
 
-// terminated is a worker that collects garbage and starts threads under the filter, until it is told to end.
+// terminated is a worker that collects garbage and starts threads under the filter, until SIGTERM.
 func terminated(what task) {
 	told := make(chan os.Signal, 1)
 	signal.Notify(told, unix.SIGTERM)
@@ -30,7 +30,7 @@ func terminated(what task) {
 	say("terminated")
 }
 
-// hideAndShow says what a process that hid itself can still do with its own files in /proc.
+// hideAndShow prints what a process that hid itself can still do with its own files in /proc.
 func hideAndShow(what task) {
 	if err := HideSelf(); err != nil {
 		say(err.Error())
@@ -83,7 +83,8 @@ func TestHiddenProcessWorks(t *testing.T) {
 	}
 }
 
-// TestHiddenProcessIsHidden reads an agent's memory as an ordinary user does, without Landlock in the way.
+// TestHiddenProcessIsHidden reads an agent's memory as an ordinary user does, without Landlock in
+// the way.
 func TestHiddenProcessIsHidden(t *testing.T) {
 	u := users()[len(users())-1]
 	if u.id == 0 {

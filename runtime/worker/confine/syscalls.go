@@ -5,25 +5,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// absent are calls that programs probe for, and do without.
+// absent are calls that programs try, and can do without.
 var absent = []string{
-	"clone3", // its flags are in memory, out of a filter's sight; the C library takes clone then
+	"clone3", // a filter cannot see its flags, which are in memory; the C library then uses clone
 }
 
-// refused are calls that no worker has a use for. A name that an architecture does not know is left out there.
+// refused are calls that no worker needs. A name that an architecture does not have is left out
+// there.
 var refused = []string{
 	// Other programs, other processes.
 	"execve", "execveat", "fork", "vfork", "uselib",
 	"ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "process_mrelease", "pidfd_getfd", "kcmp",
 	"move_pages", "migrate_pages",
-	"tkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_send_signal", // kill and tgkill are bound to the process itself
+	"tkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_send_signal", // conditions has kill and tgkill
 
 	// Names of other things: mounts, roots, namespaces, files by handle.
 	"mount", "umount", "umount2", "mount_setattr", "move_mount", "open_tree", "open_tree_attr",
 	"fsopen", "fsconfig", "fsmount", "fspick", "statmount", "listmount",
 	"pivot_root", "chroot", "unshare", "setns", "open_by_handle_at",
 
-	// Whose a file is and who may use it, of which Landlock knows nothing. WASI has no such thing.
+	// Owners and modes of files, which Landlock does not know. WASI does not have them.
 	"chmod", "fchmod", "fchmodat", "fchmodat2", "chown", "chown32", "lchown", "lchown32", "fchown", "fchown32", "fchownat",
 	"setxattr", "lsetxattr", "fsetxattr", "setxattrat", "removexattr", "lremovexattr", "fremovexattr", "removexattrat",
 
@@ -49,17 +50,18 @@ var refused = []string{
 const namespaces = unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWUSER | unix.CLONE_NEWPID |
 	unix.CLONE_NEWNET | unix.CLONE_NEWCGROUP
 
-// conditions are the calls that are refused for what is asked of them. All conditions of one entry must hold; an entry
-// more is another way to be refused.
+// conditions are the calls that are refused for some arguments. All conditions of one entry must
+// hold. A call may have several entries: one that holds is enough.
 //
-// Values are compared as 64 bits although the kernel looks at 32 of them in places. So what is compared is always
-// the value that is let through: bits that the kernel ignores can only make a call be refused.
+// The filter compares 64 bits, although the kernel uses only 32 of them for some arguments. So each
+// condition compares with the value that is allowed: bits that the kernel ignores can only make the
+// filter refuse a call.
 func conditions(pid uint64) []seccomp.NameWithConditions {
 	not := func(argument uint32, value uint64) seccomp.Condition {
 		return seccomp.Condition{Argument: argument, Operation: seccomp.NotEqual, Value: value}
 	}
 	return []seccomp.NameWithConditions{
-		// Threads are made, processes are not.
+		// A worker makes threads, but no processes.
 		{Name: "clone", Conditions: []seccomp.Condition{{Argument: 0, Operation: seccomp.BitsNotSet, Value: unix.CLONE_THREAD}}},
 		{Name: "clone", Conditions: []seccomp.Condition{{Argument: 0, Operation: seccomp.BitsSet, Value: namespaces}}},
 

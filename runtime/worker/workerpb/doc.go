@@ -1,4 +1,4 @@
-// Package workerpb is the protocol of package worker, generated from worker.proto.
+// Package workerpb is the protocol between agent and workers, generated from worker.proto.
 package workerpb
 
 //go:generate ./generate.sh

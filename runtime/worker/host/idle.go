@@ -1,0 +1,49 @@
+package host
+
+import (
+	"sync"
+	"time"
+)
+
+// idle calls a function when it has not been held for a while. A new one is held once.
+type idle struct {
+	patience time.Duration
+	expire   func()
+
+	mu      sync.Mutex
+	holds   int
+	stopped bool
+	timer   *time.Timer // runs while it is not held
+}
+
+func newIdle(patience time.Duration, expire func()) *idle {
+	return &idle{patience: patience, expire: expire, holds: 1}
+}
+
+func (i *idle) hold() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.holds++
+	if i.timer != nil {
+		i.timer.Stop() // a call that it has begun finds out that there is something
+		i.timer = nil
+	}
+}
+
+func (i *idle) release() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.holds--; i.holds == 0 && !i.stopped {
+		i.timer = time.AfterFunc(i.patience, i.expire)
+	}
+}
+
+// stop has the function not called any more.
+func (i *idle) stop() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.stopped = true
+	if i.timer != nil {
+		i.timer.Stop()
+	}
+}

@@ -1,0 +1,262 @@
+package pool_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime"
+)
+
+// fakeEngine runs Go functions as guests: Args[0] names one. Each start that succeeds is a line in
+// the file Spec.Log, if there is one.
+type fakeEngine struct {
+	mu     sync.Mutex
+	runs   map[string]*fakeGuest
+	starts uint64
+}
+
+type fakeGuest struct {
+	engine    *fakeEngine
+	spec      runtime.Spec
+	startedAt time.Time
+	killed    chan struct{}
+	kill      func()
+	done      chan struct{}
+	exit      runtime.Exit
+
+	mu       sync.Mutex
+	attached []runtime.Streams
+	limits   runtime.Limits
+}
+
+func newFakeEngine() *fakeEngine { return &fakeEngine{runs: map[string]*fakeGuest{}} }
+
+func (e *fakeEngine) Start(ctx context.Context, spec runtime.Spec, streams runtime.Streams) (runtime.Process, error) {
+	if err := fakeStart(ctx, spec); err != nil {
+		return nil, err
+	}
+	if spec.Log != "" {
+		f, err := os.OpenFile(spec.Log, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(f, "%s %d\n", spec.ID, os.Getpid())
+		f.Close()
+	}
+	g := &fakeGuest{engine: e, spec: spec, startedAt: time.Now(), done: make(chan struct{}), killed: make(chan struct{})}
+	g.kill = sync.OnceFunc(func() { close(g.killed) })
+	e.mu.Lock()
+	e.runs[spec.ID] = g
+	e.starts++
+	e.mu.Unlock()
+	go g.run(streams)
+	return g, nil
+}
+
+// fakeStart fails, or waits for a file, as Args say: "slow" stops waiting when it is cancelled,
+// "stubborn" does not.
+func fakeStart(ctx context.Context, spec runtime.Spec) error {
+	switch spec.Args[0] {
+	case "bad":
+		return errors.New("start /module.wasm: magic header not detected \xff")
+	case "full":
+		return fmt.Errorf("start: %w: it holds 2 guests", runtime.ErrFull)
+	case "compiled":
+		if _, err := os.Stat(spec.Module); err != nil {
+			return fmt.Errorf("start: no such code: %w", runtime.ErrNotCompiled)
+		}
+	case "panic":
+		panic("on purpose")
+	case "die":
+		syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		select {}
+	case "slow", "stubborn":
+		for {
+			if _, err := os.Stat(spec.Args[1]); err == nil {
+				return nil
+			}
+			if spec.Args[0] == "slow" && ctx.Err() != nil {
+				return ctx.Err()
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}
+	return nil
+}
+
+func (g *fakeGuest) run(streams runtime.Streams) {
+	exit := runtime.Exit{Code: g.main(streams), Reason: runtime.Completed}
+	if exit.Code != 0 {
+		exit.Reason = runtime.Error
+	}
+	select {
+	case <-g.killed:
+		exit = runtime.Exit{Code: 137, Reason: runtime.Error, Message: "killed"}
+	default:
+	}
+	exit.StartedAt, exit.FinishedAt = g.startedAt, time.Now()
+	g.exit = exit
+	if g.spec.Of.Container == "" {
+		g.Forget()
+	}
+	close(g.done)
+}
+
+// main is the guest. It ends when it is killed, even if its program does not.
+func (g *fakeGuest) main(streams runtime.Streams) int32 {
+	result := make(chan int32, 1)
+	go func() { result <- g.program(streams) }()
+	select {
+	case code := <-result:
+		return code
+	case <-g.killed:
+		return 137
+	}
+}
+
+func (g *fakeGuest) program(streams runtime.Streams) int32 {
+	switch g.spec.Args[0] {
+	case "exit":
+		code, _ := strconv.Atoi(g.spec.Args[1])
+		return int32(code)
+	case "exit-when": // there is the file
+		for {
+			if _, err := os.Stat(g.spec.Args[1]); err == nil {
+				return 3
+			}
+			time.Sleep(time.Millisecond)
+		}
+	case "cat":
+		if _, err := io.Copy(streams.Stdout, streams.Stdin); err != nil {
+			return 1
+		}
+		return 0
+	case "count": // reads to the end and says how much there was
+		n, _ := io.Copy(io.Discard, streams.Stdin)
+		fmt.Fprintf(streams.Stdout, "%d", n)
+		return 0
+	case "write": // N bytes
+		n, _ := strconv.Atoi(g.spec.Args[1])
+		buf := make([]byte, 64<<10)
+		for ; n > 0; n -= len(buf) {
+			if _, err := streams.Stdout.Write(buf[:min(n, len(buf))]); err != nil {
+				return 1
+			}
+		}
+		return 0
+	case "both":
+		fmt.Fprint(streams.Stdout, "out")
+		fmt.Fprint(streams.Stderr, "err")
+		return 7
+	case "talk": // to all that are attached
+		for i := 0; ; i++ {
+			g.mu.Lock()
+			for _, s := range g.attached {
+				fmt.Fprintf(s.Stdout, "%d\n", i)
+			}
+			g.mu.Unlock()
+			time.Sleep(time.Millisecond)
+		}
+	default:
+		<-g.killed
+		return 137
+	}
+}
+
+func (e *fakeEngine) Runs() []runtime.Run {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var out []runtime.Run
+	for _, g := range slices.Collect(maps.Values(e.runs)) {
+		if g.spec.Of.Container != "" {
+			out = append(out, runtime.Run{ID: g.spec.ID, Of: g.spec.Of, StartedAt: g.startedAt, Process: g})
+		}
+	}
+	return out
+}
+
+// HostCalls has ten calls of one function for each start.
+func (e *fakeEngine) HostCalls() map[string]uint64 {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return map[string]uint64{"fd_write": 10 * e.starts, "fd_read": 0}
+}
+
+func (e *fakeEngine) Stats(context.Context) map[string]runtime.Stats {
+	all := map[string]runtime.Stats{}
+	for _, r := range e.Runs() {
+		all[r.ID] = r.Process.Stats()
+	}
+	return all
+}
+
+func (g *fakeGuest) Done() <-chan struct{} { return g.done }
+func (g *fakeGuest) Exit() runtime.Exit    { return g.exit }
+
+func (g *fakeGuest) Stop(grace time.Duration) {
+	if grace <= 0 {
+		g.kill()
+		return
+	}
+	time.AfterFunc(grace, g.kill)
+}
+
+// Stats has the memory that Resize was given last.
+func (g *fakeGuest) Stats() runtime.Stats {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return runtime.Stats{CPU: time.Second, Throttled: time.Millisecond, Memory: max(g.limits.Memory, 65536)}
+}
+
+// Resize refuses a limit of one thousandth.
+func (g *fakeGuest) Resize(_ context.Context, limits runtime.Limits) error {
+	if limits.CPU == 1 {
+		return errors.New("too little")
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.limits = limits
+	return nil
+}
+
+func (g *fakeGuest) Attach(ctx context.Context, streams runtime.Streams) error {
+	if streams.Stdin != nil && !g.spec.Stdin {
+		return fmt.Errorf("attach: %w", runtime.ErrStdin)
+	}
+	if streams.Stdin != nil {
+		n, _ := io.Copy(io.Discard, streams.Stdin)
+		fmt.Fprintf(streams.Stdout, "read %d", n)
+		return nil
+	}
+	g.mu.Lock()
+	g.attached = append(g.attached, streams)
+	g.mu.Unlock()
+	select {
+	case <-g.done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (g *fakeGuest) Forget() {
+	g.engine.mu.Lock()
+	defer g.engine.mu.Unlock()
+	delete(g.engine.runs, g.spec.ID)
+}
+
+// compilerFunc is a function as a pool.Compiler.
+type compilerFunc func(ctx context.Context, pod, digest, file string) error
+
+func (f compilerFunc) Compile(ctx context.Context, pod, digest, file string) error {
+	return f(ctx, pod, digest, file)
+}

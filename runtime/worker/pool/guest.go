@@ -1,0 +1,159 @@
+package pool
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/worker/wire"
+	"github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpb"
+)
+
+// guest is a guest in a worker, as the agent sees it. It implements runtime.Process.
+type guest struct {
+	worker *worker
+	id     string
+	of     runtime.Origin
+
+	done chan struct{}
+
+	mu        sync.Mutex
+	running   bool // it was started, and may have ended
+	counted   bool // its worker's account counts it
+	startedAt time.Time
+	exit      *runtime.Exit // set before done is closed
+	used      runtime.Stats // as last seen
+}
+
+func newGuest(w *worker, id string, of runtime.Origin) *guest {
+	return &guest{worker: w, id: id, of: of, done: make(chan struct{})}
+}
+
+// Done implements runtime.Process.
+func (g *guest) Done() <-chan struct{} { return g.done }
+
+// Exit implements runtime.Process.
+func (g *guest) Exit() runtime.Exit {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return *g.exit
+}
+
+// hasEnded reports whether the guest has ended.
+func (g *guest) hasEnded() bool {
+	select {
+	case <-g.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// Stop implements runtime.Process.
+func (g *guest) Stop(grace time.Duration) {
+	if !g.hasEnded() {
+		g.worker.errands.stop(g.id, time.Now().Add(grace))
+	}
+}
+
+// Forget implements runtime.Process. It drops a run that has ended, here and in its worker.
+func (g *guest) Forget() {
+	if !g.hasEnded() || !g.worker.pool.runs.remove(g) {
+		return // it runs, is a command, or was forgotten before
+	}
+	g.worker.errands.forget(g.id) // before release: a worker with errands is not shut down
+	g.worker.account.release()
+}
+
+// statsPatience bounds how long Stats waits for the worker.
+const statsPatience = time.Second
+
+// Stats implements runtime.Process. It waits for the worker, but not long.
+func (g *guest) Stats() runtime.Stats {
+	if g.hasEnded() {
+		return g.lastUsed()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), statsPatience)
+	defer cancel()
+	resp, err := g.worker.client.Stats(ctx, &workerpb.StatsRequest{Ids: []string{g.id}})
+	if err == nil && len(resp.GetStats()) == 1 {
+		g.setUsed(wire.FromStats(resp.GetStats()[0]))
+	}
+	return g.lastUsed()
+}
+
+func (g *guest) lastUsed() runtime.Stats {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.used
+}
+
+func (g *guest) setUsed(used runtime.Stats) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.exit == nil {
+		g.used = used
+	}
+}
+
+// hasRun reports whether the guest was started; it may have ended.
+func (g *guest) hasRun() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.running
+}
+
+// began is when the guest was started; the zero time before.
+func (g *guest) began() time.Time {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.startedAt
+}
+
+// noteBegun notes when a command began, which no account counts among the guests of pods.
+func (g *guest) noteBegun(at time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.startedAt = at
+}
+
+// noteStarted notes that a run was started. If its worker has exited meanwhile, the run has ended
+// with it.
+func (g *guest) noteStarted(at time.Time) {
+	g.mu.Lock()
+	g.running, g.startedAt = true, at
+	if g.exit == nil && !g.counted {
+		g.counted = true
+		g.worker.account.began(g.of.Pod)
+	}
+	g.mu.Unlock()
+	// The exit of a worker is noted before its runs are ended. So it is seen here, or this run is
+	// seen there.
+	if cause := g.worker.account.exit(); cause != nil {
+		g.noteExit(cause.exit(g), nil)
+	}
+}
+
+// noteExit notes how the guest has ended. Only the first call counts.
+func (g *guest) noteExit(exit runtime.Exit, used *workerpb.Stats) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.exit != nil {
+		return
+	}
+	g.exit = &exit
+	if used != nil {
+		g.used = wire.FromStats(used)
+	}
+	if g.counted {
+		g.counted = false
+		g.worker.account.ended(g.of.Pod)
+	}
+	close(g.done)
+}
+
+// killed is the exit of a guest that was lost.
+func (g *guest) killed(code int32, message string) runtime.Exit {
+	return runtime.Exit{Code: code, Reason: runtime.Error, Message: message, StartedAt: g.began(), FinishedAt: time.Now()}
+}

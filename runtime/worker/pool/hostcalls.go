@@ -1,0 +1,99 @@
+package pool
+
+import (
+	"context"
+	"maps"
+	"sync"
+
+	"go.uber.org/zap"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpb"
+)
+
+// HostCalls is how often guests have called each function of their host, in all workers, since the
+// pool is open. No number ever falls: what a worker has told stays when it exits. HostCalls waits
+// for a second at most for what workers say now.
+func (p *Pool) HostCalls(ctx context.Context) map[string]uint64 {
+	askAll(ctx, p.workers.all(), (*worker).askCalls)
+	return p.calls.all()
+}
+
+func (w *worker) askCalls(ctx context.Context) {
+	resp, err := w.client.HostCalls(ctx, &workerpb.HostCallsRequest{})
+	if err != nil {
+		w.log.Debug("a worker does not say how often guests have called their host", zap.Error(err))
+		return
+	}
+	w.pool.calls.add(w.told.since(resp.GetHostCalls()))
+}
+
+// callCounter turns what one worker says, which is a sum since its start, into what is new.
+type callCounter struct {
+	mu     sync.Mutex
+	before map[string]uint64 // nil until the worker has listed its runs
+}
+
+// listed is what is new in a worker's list. Counting begins with the first list: the earlier calls
+// were counted by an earlier agent.
+func (c *callCounter) listed(now map[string]uint64) map[string]uint64 {
+	if c.first(now) {
+		return nil
+	}
+	return c.since(now)
+}
+
+// first takes over the first list. It reports whether it was the first.
+func (c *callCounter) first(now map[string]uint64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.before != nil {
+		return false
+	}
+	c.before = map[string]uint64{}
+	for function, n := range now {
+		if saneCalls(function, n) && len(c.before) < mostFunctions {
+			c.before[function] = n
+		}
+	}
+	return true
+}
+
+// since is what is new since the worker was asked before. Answers may overtake each other.
+func (c *callCounter) since(now map[string]uint64) map[string]uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	news := map[string]uint64{}
+	for function, n := range now {
+		before, known := c.before[function]
+		if c.before == nil || !saneCalls(function, n) || !known && len(c.before) >= mostFunctions || n <= before {
+			continue
+		}
+		news[function] = n - before
+		c.before[function] = n
+	}
+	return news
+}
+
+// callSum is the calls of all workers' guests.
+type callSum struct {
+	mu  sync.Mutex
+	sum map[string]uint64
+}
+
+func newCallSum() *callSum { return &callSum{sum: map[string]uint64{}} }
+
+func (s *callSum) add(news map[string]uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for function, n := range news {
+		if _, known := s.sum[function]; known || len(s.sum) < mostFunctions {
+			s.sum[function] += n
+		}
+	}
+}
+
+func (s *callSum) all() map[string]uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.sum)
+}

@@ -1,0 +1,54 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime"
+)
+
+// ErrClosed is the error of a Start after Close.
+var ErrClosed = errors.New("the pool of workers is closed")
+
+// Pool runs guests in worker processes. It implements runtime.Engine.
+type Pool struct {
+	cfg     Config
+	tasks   *tasks
+	folders *folders
+	workers *workers
+	runs    *book
+	calls   *callSum
+}
+
+var _ runtime.Engine = (*Pool)(nil)
+
+// Open adopts the workers that earlier agents left in the folder, and has the folders of those that
+// have exited removed. When it returns, Runs has what they run. Its error concerns the folder
+// itself or ctx, and never what is in the folder. A folder may have one Pool at a time.
+func Open(ctx context.Context, cfg Config) (*Pool, error) {
+	if err := cfg.prepare(); err != nil {
+		return nil, err
+	}
+	tasks := newTasks(ctx)
+	p := &Pool{
+		cfg:     cfg,
+		tasks:   tasks,
+		folders: &folders{cfg: cfg, tasks: tasks},
+		workers: newWorkers(),
+		runs:    newBook(),
+		calls:   newCallSum(),
+	}
+	if err := errors.Join((&adopter{p}).adoptAll(ctx), ctx.Err()); err != nil {
+		p.Close()
+		return nil, fmt.Errorf("worker: adopt workers: %w", err)
+	}
+	return p, nil
+}
+
+// Close lets go of the workers, which go on with their runs for the next agent. Processes that the
+// pool has returned do not end any more.
+func (p *Pool) Close() { p.tasks.close() }
+
+// Runs implements runtime.Engine.
+func (p *Pool) Runs() []runtime.Run { return p.runs.list() }

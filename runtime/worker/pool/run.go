@@ -1,0 +1,105 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/worker/wire"
+	"github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpb"
+)
+
+// start asks the worker to start a run, again after each connection that breaks.
+func (w *worker) start(ctx context.Context, g *guest, spec runtime.Spec) error {
+	req := &workerpb.StartRequest{Spec: wire.ToSpec(spec), Mark: w.marks.mark(spec.ID, spec.Of)}
+	for known := uint64(0); ; known = req.GetWatch() {
+		watch, err := w.link.current(ctx, known)
+		switch {
+		case err != nil && known == 0 && ctx.Err() == nil:
+			return fmt.Errorf("%w: %w", errExited, err)
+		case err != nil && known == 0:
+			return err
+		case err != nil:
+			w.discard(g) // it was asked
+			return err
+		case g.hasRun():
+			return nil // it had succeeded before the connection broke
+		}
+		if known == 0 && w.process.exited() {
+			return errExited // the pool is about to notice that; the worker gets no more guests
+		}
+		req.Watch = watch
+		call, stop := withoutDeadline(ctx)
+		resp, err := w.client.Start(call, req)
+		stop()
+		switch {
+		case err == nil && resp.GetFailure() == nil:
+			g.noteStarted(wire.FromTime(resp.GetStartedAt()))
+			return nil
+		case err == nil:
+			if err := wire.FromFailure(resp.GetFailure()); !errors.Is(err, wire.ErrStale) {
+				return err
+			}
+		case ctx.Err() != nil:
+			w.discard(g)
+			return ctx.Err()
+		// Unavailable is a connection that broke. Canceled is our side, which is closed after the
+		// worker has exited.
+		case status.Code(err) != codes.Unavailable && status.Code(err) != codes.Canceled:
+			return fmt.Errorf("ask the worker process %d to start the container: %w", w.info.PID, err)
+		}
+	}
+}
+
+// withoutDeadline is a context that ends with ctx. The worker does not learn of a deadline: which
+// side noticed it first, and so the error, would be a matter of chance.
+func withoutDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
+	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, cancel)
+	return inner, func() {
+		stop()
+		cancel()
+	}
+}
+
+// discard undoes a start, and waits for that as long as calls may take. After that, it is still
+// undone as soon as the worker can be told.
+func (w *worker) discard(g *guest) {
+	told := make(chan struct{})
+	w.pool.runs.refuse(g.id)
+	w.account.hold()
+	err := w.pool.tasks.start(func(ctx context.Context) {
+		defer close(told)
+		w.keepDiscarding(ctx, g.id)
+		w.pool.runs.allow(g.id)
+		w.account.release()
+	})
+	if err != nil {
+		return // the next agent finds the run
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), callPatience)
+	defer cancel()
+	select {
+	case <-told:
+	case <-ctx.Done():
+	}
+}
+
+// keepDiscarding has the worker discard a run, unless the worker exits first.
+func (w *worker) keepDiscarding(ctx context.Context, id string) {
+	for {
+		if err := w.inTouch(ctx); err != nil {
+			return
+		}
+		if _, err := w.client.Discard(ctx, &workerpb.DiscardRequest{Id: id}); err == nil {
+			return
+		}
+		if pause(ctx, callPause) != nil {
+			return
+		}
+	}
+}

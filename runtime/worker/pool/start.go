@@ -1,0 +1,141 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"time"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/worker/wire"
+)
+
+// attempts bounds how often a start looks for another worker.
+const attempts = 3
+
+// Start implements runtime.Engine. A spec without a container's name (Spec.Of.Container) is a
+// command in the pod that is named: later agents do not find it. Streams are for commands only; for
+// those of a container, attach to it.
+func (p *Pool) Start(ctx context.Context, spec runtime.Spec, streams runtime.Streams) (runtime.Process, error) {
+	command := spec.Of.Container == ""
+	switch {
+	case !command && streams != (runtime.Streams{}):
+		return nil, errors.New("start a container: streams cannot be given to its start, only attached")
+	case spec.Isolated && spec.Of.Pod == "":
+		return nil, errors.New("start an isolated guest: it names no pod whose worker to use")
+	}
+	compiled, exits := 0, 0
+	var exited *exitError
+	for attempt := 1; ; attempt++ {
+		if err := p.cfg.Compiler.Compile(ctx, spec.Of.Pod, spec.Digest, spec.Module); err != nil {
+			return nil, err
+		}
+		began := time.Now()
+		process, err := p.startOnce(ctx, spec, streams, command)
+		if err == nil {
+			if p.cfg.Started != nil {
+				p.cfg.Started(command, time.Since(began))
+			}
+			return process, nil
+		}
+		again := errors.Is(err, errExited) || errors.Is(err, wire.ErrEnding)
+		switch {
+		case errors.Is(err, runtime.ErrNotCompiled):
+			compiled++ // if there is much code on disk, the oldest is removed
+			again = compiled == 1
+		case errors.As(err, &exited) && !command:
+			exits++ // most likely for another reason; a module that kills workers gets two
+			again = exits == 1
+		}
+		if !again || attempt == attempts || ctx.Err() != nil {
+			return nil, err
+		}
+	}
+}
+
+func (p *Pool) startOnce(ctx context.Context, spec runtime.Spec, streams runtime.Streams, isCommand bool) (runtime.Process, error) {
+	w, err := p.reserve(ctx, spec)
+	if err != nil {
+		return nil, err
+	}
+	g := newGuest(w, spec.ID, spec.Of)
+	if isCommand {
+		c, err := startCommand(ctx, g, spec, streams)
+		if err != nil {
+			w.account.release()
+			w.awaitNotice(ctx)
+			return nil, err
+		}
+		return c, nil
+	}
+	if err := p.runs.add(g); err != nil {
+		w.account.release()
+		return nil, err
+	}
+	if err := w.start(ctx, g, spec); err != nil {
+		p.runs.remove(g)
+		w.account.release()
+		w.awaitNotice(ctx)
+		return nil, err
+	}
+	return g, nil
+}
+
+// awaitNotice waits until the pool knows that a worker has exited, if it has: else the next try
+// would find it again.
+func (w *worker) awaitNotice(ctx context.Context) {
+	if !w.process.exited() {
+		return
+	}
+	select {
+	case <-w.exited:
+	case <-ctx.Done():
+	}
+}
+
+// reserve adds a user to the worker that must host a guest, and starts that worker if there is
+// none.
+func (p *Pool) reserve(ctx context.Context, spec runtime.Spec) (*worker, error) {
+	// A command belongs into the process of its run, even if that is drained: they share the
+	// container's bounds, and the command must see what the container's guest sees.
+	if run := p.runs.get(spec.Of.Beside); run != nil && run.worker.account.reserveBeside() {
+		return run.worker, nil
+	}
+	s := slot{shard: shardOf(spec, p.cfg.Shards)}
+	if spec.Isolated {
+		s = slot{pod: spec.Of.Pod}
+	}
+	for range attempts {
+		w, sp, begin := p.workers.reserve(s, spec.Of.Pod)
+		if w != nil {
+			return w, nil
+		}
+		if begin {
+			p.spawn(s)
+		}
+		select {
+		case <-sp.done:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		if sp.err != nil {
+			return nil, sp.err
+		}
+	}
+	return nil, errors.New("workers exit as soon as they are started")
+}
+
+// shardOf spreads pods over the shared workers. A command without a pod may go to any.
+func shardOf(spec runtime.Spec, shards int) int {
+	key := spec.Of.Pod
+	if key == "" {
+		key = spec.ID
+	}
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(key)) // cannot fail
+	return int(h.Sum32() % uint32(shards))
+}
+
+// errExited says that a worker had exited before it was asked.
+var errExited = fmt.Errorf("the worker has exited: %w", runtime.ErrLost)

@@ -1,0 +1,84 @@
+package wire
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpb"
+)
+
+// fill sets every field to a value that is not its zero value.
+func fill(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString("text")
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Int, reflect.Int32, reflect.Int64:
+		v.SetInt(1<<31 - 1)
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
+		for i := range v.Len() {
+			fill(v.Index(i))
+		}
+	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[time.Time]() {
+			v.Set(reflect.ValueOf(time.Unix(12, 345)))
+			return
+		}
+		for i := range v.NumField() {
+			fill(v.Field(i))
+		}
+	default:
+		panic("no value for " + v.Type().String())
+	}
+}
+
+func TestNothingIsLostOnTheWire(t *testing.T) {
+	var spec runtime.Spec
+	fill(reflect.ValueOf(&spec).Elem())
+	spec.Args, spec.Env, spec.Module, spec.Mounts[0].Host = []string{"a\xff"}, []string{"A=\xfe", ""}, "/\xfd", "/\xfc"
+	var exit runtime.Exit
+	fill(reflect.ValueOf(&exit).Elem())
+	exit.Reason = runtime.OOMKilled
+	var stats runtime.Stats
+	fill(reflect.ValueOf(&stats).Elem())
+
+	send := func(in, out proto.Message) {
+		t.Helper()
+		data, err := Codec.Marshal(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer data.Free()
+		if err := Codec.Unmarshal(data, out); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var gotSpec workerpb.Spec
+	send(ToSpec(spec), &gotSpec)
+	if diff := cmp.Diff(spec, FromSpec(&gotSpec)); diff != "" {
+		t.Errorf("Spec (-sent +received):\n%s", diff)
+	}
+	var gotExit workerpb.Exit
+	send(ToExit(exit), &gotExit)
+	if diff := cmp.Diff(exit, FromExit(&gotExit)); diff != "" {
+		t.Errorf("Exit (-sent +received):\n%s", diff)
+	}
+	var gotStats workerpb.Stats
+	send(ToStats("id", stats), &gotStats)
+	if diff := cmp.Diff(stats, FromStats(&gotStats)); diff != "" {
+		t.Errorf("Stats (-sent +received):\n%s", diff)
+	}
+}
+
+func TestExitWithoutTimesHasNone(t *testing.T) {
+	if e := FromExit(ToExit(runtime.Exit{})); !e.StartedAt.IsZero() || !e.FinishedAt.IsZero() {
+		t.Errorf("exit: %+v", e)
+	}
+}

@@ -1,0 +1,46 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// Stat is what /proc/PID/stat says of a process.
+type Stat struct {
+	State     string // one letter; Z is a process that has exited and is not reaped
+	StartTime uint64 // as in Info
+	Status    uint32 // how it exited, as wait has it
+}
+
+// Fields of /proc/PID/stat, counted from the one behind the name.
+const (
+	stateField  = 0
+	startField  = 19
+	statusField = 49
+)
+
+// ReadStat reads /proc/PID/stat.
+func ReadStat(pid int) (Stat, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return Stat{}, err
+	}
+	line := string(text)
+	// The name is in parentheses, and may hold some itself.
+	fields := strings.Fields(line[strings.LastIndexByte(line, ')')+1:])
+	if len(fields) <= statusField {
+		return Stat{}, fmt.Errorf("/proc/%d/stat has too few fields", pid)
+	}
+	start, startErr := strconv.ParseUint(fields[startField], 10, 64)
+	status, statusErr := strconv.ParseUint(fields[statusField], 10, 32)
+	return Stat{State: fields[stateField], StartTime: start, Status: uint32(status)}, errors.Join(startErr, statusErr)
+}
+
+// StartTime is when a process started, as in Info.
+func StartTime(pid int) (uint64, error) {
+	stat, err := ReadStat(pid)
+	return stat.StartTime, err
+}
