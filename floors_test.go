@@ -19,7 +19,8 @@ const module = "github.com/krustlet-go/krustlet-wasi"
 var floors = map[string]int{
 	"cmd":                        5,
 	"podsync":                    4,
-	"runtime/wasmtime":           2,
+	"runtime/wasi/preview1":      2,
+	"runtime/wasmtime":           3,
 	"runtime/wasmtime/translate": 1,
 	"runtime/worker":             2,
 	"runtime/filetree":           1,

@@ -138,7 +138,7 @@ func readlinkBelow(dir int, rel string) (string, error) {
 
 // readlinkIn reads the link of that name in the directory dir, or dir itself where the name is empty.
 func readlinkIn(dir int, name string) (string, error) {
-	buf := make([]byte, maxPath)
+	buf := make([]byte, MaxPath)
 	n, err := unix.Readlinkat(dir, name, buf)
 	if err != nil {
 		return "", err

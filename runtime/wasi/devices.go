@@ -11,18 +11,18 @@ import "golang.org/x/sys/unix"
 func openable(a *unix.Stat_t) error {
 	switch a.Mode & unix.S_IFMT {
 	case unix.S_IFBLK:
-		return ErrnoPerm
+		return ErrNotPermitted
 	case unix.S_IFCHR:
 		if unix.Major(a.Rdev) != 1 {
-			return ErrnoPerm
+			return ErrNotPermitted
 		}
 		switch unix.Minor(a.Rdev) {
 		case 3, 5, 7, 8, 9: // null, zero, full, random, urandom
 			return nil
 		}
-		return ErrnoPerm
+		return ErrNotPermitted
 	case unix.S_IFSOCK:
-		return ErrnoNxio // as the kernel has it
+		return ErrNoSuchDevice // as the kernel has it
 	}
 	return nil
 }
@@ -42,7 +42,7 @@ func (f fileSystems) check(fd int, dev uint64) error {
 		f[dev] = ok
 	}
 	if !ok {
-		return ErrnoAcces
+		return ErrAccess
 	}
 	return nil
 }

@@ -7,21 +7,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// direct is the place that name, as it is written, has below dir, where that can be told without a look at each
+// direct is the location that name, as it is written, has below dir, where that can be told without a look at each
 // part: no `.`, no `..`, no mount at its end. What the kernel then opens there (see openBelow) has no link
 // on the way, so it is what the walk would have found; where it refuses, the walk tells what there is.
-func (ns *namespace) direct(dir *directory, name string) (place, bool) {
+func (ns *namespace) direct(dir *Directory, name string) (location, bool) {
 	if !plain(name) {
-		return place{}, false
+		return location{}, false
 	}
-	p := dir.place()
+	p := dir.location()
 	from := len(p.guest)
 	if p.guest == "/" {
 		from = 0
 	}
 	p.guest = p.guest[:from] + "/" + name
-	if len(p.guest) >= maxPath || ns.pinned(p.guest) {
-		return place{}, false
+	if len(p.guest) >= MaxPath || ns.pinned(p.guest) {
+		return location{}, false
 	}
 	if p.rel == "." {
 		p.rel = name
@@ -37,7 +37,7 @@ func (ns *namespace) direct(dir *directory, name string) (place, bool) {
 		}
 		if m := ns.mounts[p.guest[:i]]; m != nil {
 			if m.file != "" {
-				return place{}, false
+				return location{}, false
 			}
 			p.mnt, p.base, p.rel = m, nil, p.guest[i+1:]
 		}
@@ -61,20 +61,20 @@ func plain(name string) bool {
 	return true
 }
 
-// openDirect opens a direct place. Only a nil error and ErrnoNoent are an answer.
-func (p place) openDirect(ctx context.Context, o opening, fs fileSystems) (*descriptor, error) {
+// openDirect opens a direct location. Only a nil error and ErrNotExist are an answer.
+func (p location) openDirect(ctx context.Context, o Opening) (Object, error) {
 	dir, err := p.handle()
 	if err != nil {
 		return nil, err
 	}
-	if o.creates() && p.level() > maxLevels {
-		return nil, ErrnoNametoolong
+	if o.creates() && p.level() > MaxLevels {
+		return nil, ErrNameTooLong
 	}
 	flags := o.hostFlags()
 	var st unix.Stat_t
 	switch err := unix.Fstatat(dir, p.rel, &st, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT); {
 	case err == unix.ENOENT && !o.creates() && strings.IndexByte(p.rel, '/') < 0:
-		return nil, ErrnoNoent
+		return nil, ErrNotExist
 	case err == unix.ENOENT: // or so it seems: this one look follows links, wherever they lead on the host
 	case err != nil:
 		return nil, err
@@ -94,5 +94,5 @@ func (p place) openDirect(ctx context.Context, o opening, fs fileSystems) (*desc
 	if err != nil {
 		return nil, err
 	}
-	return p.adopt(fd, o, fs)
+	return p.adopt(fd, o)
 }

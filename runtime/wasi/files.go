@@ -2,9 +2,9 @@ package wasi
 
 import "sync"
 
-// Files is what the guests of a process share of the files that it may have open, beyond those that a guest has from
-// its start. One that wants many gets them while there are more than it holds already, so that there are always some
-// left for a guest that has few. It is safe for concurrent use.
+// Files is the stock of open files that the guests of an OS process share, beyond those that a
+// guest has from its start. A guest gets one more while there are more left than it holds already,
+// so that some are always left for a guest that has few. It is safe for concurrent use.
 type Files struct {
 	mu   sync.Mutex
 	free int
@@ -13,7 +13,14 @@ type Files struct {
 // NewFiles makes a stock of n open files.
 func NewFiles(n int) *Files { return &Files{free: n} }
 
-// take gives one more to a guest that holds some. There is no bound without a stock.
+// Free returns how many are left.
+func (f *Files) Free() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.free
+}
+
+// take gives one more to a guest that holds some. Without a stock there is no bound.
 func (f *Files) take(held int) bool {
 	if f == nil {
 		return true

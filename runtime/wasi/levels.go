@@ -17,12 +17,12 @@ import (
 // It is no wall that other code may lean on: guests who share a volume, and move what the other one measures in just
 // that moment, get deeper. What walks a guest's files holds few descriptors, however deep they are.
 const (
-	maxLevels   = 256     // from a mount's root to what is made
+	MaxLevels   = 256     // from a mount's root to what is made
 	maxMeasured = 1 << 17 // entries of a tree that moves down; a larger one is to be copied
 )
 
 // level is how many names lead from the mount's root to p, as it was walked.
-func (p place) level() int {
+func (p location) level() int {
 	switch {
 	case p.guest == p.mnt.guest:
 		return 0
@@ -33,7 +33,7 @@ func (p place) level() int {
 }
 
 // depth is the level at which p is now. A directory that the guest holds open may have been moved since.
-func (p place) depth(ctx context.Context) (int, error) {
+func (p location) depth(ctx context.Context) (int, error) {
 	if p.base == nil {
 		return p.level(), nil
 	}
@@ -75,7 +75,7 @@ func climb(ctx context.Context, dir, root int) (levels int, err error) {
 			_ = unix.Close(fd) // opened for its names only
 		}
 	}()
-	for ; levels <= maxLevels && !same(&at, &top); levels++ {
+	for ; levels <= MaxLevels && !same(&at, &top); levels++ {
 		if levels%stepsPerLook == 0 && ctx.Err() != nil {
 			return 0, ErrKilled
 		}
@@ -99,10 +99,10 @@ func climb(ctx context.Context, dir, root int) (levels int, err error) {
 }
 
 // shallow says why p cannot become to, for how deep that is.
-func (p place) shallow(ctx context.Context, to place) error {
+func (p location) shallow(ctx context.Context, to location) error {
 	if !p.info.isDir() {
-		if level := to.level(); level > maxLevels && level > p.level() {
-			return ErrnoNametoolong
+		if level := to.level(); level > MaxLevels && level > p.level() {
+			return ErrNameTooLong
 		}
 		return nil
 	}
@@ -114,8 +114,8 @@ func (p place) shallow(ctx context.Context, to place) error {
 	switch {
 	case err != nil || target <= own: // nothing in it gets deeper
 		return err
-	case target > maxLevels:
-		return ErrnoNametoolong
+	case target > MaxLevels:
+		return ErrNameTooLong
 	}
 	handle, err := p.handle()
 	if err != nil {
@@ -125,7 +125,7 @@ func (p place) shallow(ctx context.Context, to place) error {
 	if err != nil {
 		return err
 	}
-	tree := measure{pace: p.ns.pace, fd: fd, room: maxLevels - target}
+	tree := measure{pace: &p.ns.guest.pace, fd: fd, room: MaxLevels - target}
 	defer tree.close()
 	return tree.run(ctx)
 }
@@ -177,16 +177,16 @@ func (m *measure) entries(b []byte) error {
 	for len(b) > 0 {
 		e, size := parseDirent(b)
 		b = b[size:]
-		if e.name == "." || e.name == ".." {
+		if e.Name == "." || e.Name == ".." {
 			continue
 		}
 		if m.seen++; m.seen > maxMeasured {
-			return ErrnoXdev // the error at which programs copy
+			return ErrCrossDevice // the error at which programs copy
 		}
 		if len(m.way) >= m.room {
-			return ErrnoNametoolong
+			return ErrNameTooLong
 		}
-		if e.kind == typeDirectory || e.kind == typeUnknown {
+		if e.Type == TypeDirectory || e.Type == TypeUnknown {
 			if down, err := m.down(e); down || err != nil {
 				return err
 			}
@@ -195,8 +195,8 @@ func (m *measure) entries(b []byte) error {
 	return nil
 }
 
-func (m *measure) down(e entry) (bool, error) {
-	fd, err := openBelow(m.fd, e.name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+func (m *measure) down(e Entry) (bool, error) {
+	fd, err := openBelow(m.fd, e.Name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 	switch err {
 	case nil:
 	case unix.ENOENT, unix.ENOTDIR, unix.ELOOP: // it went meanwhile, or is none
@@ -209,7 +209,7 @@ func (m *measure) down(e entry) (bool, error) {
 		_ = unix.Close(fd)
 		return false, err
 	}
-	m.way = append(m.way, visited{dev: st.Dev, ino: st.Ino, next: int64(e.next)})
+	m.way = append(m.way, visited{dev: st.Dev, ino: st.Ino, next: int64(e.Next)})
 	_ = unix.Close(m.fd)
 	m.fd = fd
 	return true, nil
@@ -228,7 +228,7 @@ func (m *measure) up() error {
 		return err
 	}
 	if st.Dev != back.dev || st.Ino != back.ino {
-		return ErrnoBusy // others move the tree meanwhile
+		return ErrBusy // others move the tree meanwhile
 	}
 	_, err = unix.Seek(fd, back.next, unix.SEEK_SET)
 	return err

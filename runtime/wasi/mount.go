@@ -26,10 +26,11 @@ type namespace struct {
 	// above has every guest path that is a strict ancestor of a mount point, with the names that the
 	// mounts give it. Such a directory is shown even where the mount that it lies in lacks it.
 	above map[string]map[string]bool
-	pace  *pace    // the guest's
-	files *Files   // the guest's
+	guest *Guest
 	paths int      // bytes of the paths of directories that are open
 	list  *listing // made when a directory is first listed
+
+	fileSystems fileSystems
 }
 
 // mount is one Mount. Its root is opened when it is first used: most guests use few of theirs.
@@ -41,8 +42,8 @@ type mount struct {
 	root     int    // the directory, open for its names; -1 until it is used
 }
 
-func newNamespace(list []Mount, pace *pace, files *Files) (*namespace, error) {
-	ns := &namespace{mounts: map[string]*mount{}, above: map[string]map[string]bool{}, pace: pace, files: files}
+func newNamespace(g *Guest, list []Mount) (*namespace, error) {
+	ns := &namespace{mounts: map[string]*mount{}, above: map[string]map[string]bool{}, guest: g, fileSystems: fileSystems{}}
 	sorted := append([]Mount(nil), list...)
 	// Outer mounts first: where an inner one belongs may depend on links in the outer one.
 	sort.SliceStable(sorted, func(i, j int) bool { return len(sorted[i].Guest) < len(sorted[j].Guest) })
@@ -68,8 +69,8 @@ func (ns *namespace) add(m Mount) error {
 	if !filepath.IsAbs(m.Host) {
 		return fmt.Errorf("mount at %s: the host path %q must be absolute", m.Guest, m.Host)
 	}
-	if len(m.Guest) >= maxPath || strings.Count(m.Guest, "/") > maxLevels {
-		return fmt.Errorf("mount %s: the guest path has more than %d levels, or more than %d bytes", m.Host, maxLevels, maxPath-1)
+	if len(m.Guest) >= MaxPath || strings.Count(m.Guest, "/") > MaxLevels {
+		return fmt.Errorf("mount %s: the guest path has more than %d levels, or more than %d bytes", m.Host, MaxLevels, MaxPath-1)
 	}
 	host := filepath.Clean(m.Host)
 	isDir, err := look(host)
@@ -129,7 +130,7 @@ func (ns *namespace) canonical(guest string) (string, error) {
 		}
 		next, err := ns.walk(context.Background(), at, name, true)
 		switch {
-		case errors.Is(err, ErrnoLoop), err == nil && next.info == nil:
+		case errors.Is(err, ErrLoop), err == nil && next.info == nil:
 			return path.Join(at.guest, path.Join(parts[i:]...)), nil
 		case err != nil:
 			return "", err
@@ -139,8 +140,8 @@ func (ns *namespace) canonical(guest string) (string, error) {
 	return at.guest, nil
 }
 
-// locate is the place of a canonical guest path.
-func (ns *namespace) locate(guest string) place {
+// locate is the location of a canonical guest path.
+func (ns *namespace) locate(guest string) location {
 	for p := guest; ; p = path.Dir(p) {
 		if m := ns.mounts[p]; m != nil {
 			rel := "."
@@ -150,7 +151,7 @@ func (ns *namespace) locate(guest string) place {
 			if m.file != "" {
 				rel = m.file
 			}
-			return place{ns: ns, guest: guest, mnt: m, rel: rel}
+			return location{ns: ns, guest: guest, mnt: m, rel: rel}
 		}
 	}
 }

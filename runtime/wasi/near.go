@@ -10,14 +10,14 @@ type nearby struct {
 	n    int
 }
 
-// pinned is an open directory below a place's handle.
+// pinned is an open directory below a location's handle.
 type pinned struct {
 	fd  int
 	rel int // the length of its path below the handle, which is the start of all further ones
 }
 
 // directory is the directory at p, open until the walk leaves it. Those that are held lie on the way to p.
-func (n *nearby) directory(p place) (int, error) {
+func (n *nearby) directory(p location) (int, error) {
 	from, err := p.handle()
 	if err != nil || p.rel == "." {
 		return from, err
@@ -39,7 +39,7 @@ func (n *nearby) directory(p place) (int, error) {
 }
 
 // enter looks at what is at p, the entry of that name in the open directory dir, and holds it if it is a directory.
-func (n *nearby) enter(dir int, name string, p place) (*attributes, error) {
+func (n *nearby) enter(dir int, name string, p location) (*attributes, error) {
 	fd, err := openBelow(dir, name, unix.O_PATH|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return nil, err

@@ -1,9 +1,9 @@
 package wasi
 
-// Quiesce asks the guest to come to its end by itself: its standard input is at its end from now on, behind what was
-// read of it already, and nothing more is accepted on its listening sockets, which poll as ready with the
-// hang-up flag and answer sock_accept with ErrnoInval, as a listening socket does on Linux once it is shut
-// down. Connections that were accepted live on.
+// Quiesce asks the guest to end by itself: its standard input ends behind what was read of it so
+// far, and its listening sockets accept no more. They poll as ready with a hang-up, and Accept
+// returns ErrInvalid, as of a listening socket on Linux that was shut down. Connections that were
+// accepted live on.
 //
 // It may be called from any goroutine, any number of times, also after Close, and does not wait.
 func (g *Guest) Quiesce() {

@@ -1,19 +1,17 @@
 package wasi
 
 import (
-	"bytes"
 	"context"
 	"strings"
-	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 )
 
 // The bounds of a path, and of the walk along it. A path that a guest writes, the target of a link, and the canonical
-// path of each place on the way are shorter than maxPath.
+// path of each location on the way are shorter than MaxPath.
 const (
-	maxPath  = 4096 // PATH_MAX of Linux, bytes, the zero byte included
-	maxName  = 255  // NAME_MAX of Linux, bytes
+	MaxPath  = 4096 // PATH_MAX of Linux, bytes, the zero byte included
+	MaxName  = 255  // NAME_MAX of Linux, bytes
 	maxLinks = 40   // as many links as Linux follows in one walk
 	maxSteps = 4096 // names in one walk, those in the targets of links too; twice what fits one path
 )
@@ -21,14 +19,14 @@ const (
 // stepsPerLook is how many steps a walk makes before it looks whether the guest was killed. One costs some microseconds.
 const stepsPerLook = 8
 
-// place is where a path leads: a canonical guest path and what it is on the host.
-type place struct {
+// location is where a path leads: a canonical guest path and what it is on the host.
+type location struct {
 	ns    *namespace
 	guest string
 	mnt   *mount
 	// base, where it is not nil, is a directory of the mount that the guest holds open, and rel is relative to
 	// it instead of the mount's root. No component of rel was a link when it was walked.
-	base *directory
+	base *Directory
 	rel  string
 
 	info    *attributes // what is there, nil for nothing; set by walk
@@ -37,7 +35,7 @@ type place struct {
 }
 
 // handle is the directory that rel begins at.
-func (p place) handle() (int, error) {
+func (p location) handle() (int, error) {
 	if p.base != nil {
 		return p.base.fd, nil
 	}
@@ -45,7 +43,7 @@ func (p place) handle() (int, error) {
 }
 
 // lstat looks at what is there. It returns nil for nothing.
-func (p place) lstat() (*attributes, error) {
+func (p location) lstat() (*attributes, error) {
 	dir, err := p.handle()
 	if err != nil {
 		return nil, err
@@ -54,7 +52,7 @@ func (p place) lstat() (*attributes, error) {
 }
 
 // found is what the guest sees at p, where the host has info or err.
-func (p place) found(info *attributes, err error) (*attributes, error) {
+func (p location) found(info *attributes, err error) (*attributes, error) {
 	if (err != nil || !info.isDir()) && p.ns.above[p.guest] != nil {
 		return virtualAttributes(p.guest), nil
 	}
@@ -67,8 +65,8 @@ func (p place) found(info *attributes, err error) (*attributes, error) {
 	return info, nil
 }
 
-// child is the place of an entry of the directory p. It does not look whether it is there.
-func (p place) child(name string) place {
+// child is the location of an entry of the directory p. It does not look whether it is there.
+func (p location) child(name string) location {
 	guest := join(p.guest, name)
 	if p.ns.mounts[guest] != nil {
 		return p.ns.locate(guest)
@@ -77,11 +75,11 @@ func (p place) child(name string) place {
 	if p.rel != "." {
 		rel = p.rel + "/" + name
 	}
-	return place{ns: p.ns, guest: guest, mnt: p.mnt, base: p.base, rel: rel}
+	return location{ns: p.ns, guest: guest, mnt: p.mnt, base: p.base, rel: rel}
 }
 
 // parent is the directory that holds p.
-func (p place) parent() place {
+func (p location) parent() location {
 	dir := parentPath(p.guest)
 	if p.rel == "." || p.ns.mounts[p.guest] != nil {
 		return p.ns.locate(dir)
@@ -90,7 +88,7 @@ func (p place) parent() place {
 	if slash := strings.LastIndexByte(p.rel, '/'); slash >= 0 {
 		rel = p.rel[:slash]
 	}
-	return place{ns: p.ns, guest: dir, mnt: p.mnt, base: p.base, rel: rel}
+	return location{ns: p.ns, guest: dir, mnt: p.mnt, base: p.base, rel: rel}
 }
 
 // join and parentPath are path.Join and path.Dir for canonical paths, which they need not clean: that takes as
@@ -111,35 +109,37 @@ func parentPath(guest string) string { return guest[:max(strings.LastIndexByte(g
 //
 // What a walk costs grows with its steps: each looks at one name in a directory that is open. It is ErrKilled if ctx ends
 // in a long one.
-func (ns *namespace) walk(ctx context.Context, at place, name string, follow bool) (place, error) {
-	if name == "" {
-		return place{}, ErrnoNoent
-	}
-	if name[0] == '/' {
-		return place{}, ErrnoPerm
+func (ns *namespace) walk(ctx context.Context, at location, name string, follow bool) (location, error) {
+	switch {
+	case name == "":
+		return location{}, ErrNotExist
+	case name[0] == '/':
+		return location{}, ErrNotPermitted
+	case len(name) >= MaxPath:
+		return location{}, ErrNameTooLong
 	}
 	w := walker{ns: ns, at: at, from: at.guest, rest: name, own: len(name), follow: follow}
 	defer w.near.leave(0)
 	for w.rest != "" {
 		if w.steps++; w.steps > maxSteps {
-			return place{}, ErrnoNametoolong
+			return location{}, ErrNameTooLong
 		}
 		if w.steps%stepsPerLook == 0 && ctx.Err() != nil {
-			return place{}, ErrKilled
+			return location{}, ErrKilled
 		}
 		if err := w.step(); err != nil {
-			return place{}, err
+			return location{}, err
 		}
 	}
 	if w.at.info == nil && !w.missing {
 		info, err := w.at.lstat()
 		if err != nil {
-			return place{}, err
+			return location{}, err
 		}
 		w.at.info = info
 	}
 	if w.at.slashed && w.at.info != nil && !w.at.info.isDir() {
-		return place{}, ErrnoNotdir
+		return location{}, ErrNotDirectory
 	}
 	return w.at, nil
 }
@@ -147,7 +147,7 @@ func (ns *namespace) walk(ctx context.Context, at place, name string, follow boo
 // walker is a walk under way.
 type walker struct {
 	ns      *namespace
-	at      place
+	at      location
 	from    string // the guest path that the walk began at
 	rest    string // what is still to be walked
 	own     int    // how many of rest's last bytes the guest wrote itself, and not a link
@@ -167,7 +167,7 @@ func (w *walker) step() error {
 		return nil
 	}
 	if w.missing {
-		return ErrnoNoent
+		return ErrNotExist
 	}
 	switch name {
 	case ".":
@@ -182,12 +182,12 @@ func (w *walker) step() error {
 	if err := w.mustBeDir(); err != nil {
 		return err
 	}
-	if len(name) > maxName {
-		return ErrnoNametoolong
+	if len(name) > MaxName {
+		return ErrNameTooLong
 	}
 	next := w.at.child(name)
-	if len(next.guest) >= maxPath {
-		return ErrnoNametoolong
+	if len(next.guest) >= MaxPath {
+		return ErrNameTooLong
 	}
 	info, err := w.look(next, name)
 	if err != nil {
@@ -197,7 +197,7 @@ func (w *walker) step() error {
 		return w.expand(name, last && slash)
 	}
 	if info == nil && !last {
-		return ErrnoNoent
+		return ErrNotExist
 	}
 	next.info, next.slashed = info, last && slash
 	w.move(next)
@@ -206,7 +206,7 @@ func (w *walker) step() error {
 }
 
 // look is what is at next, the entry of that name in the directory where the walk is.
-func (w *walker) look(next place, name string) (*attributes, error) {
+func (w *walker) look(next location, name string) (*attributes, error) {
 	if next.mnt != w.at.mnt { // a mount point
 		return next.lstat()
 	}
@@ -220,8 +220,8 @@ func (w *walker) look(next place, name string) (*attributes, error) {
 	return next.found(statBelow(dir, name))
 }
 
-// move makes p the place where the walk is.
-func (w *walker) move(p place) {
+// move makes p the location where the walk is.
+func (w *walker) move(p location) {
 	switch {
 	case p.mnt != w.at.mnt || p.base != w.at.base || p.rel == ".":
 		w.near.leave(0)
@@ -233,7 +233,7 @@ func (w *walker) move(p place) {
 
 func (w *walker) mustBeDir() error {
 	if w.at.info != nil && !w.at.info.isDir() {
-		return ErrnoNotdir
+		return ErrNotDirectory
 	}
 	return nil
 }
@@ -243,7 +243,7 @@ func (w *walker) up(own, last bool) error {
 		return err
 	}
 	if own && w.at.guest == w.from && w.from != "/" {
-		return ErrnoPerm
+		return ErrNotPermitted
 	}
 	w.move(w.at.parent())
 	w.at.dotted = last
@@ -253,7 +253,7 @@ func (w *walker) up(own, last bool) error {
 // expand puts the target of the link of that name, in the directory where the walk is, before what is left to walk.
 func (w *walker) expand(name string, slash bool) error {
 	if w.links++; w.links > maxLinks {
-		return ErrnoLoop
+		return ErrLoop
 	}
 	dir, err := w.near.directory(w.at)
 	if err != nil {
@@ -263,8 +263,8 @@ func (w *walker) expand(name string, slash bool) error {
 	if err != nil {
 		return err
 	}
-	if len(target)+len(w.rest) >= 2*maxPath {
-		return ErrnoNametoolong
+	if len(target)+len(w.rest) >= 2*MaxPath {
+		return ErrNameTooLong
 	}
 	if strings.HasPrefix(target, "/") {
 		w.move(w.ns.locate("/"))
@@ -282,15 +282,4 @@ func (w *walker) expand(name string, slash bool) error {
 	}
 	w.rest = target
 	return nil
-}
-
-// checkedPath is the path that a guest wrote. The kernel's strings end at a zero byte, and WASI's are UTF-8.
-func checkedPath(b []byte) (string, error) {
-	if bytes.IndexByte(b, 0) >= 0 {
-		return "", ErrnoInval
-	}
-	if !utf8.Valid(b) {
-		return "", ErrnoIlseq
-	}
-	return string(b), nil
 }

@@ -13,7 +13,7 @@ import (
 
 	wasmtimego "github.com/bytecodealliance/wasmtime-go/v39"
 
-	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/preview1"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/translate"
 )
 
@@ -21,7 +21,7 @@ import (
 // its host calls, cannot pass it on.
 type hosted struct {
 	ctx   context.Context //nolint:containedctx // see above
-	wasi  *wasi.Guest
+	wasi  *preview1.Guest
 	pace  *pace
 	ended error // why a host call ended the guest
 }
