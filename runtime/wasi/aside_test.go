@@ -2,6 +2,7 @@ package wasi
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -29,7 +30,7 @@ func TestKillWaitsForNoCallBeside(t *testing.T) {
 		_, err := unix.Read(fds[0], b[:])
 		return err
 	}, pipe[0])
-	if err != ErrKilled || files.take(0) {
+	if !errors.Is(err, ErrKilled) || files.take(0) {
 		t.Errorf("%v, and the stock has a file that is in use", err)
 	}
 	if _, err := unix.Write(pipe[1], []byte("x")); err != nil { // its descriptor is still good

@@ -1,6 +1,7 @@
 package wasi
 
 import (
+	"errors"
 	"hash/fnv"
 	"strings"
 	"sync"
@@ -59,7 +60,7 @@ func openByName(dir int, rel string, flags int, mode uint32) (int, error) {
 			err = unix.EXDEV // as openat2 has it
 		} else if more {
 			fd, err = openName(at, name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-			if err == unix.ENOTDIR && isLink(at, name) {
+			if errors.Is(err, unix.ENOTDIR) && isLink(at, name) {
 				err = unix.ELOOP
 			}
 		} else {
@@ -130,7 +131,7 @@ func readlinkBelow(dir int, rel string) (string, error) {
 	}
 	defer unix.Close(fd) //nolint:errcheck // opened for its name only
 	target, err := readlinkIn(fd, "")
-	if err == unix.ENOENT {
+	if errors.Is(err, unix.ENOENT) {
 		err = unix.EINVAL // the kernel's word, with an empty path, for what is no link
 	}
 	return target, err
@@ -155,7 +156,7 @@ func mkdirBelow(dir int, rel string) error {
 		}
 		if err := inDirectory(dir, parentOf(rel[:at]), func(fd int) error {
 			return unix.Mkdirat(fd, rel[at:at+next], 0o755)
-		}); err != nil && err != unix.EEXIST {
+		}); err != nil && !errors.Is(err, unix.EEXIST) {
 			return err
 		}
 		at += next + 1

@@ -42,7 +42,7 @@ func openDirectory(p location) (*Directory, error) {
 		return nil, err
 	}
 	fd, err := openBelow(handle, p.rel, unix.O_RDONLY|unix.O_DIRECTORY, 0)
-	unread := err == unix.EACCES // it may be walked through and not read
+	unread := errors.Is(err, unix.EACCES) // it may be walked through and not read
 	if unread {
 		fd, err = openBelow(handle, p.rel, unix.O_PATH|unix.O_DIRECTORY, 0)
 	}

@@ -2,6 +2,7 @@ package wasi
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -197,11 +198,10 @@ func (m *measure) entries(b []byte) error {
 
 func (m *measure) down(e Entry) (bool, error) {
 	fd, err := openBelow(m.fd, e.Name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
-	switch err {
-	case nil:
-	case unix.ENOENT, unix.ENOTDIR, unix.ELOOP: // it went meanwhile, or is none
-		return false, nil
-	default:
+	switch {
+	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ELOOP):
+		return false, nil // it was moved or removed meanwhile, or is no directory
+	case err != nil:
 		return false, err
 	}
 	var st unix.Stat_t

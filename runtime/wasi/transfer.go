@@ -106,7 +106,7 @@ type cursor struct {
 func (c cursor) gather(bufs [][]byte, host *[hostIovecs]unix.Iovec) (n, size int) {
 	for n < len(host) && size < maxChunk && c.index < len(bufs) {
 		b := bufs[c.index][c.offset:]
-		c.index, c.offset = c.index+1, 0
+		c = cursor{index: c.index + 1}
 		if len(b) == 0 {
 			continue
 		}
