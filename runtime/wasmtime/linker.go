@@ -7,7 +7,6 @@ import "C"
 import (
 	"fmt"
 	goruntime "runtime"
-	"runtime/cgo"
 	"runtime/debug"
 	"unsafe"
 
@@ -93,7 +92,7 @@ func (e *panicError) Error() string {
 //
 //export goHostCall
 func goHostCall(handle C.uintptr_t, index C.uint32_t, memory *C.uint8_t, size C.size_t, args *C.uint64_t, nargs C.size_t) (result C.int32_t) {
-	h := cgo.Handle(handle).Value().(*hosted)
+	h := guestHandles.get(uintptr(handle))
 	defer func() {
 		if r := recover(); r != nil {
 			h.ended = &panicError{function: hostCalls[index].Name, value: r, stack: debug.Stack()}
