@@ -7,9 +7,10 @@ import (
 )
 
 // Some calls of the kernel last as long as a guest makes them last, cannot be made in pieces, and
-// cannot be interrupted: a flush of gigabytes that the guest wrote, a look into a directory that was
-// large once, and the freeing of a large file's pages, where it is shortened, removed, replaced, or
-// closed as the last. They are made on a thread beside, so that a kill does not wait for them.
+// cannot be interrupted: a flush of gigabytes that the guest wrote, a look into a directory that
+// was large once, and the freeing of a large file's pages, where it is shortened, removed,
+// replaced, or closed as the last. They are made on a thread beside, so that a kill does not wait
+// for them.
 
 // slowSize is the size, in bytes, from which a file is freed aside. The kernel frees as many within
 // 3 ms.
@@ -39,7 +40,7 @@ func aside(ctx context.Context, files *Files, call func(fds []int) error, fds ..
 	})
 }
 
-// wait waits for the end of a call beside, or of the guest.
+// wait waits for the end of a call beside, or for the end of the guest.
 func wait(ctx context.Context, call func() error) error {
 	done := make(chan error, 1)
 	go func() { done <- call() }() // ends with the call

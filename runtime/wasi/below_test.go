@@ -9,7 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// everyWay runs a test with openat2 and, as on a kernel or under a filter that lacks it, without.
+// everyWay runs a test with openat2, and without it, as on a kernel or under a filter that lacks
+// it.
 func everyWay(t *testing.T, test func(*testing.T)) {
 	t.Helper()
 	if !hasOpenat2() {

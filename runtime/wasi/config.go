@@ -27,17 +27,17 @@ type Config struct {
 	// writes to them, so a slow Write holds the guest back, and a kill too: the guest's write lasts
 	// as long as Write does.
 	Stdout, Stderr io.Writer
-	// OutputRate bounds what the guest writes to both together, in bytes per second, with as many at
-	// once; 0 is no bound. A guest that writes more waits in its call.
+	// OutputRate bounds what the guest writes to both together, in bytes per second, with as many
+	// at once; 0 is no bound. A guest that writes more waits in its call.
 	OutputRate int64
 	// Listeners are listening sockets that the guest has from its start. New owns them, even where
 	// it fails.
 	Listeners []*net.TCPListener
 	// MaxDescriptors bounds what the guest has open; 0 is DefaultMaxDescriptors.
 	MaxDescriptors int
-	// Pace is asked in the middle of calls that take long, on the guest's thread, at most every 5 ms.
-	// It may hold the guest back, as for its limit of processor time, and returns when ctx ends. Nil
-	// holds no guest back.
+	// Pace is asked in the middle of calls that take long, on the guest's thread, at most every 5
+	// ms. It may hold the guest back, as for its limit of processor time, and returns when ctx
+	// ends. Nil holds no guest back.
 	Pace func(ctx context.Context)
 	// Files is the stock of open files that the guest shares with others; nil is no bound.
 	Files *Files

@@ -7,9 +7,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// direct is the location that name, as it is written, has below dir, where that can be told without a look at each
-// part: no `.`, no `..`, no mount at its end. What the kernel then opens there (see openBelow) has no link
-// on the way, so it is what the walk would have found; where it refuses, the walk tells what there is.
+// direct is the location that name, as it is written, has below dir. It reports false where only a
+// walk can tell: for `.` and `..`, and for a mount at the end. What the kernel then opens at the
+// location (see openBelow) has no link on the way, so the walk would have found the same. Where the
+// kernel refuses, the walk finds out what there is.
 func (ns *namespace) direct(dir *Directory, name string) (location, bool) {
 	if !plain(name) {
 		return location{}, false
@@ -45,7 +46,7 @@ func (ns *namespace) direct(dir *Directory, name string) (location, bool) {
 	return p, p.mnt.file == ""
 }
 
-// plain says that the path is relative and made of names alone, with one slash between them.
+// plain reports whether the path is relative and made of names alone, with one slash between them.
 func plain(name string) bool {
 	start := 0
 	for i := 0; i <= len(name); i++ {
@@ -75,7 +76,7 @@ func (p location) openDirect(ctx context.Context, o Opening) (Object, error) {
 	switch err := unix.Fstatat(dir, p.rel, &st, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT); {
 	case err == unix.ENOENT && !o.creates() && strings.IndexByte(p.rel, '/') < 0:
 		return nil, ErrNotExist
-	case err == unix.ENOENT: // or so it seems: this one look follows links, wherever they lead on the host
+	case err == unix.ENOENT: // or a link leads nowhere: only this look follows links on the host
 	case err != nil:
 		return nil, err
 	case st.Mode&unix.S_IFMT == unix.S_IFDIR:

@@ -11,8 +11,8 @@ import (
 // Directory is an open directory. Its methods that take a path walk that from the directory, in the
 // guest's own namespace: see the package documentation. A path that leads nowhere is ErrNotExist.
 type Directory struct {
-	at     location // where it was when it was opened
-	fd     int      // itself, pinned; -1 for a mount point and for a directory that only mounts make
+	at     location // its location when it was opened
+	fd     int      // -1 for a mount point, and for what exists only because of mounts
 	unread bool     // fd is open for its names only
 	large  bool     // reading it may take long
 	stream int      // for its entries; -1 until they are first read
@@ -42,7 +42,7 @@ func openDirectory(p location) (*Directory, error) {
 		return nil, err
 	}
 	fd, err := openBelow(handle, p.rel, unix.O_RDONLY|unix.O_DIRECTORY, 0)
-	unread := errors.Is(err, unix.EACCES) // it may be walked through and not read
+	unread := errors.Is(err, unix.EACCES) // a walk may go through it, but it cannot be read
 	if unread {
 		fd, err = openBelow(handle, p.rel, unix.O_PATH|unix.O_DIRECTORY, 0)
 	}
@@ -54,7 +54,7 @@ func openDirectory(p location) (*Directory, error) {
 	return d, nil
 }
 
-// newDirectory is the directory at p, open as fd.
+// newDirectory makes the directory at p, which is open as fd.
 func newDirectory(p location, fd int) *Directory {
 	// The path of p may be the start of a longer one, which would be kept as long.
 	at := location{ns: p.ns, mnt: p.mnt, guest: strings.Clone(p.guest), rel: p.rel}
@@ -62,7 +62,7 @@ func newDirectory(p location, fd int) *Directory {
 	return &Directory{at: at, fd: fd, stream: -1}
 }
 
-// location is where the walks from this directory begin.
+// location is the position at which the walks from this directory begin.
 func (d *Directory) location() location {
 	p := d.at
 	if d.fd >= 0 {

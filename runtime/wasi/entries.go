@@ -20,8 +20,8 @@ type Entry struct {
 // which are the cookies of all others, are below.
 const mountCookies = 1 << 63
 
-// listing has entries of the directory that the guest listed last. A guest has one: if it lists several
-// directories in turn, the host reads each again from where the guest stopped.
+// listing has entries of the directory that the guest listed last. A guest has one: if it lists
+// several directories in turn, the host reads each again from where the guest stopped.
 type listing struct {
 	of       *Directory
 	storage  [direntBuffer]byte
@@ -29,8 +29,8 @@ type listing struct {
 	position uint64 // the cookie that buf begins at
 }
 
-// Entries calls each with the entries behind the cookie, 0 at the start, until each returns false or
-// there are no more.
+// Entries calls each with the entries behind the cookie, 0 at the start, until each returns false
+// or there are no more.
 func (d *Directory) Entries(ctx context.Context, cookie uint64, each func(Entry) bool) error {
 	if cookie < mountCookies {
 		more, err := d.hostEntries(ctx, cookie, each)
@@ -48,7 +48,7 @@ func (d *Directory) Entries(ctx context.Context, cookie uint64, each func(Entry)
 		if err := d.at.ns.guest.pace.look(ctx); err != nil {
 			return err
 		}
-		if uint64(i) < cookie-mountCookies || d.onHost(name) { // taken, or listed with the host's entries
+		if uint64(i) < cookie-mountCookies || d.onHost(name) { // listed before
 			continue
 		}
 		e := Entry{Next: mountCookies + uint64(i) + 1, Name: name}
@@ -74,7 +74,8 @@ func (d *Directory) onHost(name string) bool {
 	return err == nil
 }
 
-// mounted gives an entry the type and number of what is mounted over it or below it.
+// mounted gives an entry the type and number of what is mounted over it or below it, if anything
+// is.
 func (d *Directory) mounted(e *Entry) {
 	if !d.at.ns.above[d.at.guest][e.Name] {
 		return
@@ -94,7 +95,7 @@ func (d *Directory) hostEntries(ctx context.Context, cookie uint64, each func(En
 	ns := d.at.ns
 	if err := d.openStream(); err != nil {
 		if ns.above[d.at.guest] != nil {
-			return true, nil // only mounts make it
+			return true, nil // it exists only because of mounts
 		}
 		return false, err
 	}
@@ -133,7 +134,8 @@ func (d *Directory) hostEntries(ctx context.Context, cookie uint64, each func(En
 	}
 }
 
-// parseDirent reads one struct linux_dirent64: inode, offset of the next, length, type, name ending in zero.
+// parseDirent reads one struct linux_dirent64: inode, offset of the next, length, type, name ending
+// in zero.
 func parseDirent(b []byte) (Entry, int) {
 	size := int(binary.NativeEndian.Uint16(b[16:]))
 	e := Entry{
@@ -157,7 +159,7 @@ func (d *Directory) read(ctx context.Context, buf []byte) (n int, err error) {
 	if !d.large {
 		return unix.Getdents(d.stream, buf)
 	}
-	var own []byte // one that the call may write to after a kill
+	var own []byte // the call may write to it after a kill
 	err = aside(ctx, d.at.ns.guest.room.files, func(fds []int) error {
 		own = make([]byte, len(buf))
 		n, err := unix.Getdents(fds[0], own)

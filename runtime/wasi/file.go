@@ -84,8 +84,8 @@ func (f *File) transfer(call uintptr, events int16, nonblock bool) transfer {
 // Seek moves the file's position, and returns it. whence is io.Seeker's.
 func (f *File) Seek(offset int64, whence int) (int64, error) { return unix.Seek(f.fd, offset, whence) }
 
-// SetAppend has every write go to the end of the file, or no longer. The kernel does the appending:
-// only the kernel can keep the writes of several writers apart.
+// SetAppend makes every write go to the end of the file, or stops that. The kernel appends: only
+// the kernel can keep the writes of several writers apart.
 func (f *File) SetAppend(on bool) error {
 	now, err := unix.FcntlInt(uintptr(f.fd), unix.F_GETFL, 0)
 	if err != nil {

@@ -8,18 +8,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// How deep guests make directories. What is there already may be deeper (a hostPath volume), and is walked, read and
-// removed like all else; nothing is made or moved down there.
+// How deep guests make directories. Directories that are there already may be deeper (a hostPath
+// volume). They are walked, read and removed like all others, but nothing is made or moved into the
+// levels below the bound.
 //
-// The bound is one of levels and not of bytes, since what a rename does to the bytes of all paths below it would take a
-// walk through the tree each time. Levels grow only where a directory moves further down, which few programs do: that
-// tree is measured, and the others need not be.
+// The bound is one of levels and not of bytes: a rename changes the bytes of all paths below it,
+// and to count them would take a walk through the tree each time. Levels grow only where a
+// directory moves further down, which few programs do: only such a tree is measured.
 //
-// It is no wall that other code may lean on: guests who share a volume, and move what the other one measures in just
-// that moment, get deeper. What walks a guest's files holds few descriptors, however deep they are.
+// Other code may not rely on the bound: two guests who share a volume get deeper if one moves what
+// the host measures for the other in that moment. Code that walks a guest's files holds few
+// descriptors, however deep the files are.
 const (
 	MaxLevels   = 256     // from a mount's root to what is made
-	maxMeasured = 1 << 17 // entries of a tree that moves down; a larger one is to be copied
+	maxMeasured = 1 << 17 // entries of a tree that moves down; larger ones must be copied
 )
 
 // level is how many names lead from the mount's root to p, as it was walked.
@@ -33,7 +35,8 @@ func (p location) level() int {
 	return strings.Count(p.guest[len(p.mnt.guest):], "/")
 }
 
-// depth is the level at which p is now. A directory that the guest holds open may have been moved since.
+// depth is the level at which p is now. A directory that the guest holds open may have been moved
+// since it was opened.
 func (p location) depth(ctx context.Context) (int, error) {
 	if p.base == nil {
 		return p.level(), nil
@@ -60,8 +63,8 @@ func (p location) depth(ctx context.Context) (int, error) {
 
 func same(a, b *unix.Stat_t) bool { return a.Dev == b.Dev && a.Ino == b.Ino }
 
-// climb counts the levels from the directory dir up to root. From one that is not below it any more they are those up to the
-// file system's own root. It counts no further than the bound.
+// climb counts the levels from the directory dir up to root. If dir is no longer below root, it
+// counts those up to the file system's own root. It counts no further than the bound.
 func climb(ctx context.Context, dir, root int) (levels int, err error) {
 	var top, at, above unix.Stat_t
 	if err := unix.Fstat(root, &top); err != nil {
@@ -99,7 +102,7 @@ func climb(ctx context.Context, dir, root int) (levels int, err error) {
 	return levels, nil
 }
 
-// shallow says why p cannot become to, for how deep that is.
+// shallow returns an error if p cannot become to because that is too deep.
 func (p location) shallow(ctx context.Context, to location) error {
 	if !p.info.isDir() {
 		if level := to.level(); level > MaxLevels && level > p.level() {
@@ -131,9 +134,10 @@ func (p location) shallow(ctx context.Context, to location) error {
 	return tree.run(ctx)
 }
 
-// measure looks whether a tree has more levels than there is room for. It holds two descriptors at a time: on the way
-// back it opens a directory by the `..` of the one below, and sees by its number that it is the same one. Nothing is
-// read of it but types and names, so that a tree which moves meanwhile leads to a wrong answer at most.
+// measure finds out whether a tree has more levels than there is room for. It holds two descriptors
+// at a time: on the way back it opens a directory by the `..` of the one below, and sees by its
+// number that it is the same one. It reads only types and names, so that a tree which moves
+// meanwhile leads at most to a wrong answer.
 type measure struct {
 	pace *pace
 	fd   int // the directory that is looked at
@@ -173,7 +177,7 @@ func (m *measure) run(ctx context.Context) error {
 	}
 }
 
-// entries looks at those in b, and goes down into the first directory.
+// entries looks at the entries in b, and goes down into the first directory.
 func (m *measure) entries(b []byte) error {
 	for len(b) > 0 {
 		e, size := parseDirent(b)

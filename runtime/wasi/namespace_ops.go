@@ -8,9 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The operations on entries of directories. Each looks at the location that a walk found, refuses what the
-// guest's view of its files forbids, and leaves the rest, and with it the exact error, to one call of the
-// kernel on the entry's name in its directory, which was opened below the mount's directory.
+// The operations on entries of directories. Each looks at the location that a walk found, and
+// refuses what the guest's view of its files forbids. The rest, and the exact error, come from one
+// call of the kernel with the entry's name in its directory, which was opened below the mount's
+// directory.
 
 // inParent calls do with the open directory that holds p, and p's name there.
 func (p location) inParent(do func(dir int, name string) error) error {
@@ -25,7 +26,8 @@ func (p location) inParent(do func(dir int, name string) error) error {
 	return inDirectory(root, parent.rel, func(dir int) error { return do(dir, path.Base(p.guest)) })
 }
 
-// makeable says why nothing can be made at p, which was walked without following a last link.
+// makeable returns an error if nothing can be made at p, which was walked without following a last
+// link.
 func (p location) makeable() error {
 	switch {
 	case p.info != nil:
@@ -38,7 +40,7 @@ func (p location) makeable() error {
 	return nil
 }
 
-// changeable says why the entry p cannot be moved or removed.
+// changeable returns an error if the entry p cannot be moved or removed.
 func (p location) changeable() error {
 	switch {
 	case p.info == nil:
@@ -113,7 +115,7 @@ func (p location) unlink(ctx context.Context) error {
 	return p.remove(ctx, 0)
 }
 
-// remove removes p, aside if that takes long.
+// remove removes p, on a thread beside if that takes long.
 func (p location) remove(ctx context.Context, flags int) error {
 	return p.inParent(func(dir int, name string) error {
 		if !p.info.slow() {
@@ -131,7 +133,7 @@ func (p location) symlink(target string) error {
 		return ErrNotExist
 	}
 	if target[0] == '/' {
-		return ErrNotPermitted // as the conformance programs want it; those that others made are followed
+		return ErrNotPermitted // as the conformance programs want it; links of others are followed
 	}
 	return p.inParent(func(dir int, name string) error { return unix.Symlinkat(target, dir, name) })
 }
@@ -199,7 +201,7 @@ func (p location) link(to location) error {
 	})
 }
 
-// setTimes changes the times of what is at p, of a link itself where p is one.
+// setTimes changes the times of what is at p, of the link itself if p is one.
 func (p location) setTimes(times Times) error {
 	switch {
 	case p.info == nil:

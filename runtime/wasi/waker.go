@@ -9,10 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// waker ends the waiting of the guest's thread. ring may be called from any goroutine: the thread then
-// looks again for what it waits for.
+// waker ends the waiting of the guest's thread. ring may be called from any goroutine: the thread
+// then looks again for what it waits for.
 type waker struct {
-	bell chan struct{} // has room for one
+	bell chan struct{} // holds at most one ring
 
 	mu sync.Mutex
 	fd int // an eventfd that is rung too; -1 until the thread waits for descriptors of the kernel
@@ -85,8 +85,8 @@ func (g *Guest) pause(ctx context.Context, d time.Duration) error {
 	return nil
 }
 
-// watch waits like pause, and for the first of the kernel's descriptors in fds. It uses the last entry
-// of fds itself. What came is in their Revents.
+// watch waits like pause, and for the first of the kernel's descriptors in fds. It uses the last
+// entry of fds itself. What came is in their Revents.
 func (g *Guest) watch(ctx context.Context, fds []unix.PollFd, d time.Duration) error {
 	if ctx.Err() != nil {
 		return ErrKilled

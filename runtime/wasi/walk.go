@@ -7,25 +7,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The bounds of a path, and of the walk along it. A path that a guest writes, the target of a link, and the canonical
-// path of each location on the way are shorter than MaxPath.
+// The bounds of a path, and of the walk along it. A path that a guest writes, the target of a link,
+// and the canonical path of each location on the way are shorter than MaxPath.
 const (
 	MaxPath  = 4096 // PATH_MAX of Linux, bytes, the zero byte included
 	MaxName  = 255  // NAME_MAX of Linux, bytes
-	maxLinks = 40   // as many links as Linux follows in one walk
-	maxSteps = 4096 // names in one walk, those in the targets of links too; twice what fits one path
+	maxLinks = 40   // links in one walk, as many as Linux follows
+	maxSteps = 4096 // names in one walk, with those in links; twice what fits one path
 )
 
-// stepsPerLook is how many steps a walk makes before it looks whether the guest was killed. One costs some microseconds.
+// stepsPerLook is how many steps a walk makes before it looks whether the guest was killed. A step
+// costs some microseconds.
 const stepsPerLook = 8
 
-// location is where a path leads: a canonical guest path and what it is on the host.
+// location is what a path leads to: a canonical guest path, and what that is on the host.
 type location struct {
 	ns    *namespace
 	guest string
 	mnt   *mount
-	// base, where it is not nil, is a directory of the mount that the guest holds open, and rel is relative to
-	// it instead of the mount's root. No component of rel was a link when it was walked.
+	// base, if it is not nil, is a directory of the mount that the guest holds open. Then rel is
+	// relative to it instead of the mount's root. No name in rel was a link when it was walked.
 	base *Directory
 	rel  string
 
@@ -34,7 +35,7 @@ type location struct {
 	dotted  bool        // the path ended in `.` or `..`, so it cannot be moved, made or removed
 }
 
-// handle is the directory that rel begins at.
+// handle is the open directory that rel begins at.
 func (p location) handle() (int, error) {
 	if p.base != nil {
 		return p.base.fd, nil
@@ -51,7 +52,7 @@ func (p location) lstat() (*attributes, error) {
 	return p.found(statBelow(dir, p.rel))
 }
 
-// found is what the guest sees at p, where the host has info or err.
+// found is what the guest sees at p, if the host found info, or err.
 func (p location) found(info *attributes, err error) (*attributes, error) {
 	if (err != nil || !info.isDir()) && p.ns.above[p.guest] != nil {
 		return virtualAttributes(p.guest), nil
@@ -65,7 +66,7 @@ func (p location) found(info *attributes, err error) (*attributes, error) {
 	return info, nil
 }
 
-// child is the location of an entry of the directory p. It does not look whether it is there.
+// child is the location of an entry of the directory p. It does not look whether the entry exists.
 func (p location) child(name string) location {
 	guest := join(p.guest, name)
 	if p.ns.mounts[guest] != nil {
@@ -91,8 +92,8 @@ func (p location) parent() location {
 	return location{ns: p.ns, guest: dir, mnt: p.mnt, base: p.base, rel: rel}
 }
 
-// join and parentPath are path.Join and path.Dir for canonical paths, which they need not clean: that takes as
-// long as a call of the kernel.
+// join and parentPath are path.Join and path.Dir for canonical paths. They do not clean the path,
+// which would take as long as a call of the kernel.
 func join(dir, name string) string {
 	if dir == "/" {
 		return "/" + name
@@ -102,13 +103,14 @@ func join(dir, name string) string {
 
 func parentPath(guest string) string { return guest[:max(strings.LastIndexByte(guest, '/'), 1)] }
 
-// walk resolves the guest's path name from the directory at. Links on the way are followed, the last component's
-// only with follow (or before a trailing slash). That nothing is at the end is no error; that something on
-// the way is missing or no directory is. The guest's own `..` cannot climb above the directory that it
-// names, except that it may at the root, as in any Unix.
+// walk resolves the guest's path name from the directory at. It follows links on the way, and a
+// link at the end only with follow (or before a trailing slash). It is no error if nothing is at
+// the end; it is one if something on the way is missing or is no directory. The `..` that the guest
+// itself wrote cannot climb above the directory that the walk began at. At the root it stays there,
+// as in any Unix.
 //
-// What a walk costs grows with its steps: each looks at one name in a directory that is open. It is ErrKilled if ctx ends
-// in a long one.
+// The cost of a walk grows with its steps: each looks at one name in a directory that is open. A
+// long walk returns ErrKilled if ctx ends.
 func (ns *namespace) walk(ctx context.Context, at location, name string, follow bool) (location, error) {
 	switch {
 	case name == "":
@@ -155,7 +157,7 @@ type walker struct {
 	steps   int    // names looked at so far
 	near    nearby // directories on the way to at
 	follow  bool
-	missing bool // the last component is not there
+	missing bool // the last name does not exist
 }
 
 func (w *walker) step() error {
@@ -163,7 +165,7 @@ func (w *walker) step() error {
 	name, rest, slash := strings.Cut(w.rest, "/")
 	w.rest = strings.TrimLeft(rest, "/")
 	last := w.rest == ""
-	if name == "" { // a link may say anything
+	if name == "" { // a link may hold any text
 		return nil
 	}
 	if w.missing {
@@ -205,7 +207,7 @@ func (w *walker) step() error {
 	return nil
 }
 
-// look is what is at next, the entry of that name in the directory where the walk is.
+// look returns what is at next, the entry of that name in the directory that the walk has reached.
 func (w *walker) look(next location, name string) (*attributes, error) {
 	if next.mnt != w.at.mnt { // a mount point
 		return next.lstat()
@@ -214,13 +216,13 @@ func (w *walker) look(next location, name string) (*attributes, error) {
 	if err != nil {
 		return next.found(nil, err)
 	}
-	if w.rest != "" && w.rest[0] != '.' { // it goes on in there
+	if w.rest != "" && w.rest[0] != '.' { // the walk goes on in there
 		return next.found(w.near.enter(dir, name, next))
 	}
 	return next.found(statBelow(dir, name))
 }
 
-// move makes p the location where the walk is.
+// move takes the walk to p.
 func (w *walker) move(p location) {
 	switch {
 	case p.mnt != w.at.mnt || p.base != w.at.base || p.rel == ".":
@@ -250,7 +252,8 @@ func (w *walker) up(own, last bool) error {
 	return nil
 }
 
-// expand puts the target of the link of that name, in the directory where the walk is, before what is left to walk.
+// expand puts the target of a link before the rest of the path. The link has that name in the
+// directory that the walk has reached.
 func (w *walker) expand(name string, slash bool) error {
 	if w.links++; w.links > maxLinks {
 		return ErrLoop

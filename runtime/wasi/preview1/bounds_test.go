@@ -15,7 +15,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 )
 
-// countdown is the context of a guest that is killed at the look after so many: work is measured in looks, not in time.
+// countdown is the context of a guest that is killed after so many looks: work is measured in
+// looks, not in time.
 type countdown struct {
 	context.Context //nolint:containedctx // it is one
 	left, looks     int
@@ -28,14 +29,14 @@ func (c *countdown) Err() error {
 	return nil
 }
 
-// killedAfter has the guest killed at its next look but so many.
+// killedAfter has the host kill the guest after so many looks.
 func (c *caller) killedAfter(looks int) *countdown {
 	ctx := &countdown{Context: context.Background(), left: looks}
 	c.ctx = ctx
 	return ctx
 }
 
-// processorTime is what the calling thread uses for work, in which it waits for nothing.
+// processorTime is what the calling thread uses for work, which must wait for nothing.
 func processorTime(t *testing.T, work func()) time.Duration {
 	t.Helper()
 	runtime.LockOSThread()
@@ -51,7 +52,8 @@ func processorTime(t *testing.T, work func()) time.Duration {
 	return time.Duration(after.Nano() - before.Nano())
 }
 
-// chain makes directories of that name in one another, however long their path is, and returns the last, open.
+// chain makes directories of that name in one another, however long their path is. It returns the
+// last, open.
 func chain(t testing.TB, dir, name string, levels int) int {
 	t.Helper()
 	at, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
@@ -73,7 +75,8 @@ func chain(t testing.TB, dir, name string, levels int) int {
 	return at
 }
 
-// longWalk is a guest with a tree of that depth, and at its bottom links that lead up and down until the last file.
+// longWalk is a guest with a tree of that depth. Links at its bottom lead up and down until the
+// last file.
 func longWalk(t testing.TB, depth, links int) (c *caller, path string) {
 	t.Helper()
 	root := t.TempDir()
@@ -92,7 +95,7 @@ func longWalk(t testing.TB, depth, links int) (c *caller, path string) {
 	return newCaller(t, wasi.Config{Mounts: []wasi.Mount{{Host: root, Guest: "/"}}}), strings.Repeat("a/", depth) + name(0)
 }
 
-// TestWalksAreBounded has every function walk the path that takes longest.
+// TestWalksAreBounded makes every function walk the path that takes longest.
 func TestWalksAreBounded(t *testing.T) {
 	everyWay(t, func(t *testing.T) {
 		c, path := longWalk(t, 1500, 39)
@@ -138,7 +141,8 @@ func TestWalkLooksForTheKill(t *testing.T) {
 	}
 }
 
-// TestWalkUpAndDown goes further up than the directories that a walk holds, from a descriptor and from the root.
+// TestWalkUpAndDown goes further up than the directories that a walk holds open reach, from a
+// descriptor and from the root.
 func TestWalkUpAndDown(t *testing.T) {
 	everyWay(t, func(t *testing.T) {
 		root := t.TempDir()
@@ -165,7 +169,7 @@ func TestWalkUpAndDown(t *testing.T) {
 	})
 }
 
-// descriptors is how many files this process has open.
+// descriptors is how many files this OS process has open.
 func descriptors(t testing.TB) int {
 	t.Helper()
 	entries, err := os.ReadDir("/proc/self/fd")
@@ -175,7 +179,7 @@ func descriptors(t testing.TB) int {
 	return len(entries)
 }
 
-// TestWalkKeepsNoDescriptors looks at those of the process after walks of all kinds.
+// TestWalkKeepsNoDescriptors counts the descriptors of the OS process after walks of all kinds.
 func TestWalkKeepsNoDescriptors(t *testing.T) {
 	c, path := longWalk(t, 100, 2)
 	_, _ = c.content("a/a/a/a")

@@ -18,7 +18,7 @@ func fdRenumber(ctx context.Context, g *Guest, _ memory, a arguments) error {
 	return g.fds.renumber(ctx, a.u32(0), a.u32(1))
 }
 
-// fdAdvise takes the advice of any file and follows none: it is only ever about speed.
+// fdAdvise accepts advice for any file, and follows none: it is only about speed.
 func fdAdvise(_ context.Context, g *Guest, _ memory, a arguments) error {
 	if a.u32(3) > 5 { // normal, sequential, random, willneed, dontneed, noreuse
 		return ErrnoInval
@@ -81,7 +81,8 @@ func fdFdstatGet(_ context.Context, g *Guest, m memory, a arguments) error {
 	return nil
 }
 
-// fdFdstatSetFlags changes the two flags that can be changed. The others are fixed when a file is opened.
+// fdFdstatSetFlags changes the two flags that can be changed. The others are fixed when a file is
+// opened.
 func fdFdstatSetFlags(_ context.Context, g *Guest, _ memory, a arguments) error {
 	const changeable = flagAppend | flagNonblock
 	d, err := g.fds.any(a.u32(0), rightFDFdstatSetFlags)
@@ -104,7 +105,7 @@ func fdFdstatSetFlags(_ context.Context, g *Guest, _ memory, a arguments) error 
 	return nil
 }
 
-// fdFdstatSetRights gives rights up. They cannot be had back.
+// fdFdstatSetRights gives rights up. The guest cannot get them back.
 func fdFdstatSetRights(_ context.Context, g *Guest, _ memory, a arguments) error {
 	d, err := g.fds.get(a.u32(0))
 	if err != nil {
@@ -187,9 +188,9 @@ func newTimes(atim, mtim uint64, flags uint16) (times wasi.Times, err error) {
 	return times, nil
 }
 
-// prestatSocket is the tag of a preopened descriptor that is no directory. Preview 1 names none but that of
-// directories, 0; it is this tag, and no error, that makes the C libraries' and Go's search for preopened
-// directories go on behind a socket (an error ends wasi-libc's).
+// prestatSocket is the tag of a preopened descriptor that is no directory. Preview 1 has only the
+// tag of directories, 0. With this tag, but not with an error, the C libraries' and Go's search for
+// preopened directories goes on behind a socket (an error ends wasi-libc's).
 const prestatSocket = 1
 
 func fdPrestatGet(_ context.Context, g *Guest, m memory, a arguments) error {
@@ -223,7 +224,7 @@ func fdPrestatDirName(_ context.Context, g *Guest, m memory, a arguments) error 
 	}
 	dir, ok := d.object.(*wasi.Directory)
 	if !ok {
-		return nil // some ask without a look at the tag: for the name of no bytes that they were told of
+		return nil // some guests ask without a look at the tag, for a name of no bytes
 	}
 	path := dir.Path()
 	if uint64(a.u32(2)) < uint64(len(path)) {

@@ -14,10 +14,10 @@ type descriptor struct {
 	inheriting uint64
 	flags      uint16 // fdflags
 	preopened  bool   // it was there when the guest started, and the guest may ask what it is
-	// told says that the guest has looked at the flags of a listening socket, or set them. Such a
-	// socket is given with flagNonblock, which Go's runtime looks for and needs: a call that blocks
-	// would stop its whole guest. A guest that never looks cannot know, and gets what such programs,
-	// in C mostly, expect: an accept that waits.
+	// told says that the guest has looked at the flags of a listening socket, or set them. The
+	// guest gets such a socket with flagNonblock, which Go's runtime looks for and needs: a call
+	// that blocks would stop its whole guest. A guest that never looks cannot know of the flag, and
+	// its accept waits, as such programs, in C mostly, expect.
 	told bool
 }
 

@@ -144,7 +144,8 @@ func TestAppend(t *testing.T) {
 	}
 }
 
-// TestFilesAreShared: who holds many gets no more before who holds few, and what is closed is there again.
+// TestFilesAreShared: a guest that holds many files gets no more before one that holds few, and
+// closed files are free again.
 func TestFilesAreShared(t *testing.T) {
 	files := wasi.NewFiles(10)
 	open := func(c *caller) (fds []uint64) {

@@ -23,8 +23,8 @@ type Function struct {
 	Name     string
 	Params   []Kind
 	NoResult bool // else it has one, an i32
-	// Call runs the function. args has one entry per parameter. It returns the function's result, or
-	// an error that ends the guest: see the package documentation.
+	// Call runs the function. args has one entry per parameter. It returns the function's result,
+	// or an error that ends the guest: see the package documentation.
 	Call func(ctx context.Context, g *Guest, mem []byte, args []uint64) (Errno, error)
 }
 

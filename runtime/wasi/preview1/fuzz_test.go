@@ -15,14 +15,15 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 )
 
-// dead is a context of a guest that was killed, so that no call of a fuzzer waits.
-func dead() context.Context {
+// killed is the context of a guest that was killed, so that no call of a fuzzer waits.
+func killed() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	return ctx
 }
 
-// argument picks arguments that are worth trying: descriptors, small numbers, valid addresses, extremes.
+// argument picks arguments that are worth trying: descriptors, small numbers, valid addresses,
+// extremes.
 func argument(r *rand.Rand, size int) uint64 {
 	switch r.IntN(8) {
 	case 0, 1:
@@ -61,7 +62,7 @@ func fuzzCalls(t *testing.T, seed uint64, calls int) {
 	arena := bytes.Repeat([]byte{0xA5}, size+2*guard)
 	mem := arena[guard : guard+size]
 	names := []string{"dir", "dir/nested/file", "absolute", "ro/rw/inner", "etc/hosts", "above", "outside", "new", ".."}
-	ctx := dead()
+	ctx := killed()
 	for range calls {
 		for i := 0; i < size; i += 8 {
 			binary.LittleEndian.PutUint64(mem[i:], r.Uint64N(1<<16)<<32|r.Uint64N(size))
@@ -73,7 +74,7 @@ func fuzzCalls(t *testing.T, seed uint64, calls int) {
 			args[i] = argument(r, size)
 		}
 		if f.Name == "fd_allocate" && args[2] > 1<<20 {
-			continue // the disk is not ours to fill
+			continue // it would fill the disk
 		}
 		errno, err := f.Call(ctx, c.g, mem, args)
 		var exit *wasi.ExitError
@@ -81,7 +82,7 @@ func fuzzCalls(t *testing.T, seed uint64, calls int) {
 			t.Fatalf("%s%v: %v", f.Name, args, err)
 		}
 		if f.Name == "path_symlink" && err == nil && errno == ErrnoSuccess {
-			// Links to anywhere are the guest's right; following them must lead nowhere.
+			// A guest may make links to anywhere; to follow them must lead nowhere.
 			c.one("path_unlink_file", "new") // there may be none
 		}
 	}
@@ -124,7 +125,7 @@ func FuzzOneCall(f *testing.F) {
 		}
 		w, _ := hostileWorld(t)
 		all := []uint64{a, b, c, d, e, a, b, c, d}
-		_, _ = fn.Call(dead(), w.g, mem, all[:len(fn.Params)])
+		_, _ = fn.Call(killed(), w.g, mem, all[:len(fn.Params)])
 	})
 }
 
@@ -154,8 +155,10 @@ func FuzzWalk(f *testing.F) {
 	})
 }
 
-// TestRacesLeadNowhere swaps a directory for a link to the outside while the guest walks through it.
-// docs/security.md: "symbolic links (absolute ones too) and directories swapped at the wrong moment do not lead out."
+// TestRacesLeadNowhere swaps a directory for a link to the outside while the guest walks through
+// it.
+// docs/security.md: "symbolic links (absolute ones too) and directories swapped at the wrong moment
+// do not lead out."
 func TestRacesLeadNowhere(t *testing.T) {
 	c, base := world(t)
 	writeFile(t, filepath.Join(base, "out/file"), "secret")

@@ -17,15 +17,15 @@ type Guest struct {
 	args, env vector
 	fds       fdTable
 	buffers   [][]byte // of the call that is made, kept for its memory
-	polling   polling  // likewise
+	polling   polling  // kept for its memory, too
 }
 
 // New makes a guest. It owns cfg.Listeners, even where it fails.
 //
 // The guest finds the standard streams as descriptors 0 to 2, the listening sockets from 3 on, and
-// then its directory "/". The variables LISTEN_FDS and LISTEN_FDNAMES tell it of the sockets. Preview
-// 1 has no working directory, so that is passed as the variable PWD, unless cfg.Env has one: Go's
-// runtime looks there, wasi-libc always starts in "/".
+// then its directory "/". The variables LISTEN_FDS and LISTEN_FDNAMES tell it of the sockets.
+// Preview 1 has no working directory, so that is passed as the variable PWD, unless cfg.Env has
+// one: Go's runtime looks there, wasi-libc always starts in "/".
 func New(cfg wasi.Config) (*Guest, error) {
 	cfg.Env = environment(cfg)
 	host, err := wasi.New(cfg)

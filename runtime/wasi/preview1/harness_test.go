@@ -58,7 +58,7 @@ func (c *caller) call(name string, args ...uint64) error {
 	return nil
 }
 
-// asError is the one error of a call: what its guest gets, or what ends the guest.
+// asError is the error of a call: the number that the guest gets, or what ends the guest.
 func asError(errno Errno, err error) error {
 	if err == nil && errno != ErrnoSuccess {
 		return errno
@@ -92,11 +92,11 @@ func (c *caller) vec(n int) (ptr, count uint64) {
 
 const readWrite = rightFDRead | rightFDWrite
 
-// otherRights are all but those that say how a file is opened.
+// otherRights are all rights but those to read and write.
 const otherRights = (dirRights | fileRights) &^ readWrite
 
-// open opens a path below descriptor 3, following links, with all rights but those to read or write, which the
-// arguments name.
+// open opens a path below descriptor 3 and follows links. It asks for all rights but those to read
+// or write, which the argument names.
 func (c *caller) open(path string, oflags, rights, fdflags uint64) (fd uint64, err error) {
 	c.t.Helper()
 	p, n := c.put(addrPath, path)

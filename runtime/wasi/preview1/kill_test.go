@@ -24,13 +24,13 @@ func (c *caller) vecs(n, size int) (ptr, count uint64) {
 	return addrVec, uint64(n)
 }
 
-// Bounds of package wasi that it keeps for itself.
+// Bounds of the host that package wasi does not export.
 const (
 	slowSize = 16 << 20
 	maxPaths = 1 << 20
 )
 
-// killable is a guest with much of everything.
+// killable is a guest that has much of everything.
 func killable(t *testing.T) *caller {
 	t.Helper()
 	root := t.TempDir()
@@ -47,7 +47,8 @@ func killable(t *testing.T) *caller {
 }
 
 // TestKillIsSeenInEveryLongCall has a guest killed in the middle of each call that may work long.
-// docs/security.md: "any guest can be killed, spinning, sleeping or in a host call: each call looks for that within 10 ms of work"
+// docs/security.md: "any guest can be killed, spinning, sleeping or in a host call: each call looks
+// for that within 10 ms of work"
 func TestKillIsSeenInEveryLongCall(t *testing.T) {
 	c := killable(t)
 	fd := c.mustOpen("file", openCreate, readWrite, 0)
@@ -91,7 +92,8 @@ func TestKillIsSeenInEveryLongCall(t *testing.T) {
 	}
 }
 
-// TestManySmallBuffers writes and reads a file by buffers so small that no piece is ever full.
+// TestManySmallBuffers writes and reads a file by buffers so small that a call of the kernel never
+// moves its most.
 func TestManySmallBuffers(t *testing.T) {
 	c := killable(t)
 	fd := c.mustOpen("file", openCreate, readWrite, 0)
@@ -109,8 +111,10 @@ func TestManySmallBuffers(t *testing.T) {
 	}
 }
 
-// TestSlowCallsOfTheKernel makes those that last as long as the guest's files are large, alive and killed.
-// docs/security.md: "calls of the kernel that cannot be interrupted (a flush, freeing a large file) are made on a thread beside."
+// TestSlowCallsOfTheKernel makes those that last as long as the guest's files are large, alive and
+// killed.
+// docs/security.md: "calls of the kernel that cannot be interrupted (a flush, freeing a large file)
+// are made on a thread beside."
 func TestSlowCallsOfTheKernel(t *testing.T) {
 	for _, files := range []*wasi.Files{nil, wasi.NewFiles(1000), wasi.NewFiles(1)} {
 		root := t.TempDir()
@@ -124,7 +128,7 @@ func TestSlowCallsOfTheKernel(t *testing.T) {
 		}
 		call := map[string]func() error{}
 		large("sync")
-		if files == nil || files.Free() > 1 { // a stock of one has none for calls beside
+		if files == nil || files.Free() > 1 { // a stock of one has no files for calls beside
 			fd := c.mustOpen("sync", 0, readWrite, 0)
 			c.want(nil, "fd_filestat_set_size", fd, 1)
 			c.want(nil, "fd_filestat_set_size", fd, 2*slowSize)
@@ -144,7 +148,7 @@ func TestSlowCallsOfTheKernel(t *testing.T) {
 			return err
 		}
 		for name, do := range call {
-			c.ctx = dead()
+			c.ctx = killed()
 			if err := do(); err != wasi.ErrKilled {
 				t.Errorf("%s, killed: %v", name, err)
 			}
@@ -189,7 +193,7 @@ func TestLargeFilesAreClosedBeside(t *testing.T) {
 	other := c.mustOpen("other", openCreate, readWrite, 0)
 	c.want(nil, "fd_renumber", other, open())
 	fd := open()
-	c.ctx = dead()
+	c.ctx = killed()
 	if err := c.call("fd_close", fd); err != nil && err != wasi.ErrKilled {
 		t.Error(err)
 	}
@@ -198,7 +202,7 @@ func TestLargeFilesAreClosedBeside(t *testing.T) {
 	if err := g.Close(); err != nil {
 		t.Error(err)
 	}
-	for deadline := time.Now().Add(time.Minute); ; runtime.Gosched() { // until what was closed beside has come back
+	for deadline := time.Now().Add(time.Minute); ; runtime.Gosched() { // until the files that are closed beside have come back
 		free := files.Free()
 		if free == 100 {
 			return
@@ -231,7 +235,7 @@ func TestOpenDirectoriesAreBounded(t *testing.T) {
 	}
 }
 
-// TestListingInTurns lists two directories at a time, which share what the host keeps of them.
+// TestListingInTurns lists two directories in turn, which share what the host keeps of a listing.
 func TestListingInTurns(t *testing.T) {
 	c := killable(t)
 	if err := c.one("path_create_directory", "few"); err != nil {

@@ -29,7 +29,7 @@ func deepest(t testing.TB, dir string) (levels int) {
 	return levels
 }
 
-// below calls a function of one path below a descriptor.
+// below calls a function that takes one path, below a descriptor.
 func (c *caller) below(fd uint64, name, path string) error {
 	p, n := c.put(addrPath, path)
 	return c.call(name, fd, p, n)
@@ -48,7 +48,7 @@ func (c *caller) rename(fromFD uint64, from string, toFD uint64, to string) erro
 	return c.call("path_rename", fromFD, p, n, toFD, q, m)
 }
 
-// deepGuest has the directories d/d/… in as many levels as there may be but so many.
+// deepGuest has directories d/d/… of all levels that there may be but so many.
 func deepGuest(t *testing.T, room int) (c *caller, root, path string) {
 	t.Helper()
 	root = t.TempDir()
@@ -86,7 +86,8 @@ func TestNothingIsMadeTooDeep(t *testing.T) {
 	}
 }
 
-// TestRenamesMakeNothingTooDeep moves chains into each other, as it took to get to 25,000 levels.
+// TestRenamesMakeNothingTooDeep moves chains of directories into each other. This way led to 25,000
+// levels once.
 func TestRenamesMakeNothingTooDeep(t *testing.T) {
 	root := t.TempDir()
 	c := newCaller(t, wasi.Config{Mounts: []wasi.Mount{{Host: root, Guest: "/"}}})
@@ -148,7 +149,8 @@ func TestRenamesThatMayBe(t *testing.T) {
 	}
 }
 
-// TestMovedDirectoriesKnowTheirDepth makes directories in one that was opened high up and then moved to the bottom.
+// TestMovedDirectoriesKnowTheirDepth makes directories in one that was opened high up and then
+// moved to the bottom.
 func TestMovedDirectoriesKnowTheirDepth(t *testing.T) {
 	c, root, path := deepGuest(t, 10)
 	c.want(nil, "path_create_directory", 3, addrPath2, func() uint64 { _, n := c.put(addrPath2, "high"); return n }())
@@ -174,7 +176,8 @@ func TestMovedDirectoriesKnowTheirDepth(t *testing.T) {
 	if err := c.rename(3, "tree", high, "x/x/x/x/x/x/x/t"); err != nil {
 		t.Errorf("a tree one level higher: %v", err)
 	}
-	// And one that was moved up is not as deep as its path says: what is in it may not take it for leave to go down.
+	// A directory that was moved up is not as deep as its path says: its content must not go down
+	// as if it were.
 	bottom := c.directory(3, path+"low")
 	if err := c.rename(3, path+"low", 3, "high"); err != nil {
 		t.Fatal(err)
@@ -217,7 +220,7 @@ func TestDeepVolumes(t *testing.T) {
 	}
 }
 
-// TestMeasuringIsBounded has wide trees moved down, and the guest killed meanwhile.
+// TestMeasuringIsBounded moves wide trees down, and kills the guest meanwhile.
 func TestMeasuringIsBounded(t *testing.T) {
 	root := t.TempDir()
 	for i := range 300 {
@@ -259,7 +262,8 @@ func TestMountsAndWorkingDirectoriesAreBounded(t *testing.T) {
 	}
 }
 
-// TestNoOrderOfMovesGetsTooDeep moves directories at random, also by descriptors of some that have been moved since.
+// TestNoOrderOfMovesGetsTooDeep moves directories at random, also by descriptors of some that were
+// moved since they were opened.
 func TestNoOrderOfMovesGetsTooDeep(t *testing.T) {
 	results := map[error]int{}
 	for seed := range uint64(2) {

@@ -70,27 +70,24 @@ func (o opening) allowed(dir *descriptor) error {
 }
 
 // host is the opening in the host's terms.
-func (o opening) host(lookup uint32) (as wasi.Opening) {
-	for _, f := range [...]struct {
-		is   bool
-		then wasi.Opening
-	}{
-		{lookup&lookupFollow != 0, wasi.Follow},
-		{o.rights&rightFDRead != 0, wasi.Read},
-		{o.rights&rightFDWrite != 0, wasi.Write},
-		{o.oflags&openCreate != 0, wasi.Create},
-		{o.oflags&openDirectoryOnly != 0, wasi.OnlyDirectory},
-		{o.oflags&openExclusive != 0, wasi.Exclusive},
-		{o.oflags&openTruncate != 0, wasi.Truncate},
-		{o.fdflags&flagAppend != 0, wasi.Append},
-		{o.fdflags&flagDsync != 0, wasi.DataSync},
-		{o.fdflags&(flagSync|flagRsync) != 0, wasi.Sync},
-	} {
-		if f.is {
-			as |= f.then
-		}
+func (o opening) host(lookup uint32) wasi.Opening {
+	return given(lookup&lookupFollow != 0, wasi.Follow) |
+		given(o.rights&rightFDRead != 0, wasi.Read) |
+		given(o.rights&rightFDWrite != 0, wasi.Write) |
+		given(o.oflags&openCreate != 0, wasi.Create) |
+		given(o.oflags&openDirectoryOnly != 0, wasi.OnlyDirectory) |
+		given(o.oflags&openExclusive != 0, wasi.Exclusive) |
+		given(o.oflags&openTruncate != 0, wasi.Truncate) |
+		given(o.fdflags&flagAppend != 0, wasi.Append) |
+		given(o.fdflags&flagDsync != 0, wasi.DataSync) |
+		given(o.fdflags&(flagSync|flagRsync) != 0, wasi.Sync)
+}
+
+func given(asked bool, o wasi.Opening) wasi.Opening {
+	if asked {
+		return o
 	}
-	return as
+	return 0
 }
 
 // descriptor is what a guest gets for what was opened.

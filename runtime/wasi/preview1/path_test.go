@@ -137,7 +137,7 @@ func TestWalkFromADirectory(t *testing.T) {
 			t.Errorf("%s: %v, want %v", path, err, want)
 		}
 	}
-	// A directory that is moved stays the one that was opened.
+	// An open directory stays the same one when it is moved.
 	p, n := c.put(addrPath, "dir")
 	q, m := c.put(addrPath2, "moved")
 	c.want(nil, "path_rename", 3, p, n, 3, q, m)

@@ -6,7 +6,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 )
 
-// Each function needs its right, and says so without it.
+// TestEachFunctionNeedsItsRight calls each function without its right, and then with it.
 func TestEachFunctionNeedsItsRight(t *testing.T) {
 	c := newCaller(t, wasi.Config{})
 	c.write(c.mustOpen("file", openCreate, readWrite, 0), "text")
@@ -102,7 +102,7 @@ func TestRightsOnlyShrink(t *testing.T) {
 	} else if got := c.read(fd, 10); got != "text" {
 		t.Errorf("read %q", got)
 	}
-	// Truncating can be given up, and only by that.
+	// The right to truncate can be given up, but only by itself.
 	p, n = c.put(addrPath, ".")
 	dir, err = open(3, openDirectoryOnly, rightPathOpen|rightPathCreateFile, dirRights|fileRights)
 	if err != nil {

@@ -16,7 +16,8 @@ const (
 	shutWrite = 2
 )
 
-// notSocket is the error for a descriptor that is no socket, or not the kind of it that a call wants.
+// notSocket is the error for a descriptor that is no socket, or not the kind of it that a call
+// wants.
 func notSocket(o wasi.Object) error {
 	switch o.(type) {
 	case *wasi.Directory:

@@ -49,7 +49,8 @@ func (c *caller) accepted(addr string, flags uint64) (uint64, *net.TCPConn) {
 	return uint64(c.u32(addrResult)), peer
 }
 
-// subscribe writes subscription i: a descriptor's, or with tag eventClock one for that many nanoseconds.
+// subscribe writes subscription i: one of a descriptor, or with tag eventClock one of so many
+// nanoseconds.
 func (c *caller) subscribe(i int, tag byte, fd, timeout uint64) {
 	b := c.mem[addrVec+i*subscriptionSize:]
 	clear(b[:subscriptionSize])
@@ -196,7 +197,8 @@ func TestSocketErrors(t *testing.T) {
 	c.want(ErrnoNotcapable, "sock_accept", 3, 0, addrResult)
 }
 
-// A guest that knows that its listening socket is non-blocking gets what it knows; one that does not, waits.
+// A guest that knows that its listening socket is non-blocking does not wait. One that does not
+// know waits.
 func TestAcceptWaitsForThoseWhoDoNotAsk(t *testing.T) {
 	c, addr := listening(t, wasi.Config{})
 	got := make(chan *net.TCPConn)
@@ -245,7 +247,7 @@ func TestKillEndsSocketCalls(t *testing.T) {
 		if err := call(); err != wasi.ErrKilled {
 			t.Errorf("%s: %v", name, err)
 		}
-		if late := time.Since(killed); late > 5*time.Second { // a bound for broken machines, not for speed
+		if late := time.Since(killed); late > 5*time.Second { // a bound for broken machines; it measures no speed
 			t.Errorf("%s ended %s after the kill", name, late)
 		}
 	}
@@ -265,7 +267,7 @@ func TestPollOfSockets(t *testing.T) {
 	c.subscribe(2, eventClock, 0, minute)
 	peer := dial(t, addr)
 	if got := c.events(3); len(got) != 1 || got[0].index != 0 || got[0].hangup {
-		t.Errorf("somebody connects: %+v", got)
+		t.Errorf("a connection is there: %+v", got)
 	}
 	c.want(nil, "sock_accept", 3, 0, addrResult)
 	fd := uint64(c.u32(addrResult))
@@ -277,7 +279,7 @@ func TestPollOfSockets(t *testing.T) {
 	if got := c.read(0, 10); got != "key" {
 		t.Errorf("standard input: %q", got)
 	}
-	c.subscribe(0, eventFDRead, 3, 0) // reading used its place
+	c.subscribe(0, eventFDRead, 3, 0) // the events were written over it
 	c.subscribe(1, eventFDRead, 0, 0)
 	c.subscribe(2, eventClock, 0, minute)
 	c.subscribe(3, eventFDRead, fd, 0)
@@ -291,7 +293,7 @@ func TestPollOfSockets(t *testing.T) {
 		t.Errorf("what is there at once: %+v", got)
 	}
 	_ = peer.SetLinger(0)
-	_ = peer.Close() // a reset: whatever waits must wake
+	_ = peer.Close() // a reset: all that waits must wake
 	c.subscribe(0, eventFDWrite, fd, 0)
 	if got := c.events(1); len(got) != 1 || !got[0].hangup {
 		t.Errorf("a reset connection: %+v", got)
@@ -351,7 +353,7 @@ func TestQuiesce(t *testing.T) {
 	}
 	if conn, err := net.Dial("tcp", addr); err == nil {
 		_ = conn.Close()
-		t.Error("somebody could still connect")
+		t.Error("a connection could still be made")
 	}
 	c.write(fd, "bye") // what was accepted lives on
 	b := make([]byte, 3)

@@ -14,12 +14,13 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 )
 
-// hasOpenat2 is the host's own.
+// hasOpenat2 is the variable of the host.
 //
 //go:linkname hasOpenat2 github.com/krustlet-go/krustlet-wasi/runtime/wasi.hasOpenat2
 var hasOpenat2 func() bool
 
-// everyWay runs a test with openat2 and, as on a kernel or under a filter that lacks it, without.
+// everyWay runs a test with openat2, and without it, as on a kernel or under a filter that lacks
+// it.
 func everyWay(t *testing.T, test func(*testing.T)) {
 	t.Helper()
 	if !hasOpenat2() {
@@ -109,7 +110,7 @@ func TestProc(t *testing.T) {
 				t.Errorf("%s of %s was opened", path, mounts[1].Host)
 			}
 		}
-		// Its links that lead anywhere lead into the guest's own files.
+		// Links in it that lead anywhere on the host lead into the guest's own files.
 		for _, path := range []string{"host/proc/self/root/etc/passwd", "host/proc/self/cwd/special_test.go", "host/proc/self/fd/0", "host/proc/self/exe", "host/proc/thread-self/root/etc/passwd"} {
 			if _, err := c.content(path); err == nil {
 				t.Errorf("%s of %s was read", path, mounts[1].Host)
@@ -179,7 +180,7 @@ func TestFIFOWithoutAReader(t *testing.T) {
 	c.want(ErrnoPipe, "fd_write", w, v, n, addrResult) // and no SIGPIPE
 }
 
-// TestReadOnlyByEveryPath tries everything that could change a read-only mount.
+// TestReadOnlyByEveryPath tries all calls that could change a read-only mount.
 func TestReadOnlyByEveryPath(t *testing.T) {
 	c, base := world(t)
 	when := time.Unix(1_000_000, 0)
@@ -250,12 +251,13 @@ func TestAllocateIsBounded(t *testing.T) {
 	c.want(ErrnoInval, "fd_pread", fd, v, n, 1<<64-1, addrResult)
 	// A kill ends an allocation of many pieces.
 	ctx := c.ctx
-	c.ctx = dead()
+	c.ctx = killed()
 	c.want(wasi.ErrKilled, "fd_allocate", fd, 0, 1<<20)
 	c.ctx = ctx
 }
 
-// TestCookiesUnderChange reads a directory while entries come and go: what was there all the time is seen once.
+// TestCookiesUnderChange reads a directory while entries come and go: an entry that is there all
+// the time is seen once.
 func TestCookiesUnderChange(t *testing.T) {
 	dir := t.TempDir()
 	for i := range 300 {
@@ -268,7 +270,8 @@ func TestCookiesUnderChange(t *testing.T) {
 		if round > 2000 {
 			t.Fatal("the directory has no end")
 		}
-		// A small buffer, and the start of another stream in between: the cookie alone says where to go on.
+		// A small buffer, and another listing from its start in between: only the cookie says where
+		// to go on.
 		c.want(nil, "fd_readdir", 3, addrData, 200, cookie, addrResult)
 		used := int(c.u32(addrResult))
 		b := c.mem[addrData : addrData+used]

@@ -11,7 +11,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 )
 
-// TestTable holds the table to the specification's list: 45 functions, and sock_accept, which came later.
+// TestTable holds the table to the specification's list: 45 functions, and sock_accept, which came
+// later.
 func TestTable(t *testing.T) {
 	names := map[string]bool{}
 	for _, f := range Functions() {
@@ -74,7 +75,7 @@ func TestErrorsOfTheHost(t *testing.T) {
 	}
 }
 
-// TestNoEngine: this package must stay free of cgo and of the project's other packages but the host.
+// TestNoEngine: this package has no cgo and imports only the host of the project's other packages.
 func TestNoEngine(t *testing.T) {
 	out, err := exec.Command("go", "list", "-f", `{{join .Imports "\n"}}{{if .CgoFiles}} cgo{{end}}`, ".").Output()
 	if err != nil {

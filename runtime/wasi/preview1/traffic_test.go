@@ -7,7 +7,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 )
 
-// TestTraffic: what moves over connections is counted once, by whichever call it moves, and what the network refuses.
+// TestTraffic: bytes that move over connections are counted once, whichever call moves them, and so
+// are errors of the network.
 func TestTraffic(t *testing.T) {
 	c, addr := listening(t, wasi.Config{Stdout: io.Discard})
 	fd, peer := c.accepted(addr, flagNonblock)
@@ -42,7 +43,7 @@ func TestTraffic(t *testing.T) {
 	if _, err := io.ReadFull(peer, got); err != nil {
 		t.Fatal(err)
 	}
-	if err := peer.SetLinger(0); err != nil { // it is closed by a reset
+	if err := peer.SetLinger(0); err != nil { // so that Close resets it
 		t.Fatal(err)
 	}
 	_ = peer.Close()

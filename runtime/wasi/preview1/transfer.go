@@ -122,7 +122,8 @@ func (g *Guest) positioned(ctx context.Context, m memory, a arguments, right uin
 	return m.putU32(a.u32(4), uint32(n))
 }
 
-// direntSize is the size of an entry's head in the guest's memory; the name follows it, without padding.
+// direntSize is the size of an entry's head in the guest's memory; the name follows it, without
+// padding.
 const direntSize = 24
 
 // fdReaddir fills the buffer with entries. The last may be cut: a full buffer tells the guest that

@@ -14,8 +14,8 @@ import (
 
 // Faults of other hosts of WASI, in the same calls (docs/security-advisories.md).
 
-// TestEntriesHaveNoHolesOfTheHost: every byte of a directory's entries that a guest is told of is set, whatever lay there before: none
-// shows memory of the host (GHSA-96f6 and its like).
+// TestEntriesHaveNoHolesOfTheHost: the host sets every byte of the entries that it tells a guest
+// of, whatever the memory held before. So none shows memory of the host (GHSA-96f6 and its like).
 func TestEntriesHaveNoHolesOfTheHost(t *testing.T) {
 	c, _ := world(t)
 	fd := c.mustOpen("ro", openDirectoryOnly, 0, 0)
@@ -36,7 +36,7 @@ func TestEntriesHaveNoHolesOfTheHost(t *testing.T) {
 	}
 }
 
-// TestExtremeTimes: times that no file system has end no host (GHSA-j2g9, GHSA-mr2v).
+// TestExtremeTimes: times that no file system has do not end the host (GHSA-j2g9, GHSA-mr2v).
 func TestExtremeTimes(t *testing.T) {
 	c := newCaller(t, wasi.Config{})
 	fd := c.mustOpen("file", openCreate, readWrite, 0)
@@ -54,8 +54,8 @@ func TestExtremeTimes(t *testing.T) {
 	}
 }
 
-// TestRenamesOfLinksWithSlashes: a symbolic link with slashes behind its name leads nowhere when it is renamed, nor does one in
-// whose place something is moved (GHSA-m9f7, GHSA-vqjp).
+// TestRenamesOfLinksWithSlashes: a rename of a symbolic link with slashes behind its name leads
+// nowhere, and neither does a rename to such a name (GHSA-m9f7, GHSA-vqjp).
 func TestRenamesOfLinksWithSlashes(t *testing.T) {
 	outside := t.TempDir()
 	if err := os.Mkdir(filepath.Join(outside, "dir"), 0o700); err != nil {
@@ -93,7 +93,8 @@ func TestRenamesOfLinksWithSlashes(t *testing.T) {
 	}
 }
 
-// TestNoFunctionConnects: of all functions that a guest can call none makes a socket or connects one.
+// TestNoFunctionConnects: of all functions that a guest can call none makes a socket or connects
+// one.
 // docs/security.md: "and can connect to nobody."
 func TestNoFunctionConnects(t *testing.T) {
 	known := []string{"sock_accept", "sock_recv", "sock_send", "sock_shutdown"}
