@@ -63,7 +63,7 @@ func TestDirectWayIsTheWalk(t *testing.T) {
 				continue
 			}
 			quick, err := p.openDirect(t.Context(), o)
-			if err != nil && err != ErrNotExist {
+			if err != nil && !errors.Is(err, ErrNotExist) {
 				continue // the walk decides
 			}
 			direct++

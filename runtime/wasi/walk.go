@@ -2,6 +2,7 @@ package wasi
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -57,10 +58,10 @@ func (p location) found(info *attributes, err error) (*attributes, error) {
 	if (err != nil || !info.isDir()) && p.ns.above[p.guest] != nil {
 		return virtualAttributes(p.guest), nil
 	}
-	if err == unix.ENOENT {
+	switch {
+	case errors.Is(err, unix.ENOENT):
 		return nil, nil
-	}
-	if err != nil {
+	case err != nil:
 		return nil, err
 	}
 	return info, nil
