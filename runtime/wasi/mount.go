@@ -213,7 +213,7 @@ func (m *mount) open() (int, error) {
 	}
 	root, err := openHost(m.host, unix.O_PATH|unix.O_DIRECTORY)
 	if err != nil {
-		return -1, fmt.Errorf("open mount at %s: %w", m.guest, err)
+		return -1, fmt.Errorf("opening the mount at %s: %w", m.guest, err)
 	}
 	m.root = root
 	return root, nil
