@@ -41,64 +41,79 @@ const (
 
 // Poll waits until something in the list has come, and sets Ready where it has.
 func (g *Guest) Poll(ctx context.Context, list []Interest) error {
-	fds, wait, err := g.sources(ctx, list)
-	if g.polled = fds[:0]; len(list) > keptInterests {
+	s, err := g.sources(ctx, list)
+	if g.polled = s.fds[:0]; len(list) > keptInterests {
 		g.polled = nil
 	}
 	if err != nil {
 		return err
 	}
 	began := time.Now()
-	end := began.Add(wait) // only where wait has an end
+	end := began.Add(s.wait) // only if there is a deadline
 	for {
-		if err := g.rest(ctx, list, fds, wait); err != nil {
+		if err := g.rest(ctx, s); err != nil {
 			return err
 		}
-		ready, err := g.answers(ctx, list, fds, time.Since(began))
+		ready, err := g.answers(ctx, list, s.fds, time.Since(began))
 		if ready || err != nil {
 			return err
 		}
-		if wait != noDeadline {
-			wait = max(time.Until(end), 0)
+		if s.wait != noDeadline {
+			s.wait = max(time.Until(end), 0)
 		}
 	}
 }
 
-// sources finds what each interest is for. It returns the kernel's descriptors that are to be
-// watched, with a last entry that belongs to watch, and how long the shortest clock waits.
-func (g *Guest) sources(ctx context.Context, list []Interest) ([]unix.PollFd, time.Duration, error) {
-	fds, wait := g.polled, noDeadline
+// sources are what a poll waits for.
+type sources struct {
+	fds   []unix.PollFd // of the kernel, and a last entry that belongs to watch
+	wait  time.Duration // of the shortest clock
+	input bool          // standard input
+}
+
+// sources finds what each interest is for.
+func (g *Guest) sources(ctx context.Context, list []Interest) (sources, error) {
+	s := sources{fds: g.polled, wait: noDeadline}
 	for i := range list {
 		if err := g.lookAt(ctx, i); err != nil {
-			return fds, 0, err
+			return s, err
 		}
 		in := &list[i]
 		in.source = fromNow
 		switch {
 		case in.Ready:
-			wait = 0
+			s.wait = 0
 		case in.Object == nil:
 			in.source = fromClock
-			wait = min(wait, max(in.After, 0))
+			s.wait = min(s.wait, max(in.After, 0))
 		default:
-			if fd := g.sourceOf(in); fd >= 0 {
-				events := int16(unix.POLLIN)
-				if in.Write {
-					events = unix.POLLOUT
-				}
-				in.source, in.slot = fromKernel, len(fds)
-				fds = append(fds, unix.PollFd{Fd: int32(fd), Events: events})
-			} else if in.source == fromNow {
-				in.Ready, wait = true, 0
-			}
+			s.of(in)
 		}
 	}
-	return append(fds, unix.PollFd{}), wait, nil
+	s.fds = append(s.fds, unix.PollFd{})
+	return s, nil
 }
 
-// sourceOf finds what an interest in an object is for. It returns the descriptor that the kernel
-// watches, or -1.
-func (g *Guest) sourceOf(in *Interest) int {
+// of adds the source of an interest in an object.
+func (s *sources) of(in *Interest) {
+	fd := in.descriptor()
+	switch {
+	case fd >= 0:
+		events := int16(unix.POLLIN)
+		if in.Write {
+			events = unix.POLLOUT
+		}
+		in.source, in.slot = fromKernel, len(s.fds)
+		s.fds = append(s.fds, unix.PollFd{Fd: int32(fd), Events: events})
+	case in.source == fromInput:
+		s.input = true
+	default:
+		in.Ready, s.wait = true, 0
+	}
+}
+
+// descriptor is the one that the kernel watches for an interest in an object, or -1.
+func (in *Interest) descriptor() int {
 	switch o := in.Object.(type) {
 	case *Input:
 		if in.Write {
@@ -130,19 +145,17 @@ func (g *Guest) sourceOf(in *Interest) int {
 	return -1
 }
 
-// rest waits for anything in the list, but not when something is there already.
-func (g *Guest) rest(ctx context.Context, list []Interest, fds []unix.PollFd, wait time.Duration) error {
-	for i := range list {
-		if list[i].source == fromInput {
-			if ahead, end := g.stdin.state(); ahead > 0 || end != nil {
-				wait = 0
-			}
+// rest waits for any of the sources, but not when something is there already.
+func (g *Guest) rest(ctx context.Context, s sources) error {
+	if s.input {
+		if ahead, end := g.stdin.state(); ahead > 0 || end != nil {
+			s.wait = 0
 		}
 	}
-	if len(fds) > 1 {
-		return g.watch(ctx, fds, wait)
+	if len(s.fds) > 1 {
+		return g.watch(ctx, s.fds, s.wait)
 	}
-	return g.pause(ctx, wait)
+	return g.pause(ctx, s.wait)
 }
 
 // answers sets what has come, and reports whether anything has.

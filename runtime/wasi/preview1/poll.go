@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
@@ -69,18 +70,17 @@ func pollOneoff(ctx context.Context, g *Guest, m memory, a arguments) error {
 	}
 	p := &g.polling
 	defer p.forget()
+	p.subs, p.interests = slices.Grow(p.subs, int(n))[:n], slices.Grow(p.interests, int(n))[:n]
 	// All are read first: the guest may have its events written over them.
-	for i := range int(n) {
+	for i := range p.subs {
 		if i%subscriptionsPerLook == subscriptionsPerLook-1 {
 			if err := g.Look(ctx); err != nil {
 				return err
 			}
 		}
-		s, interest, err := g.subscription(in[i*subscriptionSize:])
-		if err != nil {
+		if err := g.subscription(in[i*subscriptionSize:], &p.subs[i], &p.interests[i]); err != nil {
 			return err
 		}
-		p.subs, p.interests = append(p.subs, s), append(p.interests, interest)
 	}
 	if err := g.Poll(ctx, p.interests); err != nil {
 		return err
@@ -88,17 +88,17 @@ func pollOneoff(ctx context.Context, g *Guest, m memory, a arguments) error {
 	return m.putU32(a.u32(3), p.events(out))
 }
 
-// subscription reads one subscription.
-func (g *Guest) subscription(b []byte) (s subscription, in wasi.Interest, err error) {
+// subscription reads one subscription to s and in, of which in is zero.
+func (g *Guest) subscription(b []byte, s *subscription, in *wasi.Interest) error {
 	le := binary.LittleEndian
-	s = subscription{userdata: le.Uint64(b), tag: b[8]}
+	*s = subscription{userdata: le.Uint64(b), tag: b[8]}
 	switch s.tag {
 	case eventClock:
-		in.After, err = g.until(le.Uint32(b[16:]), le.Uint64(b[24:]), le.Uint16(b[40:]))
-		if err != nil {
+		var err error
+		if in.After, err = g.until(le.Uint32(b[16:]), le.Uint64(b[24:]), le.Uint16(b[40:])); err != nil {
 			s.errno, in.Ready = ErrnoInval, true
 		}
-		return s, in, nil
+		return nil
 	case eventFDRead, eventFDWrite:
 		d, err := g.fds.get(le.Uint32(b[16:]))
 		switch {
@@ -109,9 +109,9 @@ func (g *Guest) subscription(b []byte) (s subscription, in wasi.Interest, err er
 		default:
 			in.Object, in.Write = d.object, s.tag == eventFDWrite
 		}
-		return s, in, nil
+		return nil
 	}
-	return s, in, ErrnoInval
+	return ErrnoInval
 }
 
 // until is how long a clock's subscription waits, seen from now. It is never negative.
