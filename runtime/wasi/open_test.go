@@ -127,7 +127,7 @@ func TestRoomOfWhatIsOpen(t *testing.T) {
 		t.Errorf("%d are open, and %d files are free", g.room.open, files.Free())
 	}
 	for range 2 {
-		if _, err := g.Root().Open(ctx, "file", Read); err != ErrTooManyOpen {
+		if _, err := g.Root().Open(ctx, "file", Read); !errors.Is(err, ErrTooManyOpen) {
 			t.Errorf("one too many: %v", err)
 		}
 	}
