@@ -21,7 +21,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync"
 	"github.com/krustlet-go/krustlet-wasi/podsync/metrics"
 	"github.com/krustlet-go/krustlet-wasi/podsync/volume"
-	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/preview1"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime"
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/pool"
 	"github.com/krustlet-go/krustlet-wasi/tlsbootstrap"
@@ -103,7 +103,7 @@ func (m *measures) watch(workers *pool.Pool, pods *podsync.Manager, serving *tls
 // hostFunctions are the names of the functions that guests may call.
 func hostFunctions() []string {
 	var names []string
-	for _, f := range wasi.Functions() {
+	for _, f := range preview1.Functions() {
 		names = append(names, f.Name)
 	}
 	return names

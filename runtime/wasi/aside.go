@@ -6,22 +6,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Some calls of the kernel last as long as a guest makes them last, cannot be done in pieces, and are interrupted by
-// nothing: a flush of gigabytes that the guest wrote, and the freeing of a large file's pages where it is shortened,
-// removed, replaced, or closed as the last; so does a look into a directory that was large once. They are made on a thread beside, so that a kill waits for none of them.
+// Some calls of the kernel last as long as a guest makes them last, cannot be made in pieces, and
+// cannot be interrupted: a flush of gigabytes that the guest wrote, a look into a directory that
+// was large once, and the freeing of a large file's pages, where it is shortened, removed,
+// replaced, or closed as the last. They are made on a thread beside, so that a kill does not wait
+// for them.
 
-// slowSize is the size, in bytes, from which freeing a file is made aside. The kernel frees as many within 3 ms.
+// slowSize is the size, in bytes, from which a file is freed aside. The kernel frees as many within
+// 3 ms.
 const slowSize = 16 << 20
 
 func slow(st *unix.Stat_t) bool { return max(st.Size, st.Blocks*512) > slowSize }
 
-// slow says whether it takes long to remove or to replace what a walk found.
+// slow reports whether it takes long to remove or to replace what a walk found.
 func (a *attributes) slow() bool { return a != nil && slow(&a.Stat_t) }
 
-// aside makes a call of the kernel on another thread, and waits until it has ended or the guest is killed. Then the
-// call goes on to its end by itself, with descriptors of its own, and what it returns is
-// lost. Those count in the files that guests share, which bounds how many such calls there are; without one left the call is
-// made on the guest's own thread.
+// aside makes a call of the kernel on another thread, and waits until it has ended or the guest is
+// killed. After a kill the call goes on to its end by itself, with descriptors of its own, and its
+// result is lost. Those descriptors are taken from the stock that guests share, which bounds how
+// many such calls there are; if the stock is empty, the guest's own thread makes the call.
 func aside(ctx context.Context, files *Files, call func(fds []int) error, fds ...int) error {
 	if ctx.Err() != nil {
 		return ErrKilled
@@ -37,7 +40,7 @@ func aside(ctx context.Context, files *Files, call func(fds []int) error, fds ..
 	})
 }
 
-// wait waits for the end of a call beside, or of the guest.
+// wait waits for the end of a call beside, or for the end of the guest.
 func wait(ctx context.Context, call func() error) error {
 	done := make(chan error, 1)
 	go func() { done <- call() }() // ends with the call
@@ -74,9 +77,9 @@ func drop(files *Files, fds []int) {
 	files.give(len(fds))
 }
 
-// slow says whether closing the file frees much: nothing but descriptors refers to it any more.
-func (f *file) slow() bool {
-	if f.kind != typeRegularFile {
+// slow reports whether closing the file frees much: only descriptors refer to it any more.
+func (f *File) slow() bool {
+	if f.kind != TypeRegularFile {
 		return false
 	}
 	var st unix.Stat_t

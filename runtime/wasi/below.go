@@ -1,6 +1,7 @@
 package wasi
 
 import (
+	"errors"
 	"hash/fnv"
 	"strings"
 	"sync"
@@ -8,24 +9,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The file system's one way in: all that the host opens for a guest, it opens by a path of plain names, none of which
-// may be a link, below a directory that it holds. The kernel sees to that (openat2, Linux 5.6), so that no
-// race between a look and an opening leads out of a mount. Links are followed by the walk alone, in the
-// guest's namespace.
+// The file system's one way in: the host opens all that it opens for a guest by a path of plain
+// names below a directory that it holds, and none of the names may be a link. The kernel makes sure
+// of that (openat2, Linux 5.6), so that no race between a look and an opening leads out of a mount.
+// Only the walk follows links, in the guest's namespace.
 
 const beneath = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS // and so no links of /proc either
 
-// openBelow opens rel below the directory dir. rel has no `..`. A link anywhere is ELOOP, but for the last
-// name with O_PATH|O_NOFOLLOW, which opens the link itself.
+// openBelow opens rel below the directory dir. rel has no `..`. A link anywhere is ELOOP, but for
+// the last name with O_PATH|O_NOFOLLOW, which opens the link itself.
 func openBelow(dir int, rel string, flags int, mode uint32) (int, error) {
 	flags |= unix.O_CLOEXEC
 	if flags&unix.O_PATH == 0 {
-		flags |= unix.O_NOCTTY // opening a terminal must not make it the agent's
+		flags |= unix.O_NOCTTY // a terminal that is opened must not become the agent's
 	}
 	if flags&unix.O_CREAT == 0 {
 		mode = 0 // openat2 wants it so
 	}
-	if !hasOpenat2() {
+	// A single name that is no link leads to its directory's entry and nowhere else, and openat is
+	// a tenth faster than openat2.
+	if strings.IndexByte(rel, '/') < 0 || !hasOpenat2() {
 		return openByName(dir, rel, flags, mode)
 	}
 	how := unix.OpenHow{Flags: uint64(flags), Mode: uint64(mode), Resolve: beneath}
@@ -37,7 +40,7 @@ func openBelow(dir int, rel string, flags int, mode uint32) (int, error) {
 	}
 }
 
-// hasOpenat2 says whether the kernel, and what filters the agent's system calls, allow openat2.
+// hasOpenat2 reports whether the kernel, and what filters the agent's system calls, allow openat2.
 var hasOpenat2 = sync.OnceValue(func() bool {
 	fd, err := unix.Openat2(unix.AT_FDCWD, "/", &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: beneath &^ unix.RESOLVE_BENEATH})
 	if err != nil {
@@ -46,7 +49,8 @@ var hasOpenat2 = sync.OnceValue(func() bool {
 	return unix.Close(fd) == nil
 })
 
-// openByName is openBelow without openat2: one name after the other, none of them followed if it is a link.
+// openByName is openBelow without openat2: it opens one name after the other, and follows none of
+// them if it is a link.
 func openByName(dir int, rel string, flags int, mode uint32) (int, error) {
 	at := dir
 	for {
@@ -59,7 +63,7 @@ func openByName(dir int, rel string, flags int, mode uint32) (int, error) {
 			err = unix.EXDEV // as openat2 has it
 		} else if more {
 			fd, err = openName(at, name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-			if err == unix.ENOTDIR && isLink(at, name) {
+			if errors.Is(err, unix.ENOTDIR) && isLink(at, name) {
 				err = unix.ELOOP
 			}
 		} else {
@@ -98,12 +102,12 @@ type attributes struct {
 func (a *attributes) isDir() bool  { return a.Mode&unix.S_IFMT == unix.S_IFDIR }
 func (a *attributes) isLink() bool { return a.Mode&unix.S_IFMT == unix.S_IFLNK }
 
-// virtualAttributes describe a directory that only mounts make.
+// virtualAttributes are those of a directory that exists only because of mounts below it.
 func virtualAttributes(guest string) *attributes {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(guest))
 	a := &attributes{virtual: true}
-	a.Mode, a.Nlink, a.Ino = unix.S_IFDIR|0o555, 1, h.Sum64() // any number that is its own will do
+	a.Mode, a.Nlink, a.Ino = unix.S_IFDIR|0o555, 1, h.Sum64() // any number serves that no other has
 	return a
 }
 
@@ -130,15 +134,15 @@ func readlinkBelow(dir int, rel string) (string, error) {
 	}
 	defer unix.Close(fd) //nolint:errcheck // opened for its name only
 	target, err := readlinkIn(fd, "")
-	if err == unix.ENOENT {
-		err = unix.EINVAL // the kernel's word, with an empty path, for what is no link
+	if errors.Is(err, unix.ENOENT) {
+		err = unix.EINVAL // with an empty path the kernel says ENOENT of what is no link
 	}
 	return target, err
 }
 
-// readlinkIn reads the link of that name in the directory dir, or dir itself where the name is empty.
+// readlinkIn reads the link of that name in the directory dir, or dir itself if the name is empty.
 func readlinkIn(dir int, name string) (string, error) {
-	buf := make([]byte, maxPath)
+	buf := make([]byte, MaxPath)
 	n, err := unix.Readlinkat(dir, name, buf)
 	if err != nil {
 		return "", err
@@ -155,7 +159,7 @@ func mkdirBelow(dir int, rel string) error {
 		}
 		if err := inDirectory(dir, parentOf(rel[:at]), func(fd int) error {
 			return unix.Mkdirat(fd, rel[at:at+next], 0o755)
-		}); err != nil && err != unix.EEXIST {
+		}); err != nil && !errors.Is(err, unix.EEXIST) {
 			return err
 		}
 		at += next + 1
@@ -163,7 +167,7 @@ func mkdirBelow(dir int, rel string) error {
 	return nil
 }
 
-// parentOf is the directory of a path whose last name was cut off behind the slash.
+// parentOf is the directory of a path that ends behind the slash of its last directory.
 func parentOf(head string) string {
 	if head == "" {
 		return "."

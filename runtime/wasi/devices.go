@@ -2,35 +2,38 @@ package wasi
 
 import "golang.org/x/sys/unix"
 
-// What a mount shows of special files. A guest runs in the agent's process, so two kinds of files that a container's
-// own process could do less with must not be opened for it.
+// What a mount shows of special files. A guest runs in an OS process of the agent, which can open
+// more than a container's own process could. So two kinds of files must not be opened for a guest.
 
-// openable says whether a file of these attributes may be opened. It is asked before the file is, since opening
-// some devices is an act by itself (a watchdog, a tape). The devices that every container has are the only ones:
-// others would need a grant, and the node has no device plugins.
+// openable returns an error if a file of these attributes must not be opened. The host asks before
+// it opens the file, since some devices act when they are opened (a watchdog, a tape). Only the
+// devices that every container has are allowed: others would need a grant, and the node has no
+// device plugins.
 func openable(a *unix.Stat_t) error {
 	switch a.Mode & unix.S_IFMT {
 	case unix.S_IFBLK:
-		return ErrnoPerm
+		return ErrNotPermitted
 	case unix.S_IFCHR:
 		if unix.Major(a.Rdev) != 1 {
-			return ErrnoPerm
+			return ErrNotPermitted
 		}
 		switch unix.Minor(a.Rdev) {
 		case 3, 5, 7, 8, 9: // null, zero, full, random, urandom
 			return nil
 		}
-		return ErrnoPerm
+		return ErrNotPermitted
 	case unix.S_IFSOCK:
-		return ErrnoNxio // as the kernel has it
+		return ErrNoSuchDevice // as the kernel has it
 	}
 	return nil
 }
 
-// fileSystems remembers which of the host's file systems are open to the guest, by device number.
+// fileSystems says which of the host's file systems are open to the guest, by device number, as far
+// as it is known.
 type fileSystems map[uint64]bool
 
-// check refuses what is open as fd on a proc file system, which shows this process its own memory and secrets.
+// check refuses a file, open as fd, of a proc file system: that shows this OS process's own memory
+// and secrets.
 func (f fileSystems) check(fd int, dev uint64) error {
 	ok, known := f[dev]
 	if !known {
@@ -42,7 +45,7 @@ func (f fileSystems) check(fd int, dev uint64) error {
 		f[dev] = ok
 	}
 	if !ok {
-		return ErrnoAcces
+		return ErrAccess
 	}
 	return nil
 }

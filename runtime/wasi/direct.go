@@ -7,21 +7,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// direct is the place that name, as it is written, has below dir, where that can be told without a look at each
-// part: no `.`, no `..`, no mount at its end. What the kernel then opens there (see openBelow) has no link
-// on the way, so it is what the walk would have found; where it refuses, the walk tells what there is.
-func (ns *namespace) direct(dir *directory, name string) (place, bool) {
+// direct is the location that name, as it is written, has below dir. It reports false where only a
+// walk can tell: for `.` and `..`, and for a mount at the end. What the kernel then opens at the
+// location (see openBelow) has no link on the way, so the walk would have found the same. Where the
+// kernel refuses, the walk finds out what there is.
+func (ns *namespace) direct(dir *Directory, name string) (location, bool) {
 	if !plain(name) {
-		return place{}, false
+		return location{}, false
 	}
-	p := dir.place()
+	p := dir.location()
 	from := len(p.guest)
 	if p.guest == "/" {
 		from = 0
 	}
 	p.guest = p.guest[:from] + "/" + name
-	if len(p.guest) >= maxPath || ns.pinned(p.guest) {
-		return place{}, false
+	if len(p.guest) >= MaxPath || ns.pinned(p.guest) {
+		return location{}, false
 	}
 	if p.rel == "." {
 		p.rel = name
@@ -37,7 +38,7 @@ func (ns *namespace) direct(dir *directory, name string) (place, bool) {
 		}
 		if m := ns.mounts[p.guest[:i]]; m != nil {
 			if m.file != "" {
-				return place{}, false
+				return location{}, false
 			}
 			p.mnt, p.base, p.rel = m, nil, p.guest[i+1:]
 		}
@@ -45,7 +46,7 @@ func (ns *namespace) direct(dir *directory, name string) (place, bool) {
 	return p, p.mnt.file == ""
 }
 
-// plain says that the path is relative and made of names alone, with one slash between them.
+// plain reports whether the path is relative and made of names alone, with one slash between them.
 func plain(name string) bool {
 	start := 0
 	for i := 0; i <= len(name); i++ {
@@ -61,21 +62,21 @@ func plain(name string) bool {
 	return true
 }
 
-// openDirect opens a direct place. Only a nil error and ErrnoNoent are an answer.
-func (p place) openDirect(ctx context.Context, o opening, fs fileSystems) (*descriptor, error) {
+// openDirect opens a direct location. Only a nil error and ErrNotExist are an answer.
+func (p location) openDirect(ctx context.Context, o Opening) (Object, error) {
 	dir, err := p.handle()
 	if err != nil {
 		return nil, err
 	}
-	if o.creates() && p.level() > maxLevels {
-		return nil, ErrnoNametoolong
+	if o.creates() && p.level() > MaxLevels {
+		return nil, ErrNameTooLong
 	}
 	flags := o.hostFlags()
 	var st unix.Stat_t
 	switch err := unix.Fstatat(dir, p.rel, &st, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT); {
 	case err == unix.ENOENT && !o.creates() && strings.IndexByte(p.rel, '/') < 0:
-		return nil, ErrnoNoent
-	case err == unix.ENOENT: // or so it seems: this one look follows links, wherever they lead on the host
+		return nil, ErrNotExist
+	case err == unix.ENOENT: // or a link leads nowhere: only this look follows links on the host
 	case err != nil:
 		return nil, err
 	case st.Mode&unix.S_IFMT == unix.S_IFDIR:
@@ -94,5 +95,5 @@ func (p place) openDirect(ctx context.Context, o opening, fs fileSystems) (*desc
 	if err != nil {
 		return nil, err
 	}
-	return p.adopt(fd, o, fs)
+	return p.adopt(fd, o)
 }

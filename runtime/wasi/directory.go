@@ -2,45 +2,35 @@ package wasi
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
-	"sort"
 	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
-// directory is an open directory.
-type directory struct {
-	at     place // where it was when it was opened
-	fd     int   // itself, pinned; -1 for a mount point and for a directory that only mounts make
-	unread bool  // fd is open for its names only
-	large  bool  // reading it may take long
-	stream int   // for its entries; opened by the first fd_readdir, -1 until then
+// Directory is an open directory. Its methods that take a path walk that from the directory, in the
+// guest's own namespace: see the package documentation. A path that leads nowhere is ErrNotExist.
+type Directory struct {
+	at     location // its location when it was opened
+	fd     int      // -1 for a mount point, and for what exists only because of mounts
+	unread bool     // fd is open for its names only
+	large  bool     // reading it may take long
+	stream int      // for its entries; -1 until they are first read
 }
 
 // maxPaths bounds the paths of the directories that a guest has open, in bytes together.
 const maxPaths = 1 << 20
 
-// roomFor says why a directory of that path cannot be opened.
+// roomFor returns an error if no directory of that path can be opened.
 func (ns *namespace) roomFor(guest string) error {
 	if ns.paths+len(guest) > maxPaths {
-		return ErrnoNomem
+		return ErrNoMemory
 	}
 	return nil
 }
 
-// listing has entries of the directory that the guest listed last. There is one to a guest: who lists several
-// directories in turn has them read again from where it went on elsewhere.
-type listing struct {
-	of       *directory
-	storage  [direntBuffer]byte
-	buf      []byte // entries that the kernel gave and the guest did not take
-	position uint64 // the cookie that buf begins at
-}
-
 // openDirectory opens the directory at p.
-func openDirectory(p place) (*directory, error) {
+func openDirectory(p location) (*Directory, error) {
 	if err := p.ns.roomFor(p.guest); err != nil {
 		return nil, err
 	}
@@ -52,7 +42,7 @@ func openDirectory(p place) (*directory, error) {
 		return nil, err
 	}
 	fd, err := openBelow(handle, p.rel, unix.O_RDONLY|unix.O_DIRECTORY, 0)
-	unread := err == unix.EACCES // it may be walked through and not read
+	unread := errors.Is(err, unix.EACCES) // a walk may go through it, but it cannot be read
 	if unread {
 		fd, err = openBelow(handle, p.rel, unix.O_PATH|unix.O_DIRECTORY, 0)
 	}
@@ -64,15 +54,16 @@ func openDirectory(p place) (*directory, error) {
 	return d, nil
 }
 
-// newDirectory is the directory at p, open as fd.
-func newDirectory(p place, fd int) *directory {
-	at := place{ns: p.ns, mnt: p.mnt, guest: strings.Clone(p.guest), rel: p.rel} // its path may be the start of a longer one
+// newDirectory makes the directory at p, which is open as fd.
+func newDirectory(p location, fd int) *Directory {
+	// The path of p may be the start of a longer one, which would be kept as long.
+	at := location{ns: p.ns, mnt: p.mnt, guest: strings.Clone(p.guest), rel: p.rel}
 	at.ns.paths += len(at.guest)
-	return &directory{at: at, fd: fd, stream: -1}
+	return &Directory{at: at, fd: fd, stream: -1}
 }
 
-// place is where the walks from this directory begin.
-func (d *directory) place() place {
+// location is the position at which the walks from this directory begin.
+func (d *Directory) location() location {
 	p := d.at
 	if d.fd >= 0 {
 		p.base, p.rel = d, "."
@@ -80,26 +71,35 @@ func (d *directory) place() place {
 	return p
 }
 
-func (d *directory) filetype() filetype { return typeDirectory }
+// Path returns the guest path of the directory, as it was when it was opened.
+func (d *Directory) Path() string { return d.at.guest }
 
-func (d *directory) stat() (filestat, error) {
+// Type implements Object.
+func (d *Directory) Type() FileType { return TypeDirectory }
+
+// Stat implements Object.
+func (d *Directory) Stat() (Stat, error) {
 	if d.fd >= 0 {
-		var st unix.Stat_t
-		err := unix.Fstat(d.fd, &st)
-		return statOf(&st), err
+		return statFD(d.fd)
 	}
-	info, err := d.place().lstat()
+	info, err := d.location().lstat()
 	if err != nil {
-		return filestat{}, err
+		return Stat{}, err
 	}
 	if info == nil {
-		return filestat{}, ErrnoNoent
+		return Stat{}, ErrNotExist
 	}
 	return statOf(&info.Stat_t), nil
 }
 
-func (d *directory) close() error {
+// Close implements Object.
+func (d *Directory) Close(context.Context) error {
 	ns := d.at.ns
+	if g := ns.guest; d == g.root {
+		g.room.open--
+	} else {
+		g.room.release()
+	}
 	ns.paths -= len(d.at.guest)
 	if ns.list != nil && ns.list.of == d {
 		ns.list.of = nil
@@ -115,8 +115,8 @@ func (d *directory) close() error {
 	return errors.Join(errs...)
 }
 
-// open makes the directory's stream of entries.
-func (d *directory) open() error {
+// openStream opens the directory for its entries.
+func (d *Directory) openStream() error {
 	if d.stream >= 0 {
 		return nil
 	}
@@ -124,7 +124,7 @@ func (d *directory) open() error {
 		d.stream, d.large = d.fd, isLarge(d.fd)
 		return nil
 	}
-	p := d.place()
+	p := d.location()
 	dir, err := p.handle()
 	if err != nil {
 		return err
@@ -142,172 +142,10 @@ func isLarge(fd int) bool {
 	return unix.Fstat(fd, &st) == nil && slow(&st)
 }
 
-// read asks the kernel for the next entries.
-func (d *directory) read(ctx context.Context, buf []byte) (n int, err error) {
-	if !d.large {
-		return unix.Getdents(d.stream, buf)
-	}
-	var own []byte // one that the call may write to after a kill
-	err = aside(ctx, d.at.ns.files, func(fds []int) error {
-		own = make([]byte, len(buf))
-		n, err := unix.Getdents(fds[0], own)
-		own = own[:max(n, 0)]
+// Sync has the directory's entries reach the disk.
+func (d *Directory) Sync(ctx context.Context, dataOnly bool) error {
+	if err := d.openStream(); err != nil {
 		return err
-	}, d.stream)
-	if err != nil {
-		return 0, err
 	}
-	return copy(buf, own), nil
-}
-
-// entry is one entry of a directory. next is the cookie that continues behind it.
-type entry struct {
-	next uint64
-	ino  uint64
-	kind filetype
-	name string
-}
-
-// mountCookies is the first cookie of the entries that only mounts make; the kernel's own offsets, which are
-// the cookies of all others, are below.
-const mountCookies = 1 << 63
-
-// entries calls each with the entries behind the cookie until each returns false or there are no more.
-func (d *directory) entries(ctx context.Context, cookie uint64, each func(entry) bool) error {
-	if cookie < mountCookies {
-		more, err := d.hostEntries(ctx, cookie, each)
-		if err != nil || !more {
-			return err
-		}
-		cookie = mountCookies
-	}
-	names := make([]string, 0, len(d.at.ns.above[d.at.guest]))
-	for name := range d.at.ns.above[d.at.guest] {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	for i, name := range names {
-		if err := d.at.ns.pace.look(ctx); err != nil {
-			return err
-		}
-		if uint64(i) < cookie-mountCookies || d.onHost(name) { // taken, or listed with the host's entries
-			continue
-		}
-		e := entry{next: mountCookies + uint64(i) + 1, name: name}
-		d.mounted(&e)
-		if !each(e) {
-			return nil
-		}
-	}
-	return nil
-}
-
-// onHost says that the host's directory has the name by itself.
-func (d *directory) onHost(name string) bool {
-	p := d.place()
-	dir, err := p.handle()
-	if err != nil || p.mnt.file != "" {
-		return false
-	}
-	if p.rel != "." {
-		name = p.rel + "/" + name
-	}
-	_, err = statBelow(dir, name)
-	return err == nil
-}
-
-// mounted gives an entry the type and number of what is mounted over it or below it.
-func (d *directory) mounted(e *entry) {
-	if !d.at.ns.above[d.at.guest][e.name] {
-		return
-	}
-	info, err := d.place().child(e.name).lstat()
-	if err != nil || info == nil {
-		return
-	}
-	st := statOf(&info.Stat_t)
-	e.kind, e.ino = st.kind, st.ino
-}
-
-// direntBuffer is how many bytes of entries one call of the kernel gives.
-const direntBuffer = 8 << 10
-
-func (d *directory) hostEntries(ctx context.Context, cookie uint64, each func(entry) bool) (more bool, err error) {
-	ns := d.at.ns
-	if err := d.open(); err != nil {
-		if ns.above[d.at.guest] != nil {
-			return true, nil // only mounts make it
-		}
-		return false, err
-	}
-	if ns.list == nil {
-		ns.list = &listing{}
-	}
-	l := ns.list
-	if l.of != d || cookie != l.position || cookie == 0 {
-		if _, err := unix.Seek(d.stream, int64(cookie), unix.SEEK_SET); err != nil {
-			return false, err
-		}
-		l.of, l.buf, l.position = d, nil, cookie
-	}
-	for first := true; ; first = false {
-		if len(l.buf) == 0 {
-			if !first {
-				if err := ns.pace.look(ctx); err != nil {
-					return false, err
-				}
-			}
-			n, err := d.read(ctx, l.storage[:])
-			if err != nil {
-				return false, err
-			}
-			if n <= 0 {
-				return true, nil
-			}
-			l.buf = l.storage[:n]
-		}
-		e, size := parseDirent(l.buf)
-		d.mounted(&e)
-		if !each(e) {
-			return false, nil
-		}
-		l.buf, l.position = l.buf[size:], e.next
-	}
-}
-
-// parseDirent reads one struct linux_dirent64: inode, offset of the next, length, type, name ending in zero.
-func parseDirent(b []byte) (entry, int) {
-	size := int(binary.NativeEndian.Uint16(b[16:]))
-	e := entry{
-		ino:  binary.NativeEndian.Uint64(b),
-		next: binary.NativeEndian.Uint64(b[8:]),
-		kind: direntType(b[18]),
-	}
-	name := b[19:size]
-	for i, c := range name {
-		if c == 0 {
-			name = name[:i]
-			break
-		}
-	}
-	e.name = string(name)
-	return e, size
-}
-
-func direntType(t byte) filetype {
-	switch t {
-	case unix.DT_DIR:
-		return typeDirectory
-	case unix.DT_REG:
-		return typeRegularFile
-	case unix.DT_LNK:
-		return typeSymbolicLink
-	case unix.DT_CHR:
-		return typeCharacterDevice
-	case unix.DT_BLK:
-		return typeBlockDevice
-	case unix.DT_SOCK:
-		return typeSocketStream
-	}
-	return typeUnknown
+	return flush(ctx, d.at.ns.guest, d.stream, dataOnly)
 }

@@ -2,41 +2,97 @@ package wasi
 
 import (
 	"context"
+	"errors"
 
 	"golang.org/x/sys/unix"
 )
 
-// file is an open file that is no directory: regular, or a device or FIFO of a mounted host directory.
-// It was opened non-blocking, so that opening a FIFO waits for nobody.
-type file struct {
+// File is an open file that is no directory: regular, or a device or FIFO of a mounted host
+// directory. It was opened non-blocking, so that the opening of a FIFO does not wait for its other
+// end.
+type File struct {
+	guest    *Guest
 	fd       int
-	kind     filetype
+	kind     FileType
 	readOnly bool // its mount is
-	large    bool // it was when it was opened
 }
 
-func (f *file) filetype() filetype { return f.kind }
+// Type implements Object.
+func (f *File) Type() FileType { return f.kind }
 
-func (f *file) stat() (filestat, error) {
-	var st unix.Stat_t
-	err := unix.Fstat(f.fd, &st)
-	return statOf(&st), err
-}
+// Stat implements Object.
+func (f *File) Stat() (Stat, error) { return statFD(f.fd) }
 
-func (f *file) close() error {
+// Close implements Object. Where it frees a large file, it waits until that is freed or ctx ends.
+func (f *File) Close(ctx context.Context) error {
+	room := &f.guest.room
+	var slow []int // a second descriptor, closed as the last one, aside
+	if room.large() && f.slow() {
+		slow, _ = copies(room.files, []int{f.fd})
+	}
 	fd := f.fd
 	f.fd = -1
-	return unix.Close(fd)
+	err := unix.Close(fd)
+	room.release()
+	if len(slow) > 0 {
+		err = errors.Join(err, wait(ctx, func() error { drop(room.files, slow); return nil }))
+	}
+	return err
 }
 
-// setFlags makes the kernel append, which alone is atomic between writers. Waiting is this package's affair.
-func (f *file) setFlags(flags uint16) error {
+// Read moves bytes at the file's position into the buffers, and returns how many. Only a device or
+// a FIFO waits for bytes, unless nonblock is set: then the error is ErrWouldBlock.
+func (f *File) Read(ctx context.Context, bufs [][]byte, nonblock bool) (int, error) {
+	t := f.transfer(unix.SYS_READV, unix.POLLIN, nonblock)
+	return t.run(ctx, f.guest, bufs)
+}
+
+// Write moves all bytes of the buffers to the file's position. Like Read it waits only for a device
+// or a FIFO.
+func (f *File) Write(ctx context.Context, bufs [][]byte, nonblock bool) (int, error) {
+	t := f.transfer(unix.SYS_WRITEV, unix.POLLOUT, nonblock)
+	t.whole = true
+	n, err := t.run(ctx, f.guest, bufs)
+	f.guest.room.moved(int64(n))
+	return n, err
+}
+
+// ReadAt is Read at an offset. It leaves the file's position.
+func (f *File) ReadAt(ctx context.Context, bufs [][]byte, offset int64) (int, error) {
+	t := f.transfer(unix.SYS_PREADV, 0, false)
+	t.offset = offset
+	return t.run(ctx, f.guest, bufs)
+}
+
+// WriteAt is Write at an offset. It leaves the file's position.
+func (f *File) WriteAt(ctx context.Context, bufs [][]byte, offset int64) (int, error) {
+	t := f.transfer(unix.SYS_PWRITEV, 0, false)
+	t.offset = offset
+	n, err := t.run(ctx, f.guest, bufs)
+	f.guest.room.moved(int64(n))
+	return n, err
+}
+
+// transfer is how bytes of the file move.
+func (f *File) transfer(call uintptr, events int16, nonblock bool) transfer {
+	if f.kind == TypeRegularFile {
+		events = 0
+	}
+	return transfer{fd: f.fd, call: call, events: events, nonblock: nonblock}
+}
+
+// Seek moves the file's position, and returns it. whence is io.Seeker's.
+func (f *File) Seek(offset int64, whence int) (int64, error) { return unix.Seek(f.fd, offset, whence) }
+
+// SetAppend makes every write go to the end of the file, or stops that. The kernel appends: only
+// the kernel can keep the writes of several writers apart.
+func (f *File) SetAppend(on bool) error {
 	now, err := unix.FcntlInt(uintptr(f.fd), unix.F_GETFL, 0)
 	if err != nil {
 		return err
 	}
 	next := now &^ unix.O_APPEND
-	if flags&flagAppend != 0 {
+	if on {
 		next |= unix.O_APPEND
 	}
 	if next == now {
@@ -46,8 +102,40 @@ func (f *file) setFlags(flags uint16) error {
 	return err
 }
 
+// Sync has the file's content reach the disk, and unless dataOnly is set its attributes too.
+func (f *File) Sync(ctx context.Context, dataOnly bool) error {
+	return flush(ctx, f.guest, f.fd, dataOnly)
+}
+
+func flush(ctx context.Context, g *Guest, fd int, dataOnly bool) error {
+	return aside(ctx, g.room.files, func(fds []int) error {
+		if dataOnly {
+			return unix.Fdatasync(fds[0])
+		}
+		return unix.Fsync(fds[0])
+	}, fd)
+}
+
+// SetSize shortens or lengthens the file.
+func (f *File) SetSize(ctx context.Context, size int64) error {
+	f.guest.room.moved(size)
+	var st unix.Stat_t
+	if unix.Fstat(f.fd, &st) == nil && st.Size > size && slow(&st) {
+		return aside(ctx, f.guest.room.files, func(fds []int) error { return unix.Ftruncate(fds[0], size) }, f.fd)
+	}
+	return unix.Ftruncate(f.fd, size)
+}
+
+// SetTimes sets the times of the file.
+func (f *File) SetTimes(times Times) error {
+	if f.readOnly {
+		return ErrReadOnly
+	}
+	return unix.UtimesNanoAt(f.fd, "", times[:], unix.AT_EMPTY_PATH)
+}
+
 // remaining is how many bytes are between the position and the end of a regular file.
-func (f *file) remaining() uint64 {
+func (f *File) remaining() uint64 {
 	at, err := unix.Seek(f.fd, 0, unix.SEEK_CUR)
 	if err != nil {
 		return 0
@@ -59,24 +147,27 @@ func (f *file) remaining() uint64 {
 	return uint64(max(st.Size-at, 0))
 }
 
-// allocateChunk is how many bytes are allocated before the host looks whether the guest was killed. A file system in memory
-// clears them, which takes some milliseconds. maxAllocation is more than any disk has.
+// allocateChunk is how many bytes are allocated before the host looks whether the guest was killed.
+// A file system in memory clears them, which takes some milliseconds. maxAllocation is more than
+// any disk has.
 const (
 	allocateChunk = 8 << 20
 	maxAllocation = 1 << 50
 )
 
-// allocate makes sure that the file has at least offset+size bytes. What does not fit the disk, or the bounds that
-// the host sets files, is ErrnoNospc, ErrnoFbig or ErrnoDquot; what was allocated before that stays.
-func (f *file) allocate(ctx context.Context, pace *pace, offset, size uint64) error {
+// Allocate makes sure that the file has at least offset+size bytes. The error is ErrNoSpace,
+// ErrFileTooLarge or ErrQuota where they do not fit the disk, or the bounds that the host sets
+// files; what was allocated before that stays.
+func (f *File) Allocate(ctx context.Context, offset, size uint64) error {
+	f.guest.room.moved(int64(min(size, slowSize)))
 	if size == 0 || offset+size < offset || offset+size > 1<<63-1 {
-		return ErrnoInval
+		return ErrInvalid
 	}
 	if size > maxAllocation {
-		return ErrnoFbig
+		return ErrFileTooLarge
 	}
 	for size > 0 {
-		if err := pace.look(ctx); err != nil {
+		if err := f.guest.pace.look(ctx); err != nil {
 			return err
 		}
 		n := min(size, allocateChunk)
@@ -88,12 +179,4 @@ func (f *file) allocate(ctx context.Context, pace *pace, offset, size uint64) er
 		offset, size = offset+n, size-n
 	}
 	return nil
-}
-
-// setTimes sets the times of an open file.
-func (f *file) setTimes(times [2]unix.Timespec) error {
-	if f.readOnly {
-		return ErrnoRofs
-	}
-	return unix.UtimesNanoAt(f.fd, "", times[:], unix.AT_EMPTY_PATH)
 }

@@ -2,27 +2,30 @@ package wasi
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
-// How deep guests make directories. What is there already may be deeper (a hostPath volume), and is walked, read and
-// removed like all else; nothing is made or moved down there.
+// How deep guests make directories. Directories that are there already may be deeper (a hostPath
+// volume). They are walked, read and removed like all others, but nothing is made or moved into the
+// levels below the bound.
 //
-// The bound is one of levels and not of bytes, since what a rename does to the bytes of all paths below it would take a
-// walk through the tree each time. Levels grow only where a directory moves further down, which few programs do: that
-// tree is measured, and the others need not be.
+// The bound is one of levels and not of bytes: a rename changes the bytes of all paths below it,
+// and to count them would take a walk through the tree each time. Levels grow only where a
+// directory moves further down, which few programs do: only such a tree is measured.
 //
-// It is no wall that other code may lean on: guests who share a volume, and move what the other one measures in just
-// that moment, get deeper. What walks a guest's files holds few descriptors, however deep they are.
+// Other code may not rely on the bound: two guests who share a volume get deeper if one moves what
+// the host measures for the other in that moment. Code that walks a guest's files holds few
+// descriptors, however deep the files are.
 const (
-	maxLevels   = 256     // from a mount's root to what is made
-	maxMeasured = 1 << 17 // entries of a tree that moves down; a larger one is to be copied
+	MaxLevels   = 256     // from a mount's root to what is made
+	maxMeasured = 1 << 17 // entries of a tree that moves down; larger ones must be copied
 )
 
 // level is how many names lead from the mount's root to p, as it was walked.
-func (p place) level() int {
+func (p location) level() int {
 	switch {
 	case p.guest == p.mnt.guest:
 		return 0
@@ -32,8 +35,9 @@ func (p place) level() int {
 	return strings.Count(p.guest[len(p.mnt.guest):], "/")
 }
 
-// depth is the level at which p is now. A directory that the guest holds open may have been moved since.
-func (p place) depth(ctx context.Context) (int, error) {
+// depth is the level at which p is now. A directory that the guest holds open may have been moved
+// since it was opened.
+func (p location) depth(ctx context.Context) (int, error) {
 	if p.base == nil {
 		return p.level(), nil
 	}
@@ -59,8 +63,8 @@ func (p place) depth(ctx context.Context) (int, error) {
 
 func same(a, b *unix.Stat_t) bool { return a.Dev == b.Dev && a.Ino == b.Ino }
 
-// climb counts the levels from the directory dir up to root. From one that is not below it any more they are those up to the
-// file system's own root. It counts no further than the bound.
+// climb counts the levels from the directory dir up to root. If dir is no longer below root, it
+// counts those up to the file system's own root. It counts no further than the bound.
 func climb(ctx context.Context, dir, root int) (levels int, err error) {
 	var top, at, above unix.Stat_t
 	if err := unix.Fstat(root, &top); err != nil {
@@ -75,7 +79,7 @@ func climb(ctx context.Context, dir, root int) (levels int, err error) {
 			_ = unix.Close(fd) // opened for its names only
 		}
 	}()
-	for ; levels <= maxLevels && !same(&at, &top); levels++ {
+	for ; levels <= MaxLevels && !same(&at, &top); levels++ {
 		if levels%stepsPerLook == 0 && ctx.Err() != nil {
 			return 0, ErrKilled
 		}
@@ -98,11 +102,11 @@ func climb(ctx context.Context, dir, root int) (levels int, err error) {
 	return levels, nil
 }
 
-// shallow says why p cannot become to, for how deep that is.
-func (p place) shallow(ctx context.Context, to place) error {
+// shallow returns an error if p cannot become to because that is too deep.
+func (p location) shallow(ctx context.Context, to location) error {
 	if !p.info.isDir() {
-		if level := to.level(); level > maxLevels && level > p.level() {
-			return ErrnoNametoolong
+		if level := to.level(); level > MaxLevels && level > p.level() {
+			return ErrNameTooLong
 		}
 		return nil
 	}
@@ -114,8 +118,8 @@ func (p place) shallow(ctx context.Context, to place) error {
 	switch {
 	case err != nil || target <= own: // nothing in it gets deeper
 		return err
-	case target > maxLevels:
-		return ErrnoNametoolong
+	case target > MaxLevels:
+		return ErrNameTooLong
 	}
 	handle, err := p.handle()
 	if err != nil {
@@ -125,14 +129,15 @@ func (p place) shallow(ctx context.Context, to place) error {
 	if err != nil {
 		return err
 	}
-	tree := measure{pace: p.ns.pace, fd: fd, room: maxLevels - target}
+	tree := measure{pace: &p.ns.guest.pace, fd: fd, room: MaxLevels - target}
 	defer tree.close()
 	return tree.run(ctx)
 }
 
-// measure looks whether a tree has more levels than there is room for. It holds two descriptors at a time: on the way
-// back it opens a directory by the `..` of the one below, and sees by its number that it is the same one. Nothing is
-// read of it but types and names, so that a tree which moves meanwhile leads to a wrong answer at most.
+// measure finds out whether a tree has more levels than there is room for. It holds two descriptors
+// at a time: on the way back it opens a directory by the `..` of the one below, and sees by its
+// number that it is the same one. It reads only types and names, so that a tree which moves
+// meanwhile leads at most to a wrong answer.
 type measure struct {
 	pace *pace
 	fd   int // the directory that is looked at
@@ -172,21 +177,21 @@ func (m *measure) run(ctx context.Context) error {
 	}
 }
 
-// entries looks at those in b, and goes down into the first directory.
+// entries looks at the entries in b, and goes down into the first directory.
 func (m *measure) entries(b []byte) error {
 	for len(b) > 0 {
 		e, size := parseDirent(b)
 		b = b[size:]
-		if e.name == "." || e.name == ".." {
+		if e.Name == "." || e.Name == ".." {
 			continue
 		}
 		if m.seen++; m.seen > maxMeasured {
-			return ErrnoXdev // the error at which programs copy
+			return ErrCrossDevice // the error at which programs copy
 		}
 		if len(m.way) >= m.room {
-			return ErrnoNametoolong
+			return ErrNameTooLong
 		}
-		if e.kind == typeDirectory || e.kind == typeUnknown {
+		if e.Type == TypeDirectory || e.Type == TypeUnknown {
 			if down, err := m.down(e); down || err != nil {
 				return err
 			}
@@ -195,13 +200,12 @@ func (m *measure) entries(b []byte) error {
 	return nil
 }
 
-func (m *measure) down(e entry) (bool, error) {
-	fd, err := openBelow(m.fd, e.name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
-	switch err {
-	case nil:
-	case unix.ENOENT, unix.ENOTDIR, unix.ELOOP: // it went meanwhile, or is none
-		return false, nil
-	default:
+func (m *measure) down(e Entry) (bool, error) {
+	fd, err := openBelow(m.fd, e.Name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	switch {
+	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ELOOP):
+		return false, nil // it was moved or removed meanwhile, or is no directory
+	case err != nil:
 		return false, err
 	}
 	var st unix.Stat_t
@@ -209,7 +213,7 @@ func (m *measure) down(e entry) (bool, error) {
 		_ = unix.Close(fd)
 		return false, err
 	}
-	m.way = append(m.way, visited{dev: st.Dev, ino: st.Ino, next: int64(e.next)})
+	m.way = append(m.way, visited{dev: st.Dev, ino: st.Ino, next: int64(e.Next)})
 	_ = unix.Close(m.fd)
 	m.fd = fd
 	return true, nil
@@ -228,7 +232,7 @@ func (m *measure) up() error {
 		return err
 	}
 	if st.Dev != back.dev || st.Ino != back.ino {
-		return ErrnoBusy // others move the tree meanwhile
+		return ErrBusy // others move the tree meanwhile
 	}
 	_, err = unix.Seek(fd, back.next, unix.SEEK_SET)
 	return err

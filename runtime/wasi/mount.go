@@ -15,24 +15,27 @@ import (
 
 // Mount shows a directory or a file of the host at a path of the guest.
 type Mount struct {
-	Host     string // absolute path on the host, which exists and leads through no symbolic link
+	Host     string // absolute path on the host, which exists and has no symbolic link in it
 	Guest    string // absolute, clean path in the guest
 	ReadOnly bool
 }
 
-// namespace is the guest's file tree: mounts at canonical guest paths, in which no component is a link.
+// namespace is the guest's tree of files: mounts at canonical guest paths. No name in a canonical
+// path is a link.
 type namespace struct {
 	mounts map[string]*mount
-	// above has every guest path that is a strict ancestor of a mount point, with the names that the
-	// mounts give it. Such a directory is shown even where the mount that it lies in lacks it.
+	// above has every guest path that is a strict ancestor of a mount point, with the names that
+	// the mounts give it. Such a directory is shown even if the mount that it lies in lacks it.
 	above map[string]map[string]bool
-	pace  *pace    // the guest's
-	files *Files   // the guest's
+	guest *Guest
 	paths int      // bytes of the paths of directories that are open
 	list  *listing // made when a directory is first listed
+
+	fileSystems fileSystems
 }
 
-// mount is one Mount. Its root is opened when it is first used: most guests use few of theirs.
+// mount is one Mount. Its root is opened when it is first used: most guests use few of their
+// mounts.
 type mount struct {
 	host     string
 	guest    string
@@ -41,10 +44,10 @@ type mount struct {
 	root     int    // the directory, open for its names; -1 until it is used
 }
 
-func newNamespace(list []Mount, pace *pace, files *Files) (*namespace, error) {
-	ns := &namespace{mounts: map[string]*mount{}, above: map[string]map[string]bool{}, pace: pace, files: files}
+func newNamespace(g *Guest, list []Mount) (*namespace, error) {
+	ns := &namespace{mounts: map[string]*mount{}, above: map[string]map[string]bool{}, guest: g, fileSystems: fileSystems{}}
 	sorted := append([]Mount(nil), list...)
-	// Outer mounts first: where an inner one belongs may depend on links in the outer one.
+	// Outer mounts first: links in an outer one may decide where an inner one belongs.
 	sort.SliceStable(sorted, func(i, j int) bool { return len(sorted[i].Guest) < len(sorted[j].Guest) })
 	for _, m := range sorted {
 		if err := ns.add(m); err != nil {
@@ -68,8 +71,8 @@ func (ns *namespace) add(m Mount) error {
 	if !filepath.IsAbs(m.Host) {
 		return fmt.Errorf("mount at %s: the host path %q must be absolute", m.Guest, m.Host)
 	}
-	if len(m.Guest) >= maxPath || strings.Count(m.Guest, "/") > maxLevels {
-		return fmt.Errorf("mount %s: the guest path has more than %d levels, or more than %d bytes", m.Host, maxLevels, maxPath-1)
+	if len(m.Guest) >= MaxPath || strings.Count(m.Guest, "/") > MaxLevels {
+		return fmt.Errorf("mount %s: the guest path has more than %d levels, or more than %d bytes", m.Host, MaxLevels, MaxPath-1)
 	}
 	host := filepath.Clean(m.Host)
 	isDir, err := look(host)
@@ -100,8 +103,9 @@ func (ns *namespace) add(m Mount) error {
 	return nil
 }
 
-// materialise makes the directory that holds a mount point, so that the guest finds an ordinary one, in which
-// it can make files. Where that cannot be (a read-only mount) the directory is only shown.
+// materialise makes the directory that holds a mount point, so that the guest finds an ordinary
+// one, in which it can make files. If that is impossible (a read-only mount), the directory is only
+// shown.
 func (ns *namespace) materialise(mountPoint string) {
 	if ns.mounts["/"] == nil || mountPoint == "/" {
 		return
@@ -111,15 +115,15 @@ func (ns *namespace) materialise(mountPoint string) {
 		return
 	}
 	if root, err := dir.handle(); err == nil {
-		_ = mkdirBelow(root, dir.rel) // shown all the same
+		_ = mkdirBelow(root, dir.rel) // if it fails, the directory is shown nevertheless
 	}
 }
 
-// canonical is the mount point that guest names: links on the way to it, such as /var/run in many images,
-// are resolved; what is missing is taken literally.
+// canonical is the mount point that guest names. Links on the way to it, such as /var/run in many
+// images, are resolved; names that are missing are taken as they are.
 func (ns *namespace) canonical(guest string) (string, error) {
 	if ns.mounts["/"] == nil {
-		return guest, nil // refused later, for want of a root
+		return guest, nil // it is refused later, because there is no root
 	}
 	parts := strings.Split(guest[1:], "/")
 	at := ns.locate("/")
@@ -129,7 +133,7 @@ func (ns *namespace) canonical(guest string) (string, error) {
 		}
 		next, err := ns.walk(context.Background(), at, name, true)
 		switch {
-		case errors.Is(err, ErrnoLoop), err == nil && next.info == nil:
+		case errors.Is(err, ErrLoop), err == nil && next.info == nil:
 			return path.Join(at.guest, path.Join(parts[i:]...)), nil
 		case err != nil:
 			return "", err
@@ -139,8 +143,8 @@ func (ns *namespace) canonical(guest string) (string, error) {
 	return at.guest, nil
 }
 
-// locate is the place of a canonical guest path.
-func (ns *namespace) locate(guest string) place {
+// locate returns the location of a canonical guest path.
+func (ns *namespace) locate(guest string) location {
 	for p := guest; ; p = path.Dir(p) {
 		if m := ns.mounts[p]; m != nil {
 			rel := "."
@@ -150,13 +154,13 @@ func (ns *namespace) locate(guest string) place {
 			if m.file != "" {
 				rel = m.file
 			}
-			return place{ns: ns, guest: guest, mnt: m, rel: rel}
+			return location{ns: ns, guest: guest, mnt: m, rel: rel}
 		}
 	}
 }
 
-// pinned says that the canonical guest path is a mount point or lies above one, and so cannot be moved,
-// replaced or removed.
+// pinned reports whether the canonical guest path is a mount point or lies above one. Such a path
+// cannot be moved, replaced or removed.
 func (ns *namespace) pinned(guest string) bool {
 	return ns.mounts[guest] != nil || ns.above[guest] != nil
 }
@@ -172,8 +176,8 @@ func (ns *namespace) close() error {
 	return errors.Join(errs...)
 }
 
-// look says whether there is a directory at a path of the host, or something else. A symbolic link anywhere on the path is
-// an error (ELOOP): guests may have put it there, and it could lead anywhere.
+// look reports whether a path of the host is a directory. A symbolic link anywhere on the path is
+// an error (ELOOP): a guest may have put it there, and it could lead anywhere.
 func look(host string) (isDir bool, err error) {
 	fd, err := openHost(host, unix.O_PATH)
 	if err != nil {
@@ -187,7 +191,7 @@ func look(host string) (isDir bool, err error) {
 	return st.Mode&unix.S_IFMT == unix.S_IFDIR, nil
 }
 
-// openHost opens an absolute path of the host that leads through no link.
+// openHost opens an absolute path of the host that has no link in it.
 func openHost(path string, flags int) (int, error) {
 	top, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -201,15 +205,15 @@ func openHost(path string, flags int) (int, error) {
 	return openBelow(top, rel, flags, 0)
 }
 
-// open opens the directory that is mounted, or that holds the file that is. Its path had no link when the
-// mount was made; one that was put there since is not followed.
+// open opens the directory that is mounted, or that holds the file that is mounted. Its path had no
+// link when the mount was made, and a link that was put there since is not followed.
 func (m *mount) open() (int, error) {
 	if m.root >= 0 {
 		return m.root, nil
 	}
 	root, err := openHost(m.host, unix.O_PATH|unix.O_DIRECTORY)
 	if err != nil {
-		return -1, fmt.Errorf("open mount at %s: %w", m.guest, err)
+		return -1, fmt.Errorf("opening the mount at %s: %w", m.guest, err)
 	}
 	m.root = root
 	return root, nil

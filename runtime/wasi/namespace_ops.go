@@ -8,15 +8,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The operations on entries of directories. Each looks at the place that a walk found, refuses what the
-// guest's view of its files forbids, and leaves the rest, and with it the exact error, to one call of the
-// kernel on the entry's name in its directory, which was opened below the mount's directory.
+// The operations on entries of directories. Each looks at the location that a walk found, and
+// refuses what the guest's view of its files forbids. The rest, and the exact error, come from one
+// call of the kernel with the entry's name in its directory, which was opened below the mount's
+// directory.
 
 // inParent calls do with the open directory that holds p, and p's name there.
-func (p place) inParent(do func(dir int, name string) error) error {
+func (p location) inParent(do func(dir int, name string) error) error {
 	parent := p.parent()
 	if parent.mnt != p.mnt {
-		return ErrnoBusy // p is a mount point
+		return ErrBusy // p is a mount point
 	}
 	root, err := parent.handle()
 	if err != nil {
@@ -25,51 +26,52 @@ func (p place) inParent(do func(dir int, name string) error) error {
 	return inDirectory(root, parent.rel, func(dir int) error { return do(dir, path.Base(p.guest)) })
 }
 
-// makeable says why nothing can be made at p, which was walked without following a last link.
-func (p place) makeable() error {
+// makeable returns an error if nothing can be made at p, which was walked without following a last
+// link.
+func (p location) makeable() error {
 	switch {
 	case p.info != nil:
-		return ErrnoExist
+		return ErrExist
 	case p.mnt.readOnly:
-		return ErrnoRofs
-	case p.level() > maxLevels:
-		return ErrnoNametoolong
+		return ErrReadOnly
+	case p.level() > MaxLevels:
+		return ErrNameTooLong
 	}
 	return nil
 }
 
-// changeable says why the entry p cannot be moved or removed.
-func (p place) changeable() error {
+// changeable returns an error if the entry p cannot be moved or removed.
+func (p location) changeable() error {
 	switch {
 	case p.info == nil:
-		return ErrnoNoent
+		return ErrNotExist
 	case p.dotted:
-		return ErrnoInval
+		return ErrInvalid
 	case p.ns.pinned(p.guest):
-		return ErrnoBusy
+		return ErrBusy
 	case p.mnt.readOnly:
-		return ErrnoRofs
+		return ErrReadOnly
 	}
 	return nil
 }
 
-func (p place) mkdir(ctx context.Context) error {
+func (p location) mkdir(ctx context.Context) error {
 	if err := p.makeable(); err != nil {
 		return err
 	}
 	switch depth, err := p.depth(ctx); {
 	case err != nil:
 		return err
-	case depth > maxLevels:
-		return ErrnoNametoolong
+	case depth > MaxLevels:
+		return ErrNameTooLong
 	}
 	return p.inParent(func(dir int, name string) error { return unix.Mkdirat(dir, name, 0o777) })
 }
 
 // mkdirAll makes the directory at the absolute guest path, and those above it, unless they exist.
 func (ns *namespace) mkdirAll(guest string) error {
-	if len(guest) >= maxPath {
-		return ErrnoNametoolong
+	if len(guest) >= MaxPath {
+		return ErrNameTooLong
 	}
 	ctx := context.Background() // what it does is bounded
 	at := ns.locate("/")
@@ -86,16 +88,16 @@ func (ns *namespace) mkdirAll(guest string) error {
 				return err
 			}
 		} else if !next.info.isDir() {
-			return ErrnoNotdir
+			return ErrNotDirectory
 		}
 		at = next
 	}
 	return nil
 }
 
-func (p place) rmdir(ctx context.Context) error {
+func (p location) rmdir(ctx context.Context) error {
 	if p.info != nil && !p.info.isDir() {
-		return ErrnoNotdir
+		return ErrNotDirectory
 	}
 	if err := p.changeable(); err != nil {
 		return err
@@ -103,9 +105,9 @@ func (p place) rmdir(ctx context.Context) error {
 	return p.remove(ctx, unix.AT_REMOVEDIR)
 }
 
-func (p place) unlink(ctx context.Context) error {
+func (p location) unlink(ctx context.Context) error {
 	if p.info != nil && p.info.isDir() {
-		return ErrnoIsdir
+		return ErrIsDirectory
 	}
 	if err := p.changeable(); err != nil {
 		return err
@@ -113,35 +115,35 @@ func (p place) unlink(ctx context.Context) error {
 	return p.remove(ctx, 0)
 }
 
-// remove removes p, aside if that takes long.
-func (p place) remove(ctx context.Context, flags int) error {
+// remove removes p, on a thread beside if that takes long.
+func (p location) remove(ctx context.Context, flags int) error {
 	return p.inParent(func(dir int, name string) error {
 		if !p.info.slow() {
 			return unix.Unlinkat(dir, name, flags)
 		}
-		return aside(ctx, p.ns.files, func(fds []int) error { return unix.Unlinkat(fds[0], name, flags) }, dir)
+		return aside(ctx, p.ns.guest.room.files, func(fds []int) error { return unix.Unlinkat(fds[0], name, flags) }, dir)
 	})
 }
 
-func (p place) symlink(target string) error {
+func (p location) symlink(target string) error {
 	if err := p.makeable(); err != nil {
 		return err
 	}
 	if p.slashed {
-		return ErrnoNoent
+		return ErrNotExist
 	}
 	if target[0] == '/' {
-		return ErrnoPerm // as the conformance programs want it; those that others made are followed
+		return ErrNotPermitted // as the conformance programs want it; links of others are followed
 	}
 	return p.inParent(func(dir int, name string) error { return unix.Symlinkat(target, dir, name) })
 }
 
-func (p place) readlink() (string, error) {
+func (p location) readlink() (string, error) {
 	if p.info == nil {
-		return "", ErrnoNoent
+		return "", ErrNotExist
 	}
 	if !p.info.isLink() {
-		return "", ErrnoInval
+		return "", ErrInvalid
 	}
 	dir, err := p.handle()
 	if err != nil {
@@ -150,19 +152,19 @@ func (p place) readlink() (string, error) {
 	return readlinkBelow(dir, p.rel)
 }
 
-func (p place) rename(ctx context.Context, to place) error {
+func (p location) rename(ctx context.Context, to location) error {
 	if err := p.changeable(); err != nil {
 		return err
 	}
 	switch {
 	case to.dotted:
-		return ErrnoInval
+		return ErrInvalid
 	case to.ns.pinned(to.guest):
-		return ErrnoBusy
+		return ErrBusy
 	case p.mnt != to.mnt:
-		return ErrnoXdev
+		return ErrCrossDevice
 	case to.slashed && !p.info.isDir():
-		return ErrnoNotdir
+		return ErrNotDirectory
 	}
 	if err := p.shallow(ctx, to); err != nil {
 		return err
@@ -172,43 +174,43 @@ func (p place) rename(ctx context.Context, to place) error {
 			if !to.info.slow() {
 				return unix.Renameat(fromDir, from, toDir, name)
 			}
-			return aside(ctx, p.ns.files, func(fds []int) error { return unix.Renameat(fds[0], from, fds[1], name) }, fromDir, toDir)
+			return aside(ctx, p.ns.guest.room.files, func(fds []int) error { return unix.Renameat(fds[0], from, fds[1], name) }, fromDir, toDir)
 		})
 	})
 }
 
-func (p place) link(to place) error {
+func (p location) link(to location) error {
 	switch {
 	case p.info == nil:
-		return ErrnoNoent
+		return ErrNotExist
 	case p.info.isDir():
-		return ErrnoPerm
+		return ErrNotPermitted
 	case to.info != nil:
-		return ErrnoExist
+		return ErrExist
 	case to.slashed:
-		return ErrnoNoent
+		return ErrNotExist
 	case p.mnt != to.mnt:
-		return ErrnoXdev
+		return ErrCrossDevice
 	case to.mnt.readOnly:
-		return ErrnoRofs
-	case to.level() > maxLevels:
-		return ErrnoNametoolong
+		return ErrReadOnly
+	case to.level() > MaxLevels:
+		return ErrNameTooLong
 	}
 	return p.inParent(func(fromDir int, from string) error {
 		return to.inParent(func(toDir int, name string) error { return unix.Linkat(fromDir, from, toDir, name, 0) })
 	})
 }
 
-// setTimes changes the times of what is at p, of a link itself where p is one.
-func (p place) setTimes(times [2]unix.Timespec) error {
+// setTimes changes the times of what is at p, of the link itself if p is one.
+func (p location) setTimes(times Times) error {
 	switch {
 	case p.info == nil:
-		return ErrnoNoent
+		return ErrNotExist
 	case p.mnt.readOnly:
-		return ErrnoRofs
+		return ErrReadOnly
 	}
 	if p.info.virtual {
-		return ErrnoRofs
+		return ErrReadOnly
 	}
 	if p.rel == "." || p.mnt.file != "" {
 		root, err := p.handle()

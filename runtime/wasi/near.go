@@ -2,22 +2,24 @@ package wasi
 
 import "golang.org/x/sys/unix"
 
-// nearby are the directories that a walk came through last, held open for their names: the next name is looked up in
-// one of them, and not from the mount's root again, so that a walk costs as much as it has steps. They are few, as
-// descriptors are: who goes further up than they reach pays for one longer way back down.
+// nearby are the directories that a walk came through last, held open. The walk looks the next name
+// up in one of them, and not from the mount's root again, so that a walk costs as much as it has
+// steps. They are few, as descriptors are few: a walk that goes further up than they reach pays
+// once for the longer way down.
 type nearby struct {
 	list [4]pinned
 	n    int
 }
 
-// pinned is an open directory below a place's handle.
+// pinned is an open directory below a location's handle.
 type pinned struct {
 	fd  int
 	rel int // the length of its path below the handle, which is the start of all further ones
 }
 
-// directory is the directory at p, open until the walk leaves it. Those that are held lie on the way to p.
-func (n *nearby) directory(p place) (int, error) {
+// directory is the directory at p, open until the walk leaves it. All that are held lie on the way
+// to p.
+func (n *nearby) directory(p location) (int, error) {
 	from, err := p.handle()
 	if err != nil || p.rel == "." {
 		return from, err
@@ -38,8 +40,9 @@ func (n *nearby) directory(p place) (int, error) {
 	return fd, nil
 }
 
-// enter looks at what is at p, the entry of that name in the open directory dir, and holds it if it is a directory.
-func (n *nearby) enter(dir int, name string, p place) (*attributes, error) {
+// enter looks at what is at p, the entry of that name in the open directory dir, and holds it open
+// if it is a directory.
+func (n *nearby) enter(dir int, name string, p location) (*attributes, error) {
 	fd, err := openBelow(dir, name, unix.O_PATH|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return nil, err
@@ -64,7 +67,8 @@ func (n *nearby) keep(fd, rel int) {
 	n.n++
 }
 
-// leave closes the directories that are not on the way to one whose path below the handle has that length.
+// leave closes the directories that are not on the way to a directory whose path below the handle
+// has that length.
 func (n *nearby) leave(rel int) {
 	for n.n > 0 && n.list[n.n-1].rel > rel {
 		n.n--

@@ -5,8 +5,7 @@ import (
 	"time"
 )
 
-// pace is what a call that takes long goes by: between two pieces of its work it sees whether the guest was killed, and lets
-// Config.Pace hold the guest back.
+// pace is asked between two pieces of a long call's work.
 type pace struct {
 	hold func(ctx context.Context)
 	held time.Time // when it was asked last
@@ -15,7 +14,8 @@ type pace struct {
 // holdEvery is how often a long call asks, by the wall clock.
 const holdEvery = 5 * time.Millisecond
 
-// look is ErrKilled for a guest that was killed. What a call does between two of them takes less than 10 ms of work.
+// look returns ErrKilled for a guest that was killed, and may hold the guest back. A call works
+// less than 10 ms between two looks.
 func (p *pace) look(ctx context.Context) error {
 	if p.hold != nil {
 		if now := time.Now(); now.Sub(p.held) >= holdEvery {

@@ -1,109 +1,51 @@
 package wasi
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"os"
-	"strconv"
-	"strings"
 	"sync"
 
 	"golang.org/x/sys/unix"
 )
 
-// listener is a listening socket that the guest was given.
-type listener struct {
-	// told says that the guest has looked at its flags, or set them. It is given with flagNonblock, which Go's runtime
-	// looks for and needs: a call that blocks would stop its whole guest. A guest that never looks cannot
-	// know, and gets what such programs, in C mostly, expect: an accept that waits.
-	told bool
+// Listener is a listening socket that the guest was given.
+type Listener struct {
+	guest *Guest
 
-	mu sync.Mutex // guards closing against shutting from elsewhere
+	mu sync.Mutex // guards closing against shutting from another goroutine
 	fd int
 }
 
-// connection is an accepted connection.
-type connection struct {
-	fd int
-}
-
-const (
-	connectionRights = rightFDRead | rightFDWrite | rightFDFdstatSetFlags | rightFDFilestatGet | rightPollFDReadwrite |
-		rightSockShutdown
-	listenerRights = rightFDFdstatSetFlags | rightFDFilestatGet | rightPollFDReadwrite | rightSockAccept | rightSockShutdown
-)
-
-// newListener takes over a listening socket: the descriptor is copied, without Go's poller, and the original closed.
-func newListener(from *net.TCPListener) (*listener, error) {
+// newListener takes over a listening socket: it copies the descriptor, without Go's poller, and
+// closes the original.
+func newListener(g *Guest, from *net.TCPListener) (*Listener, error) {
 	raw, err := from.SyscallConn()
 	if err != nil {
 		return nil, err
 	}
-	l := &listener{fd: -1}
+	l := &Listener{guest: g, fd: -1}
 	var dupErr error
 	err = raw.Control(func(fd uintptr) {
 		l.fd, dupErr = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0)
 	})
 	err = errors.Join(err, os.NewSyscallError("fcntl", dupErr), from.Close())
 	if err != nil && l.fd >= 0 {
-		err = errors.Join(err, l.close())
+		err = errors.Join(err, l.end())
 	}
 	return l, err
 }
 
-func (*listener) filetype() filetype        { return typeSocketStream }
-func (l *listener) stat() (filestat, error) { return statSocket(l.fd) }
-
-func (l *listener) close() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	fd := l.fd
-	l.fd = -1
-	return unix.Close(fd)
-}
-
-// shut ends accepting, whoever waits for it.
-func (l *listener) shut() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.fd >= 0 {
-		_ = unix.Shutdown(l.fd, unix.SHUT_RDWR) // it fails only where it was shut before
-	}
-}
-
-func (*connection) filetype() filetype        { return typeSocketStream }
-func (c *connection) stat() (filestat, error) { return statSocket(c.fd) }
-func (c *connection) close() error {
-	fd := c.fd
-	c.fd = -1
-	return unix.Close(fd)
-}
-
-func statSocket(fd int) (filestat, error) {
-	var st unix.Stat_t
-	err := unix.Fstat(fd, &st)
-	return statOf(&st), err
-}
-
-// receive is the transfer from the connection.
-func (c *connection) receive(d *descriptor, flags int) transfer {
-	return transfer{fd: c.fd, call: unix.SYS_RECVMSG, flags: flags | unix.MSG_DONTWAIT, events: unix.POLLIN, nonblock: d.flags&flagNonblock != 0}
-}
-
-// send is the transfer to the connection. Where the guest did not ask otherwise, it ends when all is sent.
-func (c *connection) send(d *descriptor) transfer {
-	return transfer{fd: c.fd, call: unix.SYS_SENDMSG, flags: unix.MSG_NOSIGNAL | unix.MSG_DONTWAIT, events: unix.POLLOUT, nonblock: d.flags&flagNonblock != 0, whole: true}
-}
-
 // takeListeners takes over all the sockets, or closes them all.
-func takeListeners(list []*net.TCPListener) (all []*listener, err error) {
+func (g *Guest) takeListeners(list []*net.TCPListener) (all []*Listener, err error) {
 	for i, from := range list {
-		l, err := newListener(from)
+		l, err := newListener(g, from)
 		if err != nil {
 			err = fmt.Errorf("listening socket %d, %s: %w", i, from.Addr(), err)
 			for _, l := range all {
-				err = errors.Join(err, l.close())
+				err = errors.Join(err, l.end())
 			}
 			closeListeners(list[i:])
 			return nil, err
@@ -113,38 +55,89 @@ func takeListeners(list []*net.TCPListener) (all []*listener, err error) {
 	return all, nil
 }
 
-// closeListeners closes sockets that were not taken over. One that is closed already is no harm.
+// closeListeners closes sockets that were not taken over. One that is closed already does no harm.
 func closeListeners(list []*net.TCPListener) {
 	for _, l := range list {
 		_ = l.Close()
 	}
 }
 
-// Variables that tell a guest of its listening sockets, as sd_listen_fds(3) has them. LISTEN_PID is left out: a guest
-// has no process id, and what its libc makes up for one differs (3 in Go, 42 in wasi-libc).
-const (
-	listenFDs   = "LISTEN_FDS"     // how many there are, from descriptor 3 on
-	listenNames = "LISTEN_FDNAMES" // a name for each, with colons between: its port
-)
+// Type implements Object.
+func (*Listener) Type() FileType { return TypeSocket }
 
-// listenEnvironment replaces the variables.
-func listenEnvironment(env []string, list []*net.TCPListener) []string {
-	if len(list) == 0 {
-		return env
+// Stat implements Object.
+func (l *Listener) Stat() (Stat, error) { return statFD(l.fd) }
+
+// Close implements Object.
+func (l *Listener) Close(context.Context) error {
+	l.guest.room.open--
+	return l.end()
+}
+
+func (l *Listener) end() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	fd := l.fd
+	l.fd = -1
+	return unix.Close(fd)
+}
+
+// shut ends accepting, also for a call that waits.
+func (l *Listener) shut() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.fd >= 0 {
+		_ = unix.Shutdown(l.fd, unix.SHUT_RDWR) // it fails only where it was shut before
 	}
-	out := make([]string, 0, len(env)+2)
-	for _, e := range env {
-		if name, _, _ := strings.Cut(e, "="); name != listenFDs && name != listenNames {
-			out = append(out, e)
+}
+
+// Shutdown ends receiving, sending or both, as shutdown(2) does: a socket that listens accepts no
+// more.
+func (l *Listener) Shutdown(how Shutdown) error { return how.do(l.fd) }
+
+// Accept takes the next connection. It waits for one, unless nonblock is set: then the error is
+// ErrWouldBlock. ErrTooManyOpen says also that the host has no more files or memory to give: it is
+// the error at which servers wait and try again.
+func (l *Listener) Accept(ctx context.Context, nonblock bool) (*Connection, error) {
+	g := l.guest
+	if g.room.reserve() != nil {
+		return nil, ErrTooManyOpen
+	}
+	fd, err := l.accept(ctx, nonblock)
+	if err != nil {
+		g.room.release()
+		return nil, err
+	}
+	return &Connection{guest: g, fd: fd}, nil
+}
+
+func (l *Listener) accept(ctx context.Context, nonblock bool) (int, error) {
+	for {
+		fd, _, err := unix.Accept4(l.fd, unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK)
+		switch err {
+		case nil:
+			// What Go's net sets: small answers leave at once, and a peer that vanished is noticed
+			// some day. Preview 1 has no options of sockets.
+			_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+			_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
+			return fd, nil
+		case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
+			return -1, ErrTooManyOpen
+		case unix.EINTR, unix.ECONNABORTED, unix.EPROTO, unix.ENETDOWN, unix.ENETUNREACH, unix.EHOSTDOWN,
+			unix.EHOSTUNREACH, unix.ENONET, unix.EOPNOTSUPP:
+			// But for EINTR it is an error of a connection that is lost by now: see accept(2).
+			if ctx.Err() != nil {
+				return -1, ErrKilled
+			}
+		case unix.EAGAIN:
+			if nonblock {
+				return -1, ErrWouldBlock
+			}
+			if err := l.guest.await(ctx, l.fd, unix.POLLIN); err != nil {
+				return -1, err
+			}
+		default:
+			return -1, err
 		}
 	}
-	ports := make([]string, 0, len(list))
-	for _, l := range list {
-		port := 0
-		if addr, ok := l.Addr().(*net.TCPAddr); ok {
-			port = addr.Port
-		}
-		ports = append(ports, strconv.Itoa(port))
-	}
-	return append(out, listenFDs+"="+strconv.Itoa(len(list)), listenNames+"="+strings.Join(ports, ":"))
 }

@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// input is standard input. Its reader may block for as long as it likes, so a goroutine of its own reads ahead, one
-// buffer, from the guest's first look at its input on. That goroutine ends with the reader, and after Close as
-// soon as the read that is under way returns.
-type input struct {
-	r    io.Reader // nil is empty
-	ring func()    // tells the guest's thread that there is something new
-	room chan struct{}
-	gone chan struct{} // closed when nobody will read any more
+// Input is standard input. Its reader may block for as long as it likes, so a goroutine of its own
+// reads one buffer ahead, from the guest's first look at its input on. That goroutine ends with the
+// reader, and after Close as soon as the read that is under way returns.
+type Input struct {
+	guest  *Guest
+	r      io.Reader // nil is empty
+	room   chan struct{}
+	closed chan struct{}
 
 	mu      sync.Mutex
 	running bool
@@ -26,35 +26,39 @@ type input struct {
 // inputBuffer is how many bytes of its input a guest is ahead, at most.
 const inputBuffer = 64 << 10
 
-func newInput(r io.Reader, ring func()) *input {
-	i := &input{r: r, ring: ring, room: make(chan struct{}, 1), gone: make(chan struct{})}
+func newInput(g *Guest, r io.Reader) *Input {
+	i := &Input{guest: g, r: r, room: make(chan struct{}, 1), closed: make(chan struct{})}
 	if r == nil {
 		i.end = io.EOF
 	}
 	return i
 }
 
-func (*input) filetype() filetype      { return typeUnknown }
-func (*input) stat() (filestat, error) { return filestat{kind: typeUnknown, nlink: 1}, nil }
+// Type implements Object.
+func (*Input) Type() FileType { return TypeUnknown }
 
-// close leaves the input to others: the descriptor is gone for good.
-func (i *input) close() error {
-	close(i.gone)
+// Stat implements Object.
+func (*Input) Stat() (Stat, error) { return Stat{Type: TypeUnknown, Links: 1}, nil }
+
+// Close implements Object. The guest reads no more of its input; the reader stays open.
+func (i *Input) Close(context.Context) error {
+	close(i.closed)
+	i.guest.room.open--
 	return nil
 }
 
 // finish puts the end of the input behind what was read of it so far.
-func (i *input) finish() {
+func (i *Input) finish() {
 	i.mu.Lock()
 	if i.end == nil {
 		i.end = io.EOF
 	}
 	i.mu.Unlock()
-	i.ring()
+	i.guest.waker.ring()
 }
 
 // pump reads ahead.
-func (i *input) pump() {
+func (i *Input) pump() {
 	storage := make([]byte, inputBuffer)
 	for {
 		n, err := i.r.Read(storage)
@@ -66,16 +70,16 @@ func (i *input) pump() {
 		}
 		select {
 		case <-i.room:
-		case <-i.gone:
+		case <-i.closed:
 			return
 		}
 	}
 }
 
-// put hands over what the reader gave. It says whether to go on.
-func (i *input) put(p []byte, err error) bool {
+// put hands over what the reader gave. It reports whether to go on.
+func (i *Input) put(p []byte, err error) bool {
 	i.mu.Lock()
-	defer i.ring()
+	defer i.guest.waker.ring()
 	defer i.mu.Unlock()
 	if i.end != nil {
 		return false
@@ -84,19 +88,19 @@ func (i *input) put(p []byte, err error) bool {
 	return err == nil
 }
 
-// state starts reading ahead, and says what there is: bytes, or an end.
-func (i *input) state() (ahead int, end error) {
+// state starts reading ahead, and returns what there is: bytes, or an end.
+func (i *Input) state() (ahead int, end error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.end == nil && !i.running {
 		i.running = true
-		go i.pump() // ends with the reader, or after close
+		go i.pump() // ends with the reader, or after Close
 	}
 	return len(i.ahead), i.end
 }
 
 // take moves bytes that were read ahead.
-func (i *input) take(p []byte) int {
+func (i *Input) take(p []byte) int {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	n := copy(p, i.ahead)
@@ -110,90 +114,94 @@ func (i *input) take(p []byte) int {
 	return n
 }
 
-// readInput fills the guest's buffers with what there is, and waits if there is nothing.
-func (g *Guest) readInput(ctx context.Context, i *input, v iovecs, nonblock bool) (uint32, error) {
-	if v.empty() {
+// Read fills the buffers with what there is, and returns how many bytes that is; 0 is the end. It
+// waits where there is nothing, unless nonblock is set: then the error is ErrWouldBlock.
+func (i *Input) Read(ctx context.Context, bufs [][]byte, nonblock bool) (int, error) {
+	if sizeOf(bufs) == 0 {
 		return 0, nil
 	}
 	for {
 		ahead, end := i.state()
 		switch {
 		case ahead > 0:
-			return i.fill(v)
+			return i.fill(bufs), nil
 		case errors.Is(end, io.EOF):
 			return 0, nil
 		case end != nil:
 			return 0, end
 		case nonblock:
-			return 0, ErrnoAgain
+			return 0, ErrWouldBlock
 		}
-		if err := g.pause(ctx, noDeadline); err != nil {
+		if err := i.guest.pause(ctx, noDeadline); err != nil {
 			return 0, err
 		}
 	}
 }
 
-func (i *input) fill(v iovecs) (done uint32, err error) {
-	for k := range v.len() {
-		b, err := v.buffer(k)
-		if err != nil {
-			return done, onlyFirst(done, err)
-		}
+func (i *Input) fill(bufs [][]byte) (filled int) {
+	for _, b := range bufs {
 		n := i.take(b)
-		done += uint32(n)
+		filled += n
 		if n < len(b) {
 			break
 		}
 	}
-	return done, nil
+	return filled
 }
 
-// output is standard output or standard error.
-type output struct {
-	w io.Writer // nil discards
+// Output is standard output or standard error.
+type Output struct {
+	guest *Guest
+	w     io.Writer // nil discards
 }
 
-func (*output) filetype() filetype      { return typeUnknown }
-func (*output) stat() (filestat, error) { return filestat{kind: typeUnknown, nlink: 1}, nil }
-func (*output) close() error            { return nil }
+// Type implements Object.
+func (*Output) Type() FileType { return TypeUnknown }
 
-// outputPiece is how many bytes of output are written before the host looks whether the guest was killed. Those of newlines
-// alone become a hundred times as many in a log.
+// Stat implements Object.
+func (*Output) Stat() (Stat, error) { return Stat{Type: TypeUnknown, Links: 1}, nil }
+
+// Close implements Object. The writer stays open.
+func (o *Output) Close(context.Context) error {
+	o.guest.room.open--
+	return nil
+}
+
+// outputPiece is how many bytes of output are written before the host looks whether the guest was
+// killed. Bytes that are all newlines become a hundred times as many in a log.
 const outputPiece = 32 << 10
 
-// writeOutput writes the guest's buffers one by one. It lasts as long as the writer takes, and as the guest's rate
-// makes it wait: a guest that writes too much is held back, whatever flags it set.
-func (g *Guest) writeOutput(ctx context.Context, o *output, v iovecs) (done uint32, err error) {
-	for k := range v.len() {
-		b, err := v.buffer(k)
-		if err != nil {
-			return done, onlyFirst(done, err)
-		}
+// Write writes the buffers one by one. It lasts as long as the writer takes, and as the guest's
+// rate makes it wait: a guest that writes too much is held back, whatever flags it set.
+func (o *Output) Write(ctx context.Context, bufs [][]byte) (written int, err error) {
+	g := o.guest
+	for _, b := range bufs {
 		for len(b) > 0 {
-			if done > 0 {
+			if written > 0 {
 				if err := g.pace.look(ctx); err != nil {
-					return done, err
+					return written, err
 				}
 			}
 			piece, err := g.rate.grant(ctx, g, min(len(b), outputPiece))
 			if err != nil {
-				return done, err
+				return written, err
 			}
 			n := piece
 			if o.w != nil {
 				n, err = o.w.Write(b[:piece])
 			}
-			done += uint32(n)
+			written += n
 			if err != nil || n < piece {
-				return done, onlyFirst(done, err)
+				return written, onlyFirst(written, err)
 			}
 			b = b[n:]
 		}
 	}
-	return done, nil
+	return written, nil
 }
 
-// rate is a bucket of bytes that fills with time, up to what a second gives. The zero value has no bottom.
+// rate is a bucket of bytes that fills with time, up to what a second gives. The zero value has no
+// bound.
 type rate struct {
 	perSecond int64
 	level     int64
@@ -210,7 +218,7 @@ func (r *rate) grant(ctx context.Context, g *Guest, n int) (int, error) {
 		if gained := int64(now.Sub(r.filled).Seconds() * float64(r.perSecond)); gained > 0 {
 			r.level, r.filled = min(r.level+gained, r.perSecond), now
 		}
-		// Not byte for byte: a grant is what was asked for, or a tenth of a second's worth.
+		// Not byte for byte: it grants all n bytes, or a tenth of what a second gives.
 		if want := min(int64(n), max(r.perSecond/10, 1)); r.level >= want {
 			granted := min(int64(n), r.level)
 			r.level -= granted

@@ -6,26 +6,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Traffic is what a guest's connections have moved, in bytes, and how many transfers the network has failed.
+// Traffic is what a guest's connections have moved, in bytes, and how many transfers the network
+// has failed.
 type Traffic struct {
 	Received, Sent            int64
 	ReceiveErrors, SendErrors int64
 }
 
-// traffic counts one direction. The guest's thread writes, anybody may read.
+// traffic counts one direction. The guest's thread writes, and any goroutine may read.
 type traffic struct{ bytes, errors atomic.Int64 }
 
-// add counts a transfer, and gives back how it went. That there is nothing to move yet is no error, nor is what the guest or a
-// kill did wrong.
-func (t *traffic) add(done uint32, err error) (uint32, error) {
-	t.bytes.Add(int64(done))
-	if errno, ok := err.(unix.Errno); ok && errno != unix.EAGAIN {
+// add counts a transfer, and returns its result. It counts no error where nothing can be moved yet,
+// where the guest made a mistake, and where the guest was killed.
+func (t *traffic) add(moved int, err error) (int, error) {
+	t.bytes.Add(int64(moved))
+	if number, ok := err.(unix.Errno); ok && number != unix.EAGAIN { //nolint:errorlint // never wrapped
 		t.errors.Add(1)
 	}
-	return done, err
+	return moved, err
 }
 
-// Traffic may be asked for at any time, by anybody.
+// Traffic may be called at any time, from any goroutine.
 func (g *Guest) Traffic() Traffic {
 	return Traffic{
 		Received: g.received.bytes.Load(), ReceiveErrors: g.received.errors.Load(),

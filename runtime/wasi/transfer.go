@@ -7,14 +7,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxChunk is how many bytes one call of the kernel moves before the host looks whether the guest was killed: some 50 µs of
-// work, and less than 100 ms on a disk that all write to.
+// maxChunk is how many bytes one call of the kernel moves before the host looks whether the guest
+// was killed: some 50 µs of work, and less than 100 ms on a disk that all write to.
 const maxChunk = 256 << 10
 
 // hostIovecs is how many of a guest's buffers go into one call of the kernel.
 const hostIovecs = 16
 
-// transfer is one way of moving bytes between the kernel and the guest's buffers. None of it is on the heap.
+// transfer is one way of moving bytes between the kernel and the guest's buffers. None of it is on
+// the heap.
 type transfer struct {
 	fd       int
 	call     uintptr // SYS_READV, SYS_WRITEV, SYS_PREADV, SYS_PWRITEV, SYS_RECVMSG or SYS_SENDMSG
@@ -25,45 +26,44 @@ type transfer struct {
 	whole    bool    // it goes on until all is moved, and waits for that
 }
 
-// run moves the guest's buffers, and returns how many bytes. An error after some bytes moved is left to the guest's
-// next call, as in any Unix; that the guest was killed is not.
-func (t *transfer) run(ctx context.Context, g *Guest, v iovecs) (uint32, error) {
+// run moves the buffers, and returns how many bytes. An error after some bytes moved is left to the
+// guest's next call, as in any Unix. A kill is not.
+func (t *transfer) run(ctx context.Context, g *Guest, bufs [][]byte) (moved int, err error) {
 	var (
 		host [hostIovecs]unix.Iovec
 		at   cursor
-		done uint32
 	)
 	for {
-		n, size, err := at.gather(v, &host)
-		if err != nil || n == 0 {
-			return done, onlyFirst(done, err)
+		n, size := at.gather(bufs, &host)
+		if n == 0 {
+			return moved, nil
 		}
-		if done > 0 { // one piece costs no look
+		if moved > 0 { // one piece costs no look
 			if err := g.pace.look(ctx); err != nil {
-				return done, err
+				return moved, err
 			}
 		}
-		moved, errno := t.once(&host, n)
-		if errno == unix.EAGAIN && t.events != 0 && !t.nonblock && (done == 0 || t.whole) {
+		some, errno := t.once(&host, n)
+		if errno == unix.EAGAIN && t.events != 0 && !t.nonblock && (moved == 0 || t.whole) {
 			if err := g.await(ctx, t.fd, t.events); err != nil {
-				return done, err
+				return moved, err
 			}
 			continue
 		}
 		if errno != 0 {
-			return done, onlyFirst(done, errno)
+			return moved, onlyFirst(moved, errno)
 		}
-		done += uint32(moved)
-		t.offset += int64(moved)
-		at.advance(v, moved)
-		if moved == 0 || !t.whole && (moved < size || t.events != 0) {
-			return done, nil
+		moved += some
+		t.offset += int64(some)
+		at.advance(bufs, some)
+		if some == 0 || !t.whole && (some < size || t.events != 0) {
+			return moved, nil
 		}
 	}
 }
 
-func onlyFirst(done uint32, err error) error {
-	if done > 0 {
+func onlyFirst(moved int, err error) error {
+	if moved > 0 {
 		return nil
 	}
 	return err
@@ -82,7 +82,8 @@ func (t *transfer) once(host *[hostIovecs]unix.Iovec, n int) (int, unix.Errno) {
 			msg.SetIovlen(n)
 			moved, _, errno = unix.Syscall(t.call, uintptr(t.fd), uintptr(unsafe.Pointer(&msg)), uintptr(t.flags))
 		case unix.SYS_PREADV, unix.SYS_PWRITEV:
-			moved, _, errno = unix.Syscall6(t.call, uintptr(t.fd), uintptr(unsafe.Pointer(&host[0])), uintptr(n), uintptr(t.offset), 0, 0)
+			moved, _, errno = unix.Syscall6(t.call, uintptr(t.fd), uintptr(unsafe.Pointer(&host[0])), uintptr(n),
+				uintptr(t.offset), 0, 0)
 		default:
 			moved, _, errno = unix.Syscall(t.call, uintptr(t.fd), uintptr(unsafe.Pointer(&host[0])), uintptr(n))
 		}
@@ -98,18 +99,14 @@ func (t *transfer) once(host *[hostIovecs]unix.Iovec, n int) (int, unix.Errno) {
 // cursor is how far a guest's buffers are moved.
 type cursor struct {
 	index  int
-	offset uint32 // in that buffer
+	offset int // in that buffer
 }
 
 // gather fills host with the next buffers, empty ones left out, up to maxChunk bytes.
-func (c cursor) gather(v iovecs, host *[hostIovecs]unix.Iovec) (n, size int, err error) {
-	for n < len(host) && size < maxChunk && c.index < v.len() {
-		b, err := v.buffer(c.index)
-		if err != nil || uint64(c.offset) > uint64(len(b)) { // the list was overwritten by what was read
-			return 0, 0, ErrnoFault
-		}
-		b = b[c.offset:]
-		c.index, c.offset = c.index+1, 0
+func (c cursor) gather(bufs [][]byte, host *[hostIovecs]unix.Iovec) (n, size int) {
+	for n < len(host) && size < maxChunk && c.index < len(bufs) {
+		b := bufs[c.index][c.offset:]
+		c = cursor{index: c.index + 1}
 		if len(b) == 0 {
 			continue
 		}
@@ -118,27 +115,26 @@ func (c cursor) gather(v iovecs, host *[hostIovecs]unix.Iovec) (n, size int, err
 		host[n].SetLen(len(b))
 		n, size = n+1, size+len(b)
 	}
-	return n, size, nil
+	return n, size
 }
 
 // advance moves behind the next bytes.
-func (c *cursor) advance(v iovecs, bytes int) {
-	for bytes > 0 && c.index < v.len() {
-		_, size := v.entry(c.index)
-		left := int(size) - int(c.offset)
+func (c *cursor) advance(bufs [][]byte, bytes int) {
+	for bytes > 0 && c.index < len(bufs) {
+		left := len(bufs[c.index]) - c.offset
 		if bytes < left {
-			c.offset += uint32(bytes)
+			c.offset += bytes
 			return
 		}
-		bytes -= max(left, 0)
+		bytes -= left
 		c.index, c.offset = c.index+1, 0
 	}
 }
 
-// transfer is how bytes of the file move.
-func (f *file) transfer(d *descriptor, call uintptr, events int16) transfer {
-	if f.kind == typeRegularFile {
-		events = 0
+// sizeOf is the sum of the buffers' sizes.
+func sizeOf(bufs [][]byte) (sum int) {
+	for _, b := range bufs {
+		sum += len(b)
 	}
-	return transfer{fd: f.fd, call: call, events: events, nonblock: d.flags&flagNonblock != 0}
+	return sum
 }

@@ -1,34 +1,34 @@
 package wasi
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"strings"
-	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 )
 
-// The bounds of a path, and of the walk along it. A path that a guest writes, the target of a link, and the canonical
-// path of each place on the way are shorter than maxPath.
+// The bounds of a path, and of the walk along it. A path that a guest writes, the target of a link,
+// and the canonical path of each location on the way are shorter than MaxPath.
 const (
-	maxPath  = 4096 // PATH_MAX of Linux, bytes, the zero byte included
-	maxName  = 255  // NAME_MAX of Linux, bytes
-	maxLinks = 40   // as many links as Linux follows in one walk
-	maxSteps = 4096 // names in one walk, those in the targets of links too; twice what fits one path
+	MaxPath  = 4096 // PATH_MAX of Linux, bytes, the zero byte included
+	MaxName  = 255  // NAME_MAX of Linux, bytes
+	maxLinks = 40   // links in one walk, as many as Linux follows
+	maxSteps = 4096 // names in one walk, with those in links; twice what fits one path
 )
 
-// stepsPerLook is how many steps a walk makes before it looks whether the guest was killed. One costs some microseconds.
+// stepsPerLook is how many steps a walk makes before it looks whether the guest was killed. A step
+// costs some microseconds.
 const stepsPerLook = 8
 
-// place is where a path leads: a canonical guest path and what it is on the host.
-type place struct {
+// location is what a path leads to: a canonical guest path, and what that is on the host.
+type location struct {
 	ns    *namespace
 	guest string
 	mnt   *mount
-	// base, where it is not nil, is a directory of the mount that the guest holds open, and rel is relative to
-	// it instead of the mount's root. No component of rel was a link when it was walked.
-	base *directory
+	// base, if it is not nil, is a directory of the mount that the guest holds open. Then rel is
+	// relative to it instead of the mount's root. No name in rel was a link when it was walked.
+	base *Directory
 	rel  string
 
 	info    *attributes // what is there, nil for nothing; set by walk
@@ -36,8 +36,8 @@ type place struct {
 	dotted  bool        // the path ended in `.` or `..`, so it cannot be moved, made or removed
 }
 
-// handle is the directory that rel begins at.
-func (p place) handle() (int, error) {
+// handle is the open directory that rel begins at.
+func (p location) handle() (int, error) {
 	if p.base != nil {
 		return p.base.fd, nil
 	}
@@ -45,7 +45,7 @@ func (p place) handle() (int, error) {
 }
 
 // lstat looks at what is there. It returns nil for nothing.
-func (p place) lstat() (*attributes, error) {
+func (p location) lstat() (*attributes, error) {
 	dir, err := p.handle()
 	if err != nil {
 		return nil, err
@@ -53,22 +53,22 @@ func (p place) lstat() (*attributes, error) {
 	return p.found(statBelow(dir, p.rel))
 }
 
-// found is what the guest sees at p, where the host has info or err.
-func (p place) found(info *attributes, err error) (*attributes, error) {
+// found is what the guest sees at p, if the host found info, or err.
+func (p location) found(info *attributes, err error) (*attributes, error) {
 	if (err != nil || !info.isDir()) && p.ns.above[p.guest] != nil {
 		return virtualAttributes(p.guest), nil
 	}
-	if err == unix.ENOENT {
+	switch {
+	case errors.Is(err, unix.ENOENT):
 		return nil, nil
-	}
-	if err != nil {
+	case err != nil:
 		return nil, err
 	}
 	return info, nil
 }
 
-// child is the place of an entry of the directory p. It does not look whether it is there.
-func (p place) child(name string) place {
+// child is the location of an entry of the directory p. It does not look whether the entry exists.
+func (p location) child(name string) location {
 	guest := join(p.guest, name)
 	if p.ns.mounts[guest] != nil {
 		return p.ns.locate(guest)
@@ -77,11 +77,11 @@ func (p place) child(name string) place {
 	if p.rel != "." {
 		rel = p.rel + "/" + name
 	}
-	return place{ns: p.ns, guest: guest, mnt: p.mnt, base: p.base, rel: rel}
+	return location{ns: p.ns, guest: guest, mnt: p.mnt, base: p.base, rel: rel}
 }
 
 // parent is the directory that holds p.
-func (p place) parent() place {
+func (p location) parent() location {
 	dir := parentPath(p.guest)
 	if p.rel == "." || p.ns.mounts[p.guest] != nil {
 		return p.ns.locate(dir)
@@ -90,11 +90,11 @@ func (p place) parent() place {
 	if slash := strings.LastIndexByte(p.rel, '/'); slash >= 0 {
 		rel = p.rel[:slash]
 	}
-	return place{ns: p.ns, guest: dir, mnt: p.mnt, base: p.base, rel: rel}
+	return location{ns: p.ns, guest: dir, mnt: p.mnt, base: p.base, rel: rel}
 }
 
-// join and parentPath are path.Join and path.Dir for canonical paths, which they need not clean: that takes as
-// long as a call of the kernel.
+// join and parentPath are path.Join and path.Dir for canonical paths. They do not clean the path,
+// which would take as long as a call of the kernel.
 func join(dir, name string) string {
 	if dir == "/" {
 		return "/" + name
@@ -104,42 +104,45 @@ func join(dir, name string) string {
 
 func parentPath(guest string) string { return guest[:max(strings.LastIndexByte(guest, '/'), 1)] }
 
-// walk resolves the guest's path name from the directory at. Links on the way are followed, the last component's
-// only with follow (or before a trailing slash). That nothing is at the end is no error; that something on
-// the way is missing or no directory is. The guest's own `..` cannot climb above the directory that it
-// names, except that it may at the root, as in any Unix.
+// walk resolves the guest's path name from the directory at. It follows links on the way, and a
+// link at the end only with follow (or before a trailing slash). It is no error if nothing is at
+// the end; it is one if something on the way is missing or is no directory. The `..` that the guest
+// itself wrote cannot climb above the directory that the walk began at. At the root it stays there,
+// as in any Unix.
 //
-// What a walk costs grows with its steps: each looks at one name in a directory that is open. It is ErrKilled if ctx ends
-// in a long one.
-func (ns *namespace) walk(ctx context.Context, at place, name string, follow bool) (place, error) {
-	if name == "" {
-		return place{}, ErrnoNoent
-	}
-	if name[0] == '/' {
-		return place{}, ErrnoPerm
+// The cost of a walk grows with its steps: each looks at one name in a directory that is open. A
+// long walk returns ErrKilled if ctx ends.
+func (ns *namespace) walk(ctx context.Context, at location, name string, follow bool) (location, error) {
+	switch {
+	case name == "":
+		return location{}, ErrNotExist
+	case name[0] == '/':
+		return location{}, ErrNotPermitted
+	case len(name) >= MaxPath:
+		return location{}, ErrNameTooLong
 	}
 	w := walker{ns: ns, at: at, from: at.guest, rest: name, own: len(name), follow: follow}
 	defer w.near.leave(0)
 	for w.rest != "" {
 		if w.steps++; w.steps > maxSteps {
-			return place{}, ErrnoNametoolong
+			return location{}, ErrNameTooLong
 		}
 		if w.steps%stepsPerLook == 0 && ctx.Err() != nil {
-			return place{}, ErrKilled
+			return location{}, ErrKilled
 		}
 		if err := w.step(); err != nil {
-			return place{}, err
+			return location{}, err
 		}
 	}
 	if w.at.info == nil && !w.missing {
 		info, err := w.at.lstat()
 		if err != nil {
-			return place{}, err
+			return location{}, err
 		}
 		w.at.info = info
 	}
 	if w.at.slashed && w.at.info != nil && !w.at.info.isDir() {
-		return place{}, ErrnoNotdir
+		return location{}, ErrNotDirectory
 	}
 	return w.at, nil
 }
@@ -147,7 +150,7 @@ func (ns *namespace) walk(ctx context.Context, at place, name string, follow boo
 // walker is a walk under way.
 type walker struct {
 	ns      *namespace
-	at      place
+	at      location
 	from    string // the guest path that the walk began at
 	rest    string // what is still to be walked
 	own     int    // how many of rest's last bytes the guest wrote itself, and not a link
@@ -155,7 +158,7 @@ type walker struct {
 	steps   int    // names looked at so far
 	near    nearby // directories on the way to at
 	follow  bool
-	missing bool // the last component is not there
+	missing bool // the last name does not exist
 }
 
 func (w *walker) step() error {
@@ -163,11 +166,11 @@ func (w *walker) step() error {
 	name, rest, slash := strings.Cut(w.rest, "/")
 	w.rest = strings.TrimLeft(rest, "/")
 	last := w.rest == ""
-	if name == "" { // a link may say anything
+	if name == "" { // a link may hold any text
 		return nil
 	}
 	if w.missing {
-		return ErrnoNoent
+		return ErrNotExist
 	}
 	switch name {
 	case ".":
@@ -182,12 +185,12 @@ func (w *walker) step() error {
 	if err := w.mustBeDir(); err != nil {
 		return err
 	}
-	if len(name) > maxName {
-		return ErrnoNametoolong
+	if len(name) > MaxName {
+		return ErrNameTooLong
 	}
 	next := w.at.child(name)
-	if len(next.guest) >= maxPath {
-		return ErrnoNametoolong
+	if len(next.guest) >= MaxPath {
+		return ErrNameTooLong
 	}
 	info, err := w.look(next, name)
 	if err != nil {
@@ -197,7 +200,7 @@ func (w *walker) step() error {
 		return w.expand(name, last && slash)
 	}
 	if info == nil && !last {
-		return ErrnoNoent
+		return ErrNotExist
 	}
 	next.info, next.slashed = info, last && slash
 	w.move(next)
@@ -205,8 +208,8 @@ func (w *walker) step() error {
 	return nil
 }
 
-// look is what is at next, the entry of that name in the directory where the walk is.
-func (w *walker) look(next place, name string) (*attributes, error) {
+// look returns what is at next, the entry of that name in the directory that the walk has reached.
+func (w *walker) look(next location, name string) (*attributes, error) {
 	if next.mnt != w.at.mnt { // a mount point
 		return next.lstat()
 	}
@@ -214,14 +217,14 @@ func (w *walker) look(next place, name string) (*attributes, error) {
 	if err != nil {
 		return next.found(nil, err)
 	}
-	if w.rest != "" && w.rest[0] != '.' { // it goes on in there
+	if w.rest != "" && w.rest[0] != '.' { // the walk goes on in there
 		return next.found(w.near.enter(dir, name, next))
 	}
 	return next.found(statBelow(dir, name))
 }
 
-// move makes p the place where the walk is.
-func (w *walker) move(p place) {
+// move takes the walk to p.
+func (w *walker) move(p location) {
 	switch {
 	case p.mnt != w.at.mnt || p.base != w.at.base || p.rel == ".":
 		w.near.leave(0)
@@ -233,7 +236,7 @@ func (w *walker) move(p place) {
 
 func (w *walker) mustBeDir() error {
 	if w.at.info != nil && !w.at.info.isDir() {
-		return ErrnoNotdir
+		return ErrNotDirectory
 	}
 	return nil
 }
@@ -243,17 +246,18 @@ func (w *walker) up(own, last bool) error {
 		return err
 	}
 	if own && w.at.guest == w.from && w.from != "/" {
-		return ErrnoPerm
+		return ErrNotPermitted
 	}
 	w.move(w.at.parent())
 	w.at.dotted = last
 	return nil
 }
 
-// expand puts the target of the link of that name, in the directory where the walk is, before what is left to walk.
+// expand puts the target of a link before the rest of the path. The link has that name in the
+// directory that the walk has reached.
 func (w *walker) expand(name string, slash bool) error {
 	if w.links++; w.links > maxLinks {
-		return ErrnoLoop
+		return ErrLoop
 	}
 	dir, err := w.near.directory(w.at)
 	if err != nil {
@@ -263,8 +267,8 @@ func (w *walker) expand(name string, slash bool) error {
 	if err != nil {
 		return err
 	}
-	if len(target)+len(w.rest) >= 2*maxPath {
-		return ErrnoNametoolong
+	if len(target)+len(w.rest) >= 2*MaxPath {
+		return ErrNameTooLong
 	}
 	if strings.HasPrefix(target, "/") {
 		w.move(w.ns.locate("/"))
@@ -282,15 +286,4 @@ func (w *walker) expand(name string, slash bool) error {
 	}
 	w.rest = target
 	return nil
-}
-
-// checkedPath is the path that a guest wrote. The kernel's strings end at a zero byte, and WASI's are UTF-8.
-func checkedPath(b []byte) (string, error) {
-	if bytes.IndexByte(b, 0) >= 0 {
-		return "", ErrnoInval
-	}
-	if !utf8.Valid(b) {
-		return "", ErrnoIlseq
-	}
-	return string(b), nil
 }

@@ -8,8 +8,9 @@
 // belongs to a guest (its store) is made, used and deleted by that goroutine. What others may touch is its
 // kill switch, an atomic flag, and what it has used; both stay valid until the process has forgotten them.
 //
-// Host functions are the table of package runtime/wasi. They are defined once, in a linker that all modules
-// share; each call finds its guest through the store that it comes from. A call that ends its guest
+// Host functions are the table of package runtime/wasi/preview1; each names the module that it belongs
+// to. They are defined once, in a linker that all modules share; each call finds its guest through the
+// store that it comes from, and that guest's Go half by a number (handles). A call that ends its guest
 // (proc_exit, a kill, a panic of the host function) leaves its reason with the guest and becomes a trap.
 //
 // A run of a pod is found by Engine.Runs from the return of its Start until Forget. One that has ended keeps its exit and

@@ -8,12 +8,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/cgo"
 	"time"
 
 	wasmtimego "github.com/bytecodealliance/wasmtime-go/v39"
 
-	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/preview1"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/translate"
 )
 
@@ -21,7 +20,7 @@ import (
 // its host calls, cannot pass it on.
 type hosted struct {
 	ctx   context.Context //nolint:containedctx // see above
-	wasi  *wasi.Guest
+	wasi  *preview1.Guest
 	pace  *pace
 	ended error // why a host call ended the guest
 }
@@ -29,18 +28,18 @@ type hosted struct {
 // guest is an instance and its store. All methods but kill, limit, cpu, memory and addCalls are for the thread that runs it.
 type guest struct {
 	native *C.guest_t
-	handle cgo.Handle
+	handle uintptr
 	base   time.Duration // what the thread had used before
 }
 
 // newGuest makes a guest of the calling thread, which takes its memory from the account. cpuLimit is in thousandths of a
 // processor, 0 for none.
 func newGuest(e *wasmtimego.Engine, h *hosted, a *account, cpuLimit int64) (*guest, error) {
-	handle := cgo.NewHandle(h)
+	handle := guestHandles.add(h)
 	bounds := C.guest_bounds_t{elements: maxTableElements, tables: maxTables, memories: maxMemories}
 	native := C.guest_new(nativeEngine(e), C.uintptr_t(handle), C.size_t(len(hostCalls)), a.native, bounds, cpuLimit > 0)
 	if native == nil {
-		handle.Delete()
+		guestHandles.remove(handle)
 		return nil, errors.New("the host is out of memory")
 	}
 	g := &guest{native: native, handle: handle}
@@ -55,7 +54,7 @@ func (g *guest) limit(cpuLimit int64) { C.guest_limit(g.native, cpuLimit > 0) }
 
 func (g *guest) close() {
 	C.guest_delete(g.native)
-	g.handle.Delete()
+	guestHandles.remove(g.handle)
 }
 
 // kill makes the guest's code end at the next epoch. It may be called from any goroutine before close.
@@ -130,6 +129,6 @@ const maxHeap = int64(C.HEAP_MAX)
 //
 //export goEpoch
 func goEpoch(handle C.uintptr_t, cpu C.int64_t, busy C.bool) {
-	h := cgo.Handle(handle).Value().(*hosted)
+	h := guestHandles.get(uintptr(handle))
 	h.pace.look(h.ctx, time.Duration(cpu), bool(busy))
 }

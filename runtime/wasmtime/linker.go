@@ -7,17 +7,16 @@ import "C"
 import (
 	"fmt"
 	goruntime "runtime"
-	"runtime/cgo"
 	"runtime/debug"
 	"unsafe"
 
 	wasmtimego "github.com/bytecodealliance/wasmtime-go/v39"
 
-	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/preview1"
 )
 
 // hostCalls is the table by the index that guest.c knows a function by.
-var hostCalls = wasi.Functions()
+var hostCalls = preview1.Functions()
 
 // linker holds the host functions that every module gets.
 type linker struct {
@@ -29,25 +28,25 @@ func newLinker(e *wasmtimego.Engine) (*linker, error) {
 	for i, f := range hostCalls {
 		if err := l.define(i, f); err != nil {
 			l.close()
-			return nil, fmt.Errorf("define %s.%s: %w", wasi.Module, f.Name, err)
+			return nil, fmt.Errorf("define %s.%s: %w", f.Module, f.Name, err)
 		}
 	}
 	goruntime.KeepAlive(e)
 	return l, nil
 }
 
-func (l *linker) define(index int, f wasi.Function) error {
-	module, name := C.CString(wasi.Module), C.CString(f.Name)
+func (l *linker) define(index int, f preview1.Function) error {
+	module, name := C.CString(f.Module), C.CString(f.Name)
 	defer C.free(unsafe.Pointer(module))
 	defer C.free(unsafe.Pointer(name))
-	var kinds [wasi.MaxParams]C.uint8_t
+	var kinds [preview1.MaxParams]C.uint8_t
 	for i, kind := range f.Params {
 		kinds[i] = C.WASM_I32
-		if kind == wasi.I64 {
+		if kind == preview1.I64 {
 			kinds[i] = C.WASM_I64
 		}
 	}
-	return takeError(C.define_host_call(l.native, module, C.size_t(len(wasi.Module)), name, C.size_t(len(f.Name)),
+	return takeError(C.define_host_call(l.native, module, C.size_t(len(f.Module)), name, C.size_t(len(f.Name)),
 		&kinds[0], C.size_t(len(f.Params)), C.bool(!f.NoResult), C.uintptr_t(index)))
 }
 
@@ -87,26 +86,23 @@ func (e *panicError) Error() string {
 	return fmt.Sprintf("internal error in host call %s: %v", e.function, e.value)
 }
 
-// goHostCall runs function index of the table for the guest of handle. Its result is an errno, or negative for
-// a call that ends the guest, with the reason left in ended. Nothing of the engine is on the Go stack, so a
-// panic stops here.
+// goHostCall runs function index of the table for the guest of handle. It returns the function's
+// result, or a negative number for a call that ends the guest, with the reason left in ended. Nothing
+// of the engine is on the Go stack, so a panic stops here.
 //
 //export goHostCall
 func goHostCall(handle C.uintptr_t, index C.uint32_t, memory *C.uint8_t, size C.size_t, args *C.uint64_t, nargs C.size_t) (result C.int32_t) {
-	h := cgo.Handle(handle).Value().(*hosted)
+	h := guestHandles.get(uintptr(handle))
 	defer func() {
 		if r := recover(); r != nil {
 			h.ended = &panicError{function: hostCalls[index].Name, value: r, stack: debug.Stack()}
 			result = -1
 		}
 	}()
-	err := hostCalls[index].Call(h.ctx, h.wasi, unsafe.Slice((*byte)(memory), size), unsafe.Slice((*uint64)(args), nargs))
-	switch e := err.(type) { //nolint:errorlint // the way of every host call; an errno is never wrapped
-	case nil:
-		return 0
-	case wasi.Errno:
-		return C.int32_t(e)
+	value, err := hostCalls[index].Call(h.ctx, h.wasi, unsafe.Slice((*byte)(memory), size), unsafe.Slice((*uint64)(args), nargs))
+	if err != nil {
+		h.ended = err
+		return -1
 	}
-	h.ended = err
-	return -1
+	return C.int32_t(value)
 }

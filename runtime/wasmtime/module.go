@@ -7,7 +7,7 @@ import (
 
 	wasmtimego "github.com/bytecodealliance/wasmtime-go/v39"
 
-	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/preview1"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/translate"
 )
 
@@ -101,17 +101,18 @@ func checkHeader(wasm []byte) error {
 
 // check looks for what a command module must have, and for what this host does not have.
 func (m *module) check() error {
-	known := map[string]bool{}
-	for _, f := range wasi.Functions() {
-		known[f.Name] = true
+	type function struct{ module, name string }
+	known := map[function]bool{}
+	for _, f := range hostCalls {
+		known[function{f.Module, f.Name}] = true
 	}
 	for _, i := range m.native.Imports() {
 		name := ""
 		if i.Name() != nil {
 			name = *i.Name()
 		}
-		if i.Module() != wasi.Module || !known[name] || i.Type().FuncType() == nil {
-			return fmt.Errorf("the module imports %q from %q, which is no function of WASI preview 1 (%s)", name, i.Module(), wasi.Module)
+		if !known[function{i.Module(), name}] || i.Type().FuncType() == nil {
+			return fmt.Errorf("the module imports %q from %q, which is no function of WASI preview 1 (%s)", name, i.Module(), preview1.Module)
 		}
 	}
 	start := false

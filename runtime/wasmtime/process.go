@@ -14,6 +14,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/preview1"
 )
 
 // process is one guest. It implements runtime.Process.
@@ -108,12 +109,12 @@ func (e *Engine) memoryLimit(limit int64) int64 {
 }
 
 // newHost makes the host side of a guest.
-func (e *Engine) newHost(spec runtime.Spec, stdin io.Reader, out *outlets, pace *pace) (*wasi.Guest, error) {
+func (e *Engine) newHost(spec runtime.Spec, stdin io.Reader, out *outlets, pace *pace) (*preview1.Guest, error) {
 	listeners, err := listen(spec)
 	if err != nil {
 		return nil, err
 	}
-	return wasi.New(wasi.Config{
+	return preview1.New(wasi.Config{
 		Args:       spec.Args,
 		Env:        spec.Env,
 		WorkDir:    spec.WorkDir,

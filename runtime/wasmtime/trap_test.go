@@ -10,7 +10,7 @@ import (
 
 	"github.com/krustlet-go/krustlet-wasi/hack/guests"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
-	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/preview1"
 )
 
 func TestTraps(t *testing.T) {
@@ -93,10 +93,10 @@ func TestPanicOfTheHostIsATrap(t *testing.T) {
 	e := newEngine(t)
 	saved := hostCalls
 	defer func() { hostCalls = saved }()
-	hostCalls = append([]wasi.Function(nil), saved...)
+	hostCalls = append([]preview1.Function(nil), saved...)
 	for i := range hostCalls {
 		if hostCalls[i].Name == "sched_yield" {
-			hostCalls[i].Call = func(context.Context, *wasi.Guest, []byte, []uint64) error { panic("a bug") }
+			hostCalls[i].Call = func(context.Context, *preview1.Guest, []byte, []uint64) (preview1.Errno, error) { panic("a bug") }
 		}
 	}
 	r := start(t, e, wat(t, `(module (import "wasi_snapshot_preview1" "sched_yield" (func $y (result i32)))
@@ -158,10 +158,10 @@ func TestModulesThatCannotRun(t *testing.T) {
 func TestEveryFunctionCanBeImported(t *testing.T) {
 	var text strings.Builder
 	text.WriteString("(module ")
-	for i, f := range wasi.Functions() {
-		fmt.Fprintf(&text, `(import %q %q (func $f%d (param`, wasi.Module, f.Name, i)
+	for i, f := range preview1.Functions() {
+		fmt.Fprintf(&text, `(import %q %q (func $f%d (param`, f.Module, f.Name, i)
 		for _, kind := range f.Params {
-			text.WriteString(map[wasi.Kind]string{wasi.I32: " i32", wasi.I64: " i64"}[kind])
+			text.WriteString(map[preview1.Kind]string{preview1.I32: " i32", preview1.I64: " i64"}[kind])
 		}
 		text.WriteString(")")
 		if !f.NoResult {

@@ -1,0 +1,35 @@
+package wasi
+
+import (
+	"context"
+	"crypto/rand"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Monotonic is the time since the guest started.
+func (g *Guest) Monotonic() time.Duration { return time.Since(g.start) }
+
+// CPU is the processor time that the calling thread has used. A guest has one thread, which runs
+// nothing else while the guest lives.
+func (g *Guest) CPU() (time.Duration, error) {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t); err != nil {
+		return 0, err
+	}
+	return time.Duration(t.Nano()), nil
+}
+
+// Random fills p with random bytes that are fit for secrets.
+func (g *Guest) Random(ctx context.Context, p []byte) error {
+	for len(p) > 0 {
+		if err := g.pace.look(ctx); err != nil {
+			return err
+		}
+		n := min(len(p), maxChunk)
+		_, _ = rand.Read(p[:n]) // it never fails
+		p = p[n:]
+	}
+	return nil
+}

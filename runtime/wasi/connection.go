@@ -1,0 +1,104 @@
+package wasi
+
+import (
+	"context"
+
+	"golang.org/x/sys/unix"
+)
+
+// Connection is an accepted connection.
+type Connection struct {
+	guest *Guest
+	fd    int
+}
+
+// Type implements Object.
+func (*Connection) Type() FileType { return TypeSocket }
+
+// Stat implements Object.
+func (c *Connection) Stat() (Stat, error) { return statFD(c.fd) }
+
+// Close implements Object.
+func (c *Connection) Close(context.Context) error {
+	fd := c.fd
+	c.fd = -1
+	c.guest.room.release()
+	return unix.Close(fd)
+}
+
+// Receive is how a connection receives.
+type Receive uint8
+
+// The ways of receiving, to be combined.
+const (
+	Peek     Receive = 1 << iota // the bytes stay where they are
+	WaitAll                      // it waits until all buffers are full
+	DontWait                     // it returns ErrWouldBlock where it would wait
+)
+
+// Receive moves bytes from the connection into the buffers, and returns how many; 0 is the end. It
+// waits for the first byte.
+func (c *Connection) Receive(ctx context.Context, bufs [][]byte, how Receive) (int, error) {
+	t := transfer{
+		fd: c.fd, call: unix.SYS_RECVMSG, flags: unix.MSG_DONTWAIT, events: unix.POLLIN,
+		nonblock: how&DontWait != 0, whole: how&(WaitAll|Peek) == WaitAll,
+	}
+	if how&Peek == 0 {
+		return c.guest.received.add(t.run(ctx, c.guest, bufs))
+	}
+	// What is only looked at is received, and counted, later.
+	t.flags |= unix.MSG_PEEK
+	if how&WaitAll != 0 && !t.nonblock {
+		if err := c.awaitBytes(ctx, sizeOf(bufs)); err != nil {
+			return 0, err
+		}
+	}
+	return t.run(ctx, c.guest, bufs)
+}
+
+// awaitBytes waits until the connection has that many bytes to read, or as many as it ever holds,
+// or its end.
+func (c *Connection) awaitBytes(ctx context.Context, n int) error {
+	if err := unix.SetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_RCVLOWAT, min(max(n, 1), maxChunk)); err != nil {
+		return err
+	}
+	err := c.guest.await(ctx, c.fd, unix.POLLIN)
+	if back := unix.SetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_RCVLOWAT, 1); err == nil {
+		err = back
+	}
+	return err
+}
+
+// Send moves all bytes of the buffers to the connection, and waits for that. If nonblock is set, it
+// moves what there is room for, and returns ErrWouldBlock where that is nothing.
+func (c *Connection) Send(ctx context.Context, bufs [][]byte, nonblock bool) (int, error) {
+	t := transfer{
+		fd: c.fd, call: unix.SYS_SENDMSG, flags: unix.MSG_NOSIGNAL | unix.MSG_DONTWAIT, events: unix.POLLOUT,
+		nonblock: nonblock, whole: true,
+	}
+	return c.guest.sent.add(t.run(ctx, c.guest, bufs))
+}
+
+// Shutdown is which directions of a socket end.
+type Shutdown uint8
+
+// The directions.
+const (
+	ShutdownReceive Shutdown = 1 << iota
+	ShutdownSend
+)
+
+// Shutdown ends receiving, sending or both.
+func (c *Connection) Shutdown(how Shutdown) error { return how.do(c.fd) }
+
+func (how Shutdown) do(fd int) error {
+	switch how {
+	case ShutdownReceive:
+		return unix.Shutdown(fd, unix.SHUT_RD)
+	case ShutdownSend:
+		return unix.Shutdown(fd, unix.SHUT_WR)
+	case ShutdownReceive | ShutdownSend:
+		return unix.Shutdown(fd, unix.SHUT_RDWR)
+	}
+	return ErrInvalid
+}

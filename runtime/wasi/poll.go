@@ -1,0 +1,206 @@
+package wasi
+
+import (
+	"context"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Interest is one thing that a guest waits for, and what came of it.
+type Interest struct {
+	Object Object        // nil for a time
+	After  time.Duration // without an Object: how long
+	Write  bool          // with an Object: until it can be written to, and not read
+
+	Ready  bool   // it has come; if it is set before Poll, it has come already
+	Hangup bool   // the other end is closed
+	Err    Error  // the Object cannot be waited for; 0 if it can
+	Bytes  uint64 // how many bytes can be moved, where that is known
+
+	source source
+	slot   int // of the kernel's descriptors
+}
+
+// source is where the answer comes from.
+type source byte
+
+const (
+	fromNow    source = iota // it is known already
+	fromClock                // the time
+	fromKernel               // a descriptor of the kernel: slot
+	fromInput                // standard input
+)
+
+// interestsPerLook is how many interests a poll works on before it looks whether the guest was
+// killed. keptInterests is for how many of them the memory is kept until the next poll.
+const (
+	interestsPerLook = 256
+	keptInterests    = 1 << 10
+)
+
+// Poll waits until something in the list has come, and sets Ready where it has.
+func (g *Guest) Poll(ctx context.Context, list []Interest) error {
+	s, err := g.sources(ctx, list)
+	if g.polled = s.fds[:0]; len(list) > keptInterests {
+		g.polled = nil
+	}
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	end := began.Add(s.wait) // only if there is a deadline
+	for {
+		if err := g.rest(ctx, s); err != nil {
+			return err
+		}
+		ready, err := g.answers(ctx, list, s.fds, time.Since(began))
+		if ready || err != nil {
+			return err
+		}
+		if s.wait != noDeadline {
+			s.wait = max(time.Until(end), 0)
+		}
+	}
+}
+
+// sources are what a poll waits for.
+type sources struct {
+	fds   []unix.PollFd // of the kernel, and a last entry that belongs to watch
+	wait  time.Duration // of the shortest clock
+	input bool          // standard input
+}
+
+// sources finds what each interest is for.
+func (g *Guest) sources(ctx context.Context, list []Interest) (sources, error) {
+	s := sources{fds: g.polled, wait: noDeadline}
+	for i := range list {
+		if err := g.lookAt(ctx, i); err != nil {
+			return s, err
+		}
+		in := &list[i]
+		in.source = fromNow
+		switch {
+		case in.Ready:
+			s.wait = 0
+		case in.Object == nil:
+			in.source = fromClock
+			s.wait = min(s.wait, max(in.After, 0))
+		default:
+			s.of(in)
+		}
+	}
+	s.fds = append(s.fds, unix.PollFd{})
+	return s, nil
+}
+
+// of adds the source of an interest in an object.
+func (s *sources) of(in *Interest) {
+	fd := in.descriptor()
+	switch {
+	case fd >= 0:
+		events := int16(unix.POLLIN)
+		if in.Write {
+			events = unix.POLLOUT
+		}
+		in.source, in.slot = fromKernel, len(s.fds)
+		s.fds = append(s.fds, unix.PollFd{Fd: int32(fd), Events: events})
+	case in.source == fromInput:
+		s.input = true
+	default:
+		in.Ready, s.wait = true, 0
+	}
+}
+
+// descriptor is the one that the kernel watches for an interest in an object, or -1.
+func (in *Interest) descriptor() int {
+	switch o := in.Object.(type) {
+	case *Input:
+		if in.Write {
+			in.Err = ErrBadDescriptor
+		} else {
+			in.source = fromInput
+		}
+	case *Output:
+		if !in.Write {
+			in.Err = ErrBadDescriptor
+		}
+		in.Bytes = maxChunk
+	case *File:
+		switch {
+		case o.kind != TypeRegularFile:
+			return o.fd
+		case in.Write:
+			in.Bytes = 1
+		default:
+			in.Bytes = o.remaining()
+		}
+	case *Listener:
+		return o.fd
+	case *Connection:
+		return o.fd
+	default:
+		in.Err = ErrBadDescriptor
+	}
+	return -1
+}
+
+// rest waits for any of the sources, but not when something is there already.
+func (g *Guest) rest(ctx context.Context, s sources) error {
+	if s.input {
+		if ahead, end := g.stdin.state(); ahead > 0 || end != nil {
+			s.wait = 0
+		}
+	}
+	if len(s.fds) > 1 {
+		return g.watch(ctx, s.fds, s.wait)
+	}
+	return g.pause(ctx, s.wait)
+}
+
+// answers sets what has come, and reports whether anything has.
+func (g *Guest) answers(ctx context.Context, list []Interest, fds []unix.PollFd, passed time.Duration) (any bool, err error) {
+	for i := range list {
+		if err := g.lookAt(ctx, i); err != nil {
+			return false, err
+		}
+		in := &list[i]
+		switch in.source {
+		case fromClock:
+			in.Ready = in.After <= passed
+		case fromInput:
+			ahead, end := g.stdin.state()
+			in.Bytes, in.Hangup = uint64(ahead), ahead == 0 && end != nil
+			in.Ready = ahead > 0 || end != nil
+		case fromKernel:
+			in.answer(fds[in.slot])
+		}
+		any = any || in.Ready
+	}
+	return any, nil
+}
+
+// lookAt looks whether the guest was killed, before some of the interests.
+func (g *Guest) lookAt(ctx context.Context, i int) error {
+	if i%interestsPerLook != interestsPerLook-1 {
+		return nil
+	}
+	return g.pace.look(ctx)
+}
+
+// answer takes what the kernel says of a descriptor.
+func (in *Interest) answer(fd unix.PollFd) {
+	if fd.Revents == 0 {
+		return
+	}
+	in.Ready, in.Bytes = true, 1
+	if fd.Revents&unix.POLLNVAL != 0 {
+		in.Err = ErrBadDescriptor
+	}
+	in.Hangup = fd.Revents&unix.POLLHUP != 0
+	if fd.Events&unix.POLLIN != 0 {
+		if n, err := unix.IoctlGetInt(int(fd.Fd), unix.TIOCINQ); err == nil { // a listening socket has none
+			in.Bytes = uint64(max(n, 0))
+		}
+	}
+}
