@@ -9,10 +9,10 @@ import (
 
 // Attach implements runtime.Process. A Read of streams.Stdin and a Write that are under way when it returns are left to
 // the owner of the streams.
-func (p *process) Attach(ctx context.Context, streams runtime.Streams) error {
-	p.mu.Lock()
-	out, stdin, ended := p.out, p.stdin, p.ended
-	p.mu.Unlock()
+func (g *guest) Attach(ctx context.Context, streams runtime.Streams) error {
+	g.mu.Lock()
+	out, stdin, ended := g.out, g.stdin, g.ended
+	g.mu.Unlock()
 	if ended {
 		return nil
 	}

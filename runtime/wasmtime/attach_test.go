@@ -70,9 +70,9 @@ func attach(t *testing.T, p runtime.Process, input bool) *attached {
 }
 
 func attachments(p runtime.Process) int {
-	p.(*process).mu.Lock()
-	defer p.(*process).mu.Unlock()
-	if out := p.(*process).out; out != nil {
+	p.(*guest).mu.Lock()
+	defer p.(*guest).mu.Unlock()
+	if out := p.(*guest).out; out != nil {
 		return len(out.list())
 	}
 	return 0
@@ -124,7 +124,7 @@ func TestAttachWhileItRuns(t *testing.T) {
 	c.sees(t, "three\n")
 	b.sees(t, "two\nthree\n")
 	_ = c.in.Close() // which ends this input, and not the guest's
-	eventually(t, "another input can be attached", func() bool { release, err := p.(*process).stdin.take(); return err == nil && free(release) })
+	eventually(t, "another input can be attached", func() bool { release, err := p.(*guest).stdin.take(); return err == nil && free(release) })
 	d := attach(t, p, true)
 	d.types(t, "four\n")
 	c.sees(t, "three\nfour\n")
@@ -258,7 +258,7 @@ func TestStalledAttacherHoldsTheGuest(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- p.Attach(ctx, runtime.Streams{Stdout: w}) }()
 	eventually(t, "both are attached", func() bool { return attachments(p) == 2 })
-	stalled := p.(*process).out.list()[1]
+	stalled := p.(*guest).out.list()[1]
 	const want = 20
 	go func() {
 		for range want {

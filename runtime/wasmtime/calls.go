@@ -7,34 +7,34 @@ import "sync"
 type calls struct {
 	mu    sync.Mutex
 	ended []uint64 // of guests that have ended
-	live  map[*guest]struct{}
+	live  map[*store]struct{}
 }
 
 func newCalls() *calls {
-	return &calls{ended: make([]uint64, len(hostCalls)), live: map[*guest]struct{}{}}
+	return &calls{ended: make([]uint64, len(hostCalls)), live: map[*store]struct{}{}}
 }
 
-func (c *calls) begin(g *guest) {
+func (c *calls) begin(s *store) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.live[g] = struct{}{}
+	c.live[s] = struct{}{}
 }
 
 // end keeps the calls of a guest that makes no more. Whoever sums up counts the guest either as one that lives or as one that has
 // ended, so that the sum never falls.
-func (c *calls) end(g *guest) {
+func (c *calls) end(s *store) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.live, g)
-	g.addCalls(c.ended)
+	delete(c.live, s)
+	s.addCalls(c.ended)
 }
 
 func (c *calls) sum() []uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	sums := append([]uint64(nil), c.ended...)
-	for g := range c.live {
-		g.addCalls(sums)
+	for s := range c.live {
+		s.addCalls(sums)
 	}
 	return sums
 }

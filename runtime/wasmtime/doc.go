@@ -3,10 +3,11 @@
 //
 // # A guest's life
 //
-// Start reads the module, compiled (see below), makes a process, and returns once its instance exists. Each
-// guest has one goroutine and one thread, from its instantiation to its end; everything of the engine that
-// belongs to a guest (its store) is made, used and deleted by that goroutine. What others may touch is its
-// kill switch, an atomic flag, and what it has used; both stay valid until the process has forgotten them.
+// Start reads the module, compiled (see below), makes a guest, and returns once the guest runs. A guest (guest.go) has what is the
+// same whatever it is asked to do: its log and streams, its account of memory, its end. What it is asked to do is its work
+// (work.go), of one kind so far: a WASI command in a core module (command.go). A command has one instance in one store, and runs on
+// the guest's own goroutine and thread, from its instantiation to its end. That goroutine makes, uses and deletes the store
+// (store.go). What others may touch is its kill switch, an atomic flag, and what it has used.
 //
 // Host functions are the table of package runtime/wasi/preview1; each names the module that it belongs
 // to. They are defined once, in a linker that all modules share; each call finds its guest through the

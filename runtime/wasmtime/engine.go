@@ -1,6 +1,6 @@
 package wasmtime
 
-// #include "guest.h"
+// #include "store.h"
 import "C"
 
 import (
@@ -37,10 +37,10 @@ type Engine struct {
 
 	mu      sync.Mutex
 	closed  bool
-	running map[*process]struct{}
-	runs    map[*process]struct{} // those of pods, until they are forgotten
-	places  int                   // guests, and starts under way
-	guests  sync.WaitGroup        // processes, and starts under way
+	running map[*guest]struct{}
+	runs    map[*guest]struct{} // those of pods, until they are forgotten
+	places  int                 // guests, and starts under way
+	guests  sync.WaitGroup      // processes, and starts under way
 }
 
 type openLog func(path string, limits logfile.Rotation) (containerLog, error)
@@ -110,8 +110,8 @@ func New(cfg Config) (*Engine, error) {
 		}},
 		openLog: func(path string, limits logfile.Rotation) (containerLog, error) { return logfile.Create(path, limits) },
 		calls:   newCalls(),
-		running: map[*process]struct{}{},
-		runs:    map[*process]struct{}{},
+		running: map[*guest]struct{}{},
+		runs:    map[*guest]struct{}{},
 	}
 	if cfg.MaxGuests > 0 && cfg.MaxGuests < e.room.guests {
 		e.room = ceiling{cfg.MaxGuests, "its setting"}
@@ -122,14 +122,14 @@ func New(cfg Config) (*Engine, error) {
 
 // Start implements runtime.Engine. A module whose start section runs for long delays it; ctx ends that too.
 func (e *Engine) Start(ctx context.Context, spec runtime.Spec, streams runtime.Streams) (runtime.Process, error) {
-	p, err := e.start(ctx, spec, streams)
+	g, err := e.start(ctx, spec, streams)
 	if err != nil {
 		return nil, fmt.Errorf("start the guest: %w", err)
 	}
-	return p, nil
+	return g, nil
 }
 
-func (e *Engine) start(ctx context.Context, spec runtime.Spec, streams runtime.Streams) (*process, error) {
+func (e *Engine) start(ctx context.Context, spec runtime.Spec, streams runtime.Streams) (*guest, error) {
 	if err := e.enter(); err != nil {
 		return nil, err
 	}
@@ -139,33 +139,33 @@ func (e *Engine) start(ctx context.Context, spec runtime.Spec, streams runtime.S
 	if err != nil {
 		return nil, err
 	}
-	var p *process
+	var g *guest
 	err = e.widen(&places, m.places)
 	if err == nil {
-		p, err = e.newProcess(spec, streams, m)
+		g, err = e.newGuest(spec, streams, m)
 	}
 	if err != nil {
 		e.modules.release(m)
 		return nil, err
 	}
-	if err := e.add(p); err != nil {
-		return nil, errors.Join(err, p.discard())
+	if err := e.add(g); err != nil {
+		return nil, errors.Join(err, g.discard())
 	}
 	kept = true
-	go p.run()
+	go g.run()
 	select {
-	case <-p.started:
+	case <-g.started:
 	case <-ctx.Done():
-		p.kill()
-		<-p.done
+		g.kill()
+		<-g.done
 		return nil, ctx.Err()
 	}
-	if p.startErr != nil {
-		<-p.done
-		return nil, p.startErr
+	if g.startErr != nil {
+		<-g.done
+		return nil, g.startErr
 	}
-	e.enlist(p)
-	return p, nil
+	e.enlist(g)
+	return g, nil
 }
 
 // enter takes a place for a guest and keeps Close waiting until leave, unless the engine is closed or full.
@@ -202,7 +202,7 @@ func (e *Engine) widen(has *int, needs int) error {
 	return err
 }
 
-// leave ends what enter began. The places are given back unless a process keeps them until its remove.
+// leave ends what enter began. The places are given back unless a guest keeps them until its remove.
 func (e *Engine) leave(places int, kept bool) {
 	if !kept {
 		e.mu.Lock()
@@ -212,25 +212,25 @@ func (e *Engine) leave(places int, kept bool) {
 	e.guests.Done()
 }
 
-// add counts a process in, unless the engine is closed, or the run that it is to be beside has ended.
-func (e *Engine) add(p *process) error {
+// add counts a guest in, unless the engine is closed, or the run that it is to be beside has ended.
+func (e *Engine) add(g *guest) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
 		return ErrClosed
 	}
-	if err := p.join(e.running); err != nil {
+	if err := g.join(e.running); err != nil {
 		return err
 	}
-	e.running[p] = struct{}{}
+	e.running[g] = struct{}{}
 	e.guests.Add(1)
 	return nil
 }
 
-func (e *Engine) remove(p *process) {
+func (e *Engine) remove(g *guest) {
 	e.mu.Lock()
-	delete(e.running, p)
-	e.places -= p.places
+	delete(e.running, g)
+	e.places -= g.places
 	e.mu.Unlock()
 	e.guests.Done()
 }
@@ -244,13 +244,13 @@ func (e *Engine) Close() error {
 		return nil
 	}
 	e.closed = true
-	all := make([]*process, 0, len(e.running))
-	for p := range e.running {
-		all = append(all, p)
+	all := make([]*guest, 0, len(e.running))
+	for g := range e.running {
+		all = append(all, g)
 	}
 	e.mu.Unlock()
-	for _, p := range all {
-		p.kill()
+	for _, g := range all {
+		g.kill()
 	}
 	e.guests.Wait()
 	e.ticker.wait()

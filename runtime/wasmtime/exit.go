@@ -44,9 +44,9 @@ func chosen(code int32) runtime.Exit {
 }
 
 // outOfMemory is the end of a guest that was refused the memory which it last asked for, and then ended badly.
-func outOfMemory(e runtime.Exit, g *guest, limit int64) runtime.Exit {
+func outOfMemory(e runtime.Exit, why shortage, limit int64) runtime.Exit {
 	message := fmt.Sprintf("out of memory: the limit is %d bytes", limit)
-	if memory, _ := g.refused(); !memory && g.fullHeap() {
+	if why == pastHeap {
 		message = fmt.Sprintf("out of memory: the objects of a guest have %d bytes at most, whatever its limit", maxHeap)
 	}
 	if e.Message != "" {

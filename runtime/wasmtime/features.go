@@ -1,6 +1,6 @@
 package wasmtime
 
-// #include "guest.h"
+// #include "store.h"
 //
 // enum {
 //	THREADS, TAIL_CALL, REFERENCE_TYPES, FUNCTION_REFERENCES, GC, SIMD, RELAXED_SIMD, BULK_MEMORY, MULTI_VALUE, MULTI_MEMORY,

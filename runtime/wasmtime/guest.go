@@ -1,134 +1,283 @@
 package wasmtime
 
-// #include <stdlib.h>
-// #include "guest.h"
-import "C"
-
 import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	goruntime "runtime"
+	"sync"
 	"time"
 
-	wasmtimego "github.com/bytecodealliance/wasmtime-go/v39"
+	"go.uber.org/zap"
 
+	"github.com/krustlet-go/krustlet-wasi/runtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/preview1"
-	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/translate"
 )
 
-// hosted is what the host calls of one guest need. The context is kept here because C, between the guest and
-// its host calls, cannot pass it on.
-type hosted struct {
-	ctx   context.Context //nolint:containedctx // see above
-	wasi  *preview1.Guest
-	pace  *pace
-	ended error // why a host call ended the guest
-}
-
-// guest is an instance and its store. All methods but kill, limit, cpu, memory and addCalls are for the thread that runs it.
+// guest is what all kinds of guests share. It implements runtime.Process.
 type guest struct {
-	native *C.guest_t
-	handle uintptr
-	base   time.Duration // what the thread had used before
+	engine  *Engine
+	log     *zap.Logger
+	work    work
+	output  containerLog
+	out     *outlets
+	stdin   *inlet      // nil if nothing can be attached to it
+	account *account    // of its memory: its own, or that of the run that it is beside
+	found   runtime.Run // as Engine.Runs shows it
+	places  int         // of the engine's room
+
+	started  chan struct{} // closed when the guest runs, or cannot
+	startErr error         // set before started is closed
+	done     chan struct{} // closed when all has ended
+	exit     runtime.Exit  // set before done is closed
+
+	cancel context.CancelFunc // ends the host calls
+
+	mu       sync.Mutex
+	closed   bool          // work and account are closed, or about to be
+	used     runtime.Stats // of work, once that is closed
+	beside   beside
+	limit    int64 // bytes of memory
+	killed   bool
+	ended    bool
+	deadline time.Time   // when timer kills
+	timer    *time.Timer // of the grace period, once Stop was called
 }
 
-// newGuest makes a guest of the calling thread, which takes its memory from the account. cpuLimit is in thousandths of a
-// processor, 0 for none.
-func newGuest(e *wasmtimego.Engine, h *hosted, a *account, cpuLimit int64) (*guest, error) {
-	handle := guestHandles.add(h)
-	bounds := C.guest_bounds_t{elements: maxTableElements, tables: maxTables, memories: maxMemories}
-	native := C.guest_new(nativeEngine(e), C.uintptr_t(handle), C.size_t(len(hostCalls)), a.native, bounds, cpuLimit > 0)
-	if native == nil {
-		guestHandles.remove(handle)
-		return nil, errors.New("the host is out of memory")
+// newGuest makes a guest, of which nothing runs yet, to run a command of the module. It owns the module from here on if there is no
+// error.
+func (e *Engine) newGuest(spec runtime.Spec, streams runtime.Streams, m *module) (*guest, error) {
+	limit := e.memoryLimit(spec.MemoryLimit)
+	if err := m.needs.check(limit); err != nil {
+		return nil, err
 	}
-	g := &guest{native: native, handle: handle}
-	g.base = time.Duration(C.guest_cpu(native))
-	h.pace.begin(g.thread(), g.base)
+	own, err := newAccount(limit)
+	if err != nil {
+		return nil, err
+	}
+	output, err := e.open(spec)
+	if err != nil {
+		own.close()
+		return nil, fmt.Errorf("open the log: %w", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	out := newOutlets(ctx, output, spec.Log != "", streams)
+	stdin, in := openStdin(ctx, spec, streams.Stdin)
+	h := &hosted{ctx: ctx, pace: newPace(e.turns, spec.CPULimit)}
+	host, err := e.newHost(spec, in, out, h.pace)
+	if err != nil {
+		cancel()
+		out.close()
+		stdin.close()
+		own.close()
+		return nil, errors.Join(err, output.Close())
+	}
+	g := &guest{
+		engine:  e,
+		log:     e.cfg.Log.With(zap.String("run", spec.ID)),
+		work:    newCommand(e, m, host, h, spec.CPULimit),
+		output:  output,
+		out:     out,
+		stdin:   stdin,
+		account: own,
+		places:  m.places,
+		limit:   limit,
+		started: make(chan struct{}),
+		done:    make(chan struct{}),
+		cancel:  cancel,
+		found:   runtime.Run{ID: spec.ID, Of: spec.Of},
+	}
+	g.found.Process = g
 	return g, nil
 }
 
-// limit says whether there is a limit of processor time; how much is the pace's matter. It may be called from any goroutine
-// before close.
-func (g *guest) limit(cpuLimit int64) { C.guest_limit(g.native, cpuLimit > 0) }
-
-func (g *guest) close() {
-	C.guest_delete(g.native)
-	guestHandles.remove(g.handle)
+// memoryLimit is a Spec's limit of memory, or the engine's own where it has none.
+func (e *Engine) memoryLimit(limit int64) int64 {
+	if limit == 0 {
+		limit = e.cfg.MaxMemory
+	}
+	if limit == 0 {
+		limit = maxMemory
+	}
+	return limit
 }
 
-// kill makes the guest's code end at the next epoch. It may be called from any goroutine before close.
-func (g *guest) kill() { C.guest_kill(g.native) }
-
-// thread is the number of the guest's thread in the kernel. It may be asked for from any goroutine before close.
-func (g *guest) thread() int { return int(g.native.thread) }
-
-// Names of exports in C's memory, which is never freed.
-var (
-	startName       = C.CString("_start")
-	startExportName = C.CString(translate.StartExport)
-	growExportName  = C.CString(translate.GrowExport)
-)
-
-// instantiate makes the instance and runs the module's start section. paid says that another guest of the container pays for what
-// the host holds for the module.
-func (g *guest) instantiate(m *module, a *account, paid bool) error {
-	n, beside := m.needs, m.needs.beside(paid)
-	if !C.guest_take(g.native, C.int64_t(n.memories), C.int64_t(n.tables), C.int64_t(beside)) {
-		return fmt.Errorf("the guest needs %d bytes at the start (memory %d, tables %d, beside %d), and its container has taken %d bytes of its limit",
-			n.memories+n.tables+beside, n.memories, n.tables, beside, a.used())
+// newHost makes the host side of a guest.
+func (e *Engine) newHost(spec runtime.Spec, stdin io.Reader, out *outlets, pace *pace) (*preview1.Guest, error) {
+	listeners, err := listen(spec)
+	if err != nil {
+		return nil, err
 	}
-	if err := takeOutcome(C.guest_instantiate(g.native, m.imports.native), m.info); err != nil {
-		return err
+	return preview1.New(wasi.Config{
+		Args:       spec.Args,
+		Env:        spec.Env,
+		WorkDir:    spec.WorkDir,
+		Mounts:     mounts(spec.Mounts),
+		Stdin:      stdin,
+		Stdout:     outlet{out, stdout},
+		Stderr:     outlet{out, stderr},
+		OutputRate: spec.OutputRate,
+		Files:      e.files,
+		Pace:       pace.between,
+		Listeners:  listeners, // New owns them, even where it fails
+	})
+}
+
+func (e *Engine) open(spec runtime.Spec) (containerLog, error) {
+	if spec.Log == "" {
+		return discarded{}, nil
 	}
-	if m.info.Grows && !bool(C.guest_answer_growth(g.native, growExportName, C.size_t(len(translate.GrowExport)))) {
-		return errors.New("the module cannot be told whether it may grow")
+	log := e.cfg.Log.With(zap.String("run", spec.ID))
+	return e.openLog(spec.Log, logfile.Rotation{MaxSize: spec.LogMaxSize, MaxFiles: spec.LogMaxFiles, Failed: func(err error) {
+		log.Warn("the log of a guest does not rotate", zap.Error(err))
+	}})
+}
+
+// discarded is the log of a guest that has none.
+type discarded struct{}
+
+func (discarded) Stdout() io.Writer { return io.Discard }
+func (discarded) Stderr() io.Writer { return io.Discard }
+func (discarded) Close() error      { return nil }
+
+func mounts(list []runtime.Mount) []wasi.Mount {
+	out := make([]wasi.Mount, 0, len(list))
+	for _, m := range list {
+		out = append(out, wasi.Mount(m))
 	}
-	if !m.info.Starts {
+	return out
+}
+
+// Done implements runtime.Process.
+func (g *guest) Done() <-chan struct{} { return g.done }
+
+// Exit implements runtime.Process.
+func (g *guest) Exit() runtime.Exit { return g.exit }
+
+// Stop implements runtime.Process.
+func (g *guest) Stop(grace time.Duration) {
+	if grace <= 0 {
+		g.kill()
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	deadline := time.Now().Add(grace)
+	if g.ended || g.killed || g.timer != nil && !deadline.Before(g.deadline) {
+		return
+	}
+	if g.timer != nil {
+		g.timer.Stop()
+	}
+	g.deadline, g.timer = deadline, time.AfterFunc(grace, g.kill)
+	if !g.closed {
+		g.work.quiesce()
+	}
+}
+
+// Resize implements runtime.Process.
+func (g *guest) Resize(_ context.Context, limits runtime.Limits) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
 		return nil
 	}
-	return g.call(m, startExportName, len(translate.StartExport))
+	g.limit = g.engine.memoryLimit(limits.Memory)
+	g.account.resize(g.limit)
+	g.work.resize(limits.CPU)
+	return nil
 }
 
-// start calls _start, and returns nil when that returns.
-func (g *guest) start(m *module) error { return g.call(m, startName, len("_start")) }
-
-// call calls an exported function without parameters and results.
-func (g *guest) call(m *module, name *C.char, size int) error {
-	var out C.outcome_t
-	if !C.guest_call(g.native, name, C.size_t(size), &out) {
-		return errNoStart
+// kill ends the guest now. It does not wait.
+func (g *guest) kill() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.ended || g.killed {
+		return
 	}
-	return takeOutcome(out, m.info)
+	g.killed = true
+	g.cancel()
+	if !g.closed {
+		g.work.kill()
+	}
 }
 
-// cpu is the processor time that the guest has used. It may be called from any goroutine before close.
-func (g *guest) cpu() time.Duration { return time.Duration(C.guest_cpu(g.native)) - g.base }
-
-// memory is what the guest has taken from its account, in bytes. It may be called from any goroutine before close.
-func (g *guest) memory() int64 { return int64(C.guest_memory(g.native)) }
-
-// addCalls adds to each sum how often the guest has called that function of the table. It may be called from any
-// goroutine before close.
-func (g *guest) addCalls(sums []uint64) {
-	C.guest_calls(g.native, (*C.uint64_t)(&sums[0]), C.size_t(len(sums)))
+// run is the guest's life, on a thread of its own. The thread ends with it: its priority cannot be given back.
+func (g *guest) run() {
+	goruntime.LockOSThread()
+	g.engine.stepBack()
+	g.engine.ticker.acquire()
+	err := g.live()
+	g.engine.ticker.release()
+	g.endSessions()
+	select {
+	case <-g.started:
+	default: // it ended before it ran
+		g.startErr = err
+		close(g.started)
+	}
+	g.mu.Lock()
+	g.used, g.closed = g.work.stats(), true
+	g.mu.Unlock()
+	if err := g.discard(); err != nil { // a kill may end its wait for readers
+		g.log.Warn("closing what a guest had open", zap.Error(err))
+	}
+	g.mu.Lock()
+	g.ended = true
+	if g.timer != nil {
+		g.timer.Stop()
+	}
+	g.shed()
+	g.mu.Unlock()
+	g.leave()
+	close(g.done)
+	g.engine.remove(g)
 }
 
-// refused reports whether the guest was refused the memory that it last asked for: linear memory or tables, or objects.
-func (g *guest) refused() (memory, heap bool) {
-	return g.native.refused > 0, g.native.heap_refused > 0
+// live runs the guest and sets its exit. The error is why it could not be started.
+func (g *guest) live() error {
+	pays := payer{account: g.account}
+	if run := g.beside.run; run != nil {
+		pays.beside = run.work
+	}
+	g.found.StartedAt = time.Now()
+	end, err := g.work.run(pays, func() { close(g.started) })
+	if err == nil {
+		g.finish(end)
+	}
+	return err
 }
 
-// fullHeap reports whether the guest was refused memory for objects because of the bound of all guests, not its own limit.
-func (g *guest) fullHeap() bool { return bool(g.native.heap_full) }
+// discard frees all that belongs to the guest and not to its run.
+func (g *guest) discard() error {
+	g.out.close()
+	g.cancel()
+	g.stdin.close()
+	g.account.close()
+	return errors.Join(g.work.close(), g.output.Close())
+}
 
-// maxHeap bounds the collector's heap of a guest, in bytes.
-const maxHeap = int64(C.HEAP_MAX)
-
-// goEpoch is called where a guest that runs sees a new epoch, and something may hold it back.
-//
-//export goEpoch
-func goEpoch(handle C.uintptr_t, cpu C.int64_t, busy C.bool) {
-	h := guestHandles.get(uintptr(handle))
-	h.pace.look(h.ctx, time.Duration(cpu), bool(busy))
+// finish sets the exit and, where the guest did not end by itself, tells why in its log.
+func (g *guest) finish(end ending) {
+	g.mu.Lock()
+	killed, limit := g.killed, g.limit
+	g.mu.Unlock()
+	g.out.bound(g.cancel)
+	e := exitOf(end.err, end.ended, killed)
+	if e.Reason == runtime.Error && !killed && end.memory != enough {
+		e = outOfMemory(e, end.memory, limit)
+	}
+	if p := panicked(end.ended); p != nil {
+		g.log.Error("a host call panicked", zap.Error(p), zap.ByteString("stack", p.stack))
+	}
+	if e.Message != "" && !killed {
+		if _, err := fmt.Fprintln(outlet{g.out, stderr}, e.Message); err != nil {
+			g.log.Warn("writing the end of a guest to its log", zap.Error(err))
+		}
+	}
+	e.StartedAt, e.FinishedAt = g.found.StartedAt, time.Now()
+	g.exit = e
 }

@@ -1,7 +1,7 @@
 package wasmtime
 
 // #include <stdlib.h>
-// #include "guest.h"
+// #include "store.h"
 import "C"
 
 import (
@@ -15,7 +15,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/preview1"
 )
 
-// hostCalls is the table by the index that guest.c knows a function by.
+// hostCalls is the table by the index that store.c knows a function by.
 var hostCalls = preview1.Functions()
 
 // linker holds the host functions that every module gets.

@@ -51,7 +51,7 @@ func (p *pace) resize(limit int64) {
 	}
 }
 
-// busy is the processor time that a guest has used since the last look if it computes without a pause (guest.c has the same).
+// busy is the processor time that a guest has used since the last look if it computes without a pause (store.c has the same).
 const busy = 5 * time.Millisecond
 
 // between holds the guest back between the pieces of a long host call, on the guest's thread.

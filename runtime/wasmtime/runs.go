@@ -9,34 +9,34 @@ func (e *Engine) Runs() []runtime.Run {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	all := make([]runtime.Run, 0, len(e.runs))
-	for p := range e.runs {
-		all = append(all, p.found)
+	for g := range e.runs {
+		all = append(all, g.found)
 	}
 	return all
 }
 
 // enlist keeps a run of a pod for Runs, until it is forgotten. It has started.
-func (e *Engine) enlist(p *process) {
-	if p.found.Of.Container == "" {
+func (e *Engine) enlist(g *guest) {
+	if g.found.Of.Container == "" {
 		return
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.runs[p] = struct{}{}
+	e.runs[g] = struct{}{}
 }
 
 // Forget implements runtime.Process.
-func (p *process) Forget() {
+func (g *guest) Forget() {
 	select {
-	case <-p.done:
-		p.engine.mu.Lock()
-		defer p.engine.mu.Unlock()
-		delete(p.engine.runs, p)
+	case <-g.done:
+		g.engine.mu.Lock()
+		defer g.engine.mu.Unlock()
+		delete(g.engine.runs, g)
 	default:
 	}
 }
 
 // shed lets go of what is not needed once the guest has ended: its owner may take long to forget it. The mutex is held.
-func (p *process) shed() {
-	p.module, p.hosted, p.output, p.out, p.stdin, p.timer, p.cancel, p.log = nil, nil, nil, nil, nil, nil, nil, nil
+func (g *guest) shed() {
+	g.work, g.output, g.out, g.stdin, g.timer, g.cancel, g.log = nil, nil, nil, nil, nil, nil, nil
 }

@@ -35,7 +35,7 @@ func TestRunsAreFoundUntilForgotten(t *testing.T) {
 		t.Errorf("exit %+v, found as started at %v", exit, running.StartedAt)
 	}
 	// What it has used is still known, and nothing of the rest is kept or needed.
-	if p := p.(*process); p.hosted != nil || p.module != nil || p.out != nil || p.stdin != nil {
+	if p := p.(*guest); p.work != nil || p.out != nil || p.stdin != nil {
 		t.Error("a run that has ended keeps its guest")
 	}
 	if s := p.Stats(); s.Memory == 0 {

@@ -1,7 +1,7 @@
 package wasmtime
 
 // #include <stdlib.h>
-// #include "guest.h"
+// #include "store.h"
 //
 // #ifdef ENGINE_OF_HACK
 // static const char *engine_version(void) { return krustlet_engine_version(); }

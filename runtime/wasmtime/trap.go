@@ -1,6 +1,6 @@
 package wasmtime
 
-// #include "guest.h"
+// #include "store.h"
 import "C"
 
 import (

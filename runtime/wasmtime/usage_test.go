@@ -100,7 +100,7 @@ func TestSessionsEndWithTheirRun(t *testing.T) {
 		}
 		run.Stop(0)
 		<-run.Done()
-		if p := run.(*process); p.account.owners.Load() != 0 {
+		if p := run.(*guest); p.account.owners.Load() != 0 {
 			t.Errorf("%d go on with the account of a run that is over", p.account.owners.Load())
 		}
 		wg.Wait()
@@ -117,7 +117,7 @@ func TestSessionsEndWithTheirRun(t *testing.T) {
 func TestFailedStartsLeaveNothing(t *testing.T) {
 	e := newEngine(t)
 	run := start(t, e, wat(t, `(module (memory (export "memory") 2) (func (export "_start") (loop $l (br $l))))`), runtime.Spec{MemoryLimit: 32 << 20})
-	account := run.process.(*process).account
+	account := run.process.(*guest).account
 	before := account.used()
 	ends := map[string]string{
 		"data out of bounds":     `(memory (export "memory") 100) (data (i32.const 6553599) "ab")`,

@@ -1,4 +1,4 @@
-// The C half of a guest. What runs often stays on this side: the look at the kill switch that every epoch
+// The C half of a store. What runs often stays on this side: the look at the kill switch that every epoch
 // costs never enters Go, and a host call enters it once.
 
 #define _GNU_SOURCE // RUSAGE_THREAD
@@ -10,7 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "guest.h"
+#include "store.h"
 
 // Not _cgo_export.h, whose types would need the Go file's preamble: this is goHostCall's signature.
 extern int32_t goHostCall(uintptr_t handle, uint32_t index, uint8_t *memory, size_t size, uint64_t *args, size_t nargs);
@@ -34,9 +34,9 @@ static long waited(void) {
 }
 
 // count is a plain addition: nobody else writes, and nobody reads half a number.
-static void count(guest_t *g, uint32_t index) {
-	uint64_t n = atomic_load_explicit(&g->calls[index], memory_order_relaxed);
-	atomic_store_explicit(&g->calls[index], n + 1, memory_order_relaxed);
+static void count(store_t *s, uint32_t index) {
+	uint64_t n = atomic_load_explicit(&s->calls[index], memory_order_relaxed);
+	atomic_store_explicit(&s->calls[index], n + 1, memory_order_relaxed);
 }
 
 // functype is the type of a function of so many parameters, and perhaps an i32 as its result.
@@ -108,25 +108,25 @@ static const uint32_t GIVEN_BACK = UINT32_C(1) << 31;
 
 // growth answers a guest that is about to grow something: vals are what and by how much, and then 1 or 0.
 static wasm_trap_t *growth(void *env, wasmtime_caller_t *caller, wasmtime_val_raw_t *vals, size_t n) {
-	guest_t *g = env;
+	store_t *s = env;
 	uint32_t what = (uint32_t)vals[0].i32;
 	bool table = what & OF_TABLE;
 	int64_t bytes = (int64_t)(uint32_t)vals[1].i32 * (table ? TABLE_ELEMENT : WASM_PAGE);
-	_Atomic int64_t *part = table ? &g->tables : &g->memories;
+	_Atomic int64_t *part = table ? &s->tables : &s->memories;
 	(void)caller, (void)n;
 
 	if (what & GIVEN_BACK) {
-		account_give(g->account, bytes);
+		account_give(s->account, bytes);
 		add(part, -bytes);
-		g->granted = 0;
+		s->granted = 0;
 		vals[0].i64 = 1;
 		return NULL;
 	}
-	bool granted = account_take(g->account, bytes);
-	g->refused = granted ? 0 : bytes;
+	bool granted = account_take(s->account, bytes);
+	s->refused = granted ? 0 : bytes;
 	if (granted) {
 		add(part, bytes);
-		g->granted = table ? 0 : bytes;
+		s->granted = table ? 0 : bytes;
 	}
 	vals[0].i64 = granted;
 	return NULL;
@@ -136,159 +136,159 @@ static wasm_trap_t *growth(void *env, wasmtime_caller_t *caller, wasmtime_val_ra
 // memory_growing answers the store for each memory that grows. Linear memories have been granted
 // before; what has not is the collector's heap.
 static bool memory_growing(void *env, size_t current, size_t desired) {
-	guest_t *g = env;
+	store_t *s = env;
 	int64_t bytes = (int64_t)(desired - current);
 	if (desired <= current)
 		return true;
-	if (bytes <= g->granted) {
-		g->granted -= bytes;
+	if (bytes <= s->granted) {
+		s->granted -= bytes;
 		return true;
 	}
-	g->heap_full = atomic_load_explicit(&g->heap, memory_order_relaxed) + bytes > HEAP_MAX;
-	bool granted = !g->heap_full && account_take(g->account, bytes);
-	g->heap_refused = granted ? 0 : bytes;
+	s->heap_full = atomic_load_explicit(&s->heap, memory_order_relaxed) + bytes > HEAP_MAX;
+	bool granted = !s->heap_full && account_take(s->account, bytes);
+	s->heap_refused = granted ? 0 : bytes;
 	if (granted)
-		add(&g->heap, bytes);
+		add(&s->heap, bytes);
 	return granted;
 }
 
 // memory_failed is called when a memory could not grow that was allowed to. A linear memory's grant is given back by the guest's
 // own code; of a heap it is not known how much was asked for, so what was granted counts on: too much, never too little.
-static void memory_failed(void *env) { ((guest_t *)env)->granted = 0; }
+static void memory_failed(void *env) { ((store_t *)env)->granted = 0; }
 #endif
 
 static wasmtime_error_t *at_epoch(wasmtime_context_t *context, void *data, uint64_t *delta, uint8_t *kind) {
-	guest_t *g = data;
+	store_t *s = data;
 	(void)context;
-	if (!atomic_load_explicit(&g->kill, memory_order_relaxed)) {
-		int64_t cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID), used = cpu - g->looked;
-		bool busy = used >= BUSY_NS || (used >= BUSY_ALONE_NS && waited() == g->switches);
-		if (busy || atomic_load_explicit(&g->limited, memory_order_relaxed))
-			goEpoch(g->handle, cpu, busy);
-		g->looked = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-		g->switches = waited();
+	if (!atomic_load_explicit(&s->kill, memory_order_relaxed)) {
+		int64_t cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID), used = cpu - s->looked;
+		bool busy = used >= BUSY_NS || (used >= BUSY_ALONE_NS && waited() == s->switches);
+		if (busy || atomic_load_explicit(&s->limited, memory_order_relaxed))
+			goEpoch(s->handle, cpu, busy);
+		s->looked = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+		s->switches = waited();
 	}
-	if (atomic_load_explicit(&g->kill, memory_order_relaxed))
+	if (atomic_load_explicit(&s->kill, memory_order_relaxed))
 		return wasmtime_error_new("killed");
 	*delta = 1;
 	*kind = 0; // continue
 	return NULL;
 }
 
-guest_t *guest_new(wasm_engine_t *engine, uintptr_t handle, size_t functions, account_t *account, guest_bounds_t bounds, bool limited) {
-	guest_t *g = calloc(1, sizeof *g + functions * sizeof g->calls[0]);
-	if (g == NULL)
+store_t *store_new(wasm_engine_t *engine, uintptr_t handle, size_t functions, account_t *account, store_bounds_t bounds, bool limited) {
+	store_t *s = calloc(1, sizeof *s + functions * sizeof s->calls[0]);
+	if (s == NULL)
 		return NULL;
-	g->handle = handle;
-	g->account = account;
-	atomic_init(&g->limited, limited);
-	if (pthread_getcpuclockid(pthread_self(), &g->clock) != 0)
-		g->clock = CLOCK_THREAD_CPUTIME_ID;
-	g->thread = (pid_t)syscall(SYS_gettid);
-	g->looked = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-	g->switches = waited();
-	g->store = wasmtime_store_new(engine, g, NULL);
-	g->context = wasmtime_store_context(g->store);
+	s->handle = handle;
+	s->account = account;
+	atomic_init(&s->limited, limited);
+	if (pthread_getcpuclockid(pthread_self(), &s->clock) != 0)
+		s->clock = CLOCK_THREAD_CPUTIME_ID;
+	s->thread = (pid_t)syscall(SYS_gettid);
+	s->looked = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	s->switches = waited();
+	s->native = wasmtime_store_new(engine, s, NULL);
+	s->context = wasmtime_store_context(s->native);
 #ifdef ENGINE_OF_HACK
-	krustlet_store_limiter(g->store, g, memory_growing, memory_failed, bounds.elements, bounds.tables, bounds.memories);
+	krustlet_store_limiter(s->native, s, memory_growing, memory_failed, bounds.elements, bounds.tables, bounds.memories);
 #else
-	wasmtime_store_limiter(g->store, -1, (int64_t)bounds.elements, 1, (int64_t)bounds.tables, (int64_t)bounds.memories);
+	wasmtime_store_limiter(s->native, -1, (int64_t)bounds.elements, 1, (int64_t)bounds.tables, (int64_t)bounds.memories);
 #endif
-	wasmtime_store_epoch_deadline_callback(g->store, at_epoch, g, NULL);
-	wasmtime_context_set_epoch_deadline(g->context, 1);
-	return g;
+	wasmtime_store_epoch_deadline_callback(s->native, at_epoch, s, NULL);
+	wasmtime_context_set_epoch_deadline(s->context, 1);
+	return s;
 }
 
-void guest_delete(guest_t *g) {
-	wasmtime_store_delete(g->store);
-	account_give(g->account, guest_memory(g));
-	atomic_fetch_add_explicit(&g->account->free, g->free, memory_order_relaxed);
-	free(g);
+void store_delete(store_t *s) {
+	wasmtime_store_delete(s->native);
+	account_give(s->account, store_memory(s));
+	atomic_fetch_add_explicit(&s->account->free, s->free, memory_order_relaxed);
+	free(s);
 }
 
-int64_t guest_cpu(const guest_t *g) { return clock_ns(g->clock); }
+int64_t store_cpu(const store_t *s) { return clock_ns(s->clock); }
 
-int64_t guest_memory(guest_t *g) {
-	return atomic_load_explicit(&g->memories, memory_order_relaxed) + atomic_load_explicit(&g->tables, memory_order_relaxed) +
-		atomic_load_explicit(&g->heap, memory_order_relaxed) + atomic_load_explicit(&g->beside, memory_order_relaxed);
+int64_t store_memory(store_t *s) {
+	return atomic_load_explicit(&s->memories, memory_order_relaxed) + atomic_load_explicit(&s->tables, memory_order_relaxed) +
+		atomic_load_explicit(&s->heap, memory_order_relaxed) + atomic_load_explicit(&s->beside, memory_order_relaxed);
 }
 
-void guest_calls(const guest_t *g, uint64_t *sums, size_t functions) {
+void store_calls(const store_t *s, uint64_t *sums, size_t functions) {
 	for (size_t i = 0; i < functions; i++)
-		sums[i] += atomic_load_explicit(&g->calls[i], memory_order_relaxed);
+		sums[i] += atomic_load_explicit(&s->calls[i], memory_order_relaxed);
 }
 
-void guest_limit(guest_t *g, bool limited) { atomic_store_explicit(&g->limited, limited, memory_order_relaxed); }
+void store_limit(store_t *s, bool limited) { atomic_store_explicit(&s->limited, limited, memory_order_relaxed); }
 
-void guest_kill(guest_t *g) { atomic_store_explicit(&g->kill, true, memory_order_relaxed); }
+void store_kill(store_t *s) { atomic_store_explicit(&s->kill, true, memory_order_relaxed); }
 
-bool guest_take(guest_t *g, int64_t memories, int64_t tables, int64_t beside) {
-	g->free = account_beside(g->account, beside);
-	if (!account_take(g->account, memories + tables + beside - g->free))
+bool store_take(store_t *s, int64_t memories, int64_t tables, int64_t beside) {
+	s->free = account_beside(s->account, beside);
+	if (!account_take(s->account, memories + tables + beside - s->free))
 		return false; // what was free is given back at the guest's end
-	add(&g->memories, memories);
-	add(&g->tables, tables);
-	add(&g->beside, beside - g->free);
-	g->granted = memories;
+	add(&s->memories, memories);
+	add(&s->tables, tables);
+	add(&s->beside, beside - s->free);
+	s->granted = memories;
 	return true;
 }
 
-outcome_t guest_instantiate(guest_t *g, const wasmtime_instance_pre_t *pre) {
+outcome_t store_instantiate(store_t *s, const wasmtime_instance_pre_t *pre) {
 	outcome_t out = {0};
-	out.error = wasmtime_instance_pre_instantiate(pre, g->context, &g->instance, &out.trap);
-	g->granted = 0;
+	out.error = wasmtime_instance_pre_instantiate(pre, s->context, &s->instance, &out.trap);
+	s->granted = 0;
 	if (out.error != NULL || out.trap != NULL)
 		return out;
-	g->has_instance = true;
+	s->has_instance = true;
 	wasmtime_extern_t item;
-	if (wasmtime_instance_export_get(g->context, &g->instance, "memory", 6, &item) && item.kind == WASMTIME_EXTERN_MEMORY) {
-		g->memory = item.of.memory;
-		g->has_memory = true;
+	if (wasmtime_instance_export_get(s->context, &s->instance, "memory", 6, &item) && item.kind == WASMTIME_EXTERN_MEMORY) {
+		s->memory = item.of.memory;
+		s->has_memory = true;
 	}
 	return out;
 }
 
-bool guest_answer_growth(guest_t *g, const char *name, size_t len) {
+bool store_answer_growth(store_t *s, const char *name, size_t len) {
 	wasmtime_extern_t item;
-	if (!wasmtime_instance_export_get(g->context, &g->instance, name, len, &item) || item.kind != WASMTIME_EXTERN_TABLE)
+	if (!wasmtime_instance_export_get(s->context, &s->instance, name, len, &item) || item.kind != WASMTIME_EXTERN_TABLE)
 		return false;
 	wasm_functype_t *type = functype((uint8_t[]){WASM_I32, WASM_I32}, 2, true);
 	wasmtime_val_t value = {.kind = WASMTIME_FUNCREF};
-	wasmtime_func_new_unchecked(g->context, type, growth, g, NULL, &value.of.funcref);
+	wasmtime_func_new_unchecked(s->context, type, growth, s, NULL, &value.of.funcref);
 	wasm_functype_delete(type);
-	wasmtime_error_t *err = wasmtime_table_set(g->context, &item.of.table, 0, &value);
+	wasmtime_error_t *err = wasmtime_table_set(s->context, &item.of.table, 0, &value);
 	if (err != NULL)
 		wasmtime_error_delete(err);
 	return err == NULL;
 }
 
-bool guest_call(guest_t *g, const char *name, size_t len, outcome_t *out) {
+bool store_call(store_t *s, const char *name, size_t len, outcome_t *out) {
 	wasmtime_extern_t item;
 	*out = (outcome_t){0};
-	if (!wasmtime_instance_export_get(g->context, &g->instance, name, len, &item) || item.kind != WASMTIME_EXTERN_FUNC)
+	if (!wasmtime_instance_export_get(s->context, &s->instance, name, len, &item) || item.kind != WASMTIME_EXTERN_FUNC)
 		return false;
-	out->error = wasmtime_func_call(g->context, &item.of.func, NULL, 0, NULL, 0, &out->trap);
+	out->error = wasmtime_func_call(s->context, &item.of.func, NULL, 0, NULL, 0, &out->trap);
 	return true;
 }
 
 static wasm_trap_t *host_call(void *env, wasmtime_caller_t *caller, wasmtime_val_raw_t *vals, size_t n) {
 	wasmtime_context_t *context = wasmtime_caller_context(caller);
-	guest_t *g = wasmtime_context_get_data(context);
+	store_t *s = wasmtime_context_get_data(context);
 	uint8_t *base = NULL;
 	size_t size = 0;
 	uint64_t args[MAX_PARAMS];
 	uint32_t index = (uint32_t)(uintptr_t)env;
 
-	count(g, index);
-	if (g->has_memory) {
-		base = wasmtime_memory_data(context, &g->memory);
-		size = wasmtime_memory_data_size(context, &g->memory);
+	count(s, index);
+	if (s->has_memory) {
+		base = wasmtime_memory_data(context, &s->memory);
+		size = wasmtime_memory_data_size(context, &s->memory);
 	}
 	if (n > MAX_PARAMS)
 		n = MAX_PARAMS; // room for a result that a function without parameters has makes n 1; never more than 9
 	for (size_t i = 0; i < n; i++)
 		args[i] = (uint64_t)vals[i].i64;
-	int32_t result = goHostCall(g->handle, index, base, size, args, n);
+	int32_t result = goHostCall(s->handle, index, base, size, args, n);
 	if (result < 0)
 		return wasmtime_trap_new("ended by the host", 17);
 	if (n > 0)

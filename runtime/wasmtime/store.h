@@ -1,6 +1,6 @@
-// The C half of a guest: see guest.c.
-#ifndef KRUSTLET_WASMTIME_GUEST_H
-#define KRUSTLET_WASMTIME_GUEST_H
+// The C half of a store: see store.c.
+#ifndef KRUSTLET_WASMTIME_STORE_H
+#define KRUSTLET_WASMTIME_STORE_H
 
 #include <stdatomic.h>
 #include <sys/types.h>
@@ -32,21 +32,22 @@ void account_give(account_t *a, int64_t bytes);
 // account_beside takes bytes out of what is free, as many as there are, and returns their number. Who has them adds them again.
 int64_t account_beside(account_t *a, int64_t bytes);
 
-// guest_bounds_t are the bounds of a store.
+// store_bounds_t are the bounds of a store.
 typedef struct {
 	size_t elements; // of each table
 	size_t tables;
 	size_t memories;
-} guest_bounds_t;
+} store_bounds_t;
 
 // HEAP_MAX bounds the collector's heap of a guest, in bytes. Nothing interrupts a collection, and it takes the longer the more
 // objects live: with half of this, the most that can, some 100 ms on a busy machine.
 #define HEAP_MAX (INT64_C(256) << 20)
 
-// guest_t is a guest's state in C. The thread that runs the guest owns it, but for what is atomic, clock and thread.
+// store_t is a store of a guest, with the instance in it. The thread that runs its code owns it, but
+// for what is atomic, clock and thread.
 typedef struct {
 	uintptr_t handle; // of the Go half
-	wasmtime_store_t *store;
+	wasmtime_store_t *native;
 	wasmtime_context_t *context;
 	wasmtime_instance_t instance; // valid once has_instance
 	wasmtime_memory_t memory;     // valid once has_memory
@@ -69,7 +70,7 @@ typedef struct {
 	_Atomic int64_t beside;   // bytes that the host holds for it, as far as they count
 	int64_t free;             // the rest of them, which it has of what the account has free
 	_Atomic uint64_t calls[]; // of each function of the table; only its own thread writes
-} guest_t;
+} store_t;
 
 // outcome_t is how an instantiation or a call ended: one of trap and error is set, or neither.
 typedef struct {
@@ -77,31 +78,31 @@ typedef struct {
 	wasmtime_error_t *error;
 } outcome_t;
 
-// guest_new makes a guest of the calling thread, which takes its memory from the account. functions is the length of the table
+// store_new makes a store for the calling thread to run. It takes its memory from the account. functions is the length of the table
 // of host functions.
-guest_t *guest_new(wasm_engine_t *engine, uintptr_t handle, size_t functions, account_t *account, guest_bounds_t bounds, bool limited);
-// guest_delete gives back what the guest has taken.
-void guest_delete(guest_t *g);
-void guest_kill(guest_t *g);
-// guest_limit says whether there is a limit of processor time, which counts from the next epoch on. Any thread may call it.
-void guest_limit(guest_t *g, bool limited);
-// guest_cpu is the processor time that the guest's thread has used since it was made, in nanoseconds. Any thread may
+store_t *store_new(wasm_engine_t *engine, uintptr_t handle, size_t functions, account_t *account, store_bounds_t bounds, bool limited);
+// store_delete gives back what the guest has taken.
+void store_delete(store_t *s);
+void store_kill(store_t *s);
+// store_limit says whether there is a limit of processor time, which counts from the next epoch on. Any thread may call it.
+void store_limit(store_t *s, bool limited);
+// store_cpu is the processor time that the guest's thread has used since it was made, in nanoseconds. Any thread may
 // ask while that thread lives.
-int64_t guest_cpu(const guest_t *g);
-// guest_memory is what the guest has taken from its account, in bytes. Any thread may ask.
-int64_t guest_memory(guest_t *g);
-// guest_calls adds to each sum how often the guest has called that function of the table. Any thread may ask.
-void guest_calls(const guest_t *g, uint64_t *sums, size_t functions);
-// guest_take takes from the account what the guest has at its start: bytes of memories, of tables, and of the host beside, of which
+int64_t store_cpu(const store_t *s);
+// store_memory is what the guest has taken from its account, in bytes. Any thread may ask.
+int64_t store_memory(store_t *s);
+// store_calls adds to each sum how often the guest has called that function of the table. Any thread may ask.
+void store_calls(const store_t *s, uint64_t *sums, size_t functions);
+// store_take takes from the account what the guest has at its start: bytes of memories, of tables, and of the host beside, of which
 // those that the account has free do not count. It returns false if that is too much; then nothing is taken.
-bool guest_take(guest_t *g, int64_t memories, int64_t tables, int64_t beside);
-// guest_instantiate makes the instance. No code of the module runs.
-outcome_t guest_instantiate(guest_t *g, const wasmtime_instance_pre_t *pre);
-// guest_answer_growth has the function that the guest asks before it grows something in the first place of its table of that
+bool store_take(store_t *s, int64_t memories, int64_t tables, int64_t beside);
+// store_instantiate makes the instance. No code of the module runs.
+outcome_t store_instantiate(store_t *s, const wasmtime_instance_pre_t *pre);
+// store_answer_growth has the function that the guest asks before it grows something in the first place of its table of that
 // name. It returns false if there is no such table.
-bool guest_answer_growth(guest_t *g, const char *name, size_t len);
-// guest_call calls an exported function without parameters and results. It returns false if there is none of that name.
-bool guest_call(guest_t *g, const char *name, size_t len, outcome_t *out);
+bool store_answer_growth(store_t *s, const char *name, size_t len);
+// store_call calls an exported function without parameters and results. It returns false if there is none of that name.
+bool store_call(store_t *s, const char *name, size_t len, outcome_t *out);
 
 // define_host_call defines function index of the table. params has a kind for each parameter.
 wasmtime_error_t *define_host_call(wasmtime_linker_t *linker, const char *module, size_t module_len, const char *name,

@@ -1,0 +1,153 @@
+package wasmtime
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/preview1"
+)
+
+// command is the work of a WASI command in a core module: one instance, in one store, on one thread, whose _start is called once.
+type command struct {
+	engine *Engine
+	module *module
+	hosted *hosted
+
+	mu     sync.Mutex
+	store  *store        // while its code can run
+	used   runtime.Stats // as last seen
+	cpu    int64         // thousandths of a processor, 0 for none
+	killed bool
+}
+
+// newCommand makes the work of a command. It owns the host and the module from here on.
+func newCommand(e *Engine, m *module, host *preview1.Guest, h *hosted, cpu int64) *command {
+	h.wasi = host
+	return &command{engine: e, module: m, hosted: h, cpu: cpu}
+}
+
+// run implements work.
+func (c *command) run(pays payer, started func()) (ending, error) {
+	s, err := newStore(c.engine.native, c.hosted, pays.account, c.limit())
+	if err != nil {
+		return ending{}, err
+	}
+	defer s.close()
+	c.engine.calls.begin(s)
+	defer c.engine.calls.end(s)
+	defer c.hosted.pace.end()
+	c.arm(s)
+	defer c.arm(nil)
+	beside, _ := pays.beside.(*command)
+	err = s.instantiate(c.module, pays.account, beside != nil && beside.module == c.module)
+	if err != nil && c.hosted.ended == nil {
+		return ending{}, fmt.Errorf("instantiate: %w", err)
+	}
+	started()
+	if err == nil { // else its start section ended it
+		err = s.start(c.module)
+	}
+	return ending{err: err, ended: c.hosted.ended, memory: s.outOfMemory(err)}, nil
+}
+
+func (c *command) limit() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.cpu
+}
+
+// arm names the store that a kill concerns.
+func (c *command) arm(s *store) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s == nil {
+		c.sample()
+	}
+	c.store = s
+	if s != nil && c.killed {
+		s.kill()
+	}
+}
+
+// sample notes what has been used. The mutex is held, and the store is there.
+func (c *command) sample() {
+	c.used.CPU, c.used.Throttled = c.store.cpu(), c.hosted.pace.throttled()
+	// A module without a memory has its instance all the same. Tools take one that uses nothing for dead.
+	c.used.Memory = max(c.store.memory(), wasmPage)
+	c.used.Traffic = runtime.Traffic(c.hosted.wasi.Traffic())
+}
+
+// stats implements work.
+func (c *command) stats() runtime.Stats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.store != nil {
+		c.sample()
+	}
+	return c.used
+}
+
+// quiesce implements work.
+func (c *command) quiesce() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.store != nil {
+		c.hosted.wasi.Quiesce()
+	}
+}
+
+// resize implements work.
+func (c *command) resize(cpu int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cpu = cpu
+	if c.store == nil {
+		return // it has not begun, or it has ended
+	}
+	c.hosted.pace.resize(cpu)
+	c.store.limit(cpu)
+	c.engine.native.IncrementEpoch() // the engine is there for as long as the guest has not ended
+}
+
+// kill implements work.
+func (c *command) kill() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.killed = true
+	if c.store == nil {
+		return
+	}
+	c.store.kill()
+	c.engine.hurry(c.store.thread())
+	c.engine.native.IncrementEpoch() // as above
+}
+
+// close implements work.
+func (c *command) close() error {
+	err := c.hosted.wasi.Close()
+	c.engine.modules.release(c.module)
+	return err
+}
+
+// outOfMemory is why the guest ended for want of memory, empty if it ended for another reason.
+func (s *store) outOfMemory(err error) shortage {
+	memory, heap := s.refused()
+	switch {
+	case memory:
+		return pastLimit
+	case heap && endedByHeap(err) && s.fullHeap():
+		return pastHeap
+	case heap && endedByHeap(err):
+		return pastLimit
+	}
+	return enough
+}
+
+// panicked is the panic of the host call that ended a guest, or nil.
+func panicked(ended error) *panicError {
+	var p *panicError
+	errors.As(ended, &p)
+	return p
+}

@@ -1,0 +1,134 @@
+package wasmtime
+
+// #include <stdlib.h>
+// #include "store.h"
+import "C"
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	wasmtimego "github.com/bytecodealliance/wasmtime-go/v39"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/preview1"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/translate"
+)
+
+// hosted is what the host calls of one guest need. The context is kept here because C, between the guest and
+// its host calls, cannot pass it on.
+type hosted struct {
+	ctx   context.Context //nolint:containedctx // see above
+	wasi  *preview1.Guest
+	pace  *pace
+	ended error // why a host call ended the guest
+}
+
+// guest is an instance and its store. All methods but kill, limit, cpu, memory and addCalls are for the thread that runs it.
+type store struct {
+	native *C.store_t
+	handle uintptr
+	base   time.Duration // what the thread had used before
+}
+
+// newStore makes a guest of the calling thread, which takes its memory from the account. cpuLimit is in thousandths of a
+// processor, 0 for none.
+func newStore(e *wasmtimego.Engine, h *hosted, a *account, cpuLimit int64) (*store, error) {
+	handle := guestHandles.add(h)
+	bounds := C.store_bounds_t{elements: maxTableElements, tables: maxTables, memories: maxMemories}
+	native := C.store_new(nativeEngine(e), C.uintptr_t(handle), C.size_t(len(hostCalls)), a.native, bounds, cpuLimit > 0)
+	if native == nil {
+		guestHandles.remove(handle)
+		return nil, errors.New("the host is out of memory")
+	}
+	s := &store{native: native, handle: handle}
+	s.base = time.Duration(C.store_cpu(native))
+	h.pace.begin(s.thread(), s.base)
+	return s, nil
+}
+
+// limit says whether there is a limit of processor time; how much is the pace's matter. It may be called from any goroutine
+// before close.
+func (s *store) limit(cpuLimit int64) { C.store_limit(s.native, cpuLimit > 0) }
+
+func (s *store) close() {
+	C.store_delete(s.native)
+	guestHandles.remove(s.handle)
+}
+
+// kill makes the guest's code end at the next epoch. It may be called from any goroutine before close.
+func (s *store) kill() { C.store_kill(s.native) }
+
+// thread is the number of the guest's thread in the kernel. It may be asked for from any goroutine before close.
+func (s *store) thread() int { return int(s.native.thread) }
+
+// Names of exports in C's memory, which is never freed.
+var (
+	startName       = C.CString("_start")
+	startExportName = C.CString(translate.StartExport)
+	growExportName  = C.CString(translate.GrowExport)
+)
+
+// instantiate makes the instance and runs the module's start section. paid says that another guest of the container pays for what
+// the host holds for the module.
+func (s *store) instantiate(m *module, a *account, paid bool) error {
+	n, beside := m.needs, m.needs.beside(paid)
+	if !C.store_take(s.native, C.int64_t(n.memories), C.int64_t(n.tables), C.int64_t(beside)) {
+		return fmt.Errorf("the guest needs %d bytes at the start (memory %d, tables %d, beside %d), and its container has taken %d bytes of its limit",
+			n.memories+n.tables+beside, n.memories, n.tables, beside, a.used())
+	}
+	if err := takeOutcome(C.store_instantiate(s.native, m.imports.native), m.info); err != nil {
+		return err
+	}
+	if m.info.Grows && !bool(C.store_answer_growth(s.native, growExportName, C.size_t(len(translate.GrowExport)))) {
+		return errors.New("the module cannot be told whether it may grow")
+	}
+	if !m.info.Starts {
+		return nil
+	}
+	return s.call(m, startExportName, len(translate.StartExport))
+}
+
+// start calls _start, and returns nil when that returns.
+func (s *store) start(m *module) error { return s.call(m, startName, len("_start")) }
+
+// call calls an exported function without parameters and results.
+func (s *store) call(m *module, name *C.char, size int) error {
+	var out C.outcome_t
+	if !C.store_call(s.native, name, C.size_t(size), &out) {
+		return errNoStart
+	}
+	return takeOutcome(out, m.info)
+}
+
+// cpu is the processor time that the guest has used. It may be called from any goroutine before close.
+func (s *store) cpu() time.Duration { return time.Duration(C.store_cpu(s.native)) - s.base }
+
+// memory is what the guest has taken from its account, in bytes. It may be called from any goroutine before close.
+func (s *store) memory() int64 { return int64(C.store_memory(s.native)) }
+
+// addCalls adds to each sum how often the guest has called that function of the table. It may be called from any
+// goroutine before close.
+func (s *store) addCalls(sums []uint64) {
+	C.store_calls(s.native, (*C.uint64_t)(&sums[0]), C.size_t(len(sums)))
+}
+
+// refused reports whether the guest was refused the memory that it last asked for: linear memory or tables, or objects.
+func (s *store) refused() (memory, heap bool) {
+	return s.native.refused > 0, s.native.heap_refused > 0
+}
+
+// fullHeap reports whether the guest was refused memory for objects because of the bound of all guests, not its own limit.
+func (s *store) fullHeap() bool { return bool(s.native.heap_full) }
+
+// maxHeap bounds the collector's heap of a guest, in bytes.
+const maxHeap = int64(C.HEAP_MAX)
+
+// goEpoch is called where a guest that runs sees a new epoch, and something may hold it back.
+//
+//export goEpoch
+func goEpoch(handle C.uintptr_t, cpu C.int64_t, busy C.bool) {
+	h := guestHandles.get(uintptr(handle))
+	h.pace.look(h.ctx, time.Duration(cpu), bool(busy))
+}
