@@ -50,7 +50,7 @@ func TestNothingIsWrittenOutside(t *testing.T) {
 	ns := cluster.Namespace(t)
 	pod := s.pod("writes", s.kitchen, "sleep", "1h")
 	pod.Spec.Containers[0].ReadinessProbe = &corev1.Probe{
-		ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"kitchen", "true"}}}, PeriodSeconds: 1,
+		ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"kitchen", "exit", "0"}}}, PeriodSeconds: 1,
 	}
 	made := s.create(t, ns, pod)
 	s.create(t, ns, s.pod("prints", s.hello, "0", "100ms"))
