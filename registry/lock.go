@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/pause"
 )
 
 // Several processes may use a store at once, and so its locks are those of files, by flock(2): the kernel drops them with the
@@ -33,7 +35,7 @@ func awaitLock(ctx context.Context, f *os.File, how int) error {
 		if locked || err != nil {
 			return err
 		}
-		if err := sleep(ctx, lockRetry); err != nil {
+		if err := pause.For(ctx, lockRetry); err != nil {
 			return err
 		}
 	}

@@ -1,11 +1,14 @@
 package registry
 
 import (
-	"context"
 	"io"
 	"net/http"
 	"strconv"
 	"time"
+
+	"k8s.io/apimachinery/pkg/util/wait"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/pause"
 )
 
 // patience waits when a server asks for it: for as long as its Retry-After says, or a little longer each time.
@@ -21,23 +24,24 @@ const (
 
 func (p patience) RoundTrip(req *http.Request) (*http.Response, error) {
 	var waited time.Duration
+	backoff := wait.Backoff{Duration: firstWait, Factor: 2, Steps: waits}
 	for i := 0; ; i++ {
 		resp, err := p.inner.RoundTrip(req)
 		if err != nil || resp.StatusCode != http.StatusTooManyRequests && resp.StatusCode != http.StatusServiceUnavailable {
 			return resp, err
 		}
-		wait, ok := retryAfter(resp.Header.Get("Retry-After"), time.Now())
-		if !ok {
-			wait = firstWait << i
+		long := backoff.Step()
+		if asked, ok := retryAfter(resp.Header.Get("Retry-After"), time.Now()); ok {
+			long = asked
 		}
-		waited += wait
+		waited += long
 		again, ok := repeatable(req)
 		if !ok || i == waits || waited > maxWait {
 			return resp, nil
 		}
 		_, _ = io.CopyN(io.Discard, resp.Body, 4<<10) // so that the connection can be used again
 		_ = resp.Body.Close()
-		if err := sleep(req.Context(), wait); err != nil {
+		if err := pause.For(req.Context(), long); err != nil {
 			return nil, err
 		}
 		req = again
@@ -70,15 +74,4 @@ func repeatable(req *http.Request) (*http.Request, bool) {
 	req = req.Clone(req.Context())
 	req.Body = body
 	return req, true
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
+	"github.com/krustlet-go/krustlet-wasi/runtime/pause"
 )
 
 // maxManifest is the largest manifest, in bytes: what the distribution specification has registries accept.
@@ -160,7 +161,7 @@ func (p *place) stream(ctx context.Context, content v1.Descriptor, to *part) err
 		if i == resumptions || idle == fruitless || ctx.Err() != nil {
 			return err
 		}
-		if ctxErr := sleep(ctx, firstPause<<idle); ctxErr != nil {
+		if ctxErr := pause.For(ctx, firstPause<<idle); ctxErr != nil {
 			return err
 		}
 	}

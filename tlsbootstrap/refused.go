@@ -13,6 +13,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/pause"
 )
 
 const (
@@ -43,7 +45,7 @@ func (n *nodeConfig) refused(ctx context.Context, cfg Config) error {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	err = n.knock(ctx)
-	if apierrors.IsUnauthorized(err) && sleep(ctx, rejectionGrace) == nil {
+	if apierrors.IsUnauthorized(err) && pause.For(ctx, rejectionGrace) == nil {
 		err = n.knock(ctx)
 	}
 	switch {

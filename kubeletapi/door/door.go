@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/pause"
 )
 
 // State is what is known of a connection's client.
@@ -131,10 +133,11 @@ func (d *Door) count(state State, why Reason) { d.ended[Ended{state, why}]++ }
 
 // accept takes connections until the door ends.
 func (d *Door) accept() {
-	for again := acceptSoon; ; {
+	backoff := acceptBackoff
+	for {
 		conn, err := d.listener.Accept()
 		if err == nil {
-			again = acceptSoon
+			backoff = acceptBackoff
 			d.admit(conn)
 			continue
 		}
@@ -147,25 +150,12 @@ func (d *Door) accept() {
 			d.mu.Unlock()
 			d.end()
 			return
-		case again == acceptSoon: // one line for as long as it lasts
+		case backoff == acceptBackoff: // one line for as long as it lasts
 			d.config.Log.Warn("cannot accept connections, will try again", zap.Error(err))
 		}
-		if !d.wait(again) {
+		if pause.For(d.ctx, backoff.Step()) != nil {
 			return
 		}
-		again = min(2*again, acceptLate)
-	}
-}
-
-// wait reports whether the door is still there after a while.
-func (d *Door) wait(long time.Duration) bool {
-	timer := time.NewTimer(long)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-d.ctx.Done():
-		return false
 	}
 }
 
@@ -182,7 +172,7 @@ func (d *Door) admit(conn net.Conn) {
 		if done {
 			break
 		}
-		if !d.wait(long) {
+		if pause.For(d.ctx, long) != nil {
 			c.reset()
 			return
 		}

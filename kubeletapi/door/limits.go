@@ -2,7 +2,10 @@ package door
 
 import (
 	"fmt"
+	"math"
 	"time"
+
+	"k8s.io/apimachinery/pkg/util/wait"
 )
 
 // Limits bound connections. All are in connections, so in open files.
@@ -55,8 +58,5 @@ const (
 	lookAgain = 5 * time.Millisecond
 )
 
-// A door that cannot accept for want of open files or memory tries again, first soon and then less often.
-const (
-	acceptSoon = 5 * time.Millisecond
-	acceptLate = time.Second
-)
+// acceptBackoff spaces the attempts of a door that cannot accept because files or memory are short.
+var acceptBackoff = wait.Backoff{Duration: 5 * time.Millisecond, Factor: 2, Steps: math.MaxInt, Cap: time.Second}
