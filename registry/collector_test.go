@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
 )
 
 // disk is a disk of 1,000,000 bytes of which a store's blobs take some, and other things the rest.
@@ -300,7 +302,7 @@ func TestCollectorRunsWhenTheDiskIsFull(t *testing.T) {
 	<-asked
 	g.full <- struct{}{}
 	<-asked // and long before the next look
-	eventually(t, "the unused image is gone", func() bool {
+	eventually.True(t, "the unused image is gone", func() bool {
 		images, err := g.Images()
 		return err == nil && len(images) == 0
 	})

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/crypto/bcrypt"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
 )
 
@@ -62,7 +63,7 @@ auth: {htpasswd: {realm: test, path: %q}}
 		cancel()
 		_ = cmd.Wait() // it was killed
 	})
-	eventually(t, "docker-registry listens", func() bool {
+	eventually.True(t, "docker-registry listens", func() bool {
 		c, err := net.DialTimeout("tcp", host, time.Second)
 		if err == nil {
 			_ = c.Close()

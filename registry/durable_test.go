@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
 )
 
 // afterCrash opens the store as the first to do so since the machine has started.
@@ -234,7 +236,7 @@ func TestUnpackingIsTakenOver(t *testing.T) {
 		_, err := s.pulled(t.Context(), srv.host()+"/app:v2")
 		second <- err
 	}()
-	eventually(t, "the second pull asks for its manifest", func() bool { return srv.count(http.MethodGet, "/manifests/v2") > 0 })
+	eventually.True(t, "the second pull asks for its manifest", func() bool { return srv.count(http.MethodGet, "/manifests/v2") > 0 })
 	cancel()
 	if err := <-first; !errors.Is(err, context.Canceled) {
 		t.Errorf("the first ended with %v", err)

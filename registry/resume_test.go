@@ -13,13 +13,14 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
 )
 
 // breaking serves blobs as a registry that knows ranges, and breaks off after some bytes each time.
@@ -150,7 +151,7 @@ func TestCancelledPullGoesOnLater(t *testing.T) {
 	go func() { _, err := s.pulled(ctx, srv.host()+"/app:v1"); ended <- err }()
 	<-begun
 	part := s.blobs.path(digestOf(module)) + partSuffix
-	eventually(t, "bytes on disk", func() bool {
+	eventually.True(t, "bytes on disk", func() bool {
 		info, err := os.Stat(part)
 		return err == nil && info.Size() > 100_000
 	})
@@ -170,16 +171,6 @@ func TestCancelledPullGoesOnLater(t *testing.T) {
 	}
 }
 
-// eventually waits for a condition.
-func eventually(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !is(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("never: %s", what)
-		}
-	}
-}
-
 func TestStoresShareAFolder(t *testing.T) {
 	srv := newServer(t)
 	module := wasm("shared", 300_000)
@@ -193,7 +184,7 @@ func TestStoresShareAFolder(t *testing.T) {
 	// Another process opens the folder meanwhile: it takes nothing away, and waits for what is being fetched.
 	two := newStore(t, Config{Dir: one.dir})
 	go func() { _, err := two.pulled(t.Context(), srv.host()+"/copy:v1"); ended <- err }()
-	eventually(t, "the second asks for the manifest", func() bool { return srv.count("GET", "/copy/manifests/") == 1 })
+	eventually.True(t, "the second asks for the manifest", func() bool { return srv.count("GET", "/copy/manifests/") == 1 })
 	open()
 	for range 2 {
 		if err := <-ended; err != nil {
@@ -286,7 +277,7 @@ func TestTurns(t *testing.T) {
 		for range want {
 			<-asked
 		}
-		eventually(t, "all pulls wait", func() bool {
+		eventually.True(t, "all pulls wait", func() bool {
 			s.pulls.mu.Lock()
 			defer s.pulls.mu.Unlock()
 			return len(s.pulls.running) == 3

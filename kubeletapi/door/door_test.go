@@ -21,6 +21,7 @@ import (
 
 	"go.uber.org/zap/zaptest"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
 	"github.com/krustlet-go/krustlet-wasi/hack/flood"
 )
 
@@ -172,27 +173,10 @@ func ended(t *testing.T, conn net.Conn) {
 	}
 }
 
-func eventually(t *testing.T, check func() error) {
-	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := check()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatal(err)
-		}
-		<-tick.C
-	}
-}
-
 // there waits until there are so many connections in a state.
 func there(t *testing.T, d *Door, state State, n int) {
 	t.Helper()
-	eventually(t, func() error {
+	eventually.Succeeds(t, func() error {
 		if now, _ := d.Counts(); now[state] != n {
 			return fmt.Errorf("connections: %v, want %d that are %s", now, n, state)
 		}
@@ -225,7 +209,7 @@ func TestCertifiedClientsGetInDuringFloods(t *testing.T) {
 			limits := Limits{Pending: 64, Strangers: 16, Tokens: 16, Certified: 16}
 			d := opened(t, limits, nil)
 			attack, stop := flood.Start(t, d.Addr().String(), test.kind, test.all/len(test.sources), test.sources...)
-			eventually(t, func() error {
+			eventually.Succeeds(t, func() error {
 				if _, why := d.Counts(); why[Ended{StatePending, ReasonEach}]+why[Ended{StatePending, ReasonAll}]+
 					why[Ended{StateStranger, ReasonEach}]+why[Ended{StateStranger, ReasonAll}] < 64 {
 					return fmt.Errorf("ended: %v", why)
