@@ -40,8 +40,10 @@ var floors = map[string]int{
 	"registry/rootfs":            2,
 	"node":                       1,
 	"tlsbootstrap":               1,
-	"kubeletapi":                 2,
+	"kubeletapi":                 3,
+	"kubeletapi/access":          2,
 	"kubeletapi/door":            1,
+	"kubeletapi/scrape":          1,
 }
 
 const aside = "hack" // test support and tools: may import anything, and no product code imports it

@@ -15,7 +15,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/tools/remotecommand"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/authority"
 	"github.com/krustlet-go/krustlet-wasi/hack/testnode"
+	"github.com/krustlet-go/krustlet-wasi/kubeletapi/access"
 )
 
 // What is logged of a request depends on the right by which it was allowed.
@@ -96,7 +98,7 @@ func TestAudit(t *testing.T) {
 // A command in a container leaves a line when it has ended, over either protocol.
 func TestAuditOfExec(t *testing.T) {
 	core, seen := observer.New(zap.InfoLevel)
-	server := runServer(t, newAuthority(t, "ca"), func(c *Config) { c.Log = zap.New(core) })
+	server := runServer(t, authority.New(t, "ca"), func(c *Config) { c.Log = zap.New(core) })
 	const path = "/exec/ns/p/c?command=geheim&output=1"
 	socket, err := remotecommand.NewWebSocketExecutorForProtocols(server.config(), http.MethodGet, server.url+path, "v4.channel.k8s.io")
 	if err != nil {
@@ -132,7 +134,7 @@ func TestAuditOfDeniedRequestsIsBounded(t *testing.T) {
 			t.Fatalf("%d", w.Code)
 		}
 	}
-	if n := seen.Len(); n < deniedFirst || n > 500 {
+	if n := seen.Len(); n < access.DeniedFirst || n > 500 {
 		t.Errorf("%d lines for 1,000 denied requests", n)
 	}
 }

@@ -15,21 +15,26 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
+	"github.com/krustlet-go/krustlet-wasi/kubeletapi/access"
 	"github.com/krustlet-go/krustlet-wasi/kubeletapi/door"
+	"github.com/krustlet-go/krustlet-wasi/kubeletapi/scrape"
 )
 
 // Config is what a server needs. GetCertificate, Auth, Pods, Logs and Log are required.
+//
+// It has more than 20 fields because the API has a page for each part of the agent, and each part is
+// connected by one field.
 type Config struct {
 	// GetCertificate returns the serving certificate for a handshake. It is
 	// asked each time, so a rotated certificate is used at once.
 	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
-	Auth           Auth
+	Auth           access.Auth
 	Pods           Pods
 	Logs           Logs
 	Execs          Execs
 	Attaches       Attaches
 	Ports          Ports
-	Stats          Stats
+	Stats          scrape.Stats
 	// Metrics and ProbeMetrics are the pages /metrics and /metrics/probes.
 	Metrics      prometheus.Gatherer
 	ProbeMetrics prometheus.Gatherer
@@ -61,7 +66,7 @@ type Config struct {
 type Server struct {
 	config  Config
 	handler http.Handler
-	rates   rates
+	rates   scrape.Rates
 	// errorLog is for what net/http reports of clients, failed handshakes mostly.
 	errorLog *log.Logger
 	// auditLog has a line for each privileged request, deniedLog for some of those that were denied.
@@ -102,7 +107,7 @@ func New(config Config) (*Server, error) {
 	s := &Server{config: config, errorLog: errorLog}
 	s.readers = newSlots(config.Readers, defaultFiles)
 	s.forwards = newSlots(config.Forwards, defaultFiles)
-	s.auditLog, s.deniedLog = newAuditLogs(config.Log)
+	s.auditLog, s.deniedLog = access.NewAuditLogs(config.Log)
 	s.handler = s.counted(s.logged(s.limited(s.authenticated(s.mux()))))
 	return s, nil
 }

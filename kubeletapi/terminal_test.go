@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"k8s.io/client-go/tools/remotecommand"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/authority"
 )
 
 // typed is what a guest reads, and what the user sees, of keys.
@@ -84,7 +86,7 @@ func FuzzKeyboard(f *testing.F) {
 func TestExecTerminal(t *testing.T) {
 	for name := range (&running{}).protocols() {
 		t.Run(name, func(t *testing.T) {
-			server := runServer(t, newAuthority(t, "ca"), nil)
+			server := runServer(t, authority.New(t, "ca"), nil)
 			remote := server.protocols()[name]
 			var screen bytes.Buffer
 			err := remote(t, "/exec/ns/p/c?command=a&output=1&input=1&tty=1").StreamWithContext(t.Context(),
@@ -102,7 +104,7 @@ func TestExecInterrupted(t *testing.T) {
 	for name := range (&running{}).protocols() {
 		t.Run(name, func(t *testing.T) {
 			command, ended := waiting()
-			server := runServer(t, newAuthority(t, "ca"), func(c *Config) { c.Execs = command })
+			server := runServer(t, authority.New(t, "ca"), func(c *Config) { c.Execs = command })
 			remote := server.protocols()[name]
 			keys, user := io.Pipe()
 			defer user.Close()

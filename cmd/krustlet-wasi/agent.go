@@ -22,6 +22,7 @@ import (
 	"k8s.io/client-go/tools/record"
 
 	"github.com/krustlet-go/krustlet-wasi/kubeletapi"
+	"github.com/krustlet-go/krustlet-wasi/kubeletapi/access"
 	"github.com/krustlet-go/krustlet-wasi/node"
 	"github.com/krustlet-go/krustlet-wasi/podsync"
 	"github.com/krustlet-go/krustlet-wasi/podsync/hostport"
@@ -258,7 +259,7 @@ func (a *agent) newAPI() (*kubeletapi.Server, error) {
 		return nil, err
 	}
 	log := a.log.Named("kubeletapi")
-	auth, err := kubeletapi.NewAuth(kubeletapi.AuthConfig{
+	auth, err := access.New(access.Config{
 		Client:       a.client,
 		NodeName:     a.cfg.NodeName,
 		ClientCAFile: a.cfg.ClientCAFile,

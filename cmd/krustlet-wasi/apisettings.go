@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/krustlet-go/krustlet-wasi/kubeletapi"
+	"github.com/krustlet-go/krustlet-wasi/kubeletapi/access"
 )
 
 // apiConfig is who may use the kubelet API, and what it serves beside what a cluster needs.
@@ -28,9 +28,9 @@ type apiConfig struct {
 func defaultAPI() apiConfig {
 	return apiConfig{
 		Tokens:        true,
-		TokenTTL:      kubeletapi.DefaultTokenTTL,
-		AllowedTTL:    kubeletapi.DefaultAllowedTTL,
-		DeniedTTL:     kubeletapi.DefaultDeniedTTL,
+		TokenTTL:      access.DefaultTokenTTL,
+		AllowedTTL:    access.DefaultAllowedTTL,
+		DeniedTTL:     access.DefaultDeniedTTL,
 		TLSMinVersion: tls.VersionTLS12,
 	}
 }

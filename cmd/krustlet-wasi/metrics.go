@@ -15,7 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	stats "k8s.io/kubelet/pkg/apis/stats/v1alpha1"
 
-	"github.com/krustlet-go/krustlet-wasi/kubeletapi"
+	"github.com/krustlet-go/krustlet-wasi/kubeletapi/scrape"
 	"github.com/krustlet-go/krustlet-wasi/node"
 	"github.com/krustlet-go/krustlet-wasi/podsync"
 	"github.com/krustlet-go/krustlet-wasi/podsync/metrics"
@@ -77,7 +77,7 @@ func (m *measures) watch(pool *worker.Pool, pods *podsync.Manager, serving *tlsb
 	}
 	m.page.MustRegister(
 		podsync.NewCollector(pods),
-		kubeletapi.VolumeMetrics{Stats: usage},
+		scrape.Volumes{Stats: usage},
 		metrics.HostCalls{Functions: hostFunctions(), Ask: pool.HostCalls},
 		gauge("krustlet_workers", "Processes that host guests.", func() float64 {
 			workers, _ := pool.Counts()
@@ -108,7 +108,7 @@ func hostFunctions() []string {
 	return names
 }
 
-// usage is what the node and its pods use. It implements kubeletapi.Stats.
+// usage is what the node and its pods use. It implements scrape.Stats.
 type usage struct {
 	*podsync.Manager
 	nodeName, dataDir string
@@ -116,7 +116,7 @@ type usage struct {
 	began             time.Time
 }
 
-// NodeStats implements kubeletapi.Stats.
+// NodeStats implements scrape.Stats.
 func (u *usage) NodeStats(_ context.Context, disks bool) (stats.NodeStats, error) {
 	all, err := node.Usage(u.dataDir)
 	if err != nil {

@@ -1,4 +1,4 @@
-package kubeletapi
+package scrape
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
@@ -24,18 +24,18 @@ func newVolumeMetric(name, help string, value func(stats.FsStats) *uint64) volum
 	return volumeMetric{prometheus.NewDesc("kubelet_volume_stats_"+name, help, []string{"namespace", "persistentvolumeclaim"}, nil), value}
 }
 
-// VolumeMetrics are the metrics of volumes that are claims, for the page /metrics. It implements prometheus.Collector.
-type VolumeMetrics struct{ Stats Stats }
+// Volumes are the metrics of volumes that are claims, for the page /metrics. It implements prometheus.Collector.
+type Volumes struct{ Stats Stats }
 
 // Describe implements prometheus.Collector.
-func (VolumeMetrics) Describe(ch chan<- *prometheus.Desc) {
+func (Volumes) Describe(ch chan<- *prometheus.Desc) {
 	for _, m := range volumeMetrics {
 		ch <- m.desc
 	}
 }
 
 // Collect implements prometheus.Collector. A claim that several pods have is told once.
-func (v VolumeMetrics) Collect(ch chan<- prometheus.Metric) {
+func (v Volumes) Collect(ch chan<- prometheus.Metric) {
 	told := map[stats.PVCReference]bool{}
 	for _, volume := range v.Stats.ClaimStats() {
 		claim := volume.PVCRef

@@ -1,4 +1,4 @@
-package kubeletapi
+package scrape
 
 import (
 	"sync"
@@ -11,8 +11,8 @@ import (
 // same again.
 const rateWindow = 10 * time.Second
 
-// rates remembers counters, to tell how fast they grow. The zero value remembers nothing.
-type rates struct {
+// Rates remembers counters, to tell how fast they grow. The zero value remembers nothing.
+type Rates struct {
 	mu   sync.Mutex
 	seen map[string]look
 }
@@ -24,9 +24,9 @@ type look struct {
 	rate *uint64
 }
 
-// add puts the rates of processors in use into a summary. What it has seen before of those that are not in the summary, it
+// Add puts the rates of processors in use into a summary. What it has seen before of those that are not in the summary, it
 // forgets.
-func (r *rates) add(summary *stats.Summary) {
+func (r *Rates) Add(summary *stats.Summary) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := map[string]look{}

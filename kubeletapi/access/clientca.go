@@ -1,4 +1,4 @@
-package kubeletapi
+package access
 
 import (
 	"crypto/x509"
@@ -28,7 +28,7 @@ type clientCA struct {
 
 var _ dynamiccertificates.CAContentProvider = (*clientCA)(nil)
 
-func newClientCA(config AuthConfig) (*clientCA, error) {
+func newClientCA(config Config) (*clientCA, error) {
 	c := &clientCA{file: config.ClientCAFile, log: config.Log}
 	if c.file != "" {
 		return c, c.refresh()

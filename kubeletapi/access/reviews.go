@@ -1,4 +1,4 @@
-package kubeletapi
+package access
 
 import (
 	"context"

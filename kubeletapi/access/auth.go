@@ -1,4 +1,4 @@
-package kubeletapi
+package access
 
 import (
 	"context"
@@ -23,6 +23,21 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
+// Auth decides who a client is and what it may do. Both methods may block for
+// as long as the cluster takes to answer, and are called concurrently.
+type Auth interface {
+	// Authenticate says who sent the request, or false if it carries nothing
+	// that says so. An error is a proof that was not accepted, or that could not
+	// be checked.
+	Authenticate(r *http.Request) (user.Info, bool, error)
+	// Certified names the user whose certificate the client has shown, if that is verified. It does not ask the cluster.
+	Certified(state *tls.ConnectionState) (name string, ok bool)
+	// Authorize says whether the user may do verb ("get", "create", ...) with
+	// the node's subresource ("log", "proxy", ...). An error means that it is not
+	// known.
+	Authorize(ctx context.Context, who user.Info, verb, subresource string) (bool, error)
+}
+
 // How long the kubelet believes answers of the cluster where nothing else is set:
 // authentication.webhook.cacheTTL, authorization.webhook.cacheAuthorizedTTL and
 // authorization.webhook.cacheUnauthorizedTTL.
@@ -39,9 +54,9 @@ const reviewTimeout = 10 * time.Second
 // client waits: five attempts within about four seconds, as the kubelet does.
 var reviewRetry = wait.Backoff{Duration: 500 * time.Millisecond, Factor: 1.5, Jitter: 0.2, Steps: 5}
 
-// AuthConfig is what NewAuth needs. One of the two client authorities is
+// Config is what NewAuth needs. One of the two client authorities is
 // required, the file counts if both are given.
-type AuthConfig struct {
+type Config struct {
 	// Client asks the API server as the node.
 	Client   kubernetes.Interface
 	NodeName string
@@ -67,10 +82,10 @@ type delegated struct {
 	authorizer    *thriftyAuthorizer
 }
 
-// NewAuth makes an Auth that verifies client certificates against the client
+// New makes an Auth that verifies client certificates against the client
 // authority and delegates all else to the API server, whose answers it believes
 // for a while. Nobody is anonymous.
-func NewAuth(config AuthConfig) (Auth, error) {
+func New(config Config) (Auth, error) {
 	if config.Client == nil || config.NodeName == "" || config.Log == nil {
 		return nil, errors.New("kubeletapi: AuthConfig needs Client, NodeName and Log")
 	}

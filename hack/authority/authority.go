@@ -1,4 +1,5 @@
-package kubeletapi
+// Package authority signs certificates for tests.
+package authority
 
 import (
 	"crypto/ecdsa"
@@ -14,13 +15,14 @@ import (
 	"time"
 )
 
-// authority signs certificates for a test.
-type authority struct {
-	pem []byte
+// Authority is a certificate authority.
+type Authority struct {
+	PEM []byte // its own certificate
 	tls.Certificate
 }
 
-func newAuthority(t testing.TB, name string) *authority {
+// New makes an authority of that name.
+func New(t testing.TB, name string) *Authority {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -43,34 +45,35 @@ func newAuthority(t testing.TB, name string) *authority {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &authority{
-		pem:         pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+	return &Authority{
+		PEM:         pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
 		Certificate: tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf},
 	}
 }
 
-// readAuthority reads one from files.
-func readAuthority(t testing.TB, certFile, keyFile string) *authority {
+// Read reads an authority from its files.
+func Read(t testing.TB, certFile, keyFile string) *Authority {
 	t.Helper()
 	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &authority{
-		pem:         pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[0]}),
+	return &Authority{
+		PEM:         pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[0]}),
 		Certificate: pair,
 	}
 }
 
-func (a *authority) pool() *x509.CertPool {
+// Pool holds the authority's certificate alone.
+func (a *Authority) Pool() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AddCert(a.Leaf)
 	return pool
 }
 
-// sign makes a certificate for 127.0.0.1 if usage is that of a server, else for
+// Sign makes a certificate for 127.0.0.1 if usage is that of a server, else for
 // the user of that name and groups.
-func (a *authority) sign(t testing.TB, usage x509.ExtKeyUsage, name string, groups ...string) *tls.Certificate {
+func (a *Authority) Sign(t testing.TB, usage x509.ExtKeyUsage, name string, groups ...string) *tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -94,12 +97,13 @@ func (a *authority) sign(t testing.TB, usage x509.ExtKeyUsage, name string, grou
 	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// certPEM and keyPEM write a signed certificate as files hold it.
-func certPEM(c *tls.Certificate) []byte {
+// CertificatePEM is a signed certificate as a file holds it.
+func CertificatePEM(c *tls.Certificate) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Certificate[0]})
 }
 
-func keyPEM(t testing.TB, c *tls.Certificate) []byte {
+// KeyPEM is the key of a signed certificate as a file holds it.
+func KeyPEM(t testing.TB, c *tls.Certificate) []byte {
 	t.Helper()
 	der, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)
 	if err != nil {

@@ -1,4 +1,4 @@
-package kubeletapi
+package scrape
 
 import (
 	"net/http"
@@ -8,13 +8,14 @@ import (
 	"go.uber.org/zap"
 )
 
-// scrapes bounds the scrapes of a page that are answered at the same time.
+// scrapes limits how many scrapes of a page are answered at the same time.
 const scrapes = 4
 
-// metrics is the page of a gatherer. A metric that cannot be had is logged, and the others are served.
-func (s *Server) metrics(gather prometheus.Gatherer) http.HandlerFunc {
+// Handler serves what a gatherer gathers. A metric that cannot be gathered is logged, and the others
+// are served.
+func Handler(gather prometheus.Gatherer, log *zap.Logger) http.HandlerFunc {
 	return promhttp.HandlerFor(gather, promhttp.HandlerOpts{
-		ErrorLog:            metricsLog{s.config.Log},
+		ErrorLog:            metricsLog{log},
 		ErrorHandling:       promhttp.ContinueOnError,
 		MaxRequestsInFlight: scrapes,
 	}).ServeHTTP
