@@ -7,13 +7,13 @@ import (
 )
 
 // counted lets a shutdown wait for all requests, those included whose connections net/http has given up.
-func (s *Server) counted(next http.Handler) http.Handler {
+func counted(requests *calls, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !s.requests.begin() {
+		if !requests.begin() {
 			writeError(w, errShutdown())
 			return
 		}
-		defer s.requests.end()
+		defer requests.end()
 		next.ServeHTTP(w, r)
 	})
 }

@@ -49,11 +49,11 @@ const (
 )
 
 // limited bounds a request's body, in size and time. What follows a change of protocols is no body.
-func (s *Server) limited(next http.Handler) http.Handler {
+func limited(within time.Duration, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ContentLength != 0 && r.Header.Get("Upgrade") == "" {
 			// It fails on no connection that net/http serves.
-			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.config.limits.body))
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(within))
 			r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		}
 		next.ServeHTTP(w, r)

@@ -108,7 +108,7 @@ func New(config Config) (*Server, error) {
 	s.readers = newSlots(config.Readers, defaultFiles)
 	s.forwards = newSlots(config.Forwards, defaultFiles)
 	s.auditLog, s.deniedLog = access.NewAuditLogs(config.Log)
-	s.handler = s.counted(s.logged(s.limited(s.authenticated(s.mux()))))
+	s.handler = counted(&s.requests, logged(config.Log, limited(config.limits.body, s.authenticated(s.mux()))))
 	return s, nil
 }
 
@@ -141,7 +141,7 @@ func Listen(ctx context.Context, addr string) (net.Listener, error) {
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	requests, endRequests := context.WithCancel(context.WithoutCancel(ctx))
 	defer endRequests()
-	tlsConfig := s.tlsConfig()
+	tlsConfig := s.config.TLS.config(s.config.GetCertificate)
 	entrance, err := door.New(listener, door.Config{
 		Limits: s.config.Connections, TLS: tlsConfig, Certified: s.certified,
 		Handshake: s.config.limits.header, Strange: s.config.limits.strange, Log: s.config.Log.Named("door"),

@@ -21,11 +21,11 @@ func usualSuites() []uint16 {
 	}
 }
 
-func (s *Server) tlsConfig() *tls.Config {
+func (t TLS) config(getCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)) *tls.Config {
 	config := &tls.Config{
-		MinVersion:     max(s.config.TLS.MinVersion, tls.VersionTLS12),
-		CipherSuites:   s.config.TLS.CipherSuites,
-		GetCertificate: s.config.GetCertificate,
+		MinVersion:     max(t.MinVersion, tls.VersionTLS12),
+		CipherSuites:   t.CipherSuites,
+		GetCertificate: getCertificate,
 		// Asked for, not verified here: Auth does that for each request, so that
 		// a change of the client authority concerns open connections too, and a
 		// client with a token alone is let in.

@@ -12,7 +12,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/errorcheck"
 	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
+	"github.com/krustlet-go/krustlet-wasi/registry/fault"
 )
 
 // disk is a disk of 1,000,000 bytes of which a store's blobs take some, and other things the rest.
@@ -364,7 +366,7 @@ func TestRemove(t *testing.T) {
 		t.Errorf("left %q", g.left(t))
 	}
 	_, err = g.Remove(t.Context(), host+"/a:v2", []string{m.ImageID})
-	checkError(t, err, ErrInUse, "in use")
+	errorcheck.Is(t, err, ErrInUse, "in use")
 	if done, err = g.Remove(t.Context(), m.ImageID, nil); err != nil || done.Freed != m.Size || !slices.Equal(done.Modules, []string{m.Digest}) {
 		t.Errorf("by its ID: %+v, %v", done, err)
 	}
@@ -373,9 +375,9 @@ func TestRemove(t *testing.T) {
 	}
 	for _, image := range []string{m.ImageID, host + "/a", "fs//srv/a.wasm"} {
 		_, err = g.Remove(t.Context(), image, nil)
-		checkError(t, err, ErrNotFound)
+		errorcheck.Is(t, err, fault.ErrNotFound)
 		_, err = g.Find(image)
-		checkError(t, err, ErrNotFound)
+		errorcheck.Is(t, err, fault.ErrNotFound)
 	}
 }
 

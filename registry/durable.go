@@ -18,6 +18,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
 
+	"github.com/krustlet-go/krustlet-wasi/registry/manifest"
 	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
 )
 
@@ -78,7 +79,7 @@ func (b blobs) recover() error {
 		if err != nil {
 			return err
 		}
-		if digestForm.MatchString(digest) && info.Mode().Perm() != syncedMode {
+		if manifest.IsDigest(digest) && info.Mode().Perm() != syncedMode {
 			if err := b.check(digest); err != nil {
 				return err
 			}

@@ -8,6 +8,10 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/krustlet-go/krustlet-wasi/registry/distribution"
+	"github.com/krustlet-go/krustlet-wasi/registry/fault"
+	"github.com/krustlet-go/krustlet-wasi/registry/manifest"
 )
 
 // parallelLayers is how many layers of one image are fetched at a time. With more, the first comes later, and so does its unpacking.
@@ -43,7 +47,7 @@ func (f *fetching) unsynced() []blob {
 }
 
 // fetchAll brings the plan's layers to the disk, in order, but several at a time. None is removed before they are released.
-func (s *Store) fetchAll(ctx context.Context, remote *session, ref reference, p plan, f *fetching) error {
+func (s *Store) fetchAll(ctx context.Context, remote *distribution.Repository, ref distribution.Reference, p plan, f *fetching) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(parallelLayers)
 	for i, layer := range p.layers {
@@ -59,9 +63,9 @@ func (s *Store) fetchAll(ctx context.Context, remote *session, ref reference, p 
 }
 
 // fetchPinned fetches a layer and pins it. It begins anew if the layer is removed in between, as its image was a moment ago.
-func (s *Store) fetchPinned(ctx context.Context, remote *session, ref reference, layer v1.Descriptor, kind kind) (blob, func(), error) {
+func (s *Store) fetchPinned(ctx context.Context, remote *distribution.Repository, ref distribution.Reference, layer v1.Descriptor, kind manifest.Kind) (blob, func(), error) {
 	for {
-		b, err := s.fetches.do(ctx, kind.String()+" "+ref.at(layer.Digest.String()), func(ctx context.Context) (blob, error) {
+		b, err := s.fetches.do(ctx, kind.String()+" "+ref.At(layer.Digest.String()), func(ctx context.Context) (blob, error) {
 			return s.fetch(ctx, remote, layer, kind)
 		})
 		if err != nil {
@@ -76,7 +80,7 @@ func (s *Store) fetchPinned(ctx context.Context, remote *session, ref reference,
 
 // fetch returns the layer's blob from the disk, or else from the registry. A blob of another size than the
 // manifest says is fetched, so that whoever lies is found out.
-func (s *Store) fetch(ctx context.Context, remote *session, layer v1.Descriptor, kind kind) (blob, error) {
+func (s *Store) fetch(ctx context.Context, remote *distribution.Repository, layer v1.Descriptor, kind manifest.Kind) (blob, error) {
 	want := expected{digest: layer.Digest.String(), size: layer.Size, kind: kind}
 	if limit := s.blobs.limit(kind); layer.Size > limit {
 		return blob{}, tooLarge(kind, layer.Size, limit)
@@ -101,18 +105,18 @@ func (s *Store) fetch(ctx context.Context, remote *session, layer v1.Descriptor,
 }
 
 // fill brings a part to its end.
-func (s *Store) fill(ctx context.Context, remote *session, layer v1.Descriptor, p *part) error {
-	old := p.size > 0
-	if p.size == p.want.size && p.check() == nil {
+func (s *Store) fill(ctx context.Context, remote *distribution.Repository, layer v1.Descriptor, p *part) error {
+	old := p.have > 0
+	if p.have == p.want.size && p.check() == nil {
 		return nil
 	}
-	err := remote.stream(ctx, layer, p)
-	if old && errors.Is(err, ErrDigestMismatch) {
+	err := remote.Stream(ctx, layer, p)
+	if old && errors.Is(err, fault.ErrDigestMismatch) {
 		// What was there from before may be what is wrong.
-		if err := p.restart(); err != nil {
+		if err := p.Restart(); err != nil {
 			return err
 		}
-		err = remote.stream(ctx, layer, p)
+		err = remote.Stream(ctx, layer, p)
 	}
 	return err
 }

@@ -12,6 +12,10 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/krustlet-go/krustlet-wasi/registry/distribution"
+	"github.com/krustlet-go/krustlet-wasi/registry/fault"
+	"github.com/krustlet-go/krustlet-wasi/registry/manifest"
 )
 
 // Image is an image in a store.
@@ -67,7 +71,7 @@ func imagesOf(all map[string]remembered) []Image {
 
 // Find returns the image that a reference means.
 func (s *Store) Find(image string) (Image, error) {
-	ref, err := parseReference(image, s.hosts)
+	ref, err := distribution.ParseReference(image, s.hosts)
 	if err != nil {
 		return Image{}, err
 	}
@@ -76,11 +80,11 @@ func (s *Store) Find(image string) (Image, error) {
 		return Image{}, err
 	}
 	for _, i := range all {
-		if ref.path == "" && (i.ID == ref.name() || slices.Contains(i.Tags, ref.name())) {
+		if ref.Path == "" && (i.ID == ref.Name() || slices.Contains(i.Tags, ref.Name())) {
 			return i, nil
 		}
 	}
-	return Image{}, fail(ErrNotFound, nil, "there is no image %.300q in the store", image)
+	return Image{}, fault.New(fault.ErrNotFound, nil, "there is no image %.300q in the store", image)
 }
 
 // ErrInUse is an image that containers use.
@@ -99,7 +103,7 @@ type Removal struct {
 // Remove forgets a reference, and with an image's last reference by tag, or its ID, the image. An image is in use if used has
 // one of its tags or its ID; then the error is of the class ErrInUse.
 func (s *Store) Remove(ctx context.Context, image string, used []string) (done Removal, err error) {
-	ref, err := parseReference(image, s.hosts)
+	ref, err := distribution.ParseReference(image, s.hosts)
 	if err != nil {
 		return Removal{}, err
 	}
@@ -109,19 +113,19 @@ func (s *Store) Remove(ctx context.Context, image string, used []string) (done R
 			return err
 		}
 		for _, i := range imagesOf(all) {
-			tagged := slices.Contains(i.Tags, ref.name())
+			tagged := slices.Contains(i.Tags, ref.Name())
 			switch {
-			case ref.path != "" || i.ID != ref.name() && !tagged:
+			case ref.Path != "" || i.ID != ref.Name() && !tagged:
 				continue
 			case tagged && len(i.Tags) > 1:
-				done.Tags = []string{ref.name()}
-				return s.refs.forget(ref.name())
+				done.Tags = []string{ref.Name()}
+				return s.refs.forget(ref.Name())
 			case s.usedOf(used).image(i):
-				return fail(ErrInUse, nil, "image %s is in use by a pod of this node; delete the pod first", i.ID)
+				return fault.New(ErrInUse, nil, "image %s is in use by a pod of this node; delete the pod first", i.ID)
 			}
 			return s.remove(i, all, &done)
 		}
-		return fail(ErrNotFound, nil, "there is no image %.300q in the store", image)
+		return fault.New(fault.ErrNotFound, nil, "there is no image %.300q in the store", image)
 	})
 	return done, err
 }
@@ -161,7 +165,7 @@ func (s *Store) remove(image Image, all map[string]remembered, done *Removal) er
 
 // refuse removes an image that cannot be unpacked: what is remembered of it for that purpose, if the error is the image's own, and its
 // layers, but for those that other images need, or pulls have pinned.
-func (s *Store) refuse(ctx context.Context, ref reference, rec record, why purpose, refusal error) error {
+func (s *Store) refuse(ctx context.Context, ref distribution.Reference, rec record, why purpose, refusal error) error {
 	return withLock(ctx, s.storeLock(), unix.LOCK_EX, func() error {
 		all, err := s.refs.all()
 		if err != nil {
@@ -170,7 +174,7 @@ func (s *Store) refuse(ctx context.Context, ref reference, rec record, why purpo
 		var done Removal
 		var errs []error
 		for _, i := range imagesOf(all) {
-			if i.ID == ref.at(rec.Manifest) && classOf(refusal) != nil {
+			if i.ID == ref.At(rec.Manifest) && fault.ClassOf(refusal) != nil {
 				errs = append(errs, s.forget(i, why, all, &done))
 			}
 		}
@@ -250,12 +254,12 @@ type usage struct {
 func (s *Store) usedOf(images []string) usage {
 	u := usage{map[string]bool{}, map[string]bool{}}
 	for _, image := range images {
-		switch ref, err := parseReference(image, s.hosts); {
+		switch ref, err := distribution.ParseReference(image, s.hosts); {
 		case err != nil: // it can be nothing of the store's
-		case ref.path != "":
-			u.digests[ref.digest] = true
+		case ref.Path != "":
+			u.digests[ref.Digest] = true
 		default:
-			u.names[ref.name()] = true
+			u.names[ref.Name()] = true
 		}
 	}
 	return u
@@ -288,7 +292,7 @@ func (s *Store) sweep(all map[string]remembered, used usage, age time.Duration, 
 				done.Freed += info.Size()
 			}
 			errs = append(errs, err)
-		case digestForm.MatchString(digest) && !needed[digest] && !used.digests[digest]:
+		case manifest.IsDigest(digest) && !needed[digest] && !used.digests[digest]:
 			errs = append(errs, s.removeBlob(digest, done))
 		}
 	}

@@ -6,6 +6,9 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/krustlet-go/krustlet-wasi/registry/fault"
+	"github.com/krustlet-go/krustlet-wasi/registry/manifest"
 )
 
 // become makes the module at a path of the root filesystem the one of m.
@@ -37,7 +40,7 @@ func (m Module) Program(argv, env []string, workDir string) (Module, error) {
 // Argv is the argv of a guest, where command and args are what a container says: command replaces the image's entrypoint and its
 // cmd, args the cmd. An image that is one module and has no entrypoint has its own name as such. It has one element at least.
 func (m Module) Argv(command, args []string) []string {
-	var config ImageConfig
+	var config manifest.Config
 	if m.Config != nil {
 		config = *m.Config
 	}
@@ -93,7 +96,7 @@ func (m Module) noProgram(argv []string) error {
 	if len(argv) > 0 {
 		what = "none of them is " + argv[0]
 	}
-	return fail(ErrNoProgram, nil, "the image has no ENTRYPOINT that is a module, but several modules (%s), and %.200s; name one in the container's command",
+	return fault.New(fault.ErrNoProgram, nil, "the image has no ENTRYPOINT that is a module, but several modules (%s), and %.200s; name one in the container's command",
 		strings.Join(names, ", "), what)
 }
 

@@ -9,6 +9,10 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
+
+	"github.com/krustlet-go/krustlet-wasi/registry/distribution"
+	"github.com/krustlet-go/krustlet-wasi/registry/fault"
+	"github.com/krustlet-go/krustlet-wasi/registry/manifest"
 )
 
 // Pulled is a module that was asked for at a registry.
@@ -24,24 +28,24 @@ type Pulled struct {
 //
 // Pull blocks until it is done or ctx ends, in which case the error is ctx's. Any of the Err classes may come; after an error
 // the store is as it was before, but for what came of a module before a transfer broke off.
-func (s *Store) Pull(ctx context.Context, image string, keys Keys) (Pulled, error) {
+func (s *Store) Pull(ctx context.Context, image string, keys distribution.Keys) (Pulled, error) {
 	return s.pullModule(ctx, image, keys, toKeep)
 }
 
 // PullToRun is Pull, and unpacks the image beside that. One that cannot be unpacked is not pulled, and nothing is left of it.
-func (s *Store) PullToRun(ctx context.Context, image string, keys Keys) (Pulled, error) {
+func (s *Store) PullToRun(ctx context.Context, image string, keys distribution.Keys) (Pulled, error) {
 	return s.pullModule(ctx, image, keys, toRun)
 }
 
-func (s *Store) pullModule(ctx context.Context, image string, keys Keys, why purpose) (Pulled, error) {
-	ref, err := parseReference(image, s.hosts)
+func (s *Store) pullModule(ctx context.Context, image string, keys distribution.Keys, why purpose) (Pulled, error) {
+	ref, err := distribution.ParseReference(image, s.hosts)
 	if err != nil {
 		return Pulled{}, err
 	}
-	if ref.path != "" {
+	if ref.Path != "" {
 		m, present, err := s.local(image, ref)
 		if err == nil && !present {
-			err = fail(ErrNotFound, nil, "local module: no file %s (fs/PATH is relative to the agent's working directory, fs//PATH is absolute)", ref.path)
+			err = fault.New(fault.ErrNotFound, nil, "local module: no file %s (fs/PATH is relative to the agent's working directory, fs//PATH is absolute)", ref.Path)
 		}
 		return Pulled{Module: m}, err
 	}
@@ -49,12 +53,12 @@ func (s *Store) pullModule(ctx context.Context, image string, keys Keys, why pur
 }
 
 // pullShared is one call that may share a pull with others.
-func (s *Store) pullShared(ctx context.Context, image string, ref reference, keys Keys, why purpose) (Pulled, error) {
-	remote, err := s.network.open(ctx, ref.repo, keys, s.stall)
+func (s *Store) pullShared(ctx context.Context, image string, ref distribution.Reference, keys distribution.Keys, why purpose) (Pulled, error) {
+	remote, err := s.network.Open(ctx, ref.Repo, keys, s.stall)
 	if err != nil {
 		return Pulled{}, err
 	}
-	call := fmt.Sprintln(ref.name(), remote.identity(), why)
+	call := fmt.Sprintln(ref.Name(), remote.Identity(), why)
 	m, err := s.pulls.do(ctx, call, func(ctx context.Context) (Pulled, error) {
 		return s.pullInTurn(ctx, ref, remote, why)
 	})
@@ -67,8 +71,8 @@ func (s *Store) pullShared(ctx context.Context, image string, ref reference, key
 
 // noteFull names an error that the disk's fullness is the cause of, and has room made.
 func (s *Store) noteFull(err error) error {
-	err = diskFull(s.dir, err)
-	if errors.Is(err, ErrDiskFull) {
+	err = fault.DiskFull(s.dir, err)
+	if errors.Is(err, fault.ErrDiskFull) {
 		select {
 		case s.full <- struct{}{}:
 		default:
@@ -78,7 +82,7 @@ func (s *Store) noteFull(err error) error {
 }
 
 // pullInTurn waits until another pull may go on.
-func (s *Store) pullInTurn(ctx context.Context, ref reference, remote *session, why purpose) (Pulled, error) {
+func (s *Store) pullInTurn(ctx context.Context, ref distribution.Reference, remote *distribution.Repository, why purpose) (Pulled, error) {
 	if s.turns != nil {
 		select {
 		case s.turns <- struct{}{}:
@@ -91,14 +95,14 @@ func (s *Store) pullInTurn(ctx context.Context, ref reference, remote *session, 
 	m, err := s.pull(ctx, ref, remote, why)
 	took := time.Since(begin)
 	if err == nil {
-		s.log.Debug("pulled", zap.String("image", ref.name()), zap.String("id", m.ImageID),
+		s.log.Debug("pulled", zap.String("image", ref.Name()), zap.String("id", m.ImageID),
 			zap.Int64("size", m.Size), zap.Duration("took", took))
 	}
 	return Pulled{Module: m, Took: took}, err
 }
 
 // pull is one shared pull.
-func (s *Store) pull(ctx context.Context, ref reference, remote *session, why purpose) (Module, error) {
+func (s *Store) pull(ctx context.Context, ref distribution.Reference, remote *distribution.Repository, why purpose) (Module, error) {
 	p, err := resolve(ctx, remote, ref, why)
 	if err != nil {
 		return Module{}, err
@@ -109,24 +113,24 @@ func (s *Store) pull(ctx context.Context, ref reference, remote *session, why pu
 	}
 	defer layers.release()
 	fresh := brought{blobs: layers.unsynced()}
-	if old, err := s.refs.get(ref.name()); err == nil && old.Manifest != p.image.Manifest {
+	if old, err := s.refs.get(ref.Name()); err == nil && old.Manifest != p.image.Manifest {
 		// What the reference means now is not forgotten for what may be lost.
 		if err := s.sync(fresh); err != nil {
-			return Module{}, fmt.Errorf("sync what %s has come to mean: %w", ref.name(), err)
+			return Module{}, fmt.Errorf("sync what %s has come to mean: %w", ref.Name(), err)
 		}
 		fresh = brought{}
 	}
-	fresh.records = []string{s.refs.path(ref.at(p.image.Manifest)), s.refs.path(ref.name())}
+	fresh.records = []string{s.refs.path(ref.At(p.image.Manifest)), s.refs.path(ref.Name())}
 	if made {
 		fresh.roots = []string{p.image.made(why).Rootfs}
 	}
 	defer s.syncLater(fresh)
-	if p.kind == wasmFile {
+	if p.kind == manifest.Module {
 		p.image.Component = layers.blobs[0].component
 	}
 	// Before anybody can find it.
-	if err := s.rights.grant(ref.at(p.image.Manifest), remote.credential()); err != nil {
-		return Module{}, fmt.Errorf("remember who may have %s: %w", ref.name(), err)
+	if err := s.rights.grant(ref.At(p.image.Manifest), remote.Credential()); err != nil {
+		return Module{}, fmt.Errorf("remember who may have %s: %w", ref.Name(), err)
 	}
 	how := unix.LOCK_SH
 	if why == toShow {
@@ -142,7 +146,7 @@ func (s *Store) pull(ctx context.Context, ref reference, remote *session, why pu
 
 // obtain fetches an image's layers, and unpacks each as soon as it and those below it are there, if that is what the image is pulled
 // for. No layer is removed before they are released.
-func (s *Store) obtain(ctx context.Context, ref reference, remote *session, p plan, why purpose) (layers *fetching, made bool, err error) {
+func (s *Store) obtain(ctx context.Context, ref distribution.Reference, remote *distribution.Repository, p plan, why purpose) (layers *fetching, made bool, err error) {
 	layers = newFetching(len(p.layers))
 	group, both := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.fetchAll(both, remote, ref, p, layers) })
@@ -167,12 +171,12 @@ func (s *Store) obtain(ctx context.Context, ref reference, remote *session, p pl
 
 // remember records what the reference means, beside what is known of the same image for another purpose. It is known by its digest
 // as well, and by the tag last: a tag that is known has its digest known. The store's lock is held.
-func (s *Store) remember(ref reference, rec record) error {
-	if old, err := s.refs.get(ref.at(rec.Manifest)); err == nil { // none, or a damaged one, adds nothing
+func (s *Store) remember(ref distribution.Reference, rec record) error {
+	if old, err := s.refs.get(ref.At(rec.Manifest)); err == nil { // none, or a damaged one, adds nothing
 		rec = rec.with(old)
 	}
 	rec.Pulled = time.Now().UTC()
-	for _, rec.Reference = range []string{ref.at(rec.Manifest), ref.name()} {
+	for _, rec.Reference = range []string{ref.At(rec.Manifest), ref.Name()} {
 		if err := s.refs.put(rec); err != nil {
 			return fmt.Errorf("remember %s: %w", rec.Reference, err)
 		}

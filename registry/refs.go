@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/krustlet-go/krustlet-wasi/registry/manifest"
 )
 
 // refs remembers what references meant when they were last pulled.
@@ -30,7 +32,7 @@ type record struct {
 	// Of one with a root filesystem; of a module the size:
 	tree
 
-	Config *ImageConfig `json:"config,omitempty"` // nil if the image has none
+	Config *manifest.Config `json:"config,omitempty"` // nil if the image has none
 
 	// Of one whose files are shown; there may be nothing else of it.
 	Files *tree `json:"files,omitempty"`
@@ -40,7 +42,7 @@ type record struct {
 
 // whole says that nothing is missing in a record, or other than it is ever written.
 func (r record) whole() bool {
-	if !digestForm.MatchString(r.Manifest) {
+	if !manifest.IsDigest(r.Manifest) {
 		return false
 	}
 	if r.Files != nil && !rootForm.MatchString(r.Files.Rootfs) {
@@ -50,7 +52,7 @@ func (r record) whole() bool {
 	case r.Rootfs != "":
 		return rootForm.MatchString(r.Rootfs) && r.Config != nil
 	case r.Module != "":
-		return digestForm.MatchString(r.Module)
+		return manifest.IsDigest(r.Module)
 	}
 	return r.Files != nil
 }

@@ -3,7 +3,6 @@ package registry
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"io"
 	"log"
 	"net/http"
@@ -19,7 +18,12 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"go.uber.org/zap/zaptest"
+
+	"github.com/krustlet-go/krustlet-wasi/registry/distribution"
+	"github.com/krustlet-go/krustlet-wasi/registry/manifest"
 )
+
+const zeros = "0000000000000000000000000000000000000000000000000000000000000000"
 
 // server is a registry on a loopback address that counts what it is asked, and may be told to answer otherwise.
 type server struct {
@@ -108,11 +112,11 @@ func (s *server) pushAs(t testing.TB, name string, config, layer types.MediaType
 
 func (s *server) pushImage(t testing.TB, name string, img v1.Image) {
 	t.Helper()
-	ref, err := parseReference(s.host()+"/"+name, newHostPolicy(nil))
+	ref, err := distribution.ParseReference(s.host()+"/"+name, distribution.NewHostPolicy(nil))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := remote.Write(ref.repo.Tag(ref.tag), img, remote.WithContext(t.Context())); err != nil {
+	if err := remote.Write(ref.Repo.Tag(ref.Tag), img, remote.WithContext(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 	s.reset()
@@ -147,7 +151,7 @@ func (s *Store) found(image string) (Module, bool, error) {
 func wasm(text string, size int) []byte {
 	section := append([]byte{1, 'x'}, text...)
 	section = append(section, make([]byte, size)...)
-	b := append([]byte(nil), modulePreamble...)
+	b := append([]byte(nil), manifest.ModulePreamble...)
 	b = append(b, 0)
 	b = binary.AppendUvarint(b, uint64(len(section)))
 	return append(b, section...)
@@ -170,26 +174,6 @@ func checkModule(t testing.TB, m Module, want []byte) {
 	}
 	if string(got) != string(want) || m.Size != int64(len(want)) || m.Digest != digestOf(want) || !filepath.IsAbs(m.Path) {
 		t.Errorf("module %+v with %d bytes; want %d bytes of digest %s", m, len(got), len(want), digestOf(want))
-	}
-}
-
-// checkError checks an error's class and that its text is one line with the given parts.
-func checkError(t testing.TB, err, class error, parts ...string) {
-	t.Helper()
-	if err == nil {
-		t.Fatalf("no error; want %v", class)
-	}
-	if class != nil && !errors.Is(err, class) {
-		t.Errorf("error %q is not of the class %q", err, class)
-	}
-	text := err.Error()
-	if strings.ContainsAny(text, "\n\r") || len(text) > maxText+200 {
-		t.Errorf("error text is not one short line: %q", text)
-	}
-	for _, part := range parts {
-		if !strings.Contains(text, part) {
-			t.Errorf("error %q does not say %q", text, part)
-		}
 	}
 }
 

@@ -20,7 +20,10 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/errorcheck"
 	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
+	"github.com/krustlet-go/krustlet-wasi/registry/distribution"
+	"github.com/krustlet-go/krustlet-wasi/registry/fault"
 )
 
 // breaking serves blobs as a registry that knows ranges, and breaks off after some bytes each time.
@@ -78,7 +81,7 @@ func TestTransferGoesOn(t *testing.T) {
 			m, err := s.pulled(t.Context(), srv.host()+"/app:v1")
 			srv.Close() // once it has counted
 			if tt.fails {
-				checkError(t, err, nil, "unexpected EOF")
+				errorcheck.Is(t, err, nil, "unexpected EOF")
 			} else if err != nil {
 				t.Fatal(err)
 			} else {
@@ -243,7 +246,7 @@ func TestDiskFull(t *testing.T) {
 	srv.push(t, "small:v1", small)
 	s := newStore(t, Config{Dir: filepath.Join(dir, "modules")})
 	_, err := s.pulled(t.Context(), srv.host()+"/large:v1")
-	checkError(t, err, ErrDiskFull, "no room on the disk", dir)
+	errorcheck.Is(t, err, fault.ErrDiskFull, "no room on the disk", dir)
 	checkAbsent(t, s, srv.host()+"/large:v1")
 	if parts := partsOf(t, s); len(parts) > 0 {
 		t.Errorf("left on a full disk: %v", parts)
@@ -287,7 +290,7 @@ func TestTurns(t *testing.T) {
 		}
 		close(opened)
 		for range 3 {
-			checkError(t, <-ended, nil, "418")
+			errorcheck.Is(t, <-ended, nil, "418")
 		}
 	}
 }
@@ -308,18 +311,18 @@ func TestLayersInParallel(t *testing.T) {
 		w.WriteHeader(http.StatusNotFound)
 	})
 	s := newStore(t, Config{})
-	ref, err := parseReference(srv.host()+"/many", s.hosts)
+	ref, err := distribution.ParseReference(srv.host()+"/many", s.hosts)
 	if err != nil {
 		t.Fatal(err)
 	}
-	remote, err := s.network.open(t.Context(), ref.repo, nil, s.stall)
+	remote, err := s.network.Open(t.Context(), ref.Repo, nil, s.stall)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ended := make(chan error, 1)
 	go func() {
 		layers := newFetching(len(manifest.Layers))
-		err := s.fetchAll(t.Context(), remote, ref, plan{layers: manifest.Layers, kind: tarLayer}, layers)
+		err := s.fetchAll(t.Context(), remote, ref, plan{layers: manifest.Layers, kind: manifest.Layer}, layers)
 		layers.release()
 		ended <- err
 	}()
@@ -327,10 +330,10 @@ func TestLayersInParallel(t *testing.T) {
 		<-asked
 	}
 	close(opened)
-	checkError(t, <-ended, ErrNotFound)
+	errorcheck.Is(t, <-ended, fault.ErrNotFound)
 	srv.reset()
 	layers := newFetching(len(manifest.Layers))
-	if err := s.fetchAll(t.Context(), remote, ref, plan{layers: manifest.Layers, kind: tarLayer}, layers); err != nil {
+	if err := s.fetchAll(t.Context(), remote, ref, plan{layers: manifest.Layers, kind: manifest.Layer}, layers); err != nil {
 		t.Fatal(err)
 	}
 	defer layers.release()

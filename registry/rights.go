@@ -14,6 +14,8 @@ import (
 	"sync"
 
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
+	"github.com/krustlet-go/krustlet-wasi/registry/distribution"
+	"github.com/krustlet-go/krustlet-wasi/registry/fault"
 )
 
 // rights remembers with whose credentials images were pulled, and so who may have them without asking the registry again. An
@@ -64,7 +66,7 @@ func (r *rights) path(id string) string {
 }
 
 // may tells whether whoever has keys may have an image, by its ID and as it was asked for. Keys are asked only if it hangs on them.
-func (r *rights) may(ctx context.Context, id, image, repository string, keys Keys) (bool, error) {
+func (r *rights) may(ctx context.Context, id, image, repository string, keys distribution.Keys) (bool, error) {
 	if r.verify == NeverVerify || r.verify == NeverVerifyAllowlistedImages && allowed(r.allowed, image) {
 		return true, nil
 	}
@@ -80,7 +82,7 @@ func (r *rights) may(ctx context.Context, id, image, repository string, keys Key
 	}
 	shown, err := keys.Lookup(ctx, repository)
 	if err != nil {
-		return false, fail(nil, err, "credentials for image %s: %v", repository, err)
+		return false, fault.New(nil, err, "credentials for image %s: %v", repository, err)
 	}
 	for _, c := range shown {
 		given := grantOf(c)

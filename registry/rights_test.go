@@ -10,7 +10,10 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/errorcheck"
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
+	"github.com/krustlet-go/krustlet-wasi/registry/distribution"
+	"github.com/krustlet-go/krustlet-wasi/registry/fault"
 )
 
 // keys are credentials for everything.
@@ -66,7 +69,7 @@ func TestRights(t *testing.T) {
 	if _, err := s.Pull(t.Context(), image, keys{secretOf("wrong", "wrong"), secretOf("one", "right")}); err != nil {
 		t.Fatal(err)
 	}
-	present := func(of *Store, k Keys) bool {
+	present := func(of *Store, k distribution.Keys) bool {
 		t.Helper()
 		_, is, err := of.Lookup(t.Context(), image, k)
 		if err != nil {
@@ -77,7 +80,7 @@ func TestRights(t *testing.T) {
 	after := newStore(t, Config{Dir: s.dir})
 	for _, tt := range []struct { // in this order: each that is shown is known from then on
 		name string
-		keys Keys
+		keys distribution.Keys
 		want bool
 	}{
 		{"none", keys{}, false},
@@ -166,7 +169,7 @@ func TestPullsAreSharedByEqualCredentials(t *testing.T) {
 	ended := make(chan error, 2)
 	go func() { _, err := s.Pull(t.Context(), image, keys{secretOf("one", "right")}); ended <- err }()
 	_, err := s.Pull(t.Context(), image, keys{})
-	checkError(t, err, ErrUnauthorized)
+	errorcheck.Is(t, err, fault.ErrUnauthorized)
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}

@@ -13,6 +13,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/krustlet-go/krustlet-wasi/registry/fault"
+	"github.com/krustlet-go/krustlet-wasi/registry/manifest"
 	"github.com/krustlet-go/krustlet-wasi/registry/rootfs"
 	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
 )
@@ -80,7 +82,7 @@ func (r roots) index(dir string, modules map[string]rootfs.Module) error {
 }
 
 func errNoModule() error {
-	return fail(ErrNotWasm, nil, "found no WebAssembly module in the image's root filesystem; put the .wasm file into it, and name it as ENTRYPOINT")
+	return fault.New(fault.ErrNotWasm, nil, "found no WebAssembly module in the image's root filesystem; put the .wasm file into it, and name it as ENTRYPOINT")
 }
 
 // unpackFailure classes what came of unpacking.
@@ -91,13 +93,13 @@ func unpackFailure(ctx context.Context, err error) error {
 	var class error
 	switch {
 	case errors.Is(err, rootfs.ErrTooLarge):
-		class = ErrTooLarge
+		class = fault.ErrTooLarge
 	case errors.Is(err, rootfs.ErrDigest):
-		class = ErrDigestMismatch
+		class = fault.ErrDigestMismatch
 	case errors.Is(err, rootfs.ErrInvalid):
-		class = ErrInvalidImage
+		class = fault.ErrInvalidImage
 	}
-	return fail(class, err, "unpacking the image: %v", err)
+	return fault.New(class, err, "unpacking the image: %v", err)
 }
 
 // open returns what was made.
@@ -120,12 +122,12 @@ func openRoot(dir string) (*Root, error) {
 }
 
 // module is the image with that root filesystem and config, and the module in it that runs if nobody says otherwise.
-func (r *Root) module(config *ImageConfig) (Module, error) {
+func (r *Root) module(config *manifest.Config) (Module, error) {
 	m := Module{Root: r}
 	var argv, env []string
 	workDir := ""
 	if config != nil {
-		argv, env, workDir = config.argv(), config.Env, config.WorkingDir
+		argv, env, workDir = config.Argv(), config.Env, config.WorkingDir
 	}
 	at, found, err := r.find(argv, env, workDir)
 	switch {

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/errorcheck"
 )
 
 func TestConcurrentPullsShare(t *testing.T) {
@@ -137,7 +139,7 @@ func TestPullWithEndedContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := newStore(t, Config{}).pulled(ctx, srv.host()+"/app:v1")
-	checkError(t, err, context.Canceled)
+	errorcheck.Is(t, err, context.Canceled)
 	if len(srv.requests) != 0 {
 		t.Errorf("requests: %v", srv.requests)
 	}

@@ -12,6 +12,9 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/krustlet-go/krustlet-wasi/registry/distribution"
+	"github.com/krustlet-go/krustlet-wasi/registry/fault"
+	"github.com/krustlet-go/krustlet-wasi/registry/manifest"
 	"github.com/krustlet-go/krustlet-wasi/registry/rootfs"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
@@ -62,16 +65,13 @@ const (
 	defaultMaxRoot   = 8 << 30
 	defaultMaxFiles  = 250_000
 	defaultUserAgent = "krustlet-wasi"
-	// stallTime is how long a transfer may give nothing before it is given up. The kubelet's own
-	// deadline for the progress of a pull is the same.
-	stallTime = time.Minute
 )
 
 // Store keeps modules on disk. It is safe for concurrent use, by any number of processes.
 type Store struct {
 	dir        string
-	hosts      hostPolicy
-	network    *network
+	hosts      distribution.HostPolicy
+	network    *distribution.Network
 	allowLocal bool
 	stall      time.Duration
 	blobs      blobs
@@ -131,9 +131,9 @@ func New(cfg Config) (*Store, error) {
 	}
 	s := &Store{
 		dir:        dir,
-		hosts:      newHostPolicy(cfg.InsecureRegistries),
+		hosts:      distribution.NewHostPolicy(cfg.InsecureRegistries),
 		allowLocal: cfg.AllowLocalModules,
-		stall:      stallTime,
+		stall:      distribution.StallTime,
 		blobs:      blobs{dir: filepath.Join(dir, "blobs", "sha256"), maxModule: cfg.MaxModuleSize, maxLayer: cfg.MaxLayerSize, progress: cfg.Progress},
 		refs:       refs{dir: filepath.Join(dir, "refs")},
 		roots: roots{
@@ -148,7 +148,7 @@ func New(cfg Config) (*Store, error) {
 	if cfg.MaxParallelPulls > 0 {
 		s.turns = make(chan struct{}, cfg.MaxParallelPulls)
 	}
-	if s.network, err = newNetwork(s.hosts, cfg.Authorities, cfg.HostsDir, cfg.UserAgent); err != nil {
+	if s.network, err = distribution.NewNetwork(s.hosts, cfg.Authorities, cfg.HostsDir, cfg.UserAgent); err != nil {
 		return nil, fmt.Errorf("open module store: %w", err)
 	}
 	for _, d := range []string{s.blobs.dir, s.refs.dir, s.roots.dir, s.rights.dir} {
@@ -181,7 +181,7 @@ type Module struct {
 	// Root is the image's root filesystem; nil for an image that is one module.
 	Root *Root
 	// Config is how the image wants to be run; nil for one that does not say.
-	Config *ImageConfig
+	Config *manifest.Config
 }
 
 // Lookup answers from the disk whether the image is present, without a word to a registry, and unpacks it unless that is done. A
@@ -194,19 +194,19 @@ type Module struct {
 // Its errors are of the classes ErrInvalidReference and ErrLocalModules; for local files also ErrNotWasm,
 // ErrTooLarge, ErrDigestMismatch, or a failure to read them; or they come from keys, or from unpacking, and are as Pull's then: an image
 // that cannot be unpacked is not in the store any more.
-func (s *Store) Lookup(ctx context.Context, image string, keys Keys) (m Module, present bool, err error) {
-	ref, err := parseReference(image, s.hosts)
+func (s *Store) Lookup(ctx context.Context, image string, keys distribution.Keys) (m Module, present bool, err error) {
+	ref, err := distribution.ParseReference(image, s.hosts)
 	if err != nil {
 		return Module{}, false, err
 	}
-	if ref.path != "" {
+	if ref.Path != "" {
 		return s.local(image, ref)
 	}
 	return s.lookup(ctx, image, ref, keys, toRun)
 }
 
 // lookup is the image for a purpose, if it is on disk and whoever has the keys may have it.
-func (s *Store) lookup(ctx context.Context, image string, ref reference, keys Keys, why purpose) (m Module, present bool, err error) {
+func (s *Store) lookup(ctx context.Context, image string, ref distribution.Reference, keys distribution.Keys, why purpose) (m Module, present bool, err error) {
 	absent := func(err error) (Module, bool, error) {
 		if !errors.Is(err, fs.ErrNotExist) {
 			// Pulling again mends it.
@@ -214,12 +214,12 @@ func (s *Store) lookup(ctx context.Context, image string, ref reference, keys Ke
 		}
 		return Module{}, false, nil
 	}
-	rec, err := s.refs.get(ref.name())
+	rec, err := s.refs.get(ref.Name())
 	if err != nil {
 		return absent(err)
 	}
 	if keys != nil {
-		may, err := s.rights.may(ctx, ref.at(rec.Manifest), image, ref.repository(), keys)
+		may, err := s.rights.may(ctx, ref.At(rec.Manifest), image, ref.Repository(), keys)
 		if err != nil || !may {
 			return Module{}, false, err
 		}
@@ -229,7 +229,7 @@ func (s *Store) lookup(ctx context.Context, image string, ref reference, keys Ke
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, errDamaged):
 		return absent(err)
 	case err != nil:
-		if classOf(err) != nil {
+		if fault.ClassOf(err) != nil {
 			err = errors.Join(err, s.refuse(ctx, ref, rec, why, err))
 		}
 		return Module{}, false, s.noteFull(err)
@@ -242,7 +242,7 @@ func (s *Store) lookup(ctx context.Context, image string, ref reference, keys Ke
 
 // imageOf is the image of which rec is remembered, for a purpose. Its root filesystem is made if need be. fs.ErrNotExist: it is not on
 // disk; errDamaged: it is not there as it was.
-func (s *Store) imageOf(ctx context.Context, ref reference, rec record, why purpose) (m Module, made bool, err error) {
+func (s *Store) imageOf(ctx context.Context, ref distribution.Reference, rec record, why purpose) (m Module, made bool, err error) {
 	t := rec.made(why)
 	switch {
 	case t != nil && why != toKeep:
@@ -256,7 +256,7 @@ func (s *Store) imageOf(ctx context.Context, ref reference, rec record, why purp
 			}
 		}
 	case t == nil && why != toShow && rec.Module != "":
-		b, err := s.blobs.find(rec.Module, wasmFile)
+		b, err := s.blobs.find(rec.Module, manifest.Module)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			return Module{}, false, err
@@ -267,7 +267,7 @@ func (s *Store) imageOf(ctx context.Context, ref reference, rec record, why purp
 	case t == nil: // only other things of it are here
 		return Module{}, false, fs.ErrNotExist
 	}
-	if m.ImageID = ref.at(rec.Manifest); t != nil {
+	if m.ImageID = ref.At(rec.Manifest); t != nil {
 		m.Size = t.Size
 	}
 	if why != toShow {

@@ -14,6 +14,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sys/unix"
 
+	"github.com/krustlet-go/krustlet-wasi/registry/fault"
 	"github.com/krustlet-go/krustlet-wasi/registry/rootfs"
 	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
 )
@@ -149,7 +150,7 @@ func (s *Store) tars(t tree, f *fetching) []rootfs.Layer {
 // place makes what dir is to hold of an artifact whose layers are files. They are copied: what is shown is not what others trust.
 func (s *Store) place(ctx context.Context, dir string, t tree, f *fetching) error {
 	if t.Size > s.roots.limits.Bytes {
-		return fail(ErrTooLarge, nil, "the image's files have %d bytes; this node takes up to %d", t.Size, s.roots.limits.Bytes)
+		return fault.New(fault.ErrTooLarge, nil, "the image's files have %d bytes; this node takes up to %d", t.Size, s.roots.limits.Bytes)
 	}
 	files := filepath.Join(dir, treeFolder)
 	if err := os.Mkdir(files, 0o755); err != nil {

@@ -13,6 +13,9 @@ import (
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/errorcheck"
+	"github.com/krustlet-go/krustlet-wasi/registry/fault"
 )
 
 // twoLayers publishes app, an image with a root filesystem of two layers, and returns its reference and the upper layer.
@@ -207,7 +210,7 @@ func TestLayerDamaged(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, _, err := s.found(ref)
-	checkError(t, err, ErrInvalidImage, "layer 2 of 2")
+	errorcheck.Is(t, err, fault.ErrInvalidImage, "layer 2 of 2")
 	checkAbsent(t, s, ref)
 	if m, err := s.pulled(t.Context(), ref); err != nil || shown(t, m)["data"] != "d" {
 		t.Errorf("pulled again: %+v, %v", m, err)
@@ -228,7 +231,7 @@ func TestRefusedToRunIsShown(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, _, err = s.found(ref)
-	checkError(t, err, ErrNotWasm, "no WebAssembly module")
+	errorcheck.Is(t, err, fault.ErrNotWasm, "no WebAssembly module")
 	for _, name := range []string{ref, pulled.ImageID} {
 		if _, present, err := s.found(name); present || err != nil {
 			t.Errorf("%s to run: %v, %v", name, present, err)

@@ -3,6 +3,8 @@ package registry
 import (
 	"errors"
 	"strings"
+
+	"github.com/krustlet-go/krustlet-wasi/registry/distribution"
 )
 
 // Verification says who may have an image that is on disk. Its values are those of the kubelet's
@@ -36,7 +38,7 @@ func CheckAllowed(item string) error {
 	case before != nameOnly(before):
 		return errors.New("an image is named without tag and digest")
 	}
-	_, err := parseReference(before, hostPolicy{})
+	_, err := distribution.ParseReference(before, distribution.HostPolicy{})
 	return err
 }
 

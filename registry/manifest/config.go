@@ -1,4 +1,4 @@
-package registry
+package manifest
 
 import (
 	"encoding/json"
@@ -6,13 +6,15 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/krustlet-go/krustlet-wasi/registry/fault"
 )
 
-// maxConfig is the largest config of an image, in bytes.
-const maxConfig = 4 << 20
+// MaxConfig is the largest config of an image, in bytes.
+const MaxConfig = 4 << 20
 
-// ImageConfig is how an image wants to be run, if it says: parts that a pod leaves open.
-type ImageConfig struct {
+// Config is how an image wants to be run, if it says: parts that a pod leaves open.
+type Config struct {
 	Entrypoint []string `json:"entrypoint,omitempty"`
 	Cmd        []string `json:"cmd,omitempty"`
 	Env        []string `json:"env,omitempty"`        // entries KEY=VALUE
@@ -21,11 +23,11 @@ type ImageConfig struct {
 	Ports      []uint16 `json:"ports,omitempty"`      // TCP ports that it exposes, in ascending order
 }
 
-// argv is what the image runs by itself.
-func (c ImageConfig) argv() []string { return slices.Concat(c.Entrypoint, c.Cmd) }
+// Argv is what the image runs by itself.
+func (c Config) Argv() []string { return slices.Concat(c.Entrypoint, c.Cmd) }
 
-// configFile is an image's config as stored, as far as it is of interest here.
-type configFile struct {
+// ConfigFile is an image's config as stored, as far as it is of interest here.
+type ConfigFile struct {
 	OS           string `json:"os"`
 	Architecture string `json:"architecture"`
 	Config       struct {
@@ -43,23 +45,23 @@ type configFile struct {
 	} `json:"rootfs"`
 }
 
-// readConfig reads the config of a container image. Its error is of the class ErrInvalidImage.
-func readConfig(data []byte) (configFile, error) {
-	var c configFile
+// ReadConfig reads the config of a container image. Its error is of the class ErrInvalidImage.
+func ReadConfig(data []byte) (ConfigFile, error) {
+	var c ConfigFile
 	if err := json.Unmarshal(data, &c); err != nil {
-		return configFile{}, fail(ErrInvalidImage, err, "the image's config cannot be read: %v", err)
+		return ConfigFile{}, fault.New(fault.ErrInvalidImage, err, "the image's config cannot be read: %v", err)
 	}
 	for _, list := range [][]string{c.Config.Entrypoint, c.Config.Cmd, c.Config.Env, {c.Config.WorkingDir, c.Config.User}} {
 		if slices.ContainsFunc(list, func(s string) bool { return strings.IndexByte(s, 0) >= 0 }) {
-			return configFile{}, fail(ErrInvalidImage, nil, "the image's config has a string with a zero byte in it")
+			return ConfigFile{}, fault.New(fault.ErrInvalidImage, nil, "the image's config has a string with a zero byte in it")
 		}
 	}
 	return c, nil
 }
 
-// run is the part that a container is run by.
-func (c configFile) run() ImageConfig {
-	run := ImageConfig{Entrypoint: c.Config.Entrypoint, Cmd: c.Config.Cmd, User: c.Config.User}
+// Run is the part that a container is run by.
+func (c ConfigFile) Run() Config {
+	run := Config{Entrypoint: c.Config.Entrypoint, Cmd: c.Config.Cmd, User: c.Config.User}
 	for _, v := range c.Config.Env {
 		if i := strings.IndexByte(v, '='); i > 0 {
 			run.Env = append(run.Env, v)
@@ -89,7 +91,7 @@ const (
 
 // forWasm tells whether an image with a root filesystem is meant for WebAssembly: by its platform, by an annotation or a label, or
 // because what it runs is called NAME.wasm.
-func (m manifest) forWasm(c configFile) bool {
+func (m Manifest) forWasm(c ConfigFile) bool {
 	for _, said := range []map[string]string{m.Annotations, c.Config.Labels} {
 		if v := said[variantKey]; v == "compat" || v == "compat-smart" {
 			return true
@@ -98,28 +100,28 @@ func (m manifest) forWasm(c configFile) bool {
 			return true
 		}
 	}
-	argv := c.run().argv()
+	argv := c.Run().Argv()
 	return isWasm(c.OS, c.Architecture) || len(argv) > 0 && strings.HasSuffix(argv[0], ".wasm")
 }
 
-// checkRootfs refuses an image with a root filesystem that is not for this node, or does not hold together.
-func (m manifest) checkRootfs(c configFile) error {
+// CheckRootfs refuses an image with a root filesystem that is not for this node, or does not hold together.
+func (m Manifest) CheckRootfs(c ConfigFile) error {
 	if !m.forWasm(c) {
-		return fail(ErrNotWasm, nil, "found a container image for %s (%s), which needs a container runtime; this node runs WebAssembly: %s",
+		return fault.New(fault.ErrNotWasm, nil, "found a container image for %s (%s), which needs a container runtime; this node runs WebAssembly: %s",
 			platform(c.OS, c.Architecture), m.forms(), whatWorks)
 	}
-	return m.checkDiffIDs(c)
+	return m.CheckDiffIDs(c)
 }
 
-// checkDiffIDs refuses an image whose config does not say what each of its layers is.
-func (m manifest) checkDiffIDs(c configFile) error {
+// CheckDiffIDs refuses an image whose config does not say what each of its layers is.
+func (m Manifest) CheckDiffIDs(c ConfigFile) error {
 	ids := c.RootFS.DiffIDs
 	if len(ids) != len(m.Layers) {
-		return fail(ErrInvalidImage, nil, "the image's config tells of %d layers, its manifest of %d", len(ids), len(m.Layers))
+		return fault.New(fault.ErrInvalidImage, nil, "the image's config tells of %d layers, its manifest of %d", len(ids), len(m.Layers))
 	}
 	for _, id := range ids {
-		if !digestForm.MatchString(id) {
-			return fail(ErrInvalidImage, nil, "a layer's digest in the image's config is %.100q; it must be sha256: and 64 hexadecimal digits", id)
+		if !IsDigest(id) {
+			return fault.New(fault.ErrInvalidImage, nil, "a layer's digest in the image's config is %.100q; it must be sha256: and 64 hexadecimal digits", id)
 		}
 	}
 	return nil

@@ -1,7 +1,6 @@
-package registry
+package distribution
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -11,6 +10,8 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"golang.org/x/net/http/httpguts"
+
+	"github.com/krustlet-go/krustlet-wasi/registry/fault"
 )
 
 // hostsFiles are files of hosts to start from.
@@ -62,15 +63,15 @@ func FuzzHosts(f *testing.F) {
 		if err := os.WriteFile(filepath.Join(dir, "hosts.toml"), data, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		n, errNew := newNetwork(newHostPolicy(nil), nil, above, "test")
+		n, errNew := NewNetwork(NewHostPolicy(nil), nil, above, "test")
 		if errNew != nil {
 			t.Fatal(errNew)
 		}
-		endpoints, err2 := n.endpoints(registry)
+		endpoints, err2 := n.Endpoints(registry)
 		switch {
 		case err2 == nil && (err != nil || len(endpoints) != len(settings)):
 			t.Errorf("%d endpoints of %d settings, %v", len(endpoints), len(settings), err)
-		case err2 != nil && (!strings.Contains(err2.Error(), filepath.Join(dir, "hosts.toml")) || strings.ContainsAny(err2.Error(), "\r\n") || len(err2.Error()) > maxText+10):
+		case err2 != nil && (!strings.Contains(err2.Error(), filepath.Join(dir, "hosts.toml")) || strings.ContainsAny(err2.Error(), "\r\n") || len(err2.Error()) > fault.MaxText+10):
 			t.Errorf("error %q", err2)
 		}
 		if took := time.Since(begin); took > 20*time.Second {
@@ -99,23 +100,5 @@ func checkSettings(t *testing.T, s hostSettings) {
 				t.Errorf("header %q: %q", header, v)
 			}
 		}
-	}
-}
-
-func TestHostsFileIsBounded(t *testing.T) {
-	for content, says := range map[string]string{
-		strings.Repeat("a = 1\n", maxHosts):            fmt.Sprintf("larger than %d", maxHosts),
-		"# x\n" + strings.Repeat("a.", 5000) + "a = 1": "line 2 is longer",
-		strings.Repeat("#\n", maxSettingsFile):         fmt.Sprintf("larger than %d", maxSettingsFile),
-		"server = 'a'\nServer = 'b'\n":                 `"Server" must be written "server"`,
-		"[host.a]\nCA = 'b'\n":                         `"CA" must be written "ca"`,
-		"ca = '/dev/zero'\n":                           "/dev/zero: no regular file",
-		"client = '/dev/zero'\n":                       "/dev/zero: no regular file",
-		"header.a = \"b\\nc\"\n":                       "header.a",
-		"header.'a b' = 'c'\n":                         `"a b" is no name`,
-	} {
-		s := newStore(t, Config{HostsDir: hostsDir(t, "registry.example", content)})
-		_, err := s.pulled(t.Context(), "registry.example/app")
-		checkError(t, err, nil, says, "hosts.toml")
 	}
 }

@@ -1,4 +1,4 @@
-package registry
+package distribution
 
 import (
 	"context"
@@ -20,6 +20,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
+	"github.com/krustlet-go/krustlet-wasi/registry/fault"
+	"github.com/krustlet-go/krustlet-wasi/registry/manifest"
 	"github.com/krustlet-go/krustlet-wasi/runtime/pause"
 )
 
@@ -31,8 +33,8 @@ const maxManifest = 4 << 20
 const minRate = 4 << 10
 
 var (
-	// errStalled ends a transfer in which nothing comes.
-	errStalled = errors.New("nothing came for too long")
+	// ErrStalled ends a transfer in which nothing comes.
+	ErrStalled = errors.New("nothing came for too long")
 	// errSlow ends one in which too little comes: a server may hold it open for ever with a byte at a time.
 	errSlow = fmt.Errorf("less than %d bytes a second came", minRate)
 	// errSlowAnswer ends a request that is not answered to its end.
@@ -45,34 +47,34 @@ type Keys interface {
 	Lookup(ctx context.Context, image string) ([]credentials.Credential, error)
 }
 
-// session talks to one repository, at the places where it may be had.
-type session struct {
-	places []*place
+// Repository talks to one repository, at the places where it may be had.
+type Repository struct {
+	sources []*source
 }
 
-// open finds the places of a repository, and the credentials for each. keys may be nil: there are none.
-func (n *network) open(ctx context.Context, repo name.Repository, keys Keys, stall time.Duration) (*session, error) {
-	endpoints, err := n.endpoints(repo.Registry)
+// Open finds the places of a repository, and the credentials for each. keys may be nil: there are none.
+func (n *Network) Open(ctx context.Context, repo name.Repository, keys Keys, stall time.Duration) (*Repository, error) {
+	endpoints, err := n.Endpoints(repo.Registry)
 	if err != nil {
 		return nil, err
 	}
-	s := &session{}
+	s := &Repository{}
 	for _, e := range endpoints {
-		p := &place{endpoint: e, repo: e.registry.Repo(strings.Split(repo.RepositoryStr(), "/")...), stall: stall}
+		p := &source{endpoint: e, repo: e.Registry.Repo(strings.Split(repo.RepositoryStr(), "/")...), stall: stall}
 		if keys != nil {
 			if p.keys, err = keys.Lookup(ctx, repositoryName(p.repo)); err != nil {
-				return nil, fail(nil, err, "credentials for registry %s: %v", e.registry.RegistryStr(), err)
+				return nil, fault.New(nil, err, "credentials for registry %s: %v", e.Registry.RegistryStr(), err)
 			}
 		}
-		s.places = append(s.places, p)
+		s.sources = append(s.sources, p)
 	}
 	return s, nil
 }
 
-// identity is equal for sessions that show the same credentials.
-func (s *session) identity() string {
+// Identity is equal for sessions that show the same credentials.
+func (s *Repository) Identity() string {
 	hash := sha256.New()
-	for _, p := range s.places {
+	for _, p := range s.sources {
 		for _, c := range p.keys {
 			_, _ = fmt.Fprintln(hash, c.Hash())
 		}
@@ -81,15 +83,15 @@ func (s *session) identity() string {
 	return hex.EncodeToString(hash.Sum(nil))
 }
 
-// credential is what the manifest was had with.
-func (s *session) credential() credentials.Credential { return s.places[0].credential() }
+// Credential is what the manifest was had with.
+func (s *Repository) Credential() credentials.Credential { return s.sources[0].credential() }
 
-// manifest fetches what id, a tag or a digest, names, from the first place that has it. It returns the manifest, its digest,
+// Manifest fetches what id, a tag or a digest, names, from the first place that has it. It returns the manifest, its digest,
 // and what the registry calls it. That place comes first from then on, as others may have something else by the same
 // tag. Not to be called beside other methods.
-func (s *session) manifest(ctx context.Context, id string) (data []byte, digest, contentType string, err error) {
-	digested := digestForm.MatchString(id)
-	at, err := s.each(ctx, func(p *place) (bool, error) {
+func (s *Repository) Manifest(ctx context.Context, id string) (data []byte, digest, contentType string, err error) {
+	digested := manifest.IsDigest(id)
+	at, err := s.each(ctx, func(p *source) (bool, error) {
 		if digested && !p.pull || !digested && !p.resolve {
 			return false, nil
 		}
@@ -101,15 +103,15 @@ func (s *session) manifest(ctx context.Context, id string) (data []byte, digest,
 	if err != nil {
 		return nil, "", "", err
 	}
-	found := s.places[at]
-	s.places = append([]*place{found}, slices.Delete(slices.Clone(s.places), at, at+1)...)
+	found := s.sources[at]
+	s.sources = append([]*source{found}, slices.Delete(slices.Clone(s.sources), at, at+1)...)
 	return data, digest, contentType, nil
 }
 
-// blob passes the content's bytes to take, which must read them to their end and check them. It is for what is small: a
+// Blob passes the content's bytes to take, which must read them to their end and check them. It is for what is small: a
 // transfer that breaks off begins anew at another place, or not at all.
-func (s *session) blob(ctx context.Context, content v1.Descriptor, take func(io.Reader) error) error {
-	_, err := s.each(ctx, func(p *place) (bool, error) {
+func (s *Repository) Blob(ctx context.Context, content v1.Descriptor, take func(io.Reader) error) error {
+	_, err := s.each(ctx, func(p *source) (bool, error) {
 		if !p.pull {
 			return false, nil
 		}
@@ -127,10 +129,20 @@ const (
 	firstPause  = 250 * time.Millisecond
 )
 
-// stream fetches content into a part, from where that ends. A transfer that breaks off goes on after a moment; if it
+// Part is content that is being fetched. It holds what came before a transfer broke off.
+type Part interface {
+	// Size is how much of the content there is, in bytes.
+	Size() int64
+	// Restart forgets what there is.
+	Restart() error
+	// Take adds what r gives: the content from a position on, which is the end of the part or 0.
+	Take(r io.Reader, from int64) error
+}
+
+// Stream fetches content into a part, from where that ends. A transfer that breaks off goes on after a moment; if it
 // does not, another place is asked.
-func (s *session) stream(ctx context.Context, content v1.Descriptor, to *part) error {
-	_, err := s.each(ctx, func(p *place) (bool, error) {
+func (s *Repository) Stream(ctx context.Context, content v1.Descriptor, to Part) error {
+	_, err := s.each(ctx, func(p *source) (bool, error) {
 		if !p.pull {
 			return false, nil
 		}
@@ -139,23 +151,23 @@ func (s *session) stream(ctx context.Context, content v1.Descriptor, to *part) e
 	return err
 }
 
-func (p *place) stream(ctx context.Context, content v1.Descriptor, to *part) error {
+func (p *source) stream(ctx context.Context, content v1.Descriptor, to Part) error {
 	idle := 0
 	for i := 0; ; i++ {
-		before := to.size
+		before := to.Size()
 		err := p.try(ctx, func(client *http.Client) error {
-			return p.blob(ctx, client, content, to.size, to.take)
+			return p.blob(ctx, client, content, to.Size(), to.Take)
 		})
-		var broken *interruptedError
+		var broken *InterruptedError
 		switch {
 		case errors.Is(err, errNoRange) && before > 0:
-			if err := to.restart(); err != nil {
+			if err := to.Restart(); err != nil {
 				return err
 			}
 		case err == nil || !errors.As(err, &broken):
 			return err
 		}
-		if idle++; to.size > before && !errors.Is(err, errSlow) {
+		if idle++; to.Size() > before && !errors.Is(err, errSlow) {
 			idle = 0
 		}
 		if i == resumptions || idle == fruitless || ctx.Err() != nil {
@@ -168,10 +180,10 @@ func (p *place) stream(ctx context.Context, content v1.Descriptor, to *part) err
 }
 
 // each does something at one place after the other until it succeeds, and says at which it did.
-func (s *session) each(ctx context.Context, do func(*place) (asked bool, err error)) (at int, err error) {
+func (s *Repository) each(ctx context.Context, do func(*source) (asked bool, err error)) (at int, err error) {
 	var failed []string
 	var last error
-	for i, p := range s.places {
+	for i, p := range s.sources {
 		asked, err := do(p)
 		switch {
 		case !asked:
@@ -187,17 +199,17 @@ func (s *session) each(ctx context.Context, do func(*place) (asked bool, err err
 		last = err
 	}
 	if last == nil {
-		return 0, fail(nil, nil, "no host in the configuration of the registry has the capability that is needed (pull or resolve)")
+		return 0, fault.New(nil, nil, "no host in the configuration of the registry has the capability that is needed (pull or resolve)")
 	}
 	if len(failed) > 0 {
-		return 0, fail(classOf(last), last, "%v; before that: %s", last, strings.Join(failed, "; "))
+		return 0, fault.New(fault.ClassOf(last), last, "%v; before that: %s", last, strings.Join(failed, "; "))
 	}
 	return 0, last
 }
 
 // elsewhere says whether an error is the place's, so that another may do better.
 func elsewhere(err error) bool {
-	for _, ours := range []error{ErrNotWasm, ErrTooLarge, ErrDiskFull} {
+	for _, ours := range []error{fault.ErrNotWasm, fault.ErrTooLarge, fault.ErrDiskFull} {
 		if errors.Is(err, ours) {
 			return false
 		}
@@ -206,7 +218,7 @@ func elsewhere(err error) bool {
 }
 
 // get requests something of the repository. The response's body must be closed.
-func (p *place) get(ctx context.Context, client *http.Client, kind, id string, header http.Header) (*http.Response, error) {
+func (p *source) get(ctx context.Context, client *http.Client, kind, id string, header http.Header) (*http.Response, error) {
 	at := url.URL{Scheme: p.repo.Scheme(), Host: p.repo.RegistryStr(), Path: "/v2/" + p.repo.RepositoryStr() + "/" + kind + "/" + id}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at.String(), nil)
 	if err != nil {
@@ -230,32 +242,32 @@ func (p *place) get(ctx context.Context, client *http.Client, kind, id string, h
 }
 
 // manifest fetches a manifest from this place.
-func (p *place) manifest(ctx context.Context, client *http.Client, id string) (data []byte, digest, contentType string, err error) {
+func (p *source) manifest(ctx context.Context, client *http.Client, id string) (data []byte, digest, contentType string, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, 2*p.stall, errSlowAnswer)
 	defer cancel()
 	host, subject := p.repo.RegistryStr(), p.repo.RepositoryStr()+" "+id
-	resp, err := p.get(ctx, client, "manifests", id, http.Header{"Accept": {acceptedManifests}})
+	resp, err := p.get(ctx, client, "manifests", id, http.Header{"Accept": {manifest.AcceptedManifests}})
 	if err != nil {
-		return nil, "", "", registryFailure(host, subject, causeOf(ctx, err))
+		return nil, "", "", fault.OfRegistry(host, subject, causeOf(ctx, err))
 	}
 	defer func() { _ = resp.Body.Close() }()
 	data, err = io.ReadAll(io.LimitReader(resp.Body, maxManifest+1))
 	if err != nil {
-		return nil, "", "", registryFailure(host, subject, causeOf(ctx, err))
+		return nil, "", "", fault.OfRegistry(host, subject, causeOf(ctx, err))
 	}
 	if len(data) > maxManifest {
-		return nil, "", "", fail(ErrTooLarge, nil, "the manifest of %s in registry %s has more than %d bytes", subject, host, maxManifest)
+		return nil, "", "", fault.New(fault.ErrTooLarge, nil, "the manifest of %s in registry %s has more than %d bytes", subject, host, maxManifest)
 	}
 	sum := sha256.Sum256(data)
 	digest = "sha256:" + hex.EncodeToString(sum[:])
-	if digestForm.MatchString(id) && id != digest {
-		return nil, "", "", fail(ErrDigestMismatch, nil, "registry %s answers for manifest %s with one of digest %s", host, id, digest)
+	if manifest.IsDigest(id) && id != digest {
+		return nil, "", "", fault.New(fault.ErrDigestMismatch, nil, "registry %s answers for manifest %s with one of digest %s", host, id, digest)
 	}
 	return data, digest, resp.Header.Get("Content-Type"), nil
 }
 
 // blob passes the content's bytes to take, from a place on if the server can, or else from the first, as take is told.
-func (p *place) blob(ctx context.Context, client *http.Client, content v1.Descriptor, from int64, take func(io.Reader, int64) error) error {
+func (p *source) blob(ctx context.Context, client *http.Client, content v1.Descriptor, from int64, take func(io.Reader, int64) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	host, id := p.repo.RegistryStr(), content.Digest.String()
@@ -268,7 +280,7 @@ func (p *place) blob(ctx context.Context, client *http.Client, content v1.Descri
 	resp, err := p.get(ctx, client, "blobs", id, header)
 	answer.Stop()
 	if err != nil {
-		return registryFailure(host, subject, causeOf(ctx, err))
+		return fault.OfRegistry(host, subject, causeOf(ctx, err))
 	}
 	defer func() { _ = resp.Body.Close() }()
 	switch resp.StatusCode {
@@ -276,13 +288,13 @@ func (p *place) blob(ctx context.Context, client *http.Client, content v1.Descri
 		from = 0
 	case http.StatusPartialContent:
 		if !strings.HasPrefix(resp.Header.Get("Content-Range"), fmt.Sprintf("bytes %d-", from)) {
-			return fail(nil, errNoRange, "registry %s, asked for %s from byte %d, answers with %.100q", host, subject, from, resp.Header.Get("Content-Range"))
+			return fault.New(nil, errNoRange, "registry %s, asked for %s from byte %d, answers with %.100q", host, subject, from, resp.Header.Get("Content-Range"))
 		}
 	default:
-		return fail(nil, errNoRange, "registry %s does not give %s from byte %d", host, subject, from)
+		return fault.New(nil, errNoRange, "registry %s does not give %s from byte %d", host, subject, from)
 	}
 	if n := resp.ContentLength; n >= 0 && n != content.Size-from {
-		return fail(ErrDigestMismatch, nil, "registry %s offers module %s with %d bytes; its manifest says %d", host, id, n+from, content.Size)
+		return fault.New(fault.ErrDigestMismatch, nil, "registry %s offers module %s with %d bytes; its manifest says %d", host, id, n+from, content.Size)
 	}
 	body := &watchedBody{body: resp.Body, stall: p.stall, end: cancel, n: from}
 	defer body.watch()()
@@ -291,7 +303,7 @@ func (p *place) blob(ctx context.Context, client *http.Client, content v1.Descri
 		if cause := context.Cause(ctx); cause != nil {
 			body.err = cause
 		}
-		return fail(nil, &interruptedError{body.err}, "registry %s, fetching %s: %s after %d of %d bytes", host, subject, withoutQuery(body.err), body.n, content.Size)
+		return fault.New(nil, &InterruptedError{body.err}, "registry %s, fetching %s: %s after %d of %d bytes", host, subject, fault.WithoutQuery(body.err), body.n, content.Size)
 	}
 	return err
 }
@@ -299,11 +311,11 @@ func (p *place) blob(ctx context.Context, client *http.Client, content v1.Descri
 // errNoRange says that a server does not go on in the middle.
 var errNoRange = errors.New("no such range")
 
-// interruptedError is of a transfer that broke off, and may go on.
-type interruptedError struct{ cause error }
+// InterruptedError is of a transfer that broke off, and may go on.
+type InterruptedError struct{ cause error }
 
-func (e *interruptedError) Error() string { return e.cause.Error() }
-func (e *interruptedError) Unwrap() error { return e.cause }
+func (e *InterruptedError) Error() string { return e.cause.Error() }
+func (e *InterruptedError) Unwrap() error { return e.cause }
 
 // causeOf is why a context ended, if that is what an error is about, and the error otherwise.
 func causeOf(ctx context.Context, err error) error {
@@ -327,7 +339,7 @@ type watchedBody struct {
 }
 
 func (b *watchedBody) watch() (stop func()) {
-	b.nothing = time.AfterFunc(b.stall, func() { b.end(errStalled) })
+	b.nothing = time.AfterFunc(b.stall, func() { b.end(ErrStalled) })
 	b.little = time.AfterFunc(math.MaxInt64, b.weigh)
 	b.little.Reset(2 * b.stall) // now that weigh can see it
 	return func() { b.nothing.Stop(); b.little.Stop() }

@@ -1,4 +1,4 @@
-package registry
+package manifest
 
 import (
 	"cmp"
@@ -7,13 +7,15 @@ import (
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/krustlet-go/krustlet-wasi/registry/fault"
 )
 
-// maxNesting is how many indexes may lead to a manifest: an index of an index is all that tools make.
-const maxNesting = 4
+// MaxNesting is how many indexes may lead to a manifest: an index of an index is all that tools make.
+const MaxNesting = 4
 
-// indexEntry is what an index says of one manifest, or of a further index.
-type indexEntry struct {
+// Entry is what an index says of one manifest, or of a further index.
+type Entry struct {
 	v1.Descriptor
 }
 
@@ -27,7 +29,7 @@ func isWasm(system, architecture string) bool {
 }
 
 // preference is less for a platform that is preferred.
-func (e indexEntry) preference() int {
+func (e Entry) preference() int {
 	if i := slices.Index(wasmSystems, e.Platform.OS); i >= 0 {
 		return i
 	}
@@ -36,15 +38,15 @@ func (e indexEntry) preference() int {
 
 // isImage says that the entry is one of an image, and not of what is said about another: builders put their
 // attestations beside the images (as of "platform" unknown/unknown), and signers their signatures.
-func (e indexEntry) isImage() bool {
+func (e Entry) isImage() bool {
 	_, attests := e.Annotations["vnd.docker.reference.type"]
 	return !attests && !(e.Platform != nil && e.Platform.OS == "unknown" && e.Platform.Architecture == "unknown")
 }
 
-// choose finds the manifest to go on with: that of a WebAssembly platform, or the only one there is. Its errors are of the
+// Choose finds the manifest to go on with: that of a WebAssembly platform, or the only one there is. Its errors are of the
 // class ErrNotWasm.
-func (m manifest) choose() (v1.Descriptor, error) {
-	var wasm, images []indexEntry
+func (m Manifest) Choose() (v1.Descriptor, error) {
+	var wasm, images []Entry
 	for _, e := range m.Manifests {
 		if !e.isImage() {
 			continue
@@ -59,17 +61,17 @@ func (m manifest) choose() (v1.Descriptor, error) {
 	}
 	switch {
 	case len(wasm) > 0:
-		best := slices.MinFunc(wasm, func(a, b indexEntry) int { return cmp.Compare(a.preference(), b.preference()) })
-		return best.Descriptor, checkLayer(best.Descriptor, 0)
+		best := slices.MinFunc(wasm, func(a, b Entry) int { return cmp.Compare(a.preference(), b.preference()) })
+		return best.Descriptor, CheckLayer(best.Descriptor, 0)
 	case len(images) == 1:
-		return images[0].Descriptor, checkLayer(images[0].Descriptor, 0)
+		return images[0].Descriptor, CheckLayer(images[0].Descriptor, 0)
 	}
-	return v1.Descriptor{}, fail(ErrNotWasm, nil, "found an index of %d images%s, none of them for WebAssembly; name one by its digest, or %s",
+	return v1.Descriptor{}, fault.New(fault.ErrNotWasm, nil, "found an index of %d images%s, none of them for WebAssembly; name one by its digest, or %s",
 		len(images), platforms(images), whatWorks)
 }
 
 // platforms names the first few that an index offers.
-func platforms(entries []indexEntry) string {
+func platforms(entries []Entry) string {
 	var all []string
 	for _, e := range entries {
 		if p := e.Platform; p != nil && len(all) < 8 {

@@ -1,4 +1,4 @@
-package registry
+package distribution
 
 import (
 	"crypto/tls"
@@ -8,15 +8,17 @@ import (
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+
+	"github.com/krustlet-go/krustlet-wasi/registry/fault"
 )
 
-// hostPolicy says with which hosts plain HTTP may be spoken, and TLS with a certificate that is not verified.
-type hostPolicy struct {
+// HostPolicy says with which hosts plain HTTP may be spoken, and TLS with a certificate that is not verified.
+type HostPolicy struct {
 	insecure map[string]bool // host or host:port, lower case
 }
 
-func newHostPolicy(insecure []string) hostPolicy {
-	p := hostPolicy{insecure: make(map[string]bool, len(insecure))}
+func NewHostPolicy(insecure []string) HostPolicy {
+	p := HostPolicy{insecure: make(map[string]bool, len(insecure))}
 	for _, host := range insecure {
 		if host = strings.ToLower(strings.TrimSpace(host)); host != "" {
 			p.insecure[host] = true
@@ -26,41 +28,41 @@ func newHostPolicy(insecure []string) hostPolicy {
 }
 
 // names reports whether host, with or without a port, is one of the insecure registries.
-func (p hostPolicy) names(host string) bool {
+func (p HostPolicy) names(host string) bool {
 	return p.insecure[strings.ToLower(host)] || p.insecure[hostname(host)]
 }
 
 // plain reports whether host, with or without a port, is this machine or one of the insecure registries.
-func (p hostPolicy) plain(host string) bool {
+func (p HostPolicy) plain(host string) bool {
 	return p.names(host) || kindOfHost(host) == loopbackAddress
 }
 
-// policyTransport sends requests as the policy has it. It also keeps the library, and redirects, from falling back
+// PolicyTransport sends requests as the policy has it. It also keeps the library, and redirects, from falling back
 // to plain HTTP where the policy says nothing of it.
-type policyTransport struct {
-	policy   hostPolicy
-	verified http.RoundTripper
-	lenient  http.RoundTripper
+type PolicyTransport struct {
+	Policy   HostPolicy
+	Verified http.RoundTripper
+	Lenient  http.RoundTripper
 }
 
-func (t *policyTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	if t.policy.plain(req.URL.Host) {
-		return t.lenient.RoundTrip(req)
+func (t *PolicyTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if t.Policy.plain(req.URL.Host) {
+		return t.Lenient.RoundTrip(req)
 	}
 	if req.URL.Scheme != "https" {
-		return nil, fail(nil, nil, "plain HTTP with %s is not allowed (--insecure-registries names the hosts with which it is)", req.URL.Host)
+		return nil, fault.New(nil, nil, "plain HTTP with %s is not allowed (--insecure-registries names the hosts with which it is)", req.URL.Host)
 	}
-	return t.verified.RoundTrip(req)
+	return t.Verified.RoundTrip(req)
 }
 
 // newPolicyTransport makes the transport under which the connections are. Certificates are verified as config has it.
-func newPolicyTransport(policy hostPolicy, config *tls.Config, dialer *net.Dialer) *policyTransport {
+func newPolicyTransport(policy HostPolicy, config *tls.Config, dialer *net.Dialer) *PolicyTransport {
 	lenient := &tls.Config{InsecureSkipVerify: true} // asked for, host by host
-	return &policyTransport{policy: policy, verified: newConnections(config, dialer), lenient: newConnections(lenient, dialer)}
+	return &PolicyTransport{Policy: policy, Verified: newConnections(config, dialer), Lenient: newConnections(lenient, dialer)}
 }
 
 // newSentOn makes the transport for hosts that a registry names, which is itself at an address of that kind.
-func newSentOn(policy hostPolicy, config *tls.Config, registry addressKind) *sentOn {
+func newSentOn(policy HostPolicy, config *tls.Config, registry addressKind) *sentOn {
 	g := guard{allowed: registry}
 	guarded := newDialer()
 	guarded.ControlContext = g.control
@@ -75,6 +77,10 @@ func newDialer() *net.Dialer {
 	return &net.Dialer{Timeout: 15 * time.Second, KeepAlive: 30 * time.Second}
 }
 
+// StallTime is how long a transfer may give nothing before it is given up. The kubelet's own
+// deadline for the progress of a pull is the same.
+const StallTime = time.Minute
+
 // maxHeader bounds the header of an answer, in bytes.
 const maxHeader = 256 << 10
 
@@ -88,7 +94,7 @@ func newConnections(config *tls.Config, dialer *net.Dialer) *http.Transport {
 		MaxIdleConnsPerHost:    16,
 		IdleConnTimeout:        60 * time.Second,
 		TLSHandshakeTimeout:    15 * time.Second,
-		ResponseHeaderTimeout:  stallTime,
+		ResponseHeaderTimeout:  StallTime,
 		ExpectContinueTimeout:  time.Second,
 		MaxResponseHeaderBytes: maxHeader,
 		DisableCompression:     true, // digests are of the bytes as sent
@@ -96,9 +102,9 @@ func newConnections(config *tls.Config, dialer *net.Dialer) *http.Transport {
 }
 
 // connections are the transports that hold connections.
-func (t *policyTransport) connections() []*http.Transport {
+func (t *PolicyTransport) connections() []*http.Transport {
 	var all []*http.Transport
-	for _, rt := range []http.RoundTripper{t.verified, t.lenient} {
+	for _, rt := range []http.RoundTripper{t.Verified, t.Lenient} {
 		if c, ok := rt.(*http.Transport); ok {
 			all = append(all, c)
 		}

@@ -1,4 +1,4 @@
-package registry
+package distribution
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/krustlet-go/krustlet-wasi/podsync/address"
+	"github.com/krustlet-go/krustlet-wasi/registry/fault"
 )
 
 // addressKind is what an address is to this node.
@@ -85,7 +86,7 @@ func (g guard) check(to string, kind addressKind) error {
 	if kind == elsewhereAddress || kind == g.allowed {
 		return nil
 	}
-	return fail(nil, nil, "the registry sends this node on to %.100s, which is %v: that is not done unless the registry is there too, or --insecure-registries names the host", to, kind)
+	return fault.New(nil, nil, "the registry sends this node on to %.100s, which is %v: that is not done unless the registry is there too, or --insecure-registries names the host", to, kind)
 }
 
 type viaProxy struct{}
@@ -106,9 +107,9 @@ func (g guard) control(ctx context.Context, _, to string, _ syscall.RawConn) err
 // that is kept for the next request is not looked at again.
 type sentOn struct {
 	guard  guard
-	policy hostPolicy
-	inner  *policyTransport // guarded
-	named  *policyTransport // for hosts that the operator named
+	policy HostPolicy
+	inner  *PolicyTransport // guarded
+	named  *PolicyTransport // for hosts that the operator named
 }
 
 func (t *sentOn) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -117,7 +118,7 @@ func (t *sentOn) RoundTrip(req *http.Request) (*http.Response, error) {
 		return t.named.RoundTrip(req)
 	}
 	if req.URL.Scheme != "https" && !(t.guard.allowed == loopbackAddress && kindOfHost(host) == loopbackAddress) {
-		return nil, fail(nil, nil, "the registry sends this node on to %.100s by plain HTTP, which is not allowed (--insecure-registries names the hosts with which it is)", host)
+		return nil, fault.New(nil, nil, "the registry sends this node on to %.100s by plain HTTP, which is not allowed (--insecure-registries names the hosts with which it is)", host)
 	}
 	if proxy, err := http.ProxyFromEnvironment(req); err == nil && proxy != nil {
 		if err := t.guard.check(host, kindOfHost(host)); err != nil {

@@ -1,4 +1,4 @@
-package registry
+package fault
 
 import (
 	"errors"
@@ -58,13 +58,13 @@ func (f *failure) Unwrap() []error {
 	return errs
 }
 
-// fail makes a failure of one line. Registries answer with whatever they like, pages of HTML included.
-func fail(class, cause error, format string, args ...any) error {
-	return &failure{class: class, cause: cause, text: oneLine(fmt.Sprintf(format, args...))}
+// New makes a failure of one line. Registries answer with whatever they like, pages of HTML included.
+func New(class, cause error, format string, args ...any) error {
+	return &failure{class: class, cause: cause, text: OneLine(fmt.Sprintf(format, args...))}
 }
 
-// classOf is the class of an error; nil if it has none.
-func classOf(err error) error {
+// ClassOf is the class of an error; nil if it has none.
+func ClassOf(err error) error {
 	var f *failure
 	if errors.As(err, &f) {
 		return f.class
@@ -72,19 +72,19 @@ func classOf(err error) error {
 	return nil
 }
 
-// diskFull names an error that the disk's fullness is the cause of, and leaves others as they are.
-func diskFull(dir string, err error) error {
+// DiskFull names an error that the disk's fullness is the cause of, and leaves others as they are.
+func DiskFull(dir string, err error) error {
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return fail(ErrDiskFull, err, "there is no room on the disk of %s: %v", dir, err)
+		return New(ErrDiskFull, err, "there is no room on the disk of %s: %v", dir, err)
 	}
 	return err
 }
 
-// maxText is the longest error text, in bytes; an event's message may have 1,024.
-const maxText = 700
+// MaxText is the longest error text, in bytes; an event's message may have 1,024.
+const MaxText = 700
 
-// oneLine makes one printable line of s.
-func oneLine(s string) string {
+// OneLine makes one printable line of s.
+func OneLine(s string) string {
 	s = strings.ToValidUTF8(s, "?")
 	s = strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
@@ -93,31 +93,31 @@ func oneLine(s string) string {
 		return ' '
 	}, s)
 	s = strings.Join(strings.Fields(s), " ")
-	if len(s) <= maxText {
+	if len(s) <= MaxText {
 		return s
 	}
-	cut := maxText
+	cut := MaxText
 	for !utf8.RuneStart(s[cut]) {
 		cut--
 	}
 	return s[:cut] + "…"
 }
 
-// registryFailure classes an error that came from talking to a registry about a subject: a repository, a manifest
+// OfRegistry classes an error that came from talking to a registry about a subject: a repository, a manifest
 // or a blob.
-func registryFailure(host, subject string, err error) error {
+func OfRegistry(host, subject string, err error) error {
 	var answer *transport.Error
 	if !errors.As(err, &answer) {
-		return fail(nil, err, "registry %s: %s", host, withoutQuery(err))
+		return New(nil, err, "registry %s: %s", host, WithoutQuery(err))
 	}
 	said := answerText(answer)
 	switch answer.StatusCode {
 	case http.StatusUnauthorized, http.StatusForbidden:
-		return fail(ErrUnauthorized, err, "registry %s refuses access to %s: %s", host, subject, said)
+		return New(ErrUnauthorized, err, "registry %s refuses access to %s: %s", host, subject, said)
 	case http.StatusNotFound:
-		return fail(ErrNotFound, err, "registry %s has no %s: %s", host, subject, said)
+		return New(ErrNotFound, err, "registry %s has no %s: %s", host, subject, said)
 	default:
-		return fail(nil, err, "registry %s, asked for %s: %s", host, subject, said)
+		return New(nil, err, "registry %s, asked for %s: %s", host, subject, said)
 	}
 }
 
@@ -130,8 +130,8 @@ func answerText(answer *transport.Error) string {
 	return text
 }
 
-// withoutQuery is err's text without the query of the URL in it, which may carry a signature that gives access.
-func withoutQuery(err error) string {
+// WithoutQuery is err's text without the query of the URL in it, which may carry a signature that gives access.
+func WithoutQuery(err error) string {
 	text := err.Error()
 	var at *url.Error
 	if errors.As(err, &at) {

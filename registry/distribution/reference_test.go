@@ -1,9 +1,12 @@
-package registry
+package distribution
 
 import (
 	"errors"
 	"strings"
 	"testing"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/errorcheck"
+	"github.com/krustlet-go/krustlet-wasi/registry/fault"
 )
 
 func TestParseReference(t *testing.T) {
@@ -28,14 +31,14 @@ func TestParseReference(t *testing.T) {
 		{"port.example/a", "port.example/a:latest", "latest", "https"},
 		{"docker.io/fs/hello.wasm", "docker.io/fs/hello.wasm:latest", "latest", "https"},
 	} {
-		ref, err := parseReference(tt.image, newHostPolicy([]string{" Plain.example", "port.example:5000", ""}))
+		ref, err := ParseReference(tt.image, NewHostPolicy([]string{" Plain.example", "port.example:5000", ""}))
 		if err != nil {
 			t.Errorf("%s: %v", tt.image, err)
 			continue
 		}
-		if ref.name() != tt.name || ref.manifestID() != tt.id || ref.repo.Scheme() != tt.scheme || ref.path != "" {
+		if ref.Name() != tt.name || ref.ManifestID() != tt.id || ref.Repo.Scheme() != tt.scheme || ref.Path != "" {
 			t.Errorf("%s: %s, asks for %s by %s; want %s, %s, %s",
-				tt.image, ref.name(), ref.manifestID(), ref.repo.Scheme(), tt.name, tt.id, tt.scheme)
+				tt.image, ref.Name(), ref.ManifestID(), ref.Repo.Scheme(), tt.name, tt.id, tt.scheme)
 		}
 	}
 }
@@ -64,23 +67,23 @@ func TestParseReferenceInvalid(t *testing.T) {
 		{"fs/a\x00b", "path of a file"},
 		{strings.Repeat("x", 5000), "too long"},
 	} {
-		_, err := parseReference(tt.image, hostPolicy{})
-		checkError(t, err, ErrInvalidReference, tt.says)
+		_, err := ParseReference(tt.image, HostPolicy{})
+		errorcheck.Is(t, err, fault.ErrInvalidReference, tt.says)
 	}
 }
 
 func TestParseLocalReference(t *testing.T) {
 	digest := "sha256:" + strings.Repeat("0a", 32)
-	for image, want := range map[string]reference{
-		"fs//srv/hello.wasm":              {path: "/srv/hello.wasm"},
-		"fs/./out/hello.wasm":             {path: "./out/hello.wasm"},
-		"fs/home/me/hello.wasm":           {path: "home/me/hello.wasm"},
-		"fs//srv/hello.wasm:v1":           {path: "/srv/hello.wasm"},
-		"fs//srv/a b/Hello.wasm":          {path: "/srv/a b/Hello.wasm"},
-		"fs//srv/a:b/hello.wasm":          {path: "/srv/a:b/hello.wasm"},
-		"fs//srv/hello.wasm:v1@" + digest: {path: "/srv/hello.wasm", digest: digest},
+	for image, want := range map[string]Reference{
+		"fs//srv/hello.wasm":              {Path: "/srv/hello.wasm"},
+		"fs/./out/hello.wasm":             {Path: "./out/hello.wasm"},
+		"fs/home/me/hello.wasm":           {Path: "home/me/hello.wasm"},
+		"fs//srv/hello.wasm:v1":           {Path: "/srv/hello.wasm"},
+		"fs//srv/a b/Hello.wasm":          {Path: "/srv/a b/Hello.wasm"},
+		"fs//srv/a:b/hello.wasm":          {Path: "/srv/a:b/hello.wasm"},
+		"fs//srv/hello.wasm:v1@" + digest: {Path: "/srv/hello.wasm", Digest: digest},
 	} {
-		if ref, err := parseReference(image, hostPolicy{}); err != nil || ref != want {
+		if ref, err := ParseReference(image, HostPolicy{}); err != nil || ref != want {
 			t.Errorf("%s: %+v, %v; want %+v", image, ref, err, want)
 		}
 	}
@@ -93,29 +96,29 @@ func FuzzParseReference(f *testing.F) {
 	} {
 		f.Add(image)
 	}
-	hosts := newHostPolicy([]string{"plain.example"})
+	hosts := NewHostPolicy([]string{"plain.example"})
 	f.Fuzz(func(t *testing.T, image string) {
-		ref, err := parseReference(image, hosts)
+		ref, err := ParseReference(image, hosts)
 		if err != nil {
-			if !errors.Is(err, ErrInvalidReference) || strings.ContainsAny(err.Error(), "\n\r") {
+			if !errors.Is(err, fault.ErrInvalidReference) || strings.ContainsAny(err.Error(), "\n\r") {
 				t.Errorf("%q: error %q", image, err)
 			}
 			return
 		}
-		if ref.path != "" {
-			if !strings.HasPrefix(image, "fs/"+ref.path) {
-				t.Errorf("%q names the file %q", image, ref.path)
+		if ref.Path != "" {
+			if !strings.HasPrefix(image, "fs/"+ref.Path) {
+				t.Errorf("%q names the file %q", image, ref.Path)
 			}
 			return
 		}
 		// What is asked of a registry stays below /v2/, and the full name means the same.
-		if path := ref.repo.RepositoryStr() + "/" + ref.manifestID(); strings.Contains(path, "..") && strings.Contains("/"+path, "/../") ||
+		if path := ref.Repo.RepositoryStr() + "/" + ref.ManifestID(); strings.Contains(path, "..") && strings.Contains("/"+path, "/../") ||
 			strings.ContainsAny(path, "?#%\\ ") || strings.Contains(path, "//") {
 			t.Errorf("%q asks for %q", image, path)
 		}
-		again, err := parseReference(ref.name(), hosts)
-		if err != nil || again.name() != ref.name() || again.repo.Scheme() != ref.repo.Scheme() {
-			t.Errorf("%q in full is %q, which is %q, %v", image, ref.name(), again.name(), err)
+		again, err := ParseReference(ref.Name(), hosts)
+		if err != nil || again.Name() != ref.Name() || again.Repo.Scheme() != ref.Repo.Scheme() {
+			t.Errorf("%q in full is %q, which is %q, %v", image, ref.Name(), again.Name(), err)
 		}
 	})
 }

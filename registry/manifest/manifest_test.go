@@ -1,4 +1,4 @@
-package registry
+package manifest
 
 import (
 	"errors"
@@ -6,13 +6,16 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/errorcheck"
+	"github.com/krustlet-go/krustlet-wasi/registry/fault"
 )
 
-const zeros = "0000000000000000000000000000000000000000000000000000000000000000"
+const noughts = "0000000000000000000000000000000000000000000000000000000000000000"
 
 // Parts of manifests.
 func described(mediaType string, more string) string {
-	return fmt.Sprintf(`{"mediaType":%q,"size":100,"digest":"sha256:%s"%s}`, mediaType, zeros, more)
+	return fmt.Sprintf(`{"mediaType":%q,"size":100,"digest":"sha256:%s"%s}`, mediaType, noughts, more)
 }
 
 func imageManifest(config string, layers ...string) string {
@@ -31,7 +34,7 @@ func TestManifestContent(t *testing.T) {
 	for _, tt := range []struct {
 		name, contentType, manifest string
 		layers                      int
-		kind                        kind
+		kind                        Kind
 		says                        string
 	}{
 		{name: "CNCF artifact", manifest: imageManifest(wasmConfig, layer), layers: 1},
@@ -41,8 +44,8 @@ func TestManifestContent(t *testing.T) {
 		{name: "older wasmCloud", manifest: imageManifest("application/vnd.wasmcloud.actor.archive.config", described("application/vnd.module.wasm.content.layer.v1+wasm", "")), layers: 1},
 		{name: "types that are crossed", manifest: imageManifest(wasmConfig, described("application/vnd.wasm.content.layer.v1+wasm", "")), layers: 1},
 		{name: "others beside it", manifest: imageManifest(wasmConfig, other, layer, tar), layers: 1},
-		{name: "root filesystem", manifest: imageManifest(imageConfig, tar, described("application/vnd.oci.image.layer.v1.tar+zstd", ""), described("application/vnd.oci.image.layer.v1.tar", "")), layers: 3, kind: tarLayer},
-		{name: "root filesystem of Docker", manifest: imageManifest("application/vnd.docker.container.image.v1+json", described("application/vnd.docker.image.rootfs.diff.tar.gzip", "")), layers: 1, kind: tarLayer},
+		{name: "root filesystem", manifest: imageManifest(imageConfig, tar, described("application/vnd.oci.image.layer.v1.tar+zstd", ""), described("application/vnd.oci.image.layer.v1.tar", "")), layers: 3, kind: Layer},
+		{name: "root filesystem of Docker", manifest: imageManifest("application/vnd.docker.container.image.v1+json", described("application/vnd.docker.image.rootfs.diff.tar.gzip", "")), layers: 1, kind: Layer},
 		{name: "two modules", manifest: imageManifest(wasmConfig, layer, layer), says: "2 layers that are modules"},
 		{name: "no layer", manifest: imageManifest(wasmConfig), says: "0 layers"},
 		{name: "tars in an artifact", manifest: imageManifest("application/vnd.cncf.helm.config.v1+json", tar), says: "helm.config"},
@@ -56,17 +59,17 @@ func TestManifestContent(t *testing.T) {
 		{name: "schema 1 by its type", manifest: `{}`, contentType: "application/vnd.docker.distribution.manifest.v1+prettyjws", says: "schema 1"},
 		{name: "index and image at once", manifest: strings.Replace(imageManifest(wasmConfig, layer), `{"schema`, `{"manifests":[{}],"schema`, 1), says: "an image and an index"},
 		{name: "image called an index", contentType: "application/vnd.oci.image.index.v1+json", manifest: imageManifest(wasmConfig, layer), says: "called an index"},
-		{name: "digest that is none", manifest: strings.ReplaceAll(imageManifest(wasmConfig, layer), "sha256:"+zeros, "../../x"), says: "cannot be read"},
+		{name: "digest that is none", manifest: strings.ReplaceAll(imageManifest(wasmConfig, layer), "sha256:"+noughts, "../../x"), says: "cannot be read"},
 		{name: "no digest", manifest: imageManifest(wasmConfig, `{"mediaType":"application/wasm","size":100}`), says: "digest"},
-		{name: "other digest", manifest: strings.ReplaceAll(imageManifest(wasmConfig, layer), "sha256:"+zeros, "sha512:"+zeros+zeros), says: "sha256"},
+		{name: "other digest", manifest: strings.ReplaceAll(imageManifest(wasmConfig, layer), "sha256:"+noughts, "sha512:"+noughts+noughts), says: "sha256"},
 		{name: "negative size", manifest: imageManifest(wasmConfig, strings.Replace(layer, "100", "-1", 1)), says: "size"},
 		{name: "layer of negative size", manifest: imageManifest(imageConfig, tar, strings.Replace(tar, "100", "-1", 1)), says: "size"},
 		{name: "nested", manifest: strings.Repeat("[", 100_000), says: "cannot be read"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			m, err := readManifest(tt.contentType, []byte(tt.manifest))
+			m, err := Read(tt.contentType, []byte(tt.manifest))
 			if err == nil {
-				layers, kind, contentErr := m.content()
+				layers, kind, contentErr := m.Content()
 				if err = contentErr; err == nil && (len(layers) != tt.layers || kind != tt.kind) {
 					t.Errorf("%d layers of kind %v", len(layers), kind)
 				}
@@ -74,7 +77,7 @@ func TestManifestContent(t *testing.T) {
 			if tt.says == "" && err != nil || tt.says != "" && (err == nil || !strings.Contains(err.Error(), tt.says)) {
 				t.Errorf("error %v; want one that says %q", err, tt.says)
 			}
-			if err != nil && !errors.Is(err, ErrNotWasm) && !errors.Is(err, ErrTooLarge) {
+			if err != nil && !errors.Is(err, fault.ErrNotWasm) && !errors.Is(err, fault.ErrTooLarge) {
 				t.Errorf("error %v is of no class", err)
 			}
 		})
@@ -113,13 +116,13 @@ func TestIndexChoice(t *testing.T) {
 		{name: "a platform of many lines", entries: []string{entry(1, "a\n/b"), entry(2, "c/d")}, says: "for a /b, c/d"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			m, err := readManifest("application/vnd.oci.image.index.v1+json", []byte(`{"schemaVersion":2,"manifests":[`+strings.Join(tt.entries, ",")+`]}`))
+			m, err := Read("application/vnd.oci.image.index.v1+json", []byte(`{"schemaVersion":2,"manifests":[`+strings.Join(tt.entries, ",")+`]}`))
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := m.choose()
+			got, err := m.Choose()
 			if tt.says != "" {
-				checkError(t, err, ErrNotWasm, tt.says)
+				errorcheck.Is(t, err, fault.ErrNotWasm, tt.says)
 				return
 			}
 			if err != nil || got.Digest.String() != fmt.Sprintf("sha256:%064d", tt.want) {
@@ -138,41 +141,41 @@ func FuzzManifest(f *testing.F) {
 	f.Add("application/json", []byte(`{"schemaVersion":1}`))
 	f.Add("", []byte(`{"config":{},"layers":[{"annotations":{"org.opencontainers.image.title":"a/../b"}}]}`))
 	f.Fuzz(func(t *testing.T, contentType string, data []byte) {
-		m, err := readManifest(contentType, data)
+		m, err := Read(contentType, data)
 		checkRefusal(t, data, err)
 		if err != nil {
 			return
 		}
-		if m.isIndex() {
-			chosen, err := m.choose()
+		if m.IsIndex() {
+			chosen, err := m.Choose()
 			checkRefusal(t, data, err)
-			if err == nil && (!digestForm.MatchString(chosen.Digest.String()) || chosen.Size < 0) {
+			if err == nil && (!IsDigest(chosen.Digest.String()) || chosen.Size < 0) {
 				t.Errorf("%q: chose %+v", data, chosen)
 			}
-			chosen, err = m.chooseFiles()
+			chosen, err = m.ChooseFiles()
 			checkRefusal(t, data, err)
-			if err == nil && (!digestForm.MatchString(chosen.Digest.String()) || chosen.Size < 0) {
+			if err == nil && (!IsDigest(chosen.Digest.String()) || chosen.Size < 0) {
 				t.Errorf("%q: chose %+v for its files", data, chosen)
 			}
 			return
 		}
-		names, err := m.fileNames("image")
+		names, err := m.FileNames("image")
 		checkRefusal(t, data, err)
 		for _, name := range names {
 			if name != filepath.Base(name) || !filepath.IsLocal(name) || name == "." {
 				t.Errorf("%q: a file is called %q", data, name)
 			}
 		}
-		layers, kind, err := m.content()
+		layers, kind, err := m.Content()
 		checkRefusal(t, data, err)
 		if err != nil {
 			return
 		}
-		if len(layers) == 0 || len(layers) > maxLayers || kind == wasmFile && len(layers) != 1 {
+		if len(layers) == 0 || len(layers) > maxLayers || kind == Module && len(layers) != 1 {
 			t.Errorf("%q: %d layers of kind %v", data, len(layers), kind)
 		}
 		for _, layer := range layers {
-			if !digestForm.MatchString(layer.Digest.String()) || layer.Size < 0 {
+			if !IsDigest(layer.Digest.String()) || layer.Size < 0 {
 				t.Errorf("%q: layer %+v", data, layer)
 			}
 		}
@@ -185,8 +188,8 @@ func checkRefusal(t *testing.T, data []byte, err error) {
 	if err == nil {
 		return
 	}
-	if !errors.Is(err, ErrNotWasm) && !errors.Is(err, ErrTooLarge) && !errors.Is(err, ErrInvalidImage) ||
-		strings.ContainsAny(err.Error(), "\n\r") || len(err.Error()) > maxText+10 {
+	if !errors.Is(err, fault.ErrNotWasm) && !errors.Is(err, fault.ErrTooLarge) && !errors.Is(err, fault.ErrInvalidImage) ||
+		strings.ContainsAny(err.Error(), "\n\r") || len(err.Error()) > fault.MaxText+10 {
 		t.Errorf("%q: error %q", data, err)
 	}
 }
@@ -195,10 +198,10 @@ func TestOneLine(t *testing.T) {
 	for in, want := range map[string]string{
 		"a\n b\t\x1b[0mc":        "a b [0mc",
 		"a\xffb":                 "a?b",
-		strings.Repeat("ä", 500): strings.Repeat("ä", maxText/2) + "…",
+		strings.Repeat("ä", 500): strings.Repeat("ä", fault.MaxText/2) + "…",
 		" \n ":                   "",
 	} {
-		if got := oneLine(in); got != want {
+		if got := fault.OneLine(in); got != want {
 			t.Errorf("oneLine(%q) = %q", in, got)
 		}
 	}

@@ -1,4 +1,4 @@
-package registry
+package distribution
 
 import (
 	"bytes"
@@ -18,22 +18,23 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
+	"github.com/krustlet-go/krustlet-wasi/registry/fault"
 )
 
 // endpoint is a place where a registry's content may be had: the registry itself, or a mirror of it.
 type endpoint struct {
-	registry      name.Registry // how it is spoken to
+	Registry      name.Registry // how it is spoken to
 	pull, resolve bool          // digests may be asked for, tags may
-	transport     http.RoundTripper
+	Transport     http.RoundTripper
 }
 
-// network knows where registries are, and how each is spoken to.
-type network struct {
-	policy hostPolicy
+// Network knows where registries are, and how each is spoken to.
+type Network struct {
+	policy HostPolicy
 	roots  *x509.CertPool
 	dir    string // of folders with hosts.toml; may be empty
 	agent  string
-	usual  http.RoundTripper // for registries of which no folder says anything
+	Usual  http.RoundTripper // for registries of which no folder says anything
 
 	mu    sync.Mutex
 	known map[string]configured   // by registry
@@ -47,16 +48,16 @@ type configured struct {
 	close     func()
 }
 
-// newNetwork reads the authorities that are trusted beside the system's.
-func newNetwork(policy hostPolicy, authorities []string, dir, agent string) (*network, error) {
-	n := &network{policy: policy, dir: dir, agent: agent, known: map[string]configured{}, sent: map[addressKind]*sentOn{}}
+// NewNetwork reads the authorities that are trusted beside the system's.
+func NewNetwork(policy HostPolicy, authorities []string, dir, agent string) (*Network, error) {
+	n := &Network{policy: policy, dir: dir, agent: agent, known: map[string]configured{}, sent: map[addressKind]*sentOn{}}
 	if len(authorities) > 0 {
 		var err error
 		if n.roots, err = trusted(nil, authorities); err != nil {
 			return nil, err
 		}
 	}
-	n.usual = newPolicyTransport(policy, &tls.Config{RootCAs: n.roots}, newDialer())
+	n.Usual = newPolicyTransport(policy, &tls.Config{RootCAs: n.roots}, newDialer())
 	return n, nil
 }
 
@@ -82,21 +83,21 @@ func trusted(pool *x509.CertPool, files []string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// endpoints are where a registry's content can be asked for, in the order in which they are to be tried. Folders are read
+// Endpoints are where a registry's content can be asked for, in the order in which they are to be tried. Folders are read
 // each time, so that a change counts at once.
-func (n *network) endpoints(registry name.Registry) ([]endpoint, error) {
-	itself := []endpoint{{registry: registry, pull: true, resolve: true, transport: n.plainly(registry)}}
+func (n *Network) Endpoints(registry name.Registry) ([]endpoint, error) {
+	itself := []endpoint{{Registry: registry, pull: true, resolve: true, Transport: n.plainly(registry)}}
 	host := registryName(registry)
 	dir, data, err := n.folder(host)
 	if err != nil {
-		return nil, fail(nil, err, "configuration of registry %s: %v", host, err)
+		return nil, fault.New(nil, err, "configuration of registry %s: %v", host, err)
 	}
 	if dir == "" {
 		return itself, nil
 	}
 	settings, err := parseHosts(dir, data)
 	if err != nil {
-		return nil, fail(nil, err, "configuration of registry %s: %s: %v", host, filepath.Join(dir, "hosts.toml"), err)
+		return nil, fault.New(nil, err, "configuration of registry %s: %s: %v", host, filepath.Join(dir, "hosts.toml"), err)
 	}
 	stamp := stampOf(data, settings)
 	n.mu.Lock()
@@ -110,7 +111,7 @@ func (n *network) endpoints(registry name.Registry) ([]endpoint, error) {
 	for _, s := range settings {
 		e, t, err := n.configure(registry, host, s)
 		if err != nil {
-			return nil, fail(nil, err, "configuration of registry %s: %s: %v", host, filepath.Join(dir, "hosts.toml"), err)
+			return nil, fault.New(nil, err, "configuration of registry %s: %s: %v", host, filepath.Join(dir, "hosts.toml"), err)
 		}
 		now.endpoints, transports = append(now.endpoints, e), append(transports, t...)
 	}
@@ -127,7 +128,7 @@ func (n *network) endpoints(registry name.Registry) ([]endpoint, error) {
 }
 
 // plainly speaks to a registry of which no folder says anything.
-func (n *network) plainly(registry name.Registry) http.RoundTripper {
+func (n *Network) plainly(registry name.Registry) http.RoundTripper {
 	host := registry.RegistryStr()
 	kind := kindOfHost(host)
 	n.mu.Lock()
@@ -137,11 +138,11 @@ func (n *network) plainly(registry name.Registry) http.RoundTripper {
 		others = newSentOn(n.policy, &tls.Config{RootCAs: n.roots}, kind)
 		n.sent[kind] = others
 	}
-	return newTransport(&hostTransport{host: host, path: "/v2", own: n.usual, ports: n.usual, others: others}, n.agent)
+	return newTransport(&hostTransport{host: host, path: "/v2", own: n.Usual, ports: n.Usual, others: others}, n.agent)
 }
 
 // folder finds the folder that speaks of a registry, and reads its hosts.toml.
-func (n *network) folder(host string) (dir string, data []byte, err error) {
+func (n *Network) folder(host string) (dir string, data []byte, err error) {
 	if n.dir == "" {
 		return "", nil, nil
 	}
@@ -180,7 +181,7 @@ func stampOf(data []byte, settings []hostSettings) [sha256.Size]byte {
 }
 
 // configure makes an endpoint as its settings have it.
-func (n *network) configure(registry name.Registry, host string, s hostSettings) (_ endpoint, opened []*http.Transport, err error) {
+func (n *Network) configure(registry name.Registry, host string, s hostSettings) (_ endpoint, opened []*http.Transport, err error) {
 	config := &tls.Config{RootCAs: n.roots}
 	if len(s.authorities) > 0 {
 		if config.RootCAs, err = trusted(n.roots, s.authorities); err != nil {
@@ -223,7 +224,7 @@ func (n *network) configure(registry name.Registry, host string, s hostSettings)
 	} else if !n.policy.plain(t.host) {
 		t.scheme = "https"
 	}
-	return endpoint{registry: spoken, pull: s.pull, resolve: s.resolve, transport: newTransport(t, n.agent)}, opened, nil
+	return endpoint{Registry: spoken, pull: s.pull, resolve: s.resolve, Transport: newTransport(t, n.agent)}, opened, nil
 }
 
 // clientCertificate reads a certificate, and its key.
@@ -248,12 +249,6 @@ const maxSettingsFile = 1 << 20
 // readSmall reads a file of a registry's settings.
 func readSmall(path string) ([]byte, error) { return credentials.ReadFile(path, maxSettingsFile) }
 
-// maxRecord bounds what the store has noted in one file, in bytes: a list of an image's modules is the largest.
-const maxRecord = 64 << 20
-
-// readRecord reads what the store has noted. A disk, or another process, may have made something else of it.
-func readRecord(path string) ([]byte, error) { return credentials.ReadFile(path, maxRecord) }
-
 // hostTransport speaks to one host as its settings have it, and to others as the policy has it.
 type hostTransport struct {
 	scheme    string // empty: any
@@ -269,7 +264,7 @@ type hostTransport struct {
 func (t *hostTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	switch {
 	case downgraded(req):
-		return nil, fail(nil, nil, "registry %s sends this node on from TLS to plain HTTP at %.100s, which is not followed", t.host, req.URL.Host)
+		return nil, fault.New(nil, nil, "registry %s sends this node on from TLS to plain HTTP at %.100s, which is not followed", t.host, req.URL.Host)
 	case strings.EqualFold(req.URL.Host, t.host):
 	case hostname(req.URL.Host) == hostname(t.host):
 		return t.ports.RoundTrip(req)
@@ -277,7 +272,7 @@ func (t *hostTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return t.others.RoundTrip(req)
 	}
 	if t.scheme != "" && req.URL.Scheme != t.scheme {
-		return nil, fail(nil, nil, "registry %s is to be spoken to by %s", t.host, t.scheme)
+		return nil, fault.New(nil, nil, "registry %s is to be spoken to by %s", t.host, t.scheme)
 	}
 	req = req.Clone(req.Context())
 	for name, values := range t.header {

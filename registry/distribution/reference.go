@@ -1,49 +1,51 @@
-package registry
+package distribution
 
 import (
 	"regexp"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
+
+	"github.com/krustlet-go/krustlet-wasi/registry/fault"
+	"github.com/krustlet-go/krustlet-wasi/registry/manifest"
 )
 
-// localPrefix marks a reference to a file on the node, as in Krustlet: what follows is the file's path, so
+// LocalPrefix marks a reference to a file on the node, as in Krustlet: what follows is the file's path, so
 // `fs//srv/hello.wasm` is /srv/hello.wasm, and `fs/hello.wasm` is relative to the agent's working directory.
-const localPrefix = "fs/"
+const LocalPrefix = "fs/"
 
 // maxReference is the longest reference, in bytes.
 const maxReference = 4096
 
-// reference is an image reference, understood. It names a file if path is set, else something in a registry.
-type reference struct {
-	path   string          // of a local module
-	repo   name.Repository // registry and repository
-	tag    string          // where no digest is given
-	digest string          // `sha256:…`; of the manifest, or of the local file
+// Reference is an image reference, understood. It names a file if path is set, else something in a registry.
+type Reference struct {
+	Path   string          // of a local module
+	Repo   name.Repository // registry and repository
+	Tag    string          // where no digest is given
+	Digest string          // `sha256:…`; of the manifest, or of the local file
 }
 
 // The grammar of references, narrower than name's, which lets `..` through.
 var (
-	hostForm   = regexp.MustCompile(`^([a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?(\.[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?)*|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?$`)
-	repoForm   = regexp.MustCompile(`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
-	tagForm    = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127}$`)
-	digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+	hostForm = regexp.MustCompile(`^([a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?(\.[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?)*|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?$`)
+	repoForm = regexp.MustCompile(`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
+	tagForm  = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127}$`)
 )
 
-// parseReference understands an image reference as Kubernetes does: docker.io and the tag latest by default, a
+// ParseReference understands an image reference as Kubernetes does: docker.io and the tag latest by default, a
 // digest before a tag. Its error is of the class ErrInvalidReference.
-func parseReference(image string, hosts hostPolicy) (reference, error) {
-	invalid := func(why string) (reference, error) {
-		return reference{}, fail(ErrInvalidReference, nil, "image %.300q is no valid reference: %s", image, why)
+func ParseReference(image string, hosts HostPolicy) (Reference, error) {
+	invalid := func(why string) (Reference, error) {
+		return Reference{}, fault.New(fault.ErrInvalidReference, nil, "image %.300q is no valid reference: %s", image, why)
 	}
 	if len(image) > maxReference {
 		return invalid("it is too long")
 	}
 	rest, digest, digested := strings.Cut(image, "@")
-	if digested && !digestForm.MatchString(digest) {
+	if digested && !manifest.IsDigest(digest) {
 		return invalid("the digest must be sha256: and 64 hexadecimal digits")
 	}
-	if path, is := strings.CutPrefix(rest, localPrefix); is {
+	if path, is := strings.CutPrefix(rest, LocalPrefix); is {
 		return localReference(path, digest, invalid)
 	}
 	if strings.Contains(rest, "://") {
@@ -67,9 +69,9 @@ func parseReference(image string, hosts hostPolicy) (reference, error) {
 			return invalid(err.Error())
 		}
 	}
-	ref := reference{repo: tag.Repository, digest: digest}
+	ref := Reference{Repo: tag.Repository, Digest: digest}
 	if !digested {
-		ref.tag = tag.TagStr()
+		ref.Tag = tag.TagStr()
 	}
 	return ref, nil
 }
@@ -94,18 +96,18 @@ func whyInvalid(text string, err error) string {
 }
 
 // localReference takes the reference of a local module. A tag is ignored, as in Krustlet.
-func localReference(path, digest string, invalid func(string) (reference, error)) (reference, error) {
+func localReference(path, digest string, invalid func(string) (Reference, error)) (Reference, error) {
 	if i := strings.LastIndexByte(path, ':'); i >= 0 && tagForm.MatchString(path[i+1:]) {
 		path = path[:i]
 	}
 	if path == "" || strings.ContainsRune(path, 0) {
 		return invalid("fs/ must be followed by the path of a file")
 	}
-	return reference{path: path, digest: digest}, nil
+	return Reference{Path: path, Digest: digest}, nil
 }
 
-// repository is the name of the repository as users write it.
-func (r reference) repository() string { return repositoryName(r.repo) }
+// Repository is the name of the repository as users write it.
+func (r Reference) Repository() string { return repositoryName(r.Repo) }
 
 func repositoryName(repo name.Repository) string {
 	return registryName(repo.Registry) + "/" + repo.RepositoryStr()
@@ -118,21 +120,21 @@ func registryName(registry name.Registry) string {
 	return "docker.io"
 }
 
-// name is the reference in full: equal names mean the same thing.
-func (r reference) name() string {
-	if r.digest != "" {
-		return r.at(r.digest)
+// Name is the reference in full: equal names mean the same thing.
+func (r Reference) Name() string {
+	if r.Digest != "" {
+		return r.At(r.Digest)
 	}
-	return r.repository() + ":" + r.tag
+	return r.Repository() + ":" + r.Tag
 }
 
-// at is the name of a manifest in the reference's repository.
-func (r reference) at(manifest string) string { return r.repository() + "@" + manifest }
+// At is the name of a manifest in the reference's repository.
+func (r Reference) At(manifest string) string { return r.Repository() + "@" + manifest }
 
-// manifestID is what the registry is asked for.
-func (r reference) manifestID() string {
-	if r.digest != "" {
-		return r.digest
+// ManifestID is what the registry is asked for.
+func (r Reference) ManifestID() string {
+	if r.Digest != "" {
+		return r.Digest
 	}
-	return r.tag
+	return r.Tag
 }

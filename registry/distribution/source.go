@@ -1,4 +1,4 @@
-package registry
+package distribution
 
 import (
 	"context"
@@ -11,10 +11,11 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
+	"github.com/krustlet-go/krustlet-wasi/registry/fault"
 )
 
-// place is where a repository may be had, and what to show there.
-type place struct {
+// source is where a repository may be had, and what to show there.
+type source struct {
 	endpoint
 	repo  name.Repository
 	keys  []credentials.Credential // to be tried in this order; none: nothing is shown
@@ -25,14 +26,14 @@ type place struct {
 	shown  credentials.Credential
 }
 
-func (p *place) credential() credentials.Credential {
+func (p *source) credential() credentials.Credential {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.shown
 }
 
 // try does something with one credential after the other, until one is not refused. That is the one from then on.
-func (p *place) try(ctx context.Context, do func(*http.Client) error) error {
+func (p *source) try(ctx context.Context, do func(*http.Client) error) error {
 	p.mu.Lock()
 	client := p.client
 	p.mu.Unlock()
@@ -49,7 +50,7 @@ func (p *place) try(ctx context.Context, do func(*http.Client) error) error {
 			err = do(client)
 		}
 		// Some registries say of what may not be seen that it is not there.
-		if errors.Is(err, ErrUnauthorized) || errors.Is(err, ErrNotFound) {
+		if errors.Is(err, fault.ErrUnauthorized) || errors.Is(err, fault.ErrNotFound) {
 			continue
 		}
 		if err == nil {
@@ -63,19 +64,19 @@ func (p *place) try(ctx context.Context, do func(*http.Client) error) error {
 }
 
 // login finds out how the registry wants to be spoken to, and shows the credential.
-func (p *place) login(ctx context.Context, c credentials.Credential) (*http.Client, error) {
+func (p *source) login(ctx context.Context, c credentials.Credential) (*http.Client, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, 2*p.stall, errSlowAnswer)
 	defer cancel()
-	t, err := transport.NewWithContext(ctx, p.repo.Registry, c.Auth(), p.transport, []string{p.repo.Scope(transport.PullScope)})
+	t, err := transport.NewWithContext(ctx, p.repo.Registry, c.Auth(), p.Transport, []string{p.repo.Scope(transport.PullScope)})
 	if err == nil {
 		return &http.Client{Transport: t, CheckRedirect: fewRedirects}, nil
 	}
 	err = causeOf(ctx, err)
 	var answer *transport.Error
 	if errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound {
-		return nil, fail(nil, err, "%s is no registry: it answers 404 at /v2/", p.repo.RegistryStr())
+		return nil, fault.New(nil, err, "%s is no registry: it answers 404 at /v2/", p.repo.RegistryStr())
 	}
-	return nil, registryFailure(p.repo.RegistryStr(), p.repo.RepositoryStr(), err)
+	return nil, fault.OfRegistry(p.repo.RegistryStr(), p.repo.RepositoryStr(), err)
 }
 
 // maxRedirects is how often one request is sent on. Registries do it once.
@@ -83,7 +84,7 @@ const maxRedirects = 5
 
 func fewRedirects(_ *http.Request, via []*http.Request) error {
 	if len(via) > maxRedirects {
-		return fail(nil, nil, "it was sent on more than %d times", maxRedirects)
+		return fault.New(nil, nil, "it was sent on more than %d times", maxRedirects)
 	}
 	return nil
 }
