@@ -17,8 +17,8 @@ const module = "github.com/krustlet-go/krustlet-wasi"
 // floors: a package may import packages of lower floors only. What is not named here belongs to the
 // longest path above it. Floor 0 is the ground: its packages import none of ours.
 var floors = map[string]int{
-	"cmd":                        5,
-	"podsync":                    4,
+	"cmd":                        6,
+	"podsync":                    5,
 	"runtime/wasmtime":           2,
 	"runtime/wasmtime/translate": 1,
 	"runtime/worker":             2,
@@ -35,8 +35,11 @@ var floors = map[string]int{
 	"podsync/volume":             2,
 	"runtime":                    1,
 	"runtime/pause":              0,
-	"registry":                   3,
+	"registry":                   4,
 	"registry/credentials":       1,
+	"registry/distribution":      3,
+	"registry/fault":             1,
+	"registry/manifest":          2,
 	"registry/rootfs":            2,
 	"node":                       1,
 	"tlsbootstrap":               1,

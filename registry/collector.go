@@ -161,7 +161,7 @@ func (c *Collector) CollectAll(ctx context.Context) error {
 // free removes what is too old, and then images until so many bytes are freed.
 func (c *Collector) free(ctx context.Context, wanted int64) (freed int64, err error) {
 	var done Removal
-	err = withLock(ctx, c.store.storeLock(), unix.LOCK_EX, func() error { return c.collect(wanted, &done) })
+	err = withLock(ctx, c.store.lock(), unix.LOCK_EX, func() error { return c.collect(wanted, &done) })
 	for _, digest := range done.Modules {
 		if c.cfg.Removed != nil {
 			c.cfg.Removed(digest)
@@ -189,7 +189,7 @@ func (c *Collector) collect(needed int64, done *Removal) error {
 	if err != nil {
 		return err
 	}
-	used := s.usedOf(c.cfg.Used())
+	used := usageOf(c.cfg.Used(), s.hosts)
 	var unused []Image
 	for _, image := range imagesOf(all) {
 		if !used.image(image) {

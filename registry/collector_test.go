@@ -17,13 +17,13 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/fault"
 )
 
-// disk is a disk of 1,000,000 bytes of which a store's blobs take some, and other things the rest.
-type disk struct {
+// fakeDisk is a disk of 1,000,000 bytes of which a store's blobs take some, and other things the rest.
+type fakeDisk struct {
 	store *Store
 	other int64
 }
 
-func (d *disk) usage() (size, free int64, err error) {
+func (d *fakeDisk) usage() (size, free int64, err error) {
 	size, free = 1_000_000, 1_000_000-d.other
 	entries, err := os.ReadDir(d.store.blobs.dir)
 	for _, e := range entries {
@@ -38,7 +38,7 @@ func (d *disk) usage() (size, free int64, err error) {
 type gcScene struct {
 	*Store
 	srv     *server
-	disk    *disk
+	disk    *fakeDisk
 	used    []string
 	removed []string
 	events  []string
@@ -47,7 +47,7 @@ type gcScene struct {
 func newGCScene(t *testing.T, names ...string) *gcScene {
 	t.Helper()
 	g := &gcScene{srv: newServer(t), Store: newStore(t, Config{})}
-	g.disk = &disk{store: g.Store}
+	g.disk = &fakeDisk{store: g.Store}
 	for i, name := range names {
 		g.pull(t, name, name, time.Duration(len(names)-i)*time.Hour)
 	}

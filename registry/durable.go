@@ -52,17 +52,17 @@ func readBoot() (string, error) {
 }
 
 // recover looks at what a crash of the machine may have damaged. One process does that in each boot, before any uses the store.
-func (s *Store) recover() error {
-	return withLock(context.Background(), s.storeLock(), unix.LOCK_EX, func() error {
-		at := filepath.Join(s.dir, bootFile)
-		if looked, err := os.ReadFile(at); err == nil && string(looked) == s.roots.boot {
+func (d *disk) recover(log *zap.Logger) error {
+	return withLock(context.Background(), d.lock(), unix.LOCK_EX, func() error {
+		at := filepath.Join(d.dir, bootFile)
+		if looked, err := os.ReadFile(at); err == nil && string(looked) == d.roots.boot {
 			return nil
 		}
-		if err := errors.Join(s.blobs.recover(), s.roots.recover()); err != nil {
+		if err := errors.Join(d.blobs.recover(), d.roots.recover()); err != nil {
 			return err
 		}
-		if err := os.WriteFile(at, []byte(s.roots.boot), 0o600); err != nil { // as on a full disk
-			s.log.Warn("the store will be looked at once more for what a crash may have damaged", zap.Error(err))
+		if err := os.WriteFile(at, []byte(d.roots.boot), 0o600); err != nil { // as on a full disk
+			log.Warn("the store will be looked at once more for what a crash may have damaged", zap.Error(err))
 		}
 		return nil
 	})
@@ -137,6 +137,9 @@ type brought struct {
 
 // syncer syncs what pulls have brought, a while after each, and not beside each other.
 type syncer struct {
+	disk *disk
+	log  *zap.Logger
+
 	mu     sync.Mutex
 	next   brought
 	active bool // a goroutine takes care of it
@@ -146,24 +149,22 @@ type syncer struct {
 	closeOnce sync.Once
 }
 
-// syncLater has what was brought synced, beside whatever else goes on. Close waits for it.
-func (s *Store) syncLater(b brought) {
-	q := &s.syncer
+// later has what was brought synced, beside whatever else goes on. Close waits for it.
+func (q *syncer) later(b brought) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.next = brought{append(q.next.blobs, b.blobs...), append(q.next.records, b.records...), append(q.next.roots, b.roots...)}
 	if !q.active {
 		q.active = true
 		q.done.Go(func() {
-			for s.syncWaiting() {
+			for q.syncWaiting() {
 			}
 		})
 	}
 }
 
 // syncWaiting syncs what there is by then, and says whether it may be called again.
-func (s *Store) syncWaiting() bool {
-	q := &s.syncer
+func (q *syncer) syncWaiting() bool {
 	select {
 	case <-time.After(syncDelay):
 	case <-q.closing:
@@ -176,15 +177,15 @@ func (s *Store) syncWaiting() bool {
 	if none {
 		return false
 	}
-	if err := s.sync(now); err != nil {
-		s.log.Warn("what was pulled is not all on disk for good", zap.Error(err))
+	if err := q.disk.sync(now); err != nil {
+		q.log.Warn("what was pulled is not all on disk for good", zap.Error(err))
 	}
 	return true
 }
 
 // sync has what was brought on disk for good. It may be removed meanwhile; and a blob is if it cannot be written: what could not be
 // may be lost at any time.
-func (s *Store) sync(b brought) error {
+func (d *disk) sync(b brought) error {
 	var errs []error
 	for _, blob := range b.blobs {
 		if err := syncPath(blob.path); err != nil {
@@ -192,7 +193,7 @@ func (s *Store) sync(b brought) error {
 			errs = append(errs, err, removeErr)
 		}
 	}
-	for _, path := range append(slices.Clone(b.records), s.refs.dir, s.blobs.dir) {
+	for _, path := range append(slices.Clone(b.records), d.refs.dir, d.blobs.dir) {
 		errs = append(errs, syncPath(path))
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -204,7 +205,7 @@ func (s *Store) sync(b brought) error {
 		}
 	}
 	for _, root := range b.roots {
-		errs = append(errs, s.roots.sync(root))
+		errs = append(errs, d.roots.sync(root))
 	}
 	return errors.Join(errs...)
 }
@@ -245,8 +246,8 @@ func syncPath(path string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// Close waits until what was pulled and made is on disk for good. It must not be called beside other methods.
-func (s *Store) Close() {
-	s.syncer.closeOnce.Do(func() { close(s.syncer.closing) })
-	s.syncer.done.Wait()
+// close waits until what was brought is on disk for good.
+func (q *syncer) close() {
+	q.closeOnce.Do(func() { close(q.closing) })
+	q.done.Wait()
 }

@@ -17,6 +17,12 @@ import (
 // parallelLayers is how many layers of one image are fetched at a time. With more, the first comes later, and so does its unpacking.
 const parallelLayers = 3
 
+// fetches are the layers that are fetched now.
+type fetches struct {
+	blobs   blobs
+	running calls[blob] // by repository and layer
+}
+
 // fetching is the layers of an image on their way to the disk.
 type fetching struct {
 	blobs []blob
@@ -32,7 +38,7 @@ func newFetching(n int) *fetching {
 	return f
 }
 
-// release lets the layers be removed. It may be called twice, and not before fetchAll has returned.
+// release lets the layers be removed. It may be called twice, and not before fetches.all has returned.
 func (f *fetching) release() {
 	for _, unpin := range f.pins {
 		if unpin != nil {
@@ -46,13 +52,13 @@ func (f *fetching) unsynced() []blob {
 	return slices.DeleteFunc(slices.Clone(f.blobs), func(b blob) bool { return b.synced })
 }
 
-// fetchAll brings the plan's layers to the disk, in order, but several at a time. None is removed before they are released.
-func (s *Store) fetchAll(ctx context.Context, remote *distribution.Repository, ref distribution.Reference, p plan, f *fetching) error {
+// all brings the plan's layers to the disk, in order, but several at a time. None is removed before they are released.
+func (s *fetches) all(ctx context.Context, remote *distribution.Repository, ref distribution.Reference, p plan, f *fetching) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(parallelLayers)
 	for i, layer := range p.layers {
 		group.Go(func() (err error) {
-			f.blobs[i], f.pins[i], err = s.fetchPinned(ctx, remote, ref, layer, p.kind)
+			f.blobs[i], f.pins[i], err = s.pinned(ctx, remote, ref, layer, p.kind)
 			if err == nil {
 				close(f.ready[i])
 			}
@@ -62,10 +68,10 @@ func (s *Store) fetchAll(ctx context.Context, remote *distribution.Repository, r
 	return group.Wait()
 }
 
-// fetchPinned fetches a layer and pins it. It begins anew if the layer is removed in between, as its image was a moment ago.
-func (s *Store) fetchPinned(ctx context.Context, remote *distribution.Repository, ref distribution.Reference, layer v1.Descriptor, kind manifest.Kind) (blob, func(), error) {
+// pinned fetches a layer and pins it. It begins anew if the layer is removed in between, as its image was a moment ago.
+func (s *fetches) pinned(ctx context.Context, remote *distribution.Repository, ref distribution.Reference, layer v1.Descriptor, kind manifest.Kind) (blob, func(), error) {
 	for {
-		b, err := s.fetches.do(ctx, kind.String()+" "+ref.At(layer.Digest.String()), func(ctx context.Context) (blob, error) {
+		b, err := s.running.do(ctx, kind.String()+" "+ref.At(layer.Digest.String()), func(ctx context.Context) (blob, error) {
 			return s.fetch(ctx, remote, layer, kind)
 		})
 		if err != nil {
@@ -80,7 +86,7 @@ func (s *Store) fetchPinned(ctx context.Context, remote *distribution.Repository
 
 // fetch returns the layer's blob from the disk, or else from the registry. A blob of another size than the
 // manifest says is fetched, so that whoever lies is found out.
-func (s *Store) fetch(ctx context.Context, remote *distribution.Repository, layer v1.Descriptor, kind manifest.Kind) (blob, error) {
+func (s *fetches) fetch(ctx context.Context, remote *distribution.Repository, layer v1.Descriptor, kind manifest.Kind) (blob, error) {
 	want := expected{digest: layer.Digest.String(), size: layer.Size, kind: kind}
 	if limit := s.blobs.limit(kind); layer.Size > limit {
 		return blob{}, tooLarge(kind, layer.Size, limit)
@@ -97,7 +103,7 @@ func (s *Store) fetch(ctx context.Context, remote *distribution.Repository, laye
 		p.leave(nil)
 		return b, nil
 	}
-	if err := s.fill(ctx, remote, layer, p); err != nil {
+	if err := fill(ctx, remote, layer, p); err != nil {
 		p.leave(err)
 		return blob{}, err
 	}
@@ -105,7 +111,7 @@ func (s *Store) fetch(ctx context.Context, remote *distribution.Repository, laye
 }
 
 // fill brings a part to its end.
-func (s *Store) fill(ctx context.Context, remote *distribution.Repository, layer v1.Descriptor, p *part) error {
+func fill(ctx context.Context, remote *distribution.Repository, layer v1.Descriptor, p *part) error {
 	old := p.have > 0
 	if p.have == p.want.size && p.check() == nil {
 		return nil

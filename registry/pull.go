@@ -124,7 +124,7 @@ func (s *Store) pull(ctx context.Context, ref distribution.Reference, remote *di
 	if made {
 		fresh.roots = []string{p.image.made(why).Rootfs}
 	}
-	defer s.syncLater(fresh)
+	defer s.syncer.later(fresh)
 	if p.kind == manifest.Module {
 		p.image.Component = layers.blobs[0].component
 	}
@@ -136,7 +136,7 @@ func (s *Store) pull(ctx context.Context, ref distribution.Reference, remote *di
 	if why == toShow {
 		how = unix.LOCK_EX // nobody adds to the same record meanwhile
 	}
-	if err := withLock(ctx, s.storeLock(), how, func() error { return s.remember(ref, p.image) }); err != nil {
+	if err := withLock(ctx, s.lock(), how, func() error { return s.remember(ref, p.image) }); err != nil {
 		return Module{}, err
 	}
 	// A root filesystem that was there already may have been removed a moment ago, with the image that had it.
@@ -149,11 +149,11 @@ func (s *Store) pull(ctx context.Context, ref distribution.Reference, remote *di
 func (s *Store) obtain(ctx context.Context, ref distribution.Reference, remote *distribution.Repository, p plan, why purpose) (layers *fetching, made bool, err error) {
 	layers = newFetching(len(p.layers))
 	group, both := errgroup.WithContext(ctx)
-	group.Go(func() error { return s.fetchAll(both, remote, ref, p, layers) })
+	group.Go(func() error { return s.fetches.all(both, remote, ref, p, layers) })
 	var refusal error
 	if t := p.image.made(why); t != nil && why != toKeep {
 		group.Go(func() (err error) {
-			if _, made, err = s.root(both, *t, why, layers); both.Err() == nil {
+			if _, made, err = s.unpacks.root(both, *t, why, layers); both.Err() == nil {
 				refusal = err
 			}
 			return err
@@ -167,19 +167,4 @@ func (s *Store) obtain(ctx context.Context, ref distribution.Reference, remote *
 		err = errors.Join(err, s.refuse(ctx, ref, p.image, why, refusal))
 	}
 	return nil, false, err
-}
-
-// remember records what the reference means, beside what is known of the same image for another purpose. It is known by its digest
-// as well, and by the tag last: a tag that is known has its digest known. The store's lock is held.
-func (s *Store) remember(ref distribution.Reference, rec record) error {
-	if old, err := s.refs.get(ref.At(rec.Manifest)); err == nil { // none, or a damaged one, adds nothing
-		rec = rec.with(old)
-	}
-	rec.Pulled = time.Now().UTC()
-	for _, rec.Reference = range []string{ref.At(rec.Manifest), ref.Name()} {
-		if err := s.refs.put(rec); err != nil {
-			return fmt.Errorf("remember %s: %w", rec.Reference, err)
-		}
-	}
-	return nil
 }

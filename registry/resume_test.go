@@ -24,6 +24,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
 	"github.com/krustlet-go/krustlet-wasi/registry/distribution"
 	"github.com/krustlet-go/krustlet-wasi/registry/fault"
+	"github.com/krustlet-go/krustlet-wasi/registry/manifest"
 )
 
 // breaking serves blobs as a registry that knows ranges, and breaks off after some bytes each time.
@@ -299,7 +300,7 @@ func TestLayersInParallel(t *testing.T) {
 	srv := newServer(t)
 	img := manyLayers(t, 6)
 	srv.pushImage(t, "many", img)
-	manifest, err := img.Manifest()
+	made, err := img.Manifest()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -321,8 +322,8 @@ func TestLayersInParallel(t *testing.T) {
 	}
 	ended := make(chan error, 1)
 	go func() {
-		layers := newFetching(len(manifest.Layers))
-		err := s.fetchAll(t.Context(), remote, ref, plan{layers: manifest.Layers, kind: manifest.Layer}, layers)
+		layers := newFetching(len(made.Layers))
+		err := s.fetches.all(t.Context(), remote, ref, plan{layers: made.Layers, kind: manifest.Layer}, layers)
 		layers.release()
 		ended <- err
 	}()
@@ -332,13 +333,13 @@ func TestLayersInParallel(t *testing.T) {
 	close(opened)
 	errorcheck.Is(t, <-ended, fault.ErrNotFound)
 	srv.reset()
-	layers := newFetching(len(manifest.Layers))
-	if err := s.fetchAll(t.Context(), remote, ref, plan{layers: manifest.Layers, kind: manifest.Layer}, layers); err != nil {
+	layers := newFetching(len(made.Layers))
+	if err := s.fetches.all(t.Context(), remote, ref, plan{layers: made.Layers, kind: manifest.Layer}, layers); err != nil {
 		t.Fatal(err)
 	}
 	defer layers.release()
 	for i, l := range layers.blobs {
-		if l.digest != manifest.Layers[i].Digest.String() {
+		if l.digest != made.Layers[i].Digest.String() {
 			t.Errorf("layer %d is %s", i, l.digest)
 		}
 		if gone, err := removeUnlocked(l.path); gone || err != nil {

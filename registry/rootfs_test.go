@@ -157,7 +157,7 @@ func TestPullRootfs(t *testing.T) {
 	if m.Path != filepath.Join(m.Root.Dir, "app.wasm") || m.Digest != digestOf(app) || m.Size != size || m.Component {
 		t.Errorf("module %+v", m)
 	}
-	if want := (manifest.Config{[]string{"/app.wasm"}, []string{"serve"}, []string{"A=1", "PATH=/usr/bin"}, "/srv", "", nil}); !reflect.DeepEqual(*m.Config, want) {
+	if want := (manifest.Config{Entrypoint: []string{"/app.wasm"}, Cmd: []string{"serve"}, Env: []string{"A=1", "PATH=/usr/bin"}, WorkingDir: "/srv"}); !reflect.DeepEqual(*m.Config, want) {
 		t.Errorf("config %+v", m.Config)
 	}
 	for name, want := range map[string]string{"app.wasm": string(app), "etc/motd": "hello", "usr/bin/tool.wasm": string(tool)} {

@@ -69,24 +69,19 @@ const (
 
 // Store keeps modules on disk. It is safe for concurrent use, by any number of processes.
 type Store struct {
-	dir        string
+	*disk
 	hosts      distribution.HostPolicy
 	network    *distribution.Network
 	allowLocal bool
 	stall      time.Duration
-	blobs      blobs
-	refs       refs
-	roots      roots
-	rights     rights
 	full       chan struct{} // has a token when a pull found the disk full
 	turns      chan struct{} // holds a token per pull that goes on; nil: there is no bound
 	log        *zap.Logger
 
 	pulls   calls[Pulled] // by reference, credentials and purpose
-	fetches calls[blob]   // by repository and layer
-	unpacks locks         // by root filesystem
-
-	syncer syncer
+	fetches fetches
+	unpacks unpacks
+	syncer  syncer
 }
 
 // New opens the store in cfg.Dir, and removes what a crash left half-written there, or damaged. Close closes it.
@@ -129,21 +124,26 @@ func New(cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open module store: %w", err)
 	}
-	s := &Store{
-		dir:        dir,
-		hosts:      distribution.NewHostPolicy(cfg.InsecureRegistries),
-		allowLocal: cfg.AllowLocalModules,
-		stall:      distribution.StallTime,
-		blobs:      blobs{dir: filepath.Join(dir, "blobs", "sha256"), maxModule: cfg.MaxModuleSize, maxLayer: cfg.MaxLayerSize, progress: cfg.Progress},
-		refs:       refs{dir: filepath.Join(dir, "refs")},
+	d := &disk{
+		dir:   dir,
+		blobs: blobs{dir: filepath.Join(dir, "blobs", "sha256"), maxModule: cfg.MaxModuleSize, maxLayer: cfg.MaxLayerSize, progress: cfg.Progress},
+		refs:  refs{dir: filepath.Join(dir, "refs")},
 		roots: roots{
 			dir: filepath.Join(dir, rootsFolder), boot: boot, maxModule: cfg.MaxModuleSize,
 			limits: rootfs.Limits{Bytes: cfg.MaxUnpackedSize, Entries: int(cfg.MaxFiles)},
 		},
 		rights: rights{dir: cfg.RightsDir, verify: cfg.Verify, allowed: cfg.Allowed, preload: cfg.Preload},
-		full:   make(chan struct{}, 1),
-		syncer: syncer{closing: make(chan struct{})},
-		log:    cfg.Log,
+	}
+	s := &Store{
+		disk:       d,
+		hosts:      distribution.NewHostPolicy(cfg.InsecureRegistries),
+		allowLocal: cfg.AllowLocalModules,
+		stall:      distribution.StallTime,
+		full:       make(chan struct{}, 1),
+		fetches:    fetches{blobs: d.blobs},
+		unpacks:    unpacks{disk: d},
+		syncer:     syncer{disk: d, log: cfg.Log, closing: make(chan struct{})},
+		log:        cfg.Log,
 	}
 	if cfg.MaxParallelPulls > 0 {
 		s.turns = make(chan struct{}, cfg.MaxParallelPulls)
@@ -156,7 +156,7 @@ func New(cfg Config) (*Store, error) {
 			return nil, fmt.Errorf("open module store: %w", err)
 		}
 	}
-	if err := s.recover(); err != nil {
+	if err := d.recover(cfg.Log); err != nil {
 		return nil, fmt.Errorf("open module store: %w", err)
 	}
 	return s, nil
@@ -234,7 +234,7 @@ func (s *Store) lookup(ctx context.Context, image string, ref distribution.Refer
 		}
 		return Module{}, false, s.noteFull(err)
 	case made:
-		s.syncLater(brought{roots: []string{rec.made(why).Rootfs}})
+		s.syncer.later(brought{roots: []string{rec.made(why).Rootfs}})
 	}
 	m.Image = image
 	return m, true, nil
@@ -247,7 +247,7 @@ func (s *Store) imageOf(ctx context.Context, ref distribution.Reference, rec rec
 	switch {
 	case t != nil && why != toKeep:
 		var root *Root
-		if root, made, err = s.root(ctx, *t, why, nil); err != nil {
+		if root, made, err = s.unpacks.root(ctx, *t, why, nil); err != nil {
 			return Module{}, false, err
 		}
 		if m = (Module{Root: root}); why == toRun {
@@ -276,4 +276,6 @@ func (s *Store) imageOf(ctx context.Context, ref distribution.Reference, rec rec
 	return m, made, nil
 }
 
-func (s *Store) storeLock() string { return filepath.Join(s.dir, "lock") }
+// Close waits until what was pulled and unpacked is on disk permanently. It must not be called while
+// other methods run.
+func (s *Store) Close() { s.syncer.close() }

@@ -56,20 +56,26 @@ func (t tree) id() string {
 	return hex.EncodeToString(sum.Sum(nil))
 }
 
+// unpacks are the trees that are made now.
+type unpacks struct {
+	*disk
+	making locks // by the name of the folder
+}
+
 // root opens what was made of a tree, and makes it if that is not there, or damaged. f is its layers, on their way to the disk; nil:
 // they are there. made says that it is not on disk for good before it is synced.
 //
 // One caller makes what several have in common. The others do not share its failure, as its layers may be what it lacks.
-func (s *Store) root(ctx context.Context, t tree, why purpose, f *fetching) (root *Root, made bool, err error) {
-	done, err := s.unpacks.take(ctx, t.Rootfs)
+func (u *unpacks) root(ctx context.Context, t tree, why purpose, f *fetching) (root *Root, made bool, err error) {
+	done, err := u.making.take(ctx, t.Rootfs)
 	if err != nil {
 		return nil, false, err
 	}
 	defer done()
-	if root, err = s.roots.open(t.Rootfs); err != nil {
+	if root, err = u.roots.open(t.Rootfs); err != nil {
 		made = true
-		if err = s.makeRoot(ctx, t, why, f); err == nil {
-			root, err = s.roots.open(t.Rootfs)
+		if err = u.makeRoot(ctx, t, why, f); err == nil {
+			root, err = u.roots.open(t.Rootfs)
 		}
 	}
 	if err == nil && why == toRun && len(root.modules) == 0 { // it was made to be shown
@@ -79,17 +85,17 @@ func (s *Store) root(ctx context.Context, t tree, why purpose, f *fetching) (roo
 }
 
 // makeRoot makes the folder of a tree. On an error nothing of it is left.
-func (s *Store) makeRoot(ctx context.Context, t tree, why purpose, f *fetching) (err error) {
+func (u *unpacks) makeRoot(ctx context.Context, t tree, why purpose, f *fetching) (err error) {
 	if t.Rootfs != t.id() { // as of a version that did not remember what it was made of
 		return errDamaged
 	}
 	if f == nil {
-		if f, err = s.fetched(ctx, t); err != nil {
+		if f, err = u.fetched(ctx, t); err != nil {
 			return err
 		}
 		defer f.release()
 	}
-	tmp, unlock, err := s.roots.temp()
+	tmp, unlock, err := u.roots.temp()
 	if err != nil {
 		return err
 	}
@@ -100,36 +106,36 @@ func (s *Store) makeRoot(ctx context.Context, t tree, why purpose, f *fetching) 
 		}
 	}()
 	if len(t.Names) > 0 {
-		err = s.place(ctx, tmp, t, f)
+		err = u.copyFiles(ctx, tmp, t, f)
 	} else {
-		err = s.roots.unpack(ctx, tmp, s.tars(t, f), why)
+		err = u.roots.unpack(ctx, tmp, u.tars(t, f), why)
 	}
 	if err != nil {
 		return err
 	}
-	if err := s.roots.mark(tmp); err != nil {
+	if err := u.roots.mark(tmp); err != nil {
 		return err
 	}
 	useless := tmp
-	err = withLock(ctx, s.storeLock(), unix.LOCK_EX, func() error {
-		if _, err := s.roots.open(t.Rootfs); err == nil {
+	err = withLock(ctx, u.lock(), unix.LOCK_EX, func() error {
+		if _, err := u.roots.open(t.Rootfs); err == nil {
 			return nil // another process has made it meanwhile
 		}
 		useless = tmp + "-damaged"
-		if err := os.Rename(s.roots.path(t.Rootfs), useless); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := os.Rename(u.roots.path(t.Rootfs), useless); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		return os.Rename(tmp, s.roots.path(t.Rootfs))
+		return os.Rename(tmp, u.roots.path(t.Rootfs))
 	})
 	return errors.Join(err, filetree.Remove(context.WithoutCancel(ctx), useless))
 }
 
 // fetched is the layers of a tree that are on disk. None is removed before they are released. fs.ErrNotExist: one is not there.
-func (s *Store) fetched(ctx context.Context, t tree) (*fetching, error) {
+func (d *disk) fetched(ctx context.Context, t tree) (*fetching, error) {
 	f := newFetching(len(t.Layers))
 	for i, digest := range t.Layers {
 		var err error
-		if f.pins[i], err = s.blobs.pin(ctx, digest); err != nil {
+		if f.pins[i], err = d.blobs.pin(ctx, digest); err != nil {
 			f.release()
 			return nil, err
 		}
@@ -139,18 +145,18 @@ func (s *Store) fetched(ctx context.Context, t tree) (*fetching, error) {
 }
 
 // tars are the layers of a root filesystem, to be unpacked.
-func (s *Store) tars(t tree, f *fetching) []rootfs.Layer {
+func (d *disk) tars(t tree, f *fetching) []rootfs.Layer {
 	var layers []rootfs.Layer
 	for i, digest := range t.Layers {
-		layers = append(layers, rootfs.Layer{Path: s.blobs.path(digest), DiffID: t.DiffIDs[i], Ready: f.ready[i]})
+		layers = append(layers, rootfs.Layer{Path: d.blobs.path(digest), DiffID: t.DiffIDs[i], Ready: f.ready[i]})
 	}
 	return layers
 }
 
-// place makes what dir is to hold of an artifact whose layers are files. They are copied: what is shown is not what others trust.
-func (s *Store) place(ctx context.Context, dir string, t tree, f *fetching) error {
-	if t.Size > s.roots.limits.Bytes {
-		return fault.New(fault.ErrTooLarge, nil, "the image's files have %d bytes; this node takes up to %d", t.Size, s.roots.limits.Bytes)
+// copyFiles makes what dir is to hold of an artifact whose layers are files. They are copied: what is shown is not what others trust.
+func (d *disk) copyFiles(ctx context.Context, dir string, t tree, f *fetching) error {
+	if t.Size > d.roots.limits.Bytes {
+		return fault.New(fault.ErrTooLarge, nil, "the image's files have %d bytes; this node takes up to %d", t.Size, d.roots.limits.Bytes)
 	}
 	files := filepath.Join(dir, treeFolder)
 	if err := os.Mkdir(files, 0o755); err != nil {
@@ -162,9 +168,9 @@ func (s *Store) place(ctx context.Context, dir string, t tree, f *fetching) erro
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		if err := copyFile(s.blobs.path(t.Layers[i]), filepath.Join(files, name)); err != nil {
+		if err := copyFile(d.blobs.path(t.Layers[i]), filepath.Join(files, name)); err != nil {
 			return fmt.Errorf("placing the image's files: %w", err)
 		}
 	}
-	return s.roots.index(dir, nil)
+	return d.roots.index(dir, nil)
 }

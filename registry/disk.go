@@ -1,0 +1,187 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/krustlet-go/krustlet-wasi/registry/distribution"
+	"github.com/krustlet-go/krustlet-wasi/registry/fault"
+	"github.com/krustlet-go/krustlet-wasi/registry/manifest"
+)
+
+// disk is what a store has on disk. Its methods that change what references mean, or that remove
+// anything, need the lock of the store.
+type disk struct {
+	dir    string
+	blobs  blobs
+	refs   refs
+	roots  roots
+	rights rights
+}
+
+// lock is the path of the store's lock.
+func (d *disk) lock() string { return filepath.Join(d.dir, "lock") }
+
+// remember records what the reference means, beside what is known of the same image for another purpose. It is known by its digest
+// as well, and by the tag last: a tag that is known has its digest known. The store's lock is held.
+func (d *disk) remember(ref distribution.Reference, rec record) error {
+	if old, err := d.refs.get(ref.At(rec.Manifest)); err == nil { // none, or a damaged one, adds nothing
+		rec = rec.with(old)
+	}
+	rec.Pulled = time.Now().UTC()
+	for _, rec.Reference = range []string{ref.At(rec.Manifest), ref.Name()} {
+		if err := d.refs.put(rec); err != nil {
+			return fmt.Errorf("remember %s: %w", rec.Reference, err)
+		}
+	}
+	return nil
+}
+
+// remove takes an image out of the store, and out of all. The store's lock is held.
+func (d *disk) remove(image Image, all map[string]remembered, done *Removal) error {
+	// Whoever finds a tag has to find the image.
+	for _, name := range append(slices.Clone(image.Tags), image.ID) {
+		if err := d.refs.forget(name); err != nil {
+			return fmt.Errorf("remove image %s: %w", image.ID, err)
+		}
+		delete(all, name)
+	}
+	done.Images, done.Tags = append(done.Images, image.ID), append(done.Tags, image.Tags...)
+	if err := d.rights.forget(image.ID); err != nil {
+		return fmt.Errorf("remove image %s: %w", image.ID, err)
+	}
+	needed := needs(all)
+	for _, digest := range image.rec.content() {
+		if needed[digest] {
+			continue
+		}
+		if err := d.removeBlob(digest, done); err != nil {
+			return fmt.Errorf("remove image %s: %w", image.ID, err)
+		}
+	}
+	for _, root := range image.rec.folders() {
+		if needed[root] {
+			continue
+		}
+		if err := d.removeRoot(root, done); err != nil {
+			return fmt.Errorf("remove image %s: %w", image.ID, err)
+		}
+	}
+	return nil
+}
+
+// refuse removes an image that cannot be unpacked: what is remembered of it for that purpose, if the error is the image's own, and its
+// layers, but for those that other images need, or pulls have pinned.
+func (d *disk) refuse(ctx context.Context, ref distribution.Reference, rec record, why purpose, refusal error) error {
+	return withLock(ctx, d.lock(), unix.LOCK_EX, func() error {
+		all, err := d.refs.all()
+		if err != nil {
+			return err
+		}
+		var done Removal
+		var errs []error
+		for _, i := range imagesOf(all) {
+			if i.ID == ref.At(rec.Manifest) && fault.ClassOf(refusal) != nil {
+				errs = append(errs, d.forget(i, why, all, &done))
+			}
+		}
+		needed := needs(all)
+		for _, digest := range rec.made(why).Layers {
+			if !needed[digest] {
+				_, err := removeUnlocked(d.blobs.path(digest) + partSuffix)
+				errs = append(errs, err, d.removeBlob(digest, &done))
+			}
+		}
+		return errors.Join(errs...)
+	})
+}
+
+// forget takes out of the store what an image is there for, and the image if that is all. The store's lock is held.
+func (d *disk) forget(image Image, why purpose, all map[string]remembered, done *Removal) error {
+	rest := image.rec.without(why)
+	if !rest.whole() {
+		return d.remove(image, all, done)
+	}
+	for _, name := range append(slices.Clone(image.Tags), image.ID) {
+		rest.Reference = name
+		if err := d.refs.put(rest); err != nil {
+			return err
+		}
+		all[name] = remembered{rest, all[name].used}
+	}
+	return nil
+}
+
+func (d *disk) removeRoot(id string, done *Removal) error {
+	freed, modules, err := d.roots.remove(id)
+	done.Freed += freed
+	done.Modules = append(done.Modules, modules...)
+	return err
+}
+
+// removeBlob removes a blob that no pull has pinned.
+func (d *disk) removeBlob(digest string, done *Removal) error {
+	path := d.blobs.path(digest)
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	gone, err := removeUnlocked(path)
+	if err != nil || !gone {
+		return err
+	}
+	done.Freed += info.Size()
+	done.Modules = append(done.Modules, digest)
+	return nil
+}
+
+// sweep removes blobs, parts of such and root filesystems that no image needs and nobody uses, if they are older than age. The store's
+// lock is held.
+func (d *disk) sweep(all map[string]remembered, used usage, age time.Duration, done *Removal) error {
+	needed := needs(all)
+	entries, err := os.ReadDir(d.blobs.dir)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil || time.Since(info.ModTime()) < age {
+			continue
+		}
+		name, isPart := strings.CutSuffix(e.Name(), partSuffix)
+		digest := "sha256:" + name
+		switch {
+		case isPart:
+			gone, err := removeUnlocked(filepath.Join(d.blobs.dir, e.Name()))
+			if gone {
+				done.Freed += info.Size()
+			}
+			errs = append(errs, err)
+		case manifest.IsDigest(digest) && !needed[digest] && !used.digests[digest]:
+			errs = append(errs, d.removeBlob(digest, done))
+		}
+	}
+	if entries, err = os.ReadDir(d.roots.dir); err != nil {
+		return errors.Join(append(errs, err)...)
+	}
+	for _, e := range entries {
+		info, err := e.Info()
+		if err == nil && time.Since(info.ModTime()) >= age && rootForm.MatchString(e.Name()) && !needed[e.Name()] {
+			errs = append(errs, d.removeRoot(e.Name(), done))
+		}
+	}
+	return errors.Join(errs...)
+}
