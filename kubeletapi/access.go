@@ -44,7 +44,8 @@ func (s *Server) authenticated(next http.Handler) http.Handler {
 	})
 }
 
-// refuse sends a stranger away, who does not get to keep the connection. conn is nil where there is none.
+// refuse sends a stranger away, who does not get to keep the connection. conn is nil where there is
+// none.
 func refuse(w http.ResponseWriter, conn *door.Conn, code int) {
 	w.Header().Set("Connection", "close")
 	if code == http.StatusTooManyRequests {

@@ -66,7 +66,8 @@ func (c counting) RoundTrip(r *http.Request) (*http.Response, error) {
 	return c.next.RoundTrip(r)
 }
 
-// The API server itself is asked a bounded number of times, and who is known is served all the while.
+// The API server itself is asked a bounded number of times, and who is known is served all the
+// while.
 func TestReviewsOfARealCluster(t *testing.T) {
 	cluster := testcluster.Start(t)
 	namespace := cluster.Namespace(t)

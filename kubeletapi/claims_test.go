@@ -135,7 +135,8 @@ func TestClientCACountsForOpenConnections(t *testing.T) {
 	}
 }
 
-// What a client sends that asks for answers, and does not read them, or that never comes to an end, fills no memory.
+// What a client sends that asks for answers, and does not read them, or that never comes to an end,
+// fills no memory.
 func TestHTTP2Floods(t *testing.T) {
 	server := runServer(t, authority.New(t, "ca"), nil)
 	for name, frame := range map[string]func(f *http2.Framer, n int) error{

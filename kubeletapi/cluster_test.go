@@ -158,7 +158,8 @@ func allPages() []page {
 		{"/debug/pprof/", []string{"proxy"}, 405, 405, false},
 		{"/nothing", []string{"proxy"}, 404, 404, false},
 		{"/", []string{"proxy"}, 404, 404, false},
-		// For those of other hands, and where methods differ, only what is denied is of interest: 0 is any code.
+		// For those of other hands, and where methods differ, only what is denied is of interest: 0
+		// is any code.
 		{"/stats/summary", []string{"stats"}, 0, 0, false},
 		{"/exec/ns/p/c", []string{"proxy"}, 0, 0, true},
 		{"/attach/ns/p/c", []string{"proxy"}, 0, 0, true},
@@ -182,8 +183,8 @@ func allPages() []page {
 	return append(pages, page{"PUT", "/debug/flags/v", "update proxy", 405}, page{"GET", "/debug/flags/v", "get proxy", 405})
 }
 
-// Who may do what is the cluster's decision: identities x pages x methods, asked of a real API server with the rights of
-// a node.
+// Who may do what is the cluster's decision: identities x pages x methods, asked of a real API
+// server with the rights of a node.
 //
 // docs/security.md: "a client certificate signed by the clients' authority".
 // docs/security.md: "May they: the API server is asked (SubjectAccessReview) for the verb of the HTTP method on a subresource of this node. Else 403".
@@ -256,7 +257,7 @@ func TestAccessByIdentity(t *testing.T) {
 	}
 }
 
-// overlap says whether two lists have something in common.
+// overlap reports whether two lists have something in common.
 func overlap(a, b string) bool {
 	for item := range strings.SplitSeq(a, ",") {
 		if slices.Contains(strings.Split(b, ","), item) {

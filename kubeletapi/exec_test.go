@@ -22,8 +22,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/authority"
 )
 
-// execFunc is an Execs whose every command it is; container is NAMESPACE/POD/UID/CONTAINER. Nothing is found in the
-// namespace "none".
+// execFunc is an Execs whose every command it is; container is NAMESPACE/POD/UID/CONTAINER. Nothing
+// is found in the namespace "none".
 type execFunc func(ctx context.Context, container string, argv []string, stdin io.Reader, stdout, stderr io.Writer) (int, error)
 
 func (f execFunc) Exec(namespace, pod, uid, container string, argv []string) (Command, error) {
@@ -35,7 +35,8 @@ func (f execFunc) Exec(namespace, pod, uid, container string, argv []string) (Co
 	}, nil
 }
 
-// echo prints its container and its arguments, then its input; its exit code is the number of arguments.
+// echo prints its container and its arguments, then its input; its exit code is the number of
+// arguments.
 var echo = execFunc(func(_ context.Context, container string, argv []string, stdin io.Reader, stdout, _ io.Writer) (int, error) {
 	_, err := fmt.Fprintln(stdout, container, argv)
 	if stdin != nil && err == nil {
@@ -201,7 +202,8 @@ func TestExecClientGone(t *testing.T) {
 	}
 }
 
-// TestExecShutdown: a server that shuts down ends the commands, waits for them, and tells their users.
+// TestExecShutdown: a server that shuts down ends the commands, waits for them, and tells their
+// users.
 func TestExecShutdown(t *testing.T) {
 	for name := range (&running{}).protocols() {
 		t.Run(name, func(t *testing.T) {

@@ -25,8 +25,8 @@ type healthPart struct {
 	check func() error
 }
 
-// healthz answers that the node works, or with 500 and why it does not: all of it, or the part that the path names.
-// With ?verbose it lists the parts.
+// healthz answers that the node works, or with 500 and why it does not: all of it, or the part that
+// the path names. With ?verbose it lists the parts.
 func (s *Server) healthz(w http.ResponseWriter, r *http.Request) {
 	wanted := r.PathValue("part")
 	var list, failures strings.Builder

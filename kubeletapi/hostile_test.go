@@ -129,8 +129,8 @@ func TestManyConnections(t *testing.T) {
 	server.healthy(t)
 }
 
-// openHTTP2 begins to speak HTTP/2 on a connection, by hand: no more is read or acknowledged than a test wants. get opens a
-// stream.
+// openHTTP2 begins to speak HTTP/2 on a connection, by hand: no more is read or acknowledged than a
+// test wants. get opens a stream.
 func openHTTP2(t *testing.T, conn *tls.Conn) (framer *http2.Framer, get func(stream uint32, path string) error) {
 	t.Helper()
 	framer = http2.NewFramer(conn, conn)
@@ -144,7 +144,8 @@ func openHTTP2(t *testing.T, conn *tls.Conn) (framer *http2.Framer, get func(str
 		var block bytes.Buffer
 		header := hpack.NewEncoder(&block)
 		for _, field := range [][2]string{{":method", "GET"}, {":scheme", "https"}, {":authority", "node"}, {":path", path}, {"user", "jo"}} {
-			// Fields that may not be indexed leave no state behind, so each stream can have an encoder of its own.
+			// Fields that may not be indexed leave no state behind, so each stream can have an
+			// encoder of its own.
 			if err := header.WriteField(hpack.HeaderField{Name: field[0], Value: field[1], Sensitive: true}); err != nil {
 				return err
 			}
@@ -153,7 +154,8 @@ func openHTTP2(t *testing.T, conn *tls.Conn) (framer *http2.Framer, get func(str
 	}
 }
 
-// A client that opens requests and takes them back without end runs no more handlers than one that behaves.
+// A client that opens requests and takes them back without end runs no more handlers than one that
+// behaves.
 //
 // docs/security.md: "An HTTP/2 connection has 250 requests at a time, those that were taken back included".
 func TestRapidReset(t *testing.T) {

@@ -121,7 +121,8 @@ func dialTCP(t *testing.T, addr string) *net.TCPConn {
 	return conn.(*net.TCPConn)
 }
 
-// TestPortForward: what is sent arrives whole, the end of the input too, and the answer comes back whole behind it.
+// TestPortForward: what is sent arrives whole, the end of the input too, and the answer comes back
+// whole behind it.
 func TestPortForward(t *testing.T) {
 	for _, webSocket := range []bool{false, true} {
 		t.Run(fmt.Sprintf("WebSocket=%v", webSocket), func(t *testing.T) {
@@ -149,7 +150,8 @@ func TestPortForward(t *testing.T) {
 	}
 }
 
-// TestPortForwardEnds: a connection to the pod ends with the client's, whether it is one connection that goes or all.
+// TestPortForwardEnds: a connection to the pod ends with the client's, whether it is one connection
+// that goes or all.
 func TestPortForwardEnds(t *testing.T) {
 	for _, webSocket := range []bool{false, true} {
 		t.Run(fmt.Sprintf("WebSocket=%v", webSocket), func(t *testing.T) {

@@ -13,14 +13,14 @@ type route struct {
 	pattern string // of http.ServeMux, without a method
 	// subresources of the node, of which one must be allowed.
 	subresources []string
-	// verb that is needed whatever the method; empty: the method's.
+	// verb is needed for every method. If it is empty, the verb depends on the method.
 	verb    string
 	methods []string
 	handle  http.HandlerFunc // nil: there is no such page
 }
 
-// routes is the whole API. Paths that are not served have a place here
-// where they ask for another right than all others do.
+// routes is the whole API. Paths that are not served are listed here if they need another right
+// than all others.
 func (s *Server) routes() []route {
 	var (
 		logs    = []string{"log", "proxy"}

@@ -22,8 +22,8 @@ import (
 
 // Config is what a server needs. GetCertificate, Auth, Pods, Logs and Log are required.
 //
-// It has more than 20 fields because the API has a page for each part of the agent, and each part is
-// connected by one field.
+// It has more than 20 fields because the API has a page for each part of the agent, and each part
+// is connected by one field.
 type Config struct {
 	// GetCertificate returns the serving certificate for a handshake. It is
 	// asked each time, so a rotated certificate is used at once.
@@ -38,7 +38,8 @@ type Config struct {
 	// Metrics and ProbeMetrics are the pages /metrics and /metrics/probes.
 	Metrics      prometheus.Gatherer
 	ProbeMetrics prometheus.Gatherer
-	// StreamIdleTimeout is how long a connection of exec, attach or port-forward may be silent; 0 is for ever.
+	// StreamIdleTimeout is how long a connection of exec, attach or port-forward may be silent; 0
+	// is for ever.
 	StreamIdleTimeout time.Duration
 	// Health returns why the node does not work as it should, nil if it does. It
 	// must not block. Without it the node is healthy while it answers.
@@ -50,11 +51,13 @@ type Config struct {
 	Configuration any
 	// Profiling serves /debug/pprof/.
 	Profiling bool
-	// SetLogLevel sets the level of the agent's log by its name; its error is the client's. Nil: it cannot be changed.
+	// SetLogLevel sets the level of the agent's log by its name; its error is the client's. Nil: it
+	// cannot be changed.
 	SetLogLevel func(level string) error
 
-	// Connections bound those of the API's port, Readers the logs that are read at one time, and Forwards the connections to
-	// ports of pods. Zero values are those of a process with 16,384 open files to give.
+	// Connections bound those of the API's port, Readers the logs that are read at one time, and
+	// Forwards the connections to ports of pods. Zero values are those of a process with 16,384
+	// open files to give.
 	Connections door.Limits
 	Readers     int
 	Forwards    int
@@ -69,7 +72,8 @@ type Server struct {
 	rates   scrape.Rates
 	// errorLog is for what net/http reports of clients, failed handshakes mostly.
 	errorLog *log.Logger
-	// auditLog has a line for each privileged request, deniedLog for some of those that were denied.
+	// auditLog has a line for each privileged request, deniedLog for some of those that were
+	// denied.
 	auditLog, deniedLog *zap.Logger
 	requests            calls // all that are under way
 	readers, forwards   slots
@@ -135,9 +139,9 @@ func Listen(ctx context.Context, addr string) (net.Listener, error) {
 	}
 }
 
-// Serve serves HTTPS on listener, which it closes, until ctx ends. Requests that are under way then go on for a while:
-// followers of logs see what is written meanwhile. Then they are told to end, and those that do not are cut off. It
-// returns an error if the listener fails before.
+// Serve serves HTTPS on listener, which it closes, until ctx ends. Requests that are under way then
+// go on for a while: followers of logs see what is written meanwhile. Then they are told to end,
+// and those that do not are cut off. It returns an error if the listener fails before.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	requests, endRequests := context.WithCancel(context.WithoutCancel(ctx))
 	defer endRequests()
@@ -182,12 +186,13 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	return nil
 }
 
-// shutDown ends the server: requests may finish first, then they are told to end by endRequests. It returns when they have,
-// or when their time is up.
+// shutDown ends the server: requests may finish first, then they are told to end by endRequests. It
+// returns when they have, or when their time is up.
 func (s *Server) shutDown(ctx context.Context, server *http.Server, endRequests func()) {
 	finish, cancel := context.WithTimeout(ctx, s.config.limits.finish)
 	defer cancel()
-	// Followers that are still there are told next, so it is no matter that the time was not enough.
+	// Followers that are still there are told next, so it is no matter that the time was not
+	// enough.
 	_ = server.Shutdown(finish)
 	endRequests()
 	end, cancel := context.WithTimeout(ctx, s.config.limits.end)

@@ -19,7 +19,7 @@ func newSlots(n, otherwise int) slots {
 
 func (s slots) most() int { return cap(s) }
 
-// take reports whether one was free, which then is to be given back.
+// take reports whether a slot was free. The caller must give it back.
 func (s slots) take() bool {
 	select {
 	case s <- struct{}{}:

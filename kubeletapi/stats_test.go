@@ -88,7 +88,8 @@ func TestResourceMetrics(t *testing.T) {
 	}
 }
 
-// TestResourceMetricsOfNamesakes: a pod that was deleted and its successor of the same name do not spoil the page.
+// TestResourceMetricsOfNamesakes: a pod that was deleted and its successor of the same name do not
+// spoil the page.
 func TestResourceMetricsOfNamesakes(t *testing.T) {
 	at := time.Now()
 	f := fakeStats{pods: func(bool) []stats.PodStats {

@@ -42,7 +42,8 @@ func TestKeyboard(t *testing.T) {
 	}
 }
 
-// TestKeyboardIsBounded: a guest that does not read, and lines without an end, take no more than they may.
+// TestKeyboardIsBounded: a guest that does not read, and lines without an end, take no more than
+// they may.
 func TestKeyboardIsBounded(t *testing.T) {
 	read, _, _ := typed(io.LimitReader(endlessLines{}, 3*keysKept))
 	if len(read) < keysKept-100 || len(read) > keysKept+1 {

@@ -93,7 +93,8 @@ type expected struct {
 	kind   manifest.Kind
 }
 
-// put stores what r gives, if it is as expected; a module must be a WebAssembly binary. On an error nothing is left.
+// put stores what r gives, if it is as expected; a module must be a WebAssembly binary. On an error
+// nothing is left.
 func (b blobs) put(r io.Reader, want expected) (blob, error) {
 	limit := b.limit(want.kind)
 	if want.size > limit {
@@ -131,8 +132,8 @@ func tooLarge(k manifest.Kind, size, limit int64) error {
 	return fault.New(fault.ErrTooLarge, nil, "the %v has %d bytes or more; this node takes %vs of up to %d%s", k, size, k, limit, setting)
 }
 
-// receive copies r to w and hashes it on the way. It looks at a module's preamble first, so that what is none is
-// refused before it is fetched.
+// receive copies r to w and hashes it on the way. It looks at a module's preamble first, so that
+// what is none is refused before it is fetched.
 func receive(w io.Writer, r io.Reader, k manifest.Kind) (digest string, size int64, component bool, err error) {
 	start := make([]byte, manifest.PreambleSize)
 	n, err := io.ReadFull(r, start)
@@ -154,14 +155,16 @@ func receive(w io.Writer, r io.Reader, k manifest.Kind) (digest string, size int
 	return "sha256:" + hex.EncodeToString(hash.Sum(nil)), int64(n) + m, component, err
 }
 
-// maxRecord bounds what the store has noted in one file, in bytes: a list of an image's modules is the largest.
+// maxRecord bounds what the store has noted in one file, in bytes: a list of an image's modules is
+// the largest.
 const maxRecord = 64 << 20
 
-// readRecord reads what the store has noted. A disk, or another process, may have made something else of it.
+// readRecord reads what the store has noted. A disk, or another process, may have made something
+// else of it.
 func readRecord(path string) ([]byte, error) { return credentials.ReadFile(path, maxRecord) }
 
-// writeFile makes a file of mode 0600 in dir: fill writes it and says where it belongs. It appears there
-// complete, or on an error not at all, and synced if it replaces another.
+// writeFile makes a file of mode 0600 in dir: fill writes it and returns its path. It appears there
+// complete, or on an error it does not appear. It is synced if it replaces another file.
 func writeFile(dir string, fill func(*os.File) (path string, err error)) (err error) {
 	f, err := createTemp(dir)
 	if err != nil {
@@ -188,14 +191,14 @@ func writeFile(dir string, fill func(*os.File) (path string, err error)) (err er
 	return os.Rename(f.Name(), path)
 }
 
-// createTemp makes a file that is locked, so that whoever cleans up passes over it.
+// createTemp makes a file that is locked, so that a process that cleans up skips it.
 func createTemp(dir string) (*os.File, error) {
 	for {
 		f, err := os.CreateTemp(dir, tempPrefix+"*")
 		if err != nil {
 			return nil, err
 		}
-		if err = awaitLock(context.Background(), f, unix.LOCK_EX); err == nil { // nobody holds it for longer than it takes to remove it
+		if err = awaitLock(context.Background(), f, unix.LOCK_EX); err == nil { // another process holds it only while it removes the file
 			return f, nil
 		}
 		_ = f.Close()
@@ -224,7 +227,8 @@ func clean(dir string) error {
 	return nil
 }
 
-// removeUnlocked removes a file, or a folder with all in it, that nobody has locked, and says whether it is gone.
+// removeUnlocked removes a file, or a folder with everything in it, unless it is locked. It reports
+// whether it is removed.
 func removeUnlocked(path string) (gone bool, err error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -17,7 +17,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/fault"
 )
 
-// fakeDisk is a disk of 1,000,000 bytes of which a store's blobs take some, and other things the rest.
+// fakeDisk is a disk of 1,000,000 bytes of which a store's blobs take some, and other things the
+// rest.
 type fakeDisk struct {
 	store *Store
 	other int64
@@ -34,7 +35,8 @@ func (d *fakeDisk) usage() (size, free int64, err error) {
 	return size, free, err
 }
 
-// gcScene is a store with images of 100,000 bytes each, which were pulled some hours ago, the first the longest.
+// gcScene is a store with images of 100,000 bytes each, which were pulled some hours ago, the first
+// the longest.
 type gcScene struct {
 	*Store
 	srv     *server
@@ -101,7 +103,8 @@ func (g *gcScene) collector(t *testing.T, change func(*CollectorConfig)) *Collec
 	return c
 }
 
-// left are the images in the store, by their last names, and it checks that each can be found whole.
+// left are the images in the store, by their last names, and it checks that each can be found
+// whole.
 func (g *gcScene) left(t *testing.T) string {
 	t.Helper()
 	images, err := g.Images()

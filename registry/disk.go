@@ -31,8 +31,9 @@ type disk struct {
 // lock is the path of the store's lock.
 func (d *disk) lock() string { return filepath.Join(d.dir, "lock") }
 
-// remember records what the reference means, beside what is known of the same image for another purpose. It is known by its digest
-// as well, and by the tag last: a tag that is known has its digest known. The store's lock is held.
+// remember records what the reference means, beside what is known of the same image for another
+// purpose. It is known by its digest as well, and by the tag last: a tag that is known has its
+// digest known. The caller holds the store's lock.
 func (d *disk) remember(ref distribution.Reference, rec record) error {
 	if old, err := d.refs.get(ref.At(rec.Manifest)); err == nil { // none, or a damaged one, adds nothing
 		rec = rec.with(old)
@@ -46,9 +47,9 @@ func (d *disk) remember(ref distribution.Reference, rec record) error {
 	return nil
 }
 
-// remove takes an image out of the store, and out of all. The store's lock is held.
+// remove removes an image from the store, and from the map all. The caller holds the store's lock.
 func (d *disk) remove(image Image, all map[string]remembered, done *Removal) error {
-	// Whoever finds a tag has to find the image.
+	// A process that finds a tag has to find the image.
 	for _, name := range append(slices.Clone(image.Tags), image.ID) {
 		if err := d.refs.forget(name); err != nil {
 			return fmt.Errorf("remove image %s: %w", image.ID, err)
@@ -79,8 +80,9 @@ func (d *disk) remove(image Image, all map[string]remembered, done *Removal) err
 	return nil
 }
 
-// refuse removes an image that cannot be unpacked: what is remembered of it for that purpose, if the error is the image's own, and its
-// layers, but for those that other images need, or pulls have pinned.
+// refuse removes an image that cannot be unpacked: what is remembered of it for that purpose, if
+// the error is the image's own, and its layers, but for those that other images need, or pulls have
+// pinned.
 func (d *disk) refuse(ctx context.Context, ref distribution.Reference, rec record, why purpose, refusal error) error {
 	return withLock(ctx, d.lock(), unix.LOCK_EX, func() error {
 		all, err := d.refs.all()
@@ -105,7 +107,8 @@ func (d *disk) refuse(ctx context.Context, ref distribution.Reference, rec recor
 	})
 }
 
-// forget takes out of the store what an image is there for, and the image if that is all. The store's lock is held.
+// forget takes out of the store what an image is there for, and the image if that is all. The
+// caller holds the store's lock.
 func (d *disk) forget(image Image, why purpose, all map[string]remembered, done *Removal) error {
 	rest := image.rec.without(why)
 	if !rest.whole() {
@@ -147,8 +150,8 @@ func (d *disk) removeBlob(digest string, done *Removal) error {
 	return nil
 }
 
-// sweep removes blobs, parts of such and root filesystems that no image needs and nobody uses, if they are older than age. The store's
-// lock is held.
+// sweep removes blobs, parts of such and root filesystems that no image needs and no container
+// uses, if they are older than age. The caller holds the store's lock.
 func (d *disk) sweep(all map[string]remembered, used usage, age time.Duration, done *Removal) error {
 	needed := needs(all)
 	entries, err := os.ReadDir(d.blobs.dir)

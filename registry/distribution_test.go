@@ -18,11 +18,13 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/fault"
 )
 
-// requireRegistry is set where the tests with docker-registry must run: by .ci/run, which installs it. Elsewhere they are left
-// out where there is no such program, as it is no part of a developer's machine.
+// requireRegistry is set where the tests with docker-registry must run: by .ci/run, which installs
+// it. Elsewhere they are left out where there is no such program, as it is no part of a developer's
+// machine.
 const requireRegistry = "KRUSTLET_WASI_TEST_DOCKER_REGISTRY"
 
-// dockerRegistry starts Debian's docker-registry with TLS and one user, me, whose password is secret.
+// dockerRegistry starts Debian's docker-registry with TLS and one user, me, whose password is
+// secret.
 func dockerRegistry(t *testing.T, ca *authority) (host string) {
 	t.Helper()
 	program, err := exec.LookPath("docker-registry")
@@ -101,7 +103,8 @@ func TestDistribution(t *testing.T) {
 	s := newStore(t, Config{HostsDir: hosts})
 	_, err = s.Pull(t.Context(), "registry.example/team/none:v1", me)
 	errorcheck.Is(t, err, fault.ErrNotFound)
-	// The second credential is tried where the first is refused, and what is there already is gone on with.
+	// The second credential is tried where the first is refused, and what is there already is gone
+	// on with.
 	if err := os.WriteFile(s.blobs.path(digestOf(module))+partSuffix, module[:2_000_000], 0o600); err != nil {
 		t.Fatal(err)
 	}

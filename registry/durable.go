@@ -22,18 +22,20 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
 )
 
-// What a pull brings is of use as soon as it is complete and verified. It is on disk for good only later, and how much later depends
-// on whatever else the machine has to write; no pull waits for that, but Close does. Before, a process that is killed loses
-// nothing, but the machine's crash may. So what is on disk for good has a mark, and whoever opens the store first after the machine has
-// started looks at what has none:
+// What a pull brings can be used as soon as it is complete and verified. It is synced later. How
+// much later depends on what else the machine writes. No pull waits for that, but Close does. Until
+// then a killed process loses nothing, but a crash of the machine may lose it. So what is synced
+// has a mark. The process that opens the store first after a start of the machine checks everything
+// without a mark:
 //
-//   - a blob that is synced cannot be written to by its mode; another is removed unless it still has its digest
-//   - a synced root filesystem has a mark beside it that says so, any other in which boot it was made; that of another boot is removed,
-//     and made again of its layers when it is needed
+//   - a blob that is synced cannot be written to by its mode; another is removed unless it still
+//     has its digest
+//   - a synced root filesystem has a mark beside it that says so, any other in which boot it was
+//     made; that of another boot is removed, and made again of its layers when it is needed
 //   - a record that was not written to its end cannot be read, and counts as none
 //
-// What was on disk for good is not lost by a pull: a file that replaces another is synced before it does, and so are the blobs of an
-// image that a reference has come to mean.
+// A pull never loses what was synced. A file that replaces another is synced before it does. The
+// blobs of an image are synced before a reference means it that meant another image.
 
 const (
 	syncedMode = 0o400
@@ -43,7 +45,7 @@ const (
 	bootFile   = "boot" // in the store's folder: in which boot of the machine what is there was looked at
 )
 
-// bootID is a file with an ID that the machine makes anew whenever it starts.
+// bootID is a file with an ID that is new after each start of the machine.
 const bootID = "/proc/sys/kernel/random/boot_id"
 
 func readBoot() (string, error) {
@@ -51,7 +53,8 @@ func readBoot() (string, error) {
 	return strings.TrimSpace(string(id)), err
 }
 
-// recover looks at what a crash of the machine may have damaged. One process does that in each boot, before any uses the store.
+// recover checks what a crash of the machine may have damaged. One process does that in each boot,
+// before any process uses the store.
 func (d *disk) recover(log *zap.Logger) error {
 	return withLock(context.Background(), d.lock(), unix.LOCK_EX, func() error {
 		at := filepath.Join(d.dir, bootFile)
@@ -128,7 +131,7 @@ func (r roots) recover() error {
 // syncDelay is how long what was pulled waits for more of it, and so lets that go first.
 const syncDelay = time.Second
 
-// brought is what pulls have brought, and is not on disk for good.
+// brought is what pulls have brought and what is not synced.
 type brought struct {
 	blobs   []blob
 	records []string // their files
@@ -145,11 +148,11 @@ type syncer struct {
 	active bool // a goroutine takes care of it
 	done   sync.WaitGroup
 
-	closing   chan struct{} // closed when nothing is to be waited for any more
+	closing   chan struct{} // closed when the syncer must not wait any more
 	closeOnce sync.Once
 }
 
-// later has what was brought synced, beside whatever else goes on. Close waits for it.
+// later syncs what was brought in another goroutine. close waits for it.
 func (q *syncer) later(b brought) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -163,7 +166,7 @@ func (q *syncer) later(b brought) {
 	}
 }
 
-// syncWaiting syncs what there is by then, and says whether it may be called again.
+// syncWaiting waits, syncs what was brought until then, and reports whether to call it again.
 func (q *syncer) syncWaiting() bool {
 	select {
 	case <-time.After(syncDelay):
@@ -183,8 +186,8 @@ func (q *syncer) syncWaiting() bool {
 	return true
 }
 
-// sync has what was brought on disk for good. It may be removed meanwhile; and a blob is if it cannot be written: what could not be
-// may be lost at any time.
+// sync syncs what was brought. That may be removed meanwhile. A blob that cannot be written to the
+// disk is removed, because it may be lost at any time.
 func (d *disk) sync(b brought) error {
 	var errs []error
 	for _, blob := range b.blobs {
@@ -215,7 +218,7 @@ func (r roots) mark(dir string) error {
 	return os.WriteFile(filepath.Join(dir, markFile), []byte(unsynced+r.boot), 0o600)
 }
 
-// sync has a root on disk for good. It may be removed meanwhile.
+// sync syncs a root, which may be removed meanwhile.
 func (r roots) sync(id string) error {
 	mark, err := os.OpenFile(filepath.Join(r.path(id), markFile), os.O_RDWR, 0)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -234,7 +237,7 @@ func (r roots) sync(id string) error {
 	return mark.Sync()
 }
 
-// syncPath has a file on disk for good, or the names in a folder. It is no error if it is not there.
+// syncPath syncs a file, or the names in a folder. It is no error if it does not exist.
 func syncPath(path string) error {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -246,7 +249,7 @@ func syncPath(path string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// close waits until what was brought is on disk for good.
+// close waits until everything that was brought is synced.
 func (q *syncer) close() {
 	q.closeOnce.Do(func() { close(q.closing) })
 	q.done.Wait()

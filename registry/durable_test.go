@@ -23,7 +23,8 @@ func afterCrash(t *testing.T, s *Store) *Store {
 	return newStore(t, Config{Dir: s.dir})
 }
 
-// TestCloseSyncs: what was pulled is marked as on disk for good once the store is closed, and then nobody looks at it any more.
+// TestCloseSyncs: what was pulled is marked as on disk for good once the store is closed, and then
+// nobody looks at it any more.
 func TestCloseSyncs(t *testing.T) {
 	srv := newServer(t)
 	ref, upper := twoLayers(t, srv)
@@ -48,8 +49,8 @@ func TestCloseSyncs(t *testing.T) {
 	}
 }
 
-// TestCrash: what the machine's crash may have damaged is looked at, once: what is whole is kept, what is not is fetched again,
-// and a root filesystem is made again.
+// TestCrash: what the machine's crash may have damaged is looked at, once: what is whole is kept,
+// what is not is fetched again, and a root filesystem is made again.
 func TestCrash(t *testing.T) {
 	srv := newServer(t)
 	ref, upper := twoLayers(t, srv)
@@ -105,8 +106,8 @@ func TestCrash(t *testing.T) {
 	}
 }
 
-// TestLooksTwice: where it cannot be noted that the store was looked at, it opens all the same, and what this boot has made stays, as
-// containers may run from it.
+// TestLooksTwice: where it cannot be noted that the store was looked at, it opens all the same, and
+// what this boot has made stays, as containers may run from it.
 func TestLooksTwice(t *testing.T) {
 	srv := newServer(t)
 	ref, upper := twoLayers(t, srv)
@@ -130,7 +131,8 @@ func TestLooksTwice(t *testing.T) {
 	}
 }
 
-// TestCrashOfRecords: an image of which a crash has left only the tag is listed, and goes as any other.
+// TestCrashOfRecords: an image of which a crash has left only the tag is listed, and goes as any
+// other.
 func TestCrashOfRecords(t *testing.T) {
 	srv := newServer(t)
 	ref, _ := twoLayers(t, srv)
@@ -152,7 +154,8 @@ func TestCrashOfRecords(t *testing.T) {
 	checkAbsent(t, s, ref)
 }
 
-// TestUpdateIsSynced: what a reference comes to mean is on disk for good before what it meant is forgotten.
+// TestUpdateIsSynced: what a reference comes to mean is on disk for good before what it meant is
+// forgotten.
 func TestUpdateIsSynced(t *testing.T) {
 	srv := newServer(t)
 	s, ref := newStore(t, Config{}), srv.host()+"/app:v1"
@@ -176,8 +179,8 @@ func TestUpdateIsSynced(t *testing.T) {
 	}
 }
 
-// heldLayer pushes app:v1 and app:v2, of the same two layers, the second of which is not answered for before release is closed; asked is
-// told when it is asked for.
+// heldLayer pushes app:v1 and app:v2, of the same two layers, the second of which is not answered
+// for before release is closed; asked is told when it is asked for.
 func heldLayer(t *testing.T) (srv *server, asked, release chan struct{}) {
 	t.Helper()
 	srv = newServer(t)

@@ -14,7 +14,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/manifest"
 )
 
-// parallelLayers is how many layers of one image are fetched at a time. With more, the first comes later, and so does its unpacking.
+// parallelLayers is how many layers of one image are fetched at a time. With more, the first comes
+// later, and so does its unpacking.
 const parallelLayers = 3
 
 // fetches are the layers that are fetched now.
@@ -38,7 +39,8 @@ func newFetching(n int) *fetching {
 	return f
 }
 
-// release lets the layers be removed. It may be called twice, and not before fetches.all has returned.
+// release lets the layers be removed. It may be called twice, and not before fetches.all has
+// returned.
 func (f *fetching) release() {
 	for _, unpin := range f.pins {
 		if unpin != nil {
@@ -47,12 +49,13 @@ func (f *fetching) release() {
 	}
 }
 
-// unsynced are the layers, all there, that are not on disk for good.
+// unsynced are the layers that are not synced. All layers must be there.
 func (f *fetching) unsynced() []blob {
 	return slices.DeleteFunc(slices.Clone(f.blobs), func(b blob) bool { return b.synced })
 }
 
-// all brings the plan's layers to the disk, in order, but several at a time. None is removed before they are released.
+// all brings the plan's layers to the disk, in order, but several at a time. None is removed before
+// they are released.
 func (s *fetches) all(ctx context.Context, remote *distribution.Repository, ref distribution.Reference, p plan, f *fetching) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(parallelLayers)
@@ -68,7 +71,8 @@ func (s *fetches) all(ctx context.Context, remote *distribution.Repository, ref 
 	return group.Wait()
 }
 
-// pinned fetches a layer and pins it. It begins anew if the layer is removed in between, as its image was a moment ago.
+// pinned fetches a layer and pins it. It begins again if the layer is removed in between, together
+// with an image that had it.
 func (s *fetches) pinned(ctx context.Context, remote *distribution.Repository, ref distribution.Reference, layer v1.Descriptor, kind manifest.Kind) (blob, func(), error) {
 	for {
 		b, err := s.running.do(ctx, kind.String()+" "+ref.At(layer.Digest.String()), func(ctx context.Context) (blob, error) {
@@ -84,8 +88,8 @@ func (s *fetches) pinned(ctx context.Context, remote *distribution.Repository, r
 	}
 }
 
-// fetch returns the layer's blob from the disk, or else from the registry. A blob of another size than the
-// manifest says is fetched, so that whoever lies is found out.
+// fetch returns the layer's blob from the disk, or else from the registry. A blob of another size
+// than the manifest says is fetched, so that a wrong manifest is detected.
 func (s *fetches) fetch(ctx context.Context, remote *distribution.Repository, layer v1.Descriptor, kind manifest.Kind) (blob, error) {
 	want := expected{digest: layer.Digest.String(), size: layer.Size, kind: kind}
 	if limit := s.blobs.limit(kind); layer.Size > limit {

@@ -16,21 +16,24 @@ import (
 type purpose int
 
 const (
-	toKeep purpose = iota // it is to be here, and may run later
-	toRun                 // a module of it is to run
+	toKeep purpose = iota // it must be on disk, and may run later
+	toRun                 // a module of it runs
 	toShow                // its files are shown in a volume, whatever they are
 )
 
-// LookupFiles is Lookup of an image whose files are to be shown, not run: of the Module that it returns, Root, Image, ImageID and
-// Size are set. Any image has files, for whichever platform it is:
+// LookupFiles is Lookup of an image whose files are shown, and do not run: of the Module that it
+// returns, Root, Image, ImageID and Size are set. Any image has files, for whichever platform it
+// is:
 //
-//   - one with a root filesystem those in it: of an index, that for WebAssembly, else that for Linux on this machine's processor,
-//     else the only one there is;
-//   - another artifact one for each layer, called by the layer's title (org.opencontainers.image.title); a single module without
-//     a title is called by the last part of the repository, and `.wasm`.
+//   - one with a root filesystem those in it: of an index, that for WebAssembly, else that for
+//     Linux on this machine's processor, else the only one there is;
+//   - another artifact one for each layer, called by the layer's title
+//     (org.opencontainers.image.title); a single module without a title is called by the last part
+//     of the repository, and `.wasm`.
 //
-// What is on disk as files may not be as a module, and the other way round; a root filesystem that containers run from is both.
-// Files of the node, fs/PATH, are refused as of the class ErrInvalidReference.
+// What is on disk as files may not be as a module, and the other way round; a root filesystem that
+// containers run from is both. Files of the node, fs/PATH, are refused as of the class
+// ErrInvalidReference.
 func (s *Store) LookupFiles(ctx context.Context, image string, keys distribution.Keys) (m Module, present bool, err error) {
 	ref, err := s.filesReference(image)
 	if err != nil {
@@ -39,7 +42,8 @@ func (s *Store) LookupFiles(ctx context.Context, image string, keys distribution
 	return s.lookup(ctx, image, ref, keys, toShow)
 }
 
-// PullFiles is Pull of an image whose files are to be shown; of the Module in what it returns that is set which LookupFiles sets.
+// PullFiles is Pull of an image whose files are shown. It sets the same fields of the Module as
+// LookupFiles.
 func (s *Store) PullFiles(ctx context.Context, image string, keys distribution.Keys) (Pulled, error) {
 	ref, err := s.filesReference(image)
 	if err != nil {

@@ -132,7 +132,8 @@ func TestRegistryDoesNotReachTheNodeItself(t *testing.T) {
 	})
 }
 
-// TestRegistryDoesNotReachTheNodesAddresses: the machine's other addresses, and those of pods, are the machine itself too.
+// TestRegistryDoesNotReachTheNodesAddresses: the machine's other addresses, and those of pods, are
+// the machine itself too.
 func TestRegistryDoesNotReachTheNodesAddresses(t *testing.T) {
 	if !ownnetwork.Enter(t) {
 		return

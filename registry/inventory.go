@@ -18,10 +18,11 @@ import (
 type Image struct {
 	// ID is REPOSITORY@DIGEST, with the digest of its manifest.
 	ID string
-	// Tags are the references by tag, in full, that meant the image when they were last pulled. There may be none.
+	// Tags are the references by tag, in full, that meant the image when they were last pulled.
+	// There may be none.
 	Tags []string
-	// Module is the digest of the module that the image is; empty for one with a root filesystem, or of which only the files
-	// were pulled.
+	// Module is the digest of the image's module. It is empty for an image with a root filesystem,
+	// and if only the files were pulled.
 	Module string
 	// Size is that of what was fetched of it, in bytes; images may share that.
 	Size int64
@@ -96,8 +97,8 @@ type Removal struct {
 	Freed int64
 }
 
-// Remove forgets a reference, and with an image's last reference by tag, or its ID, the image. An image is in use if used has
-// one of its tags or its ID; then the error is of the class ErrInUse.
+// Remove forgets a reference, and with an image's last reference by tag, or its ID, the image. An
+// image is in use if used has one of its tags or its ID; then the error is of the class ErrInUse.
 func (s *Store) Remove(ctx context.Context, image string, used []string) (done Removal, err error) {
 	ref, err := distribution.ParseReference(image, s.hosts)
 	if err != nil {
@@ -140,7 +141,8 @@ func needs(all map[string]remembered) map[string]bool {
 	return needed
 }
 
-// usage is what containers use: images by the names that they have in the store, and local modules by their digests.
+// usage is what containers use: images by the names that they have in the store, and local modules
+// by their digests.
 type usage struct {
 	names   map[string]bool
 	digests map[string]bool

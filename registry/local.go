@@ -14,8 +14,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/manifest"
 )
 
-// local takes a module from a file of the node. The file is read whenever a container starts, so a new build
-// is seen; it is copied into the store, so that what runs is what the digest says.
+// local takes a module from a file of the node. The file is read whenever a container starts, so a
+// new build is seen; it is copied into the store, so that what runs is what the digest says.
 func (s *Store) local(image string, ref distribution.Reference) (m Module, present bool, err error) {
 	if !s.allowLocal {
 		return Module{}, false, fault.New(fault.ErrLocalModules, nil, "image %.300q names a file of the node, which this node does not allow (--x-allow-local-modules)", image)
@@ -65,6 +65,6 @@ func (s *Store) keep(f *os.File, size int64) (blob, error) {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return blob{}, err
 	}
-	// The digest is taken anew: the file may have changed in between.
+	// The digest is computed again: the file may have changed in between.
 	return s.blobs.put(f, expected{size: -1, kind: manifest.Module})
 }

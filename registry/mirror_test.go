@@ -199,7 +199,8 @@ func writePEM(t *testing.T, file, kind string, der []byte) {
 	}
 }
 
-// sign makes a certificate for 127.0.0.1, of a server and a client alike, and the files of it and its key.
+// sign makes a certificate for 127.0.0.1, of a server and a client alike, and the files of it and
+// its key.
 func (a *authority) sign(t *testing.T) (_ tls.Certificate, certFile, keyFile string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -16,11 +16,12 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/manifest"
 )
 
-// partSuffix ends the names of blobs that have not been fetched to their end. What there is of one outlives a transfer that
-// breaks off, and a crash; it is not trusted before the digest of the whole has been found right.
+// partSuffix ends the names of blobs that have not been fetched to their end. What there is of one
+// outlives a transfer that breaks off, and a crash; it is not trusted before the digest of the
+// whole has been found right.
 const partSuffix = ".part"
 
-// part is a blob that is being fetched. It is locked for whoever fetches it.
+// part is a blob that is being fetched. The goroutine that fetches it holds its lock.
 type part struct {
 	blobs blobs
 	file  *os.File
@@ -30,7 +31,7 @@ type part struct {
 	done  bool
 }
 
-// part opens what there is of a blob, and waits for whoever else is fetching it.
+// part opens what there is of a blob. It waits while another goroutine or process fetches it.
 func (b blobs) part(ctx context.Context, want expected) (*part, error) {
 	for {
 		f, err := os.OpenFile(b.path(want.digest)+partSuffix, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
@@ -69,8 +70,8 @@ func (p *part) Restart() error {
 	return err
 }
 
-// Take adds what r gives, which is the content from a place on: where the part ends, or the beginning. Content that cannot be
-// the right one is refused as soon as that is seen.
+// Take adds what r gives: the content from a position on, which is the end of the part or 0. Wrong
+// content is refused as soon as that is known.
 func (p *part) Take(r io.Reader, from int64) error {
 	if from != p.have {
 		if err := p.Restart(); err != nil {
@@ -143,7 +144,7 @@ func (p *part) check() error {
 	return nil
 }
 
-// finish puts the whole blob in its place, and closes the part.
+// finish gives the complete blob its path, and closes the part.
 func (p *part) finish() (blob, error) {
 	defer func() { _ = p.file.Close() }()
 	if !p.done {
@@ -155,7 +156,8 @@ func (p *part) finish() (blob, error) {
 	return p.blobs.find(p.want.digest, p.want.kind)
 }
 
-// leave closes a part that was not finished. Only a transfer that broke off leaves something to go on with.
+// leave closes a part that was not finished. Only a transfer that broke off leaves something to go
+// on with.
 func (p *part) leave(err error) {
 	var broken *distribution.InterruptedError
 	if p.have == 0 || !errors.As(err, &broken) && !errors.Is(err, context.Canceled) {

@@ -20,7 +20,7 @@ type plan struct {
 	image  record          // but for its references and time, and whether it is a component
 }
 
-// resolve asks the registry what a reference is, and says what is to be fetched of it. What this node
+// resolve asks the registry what a reference means, and returns what to fetch. What this node
 // cannot run is refused here, before its layers are fetched.
 func resolve(ctx context.Context, remote *distribution.Repository, ref distribution.Reference, why purpose) (plan, error) {
 	if why == toShow {
@@ -55,8 +55,8 @@ func resolve(ctx context.Context, remote *distribution.Repository, ref distribut
 	return p, nil
 }
 
-// findManifest fetches the manifest that id, a tag or a digest, stands for, through indexes if need be: choose says where to go on
-// from one. digest is that of what id names itself.
+// findManifest fetches the manifest that id, a tag or a digest, stands for, through indexes if need
+// be: choose says where to go on from one. digest is that of what id names itself.
 func findManifest(ctx context.Context, remote *distribution.Repository, id string, choose func(manifest.Manifest) (v1.Descriptor, error)) (m manifest.Manifest, digest string, err error) {
 	size := int64(-1) // any
 	for range manifest.MaxNesting + 1 {
@@ -83,7 +83,8 @@ func findManifest(ctx context.Context, remote *distribution.Repository, id strin
 	return manifest.Manifest{}, "", fault.New(fault.ErrNotWasm, nil, "found an index in an index, and so on for more than %d; name the image by its digest", manifest.MaxNesting)
 }
 
-// fetchConfig fetches and reads an image's config, which is not kept: what is needed of it goes into the record.
+// fetchConfig fetches and reads an image's config, which is not kept: what is needed of it goes
+// into the record.
 func fetchConfig(ctx context.Context, remote *distribution.Repository, config v1.Descriptor) (manifest.ConfigFile, error) {
 	if err := manifest.CheckLayer(config, 0); err != nil {
 		return manifest.ConfigFile{}, err

@@ -17,9 +17,10 @@ func (m *Module) become(at string) {
 	m.Path, m.Digest, m.Component = filepath.Join(m.Root.Dir, filepath.FromSlash(at)), found.Digest, found.Component
 }
 
-// Program is m with the module that a guest of that argv, environment (entries KEY=VALUE) and working directory is an instance of. In an image
-// with a root filesystem it is the one that argv[0] names, as a shell would find it, with or without `.wasm` at its end;
-// if it names none, as in an image that is one module, it is the image's own. The error is of the class ErrNoProgram.
+// Program is m with the module that a guest of that argv, environment (entries KEY=VALUE) and
+// working directory is an instance of. In an image with a root filesystem it is the one that
+// argv[0] names, as a shell would find it, with or without `.wasm` at its end; if it names none, as
+// in an image that is one module, it is the image's own. The error is of the class ErrNoProgram.
 func (m Module) Program(argv, env []string, workDir string) (Module, error) {
 	if m.Root == nil {
 		return m, nil
@@ -37,8 +38,9 @@ func (m Module) Program(argv, env []string, workDir string) (Module, error) {
 	return m, nil
 }
 
-// Argv is the argv of a guest, where command and args are what a container says: command replaces the image's entrypoint and its
-// cmd, args the cmd. An image that is one module and has no entrypoint has its own name as such. It has one element at least.
+// Argv is the argv of a guest, where command and args are what a container says: command replaces
+// the image's entrypoint and its cmd, args the cmd. An image that is one module and has no
+// entrypoint has its own name as such. It has one element at least.
 func (m Module) Argv(command, args []string) []string {
 	var config manifest.Config
 	if m.Config != nil {
@@ -61,8 +63,8 @@ func (m Module) Argv(command, args []string) []string {
 	return argv
 }
 
-// name is what the module is called if nobody says otherwise: by its file in a root filesystem, else by the last part of the
-// image's repository.
+// name is the name of the module where no argv gives another: by its file in a root filesystem,
+// else by the last part of the image's repository.
 func (m Module) name() string {
 	if m.Root != nil && m.Path != "" {
 		return filepath.Base(m.Path)
@@ -72,7 +74,8 @@ func (m Module) name() string {
 	return name
 }
 
-// Environ is the environment of a guest, entries KEY=VALUE: the image's, where own has no such name, and own.
+// Environ is the environment of a guest, entries KEY=VALUE: the image's, where own has no such
+// name, and own.
 func (m Module) Environ(own []string) []string {
 	if m.Config == nil {
 		return own
@@ -100,9 +103,9 @@ func (m Module) noProgram(argv []string) error {
 		strings.Join(names, ", "), what)
 }
 
-// Beside is the module that a guest of that argv, environment and working directory is an instance of in the image that has
-// the module at path, as of Module.Path: for commands that run beside a container's own. If argv[0] names none, it is the same
-// module.
+// Beside is the module that a guest of that argv, environment and working directory is an instance
+// of in the image that has the module at path, as of Module.Path: for commands that run beside a
+// container's own. If argv[0] names none, it is the same module.
 func Beside(file, digest string, argv, env []string, workDir string) (Module, error) {
 	same := Module{Path: file, Digest: digest}
 	dir := rootOf.FindStringSubmatch(file)
@@ -117,5 +120,6 @@ func Beside(file, digest string, argv, env []string, workDir string) (Module, er
 	return same.Program(argv, env, workDir)
 }
 
-// rootOf finds the folder of the root filesystem that a path leads into: the outermost, as an image may have such names too.
+// rootOf finds the folder of the root filesystem that a path leads into: the outermost, as an image
+// may have such names too.
 var rootOf = regexp.MustCompile(`^(.*?/` + rootsFolder + `/[0-9a-f]{64})/` + treeFolder + `/`)

@@ -22,17 +22,20 @@ type Pulled struct {
 	Took time.Duration
 }
 
-// Pull asks the registry what the image is now, fetches of it what is not on disk, and remembers what the
-// reference means and for whom. An image with a root filesystem is not unpacked, and of the Module in what it returns that is set which
-// is known without: Image, ImageID, Size and Config. keys are shown to the registry; they may be nil. A local file is taken as by Lookup.
+// Pull asks the registry what the image is now, fetches of it what is not on disk, and remembers
+// what the reference means and for whom. An image with a root filesystem is not unpacked, and of
+// the Module in what it returns that is set which is known without: Image, ImageID, Size and
+// Config. keys are shown to the registry; they may be nil. A local file is taken as by Lookup.
 //
-// Pull blocks until it is done or ctx ends, in which case the error is ctx's. Any of the Err classes may come; after an error
-// the store is as it was before, but for what came of a module before a transfer broke off.
+// Pull blocks until it is done or ctx ends, in which case the error is ctx's. Any of the Err
+// classes may come; after an error the store is as it was before, but for what came of a module
+// before a transfer broke off.
 func (s *Store) Pull(ctx context.Context, image string, keys distribution.Keys) (Pulled, error) {
 	return s.pullModule(ctx, image, keys, toKeep)
 }
 
-// PullToRun is Pull, and unpacks the image beside that. One that cannot be unpacked is not pulled, and nothing is left of it.
+// PullToRun is Pull, and unpacks the image beside that. One that cannot be unpacked is not pulled,
+// and nothing is left of it.
 func (s *Store) PullToRun(ctx context.Context, image string, keys distribution.Keys) (Pulled, error) {
 	return s.pullModule(ctx, image, keys, toRun)
 }
@@ -128,24 +131,25 @@ func (s *Store) pull(ctx context.Context, ref distribution.Reference, remote *di
 	if p.kind == manifest.Module {
 		p.image.Component = layers.blobs[0].component
 	}
-	// Before anybody can find it.
+	// Before another pod can find it.
 	if err := s.rights.grant(ref.At(p.image.Manifest), remote.Credential()); err != nil {
 		return Module{}, fmt.Errorf("remember who may have %s: %w", ref.Name(), err)
 	}
 	how := unix.LOCK_SH
 	if why == toShow {
-		how = unix.LOCK_EX // nobody adds to the same record meanwhile
+		how = unix.LOCK_EX // no other pull adds to the same record meanwhile
 	}
 	if err := withLock(ctx, s.lock(), how, func() error { return s.remember(ref, p.image) }); err != nil {
 		return Module{}, err
 	}
-	// A root filesystem that was there already may have been removed a moment ago, with the image that had it.
+	// A root filesystem that was there already may have been removed a moment ago, with the image
+	// that had it.
 	m, _, err := s.imageOf(ctx, ref, p.image, why)
 	return m, err
 }
 
-// obtain fetches an image's layers, and unpacks each as soon as it and those below it are there, if that is what the image is pulled
-// for. No layer is removed before they are released.
+// obtain fetches an image's layers, and unpacks each as soon as it and those below it are there, if
+// that is what the image is pulled for. No layer is removed before they are released.
 func (s *Store) obtain(ctx context.Context, ref distribution.Reference, remote *distribution.Repository, p plan, why purpose) (layers *fetching, made bool, err error) {
 	layers = newFetching(len(p.layers))
 	group, both := errgroup.WithContext(ctx)

@@ -22,14 +22,16 @@ import (
 
 // PushConfig says how a module is published. The zero value will do.
 type PushConfig struct {
-	// InsecureRegistries, Authorities, HostsDir and UserAgent are as in Config. Mirrors are not pushed to.
+	// InsecureRegistries, Authorities, HostsDir and UserAgent are as in Config. Mirrors are not
+	// pushed to.
 	InsecureRegistries []string
 	Authorities        []string
 	HostsDir           string
 	UserAgent          string
-	// Keys find the credentials, of which the first is shown; nil means those of the user's docker config.
+	// Keys find the credentials. The first is shown to the registry. nil means those of the user's
+	// docker config.
 	Keys distribution.Keys
-	// Progress is told how much of how much has been sent, by one goroutine; nil: nobody is.
+	// Progress is called by one goroutine with how much of how much was sent, unless it is nil.
 	Progress func(done, size int64)
 	// Created goes into the artifact's config; zero means now.
 	Created time.Time
@@ -37,8 +39,9 @@ type PushConfig struct {
 	Author string
 }
 
-// Push publishes a module or component as a CNCF wasm artifact under image, a reference by tag, and returns
-// REPOSITORY@DIGEST. The error's class is ErrInvalidReference, ErrNotWasm or ErrUnauthorized, or else the registry failed.
+// Push publishes a module or component as a CNCF wasm artifact under image, a reference by tag, and
+// returns REPOSITORY@DIGEST. The error's class is ErrInvalidReference, ErrNotWasm or
+// ErrUnauthorized, or else the registry failed.
 func Push(ctx context.Context, image string, module []byte, cfg PushConfig) (imageID string, err error) {
 	hosts := distribution.NewHostPolicy(cfg.InsecureRegistries)
 	ref, err := distribution.ParseReference(image, hosts)
@@ -113,8 +116,8 @@ func pushImage(ctx context.Context, ref distribution.Reference, img v1.Image, ho
 	return nil
 }
 
-// artifactConfig is the config that the CNCF's layout asks for. A component's list of imports and exports is
-// optional and left out.
+// artifactConfig is the config that the CNCF's layout asks for. A component's list of imports and
+// exports is optional and left out.
 func artifactConfig(module []byte, cfg PushConfig) ([]byte, error) {
 	component, err := manifest.IsComponent(module)
 	if err != nil {

@@ -25,7 +25,8 @@ import (
 
 const zeros = "0000000000000000000000000000000000000000000000000000000000000000"
 
-// server is a registry on a loopback address that counts what it is asked, and may be told to answer otherwise.
+// server is a registry on a loopback address that counts what it is asked, and may be told to
+// answer otherwise.
 type server struct {
 	*httptest.Server
 	mu       sync.Mutex
@@ -187,8 +188,8 @@ func partsOf(t testing.TB, s *Store) []string {
 	return parts
 }
 
-// checkAbsent checks that nothing of the image is in the store: not known, no blob, no left-over but what a broken transfer may
-// go on with.
+// checkAbsent checks that nothing of the image is in the store: not known, no blob, no left-over
+// but what a broken transfer may go on with.
 func checkAbsent(t testing.TB, s *Store, image string) {
 	t.Helper()
 	if _, present, err := s.found(image); present || err != nil {

@@ -185,7 +185,8 @@ func TestStoresShareAFolder(t *testing.T) {
 	ended := make(chan error, 2)
 	go func() { _, err := one.pulled(t.Context(), srv.host()+"/app:v1"); ended <- err }()
 	<-asked
-	// Another process opens the folder meanwhile: it takes nothing away, and waits for what is being fetched.
+	// Another process opens the folder meanwhile: it takes nothing away, and waits for what is
+	// being fetched.
 	two := newStore(t, Config{Dir: one.dir})
 	go func() { _, err := two.pulled(t.Context(), srv.host()+"/copy:v1"); ended <- err }()
 	eventually.True(t, "the second asks for the manifest", func() bool { return srv.count("GET", "/copy/manifests/") == 1 })
@@ -207,8 +208,8 @@ func TestStoresShareAFolder(t *testing.T) {
 	}
 }
 
-// smallDisk mounts a disk of 256 KiB. Who may not mount does so in a namespace, in which the test is executed anew; then it is
-// not ok, and the test is over.
+// smallDisk mounts a disk of 256 KiB. Who may not mount does so in a namespace, in which the test
+// is executed anew; then it is not ok, and the test is over.
 func smallDisk(t *testing.T) (dir string, ok bool) {
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), "small")

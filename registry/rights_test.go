@@ -175,8 +175,8 @@ func TestPullsAreSharedByEqualCredentials(t *testing.T) {
 	}
 }
 
-// TestRecordsThatAreNone: what is no file in the place of a record counts as a damaged one. Nothing waits for it, and pulling
-// mends it.
+// TestRecordsThatAreNone: what is no file in the place of a record counts as a damaged one. Nothing
+// waits for it, and pulling mends it.
 func TestRecordsThatAreNone(t *testing.T) {
 	srv := newServer(t)
 	srv.push(t, "app:v1", wasm("x", 10))

@@ -409,7 +409,8 @@ func TestPullHostileRootfs(t *testing.T) {
 	}
 }
 
-// TestPullHostileConfig: what a registry says of a config, and what is in one, is checked before it is used.
+// TestPullHostileConfig: what a registry says of a config, and what is in one, is checked before it
+// is used.
 func TestPullHostileConfig(t *testing.T) {
 	layer := gzipLayer(t, "app.wasm", string(wasm("app", 1)))
 	img := image(t, v1.ConfigFile{}, layer)
@@ -533,8 +534,8 @@ func TestDamagedRootfsIsMended(t *testing.T) {
 	}
 }
 
-// TestUnpackedOnce: images that share their layers are unpacked once, though they are pulled together; and what a crash
-// left half unpacked goes.
+// TestUnpackedOnce: images that share their layers are unpacked once, though they are pulled
+// together; and what a crash left half unpacked goes.
 func TestUnpackedOnce(t *testing.T) {
 	srv := newServer(t)
 	layer := gzipLayer(t, "app.wasm", string(wasm("app", 1)))

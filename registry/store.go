@@ -23,8 +23,9 @@ import (
 type Config struct {
 	// Dir is the store's folder; it is made if it is not there.
 	Dir string
-	// InsecureRegistries are the hosts, each with or without a port, with which plain HTTP may be spoken and
-	// whose certificates are not verified. This machine's loopback addresses and localhost always are.
+	// InsecureRegistries are the hosts, each with or without a port, with which plain HTTP may be
+	// spoken and whose certificates are not verified. This machine's loopback addresses and
+	// localhost always are.
 	InsecureRegistries []string
 	// AllowLocalModules allows images `fs/PATH`, files of the node.
 	AllowLocalModules bool
@@ -32,29 +33,35 @@ type Config struct {
 	MaxModuleSize int64
 	// MaxLayerSize bounds a layer of a root filesystem as it is fetched, in bytes; 0 means 4 GiB.
 	MaxLayerSize int64
-	// Authorities are files with certificates, in PEM, that registries are trusted by beside the system's.
+	// Authorities are files with certificates, in PEM, that registries are trusted by beside the
+	// system's.
 	Authorities []string
-	// HostsDir is a folder with one folder for each registry, which has a hosts.toml as containerd's; empty: there is none.
+	// HostsDir is a folder with one folder for each registry, which has a hosts.toml as
+	// containerd's. It is empty if there is none.
 	HostsDir string
 	// MaxParallelPulls is how many images may be pulled at a time; 0 means any number.
 	MaxParallelPulls int
-	// RightsDir is the folder where it is kept who may have which image; empty means the folder rights in Dir. It tells
-	// something of credentials, and so is not for those who may read modules.
+	// RightsDir is the folder where it is kept who may have which image; empty means the folder
+	// rights in Dir. It tells something of credentials, and so is not for those who may read
+	// modules.
 	RightsDir string
 	// Verify says who may have an image that is on disk; empty means NeverVerifyPreloadedImages.
 	Verify Verification
-	// Allowed are the images for NeverVerifyAllowlistedImages, as pods name them, without tags and digests; `/*` at the end stands
-	// for all that begin so.
+	// Allowed are the images for NeverVerifyAllowlistedImages, as pods name them, without tags and
+	// digests; `/*` at the end stands for all that begin so.
 	Allowed []string
-	// Preload says that what is pulled is preloaded: by somebody who is no pod, for all of them.
+	// Preload means that what is pulled counts as preloaded: it was pulled for all pods, and by
+	// none of them.
 	Preload bool
-	// MaxUnpackedSize bounds a root filesystem, in bytes of its layers unpacked and of its files; 0 means 8 GiB.
+	// MaxUnpackedSize bounds a root filesystem, in bytes of its layers unpacked and of its files; 0
+	// means 8 GiB.
 	MaxUnpackedSize int64
 	// MaxFiles bounds the entries of all layers of a root filesystem together; 0 means 250,000.
 	MaxFiles int64
 	// UserAgent is what registries are told; empty means "krustlet-wasi".
 	UserAgent string
-	// Progress is told how much there is of a blob that is being fetched, by the goroutines that fetch; nil: nobody is.
+	// Progress is called with how much there is of a blob by the goroutine that fetches it, unless
+	// it is nil.
 	Progress func(digest string, done, size int64)
 	// Log takes what concerns the operator and no caller; nil logs nothing.
 	Log *zap.Logger
@@ -75,7 +82,7 @@ type Store struct {
 	allowLocal bool
 	stall      time.Duration
 	full       chan struct{} // has a token when a pull found the disk full
-	turns      chan struct{} // holds a token per pull that goes on; nil: there is no bound
+	turns      chan struct{} // holds a token for each pull that runs; nil if there is no limit
 	log        *zap.Logger
 
 	pulls   calls[Pulled] // by reference, credentials and purpose
@@ -84,7 +91,8 @@ type Store struct {
 	syncer  syncer
 }
 
-// New opens the store in cfg.Dir, and removes what a crash left half-written there, or damaged. Close closes it.
+// New opens the store in cfg.Dir, and removes what a crash left half-written there, or damaged.
+// Close closes it.
 func New(cfg Config) (*Store, error) {
 	if cfg.Dir == "" {
 		return nil, errors.New("open module store: no folder given")
@@ -164,15 +172,16 @@ func New(cfg Config) (*Store, error) {
 
 // Module is an image on this node's disk, and the module in it that runs.
 type Module struct {
-	// Path is the file with the module's bytes: absolute, and to be read only. It and Digest are empty for an image with
-	// several modules that does not say which is to run; see Program.
+	// Path is the absolute path of the file with the module's bytes, which must only be read. Path
+	// and Digest are empty for an image with several modules that does not say which one runs; see
+	// Program.
 	Path string
 	// Digest is the SHA-256 of those bytes, `sha256:` and 64 hexadecimal digits.
 	Digest string
 	// Image is the reference as it was asked for.
 	Image string
-	// ImageID is what goes into a container status's imageID: REPOSITORY@DIGEST with the manifest's digest,
-	// or fs/PATH@DIGEST with the module's.
+	// ImageID is what goes into a container status's imageID: REPOSITORY@DIGEST with the manifest's
+	// digest, or fs/PATH@DIGEST with the module's.
 	ImageID string
 	// Size is the image's, as it was fetched, in bytes: that of the module, or of all layers.
 	Size int64
@@ -184,16 +193,19 @@ type Module struct {
 	Config *manifest.Config
 }
 
-// Lookup answers from the disk whether the image is present, without a word to a registry, and unpacks it unless that is done. A
-// reference by tag means what it meant when it was last pulled; one by digest is present too if a tag was pulled from
-// the same repository that meant it. A local file is present if it is there, and is read.
+// Lookup answers from the disk whether the image is present, without a word to a registry, and
+// unpacks it unless that is done. A reference by tag means what it meant when it was last pulled;
+// one by digest is present too if a tag was pulled from the same repository that meant it. A local
+// file is present if it is there, and is read.
 //
-// An image that was pulled with somebody's credentials is present for those alone who have the same, or such of the same Secret
-// or ServiceAccount, unless Config.Verify has it otherwise; keys are whose Lookup it is, and nil those of who may have everything.
+// An image that was pulled with credentials is present only for a caller with the same credentials,
+// or with others of the same Secret or ServiceAccount, unless Config.Verify says otherwise. keys
+// are the caller's. A caller with nil may have everything.
 //
-// Its errors are of the classes ErrInvalidReference and ErrLocalModules; for local files also ErrNotWasm,
-// ErrTooLarge, ErrDigestMismatch, or a failure to read them; or they come from keys, or from unpacking, and are as Pull's then: an image
-// that cannot be unpacked is not in the store any more.
+// Its errors are of the classes ErrInvalidReference and ErrLocalModules; for local files also
+// ErrNotWasm, ErrTooLarge, ErrDigestMismatch, or a failure to read them; or they come from keys, or
+// from unpacking, and are as Pull's then: an image that cannot be unpacked is not in the store any
+// more.
 func (s *Store) Lookup(ctx context.Context, image string, keys distribution.Keys) (m Module, present bool, err error) {
 	ref, err := distribution.ParseReference(image, s.hosts)
 	if err != nil {
@@ -205,7 +217,7 @@ func (s *Store) Lookup(ctx context.Context, image string, keys distribution.Keys
 	return s.lookup(ctx, image, ref, keys, toRun)
 }
 
-// lookup is the image for a purpose, if it is on disk and whoever has the keys may have it.
+// lookup is the image for a purpose, if it is on disk and the owner of the keys may have it.
 func (s *Store) lookup(ctx context.Context, image string, ref distribution.Reference, keys distribution.Keys, why purpose) (m Module, present bool, err error) {
 	absent := func(err error) (Module, bool, error) {
 		if !errors.Is(err, fs.ErrNotExist) {
@@ -240,8 +252,9 @@ func (s *Store) lookup(ctx context.Context, image string, ref distribution.Refer
 	return m, true, nil
 }
 
-// imageOf is the image of which rec is remembered, for a purpose. Its root filesystem is made if need be. fs.ErrNotExist: it is not on
-// disk; errDamaged: it is not there as it was.
+// imageOf is the image of a record, for a purpose. It makes the root filesystem if that is needed.
+// The error is fs.ErrNotExist if the image is not on disk, and errDamaged if it is not there as it
+// was.
 func (s *Store) imageOf(ctx context.Context, ref distribution.Reference, rec record, why purpose) (m Module, made bool, err error) {
 	t := rec.made(why)
 	switch {
@@ -276,6 +289,6 @@ func (s *Store) imageOf(ctx context.Context, ref distribution.Reference, rec rec
 	return m, made, nil
 }
 
-// Close waits until what was pulled and unpacked is on disk permanently. It must not be called while
-// other methods run.
+// Close waits until what was pulled and unpacked is synced. It must not be called while other
+// methods run.
 func (s *Store) Close() { s.syncer.close() }

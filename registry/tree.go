@@ -19,8 +19,9 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
 )
 
-// tree is a folder with files, and which layers it is made of: a root filesystem, or the files of another artifact. It is made
-// where it is needed: while its layers are fetched, or of those on disk.
+// tree is a folder with files, and which layers it is made of: a root filesystem, or the files of
+// another artifact. It is made where it is needed: while its layers are fetched, or of those on
+// disk.
 type tree struct {
 	Rootfs  string   `json:"rootfs,omitempty"`  // name of the folder
 	Layers  []string `json:"layers,omitempty"`  // digests; of a root filesystem the lowest first
@@ -39,8 +40,8 @@ func newTree(layers []v1.Descriptor, diffIDs, names []string) tree {
 	return t
 }
 
-// id names what the layers make. What they are to be once they are unpacked is part of it: who lies about that is found out, though
-// another has told the truth before.
+// id names what the layers make. It includes the digests of the unpacked layers, so that an image
+// with wrong ones is detected even if a correct image has the same layers.
 func (t tree) id() string {
 	become := t.DiffIDs
 	for _, name := range t.Names {
@@ -62,10 +63,12 @@ type unpacks struct {
 	making locks // by the name of the folder
 }
 
-// root opens what was made of a tree, and makes it if that is not there, or damaged. f is its layers, on their way to the disk; nil:
-// they are there. made says that it is not on disk for good before it is synced.
+// root opens what was made of a tree, and makes it if it is missing or damaged. f is its layers on
+// their way to the disk, or nil if they are there. made reports whether it was made, and so is not
+// synced.
 //
-// One caller makes what several have in common. The others do not share its failure, as its layers may be what it lacks.
+// One caller makes what several have in common. The others do not share its failure, as its layers
+// may be what it lacks.
 func (u *unpacks) root(ctx context.Context, t tree, why purpose, f *fetching) (root *Root, made bool, err error) {
 	done, err := u.making.take(ctx, t.Rootfs)
 	if err != nil {
@@ -130,7 +133,8 @@ func (u *unpacks) makeRoot(ctx context.Context, t tree, why purpose, f *fetching
 	return errors.Join(err, filetree.Remove(context.WithoutCancel(ctx), useless))
 }
 
-// fetched is the layers of a tree that are on disk. None is removed before they are released. fs.ErrNotExist: one is not there.
+// fetched is the layers of a tree that are on disk. None is removed before they are released.
+// fs.ErrNotExist: one is not there.
 func (d *disk) fetched(ctx context.Context, t tree) (*fetching, error) {
 	f := newFetching(len(t.Layers))
 	for i, digest := range t.Layers {
@@ -153,7 +157,8 @@ func (d *disk) tars(t tree, f *fetching) []rootfs.Layer {
 	return layers
 }
 
-// copyFiles makes what dir is to hold of an artifact whose layers are files. They are copied: what is shown is not what others trust.
+// copyFiles makes the content of dir for an artifact whose layers are files. They are copied,
+// because other images trust the layers, and what is shown could be changed.
 func (d *disk) copyFiles(ctx context.Context, dir string, t tree, f *fetching) error {
 	if t.Size > d.roots.limits.Bytes {
 		return fault.New(fault.ErrTooLarge, nil, "the image's files have %d bytes; this node takes up to %d", t.Size, d.roots.limits.Bytes)

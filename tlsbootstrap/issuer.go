@@ -46,8 +46,8 @@ func (i *issuer) once(ctx context.Context) error {
 	return i.store(certPEM, keyPEM)
 }
 
-// until gets a certificate and does not give up. After a refusal it pauses, and then asks again with
-// a new key. It returns nil, or the context's error.
+// until gets a certificate and does not give up. After a refusal it pauses, and then asks again
+// with a new key. It returns nil, or the context's error.
 func (i *issuer) until(ctx context.Context) error {
 	afterRefusal := wait.Backoff{Duration: i.refusedBackoff, Factor: 2, Steps: math.MaxInt, Cap: maxRefusedBackoff}
 	retry := newBackoff()

@@ -313,7 +313,8 @@ func TestNodeHasItsOwnRightsAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A serving certificate for another node's name may be asked for by any name of the CSR, and is never signed.
+	// A serving certificate for another node's name may be asked for by any name of the CSR, and is
+	// never signed.
 	other := request{
 		client: client, log: w.cfg.Log, key: key, name: "other-" + w.cfg.NodeName, signer: certificatesv1.KubeAPIServerClientKubeletSignerName,
 		cn: "system:node:other", usages: certificate.DefaultKubeletClientGetUsages(key),

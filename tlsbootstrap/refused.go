@@ -20,17 +20,18 @@ import (
 const (
 	// probeTimeout bounds how long an API server that does not answer delays the start.
 	probeTimeout = 5 * time.Second
-	// settledAfter is the age from which a kubeconfig of ours may be replaced because it is refused. An
-	// agent that is started again and again so makes no more than six CSRs an hour.
+	// settledAfter is the age from which a kubeconfig of ours may be replaced because it is
+	// refused. An agent that is started again and again so makes no more than six CSRs an hour.
 	settledAfter = 10 * time.Minute
 )
 
-// refused asks the API server whether it still knows this kubeconfig, and returns why not. It returns
-// nil if the kubeconfig is not ours to replace, there is no bootstrap file that could help, the file is
-// new, or the API server cannot be asked.
+// refused asks the API server whether it still knows this kubeconfig, and returns why not. It
+// returns nil if the kubeconfig is not ours to replace, there is no bootstrap file that could help,
+// the file is new, or the API server cannot be asked.
 //
-// Two answers count: the certificate of the server is of another authority, while the bootstrap file
-// names one that is not the kubeconfig's; and 401 Unauthorized, for longer than rejectionGrace.
+// Two answers count: the certificate of the server is of another authority, while the bootstrap
+// file names one that is not the kubeconfig's; and 401 Unauthorized, for longer than
+// rejectionGrace.
 func (n *nodeConfig) refused(ctx context.Context, cfg Config) error {
 	if !n.ours {
 		return nil

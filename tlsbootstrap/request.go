@@ -28,7 +28,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/pause"
 )
 
-// request is one certificate that is wanted: a CSR to be made, found again or made anew.
+// request is one certificate that is wanted: a CSR to make, to find again or to make once more.
 type request struct {
 	client kubernetes.Interface
 	log    *zap.Logger
@@ -39,8 +39,8 @@ type request struct {
 	dns    []string
 	ips    []net.IP
 	key    crypto.Signer
-	// byUs: a CSR that another user made of our key is not ours, since the signer would not sign it. CSRs
-	// of one bootstrap token may be gone on with by another.
+	// byUs: a CSR that another user made of our key is not ours, since the signer would not sign
+	// it. CSRs of one bootstrap token may be gone on with by another.
 	byUs bool
 	// pending is called once for each CSR object that someone has to approve.
 	pending func(name string)
@@ -54,8 +54,8 @@ type request struct {
 const (
 	callTimeout = 15 * time.Second
 	// roundTimeout is how long one wait for a certificate lasts before the CSR is looked at again.
-	// csr.WaitForCertificate needs that: it does not see that a CSR went before its watch began, nor
-	// that our credentials ended.
+	// csr.WaitForCertificate needs that: it does not see that a CSR went before its watch began,
+	// nor that our credentials ended.
 	roundTimeout = 20 * time.Second
 )
 

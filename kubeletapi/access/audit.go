@@ -24,8 +24,8 @@ func NewAuditLogs(log *zap.Logger) (privileged, denied *zap.Logger) {
 	return privileged, denied
 }
 
-// Privileged says that who may use a route by this subresource may do more than look at what it names: nodes/proxy is the
-// right to run programs in every pod.
+// Privileged reports whether a subresource lets a user do more than look at what a route names.
+// nodes/proxy is the right to run programs in every pod.
 func Privileged(subresource string) bool { return subresource == "proxy" }
 
 // AuditFields say who did what. The query is left out: it may hold commands with secrets.

@@ -30,11 +30,11 @@ type Auth interface {
 	// that says so. An error is a proof that was not accepted, or that could not
 	// be checked.
 	Authenticate(r *http.Request) (user.Info, bool, error)
-	// Certified names the user whose certificate the client has shown, if that is verified. It does not ask the cluster.
+	// Certified names the user whose certificate the client has shown, if that is verified. It does
+	// not ask the cluster.
 	Certified(state *tls.ConnectionState) (name string, ok bool)
-	// Authorize says whether the user may do verb ("get", "create", ...) with
-	// the node's subresource ("log", "proxy", ...). An error means that it is not
-	// known.
+	// Authorize reports whether the user may do verb ("get", "create", ...) with the node's
+	// subresource ("log", "proxy", ...). An error means that it is not known.
 	Authorize(ctx context.Context, who user.Info, verb, subresource string) (bool, error)
 }
 
@@ -82,9 +82,9 @@ type delegated struct {
 	authorizer    *thriftyAuthorizer
 }
 
-// New makes an Auth that verifies client certificates against the client
-// authority and delegates all else to the API server, whose answers it believes
-// for a while. Nobody is anonymous.
+// New makes an Auth that verifies client certificates against the client authority and delegates
+// all else to the API server, whose answers it believes for a while. It lets no client in that is
+// anonymous.
 func New(config Config) (Auth, error) {
 	if config.Client == nil || config.NodeName == "" || config.Log == nil {
 		return nil, errors.New("kubeletapi: AuthConfig needs Client, NodeName and Log")

@@ -24,8 +24,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/kubeletapi/door"
 )
 
-// ErrTooManyReviews is an error of Auth: the cluster was asked too often of late on behalf of this client. It should come again
-// later.
+// ErrTooManyReviews is an error of Auth: the cluster was recently asked too often on behalf of this
+// client. The client should come again later.
 var ErrTooManyReviews = errors.New("too many questions to the API server about this client")
 
 // pace is how often the cluster is asked: a number in each second, and some more at one time.
@@ -36,22 +36,25 @@ type pace struct {
 
 func (p pace) bucket() *rate.Limiter { return rate.NewLimiter(p.each, p.burst) }
 
-// How often the cluster is asked about tokens that it has not said to be good, and about what a user may do. A program
-// that reads metrics has a new token once in an hour; who does more than this is a stranger who guesses.
+// How often the cluster is asked about tokens that it has not said to be good, and about what a
+// user may do. A program that reads metrics has a new token once in an hour; who does more than
+// this is a stranger who guesses.
 var (
 	reviewsOfAddress = pace{2, 20}
 	reviewsOfAll     = pace{20, 60}
 	reviewsOfUser    = pace{50, 200}
 )
 
-// How many are remembered of each: tokens that were good, addresses, users, and answers about what users may do.
+// How many are remembered of each: tokens that were good, addresses, users, and answers about what
+// users may do.
 const (
 	rememberedTokens    = 4096
 	rememberedClients   = 4096
 	rememberedDecisions = 8192
 )
 
-// buckets are those of clients, of which the ones that were not there for longest are forgotten.
+// buckets has a bucket for each client. It forgets the clients that it has not seen for the longest
+// time.
 type buckets struct {
 	pace pace
 	mu   sync.Mutex
@@ -111,8 +114,10 @@ func (r reviewer) AuthenticateToken(ctx context.Context, token string) (*authent
 	return &authenticator.Response{User: &user.DefaultInfo{Name: who.Username, UID: who.UID, Groups: who.Groups, Extra: extra}}, true, nil
 }
 
-// thriftyTokens bounds how often the cluster is asked about tokens that it does not know. Those that were good when they were last
-// looked at cost nothing, nor do those of which it has just said that it does not know them. An address from which one was good does not compete with strangers for what there is in all.
+// thriftyTokens limits how often the cluster is asked about tokens that it does not know. A token
+// that was good the last time costs nothing. A token that the cluster has just not known costs
+// nothing either. An address from which a good token came does not share the limit for all
+// addresses with strangers.
 type thriftyTokens struct {
 	next authenticator.Token
 
@@ -163,7 +168,8 @@ func (t *thriftyTokens) allow(address string) bool {
 	return t.each.allow(address) && all.Allow()
 }
 
-// thriftyAuthorizer remembers answers for a while, and bounds how often the cluster is asked about one user.
+// thriftyAuthorizer remembers answers for a while, and bounds how often the cluster is asked about
+// one user.
 type thriftyAuthorizer struct {
 	next            authorizer.Authorizer // remembers nothing
 	allowed, denied time.Duration

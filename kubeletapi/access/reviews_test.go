@@ -105,7 +105,8 @@ func TestKnownTokensAreNotHeldUp(t *testing.T) {
 	})
 }
 
-// A token that is not known is asked about once, and one that was good is a stranger's once it is not.
+// A token that is not known is asked about once, and one that was good is a stranger's once it is
+// not.
 //
 // docs/security.md: "A token that the API server does not know is answered with 401, ... without another question".
 func TestBadTokensAreRemembered(t *testing.T) {

@@ -91,7 +91,8 @@ func opened(t *testing.T, limits Limits, change func(*Config)) *Door {
 	return d
 }
 
-// serve does what a client says by single letters: a is a request, k one that says who it is, r one that is refused.
+// serve does what a client says by single letters: a is a request, k one that says who it is, r one
+// that is refused.
 func serve(conn net.Conn) {
 	defer conn.Close()
 	under, b := Under(conn), make([]byte, 1)
@@ -219,7 +220,8 @@ func TestCertifiedClientsGetInDuringFloods(t *testing.T) {
 			mine := certificate(t, "api")
 			var longest time.Duration
 			for range 4 {
-				// On a busy machine a client is not always prompt: both ends and the flood share its processors. Clients try again.
+				// On a busy machine a client is not always prompt: both ends and the flood share
+				// its processors. Clients try again.
 				began, tries := time.Now(), 0
 				for {
 					conn, err := connect(d, "127.0.0.9", mine)
@@ -387,7 +389,8 @@ func TestTimeIsBounded(t *testing.T) {
 	}
 }
 
-// A stranger who was refused does not keep the connection, whatever else is said on it; one who is known does.
+// A stranger who was refused does not keep the connection, whatever else is said on it; one who is
+// known does.
 func TestRefusedClientsEnd(t *testing.T) {
 	d := opened(t, wide, nil)
 	known, stranger := client(t, d, "127.0.1.1", nil), client(t, d, "127.0.1.1", nil)

@@ -24,7 +24,8 @@ func newVolumeMetric(name, help string, value func(stats.FsStats) *uint64) volum
 	return volumeMetric{prometheus.NewDesc("kubelet_volume_stats_"+name, help, []string{"namespace", "persistentvolumeclaim"}, nil), value}
 }
 
-// Volumes are the metrics of volumes that are claims, for the page /metrics. It implements prometheus.Collector.
+// Volumes are the metrics of volumes that are claims, for the page /metrics. It implements
+// prometheus.Collector.
 type Volumes struct{ Stats Stats }
 
 // Describe implements prometheus.Collector.

@@ -22,7 +22,7 @@ func parseDockerConfig(data []byte) (map[string]Credential, error) {
 	return parseDockercfg(config.Auths)
 }
 
-// errNotJSON takes the place of the decoder's error, which may quote a password.
+// errNotJSON replaces the decoder's error, which may quote a password.
 var errNotJSON = errors.New("it is not JSON in the form of a docker config")
 
 // parseDockercfg reads the older form: credentials by their registries, and nothing around them.

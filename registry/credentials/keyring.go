@@ -18,12 +18,13 @@ type Keyring struct {
 // defaultRegistry is the name under which docker keeps the credentials of docker.io.
 const defaultRegistry = "index.docker.io"
 
-// add takes the entries of a docker config, by what they are for. Entries whose place cannot be understood are left out.
+// add takes the entries of a docker config, by what they are for. Entries whose pattern cannot be
+// understood are left out.
 func (k *Keyring) add(auths map[string]Credential, owner Owner) {
 	if k.held == nil {
 		k.held = map[string][]Credential{}
 	}
-	for _, name := range slices.Sorted(maps.Keys(auths)) { // of several for one place, in an order that stays
+	for _, name := range slices.Sorted(maps.Keys(auths)) { // several for one pattern keep a constant order
 		place, ok := placeOf(name)
 		if !ok {
 			continue
@@ -39,12 +40,12 @@ func (k *Keyring) add(auths map[string]Credential, owner Owner) {
 	slices.Reverse(k.places)
 }
 
-// noPlace are the characters that no image's name has and that mean something in a URL: what is left of a place when they are
-// understood may be the place of somebody else.
+// noPlace are characters that no image's name has and that mean something in a URL. Without them a
+// pattern might match the images of another owner.
 const noPlace = "?#%"
 
-// placeOf is the host and path that an entry of a docker config is for. An entry may have a scheme, and docker's
-// API version before the path.
+// placeOf is the host and path that an entry of a docker config is for. An entry may have a scheme,
+// and docker's API version before the path.
 func placeOf(name string) (string, bool) {
 	if !strings.HasPrefix(name, "https://") && !strings.HasPrefix(name, "http://") {
 		name = "https://" + name
@@ -82,8 +83,8 @@ func isDefaultRegistry(image string) bool {
 	return host == "docker.io" || host == defaultRegistry
 }
 
-// matches tells whether a pattern is for an image. Each part of the host may have globs, a port must be the same, and
-// the pattern's path must be how the image's path begins.
+// matches reports whether a pattern is for an image. Each part of the host may have globs, a port
+// must be the same, and the pattern's path must be how the image's path begins.
 func matches(pattern, image string) bool {
 	want, err := url.Parse("https://" + pattern)
 	if err != nil || strings.ContainsAny(pattern, noPlace) {

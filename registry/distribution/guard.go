@@ -28,7 +28,8 @@ func (k addressKind) String() string {
 	return [...]string{"another machine's", "a loopback address", "a link-local address or one of the cloud's metadata service", "this node's own address or a pod's", "no address of a machine"}[k]
 }
 
-// metadataServices are those that are at no link-local address: of AWS over IPv6, of Alibaba, and Azure's.
+// metadataServices are those without a link-local address: that of AWS over IPv6, of Alibaba, and
+// of Azure.
 var metadataServices = []netip.Addr{
 	netip.MustParseAddr("fd00:ec2::254"), netip.MustParseAddr("100.100.100.200"), netip.MustParseAddr("168.63.129.16"),
 }
@@ -56,8 +57,8 @@ func kindOf(a netip.Addr, isOwn func(netip.Addr) bool) addressKind {
 	return elsewhereAddress
 }
 
-// kindOfHost is the kind of a host that is written as an address, or as the machine's own name for itself; of others nothing is
-// known before they are connected to.
+// kindOfHost is the kind of a host that is written as an address, or as the machine's own name for
+// itself; of others nothing is known before they are connected to.
 func kindOfHost(host string) addressKind {
 	host = hostname(host)
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
@@ -75,11 +76,13 @@ func hostname(host string) string {
 	return strings.TrimSuffix(u.Hostname(), ".")
 }
 
-// guard refuses connections to the machine itself and to what only a machine may ask, for requests that a registry or a mirror
-// sends us on with: by a redirect, or as the server of its tokens. allowed is the kind of the registry's own address.
+// guard refuses connections to the machine itself and to what only a machine may ask, for requests
+// that a registry or a mirror sends us on with: by a redirect, or as the server of its tokens.
+// allowed is the kind of the registry's own address.
 //
-// It looks at the address that is connected to, after the name was looked up, so that no name leads around it. Connections to a
-// proxy are the operator's; what stands behind that is looked at by name.
+// It looks at the address that is connected to, after the name was looked up, so that no name leads
+// around it. Connections to a proxy are the operator's; what stands behind that is looked at by
+// name.
 type guard struct{ allowed addressKind }
 
 func (g guard) check(to string, kind addressKind) error {
@@ -103,8 +106,8 @@ func (g guard) control(ctx context.Context, _, to string, _ syscall.RawConn) err
 	return g.check(to, kindOf(at.Addr(), address.IsLocal))
 }
 
-// sentOn is how hosts are spoken to that a registry names. Each kind of registry has connections of its own, since one
-// that is kept for the next request is not looked at again.
+// sentOn is how hosts are spoken to that a registry names. Each kind of registry has connections of
+// its own, since one that is kept for the next request is not looked at again.
 type sentOn struct {
 	guard  guard
 	policy HostPolicy
@@ -133,7 +136,7 @@ func (t *sentOn) connections() []*http.Transport {
 	return append(t.inner.connections(), t.named.connections()...)
 }
 
-// downgraded says whether a request is a redirect's, from TLS to plain HTTP.
+// downgraded reports whether a request comes from a redirect from TLS to plain HTTP.
 func downgraded(req *http.Request) bool {
 	return req.URL.Scheme == "http" && req.Response != nil && req.Response.Request != nil && req.Response.Request.URL.Scheme == "https"
 }

@@ -12,7 +12,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/fault"
 )
 
-// HostPolicy says with which hosts plain HTTP may be spoken, and TLS with a certificate that is not verified.
+// HostPolicy says with which hosts plain HTTP may be spoken, and TLS with a certificate that is not
+// verified.
 type HostPolicy struct {
 	insecure map[string]bool // host or host:port, lower case
 }
@@ -32,13 +33,14 @@ func (p HostPolicy) names(host string) bool {
 	return p.insecure[strings.ToLower(host)] || p.insecure[hostname(host)]
 }
 
-// plain reports whether host, with or without a port, is this machine or one of the insecure registries.
+// plain reports whether host, with or without a port, is this machine or one of the insecure
+// registries.
 func (p HostPolicy) plain(host string) bool {
 	return p.names(host) || kindOfHost(host) == loopbackAddress
 }
 
-// PolicyTransport sends requests as the policy has it. It also keeps the library, and redirects, from falling back
-// to plain HTTP where the policy says nothing of it.
+// PolicyTransport sends requests as the policy says. It also keeps the library, and redirects, from
+// plain HTTP where the policy does not allow it.
 type PolicyTransport struct {
 	Policy   HostPolicy
 	Verified http.RoundTripper
@@ -55,13 +57,15 @@ func (t *PolicyTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return t.Verified.RoundTrip(req)
 }
 
-// newPolicyTransport makes the transport under which the connections are. Certificates are verified as config has it.
+// newPolicyTransport makes the transport under which the connections are. config says how
+// certificates are verified.
 func newPolicyTransport(policy HostPolicy, config *tls.Config, dialer *net.Dialer) *PolicyTransport {
 	lenient := &tls.Config{InsecureSkipVerify: true} // asked for, host by host
 	return &PolicyTransport{Policy: policy, Verified: newConnections(config, dialer), Lenient: newConnections(lenient, dialer)}
 }
 
-// newSentOn makes the transport for hosts that a registry names, which is itself at an address of that kind.
+// newSentOn makes the transport for hosts that a registry names, which is itself at an address of
+// that kind.
 func newSentOn(policy HostPolicy, config *tls.Config, registry addressKind) *sentOn {
 	g := guard{allowed: registry}
 	guarded := newDialer()
@@ -112,7 +116,8 @@ func (t *PolicyTransport) connections() []*http.Transport {
 	return all
 }
 
-// newTransport adds retries, of what may pass within a second or when the server has asked to wait, and the user agent.
+// newTransport adds retries, of what may pass within a second or when the server has asked to wait,
+// and the user agent.
 func newTransport(base http.RoundTripper, userAgent string) http.RoundTripper {
 	return transport.NewUserAgent(patience{transport.NewRetry(base, transport.WithRetryStatusCodes(
 		http.StatusRequestTimeout, http.StatusBadGateway, http.StatusGatewayTimeout,

@@ -17,9 +17,9 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// hostSettings is how one host is to be spoken to, as a hosts.toml has it.
+// hostSettings is what a hosts.toml says about one host.
 type hostSettings struct {
-	url           *url.URL // its path is where the API is; nil: the registry itself, as if there were no file
+	url           *url.URL // its path is where the API is; nil is the registry itself, as without a file
 	pull, resolve bool
 	authorities   []string    // files
 	clients       [][2]string // files: certificate and key
@@ -39,8 +39,9 @@ type hostTable struct {
 	DialTimeout  string         `toml:"dial_timeout"`
 }
 
-// parseHosts reads a hosts.toml, whose form is containerd's: the hosts in the order of the file, and the server last. Files
-// that it names are relative to dir. Keys that are not known are passed over, as the file may be shared with a newer containerd.
+// parseHosts reads a hosts.toml, whose form is containerd's: the hosts in the order of the file,
+// and the server last. Files that it names are relative to dir. Unknown keys are ignored, because
+// the file may be shared with a newer containerd.
 func parseHosts(dir string, data []byte) ([]hostSettings, error) {
 	var file struct {
 		hostTable
@@ -96,7 +97,8 @@ func checkLength(data []byte) error {
 	return nil
 }
 
-// checkCase finds keys that the decoder has taken although they are in another case, as TOML does not: of two, it takes either.
+// checkCase finds keys that the decoder has taken although they are in another case, as TOML does
+// not: of two, it takes either.
 func checkCase(meta toml.MetaData) error {
 	passed := map[string]bool{}
 	for _, key := range meta.Undecoded() {
@@ -138,7 +140,7 @@ func below(dir, file string) string {
 	return filepath.Join(dir, file)
 }
 
-// hostURL is where a host's API is: below /v2 unless the path is to be taken as it is.
+// hostURL is where a host's API is: below /v2, unless asIs keeps the path as it is.
 func hostURL(host string, asIs bool) (*url.URL, error) {
 	if host == "" {
 		return nil, nil
@@ -224,7 +226,8 @@ func headers(table map[string]any) (http.Header, error) {
 	return all, nil
 }
 
-// clientPairs reads a file with certificate and key, a list of such files, or a list of pairs of files.
+// clientPairs reads a file with certificate and key, a list of such files, or a list of pairs of
+// files.
 func clientPairs(value any) ([][2]string, error) {
 	list, ok := value.([]any)
 	if !ok {

@@ -21,7 +21,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/fault"
 )
 
-// endpoint is a place where a registry's content may be had: the registry itself, or a mirror of it.
+// endpoint is an address that has a registry's content: the registry itself, or a mirror of it.
 type endpoint struct {
 	Registry      name.Registry // how it is spoken to
 	pull, resolve bool          // digests may be asked for, tags may
@@ -34,7 +34,7 @@ type Network struct {
 	roots  *x509.CertPool
 	dir    string // of folders with hosts.toml; may be empty
 	agent  string
-	Usual  http.RoundTripper // for registries of which no folder says anything
+	Usual  http.RoundTripper // for registries without a folder
 
 	mu    sync.Mutex
 	known map[string]configured   // by registry
@@ -83,8 +83,8 @@ func trusted(pool *x509.CertPool, files []string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// Endpoints are where a registry's content can be asked for, in the order in which they are to be tried. Folders are read
-// each time, so that a change counts at once.
+// Endpoints are where a registry's content can be asked for, in the order in which they must be
+// tried. Folders are read each time, so that a change counts at once.
 func (n *Network) Endpoints(registry name.Registry) ([]endpoint, error) {
 	itself := []endpoint{{Registry: registry, pull: true, resolve: true, Transport: n.plainly(registry)}}
 	host := registryName(registry)
@@ -127,7 +127,7 @@ func (n *Network) Endpoints(registry name.Registry) ([]endpoint, error) {
 	return now.endpoints, nil
 }
 
-// plainly speaks to a registry of which no folder says anything.
+// plainly speaks to a registry that has no folder.
 func (n *Network) plainly(registry name.Registry) http.RoundTripper {
 	host := registry.RegistryStr()
 	kind := kindOfHost(host)
@@ -162,7 +162,8 @@ func (n *Network) folder(host string) (dir string, data []byte, err error) {
 	return "", nil, nil
 }
 
-// stampOf changes with all that endpoints are made of. A file that cannot be read is met again when it is used.
+// stampOf changes with all that endpoints are made of. A file that cannot be read is met again when
+// it is used.
 func stampOf(data []byte, settings []hostSettings) [sha256.Size]byte {
 	var all bytes.Buffer
 	add := func(b []byte) { _, _ = fmt.Fprintf(&all, "%d\n%s", len(b), b) }
@@ -180,7 +181,7 @@ func stampOf(data []byte, settings []hostSettings) [sha256.Size]byte {
 	return sha256.Sum256(all.Bytes())
 }
 
-// configure makes an endpoint as its settings have it.
+// configure makes the endpoint of some settings.
 func (n *Network) configure(registry name.Registry, host string, s hostSettings) (_ endpoint, opened []*http.Transport, err error) {
 	config := &tls.Config{RootCAs: n.roots}
 	if len(s.authorities) > 0 {
@@ -188,7 +189,8 @@ func (n *Network) configure(registry name.Registry, host string, s hostSettings)
 			return endpoint{}, nil, err
 		}
 	}
-	// Whom the endpoint sends us to, a server of tokens or of blobs, does not get its certificates and headers.
+	// Whom the endpoint sends us to, a server of tokens or of blobs, does not get its certificates
+	// and headers.
 	at := registry.RegistryStr()
 	if s.url != nil {
 		at = s.url.Host
@@ -202,7 +204,8 @@ func (n *Network) configure(registry name.Registry, host string, s hostSettings)
 		}
 		config.Certificates = append(config.Certificates, certificate)
 	}
-	// Asked for, host by host; and this machine's own registry needs no certificate, unless one is named for it.
+	// Asked for, host by host; and this machine's own registry needs no certificate, unless one is
+	// named for it.
 	config.InsecureSkipVerify = s.skipVerify || s.url == nil && len(s.authorities) == 0 && n.policy.plain(registry.RegistryStr())
 	dialer := newDialer()
 	dialer.Timeout = cmp.Or(s.dialTimeout, dialer.Timeout)
@@ -249,11 +252,11 @@ const maxSettingsFile = 1 << 20
 // readSmall reads a file of a registry's settings.
 func readSmall(path string) ([]byte, error) { return credentials.ReadFile(path, maxSettingsFile) }
 
-// hostTransport speaks to one host as its settings have it, and to others as the policy has it.
+// hostTransport speaks to one host as its settings say, and to others as the policy says.
 type hostTransport struct {
 	scheme    string // empty: any
 	host      string
-	path      string // in the place of /v2
+	path      string // instead of /v2
 	namespace string // the registry that a mirror is asked for; empty for the registry itself
 	header    http.Header
 	own       http.RoundTripper

@@ -11,7 +11,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/pause"
 )
 
-// patience waits when a server asks for it: for as long as its Retry-After says, or a little longer each time.
+// patience waits when a server asks for it: for as long as its Retry-After says, or a little longer
+// each time.
 type patience struct {
 	inner http.RoundTripper
 }
@@ -59,7 +60,7 @@ func retryAfter(value string, now time.Time) (time.Duration, bool) {
 	return 0, false
 }
 
-// repeatable returns the request anew, if its body can be had again.
+// repeatable returns the request once more, if its body can be read again.
 func repeatable(req *http.Request) (*http.Request, bool) {
 	if req.Body == nil || req.Body == http.NoBody {
 		return req, true

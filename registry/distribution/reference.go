@@ -10,14 +10,16 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/manifest"
 )
 
-// LocalPrefix marks a reference to a file on the node, as in Krustlet: what follows is the file's path, so
-// `fs//srv/hello.wasm` is /srv/hello.wasm, and `fs/hello.wasm` is relative to the agent's working directory.
+// LocalPrefix marks a reference to a file on the node, as in Krustlet: what follows is the file's
+// path, so `fs//srv/hello.wasm` is /srv/hello.wasm, and `fs/hello.wasm` is relative to the agent's
+// working directory.
 const LocalPrefix = "fs/"
 
 // maxReference is the longest reference, in bytes.
 const maxReference = 4096
 
-// Reference is an image reference, understood. It names a file if path is set, else something in a registry.
+// Reference is an image reference, understood. It names a file if path is set, else something in a
+// registry.
 type Reference struct {
 	Path   string          // of a local module
 	Repo   name.Repository // registry and repository
@@ -32,8 +34,8 @@ var (
 	tagForm  = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127}$`)
 )
 
-// ParseReference understands an image reference as Kubernetes does: docker.io and the tag latest by default, a
-// digest before a tag. Its error is of the class ErrInvalidReference.
+// ParseReference understands an image reference as Kubernetes does: docker.io and the tag latest by
+// default, a digest before a tag. Its error is of the class ErrInvalidReference.
 func ParseReference(image string, hosts HostPolicy) (Reference, error) {
 	invalid := func(why string) (Reference, error) {
 		return Reference{}, fault.New(fault.ErrInvalidReference, nil, "image %.300q is no valid reference: %s", image, why)

@@ -25,34 +25,37 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/pause"
 )
 
-// maxManifest is the largest manifest, in bytes: what the distribution specification has registries accept.
+// maxManifest is the largest manifest, in bytes: what the distribution specification has registries
+// accept.
 const maxManifest = 4 << 20
 
-// minRate is how many bytes a second a transfer must bring, on average over twice the time that may pass without any. A blob so
-// takes no longer than its size divided by this: 18 hours for 256 MiB.
+// minRate is how many bytes a second a transfer must bring, on average over twice the stall time.
+// So a blob takes no longer than its size divided by this: 18 hours for 256 MiB.
 const minRate = 4 << 10
 
 var (
 	// ErrStalled ends a transfer in which nothing comes.
 	ErrStalled = errors.New("nothing came for too long")
-	// errSlow ends one in which too little comes: a server may hold it open for ever with a byte at a time.
+	// errSlow ends one in which too little comes: a server may hold it open for ever with a byte at
+	// a time.
 	errSlow = fmt.Errorf("less than %d bytes a second came", minRate)
 	// errSlowAnswer ends a request that is not answered to its end.
 	errSlowAnswer = errors.New("its answer took too long")
 )
 
-// Keys finds the credentials with which an image, named by registry and repository, may be pulled, in the order in which
-// they are to be tried. credentials.Keys does.
+// Keys finds the credentials for an image, named by registry and repository, in the order in which
+// they must be tried. credentials.Keys does.
 type Keys interface {
 	Lookup(ctx context.Context, image string) ([]credentials.Credential, error)
 }
 
-// Repository talks to one repository, at the places where it may be had.
+// Repository is one repository of a registry. It asks one source after the other for its content.
 type Repository struct {
 	sources []*source
 }
 
-// Open finds the places of a repository, and the credentials for each. keys may be nil: there are none.
+// Open finds the sources of a repository, and the credentials for each. keys may be nil: then there
+// are none.
 func (n *Network) Open(ctx context.Context, repo name.Repository, keys Keys, stall time.Duration) (*Repository, error) {
 	endpoints, err := n.Endpoints(repo.Registry)
 	if err != nil {
@@ -71,7 +74,7 @@ func (n *Network) Open(ctx context.Context, repo name.Repository, keys Keys, sta
 	return s, nil
 }
 
-// Identity is equal for sessions that show the same credentials.
+// Identity is equal for repositories that are asked with the same credentials.
 func (s *Repository) Identity() string {
 	hash := sha256.New()
 	for _, p := range s.sources {
@@ -83,12 +86,13 @@ func (s *Repository) Identity() string {
 	return hex.EncodeToString(hash.Sum(nil))
 }
 
-// Credential is what the manifest was had with.
+// Credential is the one with which the manifest was fetched.
 func (s *Repository) Credential() credentials.Credential { return s.sources[0].credential() }
 
-// Manifest fetches what id, a tag or a digest, names, from the first place that has it. It returns the manifest, its digest,
-// and what the registry calls it. That place comes first from then on, as others may have something else by the same
-// tag. Not to be called beside other methods.
+// Manifest fetches what id, a tag or a digest, names, from the first source that has it. It returns
+// the manifest, its digest, and its media type as the registry tells it. That source comes first
+// from then on, because others may have something else for the same tag. Manifest must not run
+// beside other methods.
 func (s *Repository) Manifest(ctx context.Context, id string) (data []byte, digest, contentType string, err error) {
 	digested := manifest.IsDigest(id)
 	at, err := s.each(ctx, func(p *source) (bool, error) {
@@ -108,8 +112,8 @@ func (s *Repository) Manifest(ctx context.Context, id string) (data []byte, dige
 	return data, digest, contentType, nil
 }
 
-// Blob passes the content's bytes to take, which must read them to their end and check them. It is for what is small: a
-// transfer that breaks off begins anew at another place, or not at all.
+// Blob passes the content's bytes to take, which must read them to their end and check them. It is
+// for small content: a transfer that breaks off begins again at another source, or fails.
 func (s *Repository) Blob(ctx context.Context, content v1.Descriptor, take func(io.Reader) error) error {
 	_, err := s.each(ctx, func(p *source) (bool, error) {
 		if !p.pull {
@@ -122,7 +126,7 @@ func (s *Repository) Blob(ctx context.Context, content v1.Descriptor, take func(
 	return err
 }
 
-// Bounds of going on with a transfer that breaks off, at one place.
+// How often a transfer that breaks off is resumed at one source.
 const (
 	resumptions = 20 // at most
 	fruitless   = 2  // of them in a row that bring nothing
@@ -139,8 +143,8 @@ type Part interface {
 	Take(r io.Reader, from int64) error
 }
 
-// Stream fetches content into a part, from where that ends. A transfer that breaks off goes on after a moment; if it
-// does not, another place is asked.
+// Stream fetches content into a part, from where that ends. A transfer that breaks off goes on
+// after a moment. If it does not, another source is asked.
 func (s *Repository) Stream(ctx context.Context, content v1.Descriptor, to Part) error {
 	_, err := s.each(ctx, func(p *source) (bool, error) {
 		if !p.pull {
@@ -179,7 +183,8 @@ func (p *source) stream(ctx context.Context, content v1.Descriptor, to Part) err
 	}
 }
 
-// each does something at one place after the other until it succeeds, and says at which it did.
+// each calls do for one source after the other until it succeeds, and returns the index of that
+// source.
 func (s *Repository) each(ctx context.Context, do func(*source) (asked bool, err error)) (at int, err error) {
 	var failed []string
 	var last error
@@ -207,7 +212,7 @@ func (s *Repository) each(ctx context.Context, do func(*source) (asked bool, err
 	return 0, last
 }
 
-// elsewhere says whether an error is the place's, so that another may do better.
+// elsewhere reports whether an error is the source's own, so that another may do better.
 func elsewhere(err error) bool {
 	for _, ours := range []error{fault.ErrNotWasm, fault.ErrTooLarge, fault.ErrDiskFull} {
 		if errors.Is(err, ours) {
@@ -241,7 +246,7 @@ func (p *source) get(ctx context.Context, client *http.Client, kind, id string, 
 	return resp, nil
 }
 
-// manifest fetches a manifest from this place.
+// manifest fetches a manifest from this source.
 func (p *source) manifest(ctx context.Context, client *http.Client, id string) (data []byte, digest, contentType string, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, 2*p.stall, errSlowAnswer)
 	defer cancel()
@@ -266,7 +271,8 @@ func (p *source) manifest(ctx context.Context, client *http.Client, id string) (
 	return data, digest, resp.Header.Get("Content-Type"), nil
 }
 
-// blob passes the content's bytes to take, from a place on if the server can, or else from the first, as take is told.
+// blob passes the content's bytes to take, from a position on if the server can do that, or else
+// from the first. take is told which.
 func (p *source) blob(ctx context.Context, client *http.Client, content v1.Descriptor, from int64, take func(io.Reader, int64) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -308,7 +314,7 @@ func (p *source) blob(ctx context.Context, client *http.Client, content v1.Descr
 	return err
 }
 
-// errNoRange says that a server does not go on in the middle.
+// errNoRange means that a server cannot continue in the middle.
 var errNoRange = errors.New("no such range")
 
 // InterruptedError is of a transfer that broke off, and may go on.
@@ -325,7 +331,8 @@ func causeOf(ctx context.Context, err error) error {
 	return err
 }
 
-// watchedBody ends a transfer in which nothing comes for a time, or too little in twice that. It keeps the error that ended it.
+// watchedBody ends a transfer in which nothing comes for a time, or too little in twice that. It
+// keeps the error that ended it.
 type watchedBody struct {
 	body  io.Reader
 	stall time.Duration

@@ -14,7 +14,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/fault"
 )
 
-// source is where a repository may be had, and what to show there.
+// source is an address that has the repository, and the credentials for it.
 type source struct {
 	endpoint
 	repo  name.Repository
@@ -32,7 +32,8 @@ func (p *source) credential() credentials.Credential {
 	return p.shown
 }
 
-// try does something with one credential after the other, until one is not refused. That is the one from then on.
+// try does something with one credential after the other, until one is not refused. That is the one
+// from then on.
 func (p *source) try(ctx context.Context, do func(*http.Client) error) error {
 	p.mu.Lock()
 	client := p.client

@@ -13,8 +13,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
 
-// The classes of errors, for errors.Is. An error of none of them is a failure of the network, of the registry
-// or of the disk.
+// The classes of errors, for errors.Is. An error of none of them is a failure of the network, of
+// the registry or of the disk.
 var (
 	// ErrInvalidReference is an image reference that can never name anything.
 	ErrInvalidReference = errors.New("invalid image reference")
@@ -24,13 +24,14 @@ var (
 	ErrNotWasm = errors.New("not a WebAssembly image")
 	// ErrInvalidImage is an image whose parts are broken, or have what no image may have.
 	ErrInvalidImage = errors.New("invalid image")
-	// ErrNoProgram is an image with several modules of which none is named to run.
+	// ErrNoProgram is an image with several modules that does not name the one to run.
 	ErrNoProgram = errors.New("no module is named")
 	// ErrDigestMismatch is content of another digest or size than was announced.
 	ErrDigestMismatch = errors.New("content does not match its digest")
 	// ErrTooLarge is a manifest, a module or an image above the limit.
 	ErrTooLarge = errors.New("too large")
-	// ErrNotFound is a reference that the registry does not know, or a local file that is not there.
+	// ErrNotFound is a reference that the registry does not know, or a local file that is not
+	// there.
 	ErrNotFound = errors.New("not found")
 	// ErrUnauthorized is a registry's refusal of the credentials, or of their absence.
 	ErrUnauthorized = errors.New("unauthorized")
@@ -58,7 +59,8 @@ func (f *failure) Unwrap() []error {
 	return errs
 }
 
-// New makes a failure of one line. Registries answer with whatever they like, pages of HTML included.
+// New makes a failure of one line. Registries answer with whatever they like, pages of HTML
+// included.
 func New(class, cause error, format string, args ...any) error {
 	return &failure{class: class, cause: cause, text: OneLine(fmt.Sprintf(format, args...))}
 }
@@ -103,8 +105,8 @@ func OneLine(s string) string {
 	return s[:cut] + "…"
 }
 
-// OfRegistry classes an error that came from talking to a registry about a subject: a repository, a manifest
-// or a blob.
+// OfRegistry classes an error that came from talking to a registry about a subject: a repository, a
+// manifest or a blob.
 func OfRegistry(host, subject string, err error) error {
 	var answer *transport.Error
 	if !errors.As(err, &answer) {
@@ -130,7 +132,8 @@ func answerText(answer *transport.Error) string {
 	return text
 }
 
-// WithoutQuery is err's text without the query of the URL in it, which may carry a signature that gives access.
+// WithoutQuery is err's text without the query of the URL in it, which may carry a signature that
+// gives access.
 func WithoutQuery(err error) string {
 	text := err.Error()
 	var at *url.Error

@@ -82,15 +82,15 @@ func (c ConfigFile) Run() Config {
 	return run
 }
 
-// Annotations and labels by which an image with a root filesystem says that it is for WebAssembly, whatever its platform:
-// those of crun ("compat"), and the one that tools have taken over from it.
+// Annotations and labels by which an image with a root filesystem says that it is for WebAssembly,
+// whatever its platform: those of crun ("compat"), and the one that tools have taken over from it.
 const (
 	variantKey = "module.wasm.image/variant"
 	handlerKey = "run.oci.handler"
 )
 
-// forWasm tells whether an image with a root filesystem is meant for WebAssembly: by its platform, by an annotation or a label, or
-// because what it runs is called NAME.wasm.
+// forWasm reports whether an image with a root filesystem is meant for WebAssembly: by its
+// platform, by an annotation or a label, or because its program is called NAME.wasm.
 func (m Manifest) forWasm(c ConfigFile) bool {
 	for _, said := range []map[string]string{m.Annotations, c.Config.Labels} {
 		if v := said[variantKey]; v == "compat" || v == "compat-smart" {
@@ -104,7 +104,8 @@ func (m Manifest) forWasm(c ConfigFile) bool {
 	return isWasm(c.OS, c.Architecture) || len(argv) > 0 && strings.HasSuffix(argv[0], ".wasm")
 }
 
-// CheckRootfs refuses an image with a root filesystem that is not for this node, or does not hold together.
+// CheckRootfs refuses an image with a root filesystem that is not for this node, or does not hold
+// together.
 func (m Manifest) CheckRootfs(c ConfigFile) error {
 	if !m.forWasm(c) {
 		return fault.New(fault.ErrNotWasm, nil, "found a container image for %s (%s), which needs a container runtime; this node runs WebAssembly: %s",

@@ -11,7 +11,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/fault"
 )
 
-// MaxNesting is how many indexes may lead to a manifest: an index of an index is all that tools make.
+// MaxNesting is how many indexes may lead to a manifest: an index of an index is all that tools
+// make.
 const MaxNesting = 4
 
 // Entry is what an index says of one manifest, or of a further index.
@@ -19,11 +20,12 @@ type Entry struct {
 	v1.Descriptor
 }
 
-// wasmSystems are the operating systems of platforms OS/wasm, those preferred first. Of others the architecture
-// says enough.
+// wasmSystems are the operating systems of platforms OS/wasm, those preferred first. Of others the
+// architecture says enough.
 var wasmSystems = []string{"wasip1", "wasip2", "wasi", "wasm"}
 
-// isWasm tells whether a platform is one that this node runs: wasip1/wasm and the like, and wasi/wasm32, as Docker has had it.
+// isWasm reports whether a platform is one that this node runs: wasip1/wasm and similar ones, and
+// wasi/wasm32, which Docker used.
 func isWasm(system, architecture string) bool {
 	return architecture == "wasm" || architecture == "wasm32" || architecture == "wasm64" || slices.Contains(wasmSystems, system)
 }
@@ -36,15 +38,15 @@ func (e Entry) preference() int {
 	return len(wasmSystems)
 }
 
-// isImage says that the entry is one of an image, and not of what is said about another: builders put their
+// isImage reports whether the entry is an image, and not a statement about one: builders put their
 // attestations beside the images (as of "platform" unknown/unknown), and signers their signatures.
 func (e Entry) isImage() bool {
 	_, attests := e.Annotations["vnd.docker.reference.type"]
 	return !attests && !(e.Platform != nil && e.Platform.OS == "unknown" && e.Platform.Architecture == "unknown")
 }
 
-// Choose finds the manifest to go on with: that of a WebAssembly platform, or the only one there is. Its errors are of the
-// class ErrNotWasm.
+// Choose finds the manifest to go on with: that of a WebAssembly platform, or the only one there
+// is. Its errors are of the class ErrNotWasm.
 func (m Manifest) Choose() (v1.Descriptor, error) {
 	var wasm, images []Entry
 	for _, e := range m.Manifests {

@@ -16,13 +16,15 @@ import (
 
 // Media types of WebAssembly artifacts.
 const (
-	// CNCF TAG Runtime, "Wasm OCI Artifact layout": what Push makes, and what tells people what works.
+	// CNCF TAG Runtime, "Wasm OCI Artifact layout": what Push makes, and what tells people what
+	// works.
 	ConfigType types.MediaType = "application/vnd.wasm.config.v0+json"
 	LayerType  types.MediaType = "application/wasm"
 )
 
-// moduleLayers are the media types of layers that are a module or a component. The config beside them may be of any
-// type: people publish the same with several, and it says nothing that the module does not.
+// moduleLayers are the media types of layers that are a module or a component. The config beside
+// them may be of any type: people publish the same with several, and it says nothing that the
+// module does not.
 var moduleLayers = []types.MediaType{
 	LayerType,
 	"application/vnd.wasm.content.layer.v1+wasm",                    // wasm-to-oci, which Krustlet's documentation uses
@@ -40,8 +42,8 @@ var tarLayers = []types.MediaType{
 // imageConfigs are those of configs that say how a root filesystem is used.
 var imageConfigs = []types.MediaType{types.OCIConfigJSON, types.DockerConfigJSON}
 
-// AcceptedManifests are the media types that a registry is asked for. Schema 1 is not among them, and is refused by
-// name if it comes.
+// AcceptedManifests are the media types that a registry is asked for. Schema 1 is not among them,
+// and is refused by name if it comes.
 var AcceptedManifests = strings.Join([]string{
 	string(types.OCIManifestSchema1), string(types.DockerManifestSchema2),
 	string(types.OCIImageIndex), string(types.DockerManifestList),
@@ -53,7 +55,8 @@ var whatWorks = fmt.Sprintf("publish the .wasm file as an OCI artifact with conf
 
 var digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 
-// IsDigest reports whether a text is a digest that this node takes: `sha256:` and 64 hexadecimal digits.
+// IsDigest reports whether a text is a digest that this node takes: `sha256:` and 64 hexadecimal
+// digits.
 func IsDigest(text string) bool { return digestForm.MatchString(text) }
 
 // maxLayers is more than any tool makes of an image.
@@ -80,8 +83,8 @@ type Manifest struct {
 	Manifests     []Entry           `json:"manifests"`
 }
 
-// Read reads a manifest or an index. contentType is what the registry called it, which counts if it does not
-// say itself. The error is of the class ErrNotWasm.
+// Read reads a manifest or an index. contentType is what the registry called it, which counts if it
+// does not say itself. The error is of the class ErrNotWasm.
 func Read(contentType string, data []byte) (Manifest, error) {
 	var m Manifest
 	if err := json.Unmarshal(data, &m); err != nil {
@@ -111,18 +114,19 @@ func Read(contentType string, data []byte) (Manifest, error) {
 
 func (m Manifest) IsIndex() bool { return m.MediaType.IsIndex() || len(m.Manifests) > 0 }
 
-// HasImageConfig says whether the config is that of a container image.
+// HasImageConfig reports whether the config is that of a container image.
 func (m Manifest) HasImageConfig() bool { return slices.Contains(imageConfigs, m.Config.MediaType) }
 
-// HasRootfs says whether all layers are those of a root filesystem.
+// HasRootfs reports whether all layers are those of a root filesystem.
 func (m Manifest) HasRootfs() bool {
 	return m.HasImageConfig() && len(m.Layers) > 0 && !slices.ContainsFunc(m.Layers, func(layer v1.Descriptor) bool {
 		return !slices.Contains(tarLayers, layer.MediaType)
 	})
 }
 
-// Content says which layers hold the image, and what they are. Layers of other types beside a module's are not looked
-// at; a root filesystem is all layers or none. Its errors are of the class ErrNotWasm.
+// Content says which layers hold the image, and what they are. Layers of other types beside a
+// module's are not looked at; a root filesystem is all layers or none. Its errors are of the class
+// ErrNotWasm.
 func (m Manifest) Content() ([]v1.Descriptor, Kind, error) {
 	var modules []v1.Descriptor
 	for _, layer := range m.Layers {

@@ -10,13 +10,15 @@ import (
 // PreambleSize is the length of what every WebAssembly binary starts with, in bytes.
 const PreambleSize = 8
 
-// The preambles of WebAssembly binaries: the magic number, then a version and a layer of 16 bits each.
+// The preambles of WebAssembly binaries: the magic number, then a version and a layer of 16 bits
+// each.
 var (
 	ModulePreamble    = []byte("\x00asm\x01\x00\x00\x00") // core specification, 5.5.16
 	ComponentPreamble = []byte("\x00asm\x0d\x00\x01\x00") // component model, Binary.md
 )
 
-// IsComponent tells a component from a module by the first bytes. Its error is of the class ErrNotWasm.
+// IsComponent tells a component from a module by the first bytes. Its error is of the class
+// ErrNotWasm.
 func IsComponent(start []byte) (bool, error) {
 	start = start[:min(len(start), PreambleSize)]
 	switch {
@@ -30,7 +32,7 @@ func IsComponent(start []byte) (bool, error) {
 	return false, fault.New(fault.ErrNotWasm, nil, "the file is no WebAssembly binary: it starts with %s", describe(start))
 }
 
-// describe names what people put in the place of a module.
+// describe names what people publish instead of a module.
 func describe(start []byte) string {
 	for _, known := range []struct{ prefix, name string }{
 		{"\x7fELF", "an ELF header (a native Linux program)"},

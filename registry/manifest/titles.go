@@ -34,7 +34,8 @@ func (m Manifest) ChooseFiles() (v1.Descriptor, error) {
 // TitleKey is the annotation of a layer that says what its file is called.
 const TitleKey = "org.opencontainers.image.title"
 
-// FileNames are what the files of an artifact without a root filesystem are called, in the order of its layers.
+// FileNames are what the files of an artifact without a root filesystem are called, in the order of
+// its layers.
 func (m Manifest) FileNames(image string) ([]string, error) {
 	if len(m.Layers) == 0 {
 		return nil, fault.New(fault.ErrInvalidImage, nil, "found an image without layers (%s): it has no files", m.forms())
@@ -61,7 +62,7 @@ func (m Manifest) FileNames(image string) ([]string, error) {
 	return names, nil
 }
 
-// isFileName says whether a clean path is the name of a file that is no more than that.
+// isFileName reports whether a clean path is the name of a file that is no more than that.
 func isFileName(name string) bool {
 	return name != "." && name != ".." && len(name) <= 255 && !strings.ContainsFunc(name, func(r rune) bool {
 		return r == '/' || r == '\\' || r < ' ' || r == 0x7f

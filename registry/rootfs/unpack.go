@@ -16,8 +16,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
 )
 
-// Unpack applies layers, the lowest first, to the empty folder dir, each as soon as it is there. After an error what is in dir is of
-// no use. An error of ctx comes back as it is.
+// Unpack applies layers, the lowest first, to the empty folder dir, each as soon as it is there.
+// After an error what is in dir is of no use. An error of ctx comes back as it is.
 func Unpack(ctx context.Context, dir string, layers []Layer, limits Limits) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -47,7 +47,7 @@ type unpacker struct {
 	walker walker
 	at     string // what led the walker to where it is, as tars write it; empty: nothing that still holds
 	buffer []byte
-	times  map[string]time.Time // of directories, by place: set last, as what is made in them changes theirs
+	times  map[string]time.Time // of directories, by path; set last, because files made in them change them
 	seed   maphash.Seed
 
 	limits      Limits
@@ -55,10 +55,10 @@ type unpacker struct {
 	entries     int   // and as many entries,
 	names       int   // with as many bytes of names
 
-	// Of the layer that is applied. Of a place only a hash is kept; that two have the same is less likely than a disk that
-	// makes such an error.
-	written map[uint64]bool // places that it has something at or below
-	hidden  map[uint64]bool // places of which it has hidden what lower layers have below
+	// Of the layer that is applied. Only a hash of each path is kept. Two paths with the same hash
+	// are less likely than such an error of the disk.
+	written map[uint64]bool // paths at or below which it has something
+	hidden  map[uint64]bool // paths below which it has hidden what lower layers have
 }
 
 func (u *unpacker) layer(ctx context.Context, layer Layer) error {
@@ -205,7 +205,8 @@ func (u *unpacker) leave() {
 	u.walker.links, u.at = 0, ""
 }
 
-// makeRoom removes what is at the name in the walker's directory, unless that and what comes are directories.
+// makeRoom removes what is at the name in the walker's directory, unless that and what comes are
+// directories.
 func (u *unpacker) makeRoom(base string, forDir bool) error {
 	info, err := u.walker.top().Lstat(base)
 	switch {
@@ -218,7 +219,8 @@ func (u *unpacker) makeRoom(base string, forDir bool) error {
 	return removeAt(u.walker.top(), base)
 }
 
-// removeAt removes what is at place below root. An os.Root would hold a descriptor for each level of it.
+// removeAt removes what is at place below root. An os.Root would hold a descriptor for each level
+// of it.
 func removeAt(root *os.Root, place string) error {
 	dir, err := root.Open(path.Dir(place))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -242,7 +244,8 @@ func (u *unpacker) mark(base string) {
 	}
 }
 
-// Permissions that the owner, who is the agent, must have of all files; setuid and the like are cut off.
+// Permissions that the owner, who is the agent, must have of all files; setuid and the like are cut
+// off.
 const (
 	fileMode = 0o600
 	dirMode  = 0o700

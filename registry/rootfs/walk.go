@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// walker goes through a folder as the programs of an image would: a link leads to where it leads in the image. It
-// holds the directories on its way open, and must be closed.
+// walker goes through a folder as the programs of an image would: a link leads to where it leads in
+// the image. It holds the directories on its way open, and must be closed.
 type walker struct {
 	root *os.Root
 	// make has directories made that are missing.
@@ -73,7 +73,8 @@ func (w *walker) enter(name string) error {
 	return nil
 }
 
-// step goes into the directory of that name, or returns where a link of that name leads to from here.
+// step goes into the directory of that name, or returns where a link of that name leads to from
+// here.
 func (w *walker) step(name string) (target string, err error) {
 	info, err := w.top().Lstat(name)
 	if errors.Is(err, fs.ErrNotExist) && w.make {
@@ -112,7 +113,8 @@ func (w *walker) follow(name string) (string, error) {
 	return target + "/.", nil // never empty
 }
 
-// find is the canonical path, below the root, of what name leads to. The last component is followed, too.
+// find is the canonical path, below the root, of what name leads to. The last component is
+// followed, too.
 func find(root *os.Root, name string) (string, error) {
 	w := walker{root: root}
 	defer w.close()

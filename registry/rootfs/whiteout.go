@@ -55,8 +55,8 @@ func (u *unpacker) hide(place string) error {
 	return u.hideBelow(place)
 }
 
-// hideBelow removes what lower layers have in the directory at place. That is done once: what comes to be there
-// later is of the layer itself.
+// hideBelow removes what lower layers have in the directory at place. That is done once: what comes
+// to be there later is of the layer itself.
 func (u *unpacker) hideBelow(place string) error {
 	key := maphash.String(u.seed, place)
 	if u.hidden[key] {
