@@ -139,7 +139,7 @@ func TestAuditOfDeniedRequestsIsBounded(t *testing.T) {
 	}
 }
 
-// Strangers cause no line at all, and lose their connection.
+// Strangers cause no line, and lose their connection.
 //
 // docs/security.md: "Strangers (401) are logged at level debug".
 func TestStrangersAreNotLogged(t *testing.T) {

@@ -267,7 +267,7 @@ func overlap(a, b string) bool {
 	return false
 }
 
-// How long answers are believed is a setting, and so is whether tokens count at all.
+// How long answers are believed is a setting, and so is whether tokens count.
 //
 // docs/security.md: "the settings make it shorter".
 func TestAccessSettings(t *testing.T) {
@@ -308,9 +308,9 @@ func TestAccessSettings(t *testing.T) {
 	}
 }
 
-// While the cluster cannot be asked, nobody gets in who was not in before.
+// While the cluster cannot be asked, no client gets in that was not in before.
 //
-// docs/security.md: "While the API server cannot be asked, nobody gets in who was not in before".
+// docs/security.md: "While the API server cannot be asked, no client gets in that was not in before".
 func TestAccessWithoutTheAPIServer(t *testing.T) {
 	cluster := testcluster.Start(t)
 	namespace := cluster.Namespace(t)

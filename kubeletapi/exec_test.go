@@ -245,7 +245,7 @@ func TestExecIdle(t *testing.T) {
 	}
 }
 
-// TestExecUnread: the output arrives whole, though the client sends what nobody reads.
+// TestExecUnread: the output arrives whole, though the client sends what is not read.
 func TestExecUnread(t *testing.T) {
 	for name := range (&running{}).protocols() {
 		t.Run(name, func(t *testing.T) {

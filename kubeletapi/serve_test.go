@@ -216,7 +216,7 @@ func TestShutdownLetsFollowersFinish(t *testing.T) {
 	})
 }
 
-// A server that nobody asks for anything ends at once.
+// A server without requests ends at once.
 func TestShutdownWithoutRequests(t *testing.T) {
 	server := runServer(t, authority.New(t, "ca"), nil)
 	client := server.client(t, true, nil)

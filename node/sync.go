@@ -76,7 +76,7 @@ func (n *Node) adopt(ctx context.Context, node *corev1.Node) error {
 			ErrForeign, n.cfg.Name, node.Status.NodeInfo.KubeletVersion, arch)
 	}
 	if missing := missingTaints(n.cfg.Taints, node.Spec.Taints); len(missing) > 0 {
-		n.log.Warn("the Node exists without some taints, and a node may not change its own: set them with kubectl taint node, or delete the Node to have it made anew",
+		n.log.Warn("the Node exists without some taints, and a node may not change its own: set them with kubectl taint node, or delete the Node, so that it is made again",
 			zap.Strings("taints", missing))
 	}
 	changes := metadataChanges(n.cfg, node)

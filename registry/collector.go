@@ -147,7 +147,7 @@ func (c *Collector) Collect(ctx context.Context, full bool) error {
 	}
 	freed, err := c.free(ctx, wanted)
 	if err == nil && freed < needed {
-		err = fmt.Errorf("the disk of the images is %d %% full (%d of %d bytes are free), and removing all images that nobody uses freed only %d of %d bytes; look for what else is on it: logs, volumes, images in use",
+		err = fmt.Errorf("the disk of the images is %d %% full (%d of %d bytes are free), and removing all unused images freed only %d of %d bytes; look for what else is on it: logs, volumes, images in use",
 			percent, free, size, freed, needed)
 		c.event("FreeDiskSpaceFailed", err.Error())
 	}
@@ -171,7 +171,7 @@ func (c *Collector) free(ctx context.Context, wanted int64) (freed int64, err er
 		}
 	}
 	if len(done.Images) > 0 || done.Freed > 0 {
-		c.store.log.Info("removed what nobody uses", zap.Strings("images", done.Images), zap.Int64("bytes", done.Freed))
+		c.store.log.Info("removed unused images", zap.Strings("images", done.Images), zap.Int64("bytes", done.Freed))
 	}
 	return done.Freed, err
 }

@@ -173,7 +173,7 @@ func TestCollect(t *testing.T) {
 	}
 }
 
-// TestCollectAll: on a disk with room, all goes that nobody uses and that is not young.
+// TestCollectAll: on a disk with room, all images are removed that are unused and not young.
 func TestCollectAll(t *testing.T) {
 	g := newGCScene(t, "one", "two", "three")
 	g.used = []string{g.srv.host() + "/two"}

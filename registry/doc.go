@@ -4,10 +4,11 @@
 // A Store keeps a folder:
 //
 //	blobs/sha256/HEX   modules and layers, by the digest of their bytes
-//	refs/HEX.json      what each reference meant when it was last pulled, by the reference's SHA-256
-//	rootfs/HEX/        root filesystems, unpacked once for each list of layers, and an index of the modules in each; also the files
-//	                   of other artifacts
-//	rights/HEX.json    with whose credentials an image was pulled, by the SHA-256 of its ID; may be a folder elsewhere
+//	refs/HEX.json      what each reference meant at its last pull, by the SHA-256 of the reference
+//	rootfs/HEX/        root filesystems, unpacked once for each list of layers, each with an index
+//	                   of its modules; also the files of other artifacts
+//	rights/HEX.json    with whose credentials an image was pulled, by the SHA-256 of its ID; the
+//	                   folder may be elsewhere
 //	lock               see lock.go
 //	boot               see durable.go
 //

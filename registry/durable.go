@@ -181,7 +181,7 @@ func (q *syncer) syncWaiting() bool {
 		return false
 	}
 	if err := q.disk.sync(now); err != nil {
-		q.log.Warn("what was pulled is not all on disk for good", zap.Error(err))
+		q.log.Warn("some of what was pulled is not synced", zap.Error(err))
 	}
 	return true
 }

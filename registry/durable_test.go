@@ -23,8 +23,8 @@ func afterCrash(t *testing.T, s *Store) *Store {
 	return newStore(t, Config{Dir: s.dir})
 }
 
-// TestCloseSyncs: what was pulled is marked as on disk for good once the store is closed, and then
-// nobody looks at it any more.
+// TestCloseSyncs: what was pulled is marked as synced once the store is closed, and then it is not
+// checked any more.
 func TestCloseSyncs(t *testing.T) {
 	srv := newServer(t)
 	ref, upper := twoLayers(t, srv)
@@ -154,7 +154,7 @@ func TestCrashOfRecords(t *testing.T) {
 	checkAbsent(t, s, ref)
 }
 
-// TestUpdateIsSynced: what a reference comes to mean is on disk for good before what it meant is
+// TestUpdateIsSynced: what a reference comes to mean is synced before what it meant is
 // forgotten.
 func TestUpdateIsSynced(t *testing.T) {
 	srv := newServer(t)
@@ -224,7 +224,7 @@ func TestUnpackedWhileFetched(t *testing.T) {
 	}
 }
 
-// TestUnpackingIsTakenOver: who gives up takes nobody along who wants the same layers.
+// TestUnpackingIsTakenOver: a caller that gives up does not take others with it that want the same layers.
 func TestUnpackingIsTakenOver(t *testing.T) {
 	srv, asked, release := heldLayer(t)
 	s := newStore(t, Config{})

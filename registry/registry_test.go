@@ -137,13 +137,13 @@ func newStore(t testing.TB, cfg Config) *Store {
 	return s
 }
 
-// pulled is PullToRun of somebody without credentials.
+// pulled is PullToRun without credentials.
 func (s *Store) pulled(ctx context.Context, image string) (Module, error) {
 	p, err := s.PullToRun(ctx, image, nil)
 	return p.Module, err
 }
 
-// found is Lookup of somebody who may have everything.
+// found is Lookup of a caller that may have everything.
 func (s *Store) found(image string) (Module, bool, error) {
 	return s.Lookup(context.Background(), image, nil)
 }

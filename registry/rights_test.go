@@ -47,7 +47,7 @@ func guarded(t *testing.T, passwords ...string) *server {
 	return srv
 }
 
-// guard has the server refuse whoever does not show one of the passwords.
+// guard has the server refuse clients that do not show one of the passwords.
 func (s *server) guard(passwords ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -115,7 +115,7 @@ func TestRights(t *testing.T) {
 	if _, err := s.Pull(t.Context(), image, brokenKeys{}); err == nil {
 		t.Error("broken keys are passed over")
 	}
-	// What the node itself can pull is everybody's.
+	// What the node itself can pull, every pod may have.
 	if _, err := s.Pull(t.Context(), image, keys{{Username: "node", Password: "right"}}); err != nil {
 		t.Fatal(err)
 	}

@@ -183,7 +183,7 @@ func TestCalls(t *testing.T) {
 		if r := <-patient; r.err != nil || r.value != 1 || r.after != time.Minute {
 			t.Errorf("patient: %+v", r)
 		}
-		// All give up: the last waits for the end of the run, and who comes meanwhile starts anew.
+		// All give up: the last waits for the end of the run, and a later caller starts another.
 		start = time.Now()
 		a, b := call(10*time.Second), call(20*time.Second)
 		<-a

@@ -201,7 +201,7 @@ func TestLayerLost(t *testing.T) {
 }
 
 // TestLayerDamaged: a layer that is not on disk as it was fetched is found out when it is unpacked,
-// and fetched anew by the next pull.
+// and fetched again by the next pull.
 func TestLayerDamaged(t *testing.T) {
 	srv := newServer(t)
 	ref, upper := twoLayers(t, srv)

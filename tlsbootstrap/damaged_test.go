@@ -244,7 +244,7 @@ func (w *world) aged() {
 	}
 }
 
-// TestJoinAgainWhenTheAPIServerRefuses: of a cluster that was made anew, with new authorities,
+// TestJoinAgainWhenTheAPIServerRefuses: of a cluster that was made again, with new authorities,
 // nothing of the old kubeconfig is good any more, and the bootstrap file is of the new one.
 //
 // docs/security.md: "node shows it only to a server of the authority that the bootstrap file names."
@@ -294,7 +294,7 @@ func TestJoinAgainWhenTheAPIServerRefuses(t *testing.T) {
 		}
 	})
 	t.Run("the same authority, another's certificate", func(t *testing.T) {
-		// Whoever stands between the node and its API server does not make it show its token.
+		// A server between the node and its API server does not make it show its token.
 		w := newWorld(t)
 		w.bootstrapFile("", w.token())
 		server, ca := clusterServer(t, w)

@@ -95,7 +95,7 @@ func TestJoinResumesAfterRestart(t *testing.T) {
 	if _, err := os.Stat(w.cfg.Kubeconfig); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a kubeconfig was written before there was a certificate: %v", err)
 	}
-	// Approved while nobody waited: the key on disk still fits.
+	// Approved while no agent waited: the key on disk still fits.
 	w.Kubectl(t, "certificate", "approve", first.Name)
 	end = w.join()
 	identity, err := end(false)

@@ -231,7 +231,7 @@ func (n *nodeConfig) usable(cfg Config) (bool, error) {
 	if n.ours {
 		return false, nil
 	}
-	return false, fmt.Errorf("the client certificate of %s expired on %s: renew it, or remove the file to join anew",
+	return false, fmt.Errorf("the client certificate of %s expired on %s: renew it, or remove the file to join again",
 		cfg.Kubeconfig, leaf.NotAfter.Format(time.RFC3339))
 }
 

@@ -73,7 +73,7 @@ func (n *nodeConfig) knock(ctx context.Context) error {
 	}
 	review, err := client.AuthenticationV1().SelfSubjectReviews().Create(ctx, &authenticationv1.SelfSubjectReview{}, metav1.CreateOptions{})
 	if err == nil && review.Status.UserInfo.Username == "system:anonymous" {
-		err = apierrors.NewUnauthorized("the API server takes it for nobody's")
+		err = apierrors.NewUnauthorized("the API server does not know whose it is")
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return nil

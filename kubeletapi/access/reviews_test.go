@@ -39,7 +39,7 @@ func from(address string) context.Context {
 	return withAddress(r).Context()
 }
 
-// guess tries tokens that nobody has for some seconds, 1,000 in each, from so many addresses.
+// guess tries tokens that do not exist for some seconds, 1,000 in each, from so many addresses.
 func guess(t *thriftyTokens, seconds, addresses int) (refused int) {
 	for n := range seconds * 1000 {
 		time.Sleep(time.Millisecond) // virtual

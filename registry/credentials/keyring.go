@@ -11,8 +11,8 @@ import (
 
 // Keyring holds credentials by what they are for. The zero value is empty.
 type Keyring struct {
-	places []string // sorted backwards, so that what is more specific comes first; none twice
-	held   map[string][]Credential
+	patterns []string // sorted backwards, so that what is more specific comes first; none twice
+	held     map[string][]Credential
 }
 
 // defaultRegistry is the name under which docker keeps the credentials of docker.io.
@@ -25,33 +25,33 @@ func (k *Keyring) add(auths map[string]Credential, owner Owner) {
 		k.held = map[string][]Credential{}
 	}
 	for _, name := range slices.Sorted(maps.Keys(auths)) { // several for one pattern keep a constant order
-		place, ok := placeOf(name)
+		pattern, ok := patternOf(name)
 		if !ok {
 			continue
 		}
 		c := auths[name]
 		c.Owner = owner
-		if _, known := k.held[place]; !known {
-			k.places = append(k.places, place)
+		if _, known := k.held[pattern]; !known {
+			k.patterns = append(k.patterns, pattern)
 		}
-		k.held[place] = append(k.held[place], c)
+		k.held[pattern] = append(k.held[pattern], c)
 	}
-	slices.Sort(k.places)
-	slices.Reverse(k.places)
+	slices.Sort(k.patterns)
+	slices.Reverse(k.patterns)
 }
 
-// noPlace are characters that no image's name has and that mean something in a URL. Without them a
+// notInPatterns are characters that no image's name has and that mean something in a URL. Without them a
 // pattern might match the images of another owner.
-const noPlace = "?#%"
+const notInPatterns = "?#%"
 
-// placeOf is the host and path that an entry of a docker config is for. An entry may have a scheme,
+// patternOf is the host and path that an entry of a docker config is for. An entry may have a scheme,
 // and docker's API version before the path.
-func placeOf(name string) (string, bool) {
+func patternOf(name string) (string, bool) {
 	if !strings.HasPrefix(name, "https://") && !strings.HasPrefix(name, "http://") {
 		name = "https://" + name
 	}
 	u, err := url.Parse(name)
-	if err != nil || strings.ContainsAny(name, noPlace) {
+	if err != nil || strings.ContainsAny(name, notInPatterns) {
 		return "", false
 	}
 	at := u.Path
@@ -67,9 +67,9 @@ func placeOf(name string) (string, bool) {
 // Lookup returns the credentials for an image, which is named by its registry and repository.
 func (k Keyring) Lookup(image string) []Credential {
 	var found []Credential
-	for _, place := range k.places {
-		if matches(place, image) {
-			found = append(found, k.held[place]...)
+	for _, pattern := range k.patterns {
+		if matches(pattern, image) {
+			found = append(found, k.held[pattern]...)
 		}
 	}
 	if found == nil && isDefaultRegistry(image) {
@@ -87,7 +87,7 @@ func isDefaultRegistry(image string) bool {
 // must be the same, and the pattern's path must be how the image's path begins.
 func matches(pattern, image string) bool {
 	want, err := url.Parse("https://" + pattern)
-	if err != nil || strings.ContainsAny(pattern, noPlace) {
+	if err != nil || strings.ContainsAny(pattern, notInPatterns) {
 		return false
 	}
 	have, err := url.Parse("https://" + image)

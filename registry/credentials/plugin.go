@@ -148,12 +148,12 @@ func (p *plugin) take(response *protocol.CredentialProviderResponse, image strin
 		return nil, fmt.Errorf("its answer has the cacheKeyType %q, which is none of Image, Registry and Global", response.CacheKeyType)
 	}
 	auths := make(map[string]Credential, len(response.Auth))
-	for place, a := range response.Auth {
+	for pattern, a := range response.Auth {
 		if as.token != "" && a.Password == as.token && p.token.CacheType != kubeletconfig.TokenServiceAccountTokenCacheType {
 			// It would be kept for pods that the token is not for.
 			return nil, errors.New("it answers with the service account's token itself, for which its cacheType must be Token")
 		}
-		auths[place] = Credential{Username: a.Username, Password: a.Password}
+		auths[pattern] = Credential{Username: a.Username, Password: a.Password}
 	}
 	keeps := p.keeps
 	if response.CacheDuration != nil {

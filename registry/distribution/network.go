@@ -275,7 +275,7 @@ func (t *hostTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return t.others.RoundTrip(req)
 	}
 	if t.scheme != "" && req.URL.Scheme != t.scheme {
-		return nil, fault.New(nil, nil, "registry %s is to be spoken to by %s", t.host, t.scheme)
+		return nil, fault.New(nil, nil, "registry %s must be asked by %s", t.host, t.scheme)
 	}
 	req = req.Clone(req.Context())
 	for name, values := range t.header {

@@ -20,12 +20,12 @@ func Program(dir string, modules map[string]Module, name string, env []string, w
 	}
 	defer root.Close() //nolint:errcheck // opened for its names only
 	for _, candidate := range candidates(name, env, workDir) {
-		place, err := find(root, candidate)
+		at, err := find(root, candidate)
 		if err != nil {
 			continue // there is no such file, or none that can be reached
 		}
-		if _, is := modules["/"+place]; is {
-			return "/" + place, true, nil
+		if _, is := modules["/"+at]; is {
+			return "/" + at, true, nil
 		}
 	}
 	return "", false, nil

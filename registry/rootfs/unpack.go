@@ -219,10 +219,10 @@ func (u *unpacker) makeRoom(base string, forDir bool) error {
 	return removeAt(u.walker.top(), base)
 }
 
-// removeAt removes what is at place below root. An os.Root would hold a descriptor for each level
+// removeAt removes what is at at below root. An os.Root would hold a descriptor for each level
 // of it.
-func removeAt(root *os.Root, place string) error {
-	dir, err := root.Open(path.Dir(place))
+func removeAt(root *os.Root, at string) error {
+	dir, err := root.Open(path.Dir(at))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -230,13 +230,13 @@ func removeAt(root *os.Root, place string) error {
 		return err
 	}
 	defer dir.Close() //nolint:errcheck // opened for its names only
-	return filetree.RemoveAt(context.Background(), dir, path.Base(place))
+	return filetree.RemoveAt(context.Background(), dir, path.Base(at))
 }
 
 // mark notes that the layer has something at the name in the walker's directory.
 func (u *unpacker) mark(base string) {
-	for place := path.Join(u.walker.place(), base); place != "."; place = path.Dir(place) {
-		key := maphash.String(u.seed, place)
+	for at := path.Join(u.walker.at(), base); at != "."; at = path.Dir(at) {
+		key := maphash.String(u.seed, at)
 		if u.written[key] {
 			return
 		}
@@ -256,7 +256,7 @@ func (u *unpacker) directory(base string, h *tar.Header) error {
 	if err := top.Mkdir(base, dirMode); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	u.times[path.Join(u.walker.place(), base)] = h.ModTime
+	u.times[path.Join(u.walker.at(), base)] = h.ModTime
 	return top.Chmod(base, fs.FileMode(h.Mode)&fs.ModePerm|dirMode)
 }
 
@@ -307,7 +307,7 @@ func (u *unpacker) link(base, target string) error {
 	if !info.Mode().IsRegular() && info.Mode()&fs.ModeSymlink == 0 {
 		return invalid("a hard link to %.200q, which is no file", target)
 	}
-	return u.walker.root.Link(path.Join(from.place(), file), path.Join(u.walker.place(), base))
+	return u.walker.root.Link(path.Join(from.at(), file), path.Join(u.walker.at(), base))
 }
 
 func linkError(target string, err error) error {
@@ -319,9 +319,9 @@ func linkError(target string, err error) error {
 
 // setTimes gives the directories the times that the tars say, those that are still there.
 func (u *unpacker) setTimes() error {
-	for place, t := range u.times {
+	for at, t := range u.times {
 		w := walker{root: u.walker.root}
-		err := w.enter(place)
+		err := w.enter(at)
 		if err == nil && w.links == 0 {
 			err = w.top().Chtimes(".", t, t)
 		}
