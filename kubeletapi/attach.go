@@ -66,7 +66,7 @@ func (a attacher) serve(ctx context.Context, in io.Reader, out, errOut io.WriteC
 	return failureOf(ctx, err)
 }
 
-// failureOf is what a client is told of the error of a call, whose context ctx was.
+// failureOf is what a client is told about the error of a call. ctx was the context of the call.
 func failureOf(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(context.Cause(ctx), errClientGone):

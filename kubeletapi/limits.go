@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// limits bound what clients may take of the server, and how long they may.
+// limits are how much of the server clients may use, and for how long.
 type limits struct {
 	// header bounds the TLS handshake and the reading of a request's header each. There is none for
 	// a whole request: a log may be followed for days.
@@ -45,9 +45,9 @@ const (
 	maxHeader = 64 << 10
 	// maxBody is more than any request has, in bytes.
 	maxBody = 64 << 10
-	// maxStreams bounds the requests of one HTTP/2 connection. Handlers of requests that the client
-	// has taken back count for as long as they run, so a client that opens and resets them without
-	// end gets no more.
+	// maxStreams limits the requests of one HTTP/2 connection. The handler of a request that the
+	// client has reset counts while it runs. So a client that opens and resets requests without end
+	// gets no more.
 	maxStreams = 250
 )
 

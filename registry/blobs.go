@@ -132,8 +132,8 @@ func tooLarge(k manifest.Kind, size, limit int64) error {
 	return fault.New(fault.ErrTooLarge, nil, "the %v has %d bytes or more; this node takes %vs of up to %d%s", k, size, k, limit, setting)
 }
 
-// receive copies r to w and hashes it on the way. It looks at a module's preamble first, so that
-// what is none is refused before it is fetched.
+// receive copies r to w and hashes it on the way. It looks at a module's preamble first, so that a
+// file that is no module is refused before it is fetched.
 func receive(w io.Writer, r io.Reader, k manifest.Kind) (digest string, size int64, component bool, err error) {
 	start := make([]byte, manifest.PreambleSize)
 	n, err := io.ReadFull(r, start)
@@ -159,8 +159,7 @@ func receive(w io.Writer, r io.Reader, k manifest.Kind) (digest string, size int
 // the largest.
 const maxRecord = 64 << 20
 
-// readRecord reads what the store has noted. A disk, or another process, may have made something
-// else of it.
+// readRecord reads what the store has written. A disk, or another process, may have changed it.
 func readRecord(path string) ([]byte, error) { return credentials.ReadFile(path, maxRecord) }
 
 // writeFile makes a file of mode 0600 in dir: fill writes it and returns its path. It appears there

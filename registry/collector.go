@@ -15,8 +15,8 @@ import (
 
 // CollectorConfig says when unused images are removed.
 type CollectorConfig struct {
-	// HighPercent is how full the disk may be, in percent, before images are removed, those first
-	// that were used the longest ago, until it is no fuller than LowPercent.
+	// HighPercent is how full the disk may be, in percent. Above that, images are removed until the
+	// disk is no fuller than LowPercent. Those that were used the longest ago are removed first.
 	HighPercent, LowPercent int
 	// MinAge is how old an image must be to be removed.
 	MinAge time.Duration
@@ -34,11 +34,11 @@ type CollectorConfig struct {
 }
 
 const (
-	// lookPeriod is how often the disk is looked at, and collectPeriod how often what is used is
-	// noted as well; the kubelet does both every 5 minutes.
+	// lookPeriod is how often the collector looks at the disk. collectPeriod is how often it also
+	// notes which images are used. The kubelet does both every 5 minutes.
 	lookPeriod    = 10 * time.Second
 	collectPeriod = time.Minute
-	// eventPeriod is how often it is said that there is nothing to remove.
+	// eventPeriod is the time between two events that say that there is nothing to remove.
 	eventPeriod = 5 * time.Minute
 	// orphanAge is how old a blob must be that no image refers to.
 	orphanAge = time.Hour
@@ -185,8 +185,8 @@ func (c *Collector) event(reason, message string) {
 	c.cfg.Event(reason, message)
 }
 
-// collect marks what is used, and removes what is too old, and then what is needed to free so many
-// bytes. The caller holds the store's lock.
+// collect marks what is used, removes what is too old, and then removes images until so many bytes
+// are free. The caller holds the store's lock.
 func (c *Collector) collect(needed int64, done *Removal) error {
 	s := c.store
 	all, err := s.refs.all()

@@ -31,9 +31,9 @@ type disk struct {
 // lock is the path of the store's lock.
 func (d *disk) lock() string { return filepath.Join(d.dir, "lock") }
 
-// remember records what the reference means, beside what is known of the same image for another
-// purpose. It is known by its digest as well, and by the tag last: a tag that is known has its
-// digest known. The caller holds the store's lock.
+// remember records what the reference means, and keeps what is known of the same image for another
+// purpose. It records the digest first and the tag last, so that a recorded tag always has a
+// recorded digest. The caller holds the store's lock.
 func (d *disk) remember(ref distribution.Reference, rec record) error {
 	if old, err := d.refs.get(ref.At(rec.Manifest)); err == nil { // none, or a damaged one, adds nothing
 		rec = rec.with(old)
@@ -80,8 +80,8 @@ func (d *disk) remove(image Image, all map[string]remembered, done *Removal) err
 	return nil
 }
 
-// refuse removes an image that cannot be unpacked: what is remembered of it for that purpose, if
-// the error is the image's own, and its layers, but for those that other images need, or pulls have
+// refuse removes an image that cannot be unpacked. If the error is the image's own, it removes the
+// record for that purpose. It also removes the layers that no other image needs and no pull has
 // pinned.
 func (d *disk) refuse(ctx context.Context, ref distribution.Reference, rec record, why purpose, refusal error) error {
 	return withLock(ctx, d.lock(), unix.LOCK_EX, func() error {
@@ -107,7 +107,7 @@ func (d *disk) refuse(ctx context.Context, ref distribution.Reference, rec recor
 	})
 }
 
-// forget takes out of the store what an image is there for, and the image if that is all. The
+// forget removes what an image has for a purpose, and the whole image if nothing else is left. The
 // caller holds the store's lock.
 func (d *disk) forget(image Image, why purpose, all map[string]remembered, done *Removal) error {
 	rest := image.rec.without(why)

@@ -224,7 +224,8 @@ func TestUnpackedWhileFetched(t *testing.T) {
 	}
 }
 
-// TestUnpackingIsTakenOver: a caller that gives up does not take others with it that want the same layers.
+// TestUnpackingIsTakenOver: a caller that gives up does not take others with it that want the same
+// layers.
 func TestUnpackingIsTakenOver(t *testing.T) {
 	srv, asked, release := heldLayer(t)
 	s := newStore(t, Config{})

@@ -26,7 +26,7 @@ type Image struct {
 	Module string
 	// Size is that of what was fetched of it, in bytes; images may share that.
 	Size int64
-	// Component tells that the module is a component.
+	// Component means that the module is a component.
 	Component bool
 	// Pulled is when the registry was last asked for it; zero if that is not known.
 	Pulled time.Time

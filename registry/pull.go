@@ -18,24 +18,24 @@ import (
 // Pulled is a module that was asked for at a registry.
 type Pulled struct {
 	Module
-	// Took is how long that took, without the time in which other pulls had to be waited for.
+	// Took is how long that took, without the time in which it waited for other pulls.
 	Took time.Duration
 }
 
-// Pull asks the registry what the image is now, fetches of it what is not on disk, and remembers
-// what the reference means and for whom. An image with a root filesystem is not unpacked, and of
-// the Module in what it returns that is set which is known without: Image, ImageID, Size and
-// Config. keys are shown to the registry; they may be nil. A local file is taken as by Lookup.
+// Pull asks the registry what the image is now, fetches the parts that are not on disk, and
+// remembers what the reference means and for whom. It does not unpack an image with a root
+// filesystem. Of such an image's Module it sets only Image, ImageID, Size and Config. keys are
+// shown to the registry; they may be nil. A local file is treated as by Lookup.
 //
-// Pull blocks until it is done or ctx ends, in which case the error is ctx's. Any of the Err
-// classes may come; after an error the store is as it was before, but for what came of a module
-// before a transfer broke off.
+// Pull blocks until the image is pulled or ctx ends. In the second case the error is ctx's. Errors
+// may be of any class. After an error the store is as it was before, except that it keeps what came
+// of a blob before a transfer broke off.
 func (s *Store) Pull(ctx context.Context, image string, keys distribution.Keys) (Pulled, error) {
 	return s.pullModule(ctx, image, keys, toKeep)
 }
 
-// PullToRun is Pull, and unpacks the image beside that. One that cannot be unpacked is not pulled,
-// and nothing is left of it.
+// PullToRun is Pull, and unpacks the image at the same time. An image that cannot be unpacked is
+// not pulled, and nothing of it is left.
 func (s *Store) PullToRun(ctx context.Context, image string, keys distribution.Keys) (Pulled, error) {
 	return s.pullModule(ctx, image, keys, toRun)
 }
@@ -72,7 +72,7 @@ func (s *Store) pullShared(ctx context.Context, image string, ref distribution.R
 	return m, nil
 }
 
-// noteFull names an error that the disk's fullness is the cause of, and has room made.
+// noteFull gives an error its class if a full disk is the cause, and asks the collector for room.
 func (s *Store) noteFull(err error) error {
 	err = fault.DiskFull(s.dir, err)
 	if errors.Is(err, fault.ErrDiskFull) {
@@ -117,7 +117,7 @@ func (s *Store) pull(ctx context.Context, ref distribution.Reference, remote *di
 	defer layers.release()
 	fresh := brought{blobs: layers.unsynced()}
 	if old, err := s.refs.get(ref.Name()); err == nil && old.Manifest != p.image.Manifest {
-		// What the reference means now is not forgotten for what may be lost.
+		// The old meaning of the reference must not be replaced by one that a crash may lose.
 		if err := s.sync(fresh); err != nil {
 			return Module{}, fmt.Errorf("sync what %s has come to mean: %w", ref.Name(), err)
 		}

@@ -21,7 +21,7 @@ type refs struct {
 	dir string
 }
 
-// record is what is remembered of a reference, as stored.
+// record is what the store remembers of a reference, as it is written.
 type record struct {
 	Reference string `json:"reference"` // in full
 	Manifest  string `json:"manifest"`  // digest
@@ -57,8 +57,8 @@ func (r record) whole() bool {
 	return r.Files != nil
 }
 
-// with is a record with what an older one of the same image has besides: the image may be there to
-// run, and its files to be shown.
+// with is a record with what an older one of the same image has besides. One image may be there
+// both to run and to show its files.
 func (r record) with(old record) record {
 	if r.Module == "" && r.Rootfs == "" {
 		r.Module, r.Component, r.tree, r.Config = old.Module, old.Component, old.tree, old.Config

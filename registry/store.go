@@ -41,14 +41,14 @@ type Config struct {
 	HostsDir string
 	// MaxParallelPulls is how many images may be pulled at a time; 0 means any number.
 	MaxParallelPulls int
-	// RightsDir is the folder where it is kept who may have which image; empty means the folder
-	// rights in Dir. It tells something of credentials, and so is not for those who may read
-	// modules.
+	// RightsDir is the folder that records who may have which image. Empty means the folder rights
+	// in Dir. It reveals something about credentials, so users who may read modules must not read
+	// it.
 	RightsDir string
 	// Verify says who may have an image that is on disk; empty means NeverVerifyPreloadedImages.
 	Verify Verification
 	// Allowed are the images for NeverVerifyAllowlistedImages, as pods name them, without tags and
-	// digests; `/*` at the end stands for all that begin so.
+	// digests; `/*` at the end stands for all names with that beginning.
 	Allowed []string
 	// Preload means that what is pulled counts as preloaded: it was pulled for all pods, and by
 	// none of them.
@@ -185,27 +185,26 @@ type Module struct {
 	ImageID string
 	// Size is the image's, as it was fetched, in bytes: that of the module, or of all layers.
 	Size int64
-	// Component tells that it is a component, not a core module.
+	// Component means that it is a component, not a core module.
 	Component bool
 	// Root is the image's root filesystem; nil for an image that is one module.
 	Root *Root
-	// Config is how the image wants to be run; nil for one that does not say.
+	// Config is how the image wants to run. It is nil for an image that does not say.
 	Config *manifest.Config
 }
 
-// Lookup answers from the disk whether the image is present, without a word to a registry, and
-// unpacks it unless that is done. A reference by tag means what it meant when it was last pulled;
-// one by digest is present too if a tag was pulled from the same repository that meant it. A local
-// file is present if it is there, and is read.
+// Lookup answers from the disk whether the image is present, without asking a registry, and unpacks
+// it unless that was done before. A reference by tag means what it meant at its last pull. A
+// reference by digest is also present if a tag of the same repository was pulled that meant it. A
+// local file is present if it exists, and is read.
 //
 // An image that was pulled with credentials is present only for a caller with the same credentials,
 // or with others of the same Secret or ServiceAccount, unless Config.Verify says otherwise. keys
 // are the caller's. A caller with nil may have everything.
 //
-// Its errors are of the classes ErrInvalidReference and ErrLocalModules; for local files also
-// ErrNotWasm, ErrTooLarge, ErrDigestMismatch, or a failure to read them; or they come from keys, or
-// from unpacking, and are as Pull's then: an image that cannot be unpacked is not in the store any
-// more.
+// Its errors are of the classes ErrInvalidReference and ErrLocalModules. For local files they may
+// also be of ErrNotWasm, ErrTooLarge and ErrDigestMismatch, or a failure to read. Errors from keys
+// or from unpacking are as Pull's. An image that cannot be unpacked is removed from the store.
 func (s *Store) Lookup(ctx context.Context, image string, keys distribution.Keys) (m Module, present bool, err error) {
 	ref, err := distribution.ParseReference(image, s.hosts)
 	if err != nil {
@@ -221,7 +220,7 @@ func (s *Store) Lookup(ctx context.Context, image string, keys distribution.Keys
 func (s *Store) lookup(ctx context.Context, image string, ref distribution.Reference, keys distribution.Keys, why purpose) (m Module, present bool, err error) {
 	absent := func(err error) (Module, bool, error) {
 		if !errors.Is(err, fs.ErrNotExist) {
-			// Pulling again mends it.
+			// The next pull repairs it.
 			s.log.Warn("image on disk is damaged", zap.String("image", image), zap.Error(err))
 		}
 		return Module{}, false, nil

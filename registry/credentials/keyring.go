@@ -40,12 +40,12 @@ func (k *Keyring) add(auths map[string]Credential, owner Owner) {
 	slices.Reverse(k.patterns)
 }
 
-// notInPatterns are characters that no image's name has and that mean something in a URL. Without them a
-// pattern might match the images of another owner.
+// notInPatterns are characters that no image's name has and that mean something in a URL. Without
+// them a pattern might match the images of another owner.
 const notInPatterns = "?#%"
 
-// patternOf is the host and path that an entry of a docker config is for. An entry may have a scheme,
-// and docker's API version before the path.
+// patternOf is the host and path that an entry of a docker config is for. An entry may have a
+// scheme, and docker's API version before the path.
 func patternOf(name string) (string, bool) {
 	if !strings.HasPrefix(name, "https://") && !strings.HasPrefix(name, "http://") {
 		name = "https://" + name

@@ -57,8 +57,8 @@ func kindOf(a netip.Addr, isOwn func(netip.Addr) bool) addressKind {
 	return elsewhereAddress
 }
 
-// kindOfHost is the kind of a host that is written as an address, or as the machine's own name for
-// itself; of others nothing is known before they are connected to.
+// kindOfHost is the kind of a host that is written as an address or as localhost. The kind of any
+// other host is not known before a connection to it.
 func kindOfHost(host string) addressKind {
 	host = hostname(host)
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
@@ -76,13 +76,12 @@ func hostname(host string) string {
 	return strings.TrimSuffix(u.Hostname(), ".")
 }
 
-// guard refuses connections to the machine itself and to what only a machine may ask, for requests
-// that a registry or a mirror sends us on with: by a redirect, or as the server of its tokens.
-// allowed is the kind of the registry's own address.
+// guard refuses connections to the machine itself, and to services that only the machine may ask.
+// It is for requests to which a registry or a mirror sends us: by a redirect, or as the server of
+// its tokens. allowed is the kind of the registry's own address.
 //
-// It looks at the address that is connected to, after the name was looked up, so that no name leads
-// around it. Connections to a proxy are the operator's; what stands behind that is looked at by
-// name.
+// It checks the address of the connection, after the name was resolved, so that no name avoids the
+// check. Connections to a proxy are the operator's. A host behind a proxy is checked by its name.
 type guard struct{ allowed addressKind }
 
 func (g guard) check(to string, kind addressKind) error {
@@ -106,8 +105,8 @@ func (g guard) control(ctx context.Context, _, to string, _ syscall.RawConn) err
 	return g.check(to, kindOf(at.Addr(), address.IsLocal))
 }
 
-// sentOn is how hosts are spoken to that a registry names. Each kind of registry has connections of
-// its own, since one that is kept for the next request is not looked at again.
+// sentOn speaks to hosts that a registry names. Each kind of registry has connections of its own,
+// because a connection that is kept for the next request is not checked again.
 type sentOn struct {
 	guard  guard
 	policy HostPolicy

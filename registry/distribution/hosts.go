@@ -81,8 +81,8 @@ func newDialer() *net.Dialer {
 	return &net.Dialer{Timeout: 15 * time.Second, KeepAlive: 30 * time.Second}
 }
 
-// StallTime is how long a transfer may give nothing before it is given up. The kubelet's own
-// deadline for the progress of a pull is the same.
+// StallTime is how long a transfer may bring nothing before it fails. The kubelet's own deadline
+// for the progress of a pull is the same.
 const StallTime = time.Minute
 
 // maxHeader bounds the header of an answer, in bytes.
@@ -116,8 +116,8 @@ func (t *PolicyTransport) connections() []*http.Transport {
 	return all
 }
 
-// newTransport adds retries, of what may pass within a second or when the server has asked to wait,
-// and the user agent.
+// newTransport adds the user agent, and retries of failures that may pass within a second or for
+// which the server has asked to wait.
 func newTransport(base http.RoundTripper, userAgent string) http.RoundTripper {
 	return transport.NewUserAgent(patience{transport.NewRetry(base, transport.WithRetryStatusCodes(
 		http.StatusRequestTimeout, http.StatusBadGateway, http.StatusGatewayTimeout,

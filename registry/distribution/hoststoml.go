@@ -97,8 +97,8 @@ func checkLength(data []byte) error {
 	return nil
 }
 
-// checkCase finds keys that the decoder has taken although they are in another case, as TOML does
-// not: of two, it takes either.
+// checkCase finds keys that the decoder has taken although their case is wrong. TOML does not allow
+// that, and of two such keys the decoder takes either.
 func checkCase(meta toml.MetaData) error {
 	passed := map[string]bool{}
 	for _, key := range meta.Undecoded() {
@@ -205,7 +205,7 @@ func texts(key string, value any) ([]string, error) {
 	return nil, fmt.Errorf("%s is %v, and must be a string or a list of strings", key, value)
 }
 
-// headers reads what each request has beside what it has anyway.
+// headers reads the headers that each request has in addition to its own.
 func headers(table map[string]any) (http.Header, error) {
 	all := http.Header{}
 	for _, name := range slices.Sorted(maps.Keys(table)) { // several may be one header's

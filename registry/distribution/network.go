@@ -83,7 +83,7 @@ func trusted(pool *x509.CertPool, files []string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// Endpoints are where a registry's content can be asked for, in the order in which they must be
+// Endpoints are the addresses that have a registry's content, in the order in which they are
 // tried. Folders are read each time, so that a change counts at once.
 func (n *Network) Endpoints(registry name.Registry) ([]endpoint, error) {
 	itself := []endpoint{{Registry: registry, pull: true, resolve: true, Transport: n.plainly(registry)}}
@@ -162,8 +162,8 @@ func (n *Network) folder(host string) (dir string, data []byte, err error) {
 	return "", nil, nil
 }
 
-// stampOf changes with all that endpoints are made of. A file that cannot be read is met again when
-// it is used.
+// stampOf changes with every file that endpoints are made of. It ignores a file that cannot be
+// read: using it fails later.
 func stampOf(data []byte, settings []hostSettings) [sha256.Size]byte {
 	var all bytes.Buffer
 	add := func(b []byte) { _, _ = fmt.Fprintf(&all, "%d\n%s", len(b), b) }
@@ -189,8 +189,8 @@ func (n *Network) configure(registry name.Registry, host string, s hostSettings)
 			return endpoint{}, nil, err
 		}
 	}
-	// Whom the endpoint sends us to, a server of tokens or of blobs, does not get its certificates
-	// and headers.
+	// A host to which the endpoint sends us, such as a server of tokens or blobs, does not get its
+	// certificates and headers.
 	at := registry.RegistryStr()
 	if s.url != nil {
 		at = s.url.Host

@@ -317,13 +317,13 @@ func (p *source) blob(ctx context.Context, client *http.Client, content v1.Descr
 // errNoRange means that a server cannot continue in the middle.
 var errNoRange = errors.New("no such range")
 
-// InterruptedError is of a transfer that broke off, and may go on.
+// InterruptedError is the error of a transfer that broke off and may be resumed.
 type InterruptedError struct{ cause error }
 
 func (e *InterruptedError) Error() string { return e.cause.Error() }
 func (e *InterruptedError) Unwrap() error { return e.cause }
 
-// causeOf is why a context ended, if that is what an error is about, and the error otherwise.
+// causeOf is the cause of the context's end if err is that end, and err otherwise.
 func causeOf(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil && errors.Is(err, ctx.Err()) {
 		return cause
@@ -331,7 +331,7 @@ func causeOf(ctx context.Context, err error) error {
 	return err
 }
 
-// watchedBody ends a transfer in which nothing comes for a time, or too little in twice that. It
+// watchedBody ends a transfer that brings nothing for a time, or too little in twice that time. It
 // keeps the error that ended it.
 type watchedBody struct {
 	body  io.Reader

@@ -32,8 +32,8 @@ func (p *source) credential() credentials.Credential {
 	return p.shown
 }
 
-// try does something with one credential after the other, until one is not refused. That is the one
-// from then on.
+// try calls do with one credential after the other until one is not refused. It uses that one from
+// then on.
 func (p *source) try(ctx context.Context, do func(*http.Client) error) error {
 	p.mu.Lock()
 	client := p.client
@@ -50,7 +50,7 @@ func (p *source) try(ctx context.Context, do func(*http.Client) error) error {
 		if client, err = p.login(ctx, c); err == nil {
 			err = do(client)
 		}
-		// Some registries say of what may not be seen that it is not there.
+		// Some registries answer 404 for what a client may not see.
 		if errors.Is(err, fault.ErrUnauthorized) || errors.Is(err, fault.ErrNotFound) {
 			continue
 		}
@@ -64,7 +64,7 @@ func (p *source) try(ctx context.Context, do func(*http.Client) error) error {
 	return err
 }
 
-// login finds out how the registry wants to be spoken to, and shows the credential.
+// login finds out which authentication the registry wants, and shows the credential.
 func (p *source) login(ctx context.Context, c credentials.Credential) (*http.Client, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, 2*p.stall, errSlowAnswer)
 	defer cancel()

@@ -33,7 +33,7 @@ var (
 	// ErrNotFound is a reference that the registry does not know, or a local file that is not
 	// there.
 	ErrNotFound = errors.New("not found")
-	// ErrUnauthorized is a registry's refusal of the credentials, or of their absence.
+	// ErrUnauthorized means that a registry has refused the credentials, or wants some.
 	ErrUnauthorized = errors.New("unauthorized")
 	// ErrDiskFull is a disk, or a quota of it, on which there is no room.
 	ErrDiskFull = errors.New("the disk is full")
@@ -74,7 +74,8 @@ func ClassOf(err error) error {
 	return nil
 }
 
-// DiskFull names an error that the disk's fullness is the cause of, and leaves others as they are.
+// DiskFull gives an error its class if a full disk is the cause. It returns other errors as they
+// are.
 func DiskFull(dir string, err error) error {
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		return New(ErrDiskFull, err, "there is no room on the disk of %s: %v", dir, err)

@@ -13,7 +13,7 @@ import (
 // MaxConfig is the largest config of an image, in bytes.
 const MaxConfig = 4 << 20
 
-// Config is how an image wants to be run, if it says: parts that a pod leaves open.
+// Config is how an image wants to run: defaults for what a pod does not say.
 type Config struct {
 	Entrypoint []string `json:"entrypoint,omitempty"`
 	Cmd        []string `json:"cmd,omitempty"`
@@ -26,7 +26,7 @@ type Config struct {
 // Argv is what the image runs by itself.
 func (c Config) Argv() []string { return slices.Concat(c.Entrypoint, c.Cmd) }
 
-// ConfigFile is an image's config as stored, as far as it is of interest here.
+// ConfigFile is the part of an image's config that this node uses.
 type ConfigFile struct {
 	OS           string `json:"os"`
 	Architecture string `json:"architecture"`
@@ -59,7 +59,7 @@ func ReadConfig(data []byte) (ConfigFile, error) {
 	return c, nil
 }
 
-// Run is the part that a container is run by.
+// Run is the part that a container needs to run.
 func (c ConfigFile) Run() Config {
 	run := Config{Entrypoint: c.Config.Entrypoint, Cmd: c.Config.Cmd, User: c.Config.User}
 	for _, v := range c.Config.Env {

@@ -11,8 +11,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/fault"
 )
 
-// MaxNesting is how many indexes may lead to a manifest: an index of an index is all that tools
-// make.
+// MaxNesting is how many indexes may lead to a manifest. Tools make no more than an index of an
+// index.
 const MaxNesting = 4
 
 // Entry is what an index says of one manifest, or of a further index.
@@ -20,8 +20,8 @@ type Entry struct {
 	v1.Descriptor
 }
 
-// wasmSystems are the operating systems of platforms OS/wasm, those preferred first. Of others the
-// architecture says enough.
+// wasmSystems are the operating systems of platforms OS/wasm, in the order of preference. For
+// others the architecture is enough.
 var wasmSystems = []string{"wasip1", "wasip2", "wasi", "wasm"}
 
 // isWasm reports whether a platform is one that this node runs: wasip1/wasm and similar ones, and

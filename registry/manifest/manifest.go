@@ -32,14 +32,15 @@ var moduleLayers = []types.MediaType{
 	"application/vnd.module.wasm.content.layer.v1+wasm",             // older wasmCloud, proxies' plugins
 }
 
-// tarLayers are those of layers of a root filesystem. How one is compressed its bytes tell.
+// tarLayers are the media types of layers of a root filesystem. The bytes of a layer tell how it is
+// compressed.
 var tarLayers = []types.MediaType{
 	types.OCILayer, types.OCILayerZStd, types.OCIUncompressedLayer,
 	types.DockerLayer, types.DockerUncompressedLayer, "application/vnd.docker.image.rootfs.diff.tar.zstd",
 	types.OCIRestrictedLayer, types.OCIUncompressedRestrictedLayer, "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd",
 }
 
-// imageConfigs are those of configs that say how a root filesystem is used.
+// imageConfigs are the media types of configs that say how a root filesystem is used.
 var imageConfigs = []types.MediaType{types.OCIConfigJSON, types.DockerConfigJSON}
 
 // AcceptedManifests are the media types that a registry is asked for. Schema 1 is not among them,
@@ -49,7 +50,7 @@ var AcceptedManifests = strings.Join([]string{
 	string(types.OCIImageIndex), string(types.DockerManifestList),
 }, ", ")
 
-// whatWorks ends the messages about images that do not.
+// whatWorks ends the messages about images that do not run here.
 var whatWorks = fmt.Sprintf("publish the .wasm file as an OCI artifact with config %s and one layer %s, or build the image for the platform wasip1/wasm",
 	ConfigType, LayerType)
 
@@ -73,7 +74,7 @@ const (
 
 func (k Kind) String() string { return [...]string{"module", "layer", "file"}[k] }
 
-// Manifest is what an image manifest and an image index may hold, of interest here.
+// Manifest is the part of an image manifest, or of an image index, that this node uses.
 type Manifest struct {
 	SchemaVersion int               `json:"schemaVersion"`
 	MediaType     types.MediaType   `json:"mediaType"`
@@ -83,8 +84,8 @@ type Manifest struct {
 	Manifests     []Entry           `json:"manifests"`
 }
 
-// Read reads a manifest or an index. contentType is what the registry called it, which counts if it
-// does not say itself. The error is of the class ErrNotWasm.
+// Read reads a manifest or an index. contentType is its media type as the registry told it. That
+// counts if the manifest does not say its own. The error is of the class ErrNotWasm.
 func Read(contentType string, data []byte) (Manifest, error) {
 	var m Manifest
 	if err := json.Unmarshal(data, &m); err != nil {
@@ -150,7 +151,7 @@ func (m Manifest) Content() ([]v1.Descriptor, Kind, error) {
 	return m.Layers, Layer, nil
 }
 
-// CheckLayer refuses a descriptor that nothing can have.
+// CheckLayer refuses a descriptor that no content can have.
 func CheckLayer(layer v1.Descriptor, smallest int64) error {
 	if !IsDigest(layer.Digest.String()) {
 		return fault.New(fault.ErrNotWasm, nil, "a digest in the manifest is %.100q; it must be sha256: and 64 hexadecimal digits", layer.Digest.String())

@@ -11,7 +11,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/fault"
 )
 
-// ChooseFiles is choose where only the files matter.
+// ChooseFiles is Choose for images of which only the files matter.
 func (m Manifest) ChooseFiles() (v1.Descriptor, error) {
 	next, err := m.Choose()
 	if err == nil {
@@ -62,7 +62,7 @@ func (m Manifest) FileNames(image string) ([]string, error) {
 	return names, nil
 }
 
-// isFileName reports whether a clean path is the name of a file that is no more than that.
+// isFileName reports whether a clean path is only the name of a file.
 func isFileName(name string) bool {
 	return name != "." && name != ".." && len(name) <= 255 && !strings.ContainsFunc(name, func(r rune) bool {
 		return r == '/' || r == '\\' || r < ' ' || r == 0x7f
