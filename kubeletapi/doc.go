@@ -25,7 +25,7 @@
 //	all others, /debug/... among them       by method  proxy
 //
 // nodes/proxy is the right to run programs in every pod of the node. Each request
-// that is allowed by it alone leaves a line in the log (audit.go) when it has
+// that is allowed by it alone leaves a line in the log (access/audit.go) when it has
 // ended, and so do the first few of each second that are denied.
 //
 // Two deliberate differences: the stock kubelet lets container logs be read with nodes/proxy only,
