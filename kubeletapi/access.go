@@ -7,27 +7,14 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"time"
 
 	"go.uber.org/zap"
 	"k8s.io/apiserver/pkg/authentication/user"
 
+	"github.com/krustlet-go/krustlet-wasi/kubeletapi/access"
 	"github.com/krustlet-go/krustlet-wasi/kubeletapi/door"
 )
-
-// Auth decides who a client is and what it may do. Both methods may block for
-// as long as the cluster takes to answer, and are called concurrently.
-type Auth interface {
-	// Authenticate says who sent the request, or false if it carries nothing
-	// that says so. An error is a proof that was not accepted, or that could not
-	// be checked.
-	Authenticate(r *http.Request) (user.Info, bool, error)
-	// Certified names the user whose certificate the client has shown, if that is verified. It does not ask the cluster.
-	Certified(state *tls.ConnectionState) (name string, ok bool)
-	// Authorize says whether the user may do verb ("get", "create", ...) with
-	// the node's subresource ("log", "proxy", ...). An error means that it is not
-	// known.
-	Authorize(ctx context.Context, who user.Info, verb, subresource string) (bool, error)
-}
 
 type userKey struct{}
 
@@ -40,7 +27,7 @@ func (s *Server) authenticated(next http.Handler) http.Handler {
 		}
 		who, known, err := s.config.Auth.Authenticate(r)
 		switch {
-		case errors.Is(err, ErrTooManyReviews):
+		case errors.Is(err, access.ErrTooManyReviews):
 			s.refusedTokens.Add(1)
 			refuse(w, conn, http.StatusTooManyRequests)
 			return
@@ -57,7 +44,8 @@ func (s *Server) authenticated(next http.Handler) http.Handler {
 	})
 }
 
-// refuse sends a stranger away, who does not get to keep the connection. conn is nil where there is none.
+// refuse sends a stranger away, who does not get to keep the connection. conn is nil where there is
+// none.
 func refuse(w http.ResponseWriter, conn *door.Conn, code int) {
 	w.Header().Set("Connection", "close")
 	if code == http.StatusTooManyRequests {
@@ -101,7 +89,7 @@ func (s *Server) authorized(allowed route, next http.Handler) http.Handler {
 		for _, subresource := range allowed.subresources {
 			ok, err := s.config.Auth.Authorize(r.Context(), who, verb, subresource)
 			switch {
-			case errors.Is(err, ErrTooManyReviews):
+			case errors.Is(err, access.ErrTooManyReviews):
 				s.refusedAccess.Add(1)
 				w.Header().Set("Retry-After", retryAfter)
 				http.Error(w, "Too many requests of this user need a decision of the API server", http.StatusTooManyRequests)
@@ -112,7 +100,7 @@ func (s *Server) authorized(allowed route, next http.Handler) http.Handler {
 				http.Error(w, fmt.Sprintf("Authorization error (user=%s, verb=%s, resource=nodes, subresource=%s)",
 					who.GetName(), verb, subresource), http.StatusInternalServerError)
 				return
-			case ok && privileged(subresource):
+			case ok && access.Privileged(subresource):
 				s.audited(next, who, verb).ServeHTTP(w, r)
 				return
 			case ok:
@@ -120,9 +108,24 @@ func (s *Server) authorized(allowed route, next http.Handler) http.Handler {
 				return
 			}
 		}
-		s.deniedLog.Info("request denied", append(auditFields(r, who, verb), zap.Int("code", http.StatusForbidden))...)
+		s.deniedLog.Info("request denied", append(access.AuditFields(r, who, verb), zap.Int("code", http.StatusForbidden))...)
 		http.Error(w, fmt.Sprintf("Forbidden (user=%s, verb=%s, resource=nodes, subresource(s)=%v)",
 			who.GetName(), verb, allowed.subresources), http.StatusForbidden)
+	})
+}
+
+// audited is served, with one line in the log when it has ended.
+func (s *Server) audited(next http.Handler, who user.Info, verb string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		began := time.Now()
+		defer func() {
+			fields := append(access.AuditFields(r, who, verb), zap.Duration("took", time.Since(began)))
+			if answer, ok := w.(*response); ok {
+				fields = append(fields, zap.Int("code", answer.code))
+			}
+			s.auditLog.Info("privileged request", fields...)
+		}()
+		next.ServeHTTP(w, r)
 	})
 }
 

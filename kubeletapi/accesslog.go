@@ -60,7 +60,7 @@ func (r *response) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 // logged writes the access log, at debug level, and turns a panic into an answer
 // of 500, or cuts the connection off if the answer has begun, so that the client
 // does not take it for complete.
-func (s *Server) logged(next http.Handler) http.Handler {
+func logged(log *zap.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
 		answer := &response{ResponseWriter: w}
@@ -68,7 +68,7 @@ func (s *Server) logged(next http.Handler) http.Handler {
 			crash := recover()
 			aborted := crash == http.ErrAbortHandler //nolint:errorlint // panic values are compared, not unwrapped
 			if crash != nil && !aborted {
-				s.config.Log.Error("panic while serving a request", zap.String("method", r.Method),
+				log.Error("panic while serving a request", zap.String("method", r.Method),
 					zap.String("path", r.URL.Path), zap.Any("panic", crash), zap.ByteString("stack", debug.Stack()))
 				if answer.code == 0 {
 					http.Error(answer, "Internal Server Error", http.StatusInternalServerError)
@@ -76,7 +76,7 @@ func (s *Server) logged(next http.Handler) http.Handler {
 					aborted = true
 				}
 			}
-			s.config.Log.Debug("served", zap.String("method", r.Method), zap.String("path", r.URL.Path),
+			log.Debug("served", zap.String("method", r.Method), zap.String("path", r.URL.Path),
 				zap.String("client", r.RemoteAddr), zap.String("protocol", r.Proto), zap.Int("code", answer.code),
 				zap.Int64("bytes", answer.bytes), zap.Duration("took", time.Since(began)), zap.Bool("aborted", aborted))
 			if aborted {

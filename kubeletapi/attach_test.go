@@ -12,6 +12,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/remotecommand"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/authority"
 )
 
 // attachFunc is an Attaches; container is as execFunc's.
@@ -29,7 +31,7 @@ func (f attachFunc) Attach(namespace, pod, uid, container string) (Attachment, e
 func TestAttach(t *testing.T) {
 	for name := range (&running{}).protocols() {
 		t.Run(name, func(t *testing.T) {
-			server := runServer(t, newAuthority(t, "ca"), func(c *Config) {
+			server := runServer(t, authority.New(t, "ca"), func(c *Config) {
 				c.Attaches = attachFunc(func(_ context.Context, container string, stdin io.Reader, stdout, stderr io.Writer) error {
 					_, _ = fmt.Fprintln(stdout, container)
 					_, _ = fmt.Fprintln(stderr, "careful")
@@ -56,7 +58,7 @@ func TestAttach(t *testing.T) {
 func TestAttachFailure(t *testing.T) {
 	for name := range (&running{}).protocols() {
 		t.Run(name, func(t *testing.T) {
-			server := runServer(t, newAuthority(t, "ca"), func(c *Config) {
+			server := runServer(t, authority.New(t, "ca"), func(c *Config) {
 				c.Attaches = attachFunc(func(context.Context, string, io.Reader, io.Writer, io.Writer) error {
 					return errors.New("somebody else is")
 				})

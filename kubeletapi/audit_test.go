@@ -16,7 +16,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/tools/remotecommand"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/authority"
 	"github.com/krustlet-go/krustlet-wasi/hack/testnode"
+	"github.com/krustlet-go/krustlet-wasi/kubeletapi/access"
 )
 
 // What is logged of a request depends on the right by which it was allowed.
@@ -102,7 +104,7 @@ func TestAudit(t *testing.T) {
 // A command in a container leaves a line when it has ended, over either protocol.
 func TestAuditOfExec(t *testing.T) {
 	core, seen := observer.New(zap.InfoLevel)
-	server := runServer(t, newAuthority(t, "ca"), func(c *Config) { c.Log = zap.New(core) })
+	server := runServer(t, authority.New(t, "ca"), func(c *Config) { c.Log = zap.New(core) })
 	const path = "/exec/ns/p/c?command=geheim&output=1"
 	socket, err := remotecommand.NewWebSocketExecutorForProtocols(server.config(), http.MethodGet, server.url+path, "v4.channel.k8s.io")
 	if err != nil {
@@ -139,12 +141,12 @@ func TestAuditOfDeniedRequestsIsBounded(t *testing.T) {
 			t.Fatalf("%d", w.Code)
 		}
 	}
-	if n := seen.Len(); n < deniedFirst || n > deniedFirst+1+int(10*time.Since(began).Seconds()) {
+	if n := seen.Len(); n < access.DeniedFirst || n > access.DeniedFirst+1+int(10*time.Since(began).Seconds()) {
 		t.Errorf("%d lines for 1,000 denied requests", n)
 	}
 }
 
-// Strangers cause no line at all, and lose their connection.
+// Strangers cause no line, and lose their connection.
 //
 // docs/security.md: "Strangers (401) are logged at level debug".
 func TestStrangersAreNotLogged(t *testing.T) {

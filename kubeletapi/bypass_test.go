@@ -12,13 +12,15 @@ import (
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/authority"
 )
 
 // However a request is written, a stranger is told that it is one, and nothing else.
 //
 // docs/security.md: "no client is anonymous", "Else 401, and the connection is closed".
 func TestNoWayAroundAuthentication(t *testing.T) {
-	server := runServer(t, newAuthority(t, "ca"), func(c *Config) { c.Profiling = true })
+	server := runServer(t, authority.New(t, "ca"), func(c *Config) { c.Profiling = true })
 	for _, request := range []string{
 		"OPTIONS * HTTP/1.1\r\nHost: node\r\n\r\n",
 		"OPTIONS * HTTP/1.0\r\n\r\n",
@@ -74,7 +76,7 @@ func TestNoWayAroundAuthentication(t *testing.T) {
 
 // The same over HTTP/2, where methods and paths are fields.
 func TestNoWayAroundAuthenticationOverHTTP2(t *testing.T) {
-	server := runServer(t, newAuthority(t, "ca"), nil)
+	server := runServer(t, authority.New(t, "ca"), nil)
 	for name, fields := range map[string][][2]string{
 		"OPTIONS *":     {{":method", "OPTIONS"}, {":scheme", "https"}, {":authority", "node"}, {":path", "*"}},
 		"GET /pods":     {{":method", "GET"}, {":scheme", "https"}, {":authority", "node"}, {":path", "/pods"}},
@@ -153,7 +155,7 @@ func statusOfStream(t *testing.T, framer *http2.Framer, stream uint32) string {
 //
 // docs/security.md: "30 seconds to say who it is".
 func TestStrangersLoseHTTP2(t *testing.T) {
-	server := runServer(t, newAuthority(t, "ca"), func(c *Config) {
+	server := runServer(t, authority.New(t, "ca"), func(c *Config) {
 		impatient(c)
 		c.limits.idle, c.limits.pingAfter = time.Hour, time.Hour // they are not idle or dead
 		c.limits.strange = 2 * time.Second

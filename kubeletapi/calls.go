@@ -6,14 +6,15 @@ import (
 	"sync"
 )
 
-// counted lets a shutdown wait for all requests, those included whose connections net/http has given up.
-func (s *Server) counted(next http.Handler) http.Handler {
+// counted lets a shutdown wait for all requests, those included whose connections net/http has
+// given up.
+func counted(requests *calls, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !s.requests.begin() {
+		if !requests.begin() {
 			writeError(w, errShutdown())
 			return
 		}
-		defer s.requests.end()
+		defer requests.end()
 		next.ServeHTTP(w, r)
 	})
 }
@@ -25,7 +26,7 @@ type calls struct {
 	work sync.WaitGroup
 }
 
-// begin says no once somebody waits.
+// begin reports whether a call may begin. It may not once wait was called.
 func (c *calls) begin() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -22,9 +21,11 @@ import (
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 	"golang.org/x/sys/unix"
-	requestx509 "k8s.io/apiserver/pkg/authentication/request/x509"
-	"k8s.io/apiserver/pkg/authentication/token/cache"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/authority"
+	"github.com/krustlet-go/krustlet-wasi/kubeletapi/access"
 	"github.com/krustlet-go/krustlet-wasi/kubeletapi/door"
 )
 
@@ -82,9 +83,24 @@ func TestDeadClientsOverHTTP1(t *testing.T) {
 	}
 }
 
+// agreeing is a client of an API server that allows everything.
+func agreeing(t *testing.T) kubernetes.Interface {
+	t.Helper()
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"kind":"SubjectAccessReview","apiVersion":"authorization.k8s.io/v1","status":{"allowed":true}}`)
+	}))
+	t.Cleanup(api.Close)
+	client, err := kubernetes.NewForConfig(&rest.Config{Host: api.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
+}
+
 // docs/security.md: "and counts for open connections, too".
 func TestClientCACountsForOpenConnections(t *testing.T) {
-	first, second, node := newAuthority(t, "first"), newAuthority(t, "second"), newAuthority(t, "node")
+	first, second, node := authority.New(t, "first"), authority.New(t, "second"), authority.New(t, "node")
 	file := filepath.Join(t.TempDir(), "ca.crt")
 	write := func(text []byte) {
 		t.Helper()
@@ -95,19 +111,13 @@ func TestClientCACountsForOpenConnections(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	write(first.pem)
-	ca, err := newClientCA(AuthConfig{ClientCAFile: file, Log: zaptest.NewLogger(t)})
+	write(first.PEM)
+	auth, err := access.New(access.Config{Client: agreeing(t), NodeName: "node", ClientCAFile: file, Log: zaptest.NewLogger(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	certificates := requestx509.NewDynamic(ca.VerifyOptions, requestx509.CommonNameUserConversion)
-	server := runServer(t, node, func(c *Config) {
-		c.Auth = &delegated{
-			certificates: certificates, authenticator: certificates,
-			authorizer: newThriftyAuthorizer(undecided{map[string]int{}}, 0, 0),
-		}
-	})
-	client := server.client(t, false, first.sign(t, x509.ExtKeyUsageClientAuth, "jo"))
+	server := runServer(t, node, func(c *Config) { c.Auth = auth })
+	client := server.client(t, false, first.Sign(t, x509.ExtKeyUsageClientAuth, "jo"))
 	get := func() int {
 		answer := server.get(t, client, "/pods")
 		_, _ = io.Copy(io.Discard, answer.Body)
@@ -117,7 +127,7 @@ func TestClientCACountsForOpenConnections(t *testing.T) {
 	if code := get(); code != http.StatusOK {
 		t.Fatalf("at first: %d", code)
 	}
-	write(second.pem)
+	write(second.PEM)
 	if now, _ := server.server.entrance.Load().Counts(); now[door.StateCertified] != 1 {
 		t.Errorf("connections: %v", now)
 	}
@@ -126,30 +136,10 @@ func TestClientCACountsForOpenConnections(t *testing.T) {
 	}
 }
 
-// docs/security.md: "about tokens for 2 minutes".
-func TestTokensAreBelievedForAWhile(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		all := &tokens{}
-		thrifty := newThriftyTokens(cache.New(all, false, DefaultTokenTTL, 0), DefaultTokenTTL)
-		for _, token := range []string{"good", "bad"} {
-			all.asked = 0
-			for step, want := range []int{1, 1, 2} {
-				_, known, err := thrifty.AuthenticateToken(from("192.0.2.1:1"), token)
-				if known != (token == "good") || err != nil {
-					t.Errorf("%s: %t, %v", token, known, err)
-				}
-				if all.asked != want {
-					t.Errorf("%s, step %d: asked %d times, want %d", token, step, all.asked, want)
-				}
-				time.Sleep([]time.Duration{110 * time.Second, 11 * time.Second, 0}[step]) // virtual
-			}
-		}
-	})
-}
-
-// What a client sends that asks for answers, and does not read them, or that never comes to an end, fills no memory.
+// What a client sends that asks for answers, and does not read them, or that never comes to an end,
+// fills no memory.
 func TestHTTP2Floods(t *testing.T) {
-	server := runServer(t, newAuthority(t, "ca"), nil)
+	server := runServer(t, authority.New(t, "ca"), nil)
 	for name, frame := range map[string]func(f *http2.Framer, n int) error{
 		"pings": func(f *http2.Framer, n int) error { return f.WritePing(false, [8]byte{byte(n), byte(n >> 8)}) },
 		"settings": func(f *http2.Framer, _ int) error {
@@ -206,7 +196,7 @@ func TestHTTP2Floods(t *testing.T) {
 // docs/security.md: "One log or forwarded connection too many is refused".
 func TestReadersAreBounded(t *testing.T) {
 	log := newLines()
-	server := runServer(t, newAuthority(t, "ca"), func(c *Config) { c.Logs, c.Readers = log, 2 })
+	server := runServer(t, authority.New(t, "ca"), func(c *Config) { c.Logs, c.Readers = log, 2 })
 	client := server.client(t, true, nil)
 	var following []*http.Response
 	for range 2 {
@@ -242,7 +232,7 @@ func TestForwardsAreBounded(t *testing.T) {
 // What there is at the port can be looked at.
 // docs/security.md: "What there is, and what was refused, is in the [metrics](monitoring.md#the-nodes-work-metrics)."
 func TestConnectionMetrics(t *testing.T) {
-	server := runServer(t, newAuthority(t, "ca"), nil)
+	server := runServer(t, authority.New(t, "ca"), nil)
 	conn := server.dial(t, "http/1.1")
 	if _, err := fmt.Fprint(conn, "GET /pods HTTP/1.1\r\nHost: node\r\nUser: jo\r\n\r\n"); err != nil {
 		t.Fatal(err)

@@ -26,39 +26,41 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/authority"
 	"github.com/krustlet-go/krustlet-wasi/hack/testcluster"
 	"github.com/krustlet-go/krustlet-wasi/hack/testnode"
+	"github.com/krustlet-go/krustlet-wasi/kubeletapi/access"
 )
 
 func TestMain(m *testing.M) { os.Exit(testcluster.Main(m)) }
 
-func clusterAuthority(t *testing.T, cluster *testcluster.Cluster) *authority {
+func clusterAuthority(t *testing.T, cluster *testcluster.Cluster) *authority.Authority {
 	pki := filepath.Join(cluster.Dir(), "pki")
-	return readAuthority(t, filepath.Join(pki, "ca.crt"), filepath.Join(pki, "ca.key"))
+	return authority.Read(t, filepath.Join(pki, "ca.crt"), filepath.Join(pki, "ca.key"))
 }
 
 // nodeAuth is the Auth of a node which asks the API server at host with the
 // rights that a node has, and no others.
-func nodeAuth(t *testing.T, cluster *testcluster.Cluster, host, nodeName string, change func(*AuthConfig)) Auth {
+func nodeAuth(t *testing.T, cluster *testcluster.Cluster, host, nodeName string, change func(*access.Config)) access.Auth {
 	t.Helper()
 	signer := clusterAuthority(t, cluster)
-	certificate := signer.sign(t, x509.ExtKeyUsageClientAuth, "system:node:"+nodeName, "system:nodes")
+	certificate := signer.Sign(t, x509.ExtKeyUsageClientAuth, "system:node:"+nodeName, "system:nodes")
 	client, err := kubernetes.NewForConfig(&rest.Config{
 		Host:            host,
 		QPS:             -1,
-		TLSClientConfig: rest.TLSClientConfig{CAData: signer.pem, CertData: certPEM(certificate), KeyData: keyPEM(t, certificate)},
+		TLSClientConfig: rest.TLSClientConfig{CAData: signer.PEM, CertData: authority.CertificatePEM(certificate), KeyData: authority.KeyPEM(t, certificate)},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := AuthConfig{
-		Client: client, NodeName: nodeName, ClientCAData: signer.pem, Log: zaptest.NewLogger(t),
-		Tokens: true, TokenTTL: DefaultTokenTTL, AllowedTTL: DefaultAllowedTTL, DeniedTTL: DefaultDeniedTTL,
+	config := access.Config{
+		Client: client, NodeName: nodeName, ClientCAData: signer.PEM, Log: zaptest.NewLogger(t),
+		Tokens: true, TokenTTL: access.DefaultTokenTTL, AllowedTTL: access.DefaultAllowedTTL, DeniedTTL: access.DefaultDeniedTTL,
 	}
 	if change != nil {
 		change(&config)
 	}
-	auth, err := NewAuth(config)
+	auth, err := access.New(config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +158,8 @@ func allPages() []page {
 		{"/debug/pprof/", []string{"proxy"}, 405, 405, false},
 		{"/nothing", []string{"proxy"}, 404, 404, false},
 		{"/", []string{"proxy"}, 404, 404, false},
-		// For those of other hands, and where methods differ, only what is denied is of interest: 0 is any code.
+		// For those of other hands, and where methods differ, only what is denied is of interest: 0
+		// is any code.
 		{"/stats/summary", []string{"stats"}, 0, 0, false},
 		{"/exec/ns/p/c", []string{"proxy"}, 0, 0, true},
 		{"/attach/ns/p/c", []string{"proxy"}, 0, 0, true},
@@ -180,8 +183,8 @@ func allPages() []page {
 	return append(pages, page{"PUT", "/debug/flags/v", "update proxy", 405}, page{"GET", "/debug/flags/v", "get proxy", 405})
 }
 
-// Who may do what is the cluster's decision: identities x pages x methods, asked of a real API server with the rights of
-// a node.
+// Who may do what is the cluster's decision: identities x pages x methods, asked of a real API
+// server with the rights of a node.
 //
 // docs/security.md: "Who: a client certificate signed by the clients' authority (`--client-ca-file`, or the one of the node's kubeconfig), or a bearer
 // token, which the API server is asked about (TokenReview)".
@@ -201,7 +204,7 @@ func TestAccessByIdentity(t *testing.T) {
 	cluster := testcluster.Start(t)
 	namespace := cluster.Namespace(t)
 	node := "node-of-" + namespace
-	ca, foreign := clusterAuthority(t, cluster), newAuthority(t, "kubernetes")
+	ca, foreign := clusterAuthority(t, cluster), authority.New(t, "kubernetes")
 	server := runServer(t, ca, func(c *Config) { c.Auth = nodeAuth(t, cluster, cluster.Config().Host, node, nil) })
 
 	pki := filepath.Join(cluster.Dir(), "pki")
@@ -226,12 +229,12 @@ func TestAccessByIdentity(t *testing.T) {
 		may         string // rights by commas
 	}{
 		{"the API server", &apiServer, "", everything},
-		{"an administrator", ca.sign(t, client, "root", "system:masters"), "", everything},
-		{"a user without rights", ca.sign(t, client, "jo"), "", nothing},
-		{"another node", ca.sign(t, client, "system:node:other", "system:nodes"), "", nothing},
+		{"an administrator", ca.Sign(t, client, "root", "system:masters"), "", everything},
+		{"a user without rights", ca.Sign(t, client, "jo"), "", nothing},
+		{"another node", ca.Sign(t, client, "system:node:other", "system:nodes"), "", nothing},
 		{"nobody", nil, "", unknown},
-		{"an administrator by another authority", foreign.sign(t, client, "root", "system:masters"), "", unknown},
-		{"a server's certificate", ca.sign(t, x509.ExtKeyUsageServerAuth, "root", "system:masters"), "", unknown},
+		{"an administrator by another authority", foreign.Sign(t, client, "root", "system:masters"), "", unknown},
+		{"a server's certificate", ca.Sign(t, x509.ExtKeyUsageServerAuth, "root", "system:masters"), "", unknown},
 		{"a made-up token", nil, "abc.def.ghi", unknown},
 		{"an account without rights", nil, token("none"), nothing},
 		{"an account for logs", nil, token("log", nodeRule("get", "nodes/log")), "get log"},
@@ -245,7 +248,7 @@ func TestAccessByIdentity(t *testing.T) {
 		{"an account that may write through the proxy", nil, token("create", nodeRule("create", "nodes/proxy")), "create proxy"},
 		{"an account for nodes, without what is below them", nil, token("nodes", nodeRule("*", "nodes")), nothing},
 		{"an account for another node", nil, token("elsewhere", elsewhere), nothing},
-		{"a bad certificate with a good token", foreign.sign(t, client, "root", "system:masters"), token("both", nodeRule("get", "nodes/log")), "get log"},
+		{"a bad certificate with a good token", foreign.Sign(t, client, "root", "system:masters"), token("both", nodeRule("get", "nodes/log")), "get log"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			http := server.client(t, true, test.certificate)
@@ -266,7 +269,7 @@ func TestAccessByIdentity(t *testing.T) {
 	}
 }
 
-// overlap says whether two lists have something in common.
+// overlap reports whether two lists have something in common.
 func overlap(a, b string) bool {
 	for item := range strings.SplitSeq(a, ",") {
 		if slices.Contains(strings.Split(b, ","), item) {
@@ -276,7 +279,7 @@ func overlap(a, b string) bool {
 	return false
 }
 
-// How long answers are believed is a setting, and so is whether tokens count at all.
+// How long answers are believed is a setting, and so is whether tokens count.
 //
 // docs/security.md: "unless `--authentication-token-webhook=false`".
 // docs/security.md: "For this time a right that was taken away may still be used; the settings make it shorter".
@@ -284,12 +287,12 @@ func TestAccessSettings(t *testing.T) {
 	cluster := testcluster.Start(t)
 	namespace := cluster.Namespace(t)
 	ca := clusterAuthority(t, cluster)
-	serve := func(change func(*AuthConfig)) *running {
+	serve := func(change func(*access.Config)) *running {
 		return runServer(t, ca, func(c *Config) { c.Auth = nodeAuth(t, cluster, cluster.Config().Host, "node-of-"+namespace, change) })
 	}
 	token := account(t, cluster, namespace, "fickle", nodeRule("get", "nodes/log"))
-	forgetful := serve(func(c *AuthConfig) { c.TokenTTL, c.AllowedTTL, c.DeniedTTL = 0, 0, 0 })
-	trusting, strict := serve(nil), serve(func(c *AuthConfig) { c.Tokens = false })
+	forgetful := serve(func(c *access.Config) { c.TokenTTL, c.AllowedTTL, c.DeniedTTL = 0, 0, 0 })
+	trusting, strict := serve(nil), serve(func(c *access.Config) { c.Tokens = false })
 	code := func(server *running, client *http.Client, token string) int {
 		t.Helper()
 		code, _ := ask(t, client, "GET", server.url+"/containerLogs/ns/p/c", token)
@@ -300,7 +303,7 @@ func TestAccessSettings(t *testing.T) {
 			t.Errorf("at first: %d, want %d", got, want)
 		}
 	}
-	admin := ca.sign(t, x509.ExtKeyUsageClientAuth, "root", "system:masters")
+	admin := ca.Sign(t, x509.ExtKeyUsageClientAuth, "root", "system:masters")
 	if got := code(strict, strict.client(t, true, admin), ""); got != 200 {
 		t.Errorf("a certificate where tokens do not count: %d", got)
 	}
@@ -318,7 +321,7 @@ func TestAccessSettings(t *testing.T) {
 	}
 }
 
-// While the cluster cannot be asked, nobody gets in who was not in before.
+// While the cluster cannot be asked, no client gets in that was not in before.
 //
 // docs/security.md: "While the API server cannot be asked, only clients whose answers are still believed get in".
 func TestAccessWithoutTheAPIServer(t *testing.T) {
@@ -330,7 +333,7 @@ func TestAccessWithoutTheAPIServer(t *testing.T) {
 	server := runServer(t, ca, func(c *Config) { c.Auth = auth })
 	token := account(t, cluster, namespace, "log", nodeRule("get", "nodes/log"))
 	other := account(t, cluster, namespace, "other", nodeRule("get", "nodes/log"))
-	admin := server.client(t, true, ca.sign(t, x509.ExtKeyUsageClientAuth, "root", "system:masters"))
+	admin := server.client(t, true, ca.Sign(t, x509.ExtKeyUsageClientAuth, "root", "system:masters"))
 	plain := server.client(t, true, nil)
 	const page = "/containerLogs/ns/p/c"
 

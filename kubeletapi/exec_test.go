@@ -18,10 +18,12 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/remotecommand"
 	utilexec "k8s.io/client-go/util/exec"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/authority"
 )
 
-// execFunc is an Execs whose every command it is; container is NAMESPACE/POD/UID/CONTAINER. Nothing is found in the
-// namespace "none".
+// execFunc is an Execs whose every command it is; container is NAMESPACE/POD/UID/CONTAINER. Nothing
+// is found in the namespace "none".
 type execFunc func(ctx context.Context, container string, argv []string, stdin io.Reader, stdout, stderr io.Writer) (int, error)
 
 func (f execFunc) Exec(namespace, pod, uid, container string, argv []string) (Command, error) {
@@ -33,7 +35,8 @@ func (f execFunc) Exec(namespace, pod, uid, container string, argv []string) (Co
 	}, nil
 }
 
-// echo prints its container and its arguments, then its input; its exit code is the number of arguments.
+// echo prints its container and its arguments, then its input; its exit code is the number of
+// arguments.
 var echo = execFunc(func(_ context.Context, container string, argv []string, stdin io.Reader, stdout, _ io.Writer) (int, error) {
 	_, err := fmt.Fprintln(stdout, container, argv)
 	if stdin != nil && err == nil {
@@ -74,7 +77,7 @@ func (r *running) protocols() map[string]func(*testing.T, string) remotecommand.
 func (r *running) config() *rest.Config {
 	return &rest.Config{
 		Host:            r.url,
-		TLSClientConfig: rest.TLSClientConfig{CAData: r.roots.pem},
+		TLSClientConfig: rest.TLSClientConfig{CAData: r.roots.PEM},
 		WrapTransport: func(next http.RoundTripper) http.RoundTripper {
 			return roundTrip(func(request *http.Request) (*http.Response, error) {
 				request.Header.Set("User", "jo")
@@ -91,7 +94,7 @@ func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f
 func TestExec(t *testing.T) {
 	for name := range (&running{}).protocols() {
 		t.Run(name, func(t *testing.T) {
-			server := runServer(t, newAuthority(t, "ca"), nil)
+			server := runServer(t, authority.New(t, "ca"), nil)
 			remote := server.protocols()[name]
 			var stdout, stderr bytes.Buffer
 			err := remote(t, "/exec/ns/p/c?command=a&command=b+c&output=1&error=1&input=1").StreamWithContext(t.Context(),
@@ -126,7 +129,7 @@ func TestExec(t *testing.T) {
 
 // TestExecOverHTTP2: HTTP/2 has no upgrades, and the client is told.
 func TestExecOverHTTP2(t *testing.T) {
-	server := runServer(t, newAuthority(t, "ca"), nil)
+	server := runServer(t, authority.New(t, "ca"), nil)
 	answer := server.get(t, server.client(t, true, nil), "/exec/ns/p/c?command=a&output=1")
 	text, err := io.ReadAll(answer.Body)
 	if err != nil || answer.ProtoMajor != 2 || answer.StatusCode != http.StatusBadRequest || !strings.Contains(string(text), "HTTP/1.1") {
@@ -138,7 +141,7 @@ func TestExecOverHTTP2(t *testing.T) {
 func TestExecFailure(t *testing.T) {
 	for name := range (&running{}).protocols() {
 		t.Run(name, func(t *testing.T) {
-			server := runServer(t, newAuthority(t, "ca"), func(c *Config) {
+			server := runServer(t, authority.New(t, "ca"), func(c *Config) {
 				c.Execs = execFunc(func(context.Context, string, []string, io.Reader, io.Writer, io.Writer) (int, error) {
 					return 0, errors.New("no more room")
 				})
@@ -181,7 +184,7 @@ func TestExecClientGone(t *testing.T) {
 	for name := range (&running{}).protocols() {
 		t.Run(name, func(t *testing.T) {
 			command, ended := waiting()
-			server := runServer(t, newAuthority(t, "ca"), func(c *Config) { c.Execs = command })
+			server := runServer(t, authority.New(t, "ca"), func(c *Config) { c.Execs = command })
 			remote := server.protocols()[name]
 			ctx, cancel := context.WithCancel(t.Context())
 			out := newUp()
@@ -199,12 +202,13 @@ func TestExecClientGone(t *testing.T) {
 	}
 }
 
-// TestExecShutdown: a server that shuts down ends the commands, waits for them, and tells their users.
+// TestExecShutdown: a server that shuts down ends the commands, waits for them, and tells their
+// users.
 func TestExecShutdown(t *testing.T) {
 	for name := range (&running{}).protocols() {
 		t.Run(name, func(t *testing.T) {
 			command, ended := waiting()
-			server := runServer(t, newAuthority(t, "ca"), func(c *Config) { c.Execs = command })
+			server := runServer(t, authority.New(t, "ca"), func(c *Config) { c.Execs = command })
 			remote := server.protocols()[name]
 			out := newUp()
 			done := make(chan error, 1)
@@ -230,7 +234,7 @@ func TestExecIdle(t *testing.T) {
 	for name := range (&running{}).protocols() {
 		t.Run(name, func(t *testing.T) {
 			command, ended := waiting()
-			server := runServer(t, newAuthority(t, "ca"), func(c *Config) { c.Execs, c.StreamIdleTimeout = command, 100*time.Millisecond })
+			server := runServer(t, authority.New(t, "ca"), func(c *Config) { c.Execs, c.StreamIdleTimeout = command, 100*time.Millisecond })
 			remote := server.protocols()[name]
 			// What the client makes of an end without a word is its own affair.
 			_ = remote(t, "/exec/ns/p/c?command=a&output=1").StreamWithContext(t.Context(), remotecommand.StreamOptions{Stdout: io.Discard})
@@ -241,12 +245,12 @@ func TestExecIdle(t *testing.T) {
 	}
 }
 
-// TestExecUnread: the output arrives whole, though the client sends what nobody reads.
+// TestExecUnread: the output arrives whole, though the client sends what is not read.
 func TestExecUnread(t *testing.T) {
 	for name := range (&running{}).protocols() {
 		t.Run(name, func(t *testing.T) {
 			const size = 1 << 20
-			server := runServer(t, newAuthority(t, "ca"), func(c *Config) {
+			server := runServer(t, authority.New(t, "ca"), func(c *Config) {
 				c.Execs = execFunc(func(_ context.Context, _ string, _ []string, _ io.Reader, stdout, _ io.Writer) (int, error) {
 					n, err := stdout.Write(make([]byte, size))
 					return n - size, err

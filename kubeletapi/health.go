@@ -8,14 +8,14 @@ import (
 )
 
 // healthParts are what the node's health is made of, by the names that they have below /healthz.
-func (s *Server) healthParts() []healthPart {
+func healthParts(health func() error) []healthPart {
 	return []healthPart{
 		{"ping", func() error { return nil }}, // it answers, so it works
 		{"syncloop", func() error {
-			if s.config.Health == nil {
+			if health == nil {
 				return nil
 			}
-			return s.config.Health()
+			return health()
 		}},
 	}
 }
@@ -25,13 +25,13 @@ type healthPart struct {
 	check func() error
 }
 
-// healthz answers that the node works, or with 500 and why it does not: all of it, or the part that the path names.
-// With ?verbose it lists the parts.
+// healthz answers that the node works, or with 500 and why it does not: all of it, or the part that
+// the path names. With ?verbose it lists the parts.
 func (s *Server) healthz(w http.ResponseWriter, r *http.Request) {
 	wanted := r.PathValue("part")
 	var list, failures strings.Builder
 	found := wanted == ""
-	for _, part := range s.healthParts() {
+	for _, part := range healthParts(s.config.Health) {
 		if wanted != "" && wanted != part.name {
 			continue
 		}

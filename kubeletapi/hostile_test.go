@@ -19,6 +19,8 @@ import (
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/authority"
 )
 
 // impatient are limits that a test can wait for.
@@ -32,7 +34,7 @@ func impatient(c *Config) {
 // dial opens a TLS connection for a protocol and closes it with the test.
 func (r *running) dial(t *testing.T, protocol string) *tls.Conn {
 	t.Helper()
-	conn, err := tls.Dial("tcp", strings.TrimPrefix(r.url, "https://"), &tls.Config{RootCAs: r.roots.pool(), NextProtos: []string{protocol}})
+	conn, err := tls.Dial("tcp", strings.TrimPrefix(r.url, "https://"), &tls.Config{RootCAs: r.roots.Pool(), NextProtos: []string{protocol}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +57,7 @@ func (r *running) healthy(t *testing.T) {
 //
 // docs/security.md: "A client has 15 seconds for the handshake, for a request's header (64 KiB) and for its body (64 KiB) each".
 func TestClientsThatStopAreCutOff(t *testing.T) {
-	server := runServer(t, newAuthority(t, "ca"), impatient)
+	server := runServer(t, authority.New(t, "ca"), impatient)
 	for name, sent := range map[string]string{
 		"before a request": "",
 		"in its header":    "GET /healthz HTTP/1.1\r\nHost: node\r\nUser: j",
@@ -96,7 +98,7 @@ func isTimeout(err error) bool {
 // docs/security.md: "for a request's header (64 KiB)".
 func TestHeadersAreBounded(t *testing.T) {
 	eachProtocol(t, func(t *testing.T, http2 bool) {
-		server := runServer(t, newAuthority(t, "ca"), nil)
+		server := runServer(t, authority.New(t, "ca"), nil)
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.url+"/healthz", nil)
 		if err != nil {
 			t.Fatal(err)
@@ -116,7 +118,7 @@ func TestHeadersAreBounded(t *testing.T) {
 
 // Hundreds of idle connections do not keep others out.
 func TestManyConnections(t *testing.T) {
-	server := runServer(t, newAuthority(t, "ca"), nil)
+	server := runServer(t, authority.New(t, "ca"), nil)
 	for range 300 {
 		conn, err := net.Dial("tcp", strings.TrimPrefix(server.url, "https://"))
 		if err != nil {
@@ -127,8 +129,8 @@ func TestManyConnections(t *testing.T) {
 	server.healthy(t)
 }
 
-// openHTTP2 begins to speak HTTP/2 on a connection, by hand: no more is read or acknowledged than a test wants. get opens a
-// stream.
+// openHTTP2 begins to speak HTTP/2 on a connection, by hand: no more is read or acknowledged than a
+// test wants. get opens a stream.
 func openHTTP2(t *testing.T, conn *tls.Conn) (framer *http2.Framer, get func(stream uint32, path string) error) {
 	t.Helper()
 	framer = http2.NewFramer(conn, conn)
@@ -142,7 +144,8 @@ func openHTTP2(t *testing.T, conn *tls.Conn) (framer *http2.Framer, get func(str
 		var block bytes.Buffer
 		header := hpack.NewEncoder(&block)
 		for _, field := range [][2]string{{":method", "GET"}, {":scheme", "https"}, {":authority", "node"}, {":path", path}, {"user", "jo"}} {
-			// Fields that may not be indexed leave no state behind, so each stream can have an encoder of its own.
+			// Fields that may not be indexed leave no state behind, so each stream can have an
+			// encoder of its own.
 			if err := header.WriteField(hpack.HeaderField{Name: field[0], Value: field[1], Sensitive: true}); err != nil {
 				return err
 			}
@@ -151,12 +154,13 @@ func openHTTP2(t *testing.T, conn *tls.Conn) (framer *http2.Framer, get func(str
 	}
 }
 
-// A client that opens requests and takes them back without end runs no more handlers than one that behaves.
+// A client that opens requests and takes them back without end runs no more handlers than one that
+// behaves.
 //
 // docs/security.md: "An HTTP/2 connection has 250 requests at a time, including those that the client has cancelled for as long as they are served".
 func TestRapidReset(t *testing.T) {
 	var handlers, most atomic.Int64
-	server := runServer(t, newAuthority(t, "ca"), func(c *Config) {
+	server := runServer(t, authority.New(t, "ca"), func(c *Config) {
 		impatient(c)
 		c.Logs = logsFunc(func(ctx context.Context, _ string, _ *corev1.PodLogOptions, w io.Writer) error {
 			now := handlers.Add(1)
@@ -203,7 +207,7 @@ var flood = logsFunc(func(ctx context.Context, _ string, _ *corev1.PodLogOptions
 func TestReaderThatStalls(t *testing.T) {
 	eachProtocol(t, func(t *testing.T, http2 bool) {
 		began, ended := make(chan struct{}, 100), make(chan error, 100)
-		server := runServer(t, newAuthority(t, "ca"), func(c *Config) {
+		server := runServer(t, authority.New(t, "ca"), func(c *Config) {
 			impatient(c)
 			c.limits.stall, c.limits.pingAfter = 2*time.Second, defaultLimits.pingAfter // what is looked for is not that they are dead
 			c.Logs = logsFunc(func(ctx context.Context, container string, opts *corev1.PodLogOptions, w io.Writer) error {
@@ -267,7 +271,7 @@ func heap() int64 {
 // docs/security.md: "A client that has died is noticed within a minute over HTTP/2".
 func TestDeadFollower(t *testing.T) {
 	log := newLines()
-	server := runServer(t, newAuthority(t, "ca"), func(c *Config) {
+	server := runServer(t, authority.New(t, "ca"), func(c *Config) {
 		impatient(c)
 		c.Logs = log
 	})
@@ -350,9 +354,9 @@ func TestSuitesAndVersions(t *testing.T) {
 			&tls.Config{MaxVersion: tls.VersionTLS12}, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			server := runServer(t, newAuthority(t, "ca"), func(c *Config) { c.TLS = test.server })
+			server := runServer(t, authority.New(t, "ca"), func(c *Config) { c.TLS = test.server })
 			config := test.client.Clone()
-			config.RootCAs = server.roots.pool()
+			config.RootCAs = server.roots.Pool()
 			conn, err := tls.Dial("tcp", strings.TrimPrefix(server.url, "https://"), config)
 			if err == nil {
 				_ = conn.Close()

@@ -15,12 +15,14 @@ const (
 	keyDelete    = 0x7f // what most send for backspace
 )
 
-// keysKept is how long a line may be, and how much a guest may leave unread, in bytes. What is typed beyond is dropped.
+// keysKept is how long a line may be, and how much a guest may leave unread, in bytes. What is
+// typed beyond is dropped.
 const keysKept = 1 << 20
 
-// keyboard makes lines of the keys that come from a terminal in raw mode, as the line discipline of a system's terminals does:
-// it shows what is typed, lets a line be edited until it is ended, and knows the keys for the end of the input and for an
-// interrupt, which it sees whether the guest reads or not. It is read by one goroutine.
+// keyboard makes lines of the keys that come from a terminal in raw mode, as the line discipline of
+// a system's terminals does: it shows what is typed, lets a line be edited until it is ended, and
+// knows the keys for the end of the input and for an interrupt, which it sees whether the guest
+// reads or not. It is read by one goroutine.
 type keyboard struct {
 	over      <-chan struct{} // when this ends, so does the input
 	echo      io.Writer
@@ -70,7 +72,7 @@ func (k *keyboard) take(keys io.Reader) {
 			shown = k.press(key, shown)
 		}
 		if len(shown) > 0 {
-			_, _ = k.echo.Write(shown) // a client that has gone is noticed elsewhere
+			_, _ = k.echo.Write(shown) // a client that has closed its connection is noticed elsewhere
 		}
 		if err != nil {
 			k.hand(true)
@@ -79,7 +81,7 @@ func (k *keyboard) take(keys io.Reader) {
 	}
 }
 
-// press takes a key, and adds to shown what is to be seen of it.
+// press takes a key, and adds to shown what the user sees of it.
 func (k *keyboard) press(key byte, shown []byte) []byte {
 	switch key {
 	case '\r', '\n':

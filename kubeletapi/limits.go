@@ -5,25 +5,27 @@ import (
 	"time"
 )
 
-// limits bound what clients may take of the server, and how long they may.
+// limits are how much of the server clients may use, and for how long.
 type limits struct {
-	// header bounds the TLS handshake and the reading of a request's header each. There is none for a whole request: a
-	// log may be followed for days.
+	// header bounds the TLS handshake and the reading of a request's header each. There is none for
+	// a whole request: a log may be followed for days.
 	header time.Duration
 	// body bounds the reading of a request's body.
 	body time.Duration
-	// strange is how long a connection may stay open behind its handshake without a request that says who the client is: time for
-	// a header and for the cluster's answer.
+	// strange is how long a connection may stay open behind its handshake without a request that
+	// says who the client is: time for a header and for the cluster's answer.
 	strange time.Duration
 	// idle is how long a connection may stay open between requests.
 	idle time.Duration
-	// stall is how long a client may leave a log unread before it is cut off: rotated files that a reader still has to
-	// show take room on the disk. It is as long as the stock kubelet lets streams idle, for whoever reads in a pager.
+	// stall is how long a client may leave a log unread before it is cut off: rotated files that a
+	// reader has not shown yet take room on the disk. It is as long as the stock kubelet lets
+	// streams idle, so that users can read in a pager.
 	stall time.Duration
-	// pingAfter and pingTimeout find HTTP/2 clients that died without a word; over HTTP/1.1 the keep-alive of TCP does.
+	// pingAfter and pingTimeout find HTTP/2 clients that vanished without closing. Over HTTP/1.1
+	// the keep-alive of TCP does that.
 	pingAfter, pingTimeout time.Duration
-	// finish is how long requests may go on when the server is to end, and end how long they may take to do so once they
-	// were told.
+	// finish is how long requests may go on when the server shuts down. end is how long they may
+	// take to end after that.
 	finish, end time.Duration
 }
 
@@ -43,17 +45,18 @@ const (
 	maxHeader = 64 << 10
 	// maxBody is more than any request has, in bytes.
 	maxBody = 64 << 10
-	// maxStreams bounds the requests of one HTTP/2 connection. Handlers of requests that the client has taken back count
-	// for as long as they run, so a client that opens and resets them without end gets no more.
+	// maxStreams limits the requests of one HTTP/2 connection. The handler of a request that the
+	// client has reset counts while it runs. So a client that opens and resets requests without end
+	// gets no more.
 	maxStreams = 250
 )
 
 // limited bounds a request's body, in size and time. What follows a change of protocols is no body.
-func (s *Server) limited(next http.Handler) http.Handler {
+func limited(within time.Duration, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ContentLength != 0 && r.Header.Get("Upgrade") == "" {
 			// It fails on no connection that net/http serves.
-			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.config.limits.body))
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(within))
 			r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		}
 		next.ServeHTTP(w, r)

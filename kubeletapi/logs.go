@@ -24,9 +24,9 @@ type Logs interface {
 	// message of an apierrors.APIStatus (NotFound, BadRequest, ...), 500 for any
 	// other. An error after it cuts the answer short.
 	//
-	// Each Write goes out to the client at once and blocks while the client does
-	// not read. An empty Write tells the client that the log exists, before there
-	// is a first line. An error of Write means that the client is gone.
+	// Each Write goes out to the client at once and blocks while the client does not read. An empty
+	// Write tells the client that the log exists, before there is a first line. An error of Write
+	// means that the client has closed the connection.
 	ContainerLogs(ctx context.Context, namespace, pod, container string, opts *corev1.PodLogOptions, w io.Writer) error
 }
 

@@ -13,7 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// untouched is a Pods and a Logs that nobody may reach.
+// untouched is a Pods and a Logs that no request may reach.
 type untouched struct{ t *testing.T }
 
 func (u untouched) Pods() []*corev1.Pod        { u.t.Error("pods were asked for"); return nil }

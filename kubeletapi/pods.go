@@ -37,14 +37,14 @@ func (s *Server) writePods(w http.ResponseWriter, pods []*corev1.Pod) {
 	for _, pod := range pods {
 		list.Items = append(list.Items, *pod)
 	}
-	s.writeJSON(w, "list of pods", list)
+	writeJSON(w, s.config.Log, "list of pods", list)
 }
 
 // writeJSON answers with what is called name in messages.
-func (s *Server) writeJSON(w http.ResponseWriter, name string, content any) {
+func writeJSON(w http.ResponseWriter, log *zap.Logger, name string, content any) {
 	text, err := json.Marshal(content)
 	if err != nil {
-		s.config.Log.Error("cannot encode the "+name, zap.Error(err))
+		log.Error("cannot encode the "+name, zap.Error(err))
 		http.Error(w, "the "+name+" cannot be encoded: "+err.Error(), http.StatusInternalServerError)
 		return
 	}

@@ -16,8 +16,8 @@ import (
 
 // Ports connects to the ports of pods.
 type Ports interface {
-	// PodPorts finds a pod that runs and returns what connects to its ports. uid is empty, or the pod's. An error becomes
-	// the HTTP answer, as with Logs; one of dial goes to the user.
+	// PodPorts finds a pod that runs and returns what connects to its ports. uid is empty, or the
+	// pod's. An error becomes the HTTP answer, as with Logs; one of dial goes to the user.
 	PodPorts(namespace, pod, uid string) (dial Dial, err error)
 }
 
@@ -57,7 +57,7 @@ func (s *Server) portForward(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// forwarder serves the connections that a client makes over one of its own.
+// forwarder serves the connections that a client makes through its own connection.
 type forwarder struct {
 	ctx   context.Context //nolint:containedctx // the request's: the library has none for its calls
 	dial  Dial
@@ -86,8 +86,8 @@ func (f *forwarder) PortForward(_ context.Context, _, _ string, port int32, stre
 	return nil
 }
 
-// join carries what either side sends to the other, until both have said that they have no more, or the connection breaks. A
-// Read of the stream may still be under way then.
+// join carries what either side sends to the other, until both have said that they have no more, or
+// the connection breaks. A Read of the stream may still be under way then.
 func join(stream io.ReadWriteCloser, conn net.Conn) {
 	sent := make(chan struct{})
 	go func() { // ends with the stream

@@ -17,6 +17,8 @@ import (
 	"k8s.io/client-go/tools/portforward"
 	"k8s.io/client-go/transport/spdy"
 	"k8s.io/streaming/pkg/httpstream"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/authority"
 )
 
 // dialFunc is a Ports; pod is NAMESPACE/POD/UID.
@@ -119,12 +121,13 @@ func dialTCP(t *testing.T, addr string) *net.TCPConn {
 	return conn.(*net.TCPConn)
 }
 
-// TestPortForward: what is sent arrives whole, the end of the input too, and the answer comes back whole behind it.
+// TestPortForward: what is sent arrives whole, the end of the input too, and the answer comes back
+// whole behind it.
 func TestPortForward(t *testing.T) {
 	for _, webSocket := range []bool{false, true} {
 		t.Run(fmt.Sprintf("WebSocket=%v", webSocket), func(t *testing.T) {
 			const size = 4 << 20
-			server := runServer(t, newAuthority(t, "ca"), func(c *Config) {
+			server := runServer(t, authority.New(t, "ca"), func(c *Config) {
 				c.Ports = listening(t, func(conn *net.TCPConn) {
 					n, _ := io.Copy(io.Discard, conn)
 					_, _ = fmt.Fprintln(conn, n)
@@ -147,12 +150,13 @@ func TestPortForward(t *testing.T) {
 	}
 }
 
-// TestPortForwardEnds: a connection to the pod ends with the client's, whether it is one connection that goes or all.
+// TestPortForwardEnds: a connection to the pod ends with the client's, whether it is one connection
+// that goes or all.
 func TestPortForwardEnds(t *testing.T) {
 	for _, webSocket := range []bool{false, true} {
 		t.Run(fmt.Sprintf("WebSocket=%v", webSocket), func(t *testing.T) {
 			ended := make(chan error, 2)
-			server := runServer(t, newAuthority(t, "ca"), func(c *Config) {
+			server := runServer(t, authority.New(t, "ca"), func(c *Config) {
 				c.Ports = listening(t, func(conn *net.TCPConn) {
 					_, _ = conn.Write([]byte("hello"))
 					_, err := conn.Read(make([]byte, 1))
@@ -183,7 +187,7 @@ func TestPortForwardEnds(t *testing.T) {
 
 // TestPortForwardFailures are told to the user.
 func TestPortForwardFailures(t *testing.T) {
-	server := runServer(t, newAuthority(t, "ca"), func(c *Config) { c.Ports = listening(t, func(*net.TCPConn) {}) })
+	server := runServer(t, authority.New(t, "ca"), func(c *Config) { c.Ports = listening(t, func(*net.TCPConn) {}) })
 	addr := server.forward(t, server.dialer(t, "/portForward/ns/p", false), 81)
 	conn := dialTCP(t, addr)
 	if rest, err := io.ReadAll(conn); len(rest) > 0 {

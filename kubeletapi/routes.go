@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/krustlet-go/krustlet-wasi/kubeletapi/scrape"
 )
 
 // route says who may call a path and what serves it.
@@ -11,14 +13,14 @@ type route struct {
 	pattern string // of http.ServeMux, without a method
 	// subresources of the node, of which one must be allowed.
 	subresources []string
-	// verb that is needed whatever the method; empty: the method's.
+	// verb is needed for every method. If it is empty, the verb depends on the method.
 	verb    string
 	methods []string
 	handle  http.HandlerFunc // nil: there is no such page
 }
 
-// routes is the whole API. Paths that are not served have a place here
-// where they ask for another right than all others do.
+// routes is the whole API. Paths that are not served are listed here if they need another right
+// than all others.
 func (s *Server) routes() []route {
 	var (
 		logs    = []string{"log", "proxy"}
@@ -49,10 +51,10 @@ func (s *Server) routes() []route {
 		{pattern: "/configz", subresources: configz, methods: read, handle: s.configz},
 		{pattern: "/stats/summary", subresources: stats, methods: []string{http.MethodGet, http.MethodPost}, handle: s.summary},
 		{pattern: "/stats/", subresources: stats},
-		{pattern: "/metrics", subresources: metrics, methods: read, handle: s.metrics(s.config.Metrics)},
-		{pattern: "/metrics/resource", subresources: metrics, methods: read, handle: s.metrics(newResourceMetrics(s.config.Stats, s.config.Log))},
-		{pattern: "/metrics/probes", subresources: metrics, methods: read, handle: s.metrics(s.config.ProbeMetrics)},
-		{pattern: "/metrics/cadvisor", subresources: metrics, methods: read, handle: s.metrics(newCadvisorMetrics(s.config.Stats, s.config.Pods, s.config.Log))},
+		{pattern: "/metrics", subresources: metrics, methods: read, handle: scrape.Handler(s.config.Metrics, s.config.Log)},
+		{pattern: "/metrics/resource", subresources: metrics, methods: read, handle: scrape.Handler(scrape.Resource(s.config.Stats, s.config.Log), s.config.Log)},
+		{pattern: "/metrics/probes", subresources: metrics, methods: read, handle: scrape.Handler(s.config.ProbeMetrics, s.config.Log)},
+		{pattern: "/metrics/cadvisor", subresources: metrics, methods: read, handle: scrape.Handler(scrape.Cadvisor(s.config.Stats, s.config.Pods.Pods, s.config.Log), s.config.Log)},
 		{pattern: "/metrics/", subresources: metrics},
 		{pattern: "/exec/{namespace}/{pod}/{container}", subresources: proxy, verb: create, methods: stream, handle: s.exec},
 		{pattern: "/exec/{namespace}/{pod}/{uid}/{container}", subresources: proxy, verb: create, methods: stream, handle: s.exec},

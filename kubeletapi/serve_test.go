@@ -10,29 +10,27 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"go.uber.org/zap/zaptest"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/authority"
 	"github.com/krustlet-go/krustlet-wasi/hack/testnode"
 )
 
 // running is a server on a port of 127.0.0.1.
 type running struct {
 	url    string
-	roots  *authority // of its certificate
+	roots  *authority.Authority // of its certificate
 	server *Server
 	stop   func() // tells it to shut down and waits until it has
 }
 
-func runServer(t *testing.T, signer *authority, change func(*Config)) *running {
+func runServer(t *testing.T, signer *authority.Authority, change func(*Config)) *running {
 	t.Helper()
-	certificate := signer.sign(t, x509.ExtKeyUsageServerAuth, "node")
+	certificate := signer.Sign(t, x509.ExtKeyUsageServerAuth, "node")
 	s := newServer(t, func(c *Config) {
 		c.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return certificate, nil }
 		if change != nil {
@@ -63,7 +61,7 @@ func runServer(t *testing.T, signer *authority, change func(*Config)) *running {
 
 // client is one that trusts the server, and shows a certificate if there is one.
 func (r *running) client(t *testing.T, http2 bool, certificate *tls.Certificate) *http.Client {
-	config := &tls.Config{RootCAs: r.roots.pool()}
+	config := &tls.Config{RootCAs: r.roots.Pool()}
 	if certificate != nil {
 		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return certificate, nil }
 	}
@@ -132,7 +130,7 @@ func eachProtocol(t *testing.T, test func(t *testing.T, http2 bool)) {
 func TestFollowComesLineByLine(t *testing.T) {
 	eachProtocol(t, func(t *testing.T, http2 bool) {
 		log := newLines()
-		server := runServer(t, newAuthority(t, "ca"), func(c *Config) { c.Logs = log })
+		server := runServer(t, authority.New(t, "ca"), func(c *Config) { c.Logs = log })
 		answer := server.get(t, server.client(t, http2, nil), "/containerLogs/ns/p/c?follow=true")
 		if got := answer.ProtoMajor == 2; got != http2 {
 			t.Fatalf("served over %s", answer.Proto)
@@ -156,7 +154,7 @@ func TestFollowComesLineByLine(t *testing.T) {
 func TestFollowEndsWhenTheClientGoes(t *testing.T) {
 	eachProtocol(t, func(t *testing.T, http2 bool) {
 		log := newLines()
-		server := runServer(t, newAuthority(t, "ca"), func(c *Config) { c.Logs = log })
+		server := runServer(t, authority.New(t, "ca"), func(c *Config) { c.Logs = log })
 		answer := server.get(t, server.client(t, http2, nil), "/containerLogs/ns/p/c?follow=true")
 		_ = answer.Body.Close()
 		select {
@@ -176,7 +174,7 @@ func TestShutdownLetsFollowersFinish(t *testing.T) {
 		log := newLines()
 		bounds := defaultLimits
 		bounds.finish = 2 * time.Second
-		server := runServer(t, newAuthority(t, "ca"), func(c *Config) { c.Logs, c.limits = log, bounds })
+		server := runServer(t, authority.New(t, "ca"), func(c *Config) { c.Logs, c.limits = log, bounds })
 		var answers []*http.Response
 		for range 3 {
 			answer := server.get(t, server.client(t, http2, nil), "/containerLogs/ns/p/c?follow=true")
@@ -218,9 +216,9 @@ func TestShutdownLetsFollowersFinish(t *testing.T) {
 	})
 }
 
-// A server that nobody asks for anything ends at once.
+// A server without requests ends at once.
 func TestShutdownWithoutRequests(t *testing.T) {
-	server := runServer(t, newAuthority(t, "ca"), nil)
+	server := runServer(t, authority.New(t, "ca"), nil)
 	client := server.client(t, true, nil)
 	if answer := server.get(t, client, "/healthz"); answer.StatusCode != http.StatusOK {
 		t.Fatal(answer.Status)
@@ -238,7 +236,7 @@ func TestBrokenLogIsCutOff(t *testing.T) {
 		t.Run(how, func(t *testing.T) {
 			eachProtocol(t, func(t *testing.T, http2 bool) {
 				log := newLines()
-				server := runServer(t, newAuthority(t, "ca"), func(c *Config) { c.Logs = log })
+				server := runServer(t, authority.New(t, "ca"), func(c *Config) { c.Logs = log })
 				client := server.client(t, http2, nil)
 				answer := server.get(t, client, "/containerLogs/ns/p/c?follow=true")
 				log.next <- "line"
@@ -257,8 +255,8 @@ func TestBrokenLogIsCutOff(t *testing.T) {
 
 // docs/security.md: "TLS 1.2 with suites that have forward secrecy, and 1.3".
 func TestServeWantsModernTLS(t *testing.T) {
-	server := runServer(t, newAuthority(t, "ca"), nil)
-	config := &tls.Config{RootCAs: server.roots.pool(), MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}
+	server := runServer(t, authority.New(t, "ca"), nil)
+	config := &tls.Config{RootCAs: server.roots.Pool(), MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}
 	conn, err := tls.Dial("tcp", strings.TrimPrefix(server.url, "https://"), config)
 	if err == nil {
 		_ = conn.Close()
@@ -293,77 +291,6 @@ func TestListenSaysWhatToDo(t *testing.T) {
 			if !strings.Contains(err.Error(), word) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("%s: %q does not say %q in one line", test.addr, err, word)
 			}
-		}
-	}
-}
-
-// docs/security.md: "The authority's file is read again when it changes".
-func TestClientCAFollowsItsFile(t *testing.T) {
-	first, second := newAuthority(t, "first"), newAuthority(t, "second")
-	file := filepath.Join(t.TempDir(), "ca.crt")
-	write := func(text []byte) {
-		t.Helper()
-		next := file + ".new" // replaced as configuration tools do
-		if err := os.WriteFile(next, text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Rename(next, file); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write(first.pem)
-	ca, err := newClientCA(AuthConfig{ClientCAFile: file, Log: zaptest.NewLogger(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	trusts := func(signer *authority) bool {
-		der := signer.sign(t, x509.ExtKeyUsageClientAuth, "jo").Certificate[0]
-		leaf, err := x509.ParseCertificate(der)
-		if err != nil {
-			t.Fatal(err)
-		}
-		options, ok := ca.VerifyOptions()
-		if !ok {
-			t.Fatal("no options")
-		}
-		_, err = leaf.Verify(options)
-		return err == nil
-	}
-	check := func(when string, ofFirst, ofSecond bool) {
-		t.Helper()
-		if trusts(first) != ofFirst || trusts(second) != ofSecond {
-			t.Errorf("%s: trusts the first %t, the second %t", when, trusts(first), trusts(second))
-		}
-	}
-	check("at first", true, false)
-	write(second.pem)
-	check("replaced", false, true)
-	write([]byte("half a certif"))
-	check("broken", false, true)
-	if err := os.Remove(file); err != nil {
-		t.Fatal(err)
-	}
-	check("gone", false, true)
-	write(append(first.pem, second.pem...))
-	check("both", true, true)
-}
-
-func TestClientCAIsRequired(t *testing.T) {
-	empty := filepath.Join(t.TempDir(), "empty.crt")
-	if err := os.WriteFile(empty, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for _, test := range []struct {
-		config AuthConfig
-		say    string
-	}{
-		{AuthConfig{}, "missing"},
-		{AuthConfig{ClientCAFile: "/does/not/exist"}, "/does/not/exist"},
-		{AuthConfig{ClientCAFile: empty}, empty},
-		{AuthConfig{ClientCAData: []byte("nothing")}, "no PEM certificate"},
-	} {
-		if _, err := newClientCA(test.config); err == nil || !strings.Contains(err.Error(), test.say) {
-			t.Errorf("%v does not say %q", err, test.say)
 		}
 	}
 }

@@ -15,25 +15,31 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
+	"github.com/krustlet-go/krustlet-wasi/kubeletapi/access"
 	"github.com/krustlet-go/krustlet-wasi/kubeletapi/door"
+	"github.com/krustlet-go/krustlet-wasi/kubeletapi/scrape"
 )
 
 // Config is what a server needs. GetCertificate, Auth, Pods, Logs and Log are required.
+//
+// It has more than 20 fields because the API has a page for each part of the agent, and each part
+// is connected by one field.
 type Config struct {
 	// GetCertificate returns the serving certificate for a handshake. It is
 	// asked each time, so a rotated certificate is used at once.
 	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
-	Auth           Auth
+	Auth           access.Auth
 	Pods           Pods
 	Logs           Logs
 	Execs          Execs
 	Attaches       Attaches
 	Ports          Ports
-	Stats          Stats
+	Stats          scrape.Stats
 	// Metrics and ProbeMetrics are the pages /metrics and /metrics/probes.
 	Metrics      prometheus.Gatherer
 	ProbeMetrics prometheus.Gatherer
-	// StreamIdleTimeout is how long a connection of exec, attach or port-forward may be silent; 0 is for ever.
+	// StreamIdleTimeout is how long a connection of exec, attach or port-forward may be silent; 0
+	// is for ever.
 	StreamIdleTimeout time.Duration
 	// Health returns why the node does not work as it should, nil if it does. It
 	// must not block. Without it the node is healthy while it answers.
@@ -45,11 +51,13 @@ type Config struct {
 	Configuration any
 	// Profiling serves /debug/pprof/.
 	Profiling bool
-	// SetLogLevel sets the level of the agent's log by its name; its error is the client's. Nil: it cannot be changed.
+	// SetLogLevel sets the level of the agent's log by its name; its error is the client's. Nil: it
+	// cannot be changed.
 	SetLogLevel func(level string) error
 
-	// Connections bound those of the API's port, Readers the logs that are read at one time, and Forwards the connections to
-	// ports of pods. Zero values are those of a process with 16,384 open files to give.
+	// Connections bound those of the API's port, Readers the logs that are read at one time, and
+	// Forwards the connections to ports of pods. Zero values are those of a process with 16,384
+	// open files to give.
 	Connections door.Limits
 	Readers     int
 	Forwards    int
@@ -61,10 +69,11 @@ type Config struct {
 type Server struct {
 	config  Config
 	handler http.Handler
-	rates   rates
+	rates   scrape.Rates
 	// errorLog is for what net/http reports of clients, failed handshakes mostly.
 	errorLog *log.Logger
-	// auditLog has a line for each privileged request, deniedLog for some of those that were denied.
+	// auditLog has a line for each privileged request, deniedLog for some of those that were
+	// denied.
 	auditLog, deniedLog *zap.Logger
 	requests            calls // all that are under way
 	readers, forwards   slots
@@ -102,8 +111,8 @@ func New(config Config) (*Server, error) {
 	s := &Server{config: config, errorLog: errorLog}
 	s.readers = newSlots(config.Readers, defaultFiles)
 	s.forwards = newSlots(config.Forwards, defaultFiles)
-	s.auditLog, s.deniedLog = newAuditLogs(config.Log)
-	s.handler = s.counted(s.logged(s.limited(s.authenticated(s.mux()))))
+	s.auditLog, s.deniedLog = access.NewAuditLogs(config.Log)
+	s.handler = counted(&s.requests, logged(config.Log, limited(config.limits.body, s.authenticated(s.mux()))))
 	return s, nil
 }
 
@@ -130,13 +139,13 @@ func Listen(ctx context.Context, addr string) (net.Listener, error) {
 	}
 }
 
-// Serve serves HTTPS on listener, which it closes, until ctx ends. Requests that are under way then go on for a while:
-// followers of logs see what is written meanwhile. Then they are told to end, and those that do not are cut off. It
-// returns an error if the listener fails before.
+// Serve serves HTTPS on listener, which it closes, until ctx ends. Requests that are under way then
+// go on for a while: followers of logs see what is written meanwhile. Then they are told to end,
+// and those that do not are cut off. It returns an error if the listener fails before.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	requests, endRequests := context.WithCancel(context.WithoutCancel(ctx))
 	defer endRequests()
-	tlsConfig := s.tlsConfig()
+	tlsConfig := s.config.TLS.config(s.config.GetCertificate)
 	entrance, err := door.New(listener, door.Config{
 		Limits: s.config.Connections, TLS: tlsConfig, Certified: s.certified,
 		Handshake: s.config.limits.header, Strange: s.config.limits.strange, Log: s.config.Log.Named("door"),
@@ -177,12 +186,13 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	return nil
 }
 
-// shutDown ends the server: requests may finish first, then they are told to end by endRequests. It returns when they have,
-// or when their time is up.
+// shutDown ends the server: requests may finish first, then they are told to end by endRequests. It
+// returns when they have, or when their time is up.
 func (s *Server) shutDown(ctx context.Context, server *http.Server, endRequests func()) {
 	finish, cancel := context.WithTimeout(ctx, s.config.limits.finish)
 	defer cancel()
-	// Followers that are still there are told next, so it is no matter that the time was not enough.
+	// Followers that are still there are told next, so it is no matter that the time was not
+	// enough.
 	_ = server.Shutdown(finish)
 	endRequests()
 	end, cancel := context.WithTimeout(ctx, s.config.limits.end)

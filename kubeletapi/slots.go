@@ -3,10 +3,10 @@ package kubeletapi
 // defaultFiles is what the API may have of open files where nothing else is set.
 const defaultFiles = 16384
 
-// retryAfter is when a client may come again that was one too many, in seconds.
+// retryAfter is when a client may try again that was refused because of a limit, in seconds.
 const retryAfter = "1"
 
-// slots bound what holds open files at one time.
+// slots limit how many open files are in use at one time.
 type slots chan struct{}
 
 // newSlots makes a number of slots, or another where that is 0.
@@ -19,7 +19,7 @@ func newSlots(n, otherwise int) slots {
 
 func (s slots) most() int { return cap(s) }
 
-// take reports whether one was free, which then is to be given back.
+// take reports whether a slot was free. The caller must give it back.
 func (s slots) take() bool {
 	select {
 	case s <- struct{}{}:

@@ -1,7 +1,6 @@
 package kubeletapi
 
 import (
-	"context"
 	"encoding/json"
 	"net/http"
 	"strconv"
@@ -9,16 +8,6 @@ import (
 	"go.uber.org/zap"
 	stats "k8s.io/kubelet/pkg/apis/stats/v1alpha1"
 )
-
-// Stats tells what the node and its pods use: counters, and no rates.
-type Stats interface {
-	// NodeStats is what the node uses; with disks also what is known of disks and networks.
-	NodeStats(ctx context.Context, disks bool) (stats.NodeStats, error)
-	// PodStats is what the pods use that run, their networks too, in a constant order; with disks also what is known of disks.
-	PodStats(ctx context.Context, disks bool) []stats.PodStats
-	// ClaimStats is how full the volumes are that are claims. One that several pods have is told several times.
-	ClaimStats() []stats.VolumeStats
-}
 
 // summary answers with a stats/v1alpha1 Summary.
 func (s *Server) summary(w http.ResponseWriter, r *http.Request) {
@@ -46,7 +35,7 @@ func (s *Server) summary(w http.ResponseWriter, r *http.Request) {
 			summary.Pods[i].Network = nil
 		}
 	}
-	s.rates.add(&summary)
+	s.rates.Add(&summary)
 	text, err := json.MarshalIndent(summary, "", " ")
 	if err != nil {
 		s.config.Log.Error("cannot encode the summary", zap.Error(err))

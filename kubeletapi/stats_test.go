@@ -12,6 +12,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	stats "k8s.io/kubelet/pkg/apis/stats/v1alpha1"
+
+	"github.com/krustlet-go/krustlet-wasi/kubeletapi/scrape"
 )
 
 // fakeStats is a Stats.
@@ -86,7 +88,8 @@ func TestResourceMetrics(t *testing.T) {
 	}
 }
 
-// TestResourceMetricsOfNamesakes: a pod that was deleted and its successor of the same name do not spoil the page.
+// TestResourceMetricsOfNamesakes: a pod that was deleted and its successor of the same name do not
+// spoil the page.
 func TestResourceMetricsOfNamesakes(t *testing.T) {
 	at := time.Now()
 	f := fakeStats{pods: func(bool) []stats.PodStats {
@@ -138,51 +141,12 @@ func TestSummary(t *testing.T) {
 	}
 }
 
-// TestRates: a rate is over ten seconds or more, and begins anew with a container.
-func TestRates(t *testing.T) {
-	var r rates
-	start := time.Unix(1_700_000_000, 0)
-	rate := func(after time.Duration, cpu time.Duration, change func(*stats.ContainerStats)) string {
-		summary := stats.Summary{Pods: onePod(start.Add(after), cpu, 1)}
-		c := &summary.Pods[0].Containers[0]
-		if change != nil {
-			change(c)
-		}
-		r.add(&summary)
-		if c.CPU.UsageNanoCores == nil {
-			return "none"
-		}
-		return fmt.Sprint(*c.CPU.UsageNanoCores)
-	}
-	restarted := func(c *stats.ContainerStats) { c.StartTime = metav1.NewTime(start.Add(time.Minute)) }
-	for _, step := range []struct {
-		after, cpu time.Duration
-		change     func(*stats.ContainerStats)
-		want       string
-	}{
-		{0, time.Second, nil, "none"},
-		{5 * time.Second, 2 * time.Second, nil, "none"},         // too soon
-		{10 * time.Second, 3 * time.Second, nil, "200000000"},   // 2 s in 10 s, not 1 s in 5 s
-		{11 * time.Second, 4 * time.Second, nil, "200000000"},   // the same again
-		{20 * time.Second, 13 * time.Second, nil, "1000000000"}, // a whole core
-		{61 * time.Second, time.Millisecond, restarted, "none"}, // another run
-		{71 * time.Second, 501 * time.Millisecond, restarted, "50000000"},
-	} {
-		if got := rate(step.after, step.cpu, step.change); got != step.want {
-			t.Errorf("after %v, used %v: %s, want %s", step.after, step.cpu, got, step.want)
-		}
-	}
-	if n := len(r.seen); n != 2 {
-		t.Errorf("%d counters are remembered, of a pod and its container", n)
-	}
-}
-
 // TestVolumeMetrics: volumes that are claims are told of, each claim once.
 func TestVolumeMetrics(t *testing.T) {
 	fs := stats.FsStats{CapacityBytes: count(100), AvailableBytes: count(60), UsedBytes: count(40), Inodes: count(10), InodesFree: count(7), InodesUsed: count(3)}
 	claim := stats.VolumeStats{Name: "data", FsStats: fs, PVCRef: &stats.PVCReference{Name: "claim", Namespace: "ns"}}
 	registry := prometheus.NewPedanticRegistry()
-	registry.MustRegister(VolumeMetrics{fakeStats{claims: []stats.VolumeStats{{Name: "scratch", FsStats: fs}, claim, claim}}})
+	registry.MustRegister(scrape.Volumes{Stats: fakeStats{claims: []stats.VolumeStats{{Name: "scratch", FsStats: fs}, claim, claim}}})
 	s := newServer(t, func(c *Config) { c.Metrics = registry })
 	page := serve(s, "GET", "/metrics", "u").Body.String()
 	for name, n := range map[string]int{"capacity_bytes": 100, "available_bytes": 60, "used_bytes": 40, "inodes": 10, "inodes_free": 7, "inodes_used": 3} {

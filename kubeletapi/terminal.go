@@ -9,9 +9,10 @@ import (
 	"k8s.io/cri-streaming/pkg/streaming/remotecommand"
 )
 
-// terminal is the client's end of a guest's streams. If the client shows its user a terminal (tty), that one is in raw mode: it
-// leaves to the other side what a terminal does with keys and lines, but WASI has no terminals. keyboard and
-// screen do it here. Both outputs go to the screen, and its size goes nowhere.
+// terminal is the client's end of a guest's streams. If the client shows its user a terminal (tty),
+// that one is in raw mode: it leaves to the other side what a terminal does with keys and lines,
+// but WASI has no terminals. keyboard and screen do it here. Both outputs go to the screen, and its
+// size goes nowhere.
 type terminal struct {
 	ctx      context.Context //nolint:containedctx // that of one call, made and ended in it
 	in       io.Reader
@@ -40,7 +41,7 @@ func newTerminal(ctx context.Context, opts *remotecommand.Options, in io.Reader,
 	if opts.TTY {
 		t.cook()
 	}
-	// Sizes that nobody takes would hold back what comes behind them on the connection.
+	// A size that is not taken would hold back what comes after it on the connection.
 	t.work.Go(func() {
 		for {
 			select {
@@ -70,19 +71,21 @@ func (t *terminal) cook() {
 	}
 }
 
-// interrupted says that the user wanted an end.
+// interrupted reports whether the user wanted an end.
 func (t *terminal) interrupted() bool { return errors.Is(context.Cause(t.ctx), errInterrupt) }
 
-// close tells the client that its outputs have ended, so that it waits for nothing that is under way.
+// close tells the client that its outputs have ended, so that it waits for nothing that is under
+// way.
 func (t *terminal) close() {
 	t.end(nil)
 	t.work.Wait()
 	for _, output := range t.outputs {
-		_ = output.Close() // a client that has gone
+		_ = output.Close() // a client that has closed its connection
 	}
 }
 
-// screen is an output on a terminal in raw mode, which needs to be told to go back to the beginning of a line.
+// screen is an output on a terminal in raw mode, which needs to be told to go back to the beginning
+// of a line.
 type screen struct {
 	mu sync.Mutex
 	w  io.Writer

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"k8s.io/client-go/tools/remotecommand"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/authority"
 )
 
 // typed is what a guest reads, and what the user sees, of keys.
@@ -40,7 +42,8 @@ func TestKeyboard(t *testing.T) {
 	}
 }
 
-// TestKeyboardIsBounded: a guest that does not read, and lines without an end, take no more than they may.
+// TestKeyboardIsBounded: a guest that does not read, and lines without an end, take no more than
+// they may.
 func TestKeyboardIsBounded(t *testing.T) {
 	read, _, _ := typed(io.LimitReader(endlessLines{}, 3*keysKept))
 	if len(read) < keysKept-100 || len(read) > keysKept+1 {
@@ -84,7 +87,7 @@ func FuzzKeyboard(f *testing.F) {
 func TestExecTerminal(t *testing.T) {
 	for name := range (&running{}).protocols() {
 		t.Run(name, func(t *testing.T) {
-			server := runServer(t, newAuthority(t, "ca"), nil)
+			server := runServer(t, authority.New(t, "ca"), nil)
 			remote := server.protocols()[name]
 			var screen bytes.Buffer
 			err := remote(t, "/exec/ns/p/c?command=a&output=1&input=1&tty=1").StreamWithContext(t.Context(),
@@ -102,7 +105,7 @@ func TestExecInterrupted(t *testing.T) {
 	for name := range (&running{}).protocols() {
 		t.Run(name, func(t *testing.T) {
 			command, ended := waiting()
-			server := runServer(t, newAuthority(t, "ca"), func(c *Config) { c.Execs = command })
+			server := runServer(t, authority.New(t, "ca"), func(c *Config) { c.Execs = command })
 			remote := server.protocols()[name]
 			keys, user := io.Pipe()
 			defer user.Close()

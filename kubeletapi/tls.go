@@ -2,13 +2,13 @@ package kubeletapi
 
 import "crypto/tls"
 
-// TLS is how connections are encrypted. The zero value is TLS 1.2 and newer with suites that have forward secrecy and
-// authenticate what they encrypt.
+// TLS is how connections are encrypted. The zero value is TLS 1.2 and newer with suites that have
+// forward secrecy and authenticate what they encrypt.
 type TLS struct {
 	// MinVersion is tls.VersionTLS12 or tls.VersionTLS13; 0 is the former.
 	MinVersion uint16
-	// CipherSuites are for TLS 1.2; those of 1.3 cannot be chosen. Empty are the usual ones. HTTP/2 wants one of
-	// TLS_ECDHE_{ECDSA,RSA}_WITH_AES_128_GCM_SHA256 among them.
+	// CipherSuites are for TLS 1.2; those of 1.3 cannot be chosen. Empty are the usual ones. HTTP/2
+	// wants one of TLS_ECDHE_{ECDSA,RSA}_WITH_AES_128_GCM_SHA256 among them.
 	CipherSuites []uint16
 }
 
@@ -21,11 +21,11 @@ func usualSuites() []uint16 {
 	}
 }
 
-func (s *Server) tlsConfig() *tls.Config {
+func (t TLS) config(getCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)) *tls.Config {
 	config := &tls.Config{
-		MinVersion:     max(s.config.TLS.MinVersion, tls.VersionTLS12),
-		CipherSuites:   s.config.TLS.CipherSuites,
-		GetCertificate: s.config.GetCertificate,
+		MinVersion:     max(t.MinVersion, tls.VersionTLS12),
+		CipherSuites:   t.CipherSuites,
+		GetCertificate: getCertificate,
 		// Asked for, not verified here: Auth does that for each request, so that
 		// a change of the client authority concerns open connections too, and a
 		// client with a token alone is let in.

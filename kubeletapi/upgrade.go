@@ -24,15 +24,16 @@ var errClientGone = errors.New("the client has gone")
 const (
 	// streamBuffer holds what comes in on a connection that carries streams, in bytes.
 	streamBuffer = 32 << 10
-	// lingering is how long the end of a connection waits for a client that has not read all of it yet, and endingSoon how
-	// long where the request was told to end.
+	// lingering is how long a closing connection waits for a client that has not read everything
+	// yet. endingSoon is the same for a request that must end.
 	lingering  = 10 * time.Second
 	endingSoon = time.Second
 )
 
-// upgraded serves requests that turn their connection into one of streams, which serve does. net/http gives up such a
-// connection, and with it the end of the request's context when the client goes, and its closing. Both are brought back
-// here: what serve gets behaves as any other request.
+// upgraded serves requests that turn their connection into one of streams, which serve does.
+// net/http gives up such a connection. Then it neither ends the request's context when the client
+// closes the connection, nor closes it itself. Both are done here, so that the request of serve
+// behaves as any other.
 func (s *Server) upgraded(w http.ResponseWriter, r *http.Request, serve func(http.ResponseWriter, *http.Request)) {
 	if r.ProtoMajor != 1 || !httpstream.IsUpgradeRequest(r) {
 		writeStatus(w, apierrors.NewBadRequest("this page needs a connection that is upgraded to streams, by HTTP/1.1 and the headers Connection and Upgrade"))
@@ -45,8 +46,8 @@ func (s *Server) upgraded(w http.ResponseWriter, r *http.Request, serve func(htt
 	serve(u, r.WithContext(ctx))
 }
 
-// writeStatus answers with err as a v1 Status, which is what clients of streams look for: of plain text that has a colon
-// they make a Status that says nothing.
+// writeStatus answers with err as a v1 Status, which clients of streams expect. They turn plain
+// text with a colon into a Status without a message.
 func writeStatus(w http.ResponseWriter, err error) {
 	status := apierrors.APIStatus(nil)
 	if !errors.As(err, &status) {
@@ -61,15 +62,15 @@ func writeStatus(w http.ResponseWriter, err error) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(int(answer.Code))
-	_, _ = w.Write(text) // a client that has gone
+	_, _ = w.Write(text) // a client that has closed its connection
 }
 
 func errShutdown() error {
 	return apierrors.NewServiceUnavailable("the node's agent is shutting down")
 }
 
-// upgrade is a ResponseWriter whose connection can be taken over, whatever is around the one of net/http. It hides that one:
-// it has no Unwrap.
+// upgrade is a ResponseWriter whose connection a handler can take, whatever wraps the writer of
+// net/http. It hides that writer: it has no Unwrap.
 type upgrade struct {
 	http.ResponseWriter
 	ctx  context.Context //nolint:containedctx // the request's
@@ -92,7 +93,8 @@ func (u *upgrade) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		answer.code = http.StatusSwitchingProtocols // also where the library writes it to the connection itself
 	}
 	u.conn = &streamConn{Conn: conn, ctx: u.ctx, early: early, gone: u.gone}
-	// What is to end waits neither for a client that does not read, nor for a library that does not look at contexts.
+	// A request that must end waits neither for a client that does not read, nor for a library that
+	// ignores contexts.
 	context.AfterFunc(u.ctx, u.conn.endSoon)
 	return u.conn, bufio.NewReadWriter(bufio.NewReaderSize(u.conn, streamBuffer), bufio.NewWriter(u.conn)), nil
 }
@@ -103,13 +105,14 @@ func (u *upgrade) finish() {
 		return
 	}
 	_ = u.conn.Close()
-	// To close a connection from which not all was read would take back what the client has not got yet.
+	// Closing a connection with unread input would discard what the client has not received yet.
 	_, _ = io.Copy(io.Discard, u.conn.Conn)
 	_ = u.conn.Conn.Close()
 }
 
-// streamConn is a connection of streams, from which some library reads until it ends or says that it will, and then the
-// library closes it: that is how it is learned that the client has gone.
+// streamConn is a connection of streams. A library reads from it until it ends, or until the client
+// announces its end, and then closes it. That tells the server that the client has closed the
+// connection.
 type streamConn struct {
 	net.Conn
 	ctx    context.Context //nolint:containedctx // the request's
@@ -138,10 +141,11 @@ func (c *streamConn) Read(p []byte) (int, error) {
 	}
 }
 
-// endSoon has what is under way on the connection end.
+// endSoon ends what is under way on the connection.
 func (c *streamConn) endSoon() { _ = c.SetDeadline(time.Now().Add(endingSoon)) }
 
-// Close ends the output. What still comes in is dropped, until the client closes the connection or has lingered.
+// Close ends the output. What still comes in is dropped, until the client closes the connection or
+// has lingered.
 func (c *streamConn) Close() error {
 	c.once.Do(func() {
 		c.closed.Store(true)

@@ -18,15 +18,15 @@ import (
 	utilexec "k8s.io/utils/exec"
 )
 
-// FeatureWebSockets is the feature of Kubernetes by which API servers pass WebSocket clients of exec, attach and port-forward on as
-// they are, to nodes that declare it. To others they translate.
+// FeatureWebSockets is the feature of Kubernetes by which API servers pass WebSocket clients of
+// exec, attach and port-forward on as they are, to nodes that declare it. To others they translate.
 const FeatureWebSockets = "ExtendWebSocketsToKubelet"
 
 // streamCall is exec or attach, once its streams are there.
 type streamCall = func(ctx context.Context, in io.Reader, out, errOut io.WriteCloser, resize <-chan remotecommand.TerminalSize) error
 
-// serveStreams serves exec and attach: call by the fifth version of their protocol, and older, which does the same, by those
-// that cri-streaming has.
+// serveStreams serves exec and attach: call by the fifth version of their protocol, and older,
+// which does the same, by those that cri-streaming has.
 func (s *Server) serveStreams(w http.ResponseWriter, r *http.Request, opts *remotecommand.Options, call streamCall, older http.HandlerFunc) {
 	s.upgraded(w, r, func(w http.ResponseWriter, r *http.Request) {
 		if wsstream.IsWebSocketRequestWithStreamCloseProtocol(r) {
@@ -37,7 +37,8 @@ func (s *Server) serveStreams(w http.ResponseWriter, r *http.Request, opts *remo
 	})
 }
 
-// serveV5 serves the fifth version of the protocol, whose client can say that its input has ended over WebSocket too.
+// serveV5 serves the fifth version of the protocol, whose client can say that its input has ended
+// over WebSocket too.
 func (s *Server) serveV5(w http.ResponseWriter, r *http.Request, opts *remotecommand.Options, call streamCall) {
 	channels := []wsstream.ChannelType{
 		remote.StreamStdIn:  channel(opts.Stdin, wsstream.ReadChannel),
@@ -52,7 +53,7 @@ func (s *Server) serveV5(w http.ResponseWriter, r *http.Request, opts *remotecom
 	if err != nil {
 		return // the client was told
 	}
-	defer conn.Close() //nolint:errcheck // a client that has gone
+	defer conn.Close() //nolint:errcheck // a client that has closed its connection
 	// An empty message tells the client that it is connected.
 	if _, err := streams[remote.StreamErr].Write(nil); err != nil {
 		return
@@ -60,7 +61,7 @@ func (s *Server) serveV5(w http.ResponseWriter, r *http.Request, opts *remotecom
 	err = call(r.Context(), streams[remote.StreamStdIn], streams[remote.StreamStdOut], streams[remote.StreamStdErr], nil)
 	text, err := json.Marshal(statusOf(err))
 	if err == nil {
-		_, _ = streams[remote.StreamErr].Write(text) // a client that has gone
+		_, _ = streams[remote.StreamErr].Write(text) // a client that has closed its connection
 	}
 }
 
@@ -87,8 +88,8 @@ func statusOf(err error) metav1.Status {
 	return apierrors.NewInternalError(err).Status()
 }
 
-// tunnelled is the writer of a request that came through a WebSocket and is served as if it had asked for SPDY: there the
-// answer that changes the protocol has to go through the connection.
+// tunnelled is the writer of a request that came through a WebSocket and is served as if it had
+// asked for SPDY: there the answer that changes the protocol has to go through the connection.
 type tunnelled struct{ http.ResponseWriter }
 
 // WriteHeader keeps back the answer that Hijack writes.

@@ -36,6 +36,7 @@ import (
 	"k8s.io/client-go/tools/record"
 	"k8s.io/client-go/util/keyutil"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
 	"github.com/krustlet-go/krustlet-wasi/hack/testcluster"
 )
 
@@ -153,11 +154,7 @@ func (m *member) get() *corev1.Node {
 
 func (m *member) eventually(what string, within time.Duration, done func() bool) {
 	m.t.Helper()
-	for deadline := time.Now().Add(within); !done(); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			m.t.Fatalf("no %s after %s", what, within)
-		}
-	}
+	eventually.Within(m.t, within, what, done)
 }
 
 func (m *member) patch(patch any, subresources ...string) {

@@ -12,7 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
-// Config says what the Node object is to be.
+// Config is what the Node object must be.
 type Config struct {
 	// Name of the object, and its user name without system:node:.
 	Name string
@@ -33,17 +33,20 @@ type Config struct {
 	Version string
 	// RuntimeVersion is the container runtime's, as in wasmtime://39.0.1.
 	RuntimeVersion string
-	// RuntimeHandlers are the handlers of RuntimeClasses that the node has; empty is the name of the default one.
+	// RuntimeHandlers are the handlers of RuntimeClasses that the node has; empty is the name of
+	// the default one.
 	RuntimeHandlers []string
-	// DeclaredFeatures are the features of Kubernetes that the scheduler asks nodes for, and that this one has; sorted.
+	// DeclaredFeatures are the features of Kubernetes that the scheduler asks nodes for, and that
+	// this one has; sorted.
 	DeclaredFeatures []string
-	// Ready tells why the node is not ready, or nil. It is asked every second, from one goroutine, and
-	// must not block. Nil: always ready.
+	// Ready tells why the node is not ready, or nil. It is asked every second, from one goroutine,
+	// and must not block. Nil: always ready.
 	Ready func() error
-	// Pressure says which conditions the machine's shortages make true. Nil: one with the default thresholds.
+	// Pressure says which conditions the machine's shortages make true. Nil: one with the default
+	// thresholds.
 	Pressure *Pressure
-	// Images lists the images on the node, the largest first. It is called before each report, from one goroutine. Nil:
-	// images are not reported.
+	// Images lists the images on the node, the largest first. It is called before each report, from
+	// one goroutine. Nil: images are not reported.
 	Images func() []corev1.ContainerImage
 }
 

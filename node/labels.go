@@ -40,8 +40,8 @@ func allLabels(cfg Config) map[string]string {
 	return labels
 }
 
-// mayDiffer says whether a label of the node's own can be another: API servers resize no pods on nodes of another operating
-// system than linux.
+// mayDiffer reports whether a label of the node's own can have another value: API servers resize no
+// pods on nodes of another operating system than linux.
 func mayDiffer(key, value string) bool {
 	return (key == corev1.LabelOSStable || key == labelBetaOS) && value == string(corev1.Linux)
 }
@@ -90,7 +90,7 @@ func ValidateLabels(labels map[string]string) error {
 	return nil
 }
 
-// nodeMaySet tells whether NodeRestriction lets a node set a label.
+// nodeMaySet reports whether NodeRestriction lets a node set a label.
 func nodeMaySet(key string) bool {
 	domain, _, qualified := strings.Cut(key, "/")
 	if !qualified || !(within(domain, "kubernetes.io") || within(domain, "k8s.io")) {

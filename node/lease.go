@@ -36,8 +36,8 @@ func (n *Node) ownLease(l *coordinationv1.Lease) error {
 	return nil
 }
 
-// watch tells look when the Node may have gone: it was deleted, or could have been unseen. It blocks
-// until ctx ends.
+// watch tells look when the Node may have been deleted: it was, or it could have been deleted
+// unseen. It blocks until ctx ends.
 func (n *Node) watch(ctx context.Context, look chan<- struct{}) {
 	nudge := func() {
 		select {

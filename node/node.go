@@ -14,6 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/record"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/pause"
 )
 
 // ErrForeign says that the Node of our name belongs to another kind of kubelet.
@@ -95,14 +97,10 @@ func (n *Node) register(ctx context.Context) error {
 		if err == nil || ctx.Err() != nil || errors.Is(err, ErrForeign) {
 			return err
 		}
-		pause := backoff.Step().Round(time.Millisecond)
-		n.log.Warn("registering the node did not succeed, will try again", zap.Duration("in", pause), zap.Error(err))
-		timer := time.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
+		again := backoff.Step().Round(time.Millisecond)
+		n.log.Warn("registering the node did not succeed, will try again", zap.Duration("in", again), zap.Error(err))
+		if pause.For(ctx, again) != nil {
 			return ctx.Err()
-		case <-timer.C:
 		}
 	}
 }

@@ -10,8 +10,8 @@ import (
 // DefaultPressureTransition is how long the kubelet has a condition outlast what caused it.
 const DefaultPressureTransition = 5 * time.Minute
 
-// Pressure says what the machine runs short of. The Node's conditions, the admission of pods and their eviction go by it. It
-// may be used from several goroutines.
+// Pressure says what the machine runs short of. The Node's conditions, the admission of pods and
+// their eviction go by it. It may be used from several goroutines.
 type Pressure struct {
 	root, dataDir string
 	thresholds    []Threshold
@@ -21,12 +21,14 @@ type Pressure struct {
 	last map[corev1.NodeConditionType]time.Time // when it was seen
 }
 
-// NewPressure makes a Pressure, the disk being that of dataDir. A condition holds for the transition after it was seen last.
+// NewPressure makes a Pressure, the disk being that of dataDir. A condition holds for the
+// transition after it was seen last.
 func NewPressure(dataDir string, thresholds []Threshold, transition time.Duration) *Pressure {
 	return &Pressure{root: "/", dataDir: dataDir, thresholds: thresholds, transition: transition, last: map[corev1.NodeConditionType]time.Time{}}
 }
 
-// Shortages looks at the machine, and returns what is below its threshold now, the most urgent first.
+// Shortages looks at the machine, and returns what is below its threshold now, the most urgent
+// first.
 func (p *Pressure) Shortages() ([]Shortage, error) {
 	m, err := readMachine(p.root, p.dataDir)
 	if err != nil {
@@ -35,7 +37,8 @@ func (p *Pressure) Shortages() ([]Shortage, error) {
 	return p.see(m, time.Now()), nil
 }
 
-// Conditions looks at the machine, and returns those of the node that are true, in the kubelet's order.
+// Conditions looks at the machine, and returns those of the node that are true, in the kubelet's
+// order.
 func (p *Pressure) Conditions() ([]corev1.NodeConditionType, error) {
 	m, err := readMachine(p.root, p.dataDir)
 	if err != nil {

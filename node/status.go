@@ -17,8 +17,8 @@ const (
 )
 
 // buildStatus returns what the Node's status should be, given what it is: only what a kubelet owns
-// changes; the rest (other conditions, other resources, attached volumes …) is left as it is. old is
-// not modified.
+// changes; the rest (other conditions, other resources, attached volumes …) is left as it is. old
+// is not modified.
 func buildStatus(cfg Config, m machine, notReady error, now time.Time, old *corev1.NodeStatus) corev1.NodeStatus {
 	status := *old.DeepCopy()
 	setResources(&status, cfg, m)
@@ -67,7 +67,8 @@ func reported(images []corev1.ContainerImage) []corev1.ContainerImage {
 	return images
 }
 
-// handlerFeatures: what is read-only for a guest is so in all that lies below it, and there are no users.
+// handlerFeatures: what is read-only for a guest is so in all that lies below it, and there are no
+// users.
 func handlerFeatures() *corev1.NodeRuntimeHandlerFeatures {
 	yes, no := true, false
 	return &corev1.NodeRuntimeHandlerFeatures{RecursiveReadOnlyMounts: &yes, UserNamespaces: &no}
@@ -88,8 +89,9 @@ func setResources(status *corev1.NodeStatus, cfg Config, m machine) {
 	set(&status.Allocatable, m.memory-reserved(MemoryAvailable, m.memory), m.disk-reserved(DiskAvailable, m.disk))
 }
 
-// Allocatable is what all guests of this machine may take together, of processors, memory and threads. It is the last resort, and
-// does not follow the thresholds by which pods are evicted before that.
+// Allocatable is what all guests of this machine may take together, of processors, memory and
+// threads. It is the last resort, and does not follow the thresholds by which pods are evicted
+// before that.
 func Allocatable(dataDir string) (cpus, memory, threads int64, err error) {
 	m, err := readMachine("/", dataDir)
 	if err != nil {
@@ -109,7 +111,8 @@ func AllocatableResources(maxPods int, pressure *Pressure) (corev1.ResourceList,
 	return status.Allocatable, nil
 }
 
-// conditions returns those that a kubelet reports, in its order and words; under has those of pressure that are true.
+// conditions returns those that a kubelet reports, in its order and words; under has those of
+// pressure that are true.
 func conditions(under []corev1.NodeConditionType, notReady error) []corev1.NodeCondition {
 	pressure := func(t corev1.NodeConditionType, yes, no [2]string) corev1.NodeCondition {
 		if slices.Contains(under, t) {
@@ -136,8 +139,8 @@ func conditions(under []corev1.NodeConditionType, notReady error) []corev1.NodeC
 	}
 }
 
-// setCondition puts c in the place of the condition of its type. The transition time changes with
-// the status only.
+// setCondition replaces the condition of the type of c with c. The transition time changes with the
+// status only.
 func setCondition(status *corev1.NodeStatus, c corev1.NodeCondition, now time.Time) {
 	// The API keeps whole seconds.
 	at := metav1.NewTime(now.Truncate(time.Second))
@@ -153,7 +156,8 @@ func setCondition(status *corev1.NodeStatus, c corev1.NodeCondition, now time.Ti
 	status.Conditions[i] = c
 }
 
-// worthSending tells whether a status must be sent: it says something new, or the last report is old.
+// worthSending reports whether a status must be sent: it says something new, or the last report is
+// old.
 func worthSending(old, new *corev1.NodeStatus, lastSent, now time.Time) bool {
 	if now.Sub(lastSent) >= statusMaxAge {
 		return true

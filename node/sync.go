@@ -68,7 +68,7 @@ func (n *Node) own(uid types.UID) {
 	n.uid.Store(&uid)
 }
 
-// adopt takes over a Node that was there: labels and annotations are set, other ones stay. Taints
+// adopt takes a Node that was there before: labels and annotations are set, other ones stay. Taints
 // are the administrator's then, since a node may not change its own.
 func (n *Node) adopt(ctx context.Context, node *corev1.Node) error {
 	if arch := node.Status.NodeInfo.Architecture; arch != "" && arch != architecture {
@@ -76,7 +76,7 @@ func (n *Node) adopt(ctx context.Context, node *corev1.Node) error {
 			ErrForeign, n.cfg.Name, node.Status.NodeInfo.KubeletVersion, arch)
 	}
 	if missing := missingTaints(n.cfg.Taints, node.Spec.Taints); len(missing) > 0 {
-		n.log.Warn("the Node exists without some taints, and a node may not change its own: set them with kubectl taint node, or delete the Node to have it made anew",
+		n.log.Warn("the Node exists without some taints, and a node may not change its own: set them with kubectl taint node, or delete the Node, so that it is made again",
 			zap.Strings("taints", missing))
 	}
 	changes := metadataChanges(n.cfg, node)
@@ -159,8 +159,8 @@ func (n *Node) report(ctx context.Context, node *corev1.Node, m machine, notRead
 }
 
 // statusPatch returns a strategic merge patch that makes a Node's status the given one, and fails
-// if the Node has been made anew meanwhile. The list of addresses is replaced as a whole: it is
-// merged by type otherwise, and a node may have two addresses of one type.
+// if the Node has been deleted and made again meanwhile. The list of addresses is replaced as a
+// whole: it is merged by type otherwise, and a node may have two addresses of one type.
 func statusPatch(node *corev1.Node, status *corev1.NodeStatus) ([]byte, error) {
 	before, err := json.Marshal(corev1.Node{Status: node.Status})
 	if err != nil {

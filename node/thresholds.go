@@ -35,7 +35,8 @@ var kinds = []struct {
 	{PIDAvailable, "pids", corev1.NodePIDPressure, resource.DecimalSI, func(m machine) (int64, int64) { return m.threadsMax - m.threads, m.threadsMax }},
 }
 
-// Threshold is how little may be left of something before the node is under pressure: an amount, or a share of all there is.
+// Threshold is how little may be left of something before the node is under pressure: an amount, or
+// a share of all there is.
 type Threshold struct {
 	Signal  Signal
 	Amount  int64   // where Percent is 0
@@ -43,11 +44,12 @@ type Threshold struct {
 	Most    int64   // which a share does not exceed; 0: any
 }
 
-// diskReserveMax bounds the default threshold of the disk. The kubelet wants a tenth free for images and writable layers; modules
-// are small.
+// diskReserveMax bounds the default threshold of the disk. The kubelet wants a tenth free for
+// images and writable layers; modules are small.
 const diskReserveMax = 5 << 30
 
-// DefaultThresholds are the kubelet's, with that bound, and one for threads: a guest is one, and a machine may run out of them.
+// DefaultThresholds are the kubelet's, with that bound, and one for threads: a guest is one, and a
+// machine may run out of them.
 func DefaultThresholds() []Threshold {
 	return []Threshold{
 		{Signal: MemoryAvailable, Amount: memoryReserve},
@@ -57,8 +59,9 @@ func DefaultThresholds() []Threshold {
 	}
 }
 
-// ParseThresholds reads thresholds, each as memory.available<100Mi or, as in a file, memory.available=100Mi. One of 0% or
-// 100% is none, as it is for a kubelet. The error joins all that is wrong.
+// ParseThresholds reads thresholds, each as memory.available<100Mi or, as in a file,
+// memory.available=100Mi. One of 0% or 100% is none, as it is for a kubelet. The error joins all
+// that is wrong.
 func ParseThresholds(items []string) ([]Threshold, error) {
 	thresholds := []Threshold{}
 	var errs []error
@@ -104,7 +107,7 @@ func parseThreshold(item string) (Threshold, error) {
 	return t, nil
 }
 
-// kind is the place of the threshold's signal in kinds, or -1.
+// kind is the index of the threshold's signal in kinds, or -1.
 func (t Threshold) kind() int {
 	for i, k := range kinds {
 		if k.signal == t.Signal {

@@ -17,7 +17,8 @@ import (
 // tick is the unit of processor time in /proc, USER_HZ: the same on all of Linux.
 const tick = 10 * time.Millisecond
 
-// Usage is what the machine has used so far, the disk being that of dataDir. It has counters, and no rates.
+// Usage is what the machine has used so far, the disk being that of dataDir. It has counters, and
+// no rates.
 func Usage(dataDir string) (stats.NodeStats, error) {
 	return readUsage("/", dataDir, time.Now())
 }
@@ -60,7 +61,8 @@ func readUsage(root, dataDir string, now time.Time) (stats.NodeStats, error) {
 	return usage, nil
 }
 
-// memoryStats counts as working set, as a kubelet does, all but what is free and file pages that were not used lately.
+// memoryStats counts as working set, as a kubelet does, all but what is free and file pages that
+// were not used lately.
 func memoryStats(memory, faults map[string]uint64, at metav1.Time) *stats.MemoryStats {
 	total := memory["MemTotal"]
 	usage := total - min(total, memory["MemFree"])
@@ -111,8 +113,9 @@ func figures(text string) map[string]uint64 {
 	return found
 }
 
-// processorTime sums up the first line of /proc/stat, in nanoseconds: user, nice, system, irq and softirq. What guests of
-// virtual machines used is part of the first two; idle, iowait and what a hypervisor took away are not used.
+// processorTime sums up the first line of /proc/stat, in nanoseconds: user, nice, system, irq and
+// softirq. What guests of virtual machines used is part of the first two; idle, iowait and what a
+// hypervisor took away are not used.
 func processorTime(text string) (uint64, bool) {
 	line, _, _ := strings.Cut(text, "\n")
 	fields := strings.Fields(line)

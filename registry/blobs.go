@@ -14,6 +14,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
+	"github.com/krustlet-go/krustlet-wasi/registry/fault"
+	"github.com/krustlet-go/krustlet-wasi/registry/manifest"
 	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
 )
 
@@ -22,17 +25,6 @@ const tempPrefix = ".tmp-"
 
 // copySize is the size of the buffer that content passes through, in bytes.
 const copySize = 128 << 10
-
-// kind is what a blob is for.
-type kind int
-
-const (
-	wasmFile  kind = iota // a module or component
-	tarLayer              // a part of a root filesystem
-	plainFile             // a file of an artifact
-)
-
-func (k kind) String() string { return [...]string{"module", "layer", "file"}[k] }
 
 // blobs is the content-addressed part of a store.
 type blobs struct {
@@ -43,8 +35,8 @@ type blobs struct {
 }
 
 // limit is the size of the largest blob of a kind.
-func (b blobs) limit(k kind) int64 {
-	if k == wasmFile {
+func (b blobs) limit(k manifest.Kind) int64 {
+	if k == manifest.Module {
 		return b.maxModule
 	}
 	return b.maxLayer
@@ -69,7 +61,7 @@ func (b blobs) path(digest string) string {
 }
 
 // find returns the stored blob of that digest; fs.ErrNotExist when there is none.
-func (b blobs) find(digest string, k kind) (blob, error) {
+func (b blobs) find(digest string, k manifest.Kind) (blob, error) {
 	path := b.path(digest)
 	f, err := os.Open(path)
 	if err != nil {
@@ -81,14 +73,14 @@ func (b blobs) find(digest string, k kind) (blob, error) {
 		return blob{}, err
 	}
 	stored := blob{path: path, digest: digest, size: info.Size(), synced: info.Mode().Perm() == syncedMode}
-	if k != wasmFile {
+	if k != manifest.Module {
 		return stored, nil
 	}
-	var start [preambleSize]byte
+	var start [manifest.PreambleSize]byte
 	if _, err := io.ReadFull(f, start[:]); err != nil {
 		return blob{}, fmt.Errorf("read %s: %w", path, err)
 	}
-	if stored.component, err = isComponent(start[:]); err != nil {
+	if stored.component, err = manifest.IsComponent(start[:]); err != nil {
 		return blob{}, fmt.Errorf("%s: %w", path, err)
 	}
 	return stored, nil
@@ -98,10 +90,11 @@ func (b blobs) find(digest string, k kind) (blob, error) {
 type expected struct {
 	digest string // empty: any
 	size   int64  // negative: any
-	kind   kind
+	kind   manifest.Kind
 }
 
-// put stores what r gives, if it is as expected; a module must be a WebAssembly binary. On an error nothing is left.
+// put stores what r gives, if it is as expected; a module must be a WebAssembly binary. On an error
+// nothing is left.
 func (b blobs) put(r io.Reader, want expected) (blob, error) {
 	limit := b.limit(want.kind)
 	if want.size > limit {
@@ -119,11 +112,11 @@ func (b blobs) put(r io.Reader, want expected) (blob, error) {
 		case want.size < 0 && size > limit:
 			return "", tooLarge(want.kind, size, limit)
 		case size > limit:
-			return "", fail(ErrDigestMismatch, nil, "%v %s is larger than the %d bytes that its manifest says", want.kind, want.digest, want.size)
+			return "", fault.New(fault.ErrDigestMismatch, nil, "%v %s is larger than the %d bytes that its manifest says", want.kind, want.digest, want.size)
 		case want.size >= 0 && size < want.size:
-			return "", fail(ErrDigestMismatch, nil, "%v %s ended after %d of %d bytes", want.kind, want.digest, size, want.size)
+			return "", fault.New(fault.ErrDigestMismatch, nil, "%v %s ended after %d of %d bytes", want.kind, want.digest, size, want.size)
 		case want.digest != "" && digest != want.digest:
-			return "", fail(ErrDigestMismatch, nil, "%v %s came with the digest %s", want.kind, want.digest, digest)
+			return "", fault.New(fault.ErrDigestMismatch, nil, "%v %s came with the digest %s", want.kind, want.digest, digest)
 		}
 		stored = blob{path: b.path(digest), digest: digest, size: size, component: component}
 		return stored.path, nil
@@ -131,25 +124,25 @@ func (b blobs) put(r io.Reader, want expected) (blob, error) {
 	return stored, err
 }
 
-func tooLarge(k kind, size, limit int64) error {
+func tooLarge(k manifest.Kind, size, limit int64) error {
 	setting := ""
-	if k == wasmFile {
+	if k == manifest.Module {
 		setting = " (--max-module-size)"
 	}
-	return fail(ErrTooLarge, nil, "the %v has %d bytes or more; this node takes %vs of up to %d%s", k, size, k, limit, setting)
+	return fault.New(fault.ErrTooLarge, nil, "the %v has %d bytes or more; this node takes %vs of up to %d%s", k, size, k, limit, setting)
 }
 
-// receive copies r to w and hashes it on the way. It looks at a module's preamble first, so that what is none is
-// refused before it is fetched.
-func receive(w io.Writer, r io.Reader, k kind) (digest string, size int64, component bool, err error) {
-	start := make([]byte, preambleSize)
+// receive copies r to w and hashes it on the way. It looks at a module's preamble first, so that a
+// file that is no module is refused before it is fetched.
+func receive(w io.Writer, r io.Reader, k manifest.Kind) (digest string, size int64, component bool, err error) {
+	start := make([]byte, manifest.PreambleSize)
 	n, err := io.ReadFull(r, start)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return "", 0, false, err
 	}
 	start = start[:n]
-	if k == wasmFile {
-		if component, err = isComponent(start); err != nil {
+	if k == manifest.Module {
+		if component, err = manifest.IsComponent(start); err != nil {
 			return "", 0, false, err
 		}
 	}
@@ -162,8 +155,15 @@ func receive(w io.Writer, r io.Reader, k kind) (digest string, size int64, compo
 	return "sha256:" + hex.EncodeToString(hash.Sum(nil)), int64(n) + m, component, err
 }
 
-// writeFile makes a file of mode 0600 in dir: fill writes it and says where it belongs. It appears there
-// complete, or on an error not at all, and synced if it replaces another.
+// maxRecord bounds what the store has noted in one file, in bytes: a list of an image's modules is
+// the largest.
+const maxRecord = 64 << 20
+
+// readRecord reads what the store has written. A disk, or another process, may have changed it.
+func readRecord(path string) ([]byte, error) { return credentials.ReadFile(path, maxRecord) }
+
+// writeFile makes a file of mode 0600 in dir: fill writes it and returns its path. It appears there
+// complete, or on an error it does not appear. It is synced if it replaces another file.
 func writeFile(dir string, fill func(*os.File) (path string, err error)) (err error) {
 	f, err := createTemp(dir)
 	if err != nil {
@@ -190,14 +190,14 @@ func writeFile(dir string, fill func(*os.File) (path string, err error)) (err er
 	return os.Rename(f.Name(), path)
 }
 
-// createTemp makes a file that is locked, so that whoever cleans up passes over it.
+// createTemp makes a file that is locked, so that a process that cleans up skips it.
 func createTemp(dir string) (*os.File, error) {
 	for {
 		f, err := os.CreateTemp(dir, tempPrefix+"*")
 		if err != nil {
 			return nil, err
 		}
-		if err = awaitLock(context.Background(), f, unix.LOCK_EX); err == nil { // nobody holds it for longer than it takes to remove it
+		if err = awaitLock(context.Background(), f, unix.LOCK_EX); err == nil { // another process holds it only while it removes the file
 			return f, nil
 		}
 		_ = f.Close()
@@ -226,7 +226,8 @@ func clean(dir string) error {
 	return nil
 }
 
-// removeUnlocked removes a file, or a folder with all in it, that nobody has locked, and says whether it is gone.
+// removeUnlocked removes a file, or a folder with everything in it, unless it is locked. It reports
+// whether it is removed.
 func removeUnlocked(path string) (gone bool, err error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -13,10 +13,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// CollectorConfig says when images are removed that nobody uses.
+// CollectorConfig says when unused images are removed.
 type CollectorConfig struct {
-	// HighPercent is how full the disk may be, in percent, before images are removed, those first that were used the
-	// longest ago, until it is no fuller than LowPercent.
+	// HighPercent is how full the disk may be, in percent. Above that, images are removed until the
+	// disk is no fuller than LowPercent. Those that were used the longest ago are removed first.
 	HighPercent, LowPercent int
 	// MinAge is how old an image must be to be removed.
 	MinAge time.Duration
@@ -24,20 +24,21 @@ type CollectorConfig struct {
 	MaxAge time.Duration
 	// Used lists the images in use: references and IDs.
 	Used func() []string
-	// Disk gives the size of the store's disk and what is free of it, in bytes; nil asks the system.
+	// Disk gives the size of the store's disk and what is free of it, in bytes; nil asks the
+	// system.
 	Disk func() (size, free int64, err error)
-	// Removed is told of each module that is no longer there; nil: nobody is.
+	// Removed is called for each module that was removed, unless it is nil.
 	Removed func(digest string)
-	// Event records an event of the node, a warning; nil: nobody does.
+	// Event records an event of the node, a warning, unless it is nil.
 	Event func(reason, message string)
 }
 
 const (
-	// lookPeriod is how often the disk is looked at, and collectPeriod how often what is used is noted as well; the
-	// kubelet does both every 5 minutes.
+	// lookPeriod is how often the collector looks at the disk. collectPeriod is how often it also
+	// notes which images are used. The kubelet does both every 5 minutes.
 	lookPeriod    = 10 * time.Second
 	collectPeriod = time.Minute
-	// eventPeriod is how often it is said that there is nothing to remove.
+	// eventPeriod is the time between two events that say that there is nothing to remove.
 	eventPeriod = 5 * time.Minute
 	// orphanAge is how old a blob must be that no image refers to.
 	orphanAge = time.Hour
@@ -81,7 +82,8 @@ func diskOf(dir string) (size, free int64, err error) {
 	return int64(st.Blocks) * block, int64(st.Bavail) * block, nil
 }
 
-// Run collects every minute, and at once when the disk is above the threshold or a pull found it full, until ctx ends.
+// Run collects every minute, and at once when the disk is above the threshold or a pull found it
+// full, until ctx ends.
 func (c *Collector) Run(ctx context.Context) {
 	tick := time.NewTicker(lookPeriod)
 	defer tick.Stop()
@@ -114,7 +116,7 @@ func (c *Collector) run(ctx context.Context, full bool) {
 	c.failed = err != nil
 }
 
-// above says whether the disk is above the threshold.
+// above reports whether the disk is above the threshold.
 func (c *Collector) above() bool {
 	size, free, err := c.cfg.Disk()
 	return err == nil && size > 0 && percentOf(size, free) >= c.cfg.HighPercent
@@ -123,8 +125,9 @@ func (c *Collector) above() bool {
 // percentOf is how full a disk is.
 func percentOf(size, free int64) int { return 100 - int(min(free, size)*100/size) }
 
-// Collect looks at the disk once, and removes what is to be removed. full says that a pull has found no room: then room is made
-// as on a full disk, whatever the thresholds say, as what the pull had written is gone by now.
+// Collect looks at the disk once, and removes images if it must. full means that a pull has found
+// no room. Then Collect makes room as on a full disk, whatever the thresholds say: what the pull
+// had written is already removed.
 func (c *Collector) Collect(ctx context.Context, full bool) error {
 	size, free, err := c.cfg.Disk()
 	if err != nil {
@@ -144,15 +147,15 @@ func (c *Collector) Collect(ctx context.Context, full bool) error {
 	}
 	freed, err := c.free(ctx, wanted)
 	if err == nil && freed < needed {
-		err = fmt.Errorf("the disk of the images is %d %% full (%d of %d bytes are free), and removing all images that nobody uses freed only %d of %d bytes; look for what else is on it: logs, volumes, images in use",
+		err = fmt.Errorf("the disk of the images is %d %% full (%d of %d bytes are free), and removing all unused images freed only %d of %d bytes; look for what else is on it: logs, volumes, images in use",
 			percent, free, size, freed, needed)
 		c.event("FreeDiskSpaceFailed", err.Error())
 	}
 	return err
 }
 
-// CollectAll removes all images that nobody uses and that are not too young, however full the disk is. It may be called while
-// Run runs.
+// CollectAll removes all unused images that are not too young, however full the disk is. It may be
+// called while Run runs.
 func (c *Collector) CollectAll(ctx context.Context) error {
 	_, err := c.free(ctx, math.MaxInt64)
 	return err
@@ -161,19 +164,19 @@ func (c *Collector) CollectAll(ctx context.Context) error {
 // free removes what is too old, and then images until so many bytes are freed.
 func (c *Collector) free(ctx context.Context, wanted int64) (freed int64, err error) {
 	var done Removal
-	err = withLock(ctx, c.store.storeLock(), unix.LOCK_EX, func() error { return c.collect(wanted, &done) })
+	err = withLock(ctx, c.store.lock(), unix.LOCK_EX, func() error { return c.collect(wanted, &done) })
 	for _, digest := range done.Modules {
 		if c.cfg.Removed != nil {
 			c.cfg.Removed(digest)
 		}
 	}
 	if len(done.Images) > 0 || done.Freed > 0 {
-		c.store.log.Info("removed what nobody uses", zap.Strings("images", done.Images), zap.Int64("bytes", done.Freed))
+		c.store.log.Info("removed unused images", zap.Strings("images", done.Images), zap.Int64("bytes", done.Freed))
 	}
 	return done.Freed, err
 }
 
-// event records an event unless there was one of that reason of late.
+// event records an event unless there was one of that reason recently.
 func (c *Collector) event(reason, message string) {
 	if c.cfg.Event == nil || time.Since(c.told[reason]) < eventPeriod {
 		return
@@ -182,14 +185,15 @@ func (c *Collector) event(reason, message string) {
 	c.cfg.Event(reason, message)
 }
 
-// collect marks what is used, and removes what is too old, and then what is needed to free so many bytes. The store's lock is held.
+// collect marks what is used, removes what is too old, and then removes images until so many bytes
+// are free. The caller holds the store's lock.
 func (c *Collector) collect(needed int64, done *Removal) error {
 	s := c.store
 	all, err := s.refs.all()
 	if err != nil {
 		return err
 	}
-	used := s.usedOf(c.cfg.Used())
+	used := usageOf(c.cfg.Used(), s.hosts)
 	var unused []Image
 	for _, image := range imagesOf(all) {
 		if !used.image(image) {

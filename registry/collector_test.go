@@ -11,15 +11,20 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/errorcheck"
+	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
+	"github.com/krustlet-go/krustlet-wasi/registry/fault"
 )
 
-// disk is a disk of 1,000,000 bytes of which a store's blobs take some, and other things the rest.
-type disk struct {
+// fakeDisk is a disk of 1,000,000 bytes of which a store's blobs take some, and other things the
+// rest.
+type fakeDisk struct {
 	store *Store
 	other int64
 }
 
-func (d *disk) usage() (size, free int64, err error) {
+func (d *fakeDisk) usage() (size, free int64, err error) {
 	size, free = 1_000_000, 1_000_000-d.other
 	entries, err := os.ReadDir(d.store.blobs.dir)
 	for _, e := range entries {
@@ -30,11 +35,12 @@ func (d *disk) usage() (size, free int64, err error) {
 	return size, free, err
 }
 
-// gcScene is a store with images of 100,000 bytes each, which were pulled some hours ago, the first the longest.
+// gcScene is a store with images of 100,000 bytes each, which were pulled some hours ago, the first
+// the longest.
 type gcScene struct {
 	*Store
 	srv     *server
-	disk    *disk
+	disk    *fakeDisk
 	used    []string
 	removed []string
 	events  []string
@@ -43,7 +49,7 @@ type gcScene struct {
 func newGCScene(t *testing.T, names ...string) *gcScene {
 	t.Helper()
 	g := &gcScene{srv: newServer(t), Store: newStore(t, Config{})}
-	g.disk = &disk{store: g.Store}
+	g.disk = &fakeDisk{store: g.Store}
 	for i, name := range names {
 		g.pull(t, name, name, time.Duration(len(names)-i)*time.Hour)
 	}
@@ -97,7 +103,8 @@ func (g *gcScene) collector(t *testing.T, change func(*CollectorConfig)) *Collec
 	return c
 }
 
-// left are the images in the store, by their last names, and it checks that each can be found whole.
+// left are the images in the store, by their last names, and it checks that each can be found
+// whole.
 func (g *gcScene) left(t *testing.T) string {
 	t.Helper()
 	images, err := g.Images()
@@ -166,7 +173,7 @@ func TestCollect(t *testing.T) {
 	}
 }
 
-// TestCollectAll: on a disk with room, all goes that nobody uses and that is not young.
+// TestCollectAll: on a disk with room, all images are removed that are unused and not young.
 func TestCollectAll(t *testing.T) {
 	g := newGCScene(t, "one", "two", "three")
 	g.used = []string{g.srv.host() + "/two"}
@@ -300,7 +307,7 @@ func TestCollectorRunsWhenTheDiskIsFull(t *testing.T) {
 	<-asked
 	g.full <- struct{}{}
 	<-asked // and long before the next look
-	eventually(t, "the unused image is gone", func() bool {
+	eventually.True(t, "the unused image is gone", func() bool {
 		images, err := g.Images()
 		return err == nil && len(images) == 0
 	})
@@ -362,7 +369,7 @@ func TestRemove(t *testing.T) {
 		t.Errorf("left %q", g.left(t))
 	}
 	_, err = g.Remove(t.Context(), host+"/a:v2", []string{m.ImageID})
-	checkError(t, err, ErrInUse, "in use")
+	errorcheck.Is(t, err, ErrInUse, "in use")
 	if done, err = g.Remove(t.Context(), m.ImageID, nil); err != nil || done.Freed != m.Size || !slices.Equal(done.Modules, []string{m.Digest}) {
 		t.Errorf("by its ID: %+v, %v", done, err)
 	}
@@ -371,9 +378,9 @@ func TestRemove(t *testing.T) {
 	}
 	for _, image := range []string{m.ImageID, host + "/a", "fs//srv/a.wasm"} {
 		_, err = g.Remove(t.Context(), image, nil)
-		checkError(t, err, ErrNotFound)
+		errorcheck.Is(t, err, fault.ErrNotFound)
 		_, err = g.Find(image)
-		checkError(t, err, ErrNotFound)
+		errorcheck.Is(t, err, fault.ErrNotFound)
 	}
 }
 

@@ -12,15 +12,20 @@ import (
 
 	"golang.org/x/crypto/bcrypt"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/errorcheck"
+	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
+	"github.com/krustlet-go/krustlet-wasi/registry/fault"
 )
 
-// requireRegistry is set where the tests with docker-registry must run: by .ci/run, which installs it. Elsewhere they are left
-// out where there is no such program, as it is no part of a developer's machine.
+// requireRegistry is set where the tests with docker-registry must run: by .ci/run, which installs
+// it. Elsewhere they are left out where there is no such program, as it is no part of a developer's
+// machine.
 const requireRegistry = "KRUSTLET_WASI_TEST_DOCKER_REGISTRY"
 
-// distribution starts Debian's docker-registry with TLS and one user, me, whose password is secret.
-func distribution(t *testing.T, ca *authority) (host string) {
+// dockerRegistry starts Debian's docker-registry with TLS and one user, me, whose password is
+// secret.
+func dockerRegistry(t *testing.T, ca *authority) (host string) {
 	t.Helper()
 	program, err := exec.LookPath("docker-registry")
 	if err != nil {
@@ -62,7 +67,7 @@ auth: {htpasswd: {realm: test, path: %q}}
 		cancel()
 		_ = cmd.Wait() // it was killed
 	})
-	eventually(t, "docker-registry listens", func() bool {
+	eventually.True(t, "docker-registry listens", func() bool {
 		c, err := net.DialTimeout("tcp", host, time.Second)
 		if err == nil {
 			_ = c.Close()
@@ -74,13 +79,13 @@ auth: {htpasswd: {realm: test, path: %q}}
 
 func TestDistribution(t *testing.T) {
 	ca := newAuthority(t)
-	host := distribution(t, ca)
+	host := dockerRegistry(t, ca)
 	hosts := hostsDir(t, "registry.example", fmt.Sprintf("server = %q\nca = %q\n", "https://"+host, ca.file))
 	me := keys{{Username: "me", Password: "secret"}}
 	module := wasm("distributed", 3_000_000)
 	const image = "registry.example/team/app:v1"
 	_, err := Push(t.Context(), image, module, PushConfig{HostsDir: hosts, Keys: keys{{Username: "me", Password: "wrong"}}})
-	checkError(t, err, ErrUnauthorized)
+	errorcheck.Is(t, err, fault.ErrUnauthorized)
 	var sent int64
 	id, err := Push(t.Context(), image, module, PushConfig{HostsDir: hosts, Keys: me, Progress: func(done, _ int64) { sent = done }})
 	if err != nil {
@@ -91,14 +96,15 @@ func TestDistribution(t *testing.T) {
 	}
 
 	_, err = newStore(t, Config{}).pulled(t.Context(), host+"/team/app:v1") // on loopback the certificate is not looked at
-	checkError(t, err, ErrUnauthorized)
+	errorcheck.Is(t, err, fault.ErrUnauthorized)
 	_, err = newStore(t, Config{HostsDir: hostsDir(t, "registry.example", fmt.Sprintf("server = %q\n", "https://"+host))}).Pull(t.Context(), image, me)
-	checkError(t, err, nil, "certificate")
+	errorcheck.Is(t, err, nil, "certificate")
 
 	s := newStore(t, Config{HostsDir: hosts})
 	_, err = s.Pull(t.Context(), "registry.example/team/none:v1", me)
-	checkError(t, err, ErrNotFound)
-	// The second credential is tried where the first is refused, and what is there already is gone on with.
+	errorcheck.Is(t, err, fault.ErrNotFound)
+	// The second credential is tried where the first is refused, and what is there already is gone
+	// on with.
 	if err := os.WriteFile(s.blobs.path(digestOf(module))+partSuffix, module[:2_000_000], 0o600); err != nil {
 		t.Fatal(err)
 	}

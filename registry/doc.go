@@ -1,39 +1,46 @@
-// Package registry brings WebAssembly modules from OCI registries, and where allowed from local files, to
-// files on disk.
+// Package registry brings WebAssembly modules from OCI registries to files on disk. Where that is
+// allowed, it also takes local files.
 //
 // A Store keeps a folder:
 //
 //	blobs/sha256/HEX   modules and layers, by the digest of their bytes
-//	refs/HEX.json      what each reference meant when it was last pulled, by the reference's SHA-256
-//	rootfs/HEX/        root filesystems, unpacked once for each list of layers, and an index of the modules in each; also the files
-//	                   of other artifacts
-//	rights/HEX.json    with whose credentials an image was pulled, by the SHA-256 of its ID; may be a folder elsewhere
+//	refs/HEX.json      what each reference meant at its last pull, by the SHA-256 of the reference
+//	rootfs/HEX/        root filesystems, unpacked once for each list of layers, each with an index
+//	                   of its modules; also the files of other artifacts
+//	rights/HEX.json    with whose credentials an image was pulled, by the SHA-256 of its ID; the
+//	                   folder may be elsewhere
 //	lock               see lock.go
 //	boot               see durable.go
 //
-// A file appears in it complete and verified, or not at all, and so does a root filesystem; what a crash left
-// half-written is removed by New, but for blobs/sha256/HEX.part: the beginning of a blob, with which the next pull goes on. Files
-// are synced after the pull (durable.go). What the machine's crash has damaged before is found out, and fetched or unpacked again; a
-// process that is killed loses nothing. Folders are 0700 and files for the owner alone,
-// but for those of images. Any number of processes may use a folder at the same time.
+// Files and root filesystems appear in it complete and verified, or they do not appear. New removes
+// what a crash left half-written. It keeps blobs/sha256/HEX.part, the beginning of a blob, from
+// which the next pull continues. Files are synced after the pull (durable.go). If a crash of the
+// machine damages some before that, they are fetched or unpacked again. A killed process loses
+// nothing. Folders are 0700, and only the owner may read files, except those of images. Any number
+// of processes may use a folder at the same time.
 //
-// A root filesystem is made where it is needed. PullToRun unpacks the layers in their order, each as soon as it and those below it are
-// there, while others are still fetched. Lookup unpacks what is not unpacked, or not any more, of the layers that are here.
+// A root filesystem is made when it is needed. PullToRun unpacks the layers in their order, each as
+// soon as it and those below it are on disk, while others are still fetched. Lookup unpacks an
+// image whose layers are on disk and that is not unpacked.
 //
-// Lookup answers from the folder alone. Pull and PullToRun always ask the registry what a reference means now, and
-// fetch a module only if the folder does not hold it. When several callers pull one reference with equal credentials at the same
-// time, one pull runs and all get its result; it goes on as long as any of them waits, and is
-// cancelled when the last one gives up. The same holds for one module under several references. An image that was pulled with
-// credentials is found only by those who show the same, or whose they are, as Config.Verify has it. LookupFiles and PullFiles are
-// the same for images of any kind, whose files are shown in a volume (files.go).
+// Lookup answers from the folder alone. Pull and PullToRun always ask the registry what a reference
+// means now, and fetch a module only if the folder does not hold it. When several callers pull one
+// reference with equal credentials at the same time, one pull runs and all get its result. It runs
+// while any of them waits, and is cancelled when the last one gives up. The same is true for one
+// module under several references. Config.Verify says who may have an image that was pulled with
+// credentials: by default those who show the same ones, or others of the same owner. LookupFiles
+// and PullFiles are the same for images of any kind, whose files are shown in a volume (files.go).
 //
-// A registry may have mirrors, which are asked first (network.go); a pull tries each place with one credential after the other
-// (remote.go, place.go). Images lists what there is, Remove and a Collector remove it, and never what a pull in this process
-// or another has found; which images are used otherwise, their callers know.
+// A registry may have mirrors, which are asked first. A pull tries each of them with one credential
+// after the other (package distribution). Images lists the images. Remove and a Collector remove
+// them, but never what a pull in this process or another has found. Their callers tell them which
+// images are used otherwise.
 //
-// The wire's client is go-containerregistry's transport: names, the choice of scheme, authentication,
-// retries; a server that asks to wait is waited for here. Manifests and blobs are requested here, so that each body is bounded, checked against its digest
-// as it streams, gone on with where it broke off, and given up when it stalls.
+// Package distribution speaks to registries, package manifest reads what they answer, package
+// rootfs unpacks layers, package credentials finds credentials, and package fault has the classes
+// of errors. Here, disk has what a store keeps, fetches and unpacks have what is on the way, and
+// syncer has what is not synced.
 //
-// Errors are one line each, meant for `kubectl describe pod`, and one of the Err values tells their class.
+// Errors are one line each, meant for `kubectl describe pod`, and one of the Err values tells their
+// class.
 package registry

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/errorcheck"
 )
 
 // dripping writes a byte at a time, of an answer that is never at its end.
@@ -47,7 +49,7 @@ func TestDrippingRegistry(t *testing.T) {
 			s.stall = 100 * time.Millisecond
 			began := time.Now()
 			_, err := s.pulled(t.Context(), srv.host()+"/app:v1")
-			checkError(t, err, nil, tt.says, srv.host())
+			errorcheck.Is(t, err, nil, tt.says, srv.host())
 			if took := time.Since(began); took > 10*time.Second {
 				t.Errorf("it took %v", took)
 			}
@@ -99,7 +101,7 @@ func TestDrippingHeader(t *testing.T) {
 			s := newStore(t, Config{})
 			s.stall = 100 * time.Millisecond
 			_, err = s.pulled(t.Context(), l.Addr().String()+"/app:v1")
-			checkError(t, err, nil, l.Addr().String())
+			errorcheck.Is(t, err, nil, l.Addr().String())
 		})
 	}
 }

@@ -18,21 +18,24 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
 
+	"github.com/krustlet-go/krustlet-wasi/registry/manifest"
 	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
 )
 
-// What a pull brings is of use as soon as it is complete and verified. It is on disk for good only later, and how much later depends
-// on whatever else the machine has to write; no pull waits for that, but Close does. Before, a process that is killed loses
-// nothing, but the machine's crash may. So what is on disk for good has a mark, and whoever opens the store first after the machine has
-// started looks at what has none:
+// What a pull brings can be used as soon as it is complete and verified. It is synced later. How
+// much later depends on what else the machine writes. No pull waits for that, but Close does. Until
+// then a killed process loses nothing, but a crash of the machine may lose it. So what is synced
+// has a mark. The process that opens the store first after a start of the machine checks everything
+// without a mark:
 //
-//   - a blob that is synced cannot be written to by its mode; another is removed unless it still has its digest
-//   - a synced root filesystem has a mark beside it that says so, any other in which boot it was made; that of another boot is removed,
-//     and made again of its layers when it is needed
+//   - a blob that is synced cannot be written to by its mode; another is removed unless it still
+//     has its digest
+//   - a synced root filesystem has a mark beside it that says so, any other in which boot it was
+//     made; that of another boot is removed, and made again of its layers when it is needed
 //   - a record that was not written to its end cannot be read, and counts as none
 //
-// What was on disk for good is not lost by a pull: a file that replaces another is synced before it does, and so are the blobs of an
-// image that a reference has come to mean.
+// A pull never loses what was synced. A file that replaces another is synced before it does. The
+// blobs of an image are synced before a reference means it that meant another image.
 
 const (
 	syncedMode = 0o400
@@ -42,7 +45,7 @@ const (
 	bootFile   = "boot" // in the store's folder: in which boot of the machine what is there was looked at
 )
 
-// bootID is a file with an ID that the machine makes anew whenever it starts.
+// bootID is a file with an ID that is new after each start of the machine.
 const bootID = "/proc/sys/kernel/random/boot_id"
 
 func readBoot() (string, error) {
@@ -50,18 +53,19 @@ func readBoot() (string, error) {
 	return strings.TrimSpace(string(id)), err
 }
 
-// recover looks at what a crash of the machine may have damaged. One process does that in each boot, before any uses the store.
-func (s *Store) recover() error {
-	return withLock(context.Background(), s.storeLock(), unix.LOCK_EX, func() error {
-		at := filepath.Join(s.dir, bootFile)
-		if looked, err := os.ReadFile(at); err == nil && string(looked) == s.roots.boot {
+// recover checks what a crash of the machine may have damaged. One process does that in each boot,
+// before any process uses the store.
+func (d *disk) recover(log *zap.Logger) error {
+	return withLock(context.Background(), d.lock(), unix.LOCK_EX, func() error {
+		at := filepath.Join(d.dir, bootFile)
+		if looked, err := os.ReadFile(at); err == nil && string(looked) == d.roots.boot {
 			return nil
 		}
-		if err := errors.Join(s.blobs.recover(), s.roots.recover()); err != nil {
+		if err := errors.Join(d.blobs.recover(), d.roots.recover()); err != nil {
 			return err
 		}
-		if err := os.WriteFile(at, []byte(s.roots.boot), 0o600); err != nil { // as on a full disk
-			s.log.Warn("the store will be looked at once more for what a crash may have damaged", zap.Error(err))
+		if err := os.WriteFile(at, []byte(d.roots.boot), 0o600); err != nil { // as on a full disk
+			log.Warn("the store will be looked at once more for what a crash may have damaged", zap.Error(err))
 		}
 		return nil
 	})
@@ -78,7 +82,7 @@ func (b blobs) recover() error {
 		if err != nil {
 			return err
 		}
-		if digestForm.MatchString(digest) && info.Mode().Perm() != syncedMode {
+		if manifest.IsDigest(digest) && info.Mode().Perm() != syncedMode {
 			if err := b.check(digest); err != nil {
 				return err
 			}
@@ -127,7 +131,7 @@ func (r roots) recover() error {
 // syncDelay is how long what was pulled waits for more of it, and so lets that go first.
 const syncDelay = time.Second
 
-// brought is what pulls have brought, and is not on disk for good.
+// brought is what pulls have brought and what is not synced.
 type brought struct {
 	blobs   []blob
 	records []string // their files
@@ -136,33 +140,34 @@ type brought struct {
 
 // syncer syncs what pulls have brought, a while after each, and not beside each other.
 type syncer struct {
+	disk *disk
+	log  *zap.Logger
+
 	mu     sync.Mutex
 	next   brought
 	active bool // a goroutine takes care of it
 	done   sync.WaitGroup
 
-	closing   chan struct{} // closed when nothing is to be waited for any more
+	closing   chan struct{} // closed when the syncer must not wait any more
 	closeOnce sync.Once
 }
 
-// syncLater has what was brought synced, beside whatever else goes on. Close waits for it.
-func (s *Store) syncLater(b brought) {
-	q := &s.syncer
+// later syncs what was brought in another goroutine. close waits for it.
+func (q *syncer) later(b brought) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.next = brought{append(q.next.blobs, b.blobs...), append(q.next.records, b.records...), append(q.next.roots, b.roots...)}
 	if !q.active {
 		q.active = true
 		q.done.Go(func() {
-			for s.syncWaiting() {
+			for q.syncWaiting() {
 			}
 		})
 	}
 }
 
-// syncWaiting syncs what there is by then, and says whether it may be called again.
-func (s *Store) syncWaiting() bool {
-	q := &s.syncer
+// syncWaiting waits, syncs what was brought until then, and reports whether to call it again.
+func (q *syncer) syncWaiting() bool {
 	select {
 	case <-time.After(syncDelay):
 	case <-q.closing:
@@ -175,15 +180,15 @@ func (s *Store) syncWaiting() bool {
 	if none {
 		return false
 	}
-	if err := s.sync(now); err != nil {
-		s.log.Warn("what was pulled is not all on disk for good", zap.Error(err))
+	if err := q.disk.sync(now); err != nil {
+		q.log.Warn("some of what was pulled is not synced", zap.Error(err))
 	}
 	return true
 }
 
-// sync has what was brought on disk for good. It may be removed meanwhile; and a blob is if it cannot be written: what could not be
-// may be lost at any time.
-func (s *Store) sync(b brought) error {
+// sync syncs what was brought. That may be removed meanwhile. A blob that cannot be written to the
+// disk is removed, because it may be lost at any time.
+func (d *disk) sync(b brought) error {
 	var errs []error
 	for _, blob := range b.blobs {
 		if err := syncPath(blob.path); err != nil {
@@ -191,7 +196,7 @@ func (s *Store) sync(b brought) error {
 			errs = append(errs, err, removeErr)
 		}
 	}
-	for _, path := range append(slices.Clone(b.records), s.refs.dir, s.blobs.dir) {
+	for _, path := range append(slices.Clone(b.records), d.refs.dir, d.blobs.dir) {
 		errs = append(errs, syncPath(path))
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -203,7 +208,7 @@ func (s *Store) sync(b brought) error {
 		}
 	}
 	for _, root := range b.roots {
-		errs = append(errs, s.roots.sync(root))
+		errs = append(errs, d.roots.sync(root))
 	}
 	return errors.Join(errs...)
 }
@@ -213,7 +218,7 @@ func (r roots) mark(dir string) error {
 	return os.WriteFile(filepath.Join(dir, markFile), []byte(unsynced+r.boot), 0o600)
 }
 
-// sync has a root on disk for good. It may be removed meanwhile.
+// sync syncs a root, which may be removed meanwhile.
 func (r roots) sync(id string) error {
 	mark, err := os.OpenFile(filepath.Join(r.path(id), markFile), os.O_RDWR, 0)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -232,7 +237,7 @@ func (r roots) sync(id string) error {
 	return mark.Sync()
 }
 
-// syncPath has a file on disk for good, or the names in a folder. It is no error if it is not there.
+// syncPath syncs a file, or the names in a folder. It is no error if it does not exist.
 func syncPath(path string) error {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -244,8 +249,8 @@ func syncPath(path string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// Close waits until what was pulled and made is on disk for good. It must not be called beside other methods.
-func (s *Store) Close() {
-	s.syncer.closeOnce.Do(func() { close(s.syncer.closing) })
-	s.syncer.done.Wait()
+// close waits until everything that was brought is synced.
+func (q *syncer) close() {
+	q.closeOnce.Do(func() { close(q.closing) })
+	q.done.Wait()
 }

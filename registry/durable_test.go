@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
 )
 
 // afterCrash opens the store as the first to do so since the machine has started.
@@ -21,7 +23,8 @@ func afterCrash(t *testing.T, s *Store) *Store {
 	return newStore(t, Config{Dir: s.dir})
 }
 
-// TestCloseSyncs: what was pulled is marked as on disk for good once the store is closed, and then nobody looks at it any more.
+// TestCloseSyncs: what was pulled is marked as synced once the store is closed, and then it is not
+// checked any more.
 func TestCloseSyncs(t *testing.T) {
 	srv := newServer(t)
 	ref, upper := twoLayers(t, srv)
@@ -46,8 +49,8 @@ func TestCloseSyncs(t *testing.T) {
 	}
 }
 
-// TestCrash: what the machine's crash may have damaged is looked at, once: what is whole is kept, what is not is fetched again,
-// and a root filesystem is made again.
+// TestCrash: what the machine's crash may have damaged is looked at, once: what is whole is kept,
+// what is not is fetched again, and a root filesystem is made again.
 func TestCrash(t *testing.T) {
 	srv := newServer(t)
 	ref, upper := twoLayers(t, srv)
@@ -103,8 +106,8 @@ func TestCrash(t *testing.T) {
 	}
 }
 
-// TestLooksTwice: where it cannot be noted that the store was looked at, it opens all the same, and what this boot has made stays, as
-// containers may run from it.
+// TestLooksTwice: where it cannot be noted that the store was looked at, it opens all the same, and
+// what this boot has made stays, as containers may run from it.
 func TestLooksTwice(t *testing.T) {
 	srv := newServer(t)
 	ref, upper := twoLayers(t, srv)
@@ -128,7 +131,8 @@ func TestLooksTwice(t *testing.T) {
 	}
 }
 
-// TestCrashOfRecords: an image of which a crash has left only the tag is listed, and goes as any other.
+// TestCrashOfRecords: an image of which a crash has left only the tag is listed, and goes as any
+// other.
 func TestCrashOfRecords(t *testing.T) {
 	srv := newServer(t)
 	ref, _ := twoLayers(t, srv)
@@ -150,7 +154,8 @@ func TestCrashOfRecords(t *testing.T) {
 	checkAbsent(t, s, ref)
 }
 
-// TestUpdateIsSynced: what a reference comes to mean is on disk for good before what it meant is forgotten.
+// TestUpdateIsSynced: what a reference comes to mean is synced before what it meant is
+// forgotten.
 func TestUpdateIsSynced(t *testing.T) {
 	srv := newServer(t)
 	s, ref := newStore(t, Config{}), srv.host()+"/app:v1"
@@ -174,8 +179,8 @@ func TestUpdateIsSynced(t *testing.T) {
 	}
 }
 
-// heldLayer pushes app:v1 and app:v2, of the same two layers, the second of which is not answered for before release is closed; asked is
-// told when it is asked for.
+// heldLayer pushes app:v1 and app:v2, of the same two layers, the second of which is not answered
+// for before release is closed; asked is told when it is asked for.
 func heldLayer(t *testing.T) (srv *server, asked, release chan struct{}) {
 	t.Helper()
 	srv = newServer(t)
@@ -219,7 +224,8 @@ func TestUnpackedWhileFetched(t *testing.T) {
 	}
 }
 
-// TestUnpackingIsTakenOver: who gives up takes nobody along who wants the same layers.
+// TestUnpackingIsTakenOver: a caller that gives up does not take others with it that want the same
+// layers.
 func TestUnpackingIsTakenOver(t *testing.T) {
 	srv, asked, release := heldLayer(t)
 	s := newStore(t, Config{})
@@ -234,7 +240,7 @@ func TestUnpackingIsTakenOver(t *testing.T) {
 		_, err := s.pulled(t.Context(), srv.host()+"/app:v2")
 		second <- err
 	}()
-	eventually(t, "the second pull asks for its manifest", func() bool { return srv.count(http.MethodGet, "/manifests/v2") > 0 })
+	eventually.True(t, "the second pull asks for its manifest", func() bool { return srv.count(http.MethodGet, "/manifests/v2") > 0 })
 	cancel()
 	if err := <-first; !errors.Is(err, context.Canceled) {
 		t.Errorf("the first ended with %v", err)

@@ -8,10 +8,21 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/krustlet-go/krustlet-wasi/registry/distribution"
+	"github.com/krustlet-go/krustlet-wasi/registry/fault"
+	"github.com/krustlet-go/krustlet-wasi/registry/manifest"
 )
 
-// parallelLayers is how many layers of one image are fetched at a time. With more, the first comes later, and so does its unpacking.
+// parallelLayers is how many layers of one image are fetched at a time. With more, the first comes
+// later, and so does its unpacking.
 const parallelLayers = 3
+
+// fetches are the layers that are fetched now.
+type fetches struct {
+	blobs   blobs
+	running calls[blob] // by repository and layer
+}
 
 // fetching is the layers of an image on their way to the disk.
 type fetching struct {
@@ -28,7 +39,8 @@ func newFetching(n int) *fetching {
 	return f
 }
 
-// release lets the layers be removed. It may be called twice, and not before fetchAll has returned.
+// release lets the layers be removed. It may be called twice, and not before fetches.all has
+// returned.
 func (f *fetching) release() {
 	for _, unpin := range f.pins {
 		if unpin != nil {
@@ -37,18 +49,19 @@ func (f *fetching) release() {
 	}
 }
 
-// unsynced are the layers, all there, that are not on disk for good.
+// unsynced are the layers that are not synced. All layers must be there.
 func (f *fetching) unsynced() []blob {
 	return slices.DeleteFunc(slices.Clone(f.blobs), func(b blob) bool { return b.synced })
 }
 
-// fetchAll brings the plan's layers to the disk, in order, but several at a time. None is removed before they are released.
-func (s *Store) fetchAll(ctx context.Context, remote *session, ref reference, p plan, f *fetching) error {
+// all brings the plan's layers to the disk, in order, but several at a time. None is removed before
+// they are released.
+func (s *fetches) all(ctx context.Context, remote *distribution.Repository, ref distribution.Reference, p plan, f *fetching) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(parallelLayers)
 	for i, layer := range p.layers {
 		group.Go(func() (err error) {
-			f.blobs[i], f.pins[i], err = s.fetchPinned(ctx, remote, ref, layer, p.kind)
+			f.blobs[i], f.pins[i], err = s.pinned(ctx, remote, ref, layer, p.kind)
 			if err == nil {
 				close(f.ready[i])
 			}
@@ -58,10 +71,11 @@ func (s *Store) fetchAll(ctx context.Context, remote *session, ref reference, p 
 	return group.Wait()
 }
 
-// fetchPinned fetches a layer and pins it. It begins anew if the layer is removed in between, as its image was a moment ago.
-func (s *Store) fetchPinned(ctx context.Context, remote *session, ref reference, layer v1.Descriptor, kind kind) (blob, func(), error) {
+// pinned fetches a layer and pins it. It begins again if the layer is removed in between, together
+// with an image that had it.
+func (s *fetches) pinned(ctx context.Context, remote *distribution.Repository, ref distribution.Reference, layer v1.Descriptor, kind manifest.Kind) (blob, func(), error) {
 	for {
-		b, err := s.fetches.do(ctx, kind.String()+" "+ref.at(layer.Digest.String()), func(ctx context.Context) (blob, error) {
+		b, err := s.running.do(ctx, kind.String()+" "+ref.At(layer.Digest.String()), func(ctx context.Context) (blob, error) {
 			return s.fetch(ctx, remote, layer, kind)
 		})
 		if err != nil {
@@ -74,9 +88,9 @@ func (s *Store) fetchPinned(ctx context.Context, remote *session, ref reference,
 	}
 }
 
-// fetch returns the layer's blob from the disk, or else from the registry. A blob of another size than the
-// manifest says is fetched, so that whoever lies is found out.
-func (s *Store) fetch(ctx context.Context, remote *session, layer v1.Descriptor, kind kind) (blob, error) {
+// fetch returns the layer's blob from the disk, or else from the registry. A blob of another size
+// than the manifest says is fetched, so that a wrong manifest is detected.
+func (s *fetches) fetch(ctx context.Context, remote *distribution.Repository, layer v1.Descriptor, kind manifest.Kind) (blob, error) {
 	want := expected{digest: layer.Digest.String(), size: layer.Size, kind: kind}
 	if limit := s.blobs.limit(kind); layer.Size > limit {
 		return blob{}, tooLarge(kind, layer.Size, limit)
@@ -93,7 +107,7 @@ func (s *Store) fetch(ctx context.Context, remote *session, layer v1.Descriptor,
 		p.leave(nil)
 		return b, nil
 	}
-	if err := s.fill(ctx, remote, layer, p); err != nil {
+	if err := fill(ctx, remote, layer, p); err != nil {
 		p.leave(err)
 		return blob{}, err
 	}
@@ -101,18 +115,18 @@ func (s *Store) fetch(ctx context.Context, remote *session, layer v1.Descriptor,
 }
 
 // fill brings a part to its end.
-func (s *Store) fill(ctx context.Context, remote *session, layer v1.Descriptor, p *part) error {
-	old := p.size > 0
-	if p.size == p.want.size && p.check() == nil {
+func fill(ctx context.Context, remote *distribution.Repository, layer v1.Descriptor, p *part) error {
+	old := p.have > 0
+	if p.have == p.want.size && p.check() == nil {
 		return nil
 	}
-	err := remote.stream(ctx, layer, p)
-	if old && errors.Is(err, ErrDigestMismatch) {
+	err := remote.Stream(ctx, layer, p)
+	if old && errors.Is(err, fault.ErrDigestMismatch) {
 		// What was there from before may be what is wrong.
-		if err := p.restart(); err != nil {
+		if err := p.Restart(); err != nil {
 			return err
 		}
-		err = remote.stream(ctx, layer, p)
+		err = remote.Stream(ctx, layer, p)
 	}
 	return err
 }

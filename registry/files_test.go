@@ -16,6 +16,10 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/errorcheck"
+	"github.com/krustlet-go/krustlet-wasi/registry/fault"
+	"github.com/krustlet-go/krustlet-wasi/registry/manifest"
 )
 
 // fileImage is an artifact whose layers are files: pairs of a title, or nothing, and a content.
@@ -25,7 +29,7 @@ func fileImage(t *testing.T, mediaType types.MediaType, files ...string) v1.Imag
 	for i := 0; i < len(files); i += 2 {
 		add := mutate.Addendum{Layer: static.NewLayer([]byte(files[i+1]), mediaType), MediaType: mediaType}
 		if files[i] != "" {
-			add.Annotations = map[string]string{titleKey: files[i]}
+			add.Annotations = map[string]string{manifest.TitleKey: files[i]}
 		}
 		var err error
 		if img, err = mutate.Append(img, add); err != nil {
@@ -66,7 +70,7 @@ func TestPullFiles(t *testing.T) {
 	srv.pushImage(t, "linux", linuxImage(t, "s390x", gzipLayer(t, "etc/a", "old", "etc/b", "b"), zstdLayer(t, "etc/a", "new")))
 	srv.pushImage(t, "rootfs", image(t, entrypointOf("/app.wasm"), gzipLayer(t, "app.wasm", module, "data", "d")))
 	srv.pushImage(t, "titled", fileImage(t, "text/plain", "./a.txt", "A", "model.bin", "", "c", "C"))
-	srv.pushImage(t, "module", fileImage(t, wasmLayerType, "named.wasm", module))
+	srv.pushImage(t, "module", fileImage(t, manifest.LayerType, "named.wasm", module))
 	platforms := func(archs ...string) v1.ImageIndex {
 		var index v1.ImageIndex = empty.Index
 		for _, arch := range archs {
@@ -125,21 +129,21 @@ func TestPullFilesRefuses(t *testing.T) {
 		srv.pushImage(t, name, fileImage(t, "text/plain", files...))
 		s := newStore(t, Config{})
 		_, err := s.PullFiles(t.Context(), srv.host()+"/"+name, nil)
-		checkError(t, err, ErrInvalidImage)
+		errorcheck.Is(t, err, fault.ErrInvalidImage)
 		if entries, err := os.ReadDir(s.roots.dir); err != nil || len(entries) > 0 {
 			t.Errorf("%s left %v, %v", name, entries, err)
 		}
 	}
 	srv.pushImage(t, "large", fileImage(t, "text/plain", "a", "123", "b", "456"))
 	_, err := newStore(t, Config{MaxUnpackedSize: 5}).PullFiles(t.Context(), srv.host()+"/large", nil)
-	checkError(t, err, ErrTooLarge, "up to 5")
+	errorcheck.Is(t, err, fault.ErrTooLarge, "up to 5")
 	_, err = newStore(t, Config{}).PullFiles(t.Context(), srv.host()+"/none", nil)
-	checkError(t, err, ErrNotFound)
+	errorcheck.Is(t, err, fault.ErrNotFound)
 	local := newStore(t, Config{AllowLocalModules: true})
 	_, err = local.PullFiles(t.Context(), "fs//etc/passwd", nil)
-	checkError(t, err, ErrInvalidReference, "hostPath")
+	errorcheck.Is(t, err, fault.ErrInvalidReference, "hostPath")
 	_, _, err = local.LookupFiles(t.Context(), "fs//etc/passwd", nil)
-	checkError(t, err, ErrInvalidReference, "hostPath")
+	errorcheck.Is(t, err, fault.ErrInvalidReference, "hostPath")
 }
 
 // An image may be there to run and to be shown, whatever came first, and is one image.
@@ -184,7 +188,7 @@ func TestFilesBesideModule(t *testing.T) {
 			t.Errorf("%s to run: %+v, %v, %v", name, m, present, err)
 		}
 		_, err := s.pulled(t.Context(), host+"/"+name)
-		checkError(t, err, ErrNotWasm)
+		errorcheck.Is(t, err, fault.ErrNotWasm)
 		if m, present, err := s.LookupFiles(t.Context(), host+"/"+name, nil); err != nil || !present || len(shown(t, m)) != 1 {
 			t.Errorf("%s to show, once it was refused to run: %v, %v", name, present, err)
 		}

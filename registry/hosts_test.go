@@ -9,7 +9,10 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/errorcheck"
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
+	"github.com/krustlet-go/krustlet-wasi/registry/distribution"
+	"github.com/krustlet-go/krustlet-wasi/registry/fault"
 )
 
 func TestPullOverTLS(t *testing.T) {
@@ -59,7 +62,7 @@ func TestPlainHTTPNeedsLeave(t *testing.T) {
 		srv.reset()
 		s := newStore(t, Config{InsecureRegistries: tt.insecure})
 		direct := directTransport{inner: &http.Transport{}, host: srv.host()}
-		s.network.usual = &policyTransport{policy: s.hosts, verified: direct, lenient: direct}
+		s.network.Usual = &distribution.PolicyTransport{Policy: s.hosts, Verified: direct, Lenient: direct}
 		m, err := s.pulled(t.Context(), tt.image)
 		if tt.allowed {
 			if err != nil {
@@ -69,7 +72,7 @@ func TestPlainHTTPNeedsLeave(t *testing.T) {
 			checkModule(t, m, module)
 			continue
 		}
-		checkError(t, err, nil)
+		errorcheck.Is(t, err, nil)
 		if len(srv.requests) != 0 {
 			t.Errorf("%s with %v: requests %v", tt.image, tt.insecure, srv.requests)
 		}
@@ -116,7 +119,7 @@ func TestRedirectCarriesNoCredentials(t *testing.T) {
 
 	s := newStore(t, Config{})
 	_, err := s.pulled(t.Context(), srv.host()+"/app:v1")
-	checkError(t, err, ErrUnauthorized, srv.host())
+	errorcheck.Is(t, err, fault.ErrUnauthorized, srv.host())
 	m, err := s.Pull(t.Context(), srv.host()+"/app:v1", password{})
 	if err != nil {
 		t.Fatal(err)
@@ -130,7 +133,7 @@ func TestRedirectCarriesNoCredentials(t *testing.T) {
 	cdn.Close()
 	s = newStore(t, Config{Dir: filepath.Join(t.TempDir(), "m")})
 	_, err = s.Pull(t.Context(), srv.host()+"/app:v1", password{})
-	checkError(t, err, nil, "connection refused")
+	errorcheck.Is(t, err, nil, "connection refused")
 	if strings.Contains(err.Error(), "signature") {
 		t.Errorf("error shows the signature: %v", err)
 	}

@@ -8,59 +8,63 @@ import (
 	"io/fs"
 	"os"
 	"syscall"
+
+	"github.com/krustlet-go/krustlet-wasi/registry/distribution"
+	"github.com/krustlet-go/krustlet-wasi/registry/fault"
+	"github.com/krustlet-go/krustlet-wasi/registry/manifest"
 )
 
-// local takes a module from a file of the node. The file is read whenever a container starts, so a new build
-// is seen; it is copied into the store, so that what runs is what the digest says.
-func (s *Store) local(image string, ref reference) (m Module, present bool, err error) {
+// local takes a module from a file of the node. The file is read whenever a container starts, so a
+// new build is seen; it is copied into the store, so that what runs is what the digest says.
+func (s *Store) local(image string, ref distribution.Reference) (m Module, present bool, err error) {
 	if !s.allowLocal {
-		return Module{}, false, fail(ErrLocalModules, nil, "image %.300q names a file of the node, which this node does not allow (--x-allow-local-modules)", image)
+		return Module{}, false, fault.New(fault.ErrLocalModules, nil, "image %.300q names a file of the node, which this node does not allow (--x-allow-local-modules)", image)
 	}
 	// A named pipe must not block; it is refused below.
-	f, err := os.OpenFile(ref.path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, err := os.OpenFile(ref.Path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Module{}, false, nil
 	}
 	if err != nil {
-		return Module{}, false, fail(nil, err, "local module: %v", err)
+		return Module{}, false, fault.New(nil, err, "local module: %v", err)
 	}
 	defer func() { _ = f.Close() }()
 	info, err := f.Stat()
 	if err != nil {
-		return Module{}, false, fail(nil, err, "local module: %v", err)
+		return Module{}, false, fault.New(nil, err, "local module: %v", err)
 	}
 	if !info.Mode().IsRegular() {
-		return Module{}, false, fail(ErrNotWasm, nil, "local module %s is no regular file", ref.path)
+		return Module{}, false, fault.New(fault.ErrNotWasm, nil, "local module %s is no regular file", ref.Path)
 	}
 	b, err := s.keep(f, info.Size())
 	if err != nil {
-		return Module{}, false, fail(nil, err, "local module %s: %v", ref.path, err)
+		return Module{}, false, fault.New(nil, err, "local module %s: %v", ref.Path, err)
 	}
-	if ref.digest != "" && b.digest != ref.digest {
-		return Module{}, false, fail(ErrDigestMismatch, nil, "local module %s has the digest %s, not %s", ref.path, b.digest, ref.digest)
+	if ref.Digest != "" && b.digest != ref.Digest {
+		return Module{}, false, fault.New(fault.ErrDigestMismatch, nil, "local module %s has the digest %s, not %s", ref.Path, b.digest, ref.Digest)
 	}
 	m = b.module()
-	m.Image, m.ImageID = image, localPrefix+ref.path+"@"+b.digest
+	m.Image, m.ImageID = image, distribution.LocalPrefix+ref.Path+"@"+b.digest
 	return m, true, nil
 }
 
 // keep returns the blob with f's content, and stores it if it is new.
 func (s *Store) keep(f *os.File, size int64) (blob, error) {
-	limit := s.blobs.limit(wasmFile)
+	limit := s.blobs.limit(manifest.Module)
 	if size > limit {
-		return blob{}, tooLarge(wasmFile, size, limit)
+		return blob{}, tooLarge(manifest.Module, size, limit)
 	}
 	hash := sha256.New()
 	if _, err := io.CopyBuffer(hash, io.LimitReader(f, limit+1), make([]byte, copySize)); err != nil {
 		return blob{}, err
 	}
-	b, err := s.blobs.find("sha256:"+hex.EncodeToString(hash.Sum(nil)), wasmFile)
+	b, err := s.blobs.find("sha256:"+hex.EncodeToString(hash.Sum(nil)), manifest.Module)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return b, err
 	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return blob{}, err
 	}
-	// The digest is taken anew: the file may have changed in between.
-	return s.blobs.put(f, expected{size: -1, kind: wasmFile})
+	// The digest is computed again: the file may have changed in between.
+	return s.blobs.put(f, expected{size: -1, kind: manifest.Module})
 }

@@ -5,6 +5,9 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/errorcheck"
+	"github.com/krustlet-go/krustlet-wasi/registry/fault"
 )
 
 // docs/security.md: "`--x-allow-local-modules` lets each user who may create pods run any module that the agent can read."
@@ -48,7 +51,7 @@ func TestLocalModule(t *testing.T) {
 	checkModule(t, m, newer)
 	checkModule(t, before, module)
 	_, err = s.pulled(t.Context(), "fs/hello.wasm@"+digestOf(module))
-	checkError(t, err, ErrDigestMismatch, digestOf(newer))
+	errorcheck.Is(t, err, fault.ErrDigestMismatch, digestOf(newer))
 }
 
 func TestLocalModuleRefused(t *testing.T) {
@@ -68,28 +71,28 @@ func TestLocalModuleRefused(t *testing.T) {
 		class error
 		says  string
 	}{
-		{"elf", ErrNotWasm, "ELF"},
-		{"empty", ErrNotWasm, "no WebAssembly"},
-		{"large", ErrTooLarge, "1000"},
-		{"pipe", ErrNotWasm, "no regular file"},
-		{".", ErrNotWasm, "no regular file"},
+		{"elf", fault.ErrNotWasm, "ELF"},
+		{"empty", fault.ErrNotWasm, "no WebAssembly"},
+		{"large", fault.ErrTooLarge, "1000"},
+		{"pipe", fault.ErrNotWasm, "no regular file"},
+		{".", fault.ErrNotWasm, "no regular file"},
 	} {
 		image := "fs/" + filepath.Join(dir, tt.file)
 		_, err := s.pulled(t.Context(), image)
-		checkError(t, err, tt.class, tt.says, filepath.Join(dir, tt.file))
+		errorcheck.Is(t, err, tt.class, tt.says, filepath.Join(dir, tt.file))
 		_, present, err := s.found(image)
 		if present {
 			t.Errorf("%s is present", image)
 		}
-		checkError(t, err, tt.class, tt.says)
+		errorcheck.Is(t, err, tt.class, tt.says)
 	}
 	checkAbsent(t, s, "fs/"+filepath.Join(dir, "none"))
 	_, err := s.pulled(t.Context(), "fs/none.wasm")
-	checkError(t, err, ErrNotFound, "none.wasm", "fs//PATH")
+	errorcheck.Is(t, err, fault.ErrNotFound, "none.wasm", "fs//PATH")
 
 	strict := newStore(t, Config{})
 	_, err = strict.pulled(t.Context(), "fs/"+filepath.Join(dir, "good"))
-	checkError(t, err, ErrLocalModules, "--x-allow-local-modules")
+	errorcheck.Is(t, err, fault.ErrLocalModules, "--x-allow-local-modules")
 	_, _, err = strict.found("fs/" + filepath.Join(dir, "good"))
-	checkError(t, err, ErrLocalModules)
+	errorcheck.Is(t, err, fault.ErrLocalModules)
 }

@@ -9,31 +9,38 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/pause"
 )
 
-// Several processes may use a store at once, and so its locks are those of files, by flock(2): the kernel drops them with the
-// process. They hold between goroutines as well, as each opens the file anew.
+// Several processes may use a store at once. So its locks are locks of files, by flock(2): the
+// kernel drops them when the process exits. They work between goroutines too, because each opens
+// the file itself.
 //
-// A blob is locked exclusively while it is written, and shared from when a pull has found it until what refers to it is written;
-// whoever removes blobs passes over those that are locked. The store's own lock is held, shared, while such a reference is
-// written (exclusively where its record may be another pull's as well), and exclusively from looking at all references until what none refers to is removed. Both are
-// moments. After the machine has started, the first to open the store holds it exclusively while it looks at what is there (durable.go).
+// A blob is locked exclusively while it is written. It is locked shared from the moment when a pull
+// has found it until the reference to it is written. A process that removes blobs skips locked
+// ones. The store's own lock is held shared while such a reference is written, and exclusively if
+// another pull may write the same record. It is held exclusively while a process reads all
+// references and removes what none of them needs. Both are short. After a start of the machine, the
+// first process that opens the store holds it exclusively while it checks what is there
+// (durable.go).
 
-// lockRetry is how long to wait before asking for a lock again. flock(2) has no wait that a context could end.
+// lockRetry is how long to wait before asking for a lock again. flock(2) has no wait that a context
+// could end.
 const lockRetry = 10 * time.Millisecond
 
-// errGone says that a file was locked and is no longer there.
+// errGone means that a file was locked, but was removed before.
 var errGone = errors.New("the file was removed or replaced")
 
-// awaitLock takes a lock on a file, unix.LOCK_SH or unix.LOCK_EX. It fails with errGone if the file's path has come to mean
-// another file, or none.
+// awaitLock takes a lock on a file, unix.LOCK_SH or unix.LOCK_EX. It fails with errGone if the
+// file's path has come to mean another file, or none.
 func awaitLock(ctx context.Context, f *os.File, how int) error {
 	for {
 		locked, err := tryLock(f, how)
 		if locked || err != nil {
 			return err
 		}
-		if err := sleep(ctx, lockRetry); err != nil {
+		if err := pause.For(ctx, lockRetry); err != nil {
 			return err
 		}
 	}
@@ -59,7 +66,8 @@ func tryLock(f *os.File, how int) (locked bool, err error) {
 	return err == nil, err
 }
 
-// withLock does something while it holds the lock of a path, a file that is made if it is not there.
+// withLock does something while it holds the lock of a path, a file that is made if it is not
+// there.
 func withLock(ctx context.Context, path string, how int, do func() error) error {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
@@ -72,8 +80,8 @@ func withLock(ctx context.Context, path string, how int, do func() error) error 
 	return do()
 }
 
-// lockPath locks a file or a folder that is there, unix.LOCK_SH or unix.LOCK_EX, until unlock is called. fs.ErrNotExist: it was
-// removed meanwhile, or before.
+// lockPath locks a file or a folder that is there, unix.LOCK_SH or unix.LOCK_EX, until unlock is
+// called. fs.ErrNotExist: it was removed meanwhile, or before.
 func lockPath(ctx context.Context, path string, how int) (unlock func(), err error) {
 	f, err := os.Open(path)
 	if err != nil {

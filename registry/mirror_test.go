@@ -20,9 +20,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/errorcheck"
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
 )
 
@@ -78,7 +78,7 @@ func TestMirrors(t *testing.T) {
 			s := newStore(t, Config{HostsDir: hostsDir(t, "registry.example", hosts)})
 			m, err := s.pulled(t.Context(), "registry.example/team/app:v1")
 			if tt.fails != "" {
-				checkError(t, err, nil, tt.fails)
+				errorcheck.Is(t, err, nil, tt.fails)
 			} else if err != nil {
 				t.Fatal(err)
 			} else {
@@ -125,14 +125,14 @@ func TestHostFolders(t *testing.T) {
 	dir := hostsDir(t, "_default", "server = 'http://127.0.0.1:1'\n")
 	s := newStore(t, Config{HostsDir: dir})
 	_, err := s.pulled(t.Context(), "registry.example/app:v1")
-	checkError(t, err, nil, "127.0.0.1:1")
+	errorcheck.Is(t, err, nil, "127.0.0.1:1")
 	writeHosts(t, dir, "registry.example", content)
 	if _, err := s.pulled(t.Context(), "registry.example/app:v1"); err != nil {
 		t.Error(err)
 	}
 	writeHosts(t, dir, "registry.example", "server = 'http://127.0.0.1:2'\n")
 	_, err = s.pulled(t.Context(), "registry.example/app:v1")
-	checkError(t, err, nil, "127.0.0.1:2")
+	errorcheck.Is(t, err, nil, "127.0.0.1:2")
 }
 
 func TestMirrorIsToldWhatItMirrors(t *testing.T) {
@@ -199,7 +199,8 @@ func writePEM(t *testing.T, file, kind string, der []byte) {
 	}
 }
 
-// sign makes a certificate for 127.0.0.1, of a server and a client alike, and the files of it and its key.
+// sign makes a certificate for 127.0.0.1, of a server and a client alike, and the files of it and
+// its key.
 func (a *authority) sign(t *testing.T) (_ tls.Certificate, certFile, keyFile string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -275,7 +276,7 @@ func TestCertificates(t *testing.T) {
 			})
 			m, err := s.pulled(t.Context(), "registry.example/app:v1")
 			if !tt.ok {
-				checkError(t, err, nil)
+				errorcheck.Is(t, err, nil)
 				return
 			}
 			if err != nil {
@@ -328,72 +329,6 @@ func TestMirrorGetsItsOwnCredentials(t *testing.T) {
 		if s != mirror.host()+" mirror's" && s != upstream.host()+" registry's" {
 			t.Errorf("shown to %s", s)
 		}
-	}
-}
-
-// answers is a transport that answers with one after the other, and the last for ever.
-type answers struct {
-	codes  []int
-	header string // Retry-After
-	asked  int
-}
-
-func (a *answers) RoundTrip(*http.Request) (*http.Response, error) {
-	code := a.codes[min(a.asked, len(a.codes)-1)]
-	a.asked++
-	resp := &http.Response{StatusCode: code, Header: http.Header{}, Body: http.NoBody}
-	if a.header != "" {
-		resp.Header.Set("Retry-After", a.header)
-	}
-	return resp, nil
-}
-
-func TestPatience(t *testing.T) {
-	for name, tt := range map[string]struct {
-		answers answers
-		code    int
-		asked   int
-		took    time.Duration
-	}{
-		"at once":                {answers{codes: []int{200}}, 200, 1, 0},
-		"an error of its own":    {answers{codes: []int{500}}, 500, 1, 0},
-		"too many, then fine":    {answers{codes: []int{429, 429, 200}, header: "7"}, 200, 3, 14 * time.Second},
-		"away, then fine":        {answers{codes: []int{503, 200}, header: "2"}, 200, 2, 2 * time.Second},
-		"it does not say":        {answers{codes: []int{429, 503, 200}}, 200, 3, 600 * time.Millisecond},
-		"for too long":           {answers{codes: []int{429}, header: "61"}, 429, 1, 0},
-		"for too long in all":    {answers{codes: []int{429}, header: "25"}, 429, 3, 50 * time.Second},
-		"for ever":               {answers{codes: []int{429}, header: "1"}, 429, waits + 1, waits * time.Second},
-		"what cannot be read":    {answers{codes: []int{429, 200}, header: "soon"}, 200, 2, 200 * time.Millisecond},
-		"until a moment gone by": {answers{codes: []int{429, 200}, header: "Fri, 01 Jan 1999 00:00:00 GMT"}, 200, 2, 0},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://registry.example/", nil)
-				if err != nil {
-					t.Fatal(err)
-				}
-				began := time.Now()
-				resp, err := patience{&tt.answers}.RoundTrip(req)
-				if err != nil || resp.StatusCode != tt.code || tt.answers.asked != tt.asked || time.Since(began) != tt.took {
-					t.Errorf("%v, %v, asked %d times, took %v", resp.StatusCode, err, tt.answers.asked, time.Since(began))
-				}
-			})
-		})
-	}
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
-		defer cancel()
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://registry.example/", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := (patience{&answers{codes: []int{429}, header: "30"}}).RoundTrip(req); err == nil {
-			t.Error("it waits beyond its context")
-		}
-	})
-	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	if d, ok := retryAfter("Fri, 02 Jan 2026 03:04:25 GMT", at); !ok || d != 20*time.Second {
-		t.Errorf("a date is read as %v", d)
 	}
 }
 

@@ -10,23 +10,28 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/krustlet-go/krustlet-wasi/registry/distribution"
+	"github.com/krustlet-go/krustlet-wasi/registry/fault"
+	"github.com/krustlet-go/krustlet-wasi/registry/manifest"
 )
 
-// partSuffix ends the names of blobs that have not been fetched to their end. What there is of one outlives a transfer that
-// breaks off, and a crash; it is not trusted before the digest of the whole has been found right.
+// partSuffix ends the names of blobs that have not been fetched to their end. What there is of one
+// outlives a transfer that breaks off, and a crash; it is not trusted before the digest of the
+// whole has been found right.
 const partSuffix = ".part"
 
-// part is a blob that is being fetched. It is locked for whoever fetches it.
+// part is a blob that is being fetched. The goroutine that fetches it holds its lock.
 type part struct {
 	blobs blobs
 	file  *os.File
 	want  expected
-	size  int64
+	have  int64     // bytes
 	hash  hash.Hash // of what there is
 	done  bool
 }
 
-// part opens what there is of a blob, and waits for whoever else is fetching it.
+// part opens what there is of a blob. It waits while another goroutine or process fetches it.
 func (b blobs) part(ctx context.Context, want expected) (*part, error) {
 	for {
 		f, err := os.OpenFile(b.path(want.digest)+partSuffix, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
@@ -35,11 +40,11 @@ func (b blobs) part(ctx context.Context, want expected) (*part, error) {
 		}
 		p := &part{blobs: b, file: f, want: want, hash: sha256.New()}
 		if err = awaitLock(ctx, f, unix.LOCK_EX); err == nil {
-			p.size, err = io.CopyBuffer(struct{ io.Writer }{p.hash}, struct{ io.Reader }{f}, make([]byte, copySize))
+			p.have, err = io.CopyBuffer(struct{ io.Writer }{p.hash}, struct{ io.Reader }{f}, make([]byte, copySize))
 		}
 		// An empty file is not made empty once more: ext4 would write it out when it is closed.
-		if err == nil && (p.size > want.size || p.size > 0 && p.size < preambleSize) {
-			err = p.restart()
+		if err == nil && (p.have > want.size || p.have > 0 && p.have < manifest.PreambleSize) {
+			err = p.Restart()
 		}
 		if err == nil {
 			return p, nil
@@ -51,9 +56,12 @@ func (b blobs) part(ctx context.Context, want expected) (*part, error) {
 	}
 }
 
-// restart forgets what there is.
-func (p *part) restart() error {
-	p.size = 0
+// Size is how much there is, in bytes.
+func (p *part) Size() int64 { return p.have }
+
+// Restart forgets what there is.
+func (p *part) Restart() error {
+	p.have = 0
 	p.hash.Reset()
 	if err := p.file.Truncate(0); err != nil {
 		return err
@@ -62,16 +70,16 @@ func (p *part) restart() error {
 	return err
 }
 
-// take adds what r gives, which is the content from a place on: where the part ends, or the beginning. Content that cannot be
-// the right one is refused as soon as that is seen.
-func (p *part) take(r io.Reader, from int64) error {
-	if from != p.size {
-		if err := p.restart(); err != nil {
+// Take adds what r gives: the content from a position on, which is the end of the part or 0. Wrong
+// content is refused as soon as that is known.
+func (p *part) Take(r io.Reader, from int64) error {
+	if from != p.have {
+		if err := p.Restart(); err != nil {
 			return err
 		}
 	}
-	r = io.LimitReader(r, p.want.size-p.size+1)
-	if p.want.kind == wasmFile && p.size == 0 {
+	r = io.LimitReader(r, p.want.size-p.have+1)
+	if p.want.kind == manifest.Module && p.have == 0 {
 		if err := p.takePreamble(r); err != nil {
 			return err
 		}
@@ -80,10 +88,10 @@ func (p *part) take(r io.Reader, from int64) error {
 	switch {
 	case err != nil:
 		return err
-	case p.size > p.want.size:
-		return fail(ErrDigestMismatch, nil, "%v %s is larger than the %d bytes that its manifest says", p.want.kind, p.want.digest, p.want.size)
-	case p.size < p.want.size:
-		return fail(ErrDigestMismatch, nil, "%v %s ended after %d of %d bytes", p.want.kind, p.want.digest, p.size, p.want.size)
+	case p.have > p.want.size:
+		return fault.New(fault.ErrDigestMismatch, nil, "%v %s is larger than the %d bytes that its manifest says", p.want.kind, p.want.digest, p.want.size)
+	case p.have < p.want.size:
+		return fault.New(fault.ErrDigestMismatch, nil, "%v %s ended after %d of %d bytes", p.want.kind, p.want.digest, p.have, p.want.size)
 	}
 	return p.check()
 }
@@ -98,9 +106,9 @@ func (p *part) copy(r io.Reader) error {
 			if _, err := to.Write(buffer[:n]); err != nil {
 				return err
 			}
-			p.size += int64(n)
+			p.have += int64(n)
 			if p.blobs.progress != nil {
-				p.blobs.progress(p.want.digest, min(p.size, p.want.size), p.want.size)
+				p.blobs.progress(p.want.digest, min(p.have, p.want.size), p.want.size)
 			}
 		}
 		if errors.Is(err, io.EOF) {
@@ -114,29 +122,29 @@ func (p *part) copy(r io.Reader) error {
 
 // takePreamble reads a module's first bytes, so that what is none is refused before it is fetched.
 func (p *part) takePreamble(r io.Reader) error {
-	start := make([]byte, preambleSize)
+	start := make([]byte, manifest.PreambleSize)
 	n, err := io.ReadFull(r, start)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return err // fewer bytes are not worth keeping
 	}
-	if _, err := isComponent(start[:n]); err != nil {
+	if _, err := manifest.IsComponent(start[:n]); err != nil {
 		return err
 	}
 	_, err = io.MultiWriter(p.file, p.hash).Write(start[:n])
-	p.size = int64(n)
+	p.have = int64(n)
 	return err
 }
 
 // check compares the digest of the whole. What is wrong is not kept.
 func (p *part) check() error {
 	if digest := "sha256:" + hex.EncodeToString(p.hash.Sum(nil)); digest != p.want.digest {
-		return fail(ErrDigestMismatch, p.restart(), "%v %s came with the digest %s", p.want.kind, p.want.digest, digest)
+		return fault.New(fault.ErrDigestMismatch, p.Restart(), "%v %s came with the digest %s", p.want.kind, p.want.digest, digest)
 	}
 	p.done = true
 	return nil
 }
 
-// finish puts the whole blob in its place, and closes the part.
+// finish gives the complete blob its path, and closes the part.
 func (p *part) finish() (blob, error) {
 	defer func() { _ = p.file.Close() }()
 	if !p.done {
@@ -148,10 +156,11 @@ func (p *part) finish() (blob, error) {
 	return p.blobs.find(p.want.digest, p.want.kind)
 }
 
-// leave closes a part that was not finished. Only a transfer that broke off leaves something to go on with.
+// leave closes a part that was not finished. Only a transfer that broke off leaves something to go
+// on with.
 func (p *part) leave(err error) {
-	var broken *interruptedError
-	if p.size == 0 || !errors.As(err, &broken) && !errors.Is(err, context.Canceled) {
+	var broken *distribution.InterruptedError
+	if p.have == 0 || !errors.As(err, &broken) && !errors.Is(err, context.Canceled) {
 		_ = os.Remove(p.file.Name()) // while it is locked; or it is found later
 	}
 	_ = p.file.Close()

@@ -6,17 +6,21 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/krustlet-go/krustlet-wasi/registry/fault"
+	"github.com/krustlet-go/krustlet-wasi/registry/manifest"
 )
 
-// become makes the module at a path of the root filesystem the one of m.
+// become makes a module of the root filesystem, given by its path, the module of m.
 func (m *Module) become(at string) {
 	found := m.Root.modules[at]
 	m.Path, m.Digest, m.Component = filepath.Join(m.Root.Dir, filepath.FromSlash(at)), found.Digest, found.Component
 }
 
-// Program is m with the module that a guest of that argv, environment (entries KEY=VALUE) and working directory is an instance of. In an image
-// with a root filesystem it is the one that argv[0] names, as a shell would find it, with or without `.wasm` at its end;
-// if it names none, as in an image that is one module, it is the image's own. The error is of the class ErrNoProgram.
+// Program is m with the module that runs for that argv, environment (entries KEY=VALUE) and working
+// directory. In an image with a root filesystem, argv[0] names it. It is found as a shell would
+// find it, with or without `.wasm` at its end. If argv[0] names no module, or if the image is one
+// module, it is the image's own. The error is of the class ErrNoProgram.
 func (m Module) Program(argv, env []string, workDir string) (Module, error) {
 	if m.Root == nil {
 		return m, nil
@@ -34,10 +38,11 @@ func (m Module) Program(argv, env []string, workDir string) (Module, error) {
 	return m, nil
 }
 
-// Argv is the argv of a guest, where command and args are what a container says: command replaces the image's entrypoint and its
-// cmd, args the cmd. An image that is one module and has no entrypoint has its own name as such. It has one element at least.
+// Argv is the argv of a guest. command and args are those of the container: command replaces the
+// image's entrypoint and its cmd, args replaces the cmd. An image that is one module and has no
+// entrypoint uses its own name as the entrypoint. Argv has at least one element.
 func (m Module) Argv(command, args []string) []string {
-	var config ImageConfig
+	var config manifest.Config
 	if m.Config != nil {
 		config = *m.Config
 	}
@@ -58,8 +63,8 @@ func (m Module) Argv(command, args []string) []string {
 	return argv
 }
 
-// name is what the module is called if nobody says otherwise: by its file in a root filesystem, else by the last part of the
-// image's repository.
+// name is the name of the module where no argv gives another: by its file in a root filesystem,
+// else by the last part of the image's repository.
 func (m Module) name() string {
 	if m.Root != nil && m.Path != "" {
 		return filepath.Base(m.Path)
@@ -69,7 +74,8 @@ func (m Module) name() string {
 	return name
 }
 
-// Environ is the environment of a guest, entries KEY=VALUE: the image's, where own has no such name, and own.
+// Environ is the environment of a guest, entries KEY=VALUE: the image's, where own has no such
+// name, and own.
 func (m Module) Environ(own []string) []string {
 	if m.Config == nil {
 		return own
@@ -93,13 +99,13 @@ func (m Module) noProgram(argv []string) error {
 	if len(argv) > 0 {
 		what = "none of them is " + argv[0]
 	}
-	return fail(ErrNoProgram, nil, "the image has no ENTRYPOINT that is a module, but several modules (%s), and %.200s; name one in the container's command",
+	return fault.New(fault.ErrNoProgram, nil, "the image has no ENTRYPOINT that is a module, but several modules (%s), and %.200s; name one in the container's command",
 		strings.Join(names, ", "), what)
 }
 
-// Beside is the module that a guest of that argv, environment and working directory is an instance of in the image that has
-// the module at path, as of Module.Path: for commands that run beside a container's own. If argv[0] names none, it is the same
-// module.
+// Beside finds the module of a command that runs beside a container's run. file and digest are the
+// path and the digest of the container's module. The command's argv, environment and working
+// directory name a module of the same image. If argv[0] names none, it is the same module.
 func Beside(file, digest string, argv, env []string, workDir string) (Module, error) {
 	same := Module{Path: file, Digest: digest}
 	dir := rootOf.FindStringSubmatch(file)
@@ -114,5 +120,6 @@ func Beside(file, digest string, argv, env []string, workDir string) (Module, er
 	return same.Program(argv, env, workDir)
 }
 
-// rootOf finds the folder of the root filesystem that a path leads into: the outermost, as an image may have such names too.
+// rootOf finds the folder of the root filesystem that has a path. It takes the outermost one,
+// because an image may contain such names too.
 var rootOf = regexp.MustCompile(`^(.*?/` + rootsFolder + `/[0-9a-f]{64})/` + treeFolder + `/`)

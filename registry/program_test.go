@@ -3,6 +3,8 @@ package registry
 import (
 	"slices"
 	"testing"
+
+	"github.com/krustlet-go/krustlet-wasi/registry/manifest"
 )
 
 func TestArgv(t *testing.T) {
@@ -10,7 +12,7 @@ func TestArgv(t *testing.T) {
 	module := Module{Path: "/x", Image: "registry.test:5000/team/tool:v1@sha256:2"}
 	rooted := Module{Path: "/store/fs/bin/app.wasm", Root: &Root{}, Image: module.Image}
 	with := func(m Module, entrypoint, cmd []string) Module {
-		m.Config = &ImageConfig{Entrypoint: entrypoint, Cmd: cmd}
+		m.Config = &manifest.Config{Entrypoint: entrypoint, Cmd: cmd}
 		return m
 	}
 	for _, tt := range []struct {
@@ -54,7 +56,7 @@ func TestEnviron(t *testing.T) {
 	if got := (Module{}).Environ(own); !slices.Equal(got, own) {
 		t.Errorf("without a config: %q", got)
 	}
-	m := Module{Config: &ImageConfig{Env: []string{"A=1", "B=1", "C=1", "CC=1"}}}
+	m := Module{Config: &manifest.Config{Env: []string{"A=1", "B=1", "C=1", "CC=1"}}}
 	if got, want := m.Environ(own), []string{"A=1", "CC=1", "B=2", "C="}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}

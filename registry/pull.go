@@ -9,39 +9,46 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
+
+	"github.com/krustlet-go/krustlet-wasi/registry/distribution"
+	"github.com/krustlet-go/krustlet-wasi/registry/fault"
+	"github.com/krustlet-go/krustlet-wasi/registry/manifest"
 )
 
 // Pulled is a module that was asked for at a registry.
 type Pulled struct {
 	Module
-	// Took is how long that took, without the time in which other pulls had to be waited for.
+	// Took is how long that took, without the time in which it waited for other pulls.
 	Took time.Duration
 }
 
-// Pull asks the registry what the image is now, fetches of it what is not on disk, and remembers what the
-// reference means and for whom. An image with a root filesystem is not unpacked, and of the Module in what it returns that is set which
-// is known without: Image, ImageID, Size and Config. keys are shown to the registry; they may be nil. A local file is taken as by Lookup.
+// Pull asks the registry what the image is now, fetches the parts that are not on disk, and
+// remembers what the reference means and for whom. It does not unpack an image with a root
+// filesystem. Of such an image's Module it sets only Image, ImageID, Size and Config. keys are
+// shown to the registry; they may be nil. A local file is treated as by Lookup.
 //
-// Pull blocks until it is done or ctx ends, in which case the error is ctx's. Any of the Err classes may come; after an error
-// the store is as it was before, but for what came of a module before a transfer broke off.
-func (s *Store) Pull(ctx context.Context, image string, keys Keys) (Pulled, error) {
+// Pull blocks until the image is pulled or ctx ends. In the second case the error is ctx's. Errors
+// may be of any class. After an error the store is as it was before, except that it keeps what came
+// of a blob before a transfer broke off.
+func (s *Store) Pull(ctx context.Context, image string, keys distribution.Keys) (Pulled, error) {
 	return s.pullModule(ctx, image, keys, toKeep)
 }
 
-// PullToRun is Pull, and unpacks the image beside that. One that cannot be unpacked is not pulled, and nothing is left of it.
-func (s *Store) PullToRun(ctx context.Context, image string, keys Keys) (Pulled, error) {
+// PullToRun is Pull, and unpacks the image at the same time. An image that cannot be unpacked is
+// not pulled, and nothing of it is left.
+func (s *Store) PullToRun(ctx context.Context, image string, keys distribution.Keys) (Pulled, error) {
 	return s.pullModule(ctx, image, keys, toRun)
 }
 
-func (s *Store) pullModule(ctx context.Context, image string, keys Keys, why purpose) (Pulled, error) {
-	ref, err := parseReference(image, s.hosts)
+func (s *Store) pullModule(ctx context.Context, image string, keys distribution.Keys, why purpose) (Pulled, error) {
+	ref, err := distribution.ParseReference(image, s.hosts)
 	if err != nil {
 		return Pulled{}, err
 	}
-	if ref.path != "" {
+	if ref.Path != "" {
 		m, present, err := s.local(image, ref)
 		if err == nil && !present {
-			err = fail(ErrNotFound, nil, "local module: no file %s (fs/PATH is relative to the agent's working directory, fs//PATH is absolute)", ref.path)
+			err = fault.New(fault.ErrNotFound, nil, "local module: no file %s (fs/PATH is relative to the agent's working directory, fs//PATH is absolute)", ref.Path)
 		}
 		return Pulled{Module: m}, err
 	}
@@ -49,12 +56,12 @@ func (s *Store) pullModule(ctx context.Context, image string, keys Keys, why pur
 }
 
 // pullShared is one call that may share a pull with others.
-func (s *Store) pullShared(ctx context.Context, image string, ref reference, keys Keys, why purpose) (Pulled, error) {
-	remote, err := s.network.open(ctx, ref.repo, keys, s.stall)
+func (s *Store) pullShared(ctx context.Context, image string, ref distribution.Reference, keys distribution.Keys, why purpose) (Pulled, error) {
+	remote, err := s.network.Open(ctx, ref.Repo, keys, s.stall)
 	if err != nil {
 		return Pulled{}, err
 	}
-	call := fmt.Sprintln(ref.name(), remote.identity(), why)
+	call := fmt.Sprintln(ref.Name(), remote.Identity(), why)
 	m, err := s.pulls.do(ctx, call, func(ctx context.Context) (Pulled, error) {
 		return s.pullInTurn(ctx, ref, remote, why)
 	})
@@ -65,10 +72,10 @@ func (s *Store) pullShared(ctx context.Context, image string, ref reference, key
 	return m, nil
 }
 
-// noteFull names an error that the disk's fullness is the cause of, and has room made.
+// noteFull gives an error its class if a full disk is the cause, and asks the collector for room.
 func (s *Store) noteFull(err error) error {
-	err = diskFull(s.dir, err)
-	if errors.Is(err, ErrDiskFull) {
+	err = fault.DiskFull(s.dir, err)
+	if errors.Is(err, fault.ErrDiskFull) {
 		select {
 		case s.full <- struct{}{}:
 		default:
@@ -78,7 +85,7 @@ func (s *Store) noteFull(err error) error {
 }
 
 // pullInTurn waits until another pull may go on.
-func (s *Store) pullInTurn(ctx context.Context, ref reference, remote *session, why purpose) (Pulled, error) {
+func (s *Store) pullInTurn(ctx context.Context, ref distribution.Reference, remote *distribution.Repository, why purpose) (Pulled, error) {
 	if s.turns != nil {
 		select {
 		case s.turns <- struct{}{}:
@@ -91,14 +98,14 @@ func (s *Store) pullInTurn(ctx context.Context, ref reference, remote *session, 
 	m, err := s.pull(ctx, ref, remote, why)
 	took := time.Since(begin)
 	if err == nil {
-		s.log.Debug("pulled", zap.String("image", ref.name()), zap.String("id", m.ImageID),
+		s.log.Debug("pulled", zap.String("image", ref.Name()), zap.String("id", m.ImageID),
 			zap.Int64("size", m.Size), zap.Duration("took", took))
 	}
 	return Pulled{Module: m, Took: took}, err
 }
 
 // pull is one shared pull.
-func (s *Store) pull(ctx context.Context, ref reference, remote *session, why purpose) (Module, error) {
+func (s *Store) pull(ctx context.Context, ref distribution.Reference, remote *distribution.Repository, why purpose) (Module, error) {
 	p, err := resolve(ctx, remote, ref, why)
 	if err != nil {
 		return Module{}, err
@@ -109,47 +116,48 @@ func (s *Store) pull(ctx context.Context, ref reference, remote *session, why pu
 	}
 	defer layers.release()
 	fresh := brought{blobs: layers.unsynced()}
-	if old, err := s.refs.get(ref.name()); err == nil && old.Manifest != p.image.Manifest {
-		// What the reference means now is not forgotten for what may be lost.
+	if old, err := s.refs.get(ref.Name()); err == nil && old.Manifest != p.image.Manifest {
+		// The old meaning of the reference must not be replaced by one that a crash may lose.
 		if err := s.sync(fresh); err != nil {
-			return Module{}, fmt.Errorf("sync what %s has come to mean: %w", ref.name(), err)
+			return Module{}, fmt.Errorf("sync what %s has come to mean: %w", ref.Name(), err)
 		}
 		fresh = brought{}
 	}
-	fresh.records = []string{s.refs.path(ref.at(p.image.Manifest)), s.refs.path(ref.name())}
+	fresh.records = []string{s.refs.path(ref.At(p.image.Manifest)), s.refs.path(ref.Name())}
 	if made {
 		fresh.roots = []string{p.image.made(why).Rootfs}
 	}
-	defer s.syncLater(fresh)
-	if p.kind == wasmFile {
+	defer s.syncer.later(fresh)
+	if p.kind == manifest.Module {
 		p.image.Component = layers.blobs[0].component
 	}
-	// Before anybody can find it.
-	if err := s.rights.grant(ref.at(p.image.Manifest), remote.credential()); err != nil {
-		return Module{}, fmt.Errorf("remember who may have %s: %w", ref.name(), err)
+	// Before another pod can find it.
+	if err := s.rights.grant(ref.At(p.image.Manifest), remote.Credential()); err != nil {
+		return Module{}, fmt.Errorf("remember who may have %s: %w", ref.Name(), err)
 	}
 	how := unix.LOCK_SH
 	if why == toShow {
-		how = unix.LOCK_EX // nobody adds to the same record meanwhile
+		how = unix.LOCK_EX // no other pull adds to the same record meanwhile
 	}
-	if err := withLock(ctx, s.storeLock(), how, func() error { return s.remember(ref, p.image) }); err != nil {
+	if err := withLock(ctx, s.lock(), how, func() error { return s.remember(ref, p.image) }); err != nil {
 		return Module{}, err
 	}
-	// A root filesystem that was there already may have been removed a moment ago, with the image that had it.
+	// A root filesystem that was there already may have been removed a moment ago, with the image
+	// that had it.
 	m, _, err := s.imageOf(ctx, ref, p.image, why)
 	return m, err
 }
 
-// obtain fetches an image's layers, and unpacks each as soon as it and those below it are there, if that is what the image is pulled
-// for. No layer is removed before they are released.
-func (s *Store) obtain(ctx context.Context, ref reference, remote *session, p plan, why purpose) (layers *fetching, made bool, err error) {
+// obtain fetches an image's layers, and unpacks each as soon as it and those below it are there, if
+// that is what the image is pulled for. No layer is removed before they are released.
+func (s *Store) obtain(ctx context.Context, ref distribution.Reference, remote *distribution.Repository, p plan, why purpose) (layers *fetching, made bool, err error) {
 	layers = newFetching(len(p.layers))
 	group, both := errgroup.WithContext(ctx)
-	group.Go(func() error { return s.fetchAll(both, remote, ref, p, layers) })
+	group.Go(func() error { return s.fetches.all(both, remote, ref, p, layers) })
 	var refusal error
 	if t := p.image.made(why); t != nil && why != toKeep {
 		group.Go(func() (err error) {
-			if _, made, err = s.root(both, *t, why, layers); both.Err() == nil {
+			if _, made, err = s.unpacks.root(both, *t, why, layers); both.Err() == nil {
 				refusal = err
 			}
 			return err
@@ -163,19 +171,4 @@ func (s *Store) obtain(ctx context.Context, ref reference, remote *session, p pl
 		err = errors.Join(err, s.refuse(ctx, ref, p.image, why, refusal))
 	}
 	return nil, false, err
-}
-
-// remember records what the reference means, beside what is known of the same image for another purpose. It is known by its digest
-// as well, and by the tag last: a tag that is known has its digest known. The store's lock is held.
-func (s *Store) remember(ref reference, rec record) error {
-	if old, err := s.refs.get(ref.at(rec.Manifest)); err == nil { // none, or a damaged one, adds nothing
-		rec = rec.with(old)
-	}
-	rec.Pulled = time.Now().UTC()
-	for _, rec.Reference = range []string{ref.at(rec.Manifest), ref.name()} {
-		if err := s.refs.put(rec); err != nil {
-			return fmt.Errorf("remember %s: %w", rec.Reference, err)
-		}
-	}
-	return nil
 }

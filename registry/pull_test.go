@@ -19,12 +19,17 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/errorcheck"
+	"github.com/krustlet-go/krustlet-wasi/registry/distribution"
+	"github.com/krustlet-go/krustlet-wasi/registry/fault"
+	"github.com/krustlet-go/krustlet-wasi/registry/manifest"
 )
 
 func TestPullFormats(t *testing.T) {
 	srv := newServer(t)
 	module := wasm("hello", 100)
-	component := append(bytes.Clone(componentPreamble), 0, 2, 1, 'x')
+	component := append(bytes.Clone(manifest.ComponentPreamble), 0, 2, 1, 'x')
 	for _, tt := range []struct {
 		name          string
 		config, layer types.MediaType
@@ -259,15 +264,15 @@ func TestPullRefusesOtherImages(t *testing.T) {
 	}
 	srv.pushImage(t, "linux", linux)
 	srv.pushAs(t, "helm", "application/vnd.cncf.helm.config.v1+json", "application/vnd.cncf.helm.chart.content.v1.tar+gzip", []byte("x"))
-	srv.pushAs(t, "elf", wasmConfigType, wasmLayerType, []byte("\x7fELF and so on"))
-	srv.pushAs(t, "text", wasmConfigType, wasmLayerType, []byte("(module)  ;; text"))
-	srv.pushAs(t, "short", wasmConfigType, wasmLayerType, []byte("\x00asm"))
-	srv.pushAs(t, "future", wasmConfigType, wasmLayerType, []byte("\x00asm\x02\x00\x00\x00"))
+	srv.pushAs(t, "elf", manifest.ConfigType, manifest.LayerType, []byte("\x7fELF and so on"))
+	srv.pushAs(t, "text", manifest.ConfigType, manifest.LayerType, []byte("(module)  ;; text"))
+	srv.pushAs(t, "short", manifest.ConfigType, manifest.LayerType, []byte("\x00asm"))
+	srv.pushAs(t, "future", manifest.ConfigType, manifest.LayerType, []byte("\x00asm\x02\x00\x00\x00"))
 	for _, tt := range []struct {
 		name string
 		says []string
 	}{
-		{"linux", []string{"container image for linux/amd64", string(types.DockerLayer), "OCI artifact", string(wasmLayerType), "platform wasip1/wasm"}},
+		{"linux", []string{"container image for linux/amd64", string(types.DockerLayer), "OCI artifact", string(manifest.LayerType), "platform wasip1/wasm"}},
 		{"helm", []string{"helm.config", "OCI artifact"}},
 		{"elf", []string{"ELF"}},
 		{"text", []string{"text format"}},
@@ -277,7 +282,7 @@ func TestPullRefusesOtherImages(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newStore(t, Config{})
 			_, err := s.pulled(t.Context(), srv.host()+"/"+tt.name)
-			checkError(t, err, ErrNotWasm, tt.says...)
+			errorcheck.Is(t, err, fault.ErrNotWasm, tt.says...)
 			checkAbsent(t, s, srv.host()+"/"+tt.name)
 		})
 	}
@@ -297,16 +302,16 @@ func TestPullHostileRegistry(t *testing.T) {
 	}{
 		{
 			"other bytes", "/blobs/", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(other) },
-			ErrDigestMismatch, []string{digestOf(module), digestOf(other)},
+			fault.ErrDigestMismatch, []string{digestOf(module), digestOf(other)},
 		},
 		{
 			"fewer bytes", "/blobs/", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(module[:1000]) },
-			ErrDigestMismatch, []string{"1000 bytes"},
+			fault.ErrDigestMismatch, []string{"1000 bytes"},
 		},
 		{
 			"fewer bytes, length unsaid", "/blobs/",
 			func(w http.ResponseWriter, _ *http.Request) { w.(http.Flusher).Flush(); _, _ = w.Write(module[:1000]) },
-			ErrDigestMismatch, []string{"after 1000 of"},
+			fault.ErrDigestMismatch, []string{"after 1000 of"},
 		},
 		{
 			"endless bytes", "/blobs/",
@@ -316,7 +321,7 @@ func TestPullHostileRegistry(t *testing.T) {
 					_, err = w.Write(make([]byte, 1<<16))
 				}
 			},
-			ErrDigestMismatch, []string{"larger than"},
+			fault.ErrDigestMismatch, []string{"larger than"},
 		},
 		{
 			"connection cut", "/blobs/",
@@ -330,7 +335,7 @@ func TestPullHostileRegistry(t *testing.T) {
 		},
 		{
 			"no blob", "/blobs/", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) },
-			ErrNotFound, []string{"404", digestOf(module)},
+			fault.ErrNotFound, []string{"404", digestOf(module)},
 		},
 		{
 			"endless manifest", "/manifests/",
@@ -339,28 +344,28 @@ func TestPullHostileRegistry(t *testing.T) {
 					_, err = w.Write(bytes.Repeat([]byte(" "), 1<<16))
 				}
 			},
-			ErrTooLarge, []string{"manifest"},
+			fault.ErrTooLarge, []string{"manifest"},
 		},
 		{
 			"manifest of HTML", "/manifests/",
 			func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>\n<body>hello\n") },
-			ErrNotWasm, []string{"manifest cannot be read"},
+			fault.ErrNotWasm, []string{"manifest cannot be read"},
 		},
 		{
 			"manifest with a huge module", "/manifests/",
 			func(w http.ResponseWriter, _ *http.Request) {
 				_, _ = fmt.Fprintf(w, `{"config":{"mediaType":%q},"layers":[{"mediaType":%q,"size":1000001,"digest":%q}]}`,
-					wasmConfigType, wasmLayerType, digestOf(module))
+					manifest.ConfigType, manifest.LayerType, digestOf(module))
 			},
-			ErrTooLarge, []string{"1000001", "1000000"},
+			fault.ErrTooLarge, []string{"1000001", "1000000"},
 		},
 		{
 			"manifest with a wrong size", "/manifests/",
 			func(w http.ResponseWriter, _ *http.Request) {
 				_, _ = fmt.Fprintf(w, `{"config":{"mediaType":%q},"layers":[{"mediaType":%q,"size":20,"digest":%q}]}`,
-					wasmConfigType, wasmLayerType, digestOf(module))
+					manifest.ConfigType, manifest.LayerType, digestOf(module))
 			},
-			ErrDigestMismatch, []string{"manifest says 20"},
+			fault.ErrDigestMismatch, []string{"manifest says 20"},
 		},
 		{
 			"unauthorized", "/v2/",
@@ -369,11 +374,11 @@ func TestPullHostileRegistry(t *testing.T) {
 				w.WriteHeader(http.StatusUnauthorized)
 				_, _ = io.WriteString(w, `{"errors":[{"code":"UNAUTHORIZED","message":"who\nare you"}]}`)
 			},
-			ErrUnauthorized, []string{"401", "who are you"},
+			fault.ErrUnauthorized, []string{"401", "who are you"},
 		},
 		{
 			"forbidden", "/manifests/", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no\nno", http.StatusForbidden) },
-			ErrUnauthorized, []string{"403"},
+			fault.ErrUnauthorized, []string{"403"},
 		},
 		{
 			"server error", "/manifests/",
@@ -394,7 +399,7 @@ func TestPullHostileRegistry(t *testing.T) {
 			s := newStore(t, Config{MaxModuleSize: 1_000_000})
 			image := srv.host() + "/app:v1"
 			_, err := s.pulled(t.Context(), image)
-			checkError(t, err, tt.class, tt.says...)
+			errorcheck.Is(t, err, tt.class, tt.says...)
 			checkAbsent(t, s, image)
 			if parts := partsOf(t, s); tt.class != nil && len(parts) > 0 {
 				t.Errorf("left behind: %v", parts)
@@ -414,7 +419,7 @@ func TestPullWrongManifestForDigest(t *testing.T) {
 	srv.answer("/manifests/", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") })
 	s := newStore(t, Config{})
 	_, err := s.pulled(t.Context(), id)
-	checkError(t, err, ErrDigestMismatch, "manifest")
+	errorcheck.Is(t, err, fault.ErrDigestMismatch, "manifest")
 	checkAbsent(t, s, id)
 }
 
@@ -424,7 +429,7 @@ func TestPullNotFound(t *testing.T) {
 	s := newStore(t, Config{})
 	for _, image := range []string{srv.host() + "/app:v2", srv.host() + "/none:v1"} {
 		_, err := s.pulled(t.Context(), image)
-		checkError(t, err, ErrNotFound, srv.host(), "404")
+		errorcheck.Is(t, err, fault.ErrNotFound, srv.host(), "404")
 		checkAbsent(t, s, image)
 	}
 }
@@ -435,7 +440,7 @@ func TestPullTooLarge(t *testing.T) {
 	srv.push(t, "app:v1", wasm("a", 2000))
 	s := newStore(t, Config{MaxModuleSize: 1000})
 	_, err := s.pulled(t.Context(), srv.host()+"/app:v1")
-	checkError(t, err, ErrTooLarge, "1000")
+	errorcheck.Is(t, err, fault.ErrTooLarge, "1000")
 	if n := srv.count("GET", "/blobs/"); n != 0 {
 		t.Errorf("asked for %d blobs", n)
 	}
@@ -447,7 +452,7 @@ func TestPullUnreachable(t *testing.T) {
 	srv.Close()
 	s := newStore(t, Config{})
 	_, err := s.pulled(t.Context(), host+"/app:v1")
-	checkError(t, err, nil, host, "connection refused")
+	errorcheck.Is(t, err, nil, host, "connection refused")
 }
 
 func TestPullStalls(t *testing.T) {
@@ -463,6 +468,6 @@ func TestPullStalls(t *testing.T) {
 	s := newStore(t, Config{})
 	s.stall = 50 * time.Millisecond
 	_, err := s.pulled(t.Context(), srv.host()+"/app:v1")
-	checkError(t, err, errStalled, "after 100 of")
+	errorcheck.Is(t, err, distribution.ErrStalled, "after 100 of")
 	checkAbsent(t, s, srv.host()+"/app:v1")
 }

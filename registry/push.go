@@ -14,18 +14,24 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/krustlet-go/krustlet-wasi/registry/distribution"
+	"github.com/krustlet-go/krustlet-wasi/registry/fault"
+	"github.com/krustlet-go/krustlet-wasi/registry/manifest"
 )
 
 // PushConfig says how a module is published. The zero value will do.
 type PushConfig struct {
-	// InsecureRegistries, Authorities, HostsDir and UserAgent are as in Config. Mirrors are not pushed to.
+	// InsecureRegistries, Authorities, HostsDir and UserAgent are as in Config. Mirrors are not
+	// pushed to.
 	InsecureRegistries []string
 	Authorities        []string
 	HostsDir           string
 	UserAgent          string
-	// Keys find the credentials, of which the first is shown; nil means those of the user's docker config.
-	Keys Keys
-	// Progress is told how much of how much has been sent, by one goroutine; nil: nobody is.
+	// Keys find the credentials. The first is shown to the registry. nil means those of the user's
+	// docker config.
+	Keys distribution.Keys
+	// Progress is called by one goroutine with how much of how much was sent, unless it is nil.
 	Progress func(done, size int64)
 	// Created goes into the artifact's config; zero means now.
 	Created time.Time
@@ -33,22 +39,23 @@ type PushConfig struct {
 	Author string
 }
 
-// Push publishes a module or component as a CNCF wasm artifact under image, a reference by tag, and returns
-// REPOSITORY@DIGEST. The error's class is ErrInvalidReference, ErrNotWasm or ErrUnauthorized, or else the registry failed.
+// Push publishes a module or component as a CNCF wasm artifact under image, a reference by tag, and
+// returns REPOSITORY@DIGEST. The error's class is ErrInvalidReference, ErrNotWasm or
+// ErrUnauthorized, or else the registry failed.
 func Push(ctx context.Context, image string, module []byte, cfg PushConfig) (imageID string, err error) {
-	hosts := newHostPolicy(cfg.InsecureRegistries)
-	ref, err := parseReference(image, hosts)
+	hosts := distribution.NewHostPolicy(cfg.InsecureRegistries)
+	ref, err := distribution.ParseReference(image, hosts)
 	if err != nil {
 		return "", err
 	}
-	if ref.path != "" || ref.digest != "" {
-		return "", fail(ErrInvalidReference, nil, "image %.300q cannot be pushed to: give REGISTRY/NAME:TAG", image)
+	if ref.Path != "" || ref.Digest != "" {
+		return "", fault.New(fault.ErrInvalidReference, nil, "image %.300q cannot be pushed to: give REGISTRY/NAME:TAG", image)
 	}
 	config, err := artifactConfig(module, cfg)
 	if err != nil {
 		return "", err
 	}
-	img, err := newArtifact(wasmConfigType, config, wasmLayerType, module)
+	img, err := newArtifact(manifest.ConfigType, config, manifest.LayerType, module)
 	if err != nil {
 		return "", err
 	}
@@ -59,30 +66,30 @@ func Push(ctx context.Context, image string, module []byte, cfg PushConfig) (ima
 	if err != nil {
 		return "", err
 	}
-	return ref.at(digest.String()), nil
+	return ref.At(digest.String()), nil
 }
 
 // pushImage sends an image to the registry that the reference names.
-func pushImage(ctx context.Context, ref reference, img v1.Image, hosts hostPolicy, cfg PushConfig) error {
+func pushImage(ctx context.Context, ref distribution.Reference, img v1.Image, hosts distribution.HostPolicy, cfg PushConfig) error {
 	if cfg.UserAgent == "" {
 		cfg.UserAgent = defaultUserAgent
 	}
-	network, err := newNetwork(hosts, cfg.Authorities, cfg.HostsDir, cfg.UserAgent)
+	network, err := distribution.NewNetwork(hosts, cfg.Authorities, cfg.HostsDir, cfg.UserAgent)
 	if err != nil {
 		return err
 	}
-	endpoints, err := network.endpoints(ref.repo.Registry)
+	endpoints, err := network.Endpoints(ref.Repo.Registry)
 	if err != nil {
 		return err
 	}
 	to := endpoints[len(endpoints)-1] // the registry, behind its mirrors
-	options := []remote.Option{remote.WithContext(ctx), remote.WithTransport(to.transport)}
+	options := []remote.Option{remote.WithContext(ctx), remote.WithTransport(to.Transport)}
 	if cfg.Keys == nil {
 		options = append(options, remote.WithAuthFromKeychain(authn.DefaultKeychain))
 	} else {
-		keys, err := cfg.Keys.Lookup(ctx, ref.repository())
+		keys, err := cfg.Keys.Lookup(ctx, ref.Repository())
 		if err != nil {
-			return fail(nil, err, "credentials for registry %s: %v", ref.repo.RegistryStr(), err)
+			return fault.New(nil, err, "credentials for registry %s: %v", ref.Repo.RegistryStr(), err)
 		}
 		if len(keys) > 0 {
 			options = append(options, remote.WithAuth(keys[0].Auth()))
@@ -102,17 +109,17 @@ func pushImage(ctx context.Context, ref reference, img v1.Image, hosts hostPolic
 		defer func() { <-told }()
 		options = append(options, remote.WithProgress(updates))
 	}
-	tag := to.registry.Repo(strings.Split(ref.repo.RepositoryStr(), "/")...).Tag(ref.tag)
+	tag := to.Registry.Repo(strings.Split(ref.Repo.RepositoryStr(), "/")...).Tag(ref.Tag)
 	if err := remote.Write(tag, img, options...); err != nil {
-		return registryFailure(ref.repo.RegistryStr(), ref.repo.RepositoryStr(), err)
+		return fault.OfRegistry(ref.Repo.RegistryStr(), ref.Repo.RepositoryStr(), err)
 	}
 	return nil
 }
 
-// artifactConfig is the config that the CNCF's layout asks for. A component's list of imports and exports is
-// optional and left out.
+// artifactConfig is the config that the CNCF's layout asks for. A component's list of imports and
+// exports is optional and left out.
 func artifactConfig(module []byte, cfg PushConfig) ([]byte, error) {
-	component, err := isComponent(module)
+	component, err := manifest.IsComponent(module)
 	if err != nil {
 		return nil, err
 	}

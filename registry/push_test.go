@@ -7,6 +7,11 @@ import (
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/errorcheck"
+	"github.com/krustlet-go/krustlet-wasi/registry/distribution"
+	"github.com/krustlet-go/krustlet-wasi/registry/fault"
+	"github.com/krustlet-go/krustlet-wasi/registry/manifest"
 )
 
 func TestPush(t *testing.T) {
@@ -28,20 +33,20 @@ func TestPush(t *testing.T) {
 	}
 
 	// What other tools see.
-	ref, err := parseReference(image, newHostPolicy(nil))
+	ref, err := distribution.ParseReference(image, distribution.NewHostPolicy(nil))
 	if err != nil {
 		t.Fatal(err)
 	}
-	img, err := remote.Image(ref.repo.Tag("v1"), remote.WithContext(t.Context()))
+	img, err := remote.Image(ref.Repo.Tag("v1"), remote.WithContext(t.Context()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	manifest, err := img.Manifest()
+	made, err := img.Manifest()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if manifest.Config.MediaType != wasmConfigType || len(manifest.Layers) != 1 || manifest.Layers[0].MediaType != wasmLayerType {
-		t.Errorf("manifest %+v", manifest)
+	if made.Config.MediaType != manifest.ConfigType || len(made.Layers) != 1 || made.Layers[0].MediaType != manifest.LayerType {
+		t.Errorf("manifest %+v", made)
 	}
 	raw, err := img.RawConfigFile()
 	if err != nil {
@@ -63,14 +68,14 @@ func TestPushErrors(t *testing.T) {
 	module := wasm("x", 1)
 	for _, image := range []string{"fs//srv/x.wasm", srv.host() + "/App", srv.host() + "/app@sha256:" + zeros} {
 		_, err := Push(t.Context(), image, module, PushConfig{})
-		checkError(t, err, ErrInvalidReference)
+		errorcheck.Is(t, err, fault.ErrInvalidReference)
 	}
 	_, err := Push(t.Context(), srv.host()+"/app", []byte("\x7fELF...."), PushConfig{})
-	checkError(t, err, ErrNotWasm, "ELF")
+	errorcheck.Is(t, err, fault.ErrNotWasm, "ELF")
 	srv.answer("/v2/", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("WWW-Authenticate", `Basic realm="x"`)
 		w.WriteHeader(http.StatusUnauthorized)
 	})
 	_, err = Push(t.Context(), srv.host()+"/app", module, PushConfig{})
-	checkError(t, err, ErrUnauthorized, srv.host())
+	errorcheck.Is(t, err, fault.ErrUnauthorized, srv.host())
 }

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/krustlet-go/krustlet-wasi/registry/manifest"
 )
 
 // refs remembers what references meant when they were last pulled.
@@ -19,7 +21,7 @@ type refs struct {
 	dir string
 }
 
-// record is what is remembered of a reference, as stored.
+// record is what the store remembers of a reference, as it is written.
 type record struct {
 	Reference string `json:"reference"` // in full
 	Manifest  string `json:"manifest"`  // digest
@@ -30,7 +32,7 @@ type record struct {
 	// Of one with a root filesystem; of a module the size:
 	tree
 
-	Config *ImageConfig `json:"config,omitempty"` // nil if the image has none
+	Config *manifest.Config `json:"config,omitempty"` // nil if the image has none
 
 	// Of one whose files are shown; there may be nothing else of it.
 	Files *tree `json:"files,omitempty"`
@@ -38,9 +40,9 @@ type record struct {
 	Pulled time.Time `json:"pulled"`
 }
 
-// whole says that nothing is missing in a record, or other than it is ever written.
+// whole reports whether a record has all its parts, each in the form in which it is written.
 func (r record) whole() bool {
-	if !digestForm.MatchString(r.Manifest) {
+	if !manifest.IsDigest(r.Manifest) {
 		return false
 	}
 	if r.Files != nil && !rootForm.MatchString(r.Files.Rootfs) {
@@ -50,13 +52,13 @@ func (r record) whole() bool {
 	case r.Rootfs != "":
 		return rootForm.MatchString(r.Rootfs) && r.Config != nil
 	case r.Module != "":
-		return digestForm.MatchString(r.Module)
+		return manifest.IsDigest(r.Module)
 	}
 	return r.Files != nil
 }
 
-// with is a record with what an older one of the same image has besides: the image may be there to run, and its files to be
-// shown.
+// with is a record with what an older one of the same image has besides. One image may be there
+// both to run and to show its files.
 func (r record) with(old record) record {
 	if r.Module == "" && r.Rootfs == "" {
 		r.Module, r.Component, r.tree, r.Config = old.Module, old.Component, old.tree, old.Config
@@ -77,7 +79,8 @@ func (r record) without(why purpose) record {
 	return r
 }
 
-// made is what is to be made of the image for a purpose; nil: nothing, or nothing of it was fetched.
+// made is the tree that the image needs for a purpose. It is nil if it needs none, or if nothing
+// was fetched for it.
 func (r record) made(why purpose) *tree {
 	switch {
 	case why == toShow && r.Files != nil:
@@ -136,8 +139,8 @@ func (r refs) path(name string) string {
 	return filepath.Join(r.dir, hex.EncodeToString(sum[:])+".json")
 }
 
-// get returns what is remembered of name. A reference that was never pulled gives fs.ErrNotExist, a damaged
-// record another error.
+// get returns what is remembered of name. A reference that was never pulled gives fs.ErrNotExist, a
+// damaged record another error.
 func (r refs) get(name string) (record, error) {
 	path := r.path(name)
 	data, err := readRecord(path)
@@ -167,7 +170,8 @@ func (r refs) put(rec record) error {
 	})
 }
 
-// all returns what is remembered, and when each record was last used or written. Damaged records are left out.
+// all returns what is remembered, and when each record was last used or written. Damaged records
+// are left out.
 func (r refs) all() (map[string]remembered, error) {
 	entries, err := os.ReadDir(r.dir)
 	if err != nil {
@@ -186,7 +190,7 @@ func (r refs) all() (map[string]remembered, error) {
 		}
 		info, statErr := e.Info()
 		if err != nil || statErr != nil || r.path(rec.Reference) != path || !strings.ContainsAny(rec.Reference, ":@") {
-			continue // gone meanwhile, or damaged: pulling mends it
+			continue // removed meanwhile, or damaged: the next pull repairs it
 		}
 		found[rec.Reference] = remembered{rec, info.ModTime()}
 	}

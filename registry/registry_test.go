@@ -3,7 +3,6 @@ package registry
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"io"
 	"log"
 	"net/http"
@@ -19,9 +18,15 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"go.uber.org/zap/zaptest"
+
+	"github.com/krustlet-go/krustlet-wasi/registry/distribution"
+	"github.com/krustlet-go/krustlet-wasi/registry/manifest"
 )
 
-// server is a registry on a loopback address that counts what it is asked, and may be told to answer otherwise.
+const zeros = "0000000000000000000000000000000000000000000000000000000000000000"
+
+// server is a registry on a loopback address that counts what it is asked, and may be told to
+// answer otherwise.
 type server struct {
 	*httptest.Server
 	mu       sync.Mutex
@@ -108,11 +113,11 @@ func (s *server) pushAs(t testing.TB, name string, config, layer types.MediaType
 
 func (s *server) pushImage(t testing.TB, name string, img v1.Image) {
 	t.Helper()
-	ref, err := parseReference(s.host()+"/"+name, newHostPolicy(nil))
+	ref, err := distribution.ParseReference(s.host()+"/"+name, distribution.NewHostPolicy(nil))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := remote.Write(ref.repo.Tag(ref.tag), img, remote.WithContext(t.Context())); err != nil {
+	if err := remote.Write(ref.Repo.Tag(ref.Tag), img, remote.WithContext(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 	s.reset()
@@ -132,13 +137,13 @@ func newStore(t testing.TB, cfg Config) *Store {
 	return s
 }
 
-// pulled is PullToRun of somebody without credentials.
+// pulled is PullToRun without credentials.
 func (s *Store) pulled(ctx context.Context, image string) (Module, error) {
 	p, err := s.PullToRun(ctx, image, nil)
 	return p.Module, err
 }
 
-// found is Lookup of somebody who may have everything.
+// found is Lookup of a caller that may have everything.
 func (s *Store) found(image string) (Module, bool, error) {
 	return s.Lookup(context.Background(), image, nil)
 }
@@ -147,7 +152,7 @@ func (s *Store) found(image string) (Module, bool, error) {
 func wasm(text string, size int) []byte {
 	section := append([]byte{1, 'x'}, text...)
 	section = append(section, make([]byte, size)...)
-	b := append([]byte(nil), modulePreamble...)
+	b := append([]byte(nil), manifest.ModulePreamble...)
 	b = append(b, 0)
 	b = binary.AppendUvarint(b, uint64(len(section)))
 	return append(b, section...)
@@ -173,26 +178,6 @@ func checkModule(t testing.TB, m Module, want []byte) {
 	}
 }
 
-// checkError checks an error's class and that its text is one line with the given parts.
-func checkError(t testing.TB, err, class error, parts ...string) {
-	t.Helper()
-	if err == nil {
-		t.Fatalf("no error; want %v", class)
-	}
-	if class != nil && !errors.Is(err, class) {
-		t.Errorf("error %q is not of the class %q", err, class)
-	}
-	text := err.Error()
-	if strings.ContainsAny(text, "\n\r") || len(text) > maxText+200 {
-		t.Errorf("error text is not one short line: %q", text)
-	}
-	for _, part := range parts {
-		if !strings.Contains(text, part) {
-			t.Errorf("error %q does not say %q", text, part)
-		}
-	}
-}
-
 // partsOf are the files of what was not fetched to its end.
 func partsOf(t testing.TB, s *Store) []string {
 	t.Helper()
@@ -203,8 +188,8 @@ func partsOf(t testing.TB, s *Store) []string {
 	return parts
 }
 
-// checkAbsent checks that nothing of the image is in the store: not known, no blob, no left-over but what a broken transfer may
-// go on with.
+// checkAbsent checks that nothing of the image is in the store: not known, no blob, no left-over
+// but what a broken transfer may go on with.
 func checkAbsent(t testing.TB, s *Store, image string) {
 	t.Helper()
 	if _, present, err := s.found(image); present || err != nil {

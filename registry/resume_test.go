@@ -13,13 +13,18 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/errorcheck"
+	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
+	"github.com/krustlet-go/krustlet-wasi/registry/distribution"
+	"github.com/krustlet-go/krustlet-wasi/registry/fault"
+	"github.com/krustlet-go/krustlet-wasi/registry/manifest"
 )
 
 // breaking serves blobs as a registry that knows ranges, and breaks off after some bytes each time.
@@ -77,7 +82,7 @@ func TestTransferGoesOn(t *testing.T) {
 			m, err := s.pulled(t.Context(), srv.host()+"/app:v1")
 			srv.Close() // once it has counted
 			if tt.fails {
-				checkError(t, err, nil, "unexpected EOF")
+				errorcheck.Is(t, err, nil, "unexpected EOF")
 			} else if err != nil {
 				t.Fatal(err)
 			} else {
@@ -150,7 +155,7 @@ func TestCancelledPullGoesOnLater(t *testing.T) {
 	go func() { _, err := s.pulled(ctx, srv.host()+"/app:v1"); ended <- err }()
 	<-begun
 	part := s.blobs.path(digestOf(module)) + partSuffix
-	eventually(t, "bytes on disk", func() bool {
+	eventually.True(t, "bytes on disk", func() bool {
 		info, err := os.Stat(part)
 		return err == nil && info.Size() > 100_000
 	})
@@ -170,16 +175,6 @@ func TestCancelledPullGoesOnLater(t *testing.T) {
 	}
 }
 
-// eventually waits for a condition.
-func eventually(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !is(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("never: %s", what)
-		}
-	}
-}
-
 func TestStoresShareAFolder(t *testing.T) {
 	srv := newServer(t)
 	module := wasm("shared", 300_000)
@@ -190,10 +185,11 @@ func TestStoresShareAFolder(t *testing.T) {
 	ended := make(chan error, 2)
 	go func() { _, err := one.pulled(t.Context(), srv.host()+"/app:v1"); ended <- err }()
 	<-asked
-	// Another process opens the folder meanwhile: it takes nothing away, and waits for what is being fetched.
+	// Another process opens the folder meanwhile: it takes nothing away, and waits for what is
+	// being fetched.
 	two := newStore(t, Config{Dir: one.dir})
 	go func() { _, err := two.pulled(t.Context(), srv.host()+"/copy:v1"); ended <- err }()
-	eventually(t, "the second asks for the manifest", func() bool { return srv.count("GET", "/copy/manifests/") == 1 })
+	eventually.True(t, "the second asks for the manifest", func() bool { return srv.count("GET", "/copy/manifests/") == 1 })
 	open()
 	for range 2 {
 		if err := <-ended; err != nil {
@@ -212,8 +208,8 @@ func TestStoresShareAFolder(t *testing.T) {
 	}
 }
 
-// smallDisk mounts a disk of 256 KiB. Who may not mount does so in a namespace, in which the test is executed anew; then it is
-// not ok, and the test is over.
+// smallDisk mounts a disk of 256 KiB. Who may not mount does so in a namespace, in which the test
+// is executed anew; then it is not ok, and the test is over.
 func smallDisk(t *testing.T) (dir string, ok bool) {
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), "small")
@@ -252,7 +248,7 @@ func TestDiskFull(t *testing.T) {
 	srv.push(t, "small:v1", small)
 	s := newStore(t, Config{Dir: filepath.Join(dir, "modules")})
 	_, err := s.pulled(t.Context(), srv.host()+"/large:v1")
-	checkError(t, err, ErrDiskFull, "no room on the disk", dir)
+	errorcheck.Is(t, err, fault.ErrDiskFull, "no room on the disk", dir)
 	checkAbsent(t, s, srv.host()+"/large:v1")
 	if parts := partsOf(t, s); len(parts) > 0 {
 		t.Errorf("left on a full disk: %v", parts)
@@ -286,7 +282,7 @@ func TestTurns(t *testing.T) {
 		for range want {
 			<-asked
 		}
-		eventually(t, "all pulls wait", func() bool {
+		eventually.True(t, "all pulls wait", func() bool {
 			s.pulls.mu.Lock()
 			defer s.pulls.mu.Unlock()
 			return len(s.pulls.running) == 3
@@ -296,7 +292,7 @@ func TestTurns(t *testing.T) {
 		}
 		close(opened)
 		for range 3 {
-			checkError(t, <-ended, nil, "418")
+			errorcheck.Is(t, <-ended, nil, "418")
 		}
 	}
 }
@@ -305,7 +301,7 @@ func TestLayersInParallel(t *testing.T) {
 	srv := newServer(t)
 	img := manyLayers(t, 6)
 	srv.pushImage(t, "many", img)
-	manifest, err := img.Manifest()
+	made, err := img.Manifest()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -317,18 +313,18 @@ func TestLayersInParallel(t *testing.T) {
 		w.WriteHeader(http.StatusNotFound)
 	})
 	s := newStore(t, Config{})
-	ref, err := parseReference(srv.host()+"/many", s.hosts)
+	ref, err := distribution.ParseReference(srv.host()+"/many", s.hosts)
 	if err != nil {
 		t.Fatal(err)
 	}
-	remote, err := s.network.open(t.Context(), ref.repo, nil, s.stall)
+	remote, err := s.network.Open(t.Context(), ref.Repo, nil, s.stall)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ended := make(chan error, 1)
 	go func() {
-		layers := newFetching(len(manifest.Layers))
-		err := s.fetchAll(t.Context(), remote, ref, plan{layers: manifest.Layers, kind: tarLayer}, layers)
+		layers := newFetching(len(made.Layers))
+		err := s.fetches.all(t.Context(), remote, ref, plan{layers: made.Layers, kind: manifest.Layer}, layers)
 		layers.release()
 		ended <- err
 	}()
@@ -336,15 +332,15 @@ func TestLayersInParallel(t *testing.T) {
 		<-asked
 	}
 	close(opened)
-	checkError(t, <-ended, ErrNotFound)
+	errorcheck.Is(t, <-ended, fault.ErrNotFound)
 	srv.reset()
-	layers := newFetching(len(manifest.Layers))
-	if err := s.fetchAll(t.Context(), remote, ref, plan{layers: manifest.Layers, kind: tarLayer}, layers); err != nil {
+	layers := newFetching(len(made.Layers))
+	if err := s.fetches.all(t.Context(), remote, ref, plan{layers: made.Layers, kind: manifest.Layer}, layers); err != nil {
 		t.Fatal(err)
 	}
 	defer layers.release()
 	for i, l := range layers.blobs {
-		if l.digest != manifest.Layers[i].Digest.String() {
+		if l.digest != made.Layers[i].Digest.String() {
 			t.Errorf("layer %d is %s", i, l.digest)
 		}
 		if gone, err := removeUnlocked(l.path); gone || err != nil {

@@ -14,11 +14,13 @@ import (
 	"sync"
 
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
+	"github.com/krustlet-go/krustlet-wasi/registry/distribution"
+	"github.com/krustlet-go/krustlet-wasi/registry/fault"
 )
 
-// rights remembers with whose credentials images were pulled, and so who may have them without asking the registry again. An
-// image of which nothing is remembered was there before rights were, and counts as preloaded, as the kubelet has it of images
-// that it has not pulled itself.
+// rights remembers with whose credentials images were pulled. So it knows who may have them without
+// asking the registry again. An image without a record is older than the records and counts as
+// preloaded. The kubelet treats images that it has not pulled itself in the same way.
 type rights struct {
 	dir     string
 	verify  Verification
@@ -49,13 +51,15 @@ func grantOf(c credentials.Credential) grant {
 	return g
 }
 
-// covers tells whether what was granted holds for another credential. A Secret's password may have been renewed, and
-// several Secrets may hold one. A ServiceAccount's credentials are new each time, and nobody else's.
+// covers reports whether what was granted holds for another credential. A Secret's password may
+// have been renewed, and several Secrets may hold one. A ServiceAccount's credentials are new each
+// time, and belong to it alone.
 func (g grant) covers(other grant) bool {
 	return g.Owner == other.Owner || g.Hash != "" && g.Hash == other.Hash
 }
 
-// maxGrants bounds what is remembered of one image. Whoever is forgotten asks the registry again.
+// maxGrants limits what is remembered of one image. An owner that is forgotten asks the registry
+// again.
 const maxGrants = 256
 
 func (r *rights) path(id string) string {
@@ -63,8 +67,9 @@ func (r *rights) path(id string) string {
 	return filepath.Join(r.dir, hex.EncodeToString(sum[:])+".json")
 }
 
-// may tells whether whoever has keys may have an image, by its ID and as it was asked for. Keys are asked only if it hangs on them.
-func (r *rights) may(ctx context.Context, id, image, repository string, keys Keys) (bool, error) {
+// may reports whether the owner of keys may have an image, which is given by its ID and as it was
+// asked for. Keys are asked only if the answer depends on them.
+func (r *rights) may(ctx context.Context, id, image, repository string, keys distribution.Keys) (bool, error) {
 	if r.verify == NeverVerify || r.verify == NeverVerifyAllowlistedImages && allowed(r.allowed, image) {
 		return true, nil
 	}
@@ -80,7 +85,7 @@ func (r *rights) may(ctx context.Context, id, image, repository string, keys Key
 	}
 	shown, err := keys.Lookup(ctx, repository)
 	if err != nil {
-		return false, fail(nil, err, "credentials for image %s: %v", repository, err)
+		return false, fault.New(nil, err, "credentials for image %s: %v", repository, err)
 	}
 	for _, c := range shown {
 		given := grantOf(c)

@@ -10,7 +10,10 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/errorcheck"
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
+	"github.com/krustlet-go/krustlet-wasi/registry/distribution"
+	"github.com/krustlet-go/krustlet-wasi/registry/fault"
 )
 
 // keys are credentials for everything.
@@ -44,7 +47,7 @@ func guarded(t *testing.T, passwords ...string) *server {
 	return srv
 }
 
-// guard has the server refuse whoever does not show one of the passwords.
+// guard has the server refuse clients that do not show one of the passwords.
 func (s *server) guard(passwords ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -66,7 +69,7 @@ func TestRights(t *testing.T) {
 	if _, err := s.Pull(t.Context(), image, keys{secretOf("wrong", "wrong"), secretOf("one", "right")}); err != nil {
 		t.Fatal(err)
 	}
-	present := func(of *Store, k Keys) bool {
+	present := func(of *Store, k distribution.Keys) bool {
 		t.Helper()
 		_, is, err := of.Lookup(t.Context(), image, k)
 		if err != nil {
@@ -77,7 +80,7 @@ func TestRights(t *testing.T) {
 	after := newStore(t, Config{Dir: s.dir})
 	for _, tt := range []struct { // in this order: each that is shown is known from then on
 		name string
-		keys Keys
+		keys distribution.Keys
 		want bool
 	}{
 		{"none", keys{}, false},
@@ -112,7 +115,7 @@ func TestRights(t *testing.T) {
 	if _, err := s.Pull(t.Context(), image, brokenKeys{}); err == nil {
 		t.Error("broken keys are passed over")
 	}
-	// What the node itself can pull is everybody's.
+	// What the node itself can pull, every pod may have.
 	if _, err := s.Pull(t.Context(), image, keys{{Username: "node", Password: "right"}}); err != nil {
 		t.Fatal(err)
 	}
@@ -166,14 +169,14 @@ func TestPullsAreSharedByEqualCredentials(t *testing.T) {
 	ended := make(chan error, 2)
 	go func() { _, err := s.Pull(t.Context(), image, keys{secretOf("one", "right")}); ended <- err }()
 	_, err := s.Pull(t.Context(), image, keys{})
-	checkError(t, err, ErrUnauthorized)
+	errorcheck.Is(t, err, fault.ErrUnauthorized)
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
 }
 
-// TestRecordsThatAreNone: what is no file in the place of a record counts as a damaged one. Nothing waits for it, and pulling
-// mends it.
+// TestRecordsThatAreNone: what is no file in the place of a record counts as a damaged one. Nothing
+// waits for it, and pulling mends it.
 func TestRecordsThatAreNone(t *testing.T) {
 	srv := newServer(t)
 	srv.push(t, "app:v1", wasm("x", 10))

@@ -22,6 +22,11 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/errorcheck"
+	"github.com/krustlet-go/krustlet-wasi/registry/distribution"
+	"github.com/krustlet-go/krustlet-wasi/registry/fault"
+	"github.com/krustlet-go/krustlet-wasi/registry/manifest"
 )
 
 // tarOf is a tar with files: pairs of a name and a content.
@@ -115,11 +120,11 @@ func entrypointOf(argv ...string) v1.ConfigFile {
 
 func (s *server) pushIndex(t testing.TB, name string, index v1.ImageIndex) {
 	t.Helper()
-	ref, err := parseReference(s.host()+"/"+name, newHostPolicy(nil))
+	ref, err := distribution.ParseReference(s.host()+"/"+name, distribution.NewHostPolicy(nil))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := remote.WriteIndex(ref.repo.Tag(ref.tag), index, remote.WithContext(t.Context())); err != nil {
+	if err := remote.WriteIndex(ref.Repo.Tag(ref.Tag), index, remote.WithContext(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 	s.reset()
@@ -152,7 +157,7 @@ func TestPullRootfs(t *testing.T) {
 	if m.Path != filepath.Join(m.Root.Dir, "app.wasm") || m.Digest != digestOf(app) || m.Size != size || m.Component {
 		t.Errorf("module %+v", m)
 	}
-	if want := (ImageConfig{[]string{"/app.wasm"}, []string{"serve"}, []string{"A=1", "PATH=/usr/bin"}, "/srv", "", nil}); !reflect.DeepEqual(*m.Config, want) {
+	if want := (manifest.Config{Entrypoint: []string{"/app.wasm"}, Cmd: []string{"serve"}, Env: []string{"A=1", "PATH=/usr/bin"}, WorkingDir: "/srv"}); !reflect.DeepEqual(*m.Config, want) {
 		t.Errorf("config %+v", m.Config)
 	}
 	for name, want := range map[string]string{"app.wasm": string(app), "etc/motd": "hello", "usr/bin/tool.wasm": string(tool)} {
@@ -228,7 +233,7 @@ func TestProgram(t *testing.T) {
 		}
 		m, err = m.Program(argv, []string{tt.env}, tt.workDir)
 		if tt.want == nil {
-			checkError(t, err, ErrNoProgram, tt.says)
+			errorcheck.Is(t, err, fault.ErrNoProgram, tt.says)
 			continue
 		}
 		if err != nil {
@@ -273,7 +278,7 @@ func TestBesideIsNotMisled(t *testing.T) {
 func TestPullIndex(t *testing.T) {
 	srv := newServer(t)
 	app, other := wasm("app", 1), wasm("other", 1)
-	artifact, err := newArtifact(wasmConfigType, []byte("{}"), wasmLayerType, app)
+	artifact, err := newArtifact(manifest.ConfigType, []byte("{}"), manifest.LayerType, app)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -289,12 +294,12 @@ func TestPullIndex(t *testing.T) {
 		}
 		return e
 	}
-	otherArtifact, err := newArtifact(wasmConfigType, []byte("{}"), wasmLayerType, other)
+	otherArtifact, err := newArtifact(manifest.ConfigType, []byte("{}"), manifest.LayerType, other)
 	if err != nil {
 		t.Fatal(err)
 	}
 	nested := index(of(artifact, ""))
-	for range maxNesting - 1 {
+	for range manifest.MaxNesting - 1 {
 		nested = index(of(nested, ""))
 	}
 	for name, i := range map[string]v1.ImageIndex{
@@ -318,7 +323,7 @@ func TestPullIndex(t *testing.T) {
 		ref := srv.host() + "/" + name
 		m, err := s.pulled(t.Context(), ref)
 		if says != "" {
-			checkError(t, err, ErrNotWasm, says)
+			errorcheck.Is(t, err, fault.ErrNotWasm, says)
 			checkAbsent(t, s, ref)
 			continue
 		}
@@ -342,7 +347,7 @@ func TestPullLinuxFetchesNoLayer(t *testing.T) {
 	srv.pushImage(t, "linux", image(t, v1.ConfigFile{OS: "linux", Architecture: "arm64"}, gzipLayer(t, "bin/sh", "\x7fELF")))
 	s := newStore(t, Config{})
 	_, err := s.pulled(t.Context(), srv.host()+"/linux")
-	checkError(t, err, ErrNotWasm, "container image for linux/arm64", string(types.DockerLayer), "container runtime", "wasip1/wasm")
+	errorcheck.Is(t, err, fault.ErrNotWasm, "container image for linux/arm64", string(types.DockerLayer), "container runtime", "wasip1/wasm")
 	if n := srv.count("GET", "/blobs/"); n != 1 {
 		t.Errorf("%d blobs were fetched, want the config", n)
 	}
@@ -361,14 +366,14 @@ func TestPullHostileRootfs(t *testing.T) {
 		class error
 		says  []string
 	}{
-		{"no module", image(t, v1.ConfigFile{}, gzipLayer(t, "a", "b")), ErrNotWasm, []string{"no WebAssembly module", "ENTRYPOINT"}},
-		{"a name that climbs", image(t, v1.ConfigFile{}, good, gzipLayer(t, "../../x", "b")), ErrInvalidImage, []string{"layer 2 of 2", "../../x"}},
-		{"no tar", image(t, v1.ConfigFile{}, packedLayer{[]byte("x"), []byte("no tar"), types.DockerLayer}), ErrInvalidImage, []string{"tar"}},
-		{"a layer of another content", image(t, v1.ConfigFile{}, lying), ErrDigestMismatch, []string{"digest"}},
-		{"too large unpacked", image(t, v1.ConfigFile{}, gzipLayer(t, "app.wasm", app, "zeros", zeros)), ErrTooLarge, []string{"500000"}},
-		{"too many files", image(t, v1.ConfigFile{}, gzipLayer(t, strings.Split(strings.Repeat("f,x,", 21)+"app.wasm,"+app, ",")...)), ErrTooLarge, []string{"20 files"}},
-		{"a large module", image(t, v1.ConfigFile{}, gzipLayer(t, "app.wasm", app+strings.Repeat("x", 2000))), ErrTooLarge, []string{"modules of up to 1000"}},
-		{"a large layer", image(t, v1.ConfigFile{}, plainLayer(t, "app.wasm", app, "x", strings.Repeat("x", 200_000))), ErrTooLarge, []string{"layers of up to 100000"}},
+		{"no module", image(t, v1.ConfigFile{}, gzipLayer(t, "a", "b")), fault.ErrNotWasm, []string{"no WebAssembly module", "ENTRYPOINT"}},
+		{"a name that climbs", image(t, v1.ConfigFile{}, good, gzipLayer(t, "../../x", "b")), fault.ErrInvalidImage, []string{"layer 2 of 2", "../../x"}},
+		{"no tar", image(t, v1.ConfigFile{}, packedLayer{[]byte("x"), []byte("no tar"), types.DockerLayer}), fault.ErrInvalidImage, []string{"tar"}},
+		{"a layer of another content", image(t, v1.ConfigFile{}, lying), fault.ErrDigestMismatch, []string{"digest"}},
+		{"too large unpacked", image(t, v1.ConfigFile{}, gzipLayer(t, "app.wasm", app, "zeros", zeros)), fault.ErrTooLarge, []string{"500000"}},
+		{"too many files", image(t, v1.ConfigFile{}, gzipLayer(t, strings.Split(strings.Repeat("f,x,", 21)+"app.wasm,"+app, ",")...)), fault.ErrTooLarge, []string{"20 files"}},
+		{"a large module", image(t, v1.ConfigFile{}, gzipLayer(t, "app.wasm", app+strings.Repeat("x", 2000))), fault.ErrTooLarge, []string{"modules of up to 1000"}},
+		{"a large layer", image(t, v1.ConfigFile{}, plainLayer(t, "app.wasm", app, "x", strings.Repeat("x", 200_000))), fault.ErrTooLarge, []string{"layers of up to 100000"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			srv := newServer(t)
@@ -376,19 +381,19 @@ func TestPullHostileRootfs(t *testing.T) {
 			srv.pushImage(t, "app", tt.image)
 			s := newStore(t, Config{MaxModuleSize: 1000, MaxLayerSize: 100_000, MaxUnpackedSize: 500_000, MaxFiles: 20})
 			_, err := s.pulled(t.Context(), srv.host()+"/app")
-			checkError(t, err, tt.class, tt.says...)
+			errorcheck.Is(t, err, tt.class, tt.says...)
 			checkAbsent(t, s, srv.host()+"/app")
 			// An image that shares a layer with it does not lose that.
 			if _, err := s.pulled(t.Context(), srv.host()+"/good"); err != nil {
 				t.Fatal(err)
 			}
 			_, err = s.pulled(t.Context(), srv.host()+"/app")
-			checkError(t, err, tt.class, tt.says...)
+			errorcheck.Is(t, err, tt.class, tt.says...)
 			// Nor in two steps.
 			if _, err = s.Pull(t.Context(), srv.host()+"/app", nil); err == nil {
 				_, _, err = s.found(srv.host() + "/app")
 			}
-			checkError(t, err, tt.class, tt.says...)
+			errorcheck.Is(t, err, tt.class, tt.says...)
 			if _, present, err := s.found(srv.host() + "/app"); present || err != nil {
 				t.Errorf("once it was refused: present %v, %v", present, err)
 			}
@@ -405,7 +410,8 @@ func TestPullHostileRootfs(t *testing.T) {
 	}
 }
 
-// TestPullHostileConfig: what a registry says of a config, and what is in one, is checked before it is used.
+// TestPullHostileConfig: what a registry says of a config, and what is in one, is checked before it
+// is used.
 func TestPullHostileConfig(t *testing.T) {
 	layer := gzipLayer(t, "app.wasm", string(wasm("app", 1)))
 	img := image(t, v1.ConfigFile{}, layer)
@@ -430,11 +436,11 @@ func TestPullHostileConfig(t *testing.T) {
 		class    error
 		says     string
 	}{
-		{name: "other bytes", img: img, config: strings.Replace(string(config), "wasip1", "wasip2", 1), class: ErrDigestMismatch, says: "config"},
-		{name: "fewer bytes", img: img, config: string(config[:10]), class: ErrDigestMismatch, says: "10"},
-		{name: "endless", img: img, config: string(config) + strings.Repeat(" ", 5<<20), class: ErrDigestMismatch, says: "bytes"},
-		{name: "large", img: img, manifest: strings.Replace(string(manifest), fmt.Sprintf(`"size":%d`, len(config)), `"size":99999999`, 1), class: ErrTooLarge, says: "99999999"},
-		{name: "fewer layers than the manifest", img: fewer, class: ErrInvalidImage, says: "1 layers, its manifest of 2"},
+		{name: "other bytes", img: img, config: strings.Replace(string(config), "wasip1", "wasip2", 1), class: fault.ErrDigestMismatch, says: "config"},
+		{name: "fewer bytes", img: img, config: string(config[:10]), class: fault.ErrDigestMismatch, says: "10"},
+		{name: "endless", img: img, config: string(config) + strings.Repeat(" ", 5<<20), class: fault.ErrDigestMismatch, says: "bytes"},
+		{name: "large", img: img, manifest: strings.Replace(string(manifest), fmt.Sprintf(`"size":%d`, len(config)), `"size":99999999`, 1), class: fault.ErrTooLarge, says: "99999999"},
+		{name: "fewer layers than the manifest", img: fewer, class: fault.ErrInvalidImage, says: "1 layers, its manifest of 2"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			srv := newServer(t)
@@ -453,7 +459,7 @@ func TestPullHostileConfig(t *testing.T) {
 			}
 			s := newStore(t, Config{})
 			_, err := s.pulled(t.Context(), srv.host()+"/app")
-			checkError(t, err, tt.class, tt.says)
+			errorcheck.Is(t, err, tt.class, tt.says)
 			checkAbsent(t, s, srv.host()+"/app")
 		})
 	}
@@ -477,7 +483,7 @@ func mustManifest(t *testing.T, img v1.Image, config []byte) []byte {
 // TestIndexThatLies: the size that an index says of a manifest must be the manifest's.
 func TestIndexThatLies(t *testing.T) {
 	srv := newServer(t)
-	artifact, err := newArtifact(wasmConfigType, []byte("{}"), wasmLayerType, wasm("app", 1))
+	artifact, err := newArtifact(manifest.ConfigType, []byte("{}"), manifest.LayerType, wasm("app", 1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -496,7 +502,7 @@ func TestIndexThatLies(t *testing.T) {
 	})
 	s := newStore(t, Config{})
 	_, err = s.pulled(t.Context(), srv.host()+"/app")
-	checkError(t, err, ErrDigestMismatch, "the index says 7")
+	errorcheck.Is(t, err, fault.ErrDigestMismatch, "the index says 7")
 	checkAbsent(t, s, srv.host()+"/app")
 }
 
@@ -529,8 +535,8 @@ func TestDamagedRootfsIsMended(t *testing.T) {
 	}
 }
 
-// TestUnpackedOnce: images that share their layers are unpacked once, though they are pulled together; and what a crash
-// left half unpacked goes.
+// TestUnpackedOnce: images that share their layers are unpacked once, though they are pulled
+// together; and what a crash left half unpacked goes.
 // docs/security.md: "The files are the agent's, and containers of an image share them"
 func TestUnpackedOnce(t *testing.T) {
 	srv := newServer(t)

@@ -13,6 +13,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/krustlet-go/krustlet-wasi/registry/fault"
+	"github.com/krustlet-go/krustlet-wasi/registry/manifest"
 	"github.com/krustlet-go/krustlet-wasi/registry/rootfs"
 	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
 )
@@ -23,8 +25,8 @@ import (
 //	HEX/modules.json   the WebAssembly files in it
 //	HEX/synced         its mark, see durable.go
 //
-// HEX says which layers it was made of, and while these are in the store it can be made of them again. A folder appears complete, or
-// not at all, and but for its mark is never changed.
+// HEX is computed from the layers. While these are in the store, the folder can be made from them
+// again. A folder appears complete or does not appear. Only its mark ever changes.
 type roots struct {
 	dir       string
 	boot      string // ID of this boot of the machine
@@ -40,7 +42,7 @@ const (
 
 // Root is a root filesystem on this node's disk.
 type Root struct {
-	// Dir is the folder that guests are to see as /: absolute, and to be read only.
+	// Dir is the absolute path of the folder that guests see as /. It must only be read.
 	Dir     string
 	modules map[string]rootfs.Module // by their absolute paths in it
 }
@@ -49,7 +51,7 @@ var rootForm = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 func (r roots) path(id string) string { return filepath.Join(r.dir, id) }
 
-// unpack makes what dir is to hold of an image with a root filesystem.
+// unpack makes the content of dir for an image with a root filesystem.
 func (r roots) unpack(ctx context.Context, dir string, layers []rootfs.Layer, why purpose) error {
 	tree := filepath.Join(dir, treeFolder)
 	if err := os.Mkdir(tree, 0o755); err != nil {
@@ -61,7 +63,7 @@ func (r roots) unpack(ctx context.Context, dir string, layers []rootfs.Layer, wh
 	modules, err := rootfs.Modules(tree, r.maxModule)
 	switch {
 	case errors.Is(err, rootfs.ErrTooLarge) && why == toShow:
-		modules = nil // none of them is to run
+		modules = nil // none of them runs
 	case err != nil:
 		return unpackFailure(ctx, err)
 	case len(modules) == 0 && why == toRun:
@@ -70,7 +72,7 @@ func (r roots) unpack(ctx context.Context, dir string, layers []rootfs.Layer, wh
 	return r.index(dir, modules)
 }
 
-// index notes which modules the root filesystem has that dir is to hold.
+// index notes which modules the root filesystem in dir has.
 func (r roots) index(dir string, modules map[string]rootfs.Module) error {
 	data, err := json.Marshal(modules)
 	if err != nil {
@@ -80,7 +82,7 @@ func (r roots) index(dir string, modules map[string]rootfs.Module) error {
 }
 
 func errNoModule() error {
-	return fail(ErrNotWasm, nil, "found no WebAssembly module in the image's root filesystem; put the .wasm file into it, and name it as ENTRYPOINT")
+	return fault.New(fault.ErrNotWasm, nil, "found no WebAssembly module in the image's root filesystem; put the .wasm file into it, and name it as ENTRYPOINT")
 }
 
 // unpackFailure classes what came of unpacking.
@@ -91,13 +93,13 @@ func unpackFailure(ctx context.Context, err error) error {
 	var class error
 	switch {
 	case errors.Is(err, rootfs.ErrTooLarge):
-		class = ErrTooLarge
+		class = fault.ErrTooLarge
 	case errors.Is(err, rootfs.ErrDigest):
-		class = ErrDigestMismatch
+		class = fault.ErrDigestMismatch
 	case errors.Is(err, rootfs.ErrInvalid):
-		class = ErrInvalidImage
+		class = fault.ErrInvalidImage
 	}
-	return fail(class, err, "unpacking the image: %v", err)
+	return fault.New(class, err, "unpacking the image: %v", err)
 }
 
 // open returns what was made.
@@ -119,13 +121,14 @@ func openRoot(dir string) (*Root, error) {
 	return root, nil
 }
 
-// module is the image with that root filesystem and config, and the module in it that runs if nobody says otherwise.
-func (r *Root) module(config *ImageConfig) (Module, error) {
+// module is the image with that root filesystem and config, and the module in it that runs by
+// default.
+func (r *Root) module(config *manifest.Config) (Module, error) {
 	m := Module{Root: r}
 	var argv, env []string
 	workDir := ""
 	if config != nil {
-		argv, env, workDir = config.argv(), config.Env, config.WorkingDir
+		argv, env, workDir = config.Argv(), config.Env, config.WorkingDir
 	}
 	at, found, err := r.find(argv, env, workDir)
 	switch {
@@ -157,20 +160,21 @@ func (r *Root) names() []string {
 	return all
 }
 
-// temp makes a folder that is locked, so that whoever cleans up passes over it.
+// temp makes a folder that is locked, so that a process that cleans up skips it.
 func (r roots) temp() (dir string, unlock func(), err error) {
 	for {
 		if dir, err = os.MkdirTemp(r.dir, tempPrefix); err != nil {
 			return "", nil, err
 		}
-		unlock, err = lockPath(context.Background(), dir, unix.LOCK_EX) // nobody holds it for longer than it takes to remove it
+		unlock, err = lockPath(context.Background(), dir, unix.LOCK_EX) // another process holds it only while it removes the file
 		if !errors.Is(err, fs.ErrNotExist) {
 			return dir, unlock, err
 		}
 	}
 }
 
-// remove removes a root filesystem that no pull has pinned, and says how many bytes on disk that were, and which modules.
+// remove removes a root filesystem that no pull has pinned, and says how many bytes on disk that
+// were, and which modules.
 func (r roots) remove(id string) (freed int64, modules []string, err error) {
 	dir := r.path(id)
 	if root, err := openRoot(dir); err == nil {

@@ -5,8 +5,9 @@ import (
 	"sync"
 )
 
-// calls lets callers who want the same thing at the same time share one call for it. Unlike singleflight, a
-// call belongs to all who wait for it: it is cancelled when the last of them gives up, and not before.
+// calls lets callers who want the same thing at the same time share one call for it. Unlike
+// singleflight, a call belongs to all who wait for it: it is cancelled when the last of them gives
+// up, and not before.
 type calls[T any] struct {
 	mu      sync.Mutex
 	running map[string]*call[T]
@@ -21,8 +22,9 @@ type call[T any] struct {
 	err   error
 }
 
-// do returns the result of a running call for key, or else of fn. fn's context has the values of the first
-// caller's. The last caller that gives up waits for fn to end, so no fn is left without someone who waits.
+// do returns the result of a running call for key, or else of fn. fn's context has the values of
+// the first caller's. The last caller that gives up waits for fn to end, so no fn is left without
+// someone who waits.
 func (c *calls[T]) do(ctx context.Context, key string, fn func(context.Context) (T, error)) (T, error) {
 	var none T
 	if err := ctx.Err(); err != nil {
@@ -64,8 +66,8 @@ func (c *calls[T]) join(ctx context.Context, key string, fn func(context.Context
 	return k
 }
 
-// leave counts a caller out, and answers whether it was the last. The call is then cancelled, and out of reach
-// of those who come later.
+// leave counts a caller out, and answers whether it was the last. The call is then cancelled, and
+// out of reach of those who come later.
 func (c *calls[T]) leave(key string, k *call[T]) (last bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -90,7 +92,7 @@ type locks struct {
 	held map[string]chan struct{} // closed when the lock is released
 }
 
-// take waits until nobody holds the lock of key, and holds it until release is called.
+// take waits until the lock of key is free, and holds it until release is called.
 func (l *locks) take(ctx context.Context, key string) (release func(), err error) {
 	for {
 		l.mu.Lock()

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/errorcheck"
 )
 
 func TestConcurrentPullsShare(t *testing.T) {
@@ -137,7 +139,7 @@ func TestPullWithEndedContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := newStore(t, Config{}).pulled(ctx, srv.host()+"/app:v1")
-	checkError(t, err, context.Canceled)
+	errorcheck.Is(t, err, context.Canceled)
 	if len(srv.requests) != 0 {
 		t.Errorf("requests: %v", srv.requests)
 	}
@@ -181,7 +183,7 @@ func TestCalls(t *testing.T) {
 		if r := <-patient; r.err != nil || r.value != 1 || r.after != time.Minute {
 			t.Errorf("patient: %+v", r)
 		}
-		// All give up: the last waits for the end of the run, and who comes meanwhile starts anew.
+		// All give up: the last waits for the end of the run, and a later caller starts another.
 		start = time.Now()
 		a, b := call(10*time.Second), call(20*time.Second)
 		<-a

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/errorcheck"
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
 )
 
@@ -44,7 +45,7 @@ func TestHostsThatAllMayWriteAreNotBelieved(t *testing.T) {
 	}
 	makeWritable(t, dir, "hosts.toml")
 	_, err := newStore(t, Config{HostsDir: dir}).pulled(t.Context(), "registry.example/app:v1")
-	checkError(t, err, credentials.ErrWritable, "hosts.toml")
+	errorcheck.Is(t, err, credentials.ErrWritable, "hosts.toml")
 }
 
 // makeWritable lets every user write the files of a name.

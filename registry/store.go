@@ -12,6 +12,9 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/krustlet-go/krustlet-wasi/registry/distribution"
+	"github.com/krustlet-go/krustlet-wasi/registry/fault"
+	"github.com/krustlet-go/krustlet-wasi/registry/manifest"
 	"github.com/krustlet-go/krustlet-wasi/registry/rootfs"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
@@ -20,8 +23,9 @@ import (
 type Config struct {
 	// Dir is the store's folder; it is made if it is not there.
 	Dir string
-	// InsecureRegistries are the hosts, each with or without a port, with which plain HTTP may be spoken and
-	// whose certificates are not verified. This machine's loopback addresses and localhost always are.
+	// InsecureRegistries are the hosts, each with or without a port, with which plain HTTP may be
+	// spoken and whose certificates are not verified. This machine's loopback addresses and
+	// localhost always are.
 	InsecureRegistries []string
 	// AllowLocalModules allows images `fs/PATH`, files of the node.
 	AllowLocalModules bool
@@ -29,29 +33,35 @@ type Config struct {
 	MaxModuleSize int64
 	// MaxLayerSize bounds a layer of a root filesystem as it is fetched, in bytes; 0 means 4 GiB.
 	MaxLayerSize int64
-	// Authorities are files with certificates, in PEM, that registries are trusted by beside the system's.
+	// Authorities are files with certificates, in PEM, that registries are trusted by beside the
+	// system's.
 	Authorities []string
-	// HostsDir is a folder with one folder for each registry, which has a hosts.toml as containerd's; empty: there is none.
+	// HostsDir is a folder with one folder for each registry, which has a hosts.toml as
+	// containerd's. It is empty if there is none.
 	HostsDir string
 	// MaxParallelPulls is how many images may be pulled at a time; 0 means any number.
 	MaxParallelPulls int
-	// RightsDir is the folder where it is kept who may have which image; empty means the folder rights in Dir. It tells
-	// something of credentials, and so is not for those who may read modules.
+	// RightsDir is the folder that records who may have which image. Empty means the folder rights
+	// in Dir. It reveals something about credentials, so users who may read modules must not read
+	// it.
 	RightsDir string
 	// Verify says who may have an image that is on disk; empty means NeverVerifyPreloadedImages.
 	Verify Verification
-	// Allowed are the images for NeverVerifyAllowlistedImages, as pods name them, without tags and digests; `/*` at the end stands
-	// for all that begin so.
+	// Allowed are the images for NeverVerifyAllowlistedImages, as pods name them, without tags and
+	// digests; `/*` at the end stands for all names with that beginning.
 	Allowed []string
-	// Preload says that what is pulled is preloaded: by somebody who is no pod, for all of them.
+	// Preload means that what is pulled counts as preloaded: it was pulled for all pods, and by
+	// none of them.
 	Preload bool
-	// MaxUnpackedSize bounds a root filesystem, in bytes of its layers unpacked and of its files; 0 means 8 GiB.
+	// MaxUnpackedSize bounds a root filesystem, in bytes of its layers unpacked and of its files; 0
+	// means 8 GiB.
 	MaxUnpackedSize int64
 	// MaxFiles bounds the entries of all layers of a root filesystem together; 0 means 250,000.
 	MaxFiles int64
 	// UserAgent is what registries are told; empty means "krustlet-wasi".
 	UserAgent string
-	// Progress is told how much there is of a blob that is being fetched, by the goroutines that fetch; nil: nobody is.
+	// Progress is called with how much there is of a blob by the goroutine that fetches it, unless
+	// it is nil.
 	Progress func(digest string, done, size int64)
 	// Log takes what concerns the operator and no caller; nil logs nothing.
 	Log *zap.Logger
@@ -62,34 +72,27 @@ const (
 	defaultMaxRoot   = 8 << 30
 	defaultMaxFiles  = 250_000
 	defaultUserAgent = "krustlet-wasi"
-	// stallTime is how long a transfer may give nothing before it is given up. The kubelet's own
-	// deadline for the progress of a pull is the same.
-	stallTime = time.Minute
 )
 
 // Store keeps modules on disk. It is safe for concurrent use, by any number of processes.
 type Store struct {
-	dir        string
-	hosts      hostPolicy
-	network    *network
+	*disk
+	hosts      distribution.HostPolicy
+	network    *distribution.Network
 	allowLocal bool
 	stall      time.Duration
-	blobs      blobs
-	refs       refs
-	roots      roots
-	rights     rights
 	full       chan struct{} // has a token when a pull found the disk full
-	turns      chan struct{} // holds a token per pull that goes on; nil: there is no bound
+	turns      chan struct{} // holds a token for each pull that runs; nil if there is no limit
 	log        *zap.Logger
 
 	pulls   calls[Pulled] // by reference, credentials and purpose
-	fetches calls[blob]   // by repository and layer
-	unpacks locks         // by root filesystem
-
-	syncer syncer
+	fetches fetches
+	unpacks unpacks
+	syncer  syncer
 }
 
-// New opens the store in cfg.Dir, and removes what a crash left half-written there, or damaged. Close closes it.
+// New opens the store in cfg.Dir, and removes what a crash left half-written there, or damaged.
+// Close closes it.
 func New(cfg Config) (*Store, error) {
 	if cfg.Dir == "" {
 		return nil, errors.New("open module store: no folder given")
@@ -129,26 +132,31 @@ func New(cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open module store: %w", err)
 	}
-	s := &Store{
-		dir:        dir,
-		hosts:      newHostPolicy(cfg.InsecureRegistries),
-		allowLocal: cfg.AllowLocalModules,
-		stall:      stallTime,
-		blobs:      blobs{dir: filepath.Join(dir, "blobs", "sha256"), maxModule: cfg.MaxModuleSize, maxLayer: cfg.MaxLayerSize, progress: cfg.Progress},
-		refs:       refs{dir: filepath.Join(dir, "refs")},
+	d := &disk{
+		dir:   dir,
+		blobs: blobs{dir: filepath.Join(dir, "blobs", "sha256"), maxModule: cfg.MaxModuleSize, maxLayer: cfg.MaxLayerSize, progress: cfg.Progress},
+		refs:  refs{dir: filepath.Join(dir, "refs")},
 		roots: roots{
 			dir: filepath.Join(dir, rootsFolder), boot: boot, maxModule: cfg.MaxModuleSize,
 			limits: rootfs.Limits{Bytes: cfg.MaxUnpackedSize, Entries: int(cfg.MaxFiles)},
 		},
 		rights: rights{dir: cfg.RightsDir, verify: cfg.Verify, allowed: cfg.Allowed, preload: cfg.Preload},
-		full:   make(chan struct{}, 1),
-		syncer: syncer{closing: make(chan struct{})},
-		log:    cfg.Log,
+	}
+	s := &Store{
+		disk:       d,
+		hosts:      distribution.NewHostPolicy(cfg.InsecureRegistries),
+		allowLocal: cfg.AllowLocalModules,
+		stall:      distribution.StallTime,
+		full:       make(chan struct{}, 1),
+		fetches:    fetches{blobs: d.blobs},
+		unpacks:    unpacks{disk: d},
+		syncer:     syncer{disk: d, log: cfg.Log, closing: make(chan struct{})},
+		log:        cfg.Log,
 	}
 	if cfg.MaxParallelPulls > 0 {
 		s.turns = make(chan struct{}, cfg.MaxParallelPulls)
 	}
-	if s.network, err = newNetwork(s.hosts, cfg.Authorities, cfg.HostsDir, cfg.UserAgent); err != nil {
+	if s.network, err = distribution.NewNetwork(s.hosts, cfg.Authorities, cfg.HostsDir, cfg.UserAgent); err != nil {
 		return nil, fmt.Errorf("open module store: %w", err)
 	}
 	for _, d := range []string{s.blobs.dir, s.refs.dir, s.roots.dir, s.rights.dir} {
@@ -156,7 +164,7 @@ func New(cfg Config) (*Store, error) {
 			return nil, fmt.Errorf("open module store: %w", err)
 		}
 	}
-	if err := s.recover(); err != nil {
+	if err := d.recover(cfg.Log); err != nil {
 		return nil, fmt.Errorf("open module store: %w", err)
 	}
 	return s, nil
@@ -164,62 +172,65 @@ func New(cfg Config) (*Store, error) {
 
 // Module is an image on this node's disk, and the module in it that runs.
 type Module struct {
-	// Path is the file with the module's bytes: absolute, and to be read only. It and Digest are empty for an image with
-	// several modules that does not say which is to run; see Program.
+	// Path is the absolute path of the file with the module's bytes, which must only be read. Path
+	// and Digest are empty for an image with several modules that does not say which one runs; see
+	// Program.
 	Path string
 	// Digest is the SHA-256 of those bytes, `sha256:` and 64 hexadecimal digits.
 	Digest string
 	// Image is the reference as it was asked for.
 	Image string
-	// ImageID is what goes into a container status's imageID: REPOSITORY@DIGEST with the manifest's digest,
-	// or fs/PATH@DIGEST with the module's.
+	// ImageID is what goes into a container status's imageID: REPOSITORY@DIGEST with the manifest's
+	// digest, or fs/PATH@DIGEST with the module's.
 	ImageID string
 	// Size is the image's, as it was fetched, in bytes: that of the module, or of all layers.
 	Size int64
-	// Component tells that it is a component, not a core module.
+	// Component means that it is a component, not a core module.
 	Component bool
 	// Root is the image's root filesystem; nil for an image that is one module.
 	Root *Root
-	// Config is how the image wants to be run; nil for one that does not say.
-	Config *ImageConfig
+	// Config is how the image wants to run. It is nil for an image that does not say.
+	Config *manifest.Config
 }
 
-// Lookup answers from the disk whether the image is present, without a word to a registry, and unpacks it unless that is done. A
-// reference by tag means what it meant when it was last pulled; one by digest is present too if a tag was pulled from
-// the same repository that meant it. A local file is present if it is there, and is read.
+// Lookup answers from the disk whether the image is present, without asking a registry, and unpacks
+// it unless that was done before. A reference by tag means what it meant at its last pull. A
+// reference by digest is also present if a tag of the same repository was pulled that meant it. A
+// local file is present if it exists, and is read.
 //
-// An image that was pulled with somebody's credentials is present for those alone who have the same, or such of the same Secret
-// or ServiceAccount, unless Config.Verify has it otherwise; keys are whose Lookup it is, and nil those of who may have everything.
+// An image that was pulled with credentials is present only for a caller with the same credentials,
+// or with others of the same Secret or ServiceAccount, unless Config.Verify says otherwise. keys
+// are the caller's. A caller with nil may have everything.
 //
-// Its errors are of the classes ErrInvalidReference and ErrLocalModules; for local files also ErrNotWasm,
-// ErrTooLarge, ErrDigestMismatch, or a failure to read them; or they come from keys, or from unpacking, and are as Pull's then: an image
-// that cannot be unpacked is not in the store any more.
-func (s *Store) Lookup(ctx context.Context, image string, keys Keys) (m Module, present bool, err error) {
-	ref, err := parseReference(image, s.hosts)
+// Its errors are of the classes ErrInvalidReference and ErrLocalModules. For local files they may
+// also be of ErrNotWasm, ErrTooLarge and ErrDigestMismatch, or a failure to read. Errors from keys
+// or from unpacking are as Pull's. An image that cannot be unpacked is removed from the store.
+func (s *Store) Lookup(ctx context.Context, image string, keys distribution.Keys) (m Module, present bool, err error) {
+	ref, err := distribution.ParseReference(image, s.hosts)
 	if err != nil {
 		return Module{}, false, err
 	}
-	if ref.path != "" {
+	if ref.Path != "" {
 		return s.local(image, ref)
 	}
 	return s.lookup(ctx, image, ref, keys, toRun)
 }
 
-// lookup is the image for a purpose, if it is on disk and whoever has the keys may have it.
-func (s *Store) lookup(ctx context.Context, image string, ref reference, keys Keys, why purpose) (m Module, present bool, err error) {
+// lookup is the image for a purpose, if it is on disk and the owner of the keys may have it.
+func (s *Store) lookup(ctx context.Context, image string, ref distribution.Reference, keys distribution.Keys, why purpose) (m Module, present bool, err error) {
 	absent := func(err error) (Module, bool, error) {
 		if !errors.Is(err, fs.ErrNotExist) {
-			// Pulling again mends it.
+			// The next pull repairs it.
 			s.log.Warn("image on disk is damaged", zap.String("image", image), zap.Error(err))
 		}
 		return Module{}, false, nil
 	}
-	rec, err := s.refs.get(ref.name())
+	rec, err := s.refs.get(ref.Name())
 	if err != nil {
 		return absent(err)
 	}
 	if keys != nil {
-		may, err := s.rights.may(ctx, ref.at(rec.Manifest), image, ref.repository(), keys)
+		may, err := s.rights.may(ctx, ref.At(rec.Manifest), image, ref.Repository(), keys)
 		if err != nil || !may {
 			return Module{}, false, err
 		}
@@ -229,25 +240,26 @@ func (s *Store) lookup(ctx context.Context, image string, ref reference, keys Ke
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, errDamaged):
 		return absent(err)
 	case err != nil:
-		if classOf(err) != nil {
+		if fault.ClassOf(err) != nil {
 			err = errors.Join(err, s.refuse(ctx, ref, rec, why, err))
 		}
 		return Module{}, false, s.noteFull(err)
 	case made:
-		s.syncLater(brought{roots: []string{rec.made(why).Rootfs}})
+		s.syncer.later(brought{roots: []string{rec.made(why).Rootfs}})
 	}
 	m.Image = image
 	return m, true, nil
 }
 
-// imageOf is the image of which rec is remembered, for a purpose. Its root filesystem is made if need be. fs.ErrNotExist: it is not on
-// disk; errDamaged: it is not there as it was.
-func (s *Store) imageOf(ctx context.Context, ref reference, rec record, why purpose) (m Module, made bool, err error) {
+// imageOf is the image of a record, for a purpose. It makes the root filesystem if that is needed.
+// The error is fs.ErrNotExist if the image is not on disk, and errDamaged if it is not there as it
+// was.
+func (s *Store) imageOf(ctx context.Context, ref distribution.Reference, rec record, why purpose) (m Module, made bool, err error) {
 	t := rec.made(why)
 	switch {
 	case t != nil && why != toKeep:
 		var root *Root
-		if root, made, err = s.root(ctx, *t, why, nil); err != nil {
+		if root, made, err = s.unpacks.root(ctx, *t, why, nil); err != nil {
 			return Module{}, false, err
 		}
 		if m = (Module{Root: root}); why == toRun {
@@ -256,7 +268,7 @@ func (s *Store) imageOf(ctx context.Context, ref reference, rec record, why purp
 			}
 		}
 	case t == nil && why != toShow && rec.Module != "":
-		b, err := s.blobs.find(rec.Module, wasmFile)
+		b, err := s.blobs.find(rec.Module, manifest.Module)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			return Module{}, false, err
@@ -267,7 +279,7 @@ func (s *Store) imageOf(ctx context.Context, ref reference, rec record, why purp
 	case t == nil: // only other things of it are here
 		return Module{}, false, fs.ErrNotExist
 	}
-	if m.ImageID = ref.at(rec.Manifest); t != nil {
+	if m.ImageID = ref.At(rec.Manifest); t != nil {
 		m.Size = t.Size
 	}
 	if why != toShow {
@@ -276,4 +288,6 @@ func (s *Store) imageOf(ctx context.Context, ref reference, rec record, why purp
 	return m, made, nil
 }
 
-func (s *Store) storeLock() string { return filepath.Join(s.dir, "lock") }
+// Close waits until what was pulled and unpacked is synced. It must not be called while other
+// methods run.
+func (s *Store) Close() { s.syncer.close() }

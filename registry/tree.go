@@ -14,12 +14,14 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sys/unix"
 
+	"github.com/krustlet-go/krustlet-wasi/registry/fault"
 	"github.com/krustlet-go/krustlet-wasi/registry/rootfs"
 	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
 )
 
-// tree is a folder with files, and which layers it is made of: a root filesystem, or the files of another artifact. It is made
-// where it is needed: while its layers are fetched, or of those on disk.
+// tree is a folder with files, and which layers it is made of: a root filesystem, or the files of
+// another artifact. It is made where it is needed: while its layers are fetched, or of those on
+// disk.
 type tree struct {
 	Rootfs  string   `json:"rootfs,omitempty"`  // name of the folder
 	Layers  []string `json:"layers,omitempty"`  // digests; of a root filesystem the lowest first
@@ -38,8 +40,8 @@ func newTree(layers []v1.Descriptor, diffIDs, names []string) tree {
 	return t
 }
 
-// id names what the layers make. What they are to be once they are unpacked is part of it: who lies about that is found out, though
-// another has told the truth before.
+// id names what the layers make. It includes the digests of the unpacked layers, so that an image
+// with wrong ones is detected even if a correct image has the same layers.
 func (t tree) id() string {
 	become := t.DiffIDs
 	for _, name := range t.Names {
@@ -55,20 +57,28 @@ func (t tree) id() string {
 	return hex.EncodeToString(sum.Sum(nil))
 }
 
-// root opens what was made of a tree, and makes it if that is not there, or damaged. f is its layers, on their way to the disk; nil:
-// they are there. made says that it is not on disk for good before it is synced.
+// unpacks are the trees that are made now.
+type unpacks struct {
+	*disk
+	making locks // by the name of the folder
+}
+
+// root opens what was made of a tree, and makes it if it is missing or damaged. f is its layers on
+// their way to the disk, or nil if they are there. made reports whether it was made, and so is not
+// synced.
 //
-// One caller makes what several have in common. The others do not share its failure, as its layers may be what it lacks.
-func (s *Store) root(ctx context.Context, t tree, why purpose, f *fetching) (root *Root, made bool, err error) {
-	done, err := s.unpacks.take(ctx, t.Rootfs)
+// One caller makes what several have in common. The others do not share its failure, as its layers
+// may be what it lacks.
+func (u *unpacks) root(ctx context.Context, t tree, why purpose, f *fetching) (root *Root, made bool, err error) {
+	done, err := u.making.take(ctx, t.Rootfs)
 	if err != nil {
 		return nil, false, err
 	}
 	defer done()
-	if root, err = s.roots.open(t.Rootfs); err != nil {
+	if root, err = u.roots.open(t.Rootfs); err != nil {
 		made = true
-		if err = s.makeRoot(ctx, t, why, f); err == nil {
-			root, err = s.roots.open(t.Rootfs)
+		if err = u.makeRoot(ctx, t, why, f); err == nil {
+			root, err = u.roots.open(t.Rootfs)
 		}
 	}
 	if err == nil && why == toRun && len(root.modules) == 0 { // it was made to be shown
@@ -78,17 +88,17 @@ func (s *Store) root(ctx context.Context, t tree, why purpose, f *fetching) (roo
 }
 
 // makeRoot makes the folder of a tree. On an error nothing of it is left.
-func (s *Store) makeRoot(ctx context.Context, t tree, why purpose, f *fetching) (err error) {
+func (u *unpacks) makeRoot(ctx context.Context, t tree, why purpose, f *fetching) (err error) {
 	if t.Rootfs != t.id() { // as of a version that did not remember what it was made of
 		return errDamaged
 	}
 	if f == nil {
-		if f, err = s.fetched(ctx, t); err != nil {
+		if f, err = u.fetched(ctx, t); err != nil {
 			return err
 		}
 		defer f.release()
 	}
-	tmp, unlock, err := s.roots.temp()
+	tmp, unlock, err := u.roots.temp()
 	if err != nil {
 		return err
 	}
@@ -99,36 +109,37 @@ func (s *Store) makeRoot(ctx context.Context, t tree, why purpose, f *fetching) 
 		}
 	}()
 	if len(t.Names) > 0 {
-		err = s.place(ctx, tmp, t, f)
+		err = u.copyFiles(ctx, tmp, t, f)
 	} else {
-		err = s.roots.unpack(ctx, tmp, s.tars(t, f), why)
+		err = u.roots.unpack(ctx, tmp, u.tars(t, f), why)
 	}
 	if err != nil {
 		return err
 	}
-	if err := s.roots.mark(tmp); err != nil {
+	if err := u.roots.mark(tmp); err != nil {
 		return err
 	}
 	useless := tmp
-	err = withLock(ctx, s.storeLock(), unix.LOCK_EX, func() error {
-		if _, err := s.roots.open(t.Rootfs); err == nil {
+	err = withLock(ctx, u.lock(), unix.LOCK_EX, func() error {
+		if _, err := u.roots.open(t.Rootfs); err == nil {
 			return nil // another process has made it meanwhile
 		}
 		useless = tmp + "-damaged"
-		if err := os.Rename(s.roots.path(t.Rootfs), useless); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := os.Rename(u.roots.path(t.Rootfs), useless); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		return os.Rename(tmp, s.roots.path(t.Rootfs))
+		return os.Rename(tmp, u.roots.path(t.Rootfs))
 	})
 	return errors.Join(err, filetree.Remove(context.WithoutCancel(ctx), useless))
 }
 
-// fetched is the layers of a tree that are on disk. None is removed before they are released. fs.ErrNotExist: one is not there.
-func (s *Store) fetched(ctx context.Context, t tree) (*fetching, error) {
+// fetched is the layers of a tree that are on disk. None is removed before they are released.
+// fs.ErrNotExist: one is not there.
+func (d *disk) fetched(ctx context.Context, t tree) (*fetching, error) {
 	f := newFetching(len(t.Layers))
 	for i, digest := range t.Layers {
 		var err error
-		if f.pins[i], err = s.blobs.pin(ctx, digest); err != nil {
+		if f.pins[i], err = d.blobs.pin(ctx, digest); err != nil {
 			f.release()
 			return nil, err
 		}
@@ -138,18 +149,19 @@ func (s *Store) fetched(ctx context.Context, t tree) (*fetching, error) {
 }
 
 // tars are the layers of a root filesystem, to be unpacked.
-func (s *Store) tars(t tree, f *fetching) []rootfs.Layer {
+func (d *disk) tars(t tree, f *fetching) []rootfs.Layer {
 	var layers []rootfs.Layer
 	for i, digest := range t.Layers {
-		layers = append(layers, rootfs.Layer{Path: s.blobs.path(digest), DiffID: t.DiffIDs[i], Ready: f.ready[i]})
+		layers = append(layers, rootfs.Layer{Path: d.blobs.path(digest), DiffID: t.DiffIDs[i], Ready: f.ready[i]})
 	}
 	return layers
 }
 
-// place makes what dir is to hold of an artifact whose layers are files. They are copied: what is shown is not what others trust.
-func (s *Store) place(ctx context.Context, dir string, t tree, f *fetching) error {
-	if t.Size > s.roots.limits.Bytes {
-		return fail(ErrTooLarge, nil, "the image's files have %d bytes; this node takes up to %d", t.Size, s.roots.limits.Bytes)
+// copyFiles makes the content of dir for an artifact whose layers are files. They are copied,
+// because other images trust the layers, and what is shown could be changed.
+func (d *disk) copyFiles(ctx context.Context, dir string, t tree, f *fetching) error {
+	if t.Size > d.roots.limits.Bytes {
+		return fault.New(fault.ErrTooLarge, nil, "the image's files have %d bytes; this node takes up to %d", t.Size, d.roots.limits.Bytes)
 	}
 	files := filepath.Join(dir, treeFolder)
 	if err := os.Mkdir(files, 0o755); err != nil {
@@ -161,9 +173,9 @@ func (s *Store) place(ctx context.Context, dir string, t tree, f *fetching) erro
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		if err := copyFile(s.blobs.path(t.Layers[i]), filepath.Join(files, name)); err != nil {
+		if err := copyFile(d.blobs.path(t.Layers[i]), filepath.Join(files, name)); err != nil {
 			return fmt.Errorf("placing the image's files: %w", err)
 		}
 	}
-	return s.roots.index(dir, nil)
+	return d.roots.index(dir, nil)
 }

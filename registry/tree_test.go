@@ -13,9 +13,13 @@ import (
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/errorcheck"
+	"github.com/krustlet-go/krustlet-wasi/registry/fault"
 )
 
-// twoLayers publishes app, an image with a root filesystem of two layers, and returns its reference and the upper layer.
+// twoLayers publishes app, an image with a root filesystem of two layers, and returns its reference
+// and the upper layer.
 func twoLayers(t *testing.T, srv *server) (ref string, upper packedLayer) {
 	t.Helper()
 	upper = gzipLayer(t, "data", "d")
@@ -37,8 +41,8 @@ func entriesOf(t *testing.T, dir string) []string {
 	return names
 }
 
-// TestPullUnpacksNothing: an image that was pulled to be kept is unpacked when it is looked up, by whichever process, without the
-// registry.
+// TestPullUnpacksNothing: an image that was pulled to be kept is unpacked when it is looked up, by
+// whichever process, without the registry.
 func TestPullUnpacksNothing(t *testing.T) {
 	srv := newServer(t)
 	ref, upper := twoLayers(t, srv)
@@ -85,7 +89,8 @@ func TestPullOfModuleIsWhole(t *testing.T) {
 	}
 }
 
-// TestLookupTogether: any number of processes may unpack one image at once, a damaged one too, and all see the same.
+// TestLookupTogether: any number of processes may unpack one image at once, a damaged one too, and
+// all see the same.
 func TestLookupTogether(t *testing.T) {
 	srv := newServer(t)
 	ref, _ := twoLayers(t, srv)
@@ -141,7 +146,8 @@ func sameFile(t *testing.T, a, b *os.File) bool {
 	return os.SameFile(one, other)
 }
 
-// TestUnpackingGivenUp: who gives up while an image is unpacked leaves nothing half done, and the image is there for the next.
+// TestUnpackingGivenUp: who gives up while an image is unpacked leaves nothing half done, and the
+// image is there for the next.
 func TestUnpackingGivenUp(t *testing.T) {
 	srv := newServer(t)
 	ref, _ := twoLayers(t, srv)
@@ -162,8 +168,8 @@ func TestUnpackingGivenUp(t *testing.T) {
 	}
 }
 
-// TestLayerLost: an image that cannot be unpacked any more, for want of a layer, is absent, and a pull brings that layer alone. What
-// was unpacked needs no layer.
+// TestLayerLost: an image that cannot be unpacked any more, for want of a layer, is absent, and a
+// pull brings that layer alone. What was unpacked needs no layer.
 func TestLayerLost(t *testing.T) {
 	srv := newServer(t)
 	ref, upper := twoLayers(t, srv)
@@ -194,7 +200,8 @@ func TestLayerLost(t *testing.T) {
 	}
 }
 
-// TestLayerDamaged: a layer that is not on disk as it was fetched is found out when it is unpacked, and fetched anew by the next pull.
+// TestLayerDamaged: a layer that is not on disk as it was fetched is found out when it is unpacked,
+// and fetched again by the next pull.
 func TestLayerDamaged(t *testing.T) {
 	srv := newServer(t)
 	ref, upper := twoLayers(t, srv)
@@ -207,14 +214,15 @@ func TestLayerDamaged(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, _, err := s.found(ref)
-	checkError(t, err, ErrInvalidImage, "layer 2 of 2")
+	errorcheck.Is(t, err, fault.ErrInvalidImage, "layer 2 of 2")
 	checkAbsent(t, s, ref)
 	if m, err := s.pulled(t.Context(), ref); err != nil || shown(t, m)["data"] != "d" {
 		t.Errorf("pulled again: %+v, %v", m, err)
 	}
 }
 
-// TestRefusedToRunIsShown: an image that was fetched to be run and has nothing to run does not lose its files, which a volume shows.
+// TestRefusedToRunIsShown: an image that was fetched to be run and has nothing to run does not lose
+// its files, which a volume shows.
 func TestRefusedToRunIsShown(t *testing.T) {
 	srv := newServer(t)
 	srv.pushImage(t, "app", image(t, v1.ConfigFile{}, gzipLayer(t, "a", "b")))
@@ -228,7 +236,7 @@ func TestRefusedToRunIsShown(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, _, err = s.found(ref)
-	checkError(t, err, ErrNotWasm, "no WebAssembly module")
+	errorcheck.Is(t, err, fault.ErrNotWasm, "no WebAssembly module")
 	for _, name := range []string{ref, pulled.ImageID} {
 		if _, present, err := s.found(name); present || err != nil {
 			t.Errorf("%s to run: %v, %v", name, present, err)
@@ -267,7 +275,8 @@ func TestNobodyUnpacksWhatIsNotTheirs(t *testing.T) {
 	}
 }
 
-// TestRecordOfEarlierVersion: one that does not say what the layers become is of use as long as the root filesystem is there.
+// TestRecordOfEarlierVersion: one that does not say what the layers become is of use as long as the
+// root filesystem is there.
 func TestRecordOfEarlierVersion(t *testing.T) {
 	srv := newServer(t)
 	ref, _ := twoLayers(t, srv)

@@ -3,27 +3,31 @@ package registry
 import (
 	"errors"
 	"strings"
+
+	"github.com/krustlet-go/krustlet-wasi/registry/distribution"
 )
 
 // Verification says who may have an image that is on disk. Its values are those of the kubelet's
-// imagePullCredentialsVerificationPolicy. Whoever may not have it asks the registry.
+// imagePullCredentialsVerificationPolicy. A caller that may not have it asks the registry.
 type Verification string
 
 const (
-	// NeverVerify: everybody may have it.
+	// NeverVerify: every pod may have it.
 	NeverVerify Verification = "NeverVerify"
-	// NeverVerifyPreloadedImages: everybody, if it was preloaded; else those alone whose credentials it was pulled with.
+	// NeverVerifyPreloadedImages: every pod, if it was preloaded; else only pods with the
+	// credentials that it was pulled with.
 	NeverVerifyPreloadedImages Verification = "NeverVerifyPreloadedImages"
-	// NeverVerifyAllowlistedImages: everybody, if it is in a list; else as with AlwaysVerify.
+	// NeverVerifyAllowlistedImages: every pod, if it is in a list; else as with AlwaysVerify.
 	NeverVerifyAllowlistedImages Verification = "NeverVerifyAllowlistedImages"
-	// AlwaysVerify: those alone whose credentials it was pulled with.
+	// AlwaysVerify: only pods with the credentials that it was pulled with.
 	AlwaysVerify Verification = "AlwaysVerify"
 )
 
 // Verifications are all of them.
 var Verifications = []Verification{NeverVerify, NeverVerifyPreloadedImages, NeverVerifyAllowlistedImages, AlwaysVerify}
 
-// CheckAllowed says what is wrong with an item of a list of images for NeverVerifyAllowlistedImages.
+// CheckAllowed says what is wrong with an item of a list of images for
+// NeverVerifyAllowlistedImages.
 func CheckAllowed(item string) error {
 	before, all := strings.CutSuffix(item, "/*")
 	switch {
@@ -36,11 +40,12 @@ func CheckAllowed(item string) error {
 	case before != nameOnly(before):
 		return errors.New("an image is named without tag and digest")
 	}
-	_, err := parseReference(before, hostPolicy{})
+	_, err := distribution.ParseReference(before, distribution.HostPolicy{})
 	return err
 }
 
-// allowed tells whether an image is in a list, which like the kubelet's is of names as pods write them.
+// allowed reports whether an image is in a list. Like the kubelet's, the list has names as pods
+// write them.
 func allowed(list []string, image string) bool {
 	name := nameOnly(image)
 	for _, item := range list {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
+	"github.com/krustlet-go/krustlet-wasi/registry/distribution"
 )
 
 // docs/security.md: "unless the node's own policy says so; it also says [which images every pod may have](registries.md#who-may-have-an-image-that-is-on-the-node)."
@@ -56,7 +57,7 @@ func TestVerification(t *testing.T) {
 	} {
 		s := newStore(t, Config{Dir: pods.dir, Verify: tt.verify, Allowed: tt.allowed})
 		for name, want := range map[string]struct {
-			keys   Keys
+			keys   distribution.Keys
 			images []string
 		}{
 			"nothing": {keys{}, tt.none}, "a pod's": {keys{own}, tt.shown},
@@ -85,7 +86,7 @@ func TestVerification(t *testing.T) {
 	if _, err := s.Pull(t.Context(), srv.host()+preloaded, keys{own}); err != nil {
 		t.Fatal(err)
 	}
-	for want, k := range map[bool]Keys{true: keys{own}, false: keys{}} {
+	for want, k := range map[bool]distribution.Keys{true: keys{own}, false: keys{}} {
 		if _, present, err := s.Lookup(t.Context(), srv.host()+preloaded, k); present != want || err != nil {
 			t.Errorf("preloaded, and pulled with a Secret: present %v, %v", present, err)
 		}

@@ -14,15 +14,16 @@ import (
 )
 
 const (
-	// maxAnswer is the largest answer of the API server that is read, in bytes. A page of 50 pods, none of which etcd takes
-	// above 1.5 MiB, is smaller.
+	// maxAnswer is the largest answer of the API server that is read, in bytes. A page of 50 pods,
+	// none of which etcd takes above 1.5 MiB, is smaller.
 	maxAnswer = 96 << 20
 	// maxEvent is the largest event of a watch, in bytes: what client-go takes of one in protobuf.
 	maxEvent = 16 << 20
-	// answerTime bounds a call whose context does not, body included, and the time until a watch begins. It is less than the
-	// lease lives without being renewed.
+	// answerTime bounds a call whose context does not, body included, and the time until a watch
+	// begins. It is less than the lease lives without being renewed.
 	answerTime = 20 * time.Second
-	// maxRetryAfter bounds how long one answer may let a call wait. client-go waits for it up to ten times.
+	// maxRetryAfter bounds how long one answer may let a call wait. client-go waits for it up to
+	// ten times.
 	maxRetryAfter = 10 * time.Second
 )
 
@@ -31,9 +32,10 @@ var ErrAnswerTooLarge = errors.New("the API server sent more than is read at onc
 
 var errNoAnswer = errors.New("the API server did not answer to the end in time")
 
-// BoundAnswers lets clients made of a configuration read answers of bounded size and in bounded time, whatever the API server, or
-// what stands before it, sends. client-go reads any answer to its end, waits for the beginning of one as long as its context
-// lets it, and sleeps for as long as a Retry-After says.
+// BoundAnswers lets clients made of a configuration read answers of bounded size and in bounded
+// time, whatever the API server, or what stands before it, sends. client-go reads any answer to its
+// end, waits for the beginning of one as long as its context lets it, and sleeps for as long as a
+// Retry-After says.
 func BoundAnswers(config *rest.Config) {
 	config.Wrap(func(inner http.RoundTripper) http.RoundTripper { return answers{inner, answerTime} })
 }
@@ -92,8 +94,8 @@ func capRetryAfter(header http.Header) {
 	}
 }
 
-// boundedBody ends with ErrAnswerTooLarge behind so many bytes: of the whole, or of what stands between two ends of a line, as
-// events in JSON do.
+// boundedBody ends with ErrAnswerTooLarge behind so many bytes: of the whole, or of what stands
+// between two ends of a line, as events in JSON do.
 type boundedBody struct {
 	io.ReadCloser
 	ctx       context.Context //nolint:containedctx // of the request, for the cause of its end

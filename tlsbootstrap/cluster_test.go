@@ -30,6 +30,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"k8s.io/client-go/util/keyutil"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
 	"github.com/krustlet-go/krustlet-wasi/hack/testcluster"
 )
 
@@ -261,11 +262,7 @@ func anyCSR(certificatesv1.CertificateSigningRequest) bool { return true }
 
 func (w *world) eventually(what string, done func() bool) {
 	w.t.Helper()
-	for deadline := time.Now().Add(patient); !done(); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			w.t.Fatalf("no %s after %s", what, patient)
-		}
-	}
+	eventually.Within(w.t, patient, what, done)
 }
 
 // foreignCSR puts a pending CSR of another key in the way.

@@ -32,16 +32,17 @@ type Config struct {
 	// Stdout takes the lines that tell a person, or a script, to approve the serving certificate.
 	// Nil: nowhere.
 	Stdout io.Writer
-	// Rotated is told how old a serving certificate was that has just been replaced. Nil: nobody is told.
+	// Rotated is called with the age of a serving certificate that has just been replaced, unless
+	// it is nil.
 	Rotated func(age time.Duration)
 	// Log is nil for no log.
 	Log *zap.Logger
 
-	// ContactTimeout bounds how long Join waits for the first answer of the API server. After a first
-	// answer it waits as long as its context lets it. 0: DefaultContactTimeout.
+	// ContactTimeout bounds how long Join waits for the first answer of the API server. After a
+	// first answer it waits as long as its context lets it. 0: DefaultContactTimeout.
 	ContactTimeout time.Duration
-	// RefusedBackoff is the pause after a denied or failed CSR before another one is made with a new
-	// key; it doubles up to an hour. 0: DefaultRefusedBackoff.
+	// RefusedBackoff is the pause after a denied or failed CSR before another one is made with a
+	// new key; it doubles up to an hour. 0: DefaultRefusedBackoff.
 	RefusedBackoff time.Duration
 }
 
@@ -133,7 +134,7 @@ const (
 	nodesGroup = "system:nodes"
 )
 
-// samePath tells whether two paths name one file, links included. Files that are not there are
+// samePath reports whether two paths name one file, links included. Files that are not there are
 // compared by name.
 func samePath(a, b string) bool {
 	if a == "" || b == "" {

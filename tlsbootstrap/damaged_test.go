@@ -33,8 +33,8 @@ func ownKubeconfig(t testing.TB) []byte {
 	return data
 }
 
-// TestJoinCutKubeconfig cuts a kubeconfig of ours at each byte: it never panics, it says that the file is damaged and what
-// to do, and touches nothing while it cannot join again.
+// TestJoinCutKubeconfig cuts a kubeconfig of ours at each byte: it never panics, it says that the
+// file is damaged and what to do, and touches nothing while it cannot join again.
 func TestJoinCutKubeconfig(t *testing.T) {
 	whole := ownKubeconfig(t)
 	dir := t.TempDir()
@@ -244,8 +244,8 @@ func (w *world) aged() {
 	}
 }
 
-// TestJoinAgainWhenTheAPIServerRefuses: of a cluster that was made anew, with new authorities, nothing of the old kubeconfig
-// is good any more, and the bootstrap file is of the new one.
+// TestJoinAgainWhenTheAPIServerRefuses: of a cluster that was made again, with new authorities,
+// nothing of the old kubeconfig is good any more, and the bootstrap file is of the new one.
 //
 // docs/security.md: "the node shows it only to a server of the authority that the bootstrap file names."
 func TestJoinAgainWhenTheAPIServerRefuses(t *testing.T) {
@@ -294,7 +294,7 @@ func TestJoinAgainWhenTheAPIServerRefuses(t *testing.T) {
 		}
 	})
 	t.Run("the same authority, another's certificate", func(t *testing.T) {
-		// Whoever stands between the node and its API server does not make it show its token.
+		// A server between the node and its API server does not make it show its token.
 		w := newWorld(t)
 		w.bootstrapFile("", w.token())
 		server, ca := clusterServer(t, w)
@@ -313,7 +313,8 @@ func TestJoinAgainWhenTheAPIServerRefuses(t *testing.T) {
 	})
 }
 
-// TestClientExpiresWhileRunning: a certificate that expired before it was renewed is asked for with the token.
+// TestClientExpiresWhileRunning: a certificate that expired before it was renewed is asked for with
+// the token.
 func TestClientExpiresWhileRunning(t *testing.T) {
 	w := newWorld(t)
 	server, _ := clusterServer(t, w)

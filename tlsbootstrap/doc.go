@@ -1,5 +1,5 @@
-// Package tlsbootstrap gets, keeps and renews the two certificates of a node: the client certificate
-// with which it talks to the API server, and the serving certificate of its HTTPS API.
+// Package tlsbootstrap gets, keeps and renews the two certificates of a node: the client
+// certificate with which it talks to the API server, and the serving certificate of its HTTPS API.
 //
 // Order. Join comes first: it needs only files, and the API server if there is no usable kubeconfig
 // yet. NewServing takes a client made from what Join returned. Identity.Run and Serving.Run renew;
@@ -13,10 +13,10 @@
 //
 // CSRs. A CSR has a plain name that a person can type. If an object of that name exists and is not
 // ours (other key, other names), it is deleted where the API server allows that; nodes usually may
-// not, and then the CSR is called NAME-HASH, HASH being taken from our public key, so that it too is
-// found again after a restart. Requests survive an API server that goes away and CSRs that are
+// not, and then the CSR is called NAME-HASH, HASH being taken from our public key, so that it too
+// is found again after a restart. Requests survive an API server that goes away and CSRs that are
 // deleted. A CSR that was denied, or that the signer failed, is a *RefusedError.
 //
-// client-go's certificate.Manager is not used: it gives CSRs random names, which nobody could be
-// told to approve, and makes a new one every 15 minutes.
+// client-go's certificate.Manager is not used: it gives CSRs random names, so the agent could not
+// tell the operator which one to approve, and makes a new one every 15 minutes.
 package tlsbootstrap

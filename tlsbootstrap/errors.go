@@ -9,8 +9,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
-// RefusedError says that a certificate signing request was denied by an approver, or that the signer
-// failed it.
+// RefusedError says that a certificate signing request was denied by an approver, or that the
+// signer failed it.
 type RefusedError struct {
 	// CSR is the name of the object.
 	CSR string
@@ -41,19 +41,19 @@ func refusal(csr *certificatesv1.CertificateSigningRequest) error {
 // errSpoiltKey: the CSR of our key is there but of no use, so only another key helps.
 var errSpoiltKey = errors.New("the certificate issued for this key cannot be used")
 
-// untrusted tells whether the server's certificate was not accepted. No retry cures that.
+// untrusted reports whether the server's certificate was not accepted. No retry cures that.
 func untrusted(err error) bool {
 	var bad *tls.CertificateVerificationError
 	return errors.As(err, &bad)
 }
 
-// rejected tells whether the API server understood the request and said no.
+// rejected reports whether the API server understood the request and said no.
 func rejected(err error) bool {
 	return apierrors.IsUnauthorized(err) || apierrors.IsForbidden(err) ||
 		apierrors.IsInvalid(err) || apierrors.IsBadRequest(err)
 }
 
-// answered tells whether err came from an API server rather than from the way to it.
+// answered reports whether err came from an API server rather than from the way to it.
 func answered(err error) bool {
 	var status apierrors.APIStatus
 	return errors.As(err, &status)

@@ -24,8 +24,8 @@ const marker = "# Written by krustlet-wasi, which replaces this file when it ren
 
 func marked(data []byte) bool { return bytes.HasPrefix(data, []byte(marker)) }
 
-// cutMarker reports whether data is what a file of ours may be after a crash of the machine: nothing,
-// zeros, or the beginning of the first line.
+// cutMarker reports whether data is what a file of ours may be after a crash of the machine:
+// nothing, zeros, or the beginning of the first line.
 func cutMarker(data []byte) bool {
 	return blank(data) || bytes.HasPrefix([]byte(marker), data)
 }
@@ -36,9 +36,9 @@ func blank(data []byte) bool { return len(bytes.Trim(data, "\x00 \t\r\n")) == 0 
 // thousands.
 const maxFile = 1 << 20
 
-// readFile reads a file that decides whom the node trusts, or whom it is: a regular one of up to
-// maxFile bytes that not everybody may write. What was read is returned beside an error about its
-// size or mode.
+// readFile reads a file that decides whom the node trusts, or who it is. It must be a regular file
+// of up to maxFile bytes that not every user may write. What was read is returned beside an error
+// about its size or mode.
 func readFile(path string) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a named pipe must not block
 	if err != nil {

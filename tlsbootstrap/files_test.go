@@ -200,7 +200,7 @@ func TestServingFiles(t *testing.T) {
 		{name: "no PEM", cert: "hello", key: "hello", says: "cannot be used together"},
 		{name: "certificate alone", cert: string(cert), says: "without its key"},
 		{name: "key alone", key: string(key), says: "without its certificate"},
-		// The common name of this pair is not ours, so it has to be requested anew.
+		// The common name of this pair is not ours, so it has to be requested again.
 		{name: "ours, of another node", cert: marker + string(cert), key: string(key), renews: true},
 		{name: "ours, key lost", cert: marker + string(cert), renews: true},
 		{name: "ours, crash before the key moved", cert: marker + string(cert), pending: string(key), renews: true},

@@ -26,14 +26,15 @@ type Identity struct {
 	source *rest.Config
 }
 
-// Join returns the node's identity. If there is a usable kubeconfig at cfg.Kubeconfig it is taken: a
-// node starts while the API is down. Otherwise a certificate is requested with the bootstrap file, and
-// Join blocks until it is issued, cfg.ContactTimeout passes without any answer, the API server rejects
-// the token or the request (a *RefusedError if an approver did), or ctx ends. Nothing is left half
-// written: started again, it goes on.
+// Join returns the node's identity. If there is a usable kubeconfig at cfg.Kubeconfig it is taken:
+// a node starts while the API is down. Otherwise a certificate is requested with the bootstrap
+// file, and Join blocks until it is issued, cfg.ContactTimeout passes without any answer, the API
+// server rejects the token or the request (a *RefusedError if an approver did), or ctx ends.
+// Nothing is left half written: started again, it goes on.
 //
-// A kubeconfig that we wrote is replaced when its certificate has expired, when it is damaged (it is
-// kept aside then), and when a bootstrap file is there and the API server refuses it; see refused.
+// A kubeconfig that we wrote is replaced when its certificate has expired, when it is damaged (it
+// is kept aside then), and when a bootstrap file is there and the API server refuses it; see
+// refused.
 func Join(ctx context.Context, cfg Config) (*Identity, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.validateClient(); err != nil {
@@ -94,8 +95,8 @@ func joined(cfg Config) (*Identity, error) {
 // damagedSuffix is of a kubeconfig that was replaced because it was damaged.
 const damagedSuffix = ".damaged"
 
-// rejoin bootstraps in the place of a damaged kubeconfig, which is kept until there is a new one, and
-// aside after that.
+// rejoin bootstraps because the kubeconfig is damaged. That file is kept until there is a new one,
+// and is then put aside.
 func rejoin(ctx context.Context, cfg Config, damaged *damagedError) (*Identity, error) {
 	if _, err := readBootstrap(cfg.BootstrapFile); err != nil {
 		return nil, fmt.Errorf("%w; and the node cannot join again: %w", damaged, err)
@@ -138,12 +139,14 @@ func identityOf(cfg Config, found *nodeConfig) (*Identity, error) {
 }
 
 // Config returns a copy of the configuration for clients. Clients made from it use a renewed
-// certificate by themselves, and read answers of bounded size; see BoundAnswers. It carries its transport, so its TLS settings must stay empty.
+// certificate by themselves, and read answers of bounded size; see BoundAnswers. It carries its
+// transport, so its TLS settings must stay empty.
 func (i *Identity) Config() *rest.Config { return rest.CopyConfig(i.config) }
 
 // Run renews the client certificate at 70 to 90 % of its lifetime, and rewrites the kubeconfig. A
-// certificate that expired before it could be renewed is replaced with the bootstrap file, if that is
-// there. Run blocks until ctx ends and then returns nil. If the kubeconfig is not ours it only waits.
+// certificate that expired before it could be renewed is replaced with the bootstrap file, if that
+// is there. Run blocks until ctx ends and then returns nil. If the kubeconfig is not ours it only
+// waits.
 func (i *Identity) Run(ctx context.Context) error {
 	if i.cert == nil {
 		<-ctx.Done()
@@ -206,8 +209,8 @@ func pendingClientKey(cfg Config) pendingKey {
 	return pendingKey{cfg.Kubeconfig + ".key" + pendingSuffix}
 }
 
-// bootstrap requests a client certificate with the bootstrap file and writes the kubeconfig. ready is
-// called before that is written.
+// bootstrap requests a client certificate with the bootstrap file and writes the kubeconfig. ready
+// is called before that is written.
 func bootstrap(ctx context.Context, cfg Config, ready func() error) error {
 	config, client, closeClient, err := bootstrapClient(cfg)
 	if err != nil {

@@ -6,11 +6,15 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"time"
 
 	"go.uber.org/zap"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/util/keyutil"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/pause"
 )
 
 // issuer gets one kind of certificate, again and again.
@@ -42,10 +46,10 @@ func (i *issuer) once(ctx context.Context) error {
 	return i.store(certPEM, keyPEM)
 }
 
-// until gets a certificate whatever comes: after a refusal it asks again with a new key, after a
-// pause. It returns nil, or the context's error.
+// until gets a certificate and does not give up. After a refusal it pauses, and then asks again
+// with a new key. It returns nil, or the context's error.
 func (i *issuer) until(ctx context.Context) error {
-	pause := i.refusedBackoff
+	afterRefusal := wait.Backoff{Duration: i.refusedBackoff, Factor: 2, Steps: math.MaxInt, Cap: maxRefusedBackoff}
 	retry := newBackoff()
 	for {
 		err := i.once(ctx)
@@ -55,18 +59,18 @@ func (i *issuer) until(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		wait := retry.Step().Round(time.Millisecond)
+		again := retry.Step().Round(time.Millisecond)
 		var refused *RefusedError
 		if errors.As(err, &refused) {
-			wait, pause = pause, min(2*pause, maxRefusedBackoff)
+			again = afterRefusal.Step()
 			i.log.Error("a certificate was refused, will ask again with a new key",
 				zap.String("csr", refused.CSR), zap.String("condition", string(refused.Condition)),
-				zap.String("reason", refused.Reason), zap.String("message", refused.Message), zap.Duration("in", wait))
+				zap.String("reason", refused.Reason), zap.String("message", refused.Message), zap.Duration("in", again))
 		} else {
-			i.log.Error("no certificate yet, will try again", zap.Duration("in", wait), zap.Error(err))
+			i.log.Error("no certificate yet, will try again", zap.Duration("in", again), zap.Error(err))
 		}
-		if err := sleep(ctx, wait); err != nil {
-			return err
+		if pause.For(ctx, again) != nil {
+			return ctx.Err()
 		}
 		if refused != nil || errors.Is(err, errSpoiltKey) {
 			if _, err := i.pending.replace(); err != nil {
@@ -95,7 +99,7 @@ func (i *issuer) renew(ctx context.Context, current func() *x509.Certificate) er
 // sleepUntil waits for a time of the clock on the wall. It does so in short steps: the machine may sleep, and its clock may be set.
 func sleepUntil(ctx context.Context, due time.Time, now func() time.Time) error {
 	for left := due.Sub(now()); left > 0; left = due.Sub(now()) {
-		if err := sleep(ctx, min(left, time.Minute)); err != nil {
+		if err := pause.For(ctx, min(left, time.Minute)); err != nil {
 			return err
 		}
 	}

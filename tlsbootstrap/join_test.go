@@ -95,7 +95,7 @@ func TestJoinResumesAfterRestart(t *testing.T) {
 	if _, err := os.Stat(w.cfg.Kubeconfig); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a kubeconfig was written before there was a certificate: %v", err)
 	}
-	// Approved while nobody waited: the key on disk still fits.
+	// Approved while no agent waited: the key on disk still fits.
 	w.Kubectl(t, "certificate", "approve", first.Name)
 	end = w.join()
 	identity, err := end(false)
@@ -314,7 +314,8 @@ func TestNodeHasItsOwnRightsAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A serving certificate for another node's name may be asked for by any name of the CSR, and is never signed.
+	// A serving certificate for another node's name may be asked for by any name of the CSR, and is
+	// never signed.
 	other := request{
 		client: client, log: w.cfg.Log, key: key, name: "other-" + w.cfg.NodeName, signer: certificatesv1.KubeAPIServerClientKubeletSignerName,
 		cn: "system:node:other", usages: certificate.DefaultKubeletClientGetUsages(key),

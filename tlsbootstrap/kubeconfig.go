@@ -173,8 +173,8 @@ type damagedError struct{ cause error }
 func (e *damagedError) Error() string { return e.cause.Error() }
 func (e *damagedError) Unwrap() error { return e.cause }
 
-// readNodeConfig returns nil without an error if there is no file. A *damagedError is of a file that
-// may be replaced.
+// readNodeConfig returns nil without an error if there is no file. A *damagedError is of a file
+// that may be replaced.
 func readNodeConfig(path string) (*nodeConfig, error) {
 	config, data, err := readKubeconfig(path)
 	if errors.Is(err, fs.ErrNotExist) && data == nil {
@@ -219,7 +219,8 @@ func (n *nodeConfig) usable(cfg Config) (bool, error) {
 	if leaf.Subject.CommonName != cfg.commonName() {
 		advice := "start with that node name, or remove the file to join as " + cfg.NodeName
 		if !n.ours {
-			// Most likely an administrator's, exported for kubectl: the node would have all its rights.
+			// Most likely an administrator's, exported for kubectl: the node would have all its
+			// rights.
 			advice = "set KUBECONFIG to where the node's own shall be, or unset it"
 		}
 		return false, fmt.Errorf("%s is the kubeconfig of %s, not of this node: %s", cfg.Kubeconfig, leaf.Subject.CommonName, advice)
@@ -230,7 +231,7 @@ func (n *nodeConfig) usable(cfg Config) (bool, error) {
 	if n.ours {
 		return false, nil
 	}
-	return false, fmt.Errorf("the client certificate of %s expired on %s: renew it, or remove the file to join anew",
+	return false, fmt.Errorf("the client certificate of %s expired on %s: renew it, or remove the file to join again",
 		cfg.Kubeconfig, leaf.NotAfter.Format(time.RFC3339))
 }
 

@@ -24,7 +24,7 @@ type pair struct {
 }
 
 // readPair reads the serving pair. Where a certificate of ours has arrived and its key still is the
-// pending one, it moves the key to its place.
+// pending one, it moves the key to its path.
 func readPair(certFile, keyFile string, pending pendingKey) (pair, error) {
 	certPEM, err := readFile(certFile)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -13,22 +13,25 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/pause"
 )
 
 const (
 	// probeTimeout bounds how long an API server that does not answer delays the start.
 	probeTimeout = 5 * time.Second
-	// settledAfter is the age from which a kubeconfig of ours may be replaced because it is refused. An
-	// agent that is started again and again so makes no more than six CSRs an hour.
+	// settledAfter is the age from which a kubeconfig of ours may be replaced because it is
+	// refused. An agent that is started again and again so makes no more than six CSRs an hour.
 	settledAfter = 10 * time.Minute
 )
 
-// refused asks the API server whether it still knows this kubeconfig, and returns why not. It returns
-// nil if the kubeconfig is not ours to replace, there is no bootstrap file that could help, the file is
-// new, or the API server cannot be asked.
+// refused asks the API server whether it still knows this kubeconfig, and returns why not. It
+// returns nil if the kubeconfig is not ours to replace, there is no bootstrap file that could help,
+// the file is new, or the API server cannot be asked.
 //
-// Two answers count: the certificate of the server is of another authority, while the bootstrap file
-// names one that is not the kubeconfig's; and 401 Unauthorized, for longer than rejectionGrace.
+// Two answers count: the certificate of the server is of another authority, while the bootstrap
+// file names one that is not the kubeconfig's; and 401 Unauthorized, for longer than
+// rejectionGrace.
 func (n *nodeConfig) refused(ctx context.Context, cfg Config) error {
 	if !n.ours {
 		return nil
@@ -43,7 +46,7 @@ func (n *nodeConfig) refused(ctx context.Context, cfg Config) error {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	err = n.knock(ctx)
-	if apierrors.IsUnauthorized(err) && sleep(ctx, rejectionGrace) == nil {
+	if apierrors.IsUnauthorized(err) && pause.For(ctx, rejectionGrace) == nil {
 		err = n.knock(ctx)
 	}
 	switch {
@@ -70,7 +73,7 @@ func (n *nodeConfig) knock(ctx context.Context) error {
 	}
 	review, err := client.AuthenticationV1().SelfSubjectReviews().Create(ctx, &authenticationv1.SelfSubjectReview{}, metav1.CreateOptions{})
 	if err == nil && review.Status.UserInfo.Username == "system:anonymous" {
-		err = apierrors.NewUnauthorized("the API server takes it for nobody's")
+		err = apierrors.NewUnauthorized("the API server does not know whose it is")
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return nil

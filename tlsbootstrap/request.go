@@ -24,9 +24,11 @@ import (
 	"k8s.io/client-go/kubernetes"
 	certutil "k8s.io/client-go/util/cert"
 	"k8s.io/client-go/util/certificate/csr"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/pause"
 )
 
-// request is one certificate that is wanted: a CSR to be made, found again or made anew.
+// request is one certificate that is wanted: a CSR to make, to find again or to make once more.
 type request struct {
 	client kubernetes.Interface
 	log    *zap.Logger
@@ -37,8 +39,8 @@ type request struct {
 	dns    []string
 	ips    []net.IP
 	key    crypto.Signer
-	// byUs: a CSR that another user made of our key is not ours, since the signer would not sign it. CSRs
-	// of one bootstrap token may be gone on with by another.
+	// byUs: a CSR that another user made of our key is not ours, since the signer would not sign
+	// it. CSRs of one bootstrap token may be gone on with by another.
 	byUs bool
 	// pending is called once for each CSR object that someone has to approve.
 	pending func(name string)
@@ -52,8 +54,8 @@ type request struct {
 const (
 	callTimeout = 15 * time.Second
 	// roundTimeout is how long one wait for a certificate lasts before the CSR is looked at again.
-	// csr.WaitForCertificate needs that: it does not see that a CSR went before its watch began, nor
-	// that our credentials ended.
+	// csr.WaitForCertificate needs that: it does not see that a CSR went before its watch began,
+	// nor that our credentials ended.
 	roundTimeout = 20 * time.Second
 )
 
@@ -82,11 +84,11 @@ func (r *request) obtain(ctx context.Context) ([]byte, error) {
 			backoff = newBackoff()
 			continue
 		}
-		pause := backoff.Step().Round(time.Millisecond)
+		again := backoff.Step().Round(time.Millisecond)
 		r.log.Warn("requesting a certificate did not succeed, will try again",
-			zap.String("csr", r.name), zap.Duration("in", pause), zap.Error(err))
-		if err := sleep(ctx, pause); err != nil {
-			return nil, err
+			zap.String("csr", r.name), zap.Duration("in", again), zap.Error(err))
+		if pause.For(ctx, again) != nil {
+			return nil, ctx.Err()
 		}
 	}
 }
@@ -310,15 +312,4 @@ func keyHash(public crypto.PublicKey) string {
 // newBackoff returns pauses of about 1, 2, 4 … 30 s, each jittered upwards by up to a half.
 func newBackoff() *wait.Backoff {
 	return &wait.Backoff{Duration: time.Second, Factor: 2, Jitter: 0.5, Steps: 1 << 30, Cap: 30 * time.Second}
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
 }

@@ -32,7 +32,7 @@ type Serving struct {
 var ErrNotReady = errors.New("the serving certificate has not been issued yet")
 
 // NewServing looks at cfg.CertFile and cfg.KeyFile. A pair that is valid for this node is ready at
-// once; one that was made here and has expired, or is for other names, will be requested anew by
+// once; one that was made here and has expired, or is for other names, will be requested again by
 // Run; one that was not made here is used as it is, or is an error if it cannot be. The API server
 // is not asked.
 func NewServing(cfg Config, client kubernetes.Interface) (*Serving, error) {
@@ -54,7 +54,7 @@ func NewServing(cfg Config, client kubernetes.Interface) (*Serving, error) {
 	case problem == nil:
 		s.use(pair.cert)
 	case pair.replaceable:
-		cfg.Log.Info("the serving certificate has to be requested anew", zap.String("file", cfg.CertFile), zap.Error(problem))
+		cfg.Log.Info("the serving certificate has to be requested again", zap.String("file", cfg.CertFile), zap.Error(problem))
 	case errors.Is(problem, errOtherNames):
 		cfg.Log.Warn("the given serving certificate is not for this node, API servers may refuse it",
 			zap.String("file", cfg.CertFile), zap.Error(problem))

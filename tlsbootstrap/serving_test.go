@@ -232,8 +232,9 @@ func TestClientRenews(t *testing.T) {
 	}
 }
 
-// TestServingCopiedCSR: CSRs can be read, and any node may make one of any name. One that another user made for our key, under
-// the name that ours would have, is never signed for us; ours has another name then, and the line says that one.
+// TestServingCopiedCSR: CSRs can be read, and any node may make one of any name. One that another
+// user made for our key, under the name that ours would have, is never signed for us; ours has
+// another name then, and the line says that one.
 //
 // docs/security.md: "A node whose CSR's name was taken asks under the name with ten digits behind it, and prints that one."
 func TestServingCopiedCSR(t *testing.T) {

@@ -24,6 +24,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/config"
 	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/logging"
 	"github.com/krustlet-go/krustlet-wasi/kubeletapi"
+	"github.com/krustlet-go/krustlet-wasi/kubeletapi/access"
 	"github.com/krustlet-go/krustlet-wasi/node"
 	"github.com/krustlet-go/krustlet-wasi/podsync"
 	"github.com/krustlet-go/krustlet-wasi/podsync/hostport"
@@ -263,7 +264,7 @@ func (a *agent) newAPI() (*kubeletapi.Server, error) {
 		return nil, err
 	}
 	log := a.log.Named("kubeletapi")
-	auth, err := kubeletapi.NewAuth(kubeletapi.AuthConfig{
+	auth, err := access.New(access.Config{
 		Client:       a.client,
 		NodeName:     a.cfg.NodeName,
 		ClientCAFile: a.cfg.ClientCAFile,

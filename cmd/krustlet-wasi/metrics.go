@@ -16,7 +16,7 @@ import (
 	stats "k8s.io/kubelet/pkg/apis/stats/v1alpha1"
 
 	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/config"
-	"github.com/krustlet-go/krustlet-wasi/kubeletapi"
+	"github.com/krustlet-go/krustlet-wasi/kubeletapi/scrape"
 	"github.com/krustlet-go/krustlet-wasi/node"
 	"github.com/krustlet-go/krustlet-wasi/podsync"
 	"github.com/krustlet-go/krustlet-wasi/podsync/metrics"
@@ -78,7 +78,7 @@ func (m *measures) watch(workers *pool.Pool, pods *podsync.Manager, serving *tls
 	}
 	m.page.MustRegister(
 		podsync.NewCollector(pods),
-		kubeletapi.VolumeMetrics{Stats: usage},
+		scrape.Volumes{Stats: usage},
 		metrics.HostCalls{Functions: hostFunctions(), Ask: workers.HostCalls},
 		gauge("krustlet_workers", "Processes that host guests.", func() float64 {
 			n, _ := workers.Counts()
@@ -109,7 +109,7 @@ func hostFunctions() []string {
 	return names
 }
 
-// usage is what the node and its pods use. It implements kubeletapi.Stats.
+// usage is what the node and its pods use. It implements scrape.Stats.
 type usage struct {
 	*podsync.Manager
 	nodeName, dataDir string
@@ -117,7 +117,7 @@ type usage struct {
 	began             time.Time
 }
 
-// NodeStats implements kubeletapi.Stats.
+// NodeStats implements scrape.Stats.
 func (u *usage) NodeStats(_ context.Context, disks bool) (stats.NodeStats, error) {
 	all, err := node.Usage(u.dataDir)
 	if err != nil {

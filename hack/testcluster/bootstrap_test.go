@@ -26,6 +26,8 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"k8s.io/client-go/util/keyutil"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
 )
 
 // bootstrapScript is a call of hack/bootstrap.sh.
@@ -202,7 +204,7 @@ func createCSR(t *testing.T, c *Cluster, client kubernetes.Interface, signer str
 
 func waitIssued(t *testing.T, c *Cluster, name string) (certificate []byte) {
 	t.Helper()
-	eventually(t, func() error {
+	eventually.Succeeds(t, func() error {
 		csr, err := c.Client().CertificatesV1().CertificateSigningRequests().Get(t.Context(), name, metav1.GetOptions{})
 		if err != nil {
 			return err
@@ -368,7 +370,7 @@ func TestBootstrapScriptHints(t *testing.T) {
 			t.Fatal(err)
 		}
 		// The API server takes a moment to forget.
-		eventually(t, func() error {
+		eventually.Succeeds(t, func() error {
 			stdout, stderr, code := b.run(t)
 			if code != 0 {
 				t.Fatalf("exit code %d: %s", code, stderr)
@@ -383,7 +385,7 @@ func TestBootstrapScriptHints(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, func() error {
+	eventually.Succeeds(t, func() error {
 		if _, stderr, _ := b.run(t); stderr != "" {
 			return errors.New(stderr)
 		}

@@ -14,26 +14,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/kubernetes"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
 )
 
 func TestMain(m *testing.M) { os.Exit(Main(m)) }
-
-// eventually polls until done returns nothing, and fails the test with what it
-// returned last if that takes longer than 30 s.
-func eventually(t *testing.T, done func() error) {
-	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
-	for {
-		err := done()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("still after 30 s: %v", err)
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-}
 
 func TestStartTwiceGivesOneCluster(t *testing.T) {
 	first, second := Start(t), Start(t)
@@ -112,7 +97,7 @@ func TestNodesGetAddressRanges(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Kubectl(t, "delete", "node", node.Name)
-	eventually(t, func() error {
+	eventually.Succeeds(t, func() error {
 		node, err = nodes.Get(t.Context(), node.Name, metav1.GetOptions{})
 		if err == nil && node.Spec.PodCIDR == "" {
 			return io.ErrNoProgress
@@ -178,14 +163,14 @@ func TestKilledComponentsComeBack(t *testing.T) {
 		file := filepath.Join(c.Dir(), component+".pid")
 		before := readPID(t, file)
 		kill(t, before)
-		eventually(t, func() error {
+		eventually.Succeeds(t, func() error {
 			content, err := os.ReadFile(file)
 			if err == nil && parsePID(content) == before {
 				return io.ErrNoProgress
 			}
 			return err
 		})
-		eventually(t, func() error {
+		eventually.Succeeds(t, func() error {
 			_, err := c.Client().CoreV1().Namespaces().Get(t.Context(), namespace, metav1.GetOptions{})
 			return err
 		})

@@ -18,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
 )
 
 var components = []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"}
@@ -145,7 +147,7 @@ func TestUpKilled(t *testing.T) {
 	killed := startUp(t, dir)
 	pids := readPIDs(t, dir)
 	kill(t, killed.cmd.Process.Pid)
-	eventually(t, func() error {
+	eventually.Succeeds(t, func() error {
 		for i, pid := range pids {
 			if alive(pid) {
 				return fmt.Errorf("%s runs", components[i])
@@ -298,7 +300,7 @@ func TestUpEndsWhileStarting(t *testing.T) {
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, func() error {
+			eventually.Succeeds(t, func() error {
 				_, err := os.Stat(filepath.Join(dir, "etcd.pid"))
 				return err
 			})

@@ -10,11 +10,11 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
 	"github.com/krustlet-go/krustlet-wasi/hack/testcluster"
 	"github.com/krustlet-go/krustlet-wasi/hack/workers"
 )
@@ -185,24 +185,11 @@ func (n *Node) ready() error {
 	return fmt.Errorf("node %s is not ready: %v", n.Name, node.Status.Conditions)
 }
 
-// Patience is how long tests wait for what must happen. It is no measure: what takes that long hangs. A dozen agents beside each
-// other on two processors, all built to find races, take much longer over everything than one that is used.
-const Patience = 3 * time.Minute
+// Patience is how long tests wait for what must happen.
+const Patience = eventually.Patience
 
-// Eventually polls until check returns nil, and fails the test with its last error if it never does.
+// Eventually is eventually.Succeeds.
 func Eventually(t testing.TB, check func() error) {
 	t.Helper()
-	deadline := time.Now().Add(Patience)
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := check()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("not within %v: %v", Patience, err)
-		}
-		<-tick.C
-	}
+	eventually.Succeeds(t, check)
 }

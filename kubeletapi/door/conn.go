@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Conn is a connection below TLS, which has a place in the door for as long as it is open.
+// Conn is a connection below TLS. It has a slot of the door while it is open.
 type Conn struct {
 	*net.TCPConn
 	door    *Door
@@ -54,8 +54,8 @@ func (c *Conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// waiting is how long a connection has waited for its client, all in all: neither what the machine takes to compute its part
-// of a handshake nor a byte now and then make a difference.
+// waiting is how long a connection has waited for its client, all in all: neither what the machine
+// takes to compute its part of a handshake nor a byte now and then make a difference.
 type waiting struct {
 	mu    sync.Mutex
 	since time.Time // of the wait that goes on
@@ -75,7 +75,7 @@ func (w *waiting) end() {
 	w.since = time.Time{}
 }
 
-// left is what is left of a stay: nothing once it is over and the connection still waits.
+// left is the rest of a stay. It is 0 when the stay has passed and the connection still waits.
 func (w *waiting) left(stay time.Duration) time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -85,7 +85,7 @@ func (w *waiting) left(stay time.Duration) time.Duration {
 	return stay - w.past - time.Since(w.since)
 }
 
-// Close gives the place up.
+// Close gives the slot back.
 func (c *Conn) Close() error {
 	c.closed.Do(func() {
 		c.door.leave(c)
@@ -115,7 +115,8 @@ func (c *Conn) said() bool {
 	return said
 }
 
-// Asks says that a request is under way: a stranger's connection gives way behind those that have none.
+// Asks notes that a request is under way. Connections of strangers without a request have to close
+// first.
 func (c *Conn) Asks() {
 	c.door.mu.Lock()
 	defer c.door.mu.Unlock()
@@ -124,7 +125,8 @@ func (c *Conn) Asks() {
 	}
 }
 
-// Known says whose the connection is. It reports whether there is a place: if not, the connection is to be ended.
+// Known notes whose connection it is. It reports whether there is a slot for it; if not, the caller
+// must close the connection.
 func (c *Conn) Known(user string) bool {
 	c.door.mu.Lock()
 	defer c.door.mu.Unlock()
@@ -144,7 +146,8 @@ func (c *Conn) Known(user string) bool {
 // farewell is how long a stranger who was sent away has to read why.
 const farewell = 2 * time.Second
 
-// Refused says that who sent a request is not known. A stranger has a moment to read the answer, whatever else it has begun.
+// Refused notes that the sender of a request is not known. It has a moment to read the answer,
+// whatever else it has begun.
 func (c *Conn) Refused() {
 	c.door.mu.Lock()
 	defer c.door.mu.Unlock()
@@ -154,7 +157,8 @@ func (c *Conn) Refused() {
 	}
 }
 
-// address is whose connections from there are: an address, or a /64 of IPv6, which is what one client has.
+// address is whose connections from there are: an address, or a /64 of IPv6, which is what one
+// client has.
 func addressOf(remote net.Addr) string {
 	at, err := netip.ParseAddrPort(remote.String())
 	if err != nil {
@@ -163,7 +167,8 @@ func addressOf(remote net.Addr) string {
 	return Address(at.Addr())
 }
 
-// Address is who an address stands for: itself, or the /64 that a machine with an address of IPv6 has as a whole.
+// Address is who an address stands for: itself, or the /64 that a machine with an address of IPv6
+// has as a whole.
 func Address(a netip.Addr) string {
 	a = a.Unmap().WithZone("")
 	if a.Is4() {

@@ -5,7 +5,8 @@ import (
 	"container/list"
 )
 
-// crowd holds connections by whose they are, in the order in which they came. It knows who has the most of them.
+// crowd holds connections by whose they are, in the order in which they came. It knows who has the
+// most of them.
 type crowd struct {
 	of     map[string]*group
 	groups groups

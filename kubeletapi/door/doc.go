@@ -8,17 +8,20 @@
 //	token      a request has said who it is             by user
 //	certified  its certificate was verified             by user
 //
-// An address is one of IPv4, or a /64 of IPv6. A client with a certificate is certified as soon as its handshake is done, so
-// it needs a place among strangers for the time of the handshake only.
+// An address is one of IPv4, or a /64 of IPv6. A client with a certificate is certified as soon as
+// its handshake is done, so it needs a slot among strangers for the time of the handshake only.
 //
 // # Who gives way
 //
-// Among pending ones and strangers the newest gets in, and another one gives way: of the address that has too many, or else of
-// the one that has most; one that has said nothing before one that has; the oldest first. If the newest were refused, those
-// who take all places would keep them. A pending connection keeps its place for a moment at least: until it has let the door
-// wait for quietStay if it is silent, for busyStay if it speaks. So long the door takes no connection, and the kernel keeps
-// the next ones in their order. So a flood is slowed down, a client that is prompt always gets through, also one that has
-// its address from the flood, and handshakes are begun no faster than the machine can do them.
+// Among pending connections and strangers, the newest gets in and another one has to close. The
+// door picks it from the address that has too many, or else from the address that has the most. A
+// silent connection closes before one that has sent something, and the oldest closes first. If the
+// door refused the newest, those who hold all slots would keep them. A pending connection keeps its
+// slot for a moment at least: until the door has waited for quietStay if it is silent, or for
+// busyStay if it speaks. During that time the door takes no connection, and the kernel keeps the
+// next ones in their order. So a flood is slowed down, and handshakes begin no faster than the
+// machine can do them. A prompt client always gets through, even one whose address is part of the
+// flood.
 //
 // Among those that are known, the newest is refused: the others are at work.
 //
@@ -26,7 +29,7 @@
 //
 // # Blocking and ownership
 //
-// New starts the door. Accept returns connections whose handshake is done; who takes one has to close it. Close ends
-// the door: the port, the handshakes, and all goroutines but those of connections that were taken. All methods may be called
-// concurrently.
+// New starts the door. Accept returns connections whose handshake is done; who takes one has to
+// close it. Close ends the door: the port, the handshakes, and all goroutines but those of
+// connections that were taken. All methods may be called concurrently.
 package door

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/pause"
 )
 
 // State is what is known of a connection's client.
@@ -39,7 +41,8 @@ const (
 type Config struct {
 	Limits Limits
 	TLS    *tls.Config
-	// Certified names the user of a certificate that is verified, which it does itself. It must not block for long.
+	// Certified names the user of a certificate that is verified, which it does itself. It must not
+	// block for long.
 	Certified func(*tls.ConnectionState) (user string, ok bool)
 	// Handshake bounds a handshake, and Strange how long a client may stay unknown behind it.
 	Handshake, Strange time.Duration
@@ -131,10 +134,11 @@ func (d *Door) count(state State, why Reason) { d.ended[Ended{state, why}]++ }
 
 // accept takes connections until the door ends.
 func (d *Door) accept() {
-	for again := acceptSoon; ; {
+	backoff := acceptBackoff
+	for {
 		conn, err := d.listener.Accept()
 		if err == nil {
-			again = acceptSoon
+			backoff = acceptBackoff
 			d.admit(conn)
 			continue
 		}
@@ -147,29 +151,16 @@ func (d *Door) accept() {
 			d.mu.Unlock()
 			d.end()
 			return
-		case again == acceptSoon: // one line for as long as it lasts
+		case backoff == acceptBackoff: // one line for as long as it lasts
 			d.config.Log.Warn("cannot accept connections, will try again", zap.Error(err))
 		}
-		if !d.wait(again) {
+		if pause.For(d.ctx, backoff.Step()) != nil {
 			return
 		}
-		again = min(2*again, acceptLate)
 	}
 }
 
-// wait reports whether the door is still there after a while.
-func (d *Door) wait(long time.Duration) bool {
-	timer := time.NewTimer(long)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-d.ctx.Done():
-		return false
-	}
-}
-
-// admit gives a new connection a place, and begins its handshake.
+// admit gives a new connection a slot, and begins its handshake.
 func (d *Door) admit(conn net.Conn) {
 	tcp, ok := conn.(*net.TCPConn)
 	if !ok {
@@ -182,7 +173,7 @@ func (d *Door) admit(conn net.Conn) {
 		if done {
 			break
 		}
-		if !d.wait(long) {
+		if pause.For(d.ctx, long) != nil {
 			c.reset()
 			return
 		}
@@ -190,8 +181,9 @@ func (d *Door) admit(conn net.Conn) {
 	d.tasks.Go(func() { d.shake(c) })
 }
 
-// enter gives a new connection a place among those that are pending, from which another may have to go. If that one has not
-// let the door wait for long enough, enter says when to try again.
+// enter gives a new connection a slot among the pending ones. Another one may have to close for it.
+// If the door has not waited long enough for that one, enter returns how long to wait before the
+// next attempt.
 func (d *Door) enter(c *Conn) (long time.Duration, done bool) {
 	d.mu.Lock()
 	victim, why := d.pending.victim(c.address)
@@ -231,7 +223,7 @@ func (d *Door) spoke(c *Conn) {
 	}
 }
 
-// leave takes a connection out of its place.
+// leave gives the slot of a connection back.
 func (d *Door) leave(c *Conn) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -300,7 +292,7 @@ func plain(header [5]byte) bool {
 	return false
 }
 
-// settle gives a connection a place behind its handshake, and reports whether there is one.
+// settle gives a connection a slot after its handshake, and reports whether there is one.
 func (d *Door) settle(c *Conn, user string, certified bool) bool {
 	d.mu.Lock()
 	if c.room != d.pending { // it has given way

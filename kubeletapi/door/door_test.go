@@ -21,6 +21,7 @@ import (
 
 	"go.uber.org/zap/zaptest"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
 	"github.com/krustlet-go/krustlet-wasi/hack/flood"
 )
 
@@ -90,7 +91,8 @@ func opened(t *testing.T, limits Limits, change func(*Config)) *Door {
 	return d
 }
 
-// serve does what a client says by single letters: a is a request, k one that says who it is, r one that is refused.
+// serve does what a client says by single letters: a is a request, k one that says who it is, r one
+// that is refused.
 func serve(conn net.Conn) {
 	defer conn.Close()
 	under, b := Under(conn), make([]byte, 1)
@@ -172,27 +174,10 @@ func ended(t *testing.T, conn net.Conn) {
 	}
 }
 
-func eventually(t *testing.T, check func() error) {
-	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := check()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatal(err)
-		}
-		<-tick.C
-	}
-}
-
 // there waits until there are so many connections in a state.
 func there(t *testing.T, d *Door, state State, n int) {
 	t.Helper()
-	eventually(t, func() error {
+	eventually.Succeeds(t, func() error {
 		if now, _ := d.Counts(); now[state] != n {
 			return fmt.Errorf("connections: %v, want %d that are %s", now, n, state)
 		}
@@ -226,7 +211,7 @@ func TestCertifiedClientsGetInDuringFloods(t *testing.T) {
 			limits := Limits{Pending: 64, Strangers: 16, Tokens: 16, Certified: 16}
 			d := opened(t, limits, nil)
 			attack, stop := flood.Start(t, d.Addr().String(), test.kind, test.all/len(test.sources), test.sources...)
-			eventually(t, func() error {
+			eventually.Succeeds(t, func() error {
 				if _, why := d.Counts(); why[Ended{StatePending, ReasonEach}]+why[Ended{StatePending, ReasonAll}]+
 					why[Ended{StateStranger, ReasonEach}]+why[Ended{StateStranger, ReasonAll}] < 64 {
 					return fmt.Errorf("ended: %v", why)
@@ -236,7 +221,8 @@ func TestCertifiedClientsGetInDuringFloods(t *testing.T) {
 			mine := certificate(t, "api")
 			var longest time.Duration
 			for range 4 {
-				// On a busy machine a client is not always prompt: both ends and the flood share its processors. Clients try again.
+				// On a busy machine a client is not always prompt: both ends and the flood share
+				// its processors. Clients try again.
 				began, tries := time.Now(), 0
 				for {
 					conn, err := connect(d, "127.0.0.9", mine)
@@ -405,7 +391,8 @@ func TestTimeIsBounded(t *testing.T) {
 	}
 }
 
-// A stranger who was refused does not keep the connection, whatever else is said on it; one who is known does.
+// A stranger who was refused does not keep the connection, whatever else is said on it; one who is
+// known does.
 func TestRefusedClientsEnd(t *testing.T) {
 	d := opened(t, wide, nil)
 	known, stranger := client(t, d, "127.0.1.1", nil), client(t, d, "127.0.1.1", nil)

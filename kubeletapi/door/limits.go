@@ -2,26 +2,30 @@ package door
 
 import (
 	"fmt"
+	"math"
 	"time"
+
+	"k8s.io/apimachinery/pkg/util/wait"
 )
 
 // Limits bound connections. All are in connections, so in open files.
 type Limits struct {
-	// Pending are handshakes under way, and Strangers those whose client is not known. An address has three quarters of
-	// the former at most, and a quarter of the latter.
+	// Pending are handshakes under way, and Strangers those whose client is not known. An address
+	// has three quarters of the former at most, and a quarter of the latter.
 	Pending, Strangers int
-	// Tokens are connections of users who are known by a request, and Certified of those who are by a certificate. A user has a
-	// quarter of the former at most, and half of the latter.
+	// Tokens are connections of users who are known by a request, and Certified of those who are by
+	// a certificate. A user has a quarter of the former at most, and half of the latter.
 	Tokens, Certified int
 }
 
-// The most of each kind, which are not reached but by floods: places cost memory.
+// The most of each kind. Only floods reach them. They exist because slots cost memory.
 const (
 	mostPending   = 1024
 	mostStrangers = 256
 	mostTokens    = 1024
 	mostCertified = 16384
-	// least is how many there are at least of each kind, so that a small limit of open files does not close the door.
+	// least is how many there are at least of each kind, so that a small limit of open files does
+	// not close the door.
 	least = 4
 )
 
@@ -46,8 +50,9 @@ func (l Limits) check() error {
 // share is a part of a limit, and never nothing.
 func share(of, numerator, denominator int) int { return max(1, of*numerator/denominator) }
 
-// How long a pending connection may let the door wait, all in all, before it has to give way to one that wants its place. A client
-// speaks as soon as it is connected, and has done its part of a handshake in a few milliseconds and one way there and back.
+// How long, in total, the door waits for a pending connection before that has to close for one that
+// needs its slot. A client speaks as soon as it is connected, and does its part of a handshake in a
+// few milliseconds and one round trip.
 const (
 	quietStay = 20 * time.Millisecond
 	busyStay  = 250 * time.Millisecond
@@ -55,8 +60,5 @@ const (
 	lookAgain = 5 * time.Millisecond
 )
 
-// A door that cannot accept for want of open files or memory tries again, first soon and then less often.
-const (
-	acceptSoon = 5 * time.Millisecond
-	acceptLate = time.Second
-)
+// acceptBackoff spaces the attempts of a door that cannot accept because files or memory are short.
+var acceptBackoff = wait.Backoff{Duration: 5 * time.Millisecond, Factor: 2, Steps: math.MaxInt, Cap: time.Second}

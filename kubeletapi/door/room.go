@@ -1,6 +1,7 @@
 package door
 
-// room has places for connections of one state, some of which do something: they speak, or have a request under way.
+// room has slots for connections of one state. Some of the connections are busy: they speak, or
+// have a request under way.
 type room struct {
 	state       State
 	most, each  int // in all, and of one address or user
@@ -23,7 +24,8 @@ func (r *room) leave(c *Conn) {
 	c.room = nil
 }
 
-// turn says that a connection does something now, or nothing more. It gets behind those that did before.
+// turn notes that a connection is busy now, or not any more. It gets behind those that became so
+// before.
 func (r *room) turn(c *Conn, busy bool) {
 	if c.busy != busy {
 		r.leave(c)
@@ -38,7 +40,8 @@ func (r *room) crowd(busy bool) *crowd {
 	return r.quiet
 }
 
-// full is why there is no place for one more of an address or user; empty if there is one.
+// full is why there is no slot for one more connection of an address or user. It is empty if there
+// is one.
 func (r *room) full(key string) Reason {
 	switch {
 	case r.quiet.count(key)+r.busy.count(key) >= r.each:
@@ -49,7 +52,8 @@ func (r *room) full(key string) Reason {
 	return ""
 }
 
-// victim is who has to give way to one more of an address, and why; nil if there is a place.
+// victim is the connection that has to close for one more of an address, and why. It is nil if
+// there is a slot.
 func (r *room) victim(key string) (*Conn, Reason) {
 	why := r.full(key)
 	var quiet, busy *Conn

@@ -10,6 +10,8 @@ import (
 
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/pause"
 )
 
 const (
@@ -28,9 +30,7 @@ func (n *Node) accept(ctx context.Context, l *net.TCPListener, to string, slots 
 		}
 		if err != nil {
 			n.log.Warn("cannot accept a connection for a pod", zap.Stringer("address", l.Addr()), zap.Error(err))
-			select {
-			case <-time.After(acceptAgain):
-			case <-ctx.Done():
+			if pause.For(ctx, acceptAgain) != nil {
 				return
 			}
 			continue

@@ -12,6 +12,8 @@ import (
 
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/pause"
 )
 
 // interfaceAddresses are the addresses of the machine's interfaces and one that it has besides. Those that only mean something
@@ -46,10 +48,7 @@ func (n *Node) follow(ctx context.Context) {
 			return
 		}
 		n.log.Warn("cannot follow the machine's addresses, will try again", zap.Error(err))
-		select {
-		case <-time.After(followAgain):
-		case <-ctx.Done():
-		}
+		_ = pause.For(ctx, followAgain) // the loop finds out that ctx has ended
 	}
 }
 

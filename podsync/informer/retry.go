@@ -42,7 +42,7 @@ type outcome struct {
 func (r *retry) next(o outcome, jitter float64) time.Duration {
 	if !o.reached {
 		r.unreached++
-		return pause(r.unreached-1, jitter)
+		return wait(r.unreached-1, jitter)
 	}
 	r.unreached = 0
 	if o.lived >= healthyAfter || o.moved {
@@ -51,16 +51,16 @@ func (r *retry) next(o outcome, jitter float64) time.Duration {
 	r.short++
 	switch {
 	case !o.orderly:
-		return pause(r.short-1, jitter)
+		return wait(r.short-1, jitter)
 	case r.short == 1:
 		return 0
 	default:
-		return pause(r.short-2, jitter)
+		return wait(r.short-2, jitter)
 	}
 }
 
-// pause is a random time in the upper half of what n earlier repetitions allow.
-func pause(n int, jitter float64) time.Duration {
+// wait is a random time in the upper half of what n earlier repetitions allow.
+func wait(n int, jitter float64) time.Duration {
 	longest := retryCap
 	if n < 10 { // the cap is reached long before; the shift must not overflow
 		longest = min(retryCap, retryBase<<n)

@@ -11,6 +11,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/pause"
 )
 
 const (
@@ -46,9 +48,9 @@ func (i *Informer[T]) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // the end of ctx is how Run is told to end
 		}
-		pause := attempts.next(result, rand.Float64())
-		i.report(err, pause)
-		sleep(ctx, pause)
+		again := attempts.next(result, rand.Float64())
+		i.report(err, again)
+		_ = pause.For(ctx, again) // the next attempt finds out that ctx has ended
 	}
 }
 
@@ -78,17 +80,17 @@ func (i *Informer[T]) attempt(ctx context.Context) (outcome, error) {
 
 // report logs an attempt's end: the first failure of a row is the operator's
 // business, its repetitions are not.
-func (i *Informer[T]) report(err error, pause time.Duration) {
+func (i *Informer[T]) report(err error, again time.Duration) {
 	switch {
 	case err == nil:
-		i.log.Debug("the watch ended, resuming it", zap.Duration("in", pause))
+		i.log.Debug("the watch ended, resuming it", zap.Duration("in", again))
 	case stale(err):
-		i.log.Info("the watch cannot go on, listing again", zap.Error(err), zap.Duration("in", pause))
+		i.log.Info("the watch cannot go on, listing again", zap.Error(err), zap.Duration("in", again))
 	case !i.failing:
 		i.failing = true
-		i.log.Warn("cannot list and watch, trying again until it works", zap.Error(err), zap.Duration("in", pause))
+		i.log.Warn("cannot list and watch, trying again until it works", zap.Error(err), zap.Duration("in", again))
 	default:
-		i.log.Debug("still cannot list and watch", zap.Error(err), zap.Duration("in", pause))
+		i.log.Debug("still cannot list and watch", zap.Error(err), zap.Duration("in", again))
 	}
 }
 
@@ -204,17 +206,5 @@ func (i *Informer[T]) deliver(changes []change[T]) {
 		} else {
 			i.handler.Set(c.old, c.new)
 		}
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) {
-	if d <= 0 {
-		return
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
 	}
 }

@@ -9,7 +9,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// cache keeps objects of one kind. Reads are done by those who ask, so it has no goroutine of its own.
+// cache keeps objects of one kind. Reads are done by those who ask, so it has no goroutine of its
+// own.
 type cache[T any] struct {
 	read      func(ctx context.Context, namespace, name string) (*T, error)
 	immutable func(*T) bool
@@ -35,7 +36,8 @@ type reading[T any] struct {
 	err    error
 }
 
-// get returns what a read found that has begun since it was called if it is to be fresh, or else not too long before.
+// get returns what a read found that has begun since it was called if it is to be fresh, or else
+// not too long before.
 func (c *cache[T]) get(ctx context.Context, namespace, name string, fresh bool) (*T, error) {
 	key := types.NamespacedName{Namespace: namespace, Name: name}
 	since := time.Now()
@@ -112,10 +114,10 @@ func (c *cache[T]) finish(key types.NamespacedName, r *reading[T]) {
 	close(r.done)
 }
 
-// fixed says whether what was read can never change.
+// fixed reports whether what was read can never change.
 func (c *cache[T]) fixed(r *reading[T]) bool { return r.err == nil && c.immutable(r.object) }
 
-// sweep drops what nobody has asked for of late.
+// sweep drops what was not asked for recently.
 func (c *cache[T]) sweep(now time.Time) {
 	if now.Sub(c.swept) < kept {
 		return

@@ -1,10 +1,11 @@
-// Package objects reads the ConfigMaps and Secrets that pods refer to, for volumes and for environments.
+// Package objects reads the ConfigMaps and Secrets that pods refer to, for volumes and for
+// environments.
 //
-// An object is read once for all who ask for it at the same time, and kept for a while. A kept one may be up to 20
-// seconds old; whoever needs the object as it is now asks for it Fresh. An object that is marked immutable is kept
-// for as long as somebody asks for it, and is no exception where it is asked for Fresh: it may have been deleted and
-// made again.
+// An object is read once for all who ask for it at the same time, and kept for a while. A kept one
+// may be up to 20 seconds old. A caller that needs the object as it is now asks for it Fresh. An
+// object that is marked immutable is kept while it is asked for. Fresh reads it too, because it may
+// have been deleted and made again.
 //
-// That an object does not exist is kept as the object would be. Other errors are given to those who waited for that
-// read, and are forgotten.
+// That an object does not exist is kept as the object would be. Other errors are given to those who
+// waited for that read, and are forgotten.
 package objects

@@ -12,11 +12,12 @@ import (
 
 const (
 	kept = 20 * time.Second // how old an object may be that is not asked for Fresh
-	idle = 5 * time.Minute  // how long an immutable object is kept that nobody asks for
+	idle = 5 * time.Minute  // how long an immutable object is kept that is not asked for
 )
 
-// Store reads ConfigMaps and Secrets. It is safe for concurrent use. What it returns is shared: nobody may change it.
-// Its errors are those of the API server, for the functions of apierrors, or of ctx.
+// Store reads ConfigMaps and Secrets. It is safe for concurrent use. What it returns is shared:
+// callers must not change it. Its errors are those of the API server, for the functions of
+// apierrors, or of ctx.
 type Store struct {
 	configMaps cache[corev1.ConfigMap]
 	secrets    cache[corev1.Secret]
@@ -38,7 +39,8 @@ func New(client kubernetes.Interface) *Store {
 	return s
 }
 
-// named says that an object does not exist in the kubelet's words, which name its kind in the singular.
+// named says that an object does not exist in the kubelet's words, which name its kind in the
+// singular.
 func named(err error, kind, name string) error {
 	if apierrors.IsNotFound(err) {
 		return apierrors.NewNotFound(corev1.Resource(kind), name)

@@ -26,7 +26,8 @@ type account struct {
 	key         string // equal for those who may share an answer
 }
 
-// account says in whose name a plugin is to be asked for a pod; nil: it is not to be asked.
+// account is the account in whose name a plugin is asked for a pod. It is nil if the plugin must
+// not be asked.
 func (p *plugin) account(ctx context.Context, pod Pod) (*account, error) {
 	if p.token == nil {
 		return &account{}, nil
@@ -76,7 +77,8 @@ func tokenRequest(pod Pod, sa *corev1.ServiceAccount, audience string) *authenti
 	}
 }
 
-// annotations are those of a service account that the plugin gets. Without one that it requires, it is not asked.
+// annotations are those of a service account that the plugin gets. Without one that it requires, it
+// is not asked.
 func (p *plugin) annotations(sa *corev1.ServiceAccount) (found map[string]string, wanted bool) {
 	found = map[string]string{}
 	for _, key := range p.token.RequiredServiceAccountAnnotationKeys {

@@ -14,7 +14,8 @@ import (
 	protocol "k8s.io/kubelet/pkg/apis/credentialprovider/v1"
 )
 
-// command is a plugin's program. It reads a request from its standard input and writes the answer to its standard output.
+// command is a plugin's program. It reads a request from its standard input and writes the answer
+// to its standard output.
 type command struct {
 	program string
 	args    []string
@@ -22,7 +23,7 @@ type command struct {
 }
 
 const (
-	pluginTime = time.Minute // what a plugin may take, as the kubelet has it
+	pluginTime = time.Minute // how long a plugin may take; the kubelet has the same
 	maxAnswer  = 1 << 20     // bytes
 	maxPlaint  = 1 << 10     // bytes of standard error that are shown
 )

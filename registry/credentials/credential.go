@@ -15,14 +15,15 @@ import (
 type Credential struct {
 	Username string
 	Password string
-	// IdentityToken and RegistryToken take the place of name and password where a docker config has them.
+	// IdentityToken and RegistryToken replace name and password where a docker config has them.
 	IdentityToken string
 	RegistryToken string
 
 	Owner Owner
 }
 
-// Owner says whose a credential is. The zero value is the node's own, which every pod of the node may use.
+// Owner says whose a credential is. The zero value is the node's own, which every pod of the node
+// may use.
 type Owner struct {
 	Kind      Kind   `json:"kind,omitempty"`
 	Namespace string `json:"namespace,omitempty"`
@@ -80,8 +81,9 @@ type Keys struct {
 	node    *Source
 }
 
-// Lookup returns the credentials for an image, a repository's name in full, in the order in which they are to be tried.
-// A plugin that fails is passed over; a Secret that cannot be read as a docker config is an error, as it is for the kubelet.
+// Lookup returns the credentials for an image, a repository's name in full, in the order in which
+// they must be tried. A plugin that fails is passed over; a Secret that cannot be read as a docker
+// config is an error, as it is for the kubelet.
 func (k Keys) Lookup(ctx context.Context, image string) ([]Credential, error) {
 	found := k.secrets.Lookup(image)
 	if k.node != nil {

@@ -22,7 +22,7 @@ func parseDockerConfig(data []byte) (map[string]Credential, error) {
 	return parseDockercfg(config.Auths)
 }
 
-// errNotJSON takes the place of the decoder's error, which may quote a password.
+// errNotJSON replaces the decoder's error, which may quote a password.
 var errNotJSON = errors.New("it is not JSON in the form of a docker config")
 
 // parseDockercfg reads the older form: credentials by their registries, and nothing around them.
@@ -38,15 +38,15 @@ func parseDockercfg(data []byte) (map[string]Credential, error) {
 		return nil, errNotJSON
 	}
 	auths := make(map[string]Credential, len(entries))
-	for place, e := range entries {
+	for pattern, e := range entries {
 		c := Credential{Username: e.Username, Password: e.Password, IdentityToken: e.IdentityToken, RegistryToken: e.RegistryToken}
 		if e.Auth != "" {
 			var err error
 			if c.Username, c.Password, err = parseAuth(e.Auth); err != nil {
-				return nil, fmt.Errorf("the entry %q: %w", place, err)
+				return nil, fmt.Errorf("the entry %q: %w", pattern, err)
 			}
 		}
-		auths[place] = c
+		auths[pattern] = c
 	}
 	return auths, nil
 }

@@ -31,8 +31,9 @@ var configs = []struct{ config, image string }{
 	{`{"auths":`, "registry.example/app"},
 }
 
-// place is the host and path that an entry of a docker config is written for, taken apart without net/url.
-func place(entry string) (host, at string) {
+// pattern is the host and path that an entry of a docker config is written for, taken apart without
+// net/url.
+func pattern(entry string) (host, at string) {
 	for _, scheme := range []string{"https://", "http://"} {
 		if rest, is := strings.CutPrefix(entry, scheme); is {
 			entry = rest
@@ -56,10 +57,10 @@ func place(entry string) (host, at string) {
 	return host, at
 }
 
-// isFor tells whether an entry is for an image.
+// isFor reports whether an entry is for an image.
 func isFor(t *testing.T, entry, image string) bool {
 	t.Helper()
-	host, at := place(entry)
+	host, at := pattern(entry)
 	want, repo, _ := strings.Cut(image, "/")
 	if host == defaultRegistry && want == "docker.io" && at == "" {
 		return true

@@ -11,46 +11,47 @@ import (
 
 // Keyring holds credentials by what they are for. The zero value is empty.
 type Keyring struct {
-	places []string // sorted backwards, so that what is more specific comes first; none twice
-	held   map[string][]Credential
+	patterns []string // sorted backwards, so that what is more specific comes first; none twice
+	held     map[string][]Credential
 }
 
 // defaultRegistry is the name under which docker keeps the credentials of docker.io.
 const defaultRegistry = "index.docker.io"
 
-// add takes the entries of a docker config, by what they are for. Entries whose place cannot be understood are left out.
+// add takes the entries of a docker config, by what they are for. Entries whose pattern cannot be
+// understood are left out.
 func (k *Keyring) add(auths map[string]Credential, owner Owner) {
 	if k.held == nil {
 		k.held = map[string][]Credential{}
 	}
-	for _, name := range slices.Sorted(maps.Keys(auths)) { // of several for one place, in an order that stays
-		place, ok := placeOf(name)
+	for _, name := range slices.Sorted(maps.Keys(auths)) { // several for one pattern keep a constant order
+		pattern, ok := patternOf(name)
 		if !ok {
 			continue
 		}
 		c := auths[name]
 		c.Owner = owner
-		if _, known := k.held[place]; !known {
-			k.places = append(k.places, place)
+		if _, known := k.held[pattern]; !known {
+			k.patterns = append(k.patterns, pattern)
 		}
-		k.held[place] = append(k.held[place], c)
+		k.held[pattern] = append(k.held[pattern], c)
 	}
-	slices.Sort(k.places)
-	slices.Reverse(k.places)
+	slices.Sort(k.patterns)
+	slices.Reverse(k.patterns)
 }
 
-// noPlace are the characters that no image's name has and that mean something in a URL: what is left of a place when they are
-// understood may be the place of somebody else.
-const noPlace = "?#%"
+// notInPatterns are characters that no image's name has and that mean something in a URL. Without
+// them a pattern might match the images of another owner.
+const notInPatterns = "?#%"
 
-// placeOf is the host and path that an entry of a docker config is for. An entry may have a scheme, and docker's
-// API version before the path.
-func placeOf(name string) (string, bool) {
+// patternOf is the host and path that an entry of a docker config is for. An entry may have a
+// scheme, and docker's API version before the path.
+func patternOf(name string) (string, bool) {
 	if !strings.HasPrefix(name, "https://") && !strings.HasPrefix(name, "http://") {
 		name = "https://" + name
 	}
 	u, err := url.Parse(name)
-	if err != nil || strings.ContainsAny(name, noPlace) {
+	if err != nil || strings.ContainsAny(name, notInPatterns) {
 		return "", false
 	}
 	at := u.Path
@@ -66,9 +67,9 @@ func placeOf(name string) (string, bool) {
 // Lookup returns the credentials for an image, which is named by its registry and repository.
 func (k Keyring) Lookup(image string) []Credential {
 	var found []Credential
-	for _, place := range k.places {
-		if matches(place, image) {
-			found = append(found, k.held[place]...)
+	for _, pattern := range k.patterns {
+		if matches(pattern, image) {
+			found = append(found, k.held[pattern]...)
 		}
 	}
 	if found == nil && isDefaultRegistry(image) {
@@ -82,11 +83,11 @@ func isDefaultRegistry(image string) bool {
 	return host == "docker.io" || host == defaultRegistry
 }
 
-// matches tells whether a pattern is for an image. Each part of the host may have globs, a port must be the same, and
-// the pattern's path must be how the image's path begins.
+// matches reports whether a pattern is for an image. Each part of the host may have globs, a port
+// must be the same, and the pattern's path must be how the image's path begins.
 func matches(pattern, image string) bool {
 	want, err := url.Parse("https://" + pattern)
-	if err != nil || strings.ContainsAny(pattern, noPlace) {
+	if err != nil || strings.ContainsAny(pattern, notInPatterns) {
 		return false
 	}
 	have, err := url.Parse("https://" + image)

@@ -28,7 +28,8 @@ type plugin struct {
 	running map[string]chan struct{} // by image and account; closed when the program has ended
 }
 
-// answerKey is what an answer is for: an image, a registry, or everything, and an account where the plugin wants one.
+// answerKey is what an answer is for: an image, a registry, or everything, and an account where the
+// plugin wants one.
 type answerKey struct{ what, account string }
 
 // everything cannot be the name of an image or a registry.
@@ -53,7 +54,8 @@ func newPlugin(p kubeletconfig.CredentialProvider, program string, accounts Serv
 	return made
 }
 
-// provide returns the credentials for an image that the plugin has, in the name of whoever they are for.
+// provide returns the credentials for an image that the plugin has, in the name of the account that
+// they are for.
 func (p *plugin) provide(ctx context.Context, pod Pod, image string) (Keyring, error) {
 	if !slices.ContainsFunc(p.images, func(pattern string) bool { return matches(pattern, image) }) {
 		return Keyring{}, nil
@@ -71,7 +73,8 @@ func (p *plugin) provide(ctx context.Context, pod Pod, image string) (Keyring, e
 	return keys, nil
 }
 
-// ask returns an answer that was kept, or executes the program. Who asks the same at the same time waits for the first.
+// ask returns an answer that was kept, or executes the program. Who asks the same at the same time
+// waits for the first.
 func (p *plugin) ask(ctx context.Context, image string, as account) (map[string]Credential, error) {
 	flight := image + "\n" + as.key
 	for {
@@ -145,12 +148,12 @@ func (p *plugin) take(response *protocol.CredentialProviderResponse, image strin
 		return nil, fmt.Errorf("its answer has the cacheKeyType %q, which is none of Image, Registry and Global", response.CacheKeyType)
 	}
 	auths := make(map[string]Credential, len(response.Auth))
-	for place, a := range response.Auth {
+	for pattern, a := range response.Auth {
 		if as.token != "" && a.Password == as.token && p.token.CacheType != kubeletconfig.TokenServiceAccountTokenCacheType {
 			// It would be kept for pods that the token is not for.
 			return nil, errors.New("it answers with the service account's token itself, for which its cacheType must be Token")
 		}
-		auths[place] = Credential{Username: a.Username, Password: a.Password}
+		auths[pattern] = Credential{Username: a.Username, Password: a.Password}
 	}
 	keeps := p.keeps
 	if response.CacheDuration != nil {

@@ -16,7 +16,8 @@ import (
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 )
 
-// script is a plugin that keeps its requests beside it, a line each, and answers what the file `answer` has.
+// script is a plugin that keeps its requests beside it, a line each, and answers what the file
+// `answer` has.
 const script = `#!/bin/sh
 cat >> "$0.requests"
 echo >> "$0.requests"

@@ -54,7 +54,8 @@ func loadPlugins(cfg SourceConfig) ([]*plugin, error) {
 	return plugins, errors.Join(errs...)
 }
 
-// ownProgram refuses a program that every user of the machine may write: it gets tokens, and runs as the agent.
+// ownProgram refuses a program that every user of the machine may write: it gets tokens, and runs
+// as the agent.
 func ownProgram(path string) error {
 	info, err := os.Stat(path)
 	if err == nil && info.Mode().Perm()&0o002 != 0 {
@@ -63,7 +64,8 @@ func ownProgram(path string) error {
 	return err
 }
 
-// pluginFiles are the files of the configuration: the one that is named, or those in a folder, in the order of their names.
+// pluginFiles are the files of the configuration: the one that is named, or those in a folder, in
+// the order of their names.
 func pluginFiles(path string) ([]string, error) {
 	info, err := os.Stat(path)
 	if err != nil {

@@ -14,16 +14,19 @@ import (
 
 // SourceConfig says where a node's own credentials are. The zero value is a node that has none.
 type SourceConfig struct {
-	// DockerConfigs are files in the form of docker's config.json. The first that is there and can be read counts, each
-	// time it is needed.
+	// DockerConfigs are files in the form of docker's config.json. The first that is there and can
+	// be read counts, each time it is needed.
 	DockerConfigs []string
-	// Keychain is asked where the file has nothing for an image: it knows docker's credential helpers. May be nil.
+	// Keychain is asked where the file has nothing for an image: it knows docker's credential
+	// helpers. May be nil.
 	Keychain authn.Keychain
-	// PluginConfig is the file, or the folder of files, that names the credential provider plugins; empty: there are none.
+	// PluginConfig is the file, or the folder of files, that names the credential provider plugins.
+	// It is empty if there are none.
 	PluginConfig string
 	// PluginDir is where their programs are.
 	PluginDir string
-	// Accounts are asked for those plugins that want a pod's service account; nil: such plugins are refused.
+	// Accounts are asked for those plugins that need a pod's service account. If it is nil, such
+	// plugins are refused.
 	Accounts ServiceAccounts
 	// Log takes what concerns the operator; nil logs nothing.
 	Log *zap.Logger
@@ -64,7 +67,8 @@ func (s *Source) lookup(ctx context.Context, pod Pod, image string) []Credential
 		s.log.Warn("the node's docker config cannot be read", zap.Error(err))
 	}
 	found := keys.Lookup(image)
-	// Docker's own way to its config would believe what was refused here, and run the programs that it names.
+	// Docker's own way to its config would believe what was refused here, and run the programs that
+	// it names.
 	if found == nil && !errors.Is(err, ErrWritable) {
 		found = s.fromKeychain(ctx, image)
 	}
@@ -139,7 +143,8 @@ func (s *Source) fromKeychain(ctx context.Context, image string) []Credential {
 	}}
 }
 
-// Files are all that may hold the node's credentials for registries: its docker configs, and what docker's own way to them reads besides.
+// Files are all files that may hold the node's credentials for registries: its docker configs, and
+// the files that docker's own search reads besides.
 func Files(own string, env func(string) (string, bool)) []string {
 	files := DockerConfigs(own, env)
 	if file, _ := env("REGISTRY_AUTH_FILE"); file != "" {
@@ -159,8 +164,8 @@ func Files(own string, env func(string) (string, bool)) []string {
 	return files
 }
 
-// DockerConfigs are the places of the node's docker config, in the order in which they are looked for: in own, which may be empty,
-// where DOCKER_CONFIG says, and in the home directory.
+// DockerConfigs are the paths of the node's docker config, in the order in which they are looked
+// for: in own, which may be empty, where DOCKER_CONFIG says, and in the home directory.
 func DockerConfigs(own string, env func(string) (string, bool)) []string {
 	var files []string
 	if own != "" {

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// FuzzUnpack: whatever two layers are, nothing is written beside the root or read from there, and what lies in it keeps to
-// the limits.
+// FuzzUnpack: whatever two layers are, nothing is written beside the root or read from there, and
+// what lies in it keeps to the limits.
 func FuzzUnpack(f *testing.F) {
 	f.Add(archive(f, file("a", "1"), dir("d"), file("d/b", "2")), archive(f, file(".wh.a", ""), file("d/.wh..wh..opq", ""), file("d/c", "3")))
 	f.Add(archive(f, symlink("out", "../../.."), file("out/x", "1")), archive(f, link("h", "out/secret"), file("out/secret", "2")))

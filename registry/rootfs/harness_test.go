@@ -97,7 +97,8 @@ func extended(t testing.TB, records ...string) []byte {
 	return content[:len(content)-1024] // without the tar's end
 }
 
-// bomb is a layer of a few KiB with a file of zeros, size bytes long: zstd's blocks of one byte repeated (RFC 8878, 3.1.1).
+// bomb is a layer of a few KiB with a file of zeros, size bytes long: zstd's blocks of one byte
+// repeated (RFC 8878, 3.1.1).
 func bomb(t testing.TB, size int64) []byte {
 	t.Helper()
 	const block = 128 << 10
@@ -163,7 +164,8 @@ func unpack(t testing.TB, limits Limits, layers ...[]byte) (root, around string,
 	return root, around, Unpack(t.Context(), root, list, limits)
 }
 
-// listing is what lies below root, an entry a line, in order: directories end in a slash, links and files say what they hold.
+// listing is what lies below root, an entry a line, in order: directories end in a slash, links and
+// files say what they hold.
 func listing(t testing.TB, root string) string {
 	t.Helper()
 	var out strings.Builder

@@ -18,10 +18,10 @@ import (
 // Layer is a layer of an image on disk: a tar, or one in gzip or zstd.
 type Layer struct {
 	Path string
-	// DiffID is the digest that the tar must have once it is not compressed any more, `sha256:` and 64 hexadecimal digits;
-	// empty is any.
+	// DiffID is the digest that the tar must have once it is not compressed any more, `sha256:` and
+	// 64 hexadecimal digits; empty is any.
 	DiffID string
-	// Ready is closed when the layer is there; nil: it is.
+	// Ready is closed when the layer is there. It is nil if the layer is there already.
 	Ready <-chan struct{}
 }
 

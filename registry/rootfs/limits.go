@@ -5,7 +5,8 @@ import (
 	"fmt"
 )
 
-// The classes of what is wrong with an image, for errors.Is. Other errors are of the disk, or of a context.
+// The classes of what is wrong with an image, for errors.Is. Other errors are of the disk, or of a
+// context.
 var (
 	// ErrInvalid is a layer that is no tar, or has what no image may have.
 	ErrInvalid = errors.New("invalid image layer")

@@ -20,8 +20,8 @@ type Module struct {
 	Component bool   `json:"component,omitempty"`
 }
 
-// Modules finds the WebAssembly files below dir by how they begin, and hashes them. The keys are absolute paths in the image, which
-// lead through no link. maxSize bounds a module, in bytes.
+// Modules finds the WebAssembly files below dir by how they begin, and hashes them. The keys are
+// absolute paths in the image, which lead through no link. maxSize bounds a module, in bytes.
 func Modules(dir string, maxSize int64) (map[string]Module, error) {
 	found := map[string]Module{}
 	known := map[uint64]Module{} // by inode: a file may have many names

@@ -9,9 +9,10 @@ import (
 // defaultPath is where programs are looked for if the environment does not say.
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// Program finds the module that argv[0] of a guest names, as a shell would: name is absolute, or relative to workDir or to
-// the root, or, if it has no slash, in one of the directories of PATH in env (entries KEY=VALUE) as well. Each is tried with
-// `.wasm` behind it, too. It returns the module's path in the image, which is one of modules.
+// Program finds the module that argv[0] of a guest names, as a shell would: name is absolute, or
+// relative to workDir or to the root, or, if it has no slash, in one of the directories of PATH in
+// env (entries KEY=VALUE) as well. Each is tried with `.wasm` behind it, too. It returns the
+// module's path in the image, which is one of modules.
 func Program(dir string, modules map[string]Module, name string, env []string, workDir string) (at string, found bool, err error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -19,12 +20,12 @@ func Program(dir string, modules map[string]Module, name string, env []string, w
 	}
 	defer root.Close() //nolint:errcheck // opened for its names only
 	for _, candidate := range candidates(name, env, workDir) {
-		place, err := find(root, candidate)
+		at, err := find(root, candidate)
 		if err != nil {
 			continue // there is no such file, or none that can be reached
 		}
-		if _, is := modules["/"+place]; is {
-			return "/" + place, true, nil
+		if _, is := modules["/"+at]; is {
+			return "/" + at, true, nil
 		}
 	}
 	return "", false, nil

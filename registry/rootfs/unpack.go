@@ -16,8 +16,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
 )
 
-// Unpack applies layers, the lowest first, to the empty folder dir, each as soon as it is there. After an error what is in dir is of
-// no use. An error of ctx comes back as it is.
+// Unpack applies layers, the lowest first, to the empty folder dir, each as soon as it is there.
+// After an error what is in dir is of no use. An error of ctx comes back as it is.
 func Unpack(ctx context.Context, dir string, layers []Layer, limits Limits) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -47,7 +47,7 @@ type unpacker struct {
 	walker walker
 	at     string // what led the walker to where it is, as tars write it; empty: nothing that still holds
 	buffer []byte
-	times  map[string]time.Time // of directories, by place: set last, as what is made in them changes theirs
+	times  map[string]time.Time // of directories, by path; set last, because files made in them change them
 	seed   maphash.Seed
 
 	limits      Limits
@@ -55,10 +55,10 @@ type unpacker struct {
 	entries     int   // and as many entries,
 	names       int   // with as many bytes of names
 
-	// Of the layer that is applied. Of a place only a hash is kept; that two have the same is less likely than a disk that
-	// makes such an error.
-	written map[uint64]bool // places that it has something at or below
-	hidden  map[uint64]bool // places of which it has hidden what lower layers have below
+	// Of the layer that is applied. Only a hash of each path is kept. Two paths with the same hash
+	// are less likely than such an error of the disk.
+	written map[uint64]bool // paths at or below which it has something
+	hidden  map[uint64]bool // paths below which it has hidden what lower layers have
 }
 
 func (u *unpacker) layer(ctx context.Context, layer Layer) error {
@@ -205,7 +205,8 @@ func (u *unpacker) leave() {
 	u.walker.links, u.at = 0, ""
 }
 
-// makeRoom removes what is at the name in the walker's directory, unless that and what comes are directories.
+// makeRoom removes what is at the name in the walker's directory, unless that and what comes are
+// directories.
 func (u *unpacker) makeRoom(base string, forDir bool) error {
 	info, err := u.walker.top().Lstat(base)
 	switch {
@@ -218,9 +219,10 @@ func (u *unpacker) makeRoom(base string, forDir bool) error {
 	return removeAt(u.walker.top(), base)
 }
 
-// removeAt removes what is at place below root. An os.Root would hold a descriptor for each level of it.
-func removeAt(root *os.Root, place string) error {
-	dir, err := root.Open(path.Dir(place))
+// removeAt removes what is at at below root. An os.Root would hold a descriptor for each level
+// of it.
+func removeAt(root *os.Root, at string) error {
+	dir, err := root.Open(path.Dir(at))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -228,13 +230,13 @@ func removeAt(root *os.Root, place string) error {
 		return err
 	}
 	defer dir.Close() //nolint:errcheck // opened for its names only
-	return filetree.RemoveAt(context.Background(), dir, path.Base(place))
+	return filetree.RemoveAt(context.Background(), dir, path.Base(at))
 }
 
 // mark notes that the layer has something at the name in the walker's directory.
 func (u *unpacker) mark(base string) {
-	for place := path.Join(u.walker.place(), base); place != "."; place = path.Dir(place) {
-		key := maphash.String(u.seed, place)
+	for at := path.Join(u.walker.at(), base); at != "."; at = path.Dir(at) {
+		key := maphash.String(u.seed, at)
 		if u.written[key] {
 			return
 		}
@@ -242,7 +244,8 @@ func (u *unpacker) mark(base string) {
 	}
 }
 
-// Permissions that the owner, who is the agent, must have of all files; setuid and the like are cut off.
+// Permissions that the owner, who is the agent, must have of all files; setuid and the like are cut
+// off.
 const (
 	fileMode = 0o600
 	dirMode  = 0o700
@@ -253,7 +256,7 @@ func (u *unpacker) directory(base string, h *tar.Header) error {
 	if err := top.Mkdir(base, dirMode); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	u.times[path.Join(u.walker.place(), base)] = h.ModTime
+	u.times[path.Join(u.walker.at(), base)] = h.ModTime
 	return top.Chmod(base, fs.FileMode(h.Mode)&fs.ModePerm|dirMode)
 }
 
@@ -304,7 +307,7 @@ func (u *unpacker) link(base, target string) error {
 	if !info.Mode().IsRegular() && info.Mode()&fs.ModeSymlink == 0 {
 		return invalid("a hard link to %.200q, which is no file", target)
 	}
-	return u.walker.root.Link(path.Join(from.place(), file), path.Join(u.walker.place(), base))
+	return u.walker.root.Link(path.Join(from.at(), file), path.Join(u.walker.at(), base))
 }
 
 func linkError(target string, err error) error {
@@ -316,9 +319,9 @@ func linkError(target string, err error) error {
 
 // setTimes gives the directories the times that the tars say, those that are still there.
 func (u *unpacker) setTimes() error {
-	for place, t := range u.times {
+	for at, t := range u.times {
 		w := walker{root: u.walker.root}
-		err := w.enter(place)
+		err := w.enter(at)
 		if err == nil && w.links == 0 {
 			err = w.top().Chtimes(".", t, t)
 		}

@@ -32,7 +32,7 @@ func TestUnpack(t *testing.T) {
 			"a = 2\nb = 3\n",
 		},
 		{
-			"a directory stays when it comes again, and goes when a file takes its place",
+			"a directory stays when it comes again, and goes when a file takes its at",
 			[][]tar.Header{layer(file("d/x", "1"), file("f/x", "1")), layer(dir("d"), file("f", "2"))},
 			"d/\nd/x = 1\nf = 2\n",
 		},

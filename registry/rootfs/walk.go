@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// walker goes through a folder as the programs of an image would: a link leads to where it leads in the image. It
-// holds the directories on its way open, and must be closed.
+// walker goes through a folder as the programs of an image would: a link leads to where it leads in
+// the image. It holds the directories on its way open, and must be closed.
 type walker struct {
 	root *os.Root
 	// make has directories made that are missing.
@@ -29,8 +29,8 @@ func (w *walker) top() *os.Root {
 	return w.dirs[len(w.dirs)-1]
 }
 
-// place is where it is, as a path below the root; "." is the root.
-func (w *walker) place() string {
+// at is the position of the walker, as a path below the root; "." is the root.
+func (w *walker) at() string {
 	if len(w.names) == 0 {
 		return "."
 	}
@@ -73,7 +73,8 @@ func (w *walker) enter(name string) error {
 	return nil
 }
 
-// step goes into the directory of that name, or returns where a link of that name leads to from here.
+// step goes into the directory of that name, or returns where a link of that name leads to from
+// here.
 func (w *walker) step(name string) (target string, err error) {
 	info, err := w.top().Lstat(name)
 	if errors.Is(err, fs.ErrNotExist) && w.make {
@@ -85,10 +86,10 @@ func (w *walker) step(name string) (target string, err error) {
 	} else if info.Mode()&fs.ModeSymlink != 0 {
 		return w.follow(name)
 	} else if !info.IsDir() {
-		return "", invalid("%.200q is a directory for one file and none for another", path.Join(w.place(), name))
+		return "", invalid("%.200q is a directory for one file and none for another", path.Join(w.at(), name))
 	}
-	if len(w.dirs) >= maxDepth || len(w.place())+len(name) >= maxPath {
-		return "", invalid("%.100q… lies too deep", w.place())
+	if len(w.dirs) >= maxDepth || len(w.at())+len(name) >= maxPath {
+		return "", invalid("%.100q… lies too deep", w.at())
 	}
 	dir, err := w.top().OpenRoot(name)
 	if err != nil {
@@ -100,7 +101,7 @@ func (w *walker) step(name string) (target string, err error) {
 
 func (w *walker) follow(name string) (string, error) {
 	if w.links++; w.links > maxLinks {
-		return "", invalid("too many symbolic links lead to %.200q", path.Join(w.place(), name))
+		return "", invalid("too many symbolic links lead to %.200q", path.Join(w.at(), name))
 	}
 	target, err := w.top().Readlink(name)
 	if err != nil {
@@ -112,7 +113,8 @@ func (w *walker) follow(name string) (string, error) {
 	return target + "/.", nil // never empty
 }
 
-// find is the canonical path, below the root, of what name leads to. The last component is followed, too.
+// find is the canonical path, below the root, of what name leads to. The last component is
+// followed, too.
 func find(root *os.Root, name string) (string, error) {
 	w := walker{root: root}
 	defer w.close()
@@ -130,7 +132,7 @@ func find(root *os.Root, name string) (string, error) {
 		case err != nil:
 			return "", err
 		case info.Mode()&fs.ModeSymlink == 0:
-			return path.Join(w.place(), last), nil
+			return path.Join(w.at(), last), nil
 		}
 		target, err := w.follow(last)
 		if err != nil {

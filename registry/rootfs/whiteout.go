@@ -35,35 +35,35 @@ func (u *unpacker) whiteout(dir, base string) error {
 		return err
 	}
 	if base != opaqueName {
-		return u.hide(path.Join(u.walker.place(), hides))
+		return u.hide(path.Join(u.walker.at(), hides))
 	}
-	return u.hideBelow(u.walker.place())
+	return u.hideBelow(u.walker.at())
 }
 
-// hide removes what lower layers have at place.
-func (u *unpacker) hide(place string) error {
-	if !u.written[maphash.String(u.seed, place)] {
-		return removeAt(u.walker.root, place)
+// hide removes what lower layers have at at.
+func (u *unpacker) hide(at string) error {
+	if !u.written[maphash.String(u.seed, at)] {
+		return removeAt(u.walker.root, at)
 	}
-	info, err := u.walker.root.Lstat(place)
+	info, err := u.walker.root.Lstat(at)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir() {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	return u.hideBelow(place)
+	return u.hideBelow(at)
 }
 
-// hideBelow removes what lower layers have in the directory at place. That is done once: what comes to be there
-// later is of the layer itself.
-func (u *unpacker) hideBelow(place string) error {
-	key := maphash.String(u.seed, place)
+// hideBelow removes what lower layers have in the directory at at. That is done once: what comes
+// to be there later is of the layer itself.
+func (u *unpacker) hideBelow(at string) error {
+	key := maphash.String(u.seed, at)
 	if u.hidden[key] {
 		return nil
 	}
 	u.hidden[key] = true
-	entries, err := fs.ReadDir(u.walker.root.FS(), place)
+	entries, err := fs.ReadDir(u.walker.root.FS(), at)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -71,7 +71,7 @@ func (u *unpacker) hideBelow(place string) error {
 		return err
 	}
 	for _, entry := range entries {
-		if err := u.hide(path.Join(place, entry.Name())); err != nil {
+		if err := u.hide(path.Join(at, entry.Name())); err != nil {
 			return err
 		}
 	}

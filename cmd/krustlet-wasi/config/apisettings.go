@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/krustlet-go/krustlet-wasi/kubeletapi"
+	"github.com/krustlet-go/krustlet-wasi/kubeletapi/access"
 )
 
 // API says which clients may use the kubelet API, and what it serves besides what a cluster needs.
@@ -28,9 +28,9 @@ type API struct {
 func defaultAPI() API {
 	return API{
 		Tokens:        true,
-		TokenTTL:      kubeletapi.DefaultTokenTTL,
-		AllowedTTL:    kubeletapi.DefaultAllowedTTL,
-		DeniedTTL:     kubeletapi.DefaultDeniedTTL,
+		TokenTTL:      access.DefaultTokenTTL,
+		AllowedTTL:    access.DefaultAllowedTTL,
+		DeniedTTL:     access.DefaultDeniedTTL,
 		TLSMinVersion: tls.VersionTLS12,
 	}
 }
