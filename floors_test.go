@@ -30,6 +30,7 @@ var floors = map[string]int{
 	"podsync/informer":           1,
 	"podsync/metrics":            1,
 	"podsync/objects":            1,
+	"podsync/podspec":            1,
 	"podsync/overlay":            2,
 	"podsync/probe":              1,
 	"podsync/volume":             2,

@@ -14,6 +14,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/podsync/volume"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
@@ -35,7 +36,7 @@ func (w *worker) perform(ctx context.Context, action any) {
 		w.measures.pullBegins(time.Now())
 		w.tasks.Go(func() { w.send(w.pull(starts, pod, a.container)) })
 	case start:
-		w.tasks.Go(func() { w.send(w.start(starts, pod, isolated, reachOf(pod, at, w.node.Address), a)) })
+		w.tasks.Go(func() { w.send(w.start(starts, pod, isolated, podspec.ReachOf(pod, at, w.node.Address), a)) })
 	case stop:
 		if process := w.processes[a.container]; process != nil {
 			process.Stop(a.grace)
@@ -68,7 +69,7 @@ func (w *worker) perform(ctx context.Context, action any) {
 }
 
 // setUp is prepare, told of.
-func (w *worker) setUp(ctx context.Context, pod *corev1.Pod, before place) prepared {
+func (w *worker) setUp(ctx context.Context, pod *corev1.Pod, before podspec.Addresses) prepared {
 	ctx, span := w.trace(ctx, "pod.setup", nil)
 	result := w.prepare(ctx, pod, before)
 	endTrace(span, result.err)
@@ -83,7 +84,7 @@ func (w *worker) setUp(ctx context.Context, pod *corev1.Pod, before place) prepa
 
 // prepare makes what the pod's containers share. What this node cannot give a pod is refused here, before
 // anything starts.
-func (w *worker) prepare(ctx context.Context, pod *corev1.Pod, before place) prepared {
+func (w *worker) prepare(ctx context.Context, pod *corev1.Pod, before podspec.Addresses) prepared {
 	fail := func(err error, as func(error) event) prepared {
 		if ctx.Err() == nil {
 			w.log.Warn("the pod cannot be set up", zap.Error(err))
@@ -113,7 +114,7 @@ func (w *worker) prepare(ctx context.Context, pod *corev1.Pod, before place) pre
 	if err != nil {
 		return fail(err, eventSandboxFailed)
 	}
-	warnings, err := w.dirs.makeOwnFiles(pod, hostFiles{"/etc", w.node.DNS}, reachOf(pod, at, w.node.Address).pod)
+	warnings, err := w.dirs.makeOwnFiles(pod, hostFiles{"/etc", w.node.DNS}, podspec.ReachOf(pod, at, w.node.Address).Pod)
 	if err != nil {
 		return fail(err, eventSandboxFailed)
 	}
@@ -131,7 +132,7 @@ func (w *worker) prepare(ctx context.Context, pod *corev1.Pod, before place) pre
 		return fail(err, eventSandboxFailed)
 	}
 	if !w.adopted { // or else retakePorts does it
-		if err := w.openPorts(pod, reachOf(pod, at, w.node.Address)); err != nil {
+		if err := w.openPorts(pod, podspec.ReachOf(pod, at, w.node.Address)); err != nil {
 			return fail(err, eventSandboxFailed)
 		}
 	}
@@ -157,7 +158,7 @@ func (w *worker) pull(ctx context.Context, pod *corev1.Pod, c *corev1.Container)
 			return pullDone{container: c.Name, err: fmt.Errorf("pull given up: %w", context.Canceled)}
 		case err != nil:
 			w.record(pod, c, eventFailed(reason))
-			w.node.Metrics.ContainerErrors.WithLabelValues(kindOf(pod, c.Name), reason).Inc()
+			w.node.Metrics.ContainerErrors.WithLabelValues(kindLabel(pod, c.Name), reason).Inc()
 			failed := pullDone{container: c.Name, reason: reason, err: err}
 			if need.volume != "" {
 				failed.lacks = need.image
@@ -225,8 +226,8 @@ const (
 )
 
 // start puts a run together and asks the engine for it.
-func (w *worker) start(ctx context.Context, pod *corev1.Pod, isolated bool, at reach, a start) started {
-	kind := kindOf(pod, a.container.Name)
+func (w *worker) start(ctx context.Context, pod *corev1.Pod, isolated bool, at podspec.Reach, a start) started {
+	kind := kindLabel(pod, a.container.Name)
 	w.node.Metrics.StartedContainers.WithLabelValues(kind).Inc()
 	ctx, span := w.trace(ctx, "container.start", a.container)
 	result := w.startRun(ctx, pod, isolated, at, a)
@@ -237,7 +238,7 @@ func (w *worker) start(ctx context.Context, pod *corev1.Pod, isolated bool, at r
 	return result
 }
 
-func (w *worker) startRun(ctx context.Context, pod *corev1.Pod, isolated bool, at reach, a start) started {
+func (w *worker) startRun(ctx context.Context, pod *corev1.Pod, isolated bool, at podspec.Reach, a start) started {
 	id := newID()
 	fail := func(reason string, err error) started {
 		if ctx.Err() != nil {
@@ -256,7 +257,7 @@ func (w *worker) startRun(ctx context.Context, pod *corev1.Pod, isolated bool, a
 	spec.ID, spec.Isolated = id, isolated
 	spec.Of = runtime.Origin{Pod: string(pod.UID), Container: a.container.Name, Attempt: attempt, ImageID: a.state.module.ImageID}
 	spec.LogMaxSize, spec.LogMaxFiles = w.node.ContainerLogMaxSize, w.node.ContainerLogMaxFiles
-	spec.Listen, spec.ListenFree = sockets(pod, a.container, at), offers(pod, a.state.module, at)
+	spec.Listen, spec.ListenFree = podspec.Sockets(pod, a.container, at), podspec.Offers(pod, exposedPorts(a.state.module), at)
 	spec.OutputRate = w.node.ContainerOutputRate
 	spec.Log, spec.Mounts, err = w.dirs.makeRun(ctx, a.container, attempt, a.state.module.Root)
 	if err != nil {
@@ -301,7 +302,7 @@ func (w *worker) startRun(ctx context.Context, pod *corev1.Pod, isolated bool, a
 }
 
 // spec reads what a container's spec refers to, and says what the engine is to be told.
-func (w *worker) spec(ctx context.Context, pod *corev1.Pod, c *corev1.Container, module registry.Module, at reach) (runtime.Spec, error) {
+func (w *worker) spec(ctx context.Context, pod *corev1.Pod, c *corev1.Container, module registry.Module, at podspec.Reach) (runtime.Spec, error) {
 	if err := checkSecurity(pod, c, imageUser(module)); err != nil {
 		return runtime.Spec{}, err
 	}
@@ -349,23 +350,9 @@ func (w *worker) record(pod *corev1.Pod, c *corev1.Container, e event) {
 		Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID, ResourceVersion: pod.ResourceVersion,
 	}
 	if c != nil {
-		ref.FieldPath = fieldPath(pod, c.Name)
+		ref.FieldPath = podspec.FieldPath(pod, c.Name)
 	}
 	w.node.Events.Event(ref, e.kind, e.reason, e.message)
-}
-
-func fieldPath(pod *corev1.Pod, container string) string {
-	for _, c := range pod.Spec.InitContainers {
-		if c.Name == container {
-			return fmt.Sprintf("spec.initContainers{%s}", container)
-		}
-	}
-	for _, c := range pod.Spec.EphemeralContainers {
-		if c.Name == container {
-			return fmt.Sprintf("spec.ephemeralContainers{%s}", container)
-		}
-	}
-	return fmt.Sprintf("spec.containers{%s}", container)
 }
 
 // newID is a container ID as other runtimes make them: 64 hexadecimal digits.

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -128,7 +129,7 @@ func TestAddressIsKeptBeforeItIsReported(t *testing.T) {
 		if err := dirs.make(); err != nil {
 			t.Fatal(err)
 		}
-		if err := dirs.keepPlace(place{known: true, own: []netip.Addr{netip.MustParseAddr("127.9.8.5")}}); err != nil {
+		if err := dirs.keepPlace(podspec.Addresses{Known: true, Own: []netip.Addr{netip.MustParseAddr("127.9.8.5")}}); err != nil {
 			t.Fatal(err)
 		}
 		h.run(func(*Manager) {

@@ -8,11 +8,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	resourcehelper "k8s.io/component-helpers/resource"
 	scheduling "k8s.io/component-helpers/scheduling/corev1"
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
 	"k8s.io/klog/v2"
@@ -50,12 +49,12 @@ func refuseOS(pod *corev1.Pod, node *corev1.Node) *refusal {
 }
 
 func refuseResources(pod *corev1.Pod, allocatable, used corev1.ResourceList) *refusal {
-	requests := requestsOf(pod)
+	requests := podspec.Requests(pod)
 	for _, name := range []corev1.ResourceName{corev1.ResourcePods, corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourceEphemeralStorage} {
 		if _, limited := allocatable[name]; !limited {
 			continue
 		}
-		if r, u, c := amount(requests, name), amount(used, name), amount(allocatable, name); r > 0 && r > c-u {
+		if r, u, c := podspec.Amount(requests, name), podspec.Amount(used, name), podspec.Amount(allocatable, name); r > 0 && r > c-u {
 			return &refusal{"OutOf" + string(name), fmt.Sprintf(
 				"Node didn't have enough resource: %s, requested: %d, used: %d, capacity: %d", name, r, u, c)}
 		}
@@ -106,22 +105,6 @@ const systemCritical = 2_000_000_000
 
 func critical(pod *corev1.Pod) bool {
 	return pod.Spec.Priority != nil && *pod.Spec.Priority >= systemCritical
-}
-
-// requestsOf is what a pod takes of the node.
-func requestsOf(pod *corev1.Pod) corev1.ResourceList {
-	requests := resourcehelper.PodRequests(pod, resourcehelper.PodResourcesOptions{})
-	requests[corev1.ResourcePods] = *resource.NewQuantity(1, resource.DecimalSI)
-	return requests
-}
-
-// amount is a quantity as the kubelet counts it: processors in thousandths.
-func amount(list corev1.ResourceList, name corev1.ResourceName) int64 {
-	quantity := list[name]
-	if name == corev1.ResourceCPU {
-		return quantity.MilliValue()
-	}
-	return quantity.Value()
 }
 
 // nodeKept is how old the Node may be by which pods are judged; it is read anew before one is refused.
@@ -213,7 +196,7 @@ func (m *Manager) usedBeside(one *worker) taken {
 	var used taken
 	for _, w := range m.workers {
 		pod := w.view.Load().pod
-		if w == one || !w.admitted.Load() || terminal(pod.Status.Phase) {
+		if w == one || !w.admitted.Load() || podspec.Terminal(pod.Status.Phase) {
 			continue
 		}
 		used.add(w.requests, pod)

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -110,8 +111,8 @@ func TestAdmission(t *testing.T) {
 			if got := phases(); got[corev1.PodRunning] != 2 || got[corev1.PodSucceeded] != 1 || got[corev1.PodFailed] != 1 {
 				t.Errorf("with the next agent: phases %v", got)
 			}
-			if got := m.used(); amount(got.resources, corev1.ResourcePods) != 2 {
-				t.Errorf("%d pods are counted", amount(got.resources, corev1.ResourcePods))
+			if got := m.used(); podspec.Amount(got.resources, corev1.ResourcePods) != 2 {
+				t.Errorf("%d pods are counted", podspec.Amount(got.resources, corev1.ResourcePods))
 			}
 		})
 	})

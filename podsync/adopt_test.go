@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
@@ -179,9 +180,9 @@ func TestRestoreWithRuns(t *testing.T) {
 func word(state corev1.ContainerState, id string) string {
 	switch {
 	case state.Running != nil:
-		return fmt.Sprintf("%s running since %s", trimScheme(id), state.Running.StartedAt.Format(time.TimeOnly))
+		return fmt.Sprintf("%s running since %s", podspec.RunID(id), state.Running.StartedAt.Format(time.TimeOnly))
 	case state.Terminated != nil:
-		return fmt.Sprintf("%s ended with %d", trimScheme(state.Terminated.ContainerID), state.Terminated.ExitCode)
+		return fmt.Sprintf("%s ended with %d", podspec.RunID(state.Terminated.ContainerID), state.Terminated.ExitCode)
 	case state.Waiting != nil:
 		return "waiting"
 	}

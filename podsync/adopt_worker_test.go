@@ -10,6 +10,7 @@ import (
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
@@ -144,7 +145,7 @@ func TestNothingIsForgottenUntold(t *testing.T) {
 		a.next()
 		c := a.status()
 		guests := a.engine.all()
-		if len(guests) != 2 || c.RestartCount != 1 || c.LastTerminationState.Terminated.ExitCode != 7 || c.ContainerID != containerID(guests[1].spec.ID) {
+		if len(guests) != 2 || c.RestartCount != 1 || c.LastTerminationState.Terminated.ExitCode != 7 || c.ContainerID != podspec.ContainerID(guests[1].spec.ID) {
 			t.Errorf("%d runs, %+v", len(guests), c)
 		}
 		if guests[0].forgotten() != 1 || guests[1].forgotten() != 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 )
@@ -46,8 +47,8 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 		pod := v.pod
 		ephemeral += len(pod.Spec.EphemeralContainers)
 		runs := 0
-		for _, container := range containersOf(pod) {
-			state := stateName(containerStatus(pod, container.Name))
+		for _, container := range podspec.Containers(pod) {
+			state := stateName(podspec.StatusOf(pod, container.Name))
 			states[state]++
 			if state == "running" {
 				runs++

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -218,14 +219,14 @@ func (w *world) check(wake time.Time) {
 }
 
 // place is what a pod that has been set up has: what it had before, or else an address of its own or the node's.
-func (w *world) place(which byte) place {
+func (w *world) place(which byte) podspec.Addresses {
 	switch {
-	case w.state.place.known:
+	case w.state.place.Known:
 		return w.state.place
 	case which%2 == 0:
-		return place{known: true}
+		return podspec.Addresses{Known: true}
 	}
-	return place{known: true, own: []netip.Addr{netip.AddrFrom4([4]byte{127, 1, 1, which})}}
+	return podspec.Addresses{Known: true, Own: []netip.Addr{netip.AddrFrom4([4]byte{127, 1, 1, which})}}
 }
 
 var errTest = errors.New("test")

@@ -3,45 +3,15 @@ package podsync
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
-
-var testAddress = netip.MustParseAddr("127.0.0.9")
-
-var t0 = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-
-// testPod is a pod with the containers named; those that begin with "init" are init containers.
-func testPod(policy corev1.RestartPolicy, names ...string) *corev1.Pod {
-	pod := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "p", UID: "u1", ResourceVersion: "1", Generation: 1},
-		Spec:       corev1.PodSpec{RestartPolicy: policy},
-	}
-	for _, name := range names {
-		c := corev1.Container{Name: name, Image: "registry.test/" + name + ":v1", ImagePullPolicy: corev1.PullIfNotPresent}
-		if strings.HasPrefix(name, "init") {
-			pod.Spec.InitContainers = append(pod.Spec.InitContainers, c)
-		} else {
-			pod.Spec.Containers = append(pod.Spec.Containers, c)
-		}
-	}
-	return pod
-}
-
-func deleted(pod *corev1.Pod, grace int64) *corev1.Pod {
-	pod = pod.DeepCopy()
-	now := metav1.NewTime(t0)
-	pod.DeletionTimestamp, pod.DeletionGracePeriodSeconds = &now, &grace
-	return pod
-}
 
 // describe says an action in a word, for tables.
 func describe(action any) string {

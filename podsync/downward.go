@@ -7,13 +7,14 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
 // fieldValue is what a field of a pod says to its own containers.
-func fieldValue(pod *corev1.Pod, path string, at reach) (string, error) {
+func fieldValue(pod *corev1.Pod, path string, at podspec.Reach) (string, error) {
 	if name, key, ok := subscripted(path); ok {
 		return keyedField(pod, name, key)
 	}
@@ -33,11 +34,11 @@ func fieldValue(pod *corev1.Pod, path string, at reach) (string, error) {
 	case "spec.serviceAccountName":
 		return pod.Spec.ServiceAccountName, nil
 	case "status.hostIP", "status.hostIPs":
-		return at.host.String(), nil
+		return at.Host.String(), nil
 	case "status.podIP":
-		return joined(at.pod[:min(1, len(at.pod))]), nil
+		return joined(at.Pod[:min(1, len(at.Pod))]), nil
 	case "status.podIPs":
-		return joined(at.pod), nil
+		return joined(at.Pod), nil
 	}
 	return "", fmt.Errorf("unsupported fieldPath: %s", path)
 }
@@ -91,7 +92,7 @@ func formatMap(m map[string]string) string {
 func resourceValue(pod *corev1.Pod, self *corev1.Container, ref *corev1.ResourceFieldSelector, allocatable corev1.ResourceList) (string, error) {
 	c := self
 	if ref.ContainerName != "" {
-		if c = findContainer(pod, ref.ContainerName); c == nil {
+		if c = podspec.Container(pod, ref.ContainerName); c == nil {
 			return "", fmt.Errorf("container %s not found", ref.ContainerName)
 		}
 	}

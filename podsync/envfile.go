@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
 )
 
 // fileOpener opens files of a pod's volumes. *volume.Volumes is one.
@@ -22,7 +23,7 @@ const envFileLimit = 1 << 20
 func (b *builder) file(ref *corev1.FileKeySelector) (value string, there bool, err error) {
 	f, err := b.from.files.Open(ref.VolumeName, ref.Path)
 	switch {
-	case errors.Is(err, fs.ErrNotExist) && isTrue(ref.Optional):
+	case errors.Is(err, fs.ErrNotExist) && ptr.Deref(ref.Optional, false):
 		return "", false, nil
 	case err != nil:
 		return "", false, fmt.Errorf("couldn't open env file %q of volume %q: %w", ref.Path, ref.VolumeName, err)
@@ -38,7 +39,7 @@ func (b *builder) file(ref *corev1.FileKeySelector) (value string, there bool, e
 	switch {
 	case err != nil:
 		return "", false, fmt.Errorf("couldn't parse env file %q of volume %q: %w", ref.Path, ref.VolumeName, err)
-	case !there && !isTrue(ref.Optional):
+	case !there && !ptr.Deref(ref.Optional, false):
 		return "", false, fmt.Errorf("environment variable key %q not found in file %q of volume %q", ref.Key, ref.Path, ref.VolumeName)
 	}
 	return value, there, nil

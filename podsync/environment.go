@@ -4,10 +4,11 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/utils/ptr"
 )
 
 // objectReader reads what pods refer to, as it is now.
@@ -21,7 +22,7 @@ type surroundings struct {
 	objects     objectReader
 	files       fileOpener
 	services    []*corev1.Service // that the container is told of
-	reach       reach
+	reach       podspec.Reach
 	allocatable corev1.ResourceList
 }
 
@@ -52,27 +53,12 @@ func environment(ctx context.Context, pod *corev1.Pod, c *corev1.Container, from
 		}
 	}
 	if _, ok := lookup(b.env, hostnameVariable); !ok {
-		b.env = slices.Insert(b.env, 0, corev1.EnvVar{Name: hostnameVariable, Value: hostname(pod)})
+		b.env = slices.Insert(b.env, 0, corev1.EnvVar{Name: hostnameVariable, Value: podspec.Hostname(pod)})
 	}
 	return b.env, nil
 }
 
 const hostnameVariable = "HOSTNAME"
-
-// hostname is what a pod calls itself.
-func hostname(pod *corev1.Pod) string {
-	if other := pod.Spec.HostnameOverride; other != nil {
-		return *other
-	}
-	name := pod.Spec.Hostname
-	if name == "" {
-		name = pod.Name
-	}
-	if len(name) > 63 { // the longest that Linux has; a name does not end like this
-		name = strings.TrimRight(name[:63], "-.")
-	}
-	return name
-}
 
 // builder puts an environment together.
 type builder struct {
@@ -143,7 +129,7 @@ func (b *builder) take(ctx context.Context, source *corev1.EnvVarSource) (value 
 
 func (b *builder) key(values map[string]string, key string, optional *bool, kind, name string) (string, bool, error) {
 	value, there := values[key]
-	if !there && !isTrue(optional) {
+	if !there && !ptr.Deref(optional, false) {
 		return "", false, fmt.Errorf("couldn't find key %v in %s %v/%v", key, kind, b.pod.Namespace, name)
 	}
 	return value, there, nil
@@ -174,10 +160,8 @@ func absent(err error, kind, name string, optional *bool) (map[string]string, bo
 	switch {
 	case !apierrors.IsNotFound(err):
 		return nil, false, fmt.Errorf("reading %s %q: %w", kind, name, err)
-	case isTrue(optional):
+	case ptr.Deref(optional, false):
 		return nil, false, nil
 	}
 	return nil, false, apierrors.NewNotFound(corev1.Resource(kind), name)
 }
-
-func isTrue(b *bool) bool { return b != nil && *b }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -51,7 +52,7 @@ func somewhere() surroundings {
 			secrets:    map[string]map[string]string{"s": {"key": "hush", "one": "I"}},
 		},
 		services:    []*corev1.Service{service("default", "kubernetes", "10.0.0.1", 443)},
-		reach:       reach{host: testAddress, pod: []netip.Addr{netip.MustParseAddr("127.0.0.10"), netip.MustParseAddr("fd00::10")}},
+		reach:       podspec.Reach{Host: testAddress, Pod: []netip.Addr{netip.MustParseAddr("127.0.0.10"), netip.MustParseAddr("fd00::10")}},
 		allocatable: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("2"), corev1.ResourceMemory: resource.MustParse("1Gi")},
 	}
 }
@@ -156,11 +157,11 @@ func TestOptionalIsNotUnreadable(t *testing.T) {
 func TestHostname(t *testing.T) {
 	pod := testPod(corev1.RestartPolicyAlways, "a")
 	pod.Name = strings.Repeat("x", 61) + "-.long"
-	if got := hostname(pod); got != strings.Repeat("x", 61) {
+	if got := podspec.Hostname(pod); got != strings.Repeat("x", 61) {
 		t.Errorf("%q", got)
 	}
 	pod.Spec.Hostname = "named"
-	if got := hostname(pod); got != "named" {
+	if got := podspec.Hostname(pod); got != "named" {
 		t.Errorf("%q", got)
 	}
 }

@@ -15,28 +15,3 @@ func (s *podState) join(pod *corev1.Pod) {
 		}
 	}
 }
-
-// allContainers are a pod's containers of all kinds, which must not be changed.
-func allContainers(pod *corev1.Pod) []*corev1.Container {
-	var all []*corev1.Container
-	for _, list := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
-		for i := range list {
-			all = append(all, &list[i])
-		}
-	}
-	for i := range pod.Spec.EphemeralContainers {
-		c := corev1.Container(pod.Spec.EphemeralContainers[i].EphemeralContainerCommon)
-		all = append(all, &c)
-	}
-	return all
-}
-
-// findContainer is the container of that name, of any kind, or nil.
-func findContainer(pod *corev1.Pod, name string) *corev1.Container {
-	for _, c := range allContainers(pod) {
-		if c.Name == name {
-			return c
-		}
-	}
-	return nil
-}

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	resourcehelper "k8s.io/component-helpers/resource"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/podsync/volume"
 	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
 )
@@ -87,7 +88,7 @@ type onDisk struct {
 // taken counts a pod's files and logs. With an error, which is none of theirs, there may be more.
 func (d podDirs) taken(ctx context.Context, pod *corev1.Pod) (onDisk, error) {
 	var roots, logs []*filetree.Part
-	all := containersOf(pod)
+	all := podspec.Containers(pod)
 	for _, c := range all {
 		roots, logs = append(roots, &filetree.Part{Path: "containers/" + c.Name}), append(logs, &filetree.Part{Path: c.Name})
 	}

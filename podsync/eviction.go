@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/krustlet-go/krustlet-wasi/node"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
@@ -130,7 +131,7 @@ func (m *Manager) candidates(ctx context.Context, signal node.Signal) []candidat
 	var pods []candidate
 	for _, w := range m.all() {
 		pod := w.view.Load().pod
-		if terminal(pod.Status.Phase) || critical(pod) || closed(w.cleaned) {
+		if podspec.Terminal(pod.Status.Phase) || critical(pod) || closed(w.cleaned) {
 			continue
 		}
 		c := candidate{worker: w, pod: pod, containers: map[string]consumption{}}
@@ -148,22 +149,22 @@ func (m *Manager) candidates(ctx context.Context, signal node.Signal) []candidat
 }
 
 func (c *candidate) countMemory(used map[string]runtime.Stats) {
-	c.request = amount(requestsOf(c.pod), corev1.ResourceMemory)
+	c.request = podspec.Amount(podspec.Requests(c.pod), corev1.ResourceMemory)
 	stats, _ := c.worker.stats(used, time.Now())
 	c.used = int64(*stats.Memory.WorkingSetBytes)
 	for _, one := range stats.Containers {
-		request := findContainer(c.pod, one.Name).Resources.Requests
-		c.containers[one.Name] = consumption{used: int64(*one.Memory.WorkingSetBytes), request: amount(request, corev1.ResourceMemory)}
+		request := podspec.Container(c.pod, one.Name).Resources.Requests
+		c.containers[one.Name] = consumption{used: int64(*one.Memory.WorkingSetBytes), request: podspec.Amount(request, corev1.ResourceMemory)}
 	}
 }
 
 // countDisk looks at files and logs: figures that are a minute old may name the wrong pod.
 func (c *candidate) countDisk(ctx context.Context) {
 	has := c.taken(ctx)
-	c.consumption = consumption{has.pod.Bytes, amount(requestsOf(c.pod), corev1.ResourceEphemeralStorage), has.pod.Partial}
-	for _, of := range containersOf(c.pod) {
+	c.consumption = consumption{has.pod.Bytes, podspec.Amount(podspec.Requests(c.pod), corev1.ResourceEphemeralStorage), has.pod.Partial}
+	for _, of := range podspec.Containers(c.pod) {
 		own := has.containers[of.Name]
-		c.containers[of.Name] = consumption{own.Bytes, amount(of.Resources.Requests, corev1.ResourceEphemeralStorage), own.Partial}
+		c.containers[of.Name] = consumption{own.Bytes, podspec.Amount(of.Resources.Requests, corev1.ResourceEphemeralStorage), own.Partial}
 	}
 }
 
@@ -189,7 +190,7 @@ func (m *Manager) freeDisk(ctx context.Context) {
 		m.FreeDisk(ctx)
 	}
 	for _, w := range m.all() {
-		if !terminal(w.view.Load().pod.Status.Phase) || !closed(w.cleaned) {
+		if !podspec.Terminal(w.view.Load().pod.Status.Phase) || !closed(w.cleaned) {
 			continue
 		}
 		if err := w.dirs.removeLogs(ctx); err != nil {

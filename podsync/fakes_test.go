@@ -18,8 +18,16 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/tools/record"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
+)
+
+var (
+	testAddress = testpod.NodeAddress
+	testPod     = testpod.New
+	t0          = testpod.Epoch
+	deleted     = testpod.Deleted
 )
 
 // guest is a fake run: it ends by itself after a time, or when it is killed.

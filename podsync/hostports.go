@@ -1,7 +1,6 @@
 package podsync
 
 import (
-	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -11,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/krustlet-go/krustlet-wasi/podsync/hostport"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
 // HostPorts has the node listen for pods, by their UIDs. *hostport.Node is one.
@@ -22,7 +22,7 @@ type HostPorts interface {
 }
 
 // openPorts has the node listen for a pod that is set up.
-func (w *worker) openPorts(pod *corev1.Pod, at reach) error {
+func (w *worker) openPorts(pod *corev1.Pod, at podspec.Reach) error {
 	ports, err := forwarded(pod, at)
 	if err != nil || len(ports) == 0 || w.node.HostPorts == nil {
 		return err
@@ -34,14 +34,14 @@ func (w *worker) openPorts(pod *corev1.Pod, at reach) error {
 // it cannot the pod goes on without: the result is when to try again, or the zero time.
 func (w *worker) retakePorts(now time.Time) time.Time {
 	s, t := w.state, &w.retaking
-	if !w.adopted || t.progress == done || !s.place.known || s.life == active && s.setup.progress != done { // which may change the place
+	if !w.adopted || t.progress == done || !s.place.Known || s.life == active && s.setup.progress != done { // which may change the place
 		return time.Time{}
 	}
 	if now.Before(t.notBefore) {
 		return t.notBefore
 	}
 	pod := s.given()
-	err := w.openPorts(pod, reachOf(pod, s.place, w.node.Address))
+	err := w.openPorts(pod, podspec.ReachOf(pod, s.place, w.node.Address))
 	t.end(err, now)
 	if err == nil {
 		return time.Time{}
@@ -67,13 +67,13 @@ func (m *Manager) closePorts(pod *corev1.Pod) {
 
 // forwarded are the ports of the host that lead to a pod. Guests have no sockets but those of TCP. A pod in the host's network
 // has its sockets at one address of the host, so that there is room for those of other pods; the rest lead there.
-func forwarded(pod *corev1.Pod, at reach) ([]hostport.Port, error) {
-	if pod.Spec.HostNetwork && pod.Annotations[listenAnnotation] == "false" {
+func forwarded(pod *corev1.Pod, at podspec.Reach) ([]hostport.Port, error) {
+	if pod.Spec.HostNetwork && !podspec.Listens(pod) {
 		return nil, nil
 	}
 	var ports []hostport.Port
-	for _, p := range hostPorts(pod) {
-		if protocolOf(p) != corev1.ProtocolTCP {
+	for _, p := range podspec.HostPorts(pod) {
+		if podspec.Protocol(p) != corev1.ProtocolTCP {
 			continue
 		}
 		port := hostport.Port{Number: uint16(p.HostPort)} //nolint:gosec // the API server checks the range
@@ -84,9 +84,9 @@ func forwarded(pod *corev1.Pod, at reach) ([]hostport.Port, error) {
 			}
 		}
 		if pod.Spec.HostNetwork {
-			port.To = []netip.AddrPort{hostSocket(p, at.host)}
+			port.To = []netip.AddrPort{podspec.HostSocket(p, at.Host)}
 		} else {
-			for _, a := range at.pod {
+			for _, a := range at.Pod {
 				port.To = append(port.To, netip.AddrPortFrom(a, uint16(p.ContainerPort))) //nolint:gosec // the same
 			}
 		}
@@ -111,34 +111,12 @@ func (t *taken) add(requests corev1.ResourceList, pod *corev1.Pod) {
 		sum.Add(quantity)
 		t.resources[name] = sum
 	}
-	t.ports = append(t.ports, hostPorts(pod)...)
-}
-
-// hostPorts are the ports of the host that a pod's containers want, as the scheduler counts them: those of sidecars, and of no
-// other init containers, with them.
-func hostPorts(pod *corev1.Pod) []corev1.ContainerPort {
-	var ports []corev1.ContainerPort
-	see := func(c *corev1.Container) {
-		for _, p := range c.Ports {
-			if p.HostPort > 0 {
-				ports = append(ports, p)
-			}
-		}
-	}
-	for i := range pod.Spec.InitContainers {
-		if c := &pod.Spec.InitContainers[i]; c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways {
-			see(c)
-		}
-	}
-	for i := range pod.Spec.Containers {
-		see(&pod.Spec.Containers[i])
-	}
-	return ports
+	t.ports = append(t.ports, podspec.HostPorts(pod)...)
 }
 
 // refusePorts says whether a pod wants a port of the host that another has.
 func refusePorts(pod *corev1.Pod, used []corev1.ContainerPort) *refusal {
-	for _, p := range hostPorts(pod) {
+	for _, p := range podspec.HostPorts(pod) {
 		if slices.ContainsFunc(used, func(other corev1.ContainerPort) bool { return samePort(p, other) }) {
 			return mismatch("NodePorts", "node(s) didn't have free ports for the requested pod ports")
 		}
@@ -149,9 +127,5 @@ func refusePorts(pod *corev1.Pod, used []corev1.ContainerPort) *refusal {
 // samePort says whether two ports of the host are in each other's way.
 func samePort(a, b corev1.ContainerPort) bool {
 	all := func(p corev1.ContainerPort) bool { return p.HostIP == "" || p.HostIP == "0.0.0.0" }
-	return a.HostPort == b.HostPort && protocolOf(a) == protocolOf(b) && (a.HostIP == b.HostIP || all(a) || all(b))
-}
-
-func protocolOf(p corev1.ContainerPort) corev1.Protocol {
-	return cmp.Or(p.Protocol, corev1.ProtocolTCP)
+	return a.HostPort == b.HostPort && podspec.Protocol(a) == podspec.Protocol(b) && (a.HostIP == b.HostIP || all(a) || all(b))
 }

@@ -14,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/krustlet-go/krustlet-wasi/podsync/hostport"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
 func TestRefusePorts(t *testing.T) {
@@ -49,7 +50,7 @@ func TestRefusePorts(t *testing.T) {
 
 // TestForwardedPorts: what the node listens for on behalf of a pod.
 func TestForwardedPorts(t *testing.T) {
-	own := reach{host: testAddress, pod: []netip.Addr{netip.MustParseAddr("127.9.8.1"), netip.MustParseAddr("fd00::1")}, own: true}
+	own := podspec.Reach{Host: testAddress, Pod: []netip.Addr{netip.MustParseAddr("127.9.8.1"), netip.MustParseAddr("fd00::1")}, Own: true}
 	for name, tt := range map[string]struct {
 		port   corev1.ContainerPort
 		host   bool
@@ -147,7 +148,7 @@ func TestHostPortsLife(t *testing.T) {
 		h.run(func(*Manager) {
 			pass(time.Second)
 			pod := h.pod(0)
-			if len(h.engine.all()) > 0 || pod.Status.Phase != corev1.PodPending || findCondition(&pod.Status, corev1.PodReadyToStartContainers, corev1.ConditionTrue) {
+			if len(h.engine.all()) > 0 || pod.Status.Phase != corev1.PodPending || podspec.HasCondition(&pod.Status, corev1.PodReadyToStartContainers, corev1.ConditionTrue) {
 				t.Errorf("without its ports a pod has %d runs and says %+v", len(h.engine.all()), pod.Status)
 			}
 			events := h.sandboxEvents()
@@ -207,7 +208,7 @@ func TestHostPortsTakenMeanwhile(t *testing.T) {
 			h.engine.all()[0].end(1)
 			pass(time.Second)
 			if pod := h.pod(0); len(h.engine.all()) != 2 || pod.Status.Phase != corev1.PodRunning ||
-				!findCondition(&pod.Status, corev1.PodReadyToStartContainers, corev1.ConditionTrue) {
+				!podspec.HasCondition(&pod.Status, corev1.PodReadyToStartContainers, corev1.ConditionTrue) {
 				t.Errorf("without its ports a pod has %d runs and says %+v", len(h.engine.all()), pod.Status)
 			}
 			if events := h.sandboxEvents(); len(events) != 3 || !strings.HasSuffix(events[0], taken.Error()) {

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -32,8 +33,8 @@ func hostsFile(pod *corev1.Pod, node string, addresses []netip.Addr, services st
 	} else {
 		out.WriteString(managedHosts)
 		out.WriteString(loopbackHosts)
-		names := hostname(pod)
-		if domain := podDomain(pod, services); domain != "" {
+		names := podspec.Hostname(pod)
+		if domain := podspec.Domain(pod, services); domain != "" {
 			names = names + "." + domain + "\t" + names
 		}
 		for _, a := range addresses {
@@ -47,12 +48,4 @@ func hostsFile(pod *corev1.Pod, node string, addresses []netip.Addr, services st
 		fmt.Fprintf(&out, "%s\t%s\n", alias.IP, strings.Join(alias.Hostnames, "\t"))
 	}
 	return out.String()
-}
-
-// podDomain is the domain of a pod that has a subdomain, and no other hostname, or empty.
-func podDomain(pod *corev1.Pod, services string) string {
-	if pod.Spec.Subdomain == "" || pod.Spec.HostnameOverride != nil {
-		return ""
-	}
-	return fmt.Sprintf("%s.%s.svc.%s", pod.Spec.Subdomain, pod.Namespace, services)
 }

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
@@ -45,10 +46,10 @@ func (m *Manager) keysOf(ctx context.Context, w *worker, pod *corev1.Pod) regist
 func (m *Manager) UsedImages() []string {
 	var used []string
 	for _, pod := range m.Pods() {
-		if terminal(pod.Status.Phase) {
+		if podspec.Terminal(pod.Status.Phase) {
 			continue
 		}
-		for _, c := range allContainers(pod) {
+		for _, c := range podspec.Containers(pod) {
 			used = append(used, c.Image)
 		}
 		used = append(used, m.shownTo(pod)...)

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
 )
 
@@ -90,7 +91,7 @@ func logOptions(opts *corev1.PodLogOptions, now time.Time) logfile.Options {
 
 // waitingReason is why a container has not run yet, as its status says.
 func waitingReason(pod *corev1.Pod, container string) string {
-	if status := containerStatus(pod, container); status != nil && status.State.Waiting != nil {
+	if status := podspec.StatusOf(pod, container); status != nil && status.State.Waiting != nil {
 		return status.State.Waiting.Reason
 	}
 	return reasonContainerCreating
@@ -98,17 +99,6 @@ func waitingReason(pod *corev1.Pod, container string) string {
 
 // between says whether the container waits to run again.
 func between(pod *corev1.Pod, container string) bool {
-	status := containerStatus(pod, container)
+	status := podspec.StatusOf(pod, container)
 	return status != nil && status.State.Waiting != nil
-}
-
-func containerStatus(pod *corev1.Pod, name string) *corev1.ContainerStatus {
-	for _, statuses := range [][]corev1.ContainerStatus{pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses, pod.Status.EphemeralContainerStatuses} {
-		for i := range statuses {
-			if statuses[i].Name == name {
-				return &statuses[i]
-			}
-		}
-	}
-	return nil
 }

@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/krustlet-go/krustlet-wasi/podsync/metrics"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
@@ -123,25 +124,15 @@ func (m *measures) exited(kind string, exit runtime.Exit, c *containerState) {
 	}
 }
 
-// Kinds of containers, as metrics name them.
-const (
-	kindApp       = "container"
-	kindInit      = "init_container"
-	kindEphemeral = "ephemeral_container"
-)
-
-func kindOf(pod *corev1.Pod, container string) string {
-	for _, c := range pod.Spec.InitContainers {
-		if c.Name == container {
-			return kindInit
-		}
+// kindLabel is the kind of a container, as metrics name it.
+func kindLabel(pod *corev1.Pod, container string) string {
+	switch k := podspec.KindOf(pod, container); {
+	case k.IsInit():
+		return "init_container"
+	case k == podspec.Ephemeral:
+		return "ephemeral_container"
 	}
-	for _, c := range pod.Spec.EphemeralContainers {
-		if c.Name == container {
-			return kindEphemeral
-		}
-	}
-	return kindApp
+	return "container"
 }
 
 // Causes for which a pod's worker looks at it, as metrics name them.

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
@@ -135,7 +136,7 @@ func note(t *testing.T, d podDirs) {
 	t.Helper()
 	for _, err := range []error{
 		d.keepHandler(HandlerIsolated),
-		d.keepPlace(place{own: []netip.Addr{netip.MustParseAddr("10.1.0.5")}}),
+		d.keepPlace(podspec.Addresses{Own: []netip.Addr{netip.MustParseAddr("10.1.0.5")}}),
 		d.keepSpec("a", runtime.Spec{ID: "run", Of: runtime.Origin{ImageID: "image"}}),
 		d.keepShown("a", map[string]registry.Module{"v": {ImageID: "shown"}}),
 		d.keepSpent("a", spent{Runs: 3}),
@@ -152,7 +153,7 @@ func checkNotes(t *testing.T, d podDirs) {
 	if handler, err := d.handler(); handler != HandlerIsolated || err != nil {
 		t.Errorf("the handler is %q, %v", handler, err)
 	}
-	if p := d.place(&corev1.PodStatus{}, true); len(p.own) != 1 {
+	if p := d.place(&corev1.PodStatus{}, true); len(p.Own) != 1 {
 		t.Errorf("the pod is at %+v", p)
 	}
 	if spec, err := d.spec("a", "run"); err != nil || spec.ID != "run" {

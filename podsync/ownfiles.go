@@ -9,7 +9,9 @@ import (
 	"path/filepath"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/podsync/volume"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
@@ -102,13 +104,13 @@ func (h hostFiles) hosts() string { return h.read("hosts") }
 
 // hostname is what a pod finds in its /etc/hostname: on the host's network, the host's.
 func (h hostFiles) hostname(pod *corev1.Pod) string {
-	name, domain := hostname(pod), podDomain(pod, h.dns.Domain)
+	name, domain := podspec.Hostname(pod), podspec.Domain(pod, h.dns.Domain)
 	switch {
 	case pod.Spec.HostNetwork:
 		if own, err := os.Hostname(); err == nil {
 			return own
 		}
-	case domain != "" && isTrue(pod.Spec.SetHostnameAsFQDN):
+	case domain != "" && ptr.Deref(pod.Spec.SetHostnameAsFQDN, false):
 		return name + "." + domain
 	}
 	return name

@@ -107,7 +107,7 @@ func TestDamagedNotes(t *testing.T) {
 			}
 			status := &corev1.PodStatus{HostIP: "192.0.2.1", PodIP: "10.1.0.5", PodIPs: []corev1.PodIP{{IP: "10.1.0.5"}}}
 			// An empty file says that the pod has the node's address.
-			if p := d.place(status, true); name != "empty" && (!p.known || len(p.own) != 1 || p.own[0] != netip.MustParseAddr("10.1.0.5")) {
+			if p := d.place(status, true); name != "empty" && (!p.Known || len(p.Own) != 1 || p.Own[0] != netip.MustParseAddr("10.1.0.5")) {
 				t.Errorf("the pod is at %+v", p)
 			}
 			if s, err := d.spent("main"); s.use != (use{}) {

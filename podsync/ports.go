@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
@@ -47,12 +48,12 @@ func (v *view) ports() map[uint16]netip.AddrPort {
 	ip, _ := netip.ParseAddr(v.pod.Status.PodIP) // which a pod has whose containers run
 	ports := map[uint16]netip.AddrPort{}
 	for _, running := range v.running().Spec.Containers {
-		for _, p := range findContainer(v.pod, running.Name).Ports {
+		for _, p := range podspec.Container(v.pod, running.Name).Ports {
 			at := netip.AddrPortFrom(ip, uint16(p.ContainerPort)) //nolint:gosec // the API server checks the range
 			if v.pod.Spec.HostNetwork {
-				at = hostSocket(p, ip)
+				at = podspec.HostSocket(p, ip)
 			}
-			if protocolOf(p) == corev1.ProtocolTCP {
+			if podspec.Protocol(p) == corev1.ProtocolTCP {
 				ports[at.Port()] = at
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	scheduling "k8s.io/component-helpers/scheduling/corev1"
 
 	"github.com/krustlet-go/krustlet-wasi/node"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
 // consumption is what a pod, or a container, takes of what the node is short of, and what it asked for.
@@ -58,7 +59,7 @@ func rank(signal node.Signal, pods []candidate) {
 func lowMessage(short node.Shortage, c candidate) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "The node was low on resource: %s. Threshold quantity: %s, available: %s. ", short.Resource, &short.Threshold, &short.Available)
-	for _, of := range containersOf(c.pod) {
+	for _, of := range podspec.Containers(c.pod) {
 		if part, known := c.containers[of.Name]; known && (part.more || part.beyond() > 0) {
 			atLeast := ""
 			if part.more {

@@ -3,6 +3,7 @@ package podsync
 import (
 	"fmt"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -11,7 +12,7 @@ import (
 func (s *podState) redefine(pod *corev1.Pod) {
 	for _, c := range s.containers {
 		c.next = nil
-		if spec := findContainer(pod, c.spec.Name); spec != nil && spec.Image != c.spec.Image {
+		if spec := podspec.Container(pod, c.spec.Name); spec != nil && spec.Image != c.spec.Image {
 			c.next = sized(spec, c.spec.Resources)
 		}
 	}
@@ -19,7 +20,7 @@ func (s *podState) redefine(pod *corev1.Pod) {
 
 // restoreImage gives a run that was adopted the image that it was started with.
 func (c *containerState) restoreImage(status *corev1.ContainerStatus) {
-	if c.step != running || status.Image == "" || status.Image == c.spec.Image || trimScheme(status.ContainerID) != c.id {
+	if c.step != running || status.Image == "" || status.Image == c.spec.Image || podspec.RunID(status.ContainerID) != c.id {
 		return
 	}
 	was := *c.spec

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	corev1 "k8s.io/api/core/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -83,7 +84,7 @@ const settingUpShown = 900 * time.Millisecond
 
 // shownAt is when the first status of a pod is written that says nothing but that it has come.
 func (r *report) shownAt() time.Time {
-	if findCondition(&r.wanted, corev1.PodReadyToStartContainers, corev1.ConditionTrue) {
+	if podspec.HasCondition(&r.wanted, corev1.PodReadyToStartContainers, corev1.ConditionTrue) {
 		return r.news
 	}
 	return r.news.Add(settingUpShown)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -119,7 +120,7 @@ func (r *resizing) hopeless(pod *corev1.Pod) bool {
 // outgrown says whether the newest object asks for other resources than its containers were given.
 func (s *podState) outgrown() bool {
 	return slices.ContainsFunc(s.containers, func(c *containerState) bool {
-		spec := findContainer(s.pod, c.spec.Name)
+		spec := podspec.Container(s.pod, c.spec.Name)
 		return c.resizable() && spec != nil && !sameSize(spec.Resources, c.spec.Resources)
 	})
 }
@@ -162,7 +163,7 @@ func (s *podState) applyWeighed(e weighed, now time.Time) {
 	}
 	r.pending, r.going, r.of, r.err = pendingResize{}, true, e.pod.Generation, ""
 	for _, c := range s.containers {
-		spec := findContainer(e.pod, c.spec.Name)
+		spec := podspec.Container(e.pod, c.spec.Name)
 		if spec == nil || !c.resizable() {
 			continue
 		}
@@ -240,7 +241,7 @@ func (c *containerState) showSize(status *corev1.ContainerStatus) {
 // showResize sets the conditions of a resize that is not done, and takes away those of one that is.
 func (s *podState) showResize(status *corev1.PodStatus, now time.Time) {
 	r := &s.resizing
-	over := terminal(status.Phase)
+	over := podspec.Terminal(status.Phase)
 	show := func(kind corev1.PodConditionType, is bool, reason, message string, generation int64) {
 		other := func(c corev1.PodCondition) bool { return c.Type == kind && (!is || over || c.Reason != reason) }
 		status.Conditions = slices.DeleteFunc(status.Conditions, other)

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
@@ -28,7 +29,7 @@ func size(n int64) corev1.ResourceRequirements {
 func withSize(pod *corev1.Pod, container string, n int64) *corev1.Pod {
 	pod = pod.DeepCopy()
 	pod.Generation++
-	findContainer(pod, container).Resources = size(n)
+	podspec.Container(pod, container).Resources = size(n)
 	return pod
 }
 
@@ -224,7 +225,7 @@ func TestResizedGuest(t *testing.T) {
 			if spec, err := w.dirs.spec("a", g.spec.ID); err != nil || spec.CPULimit != 200 {
 				t.Errorf("a command would have %d: %v", spec.CPULimit, err)
 			}
-			if used := m.used().resources; amount(used, corev1.ResourceCPU) != 200 {
+			if used := m.used().resources; podspec.Amount(used, corev1.ResourceCPU) != 200 {
 				t.Errorf("the pod counts for %v", used)
 			}
 			now = ask(101)
@@ -233,7 +234,7 @@ func TestResizedGuest(t *testing.T) {
 			if c := now.Status.Conditions[i]; c.Type != corev1.PodResizePending || c.Reason != corev1.PodReasonInfeasible || c.Message != want {
 				t.Errorf("condition %+v", c)
 			}
-			if used := m.used().resources; amount(used, corev1.ResourceCPU) != 200 || len(g.limits) != 1 {
+			if used := m.used().resources; podspec.Amount(used, corev1.ResourceCPU) != 200 || len(g.limits) != 1 {
 				t.Errorf("the pod counts for %v, the guest was told %v", used, g.limits)
 			}
 		})

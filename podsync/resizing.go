@@ -7,8 +7,8 @@ import (
 
 	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
@@ -30,12 +30,12 @@ func (w *worker) weigh(a weigh) weighed {
 func (m *Manager) makeRoom(w *worker, pod *corev1.Pod) *refusal {
 	m.admissions.mu.Lock()
 	defer m.admissions.mu.Unlock()
-	requests := requestsOf(pod)
+	requests := podspec.Requests(pod)
 	for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
 		if _, limited := m.Allocatable[name]; !limited {
 			continue
 		}
-		if r, c := amount(requests, name), amount(m.Allocatable, name); r > c {
+		if r, c := podspec.Amount(requests, name), podspec.Amount(m.Allocatable, name); r > c {
 			return &refusal{corev1.PodReasonInfeasible, fmt.Sprintf("Node didn't have enough capacity: %s, requested: %d, capacity: %d", name, r, c)}
 		}
 	}
@@ -77,20 +77,6 @@ func (w *worker) giveLimits(ctx context.Context, pod *corev1.Pod, process runtim
 	}
 	spec.MemoryLimit, spec.CPULimit = limits.Memory, limits.CPU
 	return w.dirs.keepSpec(a.container.Name, spec) // for commands beside it
-}
-
-// limitsOf is what an engine is told of the resources of a pod's container. What the container does not limit, the limit of the pod
-// as a whole bounds.
-func limitsOf(pod *corev1.Pod, r corev1.ResourceRequirements) runtime.Limits {
-	limit := func(name corev1.ResourceName) resource.Quantity {
-		own, limited := r.Limits[name]
-		if !limited && pod.Spec.Resources != nil {
-			return pod.Spec.Resources.Limits[name]
-		}
-		return own
-	}
-	memory, cpu := limit(corev1.ResourceMemory), limit(corev1.ResourceCPU)
-	return runtime.Limits{Memory: memory.Value(), CPU: cpu.MilliValue()}
 }
 
 func eventResizeStarted(pod *corev1.Pod) event {

@@ -68,7 +68,7 @@ func (w *world) restart(how byte) {
 		runs = append(runs, g.run())
 	}
 	state, adopted := restore(pod, dirsOf("/nowhere", pod), runs, w.now)
-	if w.state.place.known { // that is on disk
+	if w.state.place.Known { // that is on disk
 		state.place = w.state.place
 	}
 	w.state, w.status, w.untold = state, pod.Status, adopted.ended

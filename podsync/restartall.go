@@ -3,6 +3,7 @@ package podsync
 import (
 	"slices"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -88,7 +89,7 @@ func waitsForAll() *corev1.ContainerStateWaiting {
 
 // mayRestartAll says whether some container may have all of them start over.
 func mayRestartAll(pod *corev1.Pod) bool {
-	for _, c := range allContainers(pod) {
+	for _, c := range podspec.Containers(pod) {
 		for _, rule := range c.RestartPolicyRules {
 			if rule.Action == corev1.ContainerRestartRuleActionRestartAllContainers {
 				return true

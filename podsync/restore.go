@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
@@ -29,13 +30,13 @@ func restore(pod *corev1.Pod, dirs podDirs, runs []runtime.Run, now time.Time) (
 	if t := pod.Status.StartTime; t != nil {
 		s.startedAt = t.Time
 	}
-	if terminal(pod.Status.Phase) {
+	if podspec.Terminal(pod.Status.Phase) {
 		s.life = finished
 		s.setup.progress = done
 		s.refused = pod.Status.Phase == corev1.PodFailed && len(pod.Status.ContainerStatuses) == 0
 	}
 	for _, c := range s.containers {
-		if status := containerStatus(pod, c.spec.Name); status != nil {
+		if status := podspec.StatusOf(pod, c.spec.Name); status != nil {
 			c.restore(status)
 			c.restoreSize(status)
 			c.restoreProbes(status, string(pod.UID), now)
@@ -51,7 +52,7 @@ func restore(pod *corev1.Pod, dirs podDirs, runs []runtime.Run, now time.Time) (
 		if c.step == running && adopted.running[c.spec.Name] == nil {
 			c.lose(c.begun, now)
 		}
-		if status := containerStatus(pod, c.spec.Name); status != nil {
+		if status := podspec.StatusOf(pod, c.spec.Name); status != nil {
 			c.restoreImage(status)
 		}
 		c.restoreUntold(dirs.lastAttempt(c.spec.Name), now)
@@ -69,7 +70,7 @@ func restore(pod *corev1.Pod, dirs podDirs, runs []runtime.Run, now time.Time) (
 // restore takes over what a status says of a container.
 func (c *containerState) restore(status *corev1.ContainerStatus) {
 	c.module.ImageID = status.ImageID
-	c.id = trimScheme(status.ContainerID)
+	c.id = podspec.RunID(status.ContainerID)
 	switch {
 	case status.State.Running != nil:
 		c.attempt, c.before = status.RestartCount, status.LastTerminationState.Terminated
@@ -147,6 +148,6 @@ func (c *containerState) lose(began, now time.Time) {
 	c.step = exited
 	c.exit = &corev1.ContainerStateTerminated{
 		ExitCode: killedCode, Reason: string(runtime.Error), Message: lostMessage,
-		StartedAt: stamp(began), FinishedAt: stamp(now), ContainerID: containerID(c.id),
+		StartedAt: stamp(began), FinishedAt: stamp(now), ContainerID: podspec.ContainerID(c.id),
 	}
 }

@@ -8,8 +8,10 @@ import (
 	"path/filepath"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/krustlet-go/krustlet-wasi/podsync/overlay"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/podsync/volume"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
@@ -19,7 +21,7 @@ import (
 // that, and what the run writes is its own; without, it is empty but for /tmp. One that may not be written to is the image's
 // itself.
 func (d podDirs) makeRoot(ctx context.Context, c *corev1.Container, image *registry.Root) (runtime.Mount, error) {
-	m := runtime.Mount{Guest: "/", ReadOnly: c.SecurityContext != nil && isTrue(c.SecurityContext.ReadOnlyRootFilesystem)}
+	m := runtime.Mount{Guest: "/", ReadOnly: c.SecurityContext != nil && ptr.Deref(c.SecurityContext.ReadOnlyRootFilesystem, false)}
 	var err error
 	switch dir := d.container(c.Name); {
 	case image == nil:
@@ -50,7 +52,7 @@ func (d podDirs) makeRoot(ctx context.Context, c *corev1.Container, image *regis
 // clearRoots removes the root directories of a pod whose runs have all ended.
 func (d podDirs) clearRoots(ctx context.Context, pod *corev1.Pod) error {
 	var errs []error
-	for _, c := range allContainers(pod) {
+	for _, c := range podspec.Containers(pod) {
 		for _, folder := range overlay.Folders() {
 			errs = append(errs, volume.Remove(ctx, filepath.Join(d.container(c.Name), folder)))
 		}

@@ -1,6 +1,7 @@
 package podsync
 
 import (
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -22,7 +23,7 @@ func (m *Manager) RunningPods() []*corev1.Pod {
 // running is what runs of the pod now.
 func (v *view) running() *corev1.Pod {
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: v.pod.Namespace, Name: v.pod.Name, UID: v.pod.UID}}
-	for _, c := range allContainers(v.pod) {
+	for _, c := range podspec.Containers(v.pod) {
 		runs, known := v.runs[c.Name]
 		if !known || runs.attempt < 0 {
 			continue

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -21,7 +22,7 @@ func TestRunning(t *testing.T) {
 	var names []string
 	for _, c := range got.Spec.Containers {
 		names = append(names, c.Name)
-		if c.Image == "" || c.Image != findContainer(pod, c.Name).Image {
+		if c.Image == "" || c.Image != podspec.Container(pod, c.Name).Image {
 			t.Errorf("%s has the image %q", c.Name, c.Image)
 		}
 	}

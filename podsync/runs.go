@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
@@ -23,7 +24,7 @@ type endedRun struct {
 // told says whether a pod's status has the exit of the run, or tells of a later run of the container: then this exit
 // is of the past, and no status will have it any more.
 func (r endedRun) told(pod *corev1.Pod) bool {
-	status := containerStatus(pod, r.container)
+	status := podspec.StatusOf(pod, r.container)
 	if status == nil {
 		return false
 	}
@@ -31,7 +32,7 @@ func (r endedRun) told(pod *corev1.Pod) bool {
 		return true
 	}
 	for _, exit := range []*corev1.ContainerStateTerminated{status.State.Terminated, status.LastTerminationState.Terminated} {
-		if exit != nil && trimScheme(exit.ContainerID) == r.id {
+		if exit != nil && podspec.RunID(exit.ContainerID) == r.id {
 			return true
 		}
 	}

@@ -9,7 +9,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/component-helpers/node/util/sysctl"
+	"k8s.io/utils/ptr"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 )
 
@@ -101,7 +103,7 @@ func appArmorProfile(pod *corev1.Pod) string {
 			return name
 		}
 	}
-	for _, c := range allContainers(pod) {
+	for _, c := range podspec.Containers(pod) {
 		if c.SecurityContext == nil {
 			continue
 		}
@@ -144,7 +146,7 @@ func checkSecurity(pod *corev1.Pod, c *corev1.Container, imageUser string) error
 			user = all.RunAsUser
 		}
 	}
-	if !isTrue(nonRoot) {
+	if !ptr.Deref(nonRoot, false) {
 		return nil
 	}
 	where := fmt.Sprintf("(pod: %q, container: %s)", fmt.Sprintf("%s_%s(%s)", pod.Name, pod.Namespace, pod.UID), c.Name)

@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
@@ -80,7 +81,7 @@ func (m *Manager) Attach(namespace, pod, uid, container string) (
 		if !errors.Is(err, runtime.ErrStdin) {
 			return err
 		}
-		if spec := findContainer(w.view.Load().pod, container); spec != nil && !spec.Stdin {
+		if spec := podspec.Container(w.view.Load().pod, container); spec != nil && !spec.Stdin {
 			return fmt.Errorf("container %q has no standard input to attach to: its spec does not say stdin: true", container)
 		}
 		return fmt.Errorf("the standard input of container %q has another client, or has ended (stdinOnce)", container)
@@ -112,7 +113,7 @@ func (m *Manager) runOf(namespace, pod, uid, container string) (*worker, contain
 
 // stateOf says why a container does not run, as its status has it.
 func stateOf(pod *corev1.Pod, container string) string {
-	status := containerStatus(pod, container)
+	status := podspec.StatusOf(pod, container)
 	switch {
 	case status != nil && status.State.Terminated != nil:
 		return fmt.Sprintf("it has ended with exit code %d (%s)", status.State.Terminated.ExitCode, status.State.Terminated.Reason)

@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
@@ -74,13 +75,13 @@ const (
 type podState struct {
 	pod        *corev1.Pod // the newest from the API server
 	life       life
-	vanished   bool      // the object is no longer in the API server
-	deadline   time.Time // while ending: when guests are killed; only ever moves forward in time's reach
-	setup      task      // the pod's folders and what its containers share
-	wasSetUp   bool      // by an earlier agent: this one's setup shows only if it fails
-	isolated   bool      // known after setup: the guests have a process of their own
-	place      place     // known after setup, too
-	removal    task      // the object and the folders
+	vanished   bool              // the object is no longer in the API server
+	deadline   time.Time         // while ending: when guests are killed; only ever moves forward in time's reach
+	setup      task              // the pod's folders and what its containers share
+	wasSetUp   bool              // by an earlier agent: this one's setup shows only if it fails
+	isolated   bool              // known after setup: the guests have a process of their own
+	place      podspec.Addresses // known after setup, too
+	removal    task              // the object and the folders
 	resizing   resizing
 	reported   bool              // the API server has the status that statusOf gives
 	closeBy    time.Time         // while closing: when guests are killed
@@ -190,7 +191,7 @@ type (
 	prepared struct {
 		refused  *refusal
 		isolated bool
-		place    place
+		place    podspec.Addresses
 		err      error
 	}
 	// classChanged: the pod's RuntimeClass is new, or another.
@@ -239,7 +240,7 @@ func (s *podState) apply(event any, now time.Time) {
 		s.shortenGrace(now)
 	case prepared:
 		s.isolated = e.isolated
-		if e.place.known {
+		if e.place.Known {
 			s.place = e.place
 		}
 		s.setup.end(e.err, now)
@@ -376,7 +377,7 @@ func (c *containerState) applyStart(e startDone, now time.Time) {
 	c.failed = true
 	c.end(&corev1.ContainerStateTerminated{
 		ExitCode: startFailedCode, Reason: string(runtime.Error), Message: truncate(e.err.Error(), messageLimit),
-		StartedAt: stamp(now), FinishedAt: stamp(now), ContainerID: containerID(e.id),
+		StartedAt: stamp(now), FinishedAt: stamp(now), ContainerID: podspec.ContainerID(e.id),
 	}, now)
 }
 
@@ -389,7 +390,7 @@ func (c *containerState) applyExit(exit runtime.Exit) {
 	}
 	c.end(&corev1.ContainerStateTerminated{
 		ExitCode: exit.Code, Reason: string(exit.Reason), Message: truncate(message, messageLimit),
-		StartedAt: stamp(c.begun), FinishedAt: stamp(exit.FinishedAt), ContainerID: containerID(c.id),
+		StartedAt: stamp(c.begun), FinishedAt: stamp(exit.FinishedAt), ContainerID: podspec.ContainerID(c.id),
 	}, exit.FinishedAt)
 }
 

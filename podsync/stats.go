@@ -13,6 +13,7 @@ import (
 	stats "k8s.io/kubelet/pkg/apis/stats/v1alpha1"
 
 	"github.com/krustlet-go/krustlet-wasi/node"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/podsync/volume"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
@@ -72,7 +73,7 @@ func (w *worker) stats(used map[string]runtime.Stats, now time.Time) (stats.PodS
 		pod.StartTime = *v.pod.Status.StartTime
 	}
 	whole, memory := v.spent, uint64(0)
-	for _, c := range containersOf(v.pod) {
+	for _, c := range podspec.Containers(v.pod) {
 		run := v.runs[c.Name]
 		if run.process == nil {
 			continue
@@ -83,7 +84,7 @@ func (w *worker) stats(used map[string]runtime.Stats, now time.Time) (stats.PodS
 			continue
 		}
 		whole = whole.plus(useOf(usage))
-		status := containerStatus(v.pod, c.Name)
+		status := podspec.StatusOf(v.pod, c.Name)
 		if !known || status == nil || status.State.Running == nil {
 			continue
 		}
@@ -132,21 +133,6 @@ func containerStats(c *corev1.Container, used runtime.Stats, at metav1.Time) sta
 	return one
 }
 
-// containersOf are all containers of a pod, in the order of its spec.
-func containersOf(pod *corev1.Pod) []*corev1.Container {
-	var all []*corev1.Container
-	for i := range pod.Spec.InitContainers {
-		all = append(all, &pod.Spec.InitContainers[i])
-	}
-	for i := range pod.Spec.Containers {
-		all = append(all, &pod.Spec.Containers[i])
-	}
-	for i := range pod.Spec.EphemeralContainers {
-		all = append(all, (*corev1.Container)(&pod.Spec.EphemeralContainers[i].EphemeralContainerCommon))
-	}
-	return all
-}
-
 // addDisks adds what pods have on disk.
 func (m *Manager) addDisks(ctx context.Context, all []stats.PodStats, of []*worker, now time.Time) {
 	whole, err := node.FileSystem(m.DataDir, now)
@@ -188,7 +174,7 @@ func (l *diskLook) add(pod *stats.PodStats, w *worker) {
 		return fs
 	}
 	v := w.view.Load()
-	for _, c := range containersOf(v.pod) {
+	for _, c := range podspec.Containers(v.pod) {
 		root, logs := count(w.dirs.container(c.Name)), count(filepath.Dir(w.dirs.log(c.Name, 0)))
 		for i := range pod.Containers {
 			if pod.Containers[i].Name == c.Name {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -45,7 +46,7 @@ func statusOf(s *podState, was corev1.PodStatus, host netip.Addr, now time.Time)
 		t := stamp(s.startedAt)
 		status.StartTime = &t
 	}
-	reachOf(s.pod, s.place, host).show(&status)
+	podspec.ReachOf(s.pod, s.place, host).Show(&status)
 	status.InitContainerStatuses, status.ContainerStatuses, status.EphemeralContainerStatuses = s.containerStatuses()
 	status.Phase = s.phase(was.Phase, status.InitContainerStatuses, status.ContainerStatuses)
 	for _, c := range s.conditions(&status) {
@@ -99,7 +100,7 @@ func (s *podState) containerStatus(c *containerState) corev1.ContainerStatus {
 	}
 	c.showSize(&status)
 	if c.attempt >= 0 {
-		status.ContainerID, status.ImageID = containerID(c.id), c.module.ImageID
+		status.ContainerID, status.ImageID = podspec.ContainerID(c.id), c.module.ImageID
 	}
 	switch {
 	case c.step == running:
@@ -192,15 +193,10 @@ func (c *containerState) crashWaiting(pod *corev1.Pod) *corev1.ContainerStateWai
 	}
 }
 
-// terminal says whether a pod of that phase has ended: it never leaves it.
-func terminal(phase corev1.PodPhase) bool {
-	return phase == corev1.PodSucceeded || phase == corev1.PodFailed
-}
-
 // phase follows the kubelet's rules: Pending until every init container succeeded and every container ran once;
 // then what the containers and the restart policy make of it.
 func (s *podState) phase(was corev1.PodPhase, inits, apps []corev1.ContainerStatus) corev1.PodPhase {
-	if terminal(was) {
+	if podspec.Terminal(was) {
 		return was
 	}
 	over := s.life == finished || s.stopped()
@@ -232,7 +228,7 @@ func (s *podState) phase(was corev1.PodPhase, inits, apps []corev1.ContainerStat
 }
 
 func (s *podState) conditions(status *corev1.PodStatus) []corev1.PodCondition {
-	over := terminal(status.Phase)
+	over := podspec.Terminal(status.Phase)
 	set := s.setup.progress == done || s.wasSetUp && s.setup.err == nil
 	set = set && !over && !s.stopped() && !s.refused
 	conditions := []corev1.PodCondition{
@@ -264,7 +260,7 @@ func (s *podState) initializedCondition(status *corev1.PodStatus) corev1.PodCond
 		}
 		return condition(corev1.PodInitialized, true, reason, "")
 	}
-	if findCondition(status, corev1.PodInitialized, corev1.ConditionTrue) { // a pod that was once stays so when it starts over
+	if podspec.HasCondition(status, corev1.PodInitialized, corev1.ConditionTrue) { // a pod that was once stays so when it starts over
 		return condition(corev1.PodInitialized, true, "", "")
 	}
 	return condition(corev1.PodInitialized, false, "ContainersNotInitialized",
@@ -319,10 +315,6 @@ func (s *podState) podReady(status *corev1.PodStatus) corev1.PodCondition {
 	return condition(corev1.PodReady, false, "ReadinessGatesNotReady", strings.Join(missing, ", "))
 }
 
-func findCondition(status *corev1.PodStatus, kind corev1.PodConditionType, is corev1.ConditionStatus) bool {
-	return slices.ContainsFunc(status.Conditions, func(c corev1.PodCondition) bool { return c.Type == kind && c.Status == is })
-}
-
 func condition(kind corev1.PodConditionType, true_ bool, reason, message string) corev1.PodCondition {
 	status := corev1.ConditionFalse
 	if true_ {
@@ -347,14 +339,6 @@ func setCondition(status *corev1.PodStatus, c corev1.PodCondition, now time.Time
 	status.Conditions = append(status.Conditions, c)
 }
 
-// containerID is a run's ID as container statuses show it.
-func containerID(id string) string {
-	if id == "" {
-		return "" // of a run that nothing is known of
-	}
-	return "wasmtime://" + id
-}
-
 // stamp is a time as the API keeps it: whole seconds.
 func stamp(t time.Time) metav1.Time { return metav1.NewTime(t).Rfc3339Copy() }
 
@@ -364,9 +348,4 @@ func truncate(text string, limit int) string {
 		return text
 	}
 	return strings.ToValidUTF8(text[:limit], "")
-}
-
-func trimScheme(id string) string {
-	_, bare, _ := strings.Cut(id, "://")
-	return bare
 }

@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/krustlet-go/krustlet-wasi/podsync/objects"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/podsync/volume"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
@@ -32,10 +33,10 @@ func (m *Manager) newVolumes(dirs podDirs, log *zap.Logger) *volume.Volumes {
 		Objects: m.objects,
 		Client:  m.Client, Patiently: objects.Patiently,
 		Field: func(pod *corev1.Pod, path string) (string, error) {
-			return fieldValue(pod, path, reach{}) // the API server lets no volume ask for addresses
+			return fieldValue(pod, path, podspec.Reach{}) // the API server lets no volume ask for addresses
 		},
 		Resource: func(pod *corev1.Pod, ref *corev1.ResourceFieldSelector) (string, error) {
-			c := findContainer(pod, ref.ContainerName)
+			c := podspec.Container(pod, ref.ContainerName)
 			if c == nil {
 				return "", fmt.Errorf("container %s not found", ref.ContainerName)
 			}
@@ -81,7 +82,7 @@ func (w *worker) keepVolumes(ctx context.Context) {
 		case <-time.After(refreshPeriod + rand.N(refreshJitter)):
 		}
 		pod := w.view.Load().pod
-		if terminal(pod.Status.Phase) {
+		if podspec.Terminal(pod.Status.Phase) {
 			return
 		}
 		if err := w.volumes.Refresh(ctx, pod); err != nil && ctx.Err() == nil {

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/podsync/volume"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
@@ -94,7 +95,7 @@ func newWorker(node *Manager, state *podState, adopted adoption) *worker {
 	w.volumes = node.newVolumes(w.dirs, w.log)
 	w.restoreSpent()
 	w.measures = newMeasures(node.Metrics, state, adopted, time.Now())
-	w.requests = requestsOf(state.given())
+	w.requests = podspec.Requests(state.given())
 	w.admitted.Store(state.wasSetUp)
 	w.show(statusOf(state, pod.Status, node.Address, state.startedAt))
 	return w
@@ -216,7 +217,7 @@ func (w *worker) takeIn(result any) {
 		c := w.state.container(r.container)
 		w.ended = append(w.ended, endedRun{c.id, r.container, c.attempt, w.processes[r.container]})
 		w.spent[r.container] = r.spent
-		w.measures.exited(kindOf(w.state.pod, r.container), r.exit, c)
+		w.measures.exited(kindLabel(w.state.pod, r.container), r.exit, c)
 		delete(w.processes, r.container)
 	case removed:
 		if r.err != nil {
