@@ -14,6 +14,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/events"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/podsync/volume"
 	"github.com/krustlet-go/krustlet-wasi/registry"
@@ -85,7 +86,7 @@ func (w *worker) setUp(ctx context.Context, pod *corev1.Pod, before podspec.Addr
 // prepare makes what the pod's containers share. What this node cannot give a pod is refused here, before
 // anything starts.
 func (w *worker) prepare(ctx context.Context, pod *corev1.Pod, before podspec.Addresses) prepared {
-	fail := func(err error, as func(error) event) prepared {
+	fail := func(err error, as func(error) events.Event) prepared {
 		if ctx.Err() == nil {
 			w.log.Warn("the pod cannot be set up", zap.Error(err))
 			w.record(pod, nil, as(err))
@@ -94,46 +95,46 @@ func (w *worker) prepare(ctx context.Context, pod *corev1.Pod, before podspec.Ad
 	}
 	no, err := w.node.admit(ctx, w, pod)
 	if err != nil {
-		return fail(err, eventSandboxFailed)
+		return fail(err, events.SandboxFailed)
 	}
 	if no != nil {
 		w.log.Warn("the node cannot take the pod", zap.String("reason", no.reason), zap.String("why", no.message))
-		w.record(pod, nil, event{corev1.EventTypeWarning, no.reason, no.message})
+		w.record(pod, nil, events.Warning(no.reason, no.message))
 		return prepared{refused: no}
 	}
 	if err := unsupported(pod); err != nil {
-		return fail(err, eventMountFailed)
+		return fail(err, events.MountFailed)
 	}
 	if err := w.dirs.make(); err != nil {
-		return fail(err, eventMountFailed)
+		return fail(err, events.MountFailed)
 	}
 	if err := w.setUpVolumes(ctx, pod); err != nil {
 		return prepared{err: err}
 	}
 	at, err := w.place(ctx, pod, before)
 	if err != nil {
-		return fail(err, eventSandboxFailed)
+		return fail(err, events.SandboxFailed)
 	}
 	warnings, err := w.dirs.makeOwnFiles(pod, hostFiles{"/etc", w.node.DNS}, podspec.ReachOf(pod, at, w.node.Address).Pod)
 	if err != nil {
-		return fail(err, eventSandboxFailed)
+		return fail(err, events.SandboxFailed)
 	}
 	for _, warning := range warnings {
 		w.record(pod, nil, warning)
 	}
 	if err := w.awaitStrays(ctx); err != nil { // a container has one run at a time
-		return fail(err, eventSandboxFailed)
+		return fail(err, events.SandboxFailed)
 	}
 	if err := checkUserNamespace(pod); err != nil {
-		return fail(err, eventSandboxFailed)
+		return fail(err, events.SandboxFailed)
 	}
 	isolated, err := w.isolated(ctx, pod)
 	if err != nil {
-		return fail(err, eventSandboxFailed)
+		return fail(err, events.SandboxFailed)
 	}
 	if !w.adopted { // or else retakePorts does it
 		if err := w.openPorts(pod, podspec.ReachOf(pod, at, w.node.Address)); err != nil {
-			return fail(err, eventSandboxFailed)
+			return fail(err, events.SandboxFailed)
 		}
 	}
 	return prepared{isolated: isolated, place: at}
@@ -157,7 +158,7 @@ func (w *worker) pull(ctx context.Context, pod *corev1.Pod, c *corev1.Container)
 		case err != nil && ctx.Err() != nil:
 			return pullDone{container: c.Name, err: fmt.Errorf("pull given up: %w", context.Canceled)}
 		case err != nil:
-			w.record(pod, c, eventFailed(reason))
+			w.record(pod, c, events.Failed(reason))
 			w.node.Metrics.ContainerErrors.WithLabelValues(kindLabel(pod, c.Name), reason).Inc()
 			failed := pullDone{container: c.Name, reason: reason, err: err}
 			if need.volume != "" {
@@ -180,7 +181,7 @@ func (w *worker) obtain(ctx context.Context, pod *corev1.Pod, c *corev1.Containe
 	if need.volume != "" { // a matter of the pod
 		lookup, pull, on = w.node.Images.LookupFiles, w.node.Images.PullFiles, nil
 	}
-	fail := func(reason string, err error, e event) (registry.Module, string, error) {
+	fail := func(reason string, err error, e events.Event) (registry.Module, string, error) {
 		if ctx.Err() == nil {
 			w.record(pod, on, e)
 		}
@@ -188,9 +189,9 @@ func (w *worker) obtain(ctx context.Context, pod *corev1.Pod, c *corev1.Containe
 	}
 	failed := func(err error) (registry.Module, string, error) {
 		if errors.Is(err, registry.ErrInvalidReference) {
-			return fail(reasonInvalidImageName, err, eventInvalidImage(image, err))
+			return fail(reasonInvalidImageName, err, events.InvalidImage(image, err))
 		}
-		return fail(reasonErrImagePull, err, eventPullFailed(image, err))
+		return fail(reasonErrImagePull, err, events.PullFailed(image, err))
 	}
 	if need.policy != corev1.PullAlways { // what is here may be another image than the registry's, and nothing to unpack
 		module, present, err := lookup(ctx, image, keys)
@@ -198,13 +199,13 @@ func (w *worker) obtain(ctx context.Context, pod *corev1.Pod, c *corev1.Containe
 		case err != nil:
 			return failed(err)
 		case present:
-			w.record(pod, on, eventPresent(image))
+			w.record(pod, on, events.Present(image))
 			return module, "", nil
 		case need.policy == corev1.PullNever:
-			return fail(reasonErrImageNeverPull, errors.New(neverPullMessage(image)), eventNeverPull(image))
+			return fail(reasonErrImageNeverPull, errors.New(events.NeverPullMessage(image)), events.NeverPull(image))
 		}
 	}
-	w.record(pod, on, eventPulling(image))
+	w.record(pod, on, events.Pulling(image))
 	began := time.Now()
 	pulling, span := w.trace(ctx, "image.pull", c)
 	got, err := pull(pulling, image, keys)
@@ -214,7 +215,7 @@ func (w *worker) obtain(ctx context.Context, pod *corev1.Pod, c *corev1.Containe
 		return failed(err)
 	}
 	w.node.Metrics.Pulled(got.Size, got.Took)
-	w.record(pod, on, eventPulled(image, got.Took, time.Since(began), got.Size))
+	w.record(pod, on, events.Pulled(image, got.Took, time.Since(began), got.Size))
 	return got.Module, "", nil
 }
 
@@ -245,7 +246,7 @@ func (w *worker) startRun(ctx context.Context, pod *corev1.Pod, isolated bool, a
 			err = fmt.Errorf("start given up: %w", context.Canceled)
 		} else {
 			w.log.Warn("the container cannot be started", zap.String("container", a.container.Name), zap.Error(err))
-			w.record(pod, a.container, eventFailed(err.Error()))
+			w.record(pod, a.container, events.Failed(err.Error()))
 		}
 		return started{startDone: startDone{container: a.container.Name, id: id, reason: reason, err: err}}
 	}
@@ -286,7 +287,7 @@ func (w *worker) startRun(ctx context.Context, pod *corev1.Pod, isolated bool, a
 	if err := w.dirs.keepSpec(a.container.Name, spec); err != nil {
 		return fail(reasonCreateContainerError, err)
 	}
-	w.record(pod, a.container, eventCreated())
+	w.record(pod, a.container, events.Created())
 	began := time.Now()
 	process, err := w.node.Engine.Start(ctx, spec, runtime.Streams{})
 	w.node.Metrics.Operation("start_container", began, err)
@@ -296,7 +297,7 @@ func (w *worker) startRun(ctx context.Context, pod *corev1.Pod, isolated bool, a
 	case err != nil:
 		return fail("", err)
 	}
-	w.record(pod, a.container, eventStarted())
+	w.record(pod, a.container, events.Started())
 	w.log.Info("container started", zap.String("container", a.container.Name), zap.String("image", a.container.Image), zap.Int32("attempt", attempt))
 	return started{startDone{container: a.container.Name, id: id, at: time.Now()}, process}
 }
@@ -344,7 +345,7 @@ func (w *worker) remove(ctx context.Context, pod *corev1.Pod, object bool) error
 }
 
 // record makes an event on the pod, or on one of its containers.
-func (w *worker) record(pod *corev1.Pod, c *corev1.Container, e event) {
+func (w *worker) record(pod *corev1.Pod, c *corev1.Container, e events.Event) {
 	ref := &corev1.ObjectReference{
 		APIVersion: "v1", Kind: "Pod",
 		Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID, ResourceVersion: pod.ResourceVersion,
@@ -352,7 +353,7 @@ func (w *worker) record(pod *corev1.Pod, c *corev1.Container, e event) {
 	if c != nil {
 		ref.FieldPath = podspec.FieldPath(pod, c.Name)
 	}
-	w.node.Events.Event(ref, e.kind, e.reason, e.message)
+	w.node.Events.Event(ref, e.Kind, e.Reason, e.Message)
 }
 
 // newID is a container ID as other runtimes make them: 64 hexadecimal digits.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/events"
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -32,7 +33,7 @@ type (
 	// announce records an event on a container, or on the pod.
 	announce struct {
 		container *corev1.Container
-		event     event
+		event     events.Event
 	}
 )
 
@@ -152,7 +153,7 @@ func (s *podState) expired(d *decision) bool {
 		return false
 	}
 	s.doomed, s.reason, s.message = true, reasonDeadlineExceeded, deadlineExceededMessage
-	d.do(announce{nil, event{corev1.EventTypeNormal, reasonDeadlineExceeded, deadlineExceededMessage}})
+	d.do(announce{nil, events.Normal(reasonDeadlineExceeded, deadlineExceededMessage)})
 	return true
 }
 
@@ -168,7 +169,7 @@ func (s *podState) evict(d *decision) bool {
 		return false
 	}
 	s.doomed, s.reason, s.message = true, reasonEvicted, s.evicted
-	d.do(announce{nil, event{corev1.EventTypeWarning, reasonEvicted, s.evicted}})
+	d.do(announce{nil, events.Warning(reasonEvicted, s.evicted)})
 	return true
 }
 
@@ -229,7 +230,7 @@ func (s *podState) advance(d *decision, c *containerState) {
 				image, of = c.lacks, nil
 			}
 			c.waiting = pullBackOffWaiting(image, c.waiting)
-			d.do(announce{of, eventPullBackOff(image)})
+			d.do(announce{of, events.PullBackOff(image)})
 			s.advance(d, c)
 		}
 	case pulled:
@@ -249,7 +250,7 @@ func (s *podState) advance(d *decision, c *containerState) {
 		if d.now.Before(c.notBefore) {
 			c.step = crashBackOff
 			c.waiting = c.crashWaiting(s.pod)
-			d.do(announce{c.spec, eventCrashBackOff(s.pod, c.spec.Name)})
+			d.do(announce{c.spec, events.CrashBackOff(s.pod, c.spec.Name)})
 		}
 		s.restart(d, c)
 	case pullBackOff:

@@ -23,7 +23,7 @@ func describe(action any) string {
 	case stop:
 		return fmt.Sprintf("stop %s in %v", a.container, a.grace)
 	case announce:
-		return "event " + a.event.reason
+		return "event " + a.event.Reason
 	case remove:
 		return fmt.Sprintf("remove object=%v", a.object)
 	case ask:

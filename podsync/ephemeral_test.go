@@ -6,14 +6,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// withDebugger is the pod with an ephemeral container more.
-func withDebugger(pod *corev1.Pod, name string) *corev1.Pod {
-	pod = pod.DeepCopy()
-	e := corev1.EphemeralContainer{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: name, Image: "debugger:v1"}}
-	pod.Spec.EphemeralContainers = append(pod.Spec.EphemeralContainers, e)
-	return pod
-}
-
 // TestEphemeralContainer: it runs once beside the others, also of a pod that does not get on, and nothing waits for it or looks at it.
 func TestEphemeralContainer(t *testing.T) {
 	s := newScript(t, corev1.RestartPolicyAlways, "init", "a")

@@ -24,10 +24,14 @@ import (
 )
 
 var (
-	testAddress = testpod.NodeAddress
-	testPod     = testpod.New
-	t0          = testpod.Epoch
-	deleted     = testpod.Deleted
+	testAddress  = testpod.NodeAddress
+	testPod      = testpod.New
+	t0           = testpod.Epoch
+	deleted      = testpod.Deleted
+	size         = testpod.Size
+	withSize     = testpod.WithSize
+	withImage    = testpod.WithImage
+	withDebugger = testpod.WithDebugger
 )
 
 // guest is a fake run: it ends by itself after a time, or when it is killed.

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/events"
 	"github.com/krustlet-go/krustlet-wasi/podsync/hostport"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
@@ -47,7 +48,7 @@ func (w *worker) retakePorts(now time.Time) time.Time {
 		return time.Time{}
 	}
 	w.log.Warn("the pod has its ports of the host no more, will try again", zap.Error(err))
-	w.record(pod, nil, eventSandboxFailed(err))
+	w.record(pod, nil, events.SandboxFailed(err))
 	return t.notBefore
 }
 

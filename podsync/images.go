@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/events"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
@@ -36,7 +37,7 @@ func (m *Manager) keysOf(ctx context.Context, w *worker, pod *corev1.Pod) regist
 		asked.Secrets = append(asked.Secrets, secret)
 	}
 	if len(missing) > 0 && ctx.Err() == nil {
-		w.record(pod, nil, eventSecretsMissing(missing))
+		w.record(pod, nil, events.SecretsMissing(missing))
 	}
 	return m.Credentials.For(asked)
 }

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/ptr"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/events"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/podsync/volume"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
@@ -29,7 +30,7 @@ func (d podDirs) terminationLog(container string) string {
 
 // makeOwnFiles writes the pod's own files. Those that are there already are left: containers may write to them. It returns what
 // is to be told of them.
-func (d podDirs) makeOwnFiles(pod *corev1.Pod, host hostFiles, addresses []netip.Addr) (warnings []event, err error) {
+func (d podDirs) makeOwnFiles(pod *corev1.Pod, host hostFiles, addresses []netip.Addr) (warnings []events.Event, err error) {
 	for _, name := range ownFiles {
 		path := d.etc(name)
 		if _, err := os.Stat(path); err == nil {

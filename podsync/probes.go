@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/events"
 	"github.com/krustlet-go/krustlet-wasi/podsync/metrics"
 	"github.com/krustlet-go/krustlet-wasi/podsync/probe"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
@@ -40,12 +41,12 @@ func (w *worker) ask(ctx context.Context, pod *corev1.Pod, process runtime.Proce
 	case ctx.Err() != nil:
 		end.err = ctx.Err() // the run has ended, and what the probe found says nothing
 	case err != nil:
-		w.record(pod, a.container, eventProbeErrored(a.kind, err))
+		w.record(pod, a.container, events.ProbeErrored(a.kind, err))
 	case !result.OK:
 		w.log.Debug("probe failed", zap.String("container", a.container.Name), zap.Stringer("probe", a.kind), zap.String("output", result.Output))
-		w.record(pod, a.container, eventUnhealthy(a.kind, result.Output))
+		w.record(pod, a.container, events.Unhealthy(a.kind, result.Output))
 	case result.Warning:
-		w.record(pod, a.container, eventProbeWarning(a.kind, result.Output))
+		w.record(pod, a.container, events.ProbeWarning(a.kind, result.Output))
 	}
 	return end
 }
@@ -116,7 +117,7 @@ func (w *worker) hook(ctx context.Context, pod *corev1.Pod, process runtime.Proc
 	}
 	if err != nil {
 		w.log.Warn("lifecycle hook failed", zap.String("container", a.container.Name), zap.String("hook", string(a.kind)), zap.Error(err))
-		w.record(pod, a.container, eventHookFailed(a.kind)) // without the error: events are read by many
+		w.record(pod, a.container, events.HookFailed(string(a.kind))) // without the error: events are read by many
 	}
 	return hookDone{container: a.container.Name, id: a.id, kind: a.kind, err: err}
 }
@@ -132,7 +133,7 @@ func (w *worker) carryOut(ctx context.Context, pod *corev1.Pod, a hook) error {
 	case handler.HTTPGet != nil:
 		plain, err := probe.Hook(ctx, handler.HTTPGet, a.container, w.podIP())
 		if plain != "" {
-			w.record(pod, nil, eventHTTPFallback(plain))
+			w.record(pod, nil, events.HTTPFallback(plain))
 		}
 		if err != nil {
 			return fmt.Errorf("HTTP lifecycle hook (%s) %s: %w", handler.HTTPGet.Path, where, err)

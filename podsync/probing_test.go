@@ -101,7 +101,7 @@ func TestLiveness(t *testing.T) {
 			now := t0.Add(15 * time.Second)
 			s.state.apply(found(liveness, false), now)
 			actions, _ := s.state.decide(now)
-			if len(actions) != 2 || describe(actions[1]) != "stop a in 30s" || actions[0].(announce).event.message != words {
+			if len(actions) != 2 || describe(actions[1]) != "stop a in 30s" || actions[0].(announce).event.Message != words {
 				t.Fatalf("did %v", actions)
 			}
 			s.at(25, nil) // it is on its way out, and not asked any more

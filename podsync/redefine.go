@@ -3,6 +3,7 @@ package podsync
 import (
 	"fmt"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/events"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	corev1 "k8s.io/api/core/v1"
 )
@@ -39,7 +40,7 @@ func (s *podState) renew(d *decision, c *containerState) {
 		if c.init {
 			kind = "Init container"
 		}
-		c.quit(d, d.now.Add(s.grace()), eventKilling(fmt.Sprintf("%s %s definition changed, will be restarted", kind, c.spec.Name)))
+		c.quit(d, d.now.Add(s.grace()), events.Killing(fmt.Sprintf("%s %s definition changed, will be restarted", kind, c.spec.Name)))
 	case !c.busy():
 		c.spec, c.next = c.next, nil
 		c.step, c.waiting = fresh, nil

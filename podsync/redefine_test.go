@@ -6,16 +6,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
-
-// withImage is the pod with another image for one of its containers.
-func withImage(pod *corev1.Pod, container, image string) *corev1.Pod {
-	pod = pod.DeepCopy()
-	podspec.Container(pod, container).Image = image
-	return pod
-}
 
 // TestNewImage: a container whose image changes is ended and started anew, whatever the restart policy and without a delay.
 func TestNewImage(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/events"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	corev1 "k8s.io/api/core/v1"
 )
@@ -104,7 +105,7 @@ func (s *podState) decideResize(d *decision) {
 	}
 	if r.going && !r.weighing && !going {
 		r.going, r.err = false, ""
-		d.do(announce{nil, eventResizeCompleted(s.given(), r.of)})
+		d.do(announce{nil, events.ResizeCompleted(s.given(), r.of)})
 	}
 }
 
@@ -134,7 +135,7 @@ func (s *podState) resizeContainer(d *decision, c *containerState) bool {
 	case c.next != nil: // it is restarted anyway
 	case c.restartsToResize():
 		c.again = true
-		c.quit(d, d.now.Add(s.grace()), eventKilling(fmt.Sprintf("Container %s resize requires restart", c.spec.Name)))
+		c.quit(d, d.now.Add(s.grace()), events.Killing(fmt.Sprintf("Container %s resize requires restart", c.spec.Name)))
 	case c.resize == todo && d.due(c.resizeAt):
 		c.resize = doing
 		d.do(resize{c.spec, c.id, c.actual, s.resizing.err})

@@ -1,7 +1,6 @@
 package podsync
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -16,22 +15,6 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
-
-// size is a size of n hundredths of a processor, and as many mebibytes.
-func size(n int64) corev1.ResourceRequirements {
-	list := corev1.ResourceList{
-		corev1.ResourceCPU: *resource.NewMilliQuantity(10*n, resource.DecimalSI), corev1.ResourceMemory: *resource.NewQuantity(n<<20, resource.BinarySI),
-	}
-	return corev1.ResourceRequirements{Requests: list, Limits: list.DeepCopy()}
-}
-
-// withSize is the next generation of a pod, in which a container has another size.
-func withSize(pod *corev1.Pod, container string, n int64) *corev1.Pod {
-	pod = pod.DeepCopy()
-	pod.Generation++
-	podspec.Container(pod, container).Resources = size(n)
-	return pod
-}
 
 // sizeOf tells limits of processor time apart, which withSize sets together with all else.
 func sizeOf(r *corev1.ResourceRequirements) string {
@@ -252,20 +235,5 @@ func TestShrinkBelowUse(t *testing.T) {
 	const want = `attempting to set container "a" memory limit (8388608) below current usage (8388608)`
 	if err == nil || err.Error() != want || len(g.limits) > 0 {
 		t.Errorf("%v, the guest was told %v", err, g.limits)
-	}
-}
-
-func TestSizesInEvents(t *testing.T) {
-	pod := withSize(testPod(corev1.RestartPolicyAlways, "init1", "a"), "a", 20)
-	pod.Generation = 7
-	e := eventResizePending(pod, refusal{corev1.PodReasonDeferred, "full"})
-	text, ok := strings.CutPrefix(e.message, "Pod resize Deferred: ")
-	if e.reason != "ResizeDeferred" || !ok || !json.Valid([]byte(text)) {
-		t.Fatalf("%s %s", e.reason, e.message)
-	}
-	const want = `{"initContainers":[{"name":"init1"}],"containers":[{"name":"a","resources":{"limits":{"cpu":"200m","memory":"20Mi"},` +
-		`"requests":{"cpu":"200m","memory":"20Mi"}}}],"generation":7,"error":"full"}`
-	if text != want {
-		t.Errorf("%s\nwant %s", text, want)
 	}
 }

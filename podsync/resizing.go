@@ -2,12 +2,12 @@ package podsync
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/events"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
@@ -18,10 +18,10 @@ func (w *worker) weigh(a weigh) weighed {
 	switch {
 	case no == nil:
 		w.log.Info("the pod is resized", zap.Int64("generation", a.pod.Generation))
-		w.record(a.pod, nil, eventResizeStarted(a.pod))
+		w.record(a.pod, nil, events.ResizeStarted(a.pod))
 	case no.reason != a.before.reason || a.pod.Generation != a.before.generation:
 		w.log.Warn("the pod cannot be resized", zap.String("reason", no.reason), zap.String("why", no.message))
-		w.record(a.pod, nil, eventResizePending(a.pod, *no))
+		w.record(a.pod, nil, events.ResizePending(a.pod, no.reason, no.message))
 	}
 	return weighed{a.pod, no}
 }
@@ -53,7 +53,7 @@ func (w *worker) resize(ctx context.Context, pod *corev1.Pod, process runtime.Pr
 	err := w.giveLimits(ctx, pod, process, a)
 	if err != nil && ctx.Err() == nil && err.Error() != a.failed {
 		w.log.Warn("the container cannot be resized", zap.String("container", a.container.Name), zap.Error(err))
-		w.record(pod, nil, eventResizeFailed(pod, err))
+		w.record(pod, nil, events.ResizeFailed(pod, err))
 	}
 	return resized{a.container.Name, a.id, a.container.Resources, err}
 }
@@ -77,45 +77,4 @@ func (w *worker) giveLimits(ctx context.Context, pod *corev1.Pod, process runtim
 	}
 	spec.MemoryLimit, spec.CPULimit = limits.Memory, limits.CPU
 	return w.dirs.keepSpec(a.container.Name, spec) // for commands beside it
-}
-
-func eventResizeStarted(pod *corev1.Pod) event {
-	return event{corev1.EventTypeNormal, "ResizeStarted", "Pod resize started: " + sizes(pod, pod.Generation, "")}
-}
-
-func eventResizeCompleted(pod *corev1.Pod, generation int64) event {
-	return event{corev1.EventTypeNormal, "ResizeCompleted", "Pod resize completed: " + sizes(pod, generation, "")}
-}
-
-func eventResizePending(pod *corev1.Pod, no refusal) event {
-	return event{corev1.EventTypeWarning, "Resize" + no.reason, fmt.Sprintf("Pod resize %s: %s", no.reason, sizes(pod, pod.Generation, no.message))}
-}
-
-func eventResizeFailed(pod *corev1.Pod, err error) event {
-	return event{corev1.EventTypeWarning, "ResizeError", "Pod resize error: " + sizes(pod, pod.Generation, err.Error())}
-}
-
-// sizes is what a pod's containers ask for, as kubelets write it into events.
-func sizes(pod *corev1.Pod, generation int64, problem string) string {
-	type container struct {
-		Name      string                      `json:"name"`
-		Resources corev1.ResourceRequirements `json:"resources,omitzero"`
-	}
-	summary := struct {
-		InitContainers []container `json:"initContainers,omitempty"`
-		Containers     []container `json:"containers,omitempty"`
-		Generation     int64       `json:"generation"`
-		Error          string      `json:"error,omitempty"`
-	}{Generation: generation, Error: problem}
-	for _, c := range pod.Spec.InitContainers {
-		summary.InitContainers = append(summary.InitContainers, container{c.Name, c.Resources})
-	}
-	for _, c := range pod.Spec.Containers {
-		summary.Containers = append(summary.Containers, container{c.Name, c.Resources})
-	}
-	text, err := json.Marshal(summary)
-	if err != nil {
-		return problem // which cannot be: there is nothing in it that has no JSON
-	}
-	return string(text)
 }

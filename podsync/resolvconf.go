@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/events"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 )
@@ -33,13 +34,13 @@ type resolver struct {
 }
 
 // resolvConf is a pod's /etc/resolv.conf, and what is to be told of it.
-func (dns DNS) resolvConf(pod *corev1.Pod) (text string, warnings []event, err error) {
+func (dns DNS) resolvConf(pod *corev1.Pod) (text string, warnings []events.Event, err error) {
 	r, missing, err := dns.resolver(pod)
 	if err != nil {
 		return "", nil, err
 	}
 	if missing {
-		warnings = append(warnings, eventMissingClusterDNS(pod))
+		warnings = append(warnings, events.MissingClusterDNS(pod))
 	}
 	if c := pod.Spec.DNSConfig; c != nil {
 		r.add(c)
@@ -135,11 +136,11 @@ func (r *resolver) setOption(option string) {
 }
 
 // trim leaves out what is more than resolvers take, and says so.
-func (r *resolver) trim() []event {
-	var warnings []event
+func (r *resolver) trim() []events.Event {
+	var warnings []events.Event
 	if len(r.nameservers) > maxNameservers {
 		r.nameservers = r.nameservers[:maxNameservers]
-		warnings = append(warnings, eventDNSConfig("Nameserver limits were exceeded, some nameservers have been omitted, the applied nameserver line is: "+
+		warnings = append(warnings, events.DNSConfig("Nameserver limits were exceeded, some nameservers have been omitted, the applied nameserver line is: "+
 			strings.Join(r.nameservers, " ")))
 	}
 	asked := len(r.searches)
@@ -149,7 +150,7 @@ func (r *resolver) trim() []event {
 		r.searches = r.searches[:len(r.searches)-1]
 	}
 	if len(r.searches) < asked {
-		warnings = append(warnings, eventDNSConfig("Search Line limits were exceeded, some search paths have been omitted, the applied search line is: "+
+		warnings = append(warnings, events.DNSConfig("Search Line limits were exceeded, some search paths have been omitted, the applied search line is: "+
 			strings.Join(r.searches, " ")))
 	}
 	return warnings

@@ -69,7 +69,7 @@ func TestResolvConf(t *testing.T) {
 			}
 			var told []string
 			for _, w := range warnings {
-				told = append(told, w.reason+" "+w.message)
+				told = append(told, w.Reason+" "+w.Message)
 			}
 			if diff := cmp.Diff(tt.warnings, told); diff != "" {
 				t.Errorf("warnings: %s", diff)

@@ -3,6 +3,7 @@ package podsync
 import (
 	"slices"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/events"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	corev1 "k8s.io/api/core/v1"
 )
@@ -40,7 +41,7 @@ func (s *podState) restartAll(d *decision) bool {
 		if c.ephemeral {
 			continue
 		}
-		c.quit(d, d.now, eventRestartingAll(c.spec.Name))
+		c.quit(d, d.now, events.RestartingAll(c.spec.Name))
 		c.conclude(d, true)
 		busy = busy || c.busy()
 	}

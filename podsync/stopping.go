@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/events"
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -75,7 +76,7 @@ func (s *podState) tend(d *decision, c *containerState) {
 		c.quit(d, d.now.Add(s.graceAfter(c, kind)), s.eventUnwell(c, kind))
 	}
 	if c.hookErr != nil {
-		c.quit(d, d.now.Add(s.grace()), eventHookKills())
+		c.quit(d, d.now.Add(s.grace()), events.HookKills())
 	}
 	c.conclude(d, true)
 	c.decideProbes(d)
@@ -98,20 +99,20 @@ func (s *podState) graceAfter(c *containerState, kind probeKind) time.Duration {
 }
 
 // eventUnwell says why a container is killed, and whether it comes again.
-func (s *podState) eventUnwell(c *containerState, kind probeKind) event {
+func (s *podState) eventUnwell(c *containerState, kind probeKind) events.Event {
 	what := strings.ToLower(kind.String())
 	switch {
 	case c.sidecar:
-		return eventKilling(fmt.Sprintf("Init container %s failed %s probe", c.spec.Name, what))
+		return events.Killing(fmt.Sprintf("Init container %s failed %s probe", c.spec.Name, what))
 	case s.policy(c) == corev1.RestartPolicyNever:
-		return eventKilling(fmt.Sprintf("Container %s failed %s probe", c.spec.Name, what))
+		return events.Killing(fmt.Sprintf("Container %s failed %s probe", c.spec.Name, what))
 	default:
-		return eventKilling(fmt.Sprintf("Container %s failed %s probe, will be restarted", c.spec.Name, what))
+		return events.Killing(fmt.Sprintf("Container %s failed %s probe, will be restarted", c.spec.Name, what))
 	}
 }
 
 // quit has a container's guest end by then. Asked again, it only brings the end forward.
-func (c *containerState) quit(d *decision, by time.Time, why event) {
+func (c *containerState) quit(d *decision, by time.Time, why events.Event) {
 	if c.step != running || !c.stopBy.IsZero() && !by.Before(c.stopBy) {
 		return
 	}
@@ -151,7 +152,7 @@ func (c *containerState) conclude(d *decision, turn bool) {
 // stopAll has every guest of the pod end by then: sidecars after all else, the last of them first.
 func (s *podState) stopAll(d *decision, by time.Time) {
 	for i, c := range s.containers {
-		c.quit(d, by, eventStopping(c.spec.Name))
+		c.quit(d, by, events.Stopping(c.spec.Name))
 		c.conclude(d, !c.sidecar || !s.needed(i))
 		c.decideProbes(d)
 	}

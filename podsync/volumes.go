@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/events"
 	"github.com/krustlet-go/krustlet-wasi/podsync/objects"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/podsync/volume"
@@ -53,7 +54,7 @@ func (w *worker) setUpVolumes(ctx context.Context, pod *corev1.Pod) error {
 	if ctx.Err() == nil {
 		for _, err := range failed {
 			w.log.Warn("the pod cannot be set up", zap.Error(err))
-			w.record(pod, nil, eventMountFailed(err))
+			w.record(pod, nil, events.MountFailed(err))
 		}
 	}
 	return errors.Join(failed...)
@@ -87,7 +88,7 @@ func (w *worker) keepVolumes(ctx context.Context) {
 		}
 		if err := w.volumes.Refresh(ctx, pod); err != nil && ctx.Err() == nil {
 			w.log.Warn("cannot bring the pod's volumes up to date, will try again", zap.Error(err))
-			w.record(pod, nil, eventMountFailed(err))
+			w.record(pod, nil, events.MountFailed(err))
 		}
 		if time.Now().Before(rested) {
 			continue

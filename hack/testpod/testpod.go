@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -39,4 +40,47 @@ func Deleted(pod *corev1.Pod, grace int64) *corev1.Pod {
 	now := metav1.NewTime(Epoch)
 	pod.DeletionTimestamp, pod.DeletionGracePeriodSeconds = &now, &grace
 	return pod
+}
+
+// Size is a size of n hundredths of a processor, and as many mebibytes.
+func Size(n int64) corev1.ResourceRequirements {
+	list := corev1.ResourceList{
+		corev1.ResourceCPU: *resource.NewMilliQuantity(10*n, resource.DecimalSI), corev1.ResourceMemory: *resource.NewQuantity(n<<20, resource.BinarySI),
+	}
+	return corev1.ResourceRequirements{Requests: list, Limits: list.DeepCopy()}
+}
+
+// WithSize is the next generation of a pod, in which a container has another size.
+func WithSize(pod *corev1.Pod, container string, n int64) *corev1.Pod {
+	pod = pod.DeepCopy()
+	pod.Generation++
+	find(pod, container).Resources = Size(n)
+	return pod
+}
+
+// WithImage is the pod with another image for one of its containers.
+func WithImage(pod *corev1.Pod, container, image string) *corev1.Pod {
+	pod = pod.DeepCopy()
+	find(pod, container).Image = image
+	return pod
+}
+
+// WithDebugger is the pod with an ephemeral container more.
+func WithDebugger(pod *corev1.Pod, name string) *corev1.Pod {
+	pod = pod.DeepCopy()
+	e := corev1.EphemeralContainer{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: name, Image: "debugger:v1"}}
+	pod.Spec.EphemeralContainers = append(pod.Spec.EphemeralContainers, e)
+	return pod
+}
+
+// find is a container of a pod.
+func find(pod *corev1.Pod, name string) *corev1.Container {
+	for _, list := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
+		for i := range list {
+			if list[i].Name == name {
+				return &list[i]
+			}
+		}
+	}
+	panic("the pod has no container " + name)
 }
