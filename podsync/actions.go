@@ -15,67 +15,83 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/krustlet-go/krustlet-wasi/podsync/events"
+	"github.com/krustlet-go/krustlet-wasi/podsync/life"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/podsync/volume"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// started is startDone with the process, which the worker keeps and the state does not know.
+// obtained is pulled with the modules, which the loop keeps and the state does not know.
+type obtained struct {
+	life.Pulled
+	images containerImages
+}
+
+// containerImages are the images that a container needs.
+type containerImages struct {
+	module registry.Module
+	shown  map[string]registry.Module // by the volumes that show them
+}
+
+// started is the input of that name with the process, which the loop keeps and the state does not know.
 type started struct {
-	startDone
+	life.Started
 	process runtime.Process
 }
 
 // perform carries out an action of decide. It does not block.
-func (w *worker) perform(ctx context.Context, action any) {
-	pod, starts, isolated, at := w.state.given(), w.starts, w.state.isolated, w.state.place
+func (w *worker) perform(ctx context.Context, action life.Action) {
+	pod, starts, isolated, at := w.state.Given(), w.starts, w.state.Isolated(), w.state.Addresses()
 	switch a := action.(type) {
-	case prepare:
+	case life.Prepare:
 		w.tasks.Go(func() { w.send(w.setUp(starts, pod, at)) })
-	case pull:
+	case life.Pull:
 		w.measures.pullBegins(time.Now())
-		w.tasks.Go(func() { w.send(w.pull(starts, pod, a.container)) })
-	case start:
-		w.tasks.Go(func() { w.send(w.start(starts, pod, isolated, podspec.ReachOf(pod, at, w.node.Address), a)) })
-	case stop:
-		if process := w.processes[a.container]; process != nil {
-			process.Stop(a.grace)
+		w.tasks.Go(func() { w.send(w.pull(starts, pod, a.Container)) })
+	case life.Start:
+		images := w.images[a.Container.Name]
+		w.tasks.Go(func() { w.send(w.start(starts, pod, isolated, podspec.ReachOf(pod, at, w.node.Address), a, images)) })
+	case life.Stop:
+		if process := w.processes[a.Container]; process != nil {
+			process.Stop(a.Grace)
 		}
-	case ask:
-		if process := w.processes[a.container.Name]; process != nil {
+	case life.Ask:
+		if process := w.processes[a.Container.Name]; process != nil {
 			w.tasks.Go(func() { w.send(w.ask(ctx, pod, process, a)) })
 		}
-	case hook:
-		if process := w.processes[a.container.Name]; process != nil {
+	case life.Hook:
+		if process := w.processes[a.Container.Name]; process != nil {
 			while := ctx
-			if a.kind == postStart {
+			if a.Kind == life.PostStart {
 				while = starts // a pod that is to end does not wait for it
 			}
 			w.tasks.Go(func() { w.send(w.hook(while, pod, process, a)) })
 		}
-	case weigh:
+	case life.Weigh:
 		w.tasks.Go(func() { w.send(w.weigh(a)) })
-	case resize:
-		if process := w.processes[a.container.Name]; process != nil {
+	case life.Resize:
+		if process := w.processes[a.Container.Name]; process != nil {
 			w.tasks.Go(func() { w.send(w.resize(ctx, pod, process, a)) })
 		}
-	case giveUp:
+	case life.GiveUp:
 		w.giveUp()
-	case remove:
-		w.tasks.Go(func() { w.send(removed{w.remove(ctx, pod, a.object)}) })
-	case announce:
-		w.record(pod, a.container, a.event)
+	case life.Remove:
+		w.tasks.Go(func() { w.send(life.Removed{Err: w.remove(ctx, pod, a.Object)}) })
+	case life.Announce:
+		w.record(pod, a.Container, a.Event)
+	default:
+		w.log.DPanic("nothing carries out an action", zap.String("type", fmt.Sprintf("%T", action)))
 	}
 }
 
 // setUp is prepare, told of.
-func (w *worker) setUp(ctx context.Context, pod *corev1.Pod, before podspec.Addresses) prepared {
+func (w *worker) setUp(ctx context.Context, pod *corev1.Pod, before podspec.Addresses) life.Prepared {
 	ctx, span := w.trace(ctx, "pod.setup", nil)
 	result := w.prepare(ctx, pod, before)
-	endTrace(span, result.err)
+	endTrace(span, result.Err)
 	switch {
-	case result.err == nil && result.refused == nil:
+	case result.Err == nil && result.Refused == nil:
 		w.node.Metrics.StartedPods.Inc()
 	case ctx.Err() == nil:
 		w.node.Metrics.StartedPodErrors.Inc()
@@ -85,22 +101,22 @@ func (w *worker) setUp(ctx context.Context, pod *corev1.Pod, before podspec.Addr
 
 // prepare makes what the pod's containers share. What this node cannot give a pod is refused here, before
 // anything starts.
-func (w *worker) prepare(ctx context.Context, pod *corev1.Pod, before podspec.Addresses) prepared {
-	fail := func(err error, as func(error) events.Event) prepared {
+func (w *worker) prepare(ctx context.Context, pod *corev1.Pod, before podspec.Addresses) life.Prepared {
+	fail := func(err error, as func(error) events.Event) life.Prepared {
 		if ctx.Err() == nil {
 			w.log.Warn("the pod cannot be set up", zap.Error(err))
 			w.record(pod, nil, as(err))
 		}
-		return prepared{err: err}
+		return life.Prepared{Err: err}
 	}
 	no, err := w.node.admit(ctx, w, pod)
 	if err != nil {
 		return fail(err, events.SandboxFailed)
 	}
 	if no != nil {
-		w.log.Warn("the node cannot take the pod", zap.String("reason", no.reason), zap.String("why", no.message))
-		w.record(pod, nil, events.Warning(no.reason, no.message))
-		return prepared{refused: no}
+		w.log.Warn("the node cannot take the pod", zap.String("reason", no.Reason), zap.String("why", no.Message))
+		w.record(pod, nil, events.Warning(no.Reason, no.Message))
+		return life.Prepared{Refused: no}
 	}
 	if err := unsupported(pod); err != nil {
 		return fail(err, events.MountFailed)
@@ -109,9 +125,9 @@ func (w *worker) prepare(ctx context.Context, pod *corev1.Pod, before podspec.Ad
 		return fail(err, events.MountFailed)
 	}
 	if err := w.setUpVolumes(ctx, pod); err != nil {
-		return prepared{err: err}
+		return life.Prepared{Err: err}
 	}
-	at, err := w.place(ctx, pod, before)
+	at, err := w.giveAddresses(ctx, pod, before)
 	if err != nil {
 		return fail(err, events.SandboxFailed)
 	}
@@ -137,7 +153,7 @@ func (w *worker) prepare(ctx context.Context, pod *corev1.Pod, before podspec.Ad
 			return fail(err, events.SandboxFailed)
 		}
 	}
-	return prepared{isolated: isolated, place: at}
+	return life.Prepared{Isolated: isolated, Addresses: at}
 }
 
 // Reasons for which a container waits when its image cannot be had.
@@ -149,29 +165,29 @@ const (
 
 // pull looks up the images that a container needs, and asks registries for them, as their pull policies say: those of the volumes
 // that it mounts, and its own.
-func (w *worker) pull(ctx context.Context, pod *corev1.Pod, c *corev1.Container) pullDone {
+func (w *worker) pull(ctx context.Context, pod *corev1.Pod, c *corev1.Container) obtained {
 	keys := w.node.keysOf(ctx, w, pod)
-	done := pullDone{container: c.Name, shown: map[string]registry.Module{}}
+	got := containerImages{shown: map[string]registry.Module{}}
 	for _, need := range neededImages(pod, c) {
 		module, reason, err := w.obtain(ctx, pod, c, need, keys)
 		switch {
 		case err != nil && ctx.Err() != nil:
-			return pullDone{container: c.Name, err: fmt.Errorf("pull given up: %w", context.Canceled)}
+			return obtained{Pulled: life.Pulled{Container: c.Name, Err: fmt.Errorf("pull given up: %w", context.Canceled)}}
 		case err != nil:
 			w.record(pod, c, events.Failed(reason))
 			w.node.Metrics.ContainerErrors.WithLabelValues(kindLabel(pod, c.Name), reason).Inc()
-			failed := pullDone{container: c.Name, reason: reason, err: err}
+			failed := life.Pulled{Container: c.Name, Reason: reason, Err: err}
 			if need.volume != "" {
-				failed.lacks = need.image
+				failed.Lacks = need.image
 			}
-			return failed
+			return obtained{Pulled: failed}
 		case need.volume != "":
-			done.shown[need.volume] = module
+			got.shown[need.volume] = module
 		default:
-			done.module = module
+			got.module = module
 		}
 	}
-	return done
+	return obtained{life.Pulled{Container: c.Name, ImageID: got.module.ImageID, Others: len(got.shown) > 0}, got}
 }
 
 // obtain is pull of one image. With an error comes the reason for which the container waits.
@@ -227,53 +243,53 @@ const (
 )
 
 // start puts a run together and asks the engine for it.
-func (w *worker) start(ctx context.Context, pod *corev1.Pod, isolated bool, at podspec.Reach, a start) started {
-	kind := kindLabel(pod, a.container.Name)
+func (w *worker) start(ctx context.Context, pod *corev1.Pod, isolated bool, at podspec.Reach, a life.Start, images containerImages) started {
+	kind := kindLabel(pod, a.Container.Name)
 	w.node.Metrics.StartedContainers.WithLabelValues(kind).Inc()
-	ctx, span := w.trace(ctx, "container.start", a.container)
-	result := w.startRun(ctx, pod, isolated, at, a)
-	endTrace(span, result.err)
-	if result.err != nil && ctx.Err() == nil {
-		w.node.Metrics.ContainerErrors.WithLabelValues(kind, cmp.Or(result.reason, reasonRunContainerError)).Inc()
+	ctx, span := w.trace(ctx, "container.start", a.Container)
+	result := w.startRun(ctx, pod, isolated, at, a, images)
+	endTrace(span, result.Err)
+	if result.Err != nil && ctx.Err() == nil {
+		w.node.Metrics.ContainerErrors.WithLabelValues(kind, cmp.Or(result.Reason, life.ReasonRunContainerError)).Inc()
 	}
 	return result
 }
 
-func (w *worker) startRun(ctx context.Context, pod *corev1.Pod, isolated bool, at podspec.Reach, a start) started {
+func (w *worker) startRun(ctx context.Context, pod *corev1.Pod, isolated bool, at podspec.Reach, a life.Start, images containerImages) started {
 	id := newID()
 	fail := func(reason string, err error) started {
 		if ctx.Err() != nil {
 			err = fmt.Errorf("start given up: %w", context.Canceled)
 		} else {
-			w.log.Warn("the container cannot be started", zap.String("container", a.container.Name), zap.Error(err))
-			w.record(pod, a.container, events.Failed(err.Error()))
+			w.log.Warn("the container cannot be started", zap.String("container", a.Container.Name), zap.Error(err))
+			w.record(pod, a.Container, events.Failed(err.Error()))
 		}
-		return started{startDone: startDone{container: a.container.Name, id: id, reason: reason, err: err}}
+		return started{Started: life.Started{Container: a.Container.Name, ID: id, Reason: reason, Err: err}}
 	}
-	spec, err := w.spec(ctx, pod, a.container, a.state.module, at)
+	spec, err := w.spec(ctx, pod, a.Container, images.module, at)
 	if err != nil {
 		return fail(reasonCreateContainerConfigError, err)
 	}
-	attempt := a.state.attempt + 1
+	attempt := a.Attempt
 	spec.ID, spec.Isolated = id, isolated
-	spec.Of = runtime.Origin{Pod: string(pod.UID), Container: a.container.Name, Attempt: attempt, ImageID: a.state.module.ImageID}
+	spec.Of = runtime.Origin{Pod: string(pod.UID), Container: a.Container.Name, Attempt: attempt, ImageID: images.module.ImageID}
 	spec.LogMaxSize, spec.LogMaxFiles = w.node.ContainerLogMaxSize, w.node.ContainerLogMaxFiles
-	spec.Listen, spec.ListenFree = podspec.Sockets(pod, a.container, at), podspec.Offers(pod, exposedPorts(a.state.module), at)
+	spec.Listen, spec.ListenFree = podspec.Sockets(pod, a.Container, at), podspec.Offers(pod, exposedPorts(images.module), at)
 	spec.OutputRate = w.node.ContainerOutputRate
-	spec.Log, spec.Mounts, err = w.dirs.makeRun(ctx, a.container, attempt, a.state.module.Root)
+	spec.Log, spec.Mounts, err = w.dirs.makeRun(ctx, a.Container, attempt, images.module.Root)
 	if err != nil {
 		return fail(reasonCreateContainerError, err)
 	}
-	if err := w.dirs.links.make(pod, a.container.Name, id, spec.Log); err != nil {
-		w.log.Warn("log shippers will not find the container's log", zap.String("container", a.container.Name), zap.Error(err))
+	if err := w.dirs.links.make(pod, a.Container.Name, id, spec.Log); err != nil {
+		w.log.Warn("log shippers will not find the container's log", zap.String("container", a.Container.Name), zap.Error(err))
 	}
-	if a.state.ephemeral { // it may mount a volume that nothing else does, and that was not made
+	if podspec.KindOf(pod, a.Container.Name) == podspec.Ephemeral { // it may mount a volume that nothing else does, and that was not made
 		if err := w.setUpVolumes(ctx, pod); err != nil {
 			return fail(reasonCreateContainerError, err)
 		}
 	}
-	mounts, err := w.mounts(pod, a.container, spec.Env, a.state.shown)
-	w.countShown(a.container, a.state.shown, err)
+	mounts, err := w.mounts(pod, a.Container, spec.Env, images.shown)
+	w.countShown(a.Container, images.shown, err)
 	switch {
 	case errors.Is(err, volume.ErrImageMount):
 		return fail(reasonCreateContainerError, err)
@@ -281,13 +297,13 @@ func (w *worker) startRun(ctx context.Context, pod *corev1.Pod, isolated bool, a
 		return fail(reasonCreateContainerConfigError, err)
 	}
 	spec.Mounts = append(spec.Mounts, mounts...)
-	if err := w.dirs.keepShown(a.container.Name, a.state.shown); err != nil {
+	if err := w.dirs.keepShown(a.Container.Name, images.shown); err != nil {
 		return fail(reasonCreateContainerError, err)
 	}
-	if err := w.dirs.keepSpec(a.container.Name, spec); err != nil {
+	if err := w.dirs.keepSpec(a.Container.Name, spec); err != nil {
 		return fail(reasonCreateContainerError, err)
 	}
-	w.record(pod, a.container, events.Created())
+	w.record(pod, a.Container, events.Created())
 	began := time.Now()
 	process, err := w.node.Engine.Start(ctx, spec, runtime.Streams{})
 	w.node.Metrics.Operation("start_container", began, err)
@@ -297,9 +313,9 @@ func (w *worker) startRun(ctx context.Context, pod *corev1.Pod, isolated bool, a
 	case err != nil:
 		return fail("", err)
 	}
-	w.record(pod, a.container, events.Started())
-	w.log.Info("container started", zap.String("container", a.container.Name), zap.String("image", a.container.Image), zap.Int32("attempt", attempt))
-	return started{startDone{container: a.container.Name, id: id, at: time.Now()}, process}
+	w.record(pod, a.Container, events.Started())
+	w.log.Info("container started", zap.String("container", a.Container.Name), zap.String("image", a.Container.Image), zap.Int32("attempt", attempt))
+	return started{life.Started{Container: a.Container.Name, ID: id, At: time.Now()}, process}
 }
 
 // spec reads what a container's spec refers to, and says what the engine is to be told.

@@ -16,6 +16,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/krustlet-go/krustlet-wasi/podsync/address"
+	"github.com/krustlet-go/krustlet-wasi/podsync/life"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
@@ -35,8 +36,8 @@ type network struct {
 	served []netip.Prefix // the same, or none
 }
 
-// place gives a pod its addresses, or those that it has from before. It waits for the node's podCIDR.
-func (w *worker) place(ctx context.Context, pod *corev1.Pod, before podspec.Addresses) (podspec.Addresses, error) {
+// giveAddresses gives a pod its addresses, or those that it has from before. It waits for the node's podCIDR.
+func (w *worker) giveAddresses(ctx context.Context, pod *corev1.Pod, before podspec.Addresses) (podspec.Addresses, error) {
 	if pod.Spec.HostNetwork {
 		return podspec.Addresses{Known: true}, nil
 	}
@@ -60,7 +61,7 @@ func (w *worker) place(ctx context.Context, pod *corev1.Pod, before podspec.Addr
 		return podspec.Addresses{}, fmt.Errorf("giving the pod an address: %w", err)
 	}
 	p := podspec.Addresses{Known: true, Own: own}
-	return p, w.dirs.keepPlace(p)
+	return p, w.dirs.keepAddresses(p)
 }
 
 // serveAddresses sees to it that the pool has the node's ranges, and the machine takes them for its own. Where it may not, the
@@ -129,56 +130,47 @@ func (m *Manager) podRanges(ctx context.Context) ([]netip.Prefix, error) {
 }
 
 // claim has a pod from before keep its addresses, unless it will not need them or another pod has them.
-func (m *Manager) claim(state *podState, adopted adoption) {
-	own := state.place.Own
-	if len(own) == 0 || state.life == finished && len(adopted.running) == 0 {
+func (m *Manager) claim(state *life.Pod, adopted adoption) {
+	own, pod := state.Addresses().Own, state.Object()
+	if len(own) == 0 || state.Stage() == life.Terminal && len(adopted.running) == 0 {
 		return
 	}
-	if !m.network.pool.Keep(string(state.pod.UID), own) {
-		m.Log.Warn("another pod has the addresses of a pod from before, which gets others", zap.String("namespace", state.pod.Namespace),
-			zap.String("pod", state.pod.Name), zap.Stringers("addresses", own))
-		state.place = podspec.Addresses{}
+	if !m.network.pool.Keep(string(pod.UID), own) {
+		m.Log.Warn("another pod has the addresses of a pod from before, which gets others", zap.String("namespace", pod.Namespace),
+			zap.String("pod", pod.Name), zap.Stringers("addresses", own))
+		state.Apply(life.AddressesLost{}, time.Now())
 	}
 }
 
-// releasePlace lets others have the addresses of a pod that has ended. Its status goes on showing them.
-func (w *worker) releasePlace() {
-	if w.state.life == finished && len(w.processes) == 0 {
-		w.node.network.pool.Release(string(w.state.pod.UID))
+// releaseAddresses lets others have the addresses of a pod that has ended. Its status goes on showing them.
+func (w *worker) releaseAddresses() {
+	if w.state.Stage() == life.Terminal && len(w.processes) == 0 {
+		w.node.network.pool.Release(string(w.state.Object().UID))
 	}
 }
 
 // podIP is the first address at which the pod is reached.
 func (w *worker) podIP() string { return w.view.Load().pod.Status.PodIP }
 
-// keepPlace notes where the pod is reached, for agents to come: its own addresses, or none for the node's.
-func (d podDirs) keepPlace(p podspec.Addresses) error {
+// keepAddresses notes where the pod is reached, for agents to come: its own addresses, or none for the node's.
+func (d podDirs) keepAddresses(p podspec.Addresses) error {
 	var lines strings.Builder
 	for _, a := range p.Own {
 		fmt.Fprintln(&lines, a)
 	}
-	if err := writeWhole(d.placeFile(), lines.String()); err != nil {
+	if err := writeWhole(d.addressesFile(), lines.String()); err != nil {
 		return fmt.Errorf("noting the pod's addresses: %w", err)
 	}
 	return nil
 }
 
-// place is what keepPlace was given last, or else what the status of a pod that was set up says.
-func (d podDirs) place(status *corev1.PodStatus, wasSetUp bool) podspec.Addresses {
-	if content, err := readState(d.placeFile()); err == nil {
-		if own, err := address.Parse(strings.Fields(string(content))); err == nil {
-			return podspec.Addresses{Known: true, Own: own}
-		}
-	}
-	var lines []string
-	switch {
-	case !wasSetUp || status.PodIP == "":
+// addresses are those that keepAddresses was given last. They are not known where nothing was noted, or nothing that can be read:
+// then the pod's status tells.
+func (d podDirs) addresses() podspec.Addresses {
+	content, err := readState(d.addressesFile())
+	if err != nil {
 		return podspec.Addresses{}
-	case status.PodIP != status.HostIP:
-		for _, ip := range status.PodIPs {
-			lines = append(lines, ip.IP)
-		}
 	}
-	own, err := address.Parse(lines)
+	own, err := address.Parse(strings.Fields(string(content)))
 	return podspec.Addresses{Known: err == nil, Own: own}
 }

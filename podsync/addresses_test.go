@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -22,7 +23,7 @@ func addressed(t *testing.T, pods int, cidrs ...string) *home {
 	t.Helper()
 	var all []*corev1.Pod
 	for i := range pods {
-		pod := testPod(corev1.RestartPolicyNever, "a")
+		pod := testpod.New(corev1.RestartPolicyNever, "a")
 		pod.Name, pod.UID = fmt.Sprint("p", i), types.UID(fmt.Sprint("u", i))
 		pod.Spec.Containers[0].Ports = []corev1.ContainerPort{{ContainerPort: 80}}
 		all = append(all, pod)
@@ -129,7 +130,7 @@ func TestAddressIsKeptBeforeItIsReported(t *testing.T) {
 		if err := dirs.make(); err != nil {
 			t.Fatal(err)
 		}
-		if err := dirs.keepPlace(podspec.Addresses{Known: true, Own: []netip.Addr{netip.MustParseAddr("127.9.8.5")}}); err != nil {
+		if err := dirs.keepAddresses(podspec.Addresses{Known: true, Own: []netip.Addr{netip.MustParseAddr("127.9.8.5")}}); err != nil {
 			t.Fatal(err)
 		}
 		h.run(func(*Manager) {

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/life"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -17,16 +18,13 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// refusal is why a pod may not run on this node, in the words of a kubelet.
-type refusal struct{ reason, message string }
-
-func mismatch(name, what string) *refusal {
-	return &refusal{name, fmt.Sprintf("Predicate %s failed: %s", name, what)}
+func mismatch(name, what string) *life.Refusal {
+	return &life.Refusal{Reason: name, Message: fmt.Sprintf("Predicate %s failed: %s", name, what)}
 }
 
 // refuse says whether the node can take a pod beside others. The scheduler has asked the same, but others may have bound
 // the pod, or more than one scheduler may be at work. node may be nil: then its labels and taints are not known.
-func refuse(pod *corev1.Pod, node *corev1.Node, allocatable corev1.ResourceList, used taken) *refusal {
+func refuse(pod *corev1.Pod, node *corev1.Node, allocatable corev1.ResourceList, used taken) *life.Refusal {
 	if no := cmp.Or(refuseSysctls(pod), refuseOS(pod, node), refuseGroupsPolicy(pod)); no != nil {
 		return no
 	}
@@ -37,25 +35,25 @@ func refuse(pod *corev1.Pod, node *corev1.Node, allocatable corev1.ResourceList,
 }
 
 // refuseOS says whether a pod is for another operating system than the one that a node of WebAssembly counts as.
-func refuseOS(pod *corev1.Pod, node *corev1.Node) *refusal {
+func refuseOS(pod *corev1.Pod, node *corev1.Node) *life.Refusal {
 	label, labelled := pod.Labels[corev1.LabelOSStable]
 	if labelled && label != string(corev1.Linux) && (node == nil || label != node.Labels[corev1.LabelOSStable]) {
-		return &refusal{"PodOSSelectorNodeLabelDoesNotMatch", "Failed to admit pod as the `kubernetes.io/os` label doesn't match node label"}
+		return &life.Refusal{Reason: "PodOSSelectorNodeLabelDoesNotMatch", Message: "Failed to admit pod as the `kubernetes.io/os` label doesn't match node label"}
 	}
 	if os := pod.Spec.OS; os != nil && os.Name != corev1.Linux {
-		return &refusal{"PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS"}
+		return &life.Refusal{Reason: "PodOSNotSupported", Message: "Failed to admit pod as the OS field doesn't match node OS"}
 	}
 	return nil
 }
 
-func refuseResources(pod *corev1.Pod, allocatable, used corev1.ResourceList) *refusal {
+func refuseResources(pod *corev1.Pod, allocatable, used corev1.ResourceList) *life.Refusal {
 	requests := podspec.Requests(pod)
 	for _, name := range []corev1.ResourceName{corev1.ResourcePods, corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourceEphemeralStorage} {
 		if _, limited := allocatable[name]; !limited {
 			continue
 		}
 		if r, u, c := podspec.Amount(requests, name), podspec.Amount(used, name), podspec.Amount(allocatable, name); r > 0 && r > c-u {
-			return &refusal{"OutOf" + string(name), fmt.Sprintf(
+			return &life.Refusal{Reason: "OutOf" + string(name), Message: fmt.Sprintf(
 				"Node didn't have enough resource: %s, requested: %d, used: %d, capacity: %d", name, r, u, c)}
 		}
 	}
@@ -63,7 +61,7 @@ func refuseResources(pod *corev1.Pod, allocatable, used corev1.ResourceList) *re
 }
 
 // refuseAffinity says whether a pod does not want to be on the node.
-func refuseAffinity(pod *corev1.Pod, node *corev1.Node) *refusal {
+func refuseAffinity(pod *corev1.Pod, node *corev1.Node) *life.Refusal {
 	if node == nil {
 		return nil
 	}
@@ -74,7 +72,7 @@ func refuseAffinity(pod *corev1.Pod, node *corev1.Node) *refusal {
 }
 
 // refuseTaints says whether the node does not want a pod.
-func refuseTaints(pod *corev1.Pod, node *corev1.Node) *refusal {
+func refuseTaints(pod *corev1.Pod, node *corev1.Node) *life.Refusal {
 	if node == nil {
 		return nil
 	}
@@ -87,7 +85,7 @@ func refuseTaints(pod *corev1.Pod, node *corev1.Node) *refusal {
 
 // refusePressure says whether a node under pressure does not take a pod. One that is short of memory alone takes those that say
 // how much of it they need, or that they do not mind.
-func refusePressure(pod *corev1.Pod, conditions []corev1.NodeConditionType) *refusal {
+func refusePressure(pod *corev1.Pod, conditions []corev1.NodeConditionType) *life.Refusal {
 	if len(conditions) == 0 || critical(pod) {
 		return nil
 	}
@@ -97,7 +95,7 @@ func refusePressure(pod *corev1.Pod, conditions []corev1.NodeConditionType) *ref
 			return nil
 		}
 	}
-	return &refusal{reasonEvicted, fmt.Sprintf("The node had condition: %v. ", conditions)}
+	return &life.Refusal{Reason: life.ReasonEvicted, Message: fmt.Sprintf("The node had condition: %v. ", conditions)}
 }
 
 // systemCritical is the lowest priority of those pods that the cluster itself needs.
@@ -120,7 +118,7 @@ type admissions struct {
 }
 
 // admit says why the node cannot take a worker's pod, or nothing. A pod that was taken is counted until it has ended.
-func (m *Manager) admit(ctx context.Context, w *worker, pod *corev1.Pod) (*refusal, error) {
+func (m *Manager) admit(ctx context.Context, w *worker, pod *corev1.Pod) (*life.Refusal, error) {
 	select {
 	case <-m.synced: // the pods from before come first
 	case <-ctx.Done():

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -53,13 +54,13 @@ func TestRefuse(t *testing.T) {
 		"taint": {func(p *corev1.Pod) { p.Spec.Tolerations = nil }, "TaintToleration Predicate TaintToleration failed: node(s) had taints that the pod didn't tolerate"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			pod := testPod(corev1.RestartPolicyAlways, "a")
+			pod := testpod.New(corev1.RestartPolicyAlways, "a")
 			pod.Spec.Tolerations = []corev1.Toleration{{Key: "arch", Operator: corev1.TolerationOpExists}}
 			tt.change(pod)
 			used := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("500m"), corev1.ResourceMemory: resource.MustParse("512Mi")}
 			got := ""
 			if no := refuse(pod, node, smallNode(10), taken{resources: used}); no != nil {
-				got = no.reason + " " + no.message
+				got = no.Reason + " " + no.Message
 			}
 			if got != tt.want {
 				t.Errorf("%q, want %q", got, tt.want)
@@ -74,7 +75,7 @@ func TestAdmission(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var pods []*corev1.Pod
 		for i := range 4 {
-			pod := testPod(corev1.RestartPolicyNever, "a")
+			pod := testpod.New(corev1.RestartPolicyNever, "a")
 			pod.Name, pod.UID = fmt.Sprintf("p%d", i), types.UID(fmt.Sprintf("u%d", i))
 			pods = append(pods, pod)
 		}

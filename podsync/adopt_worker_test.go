@@ -10,6 +10,8 @@ import (
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
+	"github.com/krustlet-go/krustlet-wasi/podsync/life"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
@@ -25,13 +27,13 @@ func startAgents(t *testing.T, policy corev1.RestartPolicy, away bool) *agents {
 	e := &engine{}
 	e.onForget = func(g *guest) {
 		pod, there := a.object()
-		if there && !(endedRun{id: g.spec.ID, container: "a", attempt: g.spec.Of.Attempt}).told(pod) {
+		if there && !(life.EndedRun{ID: g.spec.ID, Container: "a", Attempt: g.spec.Of.Attempt}).Told(pod) {
 			t.Errorf("attempt %d is forgotten, and its exit not reported: %+v", g.spec.Of.Attempt, pod.Status.ContainerStatuses)
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	a.cancel = cancel
-	a.shell = startShell(t, ctx, testPod(policy, "a"), e, &images{}, away)
+	a.shell = startShell(t, ctx, testpod.New(policy, "a"), e, &images{}, away)
 	a.settle(time.Second)
 	return a
 }
@@ -105,7 +107,7 @@ func TestExitWithoutAgent(t *testing.T) {
 		patches, began := a.patches.Load(), a.status().State.Running.StartedAt
 		a.settle(time.Hour)
 		a.engine.all()[0].end(7)
-		endedAt := stamp(time.Now())
+		endedAt := metav1.NewTime(time.Now())
 		a.settle(time.Hour)
 		a.next()
 		pod, _ := a.object()
@@ -162,7 +164,7 @@ func TestLostGuestRunsAgain(t *testing.T) {
 		a.engine.guests = nil
 		a.next()
 		c := a.status()
-		if last := c.LastTerminationState.Terminated; last == nil || last.ExitCode != 137 || last.Message != lostMessage || c.RestartCount != 1 || c.State.Running == nil {
+		if last := c.LastTerminationState.Terminated; last == nil || last.ExitCode != 137 || last.Message != life.LostMessage || c.RestartCount != 1 || c.State.Running == nil {
 			t.Errorf("%+v", c)
 		}
 		a.stop()
@@ -174,7 +176,7 @@ func TestDeletionAcrossAgents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := startAgents(t, corev1.RestartPolicyAlways, false)
 		pod, _ := a.object()
-		pod = deleted(pod, 30)
+		pod = testpod.Deleted(pod, 30)
 		by := metav1.NewTime(time.Now().Truncate(time.Second).Add(30 * time.Second))
 		pod.DeletionTimestamp = &by
 		a.worker.mailbox.put(pod)
@@ -204,8 +206,8 @@ func TestDeletionAcrossAgents(t *testing.T) {
 // TestStrayEndsBeforeAnythingStarts: a run that the container must not have any more is dead before the next begins.
 func TestStrayEndsBeforeAnythingStarts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		pod := testPod(corev1.RestartPolicyAlways, "a")
-		pod.Status = corev1.PodStatus{Phase: corev1.PodRunning, ContainerStatuses: []corev1.ContainerStatus{*isTerminated("x", 1, 137)}}
+		pod := testpod.New(corev1.RestartPolicyAlways, "a")
+		pod.Status = corev1.PodStatus{Phase: corev1.PodRunning, ContainerStatuses: []corev1.ContainerStatus{*testpod.IsTerminated("x", 1, 137)}}
 		e := &engine{}
 		stray := e.host("x", runtime.Origin{Pod: "u1", Container: "a", Attempt: 1})
 		stray.dying = 20 * time.Second
@@ -231,7 +233,7 @@ func TestFullEngineIsAskedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		e := &engine{failures: []error{runtime.ErrFull, runtime.ErrLost}}
-		s := newShell(t, ctx, testPod(corev1.RestartPolicyNever, "a"), e, &images{})
+		s := newShell(t, ctx, testpod.New(corev1.RestartPolicyNever, "a"), e, &images{})
 		time.Sleep(time.Second)
 		synctest.Wait()
 		pod, _ := s.object()
@@ -252,7 +254,7 @@ func TestFullEngineIsAskedAgain(t *testing.T) {
 func TestWhatTheEngineIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		pod := testPod(corev1.RestartPolicyAlways, "a")
+		pod := testpod.New(corev1.RestartPolicyAlways, "a")
 		pod.Spec.Containers[0].Stdin, pod.Spec.Containers[0].StdinOnce = true, true
 		s := newShell(t, ctx, pod, &engine{life: time.Minute}, &images{})
 		time.Sleep(90 * time.Second)

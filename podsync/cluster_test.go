@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
 	nodev1 "k8s.io/api/node/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
@@ -20,6 +19,8 @@ import (
 	"k8s.io/client-go/tools/record"
 
 	"github.com/krustlet-go/krustlet-wasi/hack/testcluster"
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
+	"github.com/krustlet-go/krustlet-wasi/podsync/life"
 )
 
 func TestMain(m *testing.M) { os.Exit(testcluster.Main(m)) }
@@ -47,8 +48,8 @@ func newClusterNode(t *testing.T) *clusterNode {
 		t.Fatal(err)
 	}
 	n.settings = Settings{
-		NodeName: n.name, Address: testAddress, DataDir: t.TempDir(), Client: client, Images: &images{}, Engine: n.engine,
-		Events: n.events, Log: zap.NewNop(),
+		NodeName: n.name, Address: testpod.NodeAddress, DataDir: t.TempDir(), Client: client, Images: &images{}, Engine: n.engine,
+		Events: n.events, Log: strictLog(),
 	}
 	return n
 }
@@ -187,7 +188,7 @@ func TestRuntimeClassOnCluster(t *testing.T) {
 	}
 	n.await("waiting", "other", func(pod *corev1.Pod) bool {
 		c := pod.Status.ContainerStatuses
-		return pod.Status.Phase == corev1.PodPending && len(c) == 1 && c[0].State.Waiting != nil && c[0].State.Waiting.Reason == reasonContainerCreating
+		return pod.Status.Phase == corev1.PodPending && len(c) == 1 && c[0].State.Waiting != nil && c[0].State.Waiting.Reason == life.ReasonContainerCreating
 	})
 	for {
 		select {

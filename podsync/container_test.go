@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
@@ -111,7 +112,7 @@ func TestContainerSpecOfImage(t *testing.T) {
 }
 
 func TestUnsupported(t *testing.T) {
-	pod := testPod(corev1.RestartPolicyAlways, "init", "a")
+	pod := testpod.New(corev1.RestartPolicyAlways, "init", "a")
 	if err := unsupported(pod); err != nil {
 		t.Error(err)
 	}

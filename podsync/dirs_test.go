@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -30,7 +31,7 @@ func exists(path string) bool {
 }
 
 func TestRunDirs(t *testing.T) {
-	d := dirsOf(t.TempDir(), testPod(corev1.RestartPolicyAlways, "a"))
+	d := dirsOf(t.TempDir(), testpod.New(corev1.RestartPolicyAlways, "a"))
 	if err := d.make(); err != nil {
 		t.Fatal(err)
 	}

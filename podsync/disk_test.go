@@ -17,6 +17,7 @@ import (
 
 	"github.com/krustlet-go/krustlet-wasi/hack/deeptree"
 	"github.com/krustlet-go/krustlet-wasi/hack/ownprocess"
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	"github.com/krustlet-go/krustlet-wasi/node"
 )
 
@@ -70,7 +71,7 @@ func TestDeepPodsGo(t *testing.T) {
 	data, unmount := inMemory(t)
 	defer unmount()
 	logs := filepath.Join(data, "logs")
-	pod := testPod(corev1.RestartPolicyAlways, "a")
+	pod := testpod.New(corev1.RestartPolicyAlways, "a")
 	d := dirsOf(data, pod)
 	ownprocess.LimitFiles(t, 64)
 	for name, clear := range map[string]func() error{

@@ -6,7 +6,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
 )
 
 func TestEnvFileValue(t *testing.T) {
@@ -83,13 +85,13 @@ func TestEnvironmentFromFiles(t *testing.T) {
 	}{
 		"there":             {corev1.FileKeySelector{VolumeName: "data", Path: "env", Key: "A"}, "V=1", ""},
 		"no key":            {corev1.FileKeySelector{VolumeName: "data", Path: "env", Key: "B"}, "", `environment variable key "B" not found in file "env" of volume "data"`},
-		"no key, optional":  {corev1.FileKeySelector{VolumeName: "data", Path: "env", Key: "B", Optional: pointer(true)}, "", ""},
+		"no key, optional":  {corev1.FileKeySelector{VolumeName: "data", Path: "env", Key: "B", Optional: ptr.To(true)}, "", ""},
 		"no file":           {corev1.FileKeySelector{VolumeName: "data", Path: "none", Key: "A"}, "", `couldn't open env file "none" of volume "data": openat none: file does not exist`},
-		"no file, optional": {corev1.FileKeySelector{VolumeName: "data", Path: "none", Key: "A", Optional: pointer(true)}, "", ""},
+		"no file, optional": {corev1.FileKeySelector{VolumeName: "data", Path: "none", Key: "A", Optional: ptr.To(true)}, "", ""},
 		"too large":         {corev1.FileKeySelector{VolumeName: "data", Path: "large", Key: "A"}, "", `couldn't parse env file "large" of volume "data": it is larger than 1048576 bytes`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			pod := testPod(corev1.RestartPolicyAlways, "a")
+			pod := testpod.New(corev1.RestartPolicyAlways, "a")
 			c := &pod.Spec.Containers[0]
 			c.Env = []corev1.EnvVar{{Name: "V", ValueFrom: &corev1.EnvVarSource{FileKeyRef: &tt.ref}}}
 			env, err := environment(t.Context(), pod, c, surroundings{files: have})

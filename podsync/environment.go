@@ -138,7 +138,7 @@ func (b *builder) key(values map[string]string, key string, optional *bool, kind
 func (b *builder) configMap(ctx context.Context, name string, optional *bool) (map[string]string, bool, error) {
 	object, err := b.from.objects.FreshConfigMap(ctx, b.pod.Namespace, name)
 	if err != nil {
-		return absent(err, "configmap", name, optional)
+		return notThere(err, "configmap", name, optional)
 	}
 	return object.Data, true, nil
 }
@@ -146,7 +146,7 @@ func (b *builder) configMap(ctx context.Context, name string, optional *bool) (m
 func (b *builder) secret(ctx context.Context, name string, optional *bool) (map[string]string, bool, error) {
 	object, err := b.from.objects.FreshSecret(ctx, b.pod.Namespace, name)
 	if err != nil {
-		return absent(err, "secret", name, optional)
+		return notThere(err, "secret", name, optional)
 	}
 	values := make(map[string]string, len(object.Data))
 	for key, value := range object.Data {
@@ -155,8 +155,8 @@ func (b *builder) secret(ctx context.Context, name string, optional *bool) (map[
 	return values, true, nil
 }
 
-// absent says of an object that is not there what a kubelet says, unless it may be absent.
-func absent(err error, kind, name string, optional *bool) (map[string]string, bool, error) {
+// notThere says of an object that is not there what a kubelet says, unless it may be absent.
+func notThere(err error, kind, name string, optional *bool) (map[string]string, bool, error) {
 	switch {
 	case !apierrors.IsNotFound(err):
 		return nil, false, fmt.Errorf("reading %s %q: %w", kind, name, err)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -52,7 +53,7 @@ func somewhere() surroundings {
 			secrets:    map[string]map[string]string{"s": {"key": "hush", "one": "I"}},
 		},
 		services:    []*corev1.Service{service("default", "kubernetes", "10.0.0.1", 443)},
-		reach:       podspec.Reach{Host: testAddress, Pod: []netip.Addr{netip.MustParseAddr("127.0.0.10"), netip.MustParseAddr("fd00::10")}},
+		reach:       podspec.Reach{Host: testpod.NodeAddress, Pod: []netip.Addr{netip.MustParseAddr("127.0.0.10"), netip.MustParseAddr("fd00::10")}},
 		allocatable: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("2"), corev1.ResourceMemory: resource.MustParse("1Gi")},
 	}
 }
@@ -121,7 +122,7 @@ func TestEnvironment(t *testing.T) {
 		"resource":           {env: []corev1.EnvVar{{Name: "A", ValueFrom: &corev1.EnvVarSource{ResourceFieldRef: &corev1.ResourceFieldSelector{Resource: "limits.cpu"}}}}, want: []string{"HOSTNAME=p", "A=2"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			pod := testPod(corev1.RestartPolicyAlways, "a")
+			pod := testpod.New(corev1.RestartPolicyAlways, "a")
 			pod.Spec.Containers[0].Env, pod.Spec.Containers[0].EnvFrom = tt.env, tt.from
 			env, err := environment(t.Context(), pod, &pod.Spec.Containers[0], somewhere())
 			if tt.fail != "" {
@@ -145,7 +146,7 @@ func TestEnvironment(t *testing.T) {
 
 // TestOptionalIsNotUnreadable: what cannot be read may be there, so the container waits even if it is optional.
 func TestOptionalIsNotUnreadable(t *testing.T) {
-	pod := testPod(corev1.RestartPolicyAlways, "a")
+	pod := testpod.New(corev1.RestartPolicyAlways, "a")
 	pod.Spec.Containers[0].EnvFrom = []corev1.EnvFromSource{allOfConfigMap("cm", "", true)}
 	from := somewhere()
 	from.objects = shelf{err: errors.New("away")}
@@ -155,7 +156,7 @@ func TestOptionalIsNotUnreadable(t *testing.T) {
 }
 
 func TestHostname(t *testing.T) {
-	pod := testPod(corev1.RestartPolicyAlways, "a")
+	pod := testpod.New(corev1.RestartPolicyAlways, "a")
 	pod.Name = strings.Repeat("x", 61) + "-.long"
 	if got := podspec.Hostname(pod); got != strings.Repeat("x", 61) {
 		t.Errorf("%q", got)
@@ -167,7 +168,7 @@ func TestHostname(t *testing.T) {
 }
 
 func TestFieldValue(t *testing.T) {
-	pod := testPod(corev1.RestartPolicyAlways, "a")
+	pod := testpod.New(corev1.RestartPolicyAlways, "a")
 	pod.Labels = map[string]string{"b": "2", "a": `say "1"`, "x.test/l": "v"}
 	pod.Annotations = map[string]string{"k": "line\nline", "x.test/Key": "v"}
 	pod.Spec.NodeName, pod.Spec.ServiceAccountName = "node", "account"
@@ -200,7 +201,7 @@ func TestFieldValue(t *testing.T) {
 }
 
 func TestResourceValue(t *testing.T) {
-	pod := testPod(corev1.RestartPolicyAlways, "init", "a", "b")
+	pod := testpod.New(corev1.RestartPolicyAlways, "init", "a", "b")
 	list := func(cpu, memory string) corev1.ResourceList {
 		return corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpu), corev1.ResourceMemory: resource.MustParse(memory)}
 	}

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 )
@@ -27,7 +28,7 @@ func TestOutgrown(t *testing.T) {
 		"a volume, with room": {[]string{"16Ki", "1Mi"}, "pod/volumes/v/x", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			pod := testPod(corev1.RestartPolicyAlways, "a", "b")
+			pod := testpod.New(corev1.RestartPolicyAlways, "a", "b")
 			for i, limit := range tt.limits {
 				if limit != "" {
 					limited(pod, i, limit)

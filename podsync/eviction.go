@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/krustlet-go/krustlet-wasi/node"
+	"github.com/krustlet-go/krustlet-wasi/podsync/life"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
@@ -104,7 +105,7 @@ func (m *Manager) evictOne(ctx context.Context) bool {
 	first := pods[0]
 	log.Warn("evicting a pod", zap.String("namespace", first.pod.Namespace), zap.String("pod", first.pod.Name), zap.String("uid", string(first.pod.UID)))
 	select {
-	case first.worker.reclaim <- reclaimed{lowMessage(short, first)}:
+	case first.worker.reclaim <- life.Reclaimed{Message: lowMessage(short, first)}:
 		m.Metrics.Evictions.WithLabelValues(string(short.Signal)).Inc()
 	default: // it has not seen to the last time yet
 	}

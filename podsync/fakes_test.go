@@ -19,19 +19,9 @@ import (
 	"k8s.io/client-go/tools/record"
 
 	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
+	"github.com/krustlet-go/krustlet-wasi/podsync/life"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
-)
-
-var (
-	testAddress  = testpod.NodeAddress
-	testPod      = testpod.New
-	t0           = testpod.Epoch
-	deleted      = testpod.Deleted
-	size         = testpod.Size
-	withSize     = testpod.WithSize
-	withImage    = testpod.WithImage
-	withDebugger = testpod.WithDebugger
 )
 
 // guest is a fake run: it ends by itself after a time, or when it is killed.
@@ -261,8 +251,8 @@ func prepareShell(t *testing.T, pod *corev1.Pod, e *engine, i *images, away bool
 	})
 	haveServices(s.client)
 	s.settings = Settings{
-		NodeName: "node", Address: testAddress, DataDir: t.TempDir(), Client: s.client, Images: i, Engine: e,
-		Events: &record.FakeRecorder{}, Log: zap.NewNop(), ContainerLogMaxSize: 10 << 20, ContainerLogMaxFiles: 5,
+		NodeName: "node", Address: testpod.NodeAddress, DataDir: t.TempDir(), Client: s.client, Images: i, Engine: e,
+		Events: &record.FakeRecorder{}, Log: strictLog(), ContainerLogMaxSize: 10 << 20, ContainerLogMaxFiles: 5,
 	}
 	return s
 }
@@ -276,7 +266,7 @@ func (s *shell) launch(ctx context.Context) {
 	}
 	manager := New(s.settings)
 	close(manager.synced)
-	state, adopted := restore(pod, dirsOf(manager.DataDir, pod), s.engine.Runs(), time.Now())
+	state, adopted := takeUp(pod, dirsOf(manager.DataDir, pod), s.engine.Runs(), time.Now())
 	worker, ended := newWorker(manager, state, adopted), make(chan struct{})
 	s.worker, s.ended = worker, ended
 	go func() {
@@ -306,3 +296,12 @@ func haveServices(client *fake.Clientset, services ...corev1.Service) {
 		return true, watch.NewRaceFreeFake(), nil
 	})
 }
+
+// untouched is the state of a pod that no agent has touched.
+func untouched(pod *corev1.Pod, now time.Time) *life.Pod {
+	state, _ := life.Restore(pod, life.Remains{}, now)
+	return state
+}
+
+// strictLog keeps nothing, and panics where an agent would log that something of its own is not handled.
+func strictLog() *zap.Logger { return zap.NewNop().WithOptions(zap.Development()) }

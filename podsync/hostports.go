@@ -11,6 +11,7 @@ import (
 
 	"github.com/krustlet-go/krustlet-wasi/podsync/events"
 	"github.com/krustlet-go/krustlet-wasi/podsync/hostport"
+	"github.com/krustlet-go/krustlet-wasi/podsync/life"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
@@ -35,28 +36,29 @@ func (w *worker) openPorts(pod *corev1.Pod, at podspec.Reach) error {
 // it cannot the pod goes on without: the result is when to try again, or the zero time.
 func (w *worker) retakePorts(now time.Time) time.Time {
 	s, t := w.state, &w.retaking
-	if !w.adopted || t.progress == done || !s.place.Known || s.life == active && s.setup.progress != done { // which may change the place
+	at := s.Addresses()
+	if !w.adopted || t.IsComplete() || !at.Known || s.Stage() == life.Active && !s.IsSetUp() { // which may change the addresses
 		return time.Time{}
 	}
-	if now.Before(t.notBefore) {
-		return t.notBefore
+	if now.Before(t.RetryAt()) {
+		return t.RetryAt()
 	}
-	pod := s.given()
-	err := w.openPorts(pod, podspec.ReachOf(pod, s.place, w.node.Address))
-	t.end(err, now)
+	pod := s.Given()
+	err := w.openPorts(pod, podspec.ReachOf(pod, at, w.node.Address))
+	t.End(err, now)
 	if err == nil {
 		return time.Time{}
 	}
 	w.log.Warn("the pod has its ports of the host no more, will try again", zap.Error(err))
 	w.record(pod, nil, events.SandboxFailed(err))
-	return t.notBefore
+	return t.RetryAt()
 }
 
-// closePorts lets others have the ports of a pod of which nothing runs any more, before anybody is told that it has ended.
+// closePorts lets others have the ports of a pod of which nothing runs any more, before its end is told.
 func (w *worker) closePorts() {
-	if l := w.state.life; (l == finished || l == removing || l == gone) && len(w.processes) == 0 {
-		w.retaking.progress = done
-		w.node.closePorts(w.state.pod)
+	if at := w.state.Stage(); (at == life.Terminal || at == life.Removing || at == life.Absent) && len(w.processes) == 0 {
+		w.retaking.End(nil, time.Now())
+		w.node.closePorts(w.state.Object())
 	}
 }
 
@@ -116,7 +118,7 @@ func (t *taken) add(requests corev1.ResourceList, pod *corev1.Pod) {
 }
 
 // refusePorts says whether a pod wants a port of the host that another has.
-func refusePorts(pod *corev1.Pod, used []corev1.ContainerPort) *refusal {
+func refusePorts(pod *corev1.Pod, used []corev1.ContainerPort) *life.Refusal {
 	for _, p := range podspec.HostPorts(pod) {
 		if slices.ContainsFunc(used, func(other corev1.ContainerPort) bool { return samePort(p, other) }) {
 			return mismatch("NodePorts", "node(s) didn't have free ports for the requested pod ports")

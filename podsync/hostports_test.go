@@ -12,7 +12,9 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	"github.com/krustlet-go/krustlet-wasi/podsync/hostport"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
@@ -34,14 +36,14 @@ func TestRefusePorts(t *testing.T) {
 		"one and another": {port(80, "192.0.2.1", ""), port(80, "192.0.2.2", ""), true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			other, pod := testPod(corev1.RestartPolicyAlways, "init", "a"), testPod(corev1.RestartPolicyAlways, "b")
-			other.Spec.InitContainers[0].RestartPolicy = pointer(corev1.ContainerRestartPolicyAlways)
+			other, pod := testpod.New(corev1.RestartPolicyAlways, "init", "a"), testpod.New(corev1.RestartPolicyAlways, "b")
+			other.Spec.InitContainers[0].RestartPolicy = ptr.To(corev1.ContainerRestartPolicyAlways)
 			other.Spec.InitContainers[0].Ports = []corev1.ContainerPort{tt.has}
 			pod.Spec.Containers[0].Ports = []corev1.ContainerPort{tt.wants}
 			var used taken
 			used.add(nil, other)
 			no := refuse(pod, nil, nil, used)
-			if (no == nil) != tt.free || no != nil && no.reason+": "+no.message != "NodePorts: Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports" {
+			if (no == nil) != tt.free || no != nil && no.Reason+": "+no.Message != "NodePorts: Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports" {
 				t.Errorf("%+v", no)
 			}
 		})
@@ -50,7 +52,7 @@ func TestRefusePorts(t *testing.T) {
 
 // TestForwardedPorts: what the node listens for on behalf of a pod.
 func TestForwardedPorts(t *testing.T) {
-	own := podspec.Reach{Host: testAddress, Pod: []netip.Addr{netip.MustParseAddr("127.9.8.1"), netip.MustParseAddr("fd00::1")}, Own: true}
+	own := podspec.Reach{Host: testpod.NodeAddress, Pod: []netip.Addr{netip.MustParseAddr("127.9.8.1"), netip.MustParseAddr("fd00::1")}, Own: true}
 	for name, tt := range map[string]struct {
 		port   corev1.ContainerPort
 		host   bool
@@ -66,7 +68,7 @@ func TestForwardedPorts(t *testing.T) {
 		"no sockets":   {port: corev1.ContainerPort{HostPort: 80, ContainerPort: 80}, host: true, listen: "false"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			pod := testPod(corev1.RestartPolicyAlways, "a")
+			pod := testpod.New(corev1.RestartPolicyAlways, "a")
 			pod.Spec.Containers[0].Ports, pod.Spec.HostNetwork = []corev1.ContainerPort{tt.port}, tt.host
 			pod.Annotations = map[string]string{"krustlet-wasi.dev/listen": tt.listen}
 			ports, err := forwarded(pod, own)
@@ -230,13 +232,13 @@ func TestHostPortsOfADeletedPod(t *testing.T) {
 		h.alter = func(s *Settings) { s.HostPorts = door }
 		h.run(func(m *Manager) {
 			pass(time.Second)
-			m.worker("u0").mailbox.put(deleted(h.pod(0), 30))
+			m.worker("u0").mailbox.put(testpod.Deleted(h.pod(0), 30))
 			pass(9 * time.Second)
 			door.wasAsked(t, "open u0 invalid IP:8080")
 		})
 		h.reloaded()
 		h.pods[0].Spec = spec
-		h.pods[0] = *deleted(&h.pods[0], 20)
+		h.pods[0] = *testpod.Deleted(&h.pods[0], 20)
 		h.run(func(*Manager) {
 			pass(time.Second)
 			door.wasAsked(t, "close u0", "open u0 invalid IP:8080")

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/tools/record"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 )
 
@@ -35,7 +36,7 @@ func (s *gallery) PullFiles(ctx context.Context, image string, keys registry.Key
 
 // showing is a pod whose one container a mounts a volume with an image, and whose container b does not.
 func showing() *corev1.Pod {
-	pod := testPod(corev1.RestartPolicyAlways, "a", "b")
+	pod := testpod.New(corev1.RestartPolicyAlways, "a", "b")
 	pod.Spec.Volumes = []corev1.Volume{{Name: "v", VolumeSource: corev1.VolumeSource{
 		Image: &corev1.ImageVolumeSource{Reference: "r.example/files", PullPolicy: corev1.PullIfNotPresent},
 	}}}
@@ -102,21 +103,4 @@ func TestImageVolumeIsPulled(t *testing.T) {
 		cancel()
 		<-s.ended
 	})
-}
-
-// TestUnsetWithImagesIsPulledAgain: where a volume shows an image, what is wrong may be in the image, and another may be there by now.
-func TestUnsetWithImagesIsPulledAgain(t *testing.T) {
-	now := time.Unix(1000, 0)
-	for shown, want := range map[bool]step{true: pulling, false: starting} {
-		c := newContainer(&corev1.Container{Name: "a"}, false)
-		if shown {
-			c.shown = map[string]registry.Module{"v": {}}
-		}
-		c.applyStart(startDone{container: "a", reason: reasonCreateContainerError, err: context.DeadlineExceeded}, now)
-		s := &podState{pod: showing()}
-		s.advance(&decision{now: now.Add(unsetRetry)}, c)
-		if c.step != want || c.waiting == nil {
-			t.Errorf("with images %v: %s, %+v", shown, c.step, c.waiting)
-		}
-	}
 }

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/life"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
 )
@@ -22,7 +23,7 @@ const (
 
 // withLastWords adds to an exit what the guest has written to its termination log or, where its policy says so, to its log.
 func (d podDirs) withLastWords(c *corev1.Container, attempt int32, containers int, exit runtime.Exit) runtime.Exit {
-	words := readEnd(d.terminationLog(c.Name), min(messageLimit, podMessageLimit/max(1, containers)))
+	words := readEnd(d.terminationLog(c.Name), min(life.MessageLimit, podMessageLimit/max(1, containers)))
 	if words == "" && exit.Code != 0 && c.TerminationMessagePolicy == corev1.TerminationMessageFallbackToLogsOnError {
 		words = endOfLog(d.log(c.Name, attempt))
 	}

@@ -8,11 +8,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	corev1 "k8s.io/api/core/v1"
 )
 
 func TestLogLinks(t *testing.T) {
-	pod := testPod(corev1.RestartPolicyAlways, "a")
+	pod := testpod.New(corev1.RestartPolicyAlways, "a")
 	pod.Namespace, pod.Name = "ns", "p"
 	d := dirsOf(t.TempDir(), pod)
 	d.links = logLinks{t.TempDir()}
@@ -50,7 +51,7 @@ func TestLogLinks(t *testing.T) {
 // Log shippers take the name apart: this is how Fluent Bit does.
 func TestLogLinkNamesAreUnderstood(t *testing.T) {
 	form := regexp.MustCompile(`^([a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*)_([^_]+)_(.+)-([a-z0-9]{64})\.log$`)
-	pod := testPod(corev1.RestartPolicyAlways, "a")
+	pod := testpod.New(corev1.RestartPolicyAlways, "a")
 	pod.Namespace, pod.Name = "kube-system", "web-7d4.example-1"
 	id := newID()
 	parts := form.FindStringSubmatch(logLinkName(pod, "my-app", id))
@@ -60,7 +61,7 @@ func TestLogLinkNamesAreUnderstood(t *testing.T) {
 }
 
 func TestLogLinkNamesAreCut(t *testing.T) {
-	pod := testPod(corev1.RestartPolicyAlways, "a")
+	pod := testpod.New(corev1.RestartPolicyAlways, "a")
 	pod.Namespace, pod.Name = "ns", strings.Repeat("p", 200)
 	first, second := strings.Repeat("1", 64), strings.Repeat("1", 63)+"2"
 	name := logLinkName(pod, "a", first)

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/life"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
 )
@@ -94,7 +95,7 @@ func waitingReason(pod *corev1.Pod, container string) string {
 	if status := podspec.StatusOf(pod, container); status != nil && status.State.Waiting != nil {
 		return status.State.Waiting.Reason
 	}
-	return reasonContainerCreating
+	return life.ReasonContainerCreating
 }
 
 // between says whether the container waits to run again.

@@ -21,6 +21,7 @@ import (
 	"k8s.io/client-go/tools/record"
 
 	"github.com/krustlet-go/krustlet-wasi/podsync/informer"
+	"github.com/krustlet-go/krustlet-wasi/podsync/life"
 	"github.com/krustlet-go/krustlet-wasi/podsync/metrics"
 	"github.com/krustlet-go/krustlet-wasi/podsync/objects"
 	"github.com/krustlet-go/krustlet-wasi/registry"
@@ -196,7 +197,7 @@ func (m *Manager) set(ctx context.Context, workers *sync.WaitGroup, pod *corev1.
 		w.mailbox.put(pod)
 		return
 	}
-	state, adopted := restore(pod, m.dirs(pod), m.takeFound(pod.UID), time.Now())
+	state, adopted := takeUp(pod, m.dirs(pod), m.takeFound(pod.UID), time.Now())
 	m.claim(state, adopted)
 	w := newWorker(m, state, adopted)
 	m.mu.Lock()
@@ -263,13 +264,27 @@ func (m *Manager) clearOrphans(ctx context.Context, pods *informer.Informer[*cor
 		return
 	}
 	known := func(uid types.UID) bool { return m.worker(uid) != nil }
-	untilDone(ctx, func() error {
+	untilComplete(ctx, func() error {
 		err := removeOrphans(ctx, m.DataDir, m.logsDir(), logLinks{m.LogLinksDir}, known)
 		if err != nil && ctx.Err() == nil {
 			m.Log.Warn("cannot remove the folders of pods that are gone, will try again", zap.Error(err))
 		}
 		return err
 	})
+}
+
+// untilComplete calls try until it has no error, or ctx ends, with the delays of a pod's tasks.
+func untilComplete(ctx context.Context, try func() error) {
+	for t := (life.Task{}); ctx.Err() == nil; {
+		t.End(try(), time.Now())
+		if t.IsComplete() {
+			return
+		}
+		select {
+		case <-time.After(time.Until(t.RetryAt())):
+		case <-ctx.Done():
+		}
+	}
 }
 
 // Ready says why the node cannot take pods yet, or nil.

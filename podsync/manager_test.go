@@ -11,7 +11,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
 	nodev1 "k8s.io/api/node/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -21,6 +20,8 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/tools/record"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
+	"github.com/krustlet-go/krustlet-wasi/podsync/life"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
@@ -73,8 +74,8 @@ func newHome(t *testing.T, pods ...*corev1.Pod) *home {
 func (h *home) run(during func(m *Manager)) {
 	h.t.Helper()
 	settings := Settings{
-		NodeName: "node", Address: testAddress, DataDir: h.dataDir, Client: h.client, Images: &images{}, Engine: h.engine,
-		Events: h.events, Log: zap.NewNop(), Allocatable: h.allocatable,
+		NodeName: "node", Address: testpod.NodeAddress, DataDir: h.dataDir, Client: h.client, Images: &images{}, Engine: h.engine,
+		Events: h.events, Log: strictLog(), Allocatable: h.allocatable,
 	}
 	if h.alter != nil {
 		h.alter(&settings)
@@ -113,13 +114,13 @@ func (h *home) waits() {
 		h.t.Fatal(err)
 	}
 	c := pod.Status.ContainerStatuses[0]
-	if pod.Status.Phase != corev1.PodPending || c.State.Waiting == nil || c.State.Waiting.Reason != reasonContainerCreating || len(h.engine.all()) > 0 {
+	if pod.Status.Phase != corev1.PodPending || c.State.Waiting == nil || c.State.Waiting.Reason != life.ReasonContainerCreating || len(h.engine.all()) > 0 {
 		h.t.Errorf("phase %s, %+v, %d runs", pod.Status.Phase, c.State, len(h.engine.all()))
 	}
 }
 
 func classed(class string) *corev1.Pod {
-	pod := testPod(corev1.RestartPolicyAlways, "a")
+	pod := testpod.New(corev1.RestartPolicyAlways, "a")
 	pod.Spec.RuntimeClassName = &class
 	return pod
 }
@@ -137,8 +138,8 @@ func pass(d time.Duration) {
 // that is there go on.
 func TestOrphanRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		pod := testPod(corev1.RestartPolicyAlways, "a")
-		pod.Status = corev1.PodStatus{Phase: corev1.PodRunning, ContainerStatuses: []corev1.ContainerStatus{*isRunning("here", 0)}}
+		pod := testpod.New(corev1.RestartPolicyAlways, "a")
+		pod.Status = corev1.PodStatus{Phase: corev1.PodRunning, ContainerStatuses: []corev1.ContainerStatus{*testpod.IsRunning("here", 0)}}
 		h := newHome(t, pod)
 		here := h.engine.host("here", runtime.Origin{Pod: "u1", Container: "a"})
 		gone := h.engine.host("gone", runtime.Origin{Pod: "u2", Container: "a"})
@@ -231,7 +232,7 @@ func TestHandlers(t *testing.T) {
 // TestRuntimeClassesAway: while the classes cannot be listed, only the pods that name one wait, and they can be deleted.
 func TestRuntimeClassesAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		plain, empty := testPod(corev1.RestartPolicyAlways, "a"), ""
+		plain, empty := testpod.New(corev1.RestartPolicyAlways, "a"), ""
 		plain.Name, plain.UID, plain.Spec.RuntimeClassName = "plain", "u2", &empty
 		h := newHome(t, classed("c"), plain)
 		h.classesAway.Store(true)
@@ -248,7 +249,7 @@ func TestRuntimeClassesAway(t *testing.T) {
 				t.Errorf("events %v", events)
 			}
 			w := m.worker("u1")
-			w.mailbox.put(deleted(w.view.Load().pod, 30))
+			w.mailbox.put(testpod.Deleted(w.view.Load().pod, 30))
 			pass(time.Second)
 			if m.worker("u1") != nil {
 				t.Error("the pod waits for RuntimeClasses to be deleted")
@@ -258,7 +259,7 @@ func TestRuntimeClassesAway(t *testing.T) {
 }
 
 func TestHandlerIsKeptWhole(t *testing.T) {
-	d := dirsOf(t.TempDir(), testPod(corev1.RestartPolicyAlways, "a"))
+	d := dirsOf(t.TempDir(), testpod.New(corev1.RestartPolicyAlways, "a"))
 	if err := d.make(); err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/life"
 	"github.com/krustlet-go/krustlet-wasi/podsync/metrics"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
@@ -25,15 +26,15 @@ type measures struct {
 }
 
 // newMeasures begins with a pod that is seen now.
-func newMeasures(m *metrics.Pods, s *podState, adopted adoption, now time.Time) measures {
-	begun := s.wasSetUp || s.life != active || len(adopted.running)+len(adopted.ended) > 0
-	for _, c := range s.containers {
-		begun = begun || c.attempt >= 0
+func newMeasures(m *metrics.Pods, s *life.Pod, adopted adoption, now time.Time) measures {
+	begun := s.WasSetUp() || s.Stage() != life.Active || len(adopted.running)+len(adopted.ended) > 0
+	for _, r := range s.LastRuns() {
+		begun = begun || r.Attempt >= 0
 	}
 	if begun {
 		return measures{metrics: m}
 	}
-	return measures{metrics: m, seen: now, created: s.pod.CreationTimestamp.Time}
+	return measures{metrics: m, seen: now, created: s.Object().CreationTimestamp.Time}
 }
 
 // pullBegins and pullEnds keep the time in which images were pulled, side by side or one after the other.
@@ -109,8 +110,8 @@ func initTime(pod *corev1.Pod) time.Duration {
 	return sum
 }
 
-// exited counts the end of a container's run.
-func (m *measures) exited(kind string, exit runtime.Exit, c *containerState) {
+// ended counts the end of a container's run.
+func (m *measures) ended(kind string, exit runtime.Exit, run life.Run) {
 	code := "other"
 	if exit.Code >= 0 && exit.Code <= 255 { // a guest may end with any number: a label for each would be its to make
 		code = strconv.Itoa(int(exit.Code))
@@ -119,8 +120,8 @@ func (m *measures) exited(kind string, exit runtime.Exit, c *containerState) {
 	if exit.Reason == runtime.OOMKilled {
 		m.metrics.OOMKills.Inc()
 	}
-	if !c.stopBy.IsZero() {
-		m.metrics.Operation("stop_container", c.quitAt, nil)
+	if !run.StoppedAt.IsZero() {
+		m.metrics.Operation("stop_container", run.StoppedAt, nil)
 	}
 }
 

@@ -15,7 +15,7 @@ func notesDir(dataDir string) string { return filepath.Join(dataDir, "notes") }
 
 func (d podDirs) handlerFile() string { return filepath.Join(d.notes, "handler") }
 
-func (d podDirs) placeFile() string { return filepath.Join(d.notes, "addresses") }
+func (d podDirs) addressesFile() string { return filepath.Join(d.notes, "addresses") }
 
 // specFile is where the spec of a container's run is kept, for commands that are run beside it, by this agent or a later one. It
 // has the values of Secrets, as the run has.
@@ -73,7 +73,7 @@ func movePodNotes(dataDir string) error {
 		to := podDirs{notes: filepath.Join(part, uid)}
 		moves := map[string]string{
 			"handler":   to.handlerFile(),
-			"addresses": to.placeFile(),
+			"addresses": to.addressesFile(),
 		}
 		for _, c := range namesBelow(from, "containers") {
 			moves[filepath.Join("containers", c, "run.json")] = to.specFile(c)

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
@@ -22,7 +23,7 @@ import (
 // docs/security.md: "is in `DATA/notes/UID/runs/NAME.json`, mode 0600, for as long as the pod is there"
 func TestNotesAreNotBelowPods(t *testing.T) {
 	data := t.TempDir()
-	pod := testPod(corev1.RestartPolicyAlways, "a")
+	pod := testpod.New(corev1.RestartPolicyAlways, "a")
 	d := dirsOf(data, pod)
 	if err := d.make(); err != nil {
 		t.Fatal(err)
@@ -56,15 +57,15 @@ func TestNotesAreNotBelowPods(t *testing.T) {
 // is not taken for a note.
 func TestNotesOfEarlierAgents(t *testing.T) {
 	data := t.TempDir()
-	now := dirsOf(data, testPod(corev1.RestartPolicyAlways, "a"))
+	now := dirsOf(data, testpod.New(corev1.RestartPolicyAlways, "a"))
 	old := filepath.Join(podsDir(data), filepath.Base(now.notes))
 	note(t, now)
 	for from, to := range map[string]string{
-		now.handlerFile():  filepath.Join(old, "handler"),
-		now.placeFile():    filepath.Join(old, "addresses"),
-		now.specFile("a"):  filepath.Join(old, "containers", "a", "run.json"),
-		now.shownFile("a"): filepath.Join(old, "containers", "a", "images"),
-		now.spentFile("a"): filepath.Join(old, "spent", "a"),
+		now.handlerFile():   filepath.Join(old, "handler"),
+		now.addressesFile(): filepath.Join(old, "addresses"),
+		now.specFile("a"):   filepath.Join(old, "containers", "a", "run.json"),
+		now.shownFile("a"):  filepath.Join(old, "containers", "a", "images"),
+		now.spentFile("a"):  filepath.Join(old, "spent", "a"),
 	} {
 		if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
 			t.Fatal(err)
@@ -128,7 +129,7 @@ func TestNotesOfNoPod(t *testing.T) {
 }
 
 func noteFiles(d podDirs) []string {
-	return []string{d.handlerFile(), d.placeFile(), d.specFile("a"), d.shownFile("a"), d.spentFile("a")}
+	return []string{d.handlerFile(), d.addressesFile(), d.specFile("a"), d.shownFile("a"), d.spentFile("a")}
 }
 
 // note writes one note of each kind.
@@ -136,7 +137,7 @@ func note(t *testing.T, d podDirs) {
 	t.Helper()
 	for _, err := range []error{
 		d.keepHandler(HandlerIsolated),
-		d.keepPlace(podspec.Addresses{Own: []netip.Addr{netip.MustParseAddr("10.1.0.5")}}),
+		d.keepAddresses(podspec.Addresses{Own: []netip.Addr{netip.MustParseAddr("10.1.0.5")}}),
 		d.keepSpec("a", runtime.Spec{ID: "run", Of: runtime.Origin{ImageID: "image"}}),
 		d.keepShown("a", map[string]registry.Module{"v": {ImageID: "shown"}}),
 		d.keepSpent("a", spent{Runs: 3}),
@@ -153,7 +154,7 @@ func checkNotes(t *testing.T, d podDirs) {
 	if handler, err := d.handler(); handler != HandlerIsolated || err != nil {
 		t.Errorf("the handler is %q, %v", handler, err)
 	}
-	if p := d.place(&corev1.PodStatus{}, true); len(p.Own) != 1 {
+	if p := d.addresses(); len(p.Own) != 1 {
 		t.Errorf("the pod is at %+v", p)
 	}
 	if spec, err := d.spec("a", "run"); err != nil || spec.ID != "run" {

@@ -8,10 +8,10 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/kubernetes/fake"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
 )
@@ -19,7 +19,7 @@ import (
 var testReach = []netip.Addr{netip.MustParseAddr("192.0.2.9"), netip.MustParseAddr("fd00::9")}
 
 func TestHostsFile(t *testing.T) {
-	pod := testPod(corev1.RestartPolicyAlways, "a")
+	pod := testpod.New(corev1.RestartPolicyAlways, "a")
 	const own = "# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n" +
 		"fe00::0\tip6-localnet\nfe00::0\tip6-mcastprefix\nfe00::1\tip6-allnodes\nfe00::2\tip6-allrouters\n"
 	if got := hostsFile(pod, "node\n", testReach, "cluster.local"); got != own+"192.0.2.9\tp\nfd00::9\tp\n" {
@@ -39,7 +39,7 @@ func TestHostsFile(t *testing.T) {
 
 // TestOwnFilesStay: what containers wrote to their pod's files is there for the next container, and the next agent.
 func TestOwnFilesStay(t *testing.T) {
-	pod := testPod(corev1.RestartPolicyAlways, "a")
+	pod := testpod.New(corev1.RestartPolicyAlways, "a")
 	d := dirsOf(t.TempDir(), pod)
 	node := hostFiles{etc: t.TempDir()} // a node without such files
 	for range 2 {
@@ -59,7 +59,7 @@ func TestOwnFilesStay(t *testing.T) {
 }
 
 func TestLastWords(t *testing.T) {
-	pod := testPod(corev1.RestartPolicyAlways, "a")
+	pod := testpod.New(corev1.RestartPolicyAlways, "a")
 	d := dirsOf(t.TempDir(), pod)
 	lines := func(n int, line string) string { return strings.Repeat(line+"\n", n) }
 	for name, test := range map[string]struct {
@@ -110,14 +110,14 @@ func writeLog(t *testing.T, path, text string) {
 
 // TestOwnMounts: a volume that a container mounts at one of the pod's own files is what it sees there.
 func TestOwnMounts(t *testing.T) {
-	pod := testPod(corev1.RestartPolicyAlways, "a")
+	pod := testpod.New(corev1.RestartPolicyAlways, "a")
 	hosts := filepath.Join(t.TempDir(), "hosts")
 	write(t, hosts)
 	pod.Spec.Volumes = []corev1.Volume{{Name: "v", VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: hosts}}}}
 	c := &pod.Spec.Containers[0]
 	c.VolumeMounts = []corev1.VolumeMount{{Name: "v", MountPath: "/etc/hosts/", ReadOnly: true}}
 	c.TerminationMessagePath = "var/why"
-	w := newWorker(New(Settings{Client: fake.NewClientset(), DataDir: t.TempDir(), Log: zap.NewNop(), Address: testAddress}), newState(pod, time.Now()), adoption{})
+	w := newWorker(New(Settings{Client: fake.NewClientset(), DataDir: t.TempDir(), Log: strictLog(), Address: testpod.NodeAddress}), untouched(pod, time.Now()), adoption{})
 	if failed := w.volumes.SetUp(t.Context(), pod); len(failed) > 0 {
 		t.Fatal(failed)
 	}
@@ -155,33 +155,5 @@ func TestExpandStrictly(t *testing.T) {
 	}
 	if _, err := expandStrictly("x$(NONE)", env); err == nil || err.Error() != `missing value for "NONE"` {
 		t.Errorf("an unknown variable: %v", err)
-	}
-}
-
-// TestEviction: a pod whose volume is overfull fails as a whole, at once, and what runs is stopped within a second.
-func TestEviction(t *testing.T) {
-	pod := testPod(corev1.RestartPolicyAlways, "a")
-	s := newState(pod, t0)
-	s.setup.progress = done
-	c := s.container("a")
-	c.step, c.attempt, c.begun = running, 0, t0
-	s.apply(overfull{"too much"}, t0)
-	actions, _ := s.decide(t0)
-	stopped := false
-	for _, action := range actions {
-		if a, ok := action.(stop); ok && a.grace <= time.Second {
-			stopped = true
-		}
-	}
-	if !stopped {
-		t.Errorf("the container is not stopped within a second: %+v", actions)
-	}
-	s.apply(exitSeen{"a", runtime.Exit{Code: 137, Reason: runtime.Error, FinishedAt: t0}}, t0)
-	if actions, _ := s.decide(t0); len(actions) > 0 {
-		t.Errorf("after its end: %+v", actions)
-	}
-	status := statusOf(s, corev1.PodStatus{}, testAddress, t0)
-	if status.Phase != corev1.PodFailed || status.Reason != "Evicted" || status.Message != "too much" {
-		t.Errorf("%s %s %q", status.Phase, status.Reason, status.Message)
 	}
 }

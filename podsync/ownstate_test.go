@@ -11,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
@@ -94,7 +95,7 @@ func TestDamagedNotes(t *testing.T) {
 	for name, damage := range damages {
 		t.Run(name, func(t *testing.T) {
 			d := podDirs{notes: t.TempDir()}
-			for _, file := range []string{d.handlerFile(), d.placeFile(), d.spentFile("main")} {
+			for _, file := range []string{d.handlerFile(), d.addressesFile(), d.spentFile("main")} {
 				if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 					t.Fatal(err)
 				}
@@ -105,9 +106,13 @@ func TestDamagedNotes(t *testing.T) {
 			if handler, err := d.handler(); err != nil || handler == HandlerIsolated || handler == HandlerShared {
 				t.Errorf("the handler is %q, %v", handler, err)
 			}
-			status := &corev1.PodStatus{HostIP: "192.0.2.1", PodIP: "10.1.0.5", PodIPs: []corev1.PodIP{{IP: "10.1.0.5"}}}
+			pod := &corev1.Pod{Status: corev1.PodStatus{
+				HostIP: "192.0.2.1", PodIP: "10.1.0.5", PodIPs: []corev1.PodIP{{IP: "10.1.0.5"}},
+				Conditions: []corev1.PodCondition{{Type: corev1.PodReadyToStartContainers, Status: corev1.ConditionTrue}},
+			}}
+			state, _ := takeUp(pod, d, nil, testpod.Epoch)
 			// An empty file says that the pod has the node's address.
-			if p := d.place(status, true); name != "empty" && (!p.Known || len(p.Own) != 1 || p.Own[0] != netip.MustParseAddr("10.1.0.5")) {
+			if p := state.Addresses(); name != "empty" && (!p.Known || len(p.Own) != 1 || p.Own[0] != netip.MustParseAddr("10.1.0.5")) {
 				t.Errorf("the pod is at %+v", p)
 			}
 			if s, err := d.spent("main"); s.use != (use{}) {

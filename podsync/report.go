@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/life"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	corev1 "k8s.io/api/core/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
@@ -98,7 +99,7 @@ func (r *report) held(now time.Time) bool {
 	for _, list := range [][]corev1.ContainerStatus{r.wanted.InitContainerStatuses, r.wanted.ContainerStatuses} {
 		for _, c := range list {
 			w := c.State.Waiting
-			if w == nil || w.Reason != reasonContainerCreating && w.Reason != reasonPodInitializing {
+			if w == nil || w.Reason != life.ReasonContainerCreating && w.Reason != life.ReasonPodInitializing {
 				return false
 			}
 		}

@@ -8,7 +8,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
 )
 
 func TestResolvConf(t *testing.T) {
@@ -28,7 +30,7 @@ func TestResolvConf(t *testing.T) {
 	whole := DNS{[]netip.Addr{netip.MustParseAddr("192.0.2.10"), netip.MustParseAddr("2001:db8::a")}, "c.test", node}
 	more := &corev1.PodDNSConfig{
 		Nameservers: []string{"192.0.2.2", "192.0.2.3", "192.0.2.4"}, Searches: []string{"b.test", "c.test"},
-		Options: []corev1.PodDNSConfigOption{{Name: "ndots", Value: pointer("2")}, {Name: "rotate"}},
+		Options: []corev1.PodDNSConfigOption{{Name: "ndots", Value: ptr.To("2")}, {Name: "rotate"}},
 	}
 	many := &corev1.PodDNSConfig{}
 	for range 12 {
@@ -61,7 +63,7 @@ func TestResolvConf(t *testing.T) {
 		"node's file is away":  {DNS{nil, "", node + "x"}, corev1.DNSDefault, false, nil, "", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			pod := testPod(corev1.RestartPolicyAlways, "a")
+			pod := testpod.New(corev1.RestartPolicyAlways, "a")
 			pod.Spec.DNSPolicy, pod.Spec.HostNetwork, pod.Spec.DNSConfig = tt.policy, tt.host, tt.config
 			got, warnings, err := tt.dns.resolvConf(pod)
 			if err != nil || got != tt.want {
@@ -76,7 +78,7 @@ func TestResolvConf(t *testing.T) {
 			}
 		})
 	}
-	if _, _, err := (DNS{ResolvConf: t.TempDir()}).resolvConf(testPod(corev1.RestartPolicyAlways, "a")); err == nil {
+	if _, _, err := (DNS{ResolvConf: t.TempDir()}).resolvConf(testpod.New(corev1.RestartPolicyAlways, "a")); err == nil {
 		t.Error("a directory was read")
 	}
 }

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 )
 
@@ -44,7 +45,7 @@ func mountsBelow(t *testing.T, dir string) []string {
 
 func TestRootOfImage(t *testing.T) {
 	data, image := t.TempDir(), imageRoot(t)
-	d := dirsOf(data, testPod(corev1.RestartPolicyAlways, "a"))
+	d := dirsOf(data, testpod.New(corev1.RestartPolicyAlways, "a"))
 	if err := d.make(); err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +101,7 @@ func TestRootsGo(t *testing.T) {
 			return removeOrphans(t.Context(), data, filepath.Join(data, "logs"), logLinks{}, func(types.UID) bool { return false })
 		},
 	} {
-		data, pod := t.TempDir(), testPod(corev1.RestartPolicyAlways, "a", "b")
+		data, pod := t.TempDir(), testpod.New(corev1.RestartPolicyAlways, "a", "b")
 		d := dirsOf(data, pod)
 		if err := d.make(); err != nil {
 			t.Fatal(err)

@@ -4,12 +4,13 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	corev1 "k8s.io/api/core/v1"
 )
 
 func TestRunning(t *testing.T) {
-	pod := testPod(corev1.RestartPolicyAlways, "runs", "ended", "waits", "new")
+	pod := testpod.New(corev1.RestartPolicyAlways, "runs", "ended", "waits", "new")
 	pod.Labels = map[string]string{"a": "b"}
 	pod.Spec.InitContainers = []corev1.Container{{Name: "side", Image: "example.test/side"}}
 	pod.Spec.EphemeralContainers = []corev1.EphemeralContainer{{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "debug", Image: "example.test/debug"}}}

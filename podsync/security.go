@@ -11,6 +11,7 @@ import (
 	"k8s.io/component-helpers/node/util/sysctl"
 	"k8s.io/utils/ptr"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/life"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 )
@@ -45,7 +46,7 @@ var safeSysctls = []string{
 }
 
 // refuseSysctls says whether a pod asks for a sysctl that is not safe.
-func refuseSysctls(pod *corev1.Pod) *refusal {
+func refuseSysctls(pod *corev1.Pod) *life.Refusal {
 	if pod.Spec.SecurityContext == nil {
 		return nil
 	}
@@ -54,27 +55,27 @@ func refuseSysctls(pod *corev1.Pod) *refusal {
 		namespace, _, _ := sysctl.GetNamespace(name)
 		switch {
 		case !slices.Contains(safeSysctls, name):
-			return &refusal{reasonSysctlForbidden, fmt.Sprintf("forbidden sysctl: %q not allowlisted", name)}
+			return &life.Refusal{Reason: reasonSysctlForbidden, Message: fmt.Sprintf("forbidden sysctl: %q not allowlisted", name)}
 		case namespace == sysctl.IPCNamespace && pod.Spec.HostIPC, namespace == sysctl.NetNamespace && pod.Spec.HostNetwork:
-			return &refusal{reasonSysctlForbidden, fmt.Sprintf("forbidden sysctl: %q not allowed with host %s enabled", name, namespace)}
+			return &life.Refusal{Reason: reasonSysctlForbidden, Message: fmt.Sprintf("forbidden sysctl: %q not allowed with host %s enabled", name, namespace)}
 		}
 	}
 	return nil
 }
 
 // refuseGroupsPolicy: a node whose status does not say that it keeps supplementary groups apart takes no pod that insists on it.
-func refuseGroupsPolicy(pod *corev1.Pod) *refusal {
+func refuseGroupsPolicy(pod *corev1.Pod) *life.Refusal {
 	c := pod.Spec.SecurityContext
 	if c == nil || c.SupplementalGroupsPolicy == nil || *c.SupplementalGroupsPolicy != corev1.SupplementalGroupsPolicyStrict {
 		return nil
 	}
-	return &refusal{reasonGroupsUnsupported, fmt.Sprintf("SupplementalGroupsPolicy=%s is not supported in this node", *c.SupplementalGroupsPolicy)}
+	return &life.Refusal{Reason: reasonGroupsUnsupported, Message: fmt.Sprintf("SupplementalGroupsPolicy=%s is not supported in this node", *c.SupplementalGroupsPolicy)}
 }
 
 // refuseKernel says whether a pod asks for what the kernel would have to do to its processes: guests are none.
-func refuseKernel(pod *corev1.Pod) *refusal {
+func refuseKernel(pod *corev1.Pod) *life.Refusal {
 	if profile := appArmorProfile(pod); profile != "" {
-		return &refusal{reasonAppArmor, fmt.Sprintf("Cannot enforce AppArmor: guests are not confined by profiles such as %q", profile)}
+		return &life.Refusal{Reason: reasonAppArmor, Message: fmt.Sprintf("Cannot enforce AppArmor: guests are not confined by profiles such as %q", profile)}
 	}
 	var wants []string
 	if pod.Spec.HostPID {
@@ -84,7 +85,7 @@ func refuseKernel(pod *corev1.Pod) *refusal {
 		wants = append(wants, "hostIPC")
 	}
 	if len(wants) > 0 {
-		return &refusal{reasonFeatureMissing, "Pod requires node features that are not available: " + strings.Join(wants, ", ")}
+		return &life.Refusal{Reason: reasonFeatureMissing, Message: "Pod requires node features that are not available: " + strings.Join(wants, ", ")}
 	}
 	return nil
 }

@@ -48,15 +48,16 @@ func (w *worker) allSpent() use {
 // restoreSpent begins with what earlier agents have noted, and with runs that have ended since.
 func (w *worker) restoreSpent() {
 	w.spent = map[string]spent{}
-	for _, c := range w.state.containers {
-		s, err := w.dirs.spent(c.spec.Name)
+	for _, r := range w.state.LastRuns() {
+		name := r.Container.Name
+		s, err := w.dirs.spent(name)
 		if err != nil {
 			w.log.Warn("what the pod has used begins at nothing", zap.Error(err))
 		}
-		w.spent[c.spec.Name] = s
+		w.spent[name] = s
 	}
 	for _, r := range w.ended {
-		w.spent[r.container] = w.spent[r.container].with(r.attempt, r.process.Stats())
+		w.spent[r.Container] = w.spent[r.Container].with(r.Attempt, r.process.Stats())
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
@@ -14,7 +15,7 @@ import (
 // there or none.
 func TestWhatAPodHasUsedGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		pod := testPod(corev1.RestartPolicyAlways, "a")
+		pod := testpod.New(corev1.RestartPolicyAlways, "a")
 		pod.Name = "p0"
 		h := newHome(t, pod)
 		h.setNode("127.9.8.0/29")
@@ -69,9 +70,12 @@ func TestWhatAPodHasUsedGoesOn(t *testing.T) {
 
 // TestFigureOfTheMomentOfAnEnd: a run that has ended counts before its pod has taken note of that.
 func TestFigureOfTheMomentOfAnEnd(t *testing.T) {
-	pod := testPod(corev1.RestartPolicyAlways, "a", "b")
-	pod.Status.ContainerStatuses = []corev1.ContainerStatus{*isRunning("run-a", 0), *isRunning("run-b", 0)}
-	pod.Status.ContainerStatuses[1].Name = "b"
+	pod := testpod.New(corev1.RestartPolicyAlways, "a", "b")
+	for _, name := range []string{"a", "b"} {
+		pod.Status.ContainerStatuses = append(pod.Status.ContainerStatuses, corev1.ContainerStatus{
+			Name: name, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}},
+		})
+	}
 	a, b := &guest{done: make(chan struct{})}, &guest{done: make(chan struct{})}
 	a.use(runtime.Stats{CPU: time.Second})
 	w := &worker{}

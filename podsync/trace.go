@@ -11,7 +11,7 @@ import (
 
 // traceStart begins the span of a pod's start, under which all comes that is done for the pod as long as this agent runs.
 func (w *worker) traceStart(ctx context.Context) (context.Context, trace.Span) {
-	pod := w.state.pod
+	pod := w.state.Object()
 	return w.node.Tracer.Start(ctx, "pod.start", trace.WithAttributes(
 		attribute.String("k8s.namespace.name", pod.Namespace), attribute.String("k8s.pod.name", pod.Name),
 		attribute.String("k8s.pod.uid", string(pod.UID)), attribute.String("k8s.node.name", w.node.NodeName)))

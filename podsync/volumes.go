@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/krustlet-go/krustlet-wasi/podsync/events"
+	"github.com/krustlet-go/krustlet-wasi/podsync/life"
 	"github.com/krustlet-go/krustlet-wasi/podsync/objects"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/podsync/volume"
@@ -95,7 +96,7 @@ func (w *worker) keepVolumes(ctx context.Context) {
 		}
 		message, took := w.outgrown(ctx, pod)
 		if message != "" {
-			w.send(overfull{message})
+			w.send(life.Outgrown{Message: message})
 			return
 		}
 		rested = time.Now().Add(looksApart * took)
@@ -105,15 +106,15 @@ func (w *worker) keepVolumes(ctx context.Context) {
 // clearVolumes removes the files of a pod that has ended, once: its volumes, and its containers' root directories. Its folder stays
 // until it is deleted.
 func (w *worker) clearVolumes(ctx context.Context) {
-	if w.volumesCleared || w.state.life != finished || len(w.processes) > 0 {
+	if w.volumesCleared || w.state.Stage() != life.Terminal || len(w.processes) > 0 {
 		return
 	}
 	w.volumesCleared = true
-	pod := w.state.pod
+	pod := w.state.Object()
 	w.tasks.Go(func() {
 		defer w.clean()
 		w.volumes.TearDown()
-		untilDone(ctx, func() error {
+		untilComplete(ctx, func() error {
 			err := errors.Join(volume.Remove(ctx, w.dirs.volumes()), w.dirs.clearRoots(ctx, pod))
 			if err != nil && ctx.Err() == nil {
 				w.log.Warn("cannot remove the volumes and root directories of a pod that has ended, will try again", zap.Error(err))

@@ -2,6 +2,7 @@ package podsync
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/life"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/podsync/volume"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
@@ -27,7 +29,7 @@ type worker struct {
 
 	mailbox mailbox
 	nudge   chan struct{} // holds a token when the pod's RuntimeClass has changed
-	reclaim chan reclaimed
+	reclaim chan life.Reclaimed
 	results chan any
 	tasks   sync.WaitGroup // goroutines that may still send a result
 	strays  []runtime.Process
@@ -37,15 +39,16 @@ type worker struct {
 	adopted bool // an earlier agent has left something of the pod running
 
 	// Owned by run.
-	state          *podState
+	state          *life.Pod
 	processes      map[string]runtime.Process // by container, for as long as the guest runs
-	ended          []endedRun                 // to be forgotten once the API server has their exits
+	images         map[string]containerImages // by container, as of its last pull
+	ended          []untoldRun                // to be forgotten once the API server has their exits
 	giveUp         context.CancelFunc         // cancels pulls and starts
 	starts         context.Context            //nolint:containedctx // the loop's own, made and ended in run
 	starting       trace.Span                 // ends when the pod runs; nil where an earlier agent has begun the pod
 	stopping       <-chan struct{}            // closed when the loop ends
 	keeping        bool                       // the volumes are being kept up to date
-	retaking       task                       // of the ports of the host, where adopted
+	retaking       life.Task                  // of the ports of the host, where adopted
 	volumesCleared bool                       // the volumes are removed, or about to be: the pod has ended
 	report         report
 	measures       measures
@@ -71,8 +74,8 @@ type containerRuns struct {
 	process runtime.Process // of the run that goes on, nil without one
 }
 
-func newWorker(node *Manager, state *podState, adopted adoption) *worker {
-	pod := state.pod
+func newWorker(node *Manager, state *life.Pod, adopted adoption) *worker {
+	pod := state.Object()
 	w := &worker{
 		node:      node,
 		log:       node.Log.With(zap.String("namespace", pod.Namespace), zap.String("pod", pod.Name), zap.String("uid", string(pod.UID))),
@@ -81,13 +84,13 @@ func newWorker(node *Manager, state *podState, adopted adoption) *worker {
 		results:   make(chan any),
 		state:     state,
 		processes: adopted.running,
+		images:    map[string]containerImages{},
 		ended:     adopted.ended,
 		strays:    adopted.strays,
 		cleared:   make(chan struct{}),
 		adopted:   len(adopted.running) > 0,
-		retaking:  task{progress: todo},
 		nudge:     make(chan struct{}, 1),
-		reclaim:   make(chan reclaimed, 1),
+		reclaim:   make(chan life.Reclaimed, 1),
 		cleaned:   make(chan struct{}),
 		report:    report{last: pod, news: time.Now().Add(creatingShown)},
 	}
@@ -95,16 +98,16 @@ func newWorker(node *Manager, state *podState, adopted adoption) *worker {
 	w.volumes = node.newVolumes(w.dirs, w.log)
 	w.restoreSpent()
 	w.measures = newMeasures(node.Metrics, state, adopted, time.Now())
-	w.requests = podspec.Requests(state.given())
-	w.admitted.Store(state.wasSetUp)
-	w.show(statusOf(state, pod.Status, node.Address, state.startedAt))
+	w.requests = podspec.Requests(state.Given())
+	w.admitted.Store(state.WasSetUp())
+	w.show(state.Status(pod.Status, node.Address, state.StartedAt()))
 	return w
 }
 
 // run works until the pod is gone or ctx ends. At the end of ctx it leaves guests and object as they are.
 func (w *worker) run(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
-	defer w.node.Probed.Forget(w.state.pod.Namespace, w.state.pod.Name, string(w.state.pod.UID))
+	defer w.node.Probed.Forget(w.state.Object().Namespace, w.state.Object().Name, string(w.state.Object().UID))
 	defer w.clean()
 	defer w.tasks.Wait()
 	defer cancel()
@@ -121,7 +124,7 @@ func (w *worker) run(ctx context.Context) {
 		wake := w.settle(ctx)
 		w.node.Metrics.WorkerDuration.WithLabelValues(cause).Observe(time.Since(began).Seconds())
 		cause = causeSync
-		if w.state.life == gone {
+		if w.state.Stage() == life.Absent {
 			return
 		}
 		timer := newTimer(wake)
@@ -132,11 +135,11 @@ func (w *worker) run(ctx context.Context) {
 			return
 		case <-w.mailbox.full:
 			cause = causeUpdate
-			w.state.apply(w.receive(), time.Now())
+			w.state.Apply(w.receive(), time.Now())
 		case <-w.nudge:
-			w.state.apply(classChanged{}, time.Now())
+			w.state.Apply(life.ClassChanged{}, time.Now())
 		case why := <-w.reclaim:
-			w.state.apply(why, time.Now())
+			w.state.Apply(why, time.Now())
 		case result := <-w.results:
 			w.takeIn(result)
 		case <-timer.C:
@@ -150,45 +153,44 @@ func (w *worker) run(ctx context.Context) {
 func (w *worker) settle(ctx context.Context) time.Time {
 	for {
 		now := time.Now()
-		actions, wake := w.state.decide(now)
+		actions, wake := w.state.Decide(now)
 		for _, action := range actions {
 			w.perform(ctx, action)
 		}
 		w.closePorts()
-		status := statusOf(w.state, w.report.last.Status, w.node.Address, now)
+		status := w.state.Status(w.report.last.Status, w.node.Address, now)
 		w.show(status)
 		retry, written := w.report.next(status, now)
 		if w.measures.status(&status, written, now) {
 			w.starting.End()
 		}
-		if w.state.vanished {
+		if w.state.Vanished() {
 			retry, written = time.Time{}, true
 		} else if w.report.due(now) {
 			w.write(ctx, status)
 		}
-		if written != w.state.reported {
-			w.state.reported = written
+		if w.state.SetReported(written) {
 			continue // what was waiting for the report may go on
 		}
 		w.forgetTold()
 		w.clearVolumes(ctx)
-		w.releasePlace()
+		w.releaseAddresses()
 		return earliest(earliest(wake, retry), w.retakePorts(now))
 	}
 }
 
 // receive takes the newest of the pod out of the mailbox.
-func (w *worker) receive() any {
+func (w *worker) receive() life.Input {
 	pod := w.mailbox.take()
 	if pod == nil {
-		return vanishedEvent{}
+		return life.Vanished{}
 	}
 	w.report.see(pod)
 	w.measures.watched(pod, time.Now())
-	return updated{pod}
+	return life.Updated{Pod: pod}
 }
 
-// takeIn applies the result of an action.
+// takeIn applies the result of an action. Some results have more than the state is told, which the loop keeps.
 func (w *worker) takeIn(result any) {
 	now := time.Now()
 	switch r := result.(type) {
@@ -199,49 +201,57 @@ func (w *worker) takeIn(result any) {
 		}
 		return
 	case started:
-		w.state.apply(r.startDone, now)
+		w.state.Apply(r.Started, now)
 		if r.process != nil {
-			w.processes[r.container] = r.process
-			w.follow(r.container, r.process)
+			w.processes[r.Container] = r.process
+			w.follow(r.Container, r.process)
 		}
 		return
-	case pullDone:
+	case obtained:
 		w.measures.pullEnds(now)
-	case prepared:
-		if r.err == nil && !w.keeping && kept(w.state.pod) {
+		if r.Err == nil {
+			w.images[r.Container] = r.images
+		}
+		result = r.Pulled
+	case life.Prepared:
+		if r.Err == nil && !w.keeping && kept(w.state.Object()) {
 			w.keeping = true
 			w.tasks.Go(func() { w.keepVolumes(w.starts) })
 		}
 	case runEnded:
-		result = r.exitSeen
-		c := w.state.container(r.container)
-		w.ended = append(w.ended, endedRun{c.id, r.container, c.attempt, w.processes[r.container]})
-		w.spent[r.container] = r.spent
-		w.measures.exited(kindLabel(w.state.pod, r.container), r.exit, c)
-		delete(w.processes, r.container)
-	case removed:
-		if r.err != nil {
-			w.log.Warn("cannot remove the pod, will try again", zap.Error(r.err))
+		result = r.RunEnded
+		run := w.state.LastRun(r.Container)
+		w.ended = append(w.ended, untoldRun{life.EndedRun{ID: run.ID, Container: r.Container, Attempt: run.Attempt}, w.processes[r.Container]})
+		w.spent[r.Container] = r.spent
+		w.measures.ended(kindLabel(w.state.Object(), r.Container), r.Exit, run)
+		delete(w.processes, r.Container)
+	case life.Removed:
+		if r.Err != nil {
+			w.log.Warn("cannot remove the pod, will try again", zap.Error(r.Err))
 		}
 	}
-	w.state.apply(result, now)
+	what, is := result.(life.Input)
+	if !is {
+		w.log.DPanic("an action has a result that nothing takes in", zap.String("type", fmt.Sprintf("%T", result)))
+		return
+	}
+	w.state.Apply(what, now)
 }
 
-// runEnded is exitSeen with what the container's runs have used, which the state does not know.
+// runEnded is the input of that name with what the container's runs have used, which the state does not know.
 type runEnded struct {
-	exitSeen
+	life.RunEnded
 	spent spent
 }
 
 // follow waits for the end of a container's last run.
 func (w *worker) follow(container string, process runtime.Process) {
-	c := w.state.container(container)
-	spec, attempt, containers, before := c.spec, c.attempt, len(w.state.containers), w.spent[container]
+	run, containers, before := w.state.LastRun(container), len(w.state.LastRuns()), w.spent[container]
 	w.tasks.Go(func() {
 		select {
 		case <-process.Done():
-			exit := w.dirs.withLastWords(spec, attempt, containers, process.Exit())
-			w.send(runEnded{exitSeen{container, exit}, w.spend(before, container, attempt, process)})
+			exit := w.dirs.withLastWords(run.Container, run.Attempt, containers, process.Exit())
+			w.send(runEnded{life.RunEnded{Container: container, Exit: exit}, w.spend(before, container, run.Attempt, process)})
 		case <-w.stopping:
 		}
 	})
@@ -259,8 +269,8 @@ func (w *worker) send(result any) {
 // be lost with it.
 func (w *worker) flush() {
 	w.tasks.Wait()
-	status := statusOf(w.state, w.report.last.Status, w.node.Address, time.Now())
-	if w.state.vanished || apiequality.Semantic.DeepEqual(status, w.report.last.Status) {
+	status := w.state.Status(w.report.last.Status, w.node.Address, time.Now())
+	if w.state.Vanished() || apiequality.Semantic.DeepEqual(status, w.report.last.Status) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
@@ -275,15 +285,16 @@ func (w *worker) flush() {
 }
 
 func (w *worker) show(status corev1.PodStatus) {
-	pod := *w.state.given() // shallow: only the status differs
+	pod := *w.state.Given() // shallow: only the status differs
 	pod.Status = status
-	runs := make(map[string]containerRuns, len(w.state.containers))
-	for _, c := range w.state.containers {
-		r := containerRuns{attempt: c.attempt, done: closedChannel, id: c.id}
-		if process := w.processes[c.spec.Name]; process != nil {
+	all := w.state.LastRuns()
+	runs := make(map[string]containerRuns, len(all))
+	for _, run := range all {
+		r := containerRuns{attempt: run.Attempt, done: closedChannel, id: run.ID}
+		if process := w.processes[run.Container.Name]; process != nil {
 			r.done, r.process = process.Done(), process
 		}
-		runs[c.spec.Name] = r
+		runs[run.Container.Name] = r
 	}
 	w.view.Store(&view{pod: &pod, runs: runs, spent: w.allSpent()})
 }

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 )
@@ -13,7 +14,7 @@ import (
 func TestWorkerCrashLoop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		s := newShell(t, ctx, testPod(corev1.RestartPolicyAlways, "a"), &engine{life: time.Second, code: 3}, &images{})
+		s := newShell(t, ctx, testpod.New(corev1.RestartPolicyAlways, "a"), &engine{life: time.Second, code: 3}, &images{})
 		time.Sleep(20 * time.Minute)
 		synctest.Wait()
 		pod, _ := s.object()
@@ -39,7 +40,7 @@ func TestWorkerCrashLoop(t *testing.T) {
 
 func TestWorkerDeletionWithGrace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		pod := testPod(corev1.RestartPolicyAlways, "a")
+		pod := testpod.New(corev1.RestartPolicyAlways, "a")
 		s := newShell(t, t.Context(), pod, &engine{}, &images{failures: 1})
 		synctest.Wait()
 		time.Sleep(time.Minute)
@@ -49,7 +50,7 @@ func TestWorkerDeletionWithGrace(t *testing.T) {
 			t.Fatalf("phase %s", running.Status.Phase)
 		}
 		deletedAt := time.Now()
-		s.worker.mailbox.put(deleted(running, 30))
+		s.worker.mailbox.put(testpod.Deleted(running, 30))
 		<-s.ended
 		if took := time.Since(deletedAt); took != 30*time.Second {
 			t.Errorf("ended after %v, want the grace period", took)
@@ -65,7 +66,7 @@ func TestWorkerDeletionWithGrace(t *testing.T) {
 func TestWorkerOutlivesAPIServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		s := startShell(t, ctx, testPod(corev1.RestartPolicyNever, "a"), &engine{life: 10 * time.Minute}, &images{}, true)
+		s := startShell(t, ctx, testpod.New(corev1.RestartPolicyNever, "a"), &engine{life: 10 * time.Minute}, &images{}, true)
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		if pod, _ := s.object(); pod.Status.Phase == corev1.PodSucceeded || len(s.engine.started()) != 1 {
@@ -86,7 +87,7 @@ func TestWorkerOutlivesAPIServer(t *testing.T) {
 func TestWorkerReportsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		s := newShell(t, ctx, testPod(corev1.RestartPolicyAlways, "a"), &engine{}, &images{})
+		s := newShell(t, ctx, testpod.New(corev1.RestartPolicyAlways, "a"), &engine{}, &images{})
 		time.Sleep(time.Second)
 		synctest.Wait()
 		after := s.patches.Load()

@@ -25,6 +25,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/node"
 	"github.com/krustlet-go/krustlet-wasi/podsync"
 	"github.com/krustlet-go/krustlet-wasi/podsync/hostport"
+	"github.com/krustlet-go/krustlet-wasi/podsync/life"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
 	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
@@ -245,7 +246,7 @@ func (a *agent) newNode() (*node.Node, error) {
 		Version:          programVersion(),
 		RuntimeVersion:   "wasmtime://" + wasmtime.Version,
 		RuntimeHandlers:  []string{"", podsync.HandlerShared, podsync.HandlerIsolated},
-		DeclaredFeatures: []string{kubeletapi.FeatureWebSockets, podsync.FeatureRestartAll},
+		DeclaredFeatures: []string{kubeletapi.FeatureWebSockets, life.FeatureRestartAll},
 		Ready:            a.pods.Ready,
 		Pressure:         a.pressure,
 		Images:           func() []corev1.ContainerImage { return imagesOfNode(a.images, a.log) },

@@ -73,6 +73,39 @@ func WithDebugger(pod *corev1.Pod, name string) *corev1.Pod {
 	return pod
 }
 
+// AsksTCP is a probe of those numbers; the API server would fill in the others.
+func AsksTCP(delay, period, failures, successes int32) *corev1.Probe {
+	return &corev1.Probe{
+		ProbeHandler:        corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{}},
+		InitialDelaySeconds: delay, PeriodSeconds: period, FailureThreshold: failures, SuccessThreshold: successes,
+	}
+}
+
+// IsRunning is the status of container a while a run of that ID goes on, and how the run before ended.
+func IsRunning(id string, attempt int32, before ...*corev1.ContainerStateTerminated) *corev1.ContainerStatus {
+	status := &corev1.ContainerStatus{
+		Name: "a", ContainerID: "wasmtime://" + id, ImageID: "image-" + id, RestartCount: attempt,
+		State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.NewTime(Epoch.Add(-time.Second))}},
+	}
+	for _, exit := range before {
+		status.LastTerminationState.Terminated = exit
+	}
+	return status
+}
+
+// ExitOf is how a run ended.
+func ExitOf(id string, code int32) *corev1.ContainerStateTerminated {
+	return &corev1.ContainerStateTerminated{ExitCode: code, Reason: "Error", ContainerID: "wasmtime://" + id}
+}
+
+// IsTerminated is the status of container a after a run of that ID.
+func IsTerminated(id string, attempt, code int32) *corev1.ContainerStatus {
+	return &corev1.ContainerStatus{
+		Name: "a", ContainerID: "wasmtime://" + id, RestartCount: attempt,
+		State: corev1.ContainerState{Terminated: ExitOf(id, code)},
+	}
+}
+
 // find is a container of a pod.
 func find(pod *corev1.Pod, name string) *corev1.Container {
 	for _, list := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {

@@ -1,21 +1,16 @@
-package podsync
+package life
 
 import (
 	"testing"
 	"time"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	corev1 "k8s.io/api/core/v1"
 )
 
-// restored is restore where the engine has no runs.
-func restored(pod *corev1.Pod, dirs podDirs, now time.Time) *podState {
-	state, _ := restore(pod, dirs, nil, now)
-	return state
-}
-
 // TestRestore: what an earlier agent left, as statuses and logs tell it.
 func TestRestore(t *testing.T) {
-	running := corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: stamp(t0)}}
+	running := corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: stamp(testpod.Epoch)}}
 	ended := func(code int32) corev1.ContainerState {
 		return corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: code, Reason: "Error"}}
 	}
@@ -39,17 +34,18 @@ func TestRestore(t *testing.T) {
 		"a pod that failed":                   {corev1.PodFailed, corev1.RestartPolicyNever, &corev1.ContainerStatus{State: ended(9)}, 0, nil, 0, 9, corev1.PodFailed},
 	} {
 		t.Run(name, func(t *testing.T) {
-			pod := testPod(tt.policy, "a")
+			pod := testpod.New(tt.policy, "a")
 			pod.Status.Phase = tt.phase
 			if tt.status != nil {
 				tt.status.Name, tt.status.ContainerID = "a", "wasmtime://old"
 				pod.Status.ContainerStatuses = []corev1.ContainerStatus{*tt.status}
 			}
-			dirs := dirsOf(t.TempDir(), pod)
+			var onDisk map[string]int32
 			if tt.onDisk >= 0 {
-				write(t, dirs.log("a", tt.onDisk))
+				onDisk = map[string]int32{"a": tt.onDisk}
 			}
-			s := script{t, restored(pod, dirs, t0)}
+			state, _ := Restore(pod, Remains{LastAttempt: onDisk}, testpod.Epoch)
+			s := script{t, state}
 			s.at(0, nil, tt.does...)
 			c := s.state.containers[0]
 			if c.attempt != tt.attempt {
@@ -63,24 +59,26 @@ func TestRestore(t *testing.T) {
 	}
 
 	t.Run("runs again with the count going on", func(t *testing.T) {
-		pod := testPod(corev1.RestartPolicyAlways, "a")
+		pod := testpod.New(corev1.RestartPolicyAlways, "a")
 		pod.Status.Phase = corev1.PodRunning
 		pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "a", State: running, RestartCount: 2, ContainerID: "wasmtime://old"}}
-		s := script{t, restored(pod, dirsOf(t.TempDir(), pod), t0)}
+		state, _ := Restore(pod, Remains{}, testpod.Epoch)
+		s := script{t, state}
 		s.at(0, nil, "prepare")
-		s.at(0, prepared{}, "pull a")
-		s.at(0, pullDone{container: "a"}, "start a #3")
+		s.at(0, Prepared{}, "pull a")
+		s.at(0, Pulled{Container: "a"}, "start a #3")
 		s.at(0, up("a"))
 		status := s.status().ContainerStatuses[0]
-		if last := status.LastTerminationState.Terminated; status.RestartCount != 3 || last.ContainerID != "wasmtime://old" || last.Message != lostMessage {
+		if last := status.LastTerminationState.Terminated; status.RestartCount != 3 || last.ContainerID != "wasmtime://old" || last.Message != LostMessage {
 			t.Errorf("status %+v", status)
 		}
 	})
 	t.Run("a pod to be deleted is not run again", func(t *testing.T) {
-		pod := deleted(testPod(corev1.RestartPolicyAlways, "a"), 30)
+		pod := testpod.Deleted(testpod.New(corev1.RestartPolicyAlways, "a"), 30)
 		pod.Status.Phase = corev1.PodRunning
 		pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "a", State: running}}
-		s := script{t, restored(pod, dirsOf(t.TempDir(), pod), t0.Add(time.Second))}
+		state, _ := Restore(pod, Remains{}, testpod.Epoch.Add(time.Second))
+		s := script{t, state}
 		s.at(1, nil, "giveup")
 		s.state.reported = true
 		s.at(1, nil, "remove object=true")

@@ -1,4 +1,4 @@
-package podsync
+package life
 
 import (
 	"slices"
@@ -19,26 +19,26 @@ const (
 	restartAllMessage       = "container exited with restart policy rule"
 )
 
-// asksForAll says whether the container has ended in a way that has all containers of the pod start over, and they have not yet.
-func (c *containerState) asksForAll() bool {
-	return c.step == exited && !c.anew && !c.failed && !c.ephemeral &&
+// asksForAll reports whether all containers of the pod are to start over because of how this one ended, and have not yet.
+func (c *container) asksForAll() bool {
+	return c.step == ended && !c.startsOver && !c.failed && c.kind != podspec.Ephemeral &&
 		ruleFor(c.spec, c.exit.ExitCode) == corev1.ContainerRestartRuleActionRestartAllContainers
 }
 
 // restartAll has all containers start over, from the first init container on, once one asks for it: what runs is ended first,
-// the last ones first and without grace. It says whether that is still under way. The container that asked waits for its
+// the last ones first and without grace. It reports whether that is still under way. The container that asked waits for its
 // back-off, as one that is restarted alone does.
-func (s *podState) restartAll(d *decision) bool {
-	if s.restarting == "" {
-		i := slices.IndexFunc(s.containers, (*containerState).asksForAll)
+func (d *decision) restartAll() bool {
+	if d.restarting == "" {
+		i := slices.IndexFunc(d.containers, (*container).asksForAll)
 		if i < 0 {
 			return false
 		}
-		s.restarting = s.containers[i].spec.Name
+		d.restarting = d.containers[i].spec.Name
 	}
 	busy := false
-	for _, c := range slices.Backward(s.containers) {
-		if c.ephemeral {
+	for _, c := range slices.Backward(d.containers) {
+		if c.kind == podspec.Ephemeral {
 			continue
 		}
 		c.quit(d, d.now, events.RestartingAll(c.spec.Name))
@@ -48,19 +48,19 @@ func (s *podState) restartAll(d *decision) bool {
 	if busy {
 		return true
 	}
-	for _, c := range s.containers {
-		if !c.ephemeral {
-			c.startOver(c.spec.Name == s.restarting)
+	for _, c := range d.containers {
+		if c.kind != podspec.Ephemeral {
+			c.startOver(c.spec.Name == d.restarting)
 		}
 	}
-	s.restarting = ""
+	d.restarting = ""
 	return false
 }
 
-// startOver has a container begin as if it had not run yet. One that did not ask for it is told of as ended by that, also where
-// it had ended by itself: else its end would count.
-func (c *containerState) startOver(asked bool) {
-	c.anew = true
+// startOver has a container begin as if it had not run yet. Of one that did not ask for it, the status says that this ended it,
+// also where it had ended by itself: else its end would count.
+func (c *container) startOver(asked bool) {
+	c.startsOver = true
 	c.waiting = waitsForAll()
 	if asked {
 		return
@@ -74,13 +74,13 @@ func (c *containerState) startOver(asked bool) {
 	c.exit, c.failed = &was, false
 }
 
-// restoreAnew takes over from a status that a container waits for all to have started over.
-func (c *containerState) restoreAnew() {
+// restoreStartOver takes over from a status that a container waits until all have started over.
+func (c *container) restoreStartOver() {
 	switch {
 	case c.exit.Reason == reasonRestartingAll:
-		c.step, c.anew, c.waiting = fresh, true, waitsForAll()
+		c.step, c.startsOver, c.waiting = fresh, true, waitsForAll()
 	case ruleFor(c.spec, c.exit.ExitCode) == corev1.ContainerRestartRuleActionRestartAllContainers:
-		c.anew, c.waiting = true, waitsForAll()
+		c.startsOver, c.waiting = true, waitsForAll()
 	}
 }
 
@@ -88,7 +88,7 @@ func waitsForAll() *corev1.ContainerStateWaiting {
 	return &corev1.ContainerStateWaiting{Reason: reasonRestartingAll, Message: restartingAllMessage}
 }
 
-// mayRestartAll says whether some container may have all of them start over.
+// mayRestartAll reports whether some container may have all of them start over.
 func mayRestartAll(pod *corev1.Pod) bool {
 	for _, c := range podspec.Containers(pod) {
 		for _, rule := range c.RestartPolicyRules {
@@ -101,13 +101,13 @@ func mayRestartAll(pod *corev1.Pod) bool {
 }
 
 // restartingCondition says whether all containers are being ended to start over.
-func (s *podState) restartingCondition(status *corev1.PodStatus) corev1.PodCondition {
+func (s statement) restartingCondition(status *corev1.PodStatus) corev1.PodCondition {
 	switch {
 	case status.Phase == corev1.PodSucceeded:
 		return condition(corev1.AllContainersRestarting, false, reasonPodCompleted, "")
 	case status.Phase == corev1.PodFailed:
 		return condition(corev1.AllContainersRestarting, false, reasonPodFailed, "")
-	case s.restarting != "" && s.life == active:
+	case s.restarting != "" && s.stage == Active:
 		return condition(corev1.AllContainersRestarting, true, reasonRestartAllStarted, restartAllMessage)
 	}
 	return condition(corev1.AllContainersRestarting, false, "", "")

@@ -1,4 +1,4 @@
-package podsync
+package life
 
 import (
 	"context"
@@ -10,15 +10,17 @@ import (
 	"testing"
 	"time"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
 )
 
 // world plays the shell around decide: it remembers what is under way, and lets results and other events
 // happen in any order that a real shell could see.
 type world struct {
 	t       testing.TB
-	state   *podState
+	state   *Pod
 	now     time.Time
 	status  corev1.PodStatus
 	setup   int
@@ -27,18 +29,18 @@ type world struct {
 	running map[string]bool
 	kill    map[string]time.Time
 	removal int
-	asks    []ask  // under way
-	hooks   []hook // under way
-	weighs  []weigh
-	resizes []resize
+	asks    []Ask  // under way
+	hooks   []Hook // under way
+	weighs  []Weigh
+	resizes []Resize
 	sizes   map[string]corev1.ResourceRequirements // that guests have
 	ended   bool                                   // deletion or disappearance was seen
 	final   corev1.PodPhase
 	trail   []string
 	address string // of the pod, once it has one
 
-	runs     []*guest         // that an engine which outlives agents would have
-	untold   []endedRun       // to be forgotten by the agent
+	runs     []Remnant        // that an engine which outlives agents would have
+	untold   []EndedRun       // to be forgotten by the agent
 	written  corev1.PodStatus // what the API server has
 	vanished bool
 	begun    int             // runs so far
@@ -47,7 +49,7 @@ type world struct {
 
 func newWorld(t testing.TB, pod *corev1.Pod) *world {
 	return &world{
-		t: t, state: newState(pod, t0), now: t0,
+		t: t, state: newPod(pod, testpod.Epoch), now: testpod.Epoch,
 		pulls: map[string]int{}, starts: map[string]int{}, running: map[string]bool{}, kill: map[string]time.Time{},
 		sizes: map[string]corev1.ResourceRequirements{},
 	}
@@ -61,18 +63,18 @@ func (w *world) fatalf(format string, args ...any) {
 	w.t.Fatalf(format, args...)
 }
 
-func (w *world) happen(event any) {
+func (w *world) happen(what Input) {
 	w.t.Helper()
-	w.trail = append(w.trail, fmt.Sprintf("%v %#v", w.now.Sub(t0), event))
-	if event != nil {
-		w.state.apply(event, w.now)
+	w.trail = append(w.trail, fmt.Sprintf("%v %#v", w.now.Sub(testpod.Epoch), what))
+	if what != nil {
+		w.state.Apply(what, w.now)
 	}
-	actions, wake := w.state.decide(w.now)
+	actions, wake := w.state.Decide(w.now)
 	for _, action := range actions {
 		w.trail = append(w.trail, "  "+describe(action))
 		w.begin(action)
 	}
-	w.status = statusOf(w.state, w.status, testAddress, w.now)
+	w.status = w.state.Status(w.status, testpod.NodeAddress, w.now)
 	if w.state.reported {
 		w.write()
 	}
@@ -80,7 +82,7 @@ func (w *world) happen(event any) {
 }
 
 // begin notes what an action starts, and that it may.
-func (w *world) begin(action any) {
+func (w *world) begin(action Action) {
 	w.t.Helper()
 	forbid := func(name string) {
 		if w.ended {
@@ -94,51 +96,51 @@ func (w *world) begin(action any) {
 		}
 	}
 	switch a := action.(type) {
-	case prepare:
+	case Prepare:
 		w.setup++
-	case pull:
-		forbid(a.container.Name)
-		w.pulls[a.container.Name]++
-	case start:
-		forbid(a.container.Name)
-		w.starts[a.container.Name]++
-	case stop:
-		if !w.running[a.container] {
-			w.fatalf("stop of %s, which does not run", a.container)
+	case Pull:
+		forbid(a.Container.Name)
+		w.pulls[a.Container.Name]++
+	case Start:
+		forbid(a.Container.Name)
+		w.starts[a.Container.Name]++
+	case Stop:
+		if !w.running[a.Container] {
+			w.fatalf("stop of %s, which does not run", a.Container)
 		}
-		by := w.now.Add(a.grace)
-		if old, ok := w.kill[a.container]; ok && !by.Before(old) {
-			w.fatalf("the kill of %s is put off", a.container)
+		by := w.now.Add(a.Grace)
+		if old, ok := w.kill[a.Container]; ok && !by.Before(old) {
+			w.fatalf("the kill of %s is put off", a.Container)
 		}
-		w.kill[a.container] = by
-	case ask:
-		w.mustRun(a.container.Name, describe(action))
+		w.kill[a.Container] = by
+	case Ask:
+		w.mustRun(a.Container.Name, describe(action))
 		for _, other := range w.asks {
-			if other.kind == a.kind && other.id == a.id {
-				w.fatalf("%s of run %s, twice at one time", describe(action), a.id)
+			if other.Kind == a.Kind && other.ID == a.ID {
+				w.fatalf("%s of run %s, twice at one time", describe(action), a.ID)
 			}
 		}
 		w.asks = append(w.asks, a)
-	case hook:
-		w.mustRun(a.container.Name, describe(action))
+	case Hook:
+		w.mustRun(a.Container.Name, describe(action))
 		w.hooks = append(w.hooks, a)
-	case weigh:
+	case Weigh:
 		if len(w.weighs) > 0 {
 			w.fatalf("the node is asked twice at one time")
 		}
 		w.weighs = append(w.weighs, a)
-	case resize:
-		w.mustRun(a.container.Name, describe(action))
+	case Resize:
+		w.mustRun(a.Container.Name, describe(action))
 		for _, other := range w.resizes {
-			if other.id == a.id {
-				w.fatalf("run %s is resized twice at one time", a.id)
+			if other.ID == a.ID {
+				w.fatalf("run %s is resized twice at one time", a.ID)
 			}
 		}
-		if a.id != w.state.container(a.container.Name).id || sameSize(a.container.Resources, w.sizes[a.container.Name]) {
+		if a.ID != w.state.find(a.Container.Name).id || sameSize(a.Container.Resources, w.sizes[a.Container.Name]) {
 			w.fatalf("%s to the size that it has", describe(action))
 		}
 		w.resizes = append(w.resizes, a)
-	case remove:
+	case Remove:
 		for name := range w.running {
 			if w.running[name] {
 				w.fatalf("removed while %s runs", name)
@@ -184,16 +186,16 @@ func (w *world) check(wake time.Time) {
 			}
 		}
 	}
-	resting := w.state.life == gone || w.state.life == finished || w.state.life == removing && !w.state.reported
+	resting := w.state.stage == Absent || w.state.stage == Terminal || w.state.stage == Removing && !w.state.reported
 	if !resting && wake.IsZero() && w.inFlight() == 0 {
-		w.fatalf("nothing is under way and nothing will wake the pod: life %s", w.state.life)
+		w.fatalf("nothing is under way and nothing will wake the pod: life %s", w.state.stage)
 	}
 	if w.address != "" && w.status.PodIP != w.address {
 		w.fatalf("address %s became %s", w.address, w.status.PodIP)
 	}
 	w.address = w.status.PodIP
 	if !wake.IsZero() && !wake.After(w.now) {
-		w.fatalf("wakes at once, at %v", wake.Sub(t0))
+		w.fatalf("wakes at once, at %v", wake.Sub(testpod.Epoch))
 	}
 	for _, c := range append(w.status.InitContainerStatuses, w.status.ContainerStatuses...) {
 		set := 0
@@ -208,7 +210,7 @@ func (w *world) check(wake time.Time) {
 		if c.State.Running != nil && w.status.PodIP == "" {
 			w.fatalf("container %s runs in a pod without an address", c.Name)
 		}
-		settling := w.state.life == active && w.state.container(c.Name).settling()
+		settling := w.state.stage == Active && w.state.find(c.Name).settling()
 		if (c.State.Running != nil) != (w.running[c.Name] && !settling) {
 			w.fatalf("container %s: status running %v, truth %v", c.Name, c.State.Running != nil, w.running[c.Name])
 		}
@@ -218,11 +220,11 @@ func (w *world) check(wake time.Time) {
 	}
 }
 
-// place is what a pod that has been set up has: what it had before, or else an address of its own or the node's.
-func (w *world) place(which byte) podspec.Addresses {
+// Addresses is what a pod that has been set up has: what it had before, or else an address of its own or the node's.
+func (w *world) addresses(which byte) podspec.Addresses {
 	switch {
-	case w.state.place.Known:
-		return w.state.place
+	case w.state.addresses.Known:
+		return w.state.addresses
 	case which%2 == 0:
 		return podspec.Addresses{Known: true}
 	}
@@ -251,22 +253,22 @@ func (w *world) play(what, which byte) {
 		if w.setup > 0 {
 			w.setup--
 			if what%22 == 3 && which > 250 {
-				w.happen(prepared{refused: &refusal{"OutOfpods", "full"}})
+				w.happen(Prepared{Refused: &Refusal{"OutOfpods", "full"}})
 				return
 			}
 			if what%22 == 2 {
-				w.happen(prepared{err: errTest})
+				w.happen(Prepared{Err: errTest})
 				return
 			}
-			w.happen(prepared{place: w.place(which)})
+			w.happen(Prepared{Addresses: w.addresses(which)})
 		}
 	case 4, 5:
 		if w.pulls[name] > 0 {
 			w.pulls[name]--
 			if what%22 == 4 {
-				w.happen(pullDone{container: name, reason: "ErrImagePull", err: givenUp(errTest)})
+				w.happen(Pulled{Container: name, Reason: "ErrImagePull", Err: givenUp(errTest)})
 			} else {
-				w.happen(pullDone{container: name})
+				w.happen(Pulled{Container: name})
 			}
 		}
 	case 6, 7, 8:
@@ -276,47 +278,47 @@ func (w *world) play(what, which byte) {
 		w.starts[name]--
 		switch what % 22 {
 		case 6:
-			w.happen(startDone{container: name, id: "x", reason: reasonCreateContainerError, err: givenUp(errTest)})
+			w.happen(Started{Container: name, ID: "x", Reason: "CreateContainerError", Err: givenUp(errTest)})
 		case 7:
-			w.happen(startDone{container: name, id: "x", err: givenUp(errTest)})
+			w.happen(Started{Container: name, ID: "x", Err: givenUp(errTest)})
 		default:
-			w.happen(startDone{container: name, id: w.run(name), at: w.now})
+			w.happen(Started{Container: name, ID: w.run(name), At: w.now})
 		}
 	case 9:
 		if w.running[name] {
-			c, g := w.state.container(name), w.end(name, int32(which>>4))
-			w.untold = append(w.untold, endedRun{c.id, name, c.attempt, g})
-			w.happen(exitSeen{name, g.exit})
+			c, g := w.state.find(name), w.end(name, int32(which>>4))
+			w.untold = append(w.untold, EndedRun{c.id, name, c.attempt})
+			w.happen(RunEnded{name, *g.Exit})
 		}
 	case 10:
 		w.ended = true
 		if which%8 == 0 {
 			w.vanished = true
-			w.happen(vanishedEvent{})
+			w.happen(Vanished{})
 			return
 		}
-		w.happen(updated{deleted(w.state.pod, int64(which%5)*10)})
+		w.happen(Updated{testpod.Deleted(w.state.pod, int64(which%5)*10)})
 	case 11:
-		if w.state.life == removing {
+		if w.state.stage == Removing {
 			w.state.reported = true
 		}
 		if w.removal > 0 {
 			w.removal--
-			w.happen(removed{map[bool]error{true: errTest}[which%2 == 0]})
+			w.happen(Removed{map[bool]error{true: errTest}[which%2 == 0]})
 			return
 		}
 		if which >= 128 {
-			w.happen(updated{withSize(w.state.pod, name, int64(which>>2%4))})
+			w.happen(Updated{testpod.WithSize(w.state.pod, name, int64(which>>2%4))})
 			return
 		}
-		w.happen(updated{withImage(w.state.pod, name, fmt.Sprintf("image:v%d", which>>2%3))})
+		w.happen(Updated{testpod.WithImage(w.state.pod, name, fmt.Sprintf("image:v%d", which>>2%3))})
 	case 12:
 		if !w.vanished {
 			w.restart(which)
 		}
 	case 13:
 		if which >= 224 {
-			w.happen(reclaimed{"low"})
+			w.happen(Reclaimed{"low"})
 			return
 		}
 		w.write()
@@ -324,32 +326,32 @@ func (w *world) play(what, which byte) {
 		if i := int(which >> 2); i < len(w.asks) {
 			a := w.asks[i]
 			w.asks = slices.Delete(w.asks, i, i+1)
-			w.happen(probed{container: a.container.Name, id: a.id, kind: a.kind, ok: what%22 == 14, err: map[bool]error{true: errTest}[which%4 == 0]})
+			w.happen(Probed{Container: a.Container.Name, ID: a.ID, Kind: a.Kind, OK: what%22 == 14, Err: map[bool]error{true: errTest}[which%4 == 0]})
 		}
 	case 18, 19:
 		if len(w.weighs) > 0 {
 			a := w.weighs[0]
 			w.weighs = nil
-			var no *refusal
+			var no *Refusal
 			if what%22 == 19 {
-				no = &refusal{[]string{corev1.PodReasonDeferred, corev1.PodReasonInfeasible}[which%2], "full"}
+				no = &Refusal{[]string{corev1.PodReasonDeferred, corev1.PodReasonInfeasible}[which%2], "full"}
 			}
-			w.happen(weighed{a.pod, no})
+			w.happen(Weighed{a.Pod, no})
 		}
 	case 20, 21:
 		if i := int(which >> 2); i < len(w.resizes) {
 			a := w.resizes[i]
 			w.resizes = slices.Delete(w.resizes, i, i+1)
-			if a.id == w.state.container(a.container.Name).id && what%22 == 20 {
-				w.sizes[a.container.Name] = a.container.Resources
+			if a.ID == w.state.find(a.Container.Name).id && what%22 == 20 {
+				w.sizes[a.Container.Name] = a.Container.Resources
 			}
-			w.happen(resized{a.container.Name, a.id, a.container.Resources, map[bool]error{true: errTest}[what%22 == 21]})
+			w.happen(Resized{a.Container.Name, a.ID, a.Container.Resources, map[bool]error{true: errTest}[what%22 == 21]})
 		}
 	case 16, 17:
 		if i := int(which >> 2); i < len(w.hooks) {
 			h := w.hooks[i]
 			w.hooks = slices.Delete(w.hooks, i, i+1)
-			w.happen(hookDone{container: h.container.Name, id: h.id, kind: h.kind, err: map[bool]error{true: errTest}[what%22 == 16]})
+			w.happen(HookEnded{Container: h.Container.Name, ID: h.ID, Kind: h.Kind, Err: map[bool]error{true: errTest}[what%22 == 16]})
 		}
 	}
 }
@@ -367,13 +369,13 @@ func furnish(pod *corev1.Pod, kind byte) {
 				c.RestartPolicy = &always
 			}
 			if kind&1 != 0 {
-				c.StartupProbe, c.LivenessProbe = asksTCP(0, 1, 2, 1), asksTCP(3, 5, 2, 1)
+				c.StartupProbe, c.LivenessProbe = testpod.AsksTCP(0, 1, 2, 1), testpod.AsksTCP(3, 5, 2, 1)
 			}
 			if kind&2 != 0 {
-				c.ReadinessProbe = asksTCP(1, 3, 1, 2)
+				c.ReadinessProbe = testpod.AsksTCP(1, 3, 1, 2)
 			}
 			if kind&16 != 0 && c.Name == "a" {
-				c.RestartPolicy, c.RestartPolicyRules = pointer(corev1.ContainerRestartPolicyNever), restartAllOn(3)
+				c.RestartPolicy, c.RestartPolicyRules = ptr.To(corev1.ContainerRestartPolicyNever), restartAllOn(3)
 			}
 			if kind&32 != 0 && i == 0 {
 				c.ResizePolicy = []corev1.ContainerResizePolicy{{ResourceName: corev1.ResourceMemory, RestartPolicy: corev1.RestartContainer}}
@@ -407,11 +409,11 @@ func FuzzPodLife(f *testing.F) {
 	f.Fuzz(func(t *testing.T, kind byte, script []byte) {
 		policy := []corev1.RestartPolicy{corev1.RestartPolicyAlways, corev1.RestartPolicyOnFailure, corev1.RestartPolicyNever}[kind%3]
 		names := [][]string{{"a"}, {"init1", "a", "b"}, {"init1", "init2", "a"}}[kind/3%3]
-		pod := testPod(policy, names...)
+		pod := testpod.New(policy, names...)
 		furnish(pod, kind>>3|kind<<5&32)
 		w := newWorld(t, pod)
 		w.happen(nil)
-		for i := 0; i+1 < len(script) && w.state.life != gone; i += 2 {
+		for i := 0; i+1 < len(script) && w.state.stage != Absent; i += 2 {
 			w.play(script[i], script[i+1])
 		}
 	})

@@ -1,4 +1,4 @@
-package podsync
+package life
 
 import (
 	"errors"
@@ -10,67 +10,70 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
 // describe says an action in a word, for tables.
-func describe(action any) string {
+func describe(action Action) string {
 	switch a := action.(type) {
-	case pull:
-		return "pull " + a.container.Name
-	case start:
-		return fmt.Sprintf("start %s #%d", a.container.Name, a.state.attempt+1)
-	case stop:
-		return fmt.Sprintf("stop %s in %v", a.container, a.grace)
-	case announce:
-		return "event " + a.event.Reason
-	case remove:
-		return fmt.Sprintf("remove object=%v", a.object)
-	case ask:
-		return "ask " + a.kind.String()
+	case Pull:
+		return "pull " + a.Container.Name
+	case Start:
+		return fmt.Sprintf("start %s #%d", a.Container.Name, a.Attempt)
+	case Stop:
+		return fmt.Sprintf("stop %s in %v", a.Container, a.Grace)
+	case Announce:
+		return "event " + a.Event.Reason
+	case Remove:
+		return fmt.Sprintf("remove object=%v", a.Object)
+	case Ask:
+		return "ask " + a.Kind.String()
 	default:
-		return strings.ToLower(strings.TrimPrefix(reflect.TypeOf(action).String(), "podsync."))
+		return strings.ToLower(strings.TrimPrefix(reflect.TypeOf(action).String(), "life."))
 	}
 }
 
-// script drives a state by hand: each step is an event, the seconds since t0, and what is done about it.
+// script drives a state by hand: each step is an event, the seconds since testpod.Epoch, and what is done about it.
 type script struct {
 	t     *testing.T
-	state *podState
+	state *Pod
 }
 
-func (s script) at(seconds float64, event any, want ...string) time.Time {
+func (s script) at(seconds float64, what Input, want ...string) time.Time {
 	s.t.Helper()
-	now := t0.Add(time.Duration(seconds * float64(time.Second)))
-	if event != nil {
-		s.state.apply(event, now)
+	now := testpod.Epoch.Add(time.Duration(seconds * float64(time.Second)))
+	if what != nil {
+		s.state.Apply(what, now)
 	}
-	actions, wake := s.state.decide(now)
+	actions, wake := s.state.Decide(now)
 	got := []string{}
 	for _, a := range actions {
 		got = append(got, describe(a))
 	}
 	if strings.Join(got, "; ") != strings.Join(want, "; ") {
-		s.t.Fatalf("at %v s after %#v: did [%s], want [%s]", seconds, event, strings.Join(got, "; "), strings.Join(want, "; "))
+		s.t.Fatalf("at %v s after %#v: did [%s], want [%s]", seconds, what, strings.Join(got, "; "), strings.Join(want, "; "))
 	}
-	if again, _ := s.state.decide(now); len(again) > 0 {
+	if again, _ := s.state.Decide(now); len(again) > 0 {
 		s.t.Fatalf("at %v s: asked twice at one time, does more: %v", seconds, again)
 	}
 	return wake
 }
 
-func exit(container string, code int32, seconds float64) exitSeen {
+func exit(container string, code int32, seconds float64) RunEnded {
 	reason := runtime.Completed
 	if code != 0 {
 		reason = runtime.Error
 	}
-	return exitSeen{container, runtime.Exit{Code: code, Reason: reason, FinishedAt: t0.Add(time.Duration(seconds * float64(time.Second)))}}
+	return RunEnded{container, runtime.Exit{Code: code, Reason: reason, FinishedAt: testpod.Epoch.Add(time.Duration(seconds * float64(time.Second)))}}
 }
 
-func up(container string) startDone { return startDone{container: container, id: "id", at: t0} }
+func up(container string) Started {
+	return Started{Container: container, ID: "id", At: testpod.Epoch}
+}
 
 func (s script) status() corev1.PodStatus {
-	return statusOf(s.state, s.state.pod.Status, testAddress, t0)
+	return s.state.Status(s.state.pod.Status, testpod.NodeAddress, testpod.Epoch)
 }
 
 func (s script) phase(want corev1.PodPhase) {
@@ -81,15 +84,15 @@ func (s script) phase(want corev1.PodPhase) {
 }
 
 func newScript(t *testing.T, policy corev1.RestartPolicy, names ...string) script {
-	return script{t, newState(testPod(policy, names...), t0)}
+	return script{t, newPod(testpod.New(policy, names...), testpod.Epoch)}
 }
 
 // launch takes a one-container pod to running.
 func (s script) launch(name string) {
 	s.t.Helper()
 	s.at(0, nil, "prepare")
-	s.at(0, prepared{}, "pull "+name)
-	s.at(0, pullDone{container: name}, "start "+name+" #0")
+	s.at(0, Prepared{}, "pull "+name)
+	s.at(0, Pulled{Container: name}, "start "+name+" #0")
 	s.at(0, up(name))
 }
 
@@ -124,11 +127,11 @@ func TestCrashLoopBacksOff(t *testing.T) {
 	s.at(1, exit("a", 1, 1), "pull a") // the first restart is immediate
 	now := 1.0
 	for i, delay := range []float64{10, 20, 40, 80, 160, 300, 300} {
-		s.at(now, pullDone{container: "a"}, fmt.Sprintf("start a #%d", i+1))
+		s.at(now, Pulled{Container: "a"}, fmt.Sprintf("start a #%d", i+1))
 		s.at(now, up("a"))
 		wake := s.at(now+1, exit("a", 1, now+1), "event BackOff")
 		status := s.status().ContainerStatuses[0]
-		if got := wake.Sub(t0).Seconds(); got != now+1+delay {
+		if got := wake.Sub(testpod.Epoch).Seconds(); got != now+1+delay {
 			t.Fatalf("crash %d: wakes at %v s, want %v s", i+2, got, now+1+delay)
 		}
 		if status.State.Waiting.Reason != "CrashLoopBackOff" || status.RestartCount != int32(i+1) || status.LastTerminationState.Terminated.ExitCode != 1 {
@@ -141,7 +144,7 @@ func TestCrashLoopBacksOff(t *testing.T) {
 		now += 1 + delay
 		s.at(now, nil, "pull a")
 	}
-	s.at(now, pullDone{container: "a"}, "start a #8")
+	s.at(now, Pulled{Container: "a"}, "start a #8")
 	s.at(now, up("a"))
 	now += 601 // runs for more than ten minutes: the back-off is forgotten
 	s.at(now, exit("a", 1, now), "pull a")
@@ -150,8 +153,8 @@ func TestCrashLoopBacksOff(t *testing.T) {
 func TestPullFailures(t *testing.T) {
 	s := newScript(t, corev1.RestartPolicyAlways, "a")
 	s.at(0, nil, "prepare")
-	s.at(0, prepared{}, "pull a")
-	s.at(0, pullDone{container: "a", reason: "ErrImagePull", err: errors.New("no such image")})
+	s.at(0, Prepared{}, "pull a")
+	s.at(0, Pulled{Container: "a", Reason: "ErrImagePull", Err: errors.New("no such image")})
 	if w := s.status().ContainerStatuses[0].State.Waiting; w.Reason != "ErrImagePull" || w.Message != "no such image" {
 		t.Fatalf("after a failed pull: %+v", w)
 	}
@@ -162,28 +165,28 @@ func TestPullFailures(t *testing.T) {
 	}
 	s.at(9, nil)
 	s.at(10, nil, "pull a")
-	s.at(10, pullDone{container: "a", reason: "ErrImagePull", err: errors.New("no such image")})
+	s.at(10, Pulled{Container: "a", Reason: "ErrImagePull", Err: errors.New("no such image")})
 	s.at(12, nil, "event BackOff")
 	s.at(29, nil)
 	s.at(30, nil, "pull a")
-	s.at(30, pullDone{container: "a"}, "start a #0")
+	s.at(30, Pulled{Container: "a"}, "start a #0")
 	s.phase(corev1.PodPending)
 }
 
 func TestStartFailures(t *testing.T) {
 	s := newScript(t, corev1.RestartPolicyAlways, "a")
 	s.at(0, nil, "prepare")
-	s.at(0, prepared{}, "pull a")
-	s.at(0, pullDone{container: "a"}, "start a #0")
-	s.at(0, startDone{container: "a", reason: reasonCreateContainerConfigError, err: errors.New("bad env")})
+	s.at(0, Prepared{}, "pull a")
+	s.at(0, Pulled{Container: "a"}, "start a #0")
+	s.at(0, Started{Container: "a", Reason: "CreateContainerConfigError", Err: errors.New("bad env")})
 	if c := s.status().ContainerStatuses[0]; c.State.Waiting.Reason != "CreateContainerConfigError" || c.ContainerID != "" {
 		t.Fatalf("bad config: %+v", c)
 	}
 	s.at(9, nil)
 	s.at(10, nil, "start a #0")
-	s.at(10, startDone{container: "a", id: "x", err: errors.New("no such import")}, "pull a")
-	s.at(10, pullDone{container: "a"}, "start a #1")
-	s.at(10, startDone{container: "a", id: "y", err: errors.New("no such import")}, "event BackOff")
+	s.at(10, Started{Container: "a", ID: "x", Err: errors.New("no such import")}, "pull a")
+	s.at(10, Pulled{Container: "a"}, "start a #1")
+	s.at(10, Started{Container: "a", ID: "y", Err: errors.New("no such import")}, "event BackOff")
 	c := s.status().ContainerStatuses[0]
 	if c.State.Waiting.Reason != "RunContainerError" || c.State.Waiting.Message != "no such import" || c.LastTerminationState.Terminated.ExitCode != 128 {
 		t.Fatalf("bad module: %+v", c)
@@ -191,36 +194,36 @@ func TestStartFailures(t *testing.T) {
 
 	never := newScript(t, corev1.RestartPolicyNever, "a")
 	never.at(0, nil, "prepare")
-	never.at(0, prepared{}, "pull a")
-	never.at(0, pullDone{container: "a"}, "start a #0")
-	never.at(0, startDone{container: "a", id: "x", err: errors.New("no such import")})
+	never.at(0, Prepared{}, "pull a")
+	never.at(0, Pulled{Container: "a"}, "start a #0")
+	never.at(0, Started{Container: "a", ID: "x", Err: errors.New("no such import")})
 	never.phase(corev1.PodFailed)
 }
 
 func TestSetupIsTriedAgain(t *testing.T) {
 	s := newScript(t, corev1.RestartPolicyAlways, "a")
 	s.at(0, nil, "prepare")
-	s.at(0, prepared{err: errors.New("disk full")})
+	s.at(0, Prepared{Err: errors.New("disk full")})
 	s.at(0.5, nil, "prepare")
-	s.at(0.5, prepared{err: errors.New("disk full")})
+	s.at(0.5, Prepared{Err: errors.New("disk full")})
 	s.at(1.4, nil)
 	s.at(1.5, nil, "prepare")
-	s.at(1.5, prepared{}, "pull a")
+	s.at(1.5, Prepared{}, "pull a")
 }
 
 // TestSetupIsHastened: what a pod waited for has come, and it waits no longer; also where a try was under way by then.
 func TestSetupIsHastened(t *testing.T) {
 	s := newScript(t, corev1.RestartPolicyAlways, "a")
 	s.at(0, nil, "prepare")
-	s.at(0, prepared{err: errors.New("no such class")})
-	s.at(0.1, classChanged{}, "prepare")
-	s.at(0.2, classChanged{})
-	s.at(0.3, prepared{err: errors.New("no such class")}, "prepare")
-	s.at(0.4, prepared{err: errors.New("no such class")})
+	s.at(0, Prepared{Err: errors.New("no such class")})
+	s.at(0.1, ClassChanged{}, "prepare")
+	s.at(0.2, ClassChanged{})
+	s.at(0.3, Prepared{Err: errors.New("no such class")}, "prepare")
+	s.at(0.4, Prepared{Err: errors.New("no such class")})
 	s.at(0.8, nil)
 	s.at(0.9, nil, "prepare")
-	s.at(1, prepared{isolated: true}, "pull a")
-	s.at(1, classChanged{})
+	s.at(1, Prepared{Isolated: true}, "pull a")
+	s.at(1, ClassChanged{})
 	if !s.state.isolated {
 		t.Error("not isolated")
 	}
@@ -229,15 +232,15 @@ func TestSetupIsHastened(t *testing.T) {
 func TestInitContainersRunInOrder(t *testing.T) {
 	s := newScript(t, corev1.RestartPolicyNever, "init1", "init2", "a", "b")
 	s.at(0, nil, "prepare")
-	s.at(0, prepared{}, "pull init1")
+	s.at(0, Prepared{}, "pull init1")
 	if got := s.status().ContainerStatuses[0].State.Waiting.Reason; got != "PodInitializing" {
 		t.Fatalf("app container waits for %s", got)
 	}
-	s.at(0, pullDone{container: "init1"}, "start init1 #0")
+	s.at(0, Pulled{Container: "init1"}, "start init1 #0")
 	s.at(0, up("init1"))
 	s.phase(corev1.PodPending)
 	s.at(1, exit("init1", 0, 1), "pull init2")
-	s.at(1, pullDone{container: "init2"}, "start init2 #0")
+	s.at(1, Pulled{Container: "init2"}, "start init2 #0")
 	s.at(1, up("init2"))
 	s.at(2, exit("init2", 0, 2), "pull a", "pull b")
 	if got := s.status().InitContainerStatuses[1].State.Terminated; got.Message != "Module run completed" || got.Reason != "Completed" {
@@ -256,32 +259,32 @@ func TestInitContainersRunInOrder(t *testing.T) {
 func TestDeletion(t *testing.T) {
 	s := newScript(t, corev1.RestartPolicyAlways, "a")
 	s.launch("a")
-	s.at(1, updated{deleted(s.state.pod, 30)}, "giveup", "event Killing", "stop a in 30s")
-	s.at(2, updated{deleted(s.state.pod, 60)}) // a grace period does not grow
-	s.at(3, updated{deleted(s.state.pod, 5)}, "stop a in 5s")
+	s.at(1, Updated{testpod.Deleted(s.state.pod, 30)}, "giveup", "event Killing", "stop a in 30s")
+	s.at(2, Updated{testpod.Deleted(s.state.pod, 60)}) // a grace period does not grow
+	s.at(3, Updated{testpod.Deleted(s.state.pod, 5)}, "stop a in 5s")
 	s.state.reported = true // that it runs, not how it ended
 	s.at(8, exit("a", 137, 8))
 	s.phase(corev1.PodFailed)
 	s.state.reported = true
 	s.at(8, nil, "remove object=true")
-	s.at(9, removed{errors.New("API server away")})
+	s.at(9, Removed{errors.New("API server away")})
 	s.at(9.5, nil, "remove object=true")
-	s.at(10, removed{})
-	if s.state.life != gone {
-		t.Fatalf("life %s", s.state.life)
+	s.at(10, Removed{})
+	if s.state.stage != Absent {
+		t.Fatalf("life %s", s.state.stage)
 	}
 
 	t.Run("an object that vanishes has its guest killed at once", func(t *testing.T) {
 		s := newScript(t, corev1.RestartPolicyAlways, "a")
 		s.launch("a")
-		s.at(1, vanishedEvent{}, "giveup", "event Killing", "stop a in 0s")
+		s.at(1, Vanished{}, "giveup", "event Killing", "stop a in 0s")
 		s.at(1, exit("a", 137, 1), "remove object=false")
 	})
 	t.Run("before anything ran", func(t *testing.T) {
 		s := newScript(t, corev1.RestartPolicyAlways, "a")
 		s.at(0, nil, "prepare")
-		s.at(1, updated{deleted(s.state.pod, 30)}, "giveup")
-		s.at(1, prepared{})
+		s.at(1, Updated{testpod.Deleted(s.state.pod, 30)}, "giveup")
+		s.at(1, Prepared{})
 		c := s.status().ContainerStatuses[0].State.Terminated
 		if c == nil || c.Reason != "ContainerStatusUnknown" || c.ExitCode != 137 {
 			t.Fatalf("container that never ran: %+v", c)
@@ -292,7 +295,7 @@ func TestDeletion(t *testing.T) {
 		s.launch("a")
 		s.at(1, exit("a", 0, 1))
 		s.state.reported = true
-		s.at(2, updated{deleted(s.state.pod, 0)}, "giveup")
+		s.at(2, Updated{testpod.Deleted(s.state.pod, 0)}, "giveup")
 		s.state.reported = true
 		s.at(2, nil, "remove object=true")
 		s.phase(corev1.PodSucceeded)

@@ -1,8 +1,9 @@
-package podsync
+package life
 
 import (
 	"testing"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -10,15 +11,15 @@ import (
 func TestEphemeralContainer(t *testing.T) {
 	s := newScript(t, corev1.RestartPolicyAlways, "init", "a")
 	s.at(0, nil, "prepare")
-	s.at(0, prepared{}, "pull init")
-	s.at(1, updated{withDebugger(s.state.pod, "debug")}, "pull debug")
-	s.at(1, pullDone{container: "debug"}, "start debug #0")
+	s.at(0, Prepared{}, "pull init")
+	s.at(1, Updated{testpod.WithDebugger(s.state.pod, "debug")}, "pull debug")
+	s.at(1, Pulled{Container: "debug"}, "start debug #0")
 	s.at(1, up("debug"))
 	s.phase(corev1.PodPending)
-	s.at(2, pullDone{container: "init"}, "start init #0")
+	s.at(2, Pulled{Container: "init"}, "start init #0")
 	s.at(2, up("init"))
 	s.at(3, exit("init", 0, 3), "pull a")
-	s.at(3, pullDone{container: "a"}, "start a #0")
+	s.at(3, Pulled{Container: "a"}, "start a #0")
 	s.at(3, up("a"))
 	s.phase(corev1.PodRunning)
 	s.at(4, exit("debug", 1, 4)) // it does not run again
@@ -35,18 +36,18 @@ func TestEphemeralContainer(t *testing.T) {
 			t.Errorf("the pod is not ready: %+v", c)
 		}
 	}
-	s.at(5, updated{withDebugger(s.state.pod, "second")}, "pull second")
-	s.at(5, pullDone{container: "second"}, "start second #0")
+	s.at(5, Updated{testpod.WithDebugger(s.state.pod, "second")}, "pull second")
+	s.at(5, Pulled{Container: "second"}, "start second #0")
 	s.at(5, up("second"))
-	s.at(6, updated{deleted(s.state.pod, 0)}, "giveup", "event Killing", "stop a in 0s", "event Killing", "stop second in 0s")
+	s.at(6, Updated{testpod.Deleted(s.state.pod, 0)}, "giveup", "event Killing", "stop a in 0s", "event Killing", "stop second in 0s")
 }
 
 // TestEphemeralContainerEndsWithThePod: it keeps no pod alive.
 func TestEphemeralContainerEndsWithThePod(t *testing.T) {
 	s := newScript(t, corev1.RestartPolicyNever, "a")
 	s.launch("a")
-	s.at(1, updated{withDebugger(s.state.pod, "debug")}, "pull debug")
-	s.at(1, pullDone{container: "debug"}, "start debug #0")
+	s.at(1, Updated{testpod.WithDebugger(s.state.pod, "debug")}, "pull debug")
+	s.at(1, Pulled{Container: "debug"}, "start debug #0")
 	s.at(1, up("debug"))
 	s.at(2, exit("a", 0, 2), "giveup", "event Killing", "stop debug in 30s")
 	s.at(3, exit("debug", 137, 3))
@@ -55,12 +56,12 @@ func TestEphemeralContainerEndsWithThePod(t *testing.T) {
 
 // TestEphemeralContainerIsRestored: a restarted agent does not run it again.
 func TestEphemeralContainerIsRestored(t *testing.T) {
-	pod := withDebugger(testPod(corev1.RestartPolicyAlways, "a"), "debug")
+	pod := testpod.WithDebugger(testpod.New(corev1.RestartPolicyAlways, "a"), "debug")
 	pod.Status.EphemeralContainerStatuses = []corev1.ContainerStatus{{
-		Name: "debug", ContainerID: "wasmtime://x", State: corev1.ContainerState{Terminated: exitOf("x", 1)},
+		Name: "debug", ContainerID: "wasmtime://x", State: corev1.ContainerState{Terminated: testpod.ExitOf("x", 1)},
 	}}
-	state, _ := restore(pod, dirsOf(t.TempDir(), pod), nil, t0)
+	state, _ := Restore(pod, Remains{}, testpod.Epoch)
 	s := script{t, state}
 	s.at(0, nil, "prepare")
-	s.at(0, prepared{}, "pull a")
+	s.at(0, Prepared{}, "pull a")
 }

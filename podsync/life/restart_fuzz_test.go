@@ -1,4 +1,4 @@
-package podsync
+package life
 
 import (
 	"fmt"
@@ -7,30 +7,28 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
 // run begins a run of a container that is starting, in an engine that outlives agents, and returns its ID.
 func (w *world) run(name string) string {
-	g := &guest{at: w.now, done: make(chan struct{})}
-	g.spec.ID = fmt.Sprintf("run%d", w.begun)
-	g.spec.Of = runtime.Origin{Pod: "u1", Container: name, Attempt: w.state.container(name).attempt + 1}
+	id := fmt.Sprintf("run%d", w.begun)
+	of := runtime.Origin{Pod: "u1", Container: name, Attempt: w.state.find(name).attempt + 1}
 	w.begun++
-	w.runs = append(w.runs, g)
+	w.runs = append(w.runs, Remnant{ID: id, Of: of, StartedAt: w.now})
 	w.running[name] = true
-	w.sizes[name] = w.state.container(name).actual
-	return g.spec.ID
+	w.sizes[name] = w.state.find(name).size.actual
+	return id
 }
 
 // end ends a container's run.
-func (w *world) end(name string, code int32) *guest {
-	i := slices.IndexFunc(w.runs, func(g *guest) bool { return g.spec.Of.Container == name && !ended(g) })
-	g := w.runs[i]
-	g.exit = runtime.Exit{Code: code, Reason: runtime.Error, FinishedAt: w.now}
-	close(g.done)
+func (w *world) end(name string, code int32) Remnant {
+	i := slices.IndexFunc(w.runs, func(r Remnant) bool { return r.Of.Container == name && r.Exit == nil })
+	w.runs[i].Exit = &runtime.Exit{Code: code, Reason: runtime.Error, FinishedAt: w.now}
 	w.running[name] = false
 	delete(w.kill, name)
-	return g
+	return w.runs[i]
 }
 
 // write lets the API server have the status, and the engine forget what was waiting for that.
@@ -38,24 +36,24 @@ func (w *world) write() {
 	w.written = *w.status.DeepCopy()
 	told := w.state.pod.DeepCopy()
 	told.Status = w.written
-	w.untold = slices.DeleteFunc(w.untold, func(r endedRun) bool {
-		if r.told(told) {
-			w.forget(r.process)
+	w.untold = slices.DeleteFunc(w.untold, func(r EndedRun) bool {
+		if r.Told(told) {
+			w.forget(r.ID)
 			return true
 		}
 		return false
 	})
 }
 
-func (w *world) forget(process runtime.Process) {
-	w.runs = slices.DeleteFunc(w.runs, func(g *guest) bool { return g == process })
+func (w *world) forget(id string) {
+	w.runs = slices.DeleteFunc(w.runs, func(r Remnant) bool { return r.ID == id })
 }
 
 // restart lets the agent end and another begin, which knows what the API server and the engine have. Bits of how say
 // what happens in between.
 func (w *world) restart(how byte) {
 	w.t.Helper()
-	w.trail = append(w.trail, fmt.Sprintf("%v restart %#x", w.now.Sub(t0), how))
+	w.trail = append(w.trail, fmt.Sprintf("%v restart %#x", w.now.Sub(testpod.Epoch), how))
 	w.now = w.now.Add(time.Second)
 	if how&1 != 0 { // the old agent's last write
 		w.write()
@@ -63,15 +61,8 @@ func (w *world) restart(how byte) {
 	w.endInBetween(how)
 	pod := w.state.pod.DeepCopy()
 	pod.Status = *w.written.DeepCopy()
-	var runs []runtime.Run
-	for _, g := range w.runs {
-		runs = append(runs, g.run())
-	}
-	state, adopted := restore(pod, dirsOf("/nowhere", pod), runs, w.now)
-	if w.state.place.Known { // that is on disk
-		state.place = w.state.place
-	}
-	w.state, w.status, w.untold = state, pod.Status, adopted.ended
+	state, adopted := Restore(pod, Remains{Addresses: w.state.addresses, Runs: slices.Clone(w.runs)}, w.now)
+	w.state, w.status, w.untold = state, pod.Status, adopted.Ended
 	w.setup, w.removal = 0, 0
 	clear(w.pulls)
 	clear(w.starts)
@@ -81,20 +72,20 @@ func (w *world) restart(how byte) {
 	if phase := pod.Status.Phase; phase == corev1.PodSucceeded || phase == corev1.PodFailed {
 		w.final = phase
 	}
-	for _, stray := range adopted.strays {
-		if g := stray.(*guest); !ended(g) { // nothing begins before it is gone
-			w.end(g.spec.Of.Container, killedCode)
+	for _, stray := range adopted.Strays {
+		if i := slices.IndexFunc(w.runs, func(r Remnant) bool { return r.ID == stray }); w.runs[i].Exit == nil { // nothing begins before it has ended
+			w.end(w.runs[i].Of.Container, killedCode)
 		}
 		w.forget(stray)
 	}
 	w.adopted = map[string]bool{}
-	for name := range adopted.running {
+	for name := range adopted.Running {
 		w.adopted[name] = true
-		w.sizes[name] = w.state.container(name).actual // as far as that agent knows
+		w.sizes[name] = w.state.find(name).size.actual // as far as that agent knows
 	}
 	for name, runs := range w.running {
 		if runs && !w.adopted[name] {
-			w.fatalf("nobody follows the run of %s", name)
+			w.fatalf("the run of %s is not followed", name)
 		}
 	}
 	w.happen(nil)

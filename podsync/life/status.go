@@ -1,4 +1,4 @@
-package podsync
+package life
 
 import (
 	"fmt"
@@ -15,10 +15,10 @@ import (
 // Words of a container's state that users and tools read; the contract of a kubelet, and of Krustlet
 // where it says so.
 const (
-	reasonContainerCreating  = "ContainerCreating"
-	reasonPodInitializing    = "PodInitializing"
+	ReasonContainerCreating  = "ContainerCreating"
+	ReasonPodInitializing    = "PodInitializing"
 	reasonCrashLoopBackOff   = "CrashLoopBackOff"
-	reasonRunContainerError  = "RunContainerError"
+	ReasonRunContainerError  = "RunContainerError"
 	reasonImagePullBackOff   = "ImagePullBackOff"
 	reasonPostStartHookError = "PostStartHookError"
 	reasonStatusUnknown      = "ContainerStatusUnknown"
@@ -31,42 +31,52 @@ const (
 	killedCode      = 137
 
 	// messageLimit is the size of a termination message, in bytes.
-	messageLimit = 4096
+	MessageLimit = 4096
 )
 
-// statusOf is the status that the pod has at now. was is the status that the API server has: what this node does
+// statement is what a pod's status says at one time.
+type statement struct {
+	*Pod
+	now time.Time
+}
+
+// Status is the status that the pod has at now. was is the status that the API server has: what this node does
 // not own in it stays, and a condition that has not changed keeps its time of transition. host is the node's address.
-func statusOf(s *podState, was corev1.PodStatus, host netip.Addr, now time.Time) corev1.PodStatus {
+func (s *Pod) Status(was corev1.PodStatus, host netip.Addr, now time.Time) corev1.PodStatus {
+	return statement{s, now}.status(was, host)
+}
+
+func (s statement) status(was corev1.PodStatus, host netip.Addr) corev1.PodStatus {
 	status := *was.DeepCopy()
 	status.ObservedGeneration = s.pod.Generation
-	if s.life != closing && s.life != ending { // what a pod ends with is said when it has
+	if s.stage != Closing && s.stage != Ending { // what a pod ends with is said when it has
 		status.Reason, status.Message = s.reason, s.message
 	}
 	if status.StartTime == nil {
 		t := stamp(s.startedAt)
 		status.StartTime = &t
 	}
-	podspec.ReachOf(s.pod, s.place, host).Show(&status)
+	podspec.ReachOf(s.pod, s.addresses, host).Show(&status)
 	status.InitContainerStatuses, status.ContainerStatuses, status.EphemeralContainerStatuses = s.containerStatuses()
-	status.Phase = s.phase(was.Phase, status.InitContainerStatuses, status.ContainerStatuses)
+	status.Phase = s.phase(was.Phase, status.ContainerStatuses)
 	for _, c := range s.conditions(&status) {
 		c.ObservedGeneration = s.pod.Generation
-		setCondition(&status, c, now)
+		setCondition(&status, c, s.now)
 	}
-	s.showResize(&status, now)
+	s.showResize(&status)
 	return status
 }
 
-func (s *podState) containerStatuses() (inits, apps, ephemeral []corev1.ContainerStatus) {
-	if s.refused {
+func (s statement) containerStatuses() (inits, apps, ephemeral []corev1.ContainerStatus) {
+	if s.verdict == refused {
 		return nil, nil, nil
 	}
 	for _, c := range s.containers {
 		status := s.containerStatus(c)
 		switch {
-		case c.init:
+		case c.kind.IsInit():
 			inits = append(inits, status)
-		case c.ephemeral:
+		case c.kind == podspec.Ephemeral:
 			status.Ready, status.Started = false, nil
 			ephemeral = append(ephemeral, status)
 		default:
@@ -76,7 +86,7 @@ func (s *podState) containerStatuses() (inits, apps, ephemeral []corev1.Containe
 	return inits, apps, ephemeral
 }
 
-func (s *podState) initialised() bool {
+func (s statement) initialised() bool {
 	for i := range s.containers {
 		if !s.passes(i) {
 			return false
@@ -85,8 +95,8 @@ func (s *podState) initialised() bool {
 	return true
 }
 
-func (s *podState) containerStatus(c *containerState) corev1.ContainerStatus {
-	if s.life == active && c.settling() {
+func (s statement) containerStatus(c *container) corev1.ContainerStatus {
+	if s.stage == Active && c.settling() {
 		return s.settlingStatus(c)
 	}
 	started := c.started()
@@ -100,13 +110,13 @@ func (s *podState) containerStatus(c *containerState) corev1.ContainerStatus {
 	}
 	c.showSize(&status)
 	if c.attempt >= 0 {
-		status.ContainerID, status.ImageID = podspec.ContainerID(c.id), c.module.ImageID
+		status.ContainerID, status.ImageID = podspec.ContainerID(c.id), c.image.id
 	}
 	switch {
 	case c.step == running:
 		status.State.Running = &corev1.ContainerStateRunning{StartedAt: stamp(c.begun)}
 		status.LastTerminationState.Terminated = c.before
-	case c.exit != nil && (c.waiting == nil || s.life == finished || s.stopped()):
+	case c.exit != nil && (c.waiting == nil || s.stage == Terminal || s.stopped()):
 		status.State.Terminated = c.exit
 		status.LastTerminationState.Terminated = c.before
 	case s.stopped():
@@ -120,13 +130,13 @@ func (s *podState) containerStatus(c *containerState) corev1.ContainerStatus {
 	return status
 }
 
-// stopped says whether no container runs or will run.
-func (s *podState) stopped() bool {
-	return s.life == removing || s.life == gone || s.life == finished && s.doomed
+// stopped reports whether no container runs or will run.
+func (s *Pod) stopped() bool {
+	return s.stage == Removing || s.stage == Absent || s.stage == Terminal && s.verdict != none
 }
 
 // settlingStatus is the status of a container whose run does not count yet: what it was before that began.
-func (s *podState) settlingStatus(c *containerState) corev1.ContainerStatus {
+func (s statement) settlingStatus(c *container) corev1.ContainerStatus {
 	started := false
 	status := corev1.ContainerStatus{
 		Name:         c.spec.Name,
@@ -137,19 +147,19 @@ func (s *podState) settlingStatus(c *containerState) corev1.ContainerStatus {
 	}
 	status.State.Waiting = s.waitingFor(c)
 	if c.before != nil {
-		status.ContainerID, status.ImageID, status.LastTerminationState.Terminated = c.before.ContainerID, c.module.ImageID, c.before
+		status.ContainerID, status.ImageID, status.LastTerminationState.Terminated = c.before.ContainerID, c.image.id, c.before
 	}
 	return status
 }
 
-func (s *podState) waitingFor(c *containerState) *corev1.ContainerStateWaiting {
+func (s statement) waitingFor(c *container) *corev1.ContainerStateWaiting {
 	switch {
 	case c.waiting != nil:
 		return c.waiting
 	case len(s.pod.Spec.InitContainers) > 0:
-		return &corev1.ContainerStateWaiting{Reason: reasonPodInitializing}
+		return &corev1.ContainerStateWaiting{Reason: ReasonPodInitializing}
 	default:
-		return &corev1.ContainerStateWaiting{Reason: reasonContainerCreating}
+		return &corev1.ContainerStateWaiting{Reason: ReasonContainerCreating}
 	}
 }
 
@@ -179,12 +189,12 @@ func pullBackOffWaiting(image string, failed *corev1.ContainerStateWaiting) *cor
 }
 
 // crashWaiting is what a container shows that waits to run again: that it crashes, or why it cannot be started.
-func (c *containerState) crashWaiting(pod *corev1.Pod) *corev1.ContainerStateWaiting {
+func (c *container) crashWaiting(pod *corev1.Pod) *corev1.ContainerStateWaiting {
 	if c.failed {
-		return &corev1.ContainerStateWaiting{Reason: reasonRunContainerError, Message: c.exit.Message}
+		return &corev1.ContainerStateWaiting{Reason: ReasonRunContainerError, Message: c.exit.Message}
 	}
 	if c.hookErr != nil {
-		return &corev1.ContainerStateWaiting{Reason: reasonPostStartHookError, Message: truncate(c.hookErr.Error(), messageLimit)}
+		return &corev1.ContainerStateWaiting{Reason: reasonPostStartHookError, Message: truncate(c.hookErr.Error(), MessageLimit)}
 	}
 	return &corev1.ContainerStateWaiting{
 		Reason: reasonCrashLoopBackOff,
@@ -195,16 +205,16 @@ func (c *containerState) crashWaiting(pod *corev1.Pod) *corev1.ContainerStateWai
 
 // phase follows the kubelet's rules: Pending until every init container succeeded and every container ran once;
 // then what the containers and the restart policy make of it.
-func (s *podState) phase(was corev1.PodPhase, inits, apps []corev1.ContainerStatus) corev1.PodPhase {
+func (s statement) phase(was corev1.PodPhase, apps []corev1.ContainerStatus) corev1.PodPhase {
 	if podspec.Terminal(was) {
 		return was
 	}
-	over := s.life == finished || s.stopped()
-	if over && s.doomed {
+	stopped := s.stage == Terminal || s.stopped()
+	if stopped && s.verdict != none {
 		return corev1.PodFailed
 	}
 	if !s.initialised() {
-		if over {
+		if stopped {
 			return corev1.PodFailed
 		}
 		return corev1.PodPending
@@ -218,7 +228,7 @@ func (s *podState) phase(was corev1.PodPhase, inits, apps []corev1.ContainerStat
 		failed = failed || c.State.Terminated != nil && c.State.Terminated.ExitCode != 0
 	}
 	switch {
-	case !over || alive:
+	case !stopped || alive:
 		return corev1.PodRunning
 	case failed:
 		return corev1.PodFailed
@@ -227,10 +237,10 @@ func (s *podState) phase(was corev1.PodPhase, inits, apps []corev1.ContainerStat
 	}
 }
 
-func (s *podState) conditions(status *corev1.PodStatus) []corev1.PodCondition {
-	over := podspec.Terminal(status.Phase)
-	set := s.setup.progress == done || s.wasSetUp && s.setup.err == nil
-	set = set && !over && !s.stopped() && !s.refused
+func (s statement) conditions(status *corev1.PodStatus) []corev1.PodCondition {
+	ended := podspec.Terminal(status.Phase)
+	set := s.setup.IsComplete() || s.wasSetUp && s.setup.err == nil
+	set = set && !ended && !s.stopped() && s.verdict != refused
 	conditions := []corev1.PodCondition{
 		condition(corev1.PodReadyToStartContainers, set, "", ""),
 		s.initializedCondition(status),
@@ -240,13 +250,13 @@ func (s *podState) conditions(status *corev1.PodStatus) []corev1.PodCondition {
 	if mayRestartAll(s.pod) {
 		conditions = append(conditions, s.restartingCondition(status))
 	}
-	if over && s.relieves && s.reason == reasonEvicted {
+	if ended && s.verdict == relieving {
 		conditions = append(conditions, condition(corev1.DisruptionTarget, true, corev1.PodReasonTerminationByKubelet, s.message))
 	}
 	return conditions
 }
 
-func (s *podState) initializedCondition(status *corev1.PodStatus) corev1.PodCondition {
+func (s statement) initializedCondition(status *corev1.PodStatus) corev1.PodCondition {
 	var names []string
 	for i, c := range s.containers {
 		if !s.passes(i) {
@@ -272,7 +282,7 @@ const (
 	reasonPodFailed    = "PodFailed"
 )
 
-func (s *podState) containersReady(status *corev1.PodStatus) corev1.PodCondition {
+func (s statement) containersReady(status *corev1.PodStatus) corev1.PodCondition {
 	switch status.Phase {
 	case corev1.PodSucceeded:
 		return condition(corev1.ContainersReady, false, reasonPodCompleted, "")
@@ -281,7 +291,7 @@ func (s *podState) containersReady(status *corev1.PodStatus) corev1.PodCondition
 	}
 	var names []string
 	for _, c := range s.containers {
-		if (c.sidecar || !c.init) && !c.ephemeral && !c.ready() {
+		if (c.kind == podspec.App || c.kind == podspec.Sidecar) && !c.ready() {
 			names = append(names, c.spec.Name)
 		}
 	}
@@ -293,7 +303,7 @@ func (s *podState) containersReady(status *corev1.PodStatus) corev1.PodCondition
 }
 
 // podReady adds to the containers' readiness what others have to say: the conditions that the pod's readiness gates name.
-func (s *podState) podReady(status *corev1.PodStatus) corev1.PodCondition {
+func (s statement) podReady(status *corev1.PodStatus) corev1.PodCondition {
 	ready := s.containersReady(status)
 	ready.Type = corev1.PodReady
 	if ready.Status != corev1.ConditionTrue {

@@ -1,4 +1,4 @@
-package podsync
+package life
 
 import (
 	"fmt"
@@ -8,9 +8,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// redefine takes in that containers have another image by now: the one thing of a container in a pod that can change. What
-// runs is ended, whatever the restart policy, and runs again as it is written now.
-func (s *podState) redefine(pod *corev1.Pod) {
+// redefine takes in that containers have another image by now. Besides its size, that is the one thing of a container that can
+// change. What runs is ended, whatever the restart policy, and runs again as it is written now.
+func (s *Pod) redefine(pod *corev1.Pod) {
 	for _, c := range s.containers {
 		c.next = nil
 		if spec := podspec.Container(pod, c.spec.Name); spec != nil && spec.Image != c.spec.Image {
@@ -20,7 +20,7 @@ func (s *podState) redefine(pod *corev1.Pod) {
 }
 
 // restoreImage gives a run that was adopted the image that it was started with.
-func (c *containerState) restoreImage(status *corev1.ContainerStatus) {
+func (c *container) restoreImage(status *corev1.ContainerStatus) {
 	if c.step != running || status.Image == "" || status.Image == c.spec.Image || podspec.RunID(status.ContainerID) != c.id {
 		return
 	}
@@ -30,17 +30,17 @@ func (c *containerState) restoreImage(status *corev1.ContainerStatus) {
 }
 
 // renew brings a container to its new image, or lets one run again that had to end to be resized.
-func (s *podState) renew(d *decision, c *containerState) {
+func (d *decision) renew(c *container) {
 	switch {
 	case c.next == nil && c.again && !c.busy():
 		c.step, c.again, c.waiting, c.pulls = fresh, false, nil, backOff{}
-	case c.next == nil || c.init && !c.sidecar && c.succeeded():
+	case c.next == nil || c.passed():
 	case c.step == running:
 		kind := "Container"
-		if c.init {
+		if c.kind.IsInit() {
 			kind = "Init container"
 		}
-		c.quit(d, d.now.Add(s.grace()), events.Killing(fmt.Sprintf("%s %s definition changed, will be restarted", kind, c.spec.Name)))
+		c.quit(d, d.now.Add(d.grace()), events.Killing(fmt.Sprintf("%s %s definition changed, will be restarted", kind, c.spec.Name)))
 	case !c.busy():
 		c.spec, c.next = c.next, nil
 		c.step, c.waiting = fresh, nil

@@ -1,9 +1,11 @@
-package podsync
+package life
 
 import (
 	"testing"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
 )
 
 // restartAllOn are rules that have all containers start over at an exit code.
@@ -26,13 +28,13 @@ func (s script) condition(kind corev1.PodConditionType, want corev1.ConditionSta
 // restartingAll is a pod that never restarts, with a sidecar, an init container and two others, of which the first has all
 // start over with code 3; all run.
 func restartingAll(t *testing.T) script {
-	pod := testPod(corev1.RestartPolicyNever, "init-side", "init", "a", "b")
-	pod.Spec.InitContainers[0].RestartPolicy = pointer(corev1.ContainerRestartPolicyAlways)
-	pod.Spec.Containers[0].RestartPolicy = pointer(corev1.ContainerRestartPolicyNever)
+	pod := testpod.New(corev1.RestartPolicyNever, "init-side", "init", "a", "b")
+	pod.Spec.InitContainers[0].RestartPolicy = ptr.To(corev1.ContainerRestartPolicyAlways)
+	pod.Spec.Containers[0].RestartPolicy = ptr.To(corev1.ContainerRestartPolicyNever)
 	pod.Spec.Containers[0].RestartPolicyRules = restartAllOn(3)
-	s := script{t, newState(pod, t0)}
+	s := script{t, newPod(pod, testpod.Epoch)}
 	s.at(0, nil, "prepare")
-	s.at(0, prepared{}, "pull init-side")
+	s.at(0, Prepared{}, "pull init-side")
 	s.begins(0, 0)
 	s.condition(corev1.AllContainersRestarting, corev1.ConditionFalse, "")
 	return s
@@ -43,8 +45,8 @@ func (s script) begins(at float64, attempt int) {
 	s.t.Helper()
 	starts := func(name string, then ...string) {
 		s.t.Helper()
-		s.at(at, pullDone{container: name}, "start "+name+" #"+string(rune('0'+attempt)))
-		s.at(at, startDone{container: name, id: name + string(rune('0'+attempt)), at: t0}, then...)
+		s.at(at, Pulled{Container: name}, "start "+name+" #"+string(rune('0'+attempt)))
+		s.at(at, Started{Container: name, ID: name + string(rune('0'+attempt)), At: testpod.Epoch}, then...)
 	}
 	starts("init-side", "pull init")
 	starts("init")
@@ -87,9 +89,9 @@ func TestRestartAllContainers(t *testing.T) {
 		s.at(12, exit("a", 3, 12), "event Killing", "stop b in 0s", "event Killing", "stop init-side in 0s")
 		s.at(12, exit("init-side", 137, 12))
 		s.at(12, exit("b", 137, 12), "pull init-side")
-		s.at(12, pullDone{container: "init-side"}, "start init-side #2")
+		s.at(12, Pulled{Container: "init-side"}, "start init-side #2")
 		s.at(12, up("init-side"), "pull init")
-		s.at(12, pullDone{container: "init"}, "start init #2")
+		s.at(12, Pulled{Container: "init"}, "start init #2")
 		s.at(12, up("init"))
 		s.at(13, exit("init", 0, 13), "event BackOff", "pull b")
 		s.at(22, nil, "pull a")
@@ -105,7 +107,7 @@ func TestRestartAllContainers(t *testing.T) {
 	t.Run("of a pod that is to end", func(t *testing.T) {
 		s := restartingAll(t)
 		s.at(10, exit("a", 3, 10), "event Killing", "stop b in 0s", "event Killing", "stop init-side in 0s")
-		s.at(10, updated{deleted(s.state.pod, 30)}, "giveup")
+		s.at(10, Updated{testpod.Deleted(s.state.pod, 30)}, "giveup")
 		s.at(11, exit("b", 137, 11))
 		s.at(11, exit("init-side", 137, 11))
 		s.phase(corev1.PodFailed)
@@ -120,12 +122,12 @@ func TestRestartAllIsRestored(t *testing.T) {
 	s.at(10.2, exit("b", 137, 10.2), "pull init-side")
 	pod := s.state.pod.DeepCopy()
 	pod.Status = s.status()
-	state, _ := restore(pod, dirsOf("/nowhere", pod), nil, t0)
+	state, _ := Restore(pod, Remains{}, testpod.Epoch)
 	next := script{t, state}
 	if w := next.status().ContainerStatuses[1].State.Waiting; w == nil || w.Reason != "RestartingAllContainers" {
 		t.Errorf("b: %+v", next.status().ContainerStatuses[1])
 	}
 	next.at(11, nil, "prepare")
-	next.at(11, prepared{}, "pull init-side")
+	next.at(11, Prepared{}, "pull init-side")
 	next.begins(11, 1)
 }

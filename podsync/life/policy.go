@@ -1,14 +1,15 @@
-package podsync
+package life
 
 import (
 	"slices"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	corev1 "k8s.io/api/core/v1"
 )
 
 // policy says when a container is to run again.
-func (s *podState) policy(c *containerState) corev1.RestartPolicy {
-	if c.ephemeral {
+func (s *Pod) policy(c *container) corev1.RestartPolicy {
+	if c.kind == podspec.Ephemeral {
 		return corev1.RestartPolicyNever
 	}
 	if c.spec.RestartPolicy != nil {
@@ -17,16 +18,16 @@ func (s *podState) policy(c *containerState) corev1.RestartPolicy {
 	return s.pod.Spec.RestartPolicy
 }
 
-// overForGood says whether a container has ended and is not to run again. An init container that succeeded is not run again
+// staysEnded reports whether a container has ended and is not to run again. An init container that succeeded is not run again
 // whatever the policy, unless it is a sidecar.
-func (s *podState) overForGood(c *containerState) bool {
-	if c.step != exited || c.next != nil || c.again {
+func (s *Pod) staysEnded(c *container) bool {
+	if c.step != ended || c.next != nil || c.again {
 		return false
 	}
 	switch action := ruleFor(c.spec, c.exit.ExitCode); {
 	case action == corev1.ContainerRestartRuleActionRestartAllContainers:
 		return false
-	case c.init && !c.sidecar && c.exit.ExitCode == 0:
+	case c.kind == podspec.Init && c.exit.ExitCode == 0:
 		return true
 	case action == corev1.ContainerRestartRuleActionRestart:
 		return false
