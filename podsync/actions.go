@@ -7,6 +7,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -21,6 +23,37 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
+
+// podActions carries out what the state machine of one pod asks for. Its methods run beside the pod loop, in goroutines of their
+// own, and many of them at a time.
+type podActions struct {
+	node     *Manager
+	log      *zap.Logger
+	dirs     podDirs
+	volumes  *volume.Volumes // made by prepare; the pod loop has them kept up to date
+	adopted  bool            // an earlier agent has left something of the pod running
+	tasks    sync.WaitGroup  // goroutines that may still send a result
+	cleared  chan struct{}   // closed when no stray runs any more
+	cleaned  chan struct{}   // closed by clean when the pod has ended and its files are removed, or the pod loop ends
+	clean    func()
+	view     atomic.Pointer[view] // what others may see of the pod
+	requests corev1.ResourceList  // what the pod takes of the node (the Manager's lock guards it),
+	admitted atomic.Bool          // once the node has taken it
+}
+
+func newPodActions(node *Manager, pod *corev1.Pod, adopted bool) *podActions {
+	a := &podActions{
+		node:    node,
+		log:     node.Log.With(zap.String("namespace", pod.Namespace), zap.String("pod", pod.Name), zap.String("uid", string(pod.UID))),
+		dirs:    node.dirs(pod),
+		adopted: adopted,
+		cleared: make(chan struct{}),
+		cleaned: make(chan struct{}),
+	}
+	a.clean = sync.OnceFunc(func() { close(a.cleaned) })
+	a.volumes = node.newVolumes(a.dirs, a.log)
+	return a
+}
 
 // obtained is pulled with the modules, which the loop keeps and the state does not know.
 type obtained struct {
@@ -41,7 +74,7 @@ type started struct {
 }
 
 // perform carries out an action of decide. It does not block.
-func (w *worker) perform(ctx context.Context, action life.Action) {
+func (w *podLoop) perform(ctx context.Context, action life.Action) {
 	pod, starts, isolated, at := w.state.Given(), w.starts, w.state.Isolated(), w.state.Addresses()
 	switch a := action.(type) {
 	case life.Prepare:
@@ -58,7 +91,7 @@ func (w *worker) perform(ctx context.Context, action life.Action) {
 		}
 	case life.Ask:
 		if process := w.processes[a.Container.Name]; process != nil {
-			w.tasks.Go(func() { w.send(w.ask(ctx, pod, process, a)) })
+			w.tasks.Go(func() { w.send(commands{w.podActions}.ask(ctx, pod, process, a)) })
 		}
 	case life.Hook:
 		if process := w.processes[a.Container.Name]; process != nil {
@@ -66,7 +99,7 @@ func (w *worker) perform(ctx context.Context, action life.Action) {
 			if a.Kind == life.PostStart {
 				while = starts // a pod that is to end does not wait for it
 			}
-			w.tasks.Go(func() { w.send(w.hook(while, pod, process, a)) })
+			w.tasks.Go(func() { w.send(commands{w.podActions}.hook(while, pod, process, a)) })
 		}
 	case life.Weigh:
 		w.tasks.Go(func() { w.send(w.weigh(a)) })
@@ -86,7 +119,7 @@ func (w *worker) perform(ctx context.Context, action life.Action) {
 }
 
 // setUp is prepare, told of.
-func (w *worker) setUp(ctx context.Context, pod *corev1.Pod, before podspec.Addresses) life.Prepared {
+func (w *podActions) setUp(ctx context.Context, pod *corev1.Pod, before podspec.Addresses) life.Prepared {
 	ctx, span := w.trace(ctx, "pod.setup", nil)
 	result := w.prepare(ctx, pod, before)
 	endTrace(span, result.Err)
@@ -101,7 +134,7 @@ func (w *worker) setUp(ctx context.Context, pod *corev1.Pod, before podspec.Addr
 
 // prepare makes what the pod's containers share. What this node cannot give a pod is refused here, before
 // anything starts.
-func (w *worker) prepare(ctx context.Context, pod *corev1.Pod, before podspec.Addresses) life.Prepared {
+func (w *podActions) prepare(ctx context.Context, pod *corev1.Pod, before podspec.Addresses) life.Prepared {
 	fail := func(err error, as func(error) events.Event) life.Prepared {
 		if ctx.Err() == nil {
 			w.log.Warn("the pod cannot be set up", zap.Error(err))
@@ -165,7 +198,7 @@ const (
 
 // pull looks up the images that a container needs, and asks registries for them, as their pull policies say: those of the volumes
 // that it mounts, and its own.
-func (w *worker) pull(ctx context.Context, pod *corev1.Pod, c *corev1.Container) obtained {
+func (w *podActions) pull(ctx context.Context, pod *corev1.Pod, c *corev1.Container) obtained {
 	keys := w.node.keysOf(ctx, w, pod)
 	got := containerImages{shown: map[string]registry.Module{}}
 	for _, need := range neededImages(pod, c) {
@@ -191,7 +224,7 @@ func (w *worker) pull(ctx context.Context, pod *corev1.Pod, c *corev1.Container)
 }
 
 // obtain is pull of one image. With an error comes the reason for which the container waits.
-func (w *worker) obtain(ctx context.Context, pod *corev1.Pod, c *corev1.Container, need neededImage, keys registry.Keys) (registry.Module, string, error) {
+func (w *podActions) obtain(ctx context.Context, pod *corev1.Pod, c *corev1.Container, need neededImage, keys registry.Keys) (registry.Module, string, error) {
 	image, lookup, pull := need.image, w.node.Images.Lookup, w.node.Images.PullToRun
 	on := c
 	if need.volume != "" { // a matter of the pod
@@ -243,7 +276,7 @@ const (
 )
 
 // start puts a run together and asks the engine for it.
-func (w *worker) start(ctx context.Context, pod *corev1.Pod, isolated bool, at podspec.Reach, a life.Start, images containerImages) started {
+func (w *podActions) start(ctx context.Context, pod *corev1.Pod, isolated bool, at podspec.Reach, a life.Start, images containerImages) started {
 	kind := kindLabel(pod, a.Container.Name)
 	w.node.Metrics.StartedContainers.WithLabelValues(kind).Inc()
 	ctx, span := w.trace(ctx, "container.start", a.Container)
@@ -255,7 +288,7 @@ func (w *worker) start(ctx context.Context, pod *corev1.Pod, isolated bool, at p
 	return result
 }
 
-func (w *worker) startRun(ctx context.Context, pod *corev1.Pod, isolated bool, at podspec.Reach, a life.Start, images containerImages) started {
+func (w *podActions) startRun(ctx context.Context, pod *corev1.Pod, isolated bool, at podspec.Reach, a life.Start, images containerImages) started {
 	id := newID()
 	fail := func(reason string, err error) started {
 		if ctx.Err() != nil {
@@ -319,7 +352,7 @@ func (w *worker) startRun(ctx context.Context, pod *corev1.Pod, isolated bool, a
 }
 
 // spec reads what a container's spec refers to, and says what the engine is to be told.
-func (w *worker) spec(ctx context.Context, pod *corev1.Pod, c *corev1.Container, module registry.Module, at podspec.Reach) (runtime.Spec, error) {
+func (w *podActions) spec(ctx context.Context, pod *corev1.Pod, c *corev1.Container, module registry.Module, at podspec.Reach) (runtime.Spec, error) {
 	if err := checkSecurity(pod, c, imageUser(module)); err != nil {
 		return runtime.Spec{}, err
 	}
@@ -342,7 +375,7 @@ func temporary(err error) bool {
 }
 
 // remove deletes the object, if it is still there and still the same, and then the pod's folders.
-func (w *worker) remove(ctx context.Context, pod *corev1.Pod, object bool) error {
+func (w *podActions) remove(ctx context.Context, pod *corev1.Pod, object bool) error {
 	if err := w.awaitStrays(ctx); err != nil {
 		return err
 	}
@@ -361,7 +394,7 @@ func (w *worker) remove(ctx context.Context, pod *corev1.Pod, object bool) error
 }
 
 // record makes an event on the pod, or on one of its containers.
-func (w *worker) record(pod *corev1.Pod, c *corev1.Container, e events.Event) {
+func (w *podActions) record(pod *corev1.Pod, c *corev1.Container, e events.Event) {
 	ref := &corev1.ObjectReference{
 		APIVersion: "v1", Kind: "Pod",
 		Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID, ResourceVersion: pod.ResourceVersion,

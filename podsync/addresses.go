@@ -37,7 +37,7 @@ type network struct {
 }
 
 // giveAddresses gives a pod its addresses, or those that it has from before. It waits for the node's podCIDR.
-func (w *worker) giveAddresses(ctx context.Context, pod *corev1.Pod, before podspec.Addresses) (podspec.Addresses, error) {
+func (w *podActions) giveAddresses(ctx context.Context, pod *corev1.Pod, before podspec.Addresses) (podspec.Addresses, error) {
 	if pod.Spec.HostNetwork {
 		return podspec.Addresses{Known: true}, nil
 	}
@@ -143,14 +143,14 @@ func (m *Manager) claim(state *life.Pod, adopted adoption) {
 }
 
 // releaseAddresses lets others have the addresses of a pod that has ended. Its status goes on showing them.
-func (w *worker) releaseAddresses() {
+func (w *podLoop) releaseAddresses() {
 	if w.state.Stage() == life.Terminal && len(w.processes) == 0 {
 		w.node.network.pool.Release(string(w.state.Object().UID))
 	}
 }
 
 // podIP is the first address at which the pod is reached.
-func (w *worker) podIP() string { return w.view.Load().pod.Status.PodIP }
+func (w *podActions) podIP() string { return w.view.Load().pod.Status.PodIP }
 
 // keepAddresses notes where the pod is reached, for agents to come: its own addresses, or none for the node's.
 func (d podDirs) keepAddresses(p podspec.Addresses) error {

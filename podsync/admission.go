@@ -117,8 +117,8 @@ type admissions struct {
 	read time.Time
 }
 
-// admit says why the node cannot take a worker's pod, or nothing. A pod that was taken is counted until it has ended.
-func (m *Manager) admit(ctx context.Context, w *worker, pod *corev1.Pod) (*life.Refusal, error) {
+// admit says why the node cannot take a pod, or nothing. A pod that was taken is counted until it has ended.
+func (m *Manager) admit(ctx context.Context, w *podActions, pod *corev1.Pod) (*life.Refusal, error) {
 	select {
 	case <-m.synced: // the pods from before come first
 	case <-ctx.Done():
@@ -188,13 +188,13 @@ func (m *Manager) nodeLabels(ctx context.Context) (map[string]string, error) {
 func (m *Manager) used() taken { return m.usedBeside(nil) }
 
 // usedBeside is used, without one pod.
-func (m *Manager) usedBeside(one *worker) taken {
+func (m *Manager) usedBeside(one *podActions) taken {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var used taken
-	for _, w := range m.workers {
+	for _, w := range m.loops {
 		pod := w.view.Load().pod
-		if w == one || !w.admitted.Load() || podspec.Terminal(pod.Status.Phase) {
+		if w.podActions == one || !w.admitted.Load() || podspec.Terminal(pod.Status.Phase) {
 			continue
 		}
 		used.add(w.requests, pod)

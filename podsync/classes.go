@@ -57,7 +57,7 @@ func className(pod *corev1.Pod) string {
 
 // isolated says whether the pod is to have a process of its own. What its RuntimeClass said first counts for as long as
 // the pod lives: a class that goes, or comes again as another, changes nothing for a pod that has begun.
-func (w *worker) isolated(ctx context.Context, pod *corev1.Pod) (bool, error) {
+func (w *podActions) isolated(ctx context.Context, pod *corev1.Pod) (bool, error) {
 	name := className(pod)
 	if name == "" {
 		return false, nil
@@ -96,7 +96,7 @@ func (m *Manager) lookupHandler(ctx context.Context, class string) (string, erro
 func (m *Manager) classChanged(name string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, w := range m.workers {
+	for _, w := range m.loops {
 		if className(w.view.Load().pod) != name {
 			continue
 		}

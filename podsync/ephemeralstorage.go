@@ -24,7 +24,7 @@ const (
 )
 
 // outgrown says, in the kubelet's words, which of a pod's limits on the disk has been exceeded, or nothing; and how long the look took.
-func (w *worker) outgrown(ctx context.Context, pod *corev1.Pod) (message string, took time.Duration) {
+func (w *podActions) outgrown(ctx context.Context, pod *corev1.Pod) (message string, took time.Duration) {
 	select {
 	case w.node.looks <- struct{}{}:
 	case <-ctx.Done():

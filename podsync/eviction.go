@@ -105,12 +105,12 @@ func (m *Manager) evictOne(ctx context.Context) bool {
 	first := pods[0]
 	log.Warn("evicting a pod", zap.String("namespace", first.pod.Namespace), zap.String("pod", first.pod.Name), zap.String("uid", string(first.pod.UID)))
 	select {
-	case first.worker.reclaim <- life.Reclaimed{Message: lowMessage(short, first)}:
+	case first.loop.reclaim <- life.Reclaimed{Message: lowMessage(short, first)}:
 		m.Metrics.Evictions.WithLabelValues(string(short.Signal)).Inc()
 	default: // it has not seen to the last time yet
 	}
 	select {
-	case <-first.worker.cleaned:
+	case <-first.loop.cleaned:
 	case <-time.After(cleanupPatience):
 	case <-ctx.Done():
 	}
@@ -135,7 +135,7 @@ func (m *Manager) candidates(ctx context.Context, signal node.Signal) []candidat
 		if podspec.Terminal(pod.Status.Phase) || critical(pod) || closed(w.cleaned) {
 			continue
 		}
-		c := candidate{worker: w, pod: pod, containers: map[string]consumption{}}
+		c := candidate{loop: w, pod: pod, containers: map[string]consumption{}}
 		switch signal {
 		case node.MemoryAvailable:
 			c.countMemory(used)
@@ -151,7 +151,7 @@ func (m *Manager) candidates(ctx context.Context, signal node.Signal) []candidat
 
 func (c *candidate) countMemory(used map[string]runtime.Stats) {
 	c.request = podspec.Amount(podspec.Requests(c.pod), corev1.ResourceMemory)
-	stats, _ := c.worker.stats(used, time.Now())
+	stats, _ := c.loop.stats(used, time.Now())
 	c.used = int64(*stats.Memory.WorkingSetBytes)
 	for _, one := range stats.Containers {
 		request := podspec.Container(c.pod, one.Name).Resources.Requests
@@ -178,9 +178,9 @@ func (c *candidate) countFiles(ctx context.Context) {
 func (c *candidate) taken(ctx context.Context) onDisk {
 	ctx, cancel := context.WithTimeout(ctx, evictionCount)
 	defer cancel()
-	has, err := c.worker.dirs.taken(ctx, c.pod)
+	has, err := c.loop.dirs.taken(ctx, c.pod)
 	if err != nil {
-		c.worker.log.Warn("cannot tell all that the pod has on disk", zap.Error(err))
+		c.loop.log.Warn("cannot tell all that the pod has on disk", zap.Error(err))
 	}
 	return has
 }

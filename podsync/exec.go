@@ -56,8 +56,11 @@ func session(of runtime.Spec, argv []string) runtime.Spec {
 	return s
 }
 
+// commands are run beside the runs of a pod's containers: probes, hooks, and what users ask for.
+type commands struct{ *podActions }
+
 // exec runs a command in a container and waits for its end, which comes with ctx at the latest; then the error is that of ctx.
-func (w *worker) exec(ctx context.Context, spec runtime.Spec, streams runtime.Streams) (runtime.Exit, error) {
+func (w commands) exec(ctx context.Context, spec runtime.Spec, streams runtime.Streams) (runtime.Exit, error) {
 	spec, err := withProgram(spec)
 	if err != nil {
 		return runtime.Exit{}, err
@@ -78,7 +81,7 @@ func (w *worker) exec(ctx context.Context, spec runtime.Spec, streams runtime.St
 }
 
 // capture is exec, and returns the beginning of what the command printed.
-func (w *worker) capture(ctx context.Context, spec runtime.Spec) (string, runtime.Exit, error) {
+func (w commands) capture(ctx context.Context, spec runtime.Spec) (string, runtime.Exit, error) {
 	var out output
 	exit, err := w.exec(ctx, spec, runtime.Streams{Stdout: &out, Stderr: &out})
 	return out.String(), exit, err

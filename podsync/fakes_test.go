@@ -219,13 +219,13 @@ func (i *images) PullFiles(ctx context.Context, image string, keys registry.Keys
 	return i.PullToRun(ctx, image, keys)
 }
 
-// shell is one worker with what it needs, in virtual time.
+// shell is one pod loop with what it needs, in virtual time.
 type shell struct {
 	t        *testing.T
 	client   *fake.Clientset
 	engine   *engine
 	settings Settings
-	worker   *worker
+	loop     *podLoop
 	ended    chan struct{}
 	patches  atomic.Int32
 	away     atomic.Bool // the API server takes no status
@@ -257,7 +257,7 @@ func prepareShell(t *testing.T, pod *corev1.Pod, e *engine, i *images, away bool
 	return s
 }
 
-// launch runs an agent's worker for the pod as the API server has it, with the runs that the engine has.
+// launch runs an agent's loop for the pod as the API server has it, with the runs that the engine has.
 func (s *shell) launch(ctx context.Context) {
 	s.t.Helper()
 	pod, there := s.object()
@@ -267,14 +267,14 @@ func (s *shell) launch(ctx context.Context) {
 	manager := New(s.settings)
 	close(manager.synced)
 	state, adopted := takeUp(pod, dirsOf(manager.DataDir, pod), s.engine.Runs(), time.Now())
-	worker, ended := newWorker(manager, state, adopted), make(chan struct{})
-	s.worker, s.ended = worker, ended
+	loop, ended := newPodLoop(manager, state, adopted), make(chan struct{})
+	s.loop, s.ended = loop, ended
 	go func() {
 		defer close(ended)
 		ctx, cancel := context.WithCancel(ctx)
 		var services sync.WaitGroup
 		services.Go(func() { _ = manager.services.Run(ctx) })
-		worker.run(ctx)
+		loop.run(ctx)
 		cancel()
 		services.Wait()
 	}()

@@ -24,7 +24,7 @@ type HostPorts interface {
 }
 
 // openPorts has the node listen for a pod that is set up.
-func (w *worker) openPorts(pod *corev1.Pod, at podspec.Reach) error {
+func (w *podActions) openPorts(pod *corev1.Pod, at podspec.Reach) error {
 	ports, err := forwarded(pod, at)
 	if err != nil || len(ports) == 0 || w.node.HostPorts == nil {
 		return err
@@ -34,7 +34,7 @@ func (w *worker) openPorts(pod *corev1.Pod, at podspec.Reach) error {
 
 // retakePorts has the node listen again for a pod that an earlier agent has left running, whether it is to go on or to end. Where
 // it cannot the pod goes on without: the result is when to try again, or the zero time.
-func (w *worker) retakePorts(now time.Time) time.Time {
+func (w *podLoop) retakePorts(now time.Time) time.Time {
 	s, t := w.state, &w.retaking
 	at := s.Addresses()
 	if !w.adopted || t.IsComplete() || !at.Known || s.Stage() == life.Active && !s.IsSetUp() { // which may change the addresses
@@ -55,7 +55,7 @@ func (w *worker) retakePorts(now time.Time) time.Time {
 }
 
 // closePorts lets others have the ports of a pod of which nothing runs any more, before its end is told.
-func (w *worker) closePorts() {
+func (w *podLoop) closePorts() {
 	if at := w.state.Stage(); (at == life.Terminal || at == life.Removing || at == life.Absent) && len(w.processes) == 0 {
 		w.retaking.End(nil, time.Now())
 		w.node.closePorts(w.state.Object())

@@ -232,7 +232,7 @@ func TestHostPortsOfADeletedPod(t *testing.T) {
 		h.alter = func(s *Settings) { s.HostPorts = door }
 		h.run(func(m *Manager) {
 			pass(time.Second)
-			m.worker("u0").mailbox.put(testpod.Deleted(h.pod(0), 30))
+			m.loop("u0").mailbox.put(testpod.Deleted(h.pod(0), 30))
 			pass(9 * time.Second)
 			door.wasAsked(t, "open u0 invalid IP:8080")
 		})

@@ -19,7 +19,7 @@ import (
 )
 
 // keysOf are the credentials that a pod may pull with. Of its Secrets, those that cannot be read are told of and left out.
-func (m *Manager) keysOf(ctx context.Context, w *worker, pod *corev1.Pod) registry.Keys {
+func (m *Manager) keysOf(ctx context.Context, w *podActions, pod *corev1.Pod) registry.Keys {
 	asked := credentials.Pod{
 		Namespace: pod.Namespace, Name: pod.Name, UID: string(pod.UID), ServiceAccount: pod.Spec.ServiceAccountName,
 	}

@@ -34,7 +34,7 @@ func neededImages(pod *corev1.Pod, c *corev1.Container) []neededImage {
 }
 
 // countShown counts the images that a container is shown, whose mounts came to err.
-func (w *worker) countShown(c *corev1.Container, shown map[string]registry.Module, err error) {
+func (w *podActions) countShown(c *corev1.Container, shown map[string]registry.Module, err error) {
 	w.node.Metrics.ImageVolumes.Add(float64(len(shown)))
 	for _, m := range c.VolumeMounts {
 		switch _, is := shown[m.Name]; {

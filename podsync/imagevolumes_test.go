@@ -91,10 +91,10 @@ func TestImageVolumeIsPulled(t *testing.T) {
 				t.Errorf("no event %q among %q", want, got)
 			}
 		}
-		if n := gathered(t, s.worker.node.Metrics)["kubelet_image_volume_mounted_succeed_total"]; n != 1 {
+		if n := gathered(t, s.loop.node.Metrics)["kubelet_image_volume_mounted_succeed_total"]; n != 1 {
 			t.Errorf("%v mounts are counted", n)
 		}
-		if used := s.worker.node.shownTo(showing()); !slices.Equal(used, []string{"r.example/files", "r.example/files@sha256:0"}) {
+		if used := s.loop.node.shownTo(showing()); !slices.Equal(used, []string{"r.example/files", "r.example/files@sha256:0"}) {
 			t.Errorf("in use are %q", used)
 		}
 		if used, err := ImagesOnDisk(s.settings.DataDir); err != nil || !slices.Contains(used, "r.example/files@sha256:0") {

@@ -20,8 +20,8 @@ import (
 // opts.Follow it goes on until the run ends or ctx does. An error from before the first byte is an
 // apierrors.APIStatus that tells the client what is wrong.
 func (m *Manager) ContainerLogs(ctx context.Context, namespace, pod, container string, opts *corev1.PodLogOptions, w io.Writer) error {
-	worker, view := m.find(namespace, pod)
-	if worker == nil {
+	loop, view := m.find(namespace, pod)
+	if loop == nil {
 		return apierrors.NewNotFound(corev1.Resource("pods"), namespace+"/"+pod)
 	}
 	runs, ok := view.runs[container]
@@ -45,7 +45,7 @@ func (m *Manager) ContainerLogs(ctx context.Context, namespace, pod, container s
 			return previousNotFound(container, pod)
 		}
 	}
-	path := worker.dirs.log(container, attempt)
+	path := loop.dirs.log(container, attempt)
 	if _, err := os.Stat(path); err == nil && options.Follow {
 		// The client learns that there is a log before there is a line.
 		if _, err := w.Write(nil); err != nil {

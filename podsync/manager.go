@@ -99,9 +99,9 @@ type Manager struct {
 
 	synced chan struct{} // closed when every pod that the API server has is known
 
-	mu      sync.Mutex
-	workers map[types.UID]*worker
-	found   map[types.UID][]runtime.Run // runs from before, of pods that have no worker yet
+	mu    sync.Mutex
+	loops map[types.UID]*podLoop
+	found map[types.UID][]runtime.Run // runs from before, of pods that have no loop yet
 }
 
 // New makes a Manager, which does nothing before Run.
@@ -112,7 +112,7 @@ func New(settings Settings) *Manager {
 		objects:  objects.New(settings.Client),
 		writes:   make(chan struct{}, parallelWrites),
 		looks:    make(chan struct{}, parallelLooks),
-		workers:  map[types.UID]*worker{},
+		loops:    map[types.UID]*podLoop{},
 		synced:   make(chan struct{}),
 	}
 	m.network.pool.Keep("", []netip.Addr{m.Address})
@@ -135,32 +135,32 @@ func (s *Settings) watchers() {
 }
 
 // Run takes up the pods bound to the node, and the runs of them that the engine has from before, and works until ctx ends;
-// it returns when every worker has. Guests are left as they are: whoever owns the engine ends them, or the next
+// it returns when every pod loop has. Guests are left as they are: the owner of the engine ends them, or the next
 // Manager finds them.
 func (m *Manager) Run(ctx context.Context) error {
-	var workers sync.WaitGroup
-	defer workers.Wait()
+	var loops sync.WaitGroup
+	defer loops.Wait()
 	if err := adoptNotes(m.DataDir); err != nil {
 		m.Log.Warn("what earlier agents knew of their pods is partly lost: commands and probes may not run in them until they are started again", zap.Error(err))
 	}
 	m.keepFound(m.Engine.Runs())
 	handler := informer.Handler[*corev1.Pod]{
-		Set: func(_, pod *corev1.Pod) { m.set(ctx, &workers, pod) },
+		Set: func(_, pod *corev1.Pod) { m.set(ctx, &loops, pod) },
 		Delete: func(pod *corev1.Pod) {
-			if w := m.worker(pod.UID); w != nil {
+			if w := m.loop(pod.UID); w != nil {
 				w.mailbox.put(nil)
 			}
 		},
 	}
 	pods := informer.New(podsOf(m.Client, m.NodeName), handler, m.Log.Named("informer"))
-	workers.Go(func() { m.clearOrphans(ctx, pods) })
-	workers.Go(func() { m.relieve(ctx) })
-	workers.Go(func() {
+	loops.Go(func() { m.clearOrphans(ctx, pods) })
+	loops.Go(func() { m.relieve(ctx) })
+	loops.Go(func() {
 		if err := m.classes.Run(ctx); err != nil {
 			m.Log.Error("cannot watch the RuntimeClasses", zap.Error(err))
 		}
 	})
-	workers.Go(func() {
+	loops.Go(func() {
 		if err := m.services.Run(ctx); err != nil {
 			m.Log.Error("cannot watch the Services", zap.Error(err))
 		}
@@ -191,32 +191,32 @@ func podsOf(client kubernetes.Interface, node string) informer.ListWatch[*corev1
 	}
 }
 
-// set gives a pod to its worker, and makes the worker if the pod is new.
-func (m *Manager) set(ctx context.Context, workers *sync.WaitGroup, pod *corev1.Pod) {
-	if w := m.worker(pod.UID); w != nil {
+// set gives a pod to its loop, and makes the loop if the pod is new.
+func (m *Manager) set(ctx context.Context, loops *sync.WaitGroup, pod *corev1.Pod) {
+	if w := m.loop(pod.UID); w != nil {
 		w.mailbox.put(pod)
 		return
 	}
 	state, adopted := takeUp(pod, m.dirs(pod), m.takeFound(pod.UID), time.Now())
 	m.claim(state, adopted)
-	w := newWorker(m, state, adopted)
+	w := newPodLoop(m, state, adopted)
 	m.mu.Lock()
-	m.workers[pod.UID] = w
+	m.loops[pod.UID] = w
 	m.mu.Unlock()
-	workers.Go(func() {
+	loops.Go(func() {
 		w.run(ctx)
 		m.network.pool.Release(string(pod.UID))
 		m.closePorts(pod)
 		m.mu.Lock()
-		delete(m.workers, pod.UID)
+		delete(m.loops, pod.UID)
 		m.mu.Unlock()
 	})
 }
 
-func (m *Manager) worker(uid types.UID) *worker {
+func (m *Manager) loop(uid types.UID) *podLoop {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.workers[uid]
+	return m.loops[uid]
 }
 
 // keepFound sorts runs from before by their pods.
@@ -263,7 +263,7 @@ func (m *Manager) clearOrphans(ctx context.Context, pods *informer.Informer[*cor
 	if !discard(m.takeOrphans(), ctx.Done()) {
 		return
 	}
-	known := func(uid types.UID) bool { return m.worker(uid) != nil }
+	known := func(uid types.UID) bool { return m.loop(uid) != nil }
 	untilComplete(ctx, func() error {
 		err := removeOrphans(ctx, m.DataDir, m.logsDir(), logLinks{m.LogLinksDir}, known)
 		if err != nil && ctx.Err() == nil {
@@ -304,20 +304,20 @@ func (m *Manager) Synced() <-chan struct{} { return m.synced }
 func (m *Manager) Pods() []*corev1.Pod {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	pods := make([]*corev1.Pod, 0, len(m.workers))
-	for _, w := range m.workers {
+	pods := make([]*corev1.Pod, 0, len(m.loops))
+	for _, w := range m.loops {
 		pods = append(pods, w.view.Load().pod)
 	}
 	return pods
 }
 
 // find returns the pod of that name that lives, or else one that is being removed.
-func (m *Manager) find(namespace, name string) (*worker, *view) {
+func (m *Manager) find(namespace, name string) (*podLoop, *view) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var found *worker
+	var found *podLoop
 	var seen *view
-	for _, w := range m.workers {
+	for _, w := range m.loops {
 		v := w.view.Load()
 		if v.pod.Namespace != namespace || v.pod.Name != name {
 			continue

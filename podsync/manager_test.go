@@ -248,10 +248,10 @@ func TestRuntimeClassesAway(t *testing.T) {
 			if events := h.sandboxEvents(); len(events) != 1 || !strings.Contains(events[0], "failed to lookup RuntimeClass c") {
 				t.Errorf("events %v", events)
 			}
-			w := m.worker("u1")
+			w := m.loop("u1")
 			w.mailbox.put(testpod.Deleted(w.view.Load().pod, 30))
 			pass(time.Second)
-			if m.worker("u1") != nil {
+			if m.loop("u1") != nil {
 				t.Error("the pod waits for RuntimeClasses to be deleted")
 			}
 		})

@@ -12,7 +12,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// measures is where a pod's metrics stand. Its worker's loop owns it.
+// measures is where a pod's metrics stand. The pod loop owns it.
 type measures struct {
 	metrics *metrics.Pods
 	seen    time.Time // by this agent, and by none before; zero for a pod that an earlier agent had begun, or that has started
@@ -136,7 +136,7 @@ func kindLabel(pod *corev1.Pod, container string) string {
 	return "container"
 }
 
-// Causes for which a pod's worker looks at it, as metrics name them.
+// Causes for which a pod loop looks at its pod, as metrics name them.
 const (
 	causeCreate = "create"
 	causeUpdate = "update"

@@ -117,7 +117,7 @@ func TestOwnMounts(t *testing.T) {
 	c := &pod.Spec.Containers[0]
 	c.VolumeMounts = []corev1.VolumeMount{{Name: "v", MountPath: "/etc/hosts/", ReadOnly: true}}
 	c.TerminationMessagePath = "var/why"
-	w := newWorker(New(Settings{Client: fake.NewClientset(), DataDir: t.TempDir(), Log: strictLog(), Address: testpod.NodeAddress}), untouched(pod, time.Now()), adoption{})
+	w := newPodLoop(New(Settings{Client: fake.NewClientset(), DataDir: t.TempDir(), Log: strictLog(), Address: testpod.NodeAddress}), untouched(pod, time.Now()), adoption{})
 	if failed := w.volumes.SetUp(t.Context(), pod); len(failed) > 0 {
 		t.Fatal(failed)
 	}

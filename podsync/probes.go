@@ -21,7 +21,7 @@ import (
 const probeTries = 3
 
 // ask does a probe while process runs, and records what is wrong.
-func (w *worker) ask(ctx context.Context, pod *corev1.Pod, process runtime.Process, a life.Ask) life.Probed {
+func (w commands) ask(ctx context.Context, pod *corev1.Pod, process runtime.Process, a life.Ask) life.Probed {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	w.endWith(ctx, cancel, process)
@@ -53,7 +53,7 @@ func (w *worker) ask(ctx context.Context, pod *corev1.Pod, process runtime.Proce
 }
 
 // count counts a probe.
-func (w *worker) count(pod *corev1.Pod, a life.Ask, result probe.Result, err error, took time.Duration) {
+func (w commands) count(pod *corev1.Pod, a life.Ask, result probe.Result, err error, took time.Duration) {
 	verdict := metrics.Failed
 	switch {
 	case err != nil:
@@ -67,7 +67,7 @@ func (w *worker) count(pod *corev1.Pod, a life.Ask, result probe.Result, err err
 }
 
 // endWith calls cancel when a run ends before ctx does.
-func (w *worker) endWith(ctx context.Context, cancel context.CancelFunc, process runtime.Process) {
+func (w commands) endWith(ctx context.Context, cancel context.CancelFunc, process runtime.Process) {
 	w.tasks.Go(func() {
 		select {
 		case <-process.Done():
@@ -77,7 +77,7 @@ func (w *worker) endWith(ctx context.Context, cancel context.CancelFunc, process
 	})
 }
 
-func (w *worker) probe(ctx context.Context, a life.Ask, spec *corev1.Probe) (probe.Result, error) {
+func (w commands) probe(ctx context.Context, a life.Ask, spec *corev1.Probe) (probe.Result, error) {
 	timeout := life.ProbeTimeout(spec)
 	if spec.Exec == nil {
 		return probe.Network(ctx, spec.ProbeHandler, a.Container, w.podIP(), timeout)
@@ -108,7 +108,7 @@ func firstOf(printed, message string) string {
 }
 
 // hook carries out a lifecycle hook while process runs.
-func (w *worker) hook(ctx context.Context, pod *corev1.Pod, process runtime.Process, a life.Hook) life.HookEnded {
+func (w commands) hook(ctx context.Context, pod *corev1.Pod, process runtime.Process, a life.Hook) life.HookEnded {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	w.endWith(ctx, cancel, process)
@@ -123,7 +123,7 @@ func (w *worker) hook(ctx context.Context, pod *corev1.Pod, process runtime.Proc
 	return life.HookEnded{Container: a.Container.Name, ID: a.ID, Kind: a.Kind, Err: err}
 }
 
-func (w *worker) carryOut(ctx context.Context, pod *corev1.Pod, a life.Hook) error {
+func (w commands) carryOut(ctx context.Context, pod *corev1.Pod, a life.Hook) error {
 	where := fmt.Sprintf("for Container %q in Pod %q failed - error", a.Container.Name, fmt.Sprintf("%s_%s(%s)", pod.Name, pod.Namespace, pod.UID))
 	switch handler := life.HookOf(a.Container, a.Kind); {
 	case handler.Exec != nil:
@@ -153,7 +153,7 @@ func (w *worker) carryOut(ctx context.Context, pod *corev1.Pod, a life.Hook) err
 	return nil
 }
 
-func (w *worker) execHook(ctx context.Context, a life.Hook, argv []string) (string, error) {
+func (w commands) execHook(ctx context.Context, a life.Hook, argv []string) (string, error) {
 	run, err := w.dirs.spec(a.Container.Name, a.ID)
 	if err != nil {
 		return "", err

@@ -154,7 +154,7 @@ func TestHooks(t *testing.T) {
 				pass(time.Minute)
 				running, _ := s.object()
 				began := time.Now()
-				s.worker.mailbox.put(testpod.Deleted(running, 10))
+				s.loop.mailbox.put(testpod.Deleted(running, 10))
 				<-s.ended
 				if took := time.Since(began); took != tt.after {
 					t.Errorf("ended after %v, want %v", took, tt.after)
@@ -180,7 +180,7 @@ func TestDeletionDoesNotWaitForPostStart(t *testing.T) {
 		if c := running.Status.ContainerStatuses[0]; *c.Started {
 			t.Error("started, and its hook goes on")
 		}
-		s.worker.mailbox.put(testpod.Deleted(running, 5))
+		s.loop.mailbox.put(testpod.Deleted(running, 5))
 		pass(time.Second)
 		if ran := e.ran(); !ended(ran[0]) {
 			t.Error("the hook goes on")

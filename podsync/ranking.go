@@ -25,8 +25,8 @@ func (c consumption) beyond() int64 { return c.used - c.request }
 
 // candidate is a pod that may be evicted.
 type candidate struct {
-	worker *worker
-	pod    *corev1.Pod
+	loop *podLoop
+	pod  *corev1.Pod
 	consumption
 	containers map[string]consumption // empty: of what is short, containers have no part of their own
 }

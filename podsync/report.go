@@ -134,7 +134,7 @@ func (r *report) end(result reported, now time.Time) {
 }
 
 // write begins to write the status.
-func (w *worker) write(ctx context.Context, status corev1.PodStatus) {
+func (w *podLoop) write(ctx context.Context, status corev1.PodStatus) {
 	base := w.report.last
 	w.report.busy, w.report.sent, w.report.base = true, &status, base.ResourceVersion
 	w.tasks.Go(func() {

@@ -14,7 +14,7 @@ import (
 )
 
 // weigh asks the node for room, and records what comes of it if that is news.
-func (w *worker) weigh(a life.Weigh) life.Weighed {
+func (w *podActions) weigh(a life.Weigh) life.Weighed {
 	no := w.node.makeRoom(w, a.Pod)
 	switch {
 	case no == nil:
@@ -28,7 +28,7 @@ func (w *worker) weigh(a life.Weigh) life.Weighed {
 }
 
 // makeRoom counts a pod with the resources that it is to have, if the node has room for it beside the others. It says why not.
-func (m *Manager) makeRoom(w *worker, pod *corev1.Pod) *life.Refusal {
+func (m *Manager) makeRoom(w *podActions, pod *corev1.Pod) *life.Refusal {
 	m.admissions.mu.Lock()
 	defer m.admissions.mu.Unlock()
 	requests := podspec.Requests(pod)
@@ -50,7 +50,7 @@ func (m *Manager) makeRoom(w *worker, pod *corev1.Pod) *life.Refusal {
 }
 
 // resize gives a guest the limits of its container.
-func (w *worker) resize(ctx context.Context, pod *corev1.Pod, process runtime.Process, a life.Resize) life.Resized {
+func (w *podActions) resize(ctx context.Context, pod *corev1.Pod, process runtime.Process, a life.Resize) life.Resized {
 	err := w.giveLimits(ctx, pod, process, a)
 	if err != nil && ctx.Err() == nil && err.Error() != a.Failed {
 		w.log.Warn("the container cannot be resized", zap.String("container", a.Container.Name), zap.Error(err))
@@ -59,7 +59,7 @@ func (w *worker) resize(ctx context.Context, pod *corev1.Pod, process runtime.Pr
 	return life.Resized{Container: a.Container.Name, ID: a.ID, To: a.Container.Resources, Err: err}
 }
 
-func (w *worker) giveLimits(ctx context.Context, pod *corev1.Pod, process runtime.Process, a life.Resize) error {
+func (w *podActions) giveLimits(ctx context.Context, pod *corev1.Pod, process runtime.Process, a life.Resize) error {
 	was, limits := limitsOf(pod, a.From), limitsOf(pod, a.Container.Resources)
 	if limits.Memory > 0 && (was.Memory == 0 || limits.Memory < was.Memory) {
 		if used := process.Stats().Memory; used >= limits.Memory {

@@ -66,7 +66,7 @@ func TestShrinkBelowUse(t *testing.T) {
 	g := &guest{done: make(chan struct{})}
 	g.use(runtime.Stats{Memory: 8 << 20})
 	pod := testpod.New(corev1.RestartPolicyAlways, "a")
-	w := &worker{dirs: dirsOf(t.TempDir(), pod)}
+	w := &podActions{dirs: dirsOf(t.TempDir(), pod)}
 	to := &testpod.WithSize(pod, "a", 8).Spec.Containers[0]
 	err := w.giveLimits(t.Context(), pod, g, life.Resize{Container: to, ID: "id", From: testpod.Size(10)})
 	const want = `attempting to set container "a" memory limit (8388608) below current usage (8388608)`

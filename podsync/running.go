@@ -12,7 +12,7 @@ func (m *Manager) RunningPods() []*corev1.Pod {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var pods []*corev1.Pod
-	for _, w := range m.workers {
+	for _, w := range m.loops {
 		if pod := w.view.Load().running(); len(pod.Spec.Containers) > 0 {
 			pods = append(pods, pod)
 		}

@@ -97,7 +97,7 @@ func discard(strays []runtime.Process, stopping <-chan struct{}) bool {
 }
 
 // takeOver follows the runs that were adopted, and does away with the strays.
-func (w *worker) takeOver() {
+func (w *podLoop) takeOver() {
 	for container, process := range w.processes {
 		w.follow(container, process)
 	}
@@ -114,7 +114,7 @@ func (w *worker) takeOver() {
 }
 
 // awaitStrays waits until no stray of the pod runs any more.
-func (w *worker) awaitStrays(ctx context.Context) error {
+func (w *podActions) awaitStrays(ctx context.Context) error {
 	select {
 	case <-w.cleared:
 		return nil
@@ -124,7 +124,7 @@ func (w *worker) awaitStrays(ctx context.Context) error {
 }
 
 // forgetTold has the engine forget the exits that the API server knows, and all of a pod that is not there any more.
-func (w *worker) forgetTold() {
+func (w *podLoop) forgetTold() {
 	deleted := w.state.Vanished() || w.report.missing || w.state.Stage() == life.Absent
 	w.ended = slices.DeleteFunc(w.ended, func(r untoldRun) bool {
 		told := deleted || r.Told(w.report.last)

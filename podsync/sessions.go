@@ -53,7 +53,7 @@ func (m *Manager) Exec(namespace, pod, uid, container string, argv []string) (
 			case <-ctx.Done():
 			}
 		})
-		exit, err := w.exec(ctx, session(spec, argv), runtime.Streams{Stdin: stdin, Stdout: stdout, Stderr: stderr})
+		exit, err := commands{w.podActions}.exec(ctx, session(spec, argv), runtime.Streams{Stdin: stdin, Stdout: stdout, Stderr: stderr})
 		if err != nil && errors.Is(context.Cause(ctx), errRunEnded) {
 			return codeKilled, nil
 		}
@@ -95,7 +95,7 @@ var errRunEnded = errors.New("the container has ended")
 const codeKilled = 137
 
 // runOf finds the run of a container that goes on. The error is an apierrors.APIStatus that tells the client what is wrong.
-func (m *Manager) runOf(namespace, pod, uid, container string) (*worker, containerRuns, error) {
+func (m *Manager) runOf(namespace, pod, uid, container string) (*podLoop, containerRuns, error) {
 	w, view := m.find(namespace, pod)
 	if w == nil || uid != "" && view.pod.UID != types.UID(uid) {
 		return nil, containerRuns{}, apierrors.NewNotFound(corev1.Resource("pods"), namespace+"/"+pod)

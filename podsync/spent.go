@@ -37,7 +37,7 @@ func (s spent) with(attempt int32, used runtime.Stats) spent {
 }
 
 // allSpent is what a pod's runs have used that have ended, for what this agent or an earlier one knows of them.
-func (w *worker) allSpent() use {
+func (w *podLoop) allSpent() use {
 	var sum use
 	for _, s := range w.spent {
 		sum = sum.plus(s.use)
@@ -46,7 +46,7 @@ func (w *worker) allSpent() use {
 }
 
 // restoreSpent begins with what earlier agents have noted, and with runs that have ended since.
-func (w *worker) restoreSpent() {
+func (w *podLoop) restoreSpent() {
 	w.spent = map[string]spent{}
 	for _, r := range w.state.LastRuns() {
 		name := r.Container.Name
@@ -62,7 +62,7 @@ func (w *worker) restoreSpent() {
 }
 
 // spend adds a run that has ended, and notes it before anybody forgets the run.
-func (w *worker) spend(before spent, container string, attempt int32, process runtime.Process) spent {
+func (w *podActions) spend(before spent, container string, attempt int32, process runtime.Process) spent {
 	s := before.with(attempt, process.Stats())
 	if err := w.dirs.keepSpent(container, s); err != nil {
 		w.log.Warn("the next agent will not know what the pod has used", zap.Error(err))

@@ -78,7 +78,7 @@ func TestFigureOfTheMomentOfAnEnd(t *testing.T) {
 	}
 	a, b := &guest{done: make(chan struct{})}, &guest{done: make(chan struct{})}
 	a.use(runtime.Stats{CPU: time.Second})
-	w := &worker{}
+	w := &podLoop{podActions: &podActions{}}
 	w.view.Store(&view{pod: pod, spent: use{CPU: time.Minute}, runs: map[string]containerRuns{
 		"a": {id: "run-a", process: a}, "b": {id: "run-b", process: b},
 	}})
@@ -104,7 +104,7 @@ func TestARunThatNobodyWasToldOfCountsOnce(t *testing.T) {
 		a.settle(time.Second)
 		a.stop()
 		a.next()
-		if got := a.worker.view.Load().spent; got != useOf(used) || len(a.engine.Runs()) != 1 {
+		if got := a.loop.view.Load().spent; got != useOf(used) || len(a.engine.Runs()) != 1 {
 			t.Errorf("%+v after one run of %+v", got, used)
 		}
 		a.away.Store(false)

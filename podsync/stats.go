@@ -38,7 +38,7 @@ func (m *Manager) PodStats(ctx context.Context, disks bool) []stats.PodStats {
 	used := m.Engine.Stats(ctx)
 	now := time.Now()
 	var all []stats.PodStats
-	var of []*worker
+	var of []*podLoop
 	for _, w := range m.all() {
 		if pod, ok := w.stats(used, now); ok {
 			all = append(all, pod)
@@ -54,19 +54,19 @@ func (m *Manager) PodStats(ctx context.Context, disks bool) []stats.PodStats {
 	return all
 }
 
-// all are the workers of now, in no order.
-func (m *Manager) all() []*worker {
+// all are the pod loops of now, in no order.
+func (m *Manager) all() []*podLoop {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	all := make([]*worker, 0, len(m.workers))
-	for _, w := range m.workers {
+	all := make([]*podLoop, 0, len(m.loops))
+	for _, w := range m.loops {
 		all = append(all, w)
 	}
 	return all
 }
 
 // stats is what a pod uses; not ok if no container of it runs.
-func (w *worker) stats(used map[string]runtime.Stats, now time.Time) (stats.PodStats, bool) {
+func (w *podLoop) stats(used map[string]runtime.Stats, now time.Time) (stats.PodStats, bool) {
 	v, at := w.view.Load(), metav1.NewTime(now)
 	pod := stats.PodStats{PodRef: stats.PodReference{Name: v.pod.Name, Namespace: v.pod.Namespace, UID: string(v.pod.UID)}}
 	if v.pod.Status.StartTime != nil {
@@ -134,7 +134,7 @@ func containerStats(c *corev1.Container, used runtime.Stats, at metav1.Time) sta
 }
 
 // addDisks adds what pods have on disk.
-func (m *Manager) addDisks(ctx context.Context, all []stats.PodStats, of []*worker, now time.Time) {
+func (m *Manager) addDisks(ctx context.Context, all []stats.PodStats, of []*podLoop, now time.Time) {
 	whole, err := node.FileSystem(m.DataDir, now)
 	if err != nil {
 		m.Log.Warn("cannot tell what pods have on disk", zap.Error(err))
@@ -162,7 +162,7 @@ type diskLook struct {
 }
 
 // add adds what a pod has on disk, as far as that is known.
-func (l *diskLook) add(pod *stats.PodStats, w *worker) {
+func (l *diskLook) add(pod *stats.PodStats, w *podLoop) {
 	own := *l.whole
 	own.UsedBytes, own.InodesUsed = new(uint64), new(uint64)
 	count := func(dir string) *stats.FsStats {

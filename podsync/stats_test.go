@@ -74,7 +74,7 @@ func TestPodIsMeasured(t *testing.T) {
 		time.Sleep(2 * time.Minute) // the first run has ended, the second goes on
 		synctest.Wait()
 		running, _ := s.object()
-		s.worker.mailbox.put(testpod.Deleted(running, 10))
+		s.loop.mailbox.put(testpod.Deleted(running, 10))
 		<-s.ended
 		all := gathered(t, s.settings.Metrics)
 		for name, want := range map[string]float64{

@@ -15,13 +15,13 @@ import (
 // log of an agent.
 func TestWhatIsNotHandled(t *testing.T) {
 	type unknown struct{ life.Action }
-	for name, do := range map[string]func(w *worker){
-		"an action": func(w *worker) { w.perform(t.Context(), unknown{}) },
-		"a result":  func(w *worker) { w.takeIn("a result") },
+	for name, do := range map[string]func(w *podLoop){
+		"an action": func(w *podLoop) { w.perform(t.Context(), unknown{}) },
+		"a result":  func(w *podLoop) { w.takeIn("a result") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			core, logs := observer.New(zap.ErrorLevel)
-			w := &worker{node: &Manager{}, log: zap.New(core), state: untouched(testpod.New(corev1.RestartPolicyAlways, "a"), testpod.Epoch)}
+			w := &podLoop{podActions: &podActions{node: &Manager{}, log: zap.New(core)}, state: untouched(testpod.New(corev1.RestartPolicyAlways, "a"), testpod.Epoch)}
 			do(w)
 			if logs.Len() != 1 {
 				t.Errorf("logged: %v", logs.All())

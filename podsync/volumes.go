@@ -50,7 +50,7 @@ func (m *Manager) newVolumes(dirs podDirs, log *zap.Logger) *volume.Volumes {
 }
 
 // setUpVolumes makes the pod's volumes and records an event for each that cannot be made.
-func (w *worker) setUpVolumes(ctx context.Context, pod *corev1.Pod) error {
+func (w *podActions) setUpVolumes(ctx context.Context, pod *corev1.Pod) error {
 	failed := w.volumes.SetUp(ctx, pod)
 	if ctx.Err() == nil {
 		for _, err := range failed {
@@ -75,7 +75,7 @@ func kept(pod *corev1.Pod) bool {
 }
 
 // keepVolumes keeps the pod's volumes up to date, and looks at what they hold, until ctx ends or the pod has.
-func (w *worker) keepVolumes(ctx context.Context) {
+func (w *podLoop) keepVolumes(ctx context.Context) {
 	var rested time.Time // since when it may be looked at again what the pod has on disk
 	for {
 		select {
@@ -105,7 +105,7 @@ func (w *worker) keepVolumes(ctx context.Context) {
 
 // clearVolumes removes the files of a pod that has ended, once: its volumes, and its containers' root directories. Its folder stays
 // until it is deleted.
-func (w *worker) clearVolumes(ctx context.Context) {
+func (w *podLoop) clearVolumes(ctx context.Context) {
 	if w.volumesCleared || w.state.Stage() != life.Terminal || len(w.processes) > 0 {
 		return
 	}
@@ -126,7 +126,7 @@ func (w *worker) clearVolumes(ctx context.Context) {
 
 // mounts is what a run sees of files besides its root: the pod's own files, and its volumes, of which some show images. What a volume is mounted on is
 // the volume's.
-func (w *worker) mounts(pod *corev1.Pod, c *corev1.Container, env []string, shown map[string]registry.Module) ([]runtime.Mount, error) {
+func (w *podActions) mounts(pod *corev1.Pod, c *corev1.Container, env []string, shown map[string]registry.Module) ([]runtime.Mount, error) {
 	images, err := foldersOf(shown)
 	if err != nil {
 		return nil, err

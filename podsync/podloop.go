@@ -3,8 +3,6 @@ package podsync
 import (
 	"context"
 	"fmt"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -14,29 +12,19 @@ import (
 
 	"github.com/krustlet-go/krustlet-wasi/podsync/life"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
-	"github.com/krustlet-go/krustlet-wasi/podsync/volume"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// worker runs one pod. Its loop owns the pod's state; everything that takes time happens in goroutines that send
-// their result back to the loop.
-type worker struct {
-	node *Manager
-	log  *zap.Logger
-	dirs podDirs
-	// volumes are made by prepare and kept up to date by a goroutine of the worker's.
-	volumes *volume.Volumes
-
-	mailbox mailbox
-	nudge   chan struct{} // holds a token when the pod's RuntimeClass has changed
-	reclaim chan life.Reclaimed
-	results chan any
-	tasks   sync.WaitGroup // goroutines that may still send a result
-	strays  []runtime.Process
-	cleared chan struct{} // closed when no stray runs any more
-	cleaned chan struct{} // closed by clean when the pod has ended and its files are gone, or the worker ends
-	clean   func()
-	adopted bool // an earlier agent has left something of the pod running
+// podLoop runs one pod. Its goroutine owns the pod's state. What takes time happens in other goroutines, which carry out
+// podActions and send their result back to the loop.
+type podLoop struct {
+	*podActions
+	mailbox  mailbox
+	nudge    chan struct{} // holds a token when the pod's RuntimeClass has changed
+	reclaim  chan life.Reclaimed
+	results  chan any
+	strays   []runtime.Process
+	stopping <-chan struct{} // closed when the loop ends
 
 	// Owned by run.
 	state          *life.Pod
@@ -46,17 +34,12 @@ type worker struct {
 	giveUp         context.CancelFunc         // cancels pulls and starts
 	starts         context.Context            //nolint:containedctx // the loop's own, made and ended in run
 	starting       trace.Span                 // ends when the pod runs; nil where an earlier agent has begun the pod
-	stopping       <-chan struct{}            // closed when the loop ends
 	keeping        bool                       // the volumes are being kept up to date
 	retaking       life.Task                  // of the ports of the host, where adopted
 	volumesCleared bool                       // the volumes are removed, or about to be: the pod has ended
 	report         report
 	measures       measures
 	spent          map[string]spent // by container
-
-	view     atomic.Pointer[view] // what others may see of the pod
-	requests corev1.ResourceList  // what the pod takes of the node (the Manager's lock guards it),
-	admitted atomic.Bool          // once the node has taken it
 }
 
 // view is a pod as others see it: they must not change it.
@@ -74,28 +57,21 @@ type containerRuns struct {
 	process runtime.Process // of the run that goes on, nil without one
 }
 
-func newWorker(node *Manager, state *life.Pod, adopted adoption) *worker {
+func newPodLoop(node *Manager, state *life.Pod, adopted adoption) *podLoop {
 	pod := state.Object()
-	w := &worker{
-		node:      node,
-		log:       node.Log.With(zap.String("namespace", pod.Namespace), zap.String("pod", pod.Name), zap.String("uid", string(pod.UID))),
-		dirs:      node.dirs(pod),
-		mailbox:   newMailbox(),
-		results:   make(chan any),
-		state:     state,
-		processes: adopted.running,
-		images:    map[string]containerImages{},
-		ended:     adopted.ended,
-		strays:    adopted.strays,
-		cleared:   make(chan struct{}),
-		adopted:   len(adopted.running) > 0,
-		nudge:     make(chan struct{}, 1),
-		reclaim:   make(chan life.Reclaimed, 1),
-		cleaned:   make(chan struct{}),
-		report:    report{last: pod, news: time.Now().Add(creatingShown)},
+	w := &podLoop{
+		podActions: newPodActions(node, pod, len(adopted.running) > 0),
+		mailbox:    newMailbox(),
+		nudge:      make(chan struct{}, 1),
+		reclaim:    make(chan life.Reclaimed, 1),
+		results:    make(chan any),
+		strays:     adopted.strays,
+		state:      state,
+		processes:  adopted.running,
+		images:     map[string]containerImages{},
+		ended:      adopted.ended,
+		report:     report{last: pod, news: time.Now().Add(creatingShown)},
 	}
-	w.clean = sync.OnceFunc(func() { close(w.cleaned) })
-	w.volumes = node.newVolumes(w.dirs, w.log)
 	w.restoreSpent()
 	w.measures = newMeasures(node.Metrics, state, adopted, time.Now())
 	w.requests = podspec.Requests(state.Given())
@@ -105,7 +81,7 @@ func newWorker(node *Manager, state *life.Pod, adopted adoption) *worker {
 }
 
 // run works until the pod is gone or ctx ends. At the end of ctx it leaves guests and object as they are.
-func (w *worker) run(ctx context.Context) {
+func (w *podLoop) run(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer w.node.Probed.Forget(w.state.Object().Namespace, w.state.Object().Name, string(w.state.Object().UID))
 	defer w.clean()
@@ -150,7 +126,7 @@ func (w *worker) run(ctx context.Context) {
 
 // settle asks decide until there is nothing more to do at once, and sees to the status. It returns when to ask
 // again, or the zero time.
-func (w *worker) settle(ctx context.Context) time.Time {
+func (w *podLoop) settle(ctx context.Context) time.Time {
 	for {
 		now := time.Now()
 		actions, wake := w.state.Decide(now)
@@ -180,7 +156,7 @@ func (w *worker) settle(ctx context.Context) time.Time {
 }
 
 // receive takes the newest of the pod out of the mailbox.
-func (w *worker) receive() life.Input {
+func (w *podLoop) receive() life.Input {
 	pod := w.mailbox.take()
 	if pod == nil {
 		return life.Vanished{}
@@ -191,7 +167,7 @@ func (w *worker) receive() life.Input {
 }
 
 // takeIn applies the result of an action. Some results have more than the state is told, which the loop keeps.
-func (w *worker) takeIn(result any) {
+func (w *podLoop) takeIn(result any) {
 	now := time.Now()
 	switch r := result.(type) {
 	case reported:
@@ -245,7 +221,7 @@ type runEnded struct {
 }
 
 // follow waits for the end of a container's last run.
-func (w *worker) follow(container string, process runtime.Process) {
+func (w *podLoop) follow(container string, process runtime.Process) {
 	run, containers, before := w.state.LastRun(container), len(w.state.LastRuns()), w.spent[container]
 	w.tasks.Go(func() {
 		select {
@@ -258,7 +234,7 @@ func (w *worker) follow(container string, process runtime.Process) {
 }
 
 // send gives a result to the loop, unless the agent ends and the loop with it.
-func (w *worker) send(result any) {
+func (w *podLoop) send(result any) {
 	select {
 	case w.results <- result:
 	case <-w.stopping:
@@ -267,7 +243,7 @@ func (w *worker) send(result any) {
 
 // flush writes a status that is still to be written when the agent ends: an exit that nobody was told of would
 // be lost with it.
-func (w *worker) flush() {
+func (w *podLoop) flush() {
 	w.tasks.Wait()
 	status := w.state.Status(w.report.last.Status, w.node.Address, time.Now())
 	if w.state.Vanished() || apiequality.Semantic.DeepEqual(status, w.report.last.Status) {
@@ -284,7 +260,7 @@ func (w *worker) flush() {
 	w.forgetTold()
 }
 
-func (w *worker) show(status corev1.PodStatus) {
+func (w *podLoop) show(status corev1.PodStatus) {
 	pod := *w.state.Given() // shallow: only the status differs
 	pod.Status = status
 	all := w.state.LastRuns()

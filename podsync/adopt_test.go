@@ -86,7 +86,7 @@ func TestGuestGoesOnWithTheNextAgent(t *testing.T) {
 		if len(guests) != 2 || guests[0].forgotten() != 1 || guests[1].forgotten() != 0 || ended(guests[1]) {
 			t.Fatalf("%d runs", len(guests))
 		}
-		if runs := a.worker.view.Load().runs["a"]; runs.attempt != 1 || runs.done != guests[1].Done() {
+		if runs := a.loop.view.Load().runs["a"]; runs.attempt != 1 || runs.done != guests[1].Done() {
 			t.Errorf("readers of the log follow attempt %d", runs.attempt)
 		}
 		guests[1].end(4)
@@ -179,7 +179,7 @@ func TestDeletionAcrossAgents(t *testing.T) {
 		pod = testpod.Deleted(pod, 30)
 		by := metav1.NewTime(time.Now().Truncate(time.Second).Add(30 * time.Second))
 		pod.DeletionTimestamp = &by
-		a.worker.mailbox.put(pod)
+		a.loop.mailbox.put(pod)
 		a.settle(10 * time.Second)
 		a.stop()
 		if err := a.client.Tracker().Update(corev1.SchemeGroupVersion.WithResource("pods"), pod, "ns"); err != nil {
@@ -197,7 +197,7 @@ func TestDeletionAcrossAgents(t *testing.T) {
 		if late := time.Since(by.Time); late < 0 || late > time.Second {
 			t.Errorf("the pod ended %v after its grace", late)
 		}
-		if _, there := a.object(); there || g.forgotten() != 1 || len(a.engine.all()) != 1 || exists(a.worker.dirs.pod) {
+		if _, there := a.object(); there || g.forgotten() != 1 || len(a.engine.all()) != 1 || exists(a.loop.dirs.pod) {
 			t.Errorf("object there: %v, forgotten %d times, %d runs", there, g.forgotten(), len(a.engine.all()))
 		}
 	})

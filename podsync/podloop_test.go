@@ -11,7 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 )
 
-func TestWorkerCrashLoop(t *testing.T) {
+func TestPodLoopCrashLoop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		s := newShell(t, ctx, testpod.New(corev1.RestartPolicyAlways, "a"), &engine{life: time.Second, code: 3}, &images{})
@@ -38,7 +38,7 @@ func TestWorkerCrashLoop(t *testing.T) {
 	})
 }
 
-func TestWorkerDeletionWithGrace(t *testing.T) {
+func TestPodLoopDeletionWithGrace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pod := testpod.New(corev1.RestartPolicyAlways, "a")
 		s := newShell(t, t.Context(), pod, &engine{}, &images{failures: 1})
@@ -50,7 +50,7 @@ func TestWorkerDeletionWithGrace(t *testing.T) {
 			t.Fatalf("phase %s", running.Status.Phase)
 		}
 		deletedAt := time.Now()
-		s.worker.mailbox.put(testpod.Deleted(running, 30))
+		s.loop.mailbox.put(testpod.Deleted(running, 30))
 		<-s.ended
 		if took := time.Since(deletedAt); took != 30*time.Second {
 			t.Errorf("ended after %v, want the grace period", took)
@@ -61,9 +61,9 @@ func TestWorkerDeletionWithGrace(t *testing.T) {
 	})
 }
 
-// TestWorkerOutlivesAPIServer: while the API server refuses every write the pod runs on, and its end is reported
+// TestPodLoopOutlivesAPIServer: while the API server refuses every write the pod runs on, and its end is reported
 // when the API server is back.
-func TestWorkerOutlivesAPIServer(t *testing.T) {
+func TestPodLoopOutlivesAPIServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		s := startShell(t, ctx, testpod.New(corev1.RestartPolicyNever, "a"), &engine{life: 10 * time.Minute}, &images{}, true)
@@ -83,8 +83,8 @@ func TestWorkerOutlivesAPIServer(t *testing.T) {
 	})
 }
 
-// TestWorkerReportsOnce: a pod that runs and is not touched is not written again.
-func TestWorkerReportsOnce(t *testing.T) {
+// TestPodLoopReportsOnce: a pod that runs and is not touched is not written again.
+func TestPodLoopReportsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		s := newShell(t, ctx, testpod.New(corev1.RestartPolicyAlways, "a"), &engine{}, &images{})
@@ -119,7 +119,7 @@ func TestWorkerReportsOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		accessor.SetResourceVersion("1000")
-		s.worker.mailbox.put(wrong)
+		s.loop.mailbox.put(wrong)
 		synctest.Wait()
 		if pod, _ := s.object(); pod.Status.Phase != corev1.PodRunning || len(pod.Status.ContainerStatuses) != 1 {
 			t.Errorf("the status was not put right: %+v", pod.Status)
