@@ -26,6 +26,7 @@ var floors = map[string]int{
 	"runtime/worker/confine":     1,
 	"runtime/worker/workerpb":    1,
 	"podsync/address":            1,
+	"podsync/environ":            2,
 	"podsync/events":             1,
 	"podsync/hostport":           1,
 	"podsync/informer":           1,

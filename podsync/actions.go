@@ -16,6 +16,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/environ"
 	"github.com/krustlet-go/krustlet-wasi/podsync/events"
 	"github.com/krustlet-go/krustlet-wasi/podsync/life"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
@@ -360,8 +361,8 @@ func (w *podActions) spec(ctx context.Context, pod *corev1.Pod, c *corev1.Contai
 	if err != nil {
 		return runtime.Spec{}, err
 	}
-	env, err := environment(ctx, pod, c, surroundings{
-		objects: w.node.objects, files: w.volumes, services: services, reach: at, allocatable: w.node.Allocatable,
+	env, err := environ.Of(ctx, pod, c, environ.Sources{
+		Objects: w.node.objects, Files: w.volumes, Services: services, Reach: at, Allocatable: w.node.Allocatable,
 	})
 	if err != nil {
 		return runtime.Spec{}, err

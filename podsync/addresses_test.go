@@ -11,11 +11,12 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
-	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
 // addressed is a home with pods p0, p1, … whose Node is new and has podCIDRs.

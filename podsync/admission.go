@@ -8,14 +8,15 @@ import (
 	"sync"
 	"time"
 
-	"github.com/krustlet-go/krustlet-wasi/podsync/life"
-	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	scheduling "k8s.io/component-helpers/scheduling/corev1"
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
 	"k8s.io/klog/v2"
+
+	"github.com/krustlet-go/krustlet-wasi/podsync/life"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
 func mismatch(name, what string) *life.Refusal {

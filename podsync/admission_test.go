@@ -6,12 +6,13 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
-	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
 func wants(pod *corev1.Pod, cpu, memory string) *corev1.Pod {

@@ -4,9 +4,10 @@ import (
 	"context"
 	"time"
 
-	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
 // Collector has the metrics of what a Manager's pods are now.

@@ -3,11 +3,11 @@ package podsync
 import (
 	"fmt"
 	"path"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/environ"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
@@ -79,53 +79,9 @@ func arguments(c *corev1.Container, module registry.Module, env []corev1.EnvVar)
 	expanded := func(list []string) []string {
 		var all []string
 		for _, a := range list {
-			all = append(all, expand(a, env))
+			all = append(all, environ.Expand(a, env))
 		}
 		return all
 	}
 	return module.Argv(expanded(c.Command), expanded(c.Args))
-}
-
-// expand replaces $(NAME) by the variable's value. $$ stands for one $, so that $$(NAME) is left as $(NAME); a
-// reference to an unknown variable stays as it is.
-func expand(text string, env []corev1.EnvVar) string {
-	return expandBy(text, func(name string) (string, bool) { return lookup(env, name) })
-}
-
-func expandBy(text string, variable func(name string) (string, bool)) string {
-	var out strings.Builder
-	for {
-		i := strings.IndexByte(text, '$')
-		if i < 0 || i == len(text)-1 {
-			out.WriteString(text)
-			return out.String()
-		}
-		out.WriteString(text[:i])
-		text = text[i+1:]
-		end := strings.IndexByte(text, ')')
-		switch {
-		case text[0] == '$':
-			out.WriteByte('$')
-			text = text[1:]
-		case text[0] == '(' && end > 0:
-			name := text[1:end]
-			if value, ok := variable(name); ok {
-				out.WriteString(value)
-			} else {
-				out.WriteString("$(" + name + ")")
-			}
-			text = text[end+1:]
-		default:
-			out.WriteByte('$')
-		}
-	}
-}
-
-func lookup(env []corev1.EnvVar, name string) (string, bool) {
-	for _, v := range env {
-		if v.Name == name {
-			return v.Value, true
-		}
-	}
-	return "", false
 }

@@ -13,52 +13,6 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-func TestExpand(t *testing.T) {
-	env := []corev1.EnvVar{{Name: "A", Value: "1"}, {Name: "B", Value: "$(A)"}}
-	for in, want := range map[string]string{
-		"":             "",
-		"plain":        "plain",
-		"$(A)":         "1",
-		"x$(A)y$(A)z":  "x1y1z",
-		"$(B)":         "$(A)", // what came of an expansion is not expanded again
-		"$$(A)":        "$(A)",
-		"$$$(A)":       "$1",
-		"$$$$(A)":      "$$(A)",
-		"$(NOPE)":      "$(NOPE)",
-		"$(A":          "$(A",
-		"$":            "$",
-		"$$":           "$",
-		"cost: $5":     "cost: $5",
-		"$()":          "$()",
-		"$(A)$":        "1$",
-		"(A) $A ${A}":  "(A) $A ${A}",
-		"$(A B) $(A)":  "$(A B) 1",
-		"é$(A)ü":       "é1ü",
-		"$(A$(A))":     "$(A$(A))",
-		"a ) $(A) b )": "a ) 1 b )",
-	} {
-		if got := expand(in, env); got != want {
-			t.Errorf("expand(%q) = %q, want %q", in, got, want)
-		}
-	}
-}
-
-func FuzzExpand(f *testing.F) {
-	for _, seed := range []string{"$(A)", "$$(A)", "$(", "x$(NOPE)y", "$)$($"} {
-		f.Add(seed)
-	}
-	env := []corev1.EnvVar{{Name: "A", Value: "value"}}
-	f.Fuzz(func(t *testing.T, text string) {
-		got := expand(text, env)
-		if !strings.Contains(text, "$") && got != text {
-			t.Errorf("expand(%q) = %q, and there is nothing to expand", text, got)
-		}
-		if escaped := strings.ReplaceAll(text, "$", "$$"); expand(escaped, env) != text {
-			t.Errorf("expand(%q) = %q: an escaped text does not come back", escaped, expand(escaped, env))
-		}
-	})
-}
-
 func TestContainerSpec(t *testing.T) {
 	module := registry.Module{Path: "/m.wasm", Digest: "sha256:1", Image: "registry.test:5000/team/tool:v1@sha256:2"}
 	c := corev1.Container{

@@ -6,10 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
-
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
@@ -85,20 +82,6 @@ func (w commands) capture(ctx context.Context, spec runtime.Spec) (string, runti
 	var out output
 	exit, err := w.exec(ctx, spec, runtime.Streams{Stdout: &out, Stderr: &out})
 	return out.String(), exit, err
-}
-
-// expandAll expands references to a run's variables.
-func expandAll(argv, environ []string) []string {
-	var env []corev1.EnvVar
-	for _, v := range environ {
-		name, value, _ := strings.Cut(v, "=")
-		env = append(env, corev1.EnvVar{Name: name, Value: value})
-	}
-	expanded := make([]string, len(argv))
-	for i, a := range argv {
-		expanded[i] = expand(a, env)
-	}
-	return expanded
 }
 
 // output keeps the beginning of what is written to it.

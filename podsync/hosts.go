@@ -5,8 +5,9 @@ import (
 	"net/netip"
 	"strings"
 
-	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
 const (

@@ -145,15 +145,3 @@ func TestOwnMounts(t *testing.T) {
 		t.Errorf("mounts %+v", mounts)
 	}
 }
-
-func TestExpandStrictly(t *testing.T) {
-	env := []string{"A=1", "B=", "C=$(A)=x"}
-	for text, want := range map[string]string{"$(A)/x": "1/x", "$(B)": "", "$(C)": "$(A)=x", "$$(A)": "$(A)", "plain": "plain"} {
-		if got, err := expandStrictly(text, env); err != nil || got != want {
-			t.Errorf("%s: %q %v, want %q", text, got, err, want)
-		}
-	}
-	if _, err := expandStrictly("x$(NONE)", env); err == nil || err.Error() != `missing value for "NONE"` {
-		t.Errorf("an unknown variable: %v", err)
-	}
-}

@@ -6,9 +6,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 )
 
 func TestPodLoopCrashLoop(t *testing.T) {

@@ -8,10 +8,11 @@ import (
 	"net/netip"
 	"slices"
 
-	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
 // PodPorts finds a pod that runs and returns what connects to its ports. These are the TCP ports that its spec names, as guests

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/environ"
 	"github.com/krustlet-go/krustlet-wasi/podsync/events"
 	"github.com/krustlet-go/krustlet-wasi/podsync/life"
 	"github.com/krustlet-go/krustlet-wasi/podsync/metrics"
@@ -86,7 +87,7 @@ func (w commands) probe(ctx context.Context, a life.Ask, spec *corev1.Probe) (pr
 	if err != nil {
 		return probe.Result{}, err
 	}
-	argv := expandAll(spec.Exec.Command, run.Env)
+	argv := environ.ExpandAll(spec.Exec.Command, run.Env)
 	within, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	text, exit, err := w.capture(within, session(run, argv))

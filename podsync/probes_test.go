@@ -45,7 +45,7 @@ func TestExecProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pod := testpod.New(corev1.RestartPolicyAlways, "a")
 		c := &pod.Spec.Containers[0]
-		c.Env = []corev1.EnvVar{variable("WHO", "me")}
+		c.Env = []corev1.EnvVar{{Name: "WHO", Value: "me"}}
 		c.ReadinessProbe = testpod.AsksTCP(0, 10, 1, 1)
 		c.ReadinessProbe.ProbeHandler = corev1.ProbeHandler{Exec: runs("check", "$(WHO)", "$(NOBODY)")}
 		var code atomic.Int32

@@ -7,14 +7,15 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/krustlet-go/krustlet-wasi/podsync/life"
-	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	corev1 "k8s.io/api/core/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
+
+	"github.com/krustlet-go/krustlet-wasi/podsync/life"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
 const (

@@ -6,9 +6,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 )
 
 func TestStatusPatchHasOnlyWhatDiffers(t *testing.T) {

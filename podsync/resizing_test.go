@@ -5,13 +5,14 @@ import (
 	"testing/synctest"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	"github.com/krustlet-go/krustlet-wasi/podsync/life"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // TestResizedGuest: a guest is told of its limits as it runs, and commands beside it have them, too; what does not fit is

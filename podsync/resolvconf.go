@@ -9,9 +9,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/krustlet-go/krustlet-wasi/podsync/events"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/krustlet-go/krustlet-wasi/podsync/events"
 )
 
 // DNS is how pods find names.

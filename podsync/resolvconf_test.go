@@ -8,9 +8,10 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/ptr"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 )
 
 func TestResolvConf(t *testing.T) {

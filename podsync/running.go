@@ -1,9 +1,10 @@
 package podsync
 
 import (
-	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
 // RunningPods returns the pods that have guests which run now, in no order, each with nothing but its names, its UID and

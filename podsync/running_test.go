@@ -4,9 +4,10 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
-	corev1 "k8s.io/api/core/v1"
 )
 
 func TestRunning(t *testing.T) {

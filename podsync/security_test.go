@@ -4,10 +4,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 )
 
 func sysctls(names ...string) *corev1.PodSecurityContext {

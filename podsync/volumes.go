@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/environ"
 	"github.com/krustlet-go/krustlet-wasi/podsync/events"
 	"github.com/krustlet-go/krustlet-wasi/podsync/life"
 	"github.com/krustlet-go/krustlet-wasi/podsync/objects"
@@ -35,14 +35,14 @@ func (m *Manager) newVolumes(dirs podDirs, log *zap.Logger) *volume.Volumes {
 		Objects: m.objects,
 		Client:  m.Client, Patiently: objects.Patiently,
 		Field: func(pod *corev1.Pod, path string) (string, error) {
-			return fieldValue(pod, path, podspec.Reach{}) // the API server lets no volume ask for addresses
+			return environ.Field(pod, path, podspec.Reach{}) // the API server lets no volume ask for addresses
 		},
 		Resource: func(pod *corev1.Pod, ref *corev1.ResourceFieldSelector) (string, error) {
 			c := podspec.Container(pod, ref.ContainerName)
 			if c == nil {
 				return "", fmt.Errorf("container %s not found", ref.ContainerName)
 			}
-			return resourceValue(pod, c, ref, m.Allocatable)
+			return environ.Resource(pod, c, ref, m.Allocatable)
 		},
 		NodeLabels: m.nodeLabels,
 		Log:        log,
@@ -133,7 +133,7 @@ func (w *podActions) mounts(pod *corev1.Pod, c *corev1.Container, env []string, 
 	}
 	volumes, err := w.volumes.Mounts(volume.Run{
 		Container: c,
-		Expand:    func(expr string) (string, error) { return expandStrictly(expr, env) },
+		Expand:    func(expr string) (string, error) { return environ.ExpandStrictly(expr, env) },
 		Images:    images,
 		Dir:       filepath.Join(w.dirs.container(c.Name), "parts"),
 	})
@@ -157,22 +157,4 @@ func (w *podActions) mounts(pod *corev1.Pod, c *corev1.Container, env []string, 
 		}
 	}
 	return mounts, nil
-}
-
-// expandStrictly is expand where every variable must be known. env has entries KEY=VALUE.
-func expandStrictly(text string, env []string) (string, error) {
-	var missing []string
-	expanded := expandBy(text, func(name string) (string, bool) {
-		for _, entry := range env {
-			if value, ok := strings.CutPrefix(entry, name+"="); ok {
-				return value, true
-			}
-		}
-		missing = append(missing, name)
-		return "", false
-	})
-	if len(missing) > 0 {
-		return "", fmt.Errorf("missing value for %q", missing[0])
-	}
-	return expanded, nil
 }

@@ -5,8 +5,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 )
 
 func TestSizesInEvents(t *testing.T) {

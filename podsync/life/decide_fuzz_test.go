@@ -10,10 +10,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
-	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/ptr"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
 // world plays the shell around decide: it remembers what is under way, and lets results and other events

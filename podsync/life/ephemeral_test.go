@@ -3,8 +3,9 @@ package life
 import (
 	"testing"
 
-	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 )
 
 // TestEphemeralContainer: it runs once beside the others, also of a pod that does not get on, and nothing waits for it or looks at it.

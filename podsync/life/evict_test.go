@@ -5,9 +5,10 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
-	corev1 "k8s.io/api/core/v1"
 )
 
 // TestEviction: a pod whose volume is overfull fails as a whole, at once, and what runs is stopped within a second.

@@ -5,8 +5,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 )
 
 // TestUnsetWithImagesIsPulledAgain: where a volume shows an image, what is wrong may be in the image, and another may be there by now.

@@ -3,8 +3,9 @@ package life
 import (
 	"slices"
 
-	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
 // policy says when a container is to run again.

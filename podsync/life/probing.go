@@ -4,8 +4,9 @@ import (
 	"hash/fnv"
 	"time"
 
-	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
 // ProbeKind is what a probe is asked for.

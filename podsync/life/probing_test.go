@@ -6,9 +6,10 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
-	corev1 "k8s.io/api/core/v1"
 )
 
 // probedScript is a pod of one container with those probes, running since 0 s.

@@ -3,9 +3,10 @@ package life
 import (
 	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/krustlet-go/krustlet-wasi/podsync/events"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
-	corev1 "k8s.io/api/core/v1"
 )
 
 // redefine takes in that containers have another image by now. Besides its size, that is the one thing of a container that can

@@ -5,9 +5,10 @@ import (
 	"slices"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/krustlet-go/krustlet-wasi/podsync/events"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
-	corev1 "k8s.io/api/core/v1"
 )
 
 // Other requests and limits of a pod that runs. A container's spec has what it was given: the resources with which the pod

@@ -3,9 +3,10 @@ package life
 import (
 	"slices"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/krustlet-go/krustlet-wasi/podsync/events"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
-	corev1 "k8s.io/api/core/v1"
 )
 
 // FeatureRestartAll is what the scheduler asks nodes for that are to have pods whose containers may all start over.

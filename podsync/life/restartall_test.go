@@ -3,9 +3,10 @@ package life
 import (
 	"testing"
 
-	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/ptr"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 )
 
 // restartAllOn are rules that have all containers start over at an exit code.

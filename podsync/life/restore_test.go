@@ -4,8 +4,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 )
 
 // TestRestore: what an earlier agent left, as statuses and logs tell it.

@@ -4,8 +4,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 )
 
 // sidecarScript is a pod in which the init containers named side... are sidecars.

@@ -7,9 +7,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
 // Words of a container's state that users and tools read; the contract of a kubelet, and of Krustlet

@@ -5,8 +5,9 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 )
 
 // TestSockets: a pod has listening sockets for its TCP ports, on the node's address only if it asks for them or is in the host's

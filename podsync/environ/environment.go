@@ -1,36 +1,37 @@
-package podsync
+package environ
 
 import (
 	"context"
 	"fmt"
 	"slices"
 
-	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/utils/ptr"
+
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// objectReader reads what pods refer to, as it is now.
-type objectReader interface {
+// Objects reads what pods refer to, as it is now.
+type Objects interface {
 	FreshConfigMap(ctx context.Context, namespace, name string) (*corev1.ConfigMap, error)
 	FreshSecret(ctx context.Context, namespace, name string) (*corev1.Secret, error)
 }
 
-// surroundings are what a container's environment is taken from besides its pod.
-type surroundings struct {
-	objects     objectReader
-	files       fileOpener
-	services    []*corev1.Service // that the container is told of
-	reach       podspec.Reach
-	allocatable corev1.ResourceList
+// Sources are what a container's environment is taken from besides its pod.
+type Sources struct {
+	Objects     Objects
+	Files       Files
+	Services    []*corev1.Service // that the container is told of
+	Reach       podspec.Reach
+	Allocatable corev1.ResourceList
 }
 
-// environment is a container's environment, each name once: the hostname, services, envFrom, and env in the order of the
+// Of is a container's environment, each name once: the hostname, services, envFrom, and env in the order of the
 // spec. What comes later replaces what came before; a value in env may refer to all of them but the hostname.
-func environment(ctx context.Context, pod *corev1.Pod, c *corev1.Container, from surroundings) ([]corev1.EnvVar, error) {
+func Of(ctx context.Context, pod *corev1.Pod, c *corev1.Container, from Sources) ([]corev1.EnvVar, error) {
 	b := builder{pod: pod, container: c, from: from}
-	for _, s := range from.services {
+	for _, s := range from.Services {
 		for _, v := range serviceVariables(s) {
 			b.set(v.Name, v.Value)
 		}
@@ -41,7 +42,7 @@ func environment(ctx context.Context, pod *corev1.Pod, c *corev1.Container, from
 		}
 	}
 	for _, v := range c.Env {
-		value, there := expand(v.Value, b.env), true
+		value, there := Expand(v.Value, b.env), true
 		if v.Value == "" && v.ValueFrom != nil {
 			var err error
 			if value, there, err = b.take(ctx, v.ValueFrom); err != nil {
@@ -64,7 +65,7 @@ const hostnameVariable = "HOSTNAME"
 type builder struct {
 	pod       *corev1.Pod
 	container *corev1.Container
-	from      surroundings
+	from      Sources
 	env       []corev1.EnvVar
 }
 
@@ -102,10 +103,10 @@ func (b *builder) takeAll(ctx context.Context, source corev1.EnvFromSource) erro
 func (b *builder) take(ctx context.Context, source *corev1.EnvVarSource) (value string, there bool, err error) {
 	switch {
 	case source.FieldRef != nil:
-		value, err = fieldValue(b.pod, source.FieldRef.FieldPath, b.from.reach)
+		value, err = Field(b.pod, source.FieldRef.FieldPath, b.from.Reach)
 		return value, true, err
 	case source.ResourceFieldRef != nil:
-		value, err = resourceValue(b.pod, b.container, source.ResourceFieldRef, b.from.allocatable)
+		value, err = Resource(b.pod, b.container, source.ResourceFieldRef, b.from.Allocatable)
 		return value, true, err
 	case source.ConfigMapKeyRef != nil:
 		ref := source.ConfigMapKeyRef
@@ -136,7 +137,7 @@ func (b *builder) key(values map[string]string, key string, optional *bool, kind
 }
 
 func (b *builder) configMap(ctx context.Context, name string, optional *bool) (map[string]string, bool, error) {
-	object, err := b.from.objects.FreshConfigMap(ctx, b.pod.Namespace, name)
+	object, err := b.from.Objects.FreshConfigMap(ctx, b.pod.Namespace, name)
 	if err != nil {
 		return notThere(err, "configmap", name, optional)
 	}
@@ -144,7 +145,7 @@ func (b *builder) configMap(ctx context.Context, name string, optional *bool) (m
 }
 
 func (b *builder) secret(ctx context.Context, name string, optional *bool) (map[string]string, bool, error) {
-	object, err := b.from.objects.FreshSecret(ctx, b.pod.Namespace, name)
+	object, err := b.from.Objects.FreshSecret(ctx, b.pod.Namespace, name)
 	if err != nil {
 		return notThere(err, "secret", name, optional)
 	}

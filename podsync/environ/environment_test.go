@@ -1,4 +1,4 @@
-package podsync
+package environ
 
 import (
 	"context"
@@ -8,12 +8,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
-	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
 // shelf has ConfigMaps and Secrets by name.
@@ -46,15 +47,15 @@ func (s shelf) FreshSecret(_ context.Context, _, name string) (*corev1.Secret, e
 	return secret, nil
 }
 
-func somewhere() surroundings {
-	return surroundings{
-		objects: shelf{
+func somewhere() Sources {
+	return Sources{
+		Objects: shelf{
 			configMaps: map[string]map[string]string{"cm": {"one": "1", "two": "2", "with.dot": "3"}},
 			secrets:    map[string]map[string]string{"s": {"key": "hush", "one": "I"}},
 		},
-		services:    []*corev1.Service{service("default", "kubernetes", "10.0.0.1", 443)},
-		reach:       podspec.Reach{Host: testpod.NodeAddress, Pod: []netip.Addr{netip.MustParseAddr("127.0.0.10"), netip.MustParseAddr("fd00::10")}},
-		allocatable: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("2"), corev1.ResourceMemory: resource.MustParse("1Gi")},
+		Services:    []*corev1.Service{service("default", "kubernetes", "10.0.0.1", 443)},
+		Reach:       podspec.Reach{Host: testpod.NodeAddress, Pod: []netip.Addr{netip.MustParseAddr("127.0.0.10"), netip.MustParseAddr("fd00::10")}},
+		Allocatable: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("2"), corev1.ResourceMemory: resource.MustParse("1Gi")},
 	}
 }
 
@@ -124,7 +125,7 @@ func TestEnvironment(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			pod := testpod.New(corev1.RestartPolicyAlways, "a")
 			pod.Spec.Containers[0].Env, pod.Spec.Containers[0].EnvFrom = tt.env, tt.from
-			env, err := environment(t.Context(), pod, &pod.Spec.Containers[0], somewhere())
+			env, err := Of(t.Context(), pod, &pod.Spec.Containers[0], somewhere())
 			if tt.fail != "" {
 				if err == nil || err.Error() != tt.fail {
 					t.Errorf("error %v, want %s", err, tt.fail)
@@ -149,21 +150,9 @@ func TestOptionalIsNotUnreadable(t *testing.T) {
 	pod := testpod.New(corev1.RestartPolicyAlways, "a")
 	pod.Spec.Containers[0].EnvFrom = []corev1.EnvFromSource{allOfConfigMap("cm", "", true)}
 	from := somewhere()
-	from.objects = shelf{err: errors.New("away")}
-	if _, err := environment(t.Context(), pod, &pod.Spec.Containers[0], from); err == nil {
+	from.Objects = shelf{err: errors.New("away")}
+	if _, err := Of(t.Context(), pod, &pod.Spec.Containers[0], from); err == nil {
 		t.Error("an optional ConfigMap that cannot be read is left out")
-	}
-}
-
-func TestHostname(t *testing.T) {
-	pod := testpod.New(corev1.RestartPolicyAlways, "a")
-	pod.Name = strings.Repeat("x", 61) + "-.long"
-	if got := podspec.Hostname(pod); got != strings.Repeat("x", 61) {
-		t.Errorf("%q", got)
-	}
-	pod.Spec.Hostname = "named"
-	if got := podspec.Hostname(pod); got != "named" {
-		t.Errorf("%q", got)
 	}
 }
 
@@ -189,12 +178,12 @@ func TestFieldValue(t *testing.T) {
 		"status.podIP":                       "127.0.0.10",
 		"status.podIPs":                      "127.0.0.10,fd00::10",
 	} {
-		if got, err := fieldValue(pod, path, somewhere().reach); err != nil || got != want {
+		if got, err := Field(pod, path, somewhere().Reach); err != nil || got != want {
 			t.Errorf("%s: %q %v, want %q", path, got, err, want)
 		}
 	}
 	for _, path := range []string{"", "metadata", "metadata.labels['", "metadata.labels['a b']", "metadata.labels['']", "metadata.name['a']", "spec.containers", "['a']"} {
-		if got, err := fieldValue(pod, path, somewhere().reach); err == nil {
+		if got, err := Field(pod, path, somewhere().Reach); err == nil {
 			t.Errorf("%q is %q", path, got)
 		}
 	}
@@ -206,7 +195,7 @@ func TestResourceValue(t *testing.T) {
 		return corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpu), corev1.ResourceMemory: resource.MustParse(memory)}
 	}
 	pod.Spec.Containers[0].Resources = corev1.ResourceRequirements{Limits: list("1200m", "100M"), Requests: list("10m", "1Mi")}
-	allocatable := somewhere().allocatable
+	allocatable := somewhere().Allocatable
 	for _, tt := range []struct{ container, resource, divisor, want string }{
 		{"", "limits.cpu", "", "2"},
 		{"", "limits.cpu", "1m", "1200"},
@@ -225,16 +214,16 @@ func TestResourceValue(t *testing.T) {
 		if tt.divisor != "" {
 			ref.Divisor = resource.MustParse(tt.divisor)
 		}
-		if got, err := resourceValue(pod, &pod.Spec.Containers[0], ref, allocatable); err != nil || got != tt.want {
+		if got, err := Resource(pod, &pod.Spec.Containers[0], ref, allocatable); err != nil || got != tt.want {
 			t.Errorf("%+v: %q %v", tt, got, err)
 		}
 	}
 	pod.Spec.Resources = &corev1.ResourceRequirements{Limits: list("500m", "1Gi")}
-	if got, err := resourceValue(pod, &pod.Spec.Containers[1], &corev1.ResourceFieldSelector{Resource: "limits.cpu", Divisor: resource.MustParse("1m")}, allocatable); err != nil || got != "500" {
+	if got, err := Resource(pod, &pod.Spec.Containers[1], &corev1.ResourceFieldSelector{Resource: "limits.cpu", Divisor: resource.MustParse("1m")}, allocatable); err != nil || got != "500" {
 		t.Errorf("the pod's own limit: %q %v", got, err)
 	}
 	for _, ref := range []corev1.ResourceFieldSelector{{Resource: "limits.gpu"}, {Resource: "cpu"}, {ContainerName: "none", Resource: "limits.cpu"}} {
-		if got, err := resourceValue(pod, &pod.Spec.Containers[0], &ref, allocatable); err == nil {
+		if got, err := Resource(pod, &pod.Spec.Containers[0], &ref, allocatable); err == nil {
 			t.Errorf("%+v is %q", ref, got)
 		}
 	}
@@ -250,7 +239,7 @@ func TestLinkedServices(t *testing.T) {
 	}
 	names := func(namespace string, links bool, more ...*corev1.Service) string {
 		var got []string
-		for _, s := range linked(append(slices.Clone(more), all...), namespace, links) {
+		for _, s := range Linked(append(slices.Clone(more), all...), namespace, links) {
 			got = append(got, s.Namespace+"/"+s.Name)
 		}
 		return strings.Join(got, " ")

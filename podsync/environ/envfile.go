@@ -1,4 +1,4 @@
-package podsync
+package environ
 
 import (
 	"errors"
@@ -11,8 +11,8 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// fileOpener opens files of a pod's volumes. *volume.Volumes is one.
-type fileOpener interface {
+// Files opens files of a pod's volumes. *volume.Volumes is one.
+type Files interface {
 	Open(volume, path string) (io.ReadCloser, error)
 }
 
@@ -21,7 +21,7 @@ const envFileLimit = 1 << 20
 
 // file takes a variable from a file that another container of the pod has written, as a rule.
 func (b *builder) file(ref *corev1.FileKeySelector) (value string, there bool, err error) {
-	f, err := b.from.files.Open(ref.VolumeName, ref.Path)
+	f, err := b.from.Files.Open(ref.VolumeName, ref.Path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && ptr.Deref(ref.Optional, false):
 		return "", false, nil

@@ -1,4 +1,4 @@
-package podsync
+package environ
 
 import (
 	"io"
@@ -6,9 +6,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/ptr"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 )
 
 func TestEnvFileValue(t *testing.T) {
@@ -94,7 +95,7 @@ func TestEnvironmentFromFiles(t *testing.T) {
 			pod := testpod.New(corev1.RestartPolicyAlways, "a")
 			c := &pod.Spec.Containers[0]
 			c.Env = []corev1.EnvVar{{Name: "V", ValueFrom: &corev1.EnvVarSource{FileKeyRef: &tt.ref}}}
-			env, err := environment(t.Context(), pod, c, surroundings{files: have})
+			env, err := Of(t.Context(), pod, c, Sources{Files: have})
 			if tt.err != "" {
 				if err == nil || err.Error() != tt.err {
 					t.Fatalf("error %v, want %q", err, tt.err)

@@ -1,4 +1,4 @@
-package podsync
+package environ
 
 import (
 	"fmt"
@@ -7,14 +7,15 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// fieldValue is what a field of a pod says to its own containers.
-func fieldValue(pod *corev1.Pod, path string, at podspec.Reach) (string, error) {
+// Field is what a field of a pod says to its own containers.
+func Field(pod *corev1.Pod, path string, at podspec.Reach) (string, error) {
 	if name, key, ok := subscripted(path); ok {
 		return keyedField(pod, name, key)
 	}
@@ -86,10 +87,10 @@ func formatMap(m map[string]string) string {
 	return strings.Join(lines, "\n")
 }
 
-// resourceValue is a request or limit of one of the pod's containers, self unless ref names another, in units of ref's
+// Resource is a request or limit of one of the pod's containers, self unless ref names another, in units of ref's
 // divisor, rounded up. Where there is no limit, it is what the pod as a whole is limited to, or else what the node gives to
 // pods.
-func resourceValue(pod *corev1.Pod, self *corev1.Container, ref *corev1.ResourceFieldSelector, allocatable corev1.ResourceList) (string, error) {
+func Resource(pod *corev1.Pod, self *corev1.Container, ref *corev1.ResourceFieldSelector, allocatable corev1.ResourceList) (string, error) {
 	c := self
 	if ref.ContainerName != "" {
 		if c = podspec.Container(pod, ref.ContainerName); c == nil {
