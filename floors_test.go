@@ -33,6 +33,7 @@ var floors = map[string]int{
 	"podsync/life":               2,
 	"podsync/metrics":            1,
 	"podsync/objects":            1,
+	"podsync/podfiles":           3,
 	"podsync/podspec":            1,
 	"podsync/overlay":            2,
 	"podsync/probe":              1,

@@ -19,6 +19,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/environ"
 	"github.com/krustlet-go/krustlet-wasi/podsync/events"
 	"github.com/krustlet-go/krustlet-wasi/podsync/life"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podfiles"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/podsync/volume"
 	"github.com/krustlet-go/krustlet-wasi/registry"
@@ -30,7 +31,7 @@ import (
 type podActions struct {
 	node     *Manager
 	log      *zap.Logger
-	dirs     podDirs
+	dirs     podfiles.Pod
 	volumes  *volume.Volumes // made by prepare; the pod loop has them kept up to date
 	adopted  bool            // an earlier agent has left something of the pod running
 	tasks    sync.WaitGroup  // goroutines that may still send a result
@@ -46,7 +47,7 @@ func newPodActions(node *Manager, pod *corev1.Pod, adopted bool) *podActions {
 	a := &podActions{
 		node:    node,
 		log:     node.Log.With(zap.String("namespace", pod.Namespace), zap.String("pod", pod.Name), zap.String("uid", string(pod.UID))),
-		dirs:    node.dirs(pod),
+		dirs:    node.layout().Of(pod),
 		adopted: adopted,
 		cleared: make(chan struct{}),
 		cleaned: make(chan struct{}),
@@ -66,6 +67,23 @@ type obtained struct {
 type containerImages struct {
 	module registry.Module
 	shown  map[string]registry.Module // by the volumes that show them
+}
+
+// root is the folder of the image's root filesystem, or empty.
+func (i containerImages) root() string {
+	if i.module.Root == nil {
+		return ""
+	}
+	return i.module.Root.Dir
+}
+
+// shownIDs are the IDs of the images that volumes show.
+func (i containerImages) shownIDs() []string {
+	var ids []string
+	for _, image := range i.shown {
+		ids = append(ids, image.ImageID)
+	}
+	return ids
 }
 
 // started is the input of that name with the process, which the loop keeps and the state does not know.
@@ -155,7 +173,7 @@ func (w *podActions) prepare(ctx context.Context, pod *corev1.Pod, before podspe
 	if err := unsupported(pod); err != nil {
 		return fail(err, events.MountFailed)
 	}
-	if err := w.dirs.make(); err != nil {
+	if err := w.dirs.Make(); err != nil {
 		return fail(err, events.MountFailed)
 	}
 	if err := w.setUpVolumes(ctx, pod); err != nil {
@@ -165,7 +183,7 @@ func (w *podActions) prepare(ctx context.Context, pod *corev1.Pod, before podspe
 	if err != nil {
 		return fail(err, events.SandboxFailed)
 	}
-	warnings, err := w.dirs.makeOwnFiles(pod, hostFiles{"/etc", w.node.DNS}, podspec.ReachOf(pod, at, w.node.Address).Pod)
+	warnings, err := w.dirs.MakeOwnFiles(pod, podfiles.HostFiles{Etc: "/etc", DNS: w.node.DNS}, podspec.ReachOf(pod, at, w.node.Address).Pod)
 	if err != nil {
 		return fail(err, events.SandboxFailed)
 	}
@@ -310,11 +328,11 @@ func (w *podActions) startRun(ctx context.Context, pod *corev1.Pod, isolated boo
 	spec.LogMaxSize, spec.LogMaxFiles = w.node.ContainerLogMaxSize, w.node.ContainerLogMaxFiles
 	spec.Listen, spec.ListenFree = podspec.Sockets(pod, a.Container, at), podspec.Offers(pod, exposedPorts(images.module), at)
 	spec.OutputRate = w.node.ContainerOutputRate
-	spec.Log, spec.Mounts, err = w.dirs.makeRun(ctx, a.Container, attempt, images.module.Root)
+	spec.Log, spec.Mounts, err = w.dirs.MakeRun(ctx, a.Container, attempt, images.root())
 	if err != nil {
 		return fail(reasonCreateContainerError, err)
 	}
-	if err := w.dirs.links.make(pod, a.Container.Name, id, spec.Log); err != nil {
+	if err := w.dirs.LinkLog(pod, a.Container.Name, id, spec.Log); err != nil {
 		w.log.Warn("log shippers will not find the container's log", zap.String("container", a.Container.Name), zap.Error(err))
 	}
 	if podspec.KindOf(pod, a.Container.Name) == podspec.Ephemeral { // it may mount a volume that nothing else does, and that was not made
@@ -331,10 +349,10 @@ func (w *podActions) startRun(ctx context.Context, pod *corev1.Pod, isolated boo
 		return fail(reasonCreateContainerConfigError, err)
 	}
 	spec.Mounts = append(spec.Mounts, mounts...)
-	if err := w.dirs.keepShown(a.Container.Name, images.shown); err != nil {
+	if err := w.dirs.KeepShown(a.Container.Name, images.shownIDs()); err != nil {
 		return fail(reasonCreateContainerError, err)
 	}
-	if err := w.dirs.keepSpec(a.Container.Name, spec); err != nil {
+	if err := w.dirs.KeepSpec(a.Container.Name, spec); err != nil {
 		return fail(reasonCreateContainerError, err)
 	}
 	w.record(pod, a.Container, events.Created())
@@ -391,7 +409,7 @@ func (w *podActions) remove(ctx context.Context, pod *corev1.Pod, object bool) e
 		}
 	}
 	w.volumes.TearDown()
-	return w.dirs.remove(ctx)
+	return w.dirs.Remove(ctx)
 }
 
 // record makes an event on the pod, or on one of its containers.

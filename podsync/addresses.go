@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -52,7 +51,7 @@ func (w *podActions) giveAddresses(ctx context.Context, pod *corev1.Pod, before 
 	if lost {
 		w.log.Warn("the machine has the pod's addresses no more, the pod gets others", zap.Stringers("addresses", before.Own))
 		pool.Release(uid)
-		if err := os.Remove(w.dirs.etc("hosts")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := os.Remove(w.dirs.Etc("hosts")); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return podspec.Addresses{}, fmt.Errorf("removing the pod's old /etc/hosts: %w", err)
 		}
 	}
@@ -61,7 +60,7 @@ func (w *podActions) giveAddresses(ctx context.Context, pod *corev1.Pod, before 
 		return podspec.Addresses{}, fmt.Errorf("giving the pod an address: %w", err)
 	}
 	p := podspec.Addresses{Known: true, Own: own}
-	return p, w.dirs.keepAddresses(p)
+	return p, w.dirs.KeepAddresses(p)
 }
 
 // serveAddresses sees to it that the pool has the node's ranges, and the machine takes them for its own. Where it may not, the
@@ -151,26 +150,3 @@ func (w *podLoop) releaseAddresses() {
 
 // podIP is the first address at which the pod is reached.
 func (w *podActions) podIP() string { return w.view.Load().pod.Status.PodIP }
-
-// keepAddresses notes where the pod is reached, for agents to come: its own addresses, or none for the node's.
-func (d podDirs) keepAddresses(p podspec.Addresses) error {
-	var lines strings.Builder
-	for _, a := range p.Own {
-		fmt.Fprintln(&lines, a)
-	}
-	if err := writeWhole(d.addressesFile(), lines.String()); err != nil {
-		return fmt.Errorf("noting the pod's addresses: %w", err)
-	}
-	return nil
-}
-
-// addresses are those that keepAddresses was given last. They are not known where nothing was noted, or nothing that can be read:
-// then the pod's status tells.
-func (d podDirs) addresses() podspec.Addresses {
-	content, err := readState(d.addressesFile())
-	if err != nil {
-		return podspec.Addresses{}
-	}
-	own, err := address.Parse(strings.Fields(string(content)))
-	return podspec.Addresses{Known: err == nil, Own: own}
-}

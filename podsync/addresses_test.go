@@ -128,10 +128,10 @@ func TestAddressIsKeptBeforeItIsReported(t *testing.T) {
 		h := addressed(t, 1, "127.9.8.0/29")
 		pod := h.pod(0)
 		dirs := dirsOf(h.dataDir, pod)
-		if err := dirs.make(); err != nil {
+		if err := dirs.Make(); err != nil {
 			t.Fatal(err)
 		}
-		if err := dirs.keepAddresses(podspec.Addresses{Known: true, Own: []netip.Addr{netip.MustParseAddr("127.9.8.5")}}); err != nil {
+		if err := dirs.KeepAddresses(podspec.Addresses{Known: true, Own: []netip.Addr{netip.MustParseAddr("127.9.8.5")}}); err != nil {
 			t.Fatal(err)
 		}
 		h.run(func(*Manager) {
@@ -152,7 +152,7 @@ func TestPodFromBeforeAddresses(t *testing.T) {
 			pod := &h.pods[0]
 			pod.Status = corev1.PodStatus{Phase: corev1.PodRunning, HostIP: "127.0.0.9", PodIP: ip, PodIPs: []corev1.PodIP{{IP: ip}},
 				Conditions: []corev1.PodCondition{{Type: corev1.PodReadyToStartContainers, Status: corev1.ConditionTrue}}}
-			hosts := dirsOf(h.dataDir, pod).etc("hosts")
+			hosts := dirsOf(h.dataDir, pod).Etc("hosts")
 			write(t, hosts)
 			h.run(func(*Manager) {
 				pass(time.Second)

@@ -197,7 +197,7 @@ func TestDeletionAcrossAgents(t *testing.T) {
 		if late := time.Since(by.Time); late < 0 || late > time.Second {
 			t.Errorf("the pod ended %v after its grace", late)
 		}
-		if _, there := a.object(); there || g.forgotten() != 1 || len(a.engine.all()) != 1 || exists(a.loop.dirs.pod) {
+		if _, there := a.object(); there || g.forgotten() != 1 || len(a.engine.all()) != 1 || exists(a.loop.dirs.Dir) {
 			t.Errorf("object there: %v, forgotten %d times, %d runs", there, g.forgotten(), len(a.engine.all()))
 		}
 	})

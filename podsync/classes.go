@@ -62,7 +62,7 @@ func (w *podActions) isolated(ctx context.Context, pod *corev1.Pod) (bool, error
 	if name == "" {
 		return false, nil
 	}
-	handler, err := w.dirs.handler()
+	handler, err := w.dirs.Handler()
 	if err != nil {
 		return false, err
 	}
@@ -75,7 +75,7 @@ func (w *podActions) isolated(ctx context.Context, pod *corev1.Pod) (bool, error
 	if handler != HandlerShared && handler != HandlerIsolated {
 		return false, fmt.Errorf("failed to get sandbox runtime: no runtime for %q is configured", handler)
 	}
-	return handler == HandlerIsolated, w.dirs.keepHandler(handler)
+	return handler == HandlerIsolated, w.dirs.KeepHandler(handler)
 }
 
 // lookupHandler is the handler of a RuntimeClass.

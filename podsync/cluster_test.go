@@ -144,7 +144,7 @@ func TestAgentRestartOnCluster(t *testing.T) {
 	}
 	gone := n.guest(goes.UID, 0)
 	deadline := time.Now().Add(10 * time.Second)
-	for gone.forgotten() == 0 || n.guest(ends.UID, 0).forgotten() == 0 || exists(dirsOf(n.settings.DataDir, goes).pod) {
+	for gone.forgotten() == 0 || n.guest(ends.UID, 0).forgotten() == 0 || exists(dirsOf(n.settings.DataDir, goes).Dir) {
 		if time.Now().After(deadline) {
 			t.Fatalf("forgotten %d and %d times", gone.forgotten(), n.guest(ends.UID, 0).forgotten())
 		}

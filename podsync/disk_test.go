@@ -19,6 +19,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/ownprocess"
 	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	"github.com/krustlet-go/krustlet-wasi/node"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podfiles"
 )
 
 // rootOf is the root directory of the container that crowd gives a pod.
@@ -75,20 +76,20 @@ func TestDeepPodsGo(t *testing.T) {
 	d := dirsOf(data, pod)
 	ownprocess.LimitFiles(t, 64)
 	for name, clear := range map[string]func() error{
-		"ended":   func() error { return d.clearRoots(t.Context(), pod) },
-		"removed": func() error { return d.remove(t.Context()) },
+		"ended":   func() error { return d.ClearRoots(t.Context(), pod) },
+		"removed": func() error { return d.Remove(t.Context()) },
 		"orphan": func() error {
-			return removeOrphans(t.Context(), data, logs, logLinks{}, func(types.UID) bool { return false })
+			return podfiles.Layout{Data: data, Logs: logs}.RemoveOrphans(t.Context(), func(types.UID) bool { return false })
 		},
 		"the next run": func() error {
-			_, _, err := d.makeRun(t.Context(), &corev1.Container{Name: "a"}, 1, nil)
+			_, _, err := d.MakeRun(t.Context(), &corev1.Container{Name: "a"}, 1, "")
 			return err
 		},
 	} {
-		if err := d.make(); err != nil {
+		if err := d.Make(); err != nil {
 			t.Fatal(err)
 		}
-		_, mounts, err := d.makeRun(t.Context(), &corev1.Container{Name: "a"}, 0, nil)
+		_, mounts, err := d.MakeRun(t.Context(), &corev1.Container{Name: "a"}, 0, "")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/krustlet-go/krustlet-wasi/node"
 	"github.com/krustlet-go/krustlet-wasi/podsync/life"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podfiles"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
@@ -162,23 +163,23 @@ func (c *candidate) countMemory(used map[string]runtime.Stats) {
 // countDisk looks at files and logs: figures that are a minute old may name the wrong pod.
 func (c *candidate) countDisk(ctx context.Context) {
 	has := c.taken(ctx)
-	c.consumption = consumption{has.pod.Bytes, podspec.Amount(podspec.Requests(c.pod), corev1.ResourceEphemeralStorage), has.pod.Partial}
+	c.consumption = consumption{has.Pod.Bytes, podspec.Amount(podspec.Requests(c.pod), corev1.ResourceEphemeralStorage), has.Pod.Partial}
 	for _, of := range podspec.Containers(c.pod) {
-		own := has.containers[of.Name]
+		own := has.Containers[of.Name]
 		c.containers[of.Name] = consumption{own.Bytes, podspec.Amount(of.Resources.Requests, corev1.ResourceEphemeralStorage), own.Partial}
 	}
 }
 
 func (c *candidate) countFiles(ctx context.Context) {
 	has := c.taken(ctx)
-	c.used, c.more = has.pod.Inodes, has.pod.Partial
+	c.used, c.more = has.Pod.Inodes, has.Pod.Partial
 }
 
 // taken is what the pod has on disk, as far as the disk tells.
-func (c *candidate) taken(ctx context.Context) onDisk {
+func (c *candidate) taken(ctx context.Context) podfiles.OnDisk {
 	ctx, cancel := context.WithTimeout(ctx, evictionCount)
 	defer cancel()
-	has, err := c.loop.dirs.taken(ctx, c.pod)
+	has, err := c.loop.dirs.Taken(ctx, c.pod)
 	if err != nil {
 		c.loop.log.Warn("cannot tell all that the pod has on disk", zap.Error(err))
 	}
@@ -194,7 +195,7 @@ func (m *Manager) freeDisk(ctx context.Context) {
 		if !podspec.Terminal(w.view.Load().pod.Status.Phase) || !closed(w.cleaned) {
 			continue
 		}
-		if err := w.dirs.removeLogs(ctx); err != nil {
+		if err := w.dirs.RemoveLogs(ctx); err != nil {
 			w.log.Warn("cannot remove the logs of a pod that has ended", zap.Error(err))
 		}
 	}

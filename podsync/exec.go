@@ -3,43 +3,15 @@ package podsync
 import (
 	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"sync"
 
+	"github.com/krustlet-go/krustlet-wasi/registry"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
 // outputLimit is how much of what a probe or a hook prints is kept.
 const outputLimit = 10 << 10
-
-func (d podDirs) keepSpec(container string, spec runtime.Spec) error {
-	content, err := json.Marshal(spec)
-	if err == nil {
-		err = writeWhole(d.specFile(container), string(content)) // commands begin at any time
-	}
-	if err != nil {
-		return fmt.Errorf("noting what the container runs: %w", err)
-	}
-	return nil
-}
-
-// spec is what keepSpec was given, if that was for the run of that ID.
-func (d podDirs) spec(container, id string) (runtime.Spec, error) {
-	var spec runtime.Spec
-	err := readJSON(d.specFile(container), &spec)
-	if err == nil && spec.ID != id {
-		err = errors.New("the container has another run by now")
-	}
-	if damaged := (*damagedError)(nil); errors.As(err, &damaged) {
-		return runtime.Spec{}, fmt.Errorf("what the container runs is not known any more, so commands and probes cannot run in it until it is started again; delete the pod for that: %w", err)
-	}
-	if err != nil {
-		return runtime.Spec{}, fmt.Errorf("reading what the container runs: %w", err)
-	}
-	return spec, nil
-}
 
 // session is the spec of a command beside a container's run: a new instance of its module, or of the one in its image that argv
 // names, with the same environment, files and limits, and none of its sockets.
@@ -101,4 +73,15 @@ func (o *output) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.kept.String()
+}
+
+// withProgram is the spec of a command beside a container's run with the module that its argv[0] names, where there are several
+// in the image.
+func withProgram(spec runtime.Spec) (runtime.Spec, error) {
+	program, err := registry.Beside(spec.Module, spec.Digest, spec.Args, spec.Env, spec.WorkDir)
+	if err != nil {
+		return runtime.Spec{}, fmt.Errorf("finding the module that the command names: %w", err)
+	}
+	spec.Module, spec.Digest = program.Path, program.Digest
+	return spec, nil
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -20,6 +22,7 @@ import (
 
 	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	"github.com/krustlet-go/krustlet-wasi/podsync/life"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podfiles"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
@@ -305,3 +308,23 @@ func untouched(pod *corev1.Pod, now time.Time) *life.Pod {
 
 // strictLog keeps nothing, and panics where an agent would log that something of its own is not handled.
 func strictLog() *zap.Logger { return zap.NewNop().WithOptions(zap.Development()) }
+
+// dirsOf are a pod's folders below dataDir.
+func dirsOf(dataDir string, pod *corev1.Pod) podfiles.Pod {
+	return podfiles.Layout{Data: dataDir, Logs: filepath.Join(dataDir, "logs")}.Of(pod)
+}
+
+func write(t *testing.T, path string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}

@@ -12,6 +12,7 @@ import (
 	"k8s.io/client-go/tools/record"
 
 	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podfiles"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 )
 
@@ -97,7 +98,7 @@ func TestImageVolumeIsPulled(t *testing.T) {
 		if used := s.loop.node.shownTo(showing()); !slices.Equal(used, []string{"r.example/files", "r.example/files@sha256:0"}) {
 			t.Errorf("in use are %q", used)
 		}
-		if used, err := ImagesOnDisk(s.settings.DataDir); err != nil || !slices.Contains(used, "r.example/files@sha256:0") {
+		if used, err := podfiles.ImagesOnDisk(s.settings.DataDir); err != nil || !slices.Contains(used, "r.example/files@sha256:0") {
 			t.Errorf("on disk there are %q, %v", used, err)
 		}
 		cancel()

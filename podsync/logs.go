@@ -45,7 +45,7 @@ func (m *Manager) ContainerLogs(ctx context.Context, namespace, pod, container s
 			return previousNotFound(container, pod)
 		}
 	}
-	path := loop.dirs.log(container, attempt)
+	path := loop.dirs.Log(container, attempt)
 	if _, err := os.Stat(path); err == nil && options.Follow {
 		// The client learns that there is a log before there is a line.
 		if _, err := w.Write(nil); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -24,6 +25,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/life"
 	"github.com/krustlet-go/krustlet-wasi/podsync/metrics"
 	"github.com/krustlet-go/krustlet-wasi/podsync/objects"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podfiles"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
@@ -53,7 +55,7 @@ type Settings struct {
 	Engine      runtime.Engine
 	Allocatable corev1.ResourceList // what the node gives to pods
 	Events      record.EventRecorder
-	DNS         DNS
+	DNS         podfiles.DNS
 	Log         *zap.Logger
 	// ContainerLogMaxSize is the size, in bytes, at which a container's log is rotated; 0 never. ContainerLogMaxFiles bounds
 	// the files of one log.
@@ -140,7 +142,7 @@ func (s *Settings) watchers() {
 func (m *Manager) Run(ctx context.Context) error {
 	var loops sync.WaitGroup
 	defer loops.Wait()
-	if err := adoptNotes(m.DataDir); err != nil {
+	if err := podfiles.AdoptNotes(m.DataDir); err != nil {
 		m.Log.Warn("what earlier agents knew of their pods is partly lost: commands and probes may not run in them until they are started again", zap.Error(err))
 	}
 	m.keepFound(m.Engine.Runs())
@@ -197,7 +199,7 @@ func (m *Manager) set(ctx context.Context, loops *sync.WaitGroup, pod *corev1.Po
 		w.mailbox.put(pod)
 		return
 	}
-	state, adopted := takeUp(pod, m.dirs(pod), m.takeFound(pod.UID), time.Now())
+	state, adopted := takeUp(pod, m.layout().Of(pod), m.takeFound(pod.UID), time.Now())
 	m.claim(state, adopted)
 	w := newPodLoop(m, state, adopted)
 	m.mu.Lock()
@@ -265,12 +267,21 @@ func (m *Manager) clearOrphans(ctx context.Context, pods *informer.Informer[*cor
 	}
 	known := func(uid types.UID) bool { return m.loop(uid) != nil }
 	untilComplete(ctx, func() error {
-		err := removeOrphans(ctx, m.DataDir, m.logsDir(), logLinks{m.LogLinksDir}, known)
+		err := m.layout().RemoveOrphans(ctx, known)
 		if err != nil && ctx.Err() == nil {
 			m.Log.Warn("cannot remove the folders of pods that are gone, will try again", zap.Error(err))
 		}
 		return err
 	})
+}
+
+// layout is where the pods' files are.
+func (m *Manager) layout() podfiles.Layout {
+	logs := m.LogsDir
+	if logs == "" {
+		logs = filepath.Join(m.DataDir, "logs")
+	}
+	return podfiles.Layout{Data: m.DataDir, Logs: logs, Links: m.LogLinksDir}
 }
 
 // untilComplete calls try until it has no error, or ctx ends, with the delays of a pod's tasks.

@@ -260,19 +260,19 @@ func TestRuntimeClassesAway(t *testing.T) {
 
 func TestHandlerIsKeptWhole(t *testing.T) {
 	d := dirsOf(t.TempDir(), testpod.New(corev1.RestartPolicyAlways, "a"))
-	if err := d.make(); err != nil {
+	if err := d.Make(); err != nil {
 		t.Fatal(err)
 	}
-	if handler, err := d.handler(); handler != "" || err != nil {
+	if handler, err := d.Handler(); handler != "" || err != nil {
 		t.Errorf("before any: %q %v", handler, err)
 	}
-	if err := d.keepHandler(HandlerIsolated); err != nil {
+	if err := d.KeepHandler(HandlerIsolated); err != nil {
 		t.Fatal(err)
 	}
-	if handler, err := d.handler(); handler != HandlerIsolated || err != nil {
+	if handler, err := d.Handler(); handler != HandlerIsolated || err != nil {
 		t.Errorf("%q %v", handler, err)
 	}
-	if info, err := os.Stat(d.handlerFile()); err != nil || info.Mode().Perm() != 0o600 {
+	if info, err := os.Stat(d.HandlerFile()); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v %v", info, err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 
 	"github.com/krustlet-go/krustlet-wasi/podsync/life"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podfiles"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
@@ -39,14 +40,14 @@ type podLoop struct {
 	volumesCleared bool                       // the volumes are removed, or about to be: the pod has ended
 	report         report
 	measures       measures
-	spent          map[string]spent // by container
+	spent          map[string]podfiles.Spent // by container
 }
 
 // view is a pod as others see it: they must not change it.
 type view struct {
 	pod   *corev1.Pod // with the status of now
 	runs  map[string]containerRuns
-	spent use // by runs that have ended and are not among these any more
+	spent podfiles.Use // by runs that have ended and are not among these any more
 }
 
 // containerRuns is what others need to know of a container's runs.
@@ -217,7 +218,7 @@ func (w *podLoop) takeIn(result any) {
 // runEnded is the input of that name with what the container's runs have used, which the state does not know.
 type runEnded struct {
 	life.RunEnded
-	spent spent
+	spent podfiles.Spent
 }
 
 // follow waits for the end of a container's last run.
@@ -226,7 +227,7 @@ func (w *podLoop) follow(container string, process runtime.Process) {
 	w.tasks.Go(func() {
 		select {
 		case <-process.Done():
-			exit := w.dirs.withLastWords(run.Container, run.Attempt, containers, process.Exit())
+			exit := w.dirs.WithLastWords(run.Container, run.Attempt, containers, process.Exit())
 			w.send(runEnded{life.RunEnded{Container: container, Exit: exit}, w.spend(before, container, run.Attempt, process)})
 		case <-w.stopping:
 		}

@@ -83,7 +83,7 @@ func (w commands) probe(ctx context.Context, a life.Ask, spec *corev1.Probe) (pr
 	if spec.Exec == nil {
 		return probe.Network(ctx, spec.ProbeHandler, a.Container, w.podIP(), timeout)
 	}
-	run, err := w.dirs.spec(a.Container.Name, a.ID)
+	run, err := w.dirs.Spec(a.Container.Name, a.ID)
 	if err != nil {
 		return probe.Result{}, err
 	}
@@ -155,7 +155,7 @@ func (w commands) carryOut(ctx context.Context, pod *corev1.Pod, a life.Hook) er
 }
 
 func (w commands) execHook(ctx context.Context, a life.Hook, argv []string) (string, error) {
-	run, err := w.dirs.spec(a.Container.Name, a.ID)
+	run, err := w.dirs.Spec(a.Container.Name, a.ID)
 	if err != nil {
 		return "", err
 	}

@@ -72,10 +72,10 @@ func (w *podActions) giveLimits(ctx context.Context, pod *corev1.Pod, process ru
 	if err := process.Resize(ctx, limits); err != nil {
 		return err
 	}
-	spec, err := w.dirs.spec(a.Container.Name, a.ID)
+	spec, err := w.dirs.Spec(a.Container.Name, a.ID)
 	if err != nil {
 		return err
 	}
 	spec.MemoryLimit, spec.CPULimit = limits.Memory, limits.CPU
-	return w.dirs.keepSpec(a.Container.Name, spec) // for commands beside it
+	return w.dirs.KeepSpec(a.Container.Name, spec) // for commands beside it
 }

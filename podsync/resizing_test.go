@@ -43,7 +43,7 @@ func TestResizedGuest(t *testing.T) {
 			if got := now.Status.ContainerStatuses[0].Resources.Limits.Cpu().String(); got != "200m" || len(g.limits) != 1 || g.limits[0] != (runtime.Limits{Memory: 20 << 20, CPU: 200}) {
 				t.Errorf("the status says %s, the guest was told %v", got, g.limits)
 			}
-			if spec, err := w.dirs.spec("a", g.spec.ID); err != nil || spec.CPULimit != 200 {
+			if spec, err := w.dirs.Spec("a", g.spec.ID); err != nil || spec.CPULimit != 200 {
 				t.Errorf("a command would have %d: %v", spec.CPULimit, err)
 			}
 			if used := m.used().resources; podspec.Amount(used, corev1.ResourceCPU) != 200 {

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/krustlet-go/krustlet-wasi/podsync/life"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podfiles"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
@@ -29,12 +30,12 @@ type untoldRun struct {
 }
 
 // takeUp makes the state of a pod from its object, from what is noted of it on disk, and from the runs that the engine has.
-func takeUp(pod *corev1.Pod, dirs podDirs, runs []runtime.Run, now time.Time) (*life.Pod, adoption) {
+func takeUp(pod *corev1.Pod, dirs podfiles.Pod, runs []runtime.Run, now time.Time) (*life.Pod, adoption) {
 	processes := map[string]runtime.Process{}
 	for _, r := range runs {
 		processes[r.ID] = r.Process
 	}
-	state, adopted := life.Restore(pod, dirs.remains(pod, runs), now)
+	state, adopted := life.Restore(pod, remains(dirs, pod, runs), now)
 	a := adoption{running: map[string]runtime.Process{}}
 	for container, id := range adopted.Running {
 		a.running[container] = processes[id]
@@ -49,18 +50,18 @@ func takeUp(pod *corev1.Pod, dirs podDirs, runs []runtime.Run, now time.Time) (*
 }
 
 // remains reads what earlier agents left of a pod.
-func (d podDirs) remains(pod *corev1.Pod, runs []runtime.Run) life.Remains {
-	left := life.Remains{Addresses: d.addresses(), LastAttempt: map[string]int32{}}
+func remains(d podfiles.Pod, pod *corev1.Pod, runs []runtime.Run) life.Remains {
+	left := life.Remains{Addresses: d.Addresses(), LastAttempt: map[string]int32{}}
 	all := podspec.Containers(pod)
 	for _, c := range all {
-		if attempt := d.lastAttempt(c.Name); attempt >= 0 {
+		if attempt := d.LastAttempt(c.Name); attempt >= 0 {
 			left.LastAttempt[c.Name] = attempt
 		}
 	}
 	for _, r := range runs {
 		one := life.Remnant{ID: r.ID, Of: r.Of, StartedAt: r.StartedAt}
 		if c := podspec.Container(pod, r.Of.Container); c != nil && ended(r.Process) {
-			exit := d.withLastWords(c, r.Of.Attempt, len(all), r.Process.Exit())
+			exit := d.WithLastWords(c, r.Of.Attempt, len(all), r.Process.Exit())
 			one.Exit = &exit
 		}
 		left.Runs = append(left.Runs, one)

@@ -19,21 +19,21 @@ func TestRemains(t *testing.T) {
 	pod := testpod.New(corev1.RestartPolicyAlways, "a", "b")
 	dirs := dirsOf(t.TempDir(), pod)
 	own := []netip.Addr{netip.MustParseAddr("10.1.0.5")}
-	if err := dirs.keepAddresses(podspec.Addresses{Known: true, Own: own}); err != nil {
+	if err := dirs.KeepAddresses(podspec.Addresses{Known: true, Own: own}); err != nil {
 		t.Fatal(err)
 	}
 	for _, attempt := range []int32{1, 2} {
-		write(t, dirs.log("a", attempt))
+		write(t, dirs.Log("a", attempt))
 	}
-	write(t, dirs.terminationLog("a"))
-	if err := os.WriteFile(dirs.terminationLog("a"), []byte("why"), 0o600); err != nil {
+	write(t, dirs.TerminationLog("a"))
+	if err := os.WriteFile(dirs.TerminationLog("a"), []byte("why"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	e := &engine{}
 	gone := e.host("gone", runtime.Origin{Pod: "u1", Container: "a", Attempt: 2})
 	gone.end(3)
 	e.host("here", runtime.Origin{Pod: "u1", Container: "b"})
-	left := dirs.remains(pod, e.Runs())
+	left := remains(dirs, pod, e.Runs())
 	if !left.Addresses.Known || !cmp.Equal(left.Addresses.Own, own, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })) {
 		t.Errorf("addresses %+v", left.Addresses)
 	}

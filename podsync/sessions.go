@@ -33,7 +33,7 @@ func (m *Manager) Exec(namespace, pod, uid, container string, argv []string) (
 		return nil, err
 	}
 	return func(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) (int, error) {
-		spec, err := w.dirs.spec(container, run.id)
+		spec, err := w.dirs.Spec(container, run.id)
 		if err != nil {
 			return 0, err
 		}

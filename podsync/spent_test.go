@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podfiles"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
@@ -79,7 +80,7 @@ func TestFigureOfTheMomentOfAnEnd(t *testing.T) {
 	a, b := &guest{done: make(chan struct{})}, &guest{done: make(chan struct{})}
 	a.use(runtime.Stats{CPU: time.Second})
 	w := &podLoop{podActions: &podActions{}}
-	w.view.Store(&view{pod: pod, spent: use{CPU: time.Minute}, runs: map[string]containerRuns{
+	w.view.Store(&view{pod: pod, spent: podfiles.Use{CPU: time.Minute}, runs: map[string]containerRuns{
 		"a": {id: "run-a", process: a}, "b": {id: "run-b", process: b},
 	}})
 	used := map[string]runtime.Stats{"run-b": {CPU: 2 * time.Second}}
@@ -104,7 +105,7 @@ func TestARunThatNobodyWasToldOfCountsOnce(t *testing.T) {
 		a.settle(time.Second)
 		a.stop()
 		a.next()
-		if got := a.loop.view.Load().spent; got != useOf(used) || len(a.engine.Runs()) != 1 {
+		if got := a.loop.view.Load().spent; got != podfiles.UseOf(used) || len(a.engine.Runs()) != 1 {
 			t.Errorf("%+v after one run of %+v", got, used)
 		}
 		a.away.Store(false)

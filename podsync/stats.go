@@ -13,6 +13,7 @@ import (
 	stats "k8s.io/kubelet/pkg/apis/stats/v1alpha1"
 
 	"github.com/krustlet-go/krustlet-wasi/node"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podfiles"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/podsync/volume"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
@@ -80,10 +81,10 @@ func (w *podLoop) stats(used map[string]runtime.Stats, now time.Time) (stats.Pod
 		}
 		usage, known := used[run.id]
 		if !known && ended(run.process) { // just now: it counts as spent in a moment
-			whole = whole.plus(useOf(run.process.Stats()))
+			whole = whole.Plus(podfiles.UseOf(run.process.Stats()))
 			continue
 		}
-		whole = whole.plus(useOf(usage))
+		whole = whole.Plus(podfiles.UseOf(usage))
 		status := podspec.StatusOf(v.pod, c.Name)
 		if !known || status == nil || status.State.Running == nil {
 			continue
@@ -175,7 +176,7 @@ func (l *diskLook) add(pod *stats.PodStats, w *podLoop) {
 	}
 	v := w.view.Load()
 	for _, c := range podspec.Containers(v.pod) {
-		root, logs := count(w.dirs.container(c.Name)), count(filepath.Dir(w.dirs.log(c.Name, 0)))
+		root, logs := count(w.dirs.Container(c.Name)), count(filepath.Dir(w.dirs.Log(c.Name, 0)))
 		for i := range pod.Containers {
 			if pod.Containers[i].Name == c.Name {
 				pod.Containers[i].Rootfs, pod.Containers[i].Logs = root, logs

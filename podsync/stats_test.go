@@ -15,6 +15,7 @@ import (
 
 	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	"github.com/krustlet-go/krustlet-wasi/podsync/metrics"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podfiles"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
 )
@@ -151,7 +152,7 @@ func TestStartIndicator(t *testing.T) {
 
 	old := pod.DeepCopy()
 	old.Status = corev1.PodStatus{Phase: corev1.PodRunning, ContainerStatuses: []corev1.ContainerStatus{*testpod.IsRunning("here", 0)}}
-	state, adopted := takeUp(old, podDirs{}, []runtime.Run{{ID: "here", Of: runtime.Origin{Pod: "u1", Container: "a"}, Process: &guest{done: make(chan struct{})}}}, created)
+	state, adopted := takeUp(old, podfiles.Pod{}, []runtime.Run{{ID: "here", Of: runtime.Origin{Pod: "u1", Container: "a"}, Process: &guest{done: make(chan struct{})}}}, created)
 	all = metrics.NewPods()
 	m = newMeasures(all, state, adopted, created)
 	m.watched(shown, created.Add(time.Hour))

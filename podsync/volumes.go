@@ -15,6 +15,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/events"
 	"github.com/krustlet-go/krustlet-wasi/podsync/life"
 	"github.com/krustlet-go/krustlet-wasi/podsync/objects"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podfiles"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/podsync/volume"
 	"github.com/krustlet-go/krustlet-wasi/registry"
@@ -29,9 +30,9 @@ const (
 )
 
 // newVolumes makes the volumes of a pod.
-func (m *Manager) newVolumes(dirs podDirs, log *zap.Logger) *volume.Volumes {
+func (m *Manager) newVolumes(dirs podfiles.Pod, log *zap.Logger) *volume.Volumes {
 	return volume.New(volume.Config{
-		Dir:     dirs.volumes(),
+		Dir:     dirs.Volumes(),
 		Objects: m.objects,
 		Client:  m.Client, Patiently: objects.Patiently,
 		Field: func(pod *corev1.Pod, path string) (string, error) {
@@ -63,7 +64,7 @@ func (w *podActions) setUpVolumes(ctx context.Context, pod *corev1.Pod) error {
 
 // kept says whether a pod has a volume whose content may change, or something that may outgrow its limit.
 func kept(pod *corev1.Pod) bool {
-	if _, limited := storageLimit(pod); limited {
+	if _, limited := podfiles.StorageLimit(pod); limited {
 		return true
 	}
 	for _, v := range pod.Spec.Volumes {
@@ -115,7 +116,7 @@ func (w *podLoop) clearVolumes(ctx context.Context) {
 		defer w.clean()
 		w.volumes.TearDown()
 		untilComplete(ctx, func() error {
-			err := errors.Join(volume.Remove(ctx, w.dirs.volumes()), w.dirs.clearRoots(ctx, pod))
+			err := errors.Join(volume.Remove(ctx, w.dirs.Volumes()), w.dirs.ClearRoots(ctx, pod))
 			if err != nil && ctx.Err() == nil {
 				w.log.Warn("cannot remove the volumes and root directories of a pod that has ended, will try again", zap.Error(err))
 			}
@@ -135,7 +136,7 @@ func (w *podActions) mounts(pod *corev1.Pod, c *corev1.Container, env []string, 
 		Container: c,
 		Expand:    func(expr string) (string, error) { return environ.ExpandStrictly(expr, env) },
 		Images:    images,
-		Dir:       filepath.Join(w.dirs.container(c.Name), "parts"),
+		Dir:       filepath.Join(w.dirs.Container(c.Name), "parts"),
 	})
 	if err != nil {
 		return nil, err
@@ -146,7 +147,7 @@ func (w *podActions) mounts(pod *corev1.Pod, c *corev1.Container, env []string, 
 		covered[m.Guest] = true
 		mounts = append(mounts, runtime.Mount(m))
 	}
-	own, err := w.dirs.ownMounts(pod, c)
+	own, err := w.dirs.OwnMounts(pod, c)
 	if err != nil {
 		return nil, err
 	}
@@ -157,4 +158,32 @@ func (w *podActions) mounts(pod *corev1.Pod, c *corev1.Container, env []string, 
 		}
 	}
 	return mounts, nil
+}
+
+// Bounds of looking at what pods take on disk: how many are looked at at a time, and how long a pod is left alone after a look, in
+// times of what that took.
+const (
+	parallelLooks = 2
+	looksApart    = 20
+)
+
+// outgrown says, in the kubelet's words, which of a pod's limits on the disk has been exceeded, or nothing; and how long the look took.
+func (w *podActions) outgrown(ctx context.Context, pod *corev1.Pod) (message string, took time.Duration) {
+	select {
+	case w.node.looks <- struct{}{}:
+	case <-ctx.Done():
+		return "", 0
+	}
+	defer func() { <-w.node.looks }()
+	began := time.Now()
+	message, err := w.volumes.Exceeded(ctx, pod)
+	if message == "" {
+		var own error
+		message, own = w.dirs.Outgrown(ctx, pod)
+		err = errors.Join(err, own)
+	}
+	if err != nil && ctx.Err() == nil {
+		w.log.Warn("cannot tell what the pod has on disk, will look again", zap.Error(err))
+	}
+	return message, time.Since(began)
 }

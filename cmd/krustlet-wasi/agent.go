@@ -26,6 +26,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync"
 	"github.com/krustlet-go/krustlet-wasi/podsync/hostport"
 	"github.com/krustlet-go/krustlet-wasi/podsync/life"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podfiles"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
 	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
@@ -209,7 +210,7 @@ func (a *agent) newPods() (*podsync.Manager, error) {
 		Allocatable: allocatable,
 		Events:      a.events,
 		Log:         a.log.Named("podsync"),
-		DNS:         podsync.DNS{Servers: a.cfg.ClusterDNS, Domain: a.cfg.ClusterDomain, ResolvConf: a.cfg.ResolvConf},
+		DNS:         podfiles.DNS{Servers: a.cfg.ClusterDNS, Domain: a.cfg.ClusterDomain, ResolvConf: a.cfg.ResolvConf},
 
 		PodCIDRs:        a.cfg.PodCIDRs,
 		NodeAddressOnly: a.cfg.NodeAddressOnly,

@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/krustlet-go/krustlet-wasi/podsync"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podfiles"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime"
@@ -161,7 +161,7 @@ func (r imageRun) open() (*registry.Store, []string, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	used, err := podsync.ImagesOnDisk(r.cfg.DataDir)
+	used, err := podfiles.ImagesOnDisk(r.cfg.DataDir)
 	return store, used, err
 }
 

@@ -1,4 +1,4 @@
-package podsync
+package podfiles
 
 import (
 	"errors"
@@ -75,3 +75,8 @@ const (
 	anyState linkState = false
 	dangling linkState = true // they lead nowhere
 )
+
+// LinkLog makes the link to a run's log, which need not be there yet.
+func (d Pod) LinkLog(pod *corev1.Pod, container, id, log string) error {
+	return d.links.make(pod, container, id, log)
+}

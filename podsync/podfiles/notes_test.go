@@ -1,4 +1,4 @@
-package podsync
+package podfiles
 
 import (
 	"net/netip"
@@ -13,7 +13,6 @@ import (
 
 	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
-	"github.com/krustlet-go/krustlet-wasi/registry"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
@@ -25,7 +24,7 @@ func TestNotesAreNotBelowPods(t *testing.T) {
 	data := t.TempDir()
 	pod := testpod.New(corev1.RestartPolicyAlways, "a")
 	d := dirsOf(data, pod)
-	if err := d.make(); err != nil {
+	if err := d.Make(); err != nil {
 		t.Fatal(err)
 	}
 	note(t, d)
@@ -40,7 +39,7 @@ func TestNotesAreNotBelowPods(t *testing.T) {
 	if info, err := os.Stat(d.notes); err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("the folder of notes: %v, %v", info, err)
 	}
-	if _, _, err := d.makeRun(t.Context(), &corev1.Container{Name: "a"}, 1, nil); err != nil {
+	if _, _, err := d.MakeRun(t.Context(), &corev1.Container{Name: "a"}, 1, ""); err != nil {
 		t.Fatal(err)
 	}
 	for file, stays := range map[string]bool{d.specFile("a"): false, d.shownFile("a"): false, d.spentFile("a"): true} {
@@ -48,7 +47,7 @@ func TestNotesAreNotBelowPods(t *testing.T) {
 			t.Errorf("as the next run is made, %s is there: %t", file, !stays)
 		}
 	}
-	if err := d.remove(t.Context()); err != nil || exists(d.notes) {
+	if err := d.Remove(t.Context()); err != nil || exists(d.notes) {
 		t.Errorf("after the pod was removed its notes are there: %t, %v", exists(d.notes), err)
 	}
 }
@@ -61,7 +60,7 @@ func TestNotesOfEarlierAgents(t *testing.T) {
 	old := filepath.Join(podsDir(data), filepath.Base(now.notes))
 	note(t, now)
 	for from, to := range map[string]string{
-		now.handlerFile():   filepath.Join(old, "handler"),
+		now.HandlerFile():   filepath.Join(old, "handler"),
 		now.addressesFile(): filepath.Join(old, "addresses"),
 		now.specFile("a"):   filepath.Join(old, "containers", "a", "run.json"),
 		now.shownFile("a"):  filepath.Join(old, "containers", "a", "images"),
@@ -89,7 +88,7 @@ func TestNotesOfEarlierAgents(t *testing.T) {
 	if _, err := ImagesOnDisk(data); err == nil {
 		t.Error("before an agent has moved the notes, no image is said to be in use")
 	}
-	if err := adoptNotes(data); err != nil {
+	if err := AdoptNotes(data); err != nil {
 		t.Fatal(err)
 	}
 	checkNotes(t, now)
@@ -97,16 +96,16 @@ func TestNotesOfEarlierAgents(t *testing.T) {
 		t.Errorf("images in use: %q, %v", used, err)
 	}
 
-	if err := os.Remove(now.handlerFile()); err != nil {
+	if err := os.Remove(now.HandlerFile()); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(old, "handler"), []byte(HandlerShared), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(old, "handler"), []byte("wasmtime"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := adoptNotes(data); err != nil {
+	if err := AdoptNotes(data); err != nil {
 		t.Fatal(err)
 	}
-	if handler, err := now.handler(); handler != "" || err != nil {
+	if handler, err := now.Handler(); handler != "" || err != nil {
 		t.Errorf("what a worker wrote is taken for a note: %q, %v", handler, err)
 	}
 }
@@ -115,9 +114,9 @@ func TestNotesOfEarlierAgents(t *testing.T) {
 func TestNotesOfNoPod(t *testing.T) {
 	data := t.TempDir()
 	for _, uid := range []string{"known", "gone"} {
-		note(t, podDirs{notes: filepath.Join(notesDir(data), uid)})
+		note(t, Pod{notes: filepath.Join(notesDir(data), uid)})
 	}
-	err := removeOrphans(t.Context(), data, filepath.Join(data, "logs"), logLinks{}, func(uid types.UID) bool { return uid == "known" })
+	err := Layout{Data: data, Logs: filepath.Join(data, "logs")}.RemoveOrphans(t.Context(), func(uid types.UID) bool { return uid == "known" })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,19 +127,19 @@ func TestNotesOfNoPod(t *testing.T) {
 	}
 }
 
-func noteFiles(d podDirs) []string {
-	return []string{d.handlerFile(), d.addressesFile(), d.specFile("a"), d.shownFile("a"), d.spentFile("a")}
+func noteFiles(d Pod) []string {
+	return []string{d.HandlerFile(), d.addressesFile(), d.specFile("a"), d.shownFile("a"), d.spentFile("a")}
 }
 
 // note writes one note of each kind.
-func note(t *testing.T, d podDirs) {
+func note(t *testing.T, d Pod) {
 	t.Helper()
 	for _, err := range []error{
-		d.keepHandler(HandlerIsolated),
-		d.keepAddresses(podspec.Addresses{Own: []netip.Addr{netip.MustParseAddr("10.1.0.5")}}),
-		d.keepSpec("a", runtime.Spec{ID: "run", Of: runtime.Origin{ImageID: "image"}}),
-		d.keepShown("a", map[string]registry.Module{"v": {ImageID: "shown"}}),
-		d.keepSpent("a", spent{Runs: 3}),
+		d.KeepHandler("wasmtime-isolated"),
+		d.KeepAddresses(podspec.Addresses{Own: []netip.Addr{netip.MustParseAddr("10.1.0.5")}}),
+		d.KeepSpec("a", runtime.Spec{ID: "run", Of: runtime.Origin{ImageID: "image"}}),
+		d.KeepShown("a", []string{"shown"}),
+		d.KeepSpent("a", Spent{Runs: 3}),
 	} {
 		if err != nil {
 			t.Fatal(err)
@@ -149,21 +148,21 @@ func note(t *testing.T, d podDirs) {
 }
 
 // checkNotes compares what is read with what note wrote.
-func checkNotes(t *testing.T, d podDirs) {
+func checkNotes(t *testing.T, d Pod) {
 	t.Helper()
-	if handler, err := d.handler(); handler != HandlerIsolated || err != nil {
+	if handler, err := d.Handler(); handler != "wasmtime-isolated" || err != nil {
 		t.Errorf("the handler is %q, %v", handler, err)
 	}
-	if p := d.addresses(); len(p.Own) != 1 {
+	if p := d.Addresses(); len(p.Own) != 1 {
 		t.Errorf("the pod is at %+v", p)
 	}
-	if spec, err := d.spec("a", "run"); err != nil || spec.ID != "run" {
+	if spec, err := d.Spec("a", "run"); err != nil || spec.ID != "run" {
 		t.Errorf("the spec is %+v, %v", spec, err)
 	}
-	if ids, err := d.shown(); err != nil || !reflect.DeepEqual(ids, []string{"shown"}) {
+	if ids, err := d.Shown(); err != nil || !reflect.DeepEqual(ids, []string{"shown"}) {
 		t.Errorf("shown are %q, %v", ids, err)
 	}
-	if s, err := d.spent("a"); err != nil || s.Runs != 3 {
+	if s, err := d.Spent("a"); err != nil || s.Runs != 3 {
 		t.Errorf("spent is %+v, %v", s, err)
 	}
 }

@@ -1,4 +1,4 @@
-package podsync
+package podfiles
 
 import (
 	"context"
@@ -11,11 +11,10 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
-	"github.com/krustlet-go/krustlet-wasi/registry"
 )
 
 // imageRoot is a root filesystem as a store has it, with a link where containers have a directory.
-func imageRoot(t *testing.T) *registry.Root {
+func imageRoot(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "motd"), []byte("image"), 0o644); err != nil {
@@ -24,7 +23,7 @@ func imageRoot(t *testing.T) *registry.Root {
 	if err := os.Symlink(t.TempDir(), filepath.Join(dir, "tmp")); err != nil {
 		t.Fatal(err)
 	}
-	return &registry.Root{Dir: dir}
+	return dir
 }
 
 // mountsBelow are the places below a folder at which something is mounted.
@@ -46,21 +45,21 @@ func mountsBelow(t *testing.T, dir string) []string {
 func TestRootOfImage(t *testing.T) {
 	data, image := t.TempDir(), imageRoot(t)
 	d := dirsOf(data, testpod.New(corev1.RestartPolicyAlways, "a"))
-	if err := d.make(); err != nil {
+	if err := d.Make(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := d.remove(context.Background()); err != nil {
+		if err := d.Remove(context.Background()); err != nil {
 			t.Error(err)
 		}
 	})
 	c := &corev1.Container{Name: "a"}
 	for attempt := range int32(3) {
-		_, mounts, err := d.makeRun(t.Context(), c, attempt, image)
+		_, mounts, err := d.MakeRun(t.Context(), c, attempt, image)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(mounts) != 1 || mounts[0].Guest != "/" || mounts[0].ReadOnly || mounts[0].Host == image.Dir {
+		if len(mounts) != 1 || mounts[0].Guest != "/" || mounts[0].ReadOnly || mounts[0].Host == image {
 			t.Fatalf("mounts %+v", mounts)
 		}
 		motd := filepath.Join(mounts[0].Host, "motd")
@@ -73,19 +72,19 @@ func TestRootOfImage(t *testing.T) {
 		if err := os.WriteFile(motd, []byte("run"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if n := len(mountsBelow(t, d.pod)); n > 1 {
+		if n := len(mountsBelow(t, d.Dir)); n > 1 {
 			t.Errorf("run %d: %d mounts", attempt, n)
 		}
 	}
-	if text, err := os.ReadFile(filepath.Join(image.Dir, "motd")); string(text) != "image" {
+	if text, err := os.ReadFile(filepath.Join(image, "motd")); string(text) != "image" {
 		t.Errorf("the image has %q, %v", text, err)
 	}
 	yes := true
 	c.SecurityContext = &corev1.SecurityContext{ReadOnlyRootFilesystem: &yes}
-	if _, mounts, err := d.makeRun(t.Context(), c, 3, image); err != nil || mounts[0].Host != image.Dir || !mounts[0].ReadOnly {
+	if _, mounts, err := d.MakeRun(t.Context(), c, 3, image); err != nil || mounts[0].Host != image || !mounts[0].ReadOnly {
 		t.Errorf("readOnlyRootFilesystem: %+v, %v", mounts, err)
 	}
-	if found := mountsBelow(t, d.pod); len(found) > 0 {
+	if found := mountsBelow(t, d.Dir); len(found) > 0 {
 		t.Errorf("mounted: %v", found)
 	}
 }
@@ -94,25 +93,25 @@ func TestRootOfImage(t *testing.T) {
 // image stays.
 func TestRootsGo(t *testing.T) {
 	image := imageRoot(t)
-	for name, clear := range map[string]func(d podDirs, data string, pod *corev1.Pod) error{
-		"ended":   func(d podDirs, _ string, pod *corev1.Pod) error { return d.clearRoots(t.Context(), pod) },
-		"removed": func(d podDirs, _ string, _ *corev1.Pod) error { return d.remove(t.Context()) },
-		"orphan": func(_ podDirs, data string, _ *corev1.Pod) error {
-			return removeOrphans(t.Context(), data, filepath.Join(data, "logs"), logLinks{}, func(types.UID) bool { return false })
+	for name, clear := range map[string]func(d Pod, data string, pod *corev1.Pod) error{
+		"ended":   func(d Pod, _ string, pod *corev1.Pod) error { return d.ClearRoots(t.Context(), pod) },
+		"removed": func(d Pod, _ string, _ *corev1.Pod) error { return d.Remove(t.Context()) },
+		"orphan": func(_ Pod, data string, _ *corev1.Pod) error {
+			return Layout{Data: data, Logs: filepath.Join(data, "logs")}.RemoveOrphans(t.Context(), func(types.UID) bool { return false })
 		},
 	} {
 		data, pod := t.TempDir(), testpod.New(corev1.RestartPolicyAlways, "a", "b")
 		d := dirsOf(data, pod)
-		if err := d.make(); err != nil {
+		if err := d.Make(); err != nil {
 			t.Fatal(err)
 		}
-		for i, root := range []*registry.Root{image, nil} {
-			_, mounts, err := d.makeRun(t.Context(), &pod.Spec.Containers[i], 0, root)
+		for i, root := range []string{image, ""} {
+			_, mounts, err := d.MakeRun(t.Context(), &pod.Spec.Containers[i], 0, root)
 			if err != nil {
 				t.Fatal(err)
 			}
 			write(t, filepath.Join(mounts[0].Host, "left"))
-			write(t, d.terminationLog(pod.Spec.Containers[i].Name))
+			write(t, d.TerminationLog(pod.Spec.Containers[i].Name))
 		}
 		if err := clear(d, data, pod); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -122,15 +121,15 @@ func TestRootsGo(t *testing.T) {
 		}
 		for _, folder := range []string{"root", "upper", "work"} {
 			for _, c := range []string{"a", "b"} {
-				if at := filepath.Join(d.container(c), folder); exists(at) {
+				if at := filepath.Join(d.Container(c), folder); exists(at) {
 					t.Errorf("%s: %s is left", name, at)
 				}
 			}
 		}
-		if kept := exists(d.terminationLog("a")); kept != (name == "ended") {
+		if kept := exists(d.TerminationLog("a")); kept != (name == "ended") {
 			t.Errorf("%s: the termination log is there: %v", name, kept)
 		}
-		if !exists(filepath.Join(image.Dir, "motd")) {
+		if !exists(filepath.Join(image, "motd")) {
 			t.Fatalf("%s: the image's file is gone", name)
 		}
 	}

@@ -1,15 +1,13 @@
-package podsync
+package podfiles
 
 import (
 	"net/netip"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/client-go/kubernetes/fake"
 
 	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
@@ -41,19 +39,19 @@ func TestHostsFile(t *testing.T) {
 func TestOwnFilesStay(t *testing.T) {
 	pod := testpod.New(corev1.RestartPolicyAlways, "a")
 	d := dirsOf(t.TempDir(), pod)
-	node := hostFiles{etc: t.TempDir()} // a node without such files
+	node := HostFiles{Etc: t.TempDir()} // a node without such files
 	for range 2 {
-		if _, err := d.makeOwnFiles(pod, node, testReach); err != nil {
+		if _, err := d.MakeOwnFiles(pod, node, testReach); err != nil {
 			t.Fatal(err)
 		}
-		f, err := os.OpenFile(d.etc("hosts"), os.O_APPEND|os.O_WRONLY, 0)
+		f, err := os.OpenFile(d.Etc("hosts"), os.O_APPEND|os.O_WRONLY, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
 		f.WriteString("more\n")
 		f.Close()
 	}
-	if text, err := os.ReadFile(d.etc("hosts")); strings.Count(string(text), "more\n") != 2 || strings.Count(string(text), "192.0.2.9") != 1 {
+	if text, err := os.ReadFile(d.Etc("hosts")); strings.Count(string(text), "more\n") != 2 || strings.Count(string(text), "192.0.2.9") != 1 {
 		t.Errorf("%s %v", text, err)
 	}
 }
@@ -81,16 +79,16 @@ func TestLastWords(t *testing.T) {
 		"last bytes of log":  {"", lines(10, strings.Repeat("y", 999)), corev1.TerminationMessageFallbackToLogsOnError, runtime.Exit{Code: 1}, 1, lines(10, strings.Repeat("y", 999))[10000-2048:]},
 		"a character is cut": {strings.Repeat("ü", 3000) + "x", "", corev1.TerminationMessageReadFile, runtime.Exit{}, 1, strings.Repeat("ü", 2047) + "x"},
 	} {
-		log, _, err := d.makeRun(t.Context(), &corev1.Container{Name: "a"}, 0, nil)
+		log, _, err := d.MakeRun(t.Context(), &corev1.Container{Name: "a"}, 0, "")
 		if err != nil {
 			t.Fatal(err)
 		}
 		writeLog(t, log, test.logged)
-		if err := os.WriteFile(d.terminationLog("a"), []byte(test.wrote), 0o600); err != nil {
+		if err := os.WriteFile(d.TerminationLog("a"), []byte(test.wrote), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		c := &corev1.Container{Name: "a", TerminationMessagePolicy: test.policy}
-		if got := d.withLastWords(c, 0, test.containers, test.exit).Message; got != test.want {
+		if got := d.WithLastWords(c, 0, test.containers, test.exit).Message; got != test.want {
 			t.Errorf("%s: %d bytes %q, want %d %q", name, len(got), got, len(test.want), test.want)
 		}
 	}
@@ -105,43 +103,5 @@ func writeLog(t *testing.T, path, text string) {
 	}
 	if err := os.WriteFile(path, []byte(out.String()), 0o600); err != nil {
 		t.Fatal(err)
-	}
-}
-
-// TestOwnMounts: a volume that a container mounts at one of the pod's own files is what it sees there.
-func TestOwnMounts(t *testing.T) {
-	pod := testpod.New(corev1.RestartPolicyAlways, "a")
-	hosts := filepath.Join(t.TempDir(), "hosts")
-	write(t, hosts)
-	pod.Spec.Volumes = []corev1.Volume{{Name: "v", VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: hosts}}}}
-	c := &pod.Spec.Containers[0]
-	c.VolumeMounts = []corev1.VolumeMount{{Name: "v", MountPath: "/etc/hosts/", ReadOnly: true}}
-	c.TerminationMessagePath = "var/why"
-	w := newPodLoop(New(Settings{Client: fake.NewClientset(), DataDir: t.TempDir(), Log: strictLog(), Address: testpod.NodeAddress}), untouched(pod, time.Now()), adoption{})
-	if failed := w.volumes.SetUp(t.Context(), pod); len(failed) > 0 {
-		t.Fatal(failed)
-	}
-	if _, err := w.dirs.makeOwnFiles(pod, hostFiles{etc: t.TempDir()}, testReach); err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err := w.dirs.makeRun(t.Context(), &corev1.Container{Name: "a"}, 0, nil); err != nil {
-		t.Fatal(err)
-	}
-	mounts, err := w.mounts(pod, c, nil, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := map[string]runtime.Mount{}
-	for _, m := range mounts {
-		if got[m.Guest].Guest != "" {
-			t.Errorf("two mounts at %s", m.Guest)
-		}
-		got[m.Guest] = m
-	}
-	if m := got["/etc/hosts"]; m.Host != hosts || !m.ReadOnly {
-		t.Errorf("/etc/hosts is %+v", m)
-	}
-	if len(got) != 4 || got["/etc/hostname"].Host == "" || got["/etc/resolv.conf"].Host == "" || got["/var/why"].Host != w.dirs.terminationLog("a") {
-		t.Errorf("mounts %+v", mounts)
 	}
 }

@@ -1,4 +1,4 @@
-package podsync
+package podfiles
 
 import (
 	"context"
@@ -13,29 +13,28 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/overlay"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/podsync/volume"
-	"github.com/krustlet-go/krustlet-wasi/registry"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// makeRoot makes what one run of a container sees as its root directory. With an image that has a root filesystem it begins as
+// makeRoot makes what one run of a container sees as its root directory. With an image that has a root filesystem, which lies in a folder, it begins as
 // that, and what the run writes is its own; without, it is empty but for /tmp. One that may not be written to is the image's
 // itself.
-func (d podDirs) makeRoot(ctx context.Context, c *corev1.Container, image *registry.Root) (runtime.Mount, error) {
+func (d Pod) makeRoot(ctx context.Context, c *corev1.Container, image string) (runtime.Mount, error) {
 	m := runtime.Mount{Guest: "/", ReadOnly: c.SecurityContext != nil && ptr.Deref(c.SecurityContext.ReadOnlyRootFilesystem, false)}
 	var err error
-	switch dir := d.container(c.Name); {
-	case image == nil:
+	switch dir := d.Container(c.Name); {
+	case image == "":
 		m.Host = filepath.Join(dir, "root")
 		err = os.Mkdir(m.Host, 0o700)
 	case m.ReadOnly:
-		m.Host = image.Dir
+		m.Host = image
 	default:
 		var from string
-		if from, err = filepath.EvalSymlinks(image.Dir); err == nil {
+		if from, err = filepath.EvalSymlinks(image); err == nil {
 			m.Host, err = overlay.Make(ctx, dir, from)
 		}
 	}
-	if err == nil && (image == nil || !m.ReadOnly) {
+	if err == nil && (image == "" || !m.ReadOnly) {
 		if err = os.Mkdir(filepath.Join(m.Host, "tmp"), 0o700); errors.Is(err, os.ErrExist) { // whatever the image has there
 			err = nil
 		}
@@ -49,24 +48,13 @@ func (d podDirs) makeRoot(ctx context.Context, c *corev1.Container, image *regis
 	return m, nil
 }
 
-// clearRoots removes the root directories of a pod whose runs have all ended.
-func (d podDirs) clearRoots(ctx context.Context, pod *corev1.Pod) error {
+// ClearRoots removes the root directories of a pod whose runs have all ended.
+func (d Pod) ClearRoots(ctx context.Context, pod *corev1.Pod) error {
 	var errs []error
 	for _, c := range podspec.Containers(pod) {
 		for _, folder := range overlay.Folders() {
-			errs = append(errs, volume.Remove(ctx, filepath.Join(d.container(c.Name), folder)))
+			errs = append(errs, volume.Remove(ctx, filepath.Join(d.Container(c.Name), folder)))
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// withProgram is the spec of a command beside a container's run with the module that its argv[0] names, where there are several
-// in the image.
-func withProgram(spec runtime.Spec) (runtime.Spec, error) {
-	program, err := registry.Beside(spec.Module, spec.Digest, spec.Args, spec.Env, spec.WorkDir)
-	if err != nil {
-		return runtime.Spec{}, fmt.Errorf("finding the module that the command names: %w", err)
-	}
-	spec.Module, spec.Digest = program.Path, program.Digest
-	return spec, nil
 }

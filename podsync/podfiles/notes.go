@@ -1,4 +1,4 @@
-package podsync
+package podfiles
 
 import (
 	"errors"
@@ -13,28 +13,28 @@ import (
 // What the agent notes of a pod, for agents to come, is not below pods/: a shared worker can write all that is there.
 func notesDir(dataDir string) string { return filepath.Join(dataDir, "notes") }
 
-func (d podDirs) handlerFile() string { return filepath.Join(d.notes, "handler") }
+func (d Pod) HandlerFile() string { return filepath.Join(d.notes, "handler") }
 
-func (d podDirs) addressesFile() string { return filepath.Join(d.notes, "addresses") }
+func (d Pod) addressesFile() string { return filepath.Join(d.notes, "addresses") }
 
 // specFile is where the spec of a container's run is kept, for commands that are run beside it, by this agent or a later one. It
 // has the values of Secrets, as the run has.
-func (d podDirs) specFile(container string) string {
+func (d Pod) specFile(container string) string {
 	return filepath.Join(d.notes, "runs", container+".json")
 }
 
 // shownFile is where the IDs of the images are that the volumes of a container's run show, one a line.
-func (d podDirs) shownFile(container string) string {
+func (d Pod) shownFile(container string) string {
 	return filepath.Join(d.notes, "images", container)
 }
 
 // spentFile is where the sums of a container's runs are that have ended.
-func (d podDirs) spentFile(container string) string {
+func (d Pod) spentFile(container string) string {
 	return filepath.Join(d.notes, "spent", container)
 }
 
 // clearNotes removes what was noted of a container's last run.
-func (d podDirs) clearNotes(container string) error {
+func (d Pod) clearNotes(container string) error {
 	for _, file := range []string{d.specFile(container), d.shownFile(container)} {
 		if err := os.RemoveAll(file); err != nil {
 			return fmt.Errorf("clearing what was noted of the container's last run: %w", err)
@@ -43,9 +43,9 @@ func (d podDirs) clearNotes(container string) error {
 	return nil
 }
 
-// adoptNotes moves the notes of an earlier agent to where they are now. Earlier agents had them in the pods' folders. Once
+// AdoptNotes moves the notes of an earlier agent to where they are now. Earlier agents had them in the pods' folders. Once
 // the new folder is there, nothing is taken from those folders: workers may have written it.
-func adoptNotes(dataDir string) error {
+func AdoptNotes(dataDir string) error {
 	err := movePodNotes(dataDir)
 	if err != nil {
 		return fmt.Errorf("moving what an earlier agent noted of its pods to %s: %w", notesDir(dataDir), err)
@@ -70,9 +70,9 @@ func movePodNotes(dataDir string) error {
 		if info, err := os.Lstat(from); err != nil || !info.IsDir() {
 			continue
 		}
-		to := podDirs{notes: filepath.Join(part, uid)}
+		to := Pod{notes: filepath.Join(part, uid)}
 		moves := map[string]string{
-			"handler":   to.handlerFile(),
+			"handler":   to.HandlerFile(),
 			"addresses": to.addressesFile(),
 		}
 		for _, c := range namesBelow(from, "containers") {

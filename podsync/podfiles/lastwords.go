@@ -1,4 +1,4 @@
-package podsync
+package podfiles
 
 import (
 	"context"
@@ -21,11 +21,11 @@ const (
 	logMessageLines = 80
 )
 
-// withLastWords adds to an exit what the guest has written to its termination log or, where its policy says so, to its log.
-func (d podDirs) withLastWords(c *corev1.Container, attempt int32, containers int, exit runtime.Exit) runtime.Exit {
-	words := readEnd(d.terminationLog(c.Name), min(life.MessageLimit, podMessageLimit/max(1, containers)))
+// WithLastWords adds to an exit what the guest has written to its termination log or, where its policy says so, to its log.
+func (d Pod) WithLastWords(c *corev1.Container, attempt int32, containers int, exit runtime.Exit) runtime.Exit {
+	words := readEnd(d.TerminationLog(c.Name), min(life.MessageLimit, podMessageLimit/max(1, containers)))
 	if words == "" && exit.Code != 0 && c.TerminationMessagePolicy == corev1.TerminationMessageFallbackToLogsOnError {
-		words = endOfLog(d.log(c.Name, attempt))
+		words = endOfLog(d.Log(c.Name, attempt))
 	}
 	switch {
 	case exit.Message == "":

@@ -1,4 +1,4 @@
-package podsync
+package podfiles
 
 import (
 	"errors"
@@ -20,30 +20,30 @@ import (
 // Files that each pod has of its own, at the same place in all of its containers.
 var ownFiles = []string{"hosts", "hostname", "resolv.conf"}
 
-func (d podDirs) volumes() string        { return filepath.Join(d.pod, "volumes") }
-func (d podDirs) etc(name string) string { return filepath.Join(d.pod, "etc", name) }
+func (d Pod) Volumes() string        { return filepath.Join(d.Dir, "volumes") }
+func (d Pod) Etc(name string) string { return filepath.Join(d.Dir, "etc", name) }
 
 // terminationLog is where a run of the container says why it ended.
-func (d podDirs) terminationLog(container string) string {
-	return filepath.Join(d.container(container), "termination-log")
+func (d Pod) TerminationLog(container string) string {
+	return filepath.Join(d.Container(container), "termination-log")
 }
 
-// makeOwnFiles writes the pod's own files. Those that are there already are left: containers may write to them. It returns what
+// MakeOwnFiles writes the pod's own files. Those that are there already are left: containers may write to them. It returns what
 // is to be told of them.
-func (d podDirs) makeOwnFiles(pod *corev1.Pod, host hostFiles, addresses []netip.Addr) (warnings []events.Event, err error) {
+func (d Pod) MakeOwnFiles(pod *corev1.Pod, host HostFiles, addresses []netip.Addr) (warnings []events.Event, err error) {
 	for _, name := range ownFiles {
-		path := d.etc(name)
+		path := d.Etc(name)
 		if _, err := os.Stat(path); err == nil {
 			continue
 		}
 		var text string
 		switch name {
 		case "hosts":
-			text = hostsFile(pod, host.hosts(), addresses, host.dns.Domain)
+			text = hostsFile(pod, host.hosts(), addresses, host.DNS.Domain)
 		case "hostname":
 			text = host.hostname(pod) + "\n"
 		case "resolv.conf":
-			if text, warnings, err = host.dns.resolvConf(pod); err != nil {
+			if text, warnings, err = host.DNS.resolvConf(pod); err != nil {
 				return nil, err
 			}
 		}
@@ -61,8 +61,8 @@ func (d podDirs) makeOwnFiles(pod *corev1.Pod, host hostFiles, addresses []netip
 	return warnings, nil
 }
 
-// ownMounts shows a run the pod's own files, and the one in which it may say why it ended, which it makes.
-func (d podDirs) ownMounts(pod *corev1.Pod, c *corev1.Container) ([]runtime.Mount, error) {
+// OwnMounts shows a run the pod's own files, and the one in which it may say why it ended, which it makes.
+func (d Pod) OwnMounts(pod *corev1.Pod, c *corev1.Container) ([]runtime.Mount, error) {
 	var mounts []runtime.Mount
 	show := func(host, guest string) error {
 		real, err := filepath.EvalSymlinks(host) // only the agent makes what leads there
@@ -70,12 +70,12 @@ func (d podDirs) ownMounts(pod *corev1.Pod, c *corev1.Container) ([]runtime.Moun
 		return err
 	}
 	for _, name := range ownFiles {
-		if err := show(d.etc(name), "/etc/"+name); err != nil {
+		if err := show(d.Etc(name), "/etc/"+name); err != nil {
 			return nil, fmt.Errorf("showing the pod's /etc/%s: %w", name, err)
 		}
 	}
 	if at := terminationPath(c); at != "/" {
-		log := d.terminationLog(c.Name)
+		log := d.TerminationLog(c.Name)
 		if err := os.WriteFile(log, nil, 0o666); err != nil {
 			return nil, fmt.Errorf("making the container's termination log: %w", err)
 		}
@@ -94,18 +94,18 @@ func terminationPath(c *corev1.Container) string {
 	return volume.GuestPath(c.TerminationMessagePath)
 }
 
-// hostFiles are what pods' own files are made from: those of the node, of which one that cannot be read is empty, and how
+// HostFiles are what pods' own files are made from: those of the node, of which one that cannot be read is empty, and how
 // names are found.
-type hostFiles struct {
-	etc string
-	dns DNS
+type HostFiles struct {
+	Etc string
+	DNS DNS
 }
 
-func (h hostFiles) hosts() string { return h.read("hosts") }
+func (h HostFiles) hosts() string { return h.read("hosts") }
 
 // hostname is what a pod finds in its /etc/hostname: on the host's network, the host's.
-func (h hostFiles) hostname(pod *corev1.Pod) string {
-	name, domain := podspec.Hostname(pod), podspec.Domain(pod, h.dns.Domain)
+func (h HostFiles) hostname(pod *corev1.Pod) string {
+	name, domain := podspec.Hostname(pod), podspec.Domain(pod, h.DNS.Domain)
 	switch {
 	case pod.Spec.HostNetwork:
 		if own, err := os.Hostname(); err == nil {
@@ -117,8 +117,8 @@ func (h hostFiles) hostname(pod *corev1.Pod) string {
 	return name
 }
 
-func (h hostFiles) read(name string) string {
-	text, err := os.ReadFile(filepath.Join(h.etc, name))
+func (h HostFiles) read(name string) string {
+	text, err := os.ReadFile(filepath.Join(h.Etc, name))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "# The node cannot read its own /etc/" + name + ".\n"
 	}

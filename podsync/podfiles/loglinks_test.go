@@ -1,4 +1,4 @@
-package podsync
+package podfiles
 
 import (
 	"os"
@@ -21,7 +21,7 @@ func TestLogLinks(t *testing.T) {
 	write(t, filepath.Join(d.links.dir, "others.log"))
 	var names []string
 	for attempt, id := range []string{"id0", "id1", "id2", "id3"} {
-		log, _, err := d.makeRun(t.Context(), &pod.Spec.Containers[0], int32(attempt), nil)
+		log, _, err := d.MakeRun(t.Context(), &pod.Spec.Containers[0], int32(attempt), "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -41,7 +41,7 @@ func TestLogLinks(t *testing.T) {
 	if want := []string{"others.log", "p_ns_a-id2.log", "p_ns_a-id3.log"}; !slices.Equal(names, want) {
 		t.Errorf("after four runs there are %q, want %q", names, want)
 	}
-	if err := d.remove(t.Context()); err != nil {
+	if err := d.Remove(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if names, err := entriesOf(d.links.dir); err != nil || !slices.Equal(names, []string{"others.log"}) {
@@ -54,7 +54,7 @@ func TestLogLinkNamesAreUnderstood(t *testing.T) {
 	form := regexp.MustCompile(`^([a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*)_([^_]+)_(.+)-([a-z0-9]{64})\.log$`)
 	pod := testpod.New(corev1.RestartPolicyAlways, "a")
 	pod.Namespace, pod.Name = "kube-system", "web-7d4.example-1"
-	id := newID()
+	id := strings.Repeat("ab", 32)
 	parts := form.FindStringSubmatch(logLinkName(pod, "my-app", id))
 	if want := []string{pod.Name, pod.Namespace, "my-app", id}; len(parts) != 5 || !slices.Equal(parts[1:], want) {
 		t.Errorf("read as %q, want %q", parts, want)

@@ -1,4 +1,4 @@
-package podsync
+package podfiles
 
 import (
 	"os"
@@ -36,16 +36,13 @@ func TestOutgrown(t *testing.T) {
 				}
 			}
 			base := t.TempDir()
-			d := podDirs{pod: filepath.Join(base, "pod"), logs: filepath.Join(base, "logs")}
+			d := Pod{Dir: filepath.Join(base, "pod"), logs: filepath.Join(base, "logs")}
 			write(t, filepath.Join(base, tt.where))
 			if err := os.WriteFile(filepath.Join(base, tt.where), make([]byte, 64<<10), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if got, err := d.outgrown(t.Context(), pod); got != tt.want || err != nil {
+			if got, err := d.Outgrown(t.Context(), pod); got != tt.want || err != nil {
 				t.Errorf("%q %v, want %q", got, err, tt.want)
-			}
-			if kept(pod) != (tt.limits[0] != "") {
-				t.Errorf("looked after: %v", kept(pod))
 			}
 		})
 	}

@@ -1,4 +1,4 @@
-package podsync
+package podfiles
 
 import (
 	"os"
@@ -12,8 +12,8 @@ import (
 )
 
 // dirsOf are a pod's folders below dataDir.
-func dirsOf(dataDir string, pod *corev1.Pod) podDirs {
-	return (&Manager{Settings: Settings{DataDir: dataDir}}).dirs(pod)
+func dirsOf(dataDir string, pod *corev1.Pod) Pod {
+	return Layout{Data: dataDir, Logs: filepath.Join(dataDir, "logs")}.Of(pod)
 }
 
 func write(t *testing.T, path string) {
@@ -33,15 +33,15 @@ func exists(path string) bool {
 
 func TestRunDirs(t *testing.T) {
 	d := dirsOf(t.TempDir(), testpod.New(corev1.RestartPolicyAlways, "a"))
-	if err := d.make(); err != nil {
+	if err := d.Make(); err != nil {
 		t.Fatal(err)
 	}
-	if got := d.lastAttempt("a"); got != -1 {
+	if got := d.LastAttempt("a"); got != -1 {
 		t.Errorf("before the first run the last attempt is %d", got)
 	}
 	const rotated = ".20260102-030405"
 	for attempt := range int32(4) {
-		log, mounts, err := d.makeRun(t.Context(), &corev1.Container{Name: "a"}, attempt, nil)
+		log, mounts, err := d.MakeRun(t.Context(), &corev1.Container{Name: "a"}, attempt, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -55,30 +55,30 @@ func TestRunDirs(t *testing.T) {
 		write(t, left)
 		write(t, log)
 		write(t, log+rotated)
-		if got := d.lastAttempt("a"); got != attempt {
+		if got := d.LastAttempt("a"); got != attempt {
 			t.Errorf("last attempt %d, want %d", got, attempt)
 		}
 	}
 	for attempt, want := range []bool{false, false, true, true} {
-		for _, file := range []string{d.log("a", int32(attempt)), d.log("a", int32(attempt)) + rotated} {
+		for _, file := range []string{d.Log("a", int32(attempt)), d.Log("a", int32(attempt)) + rotated} {
 			if exists(file) != want {
 				t.Errorf("%s is there: %v, want %v", file, !want, want)
 			}
 		}
 	}
-	write(t, d.log("a", 4)+rotated)
-	write(t, filepath.Join(filepath.Dir(d.log("a", 0)), "9.logs"))
-	if got := d.lastAttempt("a"); got != 4 {
+	write(t, d.Log("a", 4)+rotated)
+	write(t, filepath.Join(filepath.Dir(d.Log("a", 0)), "9.logs"))
+	if got := d.LastAttempt("a"); got != 4 {
 		t.Errorf("last attempt %d, want that of the rotated log, 4", got)
 	}
 	yes := true
-	if _, mounts, err := d.makeRun(t.Context(), &corev1.Container{Name: "a", SecurityContext: &corev1.SecurityContext{ReadOnlyRootFilesystem: &yes}}, 4, nil); err != nil || !mounts[0].ReadOnly {
+	if _, mounts, err := d.MakeRun(t.Context(), &corev1.Container{Name: "a", SecurityContext: &corev1.SecurityContext{ReadOnlyRootFilesystem: &yes}}, 4, ""); err != nil || !mounts[0].ReadOnly {
 		t.Errorf("readOnlyRootFilesystem: %+v %v", mounts, err)
 	}
-	if info, err := os.Stat(d.pod); err != nil || info.Mode().Perm() != 0o700 {
+	if info, err := os.Stat(d.Dir); err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("the pod's folder: %v %v", info, err)
 	}
-	if err := d.remove(t.Context()); err != nil || exists(d.pod) || exists(d.logs) {
+	if err := d.Remove(t.Context()); err != nil || exists(d.Dir) || exists(d.logs) {
 		t.Errorf("folders are left after removal (%v)", err)
 	}
 }
@@ -97,7 +97,8 @@ func TestOrphansAreRemoved(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := removeOrphans(t.Context(), data, logs, links, func(uid types.UID) bool { return uid == "here" }); err != nil {
+	at := Layout{data, logs, links.dir}
+	if err := at.RemoveOrphans(t.Context(), func(uid types.UID) bool { return uid == "here" }); err != nil {
 		t.Fatal(err)
 	}
 	for dir, stays := range want {
@@ -111,7 +112,8 @@ func TestOrphansAreRemoved(t *testing.T) {
 			t.Errorf("the folder of pod %s is there: %t, want %t", uid, !stays, stays)
 		}
 	}
-	if err := removeOrphans(t.Context(), t.TempDir(), filepath.Join(data, "no-logs"), logLinks{}, func(types.UID) bool { return false }); err != nil {
+	fresh := Layout{Data: t.TempDir(), Logs: filepath.Join(data, "no-logs")}
+	if err := fresh.RemoveOrphans(t.Context(), func(types.UID) bool { return false }); err != nil {
 		t.Errorf("a new data directory: %v", err)
 	}
 }

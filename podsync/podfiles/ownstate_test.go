@@ -1,4 +1,4 @@
-package podsync
+package podfiles
 
 import (
 	"errors"
@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
+	"github.com/krustlet-go/krustlet-wasi/podsync/life"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
@@ -43,7 +44,7 @@ func TestDamagedSpec(t *testing.T) {
 	for name, damage := range damages {
 		t.Run(name, func(t *testing.T) {
 			data := t.TempDir()
-			d := podDirs{pod: filepath.Join(podsDir(data), "uid"), notes: filepath.Join(notesDir(data), "uid")}
+			d := Pod{Dir: filepath.Join(podsDir(data), "uid"), notes: filepath.Join(notesDir(data), "uid")}
 			file := d.specFile("main")
 			if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 				t.Fatal(err)
@@ -51,7 +52,7 @@ func TestDamagedSpec(t *testing.T) {
 			if err := damage(file); err != nil {
 				t.Fatal(err)
 			}
-			_, err := d.spec("main", "run")
+			_, err := d.Spec("main", "run")
 			checkDamage(t, err, file, "delete the pod")
 			_, err = ImagesOnDisk(data)
 			checkDamage(t, err, file, "delete the pod")
@@ -60,10 +61,10 @@ func TestDamagedSpec(t *testing.T) {
 				return
 			}
 			// The next run writes it again.
-			if err := d.keepSpec("main", runtime.Spec{ID: "next"}); err != nil {
+			if err := d.KeepSpec("main", runtime.Spec{ID: "next"}); err != nil {
 				t.Fatal(err)
 			}
-			if spec, err := d.spec("main", "next"); err != nil || spec.ID != "next" {
+			if spec, err := d.Spec("main", "next"); err != nil || spec.ID != "next" {
 				t.Errorf("after the next run: %v", err)
 			}
 		})
@@ -94,8 +95,8 @@ func checkDamage(t *testing.T, err error, parts ...string) {
 func TestDamagedNotes(t *testing.T) {
 	for name, damage := range damages {
 		t.Run(name, func(t *testing.T) {
-			d := podDirs{notes: t.TempDir()}
-			for _, file := range []string{d.handlerFile(), d.addressesFile(), d.spentFile("main")} {
+			d := Pod{notes: t.TempDir()}
+			for _, file := range []string{d.HandlerFile(), d.addressesFile(), d.spentFile("main")} {
 				if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 					t.Fatal(err)
 				}
@@ -103,19 +104,19 @@ func TestDamagedNotes(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if handler, err := d.handler(); err != nil || handler == HandlerIsolated || handler == HandlerShared {
+			if handler, err := d.Handler(); err != nil || handler == "wasmtime-isolated" || handler == "wasmtime" {
 				t.Errorf("the handler is %q, %v", handler, err)
 			}
 			pod := &corev1.Pod{Status: corev1.PodStatus{
 				HostIP: "192.0.2.1", PodIP: "10.1.0.5", PodIPs: []corev1.PodIP{{IP: "10.1.0.5"}},
 				Conditions: []corev1.PodCondition{{Type: corev1.PodReadyToStartContainers, Status: corev1.ConditionTrue}},
 			}}
-			state, _ := takeUp(pod, d, nil, testpod.Epoch)
+			state, _ := life.Restore(pod, life.Remains{Addresses: d.Addresses()}, testpod.Epoch)
 			// An empty file says that the pod has the node's address.
 			if p := state.Addresses(); name != "empty" && (!p.Known || len(p.Own) != 1 || p.Own[0] != netip.MustParseAddr("10.1.0.5")) {
 				t.Errorf("the pod is at %+v", p)
 			}
-			if s, err := d.spent("main"); s.use != (use{}) {
+			if s, err := d.Spent("main"); s.Use != (Use{}) {
 				t.Errorf("it has used %+v, %v", s, err)
 			}
 		})
