@@ -26,8 +26,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// podActions carries out what the state machine of one pod asks for. Its methods run beside the pod loop, in goroutines of their
-// own, and many of them at a time.
+// podActions carries out what the state machine of one pod asks for. Its methods run beside the pod
+// loop, in goroutines of their own, and many of them at a time.
 type podActions struct {
 	node     *Manager
 	log      *zap.Logger
@@ -86,7 +86,8 @@ func (i containerImages) shownIDs() []string {
 	return ids
 }
 
-// started is the input of that name with the process, which the loop keeps and the state does not know.
+// started is the input of that name with the process, which the loop keeps and the state does not
+// know.
 type started struct {
 	life.Started
 	process runtime.Process
@@ -151,8 +152,8 @@ func (w *podActions) setUp(ctx context.Context, pod *corev1.Pod, before podspec.
 	return result
 }
 
-// prepare makes what the pod's containers share. What this node cannot give a pod is refused here, before
-// anything starts.
+// prepare makes what the pod's containers share. What this node cannot give a pod is refused here,
+// before anything starts.
 func (w *podActions) prepare(ctx context.Context, pod *corev1.Pod, before podspec.Addresses) life.Prepared {
 	fail := func(err error, as func(error) events.Event) life.Prepared {
 		if ctx.Err() == nil {
@@ -215,8 +216,8 @@ const (
 	reasonInvalidImageName  = "InvalidImageName"
 )
 
-// pull looks up the images that a container needs, and asks registries for them, as their pull policies say: those of the volumes
-// that it mounts, and its own.
+// pull looks up the images that a container needs, and asks registries for them, as their pull
+// policies say: those of the volumes that it mounts, and its own.
 func (w *podActions) pull(ctx context.Context, pod *corev1.Pod, c *corev1.Container) obtained {
 	keys := w.node.keysOf(ctx, w, pod)
 	got := containerImages{shown: map[string]registry.Module{}}
@@ -287,8 +288,8 @@ func (w *podActions) obtain(ctx context.Context, pod *corev1.Pod, c *corev1.Cont
 	return got.Module, "", nil
 }
 
-// Reasons for which a container waits when its run cannot be put together. The spec, or what it refers to, may
-// change, so it is tried again whatever the restart policy.
+// Reasons for which a container waits when its run cannot be put together. The spec, or what it
+// refers to, may change, so it is tried again whatever the restart policy.
 const (
 	reasonCreateContainerConfigError = "CreateContainerConfigError"
 	reasonCreateContainerError       = "CreateContainerError"
@@ -388,7 +389,8 @@ func (w *podActions) spec(ctx context.Context, pod *corev1.Pod, c *corev1.Contai
 	return containerSpec(pod, c, module, env)
 }
 
-// temporary says whether an engine's error is of the moment and not of the module: then no run is counted.
+// temporary reports whether an engine's error is of the moment and not of the module: then no run
+// is counted.
 func temporary(err error) bool {
 	return errors.Is(err, runtime.ErrFull) || errors.Is(err, runtime.ErrLost)
 }

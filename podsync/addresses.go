@@ -19,7 +19,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// A node that has just joined waits for its podCIDR, which a controller gives it; then there is none.
+// A node that has just joined waits for its podCIDR, which a controller gives it; then there is
+// none.
 const (
 	rangePatience = 10 * time.Second
 	rangePoll     = 250 * time.Millisecond
@@ -35,7 +36,8 @@ type network struct {
 	served []netip.Prefix // the same, or none
 }
 
-// giveAddresses gives a pod its addresses, or those that it has from before. It waits for the node's podCIDR.
+// giveAddresses gives a pod its addresses, or those that it has from before. It waits for the
+// node's podCIDR.
 func (w *podActions) giveAddresses(ctx context.Context, pod *corev1.Pod, before podspec.Addresses) (podspec.Addresses, error) {
 	if pod.Spec.HostNetwork {
 		return podspec.Addresses{Known: true}, nil
@@ -63,8 +65,8 @@ func (w *podActions) giveAddresses(ctx context.Context, pod *corev1.Pod, before 
 	return p, w.dirs.KeepAddresses(p)
 }
 
-// serveAddresses sees to it that the pool has the node's ranges, and the machine takes them for its own. Where it may not, the
-// pool has none, and pods have the node's address.
+// serveAddresses sees to it that the pool has the node's ranges, and the machine takes them for its
+// own. Where it may not, the pool has none, and pods have the node's address.
 func (m *Manager) serveAddresses(ctx context.Context) error {
 	wanted, err := m.podRanges(ctx)
 	if err != nil {
@@ -80,7 +82,7 @@ func (m *Manager) serveAddresses(ctx context.Context) error {
 	for _, r := range wanted {
 		err := address.MakeLocal(r)
 		if errors.Is(err, fs.ErrPermission) {
-			m.Log.Warn("pods have the node's address, as the node may not add a route: it needs CAP_NET_ADMIN, or somebody who adds it", zap.Error(err))
+			m.Log.Warn("pods have the node's address, as the node may not add a route: it needs CAP_NET_ADMIN, or the route has to be added for it", zap.Error(err))
 			served = nil
 			break
 		}
@@ -99,7 +101,8 @@ func (m *Manager) serveAddresses(ctx context.Context) error {
 	return nil
 }
 
-// podRanges are the Node's podCIDRs, or those of the settings where it has none. It gives the Node some time to get them.
+// podRanges are the Node's podCIDRs, or those of the settings where it has none. It gives the Node
+// some time to get them.
 func (m *Manager) podRanges(ctx context.Context) ([]netip.Prefix, error) {
 	if m.NodeAddressOnly {
 		return nil, nil
@@ -128,7 +131,8 @@ func (m *Manager) podRanges(ctx context.Context) ([]netip.Prefix, error) {
 	}
 }
 
-// claim has a pod from before keep its addresses, unless it will not need them or another pod has them.
+// claim has a pod from before keep its addresses, unless it will not need them or another pod has
+// them.
 func (m *Manager) claim(state *life.Pod, adopted adoption) {
 	own, pod := state.Addresses().Own, state.Object()
 	if len(own) == 0 || state.Stage() == life.Terminal && len(adopted.running) == 0 {
@@ -141,7 +145,8 @@ func (m *Manager) claim(state *life.Pod, adopted adoption) {
 	}
 }
 
-// releaseAddresses lets others have the addresses of a pod that has ended. Its status goes on showing them.
+// releaseAddresses lets others have the addresses of a pod that has ended. Its status goes on
+// showing them.
 func (w *podLoop) releaseAddresses() {
 	if w.state.Stage() == life.Terminal && len(w.processes) == 0 {
 		w.node.network.pool.Release(string(w.state.Object().UID))

@@ -81,8 +81,8 @@ func sorted(ips []string) []string {
 	return ips
 }
 
-// TestPodsHaveAddresses: each pod has one of the node's range and sockets there, until it has ended, over agents that come
-// and go; who finds none waits for one.
+// TestPodsHaveAddresses: each pod has one of the node's range and sockets there, until it has
+// ended, over agents that come and go; who finds none waits for one.
 func TestPodsHaveAddresses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := addressed(t, 3, "127.9.8.0/30") // room for two
@@ -143,8 +143,8 @@ func TestAddressIsKeptBeforeItIsReported(t *testing.T) {
 	})
 }
 
-// TestPodFromBeforeAddresses: a pod that runs with the node's address keeps it; one whose addresses the machine has no more
-// gets others, and the names that go with them.
+// TestPodFromBeforeAddresses: a pod that runs with the node's address keeps it; one whose addresses
+// the machine has no more gets others, and the names that go with them.
 func TestPodFromBeforeAddresses(t *testing.T) {
 	for ip, want := range map[string]string{"127.0.0.9": "127.0.0.9", "192.0.2.77": "127.9.8.1", "127.3.3.3": "127.3.3.3"} {
 		synctest.Test(t, func(t *testing.T) {
@@ -168,7 +168,8 @@ func TestPodFromBeforeAddresses(t *testing.T) {
 	}
 }
 
-// TestNodesOwnAddress: who asks for the host's network has the node's address, and everybody has where there is no range.
+// TestNodesOwnAddress: who asks for the host's network has the node's address, and everybody has
+// where there is no range.
 func TestNodesOwnAddress(t *testing.T) {
 	for name, tt := range map[string]struct {
 		host     bool

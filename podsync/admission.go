@@ -23,8 +23,9 @@ func mismatch(name, what string) *life.Refusal {
 	return &life.Refusal{Reason: name, Message: fmt.Sprintf("Predicate %s failed: %s", name, what)}
 }
 
-// refuse says whether the node can take a pod beside others. The scheduler has asked the same, but others may have bound
-// the pod, or more than one scheduler may be at work. node may be nil: then its labels and taints are not known.
+// refuse says whether the node can take a pod beside others. The scheduler has asked the same,
+// but others may have bound the pod, or more than one scheduler may be at work. node may be nil:
+// then its labels and taints are not known.
 func refuse(pod *corev1.Pod, node *corev1.Node, allocatable corev1.ResourceList, used taken) *life.Refusal {
 	if no := cmp.Or(refuseSysctls(pod), refuseOS(pod, node), refuseGroupsPolicy(pod)); no != nil {
 		return no
@@ -35,7 +36,8 @@ func refuse(pod *corev1.Pod, node *corev1.Node, allocatable corev1.ResourceList,
 	return refuseKernel(pod)
 }
 
-// refuseOS says whether a pod is for another operating system than the one that a node of WebAssembly counts as.
+// refuseOS says whether a pod is for another operating system than the one that a node of
+// WebAssembly counts as.
 func refuseOS(pod *corev1.Pod, node *corev1.Node) *life.Refusal {
 	label, labelled := pod.Labels[corev1.LabelOSStable]
 	if labelled && label != string(corev1.Linux) && (node == nil || label != node.Labels[corev1.LabelOSStable]) {
@@ -84,8 +86,8 @@ func refuseTaints(pod *corev1.Pod, node *corev1.Node) *life.Refusal {
 	return nil
 }
 
-// refusePressure says whether a node under pressure does not take a pod. One that is short of memory alone takes those that say
-// how much of it they need, or that they do not mind.
+// refusePressure says whether a node under pressure does not take a pod. One that is short of
+// memory alone takes those that say how much of it they need, or that they do not mind.
 func refusePressure(pod *corev1.Pod, conditions []corev1.NodeConditionType) *life.Refusal {
 	if len(conditions) == 0 || critical(pod) {
 		return nil
@@ -106,7 +108,8 @@ func critical(pod *corev1.Pod) bool {
 	return pod.Spec.Priority != nil && *pod.Spec.Priority >= systemCritical
 }
 
-// nodeKept is how old the Node may be by which pods are judged; it is read anew before one is refused.
+// nodeKept is how old the Node may be by which pods are judged; it is read again before one is
+// refused.
 const nodeKept = 10 * time.Second
 
 const nodePatience = 5 * time.Second
@@ -118,7 +121,8 @@ type admissions struct {
 	read time.Time
 }
 
-// admit says why the node cannot take a pod, or nothing. A pod that was taken is counted until it has ended.
+// admit says why the node cannot take a pod, or nothing. A pod that was taken is counted until it
+// has ended.
 func (m *Manager) admit(ctx context.Context, w *podActions, pod *corev1.Pod) (*life.Refusal, error) {
 	select {
 	case <-m.synced: // the pods from before come first
@@ -147,7 +151,8 @@ func (m *Manager) admit(ctx context.Context, w *podActions, pod *corev1.Pod) (*l
 	return no, nil
 }
 
-// readNode reads the Node unless it was read within age. While it cannot be read, what is known of it counts.
+// readNode reads the Node unless it was read within age. While it cannot be read, what is known of
+// it counts.
 func (m *Manager) readNode(ctx context.Context, age time.Duration) error {
 	a := &m.admissions
 	if !a.read.IsZero() && time.Since(a.read) < age {

@@ -70,8 +70,8 @@ func TestRefuse(t *testing.T) {
 	}
 }
 
-// TestAdmission: pods are counted from when they are taken until they have ended, also by the next agent; one that is
-// refused fails for good.
+// TestAdmission: pods are counted from when they are taken until they have ended, also by the next
+// agent; one that is refused fails for good.
 func TestAdmission(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var pods []*corev1.Pod

@@ -16,7 +16,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// agents runs one agent after another over one engine and one API server. Every Forget is checked to come after the report.
+// agents runs one agent after another over one engine and one API server. Every Forget is checked
+// to come after the report.
 type agents struct {
 	*shell
 	cancel context.CancelFunc
@@ -66,8 +67,8 @@ func (a *agents) status() corev1.ContainerStatus {
 	return pod.Status.ContainerStatuses[0]
 }
 
-// TestGuestGoesOnWithTheNextAgent: a restart of the agent is not seen in the pod's status, nor by the guest, nor by who reads
-// its log; and what becomes of the guest later is.
+// TestGuestGoesOnWithTheNextAgent: a restart of the agent is not seen in the pod's status, nor by
+// the guest, nor by who reads its log; and what becomes of the guest later is.
 func TestGuestGoesOnWithTheNextAgent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := startAgents(t, corev1.RestartPolicyAlways, false)
@@ -99,7 +100,8 @@ func TestGuestGoesOnWithTheNextAgent(t *testing.T) {
 	})
 }
 
-// TestExitWithoutAgent: how a guest ended while no agent was there is reported by the next, in one write.
+// TestExitWithoutAgent: how a guest ended while no agent was there is reported by the next, in one
+// write.
 func TestExitWithoutAgent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := startAgents(t, corev1.RestartPolicyNever, false)
@@ -127,8 +129,8 @@ func TestExitWithoutAgent(t *testing.T) {
 	})
 }
 
-// TestNothingIsForgottenUntold: agents come and go while the API server takes no status; the exits of that time are all
-// kept for the one that can tell them.
+// TestNothingIsForgottenUntold: agents come and go while the API server takes no status; the exits
+// of that time are all kept for the one that can tell them.
 func TestNothingIsForgottenUntold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := startAgents(t, corev1.RestartPolicyAlways, true)
@@ -203,7 +205,8 @@ func TestDeletionAcrossAgents(t *testing.T) {
 	})
 }
 
-// TestStrayEndsBeforeAnythingStarts: a run that the container must not have any more is dead before the next begins.
+// TestStrayEndsBeforeAnythingStarts: a run that the container must not have any more is dead before
+// the next begins.
 func TestStrayEndsBeforeAnythingStarts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pod := testpod.New(corev1.RestartPolicyAlways, "a")
@@ -228,7 +231,8 @@ func TestStrayEndsBeforeAnythingStarts(t *testing.T) {
 	})
 }
 
-// TestFullEngineIsAskedAgain: a start that fails for want of room is no run, not even for a pod that runs once.
+// TestFullEngineIsAskedAgain: a start that fails for want of room is no run, not even for a pod
+// that runs once.
 func TestFullEngineIsAskedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())

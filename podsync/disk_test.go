@@ -63,8 +63,8 @@ func TestEvictTheDeepOne(t *testing.T) {
 	})
 }
 
-// TestDeepPodsGo: the folders of a pod with 25,000 levels go, with few descriptors: after it has ended, with it, and as those of a pod
-// that nobody knows.
+// TestDeepPodsGo: the folders of a pod with 25,000 levels go, with few descriptors: after it has
+// ended, with it, and as those of a pod that nobody knows.
 func TestDeepPodsGo(t *testing.T) {
 	if !ownprocess.Enter(t, unix.CLONE_NEWNS) {
 		return
@@ -114,8 +114,9 @@ func inMemory(t *testing.T) (dir string, unmount func()) {
 	return dir, func() { _ = unix.Unmount(dir, unix.MNT_DETACH) }
 }
 
-// TestReadOnlyDisk: while the disk is read-only, pods that run go on, none is evicted for the disk, and those that cannot go on say why and
-// are tried again, not too often. Once it may be written to, all is as it should be.
+// TestReadOnlyDisk: while the disk is read-only, pods that run go on, none is evicted for the disk,
+// and those that cannot go on say why and are tried again, not too often. Once it may be written
+// to, all is as it should be.
 func TestReadOnlyDisk(t *testing.T) {
 	if !ownprocess.Enter(t, unix.CLONE_NEWNS) {
 		return

@@ -37,17 +37,21 @@
 //	collector.go        what is counted of all pods
 //	trace.go            what tracing is told
 //
-// What these need has packages of its own: life (the state machine), podspec (what an object says), podfiles (files on the node's
-// disk), environ (environment variables), events (the words of events), and others below this one.
+// What these need has packages of its own: life (the state machine), podspec (what an object says),
+// podfiles (files on the node's disk), environ (environment variables), events (the words of
+// events), and others below this one.
 //
-// Agents come and go, guests stay. Where the engine outlives the agent, the next Manager asks it once, when it begins, for
-// the runs that it has, and each goes on as its container's: the same ID, restart count and start time. Nothing of a
-// run is forgotten before the API server has its exit (or its pod is deleted), so an exit that happens while no agent is
-// there, or that could not be reported, is reported later. Runs of pods that the node does not have any more are stopped,
-// and the folders of those pods stay until the runs have ended. Manager.Run leaves guests running when its context ends.
+// Agents come and go, guests stay. Where the engine outlives the agent, the next Manager asks it
+// once, when it begins, for the runs that it has, and each goes on as its container's: the same ID,
+// restart count and start time. Nothing of a run is forgotten before the API server has its exit
+// (or its pod is deleted), so an exit that happens while no agent is there, or that could not be
+// reported, is reported later. Runs of pods that the node does not have any more are stopped, and
+// the folders of those pods stay until the runs have ended. Manager.Run leaves guests running when
+// its context ends.
 //
-// Promises. Events of one pod are handled in order, those of different pods side by side. Nothing starts
-// once a pod is to end. A container has at most one run at a time, whichever agent started it. A grace period only
-// shrinks, and goes on while no agent is there. A terminal phase is final. A pod is known by its UID: one that was deleted and
-// made again under its name is another pod. Objects that come from the API server are never changed.
+// Promises. Events of one pod are handled in order, those of different pods side by side. Nothing
+// starts once a pod is to end. A container has at most one run at a time, whichever agent started
+// it. A grace period only shrinks, and goes on while no agent is there. A terminal phase is final.
+// A pod is known by its UID: one that was deleted and made again under its name is another pod.
+// Objects that come from the API server are never changed.
 package podsync

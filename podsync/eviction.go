@@ -24,7 +24,8 @@ type Pressure interface {
 	Conditions() ([]corev1.NodeConditionType, error)
 }
 
-// How often the node is looked at, and how long an evicted pod may take to be gone before it is looked at again.
+// How often the node is looked at, and how long an evicted pod may take to be gone before it is
+// looked at again.
 const (
 	pressurePeriod  = 10 * time.Second
 	cleanupPatience = 30 * time.Second
@@ -77,8 +78,8 @@ func (m *Manager) shortage() (most node.Shortage, ok bool) {
 	return short[0], true
 }
 
-// evictOne evicts a pod if the node is short of something and freeing what nobody needs does not help. It waits until the pod is
-// cleaned up.
+// evictOne evicts a pod if the node is short of something and it does not help to free what is not
+// needed. It waits until the pod is cleaned up.
 func (m *Manager) evictOne(ctx context.Context) bool {
 	short, is := m.shortage()
 	if !is {
@@ -118,7 +119,7 @@ func (m *Manager) evictOne(ctx context.Context) bool {
 	return true
 }
 
-// readOnly says whether nothing can be written to the file system of a directory.
+// readOnly reports whether nothing can be written to the file system of a directory.
 func readOnly(dir string) bool {
 	var st unix.Statfs_t
 	return unix.Statfs(dir, &st) == nil && st.Flags&unix.ST_RDONLY != 0

@@ -84,7 +84,8 @@ func (h *home) get(name string) *corev1.Pod {
 	return pod
 }
 
-// TestEvictForMemory: pods go one by one until there is enough, and stay away; the most critical of them never goes.
+// TestEvictForMemory: pods go one by one until there is enough, and stay away; the most critical of
+// them never goes.
 func TestEvictForMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pods := crowd("critical", "large", "modest", "small")
@@ -183,7 +184,8 @@ func TestEvictionWaits(t *testing.T) {
 	})
 }
 
-// TestEvictForDisk: what nobody needs goes first, then the pod with the most files, and with it its files.
+// TestEvictForDisk: what nobody needs goes first, then the pod with the most files, and with it its
+// files.
 func TestEvictForDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHome(t, crowd("large", "little", "over")...)

@@ -13,8 +13,9 @@ import (
 // outputLimit is how much of what a probe or a hook prints is kept.
 const outputLimit = 10 << 10
 
-// session is the spec of a command beside a container's run: a new instance of its module, or of the one in its image that argv
-// names, with the same environment, files and limits, and none of its sockets.
+// session is the spec of a command beside a container's run: a new instance of its module, or of
+// the one in its image that argv names, with the same environment, files and limits, and none of
+// its sockets.
 func session(of runtime.Spec, argv []string) runtime.Spec {
 	s := of
 	s.ID, s.Args = newID(), argv
@@ -28,7 +29,8 @@ func session(of runtime.Spec, argv []string) runtime.Spec {
 // commands are run beside the runs of a pod's containers: probes, hooks, and what users ask for.
 type commands struct{ *podActions }
 
-// exec runs a command in a container and waits for its end, which comes with ctx at the latest; then the error is that of ctx.
+// exec runs a command in a container and waits for its end, which comes with ctx at the latest;
+// then the error is that of ctx.
 func (w commands) exec(ctx context.Context, spec runtime.Spec, streams runtime.Streams) (runtime.Exit, error) {
 	spec, err := withProgram(spec)
 	if err != nil {
@@ -75,8 +77,8 @@ func (o *output) String() string {
 	return o.kept.String()
 }
 
-// withProgram is the spec of a command beside a container's run with the module that its argv[0] names, where there are several
-// in the image.
+// withProgram is the spec of a command beside a container's run with the module that its argv[0]
+// names, where there are several in the image.
 func withProgram(spec runtime.Spec) (runtime.Spec, error) {
 	program, err := registry.Beside(spec.Module, spec.Digest, spec.Args, spec.Env, spec.WorkDir)
 	if err != nil {

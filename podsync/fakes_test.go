@@ -105,8 +105,8 @@ func (g *guest) forgotten() int {
 	return g.forgets
 }
 
-// engine is a fake engine that outlives agents. Its guests live for a while and then exit with a code; zero life means
-// for ever.
+// engine is a fake engine that outlives agents. Its guests live for a while and then exit with a
+// code; zero life means for ever.
 type engine struct {
 	life     time.Duration
 	code     int32
@@ -260,7 +260,8 @@ func prepareShell(t *testing.T, pod *corev1.Pod, e *engine, i *images, away bool
 	return s
 }
 
-// launch runs an agent's loop for the pod as the API server has it, with the runs that the engine has.
+// launch runs an agent's loop for the pod as the API server has it, with the runs that the engine
+// has.
 func (s *shell) launch(ctx context.Context) {
 	s.t.Helper()
 	pod, there := s.object()
@@ -306,7 +307,8 @@ func untouched(pod *corev1.Pod, now time.Time) *life.Pod {
 	return state
 }
 
-// strictLog keeps nothing, and panics where an agent would log that something of its own is not handled.
+// strictLog keeps nothing, and panics where an agent would log that something of its own is not
+// handled.
 func strictLog() *zap.Logger { return zap.NewNop().WithOptions(zap.Development()) }
 
 // dirsOf are a pod's folders below dataDir.

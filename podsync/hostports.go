@@ -17,7 +17,8 @@ import (
 
 // HostPorts has the node listen for pods, by their UIDs. *hostport.Node is one.
 type HostPorts interface {
-	// Open listens at all the ports and leads to the pod, or says why it cannot and listens at none.
+	// Open listens at all the ports and leads to the pod, or says why it cannot and listens at
+	// none.
 	Open(pod string, ports []hostport.Port) error
 	// Close makes the ports of a pod free for others before it returns. There need not be any.
 	Close(pod string)
@@ -32,8 +33,9 @@ func (w *podActions) openPorts(pod *corev1.Pod, at podspec.Reach) error {
 	return w.node.HostPorts.Open(string(pod.UID), ports)
 }
 
-// retakePorts has the node listen again for a pod that an earlier agent has left running, whether it is to go on or to end. Where
-// it cannot the pod goes on without: the result is when to try again, or the zero time.
+// retakePorts has the node listen again for a pod that an earlier agent has left running, whether
+// it is to go on or to end. Where it cannot the pod goes on without: the result is when to try
+// again, or the zero time.
 func (w *podLoop) retakePorts(now time.Time) time.Time {
 	s, t := w.state, &w.retaking
 	at := s.Addresses()
@@ -54,7 +56,8 @@ func (w *podLoop) retakePorts(now time.Time) time.Time {
 	return t.RetryAt()
 }
 
-// closePorts lets others have the ports of a pod of which nothing runs any more, before its end is told.
+// closePorts lets others have the ports of a pod of which nothing runs any more, before its end is
+// told.
 func (w *podLoop) closePorts() {
 	if at := w.state.Stage(); (at == life.Terminal || at == life.Removing || at == life.Absent) && len(w.processes) == 0 {
 		w.retaking.End(nil, time.Now())
@@ -68,8 +71,9 @@ func (m *Manager) closePorts(pod *corev1.Pod) {
 	}
 }
 
-// forwarded are the ports of the host that lead to a pod. Guests have no sockets but those of TCP. A pod in the host's network
-// has its sockets at one address of the host, so that there is room for those of other pods; the rest lead there.
+// forwarded are the ports of the host that lead to a pod. Guests have no sockets but those of TCP.
+// A pod in the host's network has its sockets at one address of the host, so that there is room for
+// those of other pods; the rest lead there.
 func forwarded(pod *corev1.Pod, at podspec.Reach) ([]hostport.Port, error) {
 	if pod.Spec.HostNetwork && !podspec.Listens(pod) {
 		return nil, nil
@@ -127,7 +131,7 @@ func refusePorts(pod *corev1.Pod, used []corev1.ContainerPort) *life.Refusal {
 	return nil
 }
 
-// samePort says whether two ports of the host are in each other's way.
+// samePort reports whether two ports of the host are in each other's way.
 func samePort(a, b corev1.ContainerPort) bool {
 	all := func(p corev1.ContainerPort) bool { return p.HostIP == "" || p.HostIP == "0.0.0.0" }
 	return a.HostPort == b.HostPort && podspec.Protocol(a) == podspec.Protocol(b) && (a.HostIP == b.HostIP || all(a) || all(b))

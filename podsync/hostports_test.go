@@ -134,8 +134,9 @@ func (d *doorman) atClose(do func()) {
 	d.onClose = do
 }
 
-// TestHostPortsLife: ports are opened before a pod's containers, once, and again by the next agent; a pod that cannot have them
-// waits and says so. They are closed before anybody sees that the pod has ended.
+// TestHostPortsLife: ports are opened before a pod's containers, once, and again by the next agent;
+// a pod that cannot have them waits and says so. They are closed before anybody sees that the pod
+// has ended.
 func TestHostPortsLife(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := addressed(t, 1, "127.9.8.0/29")
@@ -189,7 +190,8 @@ func TestHostPortsLife(t *testing.T) {
 	})
 }
 
-// TestHostPortsTakenMeanwhile: a pod that goes on is looked after without its ports, which are tried again.
+// TestHostPortsTakenMeanwhile: a pod that goes on is looked after without its ports, which are
+// tried again.
 func TestHostPortsTakenMeanwhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := addressed(t, 1, "127.9.8.0/29")
@@ -222,7 +224,8 @@ func TestHostPortsTakenMeanwhile(t *testing.T) {
 	})
 }
 
-// TestHostPortsOfADeletedPod: they are open for as long as something runs, whichever agent sees its end.
+// TestHostPortsOfADeletedPod: they are open for as long as something runs, whichever agent sees its
+// end.
 func TestHostPortsOfADeletedPod(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := addressed(t, 1, "127.9.8.0/29")

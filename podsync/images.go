@@ -17,7 +17,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
 )
 
-// keysOf are the credentials that a pod may pull with. Of its Secrets, those that cannot be read are told of and left out.
+// keysOf are the credentials that a pod may pull with. Of its Secrets, those that cannot be read
+// are told of and left out.
 func (m *Manager) keysOf(ctx context.Context, w *podActions, pod *corev1.Pod) registry.Keys {
 	asked := credentials.Pod{
 		Namespace: pod.Namespace, Name: pod.Name, UID: string(pod.UID), ServiceAccount: pod.Spec.ServiceAccountName,
@@ -41,8 +42,9 @@ func (m *Manager) keysOf(ctx context.Context, w *podActions, pod *corev1.Pod) re
 	return m.Credentials.For(asked)
 }
 
-// UsedImages are the images of the node's pods that have not ended: as their specs name them, and the IDs of those that
-// their containers run and that their volumes show. They are known completely once Synced is closed.
+// UsedImages are the images of the node's pods that have not ended: as their specs name them, and
+// the IDs of those that their containers run and that their volumes show. They are known completely
+// once Synced is closed.
 func (m *Manager) UsedImages() []string {
 	var used []string
 	for _, pod := range m.Pods() {
@@ -91,7 +93,8 @@ type neededImage struct {
 	volume string // the volume's name; empty: the container's own
 }
 
-// neededImages are those of a container, its own last. What another container mounts holds it not back.
+// neededImages are those of a container, its own last. What another container mounts holds it not
+// back.
 func neededImages(pod *corev1.Pod, c *corev1.Container) []neededImage {
 	var all []neededImage
 	for _, v := range pod.Spec.Volumes {

@@ -16,7 +16,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry"
 )
 
-// gallery is a fake store that has every image to run, and to be shown after the first failures pulls.
+// gallery is a fake store that has every image to run, and to be shown after the first failures
+// pulls.
 type gallery struct {
 	images
 	files images
@@ -35,7 +36,8 @@ func (s *gallery) PullFiles(ctx context.Context, image string, keys registry.Key
 	return p, err
 }
 
-// showing is a pod whose one container a mounts a volume with an image, and whose container b does not.
+// showing is a pod whose one container a mounts a volume with an image, and whose container b does
+// not.
 func showing() *corev1.Pod {
 	pod := testpod.New(corev1.RestartPolicyAlways, "a", "b")
 	pod.Spec.Volumes = []corev1.Volume{{Name: "v", VolumeSource: corev1.VolumeSource{
@@ -45,8 +47,9 @@ func showing() *corev1.Pod {
 	return pod
 }
 
-// TestImageVolumeIsPulled: who mounts a volume waits for its image, with the back-off of pulls, and nobody else does; then it is
-// shown the image's folder, which is in use as long as the pod is there.
+// TestImageVolumeIsPulled: who mounts a volume waits for its image, with the back-off of pulls, and
+// nobody else does; then it is shown the image's folder, which is in use as long as the pod is
+// there.
 func TestImageVolumeIsPulled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())

@@ -16,9 +16,9 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
 )
 
-// ContainerLogs writes a container's log to w: that of its last run, or of the run before with opts.Previous. With
-// opts.Follow it goes on until the run ends or ctx does. An error from before the first byte is an
-// apierrors.APIStatus that tells the client what is wrong.
+// ContainerLogs writes a container's log to w: that of its last run, or of the run before with
+// opts.Previous. With opts.Follow it goes on until the run ends or ctx does. An error from before
+// the first byte is an apierrors.APIStatus that tells the client what is wrong.
 func (m *Manager) ContainerLogs(ctx context.Context, namespace, pod, container string, opts *corev1.PodLogOptions, w io.Writer) error {
 	loop, view := m.find(namespace, pod)
 	if loop == nil {
@@ -36,7 +36,8 @@ func (m *Manager) ContainerLogs(ctx context.Context, namespace, pod, container s
 	options := logOptions(opts, time.Now())
 	options.Done, options.Watcher = runs.done, m.LogEvents
 	if opts.Previous {
-		// Between two runs the last one is the previous one, as its exit is the last state that the status shows.
+		// Between two runs the last one is the previous one, as its exit is the last state that the
+		// status shows.
 		if !between(view.pod, container) || !closed(runs.done) {
 			attempt--
 		}
@@ -98,7 +99,7 @@ func waitingReason(pod *corev1.Pod, container string) string {
 	return life.ReasonContainerCreating
 }
 
-// between says whether the container waits to run again.
+// between reports whether the container waits to run again.
 func between(pod *corev1.Pod, container string) bool {
 	status := podspec.StatusOf(pod, container)
 	return status != nil && status.State.Waiting != nil

@@ -34,7 +34,8 @@ import (
 
 // Images has the modules that containers run. *registry.Store is one.
 type Images interface {
-	// Lookup finds an image on disk that whoever has the keys may have, and unpacks it if need be. It asks no registry.
+	// Lookup finds an image on disk that the keys allow, and unpacks it if need be. It asks no
+	// registry.
 	Lookup(ctx context.Context, image string, keys registry.Keys) (module registry.Module, present bool, err error)
 	// PullToRun asks the registry for an image, fetches what is not on disk, and unpacks it.
 	PullToRun(ctx context.Context, image string, keys registry.Keys) (registry.Pulled, error)
@@ -43,8 +44,8 @@ type Images interface {
 	PullFiles(ctx context.Context, image string, keys registry.Keys) (registry.Pulled, error)
 }
 
-// Settings is what a Manager works with. All fields are needed, but for those that say otherwise, of logs, and the addresses of
-// pods.
+// Settings is what a Manager works with. All fields are needed, but for those that say otherwise,
+// of logs, and the addresses of pods.
 type Settings struct {
 	NodeName    string     // pods bound to this node are run
 	Address     netip.Addr // the node's
@@ -57,23 +58,25 @@ type Settings struct {
 	Events      record.EventRecorder
 	DNS         podfiles.DNS
 	Log         *zap.Logger
-	// ContainerLogMaxSize is the size, in bytes, at which a container's log is rotated; 0 never. ContainerLogMaxFiles bounds
-	// the files of one log.
+	// ContainerLogMaxSize is the size, in bytes, at which a container's log is rotated; 0 never.
+	// ContainerLogMaxFiles bounds the files of one log.
 	ContainerLogMaxSize  int64
 	ContainerLogMaxFiles int
 	ContainerOutputRate  int64 // bytes that a container may print a second; 0 is no bound
-	// Pressure says what the node is short of; nil: nothing. FreeDisk removes from its disk what no pod needs, but for what is
-	// the Manager's; nil: there is nothing.
+	// Pressure says what the node is short of; nil: nothing. FreeDisk removes from its disk what no
+	// pod needs, but for what is the Manager's; nil: there is nothing.
 	Pressure Pressure
 	FreeDisk func(ctx context.Context)
-	// What happens is counted in Metrics and Probed, and told to Tracer; Disks says what pods have on disk.
+	// What happens is counted in Metrics and Probed, and told to Tracer; Disks says what pods have
+	// on disk.
 	Metrics *metrics.Pods
 	Probed  *metrics.Probes
 	Tracer  trace.Tracer
 	Disks   Disks
 
-	// PodCIDRs are ranges of addresses for pods where the Node has no podCIDR: at most one of IPv4 and one of IPv6. With
-	// NodeAddressOnly pods have the node's address, whatever ranges there are.
+	// PodCIDRs are ranges of addresses for pods where the Node has no podCIDR: at most one of IPv4
+	// and one of IPv6. With NodeAddressOnly pods have the node's address, whatever ranges there
+	// are.
 	PodCIDRs        []netip.Prefix
 	NodeAddressOnly bool
 	HostPorts       HostPorts // nil: the node does not listen for pods
@@ -123,7 +126,7 @@ func New(settings Settings) *Manager {
 	return m
 }
 
-// watchers has those that are missing see to nobody.
+// watchers replaces those that are missing by ones that tell no one.
 func (s *Settings) watchers() {
 	if s.Metrics == nil {
 		s.Metrics = metrics.NewPods()
@@ -136,9 +139,9 @@ func (s *Settings) watchers() {
 	}
 }
 
-// Run takes up the pods bound to the node, and the runs of them that the engine has from before, and works until ctx ends;
-// it returns when every pod loop has. Guests are left as they are: the owner of the engine ends them, or the next
-// Manager finds them.
+// Run takes up the pods bound to the node, and the runs of them that the engine has from before,
+// and works until ctx ends; it returns when every pod loop has. Guests are left as they are: the
+// owner of the engine ends them, or the next Manager finds them.
 func (m *Manager) Run(ctx context.Context) error {
 	var loops sync.WaitGroup
 	defer loops.Wait()
@@ -311,7 +314,8 @@ func (m *Manager) Ready() error {
 // Synced is closed once the node's pods have been listed.
 func (m *Manager) Synced() <-chan struct{} { return m.synced }
 
-// Pods returns the pods of the node with the status of now, in no order. The pods are shared: nobody may change them.
+// Pods returns the pods of the node with the status of now, in no order. The pods are shared and
+// must not be changed.
 func (m *Manager) Pods() []*corev1.Pod {
 	m.mu.Lock()
 	defer m.mu.Unlock()

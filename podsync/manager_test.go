@@ -25,7 +25,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// home is a node with a Manager, and an API server that lists what it is given and watches what the test sends.
+// home is a node with a Manager, and an API server that lists what it is given and watches what the
+// test sends.
 type home struct {
 	t           *testing.T
 	client      *fake.Clientset
@@ -134,8 +135,8 @@ func pass(d time.Duration) {
 	synctest.Wait()
 }
 
-// TestOrphanRuns: runs of a pod that was deleted while no agent was there are ended before its folders go; those of a pod
-// that is there go on.
+// TestOrphanRuns: runs of a pod that was deleted while no agent was there are ended before its
+// folders go; those of a pod that is there go on.
 func TestOrphanRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pod := testpod.New(corev1.RestartPolicyAlways, "a")
@@ -229,7 +230,8 @@ func TestHandlers(t *testing.T) {
 	}
 }
 
-// TestRuntimeClassesAway: while the classes cannot be listed, only the pods that name one wait, and they can be deleted.
+// TestRuntimeClassesAway: while the classes cannot be listed, only the pods that name one wait, and
+// they can be deleted.
 func TestRuntimeClassesAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		plain, empty := testpod.New(corev1.RestartPolicyAlways, "a"), ""

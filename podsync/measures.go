@@ -37,7 +37,8 @@ func newMeasures(m *metrics.Pods, s *life.Pod, adopted adoption, now time.Time) 
 	return measures{metrics: m, seen: now, created: s.Object().CreationTimestamp.Time}
 }
 
-// pullBegins and pullEnds keep the time in which images were pulled, side by side or one after the other.
+// pullBegins and pullEnds keep the time in which images were pulled, side by side or one after the
+// other.
 func (m *measures) pullBegins(now time.Time) {
 	if m.pulls++; m.pulls == 1 {
 		m.since = now
@@ -50,8 +51,8 @@ func (m *measures) pullEnds(now time.Time) {
 	}
 }
 
-// status takes note of the pod's status, and whether the API server has it. It reports whether the pod has just begun to run,
-// or will not any more.
+// status takes note of the pod's status, and whether the API server has it. It reports whether the
+// pod has just begun to run, or will not any more.
 func (m *measures) status(status *corev1.PodStatus, written bool, now time.Time) (begun bool) {
 	switch {
 	case !written && m.stale.IsZero():
@@ -88,8 +89,8 @@ func (m *measures) watched(pod *corev1.Pod, now time.Time) {
 	m.created = time.Time{}
 }
 
-// stateful says whether the pod has volumes other than those that are made of nothing: the time that they take is not the
-// node's, and Kubernetes leaves such pods out of its indicator.
+// stateful reports whether the pod has volumes other than those that are made of nothing: the time
+// that they take is not the node's, and Kubernetes leaves such pods out of its indicator.
 func stateful(pod *corev1.Pod) bool {
 	for _, v := range pod.Spec.Volumes {
 		if v.Secret == nil && v.ConfigMap == nil && v.DownwardAPI == nil && v.EmptyDir == nil && v.Projected == nil {

@@ -16,8 +16,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// podLoop runs one pod. Its goroutine owns the pod's state. What takes time happens in other goroutines, which carry out
-// podActions and send their result back to the loop.
+// podLoop runs one pod. Its goroutine owns the pod's state. What takes time happens in other
+// goroutines, which carry out podActions and send their result back to the loop.
 type podLoop struct {
 	*podActions
 	mailbox  mailbox
@@ -81,7 +81,8 @@ func newPodLoop(node *Manager, state *life.Pod, adopted adoption) *podLoop {
 	return w
 }
 
-// run works until the pod is gone or ctx ends. At the end of ctx it leaves guests and object as they are.
+// run works until the pod is gone or ctx ends. At the end of ctx it leaves guests and object as
+// they are.
 func (w *podLoop) run(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer w.node.Probed.Forget(w.state.Object().Namespace, w.state.Object().Name, string(w.state.Object().UID))
@@ -125,8 +126,8 @@ func (w *podLoop) run(ctx context.Context) {
 	}
 }
 
-// settle asks decide until there is nothing more to do at once, and sees to the status. It returns when to ask
-// again, or the zero time.
+// settle asks decide until there is nothing more to do at once, and sees to the status. It returns
+// when to ask again, or the zero time.
 func (w *podLoop) settle(ctx context.Context) time.Time {
 	for {
 		now := time.Now()
@@ -167,7 +168,8 @@ func (w *podLoop) receive() life.Input {
 	return life.Updated{Pod: pod}
 }
 
-// takeIn applies the result of an action. Some results have more than the state is told, which the loop keeps.
+// takeIn applies the result of an action. Some results have more than the state is told, which the
+// loop keeps.
 func (w *podLoop) takeIn(result any) {
 	now := time.Now()
 	switch r := result.(type) {
@@ -215,7 +217,8 @@ func (w *podLoop) takeIn(result any) {
 	w.state.Apply(what, now)
 }
 
-// runEnded is the input of that name with what the container's runs have used, which the state does not know.
+// runEnded is the input of that name with what the container's runs have used, which the state does
+// not know.
 type runEnded struct {
 	life.RunEnded
 	spent podfiles.Spent
@@ -242,8 +245,8 @@ func (w *podLoop) send(result any) {
 	}
 }
 
-// flush writes a status that is still to be written when the agent ends: an exit that nobody was told of would
-// be lost with it.
+// flush writes a status that is still to be written when the agent ends: an exit that was not told
+// would be lost with it.
 func (w *podLoop) flush() {
 	w.tasks.Wait()
 	status := w.state.Status(w.report.last.Status, w.node.Address, time.Now())

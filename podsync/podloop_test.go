@@ -62,8 +62,8 @@ func TestPodLoopDeletionWithGrace(t *testing.T) {
 	})
 }
 
-// TestPodLoopOutlivesAPIServer: while the API server refuses every write the pod runs on, and its end is reported
-// when the API server is back.
+// TestPodLoopOutlivesAPIServer: while the API server refuses every write the pod runs on, and its
+// end is reported when the API server is back.
 func TestPodLoopOutlivesAPIServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())

@@ -15,9 +15,10 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// PodPorts finds a pod that runs and returns what connects to its ports. These are the TCP ports that its spec names, as guests
-// are given no others: what else listens there, such as a program of the machine that listens at every address, is no part of
-// the pod. The error is an apierrors.APIStatus.
+// PodPorts finds a pod that runs and returns what connects to its ports. These are the TCP ports
+// that its spec names, as guests are given no others: what else listens there, such as a program of
+// the machine that listens at every address, is no part of the pod. The error is an
+// apierrors.APIStatus.
 func (m *Manager) PodPorts(namespace, pod, uid string) (func(ctx context.Context, port uint16) (net.Conn, error), error) {
 	w, view := m.find(namespace, pod)
 	if w == nil || uid != "" && view.pod.UID != types.UID(uid) {
@@ -41,7 +42,7 @@ func (m *Manager) PodPorts(namespace, pod, uid string) (func(ctx context.Context
 	}, nil
 }
 
-// alive says whether a container of the pod runs.
+// alive reports whether a container of the pod runs.
 func (v *view) alive() bool { return len(v.running().Spec.Containers) > 0 }
 
 // ports are the TCP ports of the containers that run, and where the pod listens for them.

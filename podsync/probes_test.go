@@ -94,8 +94,8 @@ func TestExecProbe(t *testing.T) {
 	})
 }
 
-// TestExecProbeTimesOut: a command that does not end is killed and has failed; one whose container ends is killed and says
-// nothing.
+// TestExecProbeTimesOut: a command that does not end is killed and has failed; one whose container
+// ends is killed and says nothing.
 func TestExecProbeTimesOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pod := testpod.New(corev1.RestartPolicyAlways, "a")

@@ -21,8 +21,8 @@ func (*unfit) Lookup(context.Context, string, registry.Keys) (registry.Module, b
 	return registry.Module{}, false, errors.New("unpacking the image: layer 1 of 1: broken")
 }
 
-// TestImageOnDiskIsUnfit: an image that is here and cannot be unpacked is as one that cannot be pulled, but for who would pull it
-// anyway.
+// TestImageOnDiskIsUnfit: an image that is here and cannot be unpacked is as one that cannot be
+// pulled, but for who would pull it anyway.
 func TestImageOnDiskIsUnfit(t *testing.T) {
 	for policy, runs := range map[corev1.PullPolicy]bool{corev1.PullAlways: true, corev1.PullIfNotPresent: false, corev1.PullNever: false} {
 		synctest.Test(t, func(t *testing.T) {

@@ -14,7 +14,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// consumption is what a pod, or a container, takes of what the node is short of, and what it asked for.
+// consumption is what a pod, or a container, takes of what the node is short of, and what it asked
+// for.
 type consumption struct {
 	used, request int64
 	more          bool // it takes more, which could not be counted
@@ -31,9 +32,10 @@ type candidate struct {
 	containers map[string]consumption // empty: of what is short, containers have no part of their own
 }
 
-// rank sorts pods in the order in which they are evicted, as a kubelet does: those first that take more than they asked for, then
-// those of less priority, then those that take the most beyond what they asked for. Before all of these come pods that have made what
-// cannot be counted. Threads are not counted by pods.
+// rank sorts pods in the order in which they are evicted, as a kubelet does: those first that take
+// more than they asked for, then those of less priority, then those that take the most beyond what
+// they asked for. Before all of these come pods that have made what cannot be counted. Threads are
+// not counted by pods.
 func rank(signal node.Signal, pods []candidate) {
 	priority := func(c candidate) int32 { return scheduling.PodPriority(c.pod) }
 	exceeds := func(c candidate) int {

@@ -93,7 +93,8 @@ func TestReport(t *testing.T) {
 	}
 }
 
-// TestReportOfAStartingPodWaits: that containers are being made is said once it takes long, and anything else at once.
+// TestReportOfAStartingPodWaits: that containers are being made is said once it takes long, and
+// anything else at once.
 func TestReportOfAStartingPodWaits(t *testing.T) {
 	waiting := func(reason string) corev1.PodStatus {
 		return corev1.PodStatus{Phase: corev1.PodPending, ContainerStatuses: []corev1.ContainerStatus{

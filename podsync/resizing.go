@@ -27,7 +27,8 @@ func (w *podActions) weigh(a life.Weigh) life.Weighed {
 	return life.Weighed{Pod: a.Pod, No: no}
 }
 
-// makeRoom counts a pod with the resources that it is to have, if the node has room for it beside the others. It says why not.
+// makeRoom counts a pod with the resources that it is to have, if the node has room for it beside
+// the others. It says why not.
 func (m *Manager) makeRoom(w *podActions, pod *corev1.Pod) *life.Refusal {
 	m.admissions.mu.Lock()
 	defer m.admissions.mu.Unlock()

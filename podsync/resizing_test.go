@@ -15,8 +15,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// TestResizedGuest: a guest is told of its limits as it runs, and commands beside it have them, too; what does not fit is
-// refused in the words of a kubelet, and counts for nobody.
+// TestResizedGuest: a guest is told of its limits as it runs, and commands beside it have them,
+// too; what does not fit is refused in the words of a kubelet, and counts for nobody.
 func TestResizedGuest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pod := testpod.New(corev1.RestartPolicyAlways, "a")

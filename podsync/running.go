@@ -7,8 +7,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// RunningPods returns the pods that have guests which run now, in no order, each with nothing but its names, its UID and
-// those containers' names and images.
+// RunningPods returns the pods that have guests which run now, in no order, each with nothing but
+// its names, its UID and those containers' names and images.
 func (m *Manager) RunningPods() []*corev1.Pod {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -15,21 +15,23 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// adoption is what a pod loop takes over besides the state: runs of its pod that an earlier agent started.
+// adoption is what a pod loop takes over besides the state: runs of its pod that an earlier agent
+// started.
 type adoption struct {
 	running map[string]runtime.Process // by container: they go on
 	ended   []untoldRun                // the state has their exits, the API server may not
 	strays  []runtime.Process          // not in the state: to be stopped and forgotten
 }
 
-// untoldRun is a run that has ended and whose exit the engine still keeps: were this agent to end now, the next one
-// would ask the engine for it.
+// untoldRun is a run that has ended and whose exit the engine still keeps: were this agent to end
+// now, the next one would ask the engine for it.
 type untoldRun struct {
 	life.EndedRun
 	process runtime.Process
 }
 
-// takeUp makes the state of a pod from its object, from what is noted of it on disk, and from the runs that the engine has.
+// takeUp makes the state of a pod from its object, from what is noted of it on disk, and from the
+// runs that the engine has.
 func takeUp(pod *corev1.Pod, dirs podfiles.Pod, runs []runtime.Run, now time.Time) (*life.Pod, adoption) {
 	processes := map[string]runtime.Process{}
 	for _, r := range runs {
@@ -81,7 +83,8 @@ func closed(done <-chan struct{}) bool {
 	}
 }
 
-// discard stops runs, and forgets each once it has ended. It gives up, and returns false, when stopping is closed.
+// discard stops runs, and forgets each once it has ended. It gives up, and returns false, when
+// stopping is closed.
 func discard(strays []runtime.Process, stopping <-chan struct{}) bool {
 	for _, process := range strays {
 		process.Stop(0)
@@ -124,7 +127,8 @@ func (w *podActions) awaitStrays(ctx context.Context) error {
 	}
 }
 
-// forgetTold has the engine forget the exits that the API server knows, and all of a pod that is not there any more.
+// forgetTold has the engine forget the exits that the API server knows, and all of a pod that is
+// not there any more.
 func (w *podLoop) forgetTold() {
 	deleted := w.state.Vanished() || w.report.missing || w.state.Stage() == life.Absent
 	w.ended = slices.DeleteFunc(w.ended, func(r untoldRun) bool {

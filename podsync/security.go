@@ -16,9 +16,10 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry"
 )
 
-// What a pod asks of the host's kernel falls into three: what a guest has anyway or has no use for is accepted and changes
-// nothing (docs/configure-pods.md lists it), what would only be an attempt is refused in the words of a kubelet (refuseKernel),
-// and what bounds a container is checked when it starts (checkSecurity).
+// What a pod asks of the host's kernel falls into three: what a guest has anyway or has no use for
+// is accepted and changes nothing (docs/configure-pods.md lists it), what would only be an attempt
+// is refused in the words of a kubelet (refuseKernel), and what bounds a container is checked when
+// it starts (checkSecurity).
 
 // Reasons of a kubelet for pods that it does not take.
 const (
@@ -28,8 +29,8 @@ const (
 	reasonGroupsUnsupported = "SupplementalGroupsPolicyNotSupported"
 )
 
-// safeSysctls are those that a kubelet allows every pod: they concern nobody outside of it. A guest has no kernel of its
-// own for which they could be set, so they change nothing.
+// safeSysctls are those that a kubelet allows every pod: they concern only the pod. A guest has no
+// kernel of its own for which they could be set, so they change nothing.
 var safeSysctls = []string{
 	"kernel.shm_rmid_forced",
 	"net.ipv4.ip_local_port_range",
@@ -63,7 +64,8 @@ func refuseSysctls(pod *corev1.Pod) *life.Refusal {
 	return nil
 }
 
-// refuseGroupsPolicy: a node whose status does not say that it keeps supplementary groups apart takes no pod that insists on it.
+// refuseGroupsPolicy: a node whose status does not say that it keeps supplementary groups apart
+// takes no pod that insists on it.
 func refuseGroupsPolicy(pod *corev1.Pod) *life.Refusal {
 	c := pod.Spec.SecurityContext
 	if c == nil || c.SupplementalGroupsPolicy == nil || *c.SupplementalGroupsPolicy != corev1.SupplementalGroupsPolicyStrict {
@@ -72,7 +74,8 @@ func refuseGroupsPolicy(pod *corev1.Pod) *life.Refusal {
 	return &life.Refusal{Reason: reasonGroupsUnsupported, Message: fmt.Sprintf("SupplementalGroupsPolicy=%s is not supported in this node", *c.SupplementalGroupsPolicy)}
 }
 
-// refuseKernel says whether a pod asks for what the kernel would have to do to its processes: guests are none.
+// refuseKernel says whether a pod asks for what the kernel would have to do to its processes:
+// guests are none.
 func refuseKernel(pod *corev1.Pod) *life.Refusal {
 	if profile := appArmorProfile(pod); profile != "" {
 		return &life.Refusal{Reason: reasonAppArmor, Message: fmt.Sprintf("Cannot enforce AppArmor: guests are not confined by profiles such as %q", profile)}
@@ -90,8 +93,8 @@ func refuseKernel(pod *corev1.Pod) *life.Refusal {
 	return nil
 }
 
-// appArmorProfile is a profile of the node's that some container of the pod is to be confined by, or empty. The runtime's
-// default, which WASI is here, needs none.
+// appArmorProfile is a profile of the node's that some container of the pod is to be confined by,
+// or empty. The runtime's default, which WASI is here, needs none.
 func appArmorProfile(pod *corev1.Pod) string {
 	named := func(p *corev1.AppArmorProfile) string {
 		if p == nil || p.Type != corev1.AppArmorProfileTypeLocalhost || p.LocalhostProfile == nil {
@@ -131,8 +134,8 @@ func imageUser(module registry.Module) string {
 	return module.Config.User
 }
 
-// checkSecurity says why a container must not run as its security context is. imageUser is whom its image is to run as: a
-// number or a name, a group may follow behind a colon.
+// checkSecurity says why a container must not run as its security context is. imageUser is whom its
+// image is to run as: a number or a name, a group may follow behind a colon.
 func checkSecurity(pod *corev1.Pod, c *corev1.Container, imageUser string) error {
 	own := c.SecurityContext
 	if own == nil {
@@ -160,7 +163,7 @@ func checkSecurity(pod *corev1.Pod, c *corev1.Container, imageUser string) error
 	name, _, _ := strings.Cut(imageUser, ":")
 	number, err := strconv.ParseInt(name, 10, 64)
 	switch {
-	case name == "" || err == nil && number == 0: // an image that names nobody is root's
+	case name == "" || err == nil && number == 0: // an image that names no user is root's
 		return fmt.Errorf("container has runAsNonRoot and image will run as root %s", where)
 	case err != nil:
 		return fmt.Errorf("container has runAsNonRoot and image has non-numeric user (%s), cannot verify user is non-root %s", name, where)

@@ -15,7 +15,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/informer"
 )
 
-// newServices makes the informer of the cluster's Services, of which containers are told in their environment.
+// newServices makes the informer of the cluster's Services, of which containers are told in their
+// environment.
 func newServices(client kubernetes.Interface, log *zap.Logger) *informer.Informer[*corev1.Service] {
 	services := client.CoreV1().Services(metav1.NamespaceAll)
 	source := informer.ListWatch[*corev1.Service]{

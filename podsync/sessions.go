@@ -15,16 +15,17 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// How many commands users may have running, and clients attached, at once: a command takes as much memory as the container
-// may. Probes and hooks do not count.
+// How many commands users may have running, and clients attached, at once: a command takes as much
+// memory as the container may. Probes and hooks do not count.
 const (
 	sessionsPerContainer = 32
 	sessionsPerNode      = 256
 )
 
-// Exec finds the run of a container and returns what runs a command beside it: a new instance of its module, with argv as its
-// arguments. It ends with the container's run at the latest, killed (exit code 137), and with ctx. Of the pods of that
-// name, uid means one where it is not empty. The error is an apierrors.APIStatus.
+// Exec finds the run of a container and returns what runs a command beside it: a new instance of
+// its module, with argv as its arguments. It ends with the container's run at the latest, killed
+// (exit code 137), and with ctx. Of the pods of that name, uid means one where it is not empty. The
+// error is an apierrors.APIStatus.
 func (m *Manager) Exec(namespace, pod, uid, container string, argv []string) (
 	func(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) (code int, err error), error,
 ) {
@@ -61,8 +62,8 @@ func (m *Manager) Exec(namespace, pod, uid, container string, argv []string) (
 	}, nil
 }
 
-// Attach finds the run of a container and returns what connects streams to it, until it ends or ctx does. The error is
-// as that of Exec.
+// Attach finds the run of a container and returns what connects streams to it, until it ends or ctx
+// does. The error is as that of Exec.
 func (m *Manager) Attach(namespace, pod, uid, container string) (
 	func(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) error, error,
 ) {
@@ -94,7 +95,8 @@ var errRunEnded = errors.New("the container has ended")
 // codeKilled is the exit code of a command that was killed, as a shell has it.
 const codeKilled = 137
 
-// runOf finds the run of a container that goes on. The error is an apierrors.APIStatus that tells the client what is wrong.
+// runOf finds the run of a container that goes on. The error is an apierrors.APIStatus that tells
+// the client what is wrong.
 func (m *Manager) runOf(namespace, pod, uid, container string) (*podLoop, containerRuns, error) {
 	w, view := m.find(namespace, pod)
 	if w == nil || uid != "" && view.pod.UID != types.UID(uid) {

@@ -7,7 +7,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// allSpent is what a pod's runs have used that have ended, for what this agent or an earlier one knows of them.
+// allSpent is what a pod's runs have used that have ended, for what this agent or an earlier one
+// knows of them.
 func (w *podLoop) allSpent() podfiles.Use {
 	var sum podfiles.Use
 	for _, s := range w.spent {
@@ -32,7 +33,7 @@ func (w *podLoop) restoreSpent() {
 	}
 }
 
-// spend adds a run that has ended, and notes it before anybody forgets the run.
+// spend adds a run that has ended, and notes it before the run is forgotten.
 func (w *podActions) spend(before podfiles.Spent, container string, attempt int32, process runtime.Process) podfiles.Spent {
 	s := before.With(attempt, process.Stats())
 	if err := w.dirs.KeepSpent(container, s); err != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// TestWhatAPodHasUsedGoesOn: processor time and traffic of a pod count its runs that have ended, each once, whichever agent was
-// there or none.
+// TestWhatAPodHasUsedGoesOn: processor time and traffic of a pod count its runs that have ended,
+// each once, whichever agent was there or none.
 func TestWhatAPodHasUsedGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pod := testpod.New(corev1.RestartPolicyAlways, "a")
@@ -94,7 +94,8 @@ func TestFigureOfTheMomentOfAnEnd(t *testing.T) {
 	}
 }
 
-// TestARunThatNobodyWasToldOfCountsOnce: it is noted already, and the next agent finds it with the engine too.
+// TestARunThatNobodyWasToldOfCountsOnce: it is noted already, and the next agent finds it with the
+// engine too.
 func TestARunThatNobodyWasToldOfCountsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := startAgents(t, corev1.RestartPolicyNever, false)

@@ -22,8 +22,8 @@ import (
 
 // Disks says what directories take on disk. *volume.Meter is one.
 type Disks interface {
-	// Usage is what a directory took when it was looked at last, which is about to be again if that was long ago; not ok
-	// if it was not looked at yet.
+	// Usage is what a directory took when it was looked at last, which is about to be again if that
+	// was long ago; not ok if it was not looked at yet.
 	Usage(dir string) (taken filetree.Usage, ok bool)
 	// CaughtUp waits until all is looked at that Usage was asked for.
 	CaughtUp(ctx context.Context)
@@ -32,9 +32,9 @@ type Disks interface {
 // firstLook bounds how long PodStats waits for disks that were not looked at yet.
 const firstLook = time.Second
 
-// PodStats is what the pods use of which a container runs, by namespace and name: of processors, in all since the
-// containers' start, and of memory, and with disks also of disks. Containers that do not run, and those whose use is not
-// known yet, are left out.
+// PodStats is what the pods use of which a container runs, by namespace and name: of processors, in
+// all since the containers' start, and of memory, and with disks also of disks. Containers that do
+// not run, and those whose use is not known yet, are left out.
 func (m *Manager) PodStats(ctx context.Context, disks bool) []stats.PodStats {
 	used := m.Engine.Stats(ctx)
 	now := time.Now()
@@ -101,11 +101,12 @@ func (w *podLoop) stats(used map[string]runtime.Stats, now time.Time) (stats.Pod
 	return pod, len(pod.Containers) > 0
 }
 
-// podInterface is what the network interface of a pod is called where pods have one. Here there is none: what counts is what
-// guests' connections move.
+// podInterface is what the network interface of a pod is called where pods have one. Here there is
+// none: what counts is what guests' connections move.
 const podInterface = "eth0"
 
-// networkStats is nil for a pod at the node's address, as a kubelet tells nothing of a pod in the host's network.
+// networkStats is nil for a pod at the node's address, as a kubelet tells nothing of a pod in the
+// host's network.
 func networkStats(pod *corev1.Pod, moved runtime.Traffic, at metav1.Time) *stats.NetworkStats {
 	if pod.Status.PodIP == "" || pod.Status.PodIP == pod.Status.HostIP {
 		return nil
@@ -119,7 +120,8 @@ func networkStats(pod *corev1.Pod, moved runtime.Traffic, at metav1.Time) *stats
 	return &stats.NetworkStats{Time: at, InterfaceStats: one, Interfaces: []stats.InterfaceStats{one}}
 }
 
-// containerStats never says that a guest uses nothing: who reads it takes that for a container that is not there.
+// containerStats never says that a guest uses nothing: who reads it takes that for a container that
+// is not there.
 func containerStats(c *corev1.Container, used runtime.Stats, at metav1.Time) stats.ContainerStats {
 	processor, memory := uint64(max(used.CPU, time.Microsecond)), uint64(max(used.Memory, 1))
 	one := stats.ContainerStats{
@@ -195,7 +197,8 @@ func (l *diskLook) add(pod *stats.PodStats, w *podLoop) {
 	pod.EphemeralStorage = &own
 }
 
-// of is what a directory of the agent's takes of the file system that all of them are on; nil if that is not known yet.
+// of is what a directory of the agent's takes of the file system that all of them are on; nil if
+// that is not known yet.
 func (l *diskLook) of(dir string) *stats.FsStats {
 	taken, ok := l.disks.Usage(dir)
 	if !ok {
@@ -208,7 +211,8 @@ func (l *diskLook) of(dir string) *stats.FsStats {
 	return &fs
 }
 
-// wholeOf is how full the file system of a volume is that should be told by that; nil for other volumes.
+// wholeOf is how full the file system of a volume is that should be told by that; nil for other
+// volumes.
 func wholeOf(place volume.Place, now time.Time) *stats.FsStats {
 	if !place.Whole {
 		return nil

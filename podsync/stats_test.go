@@ -64,7 +64,8 @@ func observed(t *testing.T, h prometheus.Metric) float64 {
 	return m.GetHistogram().GetSampleSum()
 }
 
-// TestPodIsMeasured: the counters of a pod that is pulled at the second try, crashes, and is deleted.
+// TestPodIsMeasured: the counters of a pod that is pulled at the second try, crashes, and is
+// deleted.
 func TestPodIsMeasured(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pod := testpod.New(corev1.RestartPolicyAlways, "a")
@@ -117,7 +118,8 @@ func TestPodIsMeasured(t *testing.T) {
 	})
 }
 
-// TestStartIndicator: pulls and init containers are not the node's delay, and pods with other people's volumes are left out.
+// TestStartIndicator: pulls and init containers are not the node's delay, and pods with other
+// people's volumes are left out.
 func TestStartIndicator(t *testing.T) {
 	created := time.Unix(1_700_000_000, 0)
 	pod := testpod.New(corev1.RestartPolicyAlways, "a")
@@ -179,8 +181,8 @@ func (d *fakeDisks) Usage(dir string) (filetree.Usage, bool) {
 
 func (d *fakeDisks) CaughtUp(context.Context) { d.looked, d.waited = true, d.waited+1 }
 
-// TestPodStats: what runs is told of, never as nothing, and a pod's processor time does not go back when a container
-// is restarted.
+// TestPodStats: what runs is told of, never as nothing, and a pod's processor time does not go back
+// when a container is restarted.
 func TestPodStats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pod := testpod.New(corev1.RestartPolicyAlways, "a", "b")

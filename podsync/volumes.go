@@ -22,8 +22,9 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// What comes from the API server is looked at every refreshPeriod, and a little later so that pods do not all ask at
-// once. With the time for which objects are kept, a change is seen within a minute.
+// What comes from the API server is looked at every refreshPeriod, and a little later so that pods
+// do not all ask at once. With the time for which objects are kept, a change is seen within a
+// minute.
 const (
 	refreshPeriod = 30 * time.Second
 	refreshJitter = 5 * time.Second
@@ -62,7 +63,8 @@ func (w *podActions) setUpVolumes(ctx context.Context, pod *corev1.Pod) error {
 	return errors.Join(failed...)
 }
 
-// kept says whether a pod has a volume whose content may change, or something that may outgrow its limit.
+// kept reports whether a pod has a volume whose content may change, or something that may outgrow
+// its limit.
 func kept(pod *corev1.Pod) bool {
 	if _, limited := podfiles.StorageLimit(pod); limited {
 		return true
@@ -75,7 +77,8 @@ func kept(pod *corev1.Pod) bool {
 	return false
 }
 
-// keepVolumes keeps the pod's volumes up to date, and looks at what they hold, until ctx ends or the pod has.
+// keepVolumes keeps the pod's volumes up to date, and looks at what they hold, until ctx ends or
+// the pod has.
 func (w *podLoop) keepVolumes(ctx context.Context) {
 	var rested time.Time // since when it may be looked at again what the pod has on disk
 	for {
@@ -104,8 +107,8 @@ func (w *podLoop) keepVolumes(ctx context.Context) {
 	}
 }
 
-// clearVolumes removes the files of a pod that has ended, once: its volumes, and its containers' root directories. Its folder stays
-// until it is deleted.
+// clearVolumes removes the files of a pod that has ended, once: its volumes, and its containers'
+// root directories. Its folder stays until it is deleted.
 func (w *podLoop) clearVolumes(ctx context.Context) {
 	if w.volumesCleared || w.state.Stage() != life.Terminal || len(w.processes) > 0 {
 		return
@@ -125,8 +128,8 @@ func (w *podLoop) clearVolumes(ctx context.Context) {
 	})
 }
 
-// mounts is what a run sees of files besides its root: the pod's own files, and its volumes, of which some show images. What a volume is mounted on is
-// the volume's.
+// mounts is what a run sees of files besides its root: the pod's own files, and its volumes, of
+// which some show images. What a volume is mounted on is the volume's.
 func (w *podActions) mounts(pod *corev1.Pod, c *corev1.Container, env []string, shown map[string]registry.Module) ([]runtime.Mount, error) {
 	images, err := foldersOf(shown)
 	if err != nil {
@@ -160,14 +163,15 @@ func (w *podActions) mounts(pod *corev1.Pod, c *corev1.Container, env []string, 
 	return mounts, nil
 }
 
-// Bounds of looking at what pods take on disk: how many are looked at at a time, and how long a pod is left alone after a look, in
-// times of what that took.
+// Bounds of looking at what pods take on disk: how many are looked at at a time, and how long a pod
+// is left alone after a look, in times of what that took.
 const (
 	parallelLooks = 2
 	looksApart    = 20
 )
 
-// outgrown says, in the kubelet's words, which of a pod's limits on the disk has been exceeded, or nothing; and how long the look took.
+// outgrown says, in the kubelet's words, which of a pod's limits on the disk has been exceeded, or
+// nothing; and how long the look took.
 func (w *podActions) outgrown(ctx context.Context, pod *corev1.Pod) (message string, took time.Duration) {
 	select {
 	case w.node.looks <- struct{}{}:

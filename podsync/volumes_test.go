@@ -15,7 +15,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// TestOwnMounts: a volume that a container mounts at one of the pod's own files is what it sees there.
+// TestOwnMounts: a volume that a container mounts at one of the pod's own files is what it sees
+// there.
 func TestOwnMounts(t *testing.T) {
 	pod := testpod.New(corev1.RestartPolicyAlways, "a")
 	hosts := filepath.Join(t.TempDir(), "hosts")
@@ -53,7 +54,8 @@ func TestOwnMounts(t *testing.T) {
 	}
 }
 
-// TestKept: a pod is looked at again and again where its volumes may change, or it may outgrow a limit.
+// TestKept: a pod is looked at again and again where its volumes may change, or it may outgrow a
+// limit.
 func TestKept(t *testing.T) {
 	pod := testpod.New(corev1.RestartPolicyAlways, "a", "b")
 	if kept(pod) {

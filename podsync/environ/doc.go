@@ -1,4 +1,5 @@
-// Package environ puts together what a container finds in its environment, and in the fields of itself that it may ask for.
+// Package environ puts together what a container finds in its environment, and in the fields of
+// itself that it may ask for.
 //
 //	environment.go  the variables, in the order in which they replace each other
 //	services.go     variables that tell of Services

@@ -87,9 +87,9 @@ func formatMap(m map[string]string) string {
 	return strings.Join(lines, "\n")
 }
 
-// Resource is a request or limit of one of the pod's containers, self unless ref names another, in units of ref's
-// divisor, rounded up. Where there is no limit, it is what the pod as a whole is limited to, or else what the node gives to
-// pods.
+// Resource is a request or limit of one of the pod's containers, self unless ref names another, in
+// units of ref's divisor, rounded up. Where there is no limit, it is what the pod as a whole is
+// limited to, or else what the node gives to pods.
 func Resource(pod *corev1.Pod, self *corev1.Container, ref *corev1.ResourceFieldSelector, allocatable corev1.ResourceList) (string, error) {
 	c := self
 	if ref.ContainerName != "" {

@@ -45,9 +45,10 @@ func (b *builder) file(ref *corev1.FileKeySelector) (value string, there bool, e
 	return value, there, nil
 }
 
-// envFileValue finds a variable in a file of lines NAME='VALUE', a small part of what a shell reads: the value stands in single quotes
-// and may go over several lines, # begins a comment where a name or the end of a line may be, and blanks before the
-// quotes make the value empty. The first of two variables of one name counts, and what follows it is not looked at.
+// envFileValue finds a variable in a file of lines NAME='VALUE', a small part of what a shell
+// reads: the value stands in single quotes and may go over several lines, # begins a comment where
+// a name or the end of a line may be, and blanks before the quotes make the value empty. The first
+// of two variables of one name counts, and what follows it is not looked at.
 func envFileValue(text, key string) (value string, found bool, err error) {
 	text = strings.ReplaceAll(text, "\r\n", "\n")
 	for number := 1; text != ""; number++ {

@@ -27,8 +27,9 @@ type Sources struct {
 	Allocatable corev1.ResourceList
 }
 
-// Of is a container's environment, each name once: the hostname, services, envFrom, and env in the order of the
-// spec. What comes later replaces what came before; a value in env may refer to all of them but the hostname.
+// Of is a container's environment, each name once: the hostname, services, envFrom, and env in the
+// order of the spec. What comes later replaces what came before; a value in env may refer to all of
+// them but the hostname.
 func Of(ctx context.Context, pod *corev1.Pod, c *corev1.Container, from Sources) ([]corev1.EnvVar, error) {
 	b := builder{pod: pod, container: c, from: from}
 	for _, s := range from.Services {

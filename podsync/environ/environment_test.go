@@ -145,7 +145,8 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
-// TestOptionalIsNotUnreadable: what cannot be read may be there, so the container waits even if it is optional.
+// TestOptionalIsNotUnreadable: what cannot be read may be there, so the container waits even if it
+// is optional.
 func TestOptionalIsNotUnreadable(t *testing.T) {
 	pod := testpod.New(corev1.RestartPolicyAlways, "a")
 	pod.Spec.Containers[0].EnvFrom = []corev1.EnvFromSource{allOfConfigMap("cm", "", true)}

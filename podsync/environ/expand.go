@@ -7,8 +7,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// Expand replaces $(NAME) by the variable's value. $$ stands for one $, so that $$(NAME) is left as $(NAME); a
-// reference to an unknown variable stays as it is.
+// Expand replaces $(NAME) by the variable's value. $$ stands for one $, so that $$(NAME) is left as
+// $(NAME); a reference to an unknown variable stays as it is.
 func Expand(text string, env []corev1.EnvVar) string {
 	return expandBy(text, func(name string) (string, bool) { return lookup(env, name) })
 }

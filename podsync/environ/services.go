@@ -10,8 +10,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Linked picks the Services that a container of a namespace is told of: those of the namespace if links, and the API
-// server's in any case, unless the first have one of that name.
+// Linked picks the Services that a container of a namespace is told of: those of the namespace if
+// links, and the API server's in any case, unless the first have one of that name.
 func Linked(all []*corev1.Service, namespace string, links bool) []*corev1.Service {
 	named := map[string]*corev1.Service{}
 	for _, s := range all {

@@ -1,4 +1,5 @@
-// Package events has the words of the events that are recorded of pods: those of the kubelet, which users and tools know.
+// Package events has the words of the events that are recorded of pods: those of the kubelet, which
+// users and tools know.
 package events
 
 import (

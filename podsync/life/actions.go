@@ -8,15 +8,15 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/events"
 )
 
-// Action is what the machine asks for. Each is carried out without holding up the pod loop. An action with a result gives the
-// machine an input in return, which is named with it.
+// Action is what the machine asks for. Each is carried out without holding up the pod loop. An
+// action with a result gives the machine an input in return, which is named with it.
 type Action interface{ action() }
 
 type (
 	// Prepare makes the pod's folders and looks up its RuntimeClass. Result: Prepared.
 	Prepare struct{}
-	// Pull makes sure that a container's module is on disk, and the images of the volumes that it mounts, as the pull policies
-	// say. Result: Pulled.
+	// Pull makes sure that a container's module is on disk, and the images of the volumes that it
+	// mounts, as the pull policies say. Result: Pulled.
 	Pull struct{ Container *corev1.Container }
 	// Start runs a container. Results: Started and, if it started, RunEnded.
 	Start struct {
@@ -30,7 +30,8 @@ type (
 	}
 	// GiveUp cancels pulls and starts that are under way.
 	GiveUp struct{}
-	// Remove deletes the object, if it is still there, and removes the pod's folders. Result: Removed.
+	// Remove deletes the object, if it is still there, and removes the pod's folders. Result:
+	// Removed.
 	Remove struct{ Object bool }
 	// Announce records an event on a container, or on the pod.
 	Announce struct {
@@ -49,7 +50,8 @@ type (
 		ID        string // of the run
 		Kind      HookKind
 	}
-	// Weigh asks whether the node has room for a pod as it is to be, which it then has. Result: Weighed.
+	// Weigh asks whether the node has room for a pod as it is to be, which it then has. Result:
+	// Weighed.
 	Weigh struct {
 		Pod    *corev1.Pod
 		Before PendingResize

@@ -2,8 +2,8 @@ package life
 
 import "time"
 
-// Back-off as the kubelet has it, for restarts and for pulls: the first restart is immediate, then 10 s doubling to
-// 300 s; forgotten by a container that ran for 10 minutes.
+// Back-off as the kubelet has it, for restarts and for pulls: the first restart is immediate, then
+// 10 s doubling to 300 s; forgotten by a container that ran for 10 minutes.
 const (
 	backOffFirst  = 10 * time.Second
 	backOffMax    = 300 * time.Second

@@ -27,12 +27,13 @@ const (
 	pulled step = "pulled"
 	// starting: the engine was asked for a run. Turns into running, ended or unset.
 	starting step = "starting"
-	// unset: what the container's spec asks for cannot be put together yet. Turns into starting, or into pulling where a volume
-	// shows an image.
+	// unset: what the container's spec asks for cannot be put together yet. Turns into starting, or
+	// into pulling where a volume shows an image.
 	unset step = "unset"
 	// running: the guest runs. Turns into ended.
 	running step = "running"
-	// ended: the last run ended. Stays, or turns into crashBackOff or pulling, as the restart policy says.
+	// ended: the last run ended. Stays, or turns into crashBackOff or pulling, as the restart
+	// policy says.
 	ended step = "ended"
 	// crashBackOff: waiting to run again. Turns into pulling.
 	crashBackOff step = "crashBackOff"

@@ -8,7 +8,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// decision is what is decided at one time: it moves the state along and collects what is to be done.
+// decision is what is decided at one time: it moves the state along and collects what is to be
+// done.
 type decision struct {
 	*Pod
 	now     time.Time
@@ -33,8 +34,9 @@ func (d *decision) due(t time.Time) bool {
 	return false
 }
 
-// Decide says what to do at now, and when to ask again if nothing happens. It moves the state along: an
-// action that it returns counts as under way. Asked twice at one time, it has nothing more to do.
+// Decide says what to do at now, and when to ask again if nothing happens. It moves the state
+// along: an action that it returns counts as under way. Asked twice at one time, it has nothing
+// more to do.
 func (s *Pod) Decide(now time.Time) ([]Action, time.Time) {
 	d := &decision{Pod: s, now: now}
 	if (s.stage == Active || s.stage == Closing || s.stage == Terminal) && !s.deadline.IsZero() {
@@ -95,7 +97,8 @@ func (d *decision) active() {
 	}
 }
 
-// passes reports whether the containers behind the one at i may start. A sidecar that was up once holds none of them back.
+// passes reports whether the containers behind the one at i may start. A sidecar that was up once
+// holds none of them back.
 func (s *Pod) passes(i int) bool {
 	c := s.containers[i]
 	switch {
@@ -185,8 +188,8 @@ func (d *decision) removing() {
 	}
 }
 
-// allEnded reports whether nothing of the pod is to run any more, but for sidecars. Where that is so before its time, the
-// pod's reason says why.
+// allEnded reports whether nothing of the pod is to run any more, but for sidecars. Where that is
+// so before its time, the pod's reason says why.
 func (s *Pod) allEnded() bool {
 	for _, c := range s.containers {
 		switch {
@@ -201,8 +204,8 @@ func (s *Pod) allEnded() bool {
 	return true
 }
 
-// How long the error of a pull is shown before the back-off is, and how soon a container whose spec could not be
-// put together is tried again.
+// How long the error of a pull is shown before the back-off is, and how soon a container whose spec
+// could not be put together is tried again.
 const (
 	pullErrorShown = 2 * time.Second
 	unsetRetry     = 10 * time.Second

@@ -17,8 +17,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// world plays the shell around decide: it remembers what is under way, and lets results and other events
-// happen in any order that a real shell could see.
+// world plays the shell around decide: it remembers what is under way, and lets results and other
+// events happen in any order that a real shell could see.
 type world struct {
 	t       testing.TB
 	state   *Pod
@@ -221,7 +221,8 @@ func (w *world) check(wake time.Time) {
 	}
 }
 
-// Addresses is what a pod that has been set up has: what it had before, or else an address of its own or the node's.
+// Addresses is what a pod that has been set up has: what it had before, or else an address of its
+// own or the node's.
 func (w *world) addresses(which byte) podspec.Addresses {
 	switch {
 	case w.state.addresses.Known:
@@ -392,9 +393,10 @@ func furnish(pod *corev1.Pod, kind byte) {
 	}
 }
 
-// FuzzPodLife plays random lives and checks what must hold in each: nothing starts once the pod is to end, a container is
-// busy with one thing at a time, a kill is never put off, a terminal phase is final, and a pod that is not
-// done has something under way or a time to wake up. All of it holds across agents that come and go.
+// FuzzPodLife plays random lives and checks what must hold in each: nothing starts once the pod is
+// to end, a container is busy with one thing at a time, a kill is never put off, a terminal phase
+// is final, and a pod that is not done has something under way or a time to wake up. All of it
+// holds across agents that come and go.
 func FuzzPodLife(f *testing.F) {
 	f.Add(byte(0), []byte{3, 0, 5, 0, 8, 0, 9, 0, 5, 0, 8, 0, 9, 16, 0, 100, 1, 3, 10, 1, 9, 0, 11, 1, 11, 1})
 	f.Add(byte(1), []byte{3, 0, 5, 0, 8, 0, 9, 0, 5, 1, 5, 2, 8, 1, 7, 2, 10, 2, 10, 1, 9, 1, 11, 0, 11, 1, 11, 3})

@@ -34,7 +34,8 @@ func describe(action Action) string {
 	}
 }
 
-// script drives a state by hand: each step is an event, the seconds since testpod.Epoch, and what is done about it.
+// script drives a state by hand: each step is an event, the seconds since testpod.Epoch, and what
+// is done about it.
 type script struct {
 	t     *testing.T
 	state *Pod
@@ -211,7 +212,8 @@ func TestSetupIsTriedAgain(t *testing.T) {
 	s.at(1.5, Prepared{}, "pull a")
 }
 
-// TestSetupIsHastened: what a pod waited for has come, and it waits no longer; also where a try was under way by then.
+// TestSetupIsHastened: what a pod waited for has come, and it waits no longer; also where a try was
+// under way by then.
 func TestSetupIsHastened(t *testing.T) {
 	s := newScript(t, corev1.RestartPolicyAlways, "a")
 	s.at(0, nil, "prepare")

@@ -1,8 +1,9 @@
-// Package life is the state machine of a pod. It says what to do next, and what the pod's status is. It reads no clock, no
-// disk and no network: time and all else that it knows is handed in, and what it wants is handed out as actions.
+// Package life is the state machine of a pod. It says what to do next, and what the pod's status
+// is. It reads no clock, no disk and no network: time and all else that it knows is handed in, and
+// what it wants is handed out as actions.
 //
-// The pod loop of podsync owns a Pod and uses it so: Apply takes in what happened, Decide says what to do and when to ask
-// again, Status says what the API server is to have.
+// The pod loop of podsync owns a Pod and uses it so: Apply takes in what happened, Decide says what
+// to do and when to ask again, Status says what the API server is to have.
 //
 //	pod.go         what is known of a pod, and its stages
 //	container.go   what is known of a container, and its steps
@@ -20,8 +21,9 @@
 //	task.go        what a pod does once, and tries again if it fails
 //	restore.go     a pod that an earlier agent began
 //
-// Promises. Nothing starts once a pod is to end. A container has at most one run at a time. A grace period only shrinks. A
-// terminal phase is final. Asked twice at one time, a Pod has nothing more to do. Objects are never changed. Each kind of
-// input has its own method that changes the state, so none is left unhandled; which actions there are is known here only, and the
-// pod loop logs an action that it cannot carry out as an error, and panics in tests.
+// Promises. Nothing starts once a pod is to end. A container has at most one run at a time. A grace
+// period only shrinks. A terminal phase is final. Asked twice at one time, a Pod has nothing more
+// to do. Objects are never changed. Each kind of input has its own method that changes the state,
+// so none is left unhandled; which actions there are is known here only, and the pod loop logs an
+// action that it cannot carry out as an error, and panics in tests.
 package life

@@ -8,7 +8,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 )
 
-// TestEphemeralContainer: it runs once beside the others, also of a pod that does not get on, and nothing waits for it or looks at it.
+// TestEphemeralContainer: it runs once beside the others, also of a pod that does not get on, and
+// nothing waits for it or looks at it.
 func TestEphemeralContainer(t *testing.T) {
 	s := newScript(t, corev1.RestartPolicyAlways, "init", "a")
 	s.at(0, nil, "prepare")

@@ -11,7 +11,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// TestEviction: a pod whose volume is overfull fails as a whole, at once, and what runs is stopped within a second.
+// TestEviction: a pod whose volume is overfull fails as a whole, at once, and what runs is stopped
+// within a second.
 func TestEviction(t *testing.T) {
 	pod := testpod.New(corev1.RestartPolicyAlways, "a")
 	s := newPod(pod, testpod.Epoch)

@@ -9,8 +9,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// Input is what the machine is told: what the API server says, and what came of an action. Each kind of input changes the state
-// by a method of its own, so there is none that nothing handles.
+// Input is what the machine is told: what the API server says, and what came of an action. Each
+// kind of input changes the state by a method of its own, so there is none that nothing handles.
 type Input interface {
 	apply(s *Pod, now time.Time)
 }
@@ -23,8 +23,8 @@ type (
 	Updated struct{ Pod *corev1.Pod }
 	// Vanished says that the object is not in the API server any more.
 	Vanished struct{}
-	// Prepared says that the pod's folders are there and its RuntimeClass is known, or why not: Refused where the node cannot take
-	// the pod, else Err.
+	// Prepared says that the pod's folders are there and its RuntimeClass is known, or why not:
+	// Refused where the node cannot take the pod, else Err.
 	Prepared struct {
 		Refused   *Refusal
 		Isolated  bool
@@ -35,9 +35,11 @@ type (
 	ClassChanged struct{}
 	// AddressesLost says that another pod has the addresses that this one had when it was restored.
 	AddressesLost struct{}
-	// Outgrown says that a volume of the pod has outgrown its limit, and the pod has to go; Message says which.
+	// Outgrown says that a volume of the pod has outgrown its limit, and the pod has to go; Message
+	// says which.
 	Outgrown struct{ Message string }
-	// Reclaimed says that the pod has to go because the node is under pressure; Message says what it is short of.
+	// Reclaimed says that the pod has to go because the node is under pressure; Message says what
+	// it is short of.
 	Reclaimed struct{ Message string }
 	// Pulled says that the module is on disk, or Reason and Err say why not.
 	Pulled struct {
@@ -48,8 +50,8 @@ type (
 		Reason    string
 		Err       error
 	}
-	// Started says that the guest runs under ID, or Err says why not. Reason is set where it is worth trying again
-	// whatever the restart policy.
+	// Started says that the guest runs under ID, or Err says why not. Reason is set where it is
+	// worth trying again whatever the restart policy.
 	Started struct {
 		Container string
 		ID        string

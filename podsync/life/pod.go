@@ -12,19 +12,20 @@ import (
 type Stage string
 
 const (
-	// Active: containers are run as the spec says. Turns into closing when all have ended and none will run again, or when
-	// the pod's time is up; into ending when the pod is to be deleted.
+	// Active: containers are run as the spec says. Turns into closing when all have ended and none
+	// will run again, or when the pod's time is up; into ending when the pod is to be deleted.
 	Active Stage = "active"
-	// Closing: nothing starts any more, and what still runs (sidecars, or all when the pod's time is up) is being
-	// stopped. Turns into terminal, or into ending when the pod is to be deleted.
+	// Closing: nothing starts any more, and what still runs (sidecars, or all when the pod's time
+	// is up) is being stopped. Turns into terminal, or into ending when the pod is to be deleted.
 	Closing Stage = "closing"
-	// Terminal: the phase is terminal and nothing will run. What an earlier agent left running is stopped. Turns into
-	// ending when the pod is to be deleted.
+	// Terminal: the phase is terminal and nothing will run. What an earlier agent left running is
+	// stopped. Turns into ending when the pod is to be deleted.
 	Terminal Stage = "terminal"
-	// Ending: the pod is to be deleted; nothing starts, what runs is being stopped. Turns into removing when
-	// nothing runs any more.
+	// Ending: the pod is to be deleted; nothing starts, what runs is being stopped. Turns into
+	// removing when nothing runs any more.
 	Ending Stage = "ending"
-	// Removing: the last status is reported, the object deleted, the pod's folders removed. Turns into absent.
+	// Removing: the last status is reported, the object deleted, the pod's folders removed. Turns
+	// into absent.
 	Removing Stage = "removing"
 	// Absent: object and folders are not there any more, and there is nothing left to do.
 	Absent Stage = "absent"
@@ -77,9 +78,9 @@ func newPod(pod *corev1.Pod, now time.Time) *Pod {
 	return s
 }
 
-// join takes up the containers that the state does not have yet. Once the pod is there these are ephemeral ones only, of
-// `kubectl debug` for instance: each runs once, beside the others and whatever their state, and counts neither for the pod's
-// phase nor for its readiness.
+// join takes up the containers that the state does not have yet. Once the pod is there these are
+// ephemeral ones only, of `kubectl debug` for instance: each runs once, beside the others and
+// whatever their state, and counts neither for the pod's phase nor for its readiness.
 func (s *Pod) join(pod *corev1.Pod) {
 	for _, c := range podspec.Containers(pod) {
 		if s.find(c.Name) == nil {
@@ -121,8 +122,8 @@ func (s *Pod) Addresses() podspec.Addresses { return s.addresses }
 // StartedAt is when this node took the pod up.
 func (s *Pod) StartedAt() time.Time { return s.startedAt }
 
-// SetReported takes in whether the API server has the pod's status. It reports whether that is news: then there may be
-// more to do.
+// SetReported takes in whether the API server has the pod's status. It reports whether that is
+// news: then there may be more to do.
 func (s *Pod) SetReported(is bool) (news bool) {
 	news = s.reported != is
 	s.reported = is

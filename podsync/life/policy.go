@@ -19,8 +19,8 @@ func (s *Pod) policy(c *container) corev1.RestartPolicy {
 	return s.pod.Spec.RestartPolicy
 }
 
-// staysEnded reports whether a container has ended and is not to run again. An init container that succeeded is not run again
-// whatever the policy, unless it is a sidecar.
+// staysEnded reports whether a container has ended and is not to run again. An init container that
+// succeeded is not run again whatever the policy, unless it is a sidecar.
 func (s *Pod) staysEnded(c *container) bool {
 	if c.step != ended || c.next != nil || c.again {
 		return false

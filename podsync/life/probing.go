@@ -49,7 +49,8 @@ type Probed struct {
 	Err       error
 }
 
-// probeSettles is how long a guest has at least, before the first probe, to come up: a probe that fails makes an event.
+// probeSettles is how long a guest has at least, before the first probe, to come up: a probe that
+// fails makes an event.
 const probeSettles = 200 * time.Millisecond
 
 // Defaults of a probe's numbers, which the API server fills in.
@@ -154,8 +155,9 @@ func (c *container) failedProbe() (ProbeKind, bool) {
 	return 0, false
 }
 
-// restoreProbes takes over what a status says of the run that goes on: it is as ready as it was until a probe finds
-// otherwise. The next probes are spread over their periods, or those of all pods would begin together with the agent.
+// restoreProbes takes over what a status says of the run that goes on: it is as ready as it was
+// until a probe finds otherwise. The next probes are spread over their periods, or those of all
+// pods would begin together with the agent.
 func (c *container) restoreProbes(status *corev1.ContainerStatus, uid string, now time.Time) {
 	c.postStart = complete
 	if status.Started != nil && *status.Started {

@@ -279,7 +279,8 @@ func TestReadinessGates(t *testing.T) {
 	}
 }
 
-// TestRestoredReadiness: an agent that begins neither takes a pod out of service nor asks all pods at once.
+// TestRestoredReadiness: an agent that begins neither takes a pod out of service nor asks all pods
+// at once.
 func TestRestoredReadiness(t *testing.T) {
 	yes := true
 	dues := map[time.Time]bool{}

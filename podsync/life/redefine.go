@@ -9,8 +9,9 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// redefine takes in that containers have another image by now. Besides its size, that is the one thing of a container that can
-// change. What runs is ended, whatever the restart policy, and runs again as it is written now.
+// redefine takes in that containers have another image by now. Besides its size, that is the one
+// thing of a container that can change. What runs is ended, whatever the restart policy, and runs
+// again as it is written now.
 func (s *Pod) redefine(pod *corev1.Pod) {
 	for _, c := range s.containers {
 		c.next = nil

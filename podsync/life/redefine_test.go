@@ -9,7 +9,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 )
 
-// TestNewImage: a container whose image changes is ended and started anew, whatever the restart policy and without a delay.
+// TestNewImage: a container whose image changes is ended and started anew, whatever the restart
+// policy and without a delay.
 func TestNewImage(t *testing.T) {
 	s := newScript(t, corev1.RestartPolicyNever, "a", "b")
 	s.at(0, nil, "prepare")

@@ -11,9 +11,10 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// Other requests and limits of a pod that runs. A container's spec has what it was given: the resources with which the pod
-// was taken, and later those that the node had room for. What the newest object asks for beyond that is weighed by the node; once
-// there is room, guests are resized as they run, or run again where their resize policy wants it.
+// Other requests and limits of a pod that runs. A container's spec has what it was given: the
+// resources with which the pod was taken, and later those that the node had room for. What the
+// newest object asks for beyond that is weighed by the node; once there is room, guests are resized
+// as they run, or run again where their resize policy wants it.
 type (
 	// Weighed is the node's answer: nothing, or why not.
 	Weighed struct {
@@ -119,7 +120,8 @@ func (r *resizing) hopeless(pod *corev1.Pod) bool {
 	return r.pending.of(pod) && r.pending.Reason == corev1.PodReasonInfeasible
 }
 
-// outgrown reports whether the newest object asks for other resources than its containers were given.
+// outgrown reports whether the newest object asks for other resources than its containers were
+// given.
 func (s *Pod) outgrown() bool {
 	return slices.ContainsFunc(s.containers, func(c *container) bool {
 		spec := podspec.Container(s.pod, c.spec.Name)
@@ -127,7 +129,8 @@ func (s *Pod) outgrown() bool {
 	})
 }
 
-// resizeContainer gives a guest that runs what its container was given, and reports whether it lacks that.
+// resizeContainer gives a guest that runs what its container was given, and reports whether it
+// lacks that.
 func (d *decision) resizeContainer(c *container) bool {
 	if c.step != running || !c.resizable() || sameSize(c.size.actual, c.spec.Resources) {
 		return false
@@ -144,7 +147,8 @@ func (d *decision) resizeContainer(c *container) bool {
 	return true
 }
 
-// restartsToResize reports whether a resource is another for which the container asks to be restarted.
+// restartsToResize reports whether a resource is another for which the container asks to be
+// restarted.
 func (c *container) restartsToResize() bool {
 	return slices.ContainsFunc(c.spec.ResizePolicy, func(p corev1.ContainerResizePolicy) bool {
 		if p.RestartPolicy != corev1.RestartContainer {
@@ -189,7 +193,8 @@ func (e Resized) apply(s *Pod, now time.Time) {
 	c.size.actual = e.To
 }
 
-// Given is the pod with the resources that its containers were given, which may be other than the newest object's.
+// Given is the pod with the resources that its containers were given, which may be other than the
+// newest object's.
 func (s *Pod) Given() *corev1.Pod {
 	if !s.outgrown() {
 		return s.pod
@@ -206,7 +211,8 @@ func (s *Pod) Given() *corev1.Pod {
 	return &pod
 }
 
-// restoreSize takes over the resources that a container had: those of its status, which an agent writes once they are so.
+// restoreSize takes over the resources that a container had: those of its status, which an agent
+// writes once they are so.
 func (c *container) restoreSize(status *corev1.ContainerStatus) {
 	if status.Resources != nil && c.resizable() {
 		c.spec = sized(c.spec, *status.Resources)

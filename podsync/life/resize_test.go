@@ -106,7 +106,8 @@ func TestResizeThatFails(t *testing.T) {
 	s.shows("given 50m, has 50m")
 }
 
-// TestResizeByRestart: a container that asks for it runs again, whatever its restart policy, and with no delay.
+// TestResizeByRestart: a container that asks for it runs again, whatever its restart policy, and
+// with no delay.
 func TestResizeByRestart(t *testing.T) {
 	s := sizedScript(t, corev1.ContainerResizePolicy{ResourceName: corev1.ResourceMemory, RestartPolicy: corev1.RestartContainer},
 		corev1.ContainerResizePolicy{ResourceName: corev1.ResourceCPU, RestartPolicy: corev1.NotRequired})
@@ -124,7 +125,8 @@ func TestResizeByRestart(t *testing.T) {
 	s.at(2, Weighed{only.Pod, nil}, "resize")
 }
 
-// TestResizeWhileItStarts: a container runs with the size that it was started with, until it is resized.
+// TestResizeWhileItStarts: a container runs with the size that it was started with, until it is
+// resized.
 func TestResizeWhileItStarts(t *testing.T) {
 	pod := testpod.New(corev1.RestartPolicyNever, "a")
 	pod.Spec.Containers[0].Resources = testpod.Size(10)

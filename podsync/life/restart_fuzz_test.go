@@ -11,7 +11,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// run begins a run of a container that is starting, in an engine that outlives agents, and returns its ID.
+// run begins a run of a container that is starting, in an engine that outlives agents, and returns
+// its ID.
 func (w *world) run(name string) string {
 	id := fmt.Sprintf("run%d", w.begun)
 	of := runtime.Origin{Pod: "u1", Container: name, Attempt: w.state.find(name).attempt + 1}
@@ -49,8 +50,8 @@ func (w *world) forget(id string) {
 	w.runs = slices.DeleteFunc(w.runs, func(r Remnant) bool { return r.ID == id })
 }
 
-// restart lets the agent end and another begin, which knows what the API server and the engine have. Bits of how say
-// what happens in between.
+// restart lets the agent end and another begin, which knows what the API server and the engine
+// have. Bits of how say what happens in between.
 func (w *world) restart(how byte) {
 	w.t.Helper()
 	w.trail = append(w.trail, fmt.Sprintf("%v restart %#x", w.now.Sub(testpod.Epoch), how))

@@ -9,7 +9,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// FeatureRestartAll is what the scheduler asks nodes for that are to have pods whose containers may all start over.
+// FeatureRestartAll is what the scheduler asks nodes for that are to have pods whose containers may
+// all start over.
 const FeatureRestartAll = "RestartAllContainersOnContainerExits"
 
 // Words of a pod whose containers all start over.
@@ -20,15 +21,16 @@ const (
 	restartAllMessage       = "container exited with restart policy rule"
 )
 
-// asksForAll reports whether all containers of the pod are to start over because of how this one ended, and have not yet.
+// asksForAll reports whether all containers of the pod are to start over because of how this one
+// ended, and have not yet.
 func (c *container) asksForAll() bool {
 	return c.step == ended && !c.startsOver && !c.failed && c.kind != podspec.Ephemeral &&
 		ruleFor(c.spec, c.exit.ExitCode) == corev1.ContainerRestartRuleActionRestartAllContainers
 }
 
-// restartAll has all containers start over, from the first init container on, once one asks for it: what runs is ended first,
-// the last ones first and without grace. It reports whether that is still under way. The container that asked waits for its
-// back-off, as one that is restarted alone does.
+// restartAll has all containers start over, from the first init container on, once one asks for it:
+// what runs is ended first, the last ones first and without grace. It reports whether that is still
+// under way. The container that asked waits for its back-off, as one that is restarted alone does.
 func (d *decision) restartAll() bool {
 	if d.restarting == "" {
 		i := slices.IndexFunc(d.containers, (*container).asksForAll)
@@ -58,8 +60,8 @@ func (d *decision) restartAll() bool {
 	return false
 }
 
-// startOver has a container begin as if it had not run yet. Of one that did not ask for it, the status says that this ended it,
-// also where it had ended by itself: else its end would count.
+// startOver has a container begin as if it had not run yet. Of one that did not ask for it, the
+// status says that this ended it, also where it had ended by itself: else its end would count.
 func (c *container) startOver(asked bool) {
 	c.startsOver = true
 	c.waiting = waitsForAll()
@@ -101,7 +103,7 @@ func mayRestartAll(pod *corev1.Pod) bool {
 	return false
 }
 
-// restartingCondition says whether all containers are being ended to start over.
+// restartingCondition reports whether all containers are being ended to start over.
 func (s statement) restartingCondition(status *corev1.PodStatus) corev1.PodCondition {
 	switch {
 	case status.Phase == corev1.PodSucceeded:

@@ -26,8 +26,8 @@ func (s script) condition(kind corev1.PodConditionType, want corev1.ConditionSta
 	}
 }
 
-// restartingAll is a pod that never restarts, with a sidecar, an init container and two others, of which the first has all
-// start over with code 3; all run.
+// restartingAll is a pod that never restarts, with a sidecar, an init container and two others, of
+// which the first has all start over with code 3; all run.
 func restartingAll(t *testing.T) script {
 	pod := testpod.New(corev1.RestartPolicyNever, "init-side", "init", "a", "b")
 	pod.Spec.InitContainers[0].RestartPolicy = ptr.To(corev1.ContainerRestartPolicyAlways)
@@ -115,7 +115,8 @@ func TestRestartAllContainers(t *testing.T) {
 	})
 }
 
-// TestRestartAllIsRestored: the next agent goes on where all containers wait to start over, and does not begin again.
+// TestRestartAllIsRestored: the next agent goes on where all containers wait to start over, and
+// does not begin again.
 func TestRestartAllIsRestored(t *testing.T) {
 	s := restartingAll(t)
 	s.at(10, exit("a", 3, 10), "event Killing", "stop b in 0s", "event Killing", "stop init-side in 0s")

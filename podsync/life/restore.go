@@ -44,8 +44,8 @@ type EndedRun struct {
 	Attempt   int32
 }
 
-// Told reports whether a pod's status has the exit of the run, or tells of a later run of the container: then this exit
-// is of the past, and no status will have it any more.
+// Told reports whether a pod's status has the exit of the run, or tells of a later run of the
+// container: then this exit is of the past, and no status will have it any more.
 func (r EndedRun) Told(pod *corev1.Pod) bool {
 	status := podspec.StatusOf(pod, r.Container)
 	if status == nil {
@@ -62,9 +62,10 @@ func (r EndedRun) Told(pod *corev1.Pod) bool {
 	return false
 }
 
-// Restore is the state of a pod as this agent finds it. What its status tells of an earlier agent's work goes on
-// from there, and so do the runs that the engine still has. A pod whose phase is terminal stays so. A run that goes
-// on is its container's. A run that the engine does not have any more has ended.
+// Restore is the state of a pod as this agent finds it. What its status tells of an earlier agent's
+// work goes on from there, and so do the runs that the engine still has. A pod whose phase is
+// terminal stays so. A run that goes on is its container's. A run that the engine does not have any
+// more has ended.
 func Restore(pod *corev1.Pod, left Remains, now time.Time) (*Pod, Adopted) {
 	s := newPod(pod, now)
 	s.reason, s.message = pod.Status.Reason, pod.Status.Message
@@ -149,8 +150,8 @@ func (c *container) restore(status *corev1.ContainerStatus) {
 	}
 }
 
-// adopt lets the containers go on with the runs that the engine has. A container keeps the newest of its runs; one
-// that no container keeps is a stray.
+// adopt lets the containers go on with the runs that the engine has. A container keeps the newest
+// of its runs; one that no container keeps is a stray.
 func (s *Pod) adopt(runs []Remnant, now time.Time) Adopted {
 	a := Adopted{Running: map[string]string{}}
 	runs = slices.Clone(runs)
@@ -198,8 +199,8 @@ func (c *container) supersede(r Remnant) {
 	c.probes, c.postStart, c.startsOver = [probeKinds]probeState{}, complete, false
 }
 
-// restoreUntold takes in a run of which there is nothing but a log: attempt is that of the newest log. It began
-// when no status could be written any more, and how it ended is not known.
+// restoreUntold takes in a run of which there is nothing but a log: attempt is that of the newest
+// log. It began when no status could be written any more, and how it ended is not known.
 func (c *container) restoreUntold(attempt int32, now time.Time) {
 	if c.step == running || attempt <= c.attempt {
 		return

@@ -13,8 +13,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// Words of a container's state that users and tools read; the contract of a kubelet, and of Krustlet
-// where it says so.
+// Words of a container's state that users and tools read; the contract of a kubelet, and of
+// Krustlet where it says so.
 const (
 	ReasonContainerCreating  = "ContainerCreating"
 	ReasonPodInitializing    = "PodInitializing"
@@ -27,7 +27,8 @@ const (
 	completedMessage = "Module run completed" // Krustlet's word for exit code 0
 	neverRanMessage  = "The container was not started before the pod was stopped"
 
-	// startFailedCode is the exit code of a run that could not be started, as container runtimes report it.
+	// startFailedCode is the exit code of a run that could not be started, as container runtimes
+	// report it.
 	startFailedCode = 128
 	killedCode      = 137
 
@@ -41,8 +42,9 @@ type statement struct {
 	now time.Time
 }
 
-// Status is the status that the pod has at now. was is the status that the API server has: what this node does
-// not own in it stays, and a condition that has not changed keeps its time of transition. host is the node's address.
+// Status is the status that the pod has at now. was is the status that the API server has: what
+// this node does not own in it stays, and a condition that has not changed keeps its time of
+// transition. host is the node's address.
 func (s *Pod) Status(was corev1.PodStatus, host netip.Addr, now time.Time) corev1.PodStatus {
 	return statement{s, now}.status(was, host)
 }
@@ -136,7 +138,8 @@ func (s *Pod) stopped() bool {
 	return s.stage == Removing || s.stage == Absent || s.stage == Terminal && s.verdict != none
 }
 
-// settlingStatus is the status of a container whose run does not count yet: what it was before that began.
+// settlingStatus is the status of a container whose run does not count yet: what it was before that
+// began.
 func (s statement) settlingStatus(c *container) corev1.ContainerStatus {
 	started := false
 	status := corev1.ContainerStatus{
@@ -164,8 +167,8 @@ func (s statement) waitingFor(c *container) *corev1.ContainerStateWaiting {
 	}
 }
 
-// mountStatuses says how a container's volumes are mounted. What is read-only is so in all that lies below it; the status says
-// so where that was asked for.
+// mountStatuses says how a container's volumes are mounted. What is read-only is so in all that
+// lies below it; the status says so where that was asked for.
 func mountStatuses(c *corev1.Container) []corev1.VolumeMountStatus {
 	var all []corev1.VolumeMountStatus
 	for _, m := range c.VolumeMounts {
@@ -189,7 +192,8 @@ func pullBackOffWaiting(image string, failed *corev1.ContainerStateWaiting) *cor
 	}
 }
 
-// crashWaiting is what a container shows that waits to run again: that it crashes, or why it cannot be started.
+// crashWaiting is what a container shows that waits to run again: that it crashes, or why it cannot
+// be started.
 func (c *container) crashWaiting(pod *corev1.Pod) *corev1.ContainerStateWaiting {
 	if c.failed {
 		return &corev1.ContainerStateWaiting{Reason: ReasonRunContainerError, Message: c.exit.Message}
@@ -204,8 +208,8 @@ func (c *container) crashWaiting(pod *corev1.Pod) *corev1.ContainerStateWaiting 
 	}
 }
 
-// phase follows the kubelet's rules: Pending until every init container succeeded and every container ran once;
-// then what the containers and the restart policy make of it.
+// phase follows the kubelet's rules: Pending until every init container succeeded and every
+// container ran once; then what the containers and the restart policy make of it.
 func (s statement) phase(was corev1.PodPhase, apps []corev1.ContainerStatus) corev1.PodPhase {
 	if podspec.Terminal(was) {
 		return was
@@ -303,7 +307,8 @@ func (s statement) containersReady(status *corev1.PodStatus) corev1.PodCondition
 		fmt.Sprintf("containers with unready status: [%s]", strings.Join(names, " ")))
 }
 
-// podReady adds to the containers' readiness what others have to say: the conditions that the pod's readiness gates name.
+// podReady adds to the containers' readiness what others have to say: the conditions that the pod's
+// readiness gates name.
 func (s statement) podReady(status *corev1.PodStatus) corev1.PodCondition {
 	ready := s.containersReady(status)
 	ready.Type = corev1.PodReady

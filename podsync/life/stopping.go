@@ -38,7 +38,8 @@ func HookOf(c *corev1.Container, k HookKind) *corev1.LifecycleHandler {
 	}
 }
 
-// overtime is what a guest gets whose grace period was used up while it waited for its hook, or for others to end.
+// overtime is what a guest gets whose grace period was used up while it waited for its hook, or for
+// others to end.
 const overtime = 2 * time.Second
 
 func (e HookEnded) apply(s *Pod, _ time.Time) {
@@ -54,7 +55,8 @@ func (e HookEnded) apply(s *Pod, _ time.Time) {
 	}
 }
 
-// settling reports whether the container's run does not count as running yet: its postStart hook goes on, or has failed.
+// settling reports whether the container's run does not count as running yet: its postStart hook
+// goes on, or has failed.
 func (c *container) settling() bool {
 	return c.step == running && (c.postStart == underWay || c.hookErr != nil)
 }
@@ -126,8 +128,8 @@ func (c *container) quit(d *decision, by time.Time, why events.Event) {
 	c.stop.by = by
 }
 
-// conclude takes a guest that is to end on its way there. Its preStop hook comes first, and then it waits for its turn; both
-// take their time from the grace period.
+// conclude takes a guest that is to end on its way there. Its preStop hook comes first, and then it
+// waits for its turn; both take their time from the grace period.
 func (c *container) conclude(d *decision, turn bool) {
 	if c.step != running || c.stop.by.IsZero() {
 		return
@@ -161,7 +163,8 @@ func (d *decision) stopAll(by time.Time) {
 	}
 }
 
-// needed reports whether a container runs that a sidecar outlives: all that come after it, and none of the init containers.
+// needed reports whether a container runs that a sidecar outlives: all that come after it, and none
+// of the init containers.
 func (s *Pod) needed(sidecar int) bool {
 	for _, c := range s.containers[sidecar+1:] {
 		if c.busy() && c.kind != podspec.Init {

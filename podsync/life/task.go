@@ -11,7 +11,8 @@ const (
 	complete
 )
 
-// Task is a thing to be done once, and again after a while if it fails. The zero value is still to be done.
+// Task is a thing to be done once, and again after a while if it fails. The zero value is still to
+// be done.
 type Task struct {
 	progress  progress
 	failures  int

@@ -88,12 +88,12 @@ func (d Pod) Log(container string, attempt int32) string {
 	return filepath.Join(d.logs, container, strconv.Itoa(int(attempt))+".log")
 }
 
-// logsKept is how many runs of a container keep their log: the last one and, for `kubectl logs --previous`, the
-// one before.
+// logsKept is how many runs of a container keep their log: the last one and, for `kubectl logs
+// --previous`, the one before.
 const logsKept = 2
 
-// MakeRun makes what one run of a container needs: a root directory of its own, and the folder of its log. What earlier
-// runs left is cleared away.
+// MakeRun makes what one run of a container needs: a root directory of its own, and the folder of
+// its log. What earlier runs left is cleared away.
 func (d Pod) MakeRun(ctx context.Context, c *corev1.Container, attempt int32, image string) (log string, mounts []runtime.Mount, err error) {
 	dir := d.Container(c.Name)
 	if err := volume.Remove(ctx, dir); err != nil {
@@ -145,7 +145,8 @@ func (d Pod) LastAttempt(container string) int32 {
 	return slices.Max(found)
 }
 
-// attempts are the runs that have a log in dir, which may not exist. One whose log was rotated may be there several times.
+// attempts are the runs that have a log in dir, which may not exist. One whose log was rotated may
+// be there several times.
 func attempts(dir string) ([]int32, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil && !os.IsNotExist(err) {
@@ -161,9 +162,9 @@ func attempts(dir string) ([]int32, error) {
 	return found, nil
 }
 
-// RemoveOrphans removes the folders of pods that known does not know: pods that were deleted while no
-// agent ran. Others may have logs where ours are, so those go by the pods' folders. It goes on past what it cannot
-// remove, and returns the first error.
+// RemoveOrphans removes the folders of pods that known does not know: pods that were deleted while
+// no agent ran. Others may have logs where ours are, so those go by the pods' folders. It goes on
+// past what it cannot remove, and returns the first error.
 func (l Layout) RemoveOrphans(ctx context.Context, known func(types.UID) bool) error {
 	pods, first := entriesOf(podsDir(l.Data))
 	logs, err := entriesOf(l.Logs)

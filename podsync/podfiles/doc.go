@@ -1,5 +1,5 @@
-// Package podfiles has the files of pods on the node's disk: folders, logs, notes for agents to come, and the files that each pod
-// has of its own.
+// Package podfiles has the files of pods on the node's disk: folders, logs, notes for agents to
+// come, and the files that each pod has of its own.
 //
 //	dirs.go        the folders of a pod, and of each run of its containers
 //	roots.go       the root directory of a run

@@ -10,7 +10,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// ImagesOnDisk are the IDs of the images that the pods below a data directory run or are shown, whether their agent runs or not.
+// ImagesOnDisk are the IDs of the images that the pods below a data directory run or are shown,
+// whether their agent runs or not.
 func ImagesOnDisk(dataDir string) ([]string, error) {
 	if _, err := os.Lstat(notesDir(dataDir)); errors.Is(err, fs.ErrNotExist) {
 		if pods, err := entriesOf(podsDir(dataDir)); err != nil || len(pods) > 0 {

@@ -41,8 +41,8 @@ func (d Pod) Spec(container, id string) (runtime.Spec, error) {
 	return spec, nil
 }
 
-// KeepShown notes which images a run is to be shown, before it begins: as long as it goes on they are in use, whatever their
-// references come to mean, and whichever agent is there.
+// KeepShown notes which images a run is to be shown, before it begins: as long as it goes on they
+// are in use, whatever their references come to mean, and whichever agent is there.
 func (d Pod) KeepShown(container string, ids []string) error {
 	if len(ids) == 0 {
 		return nil
@@ -53,7 +53,8 @@ func (d Pod) KeepShown(container string, ids []string) error {
 	return nil
 }
 
-// Shown are the IDs of the images that a pod's volumes show. The folder of notes may be a pattern, for several pods.
+// Shown are the IDs of the images that a pod's volumes show. The folder of notes may be a pattern,
+// for several pods.
 func (d Pod) Shown() ([]string, error) {
 	files, err := filepath.Glob(d.shownFile("*"))
 	if err != nil {
@@ -73,7 +74,8 @@ func (d Pod) Shown() ([]string, error) {
 	return used, nil
 }
 
-// Handler is what keepHandler was given last, or empty, also where that is damaged: the pod's RuntimeClass says it again.
+// Handler is what keepHandler was given last, or empty, also where that is damaged: the pod's
+// RuntimeClass says it again.
 func (d Pod) Handler() (string, error) {
 	handler, err := readState(d.HandlerFile())
 	if damaged := (*damagedError)(nil); errors.As(err, &damaged) {
@@ -85,7 +87,8 @@ func (d Pod) Handler() (string, error) {
 	return string(handler), nil
 }
 
-// KeepHandler notes the handler of the pod's RuntimeClass, for agents to come. They see all of it or nothing.
+// KeepHandler notes the handler of the pod's RuntimeClass, for agents to come. They see all of it
+// or nothing.
 func (d Pod) KeepHandler(handler string) error {
 	if err := writeWhole(d.HandlerFile(), handler); err != nil {
 		return fmt.Errorf("noting which handler the pod has: %w", err)
@@ -93,7 +96,8 @@ func (d Pod) KeepHandler(handler string) error {
 	return nil
 }
 
-// KeepAddresses notes where the pod is reached, for agents to come: its own addresses, or none for the node's.
+// KeepAddresses notes where the pod is reached, for agents to come: its own addresses, or none for
+// the node's.
 func (d Pod) KeepAddresses(p podspec.Addresses) error {
 	var lines strings.Builder
 	for _, a := range p.Own {
@@ -105,8 +109,8 @@ func (d Pod) KeepAddresses(p podspec.Addresses) error {
 	return nil
 }
 
-// Addresses are those that keepAddresses was given last. They are not known where nothing was noted, or nothing that can be read:
-// then the pod's status tells.
+// Addresses are those that keepAddresses was given last. They are not known where nothing was
+// noted, or nothing that can be read: then the pod's status tells.
 func (d Pod) Addresses() podspec.Addresses {
 	content, err := readState(d.addressesFile())
 	if err != nil {

@@ -14,14 +14,16 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
 )
 
-// Bounds of what a container may say of its end, in bytes: all of a pod's together, and what is taken from a log.
+// Bounds of what a container may say of its end, in bytes: all of a pod's together, and what is
+// taken from a log.
 const (
 	podMessageLimit = 12 << 10
 	logMessageLimit = 2 << 10
 	logMessageLines = 80
 )
 
-// WithLastWords adds to an exit what the guest has written to its termination log or, where its policy says so, to its log.
+// WithLastWords adds to an exit what the guest has written to its termination log or, where its
+// policy says so, to its log.
 func (d Pod) WithLastWords(c *corev1.Container, attempt int32, containers int, exit runtime.Exit) runtime.Exit {
 	words := readEnd(d.TerminationLog(c.Name), min(life.MessageLimit, podMessageLimit/max(1, containers)))
 	if words == "" && exit.Code != 0 && c.TerminationMessagePolicy == corev1.TerminationMessageFallbackToLogsOnError {

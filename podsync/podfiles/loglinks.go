@@ -10,14 +10,16 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// logLinks is a folder with a link to each log, named so that log shippers know whose it is without asking:
-// POD_NAMESPACE_CONTAINER-ID.log. Others may have links of theirs there. The zero value has no folder and makes none.
+// logLinks is a folder with a link to each log, named so that log shippers know whose it is without
+// asking: POD_NAMESPACE_CONTAINER-ID.log. Others may have links of theirs there. The zero value has
+// no folder and makes none.
 type logLinks struct{ dir string }
 
 // maxLinkName is the longest name of a file that common file systems take.
 const maxLinkName = 255
 
-// logLinkName is cut where it is too long, behind the names: a link without all of its ID is still found.
+// logLinkName is cut where it is too long, behind the names: a link without all of its ID is still
+// found.
 func logLinkName(pod *corev1.Pod, container, id string) string {
 	const suffix = ".log"
 	name := fmt.Sprintf("%s_%s_%s-%s", pod.Name, pod.Namespace, container, id)
@@ -40,7 +42,8 @@ func (l logLinks) make(pod *corev1.Pod, container, id, log string) error {
 	return nil
 }
 
-// remove removes the links to logs below the folder; those that lead somewhere stay where only is dangling.
+// remove removes the links to logs below the folder; those that lead somewhere stay where only is
+// dangling.
 func (l logLinks) remove(logs string, only linkState) error {
 	if l.dir == "" {
 		return nil

@@ -10,20 +10,22 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// What the agent notes of a pod, for agents to come, is not below pods/: a shared worker can write all that is there.
+// What the agent notes of a pod, for agents to come, is not below pods/: a shared worker can write
+// all that is there.
 func notesDir(dataDir string) string { return filepath.Join(dataDir, "notes") }
 
 func (d Pod) HandlerFile() string { return filepath.Join(d.notes, "handler") }
 
 func (d Pod) addressesFile() string { return filepath.Join(d.notes, "addresses") }
 
-// specFile is where the spec of a container's run is kept, for commands that are run beside it, by this agent or a later one. It
-// has the values of Secrets, as the run has.
+// specFile is where the spec of a container's run is kept, for commands that are run beside it, by
+// this agent or a later one. It has the values of Secrets, as the run has.
 func (d Pod) specFile(container string) string {
 	return filepath.Join(d.notes, "runs", container+".json")
 }
 
-// shownFile is where the IDs of the images are that the volumes of a container's run show, one a line.
+// shownFile is where the IDs of the images are that the volumes of a container's run show, one a
+// line.
 func (d Pod) shownFile(container string) string {
 	return filepath.Join(d.notes, "images", container)
 }
@@ -43,8 +45,9 @@ func (d Pod) clearNotes(container string) error {
 	return nil
 }
 
-// AdoptNotes moves the notes of an earlier agent to where they are now. Earlier agents had them in the pods' folders. Once
-// the new folder is there, nothing is taken from those folders: workers may have written it.
+// AdoptNotes moves the notes of an earlier agent to where they are now. Earlier agents had them in
+// the pods' folders. Once the new folder is there, nothing is taken from those folders: workers may
+// have written it.
 func AdoptNotes(dataDir string) error {
 	err := movePodNotes(dataDir)
 	if err != nil {

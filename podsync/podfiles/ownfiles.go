@@ -23,13 +23,13 @@ var ownFiles = []string{"hosts", "hostname", "resolv.conf"}
 func (d Pod) Volumes() string        { return filepath.Join(d.Dir, "volumes") }
 func (d Pod) Etc(name string) string { return filepath.Join(d.Dir, "etc", name) }
 
-// terminationLog is where a run of the container says why it ended.
+// TerminationLog is where a run of the container says why it ended.
 func (d Pod) TerminationLog(container string) string {
 	return filepath.Join(d.Container(container), "termination-log")
 }
 
-// MakeOwnFiles writes the pod's own files. Those that are there already are left: containers may write to them. It returns what
-// is to be told of them.
+// MakeOwnFiles writes the pod's own files. Those that are there already are left: containers may
+// write to them. It returns what is to be told of them.
 func (d Pod) MakeOwnFiles(pod *corev1.Pod, host HostFiles, addresses []netip.Addr) (warnings []events.Event, err error) {
 	for _, name := range ownFiles {
 		path := d.Etc(name)
@@ -61,7 +61,8 @@ func (d Pod) MakeOwnFiles(pod *corev1.Pod, host HostFiles, addresses []netip.Add
 	return warnings, nil
 }
 
-// OwnMounts shows a run the pod's own files, and the one in which it may say why it ended, which it makes.
+// OwnMounts shows a run the pod's own files, and the one in which it may say why it ended, which it
+// makes.
 func (d Pod) OwnMounts(pod *corev1.Pod, c *corev1.Container) ([]runtime.Mount, error) {
 	var mounts []runtime.Mount
 	show := func(host, guest string) error {
@@ -94,8 +95,8 @@ func terminationPath(c *corev1.Container) string {
 	return volume.GuestPath(c.TerminationMessagePath)
 }
 
-// HostFiles are what pods' own files are made from: those of the node, of which one that cannot be read is empty, and how
-// names are found.
+// HostFiles are what pods' own files are made from: those of the node, of which one that cannot be
+// read is empty, and how names are found.
 type HostFiles struct {
 	Etc string
 	DNS DNS

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxState is the largest file that an agent reads back of what one has noted, in bytes. A run's spec holds the values of
-// Secrets, which have 1 MiB each at most.
+// maxState is the largest file that an agent reads back of what one has noted, in bytes. A run's
+// spec holds the values of Secrets, which have 1 MiB each at most.
 const maxState = 64 << 20
 
 // damagedError is of a file of the agent's own that is not what an agent has written.
@@ -23,8 +23,9 @@ type damagedError struct {
 
 func (e *damagedError) Error() string { return e.path + " is damaged: " + e.how }
 
-// readState reads back a file that an agent has noted something in. Workers and the disk may have made something else of it:
-// only a regular file is read, of up to maxState bytes, and no link is followed.
+// readState reads back a file that an agent has noted something in. Workers and the disk may have
+// made something else of it: only a regular file is read, of up to maxState bytes, and no link is
+// followed.
 func readState(path string) ([]byte, error) {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	switch {
@@ -67,7 +68,7 @@ func writeWhole(path, text string) error {
 	if err := os.Remove(part); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	f, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) // never what somebody else has put there
+	f, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) // never what others have put there
 	if err != nil {
 		return err
 	}

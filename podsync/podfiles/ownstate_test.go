@@ -37,7 +37,8 @@ func sparse(path string, size int64) error {
 	return os.Truncate(path, size)
 }
 
-// TestDamagedSpec: what a container runs is in a file that may be damaged. One line says which file, and what to do.
+// TestDamagedSpec: what a container runs is in a file that may be damaged. One line says which
+// file, and what to do.
 //
 // docs/security.md: "A damaged file costs what is in it, and no pod."
 func TestDamagedSpec(t *testing.T) {
@@ -89,7 +90,8 @@ func checkDamage(t *testing.T, err error, parts ...string) {
 	}
 }
 
-// TestDamagedNotes: what else is noted of a pod may be damaged, and the pod goes on: with what the API server knows.
+// TestDamagedNotes: what else is noted of a pod may be damaged, and the pod goes on: with what the
+// API server knows.
 //
 // docs/security.md: "What the agent has noted for the next one (`DATA/notes`, hidden from workers) it reads back as if others had written it."
 func TestDamagedNotes(t *testing.T) {
@@ -123,7 +125,8 @@ func TestDamagedNotes(t *testing.T) {
 	}
 }
 
-// TestNotesAreWrittenWhole: what stands in the way of a file that is written is not followed, nor waited for.
+// TestNotesAreWrittenWhole: what stands in the way of a file that is written is not followed, nor
+// waited for.
 func TestNotesAreWrittenWhole(t *testing.T) {
 	for name, plant := range map[string]func(path string) error{
 		"a named pipe": func(p string) error { return syscall.Mkfifo(p, 0o600) },

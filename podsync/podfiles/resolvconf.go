@@ -50,8 +50,8 @@ func (dns DNS) resolvConf(pod *corev1.Pod) (text string, warnings []events.Event
 	return r.String(), warnings, nil
 }
 
-// resolver is what the pod's policy gives it; missing says that it wants the cluster's name servers, and that the node does not
-// know them.
+// resolver is what the pod's policy gives it; missing says that it wants the cluster's name
+// servers, and that the node does not know them.
 func (dns DNS) resolver(pod *corev1.Pod) (r resolver, missing bool, err error) {
 	policy := pod.Spec.DNSPolicy
 	if policy == corev1.DNSNone {
@@ -116,7 +116,8 @@ func parseResolvConf(text string) resolver {
 	return r
 }
 
-// add takes in what the pod asks for: more servers and domains, and options of which the pod's count.
+// add takes in what the pod asks for: more servers and domains, and options of which the pod's
+// count.
 func (r *resolver) add(c *corev1.PodDNSConfig) {
 	r.nameservers = union(r.nameservers, c.Nameservers)
 	r.searches = union(r.searches, c.Searches)

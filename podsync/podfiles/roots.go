@@ -16,9 +16,9 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// makeRoot makes what one run of a container sees as its root directory. With an image that has a root filesystem, which lies in a folder, it begins as
-// that, and what the run writes is its own; without, it is empty but for /tmp. One that may not be written to is the image's
-// itself.
+// makeRoot makes what one run of a container sees as its root directory. With an image that has a
+// root filesystem, which lies in a folder, it begins as that, and what the run writes is its own;
+// without, it is empty but for /tmp. One that may not be written to is the image's itself.
 func (d Pod) makeRoot(ctx context.Context, c *corev1.Container, image string) (runtime.Mount, error) {
 	m := runtime.Mount{Guest: "/", ReadOnly: c.SecurityContext != nil && ptr.Deref(c.SecurityContext.ReadOnlyRootFilesystem, false)}
 	var err error

@@ -89,8 +89,8 @@ func TestRootOfImage(t *testing.T) {
 	}
 }
 
-// TestRootsGo: the root directories of a pod go when it has ended, when it is removed, and when nobody knows it any more; the
-// image stays.
+// TestRootsGo: the root directories of a pod go when it has ended, when it is removed, and when
+// nobody knows it any more; the image stays.
 func TestRootsGo(t *testing.T) {
 	image := imageRoot(t)
 	for name, clear := range map[string]func(d Pod, data string, pod *corev1.Pod) error{

@@ -15,8 +15,9 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
 )
 
-// Outgrown looks at limits of ephemeral storage: what a container writes to its root directory and prints counts for its own, and
-// that and all on disk that goes with the pod for the pod's, which is the sum. With an error not all could be looked at.
+// Outgrown looks at limits of ephemeral storage: what a container writes to its root directory and
+// prints counts for its own, and that and all on disk that goes with the pod for the pod's, which
+// is the sum. With an error not all could be looked at.
 func (d Pod) Outgrown(ctx context.Context, pod *corev1.Pod) (string, error) {
 	limit, limited := StorageLimit(pod)
 	if !limited {
@@ -72,7 +73,8 @@ func (d Pod) Taken(ctx context.Context, pod *corev1.Pod) (OnDisk, error) {
 	return t, errors.Join(first, second)
 }
 
-// StorageLimit is what all containers of a pod may have on disk together, if any of them is limited.
+// StorageLimit is what all containers of a pod may have on disk together, if any of them is
+// limited.
 func StorageLimit(pod *corev1.Pod) (limit resource.Quantity, limited bool) {
 	limit, limited = resourcehelper.PodLimits(pod, resourcehelper.PodResourcesOptions{})[corev1.ResourceEphemeralStorage]
 	return limit, limited

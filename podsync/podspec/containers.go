@@ -20,8 +20,8 @@ const (
 // IsInit reports whether the pod's spec has the container among its init containers.
 func (k Kind) IsInit() bool { return k == Init || k == Sidecar }
 
-// Containers are all containers of a pod: init containers, the others, and ephemeral ones, each in the order of
-// the spec. They are the pod's own and must not be changed.
+// Containers are all containers of a pod: init containers, the others, and ephemeral ones, each in
+// the order of the spec. They are the pod's own and must not be changed.
 func Containers(pod *corev1.Pod) []*corev1.Container {
 	var all []*corev1.Container
 	for i := range pod.Spec.InitContainers {

@@ -6,7 +6,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// Addresses are the addresses of a pod: once they are known they stay for as long as the machine has them.
+// Addresses are the addresses of a pod: once they are known they stay for as long as the machine
+// has them.
 type Addresses struct {
 	Known bool
 	Own   []netip.Addr // empty: the node's

@@ -10,8 +10,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 )
 
-// TestSockets: a pod has listening sockets for its TCP ports, on the node's address only if it asks for them or is in the host's
-// network, where a port may be for another address.
+// TestSockets: a pod has listening sockets for its TCP ports, on the node's address only if it asks
+// for them or is in the host's network, where a port may be for another address.
 func TestSockets(t *testing.T) {
 	pod := testpod.New(corev1.RestartPolicyAlways, "a")
 	c := &pod.Spec.Containers[0]
