@@ -39,7 +39,9 @@ const (
 	crashBackOff step = "crashBackOff"
 )
 
-// container is all that is known of one container.
+// container is all that is known of one container. It has many methods, each of a few lines: the
+// files of this package are about what happens to a pod, and each asks the container its own
+// questions.
 type container struct {
 	spec *corev1.Container // of the run that goes on, or of the next
 	next *corev1.Container // what spec will be once nothing is under way; nil if nothing changed

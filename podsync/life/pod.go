@@ -42,7 +42,8 @@ const (
 	relieving verdict = "relieving" // it was evicted because the node was under pressure
 )
 
-// Pod is all that is known of one pod. Its pod loop owns it. No method reads a clock or does I/O.
+// Pod is all that is known of one pod. Twelve of its methods only show a field, so that no field is
+// changed from outside. Its pod loop owns it. No method reads a clock or does I/O.
 type Pod struct {
 	pod        *corev1.Pod // the newest from the API server
 	stage      Stage

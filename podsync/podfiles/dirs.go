@@ -18,7 +18,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
 )
 
-// Pod are a pod's folders below the data directory.
+// Pod are a pod's folders below the data directory. It has many methods as each file of a pod has
+// one that gives its path, one that writes it, and one that reads it.
 type Pod struct {
 	Dir   string // pods/UID: for the agent's user only
 	notes string // notes/UID: as above, and hidden from workers
