@@ -36,10 +36,15 @@ var floors = map[string]int{
 	"runtime/worker/confine":     1,
 	"runtime/worker/workerpb":    1,
 	"podsync/address":            1,
+	"podsync/environ":            2,
+	"podsync/events":             1,
 	"podsync/hostport":           1,
 	"podsync/informer":           1,
+	"podsync/life":               2,
 	"podsync/metrics":            1,
 	"podsync/objects":            1,
+	"podsync/podfiles":           3,
+	"podsync/podspec":            1,
 	"podsync/overlay":            2,
 	"podsync/probe":              1,
 	"podsync/volume":             2,
@@ -127,6 +132,43 @@ func TestImportsGoDownwards(t *testing.T) {
 				t.Errorf("%s (floor %d) imports %s (floor %d): imports go downwards only", from, floor(from), to, f)
 			}
 		}
+	}
+}
+
+// TestTheStateMachineIsPure: the state machine of pods, and what of ours it is made of, knows no system and no API server. That it
+// reads no clock is held by a linter (.golangci.yml).
+func TestTheStateMachineIsPure(t *testing.T) {
+	imports := map[string][]string{}
+	for _, p := range packages(t) {
+		imports[p.ImportPath] = p.Imports
+	}
+	impure := func(path string) bool {
+		for _, root := range []string{"os", "net", "syscall", "golang.org/x/sys", "k8s.io/client-go"} {
+			if path == root || strings.HasPrefix(path, root+"/") && path != "net/netip" {
+				return true
+			}
+		}
+		return false
+	}
+	seen := map[string]bool{}
+	var look func(path string)
+	look = func(path string) {
+		if seen[path] {
+			return
+		}
+		seen[path] = true
+		for _, to := range imports[path] {
+			if impure(to) {
+				t.Errorf("%s imports %s: the state machine of pods is pure", path, to)
+			}
+			if _, ours := room(to); ours {
+				look(to)
+			}
+		}
+	}
+	look(module + "/podsync/life")
+	if len(seen) < 3 {
+		t.Errorf("only %d packages were looked at: the state machine is not where this test looks for it", len(seen))
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -14,66 +16,135 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/environ"
+	"github.com/krustlet-go/krustlet-wasi/podsync/events"
+	"github.com/krustlet-go/krustlet-wasi/podsync/life"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podfiles"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/podsync/volume"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// started is startDone with the process, which the worker keeps and the state does not know.
+// podActions carries out what the state machine of one pod asks for. Its methods run beside the pod
+// loop, in goroutines of their own, and many of them at a time.
+type podActions struct {
+	node     *Manager
+	log      *zap.Logger
+	dirs     podfiles.Pod
+	volumes  *volume.Volumes // made by prepare; the pod loop has them kept up to date
+	adopted  bool            // an earlier agent has left something of the pod running
+	tasks    sync.WaitGroup  // goroutines that may still send a result
+	cleared  chan struct{}   // closed when no stray runs any more
+	cleaned  chan struct{}   // closed by clean when the pod has ended and its files are removed, or the pod loop ends
+	clean    func()
+	view     atomic.Pointer[view] // what others may see of the pod
+	requests corev1.ResourceList  // what the pod takes of the node (the Manager's lock guards it),
+	admitted atomic.Bool          // once the node has taken it
+}
+
+func newPodActions(node *Manager, pod *corev1.Pod, adopted bool) *podActions {
+	a := &podActions{
+		node:    node,
+		log:     node.Log.With(zap.String("namespace", pod.Namespace), zap.String("pod", pod.Name), zap.String("uid", string(pod.UID))),
+		dirs:    node.layout().Of(pod),
+		adopted: adopted,
+		cleared: make(chan struct{}),
+		cleaned: make(chan struct{}),
+	}
+	a.clean = sync.OnceFunc(func() { close(a.cleaned) })
+	a.volumes = node.newVolumes(a.dirs, a.log)
+	return a
+}
+
+// obtained is pulled with the modules, which the loop keeps and the state does not know.
+type obtained struct {
+	life.Pulled
+	images containerImages
+}
+
+// containerImages are the images that a container needs.
+type containerImages struct {
+	module registry.Module
+	shown  map[string]registry.Module // by the volumes that show them
+}
+
+// root is the folder of the image's root filesystem, or empty.
+func (i containerImages) root() string {
+	if i.module.Root == nil {
+		return ""
+	}
+	return i.module.Root.Dir
+}
+
+// shownIDs are the IDs of the images that volumes show.
+func (i containerImages) shownIDs() []string {
+	var ids []string
+	for _, image := range i.shown {
+		ids = append(ids, image.ImageID)
+	}
+	return ids
+}
+
+// started is the input of that name with the process, which the loop keeps and the state does not
+// know.
 type started struct {
-	startDone
+	life.Started
 	process runtime.Process
 }
 
 // perform carries out an action of decide. It does not block.
-func (w *worker) perform(ctx context.Context, action any) {
-	pod, starts, isolated, at := w.state.given(), w.starts, w.state.isolated, w.state.place
+func (w *podLoop) perform(ctx context.Context, action life.Action) {
+	pod, starts, isolated, at := w.state.Given(), w.starts, w.state.Isolated(), w.state.Addresses()
 	switch a := action.(type) {
-	case prepare:
+	case life.Prepare:
 		w.tasks.Go(func() { w.send(w.setUp(starts, pod, at)) })
-	case pull:
+	case life.Pull:
 		w.measures.pullBegins(time.Now())
-		w.tasks.Go(func() { w.send(w.pull(starts, pod, a.container)) })
-	case start:
-		w.tasks.Go(func() { w.send(w.start(starts, pod, isolated, reachOf(pod, at, w.node.Address), a)) })
-	case stop:
-		if process := w.processes[a.container]; process != nil {
-			process.Stop(a.grace)
+		w.tasks.Go(func() { w.send(w.pull(starts, pod, a.Container)) })
+	case life.Start:
+		images := w.images[a.Container.Name]
+		w.tasks.Go(func() { w.send(w.start(starts, pod, isolated, podspec.ReachOf(pod, at, w.node.Address), a, images)) })
+	case life.Stop:
+		if process := w.processes[a.Container]; process != nil {
+			process.Stop(a.Grace)
 		}
-	case ask:
-		if process := w.processes[a.container.Name]; process != nil {
-			w.tasks.Go(func() { w.send(w.ask(ctx, pod, process, a)) })
+	case life.Ask:
+		if process := w.processes[a.Container.Name]; process != nil {
+			w.tasks.Go(func() { w.send(commands{w.podActions}.ask(ctx, pod, process, a)) })
 		}
-	case hook:
-		if process := w.processes[a.container.Name]; process != nil {
+	case life.Hook:
+		if process := w.processes[a.Container.Name]; process != nil {
 			while := ctx
-			if a.kind == postStart {
+			if a.Kind == life.PostStart {
 				while = starts // a pod that is to end does not wait for it
 			}
-			w.tasks.Go(func() { w.send(w.hook(while, pod, process, a)) })
+			w.tasks.Go(func() { w.send(commands{w.podActions}.hook(while, pod, process, a)) })
 		}
-	case weigh:
+	case life.Weigh:
 		w.tasks.Go(func() { w.send(w.weigh(a)) })
-	case resize:
-		if process := w.processes[a.container.Name]; process != nil {
+	case life.Resize:
+		if process := w.processes[a.Container.Name]; process != nil {
 			w.tasks.Go(func() { w.send(w.resize(ctx, pod, process, a)) })
 		}
-	case giveUp:
+	case life.GiveUp:
 		w.giveUp()
-	case remove:
-		w.tasks.Go(func() { w.send(removed{w.remove(ctx, pod, a.object)}) })
-	case announce:
-		w.record(pod, a.container, a.event)
+	case life.Remove:
+		w.tasks.Go(func() { w.send(life.Removed{Err: w.remove(ctx, pod, a.Object)}) })
+	case life.Announce:
+		w.record(pod, a.Container, a.Event)
+	default:
+		w.log.DPanic("nothing carries out an action", zap.String("type", fmt.Sprintf("%T", action)))
 	}
 }
 
 // setUp is prepare, told of.
-func (w *worker) setUp(ctx context.Context, pod *corev1.Pod, before place) prepared {
+func (w *podActions) setUp(ctx context.Context, pod *corev1.Pod, before podspec.Addresses) life.Prepared {
 	ctx, span := w.trace(ctx, "pod.setup", nil)
 	result := w.prepare(ctx, pod, before)
-	endTrace(span, result.err)
+	endTrace(span, result.Err)
 	switch {
-	case result.err == nil && result.refused == nil:
+	case result.Err == nil && result.Refused == nil:
 		w.node.Metrics.StartedPods.Inc()
 	case ctx.Err() == nil:
 		w.node.Metrics.StartedPodErrors.Inc()
@@ -81,61 +152,61 @@ func (w *worker) setUp(ctx context.Context, pod *corev1.Pod, before place) prepa
 	return result
 }
 
-// prepare makes what the pod's containers share. What this node cannot give a pod is refused here, before
-// anything starts.
-func (w *worker) prepare(ctx context.Context, pod *corev1.Pod, before place) prepared {
-	fail := func(err error, as func(error) event) prepared {
+// prepare makes what the pod's containers share. What this node cannot give a pod is refused here,
+// before anything starts.
+func (w *podActions) prepare(ctx context.Context, pod *corev1.Pod, before podspec.Addresses) life.Prepared {
+	fail := func(err error, as func(error) events.Event) life.Prepared {
 		if ctx.Err() == nil {
 			w.log.Warn("the pod cannot be set up", zap.Error(err))
 			w.record(pod, nil, as(err))
 		}
-		return prepared{err: err}
+		return life.Prepared{Err: err}
 	}
 	no, err := w.node.admit(ctx, w, pod)
 	if err != nil {
-		return fail(err, eventSandboxFailed)
+		return fail(err, events.SandboxFailed)
 	}
 	if no != nil {
-		w.log.Warn("the node cannot take the pod", zap.String("reason", no.reason), zap.String("why", no.message))
-		w.record(pod, nil, event{corev1.EventTypeWarning, no.reason, no.message})
-		return prepared{refused: no}
+		w.log.Warn("the node cannot take the pod", zap.String("reason", no.Reason), zap.String("why", no.Message))
+		w.record(pod, nil, events.Warning(no.Reason, no.Message))
+		return life.Prepared{Refused: no}
 	}
 	if err := unsupported(pod); err != nil {
-		return fail(err, eventMountFailed)
+		return fail(err, events.MountFailed)
 	}
-	if err := w.dirs.make(); err != nil {
-		return fail(err, eventMountFailed)
+	if err := w.dirs.Make(); err != nil {
+		return fail(err, events.MountFailed)
 	}
 	if err := w.setUpVolumes(ctx, pod); err != nil {
-		return prepared{err: err}
+		return life.Prepared{Err: err}
 	}
-	at, err := w.place(ctx, pod, before)
+	at, err := w.giveAddresses(ctx, pod, before)
 	if err != nil {
-		return fail(err, eventSandboxFailed)
+		return fail(err, events.SandboxFailed)
 	}
-	warnings, err := w.dirs.makeOwnFiles(pod, hostFiles{"/etc", w.node.DNS}, reachOf(pod, at, w.node.Address).pod)
+	warnings, err := w.dirs.MakeOwnFiles(pod, podfiles.HostFiles{Etc: "/etc", DNS: w.node.DNS}, podspec.ReachOf(pod, at, w.node.Address).Pod)
 	if err != nil {
-		return fail(err, eventSandboxFailed)
+		return fail(err, events.SandboxFailed)
 	}
 	for _, warning := range warnings {
 		w.record(pod, nil, warning)
 	}
 	if err := w.awaitStrays(ctx); err != nil { // a container has one run at a time
-		return fail(err, eventSandboxFailed)
+		return fail(err, events.SandboxFailed)
 	}
 	if err := checkUserNamespace(pod); err != nil {
-		return fail(err, eventSandboxFailed)
+		return fail(err, events.SandboxFailed)
 	}
 	isolated, err := w.isolated(ctx, pod)
 	if err != nil {
-		return fail(err, eventSandboxFailed)
+		return fail(err, events.SandboxFailed)
 	}
 	if !w.adopted { // or else retakePorts does it
-		if err := w.openPorts(pod, reachOf(pod, at, w.node.Address)); err != nil {
-			return fail(err, eventSandboxFailed)
+		if err := w.openPorts(pod, podspec.ReachOf(pod, at, w.node.Address)); err != nil {
+			return fail(err, events.SandboxFailed)
 		}
 	}
-	return prepared{isolated: isolated, place: at}
+	return life.Prepared{Isolated: isolated, Addresses: at}
 }
 
 // Reasons for which a container waits when its image cannot be had.
@@ -145,41 +216,41 @@ const (
 	reasonInvalidImageName  = "InvalidImageName"
 )
 
-// pull looks up the images that a container needs, and asks registries for them, as their pull policies say: those of the volumes
-// that it mounts, and its own.
-func (w *worker) pull(ctx context.Context, pod *corev1.Pod, c *corev1.Container) pullDone {
+// pull looks up the images that a container needs, and asks registries for them, as their pull
+// policies say: those of the volumes that it mounts, and its own.
+func (w *podActions) pull(ctx context.Context, pod *corev1.Pod, c *corev1.Container) obtained {
 	keys := w.node.keysOf(ctx, w, pod)
-	done := pullDone{container: c.Name, shown: map[string]registry.Module{}}
+	got := containerImages{shown: map[string]registry.Module{}}
 	for _, need := range neededImages(pod, c) {
 		module, reason, err := w.obtain(ctx, pod, c, need, keys)
 		switch {
 		case err != nil && ctx.Err() != nil:
-			return pullDone{container: c.Name, err: fmt.Errorf("pull given up: %w", context.Canceled)}
+			return obtained{Pulled: life.Pulled{Container: c.Name, Err: fmt.Errorf("pull given up: %w", context.Canceled)}}
 		case err != nil:
-			w.record(pod, c, eventFailed(reason))
-			w.node.Metrics.ContainerErrors.WithLabelValues(kindOf(pod, c.Name), reason).Inc()
-			failed := pullDone{container: c.Name, reason: reason, err: err}
+			w.record(pod, c, events.Failed(reason))
+			w.node.Metrics.ContainerErrors.WithLabelValues(kindLabel(pod, c.Name), reason).Inc()
+			failed := life.Pulled{Container: c.Name, Reason: reason, Err: err}
 			if need.volume != "" {
-				failed.lacks = need.image
+				failed.Lacks = need.image
 			}
-			return failed
+			return obtained{Pulled: failed}
 		case need.volume != "":
-			done.shown[need.volume] = module
+			got.shown[need.volume] = module
 		default:
-			done.module = module
+			got.module = module
 		}
 	}
-	return done
+	return obtained{life.Pulled{Container: c.Name, ImageID: got.module.ImageID, Others: len(got.shown) > 0}, got}
 }
 
 // obtain is pull of one image. With an error comes the reason for which the container waits.
-func (w *worker) obtain(ctx context.Context, pod *corev1.Pod, c *corev1.Container, need neededImage, keys registry.Keys) (registry.Module, string, error) {
+func (w *podActions) obtain(ctx context.Context, pod *corev1.Pod, c *corev1.Container, need neededImage, keys registry.Keys) (registry.Module, string, error) {
 	image, lookup, pull := need.image, w.node.Images.Lookup, w.node.Images.PullToRun
 	on := c
 	if need.volume != "" { // a matter of the pod
 		lookup, pull, on = w.node.Images.LookupFiles, w.node.Images.PullFiles, nil
 	}
-	fail := func(reason string, err error, e event) (registry.Module, string, error) {
+	fail := func(reason string, err error, e events.Event) (registry.Module, string, error) {
 		if ctx.Err() == nil {
 			w.record(pod, on, e)
 		}
@@ -187,9 +258,9 @@ func (w *worker) obtain(ctx context.Context, pod *corev1.Pod, c *corev1.Containe
 	}
 	failed := func(err error) (registry.Module, string, error) {
 		if errors.Is(err, registry.ErrInvalidReference) {
-			return fail(reasonInvalidImageName, err, eventInvalidImage(image, err))
+			return fail(reasonInvalidImageName, err, events.InvalidImage(image, err))
 		}
-		return fail(reasonErrImagePull, err, eventPullFailed(image, err))
+		return fail(reasonErrImagePull, err, events.PullFailed(image, err))
 	}
 	if need.policy != corev1.PullAlways { // what is here may be another image than the registry's, and nothing to unpack
 		module, present, err := lookup(ctx, image, keys)
@@ -197,13 +268,13 @@ func (w *worker) obtain(ctx context.Context, pod *corev1.Pod, c *corev1.Containe
 		case err != nil:
 			return failed(err)
 		case present:
-			w.record(pod, on, eventPresent(image))
+			w.record(pod, on, events.Present(image))
 			return module, "", nil
 		case need.policy == corev1.PullNever:
-			return fail(reasonErrImageNeverPull, errors.New(neverPullMessage(image)), eventNeverPull(image))
+			return fail(reasonErrImageNeverPull, errors.New(events.NeverPullMessage(image)), events.NeverPull(image))
 		}
 	}
-	w.record(pod, on, eventPulling(image))
+	w.record(pod, on, events.Pulling(image))
 	began := time.Now()
 	pulling, span := w.trace(ctx, "image.pull", c)
 	got, err := pull(pulling, image, keys)
@@ -213,65 +284,65 @@ func (w *worker) obtain(ctx context.Context, pod *corev1.Pod, c *corev1.Containe
 		return failed(err)
 	}
 	w.node.Metrics.Pulled(got.Size, got.Took)
-	w.record(pod, on, eventPulled(image, got.Took, time.Since(began), got.Size))
+	w.record(pod, on, events.Pulled(image, got.Took, time.Since(began), got.Size))
 	return got.Module, "", nil
 }
 
-// Reasons for which a container waits when its run cannot be put together. The spec, or what it refers to, may
-// change, so it is tried again whatever the restart policy.
+// Reasons for which a container waits when its run cannot be put together. The spec, or what it
+// refers to, may change, so it is tried again whatever the restart policy.
 const (
 	reasonCreateContainerConfigError = "CreateContainerConfigError"
 	reasonCreateContainerError       = "CreateContainerError"
 )
 
 // start puts a run together and asks the engine for it.
-func (w *worker) start(ctx context.Context, pod *corev1.Pod, isolated bool, at reach, a start) started {
-	kind := kindOf(pod, a.container.Name)
+func (w *podActions) start(ctx context.Context, pod *corev1.Pod, isolated bool, at podspec.Reach, a life.Start, images containerImages) started {
+	kind := kindLabel(pod, a.Container.Name)
 	w.node.Metrics.StartedContainers.WithLabelValues(kind).Inc()
-	ctx, span := w.trace(ctx, "container.start", a.container)
-	result := w.startRun(ctx, pod, isolated, at, a)
-	endTrace(span, result.err)
-	if result.err != nil && ctx.Err() == nil {
-		w.node.Metrics.ContainerErrors.WithLabelValues(kind, cmp.Or(result.reason, reasonRunContainerError)).Inc()
+	ctx, span := w.trace(ctx, "container.start", a.Container)
+	result := w.startRun(ctx, pod, isolated, at, a, images)
+	endTrace(span, result.Err)
+	if result.Err != nil && ctx.Err() == nil {
+		w.node.Metrics.ContainerErrors.WithLabelValues(kind, cmp.Or(result.Reason, life.ReasonRunContainerError)).Inc()
 	}
 	return result
 }
 
-func (w *worker) startRun(ctx context.Context, pod *corev1.Pod, isolated bool, at reach, a start) started {
+func (w *podActions) startRun(ctx context.Context, pod *corev1.Pod, isolated bool, at podspec.Reach, a life.Start, images containerImages) started {
 	id := newID()
 	fail := func(reason string, err error) started {
 		if ctx.Err() != nil {
 			err = fmt.Errorf("start given up: %w", context.Canceled)
 		} else {
-			w.log.Warn("the container cannot be started", zap.String("container", a.container.Name), zap.Error(err))
-			w.record(pod, a.container, eventFailed(err.Error()))
+			w.log.Warn("the container cannot be started", zap.String("container", a.Container.Name), zap.Error(err))
+			w.record(pod, a.Container, events.Failed(err.Error()))
 		}
-		return started{startDone: startDone{container: a.container.Name, id: id, reason: reason, err: err}}
+		return started{Started: life.Started{Container: a.Container.Name, ID: id, Reason: reason, Err: err}}
 	}
-	spec, err := w.spec(ctx, pod, a.container, a.state.module, at)
+	spec, err := w.spec(ctx, pod, a.Container, images.module, at)
 	if err != nil {
 		return fail(reasonCreateContainerConfigError, err)
 	}
-	attempt := a.state.attempt + 1
+	attempt := a.Attempt
 	spec.ID, spec.Isolated = id, isolated
-	spec.Of = runtime.Origin{Pod: string(pod.UID), Container: a.container.Name, Attempt: attempt, ImageID: a.state.module.ImageID}
+	spec.Of = runtime.Origin{Pod: string(pod.UID), Container: a.Container.Name, Attempt: attempt, ImageID: images.module.ImageID}
 	spec.LogMaxSize, spec.LogMaxFiles = w.node.ContainerLogMaxSize, w.node.ContainerLogMaxFiles
-	spec.Listen, spec.ListenFree = sockets(pod, a.container, at), offers(pod, a.state.module, at)
+	spec.Listen, spec.ListenFree = podspec.Sockets(pod, a.Container, at), podspec.Offers(pod, exposedPorts(images.module), at)
 	spec.OutputRate = w.node.ContainerOutputRate
-	spec.Log, spec.Mounts, err = w.dirs.makeRun(ctx, a.container, attempt, a.state.module.Root)
+	spec.Log, spec.Mounts, err = w.dirs.MakeRun(ctx, a.Container, attempt, images.root())
 	if err != nil {
 		return fail(reasonCreateContainerError, err)
 	}
-	if err := w.dirs.links.make(pod, a.container.Name, id, spec.Log); err != nil {
-		w.log.Warn("log shippers will not find the container's log", zap.String("container", a.container.Name), zap.Error(err))
+	if err := w.dirs.LinkLog(pod, a.Container.Name, id, spec.Log); err != nil {
+		w.log.Warn("log shippers will not find the container's log", zap.String("container", a.Container.Name), zap.Error(err))
 	}
-	if a.state.ephemeral { // it may mount a volume that nothing else does, and that was not made
+	if podspec.KindOf(pod, a.Container.Name) == podspec.Ephemeral { // it may mount a volume that nothing else does, and that was not made
 		if err := w.setUpVolumes(ctx, pod); err != nil {
 			return fail(reasonCreateContainerError, err)
 		}
 	}
-	mounts, err := w.mounts(pod, a.container, spec.Env, a.state.shown)
-	w.countShown(a.container, a.state.shown, err)
+	mounts, err := w.mounts(pod, a.Container, spec.Env, images.shown)
+	w.countShown(a.Container, images.shown, err)
 	switch {
 	case errors.Is(err, volume.ErrImageMount):
 		return fail(reasonCreateContainerError, err)
@@ -279,13 +350,13 @@ func (w *worker) startRun(ctx context.Context, pod *corev1.Pod, isolated bool, a
 		return fail(reasonCreateContainerConfigError, err)
 	}
 	spec.Mounts = append(spec.Mounts, mounts...)
-	if err := w.dirs.keepShown(a.container.Name, a.state.shown); err != nil {
+	if err := w.dirs.KeepShown(a.Container.Name, images.shownIDs()); err != nil {
 		return fail(reasonCreateContainerError, err)
 	}
-	if err := w.dirs.keepSpec(a.container.Name, spec); err != nil {
+	if err := w.dirs.KeepSpec(a.Container.Name, spec); err != nil {
 		return fail(reasonCreateContainerError, err)
 	}
-	w.record(pod, a.container, eventCreated())
+	w.record(pod, a.Container, events.Created())
 	began := time.Now()
 	process, err := w.node.Engine.Start(ctx, spec, runtime.Streams{})
 	w.node.Metrics.Operation("start_container", began, err)
@@ -295,13 +366,13 @@ func (w *worker) startRun(ctx context.Context, pod *corev1.Pod, isolated bool, a
 	case err != nil:
 		return fail("", err)
 	}
-	w.record(pod, a.container, eventStarted())
-	w.log.Info("container started", zap.String("container", a.container.Name), zap.String("image", a.container.Image), zap.Int32("attempt", attempt))
-	return started{startDone{container: a.container.Name, id: id, at: time.Now()}, process}
+	w.record(pod, a.Container, events.Started())
+	w.log.Info("container started", zap.String("container", a.Container.Name), zap.String("image", a.Container.Image), zap.Int32("attempt", attempt))
+	return started{life.Started{Container: a.Container.Name, ID: id, At: time.Now()}, process}
 }
 
 // spec reads what a container's spec refers to, and says what the engine is to be told.
-func (w *worker) spec(ctx context.Context, pod *corev1.Pod, c *corev1.Container, module registry.Module, at reach) (runtime.Spec, error) {
+func (w *podActions) spec(ctx context.Context, pod *corev1.Pod, c *corev1.Container, module registry.Module, at podspec.Reach) (runtime.Spec, error) {
 	if err := checkSecurity(pod, c, imageUser(module)); err != nil {
 		return runtime.Spec{}, err
 	}
@@ -309,8 +380,8 @@ func (w *worker) spec(ctx context.Context, pod *corev1.Pod, c *corev1.Container,
 	if err != nil {
 		return runtime.Spec{}, err
 	}
-	env, err := environment(ctx, pod, c, surroundings{
-		objects: w.node.objects, files: w.volumes, services: services, reach: at, allocatable: w.node.Allocatable,
+	env, err := environ.Of(ctx, pod, c, environ.Sources{
+		Objects: w.node.objects, Files: w.volumes, Services: services, Reach: at, Allocatable: w.node.Allocatable,
 	})
 	if err != nil {
 		return runtime.Spec{}, err
@@ -318,13 +389,14 @@ func (w *worker) spec(ctx context.Context, pod *corev1.Pod, c *corev1.Container,
 	return containerSpec(pod, c, module, env)
 }
 
-// temporary says whether an engine's error is of the moment and not of the module: then no run is counted.
+// temporary reports whether an engine's error is of the moment and not of the module: then no run
+// is counted.
 func temporary(err error) bool {
 	return errors.Is(err, runtime.ErrFull) || errors.Is(err, runtime.ErrLost)
 }
 
 // remove deletes the object, if it is still there and still the same, and then the pod's folders.
-func (w *worker) remove(ctx context.Context, pod *corev1.Pod, object bool) error {
+func (w *podActions) remove(ctx context.Context, pod *corev1.Pod, object bool) error {
 	if err := w.awaitStrays(ctx); err != nil {
 		return err
 	}
@@ -339,33 +411,19 @@ func (w *worker) remove(ctx context.Context, pod *corev1.Pod, object bool) error
 		}
 	}
 	w.volumes.TearDown()
-	return w.dirs.remove(ctx)
+	return w.dirs.Remove(ctx)
 }
 
 // record makes an event on the pod, or on one of its containers.
-func (w *worker) record(pod *corev1.Pod, c *corev1.Container, e event) {
+func (w *podActions) record(pod *corev1.Pod, c *corev1.Container, e events.Event) {
 	ref := &corev1.ObjectReference{
 		APIVersion: "v1", Kind: "Pod",
 		Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID, ResourceVersion: pod.ResourceVersion,
 	}
 	if c != nil {
-		ref.FieldPath = fieldPath(pod, c.Name)
+		ref.FieldPath = podspec.FieldPath(pod, c.Name)
 	}
-	w.node.Events.Event(ref, e.kind, e.reason, e.message)
-}
-
-func fieldPath(pod *corev1.Pod, container string) string {
-	for _, c := range pod.Spec.InitContainers {
-		if c.Name == container {
-			return fmt.Sprintf("spec.initContainers{%s}", container)
-		}
-	}
-	for _, c := range pod.Spec.EphemeralContainers {
-		if c.Name == container {
-			return fmt.Sprintf("spec.ephemeralContainers{%s}", container)
-		}
-	}
-	return fmt.Sprintf("spec.containers{%s}", container)
+	w.node.Events.Event(ref, e.Kind, e.Reason, e.Message)
 }
 
 // newID is a container ID as other runtimes make them: 64 hexadecimal digits.

@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -16,43 +15,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/krustlet-go/krustlet-wasi/podsync/address"
+	"github.com/krustlet-go/krustlet-wasi/podsync/life"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// place is where a pod is reached: once it is known it stays for as long as the machine has those addresses.
-type place struct {
-	known bool
-	own   []netip.Addr // empty: the node's
-}
-
-// reach is where a pod and its node are reached.
-type reach struct {
-	host netip.Addr
-	pod  []netip.Addr // empty before the pod is set up
-	own  bool         // the pod's are its own
-}
-
-// reachOf says where a pod of a place is reached.
-func reachOf(pod *corev1.Pod, p place, host netip.Addr) reach {
-	r := reach{host: host, pod: p.own, own: len(p.own) > 0}
-	if pod.Spec.HostNetwork || p.known && !r.own {
-		r.pod, r.own = []netip.Addr{host}, false
-	}
-	return r
-}
-
-// show sets the addresses of a status.
-func (r reach) show(status *corev1.PodStatus) {
-	status.HostIP, status.HostIPs = r.host.String(), []corev1.HostIP{{IP: r.host.String()}}
-	status.PodIP, status.PodIPs = "", nil
-	for i, a := range r.pod {
-		if i == 0 {
-			status.PodIP = a.String()
-		}
-		status.PodIPs = append(status.PodIPs, corev1.PodIP{IP: a.String()})
-	}
-}
-
-// A node that has just joined waits for its podCIDR, which a controller gives it; then there is none.
+// A node that has just joined waits for its podCIDR, which a controller gives it; then there is
+// none.
 const (
 	rangePatience = 10 * time.Second
 	rangePoll     = 250 * time.Millisecond
@@ -68,36 +36,37 @@ type network struct {
 	served []netip.Prefix // the same, or none
 }
 
-// place gives a pod its addresses, or those that it has from before. It waits for the node's podCIDR.
-func (w *worker) place(ctx context.Context, pod *corev1.Pod, before place) (place, error) {
+// giveAddresses gives a pod its addresses, or those that it has from before. It waits for the
+// node's podCIDR.
+func (w *podActions) giveAddresses(ctx context.Context, pod *corev1.Pod, before podspec.Addresses) (podspec.Addresses, error) {
 	if pod.Spec.HostNetwork {
-		return place{known: true}, nil
+		return podspec.Addresses{Known: true}, nil
 	}
 	if err := w.node.serveAddresses(ctx); err != nil {
-		return place{}, err
+		return podspec.Addresses{}, err
 	}
 	pool, uid := &w.node.network.pool, string(pod.UID)
-	lost := slices.ContainsFunc(before.own, func(a netip.Addr) bool { return !address.IsLocal(a) })
-	if before.known && !lost {
+	lost := slices.ContainsFunc(before.Own, func(a netip.Addr) bool { return !address.IsLocal(a) })
+	if before.Known && !lost {
 		return before, nil
 	}
 	if lost {
-		w.log.Warn("the machine has the pod's addresses no more, the pod gets others", zap.Stringers("addresses", before.own))
+		w.log.Warn("the machine has the pod's addresses no more, the pod gets others", zap.Stringers("addresses", before.Own))
 		pool.Release(uid)
-		if err := os.Remove(w.dirs.etc("hosts")); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return place{}, fmt.Errorf("removing the pod's old /etc/hosts: %w", err)
+		if err := os.Remove(w.dirs.Etc("hosts")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return podspec.Addresses{}, fmt.Errorf("removing the pod's old /etc/hosts: %w", err)
 		}
 	}
 	own, err := pool.Take(uid)
 	if err != nil {
-		return place{}, fmt.Errorf("giving the pod an address: %w", err)
+		return podspec.Addresses{}, fmt.Errorf("giving the pod an address: %w", err)
 	}
-	p := place{known: true, own: own}
-	return p, w.dirs.keepPlace(p)
+	p := podspec.Addresses{Known: true, Own: own}
+	return p, w.dirs.KeepAddresses(p)
 }
 
-// serveAddresses sees to it that the pool has the node's ranges, and the machine takes them for its own. Where it may not, the
-// pool has none, and pods have the node's address.
+// serveAddresses sees to it that the pool has the node's ranges, and the machine takes them for its
+// own. Where it may not, the pool has none, and pods have the node's address.
 func (m *Manager) serveAddresses(ctx context.Context) error {
 	wanted, err := m.podRanges(ctx)
 	if err != nil {
@@ -113,7 +82,7 @@ func (m *Manager) serveAddresses(ctx context.Context) error {
 	for _, r := range wanted {
 		err := address.MakeLocal(r)
 		if errors.Is(err, fs.ErrPermission) {
-			m.Log.Warn("pods have the node's address, as the node may not add a route: it needs CAP_NET_ADMIN, or somebody who adds it", zap.Error(err))
+			m.Log.Warn("pods have the node's address, as the node may not add a route: it needs CAP_NET_ADMIN, or the route has to be added for it", zap.Error(err))
 			served = nil
 			break
 		}
@@ -132,7 +101,8 @@ func (m *Manager) serveAddresses(ctx context.Context) error {
 	return nil
 }
 
-// podRanges are the Node's podCIDRs, or those of the settings where it has none. It gives the Node some time to get them.
+// podRanges are the Node's podCIDRs, or those of the settings where it has none. It gives the Node
+// some time to get them.
 func (m *Manager) podRanges(ctx context.Context) ([]netip.Prefix, error) {
 	if m.NodeAddressOnly {
 		return nil, nil
@@ -161,57 +131,27 @@ func (m *Manager) podRanges(ctx context.Context) ([]netip.Prefix, error) {
 	}
 }
 
-// claim has a pod from before keep its addresses, unless it will not need them or another pod has them.
-func (m *Manager) claim(state *podState, adopted adoption) {
-	own := state.place.own
-	if len(own) == 0 || state.life == finished && len(adopted.running) == 0 {
+// claim has a pod from before keep its addresses, unless it will not need them or another pod has
+// them.
+func (m *Manager) claim(state *life.Pod, adopted adoption) {
+	own, pod := state.Addresses().Own, state.Object()
+	if len(own) == 0 || state.Stage() == life.Terminal && len(adopted.running) == 0 {
 		return
 	}
-	if !m.network.pool.Keep(string(state.pod.UID), own) {
-		m.Log.Warn("another pod has the addresses of a pod from before, which gets others", zap.String("namespace", state.pod.Namespace),
-			zap.String("pod", state.pod.Name), zap.Stringers("addresses", own))
-		state.place = place{}
+	if !m.network.pool.Keep(string(pod.UID), own) {
+		m.Log.Warn("another pod has the addresses of a pod from before, which gets others", zap.String("namespace", pod.Namespace),
+			zap.String("pod", pod.Name), zap.Stringers("addresses", own))
+		state.Apply(life.AddressesLost{}, time.Now())
 	}
 }
 
-// releasePlace lets others have the addresses of a pod that has ended. Its status goes on showing them.
-func (w *worker) releasePlace() {
-	if w.state.life == finished && len(w.processes) == 0 {
-		w.node.network.pool.Release(string(w.state.pod.UID))
+// releaseAddresses lets others have the addresses of a pod that has ended. Its status goes on
+// showing them.
+func (w *podLoop) releaseAddresses() {
+	if w.state.Stage() == life.Terminal && len(w.processes) == 0 {
+		w.node.network.pool.Release(string(w.state.Object().UID))
 	}
 }
 
 // podIP is the first address at which the pod is reached.
-func (w *worker) podIP() string { return w.view.Load().pod.Status.PodIP }
-
-// keepPlace notes where the pod is reached, for agents to come: its own addresses, or none for the node's.
-func (d podDirs) keepPlace(p place) error {
-	var lines strings.Builder
-	for _, a := range p.own {
-		fmt.Fprintln(&lines, a)
-	}
-	if err := writeWhole(d.placeFile(), lines.String()); err != nil {
-		return fmt.Errorf("noting the pod's addresses: %w", err)
-	}
-	return nil
-}
-
-// place is what keepPlace was given last, or else what the status of a pod that was set up says.
-func (d podDirs) place(status *corev1.PodStatus, wasSetUp bool) place {
-	if content, err := readState(d.placeFile()); err == nil {
-		if own, err := address.Parse(strings.Fields(string(content))); err == nil {
-			return place{known: true, own: own}
-		}
-	}
-	var lines []string
-	switch {
-	case !wasSetUp || status.PodIP == "":
-		return place{}
-	case status.PodIP != status.HostIP:
-		for _, ip := range status.PodIPs {
-			lines = append(lines, ip.IP)
-		}
-	}
-	own, err := address.Parse(lines)
-	return place{known: err == nil, own: own}
-}
+func (w *podActions) podIP() string { return w.view.Load().pod.Status.PodIP }

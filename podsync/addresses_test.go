@@ -14,6 +14,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
 // addressed is a home with pods p0, p1, … whose Node is new and has podCIDRs.
@@ -21,7 +24,7 @@ func addressed(t *testing.T, pods int, cidrs ...string) *home {
 	t.Helper()
 	var all []*corev1.Pod
 	for i := range pods {
-		pod := testPod(corev1.RestartPolicyNever, "a")
+		pod := testpod.New(corev1.RestartPolicyNever, "a")
 		pod.Name, pod.UID = fmt.Sprint("p", i), types.UID(fmt.Sprint("u", i))
 		pod.Spec.Containers[0].Ports = []corev1.ContainerPort{{ContainerPort: 80}}
 		all = append(all, pod)
@@ -78,8 +81,8 @@ func sorted(ips []string) []string {
 	return ips
 }
 
-// TestPodsHaveAddresses: each pod has one of the node's range and sockets there, until it has ended, over agents that come
-// and go; who finds none waits for one.
+// TestPodsHaveAddresses: each pod has one of the node's range and sockets there, until it has
+// ended, over agents that come and go; who finds none waits for one.
 func TestPodsHaveAddresses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := addressed(t, 3, "127.9.8.0/30") // room for two
@@ -125,10 +128,10 @@ func TestAddressIsKeptBeforeItIsReported(t *testing.T) {
 		h := addressed(t, 1, "127.9.8.0/29")
 		pod := h.pod(0)
 		dirs := dirsOf(h.dataDir, pod)
-		if err := dirs.make(); err != nil {
+		if err := dirs.Make(); err != nil {
 			t.Fatal(err)
 		}
-		if err := dirs.keepPlace(place{known: true, own: []netip.Addr{netip.MustParseAddr("127.9.8.5")}}); err != nil {
+		if err := dirs.KeepAddresses(podspec.Addresses{Known: true, Own: []netip.Addr{netip.MustParseAddr("127.9.8.5")}}); err != nil {
 			t.Fatal(err)
 		}
 		h.run(func(*Manager) {
@@ -140,8 +143,8 @@ func TestAddressIsKeptBeforeItIsReported(t *testing.T) {
 	})
 }
 
-// TestPodFromBeforeAddresses: a pod that runs with the node's address keeps it; one whose addresses the machine has no more
-// gets others, and the names that go with them.
+// TestPodFromBeforeAddresses: a pod that runs with the node's address keeps it; one whose addresses
+// the machine has no more gets others, and the names that go with them.
 func TestPodFromBeforeAddresses(t *testing.T) {
 	for ip, want := range map[string]string{"127.0.0.9": "127.0.0.9", "192.0.2.77": "127.9.8.1", "127.3.3.3": "127.3.3.3"} {
 		synctest.Test(t, func(t *testing.T) {
@@ -149,7 +152,7 @@ func TestPodFromBeforeAddresses(t *testing.T) {
 			pod := &h.pods[0]
 			pod.Status = corev1.PodStatus{Phase: corev1.PodRunning, HostIP: "127.0.0.9", PodIP: ip, PodIPs: []corev1.PodIP{{IP: ip}},
 				Conditions: []corev1.PodCondition{{Type: corev1.PodReadyToStartContainers, Status: corev1.ConditionTrue}}}
-			hosts := dirsOf(h.dataDir, pod).etc("hosts")
+			hosts := dirsOf(h.dataDir, pod).Etc("hosts")
 			write(t, hosts)
 			h.run(func(*Manager) {
 				pass(time.Second)
@@ -165,7 +168,8 @@ func TestPodFromBeforeAddresses(t *testing.T) {
 	}
 }
 
-// TestNodesOwnAddress: who asks for the host's network has the node's address, and everybody has where there is no range.
+// TestNodesOwnAddress: who asks for the host's network has the node's address, and everybody has
+// where there is no range.
 func TestNodesOwnAddress(t *testing.T) {
 	for name, tt := range map[string]struct {
 		host     bool

@@ -10,24 +10,23 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	resourcehelper "k8s.io/component-helpers/resource"
 	scheduling "k8s.io/component-helpers/scheduling/corev1"
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
 	"k8s.io/klog/v2"
+
+	"github.com/krustlet-go/krustlet-wasi/podsync/life"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// refusal is why a pod may not run on this node, in the words of a kubelet.
-type refusal struct{ reason, message string }
-
-func mismatch(name, what string) *refusal {
-	return &refusal{name, fmt.Sprintf("Predicate %s failed: %s", name, what)}
+func mismatch(name, what string) *life.Refusal {
+	return &life.Refusal{Reason: name, Message: fmt.Sprintf("Predicate %s failed: %s", name, what)}
 }
 
-// refuse says whether the node can take a pod beside others. The scheduler has asked the same, but others may have bound
-// the pod, or more than one scheduler may be at work. node may be nil: then its labels and taints are not known.
-func refuse(pod *corev1.Pod, node *corev1.Node, allocatable corev1.ResourceList, used taken) *refusal {
+// refuse says whether the node can take a pod beside others. The scheduler has asked the same,
+// but others may have bound the pod, or more than one scheduler may be at work. node may be nil:
+// then its labels and taints are not known.
+func refuse(pod *corev1.Pod, node *corev1.Node, allocatable corev1.ResourceList, used taken) *life.Refusal {
 	if no := cmp.Or(refuseSysctls(pod), refuseOS(pod, node), refuseGroupsPolicy(pod)); no != nil {
 		return no
 	}
@@ -37,26 +36,27 @@ func refuse(pod *corev1.Pod, node *corev1.Node, allocatable corev1.ResourceList,
 	return refuseKernel(pod)
 }
 
-// refuseOS says whether a pod is for another operating system than the one that a node of WebAssembly counts as.
-func refuseOS(pod *corev1.Pod, node *corev1.Node) *refusal {
+// refuseOS says whether a pod is for another operating system than the one that a node of
+// WebAssembly counts as.
+func refuseOS(pod *corev1.Pod, node *corev1.Node) *life.Refusal {
 	label, labelled := pod.Labels[corev1.LabelOSStable]
 	if labelled && label != string(corev1.Linux) && (node == nil || label != node.Labels[corev1.LabelOSStable]) {
-		return &refusal{"PodOSSelectorNodeLabelDoesNotMatch", "Failed to admit pod as the `kubernetes.io/os` label doesn't match node label"}
+		return &life.Refusal{Reason: "PodOSSelectorNodeLabelDoesNotMatch", Message: "Failed to admit pod as the `kubernetes.io/os` label doesn't match node label"}
 	}
 	if os := pod.Spec.OS; os != nil && os.Name != corev1.Linux {
-		return &refusal{"PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS"}
+		return &life.Refusal{Reason: "PodOSNotSupported", Message: "Failed to admit pod as the OS field doesn't match node OS"}
 	}
 	return nil
 }
 
-func refuseResources(pod *corev1.Pod, allocatable, used corev1.ResourceList) *refusal {
-	requests := requestsOf(pod)
+func refuseResources(pod *corev1.Pod, allocatable, used corev1.ResourceList) *life.Refusal {
+	requests := podspec.Requests(pod)
 	for _, name := range []corev1.ResourceName{corev1.ResourcePods, corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourceEphemeralStorage} {
 		if _, limited := allocatable[name]; !limited {
 			continue
 		}
-		if r, u, c := amount(requests, name), amount(used, name), amount(allocatable, name); r > 0 && r > c-u {
-			return &refusal{"OutOf" + string(name), fmt.Sprintf(
+		if r, u, c := podspec.Amount(requests, name), podspec.Amount(used, name), podspec.Amount(allocatable, name); r > 0 && r > c-u {
+			return &life.Refusal{Reason: "OutOf" + string(name), Message: fmt.Sprintf(
 				"Node didn't have enough resource: %s, requested: %d, used: %d, capacity: %d", name, r, u, c)}
 		}
 	}
@@ -64,7 +64,7 @@ func refuseResources(pod *corev1.Pod, allocatable, used corev1.ResourceList) *re
 }
 
 // refuseAffinity says whether a pod does not want to be on the node.
-func refuseAffinity(pod *corev1.Pod, node *corev1.Node) *refusal {
+func refuseAffinity(pod *corev1.Pod, node *corev1.Node) *life.Refusal {
 	if node == nil {
 		return nil
 	}
@@ -75,7 +75,7 @@ func refuseAffinity(pod *corev1.Pod, node *corev1.Node) *refusal {
 }
 
 // refuseTaints says whether the node does not want a pod.
-func refuseTaints(pod *corev1.Pod, node *corev1.Node) *refusal {
+func refuseTaints(pod *corev1.Pod, node *corev1.Node) *life.Refusal {
 	if node == nil {
 		return nil
 	}
@@ -86,9 +86,9 @@ func refuseTaints(pod *corev1.Pod, node *corev1.Node) *refusal {
 	return nil
 }
 
-// refusePressure says whether a node under pressure does not take a pod. One that is short of memory alone takes those that say
-// how much of it they need, or that they do not mind.
-func refusePressure(pod *corev1.Pod, conditions []corev1.NodeConditionType) *refusal {
+// refusePressure says whether a node under pressure does not take a pod. One that is short of
+// memory alone takes those that say how much of it they need, or that they do not mind.
+func refusePressure(pod *corev1.Pod, conditions []corev1.NodeConditionType) *life.Refusal {
 	if len(conditions) == 0 || critical(pod) {
 		return nil
 	}
@@ -98,7 +98,7 @@ func refusePressure(pod *corev1.Pod, conditions []corev1.NodeConditionType) *ref
 			return nil
 		}
 	}
-	return &refusal{reasonEvicted, fmt.Sprintf("The node had condition: %v. ", conditions)}
+	return &life.Refusal{Reason: life.ReasonEvicted, Message: fmt.Sprintf("The node had condition: %v. ", conditions)}
 }
 
 // systemCritical is the lowest priority of those pods that the cluster itself needs.
@@ -108,23 +108,8 @@ func critical(pod *corev1.Pod) bool {
 	return pod.Spec.Priority != nil && *pod.Spec.Priority >= systemCritical
 }
 
-// requestsOf is what a pod takes of the node.
-func requestsOf(pod *corev1.Pod) corev1.ResourceList {
-	requests := resourcehelper.PodRequests(pod, resourcehelper.PodResourcesOptions{})
-	requests[corev1.ResourcePods] = *resource.NewQuantity(1, resource.DecimalSI)
-	return requests
-}
-
-// amount is a quantity as the kubelet counts it: processors in thousandths.
-func amount(list corev1.ResourceList, name corev1.ResourceName) int64 {
-	quantity := list[name]
-	if name == corev1.ResourceCPU {
-		return quantity.MilliValue()
-	}
-	return quantity.Value()
-}
-
-// nodeKept is how old the Node may be by which pods are judged; it is read anew before one is refused.
+// nodeKept is how old the Node may be by which pods are judged; it is read again before one is
+// refused.
 const nodeKept = 10 * time.Second
 
 const nodePatience = 5 * time.Second
@@ -136,8 +121,9 @@ type admissions struct {
 	read time.Time
 }
 
-// admit says why the node cannot take a worker's pod, or nothing. A pod that was taken is counted until it has ended.
-func (m *Manager) admit(ctx context.Context, w *worker, pod *corev1.Pod) (*refusal, error) {
+// admit says why the node cannot take a pod, or nothing. A pod that was taken is counted until it
+// has ended.
+func (m *Manager) admit(ctx context.Context, w *podActions, pod *corev1.Pod) (*life.Refusal, error) {
 	select {
 	case <-m.synced: // the pods from before come first
 	case <-ctx.Done():
@@ -165,7 +151,8 @@ func (m *Manager) admit(ctx context.Context, w *worker, pod *corev1.Pod) (*refus
 	return no, nil
 }
 
-// readNode reads the Node unless it was read within age. While it cannot be read, what is known of it counts.
+// readNode reads the Node unless it was read within age. While it cannot be read, what is known of
+// it counts.
 func (m *Manager) readNode(ctx context.Context, age time.Duration) error {
 	a := &m.admissions
 	if !a.read.IsZero() && time.Since(a.read) < age {
@@ -207,13 +194,13 @@ func (m *Manager) nodeLabels(ctx context.Context) (map[string]string, error) {
 func (m *Manager) used() taken { return m.usedBeside(nil) }
 
 // usedBeside is used, without one pod.
-func (m *Manager) usedBeside(one *worker) taken {
+func (m *Manager) usedBeside(one *podActions) taken {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var used taken
-	for _, w := range m.workers {
+	for _, w := range m.loops {
 		pod := w.view.Load().pod
-		if w == one || !w.admitted.Load() || terminal(pod.Status.Phase) {
+		if w.podActions == one || !w.admitted.Load() || podspec.Terminal(pod.Status.Phase) {
 			continue
 		}
 		used.add(w.requests, pod)

@@ -10,6 +10,9 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
 func wants(pod *corev1.Pod, cpu, memory string) *corev1.Pod {
@@ -52,13 +55,13 @@ func TestRefuse(t *testing.T) {
 		"taint": {func(p *corev1.Pod) { p.Spec.Tolerations = nil }, "TaintToleration Predicate TaintToleration failed: node(s) had taints that the pod didn't tolerate"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			pod := testPod(corev1.RestartPolicyAlways, "a")
+			pod := testpod.New(corev1.RestartPolicyAlways, "a")
 			pod.Spec.Tolerations = []corev1.Toleration{{Key: "arch", Operator: corev1.TolerationOpExists}}
 			tt.change(pod)
 			used := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("500m"), corev1.ResourceMemory: resource.MustParse("512Mi")}
 			got := ""
 			if no := refuse(pod, node, smallNode(10), taken{resources: used}); no != nil {
-				got = no.reason + " " + no.message
+				got = no.Reason + " " + no.Message
 			}
 			if got != tt.want {
 				t.Errorf("%q, want %q", got, tt.want)
@@ -67,13 +70,13 @@ func TestRefuse(t *testing.T) {
 	}
 }
 
-// TestAdmission: pods are counted from when they are taken until they have ended, also by the next agent; one that is
-// refused fails for good.
+// TestAdmission: pods are counted from when they are taken until they have ended, also by the next
+// agent; one that is refused fails for good.
 func TestAdmission(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var pods []*corev1.Pod
 		for i := range 4 {
-			pod := testPod(corev1.RestartPolicyNever, "a")
+			pod := testpod.New(corev1.RestartPolicyNever, "a")
 			pod.Name, pod.UID = fmt.Sprintf("p%d", i), types.UID(fmt.Sprintf("u%d", i))
 			pods = append(pods, pod)
 		}
@@ -110,8 +113,8 @@ func TestAdmission(t *testing.T) {
 			if got := phases(); got[corev1.PodRunning] != 2 || got[corev1.PodSucceeded] != 1 || got[corev1.PodFailed] != 1 {
 				t.Errorf("with the next agent: phases %v", got)
 			}
-			if got := m.used(); amount(got.resources, corev1.ResourcePods) != 2 {
-				t.Errorf("%d pods are counted", amount(got.resources, corev1.ResourcePods))
+			if got := m.used(); podspec.Amount(got.resources, corev1.ResourcePods) != 2 {
+				t.Errorf("%d pods are counted", podspec.Amount(got.resources, corev1.ResourcePods))
 			}
 		})
 	})

@@ -1,269 +1,276 @@
 package podsync
 
 import (
-	"fmt"
-	"slices"
+	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
+	"github.com/krustlet-go/krustlet-wasi/podsync/life"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// foundRun is a run of container a that goes on, begun attempt minutes after t0.
-func foundRun(id string, attempt int32) *guest {
-	return &guest{
-		spec: runtime.Spec{ID: id, Of: runtime.Origin{Pod: "u1", Container: "a", Attempt: attempt, ImageID: "image-" + id}},
-		at:   t0.Add(time.Duration(attempt) * time.Minute), done: make(chan struct{}),
-	}
+// agents runs one agent after another over one engine and one API server. Every Forget is checked
+// to come after the report.
+type agents struct {
+	*shell
+	cancel context.CancelFunc
 }
 
-func (g *guest) after(code int32) *guest {
-	g.exit = runtime.Exit{Code: code, Reason: runtime.Error, FinishedAt: t0.Add(time.Hour)}
-	close(g.done)
-	return g
-}
-
-func isRunning(id string, attempt int32, before ...*corev1.ContainerStateTerminated) *corev1.ContainerStatus {
-	status := &corev1.ContainerStatus{
-		Name: "a", ContainerID: "wasmtime://" + id, ImageID: "image-" + id, RestartCount: attempt,
-		State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: stamp(t0.Add(-time.Second))}},
-	}
-	for _, exit := range before {
-		status.LastTerminationState.Terminated = exit
-	}
-	return status
-}
-
-func exitOf(id string, code int32) *corev1.ContainerStateTerminated {
-	return &corev1.ContainerStateTerminated{ExitCode: code, Reason: "Error", ContainerID: "wasmtime://" + id}
-}
-
-func isTerminated(id string, attempt, code int32) *corev1.ContainerStatus {
-	return &corev1.ContainerStatus{
-		Name: "a", ContainerID: "wasmtime://" + id, RestartCount: attempt,
-		State: corev1.ContainerState{Terminated: exitOf(id, code)},
-	}
-}
-
-func isWaiting(id string, attempt, code int32) *corev1.ContainerStatus {
-	return &corev1.ContainerStatus{
-		Name: "a", ContainerID: "wasmtime://" + id, RestartCount: attempt,
-		State:                corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}},
-		LastTerminationState: corev1.ContainerState{Terminated: exitOf(id, code)},
-	}
-}
-
-// TestRestoreWithRuns: what a status says and what the engine still has, put together.
-func TestRestoreWithRuns(t *testing.T) {
-	runStart := func(attempt int32) string { return foundRun("", attempt).at.Format(time.TimeOnly) }
-	for name, tt := range map[string]struct {
-		status *corev1.ContainerStatus
-		runs   []*guest
-		onDisk int32 // newest log
-		// want: what the status says then: state and last state, and the runs' fates
-		state   string
-		last    string
-		count   int32
-		imageID string
-		ended   []string
-		strays  []string
-	}{
-		"it goes on": {
-			status: isRunning("x", 2, exitOf("w", 3)), runs: []*guest{foundRun("x", 2)}, onDisk: 2,
-			state: "x running since 03:04:04", last: "w ended with 3", count: 2, imageID: "image-x",
-		},
-		"it goes on, and a newer log is not believed": {
-			status: isRunning("x", 2, exitOf("w", 3)), runs: []*guest{foundRun("x", 2)}, onDisk: 5,
-			state: "x running since 03:04:04", last: "w ended with 3", count: 2, imageID: "image-x",
-		},
-		"it ended meanwhile": {
-			status: isRunning("x", 2, exitOf("w", 3)), runs: []*guest{foundRun("x", 2).after(7)}, onDisk: 2,
-			state: "x ended with 7", last: "w ended with 3", count: 2, imageID: "image-x", ended: []string{"x"},
-		},
-		"it is lost": {
-			status: isRunning("x", 2, exitOf("w", 3)), onDisk: 2,
-			state: "x ended with 137", last: "w ended with 3", count: 2, imageID: "image-x",
-		},
-		"no status tells of the first run": {
-			runs: []*guest{foundRun("x", 0)}, onDisk: 0,
-			state: "x running since " + runStart(0), last: "", count: 0, imageID: "image-x",
-		},
-		"no status tells of the first run, which ended": {
-			runs: []*guest{foundRun("x", 0).after(7)}, onDisk: 0,
-			state: "x ended with 7", last: "", count: 0, imageID: "image-x", ended: []string{"x"},
-		},
-		"no status tells of a restart": {
-			status: isTerminated("w", 2, 3), runs: []*guest{foundRun("x", 3)}, onDisk: 3,
-			state: "x running since " + runStart(3), last: "w ended with 3", count: 3, imageID: "image-x",
-		},
-		"no status tells of a restart after a back-off": {
-			status: isWaiting("w", 2, 3), runs: []*guest{foundRun("x", 3)}, onDisk: 3,
-			state: "x running since " + runStart(3), last: "w ended with 3", count: 3, imageID: "image-x",
-		},
-		"no status tells of an exit and the restart": {
-			status: isRunning("w", 2), runs: []*guest{foundRun("x", 3), foundRun("w", 2).after(3)}, onDisk: 3,
-			state: "x running since " + runStart(3), last: "w ended with 3", count: 3, imageID: "image-x", ended: []string{"w"},
-		},
-		"no status tells of an exit, the restart and its exit": {
-			status: isRunning("w", 2), runs: []*guest{foundRun("x", 3).after(4), foundRun("w", 2).after(3)}, onDisk: 3,
-			state: "x ended with 4", last: "w ended with 3", count: 3, imageID: "image-x", ended: []string{"w", "x"},
-		},
-		"a run was lost, and the next goes on": {
-			status: isRunning("w", 2), runs: []*guest{foundRun("x", 3)}, onDisk: 3,
-			state: "x running since " + runStart(3), last: "w ended with 137", count: 3, imageID: "image-x",
-		},
-		"the exit is told already": {
-			status: isTerminated("x", 2, 7), runs: []*guest{foundRun("x", 2).after(7)}, onDisk: 2,
-			state: "x ended with 7", count: 2, strays: []string{"x"},
-		},
-		"a run was called ended, yet it goes on": {
-			status: isTerminated("x", 2, 137), runs: []*guest{foundRun("x", 2)}, onDisk: 2,
-			state: "x ended with 137", count: 2, strays: []string{"x"},
-		},
-		"an older exit was told and not forgotten": {
-			status: isRunning("x", 3, exitOf("w", 3)), runs: []*guest{foundRun("w", 2).after(3), foundRun("x", 3)}, onDisk: 3,
-			state: "x running since 03:04:04", last: "w ended with 3", count: 3, imageID: "image-x", strays: []string{"w"},
-		},
-		"two runs of one attempt, one of them known": {
-			status: isRunning("x", 2), runs: []*guest{foundRun("y", 2), foundRun("x", 2)}, onDisk: 2,
-			state: "x running since 03:04:04", count: 2, imageID: "image-x", strays: []string{"y"},
-		},
-		"two runs go on": {
-			status: isWaiting("v", 1, 3), runs: []*guest{foundRun("x", 3), foundRun("w", 2)}, onDisk: 3,
-			state: "x running since " + runStart(3), last: "v ended with 3", count: 3, imageID: "image-x", strays: []string{"w"},
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			pod := testPod(corev1.RestartPolicyNever, "a")
-			if tt.status != nil {
-				pod.Status.ContainerStatuses = []corev1.ContainerStatus{*tt.status}
-				pod.Status.Phase = corev1.PodRunning
-			}
-			dirs := dirsOf(t.TempDir(), pod)
-			write(t, dirs.log("a", tt.onDisk))
-			var runs []runtime.Run
-			for _, g := range tt.runs {
-				runs = append(runs, g.run())
-			}
-			state, adopted := restore(pod, dirs, runs, t0)
-			c := statusOf(state, pod.Status, testAddress, t0).ContainerStatuses[0]
-			if got := word(c.State, c.ContainerID); got != tt.state {
-				t.Errorf("state %q, want %q", got, tt.state)
-			}
-			if got := word(c.LastTerminationState, ""); got != tt.last {
-				t.Errorf("last state %q, want %q", got, tt.last)
-			}
-			if c.RestartCount != tt.count || c.ImageID != tt.imageID {
-				t.Errorf("restartCount %d, image %q, want %d, %q", c.RestartCount, c.ImageID, tt.count, tt.imageID)
-			}
-			var ended, strays []string
-			for _, r := range adopted.ended {
-				ended = append(ended, r.id)
-			}
-			for _, p := range adopted.strays {
-				strays = append(strays, p.(*guest).spec.ID)
-			}
-			if !slices.Equal(ended, tt.ended) || !slices.Equal(strays, tt.strays) {
-				t.Errorf("to be told and forgotten: %v, want %v; strays %v, want %v", ended, tt.ended, strays, tt.strays)
-			}
-			if (adopted.running["a"] != nil) != (c.State.Running != nil) {
-				t.Errorf("followed: %v, shown as running: %v", adopted.running["a"] != nil, c.State.Running != nil)
-			}
-		})
-	}
-}
-
-// word says a container's state in a line.
-func word(state corev1.ContainerState, id string) string {
-	switch {
-	case state.Running != nil:
-		return fmt.Sprintf("%s running since %s", trimScheme(id), state.Running.StartedAt.Format(time.TimeOnly))
-	case state.Terminated != nil:
-		return fmt.Sprintf("%s ended with %d", trimScheme(state.Terminated.ContainerID), state.Terminated.ExitCode)
-	case state.Waiting != nil:
-		return "waiting"
-	}
-	return ""
-}
-
-func TestRestoreStopsWhatIsNotToRun(t *testing.T) {
-	t.Run("a container that the spec does not have", func(t *testing.T) {
-		pod := testPod(corev1.RestartPolicyAlways, "b")
-		_, adopted := restore(pod, dirsOf(t.TempDir(), pod), []runtime.Run{foundRun("x", 0).run()}, t0)
-		if len(adopted.strays) != 1 || len(adopted.running) != 0 {
-			t.Errorf("%+v", adopted)
+func startAgents(t *testing.T, policy corev1.RestartPolicy, away bool) *agents {
+	a := &agents{}
+	e := &engine{}
+	e.onForget = func(g *guest) {
+		pod, there := a.object()
+		if there && !(life.EndedRun{ID: g.spec.ID, Container: "a", Attempt: g.spec.Of.Attempt}).Told(pod) {
+			t.Errorf("attempt %d is forgotten, and its exit not reported: %+v", g.spec.Of.Attempt, pod.Status.ContainerStatuses)
 		}
-	})
-	t.Run("a pod that somebody else has failed", func(t *testing.T) {
-		pod := testPod(corev1.RestartPolicyAlways, "a")
-		pod.Status = corev1.PodStatus{Phase: corev1.PodFailed, ContainerStatuses: []corev1.ContainerStatus{*isRunning("x", 0)}}
-		state, _ := restore(pod, dirsOf(t.TempDir(), pod), []runtime.Run{foundRun("x", 0).run()}, t0)
-		s := script{t, state}
-		s.at(0, nil, "event Killing", "stop a in 0s")
-		s.at(1, exit("a", 137, 1))
-		s.phase(corev1.PodFailed)
-		if c := s.status().ContainerStatuses[0]; c.State.Terminated == nil || c.State.Terminated.ExitCode != 137 {
-			t.Errorf("%+v", c.State)
-		}
-	})
-	t.Run("a finished pod does not take up a run that it does not know", func(t *testing.T) {
-		pod := testPod(corev1.RestartPolicyOnFailure, "a")
-		pod.Status = corev1.PodStatus{Phase: corev1.PodSucceeded, ContainerStatuses: []corev1.ContainerStatus{*isTerminated("w", 0, 0)}}
-		state, adopted := restore(pod, dirsOf(t.TempDir(), pod), []runtime.Run{foundRun("x", 1).run()}, t0)
-		s := script{t, state}
-		s.at(0, nil)
-		s.phase(corev1.PodSucceeded)
-		if c := s.status().ContainerStatuses[0]; c.State.Terminated == nil || len(adopted.strays) != 1 {
-			t.Errorf("%+v %+v", c.State, adopted)
-		}
-	})
-	for left, want := range map[time.Duration]string{20 * time.Second: "20s", -time.Hour: "0s", time.Hour: "30s"} {
-		t.Run(fmt.Sprintf("a pod whose grace ends in %v", left), func(t *testing.T) {
-			pod := deleted(testPod(corev1.RestartPolicyAlways, "a"), 30)
-			at := stamp(t0.Add(left))
-			pod.DeletionTimestamp = &at
-			pod.Status = corev1.PodStatus{Phase: corev1.PodRunning, ContainerStatuses: []corev1.ContainerStatus{*isRunning("x", 0)}}
-			state, _ := restore(pod, dirsOf(t.TempDir(), pod), []runtime.Run{foundRun("x", 0).run()}, t0)
-			script{t, state}.at(0, nil, "giveup", "event Killing", "stop a in "+want)
-		})
 	}
-	t.Run("an init container goes on", func(t *testing.T) {
-		pod := testPod(corev1.RestartPolicyNever, "init", "a")
-		status := isRunning("x", 0)
-		status.Name = "init"
-		pod.Status = corev1.PodStatus{Phase: corev1.PodPending, InitContainerStatuses: []corev1.ContainerStatus{*status}}
-		run := foundRun("x", 0).run()
-		run.Of.Container = "init"
-		state, _ := restore(pod, dirsOf(t.TempDir(), pod), []runtime.Run{run}, t0)
-		s := script{t, state}
-		s.at(0, nil, "prepare")
-		s.at(0, prepared{})
-		s.at(1, exit("init", 0, 1), "pull a")
+	ctx, cancel := context.WithCancel(t.Context())
+	a.cancel = cancel
+	a.shell = startShell(t, ctx, testpod.New(policy, "a"), e, &images{}, away)
+	a.settle(time.Second)
+	return a
+}
+
+func (a *agents) settle(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+func (a *agents) stop() {
+	a.t.Helper()
+	a.cancel()
+	<-a.ended
+}
+
+func (a *agents) next() {
+	a.t.Helper()
+	ctx, cancel := context.WithCancel(a.t.Context())
+	a.cancel = cancel
+	a.launch(ctx)
+	a.settle(time.Second)
+}
+
+func (a *agents) status() corev1.ContainerStatus {
+	a.t.Helper()
+	pod, there := a.object()
+	if !there || len(pod.Status.ContainerStatuses) != 1 {
+		a.t.Fatalf("object is there: %v, status %+v", there, pod)
+	}
+	return pod.Status.ContainerStatuses[0]
+}
+
+// TestGuestGoesOnWithTheNextAgent: a restart of the agent is not seen in the pod's status, nor by
+// the guest, nor by who reads its log; and what becomes of the guest later is.
+func TestGuestGoesOnWithTheNextAgent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := startAgents(t, corev1.RestartPolicyAlways, false)
+		a.engine.all()[0].end(3)
+		a.settle(time.Minute)
+		a.stop()
+		before, _ := a.object()
+		patches := a.patches.Load()
+		a.settle(time.Hour)
+		a.next()
+		after, _ := a.object()
+		if !apiequality.Semantic.DeepEqual(before.Status, after.Status) || a.patches.Load() != patches {
+			t.Errorf("%d patches; the status was\n%+v\nand is\n%+v", a.patches.Load()-patches, before.Status, after.Status)
+		}
+		guests := a.engine.all()
+		if len(guests) != 2 || guests[0].forgotten() != 1 || guests[1].forgotten() != 0 || ended(guests[1]) {
+			t.Fatalf("%d runs", len(guests))
+		}
+		if runs := a.loop.view.Load().runs["a"]; runs.attempt != 1 || runs.done != guests[1].Done() {
+			t.Errorf("readers of the log follow attempt %d", runs.attempt)
+		}
+		guests[1].end(4)
+		a.settle(time.Second)
+		c := a.status()
+		if c.LastTerminationState.Terminated.ExitCode != 4 || c.RestartCount != 2 || c.State.Running == nil || guests[1].forgotten() != 1 {
+			t.Errorf("after the adopted guest's end: %+v, forgotten %d times", c, guests[1].forgotten())
+		}
+		a.stop()
 	})
 }
 
-func TestTold(t *testing.T) {
-	run := endedRun{id: "x", container: "a", attempt: 2}
-	for name, tt := range map[string]struct {
-		status *corev1.ContainerStatus
-		told   bool
-	}{
-		"no status":          {nil, false},
-		"still running":      {isRunning("x", 2, exitOf("w", 3)), false},
-		"run before":         {isTerminated("w", 1, 3), false},
-		"ended":              {isTerminated("x", 2, 7), true},
-		"waits to run again": {isWaiting("x", 2, 7), true},
-		"runs again":         {isRunning("y", 3, exitOf("x", 7)), true},
-		"of the past":        {isWaiting("y", 3, 7), true},
-	} {
-		pod := testPod(corev1.RestartPolicyAlways, "a")
-		if tt.status != nil {
-			pod.Status.ContainerStatuses = []corev1.ContainerStatus{*tt.status}
+// TestExitWithoutAgent: how a guest ended while no agent was there is reported by the next, in one
+// write.
+func TestExitWithoutAgent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := startAgents(t, corev1.RestartPolicyNever, false)
+		a.stop()
+		patches, began := a.patches.Load(), a.status().State.Running.StartedAt
+		a.settle(time.Hour)
+		a.engine.all()[0].end(7)
+		endedAt := metav1.NewTime(time.Now())
+		a.settle(time.Hour)
+		a.next()
+		pod, _ := a.object()
+		exit := a.status().State.Terminated
+		if exit == nil || exit.ExitCode != 7 || !exit.FinishedAt.Equal(&endedAt) || !exit.StartedAt.Equal(&began) || pod.Status.Phase != corev1.PodFailed {
+			t.Errorf("phase %s, %+v", pod.Status.Phase, a.status().State)
 		}
-		if got := run.told(pod); got != tt.told {
-			t.Errorf("%s: told %v", name, got)
+		if n := a.patches.Load() - patches; n != 1 || a.engine.all()[0].forgotten() != 1 {
+			t.Errorf("%d writes, forgotten %d times", n, a.engine.all()[0].forgotten())
 		}
-	}
+		a.stop()
+		a.next() // and that is told once
+		if n := a.patches.Load() - patches; n != 1 || len(a.engine.all()) != 1 || a.engine.all()[0].forgotten() != 1 {
+			t.Errorf("a third agent: %d writes, %d runs", n, len(a.engine.all()))
+		}
+		a.stop()
+	})
+}
+
+// TestNothingIsForgottenUntold: agents come and go while the API server takes no status; the exits
+// of that time are all kept for the one that can tell them.
+func TestNothingIsForgottenUntold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := startAgents(t, corev1.RestartPolicyAlways, true)
+		a.stop()
+		a.next()
+		if guests := a.engine.all(); len(guests) != 1 || ended(guests[0]) {
+			t.Fatalf("%d runs: the second agent has not taken up the first's", len(guests))
+		}
+		a.engine.all()[0].end(7)
+		a.settle(time.Minute)
+		a.stop()
+		if a.engine.all()[0].forgotten() != 0 {
+			t.Fatal("an exit is forgotten that no status tells of")
+		}
+		a.away.Store(false)
+		a.next()
+		c := a.status()
+		guests := a.engine.all()
+		if len(guests) != 2 || c.RestartCount != 1 || c.LastTerminationState.Terminated.ExitCode != 7 || c.ContainerID != podspec.ContainerID(guests[1].spec.ID) {
+			t.Errorf("%d runs, %+v", len(guests), c)
+		}
+		if guests[0].forgotten() != 1 || guests[1].forgotten() != 0 {
+			t.Errorf("forgotten %d and %d times", guests[0].forgotten(), guests[1].forgotten())
+		}
+		a.stop()
+	})
+}
+
+func TestLostGuestRunsAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := startAgents(t, corev1.RestartPolicyAlways, false)
+		a.stop()
+		a.engine.guests = nil
+		a.next()
+		c := a.status()
+		if last := c.LastTerminationState.Terminated; last == nil || last.ExitCode != 137 || last.Message != life.LostMessage || c.RestartCount != 1 || c.State.Running == nil {
+			t.Errorf("%+v", c)
+		}
+		a.stop()
+	})
+}
+
+// TestDeletionAcrossAgents: what is left of the grace period is what the adopted guest gets.
+func TestDeletionAcrossAgents(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := startAgents(t, corev1.RestartPolicyAlways, false)
+		pod, _ := a.object()
+		pod = testpod.Deleted(pod, 30)
+		by := metav1.NewTime(time.Now().Truncate(time.Second).Add(30 * time.Second))
+		pod.DeletionTimestamp = &by
+		a.loop.mailbox.put(pod)
+		a.settle(10 * time.Second)
+		a.stop()
+		if err := a.client.Tracker().Update(corev1.SchemeGroupVersion.WithResource("pods"), pod, "ns"); err != nil {
+			t.Fatal(err)
+		}
+		g := a.engine.all()[0]
+		g.kill.Stop() // so that it is the second agent who ends it
+		g.kill = nil
+		a.settle(5 * time.Second)
+		a.next()
+		if ended(g) {
+			t.Fatal("the guest was not given what is left of its grace")
+		}
+		<-a.ended
+		if late := time.Since(by.Time); late < 0 || late > time.Second {
+			t.Errorf("the pod ended %v after its grace", late)
+		}
+		if _, there := a.object(); there || g.forgotten() != 1 || len(a.engine.all()) != 1 || exists(a.loop.dirs.Dir) {
+			t.Errorf("object there: %v, forgotten %d times, %d runs", there, g.forgotten(), len(a.engine.all()))
+		}
+	})
+}
+
+// TestStrayEndsBeforeAnythingStarts: a run that the container must not have any more is dead before
+// the next begins.
+func TestStrayEndsBeforeAnythingStarts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pod := testpod.New(corev1.RestartPolicyAlways, "a")
+		pod.Status = corev1.PodStatus{Phase: corev1.PodRunning, ContainerStatuses: []corev1.ContainerStatus{*testpod.IsTerminated("x", 1, 137)}}
+		e := &engine{}
+		stray := e.host("x", runtime.Origin{Pod: "u1", Container: "a", Attempt: 1})
+		stray.dying = 20 * time.Second
+		ctx, cancel := context.WithCancel(t.Context())
+		s := newShell(t, ctx, pod, e, &images{})
+		time.Sleep(19 * time.Second)
+		synctest.Wait()
+		if len(e.all()) != 1 || stray.forgotten() != 0 {
+			t.Errorf("%d runs while the stray dies", len(e.all()))
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if len(e.all()) != 2 || !ended(stray) || stray.forgotten() != 1 {
+			t.Errorf("%d runs, the stray forgotten %d times", len(e.all()), stray.forgotten())
+		}
+		cancel()
+		<-s.ended
+	})
+}
+
+// TestFullEngineIsAskedAgain: a start that fails for want of room is no run, not even for a pod
+// that runs once.
+func TestFullEngineIsAskedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		e := &engine{failures: []error{runtime.ErrFull, runtime.ErrLost}}
+		s := newShell(t, ctx, testpod.New(corev1.RestartPolicyNever, "a"), e, &images{})
+		time.Sleep(time.Second)
+		synctest.Wait()
+		pod, _ := s.object()
+		if c := pod.Status.ContainerStatuses[0]; c.State.Waiting == nil || c.State.Waiting.Reason != reasonCreateContainerError || c.State.Waiting.Message != "the engine is full" {
+			t.Errorf("while the engine is full: %+v", c.State)
+		}
+		time.Sleep(30 * time.Second)
+		synctest.Wait()
+		pod, _ = s.object()
+		if c := pod.Status.ContainerStatuses[0]; c.State.Running == nil || c.RestartCount != 0 {
+			t.Errorf("with room again: %+v", c)
+		}
+		cancel()
+		<-s.ended
+	})
+}
+
+func TestWhatTheEngineIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		pod := testpod.New(corev1.RestartPolicyAlways, "a")
+		pod.Spec.Containers[0].Stdin, pod.Spec.Containers[0].StdinOnce = true, true
+		s := newShell(t, ctx, pod, &engine{life: time.Minute}, &images{})
+		time.Sleep(90 * time.Second)
+		synctest.Wait()
+		spec := s.engine.all()[1].spec
+		if want := (runtime.Origin{Pod: "u1", Container: "a", Attempt: 1, ImageID: "registry.test/a:v1@sha256:0"}); spec.Of != want {
+			t.Errorf("origin %+v, want %+v", spec.Of, want)
+		}
+		if !spec.Stdin || !spec.StdinOnce || spec.LogMaxSize != 10<<20 || spec.LogMaxFiles != 5 || spec.Isolated {
+			t.Errorf("spec %+v", spec)
+		}
+		cancel()
+		<-s.ended
+	})
 }

@@ -22,10 +22,12 @@ const (
 	HandlerIsolated = "wasmtime-isolated" // the pod's guests have a process of their own
 )
 
-// classWait is how long a pod that names a RuntimeClass waits for the first list of them, before it says so.
+// classWait is how long a pod that names a RuntimeClass waits for the first list of them, before it
+// says so.
 const classWait = 10 * time.Second
 
-// newClasses makes the informer of the cluster's RuntimeClasses. changed is told the name of each that is new or another.
+// newClasses makes the informer of the cluster's RuntimeClasses. changed is told the name of each
+// that is new or another.
 func newClasses(client kubernetes.Interface, changed func(name string), log *zap.Logger) *informer.Informer[*nodev1.RuntimeClass] {
 	classes := client.NodeV1().RuntimeClasses()
 	source := informer.ListWatch[*nodev1.RuntimeClass]{
@@ -55,14 +57,15 @@ func className(pod *corev1.Pod) string {
 	return *pod.Spec.RuntimeClassName
 }
 
-// isolated says whether the pod is to have a process of its own. What its RuntimeClass said first counts for as long as
-// the pod lives: a class that goes, or comes again as another, changes nothing for a pod that has begun.
-func (w *worker) isolated(ctx context.Context, pod *corev1.Pod) (bool, error) {
+// isolated reports whether the pod is to have a process of its own. What its RuntimeClass said
+// first counts for as long as the pod lives: a class that goes, or comes again as another, changes
+// nothing for a pod that has begun.
+func (w *podActions) isolated(ctx context.Context, pod *corev1.Pod) (bool, error) {
 	name := className(pod)
 	if name == "" {
 		return false, nil
 	}
-	handler, err := w.dirs.handler()
+	handler, err := w.dirs.Handler()
 	if err != nil {
 		return false, err
 	}
@@ -75,7 +78,7 @@ func (w *worker) isolated(ctx context.Context, pod *corev1.Pod) (bool, error) {
 	if handler != HandlerShared && handler != HandlerIsolated {
 		return false, fmt.Errorf("failed to get sandbox runtime: no runtime for %q is configured", handler)
 	}
-	return handler == HandlerIsolated, w.dirs.keepHandler(handler)
+	return handler == HandlerIsolated, w.dirs.KeepHandler(handler)
 }
 
 // lookupHandler is the handler of a RuntimeClass.
@@ -96,7 +99,7 @@ func (m *Manager) lookupHandler(ctx context.Context, class string) (string, erro
 func (m *Manager) classChanged(name string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, w := range m.workers {
+	for _, w := range m.loops {
 		if className(w.view.Load().pod) != name {
 			continue
 		}

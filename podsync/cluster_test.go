@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
 	nodev1 "k8s.io/api/node/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
@@ -20,12 +19,14 @@ import (
 	"k8s.io/client-go/tools/record"
 
 	"github.com/krustlet-go/krustlet-wasi/hack/testcluster"
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
+	"github.com/krustlet-go/krustlet-wasi/podsync/life"
 )
 
 func TestMain(m *testing.M) { os.Exit(testcluster.Main(m)) }
 
-// clusterNode is a node's Manager on a real API server, to which it speaks with a node's rights, over a fake engine that
-// outlives it.
+// clusterNode is a node's Manager on a real API server, to which it speaks with a node's rights,
+// over a fake engine that outlives it.
 type clusterNode struct {
 	t         *testing.T
 	name      string
@@ -47,8 +48,8 @@ func newClusterNode(t *testing.T) *clusterNode {
 		t.Fatal(err)
 	}
 	n.settings = Settings{
-		NodeName: n.name, Address: testAddress, DataDir: t.TempDir(), Client: client, Images: &images{}, Engine: n.engine,
-		Events: n.events, Log: zap.NewNop(),
+		NodeName: n.name, Address: testpod.NodeAddress, DataDir: t.TempDir(), Client: client, Images: &images{}, Engine: n.engine,
+		Events: n.events, Log: strictLog(),
 	}
 	return n
 }
@@ -120,8 +121,8 @@ func (n *clusterNode) guest(uid types.UID, attempt int32) *guest {
 	return nil
 }
 
-// TestAgentRestartOnCluster: a restart of the agent does not show in a pod; exits of the time without agent are told;
-// a pod that was deleted by force meanwhile leaves nothing.
+// TestAgentRestartOnCluster: a restart of the agent does not show in a pod; exits of the time
+// without agent are told; a pod that was deleted by force meanwhile leaves nothing.
 func TestAgentRestartOnCluster(t *testing.T) {
 	n := newClusterNode(t)
 	stop := n.run()
@@ -143,7 +144,7 @@ func TestAgentRestartOnCluster(t *testing.T) {
 	}
 	gone := n.guest(goes.UID, 0)
 	deadline := time.Now().Add(10 * time.Second)
-	for gone.forgotten() == 0 || n.guest(ends.UID, 0).forgotten() == 0 || exists(dirsOf(n.settings.DataDir, goes).pod) {
+	for gone.forgotten() == 0 || n.guest(ends.UID, 0).forgotten() == 0 || exists(dirsOf(n.settings.DataDir, goes).Dir) {
 		if time.Now().After(deadline) {
 			t.Fatalf("forgotten %d and %d times", gone.forgotten(), n.guest(ends.UID, 0).forgotten())
 		}
@@ -159,7 +160,8 @@ func TestAgentRestartOnCluster(t *testing.T) {
 	}
 }
 
-// TestRuntimeClassOnCluster: a node may watch the RuntimeClasses, and each handler means what it should.
+// TestRuntimeClassOnCluster: a node may watch the RuntimeClasses, and each handler means what it
+// should.
 func TestRuntimeClassOnCluster(t *testing.T) {
 	n := newClusterNode(t)
 	class := func(handler string) string {
@@ -187,7 +189,7 @@ func TestRuntimeClassOnCluster(t *testing.T) {
 	}
 	n.await("waiting", "other", func(pod *corev1.Pod) bool {
 		c := pod.Status.ContainerStatuses
-		return pod.Status.Phase == corev1.PodPending && len(c) == 1 && c[0].State.Waiting != nil && c[0].State.Waiting.Reason == reasonContainerCreating
+		return pod.Status.Phase == corev1.PodPending && len(c) == 1 && c[0].State.Waiting != nil && c[0].State.Waiting.Reason == life.ReasonContainerCreating
 	})
 	for {
 		select {

@@ -6,6 +6,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
 // Collector has the metrics of what a Manager's pods are now.
@@ -38,16 +40,16 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), collectTime) // the interface has none to pass on
 	defer cancel()
 	used := c.manager.Engine.Stats(ctx)
-	workers := c.manager.all()
+	loops := c.manager.all()
 	told := map[[3]string]bool{} // a pod that is going may have a successor of its name already
 	running, ephemeral, states := 0, 0, map[string]int{"created": 0, "running": 0, "exited": 0}
-	for _, w := range workers {
+	for _, w := range loops {
 		v := w.view.Load()
 		pod := v.pod
 		ephemeral += len(pod.Spec.EphemeralContainers)
 		runs := 0
-		for _, container := range containersOf(pod) {
-			state := stateName(containerStatus(pod, container.Name))
+		for _, container := range podspec.Containers(pod) {
+			state := stateName(podspec.StatusOf(pod, container.Name))
 			states[state]++
 			if state == "running" {
 				runs++
@@ -65,7 +67,7 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	gauge := func(desc *prometheus.Desc, n int, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, float64(n), labels...)
 	}
-	gauge(desiredPods, len(workers), "false")
+	gauge(desiredPods, len(loops), "false")
 	gauge(desiredPods, 0, "true")
 	gauge(runningPods, running)
 	for state, n := range states {

@@ -17,7 +17,9 @@ import (
 
 	"github.com/krustlet-go/krustlet-wasi/hack/deeptree"
 	"github.com/krustlet-go/krustlet-wasi/hack/ownprocess"
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	"github.com/krustlet-go/krustlet-wasi/node"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podfiles"
 )
 
 // rootOf is the root directory of the container that crowd gives a pod.
@@ -61,8 +63,8 @@ func TestEvictTheDeepOne(t *testing.T) {
 	})
 }
 
-// TestDeepPodsGo: the folders of a pod with 25,000 levels go, with few descriptors: after it has ended, with it, and as those of a pod
-// that nobody knows.
+// TestDeepPodsGo: the folders of a pod with 25,000 levels go, with few descriptors: after it has
+// ended, with it, and as those of a pod that nobody knows.
 func TestDeepPodsGo(t *testing.T) {
 	if !ownprocess.Enter(t, unix.CLONE_NEWNS) {
 		return
@@ -70,24 +72,24 @@ func TestDeepPodsGo(t *testing.T) {
 	data, unmount := inMemory(t)
 	defer unmount()
 	logs := filepath.Join(data, "logs")
-	pod := testPod(corev1.RestartPolicyAlways, "a")
+	pod := testpod.New(corev1.RestartPolicyAlways, "a")
 	d := dirsOf(data, pod)
 	ownprocess.LimitFiles(t, 64)
 	for name, clear := range map[string]func() error{
-		"ended":   func() error { return d.clearRoots(t.Context(), pod) },
-		"removed": func() error { return d.remove(t.Context()) },
+		"ended":   func() error { return d.ClearRoots(t.Context(), pod) },
+		"removed": func() error { return d.Remove(t.Context()) },
 		"orphan": func() error {
-			return removeOrphans(t.Context(), data, logs, logLinks{}, func(types.UID) bool { return false })
+			return podfiles.Layout{Data: data, Logs: logs}.RemoveOrphans(t.Context(), func(types.UID) bool { return false })
 		},
 		"the next run": func() error {
-			_, _, err := d.makeRun(t.Context(), &corev1.Container{Name: "a"}, 1, nil)
+			_, _, err := d.MakeRun(t.Context(), &corev1.Container{Name: "a"}, 1, "")
 			return err
 		},
 	} {
-		if err := d.make(); err != nil {
+		if err := d.Make(); err != nil {
 			t.Fatal(err)
 		}
-		_, mounts, err := d.makeRun(t.Context(), &corev1.Container{Name: "a"}, 0, nil)
+		_, mounts, err := d.MakeRun(t.Context(), &corev1.Container{Name: "a"}, 0, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -112,8 +114,9 @@ func inMemory(t *testing.T) (dir string, unmount func()) {
 	return dir, func() { _ = unix.Unmount(dir, unix.MNT_DETACH) }
 }
 
-// TestReadOnlyDisk: while the disk is read-only, pods that run go on, none is evicted for the disk, and those that cannot go on say why and
-// are tried again, not too often. Once it may be written to, all is as it should be.
+// TestReadOnlyDisk: while the disk is read-only, pods that run go on, none is evicted for the disk,
+// and those that cannot go on say why and are tried again, not too often. Once it may be written
+// to, all is as it should be.
 func TestReadOnlyDisk(t *testing.T) {
 	if !ownprocess.Enter(t, unix.CLONE_NEWNS) {
 		return

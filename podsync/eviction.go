@@ -10,6 +10,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/krustlet-go/krustlet-wasi/node"
+	"github.com/krustlet-go/krustlet-wasi/podsync/life"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podfiles"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
@@ -21,7 +24,8 @@ type Pressure interface {
 	Conditions() ([]corev1.NodeConditionType, error)
 }
 
-// How often the node is looked at, and how long an evicted pod may take to be gone before it is looked at again.
+// How often the node is looked at, and how long an evicted pod may take to be gone before it is
+// looked at again.
 const (
 	pressurePeriod  = 10 * time.Second
 	cleanupPatience = 30 * time.Second
@@ -74,8 +78,8 @@ func (m *Manager) shortage() (most node.Shortage, ok bool) {
 	return short[0], true
 }
 
-// evictOne evicts a pod if the node is short of something and freeing what nobody needs does not help. It waits until the pod is
-// cleaned up.
+// evictOne evicts a pod if the node is short of something and it does not help to free what is not
+// needed. It waits until the pod is cleaned up.
 func (m *Manager) evictOne(ctx context.Context) bool {
 	short, is := m.shortage()
 	if !is {
@@ -103,19 +107,19 @@ func (m *Manager) evictOne(ctx context.Context) bool {
 	first := pods[0]
 	log.Warn("evicting a pod", zap.String("namespace", first.pod.Namespace), zap.String("pod", first.pod.Name), zap.String("uid", string(first.pod.UID)))
 	select {
-	case first.worker.reclaim <- reclaimed{lowMessage(short, first)}:
+	case first.loop.reclaim <- life.Reclaimed{Message: lowMessage(short, first)}:
 		m.Metrics.Evictions.WithLabelValues(string(short.Signal)).Inc()
 	default: // it has not seen to the last time yet
 	}
 	select {
-	case <-first.worker.cleaned:
+	case <-first.loop.cleaned:
 	case <-time.After(cleanupPatience):
 	case <-ctx.Done():
 	}
 	return true
 }
 
-// readOnly says whether nothing can be written to the file system of a directory.
+// readOnly reports whether nothing can be written to the file system of a directory.
 func readOnly(dir string) bool {
 	var st unix.Statfs_t
 	return unix.Statfs(dir, &st) == nil && st.Flags&unix.ST_RDONLY != 0
@@ -130,10 +134,10 @@ func (m *Manager) candidates(ctx context.Context, signal node.Signal) []candidat
 	var pods []candidate
 	for _, w := range m.all() {
 		pod := w.view.Load().pod
-		if terminal(pod.Status.Phase) || critical(pod) || closed(w.cleaned) {
+		if podspec.Terminal(pod.Status.Phase) || critical(pod) || closed(w.cleaned) {
 			continue
 		}
-		c := candidate{worker: w, pod: pod, containers: map[string]consumption{}}
+		c := candidate{loop: w, pod: pod, containers: map[string]consumption{}}
 		switch signal {
 		case node.MemoryAvailable:
 			c.countMemory(used)
@@ -148,37 +152,37 @@ func (m *Manager) candidates(ctx context.Context, signal node.Signal) []candidat
 }
 
 func (c *candidate) countMemory(used map[string]runtime.Stats) {
-	c.request = amount(requestsOf(c.pod), corev1.ResourceMemory)
-	stats, _ := c.worker.stats(used, time.Now())
+	c.request = podspec.Amount(podspec.Requests(c.pod), corev1.ResourceMemory)
+	stats, _ := c.loop.stats(used, time.Now())
 	c.used = int64(*stats.Memory.WorkingSetBytes)
 	for _, one := range stats.Containers {
-		request := findContainer(c.pod, one.Name).Resources.Requests
-		c.containers[one.Name] = consumption{used: int64(*one.Memory.WorkingSetBytes), request: amount(request, corev1.ResourceMemory)}
+		request := podspec.Container(c.pod, one.Name).Resources.Requests
+		c.containers[one.Name] = consumption{used: int64(*one.Memory.WorkingSetBytes), request: podspec.Amount(request, corev1.ResourceMemory)}
 	}
 }
 
 // countDisk looks at files and logs: figures that are a minute old may name the wrong pod.
 func (c *candidate) countDisk(ctx context.Context) {
 	has := c.taken(ctx)
-	c.consumption = consumption{has.pod.Bytes, amount(requestsOf(c.pod), corev1.ResourceEphemeralStorage), has.pod.Partial}
-	for _, of := range containersOf(c.pod) {
-		own := has.containers[of.Name]
-		c.containers[of.Name] = consumption{own.Bytes, amount(of.Resources.Requests, corev1.ResourceEphemeralStorage), own.Partial}
+	c.consumption = consumption{has.Pod.Bytes, podspec.Amount(podspec.Requests(c.pod), corev1.ResourceEphemeralStorage), has.Pod.Partial}
+	for _, of := range podspec.Containers(c.pod) {
+		own := has.Containers[of.Name]
+		c.containers[of.Name] = consumption{own.Bytes, podspec.Amount(of.Resources.Requests, corev1.ResourceEphemeralStorage), own.Partial}
 	}
 }
 
 func (c *candidate) countFiles(ctx context.Context) {
 	has := c.taken(ctx)
-	c.used, c.more = has.pod.Inodes, has.pod.Partial
+	c.used, c.more = has.Pod.Inodes, has.Pod.Partial
 }
 
 // taken is what the pod has on disk, as far as the disk tells.
-func (c *candidate) taken(ctx context.Context) onDisk {
+func (c *candidate) taken(ctx context.Context) podfiles.OnDisk {
 	ctx, cancel := context.WithTimeout(ctx, evictionCount)
 	defer cancel()
-	has, err := c.worker.dirs.taken(ctx, c.pod)
+	has, err := c.loop.dirs.Taken(ctx, c.pod)
 	if err != nil {
-		c.worker.log.Warn("cannot tell all that the pod has on disk", zap.Error(err))
+		c.loop.log.Warn("cannot tell all that the pod has on disk", zap.Error(err))
 	}
 	return has
 }
@@ -189,10 +193,10 @@ func (m *Manager) freeDisk(ctx context.Context) {
 		m.FreeDisk(ctx)
 	}
 	for _, w := range m.all() {
-		if !terminal(w.view.Load().pod.Status.Phase) || !closed(w.cleaned) {
+		if !podspec.Terminal(w.view.Load().pod.Status.Phase) || !closed(w.cleaned) {
 			continue
 		}
-		if err := w.dirs.removeLogs(ctx); err != nil {
+		if err := w.dirs.RemoveLogs(ctx); err != nil {
 			w.log.Warn("cannot remove the logs of a pod that has ended", zap.Error(err))
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	"github.com/krustlet-go/krustlet-wasi/node"
 	"github.com/krustlet-go/krustlet-wasi/podsync/metrics"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
@@ -50,7 +51,7 @@ func (p *pressure) Conditions() ([]corev1.NodeConditionType, error) {
 func crowd(names ...string) []*corev1.Pod {
 	var pods []*corev1.Pod
 	for _, name := range names {
-		pod := testPod(corev1.RestartPolicyAlways, "main")
+		pod := testpod.New(corev1.RestartPolicyAlways, "main")
 		pod.Name, pod.UID = name, types.UID(name)
 		pods = append(pods, pod)
 	}
@@ -83,7 +84,8 @@ func (h *home) get(name string) *corev1.Pod {
 	return pod
 }
 
-// TestEvictForMemory: pods go one by one until there is enough, and stay away; the most critical of them never goes.
+// TestEvictForMemory: pods go one by one until there is enough, and stay away; the most critical of
+// them never goes.
 func TestEvictForMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pods := crowd("critical", "large", "modest", "small")
@@ -182,7 +184,8 @@ func TestEvictionWaits(t *testing.T) {
 	})
 }
 
-// TestEvictForDisk: what nobody needs goes first, then the pod with the most files, and with it its files.
+// TestEvictForDisk: what nobody needs goes first, then the pod with the most files, and with it its
+// files.
 func TestEvictForDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHome(t, crowd("large", "little", "over")...)
@@ -263,20 +266,4 @@ func TestFreedIsEnough(t *testing.T) {
 			}
 		})
 	})
-}
-
-// TestEvictionHurries: a pod that is being deleted, and takes its time, has a second left.
-func TestEvictionHurries(t *testing.T) {
-	pod := deleted(testPod(corev1.RestartPolicyAlways, "a"), 600)
-	s := newState(pod, t0)
-	s.setup.progress = done
-	c := s.container("a")
-	c.step, c.attempt, c.begun = running, 0, t0
-	s.apply(updated{pod}, t0)
-	s.decide(t0)
-	s.apply(reclaimed{"low"}, t0.Add(time.Minute))
-	actions, _ := s.decide(t0.Add(time.Minute))
-	if !slices.ContainsFunc(actions, func(a any) bool { stop, is := a.(stop); return is && stop.grace <= time.Second }) {
-		t.Errorf("not stopped within a second: %+v", actions)
-	}
 }

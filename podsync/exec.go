@@ -3,49 +3,19 @@ package podsync
 import (
 	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"strings"
 	"sync"
 
-	corev1 "k8s.io/api/core/v1"
-
+	"github.com/krustlet-go/krustlet-wasi/registry"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
 // outputLimit is how much of what a probe or a hook prints is kept.
 const outputLimit = 10 << 10
 
-func (d podDirs) keepSpec(container string, spec runtime.Spec) error {
-	content, err := json.Marshal(spec)
-	if err == nil {
-		err = writeWhole(d.specFile(container), string(content)) // commands begin at any time
-	}
-	if err != nil {
-		return fmt.Errorf("noting what the container runs: %w", err)
-	}
-	return nil
-}
-
-// spec is what keepSpec was given, if that was for the run of that ID.
-func (d podDirs) spec(container, id string) (runtime.Spec, error) {
-	var spec runtime.Spec
-	err := readJSON(d.specFile(container), &spec)
-	if err == nil && spec.ID != id {
-		err = errors.New("the container has another run by now")
-	}
-	if damaged := (*damagedError)(nil); errors.As(err, &damaged) {
-		return runtime.Spec{}, fmt.Errorf("what the container runs is not known any more, so commands and probes cannot run in it until it is started again; delete the pod for that: %w", err)
-	}
-	if err != nil {
-		return runtime.Spec{}, fmt.Errorf("reading what the container runs: %w", err)
-	}
-	return spec, nil
-}
-
-// session is the spec of a command beside a container's run: a new instance of its module, or of the one in its image that argv
-// names, with the same environment, files and limits, and none of its sockets.
+// session is the spec of a command beside a container's run: a new instance of its module, or of
+// the one in its image that argv names, with the same environment, files and limits, and none of
+// its sockets.
 func session(of runtime.Spec, argv []string) runtime.Spec {
 	s := of
 	s.ID, s.Args = newID(), argv
@@ -56,8 +26,12 @@ func session(of runtime.Spec, argv []string) runtime.Spec {
 	return s
 }
 
-// exec runs a command in a container and waits for its end, which comes with ctx at the latest; then the error is that of ctx.
-func (w *worker) exec(ctx context.Context, spec runtime.Spec, streams runtime.Streams) (runtime.Exit, error) {
+// commands are run beside the runs of a pod's containers: probes, hooks, and what users ask for.
+type commands struct{ *podActions }
+
+// exec runs a command in a container and waits for its end, which comes with ctx at the latest;
+// then the error is that of ctx.
+func (w commands) exec(ctx context.Context, spec runtime.Spec, streams runtime.Streams) (runtime.Exit, error) {
 	spec, err := withProgram(spec)
 	if err != nil {
 		return runtime.Exit{}, err
@@ -78,24 +52,10 @@ func (w *worker) exec(ctx context.Context, spec runtime.Spec, streams runtime.St
 }
 
 // capture is exec, and returns the beginning of what the command printed.
-func (w *worker) capture(ctx context.Context, spec runtime.Spec) (string, runtime.Exit, error) {
+func (w commands) capture(ctx context.Context, spec runtime.Spec) (string, runtime.Exit, error) {
 	var out output
 	exit, err := w.exec(ctx, spec, runtime.Streams{Stdout: &out, Stderr: &out})
 	return out.String(), exit, err
-}
-
-// expandAll expands references to a run's variables.
-func expandAll(argv, environ []string) []string {
-	var env []corev1.EnvVar
-	for _, v := range environ {
-		name, value, _ := strings.Cut(v, "=")
-		env = append(env, corev1.EnvVar{Name: name, Value: value})
-	}
-	expanded := make([]string, len(argv))
-	for i, a := range argv {
-		expanded[i] = expand(a, env)
-	}
-	return expanded
 }
 
 // output keeps the beginning of what is written to it.
@@ -115,4 +75,15 @@ func (o *output) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.kept.String()
+}
+
+// withProgram is the spec of a command beside a container's run with the module that its argv[0]
+// names, where there are several in the image.
+func withProgram(spec runtime.Spec) (runtime.Spec, error) {
+	program, err := registry.Beside(spec.Module, spec.Digest, spec.Args, spec.Env, spec.WorkDir)
+	if err != nil {
+		return runtime.Spec{}, fmt.Errorf("finding the module that the command names: %w", err)
+	}
+	spec.Module, spec.Digest = program.Path, program.Digest
+	return spec, nil
 }

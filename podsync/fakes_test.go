@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -18,6 +20,9 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/tools/record"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
+	"github.com/krustlet-go/krustlet-wasi/podsync/life"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podfiles"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
@@ -100,8 +105,8 @@ func (g *guest) forgotten() int {
 	return g.forgets
 }
 
-// engine is a fake engine that outlives agents. Its guests live for a while and then exit with a code; zero life means
-// for ever.
+// engine is a fake engine that outlives agents. Its guests live for a while and then exit with a
+// code; zero life means for ever.
 type engine struct {
 	life     time.Duration
 	code     int32
@@ -217,13 +222,13 @@ func (i *images) PullFiles(ctx context.Context, image string, keys registry.Keys
 	return i.PullToRun(ctx, image, keys)
 }
 
-// shell is one worker with what it needs, in virtual time.
+// shell is one pod loop with what it needs, in virtual time.
 type shell struct {
 	t        *testing.T
 	client   *fake.Clientset
 	engine   *engine
 	settings Settings
-	worker   *worker
+	loop     *podLoop
 	ended    chan struct{}
 	patches  atomic.Int32
 	away     atomic.Bool // the API server takes no status
@@ -249,13 +254,14 @@ func prepareShell(t *testing.T, pod *corev1.Pod, e *engine, i *images, away bool
 	})
 	haveServices(s.client)
 	s.settings = Settings{
-		NodeName: "node", Address: testAddress, DataDir: t.TempDir(), Client: s.client, Images: i, Engine: e,
-		Events: &record.FakeRecorder{}, Log: zap.NewNop(), ContainerLogMaxSize: 10 << 20, ContainerLogMaxFiles: 5,
+		NodeName: "node", Address: testpod.NodeAddress, DataDir: t.TempDir(), Client: s.client, Images: i, Engine: e,
+		Events: &record.FakeRecorder{}, Log: strictLog(), ContainerLogMaxSize: 10 << 20, ContainerLogMaxFiles: 5,
 	}
 	return s
 }
 
-// launch runs an agent's worker for the pod as the API server has it, with the runs that the engine has.
+// launch runs an agent's loop for the pod as the API server has it, with the runs that the engine
+// has.
 func (s *shell) launch(ctx context.Context) {
 	s.t.Helper()
 	pod, there := s.object()
@@ -264,15 +270,15 @@ func (s *shell) launch(ctx context.Context) {
 	}
 	manager := New(s.settings)
 	close(manager.synced)
-	state, adopted := restore(pod, dirsOf(manager.DataDir, pod), s.engine.Runs(), time.Now())
-	worker, ended := newWorker(manager, state, adopted), make(chan struct{})
-	s.worker, s.ended = worker, ended
+	state, adopted := takeUp(pod, dirsOf(manager.DataDir, pod), s.engine.Runs(), time.Now())
+	loop, ended := newPodLoop(manager, state, adopted), make(chan struct{})
+	s.loop, s.ended = loop, ended
 	go func() {
 		defer close(ended)
 		ctx, cancel := context.WithCancel(ctx)
 		var services sync.WaitGroup
 		services.Go(func() { _ = manager.services.Run(ctx) })
-		worker.run(ctx)
+		loop.run(ctx)
 		cancel()
 		services.Wait()
 	}()
@@ -293,4 +299,34 @@ func haveServices(client *fake.Clientset, services ...corev1.Service) {
 	client.PrependWatchReactor("services", func(clienttesting.Action) (bool, watch.Interface, error) {
 		return true, watch.NewRaceFreeFake(), nil
 	})
+}
+
+// untouched is the state of a pod that no agent has touched.
+func untouched(pod *corev1.Pod, now time.Time) *life.Pod {
+	state, _ := life.Restore(pod, life.Remains{}, now)
+	return state
+}
+
+// strictLog keeps nothing, and panics where an agent would log that something of its own is not
+// handled.
+func strictLog() *zap.Logger { return zap.NewNop().WithOptions(zap.Development()) }
+
+// dirsOf are a pod's folders below dataDir.
+func dirsOf(dataDir string, pod *corev1.Pod) podfiles.Pod {
+	return podfiles.Layout{Data: dataDir, Logs: filepath.Join(dataDir, "logs")}.Of(pod)
+}
+
+func write(t *testing.T, path string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }

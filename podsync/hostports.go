@@ -1,7 +1,6 @@
 package podsync
 
 import (
-	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -10,19 +9,23 @@ import (
 	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/events"
 	"github.com/krustlet-go/krustlet-wasi/podsync/hostport"
+	"github.com/krustlet-go/krustlet-wasi/podsync/life"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
 // HostPorts has the node listen for pods, by their UIDs. *hostport.Node is one.
 type HostPorts interface {
-	// Open listens at all the ports and leads to the pod, or says why it cannot and listens at none.
+	// Open listens at all the ports and leads to the pod, or says why it cannot and listens at
+	// none.
 	Open(pod string, ports []hostport.Port) error
 	// Close makes the ports of a pod free for others before it returns. There need not be any.
 	Close(pod string)
 }
 
 // openPorts has the node listen for a pod that is set up.
-func (w *worker) openPorts(pod *corev1.Pod, at reach) error {
+func (w *podActions) openPorts(pod *corev1.Pod, at podspec.Reach) error {
 	ports, err := forwarded(pod, at)
 	if err != nil || len(ports) == 0 || w.node.HostPorts == nil {
 		return err
@@ -30,32 +33,35 @@ func (w *worker) openPorts(pod *corev1.Pod, at reach) error {
 	return w.node.HostPorts.Open(string(pod.UID), ports)
 }
 
-// retakePorts has the node listen again for a pod that an earlier agent has left running, whether it is to go on or to end. Where
-// it cannot the pod goes on without: the result is when to try again, or the zero time.
-func (w *worker) retakePorts(now time.Time) time.Time {
+// retakePorts has the node listen again for a pod that an earlier agent has left running, whether
+// it is to go on or to end. Where it cannot the pod goes on without: the result is when to try
+// again, or the zero time.
+func (w *podLoop) retakePorts(now time.Time) time.Time {
 	s, t := w.state, &w.retaking
-	if !w.adopted || t.progress == done || !s.place.known || s.life == active && s.setup.progress != done { // which may change the place
+	at := s.Addresses()
+	if !w.adopted || t.IsComplete() || !at.Known || s.Stage() == life.Active && !s.IsSetUp() { // which may change the addresses
 		return time.Time{}
 	}
-	if now.Before(t.notBefore) {
-		return t.notBefore
+	if now.Before(t.RetryAt()) {
+		return t.RetryAt()
 	}
-	pod := s.given()
-	err := w.openPorts(pod, reachOf(pod, s.place, w.node.Address))
-	t.end(err, now)
+	pod := s.Given()
+	err := w.openPorts(pod, podspec.ReachOf(pod, at, w.node.Address))
+	t.End(err, now)
 	if err == nil {
 		return time.Time{}
 	}
 	w.log.Warn("the pod has its ports of the host no more, will try again", zap.Error(err))
-	w.record(pod, nil, eventSandboxFailed(err))
-	return t.notBefore
+	w.record(pod, nil, events.SandboxFailed(err))
+	return t.RetryAt()
 }
 
-// closePorts lets others have the ports of a pod of which nothing runs any more, before anybody is told that it has ended.
-func (w *worker) closePorts() {
-	if l := w.state.life; (l == finished || l == removing || l == gone) && len(w.processes) == 0 {
-		w.retaking.progress = done
-		w.node.closePorts(w.state.pod)
+// closePorts lets others have the ports of a pod of which nothing runs any more, before its end is
+// told.
+func (w *podLoop) closePorts() {
+	if at := w.state.Stage(); (at == life.Terminal || at == life.Removing || at == life.Absent) && len(w.processes) == 0 {
+		w.retaking.End(nil, time.Now())
+		w.node.closePorts(w.state.Object())
 	}
 }
 
@@ -65,15 +71,16 @@ func (m *Manager) closePorts(pod *corev1.Pod) {
 	}
 }
 
-// forwarded are the ports of the host that lead to a pod. Guests have no sockets but those of TCP. A pod in the host's network
-// has its sockets at one address of the host, so that there is room for those of other pods; the rest lead there.
-func forwarded(pod *corev1.Pod, at reach) ([]hostport.Port, error) {
-	if pod.Spec.HostNetwork && pod.Annotations[listenAnnotation] == "false" {
+// forwarded are the ports of the host that lead to a pod. Guests have no sockets but those of TCP.
+// A pod in the host's network has its sockets at one address of the host, so that there is room for
+// those of other pods; the rest lead there.
+func forwarded(pod *corev1.Pod, at podspec.Reach) ([]hostport.Port, error) {
+	if pod.Spec.HostNetwork && !podspec.Listens(pod) {
 		return nil, nil
 	}
 	var ports []hostport.Port
-	for _, p := range hostPorts(pod) {
-		if protocolOf(p) != corev1.ProtocolTCP {
+	for _, p := range podspec.HostPorts(pod) {
+		if podspec.Protocol(p) != corev1.ProtocolTCP {
 			continue
 		}
 		port := hostport.Port{Number: uint16(p.HostPort)} //nolint:gosec // the API server checks the range
@@ -84,9 +91,9 @@ func forwarded(pod *corev1.Pod, at reach) ([]hostport.Port, error) {
 			}
 		}
 		if pod.Spec.HostNetwork {
-			port.To = []netip.AddrPort{hostSocket(p, at.host)}
+			port.To = []netip.AddrPort{podspec.HostSocket(p, at.Host)}
 		} else {
-			for _, a := range at.pod {
+			for _, a := range at.Pod {
 				port.To = append(port.To, netip.AddrPortFrom(a, uint16(p.ContainerPort))) //nolint:gosec // the same
 			}
 		}
@@ -111,34 +118,12 @@ func (t *taken) add(requests corev1.ResourceList, pod *corev1.Pod) {
 		sum.Add(quantity)
 		t.resources[name] = sum
 	}
-	t.ports = append(t.ports, hostPorts(pod)...)
-}
-
-// hostPorts are the ports of the host that a pod's containers want, as the scheduler counts them: those of sidecars, and of no
-// other init containers, with them.
-func hostPorts(pod *corev1.Pod) []corev1.ContainerPort {
-	var ports []corev1.ContainerPort
-	see := func(c *corev1.Container) {
-		for _, p := range c.Ports {
-			if p.HostPort > 0 {
-				ports = append(ports, p)
-			}
-		}
-	}
-	for i := range pod.Spec.InitContainers {
-		if c := &pod.Spec.InitContainers[i]; c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways {
-			see(c)
-		}
-	}
-	for i := range pod.Spec.Containers {
-		see(&pod.Spec.Containers[i])
-	}
-	return ports
+	t.ports = append(t.ports, podspec.HostPorts(pod)...)
 }
 
 // refusePorts says whether a pod wants a port of the host that another has.
-func refusePorts(pod *corev1.Pod, used []corev1.ContainerPort) *refusal {
-	for _, p := range hostPorts(pod) {
+func refusePorts(pod *corev1.Pod, used []corev1.ContainerPort) *life.Refusal {
+	for _, p := range podspec.HostPorts(pod) {
 		if slices.ContainsFunc(used, func(other corev1.ContainerPort) bool { return samePort(p, other) }) {
 			return mismatch("NodePorts", "node(s) didn't have free ports for the requested pod ports")
 		}
@@ -146,12 +131,8 @@ func refusePorts(pod *corev1.Pod, used []corev1.ContainerPort) *refusal {
 	return nil
 }
 
-// samePort says whether two ports of the host are in each other's way.
+// samePort reports whether two ports of the host are in each other's way.
 func samePort(a, b corev1.ContainerPort) bool {
 	all := func(p corev1.ContainerPort) bool { return p.HostIP == "" || p.HostIP == "0.0.0.0" }
-	return a.HostPort == b.HostPort && protocolOf(a) == protocolOf(b) && (a.HostIP == b.HostIP || all(a) || all(b))
-}
-
-func protocolOf(p corev1.ContainerPort) corev1.Protocol {
-	return cmp.Or(p.Protocol, corev1.ProtocolTCP)
+	return a.HostPort == b.HostPort && podspec.Protocol(a) == podspec.Protocol(b) && (a.HostIP == b.HostIP || all(a) || all(b))
 }

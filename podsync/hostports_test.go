@@ -12,8 +12,11 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	"github.com/krustlet-go/krustlet-wasi/podsync/hostport"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
 func TestRefusePorts(t *testing.T) {
@@ -33,14 +36,14 @@ func TestRefusePorts(t *testing.T) {
 		"one and another": {port(80, "192.0.2.1", ""), port(80, "192.0.2.2", ""), true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			other, pod := testPod(corev1.RestartPolicyAlways, "init", "a"), testPod(corev1.RestartPolicyAlways, "b")
-			other.Spec.InitContainers[0].RestartPolicy = pointer(corev1.ContainerRestartPolicyAlways)
+			other, pod := testpod.New(corev1.RestartPolicyAlways, "init", "a"), testpod.New(corev1.RestartPolicyAlways, "b")
+			other.Spec.InitContainers[0].RestartPolicy = ptr.To(corev1.ContainerRestartPolicyAlways)
 			other.Spec.InitContainers[0].Ports = []corev1.ContainerPort{tt.has}
 			pod.Spec.Containers[0].Ports = []corev1.ContainerPort{tt.wants}
 			var used taken
 			used.add(nil, other)
 			no := refuse(pod, nil, nil, used)
-			if (no == nil) != tt.free || no != nil && no.reason+": "+no.message != "NodePorts: Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports" {
+			if (no == nil) != tt.free || no != nil && no.Reason+": "+no.Message != "NodePorts: Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports" {
 				t.Errorf("%+v", no)
 			}
 		})
@@ -49,7 +52,7 @@ func TestRefusePorts(t *testing.T) {
 
 // TestForwardedPorts: what the node listens for on behalf of a pod.
 func TestForwardedPorts(t *testing.T) {
-	own := reach{host: testAddress, pod: []netip.Addr{netip.MustParseAddr("127.9.8.1"), netip.MustParseAddr("fd00::1")}, own: true}
+	own := podspec.Reach{Host: testpod.NodeAddress, Pod: []netip.Addr{netip.MustParseAddr("127.9.8.1"), netip.MustParseAddr("fd00::1")}, Own: true}
 	for name, tt := range map[string]struct {
 		port   corev1.ContainerPort
 		host   bool
@@ -65,7 +68,7 @@ func TestForwardedPorts(t *testing.T) {
 		"no sockets":   {port: corev1.ContainerPort{HostPort: 80, ContainerPort: 80}, host: true, listen: "false"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			pod := testPod(corev1.RestartPolicyAlways, "a")
+			pod := testpod.New(corev1.RestartPolicyAlways, "a")
 			pod.Spec.Containers[0].Ports, pod.Spec.HostNetwork = []corev1.ContainerPort{tt.port}, tt.host
 			pod.Annotations = map[string]string{"krustlet-wasi.dev/listen": tt.listen}
 			ports, err := forwarded(pod, own)
@@ -131,8 +134,9 @@ func (d *doorman) atClose(do func()) {
 	d.onClose = do
 }
 
-// TestHostPortsLife: ports are opened before a pod's containers, once, and again by the next agent; a pod that cannot have them
-// waits and says so. They are closed before anybody sees that the pod has ended.
+// TestHostPortsLife: ports are opened before a pod's containers, once, and again by the next agent;
+// a pod that cannot have them waits and says so. They are closed before anybody sees that the pod
+// has ended.
 func TestHostPortsLife(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := addressed(t, 1, "127.9.8.0/29")
@@ -147,7 +151,7 @@ func TestHostPortsLife(t *testing.T) {
 		h.run(func(*Manager) {
 			pass(time.Second)
 			pod := h.pod(0)
-			if len(h.engine.all()) > 0 || pod.Status.Phase != corev1.PodPending || findCondition(&pod.Status, corev1.PodReadyToStartContainers, corev1.ConditionTrue) {
+			if len(h.engine.all()) > 0 || pod.Status.Phase != corev1.PodPending || podspec.HasCondition(&pod.Status, corev1.PodReadyToStartContainers, corev1.ConditionTrue) {
 				t.Errorf("without its ports a pod has %d runs and says %+v", len(h.engine.all()), pod.Status)
 			}
 			events := h.sandboxEvents()
@@ -186,7 +190,8 @@ func TestHostPortsLife(t *testing.T) {
 	})
 }
 
-// TestHostPortsTakenMeanwhile: a pod that goes on is looked after without its ports, which are tried again.
+// TestHostPortsTakenMeanwhile: a pod that goes on is looked after without its ports, which are
+// tried again.
 func TestHostPortsTakenMeanwhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := addressed(t, 1, "127.9.8.0/29")
@@ -207,7 +212,7 @@ func TestHostPortsTakenMeanwhile(t *testing.T) {
 			h.engine.all()[0].end(1)
 			pass(time.Second)
 			if pod := h.pod(0); len(h.engine.all()) != 2 || pod.Status.Phase != corev1.PodRunning ||
-				!findCondition(&pod.Status, corev1.PodReadyToStartContainers, corev1.ConditionTrue) {
+				!podspec.HasCondition(&pod.Status, corev1.PodReadyToStartContainers, corev1.ConditionTrue) {
 				t.Errorf("without its ports a pod has %d runs and says %+v", len(h.engine.all()), pod.Status)
 			}
 			if events := h.sandboxEvents(); len(events) != 3 || !strings.HasSuffix(events[0], taken.Error()) {
@@ -219,7 +224,8 @@ func TestHostPortsTakenMeanwhile(t *testing.T) {
 	})
 }
 
-// TestHostPortsOfADeletedPod: they are open for as long as something runs, whichever agent sees its end.
+// TestHostPortsOfADeletedPod: they are open for as long as something runs, whichever agent sees its
+// end.
 func TestHostPortsOfADeletedPod(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := addressed(t, 1, "127.9.8.0/29")
@@ -229,13 +235,13 @@ func TestHostPortsOfADeletedPod(t *testing.T) {
 		h.alter = func(s *Settings) { s.HostPorts = door }
 		h.run(func(m *Manager) {
 			pass(time.Second)
-			m.worker("u0").mailbox.put(deleted(h.pod(0), 30))
+			m.loop("u0").mailbox.put(testpod.Deleted(h.pod(0), 30))
 			pass(9 * time.Second)
 			door.wasAsked(t, "open u0 invalid IP:8080")
 		})
 		h.reloaded()
 		h.pods[0].Spec = spec
-		h.pods[0] = *deleted(&h.pods[0], 20)
+		h.pods[0] = *testpod.Deleted(&h.pods[0], 20)
 		h.run(func(*Manager) {
 			pass(time.Second)
 			door.wasAsked(t, "close u0", "open u0 invalid IP:8080")

@@ -4,20 +4,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
+	"slices"
 
 	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/events"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
+	"github.com/krustlet-go/krustlet-wasi/podsync/volume"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
-	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// keysOf are the credentials that a pod may pull with. Of its Secrets, those that cannot be read are told of and left out.
-func (m *Manager) keysOf(ctx context.Context, w *worker, pod *corev1.Pod) registry.Keys {
+// keysOf are the credentials that a pod may pull with. Of its Secrets, those that cannot be read
+// are told of and left out.
+func (m *Manager) keysOf(ctx context.Context, w *podActions, pod *corev1.Pod) registry.Keys {
 	asked := credentials.Pod{
 		Namespace: pod.Namespace, Name: pod.Name, UID: string(pod.UID), ServiceAccount: pod.Spec.ServiceAccountName,
 	}
@@ -35,20 +37,21 @@ func (m *Manager) keysOf(ctx context.Context, w *worker, pod *corev1.Pod) regist
 		asked.Secrets = append(asked.Secrets, secret)
 	}
 	if len(missing) > 0 && ctx.Err() == nil {
-		w.record(pod, nil, eventSecretsMissing(missing))
+		w.record(pod, nil, events.SecretsMissing(missing))
 	}
 	return m.Credentials.For(asked)
 }
 
-// UsedImages are the images of the node's pods that have not ended: as their specs name them, and the IDs of those that
-// their containers run and that their volumes show. They are known completely once Synced is closed.
+// UsedImages are the images of the node's pods that have not ended: as their specs name them, and
+// the IDs of those that their containers run and that their volumes show. They are known completely
+// once Synced is closed.
 func (m *Manager) UsedImages() []string {
 	var used []string
 	for _, pod := range m.Pods() {
-		if terminal(pod.Status.Phase) {
+		if podspec.Terminal(pod.Status.Phase) {
 			continue
 		}
-		for _, c := range allContainers(pod) {
+		for _, c := range podspec.Containers(pod) {
 			used = append(used, c.Image)
 		}
 		used = append(used, m.shownTo(pod)...)
@@ -76,39 +79,56 @@ func (m *Manager) shownTo(pod *corev1.Pod) []string {
 	if len(used) == 0 {
 		return nil
 	}
-	ids, err := m.dirs(pod).shown()
+	ids, err := m.layout().Of(pod).Shown()
 	if err != nil {
 		m.Log.Warn("images that are in use may be removed", zap.String("uid", string(pod.UID)), zap.Error(err))
 	}
 	return append(used, ids...)
 }
 
-// ImagesOnDisk are the IDs of the images that the pods below a data directory run or are shown, whether their agent runs or not.
-func ImagesOnDisk(dataDir string) ([]string, error) {
-	if _, err := os.Lstat(notesDir(dataDir)); errors.Is(err, fs.ErrNotExist) {
-		if pods, err := entriesOf(podsDir(dataDir)); err != nil || len(pods) > 0 {
-			return nil, errors.Join(fmt.Errorf("which images the pods of %s run is not known: they are of an earlier version; start the agent of this one first", dataDir), err)
+// neededImage is one that a container needs: its own, or one that a volume shows.
+type neededImage struct {
+	image  string
+	policy corev1.PullPolicy
+	volume string // the volume's name; empty: the container's own
+}
+
+// neededImages are those of a container, its own last. What another container mounts holds it not
+// back.
+func neededImages(pod *corev1.Pod, c *corev1.Container) []neededImage {
+	var all []neededImage
+	for _, v := range pod.Spec.Volumes {
+		mounts := slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return m.Name == v.Name })
+		if v.Image != nil && mounts {
+			all = append(all, neededImage{v.Image.Reference, v.Image.PullPolicy, v.Name})
 		}
 	}
-	pods := podDirs{notes: filepath.Join(notesDir(dataDir), "*")}
-	files, err := filepath.Glob(pods.specFile("*"))
-	if err != nil {
-		return nil, err
-	}
-	used, err := pods.shown()
-	if err != nil {
-		return nil, err
-	}
-	for _, file := range files {
-		var spec runtime.Spec
-		err := readJSON(file, &spec)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // gone meanwhile
+	return append(all, neededImage{image: c.Image, policy: c.ImagePullPolicy})
+}
+
+// countShown counts the images that a container is shown, whose mounts came to err.
+func (w *podActions) countShown(c *corev1.Container, shown map[string]registry.Module, err error) {
+	w.node.Metrics.ImageVolumes.Add(float64(len(shown)))
+	for _, m := range c.VolumeMounts {
+		switch _, is := shown[m.Name]; {
+		case !is:
+		case err == nil:
+			w.node.Metrics.ImageMounts.Inc()
+		case errors.Is(err, volume.ErrImageMount):
+			w.node.Metrics.ImageMountsFailed.Inc()
 		}
+	}
+}
+
+// foldersOf are the folders of images, by volume. They lead through no symbolic link.
+func foldersOf(shown map[string]registry.Module) (map[string]string, error) {
+	folders := map[string]string{}
+	for name, image := range shown {
+		dir, err := filepath.EvalSymlinks(image.Root.Dir) // the data directory may lie behind one
 		if err != nil {
-			return nil, fmt.Errorf("which images the pods of %s run is not known, so none can be said to be free; delete the pod whose UID is in the path: %w", dataDir, err)
+			return nil, fmt.Errorf("%w: volume %q: %w", volume.ErrImageMount, name, err)
 		}
-		used = append(used, spec.Of.ImageID)
+		folders[name] = dir
 	}
-	return used, nil
+	return folders, nil
 }

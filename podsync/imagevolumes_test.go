@@ -11,10 +11,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/tools/record"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podfiles"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 )
 
-// gallery is a fake store that has every image to run, and to be shown after the first failures pulls.
+// gallery is a fake store that has every image to run, and to be shown after the first failures
+// pulls.
 type gallery struct {
 	images
 	files images
@@ -33,9 +36,10 @@ func (s *gallery) PullFiles(ctx context.Context, image string, keys registry.Key
 	return p, err
 }
 
-// showing is a pod whose one container a mounts a volume with an image, and whose container b does not.
+// showing is a pod whose one container a mounts a volume with an image, and whose container b does
+// not.
 func showing() *corev1.Pod {
-	pod := testPod(corev1.RestartPolicyAlways, "a", "b")
+	pod := testpod.New(corev1.RestartPolicyAlways, "a", "b")
 	pod.Spec.Volumes = []corev1.Volume{{Name: "v", VolumeSource: corev1.VolumeSource{
 		Image: &corev1.ImageVolumeSource{Reference: "r.example/files", PullPolicy: corev1.PullIfNotPresent},
 	}}}
@@ -43,8 +47,9 @@ func showing() *corev1.Pod {
 	return pod
 }
 
-// TestImageVolumeIsPulled: who mounts a volume waits for its image, with the back-off of pulls, and nobody else does; then it is
-// shown the image's folder, which is in use as long as the pod is there.
+// TestImageVolumeIsPulled: who mounts a volume waits for its image, with the back-off of pulls, and
+// nobody else does; then it is shown the image's folder, which is in use as long as the pod is
+// there.
 func TestImageVolumeIsPulled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -90,33 +95,16 @@ func TestImageVolumeIsPulled(t *testing.T) {
 				t.Errorf("no event %q among %q", want, got)
 			}
 		}
-		if n := gathered(t, s.worker.node.Metrics)["kubelet_image_volume_mounted_succeed_total"]; n != 1 {
+		if n := gathered(t, s.loop.node.Metrics)["kubelet_image_volume_mounted_succeed_total"]; n != 1 {
 			t.Errorf("%v mounts are counted", n)
 		}
-		if used := s.worker.node.shownTo(showing()); !slices.Equal(used, []string{"r.example/files", "r.example/files@sha256:0"}) {
+		if used := s.loop.node.shownTo(showing()); !slices.Equal(used, []string{"r.example/files", "r.example/files@sha256:0"}) {
 			t.Errorf("in use are %q", used)
 		}
-		if used, err := ImagesOnDisk(s.settings.DataDir); err != nil || !slices.Contains(used, "r.example/files@sha256:0") {
+		if used, err := podfiles.ImagesOnDisk(s.settings.DataDir); err != nil || !slices.Contains(used, "r.example/files@sha256:0") {
 			t.Errorf("on disk there are %q, %v", used, err)
 		}
 		cancel()
 		<-s.ended
 	})
-}
-
-// TestUnsetWithImagesIsPulledAgain: where a volume shows an image, what is wrong may be in the image, and another may be there by now.
-func TestUnsetWithImagesIsPulledAgain(t *testing.T) {
-	now := time.Unix(1000, 0)
-	for shown, want := range map[bool]step{true: pulling, false: starting} {
-		c := newContainer(&corev1.Container{Name: "a"}, false)
-		if shown {
-			c.shown = map[string]registry.Module{"v": {}}
-		}
-		c.applyStart(startDone{container: "a", reason: reasonCreateContainerError, err: context.DeadlineExceeded}, now)
-		s := &podState{pod: showing()}
-		s.advance(&decision{now: now.Add(unsetRetry)}, c)
-		if c.step != want || c.waiting == nil {
-			t.Errorf("with images %v: %s, %+v", shown, c.step, c.waiting)
-		}
-	}
 }

@@ -11,15 +11,17 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/life"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
 )
 
-// ContainerLogs writes a container's log to w: that of its last run, or of the run before with opts.Previous. With
-// opts.Follow it goes on until the run ends or ctx does. An error from before the first byte is an
-// apierrors.APIStatus that tells the client what is wrong.
+// ContainerLogs writes a container's log to w: that of its last run, or of the run before with
+// opts.Previous. With opts.Follow it goes on until the run ends or ctx does. An error from before
+// the first byte is an apierrors.APIStatus that tells the client what is wrong.
 func (m *Manager) ContainerLogs(ctx context.Context, namespace, pod, container string, opts *corev1.PodLogOptions, w io.Writer) error {
-	worker, view := m.find(namespace, pod)
-	if worker == nil {
+	loop, view := m.find(namespace, pod)
+	if loop == nil {
 		return apierrors.NewNotFound(corev1.Resource("pods"), namespace+"/"+pod)
 	}
 	runs, ok := view.runs[container]
@@ -34,7 +36,8 @@ func (m *Manager) ContainerLogs(ctx context.Context, namespace, pod, container s
 	options := logOptions(opts, time.Now())
 	options.Done, options.Watcher = runs.done, m.LogEvents
 	if opts.Previous {
-		// Between two runs the last one is the previous one, as its exit is the last state that the status shows.
+		// Between two runs the last one is the previous one, as its exit is the last state that the
+		// status shows.
 		if !between(view.pod, container) || !closed(runs.done) {
 			attempt--
 		}
@@ -43,7 +46,7 @@ func (m *Manager) ContainerLogs(ctx context.Context, namespace, pod, container s
 			return previousNotFound(container, pod)
 		}
 	}
-	path := worker.dirs.log(container, attempt)
+	path := loop.dirs.Log(container, attempt)
 	if _, err := os.Stat(path); err == nil && options.Follow {
 		// The client learns that there is a log before there is a line.
 		if _, err := w.Write(nil); err != nil {
@@ -90,25 +93,14 @@ func logOptions(opts *corev1.PodLogOptions, now time.Time) logfile.Options {
 
 // waitingReason is why a container has not run yet, as its status says.
 func waitingReason(pod *corev1.Pod, container string) string {
-	if status := containerStatus(pod, container); status != nil && status.State.Waiting != nil {
+	if status := podspec.StatusOf(pod, container); status != nil && status.State.Waiting != nil {
 		return status.State.Waiting.Reason
 	}
-	return reasonContainerCreating
+	return life.ReasonContainerCreating
 }
 
-// between says whether the container waits to run again.
+// between reports whether the container waits to run again.
 func between(pod *corev1.Pod, container string) bool {
-	status := containerStatus(pod, container)
+	status := podspec.StatusOf(pod, container)
 	return status != nil && status.State.Waiting != nil
-}
-
-func containerStatus(pod *corev1.Pod, name string) *corev1.ContainerStatus {
-	for _, statuses := range [][]corev1.ContainerStatus{pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses, pod.Status.EphemeralContainerStatuses} {
-		for i := range statuses {
-			if statuses[i].Name == name {
-				return &statuses[i]
-			}
-		}
-	}
-	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -21,8 +22,10 @@ import (
 	"k8s.io/client-go/tools/record"
 
 	"github.com/krustlet-go/krustlet-wasi/podsync/informer"
+	"github.com/krustlet-go/krustlet-wasi/podsync/life"
 	"github.com/krustlet-go/krustlet-wasi/podsync/metrics"
 	"github.com/krustlet-go/krustlet-wasi/podsync/objects"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podfiles"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
@@ -31,7 +34,8 @@ import (
 
 // Images has the modules that containers run. *registry.Store is one.
 type Images interface {
-	// Lookup finds an image on disk that whoever has the keys may have, and unpacks it if need be. It asks no registry.
+	// Lookup finds an image on disk that the keys allow, and unpacks it if need be. It asks no
+	// registry.
 	Lookup(ctx context.Context, image string, keys registry.Keys) (module registry.Module, present bool, err error)
 	// PullToRun asks the registry for an image, fetches what is not on disk, and unpacks it.
 	PullToRun(ctx context.Context, image string, keys registry.Keys) (registry.Pulled, error)
@@ -40,8 +44,8 @@ type Images interface {
 	PullFiles(ctx context.Context, image string, keys registry.Keys) (registry.Pulled, error)
 }
 
-// Settings is what a Manager works with. All fields are needed, but for those that say otherwise, of logs, and the addresses of
-// pods.
+// Settings is what a Manager works with. All fields are needed, but for those that say otherwise,
+// of logs, and the addresses of pods.
 type Settings struct {
 	NodeName    string     // pods bound to this node are run
 	Address     netip.Addr // the node's
@@ -52,25 +56,27 @@ type Settings struct {
 	Engine      runtime.Engine
 	Allocatable corev1.ResourceList // what the node gives to pods
 	Events      record.EventRecorder
-	DNS         DNS
+	DNS         podfiles.DNS
 	Log         *zap.Logger
-	// ContainerLogMaxSize is the size, in bytes, at which a container's log is rotated; 0 never. ContainerLogMaxFiles bounds
-	// the files of one log.
+	// ContainerLogMaxSize is the size, in bytes, at which a container's log is rotated; 0 never.
+	// ContainerLogMaxFiles bounds the files of one log.
 	ContainerLogMaxSize  int64
 	ContainerLogMaxFiles int
 	ContainerOutputRate  int64 // bytes that a container may print a second; 0 is no bound
-	// Pressure says what the node is short of; nil: nothing. FreeDisk removes from its disk what no pod needs, but for what is
-	// the Manager's; nil: there is nothing.
+	// Pressure says what the node is short of; nil: nothing. FreeDisk removes from its disk what no
+	// pod needs, but for what is the Manager's; nil: there is nothing.
 	Pressure Pressure
 	FreeDisk func(ctx context.Context)
-	// What happens is counted in Metrics and Probed, and told to Tracer; Disks says what pods have on disk.
+	// What happens is counted in Metrics and Probed, and told to Tracer; Disks says what pods have
+	// on disk.
 	Metrics *metrics.Pods
 	Probed  *metrics.Probes
 	Tracer  trace.Tracer
 	Disks   Disks
 
-	// PodCIDRs are ranges of addresses for pods where the Node has no podCIDR: at most one of IPv4 and one of IPv6. With
-	// NodeAddressOnly pods have the node's address, whatever ranges there are.
+	// PodCIDRs are ranges of addresses for pods where the Node has no podCIDR: at most one of IPv4
+	// and one of IPv6. With NodeAddressOnly pods have the node's address, whatever ranges there
+	// are.
 	PodCIDRs        []netip.Prefix
 	NodeAddressOnly bool
 	HostPorts       HostPorts // nil: the node does not listen for pods
@@ -98,9 +104,9 @@ type Manager struct {
 
 	synced chan struct{} // closed when every pod that the API server has is known
 
-	mu      sync.Mutex
-	workers map[types.UID]*worker
-	found   map[types.UID][]runtime.Run // runs from before, of pods that have no worker yet
+	mu    sync.Mutex
+	loops map[types.UID]*podLoop
+	found map[types.UID][]runtime.Run // runs from before, of pods that have no loop yet
 }
 
 // New makes a Manager, which does nothing before Run.
@@ -111,7 +117,7 @@ func New(settings Settings) *Manager {
 		objects:  objects.New(settings.Client),
 		writes:   make(chan struct{}, parallelWrites),
 		looks:    make(chan struct{}, parallelLooks),
-		workers:  map[types.UID]*worker{},
+		loops:    map[types.UID]*podLoop{},
 		synced:   make(chan struct{}),
 	}
 	m.network.pool.Keep("", []netip.Addr{m.Address})
@@ -120,7 +126,7 @@ func New(settings Settings) *Manager {
 	return m
 }
 
-// watchers has those that are missing see to nobody.
+// watchers replaces those that are missing by ones that tell no one.
 func (s *Settings) watchers() {
 	if s.Metrics == nil {
 		s.Metrics = metrics.NewPods()
@@ -133,33 +139,33 @@ func (s *Settings) watchers() {
 	}
 }
 
-// Run takes up the pods bound to the node, and the runs of them that the engine has from before, and works until ctx ends;
-// it returns when every worker has. Guests are left as they are: whoever owns the engine ends them, or the next
-// Manager finds them.
+// Run takes up the pods bound to the node, and the runs of them that the engine has from before,
+// and works until ctx ends; it returns when every pod loop has. Guests are left as they are: the
+// owner of the engine ends them, or the next Manager finds them.
 func (m *Manager) Run(ctx context.Context) error {
-	var workers sync.WaitGroup
-	defer workers.Wait()
-	if err := adoptNotes(m.DataDir); err != nil {
+	var loops sync.WaitGroup
+	defer loops.Wait()
+	if err := podfiles.AdoptNotes(m.DataDir); err != nil {
 		m.Log.Warn("what earlier agents knew of their pods is partly lost: commands and probes may not run in them until they are started again", zap.Error(err))
 	}
 	m.keepFound(m.Engine.Runs())
 	handler := informer.Handler[*corev1.Pod]{
-		Set: func(_, pod *corev1.Pod) { m.set(ctx, &workers, pod) },
+		Set: func(_, pod *corev1.Pod) { m.set(ctx, &loops, pod) },
 		Delete: func(pod *corev1.Pod) {
-			if w := m.worker(pod.UID); w != nil {
+			if w := m.loop(pod.UID); w != nil {
 				w.mailbox.put(nil)
 			}
 		},
 	}
 	pods := informer.New(podsOf(m.Client, m.NodeName), handler, m.Log.Named("informer"))
-	workers.Go(func() { m.clearOrphans(ctx, pods) })
-	workers.Go(func() { m.relieve(ctx) })
-	workers.Go(func() {
+	loops.Go(func() { m.clearOrphans(ctx, pods) })
+	loops.Go(func() { m.relieve(ctx) })
+	loops.Go(func() {
 		if err := m.classes.Run(ctx); err != nil {
 			m.Log.Error("cannot watch the RuntimeClasses", zap.Error(err))
 		}
 	})
-	workers.Go(func() {
+	loops.Go(func() {
 		if err := m.services.Run(ctx); err != nil {
 			m.Log.Error("cannot watch the Services", zap.Error(err))
 		}
@@ -190,32 +196,32 @@ func podsOf(client kubernetes.Interface, node string) informer.ListWatch[*corev1
 	}
 }
 
-// set gives a pod to its worker, and makes the worker if the pod is new.
-func (m *Manager) set(ctx context.Context, workers *sync.WaitGroup, pod *corev1.Pod) {
-	if w := m.worker(pod.UID); w != nil {
+// set gives a pod to its loop, and makes the loop if the pod is new.
+func (m *Manager) set(ctx context.Context, loops *sync.WaitGroup, pod *corev1.Pod) {
+	if w := m.loop(pod.UID); w != nil {
 		w.mailbox.put(pod)
 		return
 	}
-	state, adopted := restore(pod, m.dirs(pod), m.takeFound(pod.UID), time.Now())
+	state, adopted := takeUp(pod, m.layout().Of(pod), m.takeFound(pod.UID), time.Now())
 	m.claim(state, adopted)
-	w := newWorker(m, state, adopted)
+	w := newPodLoop(m, state, adopted)
 	m.mu.Lock()
-	m.workers[pod.UID] = w
+	m.loops[pod.UID] = w
 	m.mu.Unlock()
-	workers.Go(func() {
+	loops.Go(func() {
 		w.run(ctx)
 		m.network.pool.Release(string(pod.UID))
 		m.closePorts(pod)
 		m.mu.Lock()
-		delete(m.workers, pod.UID)
+		delete(m.loops, pod.UID)
 		m.mu.Unlock()
 	})
 }
 
-func (m *Manager) worker(uid types.UID) *worker {
+func (m *Manager) loop(uid types.UID) *podLoop {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.workers[uid]
+	return m.loops[uid]
 }
 
 // keepFound sorts runs from before by their pods.
@@ -262,14 +268,37 @@ func (m *Manager) clearOrphans(ctx context.Context, pods *informer.Informer[*cor
 	if !discard(m.takeOrphans(), ctx.Done()) {
 		return
 	}
-	known := func(uid types.UID) bool { return m.worker(uid) != nil }
-	untilDone(ctx, func() error {
-		err := removeOrphans(ctx, m.DataDir, m.logsDir(), logLinks{m.LogLinksDir}, known)
+	known := func(uid types.UID) bool { return m.loop(uid) != nil }
+	untilComplete(ctx, func() error {
+		err := m.layout().RemoveOrphans(ctx, known)
 		if err != nil && ctx.Err() == nil {
 			m.Log.Warn("cannot remove the folders of pods that are gone, will try again", zap.Error(err))
 		}
 		return err
 	})
+}
+
+// layout is where the pods' files are.
+func (m *Manager) layout() podfiles.Layout {
+	logs := m.LogsDir
+	if logs == "" {
+		logs = filepath.Join(m.DataDir, "logs")
+	}
+	return podfiles.Layout{Data: m.DataDir, Logs: logs, Links: m.LogLinksDir}
+}
+
+// untilComplete calls try until it has no error, or ctx ends, with the delays of a pod's tasks.
+func untilComplete(ctx context.Context, try func() error) {
+	for t := (life.Task{}); ctx.Err() == nil; {
+		t.End(try(), time.Now())
+		if t.IsComplete() {
+			return
+		}
+		select {
+		case <-time.After(time.Until(t.RetryAt())):
+		case <-ctx.Done():
+		}
+	}
 }
 
 // Ready says why the node cannot take pods yet, or nil.
@@ -285,24 +314,25 @@ func (m *Manager) Ready() error {
 // Synced is closed once the node's pods have been listed.
 func (m *Manager) Synced() <-chan struct{} { return m.synced }
 
-// Pods returns the pods of the node with the status of now, in no order. The pods are shared: nobody may change them.
+// Pods returns the pods of the node with the status of now, in no order. The pods are shared and
+// must not be changed.
 func (m *Manager) Pods() []*corev1.Pod {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	pods := make([]*corev1.Pod, 0, len(m.workers))
-	for _, w := range m.workers {
+	pods := make([]*corev1.Pod, 0, len(m.loops))
+	for _, w := range m.loops {
 		pods = append(pods, w.view.Load().pod)
 	}
 	return pods
 }
 
 // find returns the pod of that name that lives, or else one that is being removed.
-func (m *Manager) find(namespace, name string) (*worker, *view) {
+func (m *Manager) find(namespace, name string) (*podLoop, *view) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var found *worker
+	var found *podLoop
 	var seen *view
-	for _, w := range m.workers {
+	for _, w := range m.loops {
 		v := w.view.Load()
 		if v.pod.Namespace != namespace || v.pod.Name != name {
 			continue

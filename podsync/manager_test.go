@@ -11,7 +11,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
 	nodev1 "k8s.io/api/node/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -21,10 +20,13 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/tools/record"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
+	"github.com/krustlet-go/krustlet-wasi/podsync/life"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// home is a node with a Manager, and an API server that lists what it is given and watches what the test sends.
+// home is a node with a Manager, and an API server that lists what it is given and watches what the
+// test sends.
 type home struct {
 	t           *testing.T
 	client      *fake.Clientset
@@ -73,8 +75,8 @@ func newHome(t *testing.T, pods ...*corev1.Pod) *home {
 func (h *home) run(during func(m *Manager)) {
 	h.t.Helper()
 	settings := Settings{
-		NodeName: "node", Address: testAddress, DataDir: h.dataDir, Client: h.client, Images: &images{}, Engine: h.engine,
-		Events: h.events, Log: zap.NewNop(), Allocatable: h.allocatable,
+		NodeName: "node", Address: testpod.NodeAddress, DataDir: h.dataDir, Client: h.client, Images: &images{}, Engine: h.engine,
+		Events: h.events, Log: strictLog(), Allocatable: h.allocatable,
 	}
 	if h.alter != nil {
 		h.alter(&settings)
@@ -113,13 +115,13 @@ func (h *home) waits() {
 		h.t.Fatal(err)
 	}
 	c := pod.Status.ContainerStatuses[0]
-	if pod.Status.Phase != corev1.PodPending || c.State.Waiting == nil || c.State.Waiting.Reason != reasonContainerCreating || len(h.engine.all()) > 0 {
+	if pod.Status.Phase != corev1.PodPending || c.State.Waiting == nil || c.State.Waiting.Reason != life.ReasonContainerCreating || len(h.engine.all()) > 0 {
 		h.t.Errorf("phase %s, %+v, %d runs", pod.Status.Phase, c.State, len(h.engine.all()))
 	}
 }
 
 func classed(class string) *corev1.Pod {
-	pod := testPod(corev1.RestartPolicyAlways, "a")
+	pod := testpod.New(corev1.RestartPolicyAlways, "a")
 	pod.Spec.RuntimeClassName = &class
 	return pod
 }
@@ -133,12 +135,12 @@ func pass(d time.Duration) {
 	synctest.Wait()
 }
 
-// TestOrphanRuns: runs of a pod that was deleted while no agent was there are ended before its folders go; those of a pod
-// that is there go on.
+// TestOrphanRuns: runs of a pod that was deleted while no agent was there are ended before its
+// folders go; those of a pod that is there go on.
 func TestOrphanRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		pod := testPod(corev1.RestartPolicyAlways, "a")
-		pod.Status = corev1.PodStatus{Phase: corev1.PodRunning, ContainerStatuses: []corev1.ContainerStatus{*isRunning("here", 0)}}
+		pod := testpod.New(corev1.RestartPolicyAlways, "a")
+		pod.Status = corev1.PodStatus{Phase: corev1.PodRunning, ContainerStatuses: []corev1.ContainerStatus{*testpod.IsRunning("here", 0)}}
 		h := newHome(t, pod)
 		here := h.engine.host("here", runtime.Origin{Pod: "u1", Container: "a"})
 		gone := h.engine.host("gone", runtime.Origin{Pod: "u2", Container: "a"})
@@ -228,10 +230,11 @@ func TestHandlers(t *testing.T) {
 	}
 }
 
-// TestRuntimeClassesAway: while the classes cannot be listed, only the pods that name one wait, and they can be deleted.
+// TestRuntimeClassesAway: while the classes cannot be listed, only the pods that name one wait, and
+// they can be deleted.
 func TestRuntimeClassesAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		plain, empty := testPod(corev1.RestartPolicyAlways, "a"), ""
+		plain, empty := testpod.New(corev1.RestartPolicyAlways, "a"), ""
 		plain.Name, plain.UID, plain.Spec.RuntimeClassName = "plain", "u2", &empty
 		h := newHome(t, classed("c"), plain)
 		h.classesAway.Store(true)
@@ -247,10 +250,10 @@ func TestRuntimeClassesAway(t *testing.T) {
 			if events := h.sandboxEvents(); len(events) != 1 || !strings.Contains(events[0], "failed to lookup RuntimeClass c") {
 				t.Errorf("events %v", events)
 			}
-			w := m.worker("u1")
-			w.mailbox.put(deleted(w.view.Load().pod, 30))
+			w := m.loop("u1")
+			w.mailbox.put(testpod.Deleted(w.view.Load().pod, 30))
 			pass(time.Second)
-			if m.worker("u1") != nil {
+			if m.loop("u1") != nil {
 				t.Error("the pod waits for RuntimeClasses to be deleted")
 			}
 		})
@@ -258,20 +261,20 @@ func TestRuntimeClassesAway(t *testing.T) {
 }
 
 func TestHandlerIsKeptWhole(t *testing.T) {
-	d := dirsOf(t.TempDir(), testPod(corev1.RestartPolicyAlways, "a"))
-	if err := d.make(); err != nil {
+	d := dirsOf(t.TempDir(), testpod.New(corev1.RestartPolicyAlways, "a"))
+	if err := d.Make(); err != nil {
 		t.Fatal(err)
 	}
-	if handler, err := d.handler(); handler != "" || err != nil {
+	if handler, err := d.Handler(); handler != "" || err != nil {
 		t.Errorf("before any: %q %v", handler, err)
 	}
-	if err := d.keepHandler(HandlerIsolated); err != nil {
+	if err := d.KeepHandler(HandlerIsolated); err != nil {
 		t.Fatal(err)
 	}
-	if handler, err := d.handler(); handler != HandlerIsolated || err != nil {
+	if handler, err := d.Handler(); handler != HandlerIsolated || err != nil {
 		t.Errorf("%q %v", handler, err)
 	}
-	if info, err := os.Stat(d.handlerFile()); err != nil || info.Mode().Perm() != 0o600 {
+	if info, err := os.Stat(d.HandlerFile()); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v %v", info, err)
 	}
 }

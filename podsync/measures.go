@@ -6,11 +6,13 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/life"
 	"github.com/krustlet-go/krustlet-wasi/podsync/metrics"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// measures is where a pod's metrics stand. Its worker's loop owns it.
+// measures is where a pod's metrics stand. The pod loop owns it.
 type measures struct {
 	metrics *metrics.Pods
 	seen    time.Time // by this agent, and by none before; zero for a pod that an earlier agent had begun, or that has started
@@ -24,18 +26,19 @@ type measures struct {
 }
 
 // newMeasures begins with a pod that is seen now.
-func newMeasures(m *metrics.Pods, s *podState, adopted adoption, now time.Time) measures {
-	begun := s.wasSetUp || s.life != active || len(adopted.running)+len(adopted.ended) > 0
-	for _, c := range s.containers {
-		begun = begun || c.attempt >= 0
+func newMeasures(m *metrics.Pods, s *life.Pod, adopted adoption, now time.Time) measures {
+	begun := s.WasSetUp() || s.Stage() != life.Active || len(adopted.running)+len(adopted.ended) > 0
+	for _, r := range s.LastRuns() {
+		begun = begun || r.Attempt >= 0
 	}
 	if begun {
 		return measures{metrics: m}
 	}
-	return measures{metrics: m, seen: now, created: s.pod.CreationTimestamp.Time}
+	return measures{metrics: m, seen: now, created: s.Object().CreationTimestamp.Time}
 }
 
-// pullBegins and pullEnds keep the time in which images were pulled, side by side or one after the other.
+// pullBegins and pullEnds keep the time in which images were pulled, side by side or one after the
+// other.
 func (m *measures) pullBegins(now time.Time) {
 	if m.pulls++; m.pulls == 1 {
 		m.since = now
@@ -48,8 +51,8 @@ func (m *measures) pullEnds(now time.Time) {
 	}
 }
 
-// status takes note of the pod's status, and whether the API server has it. It reports whether the pod has just begun to run,
-// or will not any more.
+// status takes note of the pod's status, and whether the API server has it. It reports whether the
+// pod has just begun to run, or will not any more.
 func (m *measures) status(status *corev1.PodStatus, written bool, now time.Time) (begun bool) {
 	switch {
 	case !written && m.stale.IsZero():
@@ -86,8 +89,8 @@ func (m *measures) watched(pod *corev1.Pod, now time.Time) {
 	m.created = time.Time{}
 }
 
-// stateful says whether the pod has volumes other than those that are made of nothing: the time that they take is not the
-// node's, and Kubernetes leaves such pods out of its indicator.
+// stateful reports whether the pod has volumes other than those that are made of nothing: the time
+// that they take is not the node's, and Kubernetes leaves such pods out of its indicator.
 func stateful(pod *corev1.Pod) bool {
 	for _, v := range pod.Spec.Volumes {
 		if v.Secret == nil && v.ConfigMap == nil && v.DownwardAPI == nil && v.EmptyDir == nil && v.Projected == nil {
@@ -108,8 +111,8 @@ func initTime(pod *corev1.Pod) time.Duration {
 	return sum
 }
 
-// exited counts the end of a container's run.
-func (m *measures) exited(kind string, exit runtime.Exit, c *containerState) {
+// ended counts the end of a container's run.
+func (m *measures) ended(kind string, exit runtime.Exit, run life.Run) {
 	code := "other"
 	if exit.Code >= 0 && exit.Code <= 255 { // a guest may end with any number: a label for each would be its to make
 		code = strconv.Itoa(int(exit.Code))
@@ -118,33 +121,23 @@ func (m *measures) exited(kind string, exit runtime.Exit, c *containerState) {
 	if exit.Reason == runtime.OOMKilled {
 		m.metrics.OOMKills.Inc()
 	}
-	if !c.stopBy.IsZero() {
-		m.metrics.Operation("stop_container", c.quitAt, nil)
+	if !run.StoppedAt.IsZero() {
+		m.metrics.Operation("stop_container", run.StoppedAt, nil)
 	}
 }
 
-// Kinds of containers, as metrics name them.
-const (
-	kindApp       = "container"
-	kindInit      = "init_container"
-	kindEphemeral = "ephemeral_container"
-)
-
-func kindOf(pod *corev1.Pod, container string) string {
-	for _, c := range pod.Spec.InitContainers {
-		if c.Name == container {
-			return kindInit
-		}
+// kindLabel is the kind of a container, as metrics name it.
+func kindLabel(pod *corev1.Pod, container string) string {
+	switch k := podspec.KindOf(pod, container); {
+	case k.IsInit():
+		return "init_container"
+	case k == podspec.Ephemeral:
+		return "ephemeral_container"
 	}
-	for _, c := range pod.Spec.EphemeralContainers {
-		if c.Name == container {
-			return kindEphemeral
-		}
-	}
-	return kindApp
+	return "container"
 }
 
-// Causes for which a pod's worker looks at it, as metrics name them.
+// Causes for which a pod loop looks at its pod, as metrics name them.
 const (
 	causeCreate = "create"
 	causeUpdate = "update"

@@ -11,11 +11,14 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// PodPorts finds a pod that runs and returns what connects to its ports. These are the TCP ports that its spec names, as guests
-// are given no others: what else listens there, such as a program of the machine that listens at every address, is no part of
-// the pod. The error is an apierrors.APIStatus.
+// PodPorts finds a pod that runs and returns what connects to its ports. These are the TCP ports
+// that its spec names, as guests are given no others: what else listens there, such as a program of
+// the machine that listens at every address, is no part of the pod. The error is an
+// apierrors.APIStatus.
 func (m *Manager) PodPorts(namespace, pod, uid string) (func(ctx context.Context, port uint16) (net.Conn, error), error) {
 	w, view := m.find(namespace, pod)
 	if w == nil || uid != "" && view.pod.UID != types.UID(uid) {
@@ -39,7 +42,7 @@ func (m *Manager) PodPorts(namespace, pod, uid string) (func(ctx context.Context
 	}, nil
 }
 
-// alive says whether a container of the pod runs.
+// alive reports whether a container of the pod runs.
 func (v *view) alive() bool { return len(v.running().Spec.Containers) > 0 }
 
 // ports are the TCP ports of the containers that run, and where the pod listens for them.
@@ -47,12 +50,12 @@ func (v *view) ports() map[uint16]netip.AddrPort {
 	ip, _ := netip.ParseAddr(v.pod.Status.PodIP) // which a pod has whose containers run
 	ports := map[uint16]netip.AddrPort{}
 	for _, running := range v.running().Spec.Containers {
-		for _, p := range findContainer(v.pod, running.Name).Ports {
+		for _, p := range podspec.Container(v.pod, running.Name).Ports {
 			at := netip.AddrPortFrom(ip, uint16(p.ContainerPort)) //nolint:gosec // the API server checks the range
 			if v.pod.Spec.HostNetwork {
-				at = hostSocket(p, ip)
+				at = podspec.HostSocket(p, ip)
 			}
-			if protocolOf(p) == corev1.ProtocolTCP {
+			if podspec.Protocol(p) == corev1.ProtocolTCP {
 				ports[at.Port()] = at
 			}
 		}

@@ -10,6 +10,9 @@ import (
 	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/environ"
+	"github.com/krustlet-go/krustlet-wasi/podsync/events"
+	"github.com/krustlet-go/krustlet-wasi/podsync/life"
 	"github.com/krustlet-go/krustlet-wasi/podsync/metrics"
 	"github.com/krustlet-go/krustlet-wasi/podsync/probe"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
@@ -19,11 +22,11 @@ import (
 const probeTries = 3
 
 // ask does a probe while process runs, and records what is wrong.
-func (w *worker) ask(ctx context.Context, pod *corev1.Pod, process runtime.Process, a ask) probed {
+func (w commands) ask(ctx context.Context, pod *corev1.Pod, process runtime.Process, a life.Ask) life.Probed {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	w.endWith(ctx, cancel, process)
-	spec := probeOf(a.container, a.kind)
+	spec := life.ProbeOf(a.Container, a.Kind)
 	var result probe.Result
 	var err error
 	began := time.Now()
@@ -32,26 +35,26 @@ func (w *worker) ask(ctx context.Context, pod *corev1.Pod, process runtime.Proce
 			break
 		}
 	}
-	end := probed{container: a.container.Name, id: a.id, kind: a.kind, ok: result.OK, err: err}
+	end := life.Probed{Container: a.Container.Name, ID: a.ID, Kind: a.Kind, OK: result.OK, Err: err}
 	if ctx.Err() == nil {
 		w.count(pod, a, result, err, time.Since(began))
 	}
 	switch {
 	case ctx.Err() != nil:
-		end.err = ctx.Err() // the run has ended, and what the probe found says nothing
+		end.Err = ctx.Err() // the run has ended, and what the probe found says nothing
 	case err != nil:
-		w.record(pod, a.container, eventProbeErrored(a.kind, err))
+		w.record(pod, a.Container, events.ProbeErrored(a.Kind, err))
 	case !result.OK:
-		w.log.Debug("probe failed", zap.String("container", a.container.Name), zap.Stringer("probe", a.kind), zap.String("output", result.Output))
-		w.record(pod, a.container, eventUnhealthy(a.kind, result.Output))
+		w.log.Debug("probe failed", zap.String("container", a.Container.Name), zap.Stringer("probe", a.Kind), zap.String("output", result.Output))
+		w.record(pod, a.Container, events.Unhealthy(a.Kind, result.Output))
 	case result.Warning:
-		w.record(pod, a.container, eventProbeWarning(a.kind, result.Output))
+		w.record(pod, a.Container, events.ProbeWarning(a.Kind, result.Output))
 	}
 	return end
 }
 
 // count counts a probe.
-func (w *worker) count(pod *corev1.Pod, a ask, result probe.Result, err error, took time.Duration) {
+func (w commands) count(pod *corev1.Pod, a life.Ask, result probe.Result, err error, took time.Duration) {
 	verdict := metrics.Failed
 	switch {
 	case err != nil:
@@ -60,12 +63,12 @@ func (w *worker) count(pod *corev1.Pod, a ask, result probe.Result, err error, t
 		verdict = metrics.Successful
 	}
 	w.node.Probed.Observe(metrics.Probed{
-		Kind: a.kind.String(), Namespace: pod.Namespace, Pod: pod.Name, UID: string(pod.UID), Container: a.container.Name,
+		Kind: a.Kind.String(), Namespace: pod.Namespace, Pod: pod.Name, UID: string(pod.UID), Container: a.Container.Name,
 	}, verdict, took)
 }
 
 // endWith calls cancel when a run ends before ctx does.
-func (w *worker) endWith(ctx context.Context, cancel context.CancelFunc, process runtime.Process) {
+func (w commands) endWith(ctx context.Context, cancel context.CancelFunc, process runtime.Process) {
 	w.tasks.Go(func() {
 		select {
 		case <-process.Done():
@@ -75,16 +78,16 @@ func (w *worker) endWith(ctx context.Context, cancel context.CancelFunc, process
 	})
 }
 
-func (w *worker) probe(ctx context.Context, a ask, spec *corev1.Probe) (probe.Result, error) {
-	timeout := seconds(orDefault(spec.TimeoutSeconds, defaultTimeout))
+func (w commands) probe(ctx context.Context, a life.Ask, spec *corev1.Probe) (probe.Result, error) {
+	timeout := life.ProbeTimeout(spec)
 	if spec.Exec == nil {
-		return probe.Network(ctx, spec.ProbeHandler, a.container, w.podIP(), timeout)
+		return probe.Network(ctx, spec.ProbeHandler, a.Container, w.podIP(), timeout)
 	}
-	run, err := w.dirs.spec(a.container.Name, a.id)
+	run, err := w.dirs.Spec(a.Container.Name, a.ID)
 	if err != nil {
 		return probe.Result{}, err
 	}
-	argv := expandAll(spec.Exec.Command, run.Env)
+	argv := environ.ExpandAll(spec.Exec.Command, run.Env)
 	within, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	text, exit, err := w.capture(within, session(run, argv))
@@ -106,7 +109,7 @@ func firstOf(printed, message string) string {
 }
 
 // hook carries out a lifecycle hook while process runs.
-func (w *worker) hook(ctx context.Context, pod *corev1.Pod, process runtime.Process, a hook) hookDone {
+func (w commands) hook(ctx context.Context, pod *corev1.Pod, process runtime.Process, a life.Hook) life.HookEnded {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	w.endWith(ctx, cancel, process)
@@ -115,24 +118,24 @@ func (w *worker) hook(ctx context.Context, pod *corev1.Pod, process runtime.Proc
 		err = nil // the run has ended, or is to end: nothing hangs on it any more
 	}
 	if err != nil {
-		w.log.Warn("lifecycle hook failed", zap.String("container", a.container.Name), zap.String("hook", string(a.kind)), zap.Error(err))
-		w.record(pod, a.container, eventHookFailed(a.kind)) // without the error: events are read by many
+		w.log.Warn("lifecycle hook failed", zap.String("container", a.Container.Name), zap.String("hook", string(a.Kind)), zap.Error(err))
+		w.record(pod, a.Container, events.HookFailed(string(a.Kind))) // without the error: events are read by many
 	}
-	return hookDone{container: a.container.Name, id: a.id, kind: a.kind, err: err}
+	return life.HookEnded{Container: a.Container.Name, ID: a.ID, Kind: a.Kind, Err: err}
 }
 
-func (w *worker) carryOut(ctx context.Context, pod *corev1.Pod, a hook) error {
-	where := fmt.Sprintf("for Container %q in Pod %q failed - error", a.container.Name, fmt.Sprintf("%s_%s(%s)", pod.Name, pod.Namespace, pod.UID))
-	switch handler := hookOf(a.container, a.kind); {
+func (w commands) carryOut(ctx context.Context, pod *corev1.Pod, a life.Hook) error {
+	where := fmt.Sprintf("for Container %q in Pod %q failed - error", a.Container.Name, fmt.Sprintf("%s_%s(%s)", pod.Name, pod.Namespace, pod.UID))
+	switch handler := life.HookOf(a.Container, a.Kind); {
 	case handler.Exec != nil:
 		text, err := w.execHook(ctx, a, handler.Exec.Command)
 		if err != nil {
 			return fmt.Errorf("Exec lifecycle hook (%v) %s: %w, message: %q", handler.Exec.Command, where, err, text)
 		}
 	case handler.HTTPGet != nil:
-		plain, err := probe.Hook(ctx, handler.HTTPGet, a.container, w.podIP())
+		plain, err := probe.Hook(ctx, handler.HTTPGet, a.Container, w.podIP())
 		if plain != "" {
-			w.record(pod, nil, eventHTTPFallback(plain))
+			w.record(pod, nil, events.HTTPFallback(plain))
 		}
 		if err != nil {
 			return fmt.Errorf("HTTP lifecycle hook (%s) %s: %w", handler.HTTPGet.Path, where, err)
@@ -151,8 +154,8 @@ func (w *worker) carryOut(ctx context.Context, pod *corev1.Pod, a hook) error {
 	return nil
 }
 
-func (w *worker) execHook(ctx context.Context, a hook, argv []string) (string, error) {
-	run, err := w.dirs.spec(a.container.Name, a.id)
+func (w commands) execHook(ctx context.Context, a life.Hook, argv []string) (string, error) {
+	run, err := w.dirs.Spec(a.Container.Name, a.ID)
 	if err != nil {
 		return "", err
 	}

@@ -14,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/tools/record"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
@@ -42,10 +43,10 @@ func drain(events *record.FakeRecorder) []string {
 
 func TestExecProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		pod := testPod(corev1.RestartPolicyAlways, "a")
+		pod := testpod.New(corev1.RestartPolicyAlways, "a")
 		c := &pod.Spec.Containers[0]
-		c.Env = []corev1.EnvVar{variable("WHO", "me")}
-		c.ReadinessProbe = asksTCP(0, 10, 1, 1)
+		c.Env = []corev1.EnvVar{{Name: "WHO", Value: "me"}}
+		c.ReadinessProbe = testpod.AsksTCP(0, 10, 1, 1)
 		c.ReadinessProbe.ProbeHandler = corev1.ProbeHandler{Exec: runs("check", "$(WHO)", "$(NOBODY)")}
 		var code atomic.Int32
 		e := &engine{command: func(_ runtime.Spec, out io.Writer) (int32, bool) {
@@ -93,12 +94,12 @@ func TestExecProbe(t *testing.T) {
 	})
 }
 
-// TestExecProbeTimesOut: a command that does not end is killed and has failed; one whose container ends is killed and says
-// nothing.
+// TestExecProbeTimesOut: a command that does not end is killed and has failed; one whose container
+// ends is killed and says nothing.
 func TestExecProbeTimesOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		pod := testPod(corev1.RestartPolicyAlways, "a")
-		pod.Spec.Containers[0].LivenessProbe = asksTCP(1, 10, 2, 1)
+		pod := testpod.New(corev1.RestartPolicyAlways, "a")
+		pod.Spec.Containers[0].LivenessProbe = testpod.AsksTCP(1, 10, 2, 1)
 		pod.Spec.Containers[0].LivenessProbe.ProbeHandler = corev1.ProbeHandler{Exec: runs("check", "it")}
 		pod.Spec.Containers[0].LivenessProbe.TimeoutSeconds = 3
 		e := &engine{command: func(runtime.Spec, io.Writer) (int32, bool) { return 0, false }}
@@ -141,7 +142,7 @@ func TestHooks(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				pod := testPod(corev1.RestartPolicyAlways, "a")
+				pod := testpod.New(corev1.RestartPolicyAlways, "a")
 				pod.Spec.Containers[0].Lifecycle = &corev1.Lifecycle{PreStop: &tt.handler}
 				e := &engine{command: func(spec runtime.Spec, _ io.Writer) (int32, bool) {
 					if slices.Contains(spec.Args, "me") {
@@ -153,7 +154,7 @@ func TestHooks(t *testing.T) {
 				pass(time.Minute)
 				running, _ := s.object()
 				began := time.Now()
-				s.worker.mailbox.put(deleted(running, 10))
+				s.loop.mailbox.put(testpod.Deleted(running, 10))
 				<-s.ended
 				if took := time.Since(began); took != tt.after {
 					t.Errorf("ended after %v, want %v", took, tt.after)
@@ -170,7 +171,7 @@ func TestHooks(t *testing.T) {
 // TestDeletionDoesNotWaitForPostStart: a hook that goes on is given up.
 func TestDeletionDoesNotWaitForPostStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		pod := testPod(corev1.RestartPolicyAlways, "a")
+		pod := testpod.New(corev1.RestartPolicyAlways, "a")
 		pod.Spec.Containers[0].Lifecycle = &corev1.Lifecycle{PostStart: &corev1.LifecycleHandler{Exec: runs("never")}}
 		e := &engine{command: func(runtime.Spec, io.Writer) (int32, bool) { return 0, false }}
 		s, events := watched(t, t.Context(), pod, e)
@@ -179,7 +180,7 @@ func TestDeletionDoesNotWaitForPostStart(t *testing.T) {
 		if c := running.Status.ContainerStatuses[0]; *c.Started {
 			t.Error("started, and its hook goes on")
 		}
-		s.worker.mailbox.put(deleted(running, 5))
+		s.loop.mailbox.put(testpod.Deleted(running, 5))
 		pass(time.Second)
 		if ran := e.ran(); !ended(ran[0]) {
 			t.Error("the hook goes on")

@@ -10,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 )
 
@@ -20,13 +21,13 @@ func (*unfit) Lookup(context.Context, string, registry.Keys) (registry.Module, b
 	return registry.Module{}, false, errors.New("unpacking the image: layer 1 of 1: broken")
 }
 
-// TestImageOnDiskIsUnfit: an image that is here and cannot be unpacked is as one that cannot be pulled, but for who would pull it
-// anyway.
+// TestImageOnDiskIsUnfit: an image that is here and cannot be unpacked is as one that cannot be
+// pulled, but for who would pull it anyway.
 func TestImageOnDiskIsUnfit(t *testing.T) {
 	for policy, runs := range map[corev1.PullPolicy]bool{corev1.PullAlways: true, corev1.PullIfNotPresent: false, corev1.PullNever: false} {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
-			pod := testPod(corev1.RestartPolicyAlways, "a")
+			pod := testpod.New(corev1.RestartPolicyAlways, "a")
 			pod.Spec.Containers[0].ImagePullPolicy = policy
 			s := prepareShell(t, pod, &engine{}, &images{}, false)
 			s.settings.Images = &unfit{}

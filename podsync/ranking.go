@@ -11,9 +11,11 @@ import (
 	scheduling "k8s.io/component-helpers/scheduling/corev1"
 
 	"github.com/krustlet-go/krustlet-wasi/node"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// consumption is what a pod, or a container, takes of what the node is short of, and what it asked for.
+// consumption is what a pod, or a container, takes of what the node is short of, and what it asked
+// for.
 type consumption struct {
 	used, request int64
 	more          bool // it takes more, which could not be counted
@@ -24,15 +26,16 @@ func (c consumption) beyond() int64 { return c.used - c.request }
 
 // candidate is a pod that may be evicted.
 type candidate struct {
-	worker *worker
-	pod    *corev1.Pod
+	loop *podLoop
+	pod  *corev1.Pod
 	consumption
 	containers map[string]consumption // empty: of what is short, containers have no part of their own
 }
 
-// rank sorts pods in the order in which they are evicted, as a kubelet does: those first that take more than they asked for, then
-// those of less priority, then those that take the most beyond what they asked for. Before all of these come pods that have made what
-// cannot be counted. Threads are not counted by pods.
+// rank sorts pods in the order in which they are evicted, as a kubelet does: those first that take
+// more than they asked for, then those of less priority, then those that take the most beyond what
+// they asked for. Before all of these come pods that have made what cannot be counted. Threads are
+// not counted by pods.
 func rank(signal node.Signal, pods []candidate) {
 	priority := func(c candidate) int32 { return scheduling.PodPriority(c.pod) }
 	exceeds := func(c candidate) int {
@@ -58,7 +61,7 @@ func rank(signal node.Signal, pods []candidate) {
 func lowMessage(short node.Shortage, c candidate) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "The node was low on resource: %s. Threshold quantity: %s, available: %s. ", short.Resource, &short.Threshold, &short.Available)
-	for _, of := range containersOf(c.pod) {
+	for _, of := range podspec.Containers(c.pod) {
 		if part, known := c.containers[of.Name]; known && (part.more || part.beyond() > 0) {
 			atLeast := ""
 			if part.more {

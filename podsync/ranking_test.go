@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	"github.com/krustlet-go/krustlet-wasi/node"
 )
 
@@ -35,7 +36,7 @@ func TestRank(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var pods []candidate
 			for _, p := range test.pods {
-				of := testPod(corev1.RestartPolicyAlways, "a")
+				of := testpod.New(corev1.RestartPolicyAlways, "a")
 				of.Name, of.Spec.Priority = p.name, &p.priority
 				pods = append(pods, candidate{pod: of, consumption: consumption{p.used, p.request, p.more}})
 			}
@@ -52,7 +53,7 @@ func TestRank(t *testing.T) {
 }
 
 func TestLowMessage(t *testing.T) {
-	pod := testPod(corev1.RestartPolicyAlways, "main", "side", "small")
+	pod := testpod.New(corev1.RestartPolicyAlways, "main", "side", "small")
 	short := node.Shortage{Signal: node.MemoryAvailable, Resource: "memory", Threshold: resource.MustParse("100Mi"), Available: resource.MustParse("90Mi")}
 	const low = "The node was low on resource: memory. Threshold quantity: 100Mi, available: 90Mi. "
 	for name, test := range map[string]struct {
@@ -96,12 +97,12 @@ func TestRefusePressure(t *testing.T) {
 		{[]corev1.NodeConditionType{pid}, burstable, "[PIDPressure]"},
 		{[]corev1.NodeConditionType{pid}, system, ""},
 	} {
-		pod := testPod(corev1.RestartPolicyAlways, "a")
+		pod := testpod.New(corev1.RestartPolicyAlways, "a")
 		pod.Status.QOSClass = corev1.PodQOSBestEffort
 		test.change(pod)
 		got := ""
 		if no := refusePressure(pod, test.conditions); no != nil {
-			got = no.reason + " " + no.message
+			got = no.Reason + " " + no.Message
 		}
 		want := ""
 		if test.want != "" {

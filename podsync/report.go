@@ -13,6 +13,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
+
+	"github.com/krustlet-go/krustlet-wasi/podsync/life"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
 const (
@@ -21,9 +24,9 @@ const (
 	flushTimeout     = 3 * time.Second
 )
 
-// report is where a pod's status stands with the API server. At most one write is under way; the next
-// takes the status that is newest by then. A status that somebody else changed differs from the wanted one, and is
-// written again.
+// report is where a pod's status stands with the API server. At most one write is under way; the
+// next takes the status that is newest by then. A status that others changed differs from the
+// wanted one, and is written again.
 type report struct {
 	last     *corev1.Pod // the newest object seen, by watch or as the answer to a write
 	busy     bool
@@ -50,8 +53,8 @@ func (r *report) see(pod *corev1.Pod) {
 	}
 }
 
-// next sets the wanted status. It returns when to try again after a failure, and whether the API server
-// has that status.
+// next sets the wanted status. It returns when to try again after a failure, and whether the API
+// server has that status.
 func (r *report) next(status corev1.PodStatus, now time.Time) (retry time.Time, written bool) {
 	r.wanted = status
 	switch {
@@ -69,13 +72,14 @@ func (r *report) next(status corev1.PodStatus, now time.Time) (retry time.Time, 
 	return time.Time{}, false
 }
 
-// due says whether a write should begin now.
+// due reports whether a write should begin now.
 func (r *report) due(now time.Time) bool {
 	return !r.missing && !r.busy && !now.Before(r.retryAt) && !r.held(now) && !r.settled()
 }
 
-// creatingShown is how long a pod may take to start before its status says that it is starting. Most run
-// within it, and their first status is the one that users wait for: half of the writes are saved.
+// creatingShown is how long a pod may take to start before its status says that it is starting.
+// Most run within it, and their first status is the one that users wait for: half of the writes are
+// saved.
 const creatingShown = 100 * time.Millisecond
 
 // settingUpShown is how much longer it may take if not even its volumes and its address are there.
@@ -83,7 +87,7 @@ const settingUpShown = 900 * time.Millisecond
 
 // shownAt is when the first status of a pod is written that says nothing but that it has come.
 func (r *report) shownAt() time.Time {
-	if findCondition(&r.wanted, corev1.PodReadyToStartContainers, corev1.ConditionTrue) {
+	if podspec.HasCondition(&r.wanted, corev1.PodReadyToStartContainers, corev1.ConditionTrue) {
 		return r.news
 	}
 	return r.news.Add(settingUpShown)
@@ -97,7 +101,7 @@ func (r *report) held(now time.Time) bool {
 	for _, list := range [][]corev1.ContainerStatus{r.wanted.InitContainerStatuses, r.wanted.ContainerStatuses} {
 		for _, c := range list {
 			w := c.State.Waiting
-			if w == nil || w.Reason != reasonContainerCreating && w.Reason != reasonPodInitializing {
+			if w == nil || w.Reason != life.ReasonContainerCreating && w.Reason != life.ReasonPodInitializing {
 				return false
 			}
 		}
@@ -105,8 +109,9 @@ func (r *report) held(now time.Time) bool {
 	return true
 }
 
-// settled: the API server has the wanted status, or has been asked for exactly this one and answered with
-// something else (it drops fields that it does not know); asking again would go on for ever.
+// settled: the API server has the wanted status, or has been asked for exactly this one and
+// answered with something else (it drops fields that it does not know); asking again would go on
+// for ever.
 func (r *report) settled() bool {
 	if apiequality.Semantic.DeepEqual(r.wanted, r.last.Status) {
 		return true
@@ -132,7 +137,7 @@ func (r *report) end(result reported, now time.Time) {
 }
 
 // write begins to write the status.
-func (w *worker) write(ctx context.Context, status corev1.PodStatus) {
+func (w *podLoop) write(ctx context.Context, status corev1.PodStatus) {
 	base := w.report.last
 	w.report.busy, w.report.sent, w.report.base = true, &status, base.ResourceVersion
 	w.tasks.Go(func() {
@@ -143,8 +148,8 @@ func (w *worker) write(ctx context.Context, status corev1.PodStatus) {
 	})
 }
 
-// writeStatus patches what differs between the base's status and the wanted one. The patch names the UID, so that it
-// never reaches another pod of the same name.
+// writeStatus patches what differs between the base's status and the wanted one. The patch names
+// the UID, so that it never reaches another pod of the same name.
 func (m *Manager) writeStatus(ctx context.Context, base *corev1.Pod, status corev1.PodStatus) (*corev1.Pod, error) {
 	patch, err := statusPatch(base, status)
 	if err != nil {
@@ -173,7 +178,8 @@ func statusPatch(base *corev1.Pod, status corev1.PodStatus) ([]byte, error) {
 	return patch, nil
 }
 
-// older says whether a comes before b in the API server's order. Versions that are no numbers have no order.
+// older reports whether a comes before b in the API server's order. Versions that are no numbers
+// have no order.
 func older(a, b *corev1.Pod) bool {
 	va, errA := strconv.ParseUint(a.ResourceVersion, 10, 64)
 	vb, errB := strconv.ParseUint(b.ResourceVersion, 10, 64)

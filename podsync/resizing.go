@@ -2,45 +2,47 @@ package podsync
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/events"
+	"github.com/krustlet-go/krustlet-wasi/podsync/life"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
 // weigh asks the node for room, and records what comes of it if that is news.
-func (w *worker) weigh(a weigh) weighed {
-	no := w.node.makeRoom(w, a.pod)
+func (w *podActions) weigh(a life.Weigh) life.Weighed {
+	no := w.node.makeRoom(w, a.Pod)
 	switch {
 	case no == nil:
-		w.log.Info("the pod is resized", zap.Int64("generation", a.pod.Generation))
-		w.record(a.pod, nil, eventResizeStarted(a.pod))
-	case no.reason != a.before.reason || a.pod.Generation != a.before.generation:
-		w.log.Warn("the pod cannot be resized", zap.String("reason", no.reason), zap.String("why", no.message))
-		w.record(a.pod, nil, eventResizePending(a.pod, *no))
+		w.log.Info("the pod is resized", zap.Int64("generation", a.Pod.Generation))
+		w.record(a.Pod, nil, events.ResizeStarted(a.Pod))
+	case !a.Before.Is(no, a.Pod):
+		w.log.Warn("the pod cannot be resized", zap.String("reason", no.Reason), zap.String("why", no.Message))
+		w.record(a.Pod, nil, events.ResizePending(a.Pod, no.Reason, no.Message))
 	}
-	return weighed{a.pod, no}
+	return life.Weighed{Pod: a.Pod, No: no}
 }
 
-// makeRoom counts a pod with the resources that it is to have, if the node has room for it beside the others. It says why not.
-func (m *Manager) makeRoom(w *worker, pod *corev1.Pod) *refusal {
+// makeRoom counts a pod with the resources that it is to have, if the node has room for it beside
+// the others. It says why not.
+func (m *Manager) makeRoom(w *podActions, pod *corev1.Pod) *life.Refusal {
 	m.admissions.mu.Lock()
 	defer m.admissions.mu.Unlock()
-	requests := requestsOf(pod)
+	requests := podspec.Requests(pod)
 	for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
 		if _, limited := m.Allocatable[name]; !limited {
 			continue
 		}
-		if r, c := amount(requests, name), amount(m.Allocatable, name); r > c {
-			return &refusal{corev1.PodReasonInfeasible, fmt.Sprintf("Node didn't have enough capacity: %s, requested: %d, capacity: %d", name, r, c)}
+		if r, c := podspec.Amount(requests, name), podspec.Amount(m.Allocatable, name); r > c {
+			return &life.Refusal{Reason: corev1.PodReasonInfeasible, Message: fmt.Sprintf("Node didn't have enough capacity: %s, requested: %d, capacity: %d", name, r, c)}
 		}
 	}
 	if no := refuseResources(pod, m.Allocatable, m.usedBeside(w).resources); no != nil {
-		return &refusal{corev1.PodReasonDeferred, no.message}
+		return &life.Refusal{Reason: corev1.PodReasonDeferred, Message: no.Message}
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -49,20 +51,20 @@ func (m *Manager) makeRoom(w *worker, pod *corev1.Pod) *refusal {
 }
 
 // resize gives a guest the limits of its container.
-func (w *worker) resize(ctx context.Context, pod *corev1.Pod, process runtime.Process, a resize) resized {
+func (w *podActions) resize(ctx context.Context, pod *corev1.Pod, process runtime.Process, a life.Resize) life.Resized {
 	err := w.giveLimits(ctx, pod, process, a)
-	if err != nil && ctx.Err() == nil && err.Error() != a.failed {
-		w.log.Warn("the container cannot be resized", zap.String("container", a.container.Name), zap.Error(err))
-		w.record(pod, nil, eventResizeFailed(pod, err))
+	if err != nil && ctx.Err() == nil && err.Error() != a.Failed {
+		w.log.Warn("the container cannot be resized", zap.String("container", a.Container.Name), zap.Error(err))
+		w.record(pod, nil, events.ResizeFailed(pod, err))
 	}
-	return resized{a.container.Name, a.id, a.container.Resources, err}
+	return life.Resized{Container: a.Container.Name, ID: a.ID, To: a.Container.Resources, Err: err}
 }
 
-func (w *worker) giveLimits(ctx context.Context, pod *corev1.Pod, process runtime.Process, a resize) error {
-	was, limits := limitsOf(pod, a.from), limitsOf(pod, a.container.Resources)
+func (w *podActions) giveLimits(ctx context.Context, pod *corev1.Pod, process runtime.Process, a life.Resize) error {
+	was, limits := limitsOf(pod, a.From), limitsOf(pod, a.Container.Resources)
 	if limits.Memory > 0 && (was.Memory == 0 || limits.Memory < was.Memory) {
 		if used := process.Stats().Memory; used >= limits.Memory {
-			return fmt.Errorf("attempting to set container %q memory limit (%d) below current usage (%d)", a.container.Name, limits.Memory, used)
+			return fmt.Errorf("attempting to set container %q memory limit (%d) below current usage (%d)", a.Container.Name, limits.Memory, used)
 		}
 	}
 	if limits == was {
@@ -71,65 +73,10 @@ func (w *worker) giveLimits(ctx context.Context, pod *corev1.Pod, process runtim
 	if err := process.Resize(ctx, limits); err != nil {
 		return err
 	}
-	spec, err := w.dirs.spec(a.container.Name, a.id)
+	spec, err := w.dirs.Spec(a.Container.Name, a.ID)
 	if err != nil {
 		return err
 	}
 	spec.MemoryLimit, spec.CPULimit = limits.Memory, limits.CPU
-	return w.dirs.keepSpec(a.container.Name, spec) // for commands beside it
-}
-
-// limitsOf is what an engine is told of the resources of a pod's container. What the container does not limit, the limit of the pod
-// as a whole bounds.
-func limitsOf(pod *corev1.Pod, r corev1.ResourceRequirements) runtime.Limits {
-	limit := func(name corev1.ResourceName) resource.Quantity {
-		own, limited := r.Limits[name]
-		if !limited && pod.Spec.Resources != nil {
-			return pod.Spec.Resources.Limits[name]
-		}
-		return own
-	}
-	memory, cpu := limit(corev1.ResourceMemory), limit(corev1.ResourceCPU)
-	return runtime.Limits{Memory: memory.Value(), CPU: cpu.MilliValue()}
-}
-
-func eventResizeStarted(pod *corev1.Pod) event {
-	return event{corev1.EventTypeNormal, "ResizeStarted", "Pod resize started: " + sizes(pod, pod.Generation, "")}
-}
-
-func eventResizeCompleted(pod *corev1.Pod, generation int64) event {
-	return event{corev1.EventTypeNormal, "ResizeCompleted", "Pod resize completed: " + sizes(pod, generation, "")}
-}
-
-func eventResizePending(pod *corev1.Pod, no refusal) event {
-	return event{corev1.EventTypeWarning, "Resize" + no.reason, fmt.Sprintf("Pod resize %s: %s", no.reason, sizes(pod, pod.Generation, no.message))}
-}
-
-func eventResizeFailed(pod *corev1.Pod, err error) event {
-	return event{corev1.EventTypeWarning, "ResizeError", "Pod resize error: " + sizes(pod, pod.Generation, err.Error())}
-}
-
-// sizes is what a pod's containers ask for, as kubelets write it into events.
-func sizes(pod *corev1.Pod, generation int64, problem string) string {
-	type container struct {
-		Name      string                      `json:"name"`
-		Resources corev1.ResourceRequirements `json:"resources,omitzero"`
-	}
-	summary := struct {
-		InitContainers []container `json:"initContainers,omitempty"`
-		Containers     []container `json:"containers,omitempty"`
-		Generation     int64       `json:"generation"`
-		Error          string      `json:"error,omitempty"`
-	}{Generation: generation, Error: problem}
-	for _, c := range pod.Spec.InitContainers {
-		summary.InitContainers = append(summary.InitContainers, container{c.Name, c.Resources})
-	}
-	for _, c := range pod.Spec.Containers {
-		summary.Containers = append(summary.Containers, container{c.Name, c.Resources})
-	}
-	text, err := json.Marshal(summary)
-	if err != nil {
-		return problem // which cannot be: there is nothing in it that has no JSON
-	}
-	return string(text)
+	return w.dirs.KeepSpec(a.Container.Name, spec) // for commands beside it
 }

@@ -3,15 +3,17 @@ package podsync
 import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// RunningPods returns the pods that have guests which run now, in no order, each with nothing but its names, its UID and
-// those containers' names and images.
+// RunningPods returns the pods that have guests which run now, in no order, each with nothing but
+// its names, its UID and those containers' names and images.
 func (m *Manager) RunningPods() []*corev1.Pod {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var pods []*corev1.Pod
-	for _, w := range m.workers {
+	for _, w := range m.loops {
 		if pod := w.view.Load().running(); len(pod.Spec.Containers) > 0 {
 			pods = append(pods, pod)
 		}
@@ -22,7 +24,7 @@ func (m *Manager) RunningPods() []*corev1.Pod {
 // running is what runs of the pod now.
 func (v *view) running() *corev1.Pod {
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: v.pod.Namespace, Name: v.pod.Name, UID: v.pod.UID}}
-	for _, c := range allContainers(v.pod) {
+	for _, c := range podspec.Containers(v.pod) {
 		runs, known := v.runs[c.Name]
 		if !known || runs.attempt < 0 {
 			continue

@@ -5,10 +5,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
 func TestRunning(t *testing.T) {
-	pod := testPod(corev1.RestartPolicyAlways, "runs", "ended", "waits", "new")
+	pod := testpod.New(corev1.RestartPolicyAlways, "runs", "ended", "waits", "new")
 	pod.Labels = map[string]string{"a": "b"}
 	pod.Spec.InitContainers = []corev1.Container{{Name: "side", Image: "example.test/side"}}
 	pod.Spec.EphemeralContainers = []corev1.EphemeralContainer{{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "debug", Image: "example.test/debug"}}}
@@ -21,7 +24,7 @@ func TestRunning(t *testing.T) {
 	var names []string
 	for _, c := range got.Spec.Containers {
 		names = append(names, c.Name)
-		if c.Image == "" || c.Image != findContainer(pod, c.Name).Image {
+		if c.Image == "" || c.Image != podspec.Container(pod, c.Name).Image {
 			t.Errorf("%s has the image %q", c.Name, c.Image)
 		}
 	}

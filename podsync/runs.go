@@ -4,41 +4,74 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/life"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podfiles"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// endedRun is a run that has ended and whose exit the engine still keeps: were this agent to end now, the next one
-// would ask the engine for it.
-type endedRun struct {
-	id        string
-	container string
-	attempt   int32
-	process   runtime.Process
+// adoption is what a pod loop takes over besides the state: runs of its pod that an earlier agent
+// started.
+type adoption struct {
+	running map[string]runtime.Process // by container: they go on
+	ended   []untoldRun                // the state has their exits, the API server may not
+	strays  []runtime.Process          // not in the state: to be stopped and forgotten
 }
 
-// told says whether a pod's status has the exit of the run, or tells of a later run of the container: then this exit
-// is of the past, and no status will have it any more.
-func (r endedRun) told(pod *corev1.Pod) bool {
-	status := containerStatus(pod, r.container)
-	if status == nil {
-		return false
+// untoldRun is a run that has ended and whose exit the engine still keeps: were this agent to end
+// now, the next one would ask the engine for it.
+type untoldRun struct {
+	life.EndedRun
+	process runtime.Process
+}
+
+// takeUp makes the state of a pod from its object, from what is noted of it on disk, and from the
+// runs that the engine has.
+func takeUp(pod *corev1.Pod, dirs podfiles.Pod, runs []runtime.Run, now time.Time) (*life.Pod, adoption) {
+	processes := map[string]runtime.Process{}
+	for _, r := range runs {
+		processes[r.ID] = r.Process
 	}
-	if status.RestartCount > r.attempt {
-		return true
+	state, adopted := life.Restore(pod, remains(dirs, pod, runs), now)
+	a := adoption{running: map[string]runtime.Process{}}
+	for container, id := range adopted.Running {
+		a.running[container] = processes[id]
 	}
-	for _, exit := range []*corev1.ContainerStateTerminated{status.State.Terminated, status.LastTerminationState.Terminated} {
-		if exit != nil && trimScheme(exit.ContainerID) == r.id {
-			return true
+	for _, r := range adopted.Ended {
+		a.ended = append(a.ended, untoldRun{r, processes[r.ID]})
+	}
+	for _, id := range adopted.Strays {
+		a.strays = append(a.strays, processes[id])
+	}
+	return state, a
+}
+
+// remains reads what earlier agents left of a pod.
+func remains(d podfiles.Pod, pod *corev1.Pod, runs []runtime.Run) life.Remains {
+	left := life.Remains{Addresses: d.Addresses(), LastAttempt: map[string]int32{}}
+	all := podspec.Containers(pod)
+	for _, c := range all {
+		if attempt := d.LastAttempt(c.Name); attempt >= 0 {
+			left.LastAttempt[c.Name] = attempt
 		}
 	}
-	return false
+	for _, r := range runs {
+		one := life.Remnant{ID: r.ID, Of: r.Of, StartedAt: r.StartedAt}
+		if c := podspec.Container(pod, r.Of.Container); c != nil && ended(r.Process) {
+			exit := d.WithLastWords(c, r.Of.Attempt, len(all), r.Process.Exit())
+			one.Exit = &exit
+		}
+		left.Runs = append(left.Runs, one)
+	}
+	return left
 }
 
-// ended says whether a run has ended.
+// ended reports whether a run has ended.
 func ended(process runtime.Process) bool { return closed(process.Done()) }
 
 func closed(done <-chan struct{}) bool {
@@ -50,7 +83,8 @@ func closed(done <-chan struct{}) bool {
 	}
 }
 
-// discard stops runs, and forgets each once it has ended. It gives up, and returns false, when stopping is closed.
+// discard stops runs, and forgets each once it has ended. It gives up, and returns false, when
+// stopping is closed.
 func discard(strays []runtime.Process, stopping <-chan struct{}) bool {
 	for _, process := range strays {
 		process.Stop(0)
@@ -67,7 +101,7 @@ func discard(strays []runtime.Process, stopping <-chan struct{}) bool {
 }
 
 // takeOver follows the runs that were adopted, and does away with the strays.
-func (w *worker) takeOver() {
+func (w *podLoop) takeOver() {
 	for container, process := range w.processes {
 		w.follow(container, process)
 	}
@@ -84,7 +118,7 @@ func (w *worker) takeOver() {
 }
 
 // awaitStrays waits until no stray of the pod runs any more.
-func (w *worker) awaitStrays(ctx context.Context) error {
+func (w *podActions) awaitStrays(ctx context.Context) error {
 	select {
 	case <-w.cleared:
 		return nil
@@ -93,11 +127,12 @@ func (w *worker) awaitStrays(ctx context.Context) error {
 	}
 }
 
-// forgetTold has the engine forget the exits that the API server knows, or that nobody will ask for as the pod is gone.
-func (w *worker) forgetTold() {
-	podGone := w.state.vanished || w.report.missing || w.state.life == gone
-	w.ended = slices.DeleteFunc(w.ended, func(r endedRun) bool {
-		told := podGone || r.told(w.report.last)
+// forgetTold has the engine forget the exits that the API server knows, and all of a pod that is
+// not there any more.
+func (w *podLoop) forgetTold() {
+	deleted := w.state.Vanished() || w.report.missing || w.state.Stage() == life.Absent
+	w.ended = slices.DeleteFunc(w.ended, func(r untoldRun) bool {
+		told := deleted || r.Told(w.report.last)
 		if told {
 			r.process.Forget()
 		}

@@ -9,13 +9,17 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/component-helpers/node/util/sysctl"
+	"k8s.io/utils/ptr"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/life"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 )
 
-// What a pod asks of the host's kernel falls into three: what a guest has anyway or has no use for is accepted and changes
-// nothing (docs/configure-pods.md lists it), what would only be an attempt is refused in the words of a kubelet (refuseKernel),
-// and what bounds a container is checked when it starts (checkSecurity).
+// What a pod asks of the host's kernel falls into three: what a guest has anyway or has no use for
+// is accepted and changes nothing (docs/configure-pods.md lists it), what would only be an attempt
+// is refused in the words of a kubelet (refuseKernel), and what bounds a container is checked when
+// it starts (checkSecurity).
 
 // Reasons of a kubelet for pods that it does not take.
 const (
@@ -25,8 +29,8 @@ const (
 	reasonGroupsUnsupported = "SupplementalGroupsPolicyNotSupported"
 )
 
-// safeSysctls are those that a kubelet allows every pod: they concern nobody outside of it. A guest has no kernel of its
-// own for which they could be set, so they change nothing.
+// safeSysctls are those that a kubelet allows every pod: they concern only the pod. A guest has no
+// kernel of its own for which they could be set, so they change nothing.
 var safeSysctls = []string{
 	"kernel.shm_rmid_forced",
 	"net.ipv4.ip_local_port_range",
@@ -43,7 +47,7 @@ var safeSysctls = []string{
 }
 
 // refuseSysctls says whether a pod asks for a sysctl that is not safe.
-func refuseSysctls(pod *corev1.Pod) *refusal {
+func refuseSysctls(pod *corev1.Pod) *life.Refusal {
 	if pod.Spec.SecurityContext == nil {
 		return nil
 	}
@@ -52,27 +56,29 @@ func refuseSysctls(pod *corev1.Pod) *refusal {
 		namespace, _, _ := sysctl.GetNamespace(name)
 		switch {
 		case !slices.Contains(safeSysctls, name):
-			return &refusal{reasonSysctlForbidden, fmt.Sprintf("forbidden sysctl: %q not allowlisted", name)}
+			return &life.Refusal{Reason: reasonSysctlForbidden, Message: fmt.Sprintf("forbidden sysctl: %q not allowlisted", name)}
 		case namespace == sysctl.IPCNamespace && pod.Spec.HostIPC, namespace == sysctl.NetNamespace && pod.Spec.HostNetwork:
-			return &refusal{reasonSysctlForbidden, fmt.Sprintf("forbidden sysctl: %q not allowed with host %s enabled", name, namespace)}
+			return &life.Refusal{Reason: reasonSysctlForbidden, Message: fmt.Sprintf("forbidden sysctl: %q not allowed with host %s enabled", name, namespace)}
 		}
 	}
 	return nil
 }
 
-// refuseGroupsPolicy: a node whose status does not say that it keeps supplementary groups apart takes no pod that insists on it.
-func refuseGroupsPolicy(pod *corev1.Pod) *refusal {
+// refuseGroupsPolicy: a node whose status does not say that it keeps supplementary groups apart
+// takes no pod that insists on it.
+func refuseGroupsPolicy(pod *corev1.Pod) *life.Refusal {
 	c := pod.Spec.SecurityContext
 	if c == nil || c.SupplementalGroupsPolicy == nil || *c.SupplementalGroupsPolicy != corev1.SupplementalGroupsPolicyStrict {
 		return nil
 	}
-	return &refusal{reasonGroupsUnsupported, fmt.Sprintf("SupplementalGroupsPolicy=%s is not supported in this node", *c.SupplementalGroupsPolicy)}
+	return &life.Refusal{Reason: reasonGroupsUnsupported, Message: fmt.Sprintf("SupplementalGroupsPolicy=%s is not supported in this node", *c.SupplementalGroupsPolicy)}
 }
 
-// refuseKernel says whether a pod asks for what the kernel would have to do to its processes: guests are none.
-func refuseKernel(pod *corev1.Pod) *refusal {
+// refuseKernel says whether a pod asks for what the kernel would have to do to its processes:
+// guests are none.
+func refuseKernel(pod *corev1.Pod) *life.Refusal {
 	if profile := appArmorProfile(pod); profile != "" {
-		return &refusal{reasonAppArmor, fmt.Sprintf("Cannot enforce AppArmor: guests are not confined by profiles such as %q", profile)}
+		return &life.Refusal{Reason: reasonAppArmor, Message: fmt.Sprintf("Cannot enforce AppArmor: guests are not confined by profiles such as %q", profile)}
 	}
 	var wants []string
 	if pod.Spec.HostPID {
@@ -82,13 +88,13 @@ func refuseKernel(pod *corev1.Pod) *refusal {
 		wants = append(wants, "hostIPC")
 	}
 	if len(wants) > 0 {
-		return &refusal{reasonFeatureMissing, "Pod requires node features that are not available: " + strings.Join(wants, ", ")}
+		return &life.Refusal{Reason: reasonFeatureMissing, Message: "Pod requires node features that are not available: " + strings.Join(wants, ", ")}
 	}
 	return nil
 }
 
-// appArmorProfile is a profile of the node's that some container of the pod is to be confined by, or empty. The runtime's
-// default, which WASI is here, needs none.
+// appArmorProfile is a profile of the node's that some container of the pod is to be confined by,
+// or empty. The runtime's default, which WASI is here, needs none.
 func appArmorProfile(pod *corev1.Pod) string {
 	named := func(p *corev1.AppArmorProfile) string {
 		if p == nil || p.Type != corev1.AppArmorProfileTypeLocalhost || p.LocalhostProfile == nil {
@@ -101,7 +107,7 @@ func appArmorProfile(pod *corev1.Pod) string {
 			return name
 		}
 	}
-	for _, c := range allContainers(pod) {
+	for _, c := range podspec.Containers(pod) {
 		if c.SecurityContext == nil {
 			continue
 		}
@@ -128,8 +134,8 @@ func imageUser(module registry.Module) string {
 	return module.Config.User
 }
 
-// checkSecurity says why a container must not run as its security context is. imageUser is whom its image is to run as: a
-// number or a name, a group may follow behind a colon.
+// checkSecurity says why a container must not run as its security context is. imageUser is whom its
+// image is to run as: a number or a name, a group may follow behind a colon.
 func checkSecurity(pod *corev1.Pod, c *corev1.Container, imageUser string) error {
 	own := c.SecurityContext
 	if own == nil {
@@ -144,7 +150,7 @@ func checkSecurity(pod *corev1.Pod, c *corev1.Container, imageUser string) error
 			user = all.RunAsUser
 		}
 	}
-	if !isTrue(nonRoot) {
+	if !ptr.Deref(nonRoot, false) {
 		return nil
 	}
 	where := fmt.Sprintf("(pod: %q, container: %s)", fmt.Sprintf("%s_%s(%s)", pod.Name, pod.Namespace, pod.UID), c.Name)
@@ -157,7 +163,7 @@ func checkSecurity(pod *corev1.Pod, c *corev1.Container, imageUser string) error
 	name, _, _ := strings.Cut(imageUser, ":")
 	number, err := strconv.ParseInt(name, 10, 64)
 	switch {
-	case name == "" || err == nil && number == 0: // an image that names nobody is root's
+	case name == "" || err == nil && number == 0: // an image that names no user is root's
 		return fmt.Errorf("container has runAsNonRoot and image will run as root %s", where)
 	case err != nil:
 		return fmt.Errorf("container has runAsNonRoot and image has non-numeric user (%s), cannot verify user is non-root %s", name, where)

@@ -6,9 +6,10 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-)
+	"k8s.io/utils/ptr"
 
-func pointer[T any](v T) *T { return &v }
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
+)
 
 func sysctls(names ...string) *corev1.PodSecurityContext {
 	c := &corev1.PodSecurityContext{}
@@ -22,8 +23,8 @@ func localProfile(name string) *corev1.AppArmorProfile {
 	return &corev1.AppArmorProfile{Type: corev1.AppArmorProfileTypeLocalhost, LocalhostProfile: &name}
 }
 
-// TestRefuseWhatGuestsCannotHave: a pod that asks the kernel for something that guests cannot be given is refused; what they
-// have anyway, or have no use for, is no reason.
+// TestRefuseWhatGuestsCannotHave: a pod that asks the kernel for something that guests cannot be
+// given is refused; what they have anyway, or have no use for, is no reason.
 func TestRefuseWhatGuestsCannotHave(t *testing.T) {
 	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{corev1.LabelOSStable: "wasm32-wasi"}}}
 	for name, tt := range map[string]struct {
@@ -39,15 +40,15 @@ func TestRefuseWhatGuestsCannotHave(t *testing.T) {
 		"node's label":  {func(p *corev1.Pod) { p.Labels = map[string]string{corev1.LabelOSStable: "wasm32-wasi"} }, ""},
 		"windows label": {func(p *corev1.Pod) { p.Labels = map[string]string{corev1.LabelOSStable: "windows"} }, "PodOSSelectorNodeLabelDoesNotMatch Failed to admit pod as the `kubernetes.io/os` label doesn't match node label"},
 		"merged groups": {func(p *corev1.Pod) {
-			p.Spec.SecurityContext = &corev1.PodSecurityContext{SupplementalGroupsPolicy: pointer(corev1.SupplementalGroupsPolicyMerge)}
+			p.Spec.SecurityContext = &corev1.PodSecurityContext{SupplementalGroupsPolicy: ptr.To(corev1.SupplementalGroupsPolicyMerge)}
 		}, ""},
 		"strict groups": {func(p *corev1.Pod) {
-			p.Spec.SecurityContext = &corev1.PodSecurityContext{SupplementalGroupsPolicy: pointer(corev1.SupplementalGroupsPolicyStrict)}
+			p.Spec.SecurityContext = &corev1.PodSecurityContext{SupplementalGroupsPolicy: ptr.To(corev1.SupplementalGroupsPolicyStrict)}
 		}, "SupplementalGroupsPolicyNotSupported SupplementalGroupsPolicy=Strict is not supported in this node"},
 		"host's PIDs":    {func(p *corev1.Pod) { p.Spec.HostPID = true }, "PodFeatureUnsupported Pod requires node features that are not available: hostPID"},
 		"both":           {func(p *corev1.Pod) { p.Spec.HostPID, p.Spec.HostIPC = true, true }, "PodFeatureUnsupported Pod requires node features that are not available: hostPID, hostIPC"},
 		"host's network": {func(p *corev1.Pod) { p.Spec.HostNetwork = true }, ""},
-		"shared PIDs":    {func(p *corev1.Pod) { p.Spec.ShareProcessNamespace = pointer(true) }, ""},
+		"shared PIDs":    {func(p *corev1.Pod) { p.Spec.ShareProcessNamespace = ptr.To(true) }, ""},
 		"default profile": {func(p *corev1.Pod) {
 			p.Spec.Containers[0].SecurityContext = &corev1.SecurityContext{AppArmorProfile: &corev1.AppArmorProfile{Type: corev1.AppArmorProfileTypeRuntimeDefault}}
 		}, ""},
@@ -62,11 +63,11 @@ func TestRefuseWhatGuestsCannotHave(t *testing.T) {
 		}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			pod := testPod(corev1.RestartPolicyAlways, "a")
+			pod := testpod.New(corev1.RestartPolicyAlways, "a")
 			tt.change(pod)
 			got := ""
 			if no := refuse(pod, node, nil, taken{}); no != nil {
-				got = no.reason + " " + no.message
+				got = no.Reason + " " + no.Message
 			}
 			if got != tt.want {
 				t.Errorf("%q, want %q", got, tt.want)
@@ -77,7 +78,7 @@ func TestRefuseWhatGuestsCannotHave(t *testing.T) {
 
 func TestCheckSecurity(t *testing.T) {
 	nonRoot := func(user *int64) *corev1.SecurityContext {
-		return &corev1.SecurityContext{RunAsNonRoot: pointer(true), RunAsUser: user}
+		return &corev1.SecurityContext{RunAsNonRoot: ptr.To(true), RunAsUser: user}
 	}
 	for name, tt := range map[string]struct {
 		pod   *corev1.PodSecurityContext
@@ -86,22 +87,22 @@ func TestCheckSecurity(t *testing.T) {
 		want  string // empty: nothing; else what the error begins with
 	}{
 		"nothing asked":            {image: "0"},
-		"root may be":              {own: &corev1.SecurityContext{RunAsUser: pointer(int64(0))}},
-		"not root":                 {own: nonRoot(pointer(int64(1000)))},
-		"root, and not root":       {own: nonRoot(pointer(int64(0))), image: "1234", want: `container's runAsUser breaks non-root policy (pod: "p_ns(u1)", container: a)`},
+		"root may be":              {own: &corev1.SecurityContext{RunAsUser: ptr.To(int64(0))}},
+		"not root":                 {own: nonRoot(ptr.To(int64(1000)))},
+		"root, and not root":       {own: nonRoot(ptr.To(int64(0))), image: "1234", want: `container's runAsUser breaks non-root policy (pod: "p_ns(u1)", container: a)`},
 		"image's user":             {own: nonRoot(nil), image: "1234"},
 		"image's user and group":   {own: nonRoot(nil), image: "1234:0"},
 		"image's user is root":     {own: nonRoot(nil), image: "0:7", want: "container has runAsNonRoot and image will run as root (pod: "},
 		"image names nobody":       {own: nonRoot(nil), want: "container has runAsNonRoot and image will run as root (pod: "},
 		"image has a name":         {own: nonRoot(nil), image: "web", want: "container has runAsNonRoot and image has non-numeric user (web), cannot verify user is non-root (pod: "},
-		"pod's rule":               {pod: &corev1.PodSecurityContext{RunAsNonRoot: pointer(true)}, want: "container has runAsNonRoot and image will run as root"},
-		"pod's rule, pod's user":   {pod: &corev1.PodSecurityContext{RunAsNonRoot: pointer(true), RunAsUser: pointer(int64(5))}},
-		"pod's rule, own user":     {pod: &corev1.PodSecurityContext{RunAsNonRoot: pointer(true), RunAsUser: pointer(int64(5))}, own: &corev1.SecurityContext{RunAsUser: pointer(int64(0))}, want: "container's runAsUser breaks non-root policy"},
-		"the container knows more": {pod: &corev1.PodSecurityContext{RunAsNonRoot: pointer(true)}, own: &corev1.SecurityContext{RunAsNonRoot: pointer(false)}},
-		"privileged, to no avail":  {own: &corev1.SecurityContext{Privileged: pointer(true)}},
+		"pod's rule":               {pod: &corev1.PodSecurityContext{RunAsNonRoot: ptr.To(true)}, want: "container has runAsNonRoot and image will run as root"},
+		"pod's rule, pod's user":   {pod: &corev1.PodSecurityContext{RunAsNonRoot: ptr.To(true), RunAsUser: ptr.To(int64(5))}},
+		"pod's rule, own user":     {pod: &corev1.PodSecurityContext{RunAsNonRoot: ptr.To(true), RunAsUser: ptr.To(int64(5))}, own: &corev1.SecurityContext{RunAsUser: ptr.To(int64(0))}, want: "container's runAsUser breaks non-root policy"},
+		"the container knows more": {pod: &corev1.PodSecurityContext{RunAsNonRoot: ptr.To(true)}, own: &corev1.SecurityContext{RunAsNonRoot: ptr.To(false)}},
+		"privileged, to no avail":  {own: &corev1.SecurityContext{Privileged: ptr.To(true)}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			pod := testPod(corev1.RestartPolicyAlways, "a")
+			pod := testpod.New(corev1.RestartPolicyAlways, "a")
 			pod.Spec.SecurityContext, pod.Spec.Containers[0].SecurityContext = tt.pod, tt.own
 			err := checkSecurity(pod, &pod.Spec.Containers[0], tt.image)
 			if (err == nil) != (tt.want == "") || err != nil && !strings.HasPrefix(err.Error(), tt.want) {

@@ -3,10 +3,6 @@ package podsync
 import (
 	"context"
 	"fmt"
-	"net"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -15,10 +11,12 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/environ"
 	"github.com/krustlet-go/krustlet-wasi/podsync/informer"
 )
 
-// newServices makes the informer of the cluster's Services, of which containers are told in their environment.
+// newServices makes the informer of the cluster's Services, of which containers are told in their
+// environment.
 func newServices(client kubernetes.Interface, log *zap.Logger) *informer.Informer[*corev1.Service] {
 	services := client.CoreV1().Services(metav1.NamespaceAll)
 	source := informer.ListWatch[*corev1.Service]{
@@ -48,59 +46,5 @@ func (m *Manager) servicesFor(ctx context.Context, pod *corev1.Pod) ([]*corev1.S
 		return nil, fmt.Errorf("services have not yet been read at least once, cannot construct envvars: %w", err)
 	}
 	links := pod.Spec.EnableServiceLinks == nil || *pod.Spec.EnableServiceLinks
-	return linked(m.services.List(), pod.Namespace, links), nil
-}
-
-// linked picks the Services that a container of a namespace is told of: those of the namespace if links, and the API
-// server's in any case, unless the first have one of that name.
-func linked(all []*corev1.Service, namespace string, links bool) []*corev1.Service {
-	named := map[string]*corev1.Service{}
-	for _, s := range all {
-		if s.Spec.ClusterIP == "" || s.Spec.ClusterIP == corev1.ClusterIPNone || len(s.Spec.Ports) == 0 {
-			continue
-		}
-		api := s.Namespace == metav1.NamespaceDefault && s.Name == "kubernetes"
-		if own := links && s.Namespace == namespace; own || api && named[s.Name] == nil {
-			named[s.Name] = s
-		}
-	}
-	services := make([]*corev1.Service, 0, len(named))
-	for _, s := range named {
-		services = append(services, s)
-	}
-	slices.SortFunc(services, func(a, b *corev1.Service) int { return strings.Compare(a.Name, b.Name) })
-	return services
-}
-
-// serviceVariables tells of a Service in the words of Kubernetes, and in those of Docker's links.
-func serviceVariables(s *corev1.Service) []corev1.EnvVar {
-	upper := func(name string) string { return strings.ToUpper(strings.ReplaceAll(name, "-", "_")) }
-	prefix, host := upper(s.Name), s.Spec.ClusterIP
-	var env []corev1.EnvVar
-	set := func(name, value string) { env = append(env, corev1.EnvVar{Name: prefix + name, Value: value}) }
-	number := func(p corev1.ServicePort) string { return strconv.Itoa(int(p.Port)) }
-
-	set("_SERVICE_HOST", host)
-	set("_SERVICE_PORT", number(s.Spec.Ports[0]))
-	for _, p := range s.Spec.Ports {
-		if p.Name != "" {
-			set("_SERVICE_PORT_"+upper(p.Name), number(p))
-		}
-	}
-	for i, p := range s.Spec.Ports {
-		protocol := string(p.Protocol)
-		if protocol == "" {
-			protocol = string(corev1.ProtocolTCP)
-		}
-		url := strings.ToLower(protocol) + "://" + net.JoinHostPort(host, number(p))
-		if i == 0 {
-			set("_PORT", url)
-		}
-		port := "_PORT_" + number(p) + "_" + strings.ToUpper(protocol)
-		set(port, url)
-		set(port+"_PROTO", strings.ToLower(protocol))
-		set(port+"_PORT", number(p))
-		set(port+"_ADDR", host)
-	}
-	return env
+	return environ.Linked(m.services.List(), pod.Namespace, links), nil
 }

@@ -11,19 +11,21 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// How many commands users may have running, and clients attached, at once: a command takes as much memory as the container
-// may. Probes and hooks do not count.
+// How many commands users may have running, and clients attached, at once: a command takes as much
+// memory as the container may. Probes and hooks do not count.
 const (
 	sessionsPerContainer = 32
 	sessionsPerNode      = 256
 )
 
-// Exec finds the run of a container and returns what runs a command beside it: a new instance of its module, with argv as its
-// arguments. It ends with the container's run at the latest, killed (exit code 137), and with ctx. Of the pods of that
-// name, uid means one where it is not empty. The error is an apierrors.APIStatus.
+// Exec finds the run of a container and returns what runs a command beside it: a new instance of
+// its module, with argv as its arguments. It ends with the container's run at the latest, killed
+// (exit code 137), and with ctx. Of the pods of that name, uid means one where it is not empty. The
+// error is an apierrors.APIStatus.
 func (m *Manager) Exec(namespace, pod, uid, container string, argv []string) (
 	func(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) (code int, err error), error,
 ) {
@@ -32,7 +34,7 @@ func (m *Manager) Exec(namespace, pod, uid, container string, argv []string) (
 		return nil, err
 	}
 	return func(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) (int, error) {
-		spec, err := w.dirs.spec(container, run.id)
+		spec, err := w.dirs.Spec(container, run.id)
 		if err != nil {
 			return 0, err
 		}
@@ -52,7 +54,7 @@ func (m *Manager) Exec(namespace, pod, uid, container string, argv []string) (
 			case <-ctx.Done():
 			}
 		})
-		exit, err := w.exec(ctx, session(spec, argv), runtime.Streams{Stdin: stdin, Stdout: stdout, Stderr: stderr})
+		exit, err := commands{w.podActions}.exec(ctx, session(spec, argv), runtime.Streams{Stdin: stdin, Stdout: stdout, Stderr: stderr})
 		if err != nil && errors.Is(context.Cause(ctx), errRunEnded) {
 			return codeKilled, nil
 		}
@@ -60,8 +62,8 @@ func (m *Manager) Exec(namespace, pod, uid, container string, argv []string) (
 	}, nil
 }
 
-// Attach finds the run of a container and returns what connects streams to it, until it ends or ctx does. The error is
-// as that of Exec.
+// Attach finds the run of a container and returns what connects streams to it, until it ends or ctx
+// does. The error is as that of Exec.
 func (m *Manager) Attach(namespace, pod, uid, container string) (
 	func(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) error, error,
 ) {
@@ -80,7 +82,7 @@ func (m *Manager) Attach(namespace, pod, uid, container string) (
 		if !errors.Is(err, runtime.ErrStdin) {
 			return err
 		}
-		if spec := findContainer(w.view.Load().pod, container); spec != nil && !spec.Stdin {
+		if spec := podspec.Container(w.view.Load().pod, container); spec != nil && !spec.Stdin {
 			return fmt.Errorf("container %q has no standard input to attach to: its spec does not say stdin: true", container)
 		}
 		return fmt.Errorf("the standard input of container %q has another client, or has ended (stdinOnce)", container)
@@ -93,8 +95,9 @@ var errRunEnded = errors.New("the container has ended")
 // codeKilled is the exit code of a command that was killed, as a shell has it.
 const codeKilled = 137
 
-// runOf finds the run of a container that goes on. The error is an apierrors.APIStatus that tells the client what is wrong.
-func (m *Manager) runOf(namespace, pod, uid, container string) (*worker, containerRuns, error) {
+// runOf finds the run of a container that goes on. The error is an apierrors.APIStatus that tells
+// the client what is wrong.
+func (m *Manager) runOf(namespace, pod, uid, container string) (*podLoop, containerRuns, error) {
 	w, view := m.find(namespace, pod)
 	if w == nil || uid != "" && view.pod.UID != types.UID(uid) {
 		return nil, containerRuns{}, apierrors.NewNotFound(corev1.Resource("pods"), namespace+"/"+pod)
@@ -112,7 +115,7 @@ func (m *Manager) runOf(namespace, pod, uid, container string) (*worker, contain
 
 // stateOf says why a container does not run, as its status has it.
 func stateOf(pod *corev1.Pod, container string) string {
-	status := containerStatus(pod, container)
+	status := podspec.StatusOf(pod, container)
 	switch {
 	case status != nil && status.State.Terminated != nil:
 		return fmt.Sprintf("it has ended with exit code %d (%s)", status.State.Terminated.ExitCode, status.State.Terminated.Reason)

@@ -8,7 +8,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// TestSessionsAreBounded: a container has so many commands at once, and the node so many; each that ends makes room.
+// TestSessionsAreBounded: a container has so many commands at once, and the node so many; each that
+// ends makes room.
 func TestSessionsAreBounded(t *testing.T) {
 	var s sessions
 	var ends []func()

@@ -7,14 +7,16 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podfiles"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// TestWhatAPodHasUsedGoesOn: processor time and traffic of a pod count its runs that have ended, each once, whichever agent was
-// there or none.
+// TestWhatAPodHasUsedGoesOn: processor time and traffic of a pod count its runs that have ended,
+// each once, whichever agent was there or none.
 func TestWhatAPodHasUsedGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		pod := testPod(corev1.RestartPolicyAlways, "a")
+		pod := testpod.New(corev1.RestartPolicyAlways, "a")
 		pod.Name = "p0"
 		h := newHome(t, pod)
 		h.setNode("127.9.8.0/29")
@@ -69,13 +71,16 @@ func TestWhatAPodHasUsedGoesOn(t *testing.T) {
 
 // TestFigureOfTheMomentOfAnEnd: a run that has ended counts before its pod has taken note of that.
 func TestFigureOfTheMomentOfAnEnd(t *testing.T) {
-	pod := testPod(corev1.RestartPolicyAlways, "a", "b")
-	pod.Status.ContainerStatuses = []corev1.ContainerStatus{*isRunning("run-a", 0), *isRunning("run-b", 0)}
-	pod.Status.ContainerStatuses[1].Name = "b"
+	pod := testpod.New(corev1.RestartPolicyAlways, "a", "b")
+	for _, name := range []string{"a", "b"} {
+		pod.Status.ContainerStatuses = append(pod.Status.ContainerStatuses, corev1.ContainerStatus{
+			Name: name, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}},
+		})
+	}
 	a, b := &guest{done: make(chan struct{})}, &guest{done: make(chan struct{})}
 	a.use(runtime.Stats{CPU: time.Second})
-	w := &worker{}
-	w.view.Store(&view{pod: pod, spent: use{CPU: time.Minute}, runs: map[string]containerRuns{
+	w := &podLoop{podActions: &podActions{}}
+	w.view.Store(&view{pod: pod, spent: podfiles.Use{CPU: time.Minute}, runs: map[string]containerRuns{
 		"a": {id: "run-a", process: a}, "b": {id: "run-b", process: b},
 	}})
 	used := map[string]runtime.Stats{"run-b": {CPU: 2 * time.Second}}
@@ -89,7 +94,8 @@ func TestFigureOfTheMomentOfAnEnd(t *testing.T) {
 	}
 }
 
-// TestARunThatNobodyWasToldOfCountsOnce: it is noted already, and the next agent finds it with the engine too.
+// TestARunThatNobodyWasToldOfCountsOnce: it is noted already, and the next agent finds it with the
+// engine too.
 func TestARunThatNobodyWasToldOfCountsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := startAgents(t, corev1.RestartPolicyNever, false)
@@ -100,7 +106,7 @@ func TestARunThatNobodyWasToldOfCountsOnce(t *testing.T) {
 		a.settle(time.Second)
 		a.stop()
 		a.next()
-		if got := a.worker.view.Load().spent; got != useOf(used) || len(a.engine.Runs()) != 1 {
+		if got := a.loop.view.Load().spent; got != podfiles.UseOf(used) || len(a.engine.Runs()) != 1 {
 			t.Errorf("%+v after one run of %+v", got, used)
 		}
 		a.away.Store(false)

@@ -13,6 +13,8 @@ import (
 	stats "k8s.io/kubelet/pkg/apis/stats/v1alpha1"
 
 	"github.com/krustlet-go/krustlet-wasi/node"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podfiles"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/podsync/volume"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
@@ -20,8 +22,8 @@ import (
 
 // Disks says what directories take on disk. *volume.Meter is one.
 type Disks interface {
-	// Usage is what a directory took when it was looked at last, which is about to be again if that was long ago; not ok
-	// if it was not looked at yet.
+	// Usage is what a directory took when it was looked at last, which is about to be again if that
+	// was long ago; not ok if it was not looked at yet.
 	Usage(dir string) (taken filetree.Usage, ok bool)
 	// CaughtUp waits until all is looked at that Usage was asked for.
 	CaughtUp(ctx context.Context)
@@ -30,14 +32,14 @@ type Disks interface {
 // firstLook bounds how long PodStats waits for disks that were not looked at yet.
 const firstLook = time.Second
 
-// PodStats is what the pods use of which a container runs, by namespace and name: of processors, in all since the
-// containers' start, and of memory, and with disks also of disks. Containers that do not run, and those whose use is not
-// known yet, are left out.
+// PodStats is what the pods use of which a container runs, by namespace and name: of processors, in
+// all since the containers' start, and of memory, and with disks also of disks. Containers that do
+// not run, and those whose use is not known yet, are left out.
 func (m *Manager) PodStats(ctx context.Context, disks bool) []stats.PodStats {
 	used := m.Engine.Stats(ctx)
 	now := time.Now()
 	var all []stats.PodStats
-	var of []*worker
+	var of []*podLoop
 	for _, w := range m.all() {
 		if pod, ok := w.stats(used, now); ok {
 			all = append(all, pod)
@@ -53,37 +55,37 @@ func (m *Manager) PodStats(ctx context.Context, disks bool) []stats.PodStats {
 	return all
 }
 
-// all are the workers of now, in no order.
-func (m *Manager) all() []*worker {
+// all are the pod loops of now, in no order.
+func (m *Manager) all() []*podLoop {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	all := make([]*worker, 0, len(m.workers))
-	for _, w := range m.workers {
+	all := make([]*podLoop, 0, len(m.loops))
+	for _, w := range m.loops {
 		all = append(all, w)
 	}
 	return all
 }
 
 // stats is what a pod uses; not ok if no container of it runs.
-func (w *worker) stats(used map[string]runtime.Stats, now time.Time) (stats.PodStats, bool) {
+func (w *podLoop) stats(used map[string]runtime.Stats, now time.Time) (stats.PodStats, bool) {
 	v, at := w.view.Load(), metav1.NewTime(now)
 	pod := stats.PodStats{PodRef: stats.PodReference{Name: v.pod.Name, Namespace: v.pod.Namespace, UID: string(v.pod.UID)}}
 	if v.pod.Status.StartTime != nil {
 		pod.StartTime = *v.pod.Status.StartTime
 	}
 	whole, memory := v.spent, uint64(0)
-	for _, c := range containersOf(v.pod) {
+	for _, c := range podspec.Containers(v.pod) {
 		run := v.runs[c.Name]
 		if run.process == nil {
 			continue
 		}
 		usage, known := used[run.id]
 		if !known && ended(run.process) { // just now: it counts as spent in a moment
-			whole = whole.plus(useOf(run.process.Stats()))
+			whole = whole.Plus(podfiles.UseOf(run.process.Stats()))
 			continue
 		}
-		whole = whole.plus(useOf(usage))
-		status := containerStatus(v.pod, c.Name)
+		whole = whole.Plus(podfiles.UseOf(usage))
+		status := podspec.StatusOf(v.pod, c.Name)
 		if !known || status == nil || status.State.Running == nil {
 			continue
 		}
@@ -99,11 +101,12 @@ func (w *worker) stats(used map[string]runtime.Stats, now time.Time) (stats.PodS
 	return pod, len(pod.Containers) > 0
 }
 
-// podInterface is what the network interface of a pod is called where pods have one. Here there is none: what counts is what
-// guests' connections move.
+// podInterface is what the network interface of a pod is called where pods have one. Here there is
+// none: what counts is what guests' connections move.
 const podInterface = "eth0"
 
-// networkStats is nil for a pod at the node's address, as a kubelet tells nothing of a pod in the host's network.
+// networkStats is nil for a pod at the node's address, as a kubelet tells nothing of a pod in the
+// host's network.
 func networkStats(pod *corev1.Pod, moved runtime.Traffic, at metav1.Time) *stats.NetworkStats {
 	if pod.Status.PodIP == "" || pod.Status.PodIP == pod.Status.HostIP {
 		return nil
@@ -117,7 +120,8 @@ func networkStats(pod *corev1.Pod, moved runtime.Traffic, at metav1.Time) *stats
 	return &stats.NetworkStats{Time: at, InterfaceStats: one, Interfaces: []stats.InterfaceStats{one}}
 }
 
-// containerStats never says that a guest uses nothing: who reads it takes that for a container that is not there.
+// containerStats never says that a guest uses nothing: who reads it takes that for a container that
+// is not there.
 func containerStats(c *corev1.Container, used runtime.Stats, at metav1.Time) stats.ContainerStats {
 	processor, memory := uint64(max(used.CPU, time.Microsecond)), uint64(max(used.Memory, 1))
 	one := stats.ContainerStats{
@@ -132,23 +136,8 @@ func containerStats(c *corev1.Container, used runtime.Stats, at metav1.Time) sta
 	return one
 }
 
-// containersOf are all containers of a pod, in the order of its spec.
-func containersOf(pod *corev1.Pod) []*corev1.Container {
-	var all []*corev1.Container
-	for i := range pod.Spec.InitContainers {
-		all = append(all, &pod.Spec.InitContainers[i])
-	}
-	for i := range pod.Spec.Containers {
-		all = append(all, &pod.Spec.Containers[i])
-	}
-	for i := range pod.Spec.EphemeralContainers {
-		all = append(all, (*corev1.Container)(&pod.Spec.EphemeralContainers[i].EphemeralContainerCommon))
-	}
-	return all
-}
-
 // addDisks adds what pods have on disk.
-func (m *Manager) addDisks(ctx context.Context, all []stats.PodStats, of []*worker, now time.Time) {
+func (m *Manager) addDisks(ctx context.Context, all []stats.PodStats, of []*podLoop, now time.Time) {
 	whole, err := node.FileSystem(m.DataDir, now)
 	if err != nil {
 		m.Log.Warn("cannot tell what pods have on disk", zap.Error(err))
@@ -176,7 +165,7 @@ type diskLook struct {
 }
 
 // add adds what a pod has on disk, as far as that is known.
-func (l *diskLook) add(pod *stats.PodStats, w *worker) {
+func (l *diskLook) add(pod *stats.PodStats, w *podLoop) {
 	own := *l.whole
 	own.UsedBytes, own.InodesUsed = new(uint64), new(uint64)
 	count := func(dir string) *stats.FsStats {
@@ -188,8 +177,8 @@ func (l *diskLook) add(pod *stats.PodStats, w *worker) {
 		return fs
 	}
 	v := w.view.Load()
-	for _, c := range containersOf(v.pod) {
-		root, logs := count(w.dirs.container(c.Name)), count(filepath.Dir(w.dirs.log(c.Name, 0)))
+	for _, c := range podspec.Containers(v.pod) {
+		root, logs := count(w.dirs.Container(c.Name)), count(filepath.Dir(w.dirs.Log(c.Name, 0)))
 		for i := range pod.Containers {
 			if pod.Containers[i].Name == c.Name {
 				pod.Containers[i].Rootfs, pod.Containers[i].Logs = root, logs
@@ -208,7 +197,8 @@ func (l *diskLook) add(pod *stats.PodStats, w *worker) {
 	pod.EphemeralStorage = &own
 }
 
-// of is what a directory of the agent's takes of the file system that all of them are on; nil if that is not known yet.
+// of is what a directory of the agent's takes of the file system that all of them are on; nil if
+// that is not known yet.
 func (l *diskLook) of(dir string) *stats.FsStats {
 	taken, ok := l.disks.Usage(dir)
 	if !ok {
@@ -221,7 +211,8 @@ func (l *diskLook) of(dir string) *stats.FsStats {
 	return &fs
 }
 
-// wholeOf is how full the file system of a volume is that should be told by that; nil for other volumes.
+// wholeOf is how full the file system of a volume is that should be told by that; nil for other
+// volumes.
 func wholeOf(place volume.Place, now time.Time) *stats.FsStats {
 	if !place.Whole {
 		return nil

@@ -11,8 +11,11 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	"github.com/krustlet-go/krustlet-wasi/podsync/metrics"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podfiles"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
 )
@@ -61,10 +64,11 @@ func observed(t *testing.T, h prometheus.Metric) float64 {
 	return m.GetHistogram().GetSampleSum()
 }
 
-// TestPodIsMeasured: the counters of a pod that is pulled at the second try, crashes, and is deleted.
+// TestPodIsMeasured: the counters of a pod that is pulled at the second try, crashes, and is
+// deleted.
 func TestPodIsMeasured(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		pod := testPod(corev1.RestartPolicyAlways, "a")
+		pod := testpod.New(corev1.RestartPolicyAlways, "a")
 		pod.Spec.Containers[0].ImagePullPolicy = corev1.PullAlways
 		s := prepareShell(t, pod, &engine{life: 90 * time.Second, code: 3}, &images{failures: 1}, false)
 		s.settings.Metrics = metrics.NewPods()
@@ -72,7 +76,7 @@ func TestPodIsMeasured(t *testing.T) {
 		time.Sleep(2 * time.Minute) // the first run has ended, the second goes on
 		synctest.Wait()
 		running, _ := s.object()
-		s.worker.mailbox.put(deleted(running, 10))
+		s.loop.mailbox.put(testpod.Deleted(running, 10))
 		<-s.ended
 		all := gathered(t, s.settings.Metrics)
 		for name, want := range map[string]float64{
@@ -114,14 +118,15 @@ func TestPodIsMeasured(t *testing.T) {
 	})
 }
 
-// TestStartIndicator: pulls and init containers are not the node's delay, and pods with other people's volumes are left out.
+// TestStartIndicator: pulls and init containers are not the node's delay, and pods with other
+// people's volumes are left out.
 func TestStartIndicator(t *testing.T) {
 	created := time.Unix(1_700_000_000, 0)
-	pod := testPod(corev1.RestartPolicyAlways, "a")
+	pod := testpod.New(corev1.RestartPolicyAlways, "a")
 	pod.CreationTimestamp.Time = created
 	begin := func() (*metrics.Pods, measures) {
 		all := metrics.NewPods()
-		return all, newMeasures(all, newState(pod, created), adoption{}, created)
+		return all, newMeasures(all, untouched(pod, created), adoption{}, created)
 	}
 	all, m := begin()
 	m.pullBegins(created.Add(time.Second))
@@ -131,7 +136,7 @@ func TestStartIndicator(t *testing.T) {
 	shown := pod.DeepCopy()
 	m.watched(shown, created.Add(6*time.Second)) // nothing runs yet
 	shown.Status.InitContainerStatuses = []corev1.ContainerStatus{{State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{
-		StartedAt: stamp(created.Add(5 * time.Second)), FinishedAt: stamp(created.Add(8 * time.Second)),
+		StartedAt: metav1.NewTime(created.Add(5 * time.Second)), FinishedAt: metav1.NewTime(created.Add(8 * time.Second)),
 	}}}}
 	shown.Status.ContainerStatuses = []corev1.ContainerStatus{{State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}
 	m.watched(shown, created.Add(10*time.Second))
@@ -148,8 +153,8 @@ func TestStartIndicator(t *testing.T) {
 	}
 
 	old := pod.DeepCopy()
-	old.Status = corev1.PodStatus{Phase: corev1.PodRunning, ContainerStatuses: []corev1.ContainerStatus{*isRunning("here", 0)}}
-	state, adopted := restore(old, podDirs{}, []runtime.Run{{ID: "here", Of: runtime.Origin{Pod: "u1", Container: "a"}, Process: &guest{done: make(chan struct{})}}}, created)
+	old.Status = corev1.PodStatus{Phase: corev1.PodRunning, ContainerStatuses: []corev1.ContainerStatus{*testpod.IsRunning("here", 0)}}
+	state, adopted := takeUp(old, podfiles.Pod{}, []runtime.Run{{ID: "here", Of: runtime.Origin{Pod: "u1", Container: "a"}, Process: &guest{done: make(chan struct{})}}}, created)
 	all = metrics.NewPods()
 	m = newMeasures(all, state, adopted, created)
 	m.watched(shown, created.Add(time.Hour))
@@ -176,11 +181,11 @@ func (d *fakeDisks) Usage(dir string) (filetree.Usage, bool) {
 
 func (d *fakeDisks) CaughtUp(context.Context) { d.looked, d.waited = true, d.waited+1 }
 
-// TestPodStats: what runs is told of, never as nothing, and a pod's processor time does not go back when a container
-// is restarted.
+// TestPodStats: what runs is told of, never as nothing, and a pod's processor time does not go back
+// when a container is restarted.
 func TestPodStats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		pod := testPod(corev1.RestartPolicyAlways, "a", "b")
+		pod := testpod.New(corev1.RestartPolicyAlways, "a", "b")
 		pod.Spec.Containers[0].Resources.Limits = corev1.ResourceList{
 			corev1.ResourceMemory: resource.MustParse("1Mi"), corev1.ResourceCPU: resource.MustParse("1"),
 		}

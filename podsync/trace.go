@@ -9,16 +9,17 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// traceStart begins the span of a pod's start, under which all comes that is done for the pod as long as this agent runs.
-func (w *worker) traceStart(ctx context.Context) (context.Context, trace.Span) {
-	pod := w.state.pod
+// traceStart begins the span of a pod's start, under which all comes that is done for the pod as
+// long as this agent runs.
+func (w *podLoop) traceStart(ctx context.Context) (context.Context, trace.Span) {
+	pod := w.state.Object()
 	return w.node.Tracer.Start(ctx, "pod.start", trace.WithAttributes(
 		attribute.String("k8s.namespace.name", pod.Namespace), attribute.String("k8s.pod.name", pod.Name),
 		attribute.String("k8s.pod.uid", string(pod.UID)), attribute.String("k8s.node.name", w.node.NodeName)))
 }
 
 // trace begins the span of one step. c is the container that it is for, nil if it is for the pod.
-func (w *worker) trace(ctx context.Context, step string, c *corev1.Container) (context.Context, trace.Span) {
+func (w *podActions) trace(ctx context.Context, step string, c *corev1.Container) (context.Context, trace.Span) {
 	ctx, span := w.node.Tracer.Start(ctx, step)
 	if c != nil && span.IsRecording() {
 		span.SetAttributes(attribute.String("k8s.container.name", c.Name), attribute.String("container.image.name", c.Image))

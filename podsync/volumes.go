@@ -6,40 +6,45 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/environ"
+	"github.com/krustlet-go/krustlet-wasi/podsync/events"
+	"github.com/krustlet-go/krustlet-wasi/podsync/life"
 	"github.com/krustlet-go/krustlet-wasi/podsync/objects"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podfiles"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/podsync/volume"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// What comes from the API server is looked at every refreshPeriod, and a little later so that pods do not all ask at
-// once. With the time for which objects are kept, a change is seen within a minute.
+// What comes from the API server is looked at every refreshPeriod, and a little later so that pods
+// do not all ask at once. With the time for which objects are kept, a change is seen within a
+// minute.
 const (
 	refreshPeriod = 30 * time.Second
 	refreshJitter = 5 * time.Second
 )
 
 // newVolumes makes the volumes of a pod.
-func (m *Manager) newVolumes(dirs podDirs, log *zap.Logger) *volume.Volumes {
+func (m *Manager) newVolumes(dirs podfiles.Pod, log *zap.Logger) *volume.Volumes {
 	return volume.New(volume.Config{
-		Dir:     dirs.volumes(),
+		Dir:     dirs.Volumes(),
 		Objects: m.objects,
 		Client:  m.Client, Patiently: objects.Patiently,
 		Field: func(pod *corev1.Pod, path string) (string, error) {
-			return fieldValue(pod, path, reach{}) // the API server lets no volume ask for addresses
+			return environ.Field(pod, path, podspec.Reach{}) // the API server lets no volume ask for addresses
 		},
 		Resource: func(pod *corev1.Pod, ref *corev1.ResourceFieldSelector) (string, error) {
-			c := findContainer(pod, ref.ContainerName)
+			c := podspec.Container(pod, ref.ContainerName)
 			if c == nil {
 				return "", fmt.Errorf("container %s not found", ref.ContainerName)
 			}
-			return resourceValue(pod, c, ref, m.Allocatable)
+			return environ.Resource(pod, c, ref, m.Allocatable)
 		},
 		NodeLabels: m.nodeLabels,
 		Log:        log,
@@ -47,20 +52,21 @@ func (m *Manager) newVolumes(dirs podDirs, log *zap.Logger) *volume.Volumes {
 }
 
 // setUpVolumes makes the pod's volumes and records an event for each that cannot be made.
-func (w *worker) setUpVolumes(ctx context.Context, pod *corev1.Pod) error {
+func (w *podActions) setUpVolumes(ctx context.Context, pod *corev1.Pod) error {
 	failed := w.volumes.SetUp(ctx, pod)
 	if ctx.Err() == nil {
 		for _, err := range failed {
 			w.log.Warn("the pod cannot be set up", zap.Error(err))
-			w.record(pod, nil, eventMountFailed(err))
+			w.record(pod, nil, events.MountFailed(err))
 		}
 	}
 	return errors.Join(failed...)
 }
 
-// kept says whether a pod has a volume whose content may change, or something that may outgrow its limit.
+// kept reports whether a pod has a volume whose content may change, or something that may outgrow
+// its limit.
 func kept(pod *corev1.Pod) bool {
-	if _, limited := storageLimit(pod); limited {
+	if _, limited := podfiles.StorageLimit(pod); limited {
 		return true
 	}
 	for _, v := range pod.Spec.Volumes {
@@ -71,8 +77,9 @@ func kept(pod *corev1.Pod) bool {
 	return false
 }
 
-// keepVolumes keeps the pod's volumes up to date, and looks at what they hold, until ctx ends or the pod has.
-func (w *worker) keepVolumes(ctx context.Context) {
+// keepVolumes keeps the pod's volumes up to date, and looks at what they hold, until ctx ends or
+// the pod has.
+func (w *podLoop) keepVolumes(ctx context.Context) {
 	var rested time.Time // since when it may be looked at again what the pod has on disk
 	for {
 		select {
@@ -81,38 +88,38 @@ func (w *worker) keepVolumes(ctx context.Context) {
 		case <-time.After(refreshPeriod + rand.N(refreshJitter)):
 		}
 		pod := w.view.Load().pod
-		if terminal(pod.Status.Phase) {
+		if podspec.Terminal(pod.Status.Phase) {
 			return
 		}
 		if err := w.volumes.Refresh(ctx, pod); err != nil && ctx.Err() == nil {
 			w.log.Warn("cannot bring the pod's volumes up to date, will try again", zap.Error(err))
-			w.record(pod, nil, eventMountFailed(err))
+			w.record(pod, nil, events.MountFailed(err))
 		}
 		if time.Now().Before(rested) {
 			continue
 		}
 		message, took := w.outgrown(ctx, pod)
 		if message != "" {
-			w.send(overfull{message})
+			w.send(life.Outgrown{Message: message})
 			return
 		}
 		rested = time.Now().Add(looksApart * took)
 	}
 }
 
-// clearVolumes removes the files of a pod that has ended, once: its volumes, and its containers' root directories. Its folder stays
-// until it is deleted.
-func (w *worker) clearVolumes(ctx context.Context) {
-	if w.volumesCleared || w.state.life != finished || len(w.processes) > 0 {
+// clearVolumes removes the files of a pod that has ended, once: its volumes, and its containers'
+// root directories. Its folder stays until it is deleted.
+func (w *podLoop) clearVolumes(ctx context.Context) {
+	if w.volumesCleared || w.state.Stage() != life.Terminal || len(w.processes) > 0 {
 		return
 	}
 	w.volumesCleared = true
-	pod := w.state.pod
+	pod := w.state.Object()
 	w.tasks.Go(func() {
 		defer w.clean()
 		w.volumes.TearDown()
-		untilDone(ctx, func() error {
-			err := errors.Join(volume.Remove(ctx, w.dirs.volumes()), w.dirs.clearRoots(ctx, pod))
+		untilComplete(ctx, func() error {
+			err := errors.Join(volume.Remove(ctx, w.dirs.Volumes()), w.dirs.ClearRoots(ctx, pod))
 			if err != nil && ctx.Err() == nil {
 				w.log.Warn("cannot remove the volumes and root directories of a pod that has ended, will try again", zap.Error(err))
 			}
@@ -121,18 +128,18 @@ func (w *worker) clearVolumes(ctx context.Context) {
 	})
 }
 
-// mounts is what a run sees of files besides its root: the pod's own files, and its volumes, of which some show images. What a volume is mounted on is
-// the volume's.
-func (w *worker) mounts(pod *corev1.Pod, c *corev1.Container, env []string, shown map[string]registry.Module) ([]runtime.Mount, error) {
+// mounts is what a run sees of files besides its root: the pod's own files, and its volumes, of
+// which some show images. What a volume is mounted on is the volume's.
+func (w *podActions) mounts(pod *corev1.Pod, c *corev1.Container, env []string, shown map[string]registry.Module) ([]runtime.Mount, error) {
 	images, err := foldersOf(shown)
 	if err != nil {
 		return nil, err
 	}
 	volumes, err := w.volumes.Mounts(volume.Run{
 		Container: c,
-		Expand:    func(expr string) (string, error) { return expandStrictly(expr, env) },
+		Expand:    func(expr string) (string, error) { return environ.ExpandStrictly(expr, env) },
 		Images:    images,
-		Dir:       filepath.Join(w.dirs.container(c.Name), "parts"),
+		Dir:       filepath.Join(w.dirs.Container(c.Name), "parts"),
 	})
 	if err != nil {
 		return nil, err
@@ -143,7 +150,7 @@ func (w *worker) mounts(pod *corev1.Pod, c *corev1.Container, env []string, show
 		covered[m.Guest] = true
 		mounts = append(mounts, runtime.Mount(m))
 	}
-	own, err := w.dirs.ownMounts(pod, c)
+	own, err := w.dirs.OwnMounts(pod, c)
 	if err != nil {
 		return nil, err
 	}
@@ -156,20 +163,31 @@ func (w *worker) mounts(pod *corev1.Pod, c *corev1.Container, env []string, show
 	return mounts, nil
 }
 
-// expandStrictly is expand where every variable must be known. env has entries KEY=VALUE.
-func expandStrictly(text string, env []string) (string, error) {
-	var missing []string
-	expanded := expandBy(text, func(name string) (string, bool) {
-		for _, entry := range env {
-			if value, ok := strings.CutPrefix(entry, name+"="); ok {
-				return value, true
-			}
-		}
-		missing = append(missing, name)
-		return "", false
-	})
-	if len(missing) > 0 {
-		return "", fmt.Errorf("missing value for %q", missing[0])
+// Bounds of looking at what pods take on disk: how many are looked at at a time, and how long a pod
+// is left alone after a look, in times of what that took.
+const (
+	parallelLooks = 2
+	looksApart    = 20
+)
+
+// outgrown says, in the kubelet's words, which of a pod's limits on the disk has been exceeded, or
+// nothing; and how long the look took.
+func (w *podActions) outgrown(ctx context.Context, pod *corev1.Pod) (message string, took time.Duration) {
+	select {
+	case w.node.looks <- struct{}{}:
+	case <-ctx.Done():
+		return "", 0
 	}
-	return expanded, nil
+	defer func() { <-w.node.looks }()
+	began := time.Now()
+	message, err := w.volumes.Exceeded(ctx, pod)
+	if message == "" {
+		var own error
+		message, own = w.dirs.Outgrown(ctx, pod)
+		err = errors.Join(err, own)
+	}
+	if err != nil && ctx.Err() == nil {
+		w.log.Warn("cannot tell what the pod has on disk, will look again", zap.Error(err))
+	}
+	return message, time.Since(began)
 }

@@ -28,6 +28,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/node"
 	"github.com/krustlet-go/krustlet-wasi/podsync"
 	"github.com/krustlet-go/krustlet-wasi/podsync/hostport"
+	"github.com/krustlet-go/krustlet-wasi/podsync/life"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podfiles"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
 	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
@@ -214,7 +216,7 @@ func (a *agent) newPods() (*podsync.Manager, error) {
 		Allocatable: allocatable,
 		Events:      a.events,
 		Log:         a.log.Named("podsync"),
-		DNS:         podsync.DNS{Servers: a.cfg.ClusterDNS, Domain: a.cfg.ClusterDomain, ResolvConf: a.cfg.ResolvConf},
+		DNS:         podfiles.DNS{Servers: a.cfg.ClusterDNS, Domain: a.cfg.ClusterDomain, ResolvConf: a.cfg.ResolvConf},
 
 		PodCIDRs:        a.cfg.PodCIDRs,
 		NodeAddressOnly: a.cfg.NodeAddressOnly,
@@ -251,7 +253,7 @@ func (a *agent) newNode() (*node.Node, error) {
 		Version:          programVersion(),
 		RuntimeVersion:   "wasmtime://" + wasmtime.Version,
 		RuntimeHandlers:  []string{"", podsync.HandlerShared, podsync.HandlerIsolated},
-		DeclaredFeatures: []string{kubeletapi.FeatureWebSockets, podsync.FeatureRestartAll},
+		DeclaredFeatures: []string{kubeletapi.FeatureWebSockets, life.FeatureRestartAll},
 		Ready:            a.pods.Ready,
 		Pressure:         a.pressure,
 		Images:           func() []corev1.ContainerImage { return imagesOfNode(a.images, a.log) },

@@ -11,7 +11,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/cmdline"
 	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/config"
 	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/exit"
-	"github.com/krustlet-go/krustlet-wasi/podsync"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podfiles"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime"
@@ -164,7 +164,7 @@ func (j job) open() (*registry.Store, []string, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	used, err := podsync.ImagesOnDisk(j.cfg.DataDir)
+	used, err := podfiles.ImagesOnDisk(j.cfg.DataDir)
 	return store, used, err
 }
 

@@ -1,0 +1,119 @@
+// Package testpod makes pods for tests that need no cluster.
+package testpod
+
+import (
+	"net/netip"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// NodeAddress is the address of the node on which these pods are.
+var NodeAddress = netip.MustParseAddr("127.0.0.9")
+
+// Epoch is when the clock of a test begins that counts seconds.
+var Epoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+// New is a pod with the containers named. Init containers are those whose names begin with "init".
+func New(policy corev1.RestartPolicy, names ...string) *corev1.Pod {
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "p", UID: "u1", ResourceVersion: "1", Generation: 1},
+		Spec:       corev1.PodSpec{RestartPolicy: policy},
+	}
+	for _, name := range names {
+		c := corev1.Container{Name: name, Image: "registry.test/" + name + ":v1", ImagePullPolicy: corev1.PullIfNotPresent}
+		if strings.HasPrefix(name, "init") {
+			pod.Spec.InitContainers = append(pod.Spec.InitContainers, c)
+		} else {
+			pod.Spec.Containers = append(pod.Spec.Containers, c)
+		}
+	}
+	return pod
+}
+
+// Deleted is a pod that was deleted at Epoch, with a grace period in seconds.
+func Deleted(pod *corev1.Pod, grace int64) *corev1.Pod {
+	pod = pod.DeepCopy()
+	now := metav1.NewTime(Epoch)
+	pod.DeletionTimestamp, pod.DeletionGracePeriodSeconds = &now, &grace
+	return pod
+}
+
+// Size is a size of n hundredths of a processor, and as many mebibytes.
+func Size(n int64) corev1.ResourceRequirements {
+	list := corev1.ResourceList{
+		corev1.ResourceCPU: *resource.NewMilliQuantity(10*n, resource.DecimalSI), corev1.ResourceMemory: *resource.NewQuantity(n<<20, resource.BinarySI),
+	}
+	return corev1.ResourceRequirements{Requests: list, Limits: list.DeepCopy()}
+}
+
+// WithSize is the next generation of a pod, in which a container has another size.
+func WithSize(pod *corev1.Pod, container string, n int64) *corev1.Pod {
+	pod = pod.DeepCopy()
+	pod.Generation++
+	find(pod, container).Resources = Size(n)
+	return pod
+}
+
+// WithImage is the pod with another image for one of its containers.
+func WithImage(pod *corev1.Pod, container, image string) *corev1.Pod {
+	pod = pod.DeepCopy()
+	find(pod, container).Image = image
+	return pod
+}
+
+// WithDebugger is the pod with an ephemeral container more.
+func WithDebugger(pod *corev1.Pod, name string) *corev1.Pod {
+	pod = pod.DeepCopy()
+	e := corev1.EphemeralContainer{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: name, Image: "debugger:v1"}}
+	pod.Spec.EphemeralContainers = append(pod.Spec.EphemeralContainers, e)
+	return pod
+}
+
+// AsksTCP is a probe of those numbers; the API server would fill in the others.
+func AsksTCP(delay, period, failures, successes int32) *corev1.Probe {
+	return &corev1.Probe{
+		ProbeHandler:        corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{}},
+		InitialDelaySeconds: delay, PeriodSeconds: period, FailureThreshold: failures, SuccessThreshold: successes,
+	}
+}
+
+// IsRunning is the status of container a while a run of that ID goes on, and how the run before ended.
+func IsRunning(id string, attempt int32, before ...*corev1.ContainerStateTerminated) *corev1.ContainerStatus {
+	status := &corev1.ContainerStatus{
+		Name: "a", ContainerID: "wasmtime://" + id, ImageID: "image-" + id, RestartCount: attempt,
+		State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.NewTime(Epoch.Add(-time.Second))}},
+	}
+	for _, exit := range before {
+		status.LastTerminationState.Terminated = exit
+	}
+	return status
+}
+
+// ExitOf is how a run ended.
+func ExitOf(id string, code int32) *corev1.ContainerStateTerminated {
+	return &corev1.ContainerStateTerminated{ExitCode: code, Reason: "Error", ContainerID: "wasmtime://" + id}
+}
+
+// IsTerminated is the status of container a after a run of that ID.
+func IsTerminated(id string, attempt, code int32) *corev1.ContainerStatus {
+	return &corev1.ContainerStatus{
+		Name: "a", ContainerID: "wasmtime://" + id, RestartCount: attempt,
+		State: corev1.ContainerState{Terminated: ExitOf(id, code)},
+	}
+}
+
+// find is a container of a pod.
+func find(pod *corev1.Pod, name string) *corev1.Container {
+	for _, list := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
+		for i := range list {
+			if list[i].Name == name {
+				return &list[i]
+			}
+		}
+	}
+	panic("the pod has no container " + name)
+}

@@ -1,0 +1,184 @@
+package life
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
+	"github.com/krustlet-go/krustlet-wasi/runtime"
+)
+
+// step is where a container stands.
+type step string
+
+const (
+	// fresh: not tried yet. Turns into pulling.
+	fresh step = "fresh"
+	// pulling: the image is being looked up or pulled. Turns into pulled or pullFailed.
+	pulling step = "pulling"
+	// pullFailed: the image cannot be had, and the error is shown. Turns into pullBackOff.
+	pullFailed step = "pullFailed"
+	// pullBackOff: waiting to try the pull again. Turns into pulling.
+	pullBackOff step = "pullBackOff"
+	// pulled: the module is on disk. Turns into starting.
+	pulled step = "pulled"
+	// starting: the engine was asked for a run. Turns into running, ended or unset.
+	starting step = "starting"
+	// unset: what the container's spec asks for cannot be put together yet. Turns into starting, or
+	// into pulling where a volume shows an image.
+	unset step = "unset"
+	// running: the guest runs. Turns into ended.
+	running step = "running"
+	// ended: the last run ended. Stays, or turns into crashBackOff or pulling, as the restart
+	// policy says.
+	ended step = "ended"
+	// crashBackOff: waiting to run again. Turns into pulling.
+	crashBackOff step = "crashBackOff"
+)
+
+// container is all that is known of one container. It has many methods, each of a few lines: the
+// files of this package are about what happens to a pod, and each asks the container its own
+// questions.
+type container struct {
+	spec *corev1.Container // of the run that goes on, or of the next
+	next *corev1.Container // what spec will be once nothing is under way; nil if nothing changed
+	kind podspec.Kind
+	step step
+	run  // the one that goes on, or the last
+
+	waiting    *corev1.ContainerStateWaiting // what the status shows instead of the last exit
+	image      image
+	exit       *corev1.ContainerStateTerminated // of the last run, once it ended
+	before     *corev1.ContainerStateTerminated // of the run before the last
+	failed     bool                             // the last run never started
+	startsOver bool                             // all containers start over, and this one has not begun since
+	again      bool                             // it is to run again whatever its policy: its size asks for it
+
+	notBefore time.Time // no pull and no start before
+	crashes   backOff
+	pulls     backOff
+}
+
+// run is one attempt of a container.
+type run struct {
+	id        string
+	attempt   int32     // from 0; -1 before the first
+	begun     time.Time // while it goes on
+	probes    [probeKinds]probeState
+	postStart progress
+	preStop   progress
+	hookErr   error // of the postStart hook
+	stop      stopping
+	size      size
+}
+
+// image is what the last pull of a container brought.
+type image struct {
+	id     string // as the status shows it
+	others bool   // volumes of the container show images, too
+	lacks  string // the image of a volume that could not be had; empty: the container's own
+}
+
+func newContainer(spec *corev1.Container, kind podspec.Kind) *container {
+	return &container{spec: spec, kind: kind, step: fresh, run: run{attempt: -1, size: size{actual: spec.Resources}}}
+}
+
+// busy reports whether an action for the container is under way or its guest runs.
+func (c *container) busy() bool {
+	return c.step == pulling || c.step == starting || c.step == running
+}
+
+// succeeded reports whether the last run ended with exit code 0.
+func (c *container) succeeded() bool {
+	return c.step == ended && c.exit.ExitCode == 0
+}
+
+// passed reports whether the container is an init container that has done its part.
+func (c *container) passed() bool { return c.kind == podspec.Init && c.succeeded() }
+
+func (c *container) lastRun() Run {
+	r := Run{Container: c.spec, ID: c.id, Attempt: c.attempt}
+	if !c.stop.by.IsZero() {
+		r.StoppedAt = c.stop.decided
+	}
+	return r
+}
+
+func (e Pulled) apply(s *Pod, now time.Time) {
+	c := s.find(e.Container)
+	switch {
+	case e.Err == nil:
+		c.step, c.image, c.pulls = pulled, image{id: e.ImageID, others: e.Others}, backOff{}
+	case errors.Is(e.Err, context.Canceled):
+		c.rest()
+	default:
+		c.step, c.image.lacks = pullFailed, e.Lacks
+		c.waiting = &corev1.ContainerStateWaiting{Reason: e.Reason, Message: e.Err.Error()}
+		c.pulls.grow(now)
+		c.notBefore = now.Add(c.pulls.delay)
+	}
+}
+
+func (e Started) apply(s *Pod, now time.Time) {
+	c := s.find(e.Container)
+	switch {
+	case e.Err == nil:
+		c.begin(e.ID)
+		c.step, c.begun, c.waiting, c.failed = running, e.At, nil, false
+	case errors.Is(e.Err, context.Canceled):
+		c.rest()
+	case e.Reason != "":
+		c.step = unset
+		c.waiting = &corev1.ContainerStateWaiting{Reason: e.Reason, Message: e.Err.Error()}
+		c.notBefore = now.Add(unsetRetry)
+	default:
+		c.begin(e.ID)
+		c.failed = true
+		c.end(&corev1.ContainerStateTerminated{
+			ExitCode: startFailedCode, Reason: string(runtime.Error), Message: truncate(e.Err.Error(), MessageLimit),
+			StartedAt: stamp(now), FinishedAt: stamp(now), ContainerID: podspec.ContainerID(e.ID),
+		}, now)
+	}
+}
+
+func (e RunEnded) apply(s *Pod, now time.Time) { s.find(e.Container).applyExit(e.Exit, now) }
+
+// applyExit notes how a run ended. What comes next counts from that time by the agent's own clock,
+// which cannot be set: a worker tells it by the clock on the wall.
+func (c *container) applyExit(exit runtime.Exit, now time.Time) {
+	message := exit.Message
+	// A container that asks for the end of its log on errors expects no message without one.
+	quiet := c.spec.TerminationMessagePolicy == corev1.TerminationMessageFallbackToLogsOnError
+	if exit.Reason == runtime.Completed && message == "" && !quiet {
+		message = completedMessage
+	}
+	c.end(&corev1.ContainerStateTerminated{
+		ExitCode: exit.Code, Reason: string(exit.Reason), Message: truncate(message, MessageLimit),
+		StartedAt: stamp(c.begun), FinishedAt: stamp(exit.FinishedAt), ContainerID: podspec.ContainerID(c.id),
+	}, now.Add(-max(now.Sub(exit.FinishedAt), 0)))
+}
+
+// rest takes back a pull or start that was given up: nothing came of it.
+func (c *container) rest() {
+	c.step = fresh
+	if c.exit != nil {
+		c.step = ended
+	}
+}
+
+// begin makes id the last run.
+func (c *container) begin(id string) {
+	c.before, c.exit, c.startsOver, c.again = c.exit, nil, false, false
+	c.run = run{id: id, attempt: c.attempt + 1, begun: c.begun, stop: c.stop, size: size{actual: c.size.actual}}
+}
+
+// end records how the last run ended, and when the next may begin.
+func (c *container) end(exit *corev1.ContainerStateTerminated, at time.Time) {
+	c.step, c.exit, c.waiting = ended, exit, nil
+	c.stop.by, c.stop.asked = time.Time{}, time.Time{}
+	c.crashes.forget(at)
+	c.notBefore = at.Add(c.crashes.delay)
+}

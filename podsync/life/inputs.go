@@ -1,0 +1,150 @@
+package life
+
+import (
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
+	"github.com/krustlet-go/krustlet-wasi/runtime"
+)
+
+// Input is what the machine is told: what the API server says, and what came of an action. Each
+// kind of input changes the state by a method of its own, so there is none that nothing handles.
+type Input interface {
+	apply(s *Pod, now time.Time)
+}
+
+// Refusal says why a pod may not run on this node, or may not grow, in the words of a kubelet.
+type Refusal struct{ Reason, Message string }
+
+type (
+	// Updated says that the object changed.
+	Updated struct{ Pod *corev1.Pod }
+	// Vanished says that the object is not in the API server any more.
+	Vanished struct{}
+	// Prepared says that the pod's folders are there and its RuntimeClass is known, or why not:
+	// Refused where the node cannot take the pod, else Err.
+	Prepared struct {
+		Refused   *Refusal
+		Isolated  bool
+		Addresses podspec.Addresses
+		Err       error
+	}
+	// ClassChanged says that the pod's RuntimeClass is new, or another.
+	ClassChanged struct{}
+	// AddressesLost says that another pod has the addresses that this one had when it was restored.
+	AddressesLost struct{}
+	// Outgrown says that a volume of the pod has outgrown its limit, and the pod has to go; Message
+	// says which.
+	Outgrown struct{ Message string }
+	// Reclaimed says that the pod has to go because the node is under pressure; Message says what
+	// it is short of.
+	Reclaimed struct{ Message string }
+	// Pulled says that the module is on disk, or Reason and Err say why not.
+	Pulled struct {
+		Container string
+		ImageID   string
+		Others    bool   // volumes of the container show images, too
+		Lacks     string // the image that Err is of, if it is a volume's
+		Reason    string
+		Err       error
+	}
+	// Started says that the guest runs under ID, or Err says why not. Reason is set where it is
+	// worth trying again whatever the restart policy.
+	Started struct {
+		Container string
+		ID        string
+		At        time.Time
+		Reason    string
+		Err       error
+	}
+	// RunEnded says that the guest ended.
+	RunEnded struct {
+		Container string
+		Exit      runtime.Exit
+	}
+	// Removed says that object and folders are not there any more, or Err says why they are.
+	Removed struct{ Err error }
+)
+
+// Apply takes in what happened at now.
+func (s *Pod) Apply(what Input, now time.Time) { what.apply(s, now) }
+
+func (e Updated) apply(s *Pod, now time.Time) {
+	s.pod = e.Pod
+	s.join(e.Pod)
+	s.redefine(e.Pod)
+	s.shortenGrace(now)
+}
+
+func (Vanished) apply(s *Pod, now time.Time) {
+	s.vanished = true
+	s.shortenGrace(now)
+}
+
+func (e Prepared) apply(s *Pod, now time.Time) {
+	s.isolated = e.Isolated
+	if e.Addresses.Known {
+		s.addresses = e.Addresses
+	}
+	s.setup.End(e.Err, now)
+	if e.Refused != nil {
+		s.pass(refused, e.Refused.Reason, "Pod was rejected: "+e.Refused.Message)
+	}
+}
+
+func (ClassChanged) apply(s *Pod, _ time.Time) { s.setup.hasten() }
+
+func (AddressesLost) apply(s *Pod, _ time.Time) { s.addresses = podspec.Addresses{} }
+
+func (e Outgrown) apply(s *Pod, _ time.Time) {
+	s.notice.message = e.Message
+	if s.notice.verdict == none {
+		s.notice.verdict = evicted
+	}
+}
+
+func (e Reclaimed) apply(s *Pod, now time.Time) {
+	s.notice = notice{relieving, e.Message}
+	if s.verdict == evicted {
+		s.verdict = relieving
+	}
+	s.hurry(now.Add(evictionGrace))
+}
+
+func (e Removed) apply(s *Pod, now time.Time) { s.removal.End(e.Err, now) }
+
+// pass passes a verdict on the pod.
+func (s *Pod) pass(v verdict, reason, message string) {
+	s.verdict, s.reason, s.message = v, reason, message
+}
+
+// shortenGrace brings the deadline nearer, and never puts it off.
+func (s *Pod) shortenGrace(now time.Time) {
+	var by time.Time
+	switch {
+	case s.vanished:
+		by = now
+	case s.pod.DeletionTimestamp != nil:
+		grace := int64(corev1.DefaultTerminationGracePeriodSeconds)
+		if g := s.pod.DeletionGracePeriodSeconds; g != nil {
+			grace = max(0, *g)
+		}
+		by = now.Add(time.Duration(grace) * time.Second)
+	default:
+		return
+	}
+	if s.deadline.IsZero() || by.Before(s.deadline) {
+		s.deadline = by
+	}
+}
+
+// hurry has what is being stopped end by then at the latest.
+func (s *Pod) hurry(by time.Time) {
+	for _, at := range []*time.Time{&s.deadline, &s.closeBy} {
+		if by.Before(*at) {
+			*at = by
+		}
+	}
+}

@@ -1,0 +1,184 @@
+package life
+
+import (
+	"hash/fnv"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
+)
+
+// ProbeKind is what a probe is asked for.
+type ProbeKind int
+
+const (
+	Startup   ProbeKind = iota // whether the container is up; until then no other probe is done
+	Liveness                   // whether it is to be restarted
+	Readiness                  // whether it is to be given work
+	probeKinds
+)
+
+// String is how events begin.
+func (k ProbeKind) String() string { return [...]string{"Startup", "Liveness", "Readiness"}[k] }
+
+// finding is what enough probes in a row have found.
+type finding string
+
+const (
+	unknown finding = "" // not enough yet
+	well    finding = "well"
+	unwell  finding = "unwell"
+)
+
+// probeState is where one of the probes of a run stands.
+type probeState struct {
+	busy    bool      // one is under way
+	due     time.Time // when the next one begins; zero: as soon as it may
+	ok      bool      // what the last one found,
+	streak  int32     // and how many in a row have
+	finding finding
+}
+
+// Probed is the result of a probe: whether all is well, or err if that could not be found out.
+type Probed struct {
+	Container string
+	ID        string // of the run
+	Kind      ProbeKind
+	OK        bool
+	Err       error
+}
+
+// probeSettles is how long a guest has at least, before the first probe, to come up: a probe that
+// fails makes an event.
+const probeSettles = 200 * time.Millisecond
+
+// Defaults of a probe's numbers, which the API server fills in.
+const (
+	defaultPeriod           = 10
+	defaultTimeout          = 1
+	defaultFailureThreshold = 3
+	defaultSuccessThreshold = 1
+)
+
+func orDefault(n, otherwise int32) int32 {
+	if n > 0 {
+		return n
+	}
+	return otherwise
+}
+
+// ProbeTimeout is how long a probe may take.
+func ProbeTimeout(spec *corev1.Probe) time.Duration {
+	return seconds(orDefault(spec.TimeoutSeconds, defaultTimeout))
+}
+
+func seconds(n int32) time.Duration { return time.Duration(n) * time.Second }
+
+func ProbeOf(c *corev1.Container, k ProbeKind) *corev1.Probe {
+	return [...]*corev1.Probe{c.StartupProbe, c.LivenessProbe, c.ReadinessProbe}[k]
+}
+
+// decideProbes begins the probes that are due.
+func (c *container) decideProbes(d *decision) {
+	for k := range probeKinds {
+		spec, p := ProbeOf(c.spec, k), &c.probes[k]
+		if spec == nil || p.busy || !c.wants(k) {
+			continue
+		}
+		due := c.begun.Add(max(probeSettles, seconds(spec.InitialDelaySeconds)))
+		if p.due.After(due) {
+			due = p.due
+		}
+		if d.due(due) {
+			p.busy = true
+			p.due = d.now.Add(seconds(orDefault(spec.PeriodSeconds, defaultPeriod)))
+			d.do(Ask{c.spec, c.id, k})
+		}
+	}
+}
+
+// wants reports whether a probe of that kind can change anything now.
+func (c *container) wants(k ProbeKind) bool {
+	switch k {
+	case Startup:
+		return c.probes[k].finding == unknown && c.stop.by.IsZero() && c.step == running && c.postStart == complete && c.hookErr == nil
+	case Liveness:
+		return c.probes[k].finding != unwell && c.stop.by.IsZero() && c.started()
+	default:
+		return c.started()
+	}
+}
+
+// started reports whether the container is up, as far as is known.
+func (c *container) started() bool {
+	return c.step == running && c.postStart == complete && c.hookErr == nil && (c.spec.StartupProbe == nil || c.probes[Startup].finding == well)
+}
+
+// ready reports whether the container can be given work.
+func (c *container) ready() bool {
+	if c.kind == podspec.Init {
+		return c.succeeded()
+	}
+	return c.started() && (c.spec.ReadinessProbe == nil || c.probes[Readiness].finding == well)
+}
+
+func (e Probed) apply(s *Pod, _ time.Time) {
+	c := s.find(e.Container)
+	if c.step != running || c.id != e.ID {
+		return // of a run that has ended
+	}
+	p, spec := &c.probes[e.Kind], ProbeOf(c.spec, e.Kind)
+	p.busy = false
+	if e.Err != nil || spec == nil {
+		return
+	}
+	if p.ok != e.OK {
+		p.ok, p.streak = e.OK, 0
+	}
+	p.streak++
+	switch {
+	case e.OK && p.streak >= orDefault(spec.SuccessThreshold, defaultSuccessThreshold):
+		p.finding = well
+	case !e.OK && p.streak >= orDefault(spec.FailureThreshold, defaultFailureThreshold):
+		p.finding = unwell
+	}
+}
+
+// failedProbe is the probe that has found that the container is to be restarted, if one has.
+func (c *container) failedProbe() (ProbeKind, bool) {
+	for _, k := range []ProbeKind{Liveness, Startup} {
+		if c.probes[k].finding == unwell {
+			return k, true
+		}
+	}
+	return 0, false
+}
+
+// restoreProbes takes over what a status says of the run that goes on: it is as ready as it was
+// until a probe finds otherwise. The next probes are spread over their periods, or those of all
+// pods would begin together with the agent.
+func (c *container) restoreProbes(status *corev1.ContainerStatus, uid string, now time.Time) {
+	c.postStart = complete
+	if status.Started != nil && *status.Started {
+		c.probes[Startup].finding = well
+	}
+	if status.Ready {
+		c.probes[Readiness].finding = well
+	}
+	for k := range probeKinds {
+		if spec := ProbeOf(c.spec, k); spec != nil {
+			period := seconds(orDefault(spec.PeriodSeconds, defaultPeriod))
+			c.probes[k].due = now.Add(fraction(period, uid, c.spec.Name, k.String()))
+		}
+	}
+}
+
+// fraction is a part of a duration, always the same for the same words.
+func fraction(of time.Duration, words ...string) time.Duration {
+	h := fnv.New32a()
+	for _, word := range words {
+		_, _ = h.Write([]byte(word)) // never fails
+	}
+	return time.Duration(float64(of) * float64(h.Sum32()) / (1 << 32))
+}

@@ -1,0 +1,51 @@
+package life
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/krustlet-go/krustlet-wasi/podsync/events"
+	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
+)
+
+// redefine takes in that containers have another image by now. Besides its size, that is the one
+// thing of a container that can change. What runs is ended, whatever the restart policy, and runs
+// again as it is written now.
+func (s *Pod) redefine(pod *corev1.Pod) {
+	for _, c := range s.containers {
+		c.next = nil
+		if spec := podspec.Container(pod, c.spec.Name); spec != nil && spec.Image != c.spec.Image {
+			c.next = sized(spec, c.spec.Resources)
+		}
+	}
+}
+
+// restoreImage gives a run that was adopted the image that it was started with.
+func (c *container) restoreImage(status *corev1.ContainerStatus) {
+	if c.step != running || status.Image == "" || status.Image == c.spec.Image || podspec.RunID(status.ContainerID) != c.id {
+		return
+	}
+	was := *c.spec
+	was.Image = status.Image
+	c.spec, c.next = &was, c.spec
+}
+
+// renew brings a container to its new image, or lets one run again that had to end to be resized.
+func (d *decision) renew(c *container) {
+	switch {
+	case c.next == nil && c.again && !c.busy():
+		c.step, c.again, c.waiting, c.pulls = fresh, false, nil, backOff{}
+	case c.next == nil || c.passed():
+	case c.step == running:
+		kind := "Container"
+		if c.kind.IsInit() {
+			kind = "Init container"
+		}
+		c.quit(d, d.now.Add(d.grace()), events.Killing(fmt.Sprintf("%s %s definition changed, will be restarted", kind, c.spec.Name)))
+	case !c.busy():
+		c.spec, c.next = c.next, nil
+		c.step, c.waiting = fresh, nil
+		c.pulls, c.crashes = backOff{}, backOff{} // they were the old image's
+	}
+}

@@ -1,0 +1,130 @@
+package podfiles
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
+)
+
+// What the agent notes of a pod, for agents to come, is not below pods/: a shared worker can write
+// all that is there.
+func notesDir(dataDir string) string { return filepath.Join(dataDir, "notes") }
+
+func (d Pod) HandlerFile() string { return filepath.Join(d.notes, "handler") }
+
+func (d Pod) addressesFile() string { return filepath.Join(d.notes, "addresses") }
+
+// specFile is where the spec of a container's run is kept, for commands that are run beside it, by
+// this agent or a later one. It has the values of Secrets, as the run has.
+func (d Pod) specFile(container string) string {
+	return filepath.Join(d.notes, "runs", container+".json")
+}
+
+// shownFile is where the IDs of the images are that the volumes of a container's run show, one a
+// line.
+func (d Pod) shownFile(container string) string {
+	return filepath.Join(d.notes, "images", container)
+}
+
+// spentFile is where the sums of a container's runs are that have ended.
+func (d Pod) spentFile(container string) string {
+	return filepath.Join(d.notes, "spent", container)
+}
+
+// clearNotes removes what was noted of a container's last run.
+func (d Pod) clearNotes(ctx context.Context, container string) error {
+	for _, file := range []string{d.specFile(container), d.shownFile(container)} {
+		if err := filetree.Remove(ctx, file); err != nil {
+			return fmt.Errorf("clearing what was noted of the container's last run: %w", err)
+		}
+	}
+	return nil
+}
+
+// AdoptNotes moves the notes of an earlier agent to where they are now. Earlier agents had them in
+// the pods' folders. Once the new folder is there, nothing is taken from those folders: workers may
+// have written it.
+func AdoptNotes(dataDir string) error {
+	err := movePodNotes(dataDir)
+	if err != nil {
+		return fmt.Errorf("moving what an earlier agent noted of its pods to %s: %w", notesDir(dataDir), err)
+	}
+	return nil
+}
+
+func movePodNotes(dataDir string) error {
+	if _, err := os.Lstat(notesDir(dataDir)); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	part := notesDir(dataDir) + ".part" // what an agent that was killed has moved stays
+	if err := os.MkdirAll(part, 0o700); err != nil {
+		return err
+	}
+	uids, err := entriesOf(podsDir(dataDir))
+	if err != nil {
+		return err
+	}
+	for _, uid := range uids {
+		from := filepath.Join(podsDir(dataDir), uid)
+		if info, err := os.Lstat(from); err != nil || !info.IsDir() {
+			continue
+		}
+		to := Pod{notes: filepath.Join(part, uid)}
+		moves := map[string]string{
+			"handler":   to.HandlerFile(),
+			"addresses": to.addressesFile(),
+		}
+		for _, c := range namesBelow(from, "containers") {
+			moves[filepath.Join("containers", c, "run.json")] = to.specFile(c)
+			moves[filepath.Join("containers", c, "images")] = to.shownFile(c)
+		}
+		for _, c := range namesBelow(from, "spent") {
+			moves[filepath.Join("spent", c)] = to.spentFile(c)
+		}
+		for name, path := range moves {
+			if err := moveNote(filepath.Join(from, name), path); err != nil {
+				return err
+			}
+		}
+	}
+	return os.Rename(part, notesDir(dataDir))
+}
+
+// namesBelow are the names in a folder of a pod's, none if it is not a folder.
+func namesBelow(pod, folder string) []string {
+	if info, err := os.Lstat(filepath.Join(pod, folder)); err != nil || !info.IsDir() {
+		return nil
+	}
+	names, _ := entriesOf(filepath.Join(pod, folder)) // what cannot be read is as if it were damaged: it costs what is in it
+	return names
+}
+
+// moveNote moves a note that may not be there. Only a regular file is one.
+func moveNote(from, to string) error {
+	if info, err := os.Lstat(from); err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
+		return err
+	}
+	return os.Rename(from, to)
+}
+
+// removeOrphanNotes removes the notes of pods that known does not know, and whose folder is gone.
+func removeOrphanNotes(ctx context.Context, dataDir string, known func(types.UID) bool) error {
+	uids, err := entriesOf(notesDir(dataDir))
+	for _, uid := range uids {
+		if _, statErr := os.Lstat(filepath.Join(podsDir(dataDir), uid)); known(types.UID(uid)) || statErr == nil {
+			continue
+		}
+		err = errors.Join(err, filetree.Remove(ctx, filepath.Join(notesDir(dataDir), uid)))
+	}
+	return err
+}

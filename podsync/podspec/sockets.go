@@ -1,0 +1,101 @@
+package podspec
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// listenAnnotation on a pod says whether its containers find listening sockets for their ports:
+// "true" or "false". Without it a pod with an address of its own has them, as its ports are wanted
+// by no one else. So has a pod in the host's network: its ports are the node's, and no other pod is
+// given them.
+const listenAnnotation = "krustlet-wasi.dev/listen"
+
+// Listens reports whether a pod does not forbid listening sockets.
+func Listens(pod *corev1.Pod) bool { return pod.Annotations[listenAnnotation] != "false" }
+
+// Sockets are the addresses on which a container finds listening sockets: its TCP ports, in the
+// order of the spec, on the pod's first address, and then on its second if it has one.
+func Sockets(pod *corev1.Pod, c *corev1.Container, at Reach) []string {
+	if says := pod.Annotations[listenAnnotation]; says == "false" || says != "true" && !at.Own && !pod.Spec.HostNetwork {
+		return nil
+	}
+	if !pod.Spec.HostNetwork {
+		return socketsOn(at, tcpPorts(c))
+	}
+	var listen []string
+	for _, p := range c.Ports {
+		if Protocol(p) == corev1.ProtocolTCP {
+			listen = append(listen, HostSocket(p, at.Host).String())
+		}
+	}
+	return listen
+}
+
+// HostSocket is where a pod in the host's network listens for a port: at the node's address, unless
+// the port is for another.
+func HostSocket(p corev1.ContainerPort, node netip.Addr) netip.AddrPort {
+	if a, err := netip.ParseAddr(p.HostIP); err == nil && !a.IsUnspecified() {
+		node = a
+	}
+	return netip.AddrPortFrom(node, uint16(p.ContainerPort)) //nolint:gosec // the API server checks the range
+}
+
+// Offers are the addresses on which a container finds listening sockets unless another container of
+// the pod does: the TCP ports that its image exposes. A pod without an address of its own is not
+// offered any, as ports are scarce there, and a port that a container names is that container's.
+func Offers(pod *corev1.Pod, exposed []uint16, at Reach) []string {
+	if !at.Own || !Listens(pod) {
+		return nil
+	}
+	var named []uint16
+	for _, c := range Containers(pod) {
+		named = append(named, tcpPorts(c)...)
+	}
+	return socketsOn(at, slices.DeleteFunc(slices.Clone(exposed), func(p uint16) bool { return slices.Contains(named, p) }))
+}
+
+func tcpPorts(c *corev1.Container) []uint16 {
+	var ports []uint16
+	for _, p := range c.Ports {
+		if Protocol(p) == corev1.ProtocolTCP {
+			ports = append(ports, uint16(p.ContainerPort)) //nolint:gosec // the API server checks the range
+		}
+	}
+	return ports
+}
+
+func socketsOn(at Reach, ports []uint16) []string {
+	var listen []string
+	for _, a := range at.Pod {
+		for _, p := range ports {
+			listen = append(listen, netip.AddrPortFrom(a, p).String())
+		}
+	}
+	return listen
+}
+
+// HostPorts are the ports of the host that a pod's containers want, as the scheduler counts them:
+// init containers count only if they are sidecars.
+func HostPorts(pod *corev1.Pod) []corev1.ContainerPort {
+	var ports []corev1.ContainerPort
+	for _, c := range Containers(pod) {
+		if k := KindOf(pod, c.Name); k != App && k != Sidecar {
+			continue
+		}
+		for _, p := range c.Ports {
+			if p.HostPort > 0 {
+				ports = append(ports, p)
+			}
+		}
+	}
+	return ports
+}
+
+// Protocol is the protocol of a port, which may be left out.
+func Protocol(p corev1.ContainerPort) corev1.Protocol {
+	return cmp.Or(p.Protocol, corev1.ProtocolTCP)
+}
