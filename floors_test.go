@@ -6,8 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
+	"path"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -188,5 +192,46 @@ func TestOnlyOneRoomKnowsTheEngine(t *testing.T) {
 		if slices.ContainsFunc(p.Imports, func(path string) bool { return strings.Contains(path, "wasmtime-go") }) {
 			t.Errorf("%s imports wasmtime-go: only %s may", from, engine)
 		}
+	}
+}
+
+// mapLine is a line of the map in CONTRIBUTING.md: floor, paths, and what is there.
+var mapLine = regexp.MustCompile(`^(\d) (  )?((?:[a-z0-9/-]+, )*[a-z0-9/-]+)  +\S`)
+
+// TestMap: the map of the packages in CONTRIBUTING.md has every package, on its floor, and no other.
+func TestMap(t *testing.T) {
+	text, err := os.ReadFile("CONTRIBUTING.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	onMap := map[string]string{}
+	top := ""
+	for line := range strings.Lines(string(text)) {
+		m := mapLine.FindStringSubmatch(line)
+		if m == nil {
+			continue
+		}
+		names := strings.Split(m[3], ", ")
+		above := top
+		if m[2] == "" {
+			top, above = names[0], path.Dir(names[0])
+			names[0] = path.Base(names[0])
+		}
+		for _, name := range names {
+			onMap[path.Join(above, name)] = m[1]
+		}
+	}
+	for _, p := range packages(t) {
+		at, _ := room(p.ImportPath)
+		if at == "" || at == "test" || strings.HasPrefix(at, "test/") || strings.HasPrefix(at, aside+"/") {
+			continue
+		}
+		if want := strconv.Itoa(floor(at)); onMap[at] != want {
+			t.Errorf("the map has %s on floor %q, want %s", at, onMap[at], want)
+		}
+		delete(onMap, at)
+	}
+	for at := range onMap {
+		t.Errorf("the map has %s, which is not there", at)
 	}
 }
