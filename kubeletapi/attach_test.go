@@ -60,12 +60,12 @@ func TestAttachFailure(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server := runServer(t, authority.New(t, "ca"), func(c *Config) {
 				c.Attaches = attachFunc(func(context.Context, string, io.Reader, io.Writer, io.Writer) error {
-					return errors.New("somebody else is")
+					return errors.New("another client is")
 				})
 			})
 			remote := server.protocols()[name]
 			err := remote(t, "/attach/ns/p/c?output=1").StreamWithContext(t.Context(), remotecommand.StreamOptions{Stdout: io.Discard})
-			if err == nil || !strings.Contains(err.Error(), "somebody else is") {
+			if err == nil || !strings.Contains(err.Error(), "another client is") {
 				t.Errorf("error %v", err)
 			}
 		})

@@ -305,7 +305,7 @@ func TestAdopt(t *testing.T) {
 	m.run()
 	node := m.get()
 	if node.UID != before.UID {
-		t.Error("the Node was made anew")
+		t.Error("the Node was made again")
 	}
 	want := maps.Clone(before.Labels)
 	maps.Copy(want, allLabels(m.cfg))

@@ -260,7 +260,7 @@ func TestCollectFiles(t *testing.T) {
 		t.Errorf("the files of an image in use: %v", err)
 	}
 	if _, err := os.Stat(roots["unused"]); !os.IsNotExist(err) {
-		t.Errorf("the files of an image that nobody uses: %v", err)
+		t.Errorf("the files of an image that no pod uses: %v", err)
 	}
 	if left := g.left(t); left != "used" {
 		t.Errorf("left %q", left)

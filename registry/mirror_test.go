@@ -65,7 +65,7 @@ func TestMirrors(t *testing.T) {
 		"only resolves":                 {"server = 'UP'\n[host.'MIRROR']\ncapabilities = ['resolve']\n", 1, 0, ""},
 		"no server":                     {"server = 'MIRROR'\n", 1, 0, ""},
 		"all are away":                  {"server = 'AWAY'\n[host.'AWAY/x']\n", 0, 0, "before that"},
-		"nobody may":                    {"server = 'UP'\ncapabilities = ['push']\n", 0, 0, "capability"},
+		"none may":                      {"server = 'UP'\ncapabilities = ['push']\n", 0, 0, "capability"},
 		"what is no TOML":               {"server = \n", 0, 0, "hosts.toml"},
 		"a capability that there is no": {"capabilities = ['fly']\n", 0, 0, "fly"},
 		"a server that is none":         {"server = 'ftp://x'\n", 0, 0, "https://HOST"},

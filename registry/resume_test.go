@@ -209,7 +209,7 @@ func TestStoresShareAFolder(t *testing.T) {
 }
 
 // smallDisk mounts a disk of 256 KiB. Who may not mount does so in a namespace, in which the test
-// is executed anew; then it is not ok, and the test is over.
+// is executed again; then it is not ok, and the test has ended.
 func smallDisk(t *testing.T) (dir string, ok bool) {
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), "small")

@@ -91,7 +91,7 @@ func TestRights(t *testing.T) {
 		{"a new password of the Secret", keys{secretOf("one", "renewed")}, true},
 		{"the node's, not yet used", keys{{Username: "me", Password: "right"}}, false},
 		{"a service account", keys{account("a", "token1")}, false},
-		{"whoever may have everything", nil, true},
+		{"may have everything", nil, true},
 	} {
 		for when, store := range map[string]*Store{"": s, " after a restart": after} {
 			if got := present(store, tt.keys); got != tt.want {

@@ -129,7 +129,7 @@ func TestPullEndsWithItsLastWaiter(t *testing.T) {
 	checkAbsent(t, s, image)
 	open()
 	if _, err := s.pulled(t.Context(), image); err != nil {
-		t.Errorf("pulled anew: %v", err)
+		t.Errorf("pulled again: %v", err)
 	}
 }
 
@@ -188,12 +188,12 @@ func TestCalls(t *testing.T) {
 		a, b := call(10*time.Second), call(20*time.Second)
 		<-a
 		time.Sleep(10*time.Second + time.Millisecond)
-		anew := call(time.Hour)
+		again := call(time.Hour)
 		if r := <-b; !errors.Is(r.err, context.DeadlineExceeded) || r.after != 21*time.Second {
 			t.Errorf("last to give up: %+v", r)
 		}
-		if r := <-anew; r.err != nil || r.value != 3 {
-			t.Errorf("anew: %+v", r)
+		if r := <-again; r.err != nil || r.value != 3 {
+			t.Errorf("again: %+v", r)
 		}
 		if len(c.running) != 0 {
 			t.Errorf("%d calls left", len(c.running))

@@ -61,7 +61,7 @@ func TestVerification(t *testing.T) {
 			images []string
 		}{
 			"nothing": {keys{}, tt.none}, "a pod's": {keys{own}, tt.shown},
-			"whoever may have everything": {nil, []string{preloaded, both, podsOwn, nodesOwn, unknown}},
+			"may have everything": {nil, []string{preloaded, both, podsOwn, nodesOwn, unknown}},
 		} {
 			var got []string
 			for _, image := range []string{preloaded, both, podsOwn, nodesOwn, unknown} {

@@ -144,8 +144,8 @@ func TestNodeConfigUsable(t *testing.T) {
 		{name: "ours, expired", ours: true, cn: "system:node:n", expired: true},
 		{name: "of another node", ours: true, cn: "system:node:m", says: "system:node:m"},
 		{name: "a person's", cn: "admin", says: "unset it"},
-		{name: "made by somebody else for this node", cn: "system:node:n", usable: true},
-		{name: "made by somebody else for this node, expired", cn: "system:node:n", expired: true, says: "expired"},
+		{name: "made by another user for this node", cn: "system:node:n", usable: true},
+		{name: "made by another user for this node, expired", cn: "system:node:n", expired: true, says: "expired"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			leaf := &x509.Certificate{NotAfter: time.Now().Add(time.Hour)}

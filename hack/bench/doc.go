@@ -34,7 +34,7 @@
 //
 // # Rows of Restart
 //
-// The agent of a node with 500 running pods is killed and started anew. The time begins with the process.
+// The agent of a node with 500 running pods is killed and started again. The time begins with the process.
 //
 //	ready-…  until the node keeps its lease again and is Ready
 //	told-…   until a container that ended while no agent ran is reported
@@ -79,7 +79,7 @@
 // same in turns with it, and syncs nothing. Each begins with an empty folder and without connections.
 //
 //	images20          20 modules, ten at a time: ms, until they can be used, crane-ms, and x-crane, the one divided by the other;
-//	                  synced-ms is until they are on disk for good
+//	                  synced-ms is until they are safely on disk
 //	layers8           the same of an image with a root filesystem of 8 layers of 4 MiB each, which is not unpacked
 //	layers8/unpacked  the same of a pull that unpacks the image, and `crane export`, which unpacks it into a tar
 //	memory/…          heap-MiB is the most that the heap, the registry's included, grew by while one module was pulled

@@ -32,7 +32,7 @@ func newYardstick(b *testing.B, f *field) *yardstick {
 	_, err := y.pods.Create(ctx, &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: yardstickPod},
 		Spec: corev1.PodSpec{
-			SchedulerName: "nobody",
+			SchedulerName: "none",
 			Containers:    []corev1.Container{{Name: "main", Image: f.tiny}},
 		},
 	}, metav1.CreateOptions{})

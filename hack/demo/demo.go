@@ -161,7 +161,7 @@ func (d *demo) join(ctx context.Context) error {
 	return d.kubectl(ctx, "wait", "--for=condition=Ready", "node/"+nodeName, "--timeout=2m").run()
 }
 
-// freePort is 3000, the tutorials' port, if nobody has it.
+// freePort is 3000, the tutorials' port, if it is free.
 func freePort(ctx context.Context) (string, error) {
 	for _, at := range []string{"127.0.0.1:3000", "127.0.0.1:0"} {
 		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", at)

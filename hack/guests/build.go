@@ -26,7 +26,7 @@ type build struct {
 }
 
 // Build compiles the guest of that name from its Go source and returns the path of the .wasm file. The file
-// is the same, and has the same digest, for every test that asks; nobody may change it.
+// is the same, and has the same digest, for every test that asks; no test may change it.
 func Build(t testing.TB, name string) string {
 	t.Helper()
 	buildsMu.Lock()

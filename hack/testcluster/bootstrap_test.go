@@ -319,7 +319,7 @@ func TestBootstrapScriptRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	nobody := closed.Addr().String()
+	unused := closed.Addr().String()
 	_ = closed.Close()
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
@@ -335,7 +335,7 @@ func TestBootstrapScriptRefuses(t *testing.T) {
 		{"no authority", kubeconfig(func(_ *all, c *at, _ *user) {
 			c.CertificateAuthorityData, c.InsecureSkipTLSVerify = nil, true
 		}), "has no certificate authority"},
-		{"unreachable", kubeconfig(func(_ *all, c *at, _ *user) { c.Server = "https://" + nobody }), "https://" + nobody + " cannot be used"},
+		{"unreachable", kubeconfig(func(_ *all, c *at, _ *user) { c.Server = "https://" + unused }), "https://" + unused + " cannot be used"},
 		{"not permitted", kubeconfig(func(_ *all, _ *at, u *user) { u.Impersonate = "jane" }), "may not create secrets in kube-system"},
 		{"folder not writable", "CONFIG_DIR=" + file, "cannot write to the folder " + file},
 		{"folder below a file", "CONFIG_DIR=" + file + "/deep", "cannot write to the folder"},

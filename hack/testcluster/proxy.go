@@ -151,7 +151,7 @@ func pass(from, to net.Conn) {
 
 // reservePort takes a free port of 127.0.0.1 until the end of the test. A socket
 // that is bound and never listens keeps the kernel from giving the port to
-// anybody else while the proxy is cut: not even to a client as its own port, so
+// any other process while the proxy is cut: not even to a client as its own port, so
 // that it would connect to itself.
 func reservePort(t testing.TB) (int, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)

@@ -18,7 +18,7 @@ var (
 	built   string
 )
 
-// Binary builds the agent, once per test binary, and returns its path. Whoever calls first owns the
+// Binary builds the agent, once per test binary, and returns its path. The first caller owns the
 // folder: see RemoveBinary.
 func Binary(t testing.TB) string {
 	t.Helper()

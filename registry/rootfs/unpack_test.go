@@ -47,7 +47,7 @@ func TestUnpack(t *testing.T) {
 			"a = 2\nb = 2\n",
 		},
 		{
-			"a whiteout of a directory that its layer makes anew",
+			"a whiteout of a directory that its layer makes again",
 			[][]tar.Header{layer(file("d/old", "1"), file("d/s/old", "1")), layer(file("d/s/new", "2"), file(".wh.d", ""))},
 			"d/\nd/s/\nd/s/new = 2\n",
 		},

@@ -226,7 +226,7 @@ func (c *counter) missed(of *share, err error) error {
 	return nil
 }
 
-// ofMachine says whether an error says nothing of the tree, whoever made that: no tenant is to pay for it.
+// ofMachine reports whether an error says nothing of the tree. No tenant pays for such an error.
 func ofMachine(err error) bool {
 	for _, known := range []error{unix.EMFILE, unix.ENFILE, unix.ENOMEM, unix.EIO, unix.ENODEV, unix.ENXIO, unix.ESHUTDOWN} {
 		if errors.Is(err, known) {

@@ -199,7 +199,7 @@ func TestCountInTime(t *testing.T) {
 	ended, end := context.WithCancel(t.Context())
 	end()
 	if u, err := Count(ended, dir, 0); err == nil || u.Partial {
-		t.Errorf("nobody waits for it any more: %+v %v", u, err)
+		t.Errorf("no caller waits for it any more: %+v %v", u, err)
 	}
 }
 
@@ -343,6 +343,6 @@ func TestLinkedFilesAreBounded(t *testing.T) {
 		_ = c.add(&unix.Stat_t{Ino: ino, Nlink: 2, Mode: unix.S_IFREG}, c.top)
 	}
 	if c.sum.Inodes != maxLinked+2 || len(c.linked) > 1 {
-		t.Errorf("%d inodes, and %d are remembered that nobody asks for", c.sum.Inodes, len(c.linked))
+		t.Errorf("%d inodes, and %d are remembered that no caller asks for", c.sum.Inodes, len(c.linked))
 	}
 }

@@ -239,7 +239,7 @@ func TestNodeWithoutPrivilege(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.node.Binary = wrapper
-	const cidr = "198.18.77.0/24" // which nobody has, and nobody is asked to reach
+	const cidr = "198.18.77.0/24" // no host has it, and no packet goes there
 	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: s.node.Name}, Spec: corev1.NodeSpec{PodCIDR: cidr, PodCIDRs: []string{cidr}}}
 	if _, err := s.client().CoreV1().Nodes().Create(context.Background(), node, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)

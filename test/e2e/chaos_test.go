@@ -101,12 +101,12 @@ func (c *chaos) remove(i int) {
 	c.pods = append(c.pods[:i:i], c.pods[i+1:]...)
 }
 
-// agent kills the agent, and starts it anew after a while.
+// agent kills the agent, and starts it again after a while.
 func (c *chaos) agent() {
 	c.t.Helper()
 	c.node.Kill(c.t)
 	if c.rand.IntN(2) == 0 && len(c.pods) > 3 {
-		c.remove(0) // nobody is there to see it
+		c.remove(0) // no agent is there to see it
 	}
 	c.node.Start(c.t)
 	if c.rand.IntN(3) > 0 {

@@ -47,7 +47,7 @@ func TestCounted(t *testing.T) {
 		end(t)
 		s.node.Start(t)
 		s.node.WaitReady(t)
-		c.looked(t, 0) // counters begin anew with the agent, whatever guests have done before
+		c.looked(t, 0) // counters begin at 0 with the agent, whatever guests have done before
 		s.cluster.Kubectl(t, append([]string{"exec", "-n", ns, "looks", "--", "kitchen"}, looks(3)...)...)
 		c.looked(t, 3)
 		c.told(t) // what a pod has used is the pod's

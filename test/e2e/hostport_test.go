@@ -124,7 +124,7 @@ func testHostPortNext(t *testing.T, s *suite) {
 	first = s.create(t, ns, first)
 	s.await(t, ns, "first", ready(true))
 	visits(t, at)
-	kept, err := net.Dial("tcp", at) // a client that does not go keeps nobody from the port
+	kept, err := net.Dial("tcp", at) // a client that stays keeps no listener from the port
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +149,7 @@ func testHostPortNext(t *testing.T, s *suite) {
 }
 
 // testHostPortStays: restarts of the container keep the port; it is gone without the agent, and there again with the next. If
-// somebody has taken it, the pod goes on all the same, restarts included, and has the port again when it is free.
+// another process has taken it, the pod goes on all the same, restarts included, and has the port again when it is free.
 func testHostPortStays(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	pod, at := s.published(t, "stays")
@@ -171,7 +171,7 @@ func testHostPortStays(t *testing.T, s *suite) {
 	for _, end := range []func(testing.TB){s.node.Kill, s.node.Stop} {
 		end(t)
 		if err := visit(at); err == nil {
-			t.Error("somebody listens without an agent")
+			t.Error("a process listens without an agent")
 		}
 		s.node.Start(t)
 		s.node.WaitReady(t)
@@ -229,7 +229,7 @@ func testHostNetworkStays(t *testing.T, s *suite) {
 		t.Errorf("without the agent: %v", err)
 	}
 	if err := visit(local); err == nil {
-		t.Error("somebody listens without an agent")
+		t.Error("a process listens without an agent")
 	}
 	s.node.Start(t)
 	s.node.WaitReady(t)

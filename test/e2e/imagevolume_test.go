@@ -205,7 +205,7 @@ func testImageAgain(t *testing.T, s *suite) {
 }
 
 // testImagesAreKept: what pods are shown stays, though its tag means something else by now, another agent is there, and images that
-// nobody uses are removed.
+// no pod uses are removed.
 func testImagesAreKept(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	image := pushFiles(t, s, "kept:v1", map[string][]byte{"kept-1": []byte("old\n")})
@@ -233,7 +233,7 @@ func testImagesAreKept(t *testing.T, s *suite) {
 	s.node.WaitReady(t)
 	testnode.Eventually(t, func() error {
 		if left := s.roots(t, "gone"); len(left) > 0 {
-			return fmt.Errorf("nobody uses %v", left)
+			return fmt.Errorf("no pod uses %v", left)
 		}
 		return nil
 	})

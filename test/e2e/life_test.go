@@ -279,7 +279,7 @@ func (l *life) restore() {
 	}
 }
 
-// agent kills the agent, and starts it anew; in between pods come and go.
+// agent kills the agent, and starts it again; in between pods come and go.
 func (l *life) agent() {
 	l.t.Helper()
 	l.node.Kill(l.t)
@@ -290,7 +290,7 @@ func (l *life) agent() {
 	l.node.Start(l.t)
 }
 
-// stop ends the agent as systemd would, and starts it anew.
+// stop ends the agent as systemd would, and starts it again.
 func (l *life) stop() {
 	l.t.Helper()
 	testnode.Eventually(l.t, func() error { // it has begun to listen to signals

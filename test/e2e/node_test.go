@@ -87,7 +87,7 @@ spec:
 	}
 	cluster.Kubectl(t, "delete", "pod", "-n", ns, "hello", "--wait=true", "--timeout=60s")
 
-	// Started again, the node needs neither the bootstrap file nor anybody's approval.
+	// Started again, the node needs neither the bootstrap file nor an approval.
 	n.Stop(t)
 	if err := os.Remove(n.Bootstrap); err != nil {
 		t.Fatal(err)
@@ -137,7 +137,7 @@ func TestClientCertificateDenied(t *testing.T) {
 	t.Parallel()
 	cluster := testcluster.Start(t)
 	n := testnode.New(t, cluster, "")
-	// Whoever may ask for certificates but is no bootstrapper is not approved by the cluster itself.
+	// The cluster itself does not approve a user who may ask for certificates and is no bootstrapper.
 	ns := cluster.Namespace(t)
 	cluster.Kubectl(t, "create", "serviceaccount", "-n", ns, "joiner")
 	cluster.Kubectl(t, "create", "clusterrolebinding", ns, "--clusterrole=system:node-bootstrapper", "--serviceaccount="+ns+":joiner")
@@ -161,7 +161,7 @@ func TestClientCertificateDenied(t *testing.T) {
 	}
 }
 
-// TestNodeDeleted: a Node object that somebody deletes comes back.
+// TestNodeDeleted: a Node object that a user deletes comes back.
 func TestNodeDeleted(t *testing.T) {
 	t.Parallel()
 	cluster := testcluster.Start(t)

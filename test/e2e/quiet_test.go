@@ -131,7 +131,7 @@ func testForeignDaemonSet(t *testing.T, s *suite) {
 	if message := pod.Status.ContainerStatuses[0].State.Waiting.Message; !strings.Contains(message, "ErrImagePull") {
 		t.Errorf("it waits with %q", message)
 	}
-	// From now on it is looked at anew after 10, 20, 40 s …: two writes each time.
+	// From now on it is looked at again after 10, 20, 40 s …: two writes each time.
 	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
 	defer cancel()
 	events, err := s.client().CoreV1().Pods(ns).Watch(ctx, metav1.ListOptions{ResourceVersion: pod.ResourceVersion})

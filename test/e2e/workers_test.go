@@ -45,7 +45,7 @@ func TestAgentRestart(t *testing.T) {
 		lastLine := s.lastNumber(t, ns, "counts")
 		end.stop(t)
 		s.delete(t, deleted)
-		// One guest ends by itself while nobody looks, and the other prints on.
+		// One guest ends by itself while no agent looks, and the other prints on.
 		testnode.Eventually(t, func() error {
 			log, err := os.ReadFile(filepath.Join(s.node.DataDir, "logs", ns+"_counts_"+string(counts.UID), "main", "0.log"))
 			if err == nil && strings.Count(string(log), "\n") < lastLine+500 {
@@ -135,7 +135,7 @@ func TestWorkerDies(t *testing.T) {
 		t.Error("the isolated pod was touched by the end of another worker")
 	}
 
-	// Both die, and nobody saw how.
+	// Both die, and no process saw how.
 	again := s.steady(t, ns, "shared")
 	shared, isolated = s.workersByKind(t)
 	s.node.Kill(t)

@@ -77,7 +77,7 @@ func bootstrap(ctx context.Context, kubeconfig string) error {
 }
 
 // publishClusterInfo makes the ConfigMap that tells a newcomer with a bootstrap
-// token, who is nobody yet, where the API server is and how to know it.
+// token, who is not known yet, where the API server is and how to know it.
 func publishClusterInfo(ctx context.Context, client kubernetes.Interface, server string, ca []byte) error {
 	const name = "cluster-info"
 	info := clientcmdapi.NewConfig()

@@ -38,7 +38,7 @@ var componentNames = []string{etcd, apiServer, controllerManager, scheduler}
 
 // component is one of the programs of the control plane, run as a child.
 //
-// It has one owner at a time: whoever started it, then the goroutine of
+// It has one owner at a time: the one who started it, then the goroutine of
 // supervise, and again the first when release has returned.
 type component struct {
 	name    string
@@ -142,7 +142,7 @@ func (c *component) supervise(progress func(string, ...any)) {
 	}()
 }
 
-// stop ends the component for good, by force if it takes too long.
+// stop ends the component, by force if it takes too long.
 func (c *component) stop() {
 	if c.release != nil {
 		c.release()

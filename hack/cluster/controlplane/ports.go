@@ -14,7 +14,7 @@ const loopback = "127.0.0.1"
 // port is a TCP port on the loopback address, held for a component.
 //
 // A free port is kept ours by a socket that is bound to it and never listens:
-// the kernel gives such a port to nobody else, while the component, told to
+// the kernel gives such a port to no other process, while the component, told to
 // share its port, may listen on it, and again after a restart. Without that, a
 // port found free could be taken by another program before the component
 // listens, and a client dialling a dead component could be given that very
@@ -26,7 +26,7 @@ type port struct {
 	held int
 }
 
-// takeFreePort takes a port that nobody uses.
+// takeFreePort takes a port that is free.
 func takeFreePort() (port, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {

@@ -148,13 +148,13 @@ func (w *workdir) close(keepLogs bool) error {
 	return err
 }
 
-// unlock removes the lock file before it gives the lock free, so that nobody
+// unlock removes the lock file before it gives the lock free, so that no other process
 // can hold the lock of a file that is about to be removed, and removes the
 // folder if it was made for the cluster and is empty.
 func (w *workdir) unlock() {
 	_ = os.Remove(w.join(lockName))
 	if w.made {
-		// Fails if somebody else put a file there; then it stays.
+		// Fails if another process put a file there; then it stays.
 		_ = os.Remove(w.path)
 	}
 	w.release()

@@ -35,7 +35,7 @@ func serve(port int, handler http.Handler, pair ...tls.Certificate) int {
 	l, err := listener(port)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "agnhost:", err)
-		return pause() // as a server does that nobody comes to
+		return pause() // as a server without clients does
 	}
 	if len(pair) > 0 {
 		l = tls.NewListener(l, &tls.Config{Certificates: pair, MinVersion: tls.VersionTLS12})

@@ -100,7 +100,7 @@ func interpret(ctx context.Context, c call, script, source string, params []stri
 	return exitCode(c, runner.Run(ctx, file))
 }
 
-// withoutTraps makes a trap for signals, which nobody sends, a command that does nothing.
+// withoutTraps makes a trap for signals, which are never sent, a command that does nothing.
 func withoutTraps(_ context.Context, args []string) ([]string, error) {
 	if len(args) < 2 || args[0] != "trap" {
 		return args, nil
