@@ -71,9 +71,10 @@ func movePodNotes(dataDir string) error {
 	if err != nil {
 		return err
 	}
+	var first error // of a note: the others must not be lost with it
 	for _, uid := range uids {
 		from := filepath.Join(podsDir(dataDir), uid)
-		if info, err := os.Lstat(from); err != nil || !info.IsDir() {
+		if !isFolder(from) {
 			continue
 		}
 		to := Pod{notes: filepath.Join(part, uid)}
@@ -82,6 +83,9 @@ func movePodNotes(dataDir string) error {
 			"addresses": to.addressesFile(),
 		}
 		for _, c := range namesBelow(from, "containers") {
+			if !isFolder(filepath.Join(from, "containers", c)) {
+				continue // a link may lead to what another pod has
+			}
 			moves[filepath.Join("containers", c, "run.json")] = to.specFile(c)
 			moves[filepath.Join("containers", c, "images")] = to.shownFile(c)
 		}
@@ -89,17 +93,23 @@ func movePodNotes(dataDir string) error {
 			moves[filepath.Join("spent", c)] = to.spentFile(c)
 		}
 		for name, path := range moves {
-			if err := moveNote(filepath.Join(from, name), path); err != nil {
-				return err
+			if err := moveNote(filepath.Join(from, name), path); err != nil && first == nil {
+				first = err
 			}
 		}
 	}
-	return os.Rename(part, notesDir(dataDir))
+	return errors.Join(first, os.Rename(part, notesDir(dataDir)))
+}
+
+// isFolder reports whether there is a folder at path, and no link to one.
+func isFolder(path string) bool {
+	info, err := os.Lstat(path)
+	return err == nil && info.IsDir()
 }
 
 // namesBelow are the names in a folder of a pod's, none if it is not a folder.
 func namesBelow(pod, folder string) []string {
-	if info, err := os.Lstat(filepath.Join(pod, folder)); err != nil || !info.IsDir() {
+	if !isFolder(filepath.Join(pod, folder)) {
 		return nil
 	}
 	names, _ := entriesOf(filepath.Join(pod, folder)) // what cannot be read is as if it were damaged: it costs what is in it

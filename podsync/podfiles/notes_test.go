@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -107,6 +108,35 @@ func TestNotesOfEarlierAgents(t *testing.T) {
 	}
 	if handler, err := now.Handler(); handler != "" || err != nil {
 		t.Errorf("what a worker wrote is taken for a note: %q, %v", handler, err)
+	}
+}
+
+// TestNotesOfEarlierAgentsBesideHostileFolders: a shared worker could write the folders of all its
+// pods. What it left in one pod's folder does not cost the notes of another.
+func TestNotesOfEarlierAgentsBesideHostileFolders(t *testing.T) {
+	data := t.TempDir()
+	now := dirsOf(data, testpod.New(corev1.RestartPolicyAlways, "a"))
+	old := filepath.Join(podsDir(data), filepath.Base(now.notes), "containers")
+	hostile := filepath.Join(podsDir(data), "hostile", "containers")
+	long := filepath.Join(hostile, strings.Repeat("n", 255)) // its note would have a longer name
+	for _, dir := range []string{filepath.Join(old, "a"), filepath.Join(old, "b"), long} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "run.json"), []byte("{}"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(filepath.Join(old, "b"), filepath.Join(hostile, "link")); err != nil {
+		t.Fatal(err)
+	}
+	if err := AdoptNotes(data); err == nil {
+		t.Error("a note that cannot be moved is not told of")
+	}
+	for _, container := range []string{"a", "b"} {
+		if !exists(now.specFile(container)) {
+			t.Errorf("the note of container %s was not moved", container)
+		}
 	}
 }
 
