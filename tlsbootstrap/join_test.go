@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 	certificatesv1 "k8s.io/api/certificates/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -219,9 +221,12 @@ func TestJoinSurvivesOutage(t *testing.T) {
 	w := newWorld(t)
 	proxy := w.Proxy(t)
 	w.cfg.ContactTimeout = time.Millisecond // there has been contact, so it must not matter
+	core, seen := observer.New(zap.InfoLevel)
+	w.cfg.Log = zap.New(core)
 	w.bootstrapFile("https://"+proxy.Addr(), w.manualToken(bootstrapper))
 	end := w.join()
 	first := w.awaitCSR(w.cfg.NodeName, anyCSR)
+	w.eventually("the answer is there", func() bool { return seen.FilterMessage("created a certificate signing request").Len() > 0 })
 	proxy.Cut()
 	w.Kubectl(t, "certificate", "approve", first.Name)
 	w.awaitCSR(w.cfg.NodeName, func(c certificatesv1.CertificateSigningRequest) bool { return len(c.Status.Certificate) > 0 })

@@ -36,6 +36,7 @@ type Node struct {
 
 	Cluster *testcluster.Cluster
 	process *Process
+	home    string // of all its agents: workers must not see the credentials there, so it is a setting of theirs
 }
 
 // New makes a node that is not started yet. kubeconfig is that of an administrator: it says where the node finds
@@ -47,6 +48,7 @@ func New(t testing.TB, cluster *testcluster.Cluster, kubeconfig string) *Node {
 		IP:      Address(),
 		DataDir: filepath.Join(t.TempDir(), "krustlet"),
 		Cluster: cluster,
+		home:    t.TempDir(),
 	}
 	if kubeconfig == "" {
 		kubeconfig = cluster.Kubeconfig()
@@ -85,7 +87,7 @@ func (n *Node) Start(t testing.TB) *Process {
 	if binary == "" {
 		binary = Binary(t)
 	}
-	n.process = RunBinary(t, binary, n.Env, args...)
+	n.process = RunBinary(t, binary, append([]string{"HOME=" + n.home}, n.Env...), args...)
 	return n.process
 }
 
