@@ -70,12 +70,18 @@ func attach(t *testing.T, p runtime.Process, input bool) *attached {
 }
 
 func attachments(p runtime.Process) int {
+	attached, _ := clients(p)
+	return attached
+}
+
+// clients returns how many clients are attached, and how many of them hold the guest.
+func clients(p runtime.Process) (attached, full int) {
 	p.(*guest).mu.Lock()
 	defer p.(*guest).mu.Unlock()
 	if out := p.(*guest).out; out != nil {
-		return len(out.list())
+		return out.Clients()
 	}
-	return 0
+	return 0, 0
 }
 
 func (a *attached) types(t *testing.T, text string) {
@@ -124,7 +130,11 @@ func TestAttachWhileItRuns(t *testing.T) {
 	c.sees(t, "three\n")
 	b.sees(t, "two\nthree\n")
 	_ = c.in.Close() // which ends this input, and not the guest's
-	eventually(t, "another input can be attached", func() bool { release, err := p.(*guest).stdin.take(); return err == nil && free(release) })
+	ended, end := context.WithCancel(t.Context())
+	end()
+	eventually(t, "another input can be attached", func() bool {
+		return errors.Is(p.Attach(ended, runtime.Streams{Stdin: strings.NewReader("")}), context.Canceled)
+	})
 	d := attach(t, p, true)
 	d.types(t, "four\n")
 	c.sees(t, "three\nfour\n")
@@ -184,8 +194,6 @@ func (e *eager) Read(p []byte) (int, error) {
 	e.text = ""
 	return n, nil
 }
-
-func free(release func()) bool { release(); return true }
 
 func TestStdinOnce(t *testing.T) {
 	e := newEngine(t)
@@ -258,7 +266,6 @@ func TestStalledAttacherHoldsTheGuest(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- p.Attach(ctx, runtime.Streams{Stdout: w}) }()
 	eventually(t, "both are attached", func() bool { return attachments(p) == 2 })
-	stalled := p.(*guest).out.list()[1]
 	const want = 20
 	go func() {
 		for range want {
@@ -266,7 +273,7 @@ func TestStalledAttacherHoldsTheGuest(t *testing.T) {
 		}
 		_ = a.in.Close()
 	}()
-	eventually(t, "the guest is held", func() bool { return len(stalled.free) == 0 })
+	eventually(t, "the guest is held", func() bool { _, full := clients(p); return full == 1 })
 	if n := strings.Count(a.out.String(), "\n"); n >= want {
 		t.Errorf("the other attacher has %d lines", n)
 	}

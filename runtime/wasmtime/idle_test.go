@@ -43,12 +43,12 @@ func TestIdleCodeGoes(t *testing.T) {
 		}
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		if left := mapped(t, dir); len(left) != 2 || !left[e.modules.disk.path(guests.Digest(t, late))] {
+		if left := mapped(t, dir); len(left) != 2 || !left[e.modules.disk.Path(guests.Digest(t, late))] {
 			t.Errorf("one was used a second ago, and one is in use: mapped are %v", left)
 		}
 		time.Sleep(idleTime)
 		synctest.Wait()
-		if left := mapped(t, dir); len(left) != 1 || !left[e.modules.disk.path(kept.digest)] {
+		if left := mapped(t, dir); len(left) != 1 || !left[e.modules.disk.Path(kept.digest)] {
 			t.Errorf("one is in use: mapped are %v", left)
 		}
 		e.modules.release(kept)
@@ -79,9 +79,9 @@ func TestIdleCodeIsBounded(t *testing.T) {
 		{"a large one goes, smaller ones stay", func(i int) int64 { return max(1, 65*int64(1-i)) }, []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}},
 		{"those in use", func(int) int64 { return -100 }, []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19}},
 	} {
-		ms := &modules{byKey: map[string]*slot{}, closed: true} // no timer
+		ms := &modules{byKey: map[string]*entry{}, closed: true} // no timer
 		for i := range 20 {
-			s := &slot{m: &module{codeSize: c.size(i) << 19, known: c.size(i) << 19}, used: now.Add(-time.Duration(i) * time.Second)}
+			s := &entry{m: &module{codeSize: c.size(i) << 19, known: c.size(i) << 19}, used: now.Add(-time.Duration(i) * time.Second)}
 			if s.m.codeSize < 0 {
 				s.users, s.m.codeSize = 1, -s.m.codeSize
 			}

@@ -131,7 +131,7 @@ func TestCodeThatMayNotBeMapped(t *testing.T) {
 	if err := e.modules.compiler.Compile(t.Context(), "", digest, file); err != nil {
 		t.Fatal(err)
 	}
-	f, err := e.modules.disk.open(digest)
+	f, err := e.modules.disk.Open(digest)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,17 +173,6 @@ func TestModulesAreBounded(t *testing.T) {
 	}
 	if err := compilerOf(t, t.TempDir(), self()...).Compile(t.Context(), "", digest, large); !errors.Is(err, ErrModuleTooLarge) {
 		t.Errorf("without a limit of the settings: %v", err)
-	}
-}
-
-// TestCompiledFilesAreBounded: what a module is compiled to has a bound too. TestCompilerIsBound sees the kernel's.
-func TestCompiledFilesAreBounded(t *testing.T) {
-	file := generated{functions: 10, stores: 10}.file(t)
-	wasm := read(t, file)
-	j := job{digest: guests.Digest(t, file), size: int64(len(wasm)), code: 1000}
-	var refused *refusedError
-	if err := j.run(strings.NewReader(wasm), &strings.Builder{}); !errors.As(err, &refused) {
-		t.Errorf("an error of %v", err)
 	}
 }
 

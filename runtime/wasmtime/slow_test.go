@@ -5,20 +5,20 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/krustlet-go/krustlet-wasi/hack/guests"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/compile"
 )
 
-// TestSmallModulesDoNotWait: while modules that take long are compiled, in all the places that there are for such, and others wait
+// TestSmallModulesDoNotWait: while modules that take long are compiled, in all slots of their lane, and others wait
 // for these, a small one is compiled at once.
 // docs/security.md: "Small modules do not wait for large ones"
 func TestSmallModulesDoNotWait(t *testing.T) {
 	c := compilerOf(t, t.TempDir(), self()...)
-	c.queue.slots = 2
+	c.queue = compile.NewQueue(2)
 	ctx, cancel := context.WithCancel(t.Context())
 	errs := make(chan error, 3)
 	for i, pod := range []string{"slow1", "slow2", "slow3"} {
@@ -28,7 +28,8 @@ func TestSmallModulesDoNotWait(t *testing.T) {
 	full := func() bool {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		return len(c.queue.busy) == 2 && len(slices.Concat(c.queue.waiting[:]...)) == 1
+		running, waiting := c.queue.Count()
+		return running == 2 && waiting == 1
 	}
 	eventually(t, "two compilers run, and one waits", full)
 	tiny := filepathTiny(t)
@@ -51,25 +52,26 @@ func TestSmallModulesDoNotWait(t *testing.T) {
 // docs/security.md: "one module of a pod is compiled at a time."
 func TestAPodHasOneCompiler(t *testing.T) {
 	c := compilerOf(t, t.TempDir(), "/bin/sh", "-c", "exec sleep 1000")
-	c.queue.slots = 2
+	c.queue = compile.NewQueue(2)
 	first, second := generated{seed: 1, stores: 1, functions: 1}.file(t), generated{seed: 2, stores: 1, functions: 1}.file(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	errs := make(chan error, 3)
-	compile := func(pod, file string) {
+	ask := func(pod, file string) {
 		go func() { errs <- c.Compile(ctx, pod, guests.Digest(t, file), file) }()
 	}
-	compile("greedy", first)
+	ask("greedy", first)
 	eventually(t, "the compiler of the first module runs", func() bool { return len(children(t)) == 1 })
-	compile("greedy", second)
+	ask("greedy", second)
 	eventually(t, "the second module is in the queue", func() bool {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		return len(c.queue.waiting[0]) == 1
+		_, waiting := c.queue.Count()
+		return waiting == 1
 	})
 	if n := len(children(t)); n != 1 {
 		t.Errorf("%d compilers of one pod", n)
 	}
-	compile("other", second)
+	ask("other", second)
 	eventually(t, "the compiler of the second module runs for another pod", func() bool { return len(children(t)) == 2 })
 	cancel()
 	for range 3 {
@@ -150,18 +152,5 @@ func TestRefusedModulesAreRemembered(t *testing.T) {
 				t.Errorf("which is kept: %v", files)
 			}
 		})
-	}
-}
-
-func TestRefusalsAreBounded(t *testing.T) {
-	var r refusals
-	name := func(i int) string { return strings.Repeat("x", i) }
-	for i := range maxRefusals + 10 {
-		r.note(name(i), &refusedError{name(i)})
-		r.note(name(i), &refusedError{"again"})
-	}
-	r.note("other", errors.New("not for what it is"))
-	if len(r.why) != maxRefusals || len(r.ages) != maxRefusals || r.find(name(9)) != nil || r.find(name(10)) == nil || r.find("other") != nil {
-		t.Errorf("%d are remembered", len(r.why))
 	}
 }

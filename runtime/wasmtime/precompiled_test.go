@@ -116,7 +116,7 @@ func TestCompileErrors(t *testing.T) {
 	write(t, damaged, "\x00asm\x01\x00\x00\x00junk")
 	for _, f := range []struct{ digest, file, want string }{
 		{"sha256:1", tiny, "64 hexadecimal digits"},
-		{digestPrefix + strings.Repeat("0", 64), tiny, "not the module that is asked for"},
+		{"sha256:" + strings.Repeat("0", 64), tiny, "not the module that is asked for"},
 		{guests.Digest(t, tiny), "/nonexistent", "read the module"},
 		{guests.Digest(t, damaged), damaged, "compile: "},
 	} {
@@ -136,7 +136,7 @@ func TestCompileErrors(t *testing.T) {
 		t.Errorf("no _start: %v", err)
 	}
 	full := t.TempDir()
-	write(t, newDiskCache(full, 0).dir, "in the way")
+	write(t, filepath.Dir(CompiledPath(full, guests.Digest(t, tiny))), "in the way")
 	if err := compilerOf(t, full, self()...).Compile(t.Context(), "", guests.Digest(t, tiny), tiny); err == nil || !strings.Contains(err.Error(), "compiled code") {
 		t.Errorf("a cache that takes nothing: %v", err)
 	}
