@@ -203,7 +203,7 @@ func TestCountInTime(t *testing.T) {
 	ended, end := context.WithCancel(t.Context())
 	end()
 	if u, err := Count(ended, dir, 0); err == nil || u.Partial {
-		t.Errorf("nobody waits for it any more: %+v %v", u, err)
+		t.Errorf("after its context has ended: %+v %v", u, err)
 	}
 }
 
@@ -350,6 +350,6 @@ func TestLinkedFilesAreBounded(t *testing.T) {
 		_ = c.add(&unix.Stat_t{Ino: ino, Nlink: 2, Mode: unix.S_IFREG}, c.top)
 	}
 	if c.sum.Inodes != maxLinked+2 || len(c.linked) > 1 {
-		t.Errorf("%d inodes, and %d are remembered that nobody asks for", c.sum.Inodes, len(c.linked))
+		t.Errorf("%d inodes, and %d are remembered without need", c.sum.Inodes, len(c.linked))
 	}
 }

@@ -316,6 +316,6 @@ func TestWatcherForgets(t *testing.T) {
 		cancel()
 	}
 	if n, kept := len(watcher.folders), watcher.events.WatchList(); n != 0 || len(kept) != 0 {
-		t.Errorf("after all followers have gone: %d folders, watches %v", n, kept)
+		t.Errorf("after all followers have ended: %d folders, watches %v", n, kept)
 	}
 }

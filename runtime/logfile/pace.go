@@ -28,7 +28,7 @@ func (sub *subscription) await(ctx context.Context, done <-chan struct{}, before
 		return false, ctx.Err()
 	case <-done:
 		return false, nil
-	case <-sub.gone:
+	case <-sub.ended:
 		return false, nil
 	case <-sub.wrote:
 	}
@@ -43,7 +43,7 @@ func (sub *subscription) await(ctx context.Context, done <-chan struct{}, before
 		return false, ctx.Err()
 	case <-done:
 		return false, nil
-	case <-sub.gone:
+	case <-sub.ended:
 		return false, nil
 	case <-timer.C:
 		return true, nil

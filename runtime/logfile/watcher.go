@@ -34,7 +34,7 @@ type Watcher struct {
 type subscription struct {
 	path  string
 	wrote chan struct{} // has room for one: something happened since it was last received
-	gone  chan struct{} // closed once the file was removed or the Watcher closed
+	ended chan struct{} // closed once the file was removed or the Watcher closed
 }
 
 // NewWatcher starts a Watcher. It takes one inotify instance of the kernel's.
@@ -143,7 +143,7 @@ func (sub *subscription) wake() {
 func (w *Watcher) drop(sub *subscription) {
 	if subs := w.folders[filepath.Dir(sub.path)]; subs[sub] {
 		delete(subs, sub)
-		close(sub.gone)
+		close(sub.ended)
 	}
 }
 
@@ -153,7 +153,7 @@ func (w *Watcher) subscribe(path string) (*subscription, error) {
 	if err != nil {
 		return nil, fmt.Errorf("follow container log: %w", err)
 	}
-	sub := &subscription{path: path, wrote: make(chan struct{}, 1), gone: make(chan struct{})}
+	sub := &subscription{path: path, wrote: make(chan struct{}, 1), ended: make(chan struct{})}
 	folder := filepath.Dir(path)
 	w.adding.Lock()
 	defer w.adding.Unlock()

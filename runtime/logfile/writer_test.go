@@ -39,7 +39,7 @@ func records(t testing.TB, path string) string {
 }
 
 func TestWriterRecords(t *testing.T) {
-	k16 := strings.Repeat("x", 16384) // as the CRI format of kubelets has it, whatever the constant says
+	k16 := strings.Repeat("x", 16384) // as the CRI format of kubelets has it; not our constant
 	for _, tt := range []struct {
 		name   string
 		writes []string // to stdout, or to stderr where it starts with "2:"

@@ -13,8 +13,8 @@ import (
 // maxMemory is how much memory a guest without a limit may take, in bytes.
 const maxMemory = 4 << 30
 
-// account bounds the memory of a container: its run and the commands beside it have it together, as in
-// a control group. It is freed when the last of them has closed it.
+// account bounds the memory of a container: its run and the commands beside it have it together, as
+// in a control group. It is freed when the last of them has closed it.
 type account struct {
 	native *C.account_t
 	owners atomic.Int32
@@ -47,14 +47,14 @@ func (a *account) resize(limit int64) { C.account_resize(a.native, C.int64_t(lim
 
 func (a *account) used() int64 { return int64(C.account_used(a.native)) }
 
-// freeBeside is how much the host holds for a container, its commands included, without counting it,
-// in bytes. It is besides memories, tables and objects, and is enough for a program of 3 MB and a
-// command or two. What is more is taken from the container's account.
+// freeBeside is how much the host holds for a container, its commands included, without counting
+// it, in bytes. It is besides memories, tables and objects, and is enough for a program of 3 MB and
+// a command or two. What is more is taken from the container's account.
 const freeBeside = 14 << 20
 
-// What the host may have to hold for each guest besides its module, in bytes: its stack, what its host
-// calls keep and use (package wasi), its output and input on their way, and with wasmtime-go's library
-// a backtrace of its whole stack.
+// What the host may have to hold for each guest besides its module, in bytes: its stack, what its
+// host calls keep and use (package wasi), its output and input on their way, and with wasmtime-go's
+// library a backtrace of its whole stack.
 const (
 	besideGuest     = 4 << 20
 	besideBacktrace = 4 << 20

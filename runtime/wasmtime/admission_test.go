@@ -60,8 +60,8 @@ func TestSlotsOfAGuest(t *testing.T) {
 	tiny.wait()
 }
 
-// TestMapsOfGuests: no guest takes more memory areas than its slots allow. Beyond vm.max_map_count the
-// process would exit.
+// TestMapsOfGuests: no guest takes more memory areas than its slots allow. Beyond vm.max_map_count
+// the process would exit.
 func TestMapsOfGuests(t *testing.T) {
 	e := newEngine(t)
 	each := func(n int, text string) string {

@@ -51,7 +51,8 @@ type attached struct {
 	ended  chan error
 }
 
-// attach attaches a sink, and a pipe as input if so asked for, and returns when it is attached.
+// attach attaches a sink, and a pipe as input if the caller asks for it, and returns when both are
+// attached.
 func attach(t *testing.T, p runtime.Process, input bool) *attached {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -157,7 +158,8 @@ func TestAttachWhileItRuns(t *testing.T) {
 	}
 }
 
-// TestAttachAnswers: whoever attaches sees what the guest says to the first that it is given, though that be there at once.
+// TestAttachAnswers: a client sees what the guest says to the first of its input, even if that
+// input is there at once.
 func TestAttachAnswers(t *testing.T) {
 	e := newEngine(t)
 	p := startPod(t, e, wat(t, catText), runtime.Spec{Stdin: true})
@@ -220,7 +222,7 @@ func TestStdinThatIsNotAskedFor(t *testing.T) {
 	if err := p.Attach(t.Context(), runtime.Streams{Stdin: strings.NewReader("")}); !errors.Is(err, runtime.ErrStdin) {
 		t.Errorf("attached: %v", err)
 	}
-	// Without it the input is empty, whoever is attached.
+	// Without it the input is empty, and no client can change that.
 	p = startPod(t, e, wat(t, catText), runtime.Spec{})
 	<-p.Done()
 	if exit := p.Exit(); exit.Code != 0 {
@@ -317,7 +319,7 @@ func TestAttacherThatFails(t *testing.T) {
 	}
 	a.types(t, "two\n")
 	a.sees(t, "one\ntwo\n")
-	// An input that fails, too; the guest's stays open.
+	// The input of a client fails, too; the guest's input stays open.
 	gone := errors.New("the client went")
 	_ = a.in.CloseWithError(gone)
 	if err := a.end(t); !errors.Is(err, gone) {

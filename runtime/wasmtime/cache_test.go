@@ -19,7 +19,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/codecache"
 )
 
-var update = flag.Bool("update", false, "write hack/guests/tiny.wasm anew")
+var update = flag.Bool("update", false, "write hack/guests/tiny.wasm again")
 
 func TestTinyIsCurrent(t *testing.T) {
 	const source, built = "../../hack/guests/tiny.wat", "../../hack/guests/tiny.wasm"
@@ -110,7 +110,7 @@ func TestCompiledCodeIsKept(t *testing.T) {
 	if err := e.Close(); err != nil {
 		t.Fatal(err)
 	}
-	// With the module's file gone, a new engine can only have its code from the cache.
+	// Without the module's file, a new engine can only have its code from the cache.
 	e = newModuleEngine(t, dir)
 	m, err := e.modules.get(t.Context(), digest, "/nonexistent", maxMemory)
 	if err != nil {

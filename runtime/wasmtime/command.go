@@ -75,8 +75,8 @@ func (c *moduleCommand) arm(s *store) {
 // sample notes what has been used. The mutex is held, and the store is there.
 func (c *moduleCommand) sample() {
 	c.used.CPU, c.used.Throttled = c.store.cpu(), c.hosted.pace.Throttled()
-	// A module without a memory has an instance too. Tools take a guest that uses nothing for one that
-	// has ended.
+	// A module without a memory has an instance too. Tools take a guest that uses nothing for one
+	// that has ended.
 	c.used.Memory = max(c.store.memory(), wasmPage)
 	c.used.Traffic = runtime.Traffic(c.hosted.wasi.Traffic())
 }

@@ -14,15 +14,15 @@ import (
 // CompileMain.
 const CompileCommand = compile.Command
 
-// CompileMain compiles the module on in to a file of compiled code on out, and returns an exit code.
-// It is the main function of a process that a Compiler has started, with two open files and a pipe
-// for errors. It bounds the process by its arguments before it reads anything.
+// CompileMain compiles the module on in to a file of compiled code on out, and returns an exit
+// code. It is the main function of a process that a Compiler has started, with two open files and a
+// pipe for errors. It bounds the process by its arguments before it reads anything.
 func CompileMain(args []string, in io.Reader, out, errs io.Writer) int {
 	return compile.Main(moduleCompiler(), args, in, out, errs)
 }
 
-// CompiledPath returns where a Compiler or Engine of this build keeps the compiled code of a module,
-// in the folder that is its Config's CacheDir.
+// CompiledPath returns where a Compiler or Engine of this build keeps the compiled code of a
+// module, in the folder that is its Config's CacheDir.
 func CompiledPath(cacheDir, digest string) string {
 	return codecache.New(codecache.Config{Dir: cacheDir, Key: cacheKey()}).Path(digest)
 }

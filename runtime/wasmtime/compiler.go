@@ -17,8 +17,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/compile"
 )
 
-// trustFor is for how long code that was found complete is not read again, so that many starts of one
-// module do not read it each time. Engines check it whenever they load it.
+// trustFor is for how long code that was found complete is not read again, so that many starts of
+// one module do not read it each time. Engines check it whenever they load it.
 const trustFor = time.Minute
 
 // keepFor is for how long such code is not collected: a caller that was told that it is there has a
@@ -69,8 +69,8 @@ type sound struct {
 }
 
 // NewCompiler makes a Compiler out of the settings that concern compilation: CacheDir, CacheSize,
-// Compiler, CompileMemory, CompileTime, MaxModuleSize, Compiled and Log. It removes the code of other
-// versions that was not used for an hour.
+// Compiler, CompileMemory, CompileTime, MaxModuleSize, Compiled and Log. It removes the code of
+// other versions that was not used for an hour.
 func NewCompiler(cfg Config) (*Compiler, error) {
 	if err := cfg.prepare(); err != nil {
 		return nil, err
@@ -102,10 +102,10 @@ func newCompiler(cfg Config) *Compiler {
 }
 
 // Compile makes sure that the complete compiled code of the module is in the cache, and stays there
-// for at least a minute. pod is the UID of the pod that wants it: one compilation of a pod runs at a
-// time; empty is no pod. When ctx ends, Compile returns; the compilation ends when no call waits for
-// it any more. An error that is not ctx's says what is wrong with the module, or why it cannot be
-// compiled or kept. Compile does not check that an engine could start the module.
+// for at least a minute. pod is the UID of the pod that wants it: one compilation of a pod runs at
+// a time; empty is no pod. When ctx ends, Compile returns; the compilation ends when no call waits
+// for it any more. An error that is not ctx's says what is wrong with the module, or why it cannot
+// be compiled or kept. Compile does not check that an engine could start the module.
 func (c *Compiler) Compile(ctx context.Context, pod, digest, file string) error {
 	if err := codecache.CheckDigest(digest); err != nil {
 		return err
@@ -141,8 +141,8 @@ func (c *Compiler) drop(digest string) {
 	}
 }
 
-// Close ends the compilations under way that run in processes of their own, and waits for all. Compile
-// gives ErrClosed from then on. A second call does nothing.
+// Close ends the compilations under way that run in processes of their own, and waits for all.
+// Compile gives ErrClosed from then on. A second call does nothing.
 func (c *Compiler) Close() {
 	c.mu.Lock()
 	c.closed = true

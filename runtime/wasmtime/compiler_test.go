@@ -15,7 +15,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// newCompilingEngine has a cache of its own and compiles in a child.
+// newCompilingEngine makes an engine with a cache of its own that compiles in a child process.
 func newCompilingEngine(t testing.TB, change func(*Config)) *Engine {
 	t.Helper()
 	cfg := Config{CacheDir: t.TempDir(), Log: testLog(t), Compiler: self()}
@@ -65,7 +65,8 @@ func TestCompilationIsBounded(t *testing.T) {
 	}
 }
 
-// TestNobodyWaitsForTheCompiler: a compilation ends when all who wait for it have given up, and not before.
+// TestNobodyWaitsForTheCompiler: a compilation ends when all callers that wait for it have given
+// up, and not before.
 func TestNobodyWaitsForTheCompiler(t *testing.T) {
 	e := newCompilingEngine(t, func(c *Config) { c.Compiler = []string{"/bin/sh", "-c", "exec sleep 1000"} })
 	file := filepathTiny(t)
@@ -89,7 +90,7 @@ func TestNobodyWaitsForTheCompiler(t *testing.T) {
 	}
 	giveUpToo()
 	<-errs
-	eventually(t, "the compiler is gone", func() bool { return len(children(t)) == 0 })
+	eventually(t, "the compiler has exited", func() bool { return len(children(t)) == 0 })
 }
 
 func users(e *Engine, digest string) int {
@@ -101,7 +102,7 @@ func users(e *Engine, digest string) int {
 	return 0
 }
 
-// children are the processes that this one has started.
+// children returns the processes that this one has started.
 func children(t testing.TB) []string {
 	t.Helper()
 	var all []string
@@ -110,7 +111,7 @@ func children(t testing.TB) []string {
 		t.Fatal(err)
 	}
 	for _, file := range tasks {
-		text, _ := os.ReadFile(file) // the thread may be gone
+		text, _ := os.ReadFile(file) // the thread may have ended
 		all = append(all, strings.Fields(string(text))...)
 	}
 	return all

@@ -26,8 +26,8 @@ const (
 	DefaultCompileTime   = compile.DefaultTime
 )
 
-// bundledCompileMemory is the default with wasmtime-go's library, in bytes. Within it no compiler of
-// that library takes numbers beyond their range.
+// bundledCompileMemory is the default with wasmtime-go's library, in bytes. Within it no compiler
+// of that library takes numbers beyond their range.
 const bundledCompileMemory = 2 << 30
 
 // compileMemory is the default for the linked library, in bytes.
@@ -40,31 +40,31 @@ func compileMemory() int64 {
 
 // Config is what an engine needs.
 type Config struct {
-	// CacheDir is the folder for compiled code. It is made if it is missing, must be this user's, and
-	// gets mode 0700.
+	// CacheDir is the folder for compiled code. It is made if it is missing, must be this user's,
+	// and gets mode 0700.
 	CacheDir string
 	// CacheSize bounds the compiled code on disk, in bytes; 0 is DefaultCacheSize.
 	CacheSize int64
 	// Compiler is the start of the argument vector of a program that compiles one module: its main
-	// calls CompileMain with the arguments behind these. The agent names itself, `/proc/self/exe` and
-	// CompileCommand. Empty compiles in this process, without the bounds below: for tests, and for
-	// modules that are trusted.
+	// calls CompileMain with the arguments behind these. The agent names itself, `/proc/self/exe`
+	// and CompileCommand. Empty compiles in this process, without the bounds below: for tests, and
+	// for modules that are trusted.
 	Compiler []string
-	// LoadOnly makes an engine run only modules that are compiled already: Start gives ErrNotCompiled
-	// for others. CacheDir may be missing, and may be read-only; nothing in it is changed. A Compiler
-	// with the same CacheDir, in any process of this build, fills it.
+	// LoadOnly makes an engine run only modules that are compiled already: Start gives
+	// ErrNotCompiled for others. CacheDir may be missing, and may be read-only; nothing in it is
+	// changed. A Compiler with the same CacheDir, in any process of this build, fills it.
 	LoadOnly bool
 	// MaxModuleSize bounds a module that is compiled, in bytes; 0 is runtime.DefaultMaxModule.
 	MaxModuleSize int64
-	// CompileMemory and CompileTime bound the compilation of a large module, in bytes and in time of
-	// every processor. 0 is DefaultCompileMemory, or half of that with wasmtime-go's library, and
-	// DefaultCompileTime. Smaller modules have less, in proportion. By the wall clock a compilation
-	// may take five times as long, so that it ends on a busy machine too.
+	// CompileMemory and CompileTime bound the compilation of a large module, in bytes and in time
+	// of every processor. 0 is DefaultCompileMemory, or half of that with wasmtime-go's library,
+	// and DefaultCompileTime. Smaller modules have less, in proportion. By the wall clock a
+	// compilation may take five times as long, so that it ends on a busy machine too.
 	CompileMemory int64
 	CompileTime   time.Duration
-	// Compiled is called for modules that a Compiler was asked for. It is told that their code was in
-	// the cache, or how long it took to compile them and what went wrong. It may be nil, and must not
-	// block.
+	// Compiled is called for modules that a Compiler was asked for. It is told that their code was
+	// in the cache, or how long it took to compile them and what went wrong. It may be nil, and
+	// must not block.
 	Compiled func(cached bool, took time.Duration, err error)
 	// MaxGuests bounds the guests at a time. What the system can bear bounds them too, and alone
 	// if this is 0.

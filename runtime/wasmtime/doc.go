@@ -1,5 +1,5 @@
-// Package wasmtime runs containers in this process, on the wasmtime engine. It is the only package of
-// the project with cgo. Its rooms need none:
+// Package wasmtime runs containers in this process, on the wasmtime engine. It is the only package
+// of the project with cgo. Its rooms need none:
 //
 //	admission   how many guests the system can bear, and the slots that guests take
 //	codecache   compiled code on disk
@@ -12,27 +12,27 @@
 // # A guest's life
 //
 // Start loads the module, compiled (see below), makes a guest, and returns once the guest runs. A
-// guest (guest.go) has what is the same whatever it is asked to do: its log and streams, its account
-// of memory, its end. What it is asked to do is its work (work.go), of one kind so far: a WASI command
-// in a core module (command.go). That has one instance in one store, and runs on the guest's own
-// goroutine and thread, from its instantiation to its end. That goroutine makes, uses and deletes the
-// store (store.go). Other goroutines may use its kill switch, an atomic flag, and read what it has
-// used.
+// guest (guest.go) has what is the same whatever it is asked to do: its log and streams, its
+// account of memory, its end. What it is asked to do is its work (work.go), of one kind so far: a
+// WASI command in a core module (command.go). That has one instance in one store, and runs on the
+// guest's own goroutine and thread, from its instantiation to its end. That goroutine makes, uses
+// and deletes the store (store.go). Other goroutines may use its kill switch, an atomic flag, and
+// read what it has used.
 //
-// Host functions are the table of package runtime/wasi/preview1; each names the module that it belongs
-// to. They are defined once, in a linker that all modules share. Each call finds its guest through the
-// store that it comes from, and that guest's Go half by a number (handles.go). A call that ends its
-// guest (proc_exit, a kill, a panic of the host function) leaves its reason with the guest and becomes
-// a trap.
+// Host functions are the table of package runtime/wasi/preview1; each names the module that it
+// belongs to. They are defined once, in a linker that all modules share. Each call finds its guest
+// through the store that it comes from, and that guest's Go half by a number (handles.go). A call
+// that ends its guest (proc_exit, a kill, a panic of the host function) leaves its reason with the
+// guest and becomes a trap.
 //
 // Engine.Runs shows a run of a pod from the return of its Start until Forget. A run that has ended
 // keeps its exit and what it has used, a few hundred bytes, and nothing else of its guest.
 //
 // # Streams
 //
-// Package stdio says how output and input travel. Done waits for Output.Close. An attached stream that
-// fails is an error of the guest only where there is no log and it was attached at the start. Why a
-// guest ended (see Exit.Message) is written to its standard error.
+// Package stdio says how output and input travel. Done waits for Output.Close. An attached stream
+// that fails is an error of the guest only where there is no log and it was attached at the start.
+// Why a guest ended (see Exit.Message) is written to its standard error.
 //
 // # Stopping
 //
@@ -41,9 +41,9 @@
 // keeps those that it has). Programs that serve what they read or accept then end by themselves. A
 // guest that does not is killed at the end of the period. A later Stop can only bring that forward.
 //
-// A kill cancels the guest's context, which ends host calls that block, sets the flag, and moves the
-// engine's epoch on, so that code that runs looks at the flag. While guests run, the epoch also moves
-// every 10 ms, so that a kill that comes between the two is seen.
+// A kill cancels the guest's context, which ends host calls that block, sets the flag, and moves
+// the engine's epoch on, so that code that runs looks at the flag. While guests run, the epoch also
+// moves every 10 ms, so that a kill that comes between the two is seen.
 //
 // # Processor time
 //
@@ -55,37 +55,39 @@
 //
 // # Memory
 //
-// A container has one account of memory, which its run and the commands beside it share (account.go).
-// Memories and tables ask it before they grow, through functions that package translate adds; the
-// collector's heap asks through the store's limiter. A guest whose account is full sees memory.grow
-// fail. It is OOMKilled if it fails and what it asked for last was refused. What the host holds
-// besides is taken from the account when the guest begins, as far as it is more than a container has
-// free. A module that takes more than the guest may have is not given to the engine.
+// A container has one account of memory, which its run and the commands beside it share
+// (account.go). Memories and tables ask it before they grow, through functions that package
+// translate adds; the collector's heap asks through the store's limiter. A guest whose account is
+// full sees memory.grow fail. It is OOMKilled if it fails and what it asked for last was refused.
+// What the host holds besides is taken from the account when the guest begins, as far as it is more
+// than a container has free. A module that takes more than the guest may have is not given to the
+// engine.
 //
-// A run kills its commands when it ends, and Done waits for them: none has memory of a container that
-// has ended.
+// A run kills its commands when it ends, and Done waits for them: none has memory of a container
+// that has ended.
 //
 // # Compiled code
 //
-// A module is compiled once per digest, engine version and settings, however many calls ask for it at
-// the same time. Package compile says when, and with which bounds. With Config.Compiler, a process of
-// its own compiles it; that is killed when no call waits for it any more. Without, it is compiled
-// here, and that goes on when no call waits. A module that was refused because of its content is
-// refused at once when it is asked for again, 512 of them. One that took too much is not remembered,
-// nor are errors of the system.
+// A module is compiled once per digest, engine version and settings, however many calls ask for it
+// at the same time. Package compile says when, and with which bounds. With Config.Compiler, a
+// process of its own compiles it; that is killed when no call waits for it any more. Without, it is
+// compiled here, and that goes on when no call waits. A module that was refused because of its
+// content is refused at once when it is asked for again, 512 of them. One that took too much is not
+// remembered, nor are errors of the system.
 //
 // The two halves may live in different processes: a Compiler fills the cache, and an engine with
 // Config.LoadOnly only loads from it, changes nothing in it, and answers ErrNotCompiled for what is
-// missing or damaged. Compile reads a file of the cache at most once a minute, so that it costs next
-// to nothing before each start. Damage that left no trace on the file is repaired after that time.
+// missing or damaged. Compile reads a file of the cache at most once a minute, so that it costs
+// next to nothing before each start. Damage that left no trace on the file is repaired after that
+// time.
 //
-// Package codecache keeps the code, and checks a file before the engine maps it, read-only. A module
-// whose file does not match, or can be written by other users, is compiled again. So is one whose file
-// the engine refuses, where the engine has a compiler. On a disk that is mounted noexec, code is
-// copied. Code that no guest runs stays mapped for five minutes at most, 64 MiB and 16 modules of it;
-// a module costs an open file. Beyond CacheSize, the files that were used the longest ago are
-// removed, but not those of guests that run in this process, or that were asked for within a minute
-// or two.
+// Package codecache keeps the code, and checks a file before the engine maps it, read-only. A
+// module whose file does not match, or can be written by other users, is compiled again. So is one
+// whose file the engine refuses, where the engine has a compiler. On a disk that is mounted noexec,
+// code is copied. Code that no guest runs stays mapped for five minutes at most, 64 MiB and 16
+// modules of it; a module costs an open file. Beyond CacheSize, the files that were used the
+// longest ago are removed, but not those of guests that run in this process, or that were asked for
+// within a minute or two.
 //
 // # How many
 //

@@ -61,9 +61,9 @@ var (
 
 // New makes an engine. It runs nothing until Start is called.
 //
-// It changes three things of the process: the ceiling of Go's threads; what the heap of the C library
-// keeps; and it removes the variables RUST_BACKTRACE and RUST_LIB_BACKTRACE, with which every trap of
-// a guest would cost milliseconds.
+// It changes three things of the process: the ceiling of Go's threads; what the heap of the C
+// library keeps; and it removes the variables RUST_BACKTRACE and RUST_LIB_BACKTRACE, with which
+// every trap of a guest would cost milliseconds.
 func New(cfg Config) (*Engine, error) {
 	if err := cfg.prepare(); err != nil {
 		return nil, err
@@ -128,7 +128,8 @@ func guestFiles() *wasi.Files {
 	return nil
 }
 
-// Start implements runtime.Engine. A module whose start section runs for long delays it; ctx ends that too.
+// Start implements runtime.Engine. A module whose start section runs for long delays it; ctx ends
+// that too.
 func (e *Engine) Start(ctx context.Context, spec runtime.Spec, streams runtime.Streams) (runtime.Process, error) {
 	g, err := e.start(ctx, spec, streams)
 	if err != nil {
@@ -177,8 +178,8 @@ func (e *Engine) start(ctx context.Context, spec runtime.Spec, streams runtime.S
 	return g, nil
 }
 
-// enter takes a slot for a guest and keeps Close waiting until leave, unless the engine is closed or
-// full.
+// enter takes a slot for a guest and keeps Close waiting until leave, unless the engine is closed
+// or full.
 func (e *Engine) enter() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -200,8 +201,8 @@ func (e *Engine) leave(slots int, kept bool) {
 	e.guests.Done()
 }
 
-// add adds a guest to those that run. It fails if the engine is closed, or if the guest is a command
-// whose run has ended.
+// add adds a guest to those that run. It fails if the engine is closed, or if the guest is a
+// command whose run has ended.
 func (e *Engine) add(g *guest) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -9,8 +9,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/message"
 )
 
-// Exit codes of guests that did not choose theirs. A shell reports the same of a native process that
-// a signal has ended.
+// Exit codes of guests that did not choose theirs. A shell reports the same of a native process
+// that a signal has ended.
 const (
 	codeTrapped = 134 // 128 + SIGABRT
 	codeKilled  = 137 // 128 + SIGKILL

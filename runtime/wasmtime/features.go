@@ -71,8 +71,8 @@ var switches = map[translate.Feature]C.int{
 	translate.SharedMemory:            C.SHARED_MEMORY,
 }
 
-// notBundled are the proposals that stay off with wasmtime-go's library: its advisories for the first
-// three are open, and it has atomic instructions only together with shared memories.
+// notBundled are the proposals that stay off with wasmtime-go's library: its advisories for the
+// first three are open, and it has atomic instructions only together with shared memories.
 var notBundled = []translate.Feature{translate.ExceptionHandling, translate.TypedFunctionReferences, translate.GC, translate.Threads}
 
 // features are the proposals that the linked library runs.

@@ -219,8 +219,8 @@ func (g *guest) kill() {
 	}
 }
 
-// run is the guest's life, on a thread of its own. The thread ends with the guest, since its priority
-// cannot be given back.
+// run is the guest's life, on a thread of its own. The thread ends with the guest, since its
+// priority cannot be given back.
 func (g *guest) run() {
 	goruntime.LockOSThread()
 	g.stepBack()

@@ -28,8 +28,8 @@ func (t *handles) add(h *hosted) uintptr {
 	return n
 }
 
-// grow doubles the list. A call that still reads the old list finds its guest there: numbers that are
-// in use do not change.
+// grow doubles the list. A call that still reads the old list finds its guest there: numbers that
+// are in use do not change.
 func (t *handles) grow() {
 	var old []atomic.Pointer[hosted]
 	if l := t.list.Load(); l != nil {

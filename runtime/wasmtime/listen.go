@@ -48,8 +48,8 @@ func listenStrictly(address string) (*net.TCPListener, error) {
 	return net.ListenTCP("tcp", at)
 }
 
-// listenFreely listens on an address that only a route makes the machine's, as for every pod with an
-// address of its own. IPv4 looks at routes, but IPv6 does not: it needs IPV6_FREEBIND.
+// listenFreely listens on an address that only a route makes the machine's, as for every pod with
+// an address of its own. IPv4 looks at routes, but IPv6 does not: it needs IPV6_FREEBIND.
 func listenFreely(address string) (*net.TCPListener, error) {
 	config := net.ListenConfig{Control: func(network, _ string, conn syscall.RawConn) error {
 		if network != "tcp6" {

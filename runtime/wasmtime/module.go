@@ -60,8 +60,8 @@ func newModule(digest string, f *codecache.File) (*module, error) {
 // holds returns what this process holds for the module, in bytes.
 func (m *module) holds() int64 { return m.codeSize + m.known }
 
-// slotsOf returns how many slots a guest takes. Each memory besides the first, and a heap of objects,
-// is mapped as another guest's memory would be. Large tables take memory areas, too.
+// slotsOf returns how many slots a guest takes. Each memory besides the first, and a heap of
+// objects, is mapped as another guest's memory would be. Large tables take memory areas, too.
 func slotsOf(info *translate.Info) int {
 	const tables = 8 // for each slot
 	slots := max(len(info.Memories), 1) + len(info.Tables)/tables
@@ -89,8 +89,8 @@ func (m *module) close() {
 	m.native.Close()
 }
 
-// checkHeader returns an error for a file that is no core module. A module begins with magic `\0asm`,
-// version, layer.
+// checkHeader returns an error for a file that is no core module. A module begins with magic
+// `\0asm`, version, layer.
 func checkHeader(wasm []byte) error {
 	switch {
 	case !bytes.HasPrefix(wasm, []byte("\x00asm")) || len(wasm) < 8:
@@ -101,8 +101,8 @@ func checkHeader(wasm []byte) error {
 	return nil
 }
 
-// check returns an error for a module that lacks what a command module must have, or that needs what
-// this host does not have.
+// check returns an error for a module that lacks what a command module must have, or that needs
+// what this host does not have.
 func (m *module) check() error {
 	type function struct{ module, name string }
 	known := map[function]bool{}

@@ -51,10 +51,10 @@ func newModules(e *wasmtimego.Engine, l *linker, disk *codecache.Cache, c *Compi
 	return ms
 }
 
-// get returns the module with the digest, from memory, from disk, or compiled from the file. limit is
-// the memory that its guest may take, in bytes: the module is not loaded if that is too little. The
-// caller gives the module back with release. When ctx ends, get returns; loading and compiling end
-// when no call waits for them any more.
+// get returns the module with the digest, from memory, from disk, or compiled from the file. limit
+// is the memory that its guest may take, in bytes: the module is not loaded if that is too little.
+// The caller gives the module back with release. When ctx ends, get returns; loading and compiling
+// end when no call waits for them any more.
 func (ms *modules) get(ctx context.Context, digest, file string, limit int64) (*module, error) {
 	if err := codecache.CheckDigest(digest); err != nil {
 		return nil, err
@@ -202,8 +202,8 @@ func loadCode(e *wasmtimego.Engine, f *codecache.File, mapped bool) (*wasmtimego
 	return wasmtimego.NewModuleDeserialize(e, code)
 }
 
-// mayMap reports whether code in the file may be run. A disk that is mounted noexec forbids it: then
-// the engine gets a copy.
+// mayMap reports whether code in the file may be run. A disk that is mounted noexec forbids it:
+// then the engine gets a copy.
 func mayMap(f *os.File) bool {
 	var disk unix.Statfs_t
 	return unix.Fstatfs(int(f.Fd()), &disk) != nil || disk.Flags&unix.ST_NOEXEC == 0

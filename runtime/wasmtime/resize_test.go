@@ -18,7 +18,8 @@ func resize(t *testing.T, p runtime.Process, limits runtime.Limits) {
 	}
 }
 
-// TestResizeCPU: a guest that is held back for seconds runs at once without a limit, and is held back again with one.
+// TestResizeCPU: a guest that is held back for seconds runs at once without a limit, and is held
+// back again with one.
 func TestResizeCPU(t *testing.T) {
 	e := newEngine(t)
 	r := start(t, e, wat(t, spinText), runtime.Spec{CPULimit: 1})
@@ -37,7 +38,7 @@ func TestResizeCPU(t *testing.T) {
 	resize(t, r.process, runtime.Limits{CPU: 5}) // after its end it does nothing
 }
 
-// TestResizeMemory: a guest that asks in vain for memory gets it once its limit allows for it.
+// TestResizeMemory: a guest that was refused memory gets it when its new limit allows it.
 func TestResizeMemory(t *testing.T) {
 	e := newEngine(t)
 	r := start(t, e, wat(t, `(module (memory (export "memory") 1) (func (export "_start")
@@ -49,7 +50,7 @@ func TestResizeMemory(t *testing.T) {
 	}
 }
 
-// readThenGrow waits for input, then grows its memory, and ends badly if it cannot.
+// readThenGrow waits for input, then grows its memory, and fails if it cannot.
 const readThenGrow = `(module
 	(import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
 	(memory (export "memory") 1)
@@ -59,7 +60,7 @@ const readThenGrow = `(module
 		(drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))
 		(if (i32.eq (memory.grow (i32.const 8)) (i32.const -1)) (then unreachable))))`
 
-// TestResizeOfAGuestThatWaits: its limit is another by the time that it goes on, and so is what it is told at its end.
+// TestResizeOfAGuestThatWaits: when the guest goes on, it has its new limit, and its exit names that.
 func TestResizeOfAGuestThatWaits(t *testing.T) {
 	for name, tt := range map[string]struct {
 		before, after int64

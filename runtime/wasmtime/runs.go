@@ -34,8 +34,8 @@ func (g *guest) Forget() {
 	}
 }
 
-// shed frees the memory that the guest does not need once it has ended: its owner may call Forget much
-// later. The mutex is held.
+// shed frees the memory that the guest does not need once it has ended: its owner may call Forget
+// much later. The mutex is held.
 func (g *guest) shed() {
 	g.work, g.output, g.out, g.stdin, g.timer, g.cancel, g.log = nil, nil, nil, nil, nil, nil, nil
 }

@@ -41,8 +41,8 @@ var Version = func() string {
 // wasmtime-go's is not.
 func supported() bool { return C.engine_version() != nil }
 
-// maxStack bounds the native stack that a guest's calls may use, in bytes. It is wasmtime's default:
-// enough for deep recursion, and far below the stack of a thread.
+// maxStack bounds the native stack that a guest's calls may use, in bytes. It is wasmtime's
+// default: enough for deep recursion, and far below the stack of a thread.
 const maxStack = 512 << 10
 
 // Bounds of a guest's store. Its account bounds what it takes.
@@ -56,8 +56,8 @@ const (
 // compiled.
 const settingsVersion = "epochs,features-by-name,translated,3"
 
-// settings are those of every engine. They name all that the library would choose by itself, so that
-// another version of it changes nothing.
+// settings are those of every engine. They name all that the library would choose by itself, so
+// that another version of it changes nothing.
 func settings() *wasmtimego.Config {
 	cfg := wasmtimego.NewConfig()
 	cfg.SetEpochInterruption(true)
@@ -69,8 +69,8 @@ func settings() *wasmtimego.Config {
 	return cfg
 }
 
-// cacheKey tells the compiled code that this build can use on this machine from any other: code uses
-// what the processor has, and a disk may move to another machine.
+// cacheKey tells the compiled code that this build can use on this machine from any other: code
+// uses what the processor has, and a disk may move to another machine.
 func cacheKey() string {
 	sum := sha256.Sum256(fmt.Append(nil, settingsVersion, featureKey(), cpu.X86, cpu.ARM64))
 	return strings.Join([]string{"v" + Version, goruntime.GOARCH, hex.EncodeToString(sum[:6])}, "-")

@@ -13,8 +13,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/compile"
 )
 
-// TestSmallModulesDoNotWait: while modules that take long are compiled, in all slots of their lane, and others wait
-// for these, a small one is compiled at once.
+// TestSmallModulesDoNotWait: a small module is compiled at once, even while modules that take long
+// have all slots of their lane and others wait for these.
 // docs/security.md: "Small modules do not wait for large ones"
 func TestSmallModulesDoNotWait(t *testing.T) {
 	c := compilerOf(t, t.TempDir(), self()...)
@@ -48,7 +48,8 @@ func TestSmallModulesDoNotWait(t *testing.T) {
 	eventually(t, "no compiler is left", func() bool { return len(children(t)) == 0 })
 }
 
-// TestAPodHasOneCompiler: a pod's second compilation waits for its first, and holds nobody up who wants the same.
+// TestAPodHasOneCompiler: a pod's second compilation waits for its first, and does not hold up
+// another pod that wants the same module.
 // docs/security.md: "one module of a pod is compiled at a time."
 func TestAPodHasOneCompiler(t *testing.T) {
 	c := compilerOf(t, t.TempDir(), "/bin/sh", "-c", "exec sleep 1000")
@@ -79,7 +80,7 @@ func TestAPodHasOneCompiler(t *testing.T) {
 	}
 }
 
-// countingCompiler notes each of its runs in the file.
+// countingCompiler makes a Compiler whose program notes each of its runs in a file.
 func countingCompiler(t *testing.T, dir string, change func(*Config)) (c *Compiler, runs func() int) {
 	t.Helper()
 	self, err := os.Executable()
@@ -99,16 +100,18 @@ func countingCompiler(t *testing.T, dir string, change func(*Config)) (c *Compil
 	return c, func() int { return len(read(t, count)) }
 }
 
-// hung has the compiler never end, so that it has begun whenever its time is over, on a busy machine too.
+// hung makes the compiler never end, so that it has begun when its time has passed, on a busy
+// machine too.
 func hung(c *Config) {
 	c.CompileTime = 2 * time.Second
 	c.Compiler[2], _, _ = strings.Cut(c.Compiler[2], "exec")
 	c.Compiler[2] += "exec sleep 60"
 }
 
-// TestRefusedModulesAreRemembered: a module that was refused for what it is is not compiled again, however often it is asked for;
-// one that was refused for the time or the memory that it took is.
-// docs/security.md: "A module that was refused because of its content is not compiled again while the agent runs."
+// TestRefusedModulesAreRemembered: a module that was refused because of its content is not compiled
+// again, however often it is asked for. One that took too much time or memory is compiled again.
+// docs/security.md: "A module that was refused because of its content is not compiled again while
+// the agent runs."
 func TestRefusedModulesAreRemembered(t *testing.T) {
 	damaged := filepath.Join(t.TempDir(), "damaged.wasm")
 	write(t, damaged, "\x00asm\x01\x00\x00\x00junk")

@@ -26,16 +26,16 @@ type hosted struct {
 	ended error // why a host call ended the guest
 }
 
-// store is a store and its instance. All methods but kill, limit, thread, cpu, memory and addCalls are
-// for the thread that runs its code; those are for any goroutine before close.
+// store is a store and its instance. All methods but kill, limit, thread, cpu, memory and addCalls
+// are for the thread that runs its code; those are for any goroutine before close.
 type store struct {
 	native *C.store_t
 	handle uintptr
 	base   time.Duration // what the thread had used before
 }
 
-// newStore makes a store for the calling thread to run. It takes its memory from the account. cpuLimit
-// is in thousandths of a processor, 0 for none.
+// newStore makes a store for the calling thread to run. It takes its memory from the account.
+// cpuLimit is in thousandths of a processor, 0 for none.
 func newStore(e *wasmtimego.Engine, h *hosted, a *account, cpuLimit int64) (*store, error) {
 	handle := guestHandles.add(h)
 	bounds := C.store_bounds_t{elements: maxTableElements, tables: maxTables, memories: maxMemories}
@@ -71,8 +71,8 @@ var (
 	growExportName  = C.CString(translate.GrowExport)
 )
 
-// instantiate makes the instance and runs the module's start section. paid says that another guest of
-// the container pays for what the host holds for the module.
+// instantiate makes the instance and runs the module's start section. paid says that another guest
+// of the container pays for what the host holds for the module.
 func (s *store) instantiate(m *module, a *account, paid bool) error {
 	n, beside := m.needs, m.needs.beside(paid)
 	if !C.store_take(s.native, C.int64_t(n.memories), C.int64_t(n.tables), C.int64_t(beside)) {

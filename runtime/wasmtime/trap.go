@@ -41,8 +41,8 @@ func (e *trapError) Error() string {
 	return message.Truncate(b.String())
 }
 
-// trapReasons are the meanings of the engine's codes, in the order of their numbers. They are the same
-// in all versions.
+// trapReasons are the meanings of the engine's codes, in the order of their numbers. They are the
+// same in all versions.
 var trapReasons = []string{
 	"stack overflow",
 	"memory access out of bounds",
@@ -111,8 +111,8 @@ func trapReason(t *C.wasm_trap_t) string {
 	return cause(takeTail(&text))
 }
 
-// noOffset is the engine's offset of a frame whose function has not begun, since the stack has no room
-// for it.
+// noOffset is the engine's offset of a frame whose function has not begun, since the stack has no
+// room for it.
 const noOffset = math.MaxUint64
 
 // takeFrames describes the frames, innermost first, and frees them.
@@ -151,7 +151,8 @@ func takeError(err *C.wasmtime_error_t) error {
 	return errors.New(takeBytes(&text))
 }
 
-// takeBytes copies the beginning of a text of the engine, as much as a message may have, and frees it.
+// takeBytes copies the beginning of a text of the engine, as much as a message may have, and frees
+// it.
 func takeBytes(v *C.wasm_byte_vec_t) string {
 	defer C.wasm_byte_vec_delete(v)
 	return strings.TrimRight(C.GoStringN(v.data, C.int(min(v.size, message.Max))), "\x00")
@@ -164,8 +165,8 @@ func takeTail(v *C.wasm_byte_vec_t) string {
 	return strings.TrimRight(string(all[max(len(all)-message.Max, 0):]), "\x00")
 }
 
-// takeCause returns what an error of running code says behind its backtrace, which may have thousands
-// of lines. It frees the error.
+// takeCause returns what an error of running code says behind its backtrace, which may have
+// thousands of lines. It frees the error.
 func takeCause(err *C.wasmtime_error_t) string {
 	var text C.wasm_byte_vec_t
 	C.wasmtime_error_message(err, &text)

@@ -51,8 +51,8 @@ func (g *guest) Stats() runtime.Stats {
 // errNoRun is the error of a command whose run has ended.
 var errNoRun = errors.New("the container has ended")
 
-// join adds a command to the run that it is beside, which must be among those that run: their memory
-// is bounded together.
+// join adds a command to the run that it is beside, which must be among those that run: their
+// memory is bounded together.
 func (g *guest) join(running map[*guest]struct{}) error {
 	id := g.found.Of.Beside
 	if id == "" {

@@ -2,16 +2,17 @@ package wasmtime
 
 import "github.com/krustlet-go/krustlet-wasi/runtime"
 
-// work is what a guest is asked to do, of one kind. A guest (guest.go) has what all kinds share: its
-// log and streams, its account of memory, when it is killed, its exit. There is one kind so far, a
-// command in a core module (command.go). Another kind may have several stores, and threads besides
-// the guest's own.
+// work is what a guest is asked to do, of one kind. A guest (guest.go) has what all kinds share:
+// its log and streams, its account of memory, when it is killed, its exit. There is one kind so
+// far, a command in a core module (command.go). Another kind may have several stores, and threads
+// besides the guest's own.
 //
 // run is called once at most, on the guest's own thread. Any goroutine may call the others until
 // close. close is the last call, also of a work that never ran.
 type work interface {
-	// run does the work, and returns when all of it has ended. It calls started once, as soon as the
-	// guest runs. The error says why the guest could not be started; then started was not called.
+	// run does the work, and returns when all of it has ended. It calls started once, as soon as
+	// the guest runs. The error says why the guest could not be started; then started was not
+	// called.
 	run(pays payer, started func()) (ending, error)
 	// kill makes run return soon. The context of its host calls has ended before.
 	kill()

@@ -53,7 +53,8 @@ type Ceiling struct {
 // Capacity returns the lowest Ceiling of this system.
 func Capacity() Ceiling { return thisSystem().capacity() }
 
-// GuestFiles returns how many files all guests together may open. ok is false if nothing bounds them.
+// GuestFiles returns how many files all guests together may open. ok is false if nothing bounds
+// them.
 func GuestFiles() (n int, ok bool) { return thisSystem().guestFiles() }
 
 // system is where to look at what the system can bear.
@@ -94,7 +95,8 @@ func (s system) maps() Ceiling {
 	return Ceiling{int((limit - used - spare(limit, SpareMaps)) / MapsPerGuest), fmt.Sprintf("vm.max_map_count = %d", limit)}
 }
 
-// threads looks at all that bounds threads: numbers of the system, of the user, of the control groups.
+// threads looks at all that bounds threads: numbers of the system, of the user, of the control
+// groups.
 func (s system) threads() Ceiling {
 	limit, of := int64(MaxThreads), ""
 	bound := func(n int64, name string) {

@@ -55,8 +55,8 @@ func (c *Cache) Path(digest string) string {
 	return filepath.Join(c.dir, strings.TrimPrefix(digest, digestPrefix)+suffix)
 }
 
-// Open opens the compiled code of a module. The error is os.ErrNotExist if there is none. The caller
-// closes the file.
+// Open opens the compiled code of a module. The error is os.ErrNotExist if there is none. The
+// caller closes the file.
 func (c *Cache) Open(digest string) (*File, error) {
 	path := c.Path(digest)
 	f, err := openOwn(path)

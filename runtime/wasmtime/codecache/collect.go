@@ -26,8 +26,8 @@ type entry struct {
 	used   time.Time
 }
 
-// Collect removes the code that was used the longest ago until the rest fits the bound. Code that is
-// in use stays.
+// Collect removes the code that was used the longest ago until the rest fits the bound. Code that
+// is in use stays.
 func (c *Cache) Collect(inUse func(digest string) bool) error {
 	all, err := c.list()
 	if err != nil {
@@ -113,8 +113,8 @@ func lastUsed(dir string) time.Time {
 	return last
 }
 
-// RemoveModule removes the compiled code of a module, of any key, from the folder that is a Config's
-// Dir. It returns how many bytes that freed.
+// RemoveModule removes the compiled code of a module, of any key, from the folder that is a
+// Config's Dir. It returns how many bytes that freed.
 func RemoveModule(dir, digest string) (freed int64, err error) {
 	if err := CheckDigest(digest); err != nil {
 		return 0, err

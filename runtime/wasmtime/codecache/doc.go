@@ -2,11 +2,12 @@
 //
 // # What a file is
 //
-// A file has the engine's code, which is an ELF file and says by itself where it ends; what the host
-// knows of the module besides (info); and a footer with a SHA-256. The sum covers the code, the info,
-// the module's digest and the key that the caller gives: the version and the settings of the engine,
-// and the processor. The engine trusts what it loads as it trusts its own code. So Open only returns
-// a file that is wholly what was written for this module and key, and that no other user can write.
+// A file has the engine's code, which is an ELF file and says by itself where it ends; what the
+// host knows of the module besides (info); and a footer with a SHA-256. The sum covers the code,
+// the info, the module's digest and the key that the caller gives: the version and the settings of
+// the engine, and the processor. The engine trusts what it loads as it trusts its own code. So Open
+// only returns a file that is wholly what was written for this module and key, and that no other
+// user can write.
 //
 // Other processes map these files and run what is in them. So a file gets its name only when it is
 // complete (Create, Write, Check, Keep). It is never changed or cut after that, only removed, and

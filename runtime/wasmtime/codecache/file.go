@@ -78,8 +78,8 @@ func Write(w io.Writer, key, digest string, code, info []byte) error {
 	return nil
 }
 
-// Check reads a whole file of compiled code, and keeps only its info. The error is ErrCorrupt, or of
-// the system.
+// Check reads a whole file of compiled code, and keeps only its info. The error is ErrCorrupt, or
+// of the system.
 func (c *Cache) Check(f *os.File, digest string) (*File, error) {
 	stat, err := f.Stat()
 	if err != nil {

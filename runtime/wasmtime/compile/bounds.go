@@ -8,8 +8,8 @@ import (
 )
 
 // The most that one compilation may take by default. The bound of memory also keeps guests in: a
-// compiler takes numbers beyond their range only with gigabytes of memory (GHSA-897f-g5gm-fmxm), and
-// what package translate counts is an estimate. On x86-64, two processors and wasmtime 39 a Go
+// compiler takes numbers beyond their range only with gigabytes of memory (GHSA-897f-g5gm-fmxm),
+// and what package translate counts is an estimate. On x86-64, two processors and wasmtime 39 a Go
 // program of 3 MB takes 90 MB and 2 s of a processor; JavaScript's engine, as a module, 430 MB and
 // 13 s.
 const (
@@ -18,9 +18,9 @@ const (
 )
 
 // What a module of no size may take, and what each MiB adds, up to the most that a Runner allows.
-// Of 20 published modules from 1 KB to 26 MB, none took more than 2.4 s of a processor for each MiB,
-// 80 MiB of memory and 90 for each MiB, or 5.5 MiB of code for each. A module of 255 MiB of data
-// takes 1.3 GiB.
+// Of 20 published modules from 1 KB to 26 MB, none took more than 2.4 s of a processor for each
+// MiB, 80 MiB of memory and 90 for each MiB, or 5.5 MiB of code for each. A module of 255 MiB of
+// data takes 1.3 GiB.
 const (
 	memoryFloor = 256 << 20
 	memoryEach  = 128 << 20
@@ -56,8 +56,8 @@ func (r *Runner) bounds(size int64) bounds {
 	}
 }
 
-// lane is a class of modules by size, which has compilers of its own: a module that takes long holds
-// up only others of its class.
+// lane is a class of modules by size, which has compilers of its own: a module that takes long
+// holds up only others of its class.
 type lane struct {
 	below int64 // bytes of a module
 	nice  int

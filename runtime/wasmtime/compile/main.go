@@ -19,8 +19,8 @@ import (
 // Command is the first argument with which a program is called that shall call Main.
 const Command = "compile-module"
 
-// Exit codes of Main besides 0, from sysexits.h. With any other code, the process did not choose how
-// to exit. Standard error says what went wrong.
+// Exit codes of Main besides 0, from sysexits.h. With any other code, the process did not choose
+// how to exit. Standard error says what went wrong.
 const (
 	exitMisused = 64 // EX_USAGE: the arguments are wrong
 	exitRefused = 65 // EX_DATAERR: this module is never compiled

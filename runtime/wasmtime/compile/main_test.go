@@ -49,8 +49,8 @@ func TestCompileMainIsToldWhatItMayTake(t *testing.T) {
 	}
 }
 
-// TestProcessIsBound: once it waits for its module, all its threads have the priority of guests, and
-// the kernel bounds what it writes.
+// TestProcessIsBound: once it waits for its module, all its threads have the priority of guests,
+// and the kernel bounds what it writes.
 func TestProcessIsBound(t *testing.T) {
 	j := job{digest: digest, size: 1, code: 1 << 20}
 	args := arguments(j, bounds{memory: 1 << 30, nice: processor.GuestNice}, 60)

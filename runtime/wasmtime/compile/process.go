@@ -15,9 +15,9 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/message"
 )
 
-// patience is how many times longer than on an idle machine a compilation may take. On a busy machine
-// it gets a small share of the processors; if it were killed for that, the next one would begin again
-// and not end either.
+// patience is how many times longer than on an idle machine a compilation may take. On a busy
+// machine it gets a small share of the processors; if it were killed for that, the next one would
+// begin again and not end either.
 const patience = 5
 
 // Runner turns files of modules into files of machine code.
@@ -45,8 +45,8 @@ func (r *Runner) Run(ctx context.Context, digest string, size int64, in, out *os
 		}
 		return nil
 	}
-	// The process is killed with the thread that made it (PDEATHSIG), and threads of this process end
-	// with their guests. So the process gets a thread to itself for as long as it lives.
+	// The process is killed with the thread that made it (PDEATHSIG), and threads of this process
+	// end with their guests. So the process gets a thread to itself for as long as it lives.
 	failed := make(chan error, 1)
 	go func() {
 		goruntime.LockOSThread()
@@ -104,7 +104,8 @@ func processError(cmd *exec.Cmd, err error, memory, seconds int64, said string) 
 	}
 	usage, _ := exit.SysUsage().(*syscall.Rusage)
 	status, _ := exit.Sys().(syscall.WaitStatus)
-	// When an allocation fails, C's and Rust's allocators abort the process, and Go's exits with code 2.
+	// When an allocation fails, C's and Rust's allocators abort the process, and Go's exits with
+	// code 2.
 	aborted := status.Signaled() && status.Signal() == syscall.SIGABRT
 	allocator := aborted || exit.ExitCode() == 2
 	switch {

@@ -3,9 +3,9 @@ package compile
 import "slices"
 
 // Queue decides which compilations run: in each lane those that came first, as many at a time as
-// there are slots, and one of a pod in all lanes together. A pod with many modules, or with one that
-// takes long, holds up no other pod: a compilation that waits only for its own pod lets others pass.
-// The caller makes sure that one call at a time is under way.
+// there are slots, and one of a pod in all lanes together. A pod with many modules, or with one
+// that takes long, holds up no other pod: a compilation that waits only for its own pod lets others
+// pass. The caller makes sure that one call at a time is under way.
 type Queue struct {
 	waiting [len(lanes)][]*Ticket
 	running [len(lanes)]int

@@ -71,7 +71,8 @@ func TestQueue(t *testing.T) {
 	is("what left before its turn", late, false)
 }
 
-// TestQueueAlwaysAdvances: whatever comes and goes, slots and pods are never taken twice, and nothing waits that could run.
+// TestQueueAlwaysAdvances: tickets come and go, no slot and no pod is taken twice, and
+// nothing waits that could run.
 func TestQueueAlwaysAdvances(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	q := NewQueue(3)
@@ -118,7 +119,8 @@ func TestQueueAlwaysAdvances(t *testing.T) {
 	}
 }
 
-// docs/security.md: "It is bound in memory, time and what it writes, in proportion to the module's size: from 30 s of every processor and 256 MiB to 2 minutes and 4 GiB (2 GiB with wasmtime 39)."
+// docs/security.md: "It is bound in memory, time and what it writes, in proportion to the module's
+// size: from 30 s of every processor and 256 MiB to 2 minutes and 4 GiB (2 GiB with wasmtime 39)."
 func TestBoundsAreInProportion(t *testing.T) {
 	for _, memory := range []int64{DefaultMemory / 2, DefaultMemory} {
 		checkBounds(t, &Runner{Memory: memory, Time: DefaultTime})

@@ -6,8 +6,8 @@ import (
 )
 
 // RefusedError says that a module is never compiled because of its content, however often it is
-// tried: it is invalid, or asks for what the engine does not have, or its content is beyond a bound.
-// It holds for a module by its digest.
+// tried: it is invalid, or asks for what the engine does not have, or its content is beyond a
+// bound. It holds for a module by its digest.
 type RefusedError struct{ Text string }
 
 func (e *RefusedError) Error() string { return e.Text }

@@ -18,7 +18,8 @@ const maxNice = 19
 // Priority is the nice value that a process was started with.
 type Priority int
 
-// Current returns the priority of the calling thread. A thread that has lowered its own returns that.
+// Current returns the priority of the calling thread. A thread that has lowered its own returns
+// that.
 func Current() (Priority, error) {
 	n, err := unix.Getpriority(unix.PRIO_PROCESS, 0) // the kernel answers 20-value, never negative
 	return Priority(20 - n), err

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// TestThrottleHoldsTheLimit plays a guest that spins, and is looked at every 10 ms in which it runs.
+// TestThrottleHoldsTheLimit plays a guest that spins, and is looked at every 10 ms in which it
+// runs.
 func TestThrottleHoldsTheLimit(t *testing.T) {
 	for _, limit := range []int64{1, 10, 100, 250, 500, 900, 1000, 4000} {
 		now := time.Unix(0, 0)
@@ -69,7 +70,8 @@ func TestTurnsGoRound(t *testing.T) {
 	})
 }
 
-// TestTurnsExpire: a guest that does not come back, since it waits for something, does not stop the others.
+// TestTurnsExpire: a guest that does not come back, since it waits for something, does not stop the
+// others.
 func TestTurnsExpire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		computes := false

@@ -22,7 +22,8 @@ func Attach(ctx context.Context, out *Output, in *Input, streams runtime.Streams
 	defer release()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop() // before another client may feed the guest
-	// The client sees what the guest says to the first of its input: so its output is attached first.
+	// The client sees what the guest says to the first of its input: so its output is attached
+	// first.
 	c := newClient(streams)
 	if !out.add(c) {
 		return nil

@@ -64,8 +64,8 @@ func (i *Input) Close() {
 	}
 }
 
-// take makes the caller the one that feeds the input, until it calls release, which it may call more
-// than once. A nil Input takes no client.
+// take makes the caller the one that feeds the input, until it calls release, which it may call
+// more than once. A nil Input takes no client.
 func (i *Input) take() (release func(), err error) {
 	if i == nil {
 		return nil, runtime.ErrStdin

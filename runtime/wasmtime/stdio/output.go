@@ -46,8 +46,8 @@ type Log interface {
 	Stderr() io.Writer
 }
 
-// NewOutput makes the output of a guest, with the client that is attached from the start. ctx is the
-// guest's: a kill ends it. logged says that log keeps what it gets.
+// NewOutput makes the output of a guest, with the client that is attached from the start. ctx is
+// the guest's: a kill ends it. logged says that log keeps what it gets.
 func NewOutput(ctx context.Context, log Log, logged bool, streams runtime.Streams) *Output {
 	o := &Output{ctx: ctx, log: [streamCount]io.Writer{log.Stdout(), log.Stderr()}, logged: logged}
 	if streams.Stdout != nil || streams.Stderr != nil {
@@ -110,9 +110,9 @@ type writer struct {
 	stream int
 }
 
-// Write gives p to the log and then to each client, and waits until there is room. A stream that has
-// failed is left out where there is a log. A guest that has only the client of its start gets the
-// error.
+// Write gives p to the log and then to each client, and waits until there is room. A stream that
+// has failed is left out where there is a log. A guest that has only the client of its start gets
+// the error.
 func (w writer) Write(p []byte) (int, error) {
 	if n, err := w.log[w.stream].Write(p); err != nil {
 		return n, err
@@ -126,8 +126,8 @@ func (w writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Bound makes sure that a client that does not read does not keep a guest that has ended, if the log
-// has its output: cancel, which ends the guest's context, ends the wait.
+// Bound makes sure that a client that does not read does not keep a guest that has ended, if the
+// log has its output: cancel, which ends the guest's context, ends the wait.
 func (o *Output) Bound(cancel func()) {
 	if o.logged {
 		o.patience = time.AfterFunc(logPatience, cancel)
