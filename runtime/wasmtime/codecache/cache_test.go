@@ -1,6 +1,7 @@
 package codecache
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -111,6 +112,99 @@ func TestFilesOfOthersAreRefused(t *testing.T) {
 	}
 	if err := complete(c, other); !errors.Is(err, ErrCorrupt) {
 		t.Errorf("code of another module: %v", err)
+	}
+}
+
+// TestDamagedFilesAreRefused: only a file that is wholly what was written for its module and key is
+// opened.
+func TestDamagedFilesAreRefused(t *testing.T) {
+	c := newCache(t)
+	digest := DigestOf([]byte("module"))
+	if err := complete(c, digest); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("no file: %v", err)
+	}
+	if err := save(c, digest, []byte("some code")); err != nil {
+		t.Fatal(err)
+	}
+	good, err := os.ReadFile(c.Path(digest))
+	if err != nil {
+		t.Fatal(err)
+	}
+	flipped := bytes.Clone(good)
+	flipped[0] ^= 1
+	var other bytes.Buffer
+	if err := Write(&other, "v2", digest, []byte("some code"), nil); err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string][]byte{
+		"empty":         {},
+		"cut":           good[:len(good)-1],
+		"longer":        append([]byte("x"), good...),
+		"flipped":       flipped,
+		"of other keys": other.Bytes(),
+		"mark only":     []byte(mark),
+	} {
+		write(t, c.Path(digest), string(content))
+		if err := complete(c, digest); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	write(t, c.Path(digest), string(good))
+	if err := complete(c, digest); err != nil {
+		t.Errorf("the good file: %v", err)
+	}
+}
+
+// TestReadOnlyChangesNothing: the time of the last use stays too.
+func TestReadOnlyChangesNothing(t *testing.T) {
+	cfg := Config{Dir: t.TempDir(), Key: "v1", ReadOnly: true}
+	c, digest := New(cfg), DigestOf([]byte("module"))
+	if err := save(c, digest, []byte("code")); err != nil {
+		t.Fatal(err)
+	}
+	old := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(c.Path(digest), old, old); err != nil {
+		t.Fatal(err)
+	}
+	for _, readOnly := range []bool{true, false} {
+		cfg.ReadOnly = readOnly
+		if err := complete(New(cfg), digest); err != nil {
+			t.Fatal(err)
+		}
+		info, err := c.Stat(digest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if stays := time.Since(info.ModTime()) > time.Minute; stays != readOnly {
+			t.Errorf("read-only %t: used at %v", readOnly, info.ModTime())
+		}
+	}
+}
+
+func TestRemoveModule(t *testing.T) {
+	dir, digest, other := t.TempDir(), DigestOf([]byte("module")), DigestOf([]byte("other"))
+	var size int64
+	for _, key := range []string{"v1", "v2"} {
+		c := New(Config{Dir: dir, Key: key})
+		for _, d := range []string{digest, other} {
+			if err := save(c, d, []byte("code")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		size += FileSize([]byte("code"), nil)
+	}
+	if freed, err := RemoveModule(dir, digest); freed != size || err != nil {
+		t.Errorf("freed %d bytes, want %d: %v", freed, size, err)
+	}
+	c := New(Config{Dir: dir, Key: "v1"})
+	if err := complete(c, digest); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("it is still there: %v", err)
+	}
+	if err := complete(c, other); err != nil {
+		t.Errorf("another module: %v", err)
+	}
+	if _, err := RemoveModule(dir, "../x"); err == nil {
+		t.Error("a path is taken for a digest")
 	}
 }
 

@@ -105,3 +105,41 @@ func TestTurnsExpire(t *testing.T) {
 		}
 	})
 }
+
+// TestTickerTicksForItsUsers: it ticks while one of them is left, and not after that.
+func TestTickerTicksForItsUsers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ticks := 0
+		ticker := NewTicker(func(time.Time) { ticks++ })
+		ticker.Acquire()
+		ticker.Acquire()
+		ticker.Release()
+		time.Sleep(10*Epoch + Epoch/2)
+		ticker.Release()
+		ticker.Wait()
+		time.Sleep(10 * Epoch)
+		if ticks != 10 {
+			t.Errorf("%d ticks in 10 epochs with users and 10 without", ticks)
+		}
+	})
+}
+
+// TestResizeEndsAWait: a guest that is held back by a small limit goes on when the limit is raised.
+func TestResizeEndsAWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := NewPace(NewTurns(), 1)
+		p.Begin(0, 0)
+		began := time.Now()
+		looked := make(chan struct{})
+		go func() {
+			defer close(looked)
+			p.Look(t.Context(), time.Second, false) // which the limit allows in 1,000 s
+		}()
+		time.Sleep(time.Second)
+		p.Resize(1000)
+		<-looked
+		if waited := time.Since(began); waited != time.Second || p.Throttled() != waited {
+			t.Errorf("held back for %v, counted %v", waited, p.Throttled())
+		}
+	})
+}
