@@ -9,20 +9,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Usage is what files take on disk.
+// Usage is how much of a disk files take.
 type Usage struct {
 	Bytes  int64
 	Inodes int64
-	// Partial: there is more, which could not be counted. The figures are a lower bound, and what is bounded takes too much.
+	// Partial says that there is more, which could not be counted. The figures are a lower bound,
+	// and what is bounded takes too much.
 	Partial bool
 }
 
-// Plus is the sum of both.
+// Plus returns the sum of both.
 func (u Usage) Plus(more Usage) Usage {
 	return Usage{u.Bytes + more.Bytes, u.Inodes + more.Inodes, u.Partial || more.Partial}
 }
 
-// Exceeds says whether it takes more than so many bytes.
+// Exceeds reports whether it takes more than that many bytes.
 func (u Usage) Exceeds(bytes int64) bool { return u.Partial || u.Bytes > bytes }
 
 func (u *Usage) add(st *unix.Stat_t) {
@@ -30,30 +31,33 @@ func (u *Usage) add(st *unix.Stat_t) {
 	u.Inodes++
 }
 
-// Part is a directory of a tree of which the usage is to be known as well.
+// Part is a directory of a tree whose own usage the caller wants to know as well.
 type Part struct {
 	Path  string // below the top, clean: `a/b`
 	Usage Usage
 }
 
-// maxLinked bounds how many files with several names are remembered at a time. Of more, each name counts.
+// maxLinked bounds how many files with several names are remembered at a time. Beyond it, each name
+// counts.
 const maxLinked = 1 << 17
 
-// fair is how many files a disk that is not slow can tell of in the time that a count may take.
+// fair is how many files a disk that is not slow can show in the time that a count may take.
 const fair = 10_000
 
-// Count counts what the tree at path takes, but for what is mounted in it, and what those of its parts take. Files with several names count
-// once. That there is nothing at path is no error, nor that something goes while it is counted.
+// Count counts what the tree at path takes, without what is mounted in it, and what its parts take.
+// A file with several names counts once. It is no error if there is nothing at path, or if files
+// are removed while it counts.
 //
-// The usage is Partial where a second look could not read something either, where there are more than max files (0 is no bound), or
-// where ctx has a deadline that was not enough for them. An error is not of the tree: ctx has ended otherwise, the disk fails or is
-// slow, or the process lacks descriptors or memory. Then the usage is a lower bound, too.
+// The usage is Partial if a second look could not read something either, if there are more than max
+// files (0 is no bound), or if ctx has a deadline that was not enough for them. An error does not
+// concern the tree: ctx has ended otherwise, the disk fails or is slow, or the process lacks
+// descriptors or memory. Then the usage is a lower bound, too.
 func Count(ctx context.Context, path string, max int64, parts ...*Part) (Usage, error) {
 	return countTree(ctx, path, max, maxDepth, parts)
 }
 
 func countTree(ctx context.Context, path string, max int64, depth int, parts []*Part) (u Usage, err error) {
-	for range 2 { // the first time, its directories may have been moved by chance
+	for range 2 { // the first time, its directories may have been moved meanwhile
 		c := newCounter(max, depth, parts)
 		err = c.count(ctx, path)
 		if u = c.sum; !errors.Is(err, errMoved) {
@@ -84,11 +88,11 @@ type counter struct {
 	linked map[uint64]uint64 // by inode: how many names are still to come
 }
 
-// share says of a directory to which parts it counts.
+// share says to which parts a directory counts.
 type share struct {
 	of    *Usage // besides the sum; nil: no part
 	below map[string]*share
-	rest  *share // of what is not in below
+	rest  *share // of directories that are not in below
 }
 
 func newShare(of *Usage) *share {
@@ -199,7 +203,7 @@ func (c *counter) step() error {
 	return nil
 }
 
-// statAt looks at a file, and once more if that fails.
+// statAt looks at a file, and again if that fails.
 func statAt(fd int, name string, st *unix.Stat_t) error {
 	const flags = unix.AT_SYMLINK_NOFOLLOW | unix.AT_NO_AUTOMOUNT
 	err := unix.Fstatat(fd, name, st, flags)
@@ -209,9 +213,9 @@ func statAt(fd int, name string, st *unix.Stat_t) error {
 	return err
 }
 
-// missed takes in that something could not be read.
+// missed notes that something could not be read.
 func (c *counter) missed(of *share, err error) error {
-	for _, vanished := range []error{unix.ENOENT, unix.ENOTDIR, unix.ELOOP} { // or become a file, or a link
+	for _, vanished := range []error{unix.ENOENT, unix.ENOTDIR, unix.ELOOP} { // or it has become a file, or a link
 		if errors.Is(err, vanished) {
 			return nil
 		}
@@ -226,7 +230,8 @@ func (c *counter) missed(of *share, err error) error {
 	return nil
 }
 
-// ofMachine reports whether an error says nothing of the tree. No tenant pays for such an error.
+// ofMachine reports whether an error says nothing of the tree, even if a tenant caused it: no
+// tenant must pay for it.
 func ofMachine(err error) bool {
 	for _, known := range []error{unix.EMFILE, unix.ENFILE, unix.ENOMEM, unix.EIO, unix.ENODEV, unix.ENXIO, unix.ESHUTDOWN} {
 		if errors.Is(err, known) {
@@ -253,7 +258,7 @@ func (c *counter) add(st *unix.Stat_t, to *share) error {
 	return nil
 }
 
-// known says whether a file with several names was counted under another one.
+// known reports whether a file with several names was counted under another one.
 func (c *counter) known(st *unix.Stat_t) bool {
 	left, seen := c.linked[st.Ino]
 	switch {

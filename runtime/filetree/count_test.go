@@ -18,7 +18,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/ownprocess"
 )
 
-// levels is how deep trees of tests are: a path there would have half a megabyte.
+// levels is how deep the trees of tests are: a path there would have half a megabyte.
 const levels = 25_000
 
 func write(t *testing.T, path string, size int) {
@@ -40,7 +40,8 @@ func count(t *testing.T, path string, max int64, parts ...*Part) Usage {
 	return u
 }
 
-// TestCountIsAsDu: what a tree takes, that of its parts, and files with several names once.
+// TestCountIsAsDu: it counts what a tree takes, what its parts take, and files with several names
+// once.
 func TestCountIsAsDu(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "a/b/file"), 1<<20)
@@ -92,8 +93,10 @@ func TestCountIsAsDu(t *testing.T) {
 	}
 }
 
-// TestCountDeep: a file below 25,000 levels counts, with few descriptors, whatever is beside the way there.
-// docs/security.md: "The agent counts and removes such trees with at most 20 open files, and follows no link and no mount in them"
+// TestCountDeep: a file below 25,000 levels counts, with few descriptors, with anything beside the
+// way there.
+// docs/security.md: "The agent counts and removes such trees with at most 20 open files, and
+// follows no link and no mount in them"
 func TestCountDeep(t *testing.T) {
 	if !ownprocess.Enter(t, syscall.CLONE_NEWNS) {
 		return
@@ -125,7 +128,7 @@ func makeDir(t *testing.T, elem ...string) string {
 	return path
 }
 
-// TestCountUnreadable: a directory that may not be read counts as too much, for the part that it is in.
+// TestCountUnreadable: a directory that may not be read counts as too much, for its part.
 func TestCountUnreadable(t *testing.T) {
 	if !ownprocess.Enter(t, 0) {
 		return
@@ -156,7 +159,7 @@ func TestCountUnreadable(t *testing.T) {
 	}
 }
 
-// TestCountWithoutDescriptors: that the process has none left is not the tree's fault.
+// TestCountWithoutDescriptors: it is not the tree's fault if the process has no descriptors left.
 func TestCountWithoutDescriptors(t *testing.T) {
 	if !ownprocess.Enter(t, 0) {
 		return
@@ -180,7 +183,8 @@ func TestCountWithoutDescriptors(t *testing.T) {
 	}
 }
 
-// TestCountInTime: what cannot be counted in time is too much, unless it is the disk that is slow.
+// TestCountInTime: a tree that cannot be counted in time counts as too much, unless the disk is
+// slow.
 func TestCountInTime(t *testing.T) {
 	dir := t.TempDir()
 	for i := range 20 {
@@ -199,11 +203,11 @@ func TestCountInTime(t *testing.T) {
 	ended, end := context.WithCancel(t.Context())
 	end()
 	if u, err := Count(ended, dir, 0); err == nil || u.Partial {
-		t.Errorf("no caller waits for it any more: %+v %v", u, err)
+		t.Errorf("after its context has ended: %+v %v", u, err)
 	}
 }
 
-// lateContext is a context whose deadline comes after so many looks.
+// lateContext is a context whose deadline comes after that many looks.
 type lateContext struct {
 	context.Context //nolint:containedctx // it is one
 	left            int
@@ -216,7 +220,8 @@ func (c *lateContext) Err() error {
 	return nil
 }
 
-// TestCountWhatMoves: a tree whose directories are moved under the walk is looked at again, and then taken for too much.
+// TestCountWhatMoves: a tree whose directories are moved during the walk is counted again, and then
+// counts as too much.
 func TestCountWhatMoves(t *testing.T) {
 	dir := t.TempDir()
 	here, there := filepath.Join(makeDir(t, dir, "a"), "moves"), filepath.Join(makeDir(t, dir, "b"), "moves")
@@ -241,7 +246,7 @@ func TestCountWhatMoves(t *testing.T) {
 	}
 }
 
-// hooked is a context that does something when it is looked at.
+// hooked is a context that calls a function when it is looked at.
 type hooked struct {
 	context.Context //nolint:containedctx // it is one
 	n               int
@@ -254,7 +259,8 @@ func (c *hooked) Err() error {
 	return c.Context.Err()
 }
 
-// TestCountWhileFilesGo: files that come and go while they are counted are no reason to take a tree for too much.
+// TestCountWhileFilesGo: a tree does not count as too much because files come and go while they are
+// counted.
 func TestCountWhileFilesGo(t *testing.T) {
 	dir := t.TempDir()
 	stop := make(chan struct{})
@@ -321,14 +327,15 @@ func TestCountStopsAtMounts(t *testing.T) {
 	}
 }
 
-// withOpenat2 has the test do as if the kernel had no openat2.
+// withOpenat2 makes the test behave as if the kernel had no openat2.
 func withOpenat2(t *testing.T, has bool) {
 	before := hasOpenat2
 	hasOpenat2 = func() bool { return has }
 	t.Cleanup(func() { hasOpenat2 = before })
 }
 
-// TestLinkedFilesAreBounded: of more files with several names than are remembered, each name counts.
+// TestLinkedFilesAreBounded: beyond the files with several names that are remembered, each name
+// counts.
 func TestLinkedFilesAreBounded(t *testing.T) {
 	c := newCounter(0, maxDepth, nil)
 	for ino := range uint64(maxLinked + 1) {
@@ -343,6 +350,6 @@ func TestLinkedFilesAreBounded(t *testing.T) {
 		_ = c.add(&unix.Stat_t{Ino: ino, Nlink: 2, Mode: unix.S_IFREG}, c.top)
 	}
 	if c.sum.Inodes != maxLinked+2 || len(c.linked) > 1 {
-		t.Errorf("%d inodes, and %d are remembered that no caller asks for", c.sum.Inodes, len(c.linked))
+		t.Errorf("%d inodes, and %d are remembered without need", c.sum.Inodes, len(c.linked))
 	}
 }

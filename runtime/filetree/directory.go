@@ -20,14 +20,14 @@ type directory struct {
 	fd       int
 	ino, dev uint64
 	buffer   [bufferSize]byte
-	at, end  int   // what was read, and is still to be looked at
-	next     int64 // where reading goes on behind the entry that was taken last: the kernel's cookie
+	at, end  int   // what was read, and not looked at yet
+	next     int64 // where reading goes on behind the last entry: the kernel's cookie
 }
 
 // entry is a name in a directory.
 type entry struct {
 	name string
-	kind uint8 // unix.DT_UNKNOWN: the file system does not tell
+	kind uint8 // unix.DT_UNKNOWN if the file system does not say
 	size int   // of its record, in bytes
 	next int64
 }
@@ -40,12 +40,12 @@ const (
 	offsetName = 19
 )
 
-// peek is the entry that comes next, which stays the next until it is taken. Not ok: there is no more.
+// peek returns the next entry, which stays the next until take. ok is false if there is no more.
 func (d *directory) peek() (e entry, ok bool, err error) {
 	for {
 		if d.at == d.end {
 			n, err := again(func() (int, error) { return unix.Getdents(d.fd, d.buffer[:]) })
-			if errors.Is(err, unix.ENOENT) { // the directory itself is gone
+			if errors.Is(err, unix.ENOENT) { // the directory itself was removed
 				return entry{}, false, nil
 			}
 			if err != nil || n == 0 {
@@ -67,11 +67,11 @@ func (d *directory) peek() (e entry, ok bool, err error) {
 	}
 }
 
-// take goes on behind an entry.
+// take goes on to the entry behind this one.
 func (d *directory) take(e entry) { d.at, d.next = d.at+e.size, e.next }
 
-// open opens the directory at name in the directory at, AT_FDCWD for a path. It must be no link, and nothing may be mounted there
-// unless crossing says so: unix.EXDEV.
+// open opens the directory at name in the directory at, or AT_FDCWD for a path. The error is
+// unix.EXDEV if something is mounted there, unless crossing is set. It follows no link.
 func (d *directory) open(at int, name string, crossing bool) error {
 	const flags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
 	fd, err := again(func() (int, error) {
@@ -95,7 +95,7 @@ func (d *directory) open(at int, name string, crossing bool) error {
 	return nil
 }
 
-// goOn has an open directory read from where another descriptor of it has left off.
+// goOn makes an open directory read on from where another descriptor of it has stopped.
 func (d *directory) goOn(next int64) error {
 	if next == 0 {
 		return nil
@@ -107,13 +107,14 @@ func (d *directory) goOn(next int64) error {
 
 func (d *directory) close() { _ = unix.Close(d.fd) } // it was only read
 
-// hasOpenat2 says whether there is openat2 (Linux 5.6), and no filter of system calls refuses it.
+// hasOpenat2 reports whether there is openat2 (Linux 5.6), and no filter of system calls refuses
+// it.
 var hasOpenat2 = sync.OnceValue(func() bool {
 	fd, err := unix.Openat2(unix.AT_FDCWD, "/", &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_XDEV})
 	return err == nil && unix.Close(fd) == nil
 })
 
-// sameMount is unix.EXDEV if two descriptors are not of one mount, as openat2 has it.
+// sameMount returns unix.EXDEV if two descriptors are not of one mount, as openat2 does.
 func sameMount(a, b int) error {
 	first, err := mountOf(a)
 	if err != nil {
@@ -126,7 +127,7 @@ func sameMount(a, b int) error {
 	return err
 }
 
-// mountOf is the number of the mount that a descriptor is of.
+// mountOf returns the number of a descriptor's mount.
 func mountOf(fd int) (string, error) {
 	text, err := os.ReadFile("/proc/self/fdinfo/" + strconv.Itoa(fd))
 	if err != nil {
@@ -137,7 +138,7 @@ func mountOf(fd int) (string, error) {
 	return strings.TrimSpace(id), nil
 }
 
-// again calls what a signal may interrupt, again if that has happened.
+// again calls a function that a signal may interrupt, and calls it again if that has happened.
 func again[T any](call func() (T, error)) (T, error) {
 	for {
 		if got, err := call(); !errors.Is(err, unix.EINTR) {

@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// TestNothingElseRemovesTrees: os.RemoveAll and its like hold a descriptor for each level, so the product uses this package.
+// TestNothingElseRemovesTrees: os.RemoveAll and its like hold a descriptor for each level, so the
+// product uses this package.
 func TestNothingElseRemovesTrees(t *testing.T) {
 	others := regexp.MustCompile(`\bos\.RemoveAll\(|\.RemoveAll\(`)
 	seen := 0

@@ -12,11 +12,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxPasses bounds how often a directory is emptied in which others go on making files.
+// maxPasses bounds how often a directory is emptied while others make files in it.
 const maxPasses = 64
 
-// Remove removes the tree at path, which may be a file. That there is none is no error. What cannot be removed is left, with all that
-// leads there, and the first such error is returned once all else is gone; or that of ctx, after which some is left.
+// Remove removes the tree at path, which may be a file. It is no error if there is none. If
+// something cannot be removed, Remove leaves it and the directories that lead to it, removes all
+// else, and returns the first such error. If ctx ends before, it returns ctx's error, and some
+// files are left.
 func Remove(ctx context.Context, path string) error {
 	path = filepath.Clean(path)
 	dir, err := os.OpenFile(filepath.Dir(path), unix.O_PATH|unix.O_DIRECTORY, 0)
@@ -26,14 +28,14 @@ func Remove(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	defer dir.Close() //nolint:errcheck // opened for its names only
+	defer dir.Close() //nolint:errcheck // it was only opened for its names
 	if err := RemoveAt(ctx, dir, filepath.Base(path)); err != nil {
 		return &fs.PathError{Op: "remove", Path: path, Err: err}
 	}
 	return nil
 }
 
-// RemoveAt is Remove of the tree that has that name in the directory dir.
+// RemoveAt removes, as Remove does, the tree of that name in the directory dir.
 func RemoveAt(ctx context.Context, dir *os.File, name string) error {
 	conn, err := dir.SyscallConn()
 	if err != nil {
@@ -66,7 +68,7 @@ func removeTree(ctx context.Context, at int, name string, depth int) error {
 // remover is a removal.
 type remover struct {
 	walk    walk[emptied]
-	top     *directory // for what is moved up
+	top     *directory // for directories that are moved up
 	removed int64
 	first   error
 }
@@ -114,7 +116,7 @@ func (r *remover) empty(ctx context.Context, at int, name string) error {
 	return r.first
 }
 
-// leave goes up to where the directory is that was emptied, which is the entry that comes next there.
+// leave goes up from a directory that was emptied. That directory is the next entry there.
 func (r *remover) leave(failed bool) error {
 	if err := r.walk.leave(); err != nil || len(r.walk.levels) == 0 || !failed {
 		return err
@@ -146,7 +148,7 @@ func (r *remover) step(d *directory, level *level[emptied], e entry) {
 		if errors.Is(err, errTooDeep) {
 			err = r.moveUp(d, e.name)
 		} else if err == nil {
-			return // and level may not be used any more
+			return // level must not be used any more
 		}
 		if err != nil && !errors.Is(err, unix.ENOENT) {
 			r.fail(level, e.name, err)
@@ -156,16 +158,16 @@ func (r *remover) step(d *directory, level *level[emptied], e entry) {
 	level.note.passes = 0
 }
 
-// moveUp moves a directory into the top, where it has no more than its own levels.
+// moveUp moves a directory into the top: there only its own levels are above its files.
 func (r *remover) moveUp(d *directory, name string) error {
 	err := unix.Renameat(d.fd, name, r.top.fd, fmt.Sprintf(".krustlet-wasi-deep-%x", rand.Uint64()))
 	if err == nil {
-		r.removed++ // so that the top is looked through once more
+		r.removed++ // so that the top is read again
 	}
 	return err
 }
 
-// fail takes in that an entry cannot be removed; without a name, that the directory cannot be read.
+// fail notes that an entry cannot be removed, or without a name, that the directory cannot be read.
 func (r *remover) fail(level *level[emptied], name string, err error) {
 	level.note.failed = true
 	if r.first != nil {
@@ -182,7 +184,7 @@ func (r *remover) fail(level *level[emptied], name string, err error) {
 	r.first = fmt.Errorf("%.100q %s: %w", name, at, located(err))
 }
 
-// located says what an error of a mount point means.
+// located adds to an error of a mount point what it means.
 func located(err error) error {
 	if errors.Is(err, unix.EXDEV) || errors.Is(err, unix.EBUSY) {
 		return fmt.Errorf("something is mounted there: %w", err)
@@ -190,7 +192,8 @@ func located(err error) error {
 	return err
 }
 
-// unlink removes a file or an empty directory; unix.ENOTEMPTY: it is not empty. That it is gone is no error.
+// unlink removes a file or an empty directory. The error is unix.ENOTEMPTY if it is not empty. It
+// is no error if it was removed meanwhile.
 func unlink(fd int, name string, kind uint8) error {
 	call := func(flags int) error {
 		_, err := again(func() (struct{}, error) { return struct{}{}, unix.Unlinkat(fd, name, flags) })

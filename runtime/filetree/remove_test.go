@@ -24,7 +24,8 @@ func gone(t *testing.T, path string) {
 	}
 }
 
-// inMemory is a directory in memory, as so many files take a disk half a minute. The process has mounts of its own.
+// inMemory is a directory in memory, since a disk takes half a minute for that many files. The
+// process has mounts of its own.
 func inMemory(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -35,7 +36,8 @@ func inMemory(t *testing.T) string {
 	return dir
 }
 
-// TestRemoveDeep: trees of 25,000 levels go with few descriptors, and what is beside the way down with them.
+// TestRemoveDeep: trees of 25,000 levels are removed with few descriptors, with what is beside the
+// way down.
 func TestRemoveDeep(t *testing.T) {
 	if !ownprocess.Enter(t, unix.CLONE_NEWNS) {
 		return
@@ -64,7 +66,7 @@ func TestRemoveDeep(t *testing.T) {
 	}
 }
 
-// TestRemoveWide: a directory of 100,000 files and directories goes with few descriptors.
+// TestRemoveWide: a directory of 100,000 files and directories is removed with few descriptors.
 func TestRemoveWide(t *testing.T) {
 	if !ownprocess.Enter(t, unix.CLONE_NEWNS) {
 		return
@@ -123,7 +125,8 @@ func TestRemoveOneOfEach(t *testing.T) {
 	}
 }
 
-// TestRemoveGoesOn: one file that cannot be removed keeps no other, is named, and costs one look.
+// TestRemoveGoesOn: a file that cannot be removed keeps no other, is named in the error, and costs
+// one look.
 func TestRemoveGoesOn(t *testing.T) {
 	if !ownprocess.Enter(t, 0) {
 		return
@@ -175,7 +178,8 @@ func TestRemoveEnds(t *testing.T) {
 	}
 }
 
-// TestRemoveStaysInside: whatever is swapped and moved under a removal, nothing beside the tree goes.
+// TestRemoveStaysInside: a removal removes nothing beside the tree, with anything swapped and moved
+// in it meanwhile.
 // docs/security.md: "and follows no link and no mount in them."
 func TestRemoveStaysInside(t *testing.T) {
 	dir := t.TempDir()
@@ -186,7 +190,7 @@ func TestRemoveStaysInside(t *testing.T) {
 	tree := filepath.Join(dir, "tree")
 	var stop atomic.Bool
 	done := make(chan struct{})
-	go func() { // swaps directories for links to what is precious, and moves levels that are walked out of the tree
+	go func() { // swaps directories for links to other files, and moves levels of the walk out of the tree
 		defer close(done)
 		for i := 0; !stop.Load(); i++ {
 			at := filepath.Join(tree, fmt.Sprint(i%5))
@@ -216,7 +220,8 @@ func TestRemoveStaysInside(t *testing.T) {
 	gone(t, tree)
 }
 
-// TestRemoveOfWhatMovesAway: levels that were moved out of the tree under a removal end it, and do not lead it along.
+// TestRemoveOfWhatMovesAway: a removal ends if levels were moved out of the tree, and does not
+// follow them.
 func TestRemoveOfWhatMovesAway(t *testing.T) {
 	dir := t.TempDir()
 	tree, out := makeDir(t, dir, "tree"), makeDir(t, dir, "out")
@@ -238,7 +243,8 @@ func TestRemoveOfWhatMovesAway(t *testing.T) {
 	}
 }
 
-// TestRemoveAgainstAWriter: who goes on making files holds a removal up for a while only.
+// TestRemoveAgainstAWriter: a program that goes on making files holds a removal up for a bounded
+// time.
 func TestRemoveAgainstAWriter(t *testing.T) {
 	dir := makeDir(t, t.TempDir(), "tree")
 	var stop atomic.Bool

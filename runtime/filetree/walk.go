@@ -8,11 +8,11 @@ import (
 )
 
 const (
-	// window is how many directories a walk has open at a time: the deepest ones that it is in.
+	// window is how many directories a walk has open at a time: its deepest ones.
 	window = 16
 	// maxDepth bounds what a walk remembers.
 	maxDepth = 1 << 18
-	// looks is how many entries are looked at between two looks at the context.
+	// looks is how many entries a walk reads between two looks at the context.
 	looks = 64
 )
 
@@ -26,7 +26,7 @@ var errTooDeep = errors.New("it has too many levels")
 type level[T any] struct {
 	ino  uint64
 	next int64 // where reading goes on, where it is not open
-	note T     // the walker's user's
+	note T     // for the user of the walk
 }
 
 // walk is a way down a tree.
@@ -58,7 +58,7 @@ func (w *walk[T]) end() {
 	w.open = nil
 }
 
-// here is the directory that the walk is in, and what is remembered of it.
+// here returns the directory that the walk is in, and what is remembered of it.
 func (w *walk[T]) here() (*directory, *level[T]) {
 	return w.open[len(w.open)-1], &w.levels[len(w.levels)-1]
 }
@@ -93,7 +93,7 @@ func (w *walk[T]) push(d *directory) {
 	w.open = append(w.open, d)
 }
 
-// leave goes up. With the top it leaves the tree: then nothing is open.
+// leave goes up. From the top it leaves the tree: then nothing is open.
 func (w *walk[T]) leave() error {
 	d, _ := w.here()
 	w.levels, w.open = w.levels[:len(w.levels)-1], w.open[:len(w.open)-1]
@@ -119,7 +119,7 @@ func (w *walk[T]) leave() error {
 	return above.goOn(to.next)
 }
 
-// unused is a directory that is not open.
+// unused returns a directory that is not open.
 func (w *walk[T]) unused() *directory {
 	if n := len(w.spare); n > 0 {
 		d := w.spare[n-1]
@@ -129,7 +129,7 @@ func (w *walk[T]) unused() *directory {
 	return &directory{}
 }
 
-// look says now and then whether the context has ended.
+// look returns from time to time the error of a context that has ended.
 func (w *walk[T]) look(ctx context.Context) error {
 	if w.looked++; w.looked%looks != 0 {
 		return nil

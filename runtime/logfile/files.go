@@ -10,9 +10,10 @@ import (
 	"time"
 )
 
-// The names of a log's files: its path; PATH.20060102-150405 for one that was rotated in this second (UTC), as the
-// kubelet names them, with -000001 and so on behind it for others of that second; PATH.new for one that is about to
-// become PATH. Rotated files never change their name, and names sort as the files were written.
+// The names of a log's files: its path; PATH.20060102-150405 for one that was rotated in this
+// second (UTC), as the kubelet names them, with -000001 and so on behind it for others of that
+// second; PATH.new for one that will become PATH at once. Rotated files never change their name,
+// and names sort in the order in which the files were written.
 const (
 	rotatedLayout = "20060102-150405"
 	rotatedMore   = "-%06d"
@@ -20,7 +21,7 @@ const (
 	newSuffix     = ".new"
 )
 
-// Files are the files of the log at path that exist, oldest first; none is no error.
+// Files returns the files of the log at path that exist, oldest first; none is no error.
 func Files(path string) ([]string, error) {
 	files, err := rotated(path)
 	if err != nil {
@@ -49,8 +50,8 @@ func Remove(path string) error {
 	return errors.Join(errs...)
 }
 
-// Of is the path of the log to which a file belongs, by its name: the file itself, unless it is a rotated one or a
-// new one that was never finished.
+// Of returns the path of the log that a file belongs to, by the file's name: the file itself,
+// unless it is a rotated one, or a new one that never became the log.
 func Of(file string) string {
 	if path, is := strings.CutSuffix(file, newSuffix); is {
 		return path
@@ -61,7 +62,7 @@ func Of(file string) string {
 	return file
 }
 
-// rotated are the rotated files of the log at path, oldest first.
+// rotated returns the rotated files of the log at path, oldest first.
 func rotated(path string) ([]string, error) {
 	dir, err := os.Open(filepath.Dir(path))
 	if errors.Is(err, os.ErrNotExist) {
@@ -86,7 +87,7 @@ func rotated(path string) ([]string, error) {
 	return files, nil
 }
 
-// isRotated tells whether this is what a rotated file has behind the dot.
+// isRotated reports whether this is what a rotated file has behind the dot.
 func isRotated(stamp string) bool {
 	const form = "dddddddd-dddddd-dddddd"
 	if len(stamp) != len(rotatedLayout) && len(stamp) != len(form) {
@@ -101,7 +102,8 @@ func isRotated(stamp string) bool {
 	return true
 }
 
-// nextRotated is the name for a file that is rotated now. It sorts behind those that exist, whatever the clock did.
+// nextRotated returns the name for a file that is rotated now. It sorts behind those that exist,
+// even if the clock was set back.
 func nextRotated(path string, existing []string, now time.Time) string {
 	stamp := now.UTC().Format(rotatedLayout)
 	if len(existing) > 0 {
@@ -113,7 +115,7 @@ func nextRotated(path string, existing []string, now time.Time) string {
 	return path + "." + stamp
 }
 
-// nextInSecond is what comes next to a second's file.
+// nextInSecond returns what follows a second's file.
 func nextInSecond(second, more string) string {
 	n := 0
 	if more != "" {
@@ -123,7 +125,7 @@ func nextInSecond(second, more string) string {
 		return second + fmt.Sprintf(rotatedMore, n+1)
 	}
 	at, err := time.Parse(rotatedLayout, second)
-	if err != nil { // somebody else's name; what is longer sorts behind it
+	if err != nil { // not a name of ours; a longer name sorts behind it
 		return second + more + "0"
 	}
 	return at.Add(time.Second).Format(rotatedLayout)

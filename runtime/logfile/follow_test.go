@@ -21,7 +21,7 @@ type follower struct {
 	ended chan error
 }
 
-// follow starts a follower and has it ended with the test.
+// follow starts a follower, which ends with the test.
 func follow(t *testing.T, path string, opts Options) *follower {
 	t.Helper()
 	opts.Follow = true
@@ -93,7 +93,8 @@ func TestFollowFromTail(t *testing.T) {
 		t.Fatalf("tail: %q, %q", a, b)
 	}
 	none := follow(t, path, Options{TailLines: new(int64(0)), LimitBytes: new(int64(5))})
-	// Written until it is seen, since none shows nothing by which its start would be known.
+	// The test writes until the line is seen: the file shows nothing from which its start would be
+	// known.
 	stop := make(chan struct{})
 	var writing sync.WaitGroup
 	writing.Go(func() {
@@ -315,6 +316,6 @@ func TestWatcherForgets(t *testing.T) {
 		cancel()
 	}
 	if n, kept := len(watcher.folders), watcher.events.WatchList(); n != 0 || len(kept) != 0 {
-		t.Errorf("after all followers have gone: %d folders, watches %v", n, kept)
+		t.Errorf("after all followers have ended: %d folders, watches %v", n, kept)
 	}
 }

@@ -5,20 +5,21 @@ import (
 	"time"
 )
 
-// Options says which part of a log Read shows, and how: the fields of a corev1.PodLogOptions for which
-// the file is enough. The zero value shows the whole log and returns.
+// Options says which part of a log Read shows, and how: the fields of a corev1.PodLogOptions that
+// concern only the file. The zero value shows the whole log and returns.
 type Options struct {
-	// Follow goes on when the end of the log is reached, until ctx ends, the log is removed, or Done is
-	// closed and all that was written has been shown.
+	// Follow goes on when the end of the log is reached, until ctx ends, the log is removed, or
+	// Done is closed and all that was written has been shown.
 	Follow bool
 	// Done tells a follower that the container has ended and its Writer is closed. Nil never does.
 	Done <-chan struct{}
-	// Watcher notifies followers. With nil, Read makes one of its own for as long as it follows: fine for a
-	// few, while a server shares one, since the kernel allows a user 128 by default.
+	// Watcher notifies followers. With nil, Read makes one of its own for as long as it follows.
+	// That does for a few; a server shares one, since the kernel allows a user 128 by default.
 	Watcher *Watcher
-	// TailLines, unless nil, starts at the last lines of the log: of the chosen stream, if one is chosen.
+	// TailLines, unless nil, starts at the last lines of the log: of the chosen stream, if one is
+	// chosen.
 	TailLines *int64
-	// LimitBytes, unless nil, ends the output after so many bytes, in the middle of a line if need be.
+	// LimitBytes, unless nil, ends the output after that many bytes, even in the middle of a line.
 	LimitBytes *int64
 	// SinceTime leaves out lines that were written before it. Zero leaves out none.
 	SinceTime time.Time
@@ -28,7 +29,7 @@ type Options struct {
 	Stream Stream
 }
 
-// shows tells for each stream whether it is chosen.
+// shows returns for each stream whether it is chosen.
 func (o *Options) shows() (show [streams]bool, err error) {
 	switch o.Stream {
 	case "":

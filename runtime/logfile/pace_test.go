@@ -41,13 +41,13 @@ func TestAwait(t *testing.T) {
 		{"a line in the pause", 10 * time.Millisecond, func(s *subscription, _ chan struct{}, _ func()) { s.wake() }, before, true, nil},
 		{"a line after it", time.Second, func(s *subscription, _ chan struct{}, _ func()) { s.wake() }, time.Second, true, nil},
 		{"the container's end", time.Millisecond, func(_ *subscription, done chan struct{}, _ func()) { close(done) }, time.Millisecond, false, nil},
-		{"the log's end", time.Millisecond, func(s *subscription, _ chan struct{}, _ func()) { close(s.gone) }, time.Millisecond, false, nil},
+		{"the log's end", time.Millisecond, func(s *subscription, _ chan struct{}, _ func()) { close(s.ended) }, time.Millisecond, false, nil},
 		{"the client's end", time.Millisecond, func(_ *subscription, _ chan struct{}, cancel func()) { cancel() }, time.Millisecond, false, context.Canceled},
 	} {
 		for _, woken := range []bool{false, true} { // by a line just before
 			t.Run(fmt.Sprint(test.name, " ", woken), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					sub := &subscription{wrote: make(chan struct{}, 1), gone: make(chan struct{})}
+					sub := &subscription{wrote: make(chan struct{}, 1), ended: make(chan struct{})}
 					done := make(chan struct{})
 					ctx, cancel := context.WithCancel(t.Context())
 					defer cancel()

@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// part is an open file of a log. Positions in a log count bytes through its files, from the end that it had when
-// it was opened, which is 0: what was there before is below.
+// part is an open file of a log. Positions in a log count bytes through its files. Position 0 is
+// the end of the newest file when it was opened; older bytes have negative positions.
 type part struct {
 	*os.File
 	base int64 // position of its first byte
@@ -22,8 +22,9 @@ func (p *part) size() (int64, error) {
 	return info.Size(), nil
 }
 
-// openParts opens files of the log at path, from the newest to the oldest, for as long as more says so of the one that
-// was opened and of its bytes that are whole lines. They are returned in the order in which they were written.
+// openParts opens files of the log at path, from the newest to the oldest, as long as more returns
+// true for the file that was opened and the size of its complete lines. It returns them in the
+// order in which they were written.
 func openParts(path string, more func(p *part, size int64) (bool, error)) (parts []*part, err error) {
 	last, older, err := newest(path)
 	if err != nil {
@@ -43,7 +44,7 @@ func openParts(path string, more func(p *part, size int64) (bool, error)) (parts
 		}
 		f, err := os.Open(older[len(older)-1])
 		if errors.Is(err, os.ErrNotExist) {
-			return parts, nil // removed meanwhile, as are those before it
+			return parts, nil // it was removed meanwhile, and the older ones too
 		}
 		if err != nil {
 			return parts, err
@@ -53,13 +54,14 @@ func openParts(path string, more func(p *part, size int64) (bool, error)) (parts
 	}
 }
 
-// newest opens the file of the log that was begun last, and says which ones come before it.
+// newest opens the file of the log that was begun last, and returns the names of the earlier ones.
 func newest(path string) (last *part, older []string, err error) {
 	for {
-		// Opened before the others are looked for: one that is rotated in between is found among them.
+		// It is opened before the others are listed: if it is rotated in between, it is found among
+		// them.
 		f, err := os.Open(path)
 		if errors.Is(err, os.ErrNotExist) {
-			// Between the two steps of a rotation, or after a Writer that died there.
+			// Between the two steps of a rotation, or after a Writer whose process exited there.
 			last, older, err := newestRotated(path)
 			if err != nil || last != nil {
 				return last, older, err
@@ -84,7 +86,8 @@ func newest(path string) (last *part, older []string, err error) {
 	}
 }
 
-// newestRotated is newest where there was no file at path. It is nil if all that there was changed meanwhile.
+// newestRotated is newest where there was no file at path. The part is nil if all files changed
+// meanwhile.
 func newestRotated(path string) (last *part, older []string, err error) {
 	files, err := rotated(path)
 	if err != nil {
@@ -103,13 +106,14 @@ func newestRotated(path string) (last *part, older []string, err error) {
 	return nil, nil, err
 }
 
-// openNext opens the file of the log at path that comes behind p, which is then complete; nil while there is none. Where
-// p, and perhaps others behind it, were removed, it is the oldest that is there, and torn says so.
+// openNext opens the file of the log at path that follows p, which is then complete; it returns nil
+// while there is none. If p was removed, and perhaps others that follow it, it opens the oldest
+// file, and torn is true.
 func openNext(path string, p *part) (next *part, torn bool, err error) {
 	if isFile(p.File, path) {
 		return nil, false, nil
 	}
-	f, err := os.Open(path) // before the others are looked for, see newest
+	f, err := os.Open(path) // before the others are listed: see newest
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, false, err
 	}
@@ -119,7 +123,7 @@ func openNext(path string, p *part) (next *part, torn bool, err error) {
 	}
 	i := position(p.File, files)
 	if i < 0 && f == nil {
-		return nil, false, nil // the log was removed, or is about to be
+		return nil, false, nil // the log was removed, or will be at once
 	}
 	torn = i < 0
 	for _, file := range files[i+1:] {
@@ -139,7 +143,8 @@ func openNext(path string, p *part) (next *part, torn bool, err error) {
 	return &part{File: f}, torn, nil
 }
 
-// position is where the open file is among those of the names; -1 if it is not. It is looked for from the youngest on.
+// position returns where the open file is among the names; -1 if it is not there. It looks at the
+// newest first.
 func position(f *os.File, names []string) int {
 	i := len(names) - 1
 	for i >= 0 && !isFile(f, names[i]) {
@@ -148,7 +153,7 @@ func position(f *os.File, names []string) int {
 	return i
 }
 
-// isFile tells whether the open file is the one that has the name now.
+// isFile reports whether the open file is the one that has the name now.
 func isFile(f *os.File, name string) bool {
 	have, err := f.Stat()
 	if err != nil {
@@ -165,7 +170,7 @@ func closeFile(f *os.File) error {
 	return f.Close()
 }
 
-// wholeSize is how many of a file's bytes are whole lines, now.
+// wholeSize returns how many of a file's bytes are complete lines, now.
 func wholeSize(p *part) (int64, error) {
 	size, err := p.size()
 	if err != nil {
@@ -174,7 +179,7 @@ func wholeSize(p *part) (int64, error) {
 	return wholeLines(p, size)
 }
 
-// wholeLines returns how many of the file's first size bytes are whole lines.
+// wholeLines returns how many of the file's first size bytes are complete lines.
 func wholeLines(f io.ReaderAt, size int64) (int64, error) {
 	buf := make([]byte, 4<<10)
 	for size > 0 {

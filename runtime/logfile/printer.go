@@ -19,7 +19,7 @@ type printer struct {
 	show    [streams]bool
 	start   [streams]int64 // the position from which on each stream's records count
 	out     []byte
-	left    int64 // bytes that may still be put out; negative: any number
+	left    int64 // bytes that may still be written; negative is any number
 	goesOn  [streams]bool
 	hidden  [streams]bool // the stream's current line is older than SinceTime
 	midLine int           // the stream whose line the output stands in, or none
@@ -67,7 +67,7 @@ func (p *printer) print(rec record, at int64) error {
 	return nil
 }
 
-// tear ends the lines that are under way: what follows in the log is lost.
+// tear ends the lines that are not complete: the log has lost what follows.
 func (p *printer) tear() {
 	if p.midLine != none {
 		p.out = append(p.out, '\n')
@@ -75,8 +75,8 @@ func (p *printer) tear() {
 	p.midLine, p.goesOn = none, [streams]bool{}
 }
 
-// tooOld tells whether a line with this stamp is left out. A stamp that is no time (the 30th of February)
-// leaves its line in: it is shown rather than lost.
+// tooOld reports whether a line with this stamp is left out. A line whose stamp is no time (the
+// 30th of February) is shown.
 func (p *printer) tooOld(stamp []byte) bool {
 	if p.opts.SinceTime.IsZero() {
 		return false
@@ -85,12 +85,12 @@ func (p *printer) tooOld(stamp []byte) bool {
 	return err == nil && t.Before(p.opts.SinceTime)
 }
 
-// full tells whether the limit is reached.
+// full reports whether the limit is reached.
 func (p *printer) full() bool {
 	return p.left >= 0 && int64(len(p.out)) >= p.left
 }
 
-// write puts out what was gathered.
+// write writes what was gathered.
 func (p *printer) write() error {
 	if p.full() {
 		p.out = p.out[:p.left]
@@ -108,7 +108,7 @@ func (p *printer) write() error {
 	return nil
 }
 
-// flush puts out what was gathered, and has w pass it on at once where it can.
+// flush writes what was gathered, and makes w pass it on at once if w can.
 func (p *printer) flush() error {
 	if err := p.write(); err != nil {
 		return err

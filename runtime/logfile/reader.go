@@ -11,13 +11,14 @@ import (
 	"time"
 )
 
-// Read copies the text of the log at path to w, from all of its files that are kept, as opts says. After each batch,
-// and before it waits for more, it calls w's Flush (or FlushError) method, if w has one.
+// Read copies the text of the log at path to w, from all of its files that are kept, as opts says.
+// After each batch, and before it waits for more, it calls w's Flush (or FlushError) method, if w
+// has one.
 //
-// It returns nil when the log has ended or the byte limit is reached, ctx's error when that ended before,
-// an error that wraps fs.ErrNotExist when there is no such log, and w's error when a write failed. It
-// blocks while w does, and starts nothing that outlives it. A log that is not followed is read up to where
-// the file ends that was the last one at the start, when its end is reached.
+// It returns nil when the log has ended or the byte limit is reached, ctx's error when ctx ended
+// before, an error that wraps fs.ErrNotExist when there is no such log, and w's error when a write
+// failed. It blocks while w does, and no goroutine of it outlives it. A log that is not followed is
+// read to the end of the file that was the last one at the start.
 func Read(ctx context.Context, w io.Writer, path string, opts Options) error {
 	show, err := opts.shows()
 	if err != nil {
@@ -38,8 +39,8 @@ func Read(ctx context.Context, w io.Writer, path string, opts Options) error {
 	return r.follow(ctx, opts.Watcher, opts.Done)
 }
 
-// resolve follows links: events come for the file itself, and rotated files stand beside it. The file may be missing
-// for the moment of a rotation.
+// resolve follows links: events come for the file itself, and rotated files stand beside it. The
+// file may be missing for the moment of a rotation.
 func resolve(path string) (string, error) {
 	real, err := filepath.EvalSymlinks(path)
 	if !errors.Is(err, os.ErrNotExist) {
@@ -57,7 +58,7 @@ type reader struct {
 	printer *printer
 }
 
-// open opens what is to be read, and sets where reading starts.
+// open opens the files that Read will show, and sets where reading starts.
 func (r *reader) open(tail *int64) (err error) {
 	p := r.printer
 	if tail == nil {
@@ -87,7 +88,7 @@ func (r *reader) open(tail *int64) (err error) {
 	return nil
 }
 
-// next leaves the part that was read.
+// next goes on to the next part.
 func (r *reader) next() {
 	_ = r.parts[0].Close()
 	r.parts = r.parts[1:]
@@ -99,7 +100,8 @@ func (r *reader) close() {
 	}
 }
 
-// drain shows all that is in the files that are open, and answers whether the byte limit was reached.
+// drain shows all that is in the files that are open, and reports whether the byte limit was
+// reached.
 func (r *reader) drain(ctx context.Context) (full bool, err error) {
 	for {
 		line, at, err := r.scan.next()
@@ -139,7 +141,7 @@ func (r *reader) follow(ctx context.Context, watcher *Watcher, done <-chan struc
 		}
 		defer func() { _ = watcher.Close() }()
 	}
-	// Subscribed before the file is read: a write that the reading misses is notified.
+	// It subscribes before it reads the file: so it is notified of a write that the reading misses.
 	sub, err := watcher.subscribe(r.path)
 	if err != nil {
 		return err
@@ -155,7 +157,7 @@ func (r *reader) follow(ctx context.Context, watcher *Watcher, done <-chan struc
 	}
 }
 
-// drainAll shows all that is in the log, and answers whether the byte limit was reached.
+// drainAll shows all that is in the log, and reports whether the byte limit was reached.
 func (r *reader) drainAll(ctx context.Context) (full bool, err error) {
 	for {
 		if full, err := r.drain(ctx); err != nil || full {
@@ -169,7 +171,8 @@ func (r *reader) drainAll(ctx context.Context) (full bool, err error) {
 		if next == nil {
 			return false, nil
 		}
-		// Something may have been written to the last file before it was rotated, and after it was drained.
+		// Something may have been written to the last file before it was rotated, and after it was
+		// drained.
 		full, err = r.drain(ctx)
 		if torn {
 			r.printer.tear()

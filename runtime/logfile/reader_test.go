@@ -24,8 +24,8 @@ func read(t testing.TB, path string, opts Options) string {
 	return out.String()
 }
 
-// fileOf writes a log file out of lines, in which "T" stands for the time base plus the line's number in
-// seconds.
+// fileOf writes a log file out of lines, in which "T" stands for the time base plus the line's
+// number in seconds.
 func fileOf(t testing.TB, lines ...string) string {
 	t.Helper()
 	var b strings.Builder
@@ -209,8 +209,8 @@ func (f *countedFile) ReadAt(p []byte, off int64) (int, error) {
 }
 
 func TestTailReadsLittle(t *testing.T) {
-	// One line of stdout, long ago, among 5 MB of stderr: whether it had an earlier part must not be
-	// looked for in all the file.
+	// One line of stdout, long ago, among 5 MB of stderr: Read must not search the whole file for
+	// an earlier part of it.
 	var log bytes.Buffer
 	for i := range 50_000 {
 		stream := "stderr"
@@ -266,7 +266,8 @@ func TestTailModel(t *testing.T) {
 	}
 }
 
-// tailModel shows those records that belong to the last n lines, found by going through all of the file.
+// tailModel shows those records that belong to the last n lines, found by going through all of the
+// file.
 func tailModel(t *testing.T, path string, n int64, stream Stream) string {
 	opts := Options{Stream: stream}
 	show, err := opts.shows()

@@ -11,7 +11,8 @@ const (
 	Stderr Stream = "stderr"
 )
 
-// maxPart is the most text that one record holds, in bytes. Container runtimes split at the same length.
+// maxPart is the most text that one record holds, in bytes. Container runtimes split at the same
+// length.
 const maxPart = 16 << 10
 
 // timeLayout is the layout of time stamps as written; any RFC 3339 stamp is read.
@@ -39,8 +40,8 @@ type record struct {
 	text    []byte
 }
 
-// parse takes a line of the file, without its newline, apart. It answers false for what is no record.
-// The stamp's form is checked, not its calendar: whoever needs the time parses it.
+// parse takes a line of the file apart, without its newline. ok is false for a line that is no
+// record. It checks the stamp's form, not its calendar: a caller that needs the time parses it.
 func parse(line []byte) (record, bool) {
 	var rec record
 	stamp, rest, ok := bytes.Cut(line[:min(len(line), maxHeader)], []byte{' '})
@@ -56,7 +57,8 @@ func parse(line []byte) (record, bool) {
 		return rec, false
 	}
 	tagAt := len(stamp) + len(" stdout ")
-	// The tag ends at a space. A record without text may have lost it to an editor that trims lines.
+	// The tag ends at a space. A record without text may have lost it to an editor that trims
+	// lines.
 	tagLen := bytes.IndexByte(rest[len("stdout "):], ' ')
 	if tagLen < 0 {
 		if len(line) > maxHeader {
@@ -79,7 +81,7 @@ func parse(line []byte) (record, bool) {
 	return rec, true
 }
 
-// isStamp tells whether b has the form of an RFC 3339 time.
+// isStamp reports whether b has the form of an RFC 3339 time.
 func isStamp(b []byte) bool {
 	if len(b) < minStamp || len(b) > maxStamp {
 		return false

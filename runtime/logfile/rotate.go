@@ -7,21 +7,21 @@ import (
 	"time"
 )
 
-// maxOverrun is by how much a file may become larger than its limit so that a long line stays in one file, in bytes,
-// but never by more than the limit again. A line that is longer is cut.
+// maxOverrun is by how much a file may become larger than its limit so that a long line stays in
+// one file, in bytes, but never by more than the limit again. A longer line is cut.
 const maxOverrun = 1 << 20
 
-// retryAfter is when a rotation that failed is tried again.
+// retryAfter is the time after which a failed rotation is tried again.
 const retryAfter = time.Second
 
-// Rotation bounds what a log takes on disk. The zero value does not.
+// Rotation bounds how much disk a log takes. The zero value sets no bound.
 type Rotation struct {
 	// MaxSize is the size of a file, in bytes, beyond which a new one is begun; 0 never does.
 	MaxSize int64
 	// MaxFiles bounds the files, the one that is written included; 0 is 1. The oldest go first.
 	MaxFiles int
-	// Failed, unless nil, is told of a rotation that failed: once, until one succeeds. It is called from within a
-	// guest's write, so it must not wait and must not use the Writer.
+	// Failed, unless nil, is called for a rotation that failed: once, until one succeeds. It is
+	// called from within a guest's write, so it must not wait and must not use the Writer.
 	Failed func(error)
 }
 
@@ -33,8 +33,9 @@ type rotation struct {
 	retry   time.Time // not to be tried before
 }
 
-// makeRoom begins a new file if the batch does not fit the one that is there. whole says that no line goes on in the
-// batch. A rotation that fails is told of, and the batch goes into the file that is there.
+// makeRoom begins a new file if the batch does not fit into the present one. whole says that no
+// line goes on in the batch. If the rotation fails, it calls Failed, and the batch goes into the
+// present file.
 func (w *Writer) makeRoom(whole bool) {
 	over := w.size + int64(len(w.batch)) - w.rot.MaxSize
 	switch {
@@ -56,7 +57,7 @@ func (w *Writer) makeRoom(whole bool) {
 	w.rot.tell(err)
 }
 
-// tell notes how a rotation went, and tells of the first that failed.
+// tell notes how a rotation went, and calls Failed for the first that failed.
 func (r *rotation) tell(err error) {
 	if err != nil && !r.failing && r.Failed != nil {
 		r.Failed(fmt.Errorf("rotate container log: %w", err))
@@ -64,8 +65,9 @@ func (r *rotation) tell(err error) {
 	r.failing = err != nil
 }
 
-// rotate begins a new file. What may well fail, its creation, comes first. Between the two renames there is no
-// file at path; a Writer that dies there leaves a log of which all is kept, and the next one begins the file.
+// rotate begins a new file. It makes the file first, since that may fail. Between the two renames
+// there is no file at path. If the process exits there, nothing of the log is lost, and the next
+// Writer makes the file.
 func (w *Writer) rotate(now time.Time) error {
 	path := w.rot.path
 	existing, err := rotated(path)
@@ -76,7 +78,8 @@ func (w *Writer) rotate(now time.Time) error {
 	if err != nil {
 		return err
 	}
-	// After a rotation that failed in between, and where somebody has removed the file, there is none to be moved.
+	// After a rotation that failed in between, or if a user has removed the file, there is none to
+	// rename.
 	err = os.Rename(path, nextRotated(path, existing, now))
 	if err == nil || errors.Is(err, os.ErrNotExist) {
 		err = os.Rename(path+newSuffix, path)

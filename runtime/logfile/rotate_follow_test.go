@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// TestFollowAcrossRotations has followers that keep up see each line once and in order, while the log rotates every few
-// lines and keeps all of its files.
+// TestFollowAcrossRotations: followers that keep up see each line once and in order, while the log
+// rotates every few lines and keeps all of its files.
 func TestFollowAcrossRotations(t *testing.T) {
 	w, path := newRotated(t, 400, 100_000)
 	watcher, err := NewWatcher()
@@ -55,8 +55,9 @@ func TestFollowAcrossRotations(t *testing.T) {
 	}
 }
 
-// TestSlowFollowers: a follower that does not keep up while files are removed loses whole pieces of the log, and nothing else: what it
-// shows is in order, without a line twice, and the last line is among it.
+// TestSlowFollowers: a follower that does not keep up while files are removed loses complete
+// stretches of the log, and nothing else: what it shows is in order, without a line twice, and has
+// the last line.
 func TestSlowFollowers(t *testing.T) {
 	w, path := newRotated(t, 2000, 3)
 	say(t, w.Stdout(), "0\n")
@@ -105,7 +106,8 @@ func TestSlowFollowers(t *testing.T) {
 	reading.Wait()
 }
 
-// TestReadersBesideRotation: what is read without following is a stretch of the log without a gap, however fast it rotates.
+// TestReadersBesideRotation: what is read without following is a stretch of the log without a gap,
+// at any speed of rotation.
 func TestReadersBesideRotation(t *testing.T) {
 	w, path := newRotated(t, 2000, 4)
 	say(t, w.Stdout(), "0\n")

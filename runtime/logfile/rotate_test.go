@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// newRotated opens a log that rotates in a folder of the test's. A rotation that fails fails the test.
+// newRotated opens a log that rotates in a folder of the test's. A rotation that fails fails the
+// test.
 func newRotated(t testing.TB, maxSize int64, maxFiles int) (*Writer, string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "0.log")
@@ -24,7 +25,7 @@ func newRotated(t testing.TB, maxSize int64, maxFiles int) (*Writer, string) {
 	return w, path
 }
 
-// filesOf are the log's files and their sizes.
+// filesOf returns the log's files and their sizes.
 func filesOf(t testing.TB, path string) (files []string, sizes []int64) {
 	t.Helper()
 	files, err := Files(path)
@@ -48,7 +49,8 @@ func say(t testing.TB, w io.Writer, text string) {
 	}
 }
 
-// docs/security.md: "logs are rotated, so a run has at most `--container-log-max-files` of `--container-log-max-size`."
+// docs/security.md: "logs are rotated, so a run has at most `--container-log-max-files` of
+// `--container-log-max-size`."
 func TestRotationBoundsTheLog(t *testing.T) {
 	const limit, kept = 4000, 3
 	for _, atOnce := range []int{1, 7, 500} {
@@ -168,7 +170,7 @@ func TestReadAcrossFiles(t *testing.T) {
 		}
 	}
 	check()
-	// As a Writer leaves it that dies between the two steps of a rotation.
+	// This is what a Writer leaves whose process exits between the two steps of a rotation.
 	if err := w.rotate(time.Now()); err != nil {
 		t.Fatal(err)
 	}
@@ -205,7 +207,7 @@ func TestRotationGoesOnAfterARestart(t *testing.T) {
 			_ = w.Close()
 		case 1:
 			_ = w.rotate(time.Now())
-			if err := os.Remove(path); err != nil { // it died before there was a new one
+			if err := os.Remove(path); err != nil { // its process exited before there was a new one
 				t.Fatal(err)
 			}
 			_ = os.WriteFile(path+newSuffix, nil, 0o600)
@@ -260,8 +262,8 @@ func TestRotationThatFails(t *testing.T) {
 	}
 }
 
-// TestRotationHalfDone: the file was moved and no new one could be put in its place. Nothing is lost, and the next rotation
-// makes it good.
+// TestRotationHalfDone: the file was renamed and no new one could be made. Nothing is lost, and the
+// next rotation repairs it.
 func TestRotationHalfDone(t *testing.T) {
 	w, path := newRotated(t, 1000, 10)
 	say(t, w.Stdout(), "one\n")

@@ -6,8 +6,8 @@ import (
 	"io"
 )
 
-// maxLine is the longest line that a scanner hands out, in bytes. A Writer's lines are shorter than 17 KiB; a
-// longer line than maxLine is no record of any runtime, and is skipped.
+// maxLine is the longest line that a scanner returns, in bytes. A Writer's lines are shorter than
+// 17 KiB. A line longer than maxLine is no record of any runtime, and is skipped.
 const maxLine = 1 << 20
 
 // file is what a scanner needs of an *os.File.
@@ -16,12 +16,12 @@ type file interface {
 	size() (int64, error)
 }
 
-// scanner hands out the whole lines of a file that may still grow. At the end of the file it keeps nothing
-// of an incomplete line: the writer may cut that off again after a failed write.
+// scanner returns the complete lines of a file that may still grow. At the end of the file it keeps
+// nothing of an incomplete line: the writer may cut that off again after a failed write.
 type scanner struct {
 	f    file
 	off  int64  // where the unread part of buf stands in the file
-	data []byte // read and not handed out
+	data []byte // read and not returned
 	buf  []byte
 	long bool // in a line that is longer than maxLine
 }
@@ -35,8 +35,9 @@ func (s *scanner) restart(f file) {
 	s.f, s.off, s.data, s.long = f, 0, s.data[:0], false
 }
 
-// next returns the next line without its newline, and where it starts in the file. The line is valid until
-// the next call. At the end of the file the error is io.EOF, and next may be called again later.
+// next returns the next line without its newline, and where it starts in the file. The line is
+// valid until the next call. At the end of the file the error is io.EOF, and next may be called
+// again later.
 func (s *scanner) next() (line []byte, at int64, err error) {
 	searched := 0
 	for {
@@ -80,7 +81,7 @@ func (s *scanner) fill() error {
 	case !errors.Is(err, io.EOF):
 		return err
 	}
-	// The writer may have cut the file, back to a record's end and before what was read.
+	// The writer may have cut the file, back to the end of a record and before what was read.
 	size, err := s.f.size()
 	if err != nil {
 		return err

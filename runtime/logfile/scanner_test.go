@@ -43,7 +43,7 @@ func TestScannerOfChangingFile(t *testing.T) {
 		{"a\nb\n", "a b"},
 		{"a\nb\nc", ""},
 		{"a\nb\ncc\nd", "cc"},
-		{"a\nb\ncc\nDDD\n", "DDD"}, // the incomplete end was cut off and written anew
+		{"a\nb\ncc\nDDD\n", "DDD"}, // the incomplete end was cut off and written again
 		{"a\nb\n", ""},             // more was cut off, after it was read
 		{"a\nb\ne\n", "e"},
 		{"", ""}, // cut off wholly

@@ -9,14 +9,15 @@ import (
 const (
 	// tailBlock is how much a tailer reads at once, in bytes.
 	tailBlock = 64 << 10
-	// maxGap is how far before a record the tailer looks for an earlier part of the same line, in bytes.
-	// Only records of the other stream can stand between the parts; without a bound, a stream that is
-	// silent but for one line would have the whole file searched for a part that is not there.
+	// maxGap is how far before a record the tailer looks for an earlier part of the same line, in
+	// bytes. Only records of the other stream can stand between the parts. Without a bound, it
+	// would search the whole file for the part of a stream that has only one line.
 	maxGap = 1 << 20
 )
 
-// newTailer looks for the last `lines` lines of the chosen streams among records before the position end, which are whole
-// lines. Its start says for each stream from where on its records belong to them; what is written later is behind all.
+// newTailer looks for the last `lines` lines of the chosen streams among records before the
+// position end, which are complete lines. Its start says for each stream from which position on its
+// records belong to them.
 func newTailer(end, lines int64, show [streams]bool) *tailer {
 	return &tailer{show: show, left: lines, start: [streams]int64{end, end}}
 }
@@ -30,12 +31,12 @@ type tailer struct {
 	in    [streams]bool  // in a line that counts, whose start is not known yet
 }
 
-// done says that the search is over.
+// done reports whether the search has ended.
 func (t *tailer) done() bool { return t.left == 0 && t.in == [streams]bool{} }
 
-// scan goes through the lines in the first size bytes of f from the end, until the search is over. The file starts at
-// the position base; it is the one before those that were scanned earlier. It reads each block with the bytes behind it
-// that a record's header may need.
+// scan goes through the lines in the first size bytes of f from the end, until the search has
+// ended. The file starts at the position base; it is older than those that were scanned before. It
+// reads each block with the bytes behind it that a record's header may need.
 func (t *tailer) scan(f io.ReaderAt, size, base int64) error {
 	buf := make([]byte, tailBlock+maxHeader+1)
 	end := int64(-1) // of the line whose start is looked for: where its newline stands
@@ -65,8 +66,8 @@ func (t *tailer) scan(f io.ReaderAt, size, base int64) error {
 	return nil
 }
 
-// line takes the line at the positions [at, end), of which data holds at least the header, and answers whether
-// the search is over.
+// line takes the line at the positions [at, end), of which data holds at least the header, and
+// reports whether the search has ended.
 func (t *tailer) line(data []byte, at, end int64) bool {
 	if int64(len(data)) > end-at {
 		data = data[:end-at]

@@ -11,16 +11,16 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// Watcher tells followers that their file has changed. One serves any number of them. It is safe for
-// concurrent use; Close ends it.
+// Watcher tells followers that their file has changed. One serves any number of them. It may be
+// used from any goroutine; Close ends it.
 //
-// It watches folders, not files, so that a file's removal is seen while a reader holds it open.
+// It watches folders, not files, so that a reader that holds a file open learns of its removal.
 type Watcher struct {
 	events *fsnotify.Watcher
 	ended  sync.WaitGroup
 
-	// adding orders the adding and removing of watches. run never takes it, since fsnotify may wait for run
-	// while it adds.
+	// adding orders the adding and removing of watches. run never takes it, since fsnotify may wait
+	// for run while it adds.
 	adding sync.Mutex
 
 	mu      sync.Mutex
@@ -30,11 +30,11 @@ type Watcher struct {
 	followers atomic.Int64
 }
 
-// subscription is one follower's ear.
+// subscription is how one follower learns of changes.
 type subscription struct {
 	path  string
-	wrote chan struct{} // of one slot: something happened since it was last received
-	gone  chan struct{} // closed once the file was removed or the Watcher closed
+	wrote chan struct{} // has room for one: something happened since it was last received
+	ended chan struct{} // closed once the file was removed or the Watcher closed
 }
 
 // NewWatcher starts a Watcher. It takes one inotify instance of the kernel's.
@@ -48,7 +48,8 @@ func NewWatcher() (*Watcher, error) {
 	return w, nil
 }
 
-// Close ends the watching and every follow that relies on it, each after it has shown what was written.
+// Close ends the watching and every follower that relies on it, each after it has shown what was
+// written.
 func (w *Watcher) Close() error {
 	w.mu.Lock()
 	w.closed = true
@@ -75,7 +76,7 @@ func (w *Watcher) run() {
 			if !ok {
 				return
 			}
-			// Most likely the kernel's queue ran over. Any file may have changed.
+			// Most likely the kernel's queue was full. Any file may have changed.
 			w.wakeAll()
 		}
 	}
@@ -85,11 +86,12 @@ func (w *Watcher) pass(event fsnotify.Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if event.Has(fsnotify.Remove) || event.Has(fsnotify.Rename) {
-		for sub := range w.folders[event.Name] { // the folder itself went, and its watch with it
+		for sub := range w.folders[event.Name] { // the folder itself was removed, and its watch with it
 			w.drop(sub)
 		}
 	}
-	// A rotation that is half done has left the file that is written under the name of a rotated one.
+	// A rotation that is not complete has left the file that is written under the name of a rotated
+	// one.
 	log := Of(event.Name)
 	for sub := range w.folders[filepath.Dir(event.Name)] {
 		if sub.path != log {
@@ -118,7 +120,7 @@ func (w *Watcher) wakeAll() {
 	}
 }
 
-// end lets every follower go.
+// end ends the subscription of every follower.
 func (w *Watcher) end() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -133,7 +135,7 @@ func (w *Watcher) end() {
 func (sub *subscription) wake() {
 	select {
 	case sub.wrote <- struct{}{}:
-	default: // it has not listened since the last time, and will see all
+	default: // it has not received the last one yet, and will see all
 	}
 }
 
@@ -141,21 +143,21 @@ func (sub *subscription) wake() {
 func (w *Watcher) drop(sub *subscription) {
 	if subs := w.folders[filepath.Dir(sub.path)]; subs[sub] {
 		delete(subs, sub)
-		close(sub.gone)
+		close(sub.ended)
 	}
 }
 
-// subscribe listens for changes of the file at path, which is clean and no link.
+// subscribe begins to notify of changes of the file at path, which is clean and no link.
 func (w *Watcher) subscribe(path string) (*subscription, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("follow container log: %w", err)
 	}
-	sub := &subscription{path: path, wrote: make(chan struct{}, 1), gone: make(chan struct{})}
+	sub := &subscription{path: path, wrote: make(chan struct{}, 1), ended: make(chan struct{})}
 	folder := filepath.Dir(path)
 	w.adding.Lock()
 	defer w.adding.Unlock()
-	// A folder may be added again, and needs to be where it was removed and made anew.
+	// A folder may be added again. It must be, if it was removed and made again.
 	if err := w.events.Add(folder); err != nil {
 		return nil, fmt.Errorf("follow container log: watch %s: %w", folder, err)
 	}
@@ -172,10 +174,11 @@ func (w *Watcher) subscribe(path string) (*subscription, error) {
 	return sub, nil
 }
 
-// pause is how long a follower leaves its log alone now.
+// pause returns how long a follower leaves its log alone now.
 func (w *Watcher) pause() time.Duration { return pause(int(w.followers.Load())) }
 
-// unsubscribe ends a subscription from the follower's side, and the folder's watch with its last one.
+// unsubscribe ends a subscription from the follower's side, and the folder's watch with its last
+// one.
 func (w *Watcher) unsubscribe(sub *subscription) {
 	folder := filepath.Dir(sub.path)
 	w.followers.Add(-1)
@@ -189,6 +192,6 @@ func (w *Watcher) unsubscribe(sub *subscription) {
 	}
 	w.mu.Unlock()
 	if last {
-		_ = w.events.Remove(folder) // fails where the folder is gone, and its watch with it
+		_ = w.events.Remove(folder) // fails if the folder was removed, and its watch with it
 	}
 }

@@ -9,17 +9,17 @@ import (
 	"time"
 )
 
-// maxBatch is the size at which a batch of records is written though the guest's write has more, in bytes. It
-// bounds a Writer's memory.
+// maxBatch is the size at which a batch of records is written even if the guest's write has more,
+// in bytes. It bounds a Writer's memory.
 const maxBatch = 64 << 10
 
-// Writer writes the log file of one container. It is safe for concurrent use.
+// Writer writes the log file of one container. It may be used from any goroutine.
 type Writer struct {
 	streams [streams]stream
 
 	mu     sync.Mutex
 	file   output
-	size   int64 // of the file, up to the end of its last whole record
+	size   int64 // of the file, up to the end of its last complete record
 	torn   bool  // bytes of a failed write stand behind size and could not be cut off
 	closed bool
 	batch  []byte // records on their way to the file
@@ -44,8 +44,9 @@ type stream struct {
 // fileMode is the mode of a log's files.
 const fileMode = 0o640
 
-// Create opens the log file at path for writing, mode 0640. Its folder must exist. A file that is there
-// already is continued; where a crash left its last record without a newline, one is added first.
+// Create opens the log file at path for writing, mode 0640. Its folder must exist. A file that is
+// there already is continued; if a crash left its last record without a newline, Create adds one
+// first.
 func Create(path string, limits Rotation) (*Writer, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_RDWR, fileMode)
 	if err != nil {
@@ -58,11 +59,11 @@ func Create(path string, limits Rotation) (*Writer, error) {
 		_ = f.Close()
 		return nil, fmt.Errorf("continue container log: %w", err)
 	}
-	w.rot.tell(w.rot.prune()) // one that died may have left one too many
+	w.rot.tell(w.rot.prune()) // an earlier Writer may have left one too many
 	return w, nil
 }
 
-// endOf finds the end of the file, and whether a record is torn there.
+// endOf returns the end of the file, and whether a record is torn there.
 func endOf(f *os.File) (size int64, torn bool, err error) {
 	info, err := f.Stat()
 	if err != nil || info.Size() == 0 {
@@ -75,14 +76,14 @@ func endOf(f *os.File) (size int64, torn bool, err error) {
 	return info.Size(), last[0] != '\n', nil
 }
 
-// Stdout is where the guest's standard output goes. The writer lives as long as w.
+// Stdout returns where the guest's standard output goes. It may be used until w is closed.
 func (w *Writer) Stdout() io.Writer { return &w.streams[stdout] }
 
-// Stderr is where the guest's standard error goes. The writer lives as long as w.
+// Stderr returns where the guest's standard error goes. It may be used until w is closed.
 func (w *Writer) Stderr() io.Writer { return &w.streams[stderr] }
 
-// Write takes text of the stream. On an error it returns how many bytes of p were taken; the others are
-// neither in the file nor waiting, so that the same bytes may be written again.
+// Write takes text of the stream. On an error it returns how many bytes of p were taken. The others
+// are neither in the file nor waiting, so that the caller may write them again.
 func (s *stream) Write(p []byte) (int, error) {
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
@@ -100,8 +101,8 @@ func (s *stream) Write(p []byte) (int, error) {
 	return taken, nil
 }
 
-// take writes the lines that p completes, up to a batch, keeps what follows the last one, and answers how much
-// of p that was. On an error nothing has changed.
+// take writes the lines that p completes, up to a batch, keeps what follows the last one, and
+// returns how much of p that was. On an error nothing has changed.
 func (s *stream) take(p []byte) (int, error) {
 	w := s.w
 	w.batch = w.batch[:0]
@@ -110,7 +111,8 @@ func (s *stream) take(p []byte) (int, error) {
 	before, whole := s.midLine, w.betweenLines()
 	for n < len(p) && len(w.batch) < maxBatch {
 		rest, room := p[n:], maxPart-len(head)
-		// A part is cut only when text is known to follow it, so a line of exactly maxPart is one record.
+		// A part is cut only when text is known to follow it, so a line of exactly maxPart is one
+		// record.
 		end := bytes.IndexByte(rest[:min(len(rest), room+1)], '\n')
 		tag, used := byte('F'), end+1
 		if end < 0 {
@@ -135,11 +137,11 @@ func (s *stream) take(p []byte) (int, error) {
 	return n, nil
 }
 
-// betweenLines says that no stream's line goes on in its next record.
+// betweenLines reports whether no stream's line goes on in its next record.
 func (w *Writer) betweenLines() bool { return !w.streams[stdout].midLine && !w.streams[stderr].midLine }
 
-// fits says that a record of so much text belongs into this batch: a file's last batch ends where the next file may
-// begin.
+// fits reports whether a record with that much text belongs into this batch: the last batch of a
+// file ends where the next file may begin.
 func (w *Writer) fits(text int) bool {
 	size := w.size + int64(len(w.batch)+len(w.clock.stamp)+len(" stdout F ")+text+1)
 	return w.rot.MaxSize <= 0 || size <= w.rot.MaxSize || w.rot.failing || len(w.batch) == 0 || !w.betweenLines()
@@ -162,7 +164,7 @@ func (w *Writer) add(name Stream, tag byte, head, text []byte) {
 	w.batch = append(b, '\n')
 }
 
-// flush writes the batch, wholly or not at all. whole says that no line goes on in it.
+// flush writes the whole batch, or nothing. whole says that no line goes on in it.
 func (w *Writer) flush(whole bool) error {
 	if len(w.batch) == 0 {
 		return nil
@@ -182,9 +184,9 @@ func (w *Writer) flush(whole bool) error {
 	return err
 }
 
-// Close writes what waits for a newline, each stream's as a record of its own whose line goes on, so that it is read as
-// it was written: without a newline. Then it closes the file. Later writes fail with os.ErrClosed; a second Close
-// does nothing.
+// Close writes the text that waits for a newline, each stream's as a record whose line goes on, so
+// that it is read as it was written: without a newline. Then it closes the file. Later writes fail
+// with os.ErrClosed; a second Close does nothing.
 func (w *Writer) Close() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -211,7 +213,8 @@ func (w *Writer) Close() error {
 	return nil
 }
 
-// stampClock formats times. It formats the second once and then only the fraction, which costs a tenth.
+// stampClock formats times. It formats the second once and then only the fraction, which costs a
+// tenth.
 type stampClock struct {
 	second int64
 	stamp  [len("2006-01-02T15:04:05.000000000Z")]byte

@@ -39,7 +39,7 @@ func records(t testing.TB, path string) string {
 }
 
 func TestWriterRecords(t *testing.T) {
-	k16 := strings.Repeat("x", 16384) // as the CRI format of kubelets has it, whatever the constant says
+	k16 := strings.Repeat("x", 16384) // as the CRI format of kubelets has it; not our constant
 	for _, tt := range []struct {
 		name   string
 		writes []string // to stdout, or to stderr where it starts with "2:"
@@ -159,7 +159,7 @@ func TestWriterContinuesFile(t *testing.T) {
 	}
 }
 
-// fullDisk is a file on a disk that has room for so many bytes more.
+// fullDisk is a file on a disk that has space for that many bytes more.
 type fullDisk struct {
 	output
 	room       int
@@ -194,7 +194,7 @@ func TestWriterDiskFull(t *testing.T) {
 			t.Fatalf("write on a full disk: %d, %v", n, err)
 		}
 		disk.room = 1 << 20
-		// The same bytes again, now that there is room: nothing is lost, nothing is there twice.
+		// The same bytes again, now that there is space: nothing is lost, nothing is there twice.
 		if _, err := io.WriteString(w.Stdout(), "o\nthree\n"); err != nil {
 			t.Fatal(err)
 		}

@@ -10,11 +10,11 @@ import (
 	"sync/atomic"
 )
 
-// maxMemory is what a guest without a limit may take, in bytes.
+// maxMemory is how much memory a guest without a limit may take, in bytes.
 const maxMemory = 4 << 30
 
-// account bounds the memory of a container: that of its run and of the sessions beside it, together, as a control group would. It
-// is freed when the last of them has closed it.
+// account bounds the memory of a container: its run and the commands beside it have it together, as
+// in a control group. It is freed when the last of them has closed it.
 type account struct {
 	native *C.account_t
 	owners atomic.Int32
@@ -30,7 +30,7 @@ func newAccount(limit int64) (*account, error) {
 	return a, nil
 }
 
-// share counts one more owner in. The caller holds what keeps another one from closing it.
+// share adds an owner. The caller makes sure that the last owner does not close it meanwhile.
 func (a *account) share() *account {
 	a.owners.Add(1)
 	return a
@@ -42,30 +42,33 @@ func (a *account) close() {
 	}
 }
 
-// resize sets another limit. What is taken stays taken, even if it is more.
+// resize sets another limit. Memory that is taken stays taken, even if it is more.
 func (a *account) resize(limit int64) { C.account_resize(a.native, C.int64_t(limit)) }
 
 func (a *account) used() int64 { return int64(C.account_used(a.native)) }
 
-// freeBeside is what a container, its commands included, has free of what the host holds for it beside memories, tables and objects,
-// in bytes: a program of 3 MB and a command or two. What is more is taken from its account.
+// freeBeside is how much the host holds for a container, its commands included, without counting
+// it, in bytes. It is besides memories, tables and objects, and is enough for a program of 3 MB and
+// a command or two. What is more is taken from the container's account.
 const freeBeside = 14 << 20
 
-// What the host may have to hold for each guest besides its module, in bytes: its stack, what its host calls keep and take while they
-// last (package wasi), its output and input on their way, and with wasmtime-go's library a backtrace of its whole stack.
+// What the host may have to hold for each guest besides its module, in bytes: its stack, what its
+// host calls keep and use (package wasi), its output and input on their way, and with wasmtime-go's
+// library a backtrace of its whole stack.
 const (
 	besideGuest     = 4 << 20
 	besideBacktrace = 4 << 20
 )
 
-// needs is what a guest of a module has at its start, in bytes.
+// needs is how much memory a guest of a module has at its start, in bytes.
 type needs struct {
 	memories, tables int64
 	module           int64 // that the host holds for the module, however many guests it has
 	instance         int64 // that it holds for each guest
 }
 
-// beside is what the host holds for a guest, and for its module too unless another guest of the container pays for that.
+// beside returns what the host holds for a guest. It includes the module unless paid: then another
+// guest of the container pays for that.
 func (n needs) beside(paid bool) int64 {
 	all := n.instance + besideGuest
 	if !supported() {
@@ -77,7 +80,7 @@ func (n needs) beside(paid bool) int64 {
 	return all
 }
 
-// check returns a needsError for a module that no account with the limit can bear.
+// check returns a needsError for a module that needs more than an account with that limit has.
 func (n needs) check(limit int64) error {
 	beside := max(n.beside(false)-freeBeside, 0)
 	if n.memories+n.tables+beside <= limit {
@@ -99,5 +102,5 @@ func (e *needsError) Error() string {
 		e.memories+e.tables+e.code, e.memories, e.tables, e.code, e.limit)
 }
 
-// saturated is n as an int64, or the largest one.
+// saturated returns n as an int64, or the largest int64.
 func saturated(n uint64) int64 { return int64(min(n, math.MaxInt64)) }

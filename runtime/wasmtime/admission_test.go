@@ -2,61 +2,14 @@ package wasmtime
 
 import (
 	"errors"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/krustlet-go/krustlet-wasi/hack/guests"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/admission"
 )
-
-func TestCapacity(t *testing.T) {
-	machine := map[string]string{
-		"sys/vm/max_map_count":   "65530\n",
-		"sys/kernel/threads-max": "190000\n",
-		"sys/kernel/pid_max":     "4194304\n",
-		"loadavg":                "0.1 0.1 0.1 3/488 1234\n",
-		"meminfo":                "MemTotal: 99999999 kB\nMemAvailable: 67108864 kB\n",
-		"self/maps":              strings.Repeat("area\n", 234),
-		"self/cgroup":            "",
-	}
-	for _, c := range []struct {
-		name, file, text string
-		files            int64
-		guests           int
-		of               string
-	}{
-		{"as it is", "self/cgroup", "", 1 << 20, 6800, "vm.max_map_count = 65530"},
-		{"few threads", "sys/kernel/pid_max", "4000", 1 << 20, 3000, "kernel.pid_max = 4000"},
-		{"little memory", "meminfo", "MemAvailable: 524288 kB\n", 1 << 20, 3072, "memory, 512 MiB free"},
-		{"hardly any memory", "meminfo", "MemAvailable: 1024 kB\n", 1 << 20, 6, "memory, 1 MiB free"},
-		{"few files", "self/cgroup", "", 4096, 853, "RLIMIT_NOFILE = 4096"},
-		{"very few files", "self/cgroup", "", 1000, 208, "RLIMIT_NOFILE = 1000"},
-		{"more maps", "sys/vm/max_map_count", "1048576", 1 << 20, 26214, "the address space"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			proc := t.TempDir()
-			for file, text := range machine {
-				write(t, filepath.Join(proc, file), text)
-			}
-			write(t, filepath.Join(proc, c.file), c.text)
-			h := host{proc: proc, limit: func(resource int) (int64, bool) { return c.files, resource == unix.RLIMIT_NOFILE }}
-			if got := h.capacity(); got.guests != c.guests || got.of != c.of {
-				t.Errorf("%+v", got)
-			}
-		})
-	}
-	unknown := host{proc: t.TempDir(), limit: func(int) (int64, bool) { return 0, false }}
-	if got := unknown.capacity(); got.guests <= 0 {
-		t.Errorf("where nothing is known: %+v", got)
-	}
-	if got := thisHost().capacity(); got.guests <= 0 || got.of == "" {
-		t.Errorf("here: %+v", got)
-	}
-}
 
 func TestAdmission(t *testing.T) {
 	e, err := New(Config{CacheDir: t.TempDir(), Log: testLog(t), MaxGuests: 2})
@@ -84,8 +37,8 @@ func TestAdmission(t *testing.T) {
 	two.wait()
 }
 
-// TestPlacesOfAGuest: a guest with several memories takes the place of several guests.
-func TestPlacesOfAGuest(t *testing.T) {
+// TestSlotsOfAGuest: a guest with several memories takes several slots.
+func TestSlotsOfAGuest(t *testing.T) {
 	e, err := New(Config{CacheDir: guests.CacheDir(t), Log: testLog(t), MaxGuests: 3})
 	if err != nil {
 		t.Fatal(err)
@@ -94,24 +47,21 @@ func TestPlacesOfAGuest(t *testing.T) {
 	three := wat(t, `(module (memory (export "memory") 1) (memory 1) (memory 1) (func (export "_start") (loop $spin (br $spin))))`)
 	r := start(t, e, three, runtime.Spec{})
 	if _, err := tryStart(t, e, filepathTiny(t), runtime.Spec{}); !errors.Is(err, runtime.ErrFull) {
-		t.Errorf("a fourth place: %v", err)
+		t.Errorf("a fourth slot: %v", err)
 	}
 	r.process.Stop(0)
 	r.wait()
-	eventually(t, "its places are free", func() bool {
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		return e.places == 0
-	})
+	eventually(t, "its slots are free", func() bool { return e.slots.Taken() == 0 })
 	tiny := start(t, e, filepathTiny(t), runtime.Spec{})
 	if _, err := tryStart(t, e, three, runtime.Spec{}); !errors.Is(err, runtime.ErrFull) {
-		t.Errorf("three places where two are free: %v", err)
+		t.Errorf("three slots where two are free: %v", err)
 	}
 	tiny.process.Stop(0)
 	tiny.wait()
 }
 
-// TestMapsOfGuests: no guest takes more memory areas than its places are counted as. Beyond vm.max_map_count the process would die.
+// TestMapsOfGuests: no guest takes more memory areas than its slots allow. Beyond vm.max_map_count
+// the process would exit.
 func TestMapsOfGuests(t *testing.T) {
 	e := newEngine(t)
 	each := func(n int, text string) string {
@@ -137,15 +87,13 @@ func TestMapsOfGuests(t *testing.T) {
 			file := wat(t, `(module (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32))) `+text+`
 				(func (export "_start") (call $do) (i32.store (i32.const 4) (i32.const 1)) (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8))) (loop $spin (br $spin))))`)
 			var all []*guestRun
-			begin := func(n int) (maps, places int) {
+			begin := func(n int) (maps, slots int) {
 				for range n {
 					r := start(t, e, file, runtime.Spec{})
 					all = append(all, r)
 					r.says("\x00")
 				}
-				e.mu.Lock()
-				defer e.mu.Unlock()
-				return strings.Count(read(t, "/proc/self/maps"), "\n"), e.places
+				return strings.Count(read(t, "/proc/self/maps"), "\n"), e.slots.Taken()
 			}
 			before, had := begin(1)
 			after, has := begin(20)
@@ -155,9 +103,9 @@ func TestMapsOfGuests(t *testing.T) {
 			for _, r := range all {
 				r.wait()
 			}
-			t.Logf("%.1f a guest, %d places", float64(after-before)/20, (has-had)/20)
-			if after-before > mapsPerGuest*(has-had) {
-				t.Errorf("20 guests with %d places have %d memory areas, more than %d for each place", has-had, after-before, mapsPerGuest)
+			t.Logf("%.1f a guest, %d slots", float64(after-before)/20, (has-had)/20)
+			if after-before > admission.MapsPerGuest*(has-had) {
+				t.Errorf("20 guests with %d slots have %d memory areas, more than %d for each slot", has-had, after-before, admission.MapsPerGuest)
 			}
 		})
 	}

@@ -51,7 +51,8 @@ type attached struct {
 	ended  chan error
 }
 
-// attach attaches a sink, and a pipe as input if so asked for, and returns when it is attached.
+// attach attaches a sink, and a pipe as input if the caller asks for it, and returns when both are
+// attached.
 func attach(t *testing.T, p runtime.Process, input bool) *attached {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -70,12 +71,18 @@ func attach(t *testing.T, p runtime.Process, input bool) *attached {
 }
 
 func attachments(p runtime.Process) int {
+	attached, _ := clients(p)
+	return attached
+}
+
+// clients returns how many clients are attached, and how many of them hold the guest.
+func clients(p runtime.Process) (attached, full int) {
 	p.(*guest).mu.Lock()
 	defer p.(*guest).mu.Unlock()
 	if out := p.(*guest).out; out != nil {
-		return len(out.list())
+		return out.Clients()
 	}
-	return 0
+	return 0, 0
 }
 
 func (a *attached) types(t *testing.T, text string) {
@@ -124,7 +131,11 @@ func TestAttachWhileItRuns(t *testing.T) {
 	c.sees(t, "three\n")
 	b.sees(t, "two\nthree\n")
 	_ = c.in.Close() // which ends this input, and not the guest's
-	eventually(t, "another input can be attached", func() bool { release, err := p.(*guest).stdin.take(); return err == nil && free(release) })
+	ended, end := context.WithCancel(t.Context())
+	end()
+	eventually(t, "another input can be attached", func() bool {
+		return errors.Is(p.Attach(ended, runtime.Streams{Stdin: strings.NewReader("")}), context.Canceled)
+	})
 	d := attach(t, p, true)
 	d.types(t, "four\n")
 	c.sees(t, "three\nfour\n")
@@ -147,7 +158,8 @@ func TestAttachWhileItRuns(t *testing.T) {
 	}
 }
 
-// TestAttachAnswers: whoever attaches sees what the guest says to the first that it is given, though that be there at once.
+// TestAttachAnswers: a client sees what the guest says to the first of its input, even if that
+// input is there at once.
 func TestAttachAnswers(t *testing.T) {
 	e := newEngine(t)
 	p := startPod(t, e, wat(t, catText), runtime.Spec{Stdin: true})
@@ -185,8 +197,6 @@ func (e *eager) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func free(release func()) bool { release(); return true }
-
 func TestStdinOnce(t *testing.T) {
 	e := newEngine(t)
 	for _, goes := range []bool{false, true} {
@@ -212,7 +222,7 @@ func TestStdinThatIsNotAskedFor(t *testing.T) {
 	if err := p.Attach(t.Context(), runtime.Streams{Stdin: strings.NewReader("")}); !errors.Is(err, runtime.ErrStdin) {
 		t.Errorf("attached: %v", err)
 	}
-	// Without it the input is empty, whoever is attached.
+	// Without it the input is empty, and no client can change that.
 	p = startPod(t, e, wat(t, catText), runtime.Spec{})
 	<-p.Done()
 	if exit := p.Exit(); exit.Code != 0 {
@@ -258,7 +268,6 @@ func TestStalledAttacherHoldsTheGuest(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- p.Attach(ctx, runtime.Streams{Stdout: w}) }()
 	eventually(t, "both are attached", func() bool { return attachments(p) == 2 })
-	stalled := p.(*guest).out.list()[1]
 	const want = 20
 	go func() {
 		for range want {
@@ -266,7 +275,7 @@ func TestStalledAttacherHoldsTheGuest(t *testing.T) {
 		}
 		_ = a.in.Close()
 	}()
-	eventually(t, "the guest is held", func() bool { return len(stalled.free) == 0 })
+	eventually(t, "the guest is held", func() bool { _, full := clients(p); return full == 1 })
 	if n := strings.Count(a.out.String(), "\n"); n >= want {
 		t.Errorf("the other attacher has %d lines", n)
 	}
@@ -310,7 +319,7 @@ func TestAttacherThatFails(t *testing.T) {
 	}
 	a.types(t, "two\n")
 	a.sees(t, "one\ntwo\n")
-	// An input that fails, too; the guest's stays open.
+	// The input of a client fails, too; the guest's input stays open.
 	gone := errors.New("the client went")
 	_ = a.in.CloseWithError(gone)
 	if err := a.end(t); !errors.Is(err, gone) {

@@ -19,15 +19,15 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
 )
 
-// looped is a module that runs body n times after setup: the count is in the text, so that a benchmark makes one
-// module for each.
+// looped is a module that runs body n times after setup. n is in the text, so a benchmark makes a
+// module for each n.
 func looped(imports, setup, body string, n int) string {
 	return fmt.Sprintf(`(module %s (memory (export "memory") 4)
 		(func (export "_start") (local $n i32) (local $m i32) (local.set $n (i32.const %d)) %s
 			(loop $l %s (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))))`, imports, n, setup, body)
 }
 
-// hostCall is a way of calling the host that is measured.
+// hostCall is a call of the host that is measured.
 type hostCall struct {
 	name, imports, setup, body string
 }
@@ -39,7 +39,7 @@ const (
 	importOpen  = `(import "wasi_snapshot_preview1" "path_open" (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))`
 	importClose = `(import "wasi_snapshot_preview1" "fd_close" (func $close (param i32) (result i32)))`
 
-	// nameData is the name of the file that is there, and an iovec of 4 KiB.
+	// nameData is the name of a file that exists, and an iovec of 4 KiB.
 	nameData = `(data (i32.const 0) "file") (data (i32.const 32) "\00\10\00\00\00\10\00\00")`
 	// openFile opens the file for reading and writing, and leaves its descriptor at 8.
 	openFile = `(if (call $open (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 4) (i32.const 0) (i64.const 102) (i64.const 0) (i32.const 0) (i32.const 8)) (then unreachable))`
@@ -49,7 +49,7 @@ const (
 // hostCalls of the benchmarks, which wasmtime's own WASI has too.
 func benchCalls() []hostCall {
 	return []hostCall{
-		// Into the host and back with the least to do there: an error.
+		// Into the host and back, with little to do there: an error.
 		{"fd_tell", `(import "wasi_snapshot_preview1" "fd_tell" (func $f (param i32 i32) (result i32)))`, "",
 			`(drop (call $f (i32.const 99) (i32.const 0)))`},
 		{"clock_time_get", `(import "wasi_snapshot_preview1" "clock_time_get" (func $f (param i32 i64 i32) (result i32)))`, "",
@@ -65,8 +65,8 @@ func benchCalls() []hostCall {
 	}
 }
 
-// BenchmarkHostCall compares a call of this host with one of wasmtime's own WASI, by processor time: guests stand behind
-// other processes by the wall clock. Standard output is /dev/null for both.
+// BenchmarkHostCall compares a call of this host with one of wasmtime's own WASI, by processor
+// time: by the wall clock, guests wait for other processes. Standard output is /dev/null for both.
 func BenchmarkHostCall(b *testing.B) {
 	const calls = 20_000
 	root := b.TempDir()
@@ -105,7 +105,7 @@ func BenchmarkHostCall(b *testing.B) {
 	}
 }
 
-// fileLog writes a guest's output to a file as it is.
+// fileLog writes a guest's output to a file, unchanged.
 type fileLog struct{ f *os.File }
 
 func (l fileLog) Stdout() io.Writer { return l.f }
@@ -225,7 +225,7 @@ func BenchmarkAttached(b *testing.B) {
 	}
 }
 
-// firstByte tells when the first output comes.
+// firstByte notes when the first output comes.
 type firstByte struct{ c chan struct{} }
 
 func (f firstByte) Stdout() io.Writer { return f }
@@ -239,8 +239,8 @@ func (f firstByte) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// BenchmarkStart is the time from Start to the guest's first output, with its code compiled: a module of 100 KB,
-// and a Go program of 3 MB.
+// BenchmarkStart is the time from Start to the guest's first output, with its code compiled: a
+// module of 100 KB, and a Go program of 3 MB.
 func BenchmarkStart(b *testing.B) {
 	for _, c := range []struct{ name, file string }{
 		{"tiny", filepathTiny(b)}, {"100 KB", largeModule(b)}, {"go 3 MB", guests.Build(b, "hello")},
@@ -275,7 +275,7 @@ func BenchmarkStart(b *testing.B) {
 	}
 }
 
-// largeModule is the guest tiny with 100 KB of functions that nobody calls.
+// largeModule is the guest tiny with 100 KB of functions that it never calls.
 func largeModule(b *testing.B) string {
 	b.Helper()
 	text, err := os.ReadFile("../../hack/guests/tiny.wat")
@@ -291,7 +291,8 @@ func largeModule(b *testing.B) string {
 	return file
 }
 
-// BenchmarkFirstStart is the time from Start to the guest's first output with its code on disk, and not in memory.
+// BenchmarkFirstStart is the time from Start to the guest's first output with its code on disk, and
+// not in memory.
 func BenchmarkFirstStart(b *testing.B) {
 	for _, c := range []struct{ name, file string }{{"tiny", filepathTiny(b)}, {"go 3 MB", guests.Build(b, "hello")}} {
 		b.Run(c.name, func(b *testing.B) {
@@ -319,7 +320,7 @@ func BenchmarkFirstStart(b *testing.B) {
 	}
 }
 
-// forget closes a module that nothing runs any more.
+// forget closes a module that no guest runs any more.
 func (ms *modules) forget(t testing.TB, digest string) {
 	var m *module
 	eventually(t, "nothing runs the module", func() bool {

@@ -16,9 +16,10 @@ import (
 
 	"github.com/krustlet-go/krustlet-wasi/hack/guests"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/codecache"
 )
 
-var update = flag.Bool("update", false, "write hack/guests/tiny.wasm anew")
+var update = flag.Bool("update", false, "write hack/guests/tiny.wasm again")
 
 func TestTinyIsCurrent(t *testing.T) {
 	const source, built = "../../hack/guests/tiny.wat", "../../hack/guests/tiny.wasm"
@@ -76,21 +77,9 @@ func newModuleEngine(t *testing.T, dir string) *Engine {
 	return e
 }
 
-// save keeps code as a compiler does.
-func save(c *diskCache, digest string, code []byte) error {
-	f, err := c.create()
-	if err != nil {
-		return err
-	}
-	if err := writeCode(f, digest, code, nil); err != nil {
-		return err
-	}
-	return c.keep(f, digest)
-}
-
-// whole says why a module's code cannot be had.
-func whole(c *diskCache, digest string) error {
-	f, err := c.open(digest)
+// whole returns why a module's code cannot be had.
+func whole(c *codecache.Cache, digest string) error {
+	f, err := c.Open(digest)
 	if err == nil {
 		err = f.Close()
 	}
@@ -121,7 +110,7 @@ func TestCompiledCodeIsKept(t *testing.T) {
 	if err := e.Close(); err != nil {
 		t.Fatal(err)
 	}
-	// With the module's file gone, a new engine can only have its code from the cache.
+	// Without the module's file, a new engine can only have its code from the cache.
 	e = newModuleEngine(t, dir)
 	m, err := e.modules.get(t.Context(), digest, "/nonexistent", maxMemory)
 	if err != nil {
@@ -142,8 +131,8 @@ func TestDamagedCodeIsCompiledAnew(t *testing.T) {
 	}
 	path := cached(t, dir)[0]
 	good := []byte(read(t, path))
-	foreign := newDiskCache(t.TempDir(), 1<<30)
-	if err := save(foreign, digest, []byte("\x7fELF this is no code of the engine")); err != nil {
+	var foreign bytes.Buffer
+	if err := codecache.Write(&foreign, cacheKey(), digest, []byte("\x7fELF this is no code of the engine"), nil); err != nil {
 		t.Fatal(err)
 	}
 	flipped := bytes.Clone(good)
@@ -152,8 +141,8 @@ func TestDamagedCodeIsCompiledAnew(t *testing.T) {
 		"empty":     {},
 		"truncated": good[:len(good)/2],
 		"flipped":   flipped,
-		"foreign":   []byte(read(t, foreign.path(digest))),
-		"mark only": []byte(cacheMark),
+		"foreign":   foreign.Bytes(),
+		"mark only": good[len(good)-8:],
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := os.WriteFile(path, content, 0o600); err != nil {

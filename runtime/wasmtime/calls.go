@@ -2,8 +2,9 @@ package wasmtime
 
 import "sync"
 
-// calls counts the host calls of all guests, by function of the table. Each guest counts its own, in memory that its thread
-// alone writes to: a counter that all guests share would cost as much as some of the calls.
+// calls counts the host calls of all guests, by function of the table. Each guest counts its own,
+// in memory that only its thread writes: a counter that all guests share would cost as much as some
+// of the calls.
 type calls struct {
 	mu    sync.Mutex
 	ended []uint64 // of guests that have ended
@@ -20,7 +21,7 @@ func (c *calls) begin(s *store) {
 	c.live[s] = struct{}{}
 }
 
-// end keeps the calls of a guest that makes no more. Whoever sums up counts the guest either as one that lives or as one that has
+// end keeps the calls of a guest that makes no more. sum counts each guest either as live or as
 // ended, so that the sum never falls.
 func (c *calls) end(s *store) {
 	c.mu.Lock()
@@ -39,7 +40,8 @@ func (c *calls) sum() []uint64 {
 	return sums
 }
 
-// HostCalls is how often guests have called each function of their host, since the engine is there. No number ever falls.
+// HostCalls returns how often guests have called each function of their host since the engine was
+// made. No number ever falls.
 func (e *Engine) HostCalls() map[string]uint64 {
 	all := make(map[string]uint64, len(hostCalls))
 	for i, n := range e.calls.sum() {

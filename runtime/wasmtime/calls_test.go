@@ -8,7 +8,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// TestHostCalls: every call is counted, of guests that run and of those that have ended, and no sum falls when they end.
+// TestHostCalls: every call is counted, of guests that run and of guests that have ended, and no
+// sum falls when a guest ends.
 func TestHostCalls(t *testing.T) {
 	e := newEngine(t)
 	const calls, guestCount = 10_000, 8
@@ -54,7 +55,7 @@ func TestHostCalls(t *testing.T) {
 	}
 }
 
-// TestHostCallsOfAGuestThatRuns: they count while it goes on, those included that do not come back.
+// TestHostCallsOfAGuestThatRuns: calls count while the guest runs, also those that do not return.
 func TestHostCallsOfAGuestThatRuns(t *testing.T) {
 	e := newEngine(t)
 	run := start(t, e, wat(t, `(module (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))

@@ -1,5 +1,6 @@
-// What this package uses of wasmtime's C API, declared by hand: the headers are inside another Go module, and no path to them
-// is known here. It is the same in the versions that can be linked (engine.go); capi_test.go compares it with their headers.
+// What this package uses of wasmtime's C API, declared by hand: the headers are inside another Go
+// module, at a path that is not known here. It is the same in all versions that can be linked
+// (settings.go); capi_test.go compares it with their headers.
 #ifndef KRUSTLET_WASMTIME_CAPI_H
 #define KRUSTLET_WASMTIME_CAPI_H
 
@@ -7,7 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// capi_test.go includes this file behind the headers of wasmtime, so that the compiler finds what differs.
+// capi_test.go includes this file behind the headers of wasmtime, so that the compiler finds what
+// differs.
 #ifndef WASMTIME_API_H
 
 typedef struct wasm_config_t wasm_config_t;

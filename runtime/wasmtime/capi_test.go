@@ -29,9 +29,9 @@ func headers(t *testing.T) map[string]string {
 	return all
 }
 
-// TestDeclarationsAreTheLibrarys: C's compiler finds nothing in capi.h that differs from the headers of the libraries: types of
-// functions, sizes and offsets of structs, numbers. Whether something is const is left out: they differ in that, and no code
-// does for it.
+// TestDeclarationsAreTheLibrarys: C's compiler finds nothing in capi.h that differs from the
+// headers of the libraries: types of functions, sizes and offsets of structs, numbers. The test
+// does not compare const: the libraries differ in it, and no code depends on it.
 func TestDeclarationsAreTheLibrarys(t *testing.T) {
 	const included = `
 		#include <stdbool.h>

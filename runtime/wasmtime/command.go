@@ -9,8 +9,9 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/preview1"
 )
 
-// command is the work of a WASI command in a core module: one instance, in one store, on one thread, whose _start is called once.
-type command struct {
+// moduleCommand is the work of a WASI command in a core module: one instance, in one store, on one
+// thread, whose _start is called once.
+type moduleCommand struct {
 	engine *Engine
 	module *module
 	hosted *hosted
@@ -22,14 +23,14 @@ type command struct {
 	killed bool
 }
 
-// newCommand makes the work of a command. It owns the host and the module from here on.
-func newCommand(e *Engine, m *module, host *preview1.Guest, h *hosted, cpu int64) *command {
+// newModuleCommand makes the work. It owns the host and the module from here on.
+func newModuleCommand(e *Engine, m *module, host *preview1.Guest, h *hosted, cpu int64) *moduleCommand {
 	h.wasi = host
-	return &command{engine: e, module: m, hosted: h, cpu: cpu}
+	return &moduleCommand{engine: e, module: m, hosted: h, cpu: cpu}
 }
 
 // run implements work.
-func (c *command) run(pays payer, started func()) (ending, error) {
+func (c *moduleCommand) run(pays payer, started func()) (ending, error) {
 	s, err := newStore(c.engine.native, c.hosted, pays.account, c.limit())
 	if err != nil {
 		return ending{}, err
@@ -37,29 +38,29 @@ func (c *command) run(pays payer, started func()) (ending, error) {
 	defer s.close()
 	c.engine.calls.begin(s)
 	defer c.engine.calls.end(s)
-	defer c.hosted.pace.end()
+	defer c.hosted.pace.End()
 	c.arm(s)
 	defer c.arm(nil)
-	beside, _ := pays.beside.(*command)
+	beside, _ := pays.beside.(*moduleCommand)
 	err = s.instantiate(c.module, pays.account, beside != nil && beside.module == c.module)
 	if err != nil && c.hosted.ended == nil {
 		return ending{}, fmt.Errorf("instantiate: %w", err)
 	}
 	started()
-	if err == nil { // else its start section ended it
+	if err == nil { // else its start section has ended it
 		err = s.start(c.module)
 	}
 	return ending{err: err, ended: c.hosted.ended, memory: s.outOfMemory(err)}, nil
 }
 
-func (c *command) limit() int64 {
+func (c *moduleCommand) limit() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.cpu
 }
 
 // arm names the store that a kill concerns.
-func (c *command) arm(s *store) {
+func (c *moduleCommand) arm(s *store) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if s == nil {
@@ -72,15 +73,16 @@ func (c *command) arm(s *store) {
 }
 
 // sample notes what has been used. The mutex is held, and the store is there.
-func (c *command) sample() {
-	c.used.CPU, c.used.Throttled = c.store.cpu(), c.hosted.pace.throttled()
-	// A module without a memory has its instance all the same. Tools take one that uses nothing for dead.
+func (c *moduleCommand) sample() {
+	c.used.CPU, c.used.Throttled = c.store.cpu(), c.hosted.pace.Throttled()
+	// A module without a memory has an instance too. Tools take a guest that uses nothing for one
+	// that has ended.
 	c.used.Memory = max(c.store.memory(), wasmPage)
 	c.used.Traffic = runtime.Traffic(c.hosted.wasi.Traffic())
 }
 
 // stats implements work.
-func (c *command) stats() runtime.Stats {
+func (c *moduleCommand) stats() runtime.Stats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.store != nil {
@@ -90,7 +92,7 @@ func (c *command) stats() runtime.Stats {
 }
 
 // quiesce implements work.
-func (c *command) quiesce() {
+func (c *moduleCommand) quiesce() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.store != nil {
@@ -99,20 +101,20 @@ func (c *command) quiesce() {
 }
 
 // resize implements work.
-func (c *command) resize(cpu int64) {
+func (c *moduleCommand) resize(cpu int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.cpu = cpu
 	if c.store == nil {
 		return // it has not begun, or it has ended
 	}
-	c.hosted.pace.resize(cpu)
+	c.hosted.pace.Resize(cpu)
 	c.store.limit(cpu)
-	c.engine.native.IncrementEpoch() // the engine is there for as long as the guest has not ended
+	c.engine.native.IncrementEpoch() // the engine is not freed before the guest has ended
 }
 
 // kill implements work.
-func (c *command) kill() {
+func (c *moduleCommand) kill() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.killed = true
@@ -120,18 +122,19 @@ func (c *command) kill() {
 		return
 	}
 	c.store.kill()
-	c.engine.hurry(c.store.thread())
+	// Without the privilege to do so, the guest ends when its turn comes.
+	_ = c.engine.priority.Restore(c.store.thread())
 	c.engine.native.IncrementEpoch() // as above
 }
 
 // close implements work.
-func (c *command) close() error {
+func (c *moduleCommand) close() error {
 	err := c.hosted.wasi.Close()
 	c.engine.modules.release(c.module)
 	return err
 }
 
-// outOfMemory is why the guest ended for want of memory, empty if it ended for another reason.
+// outOfMemory returns which bound of memory ended the guest: enough if it ended for another reason.
 func (s *store) outOfMemory(err error) shortage {
 	memory, heap := s.refused()
 	switch {
@@ -145,7 +148,7 @@ func (s *store) outOfMemory(err error) shortage {
 	return enough
 }
 
-// panicked is the panic of the host call that ended a guest, or nil.
+// panicked returns the panic of the host call that ended a guest, or nil.
 func panicked(ended error) *panicError {
 	var p *panicError
 	errors.As(ended, &p)

@@ -4,135 +4,350 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
-	"os/exec"
 	goruntime "runtime"
-	"strings"
+	"sync"
 	"syscall"
 	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/codecache"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/compile"
 )
 
-// compilePatience is how much longer than on a machine that has nothing else to do a compilation may take. On a busy one it gets
-// a small share of the processors, and to end it for that would have it begin anew and never be done.
-const compilePatience = 5
+// trustFor is for how long code that was found complete is not read again, so that many starts of
+// one module do not read it each time. Engines check it whenever they load it.
+const trustFor = time.Minute
 
-// compiler turns files of modules into files of machine code. The bytes of neither are in this process, where another does it.
-type compiler struct {
-	argv   []string      // of a process that does it; empty does it here, without bounds
-	memory int64         // bytes, the most
-	limit  time.Duration // the most
+// keepFor is for how long such code is not collected: a caller that was told that it is there has a
+// minute to load it.
+const keepFor = trustFor + time.Minute
+
+// Errors of Compile.
+var (
+	// ErrModuleTooLarge is the error of a module that is larger than Config.MaxModuleSize.
+	ErrModuleTooLarge = errors.New("the module is too large")
+	// ErrCompileLimit is the error of a compilation that took more memory or time than it may.
+	ErrCompileLimit = compile.ErrLimit
+)
+
+// Compiler compiles modules into the cache, for engines that never compile (Config.LoadOnly). It
+// makes no engine and loads nothing of what it compiles. It may be used from any goroutine.
+type Compiler struct {
+	disk      *codecache.Cache
+	runner    *compile.Runner
+	log       *zap.Logger
+	maxModule int64                    // bytes
+	inUse     func(digest string) bool // code that is not collected; nil is none
+	told      func(cached bool, took time.Duration, err error)
+	refused   compile.Refusals
+
+	mu     sync.Mutex
+	closed bool
+	builds map[string]*build // under way, by digest
+	queue  compile.Queue
+	sound  map[string]sound // by digest
+	works  sync.WaitGroup
 }
 
-// cancellable says that a compilation ends with its context.
-func (c *compiler) cancellable() bool { return len(c.argv) > 0 }
+// build is compiled code on its way into the cache.
+type build struct {
+	ticket  compile.Ticket     // guarded by Compiler.mu
+	queued  bool               // guarded by Compiler.mu
+	waiters int                // guarded by Compiler.mu
+	done    chan struct{}      // closed when err is set
+	err     error              // why the code is not there
+	cancel  context.CancelFunc // ends the build
+}
 
-// ErrCompileLimit is the error of a compilation that took more memory or time than it may.
-var ErrCompileLimit = errors.New("the module takes too much to compile")
+// sound is a file of the cache that was complete at a time.
+type sound struct {
+	at   time.Time
+	file os.FileInfo
+}
 
-// run compiles the module of that digest and size that is in one file, to the other. Cancelling ctx ends the process that does it.
-func (c *compiler) run(ctx context.Context, digest string, size int64, in, out *os.File) error {
-	b := c.bounds(size)
-	j := job{digest: digest, size: size, code: b.code}
-	if len(c.argv) == 0 {
-		if err := j.run(in, out); err != nil {
-			return fmt.Errorf("compile: %w", err)
-		}
+// NewCompiler makes a Compiler out of the settings that concern compilation: CacheDir, CacheSize,
+// Compiler, CompileMemory, CompileTime, MaxModuleSize, Compiled and Log. It removes the code of
+// other versions that was not used for an hour.
+func NewCompiler(cfg Config) (*Compiler, error) {
+	if err := cfg.prepare(); err != nil {
+		return nil, err
+	}
+	if cfg.LoadOnly {
+		return nil, errors.New("wasmtime: a compiler that never compiles")
+	}
+	return newCompiler(cfg), nil
+}
+
+func newCompiler(cfg Config) *Compiler {
+	c := &Compiler{
+		disk:      cfg.cache(),
+		runner:    &compile.Runner{Argv: cfg.Compiler, Memory: cfg.CompileMemory, Time: cfg.CompileTime, Engine: moduleCompiler()},
+		log:       cfg.Log,
+		maxModule: cfg.MaxModuleSize,
+		builds:    map[string]*build{},
+		queue:     compile.NewQueue(goruntime.GOMAXPROCS(0)),
+		sound:     map[string]sound{},
+		told:      cfg.Compiled,
+	}
+	if c.told == nil {
+		c.told = func(bool, time.Duration, error) {}
+	}
+	if err := c.disk.RemoveStale(); err != nil {
+		cfg.Log.Warn("compiled code of other versions stays on disk", zap.Error(err))
+	}
+	return c
+}
+
+// Compile makes sure that the complete compiled code of the module is in the cache, and stays there
+// for at least a minute. pod is the UID of the pod that wants it: one compilation of a pod runs at
+// a time; empty is no pod. When ctx ends, Compile returns; the compilation ends when no call waits
+// for it any more. An error that is not ctx's says what is wrong with the module, or why it cannot
+// be compiled or kept. Compile does not check that an engine could start the module.
+func (c *Compiler) Compile(ctx context.Context, pod, digest, file string) error {
+	if err := codecache.CheckDigest(digest); err != nil {
+		return err
+	}
+	if c.isSound(digest, trustFor) {
+		c.told(true, 0, nil)
 		return nil
 	}
-	// The process ends with the thread that made it (PDEATHSIG), and threads of this process end with their
-	// guests: so it gets one to itself, for as long as it lives.
-	failed := make(chan error, 1)
-	go func() {
-		goruntime.LockOSThread()
-		defer goruntime.UnlockOSThread()
-		failed <- c.spawn(ctx, j, b, in, out)
-	}()
-	return <-failed
-}
-
-// spawn runs the process. It has no environment, no open file but its three, and dies with this process.
-func (c *compiler) spawn(parent context.Context, j job, b bounds, in, out *os.File) error {
-	wait := compilePatience * b.limit
-	ctx, cancel := context.WithTimeout(parent, wait)
-	defer cancel()
-	seconds := int64(b.limit.Seconds()+1) * int64(goruntime.GOMAXPROCS(0))
-	cmd := exec.CommandContext(ctx, c.argv[0], append(c.argv[1:len(c.argv):len(c.argv)], arguments(j, b, seconds)...)...)
-	cmd.Env = []string{}
-	cmd.Dir = "/"
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
-	cmd.WaitDelay = time.Second
-	said := &head{max: maxMessage}
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, out, said
-	err := cmd.Run()
-	switch {
-	case parent.Err() != nil:
-		return fmt.Errorf("compile: %w", parent.Err())
-	case ctx.Err() != nil:
-		return fmt.Errorf("compile: took more than %v: %w", wait, ErrCompileLimit)
-	case err != nil:
-		return compileError(cmd, err, b.memory, seconds, strings.TrimSpace(string(said.text)))
+	if err := c.refused.Find(digest); err != nil {
+		c.told(false, 0, err)
+		return err
 	}
-	return nil
-}
-
-// rustOutOfMemory begins what a program of Rust says when an allocation fails.
-const rustOutOfMemory = "memory allocation of "
-
-// compileError says why the process failed.
-func compileError(cmd *exec.Cmd, err error, memory, seconds int64, said string) error {
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) {
-		return fmt.Errorf("compile: run %s: %w", cmd.Path, err)
-	}
-	tooMuch := fmt.Errorf("compile: took more than %d MiB of memory: %w", memory>>20, ErrCompileLimit)
-	switch exit.ExitCode() {
-	case compileRefused:
-		return fmt.Errorf("compile: %w", &refusedError{truncate(said)})
-	case compileInput:
-		return fmt.Errorf("compile: %s", truncate(said))
-	case compileShort:
-		return tooMuch
-	case compileBroken, compileMisused:
-		return fmt.Errorf("compile: the compiler failed: %w: %s", err, firstLine(truncate(said)))
-	}
-	usage, _ := exit.SysUsage().(*syscall.Rusage)
-	status, _ := exit.Sys().(syscall.WaitStatus)
-	// An allocation that fails ends the process in its allocator's way: aborted by C's and Rust's, code 2 by Go's.
-	aborted := status.Signaled() && status.Signal() == syscall.SIGABRT
-	allocator := aborted || exit.ExitCode() == 2
-	switch {
-	case aborted && strings.HasPrefix(said, rustOutOfMemory): // of one piece, perhaps, of which nothing is there yet
-		return tooMuch
-	case exit.UserTime()+exit.SystemTime() >= time.Duration(seconds)*time.Second:
-		return fmt.Errorf("compile: took more than %d s of processor time: %w", seconds, ErrCompileLimit)
-	case allocator && usage != nil && usage.Maxrss<<10 > memory/2: // which is at least what this process had at the start
-		return tooMuch
-	}
-	return fmt.Errorf("compile: the compiler failed: %w: %s", err, firstLine(truncate(said)))
-}
-
-// head keeps the beginning of what is written to it.
-type head struct {
-	text []byte
-	max  int
-}
-
-func (h *head) Write(p []byte) (int, error) {
-	h.text = append(h.text, p[:min(len(p), h.max-len(h.text))]...)
-	return len(p), nil
-}
-
-// checkCompiler makes sure that there is a program to run.
-func checkCompiler(argv []string) error {
-	if len(argv) == 0 {
-		return nil
-	}
-	info, err := os.Stat(argv[0])
+	b, err := c.join(pod, digest, file)
 	if err != nil {
-		return fmt.Errorf("wasmtime: the compiler: %w", err)
+		return err
 	}
-	if info.IsDir() || info.Mode()&0o111 == 0 {
-		return fmt.Errorf("wasmtime: the compiler %s cannot be executed", argv[0])
+	defer c.leave(pod, digest, b)
+	select {
+	case <-b.done:
+		return b.err
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for the module to be compiled: %w", ctx.Err())
+	}
+}
+
+// drop removes code from the cache that an engine refuses.
+func (c *Compiler) drop(digest string) {
+	c.mu.Lock()
+	delete(c.sound, digest)
+	c.mu.Unlock()
+	if err := c.disk.Remove(digest); err != nil && !errors.Is(err, os.ErrNotExist) {
+		c.log.Warn("compiled code that cannot be used stays on disk", zap.String("digest", digest), zap.Error(err))
+	}
+}
+
+// Close ends the compilations under way that run in processes of their own, and waits for all.
+// Compile gives ErrClosed from then on. A second call does nothing.
+func (c *Compiler) Close() {
+	c.mu.Lock()
+	c.closed = true
+	for _, b := range c.builds {
+		b.cancel()
+	}
+	c.mu.Unlock()
+	c.works.Wait()
+}
+
+// join notes a call that waits for a build of the module. It starts the build if none is under way.
+func (c *Compiler) join(pod, digest, file string) (*build, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil, ErrClosed
+	}
+	b := c.builds[digest]
+	if b == nil {
+		ctx, cancel := context.WithCancel(context.Background())
+		b = &build{done: make(chan struct{}), cancel: cancel, ticket: compile.NewTicket()}
+		c.builds[digest] = b
+		c.works.Go(func() {
+			defer cancel()
+			b.err = c.make(ctx, b, digest, file)
+			c.mu.Lock()
+			c.remove(digest, b)
+			c.mu.Unlock()
+			close(b.done)
+		})
+	}
+	b.waiters++
+	b.ticket.Add(pod)
+	if b.queued {
+		c.queue.Advance()
+	}
+	return b, nil
+}
+
+func (c *Compiler) leave(pod, digest string, b *build) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	b.ticket.Remove(pod)
+	if b.waiters--; b.waiters > 0 {
+		return
+	}
+	if c.runner.Cancellable() {
+		c.remove(digest, b) // the next call starts another
+		b.cancel()
+	} else if b.queued {
+		c.queue.Advance()
+	}
+}
+
+// remove forgets a build, unless another build of the module has followed. The mutex is held.
+func (c *Compiler) remove(digest string, b *build) {
+	if c.builds[digest] == b {
+		delete(c.builds, digest)
+	}
+}
+
+// make makes sure that the code is in the cache.
+func (c *Compiler) make(ctx context.Context, b *build, digest, file string) error {
+	code, err := c.disk.Open(digest)
+	if err == nil {
+		_ = code.Close()
+		c.trust(digest)
+		c.told(true, 0, nil)
+		return nil
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		c.log.Warn("compiled code cannot be used, the module is compiled again", zap.String("digest", digest), zap.Error(err))
+	}
+	if err = c.compile(ctx, b, digest, file); err != nil {
+		c.refused.Note(digest, err)
+		return err
+	}
+	c.trust(digest)
+	err = c.disk.Collect(func(other string) bool {
+		return c.isSound(other, keepFor) || c.inUse != nil && c.inUse(other)
+	})
+	if err != nil {
+		c.log.Warn("the disk has more compiled code than it should", zap.Error(err))
 	}
 	return nil
+}
+
+// compile compiles the module when its turn comes.
+func (c *Compiler) compile(ctx context.Context, b *build, digest, file string) (err error) {
+	size, err := c.look(file)
+	if err != nil {
+		return err
+	}
+	if err := c.await(ctx, b, size); err != nil {
+		return err
+	}
+	defer c.leaveQueue(b)
+	in, err := openModule(file)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = in.Close() }()
+	out, err := c.disk.Create()
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	err = c.runner.Run(ctx, digest, size, in, out)
+	if ctx.Err() == nil {
+		c.told(false, time.Since(began), err)
+	}
+	if err == nil {
+		if _, err = c.disk.Check(out, digest); err != nil {
+			err = fmt.Errorf("the compiler's result cannot be used: %w", err)
+		}
+	}
+	if err != nil {
+		c.disk.Discard(out)
+		return err
+	}
+	c.log.Debug("compiled a module", zap.String("digest", digest), zap.Int64("bytes", size), zap.Duration("took", time.Since(began)))
+	return c.disk.Keep(out, digest)
+}
+
+// openModule opens a module's file. It does not wait for the other end of a named pipe.
+func openModule(file string) (*os.File, error) {
+	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, fmt.Errorf("read the module: %w", err)
+	}
+	return f, nil
+}
+
+// look returns the size of a module, or an error if it may not be compiled.
+func (c *Compiler) look(file string) (size int64, err error) {
+	f, err := openModule(file)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = f.Close() }()
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("read the module: %w", err)
+	case !info.Mode().IsRegular():
+		return 0, fmt.Errorf("read the module: %s is no regular file", file)
+	case info.Size() > c.maxModule:
+		return 0, fmt.Errorf("%w: it has %d bytes, and may have %d (--max-module-size)", ErrModuleTooLarge, info.Size(), c.maxModule)
+	}
+	var start [headerSize]byte
+	n, err := f.ReadAt(start[:], 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return 0, fmt.Errorf("read the module: %w", err)
+	}
+	return info.Size(), checkHeader(start[:n])
+}
+
+// await waits for the build's turn. On success, the caller calls leaveQueue at the end of the turn.
+func (c *Compiler) await(ctx context.Context, b *build, size int64) error {
+	c.mu.Lock()
+	c.queue.Enter(&b.ticket, size)
+	b.queued = true
+	turn := b.ticket.Turn()
+	c.mu.Unlock()
+	select {
+	case <-turn:
+		return nil
+	case <-ctx.Done():
+		c.leaveQueue(b)
+		return ctx.Err()
+	}
+}
+
+func (c *Compiler) leaveQueue(b *build) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.queue.Leave(&b.ticket)
+	b.queued = false
+}
+
+// trust notes that the module's file is complete.
+func (c *Compiler) trust(digest string) {
+	info, err := c.disk.Stat(digest)
+	if err != nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for other, s := range c.sound {
+		if time.Since(s.at) > keepFor {
+			delete(c.sound, other)
+		}
+	}
+	c.sound[digest] = sound{at: time.Now(), file: info}
+}
+
+// isSound reports whether the module's file was found complete within that time, and is still the
+// same.
+func (c *Compiler) isSound(digest string, within time.Duration) bool {
+	c.mu.Lock()
+	s, is := c.sound[digest]
+	c.mu.Unlock()
+	if !is || time.Since(s.at) > within {
+		return false
+	}
+	info, err := c.disk.Stat(digest)
+	return err == nil && os.SameFile(info, s.file) && info.Size() == s.file.Size() && info.ModTime().Equal(s.file.ModTime())
 }

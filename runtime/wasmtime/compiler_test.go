@@ -1,14 +1,10 @@
 package wasmtime
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -19,7 +15,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// newCompilingEngine has a cache of its own and compiles in a child.
+// newCompilingEngine makes an engine with a cache of its own that compiles in a child process.
 func newCompilingEngine(t testing.TB, change func(*Config)) *Engine {
 	t.Helper()
 	cfg := Config{CacheDir: t.TempDir(), Log: testLog(t), Compiler: self()}
@@ -69,7 +65,8 @@ func TestCompilationIsBounded(t *testing.T) {
 	}
 }
 
-// TestNobodyWaitsForTheCompiler: a compilation ends when all who wait for it have given up, and not before.
+// TestNobodyWaitsForTheCompiler: a compilation ends when all callers that wait for it have given
+// up, and not before.
 func TestNobodyWaitsForTheCompiler(t *testing.T) {
 	e := newCompilingEngine(t, func(c *Config) { c.Compiler = []string{"/bin/sh", "-c", "exec sleep 1000"} })
 	file := filepathTiny(t)
@@ -93,7 +90,7 @@ func TestNobodyWaitsForTheCompiler(t *testing.T) {
 	}
 	giveUpToo()
 	<-errs
-	eventually(t, "the compiler is gone", func() bool { return len(children(t)) == 0 })
+	eventually(t, "the compiler has exited", func() bool { return len(children(t)) == 0 })
 }
 
 func users(e *Engine, digest string) int {
@@ -105,7 +102,7 @@ func users(e *Engine, digest string) int {
 	return 0
 }
 
-// children are the processes that this one has started.
+// children returns the processes that this one has started.
 func children(t testing.TB) []string {
 	t.Helper()
 	var all []string
@@ -114,7 +111,7 @@ func children(t testing.TB) []string {
 		t.Fatal(err)
 	}
 	for _, file := range tasks {
-		text, _ := os.ReadFile(file) // the thread may be gone
+		text, _ := os.ReadFile(file) // the thread may have ended
 		all = append(all, strings.Fields(string(text))...)
 	}
 	return all
@@ -149,97 +146,13 @@ func TestCompilerIsChecked(t *testing.T) {
 	}
 }
 
-func TestCompileMainIsToldWhatItMayTake(t *testing.T) {
-	good := arguments(job{digest: digestPrefix + strings.Repeat("a", 64), size: 1, code: 1}, bounds{memory: 1}, 1)
-	if _, _, _, err := parseArguments(good); err != nil {
-		t.Fatal(err)
-	}
-	for _, args := range [][]string{nil, good[:5], append(good[1:], "1"), append(good[:5:5], "-1"), append(good[:5:5], "x"), append(good, "1")} {
-		var out, errs bytes.Buffer
-		if code := CompileMain(args, strings.NewReader(""), &out, &errs); code != compileMisused || errs.Len() == 0 || out.Len() != 0 {
-			t.Errorf("%v: code %d, %q", args, code, errs.String())
-		}
-	}
-}
-
-// TestCompilerIsBound: once it waits for its module, all its threads have the priority of guests, and the kernel bounds what it writes.
-func TestCompilerIsBound(t *testing.T) {
-	j := job{digest: digestPrefix + strings.Repeat("a", 64), size: 1, code: 1 << 20}
-	args := arguments(j, bounds{memory: 1 << 30, nice: guestNice}, 60)
-	cmd := exec.CommandContext(t.Context(), self()[0], append([]string{CompileCommand}, args...)...)
-	stdin, err := cmd.StdinPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	own, err := nice()
-	if err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "all threads have the priority", func() bool {
-		tasks, err := filepath.Glob("/proc/" + strconv.Itoa(cmd.Process.Pid) + "/task/*")
-		if err != nil || len(tasks) == 0 {
-			t.Fatalf("no threads: %v", err)
-		}
-		return !slices.ContainsFunc(tasks, func(task string) bool {
-			thread, _ := strconv.Atoi(filepath.Base(task)) // the kernel's numbers
-			is, err := unix.Getpriority(unix.PRIO_PROCESS, thread)
-			return err == nil && 20-is != min(own+guestNice, 19)
-		})
-	})
-	limits := strings.Join(strings.Fields(read(t, "/proc/"+strconv.Itoa(cmd.Process.Pid)+"/limits")), " ")
-	for _, limit := range []string{"Max file size 1048576 1048576", "Max core file size 0 0", "Max cpu time 60 60"} {
-		if !strings.Contains(limits, limit) {
-			t.Errorf("no %q in %s", limit, limits)
-		}
-	}
-	_ = stdin.Close()
-	var exit *exec.ExitError
-	if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != compileInput {
-		t.Errorf("nothing is not the module: %v", err)
-	}
-}
-
-func TestCacheIsBounded(t *testing.T) {
-	c := newDiskCache(t.TempDir(), 1000)
-	digest := func(i int) string { return digestPrefix + strings.Repeat(strconv.Itoa(i), 64) }
-	base := time.Now().Add(-time.Hour)
-	for i := range 6 {
-		if err := save(c, digest(i), make([]byte, 300)); err != nil {
-			t.Fatal(err)
-		}
-		at := base.Add(time.Duration(i) * time.Minute)
-		if err := os.Chtimes(c.path(digest(i)), at, at); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := whole(c, digest(1)); err != nil { // which makes it the one that was used last
-		t.Fatal(err)
-	}
-	if err := c.collect(func(d string) bool { return d == digest(0) }); err != nil {
-		t.Fatal(err)
-	}
-	var left []int
-	for i := range 6 {
-		if whole(c, digest(i)) == nil {
-			left = append(left, i)
-		}
-	}
-	// Each takes 364 bytes: the one in use and the two used last would be 1,092.
-	if len(left) != 2 || left[0] != 0 || left[1] != 1 {
-		t.Errorf("left are %v", left)
-	}
-}
-
 func TestStaleCodeIsRemoved(t *testing.T) {
 	dir := t.TempDir()
-	old, young := filepath.Join(dir, cacheFolder+"v1"), filepath.Join(dir, cacheFolder+"v2")
+	old, young := filepath.Join(dir, "wasmtime-v1"), filepath.Join(dir, "wasmtime-v2")
 	write(t, filepath.Join(old, "code.cwasm"), "old")
 	write(t, filepath.Join(young, "code.cwasm"), "young")
 	write(t, filepath.Join(dir, "other", "file"), "not ours")
-	long := time.Now().Add(-2 * abandonedAfter)
+	long := time.Now().Add(-2 * time.Hour)
 	if err := os.Chtimes(filepath.Join(old, "code.cwasm"), long, long); err != nil {
 		t.Fatal(err)
 	}
@@ -263,27 +176,6 @@ func TestCacheOfOthersIsRefused(t *testing.T) {
 	newModuleEngine(t, dir)
 	if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("a folder for all has mode %v, %v", info.Mode(), err)
-	}
-	c := newDiskCache(t.TempDir(), 1000)
-	digest := digestPrefix + strings.Repeat("a", 64)
-	if err := save(c, digest, []byte("code")); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chmod(c.path(digest), 0o666); err != nil {
-		t.Fatal(err)
-	}
-	if err := whole(c, digest); !errors.Is(err, errForeign) {
-		t.Errorf("a file for all: %v", err)
-	}
-	if err := os.Chmod(c.path(digest), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	other := digestPrefix + strings.Repeat("b", 64)
-	if err := os.Rename(c.path(digest), c.path(other)); err != nil {
-		t.Fatal(err)
-	}
-	if err := whole(c, other); !errors.Is(err, errCorrupt) {
-		t.Errorf("code of another module: %v", err)
 	}
 }
 

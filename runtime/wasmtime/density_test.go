@@ -12,8 +12,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// BenchmarkDensity starts 5,000 guests that sleep, and tells what one takes: memory of its own beyond the pages of
-// its linear memory that it has touched, page tables, and memory areas.
+// BenchmarkDensity starts 5,000 guests that sleep, and reports what one takes: memory of its own
+// beyond the pages of its linear memory that it has touched, page tables, and memory areas.
 func BenchmarkDensity(b *testing.B) {
 	const count = 5000
 	for b.Loop() {
@@ -51,7 +51,7 @@ func BenchmarkDensity(b *testing.B) {
 	}
 }
 
-// memoryNow is what the process takes, in KB, by the kernel's names.
+// memoryNow returns what the process takes, in KB, by the kernel's names.
 func memoryNow(t testing.TB) map[string]int {
 	t.Helper()
 	sizes := map[string]int{}
@@ -69,8 +69,9 @@ func memoryNow(t testing.TB) map[string]int {
 
 func areas(t testing.TB) int { return strings.Count(read(t, "/proc/self/maps"), "\n") }
 
-// BenchmarkFootprint starts 1,000 guests that sleep, and tells what the process takes for one: in its linear memory, of which
-// the whole size counts as the guest's use of memory, and besides (resident pages, page tables and kernel stacks).
+// BenchmarkFootprint starts 1,000 guests that sleep, and reports what the process takes for one: in
+// its linear memory, whose full size counts as the guest's use of memory, and besides (resident
+// pages, page tables and kernel stacks).
 func BenchmarkFootprint(b *testing.B) {
 	const count = 1000
 	for _, guest := range []struct {
@@ -118,7 +119,7 @@ func BenchmarkFootprint(b *testing.B) {
 	}
 }
 
-// asleep waits until guests use no more of the processor, seen over a fifth of a second.
+// asleep waits until guests use no more processor time, seen over a fifth of a second.
 func asleep(b *testing.B, all []runtime.Process) {
 	b.Helper()
 	for end := time.Now().Add(patience); time.Now().Before(end); {
@@ -137,8 +138,9 @@ func asleep(b *testing.B, all []runtime.Process) {
 	b.Fatal("guests do not come to rest")
 }
 
-// resident is what the process has in memory, in KB, in linear memories and besides; pages that guests share count once (Pss). A linear memory is what
-// lies before reserved addresses of gigabytes, into which it may grow.
+// resident returns what the process has in memory, in KB, in linear memories and besides; pages
+// that guests share count once (Pss). A linear memory is recognised by the gigabytes of reserved
+// addresses behind it, into which it may grow.
 func resident(b *testing.B) (linear, beside int) {
 	b.Helper()
 	type area struct {

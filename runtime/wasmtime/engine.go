@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	goruntime "runtime"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -20,27 +19,28 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/admission"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/processor"
 )
 
 // Engine runs guests in this process. It implements runtime.Engine.
 type Engine struct {
-	cfg     Config
-	native  *wasmtimego.Engine
-	modules *modules
-	ticker  *ticker
-	turns   *turns
-	nice    int         // of the process
-	room    ceiling     // for guests
-	files   *wasi.Files // that guests open
-	openLog openLog     // logfile.Create, but in tests
-	calls   *calls
+	cfg      Config
+	native   *wasmtimego.Engine
+	modules  *modules
+	ticker   *processor.Ticker
+	turns    *processor.Turns
+	priority processor.Priority // of the process
+	slots    *admission.Slots   // of guests, and of starts under way
+	files    *wasi.Files        // that guests open
+	openLog  openLog            // logfile.Create, but in tests
+	calls    *calls
 
 	mu      sync.Mutex
 	closed  bool
 	running map[*guest]struct{}
 	runs    map[*guest]struct{} // those of pods, until they are forgotten
-	places  int                 // guests, and starts under way
-	guests  sync.WaitGroup      // processes, and starts under way
+	guests  sync.WaitGroup      // guests, and starts under way
 }
 
 type openLog func(path string, limits logfile.Rotation) (containerLog, error)
@@ -59,14 +59,11 @@ var (
 	_ runtime.Engine = (*Engine)(nil)
 )
 
-// maxThreads is the ceiling of threads of the process. Go's default of 10,000, past which the process dies, is
-// less than the guests that a large node can hold; the kernel's own limits come before this.
-const maxThreads = 60_000
-
 // New makes an engine. It runs nothing until Start is called.
 //
-// It changes three things of the process: the ceiling of Go's threads, what the heap of the C library keeps, and the variables
-// RUST_BACKTRACE and RUST_LIB_BACKTRACE, with which every trap of a guest would cost milliseconds.
+// It changes three things of the process: the ceiling of Go's threads; what the heap of the C
+// library keeps; and it removes the variables RUST_BACKTRACE and RUST_LIB_BACKTRACE, with which
+// every trap of a guest would cost milliseconds.
 func New(cfg Config) (*Engine, error) {
 	if err := cfg.prepare(); err != nil {
 		return nil, err
@@ -76,14 +73,12 @@ func New(cfg Config) (*Engine, error) {
 			return nil, fmt.Errorf("wasmtime: %w", err)
 		}
 	}
-	base, err := nice()
+	priority, err := processor.Current()
 	if err != nil {
 		return nil, fmt.Errorf("wasmtime: priority of the process: %w", err)
 	}
-	debug.SetMaxThreads(maxThreads)
+	debug.SetMaxThreads(admission.MaxThreads)
 	C.prepare_heap()
-	disk := newDiskCache(cfg.CacheDir, cfg.CacheSize)
-	disk.readOnly = cfg.LoadOnly
 	var c *Compiler
 	if !cfg.LoadOnly {
 		c = newCompiler(cfg)
@@ -95,32 +90,46 @@ func New(cfg Config) (*Engine, error) {
 		native.Close()
 		return nil, err
 	}
-	shared := &turns{slots: goruntime.GOMAXPROCS(0), runnable: runnable}
-	e := &Engine{
-		cfg:     cfg,
-		turns:   shared,
-		nice:    base,
-		room:    thisHost().capacity(),
-		files:   thisHost().guestFiles(),
-		native:  native,
-		modules: newModules(native, linker, disk, c, cfg.Log),
-		ticker: &ticker{tick: func(now time.Time) {
+	turns := processor.NewTurns()
+	return &Engine{
+		cfg:      cfg,
+		turns:    turns,
+		priority: priority,
+		slots:    newSlots(cfg),
+		files:    guestFiles(),
+		native:   native,
+		modules:  newModules(native, linker, cfg.cache(), c, cfg.Log),
+		ticker: processor.NewTicker(func(now time.Time) {
 			native.IncrementEpoch()
-			shared.expire(now)
-		}},
+			turns.Expire(now)
+		}),
 		openLog: func(path string, limits logfile.Rotation) (containerLog, error) { return logfile.Create(path, limits) },
 		calls:   newCalls(),
 		running: map[*guest]struct{}{},
 		runs:    map[*guest]struct{}{},
-	}
-	if cfg.MaxGuests > 0 && cfg.MaxGuests < e.room.guests {
-		e.room = ceiling{cfg.MaxGuests, "its setting"}
-	}
-	cfg.Log.Info("guests at a time are bounded", zap.Int("guests", e.room.guests), zap.String("by", e.room.of))
-	return e, nil
+	}, nil
 }
 
-// Start implements runtime.Engine. A module whose start section runs for long delays it; ctx ends that too.
+// newSlots makes the slots for guests, as many as the system can bear and the settings allow.
+func newSlots(cfg Config) *admission.Slots {
+	ceiling := admission.Capacity()
+	if cfg.MaxGuests > 0 && cfg.MaxGuests < ceiling.Guests {
+		ceiling = admission.Ceiling{Guests: cfg.MaxGuests, Of: "its setting"}
+	}
+	cfg.Log.Info("guests at a time are bounded", zap.Int("guests", ceiling.Guests), zap.String("by", ceiling.Of))
+	return admission.NewSlots(ceiling)
+}
+
+// guestFiles bounds what all guests together may open; nil is without a bound.
+func guestFiles() *wasi.Files {
+	if n, ok := admission.GuestFiles(); ok {
+		return wasi.NewFiles(n)
+	}
+	return nil
+}
+
+// Start implements runtime.Engine. A module whose start section runs for long delays it; ctx ends
+// that too.
 func (e *Engine) Start(ctx context.Context, spec runtime.Spec, streams runtime.Streams) (runtime.Process, error) {
 	g, err := e.start(ctx, spec, streams)
 	if err != nil {
@@ -133,15 +142,16 @@ func (e *Engine) start(ctx context.Context, spec runtime.Spec, streams runtime.S
 	if err := e.enter(); err != nil {
 		return nil, err
 	}
-	places, kept := 1, false
-	defer func() { e.leave(places, kept) }()
+	slots, kept := 1, false
+	defer func() { e.leave(slots, kept) }()
 	m, err := e.modules.get(ctx, spec.Digest, spec.Module, e.memoryLimit(spec.MemoryLimit))
 	if err != nil {
 		return nil, err
 	}
 	var g *guest
-	err = e.widen(&places, m.places)
+	err = e.slots.Take(m.slots - slots)
 	if err == nil {
+		slots = m.slots
 		g, err = e.newGuest(spec, streams, m)
 	}
 	if err != nil {
@@ -168,51 +178,31 @@ func (e *Engine) start(ctx context.Context, spec runtime.Spec, streams runtime.S
 	return g, nil
 }
 
-// enter takes a place for a guest and keeps Close waiting until leave, unless the engine is closed or full.
+// enter takes a slot for a guest and keeps Close waiting until leave, unless the engine is closed
+// or full.
 func (e *Engine) enter() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
 		return ErrClosed
 	}
-	if err := e.take(1); err != nil {
+	if err := e.slots.Take(1); err != nil {
 		return err
 	}
 	e.guests.Add(1)
 	return nil
 }
 
-// take takes so many places. The mutex is held.
-func (e *Engine) take(places int) error {
-	if e.places+places > e.room.guests {
-		return fmt.Errorf("%w: it holds %d guests, and %s allows no more", runtime.ErrFull, e.places, e.room.of)
-	}
-	e.places += places
-	return nil
-}
-
-// widen takes the places that a guest of a module needs besides those that it has.
-func (e *Engine) widen(has *int, needs int) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	err := e.take(needs - *has)
-	if err == nil {
-		*has = needs
-	}
-	return err
-}
-
-// leave ends what enter began. The places are given back unless a guest keeps them until its remove.
-func (e *Engine) leave(places int, kept bool) {
+// leave ends what enter began. It gives the slots back unless a guest keeps them until its remove.
+func (e *Engine) leave(slots int, kept bool) {
 	if !kept {
-		e.mu.Lock()
-		e.places -= places
-		e.mu.Unlock()
+		e.slots.Give(slots)
 	}
 	e.guests.Done()
 }
 
-// add counts a guest in, unless the engine is closed, or the run that it is to be beside has ended.
+// add adds a guest to those that run. It fails if the engine is closed, or if the guest is a
+// command whose run has ended.
 func (e *Engine) add(g *guest) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -230,13 +220,13 @@ func (e *Engine) add(g *guest) error {
 func (e *Engine) remove(g *guest) {
 	e.mu.Lock()
 	delete(e.running, g)
-	e.places -= g.places
 	e.mu.Unlock()
+	e.slots.Give(g.slots)
 	e.guests.Done()
 }
 
-// Close kills every guest, waits for them and for compilations under way, and frees the engine. A second call
-// does nothing.
+// Close kills every guest, waits for them and for compilations under way, and frees the engine. A
+// second call does nothing.
 func (e *Engine) Close() error {
 	e.mu.Lock()
 	if e.closed {
@@ -253,7 +243,7 @@ func (e *Engine) Close() error {
 		g.kill()
 	}
 	e.guests.Wait()
-	e.ticker.wait()
+	e.ticker.Wait()
 	e.modules.close()
 	e.native.Close()
 	return nil

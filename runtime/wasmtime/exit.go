@@ -6,19 +6,22 @@ import (
 
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/message"
 )
 
-// Exit codes of guests that did not choose theirs: as a shell reports a native process that a signal ended.
+// Exit codes of guests that did not choose theirs. A shell reports the same of a native process
+// that a signal has ended.
 const (
 	codeTrapped = 134 // 128 + SIGABRT
 	codeKilled  = 137 // 128 + SIGKILL
 )
 
-// messageKilled is for a guest that was stopped from outside.
+// messageKilled is the message of a guest that was killed.
 const messageKilled = "killed to stop it"
 
-// exitOf says how a guest ended. err is what running its code gave, ended what a host call left, killed that
-// somebody killed it. A guest that ended by itself has done so even if a kill was on its way.
+// exitOf returns how a guest ended. err is of running its code, ended is what a host call left, and
+// killed says that the guest was killed. A guest that ended by itself keeps its own exit even if a
+// kill was on its way.
 func exitOf(err, ended error, killed bool) runtime.Exit {
 	var exit *wasi.ExitError
 	switch {
@@ -29,11 +32,11 @@ func exitOf(err, ended error, killed bool) runtime.Exit {
 	case errors.Is(ended, wasi.ErrKilled):
 		return runtime.Exit{Code: codeKilled, Reason: runtime.Error, Message: messageKilled}
 	case ended != nil:
-		return runtime.Exit{Code: codeTrapped, Reason: runtime.Error, Message: truncate(ended.Error())}
+		return runtime.Exit{Code: codeTrapped, Reason: runtime.Error, Message: message.Truncate(ended.Error())}
 	case killed:
 		return runtime.Exit{Code: codeKilled, Reason: runtime.Error, Message: messageKilled}
 	}
-	return runtime.Exit{Code: codeTrapped, Reason: runtime.Error, Message: truncate("trap: " + err.Error())}
+	return runtime.Exit{Code: codeTrapped, Reason: runtime.Error, Message: message.Truncate("trap: " + err.Error())}
 }
 
 func chosen(code int32) runtime.Exit {
@@ -43,14 +46,15 @@ func chosen(code int32) runtime.Exit {
 	return runtime.Exit{Code: code, Reason: runtime.Error}
 }
 
-// outOfMemory is the end of a guest that was refused the memory which it last asked for, and then ended badly.
+// outOfMemory is the exit of a guest that was refused the memory that it last asked for, and then
+// failed.
 func outOfMemory(e runtime.Exit, why shortage, limit int64) runtime.Exit {
-	message := fmt.Sprintf("out of memory: the limit is %d bytes", limit)
+	text := fmt.Sprintf("out of memory: the limit is %d bytes", limit)
 	if why == pastHeap {
-		message = fmt.Sprintf("out of memory: the objects of a guest have %d bytes at most, whatever its limit", maxHeap)
+		text = fmt.Sprintf("out of memory: the objects of a guest have %d bytes at most, whatever its limit", maxHeap)
 	}
 	if e.Message != "" {
-		message += "\n" + e.Message
+		text += "\n" + e.Message
 	}
-	return runtime.Exit{Code: codeKilled, Reason: runtime.OOMKilled, Message: truncate(message)}
+	return runtime.Exit{Code: codeKilled, Reason: runtime.OOMKilled, Message: message.Truncate(text)}
 }

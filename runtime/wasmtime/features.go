@@ -32,7 +32,7 @@ package wasmtime
 //		set[feature](c, on);
 // }
 //
-// // Hints of branches change how code is laid out, and an older library does not know them.
+// // Hints of branches change how code is laid out, and the bundled library does not know them.
 // static void no_branch_hints(wasm_config_t *c) {
 // #ifdef ENGINE_OF_HACK
 //	wasmtime_config_wasm_branch_hinting_set(c, false);
@@ -49,8 +49,9 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/translate"
 )
 
-// switches are the library's switches of proposals. Proposals that are part of WebAssembly's first versions have none, nor has
-// what hack/engine sets (extended constants, legacy exceptions).
+// switches are the library's switches of proposals. Proposals that are part of WebAssembly's first
+// versions have none. Those that hack/engine sets have none either (extended constants, legacy
+// exceptions).
 var switches = map[translate.Feature]C.int{
 	translate.Threads:                 C.THREADS,
 	translate.TailCalls:               C.TAIL_CALL,
@@ -70,8 +71,8 @@ var switches = map[translate.Feature]C.int{
 	translate.SharedMemory:            C.SHARED_MEMORY,
 }
 
-// notBundled are the proposals that stay off with wasmtime-go's library: its advisories for the first three are open, and it
-// has no atomic instructions without memories that are shared.
+// notBundled are the proposals that stay off with wasmtime-go's library: its advisories for the
+// first three are open, and it has atomic instructions only together with shared memories.
 var notBundled = []translate.Feature{translate.ExceptionHandling, translate.TypedFunctionReferences, translate.GC, translate.Threads}
 
 // features are the proposals that the linked library runs.
@@ -96,7 +97,7 @@ func setFeatures(c *C.wasm_config_t) {
 // featureKey tells the set of proposals that are on from any other.
 func featureKey() string { return fmt.Sprintf("%x", features()) }
 
-// explain adds to the refusal of a module what would run it.
+// explain adds to the refusal of a module which build would run it.
 func explain(err error) error {
 	var off *translate.FeatureError
 	if !errors.As(err, &off) {

@@ -11,7 +11,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/translate"
 )
 
-// programs use one proposal each, and end with code 0 if what it promises holds.
+// programs use one proposal each, and exit with 0 if it works as it should.
 var programs = map[translate.Feature]string{
 	translate.MutableGlobals:       `(global $g (export "g") (mut i32) (i32.const 0)) (func (export "_start") (global.set $g (i32.const 1)))`,
 	translate.SignExtension:        `(func (export "_start") (if (i32.ne (i32.extend8_s (i32.const 0x80)) (i32.const -128)) (then unreachable)))`,
@@ -52,7 +52,8 @@ var programs = map[translate.Feature]string{
 	translate.LegacyExceptions: `(func (export "_start") try nop catch_all nop end)`,
 }
 
-// TestFeatures: a program with each proposal runs, or is refused with a message that names the proposal, and what would run it.
+// TestFeatures: a program with each proposal runs, or is refused with a message that names the
+// proposal, and the build that would run it.
 func TestFeatures(t *testing.T) {
 	e := newEngine(t)
 	for _, f := range translate.All() {
@@ -98,7 +99,7 @@ func TestDocumentedFeatures(t *testing.T) {
 	}
 }
 
-// TestHeapOfObjectsCounts: objects are memory of the guest's, within its limit.
+// TestHeapOfObjectsCounts: objects count as the guest's memory, within its limit.
 func TestHeapOfObjectsCounts(t *testing.T) {
 	if !supported() {
 		t.Log("this library has no garbage collection")

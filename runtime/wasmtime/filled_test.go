@@ -10,23 +10,25 @@ import (
 
 	"github.com/krustlet-go/krustlet-wasi/hack/ownprocess"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/admission"
 )
 
-// TestMapsRunOut: in a process that has nearly as many memory areas as the kernel allows, guests are started as long as they fit, then
-// each gets an error that names the bound, and those that run go on.
+// TestMapsRunOut: in a process that has nearly as many memory areas as the kernel allows, guests
+// start as long as they fit. Then each start gets an error that names the bound, and the guests
+// that run go on.
 func TestMapsRunOut(t *testing.T) {
 	if !ownprocess.Enter(t, 0) {
 		return
 	}
 	const fit = 8
 	now := func() int64 { return int64(strings.Count(read(t, "/proc/self/maps"), "\n")) }
-	limit, ok := number("/proc", "sys/vm/max_map_count")
-	if !ok {
-		t.Fatal("the kernel's bound is not known")
+	limit, err := strconv.ParseInt(strings.TrimSpace(read(t, "/proc/sys/vm/max_map_count")), 10, 64)
+	if err != nil {
+		t.Fatal(err)
 	}
 	tiny := filepathTiny(t)
 	first := start(t, newEngine(t), tiny, runtime.Spec{}) // the process has its threads then
-	fillMaps(t, limit-spare(limit, spareMaps)-now()-(fit+1)*mapsPerGuest)
+	fillMaps(t, limit-min(admission.SpareMaps, limit/4)-now()-(fit+1)*admission.MapsPerGuest)
 
 	e := newEngine(t)
 	all := []*guestRun{first}
@@ -47,8 +49,9 @@ func TestMapsRunOut(t *testing.T) {
 	checkAlive(t, all)
 }
 
-// TestAddressesRunOut: where the kernel refuses memory that the engine had counted on, the start of a guest fails with an error that
-// says so; the others live, and when there is memory again, guests are started.
+// TestAddressesRunOut: if the kernel refuses memory that the engine had counted on, the start of a
+// guest fails with an error that says so. The others go on, and guests start again when there is
+// memory again.
 func TestAddressesRunOut(t *testing.T) {
 	if !ownprocess.Enter(t, 0) {
 		return
@@ -66,7 +69,8 @@ func TestAddressesRunOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	used *= uint64(unix.Getpagesize())
-	// Enough for Go and for a thread, and less than a guest's linear memory with what is kept free behind it.
+	// Enough for Go and for a thread, and less than a guest's linear memory with the addresses
+	// reserved behind it.
 	if err := unix.Setrlimit(unix.RLIMIT_AS, &unix.Rlimit{Cur: used + 1<<30, Max: before.Max}); err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +91,7 @@ func TestAddressesRunOut(t *testing.T) {
 	checkAlive(t, append(all, start(t, e, tiny, runtime.Spec{})))
 }
 
-// fillMaps makes so many memory areas.
+// fillMaps makes that many memory areas.
 func fillMaps(t *testing.T, n int64) {
 	t.Helper()
 	page := int64(unix.Getpagesize())
@@ -103,7 +107,7 @@ func fillMaps(t *testing.T, n int64) {
 	}
 }
 
-// checkAlive ends guests, which were to run until then.
+// checkAlive ends guests, and checks that they ran until then.
 func checkAlive(t *testing.T, all []*guestRun) {
 	t.Helper()
 	for i, r := range all {

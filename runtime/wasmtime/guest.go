@@ -15,6 +15,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/preview1"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/processor"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/stdio"
 )
 
 // guest is what all kinds of guests share. It implements runtime.Process.
@@ -23,11 +25,11 @@ type guest struct {
 	log     *zap.Logger
 	work    work
 	output  containerLog
-	out     *outlets
-	stdin   *inlet      // nil if nothing can be attached to it
-	account *account    // of its memory: its own, or that of the run that it is beside
-	found   runtime.Run // as Engine.Runs shows it
-	places  int         // of the engine's room
+	out     *stdio.Output
+	stdin   *stdio.Input // nil if no client can feed it
+	account *account     // of its memory: its own, or that of the run that it is beside
+	found   runtime.Run  // as Engine.Runs shows it
+	slots   int          // of the engine, which it takes
 
 	started  chan struct{} // closed when the guest runs, or cannot
 	startErr error         // set before started is closed
@@ -47,8 +49,8 @@ type guest struct {
 	timer    *time.Timer // of the grace period, once Stop was called
 }
 
-// newGuest makes a guest, of which nothing runs yet, to run a command of the module. It owns the module from here on if there is no
-// error.
+// newGuest makes a guest that will run a command module. No code of it runs yet. The guest owns the
+// module from here on if there is no error.
 func (e *Engine) newGuest(spec runtime.Spec, streams runtime.Streams, m *module) (*guest, error) {
 	limit := e.memoryLimit(spec.MemoryLimit)
 	if err := m.needs.check(limit); err != nil {
@@ -64,26 +66,26 @@ func (e *Engine) newGuest(spec runtime.Spec, streams runtime.Streams, m *module)
 		return nil, fmt.Errorf("open the log: %w", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	out := newOutlets(ctx, output, spec.Log != "", streams)
-	stdin, in := openStdin(ctx, spec, streams.Stdin)
-	h := &hosted{ctx: ctx, pace: newPace(e.turns, spec.CPULimit)}
+	out := stdio.NewOutput(ctx, output, spec.Log != "", streams)
+	stdin, in := stdio.OpenInput(ctx, spec, streams.Stdin)
+	h := &hosted{ctx: ctx, pace: processor.NewPace(e.turns, spec.CPULimit)}
 	host, err := e.newHost(spec, in, out, h.pace)
 	if err != nil {
 		cancel()
-		out.close()
-		stdin.close()
+		out.Close()
+		stdin.Close()
 		own.close()
 		return nil, errors.Join(err, output.Close())
 	}
 	g := &guest{
 		engine:  e,
 		log:     e.cfg.Log.With(zap.String("run", spec.ID)),
-		work:    newCommand(e, m, host, h, spec.CPULimit),
+		work:    newModuleCommand(e, m, host, h, spec.CPULimit),
 		output:  output,
 		out:     out,
 		stdin:   stdin,
 		account: own,
-		places:  m.places,
+		slots:   m.slots,
 		limit:   limit,
 		started: make(chan struct{}),
 		done:    make(chan struct{}),
@@ -94,7 +96,7 @@ func (e *Engine) newGuest(spec runtime.Spec, streams runtime.Streams, m *module)
 	return g, nil
 }
 
-// memoryLimit is a Spec's limit of memory, or the engine's own where it has none.
+// memoryLimit returns a Spec's limit of memory, or the engine's own where it has none.
 func (e *Engine) memoryLimit(limit int64) int64 {
 	if limit == 0 {
 		limit = e.cfg.MaxMemory
@@ -106,7 +108,7 @@ func (e *Engine) memoryLimit(limit int64) int64 {
 }
 
 // newHost makes the host side of a guest.
-func (e *Engine) newHost(spec runtime.Spec, stdin io.Reader, out *outlets, pace *pace) (*preview1.Guest, error) {
+func (e *Engine) newHost(spec runtime.Spec, stdin io.Reader, out *stdio.Output, pace *processor.Pace) (*preview1.Guest, error) {
 	listeners, err := listen(spec)
 	if err != nil {
 		return nil, err
@@ -117,11 +119,11 @@ func (e *Engine) newHost(spec runtime.Spec, stdin io.Reader, out *outlets, pace 
 		WorkDir:    spec.WorkDir,
 		Mounts:     mounts(spec.Mounts),
 		Stdin:      stdin,
-		Stdout:     outlet{out, stdout},
-		Stderr:     outlet{out, stderr},
+		Stdout:     out.Stdout(),
+		Stderr:     out.Stderr(),
 		OutputRate: spec.OutputRate,
 		Files:      e.files,
-		Pace:       pace.between,
+		Pace:       pace.Between,
 		Listeners:  listeners, // New owns them, even where it fails
 	})
 }
@@ -149,6 +151,18 @@ func mounts(list []runtime.Mount) []wasi.Mount {
 		out = append(out, wasi.Mount(m))
 	}
 	return out
+}
+
+// Attach implements runtime.Process. A Read of streams.Stdin and a Write that are under way when it
+// returns are left to the owner of the streams.
+func (g *guest) Attach(ctx context.Context, streams runtime.Streams) error {
+	g.mu.Lock()
+	out, stdin, ended := g.out, g.stdin, g.ended
+	g.mu.Unlock()
+	if ended {
+		return nil
+	}
+	return stdio.Attach(ctx, out, stdin, streams)
 }
 
 // Done implements runtime.Process.
@@ -205,14 +219,15 @@ func (g *guest) kill() {
 	}
 }
 
-// run is the guest's life, on a thread of its own. The thread ends with it: its priority cannot be given back.
+// run is the guest's life, on a thread of its own. The thread ends with the guest, since its
+// priority cannot be given back.
 func (g *guest) run() {
 	goruntime.LockOSThread()
-	g.engine.stepBack()
-	g.engine.ticker.acquire()
+	g.stepBack()
+	g.engine.ticker.Acquire()
 	err := g.live()
-	g.engine.ticker.release()
-	g.endSessions()
+	g.engine.ticker.Release()
+	g.endCommands()
 	select {
 	case <-g.started:
 	default: // it ended before it ran
@@ -237,6 +252,13 @@ func (g *guest) run() {
 	g.engine.remove(g)
 }
 
+// stepBack gives the calling thread, which will run the guest, a lower priority than the agent's.
+func (g *guest) stepBack() {
+	if err := g.engine.priority.Lower(0, processor.GuestNice); err != nil {
+		g.engine.cfg.Log.Warn("a guest's thread keeps the priority of the agent", zap.Error(err))
+	}
+}
+
 // live runs the guest and sets its exit. The error is why it could not be started.
 func (g *guest) live() error {
 	pays := payer{account: g.account}
@@ -246,26 +268,26 @@ func (g *guest) live() error {
 	g.found.StartedAt = time.Now()
 	end, err := g.work.run(pays, func() { close(g.started) })
 	if err == nil {
-		g.finish(end)
+		g.setExit(end)
 	}
 	return err
 }
 
-// discard frees all that belongs to the guest and not to its run.
+// discard frees all that the guest has opened and taken.
 func (g *guest) discard() error {
-	g.out.close()
+	g.out.Close()
 	g.cancel()
-	g.stdin.close()
+	g.stdin.Close()
 	g.account.close()
 	return errors.Join(g.work.close(), g.output.Close())
 }
 
-// finish sets the exit and, where the guest did not end by itself, tells why in its log.
-func (g *guest) finish(end ending) {
+// setExit sets the exit and, where the guest did not end by itself, writes why to its log.
+func (g *guest) setExit(end ending) {
 	g.mu.Lock()
 	killed, limit := g.killed, g.limit
 	g.mu.Unlock()
-	g.out.bound(g.cancel)
+	g.out.Bound(g.cancel)
 	e := exitOf(end.err, end.ended, killed)
 	if e.Reason == runtime.Error && !killed && end.memory != enough {
 		e = outOfMemory(e, end.memory, limit)
@@ -274,7 +296,7 @@ func (g *guest) finish(end ending) {
 		g.log.Error("a host call panicked", zap.Error(p), zap.ByteString("stack", p.stack))
 	}
 	if e.Message != "" && !killed {
-		if _, err := fmt.Fprintln(outlet{g.out, stderr}, e.Message); err != nil {
+		if _, err := fmt.Fprintln(g.out.Stderr(), e.Message); err != nil {
 			g.log.Warn("writing the end of a guest to its log", zap.Error(err))
 		}
 	}

@@ -6,7 +6,7 @@ import (
 )
 
 // handles has the Go half of each guest by the number that C knows it by. Every host call looks one
-// up: cgo.Handle takes 20 ns for that, a sixth of a short call, and a slice 2.
+// up: with cgo.Handle that takes 20 ns, a sixth of a short call, and with a slice 2 ns.
 type handles struct {
 	list atomic.Pointer[[]atomic.Pointer[hosted]]
 
@@ -28,8 +28,8 @@ func (t *handles) add(h *hosted) uintptr {
 	return n
 }
 
-// grow makes room for twice as many. A call that still reads the list from before finds its guest
-// there: numbers that are in use do not change.
+// grow doubles the list. A call that still reads the old list finds its guest there: numbers that
+// are in use do not change.
 func (t *handles) grow() {
 	var old []atomic.Pointer[hosted]
 	if l := t.list.Load(); l != nil {

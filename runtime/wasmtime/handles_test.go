@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestHandles has guests come and go while others look themselves up.
+// TestHandles: guests come and go while others look themselves up.
 func TestHandles(t *testing.T) {
 	var (
 		table handles

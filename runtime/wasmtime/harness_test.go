@@ -73,7 +73,7 @@ type guestRun struct {
 	screen  *screen
 }
 
-// start runs a module with what spec says, and a private root directory where it names no mounts.
+// start runs a module as spec says, with a root directory of its own if spec has no mounts.
 func start(t testing.TB, e *Engine, file string, spec runtime.Spec) *guestRun {
 	t.Helper()
 	r, err := tryStart(t, e, file, spec)

@@ -6,19 +6,20 @@ import (
 	"time"
 )
 
-// What stays in memory of modules that nothing runs: so many, so many bytes together, and for so long. To map a module
-// again costs milliseconds.
+// Bounds of the modules that stay in memory although no guest runs them: how many, how many bytes
+// together, and for how long. To map a module again costs milliseconds.
 const (
 	maxIdle      = 16
 	maxIdleBytes = 64 << 20
 	idleTime     = 5 * time.Minute
 )
 
-// idle takes out the modules that were unused the longest, beyond those bounds, for the caller to close. The mutex is held.
+// idle takes out the modules that were unused the longest, beyond those bounds. The caller closes
+// them. The mutex is held.
 func (ms *modules) idle() []*module {
 	type unused struct {
 		key string
-		*slot
+		*entry
 	}
 	var all []unused
 	for key, s := range ms.byKey {
@@ -44,10 +45,10 @@ func (ms *modules) idle() []*module {
 	return victims
 }
 
-// sweepIn looks for idle modules after that time; 0 is when there is none. The mutex is held.
+// sweepIn looks for idle modules after that time; 0 is for none. The mutex is held.
 func (ms *modules) sweepIn(left time.Duration) {
 	if left <= 0 || ms.sweep != nil || ms.closed {
-		return // a sweep that finds nothing to do is followed by the right one
+		return // a sweep that comes too early starts the next one
 	}
 	ms.works.Add(1)
 	ms.sweep = time.AfterFunc(left, func() {

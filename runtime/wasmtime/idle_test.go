@@ -13,7 +13,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/guests"
 )
 
-// TestIdleCodeGoes: code that nothing runs is unmapped in time, without a start that comes after, and code in use stays.
+// TestIdleCodeGoes: code that no guest runs is unmapped in time, even if no start follows, and code
+// in use stays.
 // docs/security.md: "what no guest runs any more is unmapped within 5 minutes."
 func TestIdleCodeGoes(t *testing.T) {
 	dir := t.TempDir()
@@ -39,23 +40,23 @@ func TestIdleCodeGoes(t *testing.T) {
 		time.Sleep(idleTime - time.Second)
 		e.modules.release(get(late))
 		if n := len(mapped(t, dir)); n != 3 {
-			t.Fatalf("%d files are mapped before the time is over", n)
+			t.Fatalf("%d files are mapped before the time has passed", n)
 		}
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		if left := mapped(t, dir); len(left) != 2 || !left[e.modules.disk.path(guests.Digest(t, late))] {
+		if left := mapped(t, dir); len(left) != 2 || !left[e.modules.disk.Path(guests.Digest(t, late))] {
 			t.Errorf("one was used a second ago, and one is in use: mapped are %v", left)
 		}
 		time.Sleep(idleTime)
 		synctest.Wait()
-		if left := mapped(t, dir); len(left) != 1 || !left[e.modules.disk.path(kept.digest)] {
+		if left := mapped(t, dir); len(left) != 1 || !left[e.modules.disk.Path(kept.digest)] {
 			t.Errorf("one is in use: mapped are %v", left)
 		}
 		e.modules.release(kept)
 	})
 }
 
-// mapped are the files of a folder that this process has mapped.
+// mapped returns the files of a folder that this process has mapped.
 func mapped(t testing.TB, dir string) map[string]bool {
 	t.Helper()
 	files := map[string]bool{}
@@ -71,7 +72,7 @@ func TestIdleCodeIsBounded(t *testing.T) {
 	now := time.Now()
 	for _, c := range []struct {
 		name string
-		size func(i int) int64 // MiB of modules that were used that many seconds ago; negative: used still
+		size func(i int) int64 // MiB of modules that were used that many seconds ago; negative if still in use
 		left []int
 	}{
 		{"number", func(int) int64 { return 0 }, []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}},
@@ -79,9 +80,9 @@ func TestIdleCodeIsBounded(t *testing.T) {
 		{"a large one goes, smaller ones stay", func(i int) int64 { return max(1, 65*int64(1-i)) }, []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}},
 		{"those in use", func(int) int64 { return -100 }, []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19}},
 	} {
-		ms := &modules{byKey: map[string]*slot{}, closed: true} // no timer
+		ms := &modules{byKey: map[string]*entry{}, closed: true} // no timer
 		for i := range 20 {
-			s := &slot{m: &module{codeSize: c.size(i) << 19, known: c.size(i) << 19}, used: now.Add(-time.Duration(i) * time.Second)}
+			s := &entry{m: &module{codeSize: c.size(i) << 19, known: c.size(i) << 19}, used: now.Add(-time.Duration(i) * time.Second)}
 			if s.m.codeSize < 0 {
 				s.users, s.m.codeSize = 1, -s.m.codeSize
 			}

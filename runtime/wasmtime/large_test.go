@@ -15,8 +15,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// TestLargeModulesAreNotInMemory: a module of 64 MiB passes through this process neither when it is compiled nor when it is
-// loaded: it takes less than a quarter of that, at any time.
+// TestLargeModulesAreNotInMemory: a module of 64 MiB is not in the memory of this process when it
+// is compiled or loaded: the process takes less than a quarter of that size at any time.
 func TestLargeModulesAreNotInMemory(t *testing.T) {
 	const size = 64 << 20
 	file := generated{data: size}.file(t)
@@ -49,11 +49,11 @@ func TestLargeModulesAreNotInMemory(t *testing.T) {
 	}
 }
 
-// growth is by how much the memory of this process was above that of before, at most, in bytes.
+// growth returns by how many bytes the memory of this process was above that of before, at most.
 func growth(t *testing.T, do func()) int64 {
 	t.Helper()
 	before := int64(memoryNow(t)["VmRSS"])
-	// man 5 proc_pid_clear_refs: the peak begins again.
+	// man 5 proc_pid_clear_refs: the kernel measures the peak from here.
 	if err := os.WriteFile("/proc/self/clear_refs", []byte("5"), 0); err != nil {
 		t.Fatal(err)
 	}
@@ -61,8 +61,8 @@ func growth(t *testing.T, do func()) int64 {
 	return (int64(memoryNow(t)["VmHWM"]) - before) << 10
 }
 
-// TestCodeIsMapped: compiled code is in memory as pages of its file, which nothing can write to; and a guest goes on when the file
-// has been removed.
+// TestCodeIsMapped: compiled code is in memory as pages of its file, to which nothing can write;
+// and a guest goes on when the file has been removed.
 // docs/security.md: "Compiled code is mapped read-only from its file"
 // docs/security.md: "files are never written to again, only removed."
 func TestCodeIsMapped(t *testing.T) {
@@ -131,7 +131,7 @@ func TestCodeThatMayNotBeMapped(t *testing.T) {
 	if err := e.modules.compiler.Compile(t.Context(), "", digest, file); err != nil {
 		t.Fatal(err)
 	}
-	f, err := e.modules.disk.open(digest)
+	f, err := e.modules.disk.Open(digest)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,19 +176,10 @@ func TestModulesAreBounded(t *testing.T) {
 	}
 }
 
-// TestCompiledFilesAreBounded: what a module is compiled to has a bound too. TestCompilerIsBound sees the kernel's.
-func TestCompiledFilesAreBounded(t *testing.T) {
-	file := generated{functions: 10, stores: 10}.file(t)
-	wasm := read(t, file)
-	j := job{digest: guests.Digest(t, file), size: int64(len(wasm)), code: 1000}
-	var refused *refusedError
-	if err := j.run(strings.NewReader(wasm), &strings.Builder{}); !errors.As(err, &refused) {
-		t.Errorf("an error of %v", err)
-	}
-}
-
-// TestTheCompilerHasNothing: neither environment nor files but its three; 3 is the folder that the shell reads.
-// docs/security.md: "Modules are compiled in a process of their own, which has no environment and three open files: the module, its compiled code, and a pipe for an error."
+// TestTheCompilerHasNothing: it has neither environment nor files but its three; 3 is the folder
+// that the shell reads.
+// docs/security.md: "Modules are compiled in a process of their own, which has no environment and
+// three open files: the module, its compiled code, and a pipe for an error."
 func TestTheCompilerHasNothing(t *testing.T) {
 	t.Setenv("SECRET", "word")
 	if err := unix.CloseRange(3, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC); err != nil { // what the tests' parent left open

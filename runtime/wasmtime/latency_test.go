@@ -13,7 +13,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// idler is a way in which a guest may be when it is killed.
+// idler is something that a guest may do when it is killed.
 type idler struct {
 	name    string
 	file    string
@@ -21,10 +21,10 @@ type idler struct {
 	streams func(t testing.TB) runtime.Streams
 }
 
-// idlers are the ways there are, but for being compiled.
+// idlers are all of them, except that its module is being compiled.
 func idlers(t testing.TB) []idler {
 	none := func(testing.TB) runtime.Streams { return runtime.Streams{} }
-	// open has pipes whose other ends nobody touches.
+	// open has pipes whose other ends no test touches.
 	open := func(t testing.TB) runtime.Streams {
 		in, inEnd := io.Pipe()
 		outEnd, out := io.Pipe()
@@ -70,8 +70,8 @@ func (l latencies) percentile(p float64) time.Duration {
 	return l[min(int(p/100*float64(len(l))), len(l)-1)]
 }
 
-// TestKillEndsEveryGuest kills guests in all ways there are to be, among each other. How fast is for the benchmark
-// to tell: the bound here is for a machine with other things to do.
+// TestKillEndsEveryGuest kills guests that do all these things, side by side. The benchmark
+// measures how fast that is; the bound here is for a busy machine.
 func TestKillEndsEveryGuest(t *testing.T) {
 	e := newEngine(t)
 	root := t.TempDir()
@@ -98,7 +98,7 @@ func TestKillEndsEveryGuest(t *testing.T) {
 	}
 }
 
-// TestStartGivesUpWhileItCompiles: whoever waits for the compiler need not wait for its end.
+// TestStartGivesUpWhileItCompiles: a start that waits for the compiler ends with its context.
 func TestStartGivesUpWhileItCompiles(t *testing.T) {
 	e := newCompilingEngine(t, func(c *Config) { c.Compiler = []string{"/bin/sh", "-c", "exec sleep 1000"} })
 	file := filepathTiny(t)
@@ -169,7 +169,8 @@ func disperse(running []runtime.Process) {
 	wg.Wait()
 }
 
-// BenchmarkKillCompiling is the time in which a start that compiles is given up, with 500 other guests.
+// BenchmarkKillCompiling is the time from the end of its context until a start that compiles
+// returns, with 500 other guests.
 func BenchmarkKillCompiling(b *testing.B) {
 	e := newCompilingEngine(b, func(c *Config) { c.Compiler = []string{"/bin/sh", "-c", "exec sleep 1000"} })
 	crowded := newEngine(b)
@@ -192,7 +193,7 @@ func BenchmarkKillCompiling(b *testing.B) {
 			b.Fatal("it was started")
 		}
 		took = append(took, time.Since(began))
-		eventually(b, "the compiler is gone", func() bool { return len(children(b)) == 0 })
+		eventually(b, "the compiler has exited", func() bool { return len(children(b)) == 0 })
 	}
 	b.ReportMetric(float64(took.percentile(50).Microseconds()), "p50-µs")
 	b.ReportMetric(float64(took.percentile(99).Microseconds()), "p99-µs")
@@ -200,7 +201,7 @@ func BenchmarkKillCompiling(b *testing.B) {
 	disperse(running)
 }
 
-// BenchmarkAnswer is how long a guest takes that is asked something now and then, among 50 that spin.
+// BenchmarkAnswer is the time that a guest takes to answer now and then, among 50 guests that spin.
 func BenchmarkAnswer(b *testing.B) {
 	e := newEngine(b)
 	root := b.TempDir()

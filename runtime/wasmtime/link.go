@@ -2,7 +2,8 @@
 
 package wasmtime
 
-// The library of `make engine` stands before wasmtime-go's, so that every function is taken from it.
+// The library of `make engine` stands before wasmtime-go's on the linker's command line, so that
+// the linker takes every function from it.
 
 // #cgo CFLAGS: -DENGINE_OF_HACK
 // #cgo LDFLAGS: ${SRCDIR}/../../bin/engine/libwasmtime.a

@@ -87,8 +87,8 @@ func (e *panicError) Error() string {
 }
 
 // goHostCall runs function index of the table for the guest of handle. It returns the function's
-// result, or a negative number for a call that ends the guest, with the reason left in ended. Nothing
-// of the engine is on the Go stack, so a panic stops here.
+// result, or a negative number for a call that ends the guest, with the reason left in ended.
+// Nothing of the engine is on the Go stack, so a panic ends here.
 //
 //export goHostCall
 func goHostCall(handle C.uintptr_t, index C.uint32_t, memory *C.uint8_t, size C.size_t, args *C.uint64_t, nargs C.size_t) (result C.int32_t) {

@@ -12,8 +12,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// listen opens a listening socket for each address that a guest is to have, all or none, and for those that it may want and
-// nobody has.
+// listen opens a listening socket for each address of spec.Listen, all or none, and for those of
+// spec.ListenFree that are free.
 func listen(spec runtime.Spec) ([]*net.TCPListener, error) {
 	var open []*net.TCPListener
 	for _, address := range spec.Listen {
@@ -48,8 +48,8 @@ func listenStrictly(address string) (*net.TCPListener, error) {
 	return net.ListenTCP("tcp", at)
 }
 
-// listenFreely listens on an address of which IPv6 does not know that it is the machine's: a route says so, as for every pod
-// with an address of its own, and IPv4 looks at routes.
+// listenFreely listens on an address that only a route makes the machine's, as for every pod with
+// an address of its own. IPv4 looks at routes, but IPv6 does not: it needs IPV6_FREEBIND.
 func listenFreely(address string) (*net.TCPListener, error) {
 	config := net.ListenConfig{Control: func(network, _ string, conn syscall.RawConn) error {
 		if network != "tcp6" {

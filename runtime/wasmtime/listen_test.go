@@ -13,7 +13,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// TestListenOnAPodsAddress: a pod's address is the machine's by a route alone, and can be listened on and reached.
+// TestListenOnAPodsAddress: only a route makes a pod's address the machine's, and a guest can
+// listen on it and be reached.
 func TestListenOnAPodsAddress(t *testing.T) {
 	if !ownnetwork.Enter(t) {
 		return
@@ -43,7 +44,8 @@ func TestListenOnAPodsAddress(t *testing.T) {
 	}
 }
 
-// TestListenFree: of the addresses that a guest may want it gets those that nobody has, behind those that it is to have.
+// TestListenFree: of the addresses in ListenFree a guest gets those that are free, behind those of
+// Listen.
 func TestListenFree(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// TestMain lets the test binary be the compiler that its engines run, as the agent's binary is, and a process that hosts guests.
+// TestMain lets the test binary be the compiler that its engines run, as the agent's binary is, and
+// a process that hosts guests.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == CompileCommand {
 		os.Exit(CompileMain(os.Args[2:], os.Stdin, os.Stdout, os.Stderr))

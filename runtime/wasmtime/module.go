@@ -8,10 +8,11 @@ import (
 	wasmtimego "github.com/bytecodealliance/wasmtime-go/v39"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/preview1"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/codecache"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/translate"
 )
 
-// headerSize is magic and version of a module, in bytes.
+// headerSize is the size of magic and version of a module, in bytes.
 const headerSize = 8
 
 // wasmPage is the unit of a memory's size, in bytes.
@@ -34,21 +35,21 @@ type module struct {
 	codeSize int64 // bytes that are mapped of its file
 	known    int64 // bytes of what the engine knows of it
 	needs    needs // of each guest
-	places   int   // of the engine's room, that each guest takes
+	slots    int   // of the engine, that each guest takes
 }
 
-// newModule is what the file says of a module. The engine's part is still to be loaded.
-func newModule(digest string, f *codeFile) (*module, error) {
-	info, err := translate.ReadInfo(f.info)
+// newModule makes a module of what its file says. The engine's part is not loaded yet.
+func newModule(digest string, f *codecache.File) (*module, error) {
+	info, err := translate.ReadInfo(f.Info)
 	if err != nil {
 		return nil, fmt.Errorf("load compiled code: what is known of the module: %w", err)
 	}
-	resident, err := f.resident()
+	resident, err := f.Resident()
 	if err != nil {
 		return nil, fmt.Errorf("load compiled code: %w", err)
 	}
-	known := int64(len(f.info)) + int64(min(info.Overhead, 1<<40))
-	return &module{digest: digest, info: info, codeSize: f.size, known: known, places: placesOf(info), needs: needs{
+	known := int64(len(f.Info)) + int64(min(info.Overhead, 1<<40))
+	return &module{digest: digest, info: info, codeSize: f.Size, known: known, slots: slotsOf(info), needs: needs{
 		memories: saturated(info.MemoryBytes()),
 		tables:   saturated(info.TableBytes()),
 		module:   resident + known,
@@ -56,21 +57,21 @@ func newModule(digest string, f *codeFile) (*module, error) {
 	}}, nil
 }
 
-// holds is what this process holds for the module, in bytes.
+// holds returns what this process holds for the module, in bytes.
 func (m *module) holds() int64 { return m.codeSize + m.known }
 
-// placesOf is how many places a guest takes: each memory besides the first, and a heap of objects, is mapped as another guest's
-// memory would be. Large tables are areas of memory, too.
-func placesOf(info *translate.Info) int {
-	const tables = 8 // in a place
-	places := max(len(info.Memories), 1) + len(info.Tables)/tables
+// slotsOf returns how many slots a guest takes. Each memory besides the first, and a heap of
+// objects, is mapped as another guest's memory would be. Large tables take memory areas, too.
+func slotsOf(info *translate.Info) int {
+	const tables = 8 // for each slot
+	slots := max(len(info.Memories), 1) + len(info.Tables)/tables
 	if info.Heap {
-		places++
+		slots++
 	}
-	return places
+	return slots
 }
 
-// prepared is the module ready to be instantiated. On an error it is closed.
+// prepared makes the module ready to be instantiated. On an error it closes it.
 func (m *module) prepared(l *linker) (*module, error) {
 	err := m.check()
 	if err == nil {
@@ -88,7 +89,8 @@ func (m *module) close() {
 	m.native.Close()
 }
 
-// checkHeader tells apart what a file that should be a module is: magic `\0asm`, version, layer.
+// checkHeader returns an error for a file that is no core module. A module begins with magic
+// `\0asm`, version, layer.
 func checkHeader(wasm []byte) error {
 	switch {
 	case !bytes.HasPrefix(wasm, []byte("\x00asm")) || len(wasm) < 8:
@@ -99,7 +101,8 @@ func checkHeader(wasm []byte) error {
 	return nil
 }
 
-// check looks for what a command module must have, and for what this host does not have.
+// check returns an error for a module that lacks what a command module must have, or that needs
+// what this host does not have.
 func (m *module) check() error {
 	type function struct{ module, name string }
 	known := map[function]bool{}

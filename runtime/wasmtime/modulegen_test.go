@@ -8,14 +8,14 @@ import (
 	"testing"
 )
 
-// generated is a command module of a given size, and of a given amount of work for a compiler.
+// generated is a command module of a chosen size, and with a chosen amount of work for a compiler.
 type generated struct {
 	functions, stores int // in each function
 	data              int // bytes of a passive segment
 	seed              int // makes it another module
 }
 
-// file writes it, and keeps no more than a function of it in memory.
+// file writes the module, and keeps no more than one function of it in memory.
 func (g generated) file(t testing.TB) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "generated.wasm")
@@ -62,7 +62,8 @@ func (g generated) file(t testing.TB) string {
 	return path
 }
 
-// body is a function that stores constants at addresses that differ, so that no store can be left out.
+// body is a function that stores constants at addresses that differ, so that the compiler can leave
+// out no store.
 func (g generated) body() []byte {
 	code := []byte{0} // no locals
 	for i := range g.stores {

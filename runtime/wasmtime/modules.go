@@ -2,12 +2,9 @@ package wasmtime
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"sync"
 	"time"
 
@@ -16,27 +13,28 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/codecache"
 )
 
-// modules has the modules in memory by digest, and makes those that it lacks.
+// modules has the modules in memory by digest, and makes those that are not there.
 type modules struct {
 	engine   *wasmtimego.Engine
 	linker   *linker
-	disk     *diskCache
+	disk     *codecache.Cache
 	compiler *Compiler // nil never compiles
 	log      *zap.Logger
 
 	mu     sync.Mutex
 	closed bool
-	byKey  map[string]*slot
-	sweep  *time.Timer    // closes idle modules when it is time; nil if none is to be
+	byKey  map[string]*entry
+	sweep  *time.Timer    // closes idle modules when it is time; nil if there are none
 	works  sync.WaitGroup // loads, and the timer
 }
 
-// slot is a module in memory, or on its way there.
-type slot struct {
+// entry is a module in memory, or on its way there.
+type entry struct {
 	ready  chan struct{}      // closed when m or err is set
-	cancel context.CancelFunc // ends the way there
+	cancel context.CancelFunc // ends the way there, if no start waits for it
 	m      *module
 	err    error
 	limit  int64 // of the guest that it is made for, in bytes
@@ -45,19 +43,20 @@ type slot struct {
 	used  time.Time // when the last user left; guarded by modules.mu
 }
 
-func newModules(e *wasmtimego.Engine, l *linker, disk *diskCache, c *Compiler, log *zap.Logger) *modules {
-	ms := &modules{engine: e, linker: l, disk: disk, compiler: c, log: log, byKey: map[string]*slot{}}
+func newModules(e *wasmtimego.Engine, l *linker, disk *codecache.Cache, c *Compiler, log *zap.Logger) *modules {
+	ms := &modules{engine: e, linker: l, disk: disk, compiler: c, log: log, byKey: map[string]*entry{}}
 	if c != nil {
 		c.inUse = ms.inUse
 	}
 	return ms
 }
 
-// get is the module with the digest, from memory, from disk, or compiled from the file, for a guest of so many bytes of memory: it
-// is not loaded if that is too little. It must be given back by release. Cancelling ctx ends the wait; the work ends where nobody
-// waits for it any more.
+// get returns the module with the digest, from memory, from disk, or compiled from the file. limit
+// is the memory that its guest may take, in bytes: the module is not loaded if that is too little.
+// The caller gives the module back with release. When ctx ends, get returns; loading and compiling
+// end when no call waits for them any more.
 func (ms *modules) get(ctx context.Context, digest, file string, limit int64) (*module, error) {
-	if err := checkDigest(digest); err != nil {
+	if err := codecache.CheckDigest(digest); err != nil {
 		return nil, err
 	}
 	for {
@@ -75,18 +74,18 @@ func (ms *modules) get(ctx context.Context, digest, file string, limit int64) (*
 		var needs *needsError
 		if !errors.As(s.err, &needs) || s.limit >= limit {
 			return nil, s.err
-		} // another guest has a lower limit
+		} // else the module was loaded for a guest with a lower limit
 	}
 }
 
-// enter counts a user of the module in, and starts to make it if nobody has.
-func (ms *modules) enter(digest, file string, limit int64) *slot {
+// enter adds a user of the module, and starts to make the module if it is not there.
+func (ms *modules) enter(digest, file string, limit int64) *entry {
 	ms.mu.Lock()
 	defer ms.mu.Unlock()
 	s := ms.byKey[digest]
 	if s == nil {
 		ctx, cancel := context.WithCancel(context.Background())
-		s = &slot{ready: make(chan struct{}), cancel: cancel, limit: limit}
+		s = &entry{ready: make(chan struct{}), cancel: cancel, limit: limit}
 		ms.byKey[digest] = s
 		ms.works.Go(func() {
 			defer cancel()
@@ -105,12 +104,12 @@ func (ms *modules) release(m *module) {
 	ms.leave(m.digest, s)
 }
 
-func (ms *modules) leave(digest string, s *slot) {
+func (ms *modules) leave(digest string, s *entry) {
 	ms.mu.Lock()
 	s.users--
 	s.used = time.Now()
 	if s.users == 0 && s.m == nil && s.err == nil && ms.byKey[digest] == s {
-		delete(ms.byKey, digest) // who asks next begins anew
+		delete(ms.byKey, digest) // the next call starts again
 		s.cancel()
 	}
 	victims := ms.idle()
@@ -120,14 +119,15 @@ func (ms *modules) leave(digest string, s *slot) {
 	}
 }
 
-// fill makes a slot's module and says so. A failure is forgotten, so that the next ask tries again.
-func (ms *modules) fill(ctx context.Context, s *slot, digest, file string) {
+// fill makes an entry's module and closes ready. It forgets a failure, so that the next call tries
+// again.
+func (ms *modules) fill(ctx context.Context, s *entry, digest, file string) {
 	m, err := ms.make(ctx, digest, file, s.limit)
 	ms.mu.Lock()
 	s.m, s.err = m, err
 	var victims []*module
 	switch {
-	case ms.byKey[digest] != s: // nobody waits, and others may have begun anew
+	case ms.byKey[digest] != s: // no call waits, and another entry may have followed
 		if m != nil {
 			victims = append(victims, m)
 		}
@@ -138,7 +138,7 @@ func (ms *modules) fill(ctx context.Context, s *slot, digest, file string) {
 	}
 	ms.mu.Unlock()
 	close(s.ready)
-	for _, m := range victims { // perhaps m itself, if all who asked have given up
+	for _, m := range victims { // perhaps m itself, if all callers have given up
 		m.close()
 	}
 }
@@ -154,7 +154,7 @@ func (ms *modules) make(ctx context.Context, digest, file string, limit int64) (
 	case ms.compiler == nil:
 		return nil, fmt.Errorf("%w: %w", runtime.ErrNotCompiled, err)
 	case !errors.Is(err, os.ErrNotExist):
-		ms.log.Warn("compiled code cannot be used, compiling anew", zap.String("digest", digest), zap.Error(err))
+		ms.log.Warn("compiled code cannot be used, the module is compiled again", zap.String("digest", digest), zap.Error(err))
 		ms.compiler.drop(digest)
 	}
 	if err := ms.compiler.Compile(ctx, "", digest, file); err != nil {
@@ -168,10 +168,11 @@ func (ms *modules) make(ctx context.Context, digest, file string, limit int64) (
 	return m.prepared(ms.linker)
 }
 
-// load has the engine map the compiled code of a module, unless a guest of that limit cannot have it: what the engine knows of a module
-// may take some hundred MiB. What is mapped is the very file that was checked.
+// load makes the engine map the compiled code of a module, unless that is too much for a guest of
+// that limit: what the engine knows of a module may take some hundred MiB. The engine maps the same
+// open file that was checked.
 func (ms *modules) load(digest string, limit int64) (*module, error) {
-	f, err := ms.disk.open(digest)
+	f, err := ms.disk.Open(digest)
 	if err != nil {
 		return nil, err
 	}
@@ -190,24 +191,25 @@ func (ms *modules) load(digest string, limit int64) (*module, error) {
 }
 
 // loadCode maps the code, or copies it.
-func loadCode(e *wasmtimego.Engine, f *codeFile, mapped bool) (*wasmtimego.Module, error) {
+func loadCode(e *wasmtimego.Engine, f *codecache.File, mapped bool) (*wasmtimego.Module, error) {
 	if mapped {
 		return wasmtimego.NewModuleDeserializeFile(e, fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
 	}
-	code := make([]byte, f.code)
+	code := make([]byte, f.Code)
 	if _, err := f.ReadAt(code, 0); err != nil {
 		return nil, fmt.Errorf("load compiled code: %w", err)
 	}
 	return wasmtimego.NewModuleDeserialize(e, code)
 }
 
-// mayMap says that code in the file may be run. A disk that is mounted noexec forbids it: then the engine gets a copy.
+// mayMap reports whether code in the file may be run. A disk that is mounted noexec forbids it:
+// then the engine gets a copy.
 func mayMap(f *os.File) bool {
 	var disk unix.Statfs_t
 	return unix.Fstatfs(int(f.Fd()), &disk) != nil || disk.Flags&unix.ST_NOEXEC == 0
 }
 
-// inUse says that guests run the module, or are about to.
+// inUse reports whether guests run the module, or are about to.
 func (ms *modules) inUse(digest string) bool {
 	ms.mu.Lock()
 	defer ms.mu.Unlock()
@@ -215,7 +217,7 @@ func (ms *modules) inUse(digest string) bool {
 	return s != nil && s.users > 0
 }
 
-// close waits for work under way and frees all modules. No guest may be left.
+// close waits for loads under way and frees all modules. No guest may be left.
 func (ms *modules) close() {
 	ms.mu.Lock()
 	ms.closed = true
@@ -236,14 +238,4 @@ func (ms *modules) close() {
 		delete(ms.byKey, key)
 	}
 	ms.linker.close()
-}
-
-const digestPrefix = "sha256:"
-
-func checkDigest(digest string) error {
-	raw, err := hex.DecodeString(strings.TrimPrefix(digest, digestPrefix))
-	if !strings.HasPrefix(digest, digestPrefix) || err != nil || len(raw) != sha256.Size || digest != strings.ToLower(digest) {
-		return fmt.Errorf("the module's digest must be sha256: and 64 hexadecimal digits, got %q", digest)
-	}
-	return nil
 }

@@ -9,8 +9,9 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// churn makes objects that live for long and short, of many sizes, in locals, tables, globals, exceptions and each other, between tail
-// calls, calls by reference, throws and growing memories, and ends badly if one of them is not what it was.
+// churn makes objects that live for long and short, of many sizes, in locals, tables, globals,
+// exceptions and each other, between tail calls, calls by reference, throws and growing memories.
+// It fails if one of them has changed.
 const churn = `(module (memory (export "memory") 1 16) (type $a (array (mut i8))) (type $f (func (param i32) (result i32)))
 	(type $l (struct (field $next (mut (ref null $l))) (field $b (mut (ref null $a))) (field $e (mut exnref)) (field $fn (mut (ref null $f))) (field $x (mut externref))))
 	(type $ls (array (mut (ref null $l))))
@@ -49,7 +50,8 @@ const hoard = `(module (memory (export "memory") 1 1) (type $l (struct (field $n
 	(global $g (mut (ref null $l)) (ref.null $l))
 	(func (export "_start") (loop $more (global.set $g (struct.new $l (global.get $g) (i32.const 1))) (br $more))))`
 
-// TestHeapIsBounded: nothing interrupts a collection, so no guest has so many objects that one lasts long, whatever its limit.
+// TestHeapIsBounded: nothing interrupts a collection, so no guest may have so many objects that one
+// lasts long, whatever its limit.
 func TestHeapIsBounded(t *testing.T) {
 	if !supported() {
 		t.Log("this library has no garbage collection")
@@ -66,8 +68,9 @@ func TestHeapIsBounded(t *testing.T) {
 	}
 }
 
-// TestObjectsUnderPressure: guests that make and drop objects near their limits end for want of memory, or go on until they are killed.
-// The process that hosts them never ends for it: two advisories of 16 November 2026 concern that (docs/security-advisories.md).
+// TestObjectsUnderPressure: guests that make and drop objects near their limits end for want of
+// memory, or go on until they are killed. The process that hosts them never ends for it: two
+// advisories of 16 November 2026 concern that (docs/security-advisories.md).
 func TestObjectsUnderPressure(t *testing.T) {
 	if !supported() {
 		t.Log("this library has no garbage collection")

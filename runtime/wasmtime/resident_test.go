@@ -21,8 +21,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// A guest at this limit must not make the process that hosts it hold more than the limit and beside it, whatever it does
-// (docs/engine.md).
+// A guest at this limit must not make the process that hosts it hold more than the limit and beside
+// it, whatever it does (docs/engine.md).
 const (
 	residentLimit  = 64 << 20
 	residentBeside = 16 << 20
@@ -34,7 +34,7 @@ const atLimit = `(memory (export "memory") 1)
 		(loop $last (br_if $last (i32.ne (memory.grow (i32.const 1)) (i32.const -1))))
 		(memory.fill (i32.const 0) (i32.const 255) (i32.mul (memory.size) (i32.const 65536))))`
 
-// tricks are modules that try to have their host hold more than their limit.
+// tricks are modules that try to make their host hold more than their limit.
 func tricks(t *testing.T) map[string]string {
 	t.Helper()
 	long := strings.Repeat("n", 99_000)
@@ -120,7 +120,7 @@ func chains(n int) string {
 	return all.String()
 }
 
-// numbers lists the first so many numbers.
+// numbers returns the first that many numbers.
 func numbers(n int) string {
 	var b strings.Builder
 	for i := range n {
@@ -129,7 +129,8 @@ func numbers(n int) string {
 	return b.String()
 }
 
-// manyTypes are function types that all differ, each with many results. The engine keeps some KiB of each.
+// manyTypes are function types that all differ, each with many results. The engine keeps some KiB
+// of each.
 func manyTypes() string {
 	var all strings.Builder
 	kinds := []string{" i32", " i64", " f32", " f64"}
@@ -139,8 +140,8 @@ func manyTypes() string {
 	return all.String()
 }
 
-// TestResidentMemory measures from outside what a process holds while a guest at its limit does its worst, beyond what it held
-// when a small guest had run in it.
+// TestResidentMemory measures from outside how much a process holds while a guest at its limit does
+// its worst, beyond what the process held when a small guest had run in it.
 // docs/security.md: "Beside it a container may make its worker hold up to 16 MiB."
 func TestResidentMemory(t *testing.T) {
 	for name, text := range tricks(t) {
@@ -148,9 +149,11 @@ func TestResidentMemory(t *testing.T) {
 	}
 }
 
-// TestResidentMemoryOfCommands: the commands in a container share its limit, and what the host holds beside.
-// docs/security.md: "`resources.limits.memory` bounds all that a container takes, commands, probes and hooks included:
-// linear memories, tables, objects, and what the host holds for it beyond 14 MiB."
+// TestResidentMemoryOfCommands: the commands in a container share its limit, and what the host
+// holds beside.
+// docs/security.md: "`resources.limits.memory` bounds all that a container takes, commands, probes
+// and hooks included: linear memories, tables, objects, and what the host holds for it beyond 14
+// MiB."
 func TestResidentMemoryOfCommands(t *testing.T) {
 	// The first takes nearly all, the others have a page each.
 	const spin = ` (loop $spin (br $spin))`
@@ -167,8 +170,8 @@ func TestResidentMemoryOfCommands(t *testing.T) {
 	}
 }
 
-// TestWhatGuestsHadIsGivenBack: tables that grow side by side in many guests leave no holes in the process's heap, neither while the
-// guests run nor when they have ended.
+// TestWhatGuestsHadIsGivenBack: tables that grow side by side in many guests leave no holes in the
+// process's heap, neither while the guests run nor when they have ended.
 func TestWhatGuestsHadIsGivenBack(t *testing.T) {
 	const guests, limit = 24, 16 << 20
 	e := newEngine(t)
@@ -239,11 +242,11 @@ func measureResident(t *testing.T, file string, commands int) {
 	}
 }
 
-// hostCommand makes of the test binary a process that hosts guests: see main_test.go.
+// hostCommand makes the test binary a process that hosts guests: see main_test.go.
 const hostCommand = "host-of-a-guest"
 
-// hostGuest runs a small guest, and then another one at the limit with so many commands beside it, and prints how many bytes the
-// process held after the first, and at most.
+// hostGuest runs a small guest, and then another one at the limit with that many commands beside
+// it. It prints how many bytes the process held after the first, and at most.
 func hostGuest(args []string) error {
 	cache, tiny, tinyDigest, file, digest := args[0], args[1], args[2], args[3], args[4]
 	commands, err := strconv.Atoi(args[5])
@@ -306,7 +309,7 @@ func hostGuest(args []string) error {
 	return e.Close()
 }
 
-// residents is what the process has in memory, now and at most, in bytes.
+// residents returns what the process has in memory, now and at most, in bytes.
 func residents() (now, peak int64) {
 	f, err := os.Open("/proc/self/status")
 	if err != nil {

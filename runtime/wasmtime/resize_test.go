@@ -8,6 +8,7 @@ import (
 
 	"github.com/krustlet-go/krustlet-wasi/hack/guests"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/processor"
 )
 
 func resize(t *testing.T, p runtime.Process, limits runtime.Limits) {
@@ -17,18 +18,19 @@ func resize(t *testing.T, p runtime.Process, limits runtime.Limits) {
 	}
 }
 
-// TestResizeCPU: a guest that is held back for seconds runs at once without a limit, and is held back again with one.
+// TestResizeCPU: a guest that is held back for seconds runs at once without a limit, and is held
+// back again with one.
 func TestResizeCPU(t *testing.T) {
 	e := newEngine(t)
 	r := start(t, e, wat(t, spinText), runtime.Spec{CPULimit: 1})
-	eventually(t, "the guest has used what it may", func() bool { return r.process.Stats().CPU >= epoch })
+	eventually(t, "the guest has used what it may", func() bool { return r.process.Stats().CPU >= processor.Epoch })
 	resize(t, r.process, runtime.Limits{})
 	eventually(t, "the guest runs freely", func() bool { return r.process.Stats().CPU > 300*time.Millisecond })
 	resize(t, r.process, runtime.Limits{CPU: 100})
 	began, before := time.Now(), r.process.Stats()
 	eventually(t, "the guest is held back", func() bool { return r.process.Stats().Throttled > before.Throttled+500*time.Millisecond })
 	wall, used := time.Since(began), r.process.Stats().CPU-before.CPU
-	if most := 0.1*1.1*float64(wall) + 0.1*float64(throttlePeriod) + float64(3*epoch); float64(used) > most {
+	if most := 0.1*1.1*float64(wall) + 0.1*float64(processor.Period) + float64(3*processor.Epoch); float64(used) > most {
 		t.Errorf("a guest limited to 0.1 used %v in %v", used, wall)
 	}
 	r.process.Stop(0)
@@ -36,19 +38,19 @@ func TestResizeCPU(t *testing.T) {
 	resize(t, r.process, runtime.Limits{CPU: 5}) // after its end it does nothing
 }
 
-// TestResizeMemory: a guest that asks in vain for memory gets it once its limit allows for it.
+// TestResizeMemory: a guest that was refused memory gets it when its new limit allows it.
 func TestResizeMemory(t *testing.T) {
 	e := newEngine(t)
 	r := start(t, e, wat(t, `(module (memory (export "memory") 1) (func (export "_start")
 		(loop $l (br_if $l (i32.eq (memory.grow (i32.const 8)) (i32.const -1))))))`), runtime.Spec{MemoryLimit: 4 * wasmPage})
-	eventually(t, "the guest has run", func() bool { return r.process.Stats().CPU > epoch })
+	eventually(t, "the guest has run", func() bool { return r.process.Stats().CPU > processor.Epoch })
 	resize(t, r.process, runtime.Limits{Memory: 9 * wasmPage})
 	if exit := r.wait(); exit.Code != 0 {
 		t.Errorf("exit %+v", exit)
 	}
 }
 
-// readThenGrow waits for input, then grows its memory, and ends badly if it cannot.
+// readThenGrow waits for input, then grows its memory, and fails if it cannot.
 const readThenGrow = `(module
 	(import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
 	(memory (export "memory") 1)
@@ -58,7 +60,7 @@ const readThenGrow = `(module
 		(drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))
 		(if (i32.eq (memory.grow (i32.const 8)) (i32.const -1)) (then unreachable))))`
 
-// TestResizeOfAGuestThatWaits: its limit is another by the time that it goes on, and so is what it is told at its end.
+// TestResizeOfAGuestThatWaits: when the guest goes on, it has its new limit, and its exit names that.
 func TestResizeOfAGuestThatWaits(t *testing.T) {
 	for name, tt := range map[string]struct {
 		before, after int64

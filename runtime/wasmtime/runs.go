@@ -1,8 +1,6 @@
 package wasmtime
 
-import (
-	"github.com/krustlet-go/krustlet-wasi/runtime"
-)
+import "github.com/krustlet-go/krustlet-wasi/runtime"
 
 // Runs implements runtime.Engine.
 func (e *Engine) Runs() []runtime.Run {
@@ -15,7 +13,7 @@ func (e *Engine) Runs() []runtime.Run {
 	return all
 }
 
-// enlist keeps a run of a pod for Runs, until it is forgotten. It has started.
+// enlist shows a run of a pod in Runs until Forget. The run has started.
 func (e *Engine) enlist(g *guest) {
 	if g.found.Of.Container == "" {
 		return
@@ -36,7 +34,8 @@ func (g *guest) Forget() {
 	}
 }
 
-// shed lets go of what is not needed once the guest has ended: its owner may take long to forget it. The mutex is held.
+// shed frees the memory that the guest does not need once it has ended: its owner may call Forget
+// much later. The mutex is held.
 func (g *guest) shed() {
 	g.work, g.output, g.out, g.stdin, g.timer, g.cancel, g.log = nil, nil, nil, nil, nil, nil, nil
 }

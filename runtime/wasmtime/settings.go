@@ -24,10 +24,12 @@ import (
 	"golang.org/x/sys/cpu"
 )
 
-// bundledVersion is the version of the library that comes with wasmtime-go, which cannot tell it. A test holds it to go.mod.
+// bundledVersion is the version of the library that comes with wasmtime-go, which cannot tell it. A
+// test compares it with go.mod.
 const bundledVersion = "39.0.1"
 
-// Version is the version of wasmtime that is linked, such as 48.0.8: what the library itself says, or that of wasmtime-go's.
+// Version is the version of wasmtime that is linked, such as 48.0.8: what the library itself says,
+// or that of wasmtime-go's library.
 var Version = func() string {
 	if v := C.engine_version(); v != nil {
 		return C.GoString(v)
@@ -35,25 +37,27 @@ var Version = func() string {
 	return bundledVersion
 }()
 
-// supported reports whether the linked library is that of hack/engine, which is maintained. wasmtime-go's is not.
+// supported reports whether the linked library is that of hack/engine, which is maintained.
+// wasmtime-go's is not.
 func supported() bool { return C.engine_version() != nil }
 
-// maxStack bounds the native stack that a guest's calls may use, in bytes. It is wasmtime's default: enough for
-// deep recursion, and far below the stack of a thread.
+// maxStack bounds the native stack that a guest's calls may use, in bytes. It is wasmtime's
+// default: enough for deep recursion, and far below the stack of a thread.
 const maxStack = 512 << 10
 
-// Bounds of a guest's store. What it takes is bounded by its account.
+// Bounds of a guest's store. Its account bounds what it takes.
 const (
 	maxTables        = 16 + 1 // one is ours (package translate)
 	maxMemories      = 16
 	maxTableElements = 1 << 20
 )
 
-// settingsVersion changes whenever settings, or what is made of a module before it is compiled, does.
+// settingsVersion must change when settings change, or what is made of a module before it is
+// compiled.
 const settingsVersion = "epochs,features-by-name,translated,3"
 
-// settings are those of every engine. Whatever the library would choose by itself is named here, so that another version
-// of it changes nothing.
+// settings are those of every engine. They name all that the library would choose by itself, so
+// that another version of it changes nothing.
 func settings() *wasmtimego.Config {
 	cfg := wasmtimego.NewConfig()
 	cfg.SetEpochInterruption(true)
@@ -65,12 +69,9 @@ func settings() *wasmtimego.Config {
 	return cfg
 }
 
-// cacheFolder starts the names of folders of compiled code.
-const cacheFolder = "wasmtime-"
-
-// cacheKey names the folder of the compiled code that this build can use on this machine: code uses what the processor
-// has, and a disk may move to another one.
+// cacheKey tells the compiled code that this build can use on this machine from any other: code
+// uses what the processor has, and a disk may move to another machine.
 func cacheKey() string {
 	sum := sha256.Sum256(fmt.Append(nil, settingsVersion, featureKey(), cpu.X86, cpu.ARM64))
-	return strings.Join([]string{cacheFolder + "v" + Version, goruntime.GOARCH, hex.EncodeToString(sum[:6])}, "-")
+	return strings.Join([]string{"v" + Version, goruntime.GOARCH, hex.EncodeToString(sum[:6])}, "-")
 }

@@ -5,20 +5,20 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/krustlet-go/krustlet-wasi/hack/guests"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/compile"
 )
 
-// TestSmallModulesDoNotWait: while modules that take long are compiled, in all the places that there are for such, and others wait
-// for these, a small one is compiled at once.
+// TestSmallModulesDoNotWait: a small module is compiled at once, even while modules that take long
+// have all slots of their lane and others wait for these.
 // docs/security.md: "Small modules do not wait for large ones"
 func TestSmallModulesDoNotWait(t *testing.T) {
 	c := compilerOf(t, t.TempDir(), self()...)
-	c.queue.slots = 2
+	c.queue = compile.NewQueue(2)
 	ctx, cancel := context.WithCancel(t.Context())
 	errs := make(chan error, 3)
 	for i, pod := range []string{"slow1", "slow2", "slow3"} {
@@ -28,7 +28,8 @@ func TestSmallModulesDoNotWait(t *testing.T) {
 	full := func() bool {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		return len(c.queue.busy) == 2 && len(slices.Concat(c.queue.waiting[:]...)) == 1
+		running, waiting := c.queue.Count()
+		return running == 2 && waiting == 1
 	}
 	eventually(t, "two compilers run, and one waits", full)
 	tiny := filepathTiny(t)
@@ -47,29 +48,31 @@ func TestSmallModulesDoNotWait(t *testing.T) {
 	eventually(t, "no compiler is left", func() bool { return len(children(t)) == 0 })
 }
 
-// TestAPodHasOneCompiler: a pod's second compilation waits for its first, and holds nobody up who wants the same.
+// TestAPodHasOneCompiler: a pod's second compilation waits for its first, and does not hold up
+// another pod that wants the same module.
 // docs/security.md: "one module of a pod is compiled at a time."
 func TestAPodHasOneCompiler(t *testing.T) {
 	c := compilerOf(t, t.TempDir(), "/bin/sh", "-c", "exec sleep 1000")
-	c.queue.slots = 2
+	c.queue = compile.NewQueue(2)
 	first, second := generated{seed: 1, stores: 1, functions: 1}.file(t), generated{seed: 2, stores: 1, functions: 1}.file(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	errs := make(chan error, 3)
-	compile := func(pod, file string) {
+	ask := func(pod, file string) {
 		go func() { errs <- c.Compile(ctx, pod, guests.Digest(t, file), file) }()
 	}
-	compile("greedy", first)
+	ask("greedy", first)
 	eventually(t, "the compiler of the first module runs", func() bool { return len(children(t)) == 1 })
-	compile("greedy", second)
+	ask("greedy", second)
 	eventually(t, "the second module is in the queue", func() bool {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		return len(c.queue.waiting[0]) == 1
+		_, waiting := c.queue.Count()
+		return waiting == 1
 	})
 	if n := len(children(t)); n != 1 {
 		t.Errorf("%d compilers of one pod", n)
 	}
-	compile("other", second)
+	ask("other", second)
 	eventually(t, "the compiler of the second module runs for another pod", func() bool { return len(children(t)) == 2 })
 	cancel()
 	for range 3 {
@@ -77,7 +80,7 @@ func TestAPodHasOneCompiler(t *testing.T) {
 	}
 }
 
-// countingCompiler notes each of its runs in the file.
+// countingCompiler makes a Compiler whose program notes each of its runs in a file.
 func countingCompiler(t *testing.T, dir string, change func(*Config)) (c *Compiler, runs func() int) {
 	t.Helper()
 	self, err := os.Executable()
@@ -97,16 +100,18 @@ func countingCompiler(t *testing.T, dir string, change func(*Config)) (c *Compil
 	return c, func() int { return len(read(t, count)) }
 }
 
-// hung has the compiler never end, so that it has begun whenever its time is over, on a busy machine too.
+// hung makes the compiler never end, so that it has begun when its time has passed, on a busy
+// machine too.
 func hung(c *Config) {
 	c.CompileTime = 2 * time.Second
 	c.Compiler[2], _, _ = strings.Cut(c.Compiler[2], "exec")
 	c.Compiler[2] += "exec sleep 60"
 }
 
-// TestRefusedModulesAreRemembered: a module that was refused for what it is is not compiled again, however often it is asked for;
-// one that was refused for the time or the memory that it took is.
-// docs/security.md: "A module that was refused because of its content is not compiled again while the agent runs."
+// TestRefusedModulesAreRemembered: a module that was refused because of its content is not compiled
+// again, however often it is asked for. One that took too much time or memory is compiled again.
+// docs/security.md: "A module that was refused because of its content is not compiled again while
+// the agent runs."
 func TestRefusedModulesAreRemembered(t *testing.T) {
 	damaged := filepath.Join(t.TempDir(), "damaged.wasm")
 	write(t, damaged, "\x00asm\x01\x00\x00\x00junk")
@@ -150,18 +155,5 @@ func TestRefusedModulesAreRemembered(t *testing.T) {
 				t.Errorf("which is kept: %v", files)
 			}
 		})
-	}
-}
-
-func TestRefusalsAreBounded(t *testing.T) {
-	var r refusals
-	name := func(i int) string { return strings.Repeat("x", i) }
-	for i := range maxRefusals + 10 {
-		r.note(name(i), &refusedError{name(i)})
-		r.note(name(i), &refusedError{"again"})
-	}
-	r.note("other", errors.New("not for what it is"))
-	if len(r.why) != maxRefusals || len(r.ages) != maxRefusals || r.find(name(9)) != nil || r.find(name(10)) == nil || r.find("other") != nil {
-		t.Errorf("%d are remembered", len(r.why))
 	}
 }

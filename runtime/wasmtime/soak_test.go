@@ -14,7 +14,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// footprint is what a process takes from the machine.
+// footprint is how much a process takes from the machine.
 type footprint struct {
 	descriptors, threads, maps int
 	rss                        int // KiB
@@ -39,7 +39,8 @@ func takeFootprint(t *testing.T) footprint {
 	return f
 }
 
-// TestCyclesLeaveNothing starts and ends guests in all ways there are, and looks whether the process grows.
+// TestCyclesLeaveNothing starts and ends guests in all possible ways, and checks that the process
+// does not grow.
 func TestCyclesLeaveNothing(t *testing.T) {
 	e := newEngine(t)
 	root := t.TempDir()
@@ -102,7 +103,7 @@ func TestCyclesLeaveNothing(t *testing.T) {
 	}
 }
 
-// TestTenThousandTraps: a fault of a guest is an everyday thing.
+// TestTenThousandTraps: faults of guests are common, and leave nothing behind.
 func TestTenThousandTraps(t *testing.T) {
 	e := newEngine(t)
 	root := t.TempDir()

@@ -57,8 +57,8 @@ func TestStopWaitsForTheGracePeriod(t *testing.T) {
 	}
 }
 
-// TestGracePeriodIsVisible: a guest that waits for input, or for a connection, comes to its end by itself when it is
-// told to stop.
+// TestGracePeriodIsVisible: a guest that waits for input, or for a connection, ends by itself when
+// it is told to stop.
 func TestGracePeriodIsVisible(t *testing.T) {
 	e := newEngine(t)
 	in, end := io.Pipe()

@@ -1,5 +1,5 @@
-// The C half of a store. What runs often stays on this side: the look at the kill switch that every epoch
-// costs never enters Go, and a host call enters it once.
+// The C half of a store. What runs often stays on this side: the look at the kill switch at every
+// epoch never enters Go, and a host call enters it once.
 
 #define _GNU_SOURCE // RUSAGE_THREAD
 
@@ -12,15 +12,17 @@
 
 #include "store.h"
 
-// Not _cgo_export.h, whose types would need the Go file's preamble: this is goHostCall's signature.
+// _cgo_export.h is not included, since its types need the preamble of the Go file. This is
+// goHostCall's signature.
 extern int32_t goHostCall(uintptr_t handle, uint32_t index, uint8_t *memory, size_t size, uint64_t *args, size_t nargs);
 
 extern void goEpoch(uintptr_t handle, int64_t cpu, bool busy);
 
 enum { MAX_PARAMS = 9 };
 
-// A guest counts as one that computes without a pause when it has used BUSY_NS since the last epoch, or BUSY_ALONE_NS
-// without its thread ever having waited: where many compete, none gets the former.
+// A guest counts as one that computes without a pause when it has used BUSY_NS since the last
+// epoch, or BUSY_ALONE_NS without its thread ever having waited: where many compete, no guest
+// reaches BUSY_NS.
 enum { BUSY_NS = 5000000, BUSY_ALONE_NS = 1000000 };
 
 static int64_t clock_ns(clockid_t clock) {
@@ -33,13 +35,14 @@ static long waited(void) {
 	return getrusage(RUSAGE_THREAD, &u) == 0 ? u.ru_nvcsw : 0;
 }
 
-// count is a plain addition: nobody else writes, and nobody reads half a number.
+// count is a plain addition: only this thread writes, and no reader sees half a number.
 static void count(store_t *s, uint32_t index) {
 	uint64_t n = atomic_load_explicit(&s->calls[index], memory_order_relaxed);
 	atomic_store_explicit(&s->calls[index], n + 1, memory_order_relaxed);
 }
 
-// functype is the type of a function of so many parameters, and perhaps an i32 as its result.
+// functype makes the type of a function with these parameters, and with an i32 as its result if
+// result is set.
 static wasm_functype_t *functype(const uint8_t *params, size_t nparams, bool result) {
 	wasm_valtype_t *types[MAX_PARAMS];
 	wasm_valtype_vec_t in, out;
@@ -101,12 +104,12 @@ static void add(_Atomic int64_t *n, int64_t bytes) {
 	atomic_store_explicit(n, atomic_load_explicit(n, memory_order_relaxed) + bytes, memory_order_relaxed);
 }
 
-// Numbers of what grows (package translate): a memory's number, or a table's and OF_TABLE; with GIVEN_BACK, what was granted could
-// not be used.
+// Numbers of what grows (package translate): a memory's number, or a table's and OF_TABLE. With
+// GIVEN_BACK, the growth failed although it was granted.
 enum { OF_TABLE = 1 << 16 };
 static const uint32_t GIVEN_BACK = UINT32_C(1) << 31;
 
-// growth answers a guest that is about to grow something: vals are what and by how much, and then 1 or 0.
+// growth answers a guest that will grow something: vals say what and by how much, and get 1 or 0.
 static wasm_trap_t *growth(void *env, wasmtime_caller_t *caller, wasmtime_val_raw_t *vals, size_t n) {
 	store_t *s = env;
 	uint32_t what = (uint32_t)vals[0].i32;
@@ -133,8 +136,8 @@ static wasm_trap_t *growth(void *env, wasmtime_caller_t *caller, wasmtime_val_ra
 }
 
 #ifdef ENGINE_OF_HACK
-// memory_growing answers the store for each memory that grows. Linear memories have been granted
-// before; what has not is the collector's heap.
+// memory_growing answers the store for each memory that grows. Linear memories were granted before.
+// What was not is the collector's heap.
 static bool memory_growing(void *env, size_t current, size_t desired) {
 	store_t *s = env;
 	int64_t bytes = (int64_t)(desired - current);
@@ -152,8 +155,9 @@ static bool memory_growing(void *env, size_t current, size_t desired) {
 	return granted;
 }
 
-// memory_failed is called when a memory could not grow that was allowed to. A linear memory's grant is given back by the guest's
-// own code; of a heap it is not known how much was asked for, so what was granted counts on: too much, never too little.
+// memory_failed is called when a memory could not grow although it was granted. The guest's own
+// code gives back the grant of a linear memory. For a heap it is not known how much was asked for,
+// so what was granted counts on: too much, never too little.
 static void memory_failed(void *env) { ((store_t *)env)->granted = 0; }
 #endif
 
@@ -225,7 +229,7 @@ void store_kill(store_t *s) { atomic_store_explicit(&s->kill, true, memory_order
 bool store_take(store_t *s, int64_t memories, int64_t tables, int64_t beside) {
 	s->free = account_beside(s->account, beside);
 	if (!account_take(s->account, memories + tables + beside - s->free))
-		return false; // what was free is given back at the guest's end
+		return false; // store_delete gives back what was taken from what is free
 	add(&s->memories, memories);
 	add(&s->tables, tables);
 	add(&s->beside, beside - s->free);

@@ -13,27 +13,29 @@ import (
 	wasmtimego "github.com/bytecodealliance/wasmtime-go/v39"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/preview1"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/processor"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/translate"
 )
 
-// hosted is what the host calls of one guest need. The context is kept here because C, between the guest and
-// its host calls, cannot pass it on.
+// hosted is what the host calls of one guest need. The context is kept here because C, between the
+// guest and its host calls, cannot pass it on.
 type hosted struct {
 	ctx   context.Context //nolint:containedctx // see above
 	wasi  *preview1.Guest
-	pace  *pace
+	pace  *processor.Pace
 	ended error // why a host call ended the guest
 }
 
-// guest is an instance and its store. All methods but kill, limit, cpu, memory and addCalls are for the thread that runs it.
+// store is a store and its instance. All methods but kill, limit, thread, cpu, memory and addCalls
+// are for the thread that runs its code; those are for any goroutine before close.
 type store struct {
 	native *C.store_t
 	handle uintptr
 	base   time.Duration // what the thread had used before
 }
 
-// newStore makes a guest of the calling thread, which takes its memory from the account. cpuLimit is in thousandths of a
-// processor, 0 for none.
+// newStore makes a store for the calling thread to run. It takes its memory from the account.
+// cpuLimit is in thousandths of a processor, 0 for none.
 func newStore(e *wasmtimego.Engine, h *hosted, a *account, cpuLimit int64) (*store, error) {
 	handle := guestHandles.add(h)
 	bounds := C.store_bounds_t{elements: maxTableElements, tables: maxTables, memories: maxMemories}
@@ -44,12 +46,11 @@ func newStore(e *wasmtimego.Engine, h *hosted, a *account, cpuLimit int64) (*sto
 	}
 	s := &store{native: native, handle: handle}
 	s.base = time.Duration(C.store_cpu(native))
-	h.pace.begin(s.thread(), s.base)
+	h.pace.Begin(s.thread(), s.base)
 	return s, nil
 }
 
-// limit says whether there is a limit of processor time; how much is the pace's matter. It may be called from any goroutine
-// before close.
+// limit sets whether there is a limit of processor time. The pace knows how much it is.
 func (s *store) limit(cpuLimit int64) { C.store_limit(s.native, cpuLimit > 0) }
 
 func (s *store) close() {
@@ -57,10 +58,10 @@ func (s *store) close() {
 	guestHandles.remove(s.handle)
 }
 
-// kill makes the guest's code end at the next epoch. It may be called from any goroutine before close.
+// kill makes the guest's code end at the next epoch.
 func (s *store) kill() { C.store_kill(s.native) }
 
-// thread is the number of the guest's thread in the kernel. It may be asked for from any goroutine before close.
+// thread returns the kernel's number of the guest's thread.
 func (s *store) thread() int { return int(s.native.thread) }
 
 // Names of exports in C's memory, which is never freed.
@@ -70,8 +71,8 @@ var (
 	growExportName  = C.CString(translate.GrowExport)
 )
 
-// instantiate makes the instance and runs the module's start section. paid says that another guest of the container pays for what
-// the host holds for the module.
+// instantiate makes the instance and runs the module's start section. paid says that another guest
+// of the container pays for what the host holds for the module.
 func (s *store) instantiate(m *module, a *account, paid bool) error {
 	n, beside := m.needs, m.needs.beside(paid)
 	if !C.store_take(s.native, C.int64_t(n.memories), C.int64_t(n.tables), C.int64_t(beside)) {
@@ -102,33 +103,34 @@ func (s *store) call(m *module, name *C.char, size int) error {
 	return takeOutcome(out, m.info)
 }
 
-// cpu is the processor time that the guest has used. It may be called from any goroutine before close.
+// cpu returns the processor time that the guest has used.
 func (s *store) cpu() time.Duration { return time.Duration(C.store_cpu(s.native)) - s.base }
 
-// memory is what the guest has taken from its account, in bytes. It may be called from any goroutine before close.
+// memory returns what the guest has taken from its account, in bytes.
 func (s *store) memory() int64 { return int64(C.store_memory(s.native)) }
 
-// addCalls adds to each sum how often the guest has called that function of the table. It may be called from any
-// goroutine before close.
+// addCalls adds to each sum how often the guest has called that function of the table.
 func (s *store) addCalls(sums []uint64) {
 	C.store_calls(s.native, (*C.uint64_t)(&sums[0]), C.size_t(len(sums)))
 }
 
-// refused reports whether the guest was refused the memory that it last asked for: linear memory or tables, or objects.
+// refused reports whether the guest was refused the memory that it last asked for: linear memory or
+// tables, or objects.
 func (s *store) refused() (memory, heap bool) {
 	return s.native.refused > 0, s.native.heap_refused > 0
 }
 
-// fullHeap reports whether the guest was refused memory for objects because of the bound of all guests, not its own limit.
+// fullHeap reports whether the guest was refused memory for objects because of the bound that all
+// guests have, not because of its own limit.
 func (s *store) fullHeap() bool { return bool(s.native.heap_full) }
 
 // maxHeap bounds the collector's heap of a guest, in bytes.
 const maxHeap = int64(C.HEAP_MAX)
 
-// goEpoch is called where a guest that runs sees a new epoch, and something may hold it back.
+// goEpoch is called when a guest that runs sees a new epoch and may have to be held back.
 //
 //export goEpoch
 func goEpoch(handle C.uintptr_t, cpu C.int64_t, busy C.bool) {
 	h := guestHandles.get(uintptr(handle))
-	h.pace.look(h.ctx, time.Duration(cpu), bool(busy))
+	h.pace.Look(h.ctx, time.Duration(cpu), bool(busy))
 }

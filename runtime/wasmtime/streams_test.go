@@ -14,7 +14,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// sink is a writer that several may use.
+// sink is a writer for several goroutines.
 type sink struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -32,12 +32,13 @@ func (s *sink) String() string {
 	return s.b.String()
 }
 
-// broken is a stream whose reader has gone.
+// broken is a stream whose reader is closed.
 type broken struct{}
 
 func (broken) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
 
-// writer writes "out" to stdout and "err" to stderr, 100 times each, a line each, and exits with 9 if a write fails.
+// writer writes "out" to stdout and "err" to stderr, 100 times each, a line each, and exits with 9
+// if a write fails.
 const writerText = `(module (import "wasi_snapshot_preview1" "fd_write" (func $w (param i32 i32 i32 i32) (result i32)))
 	(import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
 	(memory (export "memory") 1) (data (i32.const 0) "\10\00\00\00\04\00\00\00\20\00\00\00\04\00\00\00out\0a") (data (i32.const 32) "err\0a")
@@ -117,7 +118,8 @@ func TestReaderThatDoesNotRead(t *testing.T) {
 	}
 }
 
-// TestReaderThatDoesNotReadAtTheEnd: what is in the log is not lost, so nobody waits for such a reader for long.
+// TestReaderThatDoesNotReadAtTheEnd: the log has the output, so the end of the guest does not wait
+// for such a reader for long.
 func TestReaderThatDoesNotReadAtTheEnd(t *testing.T) {
 	e := newEngine(t)
 	r, w := io.Pipe()
@@ -170,7 +172,7 @@ func TestListen(t *testing.T) {
 	r.says("tiny")
 	if l, err := net.Listen("tcp", taken); err == nil {
 		_ = l.Close()
-		t.Error("nobody listens")
+		t.Error("nothing listens")
 	}
 	r.process.Stop(0)
 	r.wait()

@@ -14,8 +14,8 @@ const growingTables = `(module (import "wasi_snapshot_preview1" "sched_yield" (f
 	(func (export "_start") (if (i32.eq (table.grow $t (ref.null func) (i32.const 100000)) (i32.const -1)) (then unreachable))
 		(loop $l (drop (call $yield)) (br $l))))`
 
-// TestTablesCount: tables are part of what a guest uses of memory, those that it does not export and as far as they have grown,
-// and of what its limit bounds.
+// TestTablesCount: tables count as a guest's memory, within its limit: also those that it does not
+// export, and with the size to which they have grown.
 func TestTablesCount(t *testing.T) {
 	e := newEngine(t)
 	file := wat(t, growingTables)

@@ -8,8 +8,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// TestKillInLongThrows: an exception that leaves as many frames as there can be, each with as many catches as there may be, does not
-// hold up a kill.
+// TestKillInLongThrows: an exception that leaves as many frames as possible, each with as many
+// catches as are allowed, does not hold up a kill.
 func TestKillInLongThrows(t *testing.T) {
 	if !supported() {
 		t.Log("this library has no exceptions")

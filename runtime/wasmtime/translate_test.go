@@ -13,7 +13,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/translate"
 )
 
-// everyProposal has a module for each proposal that may be on, with what it brings.
+// everyProposal has a module for each proposal that may be on, which uses what the proposal adds.
 var everyProposal = map[translate.Feature]string{
 	translate.MutableGlobals:       `(module (import "a" "b" (global (mut i32))) (global (export "g") (mut i32) (i32.const 1)))`,
 	translate.SignExtension:        `(module (func (drop (i32.extend8_s (i32.const 1))) (drop (i64.extend32_s (i64.const 1)))))`,
@@ -103,7 +103,7 @@ func toWasm(t testing.TB, text string) []byte {
 	return wasm
 }
 
-// allOn is an engine that runs each finished proposal.
+// allOn makes an engine that runs each proposal that may be on.
 func allOn(t testing.TB) *wasmtimego.Engine {
 	cfg := wasmtimego.NewConfig()
 	cfg.SetWasmMultiMemory(true)
@@ -117,7 +117,8 @@ func allOn(t testing.TB) *wasmtimego.Engine {
 	return e
 }
 
-// TestTranslatedModulesAreValid: the engine takes what Module makes of each proposal's instructions, and Module of that the same.
+// TestTranslatedModulesAreValid: the engine accepts what Module makes of each proposal's
+// instructions, and so does Module.
 func TestTranslatedModulesAreValid(t *testing.T) {
 	engine := allOn(t)
 	for feature, text := range everyProposal {
@@ -148,7 +149,8 @@ func TestTranslatedModulesAreValid(t *testing.T) {
 	}
 }
 
-// TestFeaturesAreRefusedByName: a module that uses a proposal is refused where that is off, by its name and its place.
+// TestFeaturesAreRefusedByName: a module that uses a proposal that is off is refused; the error has
+// the name and the position.
 func TestFeaturesAreRefusedByName(t *testing.T) {
 	for _, feature := range translate.All() {
 		text, on := everyProposal[feature], translate.Finished.Without(feature)
@@ -163,7 +165,8 @@ func TestFeaturesAreRefusedByName(t *testing.T) {
 	}
 }
 
-// TestTranslatedModulesBehaveTheSame: functions give the same in a translated module, growth included, whatever the host grants.
+// TestTranslatedModulesBehaveTheSame: functions return the same in a translated module, also when
+// memories and tables grow and the host grants or refuses.
 func TestTranslatedModulesBehaveTheSame(t *testing.T) {
 	const text = `(module (memory $a (export "memory") 1 3) (memory $b 0 2) (table $t 1 4 funcref) (table $u 0 2 externref) (global $n (mut i32) (i32.const 0))
 		(elem declare func $start)
@@ -244,7 +247,7 @@ func newGuest(t *testing.T, engine *wasmtimego.Engine, wasm []byte) *guest {
 	return g
 }
 
-// grants answers whether memories and tables may grow.
+// grants says whether memories and tables may grow.
 func (g *guest) grants(t *testing.T) {
 	t.Helper()
 	f := wasmtimego.WrapFunc(g.store, func(what, delta int32) int32 {
@@ -269,7 +272,8 @@ func (g *guest) call(t *testing.T, name string, args ...any) int32 {
 	return n
 }
 
-// TestExportsThatGo: functions that the code names by ref.func stay valid when their exports go.
+// TestExportsThatGo: functions that the code names by ref.func stay valid when their exports are
+// removed.
 func TestExportsThatGo(t *testing.T) {
 	engine := allOn(t)
 	for _, text := range []string{
@@ -291,15 +295,16 @@ func TestExportsThatGo(t *testing.T) {
 	}
 }
 
-// FuzzTranslate: what Module accepts and the engine accepted before, the engine accepts after.
+// FuzzTranslate: if Module accepts a module, and the engine accepts the original, the engine
+// accepts the result.
 func FuzzTranslate(f *testing.F) {
 	engine := allOn(f)
 	for _, text := range everyProposal {
 		f.Add(toWasm(f, text))
 	}
 	f.Add(guests.Tiny(f))
-	// A function whose result is the bare number of a type, without the byte that makes a reference of it. Version 39 takes it for one,
-	// against the specification; version 48 does not.
+	// A function whose result is the bare number of a type, without the byte that makes a reference
+	// of it. Version 39 takes it for one, against the specification; version 48 does not.
 	bare := []byte("\x00asm\x01\x00\x00\x00\x01\x06\x01\x60\x01\x7b\x01\x00")
 	takesIndexes := wasmtimego.ModuleValidate(engine, bare) == nil
 	f.Add(bare)

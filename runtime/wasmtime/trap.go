@@ -11,23 +11,21 @@ import (
 	"strings"
 	"unsafe"
 
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/message"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/translate"
 )
 
-// maxMessage bounds a message about a guest's end, in bytes: as much as a termination message may have.
-const maxMessage = 4 << 10
-
-// maxFrames bounds the frames of a backtrace that are shown. An overflow of the stack has thousands.
+// maxFrames bounds the frames of a backtrace in a message. An overflow of the stack has thousands.
 const maxFrames = 24
 
-// trapError is an end of a guest that was not asked for: a fault of its code.
+// trapError is how a guest ended because of a fault of its code.
 type trapError struct {
 	reason string
 	frames []string
-	hidden int // frames beyond the ones shown
+	hidden int // how many more frames there are
 }
 
-// Error has the reason, and where in the module, innermost call first.
+// Error returns the reason, and where in the module, innermost call first.
 func (e *trapError) Error() string {
 	var b strings.Builder
 	b.WriteString(e.reason)
@@ -40,19 +38,11 @@ func (e *trapError) Error() string {
 	if e.hidden > 0 {
 		fmt.Fprintf(&b, "\n  and %d more", e.hidden)
 	}
-	return truncate(b.String())
+	return message.Truncate(b.String())
 }
 
-// truncate shortens a message to what it may have, at a whole character.
-func truncate(s string) string {
-	const mark = " …"
-	if len(s) <= maxMessage {
-		return s
-	}
-	return strings.ToValidUTF8(s[:maxMessage-len(mark)], "") + mark
-}
-
-// trapReasons says what the engine's codes mean, in the order of their numbers. Up to these all versions agree.
+// trapReasons are the meanings of the engine's codes, in the order of their numbers. They are the
+// same in all versions.
 var trapReasons = []string{
 	"stack overflow",
 	"memory access out of bounds",
@@ -116,12 +106,13 @@ func trapReason(t *C.wasm_trap_t) string {
 			return reason
 		}
 	}
-	var message C.wasm_byte_vec_t
-	C.wasm_trap_message(t, &message)
-	return cause(takeTail(&message))
+	var text C.wasm_byte_vec_t
+	C.wasm_trap_message(t, &text)
+	return cause(takeTail(&text))
 }
 
-// noOffset is the engine's offset of a frame whose function has not begun: its stack would not fit.
+// noOffset is the engine's offset of a frame whose function has not begun, since the stack has no
+// room for it.
 const noOffset = math.MaxUint64
 
 // takeFrames describes the frames, innermost first, and frees them.
@@ -135,54 +126,56 @@ func (e *trapError) takeFrames(frames *C.wasm_frame_vec_t, info *translate.Info)
 		}
 		function := uint32(C.wasm_frame_func_index(f))
 		if function >= info.Functions {
-			continue // one that the translation has added
+			continue // a function that the translation has added
 		}
 		name := info.Name(function)
 		if name == "" {
 			name = "?"
 		}
-		place := ""
+		at := ""
 		if offset := uint64(C.wasm_frame_module_offset(f)); offset != noOffset {
-			place = fmt.Sprintf(", at 0x%x", info.Original(offset))
+			at = fmt.Sprintf(", at 0x%x", info.Original(offset))
 		}
-		e.frames = append(e.frames, fmt.Sprintf("%s (function %d%s)", name, function, place))
+		e.frames = append(e.frames, fmt.Sprintf("%s (function %d%s)", name, function, at))
 	}
 }
 
-// takeError is the engine's error as one of Go's. The engine's is freed.
+// takeError makes a Go error of the engine's error, and frees that.
 func takeError(err *C.wasmtime_error_t) error {
 	if err == nil {
 		return nil
 	}
-	var message C.wasm_byte_vec_t
-	C.wasmtime_error_message(err, &message)
+	var text C.wasm_byte_vec_t
+	C.wasmtime_error_message(err, &text)
 	C.wasmtime_error_delete(err)
-	return errors.New(takeBytes(&message))
+	return errors.New(takeBytes(&text))
 }
 
-// takeBytes copies text of the engine, as much as a message may have, and frees it.
+// takeBytes copies the beginning of a text of the engine, as much as a message may have, and frees
+// it.
 func takeBytes(v *C.wasm_byte_vec_t) string {
 	defer C.wasm_byte_vec_delete(v)
-	return strings.TrimRight(C.GoStringN(v.data, C.int(min(v.size, maxMessage))), "\x00")
+	return strings.TrimRight(C.GoStringN(v.data, C.int(min(v.size, message.Max))), "\x00")
 }
 
 // takeTail copies the end of a text of the engine, as much as a message may have, and frees it.
 func takeTail(v *C.wasm_byte_vec_t) string {
 	defer C.wasm_byte_vec_delete(v)
 	all := unsafe.Slice((*byte)(unsafe.Pointer(v.data)), v.size)
-	return strings.TrimRight(string(all[max(len(all)-maxMessage, 0):]), "\x00")
+	return strings.TrimRight(string(all[max(len(all)-message.Max, 0):]), "\x00")
 }
 
-// takeCause is what an error of running code says behind its backtrace, which may have thousands of lines. The error is freed.
+// takeCause returns what an error of running code says behind its backtrace, which may have
+// thousands of lines. It frees the error.
 func takeCause(err *C.wasmtime_error_t) string {
-	var message C.wasm_byte_vec_t
-	C.wasmtime_error_message(err, &message)
+	var text C.wasm_byte_vec_t
+	C.wasmtime_error_message(err, &text)
 	C.wasmtime_error_delete(err)
-	return cause(takeTail(&message))
+	return cause(takeTail(&text))
 }
 
-// cause is the last line of an error's text: the engine puts what it was doing first, and the cause last. The number that it
-// may have there is left out.
+// cause returns the last line of an error's text: the engine says first what it was doing, and last
+// the cause. It leaves out the number that the cause may begin with.
 func cause(text string) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	line := strings.TrimSpace(lines[len(lines)-1])
@@ -191,9 +184,4 @@ func cause(text string) string {
 		line = rest
 	}
 	return strings.TrimPrefix(line, "wasm trap: ")
-}
-
-func firstLine(s string) string {
-	line, _, _ := strings.Cut(s, "\n")
-	return line
 }

@@ -62,7 +62,8 @@ func TestMemoryLimit(t *testing.T) {
 	}
 }
 
-// TestOutOfMemoryIsToldApart: what counts is that a guest ends for want of memory that its limit refused it, not how much it has.
+// TestOutOfMemoryIsToldApart: a guest is OOMKilled if it ends because its limit refused it memory,
+// however much it has.
 func TestOutOfMemoryIsToldApart(t *testing.T) {
 	e := newEngine(t)
 	for _, c := range []struct {
@@ -154,7 +155,7 @@ func TestModulesThatCannotRun(t *testing.T) {
 	}
 }
 
-// TestEveryFunctionCanBeImported makes sure that no program fails to start for want of a function.
+// TestEveryFunctionCanBeImported: no program fails to start because a function is missing.
 func TestEveryFunctionCanBeImported(t *testing.T) {
 	var text strings.Builder
 	text.WriteString("(module ")
@@ -176,8 +177,8 @@ func TestEveryFunctionCanBeImported(t *testing.T) {
 	}
 }
 
-// TestEndsInDeepRecursion: an end costs little time and memory, however many frames there are and whatever they are like, and what
-// is said of it is short and can be shown.
+// TestEndsInDeepRecursion: a trap costs little time and memory with any number and kind of frames,
+// and its message is short and can be shown.
 func TestEndsInDeepRecursion(t *testing.T) {
 	e := newEngine(t)
 	down := func(bottom string) string {

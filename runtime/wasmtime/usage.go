@@ -10,12 +10,12 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// beside is how sessions and the run that they are beside (runtime.Origin.Beside) know each other.
+// beside is how commands and the run that they are beside (runtime.Origin.Beside) know each other.
 type beside struct {
-	run      *guest              // of a session: the run that it counts for, nil if it is not there
-	sessions map[*guest]struct{} // of a run: those that go on. The run's mutex guards it,
+	run      *guest              // of a command: the run that it counts for; nil for other guests
+	commands map[*guest]struct{} // of a run: those that have not ended. The run's mutex guards it,
 	spent    time.Duration       // the processor time of those that have ended,
-	over     bool                // and that there will be no more.
+	closed   bool                // and that no more may begin.
 }
 
 // Stats implements runtime.Engine. It never waits for long.
@@ -40,18 +40,19 @@ func (g *guest) Stats() runtime.Stats {
 		all = g.work.stats()
 	}
 	all.CPU += g.beside.spent
-	for s := range g.beside.sessions { // a session has none of its own, so this ends
-		used := s.Stats()
+	for c := range g.beside.commands { // a command has none of its own, so this ends
+		used := c.Stats()
 		all.CPU += used.CPU
 		all.Memory += used.Memory
 	}
 	return all
 }
 
-// errNoRun is the error of a session whose run is over.
+// errNoRun is the error of a command whose run has ended.
 var errNoRun = errors.New("the container has ended")
 
-// join counts a session in with the run that it is beside, which must be among those that run: their memory is bounded together.
+// join adds a command to the run that it is beside, which must be among those that run: their
+// memory is bounded together.
 func (g *guest) join(running map[*guest]struct{}) error {
 	id := g.found.Of.Beside
 	if id == "" {
@@ -68,35 +69,35 @@ func (g *guest) join(running map[*guest]struct{}) error {
 func (g *guest) joinRun(run *guest) error {
 	run.mu.Lock()
 	defer run.mu.Unlock()
-	if run.beside.over {
+	if run.beside.closed {
 		return errNoRun
 	}
-	if run.beside.sessions == nil {
-		run.beside.sessions = map[*guest]struct{}{}
+	if run.beside.commands == nil {
+		run.beside.commands = map[*guest]struct{}{}
 	}
-	run.beside.sessions[g] = struct{}{}
+	run.beside.commands[g] = struct{}{}
 	g.beside.run = run
 	g.account.close()
-	g.account = run.account.share() // the run's own part is closed when it is over
+	g.account = run.account.share() // the run closes its own share when it ends
 	return nil
 }
 
-// endSessions kills the sessions beside a run that has ended, and waits for them: what they have taken counts to its limit, and
-// the container's next run has one of its own.
-func (g *guest) endSessions() {
+// endCommands kills the commands beside a run that has ended, and waits for them. What they have
+// taken counts to the limit of this run, and the container's next run has an account of its own.
+func (g *guest) endCommands() {
 	g.mu.Lock()
-	g.beside.over = true
-	sessions := slices.Collect(maps.Keys(g.beside.sessions))
+	g.beside.closed = true
+	commands := slices.Collect(maps.Keys(g.beside.commands))
 	g.mu.Unlock()
-	for _, s := range sessions {
-		s.kill()
+	for _, c := range commands {
+		c.kill()
 	}
-	for _, s := range sessions {
-		<-s.done
+	for _, c := range commands {
+		<-c.done
 	}
 }
 
-// leave ends what join began: the session's processor time stays with the run.
+// leave ends what join began. The command's processor time stays with the run.
 func (g *guest) leave() {
 	run := g.beside.run
 	if run == nil {
@@ -105,6 +106,6 @@ func (g *guest) leave() {
 	used := g.Stats()
 	run.mu.Lock()
 	defer run.mu.Unlock()
-	delete(run.beside.sessions, g)
+	delete(run.beside.commands, g)
 	run.beside.spent += used.CPU
 }

@@ -13,8 +13,9 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// TestSessionsCountForTheirRun: what a session uses is its run's while it goes on, and its processor time for good.
-func TestSessionsCountForTheirRun(t *testing.T) {
+// TestCommandsCountForTheirRun: what a command uses counts for its run until the command has ended,
+// and its processor time afterwards too.
+func TestCommandsCountForTheirRun(t *testing.T) {
 	e := newEngine(t)
 	waits := wat(t, `(module (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
 		(memory (export "memory") 1) (func (export "_start")
@@ -27,18 +28,18 @@ func TestSessionsCountForTheirRun(t *testing.T) {
 	if alone.Memory != wasmPage || alone.CPU <= 0 || alone.CPU > time.Second {
 		t.Fatalf("alone: %+v", alone)
 	}
-	session := start(t, e, wat(t, `(module (memory (export "memory") 5) (func (export "_start") (loop $l (br $l))))`),
+	command := start(t, e, wat(t, `(module (memory (export "memory") 5) (func (export "_start") (loop $l (br $l))))`),
 		runtime.Spec{Of: runtime.Origin{Pod: "u1", Beside: t.Name()}})
 	const spun = 30 * time.Millisecond
-	eventually(t, "the session counts", func() bool {
-		all, own := e.Stats(t.Context()), session.process.Stats().Memory
+	eventually(t, "the command counts", func() bool {
+		all, own := e.Stats(t.Context()), command.process.Stats().Memory
 		return len(all) == 1 && own >= 5*wasmPage && all[t.Name()].Memory == wasmPage+own && all[t.Name()].CPU > alone.CPU+spun
 	})
-	session.process.Stop(0)
-	session.wait()
+	command.process.Stop(0)
+	command.wait()
 	after := e.Stats(t.Context())[t.Name()]
-	if after.Memory != wasmPage || after.CPU < alone.CPU+spun || after.CPU < session.process.Stats().CPU {
-		t.Errorf("after the session: %+v", after)
+	if after.Memory != wasmPage || after.CPU < alone.CPU+spun || after.CPU < command.process.Stats().CPU {
+		t.Errorf("after the command: %+v", after)
 	}
 	run.process.Stop(0)
 	run.wait()
@@ -47,9 +48,10 @@ func TestSessionsCountForTheirRun(t *testing.T) {
 	}
 }
 
-// TestSessionsEndWithTheirRun: a session ends no later than the run that it is beside, and none begins afterwards, at whatever moment
-// it is started: it would have the whole limit of the container for itself, while the container's next run has it too.
-func TestSessionsEndWithTheirRun(t *testing.T) {
+// TestCommandsEndWithTheirRun: a command ends no later than the run that it is beside, and none
+// begins afterwards, at any moment: it would have the whole limit of the container for itself,
+// while the container's next run has it too.
+func TestCommandsEndWithTheirRun(t *testing.T) {
 	e := newEngine(t)
 	file := wat(t, `(module (memory (export "memory") 5) (func (export "_start") (loop $l (br $l))))`)
 	digest, root := guests.Digest(t, file), t.TempDir()
@@ -77,12 +79,12 @@ func TestSessionsEndWithTheirRun(t *testing.T) {
 			t.Fatal(err)
 		}
 		var mu sync.Mutex
-		var sessions []runtime.Process
+		var commands []runtime.Process
 		var wg sync.WaitGroup
 		for range 3 {
 			wg.Go(func() {
 				for {
-					s, err := begin("session", id)
+					s, err := begin("command", id)
 					if errors.Is(err, errNoRun) {
 						return
 					}
@@ -92,7 +94,7 @@ func TestSessionsEndWithTheirRun(t *testing.T) {
 					}
 					mu.Lock()
 					if err == nil {
-						sessions = append(sessions, s)
+						commands = append(commands, s)
 					}
 					mu.Unlock()
 				}
@@ -101,19 +103,20 @@ func TestSessionsEndWithTheirRun(t *testing.T) {
 		run.Stop(0)
 		<-run.Done()
 		if p := run.(*guest); p.account.owners.Load() != 0 {
-			t.Errorf("%d go on with the account of a run that is over", p.account.owners.Load())
+			t.Errorf("%d go on with the account of a run that has ended", p.account.owners.Load())
 		}
 		wg.Wait()
-		for _, s := range sessions {
+		for _, s := range commands {
 			if !ended(s) || s.Exit().Code != 137 {
-				t.Error("a session goes on")
+				t.Error("a command goes on")
 			}
 		}
 		run.Forget()
 	}
 }
 
-// TestFailedStartsLeaveNothing: a session that cannot be started, at whatever point, gives back all that it has taken.
+// TestFailedStartsLeaveNothing: a command whose start fails, at any point, gives back all that it
+// has taken.
 func TestFailedStartsLeaveNothing(t *testing.T) {
 	e := newEngine(t)
 	run := start(t, e, wat(t, `(module (memory (export "memory") 2) (func (export "_start") (loop $l (br $l))))`), runtime.Spec{MemoryLimit: 32 << 20})

@@ -2,17 +2,19 @@ package wasmtime
 
 import "github.com/krustlet-go/krustlet-wasi/runtime"
 
-// work is what a guest is asked to do, of one kind. A guest (guest.go) has what all kinds share: its log and streams, its account of
-// memory, when it is killed, its exit. There is one kind so far, a command in a core module (command.go). Another kind may have
-// several stores, and threads besides the guest's own.
+// work is what a guest is asked to do, of one kind. A guest (guest.go) has what all kinds share:
+// its log and streams, its account of memory, when it is killed, its exit. There is one kind so
+// far, a command in a core module (command.go). Another kind may have several stores, and threads
+// besides the guest's own.
 //
-// run is called once at most, on the guest's own thread. Any goroutine may call the others until close. close is the last
-// call, also of a work that never ran.
+// run is called once at most, on the guest's own thread. Any goroutine may call the others until
+// close. close is the last call, also of a work that never ran.
 type work interface {
-	// run does the work, and returns when all of it has ended. It calls started once, as soon as the guest runs. The error says
-	// why the guest could not be started; then started was not called.
+	// run does the work, and returns when all of it has ended. It calls started once, as soon as
+	// the guest runs. The error says why the guest could not be started; then started was not
+	// called.
 	run(pays payer, started func()) (ending, error)
-	// kill has run return soon, whatever the guest does. The context of its host calls has ended before.
+	// kill makes run return soon. The context of its host calls has ended before.
 	kill()
 	// quiesce tells the guest that it is asked to end: no input and no connection comes any more.
 	quiesce()
@@ -24,10 +26,10 @@ type work interface {
 	close() error
 }
 
-// payer is whose memory a work uses.
+// payer says which account a work takes its memory from.
 type payer struct {
 	account *account
-	beside  work // of the run that has the account too, nil if there is none: it pays for code that both share
+	beside  work // of the run that shares the account, or nil; it pays for code that both use
 }
 
 // ending is how a work ended.

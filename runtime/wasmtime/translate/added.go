@@ -18,26 +18,26 @@ const (
 	initMemory
 )
 
-// grows reports whether it asks the host.
+// grows reports whether the function asks the host.
 func (a added) grows() bool { return a.operation == growMemory || a.operation == growTable }
 
 // additions are the functions that are added, in their order.
 type additions struct {
 	list  []added
-	place map[added]uint32
+	index map[added]uint32
 	grow  bool // one of them grows something
 }
 
-// of is the place of a function, which is added if it is not there.
+// of returns the index of a function, and adds the function if it is not there.
 func (all *additions) of(one added) uint32 {
-	if i, ok := all.place[one]; ok {
+	if i, ok := all.index[one]; ok {
 		return i
 	}
-	if all.place == nil {
-		all.place = map[added]uint32{}
+	if all.index == nil {
+		all.index = map[added]uint32{}
 	}
 	i := uint32(len(all.list))
-	all.place[one] = i
+	all.index[one] = i
 	all.list = append(all.list, one)
 	all.grow = all.grow || one.grows()
 	return i
@@ -46,14 +46,15 @@ func (all *additions) of(one added) uint32 {
 // site is an instruction that becomes the call of an added function.
 type site struct {
 	start, end int
-	callee     uint32 // its place in additions
+	callee     uint32 // its index in additions
 }
 
-// Types that are added, behind the module's own: the host's function, and then one for each added function.
+// Types that are added, behind the module's own: the host's function, and then one for each added
+// function.
 func (m *module) hostType() uint32            { return uint32(len(m.types)) }
 func (m *module) typeOfAdded(i uint32) uint32 { return m.hostType() + 1 + i }
 
-// typesOfAdded are the added types, with their number.
+// typesOfAdded returns the added types, with their number.
 func (m *module) typesOfAdded() (n int, b []byte) {
 	b = append(b, typeFunction, 2, typeI32, typeI32, 1, typeI32)
 	for _, a := range m.added.list {
@@ -71,7 +72,7 @@ func (m *module) typesOfAdded() (n int, b []byte) {
 	return 1 + len(m.added.list), b
 }
 
-// bodyOfAdded is an added function's code, its locals included.
+// bodyOfAdded returns the code of an added function, its locals included.
 func (m *module) bodyOfAdded(a added) []byte {
 	if a.grows() {
 		return m.growFunction(a)
@@ -79,7 +80,7 @@ func (m *module) bodyOfAdded(a added) []byte {
 	return a.bulkFunction()
 }
 
-// appendSigned is the shortest signed LEB128.
+// appendSigned appends the shortest signed LEB128.
 func appendSigned(b []byte, v int32) []byte {
 	for v < -64 || v > 63 {
 		b = append(b, byte(v)|0x80)
@@ -88,7 +89,7 @@ func appendSigned(b []byte, v int32) []byte {
 	return append(b, byte(v)&0x7f)
 }
 
-// appendWide is LEB128 of so many bytes, or more if the number needs them.
+// appendWide appends LEB128 of that many bytes, or more if the number needs them.
 func appendWide(b []byte, v uint32, bytes int) []byte {
 	for ; v >= 0x80 || bytes > 1; bytes-- {
 		b = append(b, byte(v)|0x80)

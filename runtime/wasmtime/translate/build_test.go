@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// u is a number, b bytes put together, vec a list with its length, name a string with its length: the binary format's parts.
+// u is a number, b joins bytes, vec is a list with its length, name a string with its length: the
+// parts of the binary format.
 func u(n int) []byte { return appendU32(nil, uint32(n)) }
 
 func b(parts ...any) (out []byte) {
@@ -74,7 +75,7 @@ func accepted(t *testing.T, wasm []byte, l Limits) *Translation {
 	return out
 }
 
-// limited checks that a module is refused for so many of something.
+// limited checks that a module is refused for that many of something.
 func limited(t *testing.T, wasm []byte, l Limits, what string, count, bound uint64) {
 	t.Helper()
 	_, err := Module(wasm, Finished, l)

@@ -1,10 +1,11 @@
 package translate
 
-// maxPiece is how many bytes one instruction writes at most, but for some that write constant data: the engine looks at the epoch
-// before an instruction and not within, and a guest that is killed is to end at once.
+// maxPiece is how many bytes one instruction writes at most, except some that write constant data.
+// The engine looks at the epoch only before an instruction, and a guest that is killed must end at
+// once.
 const maxPiece = 1 << 20
 
-// Opcodes that only added functions are written with.
+// Opcodes that only added functions have.
 const (
 	opLocalSet    = 0x21
 	opLocalTee    = 0x22
@@ -21,15 +22,15 @@ const (
 	opI64Const    = 0x42
 )
 
-// Numbers of instructions behind prefixMisc.
+// Numbers of the instructions behind prefixMisc.
 const (
 	miscInit = 8
 	miscCopy = 10
 	miscFill = 11
 )
 
-// bulk notes an instruction that may write a long piece of memory, unless its length is known and short. What cannot be reached
-// stays as it is.
+// bulk notes an instruction that may write a long piece of memory, unless its length is known and
+// short. An instruction that control cannot reach stays as it is.
 func (s *scan) bulk(a added, at int) {
 	m := s.m
 	if !s.reachable || s.length >= 0 && s.length <= maxPiece {
@@ -44,16 +45,8 @@ func (s *scan) bulk(a added, at int) {
 	s.called(0)
 }
 
-// bulkFunction is the body of a function of (to, value or from, length) which does in pieces what its instruction does at once. What
-// is out of bounds is left to the instruction, which traps.
-//
-//	if length > piece {
-//		if to + length > size { instruction(to, from, length) }
-//		do { instruction(to, from, piece); to += piece; from += piece; length -= piece } while length > piece
-//	}
-//	instruction(to, from, length)
-//
-// Where from is before to in the same memory, the pieces are copied last to first.
+// bulkFunction is the body of a function of (to, value or from, length). It does in pieces what its
+// instruction writes the instruction for a piece, or for all that is left.
 func (a added) bulkFunction() []byte {
 	const to, from, length = 0, 1, 2
 	w := bulkWriter{a: a, b: []byte{0}} // no locals

@@ -15,7 +15,7 @@ func (s *scan) push(code byte, params, results uint32) {
 	s.frames = append(s.frames, f)
 }
 
-// arity is how many values a branch to the block hands over.
+// arity returns how many values a branch to the block passes on.
 func (f *frame) arity() uint64 {
 	if f.opcode == opLoop {
 		return uint64(f.params)
@@ -23,7 +23,7 @@ func (f *frame) arity() uint64 {
 	return uint64(f.results)
 }
 
-// stop says that what follows cannot be reached.
+// stop notes that control does not reach what follows.
 func (s *scan) stop() {
 	if s.reachable {
 		s.flow.stop()
@@ -31,7 +31,7 @@ func (s *scan) stop() {
 	}
 }
 
-// branch leads to a label.
+// branch notes a branch to a label.
 func (s *scan) branch(depth uint32, at int) {
 	if uint64(depth) >= uint64(len(s.frames)) {
 		s.r.fail(at, "there is no label %d", depth)
@@ -82,7 +82,7 @@ func (s *scan) control(code uint32, at int) {
 	}
 }
 
-// blockType reads what a block takes and gives.
+// blockType reads the parameters and results of a block.
 func (s *scan) blockType(at int) (params, results uint32) {
 	r := s.r
 	b := r.b[min(r.at, len(r.b)-1)]
@@ -135,12 +135,13 @@ func (s *scan) end() {
 		s.arguments += uint64(f.results)
 	}
 	if f.opcode == opLoop {
-		return // what follows is reached from its end only
+		return // control reaches what follows only from its end
 	}
 	s.reachable = s.flow.close(f.label, s.reachable)
 }
 
-// tryTable reads a try_table. Each call in it may lead to each of its catches, and to those around it.
+// tryTable reads a try_table. Each call in it may lead to each of its catches, and to those around
+// it.
 func (s *scan) tryTable(at int) {
 	m, r := s.m, s.r
 	params, results := s.blockType(at)

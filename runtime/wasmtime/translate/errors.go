@@ -2,16 +2,16 @@ package translate
 
 import "fmt"
 
-// Place is where something in a module is.
-type Place struct {
+// Position is where something in a module is.
+type Position struct {
 	// Function is its number, imported ones counted first, or -1 outside of functions.
 	Function int
 	// Offset counts bytes of the original module.
 	Offset int
 }
 
-// String is "function 12 at 0x3f", or "at 0x3f".
-func (p Place) String() string {
+// String returns "function 12 at 0x3f", or "at 0x3f".
+func (p Position) String() string {
 	if p.Function < 0 {
 		return fmt.Sprintf("at 0x%x", p.Offset)
 	}
@@ -20,29 +20,29 @@ func (p Place) String() string {
 
 // FeatureError says that a module uses a proposal that is off.
 type FeatureError struct {
-	Place
+	Position
 	Feature Feature
 }
 
 func (e *FeatureError) Error() string {
-	return fmt.Sprintf("%v: %v is off with this engine", e.Place, e.Feature)
+	return fmt.Sprintf("%v: %v is off with this engine", e.Position, e.Feature)
 }
 
-// LimitError says that there is more of something in a module than may be.
+// LimitError says that a module has more of something than it may have.
 type LimitError struct {
-	Place
+	Position
 	What         string // in the plural: "locals"
-	Count, Bound uint64 // Count is what there is, or where the count ended
+	Count, Bound uint64 // Count is how many there are, or where counting stopped
 }
 
 func (e *LimitError) Error() string {
-	return fmt.Sprintf("%v: %d %s, at most %d may be", e.Place, e.Count, e.What, e.Bound)
+	return fmt.Sprintf("%v: %d %s, at most %d may be", e.Position, e.Count, e.What, e.Bound)
 }
 
-// FormatError says that bytes are no module, or one with something that is not known here.
+// FormatError says that bytes are no module, or one with something that this package does not know.
 type FormatError struct {
-	Place
+	Position
 	What string
 }
 
-func (e *FormatError) Error() string { return fmt.Sprintf("%v: %s", e.Place, e.What) }
+func (e *FormatError) Error() string { return fmt.Sprintf("%v: %s", e.Position, e.What) }

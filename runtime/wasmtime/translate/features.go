@@ -1,6 +1,6 @@
 package translate
 
-// Feature is a proposal that WebAssembly took up, or may take up, after its first version.
+// Feature is a proposal to WebAssembly, later than its first version.
 type Feature uint8
 
 // The proposals. Those before LegacyExceptions may be on.
@@ -18,7 +18,7 @@ const (
 	TypedFunctionReferences
 	GC
 	MultiMemory
-	Threads // atomic instructions; memories that are shared are SharedMemory
+	Threads // atomic instructions; SharedMemory is for shared memories
 
 	LegacyExceptions // try, catch, rethrow, delegate
 	Memory64
@@ -59,7 +59,7 @@ var featureNames = [numFeatures]string{
 	WideArithmetic:          "wide arithmetic",
 }
 
-// String is the proposal's name.
+// String returns the proposal's name.
 func (f Feature) String() string {
 	if f < numFeatures {
 		return featureNames[f]
@@ -70,7 +70,7 @@ func (f Feature) String() string {
 // Never reports whether the proposal is off with every engine.
 func (f Feature) Never() bool { return f >= neverOn }
 
-// All lists every proposal that is known here.
+// All returns every proposal that this package knows.
 func All() []Feature {
 	all := make([]Feature, numFeatures)
 	for i := range all {
@@ -82,7 +82,7 @@ func All() []Feature {
 // Features are the proposals that the linked engine runs. The zero value has none.
 type Features uint32
 
-// Of is a set of proposals. It panics for one that is never on.
+// Of returns a set of proposals. It panics for one that is never on.
 func Of(on ...Feature) Features {
 	var all Features
 	for _, f := range on {
@@ -94,13 +94,13 @@ func Of(on ...Feature) Features {
 	return all
 }
 
-// Finished are the proposals that may be on, all of them.
+// Finished are all proposals that may be on.
 const Finished Features = 1<<neverOn - 1
 
 // Has reports whether the proposal is on.
 func (s Features) Has(f Feature) bool { return s>>f&1 != 0 }
 
-// Without is the set but for the given ones.
+// Without returns the set without the given ones.
 func (s Features) Without(off ...Feature) Features {
 	for _, f := range off {
 		s &^= 1 << f

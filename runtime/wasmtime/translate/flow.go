@@ -1,13 +1,13 @@
 package translate
 
-// flow is what a function does to its locals, in order, and how control flows between. Of that the values come that the compiler
-// makes for locals: where branches join, one for each local that is read later. A loop begins with such a place, however many
-// branches lead to it.
+// flow is what a function does to its locals, in order, and how control flows between. It yields
+// the number of values that the compiler makes for locals: where branches join, one for each local
+// that is read later. A loop begins with such a join, with any number of branches to it.
 type flow struct {
 	events []event
 	labels []label
 	tries  []try
-	joins  uint64 // places where branches join, as often as each counts
+	joins  uint64 // how often branches join, as often as each join counts
 	edges  uint64
 
 	reads   []uint32 // locals that are read, in the order of their first reads
@@ -16,21 +16,21 @@ type flow struct {
 	catches []uint32 // labels of tries
 }
 
-// slot is the place of a local among those that are read.
-type slot struct{ round, place uint32 }
+// slot is the index of a local among those that are read.
+type slot struct{ round, index uint32 }
 
-// event is what happens and with what.
+// event is what happens, and its argument.
 type event uint32
 
 const (
 	eventGet = iota
 	eventSet
 	eventStop  // control does not go on
-	eventEdge  // it may go to a label
+	eventEdge  // control may go to a label
 	eventOpen  // a block begins
-	eventClose // it ends: its label
+	eventClose // a block ends: its label
 	eventLoop  // a loop begins: its label
-	eventJoins // inside of an instruction
+	eventJoins // branches join inside an instruction
 	eventTry   // the end of a try_table
 	eventBits  = 4
 )
@@ -101,7 +101,8 @@ func (f *flow) open() uint32 {
 	return l
 }
 
-// openLoop is open for a loop. Its beginning counts twice: the compiler has the look at the epoch join there too.
+// openLoop begins a loop. Its beginning counts twice: the compiler makes the look at the epoch join
+// there too.
 func (f *flow) openLoop() uint32 {
 	l := f.newLabel(label{loop: true})
 	f.joins += loopJoins
@@ -111,13 +112,13 @@ func (f *flow) openLoop() uint32 {
 
 const loopJoins = 2
 
-// inside counts places where branches join within the code of one instruction.
+// inside counts joins of branches within the code of one instruction.
 func (f *flow) inside(n uint32) {
 	f.joins += uint64(n)
 	f.add(eventJoins, min(n, 1<<(32-eventBits)-1))
 }
 
-// elsePart has the branch of an if lead here.
+// elsePart makes the branch of an if lead here.
 func (f *flow) elsePart(edge int) {
 	l := f.newLabel(label{preds: 1, edges: 1})
 	f.labels[f.events[edge].arg()].preds--
@@ -126,7 +127,8 @@ func (f *flow) elsePart(edge int) {
 	f.add(eventClose, l)
 }
 
-// close ends a block, which control reaches from its last instruction or not, and reports whether it goes on behind it.
+// close ends a block. reached says that control reaches its end from its last instruction. close
+// reports whether control goes on behind it.
 func (f *flow) close(l uint32, reached bool) bool {
 	if reached {
 		f.labels[l].preds++
@@ -160,10 +162,10 @@ func (f *flow) openHandlers(parent int, targets []uint32) int {
 
 func (f *flow) closeHandlers(t int) { f.add(eventTry, uint32(t)) }
 
-// handlers is how many catches there are around a place in a try_table.
+// handlers returns how many catches there are around code in a try_table.
 func (f *flow) handlers(t int) uint64 { return uint64(f.labels[f.tries[t].label].handles) }
 
-// throwTo is a call within a try_table. It gives how many catches that may lead to.
+// throwTo notes a call within a try_table. It returns how many catches the call may lead to.
 func (f *flow) throwTo(t int) uint64 {
 	l := f.tries[t].label
 	f.edges += uint64(f.labels[l].handles)

@@ -1,6 +1,6 @@
 package translate
 
-// asks is the number by which the host is asked.
+// asks is the number with which the host is asked.
 func (a added) asks() uint32 {
 	if a.operation == growTable {
 		return TableGrowth | a.index
@@ -13,7 +13,8 @@ func (m *module) growTable() (index uint32, b []byte) {
 	return uint32(len(m.tables)), []byte{typeFuncref, 1, 1, 1}
 }
 
-// growFunction is the body of a function that asks the host, grows, and gives back what the host granted if that fails.
+// growFunction is the body of a function that asks the host, grows, and gives back what the host
+// granted if that fails.
 //
 //	if ask(what, delta) { r = grow(delta); if r == -1 { ask(what|failed, delta) } } else { r = -1 }
 func (m *module) growFunction(a added) []byte {

@@ -8,23 +8,28 @@ import (
 	"sort"
 )
 
-// Info is what is known of a module without its engine. Its names and offsets stay encoded: they are looked up where they lie, in
-// the bytes that ReadInfo was given.
+// Info is what is known of a module without its engine. Its names and offsets stay encoded: they
+// are looked up in the bytes that ReadInfo was given.
 type Info struct {
-	// Functions is how many functions the original has, imported ones included. Those behind are ours.
+	// Functions is how many functions the original has, imported ones included. Those behind them
+	// are added.
 	Functions uint32
-	// Memories and Tables are those that the module defines, not those that it imports, nor GrowExport.
+	// Memories and Tables are those that the module defines, not those that it imports, nor
+	// GrowExport.
 	Memories []Memory
 	Tables   []Table
-	// Starts reports whether there is StartExport.
+	// Starts says that there is a StartExport.
 	Starts bool
-	// Grows reports whether there is GrowExport.
+	// Grows says that there is a GrowExport.
 	Grows bool
-	// Heap reports whether instances may have objects or exceptions, which lie in a memory of the engine's own.
+	// Heap says that instances may have objects or exceptions, which are in a memory of the
+	// engine's own.
 	Heap bool
-	// Overhead estimates what the engine's own tables for the module take on the heap, in bytes, code and data left out.
+	// Overhead estimates how much heap the engine's own tables for the module take, in bytes,
+	// without code and data.
 	Overhead uint64
-	// InstanceOverhead estimates what each instance takes, in bytes, its memories and tables left out.
+	// InstanceOverhead estimates how much each instance takes, in bytes, without its memories and
+	// tables.
 	InstanceOverhead uint64
 
 	shifts      []byte
@@ -35,7 +40,7 @@ type Info struct {
 // Memory is a linear memory. Sizes are in pages of 64 KiB.
 type Memory struct {
 	Index    uint32
-	Min, Max uint64 // Max is the most that there can be where the module sets none
+	Min, Max uint64 // Max is the most that is possible where the module sets none
 }
 
 // Table is a table. Sizes are in elements.
@@ -49,7 +54,7 @@ const (
 	elementSize = 8
 )
 
-// MemoryBytes is what all memories have at the start.
+// MemoryBytes returns the size of all memories at the start.
 func (i *Info) MemoryBytes() (n uint64) {
 	for _, m := range i.Memories {
 		n = add(n, m.Min*pageSize)
@@ -57,7 +62,7 @@ func (i *Info) MemoryBytes() (n uint64) {
 	return n
 }
 
-// TableBytes is what all tables have at the start, 8 bytes an element.
+// TableBytes returns the size of all tables at the start, 8 bytes an element.
 func (i *Info) TableBytes() (n uint64) {
 	for _, t := range i.Tables {
 		n = add(n, t.Min*elementSize)
@@ -65,7 +70,7 @@ func (i *Info) TableBytes() (n uint64) {
 	return n
 }
 
-// add stops at the largest number: an info that was read may say anything.
+// add stops at the largest number: the numbers of an info that was read may be wrong.
 func add(a, b uint64) uint64 {
 	if a > math.MaxUint64-b {
 		return math.MaxUint64
@@ -73,7 +78,8 @@ func add(a, b uint64) uint64 {
 	return a + b
 }
 
-// Name is a function's name by its number, "" if it has none. It has 128 bytes at most, and no control characters.
+// Name returns a function's name by its number, "" if it has none. It has at most 128 bytes, and no
+// control characters.
 func (i *Info) Name(function uint32) string {
 	entry := func(e int) (function, end uint32) {
 		return binary.LittleEndian.Uint32(i.nameEntries[nameEntry*e:]), binary.LittleEndian.Uint32(i.nameEntries[nameEntry*e+4:])
@@ -97,7 +103,8 @@ func (i *Info) Name(function uint32) string {
 	return visible(i.nameText[start:end])
 }
 
-// Original is the offset in the original module of what is at the offset in the translated one.
+// Original returns the offset in the original module of what is at this offset in the translated
+// one.
 func (i *Info) Original(offset uint64) uint64 { return original(i.shifts, offset) }
 
 // infoVersion begins an encoded info.
@@ -109,7 +116,7 @@ const (
 	infoHeap
 )
 
-// Sizes of what an encoded info begins with, and of its memories and tables.
+// Sizes of the beginning of an encoded info, and of its memories and tables.
 const (
 	infoHead = 1 + 1 + 2 + 2 + 4 + 8 + 8 + 4 + 4 + 4
 	infoItem = 4 + 8 + 8
@@ -153,8 +160,8 @@ func (i *Info) Append(b []byte) []byte {
 
 var errInfo = errors.New("damaged: what is known of the module cannot be read")
 
-// ReadInfo decodes all of b, which Append has made. What it returns uses b's memory. Other bytes give an error, or an info
-// with wrong numbers, names and offsets, all bounded.
+// ReadInfo decodes all of b, which Append has made. The Info uses b's memory. Other bytes give an
+// error, or an info with wrong numbers, names and offsets, all bounded.
 func ReadInfo(b []byte) (*Info, error) {
 	le := binary.LittleEndian
 	if len(b) < infoHead || b[0] != infoVersion || b[1] > infoStarts|infoGrows|infoHeap {

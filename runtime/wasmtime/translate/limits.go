@@ -1,15 +1,15 @@
 package translate
 
-// Limits bound a module. A field that is 0 stands for its default. The defaults are far above what real programs have, and those of
-// a function far below what the compiler can number.
+// Limits bound a module. A field that is 0 stands for its default. The defaults are far above what
+// real programs have, and those of a function far below what the compiler can number.
 type Limits struct {
 	Values      uint64 // that the compiler makes of one function, and of the module's start
-	Arguments   uint64 // that the branches of one function hand over to where they lead
+	Arguments   uint64 // that the branches of one function pass on
 	BodyBytes   uint64 // of one function
 	Locals      uint64 // of one function, parameters included
 	Nesting     uint64 // of blocks in one function
 	Targets     uint64 // of one br_table
-	Functions   uint64 // all counts from here on include what is imported
+	Functions   uint64 // from here on, all counts include imports
 	Types       uint64
 	Globals     uint64
 	Tables      uint64
@@ -28,10 +28,10 @@ type Limits struct {
 	ImportName  uint64 // bytes of one name in an import
 	Growths     uint64 // memory.grow and table.grow in all functions
 	Catches     uint64 // of a try_table and of those around it: an exception looks at them in each frame that it leaves
-	Bulks       uint64 // memory.fill, memory.copy and memory.init in all functions, those left out whose length is known and short
+	Bulks       uint64 // memory.fill, memory.copy and memory.init in all functions, but not those of a known short length
 }
 
-// DefaultLimits are the bounds where Limits sets none.
+// DefaultLimits are the bounds that a zero field stands for.
 var DefaultLimits = Limits{
 	Values:      1 << 22,
 	Arguments:   1 << 24,
@@ -61,7 +61,7 @@ var DefaultLimits = Limits{
 	Bulks:       1 << 20,
 }
 
-// filled is the limits with defaults where they set none.
+// filled returns the limits with defaults for zero fields.
 func (l Limits) filled() Limits {
 	d := DefaultLimits
 	for _, f := range []struct {

@@ -6,8 +6,10 @@ import (
 	"testing"
 )
 
-// TestLimits: each bound lets through what is at it, and refuses what is just over it with what, how many and the bound.
-// docs/security.md: "A module is read and bounded [before the compiler](engine.md#what-modules-may-use) sees it."
+// TestLimits: each bound lets a module pass that reaches it, and refuses one that is just beyond
+// it; the error says what, how many and the bound.
+// docs/security.md: "A module is read and bounded [before the
+// compiler](engine.md#what-modules-may-use) sees it."
 func TestLimits(t *testing.T) {
 	function := b(0x60, 0, 0)
 	types := func(n int) []byte { return sec(sectionType, b(u(n), repeat(n, 0x60, 0, 0))) }

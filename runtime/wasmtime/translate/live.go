@@ -5,15 +5,18 @@ import (
 	"slices"
 )
 
-// engineLocals are what the compiler keeps in every function besides the module's locals: when the epoch ends, and where it is.
+// engineLocals are the two values that the compiler keeps in every function besides the module's
+// locals: when the epoch ends, and where the epoch is.
 const engineLocals = 2
 
 const (
-	// maxLiveWork bounds the work of all passes over all functions of a module, in words of 64 locals: some tenths of a second.
+	// maxLiveWork bounds the work of all passes over all functions of a module, in words of 64
+	// locals: some tenths of a second.
 	maxLiveWork = 1 << 28
 	// maxLiveWords bounds what a pass remembers at a time, in words.
 	maxLiveWords = 1 << 21
-	// maxPasses bounds how often. A function needs two more than it has loops within each other, at most.
+	// maxPasses bounds the passes over a function. It needs at most two more than it has loops
+	// within each other.
 	maxPasses = 64
 )
 
@@ -27,14 +30,14 @@ func (s *scan) countLive() {
 	}
 	most := s.m.limits.Arguments
 	if s.values+worst <= s.bound && s.arguments+worstArguments <= most {
-		return // whatever is live
+		return // even if all locals are live
 	}
 	words := (uint64(len(f.reads)) + 63) / 64
 	v := &s.live
 	v.begin(int(words), len(f.labels))
-	for place, local := range f.reads {
+	for index, local := range f.reads {
 		if s.localKind(local) == managed {
-			v.managed[place/64] |= 1 << (place % 64)
+			v.managed[index/64] |= 1 << (index % 64)
 		}
 	}
 	for range maxPasses {
@@ -45,31 +48,32 @@ func (s *scan) countLive() {
 		s.r.bound(s.start, "values for the compiler (most of them of locals where branches join)", v.values, s.bound)
 		s.r.bound(s.start, "values that branches hand over", v.arguments, most)
 		s.r.bound(s.start, "words of locals that are live at labels", uint64(v.saved), maxLiveWords)
-		if v.settled {
+		if v.stable {
 			return
 		}
 	}
 	s.r.fail(s.start, "a function so large may not have more than %d loops within each other", maxPasses-2)
 }
 
-// liveness runs backwards through a function's events. What is live where a loop begins it knows only when it is there, too late for
-// the branches that lead back: so it runs until a pass finds no more than the one before. No pass finds too much.
+// liveness goes backwards through a function's events. It knows what is live at the beginning of a
+// loop only when it is there, too late for the branches that lead back. So it goes through them
+// again until a pass finds no more than the one before. No pass finds too much.
 type liveness struct {
 	values, arguments uint64
 	enough            uint64 // of both together: a pass may end early
 
-	now     []uint64 // the locals that are live at the event, by their places
-	n       uint64   // how many they are
+	now     []uint64 // the locals that are live at the event, by their indices
+	n       uint64   // how many there are
 	scratch []uint64
 	managed []uint64 // those that refer to what the collector follows
 	sets    []word   // of labels of blocks that are open, seen from their ends
-	saved   int      // the most that there were
+	saved   int      // the most at any time
 	spans   []span   // of sets, by label
 	loops   []word   // of all loops, in the pass before
 	loopAt  []span   // of loops, by label
 	next    []word   // of all loops, in this pass
 	nextAt  []span
-	settled bool
+	stable  bool
 }
 
 type word struct {
@@ -86,7 +90,7 @@ func (v *liveness) begin(words, labels int) {
 	v.saved = 0
 }
 
-// pass runs through the events once, last to first.
+// pass goes through the events once, last to first.
 func (v *liveness) pass(f *flow) {
 	v.nothing()
 	v.sets, v.next = v.sets[:0], v.next[:0]
@@ -94,10 +98,10 @@ func (v *liveness) pass(f *flow) {
 		arg := f.events[i].arg()
 		switch f.events[i].kind() {
 		case eventGet:
-			v.read(f.slots[arg].place)
+			v.read(f.slots[arg].index)
 		case eventSet:
 			if s := f.slots[arg]; s.round == f.round {
-				v.write(s.place)
+				v.write(s.index)
 			}
 		case eventStop:
 			v.nothing()
@@ -120,12 +124,12 @@ func (v *liveness) pass(f *flow) {
 		}
 	}
 	v.join(1) // the look at the epoch where a function begins
-	v.settled = slices.Equal(v.loops, v.next) && slices.Equal(v.loopAt, v.nextAt)
+	v.stable = slices.Equal(v.loops, v.next) && slices.Equal(v.loopAt, v.nextAt)
 	v.loops, v.next = v.next, v.loops
 	copy(v.loopAt, v.nextAt)
 }
 
-// join counts places where branches join.
+// join counts joins of branches.
 func (v *liveness) join(n uint64) { v.values += n * (v.n + engineLocals) }
 
 func (v *liveness) nothing() {
@@ -135,21 +139,21 @@ func (v *liveness) nothing() {
 	}
 }
 
-func (v *liveness) read(place uint32) {
-	if w, b := place/64, uint64(1)<<(place%64); v.now[w]&b == 0 {
+func (v *liveness) read(index uint32) {
+	if w, b := index/64, uint64(1)<<(index%64); v.now[w]&b == 0 {
 		v.now[w] |= b
 		v.n++
 	}
 }
 
-func (v *liveness) write(place uint32) {
-	if w, b := place/64, uint64(1)<<(place%64); v.now[w]&b != 0 {
+func (v *liveness) write(index uint32) {
+	if w, b := index/64, uint64(1)<<(index%64); v.now[w]&b != 0 {
 		v.now[w] &^= b
 		v.n--
 	}
 }
 
-// union adds a set to what is live.
+// union adds a set to the live locals.
 func (v *liveness) union(set []word) {
 	for _, w := range set {
 		v.n += uint64(bits.OnesCount64(w.bits &^ v.now[w.at]))
@@ -157,7 +161,7 @@ func (v *liveness) union(set []word) {
 	}
 }
 
-// at is what is live where a label is, as far as it is known.
+// at returns the live locals at a label, as far as they are known.
 func (v *liveness) at(f *flow, l uint32) []word {
 	if f.labels[l].loop {
 		return v.loops[v.loopAt[l].from:v.loopAt[l].to]
@@ -165,7 +169,8 @@ func (v *liveness) at(f *flow, l uint32) []word {
 	return v.sets[v.spans[l].from:v.spans[l].to]
 }
 
-// handOver counts a set that so many branches hand over. What the collector follows is loaded first, if it may have moved it.
+// handOver counts a set that this many branches pass on. References that the collector follows are
+// loaded first, if it may have moved the objects.
 func (v *liveness) handOver(set []word, times uint64) {
 	for _, w := range set {
 		v.arguments += times * uint64(bits.OnesCount64(w.bits))
@@ -173,20 +178,20 @@ func (v *liveness) handOver(set []word, times uint64) {
 	}
 }
 
-// close is the end of a block.
+// close notes the end of a block.
 func (v *liveness) close(f *flow, l uint32) {
 	if f.labels[l].preds > 1 {
 		v.join(1)
 	}
 	n := v.n
-	if f.labels[l].edges == 0 { // no need to remember
+	if f.labels[l].edges == 0 { // no branch asks for it
 		n = 0
 	}
 	v.sets, v.spans[l] = save(v.sets, v.now, n)
 	v.saved = max(v.saved, len(v.sets))
 }
 
-// handlers is the end of a try_table: what is live at its catches and at those around it.
+// handlers notes the end of a try_table: what is live at its catches and at those around it.
 func (v *liveness) handlers(f *flow, t *try) {
 	now, n := v.now, v.n
 	v.now, v.n = v.scratch, 0
@@ -205,7 +210,7 @@ func (v *liveness) handlers(f *flow, t *try) {
 	v.now, v.n = now, n
 }
 
-// save appends a set of n locals to others, and says where it is.
+// save appends a set of n locals to others, and returns where it is.
 func save(to []word, set []uint64, n uint64) ([]word, span) {
 	at := span{uint32(len(to)), uint32(len(to))}
 	if n > 0 {

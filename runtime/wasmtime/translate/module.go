@@ -29,12 +29,12 @@ type module struct {
 
 	elementSegments int
 	elements        uint64
-	unsettled       bool // the compiler makes code for the elements that follow
+	elementsAsCode  bool // the compiler makes code for the elements that follow
 	dataCount       int
 	dataLengths     []uint32 // of the segments
 	exports         []export
-	exported        numbers // functions whose exports go
-	declared        numbers // functions that ref.func may name whatever is exported
+	exported        numbers // functions whose exports are removed
+	declared        numbers // functions that ref.func may name without an export
 	start           int     // the function, or -1
 
 	liveWork    uint64 // see maxLiveWork
@@ -55,7 +55,7 @@ type tableInfo struct {
 	ref  []byte // the type of its elements, as the module has it
 }
 
-// export is one that stays.
+// export is one that is kept.
 type export struct {
 	name  []byte
 	kind  byte
@@ -81,20 +81,21 @@ const (
 	numSections      = 14
 )
 
-// order is how sections follow each other.
+// order says how sections follow each other.
 var order = []byte{sectionType, sectionImport, sectionFunction, sectionTable, sectionMemory, sectionTag, sectionGlobal, sectionExport,
 	sectionStart, sectionElement, sectionDataCount, sectionCode, sectionData}
 
-// readOrder is how they are read: what becomes of code depends on the data.
+// readOrder says how they are read: the code is read last, since what becomes of it depends on the
+// data.
 var readOrder = append(slices.DeleteFunc(slices.Clone(order), func(id byte) bool { return id == sectionCode }), sectionCode)
 
-// section is where the content of one is.
+// section says where the content of a section is.
 type section struct {
 	there      bool
 	start, end int
 }
 
-// Kinds of what is imported and exported.
+// Kinds of imports and exports.
 const (
 	externFunction = iota
 	externTable
@@ -126,7 +127,7 @@ func (m *module) read(f Features) {
 	m.content(r)
 }
 
-// index finds the sections, and reads names on the way.
+// index finds the sections, and reads the names in them.
 func (m *module) index(r *reader) {
 	rank := -1
 	for r.more() {
@@ -149,7 +150,7 @@ func (m *module) index(r *reader) {
 	}
 }
 
-// open is a reader of a section, nil if it is not there.
+// open returns a reader of a section, nil if there is none.
 func (m *module) open(r *reader, id int) *reader {
 	s := m.sections[id]
 	if !s.there {
@@ -160,7 +161,7 @@ func (m *module) open(r *reader, id int) *reader {
 	return &inner
 }
 
-// content reads the sections in their order, but for the code, which is read last. Each must be read to its end.
+// content reads the sections in their order, but the code last. Each must be read to its end.
 func (m *module) content(r *reader) {
 	for _, id := range readOrder {
 		s := m.open(r, int(id))
@@ -220,7 +221,7 @@ func (b *numbers) add(i uint32) {
 
 func (b numbers) has(i uint32) bool { return int(i/64) < len(b) && b[i/64]>>(i%64)&1 != 0 }
 
-// or is how many numbers are in one of two sets, or in both.
+// or returns how many numbers are in one of two sets, or in both.
 func (b numbers) or(other numbers) (n uint64) {
 	for i := range max(len(b), len(other)) {
 		var w uint64

@@ -11,17 +11,18 @@ import (
 
 const (
 	maxName  = 128     // bytes of one name of a function
-	maxNames = 4 << 20 // of all together, what they take encoded included
+	maxNames = 4 << 20 // of all together, with what encoding adds
 	cutMark  = "…"
 )
 
-// visible is a name as it can be shown: control characters as escapes, what is no UTF-8 replaced, and cut.
+// visible returns a name as it can be shown: cut, with control characters as escapes, and with
+// bytes that are no UTF-8 replaced.
 func visible(name []byte) string {
 	if len(name) <= maxName && !bytes.ContainsFunc(name, func(r rune) bool { return r < ' ' || r > '~' }) {
 		return string(name)
 	}
 	var b strings.Builder
-	fits := 0 // so much, if a mark must follow
+	fits := 0 // how much fits if a mark must follow
 	for len(name) > 0 {
 		r, n := utf8.DecodeRune(name)
 		name = name[n:]
@@ -40,8 +41,8 @@ func visible(name []byte) string {
 	return b.String()
 }
 
-// nameTable has names of functions, encoded as Info has them: the entries, each with a function's number and where its name ends, and
-// then the names.
+// nameTable has names of functions, encoded as Info has them: first the entries, each with a
+// function's number and where its name ends, then the names.
 type nameTable struct {
 	entries, text []byte
 	last          int64 // the function that was named last
@@ -49,7 +50,8 @@ type nameTable struct {
 
 const nameEntry = 8
 
-// add appends a name if there is room. Names that are not in the order of their functions are left out.
+// add appends a name if there is room. It leaves out names that are not in the order of their
+// functions.
 func (t *nameTable) add(function uint32, name []byte) {
 	if int64(function) < t.last || len(name) == 0 {
 		return
@@ -64,7 +66,8 @@ func (t *nameTable) add(function uint32, name []byte) {
 	t.entries = binary.LittleEndian.AppendUint32(t.entries, uint32(len(t.text)))
 }
 
-// custom reads a custom section if it has names. What is wrong in it concerns neither the engine nor us.
+// custom reads a custom section if it has names. Errors in it concern neither the engine nor the
+// host.
 func (m *module) custom(r *reader) {
 	defer func() {
 		if err := recover(); err != nil {

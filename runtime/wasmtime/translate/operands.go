@@ -89,7 +89,7 @@ func countManaged(kinds []kind) (n uint64) {
 	return n
 }
 
-// growth notes an instruction that is to become a call.
+// growth notes an instruction that becomes a call.
 func (s *scan) growth(o *op, at int) {
 	m := s.m
 	var callee uint32

@@ -44,9 +44,9 @@ const (
 	throwOp
 )
 
-// op is what an instruction costs the compiler, where that does not depend on its operands: values that it makes, and places in the
-// code it makes where branches join. Both are upper bounds for wasmtime 39 and 48, by their translation to Cranelift's
-// intermediate code.
+// op is what an instruction costs the compiler, where that does not depend on its operands: values
+// that it makes, and joins of branches in the code that it makes. Both are upper bounds for
+// wasmtime 39 and 48, by their translation to Cranelift's intermediate code.
 type op struct {
 	shape   shape
 	feature Feature // firstVersion where none is needed
@@ -54,10 +54,10 @@ type op struct {
 	joins   uint8
 }
 
-// firstVersion stands for no proposal: what WebAssembly had in the beginning.
+// firstVersion stands for no proposal: what WebAssembly's first version has.
 const firstVersion = numFeatures
 
-// Opcodes with a word of their own.
+// Opcodes that have names here.
 const (
 	opUnreachable = 0x00
 	opBlock       = 0x02
@@ -216,13 +216,14 @@ var atomicOps = func() (t [0x4f]op) {
 	return t
 }()
 
-// What each access of a managed reference in the heap, a global or a table adds: the collector's barriers.
+// What each access of a managed reference in the heap, a global or a table adds: the collector's
+// barriers.
 const (
 	barrierValues = 40
 	barrierJoins  = 6
 )
 
-// simdOps follow prefixSIMD. Numbers that have no instruction are left out by simdGaps.
+// simdOps follow prefixSIMD. simdGaps has the numbers that have no instruction.
 var simdOps = func() (t [0x114]op) {
 	for i := range t {
 		t[i] = op{plain, SIMD, 10, 0}

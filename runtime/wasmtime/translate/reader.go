@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// reader reads the binary format. Its offsets are the module's. What cannot be read ends the whole translation: fail panics with
-// a stop, which Module takes back.
+// reader reads the binary format. Its offsets are the module's. If something cannot be read, the
+// whole translation ends: fail panics with a stop, from which Module recovers.
 type reader struct {
 	b        []byte // the module, up to where this reader may read
 	at       int
@@ -18,23 +18,23 @@ type reader struct {
 // stop carries the error of a translation to Module.
 type stop struct{ err error }
 
-func (r *reader) place(at int) Place { return Place{Function: r.function, Offset: at} }
+func (r *reader) position(at int) Position { return Position{Function: r.function, Offset: at} }
 
 func (r *reader) fail(at int, format string, args ...any) {
-	panic(stop{&FormatError{Place: r.place(at), What: fmt.Sprintf(format, args...)}})
+	panic(stop{&FormatError{Position: r.position(at), What: fmt.Sprintf(format, args...)}})
 }
 
 // need refuses the module unless the proposal is on.
 func (r *reader) need(f Feature, at int) {
 	if !r.on.Has(f) {
-		panic(stop{&FeatureError{Place: r.place(at), Feature: f}})
+		panic(stop{&FeatureError{Position: r.position(at), Feature: f}})
 	}
 }
 
-// bound refuses the module if there is more of something than may be.
+// bound refuses the module if there is more of something than it may have.
 func (r *reader) bound(at int, what string, count, most uint64) {
 	if count > most {
-		panic(stop{&LimitError{Place: r.place(at), What: what, Count: count, Bound: most}})
+		panic(stop{&LimitError{Position: r.position(at), What: what, Count: count, Bound: most}})
 	}
 }
 
@@ -63,7 +63,7 @@ func (r *reader) take(n uint32) []byte {
 	return r.b[r.at-int(n) : r.at]
 }
 
-// within is a reader of the next n bytes, which r skips.
+// within returns a reader of the next n bytes, and skips them in r.
 func (r *reader) within(n uint32) *reader {
 	start := r.at
 	r.take(n)
@@ -72,7 +72,7 @@ func (r *reader) within(n uint32) *reader {
 	return &inner
 }
 
-// u32 is an unsigned number of LEB128.
+// u32 reads an unsigned number of LEB128.
 func (r *reader) u32() uint32 {
 	if r.at < len(r.b) && r.b[r.at] < 0x80 {
 		r.at++
@@ -98,7 +98,7 @@ func (r *reader) longU32() uint32 {
 	return 0
 }
 
-// signed reads a signed number of LEB128 of up to so many bits.
+// signed reads a signed number of LEB128 of up to that many bits.
 func (r *reader) signed(width int) int64 {
 	start := r.at
 	var v int64
@@ -120,7 +120,7 @@ func (r *reader) signed(width int) int64 {
 	return 0
 }
 
-// name is bytes of UTF-8 with their length before them.
+// name reads bytes of UTF-8 with their length before them.
 func (r *reader) name() []byte {
 	start := r.at
 	name := r.take(r.u32())
@@ -130,7 +130,7 @@ func (r *reader) name() []byte {
 	return name
 }
 
-// count reads how many items of something follow. Each takes a byte at least.
+// count reads how many items of something follow. Each takes at least a byte.
 func (r *reader) count(what string) int {
 	start := r.at
 	n := r.u32()
@@ -140,7 +140,7 @@ func (r *reader) count(what string) int {
 	return int(n)
 }
 
-// appendU32 is the shortest LEB128.
+// appendU32 appends the shortest LEB128.
 func appendU32(b []byte, v uint32) []byte {
 	for v >= 0x80 {
 		b = append(b, byte(v)|0x80)

@@ -1,7 +1,7 @@
 package translate
 
-// scan reads the bodies of functions, one after the other, and counts what the compiler will make of each. What is not reachable the
-// compiler leaves out, and so does the count.
+// scan reads the bodies of functions, one after the other, and counts what the compiler will make
+// of each. The compiler leaves out code that control cannot reach, and so does the count.
 type scan struct {
 	m *module
 	r *reader // the body
@@ -21,7 +21,7 @@ type scan struct {
 	handlers int  // the innermost try_table, or -1
 	flow     flow
 
-	managesObjects bool // an instruction of the garbage collection's, or of exceptions, in any body
+	managesObjects bool // any body has an instruction of garbage collection or exceptions
 
 	typeOf   *typeInfo
 	refersTo numbers // functions that ref.func names in any body
@@ -31,16 +31,16 @@ type scan struct {
 
 // localGroup is a run of locals of one kind.
 type localGroup struct {
-	end  uint32 // the number of the first local behind it
+	end  uint32 // the number of the first local after it
 	kind kind
 }
 
 // frame is a block that is open.
 type frame struct {
 	opcode          byte
-	entered         bool // its beginning can be reached
+	entered         bool // control can reach its beginning
 	params, results uint32
-	label           uint32 // of flow, where it is entered
+	label           uint32 // of flow, if it is entered
 	handlers        int    // around it
 	edge            int    // of an if, the event of its branch to the else part; -1 once there is one
 }
@@ -49,7 +49,7 @@ type frame struct {
 func (s *scan) body(r *reader, t *typeInfo) {
 	m := s.m
 	s.r, s.typeOf, s.start = r, t, r.at
-	s.values = uint64(t.params) + uint64(t.results) + 40 // and what every function begins with
+	s.values = uint64(t.params) + uint64(t.results) + 40 // and the values with which every function begins
 	s.arguments, s.bound = 0, m.limits.Values
 	s.constant = -1
 	s.frames, s.handlers, s.reachable = s.frames[:0], -1, true
@@ -111,7 +111,7 @@ func (s *scan) localKind(i uint32) kind {
 	return s.groups[lo].kind
 }
 
-// cost adds what an instruction costs where it is reached.
+// cost adds what an instruction costs if control reaches it.
 func (s *scan) cost(values uint64, joins uint32) {
 	if !s.reachable {
 		return
@@ -122,10 +122,10 @@ func (s *scan) cost(values uint64, joins uint32) {
 	}
 }
 
-// barrier adds what n accesses of references that the collector follows cost.
+// barrier adds what n accesses of references cost that the collector follows.
 func (s *scan) barrier(n uint64) { s.cost(n*barrierValues, uint32(min(n, 1<<20))*barrierJoins) }
 
-// instruction reads one.
+// instruction reads an instruction.
 func (s *scan) instruction() {
 	at := s.r.at
 	s.length, s.constant = s.constant, -1
@@ -202,7 +202,8 @@ func (s *scan) general(o *op, code uint32, at int) {
 	s.operands(o, code, at)
 }
 
-// operands reads what follows the opcode of an instruction that does not concern the flow of control.
+// operands reads what follows the opcode of an instruction that does not concern the flow of
+// control.
 func (s *scan) operands(o *op, code uint32, at int) {
 	m, r := s.m, s.r
 	switch o.shape {

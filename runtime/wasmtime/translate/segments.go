@@ -27,14 +27,14 @@ func (m *module) elementSegment(r *reader) {
 	case flags != 0:
 		r.need(BulkMemory, at)
 	}
-	active, place := flags&elementsPassive == 0, uint64(0)
+	active, space := flags&elementsPassive == 0, uint64(0)
 	if active {
 		table := uint32(0)
 		if flags&elementsExplicit != 0 {
 			table = r.u32()
 		}
 		r.index(at, "table", table, len(m.tables))
-		place = m.tablePlace(r, &m.tables[table])
+		space = m.tableSpace(r, &m.tables[table])
 		m.startValues += m.constant(r) + 40
 	}
 	managedElements := false
@@ -42,8 +42,8 @@ func (m *module) elementSegment(r *reader) {
 		managedElements = m.elementType(r, at, flags)
 	}
 	n := r.count("elements")
-	if active && place < uint64(n) || flags&elementsExpressions != 0 {
-		m.unsettled = true
+	if active && space < uint64(n) || flags&elementsExpressions != 0 {
+		m.elementsAsCode = true
 	}
 	m.elements += uint64(n)
 	if flags&3 == elementsPassive {
@@ -67,15 +67,16 @@ func (m *module) elementSegment(r *reader) {
 		if active {
 			values += 20
 		}
-		if !active || m.unsettled {
+		if !active || m.elementsAsCode {
 			m.startValues += values
 		}
 	}
 }
 
-// tablePlace is how many elements there is room for where a segment's offset leads, if the compiler can know that: it then fills the
-// table itself. It does so until it comes to a segment of which it cannot.
-func (m *module) tablePlace(r *reader, t *tableInfo) uint64 {
+// tableSpace returns how many elements fit behind a segment's offset, if the compiler can know
+// that: then it fills the table itself. It does so until it comes to the first segment for which it
+// cannot know it.
+func (m *module) tableSpace(r *reader, t *tableInfo) uint64 {
 	const most = 1 << 20
 	at, known := constantAddress(*r)
 	if !known || t.Index < uint32(m.importedTables) || t.kind == managed || at >= min(t.Min, most) {
@@ -84,7 +85,8 @@ func (m *module) tablePlace(r *reader, t *tableInfo) uint64 {
 	return min(t.Min, most) - at
 }
 
-// elementType reads what a segment's elements are, and reports whether the collector follows them.
+// elementType reads the type of a segment's elements, and reports whether the collector follows
+// them.
 func (m *module) elementType(r *reader, at int, flags uint32) bool {
 	if flags&elementsExpressions != 0 {
 		return m.referenceType(r) == managed
@@ -118,16 +120,18 @@ func (m *module) dataSection(r *reader) {
 	m.startValues += perImage * uint64(len(images))
 }
 
-// image is a memory's content at the start, which the compiler puts together itself unless it is sparse, or not known.
+// image is a memory's content at the start. The compiler puts it together itself unless it is
+// sparse, or not known.
 type image struct {
 	start, end, bytes uint64
-	late              bool // a segment's place is known at the start only
+	late              bool // a segment's offset is known only at the start
 }
 
-// maxSparse is how large an image with more gaps than content may be for the compiler.
+// maxSparse is the size up to which the compiler puts an image together that has more gaps than
+// content.
 const maxSparse = 1 << 20
 
-// dataSegment gives the values of the code for a segment.
+// dataSegment returns the values of the code for a segment.
 func (m *module) dataSegment(r *reader, images []image) uint64 {
 	const code = 60
 	at := r.at
@@ -170,7 +174,7 @@ func (m *module) data(r *reader) (length uint32) {
 	return length
 }
 
-// constantAddress is the value of an expression that is one i32.const.
+// constantAddress returns the value of an expression that is one i32.const.
 func constantAddress(r reader) (at uint64, known bool) {
 	if r.byte() != opI32Const {
 		return 0, false
@@ -179,7 +183,7 @@ func constantAddress(r reader) (at uint64, known bool) {
 	return at, r.byte() == opEnd
 }
 
-// constant reads a constant expression, and gives the values that the compiler makes of it.
+// constant reads a constant expression, and returns the values that the compiler makes of it.
 func (m *module) constant(r *reader) (values uint64) {
 	start := r.at
 	for n := uint64(0); ; n++ {
@@ -213,7 +217,8 @@ func (m *module) constant(r *reader) (values uint64) {
 	}
 }
 
-// constantOperands reads what follows an opcode in a constant expression, and gives the values that it makes.
+// constantOperands reads what follows an opcode in a constant expression, and returns the values
+// that it makes.
 func (m *module) constantOperands(r *reader, o *op, at int) uint64 {
 	switch o.shape {
 	case int32Const:

@@ -5,8 +5,8 @@ import (
 	"sort"
 )
 
-// shift says that what stands at an offset of the translated module stood at another one of the original, and what follows it up to
-// the next shift too.
+// shift says which offset of the original module an offset of the translated module had. It holds
+// for what follows, up to the next shift.
 type shift struct {
 	original, moved uint32
 }

@@ -2,15 +2,15 @@ package translate
 
 import "slices"
 
-// sizes are what the engine's tables grow with, besides what module counts.
+// sizes are counts that the engine's tables grow with, besides those of module.
 type sizes struct {
 	importNames uint64 // bytes
 	data        uint64 // segments
 	expressions uint64 // that are elements
-	passive     uint64 // elements of segments that wait for their instruction
+	passive     uint64 // elements of passive segments
 }
 
-// info is what is known of the module once it was read and written.
+// info returns what is known of the module after it was read and written.
 func (m *module) info(w *writer) Info {
 	i := Info{
 		Functions:   uint32(len(m.functions)),
@@ -29,8 +29,8 @@ func (m *module) info(w *writer) Info {
 	return i
 }
 
-// heap reports whether instances have a heap of objects: where a function uses objects or exceptions, or a table refers to them. What
-// the module only declares counts too.
+// heap reports whether instances have a heap of objects: if a function uses objects or exceptions,
+// or a table refers to them. Types that the module only declares count too.
 func (m *module) heap() bool {
 	return len(m.tags) > 0 || m.scan.managesObjects ||
 		slices.ContainsFunc(m.types, func(t typeInfo) bool { return t.composite != functionType }) ||
@@ -38,9 +38,9 @@ func (m *module) heap() bool {
 		slices.Contains(m.globals, managed)
 }
 
-// overhead estimates the engine's own tables, as they were measured: a module of 50,000 of each (1,000 types of 917
-// parameters, 10,000 imports), loaded from a file, by what the process has of private memory; with wasmtime 48 99,000 types in chains
-// of 60 subtypes.
+// overhead estimates the engine's own tables. The figures were measured as the private memory of a
+// process: a module with 50,000 of each kind (1,000 types of 917 parameters, 10,000 imports) was
+// loaded from a file; with wasmtime 48 also 99,000 types in chains of 60 subtypes.
 func (m *module) overhead() (module, instance uint64) {
 	imports := uint64(m.imported + m.importedTables + m.importedMemories + m.importedGlobals)
 	globals, segments := uint64(len(m.globals)), uint64(m.elementSegments)
@@ -59,7 +59,7 @@ func (m *module) overhead() (module, instance uint64) {
 		32*uint64(len(m.tags))
 	instance = 4<<10 + 32*referred + 96*imports + 16*globals + 16*segments + 16*m.sizes.passive + 64*uint64(len(m.tables)+len(m.memories))
 	if m.heap() {
-		instance += 64 * referred // a function that is in an object is in a table of the heap's
+		instance += 64 * referred // a function in an object is also in a table of the heap
 	}
 	return module, instance
 }

@@ -1,19 +1,22 @@
 package translate
 
-// Names of what a translated module exports besides what it keeps. A module that exports a name of its own with this
-// prefix is refused.
+// Names of the exports that a translated module has besides those that it keeps. A module that has
+// an export with this prefix is refused.
 const (
 	OwnExports = "krustlet:"
-	// StartExport is the function of the module's start section: the host calls it after instantiation.
+	// StartExport is the function of the module's start section: the host calls it after
+	// instantiation.
 	StartExport = OwnExports + "start"
-	// GrowExport is a table of one funcref. After instantiation, before it calls anything else, the host puts a function
-	// of type (what i32, delta i32) -> i32 in its element 0. Before a memory or a table grows by delta, the function is
-	// called: what is the memory's number, or TableGrowth and the table's. 1 is granted, 0 is refused. If the growth then fails
-	// in spite of that, it is called again with GrowthFailed added, and what it answers does not matter.
+	// GrowExport is a table of one funcref. After instantiation, before it calls anything else, the
+	// host puts a function of type (what i32, delta i32) -> i32 in its element 0. The module calls
+	// it before a memory or a table grows by delta. what is the memory's number, or TableGrowth and
+	// the table's. 1 is granted, 0 is refused. If the growth fails although it was granted, the
+	// function is called again with GrowthFailed added; then its result does not matter.
 	GrowExport = OwnExports + "grow"
 )
 
-// Bits of what the host's function of GrowExport is asked. The lower 16 are a number of a memory or a table.
+// Bits of what the function of GrowExport is asked. The lower 16 are a number of a memory or a
+// table.
 const (
 	TableGrowth  = 1 << 16
 	GrowthFailed = 1 << 31
@@ -28,9 +31,10 @@ type Translation struct {
 	Info Info
 }
 
-// Module reads a module and rewrites it. Of its exports those named by keep stay, CommandExports if there is none. The
-// error is a *FeatureError, a *LimitError or a *FormatError. The module's bytes are not changed, and not held. Time and memory
-// are in proportion to the module's size.
+// Module reads a module and rewrites it. It keeps the exports that keep names, or CommandExports if
+// keep is empty. The error is a *FeatureError, a *LimitError or a *FormatError. Module does not
+// change the module's bytes, and does not keep them. Time and memory are in proportion to the
+// module's size.
 func Module(wasm []byte, f Features, l Limits, keep ...string) (t *Translation, err error) {
 	defer func() {
 		if r := recover(); r != nil {

@@ -20,7 +20,8 @@ func named(names ...string) []byte {
 	return b(funcs(splitBodies(len(names))...), sec(sectionCustom, b("name", 0, 2, u(1), 'm', 1, u(len(functions)), functions)))
 }
 
-// TestNames: names of functions are kept apart, cut and made visible; all custom sections go.
+// TestNames: names of functions are kept apart, cut and made visible; all custom sections are
+// removed.
 func TestNames(t *testing.T) {
 	long := strings.Repeat("n", 99_000)
 	wide := strings.Repeat("ä", 70)
@@ -39,7 +40,8 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestNamesAreBounded: all together, and a section of names that lies costs nothing.
+// TestNamesAreBounded: all names together are bounded, and a section of names with wrong lengths
+// costs nothing.
 func TestNamesAreBounded(t *testing.T) {
 	many := make([]string, 60_000)
 	for i := range many {
@@ -59,7 +61,8 @@ func TestNamesAreBounded(t *testing.T) {
 	}
 }
 
-// TestExports: those that nobody asks for go, a name of ours is refused, and functions that were exported may be named.
+// TestExports: exports that the caller does not name are removed, a name of ours is refused, and
+// functions that were exported may be named.
 func TestExports(t *testing.T) {
 	exported := func(names ...string) []byte {
 		var list [][]byte
@@ -85,7 +88,7 @@ func TestExports(t *testing.T) {
 	}
 }
 
-// TestNumbersStayOurs: what the module has not got it cannot reach by the numbers of what is added.
+// TestNumbersStayOurs: a module cannot reach what is added by its numbers.
 func TestNumbersStayOurs(t *testing.T) {
 	grow := b(opI32Const, 0, opMemoryGrow, 0, 0x1a)
 	for name, code := range map[string][]byte{
@@ -111,7 +114,7 @@ func TestNumbersStayOurs(t *testing.T) {
 	}
 }
 
-// TestDamagedModules: what is no module is refused with what and where.
+// TestDamagedModules: bytes that are no module are refused; the error says what is wrong and where.
 func TestDamagedModules(t *testing.T) {
 	function := sec(sectionType, vec(b(0x60, 0, 0)))
 	for want, module := range map[string][]byte{
@@ -203,9 +206,9 @@ func TestInfo(t *testing.T) {
 	}
 }
 
-// TestOriginalOffsets: each instruction is found at its old place.
+// TestOriginalOffsets: each instruction is found at its offset in the original.
 func TestOriginalOffsets(t *testing.T) {
-	mark := func(i int) []byte { return b(opI32Const, 0xf0, 0xe1, i, 0x1a) } // as no other bytes
+	mark := func(i int) []byte { return b(opI32Const, 0xf0, 0xe1, i, 0x1a) } // bytes that are nowhere else
 	grow := b(opI32Const, 0, opMemoryGrow, 0, 0x1a)
 	bodies := splitBodies(200)
 	bodies[3] = body(mark(1), grow, mark(2), grow, grow, mark(3))
@@ -250,7 +253,8 @@ func FuzzReadInfo(f *testing.F) {
 	})
 }
 
-// FuzzModule: nothing panics, errors are of the three kinds, and what comes out is as large as what goes in, or hardly larger.
+// FuzzModule: nothing panics, errors are of the three kinds, and the result is as large as the
+// module, or hardly larger.
 func FuzzModule(f *testing.F) {
 	for _, seed := range [][]byte{named("a"), joins(5, 5), wideBlocks(3, 4), catches(3, 3), wideTable(3, 4), loops(4, 4)} {
 		f.Add(seed)

@@ -18,7 +18,8 @@ const (
 	arrayType
 )
 
-// typeInfo is a type of the module. The kinds of its parameters and results, or of its fields, are in module.kinds.
+// typeInfo is a type of the module. The kinds of its parameters and results, or of its fields, are
+// in module.kinds.
 type typeInfo struct {
 	composite       composite
 	depth           uint8 // of subtyping

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// wideBlocks are blocks within each other, each with so many results: bitpack of the attack.
+// wideBlocks are blocks within each other, each with that many results: bitpack of the attack.
 func wideBlocks(blocks, results int) []byte {
 	types := vec(b(0x60, 0, 0), b(0x60, 0, u(results), repeat(results, 0x7e)))
 	inner := b(0, opBlock, typeEmpty, opI32Const, 60, 0x28, 2, 0, 0x45, opBrIf, 0, repeat(blocks, opBlock, 1), opUnreachable,
@@ -14,7 +14,8 @@ func wideBlocks(blocks, results int) []byte {
 	return wasm(sec(sectionType, types), sec(sectionFunction, vec(u(0))), sec(sectionMemory, vec(b(0, 2))), sec(sectionCode, vec(b(u(len(inner)), inner))))
 }
 
-// joins is a function whose locals are read after so many places where branches join: joins.py of the attack.
+// joins is a function whose locals are read after that many joins of branches: joins.py of the
+// attack.
 func joins(locals, joins int) []byte {
 	f := b(1, u(locals), 0x7e)
 	for range joins {
@@ -26,7 +27,8 @@ func joins(locals, joins int) []byte {
 	return funcs(append(f, opEnd))
 }
 
-// TestValuesAreBounded: what the compiler would number with more than it can is refused before it comes there.
+// TestValuesAreBounded: a module is refused if the compiler would make more values of it than it
+// can number.
 func TestValuesAreBounded(t *testing.T) {
 	const values = "values for the compiler"
 	for name, module := range map[string][]byte{
@@ -99,7 +101,7 @@ func catches(locals, n int) []byte {
 	return funcs(append(f, opEnd))
 }
 
-// TestValuesAtTheBound: at the bound a function is let through, and one value less is too few.
+// TestValuesAtTheBound: at the bound a function passes, and one value less is too few.
 func TestValuesAtTheBound(t *testing.T) {
 	for name, module := range map[string][]byte{"joins": joins(300, 400), "blocks": wideBlocks(40, 300), "loops": loops(100, 200)} {
 		low, high := uint64(1), uint64(1)<<30
@@ -116,7 +118,8 @@ func TestValuesAtTheBound(t *testing.T) {
 	}
 }
 
-// TestLiveLocals: a local counts where branches join if it is read later and not written before that.
+// TestLiveLocals: a local counts where branches join if it is read later and not written before
+// that.
 func TestLiveLocals(t *testing.T) {
 	join := []byte{opBlock, typeEmpty, opI32Const, 0, opBrIf, 0, opEnd}
 	read, write := []byte{opLocalGet, 0, 0x1a}, []byte{opI32Const, 0, 0x21, 0}
@@ -125,7 +128,7 @@ func TestLiveLocals(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		code []byte
-		live int // places where the local is live
+		live int // joins at which the local is live
 	}{
 		"read":                 {b(join, read), 2},
 		"written first":        {b(join, write, read), 0},
@@ -151,7 +154,7 @@ func TestLiveLocals(t *testing.T) {
 		s.body(r, &s.m.types[0])
 		v := &s.live
 		v.begin(1, len(s.flow.labels))
-		for v.settled = false; !v.settled; {
+		for v.stable = false; !v.stable; {
 			v.values, v.arguments, v.enough = 0, 0, 1<<40
 			v.pass(&s.flow)
 		}
@@ -161,7 +164,7 @@ func TestLiveLocals(t *testing.T) {
 	}
 }
 
-// joinsOf counts the places where branches join.
+// joinsOf counts the joins of branches.
 func joinsOf(f *flow) (n uint64) {
 	n = 1
 	for _, e := range f.events {
@@ -179,7 +182,8 @@ func joinsOf(f *flow) (n uint64) {
 	return n
 }
 
-// TestManyLocalsAndBlocks: the work of finding out what is live is bounded over all functions.
+// TestManyLocalsAndBlocks: the work of computing which locals are live is bounded over all
+// functions.
 func TestManyLocalsAndBlocks(t *testing.T) {
 	f := b(1, u(50_000), 0x7e)
 	for i := range 50_000 {

@@ -116,8 +116,8 @@ func (w *writer) exports() {
 	}
 }
 
-// elements are the module's segments, and one that declares functions which were exported: only those that are exported, or in a
-// segment, may ref.func name.
+// elements are the module's segments, and one that declares functions which were exported: only
+// those that are exported, or in a segment, may ref.func name.
 func (w *writer) elements() {
 	m := w.m
 	var functions []byte
@@ -136,11 +136,13 @@ func (w *writer) elements() {
 	w.list(sectionElement, m.elementSegments, 1, append(declare, functions...))
 }
 
-// code is the code with some instructions replaced by calls, and the functions that are called behind it.
+// code is the code with some instructions replaced by calls, and the functions that are called
+// behind it.
 func (w *writer) code() {
 	m := w.m
 	s := m.sections[sectionCode]
-	// Each call takes 4 bytes more than what it replaces at most, and so do the lengths of functions and of the section.
+	// Each call takes 4 bytes more than what it replaces at most, and so do the lengths of
+	// functions and of the section.
 	size := s.end - s.start + 8*len(m.sites) + 128*len(m.added.list) + 64
 	content := make([]byte, 0, size)
 	r := reader{b: m.wasm[:s.end], at: s.start, function: -1}
@@ -198,7 +200,8 @@ func (w *writer) grown(length uint32, sites []site) uint32 {
 	return length
 }
 
-// call appends the call that an instruction becomes, which is as long as that if it can be: what follows then stays where it is.
+// call appends the call that an instruction becomes, which is as long as that if it can be: what
+// follows then stays where it is.
 func (w *writer) call(b []byte, s site) []byte {
 	const longest = 5
 	return appendWide(append(b, opCall), uint32(len(w.m.functions))+s.callee, min(s.end-s.start-1, longest))

@@ -1,4 +1,4 @@
-package wasmtime
+package compile
 
 import (
 	"fmt"
@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// mayRun says whether a ticket may run.
-func mayRun(t *ticket) bool {
+// mayRun reports whether a ticket has its turn.
+func mayRun(t *Ticket) bool {
 	select {
 	case <-t.turn:
 		return true
@@ -16,12 +16,12 @@ func mayRun(t *ticket) bool {
 	}
 }
 
-func ticketOf(pods ...string) *ticket {
-	t := &ticket{pods: map[string]int{}}
+func ticketOf(pods ...string) *Ticket {
+	t := NewTicket()
 	for _, pod := range pods {
-		t.pods[pod]++
+		t.Add(pod)
 	}
-	return t
+	return &t
 }
 
 const (
@@ -30,14 +30,13 @@ const (
 )
 
 func TestQueue(t *testing.T) {
-	q := newQueue()
-	q.slots = 2
-	enter := func(size int64, pods ...string) *ticket {
+	q := NewQueue(2)
+	enter := func(size int64, pods ...string) *Ticket {
 		one := ticketOf(pods...)
-		q.enter(one, size)
+		q.Enter(one, size)
 		return one
 	}
-	is := func(what string, one *ticket, want bool) {
+	is := func(what string, one *Ticket, want bool) {
 		t.Helper()
 		if mayRun(one) != want {
 			t.Errorf("%s: its turn: %t", what, !want)
@@ -54,38 +53,41 @@ func TestQueue(t *testing.T) {
 	is("of no pod", enter(smallSize, ""), true)
 	late := enter(smallSize, "e")
 	is("third in the small lane", late, false)
-	again.pods["f"]++ // another pod wants the same module
-	q.advance()
-	q.leave(small)
+	again.Add("f") // another pod wants the same module
+	q.Advance()
+	q.Leave(small)
 	is("the second of a pod, which another pod wants too", again, true)
 	is("behind it", late, false)
 	if again.pod != "f" {
 		t.Errorf("it runs on the account of %q", again.pod)
 	}
-	q.leave(a)
+	if running, waiting := q.Count(); running != 4 || waiting != 2 {
+		t.Errorf("%d run, and %d wait", running, waiting)
+	}
+	q.Leave(a)
 	is("third, when the first has ended", c, true)
-	q.leave(late)
-	q.leave(again)
+	q.Leave(late)
+	q.Leave(again)
 	is("what left before its turn", late, false)
 }
 
-// TestQueueAlwaysAdvances: whatever comes and goes, slots and pods are never taken twice, and nothing waits that could run.
+// TestQueueAlwaysAdvances: tickets come and go, no slot and no pod is taken twice, and
+// nothing waits that could run.
 func TestQueueAlwaysAdvances(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	q := newQueue()
-	q.slots = 3
-	var in []*ticket
+	q := NewQueue(3)
+	var in []*Ticket
 	for range 20_000 {
 		if len(in) < 30 && random.IntN(2) == 0 {
 			one := ticketOf()
 			for range random.IntN(3) {
-				one.pods[fmt.Sprint(random.IntN(6))]++
+				one.Add(fmt.Sprint(random.IntN(6)))
 			}
-			q.enter(one, []int64{smallSize, 100 << 10, largeSize}[random.IntN(3)])
+			q.Enter(one, []int64{smallSize, 100 << 10, largeSize}[random.IntN(3)])
 			in = append(in, one)
 		} else if len(in) > 0 {
 			i := random.IntN(len(in))
-			q.leave(in[i])
+			q.Leave(in[i])
 			in = append(in[:i], in[i+1:]...)
 		}
 		var running [len(lanes)]int
@@ -110,32 +112,39 @@ func TestQueueAlwaysAdvances(t *testing.T) {
 		}
 	}
 	for _, one := range in {
-		q.leave(one)
+		q.Leave(one)
 	}
 	if len(q.busy) != 0 || q.running != [len(lanes)]int{} {
 		t.Errorf("left are %v, %v", q.busy, q.running)
 	}
 }
 
-// docs/security.md: "It is bound in memory, time and what it writes, in proportion to the module's size: from 30 s of every processor and 256 MiB to 2 minutes and 4 GiB (2 GiB with wasmtime 39)."
+// docs/security.md: "It is bound in memory, time and what it writes, in proportion to the module's
+// size: from 30 s of every processor and 256 MiB to 2 minutes and 4 GiB (2 GiB with wasmtime 39)."
 func TestBoundsAreInProportion(t *testing.T) {
-	c := &compiler{memory: compileMemory(), limit: DefaultCompileTime}
+	for _, memory := range []int64{DefaultMemory / 2, DefaultMemory} {
+		checkBounds(t, &Runner{Memory: memory, Time: DefaultTime})
+	}
+	r := &Runner{Memory: 1, Time: 1}
+	if b := r.bounds(1 << 30); b.memory != 1 || b.time != 1 {
+		t.Errorf("beyond the settings: %+v", b)
+	}
+}
+
+func checkBounds(t *testing.T, r *Runner) {
+	t.Helper()
 	var last bounds
 	for _, size := range []int64{0, 82, 100 << 10, 3 << 20, 8 << 20, 30 << 20, 256 << 20, 1 << 30} {
-		b := c.bounds(size)
-		if b.memory < last.memory || b.limit < last.limit || b.code < last.code || b.nice < last.nice {
+		b := r.bounds(size)
+		if b.memory < last.memory || b.time < last.time || b.code < last.code || b.nice < last.nice {
 			t.Errorf("%d bytes: %+v, which is less than what smaller modules have: %+v", size, b, last)
 		}
 		last = b
 	}
-	if last.memory != compileMemory() || last.limit != DefaultCompileTime || last.code != maxCode {
+	if last.memory != r.Memory || last.time != r.Time || last.code != maxCode {
 		t.Errorf("the largest may take %+v", last)
 	}
-	if tiny := c.bounds(82); tiny.memory > 1<<30 || tiny.limit > DefaultCompileTime/3 || tiny.code > maxCode/4 {
+	if tiny := r.bounds(82); tiny.memory > 1<<30 || tiny.time > r.Time/3 || tiny.code > maxCode/4 {
 		t.Errorf("82 bytes may take %+v", tiny)
-	}
-	c = &compiler{memory: 1, limit: 1}
-	if b := c.bounds(1 << 30); b.memory != 1 || b.limit != 1 {
-		t.Errorf("beyond the settings: %+v", b)
 	}
 }

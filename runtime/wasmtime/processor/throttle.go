@@ -1,12 +1,12 @@
-package wasmtime
+package processor
 
 import "time"
 
-// throttlePeriod is the time over which a guest may save up processor time that it did not use, as Linux' own
-// control groups do (cpu.cfs_period_us).
-const throttlePeriod = 100 * time.Millisecond
+// Period is the time over which a guest may save up processor time that it did not use, as in
+// Linux' own control groups (cpu.cfs_period_us).
+const Period = 100 * time.Millisecond
 
-// throttle keeps a guest's use of processor time to its limit. It is arithmetic: who asks must wait.
+// throttle keeps a guest's use of processor time to its limit. It only computes: the caller waits.
 type throttle struct {
 	limit  int64 // thousandths of a processor
 	credit time.Duration
@@ -16,14 +16,14 @@ type throttle struct {
 
 // newThrottle starts with a full credit. cpu is what the thread has used so far.
 func newThrottle(limit int64, now time.Time, cpu time.Duration) *throttle {
-	return &throttle{limit: limit, credit: portion(throttlePeriod, limit), at: now, cpu: cpu}
+	return &throttle{limit: limit, credit: portion(Period, limit), at: now, cpu: cpu}
 }
 
-// wait is for how long the guest must not run, now that its thread has used cpu in all.
+// wait returns for how long the guest must not run, now that its thread has used cpu in all.
 func (t *throttle) wait(now time.Time, cpu time.Duration) time.Duration {
 	used := cpu - t.cpu
 	idle := max(now.Sub(t.at)-used, 0)
-	t.credit = min(t.credit+portion(idle, t.limit), portion(throttlePeriod, t.limit)) + portion(used, t.limit) - used
+	t.credit = min(t.credit+portion(idle, t.limit), portion(Period, t.limit)) + portion(used, t.limit) - used
 	t.at, t.cpu = now, cpu
 	if t.credit >= 0 {
 		return 0

@@ -26,7 +26,7 @@ func compilerOf(t *testing.T, dir string, argv ...string) *Compiler {
 	return c
 }
 
-// newWorkerEngine never compiles.
+// newWorkerEngine makes an engine that never compiles.
 func newWorkerEngine(t *testing.T, dir string) *Engine {
 	t.Helper()
 	e, err := New(Config{CacheDir: dir, Log: testLog(t), LoadOnly: true})
@@ -52,7 +52,7 @@ func TestAnEngineThatNeverCompiles(t *testing.T) {
 	if exit := start(t, e, file, spec).wait(); exit.Code != 0 {
 		t.Errorf("exit %+v", exit)
 	}
-	// The module may be gone, and is not looked at again.
+	// The module's file may be removed: it is not read again.
 	if err := c.Compile(t.Context(), "", digest, "/nonexistent"); err != nil {
 		t.Errorf("again: %v", err)
 	}
@@ -68,7 +68,7 @@ func TestAnEngineThatNeverCompiles(t *testing.T) {
 	if info, err := os.Stat(path); err != nil || !info.ModTime().Equal(old) || len(cached(t, dir)) != 1 {
 		t.Errorf("the cache was touched: %v, %v", info.ModTime(), err)
 	}
-	// Damage is seen by the engine, and made good by the compiler.
+	// The engine sees damage, and the compiler repairs it.
 	good := []byte(read(t, path))
 	good[len(good)/2] ^= 1
 	if err := os.WriteFile(path, good, 0o600); err != nil {
@@ -116,7 +116,7 @@ func TestCompileErrors(t *testing.T) {
 	write(t, damaged, "\x00asm\x01\x00\x00\x00junk")
 	for _, f := range []struct{ digest, file, want string }{
 		{"sha256:1", tiny, "64 hexadecimal digits"},
-		{digestPrefix + strings.Repeat("0", 64), tiny, "not the module that is asked for"},
+		{"sha256:" + strings.Repeat("0", 64), tiny, "not the module that is asked for"},
 		{guests.Digest(t, tiny), "/nonexistent", "read the module"},
 		{guests.Digest(t, damaged), damaged, "compile: "},
 	} {
@@ -127,7 +127,7 @@ func TestCompileErrors(t *testing.T) {
 	if files := cached(t, dir); len(files) != 0 {
 		t.Errorf("which is kept: %v", files)
 	}
-	// What an engine would refuse is compiled all the same, and refused there.
+	// A module that an engine would refuse is compiled too, and refused there.
 	none := wat(t, `(module)`)
 	if err := c.Compile(t.Context(), "", guests.Digest(t, none), none); err != nil {
 		t.Error(err)
@@ -136,7 +136,7 @@ func TestCompileErrors(t *testing.T) {
 		t.Errorf("no _start: %v", err)
 	}
 	full := t.TempDir()
-	write(t, newDiskCache(full, 0).dir, "in the way")
+	write(t, filepath.Dir(CompiledPath(full, guests.Digest(t, tiny))), "in the way")
 	if err := compilerOf(t, full, self()...).Compile(t.Context(), "", guests.Digest(t, tiny), tiny); err == nil || !strings.Contains(err.Error(), "compiled code") {
 		t.Errorf("a cache that takes nothing: %v", err)
 	}
@@ -180,7 +180,7 @@ func TestCompileEnds(t *testing.T) {
 	if err := <-errs; !errors.Is(err, context.Canceled) {
 		t.Errorf("who gives up gets %v", err)
 	}
-	eventually(t, "the compiler is gone", func() bool { return len(children(t)) == 0 })
+	eventually(t, "the compiler has exited", func() bool { return len(children(t)) == 0 })
 	ctx = t.Context()
 	begin()
 	c.Close()
@@ -192,7 +192,8 @@ func TestCompileEnds(t *testing.T) {
 	}
 }
 
-// TestCompilationsAreTold: what is compiled, what was compiled before, and what cannot be.
+// TestCompilationsAreTold: Config.Compiled is called for modules that are compiled, that were
+// compiled before, and that cannot be.
 func TestCompilationsAreTold(t *testing.T) {
 	dir, file := t.TempDir(), filepathTiny(t)
 	var told []string

@@ -1,0 +1,74 @@
+package compile
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/codecache"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/message"
+)
+
+// Engine compiles modules.
+type Engine struct {
+	// Key is the codecache's key of what Compile makes.
+	Key string
+	// Compile compiles a module to code that the engine loads, and to what the host knows of the
+	// module besides. An error other than of memory holds for the module whenever it is tried.
+	Compile func(wasm []byte) (code, info []byte, err error)
+}
+
+// job is one compilation, in this process or another.
+type job struct {
+	digest string
+	size   int64 // of the module, in bytes
+	code   int64 // bytes that the file of compiled code may have
+}
+
+var (
+	// errInput says that what was read is not the module that the caller asked for.
+	errInput = errors.New("the file is not the module that is asked for")
+	// errNoMemory says that the system, or a limit, gave no more memory.
+	errNoMemory = errors.New("there is not enough memory")
+)
+
+// run compiles the module on in, and writes a file of compiled code to out.
+func (j job) run(e Engine, in io.Reader, out io.Writer) error {
+	wasm, err := j.read(in)
+	if err != nil {
+		return err
+	}
+	code, info, err := e.Compile(wasm)
+	switch {
+	case err != nil && strings.Contains(err.Error(), "(os error "): // of Rust's std::io::Error
+		return fmt.Errorf("%w: %s", errNoMemory, message.Truncate(err.Error()))
+	case err != nil: // the engine puts each cause on a line of its own
+		return &RefusedError{message.OneLine(err.Error())}
+	}
+	if size := codecache.FileSize(code, info); size > j.code || len(info) > codecache.MaxInfo {
+		return &RefusedError{fmt.Sprintf("a module of %d bytes has %d bytes of compiled code and %d bytes about it; the most are %d and %d",
+			j.size, len(code), len(info), j.code, codecache.MaxInfo)}
+	}
+	if err := codecache.Write(out, e.Key, j.digest, code, info); err != nil {
+		return fmt.Errorf("write the code: %w", err)
+	}
+	return nil
+}
+
+// read reads the module, and checks its digest: the compiled code is kept under that. It checks a
+// copy in memory, because the owner of a file may change the file meanwhile.
+func (j job) read(in io.Reader) ([]byte, error) {
+	wasm := make([]byte, j.size)
+	_, err := io.ReadFull(in, wasm)
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return nil, fmt.Errorf("%w: it has become smaller than %d bytes", errInput, j.size)
+	case err != nil:
+		return nil, fmt.Errorf("read the module: %w", err)
+	}
+	if is := codecache.DigestOf(wasm); j.digest != is {
+		return nil, fmt.Errorf("%w: its digest is %s, not %s", errInput, is, j.digest)
+	}
+	return wasm, nil
+}
