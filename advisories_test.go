@@ -44,8 +44,8 @@ func tables(page string) map[string][][]string {
 	return all
 }
 
-// TestAdvisories: each advisory has one line, with a verdict for both engines and, where a fault is held, a wall that the
-// page explains or a reason.
+// TestAdvisories: each advisory has one line, with a verdict for both engines and, where a fault is
+// held, a wall that the page explains or a reason.
 // docs/security.md: "[Security advisories](security-advisories.md) lists what is known to be wrong with wasmtime, and what holds it off here."
 func TestAdvisories(t *testing.T) {
 	page := pages(t)[advisoriesPage]
@@ -107,7 +107,8 @@ func TestAdvisories(t *testing.T) {
 	}
 }
 
-// neverUsed are functions and settings of wasmtime by the name of the wall of the page that rests on their absence.
+// neverUsed are functions and settings of wasmtime by the name of the wall of the page that rests
+// on their absence.
 var neverUsed = map[string]*regexp.Regexp{
 	"own WASI":          regexp.MustCompile(`\bwasi_|_wasi\b|NewWasiConfig|DefineWasi|SetWasi|wasmtime_wasi::`),
 	"no components":     regexp.MustCompile(`wasmtime_component|wasm_component_model\(true\)|component::`),
@@ -123,7 +124,8 @@ var neverUsed = map[string]*regexp.Regexp{
 // comment is the rest of a line that no compiler reads.
 var comment = regexp.MustCompile(`(?m)(^|\s)//.*$`)
 
-// TestWallsOfTheEngine: what the page of advisories says is never called is named nowhere in the code that calls the engine.
+// TestWallsOfTheEngine: what the page of advisories says is never called is named nowhere in the
+// code that calls the engine.
 func TestWallsOfTheEngine(t *testing.T) {
 	var files []string
 	for _, pattern := range []string{"runtime/wasmtime/*.go", "runtime/wasmtime/*.[ch]", "hack/engine/src/*.rs"} {

@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// A claim is a sentence of a page, or a part of it, that a test holds. The test quotes it in a comment of its own:
+// A claim is a sentence of a page, or a part of it, that a test holds. The test quotes it in a
+// comment of its own:
 //
 //	// docs/PAGE.md: "a sentence or a part of one", and "another one, which
 //	// goes on in the next line".
@@ -80,8 +81,8 @@ func TestClaims(t *testing.T) {
 
 const securityPage = "docs/security.md"
 
-// TestSecurityIsTested: each sentence of the page on security is quoted by a test that holds it, whole or in parts, or it is one of
-// those that claim nothing to test.
+// TestSecurityIsTested: each sentence of the page on security is quoted by a test that holds it,
+// whole or in parts, or it is one of those that claim nothing to test.
 func TestSecurityIsTested(t *testing.T) {
 	blocks := blocksOf(pages(t)[securityPage])
 	var quoted, listed []string
@@ -134,7 +135,8 @@ var (
 	word        = regexp.MustCompile(`[\p{L}\p{N}]+`)
 )
 
-// blocksOf are the paragraphs of a page, the items of its lists and the rows of its tables, each in one line.
+// blocksOf are the paragraphs of a page, the items of its lists and the rows of its tables, each in
+// one line.
 func blocksOf(page string) []string {
 	var blocks []string
 	open := false

@@ -83,7 +83,8 @@ func anchors(page string) []string {
 	return names
 }
 
-// TestLinks: every link within the project leads to a file that is there and, in a page, to a heading of it.
+// TestLinks: every link within the project leads to a file that is there and, in a page, to a
+// heading of it.
 func TestLinks(t *testing.T) {
 	all := pages(t)
 	checked := 0
@@ -124,7 +125,8 @@ func TestIndex(t *testing.T) {
 	}
 }
 
-// private is what only makes sense on some author's machine or network: the pages must stand by themselves.
+// private is what only makes sense on some author's machine or network: the pages must stand by
+// themselves.
 var private = regexp.MustCompile(`(?i)\.\./shared|(^|[^\w.])/(work|root|home/\w+)\b|proxy\.golang|goproxy|(docker|ghcr|quay)\.io`)
 
 func TestPagesStandAlone(t *testing.T) {

@@ -145,8 +145,8 @@ func TestImportsGoDownwards(t *testing.T) {
 	}
 }
 
-// TestTheStateMachineIsPure: the state machine of pods, and what of ours it is made of, knows no system and no API server. That it
-// reads no clock is held by a linter (.golangci.yml).
+// TestTheStateMachineIsPure: the state machine of pods, and what of ours it is made of, knows no
+// system and no API server. That it reads no clock is held by a linter (.golangci.yml).
 func TestTheStateMachineIsPure(t *testing.T) {
 	imports := map[string][]string{}
 	for _, p := range packages(t) {
@@ -204,7 +204,8 @@ func TestOnlyOneRoomKnowsTheEngine(t *testing.T) {
 // mapLine is a line of the map in CONTRIBUTING.md: floor, paths, and what is there.
 var mapLine = regexp.MustCompile(`^(\d) (  )?((?:[a-z0-9/-]+, )*[a-z0-9/-]+)  +\S`)
 
-// TestMap: the map of the packages in CONTRIBUTING.md has every package, on its floor, and no other.
+// TestMap: the map of the packages in CONTRIBUTING.md has every package, on its floor, and no
+// other.
 func TestMap(t *testing.T) {
 	text, err := os.ReadFile("CONTRIBUTING.md")
 	if err != nil {

@@ -10,7 +10,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
 )
 
-// TestSignaturesAreNotChecked: an image is pulled with a signature beside it that is none, and none is asked for.
+// TestSignaturesAreNotChecked: an image is pulled with a signature beside it that is none, and none
+// is asked for.
 //
 // docs/security.md: "Signatures are not checked."
 func TestSignaturesAreNotChecked(t *testing.T) {
@@ -32,7 +33,8 @@ func TestSignaturesAreNotChecked(t *testing.T) {
 	}
 }
 
-// TestHostsThatAllMayWriteAreNotBelieved: the file that says where a registry is names servers, authorities and keys.
+// TestHostsThatAllMayWriteAreNotBelieved: the file that says where a registry is names servers,
+// authorities and keys.
 //
 // docs/security.md: "docker configs, `hosts.toml`, the credential plugins"
 func TestHostsThatAllMayWriteAreNotBelieved(t *testing.T) {

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// TestRenewalWhenTheClockIsSet: a certificate is renewed by the clock on the wall, also when that is set while the renewal waits.
+// TestRenewalWhenTheClockIsSet: a certificate is renewed by the clock on the wall, also when that
+// is set while the renewal waits.
 func TestRenewalWhenTheClockIsSet(t *testing.T) {
 	const month = 30 * 24 * time.Hour
 	synctest.Test(t, func(t *testing.T) {

@@ -96,7 +96,8 @@ func (i *issuer) renew(ctx context.Context, current func() *x509.Certificate) er
 	}
 }
 
-// sleepUntil waits for a time of the clock on the wall. It does so in short steps: the machine may sleep, and its clock may be set.
+// sleepUntil waits for a time of the clock on the wall. It does so in short steps: the machine may
+// sleep, and its clock may be set.
 func sleepUntil(ctx context.Context, due time.Time, now func() time.Time) error {
 	for left := due.Sub(now()); left > 0; left = due.Sub(now()) {
 		if err := pause.For(ctx, min(left, time.Minute)); err != nil {

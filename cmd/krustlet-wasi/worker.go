@@ -63,7 +63,8 @@ func workerConfigOf(cfg config.Config, env cmdline.Environment) workerConfig {
 	return workerConfig{dataDir: cfg.DataDir, logsDir: cfg.PodLogsDir, hidden: credentialFiles(cfg, env), level: cfg.LogLevel}
 }
 
-// credentialFiles are the files and folders in which the agent may have credentials, wherever they are. Workers have no use for them.
+// credentialFiles are the files and folders in which the agent may have credentials, wherever they
+// are. Workers have no use for them.
 func credentialFiles(cfg config.Config, env cmdline.Environment) (files []string) {
 	all := []string{
 		filepath.Join(cfg.DataDir, "config"), cfg.Kubeconfig, cfg.BootstrapFile, cfg.CertFile, cfg.PrivateKeyFile,

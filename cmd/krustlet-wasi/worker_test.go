@@ -151,7 +151,8 @@ func TestWorkersSeeTheirOwn(t *testing.T) {
 	}
 }
 
-// TestWorkersHaveNoCredentials: a worker can do nothing with any file in which the agent may have a credential, wherever that is.
+// TestWorkersHaveNoCredentials: a worker can do nothing with any file in which the agent may have a
+// credential, wherever that is.
 // docs/security.md: "without credentials"
 // docs/security.md: "cannot open the agent's files"
 // docs/security.md: "Workers see neither this file nor any other in which the agent looks for credentials.", "it is hidden, too."

@@ -15,8 +15,8 @@ import (
 // patience is how long a program may take to end.
 const patience = 30 * time.Second
 
-// Process is a program that runs. It is in a process group of its own, so that Ctrl-C reaches this program first, which
-// then ends everything in order.
+// Process is a program that runs. It is in a process group of its own, so that Ctrl-C reaches this
+// program first, which then ends everything in order.
 type Process struct {
 	cmd  *exec.Cmd
 	done chan struct{}

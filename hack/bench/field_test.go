@@ -22,10 +22,12 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testnode"
 )
 
-// roundTimeout bounds what a round waits for at a time. It is no measure: what takes that long hangs.
+// roundTimeout bounds what a round waits for at a time. It is no measure: what takes that long
+// hangs.
 const roundTimeout = testnode.Patience
 
-// field is what the rows of Pod are measured on: a node, images that it will have, and a namespace of their own.
+// field is what the rows of Pod are measured on: a node, images that it will have, and a namespace
+// of their own.
 type field struct {
 	node                 *testnode.Node
 	namespace            string
@@ -60,7 +62,8 @@ func newField(b *testing.B, args ...string) *field {
 // isolated is the handler, and in here the class, of pods with a worker of their own.
 const isolated = "wasmtime-isolated"
 
-// newClient has a connection of its own, and takes little of the cores that it shares with what is measured.
+// newClient has a connection of its own, and takes little of the cores that it shares with what is
+// measured.
 func newClient(b *testing.B, cluster *testcluster.Cluster) kubernetes.Interface {
 	b.Helper()
 	config := cluster.Config()
@@ -73,8 +76,8 @@ func newClient(b *testing.B, cluster *testcluster.Cluster) kubernetes.Interface 
 	return client
 }
 
-// pod is a pod as a user writes it for a WebAssembly node; with bound it names the node itself, which leaves the
-// scheduler out.
+// pod is a pod as a user writes it for a WebAssembly node; with bound it names the node itself,
+// which leaves the scheduler out.
 func (f *field) pod(image string, bound bool) *corev1.Pod {
 	f.named++
 	arch := func(effect corev1.TaintEffect) corev1.Toleration {
@@ -122,7 +125,8 @@ func (f *field) start(b *testing.B, seen *observer, pods ...*corev1.Pod) map[str
 	return trails
 }
 
-// clear deletes the pods, and returns when they are gone from the API server and the node has nothing left of them.
+// clear deletes the pods, and returns when they are gone from the API server and the node has
+// nothing left of them.
 func (f *field) clear(b *testing.B, seen *observer, trails map[string]*trail) {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), roundTimeout)
@@ -150,8 +154,8 @@ func (f *field) clear(b *testing.B, seen *observer, trails map[string]*trail) {
 	})
 }
 
-// calmDown returns when no events of the pods come in any more: an agent writes them in the background, and after a
-// burst still does when the next round could begin.
+// calmDown returns when no events of the pods come in any more: an agent writes them in the
+// background, and after a burst still does when the next round could begin.
 func (f *field) calmDown(b *testing.B) {
 	b.Helper()
 	const calm = 5 // polls, 50 ms each

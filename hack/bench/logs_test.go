@@ -82,7 +82,8 @@ func BenchmarkLogs(b *testing.B) {
 	}
 }
 
-// benchmarkFollow compares the time at which a line was written to the log with that at which a client has it.
+// benchmarkFollow compares the time at which a line was written to the log with that at which a
+// client has it.
 func benchmarkFollow(b *testing.B) {
 	f := newField(b)
 	pod := printing(b, f)

@@ -77,7 +77,8 @@ func pushModule(b *testing.B, host, name string, module []byte) (ref string) {
 	return ref
 }
 
-// way is how something is had, in a new folder. settle is what there is to do in the end; nil: nothing.
+// way is how something is had, in a new folder. settle is what there is to do in the end; nil:
+// nothing.
 type way func(ctx context.Context, dir string) (settle func(), err error)
 
 // compare takes ours and another's way in turns, and reports the medians.
@@ -102,7 +103,8 @@ func median(times []time.Duration) time.Duration {
 	return times[len(times)/2]
 }
 
-// timed measures what is done with a new folder, without and with what there is to settle in the end.
+// timed measures what is done with a new folder, without and with what there is to settle in the
+// end.
 func timed(b *testing.B, do way) (took, settled time.Duration) {
 	b.Helper()
 	dir, err := os.MkdirTemp(b.TempDir(), "")
@@ -190,7 +192,8 @@ func atOnce(images []string, do func(string) error) error {
 	return nil
 }
 
-// pullMemory reports the largest heap that was seen while an image was pulled, beyond that of before.
+// pullMemory reports the largest heap that was seen while an image was pulled, beyond that of
+// before.
 func pullMemory(b *testing.B, image string) {
 	var most uint64
 	for b.Loop() {
@@ -224,7 +227,8 @@ func heap() uint64 {
 	return m.HeapAlloc
 }
 
-// pushLayers publishes an image with a root filesystem of so many layers: a module, and 4 MiB of noise in each.
+// pushLayers publishes an image with a root filesystem of so many layers: a module, and 4 MiB of
+// noise in each.
 func pushLayers(b *testing.B, host string, n int) (ref string) {
 	b.Helper()
 	module, err := os.ReadFile(guests.Build(b, "hello"))

@@ -78,8 +78,8 @@ func (o *observer) await(ctx context.Context, trails map[string]*trail, reached 
 	return nil
 }
 
-// next is the next event of a pod. The API server ends the watches of clients that do not keep up, and on two busy
-// cores no server does: the watch is resumed where it stopped.
+// next is the next event of a pod. The API server ends the watches of clients that do not keep up,
+// and on two busy cores no server does: the watch is resumed where it stopped.
 func (o *observer) next(ctx context.Context) (watch.EventType, *corev1.Pod, error) {
 	for {
 		select {

@@ -17,8 +17,8 @@ import (
 // calls is how many host calls one run of a measured module makes.
 const calls = 20_000
 
-// measured are modules whose _start makes one kind of call again and again. Each opens the file it needs
-// before; a call that fails is a trap.
+// measured are modules whose _start makes one kind of call again and again. Each opens the file it
+// needs before; a call that fails is a trap.
 var measured = []struct{ name, setup, body string }{
 	{"fd_write/4096", create, `(call $check (call $fd_pwrite (local.get $fd) (i32.const 0) (i32.const 1) (i64.const 0) (i32.const 16)))`},
 	{"fd_write/append", create, `(call $check (call $fd_write (local.get $fd) (i32.const 0) (i32.const 1) (i32.const 16)))`},

@@ -20,7 +20,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime"
 )
 
-// standIn is a command that behaves as the module's name says, and tells its arguments where that is "args".
+// standIn is a command that behaves as the module's name says, and tells its arguments where that
+// is "args".
 const standIn = `
 while [ $# -gt 0 ]; do
 	case $1 in

@@ -1,9 +1,11 @@
-// Command conformance runs the programs of a WASI test suite through `krustlet-wasi run` and prints a table of the
-// results. A suite is a folder of .wasm files, each with an optional .json file of the same name that says how
-// to run it and what it must do: the form of github.com/WebAssembly/wasi-testsuite, whose branch
-// prod/testsuite-base holds programs that are built. See docs/conformance.md.
+// Command conformance runs the programs of a WASI test suite through `krustlet-wasi run` and prints
+// a table of the results. A suite is a folder of .wasm files, each with an optional .json file of
+// the same name that says how to run it and what it must do: the form of
+// github.com/WebAssembly/wasi-testsuite, whose branch prod/testsuite-base holds programs that are
+// built. See docs/conformance.md.
 //
-// A program runs on a copy of the folder that it may write to, so that a run leaves the suite as it was.
+// A program runs on a copy of the folder that it may write to, so that a run leaves the suite as it
+// was.
 package main
 
 import (

@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// specification is the .json file beside a program. Its older form has the fields of one run; the newer has a list of
-// operations, of which preview 1's programs need three.
+// specification is the .json file beside a program. Its older form has the fields of one run; the
+// newer has a list of operations, of which preview 1's programs need three.
 type specification struct {
 	Args     []string          `json:"args"`
 	Env      map[string]string `json:"env"`

@@ -13,10 +13,12 @@ import (
 // name is what each directory is called. 20 bytes: below 200 levels no path leads any more.
 const name = "dddddddddddddddddddd"
 
-// chain is how many levels are made at a time, and then renamed into others, as a guest does that cannot go as deep.
+// chain is how many levels are made at a time, and then renamed into others, as a guest does that
+// cannot go as deep.
 const chain = 1000
 
-// Make makes directories in each other, the first in dir, and in the lowest a file of so many bytes. They go when the test ends.
+// Make makes directories in each other, the first in dir, and in the lowest a file of so many
+// bytes. They go when the test ends.
 func Make(t testing.TB, dir string, levels, size int) {
 	t.Helper()
 	t.Cleanup(func() { flatten(t, dir) })
@@ -50,7 +52,8 @@ func Make(t testing.TB, dir string, levels, size int) {
 	}
 }
 
-// flatten removes what Make has made, if it is there, level by level: os.RemoveAll holds a descriptor for each.
+// flatten removes what Make has made, if it is there, level by level: os.RemoveAll holds a
+// descriptor for each.
 func flatten(t testing.TB, dir string) {
 	first, up := filepath.Join(dir, name), filepath.Join(dir, "up")
 	for os.Rename(filepath.Join(first, name), up) == nil {

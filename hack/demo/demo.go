@@ -197,7 +197,8 @@ spec:
 `
 
 func (d *demo) runPod(ctx context.Context) error {
-	// The default service account comes a moment after the cluster; until then the API server refuses pods.
+	// The default service account comes a moment after the cluster; until then the API server refuses
+	// pods.
 	if err := d.kubectl(ctx, "wait", "--for=create", "serviceaccount/default", "--timeout=1m").quietly(); err != nil {
 		return err
 	}

@@ -1,9 +1,9 @@
-// Command demo joins a krustlet-wasi node to a real cluster on this machine and runs a pod on it, the way a user
-// does it by hand: each command is printed before it runs. `make demo` builds what it needs and starts it in the
-// repository's root.
+// Command demo joins a krustlet-wasi node to a real cluster on this machine and runs a pod on it,
+// the way a user does it by hand: each command is printed before it runs. `make demo` builds what
+// it needs and starts it in the repository's root.
 //
-// It stays up until Ctrl-C. With DEMO_EXIT=1 it ends after the pod's first log line has come through kubectl, with
-// exit code 0, or with 1 if that took more than five minutes.
+// It stays up until Ctrl-C. With DEMO_EXIT=1 it ends after the pod's first log line has come
+// through kubectl, with exit code 0, or with 1 if that took more than five minutes.
 package main
 
 import (

@@ -34,8 +34,8 @@ func (f *Flood) Open() int64 { return f.open.Load() }
 // again is how soon a connection that was refused is tried again.
 const again = 20 * time.Millisecond
 
-// Start keeps so many connections to an address from each source, until stop is called or the test ends. Without
-// sources it is the system's choice.
+// Start keeps so many connections to an address from each source, until stop is called or the test
+// ends. Without sources it is the system's choice.
 func Start(t testing.TB, to string, kind Kind, each int, sources ...string) (f *Flood, stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())

@@ -25,8 +25,8 @@ type build struct {
 	out  []byte
 }
 
-// Build compiles the guest of that name from its Go source and returns the path of the .wasm file. The file
-// is the same, and has the same digest, for every test that asks; no test may change it.
+// Build compiles the guest of that name from its Go source and returns the path of the .wasm file.
+// The file is the same, and has the same digest, for every test that asks; no test may change it.
 func Build(t testing.TB, name string) string {
 	t.Helper()
 	buildsMu.Lock()
@@ -43,8 +43,9 @@ func Build(t testing.TB, name string) string {
 	return b.path
 }
 
-// compile builds into a file of its own and moves it into place, since other test processes build the same
-// guest at the same time. The place is named by the content: another work tree may have another guest of that name.
+// compile builds into a file of its own and moves it into place, since other test processes build
+// the same guest at the same time. The place is named by the content: another work tree may have
+// another guest of that name.
 func compile(name string) (path string, out []byte, err error) {
 	dir, err := folder("guests")
 	if err != nil {
@@ -75,8 +76,8 @@ func compile(name string) (path string, out []byte, err error) {
 	return path, nil, os.Rename(built, path)
 }
 
-// CacheDir is a folder for compiled code that outlives the test process, so that a Go guest is compiled to
-// machine code once a machine and not once a test binary.
+// CacheDir is a folder for compiled code that outlives the test process, so that a Go guest is
+// compiled to machine code once a machine and not once a test binary.
 func CacheDir(t testing.TB) string {
 	t.Helper()
 	dir, err := folder("compiled")
@@ -97,8 +98,8 @@ func Digest(t testing.TB, path string) string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-// Tiny is a module that prints the line `tiny` and then, called with no argument, sleeps for ever; with one
-// argument it exits with code 0, with two 1, and so on. Its source is tiny.wat.
+// Tiny is a module that prints the line `tiny` and then, called with no argument, sleeps for ever;
+// with one argument it exits with code 0, with two 1, and so on. Its source is tiny.wat.
 func Tiny(t testing.TB) []byte {
 	t.Helper()
 	return append([]byte(nil), tiny...)

@@ -1,5 +1,5 @@
-// Command metricsserver is Kubernetes' metrics-server, built from its own Go module, which `kubectl top` asks. The tests run
-// it against nodes of theirs.
+// Command metricsserver is Kubernetes' metrics-server, built from its own Go module, which `kubectl
+// top` asks. The tests run it against nodes of theirs.
 //
 // It is a module of its own, so that its requirements stay out of krustlet-wasi's.
 package main

@@ -44,8 +44,8 @@ var programs = map[string]program{
 	"pause":             {file: "/pause", entrypoint: []string{"/pause"}},
 }
 
-// sources are the suite's names for where its images come from. They all lead to the registry here, but for one that
-// is to have none.
+// sources are the suite's names for where its images come from. They all lead to the registry here,
+// but for one that is to have none.
 var sources = []string{
 	"promoterE2eRegistry", "buildImageRegistry", "gcEtcdRegistry", "gcRegistry", "sigStorageRegistry", "privateRegistry",
 	"dockerLibraryRegistry", "cloudProviderGcpRegistry",
@@ -70,7 +70,8 @@ func (s *site) startRegistry(ctx context.Context) error {
 // sourceList is the file that tells the suite where its images are.
 func (s *site) sourceList() string { return filepath.Join(s.dir, "registries.yaml") }
 
-// publish builds the guest and publishes it under every name by which the suite asks for one of its programs.
+// publish builds the guest and publishes it under every name by which the suite asks for one of its
+// programs.
 func (s *site) publish(ctx context.Context) error {
 	guest, err := s.buildGuest(ctx)
 	if err != nil {

@@ -1,9 +1,10 @@
-// Command nodeconformance runs the Kubernetes project's own node tests, those tagged NodeConformance, against
-// krustlet-wasi: a control plane, a registry with WASI builds of the tests' images, and a node that registers as one of Linux, without
-// taints, all on loopback. `make nodeconformance` builds what it needs and starts it in the repository's root.
+// Command nodeconformance runs the Kubernetes project's own node tests, those tagged
+// NodeConformance, against krustlet-wasi: a control plane, a registry with WASI builds of the
+// tests' images, and a node that registers as one of Linux, without taints, all on loopback. `make
+// nodeconformance` builds what it needs and starts it in the repository's root.
 //
-// Tests whose container program cannot exist in WASI are left out; skip.txt names them, each with its reason. The exit code
-// is 1 if a test fails.
+// Tests whose container program cannot exist in WASI are left out; skip.txt names them, each with
+// its reason. The exit code is 1 if a test fails.
 package main
 
 import (
@@ -87,7 +88,8 @@ func conform(ctx context.Context, s settings, progress io.Writer) (_ report, err
 	}
 	dir := s.dir
 	if dir == "" {
-		// Not /tmp: tests write there by hostPath, and no worker may make folders beside those of its node's data.
+		// Not /tmp: tests write there by hostPath, and no worker may make folders beside those of its
+		// node's data.
 		if dir, err = os.MkdirTemp("/var/tmp", "nodeconformance-"); err != nil {
 			return report{}, err
 		}

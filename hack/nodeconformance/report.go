@@ -27,8 +27,8 @@ type result struct {
 
 type report struct{ results []result }
 
-// newReport judges the tests that were asked for. A pattern of the list that no test has is an error: the list is to say
-// what is, not what was.
+// newReport judges the tests that were asked for. A pattern of the list that no test has is an
+// error: the list is to say what is, not what was.
 func newReport(specs []spec, focus *regexp.Regexp, skips []skip) (report, error) {
 	var r report
 	used := map[string]bool{}

@@ -16,8 +16,8 @@ type skip struct {
 //go:embed skip.txt
 var skipList string
 
-// readSkips reads the list: a reason on a line of its own, and below it, indented, the patterns of the tests that it is
-// about. Lines that begin with # are comments.
+// readSkips reads the list: a reason on a line of its own, and below it, indented, the patterns of
+// the tests that it is about. Lines that begin with # are comments.
 func readSkips() ([]skip, error) {
 	var skips []skip
 	reason := ""

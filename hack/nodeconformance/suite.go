@@ -34,7 +34,8 @@ func (s spec) name() string {
 // label is what every test of node conformance has, and also in its name, in brackets.
 const label = "NodeConformance"
 
-// runSuite runs the tests that are not left out, and returns the report of all that the suite knows.
+// runSuite runs the tests that are not left out, and returns the report of all that the suite
+// knows.
 func (s *site) runSuite(ctx context.Context, settings settings, skips []skip) ([]spec, error) {
 	kubectl, err := s.writeKubectl()
 	if err != nil {

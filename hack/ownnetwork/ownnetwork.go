@@ -1,4 +1,5 @@
-// Package ownnetwork gives tests a network of their own, in which they may add addresses and routes.
+// Package ownnetwork gives tests a network of their own, in which they may add addresses and
+// routes.
 package ownnetwork
 
 import (
@@ -10,7 +11,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/ownprocess"
 )
 
-// Enter is ownprocess.Enter of a process in a network namespace that nothing else has, with its loopback device up.
+// Enter is ownprocess.Enter of a process in a network namespace that nothing else has, with its
+// loopback device up.
 func Enter(t *testing.T) bool {
 	t.Helper()
 	if !ownprocess.Enter(t, syscall.CLONE_NEWNET) {

@@ -1,4 +1,5 @@
-// Package ownprocess runs tests in a process of their own, which may have bounds and namespaces that nothing else has.
+// Package ownprocess runs tests in a process of their own, which may have bounds and namespaces
+// that nothing else has.
 package ownprocess
 
 import (
@@ -13,9 +14,10 @@ import (
 // inside, in the environment, names the test whose process this is.
 const inside = "KRUSTLET_TEST_OWN_PROCESS"
 
-// Enter says whether this is the process in which the test is to do its work: one with namespaces of its own, those of the
-// flags (CLONE_NEWNET). If not, Enter has run that process, and reports its failure as the test's. It is the first call
-// of a test that is no other's subtest. A process of an ordinary user has its privileges over those namespaces alone.
+// Enter says whether this is the process in which the test is to do its work: one with namespaces
+// of its own, those of the flags (CLONE_NEWNET). If not, Enter has run that process, and reports
+// its failure as the test's. It is the first call of a test that is no other's subtest. A process
+// of an ordinary user has its privileges over those namespaces alone.
 func Enter(t *testing.T, namespaces uintptr) bool {
 	t.Helper()
 	if os.Getenv(inside) == t.Name() {

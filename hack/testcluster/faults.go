@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// EmptyLists are those of the Faults that say that there is nothing, in a form that has to be believed.
+// EmptyLists are those of the Faults that say that there is nothing, in a form that has to be
+// believed.
 func EmptyLists() []string { return []string{"versions of nonsense", "watches of events"} }
 
 // Faults are kinds of nonsense by name: each answers every request.

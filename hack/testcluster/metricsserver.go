@@ -23,8 +23,9 @@ const (
 	metricsServerTimeout = time.Minute
 )
 
-// metricsServerManifest registers a metrics-server that listens at %[1]s, port %[2]d, with the rights that it has in any
-// cluster. The Service leads to a name, as loopback addresses may not be endpoints.
+// metricsServerManifest registers a metrics-server that listens at %[1]s, port %[2]d, with the
+// rights that it has in any cluster. The Service leads to a name, as loopback addresses may not be
+// endpoints.
 const metricsServerManifest = `
 apiVersion: v1
 kind: ServiceAccount
@@ -72,8 +73,9 @@ spec:
   service: {name: metrics-server, namespace: kube-system, port: %[2]d}
 `
 
-// StartMetricsServer runs Kubernetes' metrics-server (bin/metrics-server), which `kubectl top` asks, until the test ends. It
-// asks the nodes every ten seconds. There must be one at a time in a cluster.
+// StartMetricsServer runs Kubernetes' metrics-server (bin/metrics-server), which `kubectl top`
+// asks, until the test ends. It asks the nodes every ten seconds. There must be one at a time in a
+// cluster.
 func (c *Cluster) StartMetricsServer(t testing.TB) {
 	t.Helper()
 	dir := t.TempDir()

@@ -14,9 +14,10 @@ import (
 
 var compileMu sync.Mutex
 
-// Compiled gives the node the machine code of guests of hack/guests, as if it had run them before. To compile one takes
-// seconds; when a dozen agents began with that at the same time, each for itself, it took them minutes. The code is for the engine that
-// the test is linked with, which is the agent's if make test runs it.
+// Compiled gives the node the machine code of guests of hack/guests, as if it had run them before.
+// To compile one takes seconds; when a dozen agents began with that at the same time, each for
+// itself, it took them minutes. The code is for the engine that the test is linked with, which is
+// the agent's if make test runs it.
 func (n *Node) Compiled(t testing.TB, names ...string) {
 	t.Helper()
 	for _, name := range names {
@@ -38,7 +39,8 @@ func (n *Node) Compiled(t testing.TB, names ...string) {
 	}
 }
 
-// machineCode compiles a guest, once for all tests, and returns its digest and the file of its code.
+// machineCode compiles a guest, once for all tests, and returns its digest and the file of its
+// code.
 func machineCode(t testing.TB, name string) (digest, code string) {
 	t.Helper()
 	compileMu.Lock()

@@ -16,8 +16,9 @@ const requireHistory = "KRUSTLET_WASI_TEST_HISTORY"
 
 var earlierMu sync.Mutex
 
-// HasCommit reports whether this clone has a commit. A clone that is shallow, or a copy of the files,
-// does not, and says so: its tests of upgrades are not run, unless KRUSTLET_WASI_TEST_HISTORY is set.
+// HasCommit reports whether this clone has a commit. A clone that is shallow, or a copy of the
+// files, does not, and says so: its tests of upgrades are not run, unless
+// KRUSTLET_WASI_TEST_HISTORY is set.
 func HasCommit(t testing.TB, commit string) bool {
 	t.Helper()
 	cmd := exec.Command("git", "cat-file", "-e", commit+"^{commit}")

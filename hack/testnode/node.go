@@ -39,8 +39,8 @@ type Node struct {
 	home    string // of all its agents: workers must not see the credentials there, so it is a setting of theirs
 }
 
-// New makes a node that is not started yet. kubeconfig is that of an administrator: it says where the node finds
-// the API server; empty means the cluster's own.
+// New makes a node that is not started yet. kubeconfig is that of an administrator: it says where
+// the node finds the API server; empty means the cluster's own.
 func New(t testing.TB, cluster *testcluster.Cluster, kubeconfig string) *Node {
 	t.Helper()
 	n := &Node{
@@ -67,8 +67,8 @@ func New(t testing.TB, cluster *testcluster.Cluster, kubeconfig string) *Node {
 	return n
 }
 
-// Address is a loopback address that nothing else uses, but by a chance of one in millions. Clusters give pods addresses
-// behind those of nodes.
+// Address is a loopback address that nothing else uses, but by a chance of one in millions.
+// Clusters give pods addresses behind those of nodes.
 func Address() string {
 	var b [2]byte
 	_, _ = rand.Read(b[:])
@@ -137,8 +137,8 @@ func (n *Node) endWorkers(t testing.TB) {
 	}
 }
 
-// Join starts the agent, approves its serving certificate as an administrator would, and waits until the node
-// is Ready.
+// Join starts the agent, approves its serving certificate as an administrator would, and waits
+// until the node is Ready.
 func (n *Node) Join(t testing.TB) {
 	t.Helper()
 	n.Start(t)
@@ -155,7 +155,8 @@ func (n *Node) Approve(t testing.TB) {
 	n.process.WaitOutput(t, "BOOTSTRAP: received TLS certificate approval: continuing")
 }
 
-// WaitReady waits until the agent that was started last keeps the node's lease, and the node is Ready.
+// WaitReady waits until the agent that was started last keeps the node's lease, and the node is
+// Ready.
 func (n *Node) WaitReady(t testing.TB) {
 	t.Helper()
 	Eventually(t, func() error {

@@ -22,8 +22,8 @@ type Process struct {
 	started time.Time
 }
 
-// Run starts the agent with the arguments given. Env is added to an environment that has nothing of the caller's
-// but PATH and HOME.
+// Run starts the agent with the arguments given. Env is added to an environment that has nothing of
+// the caller's but PATH and HOME.
 func Run(t testing.TB, env []string, args ...string) *Process {
 	t.Helper()
 	return RunBinary(t, Binary(t), env, args...)

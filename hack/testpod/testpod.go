@@ -81,7 +81,8 @@ func AsksTCP(delay, period, failures, successes int32) *corev1.Probe {
 	}
 }
 
-// IsRunning is the status of container a while a run of that ID goes on, and how the run before ended.
+// IsRunning is the status of container a while a run of that ID goes on, and how the run before
+// ended.
 func IsRunning(id string, attempt int32, before ...*corev1.ContainerStateTerminated) *corev1.ContainerStatus {
 	status := &corev1.ContainerStatus{
 		Name: "a", ContainerID: "wasmtime://" + id, ImageID: "image-" + id, RestartCount: attempt,

@@ -1,5 +1,5 @@
-// Package workers finds and ends the worker processes that an agent has left behind, as an administrator would who takes a
-// node down.
+// Package workers finds and ends the worker processes that an agent has left behind, as an
+// administrator would who takes a node down.
 package workers
 
 import (
@@ -23,7 +23,8 @@ type Worker struct {
 	Dir string // its folder
 }
 
-// List is the workers of a data directory that are alive, by their command lines: what they have written themselves may be wrong.
+// List is the workers of a data directory that are alive, by their command lines: what they have
+// written themselves may be wrong.
 func List(dataDir string) ([]Worker, error) {
 	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	if err != nil {
@@ -74,8 +75,8 @@ func unmount(dataDir string) error {
 // patience is how long workers may take to end.
 const patience = 15 * time.Second
 
-// End ends all workers of a data directory, and their guests, waits, and unmounts the volumes that the agent has in memory. No agent
-// may run.
+// End ends all workers of a data directory, and their guests, waits, and unmounts the volumes that
+// the agent has in memory. No agent may run.
 func End(dataDir string) error {
 	deadline := time.Now().Add(patience)
 	tick := time.NewTicker(10 * time.Millisecond)

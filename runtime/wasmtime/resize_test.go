@@ -60,7 +60,8 @@ const readThenGrow = `(module
 		(drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))
 		(if (i32.eq (memory.grow (i32.const 8)) (i32.const -1)) (then unreachable))))`
 
-// TestResizeOfAGuestThatWaits: when the guest goes on, it has its new limit, and its exit names that.
+// TestResizeOfAGuestThatWaits: when the guest goes on, it has its new limit, and its exit names
+// that.
 func TestResizeOfAGuestThatWaits(t *testing.T) {
 	for name, tt := range map[string]struct {
 		before, after int64

@@ -61,8 +61,8 @@ func body(t *testing.T, ip string, port int32) string {
 	return string(text)
 }
 
-// testAddressesStay: pods with one port each have an address of the node's range, and keep it and serve there whatever becomes of
-// the agent.
+// testAddressesStay: pods with one port each have an address of the node's range, and keep it and
+// serve there whatever becomes of the agent.
 func testAddressesStay(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	node, err := s.client().CoreV1().Nodes().Get(context.Background(), s.node.Name, metav1.GetOptions{})
@@ -170,7 +170,8 @@ func testPortTaken(t *testing.T, s *suite) {
 	body(t, now.Status.PodIP, 18080)
 }
 
-// testExposedPorts: a container has the ports that its image exposes, but for what another of the pod names or has.
+// testExposedPorts: a container has the ports that its image exposes, but for what another of the
+// pod names or has.
 func testExposedPorts(t *testing.T, s *suite) {
 	serve, err := os.ReadFile(guests.Build(t, "serve"))
 	if err != nil {
@@ -200,7 +201,8 @@ func testExposedPorts(t *testing.T, s *suite) {
 	}
 }
 
-// testToldAddress: what a pod is told of its address is true, and commands beside its containers have no sockets.
+// testToldAddress: what a pod is told of its address is true, and commands beside its containers
+// have no sockets.
 func testToldAddress(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	pod := s.pod("told", s.kitchen, "each", "env", "cat /etc/hosts")
@@ -224,7 +226,8 @@ func testToldAddress(t *testing.T, s *suite) {
 	}
 }
 
-// TestNodeWithoutPrivilege: an agent that may not add routes gives pods the node's address, and says so.
+// TestNodeWithoutPrivilege: an agent that may not add routes gives pods the node's address, and
+// says so.
 // docs/security.md: "Run the agent as a user of its own, not as root, which it does not need"
 func TestNodeWithoutPrivilege(t *testing.T) {
 	t.Parallel()

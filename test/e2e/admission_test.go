@@ -7,7 +7,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// TestAdmission: pods that were bound past the scheduler and that the node cannot take fail, and say why.
+// TestAdmission: pods that were bound past the scheduler and that the node cannot take fail, and
+// say why.
 func TestAdmission(t *testing.T) {
 	s := newSuite(t, "")
 	ns := s.cluster.Namespace(t)

@@ -220,8 +220,8 @@ func testLogsOfDeleting(t *testing.T, s *apiSuite) {
 	}
 }
 
-// testFollowAcrossRotation sees each line once, though their file is rotated many times. On a machine that is slow to begin
-// with, the first may be gone.
+// testFollowAcrossRotation sees each line once, though their file is rotated many times. On a
+// machine that is slow to begin with, the first may be gone.
 func testFollowAcrossRotation(t *testing.T, s *apiSuite) {
 	ns := s.cluster.Namespace(t)
 	const mib = 12 // of files of 1 MiB, of which five are kept

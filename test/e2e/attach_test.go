@@ -189,7 +189,8 @@ func testDebug(t *testing.T, e *execs) {
 	}
 }
 
-// testPortForward fetches pages from a pod, many at a time, and is told of a port that is not the pod's.
+// testPortForward fetches pages from a pod, many at a time, and is told of a port that is not the
+// pod's.
 func testPortForward(t *testing.T, e *execs, serve string, port int32) {
 	ns := e.cluster.Namespace(t)
 	pod := e.suite.pod("web", serve)

@@ -33,8 +33,9 @@ type chaos struct {
 	pods []*corev1.Pod
 }
 
-// TestChaos kills agents and workers at random. Whatever was killed: no line of a log is lost or doubled, no container
-// runs twice, everything runs again in the end, and nothing is left behind when the pods are gone.
+// TestChaos kills agents and workers at random. Whatever was killed: no line of a log is lost or
+// doubled, no container runs twice, everything runs again in the end, and nothing is left behind
+// when the pods are gone.
 func TestChaos(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t, "")
@@ -76,7 +77,8 @@ func TestChaos(t *testing.T) {
 		c.remove(0)
 		c.awaitGone(t, pod)
 	}
-	// They are gone from the API server at once, having no grace; the agent is to see to the rest before it is stopped.
+	// They are gone from the API server at once, having no grace; the agent is to see to the rest
+	// before it is stopped.
 	c.empty("pods", "logs")
 	c.node.Stop(t)
 	c.noWorkers()

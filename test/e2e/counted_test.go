@@ -15,7 +15,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testnode"
 )
 
-// TestCounted: what guests do in numbers that are known is told in these numbers, also after the ends of guests and agents.
+// TestCounted: what guests do in numbers that are known is told in these numbers, also after the
+// ends of guests and agents.
 func TestCounted(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t, "")
@@ -55,8 +56,8 @@ func TestCounted(t *testing.T) {
 	}
 }
 
-// looks are arguments of the kitchen's, for that many calls of path_filestat_get, which nothing else in it makes, and commands
-// behind them.
+// looks are arguments of the kitchen's, for that many calls of path_filestat_get, which nothing
+// else in it makes, and commands behind them.
 func looks(n int, more ...string) []string {
 	return append(append([]string{"each"}, slices.Repeat([]string{"stat /"}, n)...), more...)
 }
@@ -104,7 +105,8 @@ func (c *figures) talk(t *testing.T, path string) {
 	c.told(t)
 }
 
-// told waits until the summary and the page of cAdvisor's metrics have what the pod's connections have moved.
+// told waits until the summary and the page of cAdvisor's metrics have what the pod's connections
+// have moved.
 func (c *figures) told(t *testing.T) {
 	t.Helper()
 	pod := map[string]string{"namespace": c.ns, "pod": "serves", "interface": "eth0"}

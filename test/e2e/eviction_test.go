@@ -35,7 +35,8 @@ func TestEviction(t *testing.T) {
 	}
 }
 
-// testEvictForMemory: an agent that comes back where memory is short evicts one pod after the other, but for critical ones.
+// testEvictForMemory: an agent that comes back where memory is short evicts one pod after the
+// other, but for critical ones.
 func testEvictForMemory(t *testing.T, s *suite) {
 	s.node = testnode.New(t, s.cluster, "")
 	s.node.Compiled(t, "kitchen")

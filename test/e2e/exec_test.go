@@ -283,7 +283,8 @@ func (s *suite) stream(ctx context.Context, namespace, pod string, command []str
 	return executor.StreamWithContext(ctx, options)
 }
 
-// testExecQuota has one command too many refused, and the others go on. Probes have places of their own.
+// testExecQuota has one command too many refused, and the others go on. Probes have places of their
+// own.
 func testExecQuota(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	probed := s.pod("main", s.tiny)

@@ -18,11 +18,13 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testnode"
 )
 
-// filesOfFlooded is the limit of open files of the node that is flooded: less than the flood's connections.
+// filesOfFlooded is the limit of open files of the node that is flooded: less than the flood's
+// connections.
 const filesOfFlooded = 1024
 
-// TestFlood: whatever strangers do at the node's port, also from the API server's address, pods start, their statuses are written,
-// and kubectl reaches the node; and when descriptors are gone all the same, all goes on once there are some.
+// TestFlood: whatever strangers do at the node's port, also from the API server's address, pods
+// start, their statuses are written, and kubectl reaches the node; and when descriptors are gone
+// all the same, all goes on once there are some.
 //
 // docs/security.md: "One TLS port"; "There is no read-only port".
 // docs/security.md: "so that pods can be set up and statuses be written, whatever strangers do".

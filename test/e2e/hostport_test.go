@@ -76,7 +76,8 @@ func visits(t *testing.T, at string) {
 	testnode.Eventually(t, func() error { return visit(at) })
 }
 
-// testHostPortEverywhere: without an address it is all of the node's, also where the pod's own port has the same number.
+// testHostPortEverywhere: without an address it is all of the node's, also where the pod's own port
+// has the same number.
 func testHostPortEverywhere(t *testing.T, s *suite) {
 	port := freePort()
 	pod := s.served(t, "everywhere", port)
@@ -114,8 +115,8 @@ func testHostPortTaken(t *testing.T, s *suite) {
 	visits(t, at)
 }
 
-// testHostPortNext: a pod that waits for the end of another, as in a Deployment that recreates, finds the port free, and so does a
-// program after it.
+// testHostPortNext: a pod that waits for the end of another, as in a Deployment that recreates,
+// finds the port free, and so does a program after it.
 func testHostPortNext(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	first, at := s.published(t, "first")
@@ -148,8 +149,9 @@ func testHostPortNext(t *testing.T, s *suite) {
 	_ = l.Close()
 }
 
-// testHostPortStays: restarts of the container keep the port; it is gone without the agent, and there again with the next. If
-// another process has taken it, the pod goes on all the same, restarts included, and has the port again when it is free.
+// testHostPortStays: restarts of the container keep the port; it is gone without the agent, and
+// there again with the next. If another process has taken it, the pod goes on all the same,
+// restarts included, and has the port again when it is free.
 func testHostPortStays(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	pod, at := s.published(t, "stays")
@@ -209,8 +211,9 @@ func testHostPortStays(t *testing.T, s *suite) {
 	visits(t, at)
 }
 
-// testHostNetworkStays: a pod in the host's network serves at every address of the node, without the agent at the node's own, and
-// at every one again with the next agent. A program after it finds the port free.
+// testHostNetworkStays: a pod in the host's network serves at every address of the node, without
+// the agent at the node's own, and at every one again with the next agent. A program after it finds
+// the port free.
 func testHostNetworkStays(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	port := freePort()
@@ -248,7 +251,8 @@ func testHostNetworkStays(t *testing.T, s *suite) {
 	_ = l.Close()
 }
 
-// testHostPortOfEnding: the next agent listens also for a pod that is deleted and has some time left.
+// testHostPortOfEnding: the next agent listens also for a pod that is deleted and has some time
+// left.
 func testHostPortOfEnding(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	pod, at := s.published(t, "ending")

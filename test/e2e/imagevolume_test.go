@@ -34,7 +34,8 @@ func TestImageVolumes(t *testing.T) {
 	testImagesAreKept(t, s)
 }
 
-// pushFiles publishes an image of Linux with files, by their paths, for a processor that no test runs on.
+// pushFiles publishes an image of Linux with files, by their paths, for a processor that no test
+// runs on.
 func pushFiles(t *testing.T, s *suite, tag string, files map[string][]byte) string {
 	t.Helper()
 	layer, err := crane.Layer(files)
@@ -77,7 +78,8 @@ func (s *suite) roots(t *testing.T, file string) []string {
 	return found
 }
 
-// testImageFiles: pods see an image's files, whole and in parts, share them, and cannot change them.
+// testImageFiles: pods see an image's files, whole and in parts, share them, and cannot change
+// them.
 func testImageFiles(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	image := pushFiles(t, s, "files:v1", map[string][]byte{"share/one/motd": []byte("hello\n"), "share/two": []byte("2\n"), "bin/program": []byte("\x7fELF")})
@@ -116,7 +118,8 @@ func testImageFiles(t *testing.T, s *suite) {
 	}
 }
 
-// testImageArtifact: an artifact that is no file system shows one file for each layer, and a module is one, too.
+// testImageArtifact: an artifact that is no file system shows one file for each layer, and a module
+// is one, too.
 func testImageArtifact(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	config := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), "application/vnd.example.model+json")
@@ -138,8 +141,8 @@ func testImageArtifact(t *testing.T, s *suite) {
 	}
 }
 
-// testImageVolumeErrors: a volume whose image cannot be had, or has no such part, holds back the container that mounts it, with
-// the reasons of a container's own image, until it can.
+// testImageVolumeErrors: a volume whose image cannot be had, or has no such part, holds back the
+// container that mounts it, with the reasons of a container's own image, until it can.
 func testImageVolumeErrors(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	missing := s.images.Host + "/appears:v1"
@@ -181,7 +184,8 @@ func testImageVolumeErrors(t *testing.T, s *suite) {
 	}
 }
 
-// testImageAgain: a container that is restarted sees what the image is by then, if it is always to be pulled.
+// testImageAgain: a container that is restarted sees what the image is by then, if it is always to
+// be pulled.
 func testImageAgain(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	image := pushFiles(t, s, "moves:v1", map[string][]byte{"version": []byte("first\n")})
@@ -204,8 +208,8 @@ func testImageAgain(t *testing.T, s *suite) {
 	prints("second")
 }
 
-// testImagesAreKept: what pods are shown stays, though its tag means something else by now, another agent is there, and images that
-// no pod uses are removed.
+// testImagesAreKept: what pods are shown stays, though its tag means something else by now, another
+// agent is there, and images that no pod uses are removed.
 func testImagesAreKept(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	image := pushFiles(t, s, "kept:v1", map[string][]byte{"kept-1": []byte("old\n")})

@@ -47,9 +47,10 @@ type life struct {
 	did   map[string]int
 }
 
-// TestPodLife makes, changes and deletes pods of all kinds at random, takes the API server away and kills agents and workers.
-// All the while no phase that is final changes and no restart count falls. In the end each pod is as its spec says, none that
-// had ended has run again, and the node has the pods that the cluster has, and nothing else.
+// TestPodLife makes, changes and deletes pods of all kinds at random, takes the API server away and
+// kills agents and workers. All the while no phase that is final changes and no restart count
+// falls. In the end each pod is as its spec says, none that had ended has run again, and the node
+// has the pods that the cluster has, and nothing else.
 func TestPodLife(t *testing.T) {
 	t.Parallel()
 	l := newLife(t)
@@ -209,7 +210,8 @@ func (l *life) job() {
 	}
 }
 
-// remove deletes a pod: with its own grace, with another, or by force; then, at times, another of its name comes.
+// remove deletes a pod: with its own grace, with another, or by force; then, at times, another of
+// its name comes.
 func (l *life) remove(i int) {
 	l.t.Helper()
 	pod := l.pods[i]
@@ -352,7 +354,8 @@ func (l *life) awaitValue(pod *corev1.Pod) {
 	})
 }
 
-// agree checks that the node has what the cluster has: folders of its pods and of no others, and no more runs than were told.
+// agree checks that the node has what the cluster has: folders of its pods and of no others, and no
+// more runs than were told.
 func (l *life) agree() {
 	l.t.Helper()
 	testnode.Eventually(l.t, func() error {

@@ -68,7 +68,8 @@ func testLogs(t *testing.T, s *suite) {
 	}
 }
 
-// testLogsFollow sees each line when it is written, and the end of the stream when the container ends.
+// testLogsFollow sees each line when it is written, and the end of the stream when the container
+// ends.
 func testLogsFollow(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	pod := s.pod("follow", s.hello, "8", "250ms")
@@ -112,8 +113,8 @@ func testLogsFollow(t *testing.T, s *suite) {
 	}
 }
 
-// checkPreviousBetweenRuns compares the log and the previous log of a container that waits to run again. Both are the log of its
-// last run, as the status shows that run's end as the last state.
+// checkPreviousBetweenRuns compares the log and the previous log of a container that waits to run
+// again. Both are the log of its last run, as the status shows that run's end as the last state.
 func (s *suite) checkPreviousBetweenRuns(t *testing.T, ns, name string) {
 	t.Helper()
 	restarts := func() int32 {

@@ -28,8 +28,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testnode"
 )
 
-// TestMetrics looks at what nodes and pods use in all ways that a user has, while a guest computes, one holds memory, and
-// one sleeps.
+// TestMetrics looks at what nodes and pods use in all ways that a user has, while a guest computes,
+// one holds memory, and one sleeps.
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	traces := newCollector(t)

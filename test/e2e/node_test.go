@@ -100,7 +100,8 @@ spec:
 	}
 }
 
-// TestServingCertificate: a node waits for approval over restarts with one request, and a denial does not end it.
+// TestServingCertificate: a node waits for approval over restarts with one request, and a denial
+// does not end it.
 func TestServingCertificate(t *testing.T) {
 	t.Parallel()
 	cluster := testcluster.Start(t)
@@ -132,7 +133,8 @@ func TestServingCertificate(t *testing.T) {
 	n.WaitReady(t)
 }
 
-// TestClientCertificateDenied: where an administrator denies the node's identity, the agent ends and says why.
+// TestClientCertificateDenied: where an administrator denies the node's identity, the agent ends
+// and says why.
 func TestClientCertificateDenied(t *testing.T) {
 	t.Parallel()
 	cluster := testcluster.Start(t)
@@ -186,8 +188,8 @@ func TestNodeDeleted(t *testing.T) {
 	n.WaitReady(t)
 }
 
-// TestRestart is the machine's: agent and workers are gone. What had finished stays finished, what ran is told of truly
-// and runs again, and what was deleted meanwhile is gone.
+// TestRestart is the machine's: agent and workers are gone. What had finished stays finished, what
+// ran is told of truly and runs again, and what was deleted meanwhile is gone.
 func TestRestart(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t, "")
@@ -228,8 +230,8 @@ func TestRestart(t *testing.T) {
 	})
 }
 
-// TestAPIServerAway cuts the node off from the API server for 30 s: guests run on, and what changed meanwhile is made
-// good.
+// TestAPIServerAway cuts the node off from the API server for 30 s: guests run on, and what changed
+// meanwhile is made good.
 func TestAPIServerAway(t *testing.T) {
 	t.Parallel()
 	cluster := testcluster.Start(t)
@@ -283,7 +285,8 @@ func through(t *testing.T, cluster *testcluster.Cluster, proxy *testcluster.Prox
 	return path
 }
 
-// TestBadInput: each mistake has one clear line, an exit code that is not 0, and leaves nothing half-written.
+// TestBadInput: each mistake has one clear line, an exit code that is not 0, and leaves nothing
+// half-written.
 func TestBadInput(t *testing.T) {
 	t.Parallel()
 	cluster := testcluster.Start(t)

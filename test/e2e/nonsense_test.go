@@ -14,8 +14,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testnode"
 )
 
-// TestNonsenseOfTheAPIServer: while the API server answers with nonsense, of any kind, pods run on, and the agent asks in
-// moderation; when it is well again, the node is Ready, and pods come and go.
+// TestNonsenseOfTheAPIServer: while the API server answers with nonsense, of any kind, pods run on,
+// and the agent asks in moderation; when it is well again, the node is Ready, and pods come and go.
 // docs/security.md: "Pods run on meanwhile"
 func TestNonsenseOfTheAPIServer(t *testing.T) {
 	t.Parallel()

@@ -17,9 +17,10 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testnode"
 )
 
-// outside runs a program in a view of the machine whose every file is laid over: what it writes, but for the data directory and the
-// kernel's own file systems, is to be found in WORK/upper, and nowhere else. A process whose ID is in WORK.eye sees that folder.
-// Arguments: WORK, the data directory, the program, its arguments.
+// outside runs a program in a view of the machine whose every file is laid over: what it writes,
+// but for the data directory and the kernel's own file systems, is to be found in WORK/upper, and
+// nowhere else. A process whose ID is in WORK.eye sees that folder. Arguments: WORK, the data
+// directory, the program, its arguments.
 const outside = `set -e
 work=$1 data=$2 bin=$3
 shift 3
@@ -69,7 +70,8 @@ func TestNothingIsWrittenOutside(t *testing.T) {
 	checkWritten(t, "after a restart", eye(), known)
 }
 
-// overlaid gives a node a program that runs in such a view, after a first line of shell. eye is where that is seen once the node was started.
+// overlaid gives a node a program that runs in such a view, after a first line of shell. eye is
+// where that is seen once the node was started.
 func overlaid(t *testing.T, node *testnode.Node, first string) (eye func() string) {
 	t.Helper()
 	work, dir := t.TempDir(), t.TempDir()
@@ -121,7 +123,8 @@ func checkWritten(t *testing.T, when, root string, known []string) {
 	}
 }
 
-// TestNamedPlacesAreWritten: what an operator names outside of the data directory is written there, and nothing else is.
+// TestNamedPlacesAreWritten: what an operator names outside of the data directory is written there,
+// and nothing else is.
 //
 // docs/security.md: "but for `KUBECONFIG`, `--cert-file`, `--private-key-file`, `--pod-logs-dir` and `--container-logs-dir` if these name other paths."
 func TestNamedPlacesAreWritten(t *testing.T) {

@@ -76,7 +76,8 @@ func testTerminationMessage(t *testing.T, s *suite) {
 	}
 }
 
-// testToken: the token that each pod has of its own opens the API, in the name of its service account.
+// testToken: the token that each pod has of its own opens the API, in the name of its service
+// account.
 func testToken(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	const at = "/var/run/secrets/kubernetes.io/serviceaccount/"

@@ -64,8 +64,9 @@ func restarted(p *corev1.Pod) error {
 	return nil
 }
 
-// testExecProbes: a command in the container sees its environment and files; what it finds makes the pod started, ready, and
-// not ready any more. An agent that is killed meanwhile changes nothing.
+// testExecProbes: a command in the container sees its environment and files; what it finds makes
+// the pod started, ready, and not ready any more. An agent that is killed meanwhile changes
+// nothing.
 func testExecProbes(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	pod := s.pod("exec", s.kitchen, "sleep")
@@ -232,7 +233,8 @@ func testReadinessGates(t *testing.T, s *suite) {
 	s.await(t, ns, "gates", ready(true))
 }
 
-// testSidecar: a sidecar is up before what comes after it, is started again, and ends with the pod's work.
+// testSidecar: a sidecar is up before what comes after it, is started again, and ends with the
+// pod's work.
 func testSidecar(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	always := corev1.ContainerRestartPolicyAlways
@@ -253,7 +255,8 @@ func testSidecar(t *testing.T, s *suite) {
 	}
 }
 
-// TestAgentRestartKeepsReadiness: a pod stays ready while its agent is killed and comes again, and is probed by the next one.
+// TestAgentRestartKeepsReadiness: a pod stays ready while its agent is killed and comes again, and
+// is probed by the next one.
 func TestAgentRestartKeepsReadiness(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t, "")

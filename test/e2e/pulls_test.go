@@ -152,7 +152,8 @@ func (s *suite) awaitWaiting(t *testing.T, namespace, name, message string, reas
 	})
 }
 
-// testVerification: who may have what an operator has fetched, or another pod, is for the node's policy to say.
+// testVerification: who may have what an operator has fetched, or another pod, is for the node's
+// policy to say.
 func testVerification(t *testing.T, of *suite) {
 	reg := newGuarded(t, "by-operator")
 	login := t.TempDir()
@@ -312,7 +313,8 @@ func testImageCommand(t *testing.T, s *suite) {
 	}
 }
 
-// testWarmStart: what is on the node starts without the registry, unpacked or not; what cannot be unpacked is told of, and gone.
+// testWarmStart: what is on the node starts without the registry, unpacked or not; what cannot be
+// unpacked is told of, and gone.
 func testWarmStart(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	closing := testnode.NewRegistry(t)
@@ -346,7 +348,8 @@ func testWarmStart(t *testing.T, s *suite) {
 	}
 }
 
-// padded is the smallest guest with a section of so many bytes that means nothing, which are others each time.
+// padded is the smallest guest with a section of so many bytes that means nothing, which are others
+// each time.
 func padded(t *testing.T, size int) []byte {
 	t.Helper()
 	section := binary.BigEndian.AppendUint64([]byte{1, 'x'}, uint64(time.Now().UnixNano()))

@@ -91,7 +91,8 @@ func summary(s *corev1.PodStatus) string {
 	return text
 }
 
-// testForeignDaemonSet: a DaemonSet that is for every node, of an image for machines, ends in a state that says so and stays.
+// testForeignDaemonSet: a DaemonSet that is for every node, of an image for machines, ends in a
+// state that says so and stays.
 func testForeignDaemonSet(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	ref, err := name.ParseReference(s.images.Host+"/proxy:v1", name.Insecure)

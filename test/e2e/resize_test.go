@@ -17,7 +17,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testnode"
 )
 
-// TestResize gives pods that run other resources, as a user does, with an agent that is killed in between.
+// TestResize gives pods that run other resources, as a user does, with an agent that is killed in
+// between.
 func TestResize(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t, "", "--node-labels", "kubernetes.io/os=linux") // else the API server refuses
@@ -78,8 +79,8 @@ func (s *suite) awaitSize(t *testing.T, ns, name, cpu, memory string) *corev1.Po
 	})
 }
 
-// Of the share of a processor that a guest which spins has: far above what a limit of 0.02 allows, with what its worker does
-// besides, and what it has on a busy machine without one.
+// Of the share of a processor that a guest which spins has: far above what a limit of 0.02 allows,
+// with what its worker does besides, and what it has on a busy machine without one.
 const (
 	slow = 0.06
 	fast = 0.1
@@ -163,7 +164,8 @@ func testResizeRestarts(t *testing.T, s *suite, ns string) {
 	s.awaitEvents(t, pod, "Killing Container main resize requires restart")
 }
 
-// testResizeDeferred: what the node has no room for waits until there is, and what the pod has it keeps.
+// testResizeDeferred: what the node has no room for waits until there is, and what the pod has it
+// keeps.
 func testResizeDeferred(t *testing.T, s *suite, ns string) {
 	node, err := s.client().CoreV1().Nodes().Get(context.Background(), s.node.Name, metav1.GetOptions{})
 	if err != nil {

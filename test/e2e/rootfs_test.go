@@ -36,7 +36,8 @@ func TestRootfs(t *testing.T) {
 	testRootsAcrossAgents(t, s, image)
 }
 
-// pushRooted publishes an index with an image of the kitchen, of a second module, and of a file, beside one for Linux.
+// pushRooted publishes an index with an image of the kitchen, of a second module, and of a file,
+// beside one for Linux.
 func pushRooted(t *testing.T, s *suite) string {
 	t.Helper()
 	kitchen, err := os.ReadFile(guests.Build(t, "kitchen"))
@@ -196,8 +197,8 @@ func testIsolatedRoot(t *testing.T, s *suite, image string) {
 	}
 }
 
-// testRootsAcrossAgents: a restart of the agent does not show in a pod's root directory, whose mount goes with the pod, even
-// with one that is deleted while no agent runs.
+// testRootsAcrossAgents: a restart of the agent does not show in a pod's root directory, whose
+// mount goes with the pod, even with one that is deleted while no agent runs.
 func testRootsAcrossAgents(t *testing.T, s *suite, image string) {
 	ns := s.cluster.Namespace(t)
 	var pods []*corev1.Pod

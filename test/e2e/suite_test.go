@@ -1,5 +1,5 @@
-// Package e2e runs the agent as a user does: the real binary, on a real control plane, with images from a real
-// registry, through kubectl and the API.
+// Package e2e runs the agent as a user does: the real binary, on a real control plane, with images
+// from a real registry, through kubectl and the API.
 package e2e
 
 import (
@@ -52,7 +52,8 @@ type suite struct {
 	tiny, hello, kitchen string // image references
 }
 
-// newSuite makes a registry with the guests in it, and a node that is Ready. The agent's command line has args besides.
+// newSuite makes a registry with the guests in it, and a node that is Ready. The agent's command
+// line has args besides.
 func newSuite(t *testing.T, kubeconfig string, args ...string) *suite {
 	t.Helper()
 	s := newStoppedSuite(t, kubeconfig, args...)
@@ -75,8 +76,8 @@ func newStoppedSuite(t *testing.T, kubeconfig string, args ...string) *suite {
 
 func (s *suite) client() kubernetes.Interface { return s.cluster.Client() }
 
-// pod is a pod for the suite's node, as a user writes it: bound by the scheduler, through node selector
-// and tolerations.
+// pod is a pod for the suite's node, as a user writes it: bound by the scheduler, through node
+// selector and tolerations.
 func (s *suite) pod(name, image string, args ...string) *corev1.Pod {
 	return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: s.podSpec(image, args...)}
 }
@@ -188,7 +189,8 @@ func containsPrefix(all []string, prefix string) bool {
 	return false
 }
 
-// kubectlTimeout is longer than any kubectl of these tests should take, with a gigabyte through a busy machine.
+// kubectlTimeout is longer than any kubectl of these tests should take, with a gigabyte through a
+// busy machine.
 const kubectlTimeout = 5 * time.Minute
 
 // kubectl is a kubectl that the test starts, and may end, itself, such as `logs -f`.

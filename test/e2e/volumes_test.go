@@ -168,7 +168,8 @@ func (s *suite) awaitCleared(t *testing.T, pod *corev1.Pod) {
 	})
 }
 
-// testVolumeUpdate: a running guest sees what a ConfigMap becomes, unless it has one key of it alone.
+// testVolumeUpdate: a running guest sees what a ConfigMap becomes, unless it has one key of it
+// alone.
 func testVolumeUpdate(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	object := s.configMap(t, ns, "config", map[string]string{"key": "before"})
@@ -361,7 +362,8 @@ func testClaims(t *testing.T, s *suite) {
 	}
 }
 
-// testSizeLimit: a pod that fills its volume beyond the limit is evicted, and the volume is gone with it.
+// testSizeLimit: a pod that fills its volume beyond the limit is evicted, and the volume is gone
+// with it.
 func testSizeLimit(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	pod := s.pod("full", s.kitchen, "each", "write /data/x "+strings.Repeat("x", 100<<10), "sleep")
@@ -381,7 +383,8 @@ func testSizeLimit(t *testing.T, s *suite) {
 	})
 }
 
-// testDeepFiles: a guest that puts its files deeper than any path leads is evicted for them like others, and all that it made goes.
+// testDeepFiles: a guest that puts its files deeper than any path leads is evicted for them like
+// others, and all that it made goes.
 func testDeepFiles(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	pod := s.pod("deep", s.kitchen, "each", "deep /tmp 5000 0", "deep /data 300 12", "sleep")
@@ -396,7 +399,8 @@ func testDeepFiles(t *testing.T, s *suite) {
 	s.awaitCleared(t, pod)
 }
 
-// testEmptyDir: containers of a pod share it, one mount may lie in another, and all of it goes with the pod.
+// testEmptyDir: containers of a pod share it, one mount may lie in another, and all of it goes with
+// the pod.
 func testEmptyDir(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	s.configMap(t, ns, "config", map[string]string{"key": "nested"})
@@ -417,7 +421,8 @@ func testEmptyDir(t *testing.T, s *suite) {
 	}
 }
 
-// TestVolumesAcrossAgents: a guest goes on seeing changes after its agent was replaced, and does not notice that.
+// TestVolumesAcrossAgents: a guest goes on seeing changes after its agent was replaced, and does
+// not notice that.
 func TestVolumesAcrossAgents(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t, "")

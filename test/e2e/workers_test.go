@@ -99,7 +99,8 @@ func (s *suite) lastNumber(t *testing.T, ns, name string) int {
 	return last
 }
 
-// TestWorkerDies: the pods of a worker that ends say so, and run again; those of other workers do not notice.
+// TestWorkerDies: the pods of a worker that ends say so, and run again; those of other workers do
+// not notice.
 func TestWorkerDies(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t, "")
@@ -197,7 +198,8 @@ func (s *suite) class(t *testing.T, handler string) {
 	}
 }
 
-// TestRuntimeClass: the classes that the node knows run, another is refused, and is taken once it is there.
+// TestRuntimeClass: the classes that the node knows run, another is refused, and is taken once it
+// is there.
 func TestRuntimeClass(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t, "")
@@ -220,8 +222,9 @@ func TestRuntimeClass(t *testing.T) {
 	}
 }
 
-// TestAgentUpgrade: another build of the agent takes over the pods of the one before and leaves them in their worker; new
-// pods get a new one, and the old one ends with its pods. A changed flag is the same.
+// TestAgentUpgrade: another build of the agent takes over the pods of the one before and leaves
+// them in their worker; new pods get a new one, and the old one ends with its pods. A changed flag
+// is the same.
 func TestAgentUpgrade(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t, "")
@@ -276,7 +279,8 @@ func (s *suite) forgetRecords(t *testing.T) {
 	}
 }
 
-// TestWorkerWritesNonsense: whatever a worker writes of itself, the agent starts, and pods do not notice.
+// TestWorkerWritesNonsense: whatever a worker writes of itself, the agent starts, and pods do not
+// notice.
 func TestWorkerWritesNonsense(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t, "")
@@ -313,7 +317,8 @@ func TestWorkerWritesNonsense(t *testing.T) {
 	s.lastNumber(t, ns, "counts")
 }
 
-// TestWorkerIsSilent: a worker that stands still stops no other's pods, nor the node. It goes on where it was.
+// TestWorkerIsSilent: a worker that stands still stops no other's pods, nor the node. It goes on
+// where it was.
 func TestWorkerIsSilent(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t, "")
@@ -359,7 +364,8 @@ func TestWorkerIsSilent(t *testing.T) {
 	s.lastNumber(t, ns, "alone")
 }
 
-// TestWorkersEnd: without pods and without an agent nothing of a node is left but files, which the next agent removes.
+// TestWorkersEnd: without pods and without an agent nothing of a node is left but files, which the
+// next agent removes.
 func TestWorkersEnd(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t, "")

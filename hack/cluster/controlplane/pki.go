@@ -58,8 +58,8 @@ var etcdIdentities = []identity{
 	{file: "etcd-client", user: "kube-apiserver-etcd-client", client: true},
 }
 
-// Identities signed by an authority for the API server as a proxy: it says to API servers behind it, such as
-// metrics-server, who its clients are, and they believe who has one of these.
+// Identities signed by an authority for the API server as a proxy: it says to API servers behind
+// it, such as metrics-server, who its clients are, and they believe who has one of these.
 var frontProxyIdentities = []identity{
 	{file: "front-proxy-client", user: frontProxyUser, client: true},
 }

@@ -9,9 +9,9 @@ import (
 	"syscall"
 )
 
-// The pods of a cluster have a range of the loopback network, which is local as it is: no route has to be made, and
-// nothing leaves the machine. Clusters that run side by side have ranges of their own, all in 127.80.0.0 to
-// 127.251.255.255.
+// The pods of a cluster have a range of the loopback network, which is local as it is: no route has
+// to be made, and nothing leaves the machine. Clusters that run side by side have ranges of their
+// own, all in 127.80.0.0 to 127.251.255.255.
 const (
 	podRangeBits  = 14
 	podRangeFirst = 80
@@ -19,7 +19,8 @@ const (
 	podRanges     = (252 - podRangeFirst) / podRangeStep
 	// nodeMask makes one block of the range for each node: 256 nodes with 1022 pods each.
 	nodeMask = 22
-	// podRangePort is where a range is held, at its first address: that of a network, which no pod has.
+	// podRangePort is where a range is held, at its first address: that of a network, which no pod
+	// has.
 	podRangePort = 10250
 )
 

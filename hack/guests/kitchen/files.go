@@ -147,8 +147,8 @@ func fill(args []string) error {
 	return f.Close()
 }
 
-// deep DIR LEVELS MIB makes directories in each other, the first in DIR, and in the lowest a file of that size. It renames what it has
-// made into new ones, so that no path is long.
+// deep DIR LEVELS MIB makes directories in each other, the first in DIR, and in the lowest a file
+// of that size. It renames what it has made into new ones, so that no path is long.
 func deep(args []string) error {
 	const step = 25
 	top, next := args[0]+"/directory-of-20-bytes", args[0]+"/next"

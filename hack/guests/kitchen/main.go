@@ -123,7 +123,8 @@ func sleep(args []string) error {
 	return nil
 }
 
-// count [N [CODE]] prints the numbers from 0, one each 10 ms, and ends with the code after N of them.
+// count [N [CODE]] prints the numbers from 0, one each 10 ms, and ends with the code after N of
+// them.
 func count(args []string) error {
 	for n := 0; len(args) == 0 || n < number(args, 0); n++ {
 		fmt.Println(n)

@@ -14,7 +14,8 @@ func outputCommands() map[string]command {
 	return map[string]command{"bulk": bulk, "odd": odd, "paced": paced}
 }
 
-// bulk MIB [MS] prints that many mebibytes, in numbered lines of 1 KiB, and sleeps for so many milliseconds after each.
+// bulk MIB [MS] prints that many mebibytes, in numbered lines of 1 KiB, and sleeps for so many
+// milliseconds after each.
 func bulk(args []string) error {
 	out := bufio.NewWriterSize(os.Stdout, 64<<10)
 	fill := strings.Repeat("x", 1<<10-11)
@@ -32,8 +33,8 @@ func bulk(args []string) error {
 	return nil
 }
 
-// odd prints a line of all bytes but the newline, a line of 3 MiB, a part of a line to each stream in turn, and last words
-// without a newline.
+// odd prints a line of all bytes but the newline, a line of 3 MiB, a part of a line to each stream
+// in turn, and last words without a newline.
 func odd([]string) error {
 	var all []byte
 	for b := range 256 {

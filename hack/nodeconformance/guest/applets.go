@@ -84,8 +84,8 @@ func env(_ context.Context, c call) int {
 	return 0
 }
 
-// hostname is the pod's, by the file that the node manages: WASI has no call for it. With -f it is the qualified
-// one, which /etc/hosts has before the short one.
+// hostname is the pod's, by the file that the node manages: WASI has no call for it. With -f it is
+// the qualified one, which /etc/hosts has before the short one.
 func hostname(_ context.Context, c call) int {
 	content, err := os.ReadFile("/etc/hostname")
 	if err != nil {
@@ -134,7 +134,8 @@ func nmeter(_ context.Context, c call) int {
 	return 0
 }
 
-// id tells what the pod was asked to run as, which is all that there is of users in WASI: nothing. It is root's.
+// id tells what the pod was asked to run as, which is all that there is of users in WASI: nothing.
+// It is root's.
 func id(_ context.Context, c call) int {
 	if len(c.args) > 1 {
 		fmt.Fprintln(c.stdout, 0)

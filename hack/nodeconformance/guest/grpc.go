@@ -17,8 +17,9 @@ const (
 	notServing = 2
 )
 
-// grpcHealth serves the one call of gRPC's health service that probes make, on the standard library's HTTP/2: gRPC's own
-// would treble the module and the time that it takes to compile. It serves HTTP as well, to be told what it is to answer.
+// grpcHealth serves the one call of gRPC's health service that probes make, on the standard
+// library's HTTP/2: gRPC's own would treble the module and the time that it takes to compile. It
+// serves HTTP as well, to be told what it is to answer.
 func grpcHealth(flags *flag.FlagSet) func() int {
 	port := flags.Int("port", 5000, "port")
 	httpPort := flags.Int("http-port", 8080, "port of /make-serving and /make-not-serving")
@@ -45,7 +46,8 @@ func grpcHealth(flags *flag.FlagSet) func() int {
 	}
 }
 
-// grpcCheck answers /grpc.health.v1.Health/Check. A message has five bytes before it: a flag and its length.
+// grpcCheck answers /grpc.health.v1.Health/Check. A message has five bytes before it: a flag and
+// its length.
 func grpcCheck(service string, answer *atomic.Uint32) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)

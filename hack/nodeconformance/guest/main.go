@@ -1,10 +1,12 @@
-// Command guest is, for WASI preview 1, what the images of Kubernetes' node tests hold: a shell with the usual small
-// commands, the subcommands of agnhost that those tests call, a web server and a program that does nothing. Which of them
-// it is, its argv[0] says, as with busybox. So one module serves for all images and is compiled once.
+// Command guest is, for WASI preview 1, what the images of Kubernetes' node tests hold: a shell
+// with the usual small commands, the subcommands of agnhost that those tests call, a web server and
+// a program that does nothing. Which of them it is, its argv[0] says, as with busybox. So one
+// module serves for all images and is compiled once.
 //
-// What WASI cannot do, the commands cannot either: there are no signals, so no traps for them; no users, so no owners and
-// no permission bits of files; no other processes, so commands of a script run within the shell; and no way to open a
-// connection or a listening socket, so servers take those that they were handed.
+// What WASI cannot do, the commands cannot either: there are no signals, so no traps for them; no
+// users, so no owners and no permission bits of files; no other processes, so commands of a script
+// run within the shell; and no way to open a connection or a listening socket, so servers take
+// those that they were handed.
 package main
 
 import (

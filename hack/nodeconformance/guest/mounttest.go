@@ -10,8 +10,8 @@ import (
 // newFile is what mounttest writes into files that it makes.
 const newFile = "mount-tester new file\n"
 
-// mounttest looks at files and makes some, in the order in which the tests expect it. What it says of modes and owners
-// is what WASI lets it know: nothing.
+// mounttest looks at files and makes some, in the order in which the tests expect it. What it says
+// of modes and owners is what WASI lets it know: nothing.
 func mounttest(flags *flag.FlagSet) func() int {
 	type step struct {
 		path *string

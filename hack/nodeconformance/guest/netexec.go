@@ -16,8 +16,8 @@ import (
 	"mvdan.cc/sh/v3/expand"
 )
 
-// netexec is agnhost's server with an endpoint for each thing that a test may want. Of UDP there is none in WASI, and
-// /dial cannot connect to a host.
+// netexec is agnhost's server with an endpoint for each thing that a test may want. Of UDP there is
+// none in WASI, and /dial cannot connect to a host.
 func netexec(flags *flag.FlagSet) func() int {
 	port := flags.Int("http-port", 8080, "port")
 	flags.Int("udp-port", 8081, "port for UDP: nothing listens on it here")

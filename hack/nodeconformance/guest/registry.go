@@ -42,8 +42,8 @@ func (b blob) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(b.content))
 }
 
-// fakeRegistry is a registry with one image, pause:testing, whose module is this program's own: under that name it does
-// nothing.
+// fakeRegistry is a registry with one image, pause:testing, whose module is this program's own:
+// under that name it does nothing.
 func fakeRegistry(flags *flag.FlagSet) func() int {
 	port := flags.Int("port", 5000, "port")
 	private := flags.Bool("private", false, "ask for a user and a password")

@@ -29,8 +29,8 @@ func listener(port int) (net.Listener, error) {
 	return net.FileListener(os.NewFile(uintptr(firstSocket+i), "socket"))
 }
 
-// serve serves HTTP on a port, until its socket is shut because the pod is deleted. pair is a certificate and its key,
-// or empty.
+// serve serves HTTP on a port, until its socket is shut because the pod is deleted. pair is a
+// certificate and its key, or empty.
 func serve(port int, handler http.Handler, pair ...tls.Certificate) int {
 	l, err := listener(port)
 	if err != nil {

@@ -14,8 +14,9 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// starvedGroup is a control group of the test's own, of either version, whose bound of memory is so low that the kernel kills a
-// process which wants 8 MiB more. Where the test may make none, it kills the process itself and says that it was the kernel.
+// starvedGroup is a control group of the test's own, of either version, whose bound of memory is so
+// low that the kernel kills a process which wants 8 MiB more. Where the test may make none, it
+// kills the process itself and says that it was the kernel.
 type starvedGroup struct{ dir string }
 
 func newStarvedGroup(t *testing.T) *starvedGroup {
@@ -67,8 +68,9 @@ func (g *starvedGroup) OutOfMemory(string) bool {
 	return false
 }
 
-// TestKernelKillsAWorkerForWantOfMemory: the kernel itself ends a worker whose control group has no memory left. What ran there has
-// ended so, which its exit says, what had ended before keeps its exit, and the next guest has a worker.
+// TestKernelKillsAWorkerForWantOfMemory: the kernel itself ends a worker whose control group has no
+// memory left. What ran there has ended so, which its exit says, what had ended before keeps its
+// exit, and the next guest has a worker.
 func TestKernelKillsAWorkerForWantOfMemory(t *testing.T) {
 	group := newStarvedGroup(t)
 	cfg := config(t, t.TempDir())
