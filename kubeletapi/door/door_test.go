@@ -43,7 +43,7 @@ func certificate(t testing.TB, name string) *tls.Certificate {
 	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// opened is a door that sends back what its clients say. Certificates are good but for "nobody"'s.
+// opened is a door that sends back what its clients say. It refuses one certificate.
 func opened(t *testing.T, limits Limits, change func(*Config)) *Door {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
