@@ -71,10 +71,8 @@ func (m *Manager) UsedImages() []string {
 // shownTo are the images that a pod's volumes show.
 func (m *Manager) shownTo(pod *corev1.Pod) []string {
 	var used []string
-	for _, v := range pod.Spec.Volumes {
-		if v.Image != nil {
-			used = append(used, v.Image.Reference)
-		}
+	for _, image := range volume.Images(pod) {
+		used = append(used, image.Reference)
 	}
 	if len(used) == 0 {
 		return nil
@@ -97,10 +95,9 @@ type neededImage struct {
 // back.
 func neededImages(pod *corev1.Pod, c *corev1.Container) []neededImage {
 	var all []neededImage
-	for _, v := range pod.Spec.Volumes {
-		mounts := slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return m.Name == v.Name })
-		if v.Image != nil && mounts {
-			all = append(all, neededImage{v.Image.Reference, v.Image.PullPolicy, v.Name})
+	for _, image := range volume.Images(pod) {
+		if slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return m.Name == image.Volume }) {
+			all = append(all, neededImage{image.Reference, image.PullPolicy, image.Volume})
 		}
 	}
 	return append(all, neededImage{image: c.Image, policy: c.ImagePullPolicy})

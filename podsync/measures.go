@@ -9,6 +9,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/life"
 	"github.com/krustlet-go/krustlet-wasi/podsync/metrics"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
+	"github.com/krustlet-go/krustlet-wasi/podsync/volume"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
@@ -83,21 +84,10 @@ func (m *measures) watched(pod *corev1.Pod, now time.Time) {
 	}
 	took := now.Sub(m.created)
 	m.metrics.StartTotalDuration.Observe(max(took, 0).Seconds())
-	if !stateful(pod) {
+	if !volume.Stateful(pod) {
 		m.metrics.StartSLIDuration.Observe(max(took-m.pulling-initTime(pod), 0).Seconds())
 	}
 	m.created = time.Time{}
-}
-
-// stateful reports whether the pod has volumes other than those that are made of nothing: the time
-// that they take is not the node's, and Kubernetes leaves such pods out of its indicator.
-func stateful(pod *corev1.Pod) bool {
-	for _, v := range pod.Spec.Volumes {
-		if v.Secret == nil && v.ConfigMap == nil && v.DownwardAPI == nil && v.EmptyDir == nil && v.Projected == nil {
-			return true
-		}
-	}
-	return false
 }
 
 // initTime is for how long the pod's init containers ran.

@@ -185,13 +185,13 @@ func (l *diskLook) add(pod *stats.PodStats, w *podLoop) {
 			}
 		}
 	}
-	for _, place := range w.volumes.Places(v.pod) {
-		fs := wholeOf(place, l.whole.Time.Time)
+	for _, location := range w.volumes.Locations(v.pod) {
+		fs := wholeOf(location, l.whole.Time.Time)
 		if fs == nil {
-			fs = count(place.Dir)
+			fs = count(location.Dir)
 		}
 		if fs != nil {
-			pod.VolumeStats = append(pod.VolumeStats, volumeStats(v.pod, place, fs))
+			pod.VolumeStats = append(pod.VolumeStats, volumeStats(v.pod, location, fs))
 		}
 	}
 	pod.EphemeralStorage = &own
@@ -213,21 +213,21 @@ func (l *diskLook) of(dir string) *stats.FsStats {
 
 // wholeOf is how full the file system of a volume is that should be told by that; nil for other
 // volumes.
-func wholeOf(place volume.Place, now time.Time) *stats.FsStats {
-	if !place.Whole {
+func wholeOf(location volume.Location, now time.Time) *stats.FsStats {
+	if !location.Whole {
 		return nil
 	}
-	fs, err := node.FileSystem(place.Dir, now)
+	fs, err := node.FileSystem(location.Dir, now)
 	if err != nil {
 		return nil
 	}
 	return fs
 }
 
-func volumeStats(pod *corev1.Pod, place volume.Place, fs *stats.FsStats) stats.VolumeStats {
-	one := stats.VolumeStats{Name: place.Volume, FsStats: *fs}
-	if place.Claim != "" {
-		one.PVCRef = &stats.PVCReference{Name: place.Claim, Namespace: pod.Namespace}
+func volumeStats(pod *corev1.Pod, location volume.Location, fs *stats.FsStats) stats.VolumeStats {
+	one := stats.VolumeStats{Name: location.Volume, FsStats: *fs}
+	if location.Claim != "" {
+		one.PVCRef = &stats.PVCReference{Name: location.Claim, Namespace: pod.Namespace}
 	}
 	return one
 }
@@ -238,9 +238,9 @@ func (m *Manager) ClaimStats() []stats.VolumeStats {
 	var all []stats.VolumeStats
 	for _, w := range m.all() {
 		pod := w.view.Load().pod
-		for _, place := range w.volumes.Places(pod) {
-			if fs := wholeOf(place, now); fs != nil && place.Claim != "" {
-				all = append(all, volumeStats(pod, place, fs))
+		for _, location := range w.volumes.Locations(pod) {
+			if fs := wholeOf(location, now); fs != nil && location.Claim != "" {
+				all = append(all, volumeStats(pod, location, fs))
 			}
 		}
 	}

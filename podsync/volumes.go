@@ -66,15 +66,8 @@ func (w *podActions) setUpVolumes(ctx context.Context, pod *corev1.Pod) error {
 // kept reports whether a pod has a volume whose content may change, or something that may outgrow
 // its limit.
 func kept(pod *corev1.Pod) bool {
-	if _, limited := podfiles.StorageLimit(pod); limited {
-		return true
-	}
-	for _, v := range pod.Spec.Volumes {
-		if v.EmptyDir != nil && v.EmptyDir.SizeLimit != nil || v.ConfigMap != nil || v.Secret != nil || v.DownwardAPI != nil || v.Projected != nil {
-			return true
-		}
-	}
-	return false
+	_, limited := podfiles.StorageLimit(pod)
+	return limited || volume.Changes(pod)
 }
 
 // keepVolumes keeps the pod's volumes up to date, and looks at what they hold, until ctx ends or

@@ -1,6 +1,7 @@
 package volume
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -9,10 +10,20 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 )
 
 // tmpfsSource is what the mount table calls the memory of a pod: only such mounts are ever unmounted.
 const tmpfsSource = "krustlet-wasi"
+
+func isEmptyDir(volume *corev1.VolumeSource) bool { return volume.EmptyDir != nil }
+
+func sizeLimit(volume *corev1.VolumeSource) *resource.Quantity { return volume.EmptyDir.SizeLimit }
+
+func makeEmptyDir(_ context.Context, v *Volumes, pod *corev1.Pod, volume *corev1.Volume) (made, error) {
+	host, err := v.emptyDir(pod, volume)
+	return made{host: host}, err
+}
 
 // emptyDir makes a directory that lives as long as the pod: in memory if that is asked for and the agent may mount.
 func (v *Volumes) emptyDir(pod *corev1.Pod, volume *corev1.Volume) (string, error) {

@@ -1,6 +1,7 @@
 package volume
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,6 +10,13 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 )
+
+func isHostPath(volume *corev1.VolumeSource) bool { return volume.HostPath != nil }
+
+func findHostPath(_ context.Context, _ *Volumes, _ *corev1.Pod, volume *corev1.Volume) (made, error) {
+	host, err := hostPath(volume.HostPath)
+	return made{host: host}, err
+}
 
 // hostPath makes what the volume's type asks to be made, and checks what is there. It returns the path without symbolic links.
 func hostPath(source *corev1.HostPathVolumeSource) (string, error) {

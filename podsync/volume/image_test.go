@@ -27,8 +27,8 @@ func TestImage(t *testing.T) {
 	if failed := v.SetUp(t.Context(), pod); len(failed) > 0 {
 		t.Fatal(failed)
 	}
-	if places := v.Places(pod); len(places) > 0 {
-		t.Errorf("the image counts as the pod's: %+v", places)
+	if locations := v.Locations(pod); len(locations) > 0 {
+		t.Errorf("the image counts as the pod's: %+v", locations)
 	}
 	for sub, want := range map[string]string{
 		"": "", "d": "d", "d/file": "d/file", "in/file": "d/file",

@@ -61,7 +61,7 @@ func (v *Volumes) Mounts(run Run) ([]Mount, error) {
 		if guest == "/" {
 			return nil, fmt.Errorf("volumeMount %q of container %q covers the container's root directory", asked.Name, run.Container.Name)
 		}
-		if from.image {
+		if from.kind.image != nil {
 			if from.host = run.Images[asked.Name]; from.host == "" {
 				return nil, fmt.Errorf("%w: volume %q of container %q has no image", ErrImageMount, asked.Name, run.Container.Name)
 			}

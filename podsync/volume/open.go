@@ -16,7 +16,7 @@ func (v *Volumes) Open(volume, path string) (io.ReadCloser, error) {
 	if !ok {
 		return nil, fmt.Errorf("volume %q is not set up: no container mounts it", volume)
 	}
-	if m.image {
+	if m.kind.image != nil {
 		return nil, fmt.Errorf("volume %q shows an image, which each run has for itself", volume)
 	}
 	root, err := os.OpenRoot(m.host)

@@ -30,14 +30,14 @@ func subPath(run Run, asked *corev1.VolumeMount, from made, copies string) (stri
 		return "", fmt.Errorf("unable to provision SubPath `%s`: must not contain '..'", sub)
 	}
 	resolve := resolveBelow
-	if from.image {
+	if from.kind.image != nil {
 		host, err := findBelow(from.host, sub)
 		if err != nil {
 			return "", fmt.Errorf("%w: volumeMount %q of container %q: %w", ErrImageMount, asked.Name, run.Container.Name, err)
 		}
 		return host, nil
 	}
-	if from.content {
+	if from.kind.content != nil {
 		resolve = func(dir, sub string) (string, error) { return keepPart(dir, sub, copies) }
 	}
 	host, err := resolve(from.host, sub)

@@ -27,14 +27,15 @@ func (v *Volumes) Exceeded(ctx context.Context, pod *corev1.Pod) (string, error)
 	for i := range pod.Spec.Volumes {
 		volume := &pod.Spec.Volumes[i]
 		m, ok := v.get(volume.Name)
-		if !ok || volume.EmptyDir == nil || volume.EmptyDir.SizeLimit == nil || volume.EmptyDir.SizeLimit.Sign() <= 0 {
+		limit := limitOf(&volume.VolumeSource)
+		if !ok || limit == nil || limit.Sign() <= 0 {
 			continue
 		}
 		if on, err := isMount(m.host); err != nil || on {
 			continue
 		}
 		used, err := taken(ctx, m.host)
-		if limit := volume.EmptyDir.SizeLimit; used.Exceeds(limit.Value()) {
+		if used.Exceeds(limit.Value()) {
 			message := fmt.Sprintf("Usage of EmptyDir volume %q exceeds the limit %q. ", volume.Name, limit.String())
 			if used.Bytes <= limit.Value() {
 				message += Uncounted

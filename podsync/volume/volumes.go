@@ -61,11 +61,13 @@ func (v *Volumes) ask(ctx context.Context, call func() error) error {
 
 // made is a volume that is set up.
 type made struct {
-	host     string // a directory, or a file where a hostPath is one; leads through no symbolic link
+	kind *kind
+	// host is a directory, or a file where a hostPath is one. No symbolic link leads to it. It is
+	// empty where the volume shows an image.
+	host     string
 	readOnly bool
-	content  bool // its files are written here, and only here
-	image    bool // it shows an image, which each run names: there is no host
-	// parts is where runs have links to parts of such a volume, which must be on its file system; empty: with the run.
+	// parts is where runs have links to parts of a volume with content. It is on that volume's file
+	// system. If it is empty, they are in the run's folder.
 	parts string
 }
 
@@ -141,35 +143,30 @@ func mounted(pod *corev1.Pod) map[string]bool {
 }
 
 func (v *Volumes) setUp(ctx context.Context, pod *corev1.Pod, volume *corev1.Volume) (made, error) {
-	if hasContent(volume) {
-		return v.setUpContent(ctx, pod, volume)
+	k := kindOf(&volume.VolumeSource)
+	if k == nil {
+		return made{}, errors.New("this node has no plugin for that type of volume")
 	}
-	switch source := volume.VolumeSource; {
-	case source.EmptyDir != nil:
-		host, err := v.emptyDir(pod, volume)
-		return made{host: host}, err
-	case source.HostPath != nil:
-		host, err := hostPath(source.HostPath)
-		return made{host: host}, err
-	case source.PersistentVolumeClaim != nil:
-		claim := source.PersistentVolumeClaim
-		host, err := v.claim(ctx, pod, claim.ClaimName, false)
-		return made{host: host, readOnly: claim.ReadOnly}, err
-	case source.Ephemeral != nil:
-		host, err := v.claim(ctx, pod, pod.Name+"-"+volume.Name, true)
-		return made{host: host}, err
-	case source.Image != nil:
-		return made{image: true, readOnly: true}, nil
+	var m made
+	var err error
+	switch {
+	case k.content != nil:
+		m, err = v.setUpContent(ctx, pod, volume, k.inMemory)
+	case k.dir != nil:
+		m, err = k.dir(ctx, v, pod, volume)
+	default:
+		m.readOnly = true
 	}
-	return made{}, errors.New("this node has no plugin for that type of volume")
+	m.kind = k
+	return m, err
 }
 
-func (v *Volumes) setUpContent(ctx context.Context, pod *corev1.Pod, volume *corev1.Volume) (made, error) {
-	files, err := v.content(ctx, pod, volume, true)
+func (v *Volumes) setUpContent(ctx context.Context, pod *corev1.Pod, volume *corev1.Volume, inMemory bool) (made, error) {
+	files, err := v.read(ctx, pod, volume, true)
 	if err != nil {
 		return made{}, err
 	}
-	m, err := v.contentDir(volume)
+	m, err := v.contentDir(volume.Name, inMemory)
 	if err != nil {
 		return made{}, err
 	}
@@ -196,10 +193,10 @@ func (v *Volumes) Refresh(ctx context.Context, pod *corev1.Pod) error {
 	var errs []error
 	for i := range pod.Spec.Volumes {
 		volume := &pod.Spec.Volumes[i]
-		if m, ok := v.get(volume.Name); !ok || !m.content {
+		if m, ok := v.get(volume.Name); !ok || m.kind.content == nil {
 			continue
 		}
-		files, err := v.content(ctx, pod, volume, false)
+		files, err := v.read(ctx, pod, volume, false)
 		if err == nil {
 			err = v.update(volume.Name, files)
 		}
