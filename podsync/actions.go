@@ -16,6 +16,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/admit"
 	"github.com/krustlet-go/krustlet-wasi/podsync/environ"
 	"github.com/krustlet-go/krustlet-wasi/podsync/events"
 	"github.com/krustlet-go/krustlet-wasi/podsync/life"
@@ -39,7 +40,7 @@ type podActions struct {
 	cleaned  chan struct{}   // closed by clean when the pod has ended and its files are removed, or the pod loop ends
 	clean    func()
 	view     atomic.Pointer[view] // what others may see of the pod
-	requests corev1.ResourceList  // what the pod takes of the node (the Manager's lock guards it),
+	requests corev1.ResourceList  // what the pod takes of the node (guarded by podLoops.mu),
 	admitted atomic.Bool          // once the node has taken it
 }
 
@@ -194,7 +195,7 @@ func (w *podActions) prepare(ctx context.Context, pod *corev1.Pod, before podspe
 	if err := w.awaitStrays(ctx); err != nil { // a container has one run at a time
 		return fail(err, events.SandboxFailed)
 	}
-	if err := checkUserNamespace(pod); err != nil {
+	if err := admit.UserNamespace(pod); err != nil {
 		return fail(err, events.SandboxFailed)
 	}
 	isolated, err := w.isolated(ctx, pod)
@@ -219,7 +220,7 @@ const (
 // pull looks up the images that a container needs, and asks registries for them, as their pull
 // policies say: those of the volumes that it mounts, and its own.
 func (w *podActions) pull(ctx context.Context, pod *corev1.Pod, c *corev1.Container) obtained {
-	keys := w.node.keysOf(ctx, w, pod)
+	keys := w.keys(ctx, pod)
 	got := containerImages{shown: map[string]registry.Module{}}
 	for _, need := range neededImages(pod, c) {
 		module, reason, err := w.obtain(ctx, pod, c, need, keys)
@@ -373,10 +374,10 @@ func (w *podActions) startRun(ctx context.Context, pod *corev1.Pod, isolated boo
 
 // spec reads what a container's spec refers to, and says what the engine is to be told.
 func (w *podActions) spec(ctx context.Context, pod *corev1.Pod, c *corev1.Container, module registry.Module, at podspec.Reach) (runtime.Spec, error) {
-	if err := checkSecurity(pod, c, imageUser(module)); err != nil {
+	if err := admit.Container(pod, c, imageUser(module)); err != nil {
 		return runtime.Spec{}, err
 	}
-	services, err := w.node.servicesFor(ctx, pod)
+	services, err := w.node.services.linked(ctx, pod)
 	if err != nil {
 		return runtime.Spec{}, err
 	}

@@ -26,9 +26,14 @@ const (
 // says so.
 const classWait = 10 * time.Second
 
+// runtimeClasses are the cluster's RuntimeClasses.
+type runtimeClasses struct {
+	*informer.Informer[*nodev1.RuntimeClass]
+}
+
 // newClasses makes the informer of the cluster's RuntimeClasses. changed is told the name of each
 // that is new or another.
-func newClasses(client kubernetes.Interface, changed func(name string), log *zap.Logger) *informer.Informer[*nodev1.RuntimeClass] {
+func newClasses(client kubernetes.Interface, changed func(name string), log *zap.Logger) runtimeClasses {
 	classes := client.NodeV1().RuntimeClasses()
 	source := informer.ListWatch[*nodev1.RuntimeClass]{
 		List: func(ctx context.Context, opts metav1.ListOptions) ([]*nodev1.RuntimeClass, metav1.ListMeta, error) {
@@ -46,7 +51,7 @@ func newClasses(client kubernetes.Interface, changed func(name string), log *zap
 		Set:    func(_, class *nodev1.RuntimeClass) { changed(class.Name) },
 		Delete: func(*nodev1.RuntimeClass) {}, // its pods go on, as in a sandbox that was made
 	}
-	return informer.New(source, handler, log)
+	return runtimeClasses{informer.New(source, handler, log)}
 }
 
 // className is the RuntimeClass that a pod names, or empty.
@@ -72,7 +77,7 @@ func (w *podActions) isolated(ctx context.Context, pod *corev1.Pod) (bool, error
 	if handler == HandlerShared || handler == HandlerIsolated {
 		return handler == HandlerIsolated, nil
 	}
-	if handler, err = w.node.lookupHandler(ctx, name); err != nil {
+	if handler, err = w.node.classes.handler(ctx, name); err != nil {
 		return false, err
 	}
 	if handler != HandlerShared && handler != HandlerIsolated {
@@ -81,31 +86,16 @@ func (w *podActions) isolated(ctx context.Context, pod *corev1.Pod) (bool, error
 	return handler == HandlerIsolated, w.dirs.KeepHandler(handler)
 }
 
-// lookupHandler is the handler of a RuntimeClass.
-func (m *Manager) lookupHandler(ctx context.Context, class string) (string, error) {
+// handler is the handler of a RuntimeClass.
+func (c runtimeClasses) handler(ctx context.Context, class string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, classWait)
 	defer cancel()
-	if err := m.classes.WaitForSync(ctx); err != nil {
+	if err := c.WaitForSync(ctx); err != nil {
 		return "", fmt.Errorf("failed to lookup RuntimeClass %s: %w", class, err)
 	}
-	found, ok := m.classes.Get("", class)
+	found, ok := c.Get("", class)
 	if !ok {
 		return "", apierrors.NewNotFound(nodev1.Resource("runtimeclass"), class)
 	}
 	return found.Handler, nil
-}
-
-// classChanged has the pods that name a RuntimeClass try again.
-func (m *Manager) classChanged(name string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, w := range m.loops {
-		if className(w.view.Load().pod) != name {
-			continue
-		}
-		select {
-		case w.nudge <- struct{}{}:
-		default: // one is waiting already
-		}
-	}
 }

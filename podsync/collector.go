@@ -40,7 +40,7 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), collectTime) // the interface has none to pass on
 	defer cancel()
 	used := c.manager.Engine.Stats(ctx)
-	loops := c.manager.all()
+	loops := c.manager.loops.all()
 	told := map[[3]string]bool{} // a pod that is going may have a successor of its name already
 	running, ephemeral, states := 0, 0, map[string]int{"created": 0, "running": 0, "exited": 0}
 	for _, w := range loops {

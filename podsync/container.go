@@ -86,3 +86,11 @@ func arguments(c *corev1.Container, module registry.Module, env []corev1.EnvVar)
 	}
 	return module.Argv(expanded(c.Command), expanded(c.Args))
 }
+
+// imageUser is the user that an image names, or empty.
+func imageUser(module registry.Module) string {
+	if module.Config == nil {
+		return ""
+	}
+	return module.Config.User
+}

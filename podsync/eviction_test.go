@@ -89,9 +89,9 @@ func (h *home) get(name string) *corev1.Pod {
 func TestEvictForMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pods := crowd("critical", "large", "modest", "small")
-		high := int32(systemCritical)
+		high := int32(2_000_000_000) // that of the cluster's own pods
 		pods[0].Spec.Priority = &high
-		wants(pods[2], "0", "64Mi")
+		testpod.Requesting(pods[2], "0", "64Mi")
 		h := newHome(t, pods...)
 		enough := 3 // guests of which there is memory
 		p := &pressure{signal: node.MemoryAvailable}

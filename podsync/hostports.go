@@ -3,7 +3,6 @@ package podsync
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -100,39 +99,4 @@ func forwarded(pod *corev1.Pod, at podspec.Reach) ([]hostport.Port, error) {
 		ports = append(ports, port)
 	}
 	return ports, nil
-}
-
-// taken is what pods have of the node.
-type taken struct {
-	resources corev1.ResourceList
-	ports     []corev1.ContainerPort // those of the host
-}
-
-// add counts a pod in.
-func (t *taken) add(requests corev1.ResourceList, pod *corev1.Pod) {
-	if t.resources == nil {
-		t.resources = corev1.ResourceList{}
-	}
-	for name, quantity := range requests {
-		sum := t.resources[name]
-		sum.Add(quantity)
-		t.resources[name] = sum
-	}
-	t.ports = append(t.ports, podspec.HostPorts(pod)...)
-}
-
-// refusePorts says whether a pod wants a port of the host that another has.
-func refusePorts(pod *corev1.Pod, used []corev1.ContainerPort) *life.Refusal {
-	for _, p := range podspec.HostPorts(pod) {
-		if slices.ContainsFunc(used, func(other corev1.ContainerPort) bool { return samePort(p, other) }) {
-			return mismatch("NodePorts", "node(s) didn't have free ports for the requested pod ports")
-		}
-	}
-	return nil
-}
-
-// samePort reports whether two ports of the host are in each other's way.
-func samePort(a, b corev1.ContainerPort) bool {
-	all := func(p corev1.ContainerPort) bool { return p.HostIP == "" || p.HostIP == "0.0.0.0" }
-	return a.HostPort == b.HostPort && podspec.Protocol(a) == podspec.Protocol(b) && (a.HostIP == b.HostIP || all(a) || all(b))
 }

@@ -17,9 +17,9 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
 )
 
-// keysOf are the credentials that a pod may pull with. Of its Secrets, those that cannot be read
-// are told of and left out.
-func (m *Manager) keysOf(ctx context.Context, w *podActions, pod *corev1.Pod) registry.Keys {
+// keys are the credentials that a pod may pull with. A Secret that cannot be read is left out, with
+// an event.
+func (w *podActions) keys(ctx context.Context, pod *corev1.Pod) registry.Keys {
 	asked := credentials.Pod{
 		Namespace: pod.Namespace, Name: pod.Name, UID: string(pod.UID), ServiceAccount: pod.Spec.ServiceAccountName,
 	}
@@ -28,7 +28,7 @@ func (m *Manager) keysOf(ctx context.Context, w *podActions, pod *corev1.Pod) re
 		if ref.Name == "" {
 			continue // the API server takes such
 		}
-		secret, err := m.objects.Secret(ctx, pod.Namespace, ref.Name)
+		secret, err := w.node.objects.Secret(ctx, pod.Namespace, ref.Name)
 		if err != nil {
 			w.log.Warn("cannot read an image pull secret", zap.String("secret", ref.Name), zap.Error(err))
 			missing = append(missing, ref.Name)
@@ -39,7 +39,7 @@ func (m *Manager) keysOf(ctx context.Context, w *podActions, pod *corev1.Pod) re
 	if len(missing) > 0 && ctx.Err() == nil {
 		w.record(pod, nil, events.SecretsMissing(missing))
 	}
-	return m.Credentials.For(asked)
+	return w.node.Credentials.For(asked)
 }
 
 // UsedImages are the images of the node's pods that have not ended: as their specs name them, and

@@ -20,7 +20,7 @@ import (
 // opts.Previous. With opts.Follow it goes on until the run ends or ctx does. An error from before
 // the first byte is an apierrors.APIStatus that tells the client what is wrong.
 func (m *Manager) ContainerLogs(ctx context.Context, namespace, pod, container string, opts *corev1.PodLogOptions, w io.Writer) error {
-	loop, view := m.find(namespace, pod)
+	loop, view := m.loops.find(namespace, pod)
 	if loop == nil {
 		return apierrors.NewNotFound(corev1.Resource("pods"), namespace+"/"+pod)
 	}

@@ -13,7 +13,6 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
-	nodev1 "k8s.io/api/node/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
@@ -30,6 +29,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
+	"github.com/krustlet-go/krustlet-wasi/runtime/pause"
 )
 
 // Images has the modules that containers run. *registry.Store is one.
@@ -92,21 +92,20 @@ const parallelWrites = 32
 // Manager runs the pods that are bound to a node. Make one with New.
 type Manager struct {
 	Settings
-	writes   chan struct{} // holds a token per status on its way
-	looks    chan struct{} // and one per look at what a pod has on disk
-	classes  *informer.Informer[*nodev1.RuntimeClass]
-	services *informer.Informer[*corev1.Service]
+	writes   chan struct{} // holds a token for each status that is being written
+	looks    chan struct{} // holds a token for each look at what a pod has on disk
+	classes  runtimeClasses
+	services services
 	objects  *objects.Store // ConfigMaps and Secrets
+	node     *nodeReader
+	network  network
+	eviction eviction
+	sessions sessions
 
-	admissions admissions
-	network    network
-	sessions   sessions
-
-	synced chan struct{} // closed when every pod that the API server has is known
-
-	mu    sync.Mutex
-	loops map[types.UID]*podLoop
-	found map[types.UID][]runtime.Run // runs from before, of pods that have no loop yet
+	judging sync.Mutex    // held while the node decides whether it has room for a pod
+	synced  chan struct{} // closed when all pods that the API server has are known
+	loops   podLoops
+	found   foundRuns
 }
 
 // New makes a Manager, which does nothing before Run.
@@ -117,11 +116,14 @@ func New(settings Settings) *Manager {
 		objects:  objects.New(settings.Client),
 		writes:   make(chan struct{}, parallelWrites),
 		looks:    make(chan struct{}, parallelLooks),
-		loops:    map[types.UID]*podLoop{},
+		node:     &nodeReader{client: settings.Client, name: settings.NodeName},
 		synced:   make(chan struct{}),
 	}
+	m.network.node, m.network.log = m.node, m.Log
+	m.network.fallback, m.network.off = m.PodCIDRs, m.NodeAddressOnly
 	m.network.pool.Keep("", []netip.Addr{m.Address})
-	m.classes = newClasses(m.Client, m.classChanged, m.Log.Named("runtimeclasses"))
+	m.eviction.Settings, m.eviction.loops = &m.Settings, &m.loops
+	m.classes = newClasses(m.Client, m.loops.nudge, m.Log.Named("runtimeclasses"))
 	m.services = newServices(m.Client, m.Log.Named("services"))
 	return m
 }
@@ -148,18 +150,18 @@ func (m *Manager) Run(ctx context.Context) error {
 	if err := podfiles.AdoptNotes(m.DataDir); err != nil {
 		m.Log.Warn("what earlier agents knew of their pods is partly lost: commands and probes may not run in them until they are started again", zap.Error(err))
 	}
-	m.keepFound(m.Engine.Runs())
+	m.found.keep(m.Engine.Runs())
 	handler := informer.Handler[*corev1.Pod]{
 		Set: func(_, pod *corev1.Pod) { m.set(ctx, &loops, pod) },
 		Delete: func(pod *corev1.Pod) {
-			if w := m.loop(pod.UID); w != nil {
+			if w := m.loops.get(pod.UID); w != nil {
 				w.mailbox.put(nil)
 			}
 		},
 	}
 	pods := informer.New(podsOf(m.Client, m.NodeName), handler, m.Log.Named("informer"))
 	loops.Go(func() { m.clearOrphans(ctx, pods) })
-	loops.Go(func() { m.relieve(ctx) })
+	loops.Go(func() { m.eviction.run(ctx, m.synced) })
 	loops.Go(func() {
 		if err := m.classes.Run(ctx); err != nil {
 			m.Log.Error("cannot watch the RuntimeClasses", zap.Error(err))
@@ -198,65 +200,20 @@ func podsOf(client kubernetes.Interface, node string) informer.ListWatch[*corev1
 
 // set gives a pod to its loop, and makes the loop if the pod is new.
 func (m *Manager) set(ctx context.Context, loops *sync.WaitGroup, pod *corev1.Pod) {
-	if w := m.loop(pod.UID); w != nil {
+	if w := m.loops.get(pod.UID); w != nil {
 		w.mailbox.put(pod)
 		return
 	}
-	state, adopted := takeUp(pod, m.layout().Of(pod), m.takeFound(pod.UID), time.Now())
-	m.claim(state, adopted)
+	state, adopted := takeUp(pod, m.layout().Of(pod), m.found.take(pod.UID), time.Now())
+	m.network.claim(state, adopted)
 	w := newPodLoop(m, state, adopted)
-	m.mu.Lock()
-	m.loops[pod.UID] = w
-	m.mu.Unlock()
+	m.loops.add(pod.UID, w)
 	loops.Go(func() {
 		w.run(ctx)
 		m.network.pool.Release(string(pod.UID))
 		m.closePorts(pod)
-		m.mu.Lock()
-		delete(m.loops, pod.UID)
-		m.mu.Unlock()
+		m.loops.remove(pod.UID)
 	})
-}
-
-func (m *Manager) loop(uid types.UID) *podLoop {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.loops[uid]
-}
-
-// keepFound sorts runs from before by their pods.
-func (m *Manager) keepFound(runs []runtime.Run) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.found = map[types.UID][]runtime.Run{}
-	for _, run := range runs {
-		uid := types.UID(run.Of.Pod)
-		m.found[uid] = append(m.found[uid], run)
-	}
-}
-
-// takeFound returns the runs of a pod from before, once.
-func (m *Manager) takeFound(uid types.UID) []runtime.Run {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	runs := m.found[uid]
-	delete(m.found, uid)
-	return runs
-}
-
-// takeOrphans returns the runs that no pod has taken, once.
-func (m *Manager) takeOrphans() []runtime.Process {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var orphans []runtime.Process
-	for uid, runs := range m.found {
-		for _, run := range runs {
-			orphans = append(orphans, run.Process)
-			m.Log.Warn("stopping a run of a pod that is gone", zap.String("uid", string(uid)), zap.String("container", run.Of.Container))
-		}
-	}
-	m.found = nil
-	return orphans
 }
 
 // clearOrphans ends and removes what earlier agents left of pods that are no longer there.
@@ -265,10 +222,15 @@ func (m *Manager) clearOrphans(ctx context.Context, pods *informer.Informer[*cor
 		return
 	}
 	close(m.synced)
-	if !discard(m.takeOrphans(), ctx.Done()) {
+	var orphans []runtime.Process
+	for _, run := range m.found.takeRest() {
+		orphans = append(orphans, run.Process)
+		m.Log.Warn("stopping a run of a pod that is gone", zap.String("uid", run.Of.Pod), zap.String("container", run.Of.Container))
+	}
+	if !discard(orphans, ctx.Done()) {
 		return
 	}
-	known := func(uid types.UID) bool { return m.loop(uid) != nil }
+	known := func(uid types.UID) bool { return m.loops.get(uid) != nil }
 	untilComplete(ctx, func() error {
 		err := m.layout().RemoveOrphans(ctx, known)
 		if err != nil && ctx.Err() == nil {
@@ -278,13 +240,13 @@ func (m *Manager) clearOrphans(ctx context.Context, pods *informer.Informer[*cor
 	})
 }
 
-// layout is where the pods' files are.
-func (m *Manager) layout() podfiles.Layout {
-	logs := m.LogsDir
+// layout says where the files of pods are.
+func (s *Settings) layout() podfiles.Layout {
+	logs := s.LogsDir
 	if logs == "" {
-		logs = filepath.Join(m.DataDir, "logs")
+		logs = filepath.Join(s.DataDir, "logs")
 	}
-	return podfiles.Layout{Data: m.DataDir, Logs: logs, Links: m.LogLinksDir}
+	return podfiles.Layout{Data: s.DataDir, Logs: logs, Links: s.LogLinksDir}
 }
 
 // untilComplete calls try until it has no error, or ctx ends, with the delays of a pod's tasks.
@@ -294,10 +256,7 @@ func untilComplete(ctx context.Context, try func() error) {
 		if t.IsComplete() {
 			return
 		}
-		select {
-		case <-time.After(time.Until(t.RetryAt())):
-		case <-ctx.Done():
-		}
+		_ = pause.For(ctx, time.Until(t.RetryAt())) // the loop ends with ctx
 	}
 }
 
@@ -317,29 +276,9 @@ func (m *Manager) Synced() <-chan struct{} { return m.synced }
 // Pods returns the pods of the node with the status of now, in no order. The pods are shared and
 // must not be changed.
 func (m *Manager) Pods() []*corev1.Pod {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	pods := make([]*corev1.Pod, 0, len(m.loops))
-	for _, w := range m.loops {
+	pods := []*corev1.Pod{}
+	for _, w := range m.loops.all() {
 		pods = append(pods, w.view.Load().pod)
 	}
 	return pods
-}
-
-// find returns the pod of that name that lives, or else one that is being removed.
-func (m *Manager) find(namespace, name string) (*podLoop, *view) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var found *podLoop
-	var seen *view
-	for _, w := range m.loops {
-		v := w.view.Load()
-		if v.pod.Namespace != namespace || v.pod.Name != name {
-			continue
-		}
-		if found == nil || v.pod.DeletionTimestamp == nil {
-			found, seen = w, v
-		}
-	}
-	return found, seen
 }

@@ -250,10 +250,10 @@ func TestRuntimeClassesAway(t *testing.T) {
 			if events := h.sandboxEvents(); len(events) != 1 || !strings.Contains(events[0], "failed to lookup RuntimeClass c") {
 				t.Errorf("events %v", events)
 			}
-			w := m.loop("u1")
+			w := m.loops.get("u1")
 			w.mailbox.put(testpod.Deleted(w.view.Load().pod, 30))
 			pass(time.Second)
-			if m.loop("u1") != nil {
+			if m.loops.get("u1") != nil {
 				t.Error("the pod waits for RuntimeClasses to be deleted")
 			}
 		})

@@ -20,7 +20,7 @@ import (
 // the machine that listens at every address, is no part of the pod. The error is an
 // apierrors.APIStatus.
 func (m *Manager) PodPorts(namespace, pod, uid string) (func(ctx context.Context, port uint16) (net.Conn, error), error) {
-	w, view := m.find(namespace, pod)
+	w, view := m.loops.find(namespace, pod)
 	if w == nil || uid != "" && view.pod.UID != types.UID(uid) {
 		return nil, apierrors.NewNotFound(corev1.Resource("pods"), namespace+"/"+pod)
 	}

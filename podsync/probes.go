@@ -16,6 +16,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/metrics"
 	"github.com/krustlet-go/krustlet-wasi/podsync/probe"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/pause"
 )
 
 // probeTries is how often a probe is tried that could not be done at all.
@@ -141,13 +142,7 @@ func (w commands) carryOut(ctx context.Context, pod *corev1.Pod, a life.Hook) er
 			return fmt.Errorf("HTTP lifecycle hook (%s) %s: %w", handler.HTTPGet.Path, where, err)
 		}
 	case handler.Sleep != nil:
-		timer := time.NewTimer(time.Duration(handler.Sleep.Seconds) * time.Second)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+		return pause.For(ctx, time.Duration(handler.Sleep.Seconds)*time.Second)
 	default:
 		return errors.New("Cannot run handler: invalid handler") //nolint:staticcheck // words that users know
 	}

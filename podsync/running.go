@@ -10,10 +10,8 @@ import (
 // RunningPods returns the pods that have guests which run now, in no order, each with nothing but
 // its names, its UID and those containers' names and images.
 func (m *Manager) RunningPods() []*corev1.Pod {
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	var pods []*corev1.Pod
-	for _, w := range m.loops {
+	for _, w := range m.loops.all() {
 		if pod := w.view.Load().running(); len(pod.Spec.Containers) > 0 {
 			pods = append(pods, pod)
 		}

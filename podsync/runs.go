@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/krustlet-go/krustlet-wasi/podsync/life"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podfiles"
@@ -49,6 +51,44 @@ func takeUp(pod *corev1.Pod, dirs podfiles.Pod, runs []runtime.Run, now time.Tim
 		a.strays = append(a.strays, processes[id])
 	}
 	return state, a
+}
+
+// foundRuns are the runs that the engine has from before, of pods that have no loop yet.
+type foundRuns struct {
+	mu sync.Mutex
+	of map[types.UID][]runtime.Run
+}
+
+// keep sorts runs by their pods.
+func (f *foundRuns) keep(runs []runtime.Run) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.of = map[types.UID][]runtime.Run{}
+	for _, run := range runs {
+		uid := types.UID(run.Of.Pod)
+		f.of[uid] = append(f.of[uid], run)
+	}
+}
+
+// take returns the runs of a pod, once.
+func (f *foundRuns) take(uid types.UID) []runtime.Run {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	runs := f.of[uid]
+	delete(f.of, uid)
+	return runs
+}
+
+// takeRest returns the runs that no pod has taken, once.
+func (f *foundRuns) takeRest() []runtime.Run {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var rest []runtime.Run
+	for _, runs := range f.of {
+		rest = append(rest, runs...)
+	}
+	f.of = nil
+	return rest
 }
 
 // remains reads what earlier agents left of a pod.

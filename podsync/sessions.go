@@ -98,7 +98,7 @@ const codeKilled = 137
 // runOf finds the run of a container that goes on. The error is an apierrors.APIStatus that tells
 // the client what is wrong.
 func (m *Manager) runOf(namespace, pod, uid, container string) (*podLoop, containerRuns, error) {
-	w, view := m.find(namespace, pod)
+	w, view := m.loops.find(namespace, pod)
 	if w == nil || uid != "" && view.pod.UID != types.UID(uid) {
 		return nil, containerRuns{}, apierrors.NewNotFound(corev1.Resource("pods"), namespace+"/"+pod)
 	}

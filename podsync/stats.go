@@ -40,7 +40,7 @@ func (m *Manager) PodStats(ctx context.Context, disks bool) []stats.PodStats {
 	now := time.Now()
 	var all []stats.PodStats
 	var of []*podLoop
-	for _, w := range m.all() {
+	for _, w := range m.loops.all() {
 		if pod, ok := w.stats(used, now); ok {
 			all = append(all, pod)
 			of = append(of, w)
@@ -52,17 +52,6 @@ func (m *Manager) PodStats(ctx context.Context, disks bool) []stats.PodStats {
 	slices.SortFunc(all, func(a, b stats.PodStats) int {
 		return cmp.Or(cmp.Compare(a.PodRef.Namespace, b.PodRef.Namespace), cmp.Compare(a.PodRef.Name, b.PodRef.Name), cmp.Compare(a.PodRef.UID, b.PodRef.UID))
 	})
-	return all
-}
-
-// all are the pod loops of now, in no order.
-func (m *Manager) all() []*podLoop {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	all := make([]*podLoop, 0, len(m.loops))
-	for _, w := range m.loops {
-		all = append(all, w)
-	}
 	return all
 }
 
@@ -236,7 +225,7 @@ func volumeStats(pod *corev1.Pod, location volume.Location, fs *stats.FsStats) s
 func (m *Manager) ClaimStats() []stats.VolumeStats {
 	now := time.Now()
 	var all []stats.VolumeStats
-	for _, w := range m.all() {
+	for _, w := range m.loops.all() {
 		pod := w.view.Load().pod
 		for _, location := range w.volumes.Locations(pod) {
 			if fs := wholeOf(location, now); fs != nil && location.Claim != "" {

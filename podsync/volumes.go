@@ -20,6 +20,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/volume"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/pause"
 )
 
 // What comes from the API server is looked at every refreshPeriod, and a little later so that pods
@@ -46,7 +47,7 @@ func (m *Manager) newVolumes(dirs podfiles.Pod, log *zap.Logger) *volume.Volumes
 			}
 			return environ.Resource(pod, c, ref, m.Allocatable)
 		},
-		NodeLabels: m.nodeLabels,
+		NodeLabels: m.node.labels,
 		Log:        log,
 	})
 }
@@ -75,10 +76,8 @@ func kept(pod *corev1.Pod) bool {
 func (w *podLoop) keepVolumes(ctx context.Context) {
 	var rested time.Time // since when it may be looked at again what the pod has on disk
 	for {
-		select {
-		case <-ctx.Done():
+		if pause.For(ctx, refreshPeriod+rand.N(refreshJitter)) != nil {
 			return
-		case <-time.After(refreshPeriod + rand.N(refreshJitter)):
 		}
 		pod := w.view.Load().pod
 		if podspec.Terminal(pod.Status.Phase) {
