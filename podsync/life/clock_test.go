@@ -26,7 +26,7 @@ func TestBackOffWhenTheClockIsSet(t *testing.T) {
 
 	s = newScript(t, corev1.RestartPolicyAlways, "a")
 	s.launch("a")
-	c, now := s.state.find("a"), time.Now()
+	c, now := s.state.find("a"), time.Now() //nolint:forbidigo // only such a time has the clock that is not set
 	c.crashes.grow(now)
 	s.state.Apply(exit("a", 1, now.Sub(testpod.Epoch).Seconds()), now)
 	if left := c.notBefore.Sub(now); left < backOffFirst/2 || left > backOffFirst {
