@@ -15,7 +15,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/ownnetwork"
 )
 
-// TestNewAddress: all addresses of the machine are listened at, of both kinds, and those that it gets; in a network namespace that nothing else has.
+// TestNewAddress: the node listens at all addresses of the machine, of both families, also at those
+// that it gets later. The test has a network namespace of its own.
 func TestNewAddress(t *testing.T) {
 	if !ownnetwork.Enter(t) {
 		return

@@ -245,8 +245,8 @@ func TestFollowsTheAPIServer(t *testing.T) {
 	}
 }
 
-// What happened while the connection was cut is heard of as soon as it is back,
-// through the watch resumed or a new list.
+// What happened while the connection was cut is reported as soon as it is back, through the resumed
+// watch or a new list.
 func TestSeesWhatACutWatchMissed(t *testing.T) {
 	s := newSetup(t)
 	s.run()
@@ -266,8 +266,7 @@ func TestSeesWhatACutWatchMissed(t *testing.T) {
 	}
 }
 
-// A short life in a gap that needs a new list is not seen, everything else is.
-// An API server that was started again does not know the old versions any more.
+// An object that lives only within a gap that needs a new list is not seen. Everything else is.
 func TestListsAgainWhenTheAPIServerForgot(t *testing.T) {
 	s := newSetup(t)
 	s.run()
@@ -287,8 +286,8 @@ func TestListsAgainWhenTheAPIServerForgot(t *testing.T) {
 	}
 }
 
-// apiServerRestarted is for -count: what a test did to the cluster holds up the
-// tests of the next round.
+// apiServerRestarted is for -count: what a test did to the cluster delays the tests of the next
+// round.
 var apiServerRestarted bool
 
 // awaitControllers waits until the controller manager has found a restarted API

@@ -20,7 +20,7 @@ type file struct {
 	mode os.FileMode
 }
 
-// read reads what a volume is to hold: as it is now if fresh, and else as it was a short time ago.
+// read reads the content of a volume: the newest if fresh, and else one that is a short time old.
 func (v *Volumes) read(ctx context.Context, pod *corev1.Pod, volume *corev1.Volume, fresh bool) (content, error) {
 	r := reader{v: v, pod: pod, volume: volume.Name, fresh: fresh, into: content{}}
 	err := kindOf(&volume.VolumeSource).content(ctx, &r, &volume.VolumeSource)
@@ -40,12 +40,12 @@ type reader struct {
 	pod    *corev1.Pod
 	volume string
 	fresh  bool
-	mode   os.FileMode // of files that ask for none
+	mode   os.FileMode // of files whose item sets no mode
 	into   content
 }
 
-// unlessOptional is err, the error of reading an object. It is nil if the object is optional and
-// missing.
+// unlessOptional returns err, the error of reading an object. It returns nil if the object is
+// optional and missing.
 func unlessOptional(err error, optional *bool) error {
 	if apierrors.IsNotFound(err) && is(optional) {
 		return nil

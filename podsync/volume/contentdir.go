@@ -10,14 +10,16 @@ import (
 	"go.uber.org/zap"
 )
 
-// A volume in memory is a tmpfs of its own with two directories: what guests see of it, and parts of it as runs found them.
+// A volume in memory is a tmpfs with two directories: the files that guests see, and the parts of
+// them that runs have.
 const (
 	memoryFiles = "files"
 	memoryParts = "parts"
 )
 
-// contentDir makes the directory of a volume with content. It is in memory if that is asked for and
-// the agent may mount. One that an earlier agent has made on disk stays there, as guests have it.
+// contentDir makes the directory of a volume with content. It is in memory if inMemory is set and
+// the agent may mount. If an earlier agent made it on disk, it stays on disk, because guests have
+// it.
 func (v *Volumes) contentDir(volume string, inMemory bool) (made, error) {
 	m := made{readOnly: true}
 	dir := filepath.Join(v.Dir, volume)
@@ -45,14 +47,14 @@ func (v *Volumes) contentDir(volume string, inMemory bool) (made, error) {
 			return made{}, fmt.Errorf("making the volume's directory: %w", err)
 		}
 	}
-	if dir, err = filepath.EvalSymlinks(dir); err != nil { // the data directory may lie behind one
+	if dir, err = filepath.EvalSymlinks(dir); err != nil { // the data directory may be behind a link
 		return made{}, err
 	}
 	m.host, m.parts = filepath.Join(dir, memoryFiles), filepath.Join(dir, memoryParts)
-	return m, os.Chmod(m.host, 0o755) //nolint:gosec // whatever the umask
+	return m, os.Chmod(m.host, 0o755) //nolint:gosec // guests read it; the umask may have cleared bits
 }
 
-// occupied says whether a directory holds something.
+// occupied reports whether a directory has entries.
 func occupied(dir string) bool {
 	entries, err := os.ReadDir(dir)
 	return err == nil && len(entries) > 0

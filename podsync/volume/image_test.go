@@ -10,7 +10,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// TestImage: a volume shows the folder that the run names for it, read only and as it is, whole or in parts.
+// TestImage: a volume shows the folder that the run names for it, read-only and unchanged, whole or
+// in part.
 func TestImage(t *testing.T) {
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {

@@ -7,31 +7,33 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// kind is a kind of volume that this node makes. All that differs between kinds is here: a new kind
-// is a row of kinds, and a file that makes it.
+// kind is a kind of volume that this node makes. Everything that differs between kinds is here. A
+// new kind needs a row in kinds, and a file that makes it.
 type kind struct {
 	// is reports whether a volume is of the kind.
 	is func(volume *corev1.VolumeSource) bool
 
 	// Exactly one of the next three is there. It says where the volume's files come from.
 
-	// content reads them from the API server. The package writes them, and keeps them up to date.
+	// content reads the files from the API server. The package writes them, and keeps them up to
+	// date.
 	content func(ctx context.Context, r *reader, volume *corev1.VolumeSource) error
 	// dir makes or finds a directory of the host.
 	dir func(ctx context.Context, v *Volumes, pod *corev1.Pod, volume *corev1.Volume) (made, error)
-	// image is the image that has them. Each run brings its folder.
+	// image is the image that has the files. Each run names the folder of that image.
 	image func(volume *corev1.VolumeSource) Image
 
 	// inMemory: the content is kept off disks, where the agent may mount.
 	inMemory bool
-	// claim is the name of the claim that the volume is. It is nil for a kind without a claim.
+	// claim is the name of the volume's claim. The function is nil for a kind without a claim.
 	claim func(pod *corev1.Pod, volume *corev1.Volume) string
-	// limit is what the volume may hold, or nil. It is nil for a kind without a limit.
+	// limit is how much the volume may hold, or nil. The function is nil for a kind without a
+	// limit.
 	limit func(volume *corev1.VolumeSource) *resource.Quantity
-	// measured: a kubelet tells how full such a volume is.
+	// measured: a kubelet reports how full such a volume is.
 	measured bool
-	// stateless: all that the volume holds at first is new or comes from the API server. Kubernetes'
-	// indicator of how fast pods start counts only pods whose volumes are all stateless.
+	// stateless: the volume is empty at first, or its content comes from the API server.
+	// Kubernetes' indicator of how fast pods start counts only pods that have no other volumes.
 	stateless bool
 }
 
@@ -58,7 +60,7 @@ func kindOf(volume *corev1.VolumeSource) *kind {
 	return nil
 }
 
-// limitOf is what a volume may hold, or nil.
+// limitOf is how much a volume may hold, or nil.
 func limitOf(volume *corev1.VolumeSource) *resource.Quantity {
 	if k := kindOf(volume); k != nil && k.limit != nil {
 		return k.limit(volume)
@@ -66,8 +68,8 @@ func limitOf(volume *corev1.VolumeSource) *resource.Quantity {
 	return nil
 }
 
-// Changes reports whether a pod has a volume whose content may change, or one that may outgrow its
-// limit: a caller of Refresh and Exceeded need not call them for other pods.
+// Changes reports whether a pod has a volume whose content may change, or that may outgrow its
+// limit. For other pods Refresh and Exceeded do nothing.
 func Changes(pod *corev1.Pod) bool {
 	for i := range pod.Spec.Volumes {
 		source := &pod.Spec.Volumes[i].VolumeSource
@@ -78,8 +80,8 @@ func Changes(pod *corev1.Pod) bool {
 	return false
 }
 
-// Stateful reports whether a pod has a volume that may hold something before the pod starts. How
-// long such a volume takes does not depend on the node alone.
+// Stateful reports whether a pod has a volume that may hold something before the pod starts. The
+// time that such a volume takes does not depend on the node alone.
 func Stateful(pod *corev1.Pod) bool {
 	for i := range pod.Spec.Volumes {
 		if k := kindOf(&pod.Spec.Volumes[i].VolumeSource); k == nil || !k.stateless {

@@ -8,7 +8,7 @@ type Location struct {
 	Dir    string
 	Claim  string // the name of its claim; empty if it has none
 	// Whole: the figures of Dir's file system are those of the volume. The volume has that file
-	// system for itself, or is treated so.
+	// system for itself, or a kubelet treats it so.
 	Whole bool
 }
 

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Open opens a file of a volume that is set up, for reading. Links that guests have put there lead to nothing outside of the
-// volume, and what is no file is not opened.
+// Open opens a file of a volume that is set up, for reading. Links that guests made do not lead out
+// of the volume. Only regular files are opened.
 func (v *Volumes) Open(volume, path string) (io.ReadCloser, error) {
 	m, ok := v.get(volume)
 	if !ok {

@@ -9,7 +9,8 @@ import (
 
 func isProjected(volume *corev1.VolumeSource) bool { return volume.Projected != nil }
 
-// readProjected reads all sources of a volume, also past errors.
+// readProjected reads all sources of a volume. An error of one does not keep it from reading the
+// others.
 func readProjected(ctx context.Context, r *reader, volume *corev1.VolumeSource) error {
 	s := volume.Projected
 	r.mode = mode(s.DefaultMode, corev1.ProjectedVolumeSourceDefaultMode)
