@@ -20,8 +20,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/pause"
 )
 
-// A controller gives a new node its podCIDR. The node waits for that; after rangePatience it does
-// without.
+// A controller gives a new node its podCIDR. The node waits that long for it, and goes on without
+// one after that.
 const (
 	rangePatience = 10 * time.Second
 	rangePoll     = 250 * time.Millisecond
@@ -31,7 +31,7 @@ const (
 type network struct {
 	pool     address.Pool
 	node     *nodeReader
-	fallback []netip.Prefix // ranges where the Node has no podCIDR
+	fallback []netip.Prefix // ranges to use if the Node has no podCIDR
 	off      bool           // pods have the node's address
 	log      *zap.Logger
 
@@ -40,8 +40,8 @@ type network struct {
 	wanted []netip.Prefix // the ranges at the last look
 }
 
-// giveAddresses gives a pod its addresses, or those that it has from before. It waits for the
-// node's podCIDR.
+// giveAddresses gives a pod its addresses. A pod keeps those that it has from before. It waits for
+// the node's podCIDR.
 func (w *podActions) giveAddresses(ctx context.Context, pod *corev1.Pod, before podspec.Addresses) (podspec.Addresses, error) {
 	if pod.Spec.HostNetwork {
 		return podspec.Addresses{Known: true}, nil
@@ -69,8 +69,8 @@ func (w *podActions) giveAddresses(ctx context.Context, pod *corev1.Pod, before 
 	return p, w.dirs.KeepAddresses(p)
 }
 
-// serve gives the pool the node's ranges, and makes the machine take them for its own. If the node
-// may not do that, the pool gets none, and pods have the node's address.
+// serve gives the pool the node's ranges, and makes the kernel take them for the machine's own. If
+// the agent may not do that, the pool gets none, and pods have the node's address.
 func (n *network) serve(ctx context.Context) error {
 	wanted, err := n.ranges(ctx)
 	if err != nil {
@@ -132,8 +132,8 @@ func (n *network) ranges(ctx context.Context) ([]netip.Prefix, error) {
 	}
 }
 
-// claim lets a pod from before keep its addresses, unless it needs them no more or another pod has
-// them.
+// claim lets a pod from before keep its addresses, unless it does not need them any more or another
+// pod has them.
 func (n *network) claim(state *life.Pod, adopted adoption) {
 	own, pod := state.Addresses().Own, state.Object()
 	if len(own) == 0 || state.Stage() == life.Terminal && len(adopted.running) == 0 {
@@ -146,13 +146,12 @@ func (n *network) claim(state *life.Pod, adopted adoption) {
 	}
 }
 
-// releaseAddresses lets others have the addresses of a pod that has ended. Its status goes on
-// showing them.
+// releaseAddresses frees the addresses of a pod that has ended. Its status still shows them.
 func (w *podLoop) releaseAddresses() {
 	if w.state.Stage() == life.Terminal && len(w.processes) == 0 {
 		w.node.network.pool.Release(string(w.state.Object().UID))
 	}
 }
 
-// podIP is the first address at which the pod is reached.
+// podIP is the first address of the pod.
 func (w *podActions) podIP() string { return w.view.Load().pod.Status.PodIP }

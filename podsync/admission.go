@@ -19,7 +19,7 @@ import (
 // terminal.
 func (m *Manager) admit(ctx context.Context, w *podActions, pod *corev1.Pod) (*life.Refusal, error) {
 	select {
-	case <-m.synced: // the pods from before come first
+	case <-m.synced: // pods from before are admitted first
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -63,8 +63,8 @@ type nodeReader struct {
 	read time.Time    // zero before the first success
 }
 
-// within is the Node as it was within age, or nil if there is none. It must not be changed. While
-// the Node cannot be read, it is the Node of the last time.
+// within is the Node as it was within age, or nil if there is none. It must not be changed. If the
+// Node cannot be read, it is the last one that was read.
 func (r *nodeReader) within(ctx context.Context, age time.Duration) (*corev1.Node, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

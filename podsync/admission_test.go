@@ -13,8 +13,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// TestAdmission: pods are counted from when they are taken until they have ended, also by the next
-// agent; one that is refused fails for good.
+// TestAdmission: a pod counts from its admission until it has ended, also for the next agent. A pod
+// that is refused has failed finally.
 func TestAdmission(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var pods []*corev1.Pod

@@ -18,12 +18,12 @@ import (
 
 // Handlers of RuntimeClasses that a node has.
 const (
-	HandlerShared   = "wasmtime"          // guests of many pods share a process; also what a pod without a class gets
-	HandlerIsolated = "wasmtime-isolated" // the pod's guests have a process of their own
+	HandlerShared   = "wasmtime"          // guests of many pods share a worker; a pod without a class has this
+	HandlerIsolated = "wasmtime-isolated" // the pod's guests have a worker of their own
 )
 
 // classWait is how long a pod that names a RuntimeClass waits for the first list of them, before it
-// says so.
+// reports an error.
 const classWait = 10 * time.Second
 
 // runtimeClasses are the cluster's RuntimeClasses.
@@ -31,8 +31,8 @@ type runtimeClasses struct {
 	*informer.Informer[*nodev1.RuntimeClass]
 }
 
-// newClasses makes the informer of the cluster's RuntimeClasses. changed is told the name of each
-// that is new or another.
+// newClasses makes the informer of the cluster's RuntimeClasses. It calls changed with the name of
+// each class that is new or has changed.
 func newClasses(client kubernetes.Interface, changed func(name string), log *zap.Logger) runtimeClasses {
 	classes := client.NodeV1().RuntimeClasses()
 	source := informer.ListWatch[*nodev1.RuntimeClass]{
@@ -49,7 +49,7 @@ func newClasses(client kubernetes.Interface, changed func(name string), log *zap
 	}
 	handler := informer.Handler[*nodev1.RuntimeClass]{
 		Set:    func(_, class *nodev1.RuntimeClass) { changed(class.Name) },
-		Delete: func(*nodev1.RuntimeClass) {}, // its pods go on, as in a sandbox that was made
+		Delete: func(*nodev1.RuntimeClass) {}, // its pods go on, as they have their handler already
 	}
 	return runtimeClasses{informer.New(source, handler, log)}
 }
@@ -62,9 +62,9 @@ func className(pod *corev1.Pod) string {
 	return *pod.Spec.RuntimeClassName
 }
 
-// isolated reports whether the pod is to have a process of its own. What its RuntimeClass said
-// first counts for as long as the pod lives: a class that goes, or comes again as another, changes
-// nothing for a pod that has begun.
+// isolated reports whether the pod has a worker of its own. The first answer of its RuntimeClass
+// counts as long as the pod exists: when a class is deleted or replaced, nothing changes for a pod
+// that has begun.
 func (w *podActions) isolated(ctx context.Context, pod *corev1.Pod) (bool, error) {
 	name := className(pod)
 	if name == "" {

@@ -26,8 +26,8 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(testcluster.Main(m)) }
 
-// clusterNode is a node's Manager on a real API server, to which it speaks with a node's rights,
-// over a fake engine that outlives it.
+// clusterNode is a node's Manager with a real API server, to which it speaks with a node's rights,
+// and with a fake engine that outlives it.
 type clusterNode struct {
 	t         *testing.T
 	name      string
@@ -124,8 +124,8 @@ func (n *clusterNode) guest(uid types.UID, attempt int32) *guest {
 	return nil
 }
 
-// TestAgentRestartOnCluster: a restart of the agent does not show in a pod; exits of the time
-// without agent are told; a pod that was deleted by force meanwhile leaves nothing.
+// TestAgentRestartOnCluster: a restart of the agent does not show in a pod. Exits while no agent
+// was there are reported. A pod that was deleted by force meanwhile leaves nothing.
 func TestAgentRestartOnCluster(t *testing.T) {
 	n := newClusterNode(t)
 	stop := n.run()
@@ -163,8 +163,7 @@ func TestAgentRestartOnCluster(t *testing.T) {
 	}
 }
 
-// TestRuntimeClassOnCluster: a node may watch the RuntimeClasses, and each handler means what it
-// should.
+// TestRuntimeClassOnCluster: a node may watch the RuntimeClasses, and each handler has its effect.
 func TestRuntimeClassOnCluster(t *testing.T) {
 	n := newClusterNode(t)
 	class := func(handler string) string {

@@ -18,15 +18,15 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/pause"
 )
 
-// Pressure says what the node is short of. *node.Pressure is one.
+// Pressure reports what the node is short of. *node.Pressure is one.
 type Pressure interface {
-	// Shortages are those of now, the most urgent first.
+	// Shortages are the present ones, the most urgent first.
 	Shortages() ([]node.Shortage, error)
-	// Conditions are those of the node that are true.
+	// Conditions are the conditions of the node that are true.
 	Conditions() ([]corev1.NodeConditionType, error)
 }
 
-// How often the node is looked at, and how long an evicted pod may take to be gone before it is
+// How often the node is looked at, and how long an evicted pod may take to end before the node is
 // looked at again.
 const (
 	pressurePeriod  = 10 * time.Second
@@ -53,13 +53,13 @@ func (e *eviction) run(ctx context.Context, synced <-chan struct{}) {
 	}
 	for ctx.Err() == nil {
 		if e.evictOne(ctx) {
-			continue // that may not have been enough
+			continue // one pod may not be enough
 		}
 		_ = pause.For(ctx, pressurePeriod) // the loop ends with ctx
 	}
 }
 
-// conditions are those of the node that are true, as far as can be told.
+// conditions are the conditions of the node that are known and true.
 func (e *eviction) conditions() []corev1.NodeConditionType {
 	if e.Pressure == nil {
 		return nil
@@ -71,7 +71,7 @@ func (e *eviction) conditions() []corev1.NodeConditionType {
 	return conditions
 }
 
-// shortage is what the node is short of above all; not ok if nothing is.
+// shortage is the most urgent shortage of the node; ok is false if there is none.
 func (e *eviction) shortage() (most node.Shortage, ok bool) {
 	short, err := e.Pressure.Shortages()
 	if err != nil {
@@ -83,8 +83,8 @@ func (e *eviction) shortage() (most node.Shortage, ok bool) {
 	return short[0], true
 }
 
-// evictOne evicts a pod if the node is short of something and it does not help to free what is not
-// needed. It waits until the pod is cleaned up.
+// evictOne evicts a pod if the node is short of something, and removing what no pod needs does not
+// help. It waits until the pod is cleaned up.
 func (e *eviction) evictOne(ctx context.Context) bool {
 	short, is := e.shortage()
 	if !is {
@@ -114,7 +114,7 @@ func (e *eviction) evictOne(ctx context.Context) bool {
 	select {
 	case first.loop.reclaim <- life.Reclaimed{Message: lowMessage(short, first)}:
 		e.Metrics.Evictions.WithLabelValues(string(short.Signal)).Inc()
-	default: // it has not seen to the last time yet
+	default: // it has not handled the last request yet
 	}
 	select {
 	case <-first.loop.cleaned:
@@ -166,7 +166,7 @@ func (c *candidate) countMemory(used map[string]runtime.Stats) {
 	}
 }
 
-// countDisk looks at files and logs: figures that are a minute old may name the wrong pod.
+// countDisk counts files and logs now: figures that are a minute old may name the wrong pod.
 func (c *candidate) countDisk(ctx context.Context) {
 	has := c.taken(ctx)
 	c.consumption = consumption{has.Pod.Bytes, podspec.Amount(podspec.Requests(c.pod), corev1.ResourceEphemeralStorage), has.Pod.Partial}
@@ -181,7 +181,7 @@ func (c *candidate) countFiles(ctx context.Context) {
 	c.used, c.more = has.Pod.Inodes, has.Pod.Partial
 }
 
-// taken is what the pod has on disk, as far as the disk tells.
+// taken is what the pod has on disk. If some of it cannot be counted, it is the rest.
 func (c *candidate) taken(ctx context.Context) podfiles.OnDisk {
 	ctx, cancel := context.WithTimeout(ctx, evictionCount)
 	defer cancel()

@@ -18,7 +18,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// TestForwardedPorts: what the node listens for on behalf of a pod.
+// TestForwardedPorts: the ports at which the node listens for a pod.
 func TestForwardedPorts(t *testing.T) {
 	own := podspec.Reach{Host: testpod.NodeAddress, Pod: []netip.Addr{netip.MustParseAddr("127.9.8.1"), netip.MustParseAddr("fd00::1")}, Own: true}
 	for name, tt := range map[string]struct {
@@ -51,10 +51,10 @@ func TestForwardedPorts(t *testing.T) {
 	}
 }
 
-// doorman is HostPorts that note what is asked of them.
+// doorman is a HostPorts that notes its calls.
 type doorman struct {
 	mu       sync.Mutex
-	failures []error // of the next openings
+	failures []error // the errors of the next calls of Open
 	asked    []string
 	open     bool
 	onClose  func() // of ports that are open; may be nil
@@ -85,7 +85,7 @@ func (d *doorman) Close(pod string) {
 	}
 }
 
-// wasAsked checks all that was asked for since it was looked last.
+// wasAsked checks all calls since the last check.
 func (d *doorman) wasAsked(t *testing.T, want ...string) {
 	t.Helper()
 	d.mu.Lock()
@@ -102,9 +102,9 @@ func (d *doorman) atClose(do func()) {
 	d.onClose = do
 }
 
-// TestHostPortsLife: ports are opened before a pod's containers, once, and again by the next agent;
-// a pod that cannot have them waits and says so. They are closed before anybody sees that the pod
-// has ended.
+// TestHostPortsLife: ports are opened once, before the containers of a pod start, and again by the
+// next agent. A pod that cannot have them waits and says so. They are closed before the pod's end
+// shows.
 func TestHostPortsLife(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := addressed(t, 1, "127.9.8.0/29")
@@ -142,7 +142,7 @@ func TestHostPortsLife(t *testing.T) {
 		h.pods[0].Spec = *spec
 		h.run(func(m *Manager) {
 			pass(time.Second)
-			door.wasAsked(t, "close u0", open) // the last agent's end, and this one's begin
+			door.wasAsked(t, "close u0", open) // the end of the last agent, and the beginning of this one
 			door.atClose(func() {
 				if phase := m.Pods()[0].Status.Phase; phase != corev1.PodRunning {
 					t.Errorf("a pod that is %s had ports open", phase)
@@ -158,8 +158,7 @@ func TestHostPortsLife(t *testing.T) {
 	})
 }
 
-// TestHostPortsTakenMeanwhile: a pod that goes on is looked after without its ports, which are
-// tried again.
+// TestHostPortsTakenMeanwhile: a pod that runs goes on without its ports, and they are tried again.
 func TestHostPortsTakenMeanwhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := addressed(t, 1, "127.9.8.0/29")
@@ -192,8 +191,8 @@ func TestHostPortsTakenMeanwhile(t *testing.T) {
 	})
 }
 
-// TestHostPortsOfADeletedPod: they are open for as long as something runs, whichever agent sees its
-// end.
+// TestHostPortsOfADeletedPod: the ports are open as long as a guest runs, also if another agent
+// sees its end.
 func TestHostPortsOfADeletedPod(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := addressed(t, 1, "127.9.8.0/29")

@@ -34,59 +34,59 @@ import (
 
 // Images has the modules that containers run. *registry.Store is one.
 type Images interface {
-	// Lookup finds an image on disk that the keys allow, and unpacks it if need be. It asks no
+	// Lookup finds an image on disk that the keys allow, and unpacks it if necessary. It asks no
 	// registry.
 	Lookup(ctx context.Context, image string, keys registry.Keys) (module registry.Module, present bool, err error)
-	// PullToRun asks the registry for an image, fetches what is not on disk, and unpacks it.
+	// PullToRun asks the registry for an image, fetches the parts that are not on disk, and unpacks
+	// it.
 	PullToRun(ctx context.Context, image string, keys registry.Keys) (registry.Pulled, error)
-	// The same of images whose files a volume shows: of the module there is but the root.
+	// LookupFiles and PullFiles do the same for images whose files a volume shows. Of the module
+	// they return only the root.
 	LookupFiles(ctx context.Context, image string, keys registry.Keys) (module registry.Module, present bool, err error)
 	PullFiles(ctx context.Context, image string, keys registry.Keys) (registry.Pulled, error)
 }
 
-// Settings is what a Manager works with. All fields are needed, but for those that say otherwise,
-// of logs, and the addresses of pods.
+// Settings are the settings of a Manager. Required are all up to Log, unless they say otherwise.
 type Settings struct {
 	NodeName    string     // pods bound to this node are run
-	Address     netip.Addr // the node's
-	DataDir     string     // absolute; pods/ and logs/ below it are the Manager's
+	Address     netip.Addr // of the node
+	DataDir     string     // absolute; pods/ and logs/ in it belong to the Manager
 	Client      kubernetes.Interface
 	Images      Images
-	Credentials *credentials.Source // the node's, for images; nil: it has none
+	Credentials *credentials.Source // the node's, for images; nil if it has none
 	Engine      runtime.Engine
 	Allocatable corev1.ResourceList // what the node gives to pods
 	Events      record.EventRecorder
 	DNS         podfiles.DNS
 	Log         *zap.Logger
-	// ContainerLogMaxSize is the size, in bytes, at which a container's log is rotated; 0 never.
-	// ContainerLogMaxFiles bounds the files of one log.
+	// ContainerLogMaxSize is the size in bytes at which a container's log is rotated; with 0 it
+	// never is. ContainerLogMaxFiles bounds the files of one log.
 	ContainerLogMaxSize  int64
 	ContainerLogMaxFiles int
-	ContainerOutputRate  int64 // bytes that a container may print a second; 0 is no bound
-	// Pressure says what the node is short of; nil: nothing. FreeDisk removes from its disk what no
-	// pod needs, but for what is the Manager's; nil: there is nothing.
+	ContainerOutputRate  int64 // bytes that a container may print in a second; 0 is no bound
+	// Pressure reports what the node is short of; nil: nothing. FreeDisk removes from its disk what
+	// no pod needs, except files of the Manager; nil: there is nothing else.
 	Pressure Pressure
 	FreeDisk func(ctx context.Context)
-	// What happens is counted in Metrics and Probed, and told to Tracer; Disks says what pods have
-	// on disk.
+	// Metrics and Probed count what happens, and Tracer records it. Disks reports what pods have on
+	// disk.
 	Metrics *metrics.Pods
 	Probed  *metrics.Probes
 	Tracer  trace.Tracer
 	Disks   Disks
 
-	// PodCIDRs are ranges of addresses for pods where the Node has no podCIDR: at most one of IPv4
-	// and one of IPv6. With NodeAddressOnly pods have the node's address, whatever ranges there
-	// are.
+	// PodCIDRs are the ranges of addresses for pods if the Node has no podCIDR: at most one of IPv4
+	// and one of IPv6. With NodeAddressOnly pods have the node's address, even if there are ranges.
 	PodCIDRs        []netip.Prefix
 	NodeAddressOnly bool
-	HostPorts       HostPorts // nil: the node does not listen for pods
+	HostPorts       HostPorts // nil if the node does not listen for pods
 
-	LogsDir     string           // absolute; the pods' logs, beside those of others; empty is DataDir/logs
-	LogLinksDir string           // absolute and there; a folder for links to logs; empty makes none
-	LogEvents   *logfile.Watcher // tells followers of what is written; nil: each asks the kernel for itself
+	LogsDir     string           // absolute; has the logs of pods, and may have other files; empty means DataDir/logs
+	LogLinksDir string           // absolute; an existing folder for links to logs; empty for no links
+	LogEvents   *logfile.Watcher // tells followers of new lines; with nil each follower asks the kernel
 }
 
-// parallelWrites is how many statuses may be on their way to the API server at once.
+// parallelWrites is how many statuses may be written to the API server at once.
 const parallelWrites = 32
 
 // Manager runs the pods that are bound to a node. Make one with New.
@@ -128,7 +128,7 @@ func New(settings Settings) *Manager {
 	return m
 }
 
-// watchers replaces those that are missing by ones that tell no one.
+// watchers sets the observers that are missing to ones that nothing reads.
 func (s *Settings) watchers() {
 	if s.Metrics == nil {
 		s.Metrics = metrics.NewPods()
@@ -141,8 +141,8 @@ func (s *Settings) watchers() {
 	}
 }
 
-// Run takes up the pods bound to the node, and the runs of them that the engine has from before,
-// and works until ctx ends; it returns when every pod loop has. Guests are left as they are: the
+// Run takes up the pods that are bound to the node, and the runs of them that the engine has from
+// before. It works until ctx ends, and returns when every pod loop has ended. Guests go on: the
 // owner of the engine ends them, or the next Manager finds them.
 func (m *Manager) Run(ctx context.Context) error {
 	var loops sync.WaitGroup
@@ -198,7 +198,7 @@ func podsOf(client kubernetes.Interface, node string) informer.ListWatch[*corev1
 	}
 }
 
-// set gives a pod to its loop, and makes the loop if the pod is new.
+// set gives a pod to its loop. For a new pod it makes the loop.
 func (m *Manager) set(ctx context.Context, loops *sync.WaitGroup, pod *corev1.Pod) {
 	if w := m.loops.get(pod.UID); w != nil {
 		w.mailbox.put(pod)
@@ -216,7 +216,7 @@ func (m *Manager) set(ctx context.Context, loops *sync.WaitGroup, pod *corev1.Po
 	})
 }
 
-// clearOrphans ends and removes what earlier agents left of pods that are no longer there.
+// clearOrphans ends and removes what earlier agents left of pods that do not exist any more.
 func (m *Manager) clearOrphans(ctx context.Context, pods *informer.Informer[*corev1.Pod]) {
 	if pods.WaitForSync(ctx) != nil {
 		return
@@ -225,7 +225,7 @@ func (m *Manager) clearOrphans(ctx context.Context, pods *informer.Informer[*cor
 	var orphans []runtime.Process
 	for _, run := range m.found.takeRest() {
 		orphans = append(orphans, run.Process)
-		m.Log.Warn("stopping a run of a pod that is gone", zap.String("uid", run.Of.Pod), zap.String("container", run.Of.Container))
+		m.Log.Warn("stopping a run of a pod that does not exist any more", zap.String("uid", run.Of.Pod), zap.String("container", run.Of.Container))
 	}
 	if !discard(orphans, ctx.Done()) {
 		return
@@ -234,7 +234,7 @@ func (m *Manager) clearOrphans(ctx context.Context, pods *informer.Informer[*cor
 	untilComplete(ctx, func() error {
 		err := m.layout().RemoveOrphans(ctx, known)
 		if err != nil && ctx.Err() == nil {
-			m.Log.Warn("cannot remove the folders of pods that are gone, will try again", zap.Error(err))
+			m.Log.Warn("cannot remove the folders of pods that do not exist any more, will try again", zap.Error(err))
 		}
 		return err
 	})
@@ -249,7 +249,8 @@ func (s *Settings) layout() podfiles.Layout {
 	return podfiles.Layout{Data: s.DataDir, Logs: logs, Links: s.LogLinksDir}
 }
 
-// untilComplete calls try until it has no error, or ctx ends, with the delays of a pod's tasks.
+// untilComplete calls try until it returns no error, or ctx ends. The delays are those of a pod's
+// tasks.
 func untilComplete(ctx context.Context, try func() error) {
 	for t := (life.Task{}); ctx.Err() == nil; {
 		t.End(try(), time.Now())
@@ -260,7 +261,7 @@ func untilComplete(ctx context.Context, try func() error) {
 	}
 }
 
-// Ready says why the node cannot take pods yet, or nil.
+// Ready returns nil, or an error that says why the node cannot take pods yet.
 func (m *Manager) Ready() error {
 	select {
 	case <-m.synced:
@@ -270,10 +271,10 @@ func (m *Manager) Ready() error {
 	}
 }
 
-// Synced is closed once the node's pods have been listed.
+// Synced is closed once the node's pods are listed.
 func (m *Manager) Synced() <-chan struct{} { return m.synced }
 
-// Pods returns the pods of the node with the status of now, in no order. The pods are shared and
+// Pods returns the pods of the node with their present status, in no order. They are shared and
 // must not be changed.
 func (m *Manager) Pods() []*corev1.Pod {
 	pods := []*corev1.Pod{}

@@ -13,17 +13,17 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// measures is where a pod's metrics stand. The pod loop owns it.
+// measures has the times of a pod for its metrics. The pod loop owns it.
 type measures struct {
 	metrics *metrics.Pods
-	seen    time.Time // by this agent, and by none before; zero for a pod that an earlier agent had begun, or that has started
-	created time.Time // of such a pod, until a watch has shown its containers started
+	seen    time.Time // when this agent saw the pod first; zero if an earlier agent began it, or it has started
+	created time.Time // when such a pod was created; zero once a watch shows that its containers have started
 
-	pulls   int           // under way
-	since   time.Time     // when the first of those began
-	pulling time.Duration // before
+	pulls   int           // that go on
+	since   time.Time     // when the first of these pulls began
+	pulling time.Duration // of earlier pulls
 
-	stale time.Time // since when the API server has another status than the pod's; zero: it has that
+	stale time.Time // since when the API server's status differs from the pod's; zero if it does not
 }
 
 // newMeasures begins with a pod that is seen now.
@@ -38,8 +38,7 @@ func newMeasures(m *metrics.Pods, s *life.Pod, adopted adoption, now time.Time) 
 	return measures{metrics: m, seen: now, created: s.Object().CreationTimestamp.Time}
 }
 
-// pullBegins and pullEnds keep the time in which images were pulled, side by side or one after the
-// other.
+// pullBegins and pullEnds add up the time in which images were pulled, in parallel or not.
 func (m *measures) pullBegins(now time.Time) {
 	if m.pulls++; m.pulls == 1 {
 		m.since = now
@@ -52,8 +51,8 @@ func (m *measures) pullEnds(now time.Time) {
 	}
 }
 
-// status takes note of the pod's status, and whether the API server has it. It reports whether the
-// pod has just begun to run, or will not any more.
+// status notes the pod's status, and whether the API server has it. It reports whether the pod has
+// just begun to run, or will not run any more.
 func (m *measures) status(status *corev1.PodStatus, written bool, now time.Time) (begun bool) {
 	switch {
 	case !written && m.stale.IsZero():
@@ -72,7 +71,7 @@ func (m *measures) status(status *corev1.PodStatus, written bool, now time.Time)
 	return true
 }
 
-// watched takes note of what a watch shows of the pod.
+// watched notes an object of the pod that a watch brought.
 func (m *measures) watched(pod *corev1.Pod, now time.Time) {
 	if m.created.IsZero() || len(pod.Status.ContainerStatuses) == 0 {
 		return
@@ -90,7 +89,7 @@ func (m *measures) watched(pod *corev1.Pod, now time.Time) {
 	m.created = time.Time{}
 }
 
-// initTime is for how long the pod's init containers ran.
+// initTime is how long the pod's init containers ran.
 func initTime(pod *corev1.Pod) time.Duration {
 	var sum time.Duration
 	for _, c := range pod.Status.InitContainerStatuses {
@@ -104,7 +103,7 @@ func initTime(pod *corev1.Pod) time.Duration {
 // ended counts the end of a container's run.
 func (m *measures) ended(kind string, exit runtime.Exit, run life.Run) {
 	code := "other"
-	if exit.Code >= 0 && exit.Code <= 255 { // a guest may end with any number: a label for each would be its to make
+	if exit.Code >= 0 && exit.Code <= 255 { // a guest may end with any number, and must not be able to make a label for each
 		code = strconv.Itoa(int(exit.Code))
 	}
 	m.metrics.TerminatedContainer.WithLabelValues(kind, code, string(exit.Reason)).Inc()
@@ -116,7 +115,7 @@ func (m *measures) ended(kind string, exit runtime.Exit, run life.Run) {
 	}
 }
 
-// kindLabel is the kind of a container, as metrics name it.
+// kindLabel is the label of metrics for the kind of a container.
 func kindLabel(pod *corev1.Pod, container string) string {
 	switch k := podspec.KindOf(pod, container); {
 	case k.IsInit():
@@ -127,7 +126,7 @@ func kindLabel(pod *corev1.Pod, container string) string {
 	return "container"
 }
 
-// Causes for which a pod loop looks at its pod, as metrics name them.
+// Labels of metrics for the causes for which a pod loop looks at its pod.
 const (
 	causeCreate = "create"
 	causeUpdate = "update"

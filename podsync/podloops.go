@@ -38,7 +38,7 @@ func (l *podLoops) remove(uid types.UID) {
 	delete(l.of, uid)
 }
 
-// all are the pod loops of now, in no order.
+// all are the present pod loops, in no order.
 func (l *podLoops) all() []*podLoop {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -49,7 +49,8 @@ func (l *podLoops) all() []*podLoop {
 	return all
 }
 
-// find returns the pod of that name that lives, or else one that is being removed.
+// find returns the pod of that name. If there are several, it prefers one that is not being
+// deleted.
 func (l *podLoops) find(namespace, name string) (*podLoop, *view) {
 	var found *podLoop
 	var seen *view
@@ -65,8 +66,8 @@ func (l *podLoops) find(namespace, name string) (*podLoop, *view) {
 	return found, seen
 }
 
-// used is what pods have of the node that were admitted and are not terminal, without one pod. beside
-// may be nil.
+// used is what the admitted pods have of the node that are not terminal, without the pod beside,
+// which may be nil.
 func (l *podLoops) used(beside *podActions) admit.Used {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -96,7 +97,7 @@ func (l *podLoops) nudge(class string) {
 		}
 		select {
 		case w.nudge <- struct{}{}:
-		default: // one is waiting already
+		default: // it will try again anyway
 		}
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// weigh asks the node for room, and records what comes of it if that is news.
+// weigh asks the node for room, and records an event if the answer is new.
 func (w *podActions) weigh(a life.Weigh) life.Weighed {
 	no := w.node.makeRoom(w, a.Pod)
 	switch {
@@ -28,8 +28,8 @@ func (w *podActions) weigh(a life.Weigh) life.Weighed {
 	return life.Weighed{Pod: a.Pod, No: no}
 }
 
-// makeRoom counts a pod with the resources that it wants, if the node has room for it beside the
-// others. It says why not.
+// makeRoom counts a pod with its new resources, if the node has room for that beside the other
+// pods. Otherwise it says why not.
 func (m *Manager) makeRoom(w *podActions, pod *corev1.Pod) *life.Refusal {
 	m.judging.Lock()
 	defer m.judging.Unlock()
@@ -58,7 +58,7 @@ func (w *podActions) giveLimits(ctx context.Context, pod *corev1.Pod, process ru
 		}
 	}
 	if limits == was {
-		return nil // the requests are others
+		return nil // only the requests differ
 	}
 	if err := process.Resize(ctx, limits); err != nil {
 		return err
@@ -68,5 +68,5 @@ func (w *podActions) giveLimits(ctx context.Context, pod *corev1.Pod, process ru
 		return err
 	}
 	spec.MemoryLimit, spec.CPULimit = limits.Memory, limits.CPU
-	return w.dirs.KeepSpec(a.Container.Name, spec) // for commands beside it
+	return w.dirs.KeepSpec(a.Container.Name, spec) // commands beside the run get the same limits
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// TestResizedGuest: a guest is told of its limits as it runs, and commands beside it have them,
-// too; what does not fit is refused in the words of a kubelet, and counts for nobody.
+// TestResizedGuest: a guest gets its new limits while it runs, and commands beside it have them,
+// too. A size that does not fit is refused in the words of a kubelet, and does not count.
 func TestResizedGuest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pod := testpod.New(corev1.RestartPolicyAlways, "a")
@@ -62,7 +62,7 @@ func TestResizedGuest(t *testing.T) {
 	})
 }
 
-// TestShrinkBelowUse: memory that a guest has is not taken from it.
+// TestShrinkBelowUse: a guest keeps the memory that it uses.
 func TestShrinkBelowUse(t *testing.T) {
 	g := &guest{done: make(chan struct{})}
 	g.use(runtime.Stats{Memory: 8 << 20})

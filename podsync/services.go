@@ -20,8 +20,8 @@ type services struct {
 	*informer.Informer[*corev1.Service]
 }
 
-// newServices makes the informer of the cluster's Services, of which containers are told in their
-// environment.
+// newServices makes the informer of the cluster's Services. The environment of containers names
+// them.
 func newServices(client kubernetes.Interface, log *zap.Logger) services {
 	all := client.CoreV1().Services(metav1.NamespaceAll)
 	source := informer.ListWatch[*corev1.Service]{
@@ -40,10 +40,11 @@ func newServices(client kubernetes.Interface, log *zap.Logger) services {
 	return services{informer.New(source, nothing, log)}
 }
 
-// servicesWait is how long a container waits for the first list of Services, before it says so.
+// servicesWait is how long a container waits for the first list of Services, before it reports an
+// error.
 const servicesWait = 10 * time.Second
 
-// linked are the Services that a pod's containers are told of.
+// linked are the Services in the environment of a pod's containers.
 func (s services) linked(ctx context.Context, pod *corev1.Pod) ([]*corev1.Service, error) {
 	ctx, cancel := context.WithTimeout(ctx, servicesWait)
 	defer cancel()
