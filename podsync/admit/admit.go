@@ -15,8 +15,8 @@ import (
 )
 
 // Pod says why the node cannot take a pod beside others, or nil. The scheduler has judged the same,
-// but others may have bound the pod, or several schedulers may be at work. node may be nil: then its
-// labels and taints are not known.
+// but others may have bound the pod, or several schedulers may be at work. node may be nil: then
+// its labels and taints are not known.
 func Pod(pod *corev1.Pod, node *corev1.Node, allocatable corev1.ResourceList, used Used) *life.Refusal {
 	if no := cmp.Or(refuseSysctls(pod), refuseOS(pod, node), refuseGroupsPolicy(pod)); no != nil {
 		return no
@@ -99,7 +99,8 @@ func refuseTaints(pod *corev1.Pod, node *corev1.Node) *life.Refusal {
 }
 
 // UnderPressure says why a node with these conditions does not take a pod, or nil. A node that is
-// short of memory only takes pods that request memory, and pods that tolerate the shortage.
+// short only of memory takes pods that are not of the class BestEffort, and pods that tolerate the
+// shortage.
 func UnderPressure(pod *corev1.Pod, conditions []corev1.NodeConditionType) *life.Refusal {
 	if len(conditions) == 0 || Critical(pod) {
 		return nil

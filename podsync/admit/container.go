@@ -47,7 +47,7 @@ func Container(pod *corev1.Pod, c *corev1.Container, imageUser string) error {
 	name, _, _ := strings.Cut(imageUser, ":")
 	number, err := strconv.ParseInt(name, 10, 64)
 	switch {
-	case name == "" || err == nil && number == 0: // an image that names no user is root's
+	case name == "" || err == nil && number == 0: // an image without a user runs as root
 		return fmt.Errorf("container has runAsNonRoot and image will run as root %s", where)
 	case err != nil:
 		return fmt.Errorf("container has runAsNonRoot and image has non-numeric user (%s), cannot verify user is non-root %s", name, where)

@@ -18,7 +18,7 @@ func TestContainer(t *testing.T) {
 		pod   *corev1.PodSecurityContext
 		own   *corev1.SecurityContext
 		image string
-		want  string // empty: nothing; else what the error begins with
+		want  string // the beginning of the error, or empty for no error
 	}{
 		"nothing asked":            {image: "0"},
 		"root may be":              {own: &corev1.SecurityContext{RunAsUser: ptr.To(int64(0))}},

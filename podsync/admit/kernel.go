@@ -70,8 +70,8 @@ func refuseGroupsPolicy(pod *corev1.Pod) *life.Refusal {
 	return &life.Refusal{Reason: reasonGroupsUnsupported, Message: fmt.Sprintf("SupplementalGroupsPolicy=%s is not supported in this node", *c.SupplementalGroupsPolicy)}
 }
 
-// refuseKernel refuses a pod that asks for something that a kernel does to processes. Guests are not
-// processes.
+// refuseKernel refuses a pod that asks for something that a kernel does to processes. Guests are
+// not processes.
 func refuseKernel(pod *corev1.Pod) *life.Refusal {
 	if profile := appArmorProfile(pod); profile != "" {
 		return &life.Refusal{Reason: reasonAppArmor, Message: fmt.Sprintf("Cannot enforce AppArmor: guests are not confined by profiles such as %q", profile)}
