@@ -30,18 +30,21 @@ import (
 // podActions carries out the actions that the state machine of one pod asks for. Its methods run in
 // goroutines of their own, many at a time, beside the pod loop.
 type podActions struct {
-	node     *Manager
-	log      *zap.Logger
-	dirs     podfiles.Pod
-	volumes  *volume.Volumes // made by prepare; the pod loop keeps them up to date
-	adopted  bool            // an earlier agent left runs of the pod
-	tasks    sync.WaitGroup  // goroutines that may still send a result
-	cleared  chan struct{}   // closed when no stray runs any more
-	cleaned  chan struct{}   // closed by clean when the pod has ended and its files are removed, or the pod loop ends
-	clean    func()
-	view     atomic.Pointer[view] // the pod as others see it
-	requests corev1.ResourceList  // what the pod has of the node once it is admitted; guarded by podLoops.mu
-	admitted atomic.Bool          // the node has room for the pod
+	node    *Manager
+	log     *zap.Logger
+	dirs    podfiles.Pod
+	volumes *volume.Volumes // made by prepare; the pod loop keeps them up to date
+	adopted bool            // an earlier agent left runs of the pod
+	tasks   sync.WaitGroup  // goroutines that may still send a result
+	cleared chan struct{}   // closed when no stray runs any more
+	// cleaned is closed by clean when the pod has ended and its files are removed, or when the pod
+	// loop ends.
+	cleaned chan struct{}
+	clean   func()
+	view    atomic.Pointer[view] // the pod as others see it
+	// requests is what the pod has of the node once it is admitted. podLoops.mu guards it.
+	requests corev1.ResourceList
+	admitted atomic.Bool // the node has room for the pod
 }
 
 func newPodActions(node *Manager, pod *corev1.Pod, adopted bool) *podActions {
@@ -262,7 +265,9 @@ func (w *podActions) obtain(ctx context.Context, pod *corev1.Pod, c *corev1.Cont
 		}
 		return fail(reasonErrImagePull, err, events.PullFailed(image, err))
 	}
-	if need.policy != corev1.PullAlways { // then the image on disk may be older than the registry's, and need not be unpacked
+	// With PullAlways the image on disk is not looked up: it may be older than the registry's, and
+	// would be unpacked for nothing.
+	if need.policy != corev1.PullAlways {
 		module, present, err := lookup(ctx, image, keys)
 		switch {
 		case err != nil:
@@ -431,6 +436,7 @@ func (w *podActions) record(pod *corev1.Pod, c *corev1.Container, e events.Event
 // newID is a container ID as other runtimes make them: 64 hexadecimal digits.
 func newID() string {
 	var id [32]byte
-	_, _ = rand.Read(id[:]) // never fails: crypto/rand ends the process if the kernel has no randomness
+	// Never fails: crypto/rand ends the process if the kernel has no randomness.
+	_, _ = rand.Read(id[:])
 	return hex.EncodeToString(id[:])
 }

@@ -85,7 +85,7 @@ func (n *network) serve(ctx context.Context) error {
 	for _, r := range wanted {
 		err := address.MakeLocal(r)
 		if errors.Is(err, fs.ErrPermission) {
-			n.log.Warn("pods have the node's address, as the node may not add a route: it needs CAP_NET_ADMIN, or the route has to be added for it", zap.Error(err))
+			n.log.Warn("pods have the node's address, as the node may not add a route: it needs CAP_NET_ADMIN, or an administrator must add the route", zap.Error(err))
 			served = nil
 			break
 		}

@@ -18,7 +18,8 @@ import (
 
 // Handlers of RuntimeClasses that a node has.
 const (
-	HandlerShared   = "wasmtime"          // guests of many pods share a worker; a pod without a class has this
+	// Guests of many pods share a worker; a pod without a class has this.
+	HandlerShared   = "wasmtime"
 	HandlerIsolated = "wasmtime-isolated" // the pod's guests have a worker of their own
 )
 

@@ -37,7 +37,8 @@ func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (c *Collector) Collect(ch chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), collectTime) // the interface has none to pass on
+	// Collect gets no context to pass on.
+	ctx, cancel := context.WithTimeout(context.Background(), collectTime)
 	defer cancel()
 	used := c.manager.Engine.Stats(ctx)
 	loops := c.manager.loops.all()

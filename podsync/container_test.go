@@ -54,7 +54,8 @@ func TestContainerSpecOfImage(t *testing.T) {
 		args    []string
 		workDir string
 	}{
-		{corev1.Container{}, []string{"/app.wasm", "$(A)", "x"}, "/image"}, // variables in the image's arguments are not expanded
+		// Variables in the image's arguments are not expanded.
+		{corev1.Container{}, []string{"/app.wasm", "$(A)", "x"}, "/image"},
 		{corev1.Container{Args: []string{"$(A)"}, WorkingDir: "/pod"}, []string{"/app.wasm", "$(A)", "pod"}, "/pod"},
 		{corev1.Container{Command: []string{"tool"}}, []string{"tool"}, "/image"},
 	} {

@@ -44,7 +44,7 @@ func (p *pressure) Shortages() ([]node.Shortage, error) {
 }
 
 func (p *pressure) Conditions() ([]corev1.NodeConditionType, error) {
-	return nil, errors.New("cannot be told") // an error here does not delay evictions
+	return nil, errors.New("unknown") // an error here does not delay evictions
 }
 
 // crowd are pods with one container each.

@@ -114,7 +114,8 @@ type engine struct {
 	mu       sync.Mutex
 	failures []error // of the next starts
 	guests   []*guest
-	command  func(spec runtime.Spec, out io.Writer) (code int32, ends bool) // runs a command beside a guest
+	// command runs a command beside a guest.
+	command  func(spec runtime.Spec, out io.Writer) (code int32, ends bool)
 	commands []*guest
 }
 

@@ -142,7 +142,8 @@ func TestHostPortsLife(t *testing.T) {
 		h.pods[0].Spec = *spec
 		h.run(func(m *Manager) {
 			pass(time.Second)
-			door.wasAsked(t, "close u0", open) // the end of the last agent, and the beginning of this one
+			// The end of the last agent, and the beginning of this one.
+			door.wasAsked(t, "close u0", open)
 			door.atClose(func() {
 				if phase := m.Pods()[0].Status.Phase; phase != corev1.PodRunning {
 					t.Errorf("a pod that is %s had ports open", phase)

@@ -81,9 +81,14 @@ type Settings struct {
 	NodeAddressOnly bool
 	HostPorts       HostPorts // nil if the node does not listen for pods
 
-	LogsDir     string           // absolute; has the logs of pods, and may have other files; empty means DataDir/logs
-	LogLinksDir string           // absolute; an existing folder for links to logs; empty for no links
-	LogEvents   *logfile.Watcher // tells followers of new lines; with nil each follower asks the kernel
+	// LogsDir is absolute. It has the logs of pods, and may have other files. Empty means
+	// DataDir/logs.
+	LogsDir string
+	// LogLinksDir is an absolute path of an existing folder for links to logs, or empty for no
+	// links.
+	LogLinksDir string
+	// LogEvents tells followers of new lines. With nil each follower asks the kernel.
+	LogEvents *logfile.Watcher
 }
 
 // parallelWrites is how many statuses may be written to the API server at once.

@@ -16,14 +16,20 @@ import (
 // measures has the times of a pod for its metrics. The pod loop owns it.
 type measures struct {
 	metrics *metrics.Pods
-	seen    time.Time // when this agent saw the pod first; zero if an earlier agent began it, or it has started
-	created time.Time // when such a pod was created; zero once a watch shows that its containers have started
+	// seen is when this agent saw the pod first. It is zero if an earlier agent began the pod, or
+	// the pod has started.
+	seen time.Time
+	// created is when such a pod was created. It is zero once a watch shows that its containers
+	// have started.
+	created time.Time
 
 	pulls   int           // that go on
 	since   time.Time     // when the first of these pulls began
 	pulling time.Duration // of earlier pulls
 
-	stale time.Time // since when the API server's status differs from the pod's; zero if it does not
+	// stale is since when the API server's status differs from the pod's. It is zero if it does
+	// not.
+	stale time.Time
 }
 
 // newMeasures begins with a pod that is seen now.
@@ -103,7 +109,8 @@ func initTime(pod *corev1.Pod) time.Duration {
 // ended counts the end of a container's run.
 func (m *measures) ended(kind string, exit runtime.Exit, run life.Run) {
 	code := "other"
-	if exit.Code >= 0 && exit.Code <= 255 { // a guest may end with any number, and must not be able to make a label for each
+	// A guest may end with any number, and must not be able to make a label for each.
+	if exit.Code >= 0 && exit.Code <= 255 {
 		code = strconv.Itoa(int(exit.Code))
 	}
 	m.metrics.TerminatedContainer.WithLabelValues(kind, code, string(exit.Reason)).Inc()

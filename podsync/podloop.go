@@ -28,16 +28,19 @@ type podLoop struct {
 	stopping <-chan struct{} // closed when the loop ends
 
 	// Owned by run.
-	state          *life.Pod
-	processes      map[string]runtime.Process // by container, for as long as the guest runs
-	images         map[string]containerImages // by container, as of its last pull
-	ended          []untoldRun                // forgotten once the API server has their exits
-	giveUp         context.CancelFunc         // cancels pulls and starts
-	starts         context.Context            //nolint:containedctx // the loop's own, made and ended in run
-	starting       trace.Span                 // ends when the pod runs; nil if an earlier agent began the pod
-	keeping        bool                       // the volumes are being kept up to date
-	retaking       life.Task                  // takes the ports of the host again for an adopted pod
-	volumesCleared bool                       // the pod has ended, and its volumes are or will be removed
+	state     *life.Pod
+	processes map[string]runtime.Process // by container, for as long as the guest runs
+	images    map[string]containerImages // by container, as of its last pull
+	ended     []untoldRun                // forgotten once the API server has their exits
+	giveUp    context.CancelFunc         // cancels pulls and starts
+	starts    context.Context            //nolint:containedctx // the loop's own, made and ended in run
+	// starting ends when the pod runs. It is nil if an earlier agent began the pod.
+	starting trace.Span
+	keeping  bool // the volumes are being kept up to date
+	// retaking takes the ports of the host again for an adopted pod.
+	retaking life.Task
+	// volumesCleared: the pod has ended, and its volumes are removed or being removed.
+	volumesCleared bool
 	report         report
 	measures       measures
 	spent          map[string]podfiles.Spent // by container

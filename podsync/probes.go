@@ -120,7 +120,8 @@ func (w commands) hook(ctx context.Context, pod *corev1.Pod, process runtime.Pro
 	}
 	if err != nil {
 		w.log.Warn("lifecycle hook failed", zap.String("container", a.Container.Name), zap.String("hook", string(a.Kind)), zap.Error(err))
-		w.record(pod, a.Container, events.HookFailed(string(a.Kind))) // without the error, as many can read events
+		// Without the error, as many can read events.
+		w.record(pod, a.Container, events.HookFailed(string(a.Kind)))
 	}
 	return life.HookEnded{Container: a.Container.Name, ID: a.ID, Kind: a.Kind, Err: err}
 }

@@ -36,8 +36,9 @@ type report struct {
 	wanted   corev1.PodStatus
 	failures int
 	retryAt  time.Time
-	news     time.Time // until then, a status is not written that says only that containers are being made
-	missing  bool      // the object was deleted
+	// Until news, a status is not written that says only that containers are being made.
+	news    time.Time
+	missing bool // the object was deleted
 }
 
 // reported is the result of a write.

@@ -77,7 +77,8 @@ func TestReport(t *testing.T) {
 		t.Fatal("what another client wrote stays")
 	}
 	r.busy, r.sent, r.base = true, &runs, "8"
-	r.end(reported{pod: version("9", corev1.PodFailed)}, testpod.Epoch) // the API server does not keep it
+	// The API server does not keep it.
+	r.end(reported{pod: version("9", corev1.PodFailed)}, testpod.Epoch)
 	if r.next(runs, testpod.Epoch.Add(time.Hour)); r.due(testpod.Epoch.Add(time.Hour)) {
 		t.Fatal("asks for ever for what the API server does not take")
 	}

@@ -21,8 +21,9 @@ import (
 // started.
 type adoption struct {
 	running map[string]runtime.Process // by container: they go on
-	ended   []untoldRun                // the state has their exits; the API server may not have them
-	strays  []runtime.Process          // not in the state; they are stopped and forgotten
+	// ended: the state has their exits, and the API server may not have them.
+	ended  []untoldRun
+	strays []runtime.Process // not in the state; they are stopped and forgotten
 }
 
 // untoldRun is a run that has ended and whose exit the engine still keeps. If this agent ended now,
@@ -163,7 +164,7 @@ func (w *podActions) awaitStrays(ctx context.Context) error {
 	case <-w.cleared:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("waiting for runs that are to end: %w", ctx.Err())
+		return fmt.Errorf("waiting for runs that must end: %w", ctx.Err())
 	}
 }
 

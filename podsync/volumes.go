@@ -37,7 +37,8 @@ func (m *Manager) newVolumes(dirs podfiles.Pod, log *zap.Logger) *volume.Volumes
 		Objects: m.objects,
 		Client:  m.Client, Patiently: objects.Patiently,
 		Field: func(pod *corev1.Pod, path string) (string, error) {
-			return environ.Field(pod, path, podspec.Reach{}) // the API server refuses volumes that ask for addresses
+			// The API server refuses volumes that ask for addresses.
+			return environ.Field(pod, path, podspec.Reach{})
 		},
 		Resource: func(pod *corev1.Pod, ref *corev1.ResourceFieldSelector) (string, error) {
 			c := podspec.Container(pod, ref.ContainerName)

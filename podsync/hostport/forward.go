@@ -18,7 +18,8 @@ const (
 	// acceptAgain is how soon a listener is tried again that failed: the process had too many open
 	// files.
 	acceptAgain = time.Second
-	dialTimeout = 10 * time.Second // the pod is on this machine, so only a pod that does not accept takes long
+	// The pod is on this machine, so only a pod that does not accept takes long.
+	dialTimeout = 10 * time.Second
 	bufferSize  = 64 << 10
 )
 

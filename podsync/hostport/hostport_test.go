@@ -290,7 +290,8 @@ func (n *Node) listening(pod string) []string {
 func TestEverywhere(t *testing.T) {
 	pod, own, a, b := loopback(), loopback(), loopback(), loopback()
 	n := machine(t, 80, a, own, b)
-	to := []netip.AddrPort{netip.AddrPortFrom(pod, number), netip.AddrPortFrom(own, number)} // the last is the node's address
+	// The last is the node's address.
+	to := []netip.AddrPort{netip.AddrPortFrom(pod, number), netip.AddrPortFrom(own, number)}
 	for _, at := range to {
 		server(t, at, echo)
 	}
@@ -390,7 +391,8 @@ func TestLastWords(t *testing.T) {
 // TestBounds: one connection too many waits until another ends. Another pod still has connections
 // left.
 func TestBounds(t *testing.T) {
-	n, pod := machine(t, 2*podShare), netip.AddrPortFrom(loopback(), 80+number) // two connections for each pod
+	// Two connections for each pod.
+	n, pod := machine(t, 2*podShare), netip.AddrPortFrom(loopback(), 80+number)
 	server(t, pod, echo)
 	at := opened(t, n, pod)
 	first, second, third := dial(t, at), dial(t, at), dial(t, at)
@@ -445,7 +447,8 @@ func TestEnd(t *testing.T) {
 // TestBoundsOfPorts: clients that take all connections of one port leave some for the pod's other
 // ports.
 func TestBoundsOfPorts(t *testing.T) {
-	n, pod := machine(t, 4*podShare), netip.AddrPortFrom(loopback(), 80+number) // four for each pod, two for each port
+	// Four for each pod, two for each port.
+	n, pod := machine(t, 4*podShare), netip.AddrPortFrom(loopback(), 80+number)
 	server(t, pod, echo)
 	at := loopback()
 	to := []netip.AddrPort{pod}

@@ -69,7 +69,8 @@ func watchAddresses(ctx context.Context, changed func()) error {
 	message := make([]byte, 1) // its content does not matter, and the kernel drops the rest
 	for {
 		changed()
-		if _, err := socket.Read(message); err != nil && !errors.Is(err, unix.ENOBUFS) { // ENOBUFS: some messages were lost
+		// ENOBUFS: some messages were lost.
+		if _, err := socket.Read(message); err != nil && !errors.Is(err, unix.ENOBUFS) {
 			return fmt.Errorf("reading what the kernel tells of addresses: %w", err)
 		}
 	}

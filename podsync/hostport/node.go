@@ -140,7 +140,8 @@ func (n *Node) listen(p *pod) []error {
 			case err == nil:
 				p.open[at] = l
 				p.begin(l, port.target(a))
-			case port.everywhere() && errors.Is(err, unix.EADDRNOTAVAIL): // the address was removed meanwhile, or is not usable yet
+			// The address was removed meanwhile, or is not usable yet.
+			case port.everywhere() && errors.Is(err, unix.EADDRNOTAVAIL):
 			case errors.Is(err, unix.EACCES):
 				errs = append(errs, fmt.Errorf("hostPort %d: %w: ports below 1024 take root or CAP_NET_BIND_SERVICE", port.Number, err))
 			default:

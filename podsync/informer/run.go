@@ -33,7 +33,7 @@ const (
 	watchGrace = 30 * time.Second
 )
 
-var errSilentWatch = errors.New("the server did not end the watch in time, the connection is taken for dead")
+var errSilentWatch = errors.New("the server did not end the watch in time, the connection is abandoned")
 
 // Run lists and watches until ctx ends, then returns nil. No failure of the
 // server or the network ends it. It can be called once; another call returns an

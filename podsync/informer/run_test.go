@@ -191,7 +191,7 @@ func TestRunListsThenWatches(t *testing.T) {
 		synctest.Wait()
 		wantTold(t, s, "set a/1@11<-5, set b/2@12, delete a/1@13")
 		if _, found := i.Get("ns", "a"); found {
-			t.Error("Get finds a pod that is gone")
+			t.Error("Get finds a pod that was deleted")
 		}
 		if b, found := i.Get("ns", "b"); !found || b.UID != "2" {
 			t.Errorf("Get of a pod that is there: %v, %t", b, found)

@@ -171,7 +171,7 @@ func TestRestoreStopsWhatIsNotToRun(t *testing.T) {
 			t.Errorf("%+v", adopted)
 		}
 	})
-	t.Run("a pod that somebody else has failed", func(t *testing.T) {
+	t.Run("a pod that another client has failed", func(t *testing.T) {
 		pod := testpod.New(corev1.RestartPolicyAlways, "a")
 		pod.Status = corev1.PodStatus{Phase: corev1.PodFailed, ContainerStatuses: []corev1.ContainerStatus{*testpod.IsRunning("x", 0)}}
 		state, _ := Restore(pod, left(foundRun("x", 0)), testpod.Epoch)

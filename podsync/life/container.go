@@ -43,18 +43,21 @@ const (
 // this package is about one thing that happens to a pod, and asks the container its own questions.
 type container struct {
 	spec *corev1.Container // of the present run, or of the next
-	next *corev1.Container // what spec will be when the container is not busy; nil if nothing changed
+	// next is what spec will be when the container is not busy. It is nil if nothing changed.
+	next *corev1.Container
 	kind podspec.Kind
 	step step
 	run  // the present run, or the last one
 
-	waiting    *corev1.ContainerStateWaiting // if set, the status shows it instead of the last exit
-	image      image
-	exit       *corev1.ContainerStateTerminated // of the last run, once it ended
-	before     *corev1.ContainerStateTerminated // of the run before the last
-	failed     bool                             // the last run never started
-	startsOver bool                             // all containers start over, and this one has not begun again yet
-	again      bool                             // it runs again under every policy, because its new size needs that
+	waiting *corev1.ContainerStateWaiting // if set, the status shows it instead of the last exit
+	image   image
+	exit    *corev1.ContainerStateTerminated // of the last run, once it ended
+	before  *corev1.ContainerStateTerminated // of the run before the last
+	failed  bool                             // the last run never started
+	// startsOver: all containers start over, and this one has not begun again yet.
+	startsOver bool
+	// again: the container runs again under every policy, because its new size needs that.
+	again bool
 
 	notBefore time.Time // the time before which no pull and no start begins
 	crashes   backOff

@@ -48,7 +48,8 @@ func (s *Pod) Decide(now time.Time) ([]Action, time.Time) {
 	if s.stage == Closing {
 		d.closing()
 	}
-	if s.stage == Terminal { // guests that still run were adopted, and another client made the pod terminal
+	// Guests that still run were adopted, and another client made the pod terminal.
+	if s.stage == Terminal {
 		d.stopAll(d.now)
 	}
 	if s.stage == Ending {

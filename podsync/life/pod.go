@@ -35,8 +35,9 @@ const (
 type verdict string
 
 const (
-	none      verdict = ""
-	refused   verdict = "refused"   // the node could not take the pod: its containers have no status
+	none verdict = ""
+	// The node could not take the pod: its containers have no status.
+	refused   verdict = "refused"
 	expired   verdict = "expired"   // its time was up
 	evicted   verdict = "evicted"   // it outgrew a limit
 	relieving verdict = "relieving" // it was evicted because the node was under pressure
@@ -45,21 +46,23 @@ const (
 // Pod is the state of one pod. Its pod loop owns it. Twelve of its methods only return a field, so
 // that other packages cannot change fields. No method reads a clock or does I/O.
 type Pod struct {
-	pod        *corev1.Pod // the newest object from the API server
-	stage      Stage
-	vanished   bool      // the object was deleted from the API server
-	deadline   time.Time // while ending: when guests are killed; it never moves to a later time
-	setup      Task      // the pod's folders and what its containers share
-	wasSetUp   bool      // by an earlier agent: then the setup of this one shows only if it fails
-	isolated   bool      // known after setup: the guests have a worker of their own
-	addresses  podspec.Addresses
-	removal    Task // of the object and the folders
-	resizing   resizing
-	reported   bool      // the API server has the pod's status
-	closeBy    time.Time // while closing: when guests are killed
-	verdict    verdict
-	notice     notice       // that the pod must be evicted, until the verdict is set
-	restarting string       // the container whose end makes all others end and start over, until they have ended
+	pod       *corev1.Pod // the newest object from the API server
+	stage     Stage
+	vanished  bool      // the object was deleted from the API server
+	deadline  time.Time // while ending: when guests are killed; it never moves to a later time
+	setup     Task      // the pod's folders and what its containers share
+	wasSetUp  bool      // by an earlier agent: then the setup of this one shows only if it fails
+	isolated  bool      // known after setup: the guests have a worker of their own
+	addresses podspec.Addresses
+	removal   Task // of the object and the folders
+	resizing  resizing
+	reported  bool      // the API server has the pod's status
+	closeBy   time.Time // while closing: when guests are killed
+	verdict   verdict
+	notice    notice // that the pod must be evicted, until the verdict is set
+	// restarting is the container whose end makes all others end and start over, until they have
+	// ended.
+	restarting string
 	reason     string       // of the pod, if it failed as a whole
 	message    string       // the same in more words
 	startedAt  time.Time    // when this node took the pod up

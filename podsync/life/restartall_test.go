@@ -105,7 +105,7 @@ func TestRestartAllContainers(t *testing.T) {
 		s.phase(corev1.PodFailed)
 		s.condition(corev1.AllContainersRestarting, corev1.ConditionFalse, "PodFailed")
 	})
-	t.Run("of a pod that is to end", func(t *testing.T) {
+	t.Run("of a pod that must end", func(t *testing.T) {
 		s := restartingAll(t)
 		s.at(10, exit("a", 3, 10), "event Killing", "stop b in 0s", "event Killing", "stop init-side in 0s")
 		s.at(10, Updated{testpod.Deleted(s.state.pod, 30)}, "giveup")

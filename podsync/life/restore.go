@@ -17,9 +17,11 @@ const LostMessage = "The process that hosted the container ended, and the contai
 
 // Remains are what earlier agents left of a pod besides its status.
 type Remains struct {
-	Addresses   podspec.Addresses // from the notes; not known if there is no note
-	LastAttempt map[string]int32  // by container: the newest attempt with a log; no entry if none has one
-	Runs        []Remnant         // the runs that the engine has
+	Addresses podspec.Addresses // from the notes; not known if there is no note
+	// LastAttempt is, by container, the newest attempt with a log. A container without a log has no
+	// entry.
+	LastAttempt map[string]int32
+	Runs        []Remnant // the runs that the engine has
 }
 
 // Remnant is a run that an earlier agent started.
@@ -34,7 +36,8 @@ type Remnant struct {
 type Adopted struct {
 	Running map[string]string // by container, the IDs of the runs that go on
 	Ended   []EndedRun        // the state has their exits; the API server may not have them
-	Strays  []string          // the IDs of runs that no container keeps; they must be stopped and forgotten
+	// Strays are the IDs of runs that no container keeps. They must be stopped and forgotten.
+	Strays []string
 }
 
 // EndedRun is a run that has ended, and whose exit the API server may not have.

@@ -33,10 +33,12 @@ func TestSidecars(t *testing.T) {
 	s.at(0, comesUp("init1"))
 	s.phase(corev1.PodPending)
 	s.at(0.2, nil, "ask Startup")
-	s.at(0.2, Probed{Container: "init1", ID: "init1", Kind: Startup, OK: true}, "pull init2") // only now
+	// The next container starts only now.
+	s.at(0.2, Probed{Container: "init1", ID: "init1", Kind: Startup, OK: true}, "pull init2")
 	s.at(1, Pulled{Container: "init2"}, "start init2 #0")
 	s.at(1, comesUp("init2"))
-	s.at(2, exit("init1", 1, 2), "pull init1") // it runs again under every policy of the pod, while init2 goes on
+	// It runs again under every policy of the pod, while init2 goes on.
+	s.at(2, exit("init1", 1, 2), "pull init1")
 	s.at(2, Pulled{Container: "init1"}, "start init1 #1")
 	s.at(3, exit("init2", 0, 3), "pull init3")
 	s.at(3, Pulled{Container: "init3"}, "start init3 #0")

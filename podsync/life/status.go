@@ -275,7 +275,8 @@ func (s statement) initializedCondition(status *corev1.PodStatus) corev1.PodCond
 		}
 		return condition(corev1.PodInitialized, true, reason, "")
 	}
-	if podspec.HasCondition(status, corev1.PodInitialized, corev1.ConditionTrue) { // an initialized pod stays so when it starts over
+	// An initialized pod stays so when it starts over.
+	if podspec.HasCondition(status, corev1.PodInitialized, corev1.ConditionTrue) {
 		return condition(corev1.PodInitialized, true, "", "")
 	}
 	return condition(corev1.PodInitialized, false, "ContainersNotInitialized",

@@ -27,7 +27,8 @@ func (HostCalls) Describe(ch chan<- *prometheus.Desc) { ch <- hostCalls }
 
 // Collect implements prometheus.Collector.
 func (h HostCalls) Collect(ch chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), askTime) // the interface has none to pass on
+	// Collect gets no context to pass on.
+	ctx, cancel := context.WithTimeout(context.Background(), askTime)
 	defer cancel()
 	all := map[string]uint64{}
 	for _, name := range h.Functions {

@@ -136,7 +136,7 @@ func TestImmutableIsReadOnce(t *testing.T) {
 		store.Secret(t.Context(), "ns", "none")
 		store.ConfigMap(t.Context(), "ns", "other")
 		if n := len(store.configMaps.entries); n != 1 {
-			t.Errorf("%d entries are kept that nobody asks for", n-1)
+			t.Errorf("%d entries are kept that no caller asks for", n-1)
 		}
 	})
 }

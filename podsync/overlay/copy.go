@@ -59,7 +59,8 @@ type dirTime struct {
 func (c *copier) copy(ctx context.Context, from, to string, info fs.FileInfo) error {
 	switch mode := info.Mode(); {
 	case mode.IsDir():
-		if err := os.Mkdir(to, mode.Perm()); err != nil && !os.IsExist(err) { // the first directory exists already
+		// The first directory exists already.
+		if err := os.Mkdir(to, mode.Perm()); err != nil && !os.IsExist(err) {
 			return err
 		}
 		c.dirs = append(c.dirs, dirTime{to, info.ModTime()})

@@ -76,7 +76,9 @@ func unsupported(err error) bool {
 
 func mount(lower, upper, work, root string) error {
 	if strings.ContainsAny(lower+upper+work, `:,\`) {
-		return unix.EINVAL // they separate the mount's options, and kernels differ in how they escape them
+		// These characters separate the mount's options, and kernels differ in how they escape
+		// them.
+		return unix.EINVAL
 	}
 	// Directories of the image may be renamed. Without redirect_dir that is EXDEV, for which few
 	// programs are prepared.

@@ -41,7 +41,8 @@ func (d Pod) WithLastWords(c *corev1.Container, attempt int32, containers int, e
 // readEnd is the end of a file that a guest may have written. It is empty if the file cannot be
 // read.
 func readEnd(path string, limit int) string {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0) // a pipe would wait for its writer
+	// A pipe would wait for its writer.
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return ""
 	}

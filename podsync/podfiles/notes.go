@@ -101,7 +101,8 @@ func namesBelow(pod, folder string) []string {
 	if info, err := os.Lstat(filepath.Join(pod, folder)); err != nil || !info.IsDir() {
 		return nil
 	}
-	names, _ := entriesOf(filepath.Join(pod, folder)) // a folder that cannot be read counts as damaged, and its notes are lost
+	// A folder that cannot be read counts as damaged, and its notes are lost.
+	names, _ := entriesOf(filepath.Join(pod, folder))
 	return names
 }
 

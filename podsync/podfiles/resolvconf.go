@@ -17,9 +17,11 @@ import (
 
 // DNS has the settings by which pods find names.
 type DNS struct {
-	Servers    []netip.Addr // the cluster's name servers; if there are none, pods that want them get the node's
-	Domain     string       // the domain of the cluster's services, or empty
-	ResolvConf string       // the node's own resolv.conf, absolute; empty if the node has none
+	// Servers are the cluster's name servers. If there are none, pods that want them get the
+	// node's.
+	Servers    []netip.Addr
+	Domain     string // the domain of the cluster's services, or empty
+	ResolvConf string // the node's own resolv.conf, absolute; empty if the node has none
 }
 
 // Bounds of a resolv.conf, as in the API server and the kubelet.

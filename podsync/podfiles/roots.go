@@ -35,7 +35,8 @@ func (d Pod) makeRoot(ctx context.Context, c *corev1.Container, image string) (r
 		}
 	}
 	if err == nil && (image == "" || !m.ReadOnly) {
-		if err = os.Mkdir(filepath.Join(m.Host, "tmp"), 0o700); errors.Is(err, os.ErrExist) { // the image may have it
+		// The image may have /tmp already.
+		if err = os.Mkdir(filepath.Join(m.Host, "tmp"), 0o700); errors.Is(err, os.ErrExist) {
 			err = nil
 		}
 	}

@@ -72,7 +72,8 @@ func send(request *http.Request) error {
 	if err != nil {
 		return err
 	}
-	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, bodyLimit)) // its content does not matter
+	// Its content does not matter.
+	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, bodyLimit))
 	return response.Body.Close()
 }
 

@@ -136,7 +136,7 @@ func TestHook(t *testing.T) {
 	}
 	server.Close()
 	if _, err := Hook(t.Context(), action, &corev1.Container{}, host); err == nil {
-		t.Error("nobody listens, and the hook is fine")
+		t.Error("no server listens, and the hook succeeds")
 	}
 }
 

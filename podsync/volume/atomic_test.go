@@ -86,7 +86,8 @@ func TestReplaceGoesOn(t *testing.T) {
 		if err := harm(); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if name == "old files" || name == "half a swap" { // no link leads to them, and the next change removes them
+		// No link leads to them, and the next change removes them.
+		if name == "old files" || name == "half a swap" {
 			if err := replace(dir, content{}); err != nil {
 				t.Fatal(err)
 			}

@@ -47,7 +47,8 @@ func (v *Volumes) contentDir(volume string, inMemory bool) (made, error) {
 			return made{}, fmt.Errorf("making the volume's directory: %w", err)
 		}
 	}
-	if dir, err = filepath.EvalSymlinks(dir); err != nil { // the data directory may be behind a link
+	// The data directory may be behind a link.
+	if dir, err = filepath.EvalSymlinks(dir); err != nil {
 		return made{}, err
 	}
 	m.host, m.parts = filepath.Join(dir, memoryFiles), filepath.Join(dir, memoryParts)

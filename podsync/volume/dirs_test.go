@@ -211,7 +211,7 @@ func TestRemoveKeepsWhatIsNotOurs(t *testing.T) {
 		t.Fatalf("removed through a link: %v", err)
 	}
 	if err := Remove(t.Context(), pod); err != nil {
-		t.Errorf("what is gone already: %v", err)
+		t.Errorf("a folder that does not exist: %v", err)
 	}
 	mayMount(t)
 	at := filepath.Join(pod, "a b", "m")

@@ -47,14 +47,14 @@ func TestMeterCountsOnceAMinute(t *testing.T) {
 		}
 		m.CaughtUp(ctx)
 		if u, _ := m.Usage("a"); u.Bytes != 2 || counts["b"] != 1 {
-			t.Errorf("%+v after a minute; b, for which nobody asked, was counted %d times", u, counts["b"])
+			t.Errorf("%+v after a minute; b, for which no caller asked, was counted %d times", u, counts["b"])
 		}
 		time.Sleep(2 * usageForgotten)
 		m.Usage("a")
 		m.CaughtUp(ctx)
 		synctest.Wait()
 		if _, ok := m.known["b"]; ok {
-			t.Error("a directory that nobody asks for is not forgotten")
+			t.Error("a directory that no caller asks for is not forgotten")
 		}
 		cancel()
 		if err := <-done; err != nil {

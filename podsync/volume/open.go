@@ -23,8 +23,9 @@ func (v *Volumes) Open(volume, path string) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer root.Close()                                            //nolint:errcheck // opened for its names only
-	f, err := root.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0) // a pipe would wait for its writer
+	defer root.Close() //nolint:errcheck // opened for its names only
+	// A pipe would wait for its writer.
+	f, err := root.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -232,7 +232,7 @@ func TestRefresh(t *testing.T) {
 		t.Fatalf("%v by %d fresh reads", err, c.fresh)
 	}
 	if now, _ := os.Readlink(filepath.Join(dir, dataLink)); now != before {
-		t.Error("files were written anew that have not changed")
+		t.Error("files were written again that have not changed")
 	}
 	c.configMaps["c"] = map[string]string{"a": "2", "new": "y"}
 	if err := v.Refresh(t.Context(), pod); err != nil {
