@@ -46,6 +46,7 @@ var floors = map[string]int{
 	"runtime/worker/confine":     1,
 	"runtime/worker/workerpb":    1,
 	"podsync/address":            1,
+	"podsync/admit":              3,
 	"podsync/environ":            2,
 	"podsync/events":             1,
 	"podsync/hostport":           1,

@@ -16,6 +16,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/admit"
 	"github.com/krustlet-go/krustlet-wasi/podsync/environ"
 	"github.com/krustlet-go/krustlet-wasi/podsync/events"
 	"github.com/krustlet-go/krustlet-wasi/podsync/life"
@@ -26,21 +27,24 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// podActions carries out what the state machine of one pod asks for. Its methods run beside the pod
-// loop, in goroutines of their own, and many of them at a time.
+// podActions carries out the actions that the state machine of one pod asks for. Its methods run in
+// goroutines of their own, many at a time, beside the pod loop.
 type podActions struct {
-	node     *Manager
-	log      *zap.Logger
-	dirs     podfiles.Pod
-	volumes  *volume.Volumes // made by prepare; the pod loop has them kept up to date
-	adopted  bool            // an earlier agent has left something of the pod running
-	tasks    sync.WaitGroup  // goroutines that may still send a result
-	cleared  chan struct{}   // closed when no stray runs any more
-	cleaned  chan struct{}   // closed by clean when the pod has ended and its files are removed, or the pod loop ends
-	clean    func()
-	view     atomic.Pointer[view] // what others may see of the pod
-	requests corev1.ResourceList  // what the pod takes of the node (the Manager's lock guards it),
-	admitted atomic.Bool          // once the node has taken it
+	node    *Manager
+	log     *zap.Logger
+	dirs    podfiles.Pod
+	volumes *volume.Volumes // made by prepare; the pod loop keeps them up to date
+	adopted bool            // an earlier agent left runs of the pod
+	tasks   sync.WaitGroup  // goroutines that may still send a result
+	cleared chan struct{}   // closed when no stray runs any more
+	// cleaned is closed by clean when the pod has ended and its files are removed, or when the pod
+	// loop ends.
+	cleaned chan struct{}
+	clean   func()
+	view    atomic.Pointer[view] // the pod as others see it
+	// requests is what the pod has of the node once it is admitted. podLoops.mu guards it.
+	requests corev1.ResourceList
+	admitted atomic.Bool // the node has room for the pod
 }
 
 func newPodActions(node *Manager, pod *corev1.Pod, adopted bool) *podActions {
@@ -57,7 +61,7 @@ func newPodActions(node *Manager, pod *corev1.Pod, adopted bool) *podActions {
 	return a
 }
 
-// obtained is pulled with the modules, which the loop keeps and the state does not know.
+// obtained is life.Pulled with the modules. The loop keeps them, and the state does not know them.
 type obtained struct {
 	life.Pulled
 	images containerImages
@@ -86,8 +90,7 @@ func (i containerImages) shownIDs() []string {
 	return ids
 }
 
-// started is the input of that name with the process, which the loop keeps and the state does not
-// know.
+// started is life.Started with the guest. The loop keeps it, and the state does not know it.
 type started struct {
 	life.Started
 	process runtime.Process
@@ -117,7 +120,7 @@ func (w *podLoop) perform(ctx context.Context, action life.Action) {
 		if process := w.processes[a.Container.Name]; process != nil {
 			while := ctx
 			if a.Kind == life.PostStart {
-				while = starts // a pod that is to end does not wait for it
+				while = starts // a pod that must end does not wait for it
 			}
 			w.tasks.Go(func() { w.send(commands{w.podActions}.hook(while, pod, process, a)) })
 		}
@@ -138,7 +141,7 @@ func (w *podLoop) perform(ctx context.Context, action life.Action) {
 	}
 }
 
-// setUp is prepare, told of.
+// setUp is prepare, with a span and metrics.
 func (w *podActions) setUp(ctx context.Context, pod *corev1.Pod, before podspec.Addresses) life.Prepared {
 	ctx, span := w.trace(ctx, "pod.setup", nil)
 	result := w.prepare(ctx, pod, before)
@@ -152,8 +155,8 @@ func (w *podActions) setUp(ctx context.Context, pod *corev1.Pod, before podspec.
 	return result
 }
 
-// prepare makes what the pod's containers share. What this node cannot give a pod is refused here,
-// before anything starts.
+// prepare makes what the containers of a pod share. If the node cannot take the pod, prepare
+// refuses it before anything starts.
 func (w *podActions) prepare(ctx context.Context, pod *corev1.Pod, before podspec.Addresses) life.Prepared {
 	fail := func(err error, as func(error) events.Event) life.Prepared {
 		if ctx.Err() == nil {
@@ -194,14 +197,14 @@ func (w *podActions) prepare(ctx context.Context, pod *corev1.Pod, before podspe
 	if err := w.awaitStrays(ctx); err != nil { // a container has one run at a time
 		return fail(err, events.SandboxFailed)
 	}
-	if err := checkUserNamespace(pod); err != nil {
+	if err := admit.UserNamespace(pod); err != nil {
 		return fail(err, events.SandboxFailed)
 	}
 	isolated, err := w.isolated(ctx, pod)
 	if err != nil {
 		return fail(err, events.SandboxFailed)
 	}
-	if !w.adopted { // or else retakePorts does it
+	if !w.adopted { // for an adopted pod, retakePorts does it
 		if err := w.openPorts(pod, podspec.ReachOf(pod, at, w.node.Address)); err != nil {
 			return fail(err, events.SandboxFailed)
 		}
@@ -209,17 +212,17 @@ func (w *podActions) prepare(ctx context.Context, pod *corev1.Pod, before podspe
 	return life.Prepared{Isolated: isolated, Addresses: at}
 }
 
-// Reasons for which a container waits when its image cannot be had.
+// Reasons for which a container waits if an image is not available.
 const (
 	reasonErrImagePull      = "ErrImagePull"
 	reasonErrImageNeverPull = "ErrImageNeverPull"
 	reasonInvalidImageName  = "InvalidImageName"
 )
 
-// pull looks up the images that a container needs, and asks registries for them, as their pull
-// policies say: those of the volumes that it mounts, and its own.
+// pull looks up the images that a container needs, and asks registries for them, as the pull
+// policies say. These are the images of the volumes that it mounts, and its own.
 func (w *podActions) pull(ctx context.Context, pod *corev1.Pod, c *corev1.Container) obtained {
-	keys := w.node.keysOf(ctx, w, pod)
+	keys := w.keys(ctx, pod)
 	got := containerImages{shown: map[string]registry.Module{}}
 	for _, need := range neededImages(pod, c) {
 		module, reason, err := w.obtain(ctx, pod, c, need, keys)
@@ -243,11 +246,11 @@ func (w *podActions) pull(ctx context.Context, pod *corev1.Pod, c *corev1.Contai
 	return obtained{life.Pulled{Container: c.Name, ImageID: got.module.ImageID, Others: len(got.shown) > 0}, got}
 }
 
-// obtain is pull of one image. With an error comes the reason for which the container waits.
+// obtain is pull for one image. With an error it returns the reason for which the container waits.
 func (w *podActions) obtain(ctx context.Context, pod *corev1.Pod, c *corev1.Container, need neededImage, keys registry.Keys) (registry.Module, string, error) {
 	image, lookup, pull := need.image, w.node.Images.Lookup, w.node.Images.PullToRun
 	on := c
-	if need.volume != "" { // a matter of the pod
+	if need.volume != "" { // events about it are the pod's, not the container's
 		lookup, pull, on = w.node.Images.LookupFiles, w.node.Images.PullFiles, nil
 	}
 	fail := func(reason string, err error, e events.Event) (registry.Module, string, error) {
@@ -262,7 +265,9 @@ func (w *podActions) obtain(ctx context.Context, pod *corev1.Pod, c *corev1.Cont
 		}
 		return fail(reasonErrImagePull, err, events.PullFailed(image, err))
 	}
-	if need.policy != corev1.PullAlways { // what is here may be another image than the registry's, and nothing to unpack
+	// With PullAlways the image on disk is not looked up: it may be older than the registry's, and
+	// would be unpacked for nothing.
+	if need.policy != corev1.PullAlways {
 		module, present, err := lookup(ctx, image, keys)
 		switch {
 		case err != nil:
@@ -288,14 +293,14 @@ func (w *podActions) obtain(ctx context.Context, pod *corev1.Pod, c *corev1.Cont
 	return got.Module, "", nil
 }
 
-// Reasons for which a container waits when its run cannot be put together. The spec, or what it
-// refers to, may change, so it is tried again whatever the restart policy.
+// Reasons for which a container waits if its run cannot be started. The spec, or objects that it
+// names, may change, so the start is tried again under every restart policy.
 const (
 	reasonCreateContainerConfigError = "CreateContainerConfigError"
 	reasonCreateContainerError       = "CreateContainerError"
 )
 
-// start puts a run together and asks the engine for it.
+// start makes the spec of a run and asks the engine to start it.
 func (w *podActions) start(ctx context.Context, pod *corev1.Pod, isolated bool, at podspec.Reach, a life.Start, images containerImages) started {
 	kind := kindLabel(pod, a.Container.Name)
 	w.node.Metrics.StartedContainers.WithLabelValues(kind).Inc()
@@ -336,7 +341,8 @@ func (w *podActions) startRun(ctx context.Context, pod *corev1.Pod, isolated boo
 	if err := w.dirs.LinkLog(pod, a.Container.Name, id, spec.Log); err != nil {
 		w.log.Warn("log shippers will not find the container's log", zap.String("container", a.Container.Name), zap.Error(err))
 	}
-	if podspec.KindOf(pod, a.Container.Name) == podspec.Ephemeral { // it may mount a volume that nothing else does, and that was not made
+	// An ephemeral container may mount a volume that was not made, as no other container mounts it.
+	if podspec.KindOf(pod, a.Container.Name) == podspec.Ephemeral {
 		if err := w.setUpVolumes(ctx, pod); err != nil {
 			return fail(reasonCreateContainerError, err)
 		}
@@ -371,12 +377,12 @@ func (w *podActions) startRun(ctx context.Context, pod *corev1.Pod, isolated boo
 	return started{life.Started{Container: a.Container.Name, ID: id, At: time.Now()}, process}
 }
 
-// spec reads what a container's spec refers to, and says what the engine is to be told.
+// spec reads the objects that a container's spec names, and makes the engine's spec.
 func (w *podActions) spec(ctx context.Context, pod *corev1.Pod, c *corev1.Container, module registry.Module, at podspec.Reach) (runtime.Spec, error) {
-	if err := checkSecurity(pod, c, imageUser(module)); err != nil {
+	if err := admit.Container(pod, c, imageUser(module)); err != nil {
 		return runtime.Spec{}, err
 	}
-	services, err := w.node.servicesFor(ctx, pod)
+	services, err := w.node.services.linked(ctx, pod)
 	if err != nil {
 		return runtime.Spec{}, err
 	}
@@ -389,13 +395,14 @@ func (w *podActions) spec(ctx context.Context, pod *corev1.Pod, c *corev1.Contai
 	return containerSpec(pod, c, module, env)
 }
 
-// temporary reports whether an engine's error is of the moment and not of the module: then no run
-// is counted.
+// temporary reports whether an engine's error may be absent the next time, and is not the module's
+// fault. Then it does not count as a run.
 func temporary(err error) bool {
 	return errors.Is(err, runtime.ErrFull) || errors.Is(err, runtime.ErrLost)
 }
 
-// remove deletes the object, if it is still there and still the same, and then the pod's folders.
+// remove deletes the object, if it still exists and is the same, and then removes the pod's
+// folders.
 func (w *podActions) remove(ctx context.Context, pod *corev1.Pod, object bool) error {
 	if err := w.awaitStrays(ctx); err != nil {
 		return err
@@ -429,6 +436,7 @@ func (w *podActions) record(pod *corev1.Pod, c *corev1.Container, e events.Event
 // newID is a container ID as other runtimes make them: 64 hexadecimal digits.
 func newID() string {
 	var id [32]byte
-	_, _ = rand.Read(id[:]) // never fails: crypto/rand ends the process if the kernel has no randomness
+	// Never fails: crypto/rand ends the process if the kernel has no randomness.
+	_, _ = rand.Read(id[:])
 	return hex.EncodeToString(id[:])
 }

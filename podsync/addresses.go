@@ -17,10 +17,11 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/address"
 	"github.com/krustlet-go/krustlet-wasi/podsync/life"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
+	"github.com/krustlet-go/krustlet-wasi/runtime/pause"
 )
 
-// A node that has just joined waits for its podCIDR, which a controller gives it; then there is
-// none.
+// A controller gives a new node its podCIDR. The node waits that long for it, and goes on without
+// one after that.
 const (
 	rangePatience = 10 * time.Second
 	rangePoll     = 250 * time.Millisecond
@@ -28,21 +29,24 @@ const (
 
 // network has the addresses that the node's pods may have for their own.
 type network struct {
-	pool address.Pool
+	pool     address.Pool
+	node     *nodeReader
+	fallback []netip.Prefix // ranges to use if the Node has no podCIDR
+	off      bool           // pods have the node's address
+	log      *zap.Logger
 
 	mu     sync.Mutex
 	looked bool
-	wanted []netip.Prefix // when it was looked last
-	served []netip.Prefix // the same, or none
+	wanted []netip.Prefix // the ranges at the last look
 }
 
-// giveAddresses gives a pod its addresses, or those that it has from before. It waits for the
-// node's podCIDR.
+// giveAddresses gives a pod its addresses. A pod keeps those that it has from before. It waits for
+// the node's podCIDR.
 func (w *podActions) giveAddresses(ctx context.Context, pod *corev1.Pod, before podspec.Addresses) (podspec.Addresses, error) {
 	if pod.Spec.HostNetwork {
 		return podspec.Addresses{Known: true}, nil
 	}
-	if err := w.node.serveAddresses(ctx); err != nil {
+	if err := w.node.network.serve(ctx); err != nil {
 		return podspec.Addresses{}, err
 	}
 	pool, uid := &w.node.network.pool, string(pod.UID)
@@ -65,14 +69,13 @@ func (w *podActions) giveAddresses(ctx context.Context, pod *corev1.Pod, before 
 	return p, w.dirs.KeepAddresses(p)
 }
 
-// serveAddresses sees to it that the pool has the node's ranges, and the machine takes them for its
-// own. Where it may not, the pool has none, and pods have the node's address.
-func (m *Manager) serveAddresses(ctx context.Context) error {
-	wanted, err := m.podRanges(ctx)
+// serve gives the pool the node's ranges, and makes the kernel take them for the machine's own. If
+// the agent may not do that, the pool gets none, and pods have the node's address.
+func (n *network) serve(ctx context.Context) error {
+	wanted, err := n.ranges(ctx)
 	if err != nil {
 		return err
 	}
-	n := &m.network
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.looked && slices.Equal(n.wanted, wanted) {
@@ -82,7 +85,7 @@ func (m *Manager) serveAddresses(ctx context.Context) error {
 	for _, r := range wanted {
 		err := address.MakeLocal(r)
 		if errors.Is(err, fs.ErrPermission) {
-			m.Log.Warn("pods have the node's address, as the node may not add a route: it needs CAP_NET_ADMIN, or the route has to be added for it", zap.Error(err))
+			n.log.Warn("pods have the node's address, as the node may not add a route: it needs CAP_NET_ADMIN, or an administrator must add the route", zap.Error(err))
 			served = nil
 			break
 		}
@@ -92,24 +95,24 @@ func (m *Manager) serveAddresses(ctx context.Context) error {
 	}
 	switch {
 	case len(wanted) == 0:
-		m.Log.Info("pods have the node's address, as there is no podCIDR")
+		n.log.Info("pods have the node's address, as there is no podCIDR")
 	case len(served) > 0:
-		m.Log.Info("pods have addresses of their own", zap.Stringers("ranges", served))
+		n.log.Info("pods have addresses of their own", zap.Stringers("ranges", served))
 	}
 	n.pool.Serve(served)
-	n.looked, n.wanted, n.served = true, wanted, served
+	n.looked, n.wanted = true, wanted
 	return nil
 }
 
-// podRanges are the Node's podCIDRs, or those of the settings where it has none. It gives the Node
-// some time to get them.
-func (m *Manager) podRanges(ctx context.Context) ([]netip.Prefix, error) {
-	if m.NodeAddressOnly {
+// ranges are the Node's podCIDRs, or those of the settings if it has none. It gives the Node some
+// time to get them.
+func (n *network) ranges(ctx context.Context) ([]netip.Prefix, error) {
+	if n.off {
 		return nil, nil
 	}
 	began := time.Now()
 	for age := nodeKept; ; age = rangePoll {
-		node, err := m.nodeWithin(ctx, age)
+		node, err := n.node.within(ctx, age)
 		if err != nil {
 			return nil, err
 		}
@@ -121,37 +124,34 @@ func (m *Manager) podRanges(ctx context.Context) ([]netip.Prefix, error) {
 			return ranges, nil
 		}
 		if node == nil || time.Since(node.CreationTimestamp.Time) >= rangePatience || time.Since(began) >= rangePatience {
-			return m.PodCIDRs, nil
+			return n.fallback, nil
 		}
-		select {
-		case <-time.After(rangePoll):
-		case <-ctx.Done():
-			return nil, ctx.Err()
+		if err := pause.For(ctx, rangePoll); err != nil {
+			return nil, err
 		}
 	}
 }
 
-// claim has a pod from before keep its addresses, unless it will not need them or another pod has
-// them.
-func (m *Manager) claim(state *life.Pod, adopted adoption) {
+// claim lets a pod from before keep its addresses, unless it does not need them any more or another
+// pod has them.
+func (n *network) claim(state *life.Pod, adopted adoption) {
 	own, pod := state.Addresses().Own, state.Object()
 	if len(own) == 0 || state.Stage() == life.Terminal && len(adopted.running) == 0 {
 		return
 	}
-	if !m.network.pool.Keep(string(pod.UID), own) {
-		m.Log.Warn("another pod has the addresses of a pod from before, which gets others", zap.String("namespace", pod.Namespace),
+	if !n.pool.Keep(string(pod.UID), own) {
+		n.log.Warn("another pod has the addresses of a pod from before, which gets others", zap.String("namespace", pod.Namespace),
 			zap.String("pod", pod.Name), zap.Stringers("addresses", own))
 		state.Apply(life.AddressesLost{}, time.Now())
 	}
 }
 
-// releaseAddresses lets others have the addresses of a pod that has ended. Its status goes on
-// showing them.
+// releaseAddresses frees the addresses of a pod that has ended. Its status still shows them.
 func (w *podLoop) releaseAddresses() {
 	if w.state.Stage() == life.Terminal && len(w.processes) == 0 {
 		w.node.network.pool.Release(string(w.state.Object().UID))
 	}
 }
 
-// podIP is the first address at which the pod is reached.
+// podIP is the first address of the pod.
 func (w *podActions) podIP() string { return w.view.Load().pod.Status.PodIP }

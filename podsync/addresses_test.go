@@ -34,7 +34,7 @@ func addressed(t *testing.T, pods int, cidrs ...string) *home {
 	return h
 }
 
-// setNode makes the Node, as it is now, or gives it podCIDRs.
+// setNode makes a new Node, or gives the existing one podCIDRs.
 func (h *home) setNode(cidrs ...string) {
 	h.t.Helper()
 	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node", CreationTimestamp: metav1.Now()}, Spec: corev1.NodeSpec{PodCIDRs: cidrs}}
@@ -60,7 +60,7 @@ func (h *home) pod(i int) *corev1.Pod {
 	return pod
 }
 
-// reloaded has the next agent find the pods as they are.
+// reloaded makes the next agent list the pods as they are now.
 func (h *home) reloaded() {
 	for i := range h.pods {
 		h.pods[i] = *h.pod(i)
@@ -81,8 +81,8 @@ func sorted(ips []string) []string {
 	return ips
 }
 
-// TestPodsHaveAddresses: each pod has one of the node's range and sockets there, until it has
-// ended, over agents that come and go; who finds none waits for one.
+// TestPodsHaveAddresses: until it has ended, each pod has an address of the node's range, and its
+// sockets there, also when agents come and go. A pod for which no address is free waits.
 func TestPodsHaveAddresses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := addressed(t, 3, "127.9.8.0/30") // room for two
@@ -122,7 +122,7 @@ func TestPodsHaveAddresses(t *testing.T) {
 	})
 }
 
-// TestAddressIsKeptBeforeItIsReported: a guest may listen on an address that no status has told of.
+// TestAddressIsKeptBeforeItIsReported: a guest may listen on an address that is in no status yet.
 func TestAddressIsKeptBeforeItIsReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := addressed(t, 1, "127.9.8.0/29")
@@ -143,8 +143,8 @@ func TestAddressIsKeptBeforeItIsReported(t *testing.T) {
 	})
 }
 
-// TestPodFromBeforeAddresses: a pod that runs with the node's address keeps it; one whose addresses
-// the machine has no more gets others, and the names that go with them.
+// TestPodFromBeforeAddresses: a pod that runs with the node's address keeps it. If the machine does
+// not have a pod's addresses any more, the pod gets others, and new names for them.
 func TestPodFromBeforeAddresses(t *testing.T) {
 	for ip, want := range map[string]string{"127.0.0.9": "127.0.0.9", "192.0.2.77": "127.9.8.1", "127.3.3.3": "127.3.3.3"} {
 		synctest.Test(t, func(t *testing.T) {
@@ -168,8 +168,8 @@ func TestPodFromBeforeAddresses(t *testing.T) {
 	}
 }
 
-// TestNodesOwnAddress: who asks for the host's network has the node's address, and everybody has
-// where there is no range.
+// TestNodesOwnAddress: a pod in the host's network has the node's address. Without a range every
+// pod has it.
 func TestNodesOwnAddress(t *testing.T) {
 	for name, tt := range map[string]struct {
 		host     bool
@@ -205,7 +205,7 @@ func TestNodesOwnAddress(t *testing.T) {
 	}
 }
 
-// TestPodWaitsForTheNodesRange: the range of a node that has just joined comes a little later.
+// TestPodWaitsForTheNodesRange: the range of a new node comes a little later.
 func TestPodWaitsForTheNodesRange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := addressed(t, 1)

@@ -16,8 +16,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// agents runs one agent after another over one engine and one API server. Every Forget is checked
-// to come after the report.
+// agents runs one agent after another with one engine and one API server. It checks that each
+// Forget comes after the report.
 type agents struct {
 	*shell
 	cancel context.CancelFunc
@@ -67,8 +67,8 @@ func (a *agents) status() corev1.ContainerStatus {
 	return pod.Status.ContainerStatuses[0]
 }
 
-// TestGuestGoesOnWithTheNextAgent: a restart of the agent is not seen in the pod's status, nor by
-// the guest, nor by who reads its log; and what becomes of the guest later is.
+// TestGuestGoesOnWithTheNextAgent: a restart of the agent does not show in the pod's status, to the
+// guest, or in its log. What happens to the guest later shows.
 func TestGuestGoesOnWithTheNextAgent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := startAgents(t, corev1.RestartPolicyAlways, false)
@@ -100,8 +100,8 @@ func TestGuestGoesOnWithTheNextAgent(t *testing.T) {
 	})
 }
 
-// TestExitWithoutAgent: how a guest ended while no agent was there is reported by the next, in one
-// write.
+// TestExitWithoutAgent: if a guest ended while no agent was there, the next agent reports that in
+// one write.
 func TestExitWithoutAgent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := startAgents(t, corev1.RestartPolicyNever, false)
@@ -121,7 +121,7 @@ func TestExitWithoutAgent(t *testing.T) {
 			t.Errorf("%d writes, forgotten %d times", n, a.engine.all()[0].forgotten())
 		}
 		a.stop()
-		a.next() // and that is told once
+		a.next() // the exit is reported once
 		if n := a.patches.Load() - patches; n != 1 || len(a.engine.all()) != 1 || a.engine.all()[0].forgotten() != 1 {
 			t.Errorf("a third agent: %d writes, %d runs", n, len(a.engine.all()))
 		}
@@ -129,8 +129,8 @@ func TestExitWithoutAgent(t *testing.T) {
 	})
 }
 
-// TestNothingIsForgottenUntold: agents come and go while the API server takes no status; the exits
-// of that time are all kept for the one that can tell them.
+// TestNothingIsForgottenUntold: agents come and go while the API server accepts no status. The
+// engine keeps all exits of that time for the agent that can report them.
 func TestNothingIsForgottenUntold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := startAgents(t, corev1.RestartPolicyAlways, true)
@@ -173,7 +173,7 @@ func TestLostGuestRunsAgain(t *testing.T) {
 	})
 }
 
-// TestDeletionAcrossAgents: what is left of the grace period is what the adopted guest gets.
+// TestDeletionAcrossAgents: the adopted guest gets the rest of the grace period.
 func TestDeletionAcrossAgents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := startAgents(t, corev1.RestartPolicyAlways, false)
@@ -188,7 +188,7 @@ func TestDeletionAcrossAgents(t *testing.T) {
 			t.Fatal(err)
 		}
 		g := a.engine.all()[0]
-		g.kill.Stop() // so that it is the second agent who ends it
+		g.kill.Stop() // so that only the second agent ends it
 		g.kill = nil
 		a.settle(5 * time.Second)
 		a.next()
@@ -205,7 +205,7 @@ func TestDeletionAcrossAgents(t *testing.T) {
 	})
 }
 
-// TestStrayEndsBeforeAnythingStarts: a run that the container must not have any more is dead before
+// TestStrayEndsBeforeAnythingStarts: a run that the container must not have any more ends before
 // the next begins.
 func TestStrayEndsBeforeAnythingStarts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -231,8 +231,8 @@ func TestStrayEndsBeforeAnythingStarts(t *testing.T) {
 	})
 }
 
-// TestFullEngineIsAskedAgain: a start that fails for want of room is no run, not even for a pod
-// that runs once.
+// TestFullEngineIsAskedAgain: a start that fails because the engine is full does not count as a
+// run, not even for a pod that runs once.
 func TestFullEngineIsAskedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())

@@ -18,17 +18,23 @@ import (
 
 // Handlers of RuntimeClasses that a node has.
 const (
-	HandlerShared   = "wasmtime"          // guests of many pods share a process; also what a pod without a class gets
-	HandlerIsolated = "wasmtime-isolated" // the pod's guests have a process of their own
+	// Guests of many pods share a worker; a pod without a class has this.
+	HandlerShared   = "wasmtime"
+	HandlerIsolated = "wasmtime-isolated" // the pod's guests have a worker of their own
 )
 
 // classWait is how long a pod that names a RuntimeClass waits for the first list of them, before it
-// says so.
+// reports an error.
 const classWait = 10 * time.Second
 
-// newClasses makes the informer of the cluster's RuntimeClasses. changed is told the name of each
-// that is new or another.
-func newClasses(client kubernetes.Interface, changed func(name string), log *zap.Logger) *informer.Informer[*nodev1.RuntimeClass] {
+// runtimeClasses are the cluster's RuntimeClasses.
+type runtimeClasses struct {
+	*informer.Informer[*nodev1.RuntimeClass]
+}
+
+// newClasses makes the informer of the cluster's RuntimeClasses. It calls changed with the name of
+// each class that is new or has changed.
+func newClasses(client kubernetes.Interface, changed func(name string), log *zap.Logger) runtimeClasses {
 	classes := client.NodeV1().RuntimeClasses()
 	source := informer.ListWatch[*nodev1.RuntimeClass]{
 		List: func(ctx context.Context, opts metav1.ListOptions) ([]*nodev1.RuntimeClass, metav1.ListMeta, error) {
@@ -44,9 +50,9 @@ func newClasses(client kubernetes.Interface, changed func(name string), log *zap
 	}
 	handler := informer.Handler[*nodev1.RuntimeClass]{
 		Set:    func(_, class *nodev1.RuntimeClass) { changed(class.Name) },
-		Delete: func(*nodev1.RuntimeClass) {}, // its pods go on, as in a sandbox that was made
+		Delete: func(*nodev1.RuntimeClass) {}, // its pods go on, as they have their handler already
 	}
-	return informer.New(source, handler, log)
+	return runtimeClasses{informer.New(source, handler, log)}
 }
 
 // className is the RuntimeClass that a pod names, or empty.
@@ -57,9 +63,9 @@ func className(pod *corev1.Pod) string {
 	return *pod.Spec.RuntimeClassName
 }
 
-// isolated reports whether the pod is to have a process of its own. What its RuntimeClass said
-// first counts for as long as the pod lives: a class that goes, or comes again as another, changes
-// nothing for a pod that has begun.
+// isolated reports whether the pod has a worker of its own. The first answer of its RuntimeClass
+// counts as long as the pod exists: when a class is deleted or replaced, nothing changes for a pod
+// that has begun.
 func (w *podActions) isolated(ctx context.Context, pod *corev1.Pod) (bool, error) {
 	name := className(pod)
 	if name == "" {
@@ -72,7 +78,7 @@ func (w *podActions) isolated(ctx context.Context, pod *corev1.Pod) (bool, error
 	if handler == HandlerShared || handler == HandlerIsolated {
 		return handler == HandlerIsolated, nil
 	}
-	if handler, err = w.node.lookupHandler(ctx, name); err != nil {
+	if handler, err = w.node.classes.handler(ctx, name); err != nil {
 		return false, err
 	}
 	if handler != HandlerShared && handler != HandlerIsolated {
@@ -81,31 +87,16 @@ func (w *podActions) isolated(ctx context.Context, pod *corev1.Pod) (bool, error
 	return handler == HandlerIsolated, w.dirs.KeepHandler(handler)
 }
 
-// lookupHandler is the handler of a RuntimeClass.
-func (m *Manager) lookupHandler(ctx context.Context, class string) (string, error) {
+// handler is the handler of a RuntimeClass.
+func (c runtimeClasses) handler(ctx context.Context, class string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, classWait)
 	defer cancel()
-	if err := m.classes.WaitForSync(ctx); err != nil {
+	if err := c.WaitForSync(ctx); err != nil {
 		return "", fmt.Errorf("failed to lookup RuntimeClass %s: %w", class, err)
 	}
-	found, ok := m.classes.Get("", class)
+	found, ok := c.Get("", class)
 	if !ok {
 		return "", apierrors.NewNotFound(nodev1.Resource("runtimeclass"), class)
 	}
 	return found.Handler, nil
-}
-
-// classChanged has the pods that name a RuntimeClass try again.
-func (m *Manager) classChanged(name string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, w := range m.loops {
-		if className(w.view.Load().pod) != name {
-			continue
-		}
-		select {
-		case w.nudge <- struct{}{}:
-		default: // one is waiting already
-		}
-	}
 }

@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/record"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
 	"github.com/krustlet-go/krustlet-wasi/hack/testcluster"
 	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	"github.com/krustlet-go/krustlet-wasi/podsync/life"
@@ -25,8 +26,8 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(testcluster.Main(m)) }
 
-// clusterNode is a node's Manager on a real API server, to which it speaks with a node's rights,
-// over a fake engine that outlives it.
+// clusterNode is a node's Manager with a real API server, to which it speaks with a node's rights,
+// and with a fake engine that outlives it.
 type clusterNode struct {
 	t         *testing.T
 	name      string
@@ -88,17 +89,19 @@ func (n *clusterNode) create(name, class string) *corev1.Pod {
 // await polls until the pod is as wanted.
 func (n *clusterNode) await(what, name string, as func(*corev1.Pod) bool) *corev1.Pod {
 	n.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for {
+	var found *corev1.Pod
+	eventually.Succeeds(n.t, func() error {
 		pod, err := n.admin.CoreV1().Pods(n.namespace).Get(n.t.Context(), name, metav1.GetOptions{})
-		if err == nil && as(pod) {
-			return pod
+		switch {
+		case err != nil:
+			return err
+		case !as(pod):
+			return fmt.Errorf("%s is not %s: status %+v", name, what, pod.Status)
 		}
-		if time.Now().After(deadline) {
-			n.t.Fatalf("%s is not %s: %v, status %+v", name, what, err, pod.Status)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
+		found = pod
+		return nil
+	})
+	return found
 }
 
 func ready(pod *corev1.Pod) bool {
@@ -121,8 +124,8 @@ func (n *clusterNode) guest(uid types.UID, attempt int32) *guest {
 	return nil
 }
 
-// TestAgentRestartOnCluster: a restart of the agent does not show in a pod; exits of the time
-// without agent are told; a pod that was deleted by force meanwhile leaves nothing.
+// TestAgentRestartOnCluster: a restart of the agent does not show in a pod. Exits while no agent
+// was there are reported. A pod that was deleted by force meanwhile leaves nothing.
 func TestAgentRestartOnCluster(t *testing.T) {
 	n := newClusterNode(t)
 	stop := n.run()
@@ -143,13 +146,13 @@ func TestAgentRestartOnCluster(t *testing.T) {
 		t.Errorf("last state %+v", last)
 	}
 	gone := n.guest(goes.UID, 0)
-	deadline := time.Now().Add(10 * time.Second)
-	for gone.forgotten() == 0 || n.guest(ends.UID, 0).forgotten() == 0 || exists(dirsOf(n.settings.DataDir, goes).Dir) {
-		if time.Now().After(deadline) {
-			t.Fatalf("forgotten %d and %d times", gone.forgotten(), n.guest(ends.UID, 0).forgotten())
+	eventually.Succeeds(t, func() error {
+		a, b := gone.forgotten(), n.guest(ends.UID, 0).forgotten()
+		if a == 0 || b == 0 || exists(dirsOf(n.settings.DataDir, goes).Dir) {
+			return fmt.Errorf("forgotten %d and %d times", a, b)
 		}
-		time.Sleep(20 * time.Millisecond)
-	}
+		return nil
+	})
 	after := n.await("ready", "stays", ready)
 	if !apiequality.Semantic.DeepEqual(stays.Status, after.Status) || after.ResourceVersion != stays.ResourceVersion {
 		t.Errorf("the status was\n%+v\nand is\n%+v", stays.Status, after.Status)
@@ -160,8 +163,7 @@ func TestAgentRestartOnCluster(t *testing.T) {
 	}
 }
 
-// TestRuntimeClassOnCluster: a node may watch the RuntimeClasses, and each handler means what it
-// should.
+// TestRuntimeClassOnCluster: a node may watch the RuntimeClasses, and each handler has its effect.
 func TestRuntimeClassOnCluster(t *testing.T) {
 	n := newClusterNode(t)
 	class := func(handler string) string {

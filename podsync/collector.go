@@ -10,13 +10,13 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// Collector has the metrics of what a Manager's pods are now.
+// Collector collects the metrics that describe a Manager's pods as they are now.
 type Collector struct{ manager *Manager }
 
 // NewCollector makes the Collector of a Manager.
 func NewCollector(m *Manager) *Collector { return &Collector{m} }
 
-// collectTime bounds how long the use of guests is waited for.
+// collectTime bounds how long Collect waits for the figures of guests.
 const collectTime = 2 * time.Second
 
 var (
@@ -37,11 +37,12 @@ func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (c *Collector) Collect(ch chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), collectTime) // the interface has none to pass on
+	// Collect gets no context to pass on.
+	ctx, cancel := context.WithTimeout(context.Background(), collectTime)
 	defer cancel()
 	used := c.manager.Engine.Stats(ctx)
-	loops := c.manager.all()
-	told := map[[3]string]bool{} // a pod that is going may have a successor of its name already
+	loops := c.manager.loops.all()
+	told := map[[3]string]bool{} // while a pod is being removed, another of its name may be there
 	running, ephemeral, states := 0, 0, map[string]int{"created": 0, "running": 0, "exited": 0}
 	for _, w := range loops {
 		v := w.view.Load()

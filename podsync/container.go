@@ -13,8 +13,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// unsupported says which part of a pod's spec this node cannot honour, where going on without it
-// would change what the pod means.
+// unsupported returns an error if a pod's spec asks for something that this node does not have and
+// without which the pod would mean something else.
 func unsupported(pod *corev1.Pod) error {
 	for _, c := range podspec.Containers(pod) {
 		if len(c.VolumeDevices) > 0 {
@@ -24,8 +24,8 @@ func unsupported(pod *corev1.Pod) error {
 	return nil
 }
 
-// containerSpec is what the engine is told of a container, but for what is the run's own: ID,
-// folders, log and sockets.
+// containerSpec is the engine's spec of a container, without the parts that each run has for
+// itself: ID, folders, log and sockets.
 func containerSpec(pod *corev1.Pod, c *corev1.Container, module registry.Module, env []corev1.EnvVar) (runtime.Spec, error) {
 	spec := runtime.Spec{
 		Args:    arguments(c, module, env),
@@ -53,8 +53,8 @@ func containerSpec(pod *corev1.Pod, c *corev1.Container, module registry.Module,
 	return spec, nil
 }
 
-// limitsOf is what an engine is told of the resources of a pod's container. What the container does
-// not limit, the limit of the pod as a whole bounds.
+// limitsOf are the limits of a container for the engine. If the container has no limit, that of the
+// whole pod counts.
 func limitsOf(pod *corev1.Pod, r corev1.ResourceRequirements) runtime.Limits {
 	limit := func(name corev1.ResourceName) resource.Quantity {
 		own, limited := r.Limits[name]
@@ -85,4 +85,12 @@ func arguments(c *corev1.Container, module registry.Module, env []corev1.EnvVar)
 		return all
 	}
 	return module.Argv(expanded(c.Command), expanded(c.Args))
+}
+
+// imageUser is the user that an image names, or empty.
+func imageUser(module registry.Module) string {
+	if module.Config == nil {
+		return ""
+	}
+	return module.Config.User
 }

@@ -43,7 +43,7 @@ func TestContainerSpec(t *testing.T) {
 	}
 }
 
-// TestContainerSpecOfImage: what a container leaves open, its image says.
+// TestContainerSpecOfImage: the image sets what the container leaves open.
 func TestContainerSpecOfImage(t *testing.T) {
 	module := registry.Module{Path: "/m.wasm", Digest: "sha256:1", Config: &registry.ImageConfig{
 		Entrypoint: []string{"/app.wasm", "$(A)"}, Cmd: []string{"x"}, Env: []string{"A=image", "PATH=/bin"}, WorkingDir: "/image",
@@ -54,7 +54,8 @@ func TestContainerSpecOfImage(t *testing.T) {
 		args    []string
 		workDir string
 	}{
-		{corev1.Container{}, []string{"/app.wasm", "$(A)", "x"}, "/image"}, // the image's words are its own
+		// Variables in the image's arguments are not expanded.
+		{corev1.Container{}, []string{"/app.wasm", "$(A)", "x"}, "/image"},
 		{corev1.Container{Args: []string{"$(A)"}, WorkingDir: "/pod"}, []string{"/app.wasm", "$(A)", "pod"}, "/pod"},
 		{corev1.Container{Command: []string{"tool"}}, []string{"tool"}, "/image"},
 	} {
@@ -76,7 +77,7 @@ func TestUnsupported(t *testing.T) {
 	}
 }
 
-// The limit of a pod as a whole binds the containers that have none of their own.
+// The limit of a whole pod bounds the containers that have no limit.
 func TestPodLimits(t *testing.T) {
 	list := func(memory, cpu string) corev1.ResourceList {
 		all := corev1.ResourceList{}

@@ -22,7 +22,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/podfiles"
 )
 
-// rootOf is the root directory of the container that crowd gives a pod.
+// rootOf is the root directory of the container of a pod that crowd makes.
 func (h *home) rootOf(pod string) string {
 	return filepath.Join(h.dataDir, "pods", pod, "containers", "main", "root")
 }
@@ -35,7 +35,8 @@ func (h *home) end(pod string, code int32) {
 	}
 }
 
-// TestEvictTheDeepOne: on a full disk, the pod goes whose files lie deeper than a path can lead.
+// TestEvictTheDeepOne: on a full disk, the pod is evicted whose files are deeper than a path can
+// name.
 func TestEvictTheDeepOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHome(t, crowd("deep", "large", "little")...)
@@ -63,8 +64,8 @@ func TestEvictTheDeepOne(t *testing.T) {
 	})
 }
 
-// TestDeepPodsGo: the folders of a pod with 25,000 levels go, with few descriptors: after it has
-// ended, with it, and as those of a pod that nobody knows.
+// TestDeepPodsGo: the folders of a pod with 25,000 levels are removed with few descriptors: when
+// the pod has ended, when it is deleted, and when no such pod exists any more.
 func TestDeepPodsGo(t *testing.T) {
 	if !ownprocess.Enter(t, unix.CLONE_NEWNS) {
 		return
@@ -104,7 +105,7 @@ func TestDeepPodsGo(t *testing.T) {
 	}
 }
 
-// inMemory is a small disk of this process' own, and what unmounts it.
+// inMemory is a small disk of this process, and a function that unmounts it.
 func inMemory(t *testing.T) (dir string, unmount func()) {
 	t.Helper()
 	dir = t.TempDir()
@@ -114,9 +115,9 @@ func inMemory(t *testing.T) (dir string, unmount func()) {
 	return dir, func() { _ = unix.Unmount(dir, unix.MNT_DETACH) }
 }
 
-// TestReadOnlyDisk: while the disk is read-only, pods that run go on, none is evicted for the disk,
-// and those that cannot go on say why and are tried again, not too often. Once it may be written
-// to, all is as it should be.
+// TestReadOnlyDisk: while the disk is read-only, pods that run go on, and none is evicted for the
+// disk. Pods that cannot go on say why and are tried again, not too often. When the disk can be
+// written again, everything works.
 func TestReadOnlyDisk(t *testing.T) {
 	if !ownprocess.Enter(t, unix.CLONE_NEWNS) {
 		return
@@ -157,7 +158,7 @@ func TestReadOnlyDisk(t *testing.T) {
 				t.Errorf("%v run once the disk may be written to", got)
 			}
 			if exists(filepath.Join(disk, "pods", "orphan")) {
-				t.Error("the folder of a pod that is gone was not tried again")
+				t.Error("the folder of a pod that was deleted was not tried again")
 			}
 			remount(unix.MS_RDONLY)
 			logs.TakeAll()
@@ -176,7 +177,7 @@ func TestReadOnlyDisk(t *testing.T) {
 				said[e.Message]++
 			}
 			for message, n := range said {
-				if n > 70 { // what is tried every ten seconds
+				if n > 70 { // tries come every ten seconds
 					t.Errorf("in ten minutes, %d times: %s", n, message)
 				}
 			}

@@ -1,57 +1,57 @@
 // Package podsync runs the pods that the API server binds to this node.
 //
-// The way of a pod, in the order in which to read the files:
+// The way of a pod. Read the files in this order:
 //
-//	manager.go          an informer's event goes, by the pod's UID, to the pod's loop
-//	mailbox.go          what is newest of a pod, until its loop takes it
-//	podloop.go          one goroutine per pod owns the pod's state: it takes in what happened, asks what to do, has it done
-//	life/decide.go      pure: from the state and the time to actions
-//	actions.go          what the actions do, up to the start of a guest
-//	container.go        what the engine is told of a container
-//	life/status.go      pure: from the state and the time to the pod's status
-//	report.go           the status is written to the API server
+//	manager.go      gives an informer's event to the pod loop of the pod's UID
+//	mailbox.go      keeps the newest object of a pod until its loop takes it
+//	podloop.go      owns the state of a pod: applies what happened, asks what to do, has it done
+//	life/decide.go  pure: actions from the state and the time
+//	actions.go      carries out actions, up to the start of a guest
+//	container.go    makes the engine's spec of a container
+//	life/status.go  pure: the pod's status from the state and the time
+//	report.go       writes the status to the API server
 //
-// Beside that way:
+// The other files:
 //
-//	runs.go             runs that an earlier agent began, and runs that have ended
-//	images.go           images that containers and volumes need
-//	volumes.go          volumes, kept up to date; what a run sees of files; what a pod may take of the disk
-//	addresses.go        the addresses of pods
-//	hostports.go        ports of the node that lead to pods
-//	probes.go           probes and hooks, carried out
-//	exec.go             commands beside a container's run
-//	resizing.go         other resources for a pod that runs, carried out
-//	admission.go        pods that the node cannot take
-//	security.go         and containers that must not run
-//	classes.go          RuntimeClasses
-//	services.go         the Services that containers are told of
-//	eviction.go         which pod goes when the node runs short
-//	ranking.go          in which order
-//	sessions.go         commands of users, and clients that are attached
-//	logs.go             reading a container's log
-//	ports.go            connections to a pod's ports
-//	running.go          what runs now
-//	stats.go            what pods use
-//	spent.go            what their runs have used that have ended
-//	measures.go         what is counted of a pod
-//	collector.go        what is counted of all pods
-//	trace.go            what tracing is told
+//	podloops.go     the table of pod loops
+//	runs.go         runs that an earlier agent began, and runs that have ended
+//	images.go       images that containers and volumes need
+//	volumes.go      volumes: their updates, mounts and limits
+//	addresses.go    addresses of pods
+//	hostports.go    ports of the node that lead to pods
+//	probes.go       probes and hooks
+//	exec.go         commands beside a container's run
+//	resizing.go     new resources for a pod that runs
+//	admission.go    pods that the node refuses, and the Node as it was read last
+//	classes.go      RuntimeClasses
+//	services.go     Services in the environment of containers
+//	eviction.go     evicting pods when the node runs short
+//	ranking.go      the order in which pods are evicted
+//	sessions.go     commands of users, and clients that are attached
+//	logs.go         reading a container's log
+//	ports.go        connections to a pod's ports
+//	running.go      the containers that run now
+//	stats.go        what pods use
+//	spent.go        what ended runs have used
+//	measures.go     metrics of one pod
+//	collector.go    metrics of all pods
+//	trace.go        spans for tracing
 //
-// What these need has packages of its own: life (the state machine), podspec (what an object says),
-// podfiles (files on the node's disk), environ (environment variables), events (the words of
-// events), and others below this one.
+// Packages below this one: life (the state machine), admit (which pods are refused), podspec (what
+// an object says), podfiles (files on the node's disk), environ (environment variables), events
+// (the words of events), and others.
 //
-// Agents come and go, guests stay. Where the engine outlives the agent, the next Manager asks it
-// once, when it begins, for the runs that it has, and each goes on as its container's: the same ID,
-// restart count and start time. Nothing of a run is forgotten before the API server has its exit
-// (or its pod is deleted), so an exit that happens while no agent is there, or that could not be
-// reported, is reported later. Runs of pods that the node does not have any more are stopped, and
-// the folders of those pods stay until the runs have ended. Manager.Run leaves guests running when
-// its context ends.
+// Agents come and go, and guests stay. If the engine outlives the agent, the next Manager asks the
+// engine once, when it begins, for its runs. Each goes on as the run of its container: with the
+// same ID, restart count and start time. The Manager forgets a run only when the API server has its
+// exit, or its pod is deleted. So an exit is reported later if no agent was there, or if it could
+// not be reported. The Manager stops runs of pods that the node does not have any more. The folders
+// of those pods stay until the runs have ended. Manager.Run leaves guests running when its context
+// ends.
 //
-// Promises. Events of one pod are handled in order, those of different pods side by side. Nothing
-// starts once a pod is to end. A container has at most one run at a time, whichever agent started
-// it. A grace period only shrinks, and goes on while no agent is there. A terminal phase is final.
-// A pod is known by its UID: one that was deleted and made again under its name is another pod.
+// Promises. Events of one pod are handled in order, those of different pods in parallel. Nothing
+// starts once a pod must end. A container has at most one run at a time, also when agents change. A
+// grace period only shrinks, and goes on while no agent is there. A terminal phase is final. A pod
+// is identified by its UID: a pod that was deleted and created again under its name is another pod.
 // Objects that come from the API server are never changed.
 package podsync

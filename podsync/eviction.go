@@ -10,21 +10,23 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/krustlet-go/krustlet-wasi/node"
+	"github.com/krustlet-go/krustlet-wasi/podsync/admit"
 	"github.com/krustlet-go/krustlet-wasi/podsync/life"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podfiles"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/pause"
 )
 
-// Pressure says what the node is short of. *node.Pressure is one.
+// Pressure reports what the node is short of. *node.Pressure is one.
 type Pressure interface {
-	// Shortages are those of now, the most urgent first.
+	// Shortages are the present ones, the most urgent first.
 	Shortages() ([]node.Shortage, error)
-	// Conditions are those of the node that are true.
+	// Conditions are the conditions of the node that are true.
 	Conditions() ([]corev1.NodeConditionType, error)
 }
 
-// How often the node is looked at, and how long an evicted pod may take to be gone before it is
+// How often the node is looked at, and how long an evicted pod may take to end before the node is
 // looked at again.
 const (
 	pressurePeriod  = 10 * time.Second
@@ -33,44 +35,47 @@ const (
 	evictionCount = 10 * time.Second
 )
 
-// relieve evicts pods, one at a time, while the node is short of something, until ctx ends.
-func (m *Manager) relieve(ctx context.Context) {
-	if m.Pressure == nil {
+// eviction evicts pods while the node is short of something.
+type eviction struct {
+	*Settings
+	loops *podLoops
+}
+
+// run evicts pods, one at a time, until ctx ends. It begins when all pods are known.
+func (e *eviction) run(ctx context.Context, synced <-chan struct{}) {
+	if e.Pressure == nil {
 		return
 	}
 	select {
-	case <-m.synced:
+	case <-synced:
 	case <-ctx.Done():
 		return
 	}
 	for ctx.Err() == nil {
-		if m.evictOne(ctx) {
-			continue // that may not have been enough
+		if e.evictOne(ctx) {
+			continue // one pod may not be enough
 		}
-		select {
-		case <-time.After(pressurePeriod):
-		case <-ctx.Done():
-		}
+		_ = pause.For(ctx, pressurePeriod) // the loop ends with ctx
 	}
 }
 
-// conditions are those of the node that are true, as far as can be told.
-func (m *Manager) conditions() []corev1.NodeConditionType {
-	if m.Pressure == nil {
+// conditions are the conditions of the node that are known and true.
+func (e *eviction) conditions() []corev1.NodeConditionType {
+	if e.Pressure == nil {
 		return nil
 	}
-	conditions, err := m.Pressure.Conditions()
+	conditions, err := e.Pressure.Conditions()
 	if err != nil {
-		m.Log.Warn("cannot tell what the node is short of", zap.Error(err))
+		e.Log.Warn("cannot tell what the node is short of", zap.Error(err))
 	}
 	return conditions
 }
 
-// shortage is what the node is short of above all; not ok if nothing is.
-func (m *Manager) shortage() (most node.Shortage, ok bool) {
-	short, err := m.Pressure.Shortages()
+// shortage is the most urgent shortage of the node; ok is false if there is none.
+func (e *eviction) shortage() (most node.Shortage, ok bool) {
+	short, err := e.Pressure.Shortages()
 	if err != nil {
-		m.Log.Warn("cannot tell what the node is short of", zap.Error(err))
+		e.Log.Warn("cannot tell what the node is short of", zap.Error(err))
 	}
 	if len(short) == 0 {
 		return node.Shortage{}, false
@@ -78,27 +83,27 @@ func (m *Manager) shortage() (most node.Shortage, ok bool) {
 	return short[0], true
 }
 
-// evictOne evicts a pod if the node is short of something and it does not help to free what is not
-// needed. It waits until the pod is cleaned up.
-func (m *Manager) evictOne(ctx context.Context) bool {
-	short, is := m.shortage()
+// evictOne evicts a pod if the node is short of something, and removing what no pod needs does not
+// help. It waits until the pod is cleaned up.
+func (e *eviction) evictOne(ctx context.Context) bool {
+	short, is := e.shortage()
 	if !is {
 		return false
 	}
-	self := &corev1.ObjectReference{Kind: "Node", Name: m.NodeName, UID: types.UID(m.NodeName)}
-	m.Events.Event(self, corev1.EventTypeWarning, "EvictionThresholdMet", "Attempting to reclaim "+short.Resource)
-	log := m.Log.With(zap.String("signal", string(short.Signal)), zap.Stringer("threshold", &short.Threshold), zap.Stringer("available", &short.Available))
+	self := &corev1.ObjectReference{Kind: "Node", Name: e.NodeName, UID: types.UID(e.NodeName)}
+	e.Events.Event(self, corev1.EventTypeWarning, "EvictionThresholdMet", "Attempting to reclaim "+short.Resource)
+	log := e.Log.With(zap.String("signal", string(short.Signal)), zap.Stringer("threshold", &short.Threshold), zap.Stringer("available", &short.Available))
 	if short.Signal == node.DiskAvailable || short.Signal == node.InodesFree {
-		m.freeDisk(ctx)
-		if short, is = m.shortage(); !is {
+		e.freeDisk(ctx)
+		if short, is = e.shortage(); !is {
 			return false
 		}
-		if readOnly(m.DataDir) {
+		if readOnly(e.DataDir) {
 			log.Warn("no pod is evicted: the disk has become read-only, and nothing would be freed; look for its errors in the kernel's log, and mount it for writing again")
 			return false
 		}
 	}
-	pods := m.candidates(ctx, short.Signal)
+	pods := e.candidates(ctx, short.Signal)
 	if len(pods) == 0 {
 		log.Warn("the node is short of something, and has no pod that may be evicted")
 		return false
@@ -108,8 +113,8 @@ func (m *Manager) evictOne(ctx context.Context) bool {
 	log.Warn("evicting a pod", zap.String("namespace", first.pod.Namespace), zap.String("pod", first.pod.Name), zap.String("uid", string(first.pod.UID)))
 	select {
 	case first.loop.reclaim <- life.Reclaimed{Message: lowMessage(short, first)}:
-		m.Metrics.Evictions.WithLabelValues(string(short.Signal)).Inc()
-	default: // it has not seen to the last time yet
+		e.Metrics.Evictions.WithLabelValues(string(short.Signal)).Inc()
+	default: // it has not handled the last request yet
 	}
 	select {
 	case <-first.loop.cleaned:
@@ -126,15 +131,15 @@ func readOnly(dir string) bool {
 }
 
 // candidates are the pods that may be evicted, with what they take.
-func (m *Manager) candidates(ctx context.Context, signal node.Signal) []candidate {
+func (e *eviction) candidates(ctx context.Context, signal node.Signal) []candidate {
 	var used map[string]runtime.Stats
 	if signal == node.MemoryAvailable {
-		used = m.Engine.Stats(ctx)
+		used = e.Engine.Stats(ctx)
 	}
 	var pods []candidate
-	for _, w := range m.all() {
+	for _, w := range e.loops.all() {
 		pod := w.view.Load().pod
-		if podspec.Terminal(pod.Status.Phase) || critical(pod) || closed(w.cleaned) {
+		if podspec.Terminal(pod.Status.Phase) || admit.Critical(pod) || closed(w.cleaned) {
 			continue
 		}
 		c := candidate{loop: w, pod: pod, containers: map[string]consumption{}}
@@ -161,7 +166,7 @@ func (c *candidate) countMemory(used map[string]runtime.Stats) {
 	}
 }
 
-// countDisk looks at files and logs: figures that are a minute old may name the wrong pod.
+// countDisk counts files and logs now: figures that are a minute old may name the wrong pod.
 func (c *candidate) countDisk(ctx context.Context) {
 	has := c.taken(ctx)
 	c.consumption = consumption{has.Pod.Bytes, podspec.Amount(podspec.Requests(c.pod), corev1.ResourceEphemeralStorage), has.Pod.Partial}
@@ -176,7 +181,7 @@ func (c *candidate) countFiles(ctx context.Context) {
 	c.used, c.more = has.Pod.Inodes, has.Pod.Partial
 }
 
-// taken is what the pod has on disk, as far as the disk tells.
+// taken is what the pod has on disk. If some of it cannot be counted, it is the rest.
 func (c *candidate) taken(ctx context.Context) podfiles.OnDisk {
 	ctx, cancel := context.WithTimeout(ctx, evictionCount)
 	defer cancel()
@@ -188,11 +193,11 @@ func (c *candidate) taken(ctx context.Context) podfiles.OnDisk {
 }
 
 // freeDisk removes what no pod needs: images, and the logs of pods that have ended.
-func (m *Manager) freeDisk(ctx context.Context) {
-	if m.FreeDisk != nil {
-		m.FreeDisk(ctx)
+func (e *eviction) freeDisk(ctx context.Context) {
+	if e.FreeDisk != nil {
+		e.FreeDisk(ctx)
 	}
-	for _, w := range m.all() {
+	for _, w := range e.loops.all() {
 		if !podspec.Terminal(w.view.Load().pod.Status.Phase) || !closed(w.cleaned) {
 			continue
 		}

@@ -24,7 +24,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// pressure is a node that is short of something for as long as short says so.
+// pressure is a node that is short of something while short returns true.
 type pressure struct {
 	signal node.Signal
 	short  func() bool
@@ -44,7 +44,7 @@ func (p *pressure) Shortages() ([]node.Shortage, error) {
 }
 
 func (p *pressure) Conditions() ([]corev1.NodeConditionType, error) {
-	return nil, errors.New("cannot be told") // which holds nobody up
+	return nil, errors.New("unknown") // an error here does not delay evictions
 }
 
 // crowd are pods with one container each.
@@ -58,7 +58,7 @@ func crowd(names ...string) []*corev1.Pod {
 	return pods
 }
 
-// usage has the guest of each pod use so much memory, and counts those that go on.
+// usage sets the memory that the guest of each pod uses, and counts the guests that run.
 func (h *home) usage(used map[string]int64) {
 	for _, g := range h.engine.all() {
 		g.use(runtime.Stats{Memory: used[g.spec.Of.Pod]})
@@ -84,16 +84,16 @@ func (h *home) get(name string) *corev1.Pod {
 	return pod
 }
 
-// TestEvictForMemory: pods go one by one until there is enough, and stay away; the most critical of
-// them never goes.
+// TestEvictForMemory: pods are evicted one by one until there is enough memory, and do not come
+// back. A critical pod is never evicted.
 func TestEvictForMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pods := crowd("critical", "large", "modest", "small")
-		high := int32(systemCritical)
+		high := int32(2_000_000_000) // the priority of pods that the cluster needs
 		pods[0].Spec.Priority = &high
-		wants(pods[2], "0", "64Mi")
+		testpod.Requesting(pods[2], "0", "64Mi")
 		h := newHome(t, pods...)
-		enough := 3 // guests of which there is memory
+		enough := 3 // guests for which there is memory
 		p := &pressure{signal: node.MemoryAvailable}
 		counts := metrics.NewPods()
 		h.alter = func(s *Settings) { s.Pressure, s.Metrics = p, counts }
@@ -184,8 +184,8 @@ func TestEvictionWaits(t *testing.T) {
 	})
 }
 
-// TestEvictForDisk: what nobody needs goes first, then the pod with the most files, and with it its
-// files.
+// TestEvictForDisk: what no pod needs is removed first. Then the pod with the most files is
+// evicted, and its files are removed.
 func TestEvictForDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHome(t, crowd("large", "little", "over")...)
@@ -231,7 +231,7 @@ func TestEvictForDisk(t *testing.T) {
 	})
 }
 
-// TestFreedIsEnough: no pod goes where it helps to free what nobody needs.
+// TestFreedIsEnough: no pod is evicted if it helps to remove what no pod needs.
 func TestFreedIsEnough(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pods := crowd("a", "done")

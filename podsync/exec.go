@@ -13,24 +13,24 @@ import (
 // outputLimit is how much of what a probe or a hook prints is kept.
 const outputLimit = 10 << 10
 
-// session is the spec of a command beside a container's run: a new instance of its module, or of
-// the one in its image that argv names, with the same environment, files and limits, and none of
-// its sockets.
+// session is the spec of a command beside a container's run: a new instance of the same module, or
+// of the one in its image that argv names. It has the same environment, files and limits, but none
+// of the sockets.
 func session(of runtime.Spec, argv []string) runtime.Spec {
 	s := of
 	s.ID, s.Args = newID(), argv
 	s.Of = runtime.Origin{Pod: of.Of.Pod, Beside: of.ID}
 	s.Log, s.LogMaxSize, s.LogMaxFiles = "", 0, 0
 	s.Stdin, s.StdinOnce, s.Listen, s.ListenFree = false, false, nil, nil
-	s.OutputRate = 0 // it is there for the log's sake
+	s.OutputRate = 0 // that bounds the log, and a command has none
 	return s
 }
 
-// commands are run beside the runs of a pod's containers: probes, hooks, and what users ask for.
+// commands runs commands beside the runs of a pod's containers: for probes, hooks and users.
 type commands struct{ *podActions }
 
-// exec runs a command in a container and waits for its end, which comes with ctx at the latest;
-// then the error is that of ctx.
+// exec runs a command in a container and waits for its end. If ctx ends before, it kills the
+// command, and the error is that of ctx.
 func (w commands) exec(ctx context.Context, spec runtime.Spec, streams runtime.Streams) (runtime.Exit, error) {
 	spec, err := withProgram(spec)
 	if err != nil {
@@ -51,7 +51,7 @@ func (w commands) exec(ctx context.Context, spec runtime.Spec, streams runtime.S
 	}
 }
 
-// capture is exec, and returns the beginning of what the command printed.
+// capture is exec that returns the beginning of what the command printed.
 func (w commands) capture(ctx context.Context, spec runtime.Spec) (string, runtime.Exit, error) {
 	var out output
 	exit, err := w.exec(ctx, spec, runtime.Streams{Stdout: &out, Stderr: &out})
@@ -77,8 +77,8 @@ func (o *output) String() string {
 	return o.kept.String()
 }
 
-// withProgram is the spec of a command beside a container's run with the module that its argv[0]
-// names, where there are several in the image.
+// withProgram is the spec of a command beside a container's run, with the module that argv[0] names
+// if the image has several.
 func withProgram(spec runtime.Spec) (runtime.Spec, error) {
 	program, err := registry.Beside(spec.Module, spec.Digest, spec.Args, spec.Env, spec.WorkDir)
 	if err != nil {

@@ -39,7 +39,7 @@ type guest struct {
 	exit    runtime.Exit
 	kill    *time.Timer
 	forgets int
-	limits  []runtime.Limits // that it was given as it ran
+	limits  []runtime.Limits // limits that it was given while it ran
 	used    runtime.Stats
 }
 
@@ -105,8 +105,8 @@ func (g *guest) forgotten() int {
 	return g.forgets
 }
 
-// engine is a fake engine that outlives agents. Its guests live for a while and then exit with a
-// code; zero life means for ever.
+// engine is a fake engine that outlives agents. Its guests run for a time and then end with a code.
+// With a life of zero they run until they are stopped.
 type engine struct {
 	life     time.Duration
 	code     int32
@@ -114,7 +114,8 @@ type engine struct {
 	mu       sync.Mutex
 	failures []error // of the next starts
 	guests   []*guest
-	command  func(spec runtime.Spec, out io.Writer) (code int32, ends bool) // what commands beside guests do
+	// command runs a command beside a guest.
+	command  func(spec runtime.Spec, out io.Writer) (code int32, ends bool)
 	commands []*guest
 }
 
@@ -163,7 +164,7 @@ func (e *engine) Stats(context.Context) map[string]runtime.Stats {
 	return all
 }
 
-// host adds a guest that some earlier agent has started.
+// host adds a guest that an earlier agent started.
 func (e *engine) host(id string, of runtime.Origin) *guest {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -222,7 +223,7 @@ func (i *images) PullFiles(ctx context.Context, image string, keys registry.Keys
 	return i.PullToRun(ctx, image, keys)
 }
 
-// shell is one pod loop with what it needs, in virtual time.
+// shell is one pod loop with everything that it needs, in virtual time.
 type shell struct {
 	t        *testing.T
 	client   *fake.Clientset
@@ -231,7 +232,7 @@ type shell struct {
 	loop     *podLoop
 	ended    chan struct{}
 	patches  atomic.Int32
-	away     atomic.Bool // the API server takes no status
+	away     atomic.Bool // the API server accepts no status
 }
 
 func newShell(t *testing.T, ctx context.Context, pod *corev1.Pod, e *engine, i *images) *shell {
@@ -307,8 +308,8 @@ func untouched(pod *corev1.Pod, now time.Time) *life.Pod {
 	return state
 }
 
-// strictLog keeps nothing, and panics where an agent would log that something of its own is not
-// handled.
+// strictLog keeps nothing. It panics where an agent would log that nothing handles a value of its
+// own.
 func strictLog() *zap.Logger { return zap.NewNop().WithOptions(zap.Development()) }
 
 // dirsOf are a pod's folders below dataDir.

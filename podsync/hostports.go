@@ -3,7 +3,6 @@ package podsync
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -15,16 +14,16 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// HostPorts has the node listen for pods, by their UIDs. *hostport.Node is one.
+// HostPorts makes the node listen for pods, which it knows by their UIDs. *hostport.Node is one.
 type HostPorts interface {
-	// Open listens at all the ports and leads to the pod, or says why it cannot and listens at
+	// Open listens at all the ports and leads connections to the pod. With an error, it listens at
 	// none.
 	Open(pod string, ports []hostport.Port) error
-	// Close makes the ports of a pod free for others before it returns. There need not be any.
+	// Close frees the ports of a pod before it returns. The pod need not have any.
 	Close(pod string)
 }
 
-// openPorts has the node listen for a pod that is set up.
+// openPorts makes the node listen for a pod that is set up.
 func (w *podActions) openPorts(pod *corev1.Pod, at podspec.Reach) error {
 	ports, err := forwarded(pod, at)
 	if err != nil || len(ports) == 0 || w.node.HostPorts == nil {
@@ -33,13 +32,14 @@ func (w *podActions) openPorts(pod *corev1.Pod, at podspec.Reach) error {
 	return w.node.HostPorts.Open(string(pod.UID), ports)
 }
 
-// retakePorts has the node listen again for a pod that an earlier agent has left running, whether
-// it is to go on or to end. Where it cannot the pod goes on without: the result is when to try
-// again, or the zero time.
+// retakePorts makes the node listen again for a pod that an earlier agent left running, also if the
+// pod must end. If that fails, the pod goes on without its ports. The result is when to try again,
+// or the zero time.
 func (w *podLoop) retakePorts(now time.Time) time.Time {
 	s, t := w.state, &w.retaking
 	at := s.Addresses()
-	if !w.adopted || t.IsComplete() || !at.Known || s.Stage() == life.Active && !s.IsSetUp() { // which may change the addresses
+	// Setting up a pod may change its addresses.
+	if !w.adopted || t.IsComplete() || !at.Known || s.Stage() == life.Active && !s.IsSetUp() {
 		return time.Time{}
 	}
 	if now.Before(t.RetryAt()) {
@@ -56,8 +56,8 @@ func (w *podLoop) retakePorts(now time.Time) time.Time {
 	return t.RetryAt()
 }
 
-// closePorts lets others have the ports of a pod of which nothing runs any more, before its end is
-// told.
+// closePorts frees the ports of a pod when none of its guests runs any more, before its end is
+// reported.
 func (w *podLoop) closePorts() {
 	if at := w.state.Stage(); (at == life.Terminal || at == life.Removing || at == life.Absent) && len(w.processes) == 0 {
 		w.retaking.End(nil, time.Now())
@@ -71,9 +71,9 @@ func (m *Manager) closePorts(pod *corev1.Pod) {
 	}
 }
 
-// forwarded are the ports of the host that lead to a pod. Guests have no sockets but those of TCP.
-// A pod in the host's network has its sockets at one address of the host, so that there is room for
-// those of other pods; the rest lead there.
+// forwarded are the ports of the host that lead to a pod. Guests have only TCP sockets. A pod in
+// the host's network has its sockets at one address of the host, so that other pods can have the
+// same ports at other addresses. The node's other addresses lead there.
 func forwarded(pod *corev1.Pod, at podspec.Reach) ([]hostport.Port, error) {
 	if pod.Spec.HostNetwork && !podspec.Listens(pod) {
 		return nil, nil
@@ -100,39 +100,4 @@ func forwarded(pod *corev1.Pod, at podspec.Reach) ([]hostport.Port, error) {
 		ports = append(ports, port)
 	}
 	return ports, nil
-}
-
-// taken is what pods have of the node.
-type taken struct {
-	resources corev1.ResourceList
-	ports     []corev1.ContainerPort // those of the host
-}
-
-// add counts a pod in.
-func (t *taken) add(requests corev1.ResourceList, pod *corev1.Pod) {
-	if t.resources == nil {
-		t.resources = corev1.ResourceList{}
-	}
-	for name, quantity := range requests {
-		sum := t.resources[name]
-		sum.Add(quantity)
-		t.resources[name] = sum
-	}
-	t.ports = append(t.ports, podspec.HostPorts(pod)...)
-}
-
-// refusePorts says whether a pod wants a port of the host that another has.
-func refusePorts(pod *corev1.Pod, used []corev1.ContainerPort) *life.Refusal {
-	for _, p := range podspec.HostPorts(pod) {
-		if slices.ContainsFunc(used, func(other corev1.ContainerPort) bool { return samePort(p, other) }) {
-			return mismatch("NodePorts", "node(s) didn't have free ports for the requested pod ports")
-		}
-	}
-	return nil
-}
-
-// samePort reports whether two ports of the host are in each other's way.
-func samePort(a, b corev1.ContainerPort) bool {
-	all := func(p corev1.ContainerPort) bool { return p.HostIP == "" || p.HostIP == "0.0.0.0" }
-	return a.HostPort == b.HostPort && podspec.Protocol(a) == podspec.Protocol(b) && (a.HostIP == b.HostIP || all(a) || all(b))
 }

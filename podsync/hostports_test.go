@@ -12,45 +12,13 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/utils/ptr"
 
 	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	"github.com/krustlet-go/krustlet-wasi/podsync/hostport"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-func TestRefusePorts(t *testing.T) {
-	port := func(n int32, ip string, protocol corev1.Protocol) corev1.ContainerPort {
-		return corev1.ContainerPort{HostPort: n, HostIP: ip, Protocol: protocol}
-	}
-	for name, tt := range map[string]struct {
-		has, wants corev1.ContainerPort
-		free       bool
-	}{
-		"the same":        {port(80, "", ""), port(80, "", corev1.ProtocolTCP), false},
-		"another":         {port(80, "", ""), port(81, "", ""), true},
-		"none":            {port(0, "", ""), port(0, "", ""), true},
-		"protocol":        {port(80, "", ""), port(80, "", corev1.ProtocolUDP), true},
-		"all and one":     {port(80, "0.0.0.0", ""), port(80, "192.0.2.1", ""), false},
-		"one and all":     {port(80, "192.0.2.1", ""), port(80, "", ""), false},
-		"one and another": {port(80, "192.0.2.1", ""), port(80, "192.0.2.2", ""), true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			other, pod := testpod.New(corev1.RestartPolicyAlways, "init", "a"), testpod.New(corev1.RestartPolicyAlways, "b")
-			other.Spec.InitContainers[0].RestartPolicy = ptr.To(corev1.ContainerRestartPolicyAlways)
-			other.Spec.InitContainers[0].Ports = []corev1.ContainerPort{tt.has}
-			pod.Spec.Containers[0].Ports = []corev1.ContainerPort{tt.wants}
-			var used taken
-			used.add(nil, other)
-			no := refuse(pod, nil, nil, used)
-			if (no == nil) != tt.free || no != nil && no.Reason+": "+no.Message != "NodePorts: Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports" {
-				t.Errorf("%+v", no)
-			}
-		})
-	}
-}
-
-// TestForwardedPorts: what the node listens for on behalf of a pod.
+// TestForwardedPorts: the ports at which the node listens for a pod.
 func TestForwardedPorts(t *testing.T) {
 	own := podspec.Reach{Host: testpod.NodeAddress, Pod: []netip.Addr{netip.MustParseAddr("127.9.8.1"), netip.MustParseAddr("fd00::1")}, Own: true}
 	for name, tt := range map[string]struct {
@@ -83,10 +51,10 @@ func TestForwardedPorts(t *testing.T) {
 	}
 }
 
-// doorman is HostPorts that note what is asked of them.
+// doorman is a HostPorts that notes its calls.
 type doorman struct {
 	mu       sync.Mutex
-	failures []error // of the next openings
+	failures []error // the errors of the next calls of Open
 	asked    []string
 	open     bool
 	onClose  func() // of ports that are open; may be nil
@@ -117,7 +85,7 @@ func (d *doorman) Close(pod string) {
 	}
 }
 
-// wasAsked checks all that was asked for since it was looked last.
+// wasAsked checks all calls since the last check.
 func (d *doorman) wasAsked(t *testing.T, want ...string) {
 	t.Helper()
 	d.mu.Lock()
@@ -134,9 +102,9 @@ func (d *doorman) atClose(do func()) {
 	d.onClose = do
 }
 
-// TestHostPortsLife: ports are opened before a pod's containers, once, and again by the next agent;
-// a pod that cannot have them waits and says so. They are closed before anybody sees that the pod
-// has ended.
+// TestHostPortsLife: ports are opened once, before the containers of a pod start, and again by the
+// next agent. A pod that cannot have them waits and says so. They are closed before the pod's end
+// shows.
 func TestHostPortsLife(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := addressed(t, 1, "127.9.8.0/29")
@@ -174,7 +142,8 @@ func TestHostPortsLife(t *testing.T) {
 		h.pods[0].Spec = *spec
 		h.run(func(m *Manager) {
 			pass(time.Second)
-			door.wasAsked(t, "close u0", open) // the last agent's end, and this one's begin
+			// The end of the last agent, and the beginning of this one.
+			door.wasAsked(t, "close u0", open)
 			door.atClose(func() {
 				if phase := m.Pods()[0].Status.Phase; phase != corev1.PodRunning {
 					t.Errorf("a pod that is %s had ports open", phase)
@@ -190,8 +159,7 @@ func TestHostPortsLife(t *testing.T) {
 	})
 }
 
-// TestHostPortsTakenMeanwhile: a pod that goes on is looked after without its ports, which are
-// tried again.
+// TestHostPortsTakenMeanwhile: a pod that runs goes on without its ports, and they are tried again.
 func TestHostPortsTakenMeanwhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := addressed(t, 1, "127.9.8.0/29")
@@ -224,8 +192,8 @@ func TestHostPortsTakenMeanwhile(t *testing.T) {
 	})
 }
 
-// TestHostPortsOfADeletedPod: they are open for as long as something runs, whichever agent sees its
-// end.
+// TestHostPortsOfADeletedPod: the ports are open as long as a guest runs, also if another agent
+// sees its end.
 func TestHostPortsOfADeletedPod(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := addressed(t, 1, "127.9.8.0/29")
@@ -235,7 +203,7 @@ func TestHostPortsOfADeletedPod(t *testing.T) {
 		h.alter = func(s *Settings) { s.HostPorts = door }
 		h.run(func(m *Manager) {
 			pass(time.Second)
-			m.loop("u0").mailbox.put(testpod.Deleted(h.pod(0), 30))
+			m.loops.get("u0").mailbox.put(testpod.Deleted(h.pod(0), 30))
 			pass(9 * time.Second)
 			door.wasAsked(t, "open u0 invalid IP:8080")
 		})

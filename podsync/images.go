@@ -17,18 +17,18 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
 )
 
-// keysOf are the credentials that a pod may pull with. Of its Secrets, those that cannot be read
-// are told of and left out.
-func (m *Manager) keysOf(ctx context.Context, w *podActions, pod *corev1.Pod) registry.Keys {
+// keys are the credentials that a pod may pull with. A Secret that cannot be read is left out, with
+// an event.
+func (w *podActions) keys(ctx context.Context, pod *corev1.Pod) registry.Keys {
 	asked := credentials.Pod{
 		Namespace: pod.Namespace, Name: pod.Name, UID: string(pod.UID), ServiceAccount: pod.Spec.ServiceAccountName,
 	}
 	var missing []string
 	for _, ref := range pod.Spec.ImagePullSecrets {
 		if ref.Name == "" {
-			continue // the API server takes such
+			continue // the API server accepts empty names
 		}
-		secret, err := m.objects.Secret(ctx, pod.Namespace, ref.Name)
+		secret, err := w.node.objects.Secret(ctx, pod.Namespace, ref.Name)
 		if err != nil {
 			w.log.Warn("cannot read an image pull secret", zap.String("secret", ref.Name), zap.Error(err))
 			missing = append(missing, ref.Name)
@@ -39,12 +39,12 @@ func (m *Manager) keysOf(ctx context.Context, w *podActions, pod *corev1.Pod) re
 	if len(missing) > 0 && ctx.Err() == nil {
 		w.record(pod, nil, events.SecretsMissing(missing))
 	}
-	return m.Credentials.For(asked)
+	return w.node.Credentials.For(asked)
 }
 
-// UsedImages are the images of the node's pods that have not ended: as their specs name them, and
-// the IDs of those that their containers run and that their volumes show. They are known completely
-// once Synced is closed.
+// UsedImages are the images of the node's pods that have not ended: the names in their specs, and
+// the IDs of the images that their containers run and their volumes show. The list is complete once
+// Synced is closed.
 func (m *Manager) UsedImages() []string {
 	var used []string
 	for _, pod := range m.Pods() {
@@ -71,10 +71,8 @@ func (m *Manager) UsedImages() []string {
 // shownTo are the images that a pod's volumes show.
 func (m *Manager) shownTo(pod *corev1.Pod) []string {
 	var used []string
-	for _, v := range pod.Spec.Volumes {
-		if v.Image != nil {
-			used = append(used, v.Image.Reference)
-		}
+	for _, image := range volume.Images(pod) {
+		used = append(used, image.Reference)
 	}
 	if len(used) == 0 {
 		return nil
@@ -86,27 +84,26 @@ func (m *Manager) shownTo(pod *corev1.Pod) []string {
 	return append(used, ids...)
 }
 
-// neededImage is one that a container needs: its own, or one that a volume shows.
+// neededImage is an image that a container needs: its own, or that of a volume.
 type neededImage struct {
 	image  string
 	policy corev1.PullPolicy
-	volume string // the volume's name; empty: the container's own
+	volume string // the volume's name; empty for the container's own image
 }
 
-// neededImages are those of a container, its own last. What another container mounts holds it not
-// back.
+// neededImages are the images of a container, its own last. It does not wait for the images of
+// volumes that only other containers mount.
 func neededImages(pod *corev1.Pod, c *corev1.Container) []neededImage {
 	var all []neededImage
-	for _, v := range pod.Spec.Volumes {
-		mounts := slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return m.Name == v.Name })
-		if v.Image != nil && mounts {
-			all = append(all, neededImage{v.Image.Reference, v.Image.PullPolicy, v.Name})
+	for _, image := range volume.Images(pod) {
+		if slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return m.Name == image.Volume }) {
+			all = append(all, neededImage{image.Reference, image.PullPolicy, image.Volume})
 		}
 	}
 	return append(all, neededImage{image: c.Image, policy: c.ImagePullPolicy})
 }
 
-// countShown counts the images that a container is shown, whose mounts came to err.
+// countShown counts the images that are shown to a container. err is the error of its mounts.
 func (w *podActions) countShown(c *corev1.Container, shown map[string]registry.Module, err error) {
 	w.node.Metrics.ImageVolumes.Add(float64(len(shown)))
 	for _, m := range c.VolumeMounts {
@@ -120,11 +117,11 @@ func (w *podActions) countShown(c *corev1.Container, shown map[string]registry.M
 	}
 }
 
-// foldersOf are the folders of images, by volume. They lead through no symbolic link.
+// foldersOf are the folders of images, by volume. Their paths contain no symbolic link.
 func foldersOf(shown map[string]registry.Module) (map[string]string, error) {
 	folders := map[string]string{}
 	for name, image := range shown {
-		dir, err := filepath.EvalSymlinks(image.Root.Dir) // the data directory may lie behind one
+		dir, err := filepath.EvalSymlinks(image.Root.Dir) // the data directory may be behind a link
 		if err != nil {
 			return nil, fmt.Errorf("%w: volume %q: %w", volume.ErrImageMount, name, err)
 		}

@@ -16,8 +16,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry"
 )
 
-// gallery is a fake store that has every image to run, and to be shown after the first failures
-// pulls.
+// gallery is a fake store. It has every image to run. It has images for volumes after the first
+// failures pulls.
 type gallery struct {
 	images
 	files images
@@ -36,8 +36,7 @@ func (s *gallery) PullFiles(ctx context.Context, image string, keys registry.Key
 	return p, err
 }
 
-// showing is a pod whose one container a mounts a volume with an image, and whose container b does
-// not.
+// showing is a pod whose container a mounts a volume with an image, and whose container b does not.
 func showing() *corev1.Pod {
 	pod := testpod.New(corev1.RestartPolicyAlways, "a", "b")
 	pod.Spec.Volumes = []corev1.Volume{{Name: "v", VolumeSource: corev1.VolumeSource{
@@ -47,9 +46,9 @@ func showing() *corev1.Pod {
 	return pod
 }
 
-// TestImageVolumeIsPulled: who mounts a volume waits for its image, with the back-off of pulls, and
-// nobody else does; then it is shown the image's folder, which is in use as long as the pod is
-// there.
+// TestImageVolumeIsPulled: only the container that mounts a volume waits for its image, with the
+// back-off of pulls. Then it sees the image's folder, and the image is in use as long as the pod
+// exists.
 func TestImageVolumeIsPulled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())

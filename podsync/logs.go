@@ -16,11 +16,11 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
 )
 
-// ContainerLogs writes a container's log to w: that of its last run, or of the run before with
-// opts.Previous. With opts.Follow it goes on until the run ends or ctx does. An error from before
-// the first byte is an apierrors.APIStatus that tells the client what is wrong.
+// ContainerLogs writes a container's log to w: that of its last run or, with opts.Previous, of the
+// run before. With opts.Follow it goes on until the run or ctx ends. An error before the first byte
+// is an apierrors.APIStatus that tells the client what is wrong.
 func (m *Manager) ContainerLogs(ctx context.Context, namespace, pod, container string, opts *corev1.PodLogOptions, w io.Writer) error {
-	loop, view := m.find(namespace, pod)
+	loop, view := m.loops.find(namespace, pod)
 	if loop == nil {
 		return apierrors.NewNotFound(corev1.Resource("pods"), namespace+"/"+pod)
 	}
@@ -36,8 +36,8 @@ func (m *Manager) ContainerLogs(ctx context.Context, namespace, pod, container s
 	options := logOptions(opts, time.Now())
 	options.Done, options.Watcher = runs.done, m.LogEvents
 	if opts.Previous {
-		// Between two runs the last one is the previous one, as its exit is the last state that the
-		// status shows.
+		// Between two runs the last run is the previous one, because the status shows its exit as
+		// the last state.
 		if !between(view.pod, container) || !closed(runs.done) {
 			attempt--
 		}
@@ -48,7 +48,7 @@ func (m *Manager) ContainerLogs(ctx context.Context, namespace, pod, container s
 	}
 	path := loop.dirs.Log(container, attempt)
 	if _, err := os.Stat(path); err == nil && options.Follow {
-		// The client learns that there is a log before there is a line.
+		// The client learns that there is a log before it has a line.
 		if _, err := w.Write(nil); err != nil {
 			return err
 		}
@@ -58,7 +58,7 @@ func (m *Manager) ContainerLogs(ctx context.Context, namespace, pod, container s
 	case errors.Is(err, os.ErrNotExist) && opts.Previous:
 		return previousNotFound(container, pod)
 	case errors.Is(err, os.ErrNotExist):
-		return nil // a run that could not be started has written nothing
+		return nil // a run that could not be started has no log
 	}
 	return err
 }
@@ -91,7 +91,7 @@ func logOptions(opts *corev1.PodLogOptions, now time.Time) logfile.Options {
 	return o
 }
 
-// waitingReason is why a container has not run yet, as its status says.
+// waitingReason is the reason in its status for which a container does not run.
 func waitingReason(pod *corev1.Pod, container string) string {
 	if status := podspec.StatusOf(pod, container); status != nil && status.State.Waiting != nil {
 		return status.State.Waiting.Reason

@@ -6,11 +6,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// mailbox holds what is newest of a pod: one slot, and what comes later replaces what was there.
+// mailbox holds the newest object of a pod. It has one slot: a later object replaces an earlier
+// one.
 type mailbox struct {
-	full chan struct{} // holds a token while there is something to take
+	full chan struct{} // holds a token while the slot is full
 	mu   *sync.Mutex
-	slot *corev1.Pod // nil: the object is gone
+	slot *corev1.Pod // nil if the object was deleted
 }
 
 func newMailbox() mailbox {

@@ -13,7 +13,6 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
-	nodev1 "k8s.io/api/node/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
@@ -30,83 +29,88 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
+	"github.com/krustlet-go/krustlet-wasi/runtime/pause"
 )
 
 // Images has the modules that containers run. *registry.Store is one.
 type Images interface {
-	// Lookup finds an image on disk that the keys allow, and unpacks it if need be. It asks no
+	// Lookup finds an image on disk that the keys allow, and unpacks it if necessary. It asks no
 	// registry.
 	Lookup(ctx context.Context, image string, keys registry.Keys) (module registry.Module, present bool, err error)
-	// PullToRun asks the registry for an image, fetches what is not on disk, and unpacks it.
+	// PullToRun asks the registry for an image, fetches the parts that are not on disk, and unpacks
+	// it.
 	PullToRun(ctx context.Context, image string, keys registry.Keys) (registry.Pulled, error)
-	// The same of images whose files a volume shows: of the module there is but the root.
+	// LookupFiles and PullFiles do the same for images whose files a volume shows. Of the module
+	// they return only the root.
 	LookupFiles(ctx context.Context, image string, keys registry.Keys) (module registry.Module, present bool, err error)
 	PullFiles(ctx context.Context, image string, keys registry.Keys) (registry.Pulled, error)
 }
 
-// Settings is what a Manager works with. All fields are needed, but for those that say otherwise,
-// of logs, and the addresses of pods.
+// Settings are the settings of a Manager. Required are all up to Log, unless they say otherwise.
 type Settings struct {
 	NodeName    string     // pods bound to this node are run
-	Address     netip.Addr // the node's
-	DataDir     string     // absolute; pods/ and logs/ below it are the Manager's
+	Address     netip.Addr // of the node
+	DataDir     string     // absolute; pods/ and logs/ in it belong to the Manager
 	Client      kubernetes.Interface
 	Images      Images
-	Credentials *credentials.Source // the node's, for images; nil: it has none
+	Credentials *credentials.Source // the node's, for images; nil if it has none
 	Engine      runtime.Engine
 	Allocatable corev1.ResourceList // what the node gives to pods
 	Events      record.EventRecorder
 	DNS         podfiles.DNS
 	Log         *zap.Logger
-	// ContainerLogMaxSize is the size, in bytes, at which a container's log is rotated; 0 never.
-	// ContainerLogMaxFiles bounds the files of one log.
+	// ContainerLogMaxSize is the size in bytes at which a container's log is rotated; with 0 it
+	// never is. ContainerLogMaxFiles bounds the files of one log.
 	ContainerLogMaxSize  int64
 	ContainerLogMaxFiles int
-	ContainerOutputRate  int64 // bytes that a container may print a second; 0 is no bound
-	// Pressure says what the node is short of; nil: nothing. FreeDisk removes from its disk what no
-	// pod needs, but for what is the Manager's; nil: there is nothing.
+	ContainerOutputRate  int64 // bytes that a container may print in a second; 0 is no bound
+	// Pressure reports what the node is short of; nil: nothing. FreeDisk removes from its disk what
+	// no pod needs, except files of the Manager; nil: there is nothing else.
 	Pressure Pressure
 	FreeDisk func(ctx context.Context)
-	// What happens is counted in Metrics and Probed, and told to Tracer; Disks says what pods have
-	// on disk.
+	// Metrics and Probed count what happens, and Tracer records it. Disks reports what pods have on
+	// disk.
 	Metrics *metrics.Pods
 	Probed  *metrics.Probes
 	Tracer  trace.Tracer
 	Disks   Disks
 
-	// PodCIDRs are ranges of addresses for pods where the Node has no podCIDR: at most one of IPv4
-	// and one of IPv6. With NodeAddressOnly pods have the node's address, whatever ranges there
-	// are.
+	// PodCIDRs are the ranges of addresses for pods if the Node has no podCIDR: at most one of IPv4
+	// and one of IPv6. With NodeAddressOnly pods have the node's address, even if there are ranges.
 	PodCIDRs        []netip.Prefix
 	NodeAddressOnly bool
-	HostPorts       HostPorts // nil: the node does not listen for pods
+	HostPorts       HostPorts // nil if the node does not listen for pods
 
-	LogsDir     string           // absolute; the pods' logs, beside those of others; empty is DataDir/logs
-	LogLinksDir string           // absolute and there; a folder for links to logs; empty makes none
-	LogEvents   *logfile.Watcher // tells followers of what is written; nil: each asks the kernel for itself
+	// LogsDir is absolute. It has the logs of pods, and may have other files. Empty means
+	// DataDir/logs.
+	LogsDir string
+	// LogLinksDir is an absolute path of an existing folder for links to logs, or empty for no
+	// links.
+	LogLinksDir string
+	// LogEvents tells followers of new lines. With nil each follower asks the kernel.
+	LogEvents *logfile.Watcher
 }
 
-// parallelWrites is how many statuses may be on their way to the API server at once.
+// parallelWrites is how many statuses may be written to the API server at once.
 const parallelWrites = 32
 
 // Manager runs the pods that are bound to a node. Make one with New.
 type Manager struct {
 	Settings
-	writes   chan struct{} // holds a token per status on its way
-	looks    chan struct{} // and one per look at what a pod has on disk
-	classes  *informer.Informer[*nodev1.RuntimeClass]
-	services *informer.Informer[*corev1.Service]
+	writes   chan struct{} // holds a token for each status that is being written
+	looks    chan struct{} // holds a token for each look at what a pod has on disk
+	classes  runtimeClasses
+	services services
 	objects  *objects.Store // ConfigMaps and Secrets
+	node     *nodeReader
+	network  network
+	eviction eviction
+	sessions sessions
 
-	admissions admissions
-	network    network
-	sessions   sessions
-
-	synced chan struct{} // closed when every pod that the API server has is known
-
-	mu    sync.Mutex
-	loops map[types.UID]*podLoop
-	found map[types.UID][]runtime.Run // runs from before, of pods that have no loop yet
+	judging sync.Mutex    // held while the node decides whether it has room for a pod
+	synced  chan struct{} // closed when all pods that the API server has are known
+	loops   podLoops
+	found   foundRuns
 }
 
 // New makes a Manager, which does nothing before Run.
@@ -117,16 +121,19 @@ func New(settings Settings) *Manager {
 		objects:  objects.New(settings.Client),
 		writes:   make(chan struct{}, parallelWrites),
 		looks:    make(chan struct{}, parallelLooks),
-		loops:    map[types.UID]*podLoop{},
+		node:     &nodeReader{client: settings.Client, name: settings.NodeName},
 		synced:   make(chan struct{}),
 	}
+	m.network.node, m.network.log = m.node, m.Log
+	m.network.fallback, m.network.off = m.PodCIDRs, m.NodeAddressOnly
 	m.network.pool.Keep("", []netip.Addr{m.Address})
-	m.classes = newClasses(m.Client, m.classChanged, m.Log.Named("runtimeclasses"))
+	m.eviction.Settings, m.eviction.loops = &m.Settings, &m.loops
+	m.classes = newClasses(m.Client, m.loops.nudge, m.Log.Named("runtimeclasses"))
 	m.services = newServices(m.Client, m.Log.Named("services"))
 	return m
 }
 
-// watchers replaces those that are missing by ones that tell no one.
+// watchers sets the observers that are missing to ones that nothing reads.
 func (s *Settings) watchers() {
 	if s.Metrics == nil {
 		s.Metrics = metrics.NewPods()
@@ -139,8 +146,8 @@ func (s *Settings) watchers() {
 	}
 }
 
-// Run takes up the pods bound to the node, and the runs of them that the engine has from before,
-// and works until ctx ends; it returns when every pod loop has. Guests are left as they are: the
+// Run takes up the pods that are bound to the node, and the runs of them that the engine has from
+// before. It works until ctx ends, and returns when every pod loop has ended. Guests go on: the
 // owner of the engine ends them, or the next Manager finds them.
 func (m *Manager) Run(ctx context.Context) error {
 	var loops sync.WaitGroup
@@ -148,18 +155,18 @@ func (m *Manager) Run(ctx context.Context) error {
 	if err := podfiles.AdoptNotes(m.DataDir); err != nil {
 		m.Log.Warn("what earlier agents knew of their pods is partly lost: commands and probes may not run in them until they are started again", zap.Error(err))
 	}
-	m.keepFound(m.Engine.Runs())
+	m.found.keep(m.Engine.Runs())
 	handler := informer.Handler[*corev1.Pod]{
 		Set: func(_, pod *corev1.Pod) { m.set(ctx, &loops, pod) },
 		Delete: func(pod *corev1.Pod) {
-			if w := m.loop(pod.UID); w != nil {
+			if w := m.loops.get(pod.UID); w != nil {
 				w.mailbox.put(nil)
 			}
 		},
 	}
 	pods := informer.New(podsOf(m.Client, m.NodeName), handler, m.Log.Named("informer"))
 	loops.Go(func() { m.clearOrphans(ctx, pods) })
-	loops.Go(func() { m.relieve(ctx) })
+	loops.Go(func() { m.eviction.run(ctx, m.synced) })
 	loops.Go(func() {
 		if err := m.classes.Run(ctx); err != nil {
 			m.Log.Error("cannot watch the RuntimeClasses", zap.Error(err))
@@ -196,112 +203,70 @@ func podsOf(client kubernetes.Interface, node string) informer.ListWatch[*corev1
 	}
 }
 
-// set gives a pod to its loop, and makes the loop if the pod is new.
+// set gives a pod to its loop. For a new pod it makes the loop.
 func (m *Manager) set(ctx context.Context, loops *sync.WaitGroup, pod *corev1.Pod) {
-	if w := m.loop(pod.UID); w != nil {
+	if w := m.loops.get(pod.UID); w != nil {
 		w.mailbox.put(pod)
 		return
 	}
-	state, adopted := takeUp(pod, m.layout().Of(pod), m.takeFound(pod.UID), time.Now())
-	m.claim(state, adopted)
+	state, adopted := takeUp(pod, m.layout().Of(pod), m.found.take(pod.UID), time.Now())
+	m.network.claim(state, adopted)
 	w := newPodLoop(m, state, adopted)
-	m.mu.Lock()
-	m.loops[pod.UID] = w
-	m.mu.Unlock()
+	m.loops.add(pod.UID, w)
 	loops.Go(func() {
 		w.run(ctx)
 		m.network.pool.Release(string(pod.UID))
 		m.closePorts(pod)
-		m.mu.Lock()
-		delete(m.loops, pod.UID)
-		m.mu.Unlock()
+		m.loops.remove(pod.UID)
 	})
 }
 
-func (m *Manager) loop(uid types.UID) *podLoop {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.loops[uid]
-}
-
-// keepFound sorts runs from before by their pods.
-func (m *Manager) keepFound(runs []runtime.Run) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.found = map[types.UID][]runtime.Run{}
-	for _, run := range runs {
-		uid := types.UID(run.Of.Pod)
-		m.found[uid] = append(m.found[uid], run)
-	}
-}
-
-// takeFound returns the runs of a pod from before, once.
-func (m *Manager) takeFound(uid types.UID) []runtime.Run {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	runs := m.found[uid]
-	delete(m.found, uid)
-	return runs
-}
-
-// takeOrphans returns the runs that no pod has taken, once.
-func (m *Manager) takeOrphans() []runtime.Process {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var orphans []runtime.Process
-	for uid, runs := range m.found {
-		for _, run := range runs {
-			orphans = append(orphans, run.Process)
-			m.Log.Warn("stopping a run of a pod that is gone", zap.String("uid", string(uid)), zap.String("container", run.Of.Container))
-		}
-	}
-	m.found = nil
-	return orphans
-}
-
-// clearOrphans ends and removes what earlier agents left of pods that are no longer there.
+// clearOrphans ends and removes what earlier agents left of pods that do not exist any more.
 func (m *Manager) clearOrphans(ctx context.Context, pods *informer.Informer[*corev1.Pod]) {
 	if pods.WaitForSync(ctx) != nil {
 		return
 	}
 	close(m.synced)
-	if !discard(m.takeOrphans(), ctx.Done()) {
+	var orphans []runtime.Process
+	for _, run := range m.found.takeRest() {
+		orphans = append(orphans, run.Process)
+		m.Log.Warn("stopping a run of a pod that does not exist any more", zap.String("uid", run.Of.Pod), zap.String("container", run.Of.Container))
+	}
+	if !discard(orphans, ctx.Done()) {
 		return
 	}
-	known := func(uid types.UID) bool { return m.loop(uid) != nil }
+	known := func(uid types.UID) bool { return m.loops.get(uid) != nil }
 	untilComplete(ctx, func() error {
 		err := m.layout().RemoveOrphans(ctx, known)
 		if err != nil && ctx.Err() == nil {
-			m.Log.Warn("cannot remove the folders of pods that are gone, will try again", zap.Error(err))
+			m.Log.Warn("cannot remove the folders of pods that do not exist any more, will try again", zap.Error(err))
 		}
 		return err
 	})
 }
 
-// layout is where the pods' files are.
-func (m *Manager) layout() podfiles.Layout {
-	logs := m.LogsDir
+// layout says where the files of pods are.
+func (s *Settings) layout() podfiles.Layout {
+	logs := s.LogsDir
 	if logs == "" {
-		logs = filepath.Join(m.DataDir, "logs")
+		logs = filepath.Join(s.DataDir, "logs")
 	}
-	return podfiles.Layout{Data: m.DataDir, Logs: logs, Links: m.LogLinksDir}
+	return podfiles.Layout{Data: s.DataDir, Logs: logs, Links: s.LogLinksDir}
 }
 
-// untilComplete calls try until it has no error, or ctx ends, with the delays of a pod's tasks.
+// untilComplete calls try until it returns no error, or ctx ends. The delays are those of a pod's
+// tasks.
 func untilComplete(ctx context.Context, try func() error) {
 	for t := (life.Task{}); ctx.Err() == nil; {
 		t.End(try(), time.Now())
 		if t.IsComplete() {
 			return
 		}
-		select {
-		case <-time.After(time.Until(t.RetryAt())):
-		case <-ctx.Done():
-		}
+		_ = pause.For(ctx, time.Until(t.RetryAt())) // the loop ends with ctx
 	}
 }
 
-// Ready says why the node cannot take pods yet, or nil.
+// Ready returns nil, or an error that says why the node cannot take pods yet.
 func (m *Manager) Ready() error {
 	select {
 	case <-m.synced:
@@ -311,35 +276,15 @@ func (m *Manager) Ready() error {
 	}
 }
 
-// Synced is closed once the node's pods have been listed.
+// Synced is closed once the node's pods are listed.
 func (m *Manager) Synced() <-chan struct{} { return m.synced }
 
-// Pods returns the pods of the node with the status of now, in no order. The pods are shared and
+// Pods returns the pods of the node with their present status, in no order. They are shared and
 // must not be changed.
 func (m *Manager) Pods() []*corev1.Pod {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	pods := make([]*corev1.Pod, 0, len(m.loops))
-	for _, w := range m.loops {
+	pods := []*corev1.Pod{}
+	for _, w := range m.loops.all() {
 		pods = append(pods, w.view.Load().pod)
 	}
 	return pods
-}
-
-// find returns the pod of that name that lives, or else one that is being removed.
-func (m *Manager) find(namespace, name string) (*podLoop, *view) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var found *podLoop
-	var seen *view
-	for _, w := range m.loops {
-		v := w.view.Load()
-		if v.pod.Namespace != namespace || v.pod.Name != name {
-			continue
-		}
-		if found == nil || v.pod.DeletionTimestamp == nil {
-			found, seen = w, v
-		}
-	}
-	return found, seen
 }

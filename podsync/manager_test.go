@@ -25,8 +25,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// home is a node with a Manager, and an API server that lists what it is given and watches what the
-// test sends.
+// home is a node with a Manager. Its API server lists the pods that it is given and watches what
+// the test sends.
 type home struct {
 	t           *testing.T
 	client      *fake.Clientset
@@ -71,7 +71,7 @@ func newHome(t *testing.T, pods ...*corev1.Pod) *home {
 	return h
 }
 
-// run runs a Manager for as long as during does.
+// run runs a Manager while during runs.
 func (h *home) run(during func(m *Manager)) {
 	h.t.Helper()
 	settings := Settings{
@@ -135,8 +135,8 @@ func pass(d time.Duration) {
 	synctest.Wait()
 }
 
-// TestOrphanRuns: runs of a pod that was deleted while no agent was there are ended before its
-// folders go; those of a pod that is there go on.
+// TestOrphanRuns: runs of a pod that was deleted while no agent was there end before its folders
+// are removed. Runs of an existing pod go on.
 func TestOrphanRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pod := testpod.New(corev1.RestartPolicyAlways, "a")
@@ -187,12 +187,12 @@ func TestRuntimeClass(t *testing.T) {
 				t.Errorf("event %q, want %q", events[0], want)
 			}
 			h.classWatch.Load().Add(runtimeClass("apart", HandlerIsolated))
-			synctest.Wait() // not a second passes
+			synctest.Wait() // no time passes
 			if guests := h.engine.all(); len(guests) != 1 || !guests[0].spec.Isolated {
 				t.Fatalf("with the class: %d runs", len(guests))
 			}
 		})
-		h.run(func(*Manager) { // the class is not in the list, and the pod goes on all the same
+		h.run(func(*Manager) { // the class is not in the list, but the pod goes on
 			guests := h.engine.all()
 			guests[0].end(1)
 			pass(time.Minute)
@@ -230,8 +230,8 @@ func TestHandlers(t *testing.T) {
 	}
 }
 
-// TestRuntimeClassesAway: while the classes cannot be listed, only the pods that name one wait, and
-// they can be deleted.
+// TestRuntimeClassesAway: while the classes cannot be listed, only pods that name one wait. These
+// can be deleted.
 func TestRuntimeClassesAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		plain, empty := testpod.New(corev1.RestartPolicyAlways, "a"), ""
@@ -250,10 +250,10 @@ func TestRuntimeClassesAway(t *testing.T) {
 			if events := h.sandboxEvents(); len(events) != 1 || !strings.Contains(events[0], "failed to lookup RuntimeClass c") {
 				t.Errorf("events %v", events)
 			}
-			w := m.loop("u1")
+			w := m.loops.get("u1")
 			w.mailbox.put(testpod.Deleted(w.view.Load().pod, 30))
 			pass(time.Second)
-			if m.loop("u1") != nil {
+			if m.loops.get("u1") != nil {
 				t.Error("the pod waits for RuntimeClasses to be deleted")
 			}
 		})

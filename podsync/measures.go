@@ -9,20 +9,27 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/life"
 	"github.com/krustlet-go/krustlet-wasi/podsync/metrics"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
+	"github.com/krustlet-go/krustlet-wasi/podsync/volume"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// measures is where a pod's metrics stand. The pod loop owns it.
+// measures has the times of a pod for its metrics. The pod loop owns it.
 type measures struct {
 	metrics *metrics.Pods
-	seen    time.Time // by this agent, and by none before; zero for a pod that an earlier agent had begun, or that has started
-	created time.Time // of such a pod, until a watch has shown its containers started
+	// seen is when this agent saw the pod first. It is zero if an earlier agent began the pod, or
+	// the pod has started.
+	seen time.Time
+	// created is when such a pod was created. It is zero once a watch shows that its containers
+	// have started.
+	created time.Time
 
-	pulls   int           // under way
-	since   time.Time     // when the first of those began
-	pulling time.Duration // before
+	pulls   int           // that go on
+	since   time.Time     // when the first of these pulls began
+	pulling time.Duration // of earlier pulls
 
-	stale time.Time // since when the API server has another status than the pod's; zero: it has that
+	// stale is since when the API server's status differs from the pod's. It is zero if it does
+	// not.
+	stale time.Time
 }
 
 // newMeasures begins with a pod that is seen now.
@@ -37,8 +44,7 @@ func newMeasures(m *metrics.Pods, s *life.Pod, adopted adoption, now time.Time) 
 	return measures{metrics: m, seen: now, created: s.Object().CreationTimestamp.Time}
 }
 
-// pullBegins and pullEnds keep the time in which images were pulled, side by side or one after the
-// other.
+// pullBegins and pullEnds add up the time in which images were pulled, in parallel or not.
 func (m *measures) pullBegins(now time.Time) {
 	if m.pulls++; m.pulls == 1 {
 		m.since = now
@@ -51,8 +57,8 @@ func (m *measures) pullEnds(now time.Time) {
 	}
 }
 
-// status takes note of the pod's status, and whether the API server has it. It reports whether the
-// pod has just begun to run, or will not any more.
+// status notes the pod's status, and whether the API server has it. It reports whether the pod has
+// just begun to run, or will not run any more.
 func (m *measures) status(status *corev1.PodStatus, written bool, now time.Time) (begun bool) {
 	switch {
 	case !written && m.stale.IsZero():
@@ -71,7 +77,7 @@ func (m *measures) status(status *corev1.PodStatus, written bool, now time.Time)
 	return true
 }
 
-// watched takes note of what a watch shows of the pod.
+// watched notes an object of the pod that a watch brought.
 func (m *measures) watched(pod *corev1.Pod, now time.Time) {
 	if m.created.IsZero() || len(pod.Status.ContainerStatuses) == 0 {
 		return
@@ -83,24 +89,13 @@ func (m *measures) watched(pod *corev1.Pod, now time.Time) {
 	}
 	took := now.Sub(m.created)
 	m.metrics.StartTotalDuration.Observe(max(took, 0).Seconds())
-	if !stateful(pod) {
+	if !volume.Stateful(pod) {
 		m.metrics.StartSLIDuration.Observe(max(took-m.pulling-initTime(pod), 0).Seconds())
 	}
 	m.created = time.Time{}
 }
 
-// stateful reports whether the pod has volumes other than those that are made of nothing: the time
-// that they take is not the node's, and Kubernetes leaves such pods out of its indicator.
-func stateful(pod *corev1.Pod) bool {
-	for _, v := range pod.Spec.Volumes {
-		if v.Secret == nil && v.ConfigMap == nil && v.DownwardAPI == nil && v.EmptyDir == nil && v.Projected == nil {
-			return true
-		}
-	}
-	return false
-}
-
-// initTime is for how long the pod's init containers ran.
+// initTime is how long the pod's init containers ran.
 func initTime(pod *corev1.Pod) time.Duration {
 	var sum time.Duration
 	for _, c := range pod.Status.InitContainerStatuses {
@@ -114,7 +109,8 @@ func initTime(pod *corev1.Pod) time.Duration {
 // ended counts the end of a container's run.
 func (m *measures) ended(kind string, exit runtime.Exit, run life.Run) {
 	code := "other"
-	if exit.Code >= 0 && exit.Code <= 255 { // a guest may end with any number: a label for each would be its to make
+	// A guest may end with any number, and must not be able to make a label for each.
+	if exit.Code >= 0 && exit.Code <= 255 {
 		code = strconv.Itoa(int(exit.Code))
 	}
 	m.metrics.TerminatedContainer.WithLabelValues(kind, code, string(exit.Reason)).Inc()
@@ -126,7 +122,7 @@ func (m *measures) ended(kind string, exit runtime.Exit, run life.Run) {
 	}
 }
 
-// kindLabel is the kind of a container, as metrics name it.
+// kindLabel is the label of metrics for the kind of a container.
 func kindLabel(pod *corev1.Pod, container string) string {
 	switch k := podspec.KindOf(pod, container); {
 	case k.IsInit():
@@ -137,7 +133,7 @@ func kindLabel(pod *corev1.Pod, container string) string {
 	return "container"
 }
 
-// Causes for which a pod loop looks at its pod, as metrics name them.
+// Labels of metrics for the causes for which a pod loop looks at its pod.
 const (
 	causeCreate = "create"
 	causeUpdate = "update"

@@ -16,8 +16,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// podLoop runs one pod. Its goroutine owns the pod's state. What takes time happens in other
-// goroutines, which carry out podActions and send their result back to the loop.
+// podLoop runs one pod. Its goroutine owns the pod's state. Everything that takes time happens in
+// other goroutines, which carry out podActions and send their results to the loop.
 type podLoop struct {
 	*podActions
 	mailbox  mailbox
@@ -28,34 +28,37 @@ type podLoop struct {
 	stopping <-chan struct{} // closed when the loop ends
 
 	// Owned by run.
-	state          *life.Pod
-	processes      map[string]runtime.Process // by container, for as long as the guest runs
-	images         map[string]containerImages // by container, as of its last pull
-	ended          []untoldRun                // to be forgotten once the API server has their exits
-	giveUp         context.CancelFunc         // cancels pulls and starts
-	starts         context.Context            //nolint:containedctx // the loop's own, made and ended in run
-	starting       trace.Span                 // ends when the pod runs; nil where an earlier agent has begun the pod
-	keeping        bool                       // the volumes are being kept up to date
-	retaking       life.Task                  // of the ports of the host, where adopted
-	volumesCleared bool                       // the volumes are removed, or about to be: the pod has ended
+	state     *life.Pod
+	processes map[string]runtime.Process // by container, for as long as the guest runs
+	images    map[string]containerImages // by container, as of its last pull
+	ended     []untoldRun                // forgotten once the API server has their exits
+	giveUp    context.CancelFunc         // cancels pulls and starts
+	starts    context.Context            //nolint:containedctx // the loop's own, made and ended in run
+	// starting ends when the pod runs. It is nil if an earlier agent began the pod.
+	starting trace.Span
+	keeping  bool // the volumes are being kept up to date
+	// retaking takes the ports of the host again for an adopted pod.
+	retaking life.Task
+	// volumesCleared: the pod has ended, and its volumes are removed or being removed.
+	volumesCleared bool
 	report         report
 	measures       measures
 	spent          map[string]podfiles.Spent // by container
 }
 
-// view is a pod as others see it: they must not change it.
+// view is a pod as others see it. It must not be changed.
 type view struct {
-	pod   *corev1.Pod // with the status of now
+	pod   *corev1.Pod // with its present status
 	runs  map[string]containerRuns
-	spent podfiles.Use // by runs that have ended and are not among these any more
+	spent podfiles.Use // by runs that have ended and are not in runs
 }
 
-// containerRuns is what others need to know of a container's runs.
+// containerRuns are the runs of a container, as others see them.
 type containerRuns struct {
 	attempt int32           // of the last run; -1 before the first
 	done    <-chan struct{} // closed when that run has ended
 	id      string          // of the last run
-	process runtime.Process // of the run that goes on, nil without one
+	process runtime.Process // of the run that goes on; nil if none does
 }
 
 func newPodLoop(node *Manager, state *life.Pod, adopted adoption) *podLoop {
@@ -81,7 +84,7 @@ func newPodLoop(node *Manager, state *life.Pod, adopted adoption) *podLoop {
 	return w
 }
 
-// run works until the pod is gone or ctx ends. At the end of ctx it leaves guests and object as
+// run works until the pod is removed or ctx ends. When ctx ends, it leaves guests and the object as
 // they are.
 func (w *podLoop) run(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
@@ -126,8 +129,8 @@ func (w *podLoop) run(ctx context.Context) {
 	}
 }
 
-// settle asks decide until there is nothing more to do at once, and sees to the status. It returns
-// when to ask again, or the zero time.
+// settle asks decide until there is nothing more to do now, and reports the status. It returns when
+// to ask again, or the zero time.
 func (w *podLoop) settle(ctx context.Context) time.Time {
 	for {
 		now := time.Now()
@@ -148,7 +151,7 @@ func (w *podLoop) settle(ctx context.Context) time.Time {
 			w.write(ctx, status)
 		}
 		if w.state.SetReported(written) {
-			continue // what was waiting for the report may go on
+			continue // some actions wait for the report
 		}
 		w.forgetTold()
 		w.clearVolumes(ctx)
@@ -157,7 +160,7 @@ func (w *podLoop) settle(ctx context.Context) time.Time {
 	}
 }
 
-// receive takes the newest of the pod out of the mailbox.
+// receive takes the newest object of the pod out of the mailbox.
 func (w *podLoop) receive() life.Input {
 	pod := w.mailbox.take()
 	if pod == nil {
@@ -168,8 +171,8 @@ func (w *podLoop) receive() life.Input {
 	return life.Updated{Pod: pod}
 }
 
-// takeIn applies the result of an action. Some results have more than the state is told, which the
-// loop keeps.
+// takeIn applies the result of an action. Some results have parts that the loop keeps and the state
+// does not know.
 func (w *podLoop) takeIn(result any) {
 	now := time.Now()
 	switch r := result.(type) {
@@ -217,8 +220,8 @@ func (w *podLoop) takeIn(result any) {
 	w.state.Apply(what, now)
 }
 
-// runEnded is the input of that name with what the container's runs have used, which the state does
-// not know.
+// runEnded is life.RunEnded with what the container's runs have used, which the state does not
+// know.
 type runEnded struct {
 	life.RunEnded
 	spent podfiles.Spent
@@ -237,7 +240,7 @@ func (w *podLoop) follow(container string, process runtime.Process) {
 	})
 }
 
-// send gives a result to the loop, unless the agent ends and the loop with it.
+// send gives a result to the loop, unless the loop ends.
 func (w *podLoop) send(result any) {
 	select {
 	case w.results <- result:
@@ -245,8 +248,8 @@ func (w *podLoop) send(result any) {
 	}
 }
 
-// flush writes a status that is still to be written when the agent ends: an exit that was not told
-// would be lost with it.
+// flush writes the status when the agent ends, if it is not written yet: an exit that is not
+// reported would be lost.
 func (w *podLoop) flush() {
 	w.tasks.Wait()
 	status := w.state.Status(w.report.last.Status, w.node.Address, time.Now())
@@ -265,7 +268,7 @@ func (w *podLoop) flush() {
 }
 
 func (w *podLoop) show(status corev1.PodStatus) {
-	pod := *w.state.Given() // shallow: only the status differs
+	pod := *w.state.Given() // a shallow copy: only the status differs
 	pod.Status = status
 	all := w.state.LastRuns()
 	runs := make(map[string]containerRuns, len(all))
@@ -294,7 +297,7 @@ func newTimer(at time.Time) *time.Timer {
 	return time.NewTimer(time.Until(at))
 }
 
-// earliest is the first of two times, where zero means never.
+// earliest is the earlier of two times. Zero means never.
 func earliest(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {
 		return b

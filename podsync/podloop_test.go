@@ -62,8 +62,8 @@ func TestPodLoopDeletionWithGrace(t *testing.T) {
 	})
 }
 
-// TestPodLoopOutlivesAPIServer: while the API server refuses every write the pod runs on, and its
-// end is reported when the API server is back.
+// TestPodLoopOutlivesAPIServer: while the API server refuses every write, the pod goes on. Its end
+// is reported when the API server is back.
 func TestPodLoopOutlivesAPIServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -84,7 +84,7 @@ func TestPodLoopOutlivesAPIServer(t *testing.T) {
 	})
 }
 
-// TestPodLoopReportsOnce: a pod that runs and is not touched is not written again.
+// TestPodLoopReportsOnce: the status of a pod that runs and does not change is not written again.
 func TestPodLoopReportsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -108,7 +108,7 @@ func TestPodLoopReportsOnce(t *testing.T) {
 		if !ready {
 			t.Errorf("not ready: %+v", pod.Status.Conditions)
 		}
-		// Somebody else changes the status: it is put right.
+		// Another client changes the status, and the agent repairs it.
 		wrong := pod.DeepCopy()
 		wrong.Status.Phase = corev1.PodPending
 		wrong.Status.ContainerStatuses = nil

@@ -15,12 +15,12 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// PodPorts finds a pod that runs and returns what connects to its ports. These are the TCP ports
-// that its spec names, as guests are given no others: what else listens there, such as a program of
-// the machine that listens at every address, is no part of the pod. The error is an
+// PodPorts finds a pod that runs and returns a function that connects to its ports. These are the
+// TCP ports in its spec, as guests get no others. Other listeners at its address, such as a program
+// of the machine that listens at every address, do not belong to the pod. The error is an
 // apierrors.APIStatus.
 func (m *Manager) PodPorts(namespace, pod, uid string) (func(ctx context.Context, port uint16) (net.Conn, error), error) {
-	w, view := m.find(namespace, pod)
+	w, view := m.loops.find(namespace, pod)
 	if w == nil || uid != "" && view.pod.UID != types.UID(uid) {
 		return nil, apierrors.NewNotFound(corev1.Resource("pods"), namespace+"/"+pod)
 	}
@@ -45,9 +45,9 @@ func (m *Manager) PodPorts(namespace, pod, uid string) (func(ctx context.Context
 // alive reports whether a container of the pod runs.
 func (v *view) alive() bool { return len(v.running().Spec.Containers) > 0 }
 
-// ports are the TCP ports of the containers that run, and where the pod listens for them.
+// ports are the TCP ports of the containers that run, with the addresses at which the pod listens.
 func (v *view) ports() map[uint16]netip.AddrPort {
-	ip, _ := netip.ParseAddr(v.pod.Status.PodIP) // which a pod has whose containers run
+	ip, _ := netip.ParseAddr(v.pod.Status.PodIP) // a pod whose containers run has one
 	ports := map[uint16]netip.AddrPort{}
 	for _, running := range v.running().Spec.Containers {
 		for _, p := range podspec.Container(v.pod, running.Name).Ports {

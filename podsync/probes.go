@@ -16,12 +16,13 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/metrics"
 	"github.com/krustlet-go/krustlet-wasi/podsync/probe"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/pause"
 )
 
-// probeTries is how often a probe is tried that could not be done at all.
+// probeTries is how often a probe is tried that could not be carried out.
 const probeTries = 3
 
-// ask does a probe while process runs, and records what is wrong.
+// ask carries out a probe while the guest runs, and records failures.
 func (w commands) ask(ctx context.Context, pod *corev1.Pod, process runtime.Process, a life.Ask) life.Probed {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -41,7 +42,7 @@ func (w commands) ask(ctx context.Context, pod *corev1.Pod, process runtime.Proc
 	}
 	switch {
 	case ctx.Err() != nil:
-		end.Err = ctx.Err() // the run has ended, and what the probe found says nothing
+		end.Err = ctx.Err() // the run has ended, so the result means nothing
 	case err != nil:
 		w.record(pod, a.Container, events.ProbeErrored(a.Kind, err))
 	case !result.OK:
@@ -67,7 +68,7 @@ func (w commands) count(pod *corev1.Pod, a life.Ask, result probe.Result, err er
 	}, verdict, took)
 }
 
-// endWith calls cancel when a run ends before ctx does.
+// endWith calls cancel if a run ends before ctx does.
 func (w commands) endWith(ctx context.Context, cancel context.CancelFunc, process runtime.Process) {
 	w.tasks.Go(func() {
 		select {
@@ -100,7 +101,7 @@ func (w commands) probe(ctx context.Context, a life.Ask, spec *corev1.Probe) (pr
 	return probe.Result{OK: exit.Code == 0, Output: firstOf(text, exit.Message)}, nil
 }
 
-// firstOf is what a command printed, or else what the engine says of its end.
+// firstOf is what a command printed or, if that is empty, the engine's message about its end.
 func firstOf(printed, message string) string {
 	if printed == "" {
 		return message
@@ -108,18 +109,19 @@ func firstOf(printed, message string) string {
 	return printed
 }
 
-// hook carries out a lifecycle hook while process runs.
+// hook carries out a lifecycle hook while the guest runs.
 func (w commands) hook(ctx context.Context, pod *corev1.Pod, process runtime.Process, a life.Hook) life.HookEnded {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	w.endWith(ctx, cancel, process)
 	err := w.carryOut(ctx, pod, a)
 	if ctx.Err() != nil {
-		err = nil // the run has ended, or is to end: nothing hangs on it any more
+		err = nil // the run has ended or must end, so the hook does not matter any more
 	}
 	if err != nil {
 		w.log.Warn("lifecycle hook failed", zap.String("container", a.Container.Name), zap.String("hook", string(a.Kind)), zap.Error(err))
-		w.record(pod, a.Container, events.HookFailed(string(a.Kind))) // without the error: events are read by many
+		// Without the error, as many can read events.
+		w.record(pod, a.Container, events.HookFailed(string(a.Kind)))
 	}
 	return life.HookEnded{Container: a.Container.Name, ID: a.ID, Kind: a.Kind, Err: err}
 }
@@ -141,13 +143,7 @@ func (w commands) carryOut(ctx context.Context, pod *corev1.Pod, a life.Hook) er
 			return fmt.Errorf("HTTP lifecycle hook (%s) %s: %w", handler.HTTPGet.Path, where, err)
 		}
 	case handler.Sleep != nil:
-		timer := time.NewTimer(time.Duration(handler.Sleep.Seconds) * time.Second)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+		return pause.For(ctx, time.Duration(handler.Sleep.Seconds)*time.Second)
 	default:
 		return errors.New("Cannot run handler: invalid handler") //nolint:staticcheck // words that users know
 	}

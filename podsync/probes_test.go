@@ -20,7 +20,7 @@ import (
 
 func runs(argv ...string) *corev1.ExecAction { return &corev1.ExecAction{Command: argv} }
 
-// watched is a shell whose events are kept.
+// watched is a shell that keeps its events.
 func watched(t *testing.T, ctx context.Context, pod *corev1.Pod, e *engine) (*shell, *record.FakeRecorder) {
 	events := record.NewFakeRecorder(1000)
 	s := prepareShell(t, pod, e, &images{}, false)
@@ -83,7 +83,7 @@ func TestExecProbe(t *testing.T) {
 		}
 		cancel()
 		<-s.ended
-		// The next agent has nothing but what is on disk.
+		// The next agent has only what is on disk.
 		code.Store(0)
 		ctx, cancel = context.WithCancel(t.Context())
 		s.launch(ctx)
@@ -94,8 +94,8 @@ func TestExecProbe(t *testing.T) {
 	})
 }
 
-// TestExecProbeTimesOut: a command that does not end is killed and has failed; one whose container
-// ends is killed and says nothing.
+// TestExecProbeTimesOut: a command that does not end is killed, and the probe has failed. A command
+// whose container ends is killed, and the probe has no result.
 func TestExecProbeTimesOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pod := testpod.New(corev1.RestartPolicyAlways, "a")
@@ -127,7 +127,8 @@ func TestExecProbeTimesOut(t *testing.T) {
 	})
 }
 
-// TestHooks: a preStop hook is done before the guest is told to stop, in time that counts.
+// TestHooks: a preStop hook ends before the guest is told to stop. Its time is part of the grace
+// period.
 func TestHooks(t *testing.T) {
 	for name, tt := range map[string]struct {
 		handler corev1.LifecycleHandler
@@ -168,7 +169,7 @@ func TestHooks(t *testing.T) {
 	}
 }
 
-// TestDeletionDoesNotWaitForPostStart: a hook that goes on is given up.
+// TestDeletionDoesNotWaitForPostStart: a postStart hook that goes on is given up.
 func TestDeletionDoesNotWaitForPostStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pod := testpod.New(corev1.RestartPolicyAlways, "a")

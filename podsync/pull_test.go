@@ -14,15 +14,15 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry"
 )
 
-// unfit is a fake store in which what is there cannot be unpacked, and what is pulled can.
+// unfit is a fake store that cannot unpack the images on disk, but can unpack those that it pulls.
 type unfit struct{ images }
 
 func (*unfit) Lookup(context.Context, string, registry.Keys) (registry.Module, bool, error) {
 	return registry.Module{}, false, errors.New("unpacking the image: layer 1 of 1: broken")
 }
 
-// TestImageOnDiskIsUnfit: an image that is here and cannot be unpacked is as one that cannot be
-// pulled, but for who would pull it anyway.
+// TestImageOnDiskIsUnfit: an image on disk that cannot be unpacked is like one that cannot be
+// pulled. If the policy is to pull always, it is pulled.
 func TestImageOnDiskIsUnfit(t *testing.T) {
 	for policy, runs := range map[corev1.PullPolicy]bool{corev1.PullAlways: true, corev1.PullIfNotPresent: false, corev1.PullNever: false} {
 		synctest.Test(t, func(t *testing.T) {

@@ -14,14 +14,14 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// consumption is what a pod, or a container, takes of what the node is short of, and what it asked
-// for.
+// consumption is what a pod or a container uses of the resource that the node is short of, and what
+// it requests.
 type consumption struct {
 	used, request int64
-	more          bool // it takes more, which could not be counted
+	more          bool // it uses more than used, which could not be counted
 }
 
-// beyond is what is taken beyond the request.
+// beyond is what is used beyond the request.
 func (c consumption) beyond() int64 { return c.used - c.request }
 
 // candidate is a pod that may be evicted.
@@ -29,13 +29,13 @@ type candidate struct {
 	loop *podLoop
 	pod  *corev1.Pod
 	consumption
-	containers map[string]consumption // empty: of what is short, containers have no part of their own
+	containers map[string]consumption // empty if the resource is not counted by containers
 }
 
-// rank sorts pods in the order in which they are evicted, as a kubelet does: those first that take
-// more than they asked for, then those of less priority, then those that take the most beyond what
-// they asked for. Before all of these come pods that have made what cannot be counted. Threads are
-// not counted by pods.
+// rank sorts pods in the order in which they are evicted, as a kubelet does. First come pods that
+// use more than they request, then those of lower priority, then those that use the most beyond
+// their requests. Pods whose use could not be counted come before all others. Threads are not
+// counted by pods.
 func rank(signal node.Signal, pods []candidate) {
 	priority := func(c candidate) int32 { return scheduling.PodPriority(c.pod) }
 	exceeds := func(c candidate) int {

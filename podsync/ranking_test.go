@@ -1,7 +1,6 @@
 package podsync
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 
@@ -68,48 +67,6 @@ func TestLowMessage(t *testing.T) {
 	} {
 		if got := lowMessage(short, candidate{pod: pod, containers: test.containers}); got != test.want {
 			t.Errorf("%s: %q, want %q", name, got, test.want)
-		}
-	}
-}
-
-func TestRefusePressure(t *testing.T) {
-	const memory, disk, pid = corev1.NodeMemoryPressure, corev1.NodeDiskPressure, corev1.NodePIDPressure
-	burstable := func(p *corev1.Pod) { p.Status.QOSClass = corev1.PodQOSBurstable }
-	tolerant := func(p *corev1.Pod) {
-		p.Spec.Tolerations = []corev1.Toleration{{Key: corev1.TaintNodeMemoryPressure, Operator: corev1.TolerationOpExists}}
-	}
-	system := func(p *corev1.Pod) { n := int32(systemCritical); p.Spec.Priority = &n }
-	any := func(*corev1.Pod) {}
-	for _, test := range []struct {
-		conditions []corev1.NodeConditionType
-		change     func(*corev1.Pod)
-		want       string
-	}{
-		{nil, any, ""},
-		{[]corev1.NodeConditionType{memory}, any, "[MemoryPressure]"},
-		{[]corev1.NodeConditionType{memory}, burstable, ""},
-		{[]corev1.NodeConditionType{memory}, tolerant, ""},
-		{[]corev1.NodeConditionType{memory}, system, ""},
-		{[]corev1.NodeConditionType{memory, disk}, burstable, "[MemoryPressure DiskPressure]"},
-		{[]corev1.NodeConditionType{memory, disk}, tolerant, "[MemoryPressure DiskPressure]"},
-		{[]corev1.NodeConditionType{disk}, burstable, "[DiskPressure]"},
-		{[]corev1.NodeConditionType{disk}, system, ""},
-		{[]corev1.NodeConditionType{pid}, burstable, "[PIDPressure]"},
-		{[]corev1.NodeConditionType{pid}, system, ""},
-	} {
-		pod := testpod.New(corev1.RestartPolicyAlways, "a")
-		pod.Status.QOSClass = corev1.PodQOSBestEffort
-		test.change(pod)
-		got := ""
-		if no := refusePressure(pod, test.conditions); no != nil {
-			got = no.Reason + " " + no.Message
-		}
-		want := ""
-		if test.want != "" {
-			want = fmt.Sprintf("Evicted The node had condition: %s. ", test.want)
-		}
-		if got != want {
-			t.Errorf("%v: %q, want %q", test.conditions, got, want)
 		}
 	}
 }

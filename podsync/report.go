@@ -24,20 +24,21 @@ const (
 	flushTimeout     = 3 * time.Second
 )
 
-// report is where a pod's status stands with the API server. At most one write is under way; the
-// next takes the status that is newest by then. A status that others changed differs from the
+// report tracks what the API server has of a pod's status. At most one write goes on at a time; the
+// next one takes the status that is newest then. If others change the status, it differs from the
 // wanted one, and is written again.
 type report struct {
-	last     *corev1.Pod // the newest object seen, by watch or as the answer to a write
+	last     *corev1.Pod // the newest object, from the watch or from a write
 	busy     bool
-	sent     *corev1.PodStatus // what the last write asked for
-	base     string            // the resourceVersion that it started from, and
-	answered string            // the one that came of it
+	sent     *corev1.PodStatus // the status of the last write
+	base     string            // the resourceVersion before that write
+	answered string            // the resourceVersion after it
 	wanted   corev1.PodStatus
 	failures int
 	retryAt  time.Time
-	news     time.Time // until then a status that says no more than that containers are being made waits
-	missing  bool      // the object is not there any more
+	// Until news, a status is not written that says only that containers are being made.
+	news    time.Time
+	missing bool // the object was deleted
 }
 
 // reported is the result of a write.
@@ -46,7 +47,7 @@ type reported struct {
 	err error
 }
 
-// see takes in an object from the watch, which may be older than what a write has answered.
+// see notes an object from the watch. It may be older than the answer to a write.
 func (r *report) see(pod *corev1.Pod) {
 	if !older(pod, r.last) {
 		r.last = pod
@@ -54,7 +55,7 @@ func (r *report) see(pod *corev1.Pod) {
 }
 
 // next sets the wanted status. It returns when to try again after a failure, and whether the API
-// server has that status.
+// server has the status.
 func (r *report) next(status corev1.PodStatus, now time.Time) (retry time.Time, written bool) {
 	r.wanted = status
 	switch {
@@ -78,14 +79,15 @@ func (r *report) due(now time.Time) bool {
 }
 
 // creatingShown is how long a pod may take to start before its status says that it is starting.
-// Most run within it, and their first status is the one that users wait for: half of the writes are
-// saved.
+// Most pods run within that time, so the first status that is written is the one that users wait
+// for. That saves half of the writes.
 const creatingShown = 100 * time.Millisecond
 
-// settingUpShown is how much longer it may take if not even its volumes and its address are there.
+// settingUpShown is how much longer that is if the pod does not even have its volumes and its
+// address.
 const settingUpShown = 900 * time.Millisecond
 
-// shownAt is when the first status of a pod is written that says nothing but that it has come.
+// shownAt is when a pod's first status is written, if that says only that the pod has come.
 func (r *report) shownAt() time.Time {
 	if podspec.HasCondition(&r.wanted, corev1.PodReadyToStartContainers, corev1.ConditionTrue) {
 		return r.news
@@ -93,7 +95,8 @@ func (r *report) shownAt() time.Time {
 	return r.news.Add(settingUpShown)
 }
 
-// held: the status is the first of a pod that has just come, and says nothing but that it has.
+// held reports whether the status must wait: it is the first of a new pod, and says only that the
+// pod has come.
 func (r *report) held(now time.Time) bool {
 	if r.sent != nil || !now.Before(r.shownAt()) || r.wanted.Phase != corev1.PodPending {
 		return false
@@ -109,9 +112,9 @@ func (r *report) held(now time.Time) bool {
 	return true
 }
 
-// settled: the API server has the wanted status, or has been asked for exactly this one and
-// answered with something else (it drops fields that it does not know); asking again would go on
-// for ever.
+// settled reports whether the API server needs no write: it has the wanted status, or it has
+// answered exactly this one with another (it drops fields that it does not know). In the second
+// case another write would change nothing.
 func (r *report) settled() bool {
 	if apiequality.Semantic.DeepEqual(r.wanted, r.last.Status) {
 		return true
@@ -148,8 +151,8 @@ func (w *podLoop) write(ctx context.Context, status corev1.PodStatus) {
 	})
 }
 
-// writeStatus patches what differs between the base's status and the wanted one. The patch names
-// the UID, so that it never reaches another pod of the same name.
+// writeStatus patches the differences between the base's status and the wanted one. The patch has
+// the UID, so that it never changes another pod of the same name.
 func (m *Manager) writeStatus(ctx context.Context, base *corev1.Pod, status corev1.PodStatus) (*corev1.Pod, error) {
 	patch, err := statusPatch(base, status)
 	if err != nil {
@@ -178,7 +181,7 @@ func statusPatch(base *corev1.Pod, status corev1.PodStatus) ([]byte, error) {
 	return patch, nil
 }
 
-// older reports whether a comes before b in the API server's order. Versions that are no numbers
+// older reports whether a comes before b in the API server's order. Versions that are not numbers
 // have no order.
 func older(a, b *corev1.Pod) bool {
 	va, errA := strconv.ParseUint(a.ResourceVersion, 10, 64)

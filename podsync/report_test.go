@@ -68,16 +68,17 @@ func TestReport(t *testing.T) {
 	if _, written := r.next(runs, testpod.Epoch); !written {
 		t.Fatal("the answer is not taken in")
 	}
-	r.see(version("6", corev1.PodPending)) // the watch is behind
+	r.see(version("6", corev1.PodPending)) // the watch is late
 	if _, written := r.next(runs, testpod.Epoch); !written {
 		t.Fatal("an object older than the answer counts")
 	}
-	r.see(version("8", corev1.PodFailed)) // somebody else wrote
+	r.see(version("8", corev1.PodFailed)) // another client wrote
 	if _, written := r.next(runs, testpod.Epoch); written || !r.due(testpod.Epoch) {
-		t.Fatal("what somebody else wrote stays")
+		t.Fatal("what another client wrote stays")
 	}
 	r.busy, r.sent, r.base = true, &runs, "8"
-	r.end(reported{pod: version("9", corev1.PodFailed)}, testpod.Epoch) // the API server will not have it
+	// The API server does not keep it.
+	r.end(reported{pod: version("9", corev1.PodFailed)}, testpod.Epoch)
 	if r.next(runs, testpod.Epoch.Add(time.Hour)); r.due(testpod.Epoch.Add(time.Hour)) {
 		t.Fatal("asks for ever for what the API server does not take")
 	}
@@ -89,12 +90,12 @@ func TestReport(t *testing.T) {
 	r.busy = true
 	r.end(reported{err: apierrors.NewNotFound(corev1.Resource("pods"), "p")}, testpod.Epoch)
 	if _, written := r.next(other, testpod.Epoch); !written || r.due(testpod.Epoch) {
-		t.Fatal("writes to a pod that is gone")
+		t.Fatal("writes to a pod that was deleted")
 	}
 }
 
-// TestReportOfAStartingPodWaits: that containers are being made is said once it takes long, and
-// anything else at once.
+// TestReportOfAStartingPodWaits: that containers are being made is reported only if it takes long.
+// Everything else is reported at once.
 func TestReportOfAStartingPodWaits(t *testing.T) {
 	waiting := func(reason string) corev1.PodStatus {
 		return corev1.PodStatus{Phase: corev1.PodPending, ContainerStatuses: []corev1.ContainerStatus{

@@ -7,13 +7,14 @@ import (
 	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/krustlet-go/krustlet-wasi/podsync/admit"
 	"github.com/krustlet-go/krustlet-wasi/podsync/events"
 	"github.com/krustlet-go/krustlet-wasi/podsync/life"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// weigh asks the node for room, and records what comes of it if that is news.
+// weigh asks the node for room, and records an event if the answer is new.
 func (w *podActions) weigh(a life.Weigh) life.Weighed {
 	no := w.node.makeRoom(w, a.Pod)
 	switch {
@@ -27,26 +28,15 @@ func (w *podActions) weigh(a life.Weigh) life.Weighed {
 	return life.Weighed{Pod: a.Pod, No: no}
 }
 
-// makeRoom counts a pod with the resources that it is to have, if the node has room for it beside
-// the others. It says why not.
+// makeRoom counts a pod with its new resources, if the node has room for that beside the other
+// pods. Otherwise it says why not.
 func (m *Manager) makeRoom(w *podActions, pod *corev1.Pod) *life.Refusal {
-	m.admissions.mu.Lock()
-	defer m.admissions.mu.Unlock()
-	requests := podspec.Requests(pod)
-	for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
-		if _, limited := m.Allocatable[name]; !limited {
-			continue
-		}
-		if r, c := podspec.Amount(requests, name), podspec.Amount(m.Allocatable, name); r > c {
-			return &life.Refusal{Reason: corev1.PodReasonInfeasible, Message: fmt.Sprintf("Node didn't have enough capacity: %s, requested: %d, capacity: %d", name, r, c)}
-		}
+	m.judging.Lock()
+	defer m.judging.Unlock()
+	if no := admit.Resize(pod, m.Allocatable, m.loops.used(w)); no != nil {
+		return no
 	}
-	if no := refuseResources(pod, m.Allocatable, m.usedBeside(w).resources); no != nil {
-		return &life.Refusal{Reason: corev1.PodReasonDeferred, Message: no.Message}
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	w.requests = requests
+	m.loops.count(w, podspec.Requests(pod))
 	return nil
 }
 
@@ -68,7 +58,7 @@ func (w *podActions) giveLimits(ctx context.Context, pod *corev1.Pod, process ru
 		}
 	}
 	if limits == was {
-		return nil // the requests are others
+		return nil // only the requests differ
 	}
 	if err := process.Resize(ctx, limits); err != nil {
 		return err
@@ -78,5 +68,5 @@ func (w *podActions) giveLimits(ctx context.Context, pod *corev1.Pod, process ru
 		return err
 	}
 	spec.MemoryLimit, spec.CPULimit = limits.Memory, limits.CPU
-	return w.dirs.KeepSpec(a.Container.Name, spec) // for commands beside it
+	return w.dirs.KeepSpec(a.Container.Name, spec) // commands beside the run get the same limits
 }

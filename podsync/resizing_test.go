@@ -15,19 +15,19 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// TestResizedGuest: a guest is told of its limits as it runs, and commands beside it have them,
-// too; what does not fit is refused in the words of a kubelet, and counts for nobody.
+// TestResizedGuest: a guest gets its new limits while it runs, and commands beside it have them,
+// too. A size that does not fit is refused in the words of a kubelet, and does not count.
 func TestResizedGuest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pod := testpod.New(corev1.RestartPolicyAlways, "a")
 		pod.Generation = 1
 		pod.Spec.Containers[0].Resources = testpod.Size(10)
 		h := newHome(t, pod)
-		h.allocatable = smallNode(10)
+		h.allocatable = testpod.SmallNode(10)
 		h.allocatable[corev1.ResourceCPU], h.allocatable[corev1.ResourceMemory] = resource.MustParse("1"), resource.MustParse("1Gi")
 		h.run(func(m *Manager) {
 			pass(time.Second)
-			w, _ := m.find("ns", "p")
+			w, _ := m.loops.find("ns", "p")
 			ask := func(n int64) *corev1.Pod {
 				t.Helper()
 				w.mailbox.put(testpod.WithSize(w.report.last, "a", n))
@@ -46,7 +46,7 @@ func TestResizedGuest(t *testing.T) {
 			if spec, err := w.dirs.Spec("a", g.spec.ID); err != nil || spec.CPULimit != 200 {
 				t.Errorf("a command would have %d: %v", spec.CPULimit, err)
 			}
-			if used := m.used().resources; podspec.Amount(used, corev1.ResourceCPU) != 200 {
+			if used := m.loops.used(nil).Resources; podspec.Amount(used, corev1.ResourceCPU) != 200 {
 				t.Errorf("the pod counts for %v", used)
 			}
 			now = ask(101)
@@ -55,14 +55,14 @@ func TestResizedGuest(t *testing.T) {
 			if c := now.Status.Conditions[i]; c.Type != corev1.PodResizePending || c.Reason != corev1.PodReasonInfeasible || c.Message != want {
 				t.Errorf("condition %+v", c)
 			}
-			if used := m.used().resources; podspec.Amount(used, corev1.ResourceCPU) != 200 || len(g.limits) != 1 {
+			if used := m.loops.used(nil).Resources; podspec.Amount(used, corev1.ResourceCPU) != 200 || len(g.limits) != 1 {
 				t.Errorf("the pod counts for %v, the guest was told %v", used, g.limits)
 			}
 		})
 	})
 }
 
-// TestShrinkBelowUse: memory that a guest has is not taken from it.
+// TestShrinkBelowUse: a guest keeps the memory that it uses.
 func TestShrinkBelowUse(t *testing.T) {
 	g := &guest{done: make(chan struct{})}
 	g.use(runtime.Stats{Memory: 8 << 20})

@@ -7,13 +7,11 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// RunningPods returns the pods that have guests which run now, in no order, each with nothing but
-// its names, its UID and those containers' names and images.
+// RunningPods returns the pods of which a guest runs now, in no order. Each has only its names, its
+// UID, and the names and images of the containers that run.
 func (m *Manager) RunningPods() []*corev1.Pod {
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	var pods []*corev1.Pod
-	for _, w := range m.loops {
+	for _, w := range m.loops.all() {
 		if pod := w.view.Load().running(); len(pod.Spec.Containers) > 0 {
 			pods = append(pods, pod)
 		}
@@ -21,7 +19,7 @@ func (m *Manager) RunningPods() []*corev1.Pod {
 	return pods
 }
 
-// running is what runs of the pod now.
+// running is the pod with the containers that run now.
 func (v *view) running() *corev1.Pod {
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: v.pod.Namespace, Name: v.pod.Name, UID: v.pod.UID}}
 	for _, c := range podspec.Containers(v.pod) {

@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/krustlet-go/krustlet-wasi/podsync/life"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podfiles"
@@ -19,19 +21,20 @@ import (
 // started.
 type adoption struct {
 	running map[string]runtime.Process // by container: they go on
-	ended   []untoldRun                // the state has their exits, the API server may not
-	strays  []runtime.Process          // not in the state: to be stopped and forgotten
+	// ended: the state has their exits, and the API server may not have them.
+	ended  []untoldRun
+	strays []runtime.Process // not in the state; they are stopped and forgotten
 }
 
-// untoldRun is a run that has ended and whose exit the engine still keeps: were this agent to end
-// now, the next one would ask the engine for it.
+// untoldRun is a run that has ended and whose exit the engine still keeps. If this agent ended now,
+// the next one would ask the engine for it.
 type untoldRun struct {
 	life.EndedRun
 	process runtime.Process
 }
 
-// takeUp makes the state of a pod from its object, from what is noted of it on disk, and from the
-// runs that the engine has.
+// takeUp makes the state of a pod from its object, from the notes on disk, and from the runs that
+// the engine has.
 func takeUp(pod *corev1.Pod, dirs podfiles.Pod, runs []runtime.Run, now time.Time) (*life.Pod, adoption) {
 	processes := map[string]runtime.Process{}
 	for _, r := range runs {
@@ -49,6 +52,44 @@ func takeUp(pod *corev1.Pod, dirs podfiles.Pod, runs []runtime.Run, now time.Tim
 		a.strays = append(a.strays, processes[id])
 	}
 	return state, a
+}
+
+// foundRuns are the runs that the engine has from before and whose pods have no loop yet.
+type foundRuns struct {
+	mu sync.Mutex
+	of map[types.UID][]runtime.Run
+}
+
+// keep sorts runs by their pods.
+func (f *foundRuns) keep(runs []runtime.Run) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.of = map[types.UID][]runtime.Run{}
+	for _, run := range runs {
+		uid := types.UID(run.Of.Pod)
+		f.of[uid] = append(f.of[uid], run)
+	}
+}
+
+// take returns the runs of a pod, once.
+func (f *foundRuns) take(uid types.UID) []runtime.Run {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	runs := f.of[uid]
+	delete(f.of, uid)
+	return runs
+}
+
+// takeRest returns the runs that no pod has taken, once.
+func (f *foundRuns) takeRest() []runtime.Run {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var rest []runtime.Run
+	for _, runs := range f.of {
+		rest = append(rest, runs...)
+	}
+	f.of = nil
+	return rest
 }
 
 // remains reads what earlier agents left of a pod.
@@ -83,8 +124,8 @@ func closed(done <-chan struct{}) bool {
 	}
 }
 
-// discard stops runs, and forgets each once it has ended. It gives up, and returns false, when
-// stopping is closed.
+// discard stops runs, and forgets each once it has ended. If stopping is closed before that, it
+// returns false.
 func discard(strays []runtime.Process, stopping <-chan struct{}) bool {
 	for _, process := range strays {
 		process.Stop(0)
@@ -100,7 +141,7 @@ func discard(strays []runtime.Process, stopping <-chan struct{}) bool {
 	return true
 }
 
-// takeOver follows the runs that were adopted, and does away with the strays.
+// takeOver follows the runs that were adopted, and stops the strays.
 func (w *podLoop) takeOver() {
 	for container, process := range w.processes {
 		w.follow(container, process)
@@ -123,12 +164,12 @@ func (w *podActions) awaitStrays(ctx context.Context) error {
 	case <-w.cleared:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("waiting for runs that are to end: %w", ctx.Err())
+		return fmt.Errorf("waiting for runs that must end: %w", ctx.Err())
 	}
 }
 
-// forgetTold has the engine forget the exits that the API server knows, and all of a pod that is
-// not there any more.
+// forgetTold makes the engine forget the exits that the API server has. If the pod was deleted, it
+// makes it forget all of the pod.
 func (w *podLoop) forgetTold() {
 	deleted := w.state.Vanished() || w.report.missing || w.state.Stage() == life.Absent
 	w.ended = slices.DeleteFunc(w.ended, func(r untoldRun) bool {

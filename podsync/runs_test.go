@@ -13,8 +13,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// TestRemains: of a pod that earlier agents ran, the next one reads the addresses, the newest logs,
-// and what runs have said of their end.
+// TestRemains: of a pod that earlier agents ran, the next one reads the addresses, the attempts of
+// the newest logs, and the termination messages of runs.
 func TestRemains(t *testing.T) {
 	pod := testpod.New(corev1.RestartPolicyAlways, "a", "b")
 	dirs := dirsOf(t.TempDir(), pod)

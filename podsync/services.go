@@ -15,36 +15,42 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/informer"
 )
 
-// newServices makes the informer of the cluster's Services, of which containers are told in their
-// environment.
-func newServices(client kubernetes.Interface, log *zap.Logger) *informer.Informer[*corev1.Service] {
-	services := client.CoreV1().Services(metav1.NamespaceAll)
+// services are the cluster's Services.
+type services struct {
+	*informer.Informer[*corev1.Service]
+}
+
+// newServices makes the informer of the cluster's Services. The environment of containers names
+// them.
+func newServices(client kubernetes.Interface, log *zap.Logger) services {
+	all := client.CoreV1().Services(metav1.NamespaceAll)
 	source := informer.ListWatch[*corev1.Service]{
 		List: func(ctx context.Context, opts metav1.ListOptions) ([]*corev1.Service, metav1.ListMeta, error) {
-			list, err := services.List(ctx, opts)
+			list, err := all.List(ctx, opts)
 			if err != nil {
 				return nil, metav1.ListMeta{}, err
 			}
 			return informer.Pointers(list.Items), list.ListMeta, nil
 		},
 		Watch: func(ctx context.Context, opts metav1.ListOptions) (watch.Interface, error) {
-			return services.Watch(ctx, opts)
+			return all.Watch(ctx, opts)
 		},
 	}
 	nothing := informer.Handler[*corev1.Service]{Set: func(_, _ *corev1.Service) {}, Delete: func(*corev1.Service) {}}
-	return informer.New(source, nothing, log)
+	return services{informer.New(source, nothing, log)}
 }
 
-// servicesWait is how long a container waits for the first list of Services, before it says so.
+// servicesWait is how long a container waits for the first list of Services, before it reports an
+// error.
 const servicesWait = 10 * time.Second
 
-// servicesFor are the Services that a pod's containers are told of.
-func (m *Manager) servicesFor(ctx context.Context, pod *corev1.Pod) ([]*corev1.Service, error) {
+// linked are the Services in the environment of a pod's containers.
+func (s services) linked(ctx context.Context, pod *corev1.Pod) ([]*corev1.Service, error) {
 	ctx, cancel := context.WithTimeout(ctx, servicesWait)
 	defer cancel()
-	if err := m.services.WaitForSync(ctx); err != nil {
+	if err := s.WaitForSync(ctx); err != nil {
 		return nil, fmt.Errorf("services have not yet been read at least once, cannot construct envvars: %w", err)
 	}
 	links := pod.Spec.EnableServiceLinks == nil || *pod.Spec.EnableServiceLinks
-	return environ.Linked(m.services.List(), pod.Namespace, links), nil
+	return environ.Linked(s.List(), pod.Namespace, links), nil
 }

@@ -15,17 +15,17 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// How many commands users may have running, and clients attached, at once: a command takes as much
-// memory as the container may. Probes and hooks do not count.
+// How many commands and attached clients of users there may be at once. A command takes as much
+// memory as its container may. Probes and hooks do not count.
 const (
 	sessionsPerContainer = 32
 	sessionsPerNode      = 256
 )
 
-// Exec finds the run of a container and returns what runs a command beside it: a new instance of
-// its module, with argv as its arguments. It ends with the container's run at the latest, killed
-// (exit code 137), and with ctx. Of the pods of that name, uid means one where it is not empty. The
-// error is an apierrors.APIStatus.
+// Exec finds the run of a container and returns a function that runs a command beside it: a new
+// instance of its module, with argv as its arguments. The command ends with ctx. It is killed (exit
+// code 137) when the container's run ends. If uid is not empty, the pod must have it. The error is
+// an apierrors.APIStatus.
 func (m *Manager) Exec(namespace, pod, uid, container string, argv []string) (
 	func(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) (code int, err error), error,
 ) {
@@ -38,7 +38,7 @@ func (m *Manager) Exec(namespace, pod, uid, container string, argv []string) (
 		if err != nil {
 			return 0, err
 		}
-		end, err := m.sessions.begin(sessionPlace{w.view.Load().pod.UID, container})
+		end, err := m.sessions.begin(sessionOf{w.view.Load().pod.UID, container})
 		if err != nil {
 			return 0, err
 		}
@@ -62,8 +62,8 @@ func (m *Manager) Exec(namespace, pod, uid, container string, argv []string) (
 	}, nil
 }
 
-// Attach finds the run of a container and returns what connects streams to it, until it ends or ctx
-// does. The error is as that of Exec.
+// Attach finds the run of a container and returns a function that connects streams to it, until the
+// run or ctx ends. The error is that of Exec.
 func (m *Manager) Attach(namespace, pod, uid, container string) (
 	func(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) error, error,
 ) {
@@ -72,8 +72,8 @@ func (m *Manager) Attach(namespace, pod, uid, container string) (
 		return nil, err
 	}
 	return func(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) error {
-		place := sessionPlace{w.view.Load().pod.UID, container}
-		end, err := m.sessions.begin(place)
+		of := sessionOf{w.view.Load().pod.UID, container}
+		end, err := m.sessions.begin(of)
 		if err != nil {
 			return err
 		}
@@ -89,16 +89,16 @@ func (m *Manager) Attach(namespace, pod, uid, container string) (
 	}, nil
 }
 
-// errRunEnded ends a command when the container does that it is run beside.
+// errRunEnded ends a command when the run of its container ends.
 var errRunEnded = errors.New("the container has ended")
 
-// codeKilled is the exit code of a command that was killed, as a shell has it.
+// codeKilled is the exit code of a command that was killed, as in a shell.
 const codeKilled = 137
 
 // runOf finds the run of a container that goes on. The error is an apierrors.APIStatus that tells
 // the client what is wrong.
 func (m *Manager) runOf(namespace, pod, uid, container string) (*podLoop, containerRuns, error) {
-	w, view := m.find(namespace, pod)
+	w, view := m.loops.find(namespace, pod)
 	if w == nil || uid != "" && view.pod.UID != types.UID(uid) {
 		return nil, containerRuns{}, apierrors.NewNotFound(corev1.Resource("pods"), namespace+"/"+pod)
 	}
@@ -113,7 +113,7 @@ func (m *Manager) runOf(namespace, pod, uid, container string) (*podLoop, contai
 	return w, run, nil
 }
 
-// stateOf says why a container does not run, as its status has it.
+// stateOf says, from its status, why a container does not run.
 func stateOf(pod *corev1.Pod, container string) string {
 	status := podspec.StatusOf(pod, container)
 	switch {
@@ -129,17 +129,17 @@ func stateOf(pod *corev1.Pod, container string) string {
 type sessions struct {
 	mu   sync.Mutex
 	node int
-	of   map[sessionPlace]int
+	of   map[sessionOf]int
 }
 
-// sessionPlace is a container of a pod.
-type sessionPlace struct {
+// sessionOf is the container that a session belongs to.
+type sessionOf struct {
 	pod       types.UID
 	container string
 }
 
-// begin takes a place, which end gives back.
-func (s *sessions) begin(in sessionPlace) (end func(), err error) {
+// begin counts a session; end ends it.
+func (s *sessions) begin(in sessionOf) (end func(), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -149,7 +149,7 @@ func (s *sessions) begin(in sessionPlace) (end func(), err error) {
 		return nil, fmt.Errorf("the node has %d commands and attached clients, and may have no more; wait until one has ended", sessionsPerNode)
 	}
 	if s.of == nil {
-		s.of = map[sessionPlace]int{}
+		s.of = map[sessionOf]int{}
 	}
 	s.of[in]++
 	s.node++

@@ -8,14 +8,14 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// TestSessionsAreBounded: a container has so many commands at once, and the node so many; each that
+// TestSessionsAreBounded: a container and the node may have a bounded number of sessions. Each that
 // ends makes room.
 func TestSessionsAreBounded(t *testing.T) {
 	var s sessions
 	var ends []func()
 	fill := func(container string) error {
 		for {
-			end, err := s.begin(sessionPlace{"pod", container})
+			end, err := s.begin(sessionOf{"pod", container})
 			if err != nil {
 				return err
 			}
@@ -43,7 +43,7 @@ func TestSessionsAreBounded(t *testing.T) {
 	}
 }
 
-// TestPortsOfAPod: those of TCP that its spec names, of the containers that run.
+// TestPortsOfAPod: the ports are the TCP ports in the spec of the containers that run.
 func TestPortsOfAPod(t *testing.T) {
 	port := func(n int32, protocol corev1.Protocol) corev1.ContainerPort {
 		return corev1.ContainerPort{ContainerPort: n, Protocol: protocol}

@@ -7,8 +7,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// allSpent is what a pod's runs have used that have ended, for what this agent or an earlier one
-// knows of them.
+// allSpent is what the runs of a pod have used that have ended, as far as this agent and earlier
+// ones know.
 func (w *podLoop) allSpent() podfiles.Use {
 	var sum podfiles.Use
 	for _, s := range w.spent {
@@ -17,7 +17,7 @@ func (w *podLoop) allSpent() podfiles.Use {
 	return sum
 }
 
-// restoreSpent begins with what earlier agents have noted, and with runs that have ended since.
+// restoreSpent reads the notes of earlier agents, and adds the runs that have ended since.
 func (w *podLoop) restoreSpent() {
 	w.spent = map[string]podfiles.Spent{}
 	for _, r := range w.state.LastRuns() {

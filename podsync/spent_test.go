@@ -12,8 +12,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// TestWhatAPodHasUsedGoesOn: processor time and traffic of a pod count its runs that have ended,
-// each once, whichever agent was there or none.
+// TestWhatAPodHasUsedGoesOn: processor time and traffic of a pod include its runs that have ended.
+// Each run counts once, also if another agent or none saw its end.
 func TestWhatAPodHasUsedGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pod := testpod.New(corev1.RestartPolicyAlways, "a")
@@ -69,7 +69,8 @@ func TestWhatAPodHasUsedGoesOn(t *testing.T) {
 	})
 }
 
-// TestFigureOfTheMomentOfAnEnd: a run that has ended counts before its pod has taken note of that.
+// TestFigureOfTheMomentOfAnEnd: a run that has ended counts also before its pod loop knows of the
+// end.
 func TestFigureOfTheMomentOfAnEnd(t *testing.T) {
 	pod := testpod.New(corev1.RestartPolicyAlways, "a", "b")
 	for _, name := range []string{"a", "b"} {
@@ -94,8 +95,8 @@ func TestFigureOfTheMomentOfAnEnd(t *testing.T) {
 	}
 }
 
-// TestARunThatNobodyWasToldOfCountsOnce: it is noted already, and the next agent finds it with the
-// engine too.
+// TestARunThatNobodyWasToldOfCountsOnce: the run is in the notes already, and the next agent also
+// gets it from the engine.
 func TestARunThatNobodyWasToldOfCountsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := startAgents(t, corev1.RestartPolicyNever, false)

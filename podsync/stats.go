@@ -20,27 +20,27 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
 )
 
-// Disks says what directories take on disk. *volume.Meter is one.
+// Disks reports what directories take on disk. *volume.Meter is one.
 type Disks interface {
-	// Usage is what a directory took when it was looked at last, which is about to be again if that
-	// was long ago; not ok if it was not looked at yet.
+	// Usage is what a directory took at its last look; ok is false before the first look. If that
+	// was long ago, another look begins.
 	Usage(dir string) (taken filetree.Usage, ok bool)
-	// CaughtUp waits until all is looked at that Usage was asked for.
+	// CaughtUp waits until everything is looked at that Usage was asked for.
 	CaughtUp(ctx context.Context)
 }
 
 // firstLook bounds how long PodStats waits for disks that were not looked at yet.
 const firstLook = time.Second
 
-// PodStats is what the pods use of which a container runs, by namespace and name: of processors, in
-// all since the containers' start, and of memory, and with disks also of disks. Containers that do
-// not run, and those whose use is not known yet, are left out.
+// PodStats are the figures of the pods of which a container runs, by namespace and name: processor
+// time since the containers' start, memory and, with disks, use of disks. Containers are left out
+// that do not run, or whose figures are not known yet.
 func (m *Manager) PodStats(ctx context.Context, disks bool) []stats.PodStats {
 	used := m.Engine.Stats(ctx)
 	now := time.Now()
 	var all []stats.PodStats
 	var of []*podLoop
-	for _, w := range m.all() {
+	for _, w := range m.loops.all() {
 		if pod, ok := w.stats(used, now); ok {
 			all = append(all, pod)
 			of = append(of, w)
@@ -55,18 +55,7 @@ func (m *Manager) PodStats(ctx context.Context, disks bool) []stats.PodStats {
 	return all
 }
 
-// all are the pod loops of now, in no order.
-func (m *Manager) all() []*podLoop {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	all := make([]*podLoop, 0, len(m.loops))
-	for _, w := range m.loops {
-		all = append(all, w)
-	}
-	return all
-}
-
-// stats is what a pod uses; not ok if no container of it runs.
+// stats are the figures of a pod; ok is false if none of its containers runs.
 func (w *podLoop) stats(used map[string]runtime.Stats, now time.Time) (stats.PodStats, bool) {
 	v, at := w.view.Load(), metav1.NewTime(now)
 	pod := stats.PodStats{PodRef: stats.PodReference{Name: v.pod.Name, Namespace: v.pod.Namespace, UID: string(v.pod.UID)}}
@@ -80,7 +69,7 @@ func (w *podLoop) stats(used map[string]runtime.Stats, now time.Time) (stats.Pod
 			continue
 		}
 		usage, known := used[run.id]
-		if !known && ended(run.process) { // just now: it counts as spent in a moment
+		if !known && ended(run.process) { // it ended just now, and will count as spent in a moment
 			whole = whole.Plus(podfiles.UseOf(run.process.Stats()))
 			continue
 		}
@@ -101,12 +90,12 @@ func (w *podLoop) stats(used map[string]runtime.Stats, now time.Time) (stats.Pod
 	return pod, len(pod.Containers) > 0
 }
 
-// podInterface is what the network interface of a pod is called where pods have one. Here there is
-// none: what counts is what guests' connections move.
+// podInterface is the name of a pod's network interface on other nodes. Here pods have none; the
+// figures are those of the guests' connections.
 const podInterface = "eth0"
 
-// networkStats is nil for a pod at the node's address, as a kubelet tells nothing of a pod in the
-// host's network.
+// networkStats is nil for a pod at the node's address: a kubelet has no figures for a pod in the
+// host's network either.
 func networkStats(pod *corev1.Pod, moved runtime.Traffic, at metav1.Time) *stats.NetworkStats {
 	if pod.Status.PodIP == "" || pod.Status.PodIP == pod.Status.HostIP {
 		return nil
@@ -120,8 +109,8 @@ func networkStats(pod *corev1.Pod, moved runtime.Traffic, at metav1.Time) *stats
 	return &stats.NetworkStats{Time: at, InterfaceStats: one, Interfaces: []stats.InterfaceStats{one}}
 }
 
-// containerStats never says that a guest uses nothing: who reads it takes that for a container that
-// is not there.
+// containerStats never returns 0: readers of the figures take a container that uses nothing for one
+// that does not exist.
 func containerStats(c *corev1.Container, used runtime.Stats, at metav1.Time) stats.ContainerStats {
 	processor, memory := uint64(max(used.CPU, time.Microsecond)), uint64(max(used.Memory, 1))
 	one := stats.ContainerStats{
@@ -145,7 +134,7 @@ func (m *Manager) addDisks(ctx context.Context, all []stats.PodStats, of []*podL
 	}
 	look := &diskLook{disks: m.Disks, whole: whole}
 	for _, w := range of {
-		look.add(&stats.PodStats{}, w) // asks for all before the first is waited for
+		look.add(&stats.PodStats{}, w) // asks for all before it waits for the first
 	}
 	if look.missing {
 		ctx, cancel := context.WithTimeout(ctx, firstLook)
@@ -161,7 +150,7 @@ func (m *Manager) addDisks(ctx context.Context, all []stats.PodStats, of []*podL
 type diskLook struct {
 	disks   Disks
 	whole   *stats.FsStats // of the data directory
-	missing bool           // something was not looked at yet
+	missing bool           // some directory was not looked at yet
 }
 
 // add adds what a pod has on disk, as far as that is known.
@@ -185,20 +174,20 @@ func (l *diskLook) add(pod *stats.PodStats, w *podLoop) {
 			}
 		}
 	}
-	for _, place := range w.volumes.Places(v.pod) {
-		fs := wholeOf(place, l.whole.Time.Time)
+	for _, location := range w.volumes.Locations(v.pod) {
+		fs := wholeOf(location, l.whole.Time.Time)
 		if fs == nil {
-			fs = count(place.Dir)
+			fs = count(location.Dir)
 		}
 		if fs != nil {
-			pod.VolumeStats = append(pod.VolumeStats, volumeStats(v.pod, place, fs))
+			pod.VolumeStats = append(pod.VolumeStats, volumeStats(v.pod, location, fs))
 		}
 	}
 	pod.EphemeralStorage = &own
 }
 
-// of is what a directory of the agent's takes of the file system that all of them are on; nil if
-// that is not known yet.
+// of are the figures of a directory of the agent, on the file system of the data directory. It is
+// nil if they are not known yet.
 func (l *diskLook) of(dir string) *stats.FsStats {
 	taken, ok := l.disks.Usage(dir)
 	if !ok {
@@ -211,36 +200,36 @@ func (l *diskLook) of(dir string) *stats.FsStats {
 	return &fs
 }
 
-// wholeOf is how full the file system of a volume is that should be told by that; nil for other
-// volumes.
-func wholeOf(place volume.Place, now time.Time) *stats.FsStats {
-	if !place.Whole {
+// wholeOf are the figures of a volume's file system, if they are those of the volume; otherwise
+// nil.
+func wholeOf(location volume.Location, now time.Time) *stats.FsStats {
+	if !location.Whole {
 		return nil
 	}
-	fs, err := node.FileSystem(place.Dir, now)
+	fs, err := node.FileSystem(location.Dir, now)
 	if err != nil {
 		return nil
 	}
 	return fs
 }
 
-func volumeStats(pod *corev1.Pod, place volume.Place, fs *stats.FsStats) stats.VolumeStats {
-	one := stats.VolumeStats{Name: place.Volume, FsStats: *fs}
-	if place.Claim != "" {
-		one.PVCRef = &stats.PVCReference{Name: place.Claim, Namespace: pod.Namespace}
+func volumeStats(pod *corev1.Pod, location volume.Location, fs *stats.FsStats) stats.VolumeStats {
+	one := stats.VolumeStats{Name: location.Volume, FsStats: *fs}
+	if location.Claim != "" {
+		one.PVCRef = &stats.PVCReference{Name: location.Claim, Namespace: pod.Namespace}
 	}
 	return one
 }
 
-// ClaimStats is how full the volumes of pods are that are claims, for each pod that has one.
+// ClaimStats are the figures of the volumes that are claims, for each pod that has one.
 func (m *Manager) ClaimStats() []stats.VolumeStats {
 	now := time.Now()
 	var all []stats.VolumeStats
-	for _, w := range m.all() {
+	for _, w := range m.loops.all() {
 		pod := w.view.Load().pod
-		for _, place := range w.volumes.Places(pod) {
-			if fs := wholeOf(place, now); fs != nil && place.Claim != "" {
-				all = append(all, volumeStats(pod, place, fs))
+		for _, location := range w.volumes.Locations(pod) {
+			if fs := wholeOf(location, now); fs != nil && location.Claim != "" {
+				all = append(all, volumeStats(pod, location, fs))
 			}
 		}
 	}

@@ -20,7 +20,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
 )
 
-// gathered are the sums of metrics over the labels that contain all of the words, by name.
+// gathered are the sums of metrics over the series whose labels contain all of the words, by name.
 func gathered(t *testing.T, c prometheus.Collector, words ...string) map[string]float64 {
 	t.Helper()
 	registry := prometheus.NewPedanticRegistry()
@@ -54,7 +54,7 @@ func hasAll(m *dto.Metric, words []string) bool {
 	return true
 }
 
-// seconds of a histogram that has seen one thing.
+// seconds is the sum of a histogram that has observed one value.
 func observed(t *testing.T, h prometheus.Metric) float64 {
 	t.Helper()
 	var m dto.Metric
@@ -118,8 +118,8 @@ func TestPodIsMeasured(t *testing.T) {
 	})
 }
 
-// TestStartIndicator: pulls and init containers are not the node's delay, and pods with other
-// people's volumes are left out.
+// TestStartIndicator: the time of pulls and init containers is not the node's delay. Pods with
+// stateful volumes do not count.
 func TestStartIndicator(t *testing.T) {
 	created := time.Unix(1_700_000_000, 0)
 	pod := testpod.New(corev1.RestartPolicyAlways, "a")
@@ -130,7 +130,7 @@ func TestStartIndicator(t *testing.T) {
 	}
 	all, m := begin()
 	m.pullBegins(created.Add(time.Second))
-	m.pullBegins(created.Add(2 * time.Second)) // side by side
+	m.pullBegins(created.Add(2 * time.Second)) // in parallel
 	m.pullEnds(created.Add(4 * time.Second))
 	m.pullEnds(created.Add(5 * time.Second))
 	shown := pod.DeepCopy()
@@ -163,7 +163,7 @@ func TestStartIndicator(t *testing.T) {
 	}
 }
 
-// fakeDisks is a Disks that has looked at nothing until it was waited for.
+// fakeDisks is a Disks that knows nothing before CaughtUp is called.
 type fakeDisks struct {
 	looked bool
 	waited int
@@ -181,8 +181,8 @@ func (d *fakeDisks) Usage(dir string) (filetree.Usage, bool) {
 
 func (d *fakeDisks) CaughtUp(context.Context) { d.looked, d.waited = true, d.waited+1 }
 
-// TestPodStats: what runs is told of, never as nothing, and a pod's processor time does not go back
-// when a container is restarted.
+// TestPodStats: the figures are those of what runs, and never 0. The processor time of a pod does
+// not shrink when a container is restarted.
 func TestPodStats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pod := testpod.New(corev1.RestartPolicyAlways, "a", "b")
@@ -199,7 +199,7 @@ func TestPodStats(t *testing.T) {
 				byName[g.spec.Of.Container] = g
 			}
 			byName["a"].use(runtime.Stats{CPU: 3 * time.Second, Memory: 65536, Throttled: 7 * time.Second})
-			byName["b"].use(runtime.Stats{}) // has just started, as far as anybody can tell
+			byName["b"].use(runtime.Stats{}) // as if it had just started
 			all := m.PodStats(t.Context(), false)
 			if len(all) != 1 || len(all[0].Containers) != 2 || all[0].PodRef.Name != "p" || disks.waited != 0 {
 				t.Fatalf("%+v", all)

@@ -9,8 +9,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// traceStart begins the span of a pod's start, under which all comes that is done for the pod as
-// long as this agent runs.
+// traceStart begins the span of a pod's start. It is the parent of all spans of the pod, as long as
+// this agent runs.
 func (w *podLoop) traceStart(ctx context.Context) (context.Context, trace.Span) {
 	pod := w.state.Object()
 	return w.node.Tracer.Start(ctx, "pod.start", trace.WithAttributes(
@@ -18,7 +18,7 @@ func (w *podLoop) traceStart(ctx context.Context) (context.Context, trace.Span) 
 		attribute.String("k8s.pod.uid", string(pod.UID)), attribute.String("k8s.node.name", w.node.NodeName)))
 }
 
-// trace begins the span of one step. c is the container that it is for, nil if it is for the pod.
+// trace begins the span of one step. c is the container of the step, or nil for a step of the pod.
 func (w *podActions) trace(ctx context.Context, step string, c *corev1.Container) (context.Context, trace.Span) {
 	ctx, span := w.node.Tracer.Start(ctx, step)
 	if c != nil && span.IsRecording() {

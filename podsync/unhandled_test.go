@@ -11,8 +11,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/life"
 )
 
-// TestWhatIsNotHandled: an action that nothing carries out, or a result that nothing takes in, ends
-// a test, and is an error in the log of an agent.
+// TestWhatIsNotHandled: an action that nothing carries out, or a result that nothing takes in,
+// makes a test panic. An agent logs it as an error.
 func TestWhatIsNotHandled(t *testing.T) {
 	type unknown struct{ life.Action }
 	for name, do := range map[string]func(w *podLoop){

@@ -20,11 +20,11 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/volume"
 	"github.com/krustlet-go/krustlet-wasi/registry"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/pause"
 )
 
-// What comes from the API server is looked at every refreshPeriod, and a little later so that pods
-// do not all ask at once. With the time for which objects are kept, a change is seen within a
-// minute.
+// Content from the API server is read again every refreshPeriod, and a little later so that not all
+// pods ask at once. Objects are kept for a time as well; together a change is seen within a minute.
 const (
 	refreshPeriod = 30 * time.Second
 	refreshJitter = 5 * time.Second
@@ -37,7 +37,8 @@ func (m *Manager) newVolumes(dirs podfiles.Pod, log *zap.Logger) *volume.Volumes
 		Objects: m.objects,
 		Client:  m.Client, Patiently: objects.Patiently,
 		Field: func(pod *corev1.Pod, path string) (string, error) {
-			return environ.Field(pod, path, podspec.Reach{}) // the API server lets no volume ask for addresses
+			// The API server refuses volumes that ask for addresses.
+			return environ.Field(pod, path, podspec.Reach{})
 		},
 		Resource: func(pod *corev1.Pod, ref *corev1.ResourceFieldSelector) (string, error) {
 			c := podspec.Container(pod, ref.ContainerName)
@@ -46,7 +47,7 @@ func (m *Manager) newVolumes(dirs podfiles.Pod, log *zap.Logger) *volume.Volumes
 			}
 			return environ.Resource(pod, c, ref, m.Allocatable)
 		},
-		NodeLabels: m.nodeLabels,
+		NodeLabels: m.node.labels,
 		Log:        log,
 	})
 }
@@ -66,26 +67,17 @@ func (w *podActions) setUpVolumes(ctx context.Context, pod *corev1.Pod) error {
 // kept reports whether a pod has a volume whose content may change, or something that may outgrow
 // its limit.
 func kept(pod *corev1.Pod) bool {
-	if _, limited := podfiles.StorageLimit(pod); limited {
-		return true
-	}
-	for _, v := range pod.Spec.Volumes {
-		if v.EmptyDir != nil && v.EmptyDir.SizeLimit != nil || v.ConfigMap != nil || v.Secret != nil || v.DownwardAPI != nil || v.Projected != nil {
-			return true
-		}
-	}
-	return false
+	_, limited := podfiles.StorageLimit(pod)
+	return limited || volume.Changes(pod)
 }
 
-// keepVolumes keeps the pod's volumes up to date, and looks at what they hold, until ctx ends or
-// the pod has.
+// keepVolumes updates the pod's volumes and checks their limits, until ctx ends or the pod has
+// ended.
 func (w *podLoop) keepVolumes(ctx context.Context) {
-	var rested time.Time // since when it may be looked at again what the pod has on disk
+	var rested time.Time // when the use of disks may be looked at again
 	for {
-		select {
-		case <-ctx.Done():
+		if pause.For(ctx, refreshPeriod+rand.N(refreshJitter)) != nil {
 			return
-		case <-time.After(refreshPeriod + rand.N(refreshJitter)):
 		}
 		pod := w.view.Load().pod
 		if podspec.Terminal(pod.Status.Phase) {
@@ -107,8 +99,8 @@ func (w *podLoop) keepVolumes(ctx context.Context) {
 	}
 }
 
-// clearVolumes removes the files of a pod that has ended, once: its volumes, and its containers'
-// root directories. Its folder stays until it is deleted.
+// clearVolumes removes, once, the volumes and the root directories of a pod that has ended. Its
+// folder stays until the pod is deleted.
 func (w *podLoop) clearVolumes(ctx context.Context) {
 	if w.volumesCleared || w.state.Stage() != life.Terminal || len(w.processes) > 0 {
 		return
@@ -128,8 +120,8 @@ func (w *podLoop) clearVolumes(ctx context.Context) {
 	})
 }
 
-// mounts is what a run sees of files besides its root: the pod's own files, and its volumes, of
-// which some show images. What a volume is mounted on is the volume's.
+// mounts are the files that a run sees besides its root: the pod's own files, and its volumes. If
+// both are at one path, the volume is seen.
 func (w *podActions) mounts(pod *corev1.Pod, c *corev1.Container, env []string, shown map[string]registry.Module) ([]runtime.Mount, error) {
 	images, err := foldersOf(shown)
 	if err != nil {
@@ -163,15 +155,15 @@ func (w *podActions) mounts(pod *corev1.Pod, c *corev1.Container, env []string, 
 	return mounts, nil
 }
 
-// Bounds of looking at what pods take on disk: how many are looked at at a time, and how long a pod
-// is left alone after a look, in times of what that took.
+// Bounds of looking at what pods have on disk: how many looks go on at a time, and how long a pod
+// is left alone after a look, as a multiple of the time that the look took.
 const (
 	parallelLooks = 2
 	looksApart    = 20
 )
 
-// outgrown says, in the kubelet's words, which of a pod's limits on the disk has been exceeded, or
-// nothing; and how long the look took.
+// outgrown is a message, in the kubelet's words, about a limit of disk use that the pod has
+// exceeded, or empty. took is how long the look took.
 func (w *podActions) outgrown(ctx context.Context, pod *corev1.Pod) (message string, took time.Duration) {
 	select {
 	case w.node.looks <- struct{}{}:

@@ -15,8 +15,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// TestOwnMounts: a volume that a container mounts at one of the pod's own files is what it sees
-// there.
+// TestOwnMounts: if a container mounts a volume at the path of one of the pod's own files, it sees
+// the volume.
 func TestOwnMounts(t *testing.T) {
 	pod := testpod.New(corev1.RestartPolicyAlways, "a")
 	hosts := filepath.Join(t.TempDir(), "hosts")
@@ -54,8 +54,7 @@ func TestOwnMounts(t *testing.T) {
 	}
 }
 
-// TestKept: a pod is looked at again and again where its volumes may change, or it may outgrow a
-// limit.
+// TestKept: a pod is looked at regularly if its volumes may change, or if it may exceed a limit.
 func TestKept(t *testing.T) {
 	pod := testpod.New(corev1.RestartPolicyAlways, "a", "b")
 	if kept(pod) {

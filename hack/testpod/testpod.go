@@ -58,6 +58,22 @@ func WithSize(pod *corev1.Pod, container string, n int64) *corev1.Pod {
 	return pod
 }
 
+// Requesting sets what the first container of a pod requests, and returns the pod.
+func Requesting(pod *corev1.Pod, cpu, memory string) *corev1.Pod {
+	pod.Spec.Containers[0].Resources.Requests = corev1.ResourceList{
+		corev1.ResourceCPU: resource.MustParse(cpu), corev1.ResourceMemory: resource.MustParse(memory),
+	}
+	return pod
+}
+
+// SmallNode is what a node gives to pods that has two processors and room for that many pods.
+func SmallNode(pods int64) corev1.ResourceList {
+	return corev1.ResourceList{
+		corev1.ResourceCPU: resource.MustParse("2"), corev1.ResourceMemory: resource.MustParse("1Gi"),
+		corev1.ResourcePods: *resource.NewQuantity(pods, resource.DecimalSI),
+	}
+}
+
 // WithImage is the pod with another image for one of its containers.
 func WithImage(pod *corev1.Pod, container, image string) *corev1.Pod {
 	pod = pod.DeepCopy()

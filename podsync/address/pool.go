@@ -15,11 +15,12 @@ var ErrExhausted = errors.New("no address is free")
 type Pool struct {
 	mu     sync.Mutex
 	ranges []netip.Prefix
-	last   map[netip.Prefix]netip.Addr // given last of a range
-	taken  map[netip.Addr]string       // by whom
+	last   map[netip.Prefix]netip.Addr // the last address that was given, by range
+	taken  map[netip.Addr]string       // the owners
 }
 
-// Serve sets the ranges of which addresses are given from now on. Those that are taken stay so.
+// Serve sets the ranges from which Take gives addresses from now on. Owners keep the addresses that
+// they have.
 func (p *Pool) Serve(ranges []netip.Prefix) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -29,8 +30,8 @@ func (p *Pool) Serve(ranges []netip.Prefix) {
 	}
 }
 
-// Take gives an owner an address of each range, in their order, all or none. An owner that has addresses keeps them. The
-// error is ErrExhausted.
+// Take gives an owner an address of each range, in the order of the ranges, or none of any. An
+// owner that has addresses keeps them. The error is ErrExhausted.
 func (p *Pool) Take(owner string) ([]netip.Addr, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -49,8 +50,8 @@ func (p *Pool) Take(owner string) ([]netip.Addr, error) {
 	return given, nil
 }
 
-// Keep says that an owner has addresses from before, of whatever range. It returns false, and changes nothing, if another
-// owner has one of them.
+// Keep notes that an owner has addresses from before, of any ranges. It returns false, and changes
+// nothing, if another owner has one of them.
 func (p *Pool) Keep(owner string, addresses []netip.Addr) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -65,7 +66,7 @@ func (p *Pool) Keep(owner string, addresses []netip.Addr) bool {
 	return true
 }
 
-// Release takes back what an owner has.
+// Release frees the addresses of an owner.
 func (p *Pool) Release(owner string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -90,7 +91,8 @@ func (p *Pool) remember(r netip.Prefix, a netip.Addr) {
 	p.last[r] = a
 }
 
-// find is the owner's address of a range, or the first that is free behind the one given last.
+// find is the owner's address of a range, or else the first free one after the one that was given
+// last.
 func (p *Pool) find(r netip.Prefix, owner string) (netip.Addr, bool) {
 	for a, by := range p.taken {
 		if by == owner && r.Contains(a) {
@@ -101,7 +103,8 @@ func (p *Pool) find(r netip.Prefix, owner string) (netip.Addr, bool) {
 	if !ok {
 		a = p.newest(r)
 	}
-	// Among one more than are taken, and two that no pod can have, there is one if there is any.
+	// Two addresses of a range cannot be a pod's. So if an address is free, it is among the next
+	// len(p.taken)+3.
 	for range len(p.taken) + 3 {
 		if a = a.Next(); !r.Contains(a) {
 			a = r.Addr()
@@ -113,7 +116,8 @@ func (p *Pool) find(r netip.Prefix, owner string) (netip.Addr, bool) {
 	return netip.Addr{}, false
 }
 
-// newest is the highest address of a range that is taken, or its first: where an earlier process may have ended.
+// newest is the highest address of a range that an owner has, or the first of the range. An earlier
+// process may have given that one last.
 func (p *Pool) newest(r netip.Prefix) netip.Addr {
 	at := r.Addr()
 	for a := range p.taken {
@@ -134,8 +138,9 @@ func (p *Pool) used(r netip.Prefix) int {
 	return n
 }
 
-// usable says whether an address can be a pod's: not the first of its range, which stands for the network (or, in IPv6,
-// for its routers), nor the last of an IPv4 range, which reaches all of it. Ranges of one or two addresses have no such.
+// usable reports whether an address can be a pod's. The first of a range cannot: it stands for the
+// network or, in IPv6, for its routers. The last of an IPv4 range cannot either: it reaches all of
+// the range. In a range of one or two addresses all are usable.
 func usable(r netip.Prefix, a netip.Addr) bool {
 	if a.BitLen()-r.Bits() < 2 {
 		return true

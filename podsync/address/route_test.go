@@ -59,7 +59,7 @@ func TestMakeLocalWithoutPrivilege(t *testing.T) {
 	if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "`local 10.9.8.0/24 dev lo`") {
 		t.Fatalf("without a capability: %v", err)
 	}
-	// What somebody else has made local can be used, and so can the loopback network.
+	// A range can be used that is local for another reason, and so can the loopback network.
 	for _, cidr := range []string{"10.9.7.0/24", "127.200.0.0/16"} {
 		if err := MakeLocal(netip.MustParsePrefix(cidr)); err != nil {
 			t.Fatal(err)

@@ -14,7 +14,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// Field is what a field of a pod says to its own containers.
+// Field is the value of a pod's field for its own containers.
 func Field(pod *corev1.Pod, path string, at podspec.Reach) (string, error) {
 	if name, key, ok := subscripted(path); ok {
 		return keyedField(pod, name, key)
@@ -67,7 +67,7 @@ func keyedField(pod *corev1.Pod, name, key string) (string, error) {
 	return values[key], nil
 }
 
-// subscripted takes NAME['KEY'] apart.
+// subscripted splits NAME['KEY'].
 func subscripted(path string) (name, key string, ok bool) {
 	rest, ok := strings.CutSuffix(path, "']")
 	if !ok {
@@ -77,7 +77,7 @@ func subscripted(path string) (name, key string, ok bool) {
 	return name, key, ok && name != ""
 }
 
-// formatMap is a line KEY="VALUE" for each entry, in the order of keys.
+// formatMap has a line KEY="VALUE" for each entry, in the order of keys.
 func formatMap(m map[string]string) string {
 	lines := make([]string, 0, len(m))
 	for key, value := range m {
@@ -87,9 +87,9 @@ func formatMap(m map[string]string) string {
 	return strings.Join(lines, "\n")
 }
 
-// Resource is a request or limit of one of the pod's containers, self unless ref names another, in
-// units of ref's divisor, rounded up. Where there is no limit, it is what the pod as a whole is
-// limited to, or else what the node gives to pods.
+// Resource is a request or limit of a container of the pod: self, unless ref names another. It is
+// in units of ref's divisor, rounded up. If there is no limit, it is the limit of the whole pod, or
+// else what the node gives to pods.
 func Resource(pod *corev1.Pod, self *corev1.Container, ref *corev1.ResourceFieldSelector, allocatable corev1.ResourceList) (string, error) {
 	c := self
 	if ref.ContainerName != "" {

@@ -19,7 +19,7 @@ type Files interface {
 // envFileLimit is the size, in bytes, above which a file of variables is not read.
 const envFileLimit = 1 << 20
 
-// file takes a variable from a file that another container of the pod has written, as a rule.
+// file reads a variable from a file. Mostly another container of the pod has written the file.
 func (b *builder) file(ref *corev1.FileKeySelector) (value string, there bool, err error) {
 	f, err := b.from.Files.Open(ref.VolumeName, ref.Path)
 	switch {
@@ -45,10 +45,10 @@ func (b *builder) file(ref *corev1.FileKeySelector) (value string, there bool, e
 	return value, there, nil
 }
 
-// envFileValue finds a variable in a file of lines NAME='VALUE', a small part of what a shell
-// reads: the value stands in single quotes and may go over several lines, # begins a comment where
-// a name or the end of a line may be, and blanks before the quotes make the value empty. The first
-// of two variables of one name counts, and what follows it is not looked at.
+// envFileValue finds a variable in a file of lines NAME='VALUE', which is a small part of a shell's
+// syntax. The value is in single quotes and may have several lines. # begins a comment where a name
+// or the end of a line may be. Blanks before the quotes make the value empty. Of two variables of
+// one name the first counts, and the file is not read further.
 func envFileValue(text, key string) (value string, found bool, err error) {
 	text = strings.ReplaceAll(text, "\r\n", "\n")
 	for number := 1; text != ""; number++ {
@@ -76,7 +76,7 @@ func envFileValue(text, key string) (value string, found bool, err error) {
 		case !strings.HasPrefix(quoted, "'"):
 			return wrong("the value is not in single quotes")
 		}
-		_, body, _ := strings.Cut(text, "='") // the first = of the line is the name's
+		_, body, _ := strings.Cut(text, "='") // the first = of the line ends the name
 		value, rest, ok := strings.Cut(body, "'")
 		if !ok {
 			return wrong("the single quote is not closed")

@@ -12,23 +12,23 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// Objects reads what pods refer to, as it is now.
+// Objects reads the ConfigMaps and Secrets that pods name, as they are now.
 type Objects interface {
 	FreshConfigMap(ctx context.Context, namespace, name string) (*corev1.ConfigMap, error)
 	FreshSecret(ctx context.Context, namespace, name string) (*corev1.Secret, error)
 }
 
-// Sources are what a container's environment is taken from besides its pod.
+// Sources are what a container's environment is made from besides its pod.
 type Sources struct {
 	Objects     Objects
 	Files       Files
-	Services    []*corev1.Service // that the container is told of
+	Services    []*corev1.Service // the Services in the environment
 	Reach       podspec.Reach
 	Allocatable corev1.ResourceList
 }
 
 // Of is a container's environment, each name once: the hostname, services, envFrom, and env in the
-// order of the spec. What comes later replaces what came before; a value in env may refer to all of
+// order of the spec. A later variable replaces an earlier one. A value in env may refer to all of
 // them but the hostname.
 func Of(ctx context.Context, pod *corev1.Pod, c *corev1.Container, from Sources) ([]corev1.EnvVar, error) {
 	b := builder{pod: pod, container: c, from: from}
@@ -62,7 +62,7 @@ func Of(ctx context.Context, pod *corev1.Pod, c *corev1.Container, from Sources)
 
 const hostnameVariable = "HOSTNAME"
 
-// builder puts an environment together.
+// builder makes an environment.
 type builder struct {
 	pod       *corev1.Pod
 	container *corev1.Container
@@ -100,7 +100,7 @@ func (b *builder) takeAll(ctx context.Context, source corev1.EnvFromSource) erro
 	return nil
 }
 
-// take reads the value that a source has; what is optional may not be there.
+// take reads the value of a source. An optional value may be missing.
 func (b *builder) take(ctx context.Context, source *corev1.EnvVarSource) (value string, there bool, err error) {
 	switch {
 	case source.FieldRef != nil:
@@ -157,7 +157,7 @@ func (b *builder) secret(ctx context.Context, name string, optional *bool) (map[
 	return values, true, nil
 }
 
-// notThere says of an object that is not there what a kubelet says, unless it may be absent.
+// notThere is the kubelet's error for an object that does not exist, or nil if it is optional.
 func notThere(err error, kind, name string, optional *bool) (map[string]string, bool, error) {
 	switch {
 	case !apierrors.IsNotFound(err):

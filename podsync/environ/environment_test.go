@@ -97,7 +97,7 @@ func TestEnvironment(t *testing.T) {
 	for name, tt := range map[string]struct {
 		env  []corev1.EnvVar
 		from []corev1.EnvFromSource
-		want []string // besides those of the API server's Service, in this order
+		want []string // without those of the API server's Service, in this order
 		fail string
 	}{
 		"nothing":         {want: []string{"HOSTNAME=p"}},
@@ -145,8 +145,8 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
-// TestOptionalIsNotUnreadable: what cannot be read may be there, so the container waits even if it
-// is optional.
+// TestOptionalIsNotUnreadable: an object that cannot be read may exist, so the container waits,
+// even if the object is optional.
 func TestOptionalIsNotUnreadable(t *testing.T) {
 	pod := testpod.New(corev1.RestartPolicyAlways, "a")
 	pod.Spec.Containers[0].EnvFrom = []corev1.EnvFromSource{allOfConfigMap("cm", "", true)}

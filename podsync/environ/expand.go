@@ -7,8 +7,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// Expand replaces $(NAME) by the variable's value. $$ stands for one $, so that $$(NAME) is left as
-// $(NAME); a reference to an unknown variable stays as it is.
+// Expand replaces $(NAME) by the variable's value. $$ stands for one $, so $$(NAME) becomes
+// $(NAME). A reference to an unknown variable stays.
 func Expand(text string, env []corev1.EnvVar) string {
 	return expandBy(text, func(name string) (string, bool) { return lookup(env, name) })
 }
@@ -65,7 +65,8 @@ func ExpandAll(argv, environ []string) []string {
 	return expanded
 }
 
-// ExpandStrictly is expand where every variable must be known. env has entries KEY=VALUE.
+// ExpandStrictly is Expand that returns an error for an unknown variable. env has entries
+// KEY=VALUE.
 func ExpandStrictly(text string, env []string) (string, error) {
 	var missing []string
 	expanded := expandBy(text, func(name string) (string, bool) {

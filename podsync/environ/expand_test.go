@@ -14,7 +14,7 @@ func TestExpand(t *testing.T) {
 		"plain":        "plain",
 		"$(A)":         "1",
 		"x$(A)y$(A)z":  "x1y1z",
-		"$(B)":         "$(A)", // what came of an expansion is not expanded again
+		"$(B)":         "$(A)", // the result of an expansion is not expanded again
 		"$$(A)":        "$(A)",
 		"$$$(A)":       "$1",
 		"$$$$(A)":      "$$(A)",

@@ -10,8 +10,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Linked picks the Services that a container of a namespace is told of: those of the namespace if
-// links, and the API server's in any case, unless the first have one of that name.
+// Linked are the Services in the environment of the containers of a namespace: with links those of
+// the namespace, and always the API server's, unless the namespace has one of that name.
 func Linked(all []*corev1.Service, namespace string, links bool) []*corev1.Service {
 	named := map[string]*corev1.Service{}
 	for _, s := range all {
@@ -31,7 +31,8 @@ func Linked(all []*corev1.Service, namespace string, links bool) []*corev1.Servi
 	return services
 }
 
-// serviceVariables tells of a Service in the words of Kubernetes, and in those of Docker's links.
+// serviceVariables are the variables about a Service: those of Kubernetes, and those of Docker's
+// links.
 func serviceVariables(s *corev1.Service) []corev1.EnvVar {
 	upper := func(name string) string { return strings.ToUpper(strings.ReplaceAll(name, "-", "_")) }
 	prefix, host := upper(s.Name), s.Spec.ClusterIP

@@ -1,5 +1,5 @@
-// Package events has the words of the events that are recorded of pods: those of the kubelet, which
-// users and tools know.
+// Package events has the words of the events about pods. They are those of the kubelet, which users
+// and tools know.
 package events
 
 import (
@@ -10,17 +10,17 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// Event is what an agent records of a pod or a container, for `kubectl describe` and others.
+// Event is an event about a pod or a container, for `kubectl describe` and others.
 type Event struct {
 	Kind    string // corev1.EventTypeNormal or corev1.EventTypeWarning
 	Reason  string
 	Message string
 }
 
-// Normal is an event of what goes as it should.
+// Normal is an event about what is as it should be.
 func Normal(reason, message string) Event { return Event{corev1.EventTypeNormal, reason, message} }
 
-// Warning is an event of what does not.
+// Warning is an event about what is not.
 func Warning(reason, message string) Event { return Event{corev1.EventTypeWarning, reason, message} }
 
 func Pulling(image string) Event {

@@ -23,7 +23,7 @@ func ResizeFailed(pod *corev1.Pod, err error) Event {
 	return Event{corev1.EventTypeWarning, "ResizeError", "Pod resize error: " + sizes(pod, pod.Generation, err.Error())}
 }
 
-// sizes is what a pod's containers ask for, as kubelets write it into events.
+// sizes are the resources that a pod's containers ask for, as kubelets write them into events.
 func sizes(pod *corev1.Pod, generation int64, problem string) string {
 	type container struct {
 		Name      string                      `json:"name"`
@@ -43,7 +43,7 @@ func sizes(pod *corev1.Pod, generation int64, problem string) string {
 	}
 	text, err := json.Marshal(summary)
 	if err != nil {
-		return problem // which cannot be: there is nothing in it that has no JSON
+		return problem // this cannot happen: all of it can be encoded as JSON
 	}
 	return string(text)
 }

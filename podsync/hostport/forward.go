@@ -15,13 +15,16 @@ import (
 )
 
 const (
-	// acceptAgain is how soon a listener that failed is tried again: it does for want of open files.
+	// acceptAgain is how soon a listener is tried again that failed: the process had too many open
+	// files.
 	acceptAgain = time.Second
-	dialTimeout = 10 * time.Second // the pod is on this machine: only one that does not accept takes long
+	// The pod is on this machine, so only a pod that does not accept takes long.
+	dialTimeout = 10 * time.Second
 	bufferSize  = 64 << 10
 )
 
-// accept forwards the connections of a listener until it is closed. Each takes one of all slots.
+// accept forwards the connections of a listener until it is closed. Each connection takes one of
+// every kind of slot.
 func (n *Node) accept(ctx context.Context, l *net.TCPListener, to string, slots ...chan struct{}) {
 	for {
 		client, err := l.AcceptTCP()
@@ -38,7 +41,7 @@ func (n *Node) accept(ctx context.Context, l *net.TCPListener, to string, slots 
 		for _, s := range slots {
 			if !take(ctx, s) {
 				reset(client)
-				return // with its slots: the pod is closed
+				return // the pod is closed, and its slots are not used again
 			}
 		}
 		n.tasks.Go(func() {
@@ -62,7 +65,7 @@ func take(ctx context.Context, slots chan<- struct{}) bool {
 	}
 }
 
-// forward connects a client to the pod, until both have ended or ctx does.
+// forward connects a client to the pod, until both ways have ended or ctx ends.
 func forward(ctx context.Context, client *net.TCPConn, to string) {
 	dialer := net.Dialer{Timeout: dialTimeout}
 	conn, err := dialer.DialContext(ctx, "tcp", to)
@@ -70,17 +73,18 @@ func forward(ctx context.Context, client *net.TCPConn, to string) {
 		reset(client)
 		return
 	}
-	pod := conn.(*net.TCPConn) //nolint:forcetypeassert // it is what "tcp" gives
+	pod := conn.(*net.TCPConn) //nolint:forcetypeassert // Dial returns that type for "tcp"
 	defer context.AfterFunc(ctx, func() { reset(client); reset(pod) })()
 	var back sync.WaitGroup
 	back.Go(func() { pass(client, pod) })
 	pass(pod, client)
 	back.Wait()
-	_, _ = client.Close(), pod.Close() // there is nobody to tell
+	_, _ = client.Close(), pod.Close() // no caller can use the errors
 }
 
-// pass copies one way. The end of what is read is passed on. When reading fails the other end learns of it; when writing
-// does, the way back finds that out by itself, and passes on first what was said.
+// pass copies one way, and passes on the end of what it reads. When reading fails, it resets the
+// other connection. When writing fails, the other direction finds that out by itself, after it has
+// passed on what was sent.
 func pass(to, from *net.TCPConn) {
 	for {
 		buffer, n, err := read(from)
@@ -93,7 +97,7 @@ func pass(to, from *net.TCPConn) {
 		}
 		switch {
 		case errors.Is(err, io.EOF):
-			_ = to.CloseWrite() // it fails where the other end is gone
+			_ = to.CloseWrite() // it fails if the other end has closed the connection
 			return
 		case err != nil:
 			reset(to)
@@ -104,7 +108,8 @@ func pass(to, from *net.TCPConn) {
 
 var buffers = sync.Pool{New: func() any { return new(make([]byte, bufferSize)) }}
 
-// read waits until there is something to read, and only then takes a buffer. With n > 0 it is the caller's.
+// read waits until there is something to read, and only then takes a buffer. If n > 0, the caller
+// returns the buffer.
 func read(from *net.TCPConn) (buffer *[]byte, n int, err error) {
 	raw, err := from.SyscallConn()
 	if err != nil {
@@ -112,7 +117,7 @@ func read(from *net.TCPConn) (buffer *[]byte, n int, err error) {
 	}
 	var failed error
 	err = raw.Read(func(fd uintptr) bool {
-		buffer = buffers.Get().(*[]byte) //nolint:forcetypeassert // the pool has nothing else
+		buffer = buffers.Get().(*[]byte) //nolint:forcetypeassert // the pool has only these
 		for {
 			n, failed = unix.Read(int(fd), *buffer)
 			if !errors.Is(failed, unix.EINTR) {
@@ -135,8 +140,8 @@ func read(from *net.TCPConn) (buffer *[]byte, n int, err error) {
 	return buffer, n, nil
 }
 
-// reset ends a connection so that the other end does not take it for a good end.
+// reset closes a connection so that the other end does not take it for a regular end.
 func reset(conn *net.TCPConn) {
-	_ = conn.SetLinger(0) // it fails where the connection has ended
+	_ = conn.SetLinger(0) // it fails if the connection is closed already
 	_ = conn.Close()
 }

@@ -23,24 +23,24 @@ import (
 
 const number = 18080
 
-// loopback is an address that no other test has.
+// loopback is an address that no other test uses.
 func loopback() netip.Addr {
 	var b [3]byte
 	_, _ = rand.Read(b[:])
 	return netip.AddrFrom4([4]byte{127, 64 | b[0]&63, b[1], 1 + b[2]%250})
 }
 
-// machine is a Node with these addresses, which ends with the test.
+// machine is a Node with these addresses. It ends with the test.
 func machine(t *testing.T, connections int, addresses ...netip.Addr) *Node {
 	t.Helper()
 	n := newNode(func() ([]netip.Addr, error) { return slices.Clone(addresses), nil }, connections, zaptest.NewLogger(t))
 	var running sync.WaitGroup
 	running.Go(func() { n.Run(t.Context()) })
-	t.Cleanup(running.Wait) // the context has ended then
+	t.Cleanup(running.Wait) // the context ends before this
 	return n
 }
 
-// server is a pod that does with each connection what it is told.
+// server is a pod that handles each connection with a function.
 func server(t *testing.T, at netip.AddrPort, each func(*net.TCPConn)) {
 	t.Helper()
 	l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(at))
@@ -68,7 +68,7 @@ func server(t *testing.T, at netip.AddrPort, each func(*net.TCPConn)) {
 
 func echo(conn *net.TCPConn) { _, _ = io.Copy(conn, conn) }
 
-// dial connects, and bounds what comes.
+// dial connects, and sets a deadline for the connection.
 func dial(t *testing.T, at netip.AddrPort) *net.TCPConn {
 	t.Helper()
 	conn, err := net.DialTCP("tcp", nil, net.TCPAddrFromAddrPort(at))
@@ -82,7 +82,7 @@ func dial(t *testing.T, at netip.AddrPort) *net.TCPConn {
 	return conn
 }
 
-// opened has a node listen for one pod and returns where.
+// opened makes a node listen for one pod and returns the address.
 func opened(t *testing.T, n *Node, to netip.AddrPort) netip.AddrPort {
 	t.Helper()
 	at := netip.AddrPortFrom(loopback(), number)
@@ -103,7 +103,8 @@ func says(t *testing.T, conn *net.TCPConn, what string) {
 	}
 }
 
-// TestBothWays: much goes both ways at one time, and each way ends by itself: the first to have said all still hears the other out.
+// TestBothWays: much data goes both ways at one time. Each way ends by itself: after one end has
+// sent all, it still receives all that the other sends.
 func TestBothWays(t *testing.T) {
 	random := func(size int) []byte {
 		b := make([]byte, size)
@@ -170,7 +171,8 @@ func TestManyConnections(t *testing.T) {
 	}
 }
 
-// TestNobodyAccepts: as at a port that is closed, and it is tried for each connection.
+// TestNobodyAccepts: the connection is reset as at a closed port, and each new connection tries the
+// pod again.
 func TestNobodyAccepts(t *testing.T) {
 	pod := netip.AddrPortFrom(loopback(), 80+number)
 	at := opened(t, machine(t, 80), pod)
@@ -186,7 +188,7 @@ func TestNobodyAccepts(t *testing.T) {
 	says(t, dial(t, at), "hello")
 }
 
-// TestResetsPassOn: who is cut off is not told of a good end.
+// TestResetsPassOn: a connection that is reset does not look like one that ended regularly.
 func TestResetsPassOn(t *testing.T) {
 	pod, saw := netip.AddrPortFrom(loopback(), 80+number), make(chan error, 1)
 	server(t, pod, func(conn *net.TCPConn) {
@@ -219,7 +221,8 @@ func TestResetsPassOn(t *testing.T) {
 	}
 }
 
-// TestPortInUse: all ports or none, the error says which and why, and it goes when the other does.
+// TestPortInUse: the node listens at all ports or at none. The error names the port and the cause.
+// Once the other listener is closed, there is no error.
 func TestPortInUse(t *testing.T) {
 	n, a := machine(t, 80), loopback()
 	pod := netip.AddrPortFrom(loopback(), 80+number)
@@ -254,7 +257,8 @@ func TestPortInUse(t *testing.T) {
 	}
 }
 
-// TestNoSuchAddress: an address that the machine does not have is an error of who names it, and left out of all.
+// TestNoSuchAddress: an address that the machine does not have is an error if a port names it. A
+// port without an address leaves it out.
 func TestNoSuchAddress(t *testing.T) {
 	a, elsewhere := loopback(), netip.MustParseAddr("192.0.2.1")
 	n, to := machine(t, 80, elsewhere, a), []netip.AddrPort{netip.AddrPortFrom(loopback(), 80)}
@@ -281,11 +285,13 @@ func (n *Node) listening(pod string) []string {
 	return all
 }
 
-// TestEverywhere: which addresses a port stands for, with a pod that listens at the same number, as most do.
+// TestEverywhere: the addresses that a port stands for. The pod listens at the same number, as most
+// pods do.
 func TestEverywhere(t *testing.T) {
 	pod, own, a, b := loopback(), loopback(), loopback(), loopback()
 	n := machine(t, 80, a, own, b)
-	to := []netip.AddrPort{netip.AddrPortFrom(pod, number), netip.AddrPortFrom(own, number)} // the last is the node's
+	// The last is the node's address.
+	to := []netip.AddrPort{netip.AddrPortFrom(pod, number), netip.AddrPortFrom(own, number)}
 	for _, at := range to {
 		server(t, at, echo)
 	}
@@ -327,7 +333,7 @@ func TestEverywhere(t *testing.T) {
 	}
 }
 
-// TestTargets: a connection goes to the pod's address of its own kind, if there is one.
+// TestTargets: a connection leads to the pod's address of its own family, if there is one.
 func TestTargets(t *testing.T) {
 	four, six := netip.MustParseAddrPort("10.0.0.1:80"), netip.MustParseAddrPort("[fd00::1]:80")
 	for _, tt := range []struct {
@@ -346,7 +352,8 @@ func TestTargets(t *testing.T) {
 	}
 }
 
-// TestLastWords: a pod that is closed frees its port at once, what it said last arrives, and connections that do not end are ended.
+// TestLastWords: when a pod is closed, its port is free at once, the last data that it sent
+// arrives, and connections that do not end are closed.
 func TestLastWords(t *testing.T) {
 	n, pod := machine(t, 80), netip.AddrPortFrom(loopback(), 80+number)
 	said, last := make(chan struct{}), strings.Repeat("bye", 1<<20)
@@ -381,9 +388,11 @@ func TestLastWords(t *testing.T) {
 	}
 }
 
-// TestBounds: one connection too many waits until another ends; another pod has some left.
+// TestBounds: one connection too many waits until another ends. Another pod still has connections
+// left.
 func TestBounds(t *testing.T) {
-	n, pod := machine(t, 2*podShare), netip.AddrPortFrom(loopback(), 80+number) // two for each
+	// Two connections for each pod.
+	n, pod := machine(t, 2*podShare), netip.AddrPortFrom(loopback(), 80+number)
 	server(t, pod, echo)
 	at := opened(t, n, pod)
 	first, second, third := dial(t, at), dial(t, at), dial(t, at)
@@ -413,7 +422,7 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// TestEnd: nothing is left of a Node that has ended, and nothing begins.
+// TestEnd: a Node that has ended leaves nothing open, and opens nothing more.
 func TestEnd(t *testing.T) {
 	pod := netip.AddrPortFrom(loopback(), 80+number)
 	server(t, pod, echo)
@@ -435,9 +444,11 @@ func TestEnd(t *testing.T) {
 	}
 }
 
-// TestBoundsOfPorts: those who take all connections of one port leave some to the pod's others.
+// TestBoundsOfPorts: clients that take all connections of one port leave some for the pod's other
+// ports.
 func TestBoundsOfPorts(t *testing.T) {
-	n, pod := machine(t, 4*podShare), netip.AddrPortFrom(loopback(), 80+number) // four for each pod, two for each port
+	// Four for each pod, two for each port.
+	n, pod := machine(t, 4*podShare), netip.AddrPortFrom(loopback(), 80+number)
 	server(t, pod, echo)
 	at := loopback()
 	to := []netip.AddrPort{pod}

@@ -16,8 +16,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/pause"
 )
 
-// interfaceAddresses are the addresses of the machine's interfaces and one that it has besides. Those that only mean something
-// together with an interface are left out.
+// interfaceAddresses are the addresses of the machine's interfaces, and one more. Addresses that
+// are valid only together with an interface are left out.
 func interfaceAddresses(besides netip.Addr) ([]netip.Addr, error) {
 	networks, err := net.InterfaceAddrs()
 	if err != nil {
@@ -37,10 +37,10 @@ func interfaceAddresses(besides netip.Addr) ([]netip.Addr, error) {
 	return all, nil
 }
 
-// followAgain is how soon the kernel is asked again that did not tell of addresses.
+// followAgain is how soon the kernel is asked again after it did not tell of addresses.
 const followAgain = 10 * time.Second
 
-// follow refreshes whenever an interface has got or lost an address, until ctx ends.
+// follow calls refresh whenever an interface gets or loses an address, until ctx ends.
 func (n *Node) follow(ctx context.Context) {
 	for ctx.Err() == nil {
 		err := watchAddresses(ctx, n.refresh)
@@ -48,11 +48,12 @@ func (n *Node) follow(ctx context.Context) {
 			return
 		}
 		n.log.Warn("cannot follow the machine's addresses, will try again", zap.Error(err))
-		_ = pause.For(ctx, followAgain) // the loop finds out that ctx has ended
+		_ = pause.For(ctx, followAgain) // the loop ends with ctx
 	}
 }
 
-// watchAddresses calls changed once the kernel tells of changes, and for each.
+// watchAddresses calls changed once when the kernel begins to tell of changes, and then for each
+// change.
 func watchAddresses(ctx context.Context, changed func()) error {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
 	if err != nil {
@@ -65,10 +66,11 @@ func watchAddresses(ctx context.Context, changed func()) error {
 	if err != nil {
 		return os.NewSyscallError("bind", err)
 	}
-	message := make([]byte, 1) // what it says does not matter: the rest of it is dropped
+	message := make([]byte, 1) // its content does not matter, and the kernel drops the rest
 	for {
 		changed()
-		if _, err := socket.Read(message); err != nil && !errors.Is(err, unix.ENOBUFS) { // where some were lost
+		// ENOBUFS: some messages were lost.
+		if _, err := socket.Read(message); err != nil && !errors.Is(err, unix.ENOBUFS) {
 			return fmt.Errorf("reading what the kernel tells of addresses: %w", err)
 		}
 	}

@@ -2,19 +2,21 @@ package hostport
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"slices"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/vishvananda/netlink"
 	"go.uber.org/zap"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
 	"github.com/krustlet-go/krustlet-wasi/hack/ownnetwork"
 )
 
-// TestNewAddress: all addresses of the machine are listened at, of both kinds, and those that it gets; in a network namespace that nothing else has.
+// TestNewAddress: the node listens at all addresses of the machine, of both families, also at those
+// that it gets later. The test has a network namespace of its own.
 func TestNewAddress(t *testing.T) {
 	if !ownnetwork.Enter(t) {
 		return
@@ -34,15 +36,12 @@ func TestNewAddress(t *testing.T) {
 	}
 	awaits := func(pod string, want ...string) {
 		slices.Sort(want)
-		for began := time.Now(); ; time.Sleep(time.Millisecond) {
-			got := n.listening(pod)
-			if slices.Equal(got, want) {
-				return
+		eventually.Succeeds(t, func() error {
+			if got := n.listening(pod); !slices.Equal(got, want) {
+				return fmt.Errorf("open are %v, want %v", got, want)
 			}
-			if time.Since(began) > 20*time.Second {
-				t.Fatalf("open are %v, want %v", got, want)
-			}
-		}
+			return nil
+		})
 	}
 	awaits("u", "127.0.0.1", "127.5.5.5", "::1")
 	lo, err := netlink.LinkByName("lo")

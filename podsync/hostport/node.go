@@ -16,22 +16,24 @@ import (
 
 // Port is a port of the node that leads to one of a pod.
 type Port struct {
-	// Number at Address is listened for. An unspecified Address, 0.0.0.0 or ::, stands for all of its kind, the zero Addr for
-	// all of both kinds.
+	// The node listens at Number at Address. 0.0.0.0 and :: stand for all addresses of their
+	// family, and the zero Addr for all addresses.
 	Address netip.Addr
 	Number  uint16
-	// To is where the pod is reached: the first of the kind of address that a connection comes to, or else the first.
+	// To is where the pod listens. A connection leads to the first of the family of the address
+	// that it came to, or else to the first.
 	To []netip.AddrPort
 }
 
-// Of the connections of all pods together one pod has a quarter at most, and one of several ports half of its pod's: those
-// who connect to a port that all may reach leave the others their part.
+// One pod has at most a quarter of the connections of all pods. One of several ports has at most
+// half of those of its pod. So clients of a port that all can reach leave connections for other
+// pods and ports.
 const (
 	podShare  = 4
 	portShare = 2
 )
 
-// lastWords is how long connections to a pod may last that is closed.
+// lastWords is how long connections to a pod may last after the pod was closed.
 const lastWords = time.Second
 
 // ErrEnded says that the Node has ended.
@@ -40,7 +42,7 @@ var ErrEnded = errors.New("the node listens for pods no more")
 // Node listens for pods. Make one with New.
 type Node struct {
 	log     *zap.Logger
-	machine func() ([]netip.Addr, error) // the addresses that it has
+	machine func() ([]netip.Addr, error) // the addresses of the machine
 	slots   chan struct{}                // holds a token for each connection
 	tasks   sync.WaitGroup
 
@@ -49,8 +51,8 @@ type Node struct {
 	pods  map[string]*pod
 }
 
-// New makes the Node of a machine whose address this is, among those of its interfaces or beside them. connections are how
-// many there may be at one time; each costs two open files.
+// New makes the Node of a machine. address is one of the machine, which its interfaces need not
+// have. connections bounds the connections at one time; each costs two open files.
 func New(address netip.Addr, connections int, log *zap.Logger) *Node {
 	machine := func() ([]netip.Addr, error) { return interfaceAddresses(address) }
 	return newNode(machine, connections, log)
@@ -60,17 +62,18 @@ func newNode(machine func() ([]netip.Addr, error), connections int, log *zap.Log
 	return &Node{log: log, machine: machine, slots: make(chan struct{}, connections), pods: map[string]*pod{}}
 }
 
-// pod is what is listened for on behalf of one.
+// pod has the listeners and connections of one pod.
 type pod struct {
 	ports []Port
-	open  map[netip.AddrPort]*net.TCPListener // the Node's lock guards it
+	open  map[netip.AddrPort]*net.TCPListener // guarded by Node.mu
 	slots chan struct{}
-	each  map[uint16]chan struct{} // those of each port
+	each  map[uint16]chan struct{} // the slots of each port
 	begin func(l *net.TCPListener, to netip.AddrPort)
-	end   context.CancelFunc // of its connections
+	end   context.CancelFunc // ends its connections
 }
 
-// Open listens for a pod, at all its ports or, with an error, at none. What was open for it is closed.
+// Open listens for a pod at all its ports or, with an error, at none. It closes what was open for
+// the pod before.
 func (n *Node) Open(of string, ports []Port) error {
 	n.Close(of)
 	n.mu.Lock()
@@ -87,13 +90,13 @@ func (n *Node) Open(of string, ports []Port) error {
 	if errs := n.listen(p); len(errs) > 0 {
 		p.closeListeners()
 		end()
-		return errs[0] // the others mostly say the same of other addresses
+		return errs[0] // the others are mostly the same for other addresses
 	}
 	n.pods[of] = p
 	return nil
 }
 
-// shares are the slots of a pod's ports: all that the pod has for one that is alone.
+// shares are the slots of a pod's ports. A port that is the only one has all slots of the pod.
 func shares(ports []Port, of int) map[uint16]chan struct{} {
 	each := map[uint16]chan struct{}{}
 	for _, port := range ports {
@@ -109,12 +112,13 @@ func shares(ports []Port, of int) map[uint16]chan struct{} {
 }
 
 func portOf(l *net.TCPListener) uint16 {
-	return l.Addr().(*net.TCPAddr).AddrPort().Port() //nolint:forcetypeassert // it is what a TCP listener has
+	return l.Addr().(*net.TCPAddr).AddrPort().Port() //nolint:forcetypeassert // a TCP listener has this type
 }
 
 func (p Port) everywhere() bool { return !p.Address.IsValid() || p.Address.IsUnspecified() }
 
-// listen opens what is not open yet of a pod's ports, where several want an address for the first. It goes on past what fails.
+// listen opens the listeners of a pod that are missing. If several ports want an address, the first
+// gets it. It goes on after an error.
 func (n *Node) listen(p *pod) []error {
 	var errs []error
 	for _, port := range p.ports {
@@ -128,7 +132,7 @@ func (n *Node) listen(p *pod) []error {
 		}
 		for _, a := range addresses {
 			at := netip.AddrPortFrom(a, port.Number)
-			if p.open[at] != nil || slices.Contains(port.To, at) { // where the pod listens itself
+			if p.open[at] != nil || slices.Contains(port.To, at) { // the pod listens there itself
 				continue
 			}
 			l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(at))
@@ -136,7 +140,8 @@ func (n *Node) listen(p *pod) []error {
 			case err == nil:
 				p.open[at] = l
 				p.begin(l, port.target(a))
-			case port.everywhere() && errors.Is(err, unix.EADDRNOTAVAIL): // it is gone again, or not quite there yet
+			// The address was removed meanwhile, or is not usable yet.
+			case port.everywhere() && errors.Is(err, unix.EADDRNOTAVAIL):
 			case errors.Is(err, unix.EACCES):
 				errs = append(errs, fmt.Errorf("hostPort %d: %w: ports below 1024 take root or CAP_NET_BIND_SERVICE", port.Number, err))
 			default:
@@ -147,7 +152,7 @@ func (n *Node) listen(p *pod) []error {
 	return errs
 }
 
-// target is where a connection to an address of the node goes.
+// target is the pod's address to which a connection leads that came to an address of the node.
 func (p Port) target(at netip.Addr) netip.AddrPort {
 	for _, to := range p.To {
 		if to.Addr().Is4() == at.Is4() {
@@ -157,7 +162,7 @@ func (p Port) target(at netip.Addr) netip.AddrPort {
 	return p.To[0]
 }
 
-// Close ends listening for a pod. When it returns the ports are free.
+// Close ends listening for a pod. When it returns, the ports are free.
 func (n *Node) Close(of string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -176,7 +181,8 @@ func (p *pod) closeListeners() {
 	}
 }
 
-// Run listens at addresses that the machine gets, until ctx ends; then it ends all that the Node does.
+// Run listens at addresses that the machine gets, until ctx ends. Then it ends everything that the
+// Node does.
 func (n *Node) Run(ctx context.Context) {
 	n.follow(ctx)
 	n.mu.Lock()
@@ -189,7 +195,7 @@ func (n *Node) Run(ctx context.Context) {
 	n.tasks.Wait()
 }
 
-// refresh listens at the addresses that are new.
+// refresh listens at addresses that are new.
 func (n *Node) refresh() {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -20,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
 	"github.com/krustlet-go/krustlet-wasi/hack/testcluster"
 	"github.com/krustlet-go/krustlet-wasi/podsync/informer"
 )
@@ -244,8 +245,8 @@ func TestFollowsTheAPIServer(t *testing.T) {
 	}
 }
 
-// What happened while the connection was cut is heard of as soon as it is back,
-// through the watch resumed or a new list.
+// What happened while the connection was cut is reported as soon as it is back, through the resumed
+// watch or a new list.
 func TestSeesWhatACutWatchMissed(t *testing.T) {
 	s := newSetup(t)
 	s.run()
@@ -265,8 +266,7 @@ func TestSeesWhatACutWatchMissed(t *testing.T) {
 	}
 }
 
-// A short life in a gap that needs a new list is not seen, everything else is.
-// An API server that was started again does not know the old versions any more.
+// An object that lives only within a gap that needs a new list is not seen. Everything else is.
 func TestListsAgainWhenTheAPIServerForgot(t *testing.T) {
 	s := newSetup(t)
 	s.run()
@@ -286,8 +286,8 @@ func TestListsAgainWhenTheAPIServerForgot(t *testing.T) {
 	}
 }
 
-// apiServerRestarted is for -count: what a test did to the cluster holds up the
-// tests of the next round.
+// apiServerRestarted is for -count: what a test did to the cluster delays the tests of the next
+// round.
 var apiServerRestarted bool
 
 // awaitControllers waits until the controller manager has found a restarted API
@@ -300,17 +300,10 @@ func awaitControllers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	deadline := time.Now().Add(5 * time.Minute)
-	for {
+	eventually.Within(t, 5*time.Minute, "there is a service account after a restart of the API server", func() bool {
 		_, err := client.ServiceAccounts(namespace.Name).Get(t.Context(), "default", metav1.GetOptions{})
-		if err == nil {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("no service account 5 minutes after a restart of the API server: %v", err)
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
+		return err == nil
+	})
 	if err := client.Namespaces().Delete(t.Context(), namespace.Name, metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -338,17 +331,11 @@ func restartAPIServer(t *testing.T) {
 	if err := syscall.Kill(old, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	deadline := time.Now().Add(time.Minute)
-	for {
-		if pid := read(); pid != 0 && pid != old {
-			body, err := cluster.Client().Discovery().RESTClient().Get().AbsPath("/readyz").DoRaw(t.Context())
-			if err == nil && string(body) == "ok" {
-				return
-			}
+	eventually.Within(t, time.Minute, "the API server is ready again", func() bool {
+		if pid := read(); pid == 0 || pid == old {
+			return false
 		}
-		if time.Now().After(deadline) {
-			t.Fatal("the API server did not come back within a minute")
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
+		body, err := cluster.Client().Discovery().RESTClient().Get().AbsPath("/readyz").DoRaw(t.Context())
+		return err == nil && string(body) == "ok"
+	})
 }

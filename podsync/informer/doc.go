@@ -12,7 +12,7 @@
 //
 // The handler's functions are called one at a time by the goroutine that is in
 // [Informer.Run], in the order in which the server reported the changes. After
-// a new list the objects that are gone come first, then the new and changed
+// a new list the objects that were deleted come first, then the new and changed
 // ones. An object is identified by its UID: one that was deleted and created
 // again under the same name is a Delete of the old object followed by a Set
 // without an old object, even when the server told of it in a single event.
@@ -29,11 +29,11 @@
 // # Ownership
 //
 // Objects are shared between the copy, the handler and every caller of Get and
-// List. Nobody may change them; DeepCopy first.
+// List. They must not be changed; DeepCopy first.
 //
-// # Dead connections
+// # Broken connections
 //
-// A connection that dies without a word is noticed by the HTTP/2 health check
+// A connection that breaks without a message is noticed by the HTTP/2 health check
 // of client-go (a ping after 30 s of silence, 15 s for its answer). Below that
 // lies a second net which needs no help from the transport: each watch asks the
 // server to end it after five to ten minutes, and is abandoned by the client

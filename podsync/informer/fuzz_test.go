@@ -52,8 +52,7 @@ func (s *server) list() []*corev1.Pod {
 	return pods
 }
 
-// audience is a handler that checks what it is told and rebuilds the store from
-// it.
+// audience is a handler that checks the changes and rebuilds the store from them.
 type audience struct {
 	pods map[types.UID]*corev1.Pod
 	gone map[types.UID]bool
@@ -101,8 +100,8 @@ func (a *audience) hearOne(c change[*corev1.Pod]) error {
 	return nil
 }
 
-// FuzzStore drives a store through whatever a server, a network and a watch
-// cache may do, and compares it with the truth each time it is up to date.
+// FuzzStore drives a store through everything that a server, a network and a watch cache may do,
+// and compares it with the truth each time it is up to date.
 func FuzzStore(f *testing.F) {
 	f.Add([]byte{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15})
 	random := rand.New(rand.NewPCG(1, 2)) // the same scripts in each run
@@ -173,14 +172,14 @@ func FuzzStore(f *testing.F) {
 				deliver(step, 1+int(op>>5))
 			case 4: // a gap: the watch expired or the connection was lost
 				relist(step)
-			case 5: // an event from the past, or one once more
+			case 5: // an event from the past, or a repeated one
 				if read > 0 {
 					take(step, truth.events[int(op>>3)%read], true)
 				}
 			case 6: // all delivered, then a bookmark
 				deliver(step, len(truth.events))
 				take(step, bookmark(truth.version), false)
-			case 7: // not an object at all, or one of a life that nobody saw
+			case 7: // not an object, or one that no event has announced
 				wrong := watch.Event{Type: watch.Modified, Object: &corev1.Node{}}
 				if op>>5&1 == 1 {
 					version, _ := strconv.Atoi(s.version)

@@ -35,13 +35,13 @@ func Pointers[O any](items []O) []*O {
 	return pointers
 }
 
-// Handler is told of changes. Both functions are required.
+// Handler is called for changes. Both functions are required.
 type Handler[T metav1.Object] struct {
 	// Set reports that an object is new or has changed. Old is the zero value
 	// of T where the object is new; otherwise it has the same UID.
 	Set func(old, new T)
-	// Delete reports that an object is gone. Last is its final state where the
-	// server told of the deletion, its last known state where that was missed.
+	// Delete reports that an object was deleted. Last is its final state if the server reported the
+	// deletion, and its last known state if that was missed.
 	Delete func(last T)
 }
 
@@ -54,7 +54,7 @@ type Informer[T metav1.Object] struct {
 	running atomic.Bool
 	synced  chan struct{} // closed by Run
 
-	// Run's own.
+	// Only Run uses these..
 	inSync  bool // the watch can go on from the store's version
 	failing bool // the last attempts failed, and that was logged
 

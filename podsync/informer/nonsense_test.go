@@ -22,8 +22,9 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/tlsbootstrap"
 )
 
-// TestNonsense: whatever the API server answers for a while, the informer asks in moderation, tells of nothing that is not so,
-// takes bounded memory, and goes on when the answers make sense again.
+// TestNonsense: the API server answers nonsense for a while. The informer asks in moderation,
+// reports nothing that is not so, takes bounded memory, and goes on when the answers make sense
+// again.
 func TestNonsense(t *testing.T) {
 	cluster := testcluster.Start(t)
 	gateway := cluster.Gateway(t)
@@ -89,8 +90,8 @@ func TestNonsense(t *testing.T) {
 	}
 }
 
-// told waits until the object of a name is known with a value. What nonsense is, such as an empty list, may have taken it away
-// and brought it back.
+// told waits until the object of a name is known with a value. Nonsense, such as an empty list, may
+// have removed it and brought it back.
 func (s *setup) told(t *testing.T, name, value string) {
 	t.Helper()
 	timeout := time.After(2 * soon)

@@ -14,24 +14,24 @@ const (
 	healthyAfter = 10 * time.Second
 )
 
-// retry spaces the attempts to list and watch. It counts two kinds of trouble
-// apart: a server that cannot be reached, and watches that start and do not last.
-// So a server that comes back after a long outage, and at once declares the old
-// watch gone, is listed without another long pause.
+// retry spaces the attempts to list and watch. It counts two kinds of trouble separately: a server
+// that cannot be reached, and watches that start and do not last. A server that comes back after a
+// long outage often declares the old watch invalid at once. Then the informer lists without another
+// long pause.
 type retry struct {
 	unreached int // attempts since the server last answered
 	short     int // watches since one was healthy
 }
 
-// outcome is what became of an attempt.
+// outcome is the result of an attempt.
 type outcome struct {
 	// reached: the server started the watch, or answered that it cannot go on.
 	reached bool
 	// orderly: the watch ended as the protocol foresees, so that it may be
 	// repeated at once.
 	orderly bool
-	// moved: the watch brought the store forward before it ended in order. A server in a burst ends the
-	// watches that do not keep up with it, and the sooner those go on the better.
+	// moved: the watch brought the store forward before it ended in order. A server in a burst ends
+	// the watches that do not keep up with it. The sooner those go on the better.
 	moved bool
 	// lived is how long the watch lived.
 	lived time.Duration
@@ -62,7 +62,7 @@ func (r *retry) next(o outcome, jitter float64) time.Duration {
 // wait is a random time in the upper half of what n earlier repetitions allow.
 func wait(n int, jitter float64) time.Duration {
 	longest := retryCap
-	if n < 10 { // the cap is reached long before; the shift must not overflow
+	if n < 10 { // the cap is reached long before that; the shift must not overflow
 		longest = min(retryCap, retryBase<<n)
 	}
 	return longest/2 + time.Duration(jitter*float64(longest/2))

@@ -16,11 +16,11 @@ import (
 )
 
 const (
-	// pageSize is how many objects are asked for at a time. So many of the largest that etcd takes are less than
-	// what a client reads of one answer.
+	// pageSize is how many objects are asked for at a time. Together they are smaller than what a
+	// client reads of one answer, even if all are as large as etcd allows.
 	pageSize = 50
-	// maxPages is how many pages a list may have. They take twice the pods that have ended and are kept in a whole
-	// cluster by default.
+	// maxPages is how many pages a list may have. It is enough for twice the terminal pods that a
+	// whole cluster keeps by default.
 	maxPages = 500
 	// listTimeout bounds the request for one page.
 	listTimeout = time.Minute
@@ -28,12 +28,12 @@ const (
 	// watch; the longest is twice that. It is random so that the watches of many
 	// nodes do not end together.
 	watchTimeoutMin = 5 * time.Minute
-	// watchGrace is how much longer than asked for a watch may live before the
-	// client takes the connection for dead.
+	// watchGrace is how much longer than asked for a watch may live before the client abandons the
+	// connection.
 	watchGrace = 30 * time.Second
 )
 
-var errSilentWatch = errors.New("the server did not end the watch in time, the connection is taken for dead")
+var errSilentWatch = errors.New("the server did not end the watch in time, the connection is abandoned")
 
 // Run lists and watches until ctx ends, then returns nil. No failure of the
 // server or the network ends it. It can be called once; another call returns an
@@ -46,16 +46,16 @@ func (i *Informer[T]) Run(ctx context.Context) error {
 	for {
 		result, err := i.attempt(ctx)
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // the end of ctx is how Run is told to end
+			return nil //nolint:nilerr // Run ends with ctx
 		}
 		again := attempts.next(result, rand.Float64())
 		i.report(err, again)
-		_ = pause.For(ctx, again) // the next attempt finds out that ctx has ended
+		_ = pause.For(ctx, again) // the loop ends with ctx
 	}
 }
 
-// attempt lists, if only a list can tell what is true now, and watches until the
-// watch ends or either fails.
+// attempt lists, if that is necessary to know the state, and watches until the watch ends or either
+// fails.
 func (i *Informer[T]) attempt(ctx context.Context) (outcome, error) {
 	var result outcome
 	var err error
@@ -78,8 +78,7 @@ func (i *Informer[T]) attempt(ctx context.Context) (outcome, error) {
 	return result, err
 }
 
-// report logs an attempt's end: the first failure of a row is the operator's
-// business, its repetitions are not.
+// report logs the end of an attempt. It logs only the first of several failures in a row.
 func (i *Informer[T]) report(err error, again time.Duration) {
 	switch {
 	case err == nil:

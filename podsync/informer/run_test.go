@@ -39,7 +39,7 @@ type scripted struct {
 
 	mu      sync.Mutex
 	page    func(opts metav1.ListOptions) page
-	refuse  error // of a watch
+	refuse  error // the error of a watch
 	watches []*watch.RaceFreeFakeWatcher
 	calls   []call
 	heard   []string
@@ -148,7 +148,7 @@ func start(t *testing.T, i *Informer[*corev1.Pod]) {
 	synctest.Wait()
 }
 
-// pass lets d go by.
+// pass waits for d.
 func pass(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
@@ -191,7 +191,7 @@ func TestRunListsThenWatches(t *testing.T) {
 		synctest.Wait()
 		wantTold(t, s, "set a/1@11<-5, set b/2@12, delete a/1@13")
 		if _, found := i.Get("ns", "a"); found {
-			t.Error("Get finds a pod that is gone")
+			t.Error("Get finds a pod that was deleted")
 		}
 		if b, found := i.Get("ns", "b"); !found || b.UID != "2" {
 			t.Errorf("Get of a pod that is there: %v, %t", b, found)
@@ -286,7 +286,7 @@ func TestRunListsAgainWhenTheVersionIsGone(t *testing.T) {
 	})
 }
 
-// An outage must neither be hammered nor lead to lists that nobody needs.
+// An outage must not lead to many attempts in a short time, nor to lists that are not needed.
 func TestRunSurvivesOutageOfWatch(t *testing.T) {
 	run(t, func(t *testing.T, s *scripted, i *Informer[*corev1.Pod]) {
 		start(t, i)
@@ -376,7 +376,8 @@ func TestRunSpacesShortWatches(t *testing.T) {
 	}
 }
 
-// A server in a burst ends watches that do not keep up with it, again and again: each goes on where it was, at once.
+// A server in a burst ends watches that do not keep up with it, again and again. Each goes on at
+// once where it was.
 func TestRunResumesWatchesThatBringNews(t *testing.T) {
 	run(t, func(t *testing.T, s *scripted, i *Informer[*corev1.Pod]) {
 		start(t, i)
@@ -405,8 +406,8 @@ func TestRunForgetsFailuresAfterHealthyWatch(t *testing.T) {
 	})
 }
 
-// After an outage the server often declares the old watch gone. The new list must
-// not wait for as long as the attempts to reach the server did.
+// After an outage the server often declares the old watch invalid. The new list must not wait for
+// as long as the attempts to reach the server did.
 func TestRunListsAtOnceAfterOutage(t *testing.T) {
 	run(t, func(t *testing.T, s *scripted, i *Informer[*corev1.Pod]) {
 		start(t, i)

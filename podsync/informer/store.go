@@ -49,8 +49,8 @@ func newStore[T metav1.Object]() store[T] {
 }
 
 // replace makes the store equal to a complete list and returns how it got there:
-// first what is gone, in the order of names, then what is new or changed, in the
-// order of the list. Objects of a known UID and resourceVersion are no change.
+// first what was deleted, in the order of names, then what is new or changed, in
+// the order of the list. Objects of a known UID and resourceVersion are no change.
 //
 // The list is believed even if its resourceVersion is below the known one, as it
 // is when the cluster's storage was restored from a backup.
@@ -159,8 +159,9 @@ func (s *store[T]) remove(object T) ([]change[T], error) {
 	}
 }
 
-// stale says whether err means that the watch cannot go on from the store's
-// version, while nothing else is wrong. A version that the server takes for none is of a list that was nonsense.
+// stale reports whether err means that the watch cannot go on from the store's version, while
+// nothing else is wrong. If the server says that the version is not one, the list that gave it was
+// nonsense.
 func stale(err error) bool {
 	var broken *brokenError
 	return errors.As(err, &broken) ||
@@ -169,16 +170,16 @@ func stale(err error) bool {
 		apierrors.HasStatusCause(err, metav1.CauseTypeResourceVersionTooLarge)
 }
 
-// needsList says whether only a new list helps after err. That is so after an
-// ERROR event of any kind too: what became of the events around it is in doubt.
-// A watch that could not be started, or was cut off, is resumed instead.
+// needsList reports whether only a new list helps after err. That is also so after every ERROR
+// event, as the events around it may be lost. A watch that could not be started, or was cut off, is
+// resumed instead.
 func needsList(err error) bool {
 	var reported *eventError
 	return stale(err) || errors.As(err, &reported)
 }
 
-// older says whether resourceVersion a is certainly before b. Versions that are
-// not numbers cannot be compared, and then the server's order is believed.
+// older reports whether resourceVersion a is certainly before b. Versions that are not numbers
+// cannot be compared; then the server's order is believed.
 func older(a, b string) bool {
 	order, err := resourceversion.CompareResourceVersion(a, b)
 	return err == nil && order < 0

@@ -8,8 +8,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/events"
 )
 
-// Action is what the machine asks for. Each is carried out without holding up the pod loop. An
-// action with a result gives the machine an input in return, which is named with it.
+// Action is something that the machine asks for. No action blocks the pod loop. An action with a
+// result gives the machine an input in return, which its comment names.
 type Action interface{ action() }
 
 type (
@@ -21,24 +21,24 @@ type (
 	// Start runs a container. Results: Started and, if it started, RunEnded.
 	Start struct {
 		Container *corev1.Container
-		Attempt   int32 // of the run that is to begin
+		Attempt   int32 // of the run that begins
 	}
-	// Stop has a container's guest killed after grace, unless it ends before.
+	// Stop kills a container's guest after grace, unless it ends before.
 	Stop struct {
 		Container string
 		Grace     time.Duration
 	}
-	// GiveUp cancels pulls and starts that are under way.
+	// GiveUp cancels pulls and starts that go on.
 	GiveUp struct{}
-	// Remove deletes the object, if it is still there, and removes the pod's folders. Result:
+	// Remove deletes the object, if it still exists, and removes the pod's folders. Result:
 	// Removed.
 	Remove struct{ Object bool }
 	// Announce records an event on a container, or on the pod.
 	Announce struct {
-		Container *corev1.Container // nil: the pod
+		Container *corev1.Container // nil for the pod
 		Event     events.Event
 	}
-	// Ask does a probe. Result: Probed.
+	// Ask carries out a probe. Result: Probed.
 	Ask struct {
 		Container *corev1.Container
 		ID        string // of the run
@@ -50,8 +50,8 @@ type (
 		ID        string // of the run
 		Kind      HookKind
 	}
-	// Weigh asks whether the node has room for a pod as it is to be, which it then has. Result:
-	// Weighed.
+	// Weigh asks whether the node has room for the pod with its new resources. If so, the pod has
+	// them from then on. Result: Weighed.
 	Weigh struct {
 		Pod    *corev1.Pod
 		Before PendingResize
@@ -60,8 +60,8 @@ type (
 	Resize struct {
 		Container *corev1.Container
 		ID        string                      // of the run
-		From      corev1.ResourceRequirements // what it has
-		Failed    string                      // how it went last
+		From      corev1.ResourceRequirements // what the guest has
+		Failed    string                      // the error of the last try, or empty
 	}
 )
 

@@ -13,7 +13,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// foundRun is a run of container a that goes on, begun attempt minutes after the epoch.
+// foundRun is a run of container a that goes on and began attempt minutes after the epoch.
 func foundRun(id string, attempt int32) Remnant {
 	return Remnant{
 		ID: id, Of: runtime.Origin{Pod: "u1", Container: "a", Attempt: attempt, ImageID: "image-" + id},
@@ -26,7 +26,7 @@ func (r Remnant) after(code int32) Remnant {
 	return r
 }
 
-// left are the remains of a pod of which the engine has runs.
+// left are the remains of a pod with runs in the engine.
 func left(runs ...Remnant) Remains { return Remains{Runs: runs} }
 
 func isWaiting(id string, attempt, code int32) *corev1.ContainerStatus {
@@ -37,14 +37,16 @@ func isWaiting(id string, attempt, code int32) *corev1.ContainerStatus {
 	}
 }
 
-// TestRestoreWithRuns: what a status says and what the engine still has, put together.
+// TestRestoreWithRuns: the state is made from the status and from the runs that the engine still
+// has.
 func TestRestoreWithRuns(t *testing.T) {
 	runStart := func(attempt int32) string { return foundRun("", attempt).StartedAt.Format(time.TimeOnly) }
 	for name, tt := range map[string]struct {
 		status *corev1.ContainerStatus
 		runs   []Remnant
-		onDisk int32 // newest log
-		// want: what the status says then: state and last state, and the runs' fates
+		onDisk int32 // attempt of the newest log
+		// want is what the status says then: the state, the last state, and what happens to the
+		// runs
 		state   string
 		last    string
 		count   int32
@@ -148,7 +150,7 @@ func TestRestoreWithRuns(t *testing.T) {
 	}
 }
 
-// word says a container's state in a line.
+// word is a container's state in one line.
 func word(state corev1.ContainerState, id string) string {
 	switch {
 	case state.Running != nil:
@@ -169,7 +171,7 @@ func TestRestoreStopsWhatIsNotToRun(t *testing.T) {
 			t.Errorf("%+v", adopted)
 		}
 	})
-	t.Run("a pod that somebody else has failed", func(t *testing.T) {
+	t.Run("a pod that another client has failed", func(t *testing.T) {
 		pod := testpod.New(corev1.RestartPolicyAlways, "a")
 		pod.Status = corev1.PodStatus{Phase: corev1.PodFailed, ContainerStatuses: []corev1.ContainerStatus{*testpod.IsRunning("x", 0)}}
 		state, _ := Restore(pod, left(foundRun("x", 0)), testpod.Epoch)

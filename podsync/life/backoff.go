@@ -2,18 +2,18 @@ package life
 
 import "time"
 
-// Back-off as the kubelet has it, for restarts and for pulls: the first restart is immediate, then
-// 10 s doubling to 300 s; forgotten by a container that ran for 10 minutes.
+// Back-off for restarts and pulls is as in the kubelet. The first restart is immediate. Then the
+// delay is 10 s and doubles up to 300 s. A container that ran for 10 minutes begins again without.
 const (
 	backOffFirst  = 10 * time.Second
 	backOffMax    = 300 * time.Second
 	backOffForget = 10 * time.Minute
 )
 
-// backOff is a delay that grows; the zero value has none.
+// backOff is a delay that grows. The zero value is no delay.
 type backOff struct {
 	delay time.Duration
-	grown time.Time // when it last grew
+	grown time.Time // when it grew last
 }
 
 func (b *backOff) grow(now time.Time) {
@@ -21,7 +21,7 @@ func (b *backOff) grow(now time.Time) {
 	b.grown = now
 }
 
-// forget drops the delay if it has not grown for long before now.
+// forget resets the delay if it has not grown for a long time.
 func (b *backOff) forget(now time.Time) {
 	if now.Sub(b.grown) > backOffForget {
 		*b = backOff{}

@@ -10,12 +10,13 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 )
 
-// TestBackOffWhenTheClockIsSet: a worker tells when a guest ended by the clock on the wall. A container waits for no longer than its
-// back-off, when that clock was set back meanwhile, and when it is set back later.
+// TestBackOffWhenTheClockIsSet: a worker reports the end of a guest in time of day. A container
+// waits no longer than its back-off, also if the clock was set back meanwhile, or is set back
+// later.
 func TestBackOffWhenTheClockIsSet(t *testing.T) {
 	s := newScript(t, corev1.RestartPolicyAlways, "a")
 	s.launch("a")
-	s.at(1, exit("a", 1, 3600), "pull a") // an hour from now, and the first restart is immediate
+	s.at(1, exit("a", 1, 3600), "pull a") // an hour from now; the first restart is immediate
 	s.at(1, Pulled{Container: "a"}, "start a #1")
 	s.at(1, up("a"))
 	wake := s.at(2, exit("a", 1, 3600), "event BackOff")
@@ -26,7 +27,7 @@ func TestBackOffWhenTheClockIsSet(t *testing.T) {
 
 	s = newScript(t, corev1.RestartPolicyAlways, "a")
 	s.launch("a")
-	c, now := s.state.find("a"), time.Now() //nolint:forbidigo // a time of the monotonic clock is what this is about
+	c, now := s.state.find("a"), time.Now() //nolint:forbidigo // only this time has a reading of the monotonic clock
 	c.crashes.grow(now)
 	s.state.Apply(exit("a", 1, now.Sub(testpod.Epoch).Seconds()), now)
 	if left := c.notBefore.Sub(now); left < backOffFirst/2 || left > backOffFirst {

@@ -11,7 +11,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// step is where a container stands.
+// step is the state of a container.
 type step string
 
 const (
@@ -19,7 +19,7 @@ const (
 	fresh step = "fresh"
 	// pulling: the image is being looked up or pulled. Turns into pulled or pullFailed.
 	pulling step = "pulling"
-	// pullFailed: the image cannot be had, and the error is shown. Turns into pullBackOff.
+	// pullFailed: the pull failed, and the error is shown. Turns into pullBackOff.
 	pullFailed step = "pullFailed"
 	// pullBackOff: waiting to try the pull again. Turns into pulling.
 	pullBackOff step = "pullBackOff"
@@ -27,8 +27,8 @@ const (
 	pulled step = "pulled"
 	// starting: the engine was asked for a run. Turns into running, ended or unset.
 	starting step = "starting"
-	// unset: what the container's spec asks for cannot be put together yet. Turns into starting, or
-	// into pulling where a volume shows an image.
+	// unset: the run cannot be started as the container's spec is now. Turns into starting, or into
+	// pulling if a volume shows an image.
 	unset step = "unset"
 	// running: the guest runs. Turns into ended.
 	running step = "running"
@@ -39,25 +39,27 @@ const (
 	crashBackOff step = "crashBackOff"
 )
 
-// container is all that is known of one container. It has many methods, each of a few lines: the
-// files of this package are about what happens to a pod, and each asks the container its own
-// questions.
+// container is the state of one container. It has many methods of a few lines each: each file of
+// this package is about one thing that happens to a pod, and asks the container its own questions.
 type container struct {
-	spec *corev1.Container // of the run that goes on, or of the next
-	next *corev1.Container // what spec will be once nothing is under way; nil if nothing changed
+	spec *corev1.Container // of the present run, or of the next
+	// next is what spec will be when the container is not busy. It is nil if nothing changed.
+	next *corev1.Container
 	kind podspec.Kind
 	step step
-	run  // the one that goes on, or the last
+	run  // the present run, or the last one
 
-	waiting    *corev1.ContainerStateWaiting // what the status shows instead of the last exit
-	image      image
-	exit       *corev1.ContainerStateTerminated // of the last run, once it ended
-	before     *corev1.ContainerStateTerminated // of the run before the last
-	failed     bool                             // the last run never started
-	startsOver bool                             // all containers start over, and this one has not begun since
-	again      bool                             // it is to run again whatever its policy: its size asks for it
+	waiting *corev1.ContainerStateWaiting // if set, the status shows it instead of the last exit
+	image   image
+	exit    *corev1.ContainerStateTerminated // of the last run, once it ended
+	before  *corev1.ContainerStateTerminated // of the run before the last
+	failed  bool                             // the last run never started
+	// startsOver: all containers start over, and this one has not begun again yet.
+	startsOver bool
+	// again: the container runs again under every policy, because its new size needs that.
+	again bool
 
-	notBefore time.Time // no pull and no start before
+	notBefore time.Time // the time before which no pull and no start begins
 	crashes   backOff
 	pulls     backOff
 }
@@ -75,18 +77,18 @@ type run struct {
 	size      size
 }
 
-// image is what the last pull of a container brought.
+// image is the result of a container's last pull.
 type image struct {
 	id     string // as the status shows it
 	others bool   // volumes of the container show images, too
-	lacks  string // the image of a volume that could not be had; empty: the container's own
+	lacks  string // the image of a volume that could not be pulled; empty for the container's own
 }
 
 func newContainer(spec *corev1.Container, kind podspec.Kind) *container {
 	return &container{spec: spec, kind: kind, step: fresh, run: run{attempt: -1, size: size{actual: spec.Resources}}}
 }
 
-// busy reports whether an action for the container is under way or its guest runs.
+// busy reports whether an action for the container goes on, or its guest runs.
 func (c *container) busy() bool {
 	return c.step == pulling || c.step == starting || c.step == running
 }
@@ -96,7 +98,7 @@ func (c *container) succeeded() bool {
 	return c.step == ended && c.exit.ExitCode == 0
 }
 
-// passed reports whether the container is an init container that has done its part.
+// passed reports whether the container is an init container that has succeeded.
 func (c *container) passed() bool { return c.kind == podspec.Init && c.succeeded() }
 
 func (c *container) lastRun() Run {
@@ -146,11 +148,12 @@ func (e Started) apply(s *Pod, now time.Time) {
 
 func (e RunEnded) apply(s *Pod, now time.Time) { s.find(e.Container).applyExit(e.Exit, now) }
 
-// applyExit notes how a run ended. What comes next counts from that time by the agent's own clock,
-// which cannot be set: a worker tells it by the clock on the wall.
+// applyExit notes how a run ended. Delays count from that time by the agent's own clock, which
+// cannot be set. A worker reports the time by the time of day.
 func (c *container) applyExit(exit runtime.Exit, now time.Time) {
 	message := exit.Message
-	// A container that asks for the end of its log on errors expects no message without one.
+	// If a container wants the end of its log as message on errors, an empty message is not
+	// replaced.
 	quiet := c.spec.TerminationMessagePolicy == corev1.TerminationMessageFallbackToLogsOnError
 	if exit.Reason == runtime.Completed && message == "" && !quiet {
 		message = completedMessage
@@ -161,7 +164,7 @@ func (c *container) applyExit(exit runtime.Exit, now time.Time) {
 	}, now.Add(-max(now.Sub(exit.FinishedAt), 0)))
 }
 
-// rest takes back a pull or start that was given up: nothing came of it.
+// rest undoes a pull or start that was given up without a result.
 func (c *container) rest() {
 	c.step = fresh
 	if c.exit != nil {

@@ -8,13 +8,12 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// decision is what is decided at one time: it moves the state along and collects what is to be
-// done.
+// decision is one call of Decide. It changes the state and collects actions.
 type decision struct {
 	*Pod
 	now     time.Time
 	actions []Action
-	wake    time.Time // zero: only an event can change anything
+	wake    time.Time // zero if only an event can change anything
 }
 
 func (d *decision) do(a Action) { d.actions = append(d.actions, a) }
@@ -25,7 +24,7 @@ func (d *decision) wakeAt(t time.Time) {
 	}
 }
 
-// due reports whether t has come. If not, decide is asked again then.
+// due reports whether t has come. If not, Decide is called again at t.
 func (d *decision) due(t time.Time) bool {
 	if !d.now.Before(t) {
 		return true
@@ -34,9 +33,9 @@ func (d *decision) due(t time.Time) bool {
 	return false
 }
 
-// Decide says what to do at now, and when to ask again if nothing happens. It moves the state
-// along: an action that it returns counts as under way. Asked twice at one time, it has nothing
-// more to do.
+// Decide returns what to do at now, and when to call it again if nothing happens. It changes the
+// state: an action that it returns is taken to go on. A second call at the same time returns no
+// actions.
 func (s *Pod) Decide(now time.Time) ([]Action, time.Time) {
 	d := &decision{Pod: s, now: now}
 	if (s.stage == Active || s.stage == Closing || s.stage == Terminal) && !s.deadline.IsZero() {
@@ -49,7 +48,8 @@ func (s *Pod) Decide(now time.Time) ([]Action, time.Time) {
 	if s.stage == Closing {
 		d.closing()
 	}
-	if s.stage == Terminal { // what still runs was adopted, and someone else has called the pod terminal
+	// Guests that still run were adopted, and another client made the pod terminal.
+	if s.stage == Terminal {
 		d.stopAll(d.now)
 	}
 	if s.stage == Ending {
@@ -92,13 +92,13 @@ func (d *decision) active() {
 		}
 		d.advance(c)
 		if !d.passes(i) {
-			return // one at a time, and the rest after them
+			return // init containers run one at a time, and the others after them
 		}
 	}
 }
 
-// passes reports whether the containers behind the one at i may start. A sidecar that was up once
-// holds none of them back.
+// passes reports whether the containers after the one at i may start. A sidecar that has been up
+// once does not delay them.
 func (s *Pod) passes(i int) bool {
 	c := s.containers[i]
 	switch {
@@ -115,13 +115,13 @@ func (s *Pod) passes(i int) bool {
 	return false
 }
 
-// Words of a pod that ran for too long.
+// Reason and message of a pod that ran for too long.
 const (
 	reasonDeadlineExceeded  = "DeadlineExceeded"
 	deadlineExceededMessage = "Pod was active on the node longer than the specified deadline"
 )
 
-// expire passes a verdict on a pod whose time is up, and reports whether it is.
+// expire sets the verdict of a pod whose time is up, and reports whether it is.
 func (d *decision) expire() bool {
 	limit := d.pod.Spec.ActiveDeadlineSeconds
 	if limit == nil || !d.due(d.startedAt.Add(time.Duration(*limit)*time.Second)) {
@@ -132,13 +132,13 @@ func (d *decision) expire() bool {
 	return true
 }
 
-// A pod that is evicted has no more than a second left.
+// A pod that is evicted has at most a second left.
 const (
 	ReasonEvicted = "Evicted"
 	evictionGrace = time.Second
 )
 
-// evict passes a verdict on a pod that has to go, and reports whether it has to.
+// evict sets the verdict of a pod that must be evicted, and reports whether it must.
 func (d *decision) evict() bool {
 	if d.notice.verdict == none {
 		return false
@@ -172,7 +172,7 @@ func (d *decision) closing() {
 func (d *decision) ending() {
 	d.stopAll(d.deadline)
 	if d.idle() {
-		d.stage, d.reported = Removing, false // how it ended is still to be told
+		d.stage, d.reported = Removing, false // its end must be reported first
 	}
 }
 
@@ -188,8 +188,8 @@ func (d *decision) removing() {
 	}
 }
 
-// allEnded reports whether nothing of the pod is to run any more, but for sidecars. Where that is
-// so before its time, the pod's reason says why.
+// allEnded reports whether all containers have ended and none will run again, sidecars excepted. If
+// the pod ends too early, its reason says why.
 func (s *Pod) allEnded() bool {
 	for _, c := range s.containers {
 		switch {
@@ -204,14 +204,14 @@ func (s *Pod) allEnded() bool {
 	return true
 }
 
-// How long the error of a pull is shown before the back-off is, and how soon a container whose spec
-// could not be put together is tried again.
+// How long the error of a pull is shown before the back-off is, and how soon a start is tried again
+// that the container's spec made impossible.
 const (
 	pullErrorShown = 2 * time.Second
 	unsetRetry     = 10 * time.Second
 )
 
-// advance takes a container that is not busy one step on, if it is time.
+// advance moves a container that is not busy one step on, if it is time.
 func (d *decision) advance(c *container) {
 	switch c.step {
 	case fresh:
@@ -220,7 +220,7 @@ func (d *decision) advance(c *container) {
 		if d.due(c.pulls.grown.Add(pullErrorShown)) {
 			c.step = pullBackOff
 			image, of := c.spec.Image, c.spec
-			if c.image.lacks != "" { // which is a matter of the pod
+			if c.image.lacks != "" { // the event is the pod's
 				image, of = c.image.lacks, nil
 			}
 			c.waiting = pullBackOffWaiting(image, c.waiting)
@@ -232,7 +232,7 @@ func (d *decision) advance(c *container) {
 	case unset:
 		switch {
 		case !d.due(c.notBefore):
-		case c.image.others: // what is wrong may be in the images
+		case c.image.others: // the error may be in the images
 			c.pull(d)
 		default:
 			c.start(d)

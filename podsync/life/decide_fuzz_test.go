@@ -17,8 +17,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// world plays the shell around decide: it remembers what is under way, and lets results and other
-// events happen in any order that a real shell could see.
+// world takes the part of the pod loop. It remembers what goes on, and lets results and other
+// events happen in every order that a real loop could see.
 type world struct {
 	t       testing.TB
 	state   *Pod
@@ -34,14 +34,14 @@ type world struct {
 	hooks   []Hook // under way
 	weighs  []Weigh
 	resizes []Resize
-	sizes   map[string]corev1.ResourceRequirements // that guests have
-	ended   bool                                   // deletion or disappearance was seen
+	sizes   map[string]corev1.ResourceRequirements // sizes that guests have
+	ended   bool                                   // the state knows that the pod is deleted
 	final   corev1.PodPhase
 	trail   []string
 	address string // of the pod, once it has one
 
-	runs     []Remnant        // that an engine which outlives agents would have
-	untold   []EndedRun       // to be forgotten by the agent
+	runs     []Remnant        // the runs in an engine that outlives agents
+	untold   []EndedRun       // the agent makes the engine forget them later
 	written  corev1.PodStatus // what the API server has
 	vanished bool
 	begun    int             // runs so far
@@ -82,7 +82,7 @@ func (w *world) happen(what Input) {
 	w.check(wake)
 }
 
-// begin notes what an action starts, and that it may.
+// begin notes what an action starts, and checks that it may start.
 func (w *world) begin(action Action) {
 	w.t.Helper()
 	forbid := func(name string) {
@@ -173,7 +173,7 @@ func (w *world) inFlight() int {
 	return n
 }
 
-// check holds after every event.
+// check checks what must hold after every event.
 func (w *world) check(wake time.Time) {
 	w.t.Helper()
 	if w.final != "" && w.status.Phase != w.final {
@@ -221,7 +221,7 @@ func (w *world) check(wake time.Time) {
 	}
 }
 
-// Addresses is what a pod that has been set up has: what it had before, or else an address of its
+// addresses are those of a pod that has been set up: those that it had before, or else one of its
 // own or the node's.
 func (w *world) addresses(which byte) podspec.Addresses {
 	switch {
@@ -393,10 +393,10 @@ func furnish(pod *corev1.Pod, kind byte) {
 	}
 }
 
-// FuzzPodLife plays random lives and checks what must hold in each: nothing starts once the pod is
-// to end, a container is busy with one thing at a time, a kill is never put off, a terminal phase
-// is final, and a pod that is not done has something under way or a time to wake up. All of it
-// holds across agents that come and go.
+// FuzzPodLife plays random lives and checks what must hold in each. Nothing starts once the pod
+// must end. A container is busy with one thing at a time. A kill is never delayed. A terminal phase
+// is final. A pod that is not complete has something that goes on, or a time to wake up. All of
+// this holds when agents come and go.
 func FuzzPodLife(f *testing.F) {
 	f.Add(byte(0), []byte{3, 0, 5, 0, 8, 0, 9, 0, 5, 0, 8, 0, 9, 16, 0, 100, 1, 3, 10, 1, 9, 0, 11, 1, 11, 1})
 	f.Add(byte(1), []byte{3, 0, 5, 0, 8, 0, 9, 0, 5, 1, 5, 2, 8, 1, 7, 2, 10, 2, 10, 1, 9, 1, 11, 0, 11, 1, 11, 3})

@@ -14,7 +14,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// describe says an action in a word, for tables.
+// describe is an action in a word, for tables.
 func describe(action Action) string {
 	switch a := action.(type) {
 	case Pull:
@@ -34,8 +34,8 @@ func describe(action Action) string {
 	}
 }
 
-// script drives a state by hand: each step is an event, the seconds since testpod.Epoch, and what
-// is done about it.
+// script drives a state by hand. Each step is an event, the seconds since testpod.Epoch, and the
+// actions that follow.
 type script struct {
 	t     *testing.T
 	state *Pod
@@ -88,7 +88,7 @@ func newScript(t *testing.T, policy corev1.RestartPolicy, names ...string) scrip
 	return script{t, newPod(testpod.New(policy, names...), testpod.Epoch)}
 }
 
-// launch takes a one-container pod to running.
+// launch brings a one-container pod to running.
 func (s script) launch(name string) {
 	s.t.Helper()
 	s.at(0, nil, "prepare")
@@ -212,8 +212,8 @@ func TestSetupIsTriedAgain(t *testing.T) {
 	s.at(1.5, Prepared{}, "pull a")
 }
 
-// TestSetupIsHastened: what a pod waited for has come, and it waits no longer; also where a try was
-// under way by then.
+// TestSetupIsHastened: when what a pod waits for has come, it waits no longer, also if a try is
+// going on then.
 func TestSetupIsHastened(t *testing.T) {
 	s := newScript(t, corev1.RestartPolicyAlways, "a")
 	s.at(0, nil, "prepare")
@@ -264,7 +264,7 @@ func TestDeletion(t *testing.T) {
 	s.at(1, Updated{testpod.Deleted(s.state.pod, 30)}, "giveup", "event Killing", "stop a in 30s")
 	s.at(2, Updated{testpod.Deleted(s.state.pod, 60)}) // a grace period does not grow
 	s.at(3, Updated{testpod.Deleted(s.state.pod, 5)}, "stop a in 5s")
-	s.state.reported = true // that it runs, not how it ended
+	s.state.reported = true // reported is that it runs, not how it ended
 	s.at(8, exit("a", 137, 8))
 	s.phase(corev1.PodFailed)
 	s.state.reported = true

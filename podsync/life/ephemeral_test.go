@@ -8,8 +8,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 )
 
-// TestEphemeralContainer: it runs once beside the others, also of a pod that does not get on, and
-// nothing waits for it or looks at it.
+// TestEphemeralContainer: it runs once beside the others, also in a pod that makes no progress.
+// Nothing waits for it, and it counts for nothing.
 func TestEphemeralContainer(t *testing.T) {
 	s := newScript(t, corev1.RestartPolicyAlways, "init", "a")
 	s.at(0, nil, "prepare")
@@ -44,7 +44,7 @@ func TestEphemeralContainer(t *testing.T) {
 	s.at(6, Updated{testpod.Deleted(s.state.pod, 0)}, "giveup", "event Killing", "stop a in 0s", "event Killing", "stop second in 0s")
 }
 
-// TestEphemeralContainerEndsWithThePod: it keeps no pod alive.
+// TestEphemeralContainerEndsWithThePod: it does not keep a pod alive.
 func TestEphemeralContainerEndsWithThePod(t *testing.T) {
 	s := newScript(t, corev1.RestartPolicyNever, "a")
 	s.launch("a")

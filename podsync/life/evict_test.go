@@ -11,8 +11,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// TestEviction: a pod whose volume is overfull fails as a whole, at once, and what runs is stopped
-// within a second.
+// TestEviction: a pod whose volume exceeds its limit fails as a whole and at once, and its guests
+// end within a second.
 func TestEviction(t *testing.T) {
 	pod := testpod.New(corev1.RestartPolicyAlways, "a")
 	s := newPod(pod, testpod.Epoch)
@@ -40,7 +40,7 @@ func TestEviction(t *testing.T) {
 	}
 }
 
-// TestEvictionHurries: a pod that is being deleted, and takes its time, has a second left.
+// TestEvictionHurries: a pod that is being deleted slowly has a second left.
 func TestEvictionHurries(t *testing.T) {
 	pod := testpod.Deleted(testpod.New(corev1.RestartPolicyAlways, "a"), 600)
 	s := newPod(pod, testpod.Epoch)

@@ -9,8 +9,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// Input is what the machine is told: what the API server says, and what came of an action. Each
-// kind of input changes the state by a method of its own, so there is none that nothing handles.
+// Input is something that happened: news from the API server, or the result of an action. Each kind
+// of input changes the state by a method of its own, so every kind is handled.
 type Input interface {
 	apply(s *Pod, now time.Time)
 }
@@ -21,37 +21,37 @@ type Refusal struct{ Reason, Message string }
 type (
 	// Updated says that the object changed.
 	Updated struct{ Pod *corev1.Pod }
-	// Vanished says that the object is not in the API server any more.
+	// Vanished says that the object was deleted from the API server.
 	Vanished struct{}
-	// Prepared says that the pod's folders are there and its RuntimeClass is known, or why not:
-	// Refused where the node cannot take the pod, else Err.
+	// Prepared says that the pod's folders exist and its RuntimeClass is known, or why not: Refused
+	// if the node cannot take the pod, and Err otherwise.
 	Prepared struct {
 		Refused   *Refusal
 		Isolated  bool
 		Addresses podspec.Addresses
 		Err       error
 	}
-	// ClassChanged says that the pod's RuntimeClass is new, or another.
+	// ClassChanged says that the pod's RuntimeClass is new or has changed.
 	ClassChanged struct{}
-	// AddressesLost says that another pod has the addresses that this one had when it was restored.
+	// AddressesLost says that another pod has the addresses of this restored one.
 	AddressesLost struct{}
-	// Outgrown says that a volume of the pod has outgrown its limit, and the pod has to go; Message
-	// says which.
+	// Outgrown says that a volume of the pod exceeds its limit, so the pod must be evicted. Message
+	// names the volume.
 	Outgrown struct{ Message string }
-	// Reclaimed says that the pod has to go because the node is under pressure; Message says what
-	// it is short of.
+	// Reclaimed says that the pod must be evicted because the node is under pressure. Message says
+	// what the node is short of.
 	Reclaimed struct{ Message string }
 	// Pulled says that the module is on disk, or Reason and Err say why not.
 	Pulled struct {
 		Container string
 		ImageID   string
 		Others    bool   // volumes of the container show images, too
-		Lacks     string // the image that Err is of, if it is a volume's
+		Lacks     string // the image that Err is about, if it is a volume's
 		Reason    string
 		Err       error
 	}
-	// Started says that the guest runs under ID, or Err says why not. Reason is set where it is
-	// worth trying again whatever the restart policy.
+	// Started says that the guest runs under ID, or Err says why not. Reason is set if the start is
+	// tried again under every restart policy.
 	Started struct {
 		Container string
 		ID        string
@@ -64,11 +64,11 @@ type (
 		Container string
 		Exit      runtime.Exit
 	}
-	// Removed says that object and folders are not there any more, or Err says why they are.
+	// Removed says that the object and the folders are removed, or Err says why not.
 	Removed struct{ Err error }
 )
 
-// Apply takes in what happened at now.
+// Apply changes the state by what happened at now.
 func (s *Pod) Apply(what Input, now time.Time) { what.apply(s, now) }
 
 func (e Updated) apply(s *Pod, now time.Time) {
@@ -115,12 +115,12 @@ func (e Reclaimed) apply(s *Pod, now time.Time) {
 
 func (e Removed) apply(s *Pod, now time.Time) { s.removal.End(e.Err, now) }
 
-// pass passes a verdict on the pod.
+// pass sets the verdict of the pod.
 func (s *Pod) pass(v verdict, reason, message string) {
 	s.verdict, s.reason, s.message = v, reason, message
 }
 
-// shortenGrace brings the deadline nearer, and never puts it off.
+// shortenGrace brings the deadline nearer. It never delays it.
 func (s *Pod) shortenGrace(now time.Time) {
 	var by time.Time
 	switch {
@@ -140,7 +140,7 @@ func (s *Pod) shortenGrace(now time.Time) {
 	}
 }
 
-// hurry has what is being stopped end by then at the latest.
+// hurry makes everything that is being stopped end by then at the latest.
 func (s *Pod) hurry(by time.Time) {
 	for _, at := range []*time.Time{&s.deadline, &s.closeBy} {
 		if by.Before(*at) {

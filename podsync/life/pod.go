@@ -8,65 +8,68 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// Stage is where a pod stands as a whole.
+// Stage is the state of a pod as a whole.
 type Stage string
 
 const (
-	// Active: containers are run as the spec says. Turns into closing when all have ended and none
-	// will run again, or when the pod's time is up; into ending when the pod is to be deleted.
+	// Active: containers run as the spec says. Turns into closing when all have ended and none will
+	// run again, or when the pod's time is up. Turns into ending when the pod is deleted.
 	Active Stage = "active"
-	// Closing: nothing starts any more, and what still runs (sidecars, or all when the pod's time
-	// is up) is being stopped. Turns into terminal, or into ending when the pod is to be deleted.
+	// Closing: nothing starts any more. What still runs is being stopped: sidecars, or all if the
+	// pod's time is up. Turns into terminal, or into ending when the pod is deleted.
 	Closing Stage = "closing"
-	// Terminal: the phase is terminal and nothing will run. What an earlier agent left running is
-	// stopped. Turns into ending when the pod is to be deleted.
+	// Terminal: the phase is terminal and nothing will run. Guests that an earlier agent left are
+	// being stopped. Turns into ending when the pod is deleted.
 	Terminal Stage = "terminal"
-	// Ending: the pod is to be deleted; nothing starts, what runs is being stopped. Turns into
+	// Ending: the pod is being deleted. Nothing starts, and what runs is being stopped. Turns into
 	// removing when nothing runs any more.
 	Ending Stage = "ending"
-	// Removing: the last status is reported, the object deleted, the pod's folders removed. Turns
-	// into absent.
+	// Removing: the last status is reported, the object is deleted, and the pod's folders are
+	// removed, in this order. Turns into absent.
 	Removing Stage = "removing"
-	// Absent: object and folders are not there any more, and there is nothing left to do.
+	// Absent: the object and the folders are removed, and nothing is left to do.
 	Absent Stage = "absent"
 )
 
-// verdict says what ends a pod as a whole, whatever the exits of its containers say.
+// verdict is the cause that ends a pod as a whole, regardless of the exits of its containers.
 type verdict string
 
 const (
-	none      verdict = ""
-	refused   verdict = "refused"   // the node could not take the pod: its containers have no status
+	none verdict = ""
+	// The node could not take the pod: its containers have no status.
+	refused   verdict = "refused"
 	expired   verdict = "expired"   // its time was up
 	evicted   verdict = "evicted"   // it outgrew a limit
 	relieving verdict = "relieving" // it was evicted because the node was under pressure
 )
 
-// Pod is all that is known of one pod. Twelve of its methods only show a field, so that no field is
-// changed from outside. Its pod loop owns it. No method reads a clock or does I/O.
+// Pod is the state of one pod. Its pod loop owns it. Twelve of its methods only return a field, so
+// that other packages cannot change fields. No method reads a clock or does I/O.
 type Pod struct {
-	pod        *corev1.Pod // the newest from the API server
-	stage      Stage
-	vanished   bool      // the object is not in the API server any more
-	deadline   time.Time // while ending: when guests are killed; it only comes nearer
-	setup      Task      // the pod's folders and what its containers share
-	wasSetUp   bool      // by an earlier agent: the setup of this one shows only if it fails
-	isolated   bool      // known after setup: the guests have a process of their own
-	addresses  podspec.Addresses
-	removal    Task // of the object and the folders
-	resizing   resizing
-	reported   bool      // the API server has the pod's status
-	closeBy    time.Time // while closing: when guests are killed
-	verdict    verdict
-	notice     notice       // that the pod has to go, before the verdict is passed
-	restarting string       // the container whose end has all others end and start over, until they have ended
-	reason     string       // of the pod, once it failed as a whole
-	message    string       // and in more words
+	pod       *corev1.Pod // the newest object from the API server
+	stage     Stage
+	vanished  bool      // the object was deleted from the API server
+	deadline  time.Time // while ending: when guests are killed; it never moves to a later time
+	setup     Task      // the pod's folders and what its containers share
+	wasSetUp  bool      // by an earlier agent: then the setup of this one shows only if it fails
+	isolated  bool      // known after setup: the guests have a worker of their own
+	addresses podspec.Addresses
+	removal   Task // of the object and the folders
+	resizing  resizing
+	reported  bool      // the API server has the pod's status
+	closeBy   time.Time // while closing: when guests are killed
+	verdict   verdict
+	notice    notice // that the pod must be evicted, until the verdict is set
+	// restarting is the container whose end makes all others end and start over, until they have
+	// ended.
+	restarting string
+	reason     string       // of the pod, if it failed as a whole
+	message    string       // the same in more words
 	startedAt  time.Time    // when this node took the pod up
 	containers []*container // init containers first, each kind in the order of the spec
 }
 
-// notice says that a pod has to go.
+// notice says that a pod must be evicted.
 type notice struct {
 	verdict verdict
 	message string
@@ -79,9 +82,9 @@ func newPod(pod *corev1.Pod, now time.Time) *Pod {
 	return s
 }
 
-// join takes up the containers that the state does not have yet. Once the pod is there these are
-// ephemeral ones only, of `kubectl debug` for instance: each runs once, beside the others and
-// whatever their state, and counts neither for the pod's phase nor for its readiness.
+// join adds the containers that the state does not have yet. When the pod exists, these are only
+// ephemeral ones, of `kubectl debug` for instance. Each runs once, beside the others and regardless
+// of their state, and does not count for the pod's phase or readiness.
 func (s *Pod) join(pod *corev1.Pod) {
 	for _, c := range podspec.Containers(pod) {
 		if s.find(c.Name) == nil {
@@ -99,13 +102,13 @@ func (s *Pod) find(name string) *container {
 	return nil
 }
 
-// Object is the newest of the pod from the API server.
+// Object is the newest object of the pod from the API server.
 func (s *Pod) Object() *corev1.Pod { return s.pod }
 
 // Stage is the stage of the pod.
 func (s *Pod) Stage() Stage { return s.stage }
 
-// Vanished reports whether the object is not in the API server any more.
+// Vanished reports whether the object was deleted from the API server.
 func (s *Pod) Vanished() bool { return s.vanished }
 
 // WasSetUp reports whether an earlier agent has set the pod up.
@@ -114,7 +117,7 @@ func (s *Pod) WasSetUp() bool { return s.wasSetUp }
 // IsSetUp reports whether this agent has set the pod up.
 func (s *Pod) IsSetUp() bool { return s.setup.IsComplete() }
 
-// Isolated reports whether the pod's guests have a process of their own.
+// Isolated reports whether the pod's guests have a worker of their own.
 func (s *Pod) Isolated() bool { return s.isolated }
 
 // Addresses are the pod's addresses.
@@ -123,20 +126,20 @@ func (s *Pod) Addresses() podspec.Addresses { return s.addresses }
 // StartedAt is when this node took the pod up.
 func (s *Pod) StartedAt() time.Time { return s.startedAt }
 
-// SetReported takes in whether the API server has the pod's status. It reports whether that is
-// news: then there may be more to do.
+// SetReported notes whether the API server has the pod's status. It reports whether that has
+// changed: then there may be more to do.
 func (s *Pod) SetReported(is bool) (news bool) {
 	news = s.reported != is
 	s.reported = is
 	return news
 }
 
-// Run is the last run of a container, or the one that goes on.
+// Run is the present run of a container, or the last one.
 type Run struct {
 	Container *corev1.Container // with which it was started
 	ID        string
 	Attempt   int32     // from 0; -1 before the first run
-	StoppedAt time.Time // when it was decided to stop it; zero: it was not
+	StoppedAt time.Time // when it was decided to stop it; zero if it was not
 }
 
 // LastRuns are the last runs of all containers.

@@ -8,7 +8,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// policy says when a container is to run again.
+// policy says when a container runs again.
 func (s *Pod) policy(c *container) corev1.RestartPolicy {
 	if c.kind == podspec.Ephemeral {
 		return corev1.RestartPolicyNever
@@ -19,8 +19,8 @@ func (s *Pod) policy(c *container) corev1.RestartPolicy {
 	return s.pod.Spec.RestartPolicy
 }
 
-// staysEnded reports whether a container has ended and is not to run again. An init container that
-// succeeded is not run again whatever the policy, unless it is a sidecar.
+// staysEnded reports whether a container has ended and does not run again. An init container that
+// succeeded does not run again under any policy, unless it is a sidecar.
 func (s *Pod) staysEnded(c *container) bool {
 	if c.step != ended || c.next != nil || c.again {
 		return false
@@ -43,7 +43,7 @@ func (s *Pod) staysEnded(c *container) bool {
 	}
 }
 
-// ruleFor is what the first of a container's rules that speaks of an exit code asks for, or empty.
+// ruleFor is the action of the first of a container's rules for an exit code, or empty.
 func ruleFor(c *corev1.Container, code int32) corev1.ContainerRestartRuleAction {
 	for _, rule := range c.RestartPolicyRules {
 		if rule.ExitCodes == nil {

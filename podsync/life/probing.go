@@ -9,20 +9,20 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// ProbeKind is what a probe is asked for.
+// ProbeKind is the question of a probe.
 type ProbeKind int
 
 const (
 	Startup   ProbeKind = iota // whether the container is up; until then no other probe is done
-	Liveness                   // whether it is to be restarted
-	Readiness                  // whether it is to be given work
+	Liveness                   // whether it must be restarted
+	Readiness                  // whether it can be given work
 	probeKinds
 )
 
-// String is how events begin.
+// String is the word with which events begin.
 func (k ProbeKind) String() string { return [...]string{"Startup", "Liveness", "Readiness"}[k] }
 
-// finding is what enough probes in a row have found.
+// finding is the result of enough equal probes in a row.
 type finding string
 
 const (
@@ -31,16 +31,16 @@ const (
 	unwell  finding = "unwell"
 )
 
-// probeState is where one of the probes of a run stands.
+// probeState is the state of one of the probes of a run.
 type probeState struct {
-	busy    bool      // one is under way
-	due     time.Time // when the next one begins; zero: as soon as it may
-	ok      bool      // what the last one found,
-	streak  int32     // and how many in a row have
+	busy    bool      // a probe goes on
+	due     time.Time // when the next one begins; zero for as soon as possible
+	ok      bool      // the result of the last one
+	streak  int32     // how many in a row had this result
 	finding finding
 }
 
-// Probed is the result of a probe: whether all is well, or err if that could not be found out.
+// Probed is the result of a probe: whether the container is well, or err if that is unknown.
 type Probed struct {
 	Container string
 	ID        string // of the run
@@ -49,7 +49,7 @@ type Probed struct {
 	Err       error
 }
 
-// probeSettles is how long a guest has at least, before the first probe, to come up: a probe that
+// probeSettles is how long a guest has at least, before the first probe, to start: a probe that
 // fails makes an event.
 const probeSettles = 200 * time.Millisecond
 
@@ -110,7 +110,7 @@ func (c *container) wants(k ProbeKind) bool {
 	}
 }
 
-// started reports whether the container is up, as far as is known.
+// started reports whether the container is up, as far as probes have found out.
 func (c *container) started() bool {
 	return c.step == running && c.postStart == complete && c.hookErr == nil && (c.spec.StartupProbe == nil || c.probes[Startup].finding == well)
 }
@@ -145,7 +145,7 @@ func (e Probed) apply(s *Pod, _ time.Time) {
 	}
 }
 
-// failedProbe is the probe that has found that the container is to be restarted, if one has.
+// failedProbe is the probe because of which the container must be restarted, or nil.
 func (c *container) failedProbe() (ProbeKind, bool) {
 	for _, k := range []ProbeKind{Liveness, Startup} {
 		if c.probes[k].finding == unwell {
@@ -155,9 +155,9 @@ func (c *container) failedProbe() (ProbeKind, bool) {
 	return 0, false
 }
 
-// restoreProbes takes over what a status says of the run that goes on: it is as ready as it was
-// until a probe finds otherwise. The next probes are spread over their periods, or those of all
-// pods would begin together with the agent.
+// restoreProbes restores the probes of a run from a status. The container is as ready as it was,
+// until a probe finds otherwise. The next probes are spread over their periods: otherwise those of
+// all pods would begin when the agent begins.
 func (c *container) restoreProbes(status *corev1.ContainerStatus, uid string, now time.Time) {
 	c.postStart = complete
 	if status.Started != nil && *status.Started {

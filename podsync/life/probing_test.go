@@ -70,13 +70,16 @@ func TestReadiness(t *testing.T) {
 	s.at(42, found(Readiness, false)) // in between it was well
 	s.readyIs(true)
 	s.at(52, nil, "ask Readiness")
-	s.at(70, found(Readiness, false), "ask Readiness") // took longer than the period: the next comes at once
+	// It took longer than the period, so the next comes at once.
+	s.at(70, found(Readiness, false), "ask Readiness")
 	s.readyIs(false)
-	s.at(71, Probed{Container: "a", ID: "id", Kind: Readiness, Err: errors.New("no such port")}) // says nothing
+	// It has no result.
+	s.at(71, Probed{Container: "a", ID: "id", Kind: Readiness, Err: errors.New("no such port")})
 	s.readyIs(false)
 	s.at(80, nil, "ask Readiness")
 	s.at(81, exit("a", 0, 81), "pull a")
-	s.at(81, Probed{Container: "a", ID: "id", Kind: Readiness, OK: true}) // of the run that ended
+	// It is of the run that ended.
+	s.at(81, Probed{Container: "a", ID: "id", Kind: Readiness, OK: true})
 	s.readyIs(false)
 }
 
@@ -99,7 +102,7 @@ func TestLiveness(t *testing.T) {
 			if len(actions) != 2 || describe(actions[1]) != "stop a in 30s" || actions[0].(Announce).Event.Message != words {
 				t.Fatalf("did %v", actions)
 			}
-			s.at(25, nil) // it is on its way out, and not asked any more
+			s.at(25, nil) // it is being stopped, and not asked any more
 			if policy == corev1.RestartPolicyNever {
 				s.at(45, exit("a", 137, 45))
 				s.phase(corev1.PodFailed)
@@ -123,7 +126,8 @@ func TestProbeHasAGracePeriodOfItsOwn(t *testing.T) {
 	s.wakes(s.at(0, up("a")), 0.2)
 	s.at(0.2, nil, "ask Liveness")
 	s.at(1, found(Liveness, false), "event Killing", "stop a in 3s")
-	s.at(2, Updated{testpod.Deleted(s.state.pod, 30)}, "giveup") // that is later, and changes nothing
+	// That is a later time, and changes nothing.
+	s.at(2, Updated{testpod.Deleted(s.state.pod, 30)}, "giveup")
 	s.at(2, Updated{testpod.Deleted(s.state.pod, 1)}, "stop a in 1s")
 }
 
@@ -201,7 +205,8 @@ func TestPreStop(t *testing.T) {
 		s.at(0, up("a"))
 		return s
 	}
-	over := HookEnded{Container: "a", ID: "id", Kind: PreStop, Err: errors.New("no")} // which stops nothing
+	// A hook that fails stops nothing.
+	over := HookEnded{Container: "a", ID: "id", Kind: PreStop, Err: errors.New("no")}
 	s := begin()
 	s.wakes(s.at(10, Updated{testpod.Deleted(s.state.pod, 30)}, "giveup", "event Killing", "hook"), 40)
 	s.at(15, over, "stop a in 25s")
@@ -279,8 +284,7 @@ func TestReadinessGates(t *testing.T) {
 	}
 }
 
-// TestRestoredReadiness: an agent that begins neither takes a pod out of service nor asks all pods
-// at once.
+// TestRestoredReadiness: a new agent does not make pods unready, and does not ask all pods at once.
 func TestRestoredReadiness(t *testing.T) {
 	yes := true
 	dues := map[time.Time]bool{}

@@ -9,9 +9,9 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// redefine takes in that containers have another image by now. Besides its size, that is the one
-// thing of a container that can change. What runs is ended, whatever the restart policy, and runs
-// again as it is written now.
+// redefine notes that containers have another image. The image and the size are the only parts of a
+// container that can change. A guest that runs is ended, under every restart policy, and the
+// container runs again with the new image.
 func (s *Pod) redefine(pod *corev1.Pod) {
 	for _, c := range s.containers {
 		c.next = nil
@@ -31,7 +31,7 @@ func (c *container) restoreImage(status *corev1.ContainerStatus) {
 	c.spec, c.next = &was, c.spec
 }
 
-// renew brings a container to its new image, or lets one run again that had to end to be resized.
+// renew gives a container its new image, or lets it run again after it was ended for a resize.
 func (d *decision) renew(c *container) {
 	switch {
 	case c.next == nil && c.again && !c.busy():

@@ -9,7 +9,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 )
 
-// TestNewImage: a container whose image changes is ended and started anew, whatever the restart
+// TestNewImage: a container whose image changes is ended and started again, under every restart
 // policy and without a delay.
 func TestNewImage(t *testing.T) {
 	s := newScript(t, corev1.RestartPolicyNever, "a", "b")
@@ -38,11 +38,11 @@ func TestNewImage(t *testing.T) {
 	s.at(4, exit("a", 0, 4))
 	s.at(5, exit("b", 0, 5))
 	s.phase(corev1.PodSucceeded)
-	s.at(6, Updated{testpod.WithImage(old, "a", "new:v3")}) // too late
+	s.at(6, Updated{testpod.WithImage(old, "a", "new:v3")}) // it comes too late
 	s.phase(corev1.PodSucceeded)
 }
 
-// TestNewImageForgetsCrashes: how often the old image has crashed delays no restart of the new one.
+// TestNewImageForgetsCrashes: crashes of the old image do not delay the new one.
 func TestNewImageForgetsCrashes(t *testing.T) {
 	s := newScript(t, corev1.RestartPolicyAlways, "a")
 	s.launch("a")
@@ -72,7 +72,7 @@ func TestNewImageWhileItIsPulled(t *testing.T) {
 	}
 }
 
-// TestNewImageWhileNoAgentRan: the run that is adopted has the old one.
+// TestNewImageWhileNoAgentRan: the run that is adopted has the old image.
 func TestNewImageWhileNoAgentRan(t *testing.T) {
 	pod := testpod.New(corev1.RestartPolicyAlways, "a")
 	status := testpod.IsRunning("r", 0)

@@ -11,17 +11,17 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// Other requests and limits of a pod that runs. A container's spec has what it was given: the
-// resources with which the pod was taken, and later those that the node had room for. What the
-// newest object asks for beyond that is weighed by the node; once there is room, guests are resized
-// as they run, or run again where their resize policy wants it.
+// New requests and limits of a pod that runs. A container's spec has the resources that it was
+// given: those of the pod's admission, and later those for which the node had room. If the newest
+// object asks for other resources, the node is asked for room. Once there is room, guests are
+// resized while they run, or run again if their resize policy wants that.
 type (
-	// Weighed is the node's answer: nothing, or why not.
+	// Weighed is the node's answer: No is nil, or says why not.
 	Weighed struct {
 		Pod *corev1.Pod
 		No  *Refusal
 	}
-	// Resized is how a resize of a guest went.
+	// Resized is the result of resizing a guest.
 	Resized struct {
 		Container string
 		ID        string // of the run
@@ -32,38 +32,38 @@ type (
 
 // size is the size of a run.
 type size struct {
-	actual   corev1.ResourceRequirements // with which it was started, or resized
-	progress progress                    // pending or under way
-	retryAt  time.Time                   // not before
+	actual   corev1.ResourceRequirements // with which it was started or resized
+	progress progress                    // pending or going on
+	retryAt  time.Time                   // the time of the next try
 }
 
-// resizing is where the resize of a pod stands.
+// resizing is the state of a pod's resize.
 type resizing struct {
 	weighing bool
 	pending  PendingResize
-	retryAt  time.Time // of one that is pending
+	retryAt  time.Time // the next try of one that is pending
 
 	going bool   // there is room, and guests are being resized
 	of    int64  // the generation that they are resized to
-	err   string // why that does not succeed
+	err   string // why that fails
 }
 
-// PendingResize is one that the node has no room for; without a reason there is none.
+// PendingResize is a resize for which the node has no room. Without a reason there is none.
 type PendingResize struct {
 	Refusal
 	generation int64
 }
 
-// How soon is tried again what did not fit, or did not succeed.
+// How soon a resize is tried again that did not fit, or that failed.
 const (
 	weighRetry  = 10 * time.Second
 	resizeRetry = 10 * time.Second
 )
 
-// resizable reports whether a container's resources may change as it runs.
+// resizable reports whether a container's resources may change while it runs.
 func (c *container) resizable() bool { return c.kind == podspec.App || c.kind == podspec.Sidecar }
 
-// sameSize reports whether two containers are the same in what can be resized.
+// sameSize reports whether two containers have the same resources that can be resized.
 func sameSize(a, b corev1.ResourceRequirements) bool {
 	for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
 		if !sameAmount(a.Requests, b.Requests, name) || !sameAmount(a.Limits, b.Limits, name) {
@@ -110,7 +110,7 @@ func (p PendingResize) of(pod *corev1.Pod) bool {
 	return p.Reason != "" && p.generation == pod.Generation
 }
 
-// Is reports whether a refusal is the one that is pending already.
+// Is reports whether a refusal is the one that is pending.
 func (p PendingResize) Is(no *Refusal, pod *corev1.Pod) bool {
 	return no.Reason == p.Reason && pod.Generation == p.generation
 }
@@ -120,8 +120,7 @@ func (r *resizing) hopeless(pod *corev1.Pod) bool {
 	return r.pending.of(pod) && r.pending.Reason == corev1.PodReasonInfeasible
 }
 
-// outgrown reports whether the newest object asks for other resources than its containers were
-// given.
+// outgrown reports whether the newest object asks for other resources than its containers have.
 func (s *Pod) outgrown() bool {
 	return slices.ContainsFunc(s.containers, func(c *container) bool {
 		spec := podspec.Container(s.pod, c.spec.Name)
@@ -129,8 +128,8 @@ func (s *Pod) outgrown() bool {
 	})
 }
 
-// resizeContainer gives a guest that runs what its container was given, and reports whether it
-// lacks that.
+// resizeContainer gives a guest that runs the resources of its container. It reports whether the
+// guest does not have them yet.
 func (d *decision) resizeContainer(c *container) bool {
 	if c.step != running || !c.resizable() || sameSize(c.size.actual, c.spec.Resources) {
 		return false
@@ -147,8 +146,7 @@ func (d *decision) resizeContainer(c *container) bool {
 	return true
 }
 
-// restartsToResize reports whether a resource is another for which the container asks to be
-// restarted.
+// restartsToResize reports whether a resource has changed for which the container wants a restart.
 func (c *container) restartsToResize() bool {
 	return slices.ContainsFunc(c.spec.ResizePolicy, func(p corev1.ContainerResizePolicy) bool {
 		if p.RestartPolicy != corev1.RestartContainer {
@@ -159,7 +157,7 @@ func (c *container) restartsToResize() bool {
 	})
 }
 
-// apply gives containers what the node has room for.
+// apply gives containers the resources for which the node has room.
 func (e Weighed) apply(s *Pod, now time.Time) {
 	r := &s.resizing
 	r.weighing = false
@@ -193,8 +191,8 @@ func (e Resized) apply(s *Pod, now time.Time) {
 	c.size.actual = e.To
 }
 
-// Given is the pod with the resources that its containers were given, which may be other than the
-// newest object's.
+// Given is the pod with the resources that its containers have. They may differ from the newest
+// object's.
 func (s *Pod) Given() *corev1.Pod {
 	if !s.outgrown() {
 		return s.pod
@@ -211,8 +209,8 @@ func (s *Pod) Given() *corev1.Pod {
 	return &pod
 }
 
-// restoreSize takes over the resources that a container had: those of its status, which an agent
-// writes once they are so.
+// restoreSize restores the resources of a container from its status, where an agent writes them
+// once the guest has them.
 func (c *container) restoreSize(status *corev1.ContainerStatus) {
 	if status.Resources != nil && c.resizable() {
 		c.spec = sized(c.spec, *status.Resources)
@@ -220,7 +218,7 @@ func (c *container) restoreSize(status *corev1.ContainerStatus) {
 	c.size.actual = c.spec.Resources
 }
 
-// restoreResize takes over what a status says of a resize that was not done.
+// restoreResize restores from a status a resize that was not completed.
 func (s *Pod) restoreResize(status *corev1.PodStatus) {
 	for _, c := range status.Conditions {
 		switch {
@@ -233,7 +231,7 @@ func (s *Pod) restoreResize(status *corev1.PodStatus) {
 	}
 }
 
-// showSize sets what a status says of a container's resources, once it has run.
+// showSize sets the resources of a container in its status, once it has run.
 func (c *container) showSize(status *corev1.ContainerStatus) {
 	if c.kind == podspec.Ephemeral || c.attempt < 0 {
 		return
@@ -246,7 +244,8 @@ func (c *container) showSize(status *corev1.ContainerStatus) {
 	status.Resources = size.DeepCopy()
 }
 
-// showResize sets the conditions of a resize that is not done, and takes away those of one that is.
+// showResize sets the conditions of a resize that is not complete, and removes those of one that
+// is.
 func (s statement) showResize(status *corev1.PodStatus) {
 	r := &s.resizing
 	ended := podspec.Terminal(status.Phase)

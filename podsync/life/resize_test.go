@@ -12,7 +12,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 )
 
-// sizeOf tells limits of processor time apart, which withSize sets together with all else.
+// sizeOf names a size by its limit of processor time. withSize sets all others to match.
 func sizeOf(r *corev1.ResourceRequirements) string {
 	if r == nil {
 		return "none"
@@ -20,7 +20,7 @@ func sizeOf(r *corev1.ResourceRequirements) string {
 	return r.Limits.Cpu().String()
 }
 
-// sizes is what a status shows of its first container, and of the resize.
+// sizes is what a status says of its first container's size, and of the resize.
 func (s script) sizes() string {
 	status := s.status()
 	c := status.ContainerStatuses[0]
@@ -53,7 +53,7 @@ func sizedScript(t *testing.T, policies ...corev1.ContainerResizePolicy) script 
 
 func (s script) grow(n int64) Updated { return Updated{testpod.WithSize(s.state.pod, "a", n)} }
 
-// done is the end of the resize that is under way.
+// done is the end of the resize that goes on.
 func (s script) done(err error) Resized {
 	c := s.state.find("a")
 	return Resized{"a", c.id, c.spec.Resources, err}
@@ -90,7 +90,7 @@ func TestResizeThatDoesNotFit(t *testing.T) {
 	s.at(1002, Weighed{s.state.pod, &Refusal{corev1.PodReasonDeferred, "full"}})
 	s.shows("given 150m, has 100m, PodResizePending of 4: Deferred full, PodResizeInProgress of 3")
 	s.at(1003, s.done(nil), "event ResizeCompleted")
-	s.at(1004, s.grow(15)) // it was taken back
+	s.at(1004, s.grow(15)) // the change was taken back
 	s.shows("given 150m, has 150m")
 }
 
@@ -106,8 +106,8 @@ func TestResizeThatFails(t *testing.T) {
 	s.shows("given 50m, has 50m")
 }
 
-// TestResizeByRestart: a container that asks for it runs again, whatever its restart policy, and
-// with no delay.
+// TestResizeByRestart: a container that wants a restart runs again under every restart policy, and
+// without a delay.
 func TestResizeByRestart(t *testing.T) {
 	s := sizedScript(t, corev1.ContainerResizePolicy{ResourceName: corev1.ResourceMemory, RestartPolicy: corev1.RestartContainer},
 		corev1.ContainerResizePolicy{ResourceName: corev1.ResourceCPU, RestartPolicy: corev1.NotRequired})
@@ -125,7 +125,7 @@ func TestResizeByRestart(t *testing.T) {
 	s.at(2, Weighed{only.Pod, nil}, "resize")
 }
 
-// TestResizeWhileItStarts: a container runs with the size that it was started with, until it is
+// TestResizeWhileItStarts: a container runs with the size with which it was started, until it is
 // resized.
 func TestResizeWhileItStarts(t *testing.T) {
 	pod := testpod.New(corev1.RestartPolicyNever, "a")
@@ -135,12 +135,13 @@ func TestResizeWhileItStarts(t *testing.T) {
 	s.at(0, Prepared{}, "pull a")
 	s.at(0, Pulled{Container: "a"}, "start a #0")
 	s.at(0, s.grow(20), "weigh")
-	s.at(0, Weighed{s.state.pod, nil}, "event ResizeCompleted") // there is none that lacks anything
+	s.at(0, Weighed{s.state.pod, nil}, "event ResizeCompleted") // no container lacks resources
 	s.at(0, up("a"), "resize")
 	s.shows("given 200m, has 100m")
 }
 
-// TestResizeAcrossAgents: the next agent knows what guests have, and what was to come.
+// TestResizeAcrossAgents: the next agent knows which resources guests have, and which they should
+// get.
 func TestResizeAcrossAgents(t *testing.T) {
 	for name, tt := range map[string]struct {
 		until func(s script)

@@ -11,8 +11,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// run begins a run of a container that is starting, in an engine that outlives agents, and returns
-// its ID.
+// run begins a run of a container that is starting, in an engine that outlives agents. It returns
+// the run's ID.
 func (w *world) run(name string) string {
 	id := fmt.Sprintf("run%d", w.begun)
 	of := runtime.Origin{Pod: "u1", Container: name, Attempt: w.state.find(name).attempt + 1}
@@ -32,7 +32,7 @@ func (w *world) end(name string, code int32) Remnant {
 	return w.runs[i]
 }
 
-// write lets the API server have the status, and the engine forget what was waiting for that.
+// write gives the API server the status, and makes the engine forget the runs that waited for that.
 func (w *world) write() {
 	w.written = *w.status.DeepCopy()
 	told := w.state.pod.DeepCopy()
@@ -50,8 +50,8 @@ func (w *world) forget(id string) {
 	w.runs = slices.DeleteFunc(w.runs, func(r Remnant) bool { return r.ID == id })
 }
 
-// restart lets the agent end and another begin, which knows what the API server and the engine
-// have. Bits of how say what happens in between.
+// restart ends the agent and begins another, which knows what the API server and the engine have.
+// The bits of how say what happens in between.
 func (w *world) restart(how byte) {
 	w.t.Helper()
 	w.trail = append(w.trail, fmt.Sprintf("%v restart %#x", w.now.Sub(testpod.Epoch), how))
@@ -92,9 +92,9 @@ func (w *world) restart(how byte) {
 	w.happen(nil)
 }
 
-// endInBetween is what happens while no agent is there.
+// endInBetween makes what happens while no agent is there.
 func (w *world) endInBetween(how byte) {
-	if how&2 != 0 { // starts that were under way came about
+	if how&2 != 0 { // starts that went on have succeeded
 		for _, c := range w.state.containers {
 			if name := c.spec.Name; w.starts[name] > 0 {
 				w.run(name)

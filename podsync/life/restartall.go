@@ -9,11 +9,11 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// FeatureRestartAll is what the scheduler asks nodes for that are to have pods whose containers may
+// FeatureRestartAll is the feature that the scheduler wants of nodes for pods whose containers may
 // all start over.
 const FeatureRestartAll = "RestartAllContainersOnContainerExits"
 
-// Words of a pod whose containers all start over.
+// Reasons and messages of a pod whose containers all start over.
 const (
 	reasonRestartingAll     = "RestartingAllContainers"
 	restartingAllMessage    = "The container is removed because RestartAllContainers in place"
@@ -21,16 +21,17 @@ const (
 	restartAllMessage       = "container exited with restart policy rule"
 )
 
-// asksForAll reports whether all containers of the pod are to start over because of how this one
-// ended, and have not yet.
+// asksForAll reports whether the end of this container makes all containers of the pod start over,
+// and they have not done so yet.
 func (c *container) asksForAll() bool {
 	return c.step == ended && !c.startsOver && !c.failed && c.kind != podspec.Ephemeral &&
 		ruleFor(c.spec, c.exit.ExitCode) == corev1.ContainerRestartRuleActionRestartAllContainers
 }
 
-// restartAll has all containers start over, from the first init container on, once one asks for it:
-// what runs is ended first, the last ones first and without grace. It reports whether that is still
-// under way. The container that asked waits for its back-off, as one that is restarted alone does.
+// restartAll makes all containers start over, from the first init container on, once one asks for
+// it. First it ends what runs: the last containers first, and without grace. It reports whether
+// that still goes on. The container that asked waits for its back-off, as one that is restarted
+// alone does.
 func (d *decision) restartAll() bool {
 	if d.restarting == "" {
 		i := slices.IndexFunc(d.containers, (*container).asksForAll)
@@ -60,8 +61,8 @@ func (d *decision) restartAll() bool {
 	return false
 }
 
-// startOver has a container begin as if it had not run yet. Of one that did not ask for it, the
-// status says that this ended it, also where it had ended by itself: else its end would count.
+// startOver makes a container begin as if it had not run yet. The status of one that did not ask
+// for it says that this ended it, also if it had ended by itself: otherwise its end would count.
 func (c *container) startOver(asked bool) {
 	c.startsOver = true
 	c.waiting = waitsForAll()
@@ -77,7 +78,7 @@ func (c *container) startOver(asked bool) {
 	c.exit, c.failed = &was, false
 }
 
-// restoreStartOver takes over from a status that a container waits until all have started over.
+// restoreStartOver reads from a status that a container waits until all have started over.
 func (c *container) restoreStartOver() {
 	switch {
 	case c.exit.Reason == reasonRestartingAll:
@@ -91,7 +92,7 @@ func waitsForAll() *corev1.ContainerStateWaiting {
 	return &corev1.ContainerStateWaiting{Reason: reasonRestartingAll, Message: restartingAllMessage}
 }
 
-// mayRestartAll reports whether some container may have all of them start over.
+// mayRestartAll reports whether a container of the pod may make all of them start over.
 func mayRestartAll(pod *corev1.Pod) bool {
 	for _, c := range podspec.Containers(pod) {
 		for _, rule := range c.RestartPolicyRules {
@@ -103,7 +104,8 @@ func mayRestartAll(pod *corev1.Pod) bool {
 	return false
 }
 
-// restartingCondition reports whether all containers are being ended to start over.
+// restartingCondition is the condition that says whether all containers are being ended to start
+// over.
 func (s statement) restartingCondition(status *corev1.PodStatus) corev1.PodCondition {
 	switch {
 	case status.Phase == corev1.PodSucceeded:

@@ -9,7 +9,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 )
 
-// restartAllOn are rules that have all containers start over at an exit code.
+// restartAllOn are rules that make all containers start over at an exit code.
 func restartAllOn(code int32) []corev1.ContainerRestartRule {
 	return []corev1.ContainerRestartRule{{
 		Action:    corev1.ContainerRestartRuleActionRestartAllContainers,
@@ -26,8 +26,8 @@ func (s script) condition(kind corev1.PodConditionType, want corev1.ConditionSta
 	}
 }
 
-// restartingAll is a pod that never restarts, with a sidecar, an init container and two others, of
-// which the first has all start over with code 3; all run.
+// restartingAll is a pod that never restarts, with a sidecar, an init container and two others,
+// which all run. The first of the two makes all start over with code 3.
 func restartingAll(t *testing.T) script {
 	pod := testpod.New(corev1.RestartPolicyNever, "init-side", "init", "a", "b")
 	pod.Spec.InitContainers[0].RestartPolicy = ptr.To(corev1.ContainerRestartPolicyAlways)
@@ -41,7 +41,7 @@ func restartingAll(t *testing.T) script {
 	return s
 }
 
-// begins takes the pod from its first pull to where all run.
+// begins brings the pod from its first pull to where all run.
 func (s script) begins(at float64, attempt int) {
 	s.t.Helper()
 	starts := func(name string, then ...string) {
@@ -59,7 +59,7 @@ func (s script) begins(at float64, attempt int) {
 
 func TestRestartAllContainers(t *testing.T) {
 	s := restartingAll(t)
-	s.state.pod.Status = s.status() // which the API server has
+	s.state.pod.Status = s.status() // the API server has it
 	s.at(10, exit("a", 3, 10), "event Killing", "stop b in 0s", "event Killing", "stop init-side in 0s")
 	s.condition(corev1.AllContainersRestarting, corev1.ConditionTrue, "RestartAllContainersStarted")
 	s.at(10.1, exit("init-side", 137, 10.1))
@@ -105,7 +105,7 @@ func TestRestartAllContainers(t *testing.T) {
 		s.phase(corev1.PodFailed)
 		s.condition(corev1.AllContainersRestarting, corev1.ConditionFalse, "PodFailed")
 	})
-	t.Run("of a pod that is to end", func(t *testing.T) {
+	t.Run("of a pod that must end", func(t *testing.T) {
 		s := restartingAll(t)
 		s.at(10, exit("a", 3, 10), "event Killing", "stop b in 0s", "event Killing", "stop init-side in 0s")
 		s.at(10, Updated{testpod.Deleted(s.state.pod, 30)}, "giveup")
@@ -115,8 +115,8 @@ func TestRestartAllContainers(t *testing.T) {
 	})
 }
 
-// TestRestartAllIsRestored: the next agent goes on where all containers wait to start over, and
-// does not begin again.
+// TestRestartAllIsRestored: the next agent goes on from where all containers wait to start over,
+// and does not begin again.
 func TestRestartAllIsRestored(t *testing.T) {
 	s := restartingAll(t)
 	s.at(10, exit("a", 3, 10), "event Killing", "stop b in 0s", "event Killing", "stop init-side in 0s")

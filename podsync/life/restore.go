@@ -12,14 +12,16 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// LostMessage is why a run ended that no process hosts any more.
+// LostMessage is the message of a run whose worker exited.
 const LostMessage = "The process that hosted the container ended, and the container with it"
 
 // Remains are what earlier agents left of a pod besides its status.
 type Remains struct {
-	Addresses   podspec.Addresses // as they were noted; not known: nothing was noted
-	LastAttempt map[string]int32  // by container: the newest attempt that has a log; none: no attempt has
-	Runs        []Remnant         // that the engine has
+	Addresses podspec.Addresses // from the notes; not known if there is no note
+	// LastAttempt is, by container, the newest attempt with a log. A container without a log has no
+	// entry.
+	LastAttempt map[string]int32
+	Runs        []Remnant // the runs that the engine has
 }
 
 // Remnant is a run that an earlier agent started.
@@ -27,14 +29,15 @@ type Remnant struct {
 	ID        string
 	Of        runtime.Origin
 	StartedAt time.Time
-	Exit      *runtime.Exit // nil: it goes on
+	Exit      *runtime.Exit // nil if the run goes on
 }
 
-// Adopted says what becomes of the remnants.
+// Adopted says what happens to the remnants.
 type Adopted struct {
 	Running map[string]string // by container, the IDs of the runs that go on
-	Ended   []EndedRun        // the state has their exits, the API server may not
-	Strays  []string          // the IDs of runs that no container keeps: they are to be stopped and forgotten
+	Ended   []EndedRun        // the state has their exits; the API server may not have them
+	// Strays are the IDs of runs that no container keeps. They must be stopped and forgotten.
+	Strays []string
 }
 
 // EndedRun is a run that has ended, and whose exit the API server may not have.
@@ -44,8 +47,8 @@ type EndedRun struct {
 	Attempt   int32
 }
 
-// Told reports whether a pod's status has the exit of the run, or tells of a later run of the
-// container: then this exit is of the past, and no status will have it any more.
+// Told reports whether a pod's status has the exit of the run or of a later run of the container.
+// After a later run no status will have this exit.
 func (r EndedRun) Told(pod *corev1.Pod) bool {
 	status := podspec.StatusOf(pod, r.Container)
 	if status == nil {
@@ -62,10 +65,9 @@ func (r EndedRun) Told(pod *corev1.Pod) bool {
 	return false
 }
 
-// Restore is the state of a pod as this agent finds it. What its status tells of an earlier agent's
-// work goes on from there, and so do the runs that the engine still has. A pod whose phase is
-// terminal stays so. A run that goes on is its container's. A run that the engine does not have any
-// more has ended.
+// Restore makes the state of a pod that this agent finds. It goes on from the status, which an
+// earlier agent wrote, and from the runs that the engine still has. A terminal phase stays. A run
+// that goes on belongs to its container. A run that the engine does not have any more has ended.
 func Restore(pod *corev1.Pod, left Remains, now time.Time) (*Pod, Adopted) {
 	s := newPod(pod, now)
 	s.reason, s.message = pod.Status.Reason, pod.Status.Message
@@ -104,7 +106,7 @@ func Restore(pod *corev1.Pod, left Remains, now time.Time) (*Pod, Adopted) {
 			c.restoreUntold(attempt, now)
 		}
 	}
-	if t := pod.DeletionTimestamp; t != nil { // that is when the grace period ends
+	if t := pod.DeletionTimestamp; t != nil { // the end of the grace period
 		s.deadline = now
 		if t.After(now) {
 			s.deadline = t.Time
@@ -114,7 +116,7 @@ func Restore(pod *corev1.Pod, left Remains, now time.Time) (*Pod, Adopted) {
 	return s, adopted
 }
 
-// addressesOf are the addresses that the status of a pod shows.
+// addressesOf are the addresses in a pod's status.
 func addressesOf(status *corev1.PodStatus) podspec.Addresses {
 	switch status.PodIP {
 	case "":
@@ -133,7 +135,7 @@ func addressesOf(status *corev1.PodStatus) podspec.Addresses {
 	return podspec.Addresses{Known: true, Own: own}
 }
 
-// restore takes over what a status says of a container.
+// restore restores a container from its status.
 func (c *container) restore(status *corev1.ContainerStatus) {
 	c.image.id = status.ImageID
 	c.id = podspec.RunID(status.ContainerID)
@@ -150,8 +152,8 @@ func (c *container) restore(status *corev1.ContainerStatus) {
 	}
 }
 
-// adopt lets the containers go on with the runs that the engine has. A container keeps the newest
-// of its runs; one that no container keeps is a stray.
+// adopt lets the containers go on with the runs that the engine has. A container keeps its newest
+// run. A run that no container keeps is a stray.
 func (s *Pod) adopt(runs []Remnant, now time.Time) Adopted {
 	a := Adopted{Running: map[string]string{}}
 	runs = slices.Clone(runs)
@@ -167,7 +169,7 @@ func (s *Pod) adopt(runs []Remnant, now time.Time) Adopted {
 			continue
 		case c.step == running && c.id == r.ID: // as the status says
 		case r.Of.Attempt > c.attempt && s.stage != Terminal:
-			// The earlier agent ended before it could tell of this one.
+			// The earlier agent ended before it could report this run.
 			if old := a.Running[name]; old != "" {
 				a.Strays = append(a.Strays, old)
 			} else if c.step == running {
@@ -199,8 +201,8 @@ func (c *container) supersede(r Remnant) {
 	c.probes, c.postStart, c.startsOver = [probeKinds]probeState{}, complete, false
 }
 
-// restoreUntold takes in a run of which there is nothing but a log: attempt is that of the newest
-// log. It began when no status could be written any more, and how it ended is not known.
+// restoreUntold restores a run of which only a log exists. attempt is that of the newest log. The
+// run began when no status could be written any more, and its end is not known.
 func (c *container) restoreUntold(attempt int32, now time.Time) {
 	if c.step == running || attempt <= c.attempt {
 		return
@@ -209,7 +211,7 @@ func (c *container) restoreUntold(attempt int32, now time.Time) {
 	c.lose(now, now)
 }
 
-// lose ends a run that went with the process that hosted it.
+// lose ends a run whose worker exited.
 func (c *container) lose(began, now time.Time) {
 	c.step = ended
 	c.exit = &corev1.ContainerStateTerminated{

@@ -9,7 +9,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 )
 
-// TestRestore: what an earlier agent left, as statuses and logs tell it.
+// TestRestore: the state is made from statuses and logs that an earlier agent left.
 func TestRestore(t *testing.T) {
 	running := corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: stamp(testpod.Epoch)}}
 	ended := func(code int32) corev1.ContainerState {

@@ -33,10 +33,12 @@ func TestSidecars(t *testing.T) {
 	s.at(0, comesUp("init1"))
 	s.phase(corev1.PodPending)
 	s.at(0.2, nil, "ask Startup")
-	s.at(0.2, Probed{Container: "init1", ID: "init1", Kind: Startup, OK: true}, "pull init2") // only now
+	// The next container starts only now.
+	s.at(0.2, Probed{Container: "init1", ID: "init1", Kind: Startup, OK: true}, "pull init2")
 	s.at(1, Pulled{Container: "init2"}, "start init2 #0")
 	s.at(1, comesUp("init2"))
-	s.at(2, exit("init1", 1, 2), "pull init1") // again, whatever the pod's policy, while init2 goes on
+	// It runs again under every policy of the pod, while init2 goes on.
+	s.at(2, exit("init1", 1, 2), "pull init1")
 	s.at(2, Pulled{Container: "init1"}, "start init1 #1")
 	s.at(3, exit("init2", 0, 3), "pull init3")
 	s.at(3, Pulled{Container: "init3"}, "start init3 #0")
@@ -57,7 +59,7 @@ func TestSidecars(t *testing.T) {
 			t.Fatalf("%+v", c)
 		}
 	}
-	// All that is not a sidecar is done: the sidecars are stopped, the last one first.
+	// All containers but the sidecars have ended: the sidecars are stopped, the last one first.
 	s.at(4.5, exit("a", 0, 4.5), "giveup", "event Killing", "event Killing", "stop init3 in 30s")
 	s.phase(corev1.PodRunning)
 	s.at(5, exit("init3", 137, 5), "stop init1 in 29.5s")
@@ -77,7 +79,7 @@ func TestSidecarsEndLast(t *testing.T) {
 	s.wakes(s.at(1, Updated{testpod.Deleted(s.state.pod, 30)}, "giveup", "event Killing", "event Killing", "event Killing", "stop a in 30s"), 31)
 	s.at(11, exit("a", 0, 11), "stop init2 in 20s")
 	s.wakes(s.at(12, nil), 31)
-	s.at(31, nil, "stop init1 in 2s") // it never had its turn
+	s.at(31, nil, "stop init1 in 2s") // its turn never came
 	s.at(32, exit("init2", 137, 32))
 	s.at(33, exit("init1", 137, 33))
 	if s.state.stage != Removing {
@@ -95,7 +97,7 @@ func TestSidecarsEndLast(t *testing.T) {
 	})
 }
 
-// TestInitFails: an init container that fails for good ends the pod, and the sidecars before it.
+// TestInitFails: an init container that fails finally ends the pod, and the sidecars before it.
 func TestInitFails(t *testing.T) {
 	s := sidecarScript(t, corev1.RestartPolicyNever, map[string]*corev1.Probe{"init1": nil}, "init1", "init2", "a")
 	s.at(0, Prepared{}, "pull init1")

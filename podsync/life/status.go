@@ -13,8 +13,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// Words of a container's state that users and tools read; the contract of a kubelet, and of
-// Krustlet where it says so.
+// Words of a container's state that users and tools read. They are those of a kubelet, or of
+// Krustlet if the comment says so.
 const (
 	ReasonContainerCreating  = "ContainerCreating"
 	ReasonPodInitializing    = "PodInitializing"
@@ -36,15 +36,15 @@ const (
 	MessageLimit = 4096
 )
 
-// statement is what a pod's status says at one time.
+// statement is a pod's status at one time.
 type statement struct {
 	*Pod
 	now time.Time
 }
 
-// Status is the status that the pod has at now. was is the status that the API server has: what
-// this node does not own in it stays, and a condition that has not changed keeps its time of
-// transition. host is the node's address.
+// Status is the pod's status at now. was is the status that the API server has: its parts that this
+// node does not own stay, and a condition that has not changed keeps its transition time. host is
+// the node's address.
 func (s *Pod) Status(was corev1.PodStatus, host netip.Addr, now time.Time) corev1.PodStatus {
 	return statement{s, now}.status(was, host)
 }
@@ -52,7 +52,7 @@ func (s *Pod) Status(was corev1.PodStatus, host netip.Addr, now time.Time) corev
 func (s statement) status(was corev1.PodStatus, host netip.Addr) corev1.PodStatus {
 	status := *was.DeepCopy()
 	status.ObservedGeneration = s.pod.Generation
-	if s.stage != Closing && s.stage != Ending { // what a pod ends with is said when it has
+	if s.stage != Closing && s.stage != Ending { // the final phase is set once the pod has ended
 		status.Reason, status.Message = s.reason, s.message
 	}
 	if status.StartTime == nil {
@@ -138,8 +138,8 @@ func (s *Pod) stopped() bool {
 	return s.stage == Removing || s.stage == Absent || s.stage == Terminal && s.verdict != none
 }
 
-// settlingStatus is the status of a container whose run does not count yet: what it was before that
-// began.
+// settlingStatus is the status of a container whose run does not count yet: its status before that
+// run.
 func (s statement) settlingStatus(c *container) corev1.ContainerStatus {
 	started := false
 	status := corev1.ContainerStatus{
@@ -167,8 +167,8 @@ func (s statement) waitingFor(c *container) *corev1.ContainerStateWaiting {
 	}
 }
 
-// mountStatuses says how a container's volumes are mounted. What is read-only is so in all that
-// lies below it; the status says so where that was asked for.
+// mountStatuses says how a container's volumes are mounted. A read-only mount is read-only at every
+// depth; the status says so if the spec asks for that.
 func mountStatuses(c *corev1.Container) []corev1.VolumeMountStatus {
 	var all []corev1.VolumeMountStatus
 	for _, m := range c.VolumeMounts {
@@ -192,8 +192,8 @@ func pullBackOffWaiting(image string, failed *corev1.ContainerStateWaiting) *cor
 	}
 }
 
-// crashWaiting is what a container shows that waits to run again: that it crashes, or why it cannot
-// be started.
+// crashWaiting is what a container shows while it waits to run again: that it crashes, or why it
+// cannot be started.
 func (c *container) crashWaiting(pod *corev1.Pod) *corev1.ContainerStateWaiting {
 	if c.failed {
 		return &corev1.ContainerStateWaiting{Reason: ReasonRunContainerError, Message: c.exit.Message}
@@ -208,8 +208,8 @@ func (c *container) crashWaiting(pod *corev1.Pod) *corev1.ContainerStateWaiting 
 	}
 }
 
-// phase follows the kubelet's rules: Pending until every init container succeeded and every
-// container ran once; then what the containers and the restart policy make of it.
+// phase follows the kubelet's rules. It is Pending until every init container has succeeded and
+// every container has run once. After that the containers and the restart policy decide.
 func (s statement) phase(was corev1.PodPhase, apps []corev1.ContainerStatus) corev1.PodPhase {
 	if podspec.Terminal(was) {
 		return was
@@ -275,7 +275,8 @@ func (s statement) initializedCondition(status *corev1.PodStatus) corev1.PodCond
 		}
 		return condition(corev1.PodInitialized, true, reason, "")
 	}
-	if podspec.HasCondition(status, corev1.PodInitialized, corev1.ConditionTrue) { // a pod that was once stays so when it starts over
+	// An initialized pod stays so when it starts over.
+	if podspec.HasCondition(status, corev1.PodInitialized, corev1.ConditionTrue) {
 		return condition(corev1.PodInitialized, true, "", "")
 	}
 	return condition(corev1.PodInitialized, false, "ContainersNotInitialized",
@@ -307,8 +308,8 @@ func (s statement) containersReady(status *corev1.PodStatus) corev1.PodCondition
 		fmt.Sprintf("containers with unready status: [%s]", strings.Join(names, " ")))
 }
 
-// podReady adds to the containers' readiness what others have to say: the conditions that the pod's
-// readiness gates name.
+// podReady combines the containers' readiness with the conditions that the pod's readiness gates
+// name.
 func (s statement) podReady(status *corev1.PodStatus) corev1.PodCondition {
 	ready := s.containersReady(status)
 	ready.Type = corev1.PodReady
@@ -355,7 +356,7 @@ func setCondition(status *corev1.PodStatus, c corev1.PodCondition, now time.Time
 	status.Conditions = append(status.Conditions, c)
 }
 
-// stamp is a time as the API keeps it: whole seconds.
+// stamp is a time in the API's precision: whole seconds.
 func stamp(t time.Time) metav1.Time { return metav1.NewTime(t).Rfc3339Copy() }
 
 // truncate shortens a text to at most limit bytes, without cutting a character.

@@ -19,7 +19,7 @@ const (
 	PreStop   HookKind = "PreStop"
 )
 
-// HookEnded is the end of a hook; err says why it failed.
+// HookEnded is the end of a hook. Err says why it failed.
 type HookEnded struct {
 	Container string
 	ID        string
@@ -38,8 +38,8 @@ func HookOf(c *corev1.Container, k HookKind) *corev1.LifecycleHandler {
 	}
 }
 
-// overtime is what a guest gets whose grace period was used up while it waited for its hook, or for
-// others to end.
+// overtime is the time for a guest whose grace period was used up while it waited for its hook or
+// for other guests.
 const overtime = 2 * time.Second
 
 func (e HookEnded) apply(s *Pod, _ time.Time) {
@@ -55,13 +55,13 @@ func (e HookEnded) apply(s *Pod, _ time.Time) {
 	}
 }
 
-// settling reports whether the container's run does not count as running yet: its postStart hook
-// goes on, or has failed.
+// settling reports whether the container's run does not count as running yet, because its postStart
+// hook goes on or has failed.
 func (c *container) settling() bool {
 	return c.step == running && (c.postStart == underWay || c.hookErr != nil)
 }
 
-// tend does for a guest that runs what is to be done while it does.
+// tend decides what a guest that runs needs: hooks, probes and resizes.
 func (d *decision) tend(c *container) {
 	if c.postStart == pending && c.stop.by.IsZero() {
 		c.postStart = complete
@@ -80,7 +80,7 @@ func (d *decision) tend(c *container) {
 	c.decideProbes(d)
 }
 
-// grace is how long a guest may take to end, where nothing else says so.
+// grace is how long a guest may take to end by default.
 func (s *Pod) grace() time.Duration {
 	if g := s.pod.Spec.TerminationGracePeriodSeconds; g != nil {
 		return time.Duration(max(0, *g)) * time.Second
@@ -96,7 +96,7 @@ func (s *Pod) graceAfter(c *container, kind ProbeKind) time.Duration {
 	return s.grace()
 }
 
-// eventUnwell says why a container is killed, and whether it comes again.
+// eventUnwell says why a container is killed, and whether it runs again.
 func (s *Pod) eventUnwell(c *container, kind ProbeKind) events.Event {
 	what := strings.ToLower(kind.String())
 	switch {
@@ -109,14 +109,14 @@ func (s *Pod) eventUnwell(c *container, kind ProbeKind) events.Event {
 	}
 }
 
-// stopping is where the end of a run stands that was decided.
+// stopping is the state of a run that must end.
 type stopping struct {
-	by      time.Time // when the guest is to have ended; zero: nothing was decided
+	by      time.Time // the latest end of the guest; zero if it need not end
 	decided time.Time // when that was decided
-	asked   time.Time // the by that the engine was asked for; zero: not yet
+	asked   time.Time // the by that the engine was given; zero before that
 }
 
-// quit has a container's guest end by then. Asked again, it only brings the end forward.
+// quit makes a container's guest end by then. A second call only makes the end earlier.
 func (c *container) quit(d *decision, by time.Time, why events.Event) {
 	if c.step != running || !c.stop.by.IsZero() && !by.Before(c.stop.by) {
 		return
@@ -128,8 +128,8 @@ func (c *container) quit(d *decision, by time.Time, why events.Event) {
 	c.stop.by = by
 }
 
-// conclude takes a guest that is to end on its way there. Its preStop hook comes first, and then it
-// waits for its turn; both take their time from the grace period.
+// conclude brings a guest that must end nearer to its end. First comes its preStop hook, and then
+// it waits for its turn. Both are part of the grace period.
 func (c *container) conclude(d *decision, turn bool) {
 	if c.step != running || c.stop.by.IsZero() {
 		return
@@ -154,7 +154,8 @@ func (c *container) conclude(d *decision, turn bool) {
 	d.do(Stop{c.spec.Name, grace})
 }
 
-// stopAll has every guest of the pod end by then: sidecars after all else, the last of them first.
+// stopAll makes every guest of the pod end by then: sidecars after all others, the last of them
+// first.
 func (d *decision) stopAll(by time.Time) {
 	for i, c := range d.containers {
 		c.quit(d, by, events.Stopping(c.spec.Name))
@@ -163,8 +164,8 @@ func (d *decision) stopAll(by time.Time) {
 	}
 }
 
-// needed reports whether a container runs that a sidecar outlives: all that come after it, and none
-// of the init containers.
+// needed reports whether a container runs that a sidecar must outlive: those that come after it,
+// except init containers.
 func (s *Pod) needed(sidecar int) bool {
 	for _, c := range s.containers[sidecar+1:] {
 		if c.busy() && c.kind != podspec.Init {
@@ -174,7 +175,7 @@ func (s *Pod) needed(sidecar int) bool {
 	return false
 }
 
-// idle reports whether nothing of the pod is under way.
+// idle reports whether no action for the pod goes on.
 func (s *Pod) idle() bool {
 	for _, c := range s.containers {
 		if c.busy() {

@@ -2,7 +2,7 @@ package life
 
 import "time"
 
-// progress is where a thing stands that is done once.
+// progress is the state of a task.
 type progress int
 
 const (
@@ -11,23 +11,23 @@ const (
 	complete
 )
 
-// Task is a thing to be done once, and again after a while if it fails. The zero value is still to
-// be done.
+// Task is something that must succeed once. If it fails, it is tried again after a while. The zero
+// value was not tried yet.
 type Task struct {
 	progress  progress
 	failures  int
 	notBefore time.Time
-	again     bool  // what made it fail may have changed since it began
+	again     bool  // the cause of its failure may have changed since it began
 	err       error // of the last try
 }
 
-// Delays between tries of a pod's own tasks, as a kubelet spaces mounts.
+// Delays between tries of a pod's own tasks, as a kubelet has them for mounts.
 const (
 	taskRetryFirst = 500 * time.Millisecond
 	taskRetryMax   = 2*time.Minute + 2*time.Second
 )
 
-// End takes in how a try ended, and when the next may begin.
+// End notes the result of a try, and sets when the next may begin.
 func (t *Task) End(err error, now time.Time) {
 	t.err = err
 	if err == nil {
@@ -42,13 +42,13 @@ func (t *Task) End(err error, now time.Time) {
 	}
 }
 
-// IsComplete reports whether nothing is left to be done.
+// IsComplete reports whether the task has succeeded.
 func (t *Task) IsComplete() bool { return t.progress == complete }
 
-// RetryAt is when the task may be tried again after it failed.
+// RetryAt is when a task that failed may be tried again.
 func (t *Task) RetryAt() time.Time { return t.notBefore }
 
-// hasten lets a task that failed, or is about to, be tried again at once.
+// hasten lets a task be tried again at once, if it failed or the present try fails.
 func (t *Task) hasten() {
 	t.again = t.progress == underWay
 	t.failures, t.notBefore = 0, time.Time{}

@@ -1,8 +1,9 @@
-// Package metrics has the counters and histograms of a kubelet and of its runtime, under the names that dashboards know.
-// Whoever does something has the struct and observes it; whoever serves metrics registers the struct as a
-// prometheus.Collector. One that nobody registers costs little and harms nobody. There is no global registry.
+// Package metrics has the counters and histograms of a kubelet and of its runtime, under the names
+// that dashboards know. The code that does something has the struct and observes it. The code that
+// serves metrics registers the struct as a prometheus.Collector. A struct that is not registered
+// costs little. There is no global registry.
 //
-//	pods.go       what becomes of pods: kubelet_*
+//	pods.go       pods, from their start to their end: kubelet_*
 //	probes.go     probes: prober_*
 //	runtime.go    how guests are compiled and started: krustlet_*
 //	hostcalls.go  how often they call their host

@@ -7,11 +7,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// HostCalls has the metric of guests' calls of their host. It implements prometheus.Collector.
+// HostCalls is the metric of host calls: how often guests call their host. It implements
+// prometheus.Collector.
 type HostCalls struct {
-	// Functions are those that are told from the beginning on, at 0: Prometheus sees no growth in what was not there before.
+	// Functions are those that are exported from the beginning on, at 0: Prometheus sees no growth
+	// in a series that was not there before.
 	Functions []string
-	// Ask is how often each function was called by now.
+	// Ask returns how often each function was called until now.
 	Ask func(context.Context) map[string]uint64
 }
 
@@ -25,13 +27,14 @@ func (HostCalls) Describe(ch chan<- *prometheus.Desc) { ch <- hostCalls }
 
 // Collect implements prometheus.Collector.
 func (h HostCalls) Collect(ch chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), askTime) // the interface has none to pass on
+	// Collect gets no context to pass on.
+	ctx, cancel := context.WithTimeout(context.Background(), askTime)
 	defer cancel()
 	all := map[string]uint64{}
 	for _, name := range h.Functions {
 		all[name] = 0
 	}
-	for name, n := range h.Ask(ctx) { // a worker of another build may have others
+	for name, n := range h.Ask(ctx) { // a worker of another build may have other functions
 		all[name] = n
 	}
 	for name, n := range all {

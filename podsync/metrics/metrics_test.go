@@ -58,7 +58,7 @@ func TestOperations(t *testing.T) {
 	}
 }
 
-// TestProbesAreForgotten: nothing stays of a pod that is gone.
+// TestProbesAreForgotten: no series stays of a pod that was removed.
 func TestProbesAreForgotten(t *testing.T) {
 	p := NewProbes()
 	gone := Probed{Kind: "Liveness", Namespace: "ns", Pod: "p", UID: "u1", Container: "c"}
@@ -66,7 +66,7 @@ func TestProbesAreForgotten(t *testing.T) {
 	stays.Pod, stays.UID = "q", "u2"
 	for _, of := range []Probed{gone, stays} {
 		p.Observe(of, Successful, time.Second)
-		p.Observe(of, Failed, time.Second) // has no duration, as with a kubelet
+		p.Observe(of, Failed, time.Second) // a failure has no duration, as in a kubelet
 		p.Observe(of, Unknown, time.Second)
 	}
 	if n, timed := count(t, p, "prober_probe_total", map[string]string{"pod_uid": "u1"}), count(t, p, "prober_probe_duration_seconds", map[string]string{"pod": "p"}); n != 3 || timed != 2 {
@@ -100,7 +100,7 @@ func TestCompiled(t *testing.T) {
 	}
 }
 
-// TestHostCalls: functions that nobody has called yet are told too.
+// TestHostCalls: functions that no guest has called yet are exported too.
 func TestHostCalls(t *testing.T) {
 	h := HostCalls{Functions: []string{"fd_read", "fd_write"}, Ask: func(context.Context) map[string]uint64 {
 		return map[string]uint64{"fd_write": 7, "fd_new": 1}

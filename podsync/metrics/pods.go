@@ -6,7 +6,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Pods are the metrics of what becomes of pods. Names, labels and buckets are the kubelet's.
+// Pods are the metrics of pods, from their start to their end. Names, labels and buckets are the
+// kubelet's.
 type Pods struct {
 	collectors
 
@@ -40,7 +41,7 @@ var (
 	statusBuckets = []float64{0.01, 0.05, 0.1, 0.5, 1, 5, 10, 20, 30, 45, 60}
 )
 
-// NewPods makes the metrics, all of them at zero.
+// NewPods makes the metrics. All of them are zero.
 func NewPods() *Pods {
 	p := &Pods{}
 	counter := func(name, help string) prometheus.Counter {
@@ -89,7 +90,7 @@ func NewPods() *Pods {
 	return p
 }
 
-// Operation counts an operation of the runtime, which began at that time and has ended just now.
+// Operation counts an operation of the runtime that began at that time and ends now.
 func (p *Pods) Operation(name string, began time.Time, err error) {
 	p.operations.WithLabelValues(name).Inc()
 	p.operationDurations.WithLabelValues(name).Observe(time.Since(began).Seconds())
@@ -98,12 +99,12 @@ func (p *Pods) Operation(name string, began time.Time, err error) {
 	}
 }
 
-// Pulled counts an image of that size, in bytes.
+// Pulled counts a pulled image, by its size in bytes.
 func (p *Pods) Pulled(size int64, took time.Duration) {
 	p.pullDuration.WithLabelValues(sizeClass(size)).Observe(took.Seconds())
 }
 
-// sizeClass is the kubelet's word for the size of an image.
+// sizeClass is the kubelet's label for the size of an image.
 func sizeClass(size int64) string {
 	const mega, giga = 1 << 20, 1 << 30
 	for _, class := range []struct {
@@ -121,7 +122,7 @@ func sizeClass(size int64) string {
 	return "GT100GB"
 }
 
-// collectors are several as one.
+// collectors are several collectors as one.
 type collectors []prometheus.Collector
 
 func add[C prometheus.Collector](all *collectors, c C) C {

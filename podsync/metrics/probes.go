@@ -6,14 +6,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Probes are the metrics of probes, as the kubelet has them on a page of their own: they have labels for each container.
+// Probes are the metrics of probes. As in a kubelet they are on a page of their own, because they
+// have labels for each container.
 type Probes struct {
 	collectors
 	total    *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 }
 
-// Probed says of which container's probe something is.
+// Probed names a probe of a container.
 type Probed struct {
 	Kind           string // Liveness, Readiness or Startup
 	Namespace, Pod string
@@ -25,7 +26,7 @@ type Probed struct {
 const (
 	Successful = "successful"
 	Failed     = "failed"
-	Unknown    = "unknown" // it could not be done
+	Unknown    = "unknown" // the probe could not be carried out
 )
 
 // NewProbes makes the metrics.
@@ -48,7 +49,7 @@ func (p *Probes) Observe(of Probed, result string, took time.Duration) {
 	}
 }
 
-// Forget drops what there is of a pod. No probe of it may be counted any more.
+// Forget removes the series of a pod. No probe of it may be observed after that.
 func (p *Probes) Forget(namespace, pod, uid string) {
 	p.total.DeletePartialMatch(prometheus.Labels{"pod_uid": uid})
 	p.duration.DeletePartialMatch(prometheus.Labels{"namespace": namespace, "pod": pod})

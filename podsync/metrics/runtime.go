@@ -6,7 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Runtime are the metrics of how guests come to run.
+// Runtime are the metrics of how guests are compiled and started.
 type Runtime struct {
 	collectors
 	compile prometheus.Histogram
@@ -15,7 +15,7 @@ type Runtime struct {
 	start   *prometheus.HistogramVec
 }
 
-// NewRuntime makes the metrics, all of them at zero.
+// NewRuntime makes the metrics. All of them are zero.
 func NewRuntime() *Runtime {
 	r := &Runtime{}
 	r.compile = add(&r.collectors, prometheus.NewHistogram(prometheus.HistogramOpts{
@@ -35,7 +35,8 @@ func NewRuntime() *Runtime {
 	return r
 }
 
-// Compiled counts a module that was asked for: it was in the cache, or was compiled within that time, or could not be.
+// Compiled counts a module that was asked for. It was in the cache, or it was compiled in that
+// time, or that failed.
 func (r *Runtime) Compiled(cached bool, took time.Duration, err error) {
 	switch {
 	case cached:
@@ -49,7 +50,7 @@ func (r *Runtime) Compiled(cached bool, took time.Duration, err error) {
 	r.cache.WithLabelValues("miss").Inc()
 }
 
-// Started counts a guest that was started, a container's or one of a session.
+// Started counts a guest that was started: that of a run or of a command.
 func (r *Runtime) Started(session bool, took time.Duration) {
 	kind := "container"
 	if session {

@@ -9,8 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// cache keeps objects of one kind. Reads are done by those who ask, so it has no goroutine of its
-// own.
+// cache keeps objects of one kind. Callers do the reads, so it has no goroutine of its own.
 type cache[T any] struct {
 	read      func(ctx context.Context, namespace, name string) (*T, error)
 	immutable func(*T) bool
@@ -22,7 +21,7 @@ type cache[T any] struct {
 
 // entry is one object.
 type entry[T any] struct {
-	last  *reading[T] // the last that may be kept
+	last  *reading[T] // the last one that may be kept
 	going *reading[T] // the one that goes on
 	used  time.Time
 }
@@ -31,13 +30,13 @@ type entry[T any] struct {
 type reading[T any] struct {
 	begun  time.Time
 	done   chan struct{}
-	shared bool // err is the object's, not that of the reader's context
+	shared bool // the result is of the object; it is not an error of the reader's context
 	object *T
 	err    error
 }
 
-// get returns what a read found that has begun since it was called if it is to be fresh, or else
-// not too long before.
+// get returns the result of a read. If fresh, the read began after the call; otherwise a short time
+// before is enough.
 func (c *cache[T]) get(ctx context.Context, namespace, name string, fresh bool) (*T, error) {
 	key := types.NamespacedName{Namespace: namespace, Name: name}
 	since := time.Now()
@@ -66,7 +65,7 @@ func (c *cache[T]) get(ctx context.Context, namespace, name string, fresh bool) 
 	}
 }
 
-// readFor reads an object; what is asked for fresh may be a new pod's.
+// readFor reads an object. A fresh one may belong to a new pod, so that read is patient.
 func (c *cache[T]) readFor(ctx context.Context, namespace, name string, fresh bool) (object *T, err error) {
 	if !fresh {
 		return c.read(ctx, namespace, name)
@@ -78,7 +77,7 @@ func (c *cache[T]) readFor(ctx context.Context, namespace, name string, fresh bo
 	return object, err
 }
 
-// look returns a reading that will do, or one to wait for, or one that the caller has to do.
+// look returns a reading that is good enough, one to wait for, or one that the caller must do.
 func (c *cache[T]) look(key types.NamespacedName, since time.Time, fresh bool) (going *reading[T], mine bool, found *reading[T]) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -114,10 +113,10 @@ func (c *cache[T]) finish(key types.NamespacedName, r *reading[T]) {
 	close(r.done)
 }
 
-// fixed reports whether what was read can never change.
+// fixed reports whether an object can never change.
 func (c *cache[T]) fixed(r *reading[T]) bool { return r.err == nil && c.immutable(r.object) }
 
-// sweep drops what was not asked for recently.
+// sweep forgets objects that were not asked for recently.
 func (c *cache[T]) sweep(now time.Time) {
 	if now.Sub(c.swept) < kept {
 		return

@@ -1,4 +1,4 @@
-// Package objects reads the ConfigMaps and Secrets that pods refer to, for volumes and for
+// Package objects reads the ConfigMaps and Secrets that pods name, for volumes and for
 // environments.
 //
 // An object is read once for all who ask for it at the same time, and kept for a while. A kept one
@@ -6,6 +6,6 @@
 // object that is marked immutable is kept while it is asked for. Fresh reads it too, because it may
 // have been deleted and made again.
 //
-// That an object does not exist is kept as the object would be. Other errors are given to those who
-// waited for that read, and are forgotten.
+// That an object does not exist is kept like an object. Other errors are returned to the callers
+// that waited for that read, and then forgotten.
 package objects

@@ -10,9 +10,9 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/pause"
 )
 
-// The API server lets a node read what its pods refer to, and for some milliseconds it may not know
-// yet that a new pod is the node's: then it forbids. That is asked again a few times before it is
-// believed.
+// The API server allows a node to read the objects that its pods name. For some milliseconds it may
+// not know yet that a new pod is the node's, and forbids that. So the read is repeated a few times
+// before the answer is believed.
 const (
 	forbiddenFirst = 20 * time.Millisecond
 	forbiddenWaits = 5 // 20, 40 … 320 ms

@@ -15,9 +15,9 @@ const (
 	idle = 5 * time.Minute  // how long an immutable object is kept that is not asked for
 )
 
-// Store reads ConfigMaps and Secrets. It is safe for concurrent use. What it returns is shared:
-// callers must not change it. Its errors are those of the API server, for the functions of
-// apierrors, or of ctx.
+// Store reads ConfigMaps and Secrets. It is safe for concurrent use. Results are shared: callers
+// must not change them. Errors are those of the API server, for the functions of apierrors, or of
+// ctx.
 type Store struct {
 	configMaps cache[corev1.ConfigMap]
 	secrets    cache[corev1.Secret]
@@ -39,7 +39,7 @@ func New(client kubernetes.Interface) *Store {
 	return s
 }
 
-// named says that an object does not exist in the kubelet's words, which name its kind in the
+// named is the kubelet's error for an object that does not exist. It names the kind in the
 // singular.
 func named(err error, kind, name string) error {
 	if apierrors.IsNotFound(err) {

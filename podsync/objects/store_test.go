@@ -99,7 +99,7 @@ func TestKeptForAWhile(t *testing.T) {
 	})
 }
 
-// TestFreshIsNotFromBefore: a read that goes on may have seen the object as it was before the call.
+// TestFreshIsNotFromBefore: a read that began before the call may have an older object.
 func TestFreshIsNotFromBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		api := newSource(configMap("1", false))
@@ -136,7 +136,7 @@ func TestImmutableIsReadOnce(t *testing.T) {
 		store.Secret(t.Context(), "ns", "none")
 		store.ConfigMap(t.Context(), "ns", "other")
 		if n := len(store.configMaps.entries); n != 1 {
-			t.Errorf("%d entries are kept that nobody asks for", n-1)
+			t.Errorf("%d entries are kept that no caller asks for", n-1)
 		}
 	})
 }
@@ -163,7 +163,7 @@ func TestErrors(t *testing.T) {
 	})
 }
 
-// TestForbiddenForAMoment: a node that is told too soon of a pod may not read for it yet.
+// TestForbiddenForAMoment: a node that hears of a pod very early may not read for it yet.
 func TestForbiddenForAMoment(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := New(fake.NewClientset())
@@ -185,7 +185,7 @@ func TestForbiddenForAMoment(t *testing.T) {
 	})
 }
 
-// TestOneGivesUp: one whose context ends while it reads for all does not spoil it for the others.
+// TestOneGivesUp: if the context of the caller that reads ends, the others still get the object.
 func TestOneGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := New(fake.NewClientset())

@@ -13,8 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// copyTree copies what is below the directory from, which nobody changes meanwhile, to the empty directory to: names, contents,
-// permissions and times. Files with several names stay so.
+// copyTree copies everything below the directory from to the empty directory to: names, contents,
+// permissions and times. A file with several names is one file there, too. The directory from must
+// not change meanwhile.
 func copyTree(ctx context.Context, from, to string) error {
 	c := copier{names: map[uint64]string{}}
 	err := filepath.WalkDir(from, func(at string, entry fs.DirEntry, err error) error {
@@ -37,7 +38,7 @@ func copyTree(ctx context.Context, from, to string) error {
 	if err != nil {
 		return err
 	}
-	for _, d := range c.dirs { // last, as what is made in them changes their times
+	for _, d := range c.dirs { // last, as making their entries changes their times
 		if err := os.Chtimes(d.path, d.time, d.time); err != nil {
 			return err
 		}
@@ -46,7 +47,7 @@ func copyTree(ctx context.Context, from, to string) error {
 }
 
 type copier struct {
-	names map[uint64]string // of files that have several, by inode
+	names map[uint64]string // the first name of files that have several, by inode
 	dirs  []dirTime
 }
 
@@ -58,7 +59,8 @@ type dirTime struct {
 func (c *copier) copy(ctx context.Context, from, to string, info fs.FileInfo) error {
 	switch mode := info.Mode(); {
 	case mode.IsDir():
-		if err := os.Mkdir(to, mode.Perm()); err != nil && !os.IsExist(err) { // the first is there
+		// The first directory exists already.
+		if err := os.Mkdir(to, mode.Perm()); err != nil && !os.IsExist(err) {
 			return err
 		}
 		c.dirs = append(c.dirs, dirTime{to, info.ModTime()})
@@ -72,7 +74,7 @@ func (c *copier) copy(ctx context.Context, from, to string, info fs.FileInfo) er
 	case mode.IsRegular():
 		return c.copyFile(ctx, from, to, info)
 	}
-	return nil // an image has nothing else
+	return nil // an image has no other kinds of files
 }
 
 func (c *copier) copyFile(ctx context.Context, from, to string, info fs.FileInfo) error {
@@ -91,7 +93,7 @@ func (c *copier) copyFile(ctx context.Context, from, to string, info fs.FileInfo
 	return os.Chtimes(to, info.ModTime(), info.ModTime())
 }
 
-// copiedAtOnce is how many bytes are copied between two looks at the context.
+// copiedAtOnce is how many bytes are copied before the context is checked again.
 const copiedAtOnce = 16 << 20
 
 func copyContent(ctx context.Context, from, to string) (err error) {

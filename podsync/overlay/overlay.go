@@ -11,21 +11,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// source is what the mount table calls the mount: podsync/volume takes it for the node's own, and unmounts it.
+// source is the source of the mount in the mount table. By it podsync/volume knows mounts of this
+// node, which it unmounts.
 const source = "krustlet-wasi"
 
-// Folders that Make makes in that of a container.
+// Folders that Make makes in the folder of a container.
 const (
 	rootFolder  = "root"
-	upperFolder = "upper" // what the guest has written, where root is a mount
-	workFolder  = "work"  // the kernel's
+	upperFolder = "upper" // the files that the guest wrote, if root is a mount
+	workFolder  = "work"  // for the kernel's own use
 )
 
-// Folders are the names of what Make makes.
+// Folders are the names of the folders that Make makes.
 func Folders() []string { return []string{rootFolder, upperFolder, workFolder} }
 
-// Make makes a directory that has all that image has, to be written to, and returns its path. dir is the container's folder,
-// in which there is nothing of that name yet; the path of image leads through no link. After an error, what there is in dir is of no use.
+// Make makes a directory that has all that image has and that can be written to, and returns its
+// path. dir is the container's folder; none of Folders exists in it yet. The path of image contains
+// no link. After an error the folders in dir are useless.
 func Make(ctx context.Context, dir, image string) (root string, err error) {
 	root = filepath.Join(dir, rootFolder)
 	upper, work := filepath.Join(dir, upperFolder), filepath.Join(dir, workFolder)
@@ -49,8 +51,9 @@ func Make(ctx context.Context, dir, image string) (root string, err error) {
 	return root, copyTree(ctx, image, root)
 }
 
-// mountable says whether an overlay with this folder would work: the kernel also mounts some in which nothing can be removed. Attributes
-// of the name are for administrators of the machine only, not of a container on it.
+// mountable reports whether an overlay with this folder would work. The kernel also mounts some
+// overlays in which nothing can be removed. Only administrators of the machine itself, and not
+// those of a container on it, may set attributes whose names begin with trusted.
 func mountable(upper string) bool {
 	const attribute = "trusted.overlay.krustlet-wasi"
 	whiteout := filepath.Join(upper, "whiteout")
@@ -60,7 +63,8 @@ func mountable(upper string) bool {
 	return unix.Setxattr(upper, attribute, []byte("y"), 0) == nil && unix.Removexattr(upper, attribute) == nil
 }
 
-// unsupported says that a mount failed for what the machine is, so that another will fail as well.
+// unsupported reports whether a mount failed because of the machine: then every other mount fails
+// as well.
 func unsupported(err error) bool {
 	for _, known := range []error{unix.EPERM, unix.EINVAL, unix.ENODEV, unix.EOPNOTSUPP, unix.ENOSYS} {
 		if errors.Is(err, known) {
@@ -72,9 +76,12 @@ func unsupported(err error) bool {
 
 func mount(lower, upper, work, root string) error {
 	if strings.ContainsAny(lower+upper+work, `:,\`) {
-		return unix.EINVAL // they mean something in the mount's options, and not the same to all kernels
+		// These characters separate the mount's options, and kernels differ in how they escape
+		// them.
+		return unix.EINVAL
 	}
-	// Directories of the image may be renamed; without redirect_dir that is EXDEV, which few programs are prepared for.
+	// Directories of the image may be renamed. Without redirect_dir that is EXDEV, for which few
+	// programs are prepared.
 	options := fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s,redirect_dir=on", lower, upper, work)
 	return unix.Mount(source, root, "overlay", unix.MS_NOSUID|unix.MS_NODEV, options)
 }

@@ -14,7 +14,7 @@ import (
 
 var stamp = time.Unix(1_600_000_000, 0)
 
-// image is a root filesystem with one of everything.
+// image is a root filesystem with one file of each kind.
 func image(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -31,7 +31,8 @@ func image(t *testing.T) string {
 	return dir
 }
 
-// checkOwn checks that root has what the image has, and that what is done to it does not show in the image.
+// checkOwn checks that root has what the image has, and that changes in root do not show in the
+// image.
 func checkOwn(t *testing.T, root, image string) {
 	t.Helper()
 	for name, want := range map[string]string{"d/file": "image", "again": "image", "script": "#!"} {
@@ -93,7 +94,8 @@ func TestMake(t *testing.T) {
 	t.Logf("an overlay: %v", mounted)
 }
 
-// TestMakeCopies: where an overlay cannot be, a copy is; here since its options could not tell the path.
+// TestMakeCopies: Make copies where an overlay is impossible. Here the path cannot be written in
+// the options of a mount.
 //
 // docs/security.md: "a container writes to an overlay or a copy, never to the image."
 func TestMakeCopies(t *testing.T) {

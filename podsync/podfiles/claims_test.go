@@ -13,7 +13,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// TestRootOfAContainer: what a container without volumes sees is one directory of its own, which is empty but for /tmp.
+// TestRootOfAContainer: a container without volumes sees one directory of its own, which is empty
+// except for /tmp.
 //
 // docs/security.md: "one directory, `/`, made for the container below `DATA/pods/UID`, mode 0700"
 // docs/security.md: "No host file is in it but the pod's [volumes](volumes.md)."
@@ -44,8 +45,8 @@ func TestRootOfAContainer(t *testing.T) {
 	}
 }
 
-// TestEnvironmentForTheNextAgent: an agent that comes later gives probes and hooks the environment with which their container was
-// started.
+// TestEnvironmentForTheNextAgent: a later agent gives probes and hooks the environment with which
+// their container was started.
 //
 // docs/security.md: "what a container was started with, its environment included"
 // docs/security.md: "probes and hooks run with it, also after the agent was restarted."

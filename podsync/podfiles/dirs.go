@@ -18,8 +18,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
 )
 
-// Pod are a pod's folders below the data directory. It has many methods as each file of a pod has
-// one that gives its path, one that writes it, and one that reads it.
+// Pod are a pod's folders below the data directory. It has many methods, as each file of a pod has
+// one for its path, one that writes it, and one that reads it.
 type Pod struct {
 	Dir   string // pods/UID: for the agent's user only
 	notes string // notes/UID: as above, and hidden from workers
@@ -29,9 +29,9 @@ type Pod struct {
 
 // Layout is where an agent keeps the files of its pods. All paths are absolute.
 type Layout struct {
-	Data  string // pods and notes are below it
-	Logs  string // a folder of logs for each pod, beside those of others
-	Links string // links to logs; empty: there are none
+	Data  string // pods/ and notes/ are in it
+	Logs  string // has a folder of logs for each pod, and may have other files
+	Links string // links to logs; empty for no links
 }
 
 // Of are the folders of a pod.
@@ -56,7 +56,7 @@ func (d Pod) Make() error {
 	return nil
 }
 
-// Remove removes the logs first: where the pod's folder is gone, they are.
+// Remove removes the logs first. So if the pod's folder is removed, the logs are, too.
 func (d Pod) Remove(ctx context.Context) error {
 	if d.logs != "" {
 		if err := d.RemoveLogs(ctx); err != nil {
@@ -82,7 +82,7 @@ func (d Pod) RemoveLogs(ctx context.Context) error {
 	return nil
 }
 
-// Container is where a container's runs keep what is theirs.
+// Container is the folder for the runs of a container.
 func (d Pod) Container(name string) string { return filepath.Join(d.Dir, "containers", name) }
 
 func (d Pod) Log(container string, attempt int32) string {
@@ -94,7 +94,7 @@ func (d Pod) Log(container string, attempt int32) string {
 const logsKept = 2
 
 // MakeRun makes what one run of a container needs: a root directory of its own, and the folder of
-// its log. What earlier runs left is cleared away.
+// its log. It removes what earlier runs left.
 func (d Pod) MakeRun(ctx context.Context, c *corev1.Container, attempt int32, image string) (log string, mounts []runtime.Mount, err error) {
 	dir := d.Container(c.Name)
 	if err := volume.Remove(ctx, dir); err != nil {
@@ -120,7 +120,7 @@ func (d Pod) MakeRun(ctx context.Context, c *corev1.Container, attempt int32, im
 	return log, []runtime.Mount{root}, nil
 }
 
-// pruneLogs removes the logs of runs that are too old to be asked for, once attempt runs.
+// pruneLogs removes the logs of old runs when attempt begins.
 func (d Pod) pruneLogs(container string, attempt int32) error {
 	found, err := attempts(filepath.Dir(d.Log(container, attempt)))
 	if err != nil {
@@ -146,8 +146,8 @@ func (d Pod) LastAttempt(container string) int32 {
 	return slices.Max(found)
 }
 
-// attempts are the runs that have a log in dir, which may not exist. One whose log was rotated may
-// be there several times.
+// attempts are the runs that have a log in dir, which may not exist. A run may be listed several
+// times if its log was rotated.
 func attempts(dir string) ([]int32, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil && !os.IsNotExist(err) {
@@ -163,9 +163,9 @@ func attempts(dir string) ([]int32, error) {
 	return found, nil
 }
 
-// RemoveOrphans removes the folders of pods that known does not know: pods that were deleted while
-// no agent ran. Others may have logs where ours are, so those go by the pods' folders. It goes on
-// past what it cannot remove, and returns the first error.
+// RemoveOrphans removes the folders of pods for which known returns false: they were deleted while
+// no agent ran. Others may have logs in the same folder, so logs are removed only with a pod's
+// folder. It goes on after an error, and returns the first.
 func (l Layout) RemoveOrphans(ctx context.Context, known func(types.UID) bool) error {
 	pods, first := entriesOf(podsDir(l.Data))
 	logs, err := entriesOf(l.Logs)
@@ -192,7 +192,7 @@ func (l Layout) RemoveOrphans(ctx context.Context, known func(types.UID) bool) e
 	return first
 }
 
-// entriesOf are the names in a folder, which need not be there.
+// entriesOf are the names in a folder, which may not exist.
 func entriesOf(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil && !os.IsNotExist(err) {

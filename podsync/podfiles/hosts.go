@@ -15,7 +15,7 @@ const (
 	managedHostsHost = "# Kubernetes-managed hosts file (host network).\n"
 	aliasesFollow    = "\n# Entries added by HostAliases.\n"
 
-	// loopbackHosts is what every hosts file begins with.
+	// loopbackHosts is the beginning of every hosts file.
 	loopbackHosts = "127.0.0.1\tlocalhost\n" +
 		"::1\tlocalhost ip6-localhost ip6-loopback\n" +
 		"fe00::0\tip6-localnet\n" +
@@ -24,7 +24,7 @@ const (
 		"fe00::2\tip6-allrouters\n"
 )
 
-// hostsFile is a pod's /etc/hosts. node is the node's own, for a pod on the host's network;
+// hostsFile is a pod's /etc/hosts. node is the node's own file, for a pod in the host's network.
 // services is the domain of the cluster's services.
 func hostsFile(pod *corev1.Pod, node string, addresses []netip.Addr, services string) string {
 	var out strings.Builder

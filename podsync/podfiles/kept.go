@@ -25,7 +25,7 @@ func (d Pod) KeepSpec(container string, spec runtime.Spec) error {
 	return nil
 }
 
-// Spec is what keepSpec was given, if that was for the run of that ID.
+// Spec is the spec that KeepSpec noted last, if it was of the run with that ID.
 func (d Pod) Spec(container, id string) (runtime.Spec, error) {
 	var spec runtime.Spec
 	err := readJSON(d.specFile(container), &spec)
@@ -41,8 +41,8 @@ func (d Pod) Spec(container, id string) (runtime.Spec, error) {
 	return spec, nil
 }
 
-// KeepShown notes which images a run is to be shown, before it begins: as long as it goes on they
-// are in use, whatever their references come to mean, and whichever agent is there.
+// KeepShown notes the images that a run shows, before the run begins. They are in use as long as
+// the run goes on, also if their references name other images later, or another agent comes.
 func (d Pod) KeepShown(container string, ids []string) error {
 	if len(ids) == 0 {
 		return nil
@@ -53,7 +53,7 @@ func (d Pod) KeepShown(container string, ids []string) error {
 	return nil
 }
 
-// Shown are the IDs of the images that a pod's volumes show. The folder of notes may be a pattern,
+// Shown are the IDs of the images that a pod's volumes show. The folder of notes may be a pattern
 // for several pods.
 func (d Pod) Shown() ([]string, error) {
 	files, err := filepath.Glob(d.shownFile("*"))
@@ -64,7 +64,7 @@ func (d Pod) Shown() ([]string, error) {
 	for _, file := range files {
 		content, err := readState(file)
 		if errors.Is(err, fs.ErrNotExist) {
-			continue // gone meanwhile
+			continue // removed meanwhile
 		}
 		if err != nil {
 			return nil, fmt.Errorf("reading which images containers are shown: %w", err)
@@ -74,8 +74,8 @@ func (d Pod) Shown() ([]string, error) {
 	return used, nil
 }
 
-// Handler is what keepHandler was given last, or empty, also where that is damaged: the pod's
-// RuntimeClass says it again.
+// Handler is the handler that KeepHandler noted last. It is empty if there is no note or it is
+// damaged: then the pod's RuntimeClass is read again.
 func (d Pod) Handler() (string, error) {
 	handler, err := readState(d.HandlerFile())
 	if damaged := (*damagedError)(nil); errors.As(err, &damaged) {
@@ -87,8 +87,8 @@ func (d Pod) Handler() (string, error) {
 	return string(handler), nil
 }
 
-// KeepHandler notes the handler of the pod's RuntimeClass, for agents to come. They see all of it
-// or nothing.
+// KeepHandler notes the handler of the pod's RuntimeClass for later agents. They see all of it or
+// nothing.
 func (d Pod) KeepHandler(handler string) error {
 	if err := writeWhole(d.HandlerFile(), handler); err != nil {
 		return fmt.Errorf("noting which handler the pod has: %w", err)
@@ -96,8 +96,7 @@ func (d Pod) KeepHandler(handler string) error {
 	return nil
 }
 
-// KeepAddresses notes where the pod is reached, for agents to come: its own addresses, or none for
-// the node's.
+// KeepAddresses notes the pod's own addresses for later agents, or that it has the node's.
 func (d Pod) KeepAddresses(p podspec.Addresses) error {
 	var lines strings.Builder
 	for _, a := range p.Own {
@@ -109,8 +108,8 @@ func (d Pod) KeepAddresses(p podspec.Addresses) error {
 	return nil
 }
 
-// Addresses are those that keepAddresses was given last. They are not known where nothing was
-// noted, or nothing that can be read: then the pod's status tells.
+// Addresses are those that KeepAddresses noted last. They are not known if there is no note that
+// can be read: then the pod's status has them.
 func (d Pod) Addresses() podspec.Addresses {
 	content, err := readState(d.addressesFile())
 	if err != nil {

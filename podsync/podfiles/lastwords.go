@@ -14,16 +14,16 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
 )
 
-// Bounds of what a container may say of its end, in bytes: all of a pod's together, and what is
-// taken from a log.
+// Bounds of termination messages, in bytes: of all containers of a pod together, and of the part
+// that is taken from a log.
 const (
 	podMessageLimit = 12 << 10
 	logMessageLimit = 2 << 10
 	logMessageLines = 80
 )
 
-// WithLastWords adds to an exit what the guest has written to its termination log or, where its
-// policy says so, to its log.
+// WithLastWords adds to an exit the termination message: what the guest wrote to its termination
+// log or, if its policy says so, the end of its log.
 func (d Pod) WithLastWords(c *corev1.Container, attempt int32, containers int, exit runtime.Exit) runtime.Exit {
 	words := readEnd(d.TerminationLog(c.Name), min(life.MessageLimit, podMessageLimit/max(1, containers)))
 	if words == "" && exit.Code != 0 && c.TerminationMessagePolicy == corev1.TerminationMessageFallbackToLogsOnError {
@@ -38,9 +38,11 @@ func (d Pod) WithLastWords(c *corev1.Container, attempt int32, containers int, e
 	return exit
 }
 
-// readEnd is the end of a file that a guest may have written; empty if it cannot be read.
+// readEnd is the end of a file that a guest may have written. It is empty if the file cannot be
+// read.
 func readEnd(path string, limit int) string {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0) // a pipe would wait for its writer
+	// A pipe would wait for its writer.
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return ""
 	}

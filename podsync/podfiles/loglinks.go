@@ -10,29 +10,29 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// logLinks is a folder with a link to each log, named so that log shippers know whose it is without
-// asking: POD_NAMESPACE_CONTAINER-ID.log. Others may have links of theirs there. The zero value has
-// no folder and makes none.
+// logLinks is a folder with a link to each log. The names tell log shippers whose log it is:
+// POD_NAMESPACE_CONTAINER-ID.log. Others may have links there. The zero value has no folder and
+// makes no links.
 type logLinks struct{ dir string }
 
-// maxLinkName is the longest name of a file that common file systems take.
+// maxLinkName is the longest name of a file on common file systems.
 const maxLinkName = 255
 
-// logLinkName is cut where it is too long, behind the names: a link without all of its ID is still
-// found.
+// logLinkName is shortened at its end if it is too long. Log shippers also find a link without all
+// of its ID.
 func logLinkName(pod *corev1.Pod, container, id string) string {
 	const suffix = ".log"
 	name := fmt.Sprintf("%s_%s_%s-%s", pod.Name, pod.Namespace, container, id)
 	return name[:min(len(name), maxLinkName-len(suffix))] + suffix
 }
 
-// make links a run's log, which need not be there yet.
+// make makes a link to a run's log, which may not exist yet.
 func (l logLinks) make(pod *corev1.Pod, container, id, log string) error {
 	if l.dir == "" {
 		return nil
 	}
 	link := filepath.Join(l.dir, logLinkName(pod, container, id))
-	err := os.Remove(link) // of a run whose name was cut to the same
+	err := os.Remove(link) // the shortened name of an earlier run may be the same
 	if err == nil || errors.Is(err, os.ErrNotExist) {
 		err = os.Symlink(log, link)
 	}

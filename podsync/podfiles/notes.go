@@ -13,32 +13,31 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
 )
 
-// What the agent notes of a pod, for agents to come, is not below pods/: a shared worker can write
-// all that is there.
+// The agent's notes for later agents are not below pods/, because a shared worker can write
+// everything there.
 func notesDir(dataDir string) string { return filepath.Join(dataDir, "notes") }
 
 func (d Pod) HandlerFile() string { return filepath.Join(d.notes, "handler") }
 
 func (d Pod) addressesFile() string { return filepath.Join(d.notes, "addresses") }
 
-// specFile is where the spec of a container's run is kept, for commands that are run beside it, by
-// this agent or a later one. It has the values of Secrets, as the run has.
+// specFile has the spec of a container's run, for commands that this agent or a later one runs
+// beside it. It has the values of Secrets, as the run has.
 func (d Pod) specFile(container string) string {
 	return filepath.Join(d.notes, "runs", container+".json")
 }
 
-// shownFile is where the IDs of the images are that the volumes of a container's run show, one a
-// line.
+// shownFile has the IDs of the images that the volumes of a container's run show, one in a line.
 func (d Pod) shownFile(container string) string {
 	return filepath.Join(d.notes, "images", container)
 }
 
-// spentFile is where the sums of a container's runs are that have ended.
+// spentFile has what the ended runs of a container have used.
 func (d Pod) spentFile(container string) string {
 	return filepath.Join(d.notes, "spent", container)
 }
 
-// clearNotes removes what was noted of a container's last run.
+// clearNotes removes the notes of a container's last run.
 func (d Pod) clearNotes(ctx context.Context, container string) error {
 	for _, file := range []string{d.specFile(container), d.shownFile(container)} {
 		if err := filetree.Remove(ctx, file); err != nil {
@@ -49,7 +48,7 @@ func (d Pod) clearNotes(ctx context.Context, container string) error {
 }
 
 // AdoptNotes moves the notes of an earlier agent to where they are now. Earlier agents had them in
-// the pods' folders. Once the new folder is there, nothing is taken from those folders: workers may
+// the pods' folders. Once the new folder exists, nothing is read from those folders, as workers may
 // have written it.
 func AdoptNotes(dataDir string) error {
 	err := movePodNotes(dataDir)
@@ -63,7 +62,7 @@ func movePodNotes(dataDir string) error {
 	if _, err := os.Lstat(notesDir(dataDir)); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	part := notesDir(dataDir) + ".part" // what an agent that was killed has moved stays
+	part := notesDir(dataDir) + ".part" // an agent that was killed may have moved some already
 	if err := os.MkdirAll(part, 0o700); err != nil {
 		return err
 	}
@@ -107,16 +106,17 @@ func isFolder(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-// namesBelow are the names in a folder of a pod's, none if it is not a folder.
+// namesBelow are the names in a folder of a pod. There are none if it is not a folder.
 func namesBelow(pod, folder string) []string {
 	if !isFolder(filepath.Join(pod, folder)) {
 		return nil
 	}
-	names, _ := entriesOf(filepath.Join(pod, folder)) // what cannot be read is as if it were damaged: it costs what is in it
+	// A folder that cannot be read counts as damaged, and its notes are lost.
+	names, _ := entriesOf(filepath.Join(pod, folder))
 	return names
 }
 
-// moveNote moves a note that may not be there. Only a regular file is one.
+// moveNote moves a note, which may not exist. Only a regular file is a note.
 func moveNote(from, to string) error {
 	if info, err := os.Lstat(from); err != nil || !info.Mode().IsRegular() {
 		return nil
@@ -127,7 +127,8 @@ func moveNote(from, to string) error {
 	return os.Rename(from, to)
 }
 
-// removeOrphanNotes removes the notes of pods that known does not know, and whose folder is gone.
+// removeOrphanNotes removes the notes of pods for which known returns false and whose folder is
+// removed.
 func removeOrphanNotes(ctx context.Context, dataDir string, known func(types.UID) bool) error {
 	uids, err := entriesOf(notesDir(dataDir))
 	for _, uid := range uids {

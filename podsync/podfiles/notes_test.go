@@ -17,8 +17,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// TestNotesAreNotBelowPods: shared workers can write all that is below pods/. All notes of a pod
-// are elsewhere, for the agent's user only, and go with the pod.
+// TestNotesAreNotBelowPods: shared workers can write everything below pods/. All notes of a pod are
+// elsewhere. Only the agent's user can read them, and they are removed with the pod.
 //
 // docs/security.md: "what a container was started with, its environment included, is in `DATA/notes/UID/runs/NAME.json`, mode 0600, for as long as the pod is there"
 func TestNotesAreNotBelowPods(t *testing.T) {
@@ -53,8 +53,8 @@ func TestNotesAreNotBelowPods(t *testing.T) {
 	}
 }
 
-// TestNotesOfEarlierAgents: agents had their notes in the pods' folders once. Their pods go on, and
-// what workers put there later is not taken for a note.
+// TestNotesOfEarlierAgents: earlier agents had their notes in the pods' folders. Their pods go on,
+// and what workers write there later is not taken for a note.
 func TestNotesOfEarlierAgents(t *testing.T) {
 	data := t.TempDir()
 	now := dirsOf(data, testpod.New(corev1.RestartPolicyAlways, "a"))
@@ -140,8 +140,8 @@ func TestNotesOfEarlierAgentsBesideHostileFolders(t *testing.T) {
 	}
 }
 
-// TestNotesOfNoPod: notes whose pod and folder are gone are removed, as an agent may have ended
-// between the two.
+// TestNotesOfNoPod: notes are removed whose pod and folder do not exist any more: an agent may have
+// ended between the two removals.
 func TestNotesOfNoPod(t *testing.T) {
 	data := t.TempDir()
 	for _, uid := range []string{"known", "gone"} {
@@ -178,7 +178,7 @@ func note(t *testing.T, d Pod) {
 	}
 }
 
-// checkNotes compares what is read with what note wrote.
+// checkNotes compares the notes that are read with those that note wrote.
 func checkNotes(t *testing.T, d Pod) {
 	t.Helper()
 	if handler, err := d.Handler(); handler != "wasmtime-isolated" || err != nil {

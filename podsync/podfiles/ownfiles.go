@@ -17,19 +17,19 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// Files that each pod has of its own, at the same place in all of its containers.
+// Files that each pod has of its own, at the same path in all of its containers.
 var ownFiles = []string{"hosts", "hostname", "resolv.conf"}
 
 func (d Pod) Volumes() string        { return filepath.Join(d.Dir, "volumes") }
 func (d Pod) Etc(name string) string { return filepath.Join(d.Dir, "etc", name) }
 
-// TerminationLog is where a run of the container says why it ended.
+// TerminationLog is the file to which a run of the container writes why it ended.
 func (d Pod) TerminationLog(container string) string {
 	return filepath.Join(d.Container(container), "termination-log")
 }
 
-// MakeOwnFiles writes the pod's own files. Those that are there already are left: containers may
-// write to them. It returns what is to be told of them.
+// MakeOwnFiles writes the pod's own files. It leaves files that exist, as containers may write to
+// them. It returns warnings for events.
 func (d Pod) MakeOwnFiles(pod *corev1.Pod, host HostFiles, addresses []netip.Addr) (warnings []events.Event, err error) {
 	for _, name := range ownFiles {
 		path := d.Etc(name)
@@ -61,12 +61,12 @@ func (d Pod) MakeOwnFiles(pod *corev1.Pod, host HostFiles, addresses []netip.Add
 	return warnings, nil
 }
 
-// OwnMounts shows a run the pod's own files, and the one in which it may say why it ended, which it
-// makes.
+// OwnMounts are the mounts of the pod's own files in a run, and of the run's termination log, which
+// it makes.
 func (d Pod) OwnMounts(pod *corev1.Pod, c *corev1.Container) ([]runtime.Mount, error) {
 	var mounts []runtime.Mount
 	show := func(host, guest string) error {
-		real, err := filepath.EvalSymlinks(host) // only the agent makes what leads there
+		real, err := filepath.EvalSymlinks(host) // only the agent makes folders on this path
 		mounts = append(mounts, runtime.Mount{Host: real, Guest: guest})
 		return err
 	}
@@ -87,7 +87,7 @@ func (d Pod) OwnMounts(pod *corev1.Pod, c *corev1.Container) ([]runtime.Mount, e
 	return mounts, nil
 }
 
-// terminationPath is where the guest finds its termination log; / is nowhere.
+// terminationPath is the guest's path of its termination log. For / there is none.
 func terminationPath(c *corev1.Container) string {
 	if c.TerminationMessagePath == "" {
 		return corev1.TerminationMessagePathDefault
@@ -95,8 +95,8 @@ func terminationPath(c *corev1.Container) string {
 	return volume.GuestPath(c.TerminationMessagePath)
 }
 
-// HostFiles are what pods' own files are made from: those of the node, of which one that cannot be
-// read is empty, and how names are found.
+// HostFiles are what pods' own files are made from: the node's files, which count as empty if they
+// cannot be read, and the settings of DNS.
 type HostFiles struct {
 	Etc string
 	DNS DNS
@@ -104,7 +104,7 @@ type HostFiles struct {
 
 func (h HostFiles) hosts() string { return h.read("hosts") }
 
-// hostname is what a pod finds in its /etc/hostname: on the host's network, the host's.
+// hostname is the content of a pod's /etc/hostname. In the host's network it is the host's.
 func (h HostFiles) hostname(pod *corev1.Pod) string {
 	name, domain := podspec.Hostname(pod), podspec.Domain(pod, h.DNS.Domain)
 	switch {

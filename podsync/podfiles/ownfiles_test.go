@@ -35,8 +35,8 @@ func TestHostsFile(t *testing.T) {
 	}
 }
 
-// TestOwnFilesStay: what containers wrote to their pod's files is there for the next container, and
-// the next agent.
+// TestOwnFilesStay: what containers write to their pod's files stays for the next container, and
+// with the next agent.
 func TestOwnFilesStay(t *testing.T) {
 	pod := testpod.New(corev1.RestartPolicyAlways, "a")
 	d := dirsOf(t.TempDir(), pod)

@@ -12,20 +12,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxState is the largest file that an agent reads back of what one has noted, in bytes. A run's
-// spec holds the values of Secrets, which have 1 MiB each at most.
+// maxState is the largest note that an agent reads, in bytes. A run's spec has the values of
+// Secrets, which have 1 MiB each at most.
 const maxState = 64 << 20
 
-// damagedError is of a file of the agent's own that is not what an agent has written.
+// damagedError is about a note that is not as an agent wrote it.
 type damagedError struct {
 	path, how string
 }
 
 func (e *damagedError) Error() string { return e.path + " is damaged: " + e.how }
 
-// readState reads back a file that an agent has noted something in. Workers and the disk may have
-// made something else of it: only a regular file is read, of up to maxState bytes, and no link is
-// followed.
+// readState reads a note. Workers or the disk may have changed it, so it reads only a regular file,
+// of at most maxState bytes, and follows no link.
 func readState(path string) ([]byte, error) {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	switch {
@@ -50,7 +49,7 @@ func readState(path string) ([]byte, error) {
 	return content, err
 }
 
-// readJSON reads such a file into a value. What the decoder says is left out: it may quote a value.
+// readJSON reads a note into a value. The error leaves out the decoder's, which may quote a value.
 func readJSON(path string, into any) error {
 	content, err := readState(path)
 	if err == nil && json.Unmarshal(content, into) != nil {
@@ -59,7 +58,7 @@ func readJSON(path string, into any) error {
 	return err
 }
 
-// writeWhole writes a file for the agent's user, of which others see all or nothing.
+// writeWhole writes a file for the agent's user atomically: readers see all of it or nothing.
 func writeWhole(path, text string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
@@ -68,7 +67,8 @@ func writeWhole(path, text string) error {
 	if err := os.Remove(part); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	f, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) // never what others have put there
+	// Never a file that others made.
+	f, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}

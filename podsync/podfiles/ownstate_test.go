@@ -16,7 +16,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// damages are what may have become of a file of the agent's own.
+// damages are what may have happened to a note.
 var damages = map[string]func(path string) error{
 	"cut off":           func(p string) error { return os.WriteFile(p, []byte(`{"ID":"run","Env":["TOKEN=s3cret`), 0o600) },
 	"empty":             func(p string) error { return os.WriteFile(p, nil, 0o600) },
@@ -37,8 +37,8 @@ func sparse(path string, size int64) error {
 	return os.Truncate(path, size)
 }
 
-// TestDamagedSpec: what a container runs is in a file that may be damaged. One line says which
-// file, and what to do.
+// TestDamagedSpec: the spec of a run is in a file that may be damaged. One line says which file,
+// and what to do.
 //
 // docs/security.md: "If a file is damaged, its content is lost, and no pod ends."
 func TestDamagedSpec(t *testing.T) {
@@ -61,7 +61,7 @@ func TestDamagedSpec(t *testing.T) {
 			if name == "a directory" {
 				return
 			}
-			// The next run writes it again.
+			// The next run writes the file again.
 			if err := d.KeepSpec("main", runtime.Spec{ID: "next"}); err != nil {
 				t.Fatal(err)
 			}
@@ -90,8 +90,8 @@ func checkDamage(t *testing.T, err error, parts ...string) {
 	}
 }
 
-// TestDamagedNotes: what else is noted of a pod may be damaged, and the pod goes on: with what the
-// API server knows.
+// TestDamagedNotes: other notes of a pod may be damaged. Then the pod goes on with what the API
+// server knows.
 //
 // docs/security.md: "The agent reads the notes of an earlier agent (`DATA/notes`, hidden from workers) as if others had written them."
 func TestDamagedNotes(t *testing.T) {
@@ -125,7 +125,7 @@ func TestDamagedNotes(t *testing.T) {
 	}
 }
 
-// TestNotesAreWrittenWhole: what stands in the way of a file that is written is not followed, nor
+// TestNotesAreWrittenWhole: a file or link at the path of a note is not followed, and a pipe is not
 // waited for.
 func TestNotesAreWrittenWhole(t *testing.T) {
 	for name, plant := range map[string]func(path string) error{

@@ -15,26 +15,28 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/events"
 )
 
-// DNS is how pods find names.
+// DNS has the settings by which pods find names.
 type DNS struct {
-	Servers    []netip.Addr // the cluster's name servers; none: a pod that wants them has the node's
-	Domain     string       // that of the cluster's services, or empty
-	ResolvConf string       // the node's own resolv.conf, absolute; empty: the node has none
+	// Servers are the cluster's name servers. If there are none, pods that want them get the
+	// node's.
+	Servers    []netip.Addr
+	Domain     string // the domain of the cluster's services, or empty
+	ResolvConf string // the node's own resolv.conf, absolute; empty if the node has none
 }
 
-// Bounds of a resolv.conf, which API server and kubelet have.
+// Bounds of a resolv.conf, as in the API server and the kubelet.
 const (
 	maxNameservers = 3
 	maxSearches    = 32
 	maxSearchChars = 2048
 )
 
-// resolver is what a resolv.conf says.
+// resolver is the content of a resolv.conf.
 type resolver struct {
 	nameservers, searches, options []string
 }
 
-// resolvConf is a pod's /etc/resolv.conf, and what is to be told of it.
+// resolvConf is a pod's /etc/resolv.conf, with warnings for events.
 func (dns DNS) resolvConf(pod *corev1.Pod) (text string, warnings []events.Event, err error) {
 	r, missing, err := dns.resolver(pod)
 	if err != nil {
@@ -50,8 +52,8 @@ func (dns DNS) resolvConf(pod *corev1.Pod) (text string, warnings []events.Event
 	return r.String(), warnings, nil
 }
 
-// resolver is what the pod's policy gives it; missing says that it wants the cluster's name
-// servers, and that the node does not know them.
+// resolver is what the pod's policy asks for. With missing, the pod wants the cluster's name
+// servers, and the node does not know them.
 func (dns DNS) resolver(pod *corev1.Pod) (r resolver, missing bool, err error) {
 	policy := pod.Spec.DNSPolicy
 	if policy == corev1.DNSNone {
@@ -82,7 +84,7 @@ func (dns DNS) resolver(pod *corev1.Pod) (r resolver, missing bool, err error) {
 	return cluster, false, nil
 }
 
-// orLocal is r, or a server on the pod's own machine where the node is told to have no resolv.conf.
+// orLocal is r, or a server on the pod's own machine if the settings give the node no resolv.conf.
 func (dns DNS) orLocal(r resolver) resolver {
 	if dns.ResolvConf == "" {
 		return resolver{nameservers: []string{"127.0.0.1"}, searches: []string{"."}}
@@ -116,8 +118,7 @@ func parseResolvConf(text string) resolver {
 	return r
 }
 
-// add takes in what the pod asks for: more servers and domains, and options of which the pod's
-// count.
+// add adds what the pod asks for: servers, domains and options. The pod's options replace others.
 func (r *resolver) add(c *corev1.PodDNSConfig) {
 	r.nameservers = union(r.nameservers, c.Nameservers)
 	r.searches = union(r.searches, c.Searches)
@@ -130,14 +131,14 @@ func (r *resolver) add(c *corev1.PodDNSConfig) {
 	}
 }
 
-// setOption sets an option NAME or NAME:VALUE, of which there is one for each name.
+// setOption sets an option NAME or NAME:VALUE. Each name has one.
 func (r *resolver) setOption(option string) {
 	name := func(option string) string { name, _, _ := strings.Cut(option, ":"); return name }
 	r.options = slices.DeleteFunc(r.options, func(old string) bool { return name(old) == name(option) })
 	r.options = append(r.options, option)
 }
 
-// trim leaves out what is more than resolvers take, and says so.
+// trim removes what exceeds the bounds of resolvers, and returns warnings.
 func (r *resolver) trim() []events.Event {
 	var warnings []events.Event
 	if len(r.nameservers) > maxNameservers {

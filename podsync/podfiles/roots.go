@@ -16,9 +16,9 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// makeRoot makes what one run of a container sees as its root directory. With an image that has a
-// root filesystem, which lies in a folder, it begins as that, and what the run writes is its own;
-// without, it is empty but for /tmp. One that may not be written to is the image's itself.
+// makeRoot makes the root directory of one run of a container. If the image has a root filesystem
+// in a folder, the directory begins as that, and the run has its own changes. Otherwise it is empty
+// except for /tmp. A read-only root directory is the image's itself.
 func (d Pod) makeRoot(ctx context.Context, c *corev1.Container, image string) (runtime.Mount, error) {
 	m := runtime.Mount{Guest: "/", ReadOnly: c.SecurityContext != nil && ptr.Deref(c.SecurityContext.ReadOnlyRootFilesystem, false)}
 	var err error
@@ -35,12 +35,13 @@ func (d Pod) makeRoot(ctx context.Context, c *corev1.Container, image string) (r
 		}
 	}
 	if err == nil && (image == "" || !m.ReadOnly) {
-		if err = os.Mkdir(filepath.Join(m.Host, "tmp"), 0o700); errors.Is(err, os.ErrExist) { // whatever the image has there
+		// The image may have /tmp already.
+		if err = os.Mkdir(filepath.Join(m.Host, "tmp"), 0o700); errors.Is(err, os.ErrExist) {
 			err = nil
 		}
 	}
 	if err == nil {
-		m.Host, err = filepath.EvalSymlinks(m.Host) // the data directory may lie behind one
+		m.Host, err = filepath.EvalSymlinks(m.Host) // the data directory may be behind a link
 	}
 	if err != nil {
 		return runtime.Mount{}, fmt.Errorf("making the container's root directory: %w", err)

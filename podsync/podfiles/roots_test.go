@@ -13,7 +13,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 )
 
-// imageRoot is a root filesystem as a store has it, with a link where containers have a directory.
+// imageRoot is a root filesystem as in a store. It has a link where containers have a directory.
 func imageRoot(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -26,7 +26,7 @@ func imageRoot(t *testing.T) string {
 	return dir
 }
 
-// mountsBelow are the places below a folder at which something is mounted.
+// mountsBelow are the mount points below a folder.
 func mountsBelow(t *testing.T, dir string) []string {
 	t.Helper()
 	table, err := os.ReadFile("/proc/self/mountinfo")
@@ -89,8 +89,8 @@ func TestRootOfImage(t *testing.T) {
 	}
 }
 
-// TestRootsGo: the root directories of a pod go when it has ended, when it is removed, and when
-// nobody knows it any more; the image stays.
+// TestRootsGo: the root directories of a pod are removed when it has ended, when it is deleted, and
+// when it is not known any more. The image stays.
 func TestRootsGo(t *testing.T) {
 	image := imageRoot(t)
 	for name, clear := range map[string]func(d Pod, data string, pod *corev1.Pod) error{

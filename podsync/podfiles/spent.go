@@ -10,7 +10,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// Use is what adds up over the runs of a container, and over the containers of a pod.
+// Use has the figures that are added over the runs of a container, and over the containers of a
+// pod.
 type Use struct {
 	CPU     time.Duration
 	Traffic runtime.Traffic
@@ -20,13 +21,13 @@ func UseOf(used runtime.Stats) Use { return Use{used.CPU, used.Traffic} }
 
 func (u Use) Plus(more Use) Use { return Use{u.CPU + more.CPU, u.Traffic.Plus(more.Traffic)} }
 
-// Spent is what the runs of a container have used that have ended.
+// Spent is what the ended runs of a container have used.
 type Spent struct {
-	Runs int32 // the attempts below count
+	Runs int32 // attempts below this number are counted
 	Use
 }
 
-// With adds a run, unless it counts already.
+// With adds a run, unless it is counted already.
 func (s Spent) With(attempt int32, used runtime.Stats) Spent {
 	if attempt < s.Runs {
 		return s
@@ -45,7 +46,7 @@ func (d Pod) KeepSpent(container string, s Spent) error {
 	return nil
 }
 
-// Spent is what keepSpent was given last, or nothing.
+// Spent is what KeepSpent noted last, or zero.
 func (d Pod) Spent(container string) (s Spent, err error) {
 	err = readJSON(d.spentFile(container), &s)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -15,9 +15,9 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
 )
 
-// Outgrown looks at limits of ephemeral storage: what a container writes to its root directory and
-// prints counts for its own, and that and all on disk that goes with the pod for the pod's, which
-// is the sum. With an error not all could be looked at.
+// Outgrown checks the limits of ephemeral storage. What a container writes to its root directory
+// and prints counts for its own limit. Everything that the pod has on disk counts for the pod's
+// limit, which is the sum. An error means that some of it could not be counted.
 func (d Pod) Outgrown(ctx context.Context, pod *corev1.Pod) (string, error) {
 	limit, limited := StorageLimit(pod)
 	if !limited {
@@ -54,10 +54,11 @@ func (d Pod) Outgrown(ctx context.Context, pod *corev1.Pod) (string, error) {
 // OnDisk is what a pod has on disk.
 type OnDisk struct {
 	Pod        filetree.Usage
-	Containers map[string]filetree.Usage // of each the root directory and the logs
+	Containers map[string]filetree.Usage // the root directory and the logs of each
 }
 
-// Taken counts a pod's files and logs. With an error, which is none of theirs, there may be more.
+// Taken counts a pod's files and logs. With an error, which is not the pod's fault, there may be
+// more.
 func (d Pod) Taken(ctx context.Context, pod *corev1.Pod) (OnDisk, error) {
 	var roots, logs []*filetree.Part
 	all := podspec.Containers(pod)
@@ -73,8 +74,8 @@ func (d Pod) Taken(ctx context.Context, pod *corev1.Pod) (OnDisk, error) {
 	return t, errors.Join(first, second)
 }
 
-// StorageLimit is what all containers of a pod may have on disk together, if any of them is
-// limited.
+// StorageLimit is how much all containers of a pod may have on disk together, if one of them has a
+// limit.
 func StorageLimit(pod *corev1.Pod) (limit resource.Quantity, limited bool) {
 	limit, limited = resourcehelper.PodLimits(pod, resourcehelper.PodResourcesOptions{})[corev1.ResourceEphemeralStorage]
 	return limit, limited

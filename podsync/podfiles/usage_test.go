@@ -17,8 +17,8 @@ func TestOutgrown(t *testing.T) {
 		pod.Spec.Containers[i].Resources.Limits = corev1.ResourceList{corev1.ResourceEphemeralStorage: resource.MustParse(limit)}
 	}
 	for name, tt := range map[string]struct {
-		limits []string // of the containers a and b; empty: none
-		where  string   // what was written, of 64 KiB, below the pod's folders
+		limits []string // of the containers a and b; empty for no limit
+		where  string   // where 64 KiB were written, below the pod's folders
 		want   string
 	}{
 		"no limit":            {[]string{"", ""}, "pod/containers/a/root/x", ""},

@@ -7,21 +7,21 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// Kind says what a container is to its pod.
+// Kind is the kind of a container in its pod.
 type Kind int
 
 const (
 	App       Kind = iota // one of spec.containers
 	Init                  // an init container: it ends before the ones after it begin
 	Sidecar               // an init container that runs as long as the pod does
-	Ephemeral             // it joined while the pod was there
+	Ephemeral             // a container that was added to an existing pod
 )
 
 // IsInit reports whether the pod's spec has the container among its init containers.
 func (k Kind) IsInit() bool { return k == Init || k == Sidecar }
 
 // Containers are all containers of a pod: init containers, the others, and ephemeral ones, each in
-// the order of the spec. They are the pod's own and must not be changed.
+// the order of the spec. They belong to the pod and must not be changed.
 func Containers(pod *corev1.Pod) []*corev1.Container {
 	var all []*corev1.Container
 	for i := range pod.Spec.InitContainers {
@@ -63,7 +63,7 @@ func KindOf(pod *corev1.Pod, container string) Kind {
 	return App
 }
 
-// FieldPath is where a container stands in its pod's spec, as events say it.
+// FieldPath is the path of a container in its pod's spec, as events have it.
 func FieldPath(pod *corev1.Pod, container string) string {
 	list := "containers"
 	switch k := KindOf(pod, container); {

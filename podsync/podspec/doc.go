@@ -1,9 +1,9 @@
-// Package podspec answers questions about a pod that its object answers alone: which container is
-// which, what a status says of it, which addresses, ports and names it has, and what it takes of
-// the node. It reads no clock and no disk, and changes no pod.
+// Package podspec answers questions about a pod from its object alone: the containers and their
+// kinds, their statuses, the pod's addresses, ports and names, and what it takes of the node. It
+// reads no clock and no disk, and changes no pod.
 //
 //	containers.go  the containers of a pod, and their kinds
-//	statuses.go    what a status says of them
+//	statuses.go    their statuses
 //	resources.go   what a pod takes of the node
 //	reach.go       the addresses of a pod and of its node
 //	sockets.go     the ports: sockets that containers find, and ports of the host

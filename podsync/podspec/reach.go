@@ -6,21 +6,21 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// Addresses are the addresses of a pod: once they are known they stay for as long as the machine
-// has them.
+// Addresses are the addresses of a pod. Once they are known they stay as long as the machine has
+// them.
 type Addresses struct {
 	Known bool
-	Own   []netip.Addr // empty: the node's
+	Own   []netip.Addr // empty if the pod has the node's
 }
 
-// Reach is where a pod and its node are reached.
+// Reach has the addresses at which a pod and its node are reached.
 type Reach struct {
 	Host netip.Addr
 	Pod  []netip.Addr // empty before the pod is set up
-	Own  bool         // the pod's are its own
+	Own  bool         // the pod's addresses are not the node's
 }
 
-// ReachOf says where a pod of those addresses is reached.
+// ReachOf is the reach of a pod with those addresses.
 func ReachOf(pod *corev1.Pod, p Addresses, host netip.Addr) Reach {
 	r := Reach{Host: host, Pod: p.Own, Own: len(p.Own) > 0}
 	if pod.Spec.HostNetwork || p.Known && !r.Own {
@@ -29,7 +29,7 @@ func ReachOf(pod *corev1.Pod, p Addresses, host netip.Addr) Reach {
 	return r
 }
 
-// Show sets the addresses of a status.
+// Show sets the addresses in a status.
 func (r Reach) Show(status *corev1.PodStatus) {
 	status.HostIP, status.HostIPs = r.Host.String(), []corev1.HostIP{{IP: r.Host.String()}}
 	status.PodIP, status.PodIPs = "", nil

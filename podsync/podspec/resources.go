@@ -13,7 +13,7 @@ func Requests(pod *corev1.Pod) corev1.ResourceList {
 	return requests
 }
 
-// Amount is a quantity as the kubelet counts it: processors in thousandths.
+// Amount is a quantity in the units of the kubelet: processors in thousandths.
 func Amount(list corev1.ResourceList, name corev1.ResourceName) int64 {
 	quantity := list[name]
 	if name == corev1.ResourceCPU {

@@ -8,17 +8,17 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// listenAnnotation on a pod says whether its containers find listening sockets for their ports:
-// "true" or "false". Without it a pod with an address of its own has them, as its ports are wanted
-// by no one else. So has a pod in the host's network: its ports are the node's, and no other pod is
-// given them.
+// listenAnnotation on a pod says whether its containers get listening sockets for their ports:
+// "true" or "false". Without it, a pod with an address of its own gets them, as no other pod wants
+// its ports. A pod in the host's network gets them, too: its ports are the node's, and no other pod
+// gets those.
 const listenAnnotation = "krustlet-wasi.dev/listen"
 
 // Listens reports whether a pod does not forbid listening sockets.
 func Listens(pod *corev1.Pod) bool { return pod.Annotations[listenAnnotation] != "false" }
 
-// Sockets are the addresses on which a container finds listening sockets: its TCP ports, in the
-// order of the spec, on the pod's first address, and then on its second if it has one.
+// Sockets are the addresses of a container's listening sockets: its TCP ports, in the order of the
+// spec, at the pod's first address, and then at its second if it has one.
 func Sockets(pod *corev1.Pod, c *corev1.Container, at Reach) []string {
 	if says := pod.Annotations[listenAnnotation]; says == "false" || says != "true" && !at.Own && !pod.Spec.HostNetwork {
 		return nil
@@ -36,7 +36,7 @@ func Sockets(pod *corev1.Pod, c *corev1.Container, at Reach) []string {
 }
 
 // HostSocket is where a pod in the host's network listens for a port: at the node's address, unless
-// the port is for another.
+// the port names another.
 func HostSocket(p corev1.ContainerPort, node netip.Addr) netip.AddrPort {
 	if a, err := netip.ParseAddr(p.HostIP); err == nil && !a.IsUnspecified() {
 		node = a
@@ -44,9 +44,9 @@ func HostSocket(p corev1.ContainerPort, node netip.Addr) netip.AddrPort {
 	return netip.AddrPortFrom(node, uint16(p.ContainerPort)) //nolint:gosec // the API server checks the range
 }
 
-// Offers are the addresses on which a container finds listening sockets unless another container of
-// the pod does: the TCP ports that its image exposes. A pod without an address of its own is not
-// offered any, as ports are scarce there, and a port that a container names is that container's.
+// Offers are the addresses at which a container gets listening sockets unless another container of
+// the pod does: the TCP ports that its image exposes. A pod without an address of its own gets
+// none, as ports are scarce there. A port that a container names belongs to that container.
 func Offers(pod *corev1.Pod, exposed []uint16, at Reach) []string {
 	if !at.Own || !Listens(pod) {
 		return nil

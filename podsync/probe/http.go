@@ -20,7 +20,7 @@ const (
 	redirectLimit = 10
 )
 
-// How a kubelet of the version that this one stands in for calls itself.
+// What a kubelet of this version calls itself in its requests.
 const (
 	probeAgent     = "kube-probe/1.36"
 	lifecycleAgent = "kube-lifecycle/1.36"
@@ -35,7 +35,7 @@ func httpGet(ctx context.Context, get *corev1.HTTPGetAction, c *corev1.Container
 	if err != nil {
 		return failed("%v", err), nil
 	}
-	defer func() { _ = response.Body.Close() }() // nothing was written to it
+	defer func() { _ = response.Body.Close() }() // it was only read
 	body, err := io.ReadAll(io.LimitReader(response.Body, bodyLimit))
 	switch {
 	case err != nil:
@@ -48,8 +48,9 @@ func httpGet(ctx context.Context, get *corev1.HTTPGetAction, c *corev1.Container
 	return Result{OK: true, Output: string(body)}, nil
 }
 
-// Hook makes the request of a lifecycle hook: any response will do. Where a server is asked for HTTPS and speaks HTTP, it
-// is asked for that; plain is who answered so, or empty.
+// Hook makes the request of a lifecycle hook. Every response is a success. If a server that is
+// asked over HTTPS speaks only HTTP, it is asked over HTTP; plain is then the address of that
+// server, and otherwise empty.
 func Hook(ctx context.Context, get *corev1.HTTPGetAction, c *corev1.Container, host string) (plain string, err error) {
 	request, err := newRequest(ctx, get, c, host, lifecycleAgent)
 	if err != nil {
@@ -71,12 +72,13 @@ func send(request *http.Request) error {
 	if err != nil {
 		return err
 	}
-	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, bodyLimit)) // whatever it says
+	// Its content does not matter.
+	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, bodyLimit))
 	return response.Body.Close()
 }
 
-// newClient makes a client for one request: no proxy, no certificate is verified, and a redirect to another host is not
-// followed.
+// newClient makes a client for one request. It uses no proxy, verifies no certificate, and does not
+// follow a redirect to another host.
 func newClient(timeout time.Duration) *http.Client {
 	return &http.Client{
 		Timeout: timeout,
@@ -123,7 +125,7 @@ func newRequest(ctx context.Context, get *corev1.HTTPGetAction, c *corev1.Contai
 	}
 	setUnlessGiven(request.Header, "User-Agent", agent)
 	setUnlessGiven(request.Header, "Accept", "*/*")
-	if request.Header.Get("Accept") == "" { // given, and empty
+	if request.Header.Get("Accept") == "" { // it is given and empty
 		request.Header.Del("Accept")
 	}
 	if name := request.Header.Get("Host"); name != "" {

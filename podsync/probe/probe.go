@@ -16,14 +16,14 @@ import (
 // Result is what a probe found.
 type Result struct {
 	OK      bool
-	Warning bool   // OK, but somebody should look at it
-	Output  string // for the user: why it is not, or what it said
+	Warning bool   // OK, but an administrator should look at it
+	Output  string // for the user: why it is not OK, or what was answered
 }
 
 func failed(format string, args ...any) Result { return Result{Output: fmt.Sprintf(format, args...)} }
 
-// Network does a probe over the network. host is the pod's address, for probes that name none. No
-// answer within timeout is a failure.
+// Network carries out a probe over the network. host is the pod's address, for probes that name
+// none. If there is no answer within timeout, the probe has failed.
 func Network(ctx context.Context, handler corev1.ProbeHandler, c *corev1.Container, host string, timeout time.Duration) (Result, error) {
 	switch {
 	case handler.HTTPGet != nil:
@@ -47,7 +47,7 @@ func Network(ctx context.Context, handler corev1.ProbeHandler, c *corev1.Contain
 	return Result{}, errors.New("missing probe handler")
 }
 
-// Port is the number of a port, which may be named in the container's spec.
+// Port is the number of a port. The port may be the name of one in the container's spec.
 func Port(port intstr.IntOrString, c *corev1.Container) (int, error) {
 	number := port.IntValue()
 	if port.Type == intstr.String {
@@ -72,11 +72,12 @@ func tcp(ctx context.Context, address string, timeout time.Duration) Result {
 	if err != nil {
 		return failed("%v", err)
 	}
-	_ = conn.Close() // it was open, and that is all that was asked
+	_ = conn.Close() // the probe asks only whether the port is open
 	return Result{OK: true}
 }
 
-// dialer makes connections that leave no TIME_WAIT behind for longer than a second: probes would use up the ports.
+// dialer makes connections whose TIME_WAIT lasts for at most a second: otherwise probes would use
+// up the ports.
 func dialer() *net.Dialer {
 	return &net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
 		var inner error

@@ -73,7 +73,7 @@ func TestHTTP(t *testing.T) {
 		change  func(*corev1.HTTPGetAction)
 		ok      bool
 		warning bool
-		output  string // is in it
+		output  string // contained in the output
 	}{
 		"well":            {"/ok", nil, true, false, "|kube-probe/1.36|*/*|"},
 		"by name":         {"/ok", func(a *corev1.HTTPGetAction) { a.Port = intstr.FromString("web") }, true, false, ""},
@@ -136,7 +136,7 @@ func TestHook(t *testing.T) {
 	}
 	server.Close()
 	if _, err := Hook(t.Context(), action, &corev1.Container{}, host); err == nil {
-		t.Error("nobody listens, and the hook is fine")
+		t.Error("no server listens, and the hook succeeds")
 	}
 }
 
@@ -182,7 +182,7 @@ func TestGRPC(t *testing.T) {
 	}
 	go func() { _ = bare.Serve(other) }()
 	defer bare.Stop()
-	deaf, err := net.Listen("tcp", "127.0.0.1:0") // accepts, and says nothing
+	deaf, err := net.Listen("tcp", "127.0.0.1:0") // accepts, and sends nothing
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,7 +210,7 @@ func TestGRPC(t *testing.T) {
 	}
 }
 
-// TestCancelled: a probe ends with its context, long before its time-out.
+// TestCancelled: a probe ends with its context, long before its timeout.
 func TestCancelled(t *testing.T) {
 	server := httptest.NewServer(site())
 	defer server.Close()

@@ -25,7 +25,8 @@ const (
 	timeFormat  = "..2006_01_02_15_04_05."
 )
 
-// replace makes files the content of the volume in dir. Readers see either the old files or the new.
+// replace makes files the content of the volume in dir. A reader sees either all old files or all
+// new ones.
 func replace(dir string, files content) error {
 	if holds(dir, files) {
 		return nil
@@ -35,7 +36,7 @@ func replace(dir string, files content) error {
 		return fmt.Errorf("writing the volume's files: %w", err)
 	}
 	link := filepath.Join(dir, dataLinkNew)
-	_ = os.Remove(link) // one that was left behind
+	_ = os.Remove(link) // an earlier agent may have left one
 	if err := os.Symlink(current, link); err != nil {
 		return fmt.Errorf("writing the volume's files: %w", err)
 	}
@@ -45,7 +46,7 @@ func replace(dir string, files content) error {
 	return tidy(dir, current, files)
 }
 
-// holds says whether the volume has these files, and nothing else.
+// holds reports whether the volume has exactly these files.
 func holds(dir string, files content) bool {
 	current, err := os.Readlink(filepath.Join(dir, dataLink))
 	if err != nil {
@@ -75,7 +76,7 @@ func holds(dir string, files content) bool {
 	if err != nil || left > 0 {
 		return false
 	}
-	for name := range top(files) { // an earlier agent may have ended before it made them
+	for name := range top(files) { // an earlier agent may have ended before it made all of them
 		if _, err := os.Lstat(filepath.Join(dir, name)); err != nil {
 			return false
 		}
@@ -100,14 +101,15 @@ func writeNew(dir string, files content) (string, error) {
 		if err := os.WriteFile(at, f.data, 0o600); err != nil {
 			return "", err
 		}
-		if err := os.Chmod(at, f.mode); err != nil { // whatever the umask
+		if err := os.Chmod(at, f.mode); err != nil { // the umask may have cleared bits
 			return "", err
 		}
 	}
 	return filepath.Base(current), nil
 }
 
-// tidy makes the links to the current files, and removes those to files that are no more, and older files.
+// tidy makes the links to the current files. It removes links to files that are missing now, and
+// older files.
 func tidy(dir, current string, files content) error {
 	names := top(files)
 	for name := range names {
@@ -132,7 +134,8 @@ func tidy(dir, current string, files content) error {
 	return nil
 }
 
-// top are the names that the files have, or lie under, in the volume itself.
+// top are the names in the volume's own directory: those of files there, and of directories that
+// lead to files.
 func top(files content) map[string]bool {
 	names := map[string]bool{}
 	for at := range files {

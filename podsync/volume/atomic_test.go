@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// TestReplaceIsAtomic: a reader that goes through the link sees files of one time only.
+// TestReplaceIsAtomic: a reader that follows the link sees only files that were written together.
 func TestReplaceIsAtomic(t *testing.T) {
 	dir := t.TempDir()
 	generation := func(n int) content {
@@ -41,7 +41,7 @@ func TestReplaceIsAtomic(t *testing.T) {
 			b, errB := root.ReadFile("deep/b")
 			root.Close()
 			if errA != nil || errB != nil {
-				continue // removed since, both of them
+				continue // both were removed since
 			}
 			if read++; string(a) != string(b) {
 				t.Errorf("a is of generation %s, b of %s", a, b)
@@ -67,7 +67,7 @@ func TestReplaceIsAtomic(t *testing.T) {
 	}
 }
 
-// TestReplaceGoesOn: what an agent left that ended in the middle is put right.
+// TestReplaceGoesOn: replace repairs what an agent left that ended in the middle.
 func TestReplaceGoesOn(t *testing.T) {
 	dir := t.TempDir()
 	want := content{"a": {[]byte("A"), 0o600}, "d/b": {[]byte("B"), 0o400}}
@@ -86,7 +86,8 @@ func TestReplaceGoesOn(t *testing.T) {
 		if err := harm(); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if name == "old files" || name == "half a swap" { // nobody sees them, and the next change clears them
+		// No link leads to them, and the next change removes them.
+		if name == "old files" || name == "half a swap" {
 			if err := replace(dir, content{}); err != nil {
 				t.Fatal(err)
 			}

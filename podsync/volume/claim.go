@@ -11,8 +11,31 @@ import (
 	storage "k8s.io/component-helpers/storage/volume"
 )
 
-// claim is the directory of the volume that a claim is bound to: a hostPath or local one. With owned the claim must have
-// been made for the pod.
+func isClaim(volume *corev1.VolumeSource) bool { return volume.PersistentVolumeClaim != nil }
+
+func claimName(_ *corev1.Pod, volume *corev1.Volume) string {
+	return volume.PersistentVolumeClaim.ClaimName
+}
+
+func findClaim(ctx context.Context, v *Volumes, pod *corev1.Pod, volume *corev1.Volume) (made, error) {
+	host, err := v.claim(ctx, pod, claimName(pod, volume), false)
+	return made{host: host, readOnly: volume.PersistentVolumeClaim.ReadOnly}, err
+}
+
+func isEphemeral(volume *corev1.VolumeSource) bool { return volume.Ephemeral != nil }
+
+// ephemeralClaimName is the name of the claim that a controller makes for an ephemeral volume.
+func ephemeralClaimName(pod *corev1.Pod, volume *corev1.Volume) string {
+	return pod.Name + "-" + volume.Name
+}
+
+func findEphemeral(ctx context.Context, v *Volumes, pod *corev1.Pod, volume *corev1.Volume) (made, error) {
+	host, err := v.claim(ctx, pod, ephemeralClaimName(pod, volume), true)
+	return made{host: host}, err
+}
+
+// claim is the directory of the persistent volume that a claim is bound to. The volume is a
+// hostPath or a local one. With owned, the claim must have been made for the pod.
 func (v *Volumes) claim(ctx context.Context, pod *corev1.Pod, name string, owned bool) (string, error) {
 	var pvc *corev1.PersistentVolumeClaim
 	err := v.ask(ctx, func() (err error) {
@@ -38,7 +61,7 @@ func (v *Volumes) claim(ctx context.Context, pod *corev1.Pod, name string, owned
 	if err != nil {
 		return "", fmt.Errorf("failed to fetch PV %s from API server: %w", pvc.Spec.VolumeName, err)
 	}
-	if err := v.checkPlace(ctx, pv); err != nil {
+	if err := v.checkNode(ctx, pv); err != nil {
 		return "", err
 	}
 	switch ref := pv.Spec.ClaimRef; {
@@ -58,7 +81,7 @@ func (v *Volumes) claim(ctx context.Context, pod *corev1.Pod, name string, owned
 	return "", fmt.Errorf("PV %s is of a type that this node does not mount: it mounts hostPath and local volumes", pv.Name)
 }
 
-// elsewhereError: a persistent volume is of other nodes.
+// elsewhereError: the persistent volume belongs to other nodes.
 type elsewhereError struct {
 	pv  string
 	err error
@@ -68,8 +91,9 @@ func (e *elsewhereError) Error() string {
 	return fmt.Sprintf("MountVolume.NodeAffinity check failed for volume %q : %v", e.pv, e.err)
 }
 
-// checkPlace says whether a persistent volume can be used on this node: the directory of another would be another.
-func (v *Volumes) checkPlace(ctx context.Context, pv *corev1.PersistentVolume) error {
+// checkNode returns an error if a persistent volume belongs to other nodes: here its path would be
+// another directory.
+func (v *Volumes) checkNode(ctx context.Context, pv *corev1.PersistentVolume) error {
 	if pv.Spec.NodeAffinity == nil {
 		return nil
 	}

@@ -2,9 +2,7 @@ package volume
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -14,7 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
-// content is what a volume's files are to be, by their path in the volume.
+// content are the files that a volume should have, by their paths in the volume.
 type content map[string]file
 
 type file struct {
@@ -22,37 +20,10 @@ type file struct {
 	mode os.FileMode
 }
 
-// hasContent says whether the volume's files come from the API server.
-func hasContent(volume *corev1.Volume) bool {
-	return volume.ConfigMap != nil || volume.Secret != nil || volume.DownwardAPI != nil || volume.Projected != nil
-}
-
-// content reads what a volume is to hold; with fresh as it is now, else as it was not long ago.
-func (v *Volumes) content(ctx context.Context, pod *corev1.Pod, volume *corev1.Volume, fresh bool) (content, error) {
+// read reads the content of a volume: the newest if fresh, and else one that is a short time old.
+func (v *Volumes) read(ctx context.Context, pod *corev1.Pod, volume *corev1.Volume, fresh bool) (content, error) {
 	r := reader{v: v, pod: pod, volume: volume.Name, fresh: fresh, into: content{}}
-	var err error
-	switch {
-	case volume.ConfigMap != nil:
-		s := volume.ConfigMap
-		r.mode = mode(s.DefaultMode, corev1.ConfigMapVolumeSourceDefaultMode)
-		err = r.configMap(ctx, s.Name, s.Items, s.Optional)
-	case volume.Secret != nil:
-		s := volume.Secret
-		r.mode = mode(s.DefaultMode, corev1.SecretVolumeSourceDefaultMode)
-		err = r.secret(ctx, s.SecretName, s.Items, s.Optional)
-	case volume.DownwardAPI != nil:
-		s := volume.DownwardAPI
-		r.mode = mode(s.DefaultMode, corev1.DownwardAPIVolumeSourceDefaultMode)
-		err = r.downwardAPI(s.Items)
-	case volume.Projected != nil:
-		s := volume.Projected
-		r.mode = mode(s.DefaultMode, corev1.ProjectedVolumeSourceDefaultMode)
-		var errs []error
-		for i := range s.Sources {
-			errs = append(errs, r.projection(ctx, &s.Sources[i]))
-		}
-		err = errors.Join(errs...)
-	}
+	err := kindOf(&volume.VolumeSource).content(ctx, &r, &volume.VolumeSource)
 	return r.into, err
 }
 
@@ -69,58 +40,12 @@ type reader struct {
 	pod    *corev1.Pod
 	volume string
 	fresh  bool
-	mode   os.FileMode // of files that ask for none
+	mode   os.FileMode // of files whose item sets no mode
 	into   content
 }
 
-func (r *reader) projection(ctx context.Context, p *corev1.VolumeProjection) error {
-	switch {
-	case p.ConfigMap != nil:
-		return r.configMap(ctx, p.ConfigMap.Name, p.ConfigMap.Items, p.ConfigMap.Optional)
-	case p.Secret != nil:
-		return r.secret(ctx, p.Secret.Name, p.Secret.Items, p.Secret.Optional)
-	case p.DownwardAPI != nil:
-		return r.downwardAPI(p.DownwardAPI.Items)
-	case p.ServiceAccountToken != nil:
-		value, err := r.v.token(ctx, r.pod, r.volume, p.ServiceAccountToken)
-		if err != nil {
-			return err
-		}
-		return r.put(p.ServiceAccountToken.Path, []byte(value), nil)
-	}
-	return errors.New("this node does not project clusterTrustBundles and pod certificates")
-}
-
-func (r *reader) configMap(ctx context.Context, name string, items []corev1.KeyToPath, optional *bool) error {
-	get := r.v.Objects.ConfigMap
-	if r.fresh {
-		get = r.v.Objects.FreshConfigMap
-	}
-	object, err := get(ctx, r.pod.Namespace, name)
-	if err != nil {
-		return unlessOptional(err, optional)
-	}
-	data := make(map[string][]byte, len(object.Data)+len(object.BinaryData))
-	for key, value := range object.Data {
-		data[key] = []byte(value)
-	}
-	maps.Copy(data, object.BinaryData)
-	return r.keys(data, items, is(optional), "configmap references non-existent config key: %s")
-}
-
-func (r *reader) secret(ctx context.Context, name string, items []corev1.KeyToPath, optional *bool) error {
-	get := r.v.Objects.Secret
-	if r.fresh {
-		get = r.v.Objects.FreshSecret
-	}
-	object, err := get(ctx, r.pod.Namespace, name)
-	if err != nil {
-		return unlessOptional(err, optional)
-	}
-	return r.keys(object.Data, items, is(optional), "references non-existent secret key: %s")
-}
-
-// unlessOptional is the error of reading an object, nil if there need be none.
+// unlessOptional returns err, the error of reading an object. It returns nil if the object is
+// optional and missing.
 func unlessOptional(err error, optional *bool) error {
 	if apierrors.IsNotFound(err) && is(optional) {
 		return nil
@@ -128,7 +53,7 @@ func unlessOptional(err error, optional *bool) error {
 	return err
 }
 
-// keys takes all of data, or the items of it.
+// keys adds a file for each key of data, or only for items if there are some.
 func (r *reader) keys(data map[string][]byte, items []corev1.KeyToPath, optional bool, missing string) error {
 	if items == nil {
 		for key, value := range data {
@@ -153,7 +78,7 @@ func (r *reader) keys(data map[string][]byte, items []corev1.KeyToPath, optional
 	return nil
 }
 
-// put adds a file. Of two at one path the later counts.
+// put adds a file. It replaces an earlier one at the same path.
 func (r *reader) put(at string, data []byte, asked *int32) error {
 	clean := path.Clean(at)
 	if at == "" || clean == "." || !filepath.IsLocal(at) || strings.HasPrefix(clean, "..") {

@@ -9,7 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// secretPod is a pod with a secret, whole and in part.
+// secretPod is a pod that mounts a secret, and one of its files.
 func secretPod() (*corev1.Pod, *corev1.Container) {
 	pod := podWith(corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: "s"}})
 	c := &pod.Spec.Containers[0]
@@ -24,7 +24,8 @@ func setUp(t *testing.T, v *Volumes, pod *corev1.Pod) {
 	}
 }
 
-// TestSecretsInMemory: of a secret nothing is on disk, whatever is mounted of it, also once another agent has taken over.
+// TestSecretsInMemory: nothing of a secret is on disk, also when a part of it is mounted, and when
+// another agent has taken over.
 func TestSecretsInMemory(t *testing.T) {
 	mayMount(t)
 	c := &cluster{secrets: map[string]map[string][]byte{"s": {"k": []byte("hush")}}}
@@ -57,7 +58,7 @@ func TestSecretsInMemory(t *testing.T) {
 	if on, err := isMount(at); err != nil || !on {
 		t.Errorf("the volume is not in memory: %v", err)
 	}
-	// The next run of the container finds the part anew.
+	// The next run of the container finds the part as it is now.
 	if mounts, err = v.Mounts(run); err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +73,7 @@ func TestSecretsInMemory(t *testing.T) {
 	}
 }
 
-// TestSecretsStayOnDisk: what an agent that could not mount has made stays where guests have it.
+// TestSecretsStayOnDisk: a volume stays on disk if an agent that could not mount made it there.
 func TestSecretsStayOnDisk(t *testing.T) {
 	v := newVolumes(t, &cluster{secrets: map[string]map[string][]byte{"s": {"k": []byte("hush")}}})
 	pod, container := secretPod()
@@ -93,7 +94,7 @@ func TestSecretsStayOnDisk(t *testing.T) {
 	}
 }
 
-// TestConfigMapsOnDisk: a ConfigMap is no secret.
+// TestConfigMapsOnDisk: a ConfigMap is on disk, as it is not secret.
 func TestConfigMapsOnDisk(t *testing.T) {
 	v := newVolumes(t, &cluster{configMaps: map[string]map[string]string{"c": {"k": "v"}}})
 	setUp(t, v, podWith(corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: named("c")}}))

@@ -177,7 +177,7 @@ func TestMemory(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(at, "large"), make([]byte, 128<<10), 0o644); err == nil {
 		t.Error("more fits in than the size limit")
 	}
-	// The next agent finds it as it is.
+	// The next agent finds the mount.
 	if failed := New(v.Config).SetUp(t.Context(), pod); len(failed) > 0 {
 		t.Fatal(failed)
 	}
@@ -195,7 +195,7 @@ func TestMemory(t *testing.T) {
 	}
 }
 
-// TestRemoveKeepsWhatIsNotOurs: neither through a link nor through a mount is anything removed.
+// TestRemoveKeepsWhatIsNotOurs: nothing is removed through a link or through a mount.
 func TestRemoveKeepsWhatIsNotOurs(t *testing.T) {
 	precious, pod := t.TempDir(), filepath.Join(t.TempDir(), "pod")
 	kept := filepath.Join(precious, "kept")
@@ -211,7 +211,7 @@ func TestRemoveKeepsWhatIsNotOurs(t *testing.T) {
 		t.Fatalf("removed through a link: %v", err)
 	}
 	if err := Remove(t.Context(), pod); err != nil {
-		t.Errorf("what is gone already: %v", err)
+		t.Errorf("a folder that does not exist: %v", err)
 	}
 	mayMount(t)
 	at := filepath.Join(pod, "a b", "m")
@@ -256,7 +256,8 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
-// TestSizeLimitCountsAll: no file is so deep, and none so hidden, that the limit does not see it.
+// TestSizeLimitCountsAll: the limit counts files at any depth, and files in directories that the
+// owner cannot read.
 // docs/security.md: "What a guest writes to its files is bounded by `sizeLimit` and `ephemeral-storage`, within half a minute, at any depth"
 func TestSizeLimitCountsAll(t *testing.T) {
 	if !ownprocess.Enter(t, 0) {
@@ -278,7 +279,7 @@ func TestSizeLimitCountsAll(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { _ = os.Chmod(filepath.Join(at, "closed"), 0o700) })
-			if err := cap.NewSet().SetProc(); err != nil { // root may read all
+			if err := cap.NewSet().SetProc(); err != nil { // root could read everything
 				t.Fatal(err)
 			}
 		}, exceeded + Uncounted},

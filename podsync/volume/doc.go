@@ -1,15 +1,20 @@
-// Package volume makes the volumes of a pod on the host, keeps them up to date, and says what each container sees of them.
+// Package volume makes the volumes of a pod on the host, keeps them up to date, and says what each
+// container sees of them.
 //
-//	volumes.go     the volumes of one pod: SetUp, Refresh, TearDown
-//	content.go     what configMap, secret, projected and downwardAPI volumes hold
-//	fields.go      values of the pod's own, for downwardAPI
-//	token.go       service account tokens, and when they are renewed
-//	contentdir.go  where that lies: in memory or on disk
-//	atomic.go      how such a volume's files change: all at once
-//	emptydir.go, hostpath.go, claim.go   volumes that are directories
-//	mounts.go, subpath.go, open.go       what a container sees, also of images, and what is read of what it wrote
-//	remove.go      how all of it goes, and nothing else with it
+//	volumes.go      the volumes of one pod: SetUp, Refresh, TearDown
+//	kinds.go        the kinds of volumes, one row for each
+//	configmap.go, secret.go, downwardapi.go, projected.go, token.go   kinds with content
+//	emptydir.go, hostpath.go, claim.go                                kinds that are directories
+//	image.go                                                          the kind that shows an image
+//	content.go      content from the API server, as files
+//	contentdir.go   the directory of such files: in memory or on disk
+//	atomic.go       how such files change: all at once
+//	mounts.go, subpath.go   what a container sees of volumes
+//	open.go         reading a file that a container wrote
+//	usage.go, locations.go, meter.go   what volumes hold
+//	remove.go       removing what this package made, and nothing else
 //
-// Everything that the package makes lies in one folder of the pod. Files belong to the agent's user. What a pod refers
-// to outside of that folder (hostPath, claims, images) is shown to its containers and never removed.
+// Everything that the package makes lies in one folder of the pod. The files belong to the agent's
+// user. Directories outside of that folder (hostPath, claims, images) are shown to containers and
+// never removed.
 package volume

@@ -1,6 +1,7 @@
 package volume
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -9,12 +10,24 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// tmpfsSource is what the mount table calls the memory of a pod: only such mounts are ever unmounted.
+// tmpfsSource is the source in the mount table of the mounts that this package makes. It unmounts
+// no others.
 const tmpfsSource = "krustlet-wasi"
 
-// emptyDir makes a directory that lives as long as the pod: in memory if that is asked for and the agent may mount.
+func isEmptyDir(volume *corev1.VolumeSource) bool { return volume.EmptyDir != nil }
+
+func sizeLimit(volume *corev1.VolumeSource) *resource.Quantity { return volume.EmptyDir.SizeLimit }
+
+func makeEmptyDir(_ context.Context, v *Volumes, pod *corev1.Pod, volume *corev1.Volume) (made, error) {
+	host, err := v.emptyDir(pod, volume)
+	return made{host: host}, err
+}
+
+// emptyDir makes a directory that exists as long as the pod. It is in memory if the volume asks for
+// that and the agent may mount.
 func (v *Volumes) emptyDir(pod *corev1.Pod, volume *corev1.Volume) (string, error) {
 	dir := filepath.Join(v.Dir, volume.Name)
 	if on, err := isMount(dir); err == nil && on {
@@ -35,7 +48,7 @@ func (v *Volumes) emptyDir(pod *corev1.Pod, volume *corev1.Volume) (string, erro
 	return dir, err
 }
 
-// mountMemory mounts a tmpfs, or says that the agent may not.
+// mountMemory mounts a tmpfs. It returns false if the agent may not mount.
 func mountMemory(dir, options string) (done bool, err error) {
 	err = unix.Mount(tmpfsSource, dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, options)
 	if errors.Is(err, unix.EPERM) {
@@ -47,8 +60,8 @@ func mountMemory(dir, options string) (done bool, err error) {
 	return true, nil
 }
 
-// memorySize is the bound of a volume in memory: its sizeLimit and what the pod's containers may take together, whichever
-// is less; 0 is the kernel's own bound.
+// memorySize is the size of a volume in memory: the smaller of its sizeLimit and the sum of the
+// memory limits of the pod's containers. With 0 the kernel chooses.
 func memorySize(pod *corev1.Pod, source *corev1.EmptyDirVolumeSource) int64 {
 	size := int64(0)
 	for _, c := range pod.Spec.Containers {
@@ -65,7 +78,7 @@ func memorySize(pod *corev1.Pod, source *corev1.EmptyDirVolumeSource) int64 {
 	return size
 }
 
-// isMount says whether something is mounted on the directory.
+// isMount reports whether a file system is mounted at the directory.
 func isMount(dir string) (bool, error) {
 	var at, above unix.Stat_t
 	if err := unix.Lstat(dir, &at); err != nil {

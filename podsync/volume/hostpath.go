@@ -1,6 +1,7 @@
 package volume
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,7 +11,15 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// hostPath makes what the volume's type asks to be made, and checks what is there. It returns the path without symbolic links.
+func isHostPath(volume *corev1.VolumeSource) bool { return volume.HostPath != nil }
+
+func findHostPath(_ context.Context, _ *Volumes, _ *corev1.Pod, volume *corev1.Volume) (made, error) {
+	host, err := hostPath(volume.HostPath)
+	return made{host: host}, err
+}
+
+// hostPath makes the path if the volume's type asks for that, and checks the type of what is there.
+// It returns the path without symbolic links.
 func hostPath(source *corev1.HostPathVolumeSource) (string, error) {
 	kind := corev1.HostPathUnset
 	if source.Type != nil {
@@ -41,7 +50,8 @@ func hostPath(source *corev1.HostPathVolumeSource) (string, error) {
 	return path, nil
 }
 
-// makeHostPath makes what is not there, if the type has it made. Without a type it is a directory, as container runtimes do.
+// makeHostPath makes a path that is missing, if its type asks for that. Without a type it makes a
+// directory, as container runtimes do.
 func makeHostPath(path string, kind corev1.HostPathType) error {
 	switch kind {
 	case corev1.HostPathUnset, corev1.HostPathDirectoryOrCreate:
@@ -53,10 +63,10 @@ func makeHostPath(path string, kind corev1.HostPathType) error {
 		}
 		return f.Close()
 	}
-	return nil // the check says what is missing
+	return nil // the caller finds that the path is missing
 }
 
-// mismatch is what a path should be and is not, or empty.
+// mismatch is the name of the type that a path should have, or empty if it has it.
 func mismatch(kind corev1.HostPathType, mode fs.FileMode) string {
 	ok, what := true, ""
 	switch kind {

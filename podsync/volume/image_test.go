@@ -10,7 +10,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// TestImage: a volume shows the folder that the run names for it, read only and as it is, whole or in parts.
+// TestImage: a volume shows the folder that the run names for it, read-only and unchanged, whole or
+// in part.
 func TestImage(t *testing.T) {
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
@@ -27,8 +28,8 @@ func TestImage(t *testing.T) {
 	if failed := v.SetUp(t.Context(), pod); len(failed) > 0 {
 		t.Fatal(failed)
 	}
-	if places := v.Places(pod); len(places) > 0 {
-		t.Errorf("the image counts as the pod's: %+v", places)
+	if locations := v.Locations(pod); len(locations) > 0 {
+		t.Errorf("the image counts as the pod's: %+v", locations)
 	}
 	for sub, want := range map[string]string{
 		"": "", "d": "d", "d/file": "d/file", "in/file": "d/file",

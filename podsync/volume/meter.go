@@ -9,31 +9,32 @@ import (
 )
 
 const (
-	// usageKept is how long a count is good: as long as a kubelet's.
+	// usageKept is how long a count is valid, as in a kubelet.
 	usageKept = time.Minute
-	// usageForgotten is when a directory that nobody asks for is forgotten.
+	// usageForgotten is when a directory is forgotten that no caller asks for.
 	usageForgotten = 5 * time.Minute
-	// maxCounted and countTime bound the files of one directory that are counted. What guests put there is not for the agent to choose.
+	// maxCounted and countTime bound the files of one directory that are counted, as guests choose
+	// their number.
 	maxCounted = 200_000
 	countTime  = 10 * time.Second
 )
 
-// Meter counts what directories take on disk: one at a time, in the background, at most once a minute each, and only those
-// that somebody asks for.
+// Meter counts what directories take on disk. It counts one directory at a time, in the background,
+// each at most once a minute, and only those that callers ask for.
 type Meter struct {
 	count func(ctx context.Context, dir string) filetree.Usage
 
 	mu     sync.Mutex
 	known  map[string]*counted
-	queue  []string      // to be counted, the first first
+	queue  []string      // to be counted, in this order
 	news   chan struct{} // holds a token when there is something in the queue
 	caught chan struct{} // closed when the queue is empty
 }
 
-// counted is what is known of a directory.
+// counted is a directory that was asked for.
 type counted struct {
 	usage  filetree.Usage
-	at     time.Time // of the count; zero: never
+	at     time.Time // of the count; zero before the first
 	asked  time.Time
 	queued bool
 }
@@ -52,7 +53,7 @@ func NewMeter() *Meter {
 func count(ctx context.Context, dir string) filetree.Usage {
 	ctx, cancel := context.WithTimeout(ctx, countTime)
 	defer cancel()
-	taken, _ := filetree.Count(ctx, dir, maxCounted) // what could be counted is told all the same
+	taken, _ := filetree.Count(ctx, dir, maxCounted) // with an error, it is what could be counted
 	return taken
 }
 
@@ -70,8 +71,8 @@ func (m *Meter) Run(ctx context.Context) error {
 	}
 }
 
-// Usage is what a directory took when it was counted last; not ok if it was not counted yet. Where that was more than a
-// minute ago, it is counted anew. Usage does not wait.
+// Usage is what a directory took at its last count; ok is false before the first. If the count is
+// older than a minute, the directory is counted again. Usage does not wait.
 func (m *Meter) Usage(dir string) (taken filetree.Usage, ok bool) {
 	now := time.Now()
 	m.mu.Lock()
@@ -96,7 +97,7 @@ func (m *Meter) Usage(dir string) (taken filetree.Usage, ok bool) {
 	return c.usage, !c.at.IsZero()
 }
 
-// CaughtUp waits until all is counted that was asked for, or ctx ends.
+// CaughtUp waits until everything is counted that was asked for, or ctx ends.
 func (m *Meter) CaughtUp(ctx context.Context) {
 	m.mu.Lock()
 	caught := m.caught
@@ -107,7 +108,7 @@ func (m *Meter) CaughtUp(ctx context.Context) {
 	}
 }
 
-// next is the directory to count, which stays in the queue until note.
+// next is the directory that is counted next. It stays in the queue until note.
 func (m *Meter) next() (string, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -117,7 +118,7 @@ func (m *Meter) next() (string, bool) {
 	return m.queue[0], true
 }
 
-// note takes a count in, and forgets directories that nobody asks for.
+// note keeps a count, and forgets directories that no caller asks for.
 func (m *Meter) note(dir string, taken filetree.Usage) {
 	now := time.Now()
 	m.mu.Lock()

@@ -14,7 +14,7 @@ func TestMeterCountsOnceAMinute(t *testing.T) {
 		m := NewMeter()
 		counts := map[string]int64{}
 		m.count = func(_ context.Context, dir string) filetree.Usage {
-			time.Sleep(time.Second) // it takes its time
+			time.Sleep(time.Second) // a count takes a while
 			counts[dir]++
 			return filetree.Usage{Bytes: counts[dir], Inodes: 1}
 		}
@@ -31,7 +31,7 @@ func TestMeterCountsOnceAMinute(t *testing.T) {
 		if took := time.Since(began); took != 2*time.Second {
 			t.Errorf("two directories took %v", took)
 		}
-		for range 59 { // whoever asks meanwhile gets what is known
+		for range 59 { // until then, callers get the last count
 			if u, ok := m.Usage("a"); !ok || u != (filetree.Usage{Bytes: 1, Inodes: 1}) {
 				t.Fatalf("%+v, %v", u, ok)
 			}
@@ -47,14 +47,14 @@ func TestMeterCountsOnceAMinute(t *testing.T) {
 		}
 		m.CaughtUp(ctx)
 		if u, _ := m.Usage("a"); u.Bytes != 2 || counts["b"] != 1 {
-			t.Errorf("%+v after a minute; b, for which nobody asked, was counted %d times", u, counts["b"])
+			t.Errorf("%+v after a minute; b, for which no caller asked, was counted %d times", u, counts["b"])
 		}
 		time.Sleep(2 * usageForgotten)
 		m.Usage("a")
 		m.CaughtUp(ctx)
 		synctest.Wait()
 		if _, ok := m.known["b"]; ok {
-			t.Error("a directory that nobody asks for is not forgotten")
+			t.Error("a directory that no caller asks for is not forgotten")
 		}
 		cancel()
 		if err := <-done; err != nil {
@@ -63,6 +63,6 @@ func TestMeterCountsOnceAMinute(t *testing.T) {
 		m.Usage("c")
 		ended, stop := context.WithCancel(t.Context())
 		stop()
-		m.CaughtUp(ended) // returns, although nobody counts any more
+		m.CaughtUp(ended) // returns, although the meter has ended
 	})
 }

@@ -13,7 +13,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
 )
 
-// Mount shows a directory or file of the host, whose path leads through no symbolic link, at a path of the guest.
+// Mount shows a directory or file of the host at a path of the guest. The host's path contains no
+// symbolic link.
 type Mount struct {
 	Host     string
 	Guest    string // absolute and clean
@@ -25,18 +26,20 @@ type Run struct {
 	Container *corev1.Container
 	// Expand replaces variables of the container's environment in a subPathExpr.
 	Expand func(expr string) (string, error)
-	// Images are the folders with the files of the images that volumes show, by the volumes' names. They lead through no symbolic
-	// link, are read only, and are shared with others.
+	// Images are the folders of the images that volumes show, by the volumes' names. Their paths
+	// contain no symbolic link. They are read-only, and other containers share them.
 	Images map[string]string
-	// Dir is a folder of the run, on the file system of the pod's volumes that are on disk. It is made when it is needed.
+	// Dir is a folder of the run. It is on the file system of the pod's volumes on disk. It is made
+	// when it is needed.
 	Dir string
 }
 
-// ErrImageMount is an image that cannot be mounted as asked. The text is that of container runtimes.
+// ErrImageMount says that an image cannot be mounted as asked. The text is that of container
+// runtimes.
 var ErrImageMount = errors.New("ImageVolumeMountFailed")
 
-// Mounts are what a run sees of the volumes, which are set up. A part of a volume with content (subPath) is what it is
-// now for as long as the run goes on.
+// Mounts are the mounts of a run: what it sees of the volumes, which are set up. A part (subPath)
+// of a volume with content does not change while the run goes on.
 func (v *Volumes) Mounts(run Run) ([]Mount, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -44,7 +47,7 @@ func (v *Volumes) Mounts(run Run) ([]Mount, error) {
 		return nil, ErrGone
 	}
 	for _, from := range v.made {
-		if from.parts != "" { // what an earlier run had
+		if from.parts != "" { // of the container's last run
 			if err := filetree.Remove(context.Background(), filepath.Join(from.parts, run.Container.Name)); err != nil {
 				return nil, fmt.Errorf("clearing what the container's last run left: %w", err)
 			}
@@ -61,7 +64,7 @@ func (v *Volumes) Mounts(run Run) ([]Mount, error) {
 		if guest == "/" {
 			return nil, fmt.Errorf("volumeMount %q of container %q covers the container's root directory", asked.Name, run.Container.Name)
 		}
-		if from.image {
+		if from.kind.image != nil {
 			if from.host = run.Images[asked.Name]; from.host == "" {
 				return nil, fmt.Errorf("%w: volume %q of container %q has no image", ErrImageMount, asked.Name, run.Container.Name)
 			}
@@ -79,5 +82,5 @@ func (v *Volumes) Mounts(run Run) ([]Mount, error) {
 	return mounts, nil
 }
 
-// GuestPath is a path of a pod's spec as a guest knows it: absolute and clean.
+// GuestPath makes a path of a pod's spec absolute and clean, as guests know it.
 func GuestPath(p string) string { return path.Join("/", p) }

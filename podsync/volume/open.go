@@ -9,22 +9,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Open opens a file of a volume that is set up, for reading. Links that guests have put there lead to nothing outside of the
-// volume, and what is no file is not opened.
+// Open opens a file of a volume that is set up, for reading. Links that guests made do not lead out
+// of the volume. Only regular files are opened.
 func (v *Volumes) Open(volume, path string) (io.ReadCloser, error) {
 	m, ok := v.get(volume)
 	if !ok {
 		return nil, fmt.Errorf("volume %q is not set up: no container mounts it", volume)
 	}
-	if m.image {
+	if m.kind.image != nil {
 		return nil, fmt.Errorf("volume %q shows an image, which each run has for itself", volume)
 	}
 	root, err := os.OpenRoot(m.host)
 	if err != nil {
 		return nil, err
 	}
-	defer root.Close()                                            //nolint:errcheck // opened for its names only
-	f, err := root.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0) // a pipe would wait for its writer
+	defer root.Close() //nolint:errcheck // opened for its names only
+	// A pipe would wait for its writer.
+	f, err := root.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}

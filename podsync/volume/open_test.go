@@ -12,7 +12,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// TestOpen: of a volume that guests have furnished, only its own files can be read, and nothing holds up who tries.
+// TestOpen: guests cannot make a volume from which a reader gets files of the host, or that blocks
+// a reader.
 func TestOpen(t *testing.T) {
 	v := newVolumes(t, &cluster{})
 	pod := podWith(corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}})

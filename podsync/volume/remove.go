@@ -14,10 +14,10 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
 )
 
-// Remove removes a folder in which there may be volumes, and all that is in it. Volumes in memory, and containers' root
-// directories (podsync/overlay), are unmounted. Anything else
-// that is mounted there belongs to somebody else: then nothing is removed, and the error names it. That there is no such
-// folder is no error. ctx ends it with some left.
+// Remove removes a folder that may contain volumes, with everything in it. It unmounts volumes in
+// memory, and the root directories of containers (podsync/overlay). If anything else is mounted
+// there, it removes nothing, and the error names that mount. A folder that does not exist is no
+// error. If ctx ends, some of it is left.
 func Remove(ctx context.Context, dir string) error {
 	real, err := filepath.EvalSymlinks(filepath.Dir(dir))
 	if os.IsNotExist(err) {
@@ -28,7 +28,7 @@ func Remove(ctx context.Context, dir string) error {
 	}
 	dir = filepath.Join(real, filepath.Base(dir))
 	if _, err := os.Lstat(dir); os.IsNotExist(err) {
-		return nil // without a look at the table of mounts, which may be long
+		return nil // without reading the table of mounts, which may be long
 	}
 	if err := Unmount(dir); err != nil {
 		return err
@@ -36,7 +36,7 @@ func Remove(ctx context.Context, dir string) error {
 	return filetree.Remove(ctx, dir)
 }
 
-// Unmount ends all mounts at a folder and below it that this package has made.
+// Unmount unmounts everything that this package mounted at a folder and below it.
 func Unmount(dir string) error {
 	mounts, err := mountsBelow(dir)
 	if err != nil {
@@ -47,7 +47,7 @@ func Unmount(dir string) error {
 			return fmt.Errorf("%s is mounted at %s", m.source, m.at)
 		}
 	}
-	for _, m := range slices.Backward(mounts) { // what was mounted last, first
+	for _, m := range slices.Backward(mounts) { // the last mount first
 		if err := unix.Unmount(m.at, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil {
 			return &os.PathError{Op: "unmount", Path: m.at, Err: err}
 		}
@@ -66,7 +66,8 @@ func mountsBelow(dir string) ([]mount, error) {
 	return parseMounts(string(table), dir), nil
 }
 
-// parseMounts reads /proc/self/mountinfo: the fifth field is where, the second behind " - " what (man 5 proc).
+// parseMounts reads /proc/self/mountinfo (man 5 proc): the fifth field is the mount point, and the
+// second after " - " is the source.
 func parseMounts(table, dir string) []mount {
 	var found []mount
 	for line := range strings.Lines(table) {
@@ -83,7 +84,7 @@ func parseMounts(table, dir string) []mount {
 	return found
 }
 
-// unescape undoes \040 and its like, which stand for spaces, tabs, newlines and backslashes.
+// unescape undoes escapes such as \040. They stand for spaces, tabs, newlines and backslashes.
 func unescape(field string) string {
 	var out strings.Builder
 	for i := 0; i < len(field); i++ {

@@ -11,7 +11,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// subPath is the part of a volume that a mount asks for, or all of it. copies is where a part of a volume with content is kept.
+// subPath is the part of a volume that a mount asks for, or the whole volume. copies is the path
+// for a part of a volume with content.
 func subPath(run Run, asked *corev1.VolumeMount, from made, copies string) (string, error) {
 	sub := asked.SubPath
 	if asked.SubPathExpr != "" {
@@ -30,14 +31,14 @@ func subPath(run Run, asked *corev1.VolumeMount, from made, copies string) (stri
 		return "", fmt.Errorf("unable to provision SubPath `%s`: must not contain '..'", sub)
 	}
 	resolve := resolveBelow
-	if from.image {
+	if from.kind.image != nil {
 		host, err := findBelow(from.host, sub)
 		if err != nil {
 			return "", fmt.Errorf("%w: volumeMount %q of container %q: %w", ErrImageMount, asked.Name, run.Container.Name, err)
 		}
 		return host, nil
 	}
-	if from.content {
+	if from.kind.content != nil {
 		resolve = func(dir, sub string) (string, error) { return keepPart(dir, sub, copies) }
 	}
 	host, err := resolve(from.host, sub)
@@ -47,8 +48,9 @@ func subPath(run Run, asked *corev1.VolumeMount, from made, copies string) (stri
 	return host, nil
 }
 
-// resolveBelow is the path of sub in the volume at dir, without symbolic links. What is missing is made, as a directory. Guests
-// that have the volume may change it at any moment: whoever opens the path must refuse links on it, and so stays in the volume.
+// resolveBelow is the path of sub in the volume at dir, without symbolic links. If it is missing,
+// it is made as a directory. Guests that have the volume may change it at any moment, so the code
+// that opens the path must refuse links on it.
 func resolveBelow(dir, sub string) (string, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -63,7 +65,7 @@ func resolveBelow(dir, sub string) (string, error) {
 	return findBelow(dir, sub)
 }
 
-// findBelow is resolveBelow of what is there.
+// findBelow is resolveBelow for a path that exists.
 func findBelow(dir, sub string) (string, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -92,8 +94,9 @@ func makeBelow(root *os.Root, sub string) error {
 	return root.MkdirAll(sub, info.Mode().Perm())
 }
 
-// keepPart keeps a part of a volume with content as it is now: such a volume is replaced as a whole, and its older files
-// are removed. The files are not copied but linked to. Nothing is in it if the volume has no such part.
+// keepPart keeps a part of a volume with content as it is now. Such a volume is replaced as a
+// whole, and its older files are removed. The files are linked, not copied. If the volume has no
+// such part, the result is empty.
 func keepPart(dir, sub, copies string) (string, error) {
 	if err := os.MkdirAll(filepath.Dir(copies), 0o700); err != nil {
 		return "", err
@@ -110,7 +113,8 @@ func keepPart(dir, sub, copies string) (string, error) {
 	return filepath.EvalSymlinks(copies)
 }
 
-// linkAll makes to the same file as from, or a directory with the same files.
+// linkAll makes the path to: another name of the file from, or a directory with the same files as
+// the directory from.
 func linkAll(from, to string) error {
 	return filepath.WalkDir(from, func(at string, entry fs.DirEntry, err error) error {
 		if err != nil {

@@ -55,7 +55,8 @@ func TestSubPath(t *testing.T) {
 	}
 }
 
-// TestPartOfContent: a part stays what it was when the run began, though the volume's files are replaced.
+// TestPartOfContent: a part does not change while the run goes on, even if the volume's files are
+// replaced.
 func TestPartOfContent(t *testing.T) {
 	c := &cluster{configMaps: map[string]map[string]string{"c": {"k": "before"}}}
 	v := newVolumes(t, c)

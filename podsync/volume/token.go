@@ -24,11 +24,11 @@ type token struct {
 	expires time.Time
 }
 
-// tokenAge is when a token is renewed at the latest.
+// tokenAge is the age at which every token is renewed.
 const tokenAge = 24 * time.Hour
 
-// token is the service account token that a volume shows. It is renewed when 80 % of its life are over, or after a day;
-// while that does not succeed, the old one is good until it expires.
+// token is the service account token that a volume shows. It is renewed after 80 % of its life, or
+// after a day. While that fails, the old one is shown until it expires.
 func (v *Volumes) token(ctx context.Context, pod *corev1.Pod, volume string, source *corev1.ServiceAccountTokenProjection) (string, error) {
 	key := tokenKey{volume, source.Audience, 3600}
 	if source.ExpirationSeconds != nil {
@@ -52,7 +52,8 @@ func (v *Volumes) token(ctx context.Context, pod *corev1.Pod, volume string, sou
 	return next.value, nil
 }
 
-// requestToken asks for a token that is bound to the pod: it is worth nothing once the pod is gone.
+// requestToken asks for a token that is bound to the pod: the token is not valid any more when the
+// pod is deleted.
 func (v *Volumes) requestToken(ctx context.Context, pod *corev1.Pod, key tokenKey, now time.Time) (token, error) {
 	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{
 		ExpirationSeconds: &key.seconds,

@@ -19,8 +19,8 @@ import (
 func TestTokenIsRenewed(t *testing.T) {
 	for name, test := range map[string]struct {
 		seconds int64
-		stays   time.Duration // the first token does
-		renewed time.Duration // by then
+		stays   time.Duration // how long the first token stays
+		renewed time.Duration // when the second is there
 	}{
 		"80 % of an hour": {3600, 47 * time.Minute, 49 * time.Minute},
 		"a day":           {7 * 24 * 3600, 23 * time.Hour, 25 * time.Hour},
@@ -69,7 +69,7 @@ func testTokenIsRenewed(t *testing.T, seconds int64, stays, renewed time.Duratio
 	at(0, "token-1")
 	at(stays, "token-1")
 	away = true
-	at(renewed-stays, "token-1") // still good
+	at(renewed-stays, "token-1") // still valid
 	away = false
 	at(0, "token-2")
 	at(time.Minute, "token-2")

@@ -11,30 +11,34 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
 )
 
-// Bounds of one count of files whose number guests choose. What is beyond takes too much.
+// Bounds of one count of files, as guests choose their number. A directory that exceeds them counts
+// as too large.
 const (
 	MaxFiles  = 1_000_000
 	CountTime = 30 * time.Second
 )
 
-// Uncounted is added to what is said of something that takes too much because it could not be counted.
+// Uncounted is added to the message about a directory that is too large because it could not be
+// counted.
 const Uncounted = "Not all of its files could be counted. "
 
-// Exceeded says, in the kubelet's words, which emptyDir holds more than its sizeLimit, or nothing. What is in memory has its
-// bound from the kernel, and is not looked at. With an error not all could be looked at, which is not their fault.
+// Exceeded is a message, in the kubelet's words, about an emptyDir that holds more than its
+// sizeLimit. It is empty if there is none. Volumes in memory are not counted, as the kernel bounds
+// them. An error means that some volumes could not be counted.
 func (v *Volumes) Exceeded(ctx context.Context, pod *corev1.Pod) (string, error) {
 	var errs []error
 	for i := range pod.Spec.Volumes {
 		volume := &pod.Spec.Volumes[i]
 		m, ok := v.get(volume.Name)
-		if !ok || volume.EmptyDir == nil || volume.EmptyDir.SizeLimit == nil || volume.EmptyDir.SizeLimit.Sign() <= 0 {
+		limit := limitOf(&volume.VolumeSource)
+		if !ok || limit == nil || limit.Sign() <= 0 {
 			continue
 		}
 		if on, err := isMount(m.host); err != nil || on {
 			continue
 		}
 		used, err := taken(ctx, m.host)
-		if limit := volume.EmptyDir.SizeLimit; used.Exceeds(limit.Value()) {
+		if used.Exceeds(limit.Value()) {
 			message := fmt.Sprintf("Usage of EmptyDir volume %q exceeds the limit %q. ", volume.Name, limit.String())
 			if used.Bytes <= limit.Value() {
 				message += Uncounted

@@ -13,45 +13,47 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// Objects are the ConfigMaps and Secrets of the cluster. What it returns is shared and is not changed. *objects.Store is one.
+// Objects reads the ConfigMaps and Secrets of the cluster. The results are shared and must not be
+// changed. *objects.Store is one.
 type Objects interface {
 	ConfigMap(ctx context.Context, namespace, name string) (*corev1.ConfigMap, error)
 	Secret(ctx context.Context, namespace, name string) (*corev1.Secret, error)
-	// The newest, where it matters: at the start of a pod.
+	// The Fresh methods return the newest, which matters when a pod starts.
 	FreshConfigMap(ctx context.Context, namespace, name string) (*corev1.ConfigMap, error)
 	FreshSecret(ctx context.Context, namespace, name string) (*corev1.Secret, error)
 }
 
-// Config is what a pod's volumes are made with. All fields are needed.
+// Config is what Volumes needs. All fields are required unless they say otherwise.
 type Config struct {
-	Dir     string // absolute: all that is made is below it
+	Dir     string // absolute; everything is made below it
 	Objects Objects
 	Client  kubernetes.Interface // for tokens and claims
-	// Patiently calls what asks the API server, again where the answer may be another in a moment; nil calls it once.
+	// Patiently calls ask, which asks the API server. It calls ask again if another answer may come
+	// in a moment. With nil, ask is called once.
 	Patiently func(ctx context.Context, ask func() error) error
 	// Field is the value of a fieldRef.
 	Field func(pod *corev1.Pod, path string) (string, error)
 	// Resource is the value of a resourceFieldRef, which names a container.
 	Resource func(pod *corev1.Pod, ref *corev1.ResourceFieldSelector) (string, error)
-	// NodeLabels are those of the Node, which a claim's volume may ask for.
+	// NodeLabels are the labels of the Node. The persistent volume of a claim may require some.
 	NodeLabels func(ctx context.Context) (map[string]string, error)
 	Log        *zap.Logger
 }
 
-// Volumes are the volumes of one pod. Its methods may be called from any goroutine. Nobody but SetUp and Refresh waits for
-// the API server.
+// Volumes are the volumes of one pod. Its methods may be called from any goroutine. Only SetUp and
+// Refresh wait for the API server.
 type Volumes struct {
 	Config
 
 	reading sync.Mutex // held by SetUp and Refresh, before mu
 	tokens  map[tokenKey]token
 
-	mu   sync.Mutex // held while files are made, and not while Refresh reads
+	mu   sync.Mutex // held while files are made, but not while Refresh reads
 	gone bool
 	made map[string]made // by the volume's name
 }
 
-// ask asks the API server.
+// ask calls a function that asks the API server.
 func (v *Volumes) ask(ctx context.Context, call func() error) error {
 	if v.Patiently == nil {
 		return call()
@@ -61,20 +63,22 @@ func (v *Volumes) ask(ctx context.Context, call func() error) error {
 
 // made is a volume that is set up.
 type made struct {
-	host     string // a directory, or a file where a hostPath is one; leads through no symbolic link
+	kind *kind
+	// host is a directory, or a file if a hostPath is one. Its path contains no symbolic link. It
+	// is empty if the volume shows an image.
+	host     string
 	readOnly bool
-	content  bool // its files are written here, and only here
-	image    bool // it shows an image, which each run names: there is no host
-	// parts is where runs have links to parts of such a volume, which must be on its file system; empty: with the run.
+	// parts is the folder for parts of a volume with content that runs have. It is on the volume's
+	// file system. If parts is empty, they are in the run's folder.
 	parts string
 }
 
-// New makes the volumes of a pod, of which nothing is set up yet.
+// New makes the volumes of a pod. None of them is set up yet.
 func New(config Config) *Volumes {
 	return &Volumes{Config: config, tokens: map[tokenKey]token{}, made: map[string]made{}}
 }
 
-// Error is a volume that could not be set up, in the kubelet's words.
+// Error says, in the kubelet's words, why a volume could not be set up.
 type Error struct {
 	Volume string
 	Err    error
@@ -90,11 +94,12 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// ErrGone is the error of all that is asked of volumes that were torn down.
+// ErrGone is the error of methods that are called after TearDown.
 var ErrGone = errors.New("the pod's volumes were removed")
 
-// SetUp makes all volumes that containers of the pod mount, and brings those up to date that are there already: it may
-// be called for a pod that runs. It returns an *Error for each that cannot be made; the others are.
+// SetUp makes all volumes that containers of the pod mount, and updates those that exist already:
+// it may be called for a pod that runs. It returns an *Error for each volume that cannot be made,
+// and makes the others.
 func (v *Volumes) SetUp(ctx context.Context, pod *corev1.Pod) []error {
 	v.reading.Lock()
 	defer v.reading.Unlock()
@@ -120,7 +125,7 @@ func (v *Volumes) SetUp(ctx context.Context, pod *corev1.Pod) []error {
 	return failed
 }
 
-// mounted are the names of the volumes that some container mounts.
+// mounted are the names of the volumes that containers mount.
 func mounted(pod *corev1.Pod) map[string]bool {
 	used := map[string]bool{}
 	see := func(mounts []corev1.VolumeMount) {
@@ -141,35 +146,30 @@ func mounted(pod *corev1.Pod) map[string]bool {
 }
 
 func (v *Volumes) setUp(ctx context.Context, pod *corev1.Pod, volume *corev1.Volume) (made, error) {
-	if hasContent(volume) {
-		return v.setUpContent(ctx, pod, volume)
+	k := kindOf(&volume.VolumeSource)
+	if k == nil {
+		return made{}, errors.New("this node has no plugin for that type of volume")
 	}
-	switch source := volume.VolumeSource; {
-	case source.EmptyDir != nil:
-		host, err := v.emptyDir(pod, volume)
-		return made{host: host}, err
-	case source.HostPath != nil:
-		host, err := hostPath(source.HostPath)
-		return made{host: host}, err
-	case source.PersistentVolumeClaim != nil:
-		claim := source.PersistentVolumeClaim
-		host, err := v.claim(ctx, pod, claim.ClaimName, false)
-		return made{host: host, readOnly: claim.ReadOnly}, err
-	case source.Ephemeral != nil:
-		host, err := v.claim(ctx, pod, pod.Name+"-"+volume.Name, true)
-		return made{host: host}, err
-	case source.Image != nil:
-		return made{image: true, readOnly: true}, nil
+	var m made
+	var err error
+	switch {
+	case k.content != nil:
+		m, err = v.setUpContent(ctx, pod, volume, k.inMemory)
+	case k.dir != nil:
+		m, err = k.dir(ctx, v, pod, volume)
+	default:
+		m.readOnly = true
 	}
-	return made{}, errors.New("this node has no plugin for that type of volume")
+	m.kind = k
+	return m, err
 }
 
-func (v *Volumes) setUpContent(ctx context.Context, pod *corev1.Pod, volume *corev1.Volume) (made, error) {
-	files, err := v.content(ctx, pod, volume, true)
+func (v *Volumes) setUpContent(ctx context.Context, pod *corev1.Pod, volume *corev1.Volume, inMemory bool) (made, error) {
+	files, err := v.read(ctx, pod, volume, true)
 	if err != nil {
 		return made{}, err
 	}
-	m, err := v.contentDir(volume)
+	m, err := v.contentDir(volume.Name, inMemory)
 	if err != nil {
 		return made{}, err
 	}
@@ -182,24 +182,24 @@ func (v *Volumes) dir(name string, mode os.FileMode) (string, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return "", fmt.Errorf("making the volume's directory: %w", err)
 	}
-	if err := os.Chmod(path, mode); err != nil { // whatever the umask
+	if err := os.Chmod(path, mode); err != nil { // the umask may have cleared bits
 		return "", fmt.Errorf("making the volume's directory: %w", err)
 	}
-	return filepath.EvalSymlinks(path) // nobody but the agent can have put a link there
+	return filepath.EvalSymlinks(path) // only the agent can have made a link there
 }
 
-// Refresh brings the volumes up to date whose content may change. It goes on past errors: a volume that cannot be read
-// anew stays as it is.
+// Refresh updates the volumes whose content may change. After an error it goes on with the next
+// volume; the one that cannot be read stays as it is.
 func (v *Volumes) Refresh(ctx context.Context, pod *corev1.Pod) error {
 	v.reading.Lock()
 	defer v.reading.Unlock()
 	var errs []error
 	for i := range pod.Spec.Volumes {
 		volume := &pod.Spec.Volumes[i]
-		if m, ok := v.get(volume.Name); !ok || !m.content {
+		if m, ok := v.get(volume.Name); !ok || m.kind.content == nil {
 			continue
 		}
-		files, err := v.content(ctx, pod, volume, false)
+		files, err := v.read(ctx, pod, volume, false)
 		if err == nil {
 			err = v.update(volume.Name, files)
 		}
@@ -210,7 +210,7 @@ func (v *Volumes) Refresh(ctx context.Context, pod *corev1.Pod) error {
 	return errors.Join(errs...)
 }
 
-// get is a volume that is set up, and not torn down.
+// get returns a volume that is set up. It returns false after TearDown.
 func (v *Volumes) get(name string) (made, bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -218,7 +218,7 @@ func (v *Volumes) get(name string) (made, bool) {
 	return m, ok && !v.gone
 }
 
-// update replaces the content of a volume, unless it was torn down.
+// update replaces the content of a volume. After TearDown it does nothing.
 func (v *Volumes) update(name string, files content) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -228,7 +228,8 @@ func (v *Volumes) update(name string, files content) error {
 	return replace(v.made[name].host, files)
 }
 
-// TearDown ends the use of the volumes: nothing is written any more once it returns. The files go with Remove.
+// TearDown ends the use of the volumes: when it returns, no more files are written. Remove removes
+// the files.
 func (v *Volumes) TearDown() {
 	v.mu.Lock()
 	defer v.mu.Unlock()

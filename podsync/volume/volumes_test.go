@@ -20,7 +20,7 @@ import (
 	reading "github.com/krustlet-go/krustlet-wasi/podsync/objects"
 )
 
-// cluster is what a pod's volumes may refer to.
+// cluster has the objects that a pod's volumes refer to.
 type cluster struct {
 	configMaps map[string]map[string]string
 	secrets    map[string]map[string][]byte
@@ -198,7 +198,8 @@ func TestContent(t *testing.T) {
 	}
 }
 
-// TestOneBadVolumeOfMany: every volume that cannot be made is told of, and one that no container mounts is not looked at.
+// TestOneBadVolumeOfMany: each volume that cannot be made has an error. A volume that no container
+// mounts is not looked at.
 func TestOneBadVolumeOfMany(t *testing.T) {
 	v := newVolumes(t, &cluster{})
 	pod := podWith(corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}})
@@ -231,7 +232,7 @@ func TestRefresh(t *testing.T) {
 		t.Fatalf("%v by %d fresh reads", err, c.fresh)
 	}
 	if now, _ := os.Readlink(filepath.Join(dir, dataLink)); now != before {
-		t.Error("files were written anew that have not changed")
+		t.Error("files were written again that have not changed")
 	}
 	c.configMaps["c"] = map[string]string{"a": "2", "new": "y"}
 	if err := v.Refresh(t.Context(), pod); err != nil {

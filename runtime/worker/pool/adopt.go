@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
 
+	"github.com/krustlet-go/krustlet-wasi/runtime/pause"
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/wire"
 )
 
@@ -164,7 +165,7 @@ func (a *adopter) adoptUnrecorded(ctx context.Context, dir string) {
 				return
 			}
 		}
-		if pause(ctx, 10*time.Millisecond) != nil {
+		if pause.For(ctx, 10*time.Millisecond) != nil {
 			folders.leave(dir, 0, errors.Join(err, findErr))
 			return
 		}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/pool"
 )
@@ -72,7 +73,7 @@ func TestGuestsOutliveTheAgent(t *testing.T) {
 		<-r.Process.Done()
 		r.Process.Forget()
 	}
-	eventually(t, "the worker forgets", func() bool {
+	eventually.True(t, "the worker forgets", func() bool {
 		p.Close()
 		p = open(t, config(t, dir))
 		return len(p.Runs()) == 0
@@ -132,7 +133,7 @@ func TestOtherBuildIsDrained(t *testing.T) {
 		t.Errorf("exit: %+v", e)
 	}
 	process.Forget()
-	eventually(t, "the worker of the other build ends", func() bool {
+	eventually.True(t, "the worker of the other build ends", func() bool {
 		for folder := range before {
 			if _, err := os.Stat(folder); err == nil {
 				return false
@@ -164,9 +165,9 @@ func TestWorkerExitsWhenItIsNotNeeded(t *testing.T) {
 		t.Fatal("the worker exited although there is an agent")
 	}
 	p.Close()
-	eventually(t, "the worker ends", func() bool { return len(workers(dir)) == 0 })
+	eventually.True(t, "the worker ends", func() bool { return len(workers(dir)) == 0 })
 	open(t, cfg) // this removes what the worker left
-	eventually(t, "its folder is removed", func() bool {
+	eventually.True(t, "its folder is removed", func() bool {
 		left, _ := os.ReadDir(dir)
 		return len(left) == 0
 	})
@@ -201,7 +202,7 @@ func TestIsolatedPodHasItsOwnWorker(t *testing.T) {
 		exitOf(t, process)
 		process.Forget()
 	}
-	eventually(t, "the worker of the pod ends", func() bool { return len(workers(dir)) == 2 })
+	eventually.True(t, "the worker of the pod ends", func() bool { return len(workers(dir)) == 2 })
 	if len(p.Runs()) != 2 {
 		t.Errorf("runs: %+v", p.Runs())
 	}
@@ -232,7 +233,7 @@ func TestShardsSpreadPods(t *testing.T) {
 		exitOf(t, r.Process)
 		r.Process.Forget()
 	}
-	eventually(t, "the shard that is too much ends", func() bool { return len(workers(dir)) == 1 })
+	eventually.True(t, "the shard that is too much ends", func() bool { return len(workers(dir)) == 1 })
 }
 
 func TestLongPath(t *testing.T) {
@@ -258,7 +259,7 @@ func TestFolderOfNoWorkerIsRemoved(t *testing.T) {
 	if len(p.Runs()) != 0 {
 		t.Errorf("runs: %v", p.Runs())
 	}
-	eventually(t, "they are removed", func() bool {
+	eventually.True(t, "they are removed", func() bool {
 		left, _ := os.ReadDir(dir)
 		return len(left) == 0
 	})

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
@@ -129,7 +130,7 @@ func TestCommandEndsWithThePool(t *testing.T) {
 	}
 	again := open(t, cfg)
 	// Its ID is free, so the guest has ended.
-	eventually(t, "the command has ended", func() bool {
+	eventually.True(t, "the command has ended", func() bool {
 		p, err := again.Start(t.Context(), commandSpec("s1", "exit", "0"), runtime.Streams{})
 		return err == nil && exitOf(t, p).Code == 0
 	})
@@ -194,7 +195,7 @@ func TestCancelledCommandStartLeavesNothing(t *testing.T) {
 		t.Fatalf("error: %v", err)
 	}
 	_ = os.WriteFile(flag, nil, 0o600)
-	eventually(t, "its ID is free", func() bool {
+	eventually.True(t, "its ID is free", func() bool {
 		process, err := p.Start(t.Context(), commandSpec("s1", "exit", "0"), runtime.Streams{})
 		return err == nil && exitOf(t, process).Code == 0
 	})

@@ -80,12 +80,3 @@ func dialSocket(ctx context.Context, dir string) (_ net.Conn, pid int, err error
 
 // callPause is the time between two attempts to tell a worker something.
 const callPause = 100 * time.Millisecond
-
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
@@ -53,7 +54,7 @@ func TestWorkerThatExitsEndsItsGuests(t *testing.T) {
 				}
 				run(t, p, "r1").Process.Forget()
 				mustStart(t, p, spec(t, "r3", "pod1", "sleep"), runtime.Streams{})
-				eventually(t, "the folder of the worker that has exited is removed", func() bool {
+				eventually.True(t, "the folder of the worker that has exited is removed", func() bool {
 					left, _ := os.ReadDir(dir)
 					return len(left) == 3 // a folder, its record and its key
 				})
@@ -117,12 +118,12 @@ func TestStartRightAfterAnExit(t *testing.T) {
 	p := open(t, config(t, dir))
 	for i := range 5 {
 		mustStart(t, p, spec(t, fmt.Sprint("r", i), "pod1", "sleep"), runtime.Streams{})
-		eventually(t, "one worker", func() bool { return len(workers(dir)) == 1 })
+		eventually.True(t, "one worker", func() bool { return len(workers(dir)) == 1 })
 		if err := syscall.Kill(pidOf(t, dir), syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "the last worker's folder is removed", func() bool { return len(workers(dir)) == 0 })
+	eventually.True(t, "the last worker's folder is removed", func() bool { return len(workers(dir)) == 0 })
 }
 
 func TestWorkerToldToExitKillsItsGuestsAndTells(t *testing.T) {
@@ -150,5 +151,5 @@ func TestWorkerThatDoesNotAnswerIsReplaced(t *testing.T) {
 	if n := len(p.Runs()); n != 0 {
 		t.Errorf("%d runs", n)
 	}
-	eventually(t, "the worker has exited", func() bool { return len(workers(dir)) == 0 })
+	eventually.True(t, "the worker has exited", func() bool { return len(workers(dir)) == 0 })
 }

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/wire"
 )
@@ -69,7 +70,7 @@ func TestWorkerOfAnEarlierAgent(t *testing.T) {
 				t.Errorf("exit: %+v", e)
 			}
 			old.Forget()
-			eventually(t, "it ends with its last guest, and nothing of it is left", func() bool {
+			eventually.True(t, "it ends with its last guest, and nothing of it is left", func() bool {
 				left, _ := filepath.Glob(shared + "*")
 				return len(left) == 0
 			})
@@ -92,7 +93,7 @@ func TestSilentWorkerOfAnEarlierAgent(t *testing.T) {
 	if n := len(p.Runs()); n != 1 {
 		t.Errorf("%d runs", n)
 	}
-	eventually(t, "it has ended", func() bool { return unix.Kill(pid, 0) != nil })
+	eventually.True(t, "it has ended", func() bool { return unix.Kill(pid, 0) != nil })
 }
 
 func pidIn(t *testing.T, dir string) int {

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/host"
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/pool"
@@ -160,7 +161,7 @@ func TestWorkerWithoutItsSocket(t *testing.T) {
 			if n := len(p.Runs()); n != 1 {
 				t.Errorf("%d runs", n)
 			}
-			eventually(t, "the worker has ended", func() bool { return unix.Kill(pid, 0) != nil })
+			eventually.True(t, "the worker has ended", func() bool { return unix.Kill(pid, 0) != nil })
 			mustStart(t, p, spec(t, "r1", "pod1", "sleep"), runtime.Streams{}) // in a new one
 		})
 	}

@@ -4,6 +4,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
@@ -30,8 +31,8 @@ func TestHostCalls(t *testing.T) {
 	process := mustStart(t, p, alone, runtime.Streams{})
 	exitOf(t, process)
 	process.Forget()
-	eventually(t, "the isolated worker is shut down", func() bool { return len(workers(cfg.Dir)) == 1 })
-	eventually(t, "what it had not told before counts", func() bool { return p.HostCalls(t.Context())["fd_write"] == 40 })
+	eventually.True(t, "the isolated worker is shut down", func() bool { return len(workers(cfg.Dir)) == 1 })
+	eventually.True(t, "what it had not told before counts", func() bool { return p.HostCalls(t.Context())["fd_write"] == 40 })
 
 	if err := syscall.Kill(pidOf(t, cfg.Dir), syscall.SIGKILL); err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
@@ -27,7 +28,7 @@ func newStarvedGroup(t *testing.T) *starvedGroup {
 			continue
 		}
 		t.Cleanup(func() {
-			eventually(t, "the control group is empty", func() bool { return os.Remove(dir) == nil })
+			eventually.True(t, "the control group is empty", func() bool { return os.Remove(dir) == nil })
 		})
 		if os.WriteFile(filepath.Join(dir, limit), []byte("8388608"), 0) == nil {
 			return &starvedGroup{dir}

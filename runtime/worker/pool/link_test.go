@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
@@ -135,7 +136,7 @@ func TestPoolLeavesNothingBehind(t *testing.T) {
 	for i := range 5 {
 		round(i + 1)
 	}
-	eventually(t, "no more goroutines and open files than before", func() bool {
+	eventually.True(t, "no more goroutines and open files than before", func() bool {
 		return goruntime.NumGoroutine() <= goroutines && files() <= open
 	})
 }

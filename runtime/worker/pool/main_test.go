@@ -18,6 +18,7 @@ import (
 	"go.uber.org/zap/zaptest"
 	"golang.org/x/sys/unix"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/host"
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/pool"
@@ -132,7 +133,7 @@ func standStill(tb testing.TB, pid int) {
 	if err := unix.Kill(pid, unix.SIGSTOP); err != nil {
 		tb.Fatal(err)
 	}
-	eventually(tb, "all threads stand still", func() bool {
+	eventually.True(tb, "all threads stand still", func() bool {
 		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
 		for _, task := range tasks {
 			stat, _ := os.ReadFile(task)
@@ -155,12 +156,12 @@ func endWorkers(tb testing.TB, dir string) {
 			unix.Close(pidfd)
 		}
 	}
-	eventually(tb, "all workers have ended", func() bool { return len(workers(dir)) == 0 })
+	eventually.True(tb, "all workers have ended", func() bool { return len(workers(dir)) == 0 })
 	// Some do not say what they are; their arguments do.
 	for _, pid := range processesOf(dir) {
 		_ = unix.Kill(pid, unix.SIGKILL)
 	}
-	eventually(tb, "all processes have ended", func() bool { return len(processesOf(dir)) == 0 })
+	eventually.True(tb, "all processes have ended", func() bool { return len(processesOf(dir)) == 0 })
 }
 
 // processesOf are the processes of the workers that were started for a folder in dir, by their
@@ -176,19 +177,6 @@ func processesOf(dir string) []int {
 		}
 	}
 	return all
-}
-
-// eventually waits for a condition.
-func eventually(tb testing.TB, what string, cond func() bool) {
-	tb.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(2 * time.Millisecond) {
-		if cond() {
-			return
-		}
-		if time.Now().After(deadline) {
-			tb.Fatalf("waited in vain: %s", what)
-		}
-	}
 }
 
 // spec is the run of a pod's container, with a file for its starts.

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/pause"
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/wire"
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpb"
 )
@@ -98,7 +99,7 @@ func (w *worker) keepDiscarding(ctx context.Context, id string) {
 		if _, err := w.client.Discard(ctx, &workerpb.DiscardRequest{Id: id}); err == nil {
 			return
 		}
-		if pause(ctx, callPause) != nil {
+		if pause.For(ctx, callPause) != nil {
 			return
 		}
 	}

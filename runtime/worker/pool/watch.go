@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/krustlet-go/krustlet-wasi/runtime/pause"
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/wire"
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpb"
 )
@@ -41,7 +42,7 @@ func (w *worker) keepWatch(ctx context.Context) {
 		if errors.Is(err, errSlow) {
 			wait = time.Second
 		}
-		if pause(ctx, wait) != nil {
+		if pause.For(ctx, wait) != nil {
 			return
 		}
 	}
@@ -149,7 +150,7 @@ func (p *pace) keep(ctx context.Context) error {
 	if p.n++; p.n%paceMessages != 0 {
 		return nil
 	}
-	err := pause(ctx, paceTime-time.Since(p.since))
+	err := pause.For(ctx, paceTime-time.Since(p.since))
 	p.since = time.Now()
 	return err
 }

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
 
+	"github.com/krustlet-go/krustlet-wasi/runtime/pause"
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/wire"
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpb"
 )
@@ -155,7 +156,7 @@ func (w *worker) doErrands(ctx context.Context) {
 		}
 		if err != nil && ctx.Err() == nil {
 			w.log.Warn("a worker could not be told what it has to know; it will be", zap.Error(err))
-			if pause(ctx, callPause) != nil {
+			if pause.For(ctx, callPause) != nil {
 				return
 			}
 		}

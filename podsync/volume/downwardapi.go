@@ -1,11 +1,20 @@
 package volume
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
 )
+
+func isDownwardAPI(volume *corev1.VolumeSource) bool { return volume.DownwardAPI != nil }
+
+func readDownwardAPI(_ context.Context, r *reader, volume *corev1.VolumeSource) error {
+	s := volume.DownwardAPI
+	r.mode = mode(s.DefaultMode, corev1.DownwardAPIVolumeSourceDefaultMode)
+	return r.downwardAPI(s.Items)
+}
 
 func (r *reader) downwardAPI(items []corev1.DownwardAPIVolumeFile) error {
 	var errs []error
