@@ -93,7 +93,7 @@ func (i containerImages) shownIDs() []string {
 // started is life.Started with the guest. The loop keeps it, and the state does not know it.
 type started struct {
 	life.Started
-	process runtime.Process
+	process runtime.Guest
 }
 
 // perform carries out an action of decide. It does not block.

@@ -59,7 +59,7 @@ func (g *guest) use(used runtime.Stats) {
 }
 
 func (g *guest) run() runtime.Run {
-	return runtime.Run{ID: g.spec.ID, Of: g.spec.Of, StartedAt: g.at, Process: g}
+	return runtime.Run{ID: g.spec.ID, Of: g.spec.Of, StartedAt: g.at, Guest: g}
 }
 
 func (g *guest) Resize(_ context.Context, limits runtime.Limits) error {
@@ -119,7 +119,7 @@ type engine struct {
 	commands []*guest
 }
 
-func (e *engine) Start(_ context.Context, spec runtime.Spec, streams runtime.Streams) (runtime.Process, error) {
+func (e *engine) Start(_ context.Context, spec runtime.Spec, streams runtime.Streams) (runtime.Guest, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if len(e.failures) > 0 {
@@ -157,8 +157,8 @@ func (e *engine) Runs() []runtime.Run {
 func (e *engine) Stats(context.Context) map[string]runtime.Stats {
 	all := map[string]runtime.Stats{}
 	for _, r := range e.Runs() {
-		if !ended(r.Process) {
-			all[r.ID] = r.Process.Stats()
+		if !ended(r.Guest) {
+			all[r.ID] = r.Guest.Stats()
 		}
 	}
 	return all

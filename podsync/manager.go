@@ -227,9 +227,9 @@ func (m *Manager) clearOrphans(ctx context.Context, pods *informer.Informer[*cor
 		return
 	}
 	close(m.synced)
-	var orphans []runtime.Process
+	var orphans []runtime.Guest
 	for _, run := range m.found.takeRest() {
-		orphans = append(orphans, run.Process)
+		orphans = append(orphans, run.Guest)
 		m.Log.Warn("stopping a run of a pod that does not exist any more", zap.String("uid", run.Of.Pod), zap.String("container", run.Of.Container))
 	}
 	if !discard(orphans, ctx.Done()) {

@@ -24,12 +24,12 @@ type podLoop struct {
 	nudge    chan struct{} // holds a token when the pod's RuntimeClass has changed
 	reclaim  chan life.Reclaimed
 	results  chan any
-	strays   []runtime.Process
+	strays   []runtime.Guest
 	stopping <-chan struct{} // closed when the loop ends
 
 	// Owned by run.
 	state     *life.Pod
-	processes map[string]runtime.Process // by container, for as long as the guest runs
+	processes map[string]runtime.Guest   // by container, for as long as the guest runs
 	images    map[string]containerImages // by container, as of its last pull
 	ended     []untoldRun                // forgotten once the API server has their exits
 	giveUp    context.CancelFunc         // cancels pulls and starts
@@ -58,7 +58,7 @@ type containerRuns struct {
 	attempt int32           // of the last run; -1 before the first
 	done    <-chan struct{} // closed when that run has ended
 	id      string          // of the last run
-	process runtime.Process // of the run that goes on; nil if none does
+	process runtime.Guest   // of the run that goes on; nil if none does
 }
 
 func newPodLoop(node *Manager, state *life.Pod, adopted adoption) *podLoop {
@@ -228,7 +228,7 @@ type runEnded struct {
 }
 
 // follow waits for the end of a container's last run.
-func (w *podLoop) follow(container string, process runtime.Process) {
+func (w *podLoop) follow(container string, process runtime.Guest) {
 	run, containers, before := w.state.LastRun(container), len(w.state.LastRuns()), w.spent[container]
 	w.tasks.Go(func() {
 		select {

@@ -23,7 +23,7 @@ import (
 const probeTries = 3
 
 // ask carries out a probe while the guest runs, and records failures.
-func (w commands) ask(ctx context.Context, pod *corev1.Pod, process runtime.Process, a life.Ask) life.Probed {
+func (w commands) ask(ctx context.Context, pod *corev1.Pod, process runtime.Guest, a life.Ask) life.Probed {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	w.endWith(ctx, cancel, process)
@@ -69,7 +69,7 @@ func (w commands) count(pod *corev1.Pod, a life.Ask, result probe.Result, err er
 }
 
 // endWith calls cancel if a run ends before ctx does.
-func (w commands) endWith(ctx context.Context, cancel context.CancelFunc, process runtime.Process) {
+func (w commands) endWith(ctx context.Context, cancel context.CancelFunc, process runtime.Guest) {
 	w.tasks.Go(func() {
 		select {
 		case <-process.Done():
@@ -110,7 +110,7 @@ func firstOf(printed, message string) string {
 }
 
 // hook carries out a lifecycle hook while the guest runs.
-func (w commands) hook(ctx context.Context, pod *corev1.Pod, process runtime.Process, a life.Hook) life.HookEnded {
+func (w commands) hook(ctx context.Context, pod *corev1.Pod, process runtime.Guest, a life.Hook) life.HookEnded {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	w.endWith(ctx, cancel, process)

@@ -41,7 +41,7 @@ func (m *Manager) makeRoom(w *podActions, pod *corev1.Pod) *life.Refusal {
 }
 
 // resize gives a guest the limits of its container.
-func (w *podActions) resize(ctx context.Context, pod *corev1.Pod, process runtime.Process, a life.Resize) life.Resized {
+func (w *podActions) resize(ctx context.Context, pod *corev1.Pod, process runtime.Guest, a life.Resize) life.Resized {
 	err := w.giveLimits(ctx, pod, process, a)
 	if err != nil && ctx.Err() == nil && err.Error() != a.Failed {
 		w.log.Warn("the container cannot be resized", zap.String("container", a.Container.Name), zap.Error(err))
@@ -50,7 +50,7 @@ func (w *podActions) resize(ctx context.Context, pod *corev1.Pod, process runtim
 	return life.Resized{Container: a.Container.Name, ID: a.ID, To: a.Container.Resources, Err: err}
 }
 
-func (w *podActions) giveLimits(ctx context.Context, pod *corev1.Pod, process runtime.Process, a life.Resize) error {
+func (w *podActions) giveLimits(ctx context.Context, pod *corev1.Pod, process runtime.Guest, a life.Resize) error {
 	was, limits := limitsOf(pod, a.From), limitsOf(pod, a.Container.Resources)
 	if limits.Memory > 0 && (was.Memory == 0 || limits.Memory < was.Memory) {
 		if used := process.Stats().Memory; used >= limits.Memory {

@@ -20,28 +20,28 @@ import (
 // adoption is what a pod loop takes over besides the state: runs of its pod that an earlier agent
 // started.
 type adoption struct {
-	running map[string]runtime.Process // by container: they go on
+	running map[string]runtime.Guest // by container: they go on
 	// ended: the state has their exits, and the API server may not have them.
 	ended  []untoldRun
-	strays []runtime.Process // not in the state; they are stopped and forgotten
+	strays []runtime.Guest // not in the state; they are stopped and forgotten
 }
 
 // untoldRun is a run that has ended and whose exit the engine still keeps. If this agent ended now,
 // the next one would ask the engine for it.
 type untoldRun struct {
 	life.EndedRun
-	process runtime.Process
+	process runtime.Guest
 }
 
 // takeUp makes the state of a pod from its object, from the notes on disk, and from the runs that
 // the engine has.
 func takeUp(pod *corev1.Pod, dirs podfiles.Pod, runs []runtime.Run, now time.Time) (*life.Pod, adoption) {
-	processes := map[string]runtime.Process{}
+	processes := map[string]runtime.Guest{}
 	for _, r := range runs {
-		processes[r.ID] = r.Process
+		processes[r.ID] = r.Guest
 	}
 	state, adopted := life.Restore(pod, remains(dirs, pod, runs), now)
-	a := adoption{running: map[string]runtime.Process{}}
+	a := adoption{running: map[string]runtime.Guest{}}
 	for container, id := range adopted.Running {
 		a.running[container] = processes[id]
 	}
@@ -103,8 +103,8 @@ func remains(d podfiles.Pod, pod *corev1.Pod, runs []runtime.Run) life.Remains {
 	}
 	for _, r := range runs {
 		one := life.Remnant{ID: r.ID, Of: r.Of, StartedAt: r.StartedAt}
-		if c := podspec.Container(pod, r.Of.Container); c != nil && ended(r.Process) {
-			exit := d.WithLastWords(c, r.Of.Attempt, len(all), r.Process.Exit())
+		if c := podspec.Container(pod, r.Of.Container); c != nil && ended(r.Guest) {
+			exit := d.WithLastWords(c, r.Of.Attempt, len(all), r.Guest.Exit())
 			one.Exit = &exit
 		}
 		left.Runs = append(left.Runs, one)
@@ -113,7 +113,7 @@ func remains(d podfiles.Pod, pod *corev1.Pod, runs []runtime.Run) life.Remains {
 }
 
 // ended reports whether a run has ended.
-func ended(process runtime.Process) bool { return closed(process.Done()) }
+func ended(process runtime.Guest) bool { return closed(process.Done()) }
 
 func closed(done <-chan struct{}) bool {
 	select {
@@ -126,7 +126,7 @@ func closed(done <-chan struct{}) bool {
 
 // discard stops runs, and forgets each once it has ended. If stopping is closed before that, it
 // returns false.
-func discard(strays []runtime.Process, stopping <-chan struct{}) bool {
+func discard(strays []runtime.Guest, stopping <-chan struct{}) bool {
 	for _, process := range strays {
 		process.Stop(0)
 	}

@@ -34,7 +34,7 @@ func (w *podLoop) restoreSpent() {
 }
 
 // spend adds a run that has ended, and notes it before the run is forgotten.
-func (w *podActions) spend(before podfiles.Spent, container string, attempt int32, process runtime.Process) podfiles.Spent {
+func (w *podActions) spend(before podfiles.Spent, container string, attempt int32, process runtime.Guest) podfiles.Spent {
 	s := before.With(attempt, process.Stats())
 	if err := w.dirs.KeepSpent(container, s); err != nil {
 		w.log.Warn("the next agent will not know what the pod has used", zap.Error(err))

@@ -154,7 +154,7 @@ func TestStartIndicator(t *testing.T) {
 
 	old := pod.DeepCopy()
 	old.Status = corev1.PodStatus{Phase: corev1.PodRunning, ContainerStatuses: []corev1.ContainerStatus{*testpod.IsRunning("here", 0)}}
-	state, adopted := takeUp(old, podfiles.Pod{}, []runtime.Run{{ID: "here", Of: runtime.Origin{Pod: "u1", Container: "a"}, Process: &guest{done: make(chan struct{})}}}, created)
+	state, adopted := takeUp(old, podfiles.Pod{}, []runtime.Run{{ID: "here", Of: runtime.Origin{Pod: "u1", Container: "a"}, Guest: &guest{done: make(chan struct{})}}}, created)
 	all = metrics.NewPods()
 	m = newMeasures(all, state, adopted, created)
 	m.watched(shown, created.Add(time.Hour))

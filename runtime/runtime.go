@@ -1,7 +1,7 @@
 // Package runtime says what it means to run a container once, and names no engine.
 //
 // A Spec is plain data: it can be written to disk or sent to another process, and holds no function
-// and no open file. An Engine turns a Spec into a Process; a Process ends with an Exit. A package
+// and no open file. An Engine turns a Spec into a Guest; a Guest ends with an Exit. A package
 // that starts containers (podsync) knows only these types, so the engine may live in the same
 // process or elsewhere.
 package runtime
@@ -108,12 +108,12 @@ type Engine interface {
 	// Start compiles the module unless its code is cached, makes an instance, and returns when the
 	// guest runs. When ctx ends, a start under way ends; a guest that runs goes on. An error says
 	// what is wrong with the module or the Spec; then nothing is left behind.
-	Start(ctx context.Context, spec Spec, streams Streams) (Process, error)
+	Start(ctx context.Context, spec Spec, streams Streams) (Guest, error)
 	// Runs returns the runs of pods (Spec.Of) that have not ended, or were not forgotten since. It
 	// includes those that an earlier caller started: an engine may outlive its caller. They are in
 	// no order.
 	Runs() []Run
-	// Stats returns Process.Stats of all Runs that have not ended, by their IDs, asked for
+	// Stats returns Guest.Stats of all Runs that have not ended, by their IDs, asked for
 	// together. If ctx ends before a run has answered, its Stats are those seen last; a run that
 	// was never seen is left out.
 	Stats(ctx context.Context) map[string]Stats
@@ -124,11 +124,11 @@ type Run struct {
 	ID        string
 	Of        Origin
 	StartedAt time.Time
-	Process   Process
+	Guest     Guest
 }
 
-// Process is one started container. It may be used from any goroutine.
-type Process interface {
+// Guest is what was started of a Spec: a container or a command. It may be used from any goroutine.
+type Guest interface {
 	// Done is closed when the guest has ended and all that it wrote is in its log file.
 	Done() <-chan struct{}
 	// Exit returns how the guest ended. It must not be called before Done is closed.

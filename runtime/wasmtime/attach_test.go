@@ -28,7 +28,7 @@ const catText = `(module
 			(br $l))))`
 
 // startPod runs a module as a container of a pod, with a log.
-func startPod(t *testing.T, e *Engine, file string, spec runtime.Spec) runtime.Process {
+func startPod(t *testing.T, e *Engine, file string, spec runtime.Spec) runtime.Guest {
 	t.Helper()
 	spec.ID, spec.Module, spec.Digest, spec.Args = t.Name(), file, guests.Digest(t, file), []string{"guest"}
 	spec.Mounts = []runtime.Mount{{Host: t.TempDir(), Guest: "/"}}
@@ -53,7 +53,7 @@ type attached struct {
 
 // attach attaches a sink, and a pipe as input if the caller asks for it, and returns when both are
 // attached.
-func attach(t *testing.T, p runtime.Process, input bool) *attached {
+func attach(t *testing.T, p runtime.Guest, input bool) *attached {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	a := &attached{cancel: cancel, ended: make(chan error, 1)}
@@ -70,13 +70,13 @@ func attach(t *testing.T, p runtime.Process, input bool) *attached {
 	return a
 }
 
-func attachments(p runtime.Process) int {
+func attachments(p runtime.Guest) int {
 	attached, _ := clients(p)
 	return attached
 }
 
 // clients returns how many clients are attached, and how many of them hold the guest.
-func clients(p runtime.Process) (attached, full int) {
+func clients(p runtime.Guest) (attached, full int) {
 	p.(*guest).mu.Lock()
 	defer p.(*guest).mu.Unlock()
 	if out := p.(*guest).out; out != nil {

@@ -20,7 +20,7 @@ func BenchmarkDensity(b *testing.B) {
 		e := newEngine(b)
 		file := filepathTiny(b)
 		spec := runtime.Spec{Module: file, Digest: guests.Digest(b, file), Args: []string{"guest"}, Mounts: []runtime.Mount{{Host: b.TempDir(), Guest: "/"}}}
-		all := make([]runtime.Process, count)
+		all := make([]runtime.Guest, count)
 		one := func(i int) {
 			p, err := e.Start(b.Context(), spec, runtime.Streams{})
 			if err != nil {
@@ -87,7 +87,7 @@ func BenchmarkFootprint(b *testing.B) {
 				logs := b.TempDir()
 				spec := runtime.Spec{Module: guest.file, Digest: guests.Digest(b, guest.file), Args: guest.args, Mounts: []runtime.Mount{{Host: b.TempDir(), Guest: "/"}}}
 				started := 0
-				one := func() runtime.Process {
+				one := func() runtime.Guest {
 					spec.Log = filepath.Join(logs, fmt.Sprint(started))
 					started++
 					p, err := e.Start(b.Context(), spec, runtime.Streams{})
@@ -96,7 +96,7 @@ func BenchmarkFootprint(b *testing.B) {
 					}
 					return p
 				}
-				all := []runtime.Process{one()}
+				all := []runtime.Guest{one()}
 				asleep(b, all)
 				linearBefore, besideBefore := resident(b)
 				kernelBefore := memoryNow(b)["VmPTE"]
@@ -120,7 +120,7 @@ func BenchmarkFootprint(b *testing.B) {
 }
 
 // asleep waits until guests use no more processor time, seen over a fifth of a second.
-func asleep(b *testing.B, all []runtime.Process) {
+func asleep(b *testing.B, all []runtime.Guest) {
 	b.Helper()
 	for end := time.Now().Add(patience); time.Now().Before(end); {
 		var before, after time.Duration

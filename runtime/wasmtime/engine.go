@@ -130,7 +130,7 @@ func guestFiles() *wasi.Files {
 
 // Start implements runtime.Engine. A module whose start section runs for long delays it; ctx ends
 // that too.
-func (e *Engine) Start(ctx context.Context, spec runtime.Spec, streams runtime.Streams) (runtime.Process, error) {
+func (e *Engine) Start(ctx context.Context, spec runtime.Spec, streams runtime.Streams) (runtime.Guest, error) {
 	g, err := e.start(ctx, spec, streams)
 	if err != nil {
 		return nil, fmt.Errorf("start the guest: %w", err)

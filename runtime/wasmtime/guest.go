@@ -19,7 +19,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/stdio"
 )
 
-// guest is what all kinds of guests share. It implements runtime.Process.
+// guest is what all kinds of guests share. It implements runtime.Guest.
 type guest struct {
 	engine  *Engine
 	log     *zap.Logger
@@ -92,7 +92,7 @@ func (e *Engine) newGuest(spec runtime.Spec, streams runtime.Streams, m *module)
 		cancel:  cancel,
 		found:   runtime.Run{ID: spec.ID, Of: spec.Of},
 	}
-	g.found.Process = g
+	g.found.Guest = g
 	return g, nil
 }
 
@@ -153,7 +153,7 @@ func mounts(list []runtime.Mount) []wasi.Mount {
 	return out
 }
 
-// Attach implements runtime.Process. A Read of streams.Stdin and a Write that are under way when it
+// Attach implements runtime.Guest. A Read of streams.Stdin and a Write that are under way when it
 // returns are left to the owner of the streams.
 func (g *guest) Attach(ctx context.Context, streams runtime.Streams) error {
 	g.mu.Lock()
@@ -165,13 +165,13 @@ func (g *guest) Attach(ctx context.Context, streams runtime.Streams) error {
 	return stdio.Attach(ctx, out, stdin, streams)
 }
 
-// Done implements runtime.Process.
+// Done implements runtime.Guest.
 func (g *guest) Done() <-chan struct{} { return g.done }
 
-// Exit implements runtime.Process.
+// Exit implements runtime.Guest.
 func (g *guest) Exit() runtime.Exit { return g.exit }
 
-// Stop implements runtime.Process.
+// Stop implements runtime.Guest.
 func (g *guest) Stop(grace time.Duration) {
 	if grace <= 0 {
 		g.kill()
@@ -192,7 +192,7 @@ func (g *guest) Stop(grace time.Duration) {
 	}
 }
 
-// Resize implements runtime.Process.
+// Resize implements runtime.Guest.
 func (g *guest) Resize(_ context.Context, limits runtime.Limits) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -69,7 +69,7 @@ func (s *screen) text() (out, err string) {
 // guestRun is one run of a guest in a test.
 type guestRun struct {
 	t       testing.TB
-	process runtime.Process
+	process runtime.Guest
 	screen  *screen
 }
 

@@ -47,7 +47,7 @@ func idlers(t testing.TB) []idler {
 	}
 }
 
-func (i idler) start(t testing.TB, e *Engine, root string) runtime.Process {
+func (i idler) start(t testing.TB, e *Engine, root string) runtime.Guest {
 	t.Helper()
 	spec := i.spec
 	spec.Module, spec.Digest, spec.Args = i.file, guests.Digest(t, i.file), []string{"guest"}
@@ -77,7 +77,7 @@ func TestKillEndsEveryGuest(t *testing.T) {
 	root := t.TempDir()
 	type one struct {
 		name string
-		p    runtime.Process
+		p    runtime.Guest
 	}
 	var all []one
 	for range 20 {
@@ -151,14 +151,14 @@ func BenchmarkKill(b *testing.B) {
 }
 
 // crowd is 500 guests, a fifth of each kind.
-func crowd(b *testing.B, e *Engine, root string, kinds []idler) (running []runtime.Process) {
+func crowd(b *testing.B, e *Engine, root string, kinds []idler) (running []runtime.Guest) {
 	for i := range 500 {
 		running = append(running, kinds[i%len(kinds)].start(b, e, root))
 	}
 	return running
 }
 
-func disperse(running []runtime.Process) {
+func disperse(running []runtime.Guest) {
 	var wg sync.WaitGroup
 	for _, p := range running {
 		wg.Go(func() {
@@ -206,7 +206,7 @@ func BenchmarkAnswer(b *testing.B) {
 	e := newEngine(b)
 	root := b.TempDir()
 	kinds := idlers(b)
-	var spinning []runtime.Process
+	var spinning []runtime.Guest
 	for range 50 {
 		spinning = append(spinning, kinds[0].start(b, e, root))
 	}

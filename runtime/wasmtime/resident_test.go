@@ -266,7 +266,7 @@ func hostGuest(args []string) error {
 		return err
 	}
 	defer os.RemoveAll(root)
-	run := func(id, module, digest, beside string) (runtime.Process, error) {
+	run := func(id, module, digest, beside string) (runtime.Guest, error) {
 		return e.Start(context.Background(), runtime.Spec{
 			ID: id, Of: runtime.Origin{Pod: "pod", Beside: beside}, Module: module, Digest: digest, Args: []string{"guest"},
 			Mounts: []runtime.Mount{{Host: root, Guest: "/"}}, MemoryLimit: residentLimit,
@@ -284,7 +284,7 @@ func hostGuest(args []string) error {
 	if err := os.WriteFile("/proc/self/clear_refs", []byte("5"), 0); err != nil { // the peak begins here
 		return err
 	}
-	all := []runtime.Process{}
+	all := []runtime.Guest{}
 	if p, err = run("second", file, digest, ""); err == nil {
 		all = append(all, p)
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/processor"
 )
 
-func resize(t *testing.T, p runtime.Process, limits runtime.Limits) {
+func resize(t *testing.T, p runtime.Guest, limits runtime.Limits) {
 	t.Helper()
 	if err := p.Resize(t.Context(), limits); err != nil {
 		t.Fatal(err)

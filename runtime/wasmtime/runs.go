@@ -23,7 +23,7 @@ func (e *Engine) enlist(g *guest) {
 	e.runs[g] = struct{}{}
 }
 
-// Forget implements runtime.Process.
+// Forget implements runtime.Guest.
 func (g *guest) Forget() {
 	select {
 	case <-g.done:

@@ -18,7 +18,7 @@ func TestRunsAreFoundUntilForgotten(t *testing.T) {
 	found := func() runtime.Run {
 		t.Helper()
 		runs := e.Runs()
-		if len(runs) != 1 || runs[0].ID != t.Name() || runs[0].Of != of || runs[0].Process != p || runs[0].StartedAt.IsZero() {
+		if len(runs) != 1 || runs[0].ID != t.Name() || runs[0].Of != of || runs[0].Guest != p || runs[0].StartedAt.IsZero() {
 			t.Fatalf("found %+v", runs)
 		}
 		return runs[0]
@@ -31,7 +31,7 @@ func TestRunsAreFoundUntilForgotten(t *testing.T) {
 	<-p.Done()
 	<-other.Done()
 	ended := found()
-	if exit := ended.Process.Exit(); exit.Code != 137 || !exit.StartedAt.Equal(running.StartedAt) {
+	if exit := ended.Guest.Exit(); exit.Code != 137 || !exit.StartedAt.Equal(running.StartedAt) {
 		t.Errorf("exit %+v, found as started at %v", exit, running.StartedAt)
 	}
 	// What it has used is still known; nothing else of the guest is kept.

@@ -49,7 +49,7 @@ const writerText = `(module (import "wasi_snapshot_preview1" "fd_write" (func $w
 			(br_if $l (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 100))))))`
 
 // attachTo runs a module with streams attached, with a log file if path is set.
-func attachTo(t testing.TB, e *Engine, file, path string, streams runtime.Streams) runtime.Process {
+func attachTo(t testing.TB, e *Engine, file, path string, streams runtime.Streams) runtime.Guest {
 	t.Helper()
 	p, err := e.Start(t.Context(), runtime.Spec{ID: t.Name(), Module: file, Digest: guests.Digest(t, file), Args: []string{"guest"}, Log: path,
 		Mounts: []runtime.Mount{{Host: t.TempDir(), Guest: "/"}}}, streams)

@@ -23,15 +23,15 @@ func (e *Engine) Stats(context.Context) map[string]runtime.Stats {
 	all := map[string]runtime.Stats{}
 	for _, run := range e.Runs() {
 		select {
-		case <-run.Process.Done():
+		case <-run.Guest.Done():
 		default:
-			all[run.ID] = run.Process.Stats()
+			all[run.ID] = run.Guest.Stats()
 		}
 	}
 	return all
 }
 
-// Stats implements runtime.Process.
+// Stats implements runtime.Guest.
 func (g *guest) Stats() runtime.Stats {
 	g.mu.Lock()
 	defer g.mu.Unlock()

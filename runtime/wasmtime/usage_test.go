@@ -55,13 +55,13 @@ func TestCommandsEndWithTheirRun(t *testing.T) {
 	e := newEngine(t)
 	file := wat(t, `(module (memory (export "memory") 5) (func (export "_start") (loop $l (br $l))))`)
 	digest, root := guests.Digest(t, file), t.TempDir()
-	begin := func(id, beside string) (runtime.Process, error) {
+	begin := func(id, beside string) (runtime.Guest, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		return e.Start(ctx, runtime.Spec{ID: id, Of: runtime.Origin{Pod: "u1", Beside: beside}, Module: file, Digest: digest,
 			Args: []string{"guest"}, Mounts: []runtime.Mount{{Host: root, Guest: "/"}}, MemoryLimit: 64 << 20}, runtime.Streams{})
 	}
-	ended := func(p runtime.Process) bool {
+	ended := func(p runtime.Guest) bool {
 		select {
 		case <-p.Done():
 			return true
@@ -79,7 +79,7 @@ func TestCommandsEndWithTheirRun(t *testing.T) {
 			t.Fatal(err)
 		}
 		var mu sync.Mutex
-		var commands []runtime.Process
+		var commands []runtime.Guest
 		var wg sync.WaitGroup
 		for range 3 {
 			wg.Go(func() {

@@ -150,7 +150,7 @@ var errTimedOut = errors.New("the guest has had its time")
 const killPatience = 5 * time.Second
 
 // await waits for the guest's end, or causes it, and returns the exit code.
-func (p Program) await(ctx context.Context, c settings, guest runtime.Process) int {
+func (p Program) await(ctx context.Context, c settings, guest runtime.Guest) int {
 	if c.timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, c.timeout, errTimedOut)

@@ -31,7 +31,7 @@ func (s *server) start(ctx context.Context, req request, streams runtime.Streams
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	var guest runtime.Process
+	var guest runtime.Guest
 	defer func() { // even if the engine panics
 		at = s.table.begun(e, guest)
 		if guest != nil {
@@ -99,7 +99,7 @@ func (s *server) HostCalls(context.Context, *workerpb.HostCallsRequest) (*worker
 
 // Stats implements the protocol.
 func (s *server) Stats(_ context.Context, req *workerpb.StatsRequest) (*workerpb.StatsResponse, error) {
-	guests := map[string]runtime.Process{}
+	guests := map[string]runtime.Guest{}
 	if len(req.GetIds()) == 0 {
 		guests = s.table.guests()
 	}

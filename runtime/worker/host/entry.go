@@ -23,7 +23,7 @@ type entry struct {
 	removed chan struct{} // closed when it is no longer in the run table
 
 	unwanted  bool // the start is undone: nothing of it may stay
-	guest     runtime.Process
+	guest     runtime.Guest
 	startedAt time.Time
 	exit      *runtime.Exit
 }

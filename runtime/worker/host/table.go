@@ -74,7 +74,7 @@ func (t *runTable) begin(ctx context.Context, req request) (context.Context, *en
 
 // begun notes how a start ended. The guest is nil if the start failed or panicked. The time is that
 // of a start that succeeded.
-func (t *runTable) begun(e *entry, guest runtime.Process) time.Time {
+func (t *runTable) begun(e *entry, guest runtime.Guest) time.Time {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	defer close(e.begun)
@@ -157,7 +157,7 @@ func (t *runTable) superseded(watch uint64) bool {
 }
 
 // guest is the guest of an entry; nil if there is none, or while it is being started.
-func (t *runTable) guest(id string) runtime.Process {
+func (t *runTable) guest(id string) runtime.Guest {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if e := t.entries[id]; e != nil {
@@ -167,10 +167,10 @@ func (t *runTable) guest(id string) runtime.Process {
 }
 
 // guests are all guests that have been started, by ID.
-func (t *runTable) guests() map[string]runtime.Process {
+func (t *runTable) guests() map[string]runtime.Guest {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	all := map[string]runtime.Process{}
+	all := map[string]runtime.Guest{}
 	for id, e := range t.entries {
 		if e.guest != nil {
 			all[id] = e.guest

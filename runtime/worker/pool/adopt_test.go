@@ -43,10 +43,10 @@ func TestGuestsOutliveTheAgent(t *testing.T) {
 		if n := len(p.Runs()); n != 3 {
 			t.Fatalf("%d runs: %+v", n, p.Runs())
 		}
-		if e := exitOf(t, run(t, p, "ended").Process); e.Code != 4 {
+		if e := exitOf(t, run(t, p, "ended").Guest); e.Code != 4 {
 			t.Errorf("exit of a guest that ended before: %+v", e)
 		}
-		if e := exitOf(t, run(t, p, "ends").Process); e.Code != 3 {
+		if e := exitOf(t, run(t, p, "ends").Guest); e.Code != 3 {
 			t.Errorf("exit of a guest that ended without an agent: %+v", e)
 		}
 		stays := run(t, p, "stays")
@@ -54,8 +54,8 @@ func TestGuestsOutliveTheAgent(t *testing.T) {
 			t.Errorf("run: %+v", stays)
 		}
 		select {
-		case <-stays.Process.Done():
-			t.Errorf("it has ended: %+v", stays.Process.Exit())
+		case <-stays.Guest.Done():
+			t.Errorf("it has ended: %+v", stays.Guest.Exit())
 		default:
 		}
 		p.Close()
@@ -64,14 +64,14 @@ func TestGuestsOutliveTheAgent(t *testing.T) {
 		t.Errorf("workers: %v, before %v", after, before)
 	}
 	p := open(t, config(t, dir))
-	process := run(t, p, "stays").Process
+	process := run(t, p, "stays").Guest
 	process.Stop(0)
 	if e := exitOf(t, process); e.Code != 137 || e.StartedAt.IsZero() {
 		t.Errorf("exit: %+v", e)
 	}
 	for _, r := range p.Runs() {
-		<-r.Process.Done()
-		r.Process.Forget()
+		<-r.Guest.Done()
+		r.Guest.Forget()
 	}
 	eventually.True(t, "the worker forgets", func() bool {
 		p.Close()
@@ -127,7 +127,7 @@ func TestOtherBuildIsDrained(t *testing.T) {
 			t.Error("a command was not started in the worker of its run")
 		}
 	}
-	process := run(t, p, "r1").Process
+	process := run(t, p, "r1").Guest
 	process.Stop(0)
 	if e := exitOf(t, process); e.Code != 137 {
 		t.Errorf("exit: %+v", e)
@@ -159,7 +159,7 @@ func TestWorkerExitsWhenItIsNotNeeded(t *testing.T) {
 		t.Fatal("the worker exited although no agent has taken the exit of its run")
 	}
 	p = open(t, cfg)
-	run(t, p, "r1").Process.Forget()
+	run(t, p, "r1").Guest.Forget()
 	time.Sleep(400 * time.Millisecond) // there is an agent
 	if len(workers(dir)) != 1 {
 		t.Fatal("the worker exited although there is an agent")
@@ -177,7 +177,7 @@ func TestWorkerExitsWhenItIsNotNeeded(t *testing.T) {
 func TestIsolatedPodHasItsOwnWorker(t *testing.T) {
 	dir := t.TempDir()
 	p := open(t, config(t, dir))
-	start := func(id, pod string, isolated bool) runtime.Process {
+	start := func(id, pod string, isolated bool) runtime.Guest {
 		s := spec(t, id, pod, "sleep")
 		s.Isolated = isolated
 		return mustStart(t, p, s, runtime.Streams{})
@@ -187,7 +187,7 @@ func TestIsolatedPodHasItsOwnWorker(t *testing.T) {
 	if _, err := p.Start(t.Context(), podless, runtime.Streams{}); err == nil {
 		t.Error("an isolated guest of no pod was started beside others")
 	}
-	own := []runtime.Process{start("r1", "pod1", true), start("r2", "pod1", true)}
+	own := []runtime.Guest{start("r1", "pod1", true), start("r2", "pod1", true)}
 	start("r3", "pod2", true)
 	start("r4", "pod3", false)
 	pods := map[string]bool{}
@@ -229,9 +229,9 @@ func TestShardsSpreadPods(t *testing.T) {
 		t.Errorf("%d runs", n)
 	}
 	for _, r := range p.Runs() {
-		r.Process.Stop(0)
-		exitOf(t, r.Process)
-		r.Process.Forget()
+		r.Guest.Stop(0)
+		exitOf(t, r.Guest)
+		r.Guest.Forget()
 	}
 	eventually.True(t, "the shard that is too much ends", func() bool { return len(workers(dir)) == 1 })
 }

@@ -103,7 +103,7 @@ func (b *book) list() []runtime.Run {
 	var out []runtime.Run
 	for _, g := range b.runs {
 		if g.hasRun() {
-			out = append(out, runtime.Run{ID: g.id, Of: g.of, StartedAt: g.began(), Process: g})
+			out = append(out, runtime.Run{ID: g.id, Of: g.of, StartedAt: g.began(), Guest: g})
 		}
 	}
 	return out

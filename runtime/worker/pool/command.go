@@ -13,7 +13,7 @@ import (
 )
 
 // command is a guest that belongs to the agent's caller: it is killed when its stream breaks. It
-// implements runtime.Process.
+// implements runtime.Guest.
 type command struct {
 	*guest
 	cancel context.CancelFunc // of the stream
@@ -122,7 +122,7 @@ func (c *command) lost(ctx context.Context, err error) runtime.Exit {
 	return c.killed(137, fmt.Sprintf("the connection to the worker process %d that hosted the container broke: %v", c.worker.info.PID, err))
 }
 
-// Stop implements runtime.Process.
+// Stop implements runtime.Guest.
 func (c *command) Stop(grace time.Duration) {
 	if c.hasEnded() {
 		return
@@ -144,7 +144,7 @@ func (c *command) Stop(grace time.Duration) {
 	c.deadline = deadline
 }
 
-// Attach implements runtime.Process.
+// Attach implements runtime.Guest.
 func (g *guest) Attach(ctx context.Context, streams runtime.Streams) error {
 	if g.hasEnded() {
 		return nil

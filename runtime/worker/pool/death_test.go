@@ -43,16 +43,16 @@ func TestWorkerThatExitsEndsItsGuests(t *testing.T) {
 					t.Fatal(err)
 				}
 				text := fmt.Sprintf("the worker process %d that hosted the container was killed (signal: %s)", pid, want)
-				for name, process := range map[string]runtime.Process{"container": run(t, p, "r1").Process, "command": command} {
+				for name, process := range map[string]runtime.Guest{"container": run(t, p, "r1").Guest, "command": command} {
 					e := exitOf(t, process)
 					if e.Code != 128+int32(signal) || e.Reason != runtime.Error || e.Message != text || e.StartedAt.IsZero() || e.FinishedAt.Before(e.StartedAt) {
 						t.Errorf("exit of a %s: %+v", name, e)
 					}
 				}
-				if e := exitOf(t, run(t, p, "r2").Process); e.Code != 9 {
+				if e := exitOf(t, run(t, p, "r2").Guest); e.Code != 9 {
 					t.Errorf("exit of a guest that had ended before: %+v", e)
 				}
-				run(t, p, "r1").Process.Forget()
+				run(t, p, "r1").Guest.Forget()
 				mustStart(t, p, spec(t, "r3", "pod1", "sleep"), runtime.Streams{})
 				eventually.True(t, "the folder of the worker that has exited is removed", func() bool {
 					left, _ := os.ReadDir(dir)

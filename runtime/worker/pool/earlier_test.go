@@ -64,7 +64,7 @@ func TestWorkerOfAnEarlierAgent(t *testing.T) {
 			if podWorkers([]runtime.Spec{next})[fmt.Sprint(pid)] {
 				t.Error("it got a new guest")
 			}
-			old := run(t, p, "r1").Process
+			old := run(t, p, "r1").Guest
 			old.Stop(0)
 			if e := exitOf(t, old); e.Code != 137 {
 				t.Errorf("exit: %+v", e)
@@ -130,7 +130,7 @@ func TestEarlierWorkerClaimsOthersRuns(t *testing.T) {
 	p := adoptQuickly(t, cfg)
 	goesOn(t, p, "r1", "pod1")
 	goesOn(t, p, "r2", "pod2")
-	isolated := run(t, p, "r2").Process
+	isolated := run(t, p, "r2").Guest
 	isolated.Stop(0)
 	if e := exitOf(t, isolated); e.Code != 137 {
 		t.Errorf("the run was stopped elsewhere: %+v", e)

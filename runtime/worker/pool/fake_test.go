@@ -40,7 +40,7 @@ type fakeGuest struct {
 
 func newFakeEngine() *fakeEngine { return &fakeEngine{runs: map[string]*fakeGuest{}} }
 
-func (e *fakeEngine) Start(ctx context.Context, spec runtime.Spec, streams runtime.Streams) (runtime.Process, error) {
+func (e *fakeEngine) Start(ctx context.Context, spec runtime.Spec, streams runtime.Streams) (runtime.Guest, error) {
 	if err := fakeStart(ctx, spec); err != nil {
 		return nil, err
 	}
@@ -178,7 +178,7 @@ func (e *fakeEngine) Runs() []runtime.Run {
 	var out []runtime.Run
 	for _, g := range slices.Collect(maps.Values(e.runs)) {
 		if g.spec.Of.Container != "" {
-			out = append(out, runtime.Run{ID: g.spec.ID, Of: g.spec.Of, StartedAt: g.startedAt, Process: g})
+			out = append(out, runtime.Run{ID: g.spec.ID, Of: g.spec.Of, StartedAt: g.startedAt, Guest: g})
 		}
 	}
 	return out
@@ -194,7 +194,7 @@ func (e *fakeEngine) HostCalls() map[string]uint64 {
 func (e *fakeEngine) Stats(context.Context) map[string]runtime.Stats {
 	all := map[string]runtime.Stats{}
 	for _, r := range e.Runs() {
-		all[r.ID] = r.Process.Stats()
+		all[r.ID] = r.Guest.Stats()
 	}
 	return all
 }

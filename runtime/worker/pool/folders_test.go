@@ -52,8 +52,8 @@ func goesOn(t *testing.T, p *pool.Pool, id, pod string) {
 		t.Errorf("run %s: %+v", id, r.Of)
 	}
 	select {
-	case <-r.Process.Done():
-		t.Errorf("run %s has ended: %+v", id, r.Process.Exit())
+	case <-r.Guest.Done():
+		t.Errorf("run %s has ended: %+v", id, r.Guest.Exit())
 	default:
 	}
 }

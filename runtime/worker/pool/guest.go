@@ -10,7 +10,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpb"
 )
 
-// guest is a guest in a worker, as the agent sees it. It implements runtime.Process.
+// guest is a guest in a worker, as the agent sees it. It implements runtime.Guest.
 type guest struct {
 	worker *worker
 	id     string
@@ -30,10 +30,10 @@ func newGuest(w *worker, id string, of runtime.Origin) *guest {
 	return &guest{worker: w, id: id, of: of, done: make(chan struct{})}
 }
 
-// Done implements runtime.Process.
+// Done implements runtime.Guest.
 func (g *guest) Done() <-chan struct{} { return g.done }
 
-// Exit implements runtime.Process.
+// Exit implements runtime.Guest.
 func (g *guest) Exit() runtime.Exit {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -50,14 +50,14 @@ func (g *guest) hasEnded() bool {
 	}
 }
 
-// Stop implements runtime.Process.
+// Stop implements runtime.Guest.
 func (g *guest) Stop(grace time.Duration) {
 	if !g.hasEnded() {
 		g.worker.errands.stop(g.id, time.Now().Add(grace))
 	}
 }
 
-// Forget implements runtime.Process. It drops a run that has ended, here and in its worker.
+// Forget implements runtime.Guest. It drops a run that has ended, here and in its worker.
 func (g *guest) Forget() {
 	if !g.hasEnded() || !g.worker.pool.runs.remove(g) {
 		return // it runs, is a command, or was forgotten before
@@ -69,7 +69,7 @@ func (g *guest) Forget() {
 // statsPatience bounds how long Stats waits for the worker.
 const statsPatience = time.Second
 
-// Stats implements runtime.Process. It waits for the worker, but not long.
+// Stats implements runtime.Guest. It waits for the worker, but not long.
 func (g *guest) Stats() runtime.Stats {
 	if g.hasEnded() {
 		return g.lastUsed()

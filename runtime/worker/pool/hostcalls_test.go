@@ -37,7 +37,7 @@ func TestHostCalls(t *testing.T) {
 	if err := syscall.Kill(pidOf(t, cfg.Dir), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	exitOf(t, run(t, p, "stays").Process)
+	exitOf(t, run(t, p, "stays").Guest)
 	writes(40, "after a worker was killed")
 	mustStart(t, p, spec(t, "again", "pod1", "sleep"), runtime.Streams{})
 	writes(50, "with a new worker")

@@ -92,7 +92,7 @@ func TestKernelKillsAWorkerForWantOfMemory(t *testing.T) {
 	if e := exitOf(t, long); e.Code != code || e.Message != want {
 		t.Errorf("exit: %+v", e)
 	}
-	if e := exitOf(t, run(t, p, "ended").Process); e.Code != 9 {
+	if e := exitOf(t, run(t, p, "ended").Guest); e.Code != 9 {
 		t.Errorf("exit of a guest that had ended before: %+v", e)
 	}
 	mustStart(t, p, spec(t, "next", "pod1", "sleep"), runtime.Streams{})

@@ -49,7 +49,7 @@ func TestBrokenConnectionLosesNothing(t *testing.T) {
 	p := open(t, config(t, dir))
 	flag := filepath.Join(files, "flag")
 	stays := mustStart(t, p, spec(t, "stays", "pod1", "sleep"), runtime.Streams{})
-	var ends []runtime.Process
+	var ends []runtime.Guest
 	for i := range 20 {
 		ends = append(ends, mustStart(t, p, spec(t, fmt.Sprint("ends", i), "pod1", "exit-when", flag), runtime.Streams{}))
 	}
@@ -81,7 +81,7 @@ func TestStartGoesOnOverABrokenConnection(t *testing.T) {
 			flag := filepath.Join(t.TempDir(), "flag")
 			s := spec(t, "r1", "pod1", kind, flag)
 			type result struct {
-				process runtime.Process
+				process runtime.Guest
 				err     error
 			}
 			started := make(chan result, 1)
@@ -113,9 +113,9 @@ func TestPoolLeavesNothingBehind(t *testing.T) {
 	round := func(i int) {
 		p := open(t, cfg)
 		for _, r := range p.Runs() {
-			r.Process.Stop(0)
-			exitOf(t, r.Process)
-			r.Process.Forget()
+			r.Guest.Stop(0)
+			exitOf(t, r.Guest)
+			r.Guest.Forget()
 		}
 		id := fmt.Sprint("r", i)
 		mustStart(t, p, spec(t, id, "pod1", "sleep"), runtime.Streams{})

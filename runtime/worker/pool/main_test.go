@@ -187,7 +187,7 @@ func spec(tb testing.TB, id, pod string, args ...string) runtime.Spec {
 	}
 }
 
-func mustStart(tb testing.TB, p *pool.Pool, s runtime.Spec, streams runtime.Streams) runtime.Process {
+func mustStart(tb testing.TB, p *pool.Pool, s runtime.Spec, streams runtime.Streams) runtime.Guest {
 	tb.Helper()
 	process, err := p.Start(tb.Context(), s, streams)
 	if err != nil {
@@ -196,7 +196,7 @@ func mustStart(tb testing.TB, p *pool.Pool, s runtime.Spec, streams runtime.Stre
 	return process
 }
 
-func exitOf(tb testing.TB, p runtime.Process) runtime.Exit {
+func exitOf(tb testing.TB, p runtime.Guest) runtime.Exit {
 	tb.Helper()
 	select {
 	case <-p.Done():

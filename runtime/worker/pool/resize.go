@@ -12,7 +12,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpb"
 )
 
-// Resize implements runtime.Process. A worker of a build without that call leaves the limits as
+// Resize implements runtime.Guest. A worker of a build without that call leaves the limits as
 // they are.
 func (g *guest) Resize(ctx context.Context, limits runtime.Limits) error {
 	if g.hasEnded() {

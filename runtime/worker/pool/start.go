@@ -17,7 +17,7 @@ const attempts = 3
 // Start implements runtime.Engine. A spec without a container's name (Spec.Of.Container) is a
 // command in the pod that is named: later agents do not find it. Streams are for commands only; for
 // those of a container, attach to it.
-func (p *Pool) Start(ctx context.Context, spec runtime.Spec, streams runtime.Streams) (runtime.Process, error) {
+func (p *Pool) Start(ctx context.Context, spec runtime.Spec, streams runtime.Streams) (runtime.Guest, error) {
 	command := spec.Of.Container == ""
 	switch {
 	case !command && streams != (runtime.Streams{}):
@@ -54,7 +54,7 @@ func (p *Pool) Start(ctx context.Context, spec runtime.Spec, streams runtime.Str
 	}
 }
 
-func (p *Pool) startOnce(ctx context.Context, spec runtime.Spec, streams runtime.Streams, isCommand bool) (runtime.Process, error) {
+func (p *Pool) startOnce(ctx context.Context, spec runtime.Spec, streams runtime.Streams, isCommand bool) (runtime.Guest, error) {
 	w, err := p.reserve(ctx, spec)
 	if err != nil {
 		return nil, err

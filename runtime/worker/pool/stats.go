@@ -24,7 +24,7 @@ func (p *Pool) Stats(ctx context.Context) map[string]runtime.Stats {
 	askAll(ctx, hosts, (*worker).askUsed)
 	all := map[string]runtime.Stats{}
 	for _, run := range p.Runs() {
-		g := run.Process.(*guest)
+		g := run.Guest.(*guest)
 		if used := g.lastUsed(); !g.hasEnded() && used != (runtime.Stats{}) {
 			all[run.ID] = used
 		}
