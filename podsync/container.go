@@ -28,9 +28,8 @@ func unsupported(pod *corev1.Pod) error {
 // itself: ID, folders, log and sockets.
 func containerSpec(pod *corev1.Pod, c *corev1.Container, module registry.Module, env []corev1.EnvVar) (runtime.Spec, error) {
 	spec := runtime.Spec{
-		Args:    arguments(c, module, env),
+		Command: runtime.Command{Args: arguments(c, module, env), Stdin: c.Stdin, StdinOnce: c.StdinOnce},
 		WorkDir: c.WorkingDir,
-		Stdin:   c.Stdin, StdinOnce: c.StdinOnce,
 	}
 	if spec.WorkDir != "" && !path.IsAbs(spec.WorkDir) {
 		return runtime.Spec{}, fmt.Errorf("workingDir %q is not absolute", spec.WorkDir)

@@ -35,8 +35,6 @@ type Spec struct {
 	// Digest is the binary's content digest, `sha256:` and 64 hexadecimal digits. It is the key
 	// under which compiled code is kept.
 	Digest string
-	// Args is the guest's argument vector, argv[0] included.
-	Args []string
 	// Env is the guest's environment, each entry KEY=VALUE.
 	Env []string
 	// WorkDir is the guest path in which the guest starts; empty means "/".
@@ -55,13 +53,22 @@ type Spec struct {
 	// CPULimit bounds the guest's share of processor time, in thousandths of a core; 0 means no
 	// bound.
 	CPULimit int64
+	// OutputRate bounds what the guest writes to its standard streams together, in bytes per
+	// second, with as many at once; 0 means no bound. A guest that writes more waits.
+	OutputRate int64
+	// Command is what the guest is asked to do. It is the one kind of run so far. Another kind gets a
+	// struct of its own beside it.
+	Command
+}
+
+// Command is a run of a program that ends by itself: it has arguments and an input.
+type Command struct {
+	// Args is the guest's argument vector, argv[0] included.
+	Args []string
 	// Stdin keeps the guest's standard input open for Attach. Without it, the input is only what
 	// Start is given. With StdinOnce, the input ends when the first client that was attached
 	// leaves, or its input ends.
 	Stdin, StdinOnce bool
-	// OutputRate bounds what the guest writes to its standard streams together, in bytes per
-	// second, with as many at once; 0 means no bound. A guest that writes more waits.
-	OutputRate int64
 	// Listen are TCP addresses, host:port, on which the guest finds listening sockets: descriptors
 	// from 3 on, in this order. LISTEN_FDS in its environment says how many there are.
 	Listen []string

@@ -97,7 +97,7 @@ func ours(b *testing.B, wasm []byte) {
 	if err := os.WriteFile(file, wasm, 0o600); err != nil {
 		b.Fatal(err)
 	}
-	spec := runtime.Spec{ID: b.Name(), Module: file, Digest: guests.Digest(b, file), Args: []string{"guest"},
+	spec := runtime.Spec{ID: b.Name(), Module: file, Digest: guests.Digest(b, file), Command: runtime.Command{Args: []string{"guest"}},
 		Mounts: []runtime.Mount{{Host: tree(b), Guest: "/"}}}
 	run := func() {
 		p, err := e.Start(b.Context(), spec, runtime.Streams{})

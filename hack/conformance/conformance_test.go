@@ -111,8 +111,8 @@ func TestServesHTTP(t *testing.T) {
 	addr := free.Addr().String()
 	_ = free.Close()
 	file := guests.Build(t, "serve")
-	p, err := e.Start(t.Context(), runtime.Spec{ID: t.Name(), Module: file, Digest: guests.Digest(t, file), Args: []string{"serve"},
-		Mounts: []runtime.Mount{{Host: t.TempDir(), Guest: "/"}}, Listen: []string{addr}}, runtime.Streams{})
+	p, err := e.Start(t.Context(), runtime.Spec{ID: t.Name(), Module: file, Digest: guests.Digest(t, file), Command: runtime.Command{Args: []string{"serve"}, Listen: []string{addr}},
+		Mounts: []runtime.Mount{{Host: t.TempDir(), Guest: "/"}}}, runtime.Streams{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -111,7 +111,7 @@ func (a *attached) end(t *testing.T) error {
 func TestAttachWhileItRuns(t *testing.T) {
 	e := newEngine(t)
 	path := filepath.Join(t.TempDir(), "0.log")
-	p := startPod(t, e, wat(t, catText), runtime.Spec{Stdin: true, Log: path})
+	p := startPod(t, e, wat(t, catText), runtime.Spec{Command: runtime.Command{Stdin: true}, Log: path})
 	a := attach(t, p, true)
 	a.types(t, "one\n")
 	a.sees(t, "one\n")
@@ -162,7 +162,7 @@ func TestAttachWhileItRuns(t *testing.T) {
 // input is there at once.
 func TestAttachAnswers(t *testing.T) {
 	e := newEngine(t)
-	p := startPod(t, e, wat(t, catText), runtime.Spec{Stdin: true})
+	p := startPod(t, e, wat(t, catText), runtime.Spec{Command: runtime.Command{Stdin: true}})
 	for range 100 {
 		ctx, cancel := context.WithCancel(t.Context())
 		var out sink
@@ -200,7 +200,7 @@ func (e *eager) Read(p []byte) (int, error) {
 func TestStdinOnce(t *testing.T) {
 	e := newEngine(t)
 	for _, goes := range []bool{false, true} {
-		p := startPod(t, e, wat(t, catText), runtime.Spec{Stdin: true, StdinOnce: true})
+		p := startPod(t, e, wat(t, catText), runtime.Spec{Command: runtime.Command{Stdin: true, StdinOnce: true}})
 		a := attach(t, p, true)
 		a.types(t, "text\n")
 		a.sees(t, "text\n")
@@ -234,7 +234,7 @@ func TestStdinFromTheStart(t *testing.T) {
 	e := newEngine(t)
 	file := wat(t, catText)
 	var out sink
-	p, err := e.Start(t.Context(), runtime.Spec{Module: file, Digest: guests.Digest(t, file), Args: []string{"guest"}, Stdin: true, StdinOnce: true,
+	p, err := e.Start(t.Context(), runtime.Spec{Module: file, Digest: guests.Digest(t, file), Command: runtime.Command{Args: []string{"guest"}, Stdin: true, StdinOnce: true},
 		Mounts: []runtime.Mount{{Host: t.TempDir(), Guest: "/"}}}, runtime.Streams{Stdin: strings.NewReader(strings.Repeat("x", 100_000)), Stdout: &out})
 	if err != nil {
 		t.Fatal(err)
@@ -259,7 +259,7 @@ const loudText = `(module (import "wasi_snapshot_preview1" "fd_write" (func $w (
 
 func TestStalledAttacherHoldsTheGuest(t *testing.T) {
 	e := newEngine(t)
-	p := startPod(t, e, wat(t, catText), runtime.Spec{Stdin: true})
+	p := startPod(t, e, wat(t, catText), runtime.Spec{Command: runtime.Command{Stdin: true}})
 	a := attach(t, p, true)
 	r, w := io.Pipe()
 	defer func() { _ = r.Close() }()
@@ -308,7 +308,7 @@ func TestStalledAttacherDoesNotHoldAKill(t *testing.T) {
 
 func TestAttacherThatFails(t *testing.T) {
 	e := newEngine(t)
-	p := startPod(t, e, wat(t, catText), runtime.Spec{Stdin: true})
+	p := startPod(t, e, wat(t, catText), runtime.Spec{Command: runtime.Command{Stdin: true}})
 	a := attach(t, p, true)
 	ended := make(chan error, 1)
 	go func() { ended <- p.Attach(t.Context(), runtime.Streams{Stdout: broken{}}) }()

@@ -82,7 +82,7 @@ func BenchmarkHostCall(b *testing.B) {
 	e.openLog = func(string, logfile.Rotation) (containerLog, error) { return fileLog{null}, nil }
 	for _, c := range benchCalls() {
 		file := wat(b, looped(c.imports, c.setup, c.body, calls))
-		spec := runtime.Spec{Module: file, Digest: guests.Digest(b, file), Args: []string{"guest"}, Log: "x", Mounts: []runtime.Mount{{Host: root, Guest: "/"}}}
+		spec := runtime.Spec{Module: file, Digest: guests.Digest(b, file), Command: runtime.Command{Args: []string{"guest"}}, Log: "x", Mounts: []runtime.Mount{{Host: root, Guest: "/"}}}
 		report := func(b *testing.B, used time.Duration) {
 			b.ReportMetric(float64(used.Nanoseconds())/float64(b.N)/calls, "cpu-ns/call")
 			b.ReportMetric(0, "ns/op")
@@ -194,7 +194,7 @@ func BenchmarkLog(b *testing.B) {
 					(br_if $nl (i32.lt_u (local.tee $m (i32.add (local.get $m) (i32.const 1024))) (i32.const %d))))`, size, size, size),
 				`(if (call $write (i32.const 1) (i32.const 32) (i32.const 1) (i32.const 16)) (then unreachable))`, total/size))
 			dir := b.TempDir()
-			spec := runtime.Spec{Module: file, Digest: guests.Digest(b, file), Args: []string{"guest"}, Log: filepath.Join(dir, "0.log"), Mounts: []runtime.Mount{{Host: b.TempDir(), Guest: "/"}}}
+			spec := runtime.Spec{Module: file, Digest: guests.Digest(b, file), Command: runtime.Command{Args: []string{"guest"}}, Log: filepath.Join(dir, "0.log"), Mounts: []runtime.Mount{{Host: b.TempDir(), Guest: "/"}}}
 			b.SetBytes(total)
 			var used time.Duration
 			for b.Loop() {
@@ -214,7 +214,7 @@ func BenchmarkLog(b *testing.B) {
 func BenchmarkAttached(b *testing.B) {
 	e := newEngine(b)
 	file := wat(b, loudText)
-	spec := runtime.Spec{Module: file, Digest: guests.Digest(b, file), Args: []string{"guest"}, Mounts: []runtime.Mount{{Host: b.TempDir(), Guest: "/"}}}
+	spec := runtime.Spec{Module: file, Digest: guests.Digest(b, file), Command: runtime.Command{Args: []string{"guest"}}, Mounts: []runtime.Mount{{Host: b.TempDir(), Guest: "/"}}}
 	b.SetBytes(64 << 20)
 	for b.Loop() {
 		p, err := e.Start(b.Context(), spec, runtime.Streams{Stdout: io.Discard})
@@ -249,7 +249,7 @@ func BenchmarkStart(b *testing.B) {
 			e := newEngine(b)
 			out := firstByte{make(chan struct{}, 1)}
 			e.openLog = func(string, logfile.Rotation) (containerLog, error) { return out, nil }
-			spec := runtime.Spec{Module: c.file, Digest: guests.Digest(b, c.file), Args: []string{"guest"}, Log: "x",
+			spec := runtime.Spec{Module: c.file, Digest: guests.Digest(b, c.file), Command: runtime.Command{Args: []string{"guest"}}, Log: "x",
 				Mounts: []runtime.Mount{{Host: b.TempDir(), Guest: "/"}}}
 			var took latencies
 			once := func() {
@@ -299,7 +299,7 @@ func BenchmarkFirstStart(b *testing.B) {
 			e := newEngine(b)
 			out := firstByte{make(chan struct{}, 1)}
 			e.openLog = func(string, logfile.Rotation) (containerLog, error) { return out, nil }
-			spec := runtime.Spec{Module: c.file, Digest: guests.Digest(b, c.file), Args: []string{"guest"}, Log: "x",
+			spec := runtime.Spec{Module: c.file, Digest: guests.Digest(b, c.file), Command: runtime.Command{Args: []string{"guest"}}, Log: "x",
 				Mounts: []runtime.Mount{{Host: b.TempDir(), Guest: "/"}}}
 			var took latencies
 			for b.Loop() {

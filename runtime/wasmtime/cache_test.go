@@ -45,7 +45,7 @@ func TestTiny(t *testing.T) {
 		args []string
 		code int32
 	}{{[]string{"tiny", "x"}, 0}, {[]string{"tiny", "x", "y"}, 1}} {
-		r := start(t, e, file, runtime.Spec{Args: c.args})
+		r := start(t, e, file, runtime.Spec{Command: runtime.Command{Args: c.args}})
 		exit := r.wait()
 		if out, _ := r.screen.text(); exit.Code != c.code || out != "tiny\n" {
 			t.Errorf("%v: exit %+v, stdout %q", c.args, exit, out)
@@ -99,7 +99,7 @@ func TestCompiledCodeIsKept(t *testing.T) {
 	dir, file := t.TempDir(), filepathTiny(t)
 	digest := guests.Digest(t, file)
 	e := newModuleEngine(t, dir)
-	start(t, e, file, runtime.Spec{Args: []string{"tiny", "x"}}).wait()
+	start(t, e, file, runtime.Spec{Command: runtime.Command{Args: []string{"tiny", "x"}}}).wait()
 	files := cached(t, dir)
 	if len(files) != 1 || filepath.Base(files[0]) != strings.TrimPrefix(digest, "sha256:")+".cwasm" {
 		t.Fatalf("cache holds %v", files)
@@ -125,7 +125,7 @@ func TestDamagedCodeIsCompiledAnew(t *testing.T) {
 	digest := guests.Digest(t, file)
 	dir := t.TempDir()
 	e := newModuleEngine(t, dir)
-	start(t, e, file, runtime.Spec{Args: []string{"tiny", "x"}}).wait()
+	start(t, e, file, runtime.Spec{Command: runtime.Command{Args: []string{"tiny", "x"}}}).wait()
 	if err := e.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +149,7 @@ func TestDamagedCodeIsCompiledAnew(t *testing.T) {
 				t.Fatal(err)
 			}
 			e := newModuleEngine(t, dir)
-			r := start(t, e, file, runtime.Spec{Args: []string{"tiny", "x"}})
+			r := start(t, e, file, runtime.Spec{Command: runtime.Command{Args: []string{"tiny", "x"}}})
 			if exit := r.wait(); exit.Code != 0 {
 				t.Errorf("exit %+v", exit)
 			}

@@ -16,7 +16,7 @@ func TestHostCalls(t *testing.T) {
 	file := wat(t, looped(`(import "wasi_snapshot_preview1" "fd_tell" (func $f (param i32 i32) (result i32)))
 		(import "wasi_snapshot_preview1" "sched_yield" (func $y (result i32)))`, "(drop (call $y))",
 		`(drop (call $f (i32.const 99) (i32.const 0)))`, calls))
-	spec := runtime.Spec{Module: file, Digest: guests.Digest(t, file), Args: []string{"guest"}, Mounts: []runtime.Mount{{Host: t.TempDir(), Guest: "/"}}}
+	spec := runtime.Spec{Module: file, Digest: guests.Digest(t, file), Command: runtime.Command{Args: []string{"guest"}}, Mounts: []runtime.Mount{{Host: t.TempDir(), Guest: "/"}}}
 
 	stop, watched := make(chan struct{}), make(chan struct{})
 	go func() {

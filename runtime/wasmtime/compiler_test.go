@@ -32,7 +32,7 @@ func newCompilingEngine(t testing.TB, change func(*Config)) *Engine {
 
 func TestAChildCompiles(t *testing.T) {
 	e := newCompilingEngine(t, nil)
-	if exit := start(t, e, filepathTiny(t), runtime.Spec{Args: []string{"tiny", "x"}}).wait(); exit.Code != 0 {
+	if exit := start(t, e, filepathTiny(t), runtime.Spec{Command: runtime.Command{Args: []string{"tiny", "x"}}}).wait(); exit.Code != 0 {
 		t.Errorf("exit %+v", exit)
 	}
 	if files := cached(t, e.cfg.CacheDir); len(files) != 1 {

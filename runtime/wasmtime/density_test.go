@@ -19,7 +19,7 @@ func BenchmarkDensity(b *testing.B) {
 	for b.Loop() {
 		e := newEngine(b)
 		file := filepathTiny(b)
-		spec := runtime.Spec{Module: file, Digest: guests.Digest(b, file), Args: []string{"guest"}, Mounts: []runtime.Mount{{Host: b.TempDir(), Guest: "/"}}}
+		spec := runtime.Spec{Module: file, Digest: guests.Digest(b, file), Command: runtime.Command{Args: []string{"guest"}}, Mounts: []runtime.Mount{{Host: b.TempDir(), Guest: "/"}}}
 		all := make([]runtime.Guest, count)
 		one := func(i int) {
 			p, err := e.Start(b.Context(), spec, runtime.Streams{})
@@ -85,7 +85,7 @@ func BenchmarkFootprint(b *testing.B) {
 			for b.Loop() {
 				e := newEngine(b)
 				logs := b.TempDir()
-				spec := runtime.Spec{Module: guest.file, Digest: guests.Digest(b, guest.file), Args: guest.args, Mounts: []runtime.Mount{{Host: b.TempDir(), Guest: "/"}}}
+				spec := runtime.Spec{Module: guest.file, Digest: guests.Digest(b, guest.file), Command: runtime.Command{Args: guest.args}, Mounts: []runtime.Mount{{Host: b.TempDir(), Guest: "/"}}}
 				started := 0
 				one := func() runtime.Guest {
 					spec.Log = filepath.Join(logs, fmt.Sprint(started))

@@ -193,7 +193,7 @@ func TestLog(t *testing.T) {
 		(memory (export "memory") 1) (data (i32.const 0) "\08\00\00\00\05\00\00\00line\n")
 		(func (export "_start") (drop (call $w (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 100))) unreachable))`)
 	path := filepath.Join(t.TempDir(), "0.log")
-	p, err := e.Start(t.Context(), runtime.Spec{Module: file, Digest: guests.Digest(t, file), Args: []string{"x"}, Log: path,
+	p, err := e.Start(t.Context(), runtime.Spec{Module: file, Digest: guests.Digest(t, file), Command: runtime.Command{Args: []string{"x"}}, Log: path,
 		Mounts: []runtime.Mount{{Host: t.TempDir(), Guest: "/"}}}, runtime.Streams{})
 	if err != nil {
 		t.Fatal(err)

@@ -69,7 +69,7 @@ func TestCodeIsMapped(t *testing.T) {
 	dir := t.TempDir()
 	file := guests.Build(t, "kitchen")
 	e := newCompilingEngine(t, func(c *Config) { c.CacheDir = dir })
-	r := start(t, e, file, runtime.Spec{Args: []string{"kitchen", "sleep"}})
+	r := start(t, e, file, runtime.Spec{Command: runtime.Command{Args: []string{"kitchen", "sleep"}}})
 	path := cached(t, dir)[0]
 	size, code := 0, false
 	for line := range strings.Lines(read(t, "/proc/self/maps")) {
@@ -106,12 +106,12 @@ func TestCodeIsMapped(t *testing.T) {
 	if _, err := RemoveCompiled(dir, guests.Digest(t, file)); err != nil {
 		t.Fatal(err)
 	}
-	again := start(t, e, file, runtime.Spec{Args: []string{"kitchen", "sleep"}})
+	again := start(t, e, file, runtime.Spec{Command: runtime.Command{Args: []string{"kitchen", "sleep"}}})
 	for _, r := range []*guestRun{r, again} {
 		r.process.Stop(0)
 		r.wait()
 	}
-	next := start(t, newCompilingEngine(t, func(c *Config) { c.CacheDir = dir }), file, runtime.Spec{Args: []string{"kitchen", "sleep"}})
+	next := start(t, newCompilingEngine(t, func(c *Config) { c.CacheDir = dir }), file, runtime.Spec{Command: runtime.Command{Args: []string{"kitchen", "sleep"}}})
 	next.process.Stop(0)
 	next.wait()
 	after, err := mapped.Stat()

@@ -40,7 +40,7 @@ func idlers(t testing.TB) []idler {
 		{name: "writes", streams: open, file: wat(t, `(module (import "wasi_snapshot_preview1" "fd_write" (func $f (param i32 i32 i32 i32) (result i32)))
 			(memory (export "memory") 1) (data (i32.const 0) "\10\00\00\00\00\10\00\00")
 			(func (export "_start") (loop $l (drop (call $f (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8))) (br $l))))`)},
-		{name: "accepts", streams: none, spec: runtime.Spec{Listen: []string{"127.0.0.1:0"}}, file: wat(t, `(module
+		{name: "accepts", streams: none, spec: runtime.Spec{Command: runtime.Command{Listen: []string{"127.0.0.1:0"}}}, file: wat(t, `(module
 			(import "wasi_snapshot_preview1" "sock_accept" (func $f (param i32 i32 i32) (result i32)))
 			(memory (export "memory") 1)
 			(func (export "_start") (drop (call $f (i32.const 3) (i32.const 0) (i32.const 8))) unreachable))`)},

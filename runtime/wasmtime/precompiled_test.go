@@ -41,7 +41,7 @@ func TestAnEngineThatNeverCompiles(t *testing.T) {
 	dir, file := t.TempDir(), filepathTiny(t)
 	digest := guests.Digest(t, file)
 	e := newWorkerEngine(t, dir)
-	spec := runtime.Spec{Args: []string{"tiny", "x"}}
+	spec := runtime.Spec{Command: runtime.Command{Args: []string{"tiny", "x"}}}
 	if _, err := tryStart(t, e, file, spec); !errors.Is(err, runtime.ErrNotCompiled) {
 		t.Fatalf("before it is compiled: %v", err)
 	}

@@ -268,7 +268,7 @@ func hostGuest(args []string) error {
 	defer os.RemoveAll(root)
 	run := func(id, module, digest, beside string) (runtime.Guest, error) {
 		return e.Start(context.Background(), runtime.Spec{
-			ID: id, Of: runtime.Origin{Pod: "pod", Beside: beside}, Module: module, Digest: digest, Args: []string{"guest"},
+			ID: id, Of: runtime.Origin{Pod: "pod", Beside: beside}, Module: module, Digest: digest, Command: runtime.Command{Args: []string{"guest"}},
 			Mounts: []runtime.Mount{{Host: root, Guest: "/"}}, MemoryLimit: residentLimit,
 		}, runtime.Streams{})
 	}

@@ -77,7 +77,7 @@ func TestResizeOfAGuestThatWaits(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			p, err := e.Start(ctx, runtime.Spec{
-				ID: t.Name(), Module: file, Digest: guests.Digest(t, file), Args: []string{"guest"},
+				ID: t.Name(), Module: file, Digest: guests.Digest(t, file), Command: runtime.Command{Args: []string{"guest"}},
 				Mounts: []runtime.Mount{{Host: t.TempDir(), Guest: "/"}}, MemoryLimit: tt.before,
 			}, runtime.Streams{Stdin: input})
 			if err != nil {

@@ -10,8 +10,8 @@ func TestRunsAreFoundUntilForgotten(t *testing.T) {
 	e := newEngine(t)
 	file := wat(t, catText)
 	of := runtime.Origin{Pod: "uid", Container: "main", Attempt: 3, ImageID: "registry/image@sha256:0"}
-	p := startPod(t, e, file, runtime.Spec{Of: of, Stdin: true})
-	other := startPod(t, e, file, runtime.Spec{Stdin: true})
+	p := startPod(t, e, file, runtime.Spec{Of: of, Command: runtime.Command{Stdin: true}})
+	other := startPod(t, e, file, runtime.Spec{Command: runtime.Command{Stdin: true}})
 	if _, err := e.Start(t.Context(), runtime.Spec{Of: of, Digest: "none"}, runtime.Streams{}); err == nil {
 		t.Error("a start without a module succeeds")
 	}

@@ -110,7 +110,7 @@ func TestTenThousandTraps(t *testing.T) {
 	var specs []runtime.Spec
 	for _, body := range []string{"unreachable", "(drop (i32.load (i32.const 0x7fffffff)))", "(drop (i32.div_u (i32.const 1) (i32.const 0)))", "(call $deep)"} {
 		file := wat(t, `(module (memory (export "memory") 1) (func $deep (call $deep)) (func (export "_start") `+body+`))`)
-		specs = append(specs, runtime.Spec{Module: file, Digest: guests.Digest(t, file), Args: []string{"guest"}, Mounts: []runtime.Mount{{Host: root, Guest: "/"}}})
+		specs = append(specs, runtime.Spec{Module: file, Digest: guests.Digest(t, file), Command: runtime.Command{Args: []string{"guest"}}, Mounts: []runtime.Mount{{Host: root, Guest: "/"}}})
 	}
 	traps := func(n int) {
 		for i := range n {

@@ -19,7 +19,7 @@ func TestStopEndsAGuest(t *testing.T) {
 		{"sleep", "sleeping"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := start(t, e, guests.Build(t, "kitchen"), runtime.Spec{Args: []string{"kitchen", c.name}})
+			r := start(t, e, guests.Build(t, "kitchen"), runtime.Spec{Command: runtime.Command{Args: []string{"kitchen", c.name}}})
 			r.says(c.says)
 			r.process.Stop(0)
 			exit := r.wait()
@@ -39,14 +39,14 @@ func TestStopWaitsForTheGracePeriod(t *testing.T) {
 	e := newEngine(t)
 	file := guests.Build(t, "kitchen")
 
-	r := start(t, e, file, runtime.Spec{Args: []string{"kitchen", "sleep", "200ms"}})
+	r := start(t, e, file, runtime.Spec{Command: runtime.Command{Args: []string{"kitchen", "sleep", "200ms"}}})
 	r.says("sleeping")
 	r.process.Stop(time.Minute)
 	if exit := r.wait(); exit.Code != 0 || exit.Reason != runtime.Completed {
 		t.Errorf("a guest that ends within its grace period: %+v", exit)
 	}
 
-	r = start(t, e, file, runtime.Spec{Args: []string{"kitchen", "sleep"}})
+	r = start(t, e, file, runtime.Spec{Command: runtime.Command{Args: []string{"kitchen", "sleep"}}})
 	r.says("sleeping")
 	began := time.Now()
 	r.process.Stop(time.Hour)
@@ -74,7 +74,7 @@ func TestGracePeriodIsVisible(t *testing.T) {
 		name, file string
 		listen     []string
 	}{{"reads", reader, nil}, {"accepts", server, []string{"127.0.0.1:0"}}} {
-		p, err := e.Start(t.Context(), runtime.Spec{Module: c.file, Digest: guests.Digest(t, c.file), Args: []string{"guest"}, Listen: c.listen,
+		p, err := e.Start(t.Context(), runtime.Spec{Module: c.file, Digest: guests.Digest(t, c.file), Command: runtime.Command{Args: []string{"guest"}, Listen: c.listen},
 			Mounts: []runtime.Mount{{Host: t.TempDir(), Guest: "/"}}}, runtime.Streams{Stdin: in})
 		if err != nil {
 			t.Fatal(err)
@@ -116,7 +116,7 @@ func TestCloseStopsAllGuests(t *testing.T) {
 	file := guests.Build(t, "kitchen")
 	var all []*guestRun
 	for _, command := range []string{"spin", "sleep", "spin", "sleep"} {
-		all = append(all, start(t, e, file, runtime.Spec{Args: []string{"kitchen", command}}))
+		all = append(all, start(t, e, file, runtime.Spec{Command: runtime.Command{Args: []string{"kitchen", command}}}))
 	}
 	if err := e.Close(); err != nil {
 		t.Error(err)
@@ -141,7 +141,7 @@ func TestStartGivesUpWithItsContext(t *testing.T) {
 	file := wat(t, `(module (memory (export "memory") 1) (func $f (loop $l (br $l))) (start $f) (func (export "_start")))`)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	spec := runtime.Spec{Module: file, Digest: guests.Digest(t, file), Args: []string{"x"}, Mounts: []runtime.Mount{{Host: t.TempDir(), Guest: "/"}}}
+	spec := runtime.Spec{Module: file, Digest: guests.Digest(t, file), Command: runtime.Command{Args: []string{"x"}}, Mounts: []runtime.Mount{{Host: t.TempDir(), Guest: "/"}}}
 	if _, err := e.Start(ctx, spec, runtime.Streams{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled before: %v", err)
 	}

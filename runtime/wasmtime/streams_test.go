@@ -51,7 +51,7 @@ const writerText = `(module (import "wasi_snapshot_preview1" "fd_write" (func $w
 // attachTo runs a module with streams attached, with a log file if path is set.
 func attachTo(t testing.TB, e *Engine, file, path string, streams runtime.Streams) runtime.Guest {
 	t.Helper()
-	p, err := e.Start(t.Context(), runtime.Spec{ID: t.Name(), Module: file, Digest: guests.Digest(t, file), Args: []string{"guest"}, Log: path,
+	p, err := e.Start(t.Context(), runtime.Spec{ID: t.Name(), Module: file, Digest: guests.Digest(t, file), Command: runtime.Command{Args: []string{"guest"}}, Log: path,
 		Mounts: []runtime.Mount{{Host: t.TempDir(), Guest: "/"}}}, streams)
 	if err != nil {
 		t.Fatal(err)
@@ -139,7 +139,7 @@ func TestAttachedStdin(t *testing.T) {
 	e := newEngine(t)
 	file := guests.Build(t, "kitchen")
 	var out sink
-	p, err := e.Start(t.Context(), runtime.Spec{Module: file, Digest: guests.Digest(t, file), Args: []string{"kitchen", "stdin"},
+	p, err := e.Start(t.Context(), runtime.Spec{Module: file, Digest: guests.Digest(t, file), Command: runtime.Command{Args: []string{"kitchen", "stdin"}},
 		Mounts: []runtime.Mount{{Host: t.TempDir(), Guest: "/"}}}, runtime.Streams{Stdin: strings.NewReader("twelve bytes"), Stdout: &out})
 	if err != nil {
 		t.Fatal(err)
@@ -158,17 +158,17 @@ func TestListen(t *testing.T) {
 		t.Fatal(err)
 	}
 	taken := l.Addr().String()
-	_, err = tryStart(t, e, tiny, runtime.Spec{Listen: []string{"127.0.0.1:0", taken}})
+	_, err = tryStart(t, e, tiny, runtime.Spec{Command: runtime.Command{Listen: []string{"127.0.0.1:0", taken}}})
 	if err == nil || !strings.Contains(err.Error(), "listen on "+taken) || !strings.Contains(err.Error(), "address already in use") {
 		t.Errorf("an address in use: %v", err)
 	}
-	if _, err := tryStart(t, e, tiny, runtime.Spec{Listen: []string{"nowhere"}}); err == nil || !strings.Contains(err.Error(), "listen on nowhere: ") {
+	if _, err := tryStart(t, e, tiny, runtime.Spec{Command: runtime.Command{Listen: []string{"nowhere"}}}); err == nil || !strings.Contains(err.Error(), "listen on nowhere: ") {
 		t.Errorf("no address: %v", err)
 	}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	r := start(t, e, tiny, runtime.Spec{Listen: []string{taken}})
+	r := start(t, e, tiny, runtime.Spec{Command: runtime.Command{Listen: []string{taken}}})
 	r.says("tiny")
 	if l, err := net.Listen("tcp", taken); err == nil {
 		_ = l.Close()

@@ -59,7 +59,7 @@ func TestCommandsEndWithTheirRun(t *testing.T) {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		return e.Start(ctx, runtime.Spec{ID: id, Of: runtime.Origin{Pod: "u1", Beside: beside}, Module: file, Digest: digest,
-			Args: []string{"guest"}, Mounts: []runtime.Mount{{Host: root, Guest: "/"}}, MemoryLimit: 64 << 20}, runtime.Streams{})
+			Command: runtime.Command{Args: []string{"guest"}}, Mounts: []runtime.Mount{{Host: root, Guest: "/"}}, MemoryLimit: 64 << 20}, runtime.Streams{})
 	}
 	ended := func(p runtime.Guest) bool {
 		select {

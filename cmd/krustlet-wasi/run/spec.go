@@ -17,14 +17,13 @@ import (
 func (c settings) spec(ctx context.Context, module runnable) (runtime.Spec, func() error, error) {
 	spec := runtime.Spec{
 		ID:          "run-" + strconv.Itoa(os.Getpid()),
-		Args:        module.argv(c.argv0, c.args),
+		Command:     runtime.Command{Args: module.argv(c.argv0, c.args), Listen: c.listen},
 		Env:         module.Environ(c.env),
 		WorkDir:     c.workDir,
 		Mounts:      c.mounts,
 		MemoryLimit: c.memory,
 		CPULimit:    c.cpu,
 		OutputRate:  c.output,
-		Listen:      c.listen,
 	}
 	if spec.WorkDir == "" && module.Config != nil {
 		spec.WorkDir = module.Config.WorkingDir

@@ -90,7 +90,7 @@ func TestClientThatDoesNotRead(t *testing.T) {
 
 func TestInputIsFedByOneAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		in, stdin := OpenInput(t.Context(), runtime.Spec{Stdin: true}, strings.NewReader("first "))
+		in, stdin := OpenInput(t.Context(), runtime.Spec{Command: runtime.Command{Stdin: true}}, strings.NewReader("first "))
 		var log kept
 		o := NewOutput(t.Context(), &log, true, runtime.Streams{})
 		synctest.Wait() // the first Read is under way

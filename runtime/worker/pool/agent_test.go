@@ -30,7 +30,7 @@ func agentMain(args []string) int {
 		words := strings.Fields(arg)
 		s := runtime.Spec{
 			ID: words[0], Of: runtime.Origin{Pod: "pod1", Container: words[0]}, Module: "/module.wasm", Digest: "sha256:00",
-			Log: words[1], Args: words[2:],
+			Log: words[1], Command: runtime.Command{Args: words[2:]},
 		}
 		if s.Args[0] == "slow" || s.Args[0] == "stubborn" {
 			go func() { _, _ = p.Start(context.Background(), s, runtime.Streams{}) }()

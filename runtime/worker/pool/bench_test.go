@@ -19,7 +19,7 @@ func BenchmarkStart(b *testing.B) {
 	})
 	b.Run("worker", func(b *testing.B) {
 		p := open(b, config(b, b.TempDir()))
-		mustStart(b, p, runtime.Spec{ID: "first", Of: runtime.Origin{Pod: "pod1", Container: "c"}, Args: []string{"sleep"}}, runtime.Streams{})
+		mustStart(b, p, runtime.Spec{ID: "first", Of: runtime.Origin{Pod: "pod1", Container: "c"}, Command: runtime.Command{Args: []string{"sleep"}}}, runtime.Streams{})
 		startMany(b, p)
 	})
 }
@@ -29,7 +29,7 @@ func startMany(b *testing.B, e runtime.Engine) {
 	for b.Loop() {
 		i++
 		process, err := e.Start(b.Context(), runtime.Spec{
-			ID: fmt.Sprint("r", i), Of: runtime.Origin{Pod: "pod1", Container: "main"}, Module: "/module.wasm", Args: []string{"sleep"},
+			ID: fmt.Sprint("r", i), Of: runtime.Origin{Pod: "pod1", Container: "main"}, Module: "/module.wasm", Command: runtime.Command{Args: []string{"sleep"}},
 			Env: []string{"A=1", "B=2"}, Mounts: []runtime.Mount{{Host: "/tmp", Guest: "/"}},
 		}, runtime.Streams{})
 		if err != nil {
@@ -69,7 +69,7 @@ func BenchmarkOpen(b *testing.B) {
 	cfg.Log = zap.NewNop()
 	p := open(b, cfg)
 	for i := range 500 {
-		mustStart(b, p, runtime.Spec{ID: fmt.Sprint("r", i), Of: runtime.Origin{Pod: fmt.Sprint("pod", i), Container: "main"}, Args: []string{"sleep"}}, runtime.Streams{})
+		mustStart(b, p, runtime.Spec{ID: fmt.Sprint("r", i), Of: runtime.Origin{Pod: fmt.Sprint("pod", i), Container: "main"}, Command: runtime.Command{Args: []string{"sleep"}}}, runtime.Streams{})
 	}
 	p.Close()
 	for b.Loop() {

@@ -16,7 +16,7 @@ import (
 )
 
 func commandSpec(id string, args ...string) runtime.Spec {
-	return runtime.Spec{ID: id, Of: runtime.Origin{Pod: "pod1"}, Module: "/module.wasm", Args: args}
+	return runtime.Spec{ID: id, Of: runtime.Origin{Pod: "pod1"}, Module: "/module.wasm", Command: runtime.Command{Args: args}}
 }
 
 // zeros is n bytes of input, of which only a part is in memory at a time.

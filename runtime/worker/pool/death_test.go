@@ -37,7 +37,7 @@ func TestWorkerThatExitsEndsItsGuests(t *testing.T) {
 					mustStart(t, p, spec(t, "r1", "pod1", "sleep"), runtime.Streams{})
 					exitOf(t, mustStart(t, p, spec(t, "r2", "pod1", "exit", "9"), runtime.Streams{}))
 				}
-				command := mustStart(t, p, runtime.Spec{ID: "s1", Of: runtime.Origin{Pod: "pod1"}, Args: []string{"sleep"}}, runtime.Streams{})
+				command := mustStart(t, p, runtime.Spec{ID: "s1", Of: runtime.Origin{Pod: "pod1"}, Command: runtime.Command{Args: []string{"sleep"}}}, runtime.Streams{})
 				pid := pidOf(t, dir)
 				if err := syscall.Kill(pid, signal); err != nil {
 					t.Fatal(err)

@@ -183,7 +183,7 @@ func processesOf(dir string) []int {
 func spec(tb testing.TB, id, pod string, args ...string) runtime.Spec {
 	return runtime.Spec{
 		ID: id, Of: runtime.Origin{Pod: pod, Container: "main", Attempt: 2, ImageID: "image"},
-		Module: "/module.wasm", Digest: "sha256:00", Args: args, Log: filepath.Join(tb.TempDir(), "starts"),
+		Module: "/module.wasm", Digest: "sha256:00", Command: runtime.Command{Args: args}, Log: filepath.Join(tb.TempDir(), "starts"),
 	}
 }
 

@@ -10,6 +10,8 @@
 //   - Fields and calls are only added. None is removed or gets another meaning, and no number of a
 //     field is used again. A side ignores a field that it does not know. So a field that is absent
 //     means what was true before the field was added.
+//   - Another kind of run is a field of Spec beside what a command has. A worker that does not know
+//     it never gets it: only workers of the agent's own build get new runs.
 //   - Older workers do not have a call that was added. They answer with codes.Unimplemented, and
 //     the agent then does without.
 //   - Protocol is raised only if old messages can no longer be understood. An agent adopts workers

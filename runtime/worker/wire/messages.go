@@ -84,7 +84,7 @@ func FromSpec(s *workerpb.Spec) runtime.Spec {
 		Isolated:    s.GetIsolated(),
 		Module:      string(s.GetModule()),
 		Digest:      s.GetDigest(),
-		Args:        fromBytes(s.GetArgs()),
+		Command:     runtime.Command{Args: fromBytes(s.GetArgs()), Stdin: s.GetStdin(), StdinOnce: s.GetStdinOnce(), Listen: s.GetListen(), ListenFree: s.GetListenFree()},
 		Env:         fromBytes(s.GetEnv()),
 		WorkDir:     string(s.GetWorkDir()),
 		Mounts:      mounts,
@@ -93,11 +93,8 @@ func FromSpec(s *workerpb.Spec) runtime.Spec {
 		LogMaxFiles: int(s.GetLogMaxFiles()),
 		MemoryLimit: s.GetMemoryLimit(),
 		CPULimit:    s.GetCpuLimit(),
-		Stdin:       s.GetStdin(),
-		StdinOnce:   s.GetStdinOnce(),
-		Listen:      s.GetListen(),
-		ListenFree:  s.GetListenFree(),
-		OutputRate:  s.GetOutputRate(),
+
+		OutputRate: s.GetOutputRate(),
 	}
 }
 
