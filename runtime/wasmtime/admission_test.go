@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
 	"github.com/krustlet-go/krustlet-wasi/hack/guests"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/admission"
@@ -25,7 +26,7 @@ func TestAdmission(t *testing.T) {
 	}
 	one.process.Stop(0)
 	one.wait()
-	eventually(t, "there is room again", func() bool {
+	eventually.True(t, "there is room again", func() bool {
 		r, err := tryStart(t, e, tiny, runtime.Spec{})
 		if err == nil {
 			r.process.Stop(0)
@@ -51,7 +52,7 @@ func TestSlotsOfAGuest(t *testing.T) {
 	}
 	r.process.Stop(0)
 	r.wait()
-	eventually(t, "its slots are free", func() bool { return e.slots.Taken() == 0 })
+	eventually.True(t, "its slots are free", func() bool { return e.slots.Taken() == 0 })
 	tiny := start(t, e, filepathTiny(t), runtime.Spec{})
 	if _, err := tryStart(t, e, three, runtime.Spec{}); !errors.Is(err, runtime.ErrFull) {
 		t.Errorf("three slots where two are free: %v", err)

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
 	"github.com/krustlet-go/krustlet-wasi/hack/guests"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
@@ -66,7 +67,7 @@ func attach(t *testing.T, p runtime.Guest, input bool) *attached {
 	}
 	before := attachments(p)
 	go func() { a.ended <- p.Attach(ctx, streams) }()
-	eventually(t, "it is attached", func() bool { return attachments(p) > before })
+	eventually.True(t, "it is attached", func() bool { return attachments(p) > before })
 	return a
 }
 
@@ -94,7 +95,7 @@ func (a *attached) types(t *testing.T, text string) {
 
 func (a *attached) sees(t *testing.T, want string) {
 	t.Helper()
-	eventually(t, "the attacher sees "+want, func() bool { return a.out.String() == want })
+	eventually.True(t, "the attacher sees "+want, func() bool { return a.out.String() == want })
 }
 
 func (a *attached) end(t *testing.T) error {
@@ -133,7 +134,7 @@ func TestAttachWhileItRuns(t *testing.T) {
 	_ = c.in.Close() // which ends this input, and not the guest's
 	ended, end := context.WithCancel(t.Context())
 	end()
-	eventually(t, "another input can be attached", func() bool {
+	eventually.True(t, "another input can be attached", func() bool {
 		return errors.Is(p.Attach(ended, runtime.Streams{Stdin: strings.NewReader("")}), context.Canceled)
 	})
 	d := attach(t, p, true)
@@ -169,7 +170,7 @@ func TestAttachAnswers(t *testing.T) {
 		in := &eager{text: "hello", attached: func() bool { return attachments(p) == 1 }}
 		ended := make(chan error, 1)
 		go func() { ended <- p.Attach(ctx, runtime.Streams{Stdin: in, Stdout: &out}) }()
-		eventually(t, "the guest answers", func() bool { return out.String() == "hello" || in.early.Load() })
+		eventually.True(t, "the guest answers", func() bool { return out.String() == "hello" || in.early.Load() })
 		cancel()
 		<-ended
 		if in.early.Load() {
@@ -267,7 +268,7 @@ func TestStalledAttacherHoldsTheGuest(t *testing.T) {
 	defer cancel()
 	ended := make(chan error, 1)
 	go func() { ended <- p.Attach(ctx, runtime.Streams{Stdout: w}) }()
-	eventually(t, "both are attached", func() bool { return attachments(p) == 2 })
+	eventually.True(t, "both are attached", func() bool { return attachments(p) == 2 })
 	const want = 20
 	go func() {
 		for range want {
@@ -275,7 +276,7 @@ func TestStalledAttacherHoldsTheGuest(t *testing.T) {
 		}
 		_ = a.in.Close()
 	}()
-	eventually(t, "the guest is held", func() bool { _, full := clients(p); return full == 1 })
+	eventually.True(t, "the guest is held", func() bool { _, full := clients(p); return full == 1 })
 	if n := strings.Count(a.out.String(), "\n"); n >= want {
 		t.Errorf("the other attacher has %d lines", n)
 	}
@@ -283,7 +284,7 @@ func TestStalledAttacherHoldsTheGuest(t *testing.T) {
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Errorf("who goes gets %v", err)
 	}
-	eventually(t, "the guest goes on", func() bool { return strings.Count(a.out.String(), "\n") == want })
+	eventually.True(t, "the guest goes on", func() bool { return strings.Count(a.out.String(), "\n") == want })
 }
 
 func TestStalledAttacherDoesNotHoldAKill(t *testing.T) {
@@ -312,7 +313,7 @@ func TestAttacherThatFails(t *testing.T) {
 	a := attach(t, p, true)
 	ended := make(chan error, 1)
 	go func() { ended <- p.Attach(t.Context(), runtime.Streams{Stdout: broken{}}) }()
-	eventually(t, "both are attached", func() bool { return attachments(p) == 2 })
+	eventually.True(t, "both are attached", func() bool { return attachments(p) == 2 })
 	a.types(t, "one\n")
 	if err := <-ended; !errors.Is(err, io.ErrClosedPipe) {
 		t.Errorf("Attach gives %v", err)

@@ -14,6 +14,7 @@ import (
 	wasmtimego "github.com/bytecodealliance/wasmtime-go/v39"
 	"golang.org/x/sys/unix"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
 	"github.com/krustlet-go/krustlet-wasi/hack/guests"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
@@ -323,7 +324,7 @@ func BenchmarkFirstStart(b *testing.B) {
 // forget closes a module that no guest runs any more.
 func (ms *modules) forget(t testing.TB, digest string) {
 	var m *module
-	eventually(t, "nothing runs the module", func() bool {
+	eventually.True(t, "nothing runs the module", func() bool {
 		ms.mu.Lock()
 		defer ms.mu.Unlock()
 		s := ms.byKey[digest]

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
@@ -93,7 +94,7 @@ func TestKillInLongPieces(t *testing.T) {
 			file := wat(t, `(module (memory (export "memory") 16384) (func (export "_start") (local $all i32)
 				(local.set $all (i32.mul (memory.size) (i32.const 65536))) (loop $l `+code+` (br $l))))`)
 			r := start(t, e, file, runtime.Spec{})
-			eventually(t, "it is in the middle of it", func() bool { return r.process.Stats().CPU > 20*time.Millisecond })
+			eventually.True(t, "it is in the middle of it", func() bool { return r.process.Stats().CPU > 20*time.Millisecond })
 			before := r.process.Stats().CPU
 			r.process.Stop(0)
 			if exit := r.wait(); exit.Code != 137 {

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
 	"github.com/krustlet-go/krustlet-wasi/hack/guests"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
@@ -63,7 +64,7 @@ func TestHostCallsOfAGuestThatRuns(t *testing.T) {
 		(i64.store (i32.const 24) (i64.const 3600000000000))
 		(i32.store (i32.const 16) (i32.const 1))
 		(drop (call $poll (i32.const 0) (i32.const 64) (i32.const 1) (i32.const 128)))))`), runtime.Spec{})
-	eventually(t, "the call counts", func() bool { return e.HostCalls()["poll_oneoff"] == 1 })
+	eventually.True(t, "the call counts", func() bool { return e.HostCalls()["poll_oneoff"] == 1 })
 	run.process.Stop(0)
 	run.wait()
 	if n := e.HostCalls()["poll_oneoff"]; n != 1 {

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
 	"github.com/krustlet-go/krustlet-wasi/hack/guests"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
@@ -80,7 +81,7 @@ func TestNobodyWaitsForTheCompiler(t *testing.T) {
 			errs <- err
 		}()
 	}
-	eventually(t, "the compiler runs", func() bool { return len(children(t)) == 1 && users(e, digest) == 2 })
+	eventually.True(t, "the compiler runs", func() bool { return len(children(t)) == 1 && users(e, digest) == 2 })
 	giveUp()
 	if err := <-errs; !errors.Is(err, context.Canceled) {
 		t.Errorf("who gives up gets %v", err)
@@ -90,7 +91,7 @@ func TestNobodyWaitsForTheCompiler(t *testing.T) {
 	}
 	giveUpToo()
 	<-errs
-	eventually(t, "the compiler has exited", func() bool { return len(children(t)) == 0 })
+	eventually.True(t, "the compiler has exited", func() bool { return len(children(t)) == 0 })
 }
 
 func users(e *Engine, digest string) int {
@@ -115,15 +116,6 @@ func children(t testing.TB) []string {
 		all = append(all, strings.Fields(string(text))...)
 	}
 	return all
-}
-
-func eventually(t testing.TB, what string, is func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !is(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("it does not come to pass that %s", what)
-		}
-	}
 }
 
 func TestCompilerIsChecked(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/processor"
 )
@@ -14,7 +15,7 @@ func TestCPULimit(t *testing.T) {
 	e := newEngine(t)
 	r := start(t, e, wat(t, spinText), runtime.Spec{CPULimit: 200})
 	began := time.Now()
-	eventually(t, "the guest is held back", func() bool { return r.process.Stats().Throttled > 300*time.Millisecond })
+	eventually.True(t, "the guest is held back", func() bool { return r.process.Stats().Throttled > 300*time.Millisecond })
 	wall, stats := time.Since(began), r.process.Stats()
 	r.process.Stop(0)
 	r.wait()
@@ -30,7 +31,7 @@ func TestCPULimit(t *testing.T) {
 func TestKillEndsAThrottledGuest(t *testing.T) {
 	e := newEngine(t)
 	r := start(t, e, wat(t, spinText), runtime.Spec{CPULimit: 1})
-	eventually(t, "the guest has run", func() bool { return r.process.Stats().CPU > 0 })
+	eventually.True(t, "the guest has run", func() bool { return r.process.Stats().CPU > 0 })
 	r.process.Stop(0)
 	if exit := r.wait(); exit.Code != 137 {
 		t.Errorf("exit %+v", exit)
@@ -44,7 +45,7 @@ func TestStats(t *testing.T) {
 	if s := r.process.Stats(); s.Memory < 3*wasmPage {
 		t.Errorf("at the start: %+v", s)
 	}
-	eventually(t, "its use is seen", func() bool {
+	eventually.True(t, "its use is seen", func() bool {
 		s := r.process.Stats()
 		return s.Memory == 7*wasmPage && s.CPU > 20*time.Millisecond
 	})
@@ -76,7 +77,7 @@ func TestSpinningGuestsShare(t *testing.T) {
 		before[i] = r.process.Stats().CPU
 	}
 	var low, high time.Duration
-	eventually(t, "each has used 40 ms", func() bool {
+	eventually.True(t, "each has used 40 ms", func() bool {
 		time.Sleep(processor.Epoch)
 		low, high = time.Hour, 0
 		for i, r := range all {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/translate"
 )
@@ -113,7 +114,7 @@ func TestHeapOfObjectsCounts(t *testing.T) {
 				(br_if $more (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const COUNT))))
 			(loop $spin (drop (call $yield)) (br $spin))))`
 	r := start(t, e, wat(t, strings.ReplaceAll(list, "COUNT", "100")), runtime.Spec{MemoryLimit: 64 << 20})
-	eventually(t, "ten megabytes of objects count", func() bool { return r.process.Stats().Memory > 10_000_000 })
+	eventually.True(t, "ten megabytes of objects count", func() bool { return r.process.Stats().Memory > 10_000_000 })
 	r.process.Stop(0)
 	r.wait()
 	r = start(t, e, wat(t, strings.ReplaceAll(list, "COUNT", "1000000")), runtime.Spec{MemoryLimit: 64 << 20})

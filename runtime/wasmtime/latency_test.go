@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
 	"github.com/krustlet-go/krustlet-wasi/hack/guests"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
@@ -108,7 +109,7 @@ func TestStartGivesUpWhileItCompiles(t *testing.T) {
 		_, err := e.Start(ctx, runtime.Spec{Module: file, Digest: guests.Digest(t, file), Mounts: []runtime.Mount{{Host: t.TempDir(), Guest: "/"}}}, runtime.Streams{})
 		ended <- err
 	}()
-	eventually(t, "it compiles", func() bool { return len(children(t)) == 1 })
+	eventually.True(t, "it compiles", func() bool { return len(children(t)) == 1 })
 	began := time.Now()
 	cancel()
 	<-ended
@@ -186,14 +187,14 @@ func BenchmarkKillCompiling(b *testing.B) {
 			_, err := e.Start(ctx, spec, runtime.Streams{})
 			ended <- err
 		}()
-		eventually(b, "it compiles", func() bool { return len(children(b)) == 1 })
+		eventually.True(b, "it compiles", func() bool { return len(children(b)) == 1 })
 		began := time.Now()
 		cancel()
 		if err := <-ended; err == nil {
 			b.Fatal("it was started")
 		}
 		took = append(took, time.Since(began))
-		eventually(b, "the compiler has exited", func() bool { return len(children(b)) == 0 })
+		eventually.True(b, "the compiler has exited", func() bool { return len(children(b)) == 0 })
 	}
 	b.ReportMetric(float64(took.percentile(50).Microseconds()), "p50-µs")
 	b.ReportMetric(float64(took.percentile(99).Microseconds()), "p99-µs")

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
@@ -88,7 +89,7 @@ func TestObjectsUnderPressure(t *testing.T) {
 			}
 			all = append(all, r)
 		}
-		eventually(t, "the last of them has made many objects", func() bool { return all[9].process.Stats().CPU > 100*time.Millisecond })
+		eventually.True(t, "the last of them has made many objects", func() bool { return all[9].process.Stats().CPU > 100*time.Millisecond })
 		for _, r := range all {
 			r.process.Stop(0)
 			exit := r.wait()

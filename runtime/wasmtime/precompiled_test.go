@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
 	"github.com/krustlet-go/krustlet-wasi/hack/guests"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
@@ -173,14 +174,14 @@ func TestCompileEnds(t *testing.T) {
 	errs := make(chan error, 1)
 	begin := func() {
 		go func() { errs <- c.Compile(ctx, "", digest, file) }()
-		eventually(t, "the compiler runs", func() bool { return len(children(t)) == 1 })
+		eventually.True(t, "the compiler runs", func() bool { return len(children(t)) == 1 })
 	}
 	begin()
 	cancel()
 	if err := <-errs; !errors.Is(err, context.Canceled) {
 		t.Errorf("who gives up gets %v", err)
 	}
-	eventually(t, "the compiler has exited", func() bool { return len(children(t)) == 0 })
+	eventually.True(t, "the compiler has exited", func() bool { return len(children(t)) == 0 })
 	ctx = t.Context()
 	begin()
 	c.Close()

@@ -17,6 +17,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
 	"github.com/krustlet-go/krustlet-wasi/hack/guests"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
@@ -189,7 +190,7 @@ func TestWhatGuestsHadIsGivenBack(t *testing.T) {
 			all = append(all, start(t, e, file, runtime.Spec{MemoryLimit: limit}))
 		}
 		for _, r := range all {
-			eventually(t, "its tables are full", func() bool { return r.process.Stats().Memory > limit-256<<10 })
+			eventually.True(t, "its tables are full", func() bool { return r.process.Stats().Memory > limit-256<<10 })
 		}
 		if held := now() - before; held > guests*(limit+2<<20) {
 			t.Errorf("%d guests of %d MiB make it hold %d MiB", guests, limit>>20, held>>20)

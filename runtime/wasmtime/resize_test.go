@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
 	"github.com/krustlet-go/krustlet-wasi/hack/guests"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/processor"
@@ -23,12 +24,12 @@ func resize(t *testing.T, p runtime.Guest, limits runtime.Limits) {
 func TestResizeCPU(t *testing.T) {
 	e := newEngine(t)
 	r := start(t, e, wat(t, spinText), runtime.Spec{CPULimit: 1})
-	eventually(t, "the guest has used what it may", func() bool { return r.process.Stats().CPU >= processor.Epoch })
+	eventually.True(t, "the guest has used what it may", func() bool { return r.process.Stats().CPU >= processor.Epoch })
 	resize(t, r.process, runtime.Limits{})
-	eventually(t, "the guest runs freely", func() bool { return r.process.Stats().CPU > 300*time.Millisecond })
+	eventually.True(t, "the guest runs freely", func() bool { return r.process.Stats().CPU > 300*time.Millisecond })
 	resize(t, r.process, runtime.Limits{CPU: 100})
 	began, before := time.Now(), r.process.Stats()
-	eventually(t, "the guest is held back", func() bool { return r.process.Stats().Throttled > before.Throttled+500*time.Millisecond })
+	eventually.True(t, "the guest is held back", func() bool { return r.process.Stats().Throttled > before.Throttled+500*time.Millisecond })
 	wall, used := time.Since(began), r.process.Stats().CPU-before.CPU
 	if most := 0.1*1.1*float64(wall) + 0.1*float64(processor.Period) + float64(3*processor.Epoch); float64(used) > most {
 		t.Errorf("a guest limited to 0.1 used %v in %v", used, wall)
@@ -43,7 +44,7 @@ func TestResizeMemory(t *testing.T) {
 	e := newEngine(t)
 	r := start(t, e, wat(t, `(module (memory (export "memory") 1) (func (export "_start")
 		(loop $l (br_if $l (i32.eq (memory.grow (i32.const 8)) (i32.const -1))))))`), runtime.Spec{MemoryLimit: 4 * wasmPage})
-	eventually(t, "the guest has run", func() bool { return r.process.Stats().CPU > processor.Epoch })
+	eventually.True(t, "the guest has run", func() bool { return r.process.Stats().CPU > processor.Epoch })
 	resize(t, r.process, runtime.Limits{Memory: 9 * wasmPage})
 	if exit := r.wait(); exit.Code != 0 {
 		t.Errorf("exit %+v", exit)

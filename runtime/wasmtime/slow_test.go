@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
 	"github.com/krustlet-go/krustlet-wasi/hack/guests"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/compile"
 )
@@ -31,7 +32,7 @@ func TestSmallModulesDoNotWait(t *testing.T) {
 		running, waiting := c.queue.Count()
 		return running == 2 && waiting == 1
 	}
-	eventually(t, "two compilers run, and one waits", full)
+	eventually.True(t, "two compilers run, and one waits", full)
 	tiny := filepathTiny(t)
 	if err := c.Compile(t.Context(), "quick", guests.Digest(t, tiny), tiny); err != nil {
 		t.Fatal(err)
@@ -45,7 +46,7 @@ func TestSmallModulesDoNotWait(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	eventually(t, "no compiler is left", func() bool { return len(children(t)) == 0 })
+	eventually.True(t, "no compiler is left", func() bool { return len(children(t)) == 0 })
 }
 
 // TestAPodHasOneCompiler: a pod's second compilation waits for its first, and does not hold up
@@ -61,9 +62,9 @@ func TestAPodHasOneCompiler(t *testing.T) {
 		go func() { errs <- c.Compile(ctx, pod, guests.Digest(t, file), file) }()
 	}
 	ask("greedy", first)
-	eventually(t, "the compiler of the first module runs", func() bool { return len(children(t)) == 1 })
+	eventually.True(t, "the compiler of the first module runs", func() bool { return len(children(t)) == 1 })
 	ask("greedy", second)
-	eventually(t, "the second module is in the queue", func() bool {
+	eventually.True(t, "the second module is in the queue", func() bool {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		_, waiting := c.queue.Count()
@@ -73,7 +74,7 @@ func TestAPodHasOneCompiler(t *testing.T) {
 		t.Errorf("%d compilers of one pod", n)
 	}
 	ask("other", second)
-	eventually(t, "the compiler of the second module runs for another pod", func() bool { return len(children(t)) == 2 })
+	eventually.True(t, "the compiler of the second module runs for another pod", func() bool { return len(children(t)) == 2 })
 	cancel()
 	for range 3 {
 		<-errs

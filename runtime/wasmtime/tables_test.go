@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
@@ -20,7 +21,7 @@ func TestTablesCount(t *testing.T) {
 	e := newEngine(t)
 	file := wat(t, growingTables)
 	run := start(t, e, file, runtime.Spec{MemoryLimit: wasmPage + 8*(1000+500+100_000)})
-	eventually(t, "the tables count", func() bool {
+	eventually.True(t, "the tables count", func() bool {
 		return run.process.Stats().Memory == wasmPage+8*(1000+500+100_000)
 	})
 	run.process.Stop(0)

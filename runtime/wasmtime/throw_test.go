@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
@@ -24,7 +25,7 @@ func TestKillInLongThrows(t *testing.T) {
 		t.Errorf("more than there may be: %v", err)
 	}
 	r := start(t, e, wat(t, strings.ReplaceAll(catches(1000), "FRAMES", "6000")), runtime.Spec{})
-	eventually(t, "it throws", func() bool { return r.process.Stats().CPU > 200*time.Millisecond })
+	eventually.True(t, "it throws", func() bool { return r.process.Stats().CPU > 200*time.Millisecond })
 	before := r.process.Stats().CPU
 	r.process.Stop(0)
 	if exit := r.wait(); exit.Code != 137 {

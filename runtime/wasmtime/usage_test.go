@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
 	"github.com/krustlet-go/krustlet-wasi/hack/guests"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
@@ -31,7 +32,7 @@ func TestCommandsCountForTheirRun(t *testing.T) {
 	command := start(t, e, wat(t, `(module (memory (export "memory") 5) (func (export "_start") (loop $l (br $l))))`),
 		runtime.Spec{Of: runtime.Origin{Pod: "u1", Beside: t.Name()}})
 	const spun = 30 * time.Millisecond
-	eventually(t, "the command counts", func() bool {
+	eventually.True(t, "the command counts", func() bool {
 		all, own := e.Stats(t.Context()), command.process.Stats().Memory
 		return len(all) == 1 && own >= 5*wasmPage && all[t.Name()].Memory == wasmPage+own && all[t.Name()].CPU > alone.CPU+spun
 	})
