@@ -33,7 +33,7 @@ build: ## the agent: bin/krustlet-wasi
 engine: ## the engine's supported library: bin/engine (needs cargo and cmake; 10 minutes the first time, on 2 cores)
 	@hack/engine/build.sh bin/engine
 
-cluster: ## a real control plane and kubectl: bin/cluster (10 minutes the first time, on 2 cores)
+cluster: ## a real control plane and kubectl: bin/cluster (5 minutes the first time, on 2 cores)
 	@echo "== building bin/cluster"
 	@cd hack/cluster && ../build.sh ../../bin/cluster $(CLUSTER_FLAGS) .
 

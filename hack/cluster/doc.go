@@ -3,7 +3,7 @@
 // their own Go modules. The tests and the demo run against it.
 //
 // It is a module of its own, so that the requirements of Kubernetes' servers
-// stay out of krustlet-wasi's. `make cluster` builds it, which takes ten minutes
+// stay out of krustlet-wasi's. `make cluster` builds it, which takes five minutes
 // the first time.
 //
 // The first argument picks what a process is; `up` starts the four servers as
