@@ -46,7 +46,8 @@ func tables(page string) map[string][][]string {
 
 // TestAdvisories: each advisory has one line, with a verdict for both engines and, where a fault is
 // held, a wall that the page explains or a reason.
-// docs/security.md: "[Security advisories](security-advisories.md) lists what is known to be wrong with wasmtime, and what holds it off here."
+// docs/security.md: "[Security advisories](security-advisories.md) lists what is known to be wrong
+// with wasmtime, and what holds it off here."
 func TestAdvisories(t *testing.T) {
 	page := pages(t)[advisoriesPage]
 	found := tables(page)

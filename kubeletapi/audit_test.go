@@ -23,7 +23,8 @@ import (
 
 // What is logged of a request depends on the right by which it was allowed.
 //
-// docs/security.md: "Each request that is allowed by `nodes/proxy` alone leaves a line in the agent's log when it ends, at level
+// docs/security.md: "Each request that is allowed by `nodes/proxy` alone leaves a line in the
+// agent's log when it ends, at level
 // info: exec, attach and port-forward, and reading by that right".
 // docs/security.md: "The query is left out, since commands may hold secrets".
 func TestAudit(t *testing.T) {

@@ -29,11 +29,13 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/kubeletapi/door"
 )
 
-// docs/security.md: "A client has 15 seconds for the handshake, for a request's header (64 KiB) and for its body (64 KiB) each, 30 seconds
+// docs/security.md: "A client has 15 seconds for the handshake, for a request's header (64 KiB) and
+// for its body (64 KiB) each, 30 seconds
 // to say who it is, and 2 minutes between requests".
 // docs/security.md: "A client that has died is noticed within a minute over HTTP/2".
 // docs/security.md: "Connections are bounded by what is known of their clients"
-// docs/security.md: "in their handshake | 1,024", "behind it, of strangers | 256", "of users known by a token | 1,024", "of users known by a certificate | 16,384".
+// docs/security.md: "in their handshake | 1,024", "behind it, of strangers | 256", "of users known
+// by a token | 1,024", "of users known by a certificate | 16,384".
 func TestLimitsAreAsDocumented(t *testing.T) {
 	l := defaultLimits
 	if l.header != 15*time.Second || l.body != 15*time.Second || l.strange != 30*time.Second || l.idle != 2*time.Minute || l.pingAfter+l.pingTimeout > time.Minute {
@@ -230,7 +232,8 @@ func TestForwardsAreBounded(t *testing.T) {
 }
 
 // What there is at the port can be looked at.
-// docs/security.md: "What there is, and what was refused, is in the [metrics](monitoring.md#the-nodes-work-metrics)."
+// docs/security.md: "What there is, and what was refused, is in the
+// [metrics](monitoring.md#the-nodes-work-metrics)."
 func TestConnectionMetrics(t *testing.T) {
 	server := runServer(t, authority.New(t, "ca"), nil)
 	conn := server.dial(t, "http/1.1")

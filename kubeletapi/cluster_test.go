@@ -186,9 +186,11 @@ func allPages() []page {
 // Who may do what is the cluster's decision: identities x pages x methods, asked of a real API
 // server with the rights of a node.
 //
-// docs/security.md: "Who: a client certificate signed by the clients' authority (`--client-ca-file`, or the one of the node's kubeconfig), or a bearer
+// docs/security.md: "Who: a client certificate signed by the clients' authority
+// (`--client-ca-file`, or the one of the node's kubeconfig), or a bearer
 // token, which the API server is asked about (TokenReview)".
-// docs/security.md: "May they: the API server is asked (SubjectAccessReview) for the verb of the HTTP method on a subresource of this node. Else 403".
+// docs/security.md: "May they: the API server is asked (SubjectAccessReview) for the verb of the
+// HTTP method on a subresource of this node. Else 403".
 // docs/security.md: "A role for a program that reads metrics and logs of all nodes"
 // docs/security.md: "`nodes/proxy` is the right to run programs in every pod of the node"
 // docs/security.md: "`/containerLogs/NAMESPACE/POD/CONTAINER` | get | `log`, `proxy`"
@@ -197,7 +199,8 @@ func allPages() []page {
 // docs/security.md: "`/configz` | get | `configz`, `proxy`"
 // docs/security.md: "`/metrics`, `/metrics/…` | get | `metrics`"
 // docs/security.md: "`/stats/…` | get | `stats`"
-// docs/security.md: "`/exec/…`, `/attach/…`, `/portForward/…` | create, whatever the method | `proxy`"
+// docs/security.md: "`/exec/…`, `/attach/…`, `/portForward/…` | create, whatever the method |
+// `proxy`"
 // docs/security.md: "`/debug/pprof/…`, if switched on | get | `proxy`"
 // docs/security.md: "`/debug/flags/v`, if switched on | update | `proxy`"
 func TestAccessByIdentity(t *testing.T) {
@@ -282,7 +285,8 @@ func overlap(a, b string) bool {
 // How long answers are believed is a setting, and so is whether tokens count.
 //
 // docs/security.md: "unless `--authentication-token-webhook=false`".
-// docs/security.md: "For this time a right that was taken away may still be used; the settings make it shorter".
+// docs/security.md: "For this time a right that was taken away may still be used; the settings make
+// it shorter".
 func TestAccessSettings(t *testing.T) {
 	cluster := testcluster.Start(t)
 	namespace := cluster.Namespace(t)
@@ -323,7 +327,8 @@ func TestAccessSettings(t *testing.T) {
 
 // While the cluster cannot be asked, no client gets in that was not in before.
 //
-// docs/security.md: "While the API server cannot be asked, only clients whose answers are still believed get in".
+// docs/security.md: "While the API server cannot be asked, only clients whose answers are still
+// believed get in".
 func TestAccessWithoutTheAPIServer(t *testing.T) {
 	cluster := testcluster.Start(t)
 	namespace := cluster.Namespace(t)

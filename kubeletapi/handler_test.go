@@ -136,7 +136,8 @@ func TestNewNeedsItsSettings(t *testing.T) {
 	}
 }
 
-// docs/security.md: "All other paths answer 404, to clients that may use `nodes/proxy` and to no others".
+// docs/security.md: "All other paths answer 404, to clients that may use `nodes/proxy` and to no
+// others".
 func TestRoutes(t *testing.T) {
 	tests := []struct {
 		method, target string

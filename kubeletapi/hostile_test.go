@@ -55,7 +55,8 @@ func (r *running) healthy(t *testing.T) {
 
 // Clients that do not go on are cut off, whatever they stop at.
 //
-// docs/security.md: "A client has 15 seconds for the handshake, for a request's header (64 KiB) and for its body (64 KiB) each".
+// docs/security.md: "A client has 15 seconds for the handshake, for a request's header (64 KiB) and
+// for its body (64 KiB) each".
 func TestClientsThatStopAreCutOff(t *testing.T) {
 	server := runServer(t, authority.New(t, "ca"), impatient)
 	for name, sent := range map[string]string{
@@ -157,7 +158,8 @@ func openHTTP2(t *testing.T, conn *tls.Conn) (framer *http2.Framer, get func(str
 // A client that opens requests and takes them back without end runs no more handlers than one that
 // behaves.
 //
-// docs/security.md: "An HTTP/2 connection has 250 requests at a time, including those that the client has cancelled for as long as they are served".
+// docs/security.md: "An HTTP/2 connection has 250 requests at a time, including those that the
+// client has cancelled for as long as they are served".
 func TestRapidReset(t *testing.T) {
 	var handlers, most atomic.Int64
 	server := runServer(t, authority.New(t, "ca"), func(c *Config) {
@@ -203,7 +205,8 @@ var flood = logsFunc(func(ctx context.Context, _ string, _ *corev1.PodLogOptions
 
 // A client that does not read its log holds neither memory nor others, and is cut off in the end.
 //
-// docs/security.md: "A client that does not read holds one buffer of 64 KiB, and holds up no other client".
+// docs/security.md: "A client that does not read holds one buffer of 64 KiB, and holds up no other
+// client".
 func TestReaderThatStalls(t *testing.T) {
 	eachProtocol(t, func(t *testing.T, http2 bool) {
 		began, ended := make(chan struct{}, 100), make(chan error, 100)
@@ -334,7 +337,8 @@ func TestDeadlinesAreOfWrites(t *testing.T) {
 	}
 }
 
-// docs/security.md: "TLS 1.2 with suites that have forward secrecy, and 1.3 (`--tls-min-version`, `--tls-cipher-suites`)".
+// docs/security.md: "TLS 1.2 with suites that have forward secrecy, and 1.3 (`--tls-min-version`,
+// `--tls-cipher-suites`)".
 func TestSuitesAndVersions(t *testing.T) {
 	for _, test := range []struct {
 		name   string

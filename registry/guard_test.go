@@ -47,9 +47,11 @@ func (n named) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // docs/security.md: "A registry can send the node on to another host, but not to the node itself"
-// docs/security.md: "redirects, and the servers of tokens that a registry names, are not followed to loopback, to link-local addresses and the metadata services of clouds"
+// docs/security.md: "redirects, and the servers of tokens that a registry names, are not followed
+// to loopback, to link-local addresses and the metadata services of clouds"
 // docs/security.md: "or the operator names the host."
-// docs/security.md: "The address is looked at when the connection is made, after the lookup of names."
+// docs/security.md: "The address is looked at when the connection is made, after the lookup of
+// names."
 // docs/security.md: "Nor does a redirect lead from TLS to plain HTTP."
 func TestRegistryDoesNotReachTheNodeItself(t *testing.T) {
 	var reached atomic.Int64

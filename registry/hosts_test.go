@@ -41,7 +41,8 @@ func (d directTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return d.inner.RoundTrip(req)
 }
 
-// docs/security.md: "`--insecure-registries` gives up both encryption and verification for the hosts it names"
+// docs/security.md: "`--insecure-registries` gives up both encryption and verification for the
+// hosts it names"
 func TestPlainHTTPNeedsLeave(t *testing.T) {
 	srv := newServer(t)
 	module := wasm("plain", 10)

@@ -10,7 +10,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/fault"
 )
 
-// docs/security.md: "`--x-allow-local-modules` lets each user who may create pods run any module that the agent can read."
+// docs/security.md: "`--x-allow-local-modules` lets each user who may create pods run any module
+// that the agent can read."
 func TestLocalModule(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)

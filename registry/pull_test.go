@@ -288,7 +288,8 @@ func TestPullRefusesOtherImages(t *testing.T) {
 	}
 }
 
-// docs/security.md: "What a registry sends is not believed: manifests, configs and layers are checked against their digests and sizes"
+// docs/security.md: "What a registry sends is not believed: manifests, configs and layers are
+// checked against their digests and sizes"
 // docs/security.md: "Modules are checked against their digest while they are fetched."
 func TestPullHostileRegistry(t *testing.T) {
 	module := wasm("honest", 5000)

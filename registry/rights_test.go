@@ -61,7 +61,8 @@ func (s *server) guard(passwords ...string) {
 	}
 }
 
-// docs/security.md: "An image that was pulled with a pod's credentials is not given to pods without them, whatever their pull policy"
+// docs/security.md: "An image that was pulled with a pod's credentials is not given to pods without
+// them, whatever their pull policy"
 func TestRights(t *testing.T) {
 	srv := guarded(t, "right", "renewed", "token1", "token2")
 	image := srv.host() + "/app"

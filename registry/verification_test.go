@@ -9,7 +9,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/distribution"
 )
 
-// docs/security.md: "unless the node's own policy says so; it also says [which images every pod may have](registries.md#who-may-have-an-image-that-is-on-the-node)."
+// docs/security.md: "unless the node's own policy says so; it also says [which images every pod may
+// have](registries.md#who-may-have-an-image-that-is-on-the-node)."
 func TestVerification(t *testing.T) {
 	srv := newServer(t)
 	for _, name := range []string{"app", "team/both", "team/pods", "team/nodes", "old"} {

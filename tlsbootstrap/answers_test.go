@@ -47,7 +47,8 @@ func endless(w http.ResponseWriter, r *http.Request, begin []byte, sent *int64) 
 // TestAnswersAreBounded: whatever the API server sends, a node reads so much of it and no more.
 //
 // docs/security.md: "an answer to 96 MiB, an event of a watch to 16 MiB"
-// docs/security.md: "But what it sends is bounded, so that one that is broken, or a proxy before it, does not take the node with it"
+// docs/security.md: "But what it sends is bounded, so that one that is broken, or a proxy before
+// it, does not take the node with it"
 func TestAnswersAreBounded(t *testing.T) {
 	proto := binary.BigEndian.AppendUint32(nil, 1<<31)
 	for name, tt := range map[string]struct {

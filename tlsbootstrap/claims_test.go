@@ -13,7 +13,8 @@ import (
 // node's request would have, and only as itself.
 //
 // docs/security.md: "Any node may ask for one, under any name that is free, `OTHER-tls` among them"
-// docs/security.md: "The API server takes no request of a node whose common name is another node's."
+// docs/security.md: "The API server takes no request of a node whose common name is another
+// node's."
 func TestServingRequestsOfANode(t *testing.T) {
 	w := newWorld(t)
 	client := clientOf(t, w.joined().Config())

@@ -64,7 +64,8 @@ func TestJoinCutKubeconfig(t *testing.T) {
 	}
 }
 
-// docs/security.md: "What the agent reads is a regular file of bounded size; a named pipe does not stop it."
+// docs/security.md: "What the agent reads is a regular file of bounded size; a named pipe does not
+// stop it."
 func TestJoinOddKubeconfigs(t *testing.T) {
 	cert, key := selfSignedPair(t, "n")
 	_, otherKey := selfSignedPair(t, "n")
@@ -176,7 +177,8 @@ func FuzzJoin(f *testing.F) {
 
 // TestJoinReplacesADamagedKubeconfig: the node joins again by itself, and keeps what it replaced.
 //
-// docs/security.md: "A kubeconfig of the agent's own that is damaged, has expired, or is refused by the API server is replaced by joining again with the bootstrap file, if there is a valid one"
+// docs/security.md: "A kubeconfig of the agent's own that is damaged, has expired, or is refused by
+// the API server is replaced by joining again with the bootstrap file, if there is a valid one"
 func TestJoinReplacesADamagedKubeconfig(t *testing.T) {
 	w := newWorld(t)
 	w.joined()
@@ -247,7 +249,8 @@ func (w *world) aged() {
 // TestJoinAgainWhenTheAPIServerRefuses: of a cluster that was made again, with new authorities,
 // nothing of the old kubeconfig is good any more, and the bootstrap file is of the new one.
 //
-// docs/security.md: "the node shows it only to a server of the authority that the bootstrap file names."
+// docs/security.md: "the node shows it only to a server of the authority that the bootstrap file
+// names."
 func TestJoinAgainWhenTheAPIServerRefuses(t *testing.T) {
 	for _, what := range []string{"the server's authority is another", "the client's authority is another"} {
 		t.Run(what, func(t *testing.T) {

@@ -129,7 +129,8 @@ func TestJoinNeverOverwritesTheBootstrapFile(t *testing.T) {
 	}
 }
 
-// docs/security.md: "A kubeconfig whose certificate is another user's, such as an administrator's, is refused."
+// docs/security.md: "A kubeconfig whose certificate is another user's, such as an administrator's,
+// is refused."
 func TestNodeConfigUsable(t *testing.T) {
 	cfg := Config{NodeName: "n", Kubeconfig: "/k"}
 	for _, test := range []struct {

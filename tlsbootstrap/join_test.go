@@ -300,7 +300,8 @@ func TestJoinUnreachableServer(t *testing.T) {
 	}
 }
 
-// docs/security.md: "Node authorization and the admission plugin NodeRestriction bound that to its own Node, Lease, pods and certificates."
+// docs/security.md: "Node authorization and the admission plugin NodeRestriction bound that to its
+// own Node, Lease, pods and certificates."
 func TestNodeHasItsOwnRightsAlone(t *testing.T) {
 	w := newWorld(t)
 	client := clientOf(t, w.joined().Config())

@@ -44,7 +44,8 @@ func verify(t *testing.T, w *world, s *Serving, name string) error {
 	return errors.Join(err, near.Close(), <-server, far.Close())
 }
 
-// docs/security.md: "A serving certificate says under which name and address a node is reached, so a person approves it."
+// docs/security.md: "A serving certificate says under which name and address a node is reached, so
+// a person approves it."
 func TestServingWaitsForApproval(t *testing.T) {
 	w := newWorld(t)
 	client := clientOf(t, w.joined().Config())
@@ -236,7 +237,8 @@ func TestClientRenews(t *testing.T) {
 // user made for our key, under the name that ours would have, is never signed for us; ours has
 // another name then, and the line says that one.
 //
-// docs/security.md: "A node whose CSR's name was taken asks under the name with ten digits behind it, and prints that one."
+// docs/security.md: "A node whose CSR's name was taken asks under the name with ten digits behind
+// it, and prints that one."
 func TestServingCopiedCSR(t *testing.T) {
 	w := newWorld(t)
 	client := clientOf(t, w.joined().Config())

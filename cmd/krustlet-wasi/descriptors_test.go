@@ -43,7 +43,8 @@ func TestSharesOfDescriptors(t *testing.T) {
 
 // TestSharesAreAsDocumented.
 //
-// docs/security.md: "of the rest, three eighths are for these connections, three eighths for logs that are read, an eighth for connections to
+// docs/security.md: "of the rest, three eighths are for these connections, three eighths for logs
+// that are read, an eighth for connections to
 // [ports of the node](networking.md#ports-of-the-node), and a sixteenth for those of port-forward."
 // docs/security.md: "Each log may take one file more than `--container-log-max-files`."
 // docs/security.md: "with a small one there are fewer of all kinds"

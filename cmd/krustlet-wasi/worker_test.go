@@ -98,8 +98,10 @@ func whatCanBeDone(path string) (can string) {
 // and an isolated one has its pod's alone.
 // docs/security.md: "cannot open the agent's files or another worker's"
 // docs/security.md: "Workers cannot open it."
-// docs/security.md: "but it has the other guests of its worker, and the volumes and logs of the node's pods (of its own pod, where that is isolated)"
-// docs/security.md: "A folder for each worker, which only this worker can open, and the agent's notes about workers, which no worker can open."
+// docs/security.md: "but it has the other guests of its worker, and the volumes and logs of the
+// node's pods (of its own pod, where that is isolated)"
+// docs/security.md: "A folder for each worker, which only this worker can open, and the agent's
+// notes about workers, which no worker can open."
 func TestWorkersSeeTheirOwn(t *testing.T) {
 	const all, read, none = "rwlnd", "rl", ""
 	files := []struct{ name, shared, isolated string }{
@@ -155,7 +157,8 @@ func TestWorkersSeeTheirOwn(t *testing.T) {
 // credential, wherever that is.
 // docs/security.md: "without credentials"
 // docs/security.md: "cannot open the agent's files"
-// docs/security.md: "Workers see neither this file nor any other in which the agent looks for credentials.", "it is hidden, too."
+// docs/security.md: "Workers see neither this file nor any other in which the agent looks for
+// credentials.", "it is hidden, too."
 func TestWorkersHaveNoCredentials(t *testing.T) {
 	top := t.TempDir()
 	at := func(parts ...string) string { return filepath.Join(append([]string{top}, parts...)...) }

@@ -79,7 +79,8 @@ func (b *bootstrapScript) succeed(t *testing.T, word string, environment ...stri
 	return config, secret
 }
 
-// docs/security.md: "The bootstrap token lets its holder ask for node certificates. It is good for one hour unless `TOKEN_TTL` says otherwise"
+// docs/security.md: "The bootstrap token lets its holder ask for node certificates. It is good for
+// one hour unless `TOKEN_TTL` says otherwise"
 func TestBootstrapScriptMakesToken(t *testing.T) {
 	b := newBootstrapScript(t)
 	config, secret := b.succeed(t, "made")

@@ -51,7 +51,8 @@ func guess(t *thriftyTokens, seconds, addresses int) (refused int) {
 	return refused
 }
 
-// docs/security.md: "For each address, the API server is asked about 20 unknown tokens at once and two in each second; and for all together about 60 at once and 20 in each second".
+// docs/security.md: "For each address, the API server is asked about 20 unknown tokens at once and
+// two in each second; and for all together about 60 at once and 20 in each second".
 func TestStrangersReviewsAreBounded(t *testing.T) {
 	for _, test := range []struct{ addresses, most int }{{1, 20 + 2*10 + 1}, {3, 3 * (20 + 2*10 + 1)}, {5000, 60 + 20*10 + 1}} {
 		synctest.Test(t, func(t *testing.T) {
@@ -66,7 +67,8 @@ func TestStrangersReviewsAreBounded(t *testing.T) {
 
 // Who is known does not notice what strangers try, also with a new token.
 //
-// docs/security.md: "A client that was known before is not held up by strangers: tokens that were good cost nothing, and addresses that they came
+// docs/security.md: "A client that was known before is not held up by strangers: tokens that were
+// good cost nothing, and addresses that they came
 // from do not share with strangers".
 func TestKnownTokensAreNotHeldUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -107,7 +109,8 @@ func TestKnownTokensAreNotHeldUp(t *testing.T) {
 // A token that is not known is asked about once, and one that was good is a stranger's once it is
 // not.
 //
-// docs/security.md: "A token that the API server does not know is answered with 401, for as long as answers about tokens are believed, without another question".
+// docs/security.md: "A token that the API server does not know is answered with 401, for as long as
+// answers about tokens are believed, without another question".
 func TestBadTokensAreRemembered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		all := &tokens{}
@@ -161,7 +164,8 @@ func (u undecided) Authorize(_ context.Context, a authorizer.Attributes) (author
 	return authorizer.DecisionNoOpinion, "", nil
 }
 
-// docs/security.md: "It is asked 200 questions at once and 50 in each second about what one user may do".
+// docs/security.md: "It is asked 200 questions at once and 50 in each second about what one user
+// may do".
 func TestReviewsOfAUserAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		all := undecided{map[string]int{}}
@@ -189,7 +193,8 @@ func TestReviewsOfAUserAreBounded(t *testing.T) {
 
 // Answers are believed for as long as the settings say.
 //
-// docs/security.md: "Answers are believed for a while: that something is allowed for 5 minutes, that it is not for 30 seconds".
+// docs/security.md: "Answers are believed for a while: that something is allowed for 5 minutes,
+// that it is not for 30 seconds".
 func TestAnswersAreBelievedForAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		all := undecided{map[string]int{}}

@@ -189,7 +189,8 @@ var wide = Limits{Pending: 64, Strangers: 64, Tokens: 64, Certified: 64}
 
 // A client with a certificate gets in while others do their worst, also from its own address.
 //
-// docs/security.md: "So a client that is prompt gets through during a flood, also one at the flood's own address".
+// docs/security.md: "So a client that is prompt gets through during a flood, also one at the
+// flood's own address".
 // docs/security.md: "the API server is known by its certificate as soon as its handshake is done."
 func TestCertifiedClientsGetInDuringFloods(t *testing.T) {
 	own, others := []string{"127.0.0.9"}, []string{"127.0.1.1", "127.0.1.2", "127.0.1.3", "127.0.1.4", "127.0.1.5", "127.0.1.6", "127.0.1.7", "127.0.1.8"}
@@ -254,7 +255,8 @@ func TestCertifiedClientsGetInDuringFloods(t *testing.T) {
 // What pending connections take is bounded in all and by address; the newest gets in.
 //
 // docs/security.md: "in their handshake | 1,024 | three quarters, by address".
-// docs/security.md: "Of the first two kinds the newest gets in, and the oldest one of the address with the most gives way, silent ones first".
+// docs/security.md: "Of the first two kinds the newest gets in, and the oldest one of the address
+// with the most gives way, silent ones first".
 func TestPendingConnectionsAreBounded(t *testing.T) {
 	limits := wide
 	limits.Pending = 8 // six of one address
@@ -283,7 +285,8 @@ func TestPendingConnectionsAreBounded(t *testing.T) {
 
 // A connection keeps its place for a moment, and one that speaks for longer than one that does not.
 //
-// docs/security.md: "One in its handshake keeps its place for a moment (20 ms while it is silent, 250 ms when it speaks), and the next
+// docs/security.md: "One in its handshake keeps its place for a moment (20 ms while it is silent,
+// 250 ms when it speaks), and the next
 // ones wait in the kernel".
 func TestPendingConnectionsStayForAMoment(t *testing.T) {
 	limits := wide
@@ -341,7 +344,8 @@ func TestStrangersAreBounded(t *testing.T) {
 
 // Users who are known have bounds of their own, and the newest is refused.
 //
-// docs/security.md: "of users known by a token | 1,024 | a quarter, by user", "of users known by a certificate | 16,384 | half, by user".
+// docs/security.md: "of users known by a token | 1,024 | a quarter, by user", "of users known by a
+// certificate | 16,384 | half, by user".
 // docs/security.md: "Of users who are known, the newest connection is refused".
 func TestKnownUsersAreBounded(t *testing.T) {
 	limits := wide

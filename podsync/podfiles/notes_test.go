@@ -20,7 +20,8 @@ import (
 // TestNotesAreNotBelowPods: shared workers can write everything below pods/. All notes of a pod are
 // elsewhere. Only the agent's user can read them, and they are removed with the pod.
 //
-// docs/security.md: "what a container was started with, its environment included, is in `DATA/notes/UID/runs/NAME.json`, mode 0600, for as long as the pod is there"
+// docs/security.md: "what a container was started with, its environment included, is in
+// `DATA/notes/UID/runs/NAME.json`, mode 0600, for as long as the pod is there"
 func TestNotesAreNotBelowPods(t *testing.T) {
 	data := t.TempDir()
 	pod := testpod.New(corev1.RestartPolicyAlways, "a")

@@ -93,7 +93,8 @@ func checkDamage(t *testing.T, err error, parts ...string) {
 // TestDamagedNotes: other notes of a pod may be damaged. Then the pod goes on with what the API
 // server knows.
 //
-// docs/security.md: "The agent reads the notes of an earlier agent (`DATA/notes`, hidden from workers) as if others had written them."
+// docs/security.md: "The agent reads the notes of an earlier agent (`DATA/notes`, hidden from
+// workers) as if others had written them."
 func TestDamagedNotes(t *testing.T) {
 	for name, damage := range damages {
 		t.Run(name, func(t *testing.T) {

@@ -258,7 +258,8 @@ func write(t *testing.T, path, text string) {
 
 // TestSizeLimitCountsAll: the limit counts files at any depth, and files in directories that the
 // owner cannot read.
-// docs/security.md: "What a guest writes to its files is bounded by `sizeLimit` and `ephemeral-storage`, within half a minute, at any depth"
+// docs/security.md: "What a guest writes to its files is bounded by `sizeLimit` and
+// `ephemeral-storage`, within half a minute, at any depth"
 func TestSizeLimitCountsAll(t *testing.T) {
 	if !ownprocess.Enter(t, 0) {
 		return

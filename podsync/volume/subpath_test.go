@@ -10,7 +10,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// docs/security.md: "A part of a volume (`subPath`) is opened the same way, so that links which a guest makes in a volume lead nowhere else."
+// docs/security.md: "A part of a volume (`subPath`) is opened the same way, so that links which a
+// guest makes in a volume lead nowhere else."
 func TestSubPath(t *testing.T) {
 	v := newVolumes(t, &cluster{})
 	pod := podWith(corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}})

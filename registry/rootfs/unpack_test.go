@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// docs/security.md: "The tars of a root filesystem are unpacked below a directory that no name or link in them leads out of"
+// docs/security.md: "The tars of a root filesystem are unpacked below a directory that no name or
+// link in them leads out of"
 func TestUnpack(t *testing.T) {
 	layer := func(entries ...tar.Header) []tar.Header { return entries }
 	for _, tt := range []struct {

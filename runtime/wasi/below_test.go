@@ -25,7 +25,8 @@ func everyWay(t *testing.T, test func(*testing.T)) {
 }
 
 // TestOpenBelow opens paths that lead out, or through links.
-// docs/security.md: "Each path is opened by the kernel's `openat2` (a single name by `openat`), which holds it to that directory and follows no link by itself"
+// docs/security.md: "Each path is opened by the kernel's `openat2` (a single name by `openat`),
+// which holds it to that directory and follows no link by itself"
 func TestOpenBelow(t *testing.T) {
 	everyWay(t, func(t *testing.T) {
 		base := t.TempDir()

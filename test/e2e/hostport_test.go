@@ -19,7 +19,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testnode"
 )
 
-// docs/security.md: "The agent opens the [ports of the node](networking.md#ports-of-the-node) that pods ask for"
+// docs/security.md: "The agent opens the [ports of the node](networking.md#ports-of-the-node) that
+// pods ask for"
 func TestHostPorts(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t, "")

@@ -126,7 +126,8 @@ func checkWritten(t *testing.T, when, root string, known []string) {
 // TestNamedPlacesAreWritten: what an operator names outside of the data directory is written there,
 // and nothing else is.
 //
-// docs/security.md: "but for `KUBECONFIG`, `--cert-file`, `--private-key-file`, `--pod-logs-dir` and `--container-logs-dir` if these name other paths."
+// docs/security.md: "but for `KUBECONFIG`, `--cert-file`, `--private-key-file`, `--pod-logs-dir`
+// and `--container-logs-dir` if these name other paths."
 func TestNamedPlacesAreWritten(t *testing.T) {
 	t.Parallel()
 	cluster := testcluster.Start(t)

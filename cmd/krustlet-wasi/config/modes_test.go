@@ -12,7 +12,8 @@ import (
 )
 
 // docs/security.md: "A file that every user may write is refused"
-// docs/security.md: "This holds for kubeconfig and bootstrap file, certificates and keys, the clients' authority, the configuration file"
+// docs/security.md: "This holds for kubeconfig and bootstrap file, certificates and keys, the
+// clients' authority, the configuration file"
 func TestFilesThatAllMayWriteAreRefused(t *testing.T) {
 	for _, setting := range []string{"KUBECONFIG", "KRUSTLET_BOOTSTRAP_FILE", "KRUSTLET_CERT_FILE", "KRUSTLET_PRIVATE_KEY_FILE", "KRUSTLET_CLIENT_CA_FILE", "KRUSTLET_CONFIG"} {
 		t.Run(setting, func(t *testing.T) {
@@ -38,7 +39,8 @@ func TestFilesThatAllMayWriteAreRefused(t *testing.T) {
 	}
 }
 
-// docs/security.md: "A secret that every user may read, and a file that a group may write, are used, with a warning at the start"
+// docs/security.md: "A secret that every user may read, and a file that a group may write, are
+// used, with a warning at the start"
 func TestWarnsOfModes(t *testing.T) {
 	for mode, want := range map[os.FileMode]string{
 		0o600: "", 0o400: "", 0o640: "",

@@ -96,7 +96,8 @@ func longWalk(t testing.TB, depth, links int) (c *caller, path string) {
 }
 
 // TestWalksAreBounded makes every function walk the path that takes longest.
-// docs/security.md: "Paths, links and depth are [bounded](conformance.md#where-the-specification-leaves-a-choice)."
+// docs/security.md: "Paths, links and depth are
+// [bounded](conformance.md#where-the-specification-leaves-a-choice)."
 func TestWalksAreBounded(t *testing.T) {
 	everyWay(t, func(t *testing.T) {
 		c, path := longWalk(t, 1500, 39)

@@ -136,7 +136,7 @@ func (t *fdTable) directory(fd uint32, right uint64) (*wasi.Directory, *descript
 	return dir, d, nil
 }
 
-// any is the descriptor fd, whatever it is, with the right.
+// any is the descriptor fd, of any kind, with the right.
 func (t *fdTable) any(fd uint32, right uint64) (*descriptor, error) {
 	d, err := t.get(fd)
 	if err != nil {

@@ -56,7 +56,8 @@ func deepGuest(t *testing.T, room int) (c *caller, root, path string) {
 	return newCaller(t, wasi.Config{Mounts: []wasi.Mount{{Host: root, Guest: "/"}}}), root, strings.Repeat("d/", wasi.MaxLevels-room)
 }
 
-// docs/security.md: "links and depth are [bounded](conformance.md#where-the-specification-leaves-a-choice)."
+// docs/security.md: "links and depth are
+// [bounded](conformance.md#where-the-specification-leaves-a-choice)."
 func TestNothingIsMadeTooDeep(t *testing.T) {
 	c, root, path := deepGuest(t, 1)
 	writeFile(t, filepath.Join(root, "file"), "")

@@ -295,7 +295,8 @@ var may = []string{
 }
 
 // docs/security.md: "Workers do not see them."
-// docs/security.md: "A guest that breaks out of wasmtime has a process without credentials that can execute, mount, trace and signal nothing"
+// docs/security.md: "A guest that breaks out of wasmtime has a process without credentials that can
+// execute, mount, trace and signal nothing"
 // docs/security.md: "root's workers keep what belongs to root."
 func TestWorkerCanDoItsWorkAndNoMore(t *testing.T) {
 	for _, u := range users() {

@@ -173,7 +173,8 @@ func TestWorkerExitsWhenItIsNotNeeded(t *testing.T) {
 	})
 }
 
-// docs/security.md: "Guests run in worker processes, many to one, or one pod's alone by its RuntimeClass."
+// docs/security.md: "Guests run in worker processes, many to one, or one pod's alone by its
+// RuntimeClass."
 func TestIsolatedPodHasItsOwnWorker(t *testing.T) {
 	dir := t.TempDir()
 	p := open(t, config(t, dir))

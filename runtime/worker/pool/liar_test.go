@@ -190,7 +190,8 @@ func (l *liar) HostCalls(context.Context, *workerpb.HostCallsRequest) (*workerpb
 // TestLyingWorker: a guest has taken a worker over. The agent starts nevertheless, needs little
 // memory for what the worker says, and the pods of other workers go on. If the worker keeps to the
 // protocol, its own run goes on too.
-// docs/security.md: "What it says to the agent is believed of its own containers only, and bounded."
+// docs/security.md: "What it says to the agent is believed of its own containers only, and
+// bounded."
 func TestLyingWorker(t *testing.T) {
 	for lie, stays := range map[string]bool{
 		"nothing": true, "claims": true, "endless ends": true, "many functions": true, "huge stats": true,
