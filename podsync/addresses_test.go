@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testfiles"
 	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
@@ -153,7 +154,7 @@ func TestPodFromBeforeAddresses(t *testing.T) {
 			pod.Status = corev1.PodStatus{Phase: corev1.PodRunning, HostIP: "127.0.0.9", PodIP: ip, PodIPs: []corev1.PodIP{{IP: ip}},
 				Conditions: []corev1.PodCondition{{Type: corev1.PodReadyToStartContainers, Status: corev1.ConditionTrue}}}
 			hosts := dirsOf(h.dataDir, pod).Etc("hosts")
-			write(t, hosts)
+			testfiles.Write(t, hosts, "")
 			h.run(func(*Manager) {
 				pass(time.Second)
 				if got := h.podIPs(); got[0] != want {

@@ -10,6 +10,7 @@ import (
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testfiles"
 	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	"github.com/krustlet-go/krustlet-wasi/podsync/life"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
@@ -199,7 +200,7 @@ func TestDeletionAcrossAgents(t *testing.T) {
 		if late := time.Since(by.Time); late < 0 || late > time.Second {
 			t.Errorf("the pod ended %v after its grace", late)
 		}
-		if _, there := a.object(); there || g.forgotten() != 1 || len(a.engine.all()) != 1 || exists(a.loop.dirs.Dir) {
+		if _, there := a.object(); there || g.forgotten() != 1 || len(a.engine.all()) != 1 || testfiles.Exists(a.loop.dirs.Dir) {
 			t.Errorf("object there: %v, forgotten %d times, %d runs", there, g.forgotten(), len(a.engine.all()))
 		}
 	})

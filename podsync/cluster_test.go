@@ -20,6 +20,7 @@ import (
 
 	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
 	"github.com/krustlet-go/krustlet-wasi/hack/testcluster"
+	"github.com/krustlet-go/krustlet-wasi/hack/testfiles"
 	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	"github.com/krustlet-go/krustlet-wasi/podsync/life"
 )
@@ -148,7 +149,7 @@ func TestAgentRestartOnCluster(t *testing.T) {
 	gone := n.guest(goes.UID, 0)
 	eventually.Succeeds(t, func() error {
 		a, b := gone.forgotten(), n.guest(ends.UID, 0).forgotten()
-		if a == 0 || b == 0 || exists(dirsOf(n.settings.DataDir, goes).Dir) {
+		if a == 0 || b == 0 || testfiles.Exists(dirsOf(n.settings.DataDir, goes).Dir) {
 			return fmt.Errorf("forgotten %d and %d times", a, b)
 		}
 		return nil

@@ -17,6 +17,7 @@ import (
 
 	"github.com/krustlet-go/krustlet-wasi/hack/deeptree"
 	"github.com/krustlet-go/krustlet-wasi/hack/ownprocess"
+	"github.com/krustlet-go/krustlet-wasi/hack/testfiles"
 	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	"github.com/krustlet-go/krustlet-wasi/node"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podfiles"
@@ -42,7 +43,7 @@ func TestEvictTheDeepOne(t *testing.T) {
 		h := newHome(t, crowd("deep", "large", "little")...)
 		calm := true
 		p := &pressure{signal: node.DiskAvailable}
-		p.short = func() bool { return !calm && exists(h.rootOf("deep")) }
+		p.short = func() bool { return !calm && testfiles.Exists(h.rootOf("deep")) }
 		h.alter = func(s *Settings) { s.Pressure = p }
 		h.run(func(*Manager) {
 			pass(time.Second)
@@ -99,8 +100,8 @@ func TestDeepPodsGo(t *testing.T) {
 			t.Fatal(err)
 		}
 		deeptree.Make(t, deep, 25_000, 1)
-		if err := clear(); err != nil || exists(deep) {
-			t.Errorf("%s: it is left: %v; %v", name, exists(deep), err)
+		if err := clear(); err != nil || testfiles.Exists(deep) {
+			t.Errorf("%s: it is left: %v; %v", name, testfiles.Exists(deep), err)
 		}
 	}
 }
@@ -157,7 +158,7 @@ func TestReadOnlyDisk(t *testing.T) {
 			if got := h.running(); len(got) != len(pods) {
 				t.Errorf("%v run once the disk may be written to", got)
 			}
-			if exists(filepath.Join(disk, "pods", "orphan")) {
+			if testfiles.Exists(filepath.Join(disk, "pods", "orphan")) {
 				t.Error("the folder of a pod that was deleted was not tried again")
 			}
 			remount(unix.MS_RDONLY)
@@ -184,7 +185,7 @@ func TestReadOnlyDisk(t *testing.T) {
 			if said["no pod is evicted: the disk has become read-only, and nothing would be freed; look for its errors in the kernel's log, and mount it for writing again"] == 0 {
 				t.Errorf("nothing is said of the disk: %v", said)
 			}
-			if !exists(h.rootOf("done")) {
+			if !testfiles.Exists(h.rootOf("done")) {
 				t.Error("the disk was not read-only")
 			}
 			remount(0)
@@ -192,7 +193,7 @@ func TestReadOnlyDisk(t *testing.T) {
 			if got := h.running(); !slices.Equal(got, []string{"crashes", "going", "runs"}) {
 				t.Errorf("%v run in the end", got)
 			}
-			if exists(h.rootOf("done")) {
+			if testfiles.Exists(h.rootOf("done")) {
 				t.Error("the files of a pod that has ended are left")
 			}
 		})

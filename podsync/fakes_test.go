@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -315,19 +314,4 @@ func strictLog() *zap.Logger { return zap.NewNop().WithOptions(zap.Development()
 // dirsOf are a pod's folders below dataDir.
 func dirsOf(dataDir string, pod *corev1.Pod) podfiles.Pod {
 	return podfiles.Layout{Data: dataDir, Logs: filepath.Join(dataDir, "logs")}.Of(pod)
-}
-
-func write(t *testing.T, path string) {
-	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }

@@ -20,6 +20,7 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/tools/record"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testfiles"
 	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	"github.com/krustlet-go/krustlet-wasi/podsync/life"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
@@ -149,19 +150,19 @@ func TestOrphanRuns(t *testing.T) {
 		over.end(0)
 		folder := filepath.Join(h.dataDir, "pods", "u2")
 		gone.onForget = func(*guest) {
-			if !ended(gone) || !exists(folder) {
-				t.Errorf("forgotten: ended %v, folder there %v", ended(gone), exists(folder))
+			if !ended(gone) || !testfiles.Exists(folder) {
+				t.Errorf("forgotten: ended %v, folder there %v", ended(gone), testfiles.Exists(folder))
 			}
 		}
-		write(t, filepath.Join(folder, "x"))
+		testfiles.Write(t, filepath.Join(folder, "x"), "")
 		h.run(func(m *Manager) {
 			pass(4 * time.Second)
-			if m.Ready() != nil || !exists(folder) {
-				t.Errorf("while an orphan dies: ready %v, its folder is there: %v", m.Ready(), exists(folder))
+			if m.Ready() != nil || !testfiles.Exists(folder) {
+				t.Errorf("while an orphan dies: ready %v, its folder is there: %v", m.Ready(), testfiles.Exists(folder))
 			}
 			pass(2 * time.Second)
-			if exists(folder) || gone.forgotten() != 1 || over.forgotten() != 1 {
-				t.Errorf("folder there: %v, forgotten %d and %d times", exists(folder), gone.forgotten(), over.forgotten())
+			if testfiles.Exists(folder) || gone.forgotten() != 1 || over.forgotten() != 1 {
+				t.Errorf("folder there: %v, forgotten %d and %d times", testfiles.Exists(folder), gone.forgotten(), over.forgotten())
 			}
 			if ended(here) || here.forgotten() > 0 || len(h.engine.all()) != 3 {
 				t.Error("the pod that is there was touched")

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testfiles"
 	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
@@ -23,9 +24,9 @@ func TestRemains(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, attempt := range []int32{1, 2} {
-		write(t, dirs.Log("a", attempt))
+		testfiles.Write(t, dirs.Log("a", attempt), "")
 	}
-	write(t, dirs.TerminationLog("a"))
+	testfiles.Write(t, dirs.TerminationLog("a"), "")
 	if err := os.WriteFile(dirs.TerminationLog("a"), []byte("why"), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/client-go/kubernetes/fake"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testfiles"
 	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podfiles"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
@@ -20,7 +21,7 @@ import (
 func TestOwnMounts(t *testing.T) {
 	pod := testpod.New(corev1.RestartPolicyAlways, "a")
 	hosts := filepath.Join(t.TempDir(), "hosts")
-	write(t, hosts)
+	testfiles.Write(t, hosts, "")
 	pod.Spec.Volumes = []corev1.Volume{{Name: "v", VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: hosts}}}}
 	c := &pod.Spec.Containers[0]
 	c.VolumeMounts = []corev1.VolumeMount{{Name: "v", MountPath: "/etc/hosts/", ReadOnly: true}}

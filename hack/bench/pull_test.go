@@ -77,8 +77,7 @@ func pushModule(b *testing.B, host, name string, module []byte) (ref string) {
 	return ref
 }
 
-// way is how something is had, in a new folder. settle is what there is to do in the end; nil:
-// nothing.
+// way gets an image in a new folder. settle is called in the end, unless it is nil.
 type way func(ctx context.Context, dir string) (settle func(), err error)
 
 // compare takes ours and another's way in turns, and reports the medians.

@@ -8,27 +8,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testfiles"
 	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 )
 
 // dirsOf are a pod's folders below dataDir.
 func dirsOf(dataDir string, pod *corev1.Pod) Pod {
 	return Layout{Data: dataDir, Logs: filepath.Join(dataDir, "logs")}.Of(pod)
-}
-
-func write(t *testing.T, path string) {
-	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }
 
 func TestRunDirs(t *testing.T) {
@@ -45,29 +31,29 @@ func TestRunDirs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(mounts) != 1 || mounts[0].Guest != "/" || mounts[0].ReadOnly || !exists(filepath.Join(mounts[0].Host, "tmp")) {
+		if len(mounts) != 1 || mounts[0].Guest != "/" || mounts[0].ReadOnly || !testfiles.Exists(filepath.Join(mounts[0].Host, "tmp")) {
 			t.Fatalf("mounts %+v", mounts)
 		}
 		left := filepath.Join(mounts[0].Host, "left")
-		if exists(left) {
+		if testfiles.Exists(left) {
 			t.Error("a run sees files of the run before")
 		}
-		write(t, left)
-		write(t, log)
-		write(t, log+rotated)
+		testfiles.Write(t, left, "")
+		testfiles.Write(t, log, "")
+		testfiles.Write(t, log+rotated, "")
 		if got := d.LastAttempt("a"); got != attempt {
 			t.Errorf("last attempt %d, want %d", got, attempt)
 		}
 	}
 	for attempt, want := range []bool{false, false, true, true} {
 		for _, file := range []string{d.Log("a", int32(attempt)), d.Log("a", int32(attempt)) + rotated} {
-			if exists(file) != want {
+			if testfiles.Exists(file) != want {
 				t.Errorf("%s is there: %v, want %v", file, !want, want)
 			}
 		}
 	}
-	write(t, d.Log("a", 4)+rotated)
-	write(t, filepath.Join(filepath.Dir(d.Log("a", 0)), "9.logs"))
+	testfiles.Write(t, d.Log("a", 4)+rotated, "")
+	testfiles.Write(t, filepath.Join(filepath.Dir(d.Log("a", 0)), "9.logs"), "")
 	if got := d.LastAttempt("a"); got != 4 {
 		t.Errorf("last attempt %d, want that of the rotated log, 4", got)
 	}
@@ -78,7 +64,7 @@ func TestRunDirs(t *testing.T) {
 	if info, err := os.Stat(d.Dir); err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("the pod's folder: %v %v", info, err)
 	}
-	if err := d.Remove(t.Context()); err != nil || exists(d.Dir) || exists(d.logs) {
+	if err := d.Remove(t.Context()); err != nil || testfiles.Exists(d.Dir) || testfiles.Exists(d.logs) {
 		t.Errorf("folders are left after removal (%v)", err)
 	}
 }
@@ -86,13 +72,13 @@ func TestRunDirs(t *testing.T) {
 func TestOrphansAreRemoved(t *testing.T) {
 	data, logs, links := t.TempDir(), t.TempDir(), logLinks{t.TempDir()}
 	for _, path := range []string{"here", "gone", "bare"} {
-		write(t, filepath.Join(podsDir(data), path, "x"))
+		testfiles.Write(t, filepath.Join(podsDir(data), path, "x"), "")
 	}
 	want := map[string]bool{
 		"ns_a_here": true, "ns_b_gone": false, "ns_c_stranger": true, "x_gone": true, "a_b_c_gone": true, "gone": true,
 	}
 	for dir := range want {
-		write(t, filepath.Join(logs, dir, "c", "0.log"))
+		testfiles.Write(t, filepath.Join(logs, dir, "c", "0.log"), "")
 		if err := os.Symlink(filepath.Join(logs, dir, "c", "0.log"), filepath.Join(links.dir, dir+".log")); err != nil {
 			t.Fatal(err)
 		}
@@ -103,12 +89,12 @@ func TestOrphansAreRemoved(t *testing.T) {
 	}
 	for dir, stays := range want {
 		_, err := os.Lstat(filepath.Join(links.dir, dir+".log"))
-		if linked := err == nil; exists(filepath.Join(logs, dir)) != stays || linked != stays {
-			t.Errorf("%s is there: %t, its link: %t; want %t", dir, exists(filepath.Join(logs, dir)), linked, stays)
+		if linked := err == nil; testfiles.Exists(filepath.Join(logs, dir)) != stays || linked != stays {
+			t.Errorf("%s is there: %t, its link: %t; want %t", dir, testfiles.Exists(filepath.Join(logs, dir)), linked, stays)
 		}
 	}
 	for uid, stays := range map[string]bool{"here": true, "gone": false, "bare": false} {
-		if exists(filepath.Join(podsDir(data), uid)) != stays {
+		if testfiles.Exists(filepath.Join(podsDir(data), uid)) != stays {
 			t.Errorf("the folder of pod %s is there: %t, want %t", uid, !stays, stays)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testfiles"
 	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 )
 
@@ -18,7 +19,7 @@ func TestLogLinks(t *testing.T) {
 	pod.Namespace, pod.Name = "ns", "p"
 	d := dirsOf(t.TempDir(), pod)
 	d.links = logLinks{t.TempDir()}
-	write(t, filepath.Join(d.links.dir, "others.log"))
+	testfiles.Write(t, filepath.Join(d.links.dir, "others.log"), "")
 	var names []string
 	for attempt, id := range []string{"id0", "id1", "id2", "id3"} {
 		log, _, err := d.MakeRun(t.Context(), &pod.Spec.Containers[0], int32(attempt), "")
@@ -28,7 +29,7 @@ func TestLogLinks(t *testing.T) {
 		if err := d.links.make(pod, "a", id, log); err != nil {
 			t.Fatal(err)
 		}
-		write(t, log)
+		testfiles.Write(t, log, "")
 		link := filepath.Join(d.links.dir, "p_ns_a-"+id+".log")
 		if at, err := os.Readlink(link); err != nil || at != log {
 			t.Errorf("%s leads to %s (%v), want %s", link, at, err, log)

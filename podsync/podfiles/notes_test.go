@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testfiles"
 	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
@@ -45,12 +46,12 @@ func TestNotesAreNotBelowPods(t *testing.T) {
 		t.Fatal(err)
 	}
 	for file, stays := range map[string]bool{d.specFile("a"): false, d.shownFile("a"): false, d.spentFile("a"): true} {
-		if exists(file) != stays {
+		if testfiles.Exists(file) != stays {
 			t.Errorf("as the next run is made, %s is there: %t", file, !stays)
 		}
 	}
-	if err := d.Remove(t.Context()); err != nil || exists(d.notes) {
-		t.Errorf("after the pod was removed its notes are there: %t, %v", exists(d.notes), err)
+	if err := d.Remove(t.Context()); err != nil || testfiles.Exists(d.notes) {
+		t.Errorf("after the pod was removed its notes are there: %t, %v", testfiles.Exists(d.notes), err)
 	}
 }
 
@@ -135,7 +136,7 @@ func TestNotesOfEarlierAgentsBesideHostileFolders(t *testing.T) {
 		t.Error("a note that cannot be moved is not told of")
 	}
 	for _, container := range []string{"a", "b"} {
-		if !exists(now.specFile(container)) {
+		if !testfiles.Exists(now.specFile(container)) {
 			t.Errorf("the note of container %s was not moved", container)
 		}
 	}
@@ -153,7 +154,7 @@ func TestNotesOfNoPod(t *testing.T) {
 		t.Fatal(err)
 	}
 	for uid, stays := range map[string]bool{"known": true, "gone": false} {
-		if exists(filepath.Join(notesDir(data), uid)) != stays {
+		if testfiles.Exists(filepath.Join(notesDir(data), uid)) != stays {
 			t.Errorf("the notes of %s are there: %t", uid, !stays)
 		}
 	}

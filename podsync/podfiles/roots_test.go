@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testfiles"
 	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 )
 
@@ -110,8 +111,8 @@ func TestRootsGo(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			write(t, filepath.Join(mounts[0].Host, "left"))
-			write(t, d.TerminationLog(pod.Spec.Containers[i].Name))
+			testfiles.Write(t, filepath.Join(mounts[0].Host, "left"), "")
+			testfiles.Write(t, d.TerminationLog(pod.Spec.Containers[i].Name), "")
 		}
 		if err := clear(d, data, pod); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -121,15 +122,15 @@ func TestRootsGo(t *testing.T) {
 		}
 		for _, folder := range []string{"root", "upper", "work"} {
 			for _, c := range []string{"a", "b"} {
-				if at := filepath.Join(d.Container(c), folder); exists(at) {
+				if at := filepath.Join(d.Container(c), folder); testfiles.Exists(at) {
 					t.Errorf("%s: %s is left", name, at)
 				}
 			}
 		}
-		if kept := exists(d.TerminationLog("a")); kept != (name == "ended") {
+		if kept := testfiles.Exists(d.TerminationLog("a")); kept != (name == "ended") {
 			t.Errorf("%s: the termination log is there: %v", name, kept)
 		}
-		if !exists(filepath.Join(image, "motd")) {
+		if !testfiles.Exists(filepath.Join(image, "motd")) {
 			t.Fatalf("%s: the image's file is gone", name)
 		}
 	}

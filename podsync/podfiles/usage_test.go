@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testfiles"
 	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 )
 
@@ -38,7 +39,7 @@ func TestOutgrown(t *testing.T) {
 			}
 			base := t.TempDir()
 			d := Pod{Dir: filepath.Join(base, "pod"), logs: filepath.Join(base, "logs")}
-			write(t, filepath.Join(base, tt.where))
+			testfiles.Write(t, filepath.Join(base, tt.where), "")
 			if err := os.WriteFile(filepath.Join(base, tt.where), make([]byte, 64<<10), 0o600); err != nil {
 				t.Fatal(err)
 			}

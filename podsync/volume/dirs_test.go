@@ -15,12 +15,13 @@ import (
 
 	"github.com/krustlet-go/krustlet-wasi/hack/deeptree"
 	"github.com/krustlet-go/krustlet-wasi/hack/ownprocess"
+	"github.com/krustlet-go/krustlet-wasi/hack/testfiles"
 )
 
 // docs/security.md: "A `hostPath` shows the machine"
 func TestHostPath(t *testing.T) {
 	dir := t.TempDir()
-	write(t, filepath.Join(dir, "file"), "x")
+	testfiles.Write(t, filepath.Join(dir, "file"), "x")
 	if err := os.Symlink("file", filepath.Join(dir, "link")); err != nil {
 		t.Fatal(err)
 	}
@@ -140,14 +141,14 @@ func TestSizeLimit(t *testing.T) {
 		t.Fatal(failed)
 	}
 	at := v.made["v"].host
-	write(t, filepath.Join(at, "d", "a"), strings.Repeat("x", 32<<10))
+	testfiles.Write(t, filepath.Join(at, "d", "a"), strings.Repeat("x", 32<<10))
 	if err := os.Link(filepath.Join(at, "d", "a"), filepath.Join(at, "again")); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := v.Exceeded(t.Context(), pod); got != "" || err != nil {
 		t.Errorf("half full: %s %v", got, err)
 	}
-	write(t, filepath.Join(at, "b"), strings.Repeat("x", 48<<10))
+	testfiles.Write(t, filepath.Join(at, "b"), strings.Repeat("x", 48<<10))
 	if got, err := v.Exceeded(t.Context(), pod); err != nil || got != `Usage of EmptyDir volume "v" exceeds the limit "64Ki". ` {
 		t.Errorf("overfull: %q %v", got, err)
 	}
@@ -173,7 +174,7 @@ func TestMemory(t *testing.T) {
 		t.Fatal(failed)
 	}
 	at := v.made["v"].host
-	write(t, filepath.Join(at, "small"), "x")
+	testfiles.Write(t, filepath.Join(at, "small"), "x")
 	if err := os.WriteFile(filepath.Join(at, "large"), make([]byte, 128<<10), 0o644); err == nil {
 		t.Error("more fits in than the size limit")
 	}
@@ -199,8 +200,8 @@ func TestMemory(t *testing.T) {
 func TestRemoveKeepsWhatIsNotOurs(t *testing.T) {
 	precious, pod := t.TempDir(), filepath.Join(t.TempDir(), "pod")
 	kept := filepath.Join(precious, "kept")
-	write(t, kept, "x")
-	write(t, filepath.Join(pod, "volumes", "v", "y"), "y")
+	testfiles.Write(t, kept, "x")
+	testfiles.Write(t, filepath.Join(pod, "volumes", "v", "y"), "y")
 	if err := os.Symlink(precious, filepath.Join(pod, "volumes", "link")); err != nil {
 		t.Fatal(err)
 	}
@@ -246,16 +247,6 @@ nonsense
 	}
 }
 
-func write(t *testing.T, path, text string) {
-	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // TestSizeLimitCountsAll: the limit counts files at any depth, and files in directories that the
 // owner cannot read.
 // docs/security.md: "What a guest writes to its files is bounded by `sizeLimit` and
@@ -275,7 +266,7 @@ func TestSizeLimitCountsAll(t *testing.T) {
 		{"deep, and small", func(at string) { deeptree.Make(t, at, 300, 1<<20) }, ""},
 		{"deep", func(at string) { deeptree.Make(t, at, 300, 12<<20) }, exceeded},
 		{"hidden", func(at string) {
-			write(t, filepath.Join(at, "closed", "file"), "x")
+			testfiles.Write(t, filepath.Join(at, "closed", "file"), "x")
 			if err := os.Chmod(filepath.Join(at, "closed"), 0); err != nil {
 				t.Fatal(err)
 			}

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/testfiles"
 )
 
 // TestImage: a volume shows the folder that the run names for it, read-only and unchanged, whole or
@@ -17,7 +19,7 @@ func TestImage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(dir, "d", "file"), "x")
+	testfiles.Write(t, filepath.Join(dir, "d", "file"), "x")
 	for link, to := range map[string]string{"in": "d", "up": "../..", "absolute": "/etc"} {
 		if err := os.Symlink(to, filepath.Join(dir, link)); err != nil {
 			t.Fatal(err)

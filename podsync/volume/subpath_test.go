@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/testfiles"
 )
 
 // docs/security.md: "A part of a volume (`subPath`) is opened the same way, so that links which a
@@ -19,7 +21,7 @@ func TestSubPath(t *testing.T) {
 		t.Fatal(failed)
 	}
 	dir := v.made["v"].host
-	write(t, filepath.Join(dir, "d", "file"), "x")
+	testfiles.Write(t, filepath.Join(dir, "d", "file"), "x")
 	for link, to := range map[string]string{
 		"in": "d", "in-file": "d/file", "d/up": "../d/../d", "up": "../..", "absolute": "/etc", "loop": "loop", "inside": dir + "/d", "dangling": "none", "over": "d/../../v/d",
 	} {

@@ -2,11 +2,12 @@ package wasi
 
 import (
 	"errors"
-	"os"
 	"path/filepath"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/testfiles"
 )
 
 // everyWay runs a test with openat2, and without it, as on a kernel or under a filter that lacks
@@ -30,11 +31,11 @@ func everyWay(t *testing.T, test func(*testing.T)) {
 func TestOpenBelow(t *testing.T) {
 	everyWay(t, func(t *testing.T) {
 		base := t.TempDir()
-		writeFile(t, filepath.Join(base, "secret"), "secret")
-		writeFile(t, filepath.Join(base, "in/dir/file"), "file")
-		symlink(t, "dir", filepath.Join(base, "in/link"))
-		symlink(t, "file", filepath.Join(base, "in/dir/last"))
-		symlink(t, "../../secret", filepath.Join(base, "in/dir/out"))
+		testfiles.Write(t, filepath.Join(base, "secret"), "secret")
+		testfiles.Write(t, filepath.Join(base, "in/dir/file"), "file")
+		testfiles.Symlink(t, "dir", filepath.Join(base, "in/link"))
+		testfiles.Symlink(t, "file", filepath.Join(base, "in/dir/last"))
+		testfiles.Symlink(t, "../../secret", filepath.Join(base, "in/dir/out"))
 		root, err := unix.Open(filepath.Join(base, "in"), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 		if err != nil {
 			t.Fatal(err)
@@ -61,24 +62,4 @@ func TestOpenBelow(t *testing.T) {
 			t.Errorf("the link says %q, %v", target, err)
 		}
 	})
-}
-
-func writeFile(t testing.TB, path, content string) {
-	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func symlink(t testing.TB, target, path string) {
-	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink(target, path); err != nil {
-		t.Fatal(err)
-	}
 }

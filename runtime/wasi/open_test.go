@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/testfiles"
 )
 
 // world is a guest over nested mounts, with links of all kinds.
@@ -21,7 +23,7 @@ func world(t *testing.T) (*Guest, string) {
 	base := t.TempDir()
 	host := func(p string) string { return filepath.Join(base, p) }
 	for _, name := range []string{"secret", "root/dir/nested/file", "root/run/pid", "ro/file", "rw/inner", "s/token", "v/empty", "hosts"} {
-		writeFile(t, host(name), name)
+		testfiles.Write(t, host(name), name)
 	}
 	for link, target := range map[string]string{
 		"root/var/run": "../run", "root/absolute": "/dir/nested/file", "root/relative": "dir/nested",
@@ -29,7 +31,7 @@ func world(t *testing.T) (*Guest, string) {
 		"root/loop": "loop", "root/dangling": "made-later", "root/slashed": "dir/nested/", "root/root": "/",
 		"ro/link": "/dir/nested/file", "ro/back": "../dir/nested/file", "root/dir/upwards": "../ro/file",
 	} {
-		symlink(t, target, host(link))
+		testfiles.Symlink(t, target, host(link))
 	}
 	g, err := New(Config{Mounts: []Mount{
 		{Host: host("s"), Guest: "/var/run/s"}, {Host: host("hosts"), Guest: "/etc/hosts"}, {Host: host("rw"), Guest: "/ro/rw"},

@@ -19,19 +19,18 @@ type moduleCommand struct {
 	mu     sync.Mutex
 	store  *store        // while its code can run
 	used   runtime.Stats // as last seen
-	cpu    int64         // thousandths of a processor, 0 for none
 	killed bool
 }
 
 // newModuleCommand makes the work. It owns the host and the module from here on.
-func newModuleCommand(e *Engine, m *module, host *preview1.Guest, h *hosted, cpu int64) *moduleCommand {
+func newModuleCommand(e *Engine, m *module, host *preview1.Guest, h *hosted) *moduleCommand {
 	h.wasi = host
-	return &moduleCommand{engine: e, module: m, hosted: h, cpu: cpu}
+	return &moduleCommand{engine: e, module: m, hosted: h}
 }
 
 // run implements work.
 func (c *moduleCommand) run(pays payer, started func()) (ending, error) {
-	s, err := newStore(c.engine.native, c.hosted, pays.account, c.limit())
+	s, err := newStore(c.engine.native, c.hosted, pays.account)
 	if err != nil {
 		return ending{}, err
 	}
@@ -53,12 +52,6 @@ func (c *moduleCommand) run(pays payer, started func()) (ending, error) {
 	return ending{err: err, ended: c.hosted.ended, memory: s.outOfMemory(err)}, nil
 }
 
-func (c *moduleCommand) limit() int64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.cpu
-}
-
 // arm names the store that a kill concerns.
 func (c *moduleCommand) arm(s *store) {
 	c.mu.Lock()
@@ -67,7 +60,11 @@ func (c *moduleCommand) arm(s *store) {
 		c.sample()
 	}
 	c.store = s
-	if s != nil && c.killed {
+	if s == nil {
+		return
+	}
+	s.limit(c.hosted.pace.Limited()) // it may be another than when the store was made
+	if c.killed {
 		s.kill()
 	}
 }
@@ -104,13 +101,12 @@ func (c *moduleCommand) quiesce() {
 func (c *moduleCommand) resize(cpu int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.cpu = cpu
+	c.hosted.pace.Resize(cpu)
 	if c.store == nil {
 		return // it has not begun, or it has ended
 	}
-	c.hosted.pace.Resize(cpu)
-	c.store.limit(cpu)
-	c.engine.native.IncrementEpoch() // the engine is not freed before the guest has ended
+	c.store.limit(c.hosted.pace.Limited())
+	c.engine.native.IncrementEpoch() // the engine is there while the guest has not ended
 }
 
 // kill implements work.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
 	"github.com/krustlet-go/krustlet-wasi/hack/guests"
+	"github.com/krustlet-go/krustlet-wasi/hack/testfiles"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
@@ -40,7 +41,7 @@ func TestAChildCompiles(t *testing.T) {
 		t.Errorf("cache holds %v", files)
 	}
 	file := filepath.Join(t.TempDir(), "damaged.wasm")
-	write(t, file, "\x00asm\x01\x00\x00\x00junk")
+	testfiles.Write(t, file, "\x00asm\x01\x00\x00\x00junk")
 	if _, err := tryStart(t, e, file, runtime.Spec{}); err == nil || !strings.Contains(err.Error(), ": compile: ") || strings.Contains(err.Error(), "exit status") {
 		t.Errorf("a damaged module: %v", err)
 	}
@@ -141,9 +142,9 @@ func TestCompilerIsChecked(t *testing.T) {
 func TestStaleCodeIsRemoved(t *testing.T) {
 	dir := t.TempDir()
 	old, young := filepath.Join(dir, "wasmtime-v1"), filepath.Join(dir, "wasmtime-v2")
-	write(t, filepath.Join(old, "code.cwasm"), "old")
-	write(t, filepath.Join(young, "code.cwasm"), "young")
-	write(t, filepath.Join(dir, "other", "file"), "not ours")
+	testfiles.Write(t, filepath.Join(old, "code.cwasm"), "old")
+	testfiles.Write(t, filepath.Join(young, "code.cwasm"), "young")
+	testfiles.Write(t, filepath.Join(dir, "other", "file"), "not ours")
 	long := time.Now().Add(-2 * time.Hour)
 	if err := os.Chtimes(filepath.Join(old, "code.cwasm"), long, long); err != nil {
 		t.Fatal(err)

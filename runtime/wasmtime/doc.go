@@ -12,8 +12,8 @@
 // # A guest's life
 //
 // Start loads the module, compiled (see below), makes a guest, and returns once the guest runs. A
-// guest (guest.go) has what is the same whatever it is asked to do: its log and streams, its
-// account of memory, its end. What it is asked to do is its work (work.go), of one kind so far: a
+// guest (guest.go) has what all kinds of runs share: its log and streams, its account of memory,
+// its end. What it is asked to do is its work (work.go), of one kind so far: a
 // WASI command in a core module (command.go). That has one instance in one store, and runs on the
 // guest's own goroutine and thread, from its instantiation to its end. That goroutine makes, uses
 // and deletes the store (store.go). Other goroutines may use its kill switch, an atomic flag, and

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/krustlet-go/krustlet-wasi/hack/guests"
+	"github.com/krustlet-go/krustlet-wasi/hack/testfiles"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
@@ -81,10 +82,10 @@ func TestGoPanicIsAnOrdinaryExit(t *testing.T) {
 func TestFiles(t *testing.T) {
 	e := newEngine(t)
 	root, config, nested, hosts := t.TempDir(), t.TempDir(), t.TempDir(), filepath.Join(t.TempDir(), "etc-hosts")
-	write(t, filepath.Join(config, "key"), "value")
-	write(t, filepath.Join(config, "data", "real"), "real")
-	symlink(t, "data/real", filepath.Join(config, "link"))
-	write(t, hosts, "127.0.0.1 localhost\n")
+	testfiles.Write(t, filepath.Join(config, "key"), "value")
+	testfiles.Write(t, filepath.Join(config, "data", "real"), "real")
+	testfiles.Symlink(t, "data/real", filepath.Join(config, "link"))
+	testfiles.Write(t, hosts, "127.0.0.1 localhost\n")
 	spec := runtime.Spec{Mounts: []runtime.Mount{
 		{Host: nested, Guest: "/etc/config/nested"},
 		{Host: hosts, Guest: "/etc/hosts"},
@@ -151,29 +152,12 @@ func TestManyFilesInADirectory(t *testing.T) {
 	var want strings.Builder
 	for i := range 1500 {
 		name := fmt.Sprintf("file-with-quite-a-long-name-%04d", i)
-		write(t, filepath.Join(root, "many", name), "")
+		testfiles.Write(t, filepath.Join(root, "many", name), "")
 		want.WriteString(name + "\n")
 	}
 	_, out, errs := kitchen(t, e, runtime.Spec{Mounts: []runtime.Mount{{Host: root, Guest: "/"}}}, "ls", "/many")
 	if out != want.String() {
 		t.Errorf("%d bytes of names, want %d; stderr %q", len(out), want.Len(), errs)
-	}
-}
-
-func write(t *testing.T, path, content string) {
-	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func symlink(t *testing.T, target, path string) {
-	t.Helper()
-	if err := os.Symlink(target, path); err != nil {
-		t.Fatal(err)
 	}
 }
 

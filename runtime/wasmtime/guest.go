@@ -80,7 +80,7 @@ func (e *Engine) newGuest(spec runtime.Spec, streams runtime.Streams, m *module)
 	g := &guest{
 		engine:  e,
 		log:     e.cfg.Log.With(zap.String("run", spec.ID)),
-		work:    newModuleCommand(e, m, host, h, spec.CPULimit),
+		work:    newModuleCommand(e, m, host, h),
 		output:  output,
 		out:     out,
 		stdin:   stdin,

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/krustlet-go/krustlet-wasi/hack/guests"
+	"github.com/krustlet-go/krustlet-wasi/hack/testfiles"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
@@ -167,7 +168,7 @@ func TestModulesAreBounded(t *testing.T) {
 		}
 	}
 	large := filepath.Join(t.TempDir(), "large.wasm")
-	write(t, large, "\x00asm\x01\x00\x00\x00")
+	testfiles.Write(t, large, "\x00asm\x01\x00\x00\x00")
 	if err := os.Truncate(large, runtime.DefaultMaxModule+1); err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
 	"github.com/krustlet-go/krustlet-wasi/hack/guests"
+	"github.com/krustlet-go/krustlet-wasi/hack/testfiles"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
@@ -114,7 +115,7 @@ func TestCompileErrors(t *testing.T) {
 	c := compilerOf(t, dir, self()...)
 	tiny := filepathTiny(t)
 	damaged := filepath.Join(t.TempDir(), "damaged.wasm")
-	write(t, damaged, "\x00asm\x01\x00\x00\x00junk")
+	testfiles.Write(t, damaged, "\x00asm\x01\x00\x00\x00junk")
 	for _, f := range []struct{ digest, file, want string }{
 		{"sha256:1", tiny, "64 hexadecimal digits"},
 		{"sha256:" + strings.Repeat("0", 64), tiny, "not the module that is asked for"},
@@ -137,7 +138,7 @@ func TestCompileErrors(t *testing.T) {
 		t.Errorf("no _start: %v", err)
 	}
 	full := t.TempDir()
-	write(t, filepath.Dir(CompiledPath(full, guests.Digest(t, tiny))), "in the way")
+	testfiles.Write(t, filepath.Dir(CompiledPath(full, guests.Digest(t, tiny))), "in the way")
 	if err := compilerOf(t, full, self()...).Compile(t.Context(), "", guests.Digest(t, tiny), tiny); err == nil || !strings.Contains(err.Error(), "compiled code") {
 		t.Errorf("a cache that takes nothing: %v", err)
 	}
@@ -209,7 +210,7 @@ func TestCompilationsAreTold(t *testing.T) {
 		return c
 	}
 	damaged := filepath.Join(t.TempDir(), "damaged.wasm")
-	write(t, damaged, "\x00asm\x01\x00\x00\x00junk")
+	testfiles.Write(t, damaged, "\x00asm\x01\x00\x00\x00junk")
 	c := compiler()
 	for range 2 {
 		if err := c.Compile(t.Context(), "", guests.Digest(t, file), file); err != nil {

@@ -22,8 +22,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// A guest at this limit must not make the process that hosts it hold more than the limit and beside
-// it, whatever it does (docs/engine.md).
+// A guest at this limit must not make the process that hosts it hold more than the limit, and so
+// much beside it (docs/engine.md).
 const (
 	residentLimit  = 64 << 20
 	residentBeside = 16 << 20

@@ -11,6 +11,7 @@ import (
 
 	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
 	"github.com/krustlet-go/krustlet-wasi/hack/guests"
+	"github.com/krustlet-go/krustlet-wasi/hack/testfiles"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/compile"
 )
 
@@ -89,7 +90,7 @@ func countingCompiler(t *testing.T, dir string, change func(*Config)) (c *Compil
 		t.Fatal(err)
 	}
 	count := filepath.Join(t.TempDir(), "count")
-	write(t, count, "")
+	testfiles.Write(t, count, "")
 	cfg := Config{CacheDir: dir, Log: testLog(t), Compiler: []string{"/bin/sh", "-c", `echo >>` + count + `; exec "$0" ` + CompileCommand + ` "$@"`, self}}
 	if change != nil {
 		change(&cfg)
@@ -115,9 +116,9 @@ func hung(c *Config) {
 // the agent runs."
 func TestRefusedModulesAreRemembered(t *testing.T) {
 	damaged := filepath.Join(t.TempDir(), "damaged.wasm")
-	write(t, damaged, "\x00asm\x01\x00\x00\x00junk")
+	testfiles.Write(t, damaged, "\x00asm\x01\x00\x00\x00junk")
 	other := filepath.Join(t.TempDir(), "other.wasm")
-	write(t, other, "\x00asm\x01\x00\x00\x00more junk")
+	testfiles.Write(t, other, "\x00asm\x01\x00\x00\x00more junk")
 	good := generated{functions: 50, stores: 50}.file(t)
 	for _, one := range []struct {
 		name, file, digest string

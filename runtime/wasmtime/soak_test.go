@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/krustlet-go/krustlet-wasi/hack/guests"
+	"github.com/krustlet-go/krustlet-wasi/hack/testfiles"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
@@ -44,7 +45,7 @@ func takeFootprint(t *testing.T) footprint {
 func TestCyclesLeaveNothing(t *testing.T) {
 	e := newEngine(t)
 	root := t.TempDir()
-	write(t, root+"/file", "content")
+	testfiles.Write(t, root+"/file", "content")
 	spec := runtime.Spec{Mounts: []runtime.Mount{{Host: root, Guest: "/"}, {Host: t.TempDir(), Guest: "/data"}}}
 	tiny := filepathTiny(t)
 	trapping := wat(t, `(module (memory (export "memory") 1) (func (export "_start") unreachable))`)

@@ -35,11 +35,10 @@ type store struct {
 }
 
 // newStore makes a store for the calling thread to run. It takes its memory from the account.
-// cpuLimit is in thousandths of a processor, 0 for none.
-func newStore(e *wasmtimego.Engine, h *hosted, a *account, cpuLimit int64) (*store, error) {
+func newStore(e *wasmtimego.Engine, h *hosted, a *account) (*store, error) {
 	handle := guestHandles.add(h)
 	bounds := C.store_bounds_t{elements: maxTableElements, tables: maxTables, memories: maxMemories}
-	native := C.store_new(nativeEngine(e), C.uintptr_t(handle), C.size_t(len(hostCalls)), a.native, bounds, cpuLimit > 0)
+	native := C.store_new(nativeEngine(e), C.uintptr_t(handle), C.size_t(len(hostCalls)), a.native, bounds, C.bool(h.pace.Limited()))
 	if native == nil {
 		guestHandles.remove(handle)
 		return nil, errors.New("the host is out of memory")
@@ -51,7 +50,7 @@ func newStore(e *wasmtimego.Engine, h *hosted, a *account, cpuLimit int64) (*sto
 }
 
 // limit sets whether there is a limit of processor time. The pace knows how much it is.
-func (s *store) limit(cpuLimit int64) { C.store_limit(s.native, cpuLimit > 0) }
+func (s *store) limit(limited bool) { C.store_limit(s.native, C.bool(limited)) }
 
 func (s *store) close() {
 	C.store_delete(s.native)

@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"github.com/krustlet-go/krustlet-wasi/hack/guests"
+	"github.com/krustlet-go/krustlet-wasi/hack/testfiles"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/preview1"
 )
@@ -133,11 +134,11 @@ func TestModulesThatCannotRun(t *testing.T) {
 		})
 	}
 	text := t.TempDir() + "/text.wasm"
-	write(t, text, "#!/bin/sh\n")
+	testfiles.Write(t, text, "#!/bin/sh\n")
 	if _, err := tryStart(t, e, text, runtime.Spec{}); err == nil || !strings.Contains(err.Error(), "no WebAssembly module") {
 		t.Errorf("a text file: %v", err)
 	}
-	write(t, text, "\x00asm\x01\x00\x00\x00junk")
+	testfiles.Write(t, text, "\x00asm\x01\x00\x00\x00junk")
 	if _, err := tryStart(t, e, text, runtime.Spec{}); err == nil || !strings.Contains(err.Error(), "compile") {
 		t.Errorf("a damaged module: %v", err)
 	}

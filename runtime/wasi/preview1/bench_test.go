@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testfiles"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 )
 
@@ -43,10 +44,10 @@ func BenchmarkPaths(b *testing.B) {
 	if err := os.MkdirAll(filepath.Join(root, "a/b/c/d/e"), 0o755); err != nil {
 		b.Fatal(err)
 	}
-	writeFile(b, filepath.Join(root, "file"), "text")
-	writeFile(b, filepath.Join(root, "a/b/c/d/e/file"), "text")
-	writeFile(b, filepath.Join(etc, "hosts"), "text")
-	symlink(b, "file", filepath.Join(root, "link"))
+	testfiles.Write(b, filepath.Join(root, "file"), "text")
+	testfiles.Write(b, filepath.Join(root, "a/b/c/d/e/file"), "text")
+	testfiles.Write(b, filepath.Join(etc, "hosts"), "text")
+	testfiles.Symlink(b, "file", filepath.Join(root, "link"))
 	c := newCaller(b, wasi.Config{Mounts: []wasi.Mount{{Host: root, Guest: "/"}, {Host: etc, Guest: "/etc"}, {Host: b.TempDir(), Guest: "/tmp"}}})
 	for name, path := range map[string]string{"name": "file", "deep": "a/b/c/d/e/file", "mount": "etc/hosts", "link": "link", "dotted": "a/../file"} {
 		p, n := c.put(addrPath, path)

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testfiles"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 )
 
@@ -148,11 +149,11 @@ func TestWalkLooksForTheKill(t *testing.T) {
 func TestWalkUpAndDown(t *testing.T) {
 	everyWay(t, func(t *testing.T) {
 		root := t.TempDir()
-		writeFile(t, filepath.Join(root, "1/2/3/4/5/6/7/8/9/file"), "file")
-		writeFile(t, filepath.Join(root, "other/file"), "other")
+		testfiles.Write(t, filepath.Join(root, "1/2/3/4/5/6/7/8/9/file"), "file")
+		testfiles.Write(t, filepath.Join(root, "other/file"), "other")
 		down := "1/2/3/4/5/6/7/8/9/"
-		symlink(t, "../../../3/4/5/../../4/5/6/7/8/9/file", filepath.Join(root, "1/2/3/4/5/link"))
-		symlink(t, strings.Repeat("../", 9)+"other/file", filepath.Join(root, down+"up"))
+		testfiles.Symlink(t, "../../../3/4/5/../../4/5/6/7/8/9/file", filepath.Join(root, "1/2/3/4/5/link"))
+		testfiles.Symlink(t, strings.Repeat("../", 9)+"other/file", filepath.Join(root, down+"up"))
 		c := newCaller(t, wasi.Config{Mounts: []wasi.Mount{{Host: root, Guest: "/"}}})
 		for path, want := range map[string]string{
 			down + strings.Repeat("../", 9) + down + "file":                  "file",

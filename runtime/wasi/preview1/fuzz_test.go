@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testfiles"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 )
 
@@ -161,10 +162,10 @@ func FuzzWalk(f *testing.F) {
 // do not lead out."
 func TestRacesLeadNowhere(t *testing.T) {
 	c, base := world(t)
-	writeFile(t, filepath.Join(base, "out/file"), "secret")
+	testfiles.Write(t, filepath.Join(base, "out/file"), "secret")
 	dir, link := filepath.Join(base, "root/d"), filepath.Join(base, "root/d-link")
-	writeFile(t, filepath.Join(dir, "file"), "inside")
-	symlink(t, filepath.Join(base, "out"), link)
+	testfiles.Write(t, filepath.Join(dir, "file"), "inside")
+	testfiles.Symlink(t, filepath.Join(base, "out"), link)
 	stop := make(chan struct{})
 	var swapper sync.WaitGroup
 	swaps := 0

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testfiles"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 )
 
@@ -35,7 +36,7 @@ func killable(t *testing.T) *caller {
 	t.Helper()
 	root := t.TempDir()
 	for i := range 2000 {
-		writeFile(t, filepath.Join(root, "many", fmt.Sprintf("%0100d", i)), "")
+		testfiles.Write(t, filepath.Join(root, "many", fmt.Sprintf("%0100d", i)), "")
 	}
 	env := make([]string, 20_000)
 	for i := range env {
@@ -121,7 +122,7 @@ func TestSlowCallsOfTheKernel(t *testing.T) {
 		c := newCaller(t, wasi.Config{Mounts: []wasi.Mount{{Host: root, Guest: "/"}}, Files: files})
 		large := func(name string) {
 			path := filepath.Join(root, name)
-			writeFile(t, path, "x")
+			testfiles.Write(t, path, "x")
 			if err := os.Truncate(path, 2*slowSize); err != nil {
 				t.Fatal(err)
 			}

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testfiles"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 )
 
@@ -60,7 +61,7 @@ func deepGuest(t *testing.T, room int) (c *caller, root, path string) {
 // [bounded](conformance.md#where-the-specification-leaves-a-choice)."
 func TestNothingIsMadeTooDeep(t *testing.T) {
 	c, root, path := deepGuest(t, 1)
-	writeFile(t, filepath.Join(root, "file"), "")
+	testfiles.Write(t, filepath.Join(root, "file"), "")
 	make := func(path string) map[string]error {
 		results := map[string]error{"mkdir": c.one("path_create_directory", path+"dir"), "symlink": c.two("path_symlink", "x", path+"symlink"),
 			"link": c.two("path_link", "file", path+"link"), "rename": c.two("path_rename", "link", path+"renamed")}
@@ -123,7 +124,7 @@ func TestRenamesMakeNothingTooDeep(t *testing.T) {
 func TestRenamesThatMayBe(t *testing.T) {
 	c, root, path := deepGuest(t, 10)
 	chain(t, root, "low", 10)
-	writeFile(t, filepath.Join(root, "low/low/file"), "")
+	testfiles.Write(t, filepath.Join(root, "low/low/file"), "")
 	for _, r := range []struct {
 		from, to string
 		want     error
@@ -226,7 +227,7 @@ func TestDeepVolumes(t *testing.T) {
 func TestMeasuringIsBounded(t *testing.T) {
 	root := t.TempDir()
 	for i := range 300 {
-		writeFile(t, filepath.Join(root, fmt.Sprintf("wide/%d/%0100d", i%20, i)), "")
+		testfiles.Write(t, filepath.Join(root, fmt.Sprintf("wide/%d/%0100d", i%20, i)), "")
 	}
 	c := newCaller(t, wasi.Config{Mounts: []wasi.Mount{{Host: root, Guest: "/"}}})
 	if err := c.one("path_create_directory", "low"); err != nil {

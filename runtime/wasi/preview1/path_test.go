@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testfiles"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 )
 
@@ -25,14 +26,14 @@ func world(t testing.TB, listeners ...*net.TCPListener) (*caller, string) {
 	t.Helper()
 	base := t.TempDir()
 	host := func(p string) string { return filepath.Join(base, p) }
-	writeFile(t, host("secret"), "secret")
-	writeFile(t, host("root/dir/nested/file"), "file")
-	writeFile(t, host("root/run/pid"), "pid")
-	writeFile(t, host("ro/file"), "ro")
-	writeFile(t, host("rw/inner"), "inner")
-	writeFile(t, host("s/token"), "token")
-	writeFile(t, host("v/empty"), "")
-	writeFile(t, host("hosts"), "hosts")
+	testfiles.Write(t, host("secret"), "secret")
+	testfiles.Write(t, host("root/dir/nested/file"), "file")
+	testfiles.Write(t, host("root/run/pid"), "pid")
+	testfiles.Write(t, host("ro/file"), "ro")
+	testfiles.Write(t, host("rw/inner"), "inner")
+	testfiles.Write(t, host("s/token"), "token")
+	testfiles.Write(t, host("v/empty"), "")
+	testfiles.Write(t, host("hosts"), "hosts")
 	for link, target := range map[string]string{
 		"root/var/run":     "../run",
 		"root/absolute":    "/dir/nested/file",
@@ -49,7 +50,7 @@ func world(t testing.TB, listeners ...*net.TCPListener) (*caller, string) {
 		"ro/back":          "../dir/nested/file",
 		"root/dir/upwards": "../ro/file",
 	} {
-		symlink(t, target, host(link))
+		testfiles.Symlink(t, target, host(link))
 	}
 	c := newCaller(t, wasi.Config{Listeners: listeners, Mounts: []wasi.Mount{
 		{Host: host("s"), Guest: "/var/run/s"},

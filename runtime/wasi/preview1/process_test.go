@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testfiles"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 )
 
@@ -38,7 +39,7 @@ func TestConfigIsChecked(t *testing.T) {
 	dir := t.TempDir()
 	root := []wasi.Mount{{Host: dir, Guest: "/"}}
 	links := t.TempDir()
-	symlink(t, "/", filepath.Join(links, "link"))
+	testfiles.Symlink(t, "/", filepath.Join(links, "link"))
 	for name, c := range map[string]struct {
 		cfg  wasi.Config
 		want string
@@ -162,7 +163,7 @@ func TestPollIsKilled(t *testing.T) {
 
 func TestPollDescriptors(t *testing.T) {
 	dir := t.TempDir()
-	writeFile(t, dir+"/file", "12345")
+	testfiles.Write(t, dir+"/file", "12345")
 	c := newCaller(t, wasi.Config{Mounts: []wasi.Mount{{Host: dir, Guest: "/"}}})
 	fd := c.mustOpen("file", 0, readWrite, 0)
 	c.subFD(0, 1, eventFDRead, 0)

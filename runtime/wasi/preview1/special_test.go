@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testfiles"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 )
 
@@ -261,7 +262,7 @@ func TestAllocateIsBounded(t *testing.T) {
 func TestCookiesUnderChange(t *testing.T) {
 	dir := t.TempDir()
 	for i := range 300 {
-		writeFile(t, filepath.Join(dir, "stays-"+string(rune('a'+i%26))+string(rune('a'+i/26))), "")
+		testfiles.Write(t, filepath.Join(dir, "stays-"+string(rune('a'+i%26))+string(rune('a'+i/26))), "")
 	}
 	c := newCaller(t, wasi.Config{Mounts: []wasi.Mount{{Host: dir, Guest: "/"}}})
 	seen := map[string]int{}
@@ -289,7 +290,7 @@ func TestCookiesUnderChange(t *testing.T) {
 		}
 		name := filepath.Join(dir, "comes-"+string(rune('a'+round%26)))
 		if round%2 == 0 {
-			writeFile(t, name, "")
+			testfiles.Write(t, name, "")
 		} else {
 			_ = os.Remove(name)
 		}

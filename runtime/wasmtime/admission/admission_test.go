@@ -2,13 +2,13 @@ package admission
 
 import (
 	"errors"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/krustlet-go/krustlet-wasi/hack/testfiles"
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
@@ -39,9 +39,9 @@ func TestCapacity(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			proc := t.TempDir()
 			for file, text := range machine {
-				write(t, filepath.Join(proc, file), text)
+				testfiles.Write(t, filepath.Join(proc, file), text)
 			}
-			write(t, filepath.Join(proc, c.file), c.text)
+			testfiles.Write(t, filepath.Join(proc, c.file), c.text)
 			h := system{proc: proc, limit: func(resource int) (int64, bool) { return c.files, resource == unix.RLIMIT_NOFILE }}
 			if got := h.capacity(); got.Guests != c.guests || got.Of != c.of {
 				t.Errorf("%+v", got)
@@ -71,15 +71,5 @@ func TestSlots(t *testing.T) {
 	s.Give(1)
 	if err := s.Take(2); err != nil {
 		t.Errorf("as many as are free: %v", err)
-	}
-}
-
-func write(t *testing.T, file, text string) {
-	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
 	}
 }

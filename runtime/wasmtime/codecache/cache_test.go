@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/krustlet-go/krustlet-wasi/hack/testfiles"
 )
 
 func newCache(t *testing.T) *Cache {
@@ -70,9 +72,9 @@ func TestCacheIsBounded(t *testing.T) {
 func TestStaleCodeIsRemoved(t *testing.T) {
 	dir := t.TempDir()
 	old, young := filepath.Join(dir, folderPrefix+"v1"), filepath.Join(dir, folderPrefix+"v2")
-	write(t, filepath.Join(old, "code.cwasm"), "old")
-	write(t, filepath.Join(young, "code.cwasm"), "young")
-	write(t, filepath.Join(dir, "other", "file"), "not ours")
+	testfiles.Write(t, filepath.Join(old, "code.cwasm"), "old")
+	testfiles.Write(t, filepath.Join(young, "code.cwasm"), "young")
+	testfiles.Write(t, filepath.Join(dir, "other", "file"), "not ours")
 	long := time.Now().Add(-2 * abandonedAfter)
 	if err := os.Chtimes(filepath.Join(old, "code.cwasm"), long, long); err != nil {
 		t.Fatal(err)
@@ -144,12 +146,12 @@ func TestDamagedFilesAreRefused(t *testing.T) {
 		"of other keys": other.Bytes(),
 		"mark only":     []byte(mark),
 	} {
-		write(t, c.Path(digest), string(content))
+		testfiles.Write(t, c.Path(digest), string(content))
 		if err := complete(c, digest); !errors.Is(err, ErrCorrupt) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	write(t, c.Path(digest), string(good))
+	testfiles.Write(t, c.Path(digest), string(good))
 	if err := complete(c, digest); err != nil {
 		t.Errorf("the good file: %v", err)
 	}
@@ -205,15 +207,5 @@ func TestRemoveModule(t *testing.T) {
 	}
 	if _, err := RemoveModule(dir, "../x"); err == nil {
 		t.Error("a path is taken for a digest")
-	}
-}
-
-func write(t *testing.T, file, text string) {
-	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
 	}
 }

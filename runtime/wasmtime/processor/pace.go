@@ -44,6 +44,9 @@ func (p *Pace) bound(cpu time.Duration) {
 	}
 }
 
+// Limited reports whether there is a limit. Any goroutine may call it.
+func (p *Pace) Limited() bool { return p.limit.Load() > 0 }
+
 // Resize sets another limit. It counts at once, also for a guest that is being held back. Any
 // goroutine may call it.
 func (p *Pace) Resize(limit int64) {
