@@ -86,21 +86,21 @@ type Server struct {
 func New(config Config) (*Server, error) {
 	switch {
 	case config.GetCertificate == nil:
-		return nil, errors.New("kubeletapi: Config.GetCertificate is missing")
+		return nil, errors.New("Config.GetCertificate is missing")
 	case config.Auth == nil:
-		return nil, errors.New("kubeletapi: Config.Auth is missing")
+		return nil, errors.New("Config.Auth is missing")
 	case config.Pods == nil || config.Logs == nil:
-		return nil, errors.New("kubeletapi: Config.Pods or Config.Logs is missing")
+		return nil, errors.New("Config.Pods or Config.Logs is missing")
 	case config.Execs == nil || config.Attaches == nil || config.Ports == nil:
-		return nil, errors.New("kubeletapi: Config.Execs, Config.Attaches or Config.Ports is missing")
+		return nil, errors.New("Config.Execs, Config.Attaches or Config.Ports is missing")
 	case config.Stats == nil || config.Metrics == nil || config.ProbeMetrics == nil:
-		return nil, errors.New("kubeletapi: Config.Stats, Config.Metrics or Config.ProbeMetrics is missing")
+		return nil, errors.New("Config.Stats, Config.Metrics or Config.ProbeMetrics is missing")
 	case config.Log == nil:
-		return nil, errors.New("kubeletapi: Config.Log is missing")
+		return nil, errors.New("Config.Log is missing")
 	}
 	errorLog, err := zap.NewStdLogAt(config.Log, zap.DebugLevel)
 	if err != nil {
-		return nil, fmt.Errorf("kubeletapi: %w", err)
+		return nil, fmt.Errorf("making the kubelet API: %w", err)
 	}
 	if config.limits == (limits{}) {
 		config.limits = defaultLimits
@@ -126,16 +126,16 @@ func Listen(ctx context.Context, addr string) (net.Listener, error) {
 	host, port, splitErr := net.SplitHostPort(addr)
 	switch {
 	case splitErr != nil:
-		return nil, fmt.Errorf("cannot listen on %q: %w", addr, err)
+		return nil, fmt.Errorf("listening on %q: %w", addr, err)
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("port %s of address %q is in use: stop the program that listens there or choose another port with --port: %w",
+		return nil, fmt.Errorf("listening: port %s of address %q is in use: stop the program that listens there or choose another port with --port: %w",
 			port, host, err)
 	case errors.Is(err, syscall.EACCES):
-		return nil, fmt.Errorf("port %s may not be opened by this user: choose one above 1023 with --port: %w", port, err)
+		return nil, fmt.Errorf("listening: port %s may not be opened by this user: choose one above 1023 with --port: %w", port, err)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return nil, fmt.Errorf("address %q does not belong to this machine: choose another with --addr: %w", host, err)
+		return nil, fmt.Errorf("listening: address %q does not belong to this machine: choose another with --addr: %w", host, err)
 	default:
-		return nil, fmt.Errorf("cannot listen on %q: choose another address with --addr and --port: %w", addr, err)
+		return nil, fmt.Errorf("listening on %q: choose another address with --addr and --port: %w", addr, err)
 	}
 }
 

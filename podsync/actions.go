@@ -228,7 +228,7 @@ func (w *podActions) pull(ctx context.Context, pod *corev1.Pod, c *corev1.Contai
 		module, reason, err := w.obtain(ctx, pod, c, need, keys)
 		switch {
 		case err != nil && ctx.Err() != nil:
-			return obtained{Pulled: life.Pulled{Container: c.Name, Err: fmt.Errorf("pull given up: %w", context.Canceled)}}
+			return obtained{Pulled: life.Pulled{Container: c.Name, Err: fmt.Errorf("pulling: %w", context.Canceled)}}
 		case err != nil:
 			w.record(pod, c, events.Failed(reason))
 			w.node.Metrics.ContainerErrors.WithLabelValues(kindLabel(pod, c.Name), reason).Inc()
@@ -317,7 +317,7 @@ func (w *podActions) startRun(ctx context.Context, pod *corev1.Pod, isolated boo
 	id := newID()
 	fail := func(reason string, err error) started {
 		if ctx.Err() != nil {
-			err = fmt.Errorf("start given up: %w", context.Canceled)
+			err = fmt.Errorf("starting: %w", context.Canceled)
 		} else {
 			w.log.Warn("the container cannot be started", zap.String("container", a.Container.Name), zap.Error(err))
 			w.record(pod, a.Container, events.Failed(err.Error()))

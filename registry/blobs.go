@@ -78,7 +78,7 @@ func (b blobs) find(digest string, k manifest.Kind) (blob, error) {
 	}
 	var start [manifest.PreambleSize]byte
 	if _, err := io.ReadFull(f, start[:]); err != nil {
-		return blob{}, fmt.Errorf("read %s: %w", path, err)
+		return blob{}, fmt.Errorf("reading %s: %w", path, err)
 	}
 	if stored.component, err = manifest.IsComponent(start[:]); err != nil {
 		return blob{}, fmt.Errorf("%s: %w", path, err)

@@ -199,7 +199,7 @@ func (c *Collector) collect(needed int64, done *Removal) error {
 		if !used.image(image) {
 			unused = append(unused, image)
 		} else if err := s.refs.touch(image.ID); err != nil {
-			return fmt.Errorf("note that image %s is used: %w", image.ID, err)
+			return fmt.Errorf("noting that image %s is used: %w", image.ID, err)
 		}
 	}
 	slices.SortFunc(unused, func(a, b Image) int { return cmp.Or(a.Used.Compare(b.Used), a.Pulled.Compare(b.Pulled)) })

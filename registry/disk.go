@@ -41,7 +41,7 @@ func (d *disk) remember(ref distribution.Reference, rec record) error {
 	rec.Pulled = time.Now().UTC()
 	for _, rec.Reference = range []string{ref.At(rec.Manifest), ref.Name()} {
 		if err := d.refs.put(rec); err != nil {
-			return fmt.Errorf("remember %s: %w", rec.Reference, err)
+			return fmt.Errorf("remembering %s: %w", rec.Reference, err)
 		}
 	}
 	return nil
@@ -52,13 +52,13 @@ func (d *disk) remove(image Image, all map[string]remembered, done *Removal) err
 	// A process that finds a tag has to find the image.
 	for _, name := range append(slices.Clone(image.Tags), image.ID) {
 		if err := d.refs.forget(name); err != nil {
-			return fmt.Errorf("remove image %s: %w", image.ID, err)
+			return fmt.Errorf("removing image %s: %w", image.ID, err)
 		}
 		delete(all, name)
 	}
 	done.Images, done.Tags = append(done.Images, image.ID), append(done.Tags, image.Tags...)
 	if err := d.rights.forget(image.ID); err != nil {
-		return fmt.Errorf("remove image %s: %w", image.ID, err)
+		return fmt.Errorf("removing image %s: %w", image.ID, err)
 	}
 	needed := needs(all)
 	for _, digest := range image.rec.content() {
@@ -66,7 +66,7 @@ func (d *disk) remove(image Image, all map[string]remembered, done *Removal) err
 			continue
 		}
 		if err := d.removeBlob(digest, done); err != nil {
-			return fmt.Errorf("remove image %s: %w", image.ID, err)
+			return fmt.Errorf("removing image %s: %w", image.ID, err)
 		}
 	}
 	for _, root := range image.rec.folders() {
@@ -74,7 +74,7 @@ func (d *disk) remove(image Image, all map[string]remembered, done *Removal) err
 			continue
 		}
 		if err := d.removeRoot(root, done); err != nil {
-			return fmt.Errorf("remove image %s: %w", image.ID, err)
+			return fmt.Errorf("removing image %s: %w", image.ID, err)
 		}
 	}
 	return nil

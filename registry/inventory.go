@@ -40,7 +40,7 @@ type Image struct {
 func (s *Store) Images() ([]Image, error) {
 	all, err := s.refs.all()
 	if err != nil {
-		return nil, fmt.Errorf("list the images: %w", err)
+		return nil, fmt.Errorf("listing the images: %w", err)
 	}
 	return imagesOf(all), nil
 }

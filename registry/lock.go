@@ -53,7 +53,7 @@ func tryLock(f *os.File, how int) (locked bool, err error) {
 	case errors.Is(err, unix.EWOULDBLOCK), errors.Is(err, unix.EINTR):
 		return false, nil
 	case err != nil:
-		return false, fmt.Errorf("lock %s: %w", f.Name(), err)
+		return false, fmt.Errorf("locking %s: %w", f.Name(), err)
 	}
 	ours, err := f.Stat()
 	if err != nil {

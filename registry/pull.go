@@ -119,7 +119,7 @@ func (s *Store) pull(ctx context.Context, ref distribution.Reference, remote *di
 	if old, err := s.refs.get(ref.Name()); err == nil && old.Manifest != p.image.Manifest {
 		// The old meaning of the reference must not be replaced by one that a crash may lose.
 		if err := s.sync(fresh); err != nil {
-			return Module{}, fmt.Errorf("sync what %s has come to mean: %w", ref.Name(), err)
+			return Module{}, fmt.Errorf("syncing what %s has come to mean: %w", ref.Name(), err)
 		}
 		fresh = brought{}
 	}
@@ -133,7 +133,7 @@ func (s *Store) pull(ctx context.Context, ref distribution.Reference, remote *di
 	}
 	// Before another pod can find it.
 	if err := s.rights.grant(ref.At(p.image.Manifest), remote.Credential()); err != nil {
-		return Module{}, fmt.Errorf("remember who may have %s: %w", ref.Name(), err)
+		return Module{}, fmt.Errorf("remembering who may have %s: %w", ref.Name(), err)
 	}
 	how := unix.LOCK_SH
 	if why == toShow {

@@ -149,10 +149,10 @@ func (r refs) get(name string) (record, error) {
 	}
 	var rec record
 	if err := json.Unmarshal(data, &rec); err != nil {
-		return record{}, fmt.Errorf("read %s: %w", path, err)
+		return record{}, fmt.Errorf("reading %s: %w", path, err)
 	}
 	if rec.Reference != name || !rec.whole() {
-		return record{}, fmt.Errorf("read %s: %w", path, errDamaged)
+		return record{}, fmt.Errorf("reading %s: %w", path, errDamaged)
 	}
 	return rec, nil
 }

@@ -110,10 +110,10 @@ func (r *rights) get(id string) (right, error) {
 	}
 	var has right
 	if err := json.Unmarshal(data, &has); err != nil {
-		return right{}, fmt.Errorf("read %s: %w", path, err)
+		return right{}, fmt.Errorf("reading %s: %w", path, err)
 	}
 	if has.Image != id {
-		return right{}, fmt.Errorf("read %s: %w", path, errDamaged)
+		return right{}, fmt.Errorf("reading %s: %w", path, errDamaged)
 	}
 	return has, nil
 }

@@ -113,7 +113,7 @@ func openRoot(dir string) (*Root, error) {
 	}
 	root := &Root{Dir: filepath.Join(dir, treeFolder)}
 	if err := json.Unmarshal(data, &root.modules); err != nil {
-		return nil, fmt.Errorf("read %s: %w", at, err)
+		return nil, fmt.Errorf("reading %s: %w", at, err)
 	}
 	if _, err := os.Stat(root.Dir); err != nil {
 		return nil, err

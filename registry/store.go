@@ -95,7 +95,7 @@ type Store struct {
 // Close closes it.
 func New(cfg Config) (*Store, error) {
 	if cfg.Dir == "" {
-		return nil, errors.New("open module store: no folder given")
+		return nil, errors.New("opening module store: no folder given")
 	}
 	for _, limit := range []struct {
 		value *int64
@@ -119,7 +119,7 @@ func New(cfg Config) (*Store, error) {
 	}
 	dir, err := filepath.Abs(cfg.Dir)
 	if err != nil {
-		return nil, fmt.Errorf("open module store: %w", err)
+		return nil, fmt.Errorf("opening module store: %w", err)
 	}
 	if cfg.RightsDir == "" {
 		cfg.RightsDir = filepath.Join(dir, "rights")
@@ -130,7 +130,7 @@ func New(cfg Config) (*Store, error) {
 	}
 	boot, err := readBoot()
 	if err != nil {
-		return nil, fmt.Errorf("open module store: %w", err)
+		return nil, fmt.Errorf("opening module store: %w", err)
 	}
 	d := &disk{
 		dir:   dir,
@@ -157,15 +157,15 @@ func New(cfg Config) (*Store, error) {
 		s.turns = make(chan struct{}, cfg.MaxParallelPulls)
 	}
 	if s.network, err = distribution.NewNetwork(s.hosts, cfg.Authorities, cfg.HostsDir, cfg.UserAgent); err != nil {
-		return nil, fmt.Errorf("open module store: %w", err)
+		return nil, fmt.Errorf("opening module store: %w", err)
 	}
 	for _, d := range []string{s.blobs.dir, s.refs.dir, s.roots.dir, s.rights.dir} {
 		if err := clean(d); err != nil {
-			return nil, fmt.Errorf("open module store: %w", err)
+			return nil, fmt.Errorf("opening module store: %w", err)
 		}
 	}
 	if err := d.recover(cfg.Log); err != nil {
-		return nil, fmt.Errorf("open module store: %w", err)
+		return nil, fmt.Errorf("opening module store: %w", err)
 	}
 	return s, nil
 }

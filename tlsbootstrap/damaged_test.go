@@ -50,7 +50,7 @@ func TestJoinCutKubeconfig(t *testing.T) {
 			continue
 		}
 		refused++
-		for _, part := range []string{cfg.Kubeconfig, "cannot be used", "hack/bootstrap.sh"} {
+		for _, part := range []string{cfg.Kubeconfig, "reading the node's kubeconfig", "hack/bootstrap.sh"} {
 			if !strings.Contains(err.Error(), part) || strings.Contains(err.Error(), "\n") {
 				t.Fatalf("cut after %d bytes the error does not say %q in one line: %v", n, part, err)
 			}

@@ -66,7 +66,7 @@ func TestJoinBadFiles(t *testing.T) {
 		bootstrap, kubeconfig string // contents; "-": no file
 		says                  []string
 	}{
-		{"no bootstrap file", "-", "-", []string{"bootstrap file", "missing", "hack/bootstrap.sh"}},
+		{"no bootstrap file", "-", "-", []string{"bootstrap file", "no such file", "hack/bootstrap.sh"}},
 		{"empty bootstrap file", "", "-", []string{"bootstrap file", "no current context"}},
 		{"not YAML", "{{{", "-", []string{"not a kubeconfig"}},
 		{"no server", yamlConfig("certificate-authority: "+ca, "token: a"), "-", []string{"names no server"}},

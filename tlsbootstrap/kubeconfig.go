@@ -143,10 +143,10 @@ func readBootstrap(path string) (*rest.Config, error) {
 	}
 	config, _, err := readKubeconfig(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("the bootstrap file is missing, make one with hack/bootstrap.sh: %w", err)
+		return nil, fmt.Errorf("reading the bootstrap file, make one with hack/bootstrap.sh: %w", err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("the bootstrap file cannot be used: %w", err)
+		return nil, fmt.Errorf("reading the bootstrap file: %w", err)
 	}
 	return config, checkCredential(config, path)
 }
@@ -185,7 +185,7 @@ func readNodeConfig(path string) (*nodeConfig, error) {
 		err = found.loadCertificate(path)
 	}
 	if err != nil {
-		err = fmt.Errorf("the node's kubeconfig cannot be used: %w", err)
+		err = fmt.Errorf("reading the node's kubeconfig: %w", err)
 		if data != nil && (found.ours || cutMarker(data)) {
 			err = &damagedError{err}
 		}

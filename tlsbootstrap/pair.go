@@ -34,7 +34,7 @@ func readPair(certFile, keyFile string, pending pendingKey) (pair, error) {
 		return pair{replaceable: true}, nil
 	}
 	if err != nil {
-		return pair{}, fmt.Errorf("the serving certificate cannot be read: %w", err)
+		return pair{}, fmt.Errorf("reading the serving certificate: %w", err)
 	}
 	ours := marked(certPEM)
 	if ours {
@@ -49,7 +49,7 @@ func readPair(certFile, keyFile string, pending pendingKey) (pair, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return pair{}, fmt.Errorf("the serving certificate %s is there without its key %s: add the key, or remove the certificate to request both", certFile, keyFile)
 	case err != nil:
-		return pair{}, fmt.Errorf("the key of the serving certificate cannot be read: %w", err)
+		return pair{}, fmt.Errorf("reading the key of the serving certificate: %w", err)
 	}
 	cert, err := tls.X509KeyPair(certPEM, keyPEM)
 	if err != nil {

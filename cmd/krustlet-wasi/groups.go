@@ -61,7 +61,7 @@ func (g *controlGroups) Add(name string, pid int) error {
 		err = errors.New(strings.Join(lost, ", "))
 	}
 	if err != nil {
-		return fmt.Errorf("control group %s: %w", name, err)
+		return fmt.Errorf("reading control group %s: %w", name, err)
 	}
 	return nil
 }

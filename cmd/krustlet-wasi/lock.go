@@ -26,7 +26,7 @@ type dataDirLock struct{ file *os.File }
 // be used, the user has to change something (exit.Usage). errDataDirInUse is no such error.
 func prepareDataDir(dir string, log *zap.Logger) (*dataDirLock, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, exit.BadUsage(fmt.Errorf("cannot make the data directory: %w; set --data-dir", err))
+		return nil, exit.BadUsage(fmt.Errorf("making the data directory: %w; set --data-dir", err))
 	}
 	if info, err := os.Stat(dir); err == nil && info.Mode().Perm()&0o022 != 0 {
 		// The agent reads compiled code back from there and runs it, and keeps keys there.
@@ -42,7 +42,7 @@ func lockDataDir(dir string) (*dataDirLock, error) {
 	path := filepath.Join(dir, "krustlet-wasi.lock")
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
-		return nil, exit.BadUsage(fmt.Errorf("cannot write to the data directory: %w; set --data-dir", err))
+		return nil, exit.BadUsage(fmt.Errorf("writing to the data directory: %w; set --data-dir", err))
 	}
 	if err := flock.TryExclusive(file); err != nil {
 		holder := readHolder(file)

@@ -69,7 +69,7 @@ func (r runner) suite(ctx context.Context, dir string) ([]result, error) {
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list the programs of %s: %w", dir, err)
+		return nil, fmt.Errorf("listing the programs of %s: %w", dir, err)
 	}
 	if len(files) == 0 {
 		return nil, fmt.Errorf("%s has no .wasm file: it must be a suite whose programs are built", dir)

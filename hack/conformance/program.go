@@ -67,7 +67,7 @@ func readJSON(path string, into any) error {
 		return err
 	}
 	if err := json.Unmarshal(b, into); err != nil {
-		return fmt.Errorf("read %s: %w", path, err)
+		return fmt.Errorf("reading %s: %w", path, err)
 	}
 	return nil
 }
@@ -89,7 +89,7 @@ func (r runner) program(ctx context.Context, file string) error {
 	}
 	scratch, err := os.MkdirTemp("", "conformance-")
 	if err != nil {
-		return fmt.Errorf("make a folder for the program's files: %w", err)
+		return fmt.Errorf("making a folder for the program's files: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(scratch) }()
 	args, err := r.arguments(file, scratch, s)
@@ -104,7 +104,7 @@ func (r runner) program(ctx context.Context, file string) error {
 	err = cmd.Run()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
-		return fmt.Errorf("run %s: %w", r.command[0], err)
+		return fmt.Errorf("running %s: %w", r.command[0], err)
 	}
 	if ctx.Err() != nil {
 		return fmt.Errorf("it did not end within %s", r.limit)
@@ -121,7 +121,7 @@ func (r runner) arguments(file, scratch string, s specification) ([]string, erro
 	share := func(dir, guest string) error {
 		to := filepath.Join(scratch, filepath.Base(dir))
 		if err := os.CopyFS(to, os.DirFS(filepath.Join(filepath.Dir(file), dir))); err != nil {
-			return fmt.Errorf("copy the program's files: %w", err)
+			return fmt.Errorf("copying the program's files: %w", err)
 		}
 		args = append(args, "--dir", to+"::"+guest)
 		return nil

@@ -183,7 +183,7 @@ func TestStartFailureShowsTheLog(t *testing.T) {
 	if err == nil {
 		t.Fatal("a cluster started in a folder that is not there")
 	}
-	if !strings.Contains(err.Error(), "cannot make the folder given by --dir") {
+	if !strings.Contains(err.Error(), "making the folder given by --dir") {
 		t.Errorf("the error does not say why: %v", err)
 	}
 }

@@ -87,7 +87,7 @@ type delegated struct {
 // anonymous.
 func New(config Config) (Auth, error) {
 	if config.Client == nil || config.NodeName == "" || config.Log == nil {
-		return nil, errors.New("kubeletapi: AuthConfig needs Client, NodeName and Log")
+		return nil, errors.New("Config needs Client, NodeName and Log")
 	}
 	authority, err := newClientCA(config)
 	if err != nil {

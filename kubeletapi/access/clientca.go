@@ -37,7 +37,7 @@ func newClientCA(config Config) (*clientCA, error) {
 		return nil, errors.New("the certificate authority of clients is missing: without it the API server cannot be recognised")
 	}
 	if err := c.use(config.ClientCAData); err != nil {
-		return nil, fmt.Errorf("the certificate authority of clients: %w", err)
+		return nil, fmt.Errorf("reading the certificate authority of clients: %w", err)
 	}
 	return c, nil
 }
@@ -56,17 +56,17 @@ func (c *clientCA) use(pem []byte) error {
 func (c *clientCA) refresh() error {
 	now, err := os.Stat(c.file)
 	if err != nil {
-		return fmt.Errorf("the certificate authority of clients: %w", err)
+		return fmt.Errorf("reading the certificate authority of clients: %w", err)
 	}
 	if c.seen != nil && os.SameFile(c.seen, now) && c.seen.ModTime().Equal(now.ModTime()) && c.seen.Size() == now.Size() {
 		return nil
 	}
 	pem, err := os.ReadFile(c.file)
 	if err != nil {
-		return fmt.Errorf("the certificate authority of clients: %w", err)
+		return fmt.Errorf("reading the certificate authority of clients: %w", err)
 	}
 	if err := c.use(pem); err != nil {
-		return fmt.Errorf("the certificate authority of clients, %s: %w", c.file, err)
+		return fmt.Errorf("reading the certificate authority of clients, %s: %w", c.file, err)
 	}
 	c.seen = now
 	return nil

@@ -101,7 +101,7 @@ func (i *Informer[T]) relist(ctx context.Context) error {
 		items, version, err = i.list(ctx, 0)
 	}
 	if err != nil {
-		return fmt.Errorf("list: %w", err)
+		return fmt.Errorf("listing: %w", err)
 	}
 	i.mu.Lock()
 	first := i.store.version == ""
@@ -161,7 +161,7 @@ func (i *Informer[T]) follow(ctx context.Context) (bool, time.Duration, error) {
 		TimeoutSeconds:      &seconds,
 	})
 	if err != nil {
-		return false, 0, fmt.Errorf("watch: %w", err)
+		return false, 0, fmt.Errorf("watching: %w", err)
 	}
 	defer events.Stop()
 	began := time.Now()
@@ -178,13 +178,13 @@ func (i *Informer[T]) drain(ctx context.Context, events <-chan watch.Event) erro
 	for {
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("watch: %w", context.Cause(ctx))
+			return fmt.Errorf("watching: %w", context.Cause(ctx))
 		case event, open := <-events:
 			if !open {
 				return nil
 			}
 			if err := i.take(event); err != nil {
-				return fmt.Errorf("watch: %w", err)
+				return fmt.Errorf("watching: %w", err)
 			}
 		}
 	}

@@ -43,7 +43,7 @@ func parseDockercfg(data []byte) (map[string]Credential, error) {
 		if e.Auth != "" {
 			var err error
 			if c.Username, c.Password, err = parseAuth(e.Auth); err != nil {
-				return nil, fmt.Errorf("the entry %q: %w", pattern, err)
+				return nil, fmt.Errorf("reading the entry %q: %w", pattern, err)
 			}
 		}
 		auths[pattern] = c

@@ -67,13 +67,13 @@ func parseHosts(dir string, data []byte) ([]hostSettings, error) {
 		seen[key[1]] = true
 		s, err := file.Host[key[1]].settings(dir, key[1])
 		if err != nil {
-			return nil, fmt.Errorf("host %q: %w", key[1], err)
+			return nil, fmt.Errorf("reading host %q: %w", key[1], err)
 		}
 		all = append(all, s)
 	}
 	server, err := file.settings(dir, file.Server)
 	if err != nil {
-		return nil, fmt.Errorf("server %q: %w", file.Server, err)
+		return nil, fmt.Errorf("reading server %q: %w", file.Server, err)
 	}
 	return append(all, server), nil
 }

@@ -74,7 +74,7 @@ func trusted(pool *x509.CertPool, files []string) (*x509.CertPool, error) {
 	for _, file := range files {
 		data, err := readSmall(file)
 		if err != nil {
-			return nil, fmt.Errorf("certificate authorities of registries: %w", err)
+			return nil, fmt.Errorf("reading the certificate authorities of registries: %w", err)
 		}
 		if !pool.AppendCertsFromPEM(data) {
 			return nil, fmt.Errorf("certificate authorities of registries: %s holds no PEM certificate", file)
@@ -200,7 +200,7 @@ func (n *Network) configure(registry name.Registry, host string, s hostSettings)
 	for _, pair := range s.clients {
 		certificate, err := clientCertificate(pair)
 		if err != nil {
-			return endpoint{}, nil, fmt.Errorf("client certificate: %w", err)
+			return endpoint{}, nil, fmt.Errorf("reading the client certificate: %w", err)
 		}
 		config.Certificates = append(config.Certificates, certificate)
 	}

@@ -36,7 +36,7 @@ func Unpack(ctx context.Context, dir string, layers []Layer, limits Limits) erro
 			return ctx.Err()
 		}
 		if err != nil {
-			return fmt.Errorf("layer %d of %d: %w", i+1, len(layers), err)
+			return fmt.Errorf("unpacking layer %d of %d: %w", i+1, len(layers), err)
 		}
 	}
 	return u.setTimes()

@@ -25,12 +25,12 @@ const (
 func Files(path string) ([]string, error) {
 	files, err := rotated(path)
 	if err != nil {
-		return nil, fmt.Errorf("list container log: %w", err)
+		return nil, fmt.Errorf("listing container log: %w", err)
 	}
 	if _, err := os.Lstat(path); err == nil {
 		files = append(files, path)
 	} else if !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("list container log: %w", err)
+		return nil, fmt.Errorf("listing container log: %w", err)
 	}
 	return files, nil
 }
@@ -39,12 +39,12 @@ func Files(path string) ([]string, error) {
 func Remove(path string) error {
 	files, err := rotated(path)
 	if err != nil {
-		return fmt.Errorf("remove container log: %w", err)
+		return fmt.Errorf("removing container log: %w", err)
 	}
 	var errs []error
 	for _, file := range append(files, path+newSuffix, path) {
 		if err := os.Remove(file); err != nil && !errors.Is(err, os.ErrNotExist) {
-			errs = append(errs, fmt.Errorf("remove container log: %w", err))
+			errs = append(errs, fmt.Errorf("removing container log: %w", err))
 		}
 	}
 	return errors.Join(errs...)

@@ -99,7 +99,7 @@ func (p *printer) write() error {
 		return nil
 	}
 	if _, err := p.w.Write(p.out); err != nil {
-		return fmt.Errorf("send container log: %w", err)
+		return fmt.Errorf("sending container log: %w", err)
 	}
 	if p.left >= 0 {
 		p.left -= int64(len(p.out))
@@ -116,7 +116,7 @@ func (p *printer) flush() error {
 	switch w := p.w.(type) {
 	case interface{ FlushError() error }:
 		if err := w.FlushError(); err != nil {
-			return fmt.Errorf("send container log: %w", err)
+			return fmt.Errorf("sending container log: %w", err)
 		}
 	case interface{ Flush() }:
 		w.Flush()

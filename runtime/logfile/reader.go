@@ -22,15 +22,15 @@ import (
 func Read(ctx context.Context, w io.Writer, path string, opts Options) error {
 	show, err := opts.shows()
 	if err != nil {
-		return fmt.Errorf("read container log: %w", err)
+		return fmt.Errorf("reading container log: %w", err)
 	}
 	if path, err = resolve(path); err != nil {
-		return fmt.Errorf("read container log: %w", err)
+		return fmt.Errorf("reading container log: %w", err)
 	}
 	r := &reader{path: path, printer: newPrinter(w, &opts, show)}
 	defer r.close()
 	if err := r.open(opts.TailLines); err != nil {
-		return fmt.Errorf("read container log: %w", err)
+		return fmt.Errorf("reading container log: %w", err)
 	}
 	if !opts.Follow {
 		_, err := r.drain(ctx)
@@ -114,7 +114,7 @@ func (r *reader) drain(ctx context.Context) (full bool, err error) {
 			continue
 		}
 		if err != nil {
-			return false, fmt.Errorf("read container log: %w", err)
+			return false, fmt.Errorf("reading container log: %w", err)
 		}
 		rec, ok := parse(line)
 		if !ok {
@@ -166,7 +166,7 @@ func (r *reader) drainAll(ctx context.Context) (full bool, err error) {
 		last := r.parts[len(r.parts)-1]
 		next, torn, err := openNext(r.path, last)
 		if err != nil {
-			return false, fmt.Errorf("read container log: %w", err)
+			return false, fmt.Errorf("reading container log: %w", err)
 		}
 		if next == nil {
 			return false, nil

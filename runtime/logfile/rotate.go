@@ -60,7 +60,7 @@ func (w *Writer) makeRoom(whole bool) {
 // tell notes how a rotation went, and calls Failed for the first that failed.
 func (r *rotation) tell(err error) {
 	if err != nil && !r.failing && r.Failed != nil {
-		r.Failed(fmt.Errorf("rotate container log: %w", err))
+		r.Failed(fmt.Errorf("rotating container log: %w", err))
 	}
 	r.failing = err != nil
 }

@@ -41,7 +41,7 @@ type subscription struct {
 func NewWatcher() (*Watcher, error) {
 	events, err := fsnotify.NewWatcher()
 	if err != nil {
-		return nil, fmt.Errorf("watch container logs: %w", err)
+		return nil, fmt.Errorf("watching container logs: %w", err)
 	}
 	w := &Watcher{events: events, folders: make(map[string]map[*subscription]bool)}
 	w.ended.Go(w.run)
@@ -57,7 +57,7 @@ func (w *Watcher) Close() error {
 	err := w.events.Close()
 	w.ended.Wait()
 	if err != nil {
-		return fmt.Errorf("end watching container logs: %w", err)
+		return fmt.Errorf("ending watching container logs: %w", err)
 	}
 	return nil
 }
@@ -151,7 +151,7 @@ func (w *Watcher) drop(sub *subscription) {
 func (w *Watcher) subscribe(path string) (*subscription, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
-		return nil, fmt.Errorf("follow container log: %w", err)
+		return nil, fmt.Errorf("following container log: %w", err)
 	}
 	sub := &subscription{path: path, wrote: make(chan struct{}, 1), ended: make(chan struct{})}
 	folder := filepath.Dir(path)
@@ -159,12 +159,12 @@ func (w *Watcher) subscribe(path string) (*subscription, error) {
 	defer w.adding.Unlock()
 	// A folder may be added again. It must be, if it was removed and made again.
 	if err := w.events.Add(folder); err != nil {
-		return nil, fmt.Errorf("follow container log: watch %s: %w", folder, err)
+		return nil, fmt.Errorf("following container log: watching %s: %w", folder, err)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed {
-		return nil, fmt.Errorf("follow container log: %w", os.ErrClosed)
+		return nil, fmt.Errorf("following container log: %w", os.ErrClosed)
 	}
 	if w.folders[folder] == nil {
 		w.folders[folder] = make(map[*subscription]bool)

@@ -50,14 +50,14 @@ const fileMode = 0o640
 func Create(path string, limits Rotation) (*Writer, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_RDWR, fileMode)
 	if err != nil {
-		return nil, fmt.Errorf("create container log: %w", err)
+		return nil, fmt.Errorf("creating container log: %w", err)
 	}
 	w := &Writer{file: f, rot: rotation{Rotation: limits, path: path}}
 	w.streams[stdout] = stream{w: w, name: Stdout}
 	w.streams[stderr] = stream{w: w, name: Stderr}
 	if w.size, w.torn, err = endOf(f); err != nil {
 		_ = f.Close()
-		return nil, fmt.Errorf("continue container log: %w", err)
+		return nil, fmt.Errorf("continuing container log: %w", err)
 	}
 	w.rot.tell(w.rot.prune()) // an earlier Writer may have left one too many
 	return w, nil
@@ -88,13 +88,13 @@ func (s *stream) Write(p []byte) (int, error) {
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
 	if s.w.closed {
-		return 0, fmt.Errorf("write container log: %w", os.ErrClosed)
+		return 0, fmt.Errorf("writing container log: %w", os.ErrClosed)
 	}
 	taken := 0
 	for taken < len(p) {
 		n, err := s.take(p[taken:])
 		if err != nil {
-			return taken, fmt.Errorf("write container log: %w", err)
+			return taken, fmt.Errorf("writing container log: %w", err)
 		}
 		taken += n
 	}
@@ -208,7 +208,7 @@ func (w *Writer) Close() error {
 		err = cerr
 	}
 	if err != nil {
-		return fmt.Errorf("close container log: %w", err)
+		return fmt.Errorf("closing container log: %w", err)
 	}
 	return nil
 }

@@ -77,7 +77,7 @@ func (ns *namespace) add(m Mount) error {
 	host := filepath.Clean(m.Host)
 	isDir, err := look(host)
 	if err != nil {
-		return fmt.Errorf("mount at %s: %w", m.Guest, &os.PathError{Op: "open", Path: host, Err: err})
+		return fmt.Errorf("mounting at %s: %w", m.Guest, &os.PathError{Op: "open", Path: host, Err: err})
 	}
 	mnt := &mount{host: host, guest: m.Guest, readOnly: m.ReadOnly, root: -1}
 	if !isDir {
@@ -85,7 +85,7 @@ func (ns *namespace) add(m Mount) error {
 	}
 	if m.Guest != "/" {
 		if mnt.guest, err = ns.canonical(m.Guest); err != nil {
-			return fmt.Errorf("mount at %s: %w", m.Guest, err)
+			return fmt.Errorf("mounting at %s: %w", m.Guest, err)
 		}
 	}
 	if ns.mounts[mnt.guest] != nil {

@@ -43,7 +43,7 @@ func (c *moduleCommand) run(pays payer, started func()) (ending, error) {
 	beside, _ := pays.beside.(*moduleCommand)
 	err = s.instantiate(c.module, pays.account, beside != nil && beside.module == c.module)
 	if err != nil && c.hosted.ended == nil {
-		return ending{}, fmt.Errorf("instantiate: %w", err)
+		return ending{}, fmt.Errorf("instantiating: %w", err)
 	}
 	started()
 	if err == nil { // else its start section has ended it

@@ -76,7 +76,7 @@ func NewCompiler(cfg Config) (*Compiler, error) {
 		return nil, err
 	}
 	if cfg.LoadOnly {
-		return nil, errors.New("wasmtime: a compiler that never compiles")
+		return nil, errors.New("a compiler that never compiles")
 	}
 	return newCompiler(cfg), nil
 }
@@ -256,7 +256,7 @@ func (c *Compiler) compile(ctx context.Context, b *build, digest, file string) (
 	}
 	if err == nil {
 		if _, err = c.disk.Check(out, digest); err != nil {
-			err = fmt.Errorf("the compiler's result cannot be used: %w", err)
+			err = fmt.Errorf("using the compiler's result: %w", err)
 		}
 	}
 	if err != nil {
@@ -271,7 +271,7 @@ func (c *Compiler) compile(ctx context.Context, b *build, digest, file string) (
 func openModule(file string) (*os.File, error) {
 	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, fmt.Errorf("read the module: %w", err)
+		return nil, fmt.Errorf("reading the module: %w", err)
 	}
 	return f, nil
 }
@@ -286,7 +286,7 @@ func (c *Compiler) look(file string) (size int64, err error) {
 	info, err := f.Stat()
 	switch {
 	case err != nil:
-		return 0, fmt.Errorf("read the module: %w", err)
+		return 0, fmt.Errorf("reading the module: %w", err)
 	case !info.Mode().IsRegular():
 		return 0, fmt.Errorf("read the module: %s is no regular file", file)
 	case info.Size() > c.maxModule:
@@ -295,7 +295,7 @@ func (c *Compiler) look(file string) (size int64, err error) {
 	var start [headerSize]byte
 	n, err := f.ReadAt(start[:], 0)
 	if err != nil && !errors.Is(err, io.EOF) {
-		return 0, fmt.Errorf("read the module: %w", err)
+		return 0, fmt.Errorf("reading the module: %w", err)
 	}
 	return info.Size(), checkHeader(start[:n])
 }

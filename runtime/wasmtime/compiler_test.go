@@ -42,7 +42,7 @@ func TestAChildCompiles(t *testing.T) {
 	}
 	file := filepath.Join(t.TempDir(), "damaged.wasm")
 	testfiles.Write(t, file, "\x00asm\x01\x00\x00\x00junk")
-	if _, err := tryStart(t, e, file, runtime.Spec{}); err == nil || !strings.Contains(err.Error(), ": compile: ") || strings.Contains(err.Error(), "exit status") {
+	if _, err := tryStart(t, e, file, runtime.Spec{}); err == nil || !strings.Contains(err.Error(), ": compiling: ") || strings.Contains(err.Error(), "exit status") {
 		t.Errorf("a damaged module: %v", err)
 	}
 }
@@ -55,8 +55,8 @@ func TestCompilationIsBounded(t *testing.T) {
 		change func(*Config)
 		want   string
 	}{
-		{"memory", func(c *Config) { c.CompileMemory = 24 << 20 }, "compile: took more than 24 MiB of memory"},
-		{"time", func(c *Config) { c.CompileTime = 20 * time.Millisecond }, "compile: took more than 100ms"},
+		{"memory", func(c *Config) { c.CompileMemory = 24 << 20 }, "compiling: took more than 24 MiB of memory"},
+		{"time", func(c *Config) { c.CompileTime = 20 * time.Millisecond }, "compiling: took more than 100ms"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := tryStart(t, newCompilingEngine(t, c.change), file, runtime.Spec{})
@@ -131,7 +131,7 @@ func TestCompilerIsChecked(t *testing.T) {
 		t.Errorf("a compiler that fails: %v", err)
 	}
 	e = newCompilingEngine(t, func(c *Config) { c.Compiler = []string{"/bin/echo"} })
-	if _, err := tryStart(t, e, filepathTiny(t), runtime.Spec{}); err == nil || !strings.Contains(err.Error(), "result cannot be used") {
+	if _, err := tryStart(t, e, filepathTiny(t), runtime.Spec{}); err == nil || !strings.Contains(err.Error(), "using the compiler's result") {
 		t.Errorf("a compiler that writes something else: %v", err)
 	}
 	if files := cached(t, e.cfg.CacheDir); len(files) != 0 {

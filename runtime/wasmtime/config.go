@@ -81,13 +81,13 @@ type Config struct {
 // prepare checks the settings, sets those that are not set, and makes the folder.
 func (cfg *Config) prepare() error {
 	if cfg.Log == nil {
-		return errors.New("wasmtime: no logger")
+		return errors.New("no logger")
 	}
 	if !filepath.IsAbs(cfg.CacheDir) {
-		return fmt.Errorf("wasmtime: the folder for compiled code must be an absolute path, got %q", cfg.CacheDir)
+		return fmt.Errorf("the folder for compiled code must be an absolute path, got %q", cfg.CacheDir)
 	}
 	if min(cfg.CacheSize, cfg.MaxModuleSize, cfg.CompileMemory, int64(cfg.CompileTime), int64(cfg.MaxGuests), cfg.MaxMemory) < 0 {
-		return errors.New("wasmtime: CacheSize, MaxModuleSize, CompileMemory, CompileTime, MaxGuests and MaxMemory must not be negative")
+		return errors.New("CacheSize, MaxModuleSize, CompileMemory, CompileTime, MaxGuests and MaxMemory must not be negative")
 	}
 	if cfg.MaxModuleSize == 0 {
 		cfg.MaxModuleSize = runtime.DefaultMaxModule
@@ -102,7 +102,7 @@ func (cfg *Config) prepare() error {
 		cfg.CompileTime = DefaultCompileTime
 	}
 	if err := compile.CheckArgv(cfg.Compiler); err != nil {
-		return fmt.Errorf("wasmtime: %w", err)
+		return fmt.Errorf("making the engine: %w", err)
 	}
 	if !cfg.LoadOnly && !cfg.AllowUnsafeEngine { // the process that compiles answers for the engine
 		if err := checkEngine(goruntime.GOARCH, supported()); err != nil {
@@ -124,7 +124,7 @@ func (cfg *Config) prepareCache() error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("wasmtime: folder for compiled code: %w", err)
+		return fmt.Errorf("making the folder for compiled code: %w", err)
 	}
 	return nil
 }
@@ -139,6 +139,6 @@ func checkEngine(arch string, supported bool) error {
 	if arch != "arm64" || supported {
 		return nil
 	}
-	return fmt.Errorf("wasmtime: version %s lets guests out on arm64, in two ways that are known: build with `make engine`, or say --x-allow-unsafe-engine",
+	return fmt.Errorf("version %s lets guests out on arm64, in two ways that are known: build with `make engine`, or say --x-allow-unsafe-engine",
 		bundledVersion)
 }

@@ -70,12 +70,12 @@ func New(cfg Config) (*Engine, error) {
 	}
 	for _, name := range []string{"RUST_BACKTRACE", "RUST_LIB_BACKTRACE"} {
 		if err := os.Unsetenv(name); err != nil {
-			return nil, fmt.Errorf("wasmtime: %w", err)
+			return nil, fmt.Errorf("making the engine: %w", err)
 		}
 	}
 	priority, err := processor.Current()
 	if err != nil {
-		return nil, fmt.Errorf("wasmtime: priority of the process: %w", err)
+		return nil, fmt.Errorf("reading the priority of the process: %w", err)
 	}
 	debug.SetMaxThreads(admission.MaxThreads)
 	C.prepare_heap()
@@ -133,7 +133,7 @@ func guestFiles() *wasi.Files {
 func (e *Engine) Start(ctx context.Context, spec runtime.Spec, streams runtime.Streams) (runtime.Guest, error) {
 	g, err := e.start(ctx, spec, streams)
 	if err != nil {
-		return nil, fmt.Errorf("start the guest: %w", err)
+		return nil, fmt.Errorf("starting the guest: %w", err)
 	}
 	return g, nil
 }

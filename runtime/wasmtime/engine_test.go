@@ -189,7 +189,7 @@ func TestLog(t *testing.T) {
 	}
 	_, err = e.Start(t.Context(), runtime.Spec{Module: file, Digest: guests.Digest(t, file), Log: "/nonexistent/0.log",
 		Mounts: []runtime.Mount{{Host: t.TempDir(), Guest: "/"}}}, runtime.Streams{})
-	if err == nil || !strings.Contains(err.Error(), "open the log") {
+	if err == nil || !strings.Contains(err.Error(), "opening the log") {
 		t.Errorf("a log that cannot be: %v", err)
 	}
 }

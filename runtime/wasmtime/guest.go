@@ -63,7 +63,7 @@ func (e *Engine) newGuest(spec runtime.Spec, streams runtime.Streams, m *module)
 	output, err := e.open(spec)
 	if err != nil {
 		own.close()
-		return nil, fmt.Errorf("open the log: %w", err)
+		return nil, fmt.Errorf("opening the log: %w", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	out := stdio.NewOutput(ctx, output, spec.Log != "", streams)

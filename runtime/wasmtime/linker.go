@@ -28,7 +28,7 @@ func newLinker(e *wasmtimego.Engine) (*linker, error) {
 	for i, f := range hostCalls {
 		if err := l.define(i, f); err != nil {
 			l.close()
-			return nil, fmt.Errorf("define %s.%s: %w", f.Module, f.Name, err)
+			return nil, fmt.Errorf("defining %s.%s: %w", f.Module, f.Name, err)
 		}
 	}
 	goruntime.KeepAlive(e)

@@ -19,7 +19,7 @@ func listen(spec runtime.Spec) ([]*net.TCPListener, error) {
 	for _, address := range spec.Listen {
 		l, err := listenOn(address, spec.Of)
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("listen on %s: %w", address, err), closeListeners(open))
+			return nil, errors.Join(fmt.Errorf("listening on %s: %w", address, err), closeListeners(open))
 		}
 		open = append(open, l)
 	}

@@ -42,11 +42,11 @@ type module struct {
 func newModule(digest string, f *codecache.File) (*module, error) {
 	info, err := translate.ReadInfo(f.Info)
 	if err != nil {
-		return nil, fmt.Errorf("load compiled code: what is known of the module: %w", err)
+		return nil, fmt.Errorf("loading compiled code: what is known of the module: %w", err)
 	}
 	resident, err := f.Resident()
 	if err != nil {
-		return nil, fmt.Errorf("load compiled code: %w", err)
+		return nil, fmt.Errorf("loading compiled code: %w", err)
 	}
 	known := int64(len(f.Info)) + int64(min(info.Overhead, 1<<40))
 	return &module{digest: digest, info: info, codeSize: f.Size, known: known, slots: slotsOf(info), needs: needs{

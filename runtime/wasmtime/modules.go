@@ -163,7 +163,7 @@ func (ms *modules) make(ctx context.Context, digest, file string, limit int64) (
 	if m, err = ms.load(digest, limit); errors.As(err, &needs) {
 		return nil, err
 	} else if err != nil {
-		return nil, fmt.Errorf("the compiler's result cannot be used: %w", err)
+		return nil, fmt.Errorf("using the compiler's result: %w", err)
 	}
 	return m.prepared(ms.linker)
 }
@@ -197,7 +197,7 @@ func loadCode(e *wasmtimego.Engine, f *codecache.File, mapped bool) (*wasmtimego
 	}
 	code := make([]byte, f.Code)
 	if _, err := f.ReadAt(code, 0); err != nil {
-		return nil, fmt.Errorf("load compiled code: %w", err)
+		return nil, fmt.Errorf("loading compiled code: %w", err)
 	}
 	return wasmtimego.NewModuleDeserialize(e, code)
 }

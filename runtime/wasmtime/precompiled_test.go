@@ -119,8 +119,8 @@ func TestCompileErrors(t *testing.T) {
 	for _, f := range []struct{ digest, file, want string }{
 		{"sha256:1", tiny, "64 hexadecimal digits"},
 		{"sha256:" + strings.Repeat("0", 64), tiny, "not the module that is asked for"},
-		{guests.Digest(t, tiny), "/nonexistent", "read the module"},
-		{guests.Digest(t, damaged), damaged, "compile: "},
+		{guests.Digest(t, tiny), "/nonexistent", "reading the module"},
+		{guests.Digest(t, damaged), damaged, "compiling: "},
 	} {
 		if err := c.Compile(t.Context(), "", f.digest, f.file); err == nil || !strings.Contains(err.Error(), f.want) {
 			t.Errorf("%s: %v, want %q in it", f.file, err, f.want)

@@ -159,10 +159,10 @@ func TestListen(t *testing.T) {
 	}
 	taken := l.Addr().String()
 	_, err = tryStart(t, e, tiny, runtime.Spec{Command: runtime.Command{Listen: []string{"127.0.0.1:0", taken}}})
-	if err == nil || !strings.Contains(err.Error(), "listen on "+taken) || !strings.Contains(err.Error(), "address already in use") {
+	if err == nil || !strings.Contains(err.Error(), "listening on "+taken) || !strings.Contains(err.Error(), "address already in use") {
 		t.Errorf("an address in use: %v", err)
 	}
-	if _, err := tryStart(t, e, tiny, runtime.Spec{Command: runtime.Command{Listen: []string{"nowhere"}}}); err == nil || !strings.Contains(err.Error(), "listen on nowhere: ") {
+	if _, err := tryStart(t, e, tiny, runtime.Spec{Command: runtime.Command{Listen: []string{"nowhere"}}}); err == nil || !strings.Contains(err.Error(), "listening on nowhere: ") {
 		t.Errorf("no address: %v", err)
 	}
 	if err := l.Close(); err != nil {

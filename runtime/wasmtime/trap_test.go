@@ -139,11 +139,11 @@ func TestModulesThatCannotRun(t *testing.T) {
 		t.Errorf("a text file: %v", err)
 	}
 	testfiles.Write(t, text, "\x00asm\x01\x00\x00\x00junk")
-	if _, err := tryStart(t, e, text, runtime.Spec{}); err == nil || !strings.Contains(err.Error(), "compile") {
+	if _, err := tryStart(t, e, text, runtime.Spec{}); err == nil || !strings.Contains(err.Error(), "compiling") {
 		t.Errorf("a damaged module: %v", err)
 	}
 	tiny := filepathTiny(t)
-	if _, err := tryStart(t, e, tiny, runtime.Spec{Mounts: []runtime.Mount{{Host: "/nonexistent", Guest: "/"}}}); err == nil || !strings.Contains(err.Error(), "mount at /: ") {
+	if _, err := tryStart(t, e, tiny, runtime.Spec{Mounts: []runtime.Mount{{Host: "/nonexistent", Guest: "/"}}}); err == nil || !strings.Contains(err.Error(), "mounting at /: ") {
 		t.Errorf("a mount of nothing: %v", err)
 	}
 	spec := runtime.Spec{Module: tiny, Digest: "sha256:" + strings.Repeat("0", 64), Mounts: []runtime.Mount{{Host: t.TempDir(), Guest: "/"}}}

@@ -166,7 +166,7 @@ func testPortTaken(t *testing.T, s *suite) {
 		}
 		return nil
 	})
-	s.awaitEvents(t, pod, "Failed Error: start the guest: listen on "+now.Status.PodIP+":18080: ")
+	s.awaitEvents(t, pod, "Failed Error: starting the guest: listening on "+now.Status.PodIP+":18080: ")
 	body(t, now.Status.PodIP, 18080)
 }
 

@@ -23,7 +23,7 @@ func parsePath(value string) (string, error) {
 	}
 	path, err := filepath.Abs(value)
 	if err != nil {
-		return "", fmt.Errorf("%q cannot be made absolute: %w", value, err)
+		return "", fmt.Errorf("making %q absolute: %w", value, err)
 	}
 	return path, nil
 }
@@ -167,7 +167,7 @@ func FileError(path string, err error) error {
 	if errors.As(err, &pathErr) {
 		err = pathErr.Err
 	}
-	return fmt.Errorf("cannot read %s: %w", path, err)
+	return fmt.Errorf("reading %s: %w", path, err)
 }
 
 // checkAuthorities checks that a file holds certificates, and that each can be parsed.
@@ -189,7 +189,7 @@ func checkAuthorities(path string) error {
 			continue
 		}
 		if _, err := x509.ParseCertificate(block.Bytes); err != nil {
-			return fmt.Errorf("%s: certificate %d cannot be parsed: %w", path, count+1, err)
+			return fmt.Errorf("reading %s: parsing certificate %d: %w", path, count+1, err)
 		}
 		count++
 	}

@@ -87,7 +87,7 @@ func TestInvalidInput(t *testing.T) {
 			`flag --preloaded-images-verification-allowlist: it is for NeverVerifyAllowlistedImages only, and the policy is AlwaysVerify`,
 		}},
 		{"half of plugins", flag("--image-credential-provider-config=/x"), []string{`need both --image-credential-provider-config and --image-credential-provider-bin-dir`}},
-		{"authorities", flag("--registry-ca=/none.pem"), []string{`flag --registry-ca: cannot read /none.pem`}},
+		{"authorities", flag("--registry-ca=/none.pem"), []string{`flag --registry-ca: reading /none.pem`}},
 		{"local modules", flag("--x-allow-local-modules=maybe"), []string{`flag --x-allow-local-modules: "maybe" is neither true nor false`}},
 		{"local modules in file", file(`{"allowLocalModules": "true"}`), []string{`"true" is not true or false`}},
 		{"collector as a URL", flag("--tracing-endpoint=http://localhost:4317"), []string{`flag --tracing-endpoint: "http://localhost:4317" is not the address of a collector: write its host:port`}},
@@ -137,14 +137,14 @@ func TestInvalidInput(t *testing.T) {
 		{"data directory is a file", func(t *testing.T, s *scene) {
 			s.flags = []string{"--data-dir=" + s.write(t, "data", "")}
 		}, []string{`flag --data-dir: ... /data is not a directory`}},
-		{"authorities missing", flag("--client-ca-file=/nowhere/ca.crt"), []string{`flag --client-ca-file: cannot read /nowhere/ca.crt: no such file`}},
+		{"authorities missing", flag("--client-ca-file=/nowhere/ca.crt"), []string{`flag --client-ca-file: reading /nowhere/ca.crt: no such file`}},
 		{"authorities of no certificate", func(t *testing.T, s *scene) {
 			s.flags = []string{"--client-ca-file=" + s.write(t, "ca.crt", "hello")}
 		}, []string{`ca.crt holds no PEM certificate`}},
 		{"authorities damaged", func(t *testing.T, s *scene) {
 			s.flags = []string{"--client-ca-file=" + s.write(t, "ca.crt", "-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n")}
-		}, []string{`ca.crt: certificate 1 cannot be parsed`}},
-		{"configuration file missing", flag("--config=/nowhere/c.json"), []string{`flag --config: cannot read /nowhere/c.json: no such file`}},
+		}, []string{`ca.crt: parsing certificate 1`}},
+		{"configuration file missing", flag("--config=/nowhere/c.json"), []string{`flag --config: reading /nowhere/c.json: no such file`}},
 		{"configuration file is a directory", env("KRUSTLET_CONFIG", "/tmp"), []string{`KRUSTLET_CONFIG: /tmp is not a regular file`}},
 		{"configuration file too large", file(strings.Repeat(" ", maxConfigFile) + "{}"), []string{`config.json is larger than`}},
 		{"configuration file empty", file("\n"), []string{`config.json: it is empty`}},
@@ -237,7 +237,7 @@ func TestUnreadableFiles(t *testing.T) {
 	s.flags = []string{"--bootstrap-file=" + loop}
 	s.env["KUBECONFIG"] = filepath.Join(s.home, "node.conf")
 	_, err := s.load(t, testMachine())
-	checkProblems(t, err, []string{"flag --bootstrap-file: cannot read " + loop + ": too many levels of symbolic links"})
+	checkProblems(t, err, []string{"flag --bootstrap-file: reading " + loop + ": too many levels of symbolic links"})
 }
 
 // TestBootstrapFileOfAJoinedNode: once the node has joined, the bootstrap file need not exist.

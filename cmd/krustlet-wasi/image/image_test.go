@@ -251,7 +251,7 @@ func TestImageMistakes(t *testing.T) {
 	o.refused(exit.Usage, "unknown flag", "pull", "--nonsense", "x")
 	o.refused(exit.Usage, `flag --output: "yaml" is no format`, "ls", "-o", "yaml")
 	o.refused(exit.Usage, "no valid reference", "pull", "UPPER/case")
-	o.refused(exit.Usage, "cannot read", "push", filepath.Join(o.home, "none.wasm"), host+"/x:v1")
+	o.refused(exit.Usage, "reading ", "push", filepath.Join(o.home, "none.wasm"), host+"/x:v1")
 	o.refused(exit.Failure, "ELF", "push", o.file("x", []byte("\x7fELF....")), host+"/x:v1")
 	o.refused(exit.Failure, "404", "pull", host+"/none:v1")
 	o.refused(exit.Failure, "no image", "inspect", host+"/none:v1")

@@ -64,7 +64,7 @@ func openCache(dir string, isDefault bool, log *zap.Logger) (cache, error) {
 		return temporaryCache()
 	}
 	if err != nil {
-		return cache{}, fmt.Errorf("the cache directory %s cannot be used: %w; set --cache-dir", dir, err)
+		return cache{}, fmt.Errorf("using the cache directory %s: %w; set --cache-dir", dir, err)
 	}
 	warnOfOthers(dir, log)
 	return cache{dir: dir}, nil

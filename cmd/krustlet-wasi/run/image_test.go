@@ -206,7 +206,7 @@ func TestRunWithoutCache(t *testing.T) {
 	}
 	r := newRunner(t)
 	r.cache = "/proc/cache"
-	if got := r.run(tiny, "x"); got.code != 125 || !strings.Contains(got.stderr, "/proc/cache cannot be used") {
+	if got := r.run(tiny, "x"); got.code != 125 || !strings.Contains(got.stderr, "using the cache directory /proc/cache") {
 		t.Errorf("a cache directory that is asked for and cannot be: %+v", got)
 	}
 	r.cache = t.TempDir()

@@ -66,7 +66,7 @@ func takePort(number int) (port, error) {
 	}
 	listener, err := net.Listen("tcp4", net.JoinHostPort(loopback, strconv.Itoa(number)))
 	if err != nil {
-		return port{}, fmt.Errorf("cannot listen on the port given by --port: %w", err)
+		return port{}, fmt.Errorf("listening on the port given by --port: %w", err)
 	}
 	return port{number: number, held: -1}, listener.Close()
 }

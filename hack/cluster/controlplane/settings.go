@@ -33,7 +33,7 @@ func (s *Settings) validate() error {
 	}
 	dir, err := filepath.Abs(s.Dir)
 	if err != nil {
-		return fmt.Errorf("--dir %s: %w", s.Dir, err)
+		return fmt.Errorf("reading --dir %s: %w", s.Dir, err)
 	}
 	s.Dir = dir
 	return nil

@@ -40,7 +40,7 @@ func openWorkdir(path string) (_ *workdir, err error) {
 	case err == nil:
 		w.made = true
 	case !errors.Is(err, fs.ErrExist):
-		return nil, fmt.Errorf("cannot make the folder given by --dir: %w", err)
+		return nil, fmt.Errorf("making the folder given by --dir: %w", err)
 	}
 	left, err := w.acquire()
 	if err != nil {
@@ -69,7 +69,7 @@ func (w *workdir) acquire() (left bool, err error) {
 		_, statErr := os.Lstat(name)
 		file, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
 		if err != nil {
-			return false, fmt.Errorf("cannot use the folder given by --dir: %w", err)
+			return false, fmt.Errorf("using the folder given by --dir: %w", err)
 		}
 		if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 			holder, _ := os.ReadFile(name)

@@ -61,11 +61,11 @@ func (c *Cache) Open(digest string) (*File, error) {
 	path := c.Path(digest)
 	f, err := openOwn(path)
 	if err != nil {
-		return nil, fmt.Errorf("load compiled code: %w", err)
+		return nil, fmt.Errorf("loading compiled code: %w", err)
 	}
 	code, err := c.Check(f, digest)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("load compiled code %s: %w", path, err), f.Close())
+		return nil, errors.Join(fmt.Errorf("loading compiled code %s: %w", path, err), f.Close())
 	}
 	if !c.readOnly {
 		now := time.Now()
@@ -78,11 +78,11 @@ func (c *Cache) Open(digest string) (*File, error) {
 // caller calls either Keep or Discard.
 func (c *Cache) Create() (*os.File, error) {
 	if err := os.MkdirAll(c.dir, 0o700); err != nil {
-		return nil, fmt.Errorf("keep compiled code: %w", err)
+		return nil, fmt.Errorf("keeping compiled code: %w", err)
 	}
 	f, err := os.CreateTemp(c.dir, newPrefix+"*") // mode 0600
 	if err != nil {
-		return nil, fmt.Errorf("keep compiled code: %w", err)
+		return nil, fmt.Errorf("keeping compiled code: %w", err)
 	}
 	return f, nil
 }
@@ -100,7 +100,7 @@ func (c *Cache) Keep(f *os.File, digest string) error {
 		err = os.Rename(f.Name(), c.Path(digest))
 	}
 	if err != nil {
-		return fmt.Errorf("keep compiled code: %w", err)
+		return fmt.Errorf("keeping compiled code: %w", err)
 	}
 	return nil
 }

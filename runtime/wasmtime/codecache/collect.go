@@ -31,7 +31,7 @@ type entry struct {
 func (c *Cache) Collect(inUse func(digest string) bool) error {
 	all, err := c.list()
 	if err != nil {
-		return fmt.Errorf("collect compiled code: %w", err)
+		return fmt.Errorf("collecting compiled code: %w", err)
 	}
 	var total int64
 	for _, f := range all {
@@ -47,7 +47,7 @@ func (c *Cache) Collect(inUse func(digest string) bool) error {
 			continue
 		}
 		if err := os.Remove(f.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			errs = append(errs, fmt.Errorf("collect compiled code: %w", err))
+			errs = append(errs, fmt.Errorf("collecting compiled code: %w", err))
 			continue
 		}
 		total -= f.size
@@ -86,7 +86,7 @@ func (c *Cache) RemoveStale() error {
 	parent := filepath.Dir(c.dir)
 	entries, err := os.ReadDir(parent)
 	if err != nil {
-		return fmt.Errorf("remove stale compiled code: %w", err)
+		return fmt.Errorf("removing stale compiled code: %w", err)
 	}
 	var errs []error
 	for _, e := range entries {
@@ -95,7 +95,7 @@ func (c *Cache) RemoveStale() error {
 			continue
 		}
 		if err := filetree.Remove(context.Background(), dir); err != nil {
-			errs = append(errs, fmt.Errorf("remove stale compiled code: %w", err))
+			errs = append(errs, fmt.Errorf("removing stale compiled code: %w", err))
 		}
 	}
 	return errors.Join(errs...)
@@ -129,7 +129,7 @@ func RemoveModule(dir, digest string) (freed int64, err error) {
 		if err == nil {
 			freed += info.Size()
 		} else if !errors.Is(err, fs.ErrNotExist) {
-			errs = append(errs, fmt.Errorf("remove compiled code: %w", err))
+			errs = append(errs, fmt.Errorf("removing compiled code: %w", err))
 		}
 	}
 	return freed, errors.Join(append(errs, err)...)

@@ -51,7 +51,7 @@ func (j job) run(e Engine, in io.Reader, out io.Writer) error {
 			j.size, len(code), len(info), j.code, codecache.MaxInfo)}
 	}
 	if err := codecache.Write(out, e.Key, j.digest, code, info); err != nil {
-		return fmt.Errorf("write the code: %w", err)
+		return fmt.Errorf("writing the code: %w", err)
 	}
 	return nil
 }
@@ -65,7 +65,7 @@ func (j job) read(in io.Reader) ([]byte, error) {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return nil, fmt.Errorf("%w: it has become smaller than %d bytes", errInput, j.size)
 	case err != nil:
-		return nil, fmt.Errorf("read the module: %w", err)
+		return nil, fmt.Errorf("reading the module: %w", err)
 	}
 	if is := codecache.DigestOf(wasm); j.digest != is {
 		return nil, fmt.Errorf("%w: its digest is %s, not %s", errInput, is, j.digest)

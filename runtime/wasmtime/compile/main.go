@@ -118,13 +118,13 @@ func limitProcess(b bounds, code, seconds int64) error {
 		{"core files", unix.RLIMIT_CORE, 0},
 	} {
 		if err := unix.Setrlimit(l.resource, &unix.Rlimit{Cur: l.value, Max: l.value}); err != nil {
-			return fmt.Errorf("limit %s to %d: %w", l.what, l.value, err)
+			return fmt.Errorf("limiting %s to %d: %w", l.what, l.value, err)
 		}
 	}
 	// When memory runs out, the kernel kills this process first: it can be started again.
 	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("1000"), 0)
 	if err := lowerPriority(b.nice); err != nil {
-		return fmt.Errorf("lower the priority: %w", err)
+		return fmt.Errorf("lowering the priority: %w", err)
 	}
 	return nil
 }

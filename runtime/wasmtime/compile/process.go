@@ -41,7 +41,7 @@ func (r *Runner) Run(ctx context.Context, digest string, size int64, in, out *os
 	j := job{digest: digest, size: size, code: b.code}
 	if len(r.Argv) == 0 {
 		if err := j.run(r.Engine, in, out); err != nil {
-			return fmt.Errorf("compile: %w", err)
+			return fmt.Errorf("compiling: %w", err)
 		}
 		return nil
 	}
@@ -73,9 +73,9 @@ func (r *Runner) spawn(parent context.Context, j job, b bounds, in, out *os.File
 	err := cmd.Run()
 	switch {
 	case parent.Err() != nil:
-		return fmt.Errorf("compile: %w", parent.Err())
+		return fmt.Errorf("compiling: %w", parent.Err())
 	case ctx.Err() != nil:
-		return fmt.Errorf("compile: took more than %v: %w", wait, ErrLimit)
+		return fmt.Errorf("compiling: took more than %v: %w", wait, ErrLimit)
 	case err != nil:
 		return processError(cmd, err, b.memory, seconds, strings.TrimSpace(string(said.text)))
 	}
@@ -89,18 +89,18 @@ const rustOutOfMemory = "memory allocation of "
 func processError(cmd *exec.Cmd, err error, memory, seconds int64, said string) error {
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) {
-		return fmt.Errorf("compile: run %s: %w", cmd.Path, err)
+		return fmt.Errorf("compiling: run %s: %w", cmd.Path, err)
 	}
-	tooMuch := fmt.Errorf("compile: took more than %d MiB of memory: %w", memory>>20, ErrLimit)
+	tooMuch := fmt.Errorf("compiling: took more than %d MiB of memory: %w", memory>>20, ErrLimit)
 	switch exit.ExitCode() {
 	case exitRefused:
-		return fmt.Errorf("compile: %w", &RefusedError{message.Truncate(said)})
+		return fmt.Errorf("compiling: %w", &RefusedError{message.Truncate(said)})
 	case exitInput:
 		return fmt.Errorf("compile: %s", message.Truncate(said))
 	case exitShort:
 		return tooMuch
 	case exitBroken, exitMisused:
-		return fmt.Errorf("compile: the compiler failed: %w: %s", err, message.FirstLine(message.Truncate(said)))
+		return fmt.Errorf("compiling: the compiler failed: %w: %s", err, message.FirstLine(message.Truncate(said)))
 	}
 	usage, _ := exit.SysUsage().(*syscall.Rusage)
 	status, _ := exit.Sys().(syscall.WaitStatus)
@@ -112,11 +112,11 @@ func processError(cmd *exec.Cmd, err error, memory, seconds int64, said string) 
 	case aborted && strings.HasPrefix(said, rustOutOfMemory): // perhaps of one large piece, so Maxrss may be small
 		return tooMuch
 	case exit.UserTime()+exit.SystemTime() >= time.Duration(seconds)*time.Second:
-		return fmt.Errorf("compile: took more than %d s of processor time: %w", seconds, ErrLimit)
+		return fmt.Errorf("compiling: took more than %d s of processor time: %w", seconds, ErrLimit)
 	case allocator && usage != nil && usage.Maxrss<<10 > memory/2: // Maxrss is at least what this process had when it started the other
 		return tooMuch
 	}
-	return fmt.Errorf("compile: the compiler failed: %w: %s", err, message.FirstLine(message.Truncate(said)))
+	return fmt.Errorf("compiling: the compiler failed: %w: %s", err, message.FirstLine(message.Truncate(said)))
 }
 
 // head keeps the beginning of what is written to it.
@@ -137,7 +137,7 @@ func CheckArgv(argv []string) error {
 	}
 	info, err := os.Stat(argv[0])
 	if err != nil {
-		return fmt.Errorf("the compiler: %w", err)
+		return fmt.Errorf("starting the compiler: %w", err)
 	}
 	if info.IsDir() || info.Mode()&0o111 == 0 {
 		return fmt.Errorf("the compiler %s cannot be executed", argv[0])

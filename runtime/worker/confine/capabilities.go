@@ -21,18 +21,18 @@ func dropCapabilities(kept []cap.Value) error {
 	for _, c := range kept {
 		had, err := have.GetFlag(cap.Permitted, c)
 		if err != nil {
-			return fmt.Errorf("ask for %v: %w", c, err)
+			return fmt.Errorf("asking for %v: %w", c, err)
 		}
 		if err := left.SetFlag(cap.Permitted, had, c); err != nil {
-			return fmt.Errorf("keep %v: %w", c, err)
+			return fmt.Errorf("keeping %v: %w", c, err)
 		}
 		if err := left.SetFlag(cap.Effective, had, c); err != nil {
-			return fmt.Errorf("keep %v: %w", c, err)
+			return fmt.Errorf("keeping %v: %w", c, err)
 		}
 	}
 	// The kernel removes from the ambient set what is no longer permitted or inheritable.
 	if err := left.SetProc(); err != nil {
-		return fmt.Errorf("drop all but %v: %w", kept, err)
+		return fmt.Errorf("dropping all but %v: %w", kept, err)
 	}
 	return nil
 }
@@ -51,7 +51,7 @@ func emptyBounds(have *cap.Set, kept []cap.Value) error {
 		}
 	}
 	if err := cap.DropBound(drop...); err != nil {
-		return fmt.Errorf("drop from the bounding set: %w", err)
+		return fmt.Errorf("dropping from the bounding set: %w", err)
 	}
 	return nil
 }

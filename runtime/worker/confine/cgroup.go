@@ -62,7 +62,7 @@ type Groups struct{ dir string }
 func NewGroups(mount, name string, all Limits) (g *Groups, lost []string, err error) {
 	var info unix.Statfs_t
 	if err := unix.Statfs(mount, &info); err != nil {
-		return nil, nil, fmt.Errorf("look for cgroups at %s: %w", mount, err)
+		return nil, nil, fmt.Errorf("looking for cgroups at %s: %w", mount, err)
 	}
 	if info.Type != unix.CGROUP2_SUPER_MAGIC {
 		return nil, nil, fmt.Errorf("%s has no cgroups of version 2", mount)
@@ -133,7 +133,7 @@ func (g *Groups) OutOfMemory(name string) bool {
 // exist, but one if a process is in it (EBUSY).
 func (g *Groups) Remove(name string) error {
 	if err := os.Remove(filepath.Join(g.dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("remove a worker's cgroup: %w", err)
+		return fmt.Errorf("removing a worker's cgroup: %w", err)
 	}
 	return nil
 }
@@ -142,7 +142,7 @@ func (g *Groups) Remove(name string) error {
 func (g *Groups) Names() ([]string, error) {
 	entries, err := os.ReadDir(g.dir)
 	if err != nil {
-		return nil, fmt.Errorf("list the workers' cgroups: %w", err)
+		return nil, fmt.Errorf("listing the workers' cgroups: %w", err)
 	}
 	var names []string
 	for _, e := range entries {
@@ -157,7 +157,7 @@ func (g *Groups) Names() ([]string, error) {
 func ownGroup() (string, error) {
 	text, err := os.ReadFile("/proc/self/cgroup")
 	if err != nil {
-		return "", fmt.Errorf("look for the agent's cgroup: %w", err)
+		return "", fmt.Errorf("looking for the agent's cgroup: %w", err)
 	}
 	for line := range bytes.Lines(text) {
 		if path, ok := bytes.CutPrefix(bytes.TrimSpace(line), []byte("0::")); ok {
@@ -169,14 +169,14 @@ func ownGroup() (string, error) {
 
 func makeGroup(dir string) error {
 	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("make a cgroup: %w", err)
+		return fmt.Errorf("making a cgroup: %w", err)
 	}
 	return nil
 }
 
 func enter(dir string, pid int) error {
 	if err := write(filepath.Join(dir, "cgroup.procs"), strconv.Itoa(pid)); err != nil {
-		return fmt.Errorf("move process %d: %w", pid, err)
+		return fmt.Errorf("moving process %d: %w", pid, err)
 	}
 	return nil
 }

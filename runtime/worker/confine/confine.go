@@ -83,7 +83,7 @@ func Apply(cfg Config) (lost []string, err error) {
 // this protection, and must call HideSelf itself.
 func HideSelf() error {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
-		return fmt.Errorf("make the process undumpable: %w", err)
+		return fmt.Errorf("making the process undumpable: %w", err)
 	}
 	return nil
 }

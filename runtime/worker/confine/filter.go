@@ -76,7 +76,7 @@ func assemble(pid int) ([]bpf.RawInstruction, error) {
 func loadFilter(pid int) error {
 	raw, err := assemble(pid)
 	if err != nil {
-		return fmt.Errorf("assemble the filter: %w", err)
+		return fmt.Errorf("assembling the filter: %w", err)
 	}
 	program := make([]unix.SockFilter, len(raw))
 	for i, r := range raw {
@@ -87,7 +87,7 @@ func loadFilter(pid int) error {
 	thread, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC,
 		uintptr(unsafe.Pointer(&argument)))
 	if errno != 0 {
-		return fmt.Errorf("load the filter: %w", errno)
+		return fmt.Errorf("loading the filter: %w", errno)
 	}
 	if thread != 0 {
 		return fmt.Errorf("load the filter: thread %d has one of its own", thread)

@@ -54,7 +54,7 @@ func restrict(cfg *Config) error {
 		bound = append(bound, landlock.PathAccess(r.rights(), r.path).IgnoreIfMissing())
 	}
 	if err := handled().BestEffort().Restrict(bound...); err != nil {
-		return fmt.Errorf("load the rules: %w", err)
+		return fmt.Errorf("loading the rules: %w", err)
 	}
 	if abi < abiTruncate {
 		return fmt.Errorf("the kernel's Landlock (version %d) lets read-only files be truncated", abi)

@@ -26,7 +26,7 @@ func limitFiles(files uint64) error {
 		return unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: now.Max, Max: now.Max})
 	}
 	if err != nil {
-		return fmt.Errorf("open files: %w", err)
+		return fmt.Errorf("setting the limit of open files: %w", err)
 	}
 	return nil
 }

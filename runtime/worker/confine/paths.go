@@ -135,7 +135,7 @@ func resolve(path string) (string, error) {
 		}
 		missed := errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.ENOTDIR)
 		if !missed || path == "/" {
-			return "", fmt.Errorf("follow %s: %w", path, err)
+			return "", fmt.Errorf("following %s: %w", path, err)
 		}
 		missing = filepath.Join(filepath.Base(path), missing)
 		path = filepath.Dir(path)
@@ -169,7 +169,7 @@ func (p *pathNode) collect(all *[]rule, path string, outer, given Access) error 
 		return nil // a worker that cannot look at it needs no rule
 	}
 	if err != nil {
-		return fmt.Errorf("look at a path: %w", err)
+		return fmt.Errorf("looking at a path: %w", err)
 	}
 	if a := p.strictest(outer); a < given {
 		*all = append(*all, rule{path, a, info.IsDir()})
@@ -201,7 +201,7 @@ func (p *pathNode) siblings(all *[]rule, dir string, a Access) error {
 		return nil // entries that cannot be listed cannot be reached by name any more
 	}
 	if err != nil {
-		return fmt.Errorf("list what is beside a hidden path: %w", err)
+		return fmt.Errorf("listing what is beside a hidden path: %w", err)
 	}
 	for _, e := range entries {
 		if _, ok := p.below[e.Name()]; ok || e.Type()&fs.ModeSymlink != 0 {

@@ -26,7 +26,7 @@ type Bound struct {
 func Bind(dir string) (*Bound, error) {
 	b := &Bound{dir: dir}
 	if err := b.bind(); err != nil {
-		return nil, errors.Join(fmt.Errorf("worker: %w", err), b.Close())
+		return nil, errors.Join(fmt.Errorf("making the socket: %w", err), b.Close())
 	}
 	return b, nil
 }
@@ -47,7 +47,7 @@ func (b *Bound) bind() (err error) {
 	_ = wire.LockFolder(b.folder) // another worker may hold it, which does no harm
 	b.listener, err = net.ListenUnix("unix", &net.UnixAddr{Name: wire.SocketPath(b.folder), Net: "unix"})
 	if err != nil {
-		return fmt.Errorf("bind the socket: %w", err)
+		return fmt.Errorf("binding the socket: %w", err)
 	}
 	b.listener.SetUnlinkOnClose(false)
 	return nil

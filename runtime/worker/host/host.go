@@ -41,9 +41,9 @@ type Config struct {
 func (cfg *Config) check() error {
 	switch {
 	case cfg.Engine == nil || cfg.Log == nil:
-		return errors.New("worker: no engine or no logger")
+		return errors.New("no engine or no logger")
 	case cfg.Idle <= 0:
-		return errors.New("worker: Idle must be positive")
+		return errors.New("Idle must be positive")
 	}
 	return nil
 }
@@ -101,7 +101,7 @@ func (s *server) serve(ctx context.Context, info wire.Info, listener net.Listene
 		case <-ctx.Done():
 		case <-s.table.ending:
 		case err = <-served:
-			err = fmt.Errorf("worker: serve: %w", err)
+			err = fmt.Errorf("serving: %w", err)
 		}
 	}
 	ended := s.table.endAll(guestsPatience)
@@ -110,7 +110,7 @@ func (s *server) serve(ctx context.Context, info wire.Info, listener net.Listene
 	g.GracefulStop()
 	impatient.Stop()
 	if !ended {
-		return errors.Join(err, errors.New("worker: guests are left that could not be killed"))
+		return errors.Join(err, errors.New("guests are left that could not be killed"))
 	}
 	s.work.Wait()
 	return err
@@ -120,17 +120,17 @@ func (s *server) serve(ctx context.Context, info wire.Info, listener net.Listene
 func (s *server) announce(info wire.Info) (err error) {
 	info.PID, info.Build = os.Getpid(), s.cfg.Build
 	if info.StartTime, err = wire.StartTime(info.PID); err != nil {
-		return fmt.Errorf("worker: start time of this process: %w", err)
+		return fmt.Errorf("reading the start time of this process: %w", err)
 	}
 	if err := info.Tell(s.dir); err != nil {
-		return fmt.Errorf("worker: %w", err)
+		return fmt.Errorf("writing the record of the worker: %w", err)
 	}
 	if s.cfg.Ready == nil {
 		return nil
 	}
 	// An agent that was killed meanwhile does not read; the next agent finds the folder.
 	if _, err := s.cfg.Ready.WriteString(wire.ReadyWord); err != nil && !errors.Is(err, unix.EPIPE) {
-		return fmt.Errorf("worker: tell the agent that the worker is ready: %w", err)
+		return fmt.Errorf("telling the agent that the worker is ready: %w", err)
 	}
 	return s.cfg.Ready.Close()
 }

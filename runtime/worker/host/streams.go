@@ -179,7 +179,7 @@ func (o *outlet) Write(p []byte) (int, error) {
 		err := o.t.broken[o.side]
 		o.t.mu.Unlock()
 		if err != nil {
-			return sent, fmt.Errorf("the agent's end: %w", err)
+			return sent, fmt.Errorf("reading from the agent: %w", err)
 		}
 		piece := p[sent:min(len(p), sent+wire.Chunk)]
 		out := &workerpb.Output{Kind: &workerpb.Output_Stdout{Stdout: piece}}

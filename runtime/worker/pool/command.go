@@ -61,7 +61,7 @@ func startCommand(ctx context.Context, g *guest, spec runtime.Spec, streams runt
 func (c *command) open(ctx context.Context, p *pipe, spec runtime.Spec) error {
 	w := c.worker
 	failed := func(err error) error {
-		return fmt.Errorf("ask the worker process %d to start a command: %w", w.info.PID, err)
+		return fmt.Errorf("asking the worker process %d to start a command: %w", w.info.PID, err)
 	}
 	var err error
 	if p.stream, err = w.client.Exec(ctx); err != nil {
@@ -150,13 +150,13 @@ func (g *guest) Attach(ctx context.Context, streams runtime.Streams) error {
 		return nil
 	}
 	if err := g.worker.inTouch(ctx); err != nil {
-		return fmt.Errorf("attach: %w", err)
+		return fmt.Errorf("attaching: %w", err)
 	}
 	inner, cancel := withoutDeadline(ctx)
 	defer cancel()
 	stream, err := g.worker.client.Attach(inner)
 	if err != nil {
-		return fmt.Errorf("attach: %w", err)
+		return fmt.Errorf("attaching: %w", err)
 	}
 	p := &pipe{stream: stream, streams: streams, giveUp: ctx.Done()}
 	if err := p.open(&workerpb.Open{Id: g.id}); err == nil {
@@ -167,7 +167,7 @@ func (g *guest) Attach(ctx context.Context, streams runtime.Streams) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case err != nil:
-		return fmt.Errorf("attach: %w", err)
+		return fmt.Errorf("attaching: %w", err)
 	case last.GetFailure().GetClass() == workerpb.Failure_UNKNOWN:
 		return nil // it has ended
 	case last.GetFailure() != nil:

@@ -60,13 +60,13 @@ type Compiler interface {
 func (cfg *Config) prepare() error {
 	switch {
 	case cfg.Log == nil || cfg.Compiler == nil:
-		return errors.New("worker: no logger or no compiler")
+		return errors.New("no logger or no compiler")
 	case !filepath.IsAbs(cfg.Dir):
-		return fmt.Errorf("worker: the folder of workers must be an absolute path, got %q", cfg.Dir)
+		return fmt.Errorf("the folder of workers must be an absolute path, got %q", cfg.Dir)
 	case cfg.Shards < 1:
-		return fmt.Errorf("worker: there must be at least one shared worker, not %d", cfg.Shards)
+		return fmt.Errorf("there must be at least one shared worker, not %d", cfg.Shards)
 	case len(cfg.Argv) == 0:
-		return errors.New("worker: no arguments of a worker process")
+		return errors.New("no arguments of a worker process")
 	}
 	if cfg.Patience == 0 {
 		cfg.Patience = 10 * time.Second
@@ -75,10 +75,10 @@ func (cfg *Config) prepare() error {
 		cfg.Name = cfg.Argv[0]
 	}
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
-		return fmt.Errorf("worker: folder of workers: %w", err)
+		return fmt.Errorf("making the folder of workers: %w", err)
 	}
 	if err := os.Chmod(cfg.Dir, 0o700); err != nil {
-		return fmt.Errorf("worker: folder of workers: %w", err)
+		return fmt.Errorf("making the folder of workers: %w", err)
 	}
 	return nil
 }

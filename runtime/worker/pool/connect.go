@@ -60,13 +60,13 @@ func dialSocket(ctx context.Context, dir string) (_ net.Conn, pid int, err error
 	defer folder.Close() //nolint:errcheck // it was only looked at
 	fd, err := unix.Openat(int(folder.Fd()), wire.SocketFile, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, 0, fmt.Errorf("look for the socket of %s: %w", dir, err)
+		return nil, 0, fmt.Errorf("looking for the socket of %s: %w", dir, err)
 	}
 	defer unix.Close(fd) //nolint:errcheck // it was only looked at
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "unix", fmt.Sprintf("/proc/self/fd/%d", fd))
 	if err != nil {
-		return nil, 0, fmt.Errorf("connect to %s: %w", filepath.Join(dir, wire.SocketFile), err)
+		return nil, 0, fmt.Errorf("connecting to %s: %w", filepath.Join(dir, wire.SocketFile), err)
 	}
 	peer, err := wire.PeerOf(conn.(*net.UnixConn))
 	if err == nil && !wire.Trusted(peer, uint32(os.Geteuid())) {

@@ -41,7 +41,7 @@ func Open(ctx context.Context, cfg Config) (*Pool, error) {
 	}
 	if err := errors.Join((&adopter{p}).adoptAll(ctx), ctx.Err()); err != nil {
 		p.Close()
-		return nil, fmt.Errorf("worker: adopt workers: %w", err)
+		return nil, fmt.Errorf("adopting workers: %w", err)
 	}
 	return p, nil
 }

@@ -25,7 +25,7 @@ type process struct {
 func openProcess(pid int, began uint64) (*process, error) {
 	fd, err := unix.PidfdOpen(pid, unix.PIDFD_NONBLOCK)
 	if err != nil {
-		return nil, fmt.Errorf("open process %d: %w", pid, err)
+		return nil, fmt.Errorf("opening process %d: %w", pid, err)
 	}
 	p := &process{pid: pid, began: began, file: os.NewFile(uintptr(fd), fmt.Sprintf("process %d", pid))}
 	// This is read after the pidfd was opened: from now on it is that process or none.
@@ -83,7 +83,7 @@ func (p *process) wait(ctx context.Context) (ending, error) {
 		if ctx.Err() != nil {
 			err = ctx.Err()
 		}
-		return ending{}, fmt.Errorf("wait for process %d: %w", p.pid, err)
+		return ending{}, fmt.Errorf("waiting for process %d: %w", p.pid, err)
 	}
 	if status, ok := p.reap(); ok {
 		return endingOf(status), nil

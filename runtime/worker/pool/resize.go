@@ -20,7 +20,7 @@ func (g *guest) Resize(ctx context.Context, limits runtime.Limits) error {
 	}
 	pid := g.worker.info.PID
 	if err := g.worker.inTouch(ctx); err != nil {
-		return fmt.Errorf("ask the worker process %d to resize the container: %w", pid, err)
+		return fmt.Errorf("asking the worker process %d to resize the container: %w", pid, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, callPatience)
 	defer cancel()
@@ -39,5 +39,5 @@ func notResized(pid int, err error) error {
 	if status.Code(err) == codes.Unimplemented {
 		return fmt.Errorf("the worker process %d that hosts the container is of an older build, which cannot resize: restart the container", pid)
 	}
-	return fmt.Errorf("ask the worker process %d to resize the container: %w", pid, err)
+	return fmt.Errorf("asking the worker process %d to resize the container: %w", pid, err)
 }

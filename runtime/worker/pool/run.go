@@ -51,7 +51,7 @@ func (w *worker) start(ctx context.Context, g *guest, spec runtime.Spec) error {
 		// Unavailable is a connection that broke. Canceled is our side, which is closed after the
 		// worker has exited.
 		case status.Code(err) != codes.Unavailable && status.Code(err) != codes.Canceled:
-			return fmt.Errorf("ask the worker process %d to start the container: %w", w.info.PID, err)
+			return fmt.Errorf("asking the worker process %d to start the container: %w", w.info.PID, err)
 		}
 	}
 }

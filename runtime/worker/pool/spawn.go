@@ -38,12 +38,12 @@ func (p *Pool) startWorker(ctx context.Context, s slot) error {
 	began := time.Now()
 	dir, err := p.folders.make(s)
 	if err != nil {
-		return fmt.Errorf("start a worker: %w", err)
+		return fmt.Errorf("starting a worker: %w", err)
 	}
 	process, err := launch(ctx, p.cfg, dir)
 	if err != nil {
 		p.folders.remove(dir)
-		return fmt.Errorf("start a worker: %w", err)
+		return fmt.Errorf("starting a worker: %w", err)
 	}
 	p.folders.group(dir, process.pid)
 	marks, err := readKey(dir)
@@ -54,10 +54,10 @@ func (p *Pool) startWorker(ctx context.Context, s slot) error {
 	if err != nil {
 		process.end()
 		p.folders.remove(dir)
-		return fmt.Errorf("start a worker: %w", err)
+		return fmt.Errorf("starting a worker: %w", err)
 	}
 	if err := w.inTouch(ctx); err != nil {
-		return fmt.Errorf("start a worker: %w", errors.Join(err, process.kill()))
+		return fmt.Errorf("starting a worker: %w", errors.Join(err, process.kill()))
 	}
 	if _, draining := w.account.use(); draining {
 		// It would take no guest, and the next start would start one more of its kind.

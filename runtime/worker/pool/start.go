@@ -21,9 +21,9 @@ func (p *Pool) Start(ctx context.Context, spec runtime.Spec, streams runtime.Str
 	command := spec.Of.Container == ""
 	switch {
 	case !command && streams != (runtime.Streams{}):
-		return nil, errors.New("start a container: streams cannot be given to its start, only attached")
+		return nil, errors.New("starting a container: streams cannot be given to its start, only attached")
 	case spec.Isolated && spec.Of.Pod == "":
-		return nil, errors.New("start an isolated guest: it names no pod whose worker to use")
+		return nil, errors.New("starting an isolated guest: it names no pod whose worker to use")
 	}
 	compiled, exits := 0, 0
 	var exited *exitError

@@ -188,7 +188,7 @@ func (w *worker) retire(ctx context.Context) error {
 	}
 	if err != nil {
 		w.account.reopen()
-		return fmt.Errorf("shut down the worker: %w", err)
+		return fmt.Errorf("shutting down the worker: %w", err)
 	}
 	w.pool.calls.add(w.told.since(resp.GetHostCalls()))
 	w.log.Info("a worker without guests was shut down")

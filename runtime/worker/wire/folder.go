@@ -159,7 +159,7 @@ func LockFolder(folder *os.File) error {
 		return fmt.Errorf("%s is held by a process", folder.Name())
 	}
 	if err != nil {
-		return fmt.Errorf("lock %s: %w", folder.Name(), err)
+		return fmt.Errorf("locking %s: %w", folder.Name(), err)
 	}
 	return nil
 }

@@ -26,7 +26,7 @@ func PeerOf(conn syscall.Conn) (*unix.Ucred, error) {
 		return nil, err
 	}
 	if credErr != nil {
-		return nil, fmt.Errorf("credentials of the peer: %w", credErr)
+		return nil, fmt.Errorf("reading the credentials of the peer: %w", credErr)
 	}
 	return peer, nil
 }

@@ -20,7 +20,7 @@ func OpenRecord(dir string) (*os.File, error) {
 func Holder(record *os.File) (pid int, err error) {
 	ask := unix.Flock_t{Type: unix.F_WRLCK, Whence: io.SeekStart}
 	if err := unix.FcntlFlock(record.Fd(), unix.F_GETLK, &ask); err != nil {
-		return 0, fmt.Errorf("ask who holds %s: %w", record.Name(), err)
+		return 0, fmt.Errorf("asking who holds %s: %w", record.Name(), err)
 	}
 	if ask.Type == unix.F_UNLCK {
 		return 0, nil
@@ -40,12 +40,12 @@ func HoldRecord(record *os.File) error {
 	// A lock for reading does not need a file that can be written.
 	lock := unix.Flock_t{Type: unix.F_RDLCK, Whence: io.SeekStart}
 	if err := unix.FcntlFlock(record.Fd(), unix.F_SETLK, &lock); err != nil {
-		return fmt.Errorf("lock %s: %w", record.Name(), err)
+		return fmt.Errorf("locking %s: %w", record.Name(), err)
 	}
 	// An agent may have found the record free meanwhile, and removed it.
 	var now unix.Stat_t
 	if err := unix.Fstat(int(record.Fd()), &now); err != nil {
-		return fmt.Errorf("look at %s: %w", record.Name(), err)
+		return fmt.Errorf("looking at %s: %w", record.Name(), err)
 	}
 	if now.Nlink == 0 {
 		return fmt.Errorf("%s was removed", record.Name())
