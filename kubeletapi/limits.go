@@ -7,8 +7,8 @@ import (
 
 // limits are how much of the server clients may use, and for how long.
 type limits struct {
-	// header bounds two times: for the TLS handshake, and for reading a request's header. There is
-	// no bound for a whole request, because a client may follow a log for days.
+	// header bounds the time of the TLS handshake, and the time to read a request's header. There
+	// is no bound for a whole request, because a client may follow a log for days.
 	header time.Duration
 	// body bounds the reading of a request's body.
 	body time.Duration

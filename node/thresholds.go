@@ -124,7 +124,7 @@ func (t Threshold) Value() string {
 	return resource.NewQuantity(t.Amount, kinds[t.kind()].format).String()
 }
 
-// of is the amount of the threshold if the machine has all of the resource.
+// of is the amount of the threshold on a machine that has the amount all of the resource in total.
 func (t Threshold) of(all int64) int64 {
 	if t.Percent == 0 {
 		return t.Amount
