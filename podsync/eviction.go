@@ -83,8 +83,8 @@ func (e *eviction) shortage() (most node.Shortage, ok bool) {
 	return short[0], true
 }
 
-// evictOne evicts a pod if the node is short of something, and still is after what no pod needs was
-// removed. It waits until the pod is cleaned up.
+// evictOne evicts a pod if the node is short of something. First it removes files that no pod
+// needs. It evicts only if that is not enough. It waits until the pod is cleaned up.
 func (e *eviction) evictOne(ctx context.Context) bool {
 	short, is := e.shortage()
 	if !is {
