@@ -158,7 +158,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	server := &http.Server{
 		Handler:   s.handler,
 		TLSConfig: tlsConfig,
-		// With that handler the server would answer OPTIONS * by itself, even to strangers.
+		// The general handler would answer OPTIONS * itself, even to strangers.
 		DisableGeneralOptionsHandler: true,
 		ReadHeaderTimeout:            s.config.limits.header,
 		IdleTimeout:                  s.config.limits.idle,
@@ -191,7 +191,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 func (s *Server) shutDown(ctx context.Context, server *http.Server, endRequests func()) {
 	finish, cancel := context.WithTimeout(ctx, s.config.limits.finish)
 	defer cancel()
-	// If the time is not enough for some followers, the next call ends them.
+	// An error means that some followers have not ended in time. They are told to end next.
 	_ = server.Shutdown(finish)
 	endRequests()
 	end, cancel := context.WithTimeout(ctx, s.config.limits.end)

@@ -83,8 +83,9 @@ func (e *eviction) shortage() (most node.Shortage, ok bool) {
 	return short[0], true
 }
 
-// evictOne evicts a pod if the node is short of something. First it removes files that no pod
-// needs. It evicts only if that is not enough. It waits until the pod is cleaned up.
+// evictOne evicts a pod if the node is short of something. If disk or inodes are short, it first
+// removes files that no pod needs, and evicts only if that is not enough. It waits until the pod is
+// cleaned up.
 func (e *eviction) evictOne(ctx context.Context) bool {
 	short, is := e.shortage()
 	if !is {

@@ -27,7 +27,7 @@ type podLoop struct {
 	strays   []runtime.Guest
 	stopping <-chan struct{} // closed when the loop ends
 
-	// Only run uses the fields below.
+	// The goroutine of run owns the fields below.
 	state     *life.Pod
 	processes map[string]runtime.Guest   // by container, for as long as the guest runs
 	images    map[string]containerImages // by container, as of its last pull
