@@ -11,17 +11,16 @@ import (
 	"k8s.io/apiserver/pkg/server/dynamiccertificates"
 )
 
-// clientCA is the authority behind client certificates. A file is looked at on
-// each use, one stat(2), and read again when it is another one or has changed; so
-// a new authority counts at once and no goroutine has to watch it. It is a
-// dynamiccertificates.CAContentProvider.
+// clientCA is the authority that signs client certificates. Each use checks the file with one
+// stat(2), and reads it again if it has changed. So a new authority counts immediately, and no
+// goroutine has to watch the file. It is a dynamiccertificates.CAContentProvider.
 type clientCA struct {
-	file string // empty: fixed
+	file string // empty: the authority never changes
 	log  *zap.Logger
 
 	mu      sync.Mutex
-	stale   bool        // the file could not be read, and that was logged
-	seen    os.FileInfo // of what pem was read from
+	stale   bool        // the file could not be read, and that is logged already
+	seen    os.FileInfo // the file from which pem was read
 	pem     []byte
 	options x509.VerifyOptions
 }
@@ -52,7 +51,7 @@ func (c *clientCA) use(pem []byte) error {
 	return nil
 }
 
-// refresh reads the file if it is not what was read last. The caller holds mu.
+// refresh reads the file if it has changed since the last time. The caller holds mu.
 func (c *clientCA) refresh() error {
 	now, err := os.Stat(c.file)
 	if err != nil {
@@ -72,8 +71,8 @@ func (c *clientCA) refresh() error {
 	return nil
 }
 
-// VerifyOptions returns how to verify a client certificate now. A file that
-// cannot be read, or is being written, leaves the last good authority in place.
+// VerifyOptions returns the options to verify a client certificate now. If the file cannot be read,
+// or is being written, the last valid authority stays.
 func (c *clientCA) VerifyOptions() (x509.VerifyOptions, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -94,7 +93,7 @@ func (c *clientCA) CurrentCABundleContent() []byte {
 	return c.pem
 }
 
-// Name says where the authority comes from, for messages.
+// Name returns where the authority comes from, for messages.
 func (c *clientCA) Name() string {
 	if c.file == "" {
 		return "client-ca"
@@ -102,5 +101,5 @@ func (c *clientCA) Name() string {
 	return c.file
 }
 
-// AddListener does nothing: every use is of the current authority.
+// AddListener does nothing, because every use has the current authority.
 func (c *clientCA) AddListener(dynamiccertificates.Listener) {}
