@@ -18,8 +18,9 @@ import (
 
 const module = "github.com/krustlet-go/krustlet-wasi"
 
-// floors: a package may import only packages of lower floors. A package that is not named here
-// belongs to the longest path above it. Floor 0 is the lowest: its packages import none of ours.
+// floors: a package may import only packages of lower floors. A package that is not named here has
+// the floor of the longest named path above it. Floor 0 is the lowest: its packages import none of
+// ours.
 var floors = map[string]int{
 	"cmd":                        7,
 	"cmd/krustlet-wasi/cmdline":  2,

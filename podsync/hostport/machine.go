@@ -16,8 +16,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/pause"
 )
 
-// interfaceAddresses are the addresses of the machine's interfaces, and besides. It leaves out
-// addresses that are valid only together with the name of an interface.
+// interfaceAddresses are the addresses of the machine's interfaces, and the address besides. It
+// leaves out addresses that are valid only together with the name of an interface.
 func interfaceAddresses(besides netip.Addr) ([]netip.Addr, error) {
 	networks, err := net.InterfaceAddrs()
 	if err != nil {
