@@ -1,4 +1,4 @@
-// Package krustletwasi has no code: it holds the test of how the packages may depend on each other.
+// Package krustletwasi has no code. It has the test of how packages may depend on each other.
 package krustletwasi
 
 import (
@@ -18,8 +18,9 @@ import (
 
 const module = "github.com/krustlet-go/krustlet-wasi"
 
-// floors: a package may import packages of lower floors only. What is not named here belongs to the
-// longest path above it. Floor 0 is the ground: its packages import none of ours.
+// floors: a package may import only packages of lower floors. A package that is not named here has
+// the floor of the longest named path above it. Floor 0 is the lowest: its packages import none of
+// ours.
 var floors = map[string]int{
 	"cmd":                        7,
 	"cmd/krustlet-wasi/cmdline":  2,
@@ -78,7 +79,7 @@ var floors = map[string]int{
 	"kubeletapi/scrape":          1,
 }
 
-const aside = "hack" // test support and tools: may import anything, and no product code imports it
+const aside = "hack" // test support and tools: may import every package, and no product code imports it
 
 type goPackage struct {
 	ImportPath string
@@ -104,7 +105,7 @@ func packages(t *testing.T) []goPackage {
 	}
 }
 
-// room is a package's path in the module, and whether it is ours.
+// room is a package's path in the module. The bool reports whether the package is ours.
 func room(path string) (string, bool) {
 	if path == module {
 		return "", true
@@ -149,8 +150,9 @@ func TestImportsGoDownwards(t *testing.T) {
 	}
 }
 
-// TestTheStateMachineIsPure: the state machine of pods, and what of ours it is made of, knows no
-// system and no API server. That it reads no clock is held by a linter (.golangci.yml).
+// TestTheStateMachineIsPure: the state machine of pods, and our packages that it uses, do not
+// import packages of the system or of the API server. A linter checks that they read no clock
+// (.golangci.yml).
 func TestTheStateMachineIsPure(t *testing.T) {
 	imports := map[string][]string{}
 	for _, p := range packages(t) {
@@ -205,11 +207,10 @@ func TestOnlyOneRoomKnowsTheEngine(t *testing.T) {
 	}
 }
 
-// mapLine is a line of the map in CONTRIBUTING.md: floor, paths, and what is there.
+// mapLine matches a line of the map in CONTRIBUTING.md: floor, paths, and their content.
 var mapLine = regexp.MustCompile(`^(\d) (  )?((?:[a-z0-9/-]+, )*[a-z0-9/-]+)  +\S`)
 
-// TestMap: the map of the packages in CONTRIBUTING.md has every package, on its floor, and no
-// other.
+// TestMap: the map in CONTRIBUTING.md has every package with its floor, and no other packages.
 func TestMap(t *testing.T) {
 	text, err := os.ReadFile("CONTRIBUTING.md")
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/exit"
 )
 
-// TestInvalidInput holds what a user reads for each mistake: one line for each mistake, with its
+// TestInvalidInput checks the messages about mistakes: one line for each mistake, with its
 // location, the value, and what to do.
 func TestInvalidInput(t *testing.T) {
 	flag := func(args ...string) func(*testing.T, *scene) {
@@ -27,7 +27,7 @@ func TestInvalidInput(t *testing.T) {
 	for _, tc := range []struct {
 		name string
 		set  func(*testing.T, *scene)
-		want []string // what each line contains, parts separated by " ... "
+		want []string // what each line contains; " ... " separates parts
 	}{
 		{"node name", flag("--node-name=My_Node"), []string{`flag --node-name: "My_Node" cannot be a node name: use lower-case`}},
 		{"node name by variable", env("KRUSTLET_NODE_NAME", "a..b"), []string{`environment variable KRUSTLET_NODE_NAME: "a..b"`}},
@@ -165,7 +165,7 @@ func TestInvalidInput(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := newScene(t)
-			// The file is in the scene's home, also if the case changes $HOME.
+			// The file is in the scene's home, even if the case changes $HOME.
 			tc.set(t, s)
 			_, err := s.load(t, testMachine())
 			checkProblems(t, err, tc.want)
@@ -173,7 +173,7 @@ func TestInvalidInput(t *testing.T) {
 	}
 }
 
-// checkProblems expects bad usage with one line for each of want.
+// checkProblems expects the code of bad usage, and one line for each of want.
 func checkProblems(t *testing.T, err error, want []string) {
 	t.Helper()
 	if err == nil {
@@ -227,7 +227,7 @@ func TestInvalidHost(t *testing.T) {
 	})
 }
 
-// TestUnreadableFiles takes a file that root cannot read either.
+// TestUnreadableFiles uses files that even root cannot read.
 func TestUnreadableFiles(t *testing.T) {
 	s := newScene(t)
 	loop := filepath.Join(s.home, "loop")
