@@ -136,7 +136,7 @@ func TestImportsGoDownwards(t *testing.T) {
 			continue
 		}
 		if floor(from) == noFloor {
-			t.Errorf("%s stands on no floor: give it one here and on the design page", from)
+			t.Errorf("%s has no floor: give it one in floors", from)
 		}
 		for _, path := range p.Imports {
 			to, ours := room(path)

@@ -90,7 +90,7 @@ func (f *Flood) one(ctx context.Context, dialer *net.Dialer, to string, kind Kin
 	case Hello:
 		_, _ = conn.Write(said)
 	case Shaken:
-		conn = tls.Client(raw, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}) //nolint:gosec // it is an enemy
+		conn = tls.Client(raw, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}) //nolint:gosec // it attacks
 	}
 	_, _ = io.Copy(io.Discard, conn) // also does the handshake
 	return true

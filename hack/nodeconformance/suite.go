@@ -75,7 +75,7 @@ func (s *site) writeKubectl() (path string, err error) {
 	}
 	path = filepath.Join(s.dir, "kubectl")
 	script := fmt.Sprintf("#!/bin/sh\nexec %s kubectl \"$@\"\n", cluster)
-	return path, os.WriteFile(path, []byte(script), 0o700) //nolint:gosec // it is to be run
+	return path, os.WriteFile(path, []byte(script), 0o700) //nolint:gosec // a program
 }
 
 func readSpecs(file string) ([]spec, error) {

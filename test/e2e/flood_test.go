@@ -120,7 +120,7 @@ func limited(t *testing.T, files int) string {
 	t.Helper()
 	script := fmt.Sprintf("#!/bin/sh\nulimit -Sn %d && ulimit -Hn %d && exec %s \"$@\"\n", files, files, testnode.Binary(t))
 	path := filepath.Join(t.TempDir(), "krustlet-wasi")
-	if err := os.WriteFile(path, []byte(script), 0o700); err != nil { //nolint:gosec // it is to be run
+	if err := os.WriteFile(path, []byte(script), 0o700); err != nil { //nolint:gosec // a program
 		t.Fatal(err)
 	}
 	return path
