@@ -6,7 +6,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/manifest"
 )
 
-// What callers need of the packages below.
+// Types of the packages below that callers need.
 type (
 	// Keys finds the credentials for an image.
 	Keys = distribution.Keys
