@@ -7,7 +7,7 @@ type room struct {
 	open, limit int
 	files       *Files // nil: no bound
 	held        int    // number of files from this stock
-	bulk        int64  // bytes that the guest wrote to files, and the size of files that it opened: see large
+	bulk        int64  // bytes that the guest wrote to files; more is added if it met a large file: see large
 }
 
 // reserve reserves room for one descriptor, before the host opens anything. release frees it.

@@ -219,8 +219,8 @@ func (r *rate) grant(ctx context.Context, g *Guest, n int) (int, error) {
 		if gained := int64(now.Sub(r.filled).Seconds() * float64(r.perSecond)); gained > 0 {
 			r.level, r.filled = min(r.level+gained, r.perSecond), now
 		}
-		// To avoid many small grants, it grants all n bytes, or at least a tenth of the bytes of a
-		// second.
+		// To avoid many small grants, it waits until it can grant all n bytes, or a tenth of the
+		// bytes of a second.
 		if want := min(int64(n), max(r.perSecond/10, 1)); r.level >= want {
 			granted := min(int64(n), r.level)
 			r.level -= granted
