@@ -10,7 +10,7 @@ import (
 type (
 	// Keys finds the credentials for an image.
 	Keys = distribution.Keys
-	// ImageConfig is how an image wants to run.
+	// ImageConfig says how an image should run.
 	ImageConfig = manifest.Config
 )
 

@@ -255,7 +255,7 @@ func TestProgram(t *testing.T) {
 	}
 }
 
-// TestBesideIsNotMisled: an image whose names look like those of the store is no store.
+// TestBesideIsNotMisled: if an image has names that look like the store's, they do not count.
 // docs/security.md: "Only modules that an image had when it was unpacked can run, by digest."
 func TestBesideIsNotMisled(t *testing.T) {
 	srv := newServer(t)
@@ -536,8 +536,8 @@ func TestDamagedRootfsIsMended(t *testing.T) {
 	}
 }
 
-// TestUnpackedOnce: images that share their layers are unpacked once, though they are pulled
-// together; and what a crash left half unpacked goes.
+// TestUnpackedOnce: images that share their layers are unpacked once, even if they are pulled at
+// the same time. A folder that a crash left incomplete is removed.
 // docs/security.md: "The files are the agent's, and containers of an image share them"
 func TestUnpackedOnce(t *testing.T) {
 	srv := newServer(t)

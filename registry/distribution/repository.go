@@ -359,7 +359,7 @@ func (b *watchedBody) weigh() {
 		b.end(errSlow)
 		return
 	}
-	b.little.Reset(2 * b.stall) // if it was stopped meanwhile, another end has no effect
+	b.little.Reset(2 * b.stall) // if it was stopped in the meantime, another end has no effect
 }
 
 func (b *watchedBody) Read(p []byte) (int, error) {

@@ -10,7 +10,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testfiles"
 )
 
-// world is a guest over nested mounts, with links of all kinds.
+// world is a guest with nested mounts, and with links of all kinds.
 //
 //	/            writable  dir/nested/file, var/run -> ../run
 //	/ro          read-only file, link -> /dir/nested/file

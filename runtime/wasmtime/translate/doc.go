@@ -9,7 +9,7 @@
 // of operands. This package checks every number of a type, function, table, memory, global, tag,
 // segment, local or label, so that a module cannot use the parts that are added after its own.
 //
-// # What becomes of a module
+// # How a module is changed
 //
 // All custom sections are removed; Info keeps the names of functions, shortened. Only the exports
 // that the caller names are kept. Functions that ref.func names without an export are declared in a

@@ -11,14 +11,14 @@
 // are still applied. Only a Config that makes no sense is an error.
 //
 //	part          what it does                                    what it needs
-//	no_new_privs  no program gives privileges by being executed   Linux 3.5
-//	capabilities  drops all from every set, but three (below)     nothing
+//	no_new_privs  executing a program gives no privileges         Linux 3.5
+//	capabilities  drops all except three from every set (below)   nothing
 //	system calls  a filter (below)                                Linux 3.17, amd64 or arm64
 //	files         Landlock: hidden and read-only paths (below)    Linux 5.19 with Landlock
 //	memory        other processes of the user cannot read it      nothing
 //	limits        no core files, open files up to the hard limit  nothing
 //	memory's end  the kernel kills the worker before the agent    nothing
-//	priority      threads may take back their nice value          CAP_SYS_RESOURCE or LimitNICE=+0
+//	priority      threads may restore their nice value            CAP_SYS_RESOURCE or LimitNICE=+0
 //
 // An ordinary user's worker gets all of this except the last, which the unit must grant. Apply
 // takes 20 ms with 20 threads, and 7 ms with the few threads of a new process. After it a system

@@ -45,7 +45,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// nobody is the number of an ordinary user.
+// The number of an ordinary user.
 const nobody = 65534
 
 // user is the user of a process in the test.

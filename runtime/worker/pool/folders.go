@@ -85,7 +85,7 @@ func (f *folders) clear(dir string) {
 // leave logs that the agent cannot find out what a folder is.
 func (f *folders) leave(dir string, pid int, why error) {
 	if errors.Is(why, fs.ErrNotExist) {
-		return // it was removed meanwhile
+		return // it was removed in the meantime
 	}
 	f.cfg.Log.Warn("a worker's folder is left as it is: end the process that holds it, and remove it",
 		zap.String("folder", dir), zap.Int("process", pid), zap.Error(why))
