@@ -12,7 +12,7 @@ import (
 // ErrWritable means that every user of the machine may write the file, so it is not trusted.
 var ErrWritable = errors.New("may be written by every user of this machine: see that it is as you made it, then run chmod go-w on it")
 
-// ReadFile reads a file of settings. It must be a regular file, at most most bytes long, and not
+// ReadFile reads a file of settings. It must be a regular file, not longer than most bytes, and not
 // writable by every user (ErrWritable).
 func ReadFile(path string, most int64) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // opening a named pipe must not block

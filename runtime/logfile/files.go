@@ -14,7 +14,6 @@ import (
 // rotated in this second (UTC), as the kubelet names them; further files of this second have
 // -000001 and so on at the end. PATH.new is a file that will become PATH at once. Rotated files
 // never change their name, and the sorted names are in the order in which the files were written.
-// and names sort in the order in which the files were written.
 const (
 	rotatedLayout = "20060102-150405"
 	rotatedMore   = "-%06d"

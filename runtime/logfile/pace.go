@@ -9,7 +9,6 @@ import (
 // wakeRate times a second, unless a follower would then have to wait longer than maxPause. So a
 // single follower sees a line when it is written, and with hundreds of followers each reads the
 // lines of the last tenth of a second together.
-// second.
 const (
 	wakeRate = 2000
 	maxPause = 100 * time.Millisecond

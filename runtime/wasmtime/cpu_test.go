@@ -22,7 +22,6 @@ func TestCPULimit(t *testing.T) {
 	share := float64(stats.CPU) / float64(wall)
 	t.Logf("%v of processor time in %v: %.3f; held back for %v", stats.CPU, wall, share, stats.Throttled)
 	// The guest may start with a credit of a tenth of a second. On a busy machine it gets less.
-	// less.
 	if limit := 0.2*1.1*float64(wall) + 0.2*float64(processor.Period+2*processor.Epoch); float64(stats.CPU) > limit {
 		t.Errorf("a guest limited to 0.2 used %.3f", share)
 	}

@@ -19,7 +19,6 @@ const keySize = 32
 // and sends it to each agent. So it can only claim runs that an agent has started in it. The nil
 // key accepts no mark. A worker without a key has the nil key, because agents of earlier versions
 // made no keys.
-// none.
 type key []byte
 
 func readKey(dir string) (key, error) {
