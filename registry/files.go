@@ -22,8 +22,7 @@ const (
 )
 
 // LookupFiles is Lookup for an image whose files are shown and do not run. In the Module that it
-// returns, Root, Image, ImageID and Size are set. Every image has files, whatever its platform
-// is:
+// returns, Root, Image, ImageID and Size are set. Every image has files, whatever its platform is:
 //
 //   - An image with a root filesystem has the files of that. From an index, the image for
 //     WebAssembly is taken, or else the one for Linux on this machine's processor, or else the
