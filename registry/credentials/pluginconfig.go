@@ -15,7 +15,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// loadPlugins reads what the configuration says of plugins, and checks that they are there.
+// loadPlugins reads the configuration of the plugins, and checks that the programs exist.
 func loadPlugins(cfg SourceConfig) ([]*plugin, error) {
 	files, err := pluginFiles(cfg.PluginConfig)
 	if err != nil {
@@ -54,8 +54,8 @@ func loadPlugins(cfg SourceConfig) ([]*plugin, error) {
 	return plugins, errors.Join(errs...)
 }
 
-// ownProgram refuses a program that every user of the machine may write: it gets tokens, and runs
-// as the agent.
+// ownProgram refuses a program that every user of the machine may write, because a plugin gets
+// tokens and runs with the agent's rights.
 func ownProgram(path string) error {
 	info, err := os.Stat(path)
 	if err == nil && info.Mode().Perm()&0o002 != 0 {
@@ -64,8 +64,8 @@ func ownProgram(path string) error {
 	return err
 }
 
-// pluginFiles are the files of the configuration: the one that is named, or those in a folder, in
-// the order of their names.
+// pluginFiles are the files of the configuration: the named file, or the files in a folder sorted
+// by name.
 func pluginFiles(path string) ([]string, error) {
 	info, err := os.Stat(path)
 	if err != nil {

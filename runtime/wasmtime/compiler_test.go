@@ -17,7 +17,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// newCompilingEngine makes an engine with a cache of its own that compiles in a child process.
+// newCompilingEngine makes an engine that has its own cache and compiles in a child process.
 func newCompilingEngine(t testing.TB, change func(*Config)) *Engine {
 	t.Helper()
 	cfg := Config{CacheDir: t.TempDir(), Log: testLog(t), Compiler: self()}
@@ -67,8 +67,8 @@ func TestCompilationIsBounded(t *testing.T) {
 	}
 }
 
-// TestNobodyWaitsForTheCompiler: a compilation ends when all callers that wait for it have given
-// up, and not before.
+// TestNobodyWaitsForTheCompiler: a compilation ends only when all callers that wait for it have
+// given up.
 func TestNobodyWaitsForTheCompiler(t *testing.T) {
 	e := newCompilingEngine(t, func(c *Config) { c.Compiler = []string{"/bin/sh", "-c", "exec sleep 1000"} })
 	file := filepathTiny(t)
@@ -104,7 +104,7 @@ func users(e *Engine, digest string) int {
 	return 0
 }
 
-// children returns the processes that this one has started.
+// children returns the child processes of this process.
 func children(t testing.TB) []string {
 	t.Helper()
 	var all []string
@@ -172,7 +172,7 @@ func TestCacheOfOthersIsRefused(t *testing.T) {
 	}
 }
 
-// BenchmarkCompile compiles a Go program of 3 MB in a process of its own.
+// BenchmarkCompile compiles a Go program of 3 MB in a separate process.
 func BenchmarkCompile(b *testing.B) {
 	file := guests.Build(b, "hello")
 	digest := guests.Digest(b, file)

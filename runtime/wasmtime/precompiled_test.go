@@ -54,7 +54,7 @@ func TestAnEngineThatNeverCompiles(t *testing.T) {
 	if exit := start(t, e, file, spec).wait(); exit.Code != 0 {
 		t.Errorf("exit %+v", exit)
 	}
-	// The module's file may be removed: it is not read again.
+	// The module's file may be removed, because it is not read again.
 	if err := c.Compile(t.Context(), "", digest, "/nonexistent"); err != nil {
 		t.Errorf("again: %v", err)
 	}
@@ -70,7 +70,7 @@ func TestAnEngineThatNeverCompiles(t *testing.T) {
 	if info, err := os.Stat(path); err != nil || !info.ModTime().Equal(old) || len(cached(t, dir)) != 1 {
 		t.Errorf("the cache was touched: %v, %v", info.ModTime(), err)
 	}
-	// The engine sees damage, and the compiler repairs it.
+	// The engine detects damage, and the compiler repairs it.
 	good := []byte(read(t, path))
 	good[len(good)/2] ^= 1
 	if err := os.WriteFile(path, good, 0o600); err != nil {
@@ -129,7 +129,7 @@ func TestCompileErrors(t *testing.T) {
 	if files := cached(t, dir); len(files) != 0 {
 		t.Errorf("which is kept: %v", files)
 	}
-	// A module that an engine would refuse is compiled too, and refused there.
+	// A module that an engine would refuse is also compiled. The engine refuses it at the start.
 	none := wat(t, `(module)`)
 	if err := c.Compile(t.Context(), "", guests.Digest(t, none), none); err != nil {
 		t.Error(err)
@@ -195,7 +195,7 @@ func TestCompileEnds(t *testing.T) {
 }
 
 // TestCompilationsAreTold: Config.Compiled is called for modules that are compiled, that were
-// compiled before, and that cannot be.
+// compiled before, and that cannot be compiled.
 func TestCompilationsAreTold(t *testing.T) {
 	dir, file := t.TempDir(), filepathTiny(t)
 	var told []string

@@ -11,18 +11,18 @@ import (
 
 const (
 	maxName  = 128     // bytes of one name of a function
-	maxNames = 4 << 20 // of all together, with what encoding adds
+	maxNames = 4 << 20 // of all names together, in encoded form
 	cutMark  = "…"
 )
 
-// visible returns a name as it can be shown: cut, with control characters as escapes, and with
-// bytes that are no UTF-8 replaced.
+// visible returns a name in a form that can be shown: it is shortened, control characters are
+// escaped, and bytes that are not UTF-8 are replaced.
 func visible(name []byte) string {
 	if len(name) <= maxName && !bytes.ContainsFunc(name, func(r rune) bool { return r < ' ' || r > '~' }) {
 		return string(name)
 	}
 	var b strings.Builder
-	fits := 0 // how much fits if a mark must follow
+	fits := 0 // how many bytes fit if a mark must follow
 	for len(name) > 0 {
 		r, n := utf8.DecodeRune(name)
 		name = name[n:]
@@ -41,17 +41,16 @@ func visible(name []byte) string {
 	return b.String()
 }
 
-// nameTable has names of functions, encoded as Info has them: first the entries, each with a
-// function's number and where its name ends, then the names.
+// nameTable has names of functions, in the encoding of Info: first the entries, each with a
+// function's number and the end of its name, then the names.
 type nameTable struct {
 	entries, text []byte
-	last          int64 // the function that was named last
+	last          int64 // the number after that of the last named function
 }
 
 const nameEntry = 8
 
-// add appends a name if there is room. It leaves out names that are not in the order of their
-// functions.
+// add appends a name if there is room. It skips names that are not in the order of their functions.
 func (t *nameTable) add(function uint32, name []byte) {
 	if int64(function) < t.last || len(name) == 0 {
 		return
@@ -66,8 +65,8 @@ func (t *nameTable) add(function uint32, name []byte) {
 	t.entries = binary.LittleEndian.AppendUint32(t.entries, uint32(len(t.text)))
 }
 
-// custom reads a custom section if it has names. Errors in it concern neither the engine nor the
-// host.
+// custom reads a custom section if it has names. Errors in it are ignored, because they affect
+// neither the engine nor the host.
 func (m *module) custom(r *reader) {
 	defer func() {
 		if err := recover(); err != nil {

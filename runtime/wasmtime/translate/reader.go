@@ -6,12 +6,12 @@ import (
 	"unicode/utf8"
 )
 
-// reader reads the binary format. Its offsets are the module's. If something cannot be read, the
-// whole translation ends: fail panics with a stop, from which Module recovers.
+// reader reads the binary format. Its offsets are the module's. If it cannot read something, the
+// whole translation ends: fail panics with a stop, and Module recovers from it.
 type reader struct {
-	b        []byte // the module, up to where this reader may read
+	b        []byte // the module, up to the end of this reader
 	at       int
-	function int // that it is in, or -1
+	function int // the current function, or -1
 	on       Features
 }
 
@@ -31,7 +31,7 @@ func (r *reader) need(f Feature, at int) {
 	}
 }
 
-// bound refuses the module if there is more of something than it may have.
+// bound refuses the module if the count is above the maximum.
 func (r *reader) bound(at int, what string, count, most uint64) {
 	if count > most {
 		panic(stop{&LimitError{Position: r.position(at), What: what, Count: count, Bound: most}})
@@ -63,7 +63,7 @@ func (r *reader) take(n uint32) []byte {
 	return r.b[r.at-int(n) : r.at]
 }
 
-// within returns a reader of the next n bytes, and skips them in r.
+// within returns a reader for the next n bytes, and skips them in r.
 func (r *reader) within(n uint32) *reader {
 	start := r.at
 	r.take(n)
@@ -72,7 +72,7 @@ func (r *reader) within(n uint32) *reader {
 	return &inner
 }
 
-// u32 reads an unsigned number of LEB128.
+// u32 reads an unsigned LEB128 number.
 func (r *reader) u32() uint32 {
 	if r.at < len(r.b) && r.b[r.at] < 0x80 {
 		r.at++
@@ -98,7 +98,7 @@ func (r *reader) longU32() uint32 {
 	return 0
 }
 
-// signed reads a signed number of LEB128 of up to that many bits.
+// signed reads a signed LEB128 number of at most this width in bits.
 func (r *reader) signed(width int) int64 {
 	start := r.at
 	var v int64
@@ -120,7 +120,7 @@ func (r *reader) signed(width int) int64 {
 	return 0
 }
 
-// name reads bytes of UTF-8 with their length before them.
+// name reads a length and then this number of bytes of UTF-8.
 func (r *reader) name() []byte {
 	start := r.at
 	name := r.take(r.u32())
@@ -130,7 +130,7 @@ func (r *reader) name() []byte {
 	return name
 }
 
-// count reads how many items of something follow. Each takes at least a byte.
+// count reads the number of items that follow. Each item has at least one byte.
 func (r *reader) count(what string) int {
 	start := r.at
 	n := r.u32()
