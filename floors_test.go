@@ -63,6 +63,7 @@ var floors = map[string]int{
 	"podsync/probe":              1,
 	"podsync/volume":             2,
 	"runtime":                    1,
+	"runtime/leb128":             0,
 	"runtime/pause":              0,
 	"registry":                   4,
 	"registry/credentials":       1,
