@@ -72,9 +72,12 @@ func find[D Definition](c *Component) (found []D) {
 	return found
 }
 
-// placeless sets all offsets within v to 0.
-func placeless[V any](v V) V {
+// placeless sets all offsets within a component to 0, and forgets which file its modules are of.
+func placeless(v *Component) *Component {
 	clearAt(reflect.ValueOf(v))
+	for _, m := range find[*CoreModule](v) {
+		m.file = nil
+	}
 	return v
 }
 
@@ -90,9 +93,10 @@ func clearAt(v reflect.Value) {
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
-			if v.Type().Field(i).Name == "At" {
+			switch f := v.Type().Field(i); {
+			case f.Name == "At":
 				v.Field(i).SetInt(0)
-			} else {
+			case f.IsExported():
 				clearAt(v.Field(i))
 			}
 		}

@@ -1,13 +1,13 @@
 package binary
 
-// Bounds of what is read. They hold for a file: a component with all that is in it, or a module.
-// Linkers' own bounds of the same kind are those of wasm-tools: 1,000 modules, components and
-// instances, and 1,000,000 types and functions.
+// Bounds of what is read. They hold for a component with all that is in it, without its core
+// modules, and for all core modules of a component together. Bounds of the same kind that tools
+// have are those of wasm-tools: 1,000 modules and components, 1,000,000 types and functions.
 //
 // A definition takes up to 150 bytes in memory, and there is one whose binary is a single byte (a
-// built-in). An item of a list takes at most 24 bytes for each of its binary's. So what is decoded
-// takes less than maxDefinitions times 150 and maxItems times 24 bytes, and names that are no
-// longer than the binary: 60 MiB and the names.
+// built-in). An item of a list takes up to 24 bytes for each of its binary's, in core modules up to
+// 50. So what is decoded takes less than 64 MiB, what is read of core modules less than 150 MiB,
+// and names take as much as in the binary. Real components take less than a MiB.
 const (
 	// maxBytes: the engine has the same bound for a module. Python with numpy has 50 MB.
 	maxBytes = 1 << 30
@@ -27,8 +27,6 @@ const (
 	maxCustoms = 10_000
 	// maxName is the length of a name in bytes. Names in C++ that are mangled have a few thousand.
 	maxName = 1 << 14
-	// maxModuleImports and maxModuleExports are those of one core module. The most that was seen is
-	// 8,789 and 75,111. The engine's bounds of imports are the same.
-	maxModuleImports = 10_000
-	maxModuleExports = 250_000
+	// maxFunctions counts functions that a core module defines. It is the engine's bound.
+	maxFunctions = 500_000
 )

@@ -31,7 +31,7 @@ func Names(c *Component) *NameTable {
 func lenient(data []byte, read func(*reader)) {
 	var ignored error
 	defer caught(&ignored)
-	read(newReader(data, 0, "custom section"))
+	read(newReader(data, 0, "custom section", &counts{}))
 }
 
 // Parts of the section component-name.
