@@ -1,45 +1,15 @@
 package translate
 
 import (
-	"bytes"
 	"encoding/binary"
-	"fmt"
-	"strings"
-	"unicode"
-	"unicode/utf8"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/visible"
 )
 
 const (
-	maxName  = 128     // bytes of one name of a function
-	maxNames = 4 << 20 // of all names together, in encoded form
-	cutMark  = "…"
+	maxName  = visible.MaxName // bytes of one name of a function
+	maxNames = 4 << 20         // of all names together, in encoded form
 )
-
-// visible returns a name in a form that can be shown: it is shortened, control characters are
-// escaped, and bytes that are not UTF-8 are replaced.
-func visible(name []byte) string {
-	if len(name) <= maxName && !bytes.ContainsFunc(name, func(r rune) bool { return r < ' ' || r > '~' }) {
-		return string(name)
-	}
-	var b strings.Builder
-	fits := 0 // how many bytes fit if a mark must follow
-	for len(name) > 0 {
-		r, n := utf8.DecodeRune(name)
-		name = name[n:]
-		shown := string(r)
-		if !unicode.IsPrint(r) {
-			shown = fmt.Sprintf(`\u{%x}`, r)
-		}
-		if b.Len()+len(shown) > maxName {
-			return b.String()[:fits] + cutMark
-		}
-		b.WriteString(shown)
-		if b.Len() <= maxName-len(cutMark) {
-			fits = b.Len()
-		}
-	}
-	return b.String()
-}
 
 // nameTable has names of functions, in the encoding of Info: first the entries, each with a
 // function's number and the end of its name, then the names.
@@ -55,7 +25,7 @@ func (t *nameTable) add(function uint32, name []byte) {
 	if int64(function) < t.last || len(name) == 0 {
 		return
 	}
-	shown := visible(name)
+	shown := visible.Name(name)
 	if len(t.entries)+nameEntry+len(t.text)+len(shown) > maxNames {
 		return
 	}
