@@ -172,8 +172,8 @@ func TestUnsupported(t *testing.T) {
 	}
 }
 
-// TestSectionsInAnyOrder: a section may follow any other, be there many times, and be empty; numbers
-// may be longer than they must be.
+// TestSectionsInAnyOrder: a section may follow any other, be there many times, and be empty.
+// Numbers may be longer than they must be.
 func TestSectionsInAnyOrder(t *testing.T) {
 	c := decode(t, component(
 		section(7, 1, 0x73), section(11, 0), section(0, name("between")), 7, []byte{0x83, 0x80, 0x80, 0x80, 0x00}, 1, 0x70, 0,

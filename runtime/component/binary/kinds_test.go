@@ -133,7 +133,7 @@ func TestTypes(t *testing.T) {
 	}
 }
 
-// TestOtherTypes has types that the assembler of the tests does not know, or writes in another form.
+// TestOtherTypes has types that the tests' assembler does not know, or writes in another form.
 func TestOtherTypes(t *testing.T) {
 	u8, str := ValType{Prim: U8}, ValType{Prim: String}
 	for _, c := range []struct {

@@ -3,7 +3,8 @@ package binary
 // maxProducers is how many producers a component may have for people. Ten are many.
 const maxProducers = 100
 
-// Producer is a language, tool or SDK that a component was made with. Its texts are fit to be shown.
+// Producer is a language, tool or SDK that a component was made with. Its texts are fit to be
+// shown.
 type Producer struct {
 	Field   string // "language", "processed-by" or "sdk"
 	Name    string
