@@ -57,12 +57,16 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(stdout, "seed %d: %s\n%s\n", at, d, text)
+		if _, err := fmt.Fprintf(stdout, "seed %d: %s\n%s\n", at, d, text); err != nil {
+			return err
+		}
 	}
 	if err := r.close(); err != nil {
 		return err
 	}
-	fmt.Fprintf(stdout, "%d cases, %d of them traps: %d differ\n", done, traps, failed)
+	if _, err := fmt.Fprintf(stdout, "%d cases, %d of them traps: %d differ\n", done, traps, failed); err != nil {
+		return err
+	}
 	if failed > 0 {
 		return fmt.Errorf("%d cases differ from the reference", failed)
 	}

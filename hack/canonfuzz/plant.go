@@ -10,8 +10,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/types"
 )
 
-// plant gives the source a random value. Strings are written here, not by what is tested: to package
-// canon they are two numbers each.
+// plant gives the source a random value. Strings are written here, not by what is tested: to
+// package canon they are two numbers each.
 func (c *comparison) plant(inMemory bool) {
 	for range c.IntN(3) {
 		// So that indices are not those of the first handles.

@@ -33,6 +33,9 @@ func CopyWithin(to Place, from Value) {
 	join(to.f, from.f)
 	c.lift(from)
 	c.value(to, from)
+	if len(c.handles) > 0 {
+		trapChanged()
+	}
 	part(to.f, from.f)
 }
 
@@ -40,8 +43,17 @@ func CopyWithin(to Place, from Value) {
 type copier struct {
 	// If queued, handles have been lifted: these are the ones that have not been lowered.
 	queued  bool
-	handles []Handle
+	handles []lifted
 }
+
+// lifted is a handle that has been lifted, with its type.
+type lifted struct {
+	t *types.Type
+	Handle
+}
+
+// trapChanged unwinds where an allocator changed a value that is being moved.
+func trapChanged() { Trapf("the guest's allocator changed a value while it was copied") }
 
 // join has a realloc of one frame refresh the other: they may have the same memory. After a trap
 // the frames stay joined up to their next Begin.
@@ -107,7 +119,11 @@ func (c *copier) handle(from Value) Handle {
 	if !c.queued {
 		return from.Handle()
 	}
-	h := c.handles[0]
+	// The allocator may have changed a case since: a handle must not become one of another type.
+	if len(c.handles) == 0 || c.handles[0].t != from.t {
+		trapChanged()
+	}
+	h := c.handles[0].Handle
 	c.handles = c.handles[1:]
 	return h
 }
@@ -151,8 +167,8 @@ func (c *copier) lift(v Value) {
 			c.lift(v.Payload(n))
 		}
 	default:
-		v.f.lifted(uint64(unsafe.Sizeof(Handle{})))
-		c.handles = append(c.handles, v.Handle())
+		v.f.lifted(uint64(unsafe.Sizeof(lifted{})))
+		c.handles = append(c.handles, lifted{t, v.Handle()})
 	}
 }
 

@@ -2,6 +2,7 @@ package canon_test
 
 import (
 	le "encoding/binary"
+	"errors"
 	"fmt"
 
 	"github.com/krustlet-go/krustlet-wasi/hack/canontest"
@@ -19,8 +20,8 @@ import (
 //	get-arguments: func() -> list<string>;
 //	move: func(to: point, how: option<list<string>>);
 //
-// is an interface for each resource and interface of WIT, the types of its functions, and a stub for
-// each function. A type of WIT that has a name in Go gets two functions, which lift and lower it.
+// is an interface for each resource and interface of WIT, the types of its functions, and a stub
+// for each function. A type of WIT that has a name in Go gets functions that lift and lower it.
 
 type errorCode uint8
 
@@ -63,7 +64,8 @@ func readStub(c *canon.Call) {
 	data, end, err := self.Read(length, offset)
 	result := c.Result()
 	if err != nil {
-		result.Case(1).Case(int(err.(errorCode)))
+		code, _ := errors.AsType[errorCode](err)
+		result.Case(1).Case(int(code))
 		return
 	}
 	ok := result.Case(0)
