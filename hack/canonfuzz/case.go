@@ -68,6 +68,14 @@ type caseJSON struct {
 	Within    bool      `json:"within"` // source and target are the same instance
 	From      guestJSON `json:"from"`
 	To        guestJSON `json:"to"`
+	// Buffer is there where elements move between the buffers of a stream.
+	Buffer *bufferJSON `json:"buffer"`
+}
+
+type bufferJSON struct {
+	From uint32 `json:"from"`
+	To   uint32 `json:"to"`
+	N    uint32 `json:"n"`
 }
 
 // outcome is what a case leads to.
@@ -144,8 +152,23 @@ func newComparison(seed uint64) *comparison {
 		c.json.To.Lie, c.json.To.Out = []string{"", "grow"}[c.IntN(2)], -1
 	}
 	c.json.From.Lie, c.json.From.LieAt = c.json.To.Lie, c.json.To.LieAt
+	c.buffer()
 	c.json.Type = c.typeJSON(c.t)
 	return c
+}
+
+// buffer makes some cases of lists ones of buffers: what the list has is what is written.
+func (c *comparison) buffer() {
+	if c.t.Kind != types.List || c.json.Within || c.json.From.InMemory || c.IntN(2) == 0 {
+		return
+	}
+	c.json.Buffer = &bufferJSON{uint32(c.flat[0].Bits), 1024, uint32(c.flat[1].Bits)}
+	if c.IntN(8) == 0 {
+		c.json.Buffer.To = []uint32{1025, 1026, 1028, memorySize - 8, memorySize, 1<<32 - 1}[c.IntN(6)]
+	}
+	c.to.Next = 1 << 14
+	c.t = c.t.Elems[0]
+	c.json.To.Next, c.json.To.Out = c.to.Next, 0
 }
 
 func mask(bits uint64, core types.Core) uint64 {

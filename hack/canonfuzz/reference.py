@@ -159,6 +159,9 @@ def run(case):
     task.num_borrows = 0
     lift, lower = Context(source, ref.Subtask()), Context(target, task)
     trap, flat = "", []
+    if case["buffer"]:
+        trap = share(case, t, lift, lower)
+        return answer(source, target, trap, flat)
     try:
         values = ref.CoreValueIter(case["from"]["flat"])
         [v] = ref.lift_flat_values(lift, 0 if case["from"]["inMemory"] else 16, values, [t])
@@ -170,6 +173,25 @@ def run(case):
             trap = "lower"
     except ref.Trap:
         trap = "lift"
+    return answer(source, target, trap, flat)
+
+
+def share(case, t, lift, lower):
+    """What a write to a stream and a read from it share."""
+    b = case["buffer"]
+    try:
+        written = ref.ReadableBufferGuestImpl(t, lift, b["from"], b["n"])
+        vs = written.read(b["n"])
+    except ref.Trap:
+        return "lift"
+    try:
+        ref.WritableBufferGuestImpl(t, lower, b["to"], b["n"]).write(vs)
+    except ref.Trap:
+        return "lower"
+    return ""
+
+
+def answer(source, target, trap, flat):
     return {
         "trap": trap, "flat": flat, "reallocs": target.calls,
         "mem": bytes(target.opts.memory.bytes).rstrip(b"\0").hex(), "size": len(target.opts.memory.bytes),

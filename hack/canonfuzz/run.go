@@ -54,7 +54,7 @@ func lie(g *canontest.Guest, kind string, from int) func(canontest.Realloc, uint
 // lifts reports whether the value can be lifted to Go. Handles can be lifted once, and are left for
 // ours.
 func (c *comparison) lifts() (can, tried bool) {
-	if c.t.Handles {
+	if c.t.Handles || c.json.Buffer != nil {
 		return false, false
 	}
 	var f canon.Frame
@@ -73,6 +73,11 @@ func (c *comparison) ours() outcome {
 	c.from.Begin(&from, c.flat[:])
 	c.to.Begin(&to, flat[:])
 	err := caught(func() {
+		if b := c.json.Buffer; b != nil {
+			values := from.LiftBuffer(c.t, b.From, b.N)
+			canon.CopyAll(to.LowerBuffer(c.t, b.To, b.N), values)
+			return
+		}
 		value := from.Lift(c.t, c.json.From.InMemory)
 		var place canon.Place
 		switch {
@@ -96,6 +101,7 @@ func (c *comparison) ours() outcome {
 		out.Reallocs = append(out.Reallocs, [4]uint32{r.Old, r.OldSize, r.Align, r.Size})
 	}
 	switch {
+	case c.json.Buffer != nil:
 	case !c.json.To.InMemory:
 		for i := range c.t.Flat {
 			out.Flat = append(out.Flat, flat[i].Bits)

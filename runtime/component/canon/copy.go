@@ -30,6 +30,7 @@ func CopyAll(to Places, from Values) {
 // before it lowers any, as the guest could tell the difference.
 func CopyWithin(to Place, from Value) {
 	c := copier{queued: true}
+	from.f.Refresh() // the allocator may have run for the place
 	join(to.f, from.f)
 	c.lift(from)
 	c.value(to, from)
@@ -186,6 +187,17 @@ func (f *Frame) move(at uint32, from *Frame, fromAt uint32, n uint64) {
 
 // overlap reports whether two slices of the same length have bytes in common.
 func overlap(a, b []byte) bool {
-	x, y := uintptr(unsafe.Pointer(unsafe.SliceData(a))), uintptr(unsafe.Pointer(unsafe.SliceData(b)))
+	x, y := address(a), address(b)
 	return x < y+uintptr(len(b)) && y < x+uintptr(len(a))
 }
+
+// offset returns where bytes lie in a memory, and reports whether they do.
+func offset(mem, b []byte) (at int, inside bool) {
+	x, y := address(mem), address(b)
+	if len(b) == 0 || y < x || y >= x+uintptr(len(mem)) {
+		return 0, false
+	}
+	return int(y - x), true
+}
+
+func address(b []byte) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(b))) }
