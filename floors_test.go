@@ -35,6 +35,8 @@ var floors = map[string]int{
 	"runtime/component/plan":     2,
 	"runtime/component/typed":    4,
 	"runtime/component/types":    1,
+	"runtime/wasi/p2/bindings":   5,
+	"runtime/wasi/p3/bindings":   5,
 	"runtime/wasi/preview1":      2,
 	"runtime/wasmtime":           4,
 	"runtime/wasmtime/admission": 2,
