@@ -106,6 +106,9 @@ func (f *Frame) allocate(align, size uint32) uint32 { return f.reallocate(0, 0, 
 func (f *Frame) reallocate(old, oldSize, align, size uint32) uint32 {
 	at := f.side.Realloc(old, oldSize, align, size)
 	f.mem = f.side.Memory()
+	if f.peer != nil {
+		f.peer.mem = f.peer.side.Memory()
+	}
 	if at&(align-1) != 0 {
 		Trapf("realloc returned an address that is not aligned to %d bytes", align)
 	}

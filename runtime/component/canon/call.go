@@ -24,7 +24,7 @@ type Call struct {
 	Host any
 	// Func is the function's type.
 	Func *types.Func
-	// Task is how a result comes later.
+	// Task lets the result come later.
 	Task Task
 
 	args           Value

@@ -14,12 +14,13 @@ type Frame struct {
 	mem  []byte
 	flat []plan.Value
 	work work
+	peer *Frame // whose memory may be the same one
 }
 
 // Begin makes f ready for a call. mem is side.Memory(), which the caller may have at hand. flat are
 // the core values of the call; f keeps it, reads it and writes it. It may be longer than they are.
 func (f *Frame) Begin(side Side, mem []byte, flat []plan.Value) {
-	f.side, f.mem, f.flat, f.work = side, mem, flat, work{}
+	f.side, f.mem, f.flat, f.work, f.peer = side, mem, flat, work{}, nil
 }
 
 // Refresh takes the memory again. It must be called after code of the guest ran, but not after

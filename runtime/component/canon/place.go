@@ -131,7 +131,8 @@ func (p Place) Bytes(b []byte) { copy(p.NewBytes(len(b)), b) }
 // until the next list or string is lowered, or code of the guest runs.
 func (p Place) NewBytes(n int) []byte { return p.List(n).Bytes() }
 
-// List lowers a list or map of n elements, and returns their places. All of them have to be written.
+// List lowers a list or map of n elements, and returns their places. All of them have to be
+// written.
 func (p Place) List(n int) Places {
 	l := p.f.newList(p.t.Elems[0], uint64(n))
 	p.pair(l.at, l.n)

@@ -167,10 +167,10 @@ func (l Values) At(i int) Value {
 	return Value{f: l.f, t: l.elem, at: l.at + uint32(i)*l.elem.Size}
 }
 
-// Reserve returns Len, for a slice with this many elements of size bytes each. It traps if what the
-// call makes the host keep would be over maxLifted.
+// Reserve returns Len, for a slice with this many elements of size bytes each in Go. It traps if
+// the call makes the host keep too much.
 func (l Values) Reserve(size int) int {
-	l.f.lifted(uint64(l.n) * uint64(size))
+	l.f.lifted(uint64(l.n) * uint64(max(size, elementCost)))
 	return int(l.n)
 }
 

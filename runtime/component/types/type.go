@@ -76,6 +76,8 @@ type Type struct {
 	Wide uint64
 	// Borrows says that it contains a borrow handle, Carries that it contains a stream or future.
 	Borrows, Carries bool
+	// Handles says that it contains any handle: a resource, stream, future or error context.
+	Handles bool
 	// Plain says that copying the bytes of a value copies the value: it has neither pointers nor
 	// handles, every pattern of its bytes is a value, and every byte belongs to it.
 	Plain bool
@@ -114,7 +116,7 @@ var primTypes = func() (all [ErrorContext + 1]*Type) {
 		all[k] = &Type{Kind: k, Size: p.size, Align: p.size, Wide: uint64(p.size), Flat: []Core{p.core}, Plain: p.plain, Depth: 1, Nodes: 1}
 	}
 	all[String] = &Type{Kind: String, Size: 8, Align: 4, Wide: 16, Flat: []Core{I32, I32}, Depth: 1, Nodes: 1}
-	all[ErrorContext] = &Type{Kind: ErrorContext, Size: 4, Align: 4, Wide: 4, Flat: []Core{I32}, Depth: 1, Nodes: 1}
+	all[ErrorContext] = &Type{Kind: ErrorContext, Size: 4, Align: 4, Wide: 4, Flat: []Core{I32}, Handles: true, Depth: 1, Nodes: 1}
 	return all
 }()
 
@@ -132,6 +134,7 @@ func New(t Type) *Type {
 		t.Nodes = add(t.Nodes, e.Nodes)
 		t.Borrows = t.Borrows || e.Borrows
 		t.Carries = t.Carries || e.Carries
+		t.Handles = t.Handles || e.Handles
 	}
 	switch t.Kind {
 	case List, Map:
@@ -150,6 +153,7 @@ func New(t Type) *Type {
 		t.Size, t.Align, t.Wide, t.Flat = 4, 4, 4, []Core{I32}
 		t.Borrows = t.Borrows || t.Kind == Borrow
 		t.Carries = t.Carries || t.Kind == Stream || t.Kind == Future
+		t.Handles = true
 	}
 	return &t
 }
