@@ -146,7 +146,7 @@ type ExternName struct {
 	Implements    string // name of an interface, or ""
 	VersionSuffix string // or ""
 	ExternalID    string // or ""
-	Attributes    uint8  // how many attributes the name has, those of a kind that is there twice included
+	Repeated      string // the name of an attribute that is given more than once, or ""
 }
 
 // Import is an item that the component must be given.
