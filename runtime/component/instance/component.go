@@ -15,7 +15,7 @@ type component struct {
 	functions []link.Function
 
 	handles      table[any] // *resource, *subtask, *end, *waitableSet or *errorContext
-	threads      []*thread  // of its tasks that have begun
+	threads      table[*thread]
 	mayEnter     bool
 	mayLeave     bool
 	backpressure int

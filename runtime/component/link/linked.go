@@ -119,3 +119,6 @@ type Definer struct {
 	// Interface is that of the host: its name with the version that it is compatible with.
 	Interface string
 }
+
+// QualifiedName is the function's name with the interface, for messages.
+func (i *Import) QualifiedName() string { return qualified(short(i.Interface), short(i.Name)) }
