@@ -62,7 +62,8 @@ func taskReturn(c *component, f *link.Function, v *values, memory []byte) {
 		canon.Trapf("the guest calls task.return in a function that returns its result itself")
 	case !types.Same(f.Type, t.fn.Type.Result):
 		canon.Trapf("the guest calls task.return with a result of another type than the function's")
-	case o.Memory != f.Options.Memory || o.Encoding != f.Options.Encoding:
+	case f.Options.Memory != link.None && (o.Memory != f.Options.Memory || o.Encoding != f.Options.Encoding):
+		// Without a memory the result has nothing in it, and no strings.
 		canon.Trapf("the guest calls task.return with another memory or encoding of strings than the function's")
 	}
 	var result canon.Value

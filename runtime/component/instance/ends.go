@@ -106,9 +106,13 @@ func (o operation) ended(e *end, b *buffer, r copyResult, reclaim func()) event 
 	if reclaim != nil {
 		reclaim()
 	}
+	cancelled := e.state == cancelling
 	e.state = idle
 	if r == copyDropped || o.future && r == copyCompleted {
 		e.state = done
+	}
+	if cancelled && !o.future && r == copyCompleted {
+		r = copyCancelled // which the guest asked for, whatever was moved before
 	}
 	payload := uint32(r)
 	if !o.future {

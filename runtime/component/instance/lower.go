@@ -139,6 +139,7 @@ func lower(c *component, f *link.Function, v *values, memory []byte) {
 		c.callHost(f, v, memory)
 		return
 	}
+	c.mustNotRelate(c.x.components[f.Func.Options.Instance])
 	s := &subtask{}
 	s.begin(c, f, v)
 	s.frame.Begin(&s.side, memory, s.flat[:])

@@ -57,8 +57,12 @@ func (t *task) hasBackpressure() bool {
 	return t.in.backpressure > 0 || t.needsExclusive() && t.in.exclusive != nil
 }
 
-// enter begins the implicit thread, or waits until the component instance takes new calls.
+// enter begins the implicit thread, or waits until the component instance takes new calls. A call
+// that has only to go on to make room for this one does so first.
 func (t *task) enter(bool) {
+	if holder := t.in.exclusive; holder != nil && t.needsExclusive() && holder.waiting() && holder.runnable() && holder.ready() {
+		t.in.x.resume(holder, false)
+	}
 	if t.fn.Type.Async && (t.hasBackpressure() || t.in.waitingToEnter > 0) {
 		t.in.waitingToEnter++
 		t.thread.next = t.entered

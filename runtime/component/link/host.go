@@ -7,7 +7,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/types"
 )
 
-var errNotOfHost = errors.New("the host gives functions, types and instances, and nothing else")
+// ErrNotOfHost says that the component imports what no host gives.
+var ErrNotOfHost = errors.New("the host gives functions, types and instances, and nothing else")
 
 // hostItem makes an item of the kind that the component asks the host for.
 func (f *frame) hostItem(name string, t binary.ExternType) (any, error) {
@@ -30,7 +31,7 @@ func (f *frame) hostItem(name string, t binary.ExternType) (any, error) {
 		}
 		return f.hostInstance(name, of)
 	}
-	return nil, errNotOfHost
+	return nil, ErrNotOfHost
 }
 
 func (f *frame) hostFunc(name string, t *types.Func) (any, error) {
