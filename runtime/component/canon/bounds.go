@@ -10,10 +10,10 @@ const (
 )
 
 const (
-	// maxMoved is how many bytes a call moves between two guests. No honest call has more, as they
-	// would not fit into the memory that they go to; an allocator that returns the same memory again
-	// and again could make a call last for hours.
-	maxMoved = 1 << 32
+	// maxMoved is how many bytes a call moves between two guests, with what elements count beside.
+	// No honest call has more: 4 GiB is all that fits into the memory that they go to. An allocator
+	// that returns the same memory again and again could make a call last for hours.
+	maxMoved = 1 << 34
 	// maxLifted is how many bytes a call makes the host keep in memory of its own. Its largest
 	// values are paths, environments and headers; lists of bytes are read in place.
 	maxLifted = 64 << 20
@@ -41,7 +41,7 @@ func (f *Frame) moving(n uint64) {
 func (f *Frame) look() {
 	f.work.poll = f.work.moved + pollEvery
 	if f.work.moved > maxMoved {
-		Trapf("the guest moves more than 4 GiB in one call")
+		Trapf("the guest moves too much in one call")
 	}
 	f.side.Poll()
 }
@@ -83,13 +83,14 @@ func (f *Frame) checkList(e *types.Type, at, n uint32) {
 	}
 }
 
-// checkBuffer traps if a buffer cannot be at an address.
-func (f *Frame) checkBuffer(e *types.Type, at, n uint32) {
+// checkBuffer traps if a buffer cannot be at an address. It returns the address, or 0 if the buffer
+// is empty: then it may be any.
+func (f *Frame) checkBuffer(e *types.Type, at, n uint32) uint32 {
 	if n > maxBuffer {
 		Trapf("a buffer has %d elements or more", maxBuffer+1)
 	}
 	if n == 0 {
-		return
+		return 0
 	}
 	if at&(e.Align-1) != 0 {
 		Trapf("the address of a buffer is not aligned to %d bytes", e.Align)
@@ -97,6 +98,7 @@ func (f *Frame) checkBuffer(e *types.Type, at, n uint32) {
 	if !f.inside(at, uint64(n)*uint64(e.Size)) {
 		Trapf("a buffer lies outside of the memory")
 	}
+	return at
 }
 
 // allocate returns new memory of the guest.

@@ -84,14 +84,18 @@ func (f *Frame) transcode(dst []byte, to coding, src []byte, from coding, limit 
 			f.moving(uint64(read - polled))
 			polled = read
 		}
+		if n := ascii(dst[written:], to, src[read:], from); n > 0 {
+			read += n * from.unit()
+			written += n * to.unit()
+			continue
+		}
 		r, size := from.decode(src[read:])
 		if r > limit {
 			break
 		}
 		n := to.size(r)
 		if n > len(dst)-written {
-			// It had room when its size was asked for.
-			Trapf("the guest changed a string while it was copied")
+			trapChanged() // it had room when its size was asked for
 		}
 		to.encode(dst[written:], r)
 		read += size
@@ -99,6 +103,47 @@ func (f *Frame) transcode(dst []byte, to coding, src []byte, from coding, limit 
 	}
 	f.moving(uint64(read - polled))
 	return read, written
+}
+
+// unit returns the size of a code unit.
+func (c coding) unit() int {
+	if c == inUTF16 {
+		return 2
+	}
+	return 1
+}
+
+// ascii encodes the ASCII that a string begins with, and returns how many characters it is. It may
+// leave some for the next call.
+func ascii(dst []byte, to coding, src []byte, from coding) (n int) {
+	room := min(len(src)/from.unit(), len(dst)/to.unit(), pollEvery)
+	switch {
+	case from == to && from == inUTF16:
+		src, dst = src[:2*room], dst[:2*room]
+		for n < room && src[2*n] <= maxASCII && src[2*n+1] == 0 {
+			dst[2*n], dst[2*n+1] = src[2*n], 0
+			n++
+		}
+	case from == inUTF16:
+		src, dst = src[:2*room], dst[:room]
+		for n < room && src[2*n] <= maxASCII && src[2*n+1] == 0 {
+			dst[n] = src[2*n]
+			n++
+		}
+	case to == inUTF16:
+		src, dst = src[:room], dst[:2*room]
+		for n < room && src[n] <= maxASCII {
+			dst[2*n], dst[2*n+1] = src[n], 0
+			n++
+		}
+	default:
+		src, dst = src[:room], dst[:room]
+		for n < room && src[n] <= maxASCII {
+			dst[n] = src[n]
+			n++
+		}
+	}
+	return n
 }
 
 // validate traps if bytes are not valid in a coding.

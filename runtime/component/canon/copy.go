@@ -30,9 +30,13 @@ func CopyAll(to Places, from Values) {
 // before it lowers any, as the guest could tell the difference.
 func CopyWithin(to Place, from Value) {
 	c := copier{queued: true}
+	from.f.Refresh() // the allocator may have run for the place
 	join(to.f, from.f)
 	c.lift(from)
 	c.value(to, from)
+	if len(c.handles) > 0 {
+		trapChanged()
+	}
 	part(to.f, from.f)
 }
 
@@ -40,8 +44,17 @@ func CopyWithin(to Place, from Value) {
 type copier struct {
 	// If queued, handles have been lifted: these are the ones that have not been lowered.
 	queued  bool
-	handles []Handle
+	handles []lifted
 }
+
+// lifted is a handle that has been lifted, with its type.
+type lifted struct {
+	t *types.Type
+	Handle
+}
+
+// trapChanged unwinds where an allocator changed a value that is being moved.
+func trapChanged() { Trapf("the guest's allocator changed a value while it was copied") }
 
 // join has a realloc of one frame refresh the other: they may have the same memory. After a trap
 // the frames stay joined up to their next Begin.
@@ -107,7 +120,11 @@ func (c *copier) handle(from Value) Handle {
 	if !c.queued {
 		return from.Handle()
 	}
-	h := c.handles[0]
+	// The allocator may have changed a case since: a handle must not become one of another type.
+	if len(c.handles) == 0 || c.handles[0].t != from.t {
+		trapChanged()
+	}
+	h := c.handles[0].Handle
 	c.handles = c.handles[1:]
 	return h
 }
@@ -151,8 +168,8 @@ func (c *copier) lift(v Value) {
 			c.lift(v.Payload(n))
 		}
 	default:
-		v.f.lifted(uint64(unsafe.Sizeof(Handle{})))
-		c.handles = append(c.handles, v.Handle())
+		v.f.lifted(uint64(unsafe.Sizeof(lifted{})))
+		c.handles = append(c.handles, lifted{t, v.Handle()})
 	}
 }
 
@@ -170,6 +187,17 @@ func (f *Frame) move(at uint32, from *Frame, fromAt uint32, n uint64) {
 
 // overlap reports whether two slices of the same length have bytes in common.
 func overlap(a, b []byte) bool {
-	x, y := uintptr(unsafe.Pointer(unsafe.SliceData(a))), uintptr(unsafe.Pointer(unsafe.SliceData(b)))
+	x, y := address(a), address(b)
 	return x < y+uintptr(len(b)) && y < x+uintptr(len(a))
 }
+
+// offset returns where bytes lie in a memory, and reports whether they do.
+func offset(mem, b []byte) (at int, inside bool) {
+	x, y := address(mem), address(b)
+	if len(b) == 0 || y < x || y >= x+uintptr(len(mem)) {
+		return 0, false
+	}
+	return int(y - x), true
+}
+
+func address(b []byte) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(b))) }

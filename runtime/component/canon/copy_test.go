@@ -35,10 +35,10 @@ func (s *sideOf) again() { s.Guest.Begin(&s.Frame, s.flat[:]) }
 // one with another encoding, and back, in core values and in memory.
 func TestRandomValuesSurvive(t *testing.T) {
 	r := canontest.Random{Rand: rand.New(rand.NewPCG(1, 2)), Resources: []*types.Resource{{Name: "r"}}}
-	for n := range 3000 {
+	for n := range 1000 {
 		ty := r.Type(4)
 		value := r.Value(ty)
-		from, to := newSide(1<<20, encodings[r.IntN(3)]), newSide(1<<20, encodings[r.IntN(3)])
+		from, to := newSide(1<<17, encodings[r.IntN(3)]), newSide(1<<17, encodings[r.IntN(3)])
 		fromMemory, toMemory := ty.Flat == nil || r.IntN(2) == 0, ty.Flat == nil || r.IntN(2) == 0
 		canontest.Lower(from.Lower(ty, fromMemory), value)
 		from.again()

@@ -48,15 +48,15 @@ func fromChar(v rune) uint32 {
 	return uint32(v)
 }
 
-// kindName names a type that has cases.
+// kindName names a type that has cases, with its article.
 func kindName(t *types.Type) string {
 	switch t.Kind {
 	case types.Enum:
-		return "enum"
+		return "an enum"
 	case types.Option:
-		return "option"
+		return "an option"
 	case types.Result:
-		return "result"
+		return "a result"
 	}
-	return "variant"
+	return "a variant"
 }

@@ -96,7 +96,7 @@ func (v Value) Field(i int) Value {
 func (v Value) Case() int {
 	n := v.number(v.t.Discriminant)
 	if n >= uint32(v.t.Cases()) {
-		Trapf("a %s has %d cases, and the guest gave the number of another", kindName(v.t), v.t.Cases())
+		Trapf("%s has %d cases, and the guest gave the number of another", kindName(v.t), v.t.Cases())
 	}
 	return int(n)
 }
