@@ -83,13 +83,14 @@ func (f *Frame) checkList(e *types.Type, at, n uint32) {
 	}
 }
 
-// checkBuffer traps if a buffer cannot be at an address.
-func (f *Frame) checkBuffer(e *types.Type, at, n uint32) {
+// checkBuffer traps if a buffer cannot be at an address. It returns the address, or 0 if the buffer
+// is empty: then it may be any.
+func (f *Frame) checkBuffer(e *types.Type, at, n uint32) uint32 {
 	if n > maxBuffer {
 		Trapf("a buffer has %d elements or more", maxBuffer+1)
 	}
 	if n == 0 {
-		return
+		return 0
 	}
 	if at&(e.Align-1) != 0 {
 		Trapf("the address of a buffer is not aligned to %d bytes", e.Align)
@@ -97,6 +98,7 @@ func (f *Frame) checkBuffer(e *types.Type, at, n uint32) {
 	if !f.inside(at, uint64(n)*uint64(e.Size)) {
 		Trapf("a buffer lies outside of the memory")
 	}
+	return at
 }
 
 // allocate returns new memory of the guest.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/krustlet-go/krustlet-wasi/hack/canontest"
@@ -89,5 +90,25 @@ func TestHandlesWithinOneInstance(t *testing.T) {
 	got := canontest.Lift(to.Lift(ty, false))
 	if !reflect.DeepEqual(got, []any{canon.Handle{Rep: 7}, canon.Handle{Rep: 8}}) {
 		t.Errorf("got %v", got)
+	}
+}
+
+// TestLongStrings: they are checked and copied in parts, none of which cuts a character.
+func TestLongStrings(t *testing.T) {
+	for _, part := range []string{"日", "🙂"} {
+		for _, before := range []string{"", "a"} {
+			s := before + strings.Repeat(part, (5<<18)/len(part))
+			from, to, last := newSide(4<<20, binary.UTF8), newSide(8<<20, binary.UTF16), newSide(4<<20, binary.UTF16)
+			from.Lower(text, false).String(s)
+			canon.Copy(to.Lower(text, false), from.Lift(text, false))
+			canon.Copy(last.Lower(text, false), to.Lift(text, false))
+			if got := last.Lift(text, false).String(); got != s {
+				t.Errorf("a string of %q after %q became another", part, before)
+			}
+			from.flat[1].Bits--
+			if err := caught(func() { canontest.Lift(from.Lift(text, false)) }); err == nil {
+				t.Errorf("a string of %q after %q is cut: no trap", part, before)
+			}
+		}
 	}
 }

@@ -23,8 +23,16 @@
 // # The order of things
 //
 // Copy lifts a part and lowers it before it lifts the next one, where the specification lifts
-// everything first. A guest sees a difference only if both sides are the same instance, and there
-// handles are lifted first.
+// everything first. A guest sees a difference only if both sides are the same instance. There
+// handles are lifted first: see CopyWithin. One difference is left: an instance that calls itself
+// and gives it memory that its own allocator has not given out, and gives out during the copy,
+// gets a mixture.
+//
+// # Bounds
+//
+// Strings, lists and buffers have the specification's. Besides, a call has a bound of what it moves
+// and of what it makes the host keep: see bounds.go. What takes long calls Side.Poll at least once
+// for each MiB.
 //
 // # NaN
 //

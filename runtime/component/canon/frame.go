@@ -65,13 +65,11 @@ func (f *Frame) LowerAt(t *types.Type, at uint32) Place {
 // LiftBuffer returns n values that lie behind each other at an address that the guest gave: the
 // buffer that it writes to a stream.
 func (f *Frame) LiftBuffer(elem *types.Type, at, n uint32) Values {
-	f.checkBuffer(elem, at, n)
-	return Values{f: f, elem: elem, at: at, n: n}
+	return Values{f: f, elem: elem, at: f.checkBuffer(elem, at, n), n: n}
 }
 
 // LowerBuffer returns n places that lie behind each other at an address that the guest gave: the
 // buffer into which it reads from a stream.
 func (f *Frame) LowerBuffer(elem *types.Type, at, n uint32) Places {
-	f.checkBuffer(elem, at, n)
-	return Places{f: f, elem: elem, at: at, n: n}
+	return Places{f: f, elem: elem, at: f.checkBuffer(elem, at, n), n: n}
 }

@@ -36,6 +36,7 @@ func FuzzCopy(f *testing.F) {
 				memory := ty.Flat == nil || seed&1 == 0
 				_ = caught(func() { canontest.Lift(from.Lift(ty, memory)) })
 				_ = caught(func() { canon.Copy(to.Lower(ty, seed&2 == 0 || ty.Flat == nil), from.Lift(ty, memory)) })
+				_ = caught(func() { canon.CopyAll(to.LowerBuffer(ty, at, at%5), from.LiftBuffer(ty, at%64, at%5)) })
 				_ = caught(func() { canon.CopyWithin(from.Lower(ty, true), from.Lift(ty, memory)) })
 			}
 		}

@@ -124,8 +124,8 @@ func (p Place) Handle(h Handle) { p.U32(p.f.side.LowerHandle(p.t, h)) }
 // String lowers a string. Bytes that are not UTF-8 become U+FFFD.
 func (p Place) String(s string) { p.pair(p.f.storeGo(s)) }
 
-// Bytes lowers a list of u8. They may be what Value.Bytes returned for the same guest, if no code of
-// it ran since.
+// Bytes lowers a list of u8. They may be what Value.Bytes returned for the same guest, if no code
+// of it ran since.
 func (p Place) Bytes(b []byte) {
 	at, inside := offset(p.f.mem, b)
 	to := p.NewBytes(len(b))

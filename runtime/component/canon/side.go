@@ -22,7 +22,8 @@ type Side interface {
 	LiftHandle(t *types.Type, index uint32) Handle
 	// LowerHandle makes a handle for h in the guest's table, and returns its index.
 	LowerHandle(t *types.Type, h Handle) uint32
-	// Poll is called now and then while much is moved. It unwinds if the guest has to end.
+	// Poll is called now and then while much is moved. It unwinds if the guest has to end. It may
+	// take time, but runs no code of the guest.
 	Poll()
 }
 

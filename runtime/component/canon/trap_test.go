@@ -1,6 +1,7 @@
 package canon_test
 
 import (
+	"bytes"
 	"errors"
 	"math"
 	"strings"
@@ -148,8 +149,18 @@ func TestBuffers(t *testing.T) {
 	} {
 		s := newSide(size, binary.UTF8)
 		for name, f := range map[string]func(){
-			"read":  func() { s.LiftBuffer(types.Prim(types.U64), test.at, test.n) },
-			"write": func() { s.LowerBuffer(types.Prim(types.U64), test.at, test.n) },
+			"read": func() {
+				values := s.LiftBuffer(u64, test.at, test.n)
+				canon.CopyAll(s.LowerBuffer(u64, 8, test.n), values)
+			},
+			"write": func() {
+				places := s.LowerBuffer(u64, test.at, test.n)
+				canon.CopyAll(places, s.LiftBuffer(u64, 8, test.n))
+			},
+			"bytes": func() {
+				s.LiftBuffer(u64, test.at, test.n).Bytes()
+				s.LowerBuffer(u64, test.at, test.n).Bytes()
+			},
 		} {
 			err := caught(f)
 			if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
@@ -205,8 +216,8 @@ func TestLyingAllocators(t *testing.T) {
 
 // TestLongWorkIsPolled: what takes long looks whether the guest has to end, and ends with it.
 func TestLongWorkIsPolled(t *testing.T) {
-	bytes, str := list(types.Prim(types.U8)), types.Prim(types.String)
-	const large = 8 << 20
+	octets, str := list(types.Prim(types.U8)), types.Prim(types.String)
+	const large = 4 << 20
 	for name, test := range map[string]struct {
 		t        *types.Type
 		from, to binary.Encoding
@@ -214,21 +225,19 @@ func TestLongWorkIsPolled(t *testing.T) {
 		fill     byte
 		polls    int
 	}{
-		"bytes":            {bytes, binary.UTF8, binary.UTF8, []uint64{16, large}, 0, 8},
-		"bools":            {list(types.Prim(types.Bool)), binary.UTF8, binary.UTF8, []uint64{16, large}, 0, 8 * 16},
-		"UTF-8":            {str, binary.UTF8, binary.UTF8, []uint64{16, large}, 'a', 15},
-		"UTF-8 to UTF-16":  {str, binary.UTF8, binary.UTF16, []uint64{16, large}, 'a', 15},
-		"Latin-1 to UTF-8": {str, binary.Latin1UTF16, binary.UTF8, []uint64{16, large}, 0xe9, 8},
+		"bytes":            {octets, binary.UTF8, binary.UTF8, []uint64{16, large}, 0, 4},
+		"bools":            {list(types.Prim(types.Bool)), binary.UTF8, binary.UTF8, []uint64{16, large}, 0, 4 * 16},
+		"UTF-8":            {str, binary.UTF8, binary.UTF8, []uint64{16, large}, 'a', 7},
+		"UTF-8 to UTF-16":  {str, binary.UTF8, binary.UTF16, []uint64{16, large}, 'a', 7},
+		"Latin-1 to UTF-8": {str, binary.Latin1UTF16, binary.UTF8, []uint64{16, large}, 0xe9, 4},
 		"UTF-16 that is Latin-1": {str, binary.Latin1UTF16, binary.Latin1UTF16,
-			[]uint64{16, 1<<31 | large/2}, 0, 15},
+			[]uint64{16, 1<<31 | large/2}, 0, 7},
 		// Each element takes no memory that it does not share with the others.
-		"lists in a list": {list(bytes), binary.UTF8, binary.UTF8, []uint64{16, large / 8}, 0, 16},
+		"lists in a list": {list(octets), binary.UTF8, binary.UTF8, []uint64{16, large / 8}, 0, 8},
 	} {
 		t.Run(name, func(t *testing.T) {
 			from, to := newSide(large+64, test.from), newSide(4*large, test.to)
-			for i := range from.Mem {
-				from.Mem[i] = test.fill
-			}
+			copy(from.Mem, bytes.Repeat([]byte{test.fill}, len(from.Mem)))
 			from.flat = values(test.flat...)
 			polls := 0
 			to.OnPoll = func() { polls++ }
@@ -257,11 +266,11 @@ func TestLongWorkIsPolled(t *testing.T) {
 // TestWorkIsBounded: an allocator that returns the same memory again and again cannot make a call
 // last for hours, and arguments cannot fill the host's memory.
 func TestWorkIsBounded(t *testing.T) {
-	bytes := list(types.Prim(types.U8))
+	octets := list(types.Prim(types.U8))
 	from, to := newSide(size, binary.UTF8), newSide(size, binary.UTF8)
 	from.flat = values(16, 1<<12)
 	to.SetMoved(canon.MaxMoved - 100)
-	err := caught(func() { canon.Copy(to.Lower(bytes, false), from.Lift(bytes, false)) })
+	err := caught(func() { canon.Copy(to.Lower(octets, false), from.Lift(octets, false)) })
 	if err == nil || !strings.Contains(err.Error(), "too much in one call") {
 		t.Errorf("the trap is %v", err)
 	}
