@@ -73,6 +73,15 @@ func (f *File) WriteAt(ctx context.Context, bufs [][]byte, offset int64) (int, e
 	return n, err
 }
 
+// Append writes all bytes of the buffers at the end of the file, as it is then.
+func (f *File) Append(ctx context.Context, bufs [][]byte, nonblock bool) (int, error) {
+	if err := f.SetAppend(true); err != nil {
+		return 0, err
+	}
+	n, err := f.Write(ctx, bufs, nonblock)
+	return n, errors.Join(err, f.SetAppend(false))
+}
+
 // transfer describes how bytes of the file are transferred.
 func (f *File) transfer(call uintptr, events int16, nonblock bool) transfer {
 	if f.kind == TypeRegularFile {
@@ -109,12 +118,7 @@ func (f *File) Sync(ctx context.Context, dataOnly bool) error {
 }
 
 func flush(ctx context.Context, g *Guest, fd int, dataOnly bool) error {
-	return aside(ctx, g.room.files, func(fds []int) error {
-		if dataOnly {
-			return unix.Fdatasync(fds[0])
-		}
-		return unix.Fsync(fds[0])
-	}, fd)
+	return aside(ctx, g.room.files, func(fds []int) error { return flushNow(fds[0], dataOnly) }, fd)
 }
 
 // SetSize makes the file shorter or longer.

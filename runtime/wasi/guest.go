@@ -13,6 +13,7 @@ import (
 // be used.
 type Guest struct {
 	args, env      []string
+	workDir        string
 	ns             *namespace
 	stdin          *Input
 	stdout, stderr *Output
@@ -25,6 +26,8 @@ type Guest struct {
 	rate           rate
 	received, sent traffic
 	polled         []unix.PollFd // kept between polls to reuse its memory
+	own            own
+	watcher        *watcher // nil until something is watched beside the guest's thread
 }
 
 // Object is something that a guest has open: an *Input, *Output, *File, *Directory, *Listener or
@@ -54,7 +57,7 @@ func newGuest(cfg Config) (*Guest, error) {
 		return nil, err
 	}
 	g := &Guest{
-		args: cfg.Args, env: cfg.Env, start: time.Now(), waker: newWaker(),
+		args: cfg.Args, env: cfg.Env, workDir: cfg.WorkDir, start: time.Now(), waker: newWaker(),
 		pace: pace{hold: cfg.Pace}, rate: rate{perSecond: cfg.OutputRate},
 		room: room{limit: limit, files: cfg.Files, open: streamsAndRoot + len(cfg.Listeners)},
 	}
@@ -71,6 +74,7 @@ func newGuest(cfg Config) (*Guest, error) {
 	if err != nil {
 		return nil, errors.Join(err, ns.close())
 	}
+	ns.confined = cfg.Confined // from now on: the host's own walks are not
 	g.ns, g.listeners = ns, listeners
 	g.stdin = newInput(g, cfg.Stdin)
 	g.stdout, g.stderr = &Output{guest: g, w: cfg.Stdout}, &Output{guest: g, w: cfg.Stderr}
@@ -83,6 +87,9 @@ func (g *Guest) Args() []string { return g.args }
 
 // Env returns the environment, each entry KEY=VALUE.
 func (g *Guest) Env() []string { return g.env }
+
+// WorkDir returns the working directory at the start, or "" if the guest chooses.
+func (g *Guest) WorkDir() string { return g.workDir }
 
 // Stdin returns the standard input.
 func (g *Guest) Stdin() *Input { return g.stdin }
@@ -101,7 +108,26 @@ func (g *Guest) Root() *Directory { return g.root }
 
 // Close frees the host's resources for the guest. The guest must have ended, and all of its objects
 // must be closed, even those that it had from its start.
-func (g *Guest) Close() error { return errors.Join(g.ns.close(), g.waker.close()) }
+func (g *Guest) Close() error { return errors.Join(g.watcher.close(), g.ns.close(), g.waker.close()) }
+
+// CloseAll closes the objects that the guest had from its start, and then the guest. It does not
+// wait for slow calls.
+func (g *Guest) CloseAll() error {
+	ended, end := context.WithCancel(context.Background())
+	end()
+	errs := []error{g.stdin.Close(ended), g.stdout.Close(ended), g.stderr.Close(ended), g.root.Close(ended)}
+	for _, l := range g.listeners {
+		errs = append(errs, l.Close(ended))
+	}
+	return errors.Join(append(errs, g.Close())...)
+}
+
+// Reserve takes the room of one descriptor for something else that the guest has open, or returns
+// ErrTooManyOpen or ErrNoFiles. Release gives it back.
+func (g *Guest) Reserve() error { return g.room.reserve() }
+
+// Release gives back what Reserve took.
+func (g *Guest) Release() { g.room.release() }
 
 // Look is called between two pieces of work of a long call. It returns ErrKilled for a guest that
 // was killed, and lets Config.Pace make the guest wait.
