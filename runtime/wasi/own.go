@@ -1,26 +1,37 @@
 package wasi
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/binary"
 	"strings"
-	"time"
 )
 
 // own is what a guest has for itself, made when it first asks.
 type own struct {
-	seeded   bool
-	seed     [2]uint64
-	location *time.Location
+	seeded bool
+	seed   [2]uint64
 }
 
-// Variables returns the environment as names with their values.
-func (g *Guest) Variables() [][2]string {
-	all := make([][2]string, len(g.env))
+// workDirVariable is where programs of preview 1 find their working directory. A component may have
+// such a program in it.
+const workDirVariable = "PWD"
+
+// Variables returns the environment as names with their values, and with PWD, the working directory,
+// unless it is there or the guest chooses that itself.
+func (g *Guest) Variables(ctx context.Context) ([][2]string, error) {
+	all, has := make([][2]string, len(g.env), len(g.env)+1), false
 	for i, e := range g.env {
+		if err := g.lookAt(ctx, i); err != nil {
+			return nil, err
+		}
 		all[i][0], all[i][1], _ = strings.Cut(e, "=")
+		has = has || all[i][0] == workDirVariable
 	}
-	return all
+	if g.workDir != "" && !has {
+		all = append(all, [2]string{workDirVariable, g.workDir})
+	}
+	return all, nil
 }
 
 // Seed returns a random number for what needs none that is secret. It stays the same for the guest.
@@ -32,20 +43,4 @@ func (g *Guest) Seed() [2]uint64 {
 		g.own.seeded = true
 	}
 	return g.own.seed
-}
-
-// Location returns the guest's time zone: that of its variable TZ if the host knows it, else UTC.
-func (g *Guest) Location() *time.Location {
-	if g.own.location != nil {
-		return g.own.location
-	}
-	g.own.location = time.UTC
-	for _, e := range g.env {
-		if name, ok := strings.CutPrefix(e, "TZ="); ok && name != "Local" { // which is that of the node
-			if l, err := time.LoadLocation(strings.TrimPrefix(name, ":")); err == nil {
-				g.own.location = l
-			}
-		}
-	}
-	return g.own.location
 }

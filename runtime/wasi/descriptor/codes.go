@@ -47,56 +47,58 @@ const (
 	CrossDevice
 )
 
-// codes translates the host's errors. What is not here cannot happen with files, and is IO.
+// codes translates the host's errors. There are no codes of networks, and none of full tables.
 var codes = [...]Code{
-	wasi.ErrAccess:        Access,
-	wasi.ErrBadDescriptor: BadDescriptor,
-	wasi.ErrBusy:          Busy,
-	wasi.ErrCrossDevice:   CrossDevice,
-	wasi.ErrExist:         Exist,
-	wasi.ErrFileTooLarge:  FileTooLarge,
-	wasi.ErrIllegalBytes:  IllegalByteSequence,
-	wasi.ErrInterrupted:   Interrupted,
-	wasi.ErrInvalid:       Invalid,
-	wasi.ErrIO:            IO,
-	wasi.ErrIsDirectory:   IsDirectory,
-	wasi.ErrLoop:          Loop,
-	wasi.ErrMessageSize:   MessageSize,
-	wasi.ErrNameTooLong:   NameTooLong,
-	wasi.ErrNoDevice:      NoDevice,
-	wasi.ErrNoBuffers:     InsufficientMemory,
-	wasi.ErrNoFiles:       InsufficientMemory, // no code says that there are too many open files
-	wasi.ErrNoFunction:    Unsupported,
-	wasi.ErrNoMemory:      InsufficientMemory,
-	wasi.ErrNoSpace:       InsufficientSpace,
-	wasi.ErrNoSuchDevice:  NoSuchDevice,
-	wasi.ErrNotDirectory:  NotDirectory,
-	wasi.ErrNotEmpty:      NotEmpty,
-	wasi.ErrNotExist:      NoEntry,
-	wasi.ErrNotPermitted:  NotPermitted,
-	wasi.ErrNotSeekable:   InvalidSeek,
-	wasi.ErrNotSupported:  Unsupported,
-	wasi.ErrOverflow:      Overflow,
-	wasi.ErrPipe:          Pipe,
-	wasi.ErrQuota:         Quota,
-	wasi.ErrReadOnly:      ReadOnly,
-	wasi.ErrStale:         IO,
-	wasi.ErrTextBusy:      TextFileBusy,
-	wasi.ErrTimeout:       IO,
-	wasi.ErrTooBig:        Invalid,
-	wasi.ErrTooManyLinks:  TooManyLinks,
-	wasi.ErrTooManyOpen:   InsufficientMemory,
-	wasi.ErrWouldBlock:    WouldBlock,
+	wasi.ErrAccess:             Access,
+	wasi.ErrBadDescriptor:      BadDescriptor,
+	wasi.ErrBusy:               Busy,
+	wasi.ErrConnectionAborted:  IO,
+	wasi.ErrConnectionRefused:  IO,
+	wasi.ErrConnectionReset:    IO,
+	wasi.ErrCrossDevice:        CrossDevice,
+	wasi.ErrExist:              Exist,
+	wasi.ErrFileTooLarge:       FileTooLarge,
+	wasi.ErrHostUnreachable:    IO,
+	wasi.ErrIllegalBytes:       IllegalByteSequence,
+	wasi.ErrInterrupted:        Interrupted,
+	wasi.ErrInvalid:            Invalid,
+	wasi.ErrIO:                 IO,
+	wasi.ErrIsDirectory:        IsDirectory,
+	wasi.ErrLoop:               Loop,
+	wasi.ErrMessageSize:        MessageSize,
+	wasi.ErrNameTooLong:        NameTooLong,
+	wasi.ErrNetworkDown:        IO,
+	wasi.ErrNetworkReset:       IO,
+	wasi.ErrNetworkUnreachable: IO,
+	wasi.ErrNoBuffers:          InsufficientMemory,
+	wasi.ErrNoDevice:           NoDevice,
+	wasi.ErrNoFiles:            InsufficientMemory,
+	wasi.ErrNoFunction:         Unsupported,
+	wasi.ErrNoMemory:           InsufficientMemory,
+	wasi.ErrNoSpace:            InsufficientSpace,
+	wasi.ErrNoSuchDevice:       NoSuchDevice,
+	wasi.ErrNotConnected:       IO,
+	wasi.ErrNotDirectory:       NotDirectory,
+	wasi.ErrNotEmpty:           NotEmpty,
+	wasi.ErrNotExist:           NoEntry,
+	wasi.ErrNotPermitted:       NotPermitted,
+	wasi.ErrNotSeekable:        InvalidSeek,
+	wasi.ErrNotSupported:       Unsupported,
+	wasi.ErrOverflow:           Overflow,
+	wasi.ErrPipe:               Pipe,
+	wasi.ErrQuota:              Quota,
+	wasi.ErrReadOnly:           ReadOnly,
+	wasi.ErrStale:              NoEntry,
+	wasi.ErrTextBusy:           TextFileBusy,
+	wasi.ErrTimeout:            IO,
+	wasi.ErrTooBig:             Invalid,
+	wasi.ErrTooManyLinks:       TooManyLinks,
+	wasi.ErrTooManyOpen:        InsufficientMemory,
+	wasi.ErrWouldBlock:         WouldBlock,
 }
 
 // CodeOf returns the code of an error of the host. It reports false for an error that ends the guest.
 func CodeOf(err error) (Code, bool) {
 	e := wasi.ErrorOf(err)
-	if e == 0 {
-		return 0, false
-	}
-	if int(e) < len(codes) && (codes[e] != Access || e == wasi.ErrAccess) {
-		return codes[e], true
-	}
-	return IO, true
+	return codes[e], e != 0
 }
