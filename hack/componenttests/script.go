@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -52,7 +51,7 @@ type command struct {
 }
 
 // runScript runs the commands of a test file and reports those that fail.
-func runScript(ctx context.Context, tools, root, name string, total counts, out io.Writer) error {
+func runScript(ctx context.Context, tools, root, name string, total counts, m *mutants) error {
 	dir, err := os.MkdirTemp("", "componenttests")
 	if err != nil {
 		return err
@@ -75,7 +74,12 @@ func runScript(ctx context.Context, tools, root, name string, total counts, out 
 		result, why := c.run(dir)
 		total.add(c.Type, result)
 		if why != "" {
-			fmt.Fprintf(out, "%s%s:%d: %s: %s: %s\n", name, extension, c.Line, c.Type, result, why)
+			fmt.Fprintf(m.out, "%s%s:%d: %s: %s: %s\n", name, extension, c.Line, c.Type, result, why)
+		}
+		if result == passed && strings.HasPrefix(c.Type, "module") {
+			if err := m.run(ctx, dir, c, total); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -115,6 +115,7 @@ func (s *scope) instantiate(d *binary.Instantiate) *instanceType {
 func (s *scope) bundle(d *binary.Bundle) *instanceType {
 	s.spend(len(d.Exports))
 	exports := newSide("export")
+	exports.bundle = true
 	for _, x := range d.Exports {
 		s.put(exports, x.Name, s.item(x.Ref))
 	}

@@ -61,6 +61,7 @@ func (s *scope) componentType() *componentType {
 		imports: s.imports.externs, exports: s.exports.externs, imported: s.imported, defined: s.defined,
 	}
 	t.depth = s.deep(1 + max(t.imports.depth(), t.exports.depth()))
+	s.checkResources(t)
 	return t
 }
 
