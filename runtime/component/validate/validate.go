@@ -29,7 +29,7 @@ func (e *Error) Unwrap() error { return e.Kind }
 const (
 	// maxSteps bounds what is done for a component: types that are built, substituted and compared,
 	// each with its fields. Python with its standard library takes 60,000 steps. A step takes about 100 ns.
-	maxSteps = 10_000_000
+	maxSteps = 2_000_000
 	// maxDepth is how deep types are nested in each other, types of instances and components too.
 	// All that walks types may recurse. Interfaces of WASI have a depth of seven.
 	maxDepth = 100
@@ -42,8 +42,11 @@ const (
 
 // Validate reports why a component is not valid, or does not run here: an *Error, or an error of
 // package binary about a core module. It returns nil for a valid component.
-func Validate(c *binary.Component) (err error) {
-	v := &validator{types: newInterner(), core: newCoreTypes()}
+func Validate(c *binary.Component) error { return newValidator().validate(c) }
+
+func newValidator() *validator { return &validator{types: newInterner(), core: newCoreTypes()} }
+
+func (v *validator) validate(c *binary.Component) (err error) {
 	defer func() {
 		switch p := recover().(type) {
 		case nil:
