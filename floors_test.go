@@ -65,6 +65,7 @@ var floors = map[string]int{
 	"runtime":                    1,
 	"runtime/leb128":             0,
 	"runtime/pause":              0,
+	"runtime/visible":            0,
 	"registry":                   4,
 	"registry/credentials":       1,
 	"registry/distribution":      3,

@@ -59,10 +59,13 @@ type Ref struct {
 	Index uint32
 }
 
-// CoreModule is an embedded core module.
+// CoreModule is an embedded core module. Its method Core reads it.
 type CoreModule struct {
 	Bytes []byte
 	At    int
+
+	file *coreModules // those of the file; nil if Decode has not made this
+	core *Core        // once it is read; the file's lock guards it
 }
 
 // CoreInstantiate makes an instance of a core module.

@@ -1,5 +1,10 @@
 package binary
 
+import (
+	"slices"
+	"sync"
+)
+
 // Core is what validation needs of a core module. Every number of a type in it is that of a type of
 // the module; a supertype stands before its subtypes. The names of exports are unique. Nothing else
 // of the module is known to be valid: the engine's compiler looks at that.
@@ -24,14 +29,33 @@ func (c *Core) Export(name string) (t CoreExtern, ok bool) {
 
 // ReadCore reads a core module. It passes over code and data by the size of their sections. Offsets
 // in errors count from the module's start.
-func ReadCore(module []byte) (*Core, error) { return readCore(module, 0) }
+func ReadCore(module []byte) (*Core, error) { return readCore(module, 0, &counts{}) }
 
-// Core does what ReadCore does. Offsets in errors are the file's.
-func (m *CoreModule) Core() (*Core, error) { return readCore(m.Bytes, m.At) }
+// coreModules are the core modules of a file. Those that are read share the bounds of one.
+type coreModules struct {
+	lock sync.Mutex
+	counts
+}
 
-func readCore(module []byte, base int) (c *Core, err error) {
+// Core does what ReadCore does, once for a module: later calls return the same. Offsets in errors
+// are the file's. The bounds hold for all modules of the file together.
+func (m *CoreModule) Core() (*Core, error) {
+	if m.file == nil {
+		return readCore(m.Bytes, m.At, &counts{})
+	}
+	m.file.lock.Lock()
+	defer m.file.lock.Unlock()
+	if m.core != nil {
+		return m.core, nil
+	}
+	c, err := readCore(m.Bytes, m.At, &m.file.counts)
+	m.core = c
+	return c, err
+}
+
+func readCore(module []byte, base int, n *counts) (c *Core, err error) {
 	defer caught(&err)
-	r := newReader(module, base, "core module")
+	r := newReader(module, base, "core module", n)
 	r.head(headModule, "core module")
 	m := coreReader{core: &Core{exports: map[string]int{}}}
 	m.sections(r)
@@ -40,9 +64,8 @@ func readCore(module []byte, base int) (c *Core, err error) {
 
 // coreReader is what is known of a module while it is read.
 type coreReader struct {
-	core    *Core
-	imports int
-	types   []*CoreSubType // of all groups
+	core  *Core
+	types []*CoreSubType // of all groups
 	// The index spaces, imports first.
 	functions []uint32 // their types
 	tables    []CoreExtern
@@ -101,7 +124,7 @@ func (m *coreReader) section(r *reader, id byte) (read bool) {
 	case coreSectionImport:
 		m.core.Imports = list(r, "imports", m.importItem)
 	case coreSectionFunction:
-		m.functions = append(m.functions, list(r, "functions", m.functionType)...)
+		m.readFunctions(r)
 	case coreSectionTable:
 		m.tables = append(m.tables, list(r, "tables", m.table)...)
 	case coreSectionMemory:
@@ -178,8 +201,6 @@ func (m *coreReader) checkFunction(r *reader, at int, t uint32) {
 
 func (m *coreReader) importItem(r *reader) CoreImport {
 	at := r.at
-	m.imports++
-	r.bound(at, "imports", m.imports, maxModuleImports)
 	i := r.coreImport()
 	switch t := i.Type; t.Sort {
 	case SortCoreFunc:
@@ -200,11 +221,19 @@ func (m *coreReader) importItem(r *reader) CoreImport {
 	return i
 }
 
-func (m *coreReader) functionType(r *reader) uint32 {
+// readFunctions reads the types of functions. They are no items of what is read: only those that
+// are exported stay.
+func (m *coreReader) readFunctions(r *reader) {
 	at := r.at
-	t := r.u32()
-	m.checkFunction(r, at, t)
-	return t
+	n := r.count("functions")
+	r.bound(at, "functions", n, maxFunctions)
+	m.functions = slices.Grow(m.functions, n)
+	for range n {
+		at = r.at
+		t := r.u32()
+		m.checkFunction(r, at, t)
+		m.functions = append(m.functions, t)
+	}
 }
 
 func (m *coreReader) tag(r *reader) CoreExtern {
@@ -246,7 +275,6 @@ func (m *coreReader) export(r *reader) CoreExportDecl {
 	if _, twice := m.core.exports[e.Name]; twice {
 		r.fail(at, "two exports have the same name")
 	}
-	r.bound(at, "exports", len(m.core.exports)+1, maxModuleExports)
 	m.core.exports[e.Name] = len(m.core.exports)
 	kind, i := r.byte(), r.u32()
 	if kind > 4 {

@@ -1,6 +1,9 @@
 package binary
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // The beginning of a module or component: four bytes, the version, and the layer.
 const headSize = 8
@@ -37,7 +40,9 @@ const (
 // Decode reads a component. The result refers to b, which must not change.
 func Decode(b []byte) (c *Component, err error) {
 	defer caught(&err)
-	return newReader(b, 0, "component").component(0), nil
+	r := newReader(b, 0, "component", &counts{})
+	r.file = &coreModules{}
+	return r.component(0), nil
 }
 
 // component reads a component to the reader's end. It stands in that many others.
@@ -95,7 +100,10 @@ func (r *reader) section(c *Component, s *reader, id byte, at, depth int) {
 	case sectionStart, sectionValue:
 		r.unsupported(at, "the component uses values, which are not supported")
 	default:
-		for range s.count("definitions") {
+		n := s.count("definitions")
+		r.bound(s.at, "definitions", r.counts.definitions+n, maxDefinitions)
+		c.Definitions = slices.Grow(c.Definitions, n)
+		for range n {
 			r.defined(s.at)
 			c.Definitions = append(c.Definitions, s.definition(id))
 		}
@@ -109,7 +117,7 @@ func (r *reader) coreModule() *CoreModule {
 	r.bound(at, "core modules", r.counts.modules, maxModules)
 	r.head(headModule, "core module")
 	r.at = len(r.b)
-	return &CoreModule{Bytes: r.b[at:r.at:r.at], At: at}
+	return &CoreModule{Bytes: r.b[at:r.at:r.at], At: at, file: r.file}
 }
 
 // definition reads one of the definitions of a section that has many.

@@ -8,7 +8,7 @@
 // they take what can be read.
 //
 // What is decoded refers to the bytes that Decode was given: modules and custom sections are slices
-// of them, not copies, so they must stay as they are. Names are copies. The functions keep no
-// state and may be called from any goroutine. Their time is in proportion to the bytes, without
-// those of modules, which are passed over. So is their memory, within the bounds of limits.go.
+// of them, not copies, so they must stay as they are. Names are copies. Everything may be called
+// from any goroutine. Time is in proportion to the bytes; code and data of modules are passed over
+// and cost none. So is memory, within the bounds of limits.go.
 package binary

@@ -2,6 +2,7 @@ package binary
 
 import (
 	"fmt"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime/leb128"
@@ -15,13 +16,14 @@ type reader struct {
 	base   int // offset of b[0] in what errors are about
 	doing  string
 	counts *counts
+	file   *coreModules // of the file, if that is a component
 }
 
-// counts is how much of everything has been read of the file.
+// counts is how much of everything has been read.
 type counts struct{ definitions, items, components, modules, customs int }
 
-func newReader(b []byte, base int, doing string) *reader {
-	r := &reader{b: b, base: base, doing: doing, counts: &counts{}}
+func newReader(b []byte, base int, doing string, n *counts) *reader {
+	r := &reader{b: b, base: base, doing: doing, counts: n}
 	r.bound(0, "bytes", len(b), maxBytes)
 	return r
 }
@@ -166,6 +168,9 @@ func list[T any](r *reader, what string, read func(*reader) T) []T {
 	r.counts.items += n
 	items := make([]T, 0, min(n, few))
 	for range n {
+		if len(items) == cap(items) { // the builtin would leave more behind
+			items = slices.Grow(items, min(n-len(items), len(items)))
+		}
 		items = append(items, read(r))
 	}
 	return items

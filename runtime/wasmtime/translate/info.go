@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"sort"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/visible"
 )
 
 // Info is what is known of a module without its engine. Its names and offsets stay encoded: they
@@ -100,7 +102,7 @@ func (i *Info) Name(function uint32) string {
 	if f != function || start > end || uint64(end) > uint64(len(i.nameText)) || end-start > maxName {
 		return ""
 	}
-	return visible(i.nameText[start:end])
+	return visible.Name(i.nameText[start:end])
 }
 
 // Original returns the offset in the original module of what is at this offset in the translated

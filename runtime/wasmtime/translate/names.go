@@ -1,45 +1,15 @@
 package translate
 
 import (
-	"bytes"
 	"encoding/binary"
-	"fmt"
-	"strings"
-	"unicode"
-	"unicode/utf8"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/visible"
 )
 
 const (
-	maxName  = 128     // bytes of one name of a function
-	maxNames = 4 << 20 // of all together, with what encoding adds
-	cutMark  = "…"
+	maxName  = visible.MaxName // bytes of one name of a function
+	maxNames = 4 << 20         // of all together, with what encoding adds
 )
-
-// visible returns a name as it can be shown: cut, with control characters as escapes, and with
-// bytes that are no UTF-8 replaced.
-func visible(name []byte) string {
-	if len(name) <= maxName && !bytes.ContainsFunc(name, func(r rune) bool { return r < ' ' || r > '~' }) {
-		return string(name)
-	}
-	var b strings.Builder
-	fits := 0 // how much fits if a mark must follow
-	for len(name) > 0 {
-		r, n := utf8.DecodeRune(name)
-		name = name[n:]
-		shown := string(r)
-		if !unicode.IsPrint(r) {
-			shown = fmt.Sprintf(`\u{%x}`, r)
-		}
-		if b.Len()+len(shown) > maxName {
-			return b.String()[:fits] + cutMark
-		}
-		b.WriteString(shown)
-		if b.Len() <= maxName-len(cutMark) {
-			fits = b.Len()
-		}
-	}
-	return b.String()
-}
 
 // nameTable has names of functions, encoded as Info has them: first the entries, each with a
 // function's number and where its name ends, then the names.
@@ -56,7 +26,7 @@ func (t *nameTable) add(function uint32, name []byte) {
 	if int64(function) < t.last || len(name) == 0 {
 		return
 	}
-	shown := visible(name)
+	shown := visible.Name(name)
 	if len(t.entries)+nameEntry+len(t.text)+len(shown) > maxNames {
 		return
 	}

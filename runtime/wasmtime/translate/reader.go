@@ -2,8 +2,9 @@ package translate
 
 import (
 	"fmt"
-	"math/bits"
 	"unicode/utf8"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/leb128"
 )
 
 // reader reads the binary format. Its offsets are the module's. If something cannot be read, the
@@ -82,42 +83,31 @@ func (r *reader) u32() uint32 {
 }
 
 func (r *reader) longU32() uint32 {
-	start := r.at
-	var v uint64
-	for shift := 0; shift < 35; shift += 7 {
-		b := r.byte()
-		v |= uint64(b&0x7f) << shift
-		if b < 0x80 {
-			if bits.Len64(v) > 32 {
-				break
-			}
-			return uint32(v)
-		}
-	}
-	r.fail(start, "a number is longer than 32 bits")
-	return 0
+	v, n := leb128.Unsigned(r.b[r.at:], 32)
+	r.number(n, 32)
+	return uint32(v)
 }
 
-// signed reads a signed number of LEB128 of up to that many bits.
+// signed reads a signed number of LEB128 of up to that many bits, 7 at least.
 func (r *reader) signed(width int) int64 {
-	start := r.at
-	var v int64
-	for shift := 0; shift < width; shift += 7 {
-		b := r.byte()
-		v |= int64(b&0x7f) << shift
-		if b >= 0x80 {
-			continue
-		}
-		if shift+7 < 64 {
-			v = v << (57 - shift) >> (57 - shift)
-		}
-		if v>>(width-1) != 0 && v>>(width-1) != -1 {
-			break
-		}
-		return v
+	if r.at < len(r.b) && r.b[r.at] < 0x80 {
+		r.at++
+		return int64(int8(r.b[r.at-1]<<1) >> 1)
 	}
-	r.fail(start, "a number is longer than %d bits", width)
-	return 0
+	v, n := leb128.Signed(r.b[r.at:], width)
+	r.number(n, width)
+	return v
+}
+
+// number skips a number of n bytes.
+func (r *reader) number(n, width int) {
+	switch n {
+	case 0:
+		r.fail(len(r.b), "the module ends too early")
+	case leb128.TooLong:
+		r.fail(r.at, "a number is longer than %d bits", width)
+	}
+	r.at += n
 }
 
 // name reads bytes of UTF-8 with their length before them.

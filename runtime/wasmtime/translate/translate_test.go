@@ -27,7 +27,7 @@ func TestNames(t *testing.T) {
 	wide := strings.Repeat("ä", 70)
 	module := b(named("main", long, "a\x00\n\x1b[31m\u202e\xff", wide, strings.Repeat("n", 128)), sec(sectionCustom, b(".debug_info", repeat(10_000, 7))))
 	out := accepted(t, module, Limits{})
-	for i, want := range []string{"main", long[:125] + cutMark, `a\u{0}\u{a}\u{1b}[31m\u{202e}` + "\ufffd", wide[:124] + cutMark, strings.Repeat("n", 128), ""} {
+	for i, want := range []string{"main", long[:125] + "…", `a\u{0}\u{a}\u{1b}[31m\u{202e}` + "\ufffd", wide[:124] + "…", strings.Repeat("n", 128), ""} {
 		if got := out.Info.Name(uint32(i)); got != want || len(got) > maxName || !utf8.ValidString(got) {
 			t.Errorf("function %d: %q, want %q", i, got, want)
 		}
