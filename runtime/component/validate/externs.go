@@ -5,8 +5,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/types"
 )
 
-// declared returns an item of a type that an import or export says. onNew is told the resource types
-// that it brings.
+// declared returns an item of a type that an import or export says. onNew is told the resource
+// types that it brings.
 func (s *scope) declared(t binary.ExternType, onNew func(*types.Resource)) extern {
 	switch t.Sort {
 	case binary.SortCoreModule:

@@ -10,8 +10,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/binary"
 )
 
-// program has some of everything: resources, a component in it that is instantiated twice, adapters,
-// types that are shared and named, and all options.
+// program has some of everything: resources, a component in it that is instantiated twice,
+// adapters, types that are shared and named, and all options.
 const program = `(component
 	(import "wasi:io/streams@0.2.0" (instance $io
 		(export "stream" (type $stream (sub resource)))

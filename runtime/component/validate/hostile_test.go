@@ -19,7 +19,8 @@ func steps(c *binary.Component) (n int, err error) {
 func TestGrowthIsRefused(t *testing.T) {
 	const n = 60
 	for name, wat := range map[string]string{
-		// Each instance type has two instances of the one before, each with resource types of its own.
+		// Each instance type has two instances of the one before, each with resource types
+		// of its own.
 		"instances of types with resources": `(component (type (instance (export "r" (type (sub resource)))))` + repeat(n, func(i int) string {
 			return fmt.Sprintf(`(type (instance (alias outer 1 %d (type $t)) (export "a" (instance (type $t))) (export "b" (instance (type $t)))))`, i)
 		}) + `)`,
@@ -89,7 +90,9 @@ func TestStepsAreInProportion(t *testing.T) {
 			})
 		},
 		"resources": func(n int) string {
-			return repeat(n, func(i int) string { return fmt.Sprintf(`(type $r%d (resource (rep i32))) (export "r%d" (type $r%d))`, i, i, i) })
+			return repeat(n, func(i int) string {
+				return fmt.Sprintf(`(type $r%d (resource (rep i32))) (export "r%d" (type $r%d))`, i, i, i)
+			})
 		},
 		"core types": func(n int) string {
 			return `(core type (sub (func)))` + repeat(n, func(i int) string { return fmt.Sprintf(`(core type (func (param (ref %d))))`, i) })
@@ -115,7 +118,8 @@ func TestStepsAreInProportion(t *testing.T) {
 	}
 }
 
-// TestManyInstancesOfAManyTypes has as many steps as its two lengths multiplied: the bound holds it.
+// TestManyInstancesOfAManyTypes has as many steps as its two lengths multiplied: the bound holds
+// it.
 func TestManyInstancesOfManyTypes(t *testing.T) {
 	wat := `(component (component $c (type $r (resource (rep i32))) (export $q "r" (type $r))` + repeat(3000, func(i int) string {
 		return fmt.Sprintf(`(type (own $q)) (export "t%d" (type %d))`, i, 2+2*i)

@@ -145,7 +145,9 @@ func TestNestingIsBounded(t *testing.T) {
 		{wat: list(maxDepth), why: "nested more than"},
 		{wat: instance(maxDepth - 1)},
 		{wat: instance(maxDepth), why: "nested more than"},
-		{wat: "(component (type $t0 u8)" + repeat(16, func(i int) string { return fmt.Sprintf("(type $t%d (variant (case \"a\" $t%d) (case \"b\" $t%d)))", i+1, i, i) }) + ")", why: "made of more than"},
+		{wat: "(component (type $t0 u8)" + repeat(16, func(i int) string {
+			return fmt.Sprintf("(type $t%d (variant (case \"a\" $t%d) (case \"b\" $t%d)))", i+1, i, i)
+		}) + ")", why: "made of more than"},
 	})
 }
 
