@@ -57,7 +57,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	for _, f := range files {
 		if err := runScript(ctx, *tools, *tests, f, total, m); err != nil {
-			total.add("file", "failed")
+			total.add("file", notRun)
 			_, _ = fmt.Fprintf(stdout, "%s: %v\n", f, err)
 		}
 	}

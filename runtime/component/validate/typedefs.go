@@ -253,6 +253,9 @@ func (s *scope) functionType(d *binary.Func) *funcType {
 		s.unsupported("a function's parameters are made of more than %d types", maxNodes)
 	}
 	s.deep(f.typ.Args.Depth)
+	if f.typ.Args.Wide >= maxSize {
+		s.unsupported("a function's parameters take up to %d bytes in memory, which is too much", f.typ.Args.Wide)
+	}
 	return f
 }
 

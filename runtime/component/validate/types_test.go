@@ -39,6 +39,8 @@ func TestTypes(t *testing.T) {
 		{wat: `(component (type (list string 16777216)))`, why: "too much"},
 		{wat: `(component (type (list u64 536870912)))`, why: "too much"},
 		{wat: `(component (type (tuple (list u8 268435455) u8)))`, why: "too much"},
+		{wat: `(component (type (func (param "a" (list u8 134217728)) (param "b" (list u8 134217727)))))`},
+		{wat: `(component (type (func (param "a" (list u8 134217728)) (param "b" (list u8 134217728)))))`, why: "parameters take up to"},
 		{wat: `(component (type (tuple string u32)))`, edit: mapped},
 		{wat: `(component (type (tuple char (list u8 268435455))))`, edit: mapped},
 		{wat: `(component (type (tuple f32 u32)))`, edit: mapped, why: "keys"},
