@@ -31,6 +31,7 @@ var floors = map[string]int{
 	"cmd/krustlet-wasi/run":      6,
 	"podsync":                    5,
 	"runtime/component/binary":   1,
+	"runtime/component/canon":    3,
 	"runtime/component/plan":     2,
 	"runtime/component/types":    1,
 	"runtime/component/validate": 2,
