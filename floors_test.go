@@ -32,6 +32,7 @@ var floors = map[string]int{
 	"podsync":                    5,
 	"runtime/component/binary":   1,
 	"runtime/component/canon":    3,
+	"runtime/component/instance": 4,
 	"runtime/component/link":     3,
 	"runtime/component/plan":     2,
 	"runtime/component/types":    1,
