@@ -48,7 +48,7 @@ func (f *frame) lift(d *binary.Lift) error {
 		return err
 	}
 	f.funcs = append(f.funcs, &Func{
-		Type: t, Name: fmt.Sprintf("function %d", len(f.funcs)), Import: None, Core: item, Options: o,
+		Type: t, Import: None, Core: item, Options: o,
 		Signature: t.Lifted(o.Async, o.Callback != None),
 	})
 	return nil
@@ -73,8 +73,12 @@ func (f *frame) function(x Function) error {
 	}
 	store := &f.out.Plan.Stores[f.store]
 	item := int32(len(store.Functions))
+	name := ""
+	if x.Func != nil {
+		name = x.Func.Name
+	}
 	store.Functions = append(store.Functions, plan.Function{
-		Params: x.Signature.Params, Results: x.Signature.Results, Memory: x.Memory,
+		Name: name, Params: x.Signature.Params, Results: x.Signature.Results, Memory: x.Memory,
 	})
 	i := &f.out.Instances[f.instance]
 	i.Functions = append(i.Functions, x)

@@ -70,7 +70,7 @@ func TestPlan(t *testing.T) {
 	}
 	outer := plan.Store{
 		Functions: []plan.Function{
-			{Params: []types.Core{types.I32, types.I32}, Memory: 2},
+			{Name: "a:b/c@0.2#f", Params: []types.Core{types.I32, types.I32}, Memory: 2},
 			{Params: []types.Core{}, Memory: -1},
 		},
 		Items: 4, Instances: 2,
@@ -91,6 +91,9 @@ func TestPlan(t *testing.T) {
 	}
 	if got := l.Imports; len(got) != 1 || got[0].Interface != "a:b/c@0.2.4" || got[0].Name != "f" {
 		t.Errorf("the component imports %+v", got)
+	}
+	if got := l.Plan.Stores[1].Name; got != "a" {
+		t.Errorf("the inner component is called %q, wanted a", got)
 	}
 	if run := l.Exports.Func("run"); run == nil || run.Core != 3 || run.Options.Instance != 0 {
 		t.Errorf("the component exports %+v", run)
