@@ -72,8 +72,10 @@ type Type struct {
 	Discriminant, Payload uint32
 	// Flat are its core values. It is nil if they are more than MaxFlat.
 	Flat []Core
-	// Wide is the size in memory if pointers had 64 bits. Validation bounds it.
-	Wide uint64
+	// Wide is the size in memory if pointers had 64 bits, WideAlign the alignment. Validation bounds
+	// the size.
+	Wide      uint64
+	WideAlign uint32
 	// Borrows says that it contains a borrow handle, Carries that it contains a stream or future.
 	Borrows, Carries bool
 	// Handles says that it contains any handle: a resource, stream, future or error context.
@@ -113,10 +115,10 @@ var prims = [...]struct {
 var primTypes = func() (all [ErrorContext + 1]*Type) {
 	for k := Bool; k <= Char; k++ {
 		p := prims[k]
-		all[k] = &Type{Kind: k, Size: p.size, Align: p.size, Wide: uint64(p.size), Flat: []Core{p.core}, Plain: p.plain, Depth: 1, Nodes: 1}
+		all[k] = &Type{Kind: k, Size: p.size, Align: p.size, Wide: uint64(p.size), WideAlign: p.size, Flat: []Core{p.core}, Plain: p.plain, Depth: 1, Nodes: 1}
 	}
-	all[String] = &Type{Kind: String, Size: 8, Align: 4, Wide: 16, Flat: []Core{I32, I32}, Depth: 1, Nodes: 1}
-	all[ErrorContext] = &Type{Kind: ErrorContext, Size: 4, Align: 4, Wide: 4, Flat: []Core{I32}, Handles: true, Depth: 1, Nodes: 1}
+	all[String] = &Type{Kind: String, Size: 8, Align: 4, Wide: 16, WideAlign: 8, Flat: []Core{I32, I32}, Depth: 1, Nodes: 1}
+	all[ErrorContext] = &Type{Kind: ErrorContext, Size: 4, Align: 4, Wide: 4, WideAlign: 4, Flat: []Core{I32}, Handles: true, Depth: 1, Nodes: 1}
 	return all
 }()
 
@@ -138,7 +140,7 @@ func New(t Type) *Type {
 	}
 	switch t.Kind {
 	case List, Map:
-		t.Size, t.Align, t.Wide, t.Flat = 8, 4, 16, []Core{I32, I32}
+		t.Size, t.Align, t.Wide, t.WideAlign, t.Flat = 8, 4, 16, 8, []Core{I32, I32}
 	case FixedList:
 		t.layFixed()
 	case Record, Tuple:
@@ -147,10 +149,10 @@ func New(t Type) *Type {
 		t.layCases()
 	case Flags:
 		t.Size = flagsSize(len(t.Labels))
-		t.Align, t.Wide, t.Flat = t.Size, uint64(t.Size), []Core{I32}
+		t.Align, t.Wide, t.WideAlign, t.Flat = t.Size, uint64(t.Size), t.Size, []Core{I32}
 		t.Plain = len(t.Labels) == int(8*t.Size)
 	case Own, Borrow, Stream, Future:
-		t.Size, t.Align, t.Wide, t.Flat = 4, 4, 4, []Core{I32}
+		t.Size, t.Align, t.Wide, t.WideAlign, t.Flat = 4, 4, 4, 4, []Core{I32}
 		t.Borrows = t.Borrows || t.Kind == Borrow
 		t.Carries = t.Carries || t.Kind == Stream || t.Kind == Future
 		t.Handles = true
@@ -182,7 +184,7 @@ func clamp(n uint64) uint32 { return uint32(min(n, 1<<31)) }
 func (t *Type) layFixed() {
 	e := t.Elems[0]
 	t.Size, t.Align = clamp(uint64(t.Length)*uint64(e.Size)), e.Align
-	t.Wide = min(uint64(t.Length)*min(e.Wide, 1<<31), 1<<40)
+	t.Wide, t.WideAlign = min(uint64(t.Length)*min(e.Wide, 1<<31), 1<<40), e.WideAlign
 	t.Plain = e.Plain
 	if e.Flat == nil || uint64(len(e.Flat))*uint64(t.Length) > MaxFlat {
 		return
@@ -194,8 +196,8 @@ func (t *Type) layFixed() {
 }
 
 func (t *Type) layFields() {
-	t.Align, t.Plain = 1, true
-	var size, wide, wideAlign uint64 = 0, 0, 1
+	t.Align, t.WideAlign, t.Plain = 1, 1, true
+	var size, wide uint64
 	t.Flat = []Core{}
 	var fields uint64
 	for _, f := range t.Elems {
@@ -204,9 +206,8 @@ func (t *Type) layFields() {
 		size = alignTo(size, uint64(f.Align))
 		t.Offsets = append(t.Offsets, clamp(size))
 		size = min(size+uint64(f.Size), 1<<40)
-		wide = min(alignTo(wide, f.wideAlign())+f.Wide, 1<<40)
-		wideAlign = max(wideAlign, f.wideAlign())
-		t.Align = max(t.Align, f.Align)
+		wide = min(alignTo(wide, uint64(f.WideAlign))+f.Wide, 1<<40)
+		t.Align, t.WideAlign = max(t.Align, f.Align), max(t.WideAlign, f.WideAlign)
 		t.Plain = t.Plain && f.Plain
 		if t.Flat == nil || f.Flat == nil || len(t.Flat)+len(f.Flat) > MaxFlat {
 			t.Flat = nil
@@ -214,28 +215,9 @@ func (t *Type) layFields() {
 		}
 		t.Flat = append(t.Flat, f.Flat...)
 	}
-	t.Size, t.Wide = clamp(alignTo(size, uint64(t.Align))), alignTo(wide, wideAlign)
+	t.Size, t.Wide = clamp(alignTo(size, uint64(t.Align))), alignTo(wide, uint64(t.WideAlign))
 	// What lies between fields may be a secret of the component that gives the value.
 	t.Plain = t.Plain && fields == uint64(t.Size)
-}
-
-// wideAlign is the alignment if pointers had 64 bits.
-func (t *Type) wideAlign() uint64 {
-	switch t.Kind {
-	case String, List, Map:
-		return 8
-	case FixedList:
-		return t.Elems[0].wideAlign()
-	case Record, Tuple, Variant, Enum, Option, Result:
-		a := uint64(max(1, t.Discriminant))
-		for _, e := range t.Elems {
-			if e != nil {
-				a = max(a, e.wideAlign())
-			}
-		}
-		return a
-	}
-	return uint64(t.Align)
 }
 
 // Cases returns how many cases a variant, enum, option or result has.
@@ -266,19 +248,20 @@ func (t *Type) layCases() {
 	}
 	t.Align = t.Discriminant
 	var largest, wide uint64
-	payloadAlign, widePayload := uint32(1), uint64(1)
+	payloadAlign, widePayload := uint32(1), uint32(1)
 	for i := range n {
 		c := t.Case(i)
 		if c == nil {
 			continue
 		}
-		payloadAlign, widePayload = max(payloadAlign, c.Align), max(widePayload, c.wideAlign())
+		payloadAlign, widePayload = max(payloadAlign, c.Align), max(widePayload, c.WideAlign)
 		largest, wide = max(largest, uint64(c.Size)), max(wide, c.Wide)
 	}
 	t.Align = max(t.Align, payloadAlign)
 	t.Payload = alignTo(t.Discriminant, payloadAlign)
 	t.Size = clamp(alignTo(uint64(t.Payload)+largest, uint64(t.Align)))
-	t.Wide = alignTo(alignTo(uint64(t.Discriminant), widePayload)+wide, max(uint64(t.Discriminant), widePayload))
+	t.WideAlign = max(t.Discriminant, widePayload)
+	t.Wide = alignTo(uint64(alignTo(t.Discriminant, widePayload))+wide, uint64(t.WideAlign))
 	t.Flat = t.flatCases()
 }
 

@@ -1,0 +1,81 @@
+package validate
+
+import "github.com/krustlet-go/krustlet-wasi/runtime/component/binary"
+
+// coreInstance is a core instance: a module's, or a bundle of items. What it exports is all that is
+// known of it.
+type coreInstance struct{ *moduleType }
+
+func (s *scope) coreInstanceAt(i uint32) *coreInstance {
+	return element(s, s.coreInstances, i, binary.SortCoreInstance)
+}
+
+// coreItem returns a core item of the sorts that modules export.
+func (s *scope) coreItem(r binary.Ref) coreExtern {
+	if r.Sort > binary.SortCoreTag {
+		s.fail("a %s cannot be an export of a core instance", sortName(r.Sort))
+	}
+	return element(s, s.core[r.Sort], r.Index, r.Sort)
+}
+
+func (s *scope) addCore(x coreExtern) { s.core[x.sort] = append(s.core[x.sort], x) }
+
+func (s *scope) addCoreFunc(f coreFunc) {
+	s.addCore(coreExtern{sort: binary.SortCoreFunc, typ: s.coreFunction(f)})
+}
+
+// coreInstantiate checks that a core module is given all that it imports.
+func (s *scope) coreInstantiate(d *binary.CoreInstantiate) *coreInstance {
+	m := s.moduleAt(d.Module)
+	args := make(map[string]*coreInstance, len(d.Args))
+	s.spend(len(d.Args) + len(m.imports))
+	for _, a := range d.Args {
+		if _, twice := args[a.Name]; twice {
+			s.fail("two arguments for a core module have the name %s", quoted(a.Name))
+		}
+		args[a.Name] = s.coreInstanceAt(a.Instance)
+	}
+	for _, i := range m.imports {
+		arg, ok := args[i.module]
+		if !ok {
+			s.fail("core module %d gets nothing for its imports from %s", d.Module, quoted(i.module))
+		}
+		x, ok := arg.export(i.name)
+		if !ok {
+			s.fail("core module %d imports %s from %s, where there is no export with the name", d.Module, quoted(i.name), quoted(i.module))
+		}
+		if why := matchCore(x, i.coreExtern); why != "" {
+			s.fail("core module %d imports %s from %s, and what is there does not fit: %s", d.Module, quoted(i.name), quoted(i.module), why)
+		}
+		if i.sort == binary.SortCoreTag {
+			s.unsupported("core module %d imports an exception tag, which is not supported", d.Module)
+		}
+	}
+	return &coreInstance{m}
+}
+
+// coreBundle returns an instance that is made of items.
+func (s *scope) coreBundle(d *binary.CoreBundle) *coreInstance {
+	s.spend(len(d.Exports))
+	m := &moduleType{byName: make(map[string]int, len(d.Exports))}
+	for _, x := range d.Exports {
+		if !m.addExport(x.Name, s.coreItem(x.Ref)) {
+			s.fail("two exports of a core instance have the name %s", quoted(x.Name))
+		}
+	}
+	return &coreInstance{m}
+}
+
+func (s *scope) aliasCoreExport(d *binary.AliasCoreExport) {
+	x, ok := s.coreInstanceAt(d.Instance).export(d.Name)
+	if !ok {
+		s.fail("core instance %d has no export %s", d.Instance, quoted(d.Name))
+	}
+	if x.sort != d.Sort {
+		s.fail("export %s of core instance %d is a %s, not a %s", quoted(d.Name), d.Instance, sortName(x.sort), sortName(d.Sort))
+	}
+	if x.sort == binary.SortCoreTag {
+		s.unsupported("an exception tag is taken from a core instance, which is not supported")
+	}
+	s.addCore(x)
+}

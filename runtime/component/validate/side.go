@@ -1,0 +1,96 @@
+package validate
+
+import (
+	"github.com/krustlet-go/krustlet-wasi/runtime/component/binary"
+)
+
+// side is the imports or the exports of a scope, or the exports of a bundle.
+type side struct {
+	externs
+	what string // "import" or "export"
+	keys map[string]string
+	// names are the types that are imported or exported, or exported by an instance that is. Of
+	// types with a name others may only use these.
+	names map[typeItem]bool
+	// checked are types that use no others.
+	checked map[typeItem]bool
+	// labels are the names of resource types, labelled tells whether there is one.
+	labels   map[*resource]string
+	labelled map[string]bool
+}
+
+func newSide(what string) *side {
+	return &side{
+		what: what, keys: map[string]string{}, names: map[typeItem]bool{}, checked: map[typeItem]bool{},
+		labels: map[*resource]string{}, labelled: map[string]bool{},
+	}
+}
+
+// put adds an import or export, if it may have the name.
+func (v *validator) put(s *side, name binary.ExternName, x extern) {
+	n, why := parseName(name.Name)
+	if why != "" {
+		v.fail("%s name %s: %s", s.what, quoted(name.Name), why)
+	}
+	if earlier, taken := s.keys[n.key]; taken {
+		v.fail("%s name %s conflicts with the earlier name %s", s.what, quoted(name.Name), quoted(earlier))
+	}
+	s.keys[n.key] = name.Name
+	v.attributes(s, n, name, x)
+	if why := s.annotation(n, x); why != "" {
+		v.fail("%s name %s: %s", s.what, quoted(name.Name), why)
+	}
+	if r, ok := x.item.(*resource); ok && n.kind == plainName {
+		s.labels[r], s.labelled[name.Name] = name.Name, true
+	}
+	s.add(name.Name, x)
+}
+
+// attributes checks those of a name.
+func (v *validator) attributes(s *side, n externName, name binary.ExternName, x extern) {
+	if name.Repeated != "" {
+		v.fail("%s name %s has more than one attribute %s", s.what, quoted(name.Name), name.Repeated)
+	}
+	if name.VersionSuffix != "" {
+		full := n.version + name.VersionSuffix
+		if n.kind != interfaceName || !isCanonicalVersion(n.version) || !isSemver(full) {
+			v.fail("%s name %s does not become a version by its versionsuffix", s.what, quoted(name.Name))
+		}
+	}
+	if name.Implements == "" {
+		return
+	}
+	of, why := parseName(name.Implements)
+	switch {
+	case why != "":
+		v.fail("%s name %s implements %s: %s", s.what, quoted(name.Name), quoted(name.Implements), why)
+	case of.kind != interfaceName:
+		v.fail("%s name %s implements %s, which must be an interface", s.what, quoted(name.Name), quoted(name.Implements))
+	case x.sort != binary.SortInstance:
+		v.fail("%s name %s: only instances can have the attribute implements", s.what, quoted(name.Name))
+	case n.kind != plainName:
+		v.fail("%s name %s cannot have the attribute implements", s.what, quoted(name.Name))
+	}
+}
+
+// annotation reports why an item may not be a constructor, method or static function if its name
+// says so.
+func (s *side) annotation(n externName, x extern) (why string) {
+	if n.kind == plainName || n.kind == interfaceName {
+		return ""
+	}
+	f, ok := x.item.(*funcType)
+	if !ok || x.sort != binary.SortFunc {
+		return "it is not a function"
+	}
+	switch n.kind {
+	case constructorName:
+		return s.constructor(n, f)
+	case methodName:
+		return s.method(n, f)
+	}
+	if !s.labelled[n.resource] {
+		return "there is no resource type with the name before the ."
+	}
+	return ""
+}
