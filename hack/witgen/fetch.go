@@ -35,7 +35,7 @@ const (
 func fetch(ctx context.Context, folder string) error {
 	ctx, cancel := context.WithTimeout(ctx, fetchTime)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "npm", "pack", "--silent", "--ignore-scripts", npmPackage)
+	cmd := exec.CommandContext(ctx, "npm", "pack", "--loglevel=error", "--ignore-scripts", npmPackage)
 	cmd.Dir = folder
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("running npm pack: %w: %s", err, bytes.TrimSpace(out))

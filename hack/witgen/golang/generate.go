@@ -201,6 +201,15 @@ func (g *generator) sharedText() string {
 		}
 	}
 	b.WriteString("}\n\n")
+	comment(&b, "Lacks returns the interfaces of WIT that h lacks. A call of a function of one would end in a panic.")
+	b.WriteString("func (h *Host) Lacks() (names []string) {\nlack := func(name string, functions any) {\nif functions == nil {\n")
+	b.WriteString("names = append(names, name)\n}\n}\n")
+	for _, i := range g.interfaces() {
+		if g.hasHost(i) {
+			fmt.Fprintf(&b, "lack(%q, h.%s)\n", i.Unversioned(), g.interfaceNames[i])
+		}
+	}
+	b.WriteString("return names\n}\n\n")
 	comment(&b, "Guest is what canon.Call.Host has to be: the host's state of one guest.")
 	fmt.Fprintf(&b, "type Guest interface {\ntyped.Guest\n// %s returns the functions of %s.\n%s() *Host\n}\n\n", g.options.Method, g.options.Of, g.options.Method)
 	fmt.Fprintf(&b, "func host(c *canon.Call) *Host { return c.Host.(Guest).%s() }\n\n", g.options.Method)

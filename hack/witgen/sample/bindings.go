@@ -14,6 +14,20 @@ type Host struct {
 	Values ValuesHost // sample:values/types
 }
 
+// Lacks returns the interfaces of WIT that h lacks. A call of a function of one would end in a
+// panic.
+func (h *Host) Lacks() (names []string) {
+	lack := func(name string, functions any) {
+		if functions == nil {
+			names = append(names, name)
+		}
+	}
+	lack("sample:host/things", h.Things)
+	lack("sample:host/ports", h.Ports)
+	lack("sample:values/types", h.Values)
+	return names
+}
+
 // Guest is what canon.Call.Host has to be: the host's state of one guest.
 type Guest interface {
 	typed.Guest

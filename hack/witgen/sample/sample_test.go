@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/krustlet-go/krustlet-wasi/hack/canontest"
@@ -261,6 +262,17 @@ func TestStreams(t *testing.T) {
 	}
 	if e := sample.ElementU8; e.Lift != nil || e.Lower != nil {
 		t.Error("bytes are moved one by one")
+	}
+}
+
+func TestLacks(t *testing.T) {
+	r := newRig(t)
+	if lacks := r.program.host.Lacks(); len(lacks) != 0 {
+		t.Errorf("the host lacks %q", lacks)
+	}
+	r.program.host.Things = nil
+	if lacks := r.program.host.Lacks(); !slices.Equal(lacks, []string{"sample:host/things"}) {
+		t.Errorf("the host lacks %q", lacks)
 	}
 }
 

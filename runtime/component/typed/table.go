@@ -40,7 +40,8 @@ type Function struct {
 	Labels    []string // of the parameters
 	Params    []int32
 	Result    int32 // or Missing
-	// Stub is the host function. It is nil of a function that the host calls, and does not give.
+	// Stub is the host function. It may be called only for a type that Check accepted: it knows its
+	// types, and does not look. It is nil of a function that the host calls, and does not give.
 	Stub canon.Stub
 }
 

@@ -35,6 +35,41 @@ type Host struct {
 	UDPCreateSocket UDPCreateSocketHost // wasi:sockets/udp-create-socket
 }
 
+// Lacks returns the interfaces of WIT that h lacks. A call of a function of one would end in a
+// panic.
+func (h *Host) Lacks() (names []string) {
+	lack := func(name string, functions any) {
+		if functions == nil {
+			names = append(names, name)
+		}
+	}
+	lack("wasi:cli/environment", h.Environment)
+	lack("wasi:cli/exit", h.Exit)
+	lack("wasi:cli/stdin", h.Stdin)
+	lack("wasi:cli/stdout", h.Stdout)
+	lack("wasi:cli/stderr", h.Stderr)
+	lack("wasi:cli/terminal-stdin", h.TerminalStdin)
+	lack("wasi:cli/terminal-stdout", h.TerminalStdout)
+	lack("wasi:cli/terminal-stderr", h.TerminalStderr)
+	lack("wasi:clocks/monotonic-clock", h.MonotonicClock)
+	lack("wasi:clocks/timezone", h.Timezone)
+	lack("wasi:clocks/wall-clock", h.WallClock)
+	lack("wasi:filesystem/preopens", h.Preopens)
+	lack("wasi:filesystem/types", h.Filesystem)
+	lack("wasi:http/outgoing-handler", h.OutgoingHandler)
+	lack("wasi:http/types", h.HTTP)
+	lack("wasi:io/poll", h.Poll)
+	lack("wasi:random/insecure-seed", h.InsecureSeed)
+	lack("wasi:random/insecure", h.Insecure)
+	lack("wasi:random/random", h.Random)
+	lack("wasi:sockets/instance-network", h.InstanceNetwork)
+	lack("wasi:sockets/ip-name-lookup", h.IPNameLookup)
+	lack("wasi:sockets/network", h.Network)
+	lack("wasi:sockets/tcp-create-socket", h.TCPCreateSocket)
+	lack("wasi:sockets/udp-create-socket", h.UDPCreateSocket)
+	return names
+}
+
 // Guest is what canon.Call.Host has to be: the host's state of one guest.
 type Guest interface {
 	typed.Guest
