@@ -13,6 +13,7 @@ import (
 // be used.
 type Guest struct {
 	args, env      []string
+	workDir        string
 	ns             *namespace
 	stdin          *Input
 	stdout, stderr *Output
@@ -25,6 +26,7 @@ type Guest struct {
 	rate           rate
 	received, sent traffic
 	polled         []unix.PollFd // kept between polls to reuse its memory
+	seed           [2]uint64     // see Seed; zero until it is first asked for
 }
 
 // Object is something that a guest has open: an *Input, *Output, *File, *Directory, *Listener or
@@ -54,7 +56,7 @@ func newGuest(cfg Config) (*Guest, error) {
 		return nil, err
 	}
 	g := &Guest{
-		args: cfg.Args, env: cfg.Env, start: time.Now(), waker: newWaker(),
+		args: cfg.Args, env: cfg.Env, workDir: cfg.WorkDir, start: time.Now(), waker: newWaker(),
 		pace: pace{hold: cfg.Pace}, rate: rate{perSecond: cfg.OutputRate},
 		room: room{limit: limit, files: cfg.Files, open: streamsAndRoot + len(cfg.Listeners)},
 	}
@@ -84,6 +86,9 @@ func (g *Guest) Args() []string { return g.args }
 // Env returns the environment, each entry KEY=VALUE.
 func (g *Guest) Env() []string { return g.env }
 
+// WorkDir returns the guest path of the working directory at the start, or "" if the guest chooses.
+func (g *Guest) WorkDir() string { return g.workDir }
+
 // Stdin returns the standard input.
 func (g *Guest) Stdin() *Input { return g.stdin }
 
@@ -102,6 +107,18 @@ func (g *Guest) Root() *Directory { return g.root }
 // Close frees the host's resources for the guest. The guest must have ended, and all of its objects
 // must be closed, even those that it had from its start.
 func (g *Guest) Close() error { return errors.Join(g.ns.close(), g.waker.close()) }
+
+// CloseInitial closes the objects that the guest has from its start. A binding that shares them with
+// other bindings does not close them itself. The guest must have ended.
+func (g *Guest) CloseInitial() error {
+	ended, end := context.WithCancel(context.Background())
+	end()
+	errs := []error{g.stdin.Close(ended), g.stdout.Close(ended), g.stderr.Close(ended), g.root.Close(ended)}
+	for _, l := range g.listeners {
+		errs = append(errs, l.Close(ended))
+	}
+	return errors.Join(errs...)
+}
 
 // Look is called between two pieces of work of a long call. It returns ErrKilled for a guest that
 // was killed, and lets Config.Pace make the guest wait.
