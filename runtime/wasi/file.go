@@ -73,13 +73,14 @@ func (f *File) WriteAt(ctx context.Context, bufs [][]byte, offset int64) (int, e
 	return n, err
 }
 
-// Append writes all bytes of the buffers at the end of the file, as it is then.
-func (f *File) Append(ctx context.Context, bufs [][]byte, nonblock bool) (int, error) {
-	if err := f.SetAppend(true); err != nil {
-		return 0, err
-	}
-	n, err := f.Write(ctx, bufs, nonblock)
-	return n, errors.Join(err, f.SetAppend(false))
+// Append is Write at the end of the file, which the kernel finds. It does not change the file's
+// position.
+func (f *File) Append(ctx context.Context, bufs [][]byte) (int, error) {
+	t := f.transfer(unix.SYS_PWRITEV2, 0, false)
+	t.flags = unix.RWF_APPEND
+	n, err := t.run(ctx, f.guest, bufs)
+	f.guest.room.moved(int64(n))
+	return n, err
 }
 
 // transfer describes how bytes of the file are transferred.

@@ -26,7 +26,7 @@ type Watch struct {
 	ready  func()
 }
 
-// Watch has ready called once, by another goroutine, when a device or FIFO can be read from, or
+// Watch has ready called once, by another goroutine, when a FIFO or device can be read from, or
 // written to. ready must not call the guest. The file must stay open until ready was called or the
 // Watch is stopped.
 func (f *File) Watch(write bool, ready func()) (*Watch, error) {
@@ -54,9 +54,6 @@ func (f *File) Watch(write bool, ready func()) (*Watch, error) {
 	w.ring()
 	return one, nil
 }
-
-// Waits reports whether the file was opened for a device or FIFO, whose reads and writes may wait.
-func (f *File) Waits() bool { return f.kind != TypeRegularFile }
 
 // Stop ends the wait. ready may be running, or run yet, if it is about to be called.
 func (one *Watch) Stop() {

@@ -3,6 +3,7 @@ package descriptor
 import (
 	"context"
 	"errors"
+	"math/bits"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 )
@@ -38,8 +39,16 @@ type Descriptor struct {
 // NewSet makes a set for a guest, which was made with Config.Confined.
 func NewSet(g *wasi.Guest) *Set {
 	s := &Set{open: map[*Descriptor]struct{}{}}
-	s.root = &Descriptor{set: s, object: g.Root(), flags: Read | MutateDirectory}
+	s.root = &Descriptor{set: s, object: g.Root(), flags: directoryFlags(g.Root(), MutateDirectory)}
 	return s
+}
+
+// directoryFlags are those of a directory that was opened with some.
+func directoryFlags(d *wasi.Directory, asked Flags) Flags {
+	if d.ReadOnly() {
+		return Read
+	}
+	return Read | asked&MutateDirectory
 }
 
 // Root returns the descriptor of "/", which is always the same one and stays open.
@@ -164,6 +173,19 @@ func (d *Descriptor) Same(other *Descriptor) (bool, error) {
 	return a.Dev == b.Dev && a.Ino == b.Ino, err
 }
 
-// Hash is what tells files apart. It does not change while the file is there: C programs get it as
-// the file's number.
-func Hash(s wasi.Stat) (lower, upper uint64) { return s.Ino, s.Dev }
+// Hash is a hash of what makes a file the same file. C libraries take the lower half for the number
+// of the inode, so it does not change when the file is written to, and differs between any two files
+// of a file system.
+func Hash(s wasi.Stat) (lower, upper uint64) {
+	return mix(s.Ino ^ mix(s.Dev)), mix(s.Dev ^ bits.ReverseBytes64(mix(^s.Ino)))
+}
+
+// mix spreads the bits of a number (the finalizer of SplitMix64). Different numbers stay different.
+func mix(x uint64) uint64 {
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+// IsPipe reports whether reads and writes of a file wait for its other end, and have no offset.
+func IsPipe(f *wasi.File) bool { return f.Type() == wasi.TypeFIFO }

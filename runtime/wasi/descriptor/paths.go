@@ -38,7 +38,7 @@ func Text(s string) (string, error) {
 	return s, nil
 }
 
-// Open opens a path.
+// Open opens a path. With neither Read nor Write, a file is opened to be read.
 func (d *Descriptor) Open(ctx context.Context, path string, follow bool, how Opens, flags Flags) (*Descriptor, error) {
 	dir, err := d.at(path)
 	if err != nil {
@@ -47,31 +47,21 @@ func (d *Descriptor) Open(ctx context.Context, path string, follow bool, how Ope
 	if how&Create != 0 && how&OnlyDirectory != 0 {
 		return nil, wasi.ErrInvalid
 	}
-	flags = granted(how, flags)
+	if flags&(Read|Write) == 0 {
+		flags |= Read
+	}
 	object, err := dir.Open(ctx, path, opening(follow, how, flags))
 	if err != nil {
 		return nil, err
 	}
-	if _, ok := object.(*wasi.Directory); ok {
-		flags = Read | flags&MutateDirectory
+	if opened, ok := object.(*wasi.Directory); ok {
+		flags = directoryFlags(opened, flags)
 	} else {
 		flags &^= MutateDirectory
 	}
 	opened := &Descriptor{set: d.set, object: object, flags: flags, users: 1}
 	d.set.open[opened] = struct{}{}
 	return opened, nil
-}
-
-// granted are the flags that a descriptor gets: what makes or empties a file may write to it, and one
-// without read and write reads.
-func granted(how Opens, flags Flags) Flags {
-	if flags&(Read|Write) == 0 {
-		flags |= Read
-	}
-	if how&(Create|Truncate) != 0 {
-		flags |= Write
-	}
-	return flags
 }
 
 func opening(follow bool, how Opens, flags Flags) wasi.Opening {
