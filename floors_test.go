@@ -40,6 +40,7 @@ var floors = map[string]int{
 	"runtime/component/types":    1,
 	"runtime/component/validate": 2,
 	"runtime/wasi/descriptor":    2,
+	"runtime/wasi/p3":            6,
 	"runtime/wasi/p2/bindings":   5,
 	"runtime/wasi/p3/bindings":   5,
 	"runtime/wasi/preview1":      2,
