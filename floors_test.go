@@ -36,6 +36,7 @@ var floors = map[string]int{
 	"runtime/component/plan":     2,
 	"runtime/component/typed":    4,
 	"runtime/component/types":    1,
+	"runtime/wasi/p2":            6,
 	"runtime/wasi/p2/bindings":   5,
 	"runtime/wasi/p3/bindings":   5,
 	"runtime/wasi/preview1":      2,
