@@ -18,7 +18,7 @@ const (
 // Assemble makes a component of text. The word ASYNC in the type of a function, before its
 // parameters, says that it is async.
 func Assemble(text string) (*binary.Component, error) {
-	b, err := wasmtime.Wat2Wasm(strings.ReplaceAll(text, asyncWord, `(param "`+asyncLabel+`" bool)`))
+	b, err := Binary(strings.ReplaceAll(text, asyncWord, `(param "`+asyncLabel+`" bool)`))
 	if err != nil {
 		return nil, err
 	}
@@ -59,3 +59,6 @@ func markType(d *binary.TypeDef) {
 		}
 	}
 }
+
+// Binary assembles text, which has no functions that are async.
+func Binary(text string) ([]byte, error) { return wasmtime.Wat2Wasm(text) }

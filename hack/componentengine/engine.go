@@ -16,6 +16,7 @@ import (
 
 // Engine has the compiled modules of a plan. It is an instance.Engine.
 type Engine struct {
+	plan    *plan.Component
 	engine  *wasmtime.Engine
 	modules []*wasmtime.Module
 }
@@ -32,7 +33,7 @@ var shared = sync.OnceValue(func() *wasmtime.Engine {
 
 // New compiles the modules of a plan.
 func New(p *plan.Component) (*Engine, error) {
-	e := &Engine{engine: shared()}
+	e := &Engine{plan: p, engine: shared()}
 	for i, bytes := range p.Modules {
 		m, err := wasmtime.NewModule(e.engine, bytes)
 		if err != nil {
@@ -54,8 +55,15 @@ type store struct {
 	fault     error // what a host function returned, for the call that it ends
 }
 
+// Go runs f on another goroutine.
+func (*Engine) Go(f func()) error {
+	go f()
+	return nil
+}
+
 // NewStore makes a store with its host functions.
-func (e *Engine) NewStore(_ int, p *plan.Store, host instance.Calls) (instance.Store, error) {
+func (e *Engine) NewStore(number int, host instance.Calls) (instance.Store, error) {
+	p := &e.plan.Stores[number]
 	s := &store{engine: e, plan: p, store: wasmtime.NewStore(e.engine), host: host}
 	s.items = make([]wasmtime.AsExtern, p.Items)
 	s.instances = make([]*wasmtime.Instance, p.Instances)

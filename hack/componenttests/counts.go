@@ -5,9 +5,6 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"sync"
-
-	"github.com/bytecodealliance/wasmtime-go/v39"
 )
 
 // counts has the number of commands by their type and result.
@@ -27,15 +24,6 @@ func (c counts) failed() bool {
 func (c counts) print(out io.Writer) {
 	keys := slices.SortedFunc(maps.Keys(c), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) })
 	for _, k := range keys {
-		fmt.Fprintf(out, "%-22s %-8s %5d\n", k[0], k[1], c[k])
+		_, _ = fmt.Fprintf(out, "%-22s %-8s %5d\n", k[0], k[1], c[k])
 	}
 }
-
-// engine validates the code of modules.
-var engine = sync.OnceValue(func() *wasmtime.Engine {
-	config := wasmtime.NewConfig()
-	config.SetWasmMemory64(true)
-	config.SetWasmMultiMemory(true)
-	config.SetWasmThreads(true)
-	return wasmtime.NewEngineWithConfig(config)
-})

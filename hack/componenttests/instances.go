@@ -42,6 +42,7 @@ type world struct {
 	current  *instance.Instance
 	all      []*instance.Instance
 	said     error // what the last command trapped with
+	refused  bool  // the last component does not run here
 }
 
 var verbose = os.Getenv("V") != ""
@@ -83,7 +84,7 @@ func (w *world) load(file string) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
-	linked, err := link.Link(c)
+	linked, err := link.LinkTolerantly(c)
 	if errors.Is(err, link.ErrNotOfHost) {
 		return nil, nil // it is only defined
 	}
@@ -193,6 +194,12 @@ func (w *world) step(c command) (result, why string) {
 		err = w.mustTrap(c, w.define(command{Type: "module", Filename: c.Filename}))
 	default:
 		return notRun, ""
+	}
+	if errors.Is(err, errNoProgram) && w.refused {
+		return unsupported, "the component was refused"
+	}
+	if errors.Is(err, instance.ErrThreads) || errors.Is(w.said, instance.ErrThreads) {
+		return unsupported, instance.ErrThreads.Error()
 	}
 	if err != nil {
 		return failed, err.Error()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -58,12 +57,12 @@ type command struct {
 }
 
 // runScript runs the commands of a test file and reports those that fail.
-func runScript(ctx context.Context, tools, root, name string, total counts, out io.Writer) error {
+func runScript(ctx context.Context, tools, root, name string, total counts, m *mutants) error {
 	dir, err := os.MkdirTemp("", "componenttests")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	list := filepath.Join(dir, "test.json")
 	convert := exec.CommandContext(ctx, tools, "json-from-wast", filepath.Join(root, name+extension), "--output", list, "--wasm-dir", dir)
 	if said, err := convert.CombinedOutput(); err != nil {
@@ -80,13 +79,23 @@ func runScript(ctx context.Context, tools, root, name string, total counts, out 
 	w := newWorld(dir)
 	defer w.close()
 	for _, c := range s.Commands {
-		result, why := c.run(dir)
-		if result == notRun || result == passed && !strings.HasPrefix(c.Type, "assert_") {
+		result, why := c.run(ctx, tools, dir)
+		valid := result == passed
+		switch {
+		case result == notRun || valid && !strings.HasPrefix(c.Type, "assert_"):
 			result, why = w.step(c)
+		case result == unsupported:
+			_, missing := w.step(c) // for what of the test does not need that
+			w.refused = missing != ""
 		}
 		total.add(c.Type, result)
 		if why != "" {
-			fmt.Fprintf(out, "%s%s:%d: %s: %s: %s\n", name, extension, c.Line, c.Type, result, why)
+			_, _ = fmt.Fprintf(m.out, "%s%s:%d: %s: %s: %s\n", name, extension, c.Line, c.Type, result, why)
+		}
+		if valid && strings.HasPrefix(c.Type, "module") {
+			if err := m.run(ctx, dir, c, total); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -119,12 +119,7 @@ func (f *File) Sync(ctx context.Context, dataOnly bool) error {
 }
 
 func flush(ctx context.Context, g *Guest, fd int, dataOnly bool) error {
-	return aside(ctx, g.room.files, func(fds []int) error {
-		if dataOnly {
-			return unix.Fdatasync(fds[0])
-		}
-		return unix.Fsync(fds[0])
-	}, fd)
+	return aside(ctx, g.room.files, func(fds []int) error { return flushNow(fds[0], dataOnly) }, fd)
 }
 
 // SetSize makes the file shorter or longer.

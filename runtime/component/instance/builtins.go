@@ -1,6 +1,8 @@
 package instance
 
 import (
+	"errors"
+
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/binary"
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/canon"
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/link"
@@ -12,6 +14,15 @@ var eventType = types.New(types.Type{Kind: types.Tuple, Elems: []*types.Type{typ
 
 // carry carries out a host function for core code of a component instance.
 type carry func(c *component, f *link.Function, v *values, memory []byte)
+
+// ErrThreads is why a built-in of threads traps, in a component that was linked all the same.
+var ErrThreads = errors.New("the component needs threads of its own, which this host does not support")
+
+// threadsRefused stands for the built-ins of threads.
+func threadsRefused(c *component, _ *link.Function, _ *values, _ []byte) {
+	c.mustLeave()
+	panic(&canon.Trap{Err: ErrThreads})
+}
 
 // operations are what host functions do, by their link.Op.
 var operations = [1 << 8]carry{
@@ -51,6 +62,17 @@ var operations = [1 << 8]carry{
 	link.Op(binary.ErrorContextNew):          errorContextNew,
 	link.Op(binary.ErrorContextDebugMessage): errorContextDebugMessage,
 	link.Op(binary.ErrorContextDrop):         errorContextDrop,
+
+	link.Op(binary.ThreadNewIndirect):          threadsRefused,
+	link.Op(binary.ThreadResumeLater):          threadsRefused,
+	link.Op(binary.ThreadSuspend):              threadsRefused,
+	link.Op(binary.ThreadSuspendThenResume):    threadsRefused,
+	link.Op(binary.ThreadYieldThenResume):      threadsRefused,
+	link.Op(binary.ThreadSuspendThenPromote):   threadsRefused,
+	link.Op(binary.ThreadYieldThenPromote):     threadsRefused,
+	link.Op(binary.ThreadSpawnRef):             threadsRefused,
+	link.Op(binary.ThreadSpawnIndirect):        threadsRefused,
+	link.Op(binary.ThreadAvailableParallelism): threadsRefused,
 }
 
 func taskReturn(c *component, f *link.Function, v *values, memory []byte) {

@@ -39,8 +39,8 @@ var errNotLifted = errors.New("the component exports a function of the host, whi
 
 // Call calls an exported function. lower gives the arguments, whose places are the fields of args;
 // lift takes the result. Both are called in the component's turn, and may be nil if there is
-// nothing to give or take. Call returns when there is a result; the task may go on after that, while
-// another Call or Settle runs. Calls may overlap.
+// nothing to give or take. Call returns when there is a result; the task may go on after that,
+// while another Call or Settle runs. Calls may overlap; none may be made in the component's turn.
 //
 // If ctx ends, the instance is killed with its cause.
 func (x *Instance) Call(ctx context.Context, fn *link.Func, lower func(args canon.Place), lift func(result canon.Value)) error {
@@ -52,7 +52,7 @@ func (x *Instance) Call(ctx context.Context, fn *link.Func, lower func(args cano
 	case x.turn <- struct{}{}:
 	default:
 		// The goroutine that has the turn begins the call.
-		x.Post(func() { i.begin(x) })
+		x.postCall(i)
 		select {
 		case <-i.done:
 			return nil
@@ -97,6 +97,7 @@ func (x *Instance) Settle(ctx context.Context) error {
 	x.turn <- struct{}{}
 	defer func() { <-x.turn }()
 	return x.run(func() {
+		x.runPosted()
 		x.drive(ctx, func() bool {
 			return x.tasks == 0 || x.nextReady() == nil && !x.mayGoOn()
 		})

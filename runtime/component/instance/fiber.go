@@ -11,8 +11,8 @@ type fiber struct {
 	inbox chan message
 	// parked are the threads that wait on the fiber, the last one on top of the stack.
 	parked []*thread
-	// pending is how often the fiber waits for another one to do something. While it does, no thread may
-	// park on it: what the fiber waits for could be done first.
+	// pending is how often the fiber waits for another one to do something. While it does, no
+	// thread may park on it: what the fiber waits for could be done first.
 	pending int
 	depth   int // stores whose frames are on the stack
 }
@@ -109,9 +109,12 @@ func (x *Instance) idleFiber() *fiber {
 	if x.fibers == maxFibers {
 		canon.Trapf("more than %d calls wait within components", maxFibers)
 	}
-	x.fibers++
 	f := x.newFiber()
 	x.goroutines.Add(1)
-	go f.work()
+	if err := x.engine.Go(f.work); err != nil {
+		x.goroutines.Done()
+		panic(&canon.Trap{Err: err})
+	}
+	x.fibers++
 	return f
 }

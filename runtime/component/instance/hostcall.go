@@ -14,20 +14,34 @@ type hostCall struct {
 	call   canon.Call
 	later  bool // the result comes later
 	cancel func()
+	// finished is what ended a call that came later, until that was done.
+	finished atomic.Pointer[func(c *canon.Call)]
+	ended    atomic.Bool
 }
 
 // callHost calls a function of the host.
 func (c *component) callHost(f *link.Function, v *values, memory []byte) {
 	x := c.x
 	h := x.takeCall()
-	h.begin(c, f, v)
-	h.state = subtaskStarted
+	h.in, h.fn = c, f
+	h.side = side{in: c, options: f.Options, subtask: &h.lending}
 	h.call.Host, h.call.Task = x.host, h
+	stub := x.program.stubs[f.Func.Import]
+	if !f.Func.Type.Async {
+		h.call.Begin(&h.side, memory, v[:], f.Func.Type, &f.Signature)
+		stub(&h.call)
+		h.lending.giveBack()
+		x.giveCall(h)
+		return
+	}
+	copy(h.flat[:], v[:len(f.Signature.Params)])
+	h.state = subtaskStarted
 	h.call.Begin(&h.side, memory, h.flat[:], f.Func.Type, &f.Signature)
-	x.program.stubs[f.Func.Import](&h.call)
+	stub(&h.call)
 	if !h.later {
 		h.state = subtaskReturned
 		h.answer(v)
+		h.delivered = false
 		x.giveCall(h)
 		return
 	}
@@ -46,22 +60,21 @@ func (x *Instance) takeCall() *hostCall {
 	return &hostCall{}
 }
 
-// giveCall keeps a call for the next one.
-func (x *Instance) giveCall(h *hostCall) {
-	h.delivered, h.index = false, 0
-	x.calls = append(x.calls, h)
-}
+// giveCall keeps a call, which has ended at once, for the next one.
+func (x *Instance) giveCall(h *hostCall) { x.calls = append(x.calls, h) }
 
+// requestCancellation asks the host to end the call. It may do so at once.
 func (h *hostCall) requestCancellation(*component) {
 	if h.cancel != nil {
 		h.cancel()
+		h.collect()
 	}
 }
 
 var errNotCancelled = errors.New("a function of the host ended as cancelled, but was not asked to")
 
 // Later lets the host answer later. It implements canon.Task.
-func (h *hostCall) Later(c *canon.Call, cancel func()) (done func(finish func(c *canon.Call))) {
+func (h *hostCall) Later(_ *canon.Call, cancel func()) (done func(finish func(c *canon.Call))) {
 	x := h.in.x
 	if !h.fn.Func.Type.Async || h.later {
 		panic("instance: Later of a function that is not async, or twice")
@@ -71,20 +84,24 @@ func (h *hostCall) Later(c *canon.Call, cancel func()) (done func(finish func(c 
 	}
 	x.later++
 	h.later, h.cancel = true, cancel
-	var once atomic.Bool
 	return func(finish func(c *canon.Call)) {
-		if once.Swap(true) {
+		if h.ended.Swap(true) {
 			panic("instance: a call was ended twice")
 		}
-		x.Post(func() { h.finish(finish) })
+		h.finished.Store(&finish)
+		x.Post(h.collect)
 	}
 }
 
-// finish ends a call in the component's turn.
-func (h *hostCall) finish(f func(c *canon.Call)) {
+// collect ends a call in the component's turn, if the host has ended it.
+func (h *hostCall) collect() {
+	f := h.finished.Swap(nil)
+	if f == nil {
+		return
+	}
 	h.in.x.later--
 	h.progress()
-	if f == nil {
+	if *f == nil {
 		if !h.cancelRequested {
 			panic(&canon.Trap{Err: errNotCancelled})
 		}
@@ -92,7 +109,7 @@ func (h *hostCall) finish(f func(c *canon.Call)) {
 		return
 	}
 	h.call.Refresh()
-	f(&h.call)
+	(*f)(&h.call)
 	h.state = subtaskReturned
 }
 

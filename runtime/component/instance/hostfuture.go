@@ -25,7 +25,8 @@ type FutureReader[T any] struct {
 	codec Codec[T]
 }
 
-// NewFuture makes a future that the host writes. t is its type as the function that returns it has it.
+// NewFuture makes a future that the host writes. t is its type as the function that returns it has
+// it.
 func NewFuture[T any](x *Instance, t *types.Type, c Codec[T]) (*FutureWriter[T], canon.Handle) {
 	s := &shared{elem: t.Elems[0], future: true}
 	return &FutureWriter[T]{x.hold(s), c}, canon.Handle{Host: s}

@@ -60,7 +60,8 @@ func (e *hostEnd) Cancel() {
 	}
 }
 
-// NewStream makes a stream that the host writes. t is its type as the function that returns it has it.
+// NewStream makes a stream that the host writes. t is its type as the function that returns it has
+// it.
 func NewStream[T any](x *Instance, t *types.Type, c Codec[T]) (*StreamWriter[T], canon.Handle) {
 	s := &shared{elem: t.Elems[0]}
 	return &StreamWriter[T]{x.hold(s), c}, canon.Handle{Host: s}
@@ -72,8 +73,8 @@ func ReadStream[T any](x *Instance, h canon.Handle, c Codec[T]) *StreamReader[T]
 }
 
 // Write offers values. done is called when the reader took some or all of them, or dropped its end;
-// until then vs belongs to the stream. Only one Write may be under way. Of no values it ends when the
-// reader reads.
+// until then vs belongs to the stream. Only one Write may be under way. Of no values it ends when
+// the reader reads.
 func (w *StreamWriter[T]) Write(vs []T, done func(n int, dropped bool)) {
 	b := &buffer{elem: w.shared.elem, length: uint32(min(len(vs), maxBuffer)), host: &source[T]{vs, w.codec}}
 	w.start(b, done)

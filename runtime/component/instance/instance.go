@@ -15,6 +15,7 @@ import (
 type Instance struct {
 	program    *Program
 	host       any
+	engine     Engine
 	components []*component
 	scheduler
 
@@ -47,16 +48,17 @@ type scheduler struct {
 var ErrClosed = errors.New("the component instance is closed")
 
 // New makes an instance: it carries out the plan of a program, which may run code of the guest.
-// host is what functions of the host find in their canon.Call.
+// host is what functions of the host find in their canon.Call. The goroutines that call New and the
+// methods of the Instance are ones that may use the engine's stores.
 func New(p *Program, engine Engine, host any) (*Instance, error) {
-	x := &Instance{program: p, host: host}
+	x := &Instance{program: p, host: host, engine: engine}
 	x.turn = make(chan struct{}, 1)
 	x.root = x.newFiber()
 	x.fiber = x.root
 	x.kill.done = make(chan struct{})
 	x.queue.wake = make(chan struct{}, 1)
 	x.turn <- struct{}{}
-	err := x.make(engine)
+	err := x.make()
 	<-x.turn
 	if err != nil {
 		x.Close()
@@ -65,7 +67,7 @@ func New(p *Program, engine Engine, host any) (*Instance, error) {
 	return x, nil
 }
 
-func (x *Instance) make(engine Engine) error {
+func (x *Instance) make() error {
 	linked := x.program.Linked
 	x.components = make([]*component, len(linked.Instances))
 	for i := range linked.Instances {
@@ -80,7 +82,7 @@ func (x *Instance) make(engine Engine) error {
 		if from.Store == link.None {
 			continue
 		}
-		store, err := engine.NewStore(int(from.Store), &linked.Plan.Stores[from.Store], c)
+		store, err := x.engine.NewStore(int(from.Store), c)
 		if err != nil {
 			return err
 		}
@@ -159,8 +161,8 @@ func (x *Instance) fail(t *canon.Trap) {
 	}
 }
 
-// failed unwinds with the error of an engine. What a function of the host unwound with is in it, with
-// what the engine knows of the place.
+// failed unwinds with the error of an engine. What a function of the host unwound with is in it,
+// with what the engine knows of the place.
 func (x *Instance) failed(err error) {
 	if x.fault == nil || errors.Is(err, x.fault) {
 		x.fault = err

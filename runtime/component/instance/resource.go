@@ -74,7 +74,7 @@ func (x *Instance) destroy(of *types.Resource, rep canon.Handle, from *component
 		return
 	}
 	x.invoke(&link.Func{
-		Type: destructorType, Name: "destructor", Import: link.None, Core: owner.Destructor,
+		Type: destructorType, Import: link.None, Core: owner.Destructor,
 		Options: &link.Options{
 			Instance: owner.Instance, Memory: link.None, Realloc: link.None, PostReturn: link.None, Callback: link.None,
 		},

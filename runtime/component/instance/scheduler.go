@@ -9,10 +9,11 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/canon"
 )
 
-// queue has what was posted.
+// queue has what was posted, and calls that were made while another goroutine has the turn.
 type queue struct {
 	mu     sync.Mutex
 	posted []func()
+	calls  []*invocation
 	closed bool
 	wake   chan struct{}
 }
@@ -33,28 +34,43 @@ func (x *Instance) Post(f func()) {
 		q.posted = append(q.posted, f)
 	}
 	q.mu.Unlock()
+	q.ring()
+}
+
+// postCall has a call begin in the component's turn.
+func (x *Instance) postCall(i *invocation) {
+	x.queue.mu.Lock()
+	x.queue.calls = append(x.queue.calls, i)
+	x.queue.mu.Unlock()
+	x.queue.ring()
+}
+
+func (q *queue) ring() {
 	select {
 	case q.wake <- struct{}{}:
 	default:
 	}
 }
 
-// runPosted does what was posted, and reports whether there was something.
+// runPosted does what was posted, and reports whether there was something. No task runs meanwhile.
 func (x *Instance) runPosted() bool {
 	q := &x.queue
 	q.mu.Lock()
-	posted := q.posted
-	q.posted = nil
+	posted, calls := q.posted, q.calls
+	q.posted, q.calls = nil, nil
 	q.mu.Unlock()
 	for _, f := range posted {
 		f()
 		x.follow()
 	}
-	return len(posted) > 0
+	for _, i := range calls {
+		i.begin(x)
+	}
+	return len(posted)+len(calls) > 0
 }
 
-// Kill ends the instance soon, with a fault. Tasks that wait hear it; guest code that runs has to be
-// interrupted by the engine. Any goroutine may call it.
+// Kill ends the instance soon, with a fault. Tasks that wait hear it; guest code that runs has to
+// be interrupted by the engine. Any goroutine may call it.
 func (x *Instance) Kill(why error) {
 	x.kill.once.Do(func() {
 		x.kill.why.Store(&why)
@@ -105,7 +121,7 @@ func (x *Instance) drive(ctx context.Context, until func() bool) {
 func (x *Instance) mayGoOn() bool {
 	x.queue.mu.Lock()
 	defer x.queue.mu.Unlock()
-	return x.later > 0 || x.streams > 0 || len(x.queue.posted) > 0
+	return x.later > 0 || x.streams > 0 || len(x.queue.posted)+len(x.queue.calls) > 0
 }
 
 // nextReady returns the thread that waits longest of those that are ready.
@@ -127,9 +143,9 @@ func (x *Instance) stuck() error {
 	return errDeadlock
 }
 
-// Close ends the instance: it unwinds what waits, and returns when all of its goroutines have ended.
-// If another goroutine has the turn, Close waits for it, so the engine must be interrupted. Close must
-// not be called in the turn.
+// Close ends the instance: it unwinds what waits, and returns when all of its goroutines have
+// ended. If another goroutine has the turn, Close waits for it, so the engine must be interrupted.
+// Close must not be called in the turn.
 func (x *Instance) Close() {
 	x.Kill(ErrClosed)
 	x.turn <- struct{}{}

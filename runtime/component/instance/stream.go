@@ -20,8 +20,8 @@ type shared struct {
 	elem    *types.Type // or nil
 	future  bool
 	dropped bool
-	// pending is the read or write that the other end has not answered. Its buffer is nil if there is
-	// none.
+	// pending is the read or write that the other end has not answered. Its buffer is nil if there
+	// is none.
 	pending copying
 }
 

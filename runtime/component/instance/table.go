@@ -55,7 +55,7 @@ func (c *component) removeHandle(i uint32, what string) any {
 }
 
 func wrongHandle(what string) {
-	canon.Trapf("the handle that the guest gave is not a %s", what)
+	canon.Trapf("the handle that the guest gave is no %s", what)
 }
 
 // handleOf returns a handle of one kind.

@@ -146,7 +146,8 @@ func (t *task) deliverPendingCancel(cancellable bool) bool {
 	return false
 }
 
-// requestCancellation asks the task to end. It hears that at once, if it waits where it may hear it.
+// requestCancellation asks the task to end. It hears that at once, if it waits where it may hear
+// it.
 func (t *task) requestCancellation(from *component) {
 	x := t.in.x
 	if t.state == taskInitial {

@@ -134,9 +134,6 @@ func (x *Instance) park(t *thread) (cancelled bool) {
 // the component instance are ready, they run; they may bring about what the task waits for.
 func (x *Instance) waitInline(t *thread, ready func() bool) {
 	for !ready() {
-		if x.runPosted() {
-			continue
-		}
 		other := t.task.in.readyThread(t)
 		if other == nil {
 			canon.Trapf("cannot block a synchronous task before returning: the function is not async, and the guest waits in it")

@@ -11,14 +11,14 @@ import (
 const (
 	maxInstances = 1000
 	// Each store costs the engine memory, even if the component does not run.
-	maxStores = 256
+	maxStores = 200
 	// A Python program has 3,000 steps and 500 host functions.
 	maxSteps     = 100_000
 	maxFunctions = 50_000
 	// What is evaluated counts, whatever comes of it: definitions, and items in lists of them.
 	maxWork = 4_000_000
-	// Names of the host's interfaces with versions up to 1.0 have one pattern of compatibility; that
-	// many functions are all of WASI several times.
+	// Names of the host's interfaces with versions up to 1.0 have one pattern of compatibility;
+	// that many functions are all of WASI several times.
 	maxImports = 10_000
 )
 

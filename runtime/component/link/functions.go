@@ -48,7 +48,7 @@ func (f *frame) lift(d *binary.Lift) error {
 		return err
 	}
 	f.funcs = append(f.funcs, &Func{
-		Type: t, Name: fmt.Sprintf("function %d", len(f.funcs)), Import: None, Core: item, Options: o,
+		Type: t, Import: None, Core: item, Options: o,
 		Signature: t.Lifted(o.Async, o.Callback != None),
 	})
 	return nil
@@ -73,8 +73,12 @@ func (f *frame) function(x Function) error {
 	}
 	store := &f.out.Plan.Stores[f.store]
 	item := int32(len(store.Functions))
+	name := ""
+	if x.Func != nil {
+		name = x.Func.Name
+	}
 	store.Functions = append(store.Functions, plan.Function{
-		Params: x.Signature.Params, Results: x.Signature.Results, Memory: x.Memory,
+		Name: name, Params: x.Signature.Params, Results: x.Signature.Results, Memory: x.Memory,
 	})
 	i := &f.out.Instances[f.instance]
 	i.Functions = append(i.Functions, x)
@@ -91,7 +95,7 @@ var (
 )
 
 // builtins are the core types of the built-ins. Those of context.get, context.set and task.return
-// depend on their definitions. What is not here is not supported.
+// depend on their definitions.
 var builtins = map[binary.BuiltinOp]types.Signature{
 	binary.ResourceNew:              {Params: word, Results: word},
 	binary.ResourceDrop:             {Params: word},
@@ -130,24 +134,39 @@ var builtins = map[binary.BuiltinOp]types.Signature{
 	binary.ThreadIndex:              {Results: word},
 }
 
-// refused are the built-ins that are known and not supported.
-var refused = map[binary.BuiltinOp]string{
-	binary.ThreadNewIndirect:          "thread.new-indirect",
-	binary.ThreadResumeLater:          "thread.resume-later",
-	binary.ThreadSuspend:              "thread.suspend",
-	binary.ThreadSuspendThenResume:    "thread.suspend-then-resume",
-	binary.ThreadYieldThenResume:      "thread.yield-then-resume",
-	binary.ThreadSuspendThenPromote:   "thread.suspend-then-promote",
-	binary.ThreadYieldThenPromote:     "thread.yield-then-promote",
-	binary.ThreadSpawnRef:             "thread.spawn-ref",
-	binary.ThreadSpawnIndirect:        "thread.spawn-indirect",
-	binary.ThreadAvailableParallelism: "thread.available-parallelism",
+// threads are the built-ins of cooperative threads. They are known and not supported.
+var threads = map[binary.BuiltinOp]struct {
+	name      string
+	signature types.Signature
+}{
+	binary.ThreadNewIndirect:          {"thread.new-indirect", types.Signature{Params: two, Results: word}},
+	binary.ThreadResumeLater:          {"thread.resume-later", types.Signature{Params: word}},
+	binary.ThreadSuspend:              {"thread.suspend", types.Signature{Results: word}},
+	binary.ThreadSuspendThenResume:    {"thread.suspend-then-resume", types.Signature{Params: word, Results: word}},
+	binary.ThreadYieldThenResume:      {"thread.yield-then-resume", types.Signature{Params: word, Results: word}},
+	binary.ThreadSuspendThenPromote:   {"thread.suspend-then-promote", types.Signature{Params: word, Results: word}},
+	binary.ThreadYieldThenPromote:     {"thread.yield-then-promote", types.Signature{Params: word, Results: word}},
+	binary.ThreadSpawnRef:             {"thread.spawn-ref", types.Signature{Params: two, Results: word}},
+	binary.ThreadSpawnIndirect:        {"thread.spawn-indirect", types.Signature{Params: two, Results: word}},
+	binary.ThreadAvailableParallelism: {"thread.available-parallelism", types.Signature{Results: word}},
+}
+
+// signature returns the core type of a built-in, as far as it is the same for all its definitions.
+func (f *frame) signature(op binary.BuiltinOp) (types.Signature, error) {
+	if s, ok := builtins[op]; ok {
+		return s, nil
+	}
+	t, ok := threads[op]
+	if !ok || !f.tolerant {
+		return types.Signature{}, fmt.Errorf("the component needs threads of its own, which this host does not support: %s", t.name)
+	}
+	return t.signature, nil
 }
 
 func (f *frame) builtin(d *binary.Builtin) error {
-	s, ok := builtins[d.Op]
-	if !ok {
-		return fmt.Errorf("the component needs threads of its own, which this host does not support: %s", refused[d.Op])
+	s, err := f.signature(d.Op)
+	if err != nil {
+		return err
 	}
 	o, err := f.options(&d.Options)
 	if err != nil {

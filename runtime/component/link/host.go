@@ -40,7 +40,7 @@ func (f *frame) hostFunc(name string, t *types.Func) (any, error) {
 	}
 	number := int32(len(f.out.Imports))
 	f.out.Imports = append(f.out.Imports, Import{Interface: f.host, Name: name, Type: t})
-	return &Func{Type: t, Name: qualified(f.host, name), Import: number, Core: None}, nil
+	return &Func{Type: t, Name: qualified(Compatible(f.host), name), Import: number, Core: None}, nil
 }
 
 func qualified(instance, name string) string {

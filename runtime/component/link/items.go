@@ -80,7 +80,8 @@ func (f *frame) defineInstance(d *binary.Instantiate) error {
 	if c == nil {
 		return errWrong
 	}
-	i, err := f.instantiate(c, args, f.instance)
+	name := f.names.Of(binary.Ref{Sort: binary.SortInstance, Index: uint32(len(f.insts))})
+	i, err := f.instantiate(c, name, args, f.instance)
 	f.insts = append(f.insts, i)
 	return err
 }

@@ -9,13 +9,21 @@ import (
 )
 
 // Link links a component that has been validated.
-func Link(c *binary.Component) (*Component, error) {
+func Link(c *binary.Component) (*Component, error) { return linkWith(c, false) }
+
+// LinkTolerantly links a component that Link refuses because it needs threads of its own: their
+// built-ins trap when they are called. It is for tests of what else such a component does.
+func LinkTolerantly(c *binary.Component) (*Component, error) { return linkWith(c, true) }
+
+func linkWith(c *binary.Component, tolerant bool) (*Component, error) {
 	l := &linker{
-		out:       &Component{Plan: &plan.Component{}},
-		modules:   map[*binary.CoreModule]*module{},
-		resources: map[string]*types.Resource{},
+		tolerant:   tolerant,
+		out:        &Component{Plan: &plan.Component{}},
+		modules:    map[*binary.CoreModule]*module{},
+		nameTables: map[*binary.Component]*binary.NameTable{},
+		resources:  map[string]*types.Resource{},
 	}
-	exports, err := l.instantiate(&component{definition: c}, nil, None)
+	exports, err := l.instantiate(&component{definition: c}, "", nil, None)
 	if err != nil {
 		return nil, fmt.Errorf("linking the component: %w", err)
 	}
@@ -24,12 +32,14 @@ func Link(c *binary.Component) (*Component, error) {
 }
 
 type linker struct {
-	out       *Component
-	modules   map[*binary.CoreModule]*module
-	resources map[string]*types.Resource // of the host
-	work      int
-	steps     int
-	functions int
+	tolerant   bool
+	out        *Component
+	modules    map[*binary.CoreModule]*module
+	resources  map[string]*types.Resource // of the host
+	nameTables map[*binary.Component]*binary.NameTable
+	work       int
+	steps      int
+	functions  int
 }
 
 // component is an item: a component, and where it was defined.
@@ -50,6 +60,8 @@ type frame struct {
 	outer    *frame
 	instance int32
 	store    int32
+	name     string            // of the component instance, for backtraces
+	names    *binary.NameTable // of the component's items, likewise
 	host     string            // of an instance type of the host: the interface's name
 	args     map[string]any    // nil for the component itself, which the host gives what it imports
 	exports  *Instance
@@ -60,7 +72,6 @@ type frame struct {
 	types    []any // *types.Type, *types.Func, *types.Resource or *scoped
 	comps    []*component
 	insts    []*Instance
-	imported int // functions that are host functions of the plan so far
 }
 
 // coreInstance is a core instance: a module's, whose exports become items as they are taken, or a
@@ -69,6 +80,16 @@ type coreInstance struct {
 	number int32
 	bundle bool
 	items  map[string]int32
+}
+
+// namesOf returns the names in a component, which are read once.
+func (l *linker) namesOf(c *binary.Component) *binary.NameTable {
+	t, ok := l.nameTables[c]
+	if !ok {
+		t = binary.Names(c)
+		l.nameTables[c] = t
+	}
+	return t
 }
 
 // spend counts what linking does.
@@ -80,13 +101,17 @@ func (l *linker) spend(n int) error {
 }
 
 // instantiate evaluates a component to an instance.
-func (l *linker) instantiate(c *component, args map[string]any, parent int32) (*Instance, error) {
+func (l *linker) instantiate(c *component, name string, args map[string]any, parent int32) (*Instance, error) {
 	if len(l.out.Instances) == maxInstances {
 		return nil, tooMany("component instances", maxInstances)
 	}
 	f := &frame{
 		linker: l, outer: c.scope, args: args, exports: newInstance(),
 		instance: int32(len(l.out.Instances)), store: None,
+		names: l.namesOf(c.definition),
+	}
+	if f.name = name; name == "" {
+		f.name = f.names.Component
 	}
 	l.out.Instances = append(l.out.Instances, ComponentInstance{Parent: parent, Store: None})
 	if err := f.makeStore(c.definition); err != nil {
@@ -125,7 +150,7 @@ func (f *frame) makeStore(c *binary.Component) error {
 		return tooMany("component instances with core modules", maxStores)
 	}
 	f.store = int32(len(f.out.Plan.Stores))
-	f.out.Plan.Stores = append(f.out.Plan.Stores, plan.Store{Items: functions})
+	f.out.Plan.Stores = append(f.out.Plan.Stores, plan.Store{Name: f.name, Items: functions})
 	f.out.Instances[f.instance].Store = f.store
 	return nil
 }

@@ -68,7 +68,7 @@ func (i *Instance) Instance(name string) *Instance {
 // Func is a function: one of the host, or a core function that is lifted.
 type Func struct {
 	Type *types.Func
-	Name string // for messages
+	Name string // of a function of the host, with the interface and the version that it is compatible with
 
 	Import int32 // index of Component.Imports, or None
 

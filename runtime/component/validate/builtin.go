@@ -13,6 +13,7 @@ var simple = map[binary.BuiltinOp]coreFunc{
 	binary.BackpressureInc:  {},
 	binary.BackpressureDec:  {},
 	binary.ThreadYield:      {results: i32s(1)},
+	binary.ThreadIndex:      {results: i32s(1)}, // a task has one thread
 	binary.WaitableSetNew:   {results: i32s(1)},
 	binary.WaitableSetDrop:  {params: i32s(1)},
 	binary.WaitableJoin:     {params: i32s(2)},
@@ -85,7 +86,7 @@ func (s *scope) builtin(d *binary.Builtin) coreFunc {
 // thread refuses what threads need.
 func (s *scope) thread(d *binary.Builtin) coreFunc {
 	switch d.Op {
-	case binary.ThreadIndex, binary.ThreadNewIndirect, binary.ThreadResumeLater, binary.ThreadSuspend, binary.ThreadSuspendThenResume,
+	case binary.ThreadNewIndirect, binary.ThreadResumeLater, binary.ThreadSuspend, binary.ThreadSuspendThenResume,
 		binary.ThreadYieldThenResume, binary.ThreadSuspendThenPromote, binary.ThreadYieldThenPromote:
 		s.unsupported("the component uses cooperative threads, which are not supported")
 	case binary.ThreadSpawnRef, binary.ThreadSpawnIndirect, binary.ThreadAvailableParallelism:

@@ -5,8 +5,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/types"
 )
 
-// declared returns an item of a type that an import or export says. onNew is told the resource types
-// that it brings.
+// declared returns an item of a type that an import or export says. onNew is told the resource
+// types that it brings.
 func (s *scope) declared(t binary.ExternType, onNew func(*types.Resource)) extern {
 	switch t.Sort {
 	case binary.SortCoreModule:
@@ -115,6 +115,7 @@ func (s *scope) instantiate(d *binary.Instantiate) *instanceType {
 func (s *scope) bundle(d *binary.Bundle) *instanceType {
 	s.spend(len(d.Exports))
 	exports := newSide("export")
+	exports.bundle = true
 	for _, x := range d.Exports {
 		s.put(exports, x.Name, s.item(x.Ref))
 	}

@@ -9,8 +9,8 @@ import (
 // those that are a typeItem. An item does not change once it is made.
 type item interface{}
 
-// typeItem is an element of the index space of types. Each place that gives a type a name, an import
-// or export, makes one of its own: its address says which name it is.
+// typeItem is an element of the index space of types. Each place that gives a type a name, an
+// import or export, makes one of its own: its address says which name it is.
 type typeItem interface{ depthOf() int }
 
 func (t *valueType) depthOf() int     { return t.typ.Depth }
@@ -22,11 +22,12 @@ func (t *componentType) depthOf() int { return t.depth }
 // valueType is a type of values with the names of its parts.
 type valueType struct {
 	typ *types.Type // interned
-	// parts are the types that it is made of; nil is the lack of one. They are typ's elements, but a
-	// map's, which are its key and value.
+	// parts are the types that it is made of; nil is the lack of one. They are typ's elements,
+	// but a map's, which are its key and value.
 	parts  []*valueType
 	handle *resource // of own and borrow
-	// handles says that it contains own or borrow, pointers that it contains a list, string or map.
+	// handles says that it contains own or borrow, pointers that it contains a list, string or
+	// map.
 	handles, pointers bool
 }
 
@@ -52,8 +53,8 @@ type moduleType struct {
 type instanceType struct {
 	exports externs
 	depth   int
-	// fresh are the resource types that each instance of the type has as its own. The type of an
-	// instance that there is has none: they were replaced by resource types of the scope.
+	// fresh are the resource types that each instance of the type has as its own. The type of
+	// an instance that there is has none: they were replaced by resource types of the scope.
 	fresh map[*types.Resource]bool
 }
 
@@ -61,8 +62,8 @@ type instanceType struct {
 type componentType struct {
 	imports, exports externs
 	depth            int
-	// imported are the resource types that an instance is given, defined those that each instance
-	// has as its own.
+	// imported are the resource types that an instance is given, defined those that each
+	// instance has as its own.
 	imported, defined map[*types.Resource]bool
 }
 

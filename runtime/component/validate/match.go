@@ -7,8 +7,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/types"
 )
 
-// matching compares items that there are with imports or exports that are wanted, in their order.
-// A resource type that is wanted and not yet known becomes the one that there is, and replaces it in
+// matching compares items that there are with imports or exports that are wanted, in their order. A
+// resource type that is wanted and not yet known becomes the one that there is, and replaces it in
 // all that follows.
 type matching struct {
 	v      *validator

@@ -160,8 +160,8 @@ func isNumber(s string) bool {
 	return strings.Trim(s, "0123456789") == ""
 }
 
-// areIdentifiers reports whether s is what follows + or - in a version. A number must not begin with
-// 0 but after a +.
+// areIdentifiers reports whether s is what follows + or - in a version. A number must not begin
+// with 0 but after a +.
 func areIdentifiers(s string, zeros bool) bool {
 	for _, id := range strings.Split(s, ".") {
 		numeric := true

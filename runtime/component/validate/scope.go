@@ -31,8 +31,9 @@ type scope struct {
 	instances     []*instanceType
 
 	imports, exports *side
-	// imported are the resource types of imports. defined are all others that came up here: those of
-	// resource definitions, of component instances and of exports whose type hides which one it is.
+	// imported are the resource types of imports. defined are all others that came up here:
+	// those of resource definitions, of component instances and of exports whose type hides
+	// which one it is.
 	imported, defined map[*types.Resource]bool
 	// local are those of resource definitions.
 	local map[*types.Resource]bool
@@ -61,6 +62,7 @@ func (s *scope) componentType() *componentType {
 		imports: s.imports.externs, exports: s.exports.externs, imported: s.imported, defined: s.defined,
 	}
 	t.depth = s.deep(1 + max(t.imports.depth(), t.exports.depth()))
+	s.checkResources(t)
 	return t
 }
 

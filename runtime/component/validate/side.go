@@ -8,7 +8,9 @@ import (
 type side struct {
 	externs
 	what string // "import" or "export"
-	keys map[string]string
+	// bundle says that it is a bundle's, where resource types get no names.
+	bundle bool
+	keys   map[string]string // names by their keys
 	// names are the types that are imported or exported, or exported by an instance that is. Of
 	// types with a name others may only use these.
 	names map[typeItem]bool
@@ -40,7 +42,7 @@ func (v *validator) put(s *side, name binary.ExternName, x extern) {
 	if why := s.annotation(n, x); why != "" {
 		v.fail("%s name %s: %s", s.what, quoted(name.Name), why)
 	}
-	if r, ok := x.item.(*resource); ok && n.kind == plainName {
+	if r, ok := x.item.(*resource); ok && n.kind == plainName && !s.bundle {
 		s.labels[r], s.labelled[name.Name] = name.Name, true
 	}
 	s.add(name.Name, x)

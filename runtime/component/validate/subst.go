@@ -3,8 +3,8 @@ package validate
 import "github.com/krustlet-go/krustlet-wasi/runtime/component/types"
 
 // substitution replaces resource types and names of types in types. A resource type that replaces
-// another is never one that a type binds itself: where a type is opened it gets new ones. So nothing
-// is replaced in a type that means another thing there.
+// another is never one that a type binds itself: where a type is opened it gets new ones. So
+// nothing is replaced in a type that means another thing there.
 type substitution struct {
 	v         *validator
 	resources map[*types.Resource]*types.Resource

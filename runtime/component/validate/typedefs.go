@@ -7,7 +7,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/types"
 )
 
-// primTypes are the primitive types of values. Nobody names them, so there is one of each.
+// primTypes are the primitive types of values. They need no names, so there is one of each.
 var primTypes = func() map[binary.Prim]*valueType {
 	kinds := map[binary.Prim]types.Kind{
 		binary.Bool: types.Bool, binary.S8: types.S8, binary.U8: types.U8, binary.S16: types.S16, binary.U16: types.U16,
@@ -253,6 +253,9 @@ func (s *scope) functionType(d *binary.Func) *funcType {
 		s.unsupported("a function's parameters are made of more than %d types", maxNodes)
 	}
 	s.deep(f.typ.Args.Depth)
+	if f.typ.Args.Wide >= maxSize {
+		s.unsupported("a function's parameters take up to %d bytes in memory, which is too much", f.typ.Args.Wide)
+	}
 	return f
 }
 

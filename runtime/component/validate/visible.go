@@ -53,7 +53,8 @@ func (w *nameWalk) reveal(x extern) bool {
 	return true // what components and modules use is their own
 }
 
-// uses reports whether all types with names that a type is made of have one. Its own does not count.
+// uses reports whether all types with names that a type is made of have one. Its own does not
+// count.
 func (w *nameWalk) uses(t typeItem) bool {
 	w.v.spend(1)
 	switch t := t.(type) {
