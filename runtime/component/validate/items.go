@@ -71,6 +71,8 @@ type componentType struct {
 type extern struct {
 	sort binary.Sort
 	item item
+	// equals is the type by another name that an imported or exported type is said to be, or nil.
+	equals typeItem
 }
 
 // externs are imports or exports, in their order.

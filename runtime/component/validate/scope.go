@@ -175,15 +175,15 @@ func (s *scope) resourceAt(i uint32) *resource {
 func (s *scope) item(r binary.Ref) extern {
 	switch r.Sort {
 	case binary.SortCoreModule:
-		return extern{r.Sort, s.moduleAt(r.Index)}
+		return extern{sort: r.Sort, item: s.moduleAt(r.Index)}
 	case binary.SortFunc:
-		return extern{r.Sort, s.funcAt(r.Index)}
+		return extern{sort: r.Sort, item: s.funcAt(r.Index)}
 	case binary.SortType:
-		return extern{r.Sort, s.typeAt(r.Index)}
+		return extern{sort: r.Sort, item: s.typeAt(r.Index)}
 	case binary.SortComponent:
-		return extern{r.Sort, s.componentAt(r.Index)}
+		return extern{sort: r.Sort, item: s.componentAt(r.Index)}
 	case binary.SortInstance:
-		return extern{r.Sort, s.instanceAt(r.Index)}
+		return extern{sort: r.Sort, item: s.instanceAt(r.Index)}
 	}
 	s.fail("a %s cannot leave its component", sortName(r.Sort))
 	return extern{}
@@ -234,15 +234,15 @@ func (s *scope) aliasOuter(d *binary.AliasOuter) {
 	case binary.SortCoreType:
 		s.coreTypes = append(s.coreTypes, element(s, from.coreTypes, d.Index, d.Sort))
 	case binary.SortCoreModule:
-		s.add(extern{d.Sort, element(s, from.modules, d.Index, d.Sort)})
+		s.add(extern{sort: d.Sort, item: element(s, from.modules, d.Index, d.Sort)})
 	case binary.SortComponent:
-		s.add(extern{d.Sort, element(s, from.components, d.Index, d.Sort)})
+		s.add(extern{sort: d.Sort, item: element(s, from.components, d.Index, d.Sort)})
 	case binary.SortType:
 		t := element(s, from.typeSpace, d.Index, d.Sort)
 		if leaves && s.hasResources(t) {
 			s.fail("an alias leads out of a component to a type that refers to resources")
 		}
-		s.add(extern{d.Sort, t})
+		s.add(extern{sort: d.Sort, item: t})
 	default:
 		s.fail("an outer alias is of a %s", sortName(d.Sort))
 	}
