@@ -38,7 +38,7 @@ func (s *scope) declared(t binary.ExternType, onNew func(*types.Resource)) exter
 		of := s.typeAt(t.Index)
 		return extern{sort: t.Sort, item: named(of), equals: of}
 	}
-	s.fail("imports and exports are not of a %s", sortName(t.Sort))
+	s.fail("imports and exports are not of %s", aSort(t.Sort))
 	return extern{}
 }
 

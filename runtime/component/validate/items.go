@@ -145,6 +145,14 @@ func sortName(s binary.Sort) string {
 	}[s]
 }
 
+// aSort is that name with its article.
+func aSort(s binary.Sort) string {
+	if s == binary.SortInstance {
+		return "an " + sortName(s)
+	}
+	return "a " + sortName(s)
+}
+
 // typeName is the name of a kind of type in errors.
 func typeName(t typeItem) string {
 	switch t.(type) {

@@ -20,7 +20,7 @@ func TestTypes(t *testing.T) {
 		{wat: `(component (type (record)))`, why: "a record has nothing in it"},
 		{wat: `(component (type (variant)))`, why: "a variant has nothing"},
 		{wat: `(component (type (tuple)))`, why: "a tuple has nothing"},
-		{wat: `(component (type (enum)))`, why: "a enum has nothing"},
+		{wat: `(component (type (enum)))`, why: "an enum has nothing"},
 		{wat: `(component (type (flags)))`, why: "a flags type has nothing"},
 		{wat: flags(32)},
 		{wat: flags(33), why: "33 flags"},
@@ -77,7 +77,7 @@ func TestTypesOfExterns(t *testing.T) {
 		{wat: `(component (type (component (import "a" (component)) (import "b" (core module)) (export "c" (type (sub resource))))))`},
 		{wat: `(component (import "a" (instance $a (export "t" (type (sub resource))) (export "f" (func)))) (alias export $a "f" (func)))`},
 		{wat: `(component (import "a" (instance $a (export "f" (func)))) (alias export $a "g" (func)))`, why: `has no export "g"`},
-		{wat: `(component (import "a" (instance $a (export "f" (func)))) (alias export $a "f" (instance)))`, why: "is a function, not a instance"},
+		{wat: `(component (import "a" (instance $a (export "f" (func)))) (alias export $a "f" (instance)))`, why: "is a function, not an instance"},
 		{wat: `(component (type (component (import "i" (instance $i (export "f" (func)))) (alias export $i "f" (func)))))`, why: "an alias in a type"},
 		{wat: `(component (export "a" (func 0)))`, why: "there is no function 0"},
 	})
