@@ -124,7 +124,7 @@ func (s canon) taskReturn(d *binary.Builtin) coreFunc {
 	if o.Realloc != nil || o.Async {
 		s.fail("task.return has an option realloc or async")
 	}
-	result := typeDefs{s.scope}.optional(d.Result)
+	result := typeDefs(s).optional(d.Result)
 	need := needs{}
 	if result == nil {
 		s.options(o, need)
