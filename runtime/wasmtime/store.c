@@ -1,5 +1,5 @@
-// The C half of a store. What runs often stays on this side: the look at the kill switch at every
-// epoch never enters Go, and a host call enters it once.
+// The C part of a store. Frequent operations stay in C: the check of the kill switch at every epoch
+// never enters Go, and a host call enters Go once.
 
 #define _GNU_SOURCE // RUSAGE_THREAD
 
@@ -12,7 +12,7 @@
 
 #include "store.h"
 
-// _cgo_export.h is not included, since its types need the preamble of the Go file. This is
+// _cgo_export.h is not included, because its types need the preamble of the Go file. This is
 // goHostCall's signature.
 extern int32_t goHostCall(uintptr_t handle, uint32_t index, uint8_t *memory, size_t size, uint64_t *args, size_t nargs);
 
@@ -20,9 +20,9 @@ extern void goEpoch(uintptr_t handle, int64_t cpu, bool busy);
 
 enum { MAX_PARAMS = 9 };
 
-// A guest counts as one that computes without a pause when it has used BUSY_NS since the last
-// epoch, or BUSY_ALONE_NS without its thread ever having waited: where many compete, no guest
-// reaches BUSY_NS.
+// A guest counts as computing without a pause in two cases: it has used BUSY_NS since the last
+// epoch, or it has used BUSY_ALONE_NS and its thread has not waited. The second case is for a busy
+// machine, where no guest reaches BUSY_NS.
 enum { BUSY_NS = 5000000, BUSY_ALONE_NS = 1000000 };
 
 static int64_t clock_ns(clockid_t clock) {
@@ -35,7 +35,8 @@ static long waited(void) {
 	return getrusage(RUSAGE_THREAD, &u) == 0 ? u.ru_nvcsw : 0;
 }
 
-// count is a plain addition: only this thread writes, and no reader sees half a number.
+// count is a plain addition, because only this thread writes, and a reader never sees a
+// half-written number.
 static void count(store_t *s, uint32_t index) {
 	uint64_t n = atomic_load_explicit(&s->calls[index], memory_order_relaxed);
 	atomic_store_explicit(&s->calls[index], n + 1, memory_order_relaxed);
@@ -99,17 +100,19 @@ int64_t account_beside(account_t *a, int64_t bytes) {
 	return taken;
 }
 
-// add is a plain addition: only the guest's thread writes, and no reader sees half a number.
+// add is a plain addition, because only the guest's thread writes, and a reader never sees a
+// half-written number.
 static void add(_Atomic int64_t *n, int64_t bytes) {
 	atomic_store_explicit(n, atomic_load_explicit(n, memory_order_relaxed) + bytes, memory_order_relaxed);
 }
 
-// Numbers of what grows (package translate): a memory's number, or a table's and OF_TABLE. With
-// GIVEN_BACK, the growth failed although it was granted.
+// Numbers of things that grow (package translate): a memory's number, or a table's number with
+// OF_TABLE. GIVEN_BACK means that the growth failed although it was granted.
 enum { OF_TABLE = 1 << 16 };
 static const uint32_t GIVEN_BACK = UINT32_C(1) << 31;
 
-// growth answers a guest that will grow something: vals say what and by how much, and get 1 or 0.
+// growth answers a guest before it grows something. vals has the thing and the size of the growth;
+// the result is 1 or 0.
 static wasm_trap_t *growth(void *env, wasmtime_caller_t *caller, wasmtime_val_raw_t *vals, size_t n) {
 	store_t *s = env;
 	uint32_t what = (uint32_t)vals[0].i32;
@@ -136,8 +139,8 @@ static wasm_trap_t *growth(void *env, wasmtime_caller_t *caller, wasmtime_val_ra
 }
 
 #ifdef ENGINE_OF_HACK
-// memory_growing answers the store for each memory that grows. Linear memories were granted before.
-// What was not is the collector's heap.
+// memory_growing answers the store for each memory that grows. Linear memories were already
+// granted. Memory that was not granted is for the garbage collector's heap.
 static bool memory_growing(void *env, size_t current, size_t desired) {
 	store_t *s = env;
 	int64_t bytes = (int64_t)(desired - current);
@@ -155,9 +158,9 @@ static bool memory_growing(void *env, size_t current, size_t desired) {
 	return granted;
 }
 
-// memory_failed is called when a memory could not grow although it was granted. The guest's own
-// code gives back the grant of a linear memory. For a heap it is not known how much was asked for,
-// so what was granted counts on: too much, never too little.
+// memory_failed is called when a memory could not grow although it was granted. For a linear
+// memory, the guest's own code gives the grant back. For a heap the requested size is not known, so
+// the grant still counts: the count is then too high, but never too low.
 static void memory_failed(void *env) { ((store_t *)env)->granted = 0; }
 #endif
 
@@ -229,7 +232,7 @@ void store_kill(store_t *s) { atomic_store_explicit(&s->kill, true, memory_order
 bool store_take(store_t *s, int64_t memories, int64_t tables, int64_t beside) {
 	s->free = account_beside(s->account, beside);
 	if (!account_take(s->account, memories + tables + beside - s->free))
-		return false; // store_delete gives back what was taken from what is free
+		return false; // store_delete gives back what was taken from the free part
 	add(&s->memories, memories);
 	add(&s->tables, tables);
 	add(&s->beside, beside - s->free);
@@ -289,7 +292,7 @@ static wasm_trap_t *host_call(void *env, wasmtime_caller_t *caller, wasmtime_val
 		size = wasmtime_memory_data_size(context, &s->memory);
 	}
 	if (n > MAX_PARAMS)
-		n = MAX_PARAMS; // room for a result that a function without parameters has makes n 1; never more than 9
+		n = MAX_PARAMS; // room for the result: a function without parameters that has one gets n = 1; never more than 9
 	for (size_t i = 0; i < n; i++)
 		args[i] = (uint64_t)vals[i].i64;
 	int32_t result = goHostCall(s->handle, index, base, size, args, n);

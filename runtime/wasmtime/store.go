@@ -17,8 +17,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/translate"
 )
 
-// hosted is what the host calls of one guest need. The context is kept here because C, between the
-// guest and its host calls, cannot pass it on.
+// hosted has what the host calls of one guest need. The context is stored here, because C is
+// between the guest and its host calls and cannot pass it on.
 type hosted struct {
 	ctx   context.Context //nolint:containedctx // see above
 	wasi  *preview1.Guest
@@ -26,15 +26,15 @@ type hosted struct {
 	ended error // why a host call ended the guest
 }
 
-// store is a store and its instance. All methods but kill, limit, thread, cpu, memory and addCalls
-// are for the thread that runs its code; those are for any goroutine before close.
+// store is a store and its instance. The methods kill, limit, thread, cpu, memory and addCalls may
+// be called from any goroutine before close. All others are for the thread that runs its code.
 type store struct {
 	native *C.store_t
 	handle uintptr
 	base   time.Duration // what the thread had used before
 }
 
-// newStore makes a store for the calling thread to run. It takes its memory from the account.
+// newStore makes a store that the calling thread will run. Its memory counts for the account.
 func newStore(e *wasmtimego.Engine, h *hosted, a *account) (*store, error) {
 	handle := guestHandles.add(h)
 	bounds := C.store_bounds_t{elements: maxTableElements, tables: maxTables, memories: maxMemories}
@@ -49,7 +49,7 @@ func newStore(e *wasmtimego.Engine, h *hosted, a *account) (*store, error) {
 	return s, nil
 }
 
-// limit sets whether there is a limit of processor time. The pace knows how much it is.
+// limit sets whether there is a limit of processor time. The pace knows the limit's value.
 func (s *store) limit(limited bool) { C.store_limit(s.native, C.bool(limited)) }
 
 func (s *store) close() {
@@ -57,13 +57,13 @@ func (s *store) close() {
 	guestHandles.remove(s.handle)
 }
 
-// kill makes the guest's code end at the next epoch.
+// kill makes the guest's code end at its next epoch.
 func (s *store) kill() { C.store_kill(s.native) }
 
 // thread returns the kernel's number of the guest's thread.
 func (s *store) thread() int { return int(s.native.thread) }
 
-// Names of exports in C's memory, which is never freed.
+// Names of exports, in C memory that is never freed.
 var (
 	startName       = C.CString("_start")
 	startExportName = C.CString(translate.StartExport)
@@ -71,7 +71,7 @@ var (
 )
 
 // instantiate makes the instance and runs the module's start section. paid says that another guest
-// of the container pays for what the host holds for the module.
+// of the container already pays for the host's data about the module.
 func (s *store) instantiate(m *module, a *account, paid bool) error {
 	n, beside := m.needs, m.needs.beside(paid)
 	if !C.store_take(s.native, C.int64_t(n.memories), C.int64_t(n.tables), C.int64_t(beside)) {
@@ -90,7 +90,7 @@ func (s *store) instantiate(m *module, a *account, paid bool) error {
 	return s.call(m, startExportName, len(translate.StartExport))
 }
 
-// start calls _start, and returns nil when that returns.
+// start calls _start, and returns nil when _start returns.
 func (s *store) start(m *module) error { return s.call(m, startName, len("_start")) }
 
 // call calls an exported function without parameters and results.
@@ -105,28 +105,28 @@ func (s *store) call(m *module, name *C.char, size int) error {
 // cpu returns the processor time that the guest has used.
 func (s *store) cpu() time.Duration { return time.Duration(C.store_cpu(s.native)) - s.base }
 
-// memory returns what the guest has taken from its account, in bytes.
+// memory returns how many bytes the guest has taken from its account.
 func (s *store) memory() int64 { return int64(C.store_memory(s.native)) }
 
-// addCalls adds to each sum how often the guest has called that function of the table.
+// addCalls adds to each sum the number of the guest's calls of this function of the table.
 func (s *store) addCalls(sums []uint64) {
 	C.store_calls(s.native, (*C.uint64_t)(&sums[0]), C.size_t(len(sums)))
 }
 
-// refused reports whether the guest was refused the memory that it last asked for: linear memory or
-// tables, or objects.
+// refused reports whether the guest's last request for memory was refused: for linear memory or
+// tables, and for objects.
 func (s *store) refused() (memory, heap bool) {
 	return s.native.refused > 0, s.native.heap_refused > 0
 }
 
-// fullHeap reports whether the guest was refused memory for objects because of the bound that all
-// guests have, not because of its own limit.
+// fullHeap reports whether a request for object memory was refused because of the bound for all
+// guests, and not because of the guest's own limit.
 func (s *store) fullHeap() bool { return bool(s.native.heap_full) }
 
-// maxHeap bounds the collector's heap of a guest, in bytes.
+// maxHeap bounds a guest's garbage-collected heap, in bytes.
 const maxHeap = int64(C.HEAP_MAX)
 
-// goEpoch is called when a guest that runs sees a new epoch and may have to be held back.
+// goEpoch is called when a running guest reaches a new epoch and may have to wait.
 //
 //export goEpoch
 func goEpoch(handle C.uintptr_t, cpu C.int64_t, busy C.bool) {

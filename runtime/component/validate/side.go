@@ -15,7 +15,7 @@ type side struct {
 	// names are the types that are imported or exported, or exported by an instance that is. Of
 	// types with a name others may only use these.
 	names map[typeItem]bool
-	// checked are types that use no others.
+	// checked are types that are made only of types that may be used.
 	checked map[typeItem]bool
 	// labels are the names of resource types, labelled tells whether there is one.
 	labels   map[*resource]string

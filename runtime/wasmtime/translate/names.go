@@ -8,20 +8,19 @@ import (
 
 const (
 	maxName  = visible.MaxName // bytes of one name of a function
-	maxNames = 4 << 20         // of all together, with what encoding adds
+	maxNames = 4 << 20         // of all names together, in encoded form
 )
 
-// nameTable has names of functions, encoded as Info has them: first the entries, each with a
-// function's number and where its name ends, then the names.
+// nameTable has names of functions, in the encoding of Info: first the entries, each with a
+// function's number and the end of its name, then the names.
 type nameTable struct {
 	entries, text []byte
-	last          int64 // the function that was named last
+	last          int64 // the number after that of the last named function
 }
 
 const nameEntry = 8
 
-// add appends a name if there is room. It leaves out names that are not in the order of their
-// functions.
+// add appends a name if there is room. It skips names that are not in the order of their functions.
 func (t *nameTable) add(function uint32, name []byte) {
 	if int64(function) < t.last || len(name) == 0 {
 		return
@@ -36,8 +35,8 @@ func (t *nameTable) add(function uint32, name []byte) {
 	t.entries = binary.LittleEndian.AppendUint32(t.entries, uint32(len(t.text)))
 }
 
-// custom reads a custom section if it has names. Errors in it concern neither the engine nor the
-// host.
+// custom reads a custom section if it has names. Errors in it are ignored, because they affect
+// neither the engine nor the host.
 func (m *module) custom(r *reader) {
 	defer func() {
 		if err := recover(); err != nil {

@@ -86,7 +86,7 @@ func (m *module) addTable(r *reader, at int) {
 	m.tables = append(m.tables, t)
 }
 
-// limitFlags refuses the flags of a memory's or a table's size that no engine here runs.
+// limitFlags refuses flags of a memory's or a table's size that the supported engines do not know.
 func (m *module) limitFlags(r *reader, at int, flags, known byte) {
 	if flags&2 != 0 {
 		r.need(SharedMemory, at)
