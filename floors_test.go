@@ -35,6 +35,7 @@ var floors = map[string]int{
 	"runtime/component/canon":    3,
 	"runtime/component/plan":     2,
 	"runtime/component/types":    1,
+	"runtime/component/world":    2,
 	"runtime/wasi/preview1":      2,
 	"runtime/wasmtime":           4,
 	"runtime/wasmtime/admission": 2,
