@@ -183,8 +183,8 @@ func TestComponentsInEveryForm(t *testing.T) {
 	})
 }
 
-// docs/images.md: "The node reads no more than these bytes when it pulls a module", and "its size
-// counts to the same bounds".
+// docs/images.md: "it checks the digest and looks at these bytes only", and "its size counts to the
+// same bounds".
 func TestComponentsAtThePull(t *testing.T) {
 	srv := newServer(t)
 	damaged := append(bytes.Clone(manifest.ComponentPreamble), 99, 1, 2, 3)

@@ -113,7 +113,9 @@ func inspectImages(_ context.Context, j job, images []string) error {
 			errs = append(errs, usageIfInvalid(err))
 			continue
 		}
-		views = append(views, viewOf(found, used))
+		v := viewOf(found, used)
+		errs = append(errs, v.look(store, found))
+		views = append(views, v)
 	}
 	j.json = true
 	return errors.Join(append(errs, j.print(views, nil))...)
