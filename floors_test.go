@@ -39,6 +39,7 @@ var floors = map[string]int{
 	"runtime/component/validate": 2,
 	"runtime/wasi/p2/bindings":   5,
 	"runtime/wasi/p3/bindings":   5,
+	"runtime/component/world":    2,
 	"runtime/wasi/preview1":      2,
 	"runtime/wasmtime":           4,
 	"runtime/wasmtime/admission": 2,
