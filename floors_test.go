@@ -41,6 +41,7 @@ var floors = map[string]int{
 	"runtime/component/validate": 2,
 	"runtime/component/world":    2,
 	"runtime/wasi/descriptor":    2,
+	"runtime/wasi/p3":            6,
 	"runtime/wasi/p2":            6,
 	"runtime/wasi/p2/bindings":   5,
 	"runtime/wasi/p3/bindings":   5,
