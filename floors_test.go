@@ -39,6 +39,7 @@ var floors = map[string]int{
 	"runtime/component/typed":    4,
 	"runtime/component/types":    1,
 	"runtime/component/validate": 2,
+	"runtime/component/world":    2,
 	"runtime/wasi/descriptor":    2,
 	"runtime/wasi/p3":            6,
 	"runtime/wasi/p2":            6,

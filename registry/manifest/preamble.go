@@ -5,20 +5,21 @@ import (
 	"fmt"
 
 	"github.com/krustlet-go/krustlet-wasi/registry/fault"
+	"github.com/krustlet-go/krustlet-wasi/runtime/component/binary"
 )
 
 // PreambleSize is the length of the bytes with which every WebAssembly binary starts.
-const PreambleSize = 8
+const PreambleSize = binary.HeadSize
 
 // The preambles of WebAssembly binaries: the magic number, then a version and a layer of 16 bits
 // each.
 var (
-	ModulePreamble    = []byte("\x00asm\x01\x00\x00\x00") // core specification, 5.5.16
-	ComponentPreamble = []byte("\x00asm\x0d\x00\x01\x00") // component model, Binary.md
+	ModulePreamble    = []byte(binary.HeadModule)
+	ComponentPreamble = []byte(binary.HeadComponent)
 )
 
-// IsComponent reports whether the first bytes are those of a component and not of a module. Its
-// error is of the class ErrNotWasm.
+// IsComponent reports whether the first bytes are those of a component and not of a module. All
+// that follows them is read only when the module is compiled. The error is of the class ErrNotWasm.
 func IsComponent(start []byte) (bool, error) {
 	start = start[:min(len(start), PreambleSize)]
 	switch {
@@ -26,6 +27,8 @@ func IsComponent(start []byte) (bool, error) {
 		return false, nil
 	case bytes.Equal(start, ComponentPreamble):
 		return true, nil
+	case binary.IsComponent(start):
+		return false, fault.New(fault.ErrNotWasm, nil, "the file is a WebAssembly component of an unknown version (it starts with %x); build it with tools of today", start)
 	case bytes.HasPrefix(start, ModulePreamble[:4]):
 		return false, fault.New(fault.ErrNotWasm, nil, "the file is a WebAssembly binary of an unknown version (it starts with %x)", start)
 	}

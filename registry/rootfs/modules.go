@@ -1,7 +1,6 @@
 package rootfs
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -11,6 +10,8 @@ import (
 	"path"
 	"path/filepath"
 	"syscall"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/component/binary"
 )
 
 // Module is a WebAssembly file of an image.
@@ -43,27 +44,21 @@ func Modules(dir string, maxSize int64) (map[string]Module, error) {
 	return found, err
 }
 
-// Preambles of WebAssembly binaries (core specification 5.5.16; component model, Binary.md).
-var (
-	modulePreamble    = []byte("\x00asm\x01\x00\x00\x00")
-	componentPreamble = []byte("\x00asm\x0d\x00\x01\x00")
-)
-
 func moduleAt(at string, maxSize int64, known map[uint64]Module) (m Module, is bool, err error) {
 	f, err := os.Open(at)
 	if err != nil {
 		return Module{}, false, err
 	}
 	defer f.Close() //nolint:errcheck // the file was only read
-	start := make([]byte, len(modulePreamble))
+	start := make([]byte, binary.HeadSize)
 	if _, err := io.ReadFull(f, start); err != nil {
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 			err = nil
 		}
 		return Module{}, false, err
 	}
-	component := bytes.Equal(start, componentPreamble)
-	if !component && !bytes.Equal(start, modulePreamble) {
+	component := string(start) == binary.HeadComponent
+	if !component && string(start) != binary.HeadModule {
 		return Module{}, false, nil
 	}
 	info, err := f.Stat()

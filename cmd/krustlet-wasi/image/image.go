@@ -93,13 +93,13 @@ func verbs() []verb {
 		run:     removeImages,
 	}, {
 		name: "inspect", args: "IMAGE...", short: "tell what is known of images, as JSON", atLeast: 1,
-		long:    "Tell what is known of images on the node, as a JSON array.",
+		long:    "Tell what is known of images on the node, as a JSON array. Of a component it tells what it\nimports and exports, and which tools made it.",
 		example: "krustlet-wasi image inspect registry.example/hello:v1",
 		flags:   storeFlags,
 		run:     inspectImages,
 	}, {
 		name: "push", args: "FILE.wasm IMAGE", short: "publish a module or component", atLeast: 2, atMost: 2,
-		long:    "Publish a module or component as an image that this node, and other runtimes for\nWebAssembly, can run: a CNCF wasm artifact.",
+		long:    "Publish a module or component as an image that this node, and other runtimes for\nWebAssembly, can run: a CNCF wasm artifact. The same file always becomes the same image. The artifact\nsays that it was made in 1970, or at the time in the variable SOURCE_DATE_EPOCH.",
 		example: "krustlet-wasi image push hello.wasm registry.example/hello:v1",
 		flags:   slices.Concat(storeFlags, registryFlags),
 		own: []cmdline.Flag{

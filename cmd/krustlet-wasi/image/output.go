@@ -28,6 +28,11 @@ type view struct {
 	Size   int64     `json:"size"`             // bytes
 	Pulled time.Time `json:"pulled,omitzero"`
 	InUse  bool      `json:"inUse"`
+
+	// Only inspect sets these.
+	Component   *componentView `json:"component,omitempty"`      // of the kind component
+	Modules     []moduleView   `json:"modules,omitempty"`        // of the kind rootfs, once it is unpacked
+	ModulesLeft int            `json:"modulesLeftOut,omitempty"` // how many are not in the list
 }
 
 func viewOf(i registry.Image, used []string) view {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -111,7 +113,9 @@ func inspectImages(_ context.Context, j job, images []string) error {
 			errs = append(errs, usageIfInvalid(err))
 			continue
 		}
-		views = append(views, viewOf(found, used))
+		v := viewOf(found, used)
+		errs = append(errs, v.look(store, found))
+		views = append(views, v)
 	}
 	j.json = true
 	return errors.Join(append(errs, j.print(views, nil))...)
@@ -174,6 +178,10 @@ func pushImage(ctx context.Context, j job, args []string) error {
 	if err != nil {
 		return exit.BadUsage(err)
 	}
+	created, err := j.created()
+	if err != nil {
+		return exit.BadUsage(err)
+	}
 	keys, err := NewCredentials(j.cfg, j.Env, nil, j.log)
 	if err != nil {
 		return exit.BadUsage(err)
@@ -188,12 +196,31 @@ func pushImage(ctx context.Context, j job, args []string) error {
 		Keys:               keys.For(credentials.Pod{}),
 		Progress:           func(done, size int64) { shown.blob(image, done, size) },
 		Author:             j.author,
+		Created:            created,
 	})
 	shown.end()
 	if err != nil {
 		return usageIfInvalid(err)
 	}
 	return j.print(map[string]any{"id": id, "size": len(module)}, func() { cmdline.Printf(j.Stdout, "%s\n", id) })
+}
+
+// createdVariable says when something was made, in seconds since the beginning of 1970. It is the
+// same for all tools (reproducible-builds.org).
+const createdVariable = "SOURCE_DATE_EPOCH"
+
+// created is the time that a published module says it was made. It is zero if the user has named
+// none.
+func (j job) created() (time.Time, error) {
+	value, _ := j.Env(createdVariable)
+	if value == "" {
+		return time.Time{}, nil
+	}
+	seconds, err := strconv.ParseUint(value, 10, 37) // until the year 6325; a time in JSON has four digits
+	if err != nil {
+		return time.Time{}, fmt.Errorf("variable %s: %.40q is no number of seconds since 1970", createdVariable, value)
+	}
+	return time.Unix(int64(seconds), 0), nil
 }
 
 func readModule(file string) ([]byte, error) {

@@ -6,18 +6,22 @@ import (
 )
 
 // The beginning of a module or component: four bytes, the version, and the layer.
-const headSize = 8
+const (
+	HeadSize      = 8
+	HeadModule    = "\x00asm\x01\x00\x00\x00" // core specification, 5.5.16
+	HeadComponent = "\x00asm\x0d\x00\x01\x00" // component model, Binary.md
+)
 
 var (
 	magic         = []byte("\x00asm")
-	headModule    = []byte("\x00asm\x01\x00\x00\x00")
-	headComponent = []byte("\x00asm\x0d\x00\x01\x00")
+	headModule    = []byte(HeadModule)
+	headComponent = []byte(HeadComponent)
 )
 
 // IsComponent reports whether a file with that beginning, of at least 8 bytes, is a component and
 // not a core module. Its version may be one that Decode refuses.
 func IsComponent(head []byte) bool {
-	return len(head) >= headSize && bytes.HasPrefix(head, magic) && head[6] == 1 && head[7] == 0
+	return len(head) >= HeadSize && bytes.HasPrefix(head, magic) && head[6] == 1 && head[7] == 0
 }
 
 // Sections of a component, by their numbers.
@@ -70,16 +74,16 @@ func (r *reader) component(depth int) *Component {
 func (r *reader) head(want []byte, what string) {
 	rest := r.b[r.at:]
 	switch {
-	case len(rest) < headSize:
+	case len(rest) < HeadSize:
 		r.fail(r.at, "%d bytes are no WebAssembly", len(rest))
 	case !bytes.HasPrefix(rest, magic):
 		r.fail(r.at, "it is no WebAssembly")
-	case !bytes.Equal(rest[6:headSize], want[6:]):
+	case !bytes.Equal(rest[6:HeadSize], want[6:]):
 		r.fail(r.at+6, "it is no %s: its layer is %d", what, int(rest[6])|int(rest[7])<<8)
 	case !bytes.HasPrefix(rest, want):
 		r.fail(r.at+4, "it is a %s of version %d, and only version %d is known here", what, int(rest[4])|int(rest[5])<<8, want[4])
 	}
-	r.at += headSize
+	r.at += HeadSize
 }
 
 // section reads a section, which begins at the offset, into a component.

@@ -12,11 +12,11 @@ import (
 // nestedComponents are that many components within each other.
 func nestedComponents(n int) []byte {
 	var sizes [][]byte // of each section, the innermost first
-	size := headSize
+	size := HeadSize
 	for range n - 1 {
 		head := bytesOf(sectionComponent, leb(size))
 		sizes = append(sizes, head)
-		size += len(head) + headSize
+		size += len(head) + HeadSize
 	}
 	b := bytes.NewBuffer(make([]byte, 0, size))
 	b.Write(headComponent)

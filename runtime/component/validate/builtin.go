@@ -39,7 +39,7 @@ var handles = map[binary.BuiltinOp]struct {
 }
 
 // builtin returns the type of the core function that a built-in is.
-func (s *scope) builtin(d *binary.Builtin) coreFunc {
+func (s canon) builtin(d *binary.Builtin) coreFunc {
 	if f, ok := simple[d.Op]; ok {
 		return f
 	}
@@ -84,7 +84,7 @@ func (s *scope) builtin(d *binary.Builtin) coreFunc {
 }
 
 // thread refuses what threads need.
-func (s *scope) thread(d *binary.Builtin) coreFunc {
+func (s canon) thread(d *binary.Builtin) coreFunc {
 	switch d.Op {
 	case binary.ThreadNewIndirect, binary.ThreadResumeLater, binary.ThreadSuspend, binary.ThreadSuspendThenResume,
 		binary.ThreadYieldThenResume, binary.ThreadSuspendThenPromote, binary.ThreadYieldThenPromote:
@@ -97,7 +97,7 @@ func (s *scope) thread(d *binary.Builtin) coreFunc {
 }
 
 // carrier returns a stream or future type.
-func (s *scope) carrier(index uint32, kind types.Kind) *valueType {
+func (s canon) carrier(index uint32, kind types.Kind) *valueType {
 	t, ok := s.typeAt(index).(*valueType)
 	if !ok || t.typ.Kind != kind {
 		s.fail("type %d is not a %s", index, map[types.Kind]string{types.Stream: "stream", types.Future: "future"}[kind])
@@ -106,7 +106,7 @@ func (s *scope) carrier(index uint32, kind types.Kind) *valueType {
 }
 
 // copies checks a built-in that reads or writes values.
-func (s *scope) copies(d *binary.Builtin, kind types.Kind, reads bool) {
+func (s canon) copies(d *binary.Builtin, kind types.Kind, reads bool) {
 	carried := s.carrier(d.Type, kind).parts[0]
 	need := needs{memory: carried != nil}
 	if reads {
@@ -118,13 +118,13 @@ func (s *scope) copies(d *binary.Builtin, kind types.Kind, reads bool) {
 	s.options(&d.Options, need)
 }
 
-func (s *scope) taskReturn(d *binary.Builtin) coreFunc {
+func (s canon) taskReturn(d *binary.Builtin) coreFunc {
 	o := &d.Options
 	s.notLifted(o)
 	if o.Realloc != nil || o.Async {
 		s.fail("task.return has an option realloc or async")
 	}
-	result := s.optional(d.Result)
+	result := typeDefs(s).optional(d.Result)
 	need := needs{}
 	if result == nil {
 		s.options(o, need)
@@ -143,7 +143,7 @@ func (s *scope) taskReturn(d *binary.Builtin) coreFunc {
 // contextSlots is how many values a thread keeps for the guest.
 const contextSlots = 2
 
-func (s *scope) context(d *binary.Builtin) {
+func (s canon) context(d *binary.Builtin) {
 	if d.Core.Kind == binary.CoreI64 {
 		s.unsupported("a thread's context has values of 64 bits, which is not supported")
 	}
@@ -155,7 +155,7 @@ func (s *scope) context(d *binary.Builtin) {
 	}
 }
 
-func (s *scope) errorContext(d *binary.Builtin, need needs) {
+func (s canon) errorContext(d *binary.Builtin, need needs) {
 	s.notLifted(&d.Options)
 	if d.Options.Async {
 		s.fail("an error context is made or read with the option async")

@@ -7,6 +7,9 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/types"
 )
 
+// canon checks the canonical definitions of a scope.
+type canon struct{ *scope }
+
 // i32s is that many i32.
 func i32s(n int) []coreVal { return slices.Repeat([]coreVal{{kind: binary.CoreI32}}, n) }
 
@@ -26,17 +29,9 @@ func signature(g types.Signature) coreFunc {
 	return coreFunc{params: coreVals(g.Params), results: coreVals(g.Results)}
 }
 
-// coreFuncHas checks that a core function has exactly that type.
-func (s *scope) coreFuncHas(index uint32, what string, want coreFunc) {
-	f := element(s, s.core[binary.SortCoreFunc], index, binary.SortCoreFunc).typ.fn
-	if !slices.Equal(f.params, want.params) || !slices.Equal(f.results, want.results) {
-		s.fail("core function %d is not of the type that %s has", index, what)
-	}
-}
-
 // memory checks a memory that the canonical ABI uses.
-func (s *scope) memory(index uint32) {
-	m := element(s, s.core[binary.SortCoreMemory], index, binary.SortCoreMemory).limits
+func (s canon) memory(index uint32) {
+	m := element(s.validator, s.core[binary.SortCoreMemory], index, binary.SortCoreMemory).limits
 	switch {
 	case m.Shared:
 		s.fail("core memory %d is shared, and the canonical ABI cannot use it", index)
@@ -65,7 +60,7 @@ func (n *needs) in(list ...*valueType) {
 }
 
 // options checks the options of any canonical definition.
-func (s *scope) options(o *binary.Options, need needs) {
+func (s canon) options(o *binary.Options, need needs) {
 	if o.Repeated != "" {
 		s.fail("the option %s is given more than once", o.Repeated)
 	}
@@ -86,7 +81,7 @@ func (s *scope) options(o *binary.Options, need needs) {
 }
 
 // notLifted refuses options that only lifted functions have.
-func (s *scope) notLifted(o *binary.Options) {
+func (s canon) notLifted(o *binary.Options) {
 	if o.PostReturn != nil {
 		s.fail("the option post-return is given, and only a lifted function has it")
 	}
@@ -95,7 +90,7 @@ func (s *scope) notLifted(o *binary.Options) {
 	}
 }
 
-func (s *scope) lift(d *binary.Lift) *funcType {
+func (s canon) lift(d *binary.Lift) *funcType {
 	f, ok := s.typeAt(d.Type).(*funcType)
 	if !ok {
 		s.wrongType(d.Type, "a function type")
@@ -133,7 +128,7 @@ func (s *scope) lift(d *binary.Lift) *funcType {
 	return f
 }
 
-func (s *scope) lower(d *binary.Lower) coreFunc {
+func (s canon) lower(d *binary.Lower) coreFunc {
 	f := s.funcAt(d.Func)
 	o := &d.Options
 	s.notLifted(o)

@@ -119,7 +119,7 @@ func isHeapSubtype(h, of uint8) bool {
 // matchCore reports why a core item is not what is wanted; it returns "" if it is.
 func matchCore(have, want coreExtern) (why string) {
 	if have.sort != want.sort {
-		return fmt.Sprintf("it is a %s, and a %s is wanted", sortName(have.sort), sortName(want.sort))
+		return fmt.Sprintf("it is %s, and %s is wanted", aSort(have.sort), aSort(want.sort))
 	}
 	switch want.sort {
 	case binary.SortCoreFunc:

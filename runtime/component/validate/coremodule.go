@@ -43,7 +43,7 @@ func (m *moduleType) addExport(name string, x coreExtern) (ok bool) {
 }
 
 // module reads an embedded core module and returns its type.
-func (s *scope) module(d *binary.CoreModule) *moduleType {
+func (s *coreScope) module(d *binary.CoreModule) *moduleType {
 	c, err := d.Core()
 	if err != nil {
 		panic(stop{err})
@@ -64,18 +64,18 @@ func (s *scope) module(d *binary.CoreModule) *moduleType {
 
 // moduleScope is a module, or a module type, as far as it is known.
 type moduleScope struct {
-	*scope
+	*coreScope
 	types  []*coreType
 	module *moduleType
 	given  map[[2]string]bool // names of imports
 }
 
-func (s *scope) moduleScope() *moduleScope {
-	return &moduleScope{scope: s, module: &moduleType{byName: map[string]int{}}, given: map[[2]string]bool{}}
+func (s *coreScope) moduleScope() *moduleScope {
+	return &moduleScope{coreScope: s, module: &moduleType{byName: map[string]int{}}, given: map[[2]string]bool{}}
 }
 
 func (b *moduleScope) typeAt(i uint32) *coreType {
-	return element(b.scope, b.types, i, binary.SortCoreType)
+	return element(b.validator, b.types, i, binary.SortCoreType)
 }
 
 // define adds the types of a recursion group.
@@ -120,7 +120,7 @@ func (b *moduleScope) extern(t binary.CoreExtern) coreExtern {
 		x.limits = t.Limits
 		b.memoryLimits(t.Limits)
 	default:
-		b.fail("an import or export of a core module is a %s", sortName(t.Sort))
+		b.fail("an import or export of a core module is %s", aSort(t.Sort))
 	}
 	return x
 }
@@ -160,7 +160,7 @@ func (b *moduleScope) memoryLimits(l binary.CoreLimits) {
 }
 
 // coreTypeDef adds core types of a component, or of a type in it.
-func (s *scope) coreTypeDef(d *binary.CoreTypeDef) {
+func (s *coreScope) coreTypeDef(d *binary.CoreTypeDef) {
 	if d.Module != nil {
 		s.coreTypes = append(s.coreTypes, s.declaredModule(d.Module))
 		return
@@ -172,16 +172,16 @@ func (s *scope) coreTypeDef(d *binary.CoreTypeDef) {
 }
 
 // coreTypeAt returns a core type that is not a module's.
-func (s *scope) coreTypeAt(i uint32) *coreType {
-	t, ok := element(s, s.coreTypes, i, binary.SortCoreType).(*coreType)
+func (s *coreScope) coreTypeAt(i uint32) *coreType {
+	t, ok := element(s.validator, s.coreTypes, i, binary.SortCoreType).(*coreType)
 	if !ok {
 		s.fail("core type %d is a module's", i)
 	}
 	return t
 }
 
-func (s *scope) moduleTypeAt(i uint32) *moduleType {
-	t, ok := element(s, s.coreTypes, i, binary.SortCoreType).(*moduleType)
+func (s *coreScope) moduleTypeAt(i uint32) *moduleType {
+	t, ok := element(s.validator, s.coreTypes, i, binary.SortCoreType).(*moduleType)
 	if !ok {
 		s.fail("core type %d is not a module's", i)
 	}
@@ -189,7 +189,7 @@ func (s *scope) moduleTypeAt(i uint32) *moduleType {
 }
 
 // declaredModule returns the type of modules that declarations make.
-func (s *scope) declaredModule(d *binary.CoreModuleType) *moduleType {
+func (s *coreScope) declaredModule(d *binary.CoreModuleType) *moduleType {
 	b := s.moduleScope()
 	for _, x := range d.Decls {
 		s.spend(1)
@@ -215,13 +215,13 @@ func (b *moduleScope) alias(d *binary.CoreAlias) *coreType {
 	if d.Count == 0 {
 		return b.typeAt(d.Index)
 	}
-	from := b.scope
+	from := b.coreScope
 	for range d.Count - 1 {
 		if from = from.outer; from == nil {
 			b.fail("an alias leads out of %d components and types, and there are fewer", d.Count)
 		}
 	}
-	t, ok := element(b.scope, from.coreTypes, d.Index, binary.SortCoreType).(*coreType)
+	t, ok := element(b.validator, from.coreTypes, d.Index, binary.SortCoreType).(*coreType)
 	if !ok {
 		b.fail("an alias in a module type is of a module type")
 	}

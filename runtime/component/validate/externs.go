@@ -10,34 +10,35 @@ import (
 func (s *scope) declared(t binary.ExternType, onNew func(*types.Resource)) extern {
 	switch t.Sort {
 	case binary.SortCoreModule:
-		return extern{t.Sort, s.moduleTypeAt(t.Index)}
+		return extern{sort: t.Sort, item: s.moduleTypeAt(t.Index)}
 	case binary.SortFunc:
 		f, ok := s.typeAt(t.Index).(*funcType)
 		if !ok {
 			s.wrongType(t.Index, "a function type")
 		}
-		return extern{t.Sort, f}
+		return extern{sort: t.Sort, item: f}
 	case binary.SortComponent:
 		c, ok := s.typeAt(t.Index).(*componentType)
 		if !ok {
 			s.wrongType(t.Index, "a component type")
 		}
-		return extern{t.Sort, c}
+		return extern{sort: t.Sort, item: c}
 	case binary.SortInstance:
 		i, ok := s.typeAt(t.Index).(*instanceType)
 		if !ok {
 			s.wrongType(t.Index, "an instance type")
 		}
-		return extern{t.Sort, s.open(i, onNew)}
+		return extern{sort: t.Sort, item: s.open(i, onNew)}
 	case binary.SortType:
 		if t.Resource {
 			r := &resource{of: &types.Resource{}}
 			onNew(r.of)
-			return extern{t.Sort, r}
+			return extern{sort: t.Sort, item: r}
 		}
-		return extern{t.Sort, named(s.typeAt(t.Index))}
+		of := s.typeAt(t.Index)
+		return extern{sort: t.Sort, item: named(of), equals: of}
 	}
-	s.fail("imports and exports are not of a %s", sortName(t.Sort))
+	s.fail("imports and exports are not of %s", aSort(t.Sort))
 	return extern{}
 }
 

@@ -60,6 +60,8 @@ func seeds(t testing.TB) [][]byte {
 		program, lifted(`(result i32)`, `(result u8)`, `(post-return $post)`), lifted(`(param i32 i32)`, `(param "a" string)`, both),
 		lowered(`(result string)`, both, `(param i32)`), `(component (type (list u8)))`,
 		`(component ` + libc + `(type (resource (rep i32) (dtor (func $post)))))`,
+		lifted(`(param i32 i64 f32 f64 i32 i64 i32) (result i32)`, `(param "a" char) (param "b" s64) (param "c" f32) (param "d" f64)
+			(param "e" (variant (case "x" f32) (case "y" u64) (case "z" (tuple u8 u8)))) (result bool)`, memory),
 	} {
 		data, err := wasmtime.Wat2Wasm(wat)
 		if err != nil {

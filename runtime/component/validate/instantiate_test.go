@@ -15,7 +15,7 @@ func TestArguments(t *testing.T) {
 		{wat: given(`(import "f" (func $f))`, `(import "x" (func (result u8)))`, with), why: "its function type is another"},
 		{wat: given(`(import "f" (func $f (result (option u8))))`, `(import "x" (func (result (option u8))))`, with)},
 		{wat: given(`(import "f" (func $f))`, `(import "x" (func))`, ""), why: `it gets nothing for its import "x"`},
-		{wat: given(`(import "f" (func $f))`, `(import "x" (instance))`, with), why: "it is a function, and a instance is wanted"},
+		{wat: given(`(import "f" (func $f))`, `(import "x" (instance))`, with), why: "it is a function, and an instance is wanted"},
 		{wat: given(`(import "f" (func $f))`, ``, `(with "NoKebab" (func $f))`)},
 		{wat: given(`(import "f" (func $f))`, ``, `(with "a" (func $f)) (with "a" (func $f))`), why: "two arguments"},
 		{wat: given(``, ``, `(with "a" (func 0))`), why: "there is no function 0"},

@@ -71,6 +71,8 @@ type componentType struct {
 type extern struct {
 	sort binary.Sort
 	item item
+	// equals is the type by another name that an imported or exported type is said to be, or nil.
+	equals typeItem
 }
 
 // externs are imports or exports, in their order.
@@ -141,6 +143,14 @@ func sortName(s binary.Sort) string {
 		binary.SortCoreModule: "core module", binary.SortCoreInstance: "core instance", binary.SortFunc: "function",
 		binary.SortType: "type", binary.SortComponent: "component", binary.SortInstance: "instance",
 	}[s]
+}
+
+// aSort is that name with its article.
+func aSort(s binary.Sort) string {
+	if s == binary.SortInstance {
+		return "an " + sortName(s)
+	}
+	return "a " + sortName(s)
 }
 
 // typeName is the name of a kind of type in errors.

@@ -24,7 +24,7 @@ func (v *validator) matching(wanted map[*types.Resource]bool) *matching {
 func (m *matching) extern(have, want extern) (why string) {
 	m.v.spend(1)
 	if have.sort != want.sort {
-		return fmt.Sprintf("it is a %s, and a %s is wanted", sortName(have.sort), sortName(want.sort))
+		return fmt.Sprintf("it is %s, and %s is wanted", aSort(have.sort), aSort(want.sort))
 	}
 	switch want.sort {
 	case binary.SortCoreModule:

@@ -14,6 +14,7 @@ type oracle struct {
 	modules   []*binary.Core // nil for one that is imported
 	instances []map[string]traced
 	items     [binary.SortCoreTag + 1][]traced
+	types     []binary.DefType // nil for one that is not defined here
 }
 
 // traced is a core item. A function's kinds are not known if it is a canonical definition's, or an
@@ -66,6 +67,7 @@ func (o *oracle) define(d binary.Definition) error {
 	case *binary.Lift:
 		return o.lift(d)
 	case *binary.TypeDef:
+		o.types = append(o.types, d.Type)
 		if r, ok := d.Type.(*binary.Resource); ok && r.Destructor != nil {
 			return o.has(*r.Destructor, 1, 0)
 		}
@@ -81,10 +83,13 @@ func (o *oracle) define(d binary.Definition) error {
 	return nil
 }
 
-// imported notes a module of which only its type is known.
+// imported notes a module or type that is not defined here.
 func (o *oracle) imported(s binary.Sort) {
-	if s == binary.SortCoreModule {
+	switch s {
+	case binary.SortCoreModule:
 		o.modules = append(o.modules, nil)
+	case binary.SortType:
+		o.types = append(o.types, nil)
 	}
 }
 
@@ -168,11 +173,9 @@ func (o *oracle) lift(d *binary.Lift) error {
 			return fmt.Errorf("post-return has %v", post.params)
 		}
 	}
-	if f.known && (len(f.params) > 16 || len(f.results) > 1) {
-		return fmt.Errorf("the function has %v and %v", f.params, f.results)
-	}
-	if d.Options.Callback != nil && f.known && !slices.Equal(f.results, []binary.CoreKind{binary.CoreI32}) {
-		return fmt.Errorf("the function returns %v, and has a callback", f.results)
+	params, results, known := o.liftedType(d)
+	if known && f.known && (!slices.Equal(f.params, params) || !slices.Equal(f.results, results)) {
+		return fmt.Errorf("the function has %v and %v, want %v and %v", f.params, f.results, params, results)
 	}
 	return nil
 }

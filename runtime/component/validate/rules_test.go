@@ -27,6 +27,11 @@ func checkRules(t *testing.T, rules []rule) {
 			r.edit(c)
 		}
 		err := Validate(c)
+		if err == nil {
+			if wrong := check(c); wrong != nil {
+				t.Errorf("%s\n%v", r.wat, wrong)
+			}
+		}
 		switch {
 		case err == nil && r.why != "":
 			t.Errorf("%s\nis valid, want %q", r.wat, r.why)

@@ -17,18 +17,14 @@ const (
 // scope has the index spaces of a component, or of a type of components or instances, as far as its
 // definitions were looked at.
 type scope struct {
-	*validator
-	kind  scopeKind
-	outer *scope // or nil
+	coreScope
+	kind   scopeKind
+	around *scope // or nil
 
-	core          [binary.SortCoreTag + 1][]coreExtern
-	coreTypes     []coreTypeItem
-	coreInstances []*coreInstance
-	modules       []*moduleType
-	funcs         []*funcType
-	typeSpace     []typeItem
-	components    []*componentType
-	instances     []*instanceType
+	funcs      []*funcType
+	typeSpace  []typeItem
+	components []*componentType
+	instances  []*instanceType
 
 	imports, exports *side
 	// imported are the resource types of imports. defined are all others that came up here:
@@ -39,16 +35,20 @@ type scope struct {
 	local map[*types.Resource]bool
 }
 
-func (v *validator) scope(kind scopeKind, outer *scope) *scope {
-	return &scope{
-		validator: v, kind: kind, outer: outer, imports: newSide("import"), exports: newSide("export"),
+func (v *validator) newScope(kind scopeKind, around *scope) *scope {
+	s := &scope{
+		coreScope: coreScope{validator: v}, kind: kind, around: around, imports: newSide("import"), exports: newSide("export"),
 		imported: map[*types.Resource]bool{}, defined: map[*types.Resource]bool{}, local: map[*types.Resource]bool{},
 	}
+	if around != nil {
+		s.outer = &around.coreScope
+	}
+	return s
 }
 
 // component looks at the definitions of a component and returns its type.
-func (v *validator) component(outer *scope, c *binary.Component) *componentType {
-	s := v.scope(ofComponent, outer)
+func (v *validator) component(around *scope, c *binary.Component) *componentType {
+	s := v.newScope(ofComponent, around)
 	for _, d := range c.Definitions {
 		s.define(d)
 	}
@@ -92,13 +92,13 @@ func (s *scope) define(d binary.Definition) {
 		s.instances = append(s.instances, s.bundle(d))
 	case *binary.Lift:
 		s.at = d.At
-		s.funcs = append(s.funcs, s.lift(d))
+		s.funcs = append(s.funcs, canon{s}.lift(d))
 	case *binary.Lower:
 		s.at = d.At
-		s.addCoreFunc(s.lower(d))
+		s.addCoreFunc(canon{s}.lower(d))
 	case *binary.Builtin:
 		s.at = d.At
-		s.addCoreFunc(s.builtin(d))
+		s.addCoreFunc(canon{s}.builtin(d))
 	case *binary.Import:
 		s.at = d.At
 		s.importItem(d.Name, d.Type)
@@ -121,7 +121,7 @@ func (s *scope) declare(d binary.Declaration) {
 		s.coreTypeDef(d)
 	case *binary.TypeDef:
 		s.at = d.At
-		s.typeSpace = append(s.typeSpace, s.typeDef(d.Type))
+		s.typeSpace = append(s.typeSpace, typeDefs{s}.typeDef(d.Type))
 	case *binary.AliasExport:
 		s.at = d.At
 		s.aliasExport(d)
@@ -143,23 +143,22 @@ func (s *scope) declare(d binary.Declaration) {
 }
 
 // element returns an element of an index space.
-func element[T any](s *scope, space []T, index uint32, sort binary.Sort) T {
+func element[T any](v *validator, space []T, index uint32, sort binary.Sort) T {
 	if uint64(index) >= uint64(len(space)) {
-		s.fail("there is no %s %d", sortName(sort), index)
+		v.fail("there is no %s %d", sortName(sort), index)
 	}
 	return space[index]
 }
 
-func (s *scope) funcAt(i uint32) *funcType { return element(s, s.funcs, i, binary.SortFunc) }
-func (s *scope) typeAt(i uint32) typeItem  { return element(s, s.typeSpace, i, binary.SortType) }
-func (s *scope) moduleAt(i uint32) *moduleType {
-	return element(s, s.modules, i, binary.SortCoreModule)
+func (s *scope) funcAt(i uint32) *funcType { return element(s.validator, s.funcs, i, binary.SortFunc) }
+func (s *scope) typeAt(i uint32) typeItem {
+	return element(s.validator, s.typeSpace, i, binary.SortType)
 }
 func (s *scope) componentAt(i uint32) *componentType {
-	return element(s, s.components, i, binary.SortComponent)
+	return element(s.validator, s.components, i, binary.SortComponent)
 }
 func (s *scope) instanceAt(i uint32) *instanceType {
-	return element(s, s.instances, i, binary.SortInstance)
+	return element(s.validator, s.instances, i, binary.SortInstance)
 }
 
 func (s *scope) resourceAt(i uint32) *resource {
@@ -175,17 +174,17 @@ func (s *scope) resourceAt(i uint32) *resource {
 func (s *scope) item(r binary.Ref) extern {
 	switch r.Sort {
 	case binary.SortCoreModule:
-		return extern{r.Sort, s.moduleAt(r.Index)}
+		return extern{sort: r.Sort, item: s.moduleAt(r.Index)}
 	case binary.SortFunc:
-		return extern{r.Sort, s.funcAt(r.Index)}
+		return extern{sort: r.Sort, item: s.funcAt(r.Index)}
 	case binary.SortType:
-		return extern{r.Sort, s.typeAt(r.Index)}
+		return extern{sort: r.Sort, item: s.typeAt(r.Index)}
 	case binary.SortComponent:
-		return extern{r.Sort, s.componentAt(r.Index)}
+		return extern{sort: r.Sort, item: s.componentAt(r.Index)}
 	case binary.SortInstance:
-		return extern{r.Sort, s.instanceAt(r.Index)}
+		return extern{sort: r.Sort, item: s.instanceAt(r.Index)}
 	}
-	s.fail("a %s cannot leave its component", sortName(r.Sort))
+	s.fail("%s cannot leave its component", aSort(r.Sort))
 	return extern{}
 }
 
@@ -207,43 +206,43 @@ func (s *scope) add(x extern) {
 
 func (s *scope) aliasExport(d *binary.AliasExport) {
 	if s.kind != ofComponent && d.Sort != binary.SortType && d.Sort != binary.SortInstance {
-		s.fail("an alias in a type is of a %s, and may only be of a type or an instance", sortName(d.Sort))
+		s.fail("an alias in a type is of %s, and may only be of a type or an instance", aSort(d.Sort))
 	}
 	x, ok := s.instanceAt(d.Instance).exports.get(d.Name)
 	if !ok {
 		s.fail("instance %d has no export %s", d.Instance, quoted(d.Name))
 	}
 	if x.sort != d.Sort {
-		s.fail("export %s of instance %d is a %s, not a %s", quoted(d.Name), d.Instance, sortName(x.sort), sortName(d.Sort))
+		s.fail("export %s of instance %d is %s, not %s", quoted(d.Name), d.Instance, aSort(x.sort), aSort(d.Sort))
 	}
 	s.add(x)
 }
 
 func (s *scope) aliasOuter(d *binary.AliasOuter) {
 	if s.kind != ofComponent && d.Sort != binary.SortType && d.Sort != binary.SortCoreType {
-		s.fail("an outer alias in a type is of a %s, and may only be of a type or a core type", sortName(d.Sort))
+		s.fail("an outer alias in a type is of %s, and may only be of a type or a core type", aSort(d.Sort))
 	}
 	from, leaves := s, false
 	for range d.Count {
 		leaves = leaves || from.kind == ofComponent
-		if from = from.outer; from == nil {
+		if from = from.around; from == nil {
 			s.fail("an alias leads out of %d components and types, and there are fewer", d.Count)
 		}
 	}
 	switch d.Sort {
 	case binary.SortCoreType:
-		s.coreTypes = append(s.coreTypes, element(s, from.coreTypes, d.Index, d.Sort))
+		s.coreTypes = append(s.coreTypes, element(s.validator, from.coreTypes, d.Index, d.Sort))
 	case binary.SortCoreModule:
-		s.add(extern{d.Sort, element(s, from.modules, d.Index, d.Sort)})
+		s.add(extern{sort: d.Sort, item: element(s.validator, from.modules, d.Index, d.Sort)})
 	case binary.SortComponent:
-		s.add(extern{d.Sort, element(s, from.components, d.Index, d.Sort)})
+		s.add(extern{sort: d.Sort, item: element(s.validator, from.components, d.Index, d.Sort)})
 	case binary.SortType:
-		t := element(s, from.typeSpace, d.Index, d.Sort)
+		t := element(s.validator, from.typeSpace, d.Index, d.Sort)
 		if leaves && s.hasResources(t) {
 			s.fail("an alias leads out of a component to a type that refers to resources")
 		}
-		s.add(extern{d.Sort, t})
+		s.add(extern{sort: d.Sort, item: t})
 	default:
-		s.fail("an outer alias is of a %s", sortName(d.Sort))
+		s.fail("an outer alias is of %s", aSort(d.Sort))
 	}
 }

@@ -2,6 +2,7 @@ package validate
 
 import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/binary"
+	"github.com/krustlet-go/krustlet-wasi/runtime/component/types"
 )
 
 // side is the imports or the exports of a scope, or the exports of a bundle.
@@ -14,7 +15,7 @@ type side struct {
 	// names are the types that are imported or exported, or exported by an instance that is. Of
 	// types with a name others may only use these.
 	names map[typeItem]bool
-	// checked are types that use no others.
+	// checked are types that are made only of types that may be used.
 	checked map[typeItem]bool
 	// labels are the names of resource types, labelled tells whether there is one.
 	labels   map[*resource]string
@@ -93,6 +94,40 @@ func (s *side) annotation(n externName, x extern) (why string) {
 	}
 	if !s.labelled[n.resource] {
 		return "there is no resource type with the name before the ."
+	}
+	return ""
+}
+
+// constructor reports why a function may not be the constructor of a resource type.
+func (s *side) constructor(n externName, f *funcType) (why string) {
+	r := f.result
+	if r != nil && r.typ.Kind == types.Result {
+		r = r.parts[0]
+	}
+	if r == nil || r.typ.Kind != types.Own {
+		return "a constructor returns a handle that owns its resource, or a result with one"
+	}
+	return s.isOf(r.handle, n.resource)
+}
+
+// method reports why a function may not be a method of a resource type.
+func (s *side) method(n externName, f *funcType) (why string) {
+	if len(f.params) == 0 || f.typ.Params[0].Label != "self" {
+		return `a method's first parameter has the name "self"`
+	}
+	if f.params[0].typ.Kind != types.Borrow {
+		return "a method's first parameter is a borrow handle of its resource"
+	}
+	return s.isOf(f.params[0].handle, n.resource)
+}
+
+// isOf reports why a resource type does not have that name.
+func (s *side) isOf(r *resource, name string) (why string) {
+	switch label, ok := s.labels[r]; {
+	case !ok:
+		return "the function's resource type has no name here"
+	case label != name:
+		return "the function's resource type has another name"
 	}
 	return ""
 }

@@ -28,7 +28,10 @@ func (s *substitution) idle() bool {
 
 func (s *substitution) extern(x extern) extern {
 	if t, ok := x.item.(typeItem); ok {
-		return extern{x.sort, s.item(t)}
+		x.item = s.item(t)
+	}
+	if x.equals != nil {
+		x.equals = s.item(x.equals)
 	}
 	return x // the type of a core module has neither names nor resources
 }

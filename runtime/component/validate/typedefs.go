@@ -21,8 +21,11 @@ var primTypes = func() map[binary.Prim]*valueType {
 	return all
 }()
 
+// typeDefs makes the types that a scope defines.
+type typeDefs struct{ *scope }
+
 // typeDef returns the type that a definition makes.
-func (s *scope) typeDef(d binary.DefType) typeItem {
+func (s typeDefs) typeDef(d binary.DefType) typeItem {
 	switch d := d.(type) {
 	case *binary.Func:
 		return s.functionType(d)
@@ -36,7 +39,7 @@ func (s *scope) typeDef(d binary.DefType) typeItem {
 	return s.valueDef(d)
 }
 
-func (s *scope) valueDef(d binary.DefType) *valueType {
+func (s typeDefs) valueDef(d binary.DefType) *valueType {
 	switch d := d.(type) {
 	case binary.Prim:
 		return s.value(binary.ValType{Prim: d})
@@ -45,14 +48,14 @@ func (s *scope) valueDef(d binary.DefType) *valueType {
 	case *binary.Variant:
 		return s.variant(d)
 	case *binary.List:
-		return s.list(d)
+		return s.listType(d)
 	case *binary.Tuple:
-		s.notEmpty("tuple", len(d.Types))
+		s.notEmpty("a tuple", len(d.Types))
 		return s.make(types.Type{Kind: types.Tuple}, s.values(d.Types)...)
 	case *binary.Flags:
 		return s.flags(d)
 	case *binary.Enum:
-		s.notEmpty("enum", len(d.Labels))
+		s.notEmpty("an enum", len(d.Labels))
 		s.labels("case", d.Labels)
 		return s.make(types.Type{Kind: types.Enum, Labels: d.Labels})
 	case *binary.Option:
@@ -75,7 +78,7 @@ func (s *scope) valueDef(d binary.DefType) *valueType {
 }
 
 // make returns a type that is made of parts.
-func (s *scope) make(like types.Type, parts ...*valueType) *valueType {
+func (s typeDefs) make(like types.Type, parts ...*valueType) *valueType {
 	s.spend(len(parts) + len(like.Labels))
 	t := &valueType{parts: parts}
 	s.shape(t, like)
@@ -114,7 +117,7 @@ func (v *validator) shape(t *valueType, like types.Type) {
 	t.typ = v.types.value(like)
 }
 
-func (s *scope) value(t binary.ValType) *valueType {
+func (s typeDefs) value(t binary.ValType) *valueType {
 	if t.Prim != 0 {
 		p, ok := primTypes[t.Prim]
 		if !ok {
@@ -131,14 +134,14 @@ func (s *scope) value(t binary.ValType) *valueType {
 }
 
 // optional returns nil for the lack of a type.
-func (s *scope) optional(t *binary.ValType) *valueType {
+func (s typeDefs) optional(t *binary.ValType) *valueType {
 	if t == nil {
 		return nil
 	}
 	return s.value(*t)
 }
 
-func (s *scope) values(list []binary.ValType) []*valueType {
+func (s typeDefs) values(list []binary.ValType) []*valueType {
 	all := make([]*valueType, len(list))
 	for i, t := range list {
 		all[i] = s.value(t)
@@ -146,14 +149,14 @@ func (s *scope) values(list []binary.ValType) []*valueType {
 	return all
 }
 
-func (s *scope) notEmpty(what string, n int) {
+func (s typeDefs) notEmpty(what string, n int) {
 	if n == 0 {
-		s.fail("a %s has nothing in it", what)
+		s.fail("%s has nothing in it", what)
 	}
 }
 
 // labels checks the names of fields, cases, flags or parameters.
-func (s *scope) labels(what string, labels []string) {
+func (s typeDefs) labels(what string, labels []string) {
 	s.spend(len(labels))
 	seen := make(map[string]bool, len(labels))
 	for _, l := range labels {
@@ -169,7 +172,7 @@ func (s *scope) labels(what string, labels []string) {
 }
 
 // fields checks and returns the names and types of fields or parameters.
-func (s *scope) fields(what string, list []binary.Field) (labels []string, parts []*valueType) {
+func (s typeDefs) fields(what string, list []binary.Field) (labels []string, parts []*valueType) {
 	labels, parts = make([]string, len(list)), make([]*valueType, len(list))
 	for i, f := range list {
 		labels[i], parts[i] = f.Label, s.value(f.Type)
@@ -178,14 +181,14 @@ func (s *scope) fields(what string, list []binary.Field) (labels []string, parts
 	return labels, parts
 }
 
-func (s *scope) record(d *binary.Record) *valueType {
-	s.notEmpty("record", len(d.Fields))
+func (s typeDefs) record(d *binary.Record) *valueType {
+	s.notEmpty("a record", len(d.Fields))
 	labels, parts := s.fields("field", d.Fields)
 	return s.make(types.Type{Kind: types.Record, Labels: labels}, parts...)
 }
 
-func (s *scope) variant(d *binary.Variant) *valueType {
-	s.notEmpty("variant", len(d.Cases))
+func (s typeDefs) variant(d *binary.Variant) *valueType {
+	s.notEmpty("a variant", len(d.Cases))
 	labels, parts := make([]string, len(d.Cases)), make([]*valueType, len(d.Cases))
 	for i, c := range d.Cases {
 		labels[i], parts[i] = c.Label, s.optional(c.Type)
@@ -194,7 +197,7 @@ func (s *scope) variant(d *binary.Variant) *valueType {
 	return s.make(types.Type{Kind: types.Variant, Labels: labels}, parts...)
 }
 
-func (s *scope) list(d *binary.List) *valueType {
+func (s typeDefs) listType(d *binary.List) *valueType {
 	if !d.Fixed {
 		return s.make(types.Type{Kind: types.List}, s.value(d.Type))
 	}
@@ -207,8 +210,8 @@ func (s *scope) list(d *binary.List) *valueType {
 // maxFlags is how many bits flags have at most: they are one core value.
 const maxFlags = 32
 
-func (s *scope) flags(d *binary.Flags) *valueType {
-	s.notEmpty("flags type", len(d.Labels))
+func (s typeDefs) flags(d *binary.Flags) *valueType {
+	s.notEmpty("a flags type", len(d.Labels))
 	if len(d.Labels) > maxFlags {
 		s.fail("there are %d flags in a type, and it may have %d", len(d.Labels), maxFlags)
 	}
@@ -216,13 +219,13 @@ func (s *scope) flags(d *binary.Flags) *valueType {
 	return s.make(types.Type{Kind: types.Flags, Labels: d.Labels})
 }
 
-func (s *scope) handle(kind types.Kind, index uint32) *valueType {
+func (s typeDefs) handle(kind types.Kind, index uint32) *valueType {
 	t := &valueType{handle: s.resourceAt(index)}
 	s.shape(t, types.Type{Kind: kind})
 	return t
 }
 
-func (s *scope) stream(kind types.Kind, of *valueType) *valueType {
+func (s typeDefs) stream(kind types.Kind, of *valueType) *valueType {
 	if of != nil && of.typ.Borrows {
 		s.fail("what a stream or future carries has a borrow handle")
 	}
@@ -232,7 +235,7 @@ func (s *scope) stream(kind types.Kind, of *valueType) *valueType {
 	return s.make(types.Type{Kind: kind}, of)
 }
 
-func (s *scope) mapType(d *binary.Map) *valueType {
+func (s typeDefs) mapType(d *binary.Map) *valueType {
 	key := s.value(d.Key)
 	switch k := key.typ.Kind; {
 	case k <= types.U64, k == types.Char, k == types.String:
@@ -242,7 +245,7 @@ func (s *scope) mapType(d *binary.Map) *valueType {
 	return s.make(types.Type{Kind: types.Map}, key, s.value(d.Value))
 }
 
-func (s *scope) functionType(d *binary.Func) *funcType {
+func (s typeDefs) functionType(d *binary.Func) *funcType {
 	labels, params := s.fields("parameter", d.Params)
 	f := &funcType{params: params, result: s.optional(d.Result)}
 	if f.result != nil && f.result.typ.Borrows {
@@ -273,7 +276,7 @@ func (v *validator) shapeFunc(f *funcType, async bool, labels []string) {
 	f.typ = v.types.function(t)
 }
 
-func (s *scope) resourceType(d *binary.Resource) *resource {
+func (s typeDefs) resourceType(d *binary.Resource) *resource {
 	if s.kind != ofComponent {
 		s.fail("a resource type is defined in a type, where it can only be imported or exported")
 	}
@@ -281,7 +284,7 @@ func (s *scope) resourceType(d *binary.Resource) *resource {
 		s.fail("what stands for a resource is not an i32")
 	}
 	if d.Destructor != nil {
-		s.coreFuncHas(*d.Destructor, "a destructor", coreFunc{params: []coreVal{{kind: binary.CoreI32}}})
+		s.coreFuncHas(*d.Destructor, "a destructor", coreFunc{params: i32s(1)})
 	}
 	r := &resource{of: &types.Resource{}}
 	s.defined[r.of], s.local[r.of] = true, true
@@ -289,8 +292,8 @@ func (s *scope) resourceType(d *binary.Resource) *resource {
 }
 
 // declaredComponent returns the type of components that declarations make.
-func (s *scope) declaredComponent(d *binary.ComponentType) *componentType {
-	inner := s.scope(ofComponentType, s)
+func (s typeDefs) declaredComponent(d *binary.ComponentType) *componentType {
+	inner := s.newScope(ofComponentType, s.scope)
 	for _, x := range d.Decls {
 		inner.declare(x)
 	}
@@ -298,8 +301,8 @@ func (s *scope) declaredComponent(d *binary.ComponentType) *componentType {
 }
 
 // declaredInstance returns the type of instances that declarations make.
-func (s *scope) declaredInstance(d *binary.InstanceType) *instanceType {
-	inner := s.scope(ofInstanceType, s)
+func (s typeDefs) declaredInstance(d *binary.InstanceType) *instanceType {
+	inner := s.newScope(ofInstanceType, s.scope)
 	for _, x := range d.Decls {
 		inner.declare(x)
 	}

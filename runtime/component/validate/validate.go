@@ -46,7 +46,9 @@ const (
 // package binary about a core module. It returns nil for a valid component.
 func Validate(c *binary.Component) error { return newValidator().validate(c) }
 
-func newValidator() *validator { return &validator{types: newInterner(), core: newCoreTypes()} }
+func newValidator() *validator {
+	return &validator{types: newInterner(), core: newCoreTypes(), limit: maxSteps}
+}
 
 func (v *validator) validate(c *binary.Component) (err error) {
 	defer func() {
@@ -67,6 +69,7 @@ type validator struct {
 	types *interner
 	core  *coreTypes
 	steps int
+	limit int // of steps
 	at    int // offset of the definition that is looked at
 }
 
@@ -85,8 +88,8 @@ func (v *validator) unsupported(format string, args ...any) {
 
 // spend counts steps.
 func (v *validator) spend(n int) {
-	if v.steps += n; v.steps > maxSteps {
-		v.unsupported("the component's types take more than %d steps to compare", maxSteps)
+	if v.steps += n; v.steps > v.limit {
+		v.unsupported("the component's types take more than %d steps to compare", v.limit)
 	}
 }
 

@@ -36,7 +36,7 @@ func (w *nameWalk) reveal(x extern) bool {
 		return w.uses(x.item.(typeItem))
 	case binary.SortType:
 		t := x.item.(typeItem)
-		if !w.uses(t) {
+		if !w.uses(t) || w.isExported(x.equals) {
 			return false
 		}
 		w.side.names[t] = true
@@ -51,6 +51,12 @@ func (w *nameWalk) reveal(x extern) bool {
 		}
 	}
 	return true // what components and modules use is their own
+}
+
+// isExported reports whether a type that an import is said to be is one that has a name only as an
+// export: imports come before exports.
+func (w *nameWalk) isExported(t typeItem) bool {
+	return t != nil && w.also != nil && w.also.names[t] && !w.side.names[t]
 }
 
 // uses reports whether all types with names that a type is made of have one. Its own does not
