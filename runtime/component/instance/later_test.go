@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/canon"
@@ -217,5 +218,44 @@ func TestOf(t *testing.T) {
 	mustReturn(t, x, 1, "run")
 	if !posted {
 		t.Error("what was posted was not done")
+	}
+}
+
+// TestKillAtAnyTime ends instances after a number of calls of the host, while several goroutines call
+// them: in the guest, in the loop, and while a call begins.
+func TestKillAtAnyTime(t *testing.T) {
+	const calls = 4
+	endless := `(func (export "run") (result i32) (loop (drop (call $later-sync (i32.const 1))) (br 0)) unreachable)`
+	looping := `(func (export "run") (result i32) (i32.const 1))
+		(func (export "cb") (param i32 i32 i32) (result i32) (drop (call $later-sync (i32.const 1))) (i32.const 1))`
+	for _, lifted := range []struct {
+		how
+		body string
+	}{{blocking, endless}, {callback, looping}} {
+		g := load(t, withBuiltins(lifted.how, lifted.body), functions{"later": func(c *canon.Call) {
+			c.Host.(func(*instance.Instance))(instance.Of(c))
+			soon(c)
+		}})
+		for after := range 40 {
+			var count atomic.Int32
+			x := g.run(t, func(x *instance.Instance) {
+				if int(count.Add(1)) == after {
+					go x.Kill(errTest)
+				}
+			})
+			if after == 0 {
+				x.Kill(errTest)
+			}
+			var group sync.WaitGroup
+			for range calls {
+				group.Go(func() {
+					if _, err := call(x, "run"); !errors.Is(err, errTest) {
+						t.Errorf("run ended with %v, wanted what it was killed with", err)
+					}
+				})
+			}
+			group.Wait()
+			x.Close()
+		}
 	}
 }
