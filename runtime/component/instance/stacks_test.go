@@ -207,8 +207,8 @@ func TestStacksAreBounded(t *testing.T) {
 	mustTrap(t, start(t, blockers(70), functions{"later": never}), "more than 64 calls wait", "run")
 }
 
-// TestStackThatWouldPart has a function that may not wait run a task of its component meanwhile, which
-// then waits itself: the lower one could go on first.
+// TestStackThatWouldPart has a function that may not wait run a task of its component meanwhile,
+// which then waits itself: the lower one could go on first.
 func TestStackThatWouldPart(t *testing.T) {
 	x := start(t, `(component
 		(component $A
