@@ -65,20 +65,19 @@ func (x *Instance) waitAlone(t *thread) bool {
 	in := t.task.in
 	in.leaveTo(nil)
 	x.current = nil
-	goesOn := false
 	for {
 		x.poll()
 		if x.runPosted() {
 			continue
 		}
-		if goesOn = t.ready(); goesOn || x.hasCalls() {
+		if t.ready() || x.hasCalls() {
 			break
 		}
 		x.waitForHost()
 	}
 	in.enterFrom(nil)
 	x.current = t
-	return goesOn
+	return t.ready()
 }
 
 func (x *Instance) hasCalls() bool {
