@@ -41,8 +41,9 @@ type inputSource struct{ input *input }
 
 func (s *inputSource) next(n int) ([]byte, error) {
 	h := s.input.host
-	n, err := h.guest.Stdin().Peek(h.scratch[:min(n, piece)])
-	return h.scratch[:n], err
+	b := h.guest.Scratch(min(n, piece))
+	n, err := h.guest.Stdin().Peek(b)
+	return b[:n], err
 }
 
 func (s *inputSource) took(n int) { s.input.host.guest.Stdin().Discard(n) }
