@@ -91,10 +91,14 @@ type fileSink struct {
 	append bool
 }
 
-func (s *fileSink) room(n int) (int, error) { return n, s.host.guest.Look(s.host.ctx) }
+func (*fileSink) open() bool              { return true }
+func (*fileSink) room(n int) (int, error) { return n, nil }
 
 func (s *fileSink) put(b []byte) error {
 	defer s.host.guest.One(nil) // b is the guest's memory, which may be freed
+	if err := s.host.guest.Look(s.host.ctx); err != nil {
+		return err
+	}
 	for len(b) > 0 {
 		n, err := s.write(b)
 		if err == nil && n == 0 {
@@ -126,6 +130,8 @@ type pipeSink struct {
 	user
 	held []byte
 }
+
+func (*pipeSink) open() bool { return false }
 
 func (s *pipeSink) room(n int) (int, error) {
 	if err := s.host.guest.Look(s.host.ctx); err != nil {

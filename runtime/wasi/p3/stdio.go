@@ -96,6 +96,8 @@ type outputSink struct {
 	output *wasi.Output
 }
 
+func (s *outputSink) open() bool { return s.output.Unbounded() }
+
 func (s *outputSink) room(n int) (int, error) {
 	return s.output.Grant(n), nil
 }
