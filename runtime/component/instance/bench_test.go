@@ -1,6 +1,7 @@
 package instance_test
 
 import (
+	"strconv"
 	"testing"
 
 	"github.com/krustlet-go/krustlet-wasi/hack/componentengine"
@@ -54,4 +55,54 @@ func BenchmarkInstance(b *testing.B) {
 		}
 		x.Close()
 	}
+}
+
+// BenchmarkTurn has a task go through the loop.
+func BenchmarkTurn(b *testing.B) {
+	for name, lifted := range map[string]how{"callback": callback, "guest": blocking} {
+		b.Run(name, func(b *testing.B) {
+			code := `(i32.const 1)`
+			if lifted == blocking {
+				code = `(loop (drop (call $yield)) (global.set $left (i32.sub (global.get $left) (i32.const 1))) (br_if 0 (global.get $left))) (i32.const 0)`
+			}
+			body := `(global $left (mut i32) (i32.const ` + strconv.Itoa(b.N) + `))` + run(code) + `(func (export "cb") (param i32 i32 i32) (result i32)
+				(global.set $left (i32.sub (global.get $left) (i32.const 1)))
+				(if (result i32) (i32.gt_s (global.get $left) (i32.const 0))
+					(then (i32.const 1))
+					(else (call $task.return (i32.const 0)) (i32.const 0))))`
+			x := start(b, withBuiltins(lifted, body), functions{"later": soon})
+			b.ResetTimer()
+			mustReturn(b, x, 0, "run")
+		})
+	}
+}
+
+// BenchmarkStream has a guest read a stream of the host.
+func BenchmarkStream(b *testing.B) {
+	const part = 64 << 10
+	text := make([]byte, part)
+	left := b.N
+	host := functions{
+		"give": func(c *canon.Call) {
+			w, handle := instance.NewStream(instance.Of(c), c.Func.Result, byteCodec)
+			var next func()
+			next = func() {
+				if left--; left < 0 {
+					w.Close()
+					return
+				}
+				w.Write(text, func(int, bool) { next() })
+			}
+			next()
+			c.Result().Handle(handle)
+		},
+		"take": now, "promise": now, "await": now,
+	}
+	x := start(b, withStreams(`
+		(local.set $s (call $give))
+		(loop (br_if 0 (i32.eqz (i32.and (call $read (local.get $s) (i32.const 0) (i32.const `+strconv.Itoa(part)+`)) (i32.const 15)))))
+		(i32.const 1)`), host)
+	b.SetBytes(part)
+	b.ResetTimer()
+	mustReturn(b, x, 1, "run")
 }

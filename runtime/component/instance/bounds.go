@@ -13,8 +13,9 @@ const (
 	// Those that wait within a guest keep a thread of the operating system, of which a process may
 	// have 10,000.
 	maxFibers = 64
-	// idleFibers is how many goroutines are kept for the next calls.
-	idleFibers = 2
+	// idleFibers is how many goroutines are kept for the next calls. Each keeps a thread of the
+	// operating system.
+	idleFibers = 1
 	// maxDepth is how many stores have frames above each other on one thread. Each may use as much
 	// stack as the engine allows it, and a thread has 8 MiB.
 	maxDepth = 10

@@ -63,9 +63,9 @@ func (x *Instance) Call(ctx context.Context, fn *link.Func, lower func(args cano
 		}
 	}
 	defer func() { <-x.turn }()
-	return x.run(func() {
+	return x.run(ctx, func() {
 		i.begin(x)
-		x.drive(ctx, i.hasEnded)
+		x.drive(i.hasEnded)
 	})
 }
 
@@ -80,11 +80,12 @@ func (i *invocation) begin(x *Instance) {
 }
 
 // run does something in the turn, which the caller has.
-func (x *Instance) run(f func()) error {
+func (x *Instance) run(ctx context.Context, f func()) error {
 	if x.fault != nil {
 		return x.fault
 	}
-	x.fiber, x.current = x.root, nil
+	defer context.AfterFunc(ctx, func() { x.Kill(context.Cause(ctx)) })()
+	x.fiber, x.loop, x.current = x.home, x.home, nil
 	if x.catch(f) != nil {
 		return x.fault
 	}
@@ -96,9 +97,11 @@ func (x *Instance) run(f func()) error {
 func (x *Instance) Settle(ctx context.Context) error {
 	x.turn <- struct{}{}
 	defer func() { <-x.turn }()
-	return x.run(func() {
-		x.runPosted()
-		x.drive(ctx, func() bool {
+	return x.run(ctx, func() {
+		for x.runPosted() {
+			x.poll()
+		}
+		x.drive(func() bool {
 			return x.tasks == 0 || x.nextReady() == nil && !x.mayGoOn()
 		})
 	})

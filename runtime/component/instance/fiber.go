@@ -1,8 +1,6 @@
 package instance
 
-import (
-	"github.com/krustlet-go/krustlet-wasi/runtime/component/canon"
-)
+import "github.com/krustlet-go/krustlet-wasi/runtime/component/canon"
 
 // fiber is a goroutine on which threads of the component run. Exactly one fiber of an Instance runs
 // at a time: the one that was sent the last message. The others wait for a message.
@@ -14,17 +12,27 @@ type fiber struct {
 	// pending is how often the fiber waits for another one to do something. While it does, no
 	// thread may park on it: what the fiber waits for could be done first.
 	pending int
-	depth   int // stores whose frames are on the stack
+	// active is how many calls of other fibers run on the stack above the thread that parked last.
+	active int
+	depth  int // stores whose frames are on the stack
+	// last is who gets an answer when a fiber that is not home, and had the loop, ends.
+	last answer
 }
 
 // message makes the fiber that gets it the one that runs.
 type message struct {
-	run       func()      // runs it on the stack as it is
-	answer    *fiber      // who then gets an answer, or
-	thread    *thread     // that run belongs to: the fiber that resumed it last gets the answer
-	cancelled bool        // of a thread that goes on
-	end       bool        // the thread that waits has to unwind, the goroutine that is idle has to end
-	fault     *canon.Trap // of an answer: what run unwound with
+	job       func() answer // for a fiber with nothing on its stack
+	call      func()        // is run on the stack as it is,
+	caller    *fiber        // and this one gets an answer
+	cancelled bool          // of a thread that goes on
+	end       bool          // the thread that waits has to unwind, the goroutine that is idle has to end
+	fault     *canon.Trap   // of an answer: what was done unwound with it
+}
+
+// answer says who runs when a job is done.
+type answer struct {
+	to    *fiber
+	fault *canon.Trap
 }
 
 func (x *Instance) newFiber() *fiber { return &fiber{x: x, inbox: make(chan message)} }
@@ -34,11 +42,13 @@ func (f *fiber) await() message {
 	for {
 		m := <-f.inbox
 		f.x.fiber = f
-		if m.run == nil {
+		if m.call == nil {
 			return m
 		}
-		fault := f.x.catch(m.run)
-		m.answer.inbox <- message{fault: fault}
+		f.active++
+		fault := f.x.catch(m.call)
+		f.active--
+		m.caller.inbox <- message{fault: fault}
 	}
 }
 
@@ -55,11 +65,11 @@ func (f *fiber) expect() {
 // delegate runs f on another fiber, which waits for a message.
 func (x *Instance) delegate(to *fiber, f func()) {
 	self := x.fiber
-	to.inbox <- message{run: f, answer: self}
+	to.inbox <- message{call: f, caller: self}
 	self.expect()
 }
 
-// catch runs f and returns what it unwound with.
+// catch runs f and returns what it unwound with, which is the fault of the instance then.
 func (x *Instance) catch(f func()) (fault *canon.Trap) {
 	defer func() {
 		switch r := recover().(type) {
@@ -75,24 +85,23 @@ func (x *Instance) catch(f func()) (fault *canon.Trap) {
 	return nil
 }
 
-// work is the life of a fiber that threads begin on.
+// work is the life of a fiber that jobs are done on.
 func (f *fiber) work() {
-	defer f.x.goroutines.Done()
+	x := f.x
+	defer x.goroutines.Done()
 	for m := range f.inbox {
 		if m.end {
 			return
 		}
-		x := f.x
 		x.fiber = f
-		fault := x.catch(m.run)
-		to := m.thread.resumer
-		keep := len(x.idle) < idleFibers && !x.ended()
+		a := m.job()
+		keep := len(x.idle) < idleFibers && x.fault == nil
 		if keep {
 			x.idle = append(x.idle, f)
 		} else {
 			x.fibers--
 		}
-		to.inbox <- message{fault: fault}
+		a.to.inbox <- message{fault: a.fault}
 		if !keep {
 			return
 		}

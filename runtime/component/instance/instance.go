@@ -29,7 +29,9 @@ type Instance struct {
 // scheduler says who has the turn, and who waits for it.
 type scheduler struct {
 	turn    chan struct{} // full if the turn is taken
-	root    *fiber        // whoever calls from outside
+	home    *fiber        // the goroutine that has the turn
+	atHome  bool          // it waits for the loop to come back
+	loop    *fiber        // that has the loop
 	fiber   *fiber        // that runs
 	current *thread
 	waiting []*thread
@@ -53,8 +55,8 @@ var ErrClosed = errors.New("the component instance is closed")
 func New(p *Program, engine Engine, host any) (*Instance, error) {
 	x := &Instance{program: p, host: host, engine: engine}
 	x.turn = make(chan struct{}, 1)
-	x.root = x.newFiber()
-	x.fiber = x.root
+	x.home = x.newFiber()
+	x.loop, x.fiber = x.home, x.home
 	x.kill.done = make(chan struct{})
 	x.queue.wake = make(chan struct{}, 1)
 	x.turn <- struct{}{}
@@ -169,8 +171,6 @@ func (x *Instance) failed(err error) {
 	}
 	panic(&canon.Trap{Err: x.fault})
 }
-
-func (x *Instance) ended() bool { return x.fault != nil }
 
 // follow does what the host has to do after an operation.
 func (x *Instance) follow() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/canon"
@@ -26,10 +27,11 @@ func never(c *canon.Call) {
 	done = c.Task.Later(c, func() { done(nil) })
 }
 
-// slow ends soon after it is cancelled.
+// slow ends when the turn comes after it was cancelled.
 func slow(c *canon.Call) {
+	x := instance.Of(c)
 	var done func(func(*canon.Call))
-	done = c.Task.Later(c, func() { go done(nil) })
+	done = c.Task.Later(c, func() { x.Post(func() { done(nil) }) })
 }
 
 // wilful answers with a number when it is to be cancelled.
@@ -103,23 +105,37 @@ func TestResultToNoMemory(t *testing.T) {
 // TestOverlappingCalls has several goroutines call one instance, each of whose calls waits.
 func TestOverlappingCalls(t *testing.T) {
 	const calls = 20
-	body := `(func (export "run") (result i32) (local i32 i32)
-		(local.set 0 (i32.shr_u (call $later (i32.const 21) (i32.const 200)) (i32.const 4)))
-		(local.set 1 (call $set.new))
-		(call $join (local.get 0) (local.get 1))
-		(i32.or (i32.shl (local.get 1) (i32.const 4)) (i32.const 2)))
-		(func (export "cb") (param i32 i32 i32) (result i32)
-			(call $task.return (i32.load (i32.const 200))) (i32.const 0))`
-	x := start(t, withBuiltins(callback, body), functions{"later": soon})
-	var group sync.WaitGroup
-	for range calls {
-		group.Go(func() {
-			if got, err := call(x, "run"); err != nil || got != 42 {
-				t.Errorf("run returned %d, %v", got, err)
+	for _, test := range []struct {
+		name   string
+		lifted how
+		body   string
+	}{
+		{"in the loop", callback, `(func (export "run") (result i32) (local i32 i32)
+			(local.set 0 (i32.shr_u (call $later (i32.const 21) (i32.const 200)) (i32.const 4)))
+			(local.set 1 (call $set.new))
+			(call $join (local.get 0) (local.get 1))
+			(i32.or (i32.shl (local.get 1) (i32.const 4)) (i32.const 2)))
+			(func (export "cb") (param i32 i32 i32) (result i32)
+				(call $task.return (i32.load (i32.const 200))) (i32.const 0))`},
+		{"in the guest", blocking, run(`(call $later-sync (i32.const 21))`)},
+		{"in the guest, after it returned", callback, run(invoke("task.return", "42") + dropped(`(call $later-sync (i32.const 21))`) + n("0"))},
+		{"in the loop, then in the guest", callback, run(n("1")) + `(func (export "cb") (param i32 i32 i32) (result i32)
+			(call $task.return (call $later-sync (i32.const 21))) (i32.const 0))`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			x := start(t, withBuiltins(test.lifted, test.body), functions{"later": soon})
+			var group sync.WaitGroup
+			for range calls {
+				group.Go(func() {
+					if got, err := call(x, "run"); err != nil || got != 42 {
+						t.Errorf("run returned %d, %v", got, err)
+					}
+				})
 			}
+			group.Wait()
 		})
 	}
-	group.Wait()
 }
 
 var errTest = errors.New("the test says so")
@@ -217,5 +233,44 @@ func TestOf(t *testing.T) {
 	mustReturn(t, x, 1, "run")
 	if !posted {
 		t.Error("what was posted was not done")
+	}
+}
+
+// TestKillAtAnyTime ends instances after a number of calls of the host, while several goroutines
+// call them: in the guest, in the loop, and while a call begins.
+func TestKillAtAnyTime(t *testing.T) {
+	const calls = 4
+	endless := `(func (export "run") (result i32) (loop (drop (call $later-sync (i32.const 1))) (br 0)) unreachable)`
+	looping := `(func (export "run") (result i32) (i32.const 1))
+		(func (export "cb") (param i32 i32 i32) (result i32) (drop (call $later-sync (i32.const 1))) (i32.const 1))`
+	for _, lifted := range []struct {
+		how
+		body string
+	}{{blocking, endless}, {callback, looping}} {
+		g := load(t, withBuiltins(lifted.how, lifted.body), functions{"later": func(c *canon.Call) {
+			c.Host.(func(*instance.Instance))(instance.Of(c))
+			soon(c)
+		}})
+		for after := range 40 {
+			var count atomic.Int32
+			x := g.run(t, func(x *instance.Instance) {
+				if int(count.Add(1)) == after {
+					go x.Kill(errTest)
+				}
+			})
+			if after == 0 {
+				x.Kill(errTest)
+			}
+			var group sync.WaitGroup
+			for range calls {
+				group.Go(func() {
+					if _, err := call(x, "run"); !errors.Is(err, errTest) {
+						t.Errorf("run ended with %v, wanted what it was killed with", err)
+					}
+				})
+			}
+			group.Wait()
+			x.Close()
+		}
 	}
 }

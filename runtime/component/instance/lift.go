@@ -15,17 +15,22 @@ func (x *Instance) invoke(fn *link.Func, c caller, from *component) *task {
 	}
 	in.enterFrom(from)
 	t := x.newTask(fn, in, c)
-	if fn.Type.Async {
-		t.thread.next = t.enter
-		x.resume(&t.thread, false)
-	} else {
+	switch {
+	case !fn.Type.Async:
 		before := x.current
 		x.current = &t.thread
 		t.thread.inline = true
 		t.run()
 		x.current = before
+		in.leaveTo(from)
+	case x.current == nil: // from the loop
+		t.thread.next = t.enter
+		x.goOn(&t.thread, in)
+	default:
+		t.thread.next = t.enter
+		x.resume(&t.thread, false)
+		in.leaveTo(from)
 	}
-	in.leaveTo(from)
 	return t
 }
 

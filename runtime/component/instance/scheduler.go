@@ -1,8 +1,6 @@
 package instance
 
 import (
-	"context"
-	"errors"
 	"sync"
 	"sync/atomic"
 
@@ -52,21 +50,37 @@ func (q *queue) ring() {
 	}
 }
 
-// runPosted does what was posted, and reports whether there was something. No task runs meanwhile.
+// runPosted does the first thing that was posted, and reports whether there was one. No task runs
+// meanwhile.
 func (x *Instance) runPosted() bool {
 	q := &x.queue
 	q.mu.Lock()
-	posted, calls := q.posted, q.calls
-	q.posted, q.calls = nil, nil
+	if len(q.posted) == 0 {
+		q.mu.Unlock()
+		return false
+	}
+	f := q.posted[0]
+	q.posted = q.posted[1:]
 	q.mu.Unlock()
-	for _, f := range posted {
-		f()
-		x.follow()
+	f()
+	x.follow()
+	return true
+}
+
+// beginCall begins the first call that was made while another goroutine has the turn, and reports
+// whether there was one.
+func (x *Instance) beginCall() bool {
+	q := &x.queue
+	q.mu.Lock()
+	if len(q.calls) == 0 {
+		q.mu.Unlock()
+		return false
 	}
-	for _, i := range calls {
-		i.begin(x)
-	}
-	return len(posted)+len(calls) > 0
+	i := q.calls[0]
+	q.calls = q.calls[1:]
+	q.mu.Unlock()
+	i.begin(x)
+	return true
 }
 
 // Kill ends the instance soon, with a fault. Tasks that wait hear it; guest code that runs has to
@@ -83,64 +97,6 @@ func (x *Instance) poll() {
 	if why := x.kill.why.Load(); why != nil {
 		panic(&canon.Trap{Err: *why})
 	}
-}
-
-var (
-	errDeadlock    = errors.New("deadlock: no task of the component can make progress")
-	errInterleaved = errors.New("a task could go on, but waits below another one on the stack of its component instance")
-)
-
-// drive runs tasks until something is so. The caller has the turn.
-func (x *Instance) drive(ctx context.Context, until func() bool) {
-	for !until() {
-		x.poll()
-		x.streak = 0
-		if x.runPosted() {
-			continue
-		}
-		if t := x.nextReady(); t != nil {
-			t.task.in.enterFrom(nil)
-			x.resume(t, false)
-			t.task.in.leaveTo(nil)
-			x.follow()
-			continue
-		}
-		if !x.mayGoOn() {
-			panic(&canon.Trap{Err: x.stuck()})
-		}
-		select {
-		case <-x.queue.wake:
-		case <-x.kill.done:
-		case <-ctx.Done():
-			x.Kill(context.Cause(ctx))
-		}
-	}
-}
-
-// mayGoOn reports whether something may come from the host.
-func (x *Instance) mayGoOn() bool {
-	x.queue.mu.Lock()
-	defer x.queue.mu.Unlock()
-	return x.later > 0 || x.streams > 0 || len(x.queue.posted)+len(x.queue.calls) > 0
-}
-
-// nextReady returns the thread that waits longest of those that are ready.
-func (x *Instance) nextReady() *thread {
-	for _, t := range x.waiting {
-		if t.runnable() && t.ready() {
-			return t
-		}
-	}
-	return nil
-}
-
-func (x *Instance) stuck() error {
-	for _, t := range x.waiting {
-		if t.ready() {
-			return errInterleaved
-		}
-	}
-	return errDeadlock
 }
 
 // Close ends the instance: it unwinds what waits, and returns when all of its goroutines have
@@ -164,10 +120,23 @@ func (x *Instance) Close() {
 	<-x.turn
 }
 
-// unwind ends what waits, from the top of each stack, and all goroutines.
+// unwind ends what waits, and all goroutines.
 func (x *Instance) unwind() {
 	x.fail(&canon.Trap{Err: *x.kill.why.Load()})
-	x.fiber = x.root
+	x.fiber = x.home
+	x.unwindParked()
+	x.waiting = nil
+	for _, f := range x.idle {
+		f.inbox <- message{end: true}
+	}
+	x.idle = nil
+	x.goroutines.Wait()
+}
+
+// unwindParked ends the threads that wait, from the top of each stack. They have no code to run
+// any more.
+func (x *Instance) unwindParked() {
+	self := x.fiber
 	for i := 0; i < len(x.waiting); {
 		t := x.waiting[i]
 		if t.fiber == nil || !t.runnable() {
@@ -175,15 +144,9 @@ func (x *Instance) unwind() {
 			continue
 		}
 		x.stopWaiting(t)
-		t.resumer, x.current = x.root, t
+		t.resumer, x.current = self, t
 		t.fiber.inbox <- message{end: true}
-		x.root.await()
+		self.await()
 		i = 0
 	}
-	x.waiting = nil
-	for _, f := range x.idle {
-		f.inbox <- message{end: true}
-	}
-	x.idle = nil
-	x.goroutines.Wait()
 }

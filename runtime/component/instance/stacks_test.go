@@ -1,6 +1,8 @@
 package instance_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/canon"
@@ -164,4 +166,78 @@ func TestBargeIn(t *testing.T) {
 			mustReturn(t, start(t, bargeIn(test.code), functions{"later": test.later}), test.want, "run")
 		})
 	}
+}
+
+// blockers makes many components that wait in their stores, and one that calls all of them.
+func blockers(count int) string {
+	var instances, takes, lowered, gives, imports, exports, calls strings.Builder
+	for i := range count {
+		fmt.Fprintf(&instances, "(instance $c%d (instantiate $C (with \"later\" (func $later))))\n", i)
+		fmt.Fprintf(&takes, "(import \"f%d\" (func $f%d ASYNC (result u32)))\n", i, i)
+		fmt.Fprintf(&gives, "(with \"f%d\" (func $c%d \"hold\"))", i, i)
+		fmt.Fprintf(&lowered, "(core func $f%d (canon lower (func $f%d) async (memory $memory \"mem\")))\n", i, i)
+		fmt.Fprintf(&imports, "(import \"\" \"f%d\" (func $f%d (param i32) (result i32)))\n", i, i)
+		fmt.Fprintf(&exports, "(export \"f%d\" (func $f%d))\n", i, i)
+		fmt.Fprintf(&calls, "(drop (call $f%d (i32.const 16)))\n", i)
+	}
+	return `(component
+		(import "later" (func $later ASYNC (param "x" u32) (result u32)))
+		(component $C
+			(import "later" (func $later ASYNC (param "x" u32) (result u32)))
+			(core func $later (canon lower (func $later)))
+			(core module $M (import "" "later" (func $later (param i32) (result i32)))
+				(func (export "hold") (result i32) (call $later (i32.const 50))))
+			(core instance $m (instantiate $M (with "" (instance (export "later" (func $later))))))
+			(func (export "hold") ASYNC (result u32) (canon lift (core func $m "hold"))))
+		` + instances.String() + `
+		(component $D ` + takes.String() + `
+			(core module $Memory (memory (export "mem") 1))
+			(core instance $memory (instantiate $Memory))
+			` + lowered.String() + `
+			(core module $M ` + imports.String() + `(func (export "run") (result i32) ` + calls.String() + ` (i32.const 3)))
+			(core instance $m (instantiate $M (with "" (instance ` + exports.String() + `))))
+			(func (export "run") ASYNC (result u32) (canon lift (core func $m "run"))))
+		(instance $d (instantiate $D ` + gives.String() + `))
+		(export "run" (func $d "run")))`
+}
+
+// TestStacksAreBounded has many components wait in their stores.
+func TestStacksAreBounded(t *testing.T) {
+	mustReturn(t, start(t, blockers(40), functions{"later": never}), 3, "run")
+	mustTrap(t, start(t, blockers(70), functions{"later": never}), "more than 64 calls wait", "run")
+}
+
+// TestStackThatWouldPart has a function that may not wait run a task of its component meanwhile,
+// which then waits itself: the lower one could go on first.
+func TestStackThatWouldPart(t *testing.T) {
+	x := start(t, `(component
+		(component $A
+			(type $S (stream u8))
+			(core module $Memory (memory (export "mem") 1))
+			(core instance $memory (instantiate $Memory))
+			(core func $new (canon stream.new $S))
+			(core func $read (canon stream.read $S (memory $memory "mem")))
+			(core module $M (import "" "new" (func $new (result i64))) (import "" "read" (func $read (param i32 i32 i32) (result i32)))
+				(func $wait (result i32) (call $read (i32.wrap_i64 (call $new)) (i32.const 0) (i32.const 1)))
+				(func (export "work") (result i32) (i32.const 1))
+				(func (export "cb") (param i32 i32 i32) (result i32) (call $wait))
+				(func (export "wait") (result i32) (call $wait)))
+			(core instance $m (instantiate $M (with "" (instance (export "new" (func $new)) (export "read" (func $read))))))
+			(func (export "work") ASYNC (result u32) (canon lift (core func $m "work") async (callback (func $m "cb"))))
+			(func (export "wait") (result u32) (canon lift (core func $m "wait"))))
+		(instance $a (instantiate $A))
+		(component $B
+			(import "work" (func $work ASYNC (result u32)))
+			(import "wait" (func $wait (result u32)))
+			(core module $Memory (memory (export "mem") 1))
+			(core instance $memory (instantiate $Memory))
+			(core func $work (canon lower (func $work) async (memory $memory "mem")))
+			(core func $wait (canon lower (func $wait)))
+			(core module $M (import "" "work" (func $work (param i32) (result i32))) (import "" "wait" (func $wait (result i32)))
+				(func (export "run") (result i32) (drop (call $work (i32.const 0))) (call $wait)))
+			(core instance $m (instantiate $M (with "" (instance (export "work" (func $work)) (export "wait" (func $wait))))))
+			(func (export "run") ASYNC (result u32) (canon lift (core func $m "run"))))
+		(instance $b (instantiate $B (with "work" (func $a "work")) (with "wait" (func $a "wait"))))
+		(export "run" (func $b "run")))`, nil)
+	mustTrap(t, x, "would wait on one stack", "run")
 }

@@ -25,10 +25,10 @@ type thread struct {
 	resumer *fiber
 }
 
-// runnable reports whether a thread that waits can go on: whether no other thread waits on the same
-// stack above it.
+// runnable reports whether a thread that waits can go on: whether nothing else is above it on its
+// stack.
 func (t *thread) runnable() bool {
-	return t.next != nil || t.fiber != nil && t.fiber.parked[len(t.fiber.parked)-1] == t
+	return t.next != nil || t.fiber != nil && t.fiber.active == 0 && t.fiber.parked[len(t.fiber.parked)-1] == t
 }
 
 func (t *thread) waiting() bool { return t.ready != nil }
@@ -51,14 +51,15 @@ func (x *Instance) resume(t *thread, cancelled bool) {
 	x.stopWaiting(t)
 	self, before := x.fiber, x.current
 	t.resumer = self
-	if t.next != nil {
-		next := t.next
+	x.current = t
+	if next := t.next; next != nil {
 		t.next = nil
 		f := x.idleFiber()
-		x.current = t
-		f.inbox <- message{run: func() { next(cancelled) }, thread: t}
+		f.inbox <- message{job: func() answer {
+			fault := x.catch(func() { next(cancelled) })
+			return answer{t.resumer, fault}
+		}}
 	} else {
-		x.current = t
 		t.fiber.inbox <- message{cancelled: cancelled}
 	}
 	defer func() { x.current = before }()
@@ -118,10 +119,21 @@ func (x *Instance) park(t *thread) (cancelled bool) {
 		canon.Trapf("two calls of a component would wait on one stack, of which the lower one may go on first: " +
 			"the component needs stacks of its own for its threads, which this host does not support")
 	}
+	to, m := t.resumer, message{}
+	if to == self {
+		if x.tasks == 1 && x.waitAlone(t) {
+			x.stopWaiting(t)
+			return false
+		}
+		to, m = x.moveLoop(t)
+	}
 	t.fiber = self
 	self.parked = append(self.parked, t)
-	t.resumer.inbox <- message{}
-	m := self.await()
+	active := self.active
+	self.active = 0
+	to.inbox <- m
+	m = self.await()
+	self.active = active
 	self.parked = self.parked[:len(self.parked)-1]
 	t.fiber = nil
 	if m.end {

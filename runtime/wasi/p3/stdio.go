@@ -41,8 +41,9 @@ type inputSource struct{ input *input }
 
 func (s *inputSource) next(n int) ([]byte, error) {
 	h := s.input.host
-	n, err := h.guest.Stdin().Peek(h.scratch[:min(n, piece)])
-	return h.scratch[:n], err
+	b := h.guest.Scratch(min(n, piece))
+	n, err := h.guest.Stdin().Peek(b)
+	return b[:n], err
 }
 
 func (s *inputSource) took(n int) { s.input.host.guest.Stdin().Discard(n) }
@@ -102,7 +103,7 @@ func (s *outputSink) room(n int) (int, error) {
 func (s *outputSink) put(b []byte) error { return s.output.Put(s.host.ctx, b) }
 
 func (s *outputSink) wait(ready func()) (stop func(), err error) {
-	t := s.host.after(wasi.PauseForRate, ready)
+	t := s.host.timers.after(wasi.PauseForRate, ready)
 	return func() { t.stop() }, nil
 }
 
