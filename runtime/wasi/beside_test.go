@@ -48,11 +48,13 @@ func TestPeek(t *testing.T) {
 	}
 	replaced := false
 	in.Notify(func() { replaced = true })
+	told := make(chan struct{})
+	in.Notify(func() { close(told) })
 	go func() {
 		_, _ = w.Write([]byte("abcdef"))
 		_ = w.Close()
 	}()
-	heard(in)
+	<-told
 	if n, err := in.Peek(p[:4]); string(p[:n]) != "abcd" || err != nil {
 		t.Errorf("peeking: %q, %v", p[:n], err)
 	}
