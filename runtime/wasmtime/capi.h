@@ -30,7 +30,7 @@ typedef struct { size_t size; char *data; } wasm_byte_vec_t;
 typedef struct { size_t size; wasm_frame_t **data; } wasm_frame_vec_t;
 typedef struct { size_t size; wasm_valtype_t **data; } wasm_valtype_vec_t;
 
-enum { WASM_I32 = 0, WASM_I64 = 1 };
+enum { WASM_I32 = 0, WASM_I64 = 1, WASM_F32 = 2, WASM_F64 = 3 };
 
 typedef union {
 	int32_t i32;
@@ -88,6 +88,8 @@ SAME(sizeof(wasmtime_extern_t), 32);
 SAME(offsetof(wasmtime_extern_t, of), 8);
 SAME(WASM_I32, 0);
 SAME(WASM_I64, 1);
+SAME(WASM_F32, 2);
+SAME(WASM_F64, 3);
 SAME(WASMTIME_FUNCREF, 5);
 SAME(WASMTIME_EXTERN_FUNC, 0);
 SAME(WASMTIME_EXTERN_TABLE, 2);
@@ -119,13 +121,16 @@ void wasmtime_config_shared_memory_set(wasm_config_t *, bool);
 const char *krustlet_engine_version(void);
 void krustlet_config_prepare(wasm_config_t *);
 void krustlet_store_limiter(wasmtime_store_t *, void *env, bool (*growing)(void *env, size_t current, size_t desired),
-	void (*failed)(void *env), size_t elements, size_t tables, size_t memories);
+	void (*failed)(void *env), size_t elements, size_t instances, size_t tables, size_t memories);
 #endif
 
 // Types.
 wasm_valtype_t *wasm_valtype_new(uint8_t kind);
 wasm_functype_t *wasm_functype_new(wasm_valtype_vec_t *params, wasm_valtype_vec_t *results);
 void wasm_functype_delete(wasm_functype_t *);
+const wasm_valtype_vec_t *wasm_functype_params(const wasm_functype_t *);
+const wasm_valtype_vec_t *wasm_functype_results(const wasm_functype_t *);
+uint8_t wasm_valtype_kind(const wasm_valtype_t *);
 void wasm_valtype_vec_new(wasm_valtype_vec_t *out, size_t, wasm_valtype_t *const[]);
 void wasm_valtype_vec_new_empty(wasm_valtype_vec_t *out);
 void wasm_byte_vec_delete(wasm_byte_vec_t *);
@@ -143,7 +148,7 @@ void wasm_trap_trace(const wasm_trap_t *, wasm_frame_vec_t *);
 void wasm_frame_vec_delete(wasm_frame_vec_t *);
 uint32_t wasm_frame_func_index(const wasm_frame_t *);
 size_t wasm_frame_module_offset(const wasm_frame_t *);
-const wasm_byte_vec_t *wasmtime_frame_func_name(const wasm_frame_t *);
+const wasm_byte_vec_t *wasmtime_frame_module_name(const wasm_frame_t *);
 
 // Stores.
 wasmtime_store_t *wasmtime_store_new(wasm_engine_t *, void *data, void (*finalizer)(void *));
@@ -164,8 +169,11 @@ void wasmtime_linker_delete(wasmtime_linker_t *);
 wasmtime_error_t *wasmtime_linker_define_func_unchecked(wasmtime_linker_t *, const char *module, size_t, const char *name, size_t,
 	const wasm_functype_t *, wasmtime_func_unchecked_callback_t, void *env, void (*finalizer)(void *));
 wasmtime_error_t *wasmtime_linker_instantiate_pre(const wasmtime_linker_t *, const wasmtime_module_t *, wasmtime_instance_pre_t **);
+bool wasmtime_linker_get(const wasmtime_linker_t *, wasmtime_context_t *, const char *module, size_t, const char *name, size_t, wasmtime_extern_t *);
 void wasmtime_instance_pre_delete(wasmtime_instance_pre_t *);
 wasmtime_error_t *wasmtime_instance_pre_instantiate(const wasmtime_instance_pre_t *, wasmtime_context_t *, wasmtime_instance_t *, wasm_trap_t **);
+wasmtime_error_t *wasmtime_instance_new(wasmtime_context_t *, const wasmtime_module_t *, const wasmtime_extern_t *imports, size_t,
+	wasmtime_instance_t *, wasm_trap_t **);
 bool wasmtime_instance_export_get(wasmtime_context_t *, const wasmtime_instance_t *, const char *, size_t, wasmtime_extern_t *);
 wasmtime_context_t *wasmtime_caller_context(wasmtime_caller_t *);
 bool wasmtime_caller_export_get(wasmtime_caller_t *, const char *, size_t, wasmtime_extern_t *);
@@ -173,6 +181,8 @@ void wasmtime_func_new_unchecked(wasmtime_context_t *, const wasm_functype_t *, 
 	void (*finalizer)(void *), wasmtime_func_t *out);
 wasmtime_error_t *wasmtime_func_call(wasmtime_context_t *, const wasmtime_func_t *, const wasmtime_val_t *args, size_t,
 	wasmtime_val_t *results, size_t, wasm_trap_t **);
+wasmtime_error_t *wasmtime_func_call_unchecked(wasmtime_context_t *, const wasmtime_func_t *, wasmtime_val_raw_t *, size_t, wasm_trap_t **);
+wasm_functype_t *wasmtime_func_type(const wasmtime_context_t *, const wasmtime_func_t *);
 wasmtime_error_t *wasmtime_table_set(wasmtime_context_t *, const wasmtime_table_t *, uint64_t index, const wasmtime_val_t *);
 uint8_t *wasmtime_memory_data(const wasmtime_context_t *, const wasmtime_memory_t *);
 size_t wasmtime_memory_data_size(const wasmtime_context_t *, const wasmtime_memory_t *);

@@ -8,7 +8,7 @@ import (
 // TestHandles: guests come and go while others look themselves up.
 func TestHandles(t *testing.T) {
 	var (
-		table handles
+		table handles[hosted]
 		all   sync.WaitGroup
 	)
 	for range 8 {

@@ -1,7 +1,7 @@
 package wasmtime
 
 // #include <stdlib.h>
-// #include "store.h"
+// #include "command.h"
 import "C"
 
 import (
