@@ -41,8 +41,13 @@ func moduleCompiler() compile.Engine {
 // compileModule compiles a module to code that the engine loads, and to what the host knows of the
 // module besides. The engine compiles the translated module. But the original must be valid too: a
 // module could otherwise reach what the translation adds, by the numbers that these parts get.
-func compileModule(wasm []byte) (code, info []byte, err error) {
-	t, err := translate.Module(wasm, features(), translate.Limits{})
+func compileModule(wasm []byte, f compile.Form) (code, info []byte, err error) {
+	var t *translate.Translation
+	if f == compile.AsPart {
+		t, err = translate.Part(wasm, features(), translate.Limits{}, codecache.PartDigestOf(wasm))
+	} else {
+		t, err = translate.Module(wasm, features(), translate.Limits{})
+	}
 	if err != nil {
 		return nil, nil, explain(err)
 	}

@@ -54,7 +54,7 @@ const (
 
 // settingsVersion must change when settings change, or what is made of a module before it is
 // compiled.
-const settingsVersion = "epochs,features-by-name,translated,3"
+const settingsVersion = "epochs,features-by-name,translated,4"
 
 // settings are those of every engine. They name all that the library would choose by itself, so
 // that another version of it changes nothing.

@@ -15,6 +15,9 @@ const (
 	cutMark  = "…"
 )
 
+// Visible returns a name as it can be shown: see Info.Name.
+func Visible(name string) string { return visible([]byte(name)) }
+
 // visible returns a name as it can be shown: cut, with control characters as escapes, and with
 // bytes that are no UTF-8 replaced.
 func visible(name []byte) string {
@@ -45,7 +48,8 @@ func visible(name []byte) string {
 // function's number and where its name ends, then the names.
 type nameTable struct {
 	entries, text []byte
-	last          int64 // the function that was named last
+	last          int64  // the function that was named last
+	module        string // the module's own, as it can be shown
 }
 
 const nameEntry = 8
@@ -79,11 +83,13 @@ func (m *module) custom(r *reader) {
 	if name := r.name(); string(name) != "name" {
 		return
 	}
-	const functions = 1
 	for r.more() {
 		id := r.byte()
 		sub := r.within(r.u32())
-		if id != functions {
+		if id == moduleName {
+			m.names.module = visible(sub.name())
+		}
+		if id != functionNames {
 			continue
 		}
 		for range sub.count("names") {
@@ -91,4 +97,17 @@ func (m *module) custom(r *reader) {
 			m.names.add(i, sub.take(sub.u32()))
 		}
 	}
+}
+
+// What parts of a custom section of names are about.
+const (
+	moduleName    = 0
+	functionNames = 1
+)
+
+// nameSection is a custom section with the name of a module.
+func nameSection(name string) []byte {
+	own := append(appendU32(nil, uint32(len(name))), name...)
+	b := append([]byte{4}, "name"...)
+	return append(appendU32(append(b, moduleName), uint32(len(own))), own...)
 }
