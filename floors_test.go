@@ -34,7 +34,7 @@ var floors = map[string]int{
 	"runtime/component/plan":     2,
 	"runtime/component/types":    1,
 	"runtime/wasi/preview1":      2,
-	"runtime/wasmtime":           4,
+	"runtime/wasmtime":           5,
 	"runtime/wasmtime/admission": 2,
 	"runtime/wasmtime/codecache": 2,
 	"runtime/wasmtime/compile":   3,

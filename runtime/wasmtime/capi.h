@@ -128,9 +128,6 @@ void krustlet_store_limiter(wasmtime_store_t *, void *env, bool (*growing)(void 
 wasm_valtype_t *wasm_valtype_new(uint8_t kind);
 wasm_functype_t *wasm_functype_new(wasm_valtype_vec_t *params, wasm_valtype_vec_t *results);
 void wasm_functype_delete(wasm_functype_t *);
-const wasm_valtype_vec_t *wasm_functype_params(const wasm_functype_t *);
-const wasm_valtype_vec_t *wasm_functype_results(const wasm_functype_t *);
-uint8_t wasm_valtype_kind(const wasm_valtype_t *);
 void wasm_valtype_vec_new(wasm_valtype_vec_t *out, size_t, wasm_valtype_t *const[]);
 void wasm_valtype_vec_new_empty(wasm_valtype_vec_t *out);
 void wasm_byte_vec_delete(wasm_byte_vec_t *);
@@ -169,7 +166,6 @@ void wasmtime_linker_delete(wasmtime_linker_t *);
 wasmtime_error_t *wasmtime_linker_define_func_unchecked(wasmtime_linker_t *, const char *module, size_t, const char *name, size_t,
 	const wasm_functype_t *, wasmtime_func_unchecked_callback_t, void *env, void (*finalizer)(void *));
 wasmtime_error_t *wasmtime_linker_instantiate_pre(const wasmtime_linker_t *, const wasmtime_module_t *, wasmtime_instance_pre_t **);
-bool wasmtime_linker_get(const wasmtime_linker_t *, wasmtime_context_t *, const char *module, size_t, const char *name, size_t, wasmtime_extern_t *);
 void wasmtime_instance_pre_delete(wasmtime_instance_pre_t *);
 wasmtime_error_t *wasmtime_instance_pre_instantiate(const wasmtime_instance_pre_t *, wasmtime_context_t *, wasmtime_instance_t *, wasm_trap_t **);
 wasmtime_error_t *wasmtime_instance_new(wasmtime_context_t *, const wasmtime_module_t *, const wasmtime_extern_t *imports, size_t,
@@ -182,7 +178,6 @@ void wasmtime_func_new_unchecked(wasmtime_context_t *, const wasm_functype_t *, 
 wasmtime_error_t *wasmtime_func_call(wasmtime_context_t *, const wasmtime_func_t *, const wasmtime_val_t *args, size_t,
 	wasmtime_val_t *results, size_t, wasm_trap_t **);
 wasmtime_error_t *wasmtime_func_call_unchecked(wasmtime_context_t *, const wasmtime_func_t *, wasmtime_val_raw_t *, size_t, wasm_trap_t **);
-wasm_functype_t *wasmtime_func_type(const wasmtime_context_t *, const wasmtime_func_t *);
 wasmtime_error_t *wasmtime_table_set(wasmtime_context_t *, const wasmtime_table_t *, uint64_t index, const wasmtime_val_t *);
 uint8_t *wasmtime_memory_data(const wasmtime_context_t *, const wasmtime_memory_t *);
 size_t wasmtime_memory_data_size(const wasmtime_context_t *, const wasmtime_memory_t *);

@@ -17,7 +17,7 @@
 // WASI command in a core module (command.go). That has one instance in one store, and runs on the
 // guest's own goroutine and thread, from its instantiation to its end. That goroutine makes, uses
 // and deletes the store (store.go). Other goroutines may use its kill switch, an atomic flag, and
-// read what it has used.
+// read what it has used. All that is in what the stores of a guest share (shared.go).
 //
 // Host functions are the table of package runtime/wasi/preview1; each names the module that it
 // belongs to. They are defined once, in a linker that all modules share. Each call finds its guest
@@ -27,6 +27,26 @@
 //
 // Engine.Runs shows a run of a pod from the return of its Start until Forget. A run that has ended
 // keeps its exit and what it has used, a few hundred bytes, and nothing else of its guest.
+//
+// # Components
+//
+// The engine knows core modules only. A component's plan (package runtime/component/plan) says
+// which of them are instantiated in which stores. It is translated for C once (plan.go), and
+// checked: a plan that cannot be carried out is an error, whatever made it. An instance of a
+// component is a machine (machine.go), with a store for each of the plan's. Steps up to a stop are
+// carried out in one call of C (plan.c). Host functions are numbers, which Go answers for each
+// store.
+//
+// What a guest has holds for all its stores together: account, limit of processor time, kill
+// switch, what it was refused. Its threads are those that the machine was told of (Thread, Go). A
+// store is entered by one of them at a time, and a thread that is inside may enter again; another
+// one that tries ends the guest, since the engine would end the process. Each store may use a whole
+// stack, so a thread enters one only while that much of its own stack is left.
+//
+// The type of what the host calls is not compared with each call. Translation notes which exports
+// of a part have numbers only, and how many, and the plan has that of each item: so a wrong number
+// of values, or a value that is no number, never reaches the engine. That the types are the right
+// ones is for validation.
 //
 // # Streams
 //
@@ -69,11 +89,12 @@
 // # Compiled code
 //
 // A module is compiled once per digest, engine version and settings, however many calls ask for it
-// at the same time. Package compile says when, and with which bounds. With Config.Compiler, a
-// process of its own compiles it; that is killed when no call waits for it any more. Without, it is
-// compiled here, and that goes on when no call waits. A module that was refused because of its
-// content is refused at once when it is asked for again, 512 of them. One that took too much is not
-// remembered, nor are errors of the system.
+// at the same time. A component's modules are compiled one by one, each in the form of a part,
+// which keeps all exports: components that have the same module share its code. Package compile
+// says when, and with which bounds. With Config.Compiler, a process of its own compiles it; that is
+// killed when no call waits for it any more. Without, it is compiled here, and that goes on when no
+// call waits. A module that was refused because of its content is refused at once when it is asked
+// for again, 512 of them. One that took too much is not remembered, nor are errors of the system.
 //
 // The two halves may live in different processes: a Compiler fills the cache, and an engine with
 // Config.LoadOnly only loads from it, changes nothing in it, and answers ErrNotCompiled for what is

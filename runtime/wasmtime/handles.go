@@ -60,5 +60,5 @@ func (t *handles[T]) remove(n uintptr) {
 // Those of all engines of this OS process: guests, and stores of components.
 var (
 	guestHandles handles[hosted]
-	//storeHandles handles[machineStore]
+	storeHandles handles[machineStore]
 )

@@ -102,6 +102,9 @@ func (s *shared) kill(p processor.Priority) {
 	}
 }
 
+// killed reports whether the guest was killed.
+func (s *shared) killed() bool { return bool(C.shared_killed(s.native)) }
+
 // limit sets whether there is a limit of processor time. The pace knows how much it is.
 func (s *shared) limit(limited bool) { C.shared_limit(s.native, C.bool(limited)) }
 

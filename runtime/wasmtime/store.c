@@ -163,13 +163,13 @@ static bool memory_growing(void *env, size_t current, size_t desired) {
 static void memory_failed(void *env) { ((store_t *)env)->granted = 0; }
 #endif
 
-static bool killed(shared_t *g) { return atomic_load_explicit(&g->kill, memory_order_relaxed); }
+bool shared_killed(shared_t *g) { return atomic_load_explicit(&g->kill, memory_order_relaxed); }
 
 static wasmtime_error_t *at_epoch(wasmtime_context_t *context, void *data, uint64_t *delta, uint8_t *kind) {
 	shared_t *g = ((store_t *)data)->shared;
 	thread_t *t = here;
 	(void)context;
-	if (t != NULL && !killed(g)) {
+	if (t != NULL && !shared_killed(g)) {
 		int64_t cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID), used = cpu - t->looked;
 		bool busy = used >= BUSY_NS || (used >= BUSY_ALONE_NS && waited() == t->switches);
 		if (busy || atomic_load_explicit(&g->limited, memory_order_relaxed))
@@ -177,7 +177,7 @@ static wasmtime_error_t *at_epoch(wasmtime_context_t *context, void *data, uint6
 		t->looked = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 		t->switches = waited();
 	}
-	if (killed(g))
+	if (shared_killed(g))
 		return wasmtime_error_new("killed");
 	*delta = 1;
 	*kind = 0; // continue

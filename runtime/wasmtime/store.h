@@ -99,6 +99,7 @@ shared_t *shared_new(uintptr_t handle, account_t *account, bool limited);
 // shared_delete gives back what the guest has taken. No store and no thread may be left.
 void shared_delete(shared_t *g);
 void shared_kill(shared_t *g);
+bool shared_killed(shared_t *g);
 // shared_limit sets whether there is a limit of processor time, from the next epoch on.
 void shared_limit(shared_t *g, bool limited);
 // shared_memory returns what the guest has taken from its account, in bytes.

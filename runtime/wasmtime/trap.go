@@ -125,6 +125,16 @@ func takeOutcome(out C.outcome_t, names frameNames) error {
 	return e
 }
 
+// dropOutcome frees the result of running code.
+func dropOutcome(out C.outcome_t) {
+	if out.trap != nil {
+		C.wasm_trap_delete(out.trap)
+	}
+	if out.error != nil {
+		C.wasmtime_error_delete(out.error)
+	}
+}
+
 func trapReason(t *C.wasm_trap_t) string {
 	var code C.uint8_t
 	if C.wasmtime_trap_code(t, &code) {

@@ -122,8 +122,8 @@ func CheckDigest(digest string) error {
 	return nil
 }
 
-// PartDigestOf returns the digest under which the code of a module of a component is kept. It is not
-// the module's own: as a command, the same module becomes other code.
+// PartDigestOf returns the digest under which the code of a module of a component is kept. It is
+// not the module's own: as a command, the same module becomes other code.
 func PartDigestOf(wasm []byte) string {
 	h := sha256.New()
 	_, _ = h.Write([]byte("a part of a component\n"))

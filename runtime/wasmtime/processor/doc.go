@@ -3,11 +3,11 @@
 // # What it promises
 //
 // A guest with a limit of processor time is held back whenever it has used more than its limit,
-// seen over Period (throttle.go). What all its threads use counts. A guest that computes without a pause takes turns with the others
-// that do: as many of them run at a time as there are processors (turns.go). A guest that waits for
-// something now and then never waits for a turn. So the agent, a guest that wakes and a guest that
-// is being killed find a free processor, however many guests spin. The threads of guests also have
-// a lower priority than the agent (priority.go).
+// seen over Period (throttle.go). What all its threads use counts. A guest that computes without a
+// pause takes turns with the others that do: as many of them run at a time as there are processors
+// (turns.go). A guest that waits for something now and then never waits for a turn. So the agent, a
+// guest that wakes and a guest that is being killed find a free processor, however many guests
+// spin. The threads of guests also have a lower priority than the agent (priority.go).
 //
 // # Who calls it
 //

@@ -12,13 +12,13 @@
 // # What becomes of a module
 //
 // All custom sections are removed; names of functions are kept in Info, cut. Only the exports that
-// the caller asks for are kept, all of a component's part, and a declarative segment keeps functions valid that ref.func
-// names. The start section becomes StartExport. Each memory.grow and table.grow becomes the call of
-// an added function, which asks the host through GrowExport (grow.go). Each memory.fill,
-// memory.copy and memory.init that may write more than a MiB becomes a call too: its function
-// writes a MiB at a time, and the engine looks at the epoch in between (bulk.go). All additions
-// stand behind what there is, so no number changes; Info.Original converts offsets. A module with
-// as many tables as are allowed then has one more.
+// the caller asks for are kept, all of a component's part, and a declarative segment keeps
+// functions valid that ref.func names. The start section becomes StartExport. Each memory.grow and
+// table.grow becomes the call of an added function, which asks the host through GrowExport
+// (grow.go). Each memory.fill, memory.copy and memory.init that may write more than a MiB becomes a
+// call too: its function writes a MiB at a time, and the engine looks at the epoch in between
+// (bulk.go). All additions stand behind what there is, so no number changes; Info.Original converts
+// offsets. A module with as many tables as are allowed then has one more.
 //
 // # Values
 //
