@@ -2,6 +2,7 @@ package wasmtime
 
 import (
 	"errors"
+	goruntime "runtime"
 	"strings"
 	"testing"
 
@@ -137,4 +138,95 @@ func TestImportsOfAnotherType(t *testing.T) {
 			t.Errorf("%s: %v", text, err)
 		}
 	}
+}
+
+// TestPartsWithObjects: objects and exceptions pass between instances of a store, whose heap is
+// none of the memories that the plan has.
+func TestPartsWithObjects(t *testing.T) {
+	if !supported() {
+		t.Log("this library has no garbage collection")
+		return
+	}
+	e := newEngine(t)
+	p := single(parts(t, `(module (type $s (struct (field i32))) (func (export "f") (param i32) (result (ref $s)) (struct.new $s (local.get 0)))
+		(func (export "get") (param (ref $s)) (result i32) (struct.get $s 0 (local.get 0))))`)[0], nil, "f", "get", "run")
+	p.Modules = append(p.Modules, parts(t, `(module (type $s (struct (field i32))) (import "" "f" (func $f (param i32) (result (ref $s))))
+		(import "" "get" (func $get (param (ref $s)) (result i32))) (func (export "run") (param i32) (result i32) (call $get (call $f (local.get 0)))))`)...)
+	p.Stores[0].Instances = 2
+	p.Stores[0].Steps = append(p.Stores[0].Steps[:3], plan.Step{Op: plan.Instantiate, Module: 1, Instance: 1, Args: []int32{0, 1}},
+		plan.Step{Op: plan.Export, Instance: 1, Name: "run", Item: 2})
+	r := newRig(t, e, p)
+	s := r.ran(0, silent)
+	if v := s.call(t, 2, 42); uint32(v) != 42 {
+		t.Errorf("got %d", uint32(v))
+	}
+	if _, err := s.tryCall(1, 0x1234); err == nil || !strings.Contains(err.Error(), "another type") {
+		t.Errorf("a forged reference: %v", err)
+	}
+	if r.shared.native.heap == 0 {
+		t.Error("its objects do not count")
+	}
+}
+
+// numbersOf reads small numbers, most of them from 0 to 7, and some far outside.
+type numbersOf []byte
+
+func (b *numbersOf) next() int32 {
+	if len(*b) == 0 {
+		return 0
+	}
+	n := (*b)[0]
+	*b = (*b)[1:]
+	switch {
+	case n == 255:
+		return 1 << 30
+	case n >= 248:
+		return -int32(n - 247)
+	}
+	return int32(n % 8)
+}
+
+// FuzzPlan: whatever a plan says, and whatever is called by it, ends in results or errors.
+func FuzzPlan(f *testing.F) {
+	f.Add([]byte{})
+	f.Add([]byte{2, 0, 0, 0, 1, 0, 4, 1, 0, 0, 2, 1, 0, 1, 3, 0, 1, 1, 2, 0, 0, 1, 1, 2, 3, 4, 5})
+	f.Add([]byte{1, 1, 1, 7, 2, 0, 0, 1, 0, 1, 0, 1, 1, 1, 0, 2, 2, 0, 3, 1, 1, 0, 2, 1, 1, 4, 3, 2, 1})
+	modules := parts(f, `(module (memory (export "memory") 1) (global (export "global") (mut i32) (i32.const 1)) (table (export "table") 1 funcref)
+			(func (export "f") (param i32) (result i32) (local.get 0)))`,
+		`(module (import "" "" (func $f (param i32) (result i32))) (func (export "f") (result i32) (call $f (i32.const 1))))`,
+		`(module (import "" "" (memory 1)) (export "memory" (memory 0)) (func $start (i32.store (i32.const 0) (i32.const 1))) (start $start))`,
+		`(module (import "" "" (func (param i32) (result i32))) (import "" "" (table 1 funcref)) (export "table" (table 0)) (export "f" (func 0)) (elem (i32.const 0) 0))`,
+		`(module (memory (export "memory") 1) (func (export "f") (param i32 i32 i32 i32) (result i32) (memory.grow (i32.const 1))))`,
+		`(module (func $start unreachable) (start $start))`)
+	names := []string{"memory", "f", "table", "global", "", "f\x00", "krustlet:grow", "krustlet:start"}
+	e := newEngine(f)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		in := numbersOf(data)
+		few := func() int { return min(max(int(in.next()), 0), 20) }
+		s := plan.Store{Items: int(in.next()), Instances: int(in.next())}
+		for range few() {
+			s.Functions = append(s.Functions, function(in.next(), i32s(few()), i32s(few())))
+		}
+		for range few() {
+			step := plan.Step{Op: plan.Op(in.next()), Module: in.next(), Instance: in.next(), Item: in.next(), Name: names[max(in.next(), 0)%8]}
+			for range few() % 4 {
+				step.Args = append(step.Args, in.next())
+			}
+			s.Steps = append(s.Steps, step)
+		}
+		r, err := tryRig(t, e, &plan.Component{Modules: modules, Stores: []plan.Store{s}, Order: []int32{0}}, maxMemory)
+		if err != nil {
+			return
+		}
+		defer goruntime.UnlockOSThread()
+		defer r.discard()
+		store := r.store(0, silent)
+		for range 4 {
+			_ = store.Run()
+			item := in.next()
+			_, _ = store.tryCall(item, 1, 2, 3)
+			_, _, _ = store.Realloc(item, in.next(), 0, 0, 1, 1)
+			store.Memory(item)
+		}
+	})
 }
