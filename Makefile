@@ -1,4 +1,4 @@
-# krustlet-wasi: a Kubernetes node that runs WebAssembly. `make help` lists what can be made.
+# krustlet-wasi: a Kubernetes node that runs WebAssembly. `make help` lists the targets.
 
 GO       ?= go
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -6,15 +6,17 @@ K8S      := v1.36.3
 TOOL     := $(GO) tool -modfile=hack/tools/go.mod
 VERSIONS := k8s.io/component-base/version k8s.io/client-go/pkg/version
 
-# Programs are compiled without debugging data, which takes a tenth of the time. All of them are: so the agent and the control plane
-# share what they have in common, 900 packages, as far as their modules have the same versions.
+# Programs are compiled without debugging data, which would cost a tenth of the time. This holds for
+# all programs, so that the agent and the control plane share compiled packages: 900, as far as their
+# modules have the same versions.
 COMPILE := -gcflags=all=-dwarf=false
 
-# Every component of the control plane reports the release it was built from.
+# Every component of the control plane reports the release from which it was built.
 CLUSTER_FLAGS := $(COMPILE) -ldflags '-s -w $(foreach p,$(VERSIONS),-X $(p).gitVersion=$(K8S) -X $(p).gitMajor=1 -X $(p).gitMinor=36 -X $(p).gitTreeState=clean -X $(p).gitCommit=unknown)'
 
-# The engine is the library that `make engine` has built, if it is there, else the one that comes with wasmtime-go. Go does not see
-# when the library changes, so its key is an argument of the linker.
+# The engine is the library that `make engine` has built. If it does not exist, the engine is
+# wasmtime-go's library. Go does not notice when the library changes, so the library's key is an
+# argument of the linker.
 ENGINE_KEY  = $(shell cat bin/engine/key 2>/dev/null)
 ENGINE_TAG  = $(if $(ENGINE_KEY),-tags engine)
 LDFLAGS     = -s -w -X main.version=$(VERSION) -X main.engineKey=$(ENGINE_KEY)

@@ -12,14 +12,15 @@ import (
 const advisoriesPage = "docs/security-advisories.md"
 
 var (
-	// advisory is an identifier of GitHub's, which every advisory of wasmtime has.
+	// advisory matches GitHub's identifier, which every advisory of wasmtime has.
 	advisory = regexp.MustCompile(`\bGHSA(-[0-9a-z]{4}){3}\b`)
 
-	// verdict is what the page says of an advisory with one version of the engine.
+	// verdict matches what the page says about an advisory and one version of the engine.
 	verdict = regexp.MustCompile(`^(no|held|open( on (arm64|amd64))?)$`)
 )
 
-// tables are a page's tables by the first cell of their heads: the rows, without head and rule.
+// tables are a page's tables, by the first cell of the head. They have the rows, without the head
+// and the line below it.
 func tables(page string) map[string][][]string {
 	all := map[string][][]string{}
 	head := ""
@@ -44,8 +45,8 @@ func tables(page string) map[string][][]string {
 	return all
 }
 
-// TestAdvisories: each advisory has one line, with a verdict for both engines and, where a fault is
-// held, a wall that the page explains or a reason.
+// TestAdvisories: each advisory has one line, with a verdict for both engines. If a fault is held,
+// the line also has a wall that the page explains, or a reason.
 // docs/security.md: "[Security advisories](security-advisories.md) lists what is known to be wrong
 // with wasmtime, and what holds it off here."
 func TestAdvisories(t *testing.T) {
@@ -108,8 +109,8 @@ func TestAdvisories(t *testing.T) {
 	}
 }
 
-// neverUsed are functions and settings of wasmtime by the name of the wall of the page that rests
-// on their absence.
+// neverUsed are functions and settings of wasmtime. The key is the wall on the page that depends on
+// their absence.
 var neverUsed = map[string]*regexp.Regexp{
 	"own WASI":          regexp.MustCompile(`\bwasi_|_wasi\b|NewWasiConfig|DefineWasi|SetWasi|wasmtime_wasi::`),
 	"no components":     regexp.MustCompile(`wasmtime_component|wasm_component_model\(true\)|component::`),
@@ -122,11 +123,11 @@ var neverUsed = map[string]*regexp.Regexp{
 	"nothing to debug":  regexp.MustCompile(`debug_info|SetDebugInfo|[Pp]rofiler|coredump`),
 }
 
-// comment is the rest of a line that no compiler reads.
+// comment matches the comment at the end of a line.
 var comment = regexp.MustCompile(`(?m)(^|\s)//.*$`)
 
-// TestWallsOfTheEngine: what the page of advisories says is never called is named nowhere in the
-// code that calls the engine.
+// TestWallsOfTheEngine: if the page of advisories says that a function is never called, the code
+// that calls the engine does not name it.
 func TestWallsOfTheEngine(t *testing.T) {
 	var files []string
 	for _, pattern := range []string{"runtime/wasmtime/*.go", "runtime/wasmtime/*.[ch]", "hack/engine/src/*.rs"} {

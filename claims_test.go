@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// A claim is a sentence of a page, or a part of it, that a test holds. The test quotes it in a
-// comment of its own:
+// A claim is a sentence of a page, or a part of it, that a test checks. The test quotes it in a
+// comment of this form:
 //
 //	// docs/PAGE.md: "a sentence or a part of one", and "another one, which
 //	// goes on in the next line".
@@ -25,7 +25,7 @@ var (
 	claimEnds   = regexp.MustCompile(`^[.;]?\n`)
 )
 
-// claims are what the tests quote.
+// claims are the quotes in the tests.
 func claims(t *testing.T) []claim {
 	t.Helper()
 	var all []claim
@@ -64,12 +64,12 @@ func claims(t *testing.T) []claim {
 
 var linkText = regexp.MustCompile(`\[([^\]]*)\]\([^)]*\)`)
 
-// plain is a text without links and emphasis, in one line.
+// plain is a text without links and emphasis, on one line.
 func plain(text string) string {
 	return strings.Join(strings.Fields(strings.ReplaceAll(linkText.ReplaceAllString(text, "$1"), "*", "")), " ")
 }
 
-// TestClaims: what tests are said to hold is what the pages say, each once.
+// TestClaims: every quote in a test is on its page, exactly once.
 func TestClaims(t *testing.T) {
 	all := pages(t)
 	for _, c := range claims(t) {
@@ -81,8 +81,8 @@ func TestClaims(t *testing.T) {
 
 const securityPage = "docs/security.md"
 
-// TestSecurityIsTested: each sentence of the page on security is quoted by a test that holds it,
-// whole or in parts, or it is one of those that claim nothing to test.
+// TestSecurityIsTested: for each sentence of the page on security, tests quote all of it, or it is
+// listed with the reason why no test can check it.
 func TestSecurityIsTested(t *testing.T) {
 	blocks := blocksOf(pages(t)[securityPage])
 	var quoted, listed []string
@@ -135,7 +135,7 @@ var (
 	word        = regexp.MustCompile(`[\p{L}\p{N}]+`)
 )
 
-// blocksOf are the paragraphs of a page, the items of its lists and the rows of its tables, each in
+// blocksOf are the paragraphs of a page, the items of its lists and the rows of its tables, each on
 // one line.
 func blocksOf(page string) []string {
 	var blocks []string
@@ -159,7 +159,7 @@ func blocksOf(page string) []string {
 	return blocks
 }
 
-// unheld are the words of a sentence that nothing holds, but for those between two parts.
+// unheld are the words of a sentence that no test quotes. The words "and" and "but" do not count.
 func unheld(sentence string, held []bool) string {
 	var left []string
 	for _, at := range word.FindAllStringIndex(sentence, -1) {
@@ -170,7 +170,8 @@ func unheld(sentence string, held []bool) string {
 	return strings.Join(left, " ")
 }
 
-// nothingToTest is what the page on security says that no test can hold, and why.
+// nothingToTest are sentences of the page on security that no test can check, with the reason for
+// each.
 var nothingToTest = []struct {
 	why   string
 	texts []string

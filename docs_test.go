@@ -12,7 +12,7 @@ import (
 // docsIndex lists every page of docs.
 const docsIndex = "docs/README.md"
 
-// pages are the project's prose, by path from the root.
+// pages are the project's pages, by path from the root.
 func pages(t *testing.T) map[string]string {
 	t.Helper()
 	all := map[string]string{}
@@ -37,10 +37,10 @@ func pages(t *testing.T) map[string]string {
 	return all
 }
 
-// link is a Markdown link's target.
+// link matches the target of a Markdown link.
 var link = regexp.MustCompile(`\]\(([^()\s]+)\)`)
 
-// links are the targets within the project that a page links to.
+// links are the targets of a page's links within the project.
 func links(page string) []string {
 	var targets []string
 	for _, match := range link.FindAllStringSubmatch(prose(page), -1) {
@@ -51,7 +51,7 @@ func links(page string) []string {
 	return targets
 }
 
-// prose is a page without its blocks of code.
+// prose is a page without its code blocks.
 func prose(page string) string {
 	var kept strings.Builder
 	inCode := false
@@ -66,10 +66,10 @@ func prose(page string) string {
 	return kept.String()
 }
 
-// notInAnchor is what the anchor of a heading leaves out.
+// notInAnchor matches the characters of a heading that its anchor does not have.
 var notInAnchor = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
 
-// anchors are the names under which a page's headings are linked to.
+// anchors are the names by which links reach a page's headings.
 func anchors(page string) []string {
 	var names []string
 	for line := range strings.Lines(prose(page)) {
@@ -83,8 +83,8 @@ func anchors(page string) []string {
 	return names
 }
 
-// TestLinks: every link within the project leads to a file that is there and, in a page, to a
-// heading of it.
+// TestLinks: every link within the project leads to an existing file. In a page it leads to an
+// existing heading.
 func TestLinks(t *testing.T) {
 	all := pages(t)
 	checked := 0
@@ -110,7 +110,7 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// TestIndex: a reader finds every page of docs from its index, and the index from the README.
+// TestIndex: the index of docs names every page, and the README links to the index.
 func TestIndex(t *testing.T) {
 	all := pages(t)
 	if !slices.Contains(links(all["README.md"]), docsIndex) {
@@ -125,8 +125,8 @@ func TestIndex(t *testing.T) {
 	}
 }
 
-// private is what only makes sense on some author's machine or network: the pages must stand by
-// themselves.
+// private matches text that makes sense only on an author's machine or network. Pages must make
+// sense without it.
 var private = regexp.MustCompile(`(?i)\.\./shared|(^|[^\w.])/(work|root|home/\w+)\b|proxy\.golang|goproxy|(docker|ghcr|quay)\.io`)
 
 func TestPagesStandAlone(t *testing.T) {

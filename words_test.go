@@ -11,16 +11,17 @@ import (
 )
 
 var (
-	// vague names no actor, or is English that many readers have to look up.
+	// vague matches words that do not name an actor, or that many readers must look up.
 	vague = regexp.MustCompile(`(?i)\b(nobody|whoever|anybody|somebody|anew|for good)\b`)
-	// goComment is a comment on a line of its own, without tables, directives and quotes of pages.
+	// goComment matches a comment on its own line. It does not match tables, directives and quotes
+	// of pages.
 	goComment = regexp.MustCompile(`^\t*// [^ ]`)
 	quoted    = regexp.MustCompile(`^\t*// (docs/\S+\.md:|nolint)`)
 )
 
 const widest = 100 // columns of a comment
 
-// TestWords holds comments and pages to what CONTRIBUTING says of words and widths.
+// TestWords checks comments and pages for the words and widths that CONTRIBUTING asks for.
 func TestWords(t *testing.T) {
 	err := filepath.WalkDir(".", func(path string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() && (e.Name() == "bin" || e.Name() == ".git" || e.Name() == "testdata") {

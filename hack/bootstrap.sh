@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 #
 # Makes what a krustlet-wasi node needs to join the cluster of the current
-# kubectl context: a bootstrap token, and a kubeconfig with that token in it.
+# kubectl context: a bootstrap token, and a kubeconfig with that token.
 #
-# Run it again at any time: a token that is still valid is kept, one that is not
-# is replaced.
+# You can run it again at any time. It keeps a token that is still valid, and
+# replaces one that is not.
 #
 # Environment:
 #   KUBECONFIG   as for kubectl
-#   KUBECTL      how to call kubectl, with arguments if need be   (kubectl)
+#   KUBECTL      the kubectl command, arguments are allowed       (kubectl)
 #   CONFIG_DIR   the folder for the file                          ($HOME/.krustlet/config)
 #   FILE_NAME    the file's name                                  (bootstrap.conf)
 #   TOKEN_TTL    how long a new token is valid: a number and      (1 hour)
@@ -21,7 +21,7 @@ umask 077
 
 readonly namespace=kube-system
 readonly group=system:bootstrappers:kubeadm:default-node-token
-# A token with less than this many seconds left is no use to a node that starts now.
+# A token that expires in fewer seconds is useless for a node that starts now.
 readonly margin=60
 
 die() {
@@ -29,7 +29,7 @@ die() {
   exit 1
 }
 
-# last prints the last line of what kubectl said, which is its reason.
+# last prints the last line of kubectl's output. It has the reason.
 last() {
   tail -n 1 <<<"$1"
 }
@@ -38,12 +38,13 @@ kube() {
   "${kubectl[@]}" --request-timeout=15s "$@"
 }
 
-# setting prints a field of the current context's cluster, files read in.
+# setting prints a field of the current context's cluster. Instead of a file's
+# name it prints the content.
 setting() {
   "${kubectl[@]}" config view --raw --minify --flatten -o "jsonpath={.clusters[0].cluster.$1}"
 }
 
-# check_environment finds kubectl and settles where the file goes.
+# check_environment finds kubectl and decides where to write the file.
 check_environment() {
   read -r -a kubectl <<<"${KUBECTL:-kubectl}"
   if [[ ${#kubectl[@]} -eq 0 ]] || ! command -v "${kubectl[0]}" >/dev/null; then
@@ -73,7 +74,7 @@ check_environment() {
   esac
 }
 
-# check_cluster reads the current context and makes sure that it can be used.
+# check_cluster reads the current context and checks that it works.
 check_cluster() {
   local said
   if ! said=$("${kubectl[@]}" config current-context 2>&1); then
@@ -94,14 +95,14 @@ check_cluster() {
   if ! said=$(kube get --raw /version 2>&1); then
     die "the API server $server cannot be used: $(last "$said")"
   fi
-  # Answers "no" by its exit status too.
+  # If the answer is "no", the exit status is not 0 either.
   said=$(kube auth can-i create secrets --namespace "$namespace" 2>&1) || true
   if [[ $(last "$said") != yes* ]]; then
     die "the current context may not create secrets in $namespace, where bootstrap tokens are kept: use an administrator's ($(last "$said"))"
   fi
 }
 
-# prepare_file makes the folder and, beside the file to be, a temporary one.
+# prepare_file makes the folder, and in it a temporary file.
 prepare_file() {
   local said
   if ! said=$(mkdir -p -- "$dir" 2>&1) || ! said=$(mktemp "$file.XXXXXX" 2>&1); then
@@ -111,14 +112,14 @@ prepare_file() {
   trap 'rm -f -- "$next"' EXIT
 }
 
-# secret_field prints a decoded field of the secret of the token with the given id.
+# secret_field prints a decoded field of the secret that has the token with this id.
 secret_field() {
   kube get secret "bootstrap-token-$1" --namespace "$namespace" --ignore-not-found \
     -o "go-template={{with index .data \"$2\"}}{{. | base64decode}}{{end}}" 2>/dev/null
 }
 
-# find_token takes the token out of the file that is there, if that is still
-# valid. It sets token and expiration, or leaves them empty.
+# find_token takes the token from the existing file, if the token is still
+# valid. It sets token and expiration. Otherwise they are empty.
 find_token() {
   local id found expires
   token='' expiration='' old_id=''
@@ -139,14 +140,14 @@ find_token() {
   token=$found
 }
 
-# random prints that many characters out of a-z and 0-9.
+# random prints that many characters from a-z and 0-9.
 random() {
   local characters
   characters=$(head -c 4096 /dev/urandom | LC_ALL=C tr -dc a-z0-9)
   printf '%s' "${characters:0:$1}"
 }
 
-# new_token makes up a token. Nobody knows it yet.
+# new_token makes a random token. The API server does not know it yet.
 new_token() {
   token=$(random 6).$(random 16)
   expiration=$(date -u -d "+$lifetime" +%Y-%m-%dT%H:%M:%SZ)
@@ -175,8 +176,8 @@ current-context: tls-bootstrap-token-user@kubernetes
 EOF
 }
 
-# create_secret makes the token known to the API server. It goes through
-# standard input, for arguments are there for all to see.
+# create_secret writes the token to the API server. kubectl reads it from
+# standard input, because all users of the machine can see arguments.
 create_secret() {
   local said
   if ! said=$(kube create -f - 2>&1 <<EOF
@@ -200,8 +201,8 @@ EOF
   fi
 }
 
-# allowed asks whether a node with the token may create what the arguments say.
-# It is true also where the question is not permitted.
+# allowed asks whether a node with the token may create the resource in the
+# arguments. It is also true if this question is forbidden.
 allowed() {
   local answer
   answer=$(kube auth can-i create "$@" --as="system:bootstrap:${token%%.*}" --as-group=system:authenticated \
@@ -209,7 +210,7 @@ allowed() {
   [[ $answer != no* ]]
 }
 
-# hint names the bindings that kubeadm makes and a plain cluster lacks.
+# hint names the bindings that kubeadm makes, if the cluster does not have them.
 hint() {
   local requests=certificatesigningrequests.certificates.k8s.io
   if ! allowed "$requests"; then
@@ -246,7 +247,7 @@ main() {
   chmod 0600 -- "$file"
   if [[ $verb == made && -n $old_id ]]; then
     verb="replaced $old_id by"
-    # The cluster's token cleaner would do it in time.
+    # If this fails, the cluster's token cleaner does it later.
     kube delete secret "bootstrap-token-$old_id" --namespace "$namespace" --ignore-not-found >/dev/null 2>&1 || true
   fi
   printf 'bootstrap.sh: %s token %s, valid %s, in %s\n' "$verb" "${token%%.*}" "${expiration:+until }${expiration:-for ever}" "$file"

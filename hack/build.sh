@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds a program with Go, and shows how far the build is: a first one takes minutes.
+# Builds a program with Go, and shows the progress: a first build takes minutes.
 # Use: hack/build.sh FILE [ARGUMENT OF GO BUILD]... PACKAGE
 set -euo pipefail
 
@@ -7,19 +7,19 @@ out=$(realpath -m "$1")
 shift
 mkdir -p "$(dirname "$out")"
 
-# This downloads what is missing, and says so.
+# This downloads missing modules, and says so.
 packages=$(go list -deps "${@: -1}" | wc -l)
 new=$out.new.$$
 trap 'rm -f "$new"' EXIT
 
-# -v names each package when it has been compiled; what the build cache has is not named.
+# -v prints each package when it has been compiled. It does not print packages from the build cache.
 go build -v -o "$new" "$@" 2>&1 | {
 	compiled=0 start=$SECONDS shown=$SECONDS
 	while true; do
 		line='' ended=0
 		read -r -t 5 line || ended=$?
 		if ((ended == 0)); then
-			# A package is one word; anything else is an error of the build.
+			# A package is one word. Any other line is an error of the build.
 			if [[ $line != */* && $line != [a-z]* || $line == *' '* ]]; then
 				echo "$line" >&2
 			else
@@ -37,5 +37,5 @@ go build -v -o "$new" "$@" 2>&1 | {
 		echo "   $compiled packages compiled in $((SECONDS - start)) s"
 	fi
 }
-# Programs that run go on with the old file.
+# Programs that run the old file continue with it.
 mv "$new" "$out"

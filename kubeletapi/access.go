@@ -18,7 +18,7 @@ import (
 
 type userKey struct{}
 
-// authenticated lets known users pass.
+// authenticated lets only known users pass.
 func (s *Server) authenticated(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn := connOf(r)
@@ -32,7 +32,7 @@ func (s *Server) authenticated(next http.Handler) http.Handler {
 			refuse(w, conn, http.StatusTooManyRequests)
 			return
 		case err != nil || !known:
-			// At debug level, for strangers can cause any number of these.
+			// The level is debug, because strangers can cause any number of these lines.
 			s.config.Log.Debug("request not authenticated", zap.String("client", r.RemoteAddr), zap.Error(err))
 			refuse(w, conn, http.StatusUnauthorized)
 			return
@@ -44,8 +44,8 @@ func (s *Server) authenticated(next http.Handler) http.Handler {
 	})
 }
 
-// refuse sends a stranger away, who does not get to keep the connection. conn is nil where there is
-// none.
+// refuse answers a stranger with an error. The stranger cannot keep the connection. conn is nil if
+// the connection did not come through the door.
 func refuse(w http.ResponseWriter, conn *door.Conn, code int) {
 	w.Header().Set("Connection", "close")
 	if code == http.StatusTooManyRequests {
@@ -64,13 +64,14 @@ func withConn(ctx context.Context, conn net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, door.Under(conn))
 }
 
-// connOf is the door's part of a request's connection; nil where it came through none.
+// connOf is the door's part of a request's connection. It is nil if the connection did not come
+// through the door.
 func connOf(r *http.Request) *door.Conn {
 	conn, _ := r.Context().Value(connKey{}).(*door.Conn)
 	return conn
 }
 
-// certified names the user of a certificate.
+// certified returns the name of the user of a certificate.
 func (s *Server) certified(state *tls.ConnectionState) (string, bool) {
 	if len(state.PeerCertificates) == 0 {
 		return "", false
@@ -78,7 +79,7 @@ func (s *Server) certified(state *tls.ConnectionState) (string, bool) {
 	return s.config.Auth.Certified(state)
 }
 
-// authorized lets users pass who may call the route.
+// authorized lets only users pass who may call the route.
 func (s *Server) authorized(allowed route, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		who := r.Context().Value(userKey{}).(user.Info)
@@ -114,7 +115,7 @@ func (s *Server) authorized(allowed route, next http.Handler) http.Handler {
 	})
 }
 
-// audited is served, with one line in the log when it has ended.
+// audited serves the request, and logs one line when it has ended.
 func (s *Server) audited(next http.Handler, who user.Info, verb string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
@@ -129,8 +130,8 @@ func (s *Server) audited(next http.Handler, who user.Info, verb string) http.Han
 	})
 }
 
-// verbOf is the API verb that stands for a method; empty for methods that have
-// none, which only a right to all verbs covers.
+// verbOf is the API verb of a method. It is empty for a method that has no verb; such a request
+// needs a right to all verbs.
 func verbOf(method string) string {
 	switch method {
 	case http.MethodGet, http.MethodHead:

@@ -10,7 +10,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// response notes what was answered. It unwraps for http.ResponseController.
+// response notes the code and the size of an answer. It unwraps for http.ResponseController.
 type response struct {
 	http.ResponseWriter
 	code  int // 0 until the header is sent
@@ -33,12 +33,12 @@ func (r *response) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Flush sends what is buffered, the header included.
+// Flush sends what is buffered, with the header.
 func (r *response) Flush() {
 	_ = r.FlushError()
 }
 
-// FlushError is Flush as http.ResponseController wants it.
+// FlushError is Flush in the form that http.ResponseController needs.
 func (r *response) FlushError() error {
 	if r.code == 0 {
 		r.code = http.StatusOK
@@ -46,7 +46,7 @@ func (r *response) FlushError() error {
 	return http.NewResponseController(r.ResponseWriter).Flush()
 }
 
-// Hijack gives the connection up, to another protocol.
+// Hijack hands the connection to another protocol.
 func (r *response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, buffered, err := http.NewResponseController(r.ResponseWriter).Hijack()
 	if err == nil && r.code == 0 {
@@ -57,9 +57,8 @@ func (r *response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 
 func (r *response) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
-// logged writes the access log, at debug level, and turns a panic into an answer
-// of 500, or cuts the connection off if the answer has begun, so that the client
-// does not take it for complete.
+// logged writes the access log, at debug level. It answers a panic with 500. If the answer has
+// begun, it cuts the connection off, so that the client does not think that the answer is complete.
 func logged(log *zap.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()

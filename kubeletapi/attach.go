@@ -11,13 +11,13 @@ import (
 
 // Attaches connects clients to containers that run.
 type Attaches interface {
-	// Attach finds a container that runs and returns what connects streams to it, beside those that
-	// are connected already. uid is empty, or the pod's. An error becomes the HTTP answer, as with
-	// Logs.
+	// Attach finds a container that runs. It returns a function that connects streams to it, in
+	// addition to those that are already connected. uid is empty, or the pod's. An error becomes
+	// the HTTP answer, as with Logs.
 	//
-	// attach returns nil when the run has ended and all its output is written; an error goes to the
-	// user. The streams are nil where the client has none. When ctx ends it returns soon, as a
-	// Command does; the container goes on.
+	// attach returns nil when the run has ended and all its output is written. An error goes to the
+	// user. A stream is nil if the client does not have it. When ctx ends, attach returns soon, as
+	// a Command does, and the container goes on.
 	Attach(namespace, pod, uid, container string) (attach Attachment, err error)
 }
 
@@ -61,16 +61,17 @@ func (a attacher) serve(ctx context.Context, in io.Reader, out, errOut io.WriteC
 	err := a.attach(t.ctx, t.in, t.out, t.err)
 	t.close()
 	if t.interrupted() {
-		return nil // the user wants to leave; that must not end the container
+		return nil // the user wants to leave, and the container must go on
 	}
 	return failureOf(ctx, err)
 }
 
-// failureOf is what a client is told about the error of a call. ctx was the context of the call.
+// failureOf is the error that the client gets for the error of a call. ctx was the context of the
+// call.
 func failureOf(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(context.Cause(ctx), errClientGone):
-		return nil // no client is left to hear of it
+		return nil // the client has closed its connection
 	case err != nil && ctx.Err() != nil:
 		return errShutdown()
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/authority"
 )
 
-// attachFunc is an Attaches; container is as execFunc's.
+// attachFunc is an Attaches. Its container has the form of execFunc's.
 type attachFunc func(ctx context.Context, container string, stdin io.Reader, stdout, stderr io.Writer) error
 
 func (f attachFunc) Attach(namespace, pod, uid, container string) (Attachment, error) {
@@ -54,7 +54,7 @@ func TestAttach(t *testing.T) {
 	}
 }
 
-// TestAttachFailure: what is wrong is told to the user.
+// TestAttachFailure: the user is told what failed.
 func TestAttachFailure(t *testing.T) {
 	for name := range (&running{}).protocols() {
 		t.Run(name, func(t *testing.T) {

@@ -21,7 +21,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/kubeletapi/access"
 )
 
-// What is logged of a request depends on the right by which it was allowed.
+// The right by which a request was allowed decides what is logged.
 //
 // docs/security.md: "Each request that is allowed by `nodes/proxy` alone leaves a line in the
 // agent's log when it ends, at level
@@ -64,7 +64,7 @@ func TestAudit(t *testing.T) {
 				c.Auth, c.Logs, c.Log = &guard{allow: []string{test.allow}}, test.logs, zap.New(core)
 			})
 			func() {
-				defer func() { _ = recover() }() // a log that breaks off aborts the connection
+				defer func() { _ = recover() }() // if a log breaks off, the server aborts the connection
 				serve(s, test.method, test.target, "jo")
 			}()
 			entries := seen.FilterLoggerName("audit").All()
@@ -88,7 +88,7 @@ func TestAudit(t *testing.T) {
 			for name := range got {
 				if name == "namespace" || name == "pod" || name == "container" {
 					if _, named := test.fields[name]; !named {
-						delete(got, name) // where the page's pattern names it
+						delete(got, name) // only where the pattern of the path has it
 					}
 				}
 			}
@@ -102,7 +102,7 @@ func TestAudit(t *testing.T) {
 	}
 }
 
-// A command in a container leaves a line when it has ended, over either protocol.
+// A command in a container is logged when it has ended, with both protocols.
 func TestAuditOfExec(t *testing.T) {
 	core, seen := observer.New(zap.InfoLevel)
 	server := runServer(t, authority.New(t, "ca"), func(c *Config) { c.Log = zap.New(core) })
@@ -130,7 +130,7 @@ func TestAuditOfExec(t *testing.T) {
 	}
 }
 
-// Who is denied again and again does not fill the log.
+// A client that is denied again and again does not fill the log.
 //
 // docs/security.md: "So does a request that is denied, up to ten a second".
 func TestAuditOfDeniedRequestsIsBounded(t *testing.T) {
@@ -147,7 +147,7 @@ func TestAuditOfDeniedRequestsIsBounded(t *testing.T) {
 	}
 }
 
-// Strangers cause no line, and lose their connection.
+// Strangers cause no line in the log, and lose their connection.
 //
 // docs/security.md: "Strangers (401) are logged at level debug".
 func TestStrangersAreNotLogged(t *testing.T) {

@@ -20,7 +20,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/kubeletapi/access"
 )
 
-// An answer is told with when to come again.
+// The answer says when the client may ask again.
 //
 // docs/security.md: "Beyond that the answer is 429 with `Retry-After`".
 func TestTooManyReviewsIsTold(t *testing.T) {
@@ -53,7 +53,7 @@ func (*busyAuth) Authorize(context.Context, user.Info, string, string) (bool, er
 	return false, access.ErrTooManyReviews
 }
 
-// counting counts requests for reviews on their way to the API server.
+// counting counts the requests for reviews that go to the API server.
 type counting struct {
 	next    http.RoundTripper
 	reviews *atomic.Int64
@@ -66,8 +66,8 @@ func (c counting) RoundTrip(r *http.Request) (*http.Response, error) {
 	return c.next.RoundTrip(r)
 }
 
-// The API server itself is asked a bounded number of times, and who is known is served all the
-// while.
+// The API server itself is asked a bounded number of times. Meanwhile users who are known are
+// served.
 func TestReviewsOfARealCluster(t *testing.T) {
 	cluster := testcluster.Start(t)
 	namespace := cluster.Namespace(t)

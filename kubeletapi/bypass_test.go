@@ -16,7 +16,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/authority"
 )
 
-// However a request is written, a stranger is told that it is one, and nothing else.
+// A stranger gets 401 and no other information, in whatever form the request is written.
 //
 // docs/security.md: "no client is anonymous", "Else 401, and the connection is closed".
 func TestNoWayAroundAuthentication(t *testing.T) {
@@ -33,7 +33,7 @@ func TestNoWayAroundAuthentication(t *testing.T) {
 		"GET http://localhost/healthz HTTP/1.1\r\nHost: localhost\r\n\r\n",
 		"GET //pods HTTP/1.1\r\nHost: node\r\n\r\n",
 		"GET /pods/../configz HTTP/1.1\r\nHost: node\r\n\r\n",
-		"GET /runningpods HTTP/1.1\r\nHost: node\r\n\r\n", // which a known user is sent on from
+		"GET /runningpods HTTP/1.1\r\nHost: node\r\n\r\n", // a known user is redirected from here
 		"GET /debug/pprof HTTP/1.1\r\nHost: node\r\n\r\n",
 		"GET /healthz HTTP/1.1\r\nHost: node\r\n\r\n",
 		"GET / HTTP/1.1\r\nHost: node\r\n\r\n",
@@ -74,7 +74,7 @@ func TestNoWayAroundAuthentication(t *testing.T) {
 	}
 }
 
-// The same over HTTP/2, where methods and paths are fields.
+// The same holds over HTTP/2, where methods and paths are fields.
 func TestNoWayAroundAuthenticationOverHTTP2(t *testing.T) {
 	server := runServer(t, authority.New(t, "ca"), nil)
 	for name, fields := range map[string][][2]string{
@@ -96,7 +96,7 @@ func TestNoWayAroundAuthenticationOverHTTP2(t *testing.T) {
 			if status := statusOfStream(t, framer, 1); status != "401" {
 				t.Errorf("%s", status)
 			}
-			for { // until the server closes the connection
+			for { // until the server has closed the connection
 				if _, err := framer.ReadFrame(); err != nil {
 					if isTimeout(err) {
 						t.Error("the connection is still open")
@@ -108,7 +108,7 @@ func TestNoWayAroundAuthenticationOverHTTP2(t *testing.T) {
 	}
 }
 
-// send opens a stream by these fields.
+// send opens a stream with these fields.
 func send(framer *http2.Framer, stream uint32, fields [][2]string) error {
 	var block bytes.Buffer
 	header := hpack.NewEncoder(&block)
@@ -120,7 +120,7 @@ func send(framer *http2.Framer, stream uint32, fields [][2]string) error {
 	return framer.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: block.Bytes(), EndStream: true, EndHeaders: true})
 }
 
-// statusOfStream reads until a stream has its answer, or its end.
+// statusOfStream reads until a stream has its answer, or has ended.
 func statusOfStream(t *testing.T, framer *http2.Framer, stream uint32) string {
 	t.Helper()
 	status := ""
@@ -151,13 +151,13 @@ func statusOfStream(t *testing.T, framer *http2.Framer, stream uint32) string {
 	}
 }
 
-// A stranger who has opened other streams, or is silent, loses its connection all the same.
+// A stranger loses its connection, even if it has opened other streams, or is silent.
 //
 // docs/security.md: "30 seconds to say who it is".
 func TestStrangersLoseHTTP2(t *testing.T) {
 	server := runServer(t, authority.New(t, "ca"), func(c *Config) {
 		impatient(c)
-		c.limits.idle, c.limits.pingAfter = time.Hour, time.Hour // they are not idle or dead
+		c.limits.idle, c.limits.pingAfter = time.Hour, time.Hour // these limits must not close the connections
 		c.limits.strange = 2 * time.Second
 	})
 	for name, fields := range map[string][][2]string{
@@ -170,7 +170,7 @@ func TestStrangersLoseHTTP2(t *testing.T) {
 				var block bytes.Buffer
 				header := hpack.NewEncoder(&block)
 				for _, field := range fields {
-					_ = header.WriteField(hpack.HeaderField{Name: field[0], Value: field[1], Sensitive: true}) // to memory
+					_ = header.WriteField(hpack.HeaderField{Name: field[0], Value: field[1], Sensitive: true}) // it is written to memory
 				}
 				if err := framer.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: block.Bytes(), EndHeaders: true}); err != nil {
 					t.Fatal(err)

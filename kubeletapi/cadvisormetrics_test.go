@@ -11,7 +11,7 @@ import (
 	stats "k8s.io/kubelet/pkg/apis/stats/v1alpha1"
 )
 
-// TestCadvisorMetrics holds the page to the names and labels that dashboards ask for.
+// TestCadvisorMetrics checks that the page has the names and labels that dashboards use.
 func TestCadvisorMetrics(t *testing.T) {
 	at := time.UnixMilli(1_700_000_100_123)
 	f := fakeStats{pods: func(disks bool) []stats.PodStats {

@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// counted lets a shutdown wait for all requests, those included whose connections net/http has
+// counted lets a shutdown wait for all requests, even for those whose connections net/http has
 // given up.
 func counted(requests *calls, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -19,14 +19,14 @@ func counted(requests *calls, next http.Handler) http.Handler {
 	})
 }
 
-// calls counts what is under way, so that its end can be waited for.
+// calls counts the calls that are under way, so that a caller can wait for their end.
 type calls struct {
 	mu   sync.Mutex
 	shut bool
 	work sync.WaitGroup
 }
 
-// begin reports whether a call may begin. It may not once wait was called.
+// begin reports whether a call may begin. After wait it returns false.
 func (c *calls) begin() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -38,7 +38,7 @@ func (c *calls) begin() bool {
 
 func (c *calls) end() { c.work.Done() }
 
-// wait waits until all have ended. No more begin.
+// wait lets no more calls begin, and waits until all have ended.
 func (c *calls) wait() {
 	c.mu.Lock()
 	c.shut = true
@@ -46,10 +46,10 @@ func (c *calls) wait() {
 	c.work.Wait()
 }
 
-// waitUntil is wait, but for no longer than ctx.
+// waitUntil is wait, but it gives up when ctx ends.
 func (c *calls) waitUntil(ctx context.Context) error {
 	ended := make(chan struct{})
-	go func() { // ends with the last call
+	go func() { // it ends with the last call
 		defer close(ended)
 		c.wait()
 	}()

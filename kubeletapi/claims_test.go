@@ -138,8 +138,8 @@ func TestClientCACountsForOpenConnections(t *testing.T) {
 	}
 }
 
-// What a client sends that asks for answers, and does not read them, or that never comes to an end,
-// fills no memory.
+// A client cannot fill the memory by asking for answers that it does not read, or by sending
+// without end.
 func TestHTTP2Floods(t *testing.T) {
 	server := runServer(t, authority.New(t, "ca"), nil)
 	for name, frame := range map[string]func(f *http2.Framer, n int) error{
@@ -193,7 +193,8 @@ func TestHTTP2Floods(t *testing.T) {
 	}
 }
 
-// More logs than there may be at one time are refused, and so are connections to pods' ports.
+// The number of logs that are read at one time is bounded, and more are refused. So are connections
+// to pods' ports.
 //
 // docs/security.md: "One log or forwarded connection too many is refused".
 func TestReadersAreBounded(t *testing.T) {
@@ -212,7 +213,7 @@ func TestReadersAreBounded(t *testing.T) {
 	_ = following[0].Body.Close()
 	<-log.ended
 	again := server.get(t, client, "/containerLogs/ns/p/c?follow=true")
-	log.next <- "line" // to either
+	log.next <- "line" // one of the two followers gets it
 	for _, r := range []*http.Response{again, following[1]} {
 		if r.StatusCode != http.StatusOK {
 			t.Errorf("with a free place: %s", r.Status)
@@ -231,7 +232,7 @@ func TestForwardsAreBounded(t *testing.T) {
 	}
 }
 
-// What there is at the port can be looked at.
+// The metrics show the connections at the port.
 // docs/security.md: "What there is, and what was refused, is in the
 // [metrics](monitoring.md#the-nodes-work-metrics)."
 func TestConnectionMetrics(t *testing.T) {
@@ -264,7 +265,7 @@ func TestConnectionMetrics(t *testing.T) {
 	}
 }
 
-// gathered is what a collector tells, as Prometheus reads it.
+// gathered is what a collector collects, in the form that Prometheus reads.
 func gathered(t *testing.T, c prometheus.Collector) string {
 	t.Helper()
 	registry := prometheus.NewPedanticRegistry()

@@ -39,8 +39,8 @@ func clusterAuthority(t *testing.T, cluster *testcluster.Cluster) *authority.Aut
 	return authority.Read(t, filepath.Join(pki, "ca.crt"), filepath.Join(pki, "ca.key"))
 }
 
-// nodeAuth is the Auth of a node which asks the API server at host with the
-// rights that a node has, and no others.
+// nodeAuth is the Auth of a node. It asks the API server at host, and has only the rights of a
+// node.
 func nodeAuth(t *testing.T, cluster *testcluster.Cluster, host, nodeName string, change func(*access.Config)) access.Auth {
 	t.Helper()
 	signer := clusterAuthority(t, cluster)
@@ -77,7 +77,7 @@ func account(t *testing.T, cluster *testcluster.Cluster, namespace, name string,
 		t.Fatal(err)
 	}
 	if len(rules) > 0 {
-		wide := metav1.ObjectMeta{Name: namespace + ":" + name} // nodes are not in namespaces
+		wide := metav1.ObjectMeta{Name: namespace + ":" + name} // the name is cluster-wide, as nodes have no namespace
 		role, err := client.RbacV1().ClusterRoles().Create(ctx, &rbacv1.ClusterRole{ObjectMeta: wide, Rules: rules}, metav1.CreateOptions{})
 		if err != nil {
 			t.Fatal(err)
@@ -128,21 +128,21 @@ func ask(t *testing.T, client *http.Client, method, url, token string) (int, str
 	return answer.StatusCode, string(text)
 }
 
-// page is a request, the rights of which one is enough for it, and its code for who has one.
+// page is a request. One of the rights is enough for it. code is the answer to a user who has one.
 type page struct {
 	method, path string
-	rights       string // "verb subresource", by commas
+	rights       string // "verb subresource", separated by commas
 	code         int
 }
 
-// allPages has each path with methods that read and such that write.
+// allPages has a page for each path and method.
 func allPages() []page {
 	var pages []page
 	for _, p := range []struct {
 		path         string
 		subresources []string
-		get, write   int  // codes: of GET, and of POST, PUT and DELETE
-		create       bool // whatever the method
+		get, write   int  // codes: of GET, and of the other methods
+		create       bool // the verb is create for every method
 	}{
 		{"/containerLogs/ns/p/c", []string{"log", "proxy"}, 200, 405, false},
 		{"/pods", []string{"pods", "proxy"}, 200, 405, false},
@@ -158,8 +158,8 @@ func allPages() []page {
 		{"/debug/pprof/", []string{"proxy"}, 405, 405, false},
 		{"/nothing", []string{"proxy"}, 404, 404, false},
 		{"/", []string{"proxy"}, 404, 404, false},
-		// For those of other hands, and where methods differ, only what is denied is of interest: 0
-		// is any code.
+		// Here the code is 0, which means any. Others serve these pages, or methods differ, so only
+		// a denied request matters.
 		{"/stats/summary", []string{"stats"}, 0, 0, false},
 		{"/exec/ns/p/c", []string{"proxy"}, 0, 0, true},
 		{"/attach/ns/p/c", []string{"proxy"}, 0, 0, true},
@@ -183,8 +183,8 @@ func allPages() []page {
 	return append(pages, page{"PUT", "/debug/flags/v", "update proxy", 405}, page{"GET", "/debug/flags/v", "get proxy", 405})
 }
 
-// Who may do what is the cluster's decision: identities x pages x methods, asked of a real API
-// server with the rights of a node.
+// The cluster decides who may do what. The test asks a real API server with the rights of a node,
+// for each identity, page and method.
 //
 // docs/security.md: "Who: a client certificate signed by the clients' authority
 // (`--client-ca-file`, or the one of the node's kubeconfig), or a bearer
@@ -229,7 +229,7 @@ func TestAccessByIdentity(t *testing.T) {
 		name        string
 		certificate *tls.Certificate
 		token       string
-		may         string // rights by commas
+		may         string // rights, separated by commas
 	}{
 		{"the API server", &apiServer, "", everything},
 		{"an administrator", ca.Sign(t, client, "root", "system:masters"), "", everything},
@@ -272,7 +272,7 @@ func TestAccessByIdentity(t *testing.T) {
 	}
 }
 
-// overlap reports whether two lists have something in common.
+// overlap reports whether two lists have a common element.
 func overlap(a, b string) bool {
 	for item := range strings.SplitSeq(a, ",") {
 		if slices.Contains(strings.Split(b, ","), item) {
@@ -282,7 +282,7 @@ func overlap(a, b string) bool {
 	return false
 }
 
-// How long answers are believed is a setting, and so is whether tokens count.
+// Settings say how long answers are believed, and whether clients may use tokens.
 //
 // docs/security.md: "unless `--authentication-token-webhook=false`".
 // docs/security.md: "For this time a right that was taken away may still be used; the settings make
@@ -314,7 +314,7 @@ func TestAccessSettings(t *testing.T) {
 	if err := cluster.Client().RbacV1().ClusterRoleBindings().Delete(t.Context(), namespace+":fickle", metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	testnode.Eventually(t, func() error { // the API server takes a moment to see it
+	testnode.Eventually(t, func() error { // the API server sees it after a moment
 		if got := code(forgetful, forgetful.client(t, true, nil), token); got != 403 {
 			return fmt.Errorf("once the right is gone: %d", got)
 		}
@@ -325,7 +325,7 @@ func TestAccessSettings(t *testing.T) {
 	}
 }
 
-// While the cluster cannot be asked, no client gets in that was not in before.
+// While the API server cannot be asked, only clients get in that got in before.
 //
 // docs/security.md: "While the API server cannot be asked, only clients whose answers are still
 // believed get in".
@@ -366,8 +366,7 @@ func TestAccessWithoutTheAPIServer(t *testing.T) {
 	}
 }
 
-// kubectlLogs is a Logs with the containers "c", whose log is the options, and
-// "live", which is followed.
+// kubectlLogs is a Logs with two containers. The log of "c" is the options, and "live" is followed.
 type kubectlLogs struct{ live *lines }
 
 func (k *kubectlLogs) ContainerLogs(ctx context.Context, namespace, pod, container string, opts *corev1.PodLogOptions, w io.Writer) error {
@@ -427,8 +426,8 @@ func podOnNode(t *testing.T, cluster *testcluster.Cluster, namespace, node, url 
 	})
 }
 
-// The API server finds the node, recognises it, is recognised, and passes logs
-// and errors on.
+// kubectl logs works: the API server finds the node, each recognises the other, and the API server
+// passes on logs and errors.
 func TestKubectlLogs(t *testing.T) {
 	cluster := testcluster.Start(t)
 	namespace := cluster.Namespace(t)

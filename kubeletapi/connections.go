@@ -2,10 +2,10 @@ package kubeletapi
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// Connections tells what there is at the API's port, for Prometheus.
+// Connections collects the figures of the API's connections for Prometheus.
 type Connections struct{ server *Server }
 
-// Connections is a prometheus.Collector of the server's connections.
+// Connections returns a prometheus.Collector of the server's connections.
 func (s *Server) Connections() Connections { return Connections{s} }
 
 var (

@@ -29,7 +29,7 @@ func (s *Server) profiling(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// logLevel sets the level of the agent's log to what the body says.
+// logLevel sets the level of the agent's log to the one in the body.
 func (s *Server) logLevel(w http.ResponseWriter, r *http.Request) {
 	if s.config.SetLogLevel == nil {
 		disabled(w, "the log level cannot be changed; --enable-debug-flags-handler lets it")
@@ -54,7 +54,7 @@ func (s *Server) logLevel(w http.ResponseWriter, r *http.Request) {
 	_, _ = fmt.Fprintf(w, "the log level is now %s\n", level)
 }
 
-// disabled answers as the stock kubelet does for what is switched off.
+// disabled answers as the stock kubelet does for a page that is switched off.
 func disabled(w http.ResponseWriter, why string) {
 	http.Error(w, why, http.StatusMethodNotAllowed)
 }

@@ -14,14 +14,14 @@ import (
 
 // Execs runs commands in containers.
 type Execs interface {
-	// Exec finds a container that runs and returns what runs argv in it. uid is empty, or the
-	// pod's. An error becomes the HTTP answer, as with Logs.
+	// Exec finds a container that runs, and returns a function that runs argv in it. uid is empty,
+	// or the pod's. An error becomes the HTTP answer, as with Logs.
 	//
-	// run waits for the command's end and returns its exit code; the error is why it could not be
-	// run, and goes to the user. The streams are nil where the client has none. The command reads
-	// stdin up to its end, and is held back while an output is not read. When ctx ends the command
-	// is killed, and run returns soon, though a Read of stdin or a Write may still be under way:
-	// they end when the connection does.
+	// run waits for the command's end and returns its exit code. The error says why the command
+	// could not be run, and goes to the user. A stream is nil if the client does not have it. The
+	// command reads stdin to its end. It waits while the client does not read an output. When ctx
+	// ends, the command is killed and run returns soon. A Read of stdin or a Write may still be
+	// under way then. It ends when the connection does.
 	Exec(namespace, pod, uid, container string, argv []string) (run Command, err error)
 }
 
@@ -52,14 +52,14 @@ func (s *Server) exec(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// container is what the path of a request names.
+// container is the container that the path of a request names.
 type container struct{ namespace, pod, uid, container string }
 
 func containerOf(r *http.Request) container {
 	return container{r.PathValue("namespace"), r.PathValue("pod"), r.PathValue("uid"), r.PathValue("container")}
 }
 
-// codeInterrupted is the exit code of a command that its user has interrupted by Ctrl-C. Shells use
+// codeInterrupted is the exit code of a command that its user interrupted with Ctrl-C. Shells use
 // the same.
 const codeInterrupted = 130
 

@@ -22,8 +22,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/authority"
 )
 
-// execFunc is an Execs whose every command it is; container is NAMESPACE/POD/UID/CONTAINER. Nothing
-// is found in the namespace "none".
+// execFunc is an Execs that runs this function as every command. container is
+// NAMESPACE/POD/UID/CONTAINER. The namespace "none" has no containers.
 type execFunc func(ctx context.Context, container string, argv []string, stdin io.Reader, stdout, stderr io.Writer) (int, error)
 
 func (f execFunc) Exec(namespace, pod, uid, container string, argv []string) (Command, error) {
@@ -35,7 +35,7 @@ func (f execFunc) Exec(namespace, pod, uid, container string, argv []string) (Co
 	}, nil
 }
 
-// echo prints its container and its arguments, then its input; its exit code is the number of
+// echo prints its container and its arguments, and then its input. Its exit code is the number of
 // arguments.
 var echo = execFunc(func(_ context.Context, container string, argv []string, stdin io.Reader, stdout, _ io.Writer) (int, error) {
 	_, err := fmt.Fprintln(stdout, container, argv)
@@ -59,7 +59,7 @@ func (r *running) remote(t *testing.T, path string) remotecommand.Executor {
 	return executor
 }
 
-// overWebSocket is remote, in the fifth version of the protocol.
+// overWebSocket is remote, with the fifth version of the protocol over WebSocket.
 func (r *running) overWebSocket(t *testing.T, path string) remotecommand.Executor {
 	t.Helper()
 	executor, err := remotecommand.NewWebSocketExecutor(r.config(), http.MethodGet, r.url+path)
@@ -69,7 +69,7 @@ func (r *running) overWebSocket(t *testing.T, path string) remotecommand.Executo
 	return executor
 }
 
-// protocols are the ways of clients to a path.
+// protocols are the protocols by which a client can use a path.
 func (r *running) protocols() map[string]func(*testing.T, string) remotecommand.Executor {
 	return map[string]func(*testing.T, string) remotecommand.Executor{"SPDY": r.remote, "WebSocket": r.overWebSocket}
 }
@@ -127,7 +127,7 @@ func TestExec(t *testing.T) {
 	}
 }
 
-// TestExecOverHTTP2: HTTP/2 has no upgrades, and the client is told.
+// TestExecOverHTTP2: HTTP/2 has no upgrades, and the client is told that.
 func TestExecOverHTTP2(t *testing.T) {
 	server := runServer(t, authority.New(t, "ca"), nil)
 	answer := server.get(t, server.client(t, true, nil), "/exec/ns/p/c?command=a&output=1")
@@ -137,7 +137,7 @@ func TestExecOverHTTP2(t *testing.T) {
 	}
 }
 
-// TestExecFailure: what the command could not be run for is told to the user.
+// TestExecFailure: the user is told why the command could not be run.
 func TestExecFailure(t *testing.T) {
 	for name := range (&running{}).protocols() {
 		t.Run(name, func(t *testing.T) {
@@ -155,7 +155,7 @@ func TestExecFailure(t *testing.T) {
 	}
 }
 
-// waiting is a command that prints a line and waits for its end; how it ended is sent.
+// waiting is a command that prints a line and waits until it must end. The channel gets the cause.
 func waiting() (execFunc, chan error) {
 	ended := make(chan error, 1)
 	return func(ctx context.Context, _ string, _ []string, _ io.Reader, stdout, _ io.Writer) (int, error) {
@@ -166,7 +166,7 @@ func waiting() (execFunc, chan error) {
 	}, ended
 }
 
-// up closes itself when something is written to it.
+// up closes its channel when something is written to it.
 type up struct {
 	once sync.Once
 	c    chan struct{}
@@ -179,7 +179,8 @@ func (u *up) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestExecClientGone: a command ends with its client, also when nothing is read or written.
+// TestExecClientGone: if the client closes its connection, the command ends, even if it reads and
+// writes nothing.
 func TestExecClientGone(t *testing.T) {
 	for name := range (&running{}).protocols() {
 		t.Run(name, func(t *testing.T) {
@@ -229,14 +230,14 @@ func TestExecShutdown(t *testing.T) {
 	}
 }
 
-// TestExecIdle: a connection on which nothing happens is closed, and the command ends.
+// TestExecIdle: an idle connection is closed, and the command ends.
 func TestExecIdle(t *testing.T) {
 	for name := range (&running{}).protocols() {
 		t.Run(name, func(t *testing.T) {
 			command, ended := waiting()
 			server := runServer(t, authority.New(t, "ca"), func(c *Config) { c.Execs, c.StreamIdleTimeout = command, 100*time.Millisecond })
 			remote := server.protocols()[name]
-			// What the client makes of an end without a word is its own affair.
+			// The test does not check which error the client returns.
 			_ = remote(t, "/exec/ns/p/c?command=a&output=1").StreamWithContext(t.Context(), remotecommand.StreamOptions{Stdout: io.Discard})
 			if err := <-ended; !errors.Is(err, errClientGone) {
 				t.Errorf("the command ended for %v", err)
@@ -245,7 +246,8 @@ func TestExecIdle(t *testing.T) {
 	}
 }
 
-// TestExecUnread: the output arrives whole, though the client sends what is not read.
+// TestExecUnread: the whole output arrives, although the client sends input that the command does
+// not read.
 func TestExecUnread(t *testing.T) {
 	for name := range (&running{}).protocols() {
 		t.Run(name, func(t *testing.T) {

@@ -31,21 +31,21 @@ func (p podList) RunningPods() []*corev1.Pod {
 	return slices.DeleteFunc(slices.Clone(p), func(pod *corev1.Pod) bool { return pod.Status.Phase != corev1.PodRunning })
 }
 
-// logsFunc is a Logs; container is NAMESPACE/POD/CONTAINER.
+// logsFunc is a Logs. container is NAMESPACE/POD/CONTAINER.
 type logsFunc func(ctx context.Context, container string, opts *corev1.PodLogOptions, w io.Writer) error
 
 func (f logsFunc) ContainerLogs(ctx context.Context, namespace, pod, container string, opts *corev1.PodLogOptions, w io.Writer) error {
 	return f(ctx, namespace+"/"+pod+"/"+container, opts, w)
 }
 
-// hello is a log of one line which names its container.
+// hello is a log with one line, which names its container.
 var hello = logsFunc(func(_ context.Context, container string, _ *corev1.PodLogOptions, w io.Writer) error {
 	_, err := fmt.Fprintln(w, "hello from", container)
 	return err
 })
 
-// guard is an Auth: it knows the user that the header User names, and allows
-// what its list of "verb subresource" holds; "any" allows all.
+// guard is an Auth. It knows the user in the header User. It allows what is in its list of "verb
+// subresource"; "any" allows everything.
 type guard struct {
 	allow []string
 
@@ -142,7 +142,7 @@ func TestRoutes(t *testing.T) {
 	tests := []struct {
 		method, target string
 		code           int
-		asked          string // of a user who may do nothing
+		asked          string // the rights that are checked for a user who has none
 	}{
 		{"GET", "/containerLogs/ns/p/c", 200, "get log, get proxy"},
 		{"GET", "/containerLogs/ns/p/c?follow=true", 200, "get log, get proxy"},

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// healthParts are what the node's health is made of, by the names that they have below /healthz.
+// healthParts are the parts of the node's health. Their names are paths below /healthz.
 func healthParts(health func() error) []healthPart {
 	return []healthPart{
 		{"ping", func() error { return nil }}, // it answers, so it works
@@ -25,8 +25,8 @@ type healthPart struct {
 	check func() error
 }
 
-// healthz answers that the node works, or with 500 and why it does not: all of it, or the part that
-// the path names. With ?verbose it lists the parts.
+// healthz checks the whole node, or the part that the path names. It answers with 500 and the
+// reason if a check fails. With ?verbose it lists the parts.
 func (s *Server) healthz(w http.ResponseWriter, r *http.Request) {
 	wanted := r.PathValue("part")
 	var list, failures strings.Builder

@@ -23,7 +23,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/authority"
 )
 
-// impatient are limits that a test can wait for.
+// impatient sets limits that are so short that a test can wait for them.
 func impatient(c *Config) {
 	c.limits = defaultLimits
 	c.limits.header, c.limits.body, c.limits.idle, c.limits.stall = time.Second, time.Second, time.Second, time.Second
@@ -31,7 +31,7 @@ func impatient(c *Config) {
 	c.limits.finish = 100 * time.Millisecond
 }
 
-// dial opens a TLS connection for a protocol and closes it with the test.
+// dial opens a TLS connection for a protocol, and closes it when the test ends.
 func (r *running) dial(t *testing.T, protocol string) *tls.Conn {
 	t.Helper()
 	conn, err := tls.Dial("tcp", strings.TrimPrefix(r.url, "https://"), &tls.Config{RootCAs: r.roots.Pool(), NextProtos: []string{protocol}})
@@ -45,7 +45,7 @@ func (r *running) dial(t *testing.T, protocol string) *tls.Conn {
 	return conn
 }
 
-// healthy says that the server serves others.
+// healthy checks that the server serves other clients.
 func (r *running) healthy(t *testing.T) {
 	t.Helper()
 	if answer := r.get(t, r.client(t, true, nil), "/healthz"); answer.StatusCode != http.StatusOK {
@@ -53,7 +53,7 @@ func (r *running) healthy(t *testing.T) {
 	}
 }
 
-// Clients that do not go on are cut off, whatever they stop at.
+// A client that stops is cut off, wherever it stops.
 //
 // docs/security.md: "A client has 15 seconds for the handshake, for a request's header (64 KiB) and
 // for its body (64 KiB) each".
@@ -117,7 +117,7 @@ func TestHeadersAreBounded(t *testing.T) {
 	})
 }
 
-// Hundreds of idle connections do not keep others out.
+// Hundreds of idle connections do not keep other clients out.
 func TestManyConnections(t *testing.T) {
 	server := runServer(t, authority.New(t, "ca"), nil)
 	for range 300 {
@@ -130,8 +130,8 @@ func TestManyConnections(t *testing.T) {
 	server.healthy(t)
 }
 
-// openHTTP2 begins to speak HTTP/2 on a connection, by hand: no more is read or acknowledged than a
-// test wants. get opens a stream.
+// openHTTP2 begins HTTP/2 on a connection by hand, so that the test decides what is read and
+// acknowledged. get opens a stream.
 func openHTTP2(t *testing.T, conn *tls.Conn) (framer *http2.Framer, get func(stream uint32, path string) error) {
 	t.Helper()
 	framer = http2.NewFramer(conn, conn)
@@ -145,8 +145,8 @@ func openHTTP2(t *testing.T, conn *tls.Conn) (framer *http2.Framer, get func(str
 		var block bytes.Buffer
 		header := hpack.NewEncoder(&block)
 		for _, field := range [][2]string{{":method", "GET"}, {":scheme", "https"}, {":authority", "node"}, {":path", path}, {"user", "jo"}} {
-			// Fields that may not be indexed leave no state behind, so each stream can have an
-			// encoder of its own.
+			// A field that must not be indexed leaves no state, so each stream can have its own
+			// encoder.
 			if err := header.WriteField(hpack.HeaderField{Name: field[0], Value: field[1], Sensitive: true}); err != nil {
 				return err
 			}
@@ -155,8 +155,8 @@ func openHTTP2(t *testing.T, conn *tls.Conn) (framer *http2.Framer, get func(str
 	}
 }
 
-// A client that opens requests and takes them back without end runs no more handlers than one that
-// behaves.
+// If a client opens and cancels requests without end, the server runs no more handlers for it than
+// for others.
 //
 // docs/security.md: "An HTTP/2 connection has 250 requests at a time, including those that the
 // client has cancelled for as long as they are served".
@@ -176,7 +176,7 @@ func TestRapidReset(t *testing.T) {
 	})
 	conn := server.dial(t, "h2")
 	framer, get := openHTTP2(t, conn)
-	go func() { _, _ = io.Copy(io.Discard, conn) }() // ends with the connection
+	go func() { _, _ = io.Copy(io.Discard, conn) }() // it ends with the connection
 	cut := false
 	for stream := uint32(1); stream < 20_000 && !cut; stream += 2 {
 		err := get(stream, "/containerLogs/ns/p/c?follow")
@@ -192,9 +192,9 @@ func TestRapidReset(t *testing.T) {
 	t.Logf("at most %d handlers; the connection was cut off: %t", most.Load(), cut)
 }
 
-// flood is a log without end.
+// flood is a log that never ends.
 var flood = logsFunc(func(ctx context.Context, _ string, _ *corev1.PodLogOptions, w io.Writer) error {
-	text := bytes.Repeat([]byte("a line of the log\n"), 3640) // as much as a reader of logs gathers
+	text := bytes.Repeat([]byte("a line of the log\n"), 3640) // as many bytes as a reader of logs writes at once
 	for ctx.Err() == nil {
 		if _, err := w.Write(text); err != nil {
 			return err
@@ -203,7 +203,8 @@ var flood = logsFunc(func(ctx context.Context, _ string, _ *corev1.PodLogOptions
 	return ctx.Err()
 })
 
-// A client that does not read its log holds neither memory nor others, and is cut off in the end.
+// A client that does not read its log does not fill the memory, and does not delay others. At last
+// it is cut off.
 //
 // docs/security.md: "A client that does not read holds one buffer of 64 KiB, and holds up no other
 // client".
@@ -212,7 +213,7 @@ func TestReaderThatStalls(t *testing.T) {
 		began, ended := make(chan struct{}, 100), make(chan error, 100)
 		server := runServer(t, authority.New(t, "ca"), func(c *Config) {
 			impatient(c)
-			c.limits.stall, c.limits.pingAfter = 2*time.Second, defaultLimits.pingAfter // what is looked for is not that they are dead
+			c.limits.stall, c.limits.pingAfter = 2*time.Second, defaultLimits.pingAfter // the test is about stall, so pings must not end them
 			c.Logs = logsFunc(func(ctx context.Context, container string, opts *corev1.PodLogOptions, w io.Writer) error {
 				began <- struct{}{}
 				err := flood(ctx, container, opts, w)
@@ -221,7 +222,7 @@ func TestReaderThatStalls(t *testing.T) {
 			})
 		})
 		const readers, stuck = 8, "/containerLogs/ns/stuck/c?follow=true"
-		if http2 { // all are streams of one connection
+		if http2 { // all of them are streams of one connection
 			_, get := openHTTP2(t, server.dial(t, "h2"))
 			for n := range readers {
 				if err := get(uint32(2*n+1), stuck); err != nil {
@@ -269,7 +270,7 @@ func heap() int64 {
 	return int64(m.HeapAlloc) //nolint:gosec // no heap is that large
 }
 
-// A follower whose machine is gone without a word is noticed.
+// The server notices that the machine of a follower has vanished.
 //
 // docs/security.md: "A client that has died is noticed within a minute over HTTP/2".
 func TestDeadFollower(t *testing.T) {
@@ -283,7 +284,7 @@ func TestDeadFollower(t *testing.T) {
 	if err := get(1, "/containerLogs/ns/p/c?follow=true"); err != nil {
 		t.Fatal(err)
 	}
-	log.next <- "line" // it is followed, and nothing is ever read
+	log.next <- "line" // the follower gets it, and never reads
 	select {
 	case err := <-log.ended:
 		if err == nil {
@@ -294,7 +295,7 @@ func TestDeadFollower(t *testing.T) {
 	}
 }
 
-// deadlines is an answer that notes its deadlines for writing, and what was written under which.
+// deadlines is an answer that notes the deadline of each write.
 type deadlines struct {
 	*httptest.ResponseRecorder
 	now   time.Time
@@ -308,7 +309,7 @@ func (d *deadlines) Write(p []byte) (int, error) {
 	return d.ResponseRecorder.Write(p)
 }
 
-// A log may be quiet for longer than a client may stall: only writes have deadlines.
+// Only writes have deadlines: a log may be quiet for longer than a client may leave a log unread.
 func TestDeadlinesAreOfWrites(t *testing.T) {
 	s := newServer(t, func(c *Config) {
 		c.Logs = logsFunc(func(_ context.Context, _ string, _ *corev1.PodLogOptions, w io.Writer) error {

@@ -6,33 +6,33 @@ import (
 	"unicode/utf8"
 )
 
-// The keys that edit a line, as terminals have them by default.
+// These keys edit a line, as in terminals by default.
 const (
 	keyInterrupt = 0x03 // Ctrl-C
 	keyEnd       = 0x04 // Ctrl-D
 	keyBackspace = 0x08
 	keyKill      = 0x15 // Ctrl-U
-	keyDelete    = 0x7f // what most send for backspace
+	keyDelete    = 0x7f // most terminals send it for backspace
 )
 
-// keysKept is how long a line may be, and how much a guest may leave unread, in bytes. What is
-// typed beyond is dropped.
+// keysKept bounds the length of a line, and the bytes that a guest may leave unread. More bytes are
+// dropped.
 const keysKept = 1 << 20
 
-// keyboard makes lines of the keys that come from a terminal in raw mode, as the line discipline of
-// a system's terminals does: it shows what is typed, lets a line be edited until it is ended, and
-// knows the keys for the end of the input and for an interrupt, which it sees whether the guest
-// reads or not. It is read by one goroutine.
+// keyboard makes lines from the keys of a terminal in raw mode, as the line discipline of an
+// operating system does. It shows the keys. The user can edit a line until it ends. The keyboard
+// knows the keys for the end of the input and for an interrupt, and sees an interrupt even if the
+// guest does not read. Only one goroutine may read from it.
 type keyboard struct {
-	over      <-chan struct{} // when this ends, so does the input
+	over      <-chan struct{} // when this ends, the input ends
 	echo      io.Writer
 	interrupt func()
 
-	line []byte        // that is being typed; take's own
-	wake chan struct{} // has a token when there is something new
+	line []byte        // the line that is being typed; only take uses it
+	wake chan struct{} // has a token when there are new lines, or the end
 
 	mu    sync.Mutex
-	lines []byte // finished, and not read yet
+	lines []byte // complete lines that are not read yet
 	ended bool
 }
 
@@ -62,7 +62,7 @@ func (k *keyboard) Read(p []byte) (int, error) {
 	}
 }
 
-// take takes keys until there are no more.
+// take reads keys until their end.
 func (k *keyboard) take(keys io.Reader) {
 	buf := make([]byte, 4<<10)
 	for {
@@ -72,7 +72,7 @@ func (k *keyboard) take(keys io.Reader) {
 			shown = k.press(key, shown)
 		}
 		if len(shown) > 0 {
-			_, _ = k.echo.Write(shown) // a client that has closed its connection is noticed elsewhere
+			_, _ = k.echo.Write(shown) // if the client has closed its connection, others notice it
 		}
 		if err != nil {
 			k.hand(true)
@@ -81,7 +81,7 @@ func (k *keyboard) take(keys io.Reader) {
 	}
 }
 
-// press takes a key, and adds to shown what the user sees of it.
+// press handles a key, and adds to shown what the user sees.
 func (k *keyboard) press(key byte, shown []byte) []byte {
 	switch key {
 	case '\r', '\n':
@@ -113,7 +113,7 @@ func (k *keyboard) press(key byte, shown []byte) []byte {
 	return append(shown, key)
 }
 
-// erase takes the last character back.
+// erase removes the last character.
 func (k *keyboard) erase(shown []byte) []byte {
 	if len(k.line) == 0 {
 		return shown
@@ -121,12 +121,12 @@ func (k *keyboard) erase(shown []byte) []byte {
 	last, size := utf8.DecodeLastRune(k.line)
 	k.line = k.line[:len(k.line)-size]
 	if last < ' ' && last != '\t' {
-		shown = append(shown, "\b \b"...) // it was shown as two
+		shown = append(shown, "\b \b"...) // it was shown as two characters
 	}
 	return append(shown, "\b \b"...)
 }
 
-// hand gives the guest what was typed, and the end of its input if that has come.
+// hand gives the guest the typed bytes, and the end of its input if end is set.
 func (k *keyboard) hand(end bool) {
 	k.mu.Lock()
 	if !k.ended && len(k.lines)+len(k.line) <= keysKept+1 {
@@ -137,6 +137,6 @@ func (k *keyboard) hand(end bool) {
 	k.line = k.line[:0]
 	select {
 	case k.wake <- struct{}{}:
-	default: // it is awake
+	default: // it has a token already
 	}
 }

@@ -14,12 +14,11 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// parseLogOptions reads the query of /containerLogs as the kubelet does: of a
-// repeated parameter the first counts, unknown ones are ignored, a flag is set by
-// any value but "0" and "false", and "tail" is an old name of tailLines in which
-// "all" means no limit. The returned options are valid and have a Stream. The
-// error is an apierrors.APIStatus: 400 for a value that cannot be read, 422 for
-// one that makes no sense.
+// parseLogOptions reads the query of /containerLogs as the kubelet does. The first value of a
+// repeated parameter counts. Unknown parameters are ignored. Every value but "0" and "false" sets a
+// flag. "tail" is an old name of tailLines; its value "all" means no limit. The returned options
+// are valid and have a Stream. The error is an apierrors.APIStatus: 400 for a value that cannot be
+// read, 422 for a value that is not valid.
 func parseLogOptions(query url.Values) (*corev1.PodLogOptions, error) {
 	q := queryReader{query: query}
 	opts := &corev1.PodLogOptions{
@@ -82,7 +81,7 @@ func (q *queryReader) number(name string) *int64 {
 	return &number
 }
 
-// time takes an empty value and "null", which old clients send, for no time.
+// time returns no time for an empty value, and for "null", which old clients send.
 func (q *queryReader) time(name string) *metav1.Time {
 	value := q.query.Get(name)
 	if value == "" || value == "null" {
@@ -96,8 +95,8 @@ func (q *queryReader) time(name string) *metav1.Time {
 	return &metav1.Time{Time: at}
 }
 
-// validateLogOptions applies the rules of the API, which the API server has
-// checked before; a client that calls the node itself has not.
+// validateLogOptions applies the rules of the API. The API server has checked them for its clients,
+// but other clients may call the node directly.
 func validateLogOptions(opts *corev1.PodLogOptions) field.ErrorList {
 	var problems field.ErrorList
 	if opts.TailLines != nil && *opts.TailLines < 0 {

@@ -127,7 +127,7 @@ func FuzzParseLogOptions(f *testing.F) {
 	})
 }
 
-// queryOf writes opts as the API server does.
+// queryOf writes opts as a query, as the API server does.
 func queryOf(opts *corev1.PodLogOptions) url.Values {
 	query := url.Values{"stream": {*opts.Stream}}
 	for name, set := range map[string]bool{"follow": opts.Follow, "previous": opts.Previous, "timestamps": opts.Timestamps} {

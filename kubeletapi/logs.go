@@ -15,17 +15,17 @@ import (
 
 // Logs reads the logs of containers.
 type Logs interface {
-	// ContainerLogs writes the log that opts asks for to w and returns nil at
-	// its end. With opts.Follow that is when the container has ended or ctx has;
-	// in the latter case it may return ctx's error. It does all that opts says,
-	// whose values are valid and whose Stream is never nil; opts is the callee's.
+	// ContainerLogs writes the log that opts asks for to w, and returns nil at its end. With
+	// opts.Follow that is when the container or ctx has ended; if ctx has, it may return ctx's
+	// error. It must follow all of opts. The values of opts are valid, and its Stream is never nil.
+	// The callee may change opts.
 	//
 	// An error before the first Write becomes the HTTP answer: the code and the
 	// message of an apierrors.APIStatus (NotFound, BadRequest, ...), 500 for any
 	// other. An error after it cuts the answer short.
 	//
-	// Each Write goes out to the client at once and blocks while the client does not read. An empty
-	// Write tells the client that the log exists, before there is a first line. An error of Write
+	// Each Write goes to the client immediately, and blocks while the client does not read. An
+	// empty Write tells the client that the log exists, before there is a line. An error of Write
 	// means that the client has closed the connection.
 	ContainerLogs(ctx context.Context, namespace, pod, container string, opts *corev1.PodLogOptions, w io.Writer) error
 }
@@ -50,20 +50,20 @@ func (s *Server) containerLogs(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case err == nil:
 	case !stream.begun:
-		if r.Context().Err() != nil { // the client went, or the agent does
+		if r.Context().Err() != nil { // the client has closed its connection, or the agent ends
 			err = apierrors.NewServiceUnavailable("the node's agent is shutting down")
 		}
 		writeError(w, err)
 	case r.Context().Err() != nil || stream.failed:
-		// An end in an orderly way: the client went, or the agent does.
+		// This is an orderly end: the client has closed its connection, or the agent ends.
 	default:
 		s.config.Log.Warn("a container's log broke off", zap.String("namespace", namespace), zap.String("pod", pod),
 			zap.String("container", container), zap.Error(err))
-		panic(http.ErrAbortHandler) // or the client would take the part for the whole
+		panic(http.ErrAbortHandler) // else the client would think that the log is complete
 	}
 }
 
-// stream sends every write on at once, and fails where the client does not take it for too long.
+// stream sends each write immediately, and fails if the client does not take it in time.
 type stream struct {
 	w             io.Writer
 	control       *http.ResponseController
@@ -73,7 +73,7 @@ type stream struct {
 
 func (s *stream) Write(p []byte) (int, error) {
 	s.begun = true
-	// A deadline that is left behind would end an HTTP/2 stream on which nothing happens.
+	// The deadline must be removed afterwards. Else it would end an HTTP/2 stream that is idle.
 	_ = s.control.SetWriteDeadline(time.Now().Add(s.stall))
 	n, err := s.w.Write(p)
 	if err == nil {
@@ -84,8 +84,8 @@ func (s *stream) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// writeError answers with the code and text of err. The API server passes the
-// text on to kubectl, so it is plain.
+// writeError answers with the code and the text of err. The text is plain, because the API server
+// passes it on to kubectl.
 func writeError(w http.ResponseWriter, err error) {
 	code := http.StatusInternalServerError
 	if status := apierrors.APIStatus(nil); errors.As(err, &status) && status.Status().Code >= 400 {

@@ -23,7 +23,7 @@ func (u untouched) ContainerLogs(context.Context, string, string, string, *corev
 	return nil
 }
 
-// However a path is written, a user without rights gets nothing, and a stranger not even that.
+// In whatever form a path is written, a user without rights gets no page, and a stranger gets 401.
 func FuzzPaths(f *testing.F) {
 	for _, path := range []string{
 		"/pods", "//pods", "/pods/../containerLogs/ns/p/c", "/%70ods", "/containerLogs/ns/p/c/../../../../pods", "/healthz%2f..%2fpods",
@@ -36,7 +36,7 @@ func FuzzPaths(f *testing.F) {
 	f.Fuzz(func(t *testing.T, method, path string) {
 		target, err := url.ParseRequestURI(path)
 		if err != nil {
-			return // no server gets it
+			return // no server gets such a path
 		}
 		none := untouched{t}
 		s := newServer(t, func(c *Config) {

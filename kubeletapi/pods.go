@@ -9,13 +9,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Pods tells what the node runs.
+// Pods lists the pods of the node.
 type Pods interface {
-	// Pods returns the pods of the node with their current status. The slice is
-	// the caller's; the pods are shared and are only read.
+	// Pods returns the pods of the node with their current status. The caller owns the slice. The
+	// pods are shared, and callers must only read them.
 	Pods() []*corev1.Pod
-	// RunningPods returns the pods that have containers which run now, as the
-	// runtime knows them: names, UID, and those containers with their images.
+	// RunningPods returns the pods that have running containers, as the runtime knows them. Each
+	// has its names, its UID, and those containers with their images.
 	RunningPods() []*corev1.Pod
 }
 
@@ -24,7 +24,7 @@ func (s *Server) pods(w http.ResponseWriter, _ *http.Request) {
 	s.writePods(w, s.config.Pods.Pods())
 }
 
-// runningPods answers with a v1 PodList of what the runtime has.
+// runningPods answers with a v1 PodList of the pods that run.
 func (s *Server) runningPods(w http.ResponseWriter, _ *http.Request) {
 	s.writePods(w, s.config.Pods.RunningPods())
 }
@@ -40,7 +40,7 @@ func (s *Server) writePods(w http.ResponseWriter, pods []*corev1.Pod) {
 	writeJSON(w, s.config.Log, "list of pods", list)
 }
 
-// writeJSON answers with what is called name in messages.
+// writeJSON answers with content. Log messages call it name.
 func writeJSON(w http.ResponseWriter, log *zap.Logger, name string, content any) {
 	text, err := json.Marshal(content)
 	if err != nil {

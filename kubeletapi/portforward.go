@@ -16,8 +16,9 @@ import (
 
 // Ports connects to the ports of pods.
 type Ports interface {
-	// PodPorts finds a pod that runs and returns what connects to its ports. uid is empty, or the
-	// pod's. An error becomes the HTTP answer, as with Logs; one of dial goes to the user.
+	// PodPorts finds a pod that runs, and returns a function that connects to its ports. uid is
+	// empty, or the pod's. An error becomes the HTTP answer, as with Logs. An error of dial goes to
+	// the user.
 	PodPorts(namespace, pod, uid string) (dial Dial, err error)
 }
 
@@ -59,7 +60,7 @@ func (s *Server) portForward(w http.ResponseWriter, r *http.Request) {
 
 // forwarder serves the connections that a client makes through its own connection.
 type forwarder struct {
-	ctx   context.Context //nolint:containedctx // the request's: the library has none for its calls
+	ctx   context.Context //nolint:containedctx // the request's: the library passes none to its calls
 	dial  Dial
 	calls calls
 	slots slots
@@ -75,30 +76,30 @@ func (f *forwarder) PortForward(_ context.Context, _, _ string, port int32, stre
 		return fmt.Errorf("this node forwards %d connections at a time, and no more: try again later", f.slots.most())
 	}
 	defer f.slots.give()
-	conn, err := f.dial(f.ctx, uint16(port)) //nolint:gosec // the library has parsed it as one
+	conn, err := f.dial(f.ctx, uint16(port)) //nolint:gosec // the library has parsed it as such a number
 	if err != nil {
 		return failureOf(f.ctx, err)
 	}
 	defer conn.Close() //nolint:errcheck // both directions have ended
 	defer context.AfterFunc(f.ctx, func() { _ = conn.Close() })()
 	join(stream, conn)
-	// How a connection ended is not told: kubectl would end all others with it.
+	// An error is not returned, because kubectl would end all other connections.
 	return nil
 }
 
-// join carries what either side sends to the other, until both have said that they have no more, or
-// the connection breaks. A Read of the stream may still be under way then.
+// join copies in both directions, until both sides have closed their output, or the connection
+// breaks. A Read of the stream may still be under way when it returns.
 func join(stream io.ReadWriteCloser, conn net.Conn) {
 	sent := make(chan struct{})
-	go func() { // ends with the stream
+	go func() { // it ends with the stream
 		defer close(sent)
 		_, err := io.Copy(conn, stream)
 		if half, ok := conn.(interface{ CloseWrite() error }); ok && err == nil {
-			_ = half.CloseWrite() // what breaks now breaks the other direction too
+			_ = half.CloseWrite() // if this fails, the other direction fails, too
 		}
 	}()
 	_, err := io.Copy(stream, conn)
-	_ = stream.Close() // the client learns that there is no more to come, and may still send
+	_ = stream.Close() // the client learns that no more output comes, and may still send
 	if err == nil {
 		<-sent
 	}

@@ -21,7 +21,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/authority"
 )
 
-// dialFunc is a Ports; pod is NAMESPACE/POD/UID.
+// dialFunc is a Ports. pod is NAMESPACE/POD/UID.
 type dialFunc func(ctx context.Context, pod string, port uint16) (net.Conn, error)
 
 func (f dialFunc) PodPorts(namespace, pod, uid string) (Dial, error) {
@@ -33,7 +33,7 @@ func (f dialFunc) PodPorts(namespace, pod, uid string) (Dial, error) {
 	}, nil
 }
 
-// listening is a server for one connection after another, on 127.0.0.1.
+// listening is a server on 127.0.0.1 that serves one connection after another.
 func listening(t *testing.T, serve func(*net.TCPConn)) dialFunc {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -64,7 +64,7 @@ func listening(t *testing.T, serve func(*net.TCPConn)) dialFunc {
 	}
 }
 
-// dialer is client-go's way to a path, over SPDY, or SPDY through a WebSocket.
+// dialer returns client-go's dialer for a path, over SPDY, or over SPDY in a WebSocket.
 func (r *running) dialer(t *testing.T, path string, webSocket bool) httpstream.Dialer {
 	t.Helper()
 	target, err := url.Parse(r.url + path)
@@ -85,7 +85,7 @@ func (r *running) dialer(t *testing.T, path string, webSocket bool) httpstream.D
 	return spdy.NewDialerForStreaming(upgrader, &http.Client{Transport: transport}, http.MethodPost, target)
 }
 
-// forward is client-go's port-forward; it returns the address of the only port.
+// forward runs client-go's port-forward, and returns the address of the only port.
 func (r *running) forward(t *testing.T, dialer httpstream.Dialer, port int) string {
 	t.Helper()
 	stop, ready, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
@@ -121,8 +121,7 @@ func dialTCP(t *testing.T, addr string) *net.TCPConn {
 	return conn.(*net.TCPConn)
 }
 
-// TestPortForward: what is sent arrives whole, the end of the input too, and the answer comes back
-// whole behind it.
+// TestPortForward: the whole input arrives, with its end. Then the whole answer arrives.
 func TestPortForward(t *testing.T) {
 	for _, webSocket := range []bool{false, true} {
 		t.Run(fmt.Sprintf("WebSocket=%v", webSocket), func(t *testing.T) {
@@ -150,8 +149,8 @@ func TestPortForward(t *testing.T) {
 	}
 }
 
-// TestPortForwardEnds: a connection to the pod ends with the client's, whether it is one connection
-// that goes or all.
+// TestPortForwardEnds: the connection to the pod ends if the client closes that connection, and if
+// all connections end.
 func TestPortForwardEnds(t *testing.T) {
 	for _, webSocket := range []bool{false, true} {
 		t.Run(fmt.Sprintf("WebSocket=%v", webSocket), func(t *testing.T) {
@@ -185,7 +184,7 @@ func TestPortForwardEnds(t *testing.T) {
 	}
 }
 
-// TestPortForwardFailures are told to the user.
+// TestPortForwardFailures: the user is told what failed.
 func TestPortForwardFailures(t *testing.T) {
 	server := runServer(t, authority.New(t, "ca"), func(c *Config) { c.Ports = listening(t, func(*net.TCPConn) {}) })
 	addr := server.forward(t, server.dialer(t, "/portForward/ns/p", false), 81)

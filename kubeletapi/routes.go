@@ -11,16 +11,16 @@ import (
 // route says who may call a path and what serves it.
 type route struct {
 	pattern string // of http.ServeMux, without a method
-	// subresources of the node, of which one must be allowed.
+	// subresources are subresources of the node. A right to one of them is enough.
 	subresources []string
 	// verb is needed for every method. If it is empty, the verb depends on the method.
 	verb    string
 	methods []string
-	handle  http.HandlerFunc // nil: there is no such page
+	handle  http.HandlerFunc // nil: the path is not served
 }
 
-// routes is the whole API. Paths that are not served are listed here if they need another right
-// than all others.
+// routes is the whole API. It has a path that is not served if that path needs another right than
+// all other paths.
 func (s *Server) routes() []route {
 	var (
 		logs    = []string{"log", "proxy"}

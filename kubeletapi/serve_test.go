@@ -25,7 +25,7 @@ type running struct {
 	url    string
 	roots  *authority.Authority // of its certificate
 	server *Server
-	stop   func() // tells it to shut down and waits until it has
+	stop   func() // shuts the server down and waits until it has ended
 }
 
 func runServer(t *testing.T, signer *authority.Authority, change func(*Config)) *running {
@@ -59,7 +59,7 @@ func runServer(t *testing.T, signer *authority.Authority, change func(*Config)) 
 	return &running{url: "https://" + listener.Addr().String(), roots: signer, server: s, stop: stop}
 }
 
-// client is one that trusts the server, and shows a certificate if there is one.
+// client is a client that trusts the server. It shows the certificate, if that is not nil.
 func (r *running) client(t *testing.T, http2 bool, certificate *tls.Certificate) *http.Client {
 	config := &tls.Config{RootCAs: r.roots.Pool()}
 	if certificate != nil {
@@ -85,11 +85,10 @@ func (r *running) get(t *testing.T, client *http.Client, path string) *http.Resp
 	return answer
 }
 
-// lines is a log that has what is sent into it, until it is closed or the
-// reader goes.
+// lines is a log. Its lines are sent to next, until next is closed or the reader ends.
 type lines struct {
 	next  chan string
-	ended chan error // receives why each follower ended
+	ended chan error // receives the error of each follower
 }
 
 func newLines() *lines {
@@ -138,7 +137,7 @@ func TestFollowComesLineByLine(t *testing.T) {
 		reader := bufio.NewReader(answer.Body)
 		for n := range 5 {
 			want := fmt.Sprintf("line %d", n)
-			log.next <- want // the next one is not sent before this has been read
+			log.next <- want // the next line is sent after this one has been read
 			line, err := reader.ReadString('\n')
 			if err != nil || line != want+"\n" {
 				t.Fatalf("read %q, %v; want %q", line, err, want)
@@ -168,7 +167,7 @@ func TestFollowEndsWhenTheClientGoes(t *testing.T) {
 	})
 }
 
-// When the server ends, followers go on for a while, and then have an orderly end.
+// When the server ends, followers go on for a while. Then they end in an orderly way.
 func TestShutdownLetsFollowersFinish(t *testing.T) {
 	eachProtocol(t, func(t *testing.T, http2 bool) {
 		log := newLines()
@@ -216,7 +215,7 @@ func TestShutdownLetsFollowersFinish(t *testing.T) {
 	})
 }
 
-// A server without requests ends at once.
+// A server without requests ends immediately.
 func TestShutdownWithoutRequests(t *testing.T) {
 	server := runServer(t, authority.New(t, "ca"), nil)
 	client := server.client(t, true, nil)

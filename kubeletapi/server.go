@@ -20,13 +20,13 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/kubeletapi/scrape"
 )
 
-// Config is what a server needs. GetCertificate, Auth, Pods, Logs and Log are required.
+// Config is what a server needs. The fields before StreamIdleTimeout are required, and so is Log.
 //
 // It has more than 20 fields because the API has a page for each part of the agent, and each part
 // is connected by one field.
 type Config struct {
-	// GetCertificate returns the serving certificate for a handshake. It is
-	// asked each time, so a rotated certificate is used at once.
+	// GetCertificate returns the serving certificate. It is called for each handshake, so a rotated
+	// certificate is used immediately.
 	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 	Auth           access.Auth
 	Pods           Pods
@@ -38,26 +38,26 @@ type Config struct {
 	// Metrics and ProbeMetrics are the pages /metrics and /metrics/probes.
 	Metrics      prometheus.Gatherer
 	ProbeMetrics prometheus.Gatherer
-	// StreamIdleTimeout is how long a connection of exec, attach or port-forward may be silent; 0
-	// is for ever.
+	// StreamIdleTimeout is how long a connection of exec, attach or port-forward may be silent. 0
+	// means no limit.
 	StreamIdleTimeout time.Duration
-	// Health returns why the node does not work as it should, nil if it does. It
-	// must not block. Without it the node is healthy while it answers.
+	// Health returns why the node does not work, or nil if it works. It must not block. If Health
+	// is nil, the node is healthy as long as it answers.
 	Health func() error
 	Log    *zap.Logger
 
 	TLS TLS
-	// Configuration is what /configz shows: it can be encoded as JSON and has no secrets.
+	// Configuration is what /configz shows. It must be encodable as JSON, and must have no secrets.
 	Configuration any
-	// Profiling serves /debug/pprof/.
+	// Profiling switches /debug/pprof/ on.
 	Profiling bool
-	// SetLogLevel sets the level of the agent's log by its name; its error is the client's. Nil: it
-	// cannot be changed.
+	// SetLogLevel sets the level of the agent's log by its name. Its error goes to the client. If
+	// it is nil, clients cannot change the level.
 	SetLogLevel func(level string) error
 
-	// Connections bound those of the API's port, Readers the logs that are read at one time, and
-	// Forwards the connections to ports of pods. Zero values are those of a process with 16,384
-	// open files to give.
+	// Connections bounds the connections of the API's port. Readers bounds the logs that are read
+	// at one time. Forwards bounds the connections to ports of pods. The defaults are for a process
+	// that may open 16,384 files.
 	Connections door.Limits
 	Readers     int
 	Forwards    int
@@ -70,37 +70,37 @@ type Server struct {
 	config  Config
 	handler http.Handler
 	rates   scrape.Rates
-	// errorLog is for what net/http reports of clients, failed handshakes mostly.
+	// errorLog gets the errors of clients that net/http reports. Most are failed handshakes.
 	errorLog *log.Logger
-	// auditLog has a line for each privileged request, deniedLog for some of those that were
-	// denied.
+	// auditLog has a line for each privileged request. deniedLog has a line for some of the denied
+	// requests.
 	auditLog, deniedLog *zap.Logger
 	requests            calls // all that are under way
 	readers, forwards   slots
-	// Requests that were refused because the cluster had been asked too often.
+	// These requests were refused because the cluster had been asked too often.
 	refusedTokens, refusedAccess atomic.Int64
 	entrance                     atomic.Pointer[door.Door] // nil before Serve
 }
 
-// New makes a server, which does nothing before Serve.
+// New makes a server. It does nothing before Serve.
 func New(config Config) (*Server, error) {
 	switch {
 	case config.GetCertificate == nil:
-		return nil, errors.New("kubeletapi: Config.GetCertificate is missing")
+		return nil, errors.New("Config.GetCertificate is missing")
 	case config.Auth == nil:
-		return nil, errors.New("kubeletapi: Config.Auth is missing")
+		return nil, errors.New("Config.Auth is missing")
 	case config.Pods == nil || config.Logs == nil:
-		return nil, errors.New("kubeletapi: Config.Pods or Config.Logs is missing")
+		return nil, errors.New("Config.Pods or Config.Logs is missing")
 	case config.Execs == nil || config.Attaches == nil || config.Ports == nil:
-		return nil, errors.New("kubeletapi: Config.Execs, Config.Attaches or Config.Ports is missing")
+		return nil, errors.New("Config.Execs, Config.Attaches or Config.Ports is missing")
 	case config.Stats == nil || config.Metrics == nil || config.ProbeMetrics == nil:
-		return nil, errors.New("kubeletapi: Config.Stats, Config.Metrics or Config.ProbeMetrics is missing")
+		return nil, errors.New("Config.Stats, Config.Metrics or Config.ProbeMetrics is missing")
 	case config.Log == nil:
-		return nil, errors.New("kubeletapi: Config.Log is missing")
+		return nil, errors.New("Config.Log is missing")
 	}
 	errorLog, err := zap.NewStdLogAt(config.Log, zap.DebugLevel)
 	if err != nil {
-		return nil, fmt.Errorf("kubeletapi: %w", err)
+		return nil, fmt.Errorf("making the kubelet API: %w", err)
 	}
 	if config.limits == (limits{}) {
 		config.limits = defaultLimits
@@ -116,8 +116,8 @@ func New(config Config) (*Server, error) {
 	return s, nil
 }
 
-// Listen opens the TCP port of the API. It is apart from Serve so that a port
-// that cannot be had is reported before the node does anything else.
+// Listen opens the TCP port of the API. It is separate from Serve, so that the agent reports a port
+// that cannot be opened before it does anything else.
 func Listen(ctx context.Context, addr string) (net.Listener, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if err == nil {
@@ -126,22 +126,22 @@ func Listen(ctx context.Context, addr string) (net.Listener, error) {
 	host, port, splitErr := net.SplitHostPort(addr)
 	switch {
 	case splitErr != nil:
-		return nil, fmt.Errorf("cannot listen on %q: %w", addr, err)
+		return nil, fmt.Errorf("listening on %q: %w", addr, err)
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("port %s of address %q is in use: stop the program that listens there or choose another port with --port: %w",
+		return nil, fmt.Errorf("listening: port %s of address %q is in use: stop the program that listens there or choose another port with --port: %w",
 			port, host, err)
 	case errors.Is(err, syscall.EACCES):
-		return nil, fmt.Errorf("port %s may not be opened by this user: choose one above 1023 with --port: %w", port, err)
+		return nil, fmt.Errorf("listening: port %s may not be opened by this user: choose one above 1023 with --port: %w", port, err)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return nil, fmt.Errorf("address %q does not belong to this machine: choose another with --addr: %w", host, err)
+		return nil, fmt.Errorf("listening: address %q does not belong to this machine: choose another with --addr: %w", host, err)
 	default:
-		return nil, fmt.Errorf("cannot listen on %q: choose another address with --addr and --port: %w", addr, err)
+		return nil, fmt.Errorf("listening on %q: choose another address with --addr and --port: %w", addr, err)
 	}
 }
 
-// Serve serves HTTPS on listener, which it closes, until ctx ends. Requests that are under way then
-// go on for a while: followers of logs see what is written meanwhile. Then they are told to end,
-// and those that do not are cut off. It returns an error if the listener fails before.
+// Serve serves HTTPS on listener until ctx ends, and closes listener. Requests that are under way
+// then go on for a while, so followers of logs see new lines. Then they are told to end. Requests
+// that do not end are cut off. Serve returns an error if the listener fails before ctx ends.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	requests, endRequests := context.WithCancel(context.WithoutCancel(ctx))
 	defer endRequests()
@@ -153,12 +153,12 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	if err != nil {
 		return err
 	}
-	defer entrance.Close() //nolint:errcheck // the server has closed it, and was told of errors
+	defer entrance.Close() //nolint:errcheck // the server has closed it, and has seen its errors
 	s.entrance.Store(entrance)
 	server := &http.Server{
 		Handler:   s.handler,
 		TLSConfig: tlsConfig,
-		// It would answer OPTIONS * by itself, to strangers too.
+		// The general handler would answer OPTIONS * itself, even to strangers.
 		DisableGeneralOptionsHandler: true,
 		ReadHeaderTimeout:            s.config.limits.header,
 		IdleTimeout:                  s.config.limits.idle,
@@ -186,20 +186,19 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	return nil
 }
 
-// shutDown ends the server: requests may finish first, then they are told to end by endRequests. It
-// returns when they have, or when their time is up.
+// shutDown ends the server. First it gives requests time to finish. Then endRequests tells them to
+// end. It returns when they have ended, or when their time has passed.
 func (s *Server) shutDown(ctx context.Context, server *http.Server, endRequests func()) {
 	finish, cancel := context.WithTimeout(ctx, s.config.limits.finish)
 	defer cancel()
-	// Followers that are still there are told next, so it is no matter that the time was not
-	// enough.
+	// An error means that some followers have not ended in time. They are told to end next.
 	_ = server.Shutdown(finish)
 	endRequests()
 	end, cancel := context.WithTimeout(ctx, s.config.limits.end)
 	defer cancel()
 	err := server.Shutdown(end)
 	if err == nil {
-		err = s.requests.waitUntil(end) // those whose connections the server does not know any more
+		err = s.requests.waitUntil(end) // also those whose connections the server has given up
 	}
 	if err != nil {
 		s.config.Log.Warn("requests did not end in time and were cut off", zap.Duration("after", s.config.limits.end))

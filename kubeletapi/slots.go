@@ -1,15 +1,16 @@
 package kubeletapi
 
-// defaultFiles is what the API may have of open files where nothing else is set.
+// defaultFiles is how many files the API may have open, if no other number is set.
 const defaultFiles = 16384
 
-// retryAfter is when a client may try again that was refused because of a limit, in seconds.
+// retryAfter is the time in seconds after which a client may try again that was refused because of
+// a limit.
 const retryAfter = "1"
 
 // slots limit how many open files are in use at one time.
 type slots chan struct{}
 
-// newSlots makes a number of slots, or another where that is 0.
+// newSlots makes n slots. If n is 0, it makes as many as otherwise says.
 func newSlots(n, otherwise int) slots {
 	if n == 0 {
 		n = otherwise

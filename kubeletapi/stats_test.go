@@ -53,7 +53,7 @@ func onePod(at time.Time, cpu time.Duration, memory uint64) []stats.PodStats {
 	return []stats.PodStats{pod}
 }
 
-// TestResourceMetrics holds the page to what metrics-server reads, the times included.
+// TestResourceMetrics checks that the page has what metrics-server reads, with the times.
 func TestResourceMetrics(t *testing.T) {
 	at := time.UnixMilli(1_700_000_100_123)
 	f := fakeStats{pods: func(disks bool) []stats.PodStats {
@@ -88,8 +88,8 @@ func TestResourceMetrics(t *testing.T) {
 	}
 }
 
-// TestResourceMetricsOfNamesakes: a pod that was deleted and its successor of the same name do not
-// spoil the page.
+// TestResourceMetricsOfNamesakes: a deleted pod and its successor of the same name do not make the
+// page invalid.
 func TestResourceMetricsOfNamesakes(t *testing.T) {
 	at := time.Now()
 	f := fakeStats{pods: func(bool) []stats.PodStats {
@@ -141,7 +141,7 @@ func TestSummary(t *testing.T) {
 	}
 }
 
-// TestVolumeMetrics: volumes that are claims are told of, each claim once.
+// TestVolumeMetrics: the page has each claim that is a volume, and has it once.
 func TestVolumeMetrics(t *testing.T) {
 	fs := stats.FsStats{CapacityBytes: count(100), AvailableBytes: count(60), UsedBytes: count(40), Inodes: count(10), InodesFree: count(7), InodesUsed: count(3)}
 	claim := stats.VolumeStats{Name: "data", FsStats: fs, PVCRef: &stats.PVCReference{Name: "claim", Namespace: "ns"}}

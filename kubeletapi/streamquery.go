@@ -7,9 +7,9 @@ import (
 	"k8s.io/cri-streaming/pkg/streaming/remotecommand"
 )
 
-// parseStreams reads which streams the query of /exec or /attach asks for, by the names of the
-// kubelet or those of the API: input or stdin, output or stdout, error or stderr, and tty. A
-// terminal has one output, which replaces stderr. The error is an apierrors.APIStatus.
+// parseStreams reads which streams the query of /exec or /attach asks for. It knows the names of
+// the kubelet and those of the API: input or stdin, output or stdout, error or stderr, and tty. A
+// terminal has no stderr, because both outputs go to stdout. The error is an apierrors.APIStatus.
 func parseStreams(query url.Values) (*remotecommand.Options, error) {
 	q := queryReader{query: query}
 	opts := &remotecommand.Options{

@@ -10,11 +10,11 @@ import (
 )
 
 // terminal is the client's end of a guest's streams. If the client shows its user a terminal (tty),
-// that one is in raw mode: it leaves to the other side what a terminal does with keys and lines,
-// but WASI has no terminals. keyboard and screen do it here. Both outputs go to the screen, and its
-// size goes nowhere.
+// that terminal is in raw mode. Then the other side must do what a terminal does with keys and
+// lines. WASI has no terminals, so keyboard and screen do it here. Both outputs go to the screen.
+// The size of the terminal is ignored.
 type terminal struct {
-	ctx      context.Context //nolint:containedctx // that of one call, made and ended in it
+	ctx      context.Context //nolint:containedctx // of one call; it is made and ended there
 	in       io.Reader
 	out, err io.Writer
 
@@ -41,7 +41,7 @@ func newTerminal(ctx context.Context, opts *remotecommand.Options, in io.Reader,
 	if opts.TTY {
 		t.cook()
 	}
-	// A size that is not taken would hold back what comes after it on the connection.
+	// The sizes must be read, because an unread size would block the connection.
 	t.work.Go(func() {
 		for {
 			select {
@@ -66,26 +66,25 @@ func (t *terminal) cook() {
 	}
 	if t.in != nil {
 		keys := newKeyboard(t.ctx.Done(), echo, func() { t.end(errInterrupt) })
-		go keys.take(t.in) // ends with the connection
+		go keys.take(t.in) // it ends with the connection
 		t.in = keys
 	}
 }
 
-// interrupted reports whether the user wanted an end.
+// interrupted reports whether the user interrupted the call.
 func (t *terminal) interrupted() bool { return errors.Is(context.Cause(t.ctx), errInterrupt) }
 
-// close tells the client that its outputs have ended, so that it waits for nothing that is under
-// way.
+// close tells the client that its outputs have ended, so that the client does not wait for more.
 func (t *terminal) close() {
 	t.end(nil)
 	t.work.Wait()
 	for _, output := range t.outputs {
-		_ = output.Close() // a client that has closed its connection
+		_ = output.Close() // an error means that the client has closed its connection
 	}
 }
 
-// screen is an output on a terminal in raw mode, which needs to be told to go back to the beginning
-// of a line.
+// screen is an output on a terminal in raw mode. Such a terminal needs a carriage return before
+// each newline.
 type screen struct {
 	mu sync.Mutex
 	w  io.Writer

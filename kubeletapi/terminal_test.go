@@ -12,12 +12,12 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/authority"
 )
 
-// typed is what a guest reads, and what the user sees, of keys.
+// typed returns what a guest reads and what the user sees when these keys are typed.
 func typed(keys io.Reader) (read, shown string, interrupts int) {
 	var echo bytes.Buffer
 	k := newKeyboard(nil, &screen{w: &echo}, func() { interrupts++ })
 	k.take(keys)
-	text, _ := io.ReadAll(k) // it has no error
+	text, _ := io.ReadAll(k) // it never returns an error
 	return string(text), echo.String(), interrupts
 }
 
@@ -42,8 +42,7 @@ func TestKeyboard(t *testing.T) {
 	}
 }
 
-// TestKeyboardIsBounded: a guest that does not read, and lines without an end, take no more than
-// they may.
+// TestKeyboardIsBounded: memory is bounded if a guest does not read, or a line does not end.
 func TestKeyboardIsBounded(t *testing.T) {
 	read, _, _ := typed(io.LimitReader(endlessLines{}, 3*keysKept))
 	if len(read) < keysKept-100 || len(read) > keysKept+1 {
@@ -67,7 +66,7 @@ func (endlessLines) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// FuzzKeyboard: what has no keys that edit arrives as it was typed, and nothing breaks on what has.
+// FuzzKeyboard: keys that do not edit arrive as they were typed. Keys that edit cause no crash.
 func FuzzKeyboard(f *testing.F) {
 	for _, seed := range []string{"", "hello\r", "a\x7f\x7f\x15\x04\x03\x1b", "ä\x7f\xff\x7f"} {
 		f.Add(seed)
@@ -83,7 +82,7 @@ func FuzzKeyboard(f *testing.F) {
 	})
 }
 
-// TestExecTerminal: a user at a terminal talks with a command in lines.
+// TestExecTerminal: a user at a terminal exchanges lines with a command.
 func TestExecTerminal(t *testing.T) {
 	for name := range (&running{}).protocols() {
 		t.Run(name, func(t *testing.T) {
@@ -92,7 +91,7 @@ func TestExecTerminal(t *testing.T) {
 			var screen bytes.Buffer
 			err := remote(t, "/exec/ns/p/c?command=a&output=1&input=1&tty=1").StreamWithContext(t.Context(),
 				remotecommand.StreamOptions{Stdin: strings.NewReader("hi\r"), Stdout: &screen, Tty: true})
-			got := strings.Replace(screen.String(), "hi\r\n", "", 1) // the echo, which comes when it comes
+			got := strings.Replace(screen.String(), "hi\r\n", "", 1) // the echo, which may come at any time
 			if err != nil || got != "ns/p//c [a]\r\nhi\r\n" {
 				t.Errorf("%q, %v", screen.String(), err)
 			}
@@ -100,7 +99,7 @@ func TestExecTerminal(t *testing.T) {
 	}
 }
 
-// TestExecInterrupted: Ctrl-C ends the command, which need not read for that.
+// TestExecInterrupted: Ctrl-C ends the command, even if the command does not read.
 func TestExecInterrupted(t *testing.T) {
 	for name := range (&running{}).protocols() {
 		t.Run(name, func(t *testing.T) {

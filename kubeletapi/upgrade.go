@@ -22,7 +22,8 @@ import (
 var errClientGone = errors.New("the client has gone")
 
 const (
-	// streamBuffer holds what comes in on a connection that carries streams, in bytes.
+	// streamBuffer is the size of the buffer for input on a connection that carries streams, in
+	// bytes.
 	streamBuffer = 32 << 10
 	// lingering is how long a closing connection waits for a client that has not read everything
 	// yet. endingSoon is the same for a request that must end.
@@ -30,10 +31,10 @@ const (
 	endingSoon = time.Second
 )
 
-// upgraded serves requests that turn their connection into one of streams, which serve does.
+// upgraded serves a request that turns its connection into one of streams. serve does the work.
 // net/http gives up such a connection. Then it neither ends the request's context when the client
-// closes the connection, nor closes it itself. Both are done here, so that the request of serve
-// behaves as any other.
+// closes the connection, nor closes the connection itself. upgraded does both, so that serve sees a
+// request like any other.
 func (s *Server) upgraded(w http.ResponseWriter, r *http.Request, serve func(http.ResponseWriter, *http.Request)) {
 	if r.ProtoMajor != 1 || !httpstream.IsUpgradeRequest(r) {
 		writeStatus(w, apierrors.NewBadRequest("this page needs a connection that is upgraded to streams, by HTTP/1.1 and the headers Connection and Upgrade"))
@@ -62,15 +63,15 @@ func writeStatus(w http.ResponseWriter, err error) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(int(answer.Code))
-	_, _ = w.Write(text) // a client that has closed its connection
+	_, _ = w.Write(text) // an error means that the client has closed its connection
 }
 
 func errShutdown() error {
 	return apierrors.NewServiceUnavailable("the node's agent is shutting down")
 }
 
-// upgrade is a ResponseWriter whose connection a handler can take, whatever wraps the writer of
-// net/http. It hides that writer: it has no Unwrap.
+// upgrade is a ResponseWriter from which a handler can take the connection, whatever wraps the
+// writer of net/http. It has no Unwrap, so that it hides that writer.
 type upgrade struct {
 	http.ResponseWriter
 	ctx  context.Context //nolint:containedctx // the request's
@@ -84,40 +85,41 @@ func (u *upgrade) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	// Not Peek's memory: the buffer belongs to net/http.
+	// Peek would return memory that belongs to net/http.
 	early := make([]byte, buffered.Reader.Buffered())
 	if _, err := io.ReadFull(buffered.Reader, early); err != nil {
 		return nil, nil, errors.Join(err, conn.Close())
 	}
 	if answer, ok := u.ResponseWriter.(*response); ok {
-		answer.code = http.StatusSwitchingProtocols // also where the library writes it to the connection itself
+		answer.code = http.StatusSwitchingProtocols // the library may write this code directly to the connection
 	}
 	u.conn = &streamConn{Conn: conn, ctx: u.ctx, early: early, gone: u.gone}
-	// A request that must end waits neither for a client that does not read, nor for a library that
+	// A request that must end does not wait for a client that does not read, or for a library that
 	// ignores contexts.
 	context.AfterFunc(u.ctx, u.conn.endSoon)
 	return u.conn, bufio.NewReadWriter(bufio.NewReaderSize(u.conn, streamBuffer), bufio.NewWriter(u.conn)), nil
 }
 
-// finish closes the connection, once the client has read what was written.
+// finish closes the connection, after the client has read the output.
 func (u *upgrade) finish() {
 	if u.conn == nil {
 		return
 	}
 	_ = u.conn.Close()
-	// Closing a connection with unread input would discard what the client has not received yet.
+	// If a connection with unread input is closed, the client may lose output that it has not
+	// received yet.
 	_, _ = io.Copy(io.Discard, u.conn.Conn)
 	_ = u.conn.Conn.Close()
 }
 
 // streamConn is a connection of streams. A library reads from it until it ends, or until the client
-// announces its end, and then closes it. That tells the server that the client has closed the
+// says that it ends. Then the library closes it. So the server knows that the client has closed the
 // connection.
 type streamConn struct {
 	net.Conn
 	ctx    context.Context //nolint:containedctx // the request's
-	early  []byte          // came with the request
-	gone   func()          // called when nothing is read any more
+	early  []byte          // bytes that came with the request
+	gone   func()          // called when no more is read
 	closed atomic.Bool
 	once   sync.Once
 }
@@ -131,7 +133,7 @@ func (c *streamConn) Read(p []byte) (int, error) {
 	for {
 		n, err := c.Conn.Read(p)
 		if err != nil {
-			c.endSoon() // a Write that waits for the client
+			c.endSoon() // to end a Write that waits for the client
 			c.gone()
 			return n, err
 		}
@@ -141,11 +143,11 @@ func (c *streamConn) Read(p []byte) (int, error) {
 	}
 }
 
-// endSoon ends what is under way on the connection.
+// endSoon ends reads and writes on the connection after a short time.
 func (c *streamConn) endSoon() { _ = c.SetDeadline(time.Now().Add(endingSoon)) }
 
-// Close ends the output. What still comes in is dropped, until the client closes the connection or
-// has lingered.
+// Close ends the output. It drops further input, until the client closes the connection or the time
+// of lingering has passed.
 func (c *streamConn) Close() error {
 	c.once.Do(func() {
 		c.closed.Store(true)

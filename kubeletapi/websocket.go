@@ -18,15 +18,16 @@ import (
 	utilexec "k8s.io/utils/exec"
 )
 
-// FeatureWebSockets is the feature of Kubernetes by which API servers pass WebSocket clients of
-// exec, attach and port-forward on as they are, to nodes that declare it. To others they translate.
+// FeatureWebSockets is a feature of Kubernetes. API servers pass WebSocket clients of exec, attach
+// and port-forward on unchanged to nodes that declare it. For other nodes they translate the
+// protocol.
 const FeatureWebSockets = "ExtendWebSocketsToKubelet"
 
-// streamCall is exec or attach, once its streams are there.
+// streamCall is exec or attach, after its streams are connected.
 type streamCall = func(ctx context.Context, in io.Reader, out, errOut io.WriteCloser, resize <-chan remotecommand.TerminalSize) error
 
-// serveStreams serves exec and attach: call by the fifth version of their protocol, and older,
-// which does the same, by those that cri-streaming has.
+// serveStreams serves exec and attach. With the fifth version of their protocol it serves call.
+// With other versions it serves older, which does the same with the protocols of cri-streaming.
 func (s *Server) serveStreams(w http.ResponseWriter, r *http.Request, opts *remotecommand.Options, call streamCall, older http.HandlerFunc) {
 	s.upgraded(w, r, func(w http.ResponseWriter, r *http.Request) {
 		if wsstream.IsWebSocketRequestWithStreamCloseProtocol(r) {
@@ -37,8 +38,8 @@ func (s *Server) serveStreams(w http.ResponseWriter, r *http.Request, opts *remo
 	})
 }
 
-// serveV5 serves the fifth version of the protocol, whose client can say that its input has ended
-// over WebSocket too.
+// serveV5 serves the fifth version of the protocol. In this version a client can end its input over
+// WebSocket, too.
 func (s *Server) serveV5(w http.ResponseWriter, r *http.Request, opts *remotecommand.Options, call streamCall) {
 	channels := []wsstream.ChannelType{
 		remote.StreamStdIn:  channel(opts.Stdin, wsstream.ReadChannel),
@@ -51,9 +52,9 @@ func (s *Server) serveV5(w http.ResponseWriter, r *http.Request, opts *remotecom
 	conn.SetIdleTimeout(s.config.StreamIdleTimeout)
 	_, streams, err := conn.Open(w, r)
 	if err != nil {
-		return // the client was told
+		return // the client has got an answer
 	}
-	defer conn.Close() //nolint:errcheck // a client that has closed its connection
+	defer conn.Close() //nolint:errcheck // an error means that the client has closed its connection
 	// An empty message tells the client that it is connected.
 	if _, err := streams[remote.StreamErr].Write(nil); err != nil {
 		return
@@ -61,7 +62,7 @@ func (s *Server) serveV5(w http.ResponseWriter, r *http.Request, opts *remotecom
 	err = call(r.Context(), streams[remote.StreamStdIn], streams[remote.StreamStdOut], streams[remote.StreamStdErr], nil)
 	text, err := json.Marshal(statusOf(err))
 	if err == nil {
-		_, _ = streams[remote.StreamErr].Write(text) // a client that has closed its connection
+		_, _ = streams[remote.StreamErr].Write(text) // an error means that the client has closed its connection
 	}
 }
 
@@ -72,7 +73,7 @@ func channel(wanted bool, kind wsstream.ChannelType) wsstream.ChannelType {
 	return wsstream.IgnoreChannel
 }
 
-// statusOf is how a call ended, in the words of the protocol.
+// statusOf is the result of a call, in the form of the protocol.
 func statusOf(err error) metav1.Status {
 	if err == nil {
 		return metav1.Status{Status: metav1.StatusSuccess}
@@ -89,7 +90,7 @@ func statusOf(err error) metav1.Status {
 }
 
 // tunnelled is the writer of a request that came through a WebSocket and is served as if it had
-// asked for SPDY: there the answer that changes the protocol has to go through the connection.
+// asked for SPDY. The answer that changes the protocol must go through the connection.
 type tunnelled struct{ http.ResponseWriter }
 
 // WriteHeader keeps back the answer that Hijack writes.

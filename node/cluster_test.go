@@ -44,7 +44,8 @@ func TestMain(m *testing.M) { os.Exit(testcluster.Main(m)) }
 
 const patient = 60 * time.Second
 
-// member is a node of the test's cluster, acting as itself: NodeRestriction binds it.
+// member is a node of the test's cluster. It uses the node's own certificate, so NodeRestriction
+// limits it.
 type member struct {
 	*testcluster.Cluster
 	t      *testing.T
@@ -75,7 +76,8 @@ func newMember(t *testing.T) *member {
 	return m
 }
 
-// as returns a client with the node's own certificate, for a server ("": the cluster's).
+// as returns a client with the node's own certificate for a server. An empty server means the
+// cluster's.
 func (m *member) as(server string) kubernetes.Interface {
 	m.t.Helper()
 	ca, err := tls.LoadX509KeyPair(filepath.Join(m.Dir(), "pki", "ca.crt"), filepath.Join(m.Dir(), "pki", "ca.key"))
@@ -114,7 +116,8 @@ func (m *member) as(server string) kubernetes.Interface {
 	return client
 }
 
-// run runs the Node beside the test, until it is registered. The returned function ends it.
+// run runs the Node in a goroutine, and returns when it is registered. The returned function ends
+// it.
 func (m *member) run() (stop func()) {
 	m.t.Helper()
 	n, err := New(m.cfg, m.client, m.events, m.log)
@@ -139,7 +142,7 @@ func (m *member) run() (stop func()) {
 	return stop
 }
 
-// get returns the Node, nil if it is not there.
+// get returns the Node, or nil if it does not exist.
 func (m *member) get() *corev1.Node {
 	m.t.Helper()
 	node, err := m.Client().CoreV1().Nodes().Get(m.t.Context(), m.cfg.Name, metav1.GetOptions{})
@@ -236,7 +239,7 @@ func TestRegister(t *testing.T) {
 			t.Errorf("%s is %+v", kind, c)
 		}
 	}
-	// Kubernetes itself finds the node ready: it takes its own taint away.
+	// Kubernetes also finds the node ready: it removes the taint that it had set.
 	m.eventually("node without the not-ready taint", patient, func() bool {
 		return !slices.ContainsFunc(m.get().Spec.Taints, func(taint corev1.Taint) bool { return taint.Key == corev1.TaintNodeNotReady })
 	})
@@ -411,7 +414,7 @@ func TestReadinessAndWhatIsNotOurs(t *testing.T) {
 			return strings.Contains(m.Kubectl(t, "get", "events", "-A", "--field-selector", "involvedObject.name="+m.cfg.Name, "-o", "wide"), want)
 		})
 	}
-	// kubectl describe finds events by the UID that they name.
+	// kubectl describe finds events by the UID in them.
 	if out := m.Kubectl(t, "describe", "node", m.cfg.Name); !strings.Contains(out, "Starting kubelet.") {
 		t.Errorf("kubectl describe node does not show the events:\n%s", out)
 	}
@@ -429,8 +432,8 @@ func TestOutage(t *testing.T) {
 	m.eventually("Node after the outage", 15*time.Second, func() bool { return m.get() != nil })
 }
 
-// TestLabelsAsTheAPIServerSeesThem: what ValidateLabels lets through, and nothing else, is what the
-// API server accepts from a node.
+// TestLabelsAsTheAPIServerSeesThem: ValidateLabels accepts the same labels as the API server
+// accepts from a node.
 func TestLabelsAsTheAPIServerSeesThem(t *testing.T) {
 	m := newMember(t)
 	for _, key := range []string{

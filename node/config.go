@@ -12,45 +12,45 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
-// Config is what the Node object must be.
+// Config is what the Node object must have.
 type Config struct {
-	// Name of the object, and its user name without system:node:.
+	// Name is the name of the object. The node's user name is system:node: and this name.
 	Name string
-	// Hostname goes into an address and a label: at most 63 characters.
+	// Hostname is in an address and in a label, so it has at most 63 characters.
 	Hostname string
 	IP       net.IP
-	// Port of the kubelet API.
+	// Port is the port of the kubelet API.
 	Port int
-	// Labels in addition to those of the contract; see ValidateLabels.
+	// Labels are set beside the labels that every such node has; see ValidateLabels.
 	Labels map[string]string
-	// Taints at registration. Nil: DefaultTaints. Empty: none.
+	// Taints are set at registration. Nil: DefaultTaints. Empty: none.
 	Taints []corev1.Taint
 	// MaxPods is the capacity for pods, at least 1.
 	MaxPods int
-	// DataDir must exist; the disk that it is on is the node's ephemeral storage.
+	// DataDir must exist. Its disk is the node's ephemeral storage.
 	DataDir string
-	// Version is that of krustlet-wasi: it becomes a part of the kubelet's version.
+	// Version is the version of krustlet-wasi. It becomes a part of the kubelet's version.
 	Version string
-	// RuntimeVersion is the container runtime's, as in wasmtime://39.0.1.
+	// RuntimeVersion is the version of the container runtime, for example wasmtime://39.0.1.
 	RuntimeVersion string
-	// RuntimeHandlers are the handlers of RuntimeClasses that the node has; empty is the name of
-	// the default one.
+	// RuntimeHandlers are the handlers of RuntimeClasses that the node has. The default one has an
+	// empty name.
 	RuntimeHandlers []string
-	// DeclaredFeatures are the features of Kubernetes that the scheduler asks nodes for, and that
-	// this one has; sorted.
+	// DeclaredFeatures are the features of Kubernetes that this node has and that schedulers look
+	// for, sorted.
 	DeclaredFeatures []string
-	// Ready tells why the node is not ready, or nil. It is asked every second, from one goroutine,
-	// and must not block. Nil: always ready.
+	// Ready returns why the node is not ready, or nil if it is. It is called every second, from one
+	// goroutine, and must not block. Nil: always ready.
 	Ready func() error
-	// Pressure says which conditions the machine's shortages make true. Nil: one with the default
-	// thresholds.
+	// Pressure decides which conditions of the node are true because the machine is short of
+	// something. Nil: a Pressure with the default thresholds.
 	Pressure *Pressure
 	// Images lists the images on the node, the largest first. It is called before each report, from
-	// one goroutine. Nil: images are not reported.
+	// one goroutine. Nil: the Node has no list of images.
 	Images func() []corev1.ContainerImage
 }
 
-// Intervals of a kubelet.
+// These are the intervals of a kubelet.
 const (
 	leaseDuration   = 40 * time.Second
 	leaseRenewal    = 10 * time.Second
@@ -61,14 +61,14 @@ const (
 	registerBackoff = 7 * time.Second
 )
 
-// kubernetesVersion is the release whose kubelet this one behaves like.
+// kubernetesVersion is the Kubernetes release whose kubelet this agent behaves like.
 const kubernetesVersion = "v1.36.3"
 
 var notInVersion = regexp.MustCompile(`[^0-9A-Za-z.-]+`)
 
-// KubeletVersion is what the Node reports for a version of krustlet-wasi: a Kubernetes release that
-// version-skew checks can read, with ours as build metadata, which comparisons ignore (as a
-// pre-release it would count as older than the release).
+// KubeletVersion is the version that the Node reports. It is a Kubernetes release, so that
+// version-skew checks can read it. The version of krustlet-wasi is its build metadata, which
+// comparisons ignore. If it were a pre-release, the node would count as older than the release.
 func KubeletVersion(version string) string {
 	version = strings.Trim(notInVersion.ReplaceAllString(version, "-"), ".-")
 	if version == "" {
@@ -96,7 +96,7 @@ func (c Config) validate() error {
 	return ValidateLabels(c.Labels)
 }
 
-// DefaultTaints keep pods away that do not say that they are WebAssembly.
+// DefaultTaints keep pods away that do not tolerate nodes for WebAssembly.
 func DefaultTaints() []corev1.Taint {
 	return []corev1.Taint{
 		{Key: corev1.LabelArchStable, Value: platform, Effect: corev1.TaintEffectNoSchedule},

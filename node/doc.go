@@ -1,16 +1,16 @@
-// Package node keeps the Node object of this machine in the API: registration, status, lease.
+// Package node keeps the Node object of this machine in the API: registration, status and lease.
 //
-// Run blocks until its context ends, and waits for the goroutines it started: one renews the lease,
-// one watches for the Node's deletion. All else happens in Run's own goroutine, level by level:
-// look at what the API has, create the Node if it is not there, adopt it if it was not ours, send
-// the status if it differs. So a deleted Node comes back, and an API server that was away finds
-// everything as it should be.
+// Run blocks until its context ends, and waits for the goroutines that it started. One renews the
+// lease, and one watches for the deletion of the Node. Everything else happens in Run's own
+// goroutine, and depends on what the API server has now: if there is no Node, Run creates it; if
+// there is one from before, Run adopts it; if the status differs, Run sends it. So a deleted Node
+// is created again, and after an outage the API server gets the present state.
 //
-// What a node may do to itself is bounded by the NodeRestriction admission plugin: taints are
-// accepted at creation only, and of the labels below kubernetes.io and k8s.io only some. An
-// existing Node is therefore adopted as far as allowed, and the log says what could not be set. A
-// Node that belongs to a kubelet of another kind is left alone (ErrForeign).
+// The NodeRestriction admission plugin limits what a node may do to its own Node. It accepts taints
+// only at creation, and only some labels below kubernetes.io and k8s.io. So Run adopts an existing
+// Node as far as the plugin allows, and logs what it could not set. It does not touch a Node that
+// belongs to another kind of kubelet (ErrForeign).
 //
-// Pressure says what the machine runs short of. The Node's conditions and the eviction of pods need
-// it.
+// Pressure finds out what the machine is short of. The Node's conditions and the eviction of pods
+// depend on it.
 package node

@@ -11,9 +11,9 @@ import (
 )
 
 const (
-	// platform is the architecture and the operating system of a node's labels.
+	// platform is the value of a node's labels for the architecture and the operating system.
 	platform = "wasm32-wasi"
-	// architecture is that of nodeInfo.
+	// architecture is the architecture in the status (nodeInfo).
 	architecture = "wasm-wasi"
 
 	labelBetaArch = "beta.kubernetes.io/arch"
@@ -22,7 +22,7 @@ const (
 	typeKrustlet  = "krustlet"
 )
 
-// ownLabels are those that make the Node what it is.
+// ownLabels are the labels that every such Node has.
 func ownLabels(hostname string) map[string]string {
 	return map[string]string{
 		corev1.LabelArchStable: platform,
@@ -36,12 +36,12 @@ func ownLabels(hostname string) map[string]string {
 
 func allLabels(cfg Config) map[string]string {
 	labels := ownLabels(cfg.Hostname)
-	maps.Copy(labels, cfg.Labels) // which contradict them in what may differ only
+	maps.Copy(labels, cfg.Labels) // ValidateLabels has checked which of them may differ
 	return labels
 }
 
-// mayDiffer reports whether a label of the node's own can have another value: API servers resize no
-// pods on nodes of another operating system than linux.
+// mayDiffer reports whether a label of ownLabels may have another value. API servers resize pods
+// only on nodes whose operating system is linux.
 func mayDiffer(key, value string) bool {
 	return (key == corev1.LabelOSStable || key == labelBetaOS) && value == string(corev1.Linux)
 }
@@ -53,8 +53,8 @@ func annotations() map[string]string {
 	}
 }
 
-// settable are the labels below kubernetes.io and k8s.io that NodeRestriction lets a node give
-// itself, besides those in settableDomains.
+// settable are labels below kubernetes.io and k8s.io. NodeRestriction lets a node set these, and
+// the labels below settableDomains.
 var settable = []string{
 	corev1.LabelHostname,
 	corev1.LabelTopologyZone, corev1.LabelTopologyRegion,
@@ -66,8 +66,9 @@ var settable = []string{
 
 var settableDomains = []string{"kubelet.kubernetes.io", "node.kubernetes.io"}
 
-// ValidateLabels checks labels that a person wants on the Node: their syntax, that the API server
-// lets a node set them, and that they do not contradict those that the node sets itself.
+// ValidateLabels checks labels that a person wants on the Node. Their syntax must be valid, the API
+// server must let a node set them, and they must not contradict ownLabels, except where mayDiffer
+// allows it.
 func ValidateLabels(labels map[string]string) error {
 	for _, key := range slices.Sorted(maps.Keys(labels)) {
 		value := labels[key]

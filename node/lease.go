@@ -16,7 +16,7 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// renewLease says every 10 s that the node lives. It blocks until ctx ends.
+// renewLease renews the lease every 10 s. It blocks until ctx ends.
 func (n *Node) renewLease(ctx context.Context) {
 	controller := lease.NewController(clock.RealClock{}, n.client, n.cfg.Name, int32(leaseDuration/time.Second),
 		func() { n.log.Warn("renewing the node's lease fails repeatedly") },
@@ -24,7 +24,7 @@ func (n *Node) renewLease(ctx context.Context) {
 	controller.Run(ctx)
 }
 
-// ownLease makes the Node the owner of its lease, so that they go together.
+// ownLease makes the Node the owner of its lease, so that the lease is deleted with it.
 func (n *Node) ownLease(l *coordinationv1.Lease) error {
 	uid := n.uid.Load()
 	if uid == nil {
@@ -36,16 +36,16 @@ func (n *Node) ownLease(l *coordinationv1.Lease) error {
 	return nil
 }
 
-// watch tells look when the Node may have been deleted: it was, or it could have been deleted
-// unseen. It blocks until ctx ends.
+// watch sends to look when the Node was deleted. It also sends when a watch begins, because the
+// watch does not see an earlier deletion. It blocks until ctx ends.
 func (n *Node) watch(ctx context.Context, look chan<- struct{}) {
 	nudge := func() {
 		select {
 		case look <- struct{}{}:
-		default: // one is waiting already
+		default: // look has an element already
 		}
 	}
-	// The Node authorizer lets a node watch itself, by this selector, and no other.
+	// The Node authorizer lets a node watch only itself, and only with this selector.
 	selector := fields.OneTermEqualSelector(metav1.ObjectNameField, n.cfg.Name).String()
 	wait.JitterUntilWithContext(ctx, func(ctx context.Context) {
 		w, err := n.client.CoreV1().Nodes().Watch(ctx, metav1.ListOptions{FieldSelector: selector})

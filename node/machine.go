@@ -14,19 +14,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// machine is what was read of the machine at one moment. Sizes are in bytes.
+// machine is the state of the machine at one moment. Sizes are in bytes.
 type machine struct {
 	cpus                          int64
 	memory, memoryFree            int64
 	disk, diskFree                int64
-	inodes, inodesFree            int64 // 0: the file system does not count them
+	inodes, inodesFree            int64 // 0: the file system does not count inodes
 	threads, threadsMax           int64 // 0: unknown
 	machineID, systemUUID, bootID string
 	kernel, osImage               string
 }
 
-// readMachine reads the machine below root (/ but for tests), and the disk of dataDir. What merely
-// describes the machine may be missing; what pods are scheduled by may not.
+// readMachine reads the machine below root (always /, except in tests), and the disk of dataDir.
+// Figures that only describe the machine may be missing. Figures that the scheduler needs may not.
 func readMachine(root, dataDir string) (machine, error) {
 	text := func(path string) string {
 		data, err := os.ReadFile(filepath.Join(root, path))
@@ -79,7 +79,7 @@ func firstOf(values ...string) string {
 	return ""
 }
 
-// maxCPUs bounds what countCPUs believes; Linux itself stops at 8192.
+// maxCPUs bounds the number that countCPUs accepts. Linux has at most 8192.
 const maxCPUs = 1 << 16
 
 // countCPUs counts a list of CPUs such as 0-3,8,10-11.
@@ -102,7 +102,7 @@ func countCPUs(list string) (int64, bool) {
 	return n, true
 }
 
-// parseMeminfo reads /proc/meminfo, whose figures are in KiB.
+// parseMeminfo reads /proc/meminfo. Its figures are in KiB.
 func parseMeminfo(data []byte) (total, available int64, err error) {
 	found := map[string]int64{}
 	scanner := bufio.NewScanner(bytes.NewReader(data))
@@ -130,12 +130,12 @@ func parseMeminfo(data []byte) (total, available int64, err error) {
 	}
 	available, ok = found["MemAvailable"]
 	if !ok {
-		available = total // kernels before 3.14 do not say
+		available = total // kernels before 3.14 have no MemAvailable
 	}
 	return total, available, nil
 }
 
-// prettyName finds PRETTY_NAME in the text of an os-release file.
+// prettyName returns PRETTY_NAME from the text of an os-release file.
 func prettyName(text string) string {
 	for line := range strings.Lines(text) {
 		value, ok := strings.CutPrefix(strings.TrimSpace(line), "PRETTY_NAME=")
@@ -150,7 +150,8 @@ func prettyName(text string) string {
 	return ""
 }
 
-// runningThreads reads the number of threads from /proc/loadavg: 0.00 0.01 0.05 1/234 5678.
+// runningThreads returns the number of threads in /proc/loadavg, which looks like this: 0.00 0.01
+// 0.05 1/234 5678.
 func runningThreads(loadavg string) int64 {
 	fields := strings.Fields(loadavg)
 	if len(fields) < 4 {

@@ -18,28 +18,29 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/pause"
 )
 
-// ErrForeign says that the Node of our name belongs to another kind of kubelet.
+// ErrForeign means that the Node with our name belongs to another kind of kubelet.
 var ErrForeign = errors.New("the Node belongs to another kubelet")
 
-// Node keeps one Node object.
+// Node keeps one Node object up to date.
 type Node struct {
 	cfg      Config
 	client   kubernetes.Interface
 	recorder record.EventRecorder
 	log      *zap.Logger
-	// machineRoot is / but for tests.
+	// machineRoot is always /, except in tests.
 	machineRoot string
 
 	registered chan struct{}
-	// uid is that of the Node in the API; the lease names it as its owner.
+	// uid is the UID of the Node in the API. The lease names it as its owner.
 	uid atomic.Pointer[types.UID]
 
-	// The rest belongs to Run's goroutine.
+	// The goroutine of Run owns the fields below.
 	adopted  types.UID
 	lastSent time.Time
 }
 
-// New checks cfg. The client should act as system:node:NAME. recorder may be nil: no events.
+// New checks cfg. The client should act as system:node:NAME. If recorder is nil, no events are
+// recorded.
 func New(cfg Config, client kubernetes.Interface, recorder record.EventRecorder, log *zap.Logger) (*Node, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
@@ -66,8 +67,8 @@ func New(cfg Config, client kubernetes.Interface, recorder record.EventRecorder,
 	}, nil
 }
 
-// Run registers the Node and keeps it. It blocks until ctx ends, and then returns nil, or until it
-// must give up: ErrForeign. The API server may be away at any time.
+// Run registers the Node and keeps it up to date. It blocks until ctx ends, and then returns nil.
+// It returns earlier only with ErrForeign. An outage of the API server does not end it.
 func (n *Node) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
@@ -89,7 +90,7 @@ func (n *Node) Run(ctx context.Context) error {
 	return n.keep(ctx, look)
 }
 
-// register makes the first synchronisation, however often it takes.
+// register does the first synchronisation. It tries until that succeeds.
 func (n *Node) register(ctx context.Context) error {
 	backoff := wait.Backoff{Duration: 200 * time.Millisecond, Factor: 2, Jitter: 0.2, Steps: 1 << 30, Cap: registerBackoff}
 	for {
@@ -105,7 +106,8 @@ func (n *Node) register(ctx context.Context) error {
 	}
 }
 
-// keep synchronises every 10 s, when the node's readiness changes, and when told to look.
+// keep synchronises every 10 s, when the readiness of the node changes, and when look has an
+// element.
 func (n *Node) keep(ctx context.Context, look <-chan struct{}) error {
 	poll := time.NewTicker(readyPoll)
 	defer poll.Stop()
@@ -132,8 +134,8 @@ func (n *Node) keep(ctx context.Context, look <-chan struct{}) error {
 	}
 }
 
-// event records an event on the Node. Like a kubelet's, it names the node where the UID would be,
-// so that it outlives the object's re-creation and kubectl describe node shows it.
+// event records an event on the Node. The event has the node's name as its UID, as a kubelet's
+// events have. So kubectl describe node shows it, also after the Node was created again.
 func (n *Node) event(kind, reason, message string) {
 	if n.recorder == nil {
 		return
@@ -141,7 +143,7 @@ func (n *Node) event(kind, reason, message string) {
 	n.recorder.Event(&corev1.ObjectReference{Kind: "Node", Name: n.cfg.Name, UID: types.UID(n.cfg.Name)}, kind, reason, message)
 }
 
-// reportReadiness records a change of the Ready condition.
+// reportReadiness records an event if the Ready condition has changed.
 func (n *Node) reportReadiness(old, new *corev1.NodeStatus) {
 	is := readyStatus(new)
 	if readyStatus(old) == is {

@@ -22,7 +22,7 @@ func corev1ResourceOne() *resource.Quantity { return resource.NewQuantity(1, res
 
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 
-// healthy is a machine with nothing to complain of.
+// healthy is a machine that has enough of everything.
 func healthy() machine {
 	return machine{
 		cpus: 4, memory: 8 << 30, memoryFree: 4 << 30, disk: 100 << 30, diskFree: 50 << 30,
@@ -90,7 +90,7 @@ func TestKubeletVersion(t *testing.T) {
 		if got != want {
 			t.Errorf("version %q gives %s, want %s", in, got, want)
 		}
-		// What skew checks make of it: neither older nor newer than the release.
+		// Version-skew checks must read it as neither older nor newer than the release.
 		parsed, err := version.ParseSemantic(got)
 		if err != nil {
 			t.Fatal(err)
@@ -160,7 +160,7 @@ func TestBuildStatus(t *testing.T) {
 		t.Errorf("a machine of 64 MiB has %d bytes allocatable", got)
 	}
 
-	// A minute later all is the same: nothing to send, and the transition stays where it was.
+	// Nothing changes within a minute: no status is sent, and the transition time stays.
 	later := noon.Add(time.Minute)
 	second := buildStatus(cfg, m, nil, later, &first)
 	if worthSending(&first, &second, noon, later) {
@@ -187,7 +187,7 @@ func TestBuildStatus(t *testing.T) {
 	}
 }
 
-// TestStatusPatch: applied to what it was made from, the patch gives what it was made for.
+// TestStatusPatch: the patch turns the old status into the new one.
 func TestStatusPatch(t *testing.T) {
 	cfg := config()
 	base := buildStatus(cfg, healthy(), nil, noon, &corev1.NodeStatus{})
@@ -254,7 +254,8 @@ func TestMetadataChanges(t *testing.T) {
 	}
 }
 
-// TestNodeThatCountsAsLinux: who wants that has the label, and keeps it.
+// TestNodeThatCountsAsLinux: a user may set the label to linux, and adoption does not change it
+// back.
 func TestNodeThatCountsAsLinux(t *testing.T) {
 	cfg := config()
 	cfg.Labels = map[string]string{"kubernetes.io/os": "linux"}

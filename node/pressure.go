@@ -7,22 +7,23 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// DefaultPressureTransition is how long the kubelet has a condition outlast what caused it.
+// DefaultPressureTransition is how long a condition stays true after its cause has passed, as in a
+// kubelet.
 const DefaultPressureTransition = 5 * time.Minute
 
-// Pressure says what the machine runs short of. The Node's conditions, the admission of pods and
-// their eviction go by it. It may be used from several goroutines.
+// Pressure finds out what the machine is short of. The Node's conditions, the admission of pods and
+// their eviction depend on it. It is safe for concurrent use.
 type Pressure struct {
 	root, dataDir string
 	thresholds    []Threshold
 	transition    time.Duration
 
 	mu   sync.Mutex
-	last map[corev1.NodeConditionType]time.Time // when it was seen
+	last map[corev1.NodeConditionType]time.Time // when the shortage was last seen
 }
 
-// NewPressure makes a Pressure, the disk being that of dataDir. A condition holds for the
-// transition after it was seen last.
+// NewPressure makes a Pressure for the machine and the disk of dataDir. A condition stays true for
+// the duration of transition after its shortage was last seen.
 func NewPressure(dataDir string, thresholds []Threshold, transition time.Duration) *Pressure {
 	return &Pressure{root: "/", dataDir: dataDir, thresholds: thresholds, transition: transition, last: map[corev1.NodeConditionType]time.Time{}}
 }
@@ -37,8 +38,8 @@ func (p *Pressure) Shortages() ([]Shortage, error) {
 	return p.see(m, time.Now()), nil
 }
 
-// Conditions looks at the machine, and returns those of the node that are true, in the kubelet's
-// order.
+// Conditions looks at the machine, and returns the pressure conditions that are true, in the
+// kubelet's order.
 func (p *Pressure) Conditions() ([]corev1.NodeConditionType, error) {
 	m, err := readMachine(p.root, p.dataDir)
 	if err != nil {
@@ -47,7 +48,7 @@ func (p *Pressure) Conditions() ([]corev1.NodeConditionType, error) {
 	return p.conditions(m, time.Now()), nil
 }
 
-// see takes in what a machine is short of at now.
+// see returns the shortages of the machine, and notes when they were seen.
 func (p *Pressure) see(m machine, now time.Time) []Shortage {
 	short := shortages(p.thresholds, m)
 	p.mu.Lock()

@@ -16,7 +16,7 @@ func TestParseThresholds(t *testing.T) {
 		{"memory.available<100Mi", "memory.available 100Mi", ""},
 		{"memory.available=1Gi, nodefs.available < 10%", "memory.available 1Gi,nodefs.available 10%", ""},
 		{"nodefs.inodesFree<2.5%,pid.available<1000", "nodefs.inodesFree 2.5%,pid.available 1k", ""},
-		{"nodefs.available<0%,memory.available<100%", "", ""}, // off, as for a kubelet
+		{"nodefs.available<0%,memory.available<100%", "", ""}, // these disable a threshold, as in a kubelet
 		{"memory.available", "", `"memory.available" is no threshold: write a signal, < and a value`},
 		{"memory.available<", "", `"" of memory.available is not an amount`},
 		{"memory.available<0", "", `"0" of memory.available is not an amount above 0`},
@@ -52,7 +52,7 @@ func TestParseThresholds(t *testing.T) {
 	}
 }
 
-// TestShortages: what is told of a machine by its thresholds, the most urgent first.
+// TestShortages: shortages depend on the thresholds, and the most urgent comes first.
 func TestShortages(t *testing.T) {
 	starved := machine{memory: 1 << 30, memoryFree: 90 << 20, disk: 100 << 30, diskFree: 1 << 30, inodes: 1000, inodesFree: 1, threads: 990, threadsMax: 1000}
 	for _, test := range []struct {
@@ -86,7 +86,8 @@ func TestShortages(t *testing.T) {
 	}
 }
 
-// TestPressureTransition: a condition holds for a while after what caused it, and comes at once.
+// TestPressureTransition: a condition becomes true immediately, and stays true for a while after
+// its cause has passed.
 func TestPressureTransition(t *testing.T) {
 	p := NewPressure("/", DefaultThresholds(), time.Minute)
 	short := healthy()
@@ -117,7 +118,7 @@ func TestPressureTransition(t *testing.T) {
 	}
 }
 
-// TestReserve: pods do not get what the thresholds keep free.
+// TestReserve: the thresholds reserve resources, which pods do not get.
 func TestReserve(t *testing.T) {
 	cfg := config()
 	thresholds, err := ParseThresholds([]string{"memory.available<1Gi"})

@@ -10,15 +10,15 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// What all guests together leave to the rest of the machine, as the default thresholds do.
+// All guests together leave this to the rest of the machine. The default thresholds reserve the
+// same.
 const (
 	memoryReserve = 100 << 20
-	threadShare   = 20 // a twentieth
+	threadShare   = 20 // one twentieth
 )
 
-// buildStatus returns what the Node's status should be, given what it is: only what a kubelet owns
-// changes; the rest (other conditions, other resources, attached volumes …) is left as it is. old
-// is not modified.
+// buildStatus returns the wanted status of the Node. It changes only what a kubelet owns in old.
+// Other conditions, other resources, attached volumes and so on stay. It does not modify old.
 func buildStatus(cfg Config, m machine, notReady error, now time.Time, old *corev1.NodeStatus) corev1.NodeStatus {
 	status := *old.DeepCopy()
 	setResources(&status, cfg, m)
@@ -52,13 +52,13 @@ func buildStatus(cfg Config, m machine, notReady error, now time.Time, old *core
 	return status
 }
 
-// Bounds of what a Node tells of images, as the kubelet has them.
+// These bound the list of images of a Node, as in a kubelet.
 const (
 	maxImages     = 50
 	maxImageNames = 5
 )
 
-// reported cuts a list of images to what is told of them.
+// reported cuts a list of images to the bounds.
 func reported(images []corev1.ContainerImage) []corev1.ContainerImage {
 	images = slices.Clone(images[:min(len(images), maxImages)])
 	for i := range images {
@@ -67,8 +67,7 @@ func reported(images []corev1.ContainerImage) []corev1.ContainerImage {
 	return images
 }
 
-// handlerFeatures: what is read-only for a guest is so in all that lies below it, and there are no
-// users.
+// handlerFeatures: read-only mounts are read-only at any depth, and there are no user namespaces.
 func handlerFeatures() *corev1.NodeRuntimeHandlerFeatures {
 	yes, no := true, false
 	return &corev1.NodeRuntimeHandlerFeatures{RecursiveReadOnlyMounts: &yes, UserNamespaces: &no}
@@ -89,9 +88,9 @@ func setResources(status *corev1.NodeStatus, cfg Config, m machine) {
 	set(&status.Allocatable, m.memory-reserved(MemoryAvailable, m.memory), m.disk-reserved(DiskAvailable, m.disk))
 }
 
-// Allocatable is what all guests of this machine may take together, of processors, memory and
-// threads. It is the last resort, and does not follow the thresholds by which pods are evicted
-// before that.
+// Allocatable is how much of the processors, memory and threads all guests of this machine may use
+// together. It is the last limit. It does not depend on the thresholds, at which pods are evicted
+// earlier.
 func Allocatable(dataDir string) (cpus, memory, threads int64, err error) {
 	m, err := readMachine("/", dataDir)
 	if err != nil {
@@ -100,7 +99,8 @@ func Allocatable(dataDir string) (cpus, memory, threads int64, err error) {
 	return m.cpus, max(0, m.memory-memoryReserve), m.threadsMax - m.threadsMax/threadShare, nil
 }
 
-// AllocatableResources are what the status of a Node with such a configuration has as allocatable.
+// AllocatableResources are the allocatable resources in the status of a Node with such a
+// configuration.
 func AllocatableResources(maxPods int, pressure *Pressure) (corev1.ResourceList, error) {
 	m, err := readMachine("/", pressure.dataDir)
 	if err != nil {
@@ -111,8 +111,8 @@ func AllocatableResources(maxPods int, pressure *Pressure) (corev1.ResourceList,
 	return status.Allocatable, nil
 }
 
-// conditions returns those that a kubelet reports, in its order and words; under has those of
-// pressure that are true.
+// conditions returns the conditions that a kubelet reports, in its order and words. under has the
+// pressure conditions that are true.
 func conditions(under []corev1.NodeConditionType, notReady error) []corev1.NodeCondition {
 	pressure := func(t corev1.NodeConditionType, yes, no [2]string) corev1.NodeCondition {
 		if slices.Contains(under, t) {
@@ -139,10 +139,10 @@ func conditions(under []corev1.NodeConditionType, notReady error) []corev1.NodeC
 	}
 }
 
-// setCondition replaces the condition of the type of c with c. The transition time changes with the
-// status only.
+// setCondition replaces the condition that has the type of c. The transition time changes only if
+// the status changes.
 func setCondition(status *corev1.NodeStatus, c corev1.NodeCondition, now time.Time) {
-	// The API keeps whole seconds.
+	// The API has only whole seconds.
 	at := metav1.NewTime(now.Truncate(time.Second))
 	c.LastHeartbeatTime, c.LastTransitionTime = at, at
 	i := slices.IndexFunc(status.Conditions, func(have corev1.NodeCondition) bool { return have.Type == c.Type })
@@ -156,8 +156,8 @@ func setCondition(status *corev1.NodeStatus, c corev1.NodeCondition, now time.Ti
 	status.Conditions[i] = c
 }
 
-// worthSending reports whether a status must be sent: it says something new, or the last report is
-// old.
+// worthSending reports whether the status must be sent: because it has changed, or because the last
+// report is old.
 func worthSending(old, new *corev1.NodeStatus, lastSent, now time.Time) bool {
 	if now.Sub(lastSent) >= statusMaxAge {
 		return true
@@ -173,7 +173,7 @@ func withoutHeartbeat(status *corev1.NodeStatus) *corev1.NodeStatus {
 	return status
 }
 
-// readyStatus is the status of the Ready condition, Unknown if there is none.
+// readyStatus is the status of the Ready condition, or Unknown if there is none.
 func readyStatus(status *corev1.NodeStatus) corev1.ConditionStatus {
 	for _, c := range status.Conditions {
 		if c.Type == corev1.NodeReady {

@@ -16,7 +16,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 )
 
-// sync makes the Node in the API what it should be: there, adopted, its status true.
+// sync brings the Node in the API into the wanted state: it exists, is adopted, and has the present
+// status.
 func (n *Node) sync(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -40,7 +41,7 @@ func (n *Node) sync(ctx context.Context) error {
 	return n.report(ctx, node, m, notReady)
 }
 
-// create registers a Node that is not there.
+// create registers a Node if there is none.
 func (n *Node) create(ctx context.Context, m machine, notReady error) error {
 	now := time.Now()
 	node := newNode(n.cfg)
@@ -68,8 +69,8 @@ func (n *Node) own(uid types.UID) {
 	n.uid.Store(&uid)
 }
 
-// adopt takes a Node that was there before: labels and annotations are set, other ones stay. Taints
-// are the administrator's then, since a node may not change its own.
+// adopt takes over a Node that existed before. It sets labels and annotations, and leaves other
+// ones as they are. It does not change taints, because a node may not change its own.
 func (n *Node) adopt(ctx context.Context, node *corev1.Node) error {
 	if arch := node.Status.NodeInfo.Architecture; arch != "" && arch != architecture {
 		return fmt.Errorf("%w: %s runs %s on %s; take another node name, or delete that Node",
@@ -97,8 +98,8 @@ func (n *Node) adopt(ctx context.Context, node *corev1.Node) error {
 	return nil
 }
 
-// metadataChanges is a merge patch of the metadata, guarded by the UID, or nil if all is as it
-// should be.
+// metadataChanges is a merge patch for the metadata. It has the UID, so that it fails for another
+// Node of the same name. It is nil if nothing must change.
 func metadataChanges(cfg Config, node *corev1.Node) map[string]any {
 	differing := func(want, have map[string]string) map[string]string {
 		want = maps.Clone(want)
@@ -112,7 +113,8 @@ func metadataChanges(cfg Config, node *corev1.Node) map[string]any {
 	if labels := differing(allLabels(cfg), node.Labels); len(labels) > 0 {
 		changes["labels"] = labels
 	}
-	// The ttl annotation belongs to a controller once it is there: it grows with the cluster.
+	// A controller changes the ttl annotation when the cluster grows. So it is not set again if it
+	// exists.
 	wanted := annotations()
 	if _, ok := node.Annotations["node.alpha.kubernetes.io/ttl"]; ok {
 		delete(wanted, "node.alpha.kubernetes.io/ttl")
@@ -127,7 +129,7 @@ func metadataChanges(cfg Config, node *corev1.Node) map[string]any {
 	return changes
 }
 
-// missingTaints lists, as kubectl writes them, the taints that are wanted and not there.
+// missingTaints lists the wanted taints that the Node does not have, as kubectl writes them.
 func missingTaints(want, have []corev1.Taint) []string {
 	var missing []string
 	for _, t := range want {
@@ -138,7 +140,7 @@ func missingTaints(want, have []corev1.Taint) []string {
 	return missing
 }
 
-// report sends the status if there is something to say.
+// report sends the status if that is necessary.
 func (n *Node) report(ctx context.Context, node *corev1.Node, m machine, notReady error) error {
 	now := time.Now()
 	status := buildStatus(n.cfg, m, notReady, now, &node.Status)
@@ -158,9 +160,9 @@ func (n *Node) report(ctx context.Context, node *corev1.Node, m machine, notRead
 	return nil
 }
 
-// statusPatch returns a strategic merge patch that makes a Node's status the given one, and fails
-// if the Node has been deleted and made again meanwhile. The list of addresses is replaced as a
-// whole: it is merged by type otherwise, and a node may have two addresses of one type.
+// statusPatch returns a strategic merge patch that gives a Node this status. It fails if the Node
+// was deleted and created again meanwhile. It replaces the whole list of addresses. A merge would
+// go by the type of an address, and a node may have two addresses of one type.
 func statusPatch(node *corev1.Node, status *corev1.NodeStatus) ([]byte, error) {
 	before, err := json.Marshal(corev1.Node{Status: node.Status})
 	if err != nil {

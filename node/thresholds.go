@@ -11,7 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// Signal is what the machine has left of something, by the kubelet's name.
+// Signal is a measure of what the machine has left. It has the kubelet's name.
 type Signal string
 
 const (
@@ -21,13 +21,13 @@ const (
 	PIDAvailable    Signal = "pid.available"
 )
 
-// kinds are the signals, in the order in which shortages are seen to.
+// kinds are the signals, the most urgent first.
 var kinds = []struct {
 	signal    Signal
-	resource  string // as the kubelet calls what is short
+	resource  string // the kubelet's name of what is short
 	condition corev1.NodeConditionType
 	format    resource.Format
-	read      func(m machine) (left, all int64) // all is 0 where that is not known
+	read      func(m machine) (left, all int64) // all is 0 if that is not known
 }{
 	{MemoryAvailable, "memory", corev1.NodeMemoryPressure, resource.BinarySI, func(m machine) (int64, int64) { return m.memoryFree, m.memory }},
 	{DiskAvailable, "ephemeral-storage", corev1.NodeDiskPressure, resource.BinarySI, func(m machine) (int64, int64) { return m.diskFree, m.disk }},
@@ -35,21 +35,21 @@ var kinds = []struct {
 	{PIDAvailable, "pids", corev1.NodePIDPressure, resource.DecimalSI, func(m machine) (int64, int64) { return m.threadsMax - m.threads, m.threadsMax }},
 }
 
-// Threshold is how little may be left of something before the node is under pressure: an amount, or
-// a share of all there is.
+// Threshold is the least that must be left of something. If less is left, the node is under
+// pressure. It is an amount, or a share of the whole.
 type Threshold struct {
 	Signal  Signal
-	Amount  int64   // where Percent is 0
+	Amount  int64   // if Percent is 0
 	Percent float64 // between 0 and 100
-	Most    int64   // which a share does not exceed; 0: any
+	Most    int64   // bounds the amount of a share; 0: no bound
 }
 
-// diskReserveMax bounds the default threshold of the disk. The kubelet wants a tenth free for
-// images and writable layers; modules are small.
+// diskReserveMax bounds the default threshold of the disk. The kubelet wants a tenth of the disk
+// free for images and writable layers, but modules are small.
 const diskReserveMax = 5 << 30
 
-// DefaultThresholds are the kubelet's, with that bound, and one for threads: a guest is one, and a
-// machine may run out of them.
+// DefaultThresholds are those of the kubelet, with that bound for the disk. There is also one for
+// threads: each guest is a thread, and a machine can run out of threads.
 func DefaultThresholds() []Threshold {
 	return []Threshold{
 		{Signal: MemoryAvailable, Amount: memoryReserve},
@@ -59,9 +59,8 @@ func DefaultThresholds() []Threshold {
 	}
 }
 
-// ParseThresholds reads thresholds, each as memory.available<100Mi or, as in a file,
-// memory.available=100Mi. One of 0% or 100% is none, as it is for a kubelet. The error joins all
-// that is wrong.
+// ParseThresholds reads thresholds such as memory.available<100Mi, or memory.available=100Mi as in
+// a file. A value of 0% or 100% means no threshold, as in a kubelet. The error joins all errors.
 func ParseThresholds(items []string) ([]Threshold, error) {
 	thresholds := []Threshold{}
 	var errs []error
@@ -117,7 +116,7 @@ func (t Threshold) kind() int {
 	return -1
 }
 
-// Value is the amount or the share as text.
+// Value is the amount or the share, as text.
 func (t Threshold) Value() string {
 	if t.Percent > 0 {
 		return strconv.FormatFloat(t.Percent, 'f', -1, 64) + "%"
@@ -125,7 +124,7 @@ func (t Threshold) Value() string {
 	return resource.NewQuantity(t.Amount, kinds[t.kind()].format).String()
 }
 
-// of is the threshold's amount where there are so many in all.
+// of is the amount of the threshold on a machine that has the amount all of the resource in total.
 func (t Threshold) of(all int64) int64 {
 	if t.Percent == 0 {
 		return t.Amount
@@ -137,7 +136,7 @@ func (t Threshold) of(all int64) int64 {
 	return share
 }
 
-// reserve is what pods do not get of something because of its threshold.
+// reserve is how much of a resource pods do not get because of its threshold.
 func reserve(thresholds []Threshold, signal Signal, all int64) int64 {
 	for _, t := range thresholds {
 		if t.Signal == signal {
@@ -150,13 +149,13 @@ func reserve(thresholds []Threshold, signal Signal, all int64) int64 {
 // Shortage is a signal that is below its threshold.
 type Shortage struct {
 	Signal    Signal
-	Resource  string // as the kubelet calls what is short
+	Resource  string // the kubelet's name of what is short
 	Threshold resource.Quantity
 	Available resource.Quantity
 	condition corev1.NodeConditionType
 }
 
-// shortages are those of a machine, in the order in which they are seen to.
+// shortages are the shortages of a machine, the most urgent first.
 func shortages(thresholds []Threshold, m machine) []Shortage {
 	var short []Shortage
 	for _, k := range kinds {

@@ -14,10 +14,10 @@ import (
 	stats "k8s.io/kubelet/pkg/apis/stats/v1alpha1"
 )
 
-// tick is the unit of processor time in /proc, USER_HZ: the same on all of Linux.
+// tick is USER_HZ, the unit of processor time in /proc. It is the same on every Linux.
 const tick = 10 * time.Millisecond
 
-// Usage is what the machine has used so far, the disk being that of dataDir. It has counters, and
+// Usage is what the machine has used, and what is used of the disk of dataDir. It has counters, and
 // no rates.
 func Usage(dataDir string) (stats.NodeStats, error) {
 	return readUsage("/", dataDir, time.Now())
@@ -61,8 +61,8 @@ func readUsage(root, dataDir string, now time.Time) (stats.NodeStats, error) {
 	return usage, nil
 }
 
-// memoryStats counts as working set, as a kubelet does, all but what is free and file pages that
-// were not used lately.
+// memoryStats computes the working set as a kubelet does: all memory but what is free and file
+// pages that were not used recently.
 func memoryStats(memory, faults map[string]uint64, at metav1.Time) *stats.MemoryStats {
 	total := memory["MemTotal"]
 	usage := total - min(total, memory["MemFree"])
@@ -78,7 +78,7 @@ func memoryStats(memory, faults map[string]uint64, at metav1.Time) *stats.Memory
 	}
 }
 
-// FileSystem is how full the file system is that path lies on.
+// FileSystem is how full the file system of a path is.
 func FileSystem(path string, now time.Time) (*stats.FsStats, error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(path, &st); err != nil {
@@ -98,7 +98,8 @@ func FileSystem(path string, now time.Time) (*stats.FsStats, error) {
 
 func pointer(n uint64) *uint64 { return &n }
 
-// figures reads lines of a name and a number, as /proc has them: `MemFree:  123 kB`, `pgfault 123`.
+// figures reads lines with a name and a number, as /proc has them: `MemFree:  123 kB`, `pgfault
+// 123`.
 func figures(text string) map[string]uint64 {
 	found := map[string]uint64{}
 	for line := range strings.Lines(text) {
@@ -113,9 +114,9 @@ func figures(text string) map[string]uint64 {
 	return found
 }
 
-// processorTime sums up the first line of /proc/stat, in nanoseconds: user, nice, system, irq and
-// softirq. What guests of virtual machines used is part of the first two; idle, iowait and what a
-// hypervisor took away are not used.
+// processorTime adds up the first line of /proc/stat, in nanoseconds: user, nice, system, irq and
+// softirq. The first two contain the time of the guests of virtual machines. Idle, iowait and the
+// time that a hypervisor took are not use.
 func processorTime(text string) (uint64, bool) {
 	line, _, _ := strings.Cut(text, "\n")
 	fields := strings.Fields(line)
@@ -133,7 +134,7 @@ func processorTime(text string) (uint64, bool) {
 	return ticks * uint64(tick), true
 }
 
-// networkStats reads /proc/net/dev, and from /proc/net/route which interface leads out.
+// networkStats reads /proc/net/dev. /proc/net/route says which interface has the default route.
 func networkStats(dev, route string, at metav1.Time) *stats.NetworkStats {
 	network := &stats.NetworkStats{Time: at}
 	out := defaultInterface(route)

@@ -11,7 +11,7 @@ import (
 	stats "k8s.io/kubelet/pkg/apis/stats/v1alpha1"
 )
 
-// procFiles are of a machine with one processor that has been up for a while.
+// procFiles are the files of a machine with one processor that has run for a while.
 var procFiles = map[string]string{
 	"stat":               "cpu  100 20 30 4000 500 6 7 80 90 10\ncpu0 100 20 30 4000 500 6 7 80 90 10\nintr 1 2 3\nbtime 1700000000\n",
 	"meminfo":            "MemTotal:  1000 kB\nMemFree:  300 kB\nMemAvailable: 500 kB\nInactive(anon): 11 kB\nInactive(file):  200 kB\nSwapTotal: 64 kB\nSwapFree: 60 kB\nAnonPages: 123 kB\n",
@@ -68,7 +68,7 @@ func TestUsageOfTheMachine(t *testing.T) {
 	}
 }
 
-// TestUsageOfThisMachine: the counters are of this machine and go on.
+// TestUsageOfThisMachine: the counters are those of this machine, and they grow.
 func TestUsageOfThisMachine(t *testing.T) {
 	before, err := Usage(t.TempDir())
 	if err != nil {

@@ -28,7 +28,7 @@ import (
 )
 
 // podActions carries out the actions that the state machine of one pod asks for. Its methods run in
-// goroutines of their own, many at a time, beside the pod loop.
+// their own goroutines, many at a time, beside the pod loop.
 type podActions struct {
 	node    *Manager
 	log     *zap.Logger
@@ -36,13 +36,14 @@ type podActions struct {
 	volumes *volume.Volumes // made by prepare; the pod loop keeps them up to date
 	adopted bool            // an earlier agent left runs of the pod
 	tasks   sync.WaitGroup  // goroutines that may still send a result
-	cleared chan struct{}   // closed when no stray runs any more
-	// cleaned is closed by clean when the pod has ended and its files are removed, or when the pod
-	// loop ends.
+	cleared chan struct{}   // closed when no stray run of the pod is left
+	// clean closes cleaned when the pod has ended and its files are removed, or when the pod loop
+	// ends.
 	cleaned chan struct{}
 	clean   func()
-	view    atomic.Pointer[view] // the pod as others see it
-	// requests is what the pod has of the node once it is admitted. podLoops.mu guards it.
+	view    atomic.Pointer[view] // the pod as other goroutines see it
+	// requests are the resources that the pod has on the node, once it is admitted. podLoops.mu
+	// guards it.
 	requests corev1.ResourceList
 	admitted atomic.Bool // the node has room for the pod
 }
@@ -61,7 +62,8 @@ func newPodActions(node *Manager, pod *corev1.Pod, adopted bool) *podActions {
 	return a
 }
 
-// obtained is life.Pulled with the modules. The loop keeps them, and the state does not know them.
+// obtained is life.Pulled with the modules. The loop keeps them, because the state does not have
+// them.
 type obtained struct {
 	life.Pulled
 	images containerImages
@@ -70,7 +72,7 @@ type obtained struct {
 // containerImages are the images that a container needs.
 type containerImages struct {
 	module registry.Module
-	shown  map[string]registry.Module // by the volumes that show them
+	shown  map[string]registry.Module // by the name of the volume that shows the image
 }
 
 // root is the folder of the image's root filesystem, or empty.
@@ -90,13 +92,14 @@ func (i containerImages) shownIDs() []string {
 	return ids
 }
 
-// started is life.Started with the guest. The loop keeps it, and the state does not know it.
+// started is life.Started with the guest. The loop keeps the guest, because the state does not have
+// it.
 type started struct {
 	life.Started
 	process runtime.Guest
 }
 
-// perform carries out an action of decide. It does not block.
+// perform carries out an action that the state machine has decided on. It does not block.
 func (w *podLoop) perform(ctx context.Context, action life.Action) {
 	pod, starts, isolated, at := w.state.Given(), w.starts, w.state.Isolated(), w.state.Addresses()
 	switch a := action.(type) {
@@ -120,7 +123,7 @@ func (w *podLoop) perform(ctx context.Context, action life.Action) {
 		if process := w.processes[a.Container.Name]; process != nil {
 			while := ctx
 			if a.Kind == life.PostStart {
-				while = starts // a pod that must end does not wait for it
+				while = starts // the end of a pod does not wait for such an action
 			}
 			w.tasks.Go(func() { w.send(commands{w.podActions}.hook(while, pod, process, a)) })
 		}
@@ -156,7 +159,7 @@ func (w *podActions) setUp(ctx context.Context, pod *corev1.Pod, before podspec.
 }
 
 // prepare makes what the containers of a pod share. If the node cannot take the pod, prepare
-// refuses it before anything starts.
+// refuses the pod before anything starts.
 func (w *podActions) prepare(ctx context.Context, pod *corev1.Pod, before podspec.Addresses) life.Prepared {
 	fail := func(err error, as func(error) events.Event) life.Prepared {
 		if ctx.Err() == nil {
@@ -194,7 +197,7 @@ func (w *podActions) prepare(ctx context.Context, pod *corev1.Pod, before podspe
 	for _, warning := range warnings {
 		w.record(pod, nil, warning)
 	}
-	if err := w.awaitStrays(ctx); err != nil { // a container has one run at a time
+	if err := w.awaitStrays(ctx); err != nil { // a container has at most one run at a time
 		return fail(err, events.SandboxFailed)
 	}
 	if err := admit.UserNamespace(pod); err != nil {
@@ -212,15 +215,15 @@ func (w *podActions) prepare(ctx context.Context, pod *corev1.Pod, before podspe
 	return life.Prepared{Isolated: isolated, Addresses: at}
 }
 
-// Reasons for which a container waits if an image is not available.
+// These are reasons why a container waits if an image is not available.
 const (
 	reasonErrImagePull      = "ErrImagePull"
 	reasonErrImageNeverPull = "ErrImageNeverPull"
 	reasonInvalidImageName  = "InvalidImageName"
 )
 
-// pull looks up the images that a container needs, and asks registries for them, as the pull
-// policies say. These are the images of the volumes that it mounts, and its own.
+// pull looks up the images that a container needs: those of the volumes that it mounts, and its
+// own. It asks registries for them if the pull policies say so.
 func (w *podActions) pull(ctx context.Context, pod *corev1.Pod, c *corev1.Container) obtained {
 	keys := w.keys(ctx, pod)
 	got := containerImages{shown: map[string]registry.Module{}}
@@ -228,7 +231,7 @@ func (w *podActions) pull(ctx context.Context, pod *corev1.Pod, c *corev1.Contai
 		module, reason, err := w.obtain(ctx, pod, c, need, keys)
 		switch {
 		case err != nil && ctx.Err() != nil:
-			return obtained{Pulled: life.Pulled{Container: c.Name, Err: fmt.Errorf("pull given up: %w", context.Canceled)}}
+			return obtained{Pulled: life.Pulled{Container: c.Name, Err: fmt.Errorf("pulling: %w", context.Canceled)}}
 		case err != nil:
 			w.record(pod, c, events.Failed(reason))
 			w.node.Metrics.ContainerErrors.WithLabelValues(kindLabel(pod, c.Name), reason).Inc()
@@ -246,11 +249,11 @@ func (w *podActions) pull(ctx context.Context, pod *corev1.Pod, c *corev1.Contai
 	return obtained{life.Pulled{Container: c.Name, ImageID: got.module.ImageID, Others: len(got.shown) > 0}, got}
 }
 
-// obtain is pull for one image. With an error it returns the reason for which the container waits.
+// obtain is pull for one image. With an error it returns the reason why the container waits.
 func (w *podActions) obtain(ctx context.Context, pod *corev1.Pod, c *corev1.Container, need neededImage, keys registry.Keys) (registry.Module, string, error) {
 	image, lookup, pull := need.image, w.node.Images.Lookup, w.node.Images.PullToRun
 	on := c
-	if need.volume != "" { // events about it are the pod's, not the container's
+	if need.volume != "" { // events about it belong to the pod, not to the container
 		lookup, pull, on = w.node.Images.LookupFiles, w.node.Images.PullFiles, nil
 	}
 	fail := func(reason string, err error, e events.Event) (registry.Module, string, error) {
@@ -265,8 +268,8 @@ func (w *podActions) obtain(ctx context.Context, pod *corev1.Pod, c *corev1.Cont
 		}
 		return fail(reasonErrImagePull, err, events.PullFailed(image, err))
 	}
-	// With PullAlways the image on disk is not looked up: it may be older than the registry's, and
-	// would be unpacked for nothing.
+	// With PullAlways the image on disk is not looked up. It may be older than the registry's, and
+	// then it would be unpacked without need.
 	if need.policy != corev1.PullAlways {
 		module, present, err := lookup(ctx, image, keys)
 		switch {
@@ -293,8 +296,8 @@ func (w *podActions) obtain(ctx context.Context, pod *corev1.Pod, c *corev1.Cont
 	return got.Module, "", nil
 }
 
-// Reasons for which a container waits if its run cannot be started. The spec, or objects that it
-// names, may change, so the start is tried again under every restart policy.
+// These are reasons why a container waits if its run cannot be started. The spec may change, and
+// objects that it names, too. So the start is tried again, whatever the restart policy is.
 const (
 	reasonCreateContainerConfigError = "CreateContainerConfigError"
 	reasonCreateContainerError       = "CreateContainerError"
@@ -317,7 +320,7 @@ func (w *podActions) startRun(ctx context.Context, pod *corev1.Pod, isolated boo
 	id := newID()
 	fail := func(reason string, err error) started {
 		if ctx.Err() != nil {
-			err = fmt.Errorf("start given up: %w", context.Canceled)
+			err = fmt.Errorf("starting: %w", context.Canceled)
 		} else {
 			w.log.Warn("the container cannot be started", zap.String("container", a.Container.Name), zap.Error(err))
 			w.record(pod, a.Container, events.Failed(err.Error()))
@@ -341,7 +344,8 @@ func (w *podActions) startRun(ctx context.Context, pod *corev1.Pod, isolated boo
 	if err := w.dirs.LinkLog(pod, a.Container.Name, id, spec.Log); err != nil {
 		w.log.Warn("log shippers will not find the container's log", zap.String("container", a.Container.Name), zap.Error(err))
 	}
-	// An ephemeral container may mount a volume that was not made, as no other container mounts it.
+	// An ephemeral container may mount a volume that was not made, because no other container
+	// mounts it.
 	if podspec.KindOf(pod, a.Container.Name) == podspec.Ephemeral {
 		if err := w.setUpVolumes(ctx, pod); err != nil {
 			return fail(reasonCreateContainerError, err)
@@ -395,13 +399,13 @@ func (w *podActions) spec(ctx context.Context, pod *corev1.Pod, c *corev1.Contai
 	return containerSpec(pod, c, module, env)
 }
 
-// temporary reports whether an engine's error may be absent the next time, and is not the module's
-// fault. Then it does not count as a run.
+// temporary reports whether a start may succeed the next time, and the error is not the module's
+// fault. Such a start does not count as a run.
 func temporary(err error) bool {
 	return errors.Is(err, runtime.ErrFull) || errors.Is(err, runtime.ErrLost)
 }
 
-// remove deletes the object, if it still exists and is the same, and then removes the pod's
+// remove deletes the object, if it still exists and has the same UID, and then removes the pod's
 // folders.
 func (w *podActions) remove(ctx context.Context, pod *corev1.Pod, object bool) error {
 	if err := w.awaitStrays(ctx); err != nil {
@@ -436,7 +440,7 @@ func (w *podActions) record(pod *corev1.Pod, c *corev1.Container, e events.Event
 // newID is a container ID as other runtimes make them: 64 hexadecimal digits.
 func newID() string {
 	var id [32]byte
-	// Never fails: crypto/rand ends the process if the kernel has no randomness.
+	// It never fails: crypto/rand ends the process if the kernel has no random bytes.
 	_, _ = rand.Read(id[:])
 	return hex.EncodeToString(id[:])
 }

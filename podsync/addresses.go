@@ -20,28 +20,28 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/pause"
 )
 
-// A controller gives a new node its podCIDR. The node waits that long for it, and goes on without
-// one after that.
+// A controller gives a new node its podCIDR. This is how long the node waits for it before it goes
+// on without one.
 const (
 	rangePatience = 10 * time.Second
 	rangePoll     = 250 * time.Millisecond
 )
 
-// network has the addresses that the node's pods may have for their own.
+// network has the addresses from which the node's pods get their own.
 type network struct {
 	pool     address.Pool
 	node     *nodeReader
-	fallback []netip.Prefix // ranges to use if the Node has no podCIDR
+	fallback []netip.Prefix // the ranges that are used if the Node has no podCIDR
 	off      bool           // pods have the node's address
 	log      *zap.Logger
 
 	mu     sync.Mutex
 	looked bool
-	wanted []netip.Prefix // the ranges at the last look
+	wanted []netip.Prefix // the ranges when they were last read
 }
 
-// giveAddresses gives a pod its addresses. A pod keeps those that it has from before. It waits for
-// the node's podCIDR.
+// giveAddresses gives a pod its addresses, after it has waited for the node's podCIDR. A pod that
+// has addresses from an earlier agent keeps them.
 func (w *podActions) giveAddresses(ctx context.Context, pod *corev1.Pod, before podspec.Addresses) (podspec.Addresses, error) {
 	if pod.Spec.HostNetwork {
 		return podspec.Addresses{Known: true}, nil
@@ -69,7 +69,7 @@ func (w *podActions) giveAddresses(ctx context.Context, pod *corev1.Pod, before 
 	return p, w.dirs.KeepAddresses(p)
 }
 
-// serve gives the pool the node's ranges, and makes the kernel take them for the machine's own. If
+// serve gives the pool the node's ranges, and tells the kernel that they are the machine's own. If
 // the agent may not do that, the pool gets none, and pods have the node's address.
 func (n *network) serve(ctx context.Context) error {
 	wanted, err := n.ranges(ctx)
@@ -104,8 +104,8 @@ func (n *network) serve(ctx context.Context) error {
 	return nil
 }
 
-// ranges are the Node's podCIDRs, or those of the settings if it has none. It gives the Node some
-// time to get them.
+// ranges are the Node's podCIDRs, or those of the settings if the Node has none. ranges waits some
+// time for podCIDRs.
 func (n *network) ranges(ctx context.Context) ([]netip.Prefix, error) {
 	if n.off {
 		return nil, nil
@@ -132,8 +132,8 @@ func (n *network) ranges(ctx context.Context) ([]netip.Prefix, error) {
 	}
 }
 
-// claim lets a pod from before keep its addresses, unless it does not need them any more or another
-// pod has them.
+// claim lets a pod from an earlier agent keep its addresses, unless it does not need them any more
+// or another pod has them.
 func (n *network) claim(state *life.Pod, adopted adoption) {
 	own, pod := state.Addresses().Own, state.Object()
 	if len(own) == 0 || state.Stage() == life.Terminal && len(adopted.running) == 0 {

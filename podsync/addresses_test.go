@@ -20,7 +20,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// addressed is a home with pods p0, p1, … whose Node is new and has podCIDRs.
+// addressed is a home with pods p0, p1, … and a new Node that has podCIDRs.
 func addressed(t *testing.T, pods int, cidrs ...string) *home {
 	t.Helper()
 	var all []*corev1.Pod
@@ -61,7 +61,7 @@ func (h *home) pod(i int) *corev1.Pod {
 	return pod
 }
 
-// reloaded makes the next agent list the pods as they are now.
+// reloaded makes the next agent list the present pods.
 func (h *home) reloaded() {
 	for i := range h.pods {
 		h.pods[i] = *h.pod(i)
@@ -82,11 +82,12 @@ func sorted(ips []string) []string {
 	return ips
 }
 
-// TestPodsHaveAddresses: until it has ended, each pod has an address of the node's range, and its
-// sockets there, also when agents come and go. A pod for which no address is free waits.
+// TestPodsHaveAddresses: until it has ended, each pod has an address of the node's range, and has
+// its sockets at that address. That holds also when agents change. If no address is free, a pod
+// waits.
 func TestPodsHaveAddresses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := addressed(t, 3, "127.9.8.0/30") // room for two
+		h := addressed(t, 3, "127.9.8.0/30") // it has two free addresses
 		var had []string
 		h.run(func(*Manager) {
 			pass(time.Second)
@@ -145,7 +146,7 @@ func TestAddressIsKeptBeforeItIsReported(t *testing.T) {
 }
 
 // TestPodFromBeforeAddresses: a pod that runs with the node's address keeps it. If the machine does
-// not have a pod's addresses any more, the pod gets others, and new names for them.
+// not have a pod's addresses any more, the pod gets others, and its hosts file has the new ones.
 func TestPodFromBeforeAddresses(t *testing.T) {
 	for ip, want := range map[string]string{"127.0.0.9": "127.0.0.9", "192.0.2.77": "127.9.8.1", "127.3.3.3": "127.3.3.3"} {
 		synctest.Test(t, func(t *testing.T) {
@@ -169,8 +170,8 @@ func TestPodFromBeforeAddresses(t *testing.T) {
 	}
 }
 
-// TestNodesOwnAddress: a pod in the host's network has the node's address. Without a range every
-// pod has it.
+// TestNodesOwnAddress: a pod in the host's network has the node's address. If there is no range,
+// every pod has it.
 func TestNodesOwnAddress(t *testing.T) {
 	for name, tt := range map[string]struct {
 		host     bool
@@ -206,7 +207,7 @@ func TestNodesOwnAddress(t *testing.T) {
 	}
 }
 
-// TestPodWaitsForTheNodesRange: the range of a new node comes a little later.
+// TestPodWaitsForTheNodesRange: a new node gets its range a little later, and pods wait for it.
 func TestPodWaitsForTheNodesRange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := addressed(t, 1)

@@ -15,11 +15,11 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/life"
 )
 
-// admit says why the node cannot take a pod, or nil. A pod that was admitted is counted until it is
-// terminal.
+// admit returns why the node cannot take a pod, or nil. From its admission until it is terminal, a
+// pod counts as a user of the node.
 func (m *Manager) admit(ctx context.Context, w *podActions, pod *corev1.Pod) (*life.Refusal, error) {
 	select {
-	case <-m.synced: // pods from before are admitted first
+	case <-m.synced: // pods of earlier agents are admitted first
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -47,8 +47,8 @@ func (m *Manager) admit(ctx context.Context, w *podActions, pod *corev1.Pod) (*l
 }
 
 const (
-	// nodeKept is how old the Node may be when a pod is judged by it. It is read again before a pod
-	// is refused.
+	// nodeKept is how old the Node may be when the node decides about a pod. Before it refuses a
+	// pod, the Node is read again.
 	nodeKept     = 10 * time.Second
 	nodePatience = 5 * time.Second
 )
@@ -63,8 +63,8 @@ type nodeReader struct {
 	read time.Time    // zero before the first success
 }
 
-// within is the Node as it was within age, or nil if there is none. It must not be changed. If the
-// Node cannot be read, it is the last one that was read.
+// within returns the Node, which was read at most age ago. It is nil if there is no Node. If the
+// Node cannot be read, within returns the last one that was read. Callers must not change it.
 func (r *nodeReader) within(ctx context.Context, age time.Duration) (*corev1.Node, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -13,8 +13,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// TestAdmission: a pod counts from its admission until it has ended, also for the next agent. A pod
-// that is refused has failed finally.
+// TestAdmission: a pod counts from its admission until it has ended, also for the next agent. A
+// refused pod has failed, and that is final.
 func TestAdmission(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var pods []*corev1.Pod

@@ -17,8 +17,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// agents runs one agent after another with one engine and one API server. It checks that each
-// Forget comes after the report.
+// agents runs one agent after another with one engine and one API server. It checks that a run is
+// forgotten only after its exit was reported.
 type agents struct {
 	*shell
 	cancel context.CancelFunc
@@ -68,8 +68,8 @@ func (a *agents) status() corev1.ContainerStatus {
 	return pod.Status.ContainerStatuses[0]
 }
 
-// TestGuestGoesOnWithTheNextAgent: a restart of the agent does not show in the pod's status, to the
-// guest, or in its log. What happens to the guest later shows.
+// TestGuestGoesOnWithTheNextAgent: if the agent restarts, the pod's status, the guest and its log
+// do not change. The next agent reports what happens to the guest later.
 func TestGuestGoesOnWithTheNextAgent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := startAgents(t, corev1.RestartPolicyAlways, false)
@@ -101,8 +101,8 @@ func TestGuestGoesOnWithTheNextAgent(t *testing.T) {
 	})
 }
 
-// TestExitWithoutAgent: if a guest ended while no agent was there, the next agent reports that in
-// one write.
+// TestExitWithoutAgent: if a guest ended while no agent ran, the next agent reports that in one
+// write.
 func TestExitWithoutAgent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := startAgents(t, corev1.RestartPolicyNever, false)
@@ -130,8 +130,8 @@ func TestExitWithoutAgent(t *testing.T) {
 	})
 }
 
-// TestNothingIsForgottenUntold: agents come and go while the API server accepts no status. The
-// engine keeps all exits of that time for the agent that can report them.
+// TestNothingIsForgottenUntold: agents start and end while the API server accepts no status. The
+// engine keeps the exits of all runs until an agent can report them.
 func TestNothingIsForgottenUntold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := startAgents(t, corev1.RestartPolicyAlways, true)
@@ -189,7 +189,7 @@ func TestDeletionAcrossAgents(t *testing.T) {
 			t.Fatal(err)
 		}
 		g := a.engine.all()[0]
-		g.kill.Stop() // so that only the second agent ends it
+		g.kill.Stop() // so that only the second agent ends the guest
 		g.kill = nil
 		a.settle(5 * time.Second)
 		a.next()
@@ -206,8 +206,8 @@ func TestDeletionAcrossAgents(t *testing.T) {
 	})
 }
 
-// TestStrayEndsBeforeAnythingStarts: a run that the container must not have any more ends before
-// the next begins.
+// TestStrayEndsBeforeAnythingStarts: if a container must not have a run any more, that run ends
+// before the next one begins.
 func TestStrayEndsBeforeAnythingStarts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pod := testpod.New(corev1.RestartPolicyAlways, "a")
@@ -232,8 +232,8 @@ func TestStrayEndsBeforeAnythingStarts(t *testing.T) {
 	})
 }
 
-// TestFullEngineIsAskedAgain: a start that fails because the engine is full does not count as a
-// run, not even for a pod that runs once.
+// TestFullEngineIsAskedAgain: if a start fails because the engine is full, it does not count as a
+// run, even for a pod that must run only once.
 func TestFullEngineIsAskedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())

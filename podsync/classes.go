@@ -18,13 +18,13 @@ import (
 
 // Handlers of RuntimeClasses that a node has.
 const (
-	// Guests of many pods share a worker; a pod without a class has this.
+	// Guests of many pods share a worker. A pod without a RuntimeClass has this handler.
 	HandlerShared   = "wasmtime"
 	HandlerIsolated = "wasmtime-isolated" // the pod's guests have a worker of their own
 )
 
-// classWait is how long a pod that names a RuntimeClass waits for the first list of them, before it
-// reports an error.
+// classWait is how long a pod that names a RuntimeClass waits for the first list of classes, before
+// it reports an error.
 const classWait = 10 * time.Second
 
 // runtimeClasses are the cluster's RuntimeClasses.
@@ -33,7 +33,7 @@ type runtimeClasses struct {
 }
 
 // newClasses makes the informer of the cluster's RuntimeClasses. It calls changed with the name of
-// each class that is new or has changed.
+// each new or changed class.
 func newClasses(client kubernetes.Interface, changed func(name string), log *zap.Logger) runtimeClasses {
 	classes := client.NodeV1().RuntimeClasses()
 	source := informer.ListWatch[*nodev1.RuntimeClass]{
@@ -50,7 +50,7 @@ func newClasses(client kubernetes.Interface, changed func(name string), log *zap
 	}
 	handler := informer.Handler[*nodev1.RuntimeClass]{
 		Set:    func(_, class *nodev1.RuntimeClass) { changed(class.Name) },
-		Delete: func(*nodev1.RuntimeClass) {}, // its pods go on, as they have their handler already
+		Delete: func(*nodev1.RuntimeClass) {}, // pods of the class go on, because they have their handler already
 	}
 	return runtimeClasses{informer.New(source, handler, log)}
 }
@@ -63,9 +63,9 @@ func className(pod *corev1.Pod) string {
 	return *pod.Spec.RuntimeClassName
 }
 
-// isolated reports whether the pod has a worker of its own. The first answer of its RuntimeClass
-// counts as long as the pod exists: when a class is deleted or replaced, nothing changes for a pod
-// that has begun.
+// isolated reports whether the pod has its own worker. The first answer of its RuntimeClass counts
+// as long as the pod exists. If the class is deleted or replaced later, nothing changes for the
+// pod.
 func (w *podActions) isolated(ctx context.Context, pod *corev1.Pod) (bool, error) {
 	name := className(pod)
 	if name == "" {

@@ -27,8 +27,8 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(testcluster.Main(m)) }
 
-// clusterNode is a node's Manager with a real API server, to which it speaks with a node's rights,
-// and with a fake engine that outlives it.
+// clusterNode is a node's Manager with a real API server and a fake engine. It has only a node's
+// rights at the API server. The engine stays when the agent ends.
 type clusterNode struct {
 	t         *testing.T
 	name      string
@@ -87,7 +87,7 @@ func (n *clusterNode) create(name, class string) *corev1.Pod {
 	return pod
 }
 
-// await polls until the pod is as wanted.
+// await polls until the pod is as the function wants.
 func (n *clusterNode) await(what, name string, as func(*corev1.Pod) bool) *corev1.Pod {
 	n.t.Helper()
 	var found *corev1.Pod
@@ -125,8 +125,9 @@ func (n *clusterNode) guest(uid types.UID, attempt int32) *guest {
 	return nil
 }
 
-// TestAgentRestartOnCluster: a restart of the agent does not show in a pod. Exits while no agent
-// was there are reported. A pod that was deleted by force meanwhile leaves nothing.
+// TestAgentRestartOnCluster: a pod does not change when the agent restarts. The next agent reports
+// exits of the time without an agent. If a pod was deleted by force in that time, nothing of it is
+// left.
 func TestAgentRestartOnCluster(t *testing.T) {
 	n := newClusterNode(t)
 	stop := n.run()

@@ -10,7 +10,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// Collector collects the metrics that describe a Manager's pods as they are now.
+// Collector collects the metrics about the present state of a Manager's pods.
 type Collector struct{ manager *Manager }
 
 // NewCollector makes the Collector of a Manager.
@@ -37,12 +37,12 @@ func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (c *Collector) Collect(ch chan<- prometheus.Metric) {
-	// Collect gets no context to pass on.
+	// The interface passes no context.
 	ctx, cancel := context.WithTimeout(context.Background(), collectTime)
 	defer cancel()
 	used := c.manager.Engine.Stats(ctx)
 	loops := c.manager.loops.all()
-	told := map[[3]string]bool{} // while a pod is being removed, another of its name may be there
+	told := map[[3]string]bool{} // while a pod is being removed, another pod may have its name
 	running, ephemeral, states := 0, 0, map[string]int{"created": 0, "running": 0, "exited": 0}
 	for _, w := range loops {
 		v := w.view.Load()

@@ -13,8 +13,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// unsupported returns an error if a pod's spec asks for something that this node does not have and
-// without which the pod would mean something else.
+// unsupported returns an error if a pod's spec asks for a feature that this node does not have.
+// Without that feature the pod would have another meaning.
 func unsupported(pod *corev1.Pod) error {
 	for _, c := range podspec.Containers(pod) {
 		if len(c.VolumeDevices) > 0 {
@@ -24,8 +24,8 @@ func unsupported(pod *corev1.Pod) error {
 	return nil
 }
 
-// containerSpec is the engine's spec of a container, without the parts that each run has for
-// itself: ID, folders, log and sockets.
+// containerSpec is the engine's spec of a container, without the parts that differ between runs:
+// ID, folders, log and sockets.
 func containerSpec(pod *corev1.Pod, c *corev1.Container, module registry.Module, env []corev1.EnvVar) (runtime.Spec, error) {
 	spec := runtime.Spec{
 		Command: runtime.Command{Args: arguments(c, module, env), Stdin: c.Stdin, StdinOnce: c.StdinOnce},
@@ -74,7 +74,8 @@ func exposedPorts(module registry.Module) []uint16 {
 	return module.Config.Ports
 }
 
-// arguments is the guest's argv: command replaces the image's entrypoint, args its cmd.
+// arguments is the guest's argv. The container's command replaces the image's entrypoint, and its
+// args replace the image's cmd.
 func arguments(c *corev1.Container, module registry.Module, env []corev1.EnvVar) []string {
 	expanded := func(list []string) []string {
 		var all []string

@@ -43,7 +43,7 @@ func TestContainerSpec(t *testing.T) {
 	}
 }
 
-// TestContainerSpecOfImage: the image sets what the container leaves open.
+// TestContainerSpecOfImage: the image sets what the container does not set.
 func TestContainerSpecOfImage(t *testing.T) {
 	module := registry.Module{Path: "/m.wasm", Digest: "sha256:1", Config: &registry.ImageConfig{
 		Entrypoint: []string{"/app.wasm", "$(A)"}, Cmd: []string{"x"}, Env: []string{"A=image", "PATH=/bin"}, WorkingDir: "/image",
@@ -77,7 +77,7 @@ func TestUnsupported(t *testing.T) {
 	}
 }
 
-// The limit of a whole pod bounds the containers that have no limit.
+// The limit of a whole pod limits the containers that have no limit of their own.
 func TestPodLimits(t *testing.T) {
 	list := func(memory, cpu string) corev1.ResourceList {
 		all := corev1.ResourceList{}

@@ -36,8 +36,8 @@ func (h *home) end(pod string, code int32) {
 	}
 }
 
-// TestEvictTheDeepOne: on a full disk, the pod is evicted whose files are deeper than a path can
-// name.
+// TestEvictTheDeepOne: on a full disk, the pod whose files are deeper than a path can name is
+// evicted.
 func TestEvictTheDeepOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHome(t, crowd("deep", "large", "little")...)
@@ -65,8 +65,9 @@ func TestEvictTheDeepOne(t *testing.T) {
 	})
 }
 
-// TestDeepPodsGo: the folders of a pod with 25,000 levels are removed with few descriptors: when
-// the pod has ended, when it is deleted, and when no such pod exists any more.
+// TestDeepPodsGo: removing the folders of a pod with 25,000 levels needs few file descriptors. They
+// are removed when the pod has ended or is deleted, when no such pod exists any more, and before
+// the next run.
 func TestDeepPodsGo(t *testing.T) {
 	if !ownprocess.Enter(t, unix.CLONE_NEWNS) {
 		return
@@ -106,7 +107,7 @@ func TestDeepPodsGo(t *testing.T) {
 	}
 }
 
-// inMemory is a small disk of this process, and a function that unmounts it.
+// inMemory is a small disk that only this process sees, and a function that unmounts it.
 func inMemory(t *testing.T) (dir string, unmount func()) {
 	t.Helper()
 	dir = t.TempDir()
@@ -116,9 +117,9 @@ func inMemory(t *testing.T) (dir string, unmount func()) {
 	return dir, func() { _ = unix.Unmount(dir, unix.MNT_DETACH) }
 }
 
-// TestReadOnlyDisk: while the disk is read-only, pods that run go on, and none is evicted for the
-// disk. Pods that cannot go on say why and are tried again, not too often. When the disk can be
-// written again, everything works.
+// TestReadOnlyDisk: while the disk is read-only, running pods go on, and no pod is evicted because
+// of the disk. Pods that cannot go on say why. They are tried again, but not too often. When the
+// disk is writable again, all pods go on.
 func TestReadOnlyDisk(t *testing.T) {
 	if !ownprocess.Enter(t, unix.CLONE_NEWNS) {
 		return

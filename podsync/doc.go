@@ -4,7 +4,7 @@
 //
 //	manager.go      gives an informer's event to the pod loop of the pod's UID
 //	mailbox.go      keeps the newest object of a pod until its loop takes it
-//	podloop.go      owns the state of a pod: applies what happened, asks what to do, has it done
+//	podloop.go      owns the state of a pod: applies what happened, asks what to do, starts it
 //	life/decide.go  pure: actions from the state and the time
 //	actions.go      carries out actions, up to the start of a guest
 //	container.go    makes the engine's spec of a container
@@ -41,13 +41,12 @@
 // an object says), podfiles (files on the node's disk), environ (environment variables), events
 // (the words of events), and others.
 //
-// Agents come and go, and guests stay. If the engine outlives the agent, the next Manager asks the
-// engine once, when it begins, for its runs. Each goes on as the run of its container: with the
-// same ID, restart count and start time. The Manager forgets a run only when the API server has its
+// Guests run while agents change. If the engine outlives the agent, the next Manager asks the
+// engine once, at its start, for its runs. Each goes on as the run of its container: with the same
+// ID, restart count and start time. The Manager forgets a run only when the API server has its
 // exit, or its pod is deleted. So an exit is reported later if no agent was there, or if it could
 // not be reported. The Manager stops runs of pods that the node does not have any more. The folders
-// of those pods stay until the runs have ended. Manager.Run leaves guests running when its context
-// ends.
+// of those pods stay until the runs have ended. When the context of Manager.Run ends, guests go on.
 //
 // Promises. Events of one pod are handled in order, those of different pods in parallel. Nothing
 // starts once a pod must end. A container has at most one run at a time, also when agents change. A

@@ -26,12 +26,12 @@ type Pressure interface {
 	Conditions() ([]corev1.NodeConditionType, error)
 }
 
-// How often the node is looked at, and how long an evicted pod may take to end before the node is
-// looked at again.
+// These say how often the machine is checked, and how long an evicted pod may take to end before
+// the machine is checked again.
 const (
 	pressurePeriod  = 10 * time.Second
 	cleanupPatience = 30 * time.Second
-	// evictionCount bounds how long the files of one pod are counted.
+	// evictionCount bounds the time to count the files of one pod.
 	evictionCount = 10 * time.Second
 )
 
@@ -41,7 +41,7 @@ type eviction struct {
 	loops *podLoops
 }
 
-// run evicts pods, one at a time, until ctx ends. It begins when all pods are known.
+// run evicts pods, one at a time, until ctx ends. It starts when all pods are known.
 func (e *eviction) run(ctx context.Context, synced <-chan struct{}) {
 	if e.Pressure == nil {
 		return
@@ -53,7 +53,7 @@ func (e *eviction) run(ctx context.Context, synced <-chan struct{}) {
 	}
 	for ctx.Err() == nil {
 		if e.evictOne(ctx) {
-			continue // one pod may not be enough
+			continue // the node may still be short of something
 		}
 		_ = pause.For(ctx, pressurePeriod) // the loop ends with ctx
 	}
@@ -83,8 +83,9 @@ func (e *eviction) shortage() (most node.Shortage, ok bool) {
 	return short[0], true
 }
 
-// evictOne evicts a pod if the node is short of something, and removing what no pod needs does not
-// help. It waits until the pod is cleaned up.
+// evictOne evicts a pod if the node is short of something. If disk or inodes are short, it first
+// removes files that no pod needs, and evicts only if that is not enough. It waits until the pod is
+// cleaned up.
 func (e *eviction) evictOne(ctx context.Context) bool {
 	short, is := e.shortage()
 	if !is {
@@ -114,7 +115,7 @@ func (e *eviction) evictOne(ctx context.Context) bool {
 	select {
 	case first.loop.reclaim <- life.Reclaimed{Message: lowMessage(short, first)}:
 		e.Metrics.Evictions.WithLabelValues(string(short.Signal)).Inc()
-	default: // it has not handled the last request yet
+	default: // the pod loop has not handled the last request yet
 	}
 	select {
 	case <-first.loop.cleaned:
@@ -130,7 +131,7 @@ func readOnly(dir string) bool {
 	return unix.Statfs(dir, &st) == nil && st.Flags&unix.ST_RDONLY != 0
 }
 
-// candidates are the pods that may be evicted, with what they take.
+// candidates are the pods that may be evicted, with their use of the resource.
 func (e *eviction) candidates(ctx context.Context, signal node.Signal) []candidate {
 	var used map[string]runtime.Stats
 	if signal == node.MemoryAvailable {
@@ -166,7 +167,8 @@ func (c *candidate) countMemory(used map[string]runtime.Stats) {
 	}
 }
 
-// countDisk counts files and logs now: figures that are a minute old may name the wrong pod.
+// countDisk counts files and logs now. With figures that are a minute old, the wrong pod might be
+// evicted.
 func (c *candidate) countDisk(ctx context.Context) {
 	has := c.taken(ctx)
 	c.consumption = consumption{has.Pod.Bytes, podspec.Amount(podspec.Requests(c.pod), corev1.ResourceEphemeralStorage), has.Pod.Partial}
@@ -181,7 +183,7 @@ func (c *candidate) countFiles(ctx context.Context) {
 	c.used, c.more = has.Pod.Inodes, has.Pod.Partial
 }
 
-// taken is what the pod has on disk. If some of it cannot be counted, it is the rest.
+// taken is what the pod has on disk, as far as it can be counted.
 func (c *candidate) taken(ctx context.Context) podfiles.OnDisk {
 	ctx, cancel := context.WithTimeout(ctx, evictionCount)
 	defer cancel()
@@ -192,7 +194,7 @@ func (c *candidate) taken(ctx context.Context) podfiles.OnDisk {
 	return has
 }
 
-// freeDisk removes what no pod needs: images, and the logs of pods that have ended.
+// freeDisk removes files that no pod needs: images, and the logs of pods that have ended.
 func (e *eviction) freeDisk(ctx context.Context) {
 	if e.FreeDisk != nil {
 		e.FreeDisk(ctx)

@@ -24,7 +24,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// pressure is a node that is short of something while short returns true.
+// pressure is the Pressure of a node that is short of something while short returns true.
 type pressure struct {
 	signal node.Signal
 	short  func() bool
@@ -84,8 +84,8 @@ func (h *home) get(name string) *corev1.Pod {
 	return pod
 }
 
-// TestEvictForMemory: pods are evicted one by one until there is enough memory, and do not come
-// back. A critical pod is never evicted.
+// TestEvictForMemory: pods are evicted one by one until there is enough memory. They are not
+// started again. A critical pod is never evicted.
 func TestEvictForMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pods := crowd("critical", "large", "modest", "small")
@@ -93,7 +93,7 @@ func TestEvictForMemory(t *testing.T) {
 		pods[0].Spec.Priority = &high
 		testpod.Requesting(pods[2], "0", "64Mi")
 		h := newHome(t, pods...)
-		enough := 3 // guests for which there is memory
+		enough := 3 // this many guests have enough memory
 		p := &pressure{signal: node.MemoryAvailable}
 		counts := metrics.NewPods()
 		h.alter = func(s *Settings) { s.Pressure, s.Metrics = p, counts }
@@ -157,7 +157,7 @@ func (h *home) drain() (events []string) {
 	}
 }
 
-// TestEvictionWaits: while an evicted pod does not end, no other is evicted for half a minute.
+// TestEvictionWaits: while an evicted pod has not ended, no other pod is evicted for half a minute.
 func TestEvictionWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHome(t, crowd("a", "b")...)
@@ -184,7 +184,7 @@ func TestEvictionWaits(t *testing.T) {
 	})
 }
 
-// TestEvictForDisk: what no pod needs is removed first. Then the pod with the most files is
+// TestEvictForDisk: files that no pod needs are removed first. Then the pod with the most files is
 // evicted, and its files are removed.
 func TestEvictForDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -231,7 +231,7 @@ func TestEvictForDisk(t *testing.T) {
 	})
 }
 
-// TestFreedIsEnough: no pod is evicted if it helps to remove what no pod needs.
+// TestFreedIsEnough: if it is enough to remove files that no pod needs, no pod is evicted.
 func TestFreedIsEnough(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pods := crowd("a", "done")

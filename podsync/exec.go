@@ -10,27 +10,27 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// outputLimit is how much of what a probe or a hook prints is kept.
+// outputLimit is how many bytes of the output of a probe or a hook are kept.
 const outputLimit = 10 << 10
 
-// session is the spec of a command beside a container's run: a new instance of the same module, or
-// of the one in its image that argv names. It has the same environment, files and limits, but none
-// of the sockets.
+// session is the spec of a command beside a container's run. The command is a new instance of the
+// same module, or of the module in its image that argv names. It has the same environment, files
+// and limits, but no sockets.
 func session(of runtime.Spec, argv []string) runtime.Spec {
 	s := of
 	s.ID, s.Args = newID(), argv
 	s.Of = runtime.Origin{Pod: of.Of.Pod, Beside: of.ID}
 	s.Log, s.LogMaxSize, s.LogMaxFiles = "", 0, 0
 	s.Stdin, s.StdinOnce, s.Listen, s.ListenFree = false, false, nil, nil
-	s.OutputRate = 0 // that bounds the log, and a command has none
+	s.OutputRate = 0 // this limits the log, and a command has no log
 	return s
 }
 
 // commands runs commands beside the runs of a pod's containers: for probes, hooks and users.
 type commands struct{ *podActions }
 
-// exec runs a command in a container and waits for its end. If ctx ends before, it kills the
-// command, and the error is that of ctx.
+// exec runs a command in a container and waits for its end. If ctx ends first, it kills the command
+// and returns the error of ctx.
 func (w commands) exec(ctx context.Context, spec runtime.Spec, streams runtime.Streams) (runtime.Exit, error) {
 	spec, err := withProgram(spec)
 	if err != nil {
@@ -51,7 +51,7 @@ func (w commands) exec(ctx context.Context, spec runtime.Spec, streams runtime.S
 	}
 }
 
-// capture is exec that returns the beginning of what the command printed.
+// capture is exec, and returns the beginning of the command's output.
 func (w commands) capture(ctx context.Context, spec runtime.Spec) (string, runtime.Exit, error) {
 	var out output
 	exit, err := w.exec(ctx, spec, runtime.Streams{Stdout: &out, Stderr: &out})
@@ -77,8 +77,8 @@ func (o *output) String() string {
 	return o.kept.String()
 }
 
-// withProgram is the spec of a command beside a container's run, with the module that argv[0] names
-// if the image has several.
+// withProgram is the spec of a command beside a container's run. If the image has several modules,
+// argv[0] names the module.
 func withProgram(spec runtime.Spec) (runtime.Spec, error) {
 	program, err := registry.Beside(spec.Module, spec.Digest, spec.Args, spec.Env, spec.WorkDir)
 	if err != nil {

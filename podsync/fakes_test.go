@@ -26,7 +26,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// guest is a fake run: it ends by itself after a time, or when it is killed.
+// guest is a fake run. It ends after a time, or when it is killed.
 type guest struct {
 	spec     runtime.Spec
 	at       time.Time
@@ -38,7 +38,7 @@ type guest struct {
 	exit    runtime.Exit
 	kill    *time.Timer
 	forgets int
-	limits  []runtime.Limits // limits that it was given while it ran
+	limits  []runtime.Limits // the limits that it got while it ran
 	used    runtime.Stats
 }
 
@@ -104,14 +104,14 @@ func (g *guest) forgotten() int {
 	return g.forgets
 }
 
-// engine is a fake engine that outlives agents. Its guests run for a time and then end with a code.
-// With a life of zero they run until they are stopped.
+// engine is a fake engine that stays when an agent ends. Its guests run for the time life and then
+// end with a code. If life is zero, they run until they are stopped.
 type engine struct {
 	life     time.Duration
 	code     int32
 	onForget func(*guest)
 	mu       sync.Mutex
-	failures []error // of the next starts
+	failures []error // the errors of the next starts
 	guests   []*guest
 	// command runs a command beside a guest.
 	command  func(spec runtime.Spec, out io.Writer) (code int32, ends bool)
@@ -192,7 +192,7 @@ func (e *engine) started() []time.Time {
 	return at
 }
 
-// images is a fake store in which every image is there after the first failures pulls.
+// images is a fake store that has every image. The first pulls fail, as many as failures says.
 type images struct {
 	mu       sync.Mutex
 	failures int
@@ -222,7 +222,7 @@ func (i *images) PullFiles(ctx context.Context, image string, keys registry.Keys
 	return i.PullToRun(ctx, image, keys)
 }
 
-// shell is one pod loop with everything that it needs, in virtual time.
+// shell is one pod loop and everything that it needs, in virtual time.
 type shell struct {
 	t        *testing.T
 	client   *fake.Clientset
@@ -244,7 +244,7 @@ func startShell(t *testing.T, ctx context.Context, pod *corev1.Pod, e *engine, i
 	return s
 }
 
-// prepareShell makes a shell that is not launched.
+// prepareShell makes a shell and does not launch it.
 func prepareShell(t *testing.T, pod *corev1.Pod, e *engine, i *images, away bool) *shell {
 	s := &shell{t: t, client: fake.NewClientset(pod), engine: e}
 	s.away.Store(away)
@@ -260,8 +260,8 @@ func prepareShell(t *testing.T, pod *corev1.Pod, e *engine, i *images, away bool
 	return s
 }
 
-// launch runs an agent's loop for the pod as the API server has it, with the runs that the engine
-// has.
+// launch runs an agent's loop for the pod, with the pod's object from the API server and the
+// engine's runs.
 func (s *shell) launch(ctx context.Context) {
 	s.t.Helper()
 	pod, there := s.object()
@@ -284,7 +284,7 @@ func (s *shell) launch(ctx context.Context) {
 	}()
 }
 
-// object is the pod as the API server has it.
+// object is the pod's object in the API server.
 func (s *shell) object() (*corev1.Pod, bool) {
 	s.t.Helper()
 	pod, err := s.client.CoreV1().Pods("ns").Get(context.Background(), "p", metav1.GetOptions{})
@@ -307,8 +307,8 @@ func untouched(pod *corev1.Pod, now time.Time) *life.Pod {
 	return state
 }
 
-// strictLog keeps nothing. It panics where an agent would log that nothing handles a value of its
-// own.
+// strictLog drops all lines. It panics where an agent would log that one of its own values is not
+// handled.
 func strictLog() *zap.Logger { return zap.NewNop().WithOptions(zap.Development()) }
 
 // dirsOf are a pod's folders below dataDir.

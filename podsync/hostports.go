@@ -14,12 +14,12 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// HostPorts makes the node listen for pods, which it knows by their UIDs. *hostport.Node is one.
+// HostPorts makes the node listen for pods. It identifies a pod by its UID. *hostport.Node is one.
 type HostPorts interface {
-	// Open listens at all the ports and leads connections to the pod. With an error, it listens at
-	// none.
+	// Open listens at all the ports and forwards connections to the pod. If it returns an error, it
+	// listens at none.
 	Open(pod string, ports []hostport.Port) error
-	// Close frees the ports of a pod before it returns. The pod need not have any.
+	// Close frees the ports of a pod before it returns. The pod may have no ports.
 	Close(pod string)
 }
 
@@ -33,12 +33,12 @@ func (w *podActions) openPorts(pod *corev1.Pod, at podspec.Reach) error {
 }
 
 // retakePorts makes the node listen again for a pod that an earlier agent left running, also if the
-// pod must end. If that fails, the pod goes on without its ports. The result is when to try again,
-// or the zero time.
+// pod must end. If that fails, the pod goes on without its ports. retakePorts returns when to try
+// again, or the zero time.
 func (w *podLoop) retakePorts(now time.Time) time.Time {
 	s, t := w.state, &w.retaking
 	at := s.Addresses()
-	// Setting up a pod may change its addresses.
+	// The addresses of a pod may change while it is set up.
 	if !w.adopted || t.IsComplete() || !at.Known || s.Stage() == life.Active && !s.IsSetUp() {
 		return time.Time{}
 	}
@@ -56,7 +56,7 @@ func (w *podLoop) retakePorts(now time.Time) time.Time {
 	return t.RetryAt()
 }
 
-// closePorts frees the ports of a pod when none of its guests runs any more, before its end is
+// closePorts frees the ports of a pod when its last guest has ended, before the pod's end is
 // reported.
 func (w *podLoop) closePorts() {
 	if at := w.state.Stage(); (at == life.Terminal || at == life.Removing || at == life.Absent) && len(w.processes) == 0 {
@@ -71,9 +71,10 @@ func (m *Manager) closePorts(pod *corev1.Pod) {
 	}
 }
 
-// forwarded are the ports of the host that lead to a pod. Guests have only TCP sockets. A pod in
-// the host's network has its sockets at one address of the host, so that other pods can have the
-// same ports at other addresses. The node's other addresses lead there.
+// forwarded are the ports of the host that are forwarded to a pod. Guests have only TCP sockets. A
+// pod in the host's network has its sockets at one address of the host, so that other pods can have
+// the same ports at other addresses. Connections to the node's other addresses are forwarded to
+// that address.
 func forwarded(pod *corev1.Pod, at podspec.Reach) ([]hostport.Port, error) {
 	if pod.Spec.HostNetwork && !podspec.Listens(pod) {
 		return nil, nil

@@ -57,7 +57,7 @@ type doorman struct {
 	failures []error // the errors of the next calls of Open
 	asked    []string
 	open     bool
-	onClose  func() // of ports that are open; may be nil
+	onClose  func() // called when open ports are closed; may be nil
 }
 
 func (d *doorman) Open(pod string, ports []hostport.Port) error {
@@ -103,8 +103,8 @@ func (d *doorman) atClose(do func()) {
 }
 
 // TestHostPortsLife: ports are opened once, before the containers of a pod start, and again by the
-// next agent. A pod that cannot have them waits and says so. They are closed before the pod's end
-// shows.
+// next agent. If a port is not free, the pod waits, and its events say so. The ports are closed
+// before the pod's end is reported.
 func TestHostPortsLife(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := addressed(t, 1, "127.9.8.0/29")
@@ -142,7 +142,7 @@ func TestHostPortsLife(t *testing.T) {
 		h.pods[0].Spec = *spec
 		h.run(func(m *Manager) {
 			pass(time.Second)
-			// The end of the last agent, and the beginning of this one.
+			// The last agent closed the ports at its end, and this one opened them at its start.
 			door.wasAsked(t, "close u0", open)
 			door.atClose(func() {
 				if phase := m.Pods()[0].Status.Phase; phase != corev1.PodRunning {
@@ -159,7 +159,8 @@ func TestHostPortsLife(t *testing.T) {
 	})
 }
 
-// TestHostPortsTakenMeanwhile: a pod that runs goes on without its ports, and they are tried again.
+// TestHostPortsTakenMeanwhile: a running pod goes on without its ports, and the agent tries to open
+// them again.
 func TestHostPortsTakenMeanwhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := addressed(t, 1, "127.9.8.0/29")
@@ -192,8 +193,8 @@ func TestHostPortsTakenMeanwhile(t *testing.T) {
 	})
 }
 
-// TestHostPortsOfADeletedPod: the ports are open as long as a guest runs, also if another agent
-// sees its end.
+// TestHostPortsOfADeletedPod: the ports are open as long as a guest runs, even if another agent
+// sees the guest end.
 func TestHostPortsOfADeletedPod(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := addressed(t, 1, "127.9.8.0/29")

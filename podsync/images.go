@@ -17,8 +17,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
 )
 
-// keys are the credentials that a pod may pull with. A Secret that cannot be read is left out, with
-// an event.
+// keys are the credentials that a pod may pull with. If a Secret cannot be read, its credentials
+// are missing, and there is an event.
 func (w *podActions) keys(ctx context.Context, pod *corev1.Pod) registry.Keys {
 	asked := credentials.Pod{
 		Namespace: pod.Namespace, Name: pod.Name, UID: string(pod.UID), ServiceAccount: pod.Spec.ServiceAccountName,
@@ -91,8 +91,8 @@ type neededImage struct {
 	volume string // the volume's name; empty for the container's own image
 }
 
-// neededImages are the images of a container, its own last. It does not wait for the images of
-// volumes that only other containers mount.
+// neededImages are the images of a container, its own last. They do not include images of volumes
+// that only other containers mount.
 func neededImages(pod *corev1.Pod, c *corev1.Container) []neededImage {
 	var all []neededImage
 	for _, image := range volume.Images(pod) {
@@ -103,7 +103,7 @@ func neededImages(pod *corev1.Pod, c *corev1.Container) []neededImage {
 	return append(all, neededImage{image: c.Image, policy: c.ImagePullPolicy})
 }
 
-// countShown counts the images that are shown to a container. err is the error of its mounts.
+// countShown counts the images that volumes show to a container. err is the error of its mounts.
 func (w *podActions) countShown(c *corev1.Container, shown map[string]registry.Module, err error) {
 	w.node.Metrics.ImageVolumes.Add(float64(len(shown)))
 	for _, m := range c.VolumeMounts {

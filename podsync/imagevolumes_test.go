@@ -16,8 +16,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry"
 )
 
-// gallery is a fake store. It has every image to run. It has images for volumes after the first
-// failures pulls.
+// gallery is a fake store. It has every image that runs. For images of volumes, the first pulls
+// fail, as many as failures says.
 type gallery struct {
 	images
 	files images
@@ -36,7 +36,7 @@ func (s *gallery) PullFiles(ctx context.Context, image string, keys registry.Key
 	return p, err
 }
 
-// showing is a pod whose container a mounts a volume with an image, and whose container b does not.
+// showing is a pod with two containers. Only container a mounts a volume with an image.
 func showing() *corev1.Pod {
 	pod := testpod.New(corev1.RestartPolicyAlways, "a", "b")
 	pod.Spec.Volumes = []corev1.Volume{{Name: "v", VolumeSource: corev1.VolumeSource{
@@ -47,8 +47,8 @@ func showing() *corev1.Pod {
 }
 
 // TestImageVolumeIsPulled: only the container that mounts a volume waits for its image, with the
-// back-off of pulls. Then it sees the image's folder, and the image is in use as long as the pod
-// exists.
+// back-off of pulls. Then the container sees the image's folder. The image counts as used as long
+// as the pod exists.
 func TestImageVolumeIsPulled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())

@@ -17,8 +17,8 @@ import (
 )
 
 // ContainerLogs writes a container's log to w: that of its last run or, with opts.Previous, of the
-// run before. With opts.Follow it goes on until the run or ctx ends. An error before the first byte
-// is an apierrors.APIStatus that tells the client what is wrong.
+// run before. With opts.Follow it goes on until the run ends or ctx ends. An error before the first
+// byte is an apierrors.APIStatus that tells the client what is wrong.
 func (m *Manager) ContainerLogs(ctx context.Context, namespace, pod, container string, opts *corev1.PodLogOptions, w io.Writer) error {
 	loop, view := m.loops.find(namespace, pod)
 	if loop == nil {
@@ -36,8 +36,8 @@ func (m *Manager) ContainerLogs(ctx context.Context, namespace, pod, container s
 	options := logOptions(opts, time.Now())
 	options.Done, options.Watcher = runs.done, m.LogEvents
 	if opts.Previous {
-		// Between two runs the last run is the previous one, because the status shows its exit as
-		// the last state.
+		// Between two runs, Previous means the last run, because the status shows its exit as the
+		// last state.
 		if !between(view.pod, container) || !closed(runs.done) {
 			attempt--
 		}
@@ -48,7 +48,7 @@ func (m *Manager) ContainerLogs(ctx context.Context, namespace, pod, container s
 	}
 	path := loop.dirs.Log(container, attempt)
 	if _, err := os.Stat(path); err == nil && options.Follow {
-		// The client learns that there is a log before it has a line.
+		// The client must learn that there is a log, even before there is a line.
 		if _, err := w.Write(nil); err != nil {
 			return err
 		}
@@ -91,7 +91,7 @@ func logOptions(opts *corev1.PodLogOptions, now time.Time) logfile.Options {
 	return o
 }
 
-// waitingReason is the reason in its status for which a container does not run.
+// waitingReason is the reason, in the pod's status, why a container does not run.
 func waitingReason(pod *corev1.Pod, container string) string {
 	if status := podspec.StatusOf(pod, container); status != nil && status.State.Waiting != nil {
 		return status.State.Waiting.Reason
@@ -99,7 +99,7 @@ func waitingReason(pod *corev1.Pod, container string) string {
 	return life.ReasonContainerCreating
 }
 
-// between reports whether the container waits to run again.
+// between reports whether the container is waiting for its next run.
 func between(pod *corev1.Pod, container string) bool {
 	status := podspec.StatusOf(pod, container)
 	return status != nil && status.State.Waiting != nil

@@ -34,21 +34,22 @@ import (
 
 // Images has the modules that containers run. *registry.Store is one.
 type Images interface {
-	// Lookup finds an image on disk that the keys allow, and unpacks it if necessary. It asks no
-	// registry.
+	// Lookup finds an image on disk that the keys allow, and unpacks it if necessary. It does not
+	// ask a registry.
 	Lookup(ctx context.Context, image string, keys registry.Keys) (module registry.Module, present bool, err error)
 	// PullToRun asks the registry for an image, fetches the parts that are not on disk, and unpacks
 	// it.
 	PullToRun(ctx context.Context, image string, keys registry.Keys) (registry.Pulled, error)
-	// LookupFiles and PullFiles do the same for images whose files a volume shows. Of the module
-	// they return only the root.
+	// LookupFiles and PullFiles do the same for images whose files a volume shows. They return only
+	// the root of the module.
 	LookupFiles(ctx context.Context, image string, keys registry.Keys) (module registry.Module, present bool, err error)
 	PullFiles(ctx context.Context, image string, keys registry.Keys) (registry.Pulled, error)
 }
 
-// Settings are the settings of a Manager. Required are all up to Log, unless they say otherwise.
+// Settings are the settings of a Manager. All fields up to Log are required, unless their comment
+// says otherwise.
 type Settings struct {
-	NodeName    string     // pods bound to this node are run
+	NodeName    string     // the Manager runs the pods that are bound to this node
 	Address     netip.Addr // of the node
 	DataDir     string     // absolute; pods/ and logs/ in it belong to the Manager
 	Client      kubernetes.Interface
@@ -63,13 +64,14 @@ type Settings struct {
 	// never is. ContainerLogMaxFiles bounds the files of one log.
 	ContainerLogMaxSize  int64
 	ContainerLogMaxFiles int
-	ContainerOutputRate  int64 // bytes that a container may print in a second; 0 is no bound
-	// Pressure reports what the node is short of; nil: nothing. FreeDisk removes from its disk what
-	// no pod needs, except files of the Manager; nil: there is nothing else.
+	ContainerOutputRate  int64 // how many bytes a container may print in a second; 0 means no limit
+	// Pressure reports what the node is short of. If it is nil, the node is never short of
+	// anything. FreeDisk removes files from the disk that no pod needs, except files of the
+	// Manager. If it is nil, there are no such files.
 	Pressure Pressure
 	FreeDisk func(ctx context.Context)
-	// Metrics and Probed count what happens, and Tracer records it. Disks reports what pods have on
-	// disk.
+	// Metrics and Probed count events of pods and probes. Tracer records spans. Disks reports what
+	// pods have on disk.
 	Metrics *metrics.Pods
 	Probed  *metrics.Probes
 	Tracer  trace.Tracer
@@ -79,26 +81,27 @@ type Settings struct {
 	// and one of IPv6. With NodeAddressOnly pods have the node's address, even if there are ranges.
 	PodCIDRs        []netip.Prefix
 	NodeAddressOnly bool
-	HostPorts       HostPorts // nil if the node does not listen for pods
+	HostPorts       HostPorts // nil: the node does not listen for pods
 
-	// LogsDir is absolute. It has the logs of pods, and may have other files. Empty means
-	// DataDir/logs.
+	// LogsDir is an absolute path. The folder has the logs of pods, and may have other files. Empty
+	// means DataDir/logs.
 	LogsDir string
 	// LogLinksDir is an absolute path of an existing folder for links to logs, or empty for no
 	// links.
 	LogLinksDir string
-	// LogEvents tells followers of new lines. With nil each follower asks the kernel.
+	// LogEvents tells followers that a log has new lines. If it is nil, each follower asks the
+	// kernel.
 	LogEvents *logfile.Watcher
 }
 
-// parallelWrites is how many statuses may be written to the API server at once.
+// parallelWrites is how many statuses may be written to the API server at one time.
 const parallelWrites = 32
 
 // Manager runs the pods that are bound to a node. Make one with New.
 type Manager struct {
 	Settings
 	writes   chan struct{} // holds a token for each status that is being written
-	looks    chan struct{} // holds a token for each look at what a pod has on disk
+	looks    chan struct{} // holds a token for each count of what a pod has on disk
 	classes  runtimeClasses
 	services services
 	objects  *objects.Store // ConfigMaps and Secrets
@@ -108,12 +111,12 @@ type Manager struct {
 	sessions sessions
 
 	judging sync.Mutex    // held while the node decides whether it has room for a pod
-	synced  chan struct{} // closed when all pods that the API server has are known
+	synced  chan struct{} // closed when all pods of the first list are known
 	loops   podLoops
 	found   foundRuns
 }
 
-// New makes a Manager, which does nothing before Run.
+// New makes a Manager. It does nothing before Run.
 func New(settings Settings) *Manager {
 	settings.watchers()
 	m := &Manager{
@@ -133,7 +136,7 @@ func New(settings Settings) *Manager {
 	return m
 }
 
-// watchers sets the observers that are missing to ones that nothing reads.
+// watchers replaces missing observers with observers whose figures are not used.
 func (s *Settings) watchers() {
 	if s.Metrics == nil {
 		s.Metrics = metrics.NewPods()
@@ -146,9 +149,9 @@ func (s *Settings) watchers() {
 	}
 }
 
-// Run takes up the pods that are bound to the node, and the runs of them that the engine has from
-// before. It works until ctx ends, and returns when every pod loop has ended. Guests go on: the
-// owner of the engine ends them, or the next Manager finds them.
+// Run takes over the pods that are bound to the node, and their runs that the engine already has.
+// It works until ctx ends, and returns when every pod loop has ended. Guests go on. The owner of
+// the engine ends them, or the next Manager takes them over.
 func (m *Manager) Run(ctx context.Context) error {
 	var loops sync.WaitGroup
 	defer loops.Wait()
@@ -221,7 +224,8 @@ func (m *Manager) set(ctx context.Context, loops *sync.WaitGroup, pod *corev1.Po
 	})
 }
 
-// clearOrphans ends and removes what earlier agents left of pods that do not exist any more.
+// clearOrphans ends the runs of pods that do not exist any more, and removes their files. Earlier
+// agents left them.
 func (m *Manager) clearOrphans(ctx context.Context, pods *informer.Informer[*corev1.Pod]) {
 	if pods.WaitForSync(ctx) != nil {
 		return
@@ -254,8 +258,8 @@ func (s *Settings) layout() podfiles.Layout {
 	return podfiles.Layout{Data: s.DataDir, Logs: logs, Links: s.LogLinksDir}
 }
 
-// untilComplete calls try until it returns no error, or ctx ends. The delays are those of a pod's
-// tasks.
+// untilComplete calls try until it returns no error, or ctx ends. The delays are the same as for
+// the tasks of a pod.
 func untilComplete(ctx context.Context, try func() error) {
 	for t := (life.Task{}); ctx.Err() == nil; {
 		t.End(try(), time.Now())

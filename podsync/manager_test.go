@@ -26,8 +26,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// home is a node with a Manager. Its API server lists the pods that it is given and watches what
-// the test sends.
+// home is a node with a Manager. Its API server lists the given pods and sends the test's events to
+// watches.
 type home struct {
 	t           *testing.T
 	client      *fake.Clientset
@@ -36,10 +36,10 @@ type home struct {
 	dataDir     string
 	pods        []corev1.Pod
 	allocatable corev1.ResourceList
-	alter       func(*Settings) // of the next Manager; may be nil
+	alter       func(*Settings) // changes the settings of the next Manager; may be nil
 	classes     []nodev1.RuntimeClass
 	classesAway atomic.Bool
-	classWatch  atomic.Pointer[watch.RaceFreeFakeWatcher] // the newest
+	classWatch  atomic.Pointer[watch.RaceFreeFakeWatcher] // the newest watch of classes
 }
 
 func newHome(t *testing.T, pods ...*corev1.Pod) *home {
@@ -72,7 +72,7 @@ func newHome(t *testing.T, pods ...*corev1.Pod) *home {
 	return h
 }
 
-// run runs a Manager while during runs.
+// run runs a Manager until during returns.
 func (h *home) run(during func(m *Manager)) {
 	h.t.Helper()
 	settings := Settings{
@@ -136,8 +136,8 @@ func pass(d time.Duration) {
 	synctest.Wait()
 }
 
-// TestOrphanRuns: runs of a pod that was deleted while no agent was there end before its folders
-// are removed. Runs of an existing pod go on.
+// TestOrphanRuns: if a pod was deleted while no agent ran, its runs end before its folders are
+// removed. Runs of an existing pod go on.
 func TestOrphanRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pod := testpod.New(corev1.RestartPolicyAlways, "a")
@@ -193,7 +193,7 @@ func TestRuntimeClass(t *testing.T) {
 				t.Fatalf("with the class: %d runs", len(guests))
 			}
 		})
-		h.run(func(*Manager) { // the class is not in the list, but the pod goes on
+		h.run(func(*Manager) { // the list does not have the class, but the pod goes on
 			guests := h.engine.all()
 			guests[0].end(1)
 			pass(time.Minute)
@@ -231,8 +231,8 @@ func TestHandlers(t *testing.T) {
 	}
 }
 
-// TestRuntimeClassesAway: while the classes cannot be listed, only pods that name one wait. These
-// can be deleted.
+// TestRuntimeClassesAway: while the classes cannot be listed, only pods that name a class wait.
+// Such a pod can be deleted.
 func TestRuntimeClassesAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		plain, empty := testpod.New(corev1.RestartPolicyAlways, "a"), ""

@@ -16,23 +16,23 @@ import (
 // measures has the times of a pod for its metrics. The pod loop owns it.
 type measures struct {
 	metrics *metrics.Pods
-	// seen is when this agent saw the pod first. It is zero if an earlier agent began the pod, or
-	// the pod has started.
+	// seen is when this agent first saw the pod. It is zero if an earlier agent began the pod, or
+	// if the pod has started.
 	seen time.Time
-	// created is when such a pod was created. It is zero once a watch shows that its containers
-	// have started.
+	// created is when the pod was created, for a pod whose seen was set. It is zero after a watch
+	// has shown that its containers have started.
 	created time.Time
 
-	pulls   int           // that go on
+	pulls   int           // how many pulls are under way
 	since   time.Time     // when the first of these pulls began
-	pulling time.Duration // of earlier pulls
+	pulling time.Duration // the time of earlier pulls
 
-	// stale is since when the API server's status differs from the pod's. It is zero if it does
-	// not.
+	// stale is the time since which the API server's status differs from the pod's. It is zero if
+	// they are equal.
 	stale time.Time
 }
 
-// newMeasures begins with a pod that is seen now.
+// newMeasures makes the measures of a pod that this agent sees now.
 func newMeasures(m *metrics.Pods, s *life.Pod, adopted adoption, now time.Time) measures {
 	begun := s.WasSetUp() || s.Stage() != life.Active || len(adopted.running)+len(adopted.ended) > 0
 	for _, r := range s.LastRuns() {
@@ -44,7 +44,7 @@ func newMeasures(m *metrics.Pods, s *life.Pod, adopted adoption, now time.Time) 
 	return measures{metrics: m, seen: now, created: s.Object().CreationTimestamp.Time}
 }
 
-// pullBegins and pullEnds add up the time in which images were pulled, in parallel or not.
+// pullBegins and pullEnds add up the time in which at least one image was pulled.
 func (m *measures) pullBegins(now time.Time) {
 	if m.pulls++; m.pulls == 1 {
 		m.since = now
@@ -58,7 +58,7 @@ func (m *measures) pullEnds(now time.Time) {
 }
 
 // status notes the pod's status, and whether the API server has it. It reports whether the pod has
-// just begun to run, or will not run any more.
+// just begun to run, or can never run any more.
 func (m *measures) status(status *corev1.PodStatus, written bool, now time.Time) (begun bool) {
 	switch {
 	case !written && m.stale.IsZero():
@@ -77,7 +77,7 @@ func (m *measures) status(status *corev1.PodStatus, written bool, now time.Time)
 	return true
 }
 
-// watched notes an object of the pod that a watch brought.
+// watched notes the pod's object from a watch.
 func (m *measures) watched(pod *corev1.Pod, now time.Time) {
 	if m.created.IsZero() || len(pod.Status.ContainerStatuses) == 0 {
 		return
@@ -109,7 +109,7 @@ func initTime(pod *corev1.Pod) time.Duration {
 // ended counts the end of a container's run.
 func (m *measures) ended(kind string, exit runtime.Exit, run life.Run) {
 	code := "other"
-	// A guest may end with any number, and must not be able to make a label for each.
+	// A guest may end with any number. It must not be able to make a label for each.
 	if exit.Code >= 0 && exit.Code <= 255 {
 		code = strconv.Itoa(int(exit.Code))
 	}
@@ -122,7 +122,7 @@ func (m *measures) ended(kind string, exit runtime.Exit, run life.Run) {
 	}
 }
 
-// kindLabel is the label of metrics for the kind of a container.
+// kindLabel is the label in metrics for the kind of a container.
 func kindLabel(pod *corev1.Pod, container string) string {
 	switch k := podspec.KindOf(pod, container); {
 	case k.IsInit():
@@ -133,7 +133,7 @@ func kindLabel(pod *corev1.Pod, container string) string {
 	return "container"
 }
 
-// Labels of metrics for the causes for which a pod loop looks at its pod.
+// These are labels in metrics. They say why a pod loop looks at its pod.
 const (
 	causeCreate = "create"
 	causeUpdate = "update"

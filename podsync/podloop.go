@@ -16,8 +16,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// podLoop runs one pod. Its goroutine owns the pod's state. Everything that takes time happens in
-// other goroutines, which carry out podActions and send their results to the loop.
+// podLoop runs one pod. Its goroutine owns the pod's state. Work that takes time runs in other
+// goroutines, which carry out podActions and send their results to the loop.
 type podLoop struct {
 	*podActions
 	mailbox  mailbox
@@ -27,38 +27,39 @@ type podLoop struct {
 	strays   []runtime.Guest
 	stopping <-chan struct{} // closed when the loop ends
 
-	// Owned by run.
+	// The goroutine of run owns the fields below.
 	state     *life.Pod
 	processes map[string]runtime.Guest   // by container, for as long as the guest runs
 	images    map[string]containerImages // by container, as of its last pull
-	ended     []untoldRun                // forgotten once the API server has their exits
+	ended     []untoldRun                // they are forgotten when the API server has their exits
 	giveUp    context.CancelFunc         // cancels pulls and starts
-	starts    context.Context            //nolint:containedctx // the loop's own, made and ended in run
-	// starting ends when the pod runs. It is nil if an earlier agent began the pod.
+	starts    context.Context            //nolint:containedctx // it belongs to the loop, and is made and ended in run
+	// starting is the span that ends when the pod runs. It is nil if an earlier agent began the
+	// pod.
 	starting trace.Span
 	keeping  bool // the volumes are being kept up to date
-	// retaking takes the ports of the host again for an adopted pod.
+	// retaking is the task to take the ports of the host again for an adopted pod.
 	retaking life.Task
-	// volumesCleared: the pod has ended, and its volumes are removed or being removed.
+	// volumesCleared: the pod has ended, and its volumes were removed or are being removed.
 	volumesCleared bool
 	report         report
 	measures       measures
 	spent          map[string]podfiles.Spent // by container
 }
 
-// view is a pod as others see it. It must not be changed.
+// view is a pod as other goroutines see it. It must not be changed.
 type view struct {
 	pod   *corev1.Pod // with its present status
 	runs  map[string]containerRuns
-	spent podfiles.Use // by runs that have ended and are not in runs
+	spent podfiles.Use // use by runs that have ended and are not in runs
 }
 
-// containerRuns are the runs of a container, as others see them.
+// containerRuns are the runs of a container, as other goroutines see them.
 type containerRuns struct {
 	attempt int32           // of the last run; -1 before the first
 	done    <-chan struct{} // closed when that run has ended
 	id      string          // of the last run
-	process runtime.Guest   // of the run that goes on; nil if none does
+	process runtime.Guest   // the run that goes on; nil if there is none
 }
 
 func newPodLoop(node *Manager, state *life.Pod, adopted adoption) *podLoop {
@@ -129,8 +130,8 @@ func (w *podLoop) run(ctx context.Context) {
 	}
 }
 
-// settle asks decide until there is nothing more to do now, and reports the status. It returns when
-// to ask again, or the zero time.
+// settle asks decide for actions until none is left for now, and reports the status. It returns
+// when to ask again, or the zero time.
 func (w *podLoop) settle(ctx context.Context) time.Time {
 	for {
 		now := time.Now()
@@ -151,7 +152,7 @@ func (w *podLoop) settle(ctx context.Context) time.Time {
 			w.write(ctx, status)
 		}
 		if w.state.SetReported(written) {
-			continue // some actions wait for the report
+			continue // the next actions may have waited for the report
 		}
 		w.forgetTold()
 		w.clearVolumes(ctx)
@@ -220,8 +221,8 @@ func (w *podLoop) takeIn(result any) {
 	w.state.Apply(what, now)
 }
 
-// runEnded is life.RunEnded with what the container's runs have used, which the state does not
-// know.
+// runEnded is life.RunEnded, with what the container's runs have used. The state does not have
+// that.
 type runEnded struct {
 	life.RunEnded
 	spent podfiles.Spent
@@ -248,8 +249,8 @@ func (w *podLoop) send(result any) {
 	}
 }
 
-// flush writes the status when the agent ends, if it is not written yet: an exit that is not
-// reported would be lost.
+// flush writes the status when the agent ends, if that was not written yet. Otherwise an exit that
+// was not reported could be lost.
 func (w *podLoop) flush() {
 	w.tasks.Wait()
 	status := w.state.Status(w.report.last.Status, w.node.Address, time.Now())
@@ -268,7 +269,7 @@ func (w *podLoop) flush() {
 }
 
 func (w *podLoop) show(status corev1.PodStatus) {
-	pod := *w.state.Given() // a shallow copy: only the status differs
+	pod := *w.state.Given() // a shallow copy, because only the status differs
 	pod.Status = status
 	all := w.state.LastRuns()
 	runs := make(map[string]containerRuns, len(all))
@@ -297,7 +298,7 @@ func newTimer(at time.Time) *time.Timer {
 	return time.NewTimer(time.Until(at))
 }
 
-// earliest is the earlier of two times. Zero means never.
+// earliest is the earlier one of two times. A zero time means never.
 func earliest(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {
 		return b

@@ -63,7 +63,7 @@ func TestPodLoopDeletionWithGrace(t *testing.T) {
 }
 
 // TestPodLoopOutlivesAPIServer: while the API server refuses every write, the pod goes on. Its end
-// is reported when the API server is back.
+// is reported after the outage.
 func TestPodLoopOutlivesAPIServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -84,7 +84,7 @@ func TestPodLoopOutlivesAPIServer(t *testing.T) {
 	})
 }
 
-// TestPodLoopReportsOnce: the status of a pod that runs and does not change is not written again.
+// TestPodLoopReportsOnce: if a running pod does not change, its status is not written again.
 func TestPodLoopReportsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -108,7 +108,7 @@ func TestPodLoopReportsOnce(t *testing.T) {
 		if !ready {
 			t.Errorf("not ready: %+v", pod.Status.Conditions)
 		}
-		// Another client changes the status, and the agent repairs it.
+		// Another client changes the status, and the agent changes it back.
 		wrong := pod.DeepCopy()
 		wrong.Status.Phase = corev1.PodPending
 		wrong.Status.ContainerStatuses = nil

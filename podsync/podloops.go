@@ -38,7 +38,7 @@ func (l *podLoops) remove(uid types.UID) {
 	delete(l.of, uid)
 }
 
-// all are the present pod loops, in no order.
+// all returns the present pod loops, in no order.
 func (l *podLoops) all() []*podLoop {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -49,7 +49,7 @@ func (l *podLoops) all() []*podLoop {
 	return all
 }
 
-// find returns the pod of that name. If there are several, it prefers one that is not being
+// find returns the pod of that name. If several pods have it, find prefers one that is not being
 // deleted.
 func (l *podLoops) find(namespace, name string) (*podLoop, *view) {
 	var found *podLoop
@@ -66,8 +66,8 @@ func (l *podLoops) find(namespace, name string) (*podLoop, *view) {
 	return found, seen
 }
 
-// used is what the admitted pods have of the node that are not terminal, without the pod beside,
-// which may be nil.
+// used is the total of what the admitted pods have on the node. Terminal pods and the pod beside do
+// not count. beside may be nil.
 func (l *podLoops) used(beside *podActions) admit.Used {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -82,7 +82,7 @@ func (l *podLoops) used(beside *podActions) admit.Used {
 	return used
 }
 
-// count sets what a pod has of the node, for used.
+// count sets the resources that a pod has on the node, for used.
 func (l *podLoops) count(w *podActions, requests corev1.ResourceList) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -97,7 +97,7 @@ func (l *podLoops) nudge(class string) {
 		}
 		select {
 		case w.nudge <- struct{}{}:
-		default: // it will try again anyway
+		default: // it has a token, and will try again
 		}
 	}
 }

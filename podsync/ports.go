@@ -16,9 +16,9 @@ import (
 )
 
 // PodPorts finds a pod that runs and returns a function that connects to its ports. These are the
-// TCP ports in its spec, as guests get no others. Other listeners at its address, such as a program
-// of the machine that listens at every address, do not belong to the pod. The error is an
-// apierrors.APIStatus.
+// TCP ports in its spec, because guests get no other ports. Other programs may listen at the pod's
+// address, such as a program of the machine that listens at every address. Their ports do not
+// belong to the pod. The error is an apierrors.APIStatus.
 func (m *Manager) PodPorts(namespace, pod, uid string) (func(ctx context.Context, port uint16) (net.Conn, error), error) {
 	w, view := m.loops.find(namespace, pod)
 	if w == nil || uid != "" && view.pod.UID != types.UID(uid) {
@@ -47,7 +47,7 @@ func (v *view) alive() bool { return len(v.running().Spec.Containers) > 0 }
 
 // ports are the TCP ports of the containers that run, with the addresses at which the pod listens.
 func (v *view) ports() map[uint16]netip.AddrPort {
-	ip, _ := netip.ParseAddr(v.pod.Status.PodIP) // a pod whose containers run has one
+	ip, _ := netip.ParseAddr(v.pod.Status.PodIP) // a pod whose containers run has an address
 	ports := map[uint16]netip.AddrPort{}
 	for _, running := range v.running().Spec.Containers {
 		for _, p := range podspec.Container(v.pod, running.Name).Ports {

@@ -19,7 +19,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/pause"
 )
 
-// probeTries is how often a probe is tried that could not be carried out.
+// probeTries is how often a probe is tried if it cannot be carried out.
 const probeTries = 3
 
 // ask carries out a probe while the guest runs, and records failures.
@@ -42,7 +42,7 @@ func (w commands) ask(ctx context.Context, pod *corev1.Pod, process runtime.Gues
 	}
 	switch {
 	case ctx.Err() != nil:
-		end.Err = ctx.Err() // the run has ended, so the result means nothing
+		end.Err = ctx.Err() // the run has ended, so the result does not count
 	case err != nil:
 		w.record(pod, a.Container, events.ProbeErrored(a.Kind, err))
 	case !result.OK:
@@ -101,7 +101,8 @@ func (w commands) probe(ctx context.Context, a life.Ask, spec *corev1.Probe) (pr
 	return probe.Result{OK: exit.Code == 0, Output: firstOf(text, exit.Message)}, nil
 }
 
-// firstOf is what a command printed or, if that is empty, the engine's message about its end.
+// firstOf is what a command printed. If it printed nothing, it is the engine's message about the
+// end of the command.
 func firstOf(printed, message string) string {
 	if printed == "" {
 		return message
@@ -116,11 +117,11 @@ func (w commands) hook(ctx context.Context, pod *corev1.Pod, process runtime.Gue
 	w.endWith(ctx, cancel, process)
 	err := w.carryOut(ctx, pod, a)
 	if ctx.Err() != nil {
-		err = nil // the run has ended or must end, so the hook does not matter any more
+		err = nil // the run has ended or must end, so the hook's error does not count
 	}
 	if err != nil {
 		w.log.Warn("lifecycle hook failed", zap.String("container", a.Container.Name), zap.String("hook", string(a.Kind)), zap.Error(err))
-		// Without the error, as many can read events.
+		// The event does not have the error, because many users may read events.
 		w.record(pod, a.Container, events.HookFailed(string(a.Kind)))
 	}
 	return life.HookEnded{Container: a.Container.Name, ID: a.ID, Kind: a.Kind, Err: err}
@@ -145,7 +146,7 @@ func (w commands) carryOut(ctx context.Context, pod *corev1.Pod, a life.Hook) er
 	case handler.Sleep != nil:
 		return pause.For(ctx, time.Duration(handler.Sleep.Seconds)*time.Second)
 	default:
-		return errors.New("Cannot run handler: invalid handler") //nolint:staticcheck // words that users know
+		return errors.New("Cannot run handler: invalid handler") //nolint:staticcheck // the kubelet's words, which users know
 	}
 	return nil
 }

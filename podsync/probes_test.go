@@ -20,7 +20,7 @@ import (
 
 func runs(argv ...string) *corev1.ExecAction { return &corev1.ExecAction{Command: argv} }
 
-// watched is a shell that keeps its events.
+// watched is a shell whose events the test can read.
 func watched(t *testing.T, ctx context.Context, pod *corev1.Pod, e *engine) (*shell, *record.FakeRecorder) {
 	events := record.NewFakeRecorder(1000)
 	s := prepareShell(t, pod, e, &images{}, false)
@@ -83,7 +83,7 @@ func TestExecProbe(t *testing.T) {
 		}
 		cancel()
 		<-s.ended
-		// The next agent has only what is on disk.
+		// The next agent knows only what is on disk.
 		code.Store(0)
 		ctx, cancel = context.WithCancel(t.Context())
 		s.launch(ctx)
@@ -94,8 +94,8 @@ func TestExecProbe(t *testing.T) {
 	})
 }
 
-// TestExecProbeTimesOut: a command that does not end is killed, and the probe has failed. A command
-// whose container ends is killed, and the probe has no result.
+// TestExecProbeTimesOut: if a command does not end in time, it is killed, and the probe has failed.
+// If the container ends first, the command is killed, and the probe has no result.
 func TestExecProbeTimesOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pod := testpod.New(corev1.RestartPolicyAlways, "a")
@@ -113,7 +113,7 @@ func TestExecProbeTimesOut(t *testing.T) {
 		if all := drain(events); !slices.Contains(all, want) {
 			t.Errorf("events %q", all)
 		}
-		pass(7 * time.Second) // the second one goes on
+		pass(7 * time.Second) // the second command goes on
 		e.all()[0].end(0)
 		pass(time.Second / 2)
 		if ran := e.ran(); len(ran) != 2 || !ended(ran[1]) {
@@ -127,13 +127,13 @@ func TestExecProbeTimesOut(t *testing.T) {
 	})
 }
 
-// TestHooks: a preStop hook ends before the guest is told to stop. Its time is part of the grace
-// period.
+// TestHooks: a preStop hook ends before the guest is told to stop. The time of the hook is part of
+// the grace period.
 func TestHooks(t *testing.T) {
 	for name, tt := range map[string]struct {
 		handler corev1.LifecycleHandler
 		code    int32
-		after   time.Duration // from deletion to the end
+		after   time.Duration // the time from the deletion to the end
 		event   string
 	}{
 		"sleeps":         {corev1.LifecycleHandler{Sleep: &corev1.SleepAction{Seconds: 4}}, 0, 10 * time.Second, ""},
@@ -169,7 +169,7 @@ func TestHooks(t *testing.T) {
 	}
 }
 
-// TestDeletionDoesNotWaitForPostStart: a postStart hook that goes on is given up.
+// TestDeletionDoesNotWaitForPostStart: a postStart hook that is still running is cancelled.
 func TestDeletionDoesNotWaitForPostStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pod := testpod.New(corev1.RestartPolicyAlways, "a")

@@ -14,15 +14,16 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry"
 )
 
-// unfit is a fake store that cannot unpack the images on disk, but can unpack those that it pulls.
+// unfit is a fake store that cannot unpack the images on disk. It can unpack images after it has
+// pulled them.
 type unfit struct{ images }
 
 func (*unfit) Lookup(context.Context, string, registry.Keys) (registry.Module, bool, error) {
 	return registry.Module{}, false, errors.New("unpacking the image: layer 1 of 1: broken")
 }
 
-// TestImageOnDiskIsUnfit: an image on disk that cannot be unpacked is like one that cannot be
-// pulled. If the policy is to pull always, it is pulled.
+// TestImageOnDiskIsUnfit: an image on disk that cannot be unpacked counts as one that cannot be
+// pulled. If the policy is to pull always, the image is pulled.
 func TestImageOnDiskIsUnfit(t *testing.T) {
 	for policy, runs := range map[corev1.PullPolicy]bool{corev1.PullAlways: true, corev1.PullIfNotPresent: false, corev1.PullNever: false} {
 		synctest.Test(t, func(t *testing.T) {

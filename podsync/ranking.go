@@ -14,14 +14,14 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// consumption is what a pod or a container uses of the resource that the node is short of, and what
-// it requests.
+// consumption is a pod's or container's use of the resource that the node is short of, and its
+// request for it.
 type consumption struct {
 	used, request int64
-	more          bool // it uses more than used, which could not be counted
+	more          bool // not all of the use could be counted
 }
 
-// beyond is what is used beyond the request.
+// beyond is how much the use exceeds the request.
 func (c consumption) beyond() int64 { return c.used - c.request }
 
 // candidate is a pod that may be evicted.

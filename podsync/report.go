@@ -24,9 +24,9 @@ const (
 	flushTimeout     = 3 * time.Second
 )
 
-// report tracks what the API server has of a pod's status. At most one write goes on at a time; the
-// next one takes the status that is newest then. If others change the status, it differs from the
-// wanted one, and is written again.
+// report knows which status of a pod the API server has. At most one write goes on at a time. The
+// next write takes the status that is newest then. If another client changes the status, it differs
+// from the wanted one, and is written again.
 type report struct {
 	last     *corev1.Pod // the newest object, from the watch or from a write
 	busy     bool
@@ -36,7 +36,7 @@ type report struct {
 	wanted   corev1.PodStatus
 	failures int
 	retryAt  time.Time
-	// Until news, a status is not written that says only that containers are being made.
+	// A status that says only that containers are being made is not written before the time news.
 	news    time.Time
 	missing bool // the object was deleted
 }
@@ -47,7 +47,7 @@ type reported struct {
 	err error
 }
 
-// see notes an object from the watch. It may be older than the answer to a write.
+// see notes an object from the watch. It may be older than the answer to the last write.
 func (r *report) see(pod *corev1.Pod) {
 	if !older(pod, r.last) {
 		r.last = pod
@@ -79,15 +79,14 @@ func (r *report) due(now time.Time) bool {
 }
 
 // creatingShown is how long a pod may take to start before its status says that it is starting.
-// Most pods run within that time, so the first status that is written is the one that users wait
-// for. That saves half of the writes.
+// Most pods run within that time. Then the first status that is written is the one that users wait
+// for, and half of the writes are saved.
 const creatingShown = 100 * time.Millisecond
 
-// settingUpShown is how much longer that is if the pod does not even have its volumes and its
-// address.
+// settingUpShown is the additional time if the pod does not yet have its volumes and its address.
 const settingUpShown = 900 * time.Millisecond
 
-// shownAt is when a pod's first status is written, if that says only that the pod has come.
+// shownAt is when a pod's first status is written, if it says only that the pod exists.
 func (r *report) shownAt() time.Time {
 	if podspec.HasCondition(&r.wanted, corev1.PodReadyToStartContainers, corev1.ConditionTrue) {
 		return r.news
@@ -95,8 +94,8 @@ func (r *report) shownAt() time.Time {
 	return r.news.Add(settingUpShown)
 }
 
-// held reports whether the status must wait: it is the first of a new pod, and says only that the
-// pod has come.
+// held reports whether the status must wait: it is the first status of a new pod, and says only
+// that the pod exists.
 func (r *report) held(now time.Time) bool {
 	if r.sent != nil || !now.Before(r.shownAt()) || r.wanted.Phase != corev1.PodPending {
 		return false
@@ -112,9 +111,9 @@ func (r *report) held(now time.Time) bool {
 	return true
 }
 
-// settled reports whether the API server needs no write: it has the wanted status, or it has
-// answered exactly this one with another (it drops fields that it does not know). In the second
-// case another write would change nothing.
+// settled reports whether no write is needed. Either the API server has the wanted status. Or it
+// has answered a write of exactly this status with another status, because it drops fields that it
+// does not know. Then another write would change nothing.
 func (r *report) settled() bool {
 	if apiequality.Semantic.DeepEqual(r.wanted, r.last.Status) {
 		return true
@@ -152,7 +151,7 @@ func (w *podLoop) write(ctx context.Context, status corev1.PodStatus) {
 }
 
 // writeStatus patches the differences between the base's status and the wanted one. The patch has
-// the UID, so that it never changes another pod of the same name.
+// the UID, so it never changes another pod of the same name.
 func (m *Manager) writeStatus(ctx context.Context, base *corev1.Pod, status corev1.PodStatus) (*corev1.Pod, error) {
 	patch, err := statusPatch(base, status)
 	if err != nil {
@@ -181,8 +180,8 @@ func statusPatch(base *corev1.Pod, status corev1.PodStatus) ([]byte, error) {
 	return patch, nil
 }
 
-// older reports whether a comes before b in the API server's order. Versions that are not numbers
-// have no order.
+// older reports whether a is before b in the API server's order. Versions that are not numbers have
+// no order.
 func older(a, b *corev1.Pod) bool {
 	va, errA := strconv.ParseUint(a.ResourceVersion, 10, 64)
 	vb, errB := strconv.ParseUint(b.ResourceVersion, 10, 64)

@@ -72,12 +72,12 @@ func TestReport(t *testing.T) {
 	if _, written := r.next(runs, testpod.Epoch); !written {
 		t.Fatal("an object older than the answer counts")
 	}
-	r.see(version("8", corev1.PodFailed)) // another client wrote
+	r.see(version("8", corev1.PodFailed)) // another client has written
 	if _, written := r.next(runs, testpod.Epoch); written || !r.due(testpod.Epoch) {
 		t.Fatal("what another client wrote stays")
 	}
 	r.busy, r.sent, r.base = true, &runs, "8"
-	// The API server does not keep it.
+	// The API server does not keep this status.
 	r.end(reported{pod: version("9", corev1.PodFailed)}, testpod.Epoch)
 	if r.next(runs, testpod.Epoch.Add(time.Hour)); r.due(testpod.Epoch.Add(time.Hour)) {
 		t.Fatal("asks for ever for what the API server does not take")
@@ -94,8 +94,8 @@ func TestReport(t *testing.T) {
 	}
 }
 
-// TestReportOfAStartingPodWaits: that containers are being made is reported only if it takes long.
-// Everything else is reported at once.
+// TestReportOfAStartingPodWaits: a status that says only that containers are being made is reported
+// only if that takes long. Every other status is reported immediately.
 func TestReportOfAStartingPodWaits(t *testing.T) {
 	waiting := func(reason string) corev1.PodStatus {
 		return corev1.PodStatus{Phase: corev1.PodPending, ContainerStatuses: []corev1.ContainerStatus{
@@ -111,7 +111,7 @@ func TestReportOfAStartingPodWaits(t *testing.T) {
 	for name, tt := range map[string]struct {
 		status corev1.PodStatus
 		at     time.Time
-		wait   time.Time // zero: due
+		wait   time.Time // zero: the write is due
 	}{
 		"being made":            {setUp(waiting("ContainerCreating")), testpod.Epoch, soon},
 		"being made for long":   {setUp(waiting("ContainerCreating")), soon, time.Time{}},

@@ -14,7 +14,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// weigh asks the node for room, and records an event if the answer is new.
+// weigh asks whether the node has room, and records an event if the answer is new.
 func (w *podActions) weigh(a life.Weigh) life.Weighed {
 	no := w.node.makeRoom(w, a.Pod)
 	switch {
@@ -28,8 +28,8 @@ func (w *podActions) weigh(a life.Weigh) life.Weighed {
 	return life.Weighed{Pod: a.Pod, No: no}
 }
 
-// makeRoom counts a pod with its new resources, if the node has room for that beside the other
-// pods. Otherwise it says why not.
+// makeRoom counts a pod with its new resources, if the node has room for them beside the other
+// pods. Otherwise it returns why not.
 func (m *Manager) makeRoom(w *podActions, pod *corev1.Pod) *life.Refusal {
 	m.judging.Lock()
 	defer m.judging.Unlock()
@@ -68,5 +68,5 @@ func (w *podActions) giveLimits(ctx context.Context, pod *corev1.Pod, process ru
 		return err
 	}
 	spec.MemoryLimit, spec.CPULimit = limits.Memory, limits.CPU
-	return w.dirs.KeepSpec(a.Container.Name, spec) // commands beside the run get the same limits
+	return w.dirs.KeepSpec(a.Container.Name, spec) // so that commands beside the run get the same limits
 }

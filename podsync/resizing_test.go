@@ -15,8 +15,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// TestResizedGuest: a guest gets its new limits while it runs, and commands beside it have them,
-// too. A size that does not fit is refused in the words of a kubelet, and does not count.
+// TestResizedGuest: a guest gets its new limits while it runs, and so do commands beside it. A size
+// that does not fit is refused in the kubelet's words, and does not count.
 func TestResizedGuest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pod := testpod.New(corev1.RestartPolicyAlways, "a")

@@ -7,7 +7,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// RunningPods returns the pods of which a guest runs now, in no order. Each has only its names, its
+// RunningPods returns the pods that have a running guest, in no order. Each has only its names, its
 // UID, and the names and images of the containers that run.
 func (m *Manager) RunningPods() []*corev1.Pod {
 	var pods []*corev1.Pod

@@ -17,17 +17,17 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// adoption is what a pod loop takes over besides the state: runs of its pod that an earlier agent
-// started.
+// adoption has the runs of a pod that an earlier agent started. The pod loop takes them over in
+// addition to the state.
 type adoption struct {
 	running map[string]runtime.Guest // by container: they go on
-	// ended: the state has their exits, and the API server may not have them.
+	// ended: the state has the exits of these runs, but the API server may not have them.
 	ended  []untoldRun
-	strays []runtime.Guest // not in the state; they are stopped and forgotten
+	strays []runtime.Guest // runs that the state does not have; they are stopped and forgotten
 }
 
-// untoldRun is a run that has ended and whose exit the engine still keeps. If this agent ended now,
-// the next one would ask the engine for it.
+// untoldRun is a run that has ended, and the engine still keeps its exit. If this agent ended now,
+// the next one would ask the engine for the run.
 type untoldRun struct {
 	life.EndedRun
 	process runtime.Guest
@@ -54,13 +54,13 @@ func takeUp(pod *corev1.Pod, dirs podfiles.Pod, runs []runtime.Run, now time.Tim
 	return state, a
 }
 
-// foundRuns are the runs that the engine has from before and whose pods have no loop yet.
+// foundRuns are the engine's runs of earlier agents whose pods have no loop yet.
 type foundRuns struct {
 	mu sync.Mutex
 	of map[types.UID][]runtime.Run
 }
 
-// keep sorts runs by their pods.
+// keep groups runs by their pods.
 func (f *foundRuns) keep(runs []runtime.Run) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -124,8 +124,8 @@ func closed(done <-chan struct{}) bool {
 	}
 }
 
-// discard stops runs, and forgets each once it has ended. If stopping is closed before that, it
-// returns false.
+// discard stops runs, and forgets each when it has ended. If stopping is closed first, it returns
+// false.
 func discard(strays []runtime.Guest, stopping <-chan struct{}) bool {
 	for _, process := range strays {
 		process.Stop(0)
@@ -141,7 +141,7 @@ func discard(strays []runtime.Guest, stopping <-chan struct{}) bool {
 	return true
 }
 
-// takeOver follows the runs that were adopted, and stops the strays.
+// takeOver follows the adopted runs, and stops the strays.
 func (w *podLoop) takeOver() {
 	for container, process := range w.processes {
 		w.follow(container, process)
@@ -168,8 +168,8 @@ func (w *podActions) awaitStrays(ctx context.Context) error {
 	}
 }
 
-// forgetTold makes the engine forget the exits that the API server has. If the pod was deleted, it
-// makes it forget all of the pod.
+// forgetTold makes the engine forget the runs whose exits the API server has. If the pod was
+// deleted, the engine forgets all runs of the pod.
 func (w *podLoop) forgetTold() {
 	deleted := w.state.Vanished() || w.report.missing || w.state.Stage() == life.Absent
 	w.ended = slices.DeleteFunc(w.ended, func(r untoldRun) bool {

@@ -14,8 +14,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// TestRemains: of a pod that earlier agents ran, the next one reads the addresses, the attempts of
-// the newest logs, and the termination messages of runs.
+// TestRemains: the next agent reads what earlier agents left of a pod: its addresses, the attempts
+// of its newest logs, and the termination messages of runs.
 func TestRemains(t *testing.T) {
 	pod := testpod.New(corev1.RestartPolicyAlways, "a", "b")
 	dirs := dirsOf(t.TempDir(), pod)

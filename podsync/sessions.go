@@ -15,17 +15,17 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// How many commands and attached clients of users there may be at once. A command takes as much
-// memory as its container may. Probes and hooks do not count.
+// These bound how many commands and attached clients users may have at one time. A command may take
+// as much memory as its container. Probes and hooks do not count.
 const (
 	sessionsPerContainer = 32
 	sessionsPerNode      = 256
 )
 
 // Exec finds the run of a container and returns a function that runs a command beside it: a new
-// instance of its module, with argv as its arguments. The command ends with ctx. It is killed (exit
-// code 137) when the container's run ends. If uid is not empty, the pod must have it. The error is
-// an apierrors.APIStatus.
+// instance of its module, with argv as its arguments. The command ends when ctx ends. It is killed
+// (exit code 137) when the container's run ends. If uid is not empty, the pod must have it. The
+// error is an apierrors.APIStatus.
 func (m *Manager) Exec(namespace, pod, uid, container string, argv []string) (
 	func(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) (code int, err error), error,
 ) {
@@ -62,8 +62,8 @@ func (m *Manager) Exec(namespace, pod, uid, container string, argv []string) (
 	}, nil
 }
 
-// Attach finds the run of a container and returns a function that connects streams to it, until the
-// run or ctx ends. The error is that of Exec.
+// Attach finds the run of a container and returns a function that connects streams to the run,
+// until the run ends or ctx ends. The errors are those of Exec.
 func (m *Manager) Attach(namespace, pod, uid, container string) (
 	func(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) error, error,
 ) {
@@ -95,8 +95,8 @@ var errRunEnded = errors.New("the container has ended")
 // codeKilled is the exit code of a command that was killed, as in a shell.
 const codeKilled = 137
 
-// runOf finds the run of a container that goes on. The error is an apierrors.APIStatus that tells
-// the client what is wrong.
+// runOf finds the present run of a container. The error is an apierrors.APIStatus that tells the
+// client what is wrong.
 func (m *Manager) runOf(namespace, pod, uid, container string) (*podLoop, containerRuns, error) {
 	w, view := m.loops.find(namespace, pod)
 	if w == nil || uid != "" && view.pod.UID != types.UID(uid) {
@@ -113,7 +113,7 @@ func (m *Manager) runOf(namespace, pod, uid, container string) (*podLoop, contai
 	return w, run, nil
 }
 
-// stateOf says, from its status, why a container does not run.
+// stateOf returns why a container does not run, from the pod's status.
 func stateOf(pod *corev1.Pod, container string) string {
 	status := podspec.StatusOf(pod, container)
 	switch {
@@ -138,7 +138,7 @@ type sessionOf struct {
 	container string
 }
 
-// begin counts a session; end ends it.
+// begin counts a session until end is called.
 func (s *sessions) begin(in sessionOf) (end func(), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

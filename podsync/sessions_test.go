@@ -8,8 +8,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// TestSessionsAreBounded: a container and the node may have a bounded number of sessions. Each that
-// ends makes room.
+// TestSessionsAreBounded: the number of sessions of a container is bounded, and so is that of the
+// node. When a session ends, another one may begin.
 func TestSessionsAreBounded(t *testing.T) {
 	var s sessions
 	var ends []func()

@@ -7,8 +7,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// allSpent is what the runs of a pod have used that have ended, as far as this agent and earlier
-// ones know.
+// allSpent is the use by the runs of a pod that have ended, as far as this agent and earlier ones
+// know.
 func (w *podLoop) allSpent() podfiles.Use {
 	var sum podfiles.Use
 	for _, s := range w.spent {
@@ -33,7 +33,8 @@ func (w *podLoop) restoreSpent() {
 	}
 }
 
-// spend adds a run that has ended, and notes it before the run is forgotten.
+// spend adds a run that has ended to what was used before. It writes that to disk before the run is
+// forgotten.
 func (w *podActions) spend(before podfiles.Spent, container string, attempt int32, process runtime.Guest) podfiles.Spent {
 	s := before.With(attempt, process.Stats())
 	if err := w.dirs.KeepSpent(container, s); err != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// TestWhatAPodHasUsedGoesOn: processor time and traffic of a pod include its runs that have ended.
-// Each run counts once, also if another agent or none saw its end.
+// TestWhatAPodHasUsedGoesOn: a pod's processor time and traffic include its runs that have ended.
+// Each run counts once, even if another agent saw its end, or no agent did.
 func TestWhatAPodHasUsedGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pod := testpod.New(corev1.RestartPolicyAlways, "a")
@@ -69,7 +69,7 @@ func TestWhatAPodHasUsedGoesOn(t *testing.T) {
 	})
 }
 
-// TestFigureOfTheMomentOfAnEnd: a run that has ended counts also before its pod loop knows of the
+// TestFigureOfTheMomentOfAnEnd: a run that has ended counts, even before its pod loop knows of the
 // end.
 func TestFigureOfTheMomentOfAnEnd(t *testing.T) {
 	pod := testpod.New(corev1.RestartPolicyAlways, "a", "b")
@@ -95,8 +95,8 @@ func TestFigureOfTheMomentOfAnEnd(t *testing.T) {
 	}
 }
 
-// TestARunThatNobodyWasToldOfCountsOnce: the run is in the notes already, and the next agent also
-// gets it from the engine.
+// TestARunThatNobodyWasToldOfCountsOnce: the notes already have the run, and the next agent gets it
+// from the engine, too.
 func TestARunThatNobodyWasToldOfCountsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := startAgents(t, corev1.RestartPolicyNever, false)

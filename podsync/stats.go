@@ -22,19 +22,19 @@ import (
 
 // Disks reports what directories take on disk. *volume.Meter is one.
 type Disks interface {
-	// Usage is what a directory took at its last look; ok is false before the first look. If that
-	// was long ago, another look begins.
+	// Usage is what a directory took at the last look. ok is false before the first look. If the
+	// last look was long ago, another one begins.
 	Usage(dir string) (taken filetree.Usage, ok bool)
-	// CaughtUp waits until everything is looked at that Usage was asked for.
+	// CaughtUp waits until there was a look at every directory that Usage was asked for.
 	CaughtUp(ctx context.Context)
 }
 
-// firstLook bounds how long PodStats waits for disks that were not looked at yet.
+// firstLook bounds how long PodStats waits for the first look at disks.
 const firstLook = time.Second
 
-// PodStats are the figures of the pods of which a container runs, by namespace and name: processor
-// time since the containers' start, memory and, with disks, use of disks. Containers are left out
-// that do not run, or whose figures are not known yet.
+// PodStats are the figures of the pods that have a running container, ordered by namespace and
+// name: processor time since the containers' start, memory and, with disks, use of disks. A
+// container is missing if it does not run, or if its figures are not known yet.
 func (m *Manager) PodStats(ctx context.Context, disks bool) []stats.PodStats {
 	used := m.Engine.Stats(ctx)
 	now := time.Now()
@@ -55,7 +55,7 @@ func (m *Manager) PodStats(ctx context.Context, disks bool) []stats.PodStats {
 	return all
 }
 
-// stats are the figures of a pod; ok is false if none of its containers runs.
+// stats are the figures of a pod. ok is false if none of its containers runs.
 func (w *podLoop) stats(used map[string]runtime.Stats, now time.Time) (stats.PodStats, bool) {
 	v, at := w.view.Load(), metav1.NewTime(now)
 	pod := stats.PodStats{PodRef: stats.PodReference{Name: v.pod.Name, Namespace: v.pod.Namespace, UID: string(v.pod.UID)}}
@@ -69,7 +69,7 @@ func (w *podLoop) stats(used map[string]runtime.Stats, now time.Time) (stats.Pod
 			continue
 		}
 		usage, known := used[run.id]
-		if !known && ended(run.process) { // it ended just now, and will count as spent in a moment
+		if !known && ended(run.process) { // it has just ended, and will soon count as spent
 			whole = whole.Plus(podfiles.UseOf(run.process.Stats()))
 			continue
 		}
@@ -90,8 +90,8 @@ func (w *podLoop) stats(used map[string]runtime.Stats, now time.Time) (stats.Pod
 	return pod, len(pod.Containers) > 0
 }
 
-// podInterface is the name of a pod's network interface on other nodes. Here pods have none; the
-// figures are those of the guests' connections.
+// podInterface is the name of a pod's network interface on other nodes. Pods of this node have no
+// interface, so the figures are those of the guests' connections.
 const podInterface = "eth0"
 
 // networkStats is nil for a pod at the node's address: a kubelet has no figures for a pod in the
@@ -109,8 +109,7 @@ func networkStats(pod *corev1.Pod, moved runtime.Traffic, at metav1.Time) *stats
 	return &stats.NetworkStats{Time: at, InterfaceStats: one, Interfaces: []stats.InterfaceStats{one}}
 }
 
-// containerStats never returns 0: readers of the figures take a container that uses nothing for one
-// that does not exist.
+// containerStats never returns 0, because readers think that a container with use 0 does not exist.
 func containerStats(c *corev1.Container, used runtime.Stats, at metav1.Time) stats.ContainerStats {
 	processor, memory := uint64(max(used.CPU, time.Microsecond)), uint64(max(used.Memory, 1))
 	one := stats.ContainerStats{
@@ -134,7 +133,7 @@ func (m *Manager) addDisks(ctx context.Context, all []stats.PodStats, of []*podL
 	}
 	look := &diskLook{disks: m.Disks, whole: whole}
 	for _, w := range of {
-		look.add(&stats.PodStats{}, w) // asks for all before it waits for the first
+		look.add(&stats.PodStats{}, w) // it asks for all before it waits for the first
 	}
 	if look.missing {
 		ctx, cancel := context.WithTimeout(ctx, firstLook)
@@ -150,7 +149,7 @@ func (m *Manager) addDisks(ctx context.Context, all []stats.PodStats, of []*podL
 type diskLook struct {
 	disks   Disks
 	whole   *stats.FsStats // of the data directory
-	missing bool           // some directory was not looked at yet
+	missing bool           // there was no look yet at some directory
 }
 
 // add adds what a pod has on disk, as far as that is known.
@@ -186,8 +185,8 @@ func (l *diskLook) add(pod *stats.PodStats, w *podLoop) {
 	pod.EphemeralStorage = &own
 }
 
-// of are the figures of a directory of the agent, on the file system of the data directory. It is
-// nil if they are not known yet.
+// of are the figures of a directory of the agent. Its file system is that of the data directory.
+// The result is nil if the figures are not known yet.
 func (l *diskLook) of(dir string) *stats.FsStats {
 	taken, ok := l.disks.Usage(dir)
 	if !ok {
@@ -200,8 +199,8 @@ func (l *diskLook) of(dir string) *stats.FsStats {
 	return &fs
 }
 
-// wholeOf are the figures of a volume's file system, if they are those of the volume; otherwise
-// nil.
+// wholeOf are the figures of a volume's file system, if the volume has that file system alone.
+// Otherwise it is nil.
 func wholeOf(location volume.Location, now time.Time) *stats.FsStats {
 	if !location.Whole {
 		return nil
@@ -221,7 +220,8 @@ func volumeStats(pod *corev1.Pod, location volume.Location, fs *stats.FsStats) s
 	return one
 }
 
-// ClaimStats are the figures of the volumes that are claims, for each pod that has one.
+// ClaimStats are the figures of the volumes that are claims. Each pod that has a claim has its own
+// figures.
 func (m *Manager) ClaimStats() []stats.VolumeStats {
 	now := time.Now()
 	var all []stats.VolumeStats

@@ -20,7 +20,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
 )
 
-// gathered are the sums of metrics over the series whose labels contain all of the words, by name.
+// gathered are sums of metrics, by name. A sum includes the series whose labels contain all of the
+// words.
 func gathered(t *testing.T, c prometheus.Collector, words ...string) map[string]float64 {
 	t.Helper()
 	registry := prometheus.NewPedanticRegistry()
@@ -54,7 +55,7 @@ func hasAll(m *dto.Metric, words []string) bool {
 	return true
 }
 
-// seconds is the sum of a histogram that has observed one value.
+// observed is the sum of a histogram that has observed exactly one value.
 func observed(t *testing.T, h prometheus.Metric) float64 {
 	t.Helper()
 	var m dto.Metric
@@ -64,8 +65,8 @@ func observed(t *testing.T, h prometheus.Metric) float64 {
 	return m.GetHistogram().GetSampleSum()
 }
 
-// TestPodIsMeasured: the counters of a pod that is pulled at the second try, crashes, and is
-// deleted.
+// TestPodIsMeasured checks the counters of a pod whose first pull fails. The pod crashes, and then
+// it is deleted.
 func TestPodIsMeasured(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pod := testpod.New(corev1.RestartPolicyAlways, "a")
@@ -118,8 +119,8 @@ func TestPodIsMeasured(t *testing.T) {
 	})
 }
 
-// TestStartIndicator: the time of pulls and init containers is not the node's delay. Pods with
-// stateful volumes do not count.
+// TestStartIndicator: the time for pulls and init containers does not count as the node's delay.
+// Pods with stateful volumes do not count.
 func TestStartIndicator(t *testing.T) {
 	created := time.Unix(1_700_000_000, 0)
 	pod := testpod.New(corev1.RestartPolicyAlways, "a")
@@ -134,13 +135,13 @@ func TestStartIndicator(t *testing.T) {
 	m.pullEnds(created.Add(4 * time.Second))
 	m.pullEnds(created.Add(5 * time.Second))
 	shown := pod.DeepCopy()
-	m.watched(shown, created.Add(6*time.Second)) // nothing runs yet
+	m.watched(shown, created.Add(6*time.Second)) // no container runs yet
 	shown.Status.InitContainerStatuses = []corev1.ContainerStatus{{State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{
 		StartedAt: metav1.NewTime(created.Add(5 * time.Second)), FinishedAt: metav1.NewTime(created.Add(8 * time.Second)),
 	}}}}
 	shown.Status.ContainerStatuses = []corev1.ContainerStatus{{State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}
 	m.watched(shown, created.Add(10*time.Second))
-	m.watched(shown, created.Add(20*time.Second)) // again: the pod has started long ago
+	m.watched(shown, created.Add(20*time.Second)) // the pod has already started long ago
 	if total, sli := observed(t, all.StartTotalDuration), observed(t, all.StartSLIDuration); total != 10 || sli != 3 {
 		t.Errorf("in all %g s, of which the node's are %g s; want 10 and 10-4-3", total, sli)
 	}
@@ -181,8 +182,8 @@ func (d *fakeDisks) Usage(dir string) (filetree.Usage, bool) {
 
 func (d *fakeDisks) CaughtUp(context.Context) { d.looked, d.waited = true, d.waited+1 }
 
-// TestPodStats: the figures are those of what runs, and never 0. The processor time of a pod does
-// not shrink when a container is restarted.
+// TestPodStats: the figures are those of running containers, and never 0. The processor time of a
+// pod does not shrink when a container restarts.
 func TestPodStats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pod := testpod.New(corev1.RestartPolicyAlways, "a", "b")

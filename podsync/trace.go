@@ -9,8 +9,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// traceStart begins the span of a pod's start. It is the parent of all spans of the pod, as long as
-// this agent runs.
+// traceStart begins the span of a pod's start. While this agent runs, it is the parent of all spans
+// of the pod.
 func (w *podLoop) traceStart(ctx context.Context) (context.Context, trace.Span) {
 	pod := w.state.Object()
 	return w.node.Tracer.Start(ctx, "pod.start", trace.WithAttributes(

@@ -11,8 +11,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/life"
 )
 
-// TestWhatIsNotHandled: an action that nothing carries out, or a result that nothing takes in,
-// makes a test panic. An agent logs it as an error.
+// TestWhatIsNotHandled: an action that is not carried out, or a result that is not handled, makes a
+// test panic. An agent logs it as an error.
 func TestWhatIsNotHandled(t *testing.T) {
 	type unknown struct{ life.Action }
 	for name, do := range map[string]func(w *podLoop){

@@ -23,8 +23,9 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/pause"
 )
 
-// Content from the API server is read again every refreshPeriod, and a little later so that not all
-// pods ask at once. Objects are kept for a time as well; together a change is seen within a minute.
+// Content from the API server is read again every refreshPeriod plus a random time, so that not all
+// pods ask at the same time. Objects are also kept for a while. Even so, a pod sees a change within
+// a minute.
 const (
 	refreshPeriod = 30 * time.Second
 	refreshJitter = 5 * time.Second
@@ -64,8 +65,8 @@ func (w *podActions) setUpVolumes(ctx context.Context, pod *corev1.Pod) error {
 	return errors.Join(failed...)
 }
 
-// kept reports whether a pod has a volume whose content may change, or something that may outgrow
-// its limit.
+// kept reports whether a pod has a volume whose content may change, or files that may exceed a
+// limit.
 func kept(pod *corev1.Pod) bool {
 	_, limited := podfiles.StorageLimit(pod)
 	return limited || volume.Changes(pod)
@@ -74,7 +75,7 @@ func kept(pod *corev1.Pod) bool {
 // keepVolumes updates the pod's volumes and checks their limits, until ctx ends or the pod has
 // ended.
 func (w *podLoop) keepVolumes(ctx context.Context) {
-	var rested time.Time // when the use of disks may be looked at again
+	var rested time.Time // when the use of disks may be checked again
 	for {
 		if pause.For(ctx, refreshPeriod+rand.N(refreshJitter)) != nil {
 			return
@@ -99,8 +100,8 @@ func (w *podLoop) keepVolumes(ctx context.Context) {
 	}
 }
 
-// clearVolumes removes, once, the volumes and the root directories of a pod that has ended. Its
-// folder stays until the pod is deleted.
+// clearVolumes removes the volumes and the root directories of a pod that has ended. It does so
+// once. The pod's folder stays until the pod is deleted.
 func (w *podLoop) clearVolumes(ctx context.Context) {
 	if w.volumesCleared || w.state.Stage() != life.Terminal || len(w.processes) > 0 {
 		return
@@ -120,8 +121,8 @@ func (w *podLoop) clearVolumes(ctx context.Context) {
 	})
 }
 
-// mounts are the files that a run sees besides its root: the pod's own files, and its volumes. If
-// both are at one path, the volume is seen.
+// mounts are the files that a run sees in addition to its root: the pod's own files, and its
+// volumes. If both have the same path, the run sees the volume.
 func (w *podActions) mounts(pod *corev1.Pod, c *corev1.Container, env []string, shown map[string]registry.Module) ([]runtime.Mount, error) {
 	images, err := foldersOf(shown)
 	if err != nil {
@@ -155,15 +156,16 @@ func (w *podActions) mounts(pod *corev1.Pod, c *corev1.Container, env []string, 
 	return mounts, nil
 }
 
-// Bounds of looking at what pods have on disk: how many looks go on at a time, and how long a pod
-// is left alone after a look, as a multiple of the time that the look took.
+// These bound how often the use of disks by pods is checked. The first bounds how many checks go on
+// at a time. The second bounds how soon the next check of a pod begins, as a multiple of the time
+// of its last check.
 const (
 	parallelLooks = 2
 	looksApart    = 20
 )
 
-// outgrown is a message, in the kubelet's words, about a limit of disk use that the pod has
-// exceeded, or empty. took is how long the look took.
+// outgrown is a message, in the kubelet's words, about a limit of disk use that the pod exceeds. It
+// is empty if there is none. took is how long the check took.
 func (w *podActions) outgrown(ctx context.Context, pod *corev1.Pod) (message string, took time.Duration) {
 	select {
 	case w.node.looks <- struct{}{}:

@@ -55,7 +55,7 @@ func TestOwnMounts(t *testing.T) {
 	}
 }
 
-// TestKept: a pod is looked at regularly if its volumes may change, or if it may exceed a limit.
+// TestKept: a pod is checked regularly if its volumes may change, or if it may exceed a limit.
 func TestKept(t *testing.T) {
 	pod := testpod.New(corev1.RestartPolicyAlways, "a", "b")
 	if kept(pod) {

@@ -6,11 +6,11 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/manifest"
 )
 
-// What callers need of the packages below.
+// Types of the packages below that callers need.
 type (
 	// Keys finds the credentials for an image.
 	Keys = distribution.Keys
-	// ImageConfig is how an image wants to run.
+	// ImageConfig says how an image should run.
 	ImageConfig = manifest.Config
 )
 

@@ -23,7 +23,7 @@ import (
 // tempPrefix marks files that are being written.
 const tempPrefix = ".tmp-"
 
-// copySize is the size of the buffer that content passes through, in bytes.
+// copySize is the size of the buffer for copying content, in bytes.
 const copySize = 128 << 10
 
 // blobs is the content-addressed part of a store.
@@ -51,7 +51,7 @@ type blob struct {
 	synced    bool
 }
 
-// module is what callers are told of a blob that is one.
+// module is the description of a module's blob for callers.
 func (b blob) module() Module {
 	return Module{Path: b.path, Digest: b.digest, Size: b.size, Component: b.component}
 }
@@ -60,7 +60,7 @@ func (b blobs) path(digest string) string {
 	return filepath.Join(b.dir, strings.TrimPrefix(digest, "sha256:"))
 }
 
-// find returns the stored blob of that digest; fs.ErrNotExist when there is none.
+// find returns the stored blob with that digest, or fs.ErrNotExist if there is none.
 func (b blobs) find(digest string, k manifest.Kind) (blob, error) {
 	path := b.path(digest)
 	f, err := os.Open(path)
@@ -78,7 +78,7 @@ func (b blobs) find(digest string, k manifest.Kind) (blob, error) {
 	}
 	var start [manifest.PreambleSize]byte
 	if _, err := io.ReadFull(f, start[:]); err != nil {
-		return blob{}, fmt.Errorf("read %s: %w", path, err)
+		return blob{}, fmt.Errorf("reading %s: %w", path, err)
 	}
 	if stored.component, err = manifest.IsComponent(start[:]); err != nil {
 		return blob{}, fmt.Errorf("%s: %w", path, err)
@@ -86,15 +86,15 @@ func (b blobs) find(digest string, k manifest.Kind) (blob, error) {
 	return stored, nil
 }
 
-// expected is what is known of content before it is read.
+// expected is what the store knows about content before it reads it.
 type expected struct {
 	digest string // empty: any
 	size   int64  // negative: any
 	kind   manifest.Kind
 }
 
-// put stores what r gives, if it is as expected; a module must be a WebAssembly binary. On an error
-// nothing is left.
+// put stores what r gives, if it is as expected. A module must be a WebAssembly binary. After an
+// error nothing is left.
 func (b blobs) put(r io.Reader, want expected) (blob, error) {
 	limit := b.limit(want.kind)
 	if want.size > limit {
@@ -132,8 +132,8 @@ func tooLarge(k manifest.Kind, size, limit int64) error {
 	return fault.New(fault.ErrTooLarge, nil, "the %v has %d bytes or more; this node takes %vs of up to %d%s", k, size, k, limit, setting)
 }
 
-// receive copies r to w and hashes it on the way. It looks at a module's preamble first, so that a
-// file that is no module is refused before it is fetched.
+// receive copies r to w and hashes it at the same time. It checks a module's preamble first, so a
+// file that is no module is refused before all of it is fetched.
 func receive(w io.Writer, r io.Reader, k manifest.Kind) (digest string, size int64, component bool, err error) {
 	start := make([]byte, manifest.PreambleSize)
 	n, err := io.ReadFull(r, start)
@@ -155,15 +155,17 @@ func receive(w io.Writer, r io.Reader, k manifest.Kind) (digest string, size int
 	return "sha256:" + hex.EncodeToString(hash.Sum(nil)), int64(n) + m, component, err
 }
 
-// maxRecord bounds what the store has noted in one file, in bytes: a list of an image's modules is
-// the largest.
+// maxRecord bounds a file of the store's own notes, in bytes. The largest such file is a list of an
+// image's modules.
 const maxRecord = 64 << 20
 
-// readRecord reads what the store has written. A disk, or another process, may have changed it.
+// readRecord reads a file of the store's notes. A disk error or another process may have changed
+// it.
 func readRecord(path string) ([]byte, error) { return credentials.ReadFile(path, maxRecord) }
 
-// writeFile makes a file of mode 0600 in dir: fill writes it and returns its path. It appears there
-// complete, or on an error it does not appear. It is synced if it replaces another file.
+// writeFile makes a file of mode 0600 in dir. fill writes the content and returns the file's path.
+// The complete file appears there; after an error no file appears. It is synced if it replaces
+// another file.
 func writeFile(dir string, fill func(*os.File) (path string, err error)) (err error) {
 	f, err := createTemp(dir)
 	if err != nil {
@@ -171,7 +173,7 @@ func writeFile(dir string, fill func(*os.File) (path string, err error)) (err er
 	}
 	defer func() {
 		if err != nil {
-			_ = f.Close() // closed already in some cases
+			_ = f.Close() // may be closed already
 			_ = os.Remove(f.Name())
 		}
 	}()
@@ -190,14 +192,14 @@ func writeFile(dir string, fill func(*os.File) (path string, err error)) (err er
 	return os.Rename(f.Name(), path)
 }
 
-// createTemp makes a file that is locked, so that a process that cleans up skips it.
+// createTemp makes a locked file. A process that cleans up skips locked files.
 func createTemp(dir string) (*os.File, error) {
 	for {
 		f, err := os.CreateTemp(dir, tempPrefix+"*")
 		if err != nil {
 			return nil, err
 		}
-		if err = awaitLock(context.Background(), f, unix.LOCK_EX); err == nil { // another process holds it only while it removes the file
+		if err = awaitLock(context.Background(), f, unix.LOCK_EX); err == nil { // another process holds the lock only while it removes the file
 			return f, nil
 		}
 		_ = f.Close()
@@ -207,7 +209,7 @@ func createTemp(dir string) (*os.File, error) {
 	}
 }
 
-// clean makes dir, private, and removes what a crash left half-written in it.
+// clean makes the private folder dir, and removes half-written files that a crash left in it.
 func clean(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
@@ -227,7 +229,7 @@ func clean(dir string) error {
 }
 
 // removeUnlocked removes a file, or a folder with everything in it, unless it is locked. It reports
-// whether it is removed.
+// whether it removed it.
 func removeUnlocked(path string) (gone bool, err error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) {

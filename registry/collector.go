@@ -15,17 +15,18 @@ import (
 
 // CollectorConfig says when unused images are removed.
 type CollectorConfig struct {
-	// HighPercent is how full the disk may be, in percent. Above that, images are removed until the
-	// disk is no fuller than LowPercent. Those that were used the longest ago are removed first.
+	// HighPercent is the limit of how full the disk may be, in percent. Above it, images are
+	// removed until the disk is no fuller than LowPercent. The images that were unused for the
+	// longest time are removed first.
 	HighPercent, LowPercent int
-	// MinAge is how old an image must be to be removed.
+	// MinAge is the age that an image must have before it may be removed.
 	MinAge time.Duration
-	// MaxAge is how long an image is kept that is not used; 0 is for ever.
+	// MaxAge is how long an unused image is kept; 0 means for ever.
 	MaxAge time.Duration
 	// Used lists the images in use: references and IDs.
 	Used func() []string
-	// Disk gives the size of the store's disk and what is free of it, in bytes; nil asks the
-	// system.
+	// Disk gives the size of the store's disk and its free space, in bytes; nil means that the
+	// collector asks the system.
 	Disk func() (size, free int64, err error)
 	// Removed is called for each module that was removed, unless it is nil.
 	Removed func(digest string)
@@ -34,13 +35,13 @@ type CollectorConfig struct {
 }
 
 const (
-	// lookPeriod is how often the collector looks at the disk. collectPeriod is how often it also
+	// lookPeriod is how often the collector checks the disk. collectPeriod is how often it also
 	// notes which images are used. The kubelet does both every 5 minutes.
 	lookPeriod    = 10 * time.Second
 	collectPeriod = time.Minute
-	// eventPeriod is the time between two events that say that there is nothing to remove.
+	// eventPeriod is the time between two events that report that no image can be removed.
 	eventPeriod = 5 * time.Minute
-	// orphanAge is how old a blob must be that no image refers to.
+	// orphanAge is the age at which a blob that no image refers to may be removed.
 	orphanAge = time.Hour
 )
 
@@ -48,13 +49,13 @@ const (
 type Collector struct {
 	store *Store
 	cfg   CollectorConfig
-	began time.Time // of this process: what is older may have been used until then
+	began time.Time // start of this process: an older image may have been used until then
 
-	failed bool                 // the last time
-	told   map[string]time.Time // when an event was recorded, by its reason
+	failed bool                 // whether the last collection failed
+	told   map[string]time.Time // time of the last event, by its reason
 }
 
-// NewCollector checks cfg.
+// NewCollector checks cfg and makes a Collector.
 func (s *Store) NewCollector(cfg CollectorConfig) (*Collector, error) {
 	switch {
 	case cfg.HighPercent < 0 || cfg.HighPercent > 100 || cfg.LowPercent < 0 || cfg.LowPercent > 100:
@@ -72,7 +73,7 @@ func (s *Store) NewCollector(cfg CollectorConfig) (*Collector, error) {
 	return &Collector{store: s, cfg: cfg, began: time.Now(), told: map[string]time.Time{}}, nil
 }
 
-// diskOf asks the system. What is kept for root counts as taken.
+// diskOf asks the system. The space that is reserved for root counts as taken.
 func diskOf(dir string) (size, free int64, err error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {
@@ -109,7 +110,7 @@ func (c *Collector) run(ctx context.Context, full bool) {
 	err := c.Collect(ctx, full)
 	if err != nil && ctx.Err() == nil {
 		c.store.log.Warn("collecting images did not succeed", zap.Error(err))
-		if c.failed { // once may be a moment's matter
+		if c.failed { // a single failure may be temporary
 			c.event("ImageGCFailed", err.Error())
 		}
 	}
@@ -125,9 +126,9 @@ func (c *Collector) above() bool {
 // percentOf is how full a disk is.
 func percentOf(size, free int64) int { return 100 - int(min(free, size)*100/size) }
 
-// Collect looks at the disk once, and removes images if it must. full means that a pull has found
-// no room. Then Collect makes room as on a full disk, whatever the thresholds say: what the pull
-// had written is already removed.
+// Collect checks the disk once, and removes images if it must. full means that a pull found no room
+// on the disk. Then Collect frees space as for a full disk, even if the disk is below the
+// thresholds, because the pull has already removed what it had written.
 func (c *Collector) Collect(ctx context.Context, full bool) error {
 	size, free, err := c.cfg.Disk()
 	if err != nil {
@@ -154,14 +155,14 @@ func (c *Collector) Collect(ctx context.Context, full bool) error {
 	return err
 }
 
-// CollectAll removes all unused images that are not too young, however full the disk is. It may be
+// CollectAll removes all unused images that are old enough, even if the disk has room. It may be
 // called while Run runs.
 func (c *Collector) CollectAll(ctx context.Context) error {
 	_, err := c.free(ctx, math.MaxInt64)
 	return err
 }
 
-// free removes what is too old, and then images until so many bytes are freed.
+// free removes images that are too old, and then other images until it has freed wanted bytes.
 func (c *Collector) free(ctx context.Context, wanted int64) (freed int64, err error) {
 	var done Removal
 	err = withLock(ctx, c.store.lock(), unix.LOCK_EX, func() error { return c.collect(wanted, &done) })
@@ -176,7 +177,7 @@ func (c *Collector) free(ctx context.Context, wanted int64) (freed int64, err er
 	return done.Freed, err
 }
 
-// event records an event unless there was one of that reason recently.
+// event records an event, unless it recorded one with the same reason recently.
 func (c *Collector) event(reason, message string) {
 	if c.cfg.Event == nil || time.Since(c.told[reason]) < eventPeriod {
 		return
@@ -185,8 +186,8 @@ func (c *Collector) event(reason, message string) {
 	c.cfg.Event(reason, message)
 }
 
-// collect marks what is used, removes what is too old, and then removes images until so many bytes
-// are free. The caller holds the store's lock.
+// collect notes which images are used, removes images that are too old, and then removes others
+// until it has freed needed bytes. The caller holds the store's lock.
 func (c *Collector) collect(needed int64, done *Removal) error {
 	s := c.store
 	all, err := s.refs.all()
@@ -199,7 +200,7 @@ func (c *Collector) collect(needed int64, done *Removal) error {
 		if !used.image(image) {
 			unused = append(unused, image)
 		} else if err := s.refs.touch(image.ID); err != nil {
-			return fmt.Errorf("note that image %s is used: %w", image.ID, err)
+			return fmt.Errorf("noting that image %s is used: %w", image.ID, err)
 		}
 	}
 	slices.SortFunc(unused, func(a, b Image) int { return cmp.Or(a.Used.Compare(b.Used), a.Pulled.Compare(b.Pulled)) })

@@ -17,7 +17,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/fault"
 )
 
-// fakeDisk is a disk of 1,000,000 bytes of which a store's blobs take some, and other things the
+// fakeDisk is a disk of 1,000,000 bytes. A store's blobs take some of it, and other data takes the
 // rest.
 type fakeDisk struct {
 	store *Store
@@ -35,8 +35,8 @@ func (d *fakeDisk) usage() (size, free int64, err error) {
 	return size, free, err
 }
 
-// gcScene is a store with images of 100,000 bytes each, which were pulled some hours ago, the first
-// the longest.
+// gcScene is a store with images of 100,000 bytes each. They were pulled some hours ago; the first
+// image is the oldest.
 type gcScene struct {
 	*Store
 	srv     *server
@@ -56,11 +56,11 @@ func newGCScene(t *testing.T, names ...string) *gcScene {
 	return g
 }
 
-// pull pulls an image with such a text in it, and makes it so old.
+// pull pulls an image that contains the text, and gives it that age.
 func (g *gcScene) pull(t *testing.T, name, text string, age time.Duration) string {
 	t.Helper()
 	image := g.srv.host() + "/" + name
-	// Of one time, so that the same module makes the same image.
+	// The time is fixed, so that the same module makes the same image.
 	if _, err := Push(t.Context(), image, wasm(text, 100_000), PushConfig{Created: time.Unix(0, 0)}); err != nil {
 		t.Fatal(err)
 	}
@@ -103,8 +103,7 @@ func (g *gcScene) collector(t *testing.T, change func(*CollectorConfig)) *Collec
 	return c
 }
 
-// left are the images in the store, by their last names, and it checks that each can be found
-// whole.
+// left returns the images in the store by their last names. It also checks that each is complete.
 func (g *gcScene) left(t *testing.T) string {
 	t.Helper()
 	images, err := g.Images()
@@ -173,7 +172,7 @@ func TestCollect(t *testing.T) {
 	}
 }
 
-// TestCollectAll: on a disk with room, all images are removed that are unused and not young.
+// TestCollectAll: on a disk with room, all unused images are removed, except young ones.
 func TestCollectAll(t *testing.T) {
 	g := newGCScene(t, "one", "two", "three")
 	g.used = []string{g.srv.host() + "/two"}
@@ -194,7 +193,7 @@ func TestCollectByAge(t *testing.T) {
 	if err := c.Collect(t.Context(), false); err != nil || g.left(t) != "b c d" {
 		t.Errorf("left %q, %v", g.left(t), err)
 	}
-	// From when it was used last, not from when it was pulled.
+	// The age counts from the last use, not from the pull.
 	g.used = nil
 	if err := c.Collect(t.Context(), false); err != nil || g.left(t) != "b c d" {
 		t.Errorf("left %q, %v", g.left(t), err)
@@ -303,10 +302,10 @@ func TestCollectorRunsWhenTheDiskIsFull(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() { defer close(ended); c.Run(ctx) }()
-	<-asked // as it starts, twice
+	<-asked // twice at the start
 	<-asked
 	g.full <- struct{}{}
-	<-asked // and long before the next look
+	<-asked // and long before the next check
 	eventually.True(t, "the unused image is gone", func() bool {
 		images, err := g.Images()
 		return err == nil && len(images) == 0
@@ -321,7 +320,7 @@ func TestCollectWhenAPullFoundNoRoom(t *testing.T) {
 	if err := c.Collect(t.Context(), false); err != nil || g.left(t) != "a b c" {
 		t.Errorf("left %q, %v", g.left(t), err)
 	}
-	// A tenth of the disk is made free, as it would be if the disk were full.
+	// A tenth of the disk is made free, as if the disk were full.
 	if err := c.Collect(t.Context(), true); err != nil || g.left(t) != "b c" || g.events != nil {
 		t.Errorf("left %q, events %v, %v", g.left(t), g.events, err)
 	}
@@ -399,7 +398,7 @@ func TestRemoveRootfs(t *testing.T) {
 		}
 		roots[name] = m
 	}
-	// As a pull holds it.
+	// This is the lock that a pull holds.
 	unpin, err := lockPath(t.Context(), filepath.Dir(roots["two"].Root.Dir), unix.LOCK_SH)
 	if err != nil {
 		t.Fatal(err)
@@ -421,7 +420,7 @@ func TestRemoveRootfs(t *testing.T) {
 		t.Errorf("a root filesystem that a pull has pinned: %v", err)
 	}
 	unpin()
-	// What no image needs any more goes with the next sweep.
+	// The next sweep removes what no image needs any more.
 	c := g.collector(t, func(c *CollectorConfig) { c.MinAge = 0 })
 	if err := c.Collect(t.Context(), true); err != nil {
 		t.Error(err)

@@ -18,8 +18,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/manifest"
 )
 
-// disk is what a store has on disk. Its methods that change what references mean, or that remove
-// anything, need the lock of the store.
+// disk is what a store has on disk. Methods that change the meaning of references or remove
+// something need the store's lock.
 type disk struct {
 	dir    string
 	blobs  blobs
@@ -31,34 +31,34 @@ type disk struct {
 // lock is the path of the store's lock.
 func (d *disk) lock() string { return filepath.Join(d.dir, "lock") }
 
-// remember records what the reference means, and keeps what is known of the same image for another
-// purpose. It records the digest first and the tag last, so that a recorded tag always has a
-// recorded digest. The caller holds the store's lock.
+// remember records what the reference means, and keeps what is known about the same image for
+// another purpose. It records the digest first and the tag last, so that a recorded tag always has
+// a recorded digest. The caller holds the store's lock.
 func (d *disk) remember(ref distribution.Reference, rec record) error {
-	if old, err := d.refs.get(ref.At(rec.Manifest)); err == nil { // none, or a damaged one, adds nothing
+	if old, err := d.refs.get(ref.At(rec.Manifest)); err == nil { // if there is none, or it is damaged, nothing is added
 		rec = rec.with(old)
 	}
 	rec.Pulled = time.Now().UTC()
 	for _, rec.Reference = range []string{ref.At(rec.Manifest), ref.Name()} {
 		if err := d.refs.put(rec); err != nil {
-			return fmt.Errorf("remember %s: %w", rec.Reference, err)
+			return fmt.Errorf("remembering %s: %w", rec.Reference, err)
 		}
 	}
 	return nil
 }
 
-// remove removes an image from the store, and from the map all. The caller holds the store's lock.
+// remove removes an image from the store and from the map all. The caller holds the store's lock.
 func (d *disk) remove(image Image, all map[string]remembered, done *Removal) error {
-	// A process that finds a tag has to find the image.
+	// Tags are removed before the ID: a process that finds a tag must find the image.
 	for _, name := range append(slices.Clone(image.Tags), image.ID) {
 		if err := d.refs.forget(name); err != nil {
-			return fmt.Errorf("remove image %s: %w", image.ID, err)
+			return fmt.Errorf("removing image %s: %w", image.ID, err)
 		}
 		delete(all, name)
 	}
 	done.Images, done.Tags = append(done.Images, image.ID), append(done.Tags, image.Tags...)
 	if err := d.rights.forget(image.ID); err != nil {
-		return fmt.Errorf("remove image %s: %w", image.ID, err)
+		return fmt.Errorf("removing image %s: %w", image.ID, err)
 	}
 	needed := needs(all)
 	for _, digest := range image.rec.content() {
@@ -66,7 +66,7 @@ func (d *disk) remove(image Image, all map[string]remembered, done *Removal) err
 			continue
 		}
 		if err := d.removeBlob(digest, done); err != nil {
-			return fmt.Errorf("remove image %s: %w", image.ID, err)
+			return fmt.Errorf("removing image %s: %w", image.ID, err)
 		}
 	}
 	for _, root := range image.rec.folders() {
@@ -74,14 +74,14 @@ func (d *disk) remove(image Image, all map[string]remembered, done *Removal) err
 			continue
 		}
 		if err := d.removeRoot(root, done); err != nil {
-			return fmt.Errorf("remove image %s: %w", image.ID, err)
+			return fmt.Errorf("removing image %s: %w", image.ID, err)
 		}
 	}
 	return nil
 }
 
-// refuse removes an image that cannot be unpacked. If the error is the image's own, it removes the
-// record for that purpose. It also removes the layers that no other image needs and no pull has
+// refuse removes an image that cannot be unpacked. If the image itself causes the error, it removes
+// the record for that purpose. It also removes the layers that no other image needs and no pull has
 // pinned.
 func (d *disk) refuse(ctx context.Context, ref distribution.Reference, rec record, why purpose, refusal error) error {
 	return withLock(ctx, d.lock(), unix.LOCK_EX, func() error {
@@ -107,7 +107,7 @@ func (d *disk) refuse(ctx context.Context, ref distribution.Reference, rec recor
 	})
 }
 
-// forget removes what an image has for a purpose, and the whole image if nothing else is left. The
+// forget removes what an image has for a purpose, or the whole image if nothing else is left. The
 // caller holds the store's lock.
 func (d *disk) forget(image Image, why purpose, all map[string]remembered, done *Removal) error {
 	rest := image.rec.without(why)
@@ -150,8 +150,8 @@ func (d *disk) removeBlob(digest string, done *Removal) error {
 	return nil
 }
 
-// sweep removes blobs, parts of such and root filesystems that no image needs and no container
-// uses, if they are older than age. The caller holds the store's lock.
+// sweep removes blobs, partly fetched blobs and root filesystems if they are older than age, no
+// image needs them and no container uses them. The caller holds the store's lock.
 func (d *disk) sweep(all map[string]remembered, used usage, age time.Duration, done *Removal) error {
 	needed := needs(all)
 	entries, err := os.ReadDir(d.blobs.dir)

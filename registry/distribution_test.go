@@ -18,9 +18,9 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/fault"
 )
 
-// requireRegistry is set where the tests with docker-registry must run: by .ci/run, which installs
-// it. Elsewhere they are left out where there is no such program, as it is no part of a developer's
-// machine.
+// requireRegistry is set where the tests with docker-registry must run: .ci/run sets it and
+// installs the program. Elsewhere these tests are left out if the program is missing, because
+// developers need not install it.
 const requireRegistry = "KRUSTLET_WASI_TEST_DOCKER_REGISTRY"
 
 // dockerRegistry starts Debian's docker-registry with TLS and one user, me, whose password is
@@ -48,7 +48,7 @@ func dockerRegistry(t *testing.T, ca *authority) (host string) {
 		t.Fatal(err)
 	}
 	host = listener.Addr().String()
-	_ = listener.Close() // the program takes no open socket
+	_ = listener.Close() // the program cannot take an open socket
 	config := fmt.Sprintf(`version: 0.1
 log: {level: error, accesslog: {disabled: true}}
 storage: {filesystem: {rootdirectory: %q}}
@@ -95,7 +95,7 @@ func TestDistribution(t *testing.T) {
 		t.Errorf("told of %d bytes of %d", sent, len(module))
 	}
 
-	_, err = newStore(t, Config{}).pulled(t.Context(), host+"/team/app:v1") // on loopback the certificate is not looked at
+	_, err = newStore(t, Config{}).pulled(t.Context(), host+"/team/app:v1") // on loopback the certificate is not checked
 	errorcheck.Is(t, err, fault.ErrUnauthorized)
 	_, err = newStore(t, Config{HostsDir: hostsDir(t, "registry.example", fmt.Sprintf("server = %q\n", "https://"+host))}).Pull(t.Context(), image, me)
 	errorcheck.Is(t, err, nil, "certificate")
@@ -103,8 +103,8 @@ func TestDistribution(t *testing.T) {
 	s := newStore(t, Config{HostsDir: hosts})
 	_, err = s.Pull(t.Context(), "registry.example/team/none:v1", me)
 	errorcheck.Is(t, err, fault.ErrNotFound)
-	// The second credential is tried where the first is refused, and what is there already is gone
-	// on with.
+	// The second credential is tried after the first is refused, and a part that is already on disk
+	// is continued.
 	if err := os.WriteFile(s.blobs.path(digestOf(module))+partSuffix, module[:2_000_000], 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -12,19 +12,20 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/errorcheck"
 )
 
-// dripping writes a byte at a time, of an answer that is never at its end.
+// dripping writes one byte at a time, and its answer never ends.
 func dripping(w http.ResponseWriter, r *http.Request) {
 	for r.Context().Err() == nil {
 		_, _ = w.Write([]byte{' '})
 		w.(http.Flusher).Flush()
 		select {
 		case <-r.Context().Done():
-		case <-time.After(2 * time.Millisecond): // the pace of the server that is played
+		case <-time.After(2 * time.Millisecond): // the speed of the simulated server
 		}
 	}
 }
 
-// TestDrippingRegistry: a registry cannot hold a pull open for ever, wherever it begins to drip.
+// TestDrippingRegistry: a registry cannot hold a pull open for ever by sending slowly, whichever
+// request it answers slowly.
 func TestDrippingRegistry(t *testing.T) {
 	module := wasm("slow", 1_000_000)
 	for name, tt := range map[string]struct {
@@ -66,7 +67,7 @@ func drippingTokens(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusUnauthorized)
 }
 
-// TestDrippingHeader: the header of an answer has to come whole, too, and is bounded.
+// TestDrippingHeader: the header of an answer must come in time, too, and is bounded.
 func TestDrippingHeader(t *testing.T) {
 	for name, line := range map[string]string{"slowly": "", "endlessly": "X-Filler: " + strings.Repeat("x", 8<<10) + "\r\n"} {
 		t.Run(name, func(t *testing.T) {
@@ -92,7 +93,7 @@ func TestDrippingHeader(t *testing.T) {
 								_, err = io.WriteString(conn, "\r\n"+line)
 								continue
 							}
-							time.Sleep(2 * time.Millisecond) // the pace of the server that is played
+							time.Sleep(2 * time.Millisecond) // the speed of the simulated server
 							_, err = io.WriteString(conn, "x")
 						}
 					}()

@@ -22,30 +22,31 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
 )
 
-// What a pull brings can be used as soon as it is complete and verified. It is synced later. How
-// much later depends on what else the machine writes. No pull waits for that, but Close does. Until
-// then a killed process loses nothing, but a crash of the machine may lose it. So what is synced
-// has a mark. The process that opens the store first after a start of the machine checks everything
-// without a mark:
+// The result of a pull can be used as soon as it is complete and verified. It is synced later; the
+// delay depends on what else the machine writes. Pulls do not wait for the sync, but Close does.
+// Until then, a kill of the process loses nothing, but a crash of the machine may lose data. So
+// data that is synced has a mark. The first process that opens the store after a start of the
+// machine checks everything without a mark:
 //
-//   - a blob that is synced cannot be written to by its mode; another is removed unless it still
-//     has its digest
-//   - a synced root filesystem has a mark beside it that says so, any other in which boot it was
-//     made; that of another boot is removed, and made again of its layers when it is needed
-//   - a record that was not written to its end cannot be read, and counts as none
+//   - A synced blob has a mode that forbids writing. Any other blob is removed, unless its content
+//     has its digest.
+//   - A root filesystem has a file beside it that says that it is synced, or else in which boot it
+//     was made. One of another boot is removed, and is made again from its layers when it is
+//     needed.
+//   - A record that was written only in part cannot be read. It counts as missing.
 //
-// A pull never loses what was synced. A file that replaces another is synced before it does. The
-// blobs of an image are synced before a reference means it that meant another image.
+// A pull never loses data that was synced. A file is synced before it replaces another file. When
+// the meaning of a reference changes to another image, the blobs of that image are synced first.
 
 const (
 	syncedMode = 0o400
-	markFile   = "synced" // one byte, which cannot be written by halves, and the ID of the boot
+	markFile   = "synced" // one byte, which cannot be written in part, and the ID of the boot
 	unsynced   = "-"
 	synced     = "+"    // written when everything else is on disk
-	bootFile   = "boot" // in the store's folder: in which boot of the machine what is there was looked at
+	bootFile   = "boot" // in the store's folder: in which boot of the machine the store was checked
 )
 
-// bootID is a file with an ID that is new after each start of the machine.
+// bootID is a file whose content is different after each start of the machine.
 const bootID = "/proc/sys/kernel/random/boot_id"
 
 func readBoot() (string, error) {
@@ -53,8 +54,8 @@ func readBoot() (string, error) {
 	return strings.TrimSpace(string(id)), err
 }
 
-// recover checks what a crash of the machine may have damaged. One process does that in each boot,
-// before any process uses the store.
+// recover checks what a crash of the machine may have damaged. One process does so once in each
+// boot, before any process uses the store.
 func (d *disk) recover(log *zap.Logger) error {
 	return withLock(context.Background(), d.lock(), unix.LOCK_EX, func() error {
 		at := filepath.Join(d.dir, bootFile)
@@ -64,7 +65,7 @@ func (d *disk) recover(log *zap.Logger) error {
 		if err := errors.Join(d.blobs.recover(), d.roots.recover()); err != nil {
 			return err
 		}
-		if err := os.WriteFile(at, []byte(d.roots.boot), 0o600); err != nil { // as on a full disk
+		if err := os.WriteFile(at, []byte(d.roots.boot), 0o600); err != nil { // for example, on a full disk
 			log.Warn("the store will be looked at once more for what a crash may have damaged", zap.Error(err))
 		}
 		return nil
@@ -91,13 +92,13 @@ func (b blobs) recover() error {
 	return nil
 }
 
-// check removes a blob that does not have its digest, and syncs and marks any other.
+// check removes a blob that does not have its digest, and syncs and marks other blobs.
 func (b blobs) check(digest string) error {
 	f, err := os.Open(b.path(digest))
 	if err != nil {
 		return err
 	}
-	defer func() { _ = f.Close() }() // it was only read
+	defer func() { _ = f.Close() }() // the file was only read
 	hash := sha256.New()
 	if _, err := io.CopyBuffer(struct{ io.Writer }{hash}, struct{ io.Reader }{f}, make([]byte, copySize)); err != nil {
 		return err
@@ -128,31 +129,32 @@ func (r roots) recover() error {
 	return nil
 }
 
-// syncDelay is how long what was pulled waits for more of it, and so lets that go first.
+// syncDelay is how long a sync waits, so that it can include data of other pulls and does not slow
+// them down.
 const syncDelay = time.Second
 
-// brought is what pulls have brought and what is not synced.
+// brought is data from pulls that is not synced yet.
 type brought struct {
 	blobs   []blob
-	records []string // their files
-	roots   []string // their names
+	records []string // paths of files
+	roots   []string // names of root filesystems
 }
 
-// syncer syncs what pulls have brought, a while after each, and not beside each other.
+// syncer syncs the data of pulls, some time after each pull, and never twice at the same time.
 type syncer struct {
 	disk *disk
 	log  *zap.Logger
 
 	mu     sync.Mutex
 	next   brought
-	active bool // a goroutine takes care of it
+	active bool // whether a goroutine is syncing
 	done   sync.WaitGroup
 
-	closing   chan struct{} // closed when the syncer must not wait any more
+	closing   chan struct{} // closed when the syncer must stop waiting
 	closeOnce sync.Once
 }
 
-// later syncs what was brought in another goroutine. close waits for it.
+// later syncs b in another goroutine. close waits for it.
 func (q *syncer) later(b brought) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -166,7 +168,7 @@ func (q *syncer) later(b brought) {
 	}
 }
 
-// syncWaiting waits, syncs what was brought until then, and reports whether to call it again.
+// syncWaiting waits, syncs what was added until then, and reports whether it must be called again.
 func (q *syncer) syncWaiting() bool {
 	select {
 	case <-time.After(syncDelay):
@@ -186,8 +188,8 @@ func (q *syncer) syncWaiting() bool {
 	return true
 }
 
-// sync syncs what was brought. That may be removed meanwhile. A blob that cannot be written to the
-// disk is removed, because it may be lost at any time.
+// sync syncs b. Files may be removed at the same time. A blob that cannot be written to the disk is
+// removed, because it could be lost at any time.
 func (d *disk) sync(b brought) error {
 	var errs []error
 	for _, blob := range b.blobs {
@@ -213,12 +215,12 @@ func (d *disk) sync(b brought) error {
 	return errors.Join(errs...)
 }
 
-// mark says of the root in dir that it is not synced yet.
+// mark marks the root in dir as not synced yet.
 func (r roots) mark(dir string) error {
 	return os.WriteFile(filepath.Join(dir, markFile), []byte(unsynced+r.boot), 0o600)
 }
 
-// sync syncs a root, which may be removed meanwhile.
+// sync syncs a root. The root may be removed at the same time.
 func (r roots) sync(id string) error {
 	mark, err := os.OpenFile(filepath.Join(r.path(id), markFile), os.O_RDWR, 0)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -227,7 +229,7 @@ func (r roots) sync(id string) error {
 	if err != nil {
 		return err
 	}
-	defer mark.Close() //nolint:errcheck // what matters is synced
+	defer mark.Close() //nolint:errcheck // the file was synced, so closing cannot lose data
 	if err := unix.Syncfs(int(mark.Fd())); err != nil {
 		return fmt.Errorf("syncing %s: %w", r.path(id), err)
 	}
@@ -237,7 +239,7 @@ func (r roots) sync(id string) error {
 	return mark.Sync()
 }
 
-// syncPath syncs a file, or the names in a folder. It is no error if it does not exist.
+// syncPath syncs a file, or the names in a folder. A missing path is no error.
 func syncPath(path string) error {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -249,7 +251,7 @@ func syncPath(path string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// close waits until everything that was brought is synced.
+// close waits until all data is synced.
 func (q *syncer) close() {
 	q.closeOnce.Do(func() { close(q.closing) })
 	q.done.Wait()

@@ -13,7 +13,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
 )
 
-// afterCrash opens the store as the first to do so since the machine has started.
+// afterCrash opens the store like the first process after a start of the machine.
 func afterCrash(t *testing.T, s *Store) *Store {
 	t.Helper()
 	s.Close()
@@ -23,8 +23,8 @@ func afterCrash(t *testing.T, s *Store) *Store {
 	return newStore(t, Config{Dir: s.dir})
 }
 
-// TestCloseSyncs: what was pulled is marked as synced once the store is closed, and then it is not
-// checked any more.
+// TestCloseSyncs: when the store is closed, everything that was pulled is marked as synced. It is
+// not checked again.
 func TestCloseSyncs(t *testing.T) {
 	srv := newServer(t)
 	ref, upper := twoLayers(t, srv)
@@ -49,8 +49,8 @@ func TestCloseSyncs(t *testing.T) {
 	}
 }
 
-// TestCrash: what the machine's crash may have damaged is looked at, once: what is whole is kept,
-// what is not is fetched again, and a root filesystem is made again.
+// TestCrash: after a crash of the machine the store is checked once. Complete blobs are kept,
+// damaged ones are fetched again, and a root filesystem is made again.
 func TestCrash(t *testing.T) {
 	srv := newServer(t)
 	ref, upper := twoLayers(t, srv)
@@ -94,7 +94,7 @@ func TestCrash(t *testing.T) {
 		if got := shown(t, m); got["data"] != "d" {
 			t.Errorf("%s is damaged: the image has %q", tt.name, got)
 		}
-		// The same boot: nothing is looked at.
+		// In the same boot the store is not checked.
 		if err := errors.Join(os.Chmod(layer, 0o600), os.WriteFile(layer, nil, 0)); err != nil {
 			t.Fatal(err)
 		}
@@ -106,8 +106,8 @@ func TestCrash(t *testing.T) {
 	}
 }
 
-// TestLooksTwice: where it cannot be noted that the store was looked at, it opens all the same, and
-// what this boot has made stays, as containers may run from it.
+// TestLooksTwice: if the store cannot note that it was checked, it opens anyway. It keeps what was
+// made in this boot, because containers may run from it.
 func TestLooksTwice(t *testing.T) {
 	srv := newServer(t)
 	ref, upper := twoLayers(t, srv)
@@ -131,8 +131,8 @@ func TestLooksTwice(t *testing.T) {
 	}
 }
 
-// TestCrashOfRecords: an image of which a crash has left only the tag is listed, and goes as any
-// other.
+// TestCrashOfRecords: if a crash left only the tag's record of an image, the image is listed and
+// can be removed like any other.
 func TestCrashOfRecords(t *testing.T) {
 	srv := newServer(t)
 	ref, _ := twoLayers(t, srv)
@@ -154,8 +154,7 @@ func TestCrashOfRecords(t *testing.T) {
 	checkAbsent(t, s, ref)
 }
 
-// TestUpdateIsSynced: what a reference comes to mean is synced before what it meant is
-// forgotten.
+// TestUpdateIsSynced: the new meaning of a reference is synced before the old one is replaced.
 func TestUpdateIsSynced(t *testing.T) {
 	srv := newServer(t)
 	s, ref := newStore(t, Config{}), srv.host()+"/app:v1"
@@ -179,8 +178,8 @@ func TestUpdateIsSynced(t *testing.T) {
 	}
 }
 
-// heldLayer pushes app:v1 and app:v2, of the same two layers, the second of which is not answered
-// for before release is closed; asked is told when it is asked for.
+// heldLayer pushes app:v1 and app:v2 with the same two layers. The server answers for the second
+// layer only after release is closed. asked gets a value when the layer is requested.
 func heldLayer(t *testing.T) (srv *server, asked, release chan struct{}) {
 	t.Helper()
 	srv = newServer(t)
@@ -197,7 +196,7 @@ func heldLayer(t *testing.T) (srv *server, asked, release chan struct{}) {
 	return srv, asked, release
 }
 
-// TestUnpackedWhileFetched: a layer is unpacked before those above it have come.
+// TestUnpackedWhileFetched: a layer is unpacked before the layers above it have arrived.
 func TestUnpackedWhileFetched(t *testing.T) {
 	srv, _, release := heldLayer(t)
 	s := newStore(t, Config{})
@@ -224,8 +223,8 @@ func TestUnpackedWhileFetched(t *testing.T) {
 	}
 }
 
-// TestUnpackingIsTakenOver: a caller that gives up does not take others with it that want the same
-// layers.
+// TestUnpackingIsTakenOver: a caller that gives up does not cancel the work for other callers that
+// want the same layers.
 func TestUnpackingIsTakenOver(t *testing.T) {
 	srv, asked, release := heldLayer(t)
 	s := newStore(t, Config{})

@@ -14,17 +14,17 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/manifest"
 )
 
-// parallelLayers is how many layers of one image are fetched at a time. With more, the first comes
-// later, and so does its unpacking.
+// parallelLayers is how many layers of one image are fetched at a time. With more, the first layer
+// would arrive later, and its unpacking would start later.
 const parallelLayers = 3
 
-// fetches are the layers that are fetched now.
+// fetches are the layers that are being fetched.
 type fetches struct {
 	blobs   blobs
 	running calls[blob] // by repository and layer
 }
 
-// fetching is the layers of an image on their way to the disk.
+// fetching is the layers of one image while they are fetched.
 type fetching struct {
 	blobs []blob
 	pins  []func()
@@ -39,7 +39,7 @@ func newFetching(n int) *fetching {
 	return f
 }
 
-// release lets the layers be removed. It may be called twice, and not before fetches.all has
+// release allows the removal of the layers. It may be called twice, but only after fetches.all has
 // returned.
 func (f *fetching) release() {
 	for _, unpin := range f.pins {
@@ -49,7 +49,7 @@ func (f *fetching) release() {
 	}
 }
 
-// unsynced are the layers that are not synced. All layers must be there.
+// unsynced are the layers that are not synced. All layers must be on disk.
 func (f *fetching) unsynced() []blob {
 	return slices.DeleteFunc(slices.Clone(f.blobs), func(b blob) bool { return b.synced })
 }
@@ -71,7 +71,7 @@ func (s *fetches) all(ctx context.Context, remote *distribution.Repository, ref 
 	return group.Wait()
 }
 
-// pinned fetches a layer and pins it. It begins again if the layer is removed in between, together
+// pinned fetches a layer and pins it. It starts again if the layer is removed in between, together
 // with an image that had it.
 func (s *fetches) pinned(ctx context.Context, remote *distribution.Repository, ref distribution.Reference, layer v1.Descriptor, kind manifest.Kind) (blob, func(), error) {
 	for {
@@ -88,8 +88,8 @@ func (s *fetches) pinned(ctx context.Context, remote *distribution.Repository, r
 	}
 }
 
-// fetch returns the layer's blob from the disk, or else from the registry. A blob of another size
-// than the manifest says is fetched, so that a wrong manifest is detected.
+// fetch returns the layer's blob from the disk, or else from the registry. If the size of the blob
+// on disk differs from the manifest's, it is fetched again, so that a wrong manifest is detected.
 func (s *fetches) fetch(ctx context.Context, remote *distribution.Repository, layer v1.Descriptor, kind manifest.Kind) (blob, error) {
 	want := expected{digest: layer.Digest.String(), size: layer.Size, kind: kind}
 	if limit := s.blobs.limit(kind); layer.Size > limit {
@@ -102,7 +102,7 @@ func (s *fetches) fetch(ctx context.Context, remote *distribution.Repository, la
 	if err != nil {
 		return blob{}, err
 	}
-	// Another process may have fetched it meanwhile.
+	// Another process may have fetched it in the meantime.
 	if b, err := s.blobs.find(want.digest, kind); err == nil && b.size == want.size {
 		p.leave(nil)
 		return b, nil
@@ -114,7 +114,7 @@ func (s *fetches) fetch(ctx context.Context, remote *distribution.Repository, la
 	return p.finish()
 }
 
-// fill brings a part to its end.
+// fill fetches the rest of a part.
 func fill(ctx context.Context, remote *distribution.Repository, layer v1.Descriptor, p *part) error {
 	old := p.have > 0
 	if p.have == p.want.size && p.check() == nil {
@@ -122,7 +122,7 @@ func fill(ctx context.Context, remote *distribution.Repository, layer v1.Descrip
 	}
 	err := remote.Stream(ctx, layer, p)
 	if old && errors.Is(err, fault.ErrDigestMismatch) {
-		// What was there from before may be what is wrong.
+		// The part's old content may be the wrong one.
 		if err := p.Restart(); err != nil {
 			return err
 		}

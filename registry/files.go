@@ -12,28 +12,28 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/manifest"
 )
 
-// purpose is what an image is pulled for.
+// purpose is why an image is pulled.
 type purpose int
 
 const (
 	toKeep purpose = iota // it must be on disk, and may run later
 	toRun                 // a module of it runs
-	toShow                // its files are shown in a volume, whatever they are
+	toShow                // a volume shows its files, of any kind
 )
 
-// LookupFiles is Lookup of an image whose files are shown, and do not run: of the Module that it
-// returns, Root, Image, ImageID and Size are set. Any image has files, for whichever platform it
-// is:
+// LookupFiles is Lookup for an image whose files are shown and do not run. In the Module that it
+// returns, Root, Image, ImageID and Size are set. Every image has files, whatever its platform is:
 //
-//   - one with a root filesystem those in it: of an index, that for WebAssembly, else that for
-//     Linux on this machine's processor, else the only one there is;
-//   - another artifact one for each layer, called by the layer's title
-//     (org.opencontainers.image.title); a single module without a title is called by the last part
-//     of the repository, and `.wasm`.
+//   - An image with a root filesystem has the files of that. From an index, the image for
+//     WebAssembly is taken, or else the one for Linux on this machine's processor, or else the
+//     only one.
+//   - Another artifact has one file for each layer. The layer's title is its name
+//     (org.opencontainers.image.title). A single module without a title has the last part of the
+//     repository and `.wasm` as its name.
 //
-// What is on disk as files may not be as a module, and the other way round; a root filesystem that
-// containers run from is both. Files of the node, fs/PATH, are refused as of the class
-// ErrInvalidReference.
+// An image whose files are on disk may be missing as a module, and the other way round. A root
+// filesystem from which containers run serves both. Files of the node, fs/PATH, are refused with an
+// error of the class ErrInvalidReference.
 func (s *Store) LookupFiles(ctx context.Context, image string, keys distribution.Keys) (m Module, present bool, err error) {
 	ref, err := s.filesReference(image)
 	if err != nil {
@@ -42,7 +42,7 @@ func (s *Store) LookupFiles(ctx context.Context, image string, keys distribution
 	return s.lookup(ctx, image, ref, keys, toShow)
 }
 
-// PullFiles is Pull of an image whose files are shown. It sets the same fields of the Module as
+// PullFiles is Pull for an image whose files are shown. It sets the same fields of the Module as
 // LookupFiles.
 func (s *Store) PullFiles(ctx context.Context, image string, keys distribution.Keys) (Pulled, error) {
 	ref, err := s.filesReference(image)
@@ -92,7 +92,7 @@ func copyFile(from, to string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = in.Close() }() // it was only read
+	defer func() { _ = in.Close() }() // the file was only read
 	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return err

@@ -22,7 +22,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/manifest"
 )
 
-// fileImage is an artifact whose layers are files: pairs of a title, or nothing, and a content.
+// fileImage is an artifact whose layers are files. The arguments are pairs of a title, which may be
+// empty, and a content.
 func fileImage(t *testing.T, mediaType types.MediaType, files ...string) v1.Image {
 	t.Helper()
 	img := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), "application/vnd.example.config+json")
@@ -45,7 +46,7 @@ func linuxImage(t *testing.T, architecture string, layers ...v1.Layer) v1.Image 
 	return image(t, v1.ConfigFile{OS: "linux", Architecture: architecture}, layers...)
 }
 
-// shown are the files of an image as a volume shows them: paths and contents.
+// shown are the files of an image as a volume shows them: their paths and contents.
 func shown(t *testing.T, m Module) map[string]string {
 	t.Helper()
 	files := map[string]string{}
@@ -146,7 +147,8 @@ func TestPullFilesRefuses(t *testing.T) {
 	errorcheck.Is(t, err, fault.ErrInvalidReference, "hostPath")
 }
 
-// An image may be there to run and to be shown, whatever came first, and is one image.
+// The same image may be on disk to run and to be shown, in any order of the pulls. It counts as one
+// image.
 func TestFilesBesideModule(t *testing.T) {
 	srv := newServer(t)
 	module := wasm("app", 100)
@@ -230,7 +232,7 @@ func TestCollectFiles(t *testing.T) {
 				roots[name] = p.Root.Dir
 			}
 		}
-		// Old enough for whatever is not needed to go.
+		// Everything gets so old that it is removed if it is not needed.
 		for _, dir := range []string{g.blobs.dir, g.roots.dir} {
 			entries, err := os.ReadDir(dir)
 			if err != nil {

@@ -17,7 +17,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/ownnetwork"
 )
 
-// sender is a registry that is named REGISTRY and sends each request on with one answer.
+// sender is a registry with the name REGISTRY. It sends each request on, with one answer.
 func sender(t *testing.T, s *Store, registry string, answer http.HandlerFunc) {
 	t.Helper()
 	srv := httptest.NewServer(answer)
@@ -27,7 +27,7 @@ func sender(t *testing.T, s *Store, registry string, answer http.HandlerFunc) {
 	s.network.Usual = named{registry, direct}
 }
 
-// named lets only requests to one host through.
+// named allows only requests to one host.
 type named struct {
 	host  string
 	inner http.RoundTripper
@@ -41,7 +41,7 @@ func (n named) RoundTrip(req *http.Request) (*http.Response, error) {
 	plain.URL.Scheme = "http"
 	resp, err := n.inner.RoundTrip(plain)
 	if resp != nil {
-		resp.Request = req // as the client has sent it, by https
+		resp.Request = req // with https, as the client sent it
 	}
 	return resp, err
 }
@@ -92,9 +92,9 @@ func TestRegistryDoesNotReachTheNodeItself(t *testing.T) {
 		"plain HTTP on loopback":     {redirect(plain.URL + "/x"), "plain HTTP"},
 		"TLS on loopback":            {redirect(secure.URL + "/x"), "a loopback address"},
 		"by a name":                  {redirect("https://localhost" + port + "/x"), "a loopback address"},
-		"by a name with a dot":       {redirect("https://localhost." + port + "/x"), ""}, // not every machine knows it
+		"by a name with a dot":       {redirect("https://localhost." + port + "/x"), ""}, // some machines do not know this name
 		"mapped into IPv6":           {redirect("https://[::ffff:127.0.0.1]" + port + "/x"), "a loopback address"},
-		"in decimal":                 {redirect("https://2130706433" + port + "/x"), ""}, // a name that nothing has
+		"in decimal":                 {redirect("https://2130706433" + port + "/x"), ""}, // no machine has such a name
 		"no address":                 {redirect("https://0.0.0.0" + port + "/x"), "no address"},
 		"the cloud's metadata":       {redirect("http://169.254.169.254/latest/meta-data"), "plain HTTP"},
 		"the cloud's metadata, TLS":  {redirect("https://169.254.169.254/latest/meta-data"), "link-local"},
@@ -138,8 +138,8 @@ func TestRegistryDoesNotReachTheNodeItself(t *testing.T) {
 	})
 }
 
-// TestRegistryDoesNotReachTheNodesAddresses: the machine's other addresses, and those of pods, are
-// the machine itself too.
+// TestRegistryDoesNotReachTheNodesAddresses: the machine's other addresses, and those of its pods,
+// count as the machine itself.
 // docs/security.md: "to the node's own addresses and its pods'"
 func TestRegistryDoesNotReachTheNodesAddresses(t *testing.T) {
 	if !ownnetwork.Enter(t) {
@@ -153,7 +153,7 @@ func TestRegistryDoesNotReachTheNodesAddresses(t *testing.T) {
 	if err == nil {
 		err = netlink.AddrAdd(lo, address)
 	}
-	if err == nil { // as podsync/address makes a range of pods
+	if err == nil { // podsync/address makes the pods' range in the same way
 		_, pods, _ := net.ParseCIDR("10.9.0.0/24")
 		err = netlink.RouteAdd(&netlink.Route{LinkIndex: lo.Attrs().Index, Dst: pods, Type: unix.RTN_LOCAL, Table: unix.RT_TABLE_LOCAL, Scope: netlink.SCOPE_HOST})
 	}

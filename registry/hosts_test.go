@@ -16,7 +16,7 @@ import (
 )
 
 func TestPullOverTLS(t *testing.T) {
-	// On a loopback address, where no certificate is verified.
+	// The server is on a loopback address, for which no certificate is verified.
 	srv := &server{}
 	srv.Server = httptest.NewTLSServer(srv.handler())
 	t.Cleanup(srv.Close)
@@ -29,7 +29,7 @@ func TestPullOverTLS(t *testing.T) {
 	checkModule(t, m, module)
 }
 
-// directTransport sends every request to one server, whatever host it names.
+// directTransport sends every request to one server. The host in the request does not matter.
 type directTransport struct {
 	inner *http.Transport
 	host  string
@@ -57,7 +57,7 @@ func TestPlainHTTPNeedsLeave(t *testing.T) {
 		{"registry.example:5000/app:v1", []string{"registry.example"}, true},
 		{"registry.example:5000/app:v1", []string{"registry.example:5000"}, true},
 		{"registry.example:5001/app:v1", []string{"registry.example:5000"}, false},
-		{"10.1.2.3:5000/app:v1", nil, false}, // the library would
+		{"10.1.2.3:5000/app:v1", nil, false}, // the library would allow it
 		{"10.1.2.3:5000/app:v1", []string{"10.1.2.3"}, true},
 	} {
 		srv.reset()
@@ -80,7 +80,7 @@ func TestPlainHTTPNeedsLeave(t *testing.T) {
 	}
 }
 
-// password is one credential for everything.
+// password is one credential for all images.
 type password struct{}
 
 func (password) Lookup(context.Context, string) ([]credentials.Credential, error) {
@@ -130,7 +130,7 @@ func TestRedirectCarriesNoCredentials(t *testing.T) {
 		t.Errorf("redirected with credentials %q", leaked)
 	}
 
-	// Where the other host fails, its signed address is not shown.
+	// If the other host fails, its signed address is not shown.
 	cdn.Close()
 	s = newStore(t, Config{Dir: filepath.Join(t.TempDir(), "m")})
 	_, err = s.Pull(t.Context(), srv.host()+"/app:v1", password{})

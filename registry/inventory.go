@@ -18,19 +18,19 @@ import (
 type Image struct {
 	// ID is REPOSITORY@DIGEST, with the digest of its manifest.
 	ID string
-	// Tags are the references by tag, in full, that meant the image when they were last pulled.
-	// There may be none.
+	// Tags are the full references by tag that meant this image when they were last pulled. There
+	// may be none.
 	Tags []string
-	// Module is the digest of the image's module. It is empty for an image with a root filesystem,
-	// and if only the files were pulled.
+	// Module is the digest of the image's module. It is empty if the image has a root filesystem,
+	// or if only its files were pulled.
 	Module string
-	// Size is that of what was fetched of it, in bytes; images may share that.
+	// Size is the size of the image's fetched data, in bytes. Images may share data.
 	Size int64
-	// Component means that the module is a component.
+	// Component reports whether the module is a component.
 	Component bool
-	// Pulled is when the registry was last asked for it; zero if that is not known.
+	// Pulled is when the registry was last asked for it. It is zero if this is not known.
 	Pulled time.Time
-	// Used is when a container was last seen to use it, or else when it was pulled.
+	// Used is when a container was last seen to use the image, or else when it was pulled.
 	Used time.Time
 
 	rec record
@@ -40,7 +40,7 @@ type Image struct {
 func (s *Store) Images() ([]Image, error) {
 	all, err := s.refs.all()
 	if err != nil {
-		return nil, fmt.Errorf("list the images: %w", err)
+		return nil, fmt.Errorf("listing the images: %w", err)
 	}
 	return imagesOf(all), nil
 }
@@ -84,21 +84,22 @@ func (s *Store) Find(image string) (Image, error) {
 	return Image{}, fault.New(fault.ErrNotFound, nil, "there is no image %.300q in the store", image)
 }
 
-// ErrInUse is an image that containers use.
+// ErrInUse means that containers use the image.
 var ErrInUse = errors.New("the image is in use")
 
-// Removal is what was removed.
+// Removal lists what was removed.
 type Removal struct {
-	// Images and Tags are what is no longer known.
+	// Images and Tags are those that the store does not know any more.
 	Images, Tags []string
-	// Modules are the digests of the modules that are no longer on the disk.
+	// Modules are the digests of the modules that are not on the disk any more.
 	Modules []string
-	// Freed is in bytes.
+	// Freed is the freed size, in bytes.
 	Freed int64
 }
 
-// Remove forgets a reference, and with an image's last reference by tag, or its ID, the image. An
-// image is in use if used has one of its tags or its ID; then the error is of the class ErrInUse.
+// Remove removes a reference. For the last tag of an image, or for its ID, it also removes the
+// image. An image is in use if used has one of its tags or its ID; then the error is of the class
+// ErrInUse.
 func (s *Store) Remove(ctx context.Context, image string, used []string) (done Removal, err error) {
 	ref, err := distribution.ParseReference(image, s.hosts)
 	if err != nil {
@@ -127,7 +128,8 @@ func (s *Store) Remove(ctx context.Context, image string, used []string) (done R
 	return done, err
 }
 
-// needs are the digests of the blobs that records refer to, and the names of root filesystems.
+// needs are the digests of the blobs and the names of the root filesystems that the records refer
+// to.
 func needs(all map[string]remembered) map[string]bool {
 	needed := map[string]bool{}
 	for _, r := range all {
@@ -141,8 +143,8 @@ func needs(all map[string]remembered) map[string]bool {
 	return needed
 }
 
-// usage is what containers use: images by the names that they have in the store, and local modules
-// by their digests.
+// usage is what containers use: images by their names in the store, and local modules by their
+// digests.
 type usage struct {
 	names   map[string]bool
 	digests map[string]bool
@@ -152,7 +154,7 @@ func usageOf(images []string, hosts distribution.HostPolicy) usage {
 	u := usage{map[string]bool{}, map[string]bool{}}
 	for _, image := range images {
 		switch ref, err := distribution.ParseReference(image, hosts); {
-		case err != nil: // it can be nothing of the store's
+		case err != nil: // the store has no such image
 		case ref.Path != "":
 			u.digests[ref.Digest] = true
 		default:

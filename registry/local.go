@@ -14,13 +14,14 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/manifest"
 )
 
-// local takes a module from a file of the node. The file is read whenever a container starts, so a
-// new build is seen; it is copied into the store, so that what runs is what the digest says.
+// local takes a module from a file of the node. The file is read each time a container starts, so a
+// new build is noticed. It is copied into the store, so that the digest always belongs to what
+// runs.
 func (s *Store) local(image string, ref distribution.Reference) (m Module, present bool, err error) {
 	if !s.allowLocal {
 		return Module{}, false, fault.New(fault.ErrLocalModules, nil, "image %.300q names a file of the node, which this node does not allow (--x-allow-local-modules)", image)
 	}
-	// A named pipe must not block; it is refused below.
+	// Opening a named pipe must not block. The check below refuses it.
 	f, err := os.OpenFile(ref.Path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Module{}, false, nil
@@ -48,7 +49,7 @@ func (s *Store) local(image string, ref distribution.Reference) (m Module, prese
 	return m, true, nil
 }
 
-// keep returns the blob with f's content, and stores it if it is new.
+// keep returns the blob with f's content. It stores the content if it is new.
 func (s *Store) keep(f *os.File, size int64) (blob, error) {
 	limit := s.blobs.limit(manifest.Module)
 	if size > limit {
@@ -65,6 +66,6 @@ func (s *Store) keep(f *os.File, size int64) (blob, error) {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return blob{}, err
 	}
-	// The digest is computed again: the file may have changed in between.
+	// The digest is computed again, because the file may have changed in the meantime.
 	return s.blobs.put(f, expected{size: -1, kind: manifest.Module})
 }

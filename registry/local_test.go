@@ -39,7 +39,7 @@ func TestLocalModule(t *testing.T) {
 		t.Errorf("image ID %s", m.ImageID)
 	}
 
-	// A new build is seen, and what ran before keeps its file.
+	// A new build is noticed. A container that ran before keeps its file.
 	before, _ := s.pulled(t.Context(), "fs/hello.wasm")
 	newer := wasm("rebuilt", 20)
 	if err := os.WriteFile(path, newer, 0o644); err != nil {

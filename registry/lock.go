@@ -13,27 +13,27 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/pause"
 )
 
-// Several processes may use a store at once. So its locks are locks of files, by flock(2): the
-// kernel drops them when the process exits. They work between goroutines too, because each opens
-// the file itself.
+// Several processes may use a store at once. So its locks are file locks, by flock(2). The kernel
+// releases them when the process exits. They also work between goroutines, because each goroutine
+// opens the file itself.
 //
-// A blob is locked exclusively while it is written. It is locked shared from the moment when a pull
-// has found it until the reference to it is written. A process that removes blobs skips locked
-// ones. The store's own lock is held shared while such a reference is written, and exclusively if
-// another pull may write the same record. It is held exclusively while a process reads all
-// references and removes what none of them needs. Both are short. After a start of the machine, the
-// first process that opens the store holds it exclusively while it checks what is there
-// (durable.go).
+// A blob is locked exclusively while it is written. A pull holds it with a shared lock from the
+// moment when the pull has found it until the reference to it is written. A process that removes
+// blobs skips locked ones. A process takes the store's own lock shared while it writes such a
+// reference, or exclusively if another pull may write the same record. It also takes it exclusively
+// while it reads all references and removes what none of them needs. Both are short. After a start
+// of the machine, the first process that opens the store holds this lock exclusively while it
+// checks the store (durable.go).
 
-// lockRetry is how long to wait before asking for a lock again. flock(2) has no wait that a context
+// lockRetry is the time between two attempts to get a lock. flock(2) has no wait that a context
 // could end.
 const lockRetry = 10 * time.Millisecond
 
-// errGone means that a file was locked, but was removed before.
+// errGone means that the file was locked only after it had been removed.
 var errGone = errors.New("the file was removed or replaced")
 
 // awaitLock takes a lock on a file, unix.LOCK_SH or unix.LOCK_EX. It fails with errGone if the
-// file's path has come to mean another file, or none.
+// file's path now names another file, or none.
 func awaitLock(ctx context.Context, f *os.File, how int) error {
 	for {
 		locked, err := tryLock(f, how)
@@ -53,7 +53,7 @@ func tryLock(f *os.File, how int) (locked bool, err error) {
 	case errors.Is(err, unix.EWOULDBLOCK), errors.Is(err, unix.EINTR):
 		return false, nil
 	case err != nil:
-		return false, fmt.Errorf("lock %s: %w", f.Name(), err)
+		return false, fmt.Errorf("locking %s: %w", f.Name(), err)
 	}
 	ours, err := f.Stat()
 	if err != nil {
@@ -66,22 +66,21 @@ func tryLock(f *os.File, how int) (locked bool, err error) {
 	return err == nil, err
 }
 
-// withLock does something while it holds the lock of a path, a file that is made if it is not
-// there.
+// withLock calls do while it holds the lock of path. It creates this file if it does not exist.
 func withLock(ctx context.Context, path string, how int, do func() error) error {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = f.Close() }() // the lock goes with it
+	defer func() { _ = f.Close() }() // this releases the lock
 	if err := awaitLock(ctx, f, how); err != nil {
 		return err
 	}
 	return do()
 }
 
-// lockPath locks a file or a folder that is there, unix.LOCK_SH or unix.LOCK_EX, until unlock is
-// called. fs.ErrNotExist: it was removed meanwhile, or before.
+// lockPath locks a file or a folder that exists, unix.LOCK_SH or unix.LOCK_EX, until unlock is
+// called. The error is fs.ErrNotExist if the path does not exist or is removed in the meantime.
 func lockPath(ctx context.Context, path string, how int) (unlock func(), err error) {
 	f, err := os.Open(path)
 	if err != nil {

@@ -26,7 +26,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
 )
 
-// hostsDir writes a hosts.toml for a registry, and returns the folder above.
+// hostsDir writes a hosts.toml for a registry, and returns the folder above it.
 func hostsDir(t *testing.T, folder, content string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -54,7 +54,7 @@ func TestMirrors(t *testing.T) {
 	away := closed.URL
 	for name, tt := range map[string]struct {
 		hosts              string // with UP, MIRROR and AWAY for the addresses
-		mirrored, upstream int    // manifests asked for
+		mirrored, upstream int    // number of requested manifests
 		fails              string
 	}{
 		"the mirror has it":             {"server = 'UP'\n[host.'MIRROR']\n", 1, 0, ""},
@@ -121,7 +121,8 @@ func TestHostFolders(t *testing.T) {
 			t.Errorf("%s: %v", tt.folder, err)
 		}
 	}
-	// What a registry has for itself goes before what all have, and a change counts at once.
+	// The settings for one registry have priority over those for all registries. A change takes
+	// effect at once.
 	dir := hostsDir(t, "_default", "server = 'http://127.0.0.1:1'\n")
 	s := newStore(t, Config{HostsDir: dir})
 	_, err := s.pulled(t.Context(), "registry.example/app:v1")
@@ -199,8 +200,8 @@ func writePEM(t *testing.T, file, kind string, der []byte) {
 	}
 }
 
-// sign makes a certificate for 127.0.0.1, of a server and a client alike, and the files of it and
-// its key.
+// sign makes a certificate for 127.0.0.1, for servers and clients, and writes it and its key to
+// files.
 func (a *authority) sign(t *testing.T) (_ tls.Certificate, certFile, keyFile string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -290,7 +291,7 @@ func TestCertificates(t *testing.T) {
 	}
 }
 
-// byPlace has a password for each place, and notes what it was asked.
+// byPlace has a password for each registry or mirror, and notes what it was asked.
 type byPlace map[string]string
 
 func (b byPlace) Lookup(_ context.Context, image string) ([]credentials.Credential, error) {

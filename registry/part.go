@@ -16,9 +16,9 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/manifest"
 )
 
-// partSuffix ends the names of blobs that have not been fetched to their end. What there is of one
-// outlives a transfer that breaks off, and a crash; it is not trusted before the digest of the
-// whole has been found right.
+// partSuffix ends the names of blobs that are fetched only in part. These files remain after a
+// broken transfer and after a crash. Their content is trusted only after the digest of the complete
+// blob was checked.
 const partSuffix = ".part"
 
 // part is a blob that is being fetched. The goroutine that fetches it holds its lock.
@@ -27,11 +27,11 @@ type part struct {
 	file  *os.File
 	want  expected
 	have  int64     // bytes
-	hash  hash.Hash // of what there is
+	hash  hash.Hash // of the bytes so far
 	done  bool
 }
 
-// part opens what there is of a blob. It waits while another goroutine or process fetches it.
+// part opens the part of a blob. It waits while another goroutine or process fetches this blob.
 func (b blobs) part(ctx context.Context, want expected) (*part, error) {
 	for {
 		f, err := os.OpenFile(b.path(want.digest)+partSuffix, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
@@ -42,7 +42,7 @@ func (b blobs) part(ctx context.Context, want expected) (*part, error) {
 		if err = awaitLock(ctx, f, unix.LOCK_EX); err == nil {
 			p.have, err = io.CopyBuffer(struct{ io.Writer }{p.hash}, struct{ io.Reader }{f}, make([]byte, copySize))
 		}
-		// An empty file is not made empty once more: ext4 would write it out when it is closed.
+		// An empty file is not truncated again, because ext4 would then write it out on close.
 		if err == nil && (p.have > want.size || p.have > 0 && p.have < manifest.PreambleSize) {
 			err = p.Restart()
 		}
@@ -50,16 +50,16 @@ func (b blobs) part(ctx context.Context, want expected) (*part, error) {
 			return p, nil
 		}
 		_ = f.Close()
-		if !errors.Is(err, errGone) { // else the other has brought it to its end
+		if !errors.Is(err, errGone) { // otherwise another has completed it
 			return nil, err
 		}
 	}
 }
 
-// Size is how much there is, in bytes.
+// Size is how many bytes the part has.
 func (p *part) Size() int64 { return p.have }
 
-// Restart forgets what there is.
+// Restart discards what the part has.
 func (p *part) Restart() error {
 	p.have = 0
 	p.hash.Reset()
@@ -70,8 +70,8 @@ func (p *part) Restart() error {
 	return err
 }
 
-// Take adds what r gives: the content from a position on, which is the end of the part or 0. Wrong
-// content is refused as soon as that is known.
+// Take adds the content that r gives. from is its position in the content: the end of the part, or
+// 0. Wrong content is refused as early as possible.
 func (p *part) Take(r io.Reader, from int64) error {
 	if from != p.have {
 		if err := p.Restart(); err != nil {
@@ -120,12 +120,13 @@ func (p *part) copy(r io.Reader) error {
 	}
 }
 
-// takePreamble reads a module's first bytes, so that what is none is refused before it is fetched.
+// takePreamble reads a module's first bytes, so that other content is refused before all of it is
+// fetched.
 func (p *part) takePreamble(r io.Reader) error {
 	start := make([]byte, manifest.PreambleSize)
 	n, err := io.ReadFull(r, start)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return err // fewer bytes are not worth keeping
+		return err // so few bytes are not worth keeping
 	}
 	if _, err := manifest.IsComponent(start[:n]); err != nil {
 		return err
@@ -135,7 +136,7 @@ func (p *part) takePreamble(r io.Reader) error {
 	return err
 }
 
-// check compares the digest of the whole. What is wrong is not kept.
+// check checks the digest of the complete content. It discards wrong content.
 func (p *part) check() error {
 	if digest := "sha256:" + hex.EncodeToString(p.hash.Sum(nil)); digest != p.want.digest {
 		return fault.New(fault.ErrDigestMismatch, p.Restart(), "%v %s came with the digest %s", p.want.kind, p.want.digest, digest)
@@ -144,7 +145,7 @@ func (p *part) check() error {
 	return nil
 }
 
-// finish gives the complete blob its path, and closes the part.
+// finish moves the complete blob to its path, and closes the part.
 func (p *part) finish() (blob, error) {
 	defer func() { _ = p.file.Close() }()
 	if !p.done {
@@ -156,17 +157,18 @@ func (p *part) finish() (blob, error) {
 	return p.blobs.find(p.want.digest, p.want.kind)
 }
 
-// leave closes a part that was not finished. Only a transfer that broke off leaves something to go
-// on with.
+// leave closes a part that is not complete. It keeps the file only if the transfer broke off, so
+// that a later one can continue it.
 func (p *part) leave(err error) {
 	var broken *distribution.InterruptedError
 	if p.have == 0 || !errors.As(err, &broken) && !errors.Is(err, context.Canceled) {
-		_ = os.Remove(p.file.Name()) // while it is locked; or it is found later
+		_ = os.Remove(p.file.Name()) // while it is locked; if this fails, a later process finds the file
 	}
 	_ = p.file.Close()
 }
 
-// pin keeps a blob from being removed until it is released. fs.ErrNotExist: it was removed before.
+// pin protects a blob from removal until release is called. The error is fs.ErrNotExist if the blob
+// was removed before.
 func (b blobs) pin(ctx context.Context, digest string) (release func(), err error) {
 	return lockPath(ctx, b.path(digest), unix.LOCK_SH)
 }

@@ -13,15 +13,15 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/manifest"
 )
 
-// plan is what an image is made of: what to fetch, and what will be remembered.
+// plan is what must be fetched for an image, and what will be recorded.
 type plan struct {
-	layers []v1.Descriptor // of a root filesystem the lowest first
+	layers []v1.Descriptor // for a root filesystem, the lowest first
 	kind   manifest.Kind   // of all layers: one module, the tars of a root filesystem, or files
-	image  record          // but for its references and time, and whether it is a component
+	image  record          // without its references, its time, and whether it is a component
 }
 
-// resolve asks the registry what a reference means, and returns what to fetch. What this node
-// cannot run is refused here, before its layers are fetched.
+// resolve asks the registry what a reference means, and returns what to fetch. It refuses an image
+// that this node cannot run before its layers are fetched.
 func resolve(ctx context.Context, remote *distribution.Repository, ref distribution.Reference, why purpose) (plan, error) {
 	if why == toShow {
 		return resolveFiles(ctx, remote, ref)
@@ -30,7 +30,7 @@ func resolve(ctx context.Context, remote *distribution.Repository, ref distribut
 	if err != nil {
 		return plan{}, err
 	}
-	p := plan{image: record{Manifest: digest}} // of an index, its own
+	p := plan{image: record{Manifest: digest}} // for an index, the digest of the index
 	if p.layers, p.kind, err = m.Content(); err != nil {
 		return plan{}, err
 	}
@@ -55,10 +55,11 @@ func resolve(ctx context.Context, remote *distribution.Repository, ref distribut
 	return p, nil
 }
 
-// findManifest fetches the manifest that id, a tag or a digest, stands for, through indexes if need
-// be: choose says where to go on from one. digest is that of what id names itself.
+// findManifest fetches the manifest that id, a tag or a digest, names. If that is an index, choose
+// selects the next manifest. digest is the digest of the first manifest or index, which id itself
+// names.
 func findManifest(ctx context.Context, remote *distribution.Repository, id string, choose func(manifest.Manifest) (v1.Descriptor, error)) (m manifest.Manifest, digest string, err error) {
-	size := int64(-1) // any
+	size := int64(-1) // -1: any size
 	for range manifest.MaxNesting + 1 {
 		data, own, contentType, err := remote.Manifest(ctx, id)
 		if err != nil {
@@ -83,8 +84,8 @@ func findManifest(ctx context.Context, remote *distribution.Repository, id strin
 	return manifest.Manifest{}, "", fault.New(fault.ErrNotWasm, nil, "found an index in an index, and so on for more than %d; name the image by its digest", manifest.MaxNesting)
 }
 
-// fetchConfig fetches and reads an image's config, which is not kept: what is needed of it goes
-// into the record.
+// fetchConfig fetches and reads an image's config. The config is not stored; the record gets the
+// parts that are needed.
 func fetchConfig(ctx context.Context, remote *distribution.Repository, config v1.Descriptor) (manifest.ConfigFile, error) {
 	if err := manifest.CheckLayer(config, 0); err != nil {
 		return manifest.ConfigFile{}, err

@@ -11,16 +11,17 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/manifest"
 )
 
-// become makes a module of the root filesystem, given by its path, the module of m.
+// become sets the module of m to a module of its root filesystem. at is the path of the module.
 func (m *Module) become(at string) {
 	found := m.Root.modules[at]
 	m.Path, m.Digest, m.Component = filepath.Join(m.Root.Dir, filepath.FromSlash(at)), found.Digest, found.Component
 }
 
-// Program is m with the module that runs for that argv, environment (entries KEY=VALUE) and working
-// directory. In an image with a root filesystem, argv[0] names it. It is found as a shell would
-// find it, with or without `.wasm` at its end. If argv[0] names no module, or if the image is one
-// module, it is the image's own. The error is of the class ErrNoProgram.
+// Program returns m with the module that runs for this argv, environment (entries KEY=VALUE) and
+// working directory. In an image with a root filesystem, argv[0] names the module. It is found as a
+// shell would find it; `.wasm` at its end may be left out. If argv[0] names no module, or if the
+// image is one module, the result is the image's own module. The error is of the class
+// ErrNoProgram.
 func (m Module) Program(argv, env []string, workDir string) (Module, error) {
 	if m.Root == nil {
 		return m, nil
@@ -39,8 +40,8 @@ func (m Module) Program(argv, env []string, workDir string) (Module, error) {
 }
 
 // Argv is the argv of a guest. command and args are those of the container: command replaces the
-// image's entrypoint and its cmd, args replaces the cmd. An image that is one module and has no
-// entrypoint uses its own name as the entrypoint. Argv has at least one element.
+// image's entrypoint and cmd, args replaces the cmd. If an image is one module without an
+// entrypoint, its own name is the entrypoint. Argv has at least one element.
 func (m Module) Argv(command, args []string) []string {
 	var config manifest.Config
 	if m.Config != nil {
@@ -63,8 +64,8 @@ func (m Module) Argv(command, args []string) []string {
 	return argv
 }
 
-// name is the name of the module where no argv gives another: by its file in a root filesystem,
-// else by the last part of the image's repository.
+// name is the module's name if no argv gives another. In a root filesystem it is the name of the
+// file, otherwise the last part of the image's repository.
 func (m Module) name() string {
 	if m.Root != nil && m.Path != "" {
 		return filepath.Base(m.Path)
@@ -74,8 +75,8 @@ func (m Module) name() string {
 	return name
 }
 
-// Environ is the environment of a guest, entries KEY=VALUE: the image's, where own has no such
-// name, and own.
+// Environ is the environment of a guest, entries KEY=VALUE. It has all of own, and the image's
+// entries whose name is not in own.
 func (m Module) Environ(own []string) []string {
 	if m.Config == nil {
 		return own
@@ -105,7 +106,8 @@ func (m Module) noProgram(argv []string) error {
 
 // Beside finds the module of a command that runs beside a container's run. file and digest are the
 // path and the digest of the container's module. The command's argv, environment and working
-// directory name a module of the same image. If argv[0] names none, it is the same module.
+// directory select a module of the same image. If argv[0] names none, the result is the container's
+// module.
 func Beside(file, digest string, argv, env []string, workDir string) (Module, error) {
 	same := Module{Path: file, Digest: digest}
 	dir := rootOf.FindStringSubmatch(file)
@@ -120,6 +122,6 @@ func Beside(file, digest string, argv, env []string, workDir string) (Module, er
 	return same.Program(argv, env, workDir)
 }
 
-// rootOf finds the folder of the root filesystem that has a path. It takes the outermost one,
-// because an image may contain such names too.
+// rootOf finds the folder of the root filesystem in a path. It takes the outermost match, because
+// an image may contain such names too.
 var rootOf = regexp.MustCompile(`^(.*?/` + rootsFolder + `/[0-9a-f]{64})/` + treeFolder + `/`)

@@ -15,27 +15,27 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/manifest"
 )
 
-// Pulled is a module that was asked for at a registry.
+// Pulled is a module that was requested from a registry.
 type Pulled struct {
 	Module
-	// Took is how long that took, without the time in which it waited for other pulls.
+	// Took is the duration of the pull, without the time spent waiting for other pulls.
 	Took time.Duration
 }
 
-// Pull asks the registry what the image is now, fetches the parts that are not on disk, and
-// remembers what the reference means and for whom. It does not unpack an image with a root
-// filesystem. Of such an image's Module it sets only Image, ImageID, Size and Config. keys are
-// shown to the registry; they may be nil. A local file is treated as by Lookup.
+// Pull asks the registry what the image is now, fetches the parts that are not on disk, and records
+// what the reference means and who may use it. It does not unpack an image with a root filesystem.
+// For such an image it sets only the fields Image, ImageID, Size and Config of the Module. keys are
+// the credentials for the registry; they may be nil. A local file is treated as by Lookup.
 //
-// Pull blocks until the image is pulled or ctx ends. In the second case the error is ctx's. Errors
-// may be of any class. After an error the store is as it was before, except that it keeps what came
-// of a blob before a transfer broke off.
+// Pull blocks until the image is pulled or ctx ends. If ctx ends, the error is ctx's. Errors may be
+// of any class. After an error the store is the same as before, except that it keeps the part of a
+// blob that arrived before a transfer broke off.
 func (s *Store) Pull(ctx context.Context, image string, keys distribution.Keys) (Pulled, error) {
 	return s.pullModule(ctx, image, keys, toKeep)
 }
 
-// PullToRun is Pull, and unpacks the image at the same time. An image that cannot be unpacked is
-// not pulled, and nothing of it is left.
+// PullToRun is Pull, and also unpacks the image at the same time. If an image cannot be unpacked,
+// the pull fails and nothing of the image is left.
 func (s *Store) PullToRun(ctx context.Context, image string, keys distribution.Keys) (Pulled, error) {
 	return s.pullModule(ctx, image, keys, toRun)
 }
@@ -72,7 +72,8 @@ func (s *Store) pullShared(ctx context.Context, image string, ref distribution.R
 	return m, nil
 }
 
-// noteFull gives an error its class if a full disk is the cause, and asks the collector for room.
+// noteFull gives an error its class if a full disk is the cause. It also asks the collector to free
+// space.
 func (s *Store) noteFull(err error) error {
 	err = fault.DiskFull(s.dir, err)
 	if errors.Is(err, fault.ErrDiskFull) {
@@ -84,7 +85,7 @@ func (s *Store) noteFull(err error) error {
 	return err
 }
 
-// pullInTurn waits until another pull may go on.
+// pullInTurn waits until the limit of parallel pulls allows this pull.
 func (s *Store) pullInTurn(ctx context.Context, ref distribution.Reference, remote *distribution.Repository, why purpose) (Pulled, error) {
 	if s.turns != nil {
 		select {
@@ -117,9 +118,9 @@ func (s *Store) pull(ctx context.Context, ref distribution.Reference, remote *di
 	defer layers.release()
 	fresh := brought{blobs: layers.unsynced()}
 	if old, err := s.refs.get(ref.Name()); err == nil && old.Manifest != p.image.Manifest {
-		// The old meaning of the reference must not be replaced by one that a crash may lose.
+		// A crash must not lose the new meaning of a reference after the old one was replaced.
 		if err := s.sync(fresh); err != nil {
-			return Module{}, fmt.Errorf("sync what %s has come to mean: %w", ref.Name(), err)
+			return Module{}, fmt.Errorf("syncing what %s has come to mean: %w", ref.Name(), err)
 		}
 		fresh = brought{}
 	}
@@ -131,25 +132,25 @@ func (s *Store) pull(ctx context.Context, ref distribution.Reference, remote *di
 	if p.kind == manifest.Module {
 		p.image.Component = layers.blobs[0].component
 	}
-	// Before another pod can find it.
+	// The right must be recorded before another pod can find the image.
 	if err := s.rights.grant(ref.At(p.image.Manifest), remote.Credential()); err != nil {
-		return Module{}, fmt.Errorf("remember who may have %s: %w", ref.Name(), err)
+		return Module{}, fmt.Errorf("remembering who may have %s: %w", ref.Name(), err)
 	}
 	how := unix.LOCK_SH
 	if why == toShow {
-		how = unix.LOCK_EX // no other pull adds to the same record meanwhile
+		how = unix.LOCK_EX // so that no other pull adds to the same record at the same time
 	}
 	if err := withLock(ctx, s.lock(), how, func() error { return s.remember(ref, p.image) }); err != nil {
 		return Module{}, err
 	}
-	// A root filesystem that was there already may have been removed a moment ago, with the image
+	// A root filesystem that was on disk already may have been removed in between, with the image
 	// that had it.
 	m, _, err := s.imageOf(ctx, ref, p.image, why)
 	return m, err
 }
 
-// obtain fetches an image's layers, and unpacks each as soon as it and those below it are there, if
-// that is what the image is pulled for. No layer is removed before they are released.
+// obtain fetches an image's layers. If the purpose needs it, it also unpacks each layer as soon as
+// this layer and those below it are on disk. No layer is removed before they are released.
 func (s *Store) obtain(ctx context.Context, ref distribution.Reference, remote *distribution.Repository, p plan, why purpose) (layers *fetching, made bool, err error) {
 	layers = newFetching(len(p.layers))
 	group, both := errgroup.WithContext(ctx)

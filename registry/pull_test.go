@@ -98,7 +98,7 @@ func TestLookupByDigestAfterTag(t *testing.T) {
 			t.Errorf("Lookup(%s): %+v, %v, %v", image, m, present, err)
 		}
 	}
-	// Another repository is another matter, though it may hold the same.
+	// Another repository does not count as the same, even if it may hold the same image.
 	other := strings.Replace(id, "/app@", "/other@", 1)
 	if _, present, _ := s.found(other); present {
 		t.Errorf("%s is present", other)
@@ -157,7 +157,7 @@ func TestPullFetchesOnlyWhatIsMissing(t *testing.T) {
 			t.Errorf("pull %d asked for %d blobs, want %d", i, n, want)
 		}
 	}
-	// A store that is opened again knows all that it knew.
+	// A store that is opened again has everything that it had before.
 	again := newStore(t, Config{Dir: filepath.Dir(s.refs.dir)})
 	if m, present, err := again.found(image); !present || err != nil {
 		t.Errorf("after a restart: %v, %v", present, err)
@@ -405,7 +405,7 @@ func TestPullHostileRegistry(t *testing.T) {
 			if parts := partsOf(t, s); tt.class != nil && len(parts) > 0 {
 				t.Errorf("left behind: %v", parts)
 			}
-			// The registry mends its ways.
+			// The registry now gives correct answers.
 			srv.reset()
 			if _, err := s.pulled(t.Context(), image); err != nil {
 				t.Errorf("after the failure: %v", err)

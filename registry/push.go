@@ -20,7 +20,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/manifest"
 )
 
-// PushConfig says how a module is published. The zero value will do.
+// PushConfig says how a module is published. The zero value is valid.
 type PushConfig struct {
 	// InsecureRegistries, Authorities, HostsDir and UserAgent are as in Config. Mirrors are not
 	// pushed to.
@@ -28,20 +28,21 @@ type PushConfig struct {
 	Authorities        []string
 	HostsDir           string
 	UserAgent          string
-	// Keys find the credentials. The first is shown to the registry. nil means those of the user's
+	// Keys find the credentials. The first one is used. nil means the credentials of the user's
 	// docker config.
 	Keys distribution.Keys
-	// Progress is called by one goroutine with how much of how much was sent, unless it is nil.
+	// Progress is called by one goroutine with the number of sent bytes and the total; it may be
+	// nil.
 	Progress func(done, size int64)
-	// Created goes into the artifact's config; zero means now.
+	// Created is the time in the artifact's config; zero means now.
 	Created time.Time
-	// Author goes into the artifact's config, unless it is empty.
+	// Author is the author in the artifact's config; it may be empty.
 	Author string
 }
 
-// Push publishes a module or component as a CNCF wasm artifact under image, a reference by tag, and
-// returns REPOSITORY@DIGEST. The error's class is ErrInvalidReference, ErrNotWasm or
-// ErrUnauthorized, or else the registry failed.
+// Push publishes a module or component as a CNCF wasm artifact and returns REPOSITORY@DIGEST. image
+// is a reference by tag. An error without a class ErrInvalidReference, ErrNotWasm or
+// ErrUnauthorized is a failure of the registry.
 func Push(ctx context.Context, image string, module []byte, cfg PushConfig) (imageID string, err error) {
 	hosts := distribution.NewHostPolicy(cfg.InsecureRegistries)
 	ref, err := distribution.ParseReference(image, hosts)
@@ -82,7 +83,7 @@ func pushImage(ctx context.Context, ref distribution.Reference, img v1.Image, ho
 	if err != nil {
 		return err
 	}
-	to := endpoints[len(endpoints)-1] // the registry, behind its mirrors
+	to := endpoints[len(endpoints)-1] // the registry comes after its mirrors
 	options := []remote.Option{remote.WithContext(ctx), remote.WithTransport(to.Transport)}
 	if cfg.Keys == nil {
 		options = append(options, remote.WithAuthFromKeychain(authn.DefaultKeychain))
@@ -100,7 +101,7 @@ func pushImage(ctx context.Context, ref distribution.Reference, img v1.Image, ho
 		told := make(chan struct{})
 		go func() {
 			defer close(told)
-			for u := range updates { // remote closes it
+			for u := range updates { // the library closes it
 				if u.Error == nil {
 					cfg.Progress(u.Complete, u.Total)
 				}
@@ -116,8 +117,8 @@ func pushImage(ctx context.Context, ref distribution.Reference, img v1.Image, ho
 	return nil
 }
 
-// artifactConfig is the config that the CNCF's layout asks for. A component's list of imports and
-// exports is optional and left out.
+// artifactConfig is the config that the CNCF's layout requires. The list of a component's imports
+// and exports is optional and left out.
 func artifactConfig(module []byte, cfg PushConfig) ([]byte, error) {
 	component, err := manifest.IsComponent(module)
 	if err != nil {
@@ -150,7 +151,7 @@ type artifact struct {
 	layer    v1.Layer
 }
 
-// newArtifact makes the image of one layer.
+// newArtifact makes an image of one layer.
 func newArtifact(configType types.MediaType, config []byte, layerType types.MediaType, content []byte) (v1.Image, error) {
 	a := &artifact{config: config, layer: static.NewLayer(content, layerType)}
 	configDigest, configSize, err := v1.SHA256(bytes.NewReader(config))
@@ -173,7 +174,7 @@ func newArtifact(configType types.MediaType, config []byte, layerType types.Medi
 	return partial.CompressedToImage(a)
 }
 
-// The methods of partial.CompressedImageCore.
+// These are the methods of partial.CompressedImageCore.
 
 func (a *artifact) RawConfigFile() ([]byte, error)      { return a.config, nil }
 func (a *artifact) RawManifest() ([]byte, error)        { return a.manifest, nil }

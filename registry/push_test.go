@@ -32,7 +32,7 @@ func TestPush(t *testing.T) {
 		t.Errorf("pushed %s, pulled %s", id, m.ImageID)
 	}
 
-	// What other tools see.
+	// These are the values that other tools see.
 	ref, err := distribution.ParseReference(image, distribution.NewHostPolicy(nil))
 	if err != nil {
 		t.Fatal(err)

@@ -16,31 +16,31 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/manifest"
 )
 
-// refs remembers what references meant when they were last pulled.
+// refs records what references meant when they were last pulled.
 type refs struct {
 	dir string
 }
 
-// record is what the store remembers of a reference, as it is written.
+// record is what the store records about a reference, in its stored form.
 type record struct {
 	Reference string `json:"reference"` // in full
 	Manifest  string `json:"manifest"`  // digest
 
-	// Of an image that is one module:
+	// For an image that is one module:
 	Module    string `json:"module,omitempty"` // digest
 	Component bool   `json:"component,omitempty"`
-	// Of one with a root filesystem; of a module the size:
+	// For an image with a root filesystem; for a module only the size is set:
 	tree
 
 	Config *manifest.Config `json:"config,omitempty"` // nil if the image has none
 
-	// Of one whose files are shown; there may be nothing else of it.
+	// For an image whose files are shown. The other parts may be empty.
 	Files *tree `json:"files,omitempty"`
 
 	Pulled time.Time `json:"pulled"`
 }
 
-// whole reports whether a record has all its parts, each in the form in which it is written.
+// whole reports whether a record has all its parts, each in its stored form.
 func (r record) whole() bool {
 	if !manifest.IsDigest(r.Manifest) {
 		return false
@@ -57,8 +57,8 @@ func (r record) whole() bool {
 	return r.Files != nil
 }
 
-// with is a record with what an older one of the same image has besides. One image may be there
-// both to run and to show its files.
+// with returns the record with the additional parts of an older record of the same image. One image
+// may be on disk both to run and to show its files.
 func (r record) with(old record) record {
 	if r.Module == "" && r.Rootfs == "" {
 		r.Module, r.Component, r.tree, r.Config = old.Module, old.Component, old.tree, old.Config
@@ -69,7 +69,7 @@ func (r record) with(old record) record {
 	return r
 }
 
-// without is a record without what was fetched for a purpose. It may not be whole any more.
+// without returns the record without the parts for a purpose. The result may be incomplete.
 func (r record) without(why purpose) record {
 	if why == toShow && r.Files != nil {
 		r.Files = nil
@@ -79,8 +79,8 @@ func (r record) without(why purpose) record {
 	return r
 }
 
-// made is the tree that the image needs for a purpose. It is nil if it needs none, or if nothing
-// was fetched for it.
+// made is the tree that the image needs for a purpose. It is nil if the purpose needs none, or if
+// nothing was fetched for it.
 func (r record) made(why purpose) *tree {
 	switch {
 	case why == toShow && r.Files != nil:
@@ -91,7 +91,7 @@ func (r record) made(why purpose) *tree {
 	return nil
 }
 
-// size is that of what was fetched, in bytes.
+// size is the size of what was fetched, in bytes.
 func (r record) size() int64 {
 	if r.Size == 0 && r.Files != nil {
 		return r.Files.Size
@@ -99,10 +99,10 @@ func (r record) size() int64 {
 	return r.Size
 }
 
-// image is the ID of what the reference means.
+// image is the ID of the image that the reference means.
 func (r record) image() string { return repositoryOf(r.Reference) + "@" + r.Manifest }
 
-// content are the digests of the blobs that the image is made of.
+// content are the digests of the image's blobs.
 func (r record) content() []string {
 	all := slices.Clone(r.Layers)
 	if r.Module != "" {
@@ -114,7 +114,7 @@ func (r record) content() []string {
 	return all
 }
 
-// folders are the names of the root filesystems that the image has.
+// folders are the names of the image's root filesystems.
 func (r record) folders() []string {
 	var all []string
 	if r.Rootfs != "" {
@@ -126,7 +126,7 @@ func (r record) folders() []string {
 	return all
 }
 
-// repositoryOf cuts the tag or the digest off a reference in full.
+// repositoryOf removes the tag or the digest from a full reference.
 func repositoryOf(reference string) string {
 	if repo, _, digested := strings.Cut(reference, "@"); digested {
 		return repo
@@ -139,8 +139,8 @@ func (r refs) path(name string) string {
 	return filepath.Join(r.dir, hex.EncodeToString(sum[:])+".json")
 }
 
-// get returns what is remembered of name. A reference that was never pulled gives fs.ErrNotExist, a
-// damaged record another error.
+// get returns the record of name. For a reference that was never pulled the error is
+// fs.ErrNotExist; for a damaged record it is another error.
 func (r refs) get(name string) (record, error) {
 	path := r.path(name)
 	data, err := readRecord(path)
@@ -149,10 +149,10 @@ func (r refs) get(name string) (record, error) {
 	}
 	var rec record
 	if err := json.Unmarshal(data, &rec); err != nil {
-		return record{}, fmt.Errorf("read %s: %w", path, err)
+		return record{}, fmt.Errorf("reading %s: %w", path, err)
 	}
 	if rec.Reference != name || !rec.whole() {
-		return record{}, fmt.Errorf("read %s: %w", path, errDamaged)
+		return record{}, fmt.Errorf("reading %s: %w", path, errDamaged)
 	}
 	return rec, nil
 }
@@ -170,8 +170,7 @@ func (r refs) put(rec record) error {
 	})
 }
 
-// all returns what is remembered, and when each record was last used or written. Damaged records
-// are left out.
+// all returns all records, and when each was last used or written. It leaves out damaged records.
 func (r refs) all() (map[string]remembered, error) {
 	entries, err := os.ReadDir(r.dir)
 	if err != nil {
@@ -190,12 +189,12 @@ func (r refs) all() (map[string]remembered, error) {
 		}
 		info, statErr := e.Info()
 		if err != nil || statErr != nil || r.path(rec.Reference) != path || !strings.ContainsAny(rec.Reference, ":@") {
-			continue // removed meanwhile, or damaged: the next pull repairs it
+			continue // removed in the meantime, or damaged: the next pull repairs it
 		}
 		found[rec.Reference] = remembered{rec, info.ModTime()}
 	}
 	for _, r := range found {
-		if _, known := found[r.image()]; !known { // a crash has left only the tag's
+		if _, known := found[r.image()]; !known { // after a crash only the tag's record may be left
 			r.Reference = r.image()
 			found[r.Reference] = r
 		}

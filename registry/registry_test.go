@@ -25,8 +25,8 @@ import (
 
 const zeros = "0000000000000000000000000000000000000000000000000000000000000000"
 
-// server is a registry on a loopback address that counts what it is asked, and may be told to
-// answer otherwise.
+// server is a registry on a loopback address that counts its requests. Tests may replace its
+// answers.
 type server struct {
 	*httptest.Server
 	mu       sync.Mutex
@@ -58,7 +58,7 @@ func (s *server) handler() http.Handler {
 // host is the server's address.
 func (s *server) host() string { return s.Listener.Addr().String() }
 
-// answer has requests whose path contains part answered by fn.
+// answer makes fn answer the requests whose path contains part.
 func (s *server) answer(part string, fn http.HandlerFunc) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -71,7 +71,8 @@ func (s *server) answer(part string, fn http.HandlerFunc) {
 	}
 }
 
-// count returns how many requests since the last reset had such a path.
+// count returns the number of requests since the last reset with this method and a path that
+// contains part.
 func (s *server) count(method, part string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -143,12 +144,13 @@ func (s *Store) pulled(ctx context.Context, image string) (Module, error) {
 	return p.Module, err
 }
 
-// found is Lookup of a caller that may have everything.
+// found is Lookup for a caller that may use all images.
 func (s *Store) found(image string) (Module, bool, error) {
 	return s.Lookup(context.Background(), image, nil)
 }
 
-// wasm is a module that is made its own by its text, with a custom section of some size.
+// wasm makes a module with a custom section of the given size. Modules with different texts are
+// different.
 func wasm(text string, size int) []byte {
 	section := append([]byte{1, 'x'}, text...)
 	section = append(section, make([]byte, size)...)
@@ -166,7 +168,7 @@ func digestOf(b []byte) string {
 	return h.String()
 }
 
-// checkModule compares a module with the bytes that it must have.
+// checkModule compares a module with the expected bytes.
 func checkModule(t testing.TB, m Module, want []byte) {
 	t.Helper()
 	got, err := os.ReadFile(m.Path)
@@ -178,7 +180,7 @@ func checkModule(t testing.TB, m Module, want []byte) {
 	}
 }
 
-// partsOf are the files of what was not fetched to its end.
+// partsOf are the files of blobs that were fetched only in part.
 func partsOf(t testing.TB, s *Store) []string {
 	t.Helper()
 	parts, err := filepath.Glob(filepath.Join(s.blobs.dir, "*"+partSuffix))
@@ -188,8 +190,8 @@ func partsOf(t testing.TB, s *Store) []string {
 	return parts
 }
 
-// checkAbsent checks that nothing of the image is in the store: not known, no blob, no left-over
-// but what a broken transfer may go on with.
+// checkAbsent checks that the store has nothing of the image: no record, no blob, and no other
+// files except the part that a later pull may continue.
 func checkAbsent(t testing.TB, s *Store, image string) {
 	t.Helper()
 	if _, present, err := s.found(image); present || err != nil {

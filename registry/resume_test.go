@@ -27,7 +27,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/manifest"
 )
 
-// breaking serves blobs as a registry that knows ranges, and breaks off after some bytes each time.
+// breaking serves blobs like a registry that supports ranges. It breaks each transfer off after
+// some bytes.
 type breaking struct {
 	content []byte
 	after   int
@@ -80,7 +81,7 @@ func TestTransferGoesOn(t *testing.T) {
 			srv.answer("/blobs/", b.ServeHTTP)
 			s := newStore(t, Config{})
 			m, err := s.pulled(t.Context(), srv.host()+"/app:v1")
-			srv.Close() // once it has counted
+			srv.Close() // after it has counted
 			if tt.fails {
 				errorcheck.Is(t, err, nil, "unexpected EOF")
 			} else if err != nil {
@@ -120,12 +121,12 @@ func TestPullGoesOnAfterACrash(t *testing.T) {
 			if err := os.WriteFile(s.blobs.path(digestOf(module))+partSuffix, tt.left, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			s = newStore(t, Config{Dir: s.dir}) // the next process leaves it there
+			s = newStore(t, Config{Dir: s.dir}) // opening the store again does not remove the part
 			m, err := s.pulled(t.Context(), srv.host()+"/app:v1")
 			if err != nil {
 				t.Fatal(err)
 			}
-			srv.Close() // once it has counted
+			srv.Close() // after it has counted
 			checkModule(t, m, module)
 			if want := tt.sent; b.sent.Load() < want-100 || b.sent.Load() > want+100 {
 				t.Errorf("%d bytes were sent, want some %d", b.sent.Load(), want)
@@ -185,8 +186,8 @@ func TestStoresShareAFolder(t *testing.T) {
 	ended := make(chan error, 2)
 	go func() { _, err := one.pulled(t.Context(), srv.host()+"/app:v1"); ended <- err }()
 	<-asked
-	// Another process opens the folder meanwhile: it takes nothing away, and waits for what is
-	// being fetched.
+	// Another process opens the folder at the same time. It removes nothing, and waits for the blob
+	// that is being fetched.
 	two := newStore(t, Config{Dir: one.dir})
 	go func() { _, err := two.pulled(t.Context(), srv.host()+"/copy:v1"); ended <- err }()
 	eventually.True(t, "the second asks for the manifest", func() bool { return srv.count("GET", "/copy/manifests/") == 1 })
@@ -208,8 +209,8 @@ func TestStoresShareAFolder(t *testing.T) {
 	}
 }
 
-// smallDisk mounts a disk of 256 KiB. Who may not mount does so in a namespace, in which the test
-// is executed again; then it is not ok, and the test has ended.
+// smallDisk mounts a disk of 256 KiB. A user who may not mount does so in a namespace, in which the
+// test is executed again. Then ok is false, and the test has ended.
 func smallDisk(t *testing.T) (dir string, ok bool) {
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), "small")

@@ -18,29 +18,29 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/fault"
 )
 
-// rights remembers with whose credentials images were pulled. So it knows who may have them without
-// asking the registry again. An image without a record is older than the records and counts as
-// preloaded. The kubelet treats images that it has not pulled itself in the same way.
+// rights records whose credentials pulled each image. So the store knows who may use an image
+// without asking the registry again. An image without a record is older than the records and counts
+// as preloaded. The kubelet does the same for images that it has not pulled itself.
 type rights struct {
 	dir     string
 	verify  Verification
 	allowed []string
-	preload bool       // what is pulled is preloaded
-	mu      sync.Mutex // of who changes a file; another process that does so at the same time only makes for one more pull
+	preload bool       // whether pulled images count as preloaded
+	mu      sync.Mutex // held while a file is changed; if another process changes it at the same time, the only harm is one more pull
 }
 
-// right is what is remembered of an image, as stored.
+// right is the stored record of an image.
 type right struct {
 	Image     string  `json:"image"`               // its ID, REPOSITORY@DIGEST
-	All       bool    `json:"all,omitempty"`       // it was had with nothing, or with what every pod of the node may use
-	Preloaded bool    `json:"preloaded,omitempty"` // it was had by no pod
+	All       bool    `json:"all,omitempty"`       // it was pulled without credentials, or with credentials that every pod of the node may use
+	Preloaded bool    `json:"preloaded,omitempty"` // it was not pulled for a single pod
 	Grants    []grant `json:"grants,omitempty"`    // the oldest first
 }
 
 // grant is one credential with which an image was pulled.
 type grant struct {
 	Owner credentials.Owner `json:"owner"`
-	Hash  string            `json:"hash,omitempty"` // of a Secret's
+	Hash  string            `json:"hash,omitempty"` // only for a Secret
 }
 
 func grantOf(c credentials.Credential) grant {
@@ -51,15 +51,15 @@ func grantOf(c credentials.Credential) grant {
 	return g
 }
 
-// covers reports whether what was granted holds for another credential. A Secret's password may
-// have been renewed, and several Secrets may hold one. A ServiceAccount's credentials are new each
-// time, and belong to it alone.
+// covers reports whether a grant is also valid for another credential. A Secret's password may have
+// been changed, and several Secrets may hold the same one. The credentials of a ServiceAccount are
+// different each time, and belong only to it.
 func (g grant) covers(other grant) bool {
 	return g.Owner == other.Owner || g.Hash != "" && g.Hash == other.Hash
 }
 
-// maxGrants limits what is remembered of one image. An owner that is forgotten asks the registry
-// again.
+// maxGrants limits the grants that are recorded for one image. An owner whose grant was dropped
+// asks the registry again.
 const maxGrants = 256
 
 func (r *rights) path(id string) string {
@@ -67,8 +67,8 @@ func (r *rights) path(id string) string {
 	return filepath.Join(r.dir, hex.EncodeToString(sum[:])+".json")
 }
 
-// may reports whether the owner of keys may have an image, which is given by its ID and as it was
-// asked for. Keys are asked only if the answer depends on them.
+// may reports whether the owner of keys may use an image. id is the image's ID, and image the
+// reference that was asked for. keys is used only if the answer depends on it.
 func (r *rights) may(ctx context.Context, id, image, repository string, keys distribution.Keys) (bool, error) {
 	if r.verify == NeverVerify || r.verify == NeverVerifyAllowlistedImages && allowed(r.allowed, image) {
 		return true, nil
@@ -78,7 +78,7 @@ func (r *rights) may(ctx context.Context, id, image, repository string, keys dis
 		has, err = right{Preloaded: true}, nil
 	}
 	if err != nil {
-		return false, nil // pulling again mends it
+		return false, nil // another pull repairs it
 	}
 	if has.All || has.Preloaded && r.verify == NeverVerifyPreloadedImages {
 		return true, nil
@@ -94,7 +94,7 @@ func (r *rights) may(ctx context.Context, id, image, repository string, keys dis
 				continue
 			}
 			if g != given {
-				err = r.grant(id, c) // the next who shows one of the two is known as well
+				err = r.grant(id, c) // so that later either of the two credentials is enough
 			}
 			return true, err
 		}
@@ -110,15 +110,15 @@ func (r *rights) get(id string) (right, error) {
 	}
 	var has right
 	if err := json.Unmarshal(data, &has); err != nil {
-		return right{}, fmt.Errorf("read %s: %w", path, err)
+		return right{}, fmt.Errorf("reading %s: %w", path, err)
 	}
 	if has.Image != id {
-		return right{}, fmt.Errorf("read %s: %w", path, errDamaged)
+		return right{}, fmt.Errorf("reading %s: %w", path, errDamaged)
 	}
 	return has, nil
 }
 
-// grant remembers that an image was had with a credential.
+// grant records that an image was pulled with a credential.
 func (r *rights) grant(id string, c credentials.Credential) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -151,7 +151,7 @@ func (r *rights) grant(id string, c credentials.Credential) error {
 		_, err := f.Write(append(data, '\n'))
 		return r.path(id), err
 	})
-	if err != nil || has.All || r.preload { // if that is lost, the image counts as preloaded all the same
+	if err != nil || has.All || r.preload { // if this record is lost, the image counts as preloaded anyway
 		return err
 	}
 	return errors.Join(syncPath(r.path(id)), syncPath(r.dir))

@@ -16,7 +16,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/fault"
 )
 
-// keys are credentials for everything.
+// keys are credentials for all images.
 type keys []credentials.Credential
 
 func (k keys) Lookup(context.Context, string) ([]credentials.Credential, error) { return k, nil }
@@ -38,7 +38,7 @@ func account(name, password string) credentials.Credential {
 		Owner: credentials.Owner{Kind: credentials.ServiceAccount, Namespace: "ns", Name: name, UID: "uid-" + name}}
 }
 
-// guarded is a registry that wants one of some passwords.
+// guarded is a registry that requires one of some passwords.
 func guarded(t *testing.T, passwords ...string) *server {
 	t.Helper()
 	srv := newServer(t)
@@ -47,7 +47,7 @@ func guarded(t *testing.T, passwords ...string) *server {
 	return srv
 }
 
-// guard has the server refuse clients that do not show one of the passwords.
+// guard makes the server refuse clients that do not send one of the passwords.
 func (s *server) guard(passwords ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -79,7 +79,7 @@ func TestRights(t *testing.T) {
 		return is
 	}
 	after := newStore(t, Config{Dir: s.dir})
-	for _, tt := range []struct { // in this order: each that is shown is known from then on
+	for _, tt := range []struct { // the order matters: a credential that was used once is known from then on
 		name string
 		keys distribution.Keys
 		want bool
@@ -100,7 +100,7 @@ func TestRights(t *testing.T) {
 			}
 		}
 	}
-	// What was said of two with the same password holds when one of them has a new one.
+	// Two Secrets had the same password. Both stay known after one of them gets a new password.
 	if !present(s, keys{secretOf("two", "other")}) {
 		t.Error("a Secret that has shown the password once is not known")
 	}
@@ -116,7 +116,7 @@ func TestRights(t *testing.T) {
 	if _, err := s.Pull(t.Context(), image, brokenKeys{}); err == nil {
 		t.Error("broken keys are passed over")
 	}
-	// What the node itself can pull, every pod may have.
+	// Every pod may use an image that the node itself can pull.
 	if _, err := s.Pull(t.Context(), image, keys{{Username: "node", Password: "right"}}); err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +139,7 @@ func TestRightsOfOldAndDamagedStores(t *testing.T) {
 	if _, present, err := s.Lookup(t.Context(), image, keys{secretOf("one", "right")}); present || err != nil {
 		t.Errorf("with a damaged record: %v, %v", present, err)
 	}
-	// An image from before there were rights.
+	// This is an image from a time before rights were recorded.
 	if err := os.Remove(s.rights.path(m.ImageID)); err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +166,7 @@ func TestPullsAreSharedByEqualCredentials(t *testing.T) {
 	srv := guarded(t, "right")
 	image := srv.host() + "/app"
 	s := newStore(t, Config{})
-	// Who has no right gets nothing from the pull of one who has.
+	// A caller without the right gets nothing from the pull of a caller who has it.
 	ended := make(chan error, 2)
 	go func() { _, err := s.Pull(t.Context(), image, keys{secretOf("one", "right")}); ended <- err }()
 	_, err := s.Pull(t.Context(), image, keys{})
@@ -176,8 +176,8 @@ func TestPullsAreSharedByEqualCredentials(t *testing.T) {
 	}
 }
 
-// TestRecordsThatAreNone: what is no file in the place of a record counts as a damaged one. Nothing
-// waits for it, and pulling mends it.
+// TestRecordsThatAreNone: something else than a file at the path of a record counts as a damaged
+// record. It blocks no caller, and a pull repairs it.
 func TestRecordsThatAreNone(t *testing.T) {
 	srv := newServer(t)
 	srv.push(t, "app:v1", wasm("x", 10))

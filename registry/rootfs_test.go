@@ -29,7 +29,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/manifest"
 )
 
-// tarOf is a tar with files: pairs of a name and a content.
+// tarOf is a tar with files. The arguments are pairs of a name and a content.
 func tarOf(t testing.TB, files ...string) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -49,7 +49,7 @@ func tarOf(t testing.TB, files ...string) []byte {
 	return b.Bytes()
 }
 
-// packedLayer is a layer of any content, which is what plain is once it is unpacked.
+// packedLayer is a layer with any content. plain is the uncompressed content.
 type packedLayer struct {
 	plain, packed []byte
 	mediaType     types.MediaType
@@ -97,7 +97,7 @@ func plainLayer(t testing.TB, files ...string) packedLayer {
 	return packedLayer{plain, plain, types.OCIUncompressedLayer}
 }
 
-// image is an image with a root filesystem, as a builder makes it.
+// image is an image with a root filesystem, like those from a builder.
 func image(t testing.TB, config v1.ConfigFile, layers ...v1.Layer) v1.Image {
 	t.Helper()
 	if config.OS == "" {
@@ -172,7 +172,7 @@ func TestPullRootfs(t *testing.T) {
 	if !present || err != nil || !reflect.DeepEqual(found, m) {
 		t.Errorf("Lookup: %+v, %v, %v; want %+v", found, present, err, m)
 	}
-	// The same layers with another config are not fetched again, nor unpacked.
+	// The same layers with another config are not fetched or unpacked again.
 	srv.reset()
 	other, err := s.pulled(t.Context(), srv.host()+"/app:v2")
 	if err != nil || other.Root.Dir != m.Root.Dir || len(other.Config.Env) != 0 {
@@ -205,7 +205,7 @@ func TestProgram(t *testing.T) {
 	s := newStore(t, Config{})
 	for _, tt := range []struct {
 		image, argv, env, workDir string
-		want                      []byte // nil is an error
+		want                      []byte // nil means that an error is expected
 		says                      string
 	}{
 		{image: "entry", argv: "app", env: "PATH=/bin", want: app},
@@ -255,7 +255,7 @@ func TestProgram(t *testing.T) {
 	}
 }
 
-// TestBesideIsNotMisled: an image whose names look like those of the store is no store.
+// TestBesideIsNotMisled: if an image has names that look like the store's, they do not count.
 // docs/security.md: "Only modules that an image had when it was unpacked can run, by digest."
 func TestBesideIsNotMisled(t *testing.T) {
 	srv := newServer(t)
@@ -331,7 +331,7 @@ func TestPullIndex(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, m, err)
 			continue
 		}
-		// What the reference names is the index: as such it is known by its digest, too.
+		// The reference names the index, so the image is known by the digest of the index, too.
 		if _, present, err := s.found(m.ImageID); !present || err != nil {
 			t.Errorf("%s: %s is not present: %v", name, m.ImageID, err)
 		}
@@ -341,7 +341,8 @@ func TestPullIndex(t *testing.T) {
 	}
 }
 
-// TestPullLinuxFetchesNoLayer: what cannot run is refused before anything large is fetched.
+// TestPullLinuxFetchesNoLayer: an image that cannot run is refused before anything large is
+// fetched.
 func TestPullLinuxFetchesNoLayer(t *testing.T) {
 	srv := newServer(t)
 	srv.pushImage(t, "linux", image(t, v1.ConfigFile{OS: "linux", Architecture: "arm64"}, gzipLayer(t, "bin/sh", "\x7fELF")))
@@ -383,13 +384,13 @@ func TestPullHostileRootfs(t *testing.T) {
 			_, err := s.pulled(t.Context(), srv.host()+"/app")
 			errorcheck.Is(t, err, tt.class, tt.says...)
 			checkAbsent(t, s, srv.host()+"/app")
-			// An image that shares a layer with it does not lose that.
+			// An image that shares a layer with the refused one keeps this layer.
 			if _, err := s.pulled(t.Context(), srv.host()+"/good"); err != nil {
 				t.Fatal(err)
 			}
 			_, err = s.pulled(t.Context(), srv.host()+"/app")
 			errorcheck.Is(t, err, tt.class, tt.says...)
-			// Nor in two steps.
+			// The same is true for a pull in two steps.
 			if _, err = s.Pull(t.Context(), srv.host()+"/app", nil); err == nil {
 				_, _, err = s.found(srv.host() + "/app")
 			}
@@ -410,8 +411,8 @@ func TestPullHostileRootfs(t *testing.T) {
 	}
 }
 
-// TestPullHostileConfig: what a registry says of a config, and what is in one, is checked before it
-// is used.
+// TestPullHostileConfig: a registry's statements about a config, and the config's content, are
+// checked before they are used.
 func TestPullHostileConfig(t *testing.T) {
 	layer := gzipLayer(t, "app.wasm", string(wasm("app", 1)))
 	img := image(t, v1.ConfigFile{}, layer)
@@ -445,12 +446,12 @@ func TestPullHostileConfig(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			srv := newServer(t)
 			if tt.img == fewer {
-				srv.pushImage(t, "app", image(t, v1.ConfigFile{}, layer)) // the blobs
+				srv.pushImage(t, "app", image(t, v1.ConfigFile{}, layer)) // for the blobs only
 			}
 			srv.pushImage(t, "app", tt.img)
 			if tt.config != "" {
 				srv.answer("/blobs/"+digestOf(config), func(w http.ResponseWriter, _ *http.Request) {
-					w.(http.Flusher).Flush() // no length is said
+					w.(http.Flusher).Flush() // the answer gives no length
 					_, _ = io.WriteString(w, tt.config)
 				})
 			}
@@ -480,7 +481,7 @@ func mustManifest(t *testing.T, img v1.Image, config []byte) []byte {
 	return []byte(strings.Replace(text, fmt.Sprintf(`"size":%d`, len(own)), fmt.Sprintf(`"size":%d`, len(config)), 1))
 }
 
-// TestIndexThatLies: the size that an index says of a manifest must be the manifest's.
+// TestIndexThatLies: the size of a manifest must be the size that the index gives.
 func TestIndexThatLies(t *testing.T) {
 	srv := newServer(t)
 	artifact, err := newArtifact(manifest.ConfigType, []byte("{}"), manifest.LayerType, wasm("app", 1))
@@ -506,7 +507,7 @@ func TestIndexThatLies(t *testing.T) {
 	checkAbsent(t, s, srv.host()+"/app")
 }
 
-// TestDamagedRootfsIsMended: a root filesystem is made again of the layers that are here.
+// TestDamagedRootfsIsMended: a damaged root filesystem is made again from the layers on disk.
 func TestDamagedRootfsIsMended(t *testing.T) {
 	srv := newServer(t)
 	ref := srv.host() + "/app"
@@ -535,8 +536,8 @@ func TestDamagedRootfsIsMended(t *testing.T) {
 	}
 }
 
-// TestUnpackedOnce: images that share their layers are unpacked once, though they are pulled
-// together; and what a crash left half unpacked goes.
+// TestUnpackedOnce: images that share their layers are unpacked once, even if they are pulled at
+// the same time. A folder that a crash left incomplete is removed.
 // docs/security.md: "The files are the agent's, and containers of an image share them"
 func TestUnpackedOnce(t *testing.T) {
 	srv := newServer(t)

@@ -19,14 +19,14 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
 )
 
-// roots is the part of a store where root filesystems are, unpacked:
+// roots is the part of a store with the unpacked root filesystems:
 //
 //	HEX/fs/            what the guest sees as /
 //	HEX/modules.json   the WebAssembly files in it
 //	HEX/synced         its mark, see durable.go
 //
-// HEX is computed from the layers. While these are in the store, the folder can be made from them
-// again. A folder appears complete or does not appear. Only its mark ever changes.
+// HEX is computed from the layers. As long as the layers are in the store, the folder can be made
+// again. A folder appears complete; on an error it does not appear. Only its mark changes later.
 type roots struct {
 	dir       string
 	boot      string // ID of this boot of the machine
@@ -63,7 +63,7 @@ func (r roots) unpack(ctx context.Context, dir string, layers []rootfs.Layer, wh
 	modules, err := rootfs.Modules(tree, r.maxModule)
 	switch {
 	case errors.Is(err, rootfs.ErrTooLarge) && why == toShow:
-		modules = nil // none of them runs
+		modules = nil // no module runs
 	case err != nil:
 		return unpackFailure(ctx, err)
 	case len(modules) == 0 && why == toRun:
@@ -72,7 +72,7 @@ func (r roots) unpack(ctx context.Context, dir string, layers []rootfs.Layer, wh
 	return r.index(dir, modules)
 }
 
-// index notes which modules the root filesystem in dir has.
+// index writes the list of modules of the root filesystem in dir.
 func (r roots) index(dir string, modules map[string]rootfs.Module) error {
 	data, err := json.Marshal(modules)
 	if err != nil {
@@ -85,7 +85,7 @@ func errNoModule() error {
 	return fault.New(fault.ErrNotWasm, nil, "found no WebAssembly module in the image's root filesystem; put the .wasm file into it, and name it as ENTRYPOINT")
 }
 
-// unpackFailure classes what came of unpacking.
+// unpackFailure gives a class to an error of unpacking.
 func unpackFailure(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return err
@@ -102,7 +102,7 @@ func unpackFailure(ctx context.Context, err error) error {
 	return fault.New(class, err, "unpacking the image: %v", err)
 }
 
-// open returns what was made.
+// open returns the root filesystem with this ID.
 func (r roots) open(id string) (*Root, error) { return openRoot(r.path(id)) }
 
 func openRoot(dir string) (*Root, error) {
@@ -113,7 +113,7 @@ func openRoot(dir string) (*Root, error) {
 	}
 	root := &Root{Dir: filepath.Join(dir, treeFolder)}
 	if err := json.Unmarshal(data, &root.modules); err != nil {
-		return nil, fmt.Errorf("read %s: %w", at, err)
+		return nil, fmt.Errorf("reading %s: %w", at, err)
 	}
 	if _, err := os.Stat(root.Dir); err != nil {
 		return nil, err
@@ -121,7 +121,7 @@ func openRoot(dir string) (*Root, error) {
 	return root, nil
 }
 
-// module is the image with that root filesystem and config, and the module in it that runs by
+// module returns the image with this root filesystem and config, and the module in it that runs by
 // default.
 func (r *Root) module(config *manifest.Config) (Module, error) {
 	m := Module{Root: r}
@@ -142,7 +142,7 @@ func (r *Root) module(config *manifest.Config) (Module, error) {
 	return m, nil
 }
 
-// find is the path of the module that argv[0] names.
+// find returns the path of the module that argv[0] names.
 func (r *Root) find(argv, env []string, workDir string) (at string, found bool, err error) {
 	if len(argv) == 0 {
 		return "", false, nil
@@ -150,7 +150,7 @@ func (r *Root) find(argv, env []string, workDir string) (at string, found bool, 
 	return rootfs.Program(r.Dir, r.modules, argv[0], env, workDir)
 }
 
-// names are the paths of the modules, in order.
+// names are the paths of the modules, sorted.
 func (r *Root) names() []string {
 	var all []string
 	for at := range r.modules {
@@ -160,21 +160,21 @@ func (r *Root) names() []string {
 	return all
 }
 
-// temp makes a folder that is locked, so that a process that cleans up skips it.
+// temp makes a locked folder. A process that cleans up skips locked folders.
 func (r roots) temp() (dir string, unlock func(), err error) {
 	for {
 		if dir, err = os.MkdirTemp(r.dir, tempPrefix); err != nil {
 			return "", nil, err
 		}
-		unlock, err = lockPath(context.Background(), dir, unix.LOCK_EX) // another process holds it only while it removes the file
+		unlock, err = lockPath(context.Background(), dir, unix.LOCK_EX) // another process holds the lock only while it removes the file
 		if !errors.Is(err, fs.ErrNotExist) {
 			return dir, unlock, err
 		}
 	}
 }
 
-// remove removes a root filesystem that no pull has pinned, and says how many bytes on disk that
-// were, and which modules.
+// remove removes a root filesystem that no pull has pinned. It returns the freed bytes on disk, and
+// the modules that were in it.
 func (r roots) remove(id string) (freed int64, modules []string, err error) {
 	dir := r.path(id)
 	if root, err := openRoot(dir); err == nil {
@@ -182,7 +182,7 @@ func (r roots) remove(id string) (freed int64, modules []string, err error) {
 			modules = append(modules, m.Digest)
 		}
 	}
-	taken, _ := filetree.Count(context.Background(), dir, 0) // what is not seen here is removed all the same
+	taken, _ := filetree.Count(context.Background(), dir, 0) // files that are not counted here are removed anyway
 	gone, err := removeUnlocked(dir)
 	if err != nil || !gone {
 		return 0, nil, err

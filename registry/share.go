@@ -5,9 +5,9 @@ import (
 	"sync"
 )
 
-// calls lets callers who want the same thing at the same time share one call for it. Unlike
-// singleflight, a call belongs to all who wait for it: it is cancelled when the last of them gives
-// up, and not before.
+// calls lets callers who want the same thing at the same time share one call. Unlike in
+// singleflight, a call belongs to all callers who wait for it: it is cancelled only when the last
+// of them gives up.
 type calls[T any] struct {
 	mu      sync.Mutex
 	running map[string]*call[T]
@@ -17,14 +17,14 @@ type call[T any] struct {
 	waiting int
 	cancel  context.CancelFunc
 	done    chan struct{}
-	// Set before done is closed.
+	// value and err are set before done is closed.
 	value T
 	err   error
 }
 
-// do returns the result of a running call for key, or else of fn. fn's context has the values of
-// the first caller's. The last caller that gives up waits for fn to end, so no fn is left without
-// someone who waits.
+// do returns the result of a running call for key, or else calls fn. fn's context has the values of
+// the first caller's context. The last caller that gives up waits until fn has returned, so some
+// caller always waits for fn.
 func (c *calls[T]) do(ctx context.Context, key string, fn func(context.Context) (T, error)) (T, error) {
 	var none T
 	if err := ctx.Err(); err != nil {
@@ -66,8 +66,8 @@ func (c *calls[T]) join(ctx context.Context, key string, fn func(context.Context
 	return k
 }
 
-// leave counts a caller out, and answers whether it was the last. The call is then cancelled, and
-// out of reach of those who come later.
+// leave removes a caller from the call, and reports whether it was the last one. Then the call is
+// cancelled, and later callers cannot join it.
 func (c *calls[T]) leave(key string, k *call[T]) (last bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -44,7 +44,7 @@ func TestConcurrentPullsShare(t *testing.T) {
 	}
 }
 
-// gate has the server hold blobs back until it is opened.
+// gate makes the server hold blobs back until open is called.
 func gate(srv *server, module []byte) (asked chan struct{}, open func()) {
 	asked = make(chan struct{}, 100)
 	opened := make(chan struct{})
@@ -88,7 +88,7 @@ func TestPullOutlivesOneOfItsWaiters(t *testing.T) {
 	}
 }
 
-// awaitWaiters waits until so many callers share the pull of image.
+// awaitWaiters waits until n callers share the pull of image.
 func awaitWaiters(t *testing.T, s *Store, image string, n int) {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
@@ -155,7 +155,7 @@ func TestCalls(t *testing.T) {
 			case <-time.After(time.Minute):
 				return int(n), nil
 			case <-ctx.Done():
-				time.Sleep(time.Second) // cleaning up
+				time.Sleep(time.Second) // time for cleaning up
 				return 0, ctx.Err()
 			}
 		}
@@ -183,7 +183,8 @@ func TestCalls(t *testing.T) {
 		if r := <-patient; r.err != nil || r.value != 1 || r.after != time.Minute {
 			t.Errorf("patient: %+v", r)
 		}
-		// All give up: the last waits for the end of the run, and a later caller starts another.
+		// All callers give up: the last one waits for the end of the pull, and a later caller
+		// starts another.
 		start = time.Now()
 		a, b := call(10*time.Second), call(20*time.Second)
 		<-a

@@ -10,8 +10,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
 )
 
-// TestSignaturesAreNotChecked: an image is pulled with a signature beside it that is none, and none
-// is asked for.
+// TestSignaturesAreNotChecked: an image with an invalid signature beside it is pulled, and the
+// signature is not requested.
 //
 // docs/security.md: "Signatures are not checked."
 func TestSignaturesAreNotChecked(t *testing.T) {
@@ -33,8 +33,8 @@ func TestSignaturesAreNotChecked(t *testing.T) {
 	}
 }
 
-// TestHostsThatAllMayWriteAreNotBelieved: the file that says where a registry is names servers,
-// authorities and keys.
+// TestHostsThatAllMayWriteAreNotBelieved: hosts.toml names servers, authorities and keys, so a file
+// that all users may write is refused.
 //
 // docs/security.md: "docker configs, `hosts.toml`, the credential plugins"
 func TestHostsThatAllMayWriteAreNotBelieved(t *testing.T) {
@@ -50,7 +50,7 @@ func TestHostsThatAllMayWriteAreNotBelieved(t *testing.T) {
 	errorcheck.Is(t, err, credentials.ErrWritable, "hosts.toml")
 }
 
-// makeWritable lets every user write the files of a name.
+// makeWritable lets every user write the files with this name.
 func makeWritable(t *testing.T, dir, name string) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dir, "*", name))

@@ -21,49 +21,49 @@ import (
 
 // Config says where a Store keeps modules and whom it may ask for them.
 type Config struct {
-	// Dir is the store's folder; it is made if it is not there.
+	// Dir is the store's folder. New makes it if it does not exist.
 	Dir string
-	// InsecureRegistries are the hosts, each with or without a port, with which plain HTTP may be
-	// spoken and whose certificates are not verified. This machine's loopback addresses and
-	// localhost always are.
+	// InsecureRegistries are the hosts, each with or without a port, for which plain HTTP is
+	// allowed and certificates are not verified. This machine's loopback addresses and localhost
+	// are always included.
 	InsecureRegistries []string
-	// AllowLocalModules allows images `fs/PATH`, files of the node.
+	// AllowLocalModules allows images `fs/PATH`, which are files of the node.
 	AllowLocalModules bool
 	// MaxModuleSize bounds a module, in bytes; 0 means runtime.DefaultMaxModule.
 	MaxModuleSize int64
-	// MaxLayerSize bounds a layer of a root filesystem as it is fetched, in bytes; 0 means 4 GiB.
+	// MaxLayerSize bounds a fetched layer of a root filesystem, in bytes; 0 means 4 GiB.
 	MaxLayerSize int64
-	// Authorities are files with certificates, in PEM, that registries are trusted by beside the
-	// system's.
+	// Authorities are PEM files with certificates that are trusted for registries, in addition to
+	// the system's.
 	Authorities []string
-	// HostsDir is a folder with one folder for each registry, which has a hosts.toml as
-	// containerd's. It is empty if there is none.
+	// HostsDir is a folder with one folder for each registry, which has a hosts.toml in
+	// containerd's format. It is empty if there is none.
 	HostsDir string
 	// MaxParallelPulls is how many images may be pulled at a time; 0 means any number.
 	MaxParallelPulls int
-	// RightsDir is the folder that records who may have which image. Empty means the folder rights
-	// in Dir. It reveals something about credentials, so users who may read modules must not read
-	// it.
+	// RightsDir is the folder that records who may use which image. Empty means the folder rights
+	// in Dir. It reveals something about credentials, so users who may read modules must not be
+	// able to read it.
 	RightsDir string
-	// Verify says who may have an image that is on disk; empty means NeverVerifyPreloadedImages.
+	// Verify says who may use an image that is on disk; empty means NeverVerifyPreloadedImages.
 	Verify Verification
 	// Allowed are the images for NeverVerifyAllowlistedImages, as pods name them, without tags and
-	// digests; `/*` at the end stands for all names with that beginning.
+	// digests. `/*` at the end stands for all names with this beginning.
 	Allowed []string
-	// Preload means that what is pulled counts as preloaded: it was pulled for all pods, and by
-	// none of them.
+	// Preload means that pulled images count as preloaded: they are pulled for all pods, and not by
+	// a pod.
 	Preload bool
-	// MaxUnpackedSize bounds a root filesystem, in bytes of its layers unpacked and of its files; 0
-	// means 8 GiB.
+	// MaxUnpackedSize bounds a root filesystem, both the bytes of its uncompressed layers and the
+	// bytes of its files; 0 means 8 GiB.
 	MaxUnpackedSize int64
 	// MaxFiles bounds the entries of all layers of a root filesystem together; 0 means 250,000.
 	MaxFiles int64
-	// UserAgent is what registries are told; empty means "krustlet-wasi".
+	// UserAgent is sent to registries; empty means "krustlet-wasi".
 	UserAgent string
-	// Progress is called with how much there is of a blob by the goroutine that fetches it, unless
-	// it is nil.
+	// Progress is called by the goroutine that fetches a blob, with the number of bytes that are
+	// there. It may be nil.
 	Progress func(digest string, done, size int64)
-	// Log takes what concerns the operator and no caller; nil logs nothing.
+	// Log gets messages that are for the operator and not for a caller; nil logs nothing.
 	Log *zap.Logger
 }
 
@@ -81,7 +81,7 @@ type Store struct {
 	network    *distribution.Network
 	allowLocal bool
 	stall      time.Duration
-	full       chan struct{} // has a token when a pull found the disk full
+	full       chan struct{} // has a token after a pull found the disk full
 	turns      chan struct{} // holds a token for each pull that runs; nil if there is no limit
 	log        *zap.Logger
 
@@ -91,11 +91,11 @@ type Store struct {
 	syncer  syncer
 }
 
-// New opens the store in cfg.Dir, and removes what a crash left half-written there, or damaged.
-// Close closes it.
+// New opens the store in cfg.Dir, and removes half-written or damaged files that a crash left
+// there. Close closes it.
 func New(cfg Config) (*Store, error) {
 	if cfg.Dir == "" {
-		return nil, errors.New("open module store: no folder given")
+		return nil, errors.New("opening module store: no folder given")
 	}
 	for _, limit := range []struct {
 		value *int64
@@ -119,7 +119,7 @@ func New(cfg Config) (*Store, error) {
 	}
 	dir, err := filepath.Abs(cfg.Dir)
 	if err != nil {
-		return nil, fmt.Errorf("open module store: %w", err)
+		return nil, fmt.Errorf("opening module store: %w", err)
 	}
 	if cfg.RightsDir == "" {
 		cfg.RightsDir = filepath.Join(dir, "rights")
@@ -130,7 +130,7 @@ func New(cfg Config) (*Store, error) {
 	}
 	boot, err := readBoot()
 	if err != nil {
-		return nil, fmt.Errorf("open module store: %w", err)
+		return nil, fmt.Errorf("opening module store: %w", err)
 	}
 	d := &disk{
 		dir:   dir,
@@ -157,54 +157,54 @@ func New(cfg Config) (*Store, error) {
 		s.turns = make(chan struct{}, cfg.MaxParallelPulls)
 	}
 	if s.network, err = distribution.NewNetwork(s.hosts, cfg.Authorities, cfg.HostsDir, cfg.UserAgent); err != nil {
-		return nil, fmt.Errorf("open module store: %w", err)
+		return nil, fmt.Errorf("opening module store: %w", err)
 	}
 	for _, d := range []string{s.blobs.dir, s.refs.dir, s.roots.dir, s.rights.dir} {
 		if err := clean(d); err != nil {
-			return nil, fmt.Errorf("open module store: %w", err)
+			return nil, fmt.Errorf("opening module store: %w", err)
 		}
 	}
 	if err := d.recover(cfg.Log); err != nil {
-		return nil, fmt.Errorf("open module store: %w", err)
+		return nil, fmt.Errorf("opening module store: %w", err)
 	}
 	return s, nil
 }
 
-// Module is an image on this node's disk, and the module in it that runs.
+// Module is an image on this node's disk, and the module of it that runs.
 type Module struct {
-	// Path is the absolute path of the file with the module's bytes, which must only be read. Path
-	// and Digest are empty for an image with several modules that does not say which one runs; see
-	// Program.
+	// Path is the absolute path of the module's file, which must only be read. Path and Digest are
+	// empty for an image with several modules that does not name the one to run; see Program.
 	Path string
-	// Digest is the SHA-256 of those bytes, `sha256:` and 64 hexadecimal digits.
+	// Digest is the SHA-256 of the file, `sha256:` and 64 hexadecimal digits.
 	Digest string
-	// Image is the reference as it was asked for.
+	// Image is the reference that was asked for.
 	Image string
-	// ImageID is what goes into a container status's imageID: REPOSITORY@DIGEST with the manifest's
+	// ImageID is the value for a container status's imageID: REPOSITORY@DIGEST with the manifest's
 	// digest, or fs/PATH@DIGEST with the module's.
 	ImageID string
-	// Size is the image's, as it was fetched, in bytes: that of the module, or of all layers.
+	// Size is the fetched size of the image, in bytes: the module, or all layers.
 	Size int64
-	// Component means that it is a component, not a core module.
+	// Component reports whether the module is a component and not a core module.
 	Component bool
 	// Root is the image's root filesystem; nil for an image that is one module.
 	Root *Root
-	// Config is how the image wants to run. It is nil for an image that does not say.
+	// Config says how the image should run. It is nil for an image without it.
 	Config *manifest.Config
 }
 
-// Lookup answers from the disk whether the image is present, without asking a registry, and unpacks
-// it unless that was done before. A reference by tag means what it meant at its last pull. A
+// Lookup answers from the disk whether the image is present, without asking a registry. It unpacks
+// the image unless that was done before. A reference by tag means what it meant at its last pull. A
 // reference by digest is also present if a tag of the same repository was pulled that meant it. A
-// local file is present if it exists, and is read.
+// local file is present if it exists; Lookup reads it.
 //
 // An image that was pulled with credentials is present only for a caller with the same credentials,
 // or with others of the same Secret or ServiceAccount, unless Config.Verify says otherwise. keys
-// are the caller's. A caller with nil may have everything.
+// are the caller's credentials. A caller with nil may use all images.
 //
 // Its errors are of the classes ErrInvalidReference and ErrLocalModules. For local files they may
 // also be of ErrNotWasm, ErrTooLarge and ErrDigestMismatch, or a failure to read. Errors from keys
-// or from unpacking are as Pull's. An image that cannot be unpacked is removed from the store.
+// or from unpacking are the same as for Pull. An image that cannot be unpacked is removed from the
+// store.
 func (s *Store) Lookup(ctx context.Context, image string, keys distribution.Keys) (m Module, present bool, err error) {
 	ref, err := distribution.ParseReference(image, s.hosts)
 	if err != nil {
@@ -216,7 +216,7 @@ func (s *Store) Lookup(ctx context.Context, image string, keys distribution.Keys
 	return s.lookup(ctx, image, ref, keys, toRun)
 }
 
-// lookup is the image for a purpose, if it is on disk and the owner of the keys may have it.
+// lookup returns the image for a purpose, if it is on disk and the owner of the keys may use it.
 func (s *Store) lookup(ctx context.Context, image string, ref distribution.Reference, keys distribution.Keys, why purpose) (m Module, present bool, err error) {
 	absent := func(err error) (Module, bool, error) {
 		if !errors.Is(err, fs.ErrNotExist) {
@@ -251,9 +251,9 @@ func (s *Store) lookup(ctx context.Context, image string, ref distribution.Refer
 	return m, true, nil
 }
 
-// imageOf is the image of a record, for a purpose. It makes the root filesystem if that is needed.
-// The error is fs.ErrNotExist if the image is not on disk, and errDamaged if it is not there as it
-// was.
+// imageOf returns the image of a record, for a purpose. It makes the root filesystem if that is
+// needed. The error is fs.ErrNotExist if the image is not on disk, and errDamaged if the content on
+// disk has changed.
 func (s *Store) imageOf(ctx context.Context, ref distribution.Reference, rec record, why purpose) (m Module, made bool, err error) {
 	t := rec.made(why)
 	switch {
@@ -276,7 +276,7 @@ func (s *Store) imageOf(ctx context.Context, ref distribution.Reference, rec rec
 			return Module{}, false, errors.Join(errDamaged, err)
 		}
 		m = b.module()
-	case t == nil: // only other things of it are here
+	case t == nil: // the store has other parts of the image, but not this one
 		return Module{}, false, fs.ErrNotExist
 	}
 	if m.ImageID = ref.At(rec.Manifest); t != nil {
@@ -288,6 +288,6 @@ func (s *Store) imageOf(ctx context.Context, ref distribution.Reference, rec rec
 	return m, made, nil
 }
 
-// Close waits until what was pulled and unpacked is synced. It must not be called while other
+// Close waits until all pulled and unpacked data is synced. It must not be called while other
 // methods run.
 func (s *Store) Close() { s.syncer.close() }

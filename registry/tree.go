@@ -19,14 +19,14 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
 )
 
-// tree is a folder with files, and which layers it is made of: a root filesystem, or the files of
-// another artifact. It is made where it is needed: while its layers are fetched, or of those on
-// disk.
+// tree is a folder of files, and the layers that it is made from. It is a root filesystem, or the
+// files of another artifact. It is made when it is needed: while its layers are fetched, or later
+// from the layers on disk.
 type tree struct {
 	Rootfs  string   `json:"rootfs,omitempty"`  // name of the folder
-	Layers  []string `json:"layers,omitempty"`  // digests; of a root filesystem the lowest first
-	DiffIDs []string `json:"diffIDs,omitempty"` // of a root filesystem: what each layer is once it is unpacked
-	Names   []string `json:"names,omitempty"`   // of an artifact: what the file is called that each layer is
+	Layers  []string `json:"layers,omitempty"`  // digests; for a root filesystem, the lowest first
+	DiffIDs []string `json:"diffIDs,omitempty"` // for a root filesystem: the digests of the uncompressed layers
+	Names   []string `json:"names,omitempty"`   // for an artifact: the file name for each layer
 	Size    int64    `json:"size"`              // of all layers, as fetched, in bytes
 }
 
@@ -40,12 +40,12 @@ func newTree(layers []v1.Descriptor, diffIDs, names []string) tree {
 	return t
 }
 
-// id names what the layers make. It includes the digests of the unpacked layers, so that an image
-// with wrong ones is detected even if a correct image has the same layers.
+// id is the name of what the layers make. It includes the digests of the unpacked layers, so that
+// an image with wrong ones is detected even if a correct image has the same layers.
 func (t tree) id() string {
 	become := t.DiffIDs
 	for _, name := range t.Names {
-		become = append(become, strconv.Quote(name)) // so that none can be taken for a digest
+		become = append(become, strconv.Quote(name)) // quoted, so that no name looks like a digest
 	}
 	if len(become) != len(t.Layers) {
 		return ""
@@ -57,18 +57,18 @@ func (t tree) id() string {
 	return hex.EncodeToString(sum.Sum(nil))
 }
 
-// unpacks are the trees that are made now.
+// unpacks are the trees that are being made.
 type unpacks struct {
 	*disk
 	making locks // by the name of the folder
 }
 
-// root opens what was made of a tree, and makes it if it is missing or damaged. f is its layers on
-// their way to the disk, or nil if they are there. made reports whether it was made, and so is not
-// synced.
+// root opens the folder of a tree, and makes it if it is missing or damaged. f is the tree's layers
+// while they are fetched, or nil if they are on disk. made reports whether the folder was made;
+// then it is not synced.
 //
-// One caller makes what several have in common. The others do not share its failure, as its layers
-// may be what it lacks.
+// One caller makes a folder that several callers need. If it fails, the others try again
+// themselves, because only its own layers may be missing.
 func (u *unpacks) root(ctx context.Context, t tree, why purpose, f *fetching) (root *Root, made bool, err error) {
 	done, err := u.making.take(ctx, t.Rootfs)
 	if err != nil {
@@ -81,15 +81,15 @@ func (u *unpacks) root(ctx context.Context, t tree, why purpose, f *fetching) (r
 			root, err = u.roots.open(t.Rootfs)
 		}
 	}
-	if err == nil && why == toRun && len(root.modules) == 0 { // it was made to be shown
+	if err == nil && why == toRun && len(root.modules) == 0 { // it was made for showing its files
 		err = errNoModule()
 	}
 	return root, made, err
 }
 
-// makeRoot makes the folder of a tree. On an error nothing of it is left.
+// makeRoot makes the folder of a tree. After an error nothing of it is left.
 func (u *unpacks) makeRoot(ctx context.Context, t tree, why purpose, f *fetching) (err error) {
-	if t.Rootfs != t.id() { // as of a version that did not remember what it was made of
+	if t.Rootfs != t.id() { // an earlier version did not record the layers
 		return errDamaged
 	}
 	if f == nil {
@@ -122,7 +122,7 @@ func (u *unpacks) makeRoot(ctx context.Context, t tree, why purpose, f *fetching
 	useless := tmp
 	err = withLock(ctx, u.lock(), unix.LOCK_EX, func() error {
 		if _, err := u.roots.open(t.Rootfs); err == nil {
-			return nil // another process has made it meanwhile
+			return nil // another process has made it in the meantime
 		}
 		useless = tmp + "-damaged"
 		if err := os.Rename(u.roots.path(t.Rootfs), useless); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -133,8 +133,8 @@ func (u *unpacks) makeRoot(ctx context.Context, t tree, why purpose, f *fetching
 	return errors.Join(err, filetree.Remove(context.WithoutCancel(ctx), useless))
 }
 
-// fetched is the layers of a tree that are on disk. None is removed before they are released.
-// fs.ErrNotExist: one is not there.
+// fetched returns the layers of a tree on disk. None is removed before they are released. The error
+// is fs.ErrNotExist if a layer is missing.
 func (d *disk) fetched(ctx context.Context, t tree) (*fetching, error) {
 	f := newFetching(len(t.Layers))
 	for i, digest := range t.Layers {
@@ -148,7 +148,7 @@ func (d *disk) fetched(ctx context.Context, t tree) (*fetching, error) {
 	return f, nil
 }
 
-// tars are the layers of a root filesystem, to be unpacked.
+// tars are the layers of a root filesystem, ready for unpacking.
 func (d *disk) tars(t tree, f *fetching) []rootfs.Layer {
 	var layers []rootfs.Layer
 	for i, digest := range t.Layers {
@@ -157,8 +157,8 @@ func (d *disk) tars(t tree, f *fetching) []rootfs.Layer {
 	return layers
 }
 
-// copyFiles makes the content of dir for an artifact whose layers are files. They are copied,
-// because other images trust the layers, and what is shown could be changed.
+// copyFiles makes the content of dir for an artifact whose layers are files. It copies them,
+// because a shown file could be changed, and other images trust the layers.
 func (d *disk) copyFiles(ctx context.Context, dir string, t tree, f *fetching) error {
 	if t.Size > d.roots.limits.Bytes {
 		return fault.New(fault.ErrTooLarge, nil, "the image's files have %d bytes; this node takes up to %d", t.Size, d.roots.limits.Bytes)

@@ -41,8 +41,8 @@ func entriesOf(t *testing.T, dir string) []string {
 	return names
 }
 
-// TestPullUnpacksNothing: an image that was pulled to be kept is unpacked when it is looked up, by
-// whichever process, without the registry.
+// TestPullUnpacksNothing: an image that was pulled to be kept is unpacked at its lookup, without
+// the registry. Any process can do so.
 func TestPullUnpacksNothing(t *testing.T) {
 	srv := newServer(t)
 	ref, upper := twoLayers(t, srv)
@@ -73,7 +73,7 @@ func TestPullUnpacksNothing(t *testing.T) {
 	}
 }
 
-// TestPullOfModuleIsWhole: an image that is one module lacks nothing once it is pulled.
+// TestPullOfModuleIsWhole: an image that is one module is complete after the pull.
 func TestPullOfModuleIsWhole(t *testing.T) {
 	srv := newServer(t)
 	module := wasm("app", 100)
@@ -89,8 +89,8 @@ func TestPullOfModuleIsWhole(t *testing.T) {
 	}
 }
 
-// TestLookupTogether: any number of processes may unpack one image at once, a damaged one too, and
-// all see the same.
+// TestLookupTogether: any number of processes may unpack one image at once, even a damaged one, and
+// all see the same result.
 func TestLookupTogether(t *testing.T) {
 	srv := newServer(t)
 	ref, _ := twoLayers(t, srv)
@@ -128,7 +128,7 @@ func TestLookupTogether(t *testing.T) {
 			}
 		}
 		for _, f := range found {
-			_ = f.Close() // it was only opened
+			_ = f.Close() // the file was only opened
 		}
 		if err := os.Remove(filepath.Join(s.roots.path(roots[0]), modulesFile)); err != nil {
 			t.Fatal(err)
@@ -146,8 +146,8 @@ func sameFile(t *testing.T, a, b *os.File) bool {
 	return os.SameFile(one, other)
 }
 
-// TestUnpackingGivenUp: who gives up while an image is unpacked leaves nothing half done, and the
-// image is there for the next.
+// TestUnpackingGivenUp: a caller that gives up while an image is unpacked leaves nothing
+// incomplete, and the next caller gets the image.
 func TestUnpackingGivenUp(t *testing.T) {
 	srv := newServer(t)
 	ref, _ := twoLayers(t, srv)
@@ -168,8 +168,8 @@ func TestUnpackingGivenUp(t *testing.T) {
 	}
 }
 
-// TestLayerLost: an image that cannot be unpacked any more, for want of a layer, is absent, and a
-// pull brings that layer alone. What was unpacked needs no layer.
+// TestLayerLost: an image that cannot be unpacked because a layer is missing counts as absent, and
+// a pull fetches only this layer. An image that was unpacked needs no layer.
 func TestLayerLost(t *testing.T) {
 	srv := newServer(t)
 	ref, upper := twoLayers(t, srv)
@@ -200,8 +200,8 @@ func TestLayerLost(t *testing.T) {
 	}
 }
 
-// TestLayerDamaged: a layer that is not on disk as it was fetched is found out when it is unpacked,
-// and fetched again by the next pull.
+// TestLayerDamaged: a layer that was damaged on disk is detected when it is unpacked, and the next
+// pull fetches it again.
 func TestLayerDamaged(t *testing.T) {
 	srv := newServer(t)
 	ref, upper := twoLayers(t, srv)
@@ -221,8 +221,8 @@ func TestLayerDamaged(t *testing.T) {
 	}
 }
 
-// TestRefusedToRunIsShown: an image that was fetched to be run and has nothing to run does not lose
-// its files, which a volume shows.
+// TestRefusedToRunIsShown: an image that was fetched to run but has no module keeps its files,
+// which a volume shows.
 func TestRefusedToRunIsShown(t *testing.T) {
 	srv := newServer(t)
 	srv.pushImage(t, "app", image(t, v1.ConfigFile{}, gzipLayer(t, "a", "b")))
@@ -245,7 +245,7 @@ func TestRefusedToRunIsShown(t *testing.T) {
 			t.Errorf("%s to be shown: %v, %v", name, present, err)
 		}
 	}
-	// A volume may show what was fetched to be run, too.
+	// A volume may also show an image that was fetched to run.
 	s = newStore(t, Config{})
 	if _, err := s.Pull(t.Context(), ref, nil); err != nil {
 		t.Fatal(err)
@@ -255,7 +255,7 @@ func TestRefusedToRunIsShown(t *testing.T) {
 	}
 }
 
-// TestNobodyUnpacksWhatIsNotTheirs: who may not have an image does not have it unpacked either.
+// TestNobodyUnpacksWhatIsNotTheirs: a caller that may not use an image cannot cause its unpacking.
 func TestNobodyUnpacksWhatIsNotTheirs(t *testing.T) {
 	srv := newServer(t)
 	ref, _ := twoLayers(t, srv)
@@ -275,8 +275,8 @@ func TestNobodyUnpacksWhatIsNotTheirs(t *testing.T) {
 	}
 }
 
-// TestRecordOfEarlierVersion: one that does not say what the layers become is of use as long as the
-// root filesystem is there.
+// TestRecordOfEarlierVersion: a record without the digests of the unpacked layers is valid as long
+// as the root filesystem exists.
 func TestRecordOfEarlierVersion(t *testing.T) {
 	srv := newServer(t)
 	ref, _ := twoLayers(t, srv)

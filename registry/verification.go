@@ -7,27 +7,27 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/distribution"
 )
 
-// Verification says who may have an image that is on disk. Its values are those of the kubelet's
-// imagePullCredentialsVerificationPolicy. A caller that may not have it asks the registry.
+// Verification says who may use an image that is on disk. Its values are those of the kubelet's
+// imagePullCredentialsVerificationPolicy. For a caller that may not use it, the registry is asked.
 type Verification string
 
 const (
-	// NeverVerify: every pod may have it.
+	// NeverVerify: every pod may use it.
 	NeverVerify Verification = "NeverVerify"
-	// NeverVerifyPreloadedImages: every pod, if it was preloaded; else only pods with the
-	// credentials that it was pulled with.
+	// NeverVerifyPreloadedImages: every pod, if the image was preloaded; otherwise only pods with
+	// the credentials that it was pulled with.
 	NeverVerifyPreloadedImages Verification = "NeverVerifyPreloadedImages"
-	// NeverVerifyAllowlistedImages: every pod, if it is in a list; else as with AlwaysVerify.
+	// NeverVerifyAllowlistedImages: every pod, if the image is in a list; otherwise as with
+	// AlwaysVerify.
 	NeverVerifyAllowlistedImages Verification = "NeverVerifyAllowlistedImages"
 	// AlwaysVerify: only pods with the credentials that it was pulled with.
 	AlwaysVerify Verification = "AlwaysVerify"
 )
 
-// Verifications are all of them.
+// Verifications are all policies.
 var Verifications = []Verification{NeverVerify, NeverVerifyPreloadedImages, NeverVerifyAllowlistedImages, AlwaysVerify}
 
-// CheckAllowed says what is wrong with an item of a list of images for
-// NeverVerifyAllowlistedImages.
+// CheckAllowed reports what is wrong with an item of the list for NeverVerifyAllowlistedImages.
 func CheckAllowed(item string) error {
 	before, all := strings.CutSuffix(item, "/*")
 	switch {
@@ -44,7 +44,7 @@ func CheckAllowed(item string) error {
 	return err
 }
 
-// allowed reports whether an image is in a list. Like the kubelet's, the list has names as pods
+// allowed reports whether an image is in a list. As in the kubelet, the list has names as pods
 // write them.
 func allowed(list []string, image string) bool {
 	name := nameOnly(image)

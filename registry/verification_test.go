@@ -37,15 +37,15 @@ func TestVerification(t *testing.T) {
 	pull(false, "/team/pods", own)
 	pull(false, "/team/nodes", nodes)
 	old := pull(false, "/old", own)
-	if err := os.Remove(pods.rights.path(old.ImageID)); err != nil { // as from before there were rights
+	if err := os.Remove(pods.rights.path(old.ImageID)); err != nil { // as if the image were older than the rights
 		t.Fatal(err)
 	}
 	const preloaded, both, podsOwn, nodesOwn, unknown = "/app", "/team/both", "/team/pods", "/team/nodes", "/old"
 	for _, tt := range []struct {
 		verify  Verification
 		allowed []string
-		none    []string // who shows nothing may have these
-		shown   []string // and who shows what a pod pulled with, these
+		none    []string // images for a caller without credentials
+		shown   []string // images for a caller with the credentials of a pod that pulled them
 	}{
 		{NeverVerify, nil, []string{preloaded, both, podsOwn, nodesOwn, unknown}, []string{preloaded, both, podsOwn, nodesOwn, unknown}},
 		{"", nil, []string{preloaded, both, nodesOwn, unknown}, []string{preloaded, both, podsOwn, nodesOwn, unknown}},
@@ -80,9 +80,9 @@ func TestVerification(t *testing.T) {
 		}
 	}
 	if _, err := New(Config{Dir: t.TempDir(), Verify: "Sometimes"}); err == nil {
-		t.Error("a verification that there is no is taken")
+		t.Error("an unknown verification is taken")
 	}
-	// Who has shown the registry what it wants may have a preloaded image from then on.
+	// After a pull with its credentials, a caller may use a preloaded image from then on.
 	s := newStore(t, Config{Dir: pods.dir, Verify: AlwaysVerify})
 	if _, err := s.Pull(t.Context(), srv.host()+preloaded, keys{own}); err != nil {
 		t.Fatal(err)

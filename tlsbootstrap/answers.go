@@ -14,27 +14,29 @@ import (
 )
 
 const (
-	// maxAnswer is the largest answer of the API server that is read, in bytes. A page of 50 pods,
-	// none of which etcd takes above 1.5 MiB, is smaller.
+	// maxAnswer is the size, in bytes, of the largest answer of the API server that the node reads.
+	// etcd takes no object above 1.5 MiB, so a page of 50 pods is smaller.
 	maxAnswer = 96 << 20
-	// maxEvent is the largest event of a watch, in bytes: what client-go takes of one in protobuf.
+	// maxEvent is the size, in bytes, of the largest event of a watch. client-go has the same bound
+	// for an event in protobuf.
 	maxEvent = 16 << 20
-	// answerTime bounds a call whose context does not, body included, and the time until a watch
-	// begins. It is less than the lease lives without being renewed.
+	// answerTime bounds a call whose context has no deadline: the time until the whole body is
+	// read. For a watch it bounds the time until the watch begins. It is shorter than the time for
+	// which a lease that is not renewed is valid.
 	answerTime = 20 * time.Second
-	// maxRetryAfter bounds how long one answer may let a call wait. client-go waits for it up to
-	// ten times.
+	// maxRetryAfter bounds how long one answer may make a call wait. client-go waits that long up
+	// to ten times.
 	maxRetryAfter = 10 * time.Second
 )
 
-// ErrAnswerTooLarge is of an API server that sends more than a node reads.
+// ErrAnswerTooLarge means that the API server sent more than a node reads.
 var ErrAnswerTooLarge = errors.New("the API server sent more than is read at once")
 
 var errNoAnswer = errors.New("the API server did not answer to the end in time")
 
-// BoundAnswers lets clients made of a configuration read answers of bounded size and in bounded
-// time, whatever the API server, or what stands before it, sends. client-go reads any answer to its
-// end, waits for the beginning of one as long as its context lets it, and sleeps for as long as a
+// BoundAnswers bounds the answers that clients of a configuration read, in size and time. The
+// bounds hold whatever the API server sends, or a proxy before it. Without them client-go reads an
+// answer of any size, waits for an answer as long as the context allows, and sleeps as long as a
 // Retry-After says.
 func BoundAnswers(config *rest.Config) {
 	config.Wrap(func(inner http.RoundTripper) http.RoundTripper { return answers{inner, answerTime} })
@@ -45,7 +47,8 @@ type answers struct {
 	within time.Duration
 }
 
-// WrappedRoundTripper is for those who look for the TLS settings below.
+// WrappedRoundTripper returns the transport below this one, for code that looks for its TLS
+// settings.
 func (a answers) WrappedRoundTripper() http.RoundTripper { return a.inner }
 
 func (a answers) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -55,7 +58,7 @@ func (a answers) RoundTrip(req *http.Request) (*http.Response, error) {
 	if _, bounded := ctx.Deadline(); watch || !bounded {
 		timer := time.AfterFunc(a.within, func() { cancel(errNoAnswer) })
 		end = func() { timer.Stop(); cancel(nil) }
-		if watch { // its body may last
+		if watch { // a watch may go on for long
 			defer timer.Stop()
 		}
 	}
@@ -71,7 +74,7 @@ func (a answers) RoundTrip(req *http.Request) (*http.Response, error) {
 	body := &boundedBody{ReadCloser: resp.Body, ctx: ctx, end: end, left: maxAnswer}
 	if watch && resp.StatusCode == http.StatusOK {
 		body.left, body.byLine = maxEvent, isJSON(resp.Header)
-		body.unbounded = !body.byLine // client-go bounds an event in protobuf by itself
+		body.unbounded = !body.byLine // client-go itself bounds an event in protobuf
 	}
 	resp.Body = body
 	return resp, nil
@@ -94,11 +97,11 @@ func capRetryAfter(header http.Header) {
 	}
 }
 
-// boundedBody ends with ErrAnswerTooLarge behind so many bytes: of the whole, or of what stands
-// between two ends of a line, as events in JSON do.
+// boundedBody fails with ErrAnswerTooLarge after a number of bytes. If byLine is set, the bound is
+// for each line, because each event in JSON is a line.
 type boundedBody struct {
 	io.ReadCloser
-	ctx       context.Context //nolint:containedctx // of the request, for the cause of its end
+	ctx       context.Context //nolint:containedctx // of the request; its cause says why the request ended
 	end       func()
 	left      int64
 	byLine    bool

@@ -20,7 +20,7 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// clientOfHandler talks to an API server that answers so.
+// clientOfHandler returns a client whose API server is the handler.
 func clientOfHandler(t *testing.T, within time.Duration, handler http.HandlerFunc) kubernetes.Interface {
 	t.Helper()
 	srv := httptest.NewUnstartedServer(handler)
@@ -34,7 +34,7 @@ func clientOfHandler(t *testing.T, within time.Duration, handler http.HandlerFun
 	return clientOf(t, config)
 }
 
-// endless writes for as long as it is read, and notes how much.
+// endless writes until the client stops reading, and counts the bytes.
 func endless(w http.ResponseWriter, r *http.Request, begin []byte, sent *int64) {
 	chunk := bytes.Repeat([]byte{'x'}, 1<<20)
 	_, err := w.Write(begin)
@@ -44,7 +44,7 @@ func endless(w http.ResponseWriter, r *http.Request, begin []byte, sent *int64) 
 	}
 }
 
-// TestAnswersAreBounded: whatever the API server sends, a node reads so much of it and no more.
+// TestAnswersAreBounded: a node reads a bounded number of bytes, whatever the API server sends.
 //
 // docs/security.md: "an answer to 96 MiB, an event of a watch to 16 MiB"
 // docs/security.md: "But what it sends is bounded, so that one that is broken, or a proxy before
@@ -137,7 +137,7 @@ func TestAnswersAreBoundedInTime(t *testing.T) {
 			w.(http.Flusher).Flush()
 			select {
 			case <-r.Context().Done():
-			case <-time.After(5 * within): // that a watch may be silent for longer is what is tested
+			case <-time.After(5 * within): // the test is that a watch may be silent for longer
 				_, _ = io.WriteString(w, `{"type":"BOOKMARK","object":{"kind":"Node","apiVersion":"v1","metadata":{"resourceVersion":"1"}}}`+"\n")
 			}
 		})

@@ -9,8 +9,8 @@ import (
 	"k8s.io/client-go/util/certificate"
 )
 
-// TestServingRequestsOfANode: a node may ask for a serving certificate by a name that another
-// node's request would have, and only as itself.
+// TestServingRequestsOfANode: a node may create a request for a serving certificate under a name
+// that another node's request would have. It may ask only for its own identity.
 //
 // docs/security.md: "Any node may ask for one, under any name that is free, `OTHER-tls` among them"
 // docs/security.md: "The API server takes no request of a node whose common name is another

@@ -14,7 +14,7 @@ import (
 	"k8s.io/client-go/util/connrotation"
 )
 
-// clientCert is a client certificate that can be exchanged under the clients that use it.
+// clientCert is a client certificate that can be replaced while clients use it.
 type clientCert struct {
 	cert   atomic.Pointer[tls.Certificate]
 	dialer *connrotation.Dialer
@@ -29,15 +29,16 @@ func newClientCert(cert *tls.Certificate) *clientCert {
 
 func (c *clientCert) current() *tls.Certificate { return c.cert.Load() }
 
-// use exchanges the certificate. Connections are closed, since the API server knows us by the
-// certificate with which they were made; requests in flight fail and are retried by their callers.
+// use replaces the certificate. It closes the connections, because the API server knows a
+// connection by the certificate that it was made with. Requests under way fail, and their callers
+// try again.
 func (c *clientCert) use(cert *tls.Certificate) {
 	c.cert.Store(cert)
 	c.dialer.CloseAll()
 }
 
-// restConfig returns a configuration for the server of source whose transport presents whatever
-// certificate is current.
+// restConfig returns a configuration for the server of source. Its transport presents the current
+// certificate.
 func (c *clientCert) restConfig(source *rest.Config) (*rest.Config, error) {
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(source.CAData) {

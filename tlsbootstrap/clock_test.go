@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// TestRenewalWhenTheClockIsSet: a certificate is renewed by the clock on the wall, also when that
-// is set while the renewal waits.
+// TestRenewalWhenTheClockIsSet: the wall clock says when a certificate is renewed, even if the
+// clock is set while the renewal waits.
 func TestRenewalWhenTheClockIsSet(t *testing.T) {
 	const month = 30 * 24 * time.Hour
 	synctest.Test(t, func(t *testing.T) {
 		for name, tt := range map[string]struct{ set, waits time.Duration }{
 			"not at all": {0, month},
-			"on":         {month, 5*time.Minute + time.Minute}, // after five minutes; it is seen within one
+			"on":         {month, 5*time.Minute + time.Minute}, // set after five minutes; the renewal sees it within one
 			"on by more": {2 * month, 5*time.Minute + time.Minute},
 			"back":       {-time.Hour, month + time.Hour},
 		} {
@@ -25,7 +25,7 @@ func TestRenewalWhenTheClockIsSet(t *testing.T) {
 				if now.Sub(began) >= 5*time.Minute {
 					now = now.Add(tt.set)
 				}
-				return now.Round(0) // without what cannot be set
+				return now.Round(0) // without the monotonic clock, which cannot be set
 			}
 			if err := sleepUntil(t.Context(), clock().Add(month), clock); err != nil {
 				t.Fatal(err)

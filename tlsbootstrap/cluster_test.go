@@ -36,7 +36,7 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(testcluster.Main(m)) }
 
-// patient bounds everything that waits for the control plane.
+// patient bounds each wait for the control plane.
 const patient = 60 * time.Second
 
 // world is a cluster, and one node that wants to join it.
@@ -67,10 +67,10 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// testLog must not be used by what outlives the test.
+// testLog returns a log of the test. Code that runs after the test must not use it.
 func testLog(t *testing.T) *zap.Logger { return zaptest.NewLogger(t) }
 
-// context ends with the test, or after patient.
+// context returns a context that ends with the test, or after patient.
 func (w *world) context() context.Context {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), patient)
@@ -78,7 +78,7 @@ func (w *world) context() context.Context {
 	return ctx
 }
 
-// token makes a bootstrap token, whose client CSRs are approved by the controller manager.
+// token makes a bootstrap token. The controller manager approves its client CSRs.
 func (w *world) token() string {
 	w.t.Helper()
 	id, secret := strings.ToLower(rand.Text()[:6]), strings.ToLower(rand.Text()[:16])
@@ -96,7 +96,7 @@ func (w *world) token() string {
 	return id + "." + secret
 }
 
-// manualToken makes a token that may request certificates, which nothing approves by itself.
+// manualToken makes a token that may request certificates. Its CSRs are not approved automatically.
 func (w *world) manualToken(roles ...string) string {
 	w.t.Helper()
 	ctx, namespace := w.t.Context(), w.Namespace(w.t)
@@ -117,7 +117,7 @@ func (w *world) manualToken(roles ...string) string {
 	return request.Status.Token
 }
 
-// bootstrapFile writes cfg.BootstrapFile for a server ("": the cluster's).
+// bootstrapFile writes cfg.BootstrapFile for a server. An empty server means the cluster's.
 func (w *world) bootstrapFile(server, token string) {
 	w.t.Helper()
 	config := w.Config()
@@ -142,7 +142,7 @@ func writeBootstrap(t *testing.T, path, server, token string, ca []byte) {
 	}
 }
 
-// joined makes the node join by token and returns its identity.
+// joined lets the node join with a token and returns its identity.
 func (w *world) joined() *Identity {
 	w.t.Helper()
 	w.bootstrapFile("", w.token())
@@ -153,7 +153,8 @@ func (w *world) joined() *Identity {
 	return identity
 }
 
-// join runs Join beside the test. The returned function cancels it if told to, and waits for it.
+// join runs Join in a goroutine. The returned function waits for it, and cancels it before if
+// cancel is set.
 func (w *world) join() (end func(cancel bool) (*Identity, error)) {
 	ctx, cancel := context.WithCancel(w.context())
 	w.t.Cleanup(cancel)
@@ -178,7 +179,7 @@ func (w *world) join() (end func(cancel bool) (*Identity, error)) {
 	}
 }
 
-// serve runs a Serving beside the test until stop is called.
+// serve runs a Serving in a goroutine until stop is called.
 func (w *world) serve(client kubernetes.Interface) (s *Serving, stop func()) {
 	w.t.Helper()
 	s, err := NewServing(w.cfg, client)
@@ -216,7 +217,7 @@ func clientOf(t *testing.T, config *rest.Config) kubernetes.Interface {
 	return client
 }
 
-// whoami is the user name under which the API server knows a client.
+// whoami returns the user name by which the API server knows a client.
 func whoami(t *testing.T, client kubernetes.Interface) string {
 	t.Helper()
 	review, err := client.AuthenticationV1().SelfSubjectReviews().Create(t.Context(), &authenticationv1.SelfSubjectReview{}, metav1.CreateOptions{})
@@ -226,7 +227,7 @@ func whoami(t *testing.T, client kubernetes.Interface) string {
 	return review.Status.UserInfo.Username
 }
 
-// csrs are the CSRs whose names begin with prefix.
+// csrs returns the CSRs whose names begin with prefix.
 func (w *world) csrs(prefix string) []certificatesv1.CertificateSigningRequest {
 	w.t.Helper()
 	list, err := w.Client().CertificatesV1().CertificateSigningRequests().List(w.t.Context(), metav1.ListOptions{})
@@ -242,7 +243,8 @@ func (w *world) csrs(prefix string) []certificatesv1.CertificateSigningRequest {
 	return found
 }
 
-// awaitCSR waits for a CSR whose name begins with prefix and that satisfies is.
+// awaitCSR waits for a CSR whose name begins with prefix, and for which the function is returns
+// true.
 func (w *world) awaitCSR(prefix string, is func(certificatesv1.CertificateSigningRequest) bool) certificatesv1.CertificateSigningRequest {
 	w.t.Helper()
 	var found certificatesv1.CertificateSigningRequest
@@ -265,7 +267,7 @@ func (w *world) eventually(what string, done func() bool) {
 	eventually.Within(w.t, patient, what, done)
 }
 
-// foreignCSR puts a pending CSR of another key in the way.
+// foreignCSR creates a pending CSR for another key, under a name that ours would have.
 func (w *world) foreignCSR(name, signer string) certificatesv1.CertificateSigningRequest {
 	w.t.Helper()
 	key, err := pendingKey{filepath.Join(w.t.TempDir(), "key")}.load()
@@ -282,7 +284,7 @@ func (w *world) foreignCSR(name, signer string) certificatesv1.CertificateSignin
 	return w.awaitCSR(name, anyCSR)
 }
 
-// sign makes a certificate with the cluster's own authority.
+// sign makes a certificate signed by the cluster's own authority.
 func (w *world) sign(public any, lifetime time.Duration, usage x509.ExtKeyUsage) []byte {
 	w.t.Helper()
 	ca, err := tls.LoadX509KeyPair(filepath.Join(w.Dir(), "pki", "ca.crt"), filepath.Join(w.Dir(), "pki", "ca.key"))
@@ -319,7 +321,7 @@ func (w *world) pair(lifetime time.Duration, usage x509.ExtKeyUsage) (certPEM, k
 	return w.sign(key.Public(), lifetime, usage), keyPEM
 }
 
-// lines is an output that may be read while it is written.
+// lines is an output that can be read while it is written.
 type lines struct {
 	mu  sync.Mutex
 	buf bytes.Buffer

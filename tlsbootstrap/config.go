@@ -17,32 +17,33 @@ import (
 
 // Config says who the node is and where its credentials are kept.
 type Config struct {
-	// BootstrapFile is a kubeconfig with a bootstrap token. It is read only when there is no usable
-	// Kubeconfig, and never written.
+	// BootstrapFile is a kubeconfig with a bootstrap token. It is read only if there is no usable
+	// Kubeconfig. It is never written.
 	BootstrapFile string
-	// Kubeconfig is where the node's own kubeconfig is, or is written.
+	// Kubeconfig is the path of the node's own kubeconfig, which is written if it does not exist.
 	Kubeconfig string
 	// NodeName is the name of the Node object: a DNS subdomain.
 	NodeName string
-	// Hostname and IPs are the names by which the node's HTTPS API is reached.
+	// Hostname and IPs are the names and addresses by which clients reach the node's HTTPS API.
 	Hostname string
 	IPs      []net.IP
-	// CertFile and KeyFile hold the serving pair in PEM, or are written.
+	// CertFile and KeyFile are the paths of the serving pair in PEM, which is written if it does
+	// not exist.
 	CertFile, KeyFile string
-	// Stdout takes the lines that tell a person, or a script, to approve the serving certificate.
-	// Nil: nowhere.
+	// Stdout gets the lines that tell a person, or a script, to approve the serving certificate.
+	// Nil: no such lines.
 	Stdout io.Writer
-	// Rotated is called with the age of a serving certificate that has just been replaced, unless
-	// it is nil.
+	// Rotated is called after a serving certificate was replaced, with the age of the old one. It
+	// may be nil.
 	Rotated func(age time.Duration)
-	// Log is nil for no log.
+	// Log may be nil.
 	Log *zap.Logger
 
-	// ContactTimeout bounds how long Join waits for the first answer of the API server. After a
-	// first answer it waits as long as its context lets it. 0: DefaultContactTimeout.
+	// ContactTimeout bounds how long Join waits for the first answer of the API server. After that
+	// answer Join waits as long as its context allows. 0: DefaultContactTimeout.
 	ContactTimeout time.Duration
-	// RefusedBackoff is the pause after a denied or failed CSR before another one is made with a
-	// new key; it doubles up to an hour. 0: DefaultRefusedBackoff.
+	// RefusedBackoff is the pause after a denied or failed CSR. After the pause a CSR with a new
+	// key is made. The pause doubles up to an hour. 0: DefaultRefusedBackoff.
 	RefusedBackoff time.Duration
 }
 
@@ -54,7 +55,7 @@ const (
 	maxRefusedBackoff = time.Hour
 )
 
-// withDefaults returns a copy whose optional fields are all set.
+// withDefaults returns a copy in which all optional fields are set.
 func (c Config) withDefaults() Config {
 	if c.Stdout == nil {
 		c.Stdout = io.Discard
@@ -100,7 +101,8 @@ func (c Config) validateServing() error {
 	return nil
 }
 
-// servingCSRName is HOSTNAME-tls. Object names are lower case; host names need not be.
+// servingCSRName returns HOSTNAME-tls in lower case, because names of objects have no capital
+// letters.
 func (c Config) servingCSRName() string {
 	host := c.Hostname
 	if host == "" {
@@ -109,11 +111,11 @@ func (c Config) servingCSRName() string {
 	return strings.ToLower(host) + "-tls"
 }
 
-// commonName is the user name that the API server sees in the node's certificates.
+// commonName is the user name that the API server reads in the node's certificates.
 func (c Config) commonName() string { return userPrefix + c.NodeName }
 
-// servingNames are the subject alternative names of the serving certificate. A hostname that is an
-// address is one: as a DNS name, clients would not match it.
+// servingNames are the subject alternative names of the serving certificate. If the hostname is an
+// address, it is in ips: clients do not compare an address with DNS names.
 func (c Config) servingNames() (dns []string, ips []net.IP) {
 	ips = slices.Clone(c.IPs)
 	if ip := net.ParseIP(c.Hostname); ip != nil {
@@ -128,14 +130,14 @@ func (c Config) servingNames() (dns []string, ips []net.IP) {
 	return dns, ips
 }
 
-// The identity of nodes: their user name is userPrefix + node name, their group nodesGroup.
+// The identity of a node: its user name is userPrefix and the node's name, its group is nodesGroup.
 const (
 	userPrefix = "system:node:"
 	nodesGroup = "system:nodes"
 )
 
-// samePath reports whether two paths name one file, links included. Files that are not there are
-// compared by name.
+// samePath reports whether two paths name the same file, also through links. If a file does not
+// exist, only the paths are compared.
 func samePath(a, b string) bool {
 	if a == "" || b == "" {
 		return false

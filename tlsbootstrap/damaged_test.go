@@ -17,7 +17,7 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// ownKubeconfig is the text of a kubeconfig as this package writes it, valid for node n.
+// ownKubeconfig is a kubeconfig for node n, as this package writes it. Its certificate is valid.
 func ownKubeconfig(t testing.TB) []byte {
 	t.Helper()
 	cfg := Config{NodeName: "n", Kubeconfig: filepath.Join(t.TempDir(), "kubeconfig")}
@@ -33,8 +33,8 @@ func ownKubeconfig(t testing.TB) []byte {
 	return data
 }
 
-// TestJoinCutKubeconfig cuts a kubeconfig of ours at each byte: it never panics, it says that the
-// file is damaged and what to do, and touches nothing while it cannot join again.
+// TestJoinCutKubeconfig cuts our kubeconfig after each byte. Join never panics. It says that the
+// file is damaged and what to do. If the node cannot join again, Join changes nothing.
 func TestJoinCutKubeconfig(t *testing.T) {
 	whole := ownKubeconfig(t)
 	dir := t.TempDir()
@@ -50,7 +50,7 @@ func TestJoinCutKubeconfig(t *testing.T) {
 			continue
 		}
 		refused++
-		for _, part := range []string{cfg.Kubeconfig, "cannot be used", "hack/bootstrap.sh"} {
+		for _, part := range []string{cfg.Kubeconfig, "reading the node's kubeconfig", "hack/bootstrap.sh"} {
 			if !strings.Contains(err.Error(), part) || strings.Contains(err.Error(), "\n") {
 				t.Fatalf("cut after %d bytes the error does not say %q in one line: %v", n, part, err)
 			}
@@ -144,7 +144,7 @@ func socketAt(t *testing.T) func(string) error {
 	}
 }
 
-// aliases is a text of YAML that would be gigabytes if its aliases were written out.
+// aliases is a YAML text that becomes gigabytes if its aliases are expanded.
 func aliases() string {
 	text := "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
 	for i := range 12 {
@@ -154,7 +154,7 @@ func aliases() string {
 	return text
 }
 
-// FuzzJoin: whatever the kubeconfig holds, Join returns an identity or an error of one line.
+// FuzzJoin: for any content of the kubeconfig, Join returns an identity or an error of one line.
 func FuzzJoin(f *testing.F) {
 	whole := ownKubeconfig(f)
 	f.Add(whole)
@@ -165,7 +165,7 @@ func FuzzJoin(f *testing.F) {
 	cfg := Config{BootstrapFile: filepath.Join(dir, "none"), Kubeconfig: filepath.Join(dir, "kubeconfig"), NodeName: "n"}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		if strings.Contains(strings.ReplaceAll(string(text), "https://127.0.0.1:1", ""), "/dev") {
-			return // no reading of what the fuzzer names
+			return // do not read files that the fuzzer names
 		}
 		put(t, cfg.Kubeconfig, string(text))
 		identity, err := Join(t.Context(), cfg)
@@ -175,7 +175,8 @@ func FuzzJoin(f *testing.F) {
 	})
 }
 
-// TestJoinReplacesADamagedKubeconfig: the node joins again by itself, and keeps what it replaced.
+// TestJoinReplacesADamagedKubeconfig: the node joins again without help, and keeps the damaged
+// file.
 //
 // docs/security.md: "A kubeconfig of the agent's own that is damaged, has expired, or is refused by
 // the API server is replaced by joining again with the bootstrap file, if there is a valid one"
@@ -212,7 +213,7 @@ func TestJoinReplacesADamagedKubeconfig(t *testing.T) {
 	}
 }
 
-// TestJoinNeverReplacesAnothersKubeconfig: what has not our first line stays, damaged or not.
+// TestJoinNeverReplacesAnothersKubeconfig: a file without our first line stays, damaged or not.
 //
 // docs/security.md: "Another person's kubeconfig is never replaced."
 func TestJoinNeverReplacesAnothersKubeconfig(t *testing.T) {
@@ -237,7 +238,7 @@ func TestJoinNeverReplacesAnothersKubeconfig(t *testing.T) {
 	}
 }
 
-// aged makes the node's kubeconfig one that was written a while ago.
+// aged makes the node's kubeconfig look old enough to be replaced.
 func (w *world) aged() {
 	w.t.Helper()
 	before := time.Now().Add(-2 * settledAfter)
@@ -246,8 +247,8 @@ func (w *world) aged() {
 	}
 }
 
-// TestJoinAgainWhenTheAPIServerRefuses: of a cluster that was made again, with new authorities,
-// nothing of the old kubeconfig is good any more, and the bootstrap file is of the new one.
+// TestJoinAgainWhenTheAPIServerRefuses: the cluster was made again with new authorities, so the old
+// kubeconfig is not valid for it. The bootstrap file belongs to the new cluster.
 //
 // docs/security.md: "the node shows it only to a server of the authority that the bootstrap file
 // names."
@@ -257,7 +258,7 @@ func TestJoinAgainWhenTheAPIServerRefuses(t *testing.T) {
 			w := newWorld(t)
 			w.bootstrapFile("", w.token())
 			server, _ := clusterServer(t, w)
-			cert, key := nodePair(t, w.cfg.commonName(), time.Hour) // of an authority that the cluster does not know
+			cert, key := nodePair(t, w.cfg.commonName(), time.Hour) // signed by an authority that the cluster does not know
 			if what == "the server's authority is another" {
 				server.CAData = selfSigned(t)
 				cert, key = w.pair(time.Hour, x509.ExtKeyUsageClientAuth)
@@ -265,7 +266,7 @@ func TestJoinAgainWhenTheAPIServerRefuses(t *testing.T) {
 			if err := writeKubeconfig(w.cfg, server, cert, key); err != nil {
 				t.Fatal(err)
 			}
-			// A file that was just written is left alone, so that restarts make no flood of CSRs.
+			// A new kubeconfig is not replaced, so that restarts do not create many CSRs.
 			if _, err := Join(w.context(), w.cfg); err != nil {
 				t.Fatal(err)
 			}
@@ -297,7 +298,7 @@ func TestJoinAgainWhenTheAPIServerRefuses(t *testing.T) {
 		}
 	})
 	t.Run("the same authority, another's certificate", func(t *testing.T) {
-		// A server between the node and its API server does not make it show its token.
+		// A server between the node and its API server does not get the node's token.
 		w := newWorld(t)
 		w.bootstrapFile("", w.token())
 		server, ca := clusterServer(t, w)
@@ -316,8 +317,8 @@ func TestJoinAgainWhenTheAPIServerRefuses(t *testing.T) {
 	})
 }
 
-// TestClientExpiresWhileRunning: a certificate that expired before it was renewed is asked for with
-// the token.
+// TestClientExpiresWhileRunning: if a certificate expired before its renewal, the node asks for a
+// new one with the token.
 func TestClientExpiresWhileRunning(t *testing.T) {
 	w := newWorld(t)
 	server, _ := clusterServer(t, w)

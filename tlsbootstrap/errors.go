@@ -9,14 +9,13 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
-// RefusedError says that a certificate signing request was denied by an approver, or that the
-// signer failed it.
+// RefusedError means that an approver denied a CSR, or that the signer failed it.
 type RefusedError struct {
-	// CSR is the name of the object.
+	// CSR is the name of the CSR object.
 	CSR string
 	// Condition is Denied or Failed.
 	Condition certificatesv1.RequestConditionType
-	// Reason and Message are the approver's or the signer's.
+	// Reason and Message are those of the approver or the signer.
 	Reason, Message string
 }
 
@@ -28,7 +27,7 @@ func (e *RefusedError) Error() string {
 	return fmt.Sprintf("certificate signing request %s %s (reason %s: %q)", e.CSR, verb, e.Reason, e.Message)
 }
 
-// refusal returns the refusal that a CSR's conditions tell of, or nil.
+// refusal returns the refusal in a CSR's conditions, or nil if there is none.
 func refusal(csr *certificatesv1.CertificateSigningRequest) error {
 	for _, c := range csr.Status.Conditions {
 		if c.Type == certificatesv1.CertificateDenied || c.Type == certificatesv1.CertificateFailed {
@@ -38,28 +37,28 @@ func refusal(csr *certificatesv1.CertificateSigningRequest) error {
 	return nil
 }
 
-// errSpoiltKey: the CSR of our key is there but of no use, so only another key helps.
+// errSpoiltKey means that the CSR for our key exists but cannot be used, so only a new key helps.
 var errSpoiltKey = errors.New("the certificate issued for this key cannot be used")
 
-// untrusted reports whether the server's certificate was not accepted. No retry cures that.
+// untrusted reports whether the server's certificate was not accepted. A retry does not help.
 func untrusted(err error) bool {
 	var bad *tls.CertificateVerificationError
 	return errors.As(err, &bad)
 }
 
-// rejected reports whether the API server understood the request and said no.
+// rejected reports whether the API server understood the request and refused it.
 func rejected(err error) bool {
 	return apierrors.IsUnauthorized(err) || apierrors.IsForbidden(err) ||
 		apierrors.IsInvalid(err) || apierrors.IsBadRequest(err)
 }
 
-// answered reports whether err came from an API server rather than from the way to it.
+// answered reports whether the error is an answer of an API server, and not a failure to reach it.
 func answered(err error) bool {
 	var status apierrors.APIStatus
 	return errors.As(err, &status)
 }
 
-// explain adds to an error of the bootstrap what to do about it.
+// explain adds to an error of the bootstrap what the user should do.
 func explain(err error, server, file string) error {
 	var refused *RefusedError
 	switch {

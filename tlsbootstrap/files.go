@@ -18,27 +18,27 @@ import (
 	"k8s.io/client-go/util/keyutil"
 )
 
-// marker is the first line of the files that this package wrote and may therefore replace. PEM and
-// YAML readers skip it.
+// marker is the first line of the files that this package wrote and may replace. Readers of PEM and
+// YAML skip it.
 const marker = "# Written by krustlet-wasi, which replaces this file when it renews it. Without this line it will not.\n"
 
 func marked(data []byte) bool { return bytes.HasPrefix(data, []byte(marker)) }
 
-// cutMarker reports whether data is what a file of ours may be after a crash of the machine:
-// nothing, zeros, or the beginning of the first line.
+// cutMarker reports whether data can be one of our files after a crash of the machine: empty, all
+// zeros, or only the beginning of the first line.
 func cutMarker(data []byte) bool {
 	return blank(data) || bytes.HasPrefix([]byte(marker), data)
 }
 
 func blank(data []byte) bool { return len(bytes.Trim(data, "\x00 \t\r\n")) == 0 }
 
-// maxFile is the largest file that is read, in bytes. A kubeconfig with its certificates has some
-// thousands.
+// maxFile is the size, in bytes, of the largest file that is read. A kubeconfig with its
+// certificates has a few thousand.
 const maxFile = 1 << 20
 
-// readFile reads a file that decides whom the node trusts, or who it is. It must be a regular file
-// of up to maxFile bytes that not every user may write. What was read is returned beside an error
-// about its size or mode.
+// readFile reads a file that decides which servers the node trusts, or who the node is. The file
+// must be regular, have at most maxFile bytes, and not be writable by every user. If the file is
+// too large, the bytes that were read are returned with the error.
 func readFile(path string) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a named pipe must not block
 	if err != nil {
@@ -62,14 +62,15 @@ func readFile(path string) ([]byte, error) {
 	case len(data) > maxFile:
 		return data, fmt.Errorf("%s is larger than %d bytes: is it the right file?", path, maxFile)
 	case info.Mode().Perm()&0o002 != 0:
-		// Its writer would choose the API server, and with it what the node runs.
+		// A user who can write the file can choose the API server, and so decide what the node
+		// runs.
 		return nil, fmt.Errorf("%s may be written by every user of this machine (mode %04o): see that it is as you made it, then run chmod go-w %s",
 			path, info.Mode().Perm(), path)
 	}
 	return data, nil
 }
 
-// oneLine is the text of an error in one line of bounded length.
+// oneLine returns the text of an error in one line of bounded length.
 func oneLine(err error) string {
 	text := strings.Join(strings.Fields(strings.ToValidUTF8(err.Error(), "?")), " ")
 	const most = 300
@@ -79,7 +80,7 @@ func oneLine(err error) string {
 	return text
 }
 
-// writeFile replaces path with data, all or nothing.
+// writeFile replaces the file at path as a whole, or not.
 func writeFile(path string, data []byte, mode fs.FileMode) error {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -100,7 +101,7 @@ func writeFile(path string, data []byte, mode fs.FileMode) error {
 	return nil
 }
 
-// rename moves a file within its folder and makes that durable.
+// rename moves a file within its folder and syncs that to disk.
 func rename(from, to string) error {
 	if err := os.Rename(from, to); err != nil {
 		return err
@@ -119,13 +120,13 @@ func ignoreNotExist(err error) error {
 	return err
 }
 
-// pendingSuffix marks the key of a request that has not been answered yet.
+// pendingSuffix is the suffix of a key whose request is not answered yet.
 const pendingSuffix = ".pending"
 
-// pendingKey is a private key on disk whose certificate is not there yet.
+// pendingKey is a private key on disk whose certificate is not issued yet.
 type pendingKey struct{ path string }
 
-// load returns the key, or makes and stores a new one.
+// load returns the key. If there is none, it makes and stores one.
 func (p pendingKey) load() (crypto.Signer, error) {
 	key, err := p.read()
 	if key != nil || err != nil {
@@ -134,8 +135,8 @@ func (p pendingKey) load() (crypto.Signer, error) {
 	return p.replace()
 }
 
-// read returns nil if there is no key, or none that can be used: such a file is left over from a
-// broken disk, and the key in it is of no use to anyone.
+// read returns nil if there is no key, or if the file has no usable key. A broken disk may leave
+// such a file, and it can be replaced.
 func (p pendingKey) read() (crypto.Signer, error) {
 	data, err := readFile(p.path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -165,7 +166,8 @@ func (p pendingKey) replace() (crypto.Signer, error) {
 	return key, writeFile(p.path, data, 0o600)
 }
 
-// removeIf removes the key if its certificate has arrived: a crash came between the two.
+// removeIf removes the pending key if public belongs to it: then its certificate is stored, and a
+// crash prevented the removal.
 func (p pendingKey) removeIf(public crypto.PublicKey) error {
 	key, err := p.read()
 	if err != nil || key == nil || !sameKey(key.Public(), public) {

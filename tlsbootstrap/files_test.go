@@ -29,7 +29,7 @@ func contextWithCancel(t *testing.T) (context.Context, context.CancelFunc) {
 	return ctx, cancel
 }
 
-// selfSigned is an authority that signed nothing we know.
+// selfSigned is an authority that signed none of our certificates.
 func selfSigned(t testing.TB) []byte {
 	t.Helper()
 	cert, _ := selfSignedPair(t, "other")
@@ -63,10 +63,10 @@ func TestJoinBadFiles(t *testing.T) {
 	good := "server: 'https://127.0.0.1:1', certificate-authority: " + ca
 	for _, test := range []struct {
 		name                  string
-		bootstrap, kubeconfig string // contents; "-": no file
+		bootstrap, kubeconfig string // contents; "-" means that the file does not exist
 		says                  []string
 	}{
-		{"no bootstrap file", "-", "-", []string{"bootstrap file", "missing", "hack/bootstrap.sh"}},
+		{"no bootstrap file", "-", "-", []string{"bootstrap file", "no such file", "hack/bootstrap.sh"}},
 		{"empty bootstrap file", "", "-", []string{"bootstrap file", "no current context"}},
 		{"not YAML", "{{{", "-", []string{"not a kubeconfig"}},
 		{"no server", yamlConfig("certificate-authority: "+ca, "token: a"), "-", []string{"names no server"}},
@@ -162,7 +162,7 @@ func TestNodeConfigUsable(t *testing.T) {
 	}
 }
 
-// FuzzParseKubeconfig: whatever is in the file, either it is refused or it can be used to connect.
+// FuzzParseKubeconfig: a file is either refused, or its configuration can be used to connect.
 func FuzzParseKubeconfig(f *testing.F) {
 	f.Add(yamlConfig("server: 'https://127.0.0.1:1', certificate-authority-data: aGVsbG8=", "token: a"))
 	f.Add(yamlConfig("server: 'https://127.0.0.1:1', certificate-authority: x", "client-certificate: y"))
@@ -171,7 +171,7 @@ func FuzzParseKubeconfig(f *testing.F) {
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, text string) {
 		if strings.Contains(text, "/") && !strings.Contains(text, "https://127.0.0.1:1") {
-			return // no reading of whatever files the fuzzer names
+			return // do not read files that the fuzzer names
 		}
 		config, err := parseKubeconfig([]byte(text), filepath.Join(dir, "kubeconfig"))
 		if err != nil {
@@ -190,7 +190,7 @@ func TestServingFiles(t *testing.T) {
 	for _, test := range []struct {
 		name               string
 		cert, key, pending string
-		ready              bool // at once
+		ready              bool // immediately
 		renews             bool
 		says               string
 	}{
@@ -201,7 +201,7 @@ func TestServingFiles(t *testing.T) {
 		{name: "no PEM", cert: "hello", key: "hello", says: "cannot be used together"},
 		{name: "certificate alone", cert: string(cert), says: "without its key"},
 		{name: "key alone", key: string(key), says: "without its certificate"},
-		// The common name of this pair is not ours, so it has to be requested again.
+		// The common name of this pair is not ours, so the certificate must be requested again.
 		{name: "ours, of another node", cert: marker + string(cert), key: string(key), renews: true},
 		{name: "ours, key lost", cert: marker + string(cert), renews: true},
 		{name: "ours, crash before the key moved", cert: marker + string(cert), pending: string(key), renews: true},
@@ -368,7 +368,7 @@ func TestWriteFileLeavesNothingHalfWritten(t *testing.T) {
 	}
 }
 
-// nodePair is a pair that no cluster's authority has signed.
+// nodePair is a pair that no authority of a cluster signed.
 func nodePair(t testing.TB, commonName string, lifetime time.Duration) (certPEM, keyPEM []byte) {
 	t.Helper()
 	key, err := pendingKey{filepath.Join(t.TempDir(), "key")}.load()

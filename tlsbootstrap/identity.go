@@ -16,25 +16,26 @@ import (
 	"k8s.io/client-go/util/certificate"
 )
 
-// Identity is the node's way to the API server.
+// Identity is what the node needs to talk to the API server.
 type Identity struct {
 	cfg    Config
 	config *rest.Config
-	// cert is nil if the kubeconfig is not ours to renew.
+	// cert is nil if this package did not write the kubeconfig, so it does not renew it.
 	cert *clientCert
-	// source is the configuration that cert came with: server and authority.
+	// source is the configuration that the certificate was read with: the server and its authority.
 	source *rest.Config
 }
 
-// Join returns the node's identity. If there is a usable kubeconfig at cfg.Kubeconfig it is taken:
-// a node starts while the API is down. Otherwise a certificate is requested with the bootstrap
-// file, and Join blocks until it is issued, cfg.ContactTimeout passes without any answer, the API
-// server rejects the token or the request (a *RefusedError if an approver did), or ctx ends.
-// Nothing is left half written: started again, it goes on.
+// Join returns the node's identity. If the kubeconfig at cfg.Kubeconfig is usable, Join takes it,
+// so a node can start during an outage of the API server. Otherwise Join requests a certificate
+// with the bootstrap file. It blocks until the certificate is issued, no answer comes within
+// cfg.ContactTimeout, the API server rejects the token or the request (a *RefusedError if an
+// approver did), or ctx ends. It leaves no file half written. If it is started again, it goes on
+// with the same request.
 //
-// A kubeconfig that we wrote is replaced when its certificate has expired, when it is damaged (it
-// is kept aside then), and when a bootstrap file is there and the API server refuses it; see
-// refused.
+// Join replaces a kubeconfig that we wrote in three cases: its certificate has expired; it is
+// damaged (Join keeps the damaged file under another name); or the API server refuses it and there
+// is a bootstrap file (see refused).
 func Join(ctx context.Context, cfg Config) (*Identity, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.validateClient(); err != nil {
@@ -70,13 +71,13 @@ func Join(ctx context.Context, cfg Config) (*Identity, error) {
 	if err == nil || ctx.Err() != nil {
 		return identity, err
 	}
-	// Pods that run are better served by an agent that waits for the API server than by none.
+	// The pods need an agent, even one that must wait for the API server.
 	cfg.Log.Error("bootstrapping again failed, going on with the kubeconfig as it is: make a bootstrap file with hack/bootstrap.sh, and start again",
 		zap.String("kubeconfig", cfg.Kubeconfig), zap.Error(err))
 	return newIdentity(cfg, found)
 }
 
-// firstJoin bootstraps, and takes what that wrote.
+// firstJoin bootstraps, and returns the identity in the kubeconfig that it wrote.
 func firstJoin(ctx context.Context, cfg Config) (*Identity, error) {
 	if err := bootstrap(ctx, cfg, func() error { return nil }); err != nil {
 		return nil, err
@@ -92,11 +93,11 @@ func joined(cfg Config) (*Identity, error) {
 	return newIdentity(cfg, found)
 }
 
-// damagedSuffix is of a kubeconfig that was replaced because it was damaged.
+// damagedSuffix is added to the name of a damaged kubeconfig that was replaced.
 const damagedSuffix = ".damaged"
 
-// rejoin bootstraps because the kubeconfig is damaged. That file is kept until there is a new one,
-// and is then put aside.
+// rejoin bootstraps because the kubeconfig is damaged. When the new certificate is there, it
+// renames the damaged file.
 func rejoin(ctx context.Context, cfg Config, damaged *damagedError) (*Identity, error) {
 	if _, err := readBootstrap(cfg.BootstrapFile); err != nil {
 		return nil, fmt.Errorf("%w; and the node cannot join again: %w", damaged, err)
@@ -139,14 +140,14 @@ func identityOf(cfg Config, found *nodeConfig) (*Identity, error) {
 }
 
 // Config returns a copy of the configuration for clients. Clients made from it use a renewed
-// certificate by themselves, and read answers of bounded size; see BoundAnswers. It carries its
-// transport, so its TLS settings must stay empty.
+// certificate automatically, and read answers of bounded size (see BoundAnswers). The configuration
+// has its own transport, so callers must not set its TLS fields.
 func (i *Identity) Config() *rest.Config { return rest.CopyConfig(i.config) }
 
-// Run renews the client certificate at 70 to 90 % of its lifetime, and rewrites the kubeconfig. A
-// certificate that expired before it could be renewed is replaced with the bootstrap file, if that
-// is there. Run blocks until ctx ends and then returns nil. If the kubeconfig is not ours it only
-// waits.
+// Run renews the client certificate at 70 to 90 % of its lifetime, and writes the kubeconfig again.
+// If a certificate expired before its renewal, Run requests one with the bootstrap file, if there
+// is one. Run blocks until ctx ends and then returns nil. If we did not write the kubeconfig, Run
+// only waits.
 func (i *Identity) Run(ctx context.Context) error {
 	if i.cert == nil {
 		<-ctx.Done()
@@ -185,8 +186,8 @@ func (i *Identity) Run(ctx context.Context) error {
 
 func (i *Identity) expired() bool { return !time.Now().Before(i.cert.current().Leaf.NotAfter) }
 
-// hopeless ends a request that is refused because our certificate has expired. The issuer makes
-// another one after a pause, and that asks by token.
+// hopeless ends a request that the API server refuses because our certificate has expired. After a
+// pause the issuer makes another request, with the bootstrap token.
 func (i *Identity) hopeless(err error) error {
 	if i.expired() && rejected(err) {
 		return fmt.Errorf("the node's client certificate has expired, and a request is refused: %w", err)
@@ -194,9 +195,9 @@ func (i *Identity) hopeless(err error) error {
 	return nil
 }
 
-// askByToken lets a request show the bootstrap file's token.
+// askByToken makes a request use the token of the bootstrap file.
 func (i *Identity) askByToken(r *request) {
-	_, client, _, err := bootstrapClient(i.cfg) // rare, so that its connections may idle out
+	_, client, _, err := bootstrapClient(i.cfg) // rare, so its connections may close by being idle
 	if err != nil {
 		i.cfg.Log.Warn("the node's client certificate has expired, and it cannot be asked for again", zap.Error(err))
 		return
@@ -209,8 +210,8 @@ func pendingClientKey(cfg Config) pendingKey {
 	return pendingKey{cfg.Kubeconfig + ".key" + pendingSuffix}
 }
 
-// bootstrap requests a client certificate with the bootstrap file and writes the kubeconfig. ready
-// is called before that is written.
+// bootstrap requests a client certificate with the bootstrap file and writes the kubeconfig. It
+// calls ready just before it writes.
 func bootstrap(ctx context.Context, cfg Config, ready func() error) error {
 	config, client, closeClient, err := bootstrapClient(cfg)
 	if err != nil {
@@ -231,7 +232,7 @@ func bootstrap(ctx context.Context, cfg Config, ready func() error) error {
 	}
 	err = iss.once(ctx)
 	if errors.Is(err, errSpoiltKey) {
-		// Left over from an earlier life of this node; a new key does it.
+		// The key is from an earlier use of this node. A new key helps.
 		if _, err = iss.pending.replace(); err == nil {
 			err = iss.once(ctx)
 		}
@@ -243,7 +244,7 @@ func bootstrap(ctx context.Context, cfg Config, ready func() error) error {
 	return nil
 }
 
-// bootstrapClient makes a client of the bootstrap file.
+// bootstrapClient makes a client from the bootstrap file.
 func bootstrapClient(cfg Config) (config *rest.Config, client kubernetes.Interface, closeClient func(), err error) {
 	if config, err = readBootstrap(cfg.BootstrapFile); err != nil {
 		return nil, nil, nil, err

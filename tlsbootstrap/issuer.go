@@ -17,19 +17,19 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/pause"
 )
 
-// issuer gets one kind of certificate, again and again.
+// issuer gets certificates of one kind: the first one and its renewals.
 type issuer struct {
 	log     *zap.Logger
 	pending pendingKey
-	// request returns what to ask for with a key.
+	// request returns the request for a certificate with that key.
 	request func(key crypto.Signer) *request
-	// store keeps a certificate and its key, both in PEM, and puts them to use.
+	// store keeps a certificate and its key, both in PEM, and starts to use them.
 	store func(certPEM, keyPEM []byte) error
 	// refusedBackoff is the first pause after a refusal.
 	refusedBackoff time.Duration
 }
 
-// once gets one certificate and stores it. Errors are those of request.obtain, and of the disk.
+// once gets one certificate and stores it. Its errors come from request.obtain, or from the disk.
 func (i *issuer) once(ctx context.Context) error {
 	key, err := i.pending.load()
 	if err != nil {
@@ -46,8 +46,8 @@ func (i *issuer) once(ctx context.Context) error {
 	return i.store(certPEM, keyPEM)
 }
 
-// until gets a certificate and does not give up. After a refusal it pauses, and then asks again
-// with a new key. It returns nil, or the context's error.
+// until tries until it has a certificate. After a refusal it pauses, and then requests one with a
+// new key. It returns nil, or the context's error.
 func (i *issuer) until(ctx context.Context) error {
 	afterRefusal := wait.Backoff{Duration: i.refusedBackoff, Factor: 2, Steps: math.MaxInt, Cap: maxRefusedBackoff}
 	retry := newBackoff()
@@ -80,7 +80,8 @@ func (i *issuer) until(ctx context.Context) error {
 	}
 }
 
-// renew keeps a certificate fresh until ctx ends: current is the one in use.
+// renew renews the certificate in time, until ctx ends. current returns the certificate that is in
+// use.
 func (i *issuer) renew(ctx context.Context, current func() *x509.Certificate) error {
 	for {
 		leaf := current()
@@ -96,7 +97,7 @@ func (i *issuer) renew(ctx context.Context, current func() *x509.Certificate) er
 	}
 }
 
-// sleepUntil waits for a time of the clock on the wall. It does so in short steps: the machine may
+// sleepUntil waits for a time of the wall clock. It waits in short steps, because the machine may
 // sleep, and its clock may be set.
 func sleepUntil(ctx context.Context, due time.Time, now func() time.Time) error {
 	for left := due.Sub(now()); left > 0; left = due.Sub(now()) {
@@ -107,8 +108,8 @@ func sleepUntil(ctx context.Context, due time.Time, now func() time.Time) error 
 	return nil
 }
 
-// renewalTime is between 70 and 90 % of a certificate's lifetime, as random (0 to 1) goes from 0 to
-// 1, so that nodes that were made together do not renew together.
+// renewalTime is when a certificate is renewed: after 70 to 90 % of its lifetime. random is between
+// 0 and 1, so nodes that were made together do not renew together.
 func renewalTime(cert *x509.Certificate, random float64) time.Time {
 	lifetime := cert.NotAfter.Sub(cert.NotBefore)
 	return cert.NotBefore.Add(time.Duration(float64(lifetime) * (0.7 + 0.2*random)))

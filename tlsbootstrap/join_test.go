@@ -46,7 +46,7 @@ func TestJoinWithBootstrapToken(t *testing.T) {
 	if err != nil || len(entries) != 1 {
 		t.Errorf("beside the kubeconfig there is left %v, %v", entries, err)
 	}
-	// Anyone may use it: it is a kubeconfig, complete in itself.
+	// Every program can use the kubeconfig: it needs no other file.
 	if out := w.Kubectl(t, "--kubeconfig", w.cfg.Kubeconfig, "auth", "whoami"); !strings.Contains(out, "system:node:"+w.cfg.NodeName) {
 		t.Errorf("kubectl auth whoami says %s", out)
 	}
@@ -97,7 +97,7 @@ func TestJoinResumesAfterRestart(t *testing.T) {
 	if _, err := os.Stat(w.cfg.Kubeconfig); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a kubeconfig was written before there was a certificate: %v", err)
 	}
-	// Approved while no agent waited: the key on disk still fits.
+	// The CSR is approved while no agent runs. The key on disk still belongs to it.
 	w.Kubectl(t, "certificate", "approve", first.Name)
 	end = w.join()
 	identity, err := end(false)
@@ -146,7 +146,7 @@ func TestJoinDenied(t *testing.T) {
 		}
 	}
 	check(err)
-	// A supervisor that restarts us must not make one CSR after another.
+	// A supervisor that restarts the agent again and again must not create many CSRs.
 	_, err = Join(w.context(), w.cfg)
 	check(err)
 	if found := w.csrs(w.cfg.NodeName); len(found) != 1 {
@@ -162,7 +162,7 @@ func TestJoinNameTaken(t *testing.T) {
 		end := w.join()
 		ours := w.awaitCSR(w.cfg.NodeName+"-", anyCSR)
 		_, _ = end(true)
-		// A restart finds the same one.
+		// A restart finds the same CSR.
 		end = w.join()
 		w.Kubectl(t, "certificate", "approve", ours.Name)
 		if _, err := end(false); err != nil {
@@ -220,7 +220,7 @@ func csrDeleter(t *testing.T, w *world) string {
 func TestJoinSurvivesOutage(t *testing.T) {
 	w := newWorld(t)
 	proxy := w.Proxy(t)
-	w.cfg.ContactTimeout = time.Millisecond // there has been contact, so it must not matter
+	w.cfg.ContactTimeout = time.Millisecond // there was an answer already, so this must not matter
 	core, seen := observer.New(zap.InfoLevel)
 	w.cfg.Log = zap.New(core)
 	w.bootstrapFile("https://"+proxy.Addr(), w.manualToken(bootstrapper))
@@ -320,8 +320,8 @@ func TestNodeHasItsOwnRightsAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A serving certificate for another node's name may be asked for by any name of the CSR, and is
-	// never signed.
+	// A node may create a CSR for another node's serving certificate, under any name. The signer
+	// never signs it.
 	other := request{
 		client: client, log: w.cfg.Log, key: key, name: "other-" + w.cfg.NodeName, signer: certificatesv1.KubeAPIServerClientKubeletSignerName,
 		cn: "system:node:other", usages: certificate.DefaultKubeletClientGetUsages(key),

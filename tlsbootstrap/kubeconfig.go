@@ -15,9 +15,10 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
-// readKubeconfig reads the current context of a kubeconfig and checks what all of them must have: a
-// server and the authority that signed its certificate. Files that it names are read in. data is
-// what was read of the file, also beside an error.
+// readKubeconfig reads the current context of a kubeconfig. It checks for a server and for the
+// authority that signed the server's certificate, which every kubeconfig here must have. It also
+// reads the files that the kubeconfig names. data is the content of the file, also if there is an
+// error.
 func readKubeconfig(path string) (config *rest.Config, data []byte, err error) {
 	data, err = readFile(path)
 	if err != nil {
@@ -65,7 +66,8 @@ func parseKubeconfig(data []byte, path string) (*rest.Config, error) {
 	return config, nil
 }
 
-// currentCluster is the cluster of the current context, whose user is there too.
+// currentCluster is the cluster of the current context. It also checks that the context's user
+// exists.
 func currentCluster(raw *clientcmdapi.Config, path string) (*clientcmdapi.Cluster, error) {
 	if raw.CurrentContext == "" {
 		return nil, fmt.Errorf("%s has no current context: set current-context", path)
@@ -86,8 +88,9 @@ func currentCluster(raw *clientcmdapi.Config, path string) (*clientcmdapi.Cluste
 	return cluster, nil
 }
 
-// loadFiles reads the files with certificates and keys that the current context names into it, as
-// carefully as the kubeconfig itself. The file of a token stays a file: it may change.
+// loadFiles reads the files with certificates and keys that the current context names, as carefully
+// as the kubeconfig itself, and puts them into it. A token stays in its file, because it may
+// change.
 func loadFiles(raw *clientcmdapi.Config, path string) error {
 	ctx := raw.Contexts[raw.CurrentContext]
 	cluster, user := raw.Clusters[ctx.Cluster], raw.AuthInfos[ctx.AuthInfo]
@@ -143,10 +146,10 @@ func readBootstrap(path string) (*rest.Config, error) {
 	}
 	config, _, err := readKubeconfig(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("the bootstrap file is missing, make one with hack/bootstrap.sh: %w", err)
+		return nil, fmt.Errorf("reading the bootstrap file, make one with hack/bootstrap.sh: %w", err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("the bootstrap file cannot be used: %w", err)
+		return nil, fmt.Errorf("reading the bootstrap file: %w", err)
 	}
 	return config, checkCredential(config, path)
 }
@@ -158,23 +161,23 @@ func checkCredential(config *rest.Config, path string) error {
 	return nil
 }
 
-// nodeConfig is what there is at the path of the node's kubeconfig.
+// nodeConfig is the kubeconfig at the node's path.
 type nodeConfig struct {
 	config *rest.Config
-	// ours: we wrote the file, and renew its certificate.
+	// ours: we wrote the file, so we renew its certificate.
 	ours bool
-	// cert is the client certificate; nil if the file authenticates in another way.
+	// cert is the client certificate. It is nil if the file uses another way to authenticate.
 	cert *tls.Certificate
 }
 
-// damagedError says why a kubeconfig that we wrote, or that holds nothing, cannot be used.
+// damagedError says why a kubeconfig cannot be used that we wrote, or that is empty.
 type damagedError struct{ cause error }
 
 func (e *damagedError) Error() string { return e.cause.Error() }
 func (e *damagedError) Unwrap() error { return e.cause }
 
-// readNodeConfig returns nil without an error if there is no file. A *damagedError is of a file
-// that may be replaced.
+// readNodeConfig returns nil without an error if there is no file. If it returns a *damagedError,
+// the file may be replaced.
 func readNodeConfig(path string) (*nodeConfig, error) {
 	config, data, err := readKubeconfig(path)
 	if errors.Is(err, fs.ErrNotExist) && data == nil {
@@ -185,7 +188,7 @@ func readNodeConfig(path string) (*nodeConfig, error) {
 		err = found.loadCertificate(path)
 	}
 	if err != nil {
-		err = fmt.Errorf("the node's kubeconfig cannot be used: %w", err)
+		err = fmt.Errorf("reading the node's kubeconfig: %w", err)
 		if data != nil && (found.ours || cutMarker(data)) {
 			err = &damagedError{err}
 		}
@@ -209,7 +212,7 @@ func (n *nodeConfig) loadCertificate(path string) error {
 	return nil
 }
 
-// usable reports whether the kubeconfig can be used as it is. If it neither can be nor may be
+// usable reports whether the kubeconfig can be used as it is. If it cannot, and it must not be
 // replaced, the error says what to do.
 func (n *nodeConfig) usable(cfg Config) (bool, error) {
 	if n.cert == nil {
@@ -219,8 +222,8 @@ func (n *nodeConfig) usable(cfg Config) (bool, error) {
 	if leaf.Subject.CommonName != cfg.commonName() {
 		advice := "start with that node name, or remove the file to join as " + cfg.NodeName
 		if !n.ours {
-			// Most likely an administrator's, exported for kubectl: the node would have all its
-			// rights.
+			// This is probably an administrator's kubeconfig for kubectl. The node would have all
+			// rights of the administrator.
 			advice = "set KUBECONFIG to where the node's own shall be, or unset it"
 		}
 		return false, fmt.Errorf("%s is the kubeconfig of %s, not of this node: %s", cfg.Kubeconfig, leaf.Subject.CommonName, advice)
@@ -235,7 +238,7 @@ func (n *nodeConfig) usable(cfg Config) (bool, error) {
 		cfg.Kubeconfig, leaf.NotAfter.Format(time.RFC3339))
 }
 
-// writeKubeconfig stores a kubeconfig for the server of config, certificates and key in it.
+// writeKubeconfig stores a kubeconfig with the server of config, the certificate and the key.
 func writeKubeconfig(cfg Config, config *rest.Config, certPEM, keyPEM []byte) error {
 	const cluster = "kubernetes"
 	user := cfg.commonName()

@@ -15,16 +15,16 @@ import (
 	certutil "k8s.io/client-go/util/cert"
 )
 
-// pair is what there is at the paths of the serving certificate and its key.
+// pair is the serving certificate and its key, as found on disk.
 type pair struct {
-	// cert is nil if there is no certificate with a key.
+	// cert is nil if there is no certificate, or no key for it.
 	cert *tls.Certificate
-	// replaceable: there is nothing, or we wrote it.
+	// replaceable: there is no certificate, or we wrote it.
 	replaceable bool
 }
 
-// readPair reads the serving pair. Where a certificate of ours has arrived and its key still is the
-// pending one, it moves the key to its path.
+// readPair reads the serving pair. If our certificate was stored and its key is still the pending
+// one, it moves the key to its path.
 func readPair(certFile, keyFile string, pending pendingKey) (pair, error) {
 	certPEM, err := readFile(certFile)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -34,7 +34,7 @@ func readPair(certFile, keyFile string, pending pendingKey) (pair, error) {
 		return pair{replaceable: true}, nil
 	}
 	if err != nil {
-		return pair{}, fmt.Errorf("the serving certificate cannot be read: %w", err)
+		return pair{}, fmt.Errorf("reading the serving certificate: %w", err)
 	}
 	ours := marked(certPEM)
 	if ours {
@@ -49,7 +49,7 @@ func readPair(certFile, keyFile string, pending pendingKey) (pair, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return pair{}, fmt.Errorf("the serving certificate %s is there without its key %s: add the key, or remove the certificate to request both", certFile, keyFile)
 	case err != nil:
-		return pair{}, fmt.Errorf("the key of the serving certificate cannot be read: %w", err)
+		return pair{}, fmt.Errorf("reading the key of the serving certificate: %w", err)
 	}
 	cert, err := tls.X509KeyPair(certPEM, keyPEM)
 	if err != nil {
@@ -58,7 +58,7 @@ func readPair(certFile, keyFile string, pending pendingKey) (pair, error) {
 	return pair{cert: &cert, replaceable: ours}, nil
 }
 
-// completeKey finishes Serving.store.
+// completeKey does the second step of Serving.store if a crash prevented it.
 func completeKey(certPEM []byte, keyFile string, pending pendingKey) error {
 	certs, err := certutil.ParseCertsPEM(certPEM)
 	if err != nil {
@@ -79,7 +79,7 @@ var (
 	errOtherNames = errors.New("it is for other names")
 )
 
-// unfit tells why the pair is not the one that cfg wants, or nil.
+// unfit returns why the pair does not fit cfg, or nil if it fits.
 func (p pair) unfit(cfg Config) error {
 	leaf := p.cert.Leaf
 	if !time.Now().Before(leaf.NotAfter) {
@@ -96,7 +96,7 @@ func (p pair) unfit(cfg Config) error {
 			return fmt.Errorf("%w: %s, not %s", errOtherNames, namesOf(leaf), ip)
 		}
 	}
-	// The common name of a certificate that a person gave is theirs to choose.
+	// If a person gave the certificate, that person chooses its common name.
 	if p.replaceable && leaf.Subject.CommonName != cfg.commonName() {
 		return fmt.Errorf("%w: %s, not %s", errOtherNames, leaf.Subject.CommonName, cfg.commonName())
 	}

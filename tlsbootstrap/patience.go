@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// patience decides which errors end a bootstrap: those that no retry cures, and silence.
+// patience decides when a bootstrap gives up: after an error for which a retry does not help, or if
+// no answer comes for too long.
 type patience struct {
 	limit  time.Duration
 	server string
@@ -17,13 +18,13 @@ type patience struct {
 	rejectedAt time.Time
 }
 
-// rejectionGrace is how long a rejection must last: an API server that has just started, or a token
-// that has just been made, is rejected for a moment.
+// rejectionGrace is how long the API server must reject a request before the bootstrap gives up. An
+// API server that has just started may reject for a moment; it may also reject a new token.
 const rejectionGrace = 2 * time.Second
 
 func (p *patience) begin() { p.start = p.now() }
 
-// judge returns the error to give up with, or nil to go on.
+// judge returns the error to give up with, or nil if the bootstrap should go on.
 func (p *patience) judge(err error) error {
 	switch {
 	case untrusted(err):

@@ -18,30 +18,30 @@ import (
 )
 
 const (
-	// probeTimeout bounds how long an API server that does not answer delays the start.
+	// probeTimeout bounds the delay of a start by an API server that does not answer.
 	probeTimeout = 5 * time.Second
-	// settledAfter is the age from which a kubeconfig of ours may be replaced because it is
-	// refused. An agent that is started again and again so makes no more than six CSRs an hour.
+	// settledAfter is the age from which our kubeconfig may be replaced because the API server
+	// refuses it. So an agent that restarts again and again makes no more than six CSRs an hour.
 	settledAfter = 10 * time.Minute
 )
 
-// refused asks the API server whether it still knows this kubeconfig, and returns why not. It
-// returns nil if the kubeconfig is not ours to replace, there is no bootstrap file that could help,
-// the file is new, or the API server cannot be asked.
+// refused asks the API server whether it still accepts this kubeconfig, and returns why not. It
+// returns nil if we did not write the kubeconfig, if no bootstrap file could help, if the file is
+// new, or if no API server answers.
 //
-// Two answers count: the certificate of the server is of another authority, while the bootstrap
-// file names one that is not the kubeconfig's; and 401 Unauthorized, for longer than
-// rejectionGrace.
+// Only two answers mean that the kubeconfig is refused. First: the server's certificate is signed
+// by another authority, and the bootstrap file has another authority than the kubeconfig. Second:
+// 401 Unauthorized, for longer than rejectionGrace.
 func (n *nodeConfig) refused(ctx context.Context, cfg Config) error {
 	if !n.ours {
 		return nil
 	}
 	bootstrap, err := readBootstrap(cfg.BootstrapFile)
 	if err != nil {
-		return nil //nolint:nilerr // nothing to replace it with
+		return nil //nolint:nilerr // there is no bootstrap file to join with
 	}
 	if info, err := os.Stat(cfg.Kubeconfig); err != nil || time.Since(info.ModTime()).Abs() < settledAfter {
-		return nil //nolint:nilerr // what cannot be looked at is not replaced
+		return nil //nolint:nilerr // a file that cannot be read is not replaced
 	}
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
@@ -58,7 +58,7 @@ func (n *nodeConfig) refused(ctx context.Context, cfg Config) error {
 	return nil
 }
 
-// knock makes one request that every user may make.
+// knock makes a request that every user may make.
 func (n *nodeConfig) knock(ctx context.Context) error {
 	config := rest.CopyConfig(n.config)
 	BoundAnswers(config)

@@ -28,39 +28,40 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/pause"
 )
 
-// request is one certificate that is wanted: a CSR to make, to find again or to make once more.
+// request is a request for one certificate. Its CSR is created, or found again after a restart.
 type request struct {
 	client kubernetes.Interface
 	log    *zap.Logger
-	name   string // of the CSR object, unless that is taken
+	name   string // of the CSR object, unless another CSR has that name
 	signer string
 	usages []certificatesv1.KeyUsage
 	cn     string
 	dns    []string
 	ips    []net.IP
 	key    crypto.Signer
-	// byUs: a CSR that another user made of our key is not ours, since the signer would not sign
-	// it. CSRs of one bootstrap token may be gone on with by another.
+	// byUs: a CSR for our key that another user made is not ours, because the signer would not sign
+	// it. It is false for bootstrap tokens: a CSR that one token made may go on with another token.
 	byUs bool
 	// pending is called once for each CSR object that someone has to approve.
 	pending func(name string)
-	// giveUp decides whether an error ends obtain. Nil: none does.
+	// giveUp decides whether an error ends obtain. If it is nil, no error does.
 	giveUp func(error) error
 
 	announced types.UID
-	self      string // who we are; empty before that was asked for
+	self      string // our user name; empty until it is asked for
 }
 
 const (
 	callTimeout = 15 * time.Second
-	// roundTimeout is how long one wait for a certificate lasts before the CSR is looked at again.
-	// csr.WaitForCertificate needs that: it does not see that a CSR went before its watch began,
-	// nor that our credentials ended.
+	// roundTimeout is how long to wait for a certificate before the CSR is read again.
+	// csr.WaitForCertificate does not see that a CSR was deleted before its watch began, or that
+	// our credentials have expired.
 	roundTimeout = 20 * time.Second
 )
 
-// obtain returns the certificate in PEM. It blocks until there is one, the CSR is refused (a
-// *RefusedError), the key is of no use (errSpoiltKey), giveUp says so, or ctx ends.
+// obtain returns the certificate in PEM. It blocks until the certificate is issued, the CSR is
+// refused (a *RefusedError), the key cannot be used (errSpoiltKey), giveUp returns an error, or ctx
+// ends.
 func (r *request) obtain(ctx context.Context) ([]byte, error) {
 	backoff := newBackoff()
 	for {
@@ -98,7 +99,7 @@ var (
 	errGone    = errors.New("the CSR was deleted while it waited, it will be created again")
 )
 
-// attempt makes sure of the CSR and waits for it for one round.
+// attempt finds or creates the CSR, and waits for its certificate for one round.
 func (r *request) attempt(ctx context.Context) ([]byte, error) {
 	name, uid, issued, err := r.ensure(ctx)
 	if err != nil {
@@ -123,7 +124,8 @@ func (r *request) attempt(ctx context.Context) ([]byte, error) {
 	return cert, nil
 }
 
-// examine finds out why a wait ended without a certificate: csr.WaitForCertificate says it in text.
+// examine finds out why there is no certificate after a wait. csr.WaitForCertificate says that only
+// in the text of its error.
 func (r *request) examine(ctx context.Context, name string, uid types.UID, waitErr error) error {
 	found, err := r.get(ctx, name)
 	switch {
@@ -153,7 +155,7 @@ func approved(found *certificatesv1.CertificateSigningRequest) bool {
 	})
 }
 
-// ensure finds our CSR or creates it. issued is set if it has been signed already.
+// ensure finds our CSR or creates it. issued is the certificate, if the CSR is already signed.
 func (r *request) ensure(ctx context.Context) (name string, uid types.UID, issued []byte, err error) {
 	names := []string{r.name, r.name + "-" + keyHash(r.key.Public())}
 	found := make([]*certificatesv1.CertificateSigningRequest, len(names))
@@ -199,7 +201,8 @@ func (r *request) resume(found *certificatesv1.CertificateSigningRequest) (strin
 	return found.Name, found.UID, found.Status.Certificate, nil
 }
 
-// clear removes a CSR that has the name we want, if it is one of the same kind and we may.
+// clear deletes a CSR that has the name we want, if it is for the same signer and the API server
+// allows that. It reports whether the name is free.
 func (r *request) clear(ctx context.Context, other *certificatesv1.CertificateSigningRequest) bool {
 	if other.Spec.SignerName != r.signer {
 		return false
@@ -245,7 +248,7 @@ func (r *request) get(ctx context.Context, name string) (*certificatesv1.Certifi
 	return r.client.CertificatesV1().CertificateSigningRequests().Get(ctx, name, metav1.GetOptions{})
 }
 
-// madeByUs reports whether we made a CSR that asks for what we want. CSRs can be read and copied.
+// madeByUs reports whether we made the CSR. Others can read our CSR and copy it.
 func (r *request) madeByUs(ctx context.Context, found *certificatesv1.CertificateSigningRequest) (bool, error) {
 	if !r.byUs {
 		return true, nil
@@ -267,7 +270,7 @@ func (r *request) madeByUs(ctx context.Context, found *certificatesv1.Certificat
 	return true, nil
 }
 
-// owns reports whether a CSR asks for what we want, for our key.
+// owns reports whether a CSR has our key and asks for the certificate that we want.
 func (r *request) owns(found *certificatesv1.CertificateSigningRequest) bool {
 	block, _ := pem.Decode(found.Spec.Request)
 	if block == nil || found.Spec.SignerName != r.signer {
@@ -283,7 +286,7 @@ func (r *request) owns(found *certificatesv1.CertificateSigningRequest) bool {
 		slices.EqualFunc(req.IPAddresses, r.ips, net.IP.Equal)
 }
 
-// accept checks a certificate before it replaces anything.
+// accept checks a certificate before it is used.
 func (r *request) accept(data []byte) error {
 	certs, err := certutil.ParseCertsPEM(data)
 	if err != nil {
@@ -302,7 +305,7 @@ func (r *request) accept(data []byte) error {
 func keyHash(public crypto.PublicKey) string {
 	der, err := x509.MarshalPKIXPublicKey(public)
 	if err != nil {
-		// Cannot be: the keys are ours, and of a kind that has an encoding.
+		// This cannot happen: we made the keys, and their kind has an encoding.
 		panic(err)
 	}
 	sum := sha256.Sum256(der)

@@ -21,20 +21,20 @@ import (
 type Serving struct {
 	cfg    Config
 	client kubernetes.Interface
-	// renew is false for files that a person gave us.
+	// renew is false if a person made the files.
 	renew bool
 	cert  atomic.Pointer[tls.Certificate]
 	ready chan struct{}
 	once  sync.Once
 }
 
-// ErrNotReady is what TLS handshakes fail with until there is a certificate.
+// ErrNotReady is the error of TLS handshakes until there is a certificate.
 var ErrNotReady = errors.New("the serving certificate has not been issued yet")
 
-// NewServing looks at cfg.CertFile and cfg.KeyFile. A pair that is valid for this node is ready at
-// once; one that was made here and has expired, or is for other names, will be requested again by
-// Run; one that was not made here is used as it is, or is an error if it cannot be. The API server
-// is not asked.
+// NewServing reads cfg.CertFile and cfg.KeyFile. A pair that is valid for this node is used
+// immediately. If we made the pair, and it has expired or is for other names, Run requests a new
+// one. If we did not make it, NewServing uses it as it is, or returns an error if it cannot be
+// used. NewServing does not ask the API server.
 func NewServing(cfg Config, client kubernetes.Interface) (*Serving, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.validateServing(); err != nil {
@@ -65,8 +65,8 @@ func NewServing(cfg Config, client kubernetes.Interface) (*Serving, error) {
 	return s, nil
 }
 
-// GetCertificate is for tls.Config. It never blocks; until there is a certificate it returns
-// ErrNotReady.
+// GetCertificate is for tls.Config. It never blocks. It returns ErrNotReady until there is a
+// certificate.
 func (s *Serving) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	if cert := s.cert.Load(); cert != nil {
 		return cert, nil
@@ -74,10 +74,10 @@ func (s *Serving) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error)
 	return nil, ErrNotReady
 }
 
-// Run requests the certificate if there is none, waits for its approval as long as it takes, and
-// renews it at 70 to 90 % of its lifetime (which takes an approval again; the old one serves
-// meanwhile). It blocks until ctx ends and then returns nil. It prints to cfg.Stdout the lines that
-// say what to approve and that it has been.
+// Run requests the certificate if there is none, and waits for its approval without a limit of
+// time. It renews the certificate at 70 to 90 % of its lifetime. Each renewal needs an approval,
+// and the old certificate is used until then. Run blocks until ctx ends and then returns nil. It
+// prints lines to cfg.Stdout: which CSR to approve, and that it was approved.
 func (s *Serving) Run(ctx context.Context) error {
 	if !s.renew {
 		<-ctx.Done()
@@ -86,7 +86,7 @@ func (s *Serving) Run(ctx context.Context) error {
 	iss := s.issuer()
 	if s.cert.Load() == nil {
 		if err := iss.until(ctx); err != nil {
-			return nil //nolint:nilerr // until fails with the context only
+			return nil //nolint:nilerr // until fails only if the context ends
 		}
 	}
 	if err := iss.renew(ctx, func() *x509.Certificate { return s.cert.Load().Leaf }); ctx.Err() == nil {
@@ -123,8 +123,8 @@ func (s *Serving) issuer() *issuer {
 	}
 }
 
-// announce prints a line that scripts match, and what a person has to look at before: any node may
-// make a CSR of any name.
+// announce prints a line for scripts, and a line that tells a person what to check before the
+// approval: any node can create a CSR with any name.
 func (s *Serving) announce(name string) {
 	s.print("BOOTSTRAP: TLS certificate requires manual approval. Run kubectl certificate approve " + name)
 	s.print("Look who asks before you approve: kubectl get csr " + name + " must show the REQUESTOR " + s.cfg.commonName())
@@ -136,8 +136,8 @@ func (s *Serving) print(line string) {
 	}
 }
 
-// store puts a new pair on disk and into use. The certificate goes first and the pending key is
-// renamed after it: readPair completes what a crash leaves between the two.
+// store writes a new pair to disk and starts to use it. It writes the certificate first and then
+// renames the pending key. If a crash comes between these two steps, readPair does the second one.
 func (s *Serving) store(certPEM, keyPEM []byte) error {
 	cert, err := tls.X509KeyPair(certPEM, keyPEM)
 	if err != nil {

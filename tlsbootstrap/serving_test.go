@@ -17,7 +17,7 @@ import (
 	"k8s.io/client-go/util/certificate"
 )
 
-// clusterServer is the cluster as a node's kubeconfig names it.
+// clusterServer is the server of the cluster, and its authority, for a node's kubeconfig.
 func clusterServer(t *testing.T, w *world) (*rest.Config, []byte) {
 	t.Helper()
 	config := w.Config()
@@ -27,7 +27,7 @@ func clusterServer(t *testing.T, w *world) (*rest.Config, []byte) {
 	return &rest.Config{Host: config.Host, TLSClientConfig: rest.TLSClientConfig{CAData: config.CAData}}, config.CAData
 }
 
-// verify makes a TLS handshake with s as a client that knows the cluster's authority.
+// verify makes a TLS handshake with s, as a client that trusts the cluster's authority.
 func verify(t *testing.T, w *world, s *Serving, name string) error {
 	t.Helper()
 	_, ca := clusterServer(t, w)
@@ -102,7 +102,7 @@ func TestServingAfterAnAddressChange(t *testing.T) {
 
 	w.cfg.IPs = []net.IP{net.IPv4(127, 0, 0, 2)}
 	s, _ = w.serve(client)
-	// The old CSR is still there, and a node may not delete it.
+	// The old CSR still exists, and a node must not delete it.
 	second := w.awaitCSR(name+"-", anyCSR)
 	w.Kubectl(t, "certificate", "approve", second.Name)
 	w.ready(s)
@@ -215,7 +215,7 @@ func TestClientRenews(t *testing.T) {
 	ctx, cancel := contextWithCancel(t)
 	go func() { finished <- identity.Run(ctx) }()
 	w.eventually("renewed client certificate", func() bool { return time.Now().After(expires) && identity.cert.current().Leaf.NotAfter.After(expires) })
-	// The same client goes on, with a certificate that has not expired.
+	// The same client still works, with a certificate that has not expired.
 	if got := whoami(t, client); got != "system:node:"+w.cfg.NodeName {
 		t.Errorf("after the renewal the API server knows us as %s", got)
 	}
@@ -233,9 +233,9 @@ func TestClientRenews(t *testing.T) {
 	}
 }
 
-// TestServingCopiedCSR: CSRs can be read, and any node may make one of any name. One that another
-// user made for our key, under the name that ours would have, is never signed for us; ours has
-// another name then, and the line says that one.
+// TestServingCopiedCSR: another user copies our CSR, with our key and under our name. Any node can
+// read CSRs and create one with any name. The signer never signs the copy for us. Then our CSR has
+// another name, and the printed line has that name.
 //
 // docs/security.md: "A node whose CSR's name was taken asks under the name with ten digits behind
 // it, and prints that one."

@@ -38,18 +38,17 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/tlsbootstrap"
 )
 
-// agent is what the node's parts are made of: a field is set before the first of those that need
-// it.
+// agent holds the parts of the node. A field is set before the first part that needs it is made.
 type agent struct {
 	cfg       config.Config
 	log       *zap.Logger
-	level     zap.AtomicLevel // of log
+	level     zap.AtomicLevel // the level of log
 	files     descriptors
 	client    kubernetes.Interface
 	measures  *measures
 	tracer    trace.Tracer
 	events    record.EventRecorder
-	written   *logfile.Watcher // nil where the kernel has none left
+	written   *logfile.Watcher // nil if the kernel has no watcher left
 	images    *registry.Store
 	keys      *credentials.Source
 	workers   *pool.Pool
@@ -61,16 +60,16 @@ type agent struct {
 	usage     *usage
 }
 
-// runAgent is the node. It returns nil when ctx is cancelled and everything that it started has
-// ended without an error. It returns earlier, with an error, if it cannot go on. The data directory
-// exists and is locked for this process. The lines that ask for a certificate's approval go to
-// stdout. level is the log's.
+// runAgent runs the node. It returns nil when ctx is cancelled and everything that it started has
+// ended without an error. If it cannot go on, it returns an error earlier. The data directory
+// exists and is locked for this process. runAgent writes to stdout the lines that ask a user to
+// approve a certificate. level is the log's.
 func runAgent(ctx context.Context, cfg config.Config, stdout io.Writer, log *zap.Logger, level zap.AtomicLevel) error {
 	listener, err := kubeletapi.Listen(ctx, net.JoinHostPort(cfg.Addr.String(), strconv.Itoa(cfg.Port)))
 	if err != nil {
 		return err
 	}
-	defer func() { _ = listener.Close() }() // already closed if it was served
+	defer func() { _ = listener.Close() }() // already closed if a server used it
 	bootstrap := bootstrapConfig(cfg, stdout, log)
 	identity, err := tlsbootstrap.Join(ctx, bootstrap)
 	if err != nil {
@@ -127,8 +126,8 @@ func runAgent(ctx context.Context, cfg config.Config, stdout io.Writer, log *zap
 	parts.Go(func() error { return identity.Run(ctx) })
 	parts.Go(func() error { return a.serving.Run(ctx) })
 	parts.Go(func() error {
-		// A node that is not ready for a moment at each start of its agent loses its pods' traffic
-		// for that moment.
+		// If the node were not ready for a moment at each start of its agent, its pods would get no
+		// traffic for that moment.
 		waitFor(ctx, a.pods.Synced(), nodePatience)
 		return self.Run(ctx)
 	})
@@ -143,7 +142,7 @@ func runAgent(ctx context.Context, cfg config.Config, stdout io.Writer, log *zap
 // nodePatience is how long the node's first status may wait for the first list of pods.
 const nodePatience = 10 * time.Second
 
-// waitFor waits until done is closed, ctx ends, or the patience does.
+// waitFor waits until done is closed, ctx ends, or patience is over.
 func waitFor(ctx context.Context, done <-chan struct{}, patience time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -181,7 +180,7 @@ func newClient(config *rest.Config) (kubernetes.Interface, error) {
 	return client, nil
 }
 
-// newRecorder makes what records events, in the name of the node's kubelet.
+// newRecorder makes a recorder of events. The events name the node's kubelet as their source.
 func newRecorder(client kubernetes.Interface, nodeName string) (recorder record.EventRecorder, stop func()) {
 	broadcaster := record.NewBroadcaster()
 	broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: client.CoreV1().Events("")})
@@ -189,15 +188,15 @@ func newRecorder(client kubernetes.Interface, nodeName string) (recorder record.
 	return broadcaster.NewRecorder(scheme.Scheme, source), broadcaster.Shutdown
 }
 
-// newLogEvents makes what tells followers of logs that there is more to read. Where the kernel has
-// no watcher left, each follower has to ask for one.
+// newLogEvents makes the watcher that tells followers of logs that there is more to read. If the
+// kernel has no watcher left, each follower must ask for one of its own.
 func newLogEvents(log *zap.Logger) (written *logfile.Watcher, stop func()) {
 	written, err := logfile.NewWatcher()
 	if err != nil {
 		log.Warn("following logs may fail, and costs more", zap.Error(err))
 		return nil, func() {}
 	}
-	return written, func() { _ = written.Close() } // no log is followed any more
+	return written, func() { _ = written.Close() } // no client follows a log any more
 }
 
 func (a *agent) newPods() (*podsync.Manager, error) {
@@ -307,7 +306,7 @@ func (a *agent) newAPI() (*kubeletapi.Server, error) {
 }
 
 // clientAuthority is the authority that signs the API server's client certificate. If no flag names
-// one, it is the authority that the node's kubeconfig trusts: in most clusters it is the same.
+// one, it is the authority that the node's kubeconfig trusts. In most clusters both are the same.
 func clientAuthority(cfg config.Config) ([]byte, error) {
 	if cfg.ClientCAFile != "" {
 		return nil, nil

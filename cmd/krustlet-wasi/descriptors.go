@@ -11,33 +11,35 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/kubeletapi/door"
 )
 
-// descriptors are the open files that the agent may have (RLIMIT_NOFILE), and their shares. What
-// clients and readers of logs cause has shares of its own, so that the rest is left for pods.
+// descriptors is the number of files that the agent may have open (RLIMIT_NOFILE), and its shares.
+// Files for clients and for readers of logs have shares of their own, so that the other files
+// remain for pods.
 type descriptors struct {
-	limit, own int // all, and what is kept for the agent and its pods
-	// Connections to the kubelet API, logs that it serves at one time, connections that it forwards
-	// to pods, and connections to ports of the node that lead to pods.
+	limit, own int // the limit, and the part that is reserved for the agent and its pods
+	// The most connections to the kubelet API, the most logs that it serves at one time, the most
+	// connections that it forwards to pods, and the most connections to ports of the node.
 	connections                  door.Limits
 	readers, forwards, hostPorts int
-	logFiles                     int // that one reader may have open
+	logFiles                     int // the most files that one reader of a log has open
 }
 
-// What the agent keeps. It has some 60 files open when it does nothing. Pulls and compilations add
-// to that. A pod has at most four while it runs (its worker, its ports), and some more for a
-// moment: volumes, logs, probes.
+// The files that the agent reserves. It has about 60 files open when it is idle. Pulls and
+// compilations need more. A running pod has at most four (its worker, its ports), and some more for
+// short times: volumes, logs, probes.
 const (
 	filesOfAgent = 256
 	filesOfPod   = 16
-	// filesOfHostPort is for one connection to a port of the node: the client's file and the pod's.
+	// filesOfHostPort is the files of one connection to a port of the node: the client's and the
+	// pod's.
 	filesOfHostPort = 2
-	mostShared      = 131072 // more are not shared out: each costs memory too
+	mostShared      = 131072 // a larger number is not shared out, because each connection also costs memory
 )
 
-// shareOut divides the open files of a process.
+// shareOut divides the open files of a process into shares.
 func shareOut(limit uint64, maxPods, logFiles int) descriptors {
 	all := int(min(limit, math.MaxInt32)) //nolint:gosec // it is bounded
 	d := descriptors{limit: all, own: filesOfAgent + filesOfPod*maxPods, logFiles: logFiles + 1}
-	d.own = min(d.own, all*3/4) // a limit that is too small is shared, too
+	d.own = min(d.own, all*3/4) // clients and readers get a share even of a small limit
 	shared := min(all-d.own, mostShared)
 	d.connections = door.LimitsFor(shared * 3 / 8)
 	d.readers = max(1, shared*3/8/d.logFiles)
@@ -46,17 +48,17 @@ func shareOut(limit uint64, maxPods, logFiles int) descriptors {
 	return d
 }
 
-// files is how many files clients and readers may have at most.
+// files is the most files that clients and readers may have open.
 func (d descriptors) files() int {
 	return d.connections.Files() + d.readers*d.logFiles + d.forwards + d.hostPorts*filesOfHostPort
 }
 
-// wanted is the least limit that has what the agent keeps, and as much again for clients and
-// readers.
+// wanted is the least limit without a warning: the agent's reserve, and the same number again for
+// clients and readers.
 func wanted(maxPods int) int { return 2 * (filesOfAgent + filesOfPod*maxPods) }
 
-// newDescriptors asks how many files the agent may open. Go raised the soft limit to the hard one,
-// less one, when the process began.
+// newDescriptors finds out how many files the agent may open. When the process began, Go raised the
+// soft limit to one less than the hard limit.
 func newDescriptors(cfg config.Config, log *zap.Logger) (descriptors, error) {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {

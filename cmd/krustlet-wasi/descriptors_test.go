@@ -14,8 +14,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/config"
 )
 
-// Whatever the limit is, what others may have and what the agent keeps is no more, and each has
-// something.
+// TestSharesOfDescriptors: for every limit, the agent's reserve and the shares of others together
+// are not more than the limit. No share is empty.
 //
 // docs/security.md: "Work that others cause has shares of the process's open files".
 // docs/security.md: "The agent keeps 256 files, and 16 for each pod (`--max-pods`)".
@@ -89,8 +89,8 @@ func TestLimitOfDescriptorsIsTooSmall(t *testing.T) {
 	}
 }
 
-// A process has as many open files as the hard limit allows, also if it was started with a lower
-// soft limit.
+// TestSoftLimitOfDescriptorsIsRaised: a process may open as many files as the hard limit allows,
+// even if its soft limit was lower at the start.
 //
 // docs/security.md: "The soft limit is raised to the hard one".
 func TestSoftLimitOfDescriptorsIsRaised(t *testing.T) {

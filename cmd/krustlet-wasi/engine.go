@@ -16,11 +16,11 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/pool"
 )
 
-// newWorkers finds the workers that an earlier agent left, and is ready to start others. It makes
-// the data directory's folders first: a worker cannot reach a folder that is made beside the
-// credentials after its start.
+// newWorkers finds the workers that an earlier agent left, and can start others. It makes the data
+// directory's folders first: if a folder is made beside the credentials later, a running worker
+// cannot reach it.
 //
-// close leaves guests and workers alone.
+// close does not end guests and workers.
 func newWorkers(ctx context.Context, cfg config.Config, counts *metrics.Runtime, tracer trace.Tracer, log *zap.Logger) (workers *pool.Pool, close func(), err error) {
 	if err := confine.HideSelf(); err != nil {
 		log.Warn("other processes of this user may read the agent's memory", zap.Error(err))
@@ -67,7 +67,8 @@ func newWorkers(ctx context.Context, cfg config.Config, counts *metrics.Runtime,
 	return workers, func() { workers.Close(); compiler.Close() }, nil
 }
 
-// makeLogDirs makes the folders that log shippers read. The data directory above them stays closed.
+// makeLogDirs makes the folders that log shippers read. The data directory above them stays
+// private.
 func makeLogDirs(cfg config.Config) error {
 	if err := os.MkdirAll(cfg.PodLogsDir, 0o755); err != nil {
 		return fmt.Errorf("making the directory of the pods' logs: %w; choose another with --pod-logs-dir", err)
@@ -91,7 +92,7 @@ func isCompiler(args []string) bool {
 	return len(args) > 1 && args[1] == wasmtime.CompileCommand
 }
 
-// compile is the whole of such a process. The result is its exit code.
+// compile does all the work of such a process. The result is the exit code.
 func compile(args []string) int {
 	return wasmtime.CompileMain(args[2:], os.Stdin, os.Stdout, os.Stderr)
 }

@@ -17,16 +17,16 @@ import (
 // controlGroups are the control groups of the node's workers.
 type controlGroups struct{ all *confine.Groups }
 
-// newControlGroups makes the control group of all workers. It gets what the Node gives to pods. It
-// is nil if the kernel or a lack of privilege does not allow it. Then workers run in the agent's
-// group, and that is only a warning.
+// newControlGroups makes the control group of all workers. Its limits are the resources that the
+// Node offers to pods. The result is nil if the kernel does not allow it or a privilege is missing.
+// Then workers run in the agent's group, with only a warning.
 func newControlGroups(dataDir string, log *zap.Logger) pool.Groups {
 	cpus, memory, threads, err := node.Allocatable(dataDir)
 	if err != nil {
 		log.Warn("containers have no control group", zap.Error(err))
 		return nil
 	}
-	// The name follows from the data directory: a machine may have several agents.
+	// The name depends on the data directory, because a machine may have several agents.
 	sum := sha256.Sum256([]byte(dataDir))
 	name := "krustlet-wasi-" + hex.EncodeToString(sum[:4])
 	all, lost, err := confine.NewGroups(confine.Cgroup2, name, confine.Limits{Memory: memory, CPUMilli: cpus * 1000, Pids: threads})
@@ -42,8 +42,8 @@ func newControlGroups(dataDir string, log *zap.Logger) pool.Groups {
 	return g
 }
 
-// sweep removes the groups of workers that ended while no agent ran. The kernel refuses to remove a
-// group with a process.
+// sweep removes the groups of workers that exited while no agent ran. The kernel refuses to remove
+// a group that has a process.
 func (g *controlGroups) sweep(log *zap.Logger) {
 	names, err := g.all.Names()
 	if err != nil {
@@ -61,7 +61,7 @@ func (g *controlGroups) Add(name string, pid int) error {
 		err = errors.New(strings.Join(lost, ", "))
 	}
 	if err != nil {
-		return fmt.Errorf("control group %s: %w", name, err)
+		return fmt.Errorf("reading control group %s: %w", name, err)
 	}
 	return nil
 }

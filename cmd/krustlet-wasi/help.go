@@ -40,7 +40,7 @@ Exit codes:
   A second SIGINT or SIGTERM ends the process at once, with code 130 or 143.
 `
 
-// rootHelp is what --help prints. It is made from the table of settings.
+// rootHelp is what --help prints. The table of settings is its source.
 func rootHelp(root *cobra.Command) string {
 	var b strings.Builder
 	b.WriteString(helpIntro)

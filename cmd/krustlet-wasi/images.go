@@ -28,7 +28,7 @@ func newImages(cfg config.Config, client kubernetes.Interface, log *zap.Logger) 
 	return store, keys, err
 }
 
-// newCollector makes what removes images that no pod uses, with their compiled code.
+// newCollector makes the collector that removes images that no pod uses, and their compiled code.
 func (a *agent) newCollector() (*registry.Collector, error) {
 	self := &corev1.ObjectReference{Kind: "Node", Name: a.cfg.NodeName, UID: types.UID(a.cfg.NodeName)}
 	return a.images.NewCollector(registry.CollectorConfig{
@@ -53,7 +53,7 @@ func (a *agent) freeImages(ctx context.Context) {
 	}
 }
 
-// collect runs the collector once it is known which images are used.
+// collect runs the collector, once the agent knows which images are in use.
 func collect(ctx context.Context, collector *registry.Collector, known <-chan struct{}) {
 	select {
 	case <-known:
@@ -62,7 +62,7 @@ func collect(ctx context.Context, collector *registry.Collector, known <-chan st
 	}
 }
 
-// imagesOfNode are the images as the Node's status has them: the largest first.
+// imagesOfNode are the images in the form of the Node's status, the largest first.
 func imagesOfNode(store *registry.Store, log *zap.Logger) []corev1.ContainerImage {
 	images, err := store.Images()
 	if err != nil {

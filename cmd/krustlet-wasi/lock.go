@@ -19,30 +19,31 @@ import (
 // errDataDirInUse says that another agent has the data directory.
 var errDataDirInUse = errors.New("the data directory is in use")
 
-// dataDirLock keeps other agents off a data directory until it is released or the process ends.
+// dataDirLock prevents other agents from using a data directory, until it is released or the
+// process exits.
 type dataDirLock struct{ file *os.File }
 
-// prepareDataDir makes the data directory for its owner only, and locks it. If the directory cannot
-// be used, the user has to change something (exit.Usage). errDataDirInUse is no such error.
+// prepareDataDir makes the data directory for its owner only, and locks it. If the directory is
+// unusable, the user must change something (exit.Usage). errDataDirInUse is not such an error.
 func prepareDataDir(dir string, log *zap.Logger) (*dataDirLock, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, exit.BadUsage(fmt.Errorf("cannot make the data directory: %w; set --data-dir", err))
+		return nil, exit.BadUsage(fmt.Errorf("making the data directory: %w; set --data-dir", err))
 	}
 	if info, err := os.Stat(dir); err == nil && info.Mode().Perm()&0o022 != 0 {
-		// The agent reads compiled code back from there and runs it, and keeps keys there.
+		// The agent keeps keys there, and compiled code that it later reads and runs.
 		log.Warn("others may write to the data directory, and so take over this node; run chmod go-w on it",
 			zap.String("dataDir", dir), zap.Stringer("mode", info.Mode()))
 	}
 	return lockDataDir(dir)
 }
 
-// lockDataDir takes the lock or fails at once. The kernel drops the lock when the process ends, and
-// children do not inherit it. So the file itself stays. That it exists means nothing.
+// lockDataDir takes the lock or fails at once. When the process exits, the kernel releases the
+// lock. Children do not inherit it. So the file itself can stay: its existence means nothing.
 func lockDataDir(dir string) (*dataDirLock, error) {
 	path := filepath.Join(dir, "krustlet-wasi.lock")
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
-		return nil, exit.BadUsage(fmt.Errorf("cannot write to the data directory: %w; set --data-dir", err))
+		return nil, exit.BadUsage(fmt.Errorf("writing to the data directory: %w; set --data-dir", err))
 	}
 	if err := flock.TryExclusive(file); err != nil {
 		holder := readHolder(file)
@@ -59,7 +60,7 @@ func lockDataDir(dir string) (*dataDirLock, error) {
 	return &dataDirLock{file: file}, nil
 }
 
-// writeHolder leaves the process id for the error message of the next agent.
+// writeHolder writes the process id, for the error message of the next agent.
 func writeHolder(file *os.File) error {
 	if err := file.Truncate(0); err != nil {
 		return err
@@ -68,7 +69,8 @@ func writeHolder(file *os.File) error {
 	return err
 }
 
-// readHolder names the process in the lock file. Between lock and write it holds nothing yet.
+// readHolder names the process in the lock file. The file is still empty between the lock and the
+// write.
 func readHolder(file *os.File) string {
 	data, err := io.ReadAll(io.NewSectionReader(file, 0, 32))
 	if err != nil {
@@ -83,8 +85,9 @@ func readHolder(file *os.File) string {
 
 // release unlocks the data directory.
 func (l *dataDirLock) release() {
-	// An old process id would mislead a reader. It does no harm if this or the next call fails: the
-	// next holder writes its own id, and the kernel drops the lock when the process ends.
+	// An old process id would mislead a reader. If this call or the next one fails, there is no
+	// harm: the next holder writes its own id, and the kernel releases the lock when the process
+	// exits.
 	_ = l.file.Truncate(0)
 	_ = l.file.Close()
 }

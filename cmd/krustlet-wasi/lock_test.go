@@ -76,7 +76,8 @@ func TestLockFileWithoutHolder(t *testing.T) {
 	}
 }
 
-// TestLockGoesWithTheProcess kills an agent that holds the directory.
+// TestLockGoesWithTheProcess kills an agent that holds the directory. Then another agent can take
+// it.
 func TestLockGoesWithTheProcess(t *testing.T) {
 	dir := t.TempDir()
 	p := startProgram(t, "wait", "--data-dir="+dir)
@@ -88,7 +89,7 @@ func TestLockGoesWithTheProcess(t *testing.T) {
 	if err := p.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	_ = p.cmd.Wait() // says that it was killed
+	_ = p.cmd.Wait() // the error says that it was killed
 	lock, err := lockDataDir(dir)
 	if err != nil {
 		t.Fatalf("after the agent was killed: %v", err)
@@ -106,7 +107,7 @@ func TestUnusableDataDir(t *testing.T) {
 	if err := os.Mkdir(linked, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	// A lock file that leads elsewhere would be truncated there.
+	// If the lock file were a link, the agent would truncate another file.
 	if err := os.Symlink(file, filepath.Join(linked, "krustlet-wasi.lock")); err != nil {
 		t.Fatal(err)
 	}

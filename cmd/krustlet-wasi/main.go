@@ -1,17 +1,18 @@
 // Command krustlet-wasi is a kubelet whose containers are WebAssembly modules.
 //
-// Without a subcommand it is the node's agent. Package config reads and checks the settings,
-// lock.go locks the data directory, and runAgent (agent.go) gets a valid Config, wires the rest of
-// the project together, and blocks until its context is cancelled. Nothing is written to the disk
-// before every setting has been checked. docs/configuration.md describes the settings to users.
+// Without a subcommand it is the node's agent. Package config reads and checks the settings.
+// lock.go locks the data directory. runAgent (agent.go) gets a valid Config, connects the other
+// parts of the project, and blocks until its context is cancelled. The program writes nothing to
+// the disk before it has checked every setting. docs/configuration.md describes the settings to
+// users.
 //
-// The agent starts other processes of this program: workers, which host the guests and live on when
-// the agent ends (worker.go), and compilers of one module each (engine.go).
+// The agent starts other processes of this program: workers, which host the guests and outlive the
+// agent (worker.go), and compilers, each for one module (engine.go).
 //
-// metrics.go and tracing.go put together what the agent counts, and to whom it tells that.
+// metrics.go collects what the agent counts. tracing.go sends traces to a collector.
 //
 // `krustlet-wasi run` (package run) runs one module without a cluster. `krustlet-wasi image`
-// (package image) looks after a node's images, with or without a running agent.
+// (package image) manages a node's images, with or without a running agent.
 package main
 
 import (
@@ -36,7 +37,7 @@ func main() {
 	os.Exit(runProgram(os.Args[1:], os.LookupEnv, os.Stdin, os.Stdout, os.Stderr))
 }
 
-// runProgram is the whole program except the end of the process. args are the arguments behind the
+// runProgram is the whole program, but does not end the process. args are the arguments after the
 // program's name. The result is the exit code.
 func runProgram(args []string, env cmdline.Environment, stdin io.Reader, stdout, stderr io.Writer) int {
 	p := program{

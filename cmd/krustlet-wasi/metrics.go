@@ -27,7 +27,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/tlsbootstrap"
 )
 
-// measures are the agent's metrics, and the pages that have them.
+// measures are the agent's metrics, and the pages on which they appear.
 type measures struct {
 	pods     *metrics.Pods
 	probes   *metrics.Probes
@@ -38,7 +38,7 @@ type measures struct {
 	page, probePage *prometheus.Registry // /metrics and /metrics/probes
 }
 
-// newMeasures makes the metrics that need nothing else.
+// newMeasures makes the metrics that do not need other parts of the agent.
 func newMeasures(cfg config.Config) *measures {
 	m := &measures{
 		pods:    metrics.NewPods(),
@@ -64,14 +64,14 @@ func newMeasures(cfg config.Config) *measures {
 	return m
 }
 
-// labelled is a metric that only has labels to tell.
+// labelled is a metric with constant labels, and no other information.
 func labelled(name, help string, labels prometheus.Labels) prometheus.Collector {
 	g := prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels})
 	g.Set(1)
 	return g
 }
 
-// watch adds the metrics that are asked for when a page is read.
+// watch adds the metrics whose values are read when a client reads the page.
 func (m *measures) watch(workers *pool.Pool, pods *podsync.Manager, serving *tlsbootstrap.Serving, usage *usage) {
 	gauge := func(name, help string, value func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)

@@ -15,7 +15,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/run"
 )
 
-// program is krustlet-wasi in its process. Tests replace what it has of the machine.
+// program is krustlet-wasi in its process. Tests replace the parts of the machine that it uses.
 type program struct {
 	cmdline.Process
 	machine config.Machine
@@ -31,7 +31,7 @@ func (p program) run(args []string) int {
 	return cmdline.Execute(root, cmdline.JoinBoolean(config.FlagLocalModules, args, subcommands), p.Stderr)
 }
 
-// rootCommand is the agent; the other things that the program does are its subcommands.
+// rootCommand is the agent. The program's other functions are its subcommands.
 func (p program) rootCommand() *cobra.Command {
 	flags := cmdline.Values{}
 	root := &cobra.Command{
@@ -44,7 +44,7 @@ func (p program) rootCommand() *cobra.Command {
 	}
 	flags.Define(root.Flags(), config.Flags()...)
 	root.Flags().BoolP("help", "h", false, "print this help")
-	// Krustlet has this letter. Cobra would take -v.
+	// Krustlet has the letter V. Cobra would use -v.
 	root.Flags().BoolP("version", "V", false, "print the version")
 	root.Version = versionLine()
 	root.SetVersionTemplate("{{.Version}}\n")
@@ -60,7 +60,7 @@ func (p program) rootCommand() *cobra.Command {
 		help(cmd, args)
 	})
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.SetHelpCommand(&cobra.Command{Use: "no-help", Hidden: true}) // --help is the one way
+	root.SetHelpCommand(&cobra.Command{Use: "no-help", Hidden: true}) // --help is the only way to the help
 	root.AddCommand(
 		run.Program{Process: p.Process, Version: programVersion(), Compiler: selfCompiler}.Command(),
 		image.Program{Process: p.Process, Machine: p.machine, Version: programVersion()}.Command(),
@@ -75,12 +75,12 @@ func (p program) runNode(ctx context.Context, flags cmdline.Values) error {
 		return err
 	}
 	log, level := logging.New(cfg.LogLevel, cfg.LogFormat, p.Stderr)
-	// The bridge stays until the process ends: client-go's recorder of events may log until then,
-	// and has no end to wait for.
+	// The bridge stays until the process exits. client-go's recorder of events may log until then,
+	// and offers no way to wait for its end.
 	_ = logging.BridgeLibraries(log)
 	err = p.runLocked(ctx, cfg, log, level)
 	if err != nil && cfg.LogFormat == logging.JSON {
-		// From here on, readers of the log expect JSON on every line.
+		// From here on, readers of the log expect each line to be JSON.
 		log.Error("krustlet-wasi ends", zap.Error(err))
 		return &exit.Error{Code: exit.CodeOf(err), Err: err, Logged: true}
 	}

@@ -24,12 +24,12 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/exit"
 )
 
-// asProgram names the variable that makes this test binary be krustlet-wasi with a stand-in for the
-// agent, for tests that need a process of its own: signals, and what the kernel does at its end.
+// asProgram names a variable. With it, this test binary is krustlet-wasi, with a fake agent. Tests
+// that need a process use it: for signals, and for what the kernel does when the process exits.
 const asProgram = "KRUSTLET_WASI_TEST_AGENT"
 
 func TestMain(m *testing.M) {
-	if isCompiler(os.Args) { // engines start the program that they run in, which is this one
+	if isCompiler(os.Args) { // an engine starts its own program as the compiler; here that is this one
 		os.Exit(compile(os.Args))
 	}
 	if os.Getenv(asConfined) != "" {
@@ -47,7 +47,7 @@ func TestMain(m *testing.M) {
 	os.Exit(p.run(os.Args[1:]))
 }
 
-// agents stand in for runAgent.
+// agents are used in place of runAgent.
 var agents = map[string]func(context.Context, config.Config, *zap.Logger, zap.AtomicLevel) error{
 	"none": noAgent,
 	"wait": func(ctx context.Context, _ config.Config, _ *zap.Logger, _ zap.AtomicLevel) error {
@@ -93,8 +93,7 @@ func testMachine() config.Machine {
 	}
 }
 
-// newHome is the environment of a user whose home directory has a bootstrap file, so that nothing
-// is wrong in it.
+// newHome is the environment of a user without mistakes: the home directory has a bootstrap file.
 func newHome(t *testing.T) map[string]string {
 	t.Helper()
 	home := t.TempDir()
@@ -105,7 +104,7 @@ func newHome(t *testing.T) map[string]string {
 	return map[string]string{"HOME": home, "KRUSTLET_BOOTSTRAP_FILE": bootstrap}
 }
 
-// process is the program in a process of its own.
+// process is the program as a separate process.
 type process struct {
 	cmd    *exec.Cmd
 	stdout *bufio.Reader
@@ -129,13 +128,13 @@ func startProgram(t *testing.T, agent string, args ...string) *process {
 	}
 	p.cmd.Stdout, p.cmd.Stderr = w, p.stderr
 	err = p.cmd.Start()
-	_ = w.Close() // the child has its own
+	_ = w.Close() // the child has its own descriptor
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		cancel()
-		_ = p.cmd.Wait() // mostly it was waited for
+		_ = p.cmd.Wait() // in most tests the process has been waited for
 		_ = r.Close()
 	})
 	return p
@@ -202,7 +201,7 @@ func TestSignals(t *testing.T) {
 	})
 }
 
-// TestBrokenPipe: the reader of standard output may go away, and the node lives on.
+// TestBrokenPipe: if the reader of standard output exits, the node continues.
 func TestBrokenPipe(t *testing.T) {
 	p := startProgram(t, "write until the pipe breaks")
 	p.awaitReady(t)
@@ -347,7 +346,8 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
-// TestAgentGetsTheConfig runs with real flags, variables and file, to the seam.
+// TestAgentGetsTheConfig runs the program with real flags, variables and file, up to the call of
+// runAgent.
 func TestAgentGetsTheConfig(t *testing.T) {
 	var got config.Config
 	res := runHere(t, func(_ context.Context, cfg config.Config, log *zap.Logger, _ zap.AtomicLevel) error {
@@ -363,7 +363,8 @@ func TestAgentGetsTheConfig(t *testing.T) {
 	}
 }
 
-// TestBadInputWritesNothing: a data directory appears once all is well, and not before.
+// TestBadInputWritesNothing: the program makes the data directory only after all settings are
+// valid.
 func TestBadInputWritesNothing(t *testing.T) {
 	dir := t.TempDir() + "/data"
 	if got := runHere(t, noAgent, "--data-dir="+dir, "--bootstrap-file=/nowhere/b.conf"); got.code != exit.Usage {

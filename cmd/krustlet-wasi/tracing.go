@@ -19,11 +19,12 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/pool"
 )
 
-// tracingPatience is how long the last traces may take to be sent when the agent ends.
+// tracingPatience is how long the agent waits at its end until the last traces are sent.
 const tracingPatience = 2 * time.Second
 
-// newTracer makes what sends the way of pods to an OpenTelemetry collector, if the settings name
-// one. It connects in the background. If the collector cannot be reached, only the traces are lost.
+// newTracer makes the tracer that sends traces of pods to an OpenTelemetry collector, if the
+// settings name one. It connects in the background. If the collector is unreachable, only the
+// traces are lost.
 func newTracer(ctx context.Context, cfg config.Config, log *zap.Logger) (tracer trace.Tracer, stop func(), err error) {
 	const name = "github.com/krustlet-go/krustlet-wasi"
 	if cfg.TracingEndpoint == "" {
@@ -33,8 +34,8 @@ func newTracer(ctx context.Context, cfg config.Config, log *zap.Logger) (tracer 
 	if err != nil {
 		return nil, nil, fmt.Errorf("tracing to %s: %w", cfg.TracingEndpoint, err)
 	}
-	// The library has one handler for errors in the background. It writes to standard error by
-	// default.
+	// The library has one handler for errors in the background. By default that handler writes to
+	// standard error.
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("traces are lost", zap.Error(err)) }))
 	provider := sdktrace.NewTracerProvider(
 		sdktrace.WithBatcher(exporter, sdktrace.WithBatchTimeout(time.Second)),

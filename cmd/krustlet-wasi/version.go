@@ -11,13 +11,13 @@ import (
 // The build sets these: -ldflags "-X main.version=v1.2.3 -X main.engineKey=KEY".
 var (
 	version string
-	// engineKey names the build of the engine's library. Its only use: the program is linked again
-	// for another build.
+	// engineKey names the build of the engine's library. Its only purpose: if the library changes,
+	// the program is linked again.
 	engineKey string //nolint:unused // only the linker reads it
 )
 
-// programVersion is the version that the build set. Without one it is the version of the module as
-// Go's tools recorded it, and then "dev".
+// programVersion is the version that the build set. If there is none, it is the module's version
+// that Go's tools recorded, or else "dev".
 func programVersion() string {
 	if version != "" {
 		return version
@@ -39,7 +39,7 @@ func versionLine() string {
 }
 
 // moduleVersion is the version, without its v, of the module whose path begins with prefix. The
-// build records it, so that it is right after an update. It is empty if the build does not have it.
+// build records it, so it stays right after an update. It is empty if the build did not record it.
 func moduleVersion(prefix string) string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

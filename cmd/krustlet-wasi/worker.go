@@ -31,14 +31,14 @@ import (
 )
 
 // workerCommand is the first argument of a process that hosts guests for an agent. The process may
-// live longer than the agent. Only agents start it, and --help does not name it.
+// outlive the agent. Only agents start it, and --help does not name it.
 const workerCommand = "worker"
 
-// workerIdle is how long a worker without guests and without an agent stays. It is longer than the
-// restart of an agent takes.
+// workerIdle is how long a worker stays without guests and without an agent. It is longer than the
+// restart of an agent.
 const workerIdle = 30 * time.Second
 
-// workerConfig is what an agent tells its workers, besides what pool.Pool adds.
+// workerConfig is what an agent tells its workers, in addition to what pool.Pool tells them.
 type workerConfig struct {
 	dataDir string
 	logsDir string
@@ -46,7 +46,7 @@ type workerConfig struct {
 	level   zapcore.Level
 
 	dir   string   // the worker's folder
-	ready *os.File // told when the worker serves
+	ready *os.File // the worker writes to it when it serves
 }
 
 // arguments are what parseWorker reads.
@@ -58,13 +58,13 @@ func (c workerConfig) arguments() []string {
 	return args
 }
 
-// workerConfigOf is for the workers of an agent, which has this environment.
+// workerConfigOf is the configuration of an agent's workers. env is the agent's environment.
 func workerConfigOf(cfg config.Config, env cmdline.Environment) workerConfig {
 	return workerConfig{dataDir: cfg.DataDir, logsDir: cfg.PodLogsDir, hidden: credentialFiles(cfg, env), level: cfg.LogLevel}
 }
 
-// credentialFiles are the files and folders in which the agent may have credentials, wherever they
-// are. Workers have no use for them.
+// credentialFiles are the files and folders in which the agent may have credentials. Workers do not
+// need them.
 func credentialFiles(cfg config.Config, env cmdline.Environment) (files []string) {
 	all := []string{
 		filepath.Join(cfg.DataDir, "config"), cfg.Kubeconfig, cfg.BootstrapFile, cfg.CertFile, cfg.PrivateKeyFile,
@@ -83,7 +83,7 @@ func isWorker(args []string) bool {
 	return len(args) > 1 && args[1] == workerCommand
 }
 
-// hostGuests is the whole of such a process. The result is its exit code.
+// hostGuests does all the work of such a process. The result is the exit code.
 func hostGuests(args []string, stderr io.Writer) int {
 	c, err := parseWorker(args[2:], stderr)
 	if err != nil {
@@ -93,7 +93,8 @@ func hostGuests(args []string, stderr io.Writer) int {
 	log = log.Named("worker").With(zap.Int("worker", os.Getpid()))
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	// The log goes to a file. But a worker that a person starts on a terminal must not end with it.
+	// The worker logs to a file. If a person starts a worker on a terminal, it must outlive that
+	// terminal.
 	signal.Ignore(syscall.SIGHUP, syscall.SIGPIPE)
 	if err := c.serve(ctx, log); err != nil {
 		log.Error("the worker ends", zap.Error(err))
@@ -139,9 +140,9 @@ func (c workerConfig) serve(ctx context.Context, log *zap.Logger) (err error) {
 	})
 }
 
-// confinement is what this worker may reach. Of the data directory that is its own folder and what
-// it runs. A later agent may keep anything else there. A worker of a single pod does not reach the
-// files of other pods.
+// confinement is what this worker may reach. In the data directory, that is the worker's own folder
+// and the files for its guests. A later agent may keep anything else there. A worker of a single
+// pod does not reach the files of other pods.
 func (c workerConfig) confinement(info wire.Info) (confine.Config, error) {
 	pods := filepath.Join(c.dataDir, "pods")
 	config := confine.Config{
@@ -160,8 +161,8 @@ func (c workerConfig) confinement(info wire.Info) (confine.Config, error) {
 	return config, nil
 }
 
-// logsOf are the folders of a pod's logs, NAMESPACE_NAME_UID. The agent has made them before the
-// pod's worker starts.
+// logsOf are the folders of a pod's logs, NAMESPACE_NAME_UID. The agent makes them before it starts
+// the pod's worker.
 func logsOf(dir, uid string) (found []string, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -201,7 +202,7 @@ func parseWorker(args []string, stderr io.Writer) (c workerConfig, err error) {
 	return c, nil
 }
 
-// buildOf names this build of the program and what it tells its workers. Workers of another build
+// buildOf names this build of the program and the settings of its workers. Workers of another build
 // keep their guests and get no new ones.
 func buildOf(c workerConfig) (string, error) {
 	exe, err := elf.Open("/proc/self/exe")

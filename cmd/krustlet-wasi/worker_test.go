@@ -19,11 +19,11 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/wire"
 )
 
-// asConfined makes this program a process that confines itself as a worker does, and says what it
-// can do then.
+// asConfined names a variable. With it, this program confines itself as a worker does, and reports
+// what it can still do.
 const asConfined = "KRUSTLET_WASI_TEST_CONFINED"
 
-// confined is what such a process is told.
+// confined is the input of such a process.
 type confined struct {
 	DataDir, Dir string
 	Info         wire.Info
@@ -31,7 +31,7 @@ type confined struct {
 	Files        []string // below DataDir
 }
 
-// reached is what it says.
+// reached is the output of such a process.
 type reached struct {
 	Lost []string
 	Can  map[string]string // by file: r, w, l (lock), n (make another beside it), d (remove), c (change its mode)
@@ -93,9 +93,9 @@ func whatCanBeDone(path string) (can string) {
 	return can
 }
 
-// TestWorkersSeeTheirOwn asks a process that is confined as a worker what it can do with the files
-// of a data directory: its own folder is its own, the agent's and other workers' files are closed,
-// and an isolated one has its pod's alone.
+// TestWorkersSeeTheirOwn: a process that is confined as a worker reports what it can do with the
+// files of a data directory. It has its own folder. It cannot open the files of the agent or of
+// other workers. An isolated worker has only its own pod's files.
 // docs/security.md: "cannot open the agent's files or another worker's"
 // docs/security.md: "Workers cannot open it."
 // docs/security.md: "but it has the other guests of its worker, and the volumes and logs of the
@@ -153,8 +153,8 @@ func TestWorkersSeeTheirOwn(t *testing.T) {
 	}
 }
 
-// TestWorkersHaveNoCredentials: a worker can do nothing with any file in which the agent may have a
-// credential, wherever that is.
+// TestWorkersHaveNoCredentials: a worker can do nothing with a file in which the agent may have a
+// credential, in any folder.
 // docs/security.md: "without credentials"
 // docs/security.md: "cannot open the agent's files"
 // docs/security.md: "Workers see neither this file nor any other in which the agent looks for
@@ -201,7 +201,7 @@ func TestWorkersHaveNoCredentials(t *testing.T) {
 	}
 }
 
-// asWorker has a process do its task.
+// asWorker starts such a process and returns its output.
 func asWorker(t *testing.T, what confined) (said reached) {
 	t.Helper()
 	task, err := json.Marshal(what)

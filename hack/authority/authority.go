@@ -21,7 +21,7 @@ type Authority struct {
 	tls.Certificate
 }
 
-// New makes an authority of that name.
+// New makes an authority with this name.
 func New(t testing.TB, name string) *Authority {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -64,15 +64,15 @@ func Read(t testing.TB, certFile, keyFile string) *Authority {
 	}
 }
 
-// Pool holds the authority's certificate alone.
+// Pool holds only the authority's certificate.
 func (a *Authority) Pool() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AddCert(a.Leaf)
 	return pool
 }
 
-// Sign makes a certificate for 127.0.0.1 if usage is that of a server, else for
-// the user of that name and groups.
+// Sign makes a certificate for 127.0.0.1 if usage is a server's. Otherwise it makes one for the
+// user with this name and these groups.
 func (a *Authority) Sign(t testing.TB, usage x509.ExtKeyUsage, name string, groups ...string) *tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -97,12 +97,12 @@ func (a *Authority) Sign(t testing.TB, usage x509.ExtKeyUsage, name string, grou
 	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// CertificatePEM is a signed certificate as a file holds it.
+// CertificatePEM is a signed certificate in the form of a file.
 func CertificatePEM(c *tls.Certificate) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Certificate[0]})
 }
 
-// KeyPEM is the key of a signed certificate as a file holds it.
+// KeyPEM is the key of a signed certificate in the form of a file.
 func KeyPEM(t testing.TB, c *tls.Certificate) []byte {
 	t.Helper()
 	der, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)

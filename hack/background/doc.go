@@ -1,4 +1,3 @@
-// Package background runs programs beside the one that starts them, for the tools of this project
-// that bring up a cluster and a node: a program's output is kept, may be waited for, and each
-// program is ended in order.
+// Package background runs programs for the tools of this project that start a cluster and a node.
+// It keeps a program's output, so that a tool can wait for a line. Programs are ended in order.
 package background

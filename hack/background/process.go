@@ -12,23 +12,23 @@ import (
 	"time"
 )
 
-// patience is how long a program may take to end.
+// patience is how long a program may take to exit.
 const patience = 30 * time.Second
 
-// Process is a program that runs. It is in a process group of its own, so that Ctrl-C reaches this
-// program first, which then ends everything in order.
+// Process is a running program. It has its own process group, so that Ctrl-C reaches only this
+// program, which then ends everything in order.
 type Process struct {
 	cmd  *exec.Cmd
 	done chan struct{}
 
 	mu    sync.Mutex
 	out   bytes.Buffer
-	fresh chan struct{} // closed and replaced when there is more
+	fresh chan struct{} // closed and replaced when there is more output
 }
 
 // Start starts a program. env is added to this program's environment.
 func Start(env []string, name string, args ...string) (*Process, error) {
-	cmd := exec.CommandContext(context.Background(), name, args...) // ended by Stop
+	cmd := exec.CommandContext(context.Background(), name, args...) // Stop ends it
 	p := &Process{cmd: cmd, done: make(chan struct{}), fresh: make(chan struct{})}
 	cmd.Env = append(os.Environ(), env...)
 	cmd.Stdout, cmd.Stderr = p, p
@@ -37,13 +37,13 @@ func Start(env []string, name string, args ...string) (*Process, error) {
 		return nil, err
 	}
 	go func() {
-		_ = cmd.Wait() // told by ProcessState
+		_ = cmd.Wait() // ProcessState has the result
 		close(p.done)
 	}()
 	return p, nil
 }
 
-// Write takes what the program prints.
+// Write gets the program's output.
 func (p *Process) Write(b []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -52,7 +52,7 @@ func (p *Process) Write(b []byte) (int, error) {
 	return p.out.Write(b)
 }
 
-// WaitLine waits for a line with that word in it, and returns it.
+// WaitLine waits for a line that contains word, and returns it.
 func (p *Process) WaitLine(ctx context.Context, word string) (string, error) {
 	for {
 		p.mu.Lock()
@@ -80,12 +80,12 @@ func (p *Process) Log() string {
 	return p.out.String()
 }
 
-// Stop ends the program and waits for it. There is nothing to stop in nil.
+// Stop ends the program and waits for it. With nil it does nothing.
 func (p *Process) Stop() error {
 	if p == nil {
 		return nil
 	}
-	_ = p.cmd.Process.Signal(syscall.SIGTERM) // fails if it has ended
+	_ = p.cmd.Process.Signal(syscall.SIGTERM) // fails if the program has exited
 	select {
 	case <-p.done:
 	case <-time.After(patience):

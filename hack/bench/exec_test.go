@@ -28,7 +28,7 @@ func BenchmarkExec(b *testing.B) {
 	seen := observe(b, f.watcher, f.namespace)
 	for _, guest := range []struct {
 		name, image string
-		command     []string // which ends at once
+		command     []string // it ends at once
 	}{
 		{"tiny", f.tiny, []string{"tiny", "end"}},
 		{"go", f.kitchen, []string{"echo", "hello"}},
@@ -50,7 +50,7 @@ func BenchmarkExec(b *testing.B) {
 	}
 }
 
-// benchmarkExec runs a command that prints a line, over SPDY, which is what API servers speak.
+// benchmarkExec runs a command that prints a line. It uses SPDY, as API servers do.
 func benchmarkExec(b *testing.B, config *rest.Config, target string, command []string) {
 	where, err := url.Parse(target)
 	if err != nil {
@@ -78,7 +78,7 @@ func benchmarkExec(b *testing.B, config *rest.Config, target string, command []s
 	report(b, "p90-ms", quantile(times, 0.9))
 }
 
-// catSize is what is sent and comes back, in bytes.
+// catSize is the number of bytes that are sent and come back.
 const catSize = 256 << 20
 
 func benchmarkCat(b *testing.B, stream func(*rest.Config, *url.URL) (remotecommand.Executor, error), config *rest.Config, target *url.URL) {
@@ -114,17 +114,17 @@ func overWebSocket(config *rest.Config, target *url.URL) (remotecommand.Executor
 	return remotecommand.NewWebSocketExecutor(config, http.MethodGet, target.String())
 }
 
-// length counts what is written.
+// length counts the bytes that are written to it.
 type length struct{ n int }
 
 func (l *length) Write(p []byte) (int, error) { l.n += len(p); return len(p), nil }
 
-// block is bytes without an end.
+// block is an endless stream of bytes.
 type block struct{ bytes []byte }
 
 func newBlock() block {
 	b := make([]byte, 1<<20)
-	_, _ = rand.Read(b) // never fails
+	_, _ = rand.Read(b) // never returns an error
 	return block{b}
 }
 

@@ -22,19 +22,18 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testnode"
 )
 
-// roundTimeout bounds what a round waits for at a time. It is no measure: what takes that long
-// hangs.
+// roundTimeout limits each wait of a round. It does not measure anything: after this time the
+// program hangs.
 const roundTimeout = testnode.Patience
 
-// field is what the rows of Pod are measured on: a node, images that it will have, and a namespace
-// of their own.
+// field is what the rows of Pod need: a node, images, and a namespace.
 type field struct {
 	node                 *testnode.Node
 	namespace            string
 	client               kubernetes.Interface // makes pods
-	watcher              kubernetes.Interface // sees them
+	watcher              kubernetes.Interface // watches the pods
 	tiny, hello, kitchen string               // images
-	named                int                  // pods so far
+	named                int                  // number of pods so far
 }
 
 func newField(b *testing.B, args ...string) *field {
@@ -54,21 +53,21 @@ func newField(b *testing.B, args ...string) *field {
 	if _, err := f.client.NodeV1().RuntimeClasses().Create(context.Background(), class, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
 		b.Fatal(err)
 	}
-	f.node.Args = append([]string{"--log-level", "info"}, args...) // as users have it
+	f.node.Args = append([]string{"--log-level", "info"}, args...) // as users set it
 	f.node.Join(b)
 	return f
 }
 
-// isolated is the handler, and in here the class, of pods with a worker of their own.
+// isolated is the handler of pods with a worker of their own. It is also the name of the class.
 const isolated = "wasmtime-isolated"
 
-// newClient has a connection of its own, and takes little of the cores that it shares with what is
-// measured.
+// newClient makes a client with its own connection. It uses little of the processors, which it
+// shares with the measured programs.
 func newClient(b *testing.B, cluster *testcluster.Cluster) kubernetes.Interface {
 	b.Helper()
 	config := cluster.Config()
 	config.ContentType = runtime.ContentTypeProtobuf
-	config.Dial = (&net.Dialer{}).DialContext // a dialer of its own, so that the transport is not shared
+	config.Dial = (&net.Dialer{}).DialContext // its own dialer, so that clients do not share the transport
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		b.Fatalf("making a client: %v", err)
@@ -76,8 +75,8 @@ func newClient(b *testing.B, cluster *testcluster.Cluster) kubernetes.Interface 
 	return client
 }
 
-// pod is a pod as a user writes it for a WebAssembly node; with bound it names the node itself,
-// which leaves the scheduler out.
+// pod is a pod as a user writes it for a WebAssembly node. If bound is true, the pod names the node
+// itself, so the scheduler does nothing.
 func (f *field) pod(image string, bound bool) *corev1.Pod {
 	f.named++
 	arch := func(effect corev1.TaintEffect) corev1.Toleration {
@@ -98,7 +97,7 @@ func (f *field) pod(image string, bound bool) *corev1.Pod {
 	return pod
 }
 
-// start creates the pods, all at once, and returns their trails when all are Running.
+// start creates all pods at the same time. It returns their trails when all are Running.
 func (f *field) start(b *testing.B, seen *observer, pods ...*corev1.Pod) map[string]*trail {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), roundTimeout)
@@ -125,8 +124,8 @@ func (f *field) start(b *testing.B, seen *observer, pods ...*corev1.Pod) map[str
 	return trails
 }
 
-// clear deletes the pods, and returns when they are gone from the API server and the node has
-// nothing left of them.
+// clear deletes the pods. It returns when the API server and the node have removed everything of
+// them.
 func (f *field) clear(b *testing.B, seen *observer, trails map[string]*trail) {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), roundTimeout)
@@ -148,14 +147,14 @@ func (f *field) clear(b *testing.B, seen *observer, trails map[string]*trail) {
 			return fmt.Errorf("the node still has folders of %d pods", len(left))
 		}
 		if errors.Is(err, os.ErrNotExist) {
-			return nil // made with the first pod
+			return nil // the folder is made with the first pod
 		}
 		return err
 	})
 }
 
-// calmDown returns when no events of the pods come in any more: an agent writes them in the
-// background, and after a burst still does when the next round could begin.
+// calmDown returns when no more events of the pods arrive. An agent writes them in the background.
+// After a burst it may still write when the next round could begin.
 func (f *field) calmDown(b *testing.B) {
 	b.Helper()
 	const calm = 5 // polls, 50 ms each

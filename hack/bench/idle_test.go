@@ -11,7 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// idlePods is the usual bound of a node.
+// idlePods is the usual largest number of pods on a node.
 const idlePods = 110
 
 func BenchmarkIdle(b *testing.B) {
@@ -38,7 +38,7 @@ func BenchmarkIdle(b *testing.B) {
 			agent := f.node.Process().PID()
 			began, agentBefore, workerBefore := time.Now(), used(b, agent), used(b, worker)
 			for b.Loop() {
-				time.Sleep(10 * time.Second) // what it does meanwhile is what is measured
+				time.Sleep(10 * time.Second) // the measurement is about this time
 			}
 			took := time.Since(began)
 			b.ReportMetric(0, "ns/op")
@@ -50,7 +50,8 @@ func BenchmarkIdle(b *testing.B) {
 	}
 }
 
-// used is the processor time of a process so far: user and system time, in ticks of 10 ms.
+// used is the processor time of a process so far, user and system time. Its unit is a tick of 10
+// ms.
 func used(b *testing.B, pid int) time.Duration {
 	b.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))

@@ -20,7 +20,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testnode"
 )
 
-// logClient asks the node itself, with the certificate that the API server has for that.
+// logClient asks the node directly, with the certificate that the API server uses for that.
 type logClient struct {
 	*http.Client
 	url string
@@ -82,8 +82,8 @@ func BenchmarkLogs(b *testing.B) {
 	}
 }
 
-// benchmarkFollow compares the time at which a line was written to the log with that at which a
-// client has it.
+// benchmarkFollow measures the time from the write of a line to the log until a client has the
+// line.
 func benchmarkFollow(b *testing.B) {
 	f := newField(b)
 	pod := printing(b, f)
@@ -110,7 +110,7 @@ func benchmarkFollow(b *testing.B) {
 	b.ReportMetric(float64(late[len(late)*99/100].Microseconds())/1000, "p99-ms")
 }
 
-// benchmarkFollowers has 200 clients follow one container.
+// benchmarkFollowers lets 200 clients follow one container.
 func benchmarkFollowers(b *testing.B) {
 	const followers = 200
 	f := newField(b)
@@ -139,7 +139,7 @@ func benchmarkFollowers(b *testing.B) {
 	agent := f.node.Process().PID()
 	began, before := time.Now(), used(b, agent)
 	for b.Loop() {
-		time.Sleep(10 * time.Second) // what it does meanwhile is what is measured
+		time.Sleep(10 * time.Second) // the measurement is about this time
 	}
 	took, spent := time.Since(began), used(b, agent)-before
 	stop()

@@ -12,7 +12,7 @@ func BenchmarkPod(b *testing.B) {
 	f := newField(b, "--max-pods", "600")
 	for _, row := range []struct {
 		name  string
-		pods  int // at once
+		pods  int // at the same time
 		image string
 		bound bool
 		class string
@@ -39,14 +39,14 @@ func BenchmarkPod(b *testing.B) {
 	}
 }
 
-// yardstickWrites is how often the yardstick is taken after a round.
+// yardstickWrites is how many writes measure the yardstick after a round.
 const yardstickWrites = 3
 
-// benchmarkPods makes rounds of so many pods at once.
+// benchmarkPods makes rounds of this many pods at the same time.
 func (f *field) benchmarkPods(b *testing.B, pods int, newPod func() *corev1.Pod) {
 	seen := observe(b, f.watcher, f.namespace)
 	api := newYardstick(b, f)
-	f.clear(b, seen, f.start(b, seen, newPod())) // has the image pulled and compiled
+	f.clear(b, seen, f.start(b, seen, newPod())) // makes the node pull and compile the image
 	var rounds, totals, shares, gone []time.Duration
 	for b.Loop() {
 		b.StopTimer()
@@ -101,7 +101,7 @@ func lastRunning(trails map[string]*trail) time.Time {
 	return last
 }
 
-// quantile is the value at the part q of all in their order: 0 is the smallest, 1 the largest.
+// quantile is the value at the fraction q of the sorted values: 0 is the smallest, 1 the largest.
 func quantile(all []time.Duration, q float64) time.Duration {
 	sorted := slices.Sorted(slices.Values(all))
 	return sorted[min(len(sorted)-1, int(q*float64(len(sorted))))]

@@ -28,7 +28,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry"
 )
 
-// BenchmarkPull fetches images from a registry on loopback, and the same with crane, in turns.
+// BenchmarkPull pulls images from a registry on loopback, and does the same with crane, in turn.
 func BenchmarkPull(b *testing.B) {
 	server := httptest.NewServer(ociregistry.New(ociregistry.Logger(log.New(io.Discard, "", 0)), ociregistry.WithBlobHandler(ociregistry.NewDiskBlobHandler(b.TempDir()))))
 	b.Cleanup(server.Close)
@@ -57,7 +57,7 @@ func BenchmarkPull(b *testing.B) {
 	}
 }
 
-// withSection adds a section that means nothing.
+// withSection adds a section without a meaning to a module.
 func withSection(module, content []byte) []byte {
 	section := append([]byte{1, 'x'}, content...)
 	size := len(section)
@@ -77,10 +77,10 @@ func pushModule(b *testing.B, host, name string, module []byte) (ref string) {
 	return ref
 }
 
-// way gets an image in a new folder. settle is called in the end, unless it is nil.
+// way gets an image in a new folder. If settle is not nil, the caller calls it at the end.
 type way func(ctx context.Context, dir string) (settle func(), err error)
 
-// compare takes ours and another's way in turns, and reports the medians.
+// compare runs our way and another's in turn, and reports the medians.
 func compare(b *testing.B, name string, own, other way) {
 	var ours, synced, others []time.Duration
 	for b.Loop() {
@@ -102,8 +102,8 @@ func median(times []time.Duration) time.Duration {
 	return times[len(times)/2]
 }
 
-// timed measures what is done with a new folder, without and with what there is to settle in the
-// end.
+// timed measures a pull into a new folder. took is without the call of settle, and settled is with
+// it.
 func timed(b *testing.B, do way) (took, settled time.Duration) {
 	b.Helper()
 	dir, err := os.MkdirTemp(b.TempDir(), "")
@@ -140,7 +140,7 @@ func pullAll(pull func(*registry.Store, context.Context, string, registry.Keys) 
 	}
 }
 
-// craneAll is `crane pull --format=oci` of each image, ten at a time as well.
+// craneAll is `crane pull --format=oci` of each image, ten at a time too.
 func craneAll(images ...string) way {
 	return func(ctx context.Context, dir string) (settle func(), err error) {
 		turns, connections := make(chan struct{}, 10), ownConnections()
@@ -156,12 +156,12 @@ func craneAll(images ...string) way {
 	}
 }
 
-// ownConnections are new ones, as a store of ours makes, and crane as a process.
+// ownConnections makes new connections, as our store does, and as crane does as a process.
 func ownConnections() crane.Option {
 	return crane.WithTransport(remote.DefaultTransport.(*http.Transport).Clone())
 }
 
-// craneExport is `crane export`: it unpacks the layers too, into one tar.
+// craneExport is `crane export`: it also unpacks the layers, into one tar.
 func craneExport(image string) way {
 	return func(ctx context.Context, dir string) (settle func(), err error) {
 		img, err := crane.Pull(image, crane.WithContext(ctx), ownConnections())
@@ -191,8 +191,7 @@ func atOnce(images []string, do func(string) error) error {
 	return nil
 }
 
-// pullMemory reports the largest heap that was seen while an image was pulled, beyond that of
-// before.
+// pullMemory reports how much the heap grew at most while an image was pulled.
 func pullMemory(b *testing.B, image string) {
 	var most uint64
 	for b.Loop() {
@@ -226,8 +225,8 @@ func heap() uint64 {
 	return m.HeapAlloc
 }
 
-// pushLayers publishes an image with a root filesystem of so many layers: a module, and 4 MiB of
-// noise in each.
+// pushLayers publishes an image whose root filesystem has n layers: a module, and 4 MiB of noise in
+// each layer.
 func pushLayers(b *testing.B, host string, n int) (ref string) {
 	b.Helper()
 	module, err := os.ReadFile(guests.Build(b, "hello"))
@@ -239,7 +238,7 @@ func pushLayers(b *testing.B, host string, n int) (ref string) {
 	})
 	for i := range n {
 		files := map[string][]byte{fmt.Sprintf("noise%d", i): make([]byte, 4<<20)}
-		_, _ = rand.Read(files[fmt.Sprintf("noise%d", i)]) // never fails
+		_, _ = rand.Read(files[fmt.Sprintf("noise%d", i)]) // never returns an error
 		if i == 0 {
 			files["hello.wasm"] = module
 		}

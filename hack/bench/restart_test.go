@@ -27,7 +27,7 @@ func BenchmarkRestart(b *testing.B) {
 	f.start(b, seen, pods...)
 	f.calmDown(b)
 	before := f.containers(b)
-	apart := *f // witnesses do not count
+	apart := *f // witnesses do not count as pods of the node
 	apart.namespace = f.node.Cluster.Namespace(b)
 	var ready, told []time.Duration
 	for b.Loop() {
@@ -61,7 +61,7 @@ func BenchmarkRestart(b *testing.B) {
 	report(b, "told-max-ms", quantile(told, 1))
 }
 
-// containers are the IDs and start times of the pods' containers, by pod.
+// containers are the IDs and start times of the containers, by pod.
 func (f *field) containers(b *testing.B) map[string]string {
 	b.Helper()
 	list, err := f.watcher.CoreV1().Pods(f.namespace).List(context.Background(), metav1.ListOptions{})
@@ -80,7 +80,7 @@ func (f *field) containers(b *testing.B) map[string]string {
 	return found
 }
 
-// witness is a pod that runs, and ends by itself in a second.
+// witness is a running pod that ends by itself within a second.
 func (f *field) witness(b *testing.B) *corev1.Pod {
 	b.Helper()
 	pod := f.pod(f.kitchen, true)
@@ -94,7 +94,7 @@ func (f *field) witness(b *testing.B) *corev1.Pod {
 	return pod
 }
 
-// ended waits until a witness has printed its last line, and has had the time to end.
+// ended waits until a witness has printed its last line and has had time to end.
 func (f *field) ended(b *testing.B, pod *corev1.Pod) {
 	b.Helper()
 	f.logged(b, pod, " 99\n")

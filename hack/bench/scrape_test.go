@@ -22,7 +22,7 @@ func BenchmarkScrape(b *testing.B) {
 	}
 	f.start(b, seen, pods...)
 	f.calmDown(b)
-	config := f.node.Cluster.Config() // its administrator may read all of a node's pages
+	config := f.node.Cluster.Config() // the administrator may read all pages of a node
 	config.Host = fmt.Sprintf("https://%s:%d", f.node.IP, testnode.Port)
 	client, err := rest.HTTPClientFor(config)
 	if err != nil {

@@ -13,22 +13,23 @@ import (
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 )
 
-// trail is when a pod's steps were seen from outside. The zero time: not yet.
+// trail is when the client saw the steps of a pod. The zero time means: not yet.
 type trail struct {
 	called  time.Time // before the call that creates it
 	bound   time.Time // to a node
 	running time.Time // Running and Ready
-	gone    time.Time // from the API server
+	gone    time.Time // removed from the API server
 }
 
-// observer sees the pods of a namespace. There must be no pods but those whose trails it is given.
+// observer watches the pods of a namespace. The namespace must have only pods whose trails it
+// knows.
 type observer struct {
 	pods    typedcorev1.PodInterface
 	events  watch.Interface
 	version string // of the last event
 }
 
-// observe watches until the benchmark ends.
+// observe watches the pods until the benchmark ends.
 func observe(b *testing.B, client kubernetes.Interface, namespace string) *observer {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), roundTimeout)
@@ -55,7 +56,7 @@ func (o *observer) watch() error {
 	return nil
 }
 
-// await keeps the trails of pods, by name, until reached says so of each.
+// await updates the trails of the pods, by name, until reached is true for each of them.
 func (o *observer) await(ctx context.Context, trails map[string]*trail, reached func(*trail) bool) error {
 	missing := len(trails)
 	for missing > 0 {
@@ -78,8 +79,8 @@ func (o *observer) await(ctx context.Context, trails map[string]*trail, reached 
 	return nil
 }
 
-// next is the next event of a pod. The API server ends the watches of clients that do not keep up,
-// and on two busy cores no server does: the watch is resumed where it stopped.
+// next returns the next event of a pod. The API server ends the watches of slow clients, and with
+// two busy processors all clients are slow. So next resumes the watch where it stopped.
 func (o *observer) next(ctx context.Context) (watch.EventType, *corev1.Pod, error) {
 	for {
 		select {
@@ -102,7 +103,7 @@ func (o *observer) next(ctx context.Context) (watch.EventType, *corev1.Pod, erro
 	}
 }
 
-// see takes in an event.
+// see notes an event.
 func (t *trail) see(kind watch.EventType, pod *corev1.Pod, now time.Time) error {
 	set := func(at *time.Time, to bool) {
 		if to && at.IsZero() {

@@ -13,7 +13,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testcluster"
 )
 
-// yardstick is the API server's own speed: the time of a write until a watch shows it.
+// yardstick measures the API server's own speed: the time from a write until a watch shows it.
 type yardstick struct {
 	pods  typedcorev1.PodInterface
 	seen  *observer
@@ -22,7 +22,7 @@ type yardstick struct {
 
 const yardstickPod = "yardstick"
 
-// newYardstick makes a pod that no node gets, in a namespace of its own.
+// newYardstick makes a pod in a separate namespace. The pod never gets a node.
 func newYardstick(b *testing.B, f *field) *yardstick {
 	b.Helper()
 	namespace := testcluster.Start(b).Namespace(b)

@@ -10,9 +10,8 @@ import (
 	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
 )
 
-// components are the programs that live in this binary, by the name that the
-// first argument gives. Each reads its own arguments from os.Args, as it does
-// in a binary of its own, and returns the exit code.
+// components are the programs in this binary, by the name in the first argument. Each one reads its
+// own arguments from os.Args, as it does in a binary of its own, and returns the exit code.
 var components = map[string]func(args []string) int{
 	"etcd": func(args []string) int {
 		etcdmain.Main(args)

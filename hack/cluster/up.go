@@ -23,8 +23,8 @@ Usage:
 Flags:
 `
 
-// up runs `cluster up` and returns the exit code: 0 stopped as told, 1 failed,
-// 2 called wrongly.
+// up runs `cluster up` and returns the exit code: 0 stopped by the user, 1 failed, 2 wrong
+// arguments.
 func up(args []string, stdout, stderr io.Writer) int {
 	settings := controlplane.Settings{Progress: stderr}
 	flags := flag.NewFlagSet("cluster up", flag.ContinueOnError)
@@ -54,7 +54,7 @@ func up(args []string, stdout, stderr io.Writer) int {
 	if *withStdin {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithCancel(ctx)
-		// A read cannot be interrupted: this goroutine ends with the input or the process.
+		// A read cannot be interrupted. This goroutine ends with the input or the process.
 		go func() {
 			_, _ = io.Copy(io.Discard, os.Stdin)
 			cancel()

@@ -14,11 +14,11 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime"
 )
 
-// calls is how many host calls one run of a measured module makes.
+// calls is how many host calls a measured module makes in one run.
 const calls = 20_000
 
-// measured are modules whose _start makes one kind of call again and again. Each opens the file it
-// needs before; a call that fails is a trap.
+// measured are modules whose _start makes the same call again and again. Before that, it opens the
+// file that the call needs. A call that fails traps.
 var measured = []struct{ name, setup, body string }{
 	{"fd_write/4096", create, `(call $check (call $fd_pwrite (local.get $fd) (i32.const 0) (i32.const 1) (i64.const 0) (i32.const 16)))`},
 	{"fd_write/append", create, `(call $check (call $fd_write (local.get $fd) (i32.const 0) (i32.const 1) (i32.const 16)))`},
@@ -61,7 +61,7 @@ func module(b *testing.B, setup, body string) []byte {
 	return wasm
 }
 
-// tree is a root directory for the measured modules.
+// tree makes a root directory for the measured modules.
 func tree(b *testing.B) string {
 	b.Helper()
 	dir := b.TempDir()
@@ -75,7 +75,8 @@ func tree(b *testing.B) string {
 	return dir
 }
 
-// BenchmarkHostCalls compares this project's WASI with wasmtime's own, in one process, a row each.
+// BenchmarkHostCalls compares this project's WASI with wasmtime's own, in one process. Each call
+// has a row.
 func BenchmarkHostCalls(b *testing.B) {
 	for _, m := range measured {
 		b.Run(m.name+"/krustlet-wasi", func(b *testing.B) { ours(b, module(b, m.setup, m.body)) })
@@ -109,7 +110,7 @@ func ours(b *testing.B, wasm []byte) {
 			b.Fatalf("exit %+v", exit)
 		}
 	}
-	run() // compile
+	run() // compiles the module
 	for b.Loop() {
 		run()
 	}

@@ -20,8 +20,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime"
 )
 
-// standIn is a command that behaves as the module's name says, and tells its arguments where that
-// is "args".
+// standIn is a command that behaves as the module's name says. For args.wasm it prints its
+// arguments.
 const standIn = `
 while [ $# -gt 0 ]; do
 	case $1 in
@@ -97,7 +97,7 @@ func TestTool(t *testing.T) {
 	}
 }
 
-// TestServesHTTP has a guest written in Go serve many clients at once, and end when it is told to.
+// TestServesHTTP: a guest written in Go serves many clients at the same time, and ends on request.
 func TestServesHTTP(t *testing.T) {
 	e, err := wasmtime.New(wasmtime.Config{CacheDir: guests.CacheDir(t), Log: zap.NewNop()})
 	if err != nil {

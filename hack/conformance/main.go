@@ -1,11 +1,11 @@
-// Command conformance runs the programs of a WASI test suite through `krustlet-wasi run` and prints
-// a table of the results. A suite is a folder of .wasm files, each with an optional .json file of
-// the same name that says how to run it and what it must do: the form of
-// github.com/WebAssembly/wasi-testsuite, whose branch prod/testsuite-base holds programs that are
-// built. See docs/conformance.md.
+// Command conformance runs the programs of a WASI test suite with `krustlet-wasi run` and prints a
+// table of the results. A suite is a folder of .wasm files. Each may have a .json file with the
+// same name, which says how to run the program and what it must do. This is the form of
+// github.com/WebAssembly/wasi-testsuite, whose branch prod/testsuite-base has built programs. See
+// docs/conformance.md.
 //
-// A program runs on a copy of the folder that it may write to, so that a run leaves the suite as it
-// was.
+// A program runs on a copy of the folder that it may write to, so that a run does not change the
+// suite.
 package main
 
 import (
@@ -52,10 +52,10 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// result is what came of one program.
+// result is the result of one program.
 type result struct {
 	suite, name string
-	err         error // nil where it passed
+	err         error // nil if it passed
 	took        time.Duration
 }
 
@@ -69,7 +69,7 @@ func (r runner) suite(ctx context.Context, dir string) ([]result, error) {
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list the programs of %s: %w", dir, err)
+		return nil, fmt.Errorf("listing the programs of %s: %w", dir, err)
 	}
 	if len(files) == 0 {
 		return nil, fmt.Errorf("%s has no .wasm file: it must be a suite whose programs are built", dir)

@@ -15,13 +15,13 @@ import (
 	"time"
 )
 
-// specification is the .json file beside a program. Its older form has the fields of one run; the
-// newer has a list of operations, of which preview 1's programs need three.
+// specification is the .json file of a program. The older form has the fields of one run. The newer
+// form has a list of operations, of which programs of preview 1 need three.
 type specification struct {
 	Args     []string          `json:"args"`
 	Env      map[string]string `json:"env"`
 	Root     string            `json:"root"`
-	Dirs     []string          `json:"dirs"` // of older suites: folders that the program sees below /
+	Dirs     []string          `json:"dirs"` // in older suites: folders that the program sees below /
 	ExitCode int               `json:"exit_code"`
 	Stdout   *string           `json:"stdout"`
 	Stderr   *string           `json:"stderr"`
@@ -39,7 +39,7 @@ type operation struct {
 	ExitCode int               `json:"exit_code"`
 }
 
-// flatten takes a list of operations into the older form.
+// flatten turns a list of operations into the older form.
 func (s *specification) flatten() error {
 	for _, o := range s.Operations {
 		switch o.Type {
@@ -67,7 +67,7 @@ func readJSON(path string, into any) error {
 		return err
 	}
 	if err := json.Unmarshal(b, into); err != nil {
-		return fmt.Errorf("read %s: %w", path, err)
+		return fmt.Errorf("reading %s: %w", path, err)
 	}
 	return nil
 }
@@ -78,7 +78,7 @@ type runner struct {
 	limit   time.Duration
 }
 
-// program runs one program, and says what it did otherwise than it should.
+// program runs one program. The error says what the program did wrong.
 func (r runner) program(ctx context.Context, file string) error {
 	var s specification
 	if err := readJSON(strings.TrimSuffix(file, ".wasm")+".json", &s); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -89,7 +89,7 @@ func (r runner) program(ctx context.Context, file string) error {
 	}
 	scratch, err := os.MkdirTemp("", "conformance-")
 	if err != nil {
-		return fmt.Errorf("make a folder for the program's files: %w", err)
+		return fmt.Errorf("making a folder for the program's files: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(scratch) }()
 	args, err := r.arguments(file, scratch, s)
@@ -104,7 +104,7 @@ func (r runner) program(ctx context.Context, file string) error {
 	err = cmd.Run()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
-		return fmt.Errorf("run %s: %w", r.command[0], err)
+		return fmt.Errorf("running %s: %w", r.command[0], err)
 	}
 	if ctx.Err() != nil {
 		return fmt.Errorf("it did not end within %s", r.limit)
@@ -112,7 +112,7 @@ func (r runner) program(ctx context.Context, file string) error {
 	return s.judge(cmd.ProcessState.ExitCode(), stdout.String(), stderr.String())
 }
 
-// arguments are what follows the command: the program's environment, files and arguments.
+// arguments are the arguments after the command: the program's environment, files and arguments.
 func (r runner) arguments(file, scratch string, s specification) ([]string, error) {
 	var args []string
 	for _, name := range sortedKeys(s.Env) {
@@ -121,7 +121,7 @@ func (r runner) arguments(file, scratch string, s specification) ([]string, erro
 	share := func(dir, guest string) error {
 		to := filepath.Join(scratch, filepath.Base(dir))
 		if err := os.CopyFS(to, os.DirFS(filepath.Join(filepath.Dir(file), dir))); err != nil {
-			return fmt.Errorf("copy the program's files: %w", err)
+			return fmt.Errorf("copying the program's files: %w", err)
 		}
 		args = append(args, "--dir", to+"::"+guest)
 		return nil
@@ -148,7 +148,7 @@ func sortedKeys(m map[string]string) []string {
 	return keys
 }
 
-// judge compares what a program did with what it should have done.
+// judge compares the result of a program with the expected one.
 func (s specification) judge(code int, stdout, stderr string) error {
 	if code != s.ExitCode {
 		return fmt.Errorf("exit code %d, want %d: %s", code, s.ExitCode, tail(stderr))
@@ -162,7 +162,7 @@ func (s specification) judge(code int, stdout, stderr string) error {
 	return nil
 }
 
-// tail is the end of a message, short enough for a table.
+// tail is the end of a message. It is short enough for a table.
 func tail(s string) string {
 	const most = 300
 	s = strings.TrimSpace(s)

@@ -1,4 +1,4 @@
-// Package deeptree makes trees of directories for tests that no path leads through.
+// Package deeptree makes directory trees for tests. They are deeper than any path can reach.
 package deeptree
 
 import (
@@ -10,15 +10,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// name is what each directory is called. 20 bytes: below 200 levels no path leads any more.
+// name is the name of each directory. With its 20 bytes, no path reaches more than 200 levels.
 const name = "dddddddddddddddddddd"
 
-// chain is how many levels are made at a time, and then renamed into others, as a guest does that
-// cannot go as deep.
+// chain is how many levels are made at a time. The next levels are made elsewhere and then renamed
+// into these, like a guest does that cannot open deep paths.
 const chain = 1000
 
-// Make makes directories in each other, the first in dir, and in the lowest a file of so many
-// bytes. They go when the test ends.
+// Make makes nested directories, the first one in dir. The lowest one has a file of size bytes.
+// They are removed when the test ends.
 func Make(t testing.TB, dir string, levels, size int) {
 	t.Helper()
 	t.Cleanup(func() { flatten(t, dir) })
@@ -47,13 +47,13 @@ func Make(t testing.TB, dir string, levels, size int) {
 		t.Fatalf("making %d levels: %v", levels, err)
 	}
 	write(t, at, size)
-	if err := at.Close(); err != nil { // who holds it makes the kernel slow to remove what is above
+	if err := at.Close(); err != nil { // while it is open, the kernel is slow to remove the directories above it
 		t.Fatal(err)
 	}
 }
 
-// flatten removes what Make has made, if it is there, level by level: os.RemoveAll holds a
-// descriptor for each.
+// flatten removes the directories of Make, if they exist, level by level. os.RemoveAll would hold a
+// descriptor for each level.
 func flatten(t testing.TB, dir string) {
 	first, up := filepath.Join(dir, name), filepath.Join(dir, "up")
 	for os.Rename(filepath.Join(first, name), up) == nil {
@@ -70,7 +70,8 @@ func flatten(t testing.TB, dir string) {
 	}
 }
 
-// below makes n directories in each other, the first of that name in dir, and opens the lowest.
+// below makes n nested directories and opens the lowest. The first one is in dir and has the name
+// first.
 func below(dir *os.File, first string, n int) (*os.File, error) {
 	at, err := unix.Dup(int(dir.Fd()))
 	for range n {
@@ -100,7 +101,7 @@ func write(t testing.TB, dir *os.File, size int) {
 	}
 	f := os.NewFile(uintptr(fd), "file")
 	_, err = f.Write(make([]byte, size))
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil { // the disk takes blocks for it when it is synced
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil { // the sync makes the disk allocate blocks for the file
 		t.Fatalf("writing %d bytes: %v", size, err)
 	}
 }

@@ -23,7 +23,7 @@ import (
 
 const nodeName = "wasi-demo"
 
-// demo is what the steps share. All that it writes is below dir, and goes when it closes.
+// demo is the state that the steps share. All its files are below dir. close removes them.
 type demo struct {
 	dir        string
 	kubeconfig string // the administrator's
@@ -34,7 +34,7 @@ type demo struct {
 	server         *http.Server
 }
 
-// image is a guest in the registry.
+// image is an image with a guest, in the registry.
 type image struct{ pod, ref string }
 
 func newDemo() (*demo, error) {
@@ -50,7 +50,7 @@ func newDemo() (*demo, error) {
 	return &demo{dir: dir, kubeconfig: filepath.Join(dir, "cluster", "admin.kubeconfig")}, nil
 }
 
-// close ends what was started, the last first, and removes what was written.
+// close ends everything that was started, in reverse order, and removes the files.
 func (d *demo) close() error {
 	err := errors.Join(d.agent.Stop(), workers.End(d.dataDir()), d.cluster.Stop())
 	if d.server != nil {
@@ -76,7 +76,7 @@ func (d *demo) startCluster(ctx context.Context) error {
 		return err
 	}
 	fmt.Println("$ export KUBECONFIG=" + d.kubeconfig)
-	return os.Setenv("KUBECONFIG", d.kubeconfig) // for the commands to come
+	return os.Setenv("KUBECONFIG", d.kubeconfig) // for the next commands
 }
 
 func (d *demo) publishGuests(ctx context.Context) error {
@@ -86,7 +86,7 @@ func (d *demo) publishGuests(ctx context.Context) error {
 	}
 	d.registry = listener.Addr().String()
 	d.server = &http.Server{Handler: ocilayout.New(ocilayout.Logger(quiet)), ReadHeaderTimeout: 10 * time.Second}
-	go func() { _ = d.server.Serve(listener) }() // ends with close
+	go func() { _ = d.server.Serve(listener) }() // close ends it
 
 	goGuest := filepath.Join(d.dir, "hello-go.wasm")
 	if err := command(ctx, []string{"GOOS=wasip1", "GOARCH=wasm"}, "go", "build", "-o", goGuest, "./hack/guests/hello").run(); err != nil {
@@ -98,7 +98,7 @@ func (d *demo) publishGuests(ctx context.Context) error {
 	return d.publishC(ctx)
 }
 
-// publishC adds a guest in C where there is a compiler for it.
+// publishC adds a guest in C if there is a compiler for it.
 func (d *demo) publishC(ctx context.Context) error {
 	if _, err := exec.LookPath("clang"); err != nil {
 		fmt.Println("(no guest in C: clang is not installed; on Debian: clang lld wasi-libc libclang-rt-14-dev-wasm32)")
@@ -161,7 +161,7 @@ func (d *demo) join(ctx context.Context) error {
 	return d.kubectl(ctx, "wait", "--for=condition=Ready", "node/"+nodeName, "--timeout=2m").run()
 }
 
-// freePort is 3000, the tutorials' port, if it is free.
+// freePort is 3000, the tutorials' port, if that is free.
 func freePort(ctx context.Context) (string, error) {
 	for _, at := range []string{"127.0.0.1:3000", "127.0.0.1:0"} {
 		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", at)
@@ -197,8 +197,8 @@ spec:
 `
 
 func (d *demo) runPod(ctx context.Context) error {
-	// The default service account comes a moment after the cluster; until then the API server refuses
-	// pods.
+	// The default service account is made a moment after the cluster. Until then the API server
+	// refuses pods.
 	if err := d.kubectl(ctx, "wait", "--for=create", "serviceaccount/default", "--timeout=1m").quietly(); err != nil {
 		return err
 	}
@@ -236,7 +236,7 @@ func (d *demo) look(ctx context.Context) error {
 	return nil
 }
 
-// follow streams a pod's log until a few lines came through.
+// follow prints a pod's log until a few lines have arrived.
 func (d *demo) follow(ctx context.Context, pod string) error {
 	const lines = 3
 	ctx, cancel := context.WithCancel(ctx)
@@ -251,7 +251,7 @@ func (d *demo) follow(ctx context.Context, pod string) error {
 	if err := c.cmd.Start(); err != nil {
 		return err
 	}
-	defer func() { _ = c.cmd.Wait() }() // ended by cancel
+	defer func() { _ = c.cmd.Wait() }() // cancel ends it
 	defer cancel()
 	scanner := bufio.NewScanner(out)
 	for n := 0; n < lines; n++ {

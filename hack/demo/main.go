@@ -1,9 +1,9 @@
-// Command demo joins a krustlet-wasi node to a real cluster on this machine and runs a pod on it,
-// the way a user does it by hand: each command is printed before it runs. `make demo` builds what
-// it needs and starts it in the repository's root.
+// Command demo joins a krustlet-wasi node to a real cluster on this machine and runs a pod on it.
+// It does what a user would do by hand, and prints each command before it runs. `make demo` builds
+// what the demo needs and starts it in the repository's root.
 //
-// It stays up until Ctrl-C. With DEMO_EXIT=1 it ends after the pod's first log line has come
-// through kubectl, with exit code 0, or with 1 if that took more than five minutes.
+// The demo runs until Ctrl-C. With DEMO_EXIT=1 it exits after kubectl has printed the pod's first
+// log line. Then the exit code is 0, or 1 if that took more than five minutes.
 package main
 
 import (
@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// limit is how long the demo may take until the first log line.
+// limit is how long the demo may take to the first log line.
 const limit = 5 * time.Minute
 
 func main() {
@@ -59,7 +59,7 @@ func run(ctx context.Context) (err error) {
 	return nil
 }
 
-// show is the demo itself, up to the first lines of the pod's log.
+// show runs the demo up to the first lines of the pod's log.
 func (d *demo) show(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no log line came through within %v", limit))
 	defer cancel()

@@ -30,7 +30,7 @@ func command(ctx context.Context, env []string, name string, args ...string) cmd
 	return c
 }
 
-// commandLine is a command as one types it.
+// commandLine is a command as a user types it.
 func commandLine(env []string, name string, args ...string) string {
 	var words []string
 	for _, w := range append(append(append([]string{}, env...), name), args...) {
@@ -44,7 +44,7 @@ func commandLine(env []string, name string, args ...string) string {
 
 func (c cmd) print() { fmt.Println("$", c.line) }
 
-// run prints the command and what it prints.
+// run prints the command, runs it, and prints its output.
 func (c cmd) run() error {
 	c.print()
 	c.cmd.Stdout, c.cmd.Stderr = os.Stdout, os.Stderr
@@ -54,7 +54,7 @@ func (c cmd) run() error {
 	return nil
 }
 
-// quietly runs the command, and prints what it printed only if it fails.
+// quietly runs the command. It prints the output only if the command fails.
 func (c cmd) quietly() error {
 	if out, err := c.cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: %w: %s", c.line, err, out)
@@ -68,7 +68,7 @@ func start(env []string, name string, args ...string) (*background.Process, erro
 	return background.Start(env, name, args...)
 }
 
-// waitLine waits until a process prints a line with that word in it, and prints it.
+// waitLine waits until a process prints a line that contains word. Then it prints the line.
 func waitLine(ctx context.Context, p *background.Process, word string) error {
 	line, err := p.WaitLine(ctx, word)
 	fmt.Print(line)

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The first step of the demo: a program in WebAssembly, run by the agent's program alone. It needs no cluster.
+# The first step of the demo: the agent's program alone runs a program in WebAssembly. It needs no
+# cluster.
 # Use, in the repository's root: hack/demo/program.sh
 set -euo pipefail
 

@@ -1,4 +1,4 @@
-// Package errorcheck holds the errors of a registry to their form.
+// Package errorcheck checks the form of a registry's errors.
 package errorcheck
 
 import (
@@ -9,7 +9,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/fault"
 )
 
-// Is checks the class of an error, and that its text is one line with the parts given.
+// Is checks the class of an error. It also checks that its text is one line and contains the parts.
 func Is(t testing.TB, err, class error, parts ...string) {
 	t.Helper()
 	if err == nil {

@@ -1,4 +1,4 @@
-// Package eventually polls for what a test expects to happen.
+// Package eventually polls until a condition is true that a test expects.
 package eventually
 
 import (
@@ -7,16 +7,16 @@ import (
 )
 
 const (
-	// Patience is how long tests wait for what must happen. It does not measure anything: what takes
-	// that long hangs. A dozen agents beside each other, each with a core's work to do, can take a
-	// minute for what one does in a second.
+	// Patience is how long tests wait for something that must happen. It does not measure anything:
+	// after this time the program hangs. If a dozen agents run at the same time, each with work for
+	// one processor, a step of one second can take a minute.
 	Patience = 3 * time.Minute
 	// period is the time between two checks.
 	period = 20 * time.Millisecond
 )
 
-// Succeeds calls check until it returns nil. It fails the test with the last error of check if that
-// takes longer than Patience.
+// Succeeds calls check until it returns nil. If that takes longer than Patience, it fails the test
+// with the last error of check.
 func Succeeds(t testing.TB, check func() error) {
 	t.Helper()
 	tick := time.NewTicker(period)
@@ -32,14 +32,14 @@ func Succeeds(t testing.TB, check func() error) {
 	}
 }
 
-// True calls is until it returns true. It fails the test with the name of the condition if that
-// takes longer than Patience.
+// True calls is until it returns true. If that takes longer than Patience, it fails the test with
+// the name of the condition.
 func True(t testing.TB, condition string, is func() bool) {
 	t.Helper()
 	Within(t, Patience, condition, is)
 }
 
-// Within is True with another limit, for conditions that must come true in that time.
+// Within is like True with another limit, for conditions that must be true within that time.
 func Within(t testing.TB, limit time.Duration, condition string, is func() bool) {
 	t.Helper()
 	tick := time.NewTicker(period)

@@ -1,4 +1,5 @@
-// Package flood connects to a port as those do who want to keep others out. It is for tests.
+// Package flood opens connections to a port like an attacker who wants to keep other clients out.
+// It is for tests.
 package flood
 
 import (
@@ -12,30 +13,30 @@ import (
 	"time"
 )
 
-// Kind is how far a connection goes before it stays silent.
+// Kind says how far a connection goes before it is silent.
 type Kind int
 
 // The kinds.
 const (
-	Silent Kind = iota // says nothing
-	Hello              // begins a TLS handshake and does not go on
-	Shaken             // does the handshake, without a certificate, and sends no request
+	Silent Kind = iota // sends nothing
+	Hello              // begins a TLS handshake but does not continue
+	Shaken             // completes the handshake without a certificate, but sends no request
 )
 
-// Flood are connections that are made again whenever they are closed.
+// Flood is a number of connections. Each is opened again whenever it is closed.
 type Flood struct{ made, open atomic.Int64 }
 
-// Made is how many connections there have been so far, and Open how many there are.
+// Made is how many connections have been opened so far.
 func (f *Flood) Made() int64 { return f.made.Load() }
 
-// Open is how many connections there are.
+// Open is how many connections are open.
 func (f *Flood) Open() int64 { return f.open.Load() }
 
-// again is how soon a connection that was refused is tried again.
+// again is the delay before the next try after a refused connection.
 const again = 20 * time.Millisecond
 
-// Start keeps so many connections to an address from each source, until stop is called or the test
-// ends. Without sources it is the system's choice.
+// Start keeps each connections from each source to an address, until stop is called or the test
+// ends. Without sources the system chooses the source.
 func Start(t testing.TB, to string, kind Kind, each int, sources ...string) (f *Flood, stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -72,7 +73,7 @@ func Start(t testing.TB, to string, kind Kind, each int, sources ...string) (f *
 	return f, stop
 }
 
-// one is a connection from its beginning to its end. It reports whether it was made.
+// one is the life of one connection. It reports whether the connection was opened.
 func (f *Flood) one(ctx context.Context, dialer *net.Dialer, to string, kind Kind, said []byte) bool {
 	raw, err := dialer.DialContext(ctx, "tcp", to)
 	if err != nil {
@@ -89,13 +90,13 @@ func (f *Flood) one(ctx context.Context, dialer *net.Dialer, to string, kind Kin
 	case Hello:
 		_, _ = conn.Write(said)
 	case Shaken:
-		conn = tls.Client(raw, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}) //nolint:gosec // it is an enemy
+		conn = tls.Client(raw, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}) //nolint:gosec // it attacks
 	}
-	_, _ = io.Copy(io.Discard, conn) // does the handshake, too
+	_, _ = io.Copy(io.Discard, conn) // also does the handshake
 	return true
 }
 
-// hello is how a TLS handshake begins.
+// hello is the beginning of a TLS handshake.
 func hello(t testing.TB) []byte {
 	t.Helper()
 	mine, theirs := net.Pipe()

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// builds holds one build per guest and process, so that parallel tests share it.
+// builds has one build for each guest in this process, so that parallel tests share it.
 var (
 	buildsMu sync.Mutex
 	builds   = map[string]*build{}
@@ -25,8 +25,8 @@ type build struct {
 	out  []byte
 }
 
-// Build compiles the guest of that name from its Go source and returns the path of the .wasm file.
-// The file is the same, and has the same digest, for every test that asks; no test may change it.
+// Build compiles the guest from its Go source and returns the path of the .wasm file. Every test
+// gets the same file with the same digest. Tests may not change it.
 func Build(t testing.TB, name string) string {
 	t.Helper()
 	buildsMu.Lock()
@@ -43,9 +43,9 @@ func Build(t testing.TB, name string) string {
 	return b.path
 }
 
-// compile builds into a file of its own and moves it into place, since other test processes build
-// the same guest at the same time. The place is named by the content: another work tree may have
-// another guest of that name.
+// compile builds into a temporary file and then renames it, because other test processes build the
+// same guest at the same time. The final name depends on the content, because another work tree may
+// have another guest with the same name.
 func compile(name string) (path string, out []byte, err error) {
 	dir, err := folder("guests")
 	if err != nil {
@@ -76,8 +76,8 @@ func compile(name string) (path string, out []byte, err error) {
 	return path, nil, os.Rename(built, path)
 }
 
-// CacheDir is a folder for compiled code that outlives the test process, so that a Go guest is
-// compiled to machine code once a machine and not once a test binary.
+// CacheDir is a folder for compiled code that outlives the test process. So a Go guest is compiled
+// to machine code once on a machine, not once for each test binary.
 func CacheDir(t testing.TB) string {
 	t.Helper()
 	dir, err := folder("compiled")
@@ -87,7 +87,7 @@ func CacheDir(t testing.TB) string {
 	return dir
 }
 
-// Digest is the content digest of the file at path, as a Spec names it.
+// Digest is the digest of the file at path, in the form of a Spec.
 func Digest(t testing.TB, path string) string {
 	t.Helper()
 	content, err := os.ReadFile(path)
@@ -98,8 +98,8 @@ func Digest(t testing.TB, path string) string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-// Tiny is a module that prints the line `tiny` and then, called with no argument, sleeps for ever;
-// with one argument it exits with code 0, with two 1, and so on. Its source is tiny.wat.
+// Tiny is a module that prints the line `tiny`. Without arguments it then sleeps for ever. With one
+// argument it exits with code 0, with two with code 1, and so on. Its source is tiny.wat.
 func Tiny(t testing.TB) []byte {
 	t.Helper()
 	return append([]byte(nil), tiny...)

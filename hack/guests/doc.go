@@ -1,13 +1,12 @@
-// Package guests builds the WebAssembly programs that tests and the demo run. It is imported by
-// tests only.
+// Package guests builds the WebAssembly programs that tests and the demo run. Only tests import it.
 //
 // The programs written in Go are main packages below this folder:
 //
-//	hello [COUNT [INTERVAL]]   prints a numbered greeting COUNT times (0, the default, means for ever)
-//	                           every INTERVAL (1s)
-//	kitchen COMMAND [ARG…]     one small command per thing that a test wants a guest to do
-//	serve                      serves HTTP on the listening sockets that it is handed
+//	hello [COUNT [INTERVAL]]   prints a numbered greeting COUNT times (default 0: for ever), one
+//	                           every INTERVAL (default 1s)
+//	kitchen COMMAND [ARG…]     has a small command for each thing that a test wants a guest to do
+//	serve                      serves HTTP on the listening sockets that it gets
 //
-// Compiling a Go program to machine code takes seconds; where any container will do, Tiny is a
+// Compiling a Go program to machine code takes seconds. If any container will do, use Tiny: a
 // module of a few hundred bytes that compiles in milliseconds.
 package guests

@@ -9,8 +9,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 )
 
-// Image is an image with a root filesystem for wasip1/wasm, as a builder makes it: each layer is
-// files, by their paths.
+// Image is an image with a root filesystem for wasip1/wasm, as an image builder makes it. Each
+// layer is a map from paths to files.
 func Image(t testing.TB, config v1.Config, layers ...map[string][]byte) v1.Image {
 	t.Helper()
 	image, err := mutate.ConfigFile(empty.Image, &v1.ConfigFile{OS: "wasip1", Architecture: "wasm", Config: config})

@@ -1,5 +1,5 @@
-;; The cheapest container: prints `tiny`, then sleeps for ever, or exits with (number of arguments - 1)
-;; where it was given arguments behind its name.
+;; The cheapest container. It prints `tiny`. Without arguments it then sleeps for ever. With arguments it
+;; exits with the code (number of arguments - 1).
 (module
   (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "args_sizes_get" (func $args_sizes_get (param i32 i32) (result i32)))

@@ -1,7 +1,7 @@
-// Command metricsserver is Kubernetes' metrics-server, built from its own Go module, which `kubectl
-// top` asks. The tests run it against nodes of theirs.
+// Command metricsserver is Kubernetes' metrics-server, which `kubectl top` asks, built from its own
+// Go module. The tests run it against their nodes.
 //
-// It is a module of its own, so that its requirements stay out of krustlet-wasi's.
+// It is a separate module, so that krustlet-wasi does not have its requirements.
 package main
 
 import (

@@ -23,15 +23,15 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
-// program is what an image of the tests has in it, and says.
+// program is the content and configuration of one of the tests' images.
 type program struct {
 	file            string // the guest's path
 	entrypoint, cmd []string
-	ports           []string // that it exposes
+	ports           []string // ports that the image exposes
 	user            string
 }
 
-// programs are the images that the guest can be.
+// programs are the images that the guest replaces.
 var programs = map[string]program{
 	"agnhost": {
 		file: "/agnhost", entrypoint: []string{"/agnhost"}, cmd: []string{"pause"},
@@ -44,8 +44,8 @@ var programs = map[string]program{
 	"pause":             {file: "/pause", entrypoint: []string{"/pause"}},
 }
 
-// sources are the suite's names for where its images come from. They all lead to the registry here,
-// but for one that is to have none.
+// sources are the suite's names for its image registries. All of them mean the registry here,
+// except one, which must have no images.
 var sources = []string{
 	"promoterE2eRegistry", "buildImageRegistry", "gcEtcdRegistry", "gcRegistry", "sigStorageRegistry", "privateRegistry",
 	"dockerLibraryRegistry", "cloudProviderGcpRegistry",
@@ -58,7 +58,7 @@ func (s *site) startRegistry(ctx context.Context) error {
 	}
 	s.host = listener.Addr().String()
 	s.server = &http.Server{Handler: ocilayout.New(ocilayout.Logger(log.New(io.Discard, "", 0))), ReadHeaderTimeout: 10 * time.Second}
-	go func() { _ = s.server.Serve(listener) }() // ends with close
+	go func() { _ = s.server.Serve(listener) }() // close ends it
 	var list strings.Builder
 	for _, source := range sources {
 		fmt.Fprintf(&list, "%s: %s/e2e\n", source, s.host)
@@ -70,8 +70,8 @@ func (s *site) startRegistry(ctx context.Context) error {
 // sourceList is the file that tells the suite where its images are.
 func (s *site) sourceList() string { return filepath.Join(s.dir, "registries.yaml") }
 
-// publish builds the guest and publishes it under every name by which the suite asks for one of its
-// programs.
+// publish builds the guest. It publishes the guest under every name by which the suite asks for one
+// of its programs.
 func (s *site) publish(ctx context.Context) error {
 	guest, err := s.buildGuest(ctx)
 	if err != nil {
@@ -86,7 +86,7 @@ func (s *site) publish(ctx context.Context) error {
 	for _, image := range strings.Fields(string(names)) {
 		base, _, _ := strings.Cut(path.Base(image), ":")
 		p, known := programs[base]
-		// Nothing is ever asked of a registry elsewhere.
+		// No client asks another registry.
 		if !strings.HasPrefix(image, s.host+"/") || !known {
 			continue
 		}
@@ -116,7 +116,7 @@ func (s *site) buildGuest(ctx context.Context) (module []byte, err error) {
 	return os.ReadFile(file)
 }
 
-// image is a container image for wasip1/wasm with the guest as its program.
+// image is a container image for wasip1/wasm, with the guest as its program.
 func (p program) image(guest []byte) (v1.Image, error) {
 	layer, err := crane.Layer(map[string][]byte{strings.TrimPrefix(p.file, "/"): guest})
 	if err != nil {

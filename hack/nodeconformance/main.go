@@ -1,10 +1,10 @@
-// Command nodeconformance runs the Kubernetes project's own node tests, those tagged
-// NodeConformance, against krustlet-wasi: a control plane, a registry with WASI builds of the
-// tests' images, and a node that registers as one of Linux, without taints, all on loopback. `make
-// nodeconformance` builds what it needs and starts it in the repository's root.
+// Command nodeconformance runs the Kubernetes project's own node tests, those with the tag
+// NodeConformance, against krustlet-wasi. It starts a control plane, a registry with WASI builds of
+// the tests' images, and a node that registers as a Linux node without taints, all on loopback.
+// `make nodeconformance` builds what it needs and starts it in the repository's root.
 //
-// Tests whose container program cannot exist in WASI are left out; skip.txt names them, each with
-// its reason. The exit code is 1 if a test fails.
+// Tests whose container program cannot exist in WASI are left out. skip.txt names them, with a
+// reason for each. The exit code is 1 if a test fails.
 package main
 
 import (
@@ -20,12 +20,12 @@ import (
 	"syscall"
 )
 
-// settings is what the command line says.
+// settings is the content of the command line.
 type settings struct {
 	focus     *regexp.Regexp
 	processes int
 	markdown  bool
-	dir       string // kept for a look afterwards; empty is a folder that goes
+	dir       string // it stays for later inspection; empty: a temporary folder
 }
 
 func main() {
@@ -34,7 +34,7 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run returns the exit code: 0 all passed, 1 not so, 2 called wrongly.
+// run returns the exit code: 0 if all tests passed, 1 if not, 2 for wrong arguments.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	tell := func(err error) { _, _ = fmt.Fprintln(stderr, "nodeconformance:", err) }
 	s, err := parse(args, stderr)
@@ -80,7 +80,7 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	return s, err
 }
 
-// conform brings all up, runs the tests and takes all down.
+// conform starts everything, runs the tests and stops everything.
 func conform(ctx context.Context, s settings, progress io.Writer) (_ report, err error) {
 	skips, err := readSkips()
 	if err != nil {
@@ -88,8 +88,8 @@ func conform(ctx context.Context, s settings, progress io.Writer) (_ report, err
 	}
 	dir := s.dir
 	if dir == "" {
-		// Not /tmp: tests write there by hostPath, and no worker may make folders beside those of its
-		// node's data.
+		// Not /tmp: tests write there by hostPath, and no worker may make folders beside those of
+		// its node's data.
 		if dir, err = os.MkdirTemp("/var/tmp", "nodeconformance-"); err != nil {
 			return report{}, err
 		}

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// outcome is how it went with a test.
+// outcome says whether a test passed.
 type outcome string
 
 const (
@@ -17,7 +17,7 @@ const (
 	left outcome = "skip"
 )
 
-// result is one test's. why is the failure, or the reason why it was left out.
+// result is the result of one test. why is the failure, or the reason why it was left out.
 type result struct {
 	name    string
 	area    string
@@ -27,8 +27,8 @@ type result struct {
 
 type report struct{ results []result }
 
-// newReport judges the tests that were asked for. A pattern of the list that no test has is an
-// error: the list is to say what is, not what was.
+// newReport reports the tests that focus selects. If a pattern of the list matches no test, that is
+// an error, so that the list stays up to date.
 func newReport(specs []spec, focus *regexp.Regexp, skips []skip) (report, error) {
 	var r report
 	used := map[string]bool{}
@@ -95,7 +95,7 @@ func (r report) sum() string {
 	return fmt.Sprintf("%d tests, %d passed, %d failed, %d left out", len(r.results), r.count(pass), r.count(fail), r.count(left))
 }
 
-// page is the result as docs/conformance.md has it.
+// page is the result in the form of docs/conformance.md.
 func (r report) page() string {
 	var w strings.Builder
 	counts := map[string]map[outcome]int{}
@@ -126,10 +126,10 @@ func (r report) page() string {
 	return w.String()
 }
 
-// tags are what a name has in brackets.
+// tags are the parts of a name in brackets.
 var tags = regexp.MustCompile(`\s*\[[^\]]*\]\s*`)
 
-// area is the part of the suite that the test belongs to.
+// area is the part of the suite to which the test belongs.
 func (s spec) area() string {
 	if len(s.ContainerHierarchyTexts) == 0 {
 		return "others"

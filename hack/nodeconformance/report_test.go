@@ -55,7 +55,7 @@ func TestReportOfSome(t *testing.T) {
 	}
 }
 
-// TestReportHoldsTheList: a line of the list that no test has is not kept.
+// TestReportHoldsTheList: a pattern of the list that matches no test is an error.
 func TestReportHoldsTheList(t *testing.T) {
 	if _, err := newReport(specs, regexp.MustCompile(""), []skip{{regexp.MustCompile("Gone"), "it was"}}); err == nil {
 		t.Error("a pattern without a test went through")

@@ -17,12 +17,12 @@ import (
 
 const (
 	nodeName = "nodeconformance"
-	// nodeIP is an address of loopback that the tests' ports have for themselves.
+	// nodeIP is a loopback address whose ports only the tests use.
 	nodeIP   = "127.36.3.1"
 	nodePort = "3000"
 )
 
-// site is all that the tests stand on: a cluster, a registry and a node.
+// site is everything that the tests need: a cluster, a registry and a node.
 type site struct {
 	dir      string
 	progress io.Writer
@@ -50,7 +50,8 @@ func (s *site) open(ctx context.Context) error {
 	return nil
 }
 
-// close ends what was started, the last first. The agent's log is kept beside its files.
+// close ends everything that was started, in reverse order. It keeps the agent's log beside the
+// agent's files.
 func (s *site) close() error {
 	var err error
 	if s.agent != nil {
@@ -75,7 +76,8 @@ func (s *site) startCluster(ctx context.Context) error {
 	return err
 }
 
-// join has the node join as a user does: with a bootstrap token, and an administrator who approves.
+// join lets the node join as users do: with a bootstrap token, and with an administrator who
+// approves.
 func (s *site) join(ctx context.Context) error {
 	config := filepath.Join(s.dataDir(), "config")
 	if err := s.command(ctx, []string{"CONFIG_DIR=" + config, "KUBECTL=bin/cluster kubectl"}, "hack/bootstrap.sh"); err != nil {
@@ -99,7 +101,7 @@ func (s *site) join(ctx context.Context) error {
 	return s.command(ctx, nil, "bin/cluster", "kubectl", "wait", "--for=condition=Ready", "node/"+nodeName, "--timeout=2m")
 }
 
-// command runs a command as the cluster's administrator. What it printed is in the error.
+// command runs a command as the cluster's administrator. The error contains the command's output.
 func (s *site) command(ctx context.Context, env []string, name string, args ...string) error {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Env = append(append(os.Environ(), "KUBECONFIG="+s.kubeconfig()), env...)

@@ -9,15 +9,15 @@ import (
 
 // skip is a kind of test that is left out.
 type skip struct {
-	pattern *regexp.Regexp // of names
+	pattern *regexp.Regexp // of the tests' names
 	reason  string
 }
 
 //go:embed skip.txt
 var skipList string
 
-// readSkips reads the list: a reason on a line of its own, and below it, indented, the patterns of
-// the tests that it is about. Lines that begin with # are comments.
+// readSkips reads the list. A reason is on its own line. The indented lines below it are patterns
+// of tests. Lines that begin with # are comments.
 func readSkips() ([]skip, error) {
 	var skips []skip
 	reason := ""

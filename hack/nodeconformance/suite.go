@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// limit is how long all tests may take.
+// limit is how long all tests together may take.
 const limit = 2 * time.Hour
 
 // spec is a test in Ginkgo's report.
@@ -31,11 +31,11 @@ func (s spec) name() string {
 	return strings.Join(append(s.ContainerHierarchyTexts, s.LeafNodeText), " ")
 }
 
-// label is what every test of node conformance has, and also in its name, in brackets.
+// label is the label of every test of node conformance. The test's name also has it, in brackets.
 const label = "NodeConformance"
 
-// runSuite runs the tests that are not left out, and returns the report of all that the suite
-// knows.
+// runSuite runs the tests that are not left out. It returns the report about all tests of the
+// suite.
 func (s *site) runSuite(ctx context.Context, settings settings, skips []skip) ([]spec, error) {
 	kubectl, err := s.writeKubectl()
 	if err != nil {
@@ -58,7 +58,7 @@ func (s *site) runSuite(ctx context.Context, settings settings, skips []skip) ([
 	cmd.Stdout, cmd.Stderr = s.progress, s.progress
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 5 * time.Minute
-	failed := cmd.Run() // also when a test fails, which the report tells
+	failed := cmd.Run() // also set when a test fails; the report says which
 	specs, err := readSpecs(filepath.Join(s.dir, "report.json"))
 	if err != nil {
 		return nil, errors.Join(failed, err)
@@ -66,7 +66,8 @@ func (s *site) runSuite(ctx context.Context, settings settings, skips []skip) ([
 	return specs, ctx.Err()
 }
 
-// writeKubectl makes a program of its own of the cluster's kubectl, which is what the suite wants.
+// writeKubectl writes a script that runs the cluster's kubectl, because the suite wants kubectl as
+// a program.
 func (s *site) writeKubectl() (path string, err error) {
 	cluster, err := filepath.Abs("bin/cluster")
 	if err != nil {
@@ -74,7 +75,7 @@ func (s *site) writeKubectl() (path string, err error) {
 	}
 	path = filepath.Join(s.dir, "kubectl")
 	script := fmt.Sprintf("#!/bin/sh\nexec %s kubectl \"$@\"\n", cluster)
-	return path, os.WriteFile(path, []byte(script), 0o700) //nolint:gosec // it is to be run
+	return path, os.WriteFile(path, []byte(script), 0o700) //nolint:gosec // a program
 }
 
 func readSpecs(file string) ([]spec, error) {

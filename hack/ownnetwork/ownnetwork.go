@@ -11,8 +11,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/ownprocess"
 )
 
-// Enter is ownprocess.Enter of a process in a network namespace that nothing else has, with its
-// loopback device up.
+// Enter is ownprocess.Enter with a separate network namespace, in which the loopback device is up.
 func Enter(t *testing.T) bool {
 	t.Helper()
 	if !ownprocess.Enter(t, syscall.CLONE_NEWNET) {

@@ -1,5 +1,5 @@
-// Package ownprocess runs tests in a process of their own, which may have bounds and namespaces
-// that nothing else has.
+// Package ownprocess runs tests in a separate process. The process may have its own limits and
+// namespaces.
 package ownprocess
 
 import (
@@ -11,13 +11,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// inside, in the environment, names the test whose process this is.
+// inside is an environment variable. It names the test to which the process belongs.
 const inside = "KRUSTLET_TEST_OWN_PROCESS"
 
-// Enter says whether this is the process in which the test is to do its work: one with namespaces
-// of its own, those of the flags (CLONE_NEWNET). If not, Enter has run that process, and reports
-// its failure as the test's. It is the first call of a test that is no other's subtest. A process
-// of an ordinary user has its privileges over those namespaces alone.
+// Enter reports whether this is the process in which the test must do its work. That process has
+// its own namespaces, those of the flags (CLONE_NEWNET). In the first process, Enter runs that
+// process, reports its failure as the test's, and returns false. A test calls it first, and must
+// not be a subtest. For an ordinary user, the process has privileges only over its own namespaces.
 func Enter(t *testing.T, namespaces uintptr) bool {
 	t.Helper()
 	if os.Getenv(inside) == t.Name() {
@@ -41,7 +41,7 @@ func Enter(t *testing.T, namespaces uintptr) bool {
 	return false
 }
 
-// LimitFiles bounds the descriptors of this process.
+// LimitFiles limits the open files of this process.
 func LimitFiles(t *testing.T, n uint64) {
 	t.Helper()
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: n, Max: n}); err != nil {

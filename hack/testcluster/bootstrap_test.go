@@ -30,7 +30,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/eventually"
 )
 
-// bootstrapScript is a call of hack/bootstrap.sh.
+// bootstrapScript runs hack/bootstrap.sh.
 type bootstrapScript struct {
 	c    *Cluster
 	dir  string
@@ -42,8 +42,7 @@ func newBootstrapScript(t *testing.T) *bootstrapScript {
 	return &bootstrapScript{c: Start(t), dir: dir, file: filepath.Join(dir, "bootstrap.conf")}
 }
 
-// run returns what the script printed and its exit code. The environment is
-// added to the usual one.
+// run returns the script's output and exit code. The environment is added to the usual one.
 func (b *bootstrapScript) run(t *testing.T, environment ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), filepath.Join(Root(), "hack", "bootstrap.sh"))
@@ -59,8 +58,8 @@ func (b *bootstrapScript) run(t *testing.T, environment ...string) (stdout, stde
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
 }
 
-// succeed runs the script, which must say the given word, and returns the
-// kubeconfig that is there afterwards, and the secret of its token.
+// succeed runs the script. The script must succeed and print the word. succeed returns the
+// kubeconfig that the script leaves, and the secret of its token.
 func (b *bootstrapScript) succeed(t *testing.T, word string, environment ...string) (*rest.Config, *corev1.Secret) {
 	t.Helper()
 	stdout, stderr, code := b.run(t, environment...)
@@ -119,8 +118,8 @@ func expectLifetime(t *testing.T, secret *corev1.Secret, want time.Duration) {
 	}
 }
 
-// What the script and the cluster's RBAC are for: a node gets its certificate
-// and renews it without a human, and its serving certificate waits for one.
+// TestBootstrapTokenLetsANodeJoin: with the script and the cluster's RBAC, a node gets its
+// certificate and renews it without a person. Its serving certificate waits for an approval.
 func TestBootstrapTokenLetsANodeJoin(t *testing.T) {
 	b := newBootstrapScript(t)
 	config, _ := b.succeed(t, "made")
@@ -145,7 +144,7 @@ func TestBootstrapTokenLetsANodeJoin(t *testing.T) {
 	renewal := createCSR(t, b.c, client, certificatesv1.KubeAPIServerClientKubeletSignerName, request, certificatesv1.UsageClientAuth)
 	waitIssued(t, b.c, renewal)
 
-	// The approver had its turn: the later request is through.
+	// The approver has had time: it has approved the later request.
 	csr, err := b.c.Client().CertificatesV1().CertificateSigningRequests().Get(t.Context(), serving, metav1.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -233,7 +232,7 @@ func TestBootstrapScriptKeepsAValidToken(t *testing.T) {
 	if first.BearerToken != second.BearerToken || !os.SameFile(before, after) {
 		t.Error("the second run replaced what the first made")
 	}
-	// The file is wrong in all but its token: only the token is worth keeping.
+	// Everything in the file is wrong except the token. The script keeps only the token.
 	content, err := os.ReadFile(b.file)
 	if err != nil {
 		t.Fatal(err)
@@ -256,7 +255,7 @@ func TestBootstrapScriptReplacesAToken(t *testing.T) {
 	_, secret := b.succeed(t, "made", "TOKEN_TTL=10 minutes")
 	expectLifetime(t, secret, 10*time.Minute)
 
-	// About to expire: not yet a case for the cluster's own token cleaner.
+	// The token expires soon, but the cluster's token cleaner does not remove it yet.
 	secret.Data["expiration"] = []byte(time.Now().UTC().Add(30 * time.Second).Format(time.RFC3339))
 	secrets := b.c.Client().CoreV1().Secrets("kube-system")
 	if _, err := secrets.Update(t.Context(), secret, metav1.UpdateOptions{}); err != nil {
@@ -268,7 +267,7 @@ func TestBootstrapScriptReplacesAToken(t *testing.T) {
 		t.Errorf("the secret of the replaced token: %v, want that it is gone", err)
 	}
 
-	// Gone altogether, as after the token cleaner or with another cluster.
+	// The token does not exist any more, as after the token cleaner or in another cluster.
 	if err := secrets.Delete(t.Context(), next.Name, metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -278,7 +277,7 @@ func TestBootstrapScriptReplacesAToken(t *testing.T) {
 	}
 }
 
-// writeKubeconfig writes a variation of the administrator's kubeconfig.
+// writeKubeconfig writes the administrator's kubeconfig with a change.
 func writeKubeconfig(t *testing.T, c *Cluster, change func(*clientcmdapi.Config, *clientcmdapi.Cluster, *clientcmdapi.AuthInfo)) string {
 	t.Helper()
 	config, err := clientcmd.LoadFromFile(c.Kubeconfig())
@@ -370,7 +369,7 @@ func TestBootstrapScriptHints(t *testing.T) {
 		if err := bindings.Delete(t.Context(), name, metav1.DeleteOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		// The API server takes a moment to forget.
+		// The API server needs a moment to notice that the binding was deleted.
 		eventually.Succeeds(t, func() error {
 			stdout, stderr, code := b.run(t)
 			if code != 0 {

@@ -14,8 +14,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// Cluster is a running control plane. Its methods may be called by several
-// tests at once.
+// Cluster is a running control plane. Several tests may call its methods at the same time.
 type Cluster struct {
 	process    *process
 	dir        string
@@ -24,15 +23,15 @@ type Cluster struct {
 	client     kubernetes.Interface
 }
 
-// shared is the test binary's one cluster.
+// shared is the only cluster of the test binary.
 var shared struct {
 	sync.Mutex
 	cluster *Cluster
 	err     error
 }
 
-// Main runs the tests and stops the cluster if one of them started it. It
-// returns the exit code for TestMain.
+// Main runs the tests. If one of them started the cluster, Main stops it. It returns the exit code
+// for TestMain.
 func Main(m *testing.M) int {
 	code := m.Run()
 	shared.Lock()
@@ -47,8 +46,8 @@ func Main(m *testing.M) int {
 	return code
 }
 
-// Start returns the test binary's cluster, and starts it on the first call. A
-// start that failed is not tried again: every test that needs the cluster fails.
+// Start returns the test binary's cluster. The first call starts it. If the start fails, it is not
+// tried again: every test that needs the cluster fails.
 func Start(t testing.TB) *Cluster {
 	t.Helper()
 	shared.Lock()
@@ -63,7 +62,7 @@ func Start(t testing.TB) *Cluster {
 }
 
 func newCluster() (*Cluster, error) {
-	// The cluster makes the folder itself, and so removes it itself.
+	// The cluster itself must make the folder, so that it also removes it.
 	dir := filepath.Join(os.TempDir(), "krustlet-cluster-"+strings.ToLower(rand.Text()[:10]))
 	process, err := startProcess("--dir", dir, "--until-stdin-closes")
 	if err != nil {
@@ -94,15 +93,15 @@ func (c *Cluster) connect() error {
 // Kubeconfig is the path of the administrator's kubeconfig.
 func (c *Cluster) Kubeconfig() string { return c.kubeconfig }
 
-// Config connects as the administrator, without a client-side rate limit. The
-// caller owns it.
+// Config is the configuration of an administrator's client, without a rate limit. The caller owns
+// it.
 func (c *Cluster) Config() *rest.Config { return rest.CopyConfig(c.config) }
 
-// Client is a client made of Config.
+// Client is a client with this Config.
 func (c *Cluster) Client() kubernetes.Interface { return c.client }
 
-// Dir is the cluster's folder: pki/ca.crt and pki/ca.key are its certificate
-// authority, kube-apiserver.pid is the process of the API server (a component
-// that dies is started again after a second), kube-apiserver.log is its log,
-// and so on for etcd, kube-controller-manager and kube-scheduler.
+// Dir is the cluster's folder. pki/ca.crt and pki/ca.key are its certificate authority.
+// kube-apiserver.pid has the API server's process ID, and kube-apiserver.log is its log. The same
+// files exist for etcd, kube-controller-manager and kube-scheduler. A component that exits is
+// started again after one second.
 func (c *Cluster) Dir() string { return c.dir }

@@ -87,8 +87,7 @@ func TestNamespacePrefix(t *testing.T) {
 	}
 }
 
-// A node gets a part of the pods' address range, and the control plane runs
-// what it should: the node's own identity may not make other nodes.
+// TestNodesGetAddressRanges: a node gets a part of the pods' address range.
 func TestNodesGetAddressRanges(t *testing.T) {
 	c := Start(t)
 	nodes := c.Client().CoreV1().Nodes()
@@ -104,7 +103,7 @@ func TestNodesGetAddressRanges(t *testing.T) {
 		}
 		return err
 	})
-	// Local as it is: no agent has to add a route to the machine that runs the tests.
+	// The range is always local, so no agent must add a route to the machine that runs the tests.
 	if block, err := netip.ParsePrefix(node.Spec.PodCIDR); err != nil || !block.Addr().IsLoopback() {
 		t.Errorf("the node's range %s is not on loopback (%v)", node.Spec.PodCIDR, err)
 	}
@@ -154,8 +153,8 @@ func TestProxyCutAndRestore(t *testing.T) {
 	}
 }
 
-// The API server that is killed is started again, at the same address and with
-// all that it knew.
+// TestKilledComponentsComeBack: if the API server is killed, it is started again with the same
+// address and the same data.
 func TestKilledComponentsComeBack(t *testing.T) {
 	c := Start(t)
 	namespace := c.Namespace(t)
@@ -183,7 +182,7 @@ func TestStartFailureShowsTheLog(t *testing.T) {
 	if err == nil {
 		t.Fatal("a cluster started in a folder that is not there")
 	}
-	if !strings.Contains(err.Error(), "cannot make the folder given by --dir") {
+	if !strings.Contains(err.Error(), "making the folder given by --dir") {
 		t.Errorf("the error does not say why: %v", err)
 	}
 }

@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// EmptyLists are those of the Faults that say that there is nothing, in a form that has to be
-// believed.
+// EmptyLists are the names of the Faults that answer with a valid, empty list. A client must
+// believe them.
 func EmptyLists() []string { return []string{"versions of nonsense", "watches of events"} }
 
-// Faults are kinds of nonsense by name: each answers every request.
+// Faults are kinds of wrong answers, by name. Each one answers every request.
 func Faults() map[string]Fault {
 	return map[string]Fault{
 		"a page of HTML with 500": answer(500, "text/html", "<html><h1>Internal Server Error</h1></html>"),
@@ -64,7 +64,7 @@ func retryLater(w http.ResponseWriter, seconds string) {
 
 func isWatch(r *http.Request) bool { return r.URL.Query().Get("watch") != "" }
 
-// emptyList is an empty list of what a path names.
+// emptyList is an empty list of the resource that a path names.
 func emptyList(r *http.Request, version, next string) string {
 	kind := "PodList"
 	switch {
@@ -76,7 +76,8 @@ func emptyList(r *http.Request, version, next string) string {
 	return fmt.Sprintf(`{"kind":%q,"apiVersion":"v1","metadata":{"resourceVersion":%q,"continue":%q},"items":[]}`, kind, version, next)
 }
 
-// versions answers lists with a version that no API server knows, and watches as one does then.
+// versions answers lists with a version that no API server knows. It answers watches as an API
+// server does for such a version.
 func versions(version string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -94,7 +95,7 @@ func pages(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, emptyList(r, "1", "more"))
 }
 
-// events lets watches tell of what is not, and lists be empty.
+// events sends invalid events to watches, and empty lists.
 func events(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	if !isWatch(r) {
@@ -109,7 +110,7 @@ func events(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// endless writes up to a gigabyte, without an end.
+// endless writes an answer that never ends, up to a gigabyte.
 func endless(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	chunk := strings.Repeat("x", 1<<20)

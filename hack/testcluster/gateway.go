@@ -25,19 +25,18 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
-// Gateway stands before the API server as a proxy that reads HTTP, for tests of
-// what happens when the API server answers with nonsense. Its certificate is of
-// the cluster's authority. Who shows a client certificate of that is passed on
-// as that user; a token is passed on as it is. It ends with its test; its
-// methods may be called from several goroutines at once.
+// Gateway is an HTTP proxy before the API server, for tests of wrong answers. The cluster's
+// authority signs its certificate. A client with a client certificate of that authority is passed
+// on as that user. A token is passed on unchanged. The gateway ends with its test. Several
+// goroutines may call its methods at the same time.
 type Gateway struct {
 	server *httptest.Server
 	fault  atomic.Pointer[Fault]
 	served atomic.Int64
 }
 
-// Fault answers requests in the API server's place. It returns false for those
-// that are to be passed on.
+// Fault answers a request in place of the API server. It returns false for a request that the
+// gateway must pass on.
 type Fault func(w http.ResponseWriter, r *http.Request) (answered bool)
 
 // Gateway starts a gateway on a free port of 127.0.0.1.
@@ -96,7 +95,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// passUser lets the administrator speak in the name of a client certificate.
+// passUser lets the administrator act as the user of a client certificate.
 func passUser(r *httputil.ProxyRequest) {
 	if state := r.In.TLS; state != nil && len(state.PeerCertificates) > 0 {
 		subject := state.PeerCertificates[0].Subject
@@ -124,11 +123,11 @@ func gatewayCertificate(t testing.TB, authority tls.Certificate) tls.Certificate
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// URL is where the gateway is: https://127.0.0.1:PORT.
+// URL is the gateway's address: https://127.0.0.1:PORT.
 func (g *Gateway) URL() string { return g.server.URL }
 
-// Kubeconfig writes a kubeconfig of the cluster's administrator that leads
-// through the gateway, and returns its path.
+// Kubeconfig writes a kubeconfig for the cluster's administrator that leads to the gateway, and
+// returns its path.
 func (g *Gateway) Kubeconfig(t testing.TB, c *Cluster) string {
 	t.Helper()
 	raw, err := clientcmd.LoadFromFile(c.kubeconfig)
@@ -148,15 +147,15 @@ func (g *Gateway) Kubeconfig(t testing.TB, c *Cluster) string {
 	return path
 }
 
-// Break lets fault answer from now on, and ends all connections, so that
-// watches meet it too.
+// Break lets fault answer requests from now on. It also closes all connections, so that running
+// watches get the fault too.
 func (g *Gateway) Break(fault Fault) {
 	g.fault.Store(&fault)
 	g.server.CloseClientConnections()
 }
 
-// Mend passes all requests on again.
+// Mend makes the gateway pass on all requests again.
 func (g *Gateway) Mend() { g.fault.Store(nil) }
 
-// Served is how many requests there have been.
+// Served is how many requests the gateway has had.
 func (g *Gateway) Served() int64 { return g.served.Load() }

@@ -23,9 +23,8 @@ const (
 	metricsServerTimeout = time.Minute
 )
 
-// metricsServerManifest registers a metrics-server that listens at %[1]s, port %[2]d, with the
-// rights that it has in any cluster. The Service leads to a name, as loopback addresses may not be
-// endpoints.
+// metricsServerManifest registers a metrics-server that listens at %[1]s, port %[2]d, with its
+// usual rights. The Service leads to a name, because endpoints may not have loopback addresses.
 const metricsServerManifest = `
 apiVersion: v1
 kind: ServiceAccount
@@ -74,8 +73,8 @@ spec:
 `
 
 // StartMetricsServer runs Kubernetes' metrics-server (bin/metrics-server), which `kubectl top`
-// asks, until the test ends. It asks the nodes every ten seconds. There must be one at a time in a
-// cluster.
+// asks, until the test ends. It asks the nodes every ten seconds. A cluster may have only one at a
+// time.
 func (c *Cluster) StartMetricsServer(t testing.TB) {
 	t.Helper()
 	dir := t.TempDir()
@@ -128,7 +127,7 @@ func (c *Cluster) accountKubeconfig(t testing.TB, dir, namespace, account string
 	return path
 }
 
-// awaitAPIService waits until the API server reaches the server behind it.
+// awaitAPIService waits until the API server reaches the server of the API service.
 func (c *Cluster) awaitAPIService(t testing.TB, name string, said *tail) {
 	t.Helper()
 	const available = `jsonpath={.status.conditions[?(@.type=="Available")].status}`
@@ -145,6 +144,6 @@ func (c *Cluster) awaitAPIService(t testing.TB, name string, said *tail) {
 // randomHost is the second half of a loopback address.
 func randomHost() string {
 	var b [2]byte
-	_, _ = rand.Read(b[:]) // never fails
+	_, _ = rand.Read(b[:]) // never returns an error
 	return fmt.Sprintf("%d.%d", b[0], 1+b[1]%250)
 }

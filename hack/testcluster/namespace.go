@@ -16,14 +16,14 @@ import (
 
 const (
 	namespaceTimeout = 30 * time.Second
-	// namespaceName is how much of a test's name goes into its namespace's; the
-	// API server adds five random characters, so that -count works, and allows 63.
+	// namespaceName is how many characters of a test's name its namespace has. The API server adds
+	// five random characters, so that -count works, and allows 63.
 	namespaceName = 50
 )
 
-// Namespace makes a namespace named after the test and waits until its default
-// service account exists, so that pods can be made. It is deleted at the end of
-// the test, without waiting until it is gone.
+// Namespace makes a namespace with the name of the test. It waits until the default service account
+// exists, so that the test can make pods. At the end of the test it deletes the namespace, and does
+// not wait until it is removed.
 func (c *Cluster) Namespace(t testing.TB) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), namespaceTimeout)
@@ -47,8 +47,8 @@ func (c *Cluster) Namespace(t testing.TB) string {
 	return namespace.Name
 }
 
-// waitServiceAccount watches from before the beginning: a watch without a
-// resource version starts with what exists.
+// waitServiceAccount watches from the beginning: a watch without a resource version starts with the
+// objects that exist.
 func (c *Cluster) waitServiceAccount(ctx context.Context, namespace string) error {
 	accounts, err := c.client.CoreV1().ServiceAccounts(namespace).Watch(ctx, metav1.ListOptions{
 		FieldSelector: fields.OneTermEqualSelector(metav1.ObjectNameField, "default").String(),
@@ -71,7 +71,7 @@ func (c *Cluster) waitServiceAccount(ctx context.Context, namespace string) erro
 	return errors.New("the API server ended the watch")
 }
 
-// namespacePrefix makes a test's name into the beginning of a namespace's.
+// namespacePrefix makes the beginning of a namespace's name from a test's name.
 func namespacePrefix(test string) string {
 	name := strings.Map(func(r rune) rune {
 		switch {

@@ -17,25 +17,24 @@ import (
 
 const (
 	startTimeout = 120 * time.Second
-	// stopTimeout is more than `cluster up` gives its four components.
+	// stopTimeout is longer than `cluster up` waits for its four components.
 	stopTimeout = 30 * time.Second
 )
 
 // process is a running `cluster up`.
 type process struct {
 	cmd *exec.Cmd
-	// stdin is never written to. With --until-stdin-closes the cluster stops when
-	// it closes, as it does when this process dies.
+	// stdin is never written to. With --until-stdin-closes the cluster stops when stdin is closed.
+	// The kernel closes it when this process exits.
 	stdin      io.Closer
 	stderr     *tail
 	kubeconfig string
-	// gone is closed when the process has ended; err is then how.
+	// gone is closed when the process has exited. Then err says how.
 	gone chan struct{}
 	err  error
 }
 
-// startProcess runs `cluster up` with the given arguments and waits until the
-// cluster is ready.
+// startProcess runs `cluster up` with these arguments and waits until the cluster is ready.
 func startProcess(args ...string) (*process, error) {
 	binary := binary()
 	if _, err := os.Stat(binary); errors.Is(err, fs.ErrNotExist) {
@@ -44,7 +43,7 @@ func startProcess(args ...string) (*process, error) {
 	p := &process{stderr: &tail{}, gone: make(chan struct{})}
 	p.cmd = exec.Command(binary, append([]string{"up"}, args...)...)
 	p.cmd.Stderr = p.stderr
-	// Ctrl-C is for the test binary, which may need the cluster to clean up.
+	// Ctrl-C must reach only the test binary, which may need the cluster to clean up.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	var err error
 	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
@@ -69,8 +68,8 @@ func startProcess(args ...string) (*process, error) {
 	return p, nil
 }
 
-// readReady sends the kubeconfig's path from the line that says so, and reads
-// the output to its end.
+// readReady sends the path of the kubeconfig when the line with it arrives. It reads the output to
+// its end.
 func readReady(stdout io.Reader, ready chan<- string) {
 	lines := bufio.NewScanner(stdout)
 	for lines.Scan() {
@@ -96,7 +95,7 @@ func (p *process) waitReady(ready <-chan string) (string, error) {
 	}
 }
 
-// stop ends the cluster and waits for its end.
+// stop ends the cluster and waits until it has exited.
 func (p *process) stop() error {
 	defer func() { _ = p.stdin.Close() }()
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
@@ -113,7 +112,7 @@ func (p *process) stop() error {
 	return nil
 }
 
-// tail is a writer that keeps the end of what is written.
+// tail is a writer that keeps the end of what is written to it.
 type tail struct {
 	mu   sync.Mutex
 	kept []byte

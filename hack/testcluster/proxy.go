@@ -14,10 +14,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Proxy is a TCP proxy in front of the API server, for tests of what happens
-// when the connection to it is lost. The API server's certificate is valid for
-// its address. It starts restored and ends with its test; its methods may be
-// called from several goroutines at once.
+// Proxy is a TCP proxy before the API server, for tests of a lost connection. The API server's
+// certificate is valid for the proxy's address. The proxy is open at first, and ends with its test.
+// Several goroutines may call its methods at the same time.
 type Proxy struct {
 	t      testing.TB
 	target string
@@ -59,7 +58,7 @@ func (c *Cluster) Proxy(t testing.TB) *Proxy {
 // Addr is the proxy's address, as host:port.
 func (p *Proxy) Addr() string { return p.addr }
 
-// Cut drops every connection and lets new ones be refused until Restore.
+// Cut closes every connection. Until Restore, new connections are refused.
 func (p *Proxy) Cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -73,7 +72,7 @@ func (p *Proxy) Cut() {
 	}
 }
 
-// Restore lets new connections through again, at the same address.
+// Restore accepts new connections again, at the same address.
 func (p *Proxy) Restore() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -89,7 +88,7 @@ func (p *Proxy) Restore() {
 	p.running.Go(func() { p.accept(listener) })
 }
 
-// accept serves one life of the listener.
+// accept serves one listener until it is closed.
 func (p *Proxy) accept(listener net.Listener) {
 	for {
 		conn, err := listener.Accept()
@@ -116,8 +115,8 @@ func (p *Proxy) serve(listener net.Listener, conn net.Conn) {
 	copying.Wait()
 }
 
-// keep remembers a connection for Cut. It refuses, and closes, one whose
-// listener was cut meanwhile.
+// keep notes a connection for Cut. If the listener was cut in the meantime, it closes the
+// connection and returns false.
 func (p *Proxy) keep(listener net.Listener, conn net.Conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -136,10 +135,10 @@ func (p *Proxy) drop(conn net.Conn) {
 	delete(p.conns, conn)
 }
 
-// pass copies one direction and hands its end on.
+// pass copies one direction and passes on its end.
 func pass(from, to net.Conn) {
 	if _, err := io.Copy(to, from); err != nil {
-		// A broken connection is broken in both directions.
+		// If one direction is broken, the other one is broken too.
 		_ = from.Close()
 		_ = to.Close()
 		return
@@ -149,10 +148,10 @@ func pass(from, to net.Conn) {
 	}
 }
 
-// reservePort takes a free port of 127.0.0.1 until the end of the test. A socket
-// that is bound and never listens keeps the kernel from giving the port to
-// any other process while the proxy is cut: not even to a client as its own port, so
-// that it would connect to itself.
+// reservePort reserves a free port of 127.0.0.1 until the end of the test, by a socket that is
+// bound and never listens. So while the proxy is cut, the kernel gives the port to no other
+// process. It also does not give it to a client as the client's own port: such a client would
+// connect to itself.
 func reservePort(t testing.TB) (int, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -162,7 +161,7 @@ func reservePort(t testing.TB) (int, error) {
 	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
 		return 0, err
 	}
-	// After the bind, which so was exclusive; the listener shares it.
+	// This comes after the bind, so the bind was exclusive. The listener shares the port.
 	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
 		return 0, err
 	}
@@ -173,7 +172,7 @@ func reservePort(t testing.TB) (int, error) {
 	return name.(*unix.SockaddrInet4).Port, nil
 }
 
-// sharedListener listens on a port that reservePort holds.
+// sharedListener listens on a port that reservePort has reserved.
 func sharedListener() *net.ListenConfig {
 	return &net.ListenConfig{Control: func(_, _ string, conn syscall.RawConn) error {
 		var failed error

@@ -10,8 +10,8 @@ import (
 // module is the first line of the go.mod in the repository's root folder.
 const module = "module github.com/krustlet-go/krustlet-wasi\n"
 
-// Root is the repository's root folder. It panics in a program that was not
-// started below it; go test starts tests in their package's folder.
+// Root is the repository's root folder. It panics if the program was not started in the root or
+// below it. go test starts tests in their package's folder.
 func Root() string { return root() }
 
 var root = sync.OnceValue(func() string {

@@ -61,8 +61,8 @@ func kill(t *testing.T, pid int) {
 	}
 }
 
-// alive reports whether the process runs; one that has ended and waits to be
-// collected by its parent does not.
+// alive reports whether the process runs. A process that has exited and waits for its parent does
+// not run.
 func alive(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -72,7 +72,7 @@ func alive(pid int) bool {
 	return len(state) > 0 && state[0] != 'Z' && state[0] != 'X'
 }
 
-// up is a `cluster up` in the folder dir, which is ready.
+// up is a ready `cluster up` in the folder dir.
 type up struct {
 	*process
 	dir string
@@ -104,7 +104,8 @@ func list(t *testing.T, dir string) []string {
 	return names
 }
 
-// A cluster beside the shared one comes and goes without leaving a process or a file.
+// TestUpLeavesNothingBehind: a cluster beside the shared one starts and stops, and leaves no
+// process and no file.
 func TestUpLeavesNothingBehind(t *testing.T) {
 	shared := Start(t)
 	dir := filepath.Join(t.TempDir(), "cluster")
@@ -137,8 +138,8 @@ func TestUpLeavesNothingBehind(t *testing.T) {
 	shared.Kubectl(t, "get", "serviceaccount", "default")
 }
 
-// A killed cluster takes its components along; the next one in its folder
-// clears up, and touches nothing that it did not make.
+// TestUpKilled: if a cluster is killed, its components exit too. The next cluster in its folder
+// removes its files, and changes no other file.
 func TestUpKilled(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "mine"), nil, 0o600); err != nil {
@@ -172,8 +173,8 @@ func TestUpKilled(t *testing.T) {
 	}
 }
 
-// A node's certificate, or any other of the cluster's authority, is worth
-// nothing to etcd, which would let it read all secrets.
+// TestEtcdRefusesTheClustersCertificates: etcd does not trust certificates of the cluster's
+// authority, such as a node's. With access to etcd, a client could read all secrets.
 func TestEtcdRefusesTheClustersCertificates(t *testing.T) {
 	c := Start(t)
 	pki := func(name string) string { return filepath.Join(c.Dir(), "pki", name) }
@@ -185,9 +186,9 @@ func TestEtcdRefusesTheClustersCertificates(t *testing.T) {
 		client := http.Client{Transport: &http.Transport{
 			DisableKeepAlives: true,
 			TLSClientConfig: &tls.Config{
-				// The question is whom the server trusts.
+				// The test asks only whom the server trusts.
 				InsecureSkipVerify: true,
-				// Always, whatever authorities the server asks for.
+				// Always, whichever authorities the server asks for.
 				GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil },
 			},
 		}}
@@ -281,8 +282,8 @@ func TestUpRefuses(t *testing.T) {
 	c.Kubectl(t, "get", "nodes")
 }
 
-// A component that cannot be started fails the start, with the end of its log,
-// and a start that is interrupted ends like any other cluster.
+// TestUpEndsWhileStarting: if a component cannot start, the start of the cluster fails, with the
+// end of the component's log. A start that is interrupted ends like any other cluster.
 func TestUpEndsWhileStarting(t *testing.T) {
 	for _, test := range []struct {
 		name, victim string

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Write writes a file, and makes the folders above it. Only this user may write it.
+// Write writes a file, and makes the folders above it. Only this user may write the file.
 func Write(t testing.TB, path, content string) {
 	t.Helper()
 	makeFolders(t, path)
@@ -25,7 +25,7 @@ func Symlink(t testing.TB, target, path string) {
 	}
 }
 
-// Exists reports whether there is a file or folder at path.
+// Exists reports whether path is a file or folder.
 func Exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil

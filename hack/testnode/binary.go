@@ -18,8 +18,8 @@ var (
 	built   string
 )
 
-// Binary builds the agent, once per test binary, and returns its path. The first caller owns the
-// folder: see RemoveBinary.
+// Binary builds the agent, once for each test binary, and returns its path. The test binary must
+// call RemoveBinary at the end.
 func Binary(t testing.TB) string {
 	t.Helper()
 	buildMu.Lock()
@@ -36,14 +36,14 @@ func Binary(t testing.TB) string {
 	return built
 }
 
-// sources are what the agent is built from.
+// sources are the files from which the agent is built.
 var sources = []string{"go.mod", "cmd", "kubeletapi", "node", "podsync", "registry", "runtime", "tlsbootstrap"}
 
-// BuildAgent builds the agent, which calls itself by that version.
+// BuildAgent builds the agent with this version.
 func BuildAgent(t testing.TB, path, version string) {
 	t.Helper()
-	// go test takes an earlier result for a new one while all files that it saw the test read are
-	// unchanged: the agent's sources must be among them.
+	// go test reuses an earlier result if all files that the test opened are unchanged. So the test
+	// must open the agent's sources.
 	for _, s := range sources {
 		err := filepath.WalkDir(filepath.Join(testcluster.Root(), s), func(_ string, _ fs.DirEntry, err error) error { return err })
 		if err != nil {
@@ -53,7 +53,7 @@ func BuildAgent(t testing.TB, path, version string) {
 	build(t, testcluster.Root(), path, version, buildFlags...)
 }
 
-// build builds the agent of a source tree, with the engine that the test is linked with.
+// build builds the agent from a source tree, with the same engine as the test.
 func build(t testing.TB, tree, path, version string, flags ...string) {
 	t.Helper()
 	args := []string{"build", "-buildvcs=false", "-o", path, "-ldflags", "-X main.version=" + version + " -X main.engineKey=" + engineKey(t)}
@@ -67,8 +67,8 @@ func build(t testing.TB, tree, path, version string, flags ...string) {
 	}
 }
 
-// engineKey names the library of `make engine`, as the Makefile tells it to the linker; empty is
-// wasmtime-go's.
+// engineKey names the library of `make engine`, as in the Makefile's linker flags. It is empty for
+// wasmtime-go's library.
 func engineKey(t testing.TB) string {
 	t.Helper()
 	if !withEngine {
@@ -81,7 +81,7 @@ func engineKey(t testing.TB) string {
 	return strings.TrimSpace(string(key))
 }
 
-// RemoveBinary removes what Binary built. TestMain calls it last.
+// RemoveBinary removes the agent that Binary built. TestMain calls it last.
 func RemoveBinary() {
 	buildMu.Lock()
 	defer buildMu.Unlock()

@@ -14,10 +14,9 @@ import (
 
 var compileMu sync.Mutex
 
-// Compiled gives the node the machine code of guests of hack/guests, as if it had run them before.
-// To compile one takes seconds; when a dozen agents began with that at the same time, each for
-// itself, it took them minutes. The code is for the engine that the test is linked with, which is
-// the agent's if make test runs it.
+// Compiled gives the node the machine code of guests of hack/guests, as if the node had run them
+// before. Compiling one takes seconds. When a dozen agents each compiled at the same time, it took
+// minutes. The code is for the test's engine, which is also the agent's under make test.
 func (n *Node) Compiled(t testing.TB, names ...string) {
 	t.Helper()
 	for _, name := range names {
@@ -26,7 +25,7 @@ func (n *Node) Compiled(t testing.TB, names ...string) {
 		if err := os.MkdirAll(filepath.Dir(place), 0o700); err != nil {
 			t.Fatalf("testnode: %v", err)
 		}
-		if os.Link(code, place) == nil { // such files are replaced, never written to
+		if os.Link(code, place) == nil { // such files are replaced, never changed
 			continue
 		}
 		content, err := os.ReadFile(code)
@@ -39,8 +38,8 @@ func (n *Node) Compiled(t testing.TB, names ...string) {
 	}
 }
 
-// machineCode compiles a guest, once for all tests, and returns its digest and the file of its
-// code.
+// machineCode compiles a guest once for all tests. It returns the guest's digest and the file of
+// its code.
 func machineCode(t testing.TB, name string) (digest, code string) {
 	t.Helper()
 	compileMu.Lock()

@@ -1,7 +1,7 @@
-// Package testnode runs the real agent, bin/krustlet-wasi as a user would, against a test cluster:
-// it is what the end-to-end tests and the benchmarks stand on.
+// Package testnode runs the real agent, bin/krustlet-wasi, as a user would, against a test cluster.
+// The end-to-end tests and the benchmarks use it.
 //
-// Each node has a loopback address, a data directory and a name of its own, so many may run side by
-// side. When a test ends its nodes are stopped, and a data race that the race detector saw in one
-// fails the test.
+// Each node has its own loopback address, data directory and name, so several can run at the same
+// time. When a test ends, its nodes are stopped. If the race detector saw a data race in one of
+// them, the test fails.
 package testnode

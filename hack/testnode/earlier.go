@@ -11,14 +11,15 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testcluster"
 )
 
-// requireHistory has a clone without the history fail its tests of upgrades.
+// requireHistory is an environment variable. With it, tests of upgrades fail in a clone without the
+// history.
 const requireHistory = "KRUSTLET_WASI_TEST_HISTORY"
 
 var earlierMu sync.Mutex
 
-// HasCommit reports whether this clone has a commit. A clone that is shallow, or a copy of the
-// files, does not, and says so: its tests of upgrades are not run, unless
-// KRUSTLET_WASI_TEST_HISTORY is set.
+// HasCommit reports whether this clone has a commit. A shallow clone or a copy of the files does
+// not have it: HasCommit logs that, and the test of an upgrade does not run. With
+// KRUSTLET_WASI_TEST_HISTORY it always returns true, so that the test fails.
 func HasCommit(t testing.TB, commit string) bool {
 	t.Helper()
 	cmd := exec.Command("git", "cat-file", "-e", commit+"^{commit}")
@@ -30,10 +31,9 @@ func HasCommit(t testing.TB, commit string) bool {
 	return false
 }
 
-// Earlier builds the agent of an earlier commit of this repository and returns its path. It is
-// built once for a machine, in the user's cache folder, with the engine that the test is linked
-// with. The commit must be in the clone's history: a test of an upgrade without the program before
-// it would prove nothing.
+// Earlier builds the agent of an earlier commit of this repository and returns its path. It builds
+// it once on a machine, in the user's cache folder, with the test's engine. The clone's history
+// must have the commit: without the earlier program, a test of an upgrade would prove nothing.
 func Earlier(t testing.TB, commit string) string {
 	t.Helper()
 	earlierMu.Lock()
@@ -60,7 +60,7 @@ func Earlier(t testing.TB, commit string) string {
 		linkEngine(t, tree)
 	}
 	build(t, tree, "krustlet-wasi", commit[:8])
-	// Other test processes may build the same one now. Each leaves a whole program.
+	// Other test processes may build the same program now. Each one writes a complete file.
 	if err := os.Rename(filepath.Join(tree, "krustlet-wasi"), binary); err != nil {
 		t.Fatalf("testnode: keeping the agent of commit %s: %v", commit, err)
 	}
@@ -87,7 +87,7 @@ func unpackCommit(t testing.TB, commit, tree string) {
 	}
 }
 
-// linkEngine puts the engine's library where the files of the commit look for it.
+// linkEngine makes a link to the engine's library where the sources of the commit expect it.
 func linkEngine(t testing.TB, tree string) {
 	t.Helper()
 	bin := filepath.Join(tree, "bin")

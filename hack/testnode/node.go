@@ -19,28 +19,28 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/workers"
 )
 
-// Port is where every node's API listens, each on an address of its own.
+// Port is the port of every node's API. Each node has its own address.
 const Port = 3000
 
-// Node is one agent and what belongs to it.
+// Node is one agent and its files.
 type Node struct {
 	Name    string
 	IP      string
 	DataDir string
 	// Bootstrap is the path of the node's bootstrap file.
 	Bootstrap string
-	// Binary is the agent's path; empty is the one that Binary builds.
+	// Binary is the agent's path. If it is empty, Binary's result is used.
 	Binary string
 	// Args and Env are added to the agent's command line and environment.
 	Args, Env []string
 
 	Cluster *testcluster.Cluster
 	process *Process
-	home    string // of all its agents: workers must not see the credentials there, so it is a setting of theirs
+	home    string // of all its agents; workers have it as a setting, because they must not see the credentials there
 }
 
-// New makes a node that is not started yet. kubeconfig is that of an administrator: it says where
-// the node finds the API server; empty means the cluster's own.
+// New makes a node that is not started yet. kubeconfig is an administrator's. It says where the
+// node finds the API server. If it is empty, the cluster's own is used.
 func New(t testing.TB, cluster *testcluster.Cluster, kubeconfig string) *Node {
 	t.Helper()
 	n := &Node{
@@ -53,7 +53,7 @@ func New(t testing.TB, cluster *testcluster.Cluster, kubeconfig string) *Node {
 	if kubeconfig == "" {
 		kubeconfig = cluster.Kubeconfig()
 	}
-	t.Cleanup(func() { n.endWorkers(t) }) // behind the end of its agents, which was registered later
+	t.Cleanup(func() { n.endWorkers(t) }) // runs after the clean-up of the agents, which is registered later
 	config := filepath.Join(n.DataDir, "config")
 	n.Bootstrap = filepath.Join(config, "bootstrap.conf")
 	cmd := exec.Command(filepath.Join(testcluster.Root(), "hack", "bootstrap.sh"))
@@ -67,15 +67,15 @@ func New(t testing.TB, cluster *testcluster.Cluster, kubeconfig string) *Node {
 	return n
 }
 
-// Address is a loopback address that nothing else uses, but by a chance of one in millions.
-// Clusters give pods addresses behind those of nodes.
+// Address is a loopback address that no other program uses. The chance of a clash is one in
+// millions. Clusters give pods higher addresses than those of nodes.
 func Address() string {
 	var b [2]byte
 	_, _ = rand.Read(b[:])
 	return fmt.Sprintf("127.%d.%d.%d", 20+os.Getpid()%60, b[0], 1+b[1]%250)
 }
 
-// Start runs the agent. It does not wait for anything; the agent is stopped when the test ends.
+// Start runs the agent and waits for nothing. When the test ends, the agent is stopped.
 func (n *Node) Start(t testing.TB) *Process {
 	t.Helper()
 	args := append([]string{
@@ -94,20 +94,20 @@ func (n *Node) Start(t testing.TB) *Process {
 // Process is the agent that was started last.
 func (n *Node) Process() *Process { return n.process }
 
-// Stop ends the agent as systemd would, and waits.
+// Stop ends the agent like systemd, and waits until it has exited.
 func (n *Node) Stop(t testing.TB) {
 	t.Helper()
 	n.process.Stop(t)
 }
 
-// Kill ends the agent without notice, and waits.
+// Kill kills the agent, and waits until it has exited.
 func (n *Node) Kill(t testing.TB) {
 	t.Helper()
 	n.process.Signal(t, syscall.SIGKILL)
 	n.process.Wait(t)
 }
 
-// Workers are the node's worker processes that live.
+// Workers are the node's running workers.
 func (n *Node) Workers(t testing.TB) []workers.Worker {
 	t.Helper()
 	all, err := workers.List(n.DataDir)
@@ -117,7 +117,7 @@ func (n *Node) Workers(t testing.TB) []workers.Worker {
 	return all
 }
 
-// endWorkers ends what outlives the node's agents.
+// endWorkers ends the workers, which outlive the node's agents.
 func (n *Node) endWorkers(t testing.TB) {
 	all := n.Workers(t)
 	logs := map[int]string{}
@@ -137,8 +137,8 @@ func (n *Node) endWorkers(t testing.TB) {
 	}
 }
 
-// Join starts the agent, approves its serving certificate as an administrator would, and waits
-// until the node is Ready.
+// Join starts the agent, approves its serving certificate like an administrator, and waits until
+// the node is Ready.
 func (n *Node) Join(t testing.TB) {
 	t.Helper()
 	n.Start(t)
@@ -146,7 +146,8 @@ func (n *Node) Join(t testing.TB) {
 	n.WaitReady(t)
 }
 
-// Approve waits for the line that asks for it, and approves the node's serving certificate.
+// Approve waits for the line that asks for the approval. Then it approves the node's serving
+// certificate.
 func (n *Node) Approve(t testing.TB) {
 	t.Helper()
 	const ask = "BOOTSTRAP: TLS certificate requires manual approval. Run kubectl certificate approve "
@@ -155,7 +156,7 @@ func (n *Node) Approve(t testing.TB) {
 	n.process.WaitOutput(t, "BOOTSTRAP: received TLS certificate approval: continuing")
 }
 
-// WaitReady waits until the agent that was started last keeps the node's lease, and the node is
+// WaitReady waits until the agent that was started last renews the node's lease, and the node is
 // Ready.
 func (n *Node) WaitReady(t testing.TB) {
 	t.Helper()
@@ -188,7 +189,7 @@ func (n *Node) ready() error {
 	return fmt.Errorf("node %s is not ready: %v", n.Name, node.Status.Conditions)
 }
 
-// Patience is how long tests wait for what must happen.
+// Patience is how long tests wait for something that must happen.
 const Patience = eventually.Patience
 
 // Eventually is eventually.Succeeds.

@@ -17,19 +17,19 @@ type Process struct {
 	cmd    *exec.Cmd
 	stdout *output
 	stderr *output
-	done   chan struct{} // closed when the process has ended
+	done   chan struct{} // closed when the process has exited
 
 	started time.Time
 }
 
-// Run starts the agent with the arguments given. Env is added to an environment that has nothing of
-// the caller's but PATH and HOME.
+// Run starts the agent with these arguments. The environment is env, and PATH and HOME of the
+// caller.
 func Run(t testing.TB, env []string, args ...string) *Process {
 	t.Helper()
 	return RunBinary(t, Binary(t), env, args...)
 }
 
-// RunBinary is Run for another build of the agent.
+// RunBinary is like Run, for another build of the agent.
 func RunBinary(t testing.TB, binary string, env []string, args ...string) *Process {
 	t.Helper()
 	p := &Process{
@@ -44,7 +44,7 @@ func RunBinary(t testing.TB, binary string, env []string, args ...string) *Proce
 		t.Fatalf("testnode: starting the agent: %v", err)
 	}
 	go func() {
-		_ = p.cmd.Wait() // how it ended is read from ProcessState
+		_ = p.cmd.Wait() // ProcessState has the result
 		close(p.done)
 	}()
 	t.Cleanup(func() { p.cleanUp(t) })
@@ -73,7 +73,7 @@ func (p *Process) Signal(t testing.TB, s os.Signal) {
 	}
 }
 
-// Stop sends SIGTERM and expects a clean end.
+// Stop sends SIGTERM and expects exit code 0.
 func (p *Process) Stop(t testing.TB) {
 	t.Helper()
 	p.Signal(t, syscall.SIGTERM)
@@ -82,13 +82,13 @@ func (p *Process) Stop(t testing.TB) {
 	}
 }
 
-// Wait waits for the end and returns the exit code, -1 for a signal.
+// Wait waits until the process has exited and returns the exit code; -1: a signal killed it.
 func (p *Process) Wait(t testing.TB) int {
 	t.Helper()
 	select {
 	case <-p.done:
 	case <-time.After(Patience):
-		_ = p.cmd.Process.Signal(syscall.SIGQUIT) // prints what every goroutine waits for
+		_ = p.cmd.Process.Signal(syscall.SIGQUIT) // prints the stack of every goroutine
 		select {
 		case <-p.done:
 		case <-time.After(5 * time.Second):
@@ -100,7 +100,7 @@ func (p *Process) Wait(t testing.TB) int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// WaitOutput waits for a line of standard output that begins with prefix, and returns it.
+// WaitOutput waits for a line of standard output that begins with prefix, and returns the line.
 func (p *Process) WaitOutput(t testing.TB, prefix string) string {
 	t.Helper()
 	deadline := time.After(Patience)
@@ -121,7 +121,7 @@ func (p *Process) WaitOutput(t testing.TB, prefix string) string {
 	}
 }
 
-// Stdout and Stderr are what the agent has printed so far.
+// Stdout is what the agent has printed to standard output so far.
 func (p *Process) Stdout() string { return p.stdout.String() }
 
 // Stderr is what the agent has logged so far.
@@ -130,7 +130,7 @@ func (p *Process) Stderr() string { return p.stderr.String() }
 // PID is the agent's process ID.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
-// Tail is the end of what the agent has logged.
+// Tail is the end of the agent's log.
 func (p *Process) Tail() string {
 	return fmt.Sprintf("%s%s", p.stdout, tail(p.stderr.String()))
 }
@@ -144,7 +144,7 @@ func tail(log string) string {
 	return log
 }
 
-// output keeps what is written, and tells of every write.
+// output keeps what is written to it, and reports every write.
 type output struct {
 	mu   sync.Mutex
 	buf  bytes.Buffer

@@ -2,5 +2,5 @@
 
 package testnode
 
-// buildFlags: a race-enabled test runs a race-enabled agent.
+// buildFlags: if the test uses the race detector, its agent uses it too.
 var buildFlags = []string{"-race"}

@@ -22,7 +22,7 @@ type Registry struct {
 	server *httptest.Server
 }
 
-// NewRegistry starts an empty registry, which ends with the test.
+// NewRegistry starts an empty registry. It ends with the test.
 func NewRegistry(t testing.TB) *Registry {
 	t.Helper()
 	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
@@ -34,7 +34,7 @@ func NewRegistry(t testing.TB) *Registry {
 	return &Registry{Host: u.Host, server: server}
 }
 
-// Close ends the registry before the test does.
+// Close ends the registry before the end of the test.
 func (r *Registry) Close() { r.server.Close() }
 
 // Push publishes a module and returns its reference.

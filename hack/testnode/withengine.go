@@ -2,5 +2,5 @@
 
 package testnode
 
-// withEngine: the test is linked with the library of `make engine`, and its agents are.
+// withEngine: the test and its agents are linked with the library of `make engine`.
 const withEngine = true

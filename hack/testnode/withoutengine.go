@@ -2,5 +2,5 @@
 
 package testnode
 
-// withEngine: the test is linked with the library that comes with wasmtime-go, and its agents are.
+// withEngine: the test and its agents are linked with wasmtime-go's library.
 const withEngine = false

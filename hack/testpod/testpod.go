@@ -11,13 +11,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// NodeAddress is the address of the node on which these pods are.
+// NodeAddress is the address of the node on which these pods run.
 var NodeAddress = netip.MustParseAddr("127.0.0.9")
 
-// Epoch is when the clock of a test begins that counts seconds.
+// Epoch is when the clock of a test that counts seconds begins.
 var Epoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
-// New is a pod with the containers named. Init containers are those whose names begin with "init".
+// New is a pod with these containers. Containers whose names begin with "init" are init containers.
 func New(policy corev1.RestartPolicy, names ...string) *corev1.Pod {
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "p", UID: "u1", ResourceVersion: "1", Generation: 1},
@@ -34,7 +34,7 @@ func New(policy corev1.RestartPolicy, names ...string) *corev1.Pod {
 	return pod
 }
 
-// Deleted is a pod that was deleted at Epoch, with a grace period in seconds.
+// Deleted is a pod that was deleted at Epoch. grace is its grace period in seconds.
 func Deleted(pod *corev1.Pod, grace int64) *corev1.Pod {
 	pod = pod.DeepCopy()
 	now := metav1.NewTime(Epoch)
@@ -42,7 +42,7 @@ func Deleted(pod *corev1.Pod, grace int64) *corev1.Pod {
 	return pod
 }
 
-// Size is a size of n hundredths of a processor, and as many mebibytes.
+// Size is a size of n hundredths of a processor and n MiB of memory.
 func Size(n int64) corev1.ResourceRequirements {
 	list := corev1.ResourceList{
 		corev1.ResourceCPU: *resource.NewMilliQuantity(10*n, resource.DecimalSI), corev1.ResourceMemory: *resource.NewQuantity(n<<20, resource.BinarySI),
@@ -50,7 +50,7 @@ func Size(n int64) corev1.ResourceRequirements {
 	return corev1.ResourceRequirements{Requests: list, Limits: list.DeepCopy()}
 }
 
-// WithSize is the next generation of a pod, in which a container has another size.
+// WithSize is the next generation of a pod, in which one container has another size.
 func WithSize(pod *corev1.Pod, container string, n int64) *corev1.Pod {
 	pod = pod.DeepCopy()
 	pod.Generation++
@@ -58,7 +58,7 @@ func WithSize(pod *corev1.Pod, container string, n int64) *corev1.Pod {
 	return pod
 }
 
-// Requesting sets what the first container of a pod requests, and returns the pod.
+// Requesting sets the requests of a pod's first container, and returns the pod.
 func Requesting(pod *corev1.Pod, cpu, memory string) *corev1.Pod {
 	pod.Spec.Containers[0].Resources.Requests = corev1.ResourceList{
 		corev1.ResourceCPU: resource.MustParse(cpu), corev1.ResourceMemory: resource.MustParse(memory),
@@ -66,7 +66,7 @@ func Requesting(pod *corev1.Pod, cpu, memory string) *corev1.Pod {
 	return pod
 }
 
-// SmallNode is what a node gives to pods that has two processors and room for that many pods.
+// SmallNode is what a node with two processors offers to pods. pods is the largest number of pods.
 func SmallNode(pods int64) corev1.ResourceList {
 	return corev1.ResourceList{
 		corev1.ResourceCPU: resource.MustParse("2"), corev1.ResourceMemory: resource.MustParse("1Gi"),
@@ -81,7 +81,7 @@ func WithImage(pod *corev1.Pod, container, image string) *corev1.Pod {
 	return pod
 }
 
-// WithDebugger is the pod with an ephemeral container more.
+// WithDebugger is the pod with one more container, which is ephemeral.
 func WithDebugger(pod *corev1.Pod, name string) *corev1.Pod {
 	pod = pod.DeepCopy()
 	e := corev1.EphemeralContainer{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: name, Image: "debugger:v1"}}
@@ -89,7 +89,7 @@ func WithDebugger(pod *corev1.Pod, name string) *corev1.Pod {
 	return pod
 }
 
-// AsksTCP is a probe of those numbers; the API server would fill in the others.
+// AsksTCP is a probe with these numbers. The API server would fill in the other fields.
 func AsksTCP(delay, period, failures, successes int32) *corev1.Probe {
 	return &corev1.Probe{
 		ProbeHandler:        corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{}},
@@ -97,8 +97,8 @@ func AsksTCP(delay, period, failures, successes int32) *corev1.Probe {
 	}
 }
 
-// IsRunning is the status of container a while a run of that ID goes on, and how the run before
-// ended.
+// IsRunning is the status of container a while the run with this ID goes on. before is how the
+// previous run ended.
 func IsRunning(id string, attempt int32, before ...*corev1.ContainerStateTerminated) *corev1.ContainerStatus {
 	status := &corev1.ContainerStatus{
 		Name: "a", ContainerID: "wasmtime://" + id, ImageID: "image-" + id, RestartCount: attempt,
@@ -110,12 +110,12 @@ func IsRunning(id string, attempt int32, before ...*corev1.ContainerStateTermina
 	return status
 }
 
-// ExitOf is how a run ended.
+// ExitOf is the exit of a run.
 func ExitOf(id string, code int32) *corev1.ContainerStateTerminated {
 	return &corev1.ContainerStateTerminated{ExitCode: code, Reason: "Error", ContainerID: "wasmtime://" + id}
 }
 
-// IsTerminated is the status of container a after a run of that ID.
+// IsTerminated is the status of container a after the run with this ID.
 func IsTerminated(id string, attempt, code int32) *corev1.ContainerStatus {
 	return &corev1.ContainerStatus{
 		Name: "a", ContainerID: "wasmtime://" + id, RestartCount: attempt,
@@ -123,7 +123,7 @@ func IsTerminated(id string, attempt, code int32) *corev1.ContainerStatus {
 	}
 }
 
-// find is a container of a pod.
+// find returns a container of a pod.
 func find(pod *corev1.Pod, name string) *corev1.Container {
 	for _, list := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
 		for i := range list {

@@ -1,5 +1,5 @@
-// The programs that check this project, pinned. A module of its own, so that what they need is not needed by the
-// product. Run one with: go tool -modfile=hack/tools/go.mod NAME
+// The programs that check this project, with pinned versions. It is a separate module, so that the
+// product does not have their requirements. Run one with: go tool -modfile=hack/tools/go.mod NAME
 module github.com/krustlet-go/krustlet-wasi/hack/tools
 
 go 1.26.0

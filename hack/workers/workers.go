@@ -1,5 +1,5 @@
-// Package workers finds and ends the worker processes that an agent has left behind, as an
-// administrator would who takes a node down.
+// Package workers finds and ends the workers that an agent has left, like an administrator who
+// stops a node.
 package workers
 
 import (
@@ -23,8 +23,8 @@ type Worker struct {
 	Dir string // its folder
 }
 
-// List is the workers of a data directory that are alive, by their command lines: what they have
-// written themselves may be wrong.
+// List finds the running workers of a data directory. It uses their command lines, because the
+// files that workers write may be wrong.
 func List(dataDir string) ([]Worker, error) {
 	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	if err != nil {
@@ -34,7 +34,7 @@ func List(dataDir string) ([]Worker, error) {
 	for _, file := range lines {
 		line, err := os.ReadFile(file)
 		if err != nil {
-			continue // it has just ended
+			continue // it has just exited
 		}
 		for _, arg := range strings.Split(string(line), "\x00") {
 			dir, is := strings.CutPrefix(arg, "--dir=")
@@ -60,7 +60,7 @@ func (w Worker) Log() string {
 	return string(text)
 }
 
-// unmount ends the mounts in the folders of pods. Where nothing is mounted it does nothing.
+// unmount unmounts everything in the folders of pods.
 func unmount(dataDir string) error {
 	real, err := filepath.EvalSymlinks(dataDir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -72,11 +72,11 @@ func unmount(dataDir string) error {
 	return volume.Unmount(filepath.Join(real, "pods"))
 }
 
-// patience is how long workers may take to end.
+// patience is how long workers may take to exit.
 const patience = 15 * time.Second
 
-// End ends all workers of a data directory, and their guests, waits, and unmounts the volumes that
-// the agent has in memory. No agent may run.
+// End ends all workers of a data directory and their guests, and waits until they have exited. Then
+// it unmounts the volumes that the agent has in memory. No agent may run.
 func End(dataDir string) error {
 	deadline := time.Now().Add(patience)
 	tick := time.NewTicker(10 * time.Millisecond)
@@ -93,7 +93,7 @@ func End(dataDir string) error {
 		for _, w := range all {
 			if !told[w.PID] {
 				told[w.PID] = true
-				_ = syscall.Kill(w.PID, syscall.SIGTERM) // fails if it has ended
+				_ = syscall.Kill(w.PID, syscall.SIGTERM) // fails if it has exited
 			}
 		}
 		if time.Now().After(deadline) {

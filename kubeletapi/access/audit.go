@@ -9,13 +9,13 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 )
 
-// A client may be denied as often as it likes: of denials, this many are logged in each period.
+// A client may be denied as often as it likes. So only this many denials are logged in each period.
 const (
 	deniedPeriod = time.Second
 	DeniedFirst  = 10
 )
 
-// NewAuditLogs makes the logs of requests that were privileged, and of those that were denied.
+// NewAuditLogs makes two logs: of privileged requests, and of denied requests.
 func NewAuditLogs(log *zap.Logger) (privileged, denied *zap.Logger) {
 	privileged = log.Named("audit")
 	denied = privileged.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
@@ -24,11 +24,12 @@ func NewAuditLogs(log *zap.Logger) (privileged, denied *zap.Logger) {
 	return privileged, denied
 }
 
-// Privileged reports whether a subresource lets a user do more than look at what a route names.
+// Privileged reports whether a subresource lets a user do more than read the page of a route.
 // nodes/proxy is the right to run programs in every pod.
 func Privileged(subresource string) bool { return subresource == "proxy" }
 
-// AuditFields say who did what. The query is left out: it may hold commands with secrets.
+// AuditFields say who did what. They do not have the query, because it may hold commands with
+// secrets.
 func AuditFields(r *http.Request, who user.Info, verb string) []zap.Field {
 	fields := []zap.Field{
 		zap.String("user", who.GetName()), zap.Strings("groups", who.GetGroups()),

@@ -23,22 +23,21 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// Auth decides who a client is and what it may do. Both methods may block for
-// as long as the cluster takes to answer, and are called concurrently.
+// Auth decides who a client is and what it may do. Authenticate and Authorize may block until the
+// cluster answers. All methods may be called concurrently.
 type Auth interface {
-	// Authenticate says who sent the request, or false if it carries nothing
-	// that says so. An error is a proof that was not accepted, or that could not
-	// be checked.
+	// Authenticate returns who sent the request, or false if the request does not say. It returns
+	// an error if a certificate or token was not accepted, or could not be checked.
 	Authenticate(r *http.Request) (user.Info, bool, error)
-	// Certified names the user whose certificate the client has shown, if that is verified. It does
-	// not ask the cluster.
+	// Certified returns the name of the user whose verified certificate the client has shown. It
+	// does not ask the cluster.
 	Certified(state *tls.ConnectionState) (name string, ok bool)
 	// Authorize reports whether the user may do verb ("get", "create", ...) with the node's
-	// subresource ("log", "proxy", ...). An error means that it is not known.
+	// subresource ("log", "proxy", ...). An error means that the answer is not known.
 	Authorize(ctx context.Context, who user.Info, verb, subresource string) (bool, error)
 }
 
-// How long the kubelet believes answers of the cluster where nothing else is set:
+// This is how long the kubelet believes answers of the cluster by default:
 // authentication.webhook.cacheTTL, authorization.webhook.cacheAuthorizedTTL and
 // authorization.webhook.cacheUnauthorizedTTL.
 const (
@@ -50,31 +49,31 @@ const (
 // reviewTimeout bounds one TokenReview.
 const reviewTimeout = 10 * time.Second
 
-// reviewRetry is how often and how fast a failed review is repeated while the
-// client waits: five attempts within about four seconds, as the kubelet does.
+// reviewRetry says how often, and after which pauses, a failed review is repeated while the client
+// waits. As in the kubelet, there are five attempts within about four seconds.
 var reviewRetry = wait.Backoff{Duration: 500 * time.Millisecond, Factor: 1.5, Jitter: 0.2, Steps: 5}
 
-// Config is what NewAuth needs. One of the two client authorities is
-// required, the file counts if both are given.
+// Config is what New needs. One of the two client authorities is required. If both are given, the
+// file is used.
 type Config struct {
 	// Client asks the API server as the node.
 	Client   kubernetes.Interface
 	NodeName string
-	// ClientCAFile holds PEM certificates of the authority that signs client
-	// certificates. It may change at any time.
+	// ClientCAFile is a file with the PEM certificates of the authority that signs client
+	// certificates. The file may change at any time.
 	ClientCAFile string
-	// ClientCAData is the same as bytes.
+	// ClientCAData has such PEM certificates as bytes.
 	ClientCAData []byte
-	// Tokens lets clients in by a bearer token that the cluster knows.
+	// Tokens lets clients in that have a bearer token which the cluster knows.
 	Tokens bool
-	// How long answers of the cluster are believed: about a token, and that
-	// something is allowed or denied. With 0 it is asked each time.
+	// These say how long an answer of the cluster is believed: about a token, that something is
+	// allowed, and that something is denied. With 0 the cluster is asked each time.
 	TokenTTL, AllowedTTL, DeniedTTL time.Duration
 
 	Log *zap.Logger
 }
 
-// delegated lets the cluster decide.
+// delegated is an Auth that asks the cluster.
 type delegated struct {
 	nodeName      string
 	certificates  authenticator.Request
@@ -82,12 +81,11 @@ type delegated struct {
 	authorizer    *thriftyAuthorizer
 }
 
-// New makes an Auth that verifies client certificates against the client authority and delegates
-// all else to the API server, whose answers it believes for a while. It lets no client in that is
-// anonymous.
+// New makes an Auth. It verifies client certificates with the client authority. It asks the API
+// server about everything else, and believes an answer for a while. It lets no anonymous client in.
 func New(config Config) (Auth, error) {
 	if config.Client == nil || config.NodeName == "" || config.Log == nil {
-		return nil, errors.New("kubeletapi: AuthConfig needs Client, NodeName and Log")
+		return nil, errors.New("Config needs Client, NodeName and Log")
 	}
 	authority, err := newClientCA(config)
 	if err != nil {
@@ -101,7 +99,7 @@ func New(config Config) (Auth, error) {
 		who = append(who, bearertoken.New(thrifty), websocket.NewProtocolAuthenticator(thrifty))
 	}
 	retry := reviewRetry
-	may, err := authorizerfactory.DelegatingAuthorizerConfig{ // remembers nothing
+	may, err := authorizerfactory.DelegatingAuthorizerConfig{ // it remembers nothing
 		SubjectAccessReviewClient: config.Client.AuthorizationV1(),
 		WebhookRetryBackoff:       &retry,
 	}.New()

@@ -11,17 +11,16 @@ import (
 	"k8s.io/apiserver/pkg/server/dynamiccertificates"
 )
 
-// clientCA is the authority behind client certificates. A file is looked at on
-// each use, one stat(2), and read again when it is another one or has changed; so
-// a new authority counts at once and no goroutine has to watch it. It is a
-// dynamiccertificates.CAContentProvider.
+// clientCA is the authority that signs client certificates. Each use checks the file with one
+// stat(2), and reads it again if it has changed. So a new authority counts immediately, and no
+// goroutine has to watch the file. It is a dynamiccertificates.CAContentProvider.
 type clientCA struct {
-	file string // empty: fixed
+	file string // empty: the authority never changes
 	log  *zap.Logger
 
 	mu      sync.Mutex
-	stale   bool        // the file could not be read, and that was logged
-	seen    os.FileInfo // of what pem was read from
+	stale   bool        // the file could not be read, and that is logged already
+	seen    os.FileInfo // the file from which pem was read
 	pem     []byte
 	options x509.VerifyOptions
 }
@@ -37,7 +36,7 @@ func newClientCA(config Config) (*clientCA, error) {
 		return nil, errors.New("the certificate authority of clients is missing: without it the API server cannot be recognised")
 	}
 	if err := c.use(config.ClientCAData); err != nil {
-		return nil, fmt.Errorf("the certificate authority of clients: %w", err)
+		return nil, fmt.Errorf("reading the certificate authority of clients: %w", err)
 	}
 	return c, nil
 }
@@ -52,28 +51,28 @@ func (c *clientCA) use(pem []byte) error {
 	return nil
 }
 
-// refresh reads the file if it is not what was read last. The caller holds mu.
+// refresh reads the file if it has changed since the last time. The caller holds mu.
 func (c *clientCA) refresh() error {
 	now, err := os.Stat(c.file)
 	if err != nil {
-		return fmt.Errorf("the certificate authority of clients: %w", err)
+		return fmt.Errorf("reading the certificate authority of clients: %w", err)
 	}
 	if c.seen != nil && os.SameFile(c.seen, now) && c.seen.ModTime().Equal(now.ModTime()) && c.seen.Size() == now.Size() {
 		return nil
 	}
 	pem, err := os.ReadFile(c.file)
 	if err != nil {
-		return fmt.Errorf("the certificate authority of clients: %w", err)
+		return fmt.Errorf("reading the certificate authority of clients: %w", err)
 	}
 	if err := c.use(pem); err != nil {
-		return fmt.Errorf("the certificate authority of clients, %s: %w", c.file, err)
+		return fmt.Errorf("reading the certificate authority of clients, %s: %w", c.file, err)
 	}
 	c.seen = now
 	return nil
 }
 
-// VerifyOptions returns how to verify a client certificate now. A file that
-// cannot be read, or is being written, leaves the last good authority in place.
+// VerifyOptions returns the options to verify a client certificate now. If the file cannot be read,
+// or is being written, the last valid authority stays.
 func (c *clientCA) VerifyOptions() (x509.VerifyOptions, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -94,7 +93,7 @@ func (c *clientCA) CurrentCABundleContent() []byte {
 	return c.pem
 }
 
-// Name says where the authority comes from, for messages.
+// Name returns where the authority comes from, for messages.
 func (c *clientCA) Name() string {
 	if c.file == "" {
 		return "client-ca"
@@ -102,5 +101,5 @@ func (c *clientCA) Name() string {
 	return c.file
 }
 
-// AddListener does nothing: every use is of the current authority.
+// AddListener does nothing, because every use has the current authority.
 func (c *clientCA) AddListener(dynamiccertificates.Listener) {}

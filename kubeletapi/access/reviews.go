@@ -24,11 +24,11 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/kubeletapi/door"
 )
 
-// ErrTooManyReviews is an error of Auth: the cluster was recently asked too often on behalf of this
-// client. The client should come again later.
+// ErrTooManyReviews is an error of Auth. The cluster was recently asked too often on behalf of this
+// client. The client should try again later.
 var ErrTooManyReviews = errors.New("too many questions to the API server about this client")
 
-// pace is how often the cluster is asked: a number in each second, and some more at one time.
+// pace is how often the cluster is asked: a number in each second, and a number at one time.
 type pace struct {
 	each  rate.Limit
 	burst int
@@ -36,17 +36,17 @@ type pace struct {
 
 func (p pace) bucket() *rate.Limiter { return rate.NewLimiter(p.each, p.burst) }
 
-// How often the cluster is asked about tokens that it has not said to be good, and about what a
-// user may do. A program that reads metrics has a new token once in an hour; who does more than
-// this is a stranger who guesses.
+// These limit how often the cluster is asked about tokens that it has not accepted, and about what
+// a user may do. A program that reads metrics has a new token once an hour. A client that needs
+// more questions is a stranger who guesses.
 var (
 	reviewsOfAddress = pace{2, 20}
 	reviewsOfAll     = pace{20, 60}
 	reviewsOfUser    = pace{50, 200}
 )
 
-// How many are remembered of each: tokens that were good, addresses, users, and answers about what
-// users may do.
+// This many of each are remembered: tokens that were accepted, addresses, users, and answers about
+// what users may do.
 const (
 	rememberedTokens    = 4096
 	rememberedClients   = 4096
@@ -71,12 +71,12 @@ func (b *buckets) allow(client string) bool {
 		bucket = b.pace.bucket()
 		b.of.Add(client, bucket)
 	}
-	return bucket.(*rate.Limiter).Allow() //nolint:forcetypeassert // there is nothing else in it
+	return bucket.(*rate.Limiter).Allow() //nolint:forcetypeassert // the cache has nothing else
 }
 
 type addressKey struct{}
 
-// withAddress tells those who look at a request's tokens from where it came.
+// withAddress adds the client's address to the request's context, for the code that checks tokens.
 func withAddress(r *http.Request) *http.Request {
 	address := r.RemoteAddr
 	if at, err := netip.ParseAddrPort(address); err == nil {
@@ -115,16 +115,16 @@ func (r reviewer) AuthenticateToken(ctx context.Context, token string) (*authent
 }
 
 // thriftyTokens limits how often the cluster is asked about tokens that it does not know. A token
-// that was good the last time costs nothing. A token that the cluster has just not known costs
-// nothing either. An address from which a good token came does not share the limit for all
+// that was accepted the last time costs nothing. A token that the cluster has just refused costs
+// nothing either. An address from which an accepted token came does not share the limit for all
 // addresses with strangers.
 type thriftyTokens struct {
 	next authenticator.Token
 
-	good            *lru.Cache            // SHA-256 of tokens
-	bad             *cache.LRUExpireCache // the same of those that the cluster does not know
+	good            *lru.Cache            // SHA-256 of accepted tokens
+	bad             *cache.LRUExpireCache // SHA-256 of tokens that the cluster does not know
 	badFor          time.Duration
-	friends         *lru.Cache // addresses from which a good one came
+	friends         *lru.Cache // addresses from which an accepted token came
 	each            *buckets
 	ofAll, ofFriend *rate.Limiter
 }
@@ -168,10 +168,10 @@ func (t *thriftyTokens) allow(address string) bool {
 	return t.each.allow(address) && all.Allow()
 }
 
-// thriftyAuthorizer remembers answers for a while, and bounds how often the cluster is asked about
+// thriftyAuthorizer remembers answers for a while, and limits how often the cluster is asked about
 // one user.
 type thriftyAuthorizer struct {
-	next            authorizer.Authorizer // remembers nothing
+	next            authorizer.Authorizer // it remembers nothing
 	allowed, denied time.Duration
 	answers         *cache.LRUExpireCache
 	each            *buckets
@@ -188,7 +188,7 @@ func newThriftyAuthorizer(next authorizer.Authorizer, allowed, denied time.Durat
 func (a *thriftyAuthorizer) may(ctx context.Context, who user.Info, attributes authorizer.Attributes) (bool, error) {
 	key := fmt.Sprintf("%q %q %q %q %q %q", who.GetName(), who.GetUID(), who.GetGroups(), who.GetExtra(), attributes.GetVerb(), attributes.GetSubresource())
 	if answer, ok := a.answers.Get(key); ok {
-		return answer.(bool), nil //nolint:forcetypeassert // there is nothing else in it
+		return answer.(bool), nil //nolint:forcetypeassert // the cache has nothing else
 	}
 	if !a.each.allow(who.GetName()) {
 		return false, ErrTooManyReviews

@@ -18,7 +18,8 @@ import (
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 )
 
-// tokens is what the cluster knows: those that begin with "good". It counts how often it is asked.
+// tokens is a cluster that knows the tokens that begin with "good". It counts how often it is
+// asked.
 type tokens struct {
 	asked  int
 	failed error
@@ -32,14 +33,14 @@ func (t *tokens) AuthenticateToken(_ context.Context, token string) (*authentica
 	return &authenticator.Response{User: &user.DefaultInfo{Name: token}}, strings.HasPrefix(token, "good"), nil
 }
 
-// from is a context of a request from an address.
+// from is the context of a request from an address.
 func from(address string) context.Context {
 	r := httptest.NewRequest(http.MethodGet, "/pods", nil)
 	r.RemoteAddr = address
 	return withAddress(r).Context()
 }
 
-// guess tries tokens that do not exist for some seconds, 1,000 in each, from so many addresses.
+// guess tries 1,000 unknown tokens in each second, from this number of addresses.
 func guess(t *thriftyTokens, seconds, addresses int) (refused int) {
 	for n := range seconds * 1000 {
 		time.Sleep(time.Millisecond) // virtual
@@ -65,7 +66,7 @@ func TestStrangersReviewsAreBounded(t *testing.T) {
 	}
 }
 
-// Who is known does not notice what strangers try, also with a new token.
+// A known client is not delayed by the guesses of strangers, even if it has a new token.
 //
 // docs/security.md: "A client that was known before is not held up by strangers: tokens that were
 // good cost nothing, and addresses that they came
@@ -106,8 +107,8 @@ func TestKnownTokensAreNotHeldUp(t *testing.T) {
 	})
 }
 
-// A token that is not known is asked about once, and one that was good is a stranger's once it is
-// not.
+// The cluster is asked once about a token that it does not know. A token that was accepted counts
+// as a stranger's when the cluster does not accept it any more.
 //
 // docs/security.md: "A token that the API server does not know is answered with 401, for as long as
 // answers about tokens are believed, without another question".
@@ -138,7 +139,7 @@ func TestBadTokensAreRemembered(t *testing.T) {
 	})
 }
 
-// What strangers leave in memory is bounded.
+// The memory that strangers can use is bounded.
 func TestMemoryOfReviewsIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		thrifty := newThriftyTokens(&tokens{}, time.Hour)
@@ -153,7 +154,8 @@ func TestMemoryOfReviewsIsBounded(t *testing.T) {
 	})
 }
 
-// undecided is an authorizer that allows nothing but to "jo", and counts.
+// undecided is an authorizer that allows something only to "jo". It counts how often it is asked
+// about each user.
 type undecided struct{ asked map[string]int }
 
 func (u undecided) Authorize(_ context.Context, a authorizer.Attributes) (authorizer.Decision, string, error) {
@@ -191,7 +193,7 @@ func TestReviewsOfAUserAreBounded(t *testing.T) {
 	})
 }
 
-// Answers are believed for as long as the settings say.
+// The settings say how long answers are believed.
 //
 // docs/security.md: "Answers are believed for a while: that something is allowed for 5 minutes,
 // that it is not for 30 seconds".

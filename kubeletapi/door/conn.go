@@ -16,20 +16,20 @@ import (
 type Conn struct {
 	*net.TCPConn
 	door    *Door
-	address string // whose it is while it is pending or a stranger's
+	address string // the client's address, while the connection is pending or a stranger's
 	since   time.Time
 	spoken  atomic.Bool
-	waits   waiting // for the client
+	waits   waiting // how long it waited for the client
 
 	closed sync.Once
-	failed error // of Close
+	failed error // the error of Close
 
-	// The door's lock guards all below.
+	// The door's lock guards all fields below.
 	room    *room // nil once it is closed
 	key     string
 	busy    bool
 	element *list.Element
-	timer   *time.Timer // closes it while it is a stranger's
+	timer   *time.Timer // it closes the connection while that is a stranger's
 	refused bool
 }
 
@@ -54,11 +54,12 @@ func (c *Conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// waiting is how long a connection has waited for its client, all in all: neither what the machine
-// takes to compute its part of a handshake nor a byte now and then make a difference.
+// waiting is how long a connection has waited for its client in total. The time that the machine
+// needs to compute its part of a handshake does not count. A client that sends a byte now and then
+// does not start the time again.
 type waiting struct {
 	mu    sync.Mutex
-	since time.Time // of the wait that goes on
+	since time.Time // when the present wait began; zero if the connection does not wait
 	past  time.Duration
 }
 
@@ -75,7 +76,8 @@ func (w *waiting) end() {
 	w.since = time.Time{}
 }
 
-// left is the rest of a stay. It is 0 when the stay has passed and the connection still waits.
+// left is how much of a stay is left. If the connection waits now and the stay has passed, it is 0
+// or less.
 func (w *waiting) left(stay time.Duration) time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -94,20 +96,20 @@ func (c *Conn) Close() error {
 	return c.failed
 }
 
-// reset closes the connection so that the kernel keeps nothing of it.
+// reset closes the connection, and the kernel keeps nothing of it.
 func (c *Conn) reset() {
-	_ = c.SetLinger(0) // it fails where the connection has ended
+	_ = c.SetLinger(0) // an error means that the connection has ended
 	_ = c.Close()
 }
 
-// said reports whether something has come that was not read yet.
+// said reports whether the client has sent something that was not read yet.
 func (c *Conn) said() bool {
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return false
 	}
 	said := false
-	_ = raw.Control(func(fd uintptr) { // it fails where the connection is closed
+	_ = raw.Control(func(fd uintptr) { // an error means that the connection is closed
 		var b [1]byte
 		n, _, err := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
 		said = err == nil && n > 0
@@ -115,8 +117,8 @@ func (c *Conn) said() bool {
 	return said
 }
 
-// Asks notes that a request is under way. Connections of strangers without a request have to close
-// first.
+// Asks notes that a request is under way. Strangers' connections without a request must close
+// before those with one.
 func (c *Conn) Asks() {
 	c.door.mu.Lock()
 	defer c.door.mu.Unlock()
@@ -125,8 +127,8 @@ func (c *Conn) Asks() {
 	}
 }
 
-// Known notes whose connection it is. It reports whether there is a slot for it; if not, the caller
-// must close the connection.
+// Known notes the user of the connection. It reports whether there is a slot for the user's
+// connection. If there is none, the caller must close the connection.
 func (c *Conn) Known(user string) bool {
 	c.door.mu.Lock()
 	defer c.door.mu.Unlock()
@@ -143,11 +145,11 @@ func (c *Conn) Known(user string) bool {
 	return true
 }
 
-// farewell is how long a stranger who was sent away has to read why.
+// farewell is how long a refused stranger may read the answer before the connection closes.
 const farewell = 2 * time.Second
 
-// Refused notes that the sender of a request is not known. It has a moment to read the answer,
-// whatever else it has begun.
+// Refused notes that the sender of a request is not known. The connection closes after a moment, so
+// that the client can read the answer, even if it has begun other requests.
 func (c *Conn) Refused() {
 	c.door.mu.Lock()
 	defer c.door.mu.Unlock()
@@ -157,8 +159,8 @@ func (c *Conn) Refused() {
 	}
 }
 
-// address is whose connections from there are: an address, or a /64 of IPv6, which is what one
-// client has.
+// addressOf is the address that counts for a connection: an address of IPv4, or a /64 of IPv6,
+// because one client has a whole /64.
 func addressOf(remote net.Addr) string {
 	at, err := netip.ParseAddrPort(remote.String())
 	if err != nil {
@@ -167,8 +169,8 @@ func addressOf(remote net.Addr) string {
 	return Address(at.Addr())
 }
 
-// Address is who an address stands for: itself, or the /64 that a machine with an address of IPv6
-// has as a whole.
+// Address is what counts as one address: the address itself for IPv4, or its /64 for IPv6, because
+// a machine has a whole /64.
 func Address(a netip.Addr) string {
 	a = a.Unmap().WithZone("")
 	if a.Is4() {

@@ -5,8 +5,8 @@ import (
 	"container/list"
 )
 
-// crowd holds connections by whose they are, in the order in which they came. It knows who has the
-// most of them.
+// crowd holds connections, grouped by address or user, in the order in which they came. It knows
+// which group is the largest.
 type crowd struct {
 	of     map[string]*group
 	groups groups
@@ -17,7 +17,7 @@ type crowd struct {
 type group struct {
 	key   string
 	conns list.List // of *Conn, the oldest first
-	at    int       // in the heap
+	at    int       // its index in the heap
 }
 
 func newCrowd() *crowd { return &crowd{of: map[string]*group{}} }
@@ -50,7 +50,7 @@ func (c *crowd) remove(conn *Conn) {
 	heap.Fix(&c.groups, g.at)
 }
 
-// count is how many one has.
+// count is the number of connections of a group.
 func (c *crowd) count(key string) int {
 	if g := c.of[key]; g != nil {
 		return g.conns.Len()
@@ -58,7 +58,7 @@ func (c *crowd) count(key string) int {
 	return 0
 }
 
-// first is the oldest that one has, or nil.
+// first is the oldest connection of a group, or nil.
 func (c *crowd) first(key string) *Conn {
 	if g := c.of[key]; g != nil {
 		return g.first()
@@ -66,7 +66,7 @@ func (c *crowd) first(key string) *Conn {
 	return nil
 }
 
-// largest is the oldest of those who have the most, or nil.
+// largest is the oldest connection of the largest group, or nil.
 func (c *crowd) largest() *Conn {
 	if len(c.groups) == 0 {
 		return nil
@@ -76,7 +76,8 @@ func (c *crowd) largest() *Conn {
 
 func (g *group) first() *Conn { return g.conns.Front().Value.(*Conn) } //nolint:forcetypeassert // the list has nothing else
 
-// groups is a heap: on top is who has the most, and of those who have as many, whose is the oldest.
+// groups is a heap. The group with the most connections is on top. If several groups have as many,
+// the one with the oldest connection is on top.
 type groups []*group
 
 func (g groups) Len() int { return len(g) }

@@ -16,20 +16,20 @@
 // Among pending connections and strangers, the newest gets in and another one has to close. The
 // door picks it from the address that has too many, or else from the address that has the most. A
 // silent connection closes before one that has sent something, and the oldest closes first. If the
-// door refused the newest, those who hold all slots would keep them. A pending connection keeps its
-// slot for a moment at least: until the door has waited for quietStay if it is silent, or for
-// busyStay if it speaks. During that time the door takes no connection, and the kernel keeps the
-// next ones in their order. So a flood is slowed down, and handshakes begin no faster than the
+// door refused the newest, the clients that hold all slots would keep them. A pending connection
+// keeps its slot for a moment at least: until the door has waited for quietStay if it is silent, or
+// for busyStay if it speaks. During that time the door takes no connection, and the kernel keeps
+// the next ones in their order. So a flood is slowed down, and handshakes begin no faster than the
 // machine can do them. A prompt client always gets through, even one whose address is part of the
 // flood.
 //
-// Among those that are known, the newest is refused: the others are at work.
+// Among the connections of known users, the newest is refused, because the others are in use.
 //
-// A connection that gives way is reset, so that nothing is left of it in the kernel.
+// A connection that has to close is reset, so that the kernel keeps nothing of it.
 //
 // # Blocking and ownership
 //
-// New starts the door. Accept returns connections whose handshake is done; who takes one has to
-// close it. Close ends the door: the port, the handshakes, and all goroutines but those of
-// connections that were taken. All methods may be called concurrently.
+// New starts the door. Accept returns connections whose handshake has succeeded. The caller of
+// Accept must close them. Close ends the door: the port, the handshakes, and all goroutines except
+// those of accepted connections. All methods may be called concurrently.
 package door

@@ -15,7 +15,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/pause"
 )
 
-// State is what is known of a connection's client.
+// State is what is known about a connection's client.
 type State string
 
 // The states of connections.
@@ -33,7 +33,7 @@ type Reason string
 const (
 	ReasonAll       Reason = "all"       // there were too many in this state
 	ReasonEach      Reason = "each"      // one address or user had too many
-	ReasonTime      Reason = "time"      // it had not become more in time
+	ReasonTime      Reason = "time"      // it did not reach the next state in time
 	ReasonHandshake Reason = "handshake" // the handshake failed
 )
 
@@ -41,10 +41,11 @@ const (
 type Config struct {
 	Limits Limits
 	TLS    *tls.Config
-	// Certified names the user of a certificate that is verified, which it does itself. It must not
-	// block for long.
+	// Certified returns the name of the user of a certificate. It verifies the certificate itself.
+	// It must not block for long.
 	Certified func(*tls.ConnectionState) (user string, ok bool)
-	// Handshake bounds a handshake, and Strange how long a client may stay unknown behind it.
+	// Handshake bounds a handshake. Strange bounds how long a client may stay unknown after its
+	// handshake.
 	Handshake, Strange time.Duration
 	Log                *zap.Logger
 }
@@ -54,23 +55,23 @@ type Door struct {
 	config   Config
 	listener net.Listener
 	ready    chan net.Conn
-	ctx      context.Context //nolint:containedctx // the door's own life
+	ctx      context.Context //nolint:containedctx // ends with the door
 	end      context.CancelFunc
 	tasks    sync.WaitGroup
 
 	mu                                    sync.Mutex
 	pending, strangers, tokens, certified *room
 	ended                                 map[Ended]int
-	failed                                error // why it accepts no more
+	failed                                error // why it accepts no more connections
 }
 
-// Ended is a kind of end that the door has made.
+// Ended is a state and a reason in which the door ended connections.
 type Ended struct {
 	State  State
 	Reason Reason
 }
 
-// New opens the door at a listener, which it owns.
+// New opens the door at a listener. The door owns the listener.
 func New(listener net.Listener, config Config) (*Door, error) {
 	l := config.Limits
 	if err := l.check(); err != nil {
@@ -89,7 +90,7 @@ func New(listener net.Listener, config Config) (*Door, error) {
 	return d, nil
 }
 
-// Accept returns a connection whose handshake is done.
+// Accept returns a connection whose handshake has succeeded.
 func (d *Door) Accept() (net.Conn, error) {
 	select {
 	case conn := <-d.ready:
@@ -104,7 +105,7 @@ func (d *Door) Accept() (net.Conn, error) {
 	}
 }
 
-// Addr is the listener's.
+// Addr is the listener's address.
 func (d *Door) Addr() net.Addr { return d.listener.Addr() }
 
 // Close ends the door, and waits until it has ended.
@@ -115,7 +116,7 @@ func (d *Door) Close() error {
 	return err
 }
 
-// Counts are the connections that there are, and those that the door has ended.
+// Counts are the numbers of present connections, and of connections that the door has ended.
 func (d *Door) Counts() (now map[State]int, ended map[Ended]int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -151,7 +152,7 @@ func (d *Door) accept() {
 			d.mu.Unlock()
 			d.end()
 			return
-		case backoff == acceptBackoff: // one line for as long as it lasts
+		case backoff == acceptBackoff: // one line until it works again
 			d.config.Log.Warn("cannot accept connections, will try again", zap.Error(err))
 		}
 		if pause.For(d.ctx, backoff.Step()) != nil {
@@ -160,7 +161,7 @@ func (d *Door) accept() {
 	}
 }
 
-// admit gives a new connection a slot, and begins its handshake.
+// admit gives a new connection a slot, and starts its handshake.
 func (d *Door) admit(conn net.Conn) {
 	tcp, ok := conn.(*net.TCPConn)
 	if !ok {
@@ -181,9 +182,9 @@ func (d *Door) admit(conn net.Conn) {
 	d.tasks.Go(func() { d.shake(c) })
 }
 
-// enter gives a new connection a slot among the pending ones. Another one may have to close for it.
-// If the door has not waited long enough for that one, enter returns how long to wait before the
-// next attempt.
+// enter gives a new connection a slot among the pending ones. Another connection may have to close
+// for it. If the door has not waited long enough for that one, enter returns how long to wait
+// before the next attempt.
 func (d *Door) enter(c *Conn) (long time.Duration, done bool) {
 	d.mu.Lock()
 	victim, why := d.pending.victim(c.address)
@@ -211,7 +212,7 @@ func (d *Door) enter(c *Conn) (long time.Duration, done bool) {
 	return 0, true
 }
 
-// spoke notes that a pending client says something.
+// spoke notes that a pending client has sent something.
 func (d *Door) spoke(c *Conn) {
 	if c.spoken.Swap(true) {
 		return
@@ -235,7 +236,7 @@ func (d *Door) leave(c *Conn) {
 	}
 }
 
-// shake does the handshake, and hands the connection over.
+// shake does the handshake, and gives the connection to Accept.
 func (d *Door) shake(c *Conn) {
 	keep := context.AfterFunc(d.ctx, c.reset)
 	defer keep()
@@ -248,14 +249,14 @@ func (d *Door) shake(c *Conn) {
 		d.unshaken(c, err)
 		return
 	}
-	_ = c.SetDeadline(time.Time{}) // it fails where the connection has ended, as will what comes next
+	_ = c.SetDeadline(time.Time{}) // an error means that the connection has ended, and the next step fails, too
 	state := conn.ConnectionState()
 	user, certified := d.config.Certified(&state)
 	if !d.settle(c, user, certified) {
 		_ = conn.Close()
 		return
 	}
-	if !keep() { // who takes the connection ends it
+	if !keep() { // the door has ended, and resets the connection
 		return
 	}
 	select {
@@ -269,7 +270,7 @@ func (d *Door) shake(c *Conn) {
 func (d *Door) unshaken(c *Conn, err error) {
 	d.config.Log.Debug("TLS handshake failed", zap.Stringer("client", c.RemoteAddr()), zap.Error(err))
 	d.mu.Lock()
-	if c.room != nil { // it has not given way
+	if c.room != nil { // it did not have to close for another one
 		why := ReasonHandshake
 		if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() {
 			why = ReasonTime
@@ -295,7 +296,7 @@ func plain(header [5]byte) bool {
 // settle gives a connection a slot after its handshake, and reports whether there is one.
 func (d *Door) settle(c *Conn, user string, certified bool) bool {
 	d.mu.Lock()
-	if c.room != d.pending { // it has given way
+	if c.room != d.pending { // it had to close for another one
 		d.mu.Unlock()
 		return false
 	}

@@ -25,7 +25,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/flood"
 )
 
-// certificate is one of its own authority, of a user or a server.
+// certificate is a certificate of a user or a server, from an authority of its own.
 func certificate(t testing.TB, name string) *tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -43,7 +43,7 @@ func certificate(t testing.TB, name string) *tls.Certificate {
 	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// opened is a door that sends back what its clients say. It refuses one certificate.
+// opened is a door whose server sends back what its clients send. It refuses one certificate.
 func opened(t *testing.T, limits Limits, change func(*Config)) *Door {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -91,8 +91,8 @@ func opened(t *testing.T, limits Limits, change func(*Config)) *Door {
 	return d
 }
 
-// serve does what a client says by single letters: a is a request, k one that says who it is, r one
-// that is refused.
+// serve reads single letters from a client: a begins a request, k says who the client is, r is a
+// request that is refused.
 func serve(conn net.Conn) {
 	defer conn.Close()
 	under, b := Under(conn), make([]byte, 1)
@@ -116,7 +116,7 @@ func serve(conn net.Conn) {
 	}
 }
 
-// connect is a client from an address, whose handshake is done.
+// connect is a client from an address, after its handshake.
 func connect(d *Door, from string, certificate *tls.Certificate) (*tls.Conn, error) {
 	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}, Timeout: 30 * time.Second}
 	config := &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}
@@ -130,7 +130,7 @@ func connect(d *Door, from string, certificate *tls.Certificate) (*tls.Conn, err
 	return conn, err
 }
 
-// client is connect for those that get in.
+// client is connect for clients that must get in.
 func client(t *testing.T, d *Door, from string, certificate *tls.Certificate) *tls.Conn {
 	t.Helper()
 	conn, err := connect(d, from, certificate)
@@ -165,7 +165,7 @@ func silent(t *testing.T, d *Door, from string) net.Conn {
 	return conn
 }
 
-// ended waits until the other end has closed a connection.
+// ended waits until the other end has closed the connection.
 func ended(t *testing.T, conn net.Conn) {
 	t.Helper()
 	timeout := net.Error(nil)
@@ -174,7 +174,7 @@ func ended(t *testing.T, conn net.Conn) {
 	}
 }
 
-// there waits until there are so many connections in a state.
+// there waits until a state has n connections.
 func there(t *testing.T, d *Door, state State, n int) {
 	t.Helper()
 	eventually.Succeeds(t, func() error {
@@ -187,7 +187,7 @@ func there(t *testing.T, d *Door, state State, n int) {
 
 var wide = Limits{Pending: 64, Strangers: 64, Tokens: 64, Certified: 64}
 
-// A client with a certificate gets in while others do their worst, also from its own address.
+// A client with a certificate gets in during a flood, even from the flood's own address.
 //
 // docs/security.md: "So a client that is prompt gets through during a flood, also one at the
 // flood's own address".
@@ -197,14 +197,14 @@ func TestCertifiedClientsGetInDuringFloods(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		kind    flood.Kind
-		all     int // connections at a time
+		all     int // connections at one time
 		sources []string
 	}{
 		{"silent, from its own address", flood.Silent, 400, own},
 		{"silent, from others", flood.Silent, 400, others},
 		{"hello, from its own address", flood.Hello, 200, own},
 		{"hello, from others", flood.Hello, 200, others},
-		// Both ends of these handshakes take the same processors.
+		// Both ends of these handshakes use the same processors.
 		{"shaken, from its own address", flood.Shaken, 64, own},
 		{"shaken, from others", flood.Shaken, 64, others},
 	} {
@@ -222,8 +222,8 @@ func TestCertifiedClientsGetInDuringFloods(t *testing.T) {
 			mine := certificate(t, "api")
 			var longest time.Duration
 			for range 4 {
-				// On a busy machine a client is not always prompt: both ends and the flood share
-				// its processors. Clients try again.
+				// On a busy machine a client is not always prompt, because both ends and the flood
+				// share its processors. Clients try again.
 				began, tries := time.Now(), 0
 				for {
 					conn, err := connect(d, "127.0.0.9", mine)
@@ -252,7 +252,7 @@ func TestCertifiedClientsGetInDuringFloods(t *testing.T) {
 	}
 }
 
-// What pending connections take is bounded in all and by address; the newest gets in.
+// The number of pending connections is bounded, in total and for each address. The newest gets in.
 //
 // docs/security.md: "in their handshake | 1,024 | three quarters, by address".
 // docs/security.md: "Of the first two kinds the newest gets in, and the oldest one of the address
@@ -272,7 +272,7 @@ func TestPendingConnectionsAreBounded(t *testing.T) {
 	silent(t, d, "127.0.1.3")
 	there(t, d, StatePending, 8)
 	silent(t, d, "127.0.1.4")
-	ended(t, conns[1]) // its address has most
+	ended(t, conns[1]) // its address has the most connections
 	there(t, d, StatePending, 8)
 	if err := says(client(t, d, "127.0.1.5", nil), "x"); err != nil {
 		t.Error(err)
@@ -283,7 +283,8 @@ func TestPendingConnectionsAreBounded(t *testing.T) {
 	}
 }
 
-// A connection keeps its place for a moment, and one that speaks for longer than one that does not.
+// A connection keeps its slot for a moment. A connection that speaks keeps it for longer than a
+// silent one.
 //
 // docs/security.md: "One in its handshake keeps its place for a moment (20 ms while it is silent,
 // 250 ms when it speaks), and the next
@@ -294,7 +295,7 @@ func TestPendingConnectionsStayForAMoment(t *testing.T) {
 	d := opened(t, limits, nil)
 	began := time.Now()
 	speaks := silent(t, d, "127.0.1.1")
-	if _, err := speaks.Write([]byte{22}); err != nil { // as a handshake begins
+	if _, err := speaks.Write([]byte{22}); err != nil { // the first byte of a handshake
 		t.Fatal(err)
 	}
 	first, second := silent(t, d, "127.0.1.1"), silent(t, d, "127.0.1.1")
@@ -326,7 +327,7 @@ func TestStrangersAreBounded(t *testing.T) {
 		}
 	}
 	second := client(t, d, "127.0.1.1", nil)
-	ended(t, first) // the older one is about to be known
+	ended(t, first) // the older one has a request, which will say who it is
 	if err := errors.Join(says(asks, "k"), says(second, "x")); err != nil {
 		t.Error(err)
 	}
@@ -342,7 +343,7 @@ func TestStrangersAreBounded(t *testing.T) {
 	}
 }
 
-// Users who are known have bounds of their own, and the newest is refused.
+// Known users have limits of their own, and their newest connection is refused.
 //
 // docs/security.md: "of users known by a token | 1,024 | a quarter, by user", "of users known by a
 // certificate | 16,384 | half, by user".
@@ -395,8 +396,8 @@ func TestTimeIsBounded(t *testing.T) {
 	}
 }
 
-// A stranger who was refused does not keep the connection, whatever else is said on it; one who is
-// known does.
+// A refused stranger loses its connection, whatever else the stranger sends on it. A known client
+// keeps it.
 func TestRefusedClientsEnd(t *testing.T) {
 	d := opened(t, wide, nil)
 	known, stranger := client(t, d, "127.0.1.1", nil), client(t, d, "127.0.1.1", nil)
@@ -424,7 +425,7 @@ func TestPlainHTTPIsTold(t *testing.T) {
 	}
 }
 
-// When the door ends, so do the connections that wait before it.
+// When the door ends, connections in their handshake end.
 func TestClose(t *testing.T) {
 	d := opened(t, wide, nil)
 	conn := silent(t, d, "127.0.1.1")
@@ -436,15 +437,15 @@ func TestClose(t *testing.T) {
 	if _, err := d.Accept(); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("%v", err)
 	}
-	d.listener = closed{d.listener} // it is closed once more when the test ends
+	d.listener = closed{d.listener} // the test's end closes it once more
 }
 
-// closed is a listener that was closed before.
+// closed is a listener that is already closed.
 type closed struct{ net.Listener }
 
 func (closed) Close() error { return nil }
 
-// exhausted is a listener whose process has no descriptor left.
+// exhausted is a listener in a process that has no file descriptor left.
 type exhausted struct {
 	err   error
 	calls atomic.Int64
@@ -463,7 +464,7 @@ func (e *exhausted) Accept() (net.Conn, error) {
 func (e *exhausted) Close() error   { close(e.ended); return nil }
 func (e *exhausted) Addr() net.Addr { return &net.TCPAddr{} }
 
-// Without descriptors the door does not spin, and it does not give up.
+// Without file descriptors the door does not loop without a pause, and does not give up.
 func TestNoDescriptors(t *testing.T) {
 	for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
 		synctest.Test(t, func(t *testing.T) {

@@ -8,28 +8,29 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 )
 
-// Limits bound connections. All are in connections, so in open files.
+// Limits bound numbers of connections. Each connection is an open file.
 type Limits struct {
-	// Pending are handshakes under way, and Strangers those whose client is not known. An address
-	// has three quarters of the former at most, and a quarter of the latter.
+	// Pending bounds the handshakes under way. Strangers bounds the connections whose client is not
+	// known. One address has at most three quarters of Pending, and a quarter of Strangers.
 	Pending, Strangers int
-	// Tokens are connections of users who are known by a request, and Certified of those who are by
-	// a certificate. A user has a quarter of the former at most, and half of the latter.
+	// Tokens bounds the connections of users who are known by a request. Certified bounds those of
+	// users who are known by a certificate. One user has at most a quarter of Tokens, and half of
+	// Certified.
 	Tokens, Certified int
 }
 
-// The most of each kind. Only floods reach them. They exist because slots cost memory.
+// These are the largest limits. Only floods reach them. They exist because slots cost memory.
 const (
 	mostPending   = 1024
 	mostStrangers = 256
 	mostTokens    = 1024
 	mostCertified = 16384
-	// least is how many there are at least of each kind, so that a small limit of open files does
-	// not close the door.
+	// least is the smallest limit of each kind, so that a small limit of open files does not close
+	// the door.
 	least = 4
 )
 
-// LimitsFor divides a number of open files.
+// LimitsFor divides a number of open files among the kinds.
 func LimitsFor(files int) Limits {
 	share := func(most, part int) int { return max(least, min(most, files/part)) }
 	l := Limits{Pending: share(mostPending, 8), Strangers: share(mostStrangers, 16), Tokens: share(mostTokens, 8)}
@@ -47,18 +48,19 @@ func (l Limits) check() error {
 	return nil
 }
 
-// share is a part of a limit, and never nothing.
+// share is a part of a limit, and at least 1.
 func share(of, numerator, denominator int) int { return max(1, of*numerator/denominator) }
 
-// How long, in total, the door waits for a pending connection before that has to close for one that
-// needs its slot. A client speaks as soon as it is connected, and does its part of a handshake in a
-// few milliseconds and one round trip.
+// This is how long, in total, the door waits for a pending connection before that connection must
+// close for one that needs its slot. A client speaks as soon as it is connected. Its part of a
+// handshake takes a few milliseconds and one round trip.
 const (
 	quietStay = 20 * time.Millisecond
 	busyStay  = 250 * time.Millisecond
-	// lookAgain is how soon the door looks again at one that does not wait for its client.
+	// lookAgain is how soon the door looks again at a connection that does not wait for its client.
 	lookAgain = 5 * time.Millisecond
 )
 
-// acceptBackoff spaces the attempts of a door that cannot accept because files or memory are short.
+// acceptBackoff is the pauses between the attempts of a door that cannot accept, because files or
+// memory are short.
 var acceptBackoff = wait.Backoff{Duration: 5 * time.Millisecond, Factor: 2, Steps: math.MaxInt, Cap: time.Second}

@@ -4,7 +4,7 @@ package door
 // have a request under way.
 type room struct {
 	state       State
-	most, each  int // in all, and of one address or user
+	most, each  int // in total, and of one address or user
 	quiet, busy *crowd
 }
 
@@ -24,8 +24,8 @@ func (r *room) leave(c *Conn) {
 	c.room = nil
 }
 
-// turn notes that a connection is busy now, or not any more. It gets behind those that became so
-// before.
+// turn notes whether a connection is busy now. The connection is then the newest of those that are
+// as busy.
 func (r *room) turn(c *Conn, busy bool) {
 	if c.busy != busy {
 		r.leave(c)
@@ -40,8 +40,8 @@ func (r *room) crowd(busy bool) *crowd {
 	return r.quiet
 }
 
-// full is why there is no slot for one more connection of an address or user. It is empty if there
-// is one.
+// full is why there is no slot for another connection of an address or user. It is empty if there
+// is a slot.
 func (r *room) full(key string) Reason {
 	switch {
 	case r.quiet.count(key)+r.busy.count(key) >= r.each:
@@ -52,7 +52,7 @@ func (r *room) full(key string) Reason {
 	return ""
 }
 
-// victim is the connection that has to close for one more of an address, and why. It is nil if
+// victim is the connection that must close for another one of an address, and why. It is nil if
 // there is a slot.
 func (r *room) victim(key string) (*Conn, Reason) {
 	why := r.full(key)

@@ -11,8 +11,8 @@ import (
 	stats "k8s.io/kubelet/pkg/apis/stats/v1alpha1"
 )
 
-// Labels of cAdvisor. For the machine, only the id has a value; for a pod, only its names. A
-// container has all but the id, which is that of a control group.
+// These are the labels of cAdvisor. For the machine, only the id has a value. For a pod, only its
+// names have one. A container has all but the id, because the id is that of a control group.
 var (
 	byCadvisor    = []string{"container", "id", "image", "name", "namespace", "pod"}
 	byCadvisorCPU = append([]string{"cpu"}, byCadvisor...)
@@ -30,7 +30,7 @@ var (
 	sendErrors    = prometheus.NewDesc("container_network_transmit_errors_total", "Failures to send.", byInterface, nil)
 )
 
-// Cadvisor gathers the page /metrics/cadvisor: the metrics of cAdvisor that dashboards ask
+// Cadvisor gathers the page /metrics/cadvisor. It has the metrics of cAdvisor that dashboards ask
 // for. cAdvisor is a part of other kubelets. pods are the node's pods with their statuses.
 func Cadvisor(stats Stats, pods func() []*corev1.Pod, log *zap.Logger) prometheus.Gatherer {
 	return page{

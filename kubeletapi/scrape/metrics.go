@@ -11,8 +11,8 @@ import (
 // scrapes limits how many scrapes of a page are answered at the same time.
 const scrapes = 4
 
-// Handler serves what a gatherer gathers. A metric that cannot be gathered is logged, and the
-// others are served.
+// Handler serves the metrics of a gatherer. If a metric cannot be gathered, the error is logged and
+// the others are served.
 func Handler(gather prometheus.Gatherer, log *zap.Logger) http.HandlerFunc {
 	return promhttp.HandlerFor(gather, promhttp.HandlerOpts{
 		ErrorLog:            metricsLog{log},

@@ -7,26 +7,26 @@ import (
 	stats "k8s.io/kubelet/pkg/apis/stats/v1alpha1"
 )
 
-// rateWindow is the shortest time over which use of processors is told as a rate. A client that
-// asks more often gets the same rate again.
+// rateWindow is the shortest time for a rate of the use of processors. A client that asks more
+// often gets the same rate again.
 const rateWindow = 10 * time.Second
 
-// Rates remembers counters, to tell how fast they grow. The zero value remembers nothing.
+// Rates remembers counters, to compute how fast they grow. The zero value remembers nothing.
 type Rates struct {
 	mu   sync.Mutex
 	seen map[string]look
 }
 
-// look is a counter at a time, and how fast it had grown until then; nil where that was the first
-// look.
+// look is a counter at a time, with the rate at which it had grown until then. The rate is nil at
+// the first look.
 type look struct {
 	at   time.Time
 	used uint64
 	rate *uint64
 }
 
-// Add puts the rates of processors in use into a summary. What it has seen before of those that are
-// not in the summary, it forgets.
+// Add adds the rates of the use of processors to a summary. It forgets the counters that are not in
+// the summary.
 func (r *Rates) Add(summary *stats.Summary) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -53,11 +53,11 @@ func (r *Rates) Add(summary *stats.Summary) {
 	r.seen = now
 }
 
-// next is what rates remember after another look.
+// next is the look to remember after another look.
 func next(before, now look) look {
 	took := now.at.Sub(before.at)
 	switch {
-	case before.at.IsZero() || now.used < before.used: // the first, or a counter that began again at 0
+	case before.at.IsZero() || now.used < before.used: // the first look, or a counter that began again at 0
 		return now
 	case took < rateWindow:
 		return before

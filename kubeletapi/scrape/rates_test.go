@@ -9,7 +9,8 @@ import (
 	stats "k8s.io/kubelet/pkg/apis/stats/v1alpha1"
 )
 
-// TestRates: a rate is over ten seconds or more, and begins again with a container.
+// TestRates: a rate is computed over ten seconds or more, and begins again with each run of a
+// container.
 func TestRates(t *testing.T) {
 	var r Rates
 	start := time.Unix(1_700_000_000, 0)

@@ -11,15 +11,15 @@ import (
 	stats "k8s.io/kubelet/pkg/apis/stats/v1alpha1"
 )
 
-// Stats tells what the node and its pods use: counters, and no rates.
+// Stats returns what the node and its pods use: counters, and no rates.
 type Stats interface {
-	// NodeStats is what the node uses. With disks, it includes what is known of disks and networks.
+	// NodeStats is what the node uses. With disks, it includes disks and networks.
 	NodeStats(ctx context.Context, disks bool) (stats.NodeStats, error)
-	// PodStats is what each running pod uses, in a constant order. It includes their networks, and
-	// with disks also what is known of their disks.
+	// PodStats is what each running pod uses, in a constant order. It includes their networks. With
+	// disks, it includes disks as far as that is known.
 	PodStats(ctx context.Context, disks bool) []stats.PodStats
-	// ClaimStats is how full the volumes of claims are. It has a volume once for each pod that
-	// mounts it.
+	// ClaimStats is how full the volumes of claims are. If several pods mount a volume, it has the
+	// volume several times.
 	ClaimStats() []stats.VolumeStats
 }
 
@@ -30,7 +30,7 @@ const scrapeTime = 5 * time.Second
 type page struct {
 	stats  Stats
 	log    *zap.Logger
-	failed *prometheus.Desc   // 1 if the use of the node is not known, 0 otherwise
+	failed *prometheus.Desc   // 1 if the use of the node is not known, else 0
 	descs  []*prometheus.Desc // all others
 	begin  func() senders     // called once for each scrape
 }
@@ -38,10 +38,10 @@ type page struct {
 // senders send the metrics of one scrape.
 type senders struct {
 	node func(sink, stats.NodeStats)
-	pod  func(sink, stats.PodStats) // with its containers
+	pod  func(sink, stats.PodStats) // the pod and its containers
 }
 
-// gatherer gathers the page alone.
+// gatherer gathers only the page.
 func (p page) gatherer() prometheus.Gatherer {
 	registry := prometheus.NewPedanticRegistry()
 	registry.MustRegister(p)
@@ -75,8 +75,8 @@ func (p page) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// distinct leaves one pod of each name. A pod that terminates may already have a successor with
-// its name.
+// distinct leaves one pod of each name. While a pod terminates, its successor may already have its
+// name.
 func distinct(pods []stats.PodStats) []stats.PodStats {
 	told := map[[2]string]bool{}
 	return slices.DeleteFunc(pods, func(pod stats.PodStats) bool {
@@ -87,14 +87,14 @@ func distinct(pods []stats.PodStats) []stats.PodStats {
 	})
 }
 
-// family is the metrics of one kind of user of processors and memory. Those that the page does not
-// have are nil.
+// family is the metrics of the use of processors and memory, of the machine, a pod or a container.
+// A metric that the page does not have is nil.
 type family struct {
 	cpu, working, memory, start *prometheus.Desc
-	cpuLabels                   []string // before the labels of all
+	cpuLabels                   []string // before the other labels
 }
 
-// send sends a use of processors and memory, and when the user of them started.
+// send sends a use of processors and memory, and when its user started.
 func (f family) send(to sink, cpu *stats.CPUStats, memory *stats.MemoryStats, started metav1.Time, labels ...string) {
 	if cpu != nil && cpu.UsageCoreNanoSeconds != nil {
 		seconds := float64(*cpu.UsageCoreNanoSeconds) / float64(time.Second)

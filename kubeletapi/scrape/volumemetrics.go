@@ -35,7 +35,7 @@ func (Volumes) Describe(ch chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect implements prometheus.Collector. A claim that several pods have is told once.
+// Collect implements prometheus.Collector. A claim that several pods use is sent once.
 func (v Volumes) Collect(ch chan<- prometheus.Metric) {
 	told := map[stats.PVCReference]bool{}
 	for _, volume := range v.Stats.ClaimStats() {

@@ -15,7 +15,7 @@ var ErrExhausted = errors.New("no address is free")
 type Pool struct {
 	mu     sync.Mutex
 	ranges []netip.Prefix
-	last   map[netip.Prefix]netip.Addr // the last address that was given, by range
+	last   map[netip.Prefix]netip.Addr // the address that was given last, by range
 	taken  map[netip.Addr]string       // the owners
 }
 
@@ -30,8 +30,8 @@ func (p *Pool) Serve(ranges []netip.Prefix) {
 	}
 }
 
-// Take gives an owner an address of each range, in the order of the ranges, or none of any. An
-// owner that has addresses keeps them. The error is ErrExhausted.
+// Take gives an owner one address of each range, in the order of the ranges. If one range has no
+// free address, it gives none. An owner that has addresses keeps them. The error is ErrExhausted.
 func (p *Pool) Take(owner string) ([]netip.Addr, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -50,8 +50,8 @@ func (p *Pool) Take(owner string) ([]netip.Addr, error) {
 	return given, nil
 }
 
-// Keep notes that an owner has addresses from before, of any ranges. It returns false, and changes
-// nothing, if another owner has one of them.
+// Keep notes the addresses that an owner already has, of any ranges. If another owner has one of
+// them, it returns false and changes nothing.
 func (p *Pool) Keep(owner string, addresses []netip.Addr) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -91,8 +91,8 @@ func (p *Pool) remember(r netip.Prefix, a netip.Addr) {
 	p.last[r] = a
 }
 
-// find is the owner's address of a range, or else the first free one after the one that was given
-// last.
+// find returns the address of the range that the owner has. If there is none, it returns the first
+// free address after the one that was given last.
 func (p *Pool) find(r netip.Prefix, owner string) (netip.Addr, bool) {
 	for a, by := range p.taken {
 		if by == owner && r.Contains(a) {
@@ -103,8 +103,8 @@ func (p *Pool) find(r netip.Prefix, owner string) (netip.Addr, bool) {
 	if !ok {
 		a = p.newest(r)
 	}
-	// Two addresses of a range cannot be a pod's. So if an address is free, it is among the next
-	// len(p.taken)+3.
+	// At most two addresses of a range are not usable. So if an address is free, it is among the
+	// next len(p.taken)+3.
 	for range len(p.taken) + 3 {
 		if a = a.Next(); !r.Contains(a) {
 			a = r.Addr()
@@ -116,8 +116,8 @@ func (p *Pool) find(r netip.Prefix, owner string) (netip.Addr, bool) {
 	return netip.Addr{}, false
 }
 
-// newest is the highest address of a range that an owner has, or the first of the range. An earlier
-// process may have given that one last.
+// newest is the highest address of the range that an owner has, or the first address of the range.
+// An earlier process may have given that address last.
 func (p *Pool) newest(r netip.Prefix) netip.Addr {
 	at := r.Addr()
 	for a := range p.taken {
@@ -138,9 +138,9 @@ func (p *Pool) used(r netip.Prefix) int {
 	return n
 }
 
-// usable reports whether an address can be a pod's. The first of a range cannot: it stands for the
-// network or, in IPv6, for its routers. The last of an IPv4 range cannot either: it reaches all of
-// the range. In a range of one or two addresses all are usable.
+// usable reports whether a pod can have an address. It cannot have the first address of a range:
+// that stands for the network or, in IPv6, for its routers. It cannot have the last address of an
+// IPv4 range: that is the broadcast address. In a range of one or two addresses, all are usable.
 func usable(r netip.Prefix, a netip.Addr) bool {
 	if a.BitLen()-r.Bits() < 2 {
 		return true
@@ -158,7 +158,7 @@ func last(r netip.Prefix) netip.Addr {
 	return a
 }
 
-// Parse reads addresses as String writes them.
+// Parse reads addresses in the form that String writes.
 func Parse(text []string) ([]netip.Addr, error) {
 	var all []netip.Addr
 	for _, t := range text {

@@ -120,8 +120,9 @@ func TestParseRanges(t *testing.T) {
 	}
 }
 
-// FuzzPool takes and releases at random. It checks that no address has two owners, that none is the
-// network's, and that a pool is exhausted only when all addresses are in use.
+// FuzzPool takes and releases addresses at random. It checks that no address has two owners, that
+// no owner has the network's address, and that a pool is exhausted only when all addresses are in
+// use.
 func FuzzPool(f *testing.F) {
 	f.Add(byte(29), []byte{1, 2, 3, 4, 5, 6, 7, 0x81, 9, 0x41, 10})
 	f.Add(byte(31), []byte{1, 2, 3, 0x82, 4, 0x81, 5})
@@ -145,7 +146,7 @@ func FuzzPool(f *testing.F) {
 			case 2:
 				p.Release(owner)
 				delete(has, owner)
-			case 3: // another process, which Keep tells what pods have
+			case 3: // another process, whose Keep gets the addresses of the pods
 				p = Pool{}
 				p.Serve([]netip.Prefix{r})
 				for o, a := range has {

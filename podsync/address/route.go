@@ -11,9 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// MakeLocal makes the kernel take every address of a range for one of this machine. If the range is
-// local already, it does nothing and needs no privilege. Otherwise it needs CAP_NET_ADMIN; without
-// it the error is fs.ErrPermission.
+// MakeLocal makes the kernel treat every address of a range as one of this machine. If the range is
+// local already, it does nothing and needs no privilege. Otherwise it needs CAP_NET_ADMIN. Without
+// that the error is fs.ErrPermission.
 func MakeLocal(r netip.Prefix) error {
 	r = r.Masked()
 	if IsLocal(r.Addr()) {
@@ -39,7 +39,7 @@ func MakeLocal(r netip.Prefix) error {
 	return nil
 }
 
-// IsLocal reports whether the kernel says that an address is one of this machine.
+// IsLocal reports whether an address belongs to this machine, as the kernel says.
 func IsLocal(a netip.Addr) bool {
 	routes, err := netlink.RouteGet(a.AsSlice())
 	return err == nil && len(routes) > 0 && routes[0].Type == unix.RTN_LOCAL

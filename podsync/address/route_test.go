@@ -22,7 +22,7 @@ func TestMakeLocalInANetworkOfItsOwn(t *testing.T) {
 		if IsLocal(pod) {
 			t.Fatalf("%s is local already", pod)
 		}
-		for range 2 { // a second agent finds the route
+		for range 2 { // the second time, the route is there already
 			if err := MakeLocal(r); err != nil {
 				t.Fatal(err)
 			}
@@ -59,7 +59,7 @@ func TestMakeLocalWithoutPrivilege(t *testing.T) {
 	if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "`local 10.9.8.0/24 dev lo`") {
 		t.Fatalf("without a capability: %v", err)
 	}
-	// A range can be used that is local for another reason, and so can the loopback network.
+	// The first range is local for another reason. The loopback network is always local.
 	for _, cidr := range []string{"10.9.7.0/24", "127.200.0.0/16"} {
 		if err := MakeLocal(netip.MustParsePrefix(cidr)); err != nil {
 			t.Fatal(err)

@@ -14,9 +14,9 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// Pod says why the node cannot take a pod beside others, or nil. The scheduler has judged the same,
-// but others may have bound the pod, or several schedulers may be at work. node may be nil: then
-// its labels and taints are not known.
+// Pod says why the node cannot take a pod in addition to others, or nil. The scheduler has checked
+// the same, but another client may have bound the pod, or several schedulers may be at work. node
+// may be nil: then its labels and taints are unknown.
 func Pod(pod *corev1.Pod, node *corev1.Node, allocatable corev1.ResourceList, used Used) *life.Refusal {
 	if no := cmp.Or(refuseSysctls(pod), refuseOS(pod, node), refuseGroupsPolicy(pod)); no != nil {
 		return no
@@ -27,8 +27,8 @@ func Pod(pod *corev1.Pod, node *corev1.Node, allocatable corev1.ResourceList, us
 	return refuseKernel(pod)
 }
 
-// Resize says why the node has no room for a pod with other resources, or nil. used is what the
-// other pods have.
+// Resize says why the node has no room for a pod with its new resources, or nil. used is what the
+// other pods have of the node.
 func Resize(pod *corev1.Pod, allocatable corev1.ResourceList, used Used) *life.Refusal {
 	requests := podspec.Requests(pod)
 	for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
@@ -98,9 +98,9 @@ func refuseTaints(pod *corev1.Pod, node *corev1.Node) *life.Refusal {
 	return nil
 }
 
-// UnderPressure says why a node with these conditions does not take a pod, or nil. A node that is
-// short only of memory takes pods that are not of the class BestEffort, and pods that tolerate the
-// shortage.
+// UnderPressure says why a node with these conditions does not take a pod, or nil. If the node is
+// short only of memory, it still takes pods of other classes than BestEffort, and pods that
+// tolerate the shortage.
 func UnderPressure(pod *corev1.Pod, conditions []corev1.NodeConditionType) *life.Refusal {
 	if len(conditions) == 0 || Critical(pod) {
 		return nil

@@ -15,7 +15,7 @@ func TestPod(t *testing.T) {
 	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"zone": "a"}}}
 	node.Spec.Taints = []corev1.Taint{
 		{Key: "arch", Value: "wasm", Effect: corev1.TaintEffectNoExecute},
-		{Key: "other", Effect: corev1.TaintEffectNoSchedule}, // that is for the scheduler
+		{Key: "other", Effect: corev1.TaintEffectNoSchedule}, // only the scheduler checks this one
 	}
 	for name, tt := range map[string]struct {
 		change func(*corev1.Pod)

@@ -12,12 +12,12 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// A pod can ask three kinds of things of the host's kernel. What a guest has anyway, or has no use
-// for, is accepted and changes nothing: docs/configure-pods.md lists it. What this node could only
-// pretend to do is refused in the words of a kubelet: refuseKernel. What bounds a container is
-// checked when the container starts: Container.
+// A pod can ask three kinds of things of the host's kernel. Some have no use for a guest, or every
+// guest has them: they are accepted and change nothing. docs/configure-pods.md lists them. Some
+// cannot exist on this node: refuseKernel refuses them in the words of a kubelet. Some restrict a
+// container: Container checks them when the container starts.
 
-// Reasons of a kubelet for pods that it does not take.
+// A kubelet's reasons for pods that it refuses.
 const (
 	reasonSysctlForbidden   = "SysctlForbidden"
 	reasonAppArmor          = "AppArmor"
@@ -25,8 +25,8 @@ const (
 	reasonGroupsUnsupported = "SupplementalGroupsPolicyNotSupported"
 )
 
-// safeSysctls are those that a kubelet allows every pod, as they concern only the pod. They change
-// nothing here, because a guest has no kernel of its own.
+// safeSysctls are the sysctls that a kubelet allows every pod, because they change only the pod.
+// They change nothing here, because a guest has no kernel of its own.
 var safeSysctls = []string{
 	"kernel.shm_rmid_forced",
 	"net.ipv4.ip_local_port_range",
@@ -60,8 +60,8 @@ func refuseSysctls(pod *corev1.Pod) *life.Refusal {
 	return nil
 }
 
-// refuseGroupsPolicy refuses a pod that insists on the strict policy for supplementary groups. The
-// status of this node does not say that it has that policy.
+// refuseGroupsPolicy refuses a pod that demands the strict policy for supplementary groups. This
+// node does not declare that it has that policy.
 func refuseGroupsPolicy(pod *corev1.Pod) *life.Refusal {
 	c := pod.Spec.SecurityContext
 	if c == nil || c.SupplementalGroupsPolicy == nil || *c.SupplementalGroupsPolicy != corev1.SupplementalGroupsPolicyStrict {
@@ -70,8 +70,8 @@ func refuseGroupsPolicy(pod *corev1.Pod) *life.Refusal {
 	return &life.Refusal{Reason: reasonGroupsUnsupported, Message: fmt.Sprintf("SupplementalGroupsPolicy=%s is not supported in this node", *c.SupplementalGroupsPolicy)}
 }
 
-// refuseKernel refuses a pod that asks for something that a kernel does to processes. Guests are
-// not processes.
+// refuseKernel refuses a pod that asks for something that a kernel does only for processes. Guests
+// are not processes.
 func refuseKernel(pod *corev1.Pod) *life.Refusal {
 	if profile := appArmorProfile(pod); profile != "" {
 		return &life.Refusal{Reason: reasonAppArmor, Message: fmt.Sprintf("Cannot enforce AppArmor: guests are not confined by profiles such as %q", profile)}
@@ -89,8 +89,8 @@ func refuseKernel(pod *corev1.Pod) *life.Refusal {
 	return nil
 }
 
-// appArmorProfile is the profile of the node that a container of the pod asks for, or empty. The
-// runtime's default asks for none: WASI confines guests already.
+// appArmorProfile is the profile of the node that a container of the pod demands, or empty. The
+// runtime's default profile counts as none: WASI confines guests already.
 func appArmorProfile(pod *corev1.Pod) string {
 	named := func(p *corev1.AppArmorProfile) string {
 		if p == nil || p.Type != corev1.AppArmorProfileTypeLocalhost || p.LocalhostProfile == nil {

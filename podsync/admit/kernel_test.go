@@ -22,8 +22,9 @@ func localProfile(name string) *corev1.AppArmorProfile {
 	return &corev1.AppArmorProfile{Type: corev1.AppArmorProfileTypeLocalhost, LocalhostProfile: &name}
 }
 
-// TestRefuseWhatGuestsCannotHave: a pod is refused if it asks the kernel for something that guests
-// cannot get. It is not refused for what they have anyway, or have no use for.
+// TestRefuseWhatGuestsCannotHave: a pod is refused if it demands something of the kernel that
+// guests cannot get. It is not refused for things that guests have anyway, or that they have no use
+// for.
 func TestRefuseWhatGuestsCannotHave(t *testing.T) {
 	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{corev1.LabelOSStable: "wasm32-wasi"}}}
 	for name, tt := range map[string]struct {

@@ -15,7 +15,7 @@ type Used struct {
 	Ports     []corev1.ContainerPort // ports of the host
 }
 
-// Add adds what a pod has. Its requests are not those of its spec while it is being resized.
+// Add adds what a pod has. While the pod is being resized, requests differ from those of its spec.
 func (u *Used) Add(requests corev1.ResourceList, pod *corev1.Pod) {
 	if u.Resources == nil {
 		u.Resources = corev1.ResourceList{}
@@ -28,7 +28,7 @@ func (u *Used) Add(requests corev1.ResourceList, pod *corev1.Pod) {
 	u.Ports = append(u.Ports, podspec.HostPorts(pod)...)
 }
 
-// refusePorts refuses a pod that wants a port of the host that another pod has.
+// refusePorts refuses a pod that demands a port of the host that another pod has.
 func refusePorts(pod *corev1.Pod, used []corev1.ContainerPort) *life.Refusal {
 	for _, p := range podspec.HostPorts(pod) {
 		if slices.ContainsFunc(used, func(other corev1.ContainerPort) bool { return samePort(p, other) }) {
@@ -38,7 +38,7 @@ func refusePorts(pod *corev1.Pod, used []corev1.ContainerPort) *life.Refusal {
 	return nil
 }
 
-// samePort reports whether the node cannot listen at both ports of the host.
+// samePort reports whether two ports of the host exclude each other.
 func samePort(a, b corev1.ContainerPort) bool {
 	all := func(p corev1.ContainerPort) bool { return p.HostIP == "" || p.HostIP == "0.0.0.0" }
 	return a.HostPort == b.HostPort && podspec.Protocol(a) == podspec.Protocol(b) && (a.HostIP == b.HostIP || all(a) || all(b))

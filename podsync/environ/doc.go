@@ -1,5 +1,5 @@
-// Package environ makes the environment of a container, and reads the fields of its pod that the
-// container may ask for.
+// Package environ makes the environment of a container, and reads the fields of its pod for which
+// the container may ask.
 //
 //	environment.go  the variables, in the order in which they replace each other
 //	services.go     variables about Services

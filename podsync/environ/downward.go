@@ -87,9 +87,9 @@ func formatMap(m map[string]string) string {
 	return strings.Join(lines, "\n")
 }
 
-// Resource is a request or limit of a container of the pod: self, unless ref names another. It is
-// in units of ref's divisor, rounded up. If there is no limit, it is the limit of the whole pod, or
-// else what the node gives to pods.
+// Resource is a request or limit of a container of the pod. The container is self, unless ref names
+// another one. The result is in units of ref's divisor, rounded up. If there is no limit, the
+// result is the limit of the whole pod, or else what the node gives to pods.
 func Resource(pod *corev1.Pod, self *corev1.Container, ref *corev1.ResourceFieldSelector, allocatable corev1.ResourceList) (string, error) {
 	c := self
 	if ref.ContainerName != "" {

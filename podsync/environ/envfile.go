@@ -16,10 +16,10 @@ type Files interface {
 	Open(volume, path string) (io.ReadCloser, error)
 }
 
-// envFileLimit is the size, in bytes, above which a file of variables is not read.
+// envFileLimit is the size, in bytes, of the largest file of variables that is read.
 const envFileLimit = 1 << 20
 
-// file reads a variable from a file. Mostly another container of the pod has written the file.
+// file reads a variable from a file. Usually another container of the pod has written the file.
 func (b *builder) file(ref *corev1.FileKeySelector) (value string, there bool, err error) {
 	f, err := b.from.Files.Open(ref.VolumeName, ref.Path)
 	switch {
@@ -46,9 +46,9 @@ func (b *builder) file(ref *corev1.FileKeySelector) (value string, there bool, e
 }
 
 // envFileValue finds a variable in a file of lines NAME='VALUE', which is a small part of a shell's
-// syntax. The value is in single quotes and may have several lines. # begins a comment where a name
-// or the end of a line may be. Blanks before the quotes make the value empty. Of two variables of
-// one name the first counts, and the file is not read further.
+// syntax. The value is in single quotes and may have several lines. A comment begins with #. It may
+// begin in place of a name, or after the value. If there are blanks before the quotes, the value is
+// empty. If a name occurs twice, the first value counts, and the rest of the file is not read.
 func envFileValue(text, key string) (value string, found bool, err error) {
 	text = strings.ReplaceAll(text, "\r\n", "\n")
 	for number := 1; text != ""; number++ {

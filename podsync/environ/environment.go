@@ -12,17 +12,17 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// Objects reads the ConfigMaps and Secrets that pods name, as they are now.
+// Objects reads the ConfigMaps and Secrets that pods name, in their present state.
 type Objects interface {
 	FreshConfigMap(ctx context.Context, namespace, name string) (*corev1.ConfigMap, error)
 	FreshSecret(ctx context.Context, namespace, name string) (*corev1.Secret, error)
 }
 
-// Sources are what a container's environment is made from besides its pod.
+// Sources are the sources of a container's environment, besides its pod.
 type Sources struct {
 	Objects     Objects
 	Files       Files
-	Services    []*corev1.Service // the Services in the environment
+	Services    []*corev1.Service // the Services of which the environment has variables
 	Reach       podspec.Reach
 	Allocatable corev1.ResourceList
 }
@@ -100,7 +100,7 @@ func (b *builder) takeAll(ctx context.Context, source corev1.EnvFromSource) erro
 	return nil
 }
 
-// take reads the value of a source. An optional value may be missing.
+// take reads the value of a source. If the source is optional, the value may be missing.
 func (b *builder) take(ctx context.Context, source *corev1.EnvVarSource) (value string, there bool, err error) {
 	switch {
 	case source.FieldRef != nil:
@@ -157,7 +157,8 @@ func (b *builder) secret(ctx context.Context, name string, optional *bool) (map[
 	return values, true, nil
 }
 
-// notThere is the kubelet's error for an object that does not exist, or nil if it is optional.
+// notThere returns the kubelet's error for an object that does not exist, or nil if the object is
+// optional.
 func notThere(err error, kind, name string, optional *bool) (map[string]string, bool, error) {
 	switch {
 	case !apierrors.IsNotFound(err):

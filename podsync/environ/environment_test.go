@@ -21,7 +21,7 @@ import (
 type shelf struct {
 	configMaps map[string]map[string]string
 	secrets    map[string]map[string]string
-	err        error // of every read
+	err        error // the error of every read
 }
 
 func (s shelf) FreshConfigMap(_ context.Context, _, name string) (*corev1.ConfigMap, error) {
@@ -97,7 +97,7 @@ func TestEnvironment(t *testing.T) {
 	for name, tt := range map[string]struct {
 		env  []corev1.EnvVar
 		from []corev1.EnvFromSource
-		want []string // without those of the API server's Service, in this order
+		want []string // in this order, without the variables of the API server's Service
 		fail string
 	}{
 		"nothing":         {want: []string{"HOSTNAME=p"}},
@@ -145,7 +145,7 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
-// TestOptionalIsNotUnreadable: an object that cannot be read may exist, so the container waits,
+// TestOptionalIsNotUnreadable: an object that cannot be read may exist. So the container waits,
 // even if the object is optional.
 func TestOptionalIsNotUnreadable(t *testing.T) {
 	pod := testpod.New(corev1.RestartPolicyAlways, "a")
@@ -205,7 +205,7 @@ func TestResourceValue(t *testing.T) {
 		{"", "requests.cpu", "", "1"},
 		{"", "requests.memory", "1Ki", "1024"},
 		{"", "requests.ephemeral-storage", "", "0"},
-		{"b", "limits.cpu", "1m", "2000"}, // the node's
+		{"b", "limits.cpu", "1m", "2000"}, // what the node gives to pods
 		{"b", "limits.memory", "1Mi", "1024"},
 		{"b", "requests.memory", "", "0"},
 		{"init", "limits.cpu", "", "2"},

@@ -7,8 +7,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// Expand replaces $(NAME) by the variable's value. $$ stands for one $, so $$(NAME) becomes
-// $(NAME). A reference to an unknown variable stays.
+// Expand replaces $(NAME) with the variable's value. $$ means one $, so $$(NAME) becomes $(NAME). A
+// reference to an unknown variable stays.
 func Expand(text string, env []corev1.EnvVar) string {
 	return expandBy(text, func(name string) (string, bool) { return lookup(env, name) })
 }
@@ -65,7 +65,7 @@ func ExpandAll(argv, environ []string) []string {
 	return expanded
 }
 
-// ExpandStrictly is Expand that returns an error for an unknown variable. env has entries
+// ExpandStrictly is Expand, but it returns an error for an unknown variable. The entries of env are
 // KEY=VALUE.
 func ExpandStrictly(text string, env []string) (string, error) {
 	var missing []string

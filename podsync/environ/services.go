@@ -10,8 +10,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Linked are the Services in the environment of the containers of a namespace: with links those of
-// the namespace, and always the API server's, unless the namespace has one of that name.
+// Linked are the Services of which the environment of a namespace's containers has variables. With
+// links these are the Services of the namespace. The API server's Service is always one, unless the
+// namespace has a Service of its name.
 func Linked(all []*corev1.Service, namespace string, links bool) []*corev1.Service {
 	named := map[string]*corev1.Service{}
 	for _, s := range all {
@@ -31,8 +32,8 @@ func Linked(all []*corev1.Service, namespace string, links bool) []*corev1.Servi
 	return services
 }
 
-// serviceVariables are the variables about a Service: those of Kubernetes, and those of Docker's
-// links.
+// serviceVariables are the variables about a Service. Some are those of Kubernetes, and some are
+// those of Docker's links.
 func serviceVariables(s *corev1.Service) []corev1.EnvVar {
 	upper := func(name string) string { return strings.ToUpper(strings.ReplaceAll(name, "-", "_")) }
 	prefix, host := upper(s.Name), s.Spec.ClusterIP

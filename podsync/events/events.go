@@ -1,5 +1,5 @@
-// Package events has the words of the events about pods. They are those of the kubelet, which users
-// and tools know.
+// Package events has the words of the events about pods. They are the kubelet's, which users and
+// tools know.
 package events
 
 import (
@@ -17,10 +17,10 @@ type Event struct {
 	Message string
 }
 
-// Normal is an event about what is as it should be.
+// Normal is an event about something that goes as expected.
 func Normal(reason, message string) Event { return Event{corev1.EventTypeNormal, reason, message} }
 
-// Warning is an event about what is not.
+// Warning is an event about a problem.
 func Warning(reason, message string) Event { return Event{corev1.EventTypeWarning, reason, message} }
 
 func Pulling(image string) Event {

@@ -23,7 +23,7 @@ func ResizeFailed(pod *corev1.Pod, err error) Event {
 	return Event{corev1.EventTypeWarning, "ResizeError", "Pod resize error: " + sizes(pod, pod.Generation, err.Error())}
 }
 
-// sizes are the resources that a pod's containers ask for, as kubelets write them into events.
+// sizes are the resources that a pod's containers request, in the form of the kubelet's events.
 func sizes(pod *corev1.Pod, generation int64, problem string) string {
 	type container struct {
 		Name      string                      `json:"name"`
@@ -43,7 +43,7 @@ func sizes(pod *corev1.Pod, generation int64, problem string) string {
 	}
 	text, err := json.Marshal(summary)
 	if err != nil {
-		return problem // this cannot happen: all of it can be encoded as JSON
+		return problem // this cannot happen: JSON can encode all of it
 	}
 	return string(text)
 }

@@ -9,7 +9,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// benched makes a pod that echoes, and a port of the node that leads to it.
+// benched makes a pod that echoes, and a port of the node that leads to the pod.
 func benched(b *testing.B) map[string]string {
 	b.Helper()
 	l, err := net.Listen("tcp", netip.AddrPortFrom(loopback(), 80+number).String())
@@ -37,7 +37,7 @@ func benched(b *testing.B) map[string]string {
 	return map[string]string{"direct": l.Addr().String(), "forwarded": at.String()}
 }
 
-// BenchmarkRoundTrip sends one byte there and back over a connection that stays open.
+// BenchmarkRoundTrip sends one byte to the pod and back, over a connection that stays open.
 func BenchmarkRoundTrip(b *testing.B) {
 	for name, at := range benched(b) {
 		b.Run(name, func(b *testing.B) {
@@ -59,7 +59,7 @@ func BenchmarkRoundTrip(b *testing.B) {
 	}
 }
 
-// BenchmarkConnection opens a connection for one byte there and back.
+// BenchmarkConnection opens a connection for each byte that it sends to the pod and back.
 func BenchmarkConnection(b *testing.B) {
 	for name, at := range benched(b) {
 		b.Run(name, func(b *testing.B) {
@@ -81,7 +81,7 @@ func BenchmarkConnection(b *testing.B) {
 	}
 }
 
-// BenchmarkTransfer sends in both directions while both are read as fast as possible.
+// BenchmarkTransfer sends in both directions, and reads both as fast as possible.
 func BenchmarkTransfer(b *testing.B) {
 	for name, at := range benched(b) {
 		b.Run(name, func(b *testing.B) {

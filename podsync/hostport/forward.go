@@ -15,16 +15,16 @@ import (
 )
 
 const (
-	// acceptAgain is how soon a listener is tried again that failed: the process had too many open
-	// files.
+	// acceptAgain is the delay before the next try after a listener failed: the process had too
+	// many open files.
 	acceptAgain = time.Second
-	// The pod is on this machine, so only a pod that does not accept takes long.
+	// The pod is on this machine, so a connection takes long only if the pod does not accept.
 	dialTimeout = 10 * time.Second
 	bufferSize  = 64 << 10
 )
 
-// accept forwards the connections of a listener until it is closed. Each connection takes one of
-// every kind of slot.
+// accept forwards the connections of a listener until the listener is closed. Each connection takes
+// one slot of each kind.
 func (n *Node) accept(ctx context.Context, l *net.TCPListener, to string, slots ...chan struct{}) {
 	for {
 		client, err := l.AcceptTCP()
@@ -41,7 +41,7 @@ func (n *Node) accept(ctx context.Context, l *net.TCPListener, to string, slots 
 		for _, s := range slots {
 			if !take(ctx, s) {
 				reset(client)
-				return // the pod is closed, and its slots are not used again
+				return // the pod is closed, and its slots are never used again
 			}
 		}
 		n.tasks.Go(func() {
@@ -65,7 +65,7 @@ func take(ctx context.Context, slots chan<- struct{}) bool {
 	}
 }
 
-// forward connects a client to the pod, until both ways have ended or ctx ends.
+// forward connects a client to the pod, until both directions have ended or ctx ends.
 func forward(ctx context.Context, client *net.TCPConn, to string) {
 	dialer := net.Dialer{Timeout: dialTimeout}
 	conn, err := dialer.DialContext(ctx, "tcp", to)
@@ -79,12 +79,12 @@ func forward(ctx context.Context, client *net.TCPConn, to string) {
 	back.Go(func() { pass(client, pod) })
 	pass(pod, client)
 	back.Wait()
-	_, _ = client.Close(), pod.Close() // no caller can use the errors
+	_, _ = client.Close(), pod.Close() // no caller could use the errors
 }
 
-// pass copies one way, and passes on the end of what it reads. When reading fails, it resets the
-// other connection. When writing fails, the other direction finds that out by itself, after it has
-// passed on what was sent.
+// pass copies in one direction, and passes on the end of the data. If reading fails, it resets the
+// other connection. If writing fails, it does nothing more: the other direction sees that error
+// itself, after it has passed on the data that was sent.
 func pass(to, from *net.TCPConn) {
 	for {
 		buffer, n, err := read(from)
@@ -108,8 +108,8 @@ func pass(to, from *net.TCPConn) {
 
 var buffers = sync.Pool{New: func() any { return new(make([]byte, bufferSize)) }}
 
-// read waits until there is something to read, and only then takes a buffer. If n > 0, the caller
-// returns the buffer.
+// read waits until there is data, and only then takes a buffer. If n > 0, the caller returns the
+// buffer to the pool.
 func read(from *net.TCPConn) (buffer *[]byte, n int, err error) {
 	raw, err := from.SyscallConn()
 	if err != nil {
@@ -140,7 +140,7 @@ func read(from *net.TCPConn) (buffer *[]byte, n int, err error) {
 	return buffer, n, nil
 }
 
-// reset closes a connection so that the other end does not take it for a regular end.
+// reset closes a connection in a way that the other end sees as an error, not as a regular end.
 func reset(conn *net.TCPConn) {
 	_ = conn.SetLinger(0) // it fails if the connection is closed already
 	_ = conn.Close()

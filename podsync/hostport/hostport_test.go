@@ -30,17 +30,17 @@ func loopback() netip.Addr {
 	return netip.AddrFrom4([4]byte{127, 64 | b[0]&63, b[1], 1 + b[2]%250})
 }
 
-// machine is a Node with these addresses. It ends with the test.
+// machine is a Node of a machine with these addresses. It ends with the test.
 func machine(t *testing.T, connections int, addresses ...netip.Addr) *Node {
 	t.Helper()
 	n := newNode(func() ([]netip.Addr, error) { return slices.Clone(addresses), nil }, connections, zaptest.NewLogger(t))
 	var running sync.WaitGroup
 	running.Go(func() { n.Run(t.Context()) })
-	t.Cleanup(running.Wait) // the context ends before this
+	t.Cleanup(running.Wait) // the context ends before this runs
 	return n
 }
 
-// server is a pod that handles each connection with a function.
+// server is a pod that handles each connection with the function each.
 func server(t *testing.T, at netip.AddrPort, each func(*net.TCPConn)) {
 	t.Helper()
 	l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(at))
@@ -103,8 +103,8 @@ func says(t *testing.T, conn *net.TCPConn, what string) {
 	}
 }
 
-// TestBothWays: much data goes both ways at one time. Each way ends by itself: after one end has
-// sent all, it still receives all that the other sends.
+// TestBothWays: much data flows in both directions at the same time. Each direction ends by itself:
+// a client that has sent everything still receives everything that the pod sends.
 func TestBothWays(t *testing.T) {
 	random := func(size int) []byte {
 		b := make([]byte, size)
@@ -171,7 +171,7 @@ func TestManyConnections(t *testing.T) {
 	}
 }
 
-// TestNobodyAccepts: the connection is reset as at a closed port, and each new connection tries the
+// TestNobodyAccepts: the connection is reset, as at a closed port. Each new connection tries the
 // pod again.
 func TestNobodyAccepts(t *testing.T) {
 	pod := netip.AddrPortFrom(loopback(), 80+number)
@@ -188,7 +188,7 @@ func TestNobodyAccepts(t *testing.T) {
 	says(t, dial(t, at), "hello")
 }
 
-// TestResetsPassOn: a connection that is reset does not look like one that ended regularly.
+// TestResetsPassOn: a reset at one end reaches the other end as a reset, not as a regular end.
 func TestResetsPassOn(t *testing.T) {
 	pod, saw := netip.AddrPortFrom(loopback(), 80+number), make(chan error, 1)
 	server(t, pod, func(conn *net.TCPConn) {
@@ -257,8 +257,8 @@ func TestPortInUse(t *testing.T) {
 	}
 }
 
-// TestNoSuchAddress: an address that the machine does not have is an error if a port names it. A
-// port without an address leaves it out.
+// TestNoSuchAddress: if a port names an address that the machine does not have, that is an error. A
+// port without an address ignores missing addresses.
 func TestNoSuchAddress(t *testing.T) {
 	a, elsewhere := loopback(), netip.MustParseAddr("192.0.2.1")
 	n, to := machine(t, 80, elsewhere, a), []netip.AddrPort{netip.AddrPortFrom(loopback(), 80)}
@@ -285,12 +285,12 @@ func (n *Node) listening(pod string) []string {
 	return all
 }
 
-// TestEverywhere: the addresses that a port stands for. The pod listens at the same number, as most
-// pods do.
+// TestEverywhere: a port without an address, or with 0.0.0.0 or ::, stands for several addresses.
+// The pod listens at the same number, as most pods do.
 func TestEverywhere(t *testing.T) {
 	pod, own, a, b := loopback(), loopback(), loopback(), loopback()
 	n := machine(t, 80, a, own, b)
-	// The last is the node's address.
+	// The second one is the node's own address.
 	to := []netip.AddrPort{netip.AddrPortFrom(pod, number), netip.AddrPortFrom(own, number)}
 	for _, at := range to {
 		server(t, at, echo)
@@ -333,7 +333,7 @@ func TestEverywhere(t *testing.T) {
 	}
 }
 
-// TestTargets: a connection leads to the pod's address of its own family, if there is one.
+// TestTargets: a connection leads to the pod's address of the same family, if there is one.
 func TestTargets(t *testing.T) {
 	four, six := netip.MustParseAddrPort("10.0.0.1:80"), netip.MustParseAddrPort("[fd00::1]:80")
 	for _, tt := range []struct {
@@ -352,8 +352,8 @@ func TestTargets(t *testing.T) {
 	}
 }
 
-// TestLastWords: when a pod is closed, its port is free at once, the last data that it sent
-// arrives, and connections that do not end are closed.
+// TestLastWords: when a pod is closed, its port is free at once. The data that the pod sent last
+// still arrives. Connections that do not end by themselves are closed.
 func TestLastWords(t *testing.T) {
 	n, pod := machine(t, 80), netip.AddrPortFrom(loopback(), 80+number)
 	said, last := make(chan struct{}), strings.Repeat("bye", 1<<20)
@@ -388,8 +388,8 @@ func TestLastWords(t *testing.T) {
 	}
 }
 
-// TestBounds: one connection too many waits until another ends. Another pod still has connections
-// left.
+// TestBounds: a connection beyond the bound waits until another one ends. Other pods still have
+// free connections.
 func TestBounds(t *testing.T) {
 	// Two connections for each pod.
 	n, pod := machine(t, 2*podShare), netip.AddrPortFrom(loopback(), 80+number)
@@ -422,7 +422,7 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// TestEnd: a Node that has ended leaves nothing open, and opens nothing more.
+// TestEnd: a Node that has ended has nothing open, and opens nothing more.
 func TestEnd(t *testing.T) {
 	pod := netip.AddrPortFrom(loopback(), 80+number)
 	server(t, pod, echo)
@@ -444,10 +444,10 @@ func TestEnd(t *testing.T) {
 	}
 }
 
-// TestBoundsOfPorts: clients that take all connections of one port leave some for the pod's other
-// ports.
+// TestBoundsOfPorts: if clients take all connections of one port, the pod's other ports still have
+// some.
 func TestBoundsOfPorts(t *testing.T) {
-	// Four for each pod, two for each port.
+	// Four connections for each pod, two for each port.
 	n, pod := machine(t, 4*podShare), netip.AddrPortFrom(loopback(), 80+number)
 	server(t, pod, echo)
 	at := loopback()

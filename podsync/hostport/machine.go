@@ -16,8 +16,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/pause"
 )
 
-// interfaceAddresses are the addresses of the machine's interfaces, and one more. Addresses that
-// are valid only together with an interface are left out.
+// interfaceAddresses are the addresses of the machine's interfaces, and the address besides. It
+// leaves out addresses that are valid only together with the name of an interface.
 func interfaceAddresses(besides netip.Addr) ([]netip.Addr, error) {
 	networks, err := net.InterfaceAddrs()
 	if err != nil {
@@ -37,7 +37,8 @@ func interfaceAddresses(besides netip.Addr) ([]netip.Addr, error) {
 	return all, nil
 }
 
-// followAgain is how soon the kernel is asked again after it did not tell of addresses.
+// followAgain is the delay before the next try, if the kernel could not be asked about changes of
+// addresses.
 const followAgain = 10 * time.Second
 
 // follow calls refresh whenever an interface gets or loses an address, until ctx ends.
@@ -52,7 +53,7 @@ func (n *Node) follow(ctx context.Context) {
 	}
 }
 
-// watchAddresses calls changed once when the kernel begins to tell of changes, and then for each
+// watchAddresses calls changed once when the kernel begins to report changes, and then for each
 // change.
 func watchAddresses(ctx context.Context, changed func()) error {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
@@ -66,7 +67,7 @@ func watchAddresses(ctx context.Context, changed func()) error {
 	if err != nil {
 		return os.NewSyscallError("bind", err)
 	}
-	message := make([]byte, 1) // its content does not matter, and the kernel drops the rest
+	message := make([]byte, 1) // the content does not matter, and the kernel drops the rest
 	for {
 		changed()
 		// ENOBUFS: some messages were lost.

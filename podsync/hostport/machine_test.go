@@ -15,8 +15,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/ownnetwork"
 )
 
-// TestNewAddress: the node listens at all addresses of the machine, of both families, also at those
-// that it gets later. The test has a network namespace of its own.
+// TestNewAddress: the node listens at all addresses of the machine, of both families. This includes
+// addresses that the machine gets later. The test has its own network namespace.
 func TestNewAddress(t *testing.T) {
 	if !ownnetwork.Enter(t) {
 		return

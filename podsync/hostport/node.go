@@ -14,26 +14,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Port is a port of the node that leads to one of a pod.
+// Port is a port of the node that leads to a port of a pod.
 type Port struct {
-	// The node listens at Number at Address. 0.0.0.0 and :: stand for all addresses of their
-	// family, and the zero Addr for all addresses.
+	// The node listens at port Number of Address. 0.0.0.0 and :: stand for all addresses of their
+	// family. The zero Addr stands for all addresses.
 	Address netip.Addr
 	Number  uint16
-	// To is where the pod listens. A connection leads to the first of the family of the address
-	// that it came to, or else to the first.
+	// To is where the pod listens. A connection leads to the first address of the family that the
+	// client used, or else to the first address.
 	To []netip.AddrPort
 }
 
-// One pod has at most a quarter of the connections of all pods. One of several ports has at most
-// half of those of its pod. So clients of a port that all can reach leave connections for other
-// pods and ports.
+// One pod has at most a quarter of the connections of all pods. If a pod has several ports, each
+// port has at most half of the pod's connections. So clients that take all connections of one port
+// leave some for other pods and ports.
 const (
 	podShare  = 4
 	portShare = 2
 )
 
-// lastWords is how long connections to a pod may last after the pod was closed.
+// lastWords is how long connections to a pod may stay open after the pod was closed.
 const lastWords = time.Second
 
 // ErrEnded says that the Node has ended.
@@ -51,8 +51,8 @@ type Node struct {
 	pods  map[string]*pod
 }
 
-// New makes the Node of a machine. address is one of the machine, which its interfaces need not
-// have. connections bounds the connections at one time; each costs two open files.
+// New makes the Node of a machine. address is an address of the machine, even if no interface has
+// it. connections is the largest number of connections at one time. Each costs two open files.
 func New(address netip.Addr, connections int, log *zap.Logger) *Node {
 	machine := func() ([]netip.Addr, error) { return interfaceAddresses(address) }
 	return newNode(machine, connections, log)
@@ -69,11 +69,11 @@ type pod struct {
 	slots chan struct{}
 	each  map[uint16]chan struct{} // the slots of each port
 	begin func(l *net.TCPListener, to netip.AddrPort)
-	end   context.CancelFunc // ends its connections
+	end   context.CancelFunc // ends the pod's connections
 }
 
-// Open listens for a pod at all its ports or, with an error, at none. It closes what was open for
-// the pod before.
+// Open listens for a pod at all its ports. If that fails, it listens at none and returns the error.
+// It closes what it opened for the pod before.
 func (n *Node) Open(of string, ports []Port) error {
 	n.Close(of)
 	n.mu.Lock()
@@ -90,13 +90,13 @@ func (n *Node) Open(of string, ports []Port) error {
 	if errs := n.listen(p); len(errs) > 0 {
 		p.closeListeners()
 		end()
-		return errs[0] // the others are mostly the same for other addresses
+		return errs[0] // the other errors mostly say the same about other addresses
 	}
 	n.pods[of] = p
 	return nil
 }
 
-// shares are the slots of a pod's ports. A port that is the only one has all slots of the pod.
+// shares are the slots of a pod's ports. If the pod has only one port, that port has all slots.
 func shares(ports []Port, of int) map[uint16]chan struct{} {
 	each := map[uint16]chan struct{}{}
 	for _, port := range ports {
@@ -117,8 +117,8 @@ func portOf(l *net.TCPListener) uint16 {
 
 func (p Port) everywhere() bool { return !p.Address.IsValid() || p.Address.IsUnspecified() }
 
-// listen opens the listeners of a pod that are missing. If several ports want an address, the first
-// gets it. It goes on after an error.
+// listen opens the missing listeners of a pod. If several ports want the same address, the first
+// port gets it. It continues after an error.
 func (n *Node) listen(p *pod) []error {
 	var errs []error
 	for _, port := range p.ports {
@@ -132,7 +132,7 @@ func (n *Node) listen(p *pod) []error {
 		}
 		for _, a := range addresses {
 			at := netip.AddrPortFrom(a, port.Number)
-			if p.open[at] != nil || slices.Contains(port.To, at) { // the pod listens there itself
+			if p.open[at] != nil || slices.Contains(port.To, at) { // the pod may listen there itself
 				continue
 			}
 			l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(at))
@@ -140,7 +140,7 @@ func (n *Node) listen(p *pod) []error {
 			case err == nil:
 				p.open[at] = l
 				p.begin(l, port.target(a))
-			// The address was removed meanwhile, or is not usable yet.
+			// The address was removed in the meantime, or is not usable yet.
 			case port.everywhere() && errors.Is(err, unix.EADDRNOTAVAIL):
 			case errors.Is(err, unix.EACCES):
 				errs = append(errs, fmt.Errorf("hostPort %d: %w: ports below 1024 take root or CAP_NET_BIND_SERVICE", port.Number, err))
@@ -152,7 +152,7 @@ func (n *Node) listen(p *pod) []error {
 	return errs
 }
 
-// target is the pod's address to which a connection leads that came to an address of the node.
+// target is the pod's address for a connection that came to the node's address at.
 func (p Port) target(at netip.Addr) netip.AddrPort {
 	for _, to := range p.To {
 		if to.Addr().Is4() == at.Is4() {
@@ -162,7 +162,7 @@ func (p Port) target(at netip.Addr) netip.AddrPort {
 	return p.To[0]
 }
 
-// Close ends listening for a pod. When it returns, the ports are free.
+// Close ends the listening for a pod. When it returns, the ports are free.
 func (n *Node) Close(of string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -177,12 +177,12 @@ func (n *Node) Close(of string) {
 
 func (p *pod) closeListeners() {
 	for _, l := range p.open {
-		_ = l.Close() // nothing was written
+		_ = l.Close() // no data was written to it
 	}
 }
 
-// Run listens at addresses that the machine gets, until ctx ends. Then it ends everything that the
-// Node does.
+// Run listens at addresses that the machine gets later, until ctx ends. Then it ends everything
+// that the Node does.
 func (n *Node) Run(ctx context.Context) {
 	n.follow(ctx)
 	n.mu.Lock()

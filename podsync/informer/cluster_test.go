@@ -27,11 +27,11 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(testcluster.Main(m)) }
 
-// soon is how long the informer may take after the API is back: its longest
-// pause and what a busy machine adds.
+// soon is how long the informer may take after an outage of the API: its longest pause, and some
+// time for a busy machine.
 const soon = 15 * time.Second
 
-// listener hears an informer of ConfigMaps.
+// listener notes what an informer of ConfigMaps reports.
 type listener struct {
 	t *testing.T
 
@@ -72,8 +72,8 @@ func (l *listener) note(what string) {
 	l.changed = make(chan struct{})
 }
 
-// expect waits until what was heard since the last call is want, in any order
-// among different names and in the given order for each name.
+// expect waits until the informer has reported want since the last call. The order counts only
+// among lines with the same name.
 func (l *listener) expect(want ...string) {
 	l.t.Helper()
 	timeout := time.After(soon)
@@ -103,11 +103,11 @@ func byName(lines []string) string {
 		name := strings.Fields(line)[1]
 		groups[name] = append(groups[name], line)
 	}
-	return fmt.Sprint(groups) // maps print in the order of their keys
+	return fmt.Sprint(groups) // a map is printed in the order of its keys
 }
 
-// setup is an informer of one namespace's ConfigMaps that reaches the API server
-// through a proxy, and a client that reaches it directly.
+// setup is an informer of the ConfigMaps of one namespace. It reaches the API server through a
+// proxy. client reaches the API server directly.
 type setup struct {
 	*listener
 	client    kubernetes.Interface
@@ -129,7 +129,7 @@ func newSetup(t *testing.T) *setup {
 		namespace: cluster.Namespace(t),
 		proxy:     cluster.Proxy(t),
 	}
-	// The cluster puts a ConfigMap of its own into each namespace.
+	// The cluster adds this ConfigMap to each namespace.
 	selector := "metadata.name!=kube-root-ca.crt"
 	config := cluster.Config()
 	config.Host = "https://" + s.proxy.Addr()
@@ -141,7 +141,7 @@ func newSetup(t *testing.T) *setup {
 	source := informer.ListWatch[*corev1.ConfigMap]{
 		List: func(ctx context.Context, opts metav1.ListOptions) ([]*corev1.ConfigMap, metav1.ListMeta, error) {
 			opts.FieldSelector = selector
-			opts.Limit = min(opts.Limit, 2) // so that there are pages
+			opts.Limit = min(opts.Limit, 2) // so that a list has several pages
 			list, err := configMaps.List(ctx, opts)
 			if err != nil {
 				return nil, metav1.ListMeta{}, err
@@ -182,7 +182,7 @@ func (s *setup) run() {
 	}
 }
 
-// write makes the ConfigMap of that name hold value.
+// write sets the value of the ConfigMap of that name.
 func (s *setup) write(name, value string) {
 	s.t.Helper()
 	configMaps := s.client.CoreV1().ConfigMaps(s.namespace)
@@ -215,7 +215,7 @@ func (s *setup) remove(name string) {
 	}
 }
 
-// makeFive makes five ConfigMaps and waits until they were heard of.
+// makeFive makes five ConfigMaps and waits until the informer has reported them.
 func (s *setup) makeFive() {
 	s.t.Helper()
 	var heard []string
@@ -229,7 +229,7 @@ func (s *setup) makeFive() {
 
 func TestFollowsTheAPIServer(t *testing.T) {
 	s := newSetup(t)
-	s.write("before", "1") // by a list of more than one page
+	s.write("before", "1") // the first list has more than one page
 	s.write("before-2", "1")
 	s.write("before-3", "1")
 	s.run()
@@ -245,8 +245,8 @@ func TestFollowsTheAPIServer(t *testing.T) {
 	}
 }
 
-// What happened while the connection was cut is reported as soon as it is back, through the resumed
-// watch or a new list.
+// If something changes while the connection is cut, the informer reports it soon after the
+// connection is back, through the resumed watch or a new list.
 func TestSeesWhatACutWatchMissed(t *testing.T) {
 	s := newSetup(t)
 	s.run()
@@ -266,7 +266,8 @@ func TestSeesWhatACutWatchMissed(t *testing.T) {
 	}
 }
 
-// An object that lives only within a gap that needs a new list is not seen. Everything else is.
+// The informer misses an object only if it was created and deleted during a gap that needs a new
+// list. It reports all other changes.
 func TestListsAgainWhenTheAPIServerForgot(t *testing.T) {
 	s := newSetup(t)
 	s.run()
@@ -286,12 +287,12 @@ func TestListsAgainWhenTheAPIServerForgot(t *testing.T) {
 	}
 }
 
-// apiServerRestarted is for -count: what a test did to the cluster delays the tests of the next
-// round.
+// apiServerRestarted is for -count: a test that restarted the API server delays the tests of the
+// next round.
 var apiServerRestarted bool
 
-// awaitControllers waits until the controller manager has found a restarted API
-// server and makes service accounts again, for which it may take minutes.
+// awaitControllers waits until the controller manager has found the restarted API server and makes
+// service accounts again. That may take minutes.
 func awaitControllers(t *testing.T) {
 	t.Helper()
 	client := testcluster.Start(t).Client().CoreV1()

@@ -1,41 +1,37 @@
-// Package informer keeps a local copy of a set of Kubernetes objects and tells
-// one handler what changed.
+// Package informer keeps a local copy of a set of Kubernetes objects, and reports the changes to
+// one handler.
 //
-// It lists once, then watches from the list's resourceVersion. A watch that the
-// server ends is resumed where it stopped; the set is listed again only when
-// the server no longer knows that point in time (410 Gone) or when an event
-// contradicts what is known. Whatever was missed in between is worked out from
-// the difference between the copy and the new list, so the handler sees a gap
-// as ordinary changes.
+// It lists once, then watches from the list's resourceVersion. If the server ends the watch, the
+// informer resumes it at the same version. It lists again only if the server does not know that
+// version any more (410 Gone), or if an event contradicts the copy. Then it computes the missed
+// changes from the difference between the copy and the new list. So the handler sees ordinary
+// changes after a gap.
 //
 // # Ordering
 //
-// The handler's functions are called one at a time by the goroutine that is in
-// [Informer.Run], in the order in which the server reported the changes. After
-// a new list the objects that were deleted come first, then the new and changed
-// ones. An object is identified by its UID: one that was deleted and created
-// again under the same name is a Delete of the old object followed by a Set
-// without an old object, even when the server told of it in a single event.
-// There is never a Delete without an earlier Set, nor two objects of one name at
-// the same time.
+// The goroutine of [Informer.Run] calls the handler's functions one at a time, in the order in
+// which the server reported the changes. After a new list, deleted objects come first, then new and
+// changed ones. The UID identifies an object. If an object was deleted and created again under its
+// name, the handler gets a Delete of the old object and then a Set without an old object, even if
+// the server reported both in one event. A Delete always has an earlier Set. Two objects never have
+// the same name at one time.
 //
 // # Blocking
 //
-// While a handler runs, nothing else is delivered; it should hand its work over
-// and return. [Informer.Get] and [Informer.List] may be called from anywhere,
-// the handler included. They show the copy as it is now, which after a new list
-// may be ahead of the change that the handler is being told of.
+// The informer reports nothing else while a handler's function runs. So the function should hand
+// its work to another goroutine and return. [Informer.Get] and [Informer.List] may be called from
+// anywhere, also from the handler. They show the copy as it is now. After a new list the copy may
+// be newer than the change that the handler gets.
 //
 // # Ownership
 //
-// Objects are shared between the copy, the handler and every caller of Get and
-// List. They must not be changed; DeepCopy first.
+// The copy, the handler and all callers of Get and List share the objects. They must not change
+// them; they may change a DeepCopy.
 //
 // # Broken connections
 //
-// A connection that breaks without a message is noticed by the HTTP/2 health check
-// of client-go (a ping after 30 s of silence, 15 s for its answer). Below that
-// lies a second net which needs no help from the transport: each watch asks the
-// server to end it after five to ten minutes, and is abandoned by the client
-// half a minute after that time.
+// If a connection breaks without a message, the HTTP/2 health check of client-go notices that: it
+// sends a ping after 30 s of silence, and waits 15 s for the answer. There is a second check, which
+// does not need the transport. Each watch asks the server to end it after five to ten minutes. If
+// the server does not end it, the client abandons it half a minute later.
 package informer

@@ -14,13 +14,12 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 )
 
-// server is a model of the API server: the truth, and the log of events that
-// led to it.
+// server is a model of the API server: the true state, and the events that led to it.
 type server struct {
 	version int
 	nextUID int
 	pods    map[string]*corev1.Pod
-	events  []watch.Event // each of the version in its object
+	events  []watch.Event // each object has the version of its event
 }
 
 func (s *server) write(op byte, name string) {
@@ -34,7 +33,7 @@ func (s *server) write(op byte, name string) {
 	case op%4 == 0: // delete; the event has the version of the deletion
 		delete(s.pods, name)
 		s.events = append(s.events, deleted(pod(name, string(have.UID), s.version)))
-	case op%4 == 1: // delete and create, told in one event
+	case op%4 == 1: // delete and create, in one event
 		s.nextUID++
 		s.pods[name] = pod(name, strconv.Itoa(s.nextUID), s.version)
 		s.events = append(s.events, modified(s.pods[name]))
@@ -52,7 +51,7 @@ func (s *server) list() []*corev1.Pod {
 	return pods
 }
 
-// audience is a handler that checks the changes and rebuilds the store from them.
+// audience is a handler that checks the changes, and builds a copy of the store from them.
 type audience struct {
 	pods map[types.UID]*corev1.Pod
 	gone map[types.UID]bool
@@ -100,8 +99,8 @@ func (a *audience) hearOne(c change[*corev1.Pod]) error {
 	return nil
 }
 
-// FuzzStore drives a store through everything that a server, a network and a watch cache may do,
-// and compares it with the truth each time it is up to date.
+// FuzzStore does to a store everything that a server, a network and a watch cache may do. It
+// compares the store with the true state each time the store is up to date.
 func FuzzStore(f *testing.F) {
 	f.Add([]byte{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15})
 	random := rand.New(rand.NewPCG(1, 2)) // the same scripts in each run
@@ -170,16 +169,16 @@ func FuzzStore(f *testing.F) {
 				truth.write(op>>5, name)
 			case 3:
 				deliver(step, 1+int(op>>5))
-			case 4: // a gap: the watch expired or the connection was lost
+			case 4: // a gap: the watch has expired, or the connection has broken
 				relist(step)
-			case 5: // an event from the past, or a repeated one
+			case 5: // an old event, or a repeated one
 				if read > 0 {
 					take(step, truth.events[int(op>>3)%read], true)
 				}
-			case 6: // all delivered, then a bookmark
+			case 6: // all events, then a bookmark
 				deliver(step, len(truth.events))
 				take(step, bookmark(truth.version), false)
-			case 7: // not an object, or one that no event has announced
+			case 7: // not an object, or an object that no event has announced
 				wrong := watch.Event{Type: watch.Modified, Object: &corev1.Node{}}
 				if op>>5&1 == 1 {
 					version, _ := strconv.Atoi(s.version)

@@ -12,20 +12,19 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 )
 
-// ListWatch is where the objects come from: the List and Watch calls of a typed
-// client, narrowed by the caller to a namespace or a selector. Both functions
-// must use the options that they are given and add their selectors to them.
+// ListWatch is the source of the objects: the List and Watch calls of a typed client, for a
+// namespace or a selector. Both functions must use the given options and add their selectors to
+// them.
 type ListWatch[T metav1.Object] struct {
-	// List returns one page of objects with the list's own metadata, whose
-	// Continue is empty on the last page. The objects become the informer's.
+	// List returns one page of objects and the list's metadata. Continue is empty on the last page.
+	// The informer owns the objects afterwards.
 	List func(ctx context.Context, opts metav1.ListOptions) ([]T, metav1.ListMeta, error)
-	// Watch starts a watch. Its event objects become the informer's.
+	// Watch starts a watch. The informer owns the objects in its events.
 	Watch func(ctx context.Context, opts metav1.ListOptions) (watch.Interface, error)
 }
 
-// Pointers returns a pointer to a copy of each item, as a List function needs
-// them. Each is an allocation of its own, so that one object which is kept does
-// not keep the whole list in memory.
+// Pointers returns a pointer to a copy of each item, as a List function needs them. It allocates
+// each copy separately, so that the whole list does not stay in memory while one object is in use.
 func Pointers[O any](items []O) []*O {
 	pointers := make([]*O, len(items))
 	for i := range items {
@@ -35,13 +34,13 @@ func Pointers[O any](items []O) []*O {
 	return pointers
 }
 
-// Handler is called for changes. Both functions are required.
+// Handler has the functions that the informer calls for changes. Both are required.
 type Handler[T metav1.Object] struct {
-	// Set reports that an object is new or has changed. Old is the zero value
-	// of T where the object is new; otherwise it has the same UID.
+	// Set reports that an object is new or has changed. For a new object, old is the zero value of
+	// T. Otherwise old has the same UID.
 	Set func(old, new T)
-	// Delete reports that an object was deleted. Last is its final state if the server reported the
-	// deletion, and its last known state if that was missed.
+	// Delete reports that an object was deleted. Last is the final state, if the server reported
+	// the deletion. Otherwise it is the last known state.
 	Delete func(last T)
 }
 
@@ -56,14 +55,14 @@ type Informer[T metav1.Object] struct {
 
 	// Only Run uses these..
 	inSync  bool // the watch can go on from the store's version
-	failing bool // the last attempts failed, and that was logged
+	failing bool // the last attempts failed, and that is logged
 
 	mu    sync.RWMutex
-	store store[T] // written by Run alone, which may read it without the lock
+	store store[T] // only Run writes it, and reads it without the lock
 }
 
-// New makes an informer, which does nothing before Run. A missing function is a
-// programming error and panics.
+// New makes an informer. It does nothing before Run. If a function is missing, New panics, because
+// that is an error in the program.
 func New[T metav1.Object](source ListWatch[T], handler Handler[T], log *zap.Logger) *Informer[T] {
 	if source.List == nil || source.Watch == nil || handler.Set == nil || handler.Delete == nil || log == nil {
 		panic("informer: New needs List, Watch, Set, Delete and a logger")
@@ -77,8 +76,8 @@ func New[T metav1.Object](source ListWatch[T], handler Handler[T], log *zap.Logg
 	}
 }
 
-// WaitForSync returns nil once the first list has been delivered to the handler
-// in full, or an error that wraps the cause of ctx's end.
+// WaitForSync returns nil when the handler has got the whole first list. If ctx ends before, it
+// returns an error that wraps the cause.
 func (i *Informer[T]) WaitForSync(ctx context.Context) error {
 	select {
 	case <-i.synced:
@@ -88,8 +87,7 @@ func (i *Informer[T]) WaitForSync(ctx context.Context) error {
 	}
 }
 
-// Get returns the object of that name. Namespace is empty for objects that have
-// none.
+// Get returns the object of that name. The namespace is empty for objects without one.
 func (i *Informer[T]) Get(namespace, name string) (T, bool) {
 	i.mu.RLock()
 	defer i.mu.RUnlock()
@@ -97,8 +95,8 @@ func (i *Informer[T]) Get(namespace, name string) (T, bool) {
 	return object, found
 }
 
-// List returns all objects as they are now, in no order. The slice is the
-// caller's, the objects are shared.
+// List returns all objects as they are now, in no order. The caller owns the slice; the objects are
+// shared.
 func (i *Informer[T]) List() []T {
 	i.mu.RLock()
 	defer i.mu.RUnlock()

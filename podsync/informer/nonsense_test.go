@@ -22,9 +22,9 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/tlsbootstrap"
 )
 
-// TestNonsense: the API server answers nonsense for a while. The informer asks in moderation,
-// reports nothing that is not so, takes bounded memory, and goes on when the answers make sense
-// again.
+// TestNonsense: the API server sends invalid answers for a while. The informer does not ask too
+// often, reports nothing false, and uses bounded memory. When the answers are valid again, it goes
+// on.
 func TestNonsense(t *testing.T) {
 	cluster := testcluster.Start(t)
 	gateway := cluster.Gateway(t)
@@ -90,8 +90,8 @@ func TestNonsense(t *testing.T) {
 	}
 }
 
-// told waits until the object of a name is known with a value. Nonsense, such as an empty list, may
-// have removed it and brought it back.
+// told waits until the informer knows the object with this value. Invalid answers, such as an empty
+// list, may have removed the object and added it again.
 func (s *setup) told(t *testing.T, name, value string) {
 	t.Helper()
 	timeout := time.After(2 * soon)

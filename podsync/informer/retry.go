@@ -3,19 +3,19 @@ package informer
 import "time"
 
 const (
-	// retryBase is the longest wait before the first repetition.
+	// retryBase is the longest wait before the first retry.
 	retryBase = 100 * time.Millisecond
-	// retryCap is the longest wait of all. It is short because one node is one
-	// client: after an outage of the API, recovery matters more than load.
+	// retryCap is the longest wait before any retry. It is short because each node is only one
+	// client: after an outage of the API, fast recovery matters more than load.
 	retryCap = 5 * time.Second
-	// healthyAfter is how long a watch must have lived for earlier failures to
-	// be forgotten. It is longer than retryCap so that a watch which always
-	// breaks after a moment is not repeated faster than one that cannot start.
+	// healthyAfter is how long a watch must live before earlier failures are forgotten. It is
+	// longer than retryCap. Otherwise a watch that always breaks after a moment would be repeated
+	// faster than a watch that cannot start.
 	healthyAfter = 10 * time.Second
 )
 
-// retry spaces the attempts to list and watch. It counts two kinds of trouble separately: a server
-// that cannot be reached, and watches that start and do not last. A server that comes back after a
+// retry spaces the attempts to list and watch. It counts two kinds of failures separately: a server
+// that cannot be reached, and watches that start but end soon. A server that comes back after a
 // long outage often declares the old watch invalid at once. Then the informer lists without another
 // long pause.
 type retry struct {
@@ -27,11 +27,10 @@ type retry struct {
 type outcome struct {
 	// reached: the server started the watch, or answered that it cannot go on.
 	reached bool
-	// orderly: the watch ended as the protocol foresees, so that it may be
-	// repeated at once.
+	// orderly: the watch ended as the protocol says, so it may be repeated immediately.
 	orderly bool
-	// moved: the watch brought the store forward before it ended in order. A server in a burst ends
-	// the watches that do not keep up with it. The sooner those go on the better.
+	// moved: the watch brought new versions before it ended in an orderly way. During a burst of
+	// events a server ends watches that are too slow. Such a watch must be resumed soon.
 	moved bool
 	// lived is how long the watch lived.
 	lived time.Duration
@@ -59,10 +58,11 @@ func (r *retry) next(o outcome, jitter float64) time.Duration {
 	}
 }
 
-// wait is a random time in the upper half of what n earlier repetitions allow.
+// wait is a random time. The longest possible wait doubles with each earlier retry. The result is
+// at least half of it.
 func wait(n int, jitter float64) time.Duration {
 	longest := retryCap
-	if n < 10 { // the cap is reached long before that; the shift must not overflow
+	if n < 10 { // the cap is reached long before 10; the shift must not overflow
 		longest = min(retryCap, retryBase<<n)
 	}
 	return longest/2 + time.Duration(jitter*float64(longest/2))

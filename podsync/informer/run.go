@@ -16,28 +16,27 @@ import (
 )
 
 const (
-	// pageSize is how many objects are asked for at a time. Together they are smaller than what a
-	// client reads of one answer, even if all are as large as etcd allows.
+	// pageSize is how many objects are requested at a time. Even if all are as large as etcd
+	// allows, a page is smaller than the largest answer that a client reads.
 	pageSize = 50
 	// maxPages is how many pages a list may have. It is enough for twice the terminal pods that a
 	// whole cluster keeps by default.
 	maxPages = 500
 	// listTimeout bounds the request for one page.
 	listTimeout = time.Minute
-	// watchTimeoutMin is the shortest life that the server is asked to give a
-	// watch; the longest is twice that. It is random so that the watches of many
-	// nodes do not end together.
+	// watchTimeoutMin is the shortest life of a watch that the client asks the server for. The
+	// longest is twice that. The time is random, so that the watches of many nodes do not end
+	// together.
 	watchTimeoutMin = 5 * time.Minute
-	// watchGrace is how much longer than asked for a watch may live before the client abandons the
+	// watchGrace is how much longer than that a watch may live before the client abandons the
 	// connection.
 	watchGrace = 30 * time.Second
 )
 
 var errSilentWatch = errors.New("the server did not end the watch in time, the connection is abandoned")
 
-// Run lists and watches until ctx ends, then returns nil. No failure of the
-// server or the network ends it. It can be called once; another call returns an
-// error.
+// Run lists and watches until ctx ends, then returns nil. A failure of the server or the network
+// does not end it. It can be called only once; a second call returns an error.
 func (i *Informer[T]) Run(ctx context.Context) error {
 	if !i.running.CompareAndSwap(false, true) {
 		return errors.New("informer: Run was called before")
@@ -54,8 +53,8 @@ func (i *Informer[T]) Run(ctx context.Context) error {
 	}
 }
 
-// attempt lists, if that is necessary to know the state, and watches until the watch ends or either
-// fails.
+// attempt lists, if the state is not known, and then watches. It returns when the watch has ended,
+// or if either fails.
 func (i *Informer[T]) attempt(ctx context.Context) (outcome, error) {
 	var result outcome
 	var err error
@@ -93,15 +92,15 @@ func (i *Informer[T]) report(err error, again time.Duration) {
 	}
 }
 
-// relist reads the whole set and delivers the difference.
+// relist reads the whole set and reports the differences to the handler.
 func (i *Informer[T]) relist(ctx context.Context) error {
 	items, version, err := i.list(ctx, pageSize)
 	if apierrors.IsResourceExpired(err) {
-		// The snapshot behind the pages was compacted while they were read.
+		// The server compacted the versions of the pages while the pages were read.
 		items, version, err = i.list(ctx, 0)
 	}
 	if err != nil {
-		return fmt.Errorf("list: %w", err)
+		return fmt.Errorf("listing: %w", err)
 	}
 	i.mu.Lock()
 	first := i.store.version == ""
@@ -114,9 +113,9 @@ func (i *Informer[T]) relist(ctx context.Context) error {
 	return nil
 }
 
-// list reads all pages of at most limit objects; 0 means one page of any size.
-// The resourceVersion is left empty, which asks for the newest state: a list
-// from a cache might be older than what the store has seen.
+// list reads all pages. Each has at most limit objects; 0 means one page of any size. The
+// resourceVersion is empty, which asks for the newest state. A list from a cache might be older
+// than the store.
 func (i *Informer[T]) list(ctx context.Context, limit int64) ([]T, string, error) {
 	var all []T
 	opts := metav1.ListOptions{Limit: limit}
@@ -146,9 +145,9 @@ func (i *Informer[T]) listPage(ctx context.Context, opts metav1.ListOptions) ([]
 	return i.source.List(ctx, opts)
 }
 
-// follow watches from the store's version on until the watch ends, which is no
-// error where the server ended it in an orderly way. It returns whether the watch
-// started and how long it lived.
+// follow watches from the store's version on, until the watch ends. It returns no error if the
+// server ended the watch in an orderly way. It returns whether the watch started, and how long it
+// lived.
 func (i *Informer[T]) follow(ctx context.Context) (bool, time.Duration, error) {
 	life := watchTimeoutMin + rand.N(watchTimeoutMin)
 	ctx, cancel := context.WithTimeoutCause(ctx, life+watchGrace, errSilentWatch)
@@ -161,7 +160,7 @@ func (i *Informer[T]) follow(ctx context.Context) (bool, time.Duration, error) {
 		TimeoutSeconds:      &seconds,
 	})
 	if err != nil {
-		return false, 0, fmt.Errorf("watch: %w", err)
+		return false, 0, fmt.Errorf("watching: %w", err)
 	}
 	defer events.Stop()
 	began := time.Now()
@@ -178,13 +177,13 @@ func (i *Informer[T]) drain(ctx context.Context, events <-chan watch.Event) erro
 	for {
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("watch: %w", context.Cause(ctx))
+			return fmt.Errorf("watching: %w", context.Cause(ctx))
 		case event, open := <-events:
 			if !open {
 				return nil
 			}
 			if err := i.take(event); err != nil {
-				return fmt.Errorf("watch: %w", err)
+				return fmt.Errorf("watching: %w", err)
 			}
 		}
 	}

@@ -18,7 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 )
 
-// page is what a list answers.
+// page is the answer to a list request.
 type page struct {
 	pods    []*corev1.Pod
 	version string
@@ -26,20 +26,20 @@ type page struct {
 	err     error
 }
 
-// call is a list or watch that the informer made.
+// call is a list or watch call of the informer.
 type call struct {
 	verb string // list, watch
 	at   time.Duration
 	opts metav1.ListOptions
 }
 
-// scripted is a ListWatch whose answers a test sets as it goes.
+// scripted is a ListWatch. The test sets its answers while it runs.
 type scripted struct {
 	started time.Time
 
 	mu      sync.Mutex
 	page    func(opts metav1.ListOptions) page
-	refuse  error // the error of a watch
+	refuse  error // if set, a watch fails with it
 	watches []*watch.RaceFreeFakeWatcher
 	calls   []call
 	heard   []string
@@ -79,7 +79,7 @@ func (s *scripted) history() []call {
 	return calls
 }
 
-// told returns what the handler heard so far and forgets it.
+// told returns what the handler has got so far, and forgets it.
 func (s *scripted) told() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -133,7 +133,7 @@ func run(t *testing.T, test func(t *testing.T, s *scripted, i *Informer[*corev1.
 	})
 }
 
-// start runs i until the test ends, and returns once nothing moves any more.
+// start runs i until the test ends. It returns when all goroutines wait.
 func start(t *testing.T, i *Informer[*corev1.Pod]) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -246,7 +246,7 @@ func TestRunListsAgainWhenTheVersionIsGone(t *testing.T) {
 		run(t, func(t *testing.T, s *scripted, i *Informer[*corev1.Pod]) {
 			begin(t, s, i)
 			s.watch().Action(watch.Error, failure(expired).Object)
-			synctest.Wait() // no time goes by
+			synctest.Wait() // no time passes
 			wantCalls(t, s, "list@ watch@60")
 			wantTold(t, s, difference)
 		})
@@ -286,7 +286,8 @@ func TestRunListsAgainWhenTheVersionIsGone(t *testing.T) {
 	})
 }
 
-// An outage must not lead to many attempts in a short time, nor to lists that are not needed.
+// During an outage the informer must not make many attempts in a short time. It must not list
+// without need.
 func TestRunSurvivesOutageOfWatch(t *testing.T) {
 	run(t, func(t *testing.T, s *scripted, i *Informer[*corev1.Pod]) {
 		start(t, i)
@@ -343,7 +344,7 @@ func TestRunSpacesFailingLists(t *testing.T) {
 	})
 }
 
-// A watch that works for a moment only must not turn into a busy loop.
+// A watch that works only for a moment must not cause a busy loop.
 func TestRunSpacesShortWatches(t *testing.T) {
 	short := map[string]func(*watch.RaceFreeFakeWatcher){
 		"ended": func(w *watch.RaceFreeFakeWatcher) { w.Stop() },
@@ -376,15 +377,15 @@ func TestRunSpacesShortWatches(t *testing.T) {
 	}
 }
 
-// A server in a burst ends watches that do not keep up with it, again and again. Each goes on at
-// once where it was.
+// During a burst of events a server ends watches that are too slow, again and again. The informer
+// resumes each immediately at its version.
 func TestRunResumesWatchesThatBringNews(t *testing.T) {
 	run(t, func(t *testing.T, s *scripted, i *Informer[*corev1.Pod]) {
 		start(t, i)
 		for n := range 20 {
 			s.watch().Action(watch.Added, pod("a"+strconv.Itoa(n), strconv.Itoa(n), 11+n))
 			s.watch().Stop()
-			synctest.Wait() // no time goes by
+			synctest.Wait() // no time passes
 		}
 		if heard := strings.Split(s.told(), ", "); len(heard) != 20 {
 			t.Errorf("the handler heard of %d pods without a pause, want 20: %v", len(heard), heard)
@@ -406,8 +407,8 @@ func TestRunForgetsFailuresAfterHealthyWatch(t *testing.T) {
 	})
 }
 
-// After an outage the server often declares the old watch invalid. The new list must not wait for
-// as long as the attempts to reach the server did.
+// After an outage the server often declares the old watch invalid. The informer must list soon, and
+// not after a pause as long as those before attempts to reach the server.
 func TestRunListsAtOnceAfterOutage(t *testing.T) {
 	run(t, func(t *testing.T, s *scripted, i *Informer[*corev1.Pod]) {
 		start(t, i)
@@ -425,7 +426,7 @@ func TestRunListsAtOnceAfterOutage(t *testing.T) {
 	})
 }
 
-// The server's time-out and the transport's pings may both fail.
+// The informer abandons a watch even if the server's time-out and the transport's pings both fail.
 func TestRunAbandonsSilentWatch(t *testing.T) {
 	run(t, func(t *testing.T, s *scripted, i *Informer[*corev1.Pod]) {
 		start(t, i)

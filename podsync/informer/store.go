@@ -13,12 +13,12 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 )
 
-// store is the copy, and what each list and event means for it. It does no I/O
-// and takes no lock.
+// store is the copy. It computes what each list and event changes. It does no I/O and takes no
+// lock.
 type store[T metav1.Object] struct {
 	objects map[types.NamespacedName]T
-	// version is the resourceVersion up to which objects is known to be true,
-	// and from which a watch goes on. It is empty before the first list.
+	// version is a resourceVersion. objects is known to be correct up to it, and a watch continues
+	// from it. It is empty before the first list.
 	version string
 }
 
@@ -28,8 +28,8 @@ type change[T metav1.Object] struct {
 	old, new T
 }
 
-// brokenError says that an event cannot follow from what the store holds, so one
-// of the two is wrong and only a new list tells the truth.
+// brokenError means that an event contradicts the store. One of them is wrong, and only a new list
+// can show the true state.
 type brokenError struct {
 	reason string
 }
@@ -48,12 +48,12 @@ func newStore[T metav1.Object]() store[T] {
 	return store[T]{objects: map[types.NamespacedName]T{}}
 }
 
-// replace makes the store equal to a complete list and returns how it got there:
-// first what was deleted, in the order of names, then what is new or changed, in
-// the order of the list. Objects of a known UID and resourceVersion are no change.
+// replace makes the store equal to a complete list and returns the changes. Deleted objects come
+// first, in the order of their names. Then come new and changed objects, in the order of the list.
+// An object with a known UID and resourceVersion has not changed.
 //
-// The list is believed even if its resourceVersion is below the known one, as it
-// is when the cluster's storage was restored from a backup.
+// The store believes the list even if its resourceVersion is below the known one. That happens when
+// the cluster's storage was restored from a backup.
 func (s *store[T]) replace(items []T, version string) []change[T] {
 	next := make(map[types.NamespacedName]T, len(items))
 	var sets []change[T]
@@ -85,8 +85,8 @@ func (s *store[T]) replace(items []T, version string) []change[T] {
 	return append(changes, sets...)
 }
 
-// apply takes one event of the watch into the store and returns what it changed.
-// An error leaves the store as it was: a *brokenError or an *eventError.
+// apply takes one event of the watch into the store and returns the changes. It returns a
+// *brokenError or an *eventError, and then it has not changed the store.
 func (s *store[T]) apply(event watch.Event) ([]change[T], error) {
 	if event.Type == watch.Error {
 		return nil, &eventError{apierrors.FromObject(event.Object)}
@@ -142,8 +142,8 @@ func (s *store[T]) set(object T) []change[T] {
 	}
 }
 
-// remove treats the deletion of an unknown object as no change: with or without
-// it, the object is not there.
+// remove returns no change if the object is unknown, because the store does not have it before or
+// after.
 func (s *store[T]) remove(object T) ([]change[T], error) {
 	key := keyOf(object)
 	known, found := s.objects[key]
@@ -160,8 +160,8 @@ func (s *store[T]) remove(object T) ([]change[T], error) {
 }
 
 // stale reports whether err means that the watch cannot go on from the store's version, while
-// nothing else is wrong. If the server says that the version is not one, the list that gave it was
-// nonsense.
+// nothing else is wrong. If the server says that the version is invalid, the list that had it was
+// invalid.
 func stale(err error) bool {
 	var broken *brokenError
 	return errors.As(err, &broken) ||
@@ -170,16 +170,16 @@ func stale(err error) bool {
 		apierrors.HasStatusCause(err, metav1.CauseTypeResourceVersionTooLarge)
 }
 
-// needsList reports whether only a new list helps after err. That is also so after every ERROR
-// event, as the events around it may be lost. A watch that could not be started, or was cut off, is
-// resumed instead.
+// needsList reports whether only a new list helps after err. It also returns true for every ERROR
+// event, because events before or after it may be lost. If a watch could not be started, or was cut
+// off, it is resumed instead.
 func needsList(err error) bool {
 	var reported *eventError
 	return stale(err) || errors.As(err, &reported)
 }
 
 // older reports whether resourceVersion a is certainly before b. Versions that are not numbers
-// cannot be compared; then the server's order is believed.
+// cannot be compared. Then the informer believes the server's order.
 func older(a, b string) bool {
 	order, err := resourceversion.CompareResourceVersion(a, b)
 	return err == nil && order < 0

@@ -8,30 +8,29 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/events"
 )
 
-// Action is something that the machine asks for. No action blocks the pod loop. An action with a
-// result gives the machine an input in return, which its comment names.
+// Action is something that the machine asks for. No action blocks the pod loop. If an action has a
+// result, the machine gets it as an input. The comment of the action names that input.
 type Action interface{ action() }
 
 type (
 	// Prepare makes the pod's folders and looks up its RuntimeClass. Result: Prepared.
 	Prepare struct{}
-	// Pull makes sure that a container's module is on disk, and the images of the volumes that it
-	// mounts, as the pull policies say. Result: Pulled.
+	// Pull makes sure that a container's module is on disk, and that the images of its volumes are
+	// on disk, as the pull policies say. Result: Pulled.
 	Pull struct{ Container *corev1.Container }
-	// Start runs a container. Results: Started and, if it started, RunEnded.
+	// Start runs a container. Result: Started, and later RunEnded if the run started.
 	Start struct {
 		Container *corev1.Container
-		Attempt   int32 // of the run that begins
+		Attempt   int32 // of the new run
 	}
-	// Stop kills a container's guest after grace, unless it ends before.
+	// Stop kills a container's guest after grace, unless the guest ends before that.
 	Stop struct {
 		Container string
 		Grace     time.Duration
 	}
-	// GiveUp cancels pulls and starts that go on.
+	// GiveUp cancels pulls and starts that are not complete.
 	GiveUp struct{}
-	// Remove deletes the object, if it still exists, and removes the pod's folders. Result:
-	// Removed.
+	// Remove deletes the object if Object is set, and removes the pod's folders. Result: Removed.
 	Remove struct{ Object bool }
 	// Announce records an event on a container, or on the pod.
 	Announce struct {
@@ -50,8 +49,8 @@ type (
 		ID        string // of the run
 		Kind      HookKind
 	}
-	// Weigh asks whether the node has room for the pod with its new resources. If so, the pod has
-	// them from then on. Result: Weighed.
+	// Weigh asks whether the node has room for the pod with its new resources. If it has, the pod
+	// has these resources from then on. Result: Weighed.
 	Weigh struct {
 		Pod    *corev1.Pod
 		Before PendingResize
@@ -60,7 +59,7 @@ type (
 	Resize struct {
 		Container *corev1.Container
 		ID        string                      // of the run
-		From      corev1.ResourceRequirements // what the guest has
+		From      corev1.ResourceRequirements // what the guest has now
 		Failed    string                      // the error of the last try, or empty
 	}
 )

@@ -13,7 +13,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// foundRun is a run of container a that goes on and began attempt minutes after the epoch.
+// foundRun is a running attempt of container a. It began attempt minutes after the epoch.
 func foundRun(id string, attempt int32) Remnant {
 	return Remnant{
 		ID: id, Of: runtime.Origin{Pod: "u1", Container: "a", Attempt: attempt, ImageID: "image-" + id},
@@ -44,9 +44,9 @@ func TestRestoreWithRuns(t *testing.T) {
 	for name, tt := range map[string]struct {
 		status *corev1.ContainerStatus
 		runs   []Remnant
-		onDisk int32 // attempt of the newest log
-		// want is what the status says then: the state, the last state, and what happens to the
-		// runs
+		onDisk int32 // the attempt of the newest log
+		// The rest is what is expected: the state and the last state in the status, and what
+		// happens to the runs.
 		state   string
 		last    string
 		count   int32

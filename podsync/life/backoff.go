@@ -3,7 +3,7 @@ package life
 import "time"
 
 // Back-off for restarts and pulls is as in the kubelet. The first restart is immediate. Then the
-// delay is 10 s and doubles up to 300 s. A container that ran for 10 minutes begins again without.
+// delay is 10 s and doubles up to 300 s. A container that ran for 10 minutes has no delay again.
 const (
 	backOffFirst  = 10 * time.Second
 	backOffMax    = 300 * time.Second
@@ -13,7 +13,7 @@ const (
 // backOff is a delay that grows. The zero value is no delay.
 type backOff struct {
 	delay time.Duration
-	grown time.Time // when it grew last
+	grown time.Time // when it grew for the last time
 }
 
 func (b *backOff) grow(now time.Time) {

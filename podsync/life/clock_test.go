@@ -10,9 +10,9 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 )
 
-// TestBackOffWhenTheClockIsSet: a worker reports the end of a guest in time of day. A container
-// waits no longer than its back-off, also if the clock was set back meanwhile, or is set back
-// later.
+// TestBackOffWhenTheClockIsSet: a worker reports the end of a guest as a time of day. A container
+// waits no longer than its back-off, even if the clock was set back before the report or is set
+// back later.
 func TestBackOffWhenTheClockIsSet(t *testing.T) {
 	s := newScript(t, corev1.RestartPolicyAlways, "a")
 	s.launch("a")

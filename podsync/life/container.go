@@ -17,9 +17,9 @@ type step string
 const (
 	// fresh: not tried yet. Turns into pulling.
 	fresh step = "fresh"
-	// pulling: the image is being looked up or pulled. Turns into pulled or pullFailed.
+	// pulling: the node looks up or pulls the image. Turns into pulled or pullFailed.
 	pulling step = "pulling"
-	// pullFailed: the pull failed, and the error is shown. Turns into pullBackOff.
+	// pullFailed: the pull failed, and the status shows the error. Turns into pullBackOff.
 	pullFailed step = "pullFailed"
 	// pullBackOff: waiting to try the pull again. Turns into pulling.
 	pullBackOff step = "pullBackOff"
@@ -27,39 +27,39 @@ const (
 	pulled step = "pulled"
 	// starting: the engine was asked for a run. Turns into running, ended or unset.
 	starting step = "starting"
-	// unset: the run cannot be started as the container's spec is now. Turns into starting, or into
-	// pulling if a volume shows an image.
+	// unset: the run cannot start as long as the container's spec stays as it is. Turns into
+	// starting, or into pulling if a volume shows an image.
 	unset step = "unset"
 	// running: the guest runs. Turns into ended.
 	running step = "running"
-	// ended: the last run ended. Stays, or turns into crashBackOff or pulling, as the restart
-	// policy says.
+	// ended: the last run ended. The restart policy decides whether the state stays, or turns into
+	// crashBackOff or pulling.
 	ended step = "ended"
 	// crashBackOff: waiting to run again. Turns into pulling.
 	crashBackOff step = "crashBackOff"
 )
 
-// container is the state of one container. It has many methods of a few lines each: each file of
-// this package is about one thing that happens to a pod, and asks the container its own questions.
+// container is the state of one container. It has many short methods: each file of this package is
+// about one thing that happens to a pod, and has methods for its own questions.
 type container struct {
-	spec *corev1.Container // of the present run, or of the next
-	// next is what spec will be when the container is not busy. It is nil if nothing changed.
+	spec *corev1.Container // of the present run, or of the next one
+	// next becomes the spec as soon as the container is not busy. It is nil if nothing changed.
 	next *corev1.Container
 	kind podspec.Kind
 	step step
 	run  // the present run, or the last one
 
-	waiting *corev1.ContainerStateWaiting // if set, the status shows it instead of the last exit
+	waiting *corev1.ContainerStateWaiting // if set, the status shows it and not the last exit
 	image   image
 	exit    *corev1.ContainerStateTerminated // of the last run, once it ended
 	before  *corev1.ContainerStateTerminated // of the run before the last
 	failed  bool                             // the last run never started
-	// startsOver: all containers start over, and this one has not begun again yet.
+	// startsOver: all containers start over, and this one has not started again yet.
 	startsOver bool
-	// again: the container runs again under every policy, because its new size needs that.
+	// again: the container runs again under every policy, because its new size needs a restart.
 	again bool
 
-	notBefore time.Time // the time before which no pull and no start begins
+	notBefore time.Time // no pull and no start begins before this time
 	crashes   backOff
 	pulls     backOff
 }
@@ -68,11 +68,11 @@ type container struct {
 type run struct {
 	id        string
 	attempt   int32     // from 0; -1 before the first
-	begun     time.Time // while it goes on
+	begun     time.Time // set while the run goes on
 	probes    [probeKinds]probeState
 	postStart progress
 	preStop   progress
-	hookErr   error // of the postStart hook
+	hookErr   error // the error of the postStart hook
 	stop      stopping
 	size      size
 }
@@ -80,15 +80,15 @@ type run struct {
 // image is the result of a container's last pull.
 type image struct {
 	id     string // as the status shows it
-	others bool   // volumes of the container show images, too
-	lacks  string // the image of a volume that could not be pulled; empty for the container's own
+	others bool   // volumes of the container show images too
+	lacks  string // the image of a volume that could not be pulled; empty if it was the container's own image
 }
 
 func newContainer(spec *corev1.Container, kind podspec.Kind) *container {
 	return &container{spec: spec, kind: kind, step: fresh, run: run{attempt: -1, size: size{actual: spec.Resources}}}
 }
 
-// busy reports whether an action for the container goes on, or its guest runs.
+// busy reports whether the guest runs, or an action for the container is not complete.
 func (c *container) busy() bool {
 	return c.step == pulling || c.step == starting || c.step == running
 }
@@ -148,12 +148,11 @@ func (e Started) apply(s *Pod, now time.Time) {
 
 func (e RunEnded) apply(s *Pod, now time.Time) { s.find(e.Container).applyExit(e.Exit, now) }
 
-// applyExit notes how a run ended. Delays count from that time by the agent's own clock, which
-// cannot be set. A worker reports the time by the time of day.
+// applyExit notes how a run ended. The worker reports the end as a time of day, which users can
+// set. Delays count from the same moment on the agent's own clock, which users cannot set.
 func (c *container) applyExit(exit runtime.Exit, now time.Time) {
 	message := exit.Message
-	// If a container wants the end of its log as message on errors, an empty message is not
-	// replaced.
+	// With the policy FallbackToLogsOnError, an empty message stays empty.
 	quiet := c.spec.TerminationMessagePolicy == corev1.TerminationMessageFallbackToLogsOnError
 	if exit.Reason == runtime.Completed && message == "" && !quiet {
 		message = completedMessage
@@ -164,7 +163,7 @@ func (c *container) applyExit(exit runtime.Exit, now time.Time) {
 	}, now.Add(-max(now.Sub(exit.FinishedAt), 0)))
 }
 
-// rest undoes a pull or start that was given up without a result.
+// rest goes back to the state before a pull or start that was cancelled without a result.
 func (c *container) rest() {
 	c.step = fresh
 	if c.exit != nil {
@@ -172,13 +171,13 @@ func (c *container) rest() {
 	}
 }
 
-// begin makes id the last run.
+// begin makes id the last run of the container.
 func (c *container) begin(id string) {
 	c.before, c.exit, c.startsOver, c.again = c.exit, nil, false, false
 	c.run = run{id: id, attempt: c.attempt + 1, begun: c.begun, stop: c.stop, size: size{actual: c.size.actual}}
 }
 
-// end records how the last run ended, and when the next may begin.
+// end records how the last run ended, and sets when the next run may begin.
 func (c *container) end(exit *corev1.ContainerStateTerminated, at time.Time) {
 	c.step, c.exit, c.waiting = ended, exit, nil
 	c.stop.by, c.stop.asked = time.Time{}, time.Time{}

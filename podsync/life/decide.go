@@ -8,7 +8,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// decision is one call of Decide. It changes the state and collects actions.
+// decision is the work of one call of Decide. It changes the state and collects actions.
 type decision struct {
 	*Pod
 	now     time.Time
@@ -24,7 +24,7 @@ func (d *decision) wakeAt(t time.Time) {
 	}
 }
 
-// due reports whether t has come. If not, Decide is called again at t.
+// due reports whether the time t has come. If it has not, Decide is called again at t.
 func (d *decision) due(t time.Time) bool {
 	if !d.now.Before(t) {
 		return true
@@ -33,9 +33,9 @@ func (d *decision) due(t time.Time) bool {
 	return false
 }
 
-// Decide returns what to do at now, and when to call it again if nothing happens. It changes the
-// state: an action that it returns is taken to go on. A second call at the same time returns no
-// actions.
+// Decide returns what to do at now, and when to call Decide again if nothing happens. It changes
+// the state: it assumes that the caller carries out the actions. A second call at the same time
+// returns no actions.
 func (s *Pod) Decide(now time.Time) ([]Action, time.Time) {
 	d := &decision{Pod: s, now: now}
 	if (s.stage == Active || s.stage == Closing || s.stage == Terminal) && !s.deadline.IsZero() {
@@ -48,7 +48,7 @@ func (s *Pod) Decide(now time.Time) ([]Action, time.Time) {
 	if s.stage == Closing {
 		d.closing()
 	}
-	// Guests that still run were adopted, and another client made the pod terminal.
+	// If a guest still runs here, it was adopted, and another client made the pod terminal.
 	if s.stage == Terminal {
 		d.stopAll(d.now)
 	}
@@ -97,8 +97,8 @@ func (d *decision) active() {
 	}
 }
 
-// passes reports whether the containers after the one at i may start. A sidecar that has been up
-// once does not delay them.
+// passes reports whether the containers after the one at i may start. A sidecar delays them only
+// until it has been up once.
 func (s *Pod) passes(i int) bool {
 	c := s.containers[i]
 	switch {
@@ -115,13 +115,13 @@ func (s *Pod) passes(i int) bool {
 	return false
 }
 
-// Reason and message of a pod that ran for too long.
+// Reason and message of a pod whose time is up.
 const (
 	reasonDeadlineExceeded  = "DeadlineExceeded"
 	deadlineExceededMessage = "Pod was active on the node longer than the specified deadline"
 )
 
-// expire sets the verdict of a pod whose time is up, and reports whether it is.
+// expire sets the verdict of a pod whose time is up. It reports whether the time is up.
 func (d *decision) expire() bool {
 	limit := d.pod.Spec.ActiveDeadlineSeconds
 	if limit == nil || !d.due(d.startedAt.Add(time.Duration(*limit)*time.Second)) {
@@ -132,13 +132,13 @@ func (d *decision) expire() bool {
 	return true
 }
 
-// A pod that is evicted has at most a second left.
+// A pod that is evicted has at most one second left.
 const (
 	ReasonEvicted = "Evicted"
 	evictionGrace = time.Second
 )
 
-// evict sets the verdict of a pod that must be evicted, and reports whether it must.
+// evict sets the verdict of a pod that must be evicted. It reports whether the pod must.
 func (d *decision) evict() bool {
 	if d.notice.verdict == none {
 		return false
@@ -148,7 +148,7 @@ func (d *decision) evict() bool {
 	return true
 }
 
-// close ends the stage in which containers start.
+// close ends the stage Active.
 func (d *decision) close() {
 	if d.idle() {
 		d.stage = Terminal
@@ -172,7 +172,7 @@ func (d *decision) closing() {
 func (d *decision) ending() {
 	d.stopAll(d.deadline)
 	if d.idle() {
-		d.stage, d.reported = Removing, false // its end must be reported first
+		d.stage, d.reported = Removing, false // the API server must have the final status first
 	}
 }
 
@@ -188,8 +188,9 @@ func (d *decision) removing() {
 	}
 }
 
-// allEnded reports whether all containers have ended and none will run again, sidecars excepted. If
-// the pod ends too early, its reason says why.
+// allEnded reports whether all containers have ended and none will run again. Sidecars and
+// ephemeral containers do not count. If an init container failed, no later container runs, and the
+// pod's reason names the failed one.
 func (s *Pod) allEnded() bool {
 	for _, c := range s.containers {
 		switch {
@@ -204,14 +205,15 @@ func (s *Pod) allEnded() bool {
 	return true
 }
 
-// How long the error of a pull is shown before the back-off is, and how soon a start is tried again
-// that the container's spec made impossible.
+// pullErrorShown is how long a status shows the error of a pull before it shows the back-off.
+// unsetRetry is the delay before the next try of a start that the spec of the container made
+// impossible.
 const (
 	pullErrorShown = 2 * time.Second
 	unsetRetry     = 10 * time.Second
 )
 
-// advance moves a container that is not busy one step on, if it is time.
+// advance moves a container one step further if it is not busy and the time has come.
 func (d *decision) advance(c *container) {
 	switch c.step {
 	case fresh:
@@ -220,7 +222,7 @@ func (d *decision) advance(c *container) {
 		if d.due(c.pulls.grown.Add(pullErrorShown)) {
 			c.step = pullBackOff
 			image, of := c.spec.Image, c.spec
-			if c.image.lacks != "" { // the event is the pod's
+			if c.image.lacks != "" { // the event belongs to the pod
 				image, of = c.image.lacks, nil
 			}
 			c.waiting = pullBackOffWaiting(image, c.waiting)
@@ -232,7 +234,7 @@ func (d *decision) advance(c *container) {
 	case unset:
 		switch {
 		case !d.due(c.notBefore):
-		case c.image.others: // the error may be in the images
+		case c.image.others: // the cause may be in the images
 			c.pull(d)
 		default:
 			c.start(d)

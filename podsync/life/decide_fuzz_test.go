@@ -17,8 +17,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// world takes the part of the pod loop. It remembers what goes on, and lets results and other
-// events happen in every order that a real loop could see.
+// world does the work of the pod loop. It remembers what goes on. Results and other events happen
+// in every order that a real loop could see.
 type world struct {
 	t       testing.TB
 	state   *Pod
@@ -41,11 +41,11 @@ type world struct {
 	address string // of the pod, once it has one
 
 	runs     []Remnant        // the runs in an engine that outlives agents
-	untold   []EndedRun       // the agent makes the engine forget them later
-	written  corev1.PodStatus // what the API server has
+	untold   []EndedRun       // the agent will make the engine forget them
+	written  corev1.PodStatus // the status that the API server has
 	vanished bool
 	begun    int             // runs so far
-	adopted  map[string]bool // containers whose run was found at the last restart
+	adopted  map[string]bool // containers whose run the last agent found
 }
 
 func newWorld(t testing.TB, pod *corev1.Pod) *world {
@@ -82,7 +82,7 @@ func (w *world) happen(what Input) {
 	w.check(wake)
 }
 
-// begin notes what an action starts, and checks that it may start.
+// begin notes what an action starts. It checks that the action may start.
 func (w *world) begin(action Action) {
 	w.t.Helper()
 	forbid := func(name string) {
@@ -173,7 +173,7 @@ func (w *world) inFlight() int {
 	return n
 }
 
-// check checks what must hold after every event.
+// check checks the rules that hold after every event.
 func (w *world) check(wake time.Time) {
 	w.t.Helper()
 	if w.final != "" && w.status.Phase != w.final {
@@ -221,7 +221,7 @@ func (w *world) check(wake time.Time) {
 	}
 }
 
-// addresses are those of a pod that has been set up: those that it had before, or else one of its
+// addresses are those of a pod that has been set up: its earlier ones, or else an address of its
 // own or the node's.
 func (w *world) addresses(which byte) podspec.Addresses {
 	switch {
@@ -235,7 +235,7 @@ func (w *world) addresses(which byte) podspec.Addresses {
 
 var errTest = errors.New("test")
 
-// play makes one event of two bytes, if it can happen now.
+// play makes two bytes into one event, if that event can happen now.
 func (w *world) play(what, which byte) {
 	name := w.state.containers[int(which)%len(w.state.containers)].spec.Name
 	givenUp := func(err error) error {
@@ -358,7 +358,8 @@ func (w *world) play(what, which byte) {
 	}
 }
 
-// furnish gives a pod's containers what the bits of kind say: probes, hooks, sidecars, a deadline.
+// furnish gives a pod's containers what the bits of kind ask for: probes, hooks, sidecars, a
+// deadline.
 func furnish(pod *corev1.Pod, kind byte) {
 	for _, list := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
 		for i := range list {
@@ -393,10 +394,10 @@ func furnish(pod *corev1.Pod, kind byte) {
 	}
 }
 
-// FuzzPodLife plays random lives and checks what must hold in each. Nothing starts once the pod
-// must end. A container is busy with one thing at a time. A kill is never delayed. A terminal phase
-// is final. A pod that is not complete has something that goes on, or a time to wake up. All of
-// this holds when agents come and go.
+// FuzzPodLife plays random lives and checks the rules of each. Nothing starts once the pod must
+// end. A container is busy with one thing at a time. A kill is never delayed. A terminal phase is
+// final. In a pod that is not complete, something goes on, or there is a time to wake up. All of
+// this also holds when agents exit and start.
 func FuzzPodLife(f *testing.F) {
 	f.Add(byte(0), []byte{3, 0, 5, 0, 8, 0, 9, 0, 5, 0, 8, 0, 9, 16, 0, 100, 1, 3, 10, 1, 9, 0, 11, 1, 11, 1})
 	f.Add(byte(1), []byte{3, 0, 5, 0, 8, 0, 9, 0, 5, 1, 5, 2, 8, 1, 7, 2, 10, 2, 10, 1, 9, 1, 11, 0, 11, 1, 11, 3})

@@ -14,7 +14,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// describe is an action in a word, for tables.
+// describe is an action in one word, for tables.
 func describe(action Action) string {
 	switch a := action.(type) {
 	case Pull:
@@ -34,8 +34,8 @@ func describe(action Action) string {
 	}
 }
 
-// script drives a state by hand. Each step is an event, the seconds since testpod.Epoch, and the
-// actions that follow.
+// script drives a state by hand. Each step is an event, the time in seconds since testpod.Epoch,
+// and the actions that follow.
 type script struct {
 	t     *testing.T
 	state *Pod
@@ -88,7 +88,7 @@ func newScript(t *testing.T, policy corev1.RestartPolicy, names ...string) scrip
 	return script{t, newPod(testpod.New(policy, names...), testpod.Epoch)}
 }
 
-// launch brings a one-container pod to running.
+// launch takes a pod of one container to the step running.
 func (s script) launch(name string) {
 	s.t.Helper()
 	s.at(0, nil, "prepare")
@@ -147,7 +147,7 @@ func TestCrashLoopBacksOff(t *testing.T) {
 	}
 	s.at(now, Pulled{Container: "a"}, "start a #8")
 	s.at(now, up("a"))
-	now += 601 // runs for more than ten minutes: the back-off is forgotten
+	now += 601 // it runs for more than ten minutes: the back-off is forgotten
 	s.at(now, exit("a", 1, now), "pull a")
 }
 
@@ -212,8 +212,8 @@ func TestSetupIsTriedAgain(t *testing.T) {
 	s.at(1.5, Prepared{}, "pull a")
 }
 
-// TestSetupIsHastened: when what a pod waits for has come, it waits no longer, also if a try is
-// going on then.
+// TestSetupIsHastened: when the thing that a pod waits for is there, the pod waits no longer, even
+// if a try is going on at that time.
 func TestSetupIsHastened(t *testing.T) {
 	s := newScript(t, corev1.RestartPolicyAlways, "a")
 	s.at(0, nil, "prepare")
@@ -264,7 +264,7 @@ func TestDeletion(t *testing.T) {
 	s.at(1, Updated{testpod.Deleted(s.state.pod, 30)}, "giveup", "event Killing", "stop a in 30s")
 	s.at(2, Updated{testpod.Deleted(s.state.pod, 60)}) // a grace period does not grow
 	s.at(3, Updated{testpod.Deleted(s.state.pod, 5)}, "stop a in 5s")
-	s.state.reported = true // reported is that it runs, not how it ended
+	s.state.reported = true // the API server knows that the pod runs, not how it ended
 	s.at(8, exit("a", 137, 8))
 	s.phase(corev1.PodFailed)
 	s.state.reported = true

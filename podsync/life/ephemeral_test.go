@@ -8,8 +8,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 )
 
-// TestEphemeralContainer: it runs once beside the others, also in a pod that makes no progress.
-// Nothing waits for it, and it counts for nothing.
+// TestEphemeralContainer: it runs once beside the others, even in a pod that makes no progress.
+// Nothing waits for it, and it does not count for the pod's phase or readiness.
 func TestEphemeralContainer(t *testing.T) {
 	s := newScript(t, corev1.RestartPolicyAlways, "init", "a")
 	s.at(0, nil, "prepare")

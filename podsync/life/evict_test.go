@@ -11,8 +11,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// TestEviction: a pod whose volume exceeds its limit fails as a whole and at once, and its guests
-// end within a second.
+// TestEviction: if a volume exceeds its limit, the whole pod fails at once, and its guests end
+// within a second.
 func TestEviction(t *testing.T) {
 	pod := testpod.New(corev1.RestartPolicyAlways, "a")
 	s := newPod(pod, testpod.Epoch)
@@ -40,7 +40,8 @@ func TestEviction(t *testing.T) {
 	}
 }
 
-// TestEvictionHurries: a pod that is being deleted slowly has a second left.
+// TestEvictionHurries: if a pod with a long grace period is being deleted, an eviction leaves it
+// one second.
 func TestEvictionHurries(t *testing.T) {
 	pod := testpod.Deleted(testpod.New(corev1.RestartPolicyAlways, "a"), 600)
 	s := newPod(pod, testpod.Epoch)

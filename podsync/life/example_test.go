@@ -11,8 +11,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// Example takes a pod of one container from its first sight to its end. The caller carries out each
-// action, and tells what came of it.
+// Example follows a pod of one container from its first sight to its end. The caller carries out
+// each action and tells the pod the result.
 func Example() {
 	now := testpod.Epoch
 	pod, _ := life.Restore(testpod.New(corev1.RestartPolicyNever, "main"), life.Remains{}, now)

@@ -10,8 +10,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 )
 
-// TestUnsetWithImagesIsPulledAgain: if a volume shows an image, the error may be in the image, and
-// the registry may have another by now.
+// TestUnsetWithImagesIsPulledAgain: if a volume shows an image, the cause may be in that image, and
+// the registry may have another one by now.
 func TestUnsetWithImagesIsPulledAgain(t *testing.T) {
 	now := time.Unix(1000, 0)
 	for shown, want := range map[bool]step{true: pulling, false: starting} {

@@ -10,12 +10,13 @@ import (
 )
 
 // Input is something that happened: news from the API server, or the result of an action. Each kind
-// of input changes the state by a method of its own, so every kind is handled.
+// of input has its own method that changes the state, so every kind is handled.
 type Input interface {
 	apply(s *Pod, now time.Time)
 }
 
-// Refusal says why a pod may not run on this node, or may not grow, in the words of a kubelet.
+// Refusal says why a pod may not run on this node, or why it gets no more resources. The words are
+// the kubelet's.
 type Refusal struct{ Reason, Message string }
 
 type (
@@ -23,8 +24,8 @@ type (
 	Updated struct{ Pod *corev1.Pod }
 	// Vanished says that the object was deleted from the API server.
 	Vanished struct{}
-	// Prepared says that the pod's folders exist and its RuntimeClass is known, or why not: Refused
-	// if the node cannot take the pod, and Err otherwise.
+	// Prepared says that the pod's folders exist and its RuntimeClass is known. Otherwise Refused
+	// is set if the node cannot take the pod, and Err is set for all other causes.
 	Prepared struct {
 		Refused   *Refusal
 		Isolated  bool
@@ -33,25 +34,25 @@ type (
 	}
 	// ClassChanged says that the pod's RuntimeClass is new or has changed.
 	ClassChanged struct{}
-	// AddressesLost says that another pod has the addresses of this restored one.
+	// AddressesLost says that another pod has the addresses of this pod, which was restored.
 	AddressesLost struct{}
 	// Outgrown says that a volume of the pod exceeds its limit, so the pod must be evicted. Message
 	// names the volume.
 	Outgrown struct{ Message string }
-	// Reclaimed says that the pod must be evicted because the node is under pressure. Message says
-	// what the node is short of.
+	// Reclaimed says that the pod must be evicted because the node is under pressure. Message names
+	// the resource that the node is short of.
 	Reclaimed struct{ Message string }
-	// Pulled says that the module is on disk, or Reason and Err say why not.
+	// Pulled says that the module is on disk. Otherwise Reason and Err say why not.
 	Pulled struct {
 		Container string
 		ImageID   string
-		Others    bool   // volumes of the container show images, too
-		Lacks     string // the image that Err is about, if it is a volume's
+		Others    bool   // volumes of the container show images too
+		Lacks     string // if Err is about a volume's image: that image
 		Reason    string
 		Err       error
 	}
-	// Started says that the guest runs under ID, or Err says why not. Reason is set if the start is
-	// tried again under every restart policy.
+	// Started says that the guest runs under ID. Otherwise Err says why not. With a Reason, the
+	// start is tried again under every restart policy.
 	Started struct {
 		Container string
 		ID        string
@@ -64,7 +65,7 @@ type (
 		Container string
 		Exit      runtime.Exit
 	}
-	// Removed says that the object and the folders are removed, or Err says why not.
+	// Removed says that the object and the folders are removed. Otherwise Err says why not.
 	Removed struct{ Err error }
 )
 
@@ -120,7 +121,8 @@ func (s *Pod) pass(v verdict, reason, message string) {
 	s.verdict, s.reason, s.message = v, reason, message
 }
 
-// shortenGrace brings the deadline nearer. It never delays it.
+// shortenGrace moves the deadline to an earlier time if the pod's grace period ends then. It never
+// moves the deadline to a later time.
 func (s *Pod) shortenGrace(now time.Time) {
 	var by time.Time
 	switch {
@@ -140,7 +142,7 @@ func (s *Pod) shortenGrace(now time.Time) {
 	}
 }
 
-// hurry makes everything that is being stopped end by then at the latest.
+// hurry moves the deadlines of the pod to the time by, if they are later.
 func (s *Pod) hurry(by time.Time) {
 	for _, at := range []*time.Time{&s.deadline, &s.closeBy} {
 		if by.Before(*at) {

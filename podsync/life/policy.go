@@ -8,7 +8,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// policy says when a container runs again.
+// policy decides when a container runs again.
 func (s *Pod) policy(c *container) corev1.RestartPolicy {
 	if c.kind == podspec.Ephemeral {
 		return corev1.RestartPolicyNever
@@ -43,7 +43,7 @@ func (s *Pod) staysEnded(c *container) bool {
 	}
 }
 
-// ruleFor is the action of the first of a container's rules for an exit code, or empty.
+// ruleFor is the action of the first rule of a container that matches an exit code, or empty.
 func ruleFor(c *corev1.Container, code int32) corev1.ContainerRestartRuleAction {
 	for _, rule := range c.RestartPolicyRules {
 		if rule.ExitCodes == nil {

@@ -9,24 +9,24 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// ProbeKind is the question of a probe.
+// ProbeKind is what a probe asks.
 type ProbeKind int
 
 const (
-	Startup   ProbeKind = iota // whether the container is up; until then no other probe is done
+	Startup   ProbeKind = iota // whether the container is up; no other probe begins until it is
 	Liveness                   // whether it must be restarted
-	Readiness                  // whether it can be given work
+	Readiness                  // whether it can serve requests
 	probeKinds
 )
 
 // String is the word with which events begin.
 func (k ProbeKind) String() string { return [...]string{"Startup", "Liveness", "Readiness"}[k] }
 
-// finding is the result of enough equal probes in a row.
+// finding is the result that enough probes in a row have had.
 type finding string
 
 const (
-	unknown finding = "" // not enough yet
+	unknown finding = "" // not enough probes yet
 	well    finding = "well"
 	unwell  finding = "unwell"
 )
@@ -34,13 +34,14 @@ const (
 // probeState is the state of one of the probes of a run.
 type probeState struct {
 	busy    bool      // a probe goes on
-	due     time.Time // when the next one begins; zero for as soon as possible
+	due     time.Time // when the next one begins; zero: as soon as possible
 	ok      bool      // the result of the last one
 	streak  int32     // how many in a row had this result
 	finding finding
 }
 
-// Probed is the result of a probe: whether the container is well, or err if that is unknown.
+// Probed is the result of a probe: OK if the container is well, or Err if that could not be found
+// out.
 type Probed struct {
 	Container string
 	ID        string // of the run
@@ -49,8 +50,8 @@ type Probed struct {
 	Err       error
 }
 
-// probeSettles is how long a guest has at least, before the first probe, to start: a probe that
-// fails makes an event.
+// probeSettles is the least time between the start of a guest and its first probe. Without it, the
+// first probe would often fail, and each failure makes an event.
 const probeSettles = 200 * time.Millisecond
 
 // Defaults of a probe's numbers, which the API server fills in.
@@ -68,7 +69,7 @@ func orDefault(n, otherwise int32) int32 {
 	return otherwise
 }
 
-// ProbeTimeout is how long a probe may take.
+// ProbeTimeout is the most time that a probe may take.
 func ProbeTimeout(spec *corev1.Probe) time.Duration {
 	return seconds(orDefault(spec.TimeoutSeconds, defaultTimeout))
 }
@@ -110,12 +111,12 @@ func (c *container) wants(k ProbeKind) bool {
 	}
 }
 
-// started reports whether the container is up, as far as probes have found out.
+// started reports whether the container is up according to its probes.
 func (c *container) started() bool {
 	return c.step == running && c.postStart == complete && c.hookErr == nil && (c.spec.StartupProbe == nil || c.probes[Startup].finding == well)
 }
 
-// ready reports whether the container can be given work.
+// ready reports whether the container can serve requests.
 func (c *container) ready() bool {
 	if c.kind == podspec.Init {
 		return c.succeeded()
@@ -126,7 +127,7 @@ func (c *container) ready() bool {
 func (e Probed) apply(s *Pod, _ time.Time) {
 	c := s.find(e.Container)
 	if c.step != running || c.id != e.ID {
-		return // of a run that has ended
+		return // of an earlier run
 	}
 	p, spec := &c.probes[e.Kind], ProbeOf(c.spec, e.Kind)
 	p.busy = false
@@ -145,7 +146,7 @@ func (e Probed) apply(s *Pod, _ time.Time) {
 	}
 }
 
-// failedProbe is the probe because of which the container must be restarted, or nil.
+// failedProbe finds a probe that has failed so often that the container must be restarted.
 func (c *container) failedProbe() (ProbeKind, bool) {
 	for _, k := range []ProbeKind{Liveness, Startup} {
 		if c.probes[k].finding == unwell {
@@ -155,9 +156,9 @@ func (c *container) failedProbe() (ProbeKind, bool) {
 	return 0, false
 }
 
-// restoreProbes restores the probes of a run from a status. The container is as ready as it was,
-// until a probe finds otherwise. The next probes are spread over their periods: otherwise those of
-// all pods would begin when the agent begins.
+// restoreProbes restores the probes of a run from a status. The container stays as ready as it was,
+// until a probe finds otherwise. The next probes are spread over their periods: otherwise the
+// probes of all pods would begin at the same time as the agent.
 func (c *container) restoreProbes(status *corev1.ContainerStatus, uid string, now time.Time) {
 	c.postStart = complete
 	if status.Started != nil && *status.Started {
@@ -174,11 +175,11 @@ func (c *container) restoreProbes(status *corev1.ContainerStatus, uid string, no
 	}
 }
 
-// fraction is a part of a duration, always the same for the same words.
+// fraction is a part of a duration. For the same words it is always the same part.
 func fraction(of time.Duration, words ...string) time.Duration {
 	h := fnv.New32a()
 	for _, word := range words {
-		_, _ = h.Write([]byte(word)) // never fails
+		_, _ = h.Write([]byte(word)) // a hash never returns an error
 	}
 	return time.Duration(float64(of) * float64(h.Sum32()) / (1 << 32))
 }

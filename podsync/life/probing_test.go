@@ -12,7 +12,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// probedScript is a pod of one container with those probes, running since 0 s.
+// probedScript is a pod of one container with these probes. It runs since 0 s.
 func probedScript(t *testing.T, policy corev1.RestartPolicy, change func(*corev1.Container)) script {
 	pod := testpod.New(policy, "a")
 	grace := int64(30)
@@ -57,7 +57,7 @@ func TestReadiness(t *testing.T) {
 	s.readyIs(false)
 	s.at(2, nil, "ask Readiness")
 	s.wakes(s.at(2.5, found(Readiness, true)), 12)
-	s.readyIs(false) // once is not enough
+	s.readyIs(false) // one failure is not enough
 	s.at(12, nil, "ask Readiness")
 	s.at(12, found(Readiness, true))
 	s.readyIs(true)
@@ -67,18 +67,18 @@ func TestReadiness(t *testing.T) {
 	s.at(32, nil, "ask Readiness")
 	s.at(32, found(Readiness, true))
 	s.at(42, nil, "ask Readiness")
-	s.at(42, found(Readiness, false)) // in between it was well
+	s.at(42, found(Readiness, false)) // not a second failure in a row
 	s.readyIs(true)
 	s.at(52, nil, "ask Readiness")
-	// It took longer than the period, so the next comes at once.
+	// The probe took longer than the period, so the next one begins at once.
 	s.at(70, found(Readiness, false), "ask Readiness")
 	s.readyIs(false)
-	// It has no result.
+	// The probe has no result.
 	s.at(71, Probed{Container: "a", ID: "id", Kind: Readiness, Err: errors.New("no such port")})
 	s.readyIs(false)
 	s.at(80, nil, "ask Readiness")
 	s.at(81, exit("a", 0, 81), "pull a")
-	// It is of the run that ended.
+	// The probe was of the run that ended.
 	s.at(81, Probed{Container: "a", ID: "id", Kind: Readiness, OK: true})
 	s.readyIs(false)
 }
@@ -102,7 +102,7 @@ func TestLiveness(t *testing.T) {
 			if len(actions) != 2 || describe(actions[1]) != "stop a in 30s" || actions[0].(Announce).Event.Message != words {
 				t.Fatalf("did %v", actions)
 			}
-			s.at(25, nil) // it is being stopped, and not asked any more
+			s.at(25, nil) // the guest is being stopped: no more probes
 			if policy == corev1.RestartPolicyNever {
 				s.at(45, exit("a", 137, 45))
 				s.phase(corev1.PodFailed)
@@ -111,7 +111,7 @@ func TestLiveness(t *testing.T) {
 			s.at(45, exit("a", 137, 45), "pull a")
 			s.at(45, Pulled{Container: "a"}, "start a #1")
 			s.wakes(s.at(45, Started{Container: "a", ID: "id2", At: testpod.Epoch.Add(45 * time.Second)}), 50)
-			s.at(46, found(Liveness, false)) // late, of the run before
+			s.at(46, found(Liveness, false)) // a late result, of the run before
 			s.at(50, nil, "ask Liveness")
 		})
 	}
@@ -126,7 +126,7 @@ func TestProbeHasAGracePeriodOfItsOwn(t *testing.T) {
 	s.wakes(s.at(0, up("a")), 0.2)
 	s.at(0.2, nil, "ask Liveness")
 	s.at(1, found(Liveness, false), "event Killing", "stop a in 3s")
-	// That is a later time, and changes nothing.
+	// The pod's end is later than the guest's, so it changes nothing.
 	s.at(2, Updated{testpod.Deleted(s.state.pod, 30)}, "giveup")
 	s.at(2, Updated{testpod.Deleted(s.state.pod, 1)}, "stop a in 1s")
 }
@@ -205,7 +205,7 @@ func TestPreStop(t *testing.T) {
 		s.at(0, up("a"))
 		return s
 	}
-	// A hook that fails stops nothing.
+	// A failed hook prevents nothing.
 	over := HookEnded{Container: "a", ID: "id", Kind: PreStop, Err: errors.New("no")}
 	s := begin()
 	s.wakes(s.at(10, Updated{testpod.Deleted(s.state.pod, 30)}, "giveup", "event Killing", "hook"), 40)
@@ -256,7 +256,7 @@ func TestActiveDeadline(t *testing.T) {
 	s = newScript(t, corev1.RestartPolicyNever, "a")
 	s.launch("a")
 	s.at(5, exit("a", 0, 5))
-	s.state.pod = pod // a deadline that comes after the end
+	s.state.pod = pod // the pod's deadline comes after the guest's end
 	s.at(21, nil)
 	s.phase(corev1.PodSucceeded)
 }

@@ -9,9 +9,9 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// redefine notes that containers have another image. The image and the size are the only parts of a
-// container that can change. A guest that runs is ended, under every restart policy, and the
-// container runs again with the new image.
+// redefine notes that containers have another image. Only the image and the size of a container can
+// change. The running guest is ended under every restart policy, and the container runs again with
+// the new image.
 func (s *Pod) redefine(pod *corev1.Pod) {
 	for _, c := range s.containers {
 		c.next = nil
@@ -21,7 +21,7 @@ func (s *Pod) redefine(pod *corev1.Pod) {
 	}
 }
 
-// restoreImage gives a run that was adopted the image that it was started with.
+// restoreImage gives an adopted run the image with which it was started.
 func (c *container) restoreImage(status *corev1.ContainerStatus) {
 	if c.step != running || status.Image == "" || status.Image == c.spec.Image || podspec.RunID(status.ContainerID) != c.id {
 		return
@@ -31,7 +31,8 @@ func (c *container) restoreImage(status *corev1.ContainerStatus) {
 	c.spec, c.next = &was, c.spec
 }
 
-// renew gives a container its new image, or lets it run again after it was ended for a resize.
+// renew gives a container its new image. If its guest was ended for a resize, it lets the container
+// run again.
 func (d *decision) renew(c *container) {
 	switch {
 	case c.next == nil && c.again && !c.busy():
@@ -46,6 +47,6 @@ func (d *decision) renew(c *container) {
 	case !c.busy():
 		c.spec, c.next = c.next, nil
 		c.step, c.waiting = fresh, nil
-		c.pulls, c.crashes = backOff{}, backOff{} // they were the old image's
+		c.pulls, c.crashes = backOff{}, backOff{} // these were the delays of the old image
 	}
 }

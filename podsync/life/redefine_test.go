@@ -38,7 +38,7 @@ func TestNewImage(t *testing.T) {
 	s.at(4, exit("a", 0, 4))
 	s.at(5, exit("b", 0, 5))
 	s.phase(corev1.PodSucceeded)
-	s.at(6, Updated{testpod.WithImage(old, "a", "new:v3")}) // it comes too late
+	s.at(6, Updated{testpod.WithImage(old, "a", "new:v3")}) // too late: the pod is ending
 	s.phase(corev1.PodSucceeded)
 }
 
@@ -60,7 +60,7 @@ func TestNewImageForgetsCrashes(t *testing.T) {
 	s.at(12, exit("a", 1, 12), "pull a")
 }
 
-// TestNewImageWhileItIsPulled: nothing of the old image starts.
+// TestNewImageWhileItIsPulled: no run of the old image starts.
 func TestNewImageWhileItIsPulled(t *testing.T) {
 	s := newScript(t, corev1.RestartPolicyAlways, "a")
 	s.at(0, nil, "prepare")
@@ -72,7 +72,7 @@ func TestNewImageWhileItIsPulled(t *testing.T) {
 	}
 }
 
-// TestNewImageWhileNoAgentRan: the run that is adopted has the old image.
+// TestNewImageWhileNoAgentRan: the adopted run has the old image.
 func TestNewImageWhileNoAgentRan(t *testing.T) {
 	pod := testpod.New(corev1.RestartPolicyAlways, "a")
 	status := testpod.IsRunning("r", 0)

@@ -11,12 +11,12 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// New requests and limits of a pod that runs. A container's spec has the resources that it was
-// given: those of the pod's admission, and later those for which the node had room. If the newest
-// object asks for other resources, the node is asked for room. Once there is room, guests are
-// resized while they run, or run again if their resize policy wants that.
+// New requests and limits of a running pod. The resources in a container's spec are those that it
+// has: first from the pod's admission, later from each resize for which the node had room. If the
+// newest object asks for other resources, the machine asks the node for room. Once there is room,
+// guests get the new size while they run. If their resize policy wants a restart, they run again.
 type (
-	// Weighed is the node's answer: No is nil, or says why not.
+	// Weighed is the node's answer. No is nil if there is room, or says why there is none.
 	Weighed struct {
 		Pod *corev1.Pod
 		No  *Refusal
@@ -32,29 +32,30 @@ type (
 
 // size is the size of a run.
 type size struct {
-	actual   corev1.ResourceRequirements // with which it was started or resized
+	actual   corev1.ResourceRequirements // the resources with which it was started or resized last
 	progress progress                    // pending or going on
-	retryAt  time.Time                   // the time of the next try
+	retryAt  time.Time                   // when the next try begins
 }
 
 // resizing is the state of a pod's resize.
 type resizing struct {
 	weighing bool
 	pending  PendingResize
-	retryAt  time.Time // the next try of one that is pending
+	retryAt  time.Time // when the pending resize is tried again
 
 	going bool   // there is room, and guests are being resized
-	of    int64  // the generation that they are resized to
-	err   string // why that fails
+	of    int64  // the generation of the object that has the new size
+	err   string // why the resize fails
 }
 
-// PendingResize is a resize for which the node has no room. Without a reason there is none.
+// PendingResize is a resize for which the node has no room. If the reason is empty, no resize is
+// pending.
 type PendingResize struct {
 	Refusal
 	generation int64
 }
 
-// How soon a resize is tried again that did not fit, or that failed.
+// Delays before the next try: of a resize for which there was no room, and of one that failed.
 const (
 	weighRetry  = 10 * time.Second
 	resizeRetry = 10 * time.Second
@@ -78,14 +79,14 @@ func sameAmount(a, b corev1.ResourceList, name corev1.ResourceName) bool {
 	return x.Cmp(y) == 0
 }
 
-// sized is a container's spec with other resources.
+// sized returns a container's spec with other resources.
 func sized(spec *corev1.Container, to corev1.ResourceRequirements) *corev1.Container {
 	other := *spec
 	other.Resources = to
 	return &other
 }
 
-// resize brings the pod nearer to the resources that its newest object asks for.
+// resize brings the pod nearer to the resources that its newest object wants.
 func (d *decision) resize() {
 	r := &d.resizing
 	switch {
@@ -110,17 +111,17 @@ func (p PendingResize) of(pod *corev1.Pod) bool {
 	return p.Reason != "" && p.generation == pod.Generation
 }
 
-// Is reports whether a refusal is the one that is pending.
+// Is reports whether a refusal is the same as the pending one.
 func (p PendingResize) Is(no *Refusal, pod *corev1.Pod) bool {
 	return no.Reason == p.Reason && pod.Generation == p.generation
 }
 
-// hopeless reports whether the node can never have room for what a pod asks for.
+// hopeless reports whether the node can never have room for the resources that a pod wants.
 func (r *resizing) hopeless(pod *corev1.Pod) bool {
 	return r.pending.of(pod) && r.pending.Reason == corev1.PodReasonInfeasible
 }
 
-// outgrown reports whether the newest object asks for other resources than its containers have.
+// outgrown reports whether the newest object wants other resources than its containers have.
 func (s *Pod) outgrown() bool {
 	return slices.ContainsFunc(s.containers, func(c *container) bool {
 		spec := podspec.Container(s.pod, c.spec.Name)
@@ -128,14 +129,14 @@ func (s *Pod) outgrown() bool {
 	})
 }
 
-// resizeContainer gives a guest that runs the resources of its container. It reports whether the
-// guest does not have them yet.
+// resizeContainer gives a running guest the resources in its container's spec. It reports whether
+// the guest does not have them yet.
 func (d *decision) resizeContainer(c *container) bool {
 	if c.step != running || !c.resizable() || sameSize(c.size.actual, c.spec.Resources) {
 		return false
 	}
 	switch {
-	case c.next != nil: // it is restarted anyway
+	case c.next != nil: // it will be restarted for its new image
 	case c.restartsToResize():
 		c.again = true
 		c.quit(d, d.now.Add(d.grace()), events.Killing(fmt.Sprintf("Container %s resize requires restart", c.spec.Name)))
@@ -146,7 +147,7 @@ func (d *decision) resizeContainer(c *container) bool {
 	return true
 }
 
-// restartsToResize reports whether a resource has changed for which the container wants a restart.
+// restartsToResize reports whether the container wants a restart for a resource that has changed.
 func (c *container) restartsToResize() bool {
 	return slices.ContainsFunc(c.spec.ResizePolicy, func(p corev1.ContainerResizePolicy) bool {
 		if p.RestartPolicy != corev1.RestartContainer {
@@ -181,7 +182,7 @@ func (e Weighed) apply(s *Pod, now time.Time) {
 func (e Resized) apply(s *Pod, now time.Time) {
 	c := s.find(e.Container)
 	if c.id != e.ID {
-		return // of a run that has ended
+		return // of an earlier run
 	}
 	c.size.progress = pending
 	if e.Err != nil {
@@ -191,8 +192,7 @@ func (e Resized) apply(s *Pod, now time.Time) {
 	c.size.actual = e.To
 }
 
-// Given is the pod with the resources that its containers have. They may differ from the newest
-// object's.
+// Given is the pod with the resources that its containers have. The newest object may have others.
 func (s *Pod) Given() *corev1.Pod {
 	if !s.outgrown() {
 		return s.pod
@@ -209,7 +209,7 @@ func (s *Pod) Given() *corev1.Pod {
 	return &pod
 }
 
-// restoreSize restores the resources of a container from its status, where an agent writes them
+// restoreSize restores the resources of a container from its status. An agent writes them there
 // once the guest has them.
 func (c *container) restoreSize(status *corev1.ContainerStatus) {
 	if status.Resources != nil && c.resizable() {
@@ -218,7 +218,7 @@ func (c *container) restoreSize(status *corev1.ContainerStatus) {
 	c.size.actual = c.spec.Resources
 }
 
-// restoreResize restores from a status a resize that was not completed.
+// restoreResize restores an incomplete resize from a status.
 func (s *Pod) restoreResize(status *corev1.PodStatus) {
 	for _, c := range status.Conditions {
 		switch {
@@ -231,7 +231,7 @@ func (s *Pod) restoreResize(status *corev1.PodStatus) {
 	}
 }
 
-// showSize sets the resources of a container in its status, once it has run.
+// showSize sets the resources of a container in its status, if the container has run.
 func (c *container) showSize(status *corev1.ContainerStatus) {
 	if c.kind == podspec.Ephemeral || c.attempt < 0 {
 		return
@@ -244,8 +244,7 @@ func (c *container) showSize(status *corev1.ContainerStatus) {
 	status.Resources = size.DeepCopy()
 }
 
-// showResize sets the conditions of a resize that is not complete, and removes those of one that
-// is.
+// showResize sets the conditions of an incomplete resize. It removes those of a complete one.
 func (s statement) showResize(status *corev1.PodStatus) {
 	r := &s.resizing
 	ended := podspec.Terminal(status.Phase)

@@ -12,7 +12,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 )
 
-// sizeOf names a size by its limit of processor time. withSize sets all others to match.
+// sizeOf names a size by its limit of processor time. testpod.WithSize sets all other figures to
+// match.
 func sizeOf(r *corev1.ResourceRequirements) string {
 	if r == nil {
 		return "none"
@@ -20,7 +21,7 @@ func sizeOf(r *corev1.ResourceRequirements) string {
 	return r.Limits.Cpu().String()
 }
 
-// sizes is what a status says of its first container's size, and of the resize.
+// sizes says what a status has about the size of its first container and about the resize.
 func (s script) sizes() string {
 	status := s.status()
 	c := status.ContainerStatuses[0]
@@ -53,7 +54,7 @@ func sizedScript(t *testing.T, policies ...corev1.ContainerResizePolicy) script 
 
 func (s script) grow(n int64) Updated { return Updated{testpod.WithSize(s.state.pod, "a", n)} }
 
-// done is the end of the resize that goes on.
+// done is the end of the current resize.
 func (s script) done(err error) Resized {
 	c := s.state.find("a")
 	return Resized{"a", c.id, c.spec.Resources, err}
@@ -83,14 +84,14 @@ func TestResizeThatDoesNotFit(t *testing.T) {
 	s.at(10, Weighed{s.state.pod, &Refusal{corev1.PodReasonInfeasible, "too much"}})
 	s.shows("given 100m, has 100m, PodResizePending of 2: Infeasible too much")
 	s.at(1000, nil)
-	s.at(1001, s.grow(15), "weigh") // something else may fit
+	s.at(1001, s.grow(15), "weigh") // another size may fit
 	s.at(1001, Weighed{s.state.pod, nil}, "resize")
 	s.shows("given 150m, has 100m, PodResizeInProgress of 3")
 	s.at(1002, s.grow(30), "weigh")
 	s.at(1002, Weighed{s.state.pod, &Refusal{corev1.PodReasonDeferred, "full"}})
 	s.shows("given 150m, has 100m, PodResizePending of 4: Deferred full, PodResizeInProgress of 3")
 	s.at(1003, s.done(nil), "event ResizeCompleted")
-	s.at(1004, s.grow(15)) // the change was taken back
+	s.at(1004, s.grow(15)) // the object asks for the present size again
 	s.shows("given 150m, has 150m")
 }
 
@@ -121,12 +122,11 @@ func TestResizeByRestart(t *testing.T) {
 
 	only := s.grow(20)
 	only.Pod.Spec.Containers[0].Resources.Limits[corev1.ResourceCPU] = resource.MustParse("300m")
-	s.at(2, only, "weigh") // of the processor, which does not ask for it
+	s.at(2, only, "weigh") // only the processor's limit changes, and its policy wants no restart
 	s.at(2, Weighed{only.Pod, nil}, "resize")
 }
 
-// TestResizeWhileItStarts: a container runs with the size with which it was started, until it is
-// resized.
+// TestResizeWhileItStarts: a container runs with its first size until it is resized.
 func TestResizeWhileItStarts(t *testing.T) {
 	pod := testpod.New(corev1.RestartPolicyNever, "a")
 	pod.Spec.Containers[0].Resources = testpod.Size(10)
@@ -140,8 +140,8 @@ func TestResizeWhileItStarts(t *testing.T) {
 	s.shows("given 200m, has 100m")
 }
 
-// TestResizeAcrossAgents: the next agent knows which resources guests have, and which they should
-// get.
+// TestResizeAcrossAgents: the next agent knows which resources guests have, and which ones they
+// should get.
 func TestResizeAcrossAgents(t *testing.T) {
 	for name, tt := range map[string]struct {
 		until func(s script)

@@ -11,8 +11,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// run begins a run of a container that is starting, in an engine that outlives agents. It returns
-// the run's ID.
+// run begins a run of a container that is starting. The engine outlives agents. run returns the ID.
 func (w *world) run(name string) string {
 	id := fmt.Sprintf("run%d", w.begun)
 	of := runtime.Origin{Pod: "u1", Container: name, Attempt: w.state.find(name).attempt + 1}
@@ -32,7 +31,7 @@ func (w *world) end(name string, code int32) Remnant {
 	return w.runs[i]
 }
 
-// write gives the API server the status, and makes the engine forget the runs that waited for that.
+// write gives the API server the status. Then the engine forgets the runs that waited for that.
 func (w *world) write() {
 	w.written = *w.status.DeepCopy()
 	told := w.state.pod.DeepCopy()
@@ -50,13 +49,13 @@ func (w *world) forget(id string) {
 	w.runs = slices.DeleteFunc(w.runs, func(r Remnant) bool { return r.ID == id })
 }
 
-// restart ends the agent and begins another, which knows what the API server and the engine have.
-// The bits of how say what happens in between.
+// restart ends the agent and starts another one, which knows what the API server and the engine
+// have. The bits of how decide what happens in between.
 func (w *world) restart(how byte) {
 	w.t.Helper()
 	w.trail = append(w.trail, fmt.Sprintf("%v restart %#x", w.now.Sub(testpod.Epoch), how))
 	w.now = w.now.Add(time.Second)
-	if how&1 != 0 { // the old agent's last write
+	if how&1 != 0 { // the old agent still writes its status
 		w.write()
 	}
 	w.endInBetween(how)
@@ -74,7 +73,7 @@ func (w *world) restart(how byte) {
 		w.final = phase
 	}
 	for _, stray := range adopted.Strays {
-		if i := slices.IndexFunc(w.runs, func(r Remnant) bool { return r.ID == stray }); w.runs[i].Exit == nil { // nothing begins before it has ended
+		if i := slices.IndexFunc(w.runs, func(r Remnant) bool { return r.ID == stray }); w.runs[i].Exit == nil { // no new run begins before this one has ended
 			w.end(w.runs[i].Of.Container, killedCode)
 		}
 		w.forget(stray)
@@ -82,7 +81,7 @@ func (w *world) restart(how byte) {
 	w.adopted = map[string]bool{}
 	for name := range adopted.Running {
 		w.adopted[name] = true
-		w.sizes[name] = w.state.find(name).size.actual // as far as that agent knows
+		w.sizes[name] = w.state.find(name).size.actual // as far as the new agent knows
 	}
 	for name, runs := range w.running {
 		if runs && !w.adopted[name] {
@@ -92,9 +91,9 @@ func (w *world) restart(how byte) {
 	w.happen(nil)
 }
 
-// endInBetween makes what happens while no agent is there.
+// endInBetween makes the events that happen while no agent runs.
 func (w *world) endInBetween(how byte) {
-	if how&2 != 0 { // starts that went on have succeeded
+	if how&2 != 0 { // the starts that were going on have succeeded
 		for _, c := range w.state.containers {
 			if name := c.spec.Name; w.starts[name] > 0 {
 				w.run(name)
@@ -106,7 +105,7 @@ func (w *world) endInBetween(how byte) {
 			w.end(name, int32(how>>4))
 		}
 	}
-	if how&8 != 0 { // the guests' process ended
+	if how&8 != 0 { // the guests' worker exited
 		w.runs = nil
 		clear(w.running)
 	}

@@ -9,11 +9,11 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// FeatureRestartAll is the feature that the scheduler wants of nodes for pods whose containers may
-// all start over.
+// FeatureRestartAll is a feature of nodes. The scheduler demands it for pods in which all
+// containers may start over.
 const FeatureRestartAll = "RestartAllContainersOnContainerExits"
 
-// Reasons and messages of a pod whose containers all start over.
+// Reasons and messages of a pod in which all containers start over.
 const (
 	reasonRestartingAll     = "RestartingAllContainers"
 	restartingAllMessage    = "The container is removed because RestartAllContainers in place"
@@ -21,17 +21,17 @@ const (
 	restartAllMessage       = "container exited with restart policy rule"
 )
 
-// asksForAll reports whether the end of this container makes all containers of the pod start over,
-// and they have not done so yet.
+// asksForAll reports whether this container's end makes all containers of the pod start over, and
+// whether that has not happened yet.
 func (c *container) asksForAll() bool {
 	return c.step == ended && !c.startsOver && !c.failed && c.kind != podspec.Ephemeral &&
 		ruleFor(c.spec, c.exit.ExitCode) == corev1.ContainerRestartRuleActionRestartAllContainers
 }
 
-// restartAll makes all containers start over, from the first init container on, once one asks for
-// it. First it ends what runs: the last containers first, and without grace. It reports whether
-// that still goes on. The container that asked waits for its back-off, as one that is restarted
-// alone does.
+// restartAll makes all containers start over, from the first init container on, once one container
+// asks for it. First it ends the running guests: the last containers first, and without grace. It
+// reports whether that is still going on. The container that asked waits for its back-off, as after
+// a restart of its own.
 func (d *decision) restartAll() bool {
 	if d.restarting == "" {
 		i := slices.IndexFunc(d.containers, (*container).asksForAll)
@@ -61,8 +61,9 @@ func (d *decision) restartAll() bool {
 	return false
 }
 
-// startOver makes a container begin as if it had not run yet. The status of one that did not ask
-// for it says that this ended it, also if it had ended by itself: otherwise its end would count.
+// startOver makes a container begin as if it had not run yet. If the container did not ask for it,
+// its status says that the restart of all ended it, even if it had ended by itself. Otherwise that
+// end would count.
 func (c *container) startOver(asked bool) {
 	c.startsOver = true
 	c.waiting = waitsForAll()
@@ -78,7 +79,7 @@ func (c *container) startOver(asked bool) {
 	c.exit, c.failed = &was, false
 }
 
-// restoreStartOver reads from a status that a container waits until all have started over.
+// restoreStartOver finds out from a status whether a container waits until all start over.
 func (c *container) restoreStartOver() {
 	switch {
 	case c.exit.Reason == reasonRestartingAll:
@@ -104,8 +105,8 @@ func mayRestartAll(pod *corev1.Pod) bool {
 	return false
 }
 
-// restartingCondition is the condition that says whether all containers are being ended to start
-// over.
+// restartingCondition is the condition that says whether all containers are being ended so that
+// they start over.
 func (s statement) restartingCondition(status *corev1.PodStatus) corev1.PodCondition {
 	switch {
 	case status.Phase == corev1.PodSucceeded:

@@ -26,8 +26,8 @@ func (s script) condition(kind corev1.PodConditionType, want corev1.ConditionSta
 	}
 }
 
-// restartingAll is a pod that never restarts, with a sidecar, an init container and two others,
-// which all run. The first of the two makes all start over with code 3.
+// restartingAll is a pod with restart policy Never, a sidecar, an init container and two other
+// containers. All of them run. If the first of the two exits with code 3, all start over.
 func restartingAll(t *testing.T) script {
 	pod := testpod.New(corev1.RestartPolicyNever, "init-side", "init", "a", "b")
 	pod.Spec.InitContainers[0].RestartPolicy = ptr.To(corev1.ContainerRestartPolicyAlways)
@@ -41,7 +41,7 @@ func restartingAll(t *testing.T) script {
 	return s
 }
 
-// begins brings the pod from its first pull to where all run.
+// begins takes the pod from its first pull to the time when all containers run.
 func (s script) begins(at float64, attempt int) {
 	s.t.Helper()
 	starts := func(name string, then ...string) {
@@ -115,8 +115,8 @@ func TestRestartAllContainers(t *testing.T) {
 	})
 }
 
-// TestRestartAllIsRestored: the next agent goes on from where all containers wait to start over,
-// and does not begin again.
+// TestRestartAllIsRestored: if all containers wait to start over, the next agent goes on from
+// there. It does not begin the restart again.
 func TestRestartAllIsRestored(t *testing.T) {
 	s := restartingAll(t)
 	s.at(10, exit("a", 3, 10), "event Killing", "stop b in 0s", "event Killing", "stop init-side in 0s")

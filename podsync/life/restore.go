@@ -15,13 +15,13 @@ import (
 // LostMessage is the message of a run whose worker exited.
 const LostMessage = "The process that hosted the container ended, and the container with it"
 
-// Remains are what earlier agents left of a pod besides its status.
+// Remains are what earlier agents left of a pod, besides its status.
 type Remains struct {
-	Addresses podspec.Addresses // from the notes; not known if there is no note
-	// LastAttempt is, by container, the newest attempt with a log. A container without a log has no
+	Addresses podspec.Addresses // from the notes; unknown if there is no note
+	// LastAttempt is the newest attempt with a log, by container. A container without a log has no
 	// entry.
 	LastAttempt map[string]int32
-	Runs        []Remnant // the runs that the engine has
+	Runs        []Remnant // the runs that the engine still has
 }
 
 // Remnant is a run that an earlier agent started.
@@ -29,13 +29,13 @@ type Remnant struct {
 	ID        string
 	Of        runtime.Origin
 	StartedAt time.Time
-	Exit      *runtime.Exit // nil if the run goes on
+	Exit      *runtime.Exit // nil if the guest still runs
 }
 
-// Adopted says what happens to the remnants.
+// Adopted says what happens to the runs of an earlier agent.
 type Adopted struct {
-	Running map[string]string // by container, the IDs of the runs that go on
-	Ended   []EndedRun        // the state has their exits; the API server may not have them
+	Running map[string]string // the IDs of the runs that continue, by container
+	Ended   []EndedRun        // the state has their exits; the API server may not have them yet
 	// Strays are the IDs of runs that no container keeps. They must be stopped and forgotten.
 	Strays []string
 }
@@ -47,8 +47,8 @@ type EndedRun struct {
 	Attempt   int32
 }
 
-// Told reports whether a pod's status has the exit of the run or of a later run of the container.
-// After a later run no status will have this exit.
+// Told reports whether a pod's status has the exit of this run or of a later run of the container.
+// After a later run, no status will have this exit.
 func (r EndedRun) Told(pod *corev1.Pod) bool {
 	status := podspec.StatusOf(pod, r.Container)
 	if status == nil {
@@ -65,9 +65,9 @@ func (r EndedRun) Told(pod *corev1.Pod) bool {
 	return false
 }
 
-// Restore makes the state of a pod that this agent finds. It goes on from the status, which an
-// earlier agent wrote, and from the runs that the engine still has. A terminal phase stays. A run
-// that goes on belongs to its container. A run that the engine does not have any more has ended.
+// Restore makes the state of a pod that this agent finds. It uses the status, which an earlier
+// agent wrote, and the runs that the engine still has. A terminal phase stays. A run that continues
+// belongs to its container. A run that the engine no longer has counts as ended.
 func Restore(pod *corev1.Pod, left Remains, now time.Time) (*Pod, Adopted) {
 	s := newPod(pod, now)
 	s.reason, s.message = pod.Status.Reason, pod.Status.Message
@@ -106,7 +106,7 @@ func Restore(pod *corev1.Pod, left Remains, now time.Time) (*Pod, Adopted) {
 			c.restoreUntold(attempt, now)
 		}
 	}
-	if t := pod.DeletionTimestamp; t != nil { // the end of the grace period
+	if t := pod.DeletionTimestamp; t != nil { // when the grace period ends
 		s.deadline = now
 		if t.After(now) {
 			s.deadline = t.Time
@@ -152,8 +152,8 @@ func (c *container) restore(status *corev1.ContainerStatus) {
 	}
 }
 
-// adopt lets the containers go on with the runs that the engine has. A container keeps its newest
-// run. A run that no container keeps is a stray.
+// adopt lets the containers continue with the runs that the engine has. A container keeps its
+// newest run. A run that no container keeps is a stray.
 func (s *Pod) adopt(runs []Remnant, now time.Time) Adopted {
 	a := Adopted{Running: map[string]string{}}
 	runs = slices.Clone(runs)
@@ -169,7 +169,7 @@ func (s *Pod) adopt(runs []Remnant, now time.Time) Adopted {
 			continue
 		case c.step == running && c.id == r.ID: // as the status says
 		case r.Of.Attempt > c.attempt && s.stage != Terminal:
-			// The earlier agent ended before it could report this run.
+			// The earlier agent exited before it could report this run.
 			if old := a.Running[name]; old != "" {
 				a.Strays = append(a.Strays, old)
 			} else if c.step == running {
@@ -192,7 +192,7 @@ func (s *Pod) adopt(runs []Remnant, now time.Time) Adopted {
 	return a
 }
 
-// supersede makes a remnant the container's last run.
+// supersede makes an earlier agent's run the container's last run.
 func (c *container) supersede(r Remnant) {
 	if c.exit != nil {
 		c.before, c.exit = c.exit, nil
@@ -201,8 +201,8 @@ func (c *container) supersede(r Remnant) {
 	c.probes, c.postStart, c.startsOver = [probeKinds]probeState{}, complete, false
 }
 
-// restoreUntold restores a run of which only a log exists. attempt is that of the newest log. The
-// run began when no status could be written any more, and its end is not known.
+// restoreUntold restores a run that left only a log. attempt is that of the newest log. The earlier
+// agent wrote no status after the run began, so the run's end is unknown.
 func (c *container) restoreUntold(attempt int32, now time.Time) {
 	if c.step == running || attempt <= c.attempt {
 		return

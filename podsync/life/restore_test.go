@@ -9,7 +9,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 )
 
-// TestRestore: the state is made from statuses and logs that an earlier agent left.
+// TestRestore: the state is made from the statuses and logs that an earlier agent left.
 func TestRestore(t *testing.T) {
 	running := corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: stamp(testpod.Epoch)}}
 	ended := func(code int32) corev1.ContainerState {
@@ -20,10 +20,10 @@ func TestRestore(t *testing.T) {
 		phase   corev1.PodPhase
 		policy  corev1.RestartPolicy
 		status  *corev1.ContainerStatus
-		onDisk  int32 // log of that attempt, -1 for none
+		onDisk  int32 // the newest attempt with a log; -1: no log
 		does    []string
 		attempt int32
-		exit    int32 // exit code of the last run, -1 for none
+		exit    int32 // exit code of the last run; -1: no exit
 		after   corev1.PodPhase
 	}{
 		"a new pod":                           {"", corev1.RestartPolicyAlways, nil, -1, []string{"prepare"}, -1, -1, corev1.PodPending},

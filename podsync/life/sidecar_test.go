@@ -9,7 +9,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 )
 
-// sidecarScript is a pod in which the init containers named side... are sidecars.
+// sidecarScript is a pod whose init containers side... are sidecars.
 func sidecarScript(t *testing.T, policy corev1.RestartPolicy, sidecars map[string]*corev1.Probe, names ...string) script {
 	pod := testpod.New(policy, names...)
 	always := corev1.ContainerRestartPolicyAlways
@@ -97,7 +97,8 @@ func TestSidecarsEndLast(t *testing.T) {
 	})
 }
 
-// TestInitFails: an init container that fails finally ends the pod, and the sidecars before it.
+// TestInitFails: if an init container fails and does not run again, the pod ends, and so do the
+// sidecars before it.
 func TestInitFails(t *testing.T) {
 	s := sidecarScript(t, corev1.RestartPolicyNever, map[string]*corev1.Probe{"init1": nil}, "init1", "init2", "a")
 	s.at(0, Prepared{}, "pull init1")

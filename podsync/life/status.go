@@ -13,8 +13,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/podspec"
 )
 
-// Words of a container's state that users and tools read. They are those of a kubelet, or of
-// Krustlet if the comment says so.
+// Words of a container's state that users and tools read. They are the kubelet's, unless the
+// comment says that they are Krustlet's.
 const (
 	ReasonContainerCreating  = "ContainerCreating"
 	ReasonPodInitializing    = "PodInitializing"
@@ -27,12 +27,12 @@ const (
 	completedMessage = "Module run completed" // Krustlet's word for exit code 0
 	neverRanMessage  = "The container was not started before the pod was stopped"
 
-	// startFailedCode is the exit code of a run that could not be started, as container runtimes
-	// report it.
+	// startFailedCode is the exit code of a run that could not start. Container runtimes report the
+	// same code.
 	startFailedCode = 128
 	killedCode      = 137
 
-	// messageLimit is the size of a termination message, in bytes.
+	// MessageLimit is the size of a termination message, in bytes.
 	MessageLimit = 4096
 )
 
@@ -42,8 +42,8 @@ type statement struct {
 	now time.Time
 }
 
-// Status is the pod's status at now. was is the status that the API server has: its parts that this
-// node does not own stay, and a condition that has not changed keeps its transition time. host is
+// Status is the pod's status at now. was is the status that the API server has. This node keeps the
+// parts of it that others own. A condition that has not changed keeps its transition time. host is
 // the node's address.
 func (s *Pod) Status(was corev1.PodStatus, host netip.Addr, now time.Time) corev1.PodStatus {
 	return statement{s, now}.status(was, host)
@@ -52,7 +52,7 @@ func (s *Pod) Status(was corev1.PodStatus, host netip.Addr, now time.Time) corev
 func (s statement) status(was corev1.PodStatus, host netip.Addr) corev1.PodStatus {
 	status := *was.DeepCopy()
 	status.ObservedGeneration = s.pod.Generation
-	if s.stage != Closing && s.stage != Ending { // the final phase is set once the pod has ended
+	if s.stage != Closing && s.stage != Ending { // the pod gets its final phase only once it has ended
 		status.Reason, status.Message = s.reason, s.message
 	}
 	if status.StartTime == nil {
@@ -133,13 +133,13 @@ func (s statement) containerStatus(c *container) corev1.ContainerStatus {
 	return status
 }
 
-// stopped reports whether no container runs or will run.
+// stopped reports whether no container runs and none will run.
 func (s *Pod) stopped() bool {
 	return s.stage == Removing || s.stage == Absent || s.stage == Terminal && s.verdict != none
 }
 
-// settlingStatus is the status of a container whose run does not count yet: its status before that
-// run.
+// settlingStatus is the status of a container whose run does not count yet. It is the status from
+// before that run.
 func (s statement) settlingStatus(c *container) corev1.ContainerStatus {
 	started := false
 	status := corev1.ContainerStatus{
@@ -168,7 +168,7 @@ func (s statement) waitingFor(c *container) *corev1.ContainerStateWaiting {
 }
 
 // mountStatuses says how a container's volumes are mounted. A read-only mount is read-only at every
-// depth; the status says so if the spec asks for that.
+// depth. The status says so if the spec asks for that.
 func mountStatuses(c *corev1.Container) []corev1.VolumeMountStatus {
 	var all []corev1.VolumeMountStatus
 	for _, m := range c.VolumeMounts {
@@ -192,7 +192,7 @@ func pullBackOffWaiting(image string, failed *corev1.ContainerStateWaiting) *cor
 	}
 }
 
-// crashWaiting is what a container shows while it waits to run again: that it crashes, or why it
+// crashWaiting is the waiting state of a container that will run again: either it crashes, or it
 // cannot be started.
 func (c *container) crashWaiting(pod *corev1.Pod) *corev1.ContainerStateWaiting {
 	if c.failed {
@@ -209,7 +209,7 @@ func (c *container) crashWaiting(pod *corev1.Pod) *corev1.ContainerStateWaiting 
 }
 
 // phase follows the kubelet's rules. It is Pending until every init container has succeeded and
-// every container has run once. After that the containers and the restart policy decide.
+// every container has run once. After that it depends on the containers and the restart policy.
 func (s statement) phase(was corev1.PodPhase, apps []corev1.ContainerStatus) corev1.PodPhase {
 	if podspec.Terminal(was) {
 		return was
@@ -275,7 +275,7 @@ func (s statement) initializedCondition(status *corev1.PodStatus) corev1.PodCond
 		}
 		return condition(corev1.PodInitialized, true, reason, "")
 	}
-	// An initialized pod stays so when it starts over.
+	// A pod that has been initialized stays so when its containers start over.
 	if podspec.HasCondition(status, corev1.PodInitialized, corev1.ConditionTrue) {
 		return condition(corev1.PodInitialized, true, "", "")
 	}
@@ -308,8 +308,8 @@ func (s statement) containersReady(status *corev1.PodStatus) corev1.PodCondition
 		fmt.Sprintf("containers with unready status: [%s]", strings.Join(names, " ")))
 }
 
-// podReady combines the containers' readiness with the conditions that the pod's readiness gates
-// name.
+// podReady combines the readiness of the containers with the conditions that are the pod's
+// readiness gates.
 func (s statement) podReady(status *corev1.PodStatus) corev1.PodCondition {
 	ready := s.containersReady(status)
 	ready.Type = corev1.PodReady
@@ -359,7 +359,7 @@ func setCondition(status *corev1.PodStatus, c corev1.PodCondition, now time.Time
 // stamp is a time in the API's precision: whole seconds.
 func stamp(t time.Time) metav1.Time { return metav1.NewTime(t).Rfc3339Copy() }
 
-// truncate shortens a text to at most limit bytes, without cutting a character.
+// truncate shortens a text to at most limit bytes. It does not cut a character in two.
 func truncate(text string, limit int) string {
 	if len(text) <= limit {
 		return text

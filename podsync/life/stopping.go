@@ -38,14 +38,14 @@ func HookOf(c *corev1.Container, k HookKind) *corev1.LifecycleHandler {
 	}
 }
 
-// overtime is the time for a guest whose grace period was used up while it waited for its hook or
-// for other guests.
+// overtime is the time that a guest gets if its hook, or the wait for other guests, used up the
+// grace period.
 const overtime = 2 * time.Second
 
 func (e HookEnded) apply(s *Pod, _ time.Time) {
 	c := s.find(e.Container)
 	if c.step != running || c.id != e.ID {
-		return // of a run that has ended
+		return // of an earlier run
 	}
 	switch e.Kind {
 	case PostStart:
@@ -55,13 +55,13 @@ func (e HookEnded) apply(s *Pod, _ time.Time) {
 	}
 }
 
-// settling reports whether the container's run does not count as running yet, because its postStart
-// hook goes on or has failed.
+// settling reports whether the container's run does not count as running yet: its postStart hook
+// still runs, or has failed.
 func (c *container) settling() bool {
 	return c.step == running && (c.postStart == underWay || c.hookErr != nil)
 }
 
-// tend decides what a guest that runs needs: hooks, probes and resizes.
+// tend decides what a running guest needs: hooks, probes and resizes.
 func (d *decision) tend(c *container) {
 	if c.postStart == pending && c.stop.by.IsZero() {
 		c.postStart = complete
@@ -80,7 +80,7 @@ func (d *decision) tend(c *container) {
 	c.decideProbes(d)
 }
 
-// grace is how long a guest may take to end by default.
+// grace is the time that a guest has to end by default.
 func (s *Pod) grace() time.Duration {
 	if g := s.pod.Spec.TerminationGracePeriodSeconds; g != nil {
 		return time.Duration(max(0, *g)) * time.Second
@@ -88,7 +88,7 @@ func (s *Pod) grace() time.Duration {
 	return corev1.DefaultTerminationGracePeriodSeconds * time.Second
 }
 
-// graceAfter is how long a guest may take to end after a probe has failed.
+// graceAfter is the time that a guest has to end after a probe has failed.
 func (s *Pod) graceAfter(c *container, kind ProbeKind) time.Duration {
 	if g := ProbeOf(c.spec, kind).TerminationGracePeriodSeconds; g != nil {
 		return time.Duration(max(0, *g)) * time.Second
@@ -96,7 +96,7 @@ func (s *Pod) graceAfter(c *container, kind ProbeKind) time.Duration {
 	return s.grace()
 }
 
-// eventUnwell says why a container is killed, and whether it runs again.
+// eventUnwell is the event that says why a container is killed and whether it runs again.
 func (s *Pod) eventUnwell(c *container, kind ProbeKind) events.Event {
 	what := strings.ToLower(kind.String())
 	switch {
@@ -111,12 +111,12 @@ func (s *Pod) eventUnwell(c *container, kind ProbeKind) events.Event {
 
 // stopping is the state of a run that must end.
 type stopping struct {
-	by      time.Time // the latest end of the guest; zero if it need not end
-	decided time.Time // when that was decided
-	asked   time.Time // the by that the engine was given; zero before that
+	by      time.Time // when the guest must have ended; zero if it need not end
+	decided time.Time // when the machine decided that
+	asked   time.Time // the value of by that the engine got; zero before that
 }
 
-// quit makes a container's guest end by then. A second call only makes the end earlier.
+// quit makes a container's guest end at the time by. A second call can only make the end earlier.
 func (c *container) quit(d *decision, by time.Time, why events.Event) {
 	if c.step != running || !c.stop.by.IsZero() && !by.Before(c.stop.by) {
 		return
@@ -128,8 +128,8 @@ func (c *container) quit(d *decision, by time.Time, why events.Event) {
 	c.stop.by = by
 }
 
-// conclude brings a guest that must end nearer to its end. First comes its preStop hook, and then
-// it waits for its turn. Both are part of the grace period.
+// conclude brings a guest that must end nearer to its end. First its preStop hook runs. Then the
+// guest waits for its turn. Both take from the grace period.
 func (c *container) conclude(d *decision, turn bool) {
 	if c.step != running || c.stop.by.IsZero() {
 		return
@@ -154,8 +154,8 @@ func (c *container) conclude(d *decision, turn bool) {
 	d.do(Stop{c.spec.Name, grace})
 }
 
-// stopAll makes every guest of the pod end by then: sidecars after all others, the last of them
-// first.
+// stopAll makes every guest of the pod end at the time by. Sidecars end after all others, and the
+// last sidecar first.
 func (d *decision) stopAll(by time.Time) {
 	for i, c := range d.containers {
 		c.quit(d, by, events.Stopping(c.spec.Name))
@@ -164,8 +164,8 @@ func (d *decision) stopAll(by time.Time) {
 	}
 }
 
-// needed reports whether a container runs that a sidecar must outlive: those that come after it,
-// except init containers.
+// needed reports whether a sidecar must still run, because a later container runs. Init containers
+// do not count.
 func (s *Pod) needed(sidecar int) bool {
 	for _, c := range s.containers[sidecar+1:] {
 		if c.busy() && c.kind != podspec.Init {
@@ -175,7 +175,7 @@ func (s *Pod) needed(sidecar int) bool {
 	return false
 }
 
-// idle reports whether no action for the pod goes on.
+// idle reports whether the pod has no action that is not complete.
 func (s *Pod) idle() bool {
 	for _, c := range s.containers {
 		if c.busy() {

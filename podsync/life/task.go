@@ -11,8 +11,8 @@ const (
 	complete
 )
 
-// Task is something that must succeed once. If it fails, it is tried again after a while. The zero
-// value was not tried yet.
+// Task is something that must succeed once. If it fails, it is tried again after a delay. The zero
+// value is a task without a try.
 type Task struct {
 	progress  progress
 	failures  int
@@ -27,7 +27,7 @@ const (
 	taskRetryMax   = 2*time.Minute + 2*time.Second
 )
 
-// End notes the result of a try, and sets when the next may begin.
+// End notes the result of a try, and sets when the next try may begin.
 func (t *Task) End(err error, now time.Time) {
 	t.err = err
 	if err == nil {
@@ -45,10 +45,10 @@ func (t *Task) End(err error, now time.Time) {
 // IsComplete reports whether the task has succeeded.
 func (t *Task) IsComplete() bool { return t.progress == complete }
 
-// RetryAt is when a task that failed may be tried again.
+// RetryAt is when a failed task may be tried again.
 func (t *Task) RetryAt() time.Time { return t.notBefore }
 
-// hasten lets a task be tried again at once, if it failed or the present try fails.
+// hasten allows the next try at once, if the last try failed or the present one fails.
 func (t *Task) hasten() {
 	t.again = t.progress == underWay
 	t.failures, t.notBefore = 0, time.Time{}

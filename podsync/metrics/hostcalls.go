@@ -10,10 +10,10 @@ import (
 // HostCalls is the metric of host calls: how often guests call their host. It implements
 // prometheus.Collector.
 type HostCalls struct {
-	// Functions are those that are exported from the beginning on, at 0: Prometheus sees no growth
-	// in a series that was not there before.
+	// Functions are exported from the beginning, with the value 0. Otherwise Prometheus would not
+	// see the first growth of their series.
 	Functions []string
-	// Ask returns how often each function was called until now.
+	// Ask returns how often each function has been called so far.
 	Ask func(context.Context) map[string]uint64
 }
 
@@ -27,14 +27,14 @@ func (HostCalls) Describe(ch chan<- *prometheus.Desc) { ch <- hostCalls }
 
 // Collect implements prometheus.Collector.
 func (h HostCalls) Collect(ch chan<- prometheus.Metric) {
-	// Collect gets no context to pass on.
+	// Collect gets no context that it could pass on.
 	ctx, cancel := context.WithTimeout(context.Background(), askTime)
 	defer cancel()
 	all := map[string]uint64{}
 	for _, name := range h.Functions {
 		all[name] = 0
 	}
-	for name, n := range h.Ask(ctx) { // a worker of another build may have other functions
+	for name, n := range h.Ask(ctx) { // a worker of another build may report other functions
 		all[name] = n
 	}
 	for name, n := range all {

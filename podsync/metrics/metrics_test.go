@@ -58,7 +58,7 @@ func TestOperations(t *testing.T) {
 	}
 }
 
-// TestProbesAreForgotten: no series stays of a pod that was removed.
+// TestProbesAreForgotten: when a pod is removed, all its series are removed.
 func TestProbesAreForgotten(t *testing.T) {
 	p := NewProbes()
 	gone := Probed{Kind: "Liveness", Namespace: "ns", Pod: "p", UID: "u1", Container: "c"}

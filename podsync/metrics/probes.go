@@ -6,8 +6,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Probes are the metrics of probes. As in a kubelet they are on a page of their own, because they
-// have labels for each container.
+// Probes are the metrics of probes. They have labels for each container, so they have a page of
+// their own, as in a kubelet.
 type Probes struct {
 	collectors
 	total    *prometheus.CounterVec
@@ -49,7 +49,7 @@ func (p *Probes) Observe(of Probed, result string, took time.Duration) {
 	}
 }
 
-// Forget removes the series of a pod. No probe of it may be observed after that.
+// Forget removes the series of a pod. The caller must not observe a probe of the pod after that.
 func (p *Probes) Forget(namespace, pod, uid string) {
 	p.total.DeletePartialMatch(prometheus.Labels{"pod_uid": uid})
 	p.duration.DeletePartialMatch(prometheus.Labels{"namespace": namespace, "pod": pod})

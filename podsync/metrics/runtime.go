@@ -35,8 +35,8 @@ func NewRuntime() *Runtime {
 	return r
 }
 
-// Compiled counts a module that was asked for. It was in the cache, or it was compiled in that
-// time, or that failed.
+// Compiled counts a module that a caller asked for. The module was in the cache, or took this time
+// to compile, or failed with err.
 func (r *Runtime) Compiled(cached bool, took time.Duration, err error) {
 	switch {
 	case cached:
@@ -50,7 +50,7 @@ func (r *Runtime) Compiled(cached bool, took time.Duration, err error) {
 	r.cache.WithLabelValues("miss").Inc()
 }
 
-// Started counts a guest that was started: that of a run or of a command.
+// Started counts a guest that was started, for a run or for a command.
 func (r *Runtime) Started(session bool, took time.Duration) {
 	kind := "container"
 	if session {

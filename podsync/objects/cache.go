@@ -9,7 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// cache keeps objects of one kind. Callers do the reads, so it has no goroutine of its own.
+// cache keeps objects of one kind. It has no goroutine of its own, because callers do the reads.
 type cache[T any] struct {
 	read      func(ctx context.Context, namespace, name string) (*T, error)
 	immutable func(*T) bool
@@ -21,8 +21,8 @@ type cache[T any] struct {
 
 // entry is one object.
 type entry[T any] struct {
-	last  *reading[T] // the last one that may be kept
-	going *reading[T] // the one that goes on
+	last  *reading[T] // the last reading that may be kept
+	going *reading[T] // the reading that is under way
 	used  time.Time
 }
 
@@ -30,13 +30,13 @@ type entry[T any] struct {
 type reading[T any] struct {
 	begun  time.Time
 	done   chan struct{}
-	shared bool // the result is of the object; it is not an error of the reader's context
+	shared bool // the result may be shared: it is not an error of the reader's context
 	object *T
 	err    error
 }
 
-// get returns the result of a read. If fresh, the read began after the call; otherwise a short time
-// before is enough.
+// get returns the result of a read. If fresh is set, the read began after the call. Otherwise it
+// may have begun a short time before.
 func (c *cache[T]) get(ctx context.Context, namespace, name string, fresh bool) (*T, error) {
 	key := types.NamespacedName{Namespace: namespace, Name: name}
 	since := time.Now()
@@ -65,7 +65,7 @@ func (c *cache[T]) get(ctx context.Context, namespace, name string, fresh bool) 
 	}
 }
 
-// readFor reads an object. A fresh one may belong to a new pod, so that read is patient.
+// readFor reads an object. A fresh read may be for a new pod, so it is patient.
 func (c *cache[T]) readFor(ctx context.Context, namespace, name string, fresh bool) (object *T, err error) {
 	if !fresh {
 		return c.read(ctx, namespace, name)
@@ -77,7 +77,7 @@ func (c *cache[T]) readFor(ctx context.Context, namespace, name string, fresh bo
 	return object, err
 }
 
-// look returns a reading that is good enough, one to wait for, or one that the caller must do.
+// look returns a reading that is fresh enough, or one to wait for, or one that the caller must do.
 func (c *cache[T]) look(key types.NamespacedName, since time.Time, fresh bool) (going *reading[T], mine bool, found *reading[T]) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -116,7 +116,7 @@ func (c *cache[T]) finish(key types.NamespacedName, r *reading[T]) {
 // fixed reports whether an object can never change.
 func (c *cache[T]) fixed(r *reading[T]) bool { return r.err == nil && c.immutable(r.object) }
 
-// sweep forgets objects that were not asked for recently.
+// sweep forgets objects that no caller asked for recently.
 func (c *cache[T]) sweep(now time.Time) {
 	if now.Sub(c.swept) < kept {
 		return

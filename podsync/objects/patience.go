@@ -10,15 +10,16 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/pause"
 )
 
-// The API server allows a node to read the objects that its pods name. For some milliseconds it may
-// not know yet that a new pod is the node's, and forbids that. So the read is repeated a few times
-// before the answer is believed.
+// The API server lets a node read the objects that its pods name. When a pod is new, the API server
+// may not know for some milliseconds that the pod is the node's, and forbids the read. So the read
+// is repeated a few times.
 const (
 	forbiddenFirst = 20 * time.Millisecond
 	forbiddenWaits = 5 // 20, 40 … 320 ms
 )
 
-// Patiently calls ask until it is not forbidden, or has been for more than half a second.
+// Patiently calls ask until the answer is not "forbidden", or has been that for more than half a
+// second.
 func Patiently(ctx context.Context, ask func() error) error {
 	backoff := wait.Backoff{Duration: forbiddenFirst, Factor: 2, Steps: forbiddenWaits}
 	for {

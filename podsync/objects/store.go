@@ -11,13 +11,13 @@ import (
 )
 
 const (
-	kept = 20 * time.Second // how old an object may be that is not asked for Fresh
-	idle = 5 * time.Minute  // how long an immutable object is kept that is not asked for
+	kept = 20 * time.Second // how old an object may be, if a caller does not ask for it Fresh
+	idle = 5 * time.Minute  // how long an immutable object is kept after the last request for it
 )
 
-// Store reads ConfigMaps and Secrets. It is safe for concurrent use. Results are shared: callers
-// must not change them. Errors are those of the API server, for the functions of apierrors, or of
-// ctx.
+// Store reads ConfigMaps and Secrets. It is safe for concurrent use. Callers share the results and
+// must not change them. Errors are those of ctx, or of the API server, for the functions of
+// apierrors.
 type Store struct {
 	configMaps cache[corev1.ConfigMap]
 	secrets    cache[corev1.Secret]
@@ -39,8 +39,7 @@ func New(client kubernetes.Interface) *Store {
 	return s
 }
 
-// named is the kubelet's error for an object that does not exist. It names the kind in the
-// singular.
+// named is the kubelet's error for an object that does not exist. It has the kind in the singular.
 func named(err error, kind, name string) error {
 	if apierrors.IsNotFound(err) {
 		return apierrors.NewNotFound(corev1.Resource(kind), name)
@@ -48,22 +47,22 @@ func named(err error, kind, name string) error {
 	return err
 }
 
-// ConfigMap returns a ConfigMap as it was within the last 20 seconds.
+// ConfigMap returns a ConfigMap. It may be up to 20 seconds old.
 func (s *Store) ConfigMap(ctx context.Context, namespace, name string) (*corev1.ConfigMap, error) {
 	return s.configMaps.get(ctx, namespace, name, false)
 }
 
-// FreshConfigMap returns a ConfigMap as it is now.
+// FreshConfigMap returns the present ConfigMap.
 func (s *Store) FreshConfigMap(ctx context.Context, namespace, name string) (*corev1.ConfigMap, error) {
 	return s.configMaps.get(ctx, namespace, name, true)
 }
 
-// Secret returns a Secret as it was within the last 20 seconds.
+// Secret returns a Secret. It may be up to 20 seconds old.
 func (s *Store) Secret(ctx context.Context, namespace, name string) (*corev1.Secret, error) {
 	return s.secrets.get(ctx, namespace, name, false)
 }
 
-// FreshSecret returns a Secret as it is now.
+// FreshSecret returns the present Secret.
 func (s *Store) FreshSecret(ctx context.Context, namespace, name string) (*corev1.Secret, error) {
 	return s.secrets.get(ctx, namespace, name, true)
 }

@@ -16,7 +16,7 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 )
 
-// source is an API server that is slow to answer and counts the reads.
+// source is an API server that answers slowly and counts the reads.
 type source struct {
 	*fake.Clientset
 	mu    sync.Mutex
@@ -99,7 +99,8 @@ func TestKeptForAWhile(t *testing.T) {
 	})
 }
 
-// TestFreshIsNotFromBefore: a read that began before the call may have an older object.
+// TestFreshIsNotFromBefore: a read that began before the call may have an older object, so a fresh
+// call does not use it.
 func TestFreshIsNotFromBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		api := newSource(configMap("1", false))
@@ -163,7 +164,7 @@ func TestErrors(t *testing.T) {
 	})
 }
 
-// TestForbiddenForAMoment: a node that hears of a pod very early may not read for it yet.
+// TestForbiddenForAMoment: the API server may not yet let a node read for a pod that is very new.
 func TestForbiddenForAMoment(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := New(fake.NewClientset())
@@ -185,7 +186,8 @@ func TestForbiddenForAMoment(t *testing.T) {
 	})
 }
 
-// TestOneGivesUp: if the context of the caller that reads ends, the others still get the object.
+// TestOneGivesUp: if the context of the caller that reads ends, the other callers still get the
+// object.
 func TestOneGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := New(fake.NewClientset())

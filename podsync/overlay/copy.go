@@ -14,8 +14,8 @@ import (
 )
 
 // copyTree copies everything below the directory from to the empty directory to: names, contents,
-// permissions and times. A file with several names is one file there, too. The directory from must
-// not change meanwhile.
+// permissions and times. If a file has several names, its copy has them, too. The directory from
+// must not change meanwhile.
 func copyTree(ctx context.Context, from, to string) error {
 	c := copier{names: map[uint64]string{}}
 	err := filepath.WalkDir(from, func(at string, entry fs.DirEntry, err error) error {
@@ -38,7 +38,7 @@ func copyTree(ctx context.Context, from, to string) error {
 	if err != nil {
 		return err
 	}
-	for _, d := range c.dirs { // last, as making their entries changes their times
+	for _, d := range c.dirs { // last, because making their entries changes their times
 		if err := os.Chtimes(d.path, d.time, d.time); err != nil {
 			return err
 		}
@@ -47,7 +47,7 @@ func copyTree(ctx context.Context, from, to string) error {
 }
 
 type copier struct {
-	names map[uint64]string // the first name of files that have several, by inode
+	names map[uint64]string // for files with several names: the first one, by inode
 	dirs  []dirTime
 }
 
@@ -93,7 +93,7 @@ func (c *copier) copyFile(ctx context.Context, from, to string, info fs.FileInfo
 	return os.Chtimes(to, info.ModTime(), info.ModTime())
 }
 
-// copiedAtOnce is how many bytes are copied before the context is checked again.
+// copiedAtOnce is how many bytes are copied between two checks of the context.
 const copiedAtOnce = 16 << 20
 
 func copyContent(ctx context.Context, from, to string) (err error) {
@@ -101,7 +101,7 @@ func copyContent(ctx context.Context, from, to string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer in.Close() //nolint:errcheck // it was only read
+	defer in.Close() //nolint:errcheck // it is only read
 	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err

@@ -11,23 +11,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// source is the source of the mount in the mount table. By it podsync/volume knows mounts of this
-// node, which it unmounts.
+// source is the source of the mount in the mount table. podsync/volume finds the mounts of this
+// node by it, and unmounts them.
 const source = "krustlet-wasi"
 
 // Folders that Make makes in the folder of a container.
 const (
 	rootFolder  = "root"
 	upperFolder = "upper" // the files that the guest wrote, if root is a mount
-	workFolder  = "work"  // for the kernel's own use
+	workFolder  = "work"  // for use by the kernel
 )
 
 // Folders are the names of the folders that Make makes.
 func Folders() []string { return []string{rootFolder, upperFolder, workFolder} }
 
-// Make makes a directory that has all that image has and that can be written to, and returns its
-// path. dir is the container's folder; none of Folders exists in it yet. The path of image contains
-// no link. After an error the folders in dir are useless.
+// Make makes a writable directory with all files of image, and returns its path. dir is the
+// container's folder, and has none of Folders yet. The path of image has no link. After an error
+// the folders in dir cannot be used.
 func Make(ctx context.Context, dir, image string) (root string, err error) {
 	root = filepath.Join(dir, rootFolder)
 	upper, work := filepath.Join(dir, upperFolder), filepath.Join(dir, workFolder)
@@ -52,8 +52,9 @@ func Make(ctx context.Context, dir, image string) (root string, err error) {
 }
 
 // mountable reports whether an overlay with this folder would work. The kernel also mounts some
-// overlays in which nothing can be removed. Only administrators of the machine itself, and not
-// those of a container on it, may set attributes whose names begin with trusted.
+// overlays in which no file can be removed. To remove files, an overlay needs whiteouts, and
+// attributes whose names begin with trusted. Only administrators of the machine may set those
+// attributes, not administrators of a container.
 func mountable(upper string) bool {
 	const attribute = "trusted.overlay.krustlet-wasi"
 	whiteout := filepath.Join(upper, "whiteout")
@@ -63,8 +64,8 @@ func mountable(upper string) bool {
 	return unix.Setxattr(upper, attribute, []byte("y"), 0) == nil && unix.Removexattr(upper, attribute) == nil
 }
 
-// unsupported reports whether a mount failed because of the machine: then every other mount fails
-// as well.
+// unsupported reports whether a mount failed because of the machine. If so, every other mount
+// fails, too.
 func unsupported(err error) bool {
 	for _, known := range []error{unix.EPERM, unix.EINVAL, unix.ENODEV, unix.EOPNOTSUPP, unix.ENOSYS} {
 		if errors.Is(err, known) {
@@ -76,12 +77,12 @@ func unsupported(err error) bool {
 
 func mount(lower, upper, work, root string) error {
 	if strings.ContainsAny(lower+upper+work, `:,\`) {
-		// These characters separate the mount's options, and kernels differ in how they escape
-		// them.
+		// These characters separate the options of the mount. Kernels differ in how they can be
+		// escaped.
 		return unix.EINVAL
 	}
-	// Directories of the image may be renamed. Without redirect_dir that is EXDEV, for which few
-	// programs are prepared.
+	// Without redirect_dir, renaming a directory of the image fails with EXDEV. Few programs handle
+	// that.
 	options := fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s,redirect_dir=on", lower, upper, work)
 	return unix.Mount(source, root, "overlay", unix.MS_NOSUID|unix.MS_NODEV, options)
 }

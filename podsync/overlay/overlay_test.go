@@ -31,7 +31,7 @@ func image(t *testing.T) string {
 	return dir
 }
 
-// checkOwn checks that root has what the image has, and that changes in root do not show in the
+// checkOwn checks that root has the files of the image, and that changes in root do not change the
 // image.
 func checkOwn(t *testing.T, root, image string) {
 	t.Helper()
@@ -94,8 +94,8 @@ func TestMake(t *testing.T) {
 	t.Logf("an overlay: %v", mounted)
 }
 
-// TestMakeCopies: Make copies where an overlay is impossible. Here the path cannot be written in
-// the options of a mount.
+// TestMakeCopies: Make copies if an overlay is impossible. Here the path cannot be an option of a
+// mount.
 //
 // docs/security.md: "a container writes to an overlay or a copy, never to the image."
 func TestMakeCopies(t *testing.T) {
@@ -140,7 +140,7 @@ func TestMountableSaysWhatIs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// CAP_SYS_ADMIN is bit 21 of the effective set: without it there is no overlay.
+	// CAP_SYS_ADMIN is bit 21 of the effective set. Without it there is no overlay.
 	_, effective, _ := strings.Cut(string(status), "CapEff:\t")
 	if able && len(effective) >= 16 && !strings.ContainsAny(effective[10:11], "2367abefABEF") {
 		t.Errorf("an overlay is thought to work with the capabilities %.16s", effective)

@@ -18,23 +18,23 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
 )
 
-// Pod are a pod's folders below the data directory. It has many methods, as each file of a pod has
-// one for its path, one that writes it, and one that reads it.
+// Pod has the paths of a pod's folders. It has many methods: each file of a pod has one method for
+// its path, one that writes it, and one that reads it.
 type Pod struct {
-	Dir   string // pods/UID: for the agent's user only
-	notes string // notes/UID: as above, and hidden from workers
+	Dir   string // pods/UID: only the agent's user may read it
+	notes string // notes/UID: the same, and workers cannot see it
 	logs  string // logs/NAMESPACE_NAME_UID
 	links logLinks
 }
 
 // Layout is where an agent keeps the files of its pods. All paths are absolute.
 type Layout struct {
-	Data  string // pods/ and notes/ are in it
-	Logs  string // has a folder of logs for each pod, and may have other files
+	Data  string // holds pods/ and notes/
+	Logs  string // holds a folder of logs for each pod, and may hold other files
 	Links string // links to logs; empty for no links
 }
 
-// Of are the folders of a pod.
+// Of are the paths of the folders of a pod.
 func (l Layout) Of(pod *corev1.Pod) Pod {
 	return Pod{
 		Dir:   filepath.Join(podsDir(l.Data), string(pod.UID)),
@@ -56,7 +56,7 @@ func (d Pod) Make() error {
 	return nil
 }
 
-// Remove removes the logs first. So if the pod's folder is removed, the logs are, too.
+// Remove removes the logs first. So if the pod's folder is removed, its logs are removed too.
 func (d Pod) Remove(ctx context.Context) error {
 	if d.logs != "" {
 		if err := d.RemoveLogs(ctx); err != nil {
@@ -89,12 +89,12 @@ func (d Pod) Log(container string, attempt int32) string {
 	return filepath.Join(d.logs, container, strconv.Itoa(int(attempt))+".log")
 }
 
-// logsKept is how many runs of a container keep their log: the last one and, for `kubectl logs
-// --previous`, the one before.
+// logsKept is how many runs of a container keep their log: the last run, and the run before it for
+// `kubectl logs --previous`.
 const logsKept = 2
 
-// MakeRun makes what one run of a container needs: a root directory of its own, and the folder of
-// its log. It removes what earlier runs left.
+// MakeRun makes the files that one run of a container needs: a root directory of its own, and the
+// folder of its log. It removes the files of earlier runs.
 func (d Pod) MakeRun(ctx context.Context, c *corev1.Container, attempt int32, image string) (log string, mounts []runtime.Mount, err error) {
 	dir := d.Container(c.Name)
 	if err := volume.Remove(ctx, dir); err != nil {
@@ -120,7 +120,7 @@ func (d Pod) MakeRun(ctx context.Context, c *corev1.Container, attempt int32, im
 	return log, []runtime.Mount{root}, nil
 }
 
-// pruneLogs removes the logs of old runs when attempt begins.
+// pruneLogs removes the logs of old runs when the run attempt begins.
 func (d Pod) pruneLogs(container string, attempt int32) error {
 	found, err := attempts(filepath.Dir(d.Log(container, attempt)))
 	if err != nil {
@@ -137,7 +137,7 @@ func (d Pod) pruneLogs(container string, attempt int32) error {
 	return d.links.remove(filepath.Dir(d.Log(container, attempt)), dangling)
 }
 
-// LastAttempt is the attempt whose log is the newest on disk, or -1.
+// LastAttempt is the attempt with the newest log on disk, or -1.
 func (d Pod) LastAttempt(container string) int32 {
 	found, err := attempts(filepath.Dir(d.Log(container, 0)))
 	if err != nil || len(found) == 0 {
@@ -146,8 +146,8 @@ func (d Pod) LastAttempt(container string) int32 {
 	return slices.Max(found)
 }
 
-// attempts are the runs that have a log in dir, which may not exist. A run may be listed several
-// times if its log was rotated.
+// attempts are the attempts that have a log in dir. dir may not exist. If an attempt's log was
+// rotated, the attempt is listed several times.
 func attempts(dir string) ([]int32, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil && !os.IsNotExist(err) {
@@ -164,8 +164,8 @@ func attempts(dir string) ([]int32, error) {
 }
 
 // RemoveOrphans removes the folders of pods for which known returns false: they were deleted while
-// no agent ran. Others may have logs in the same folder, so logs are removed only with a pod's
-// folder. It goes on after an error, and returns the first.
+// no agent ran. The folder of logs may hold logs of other programs, so logs are removed only
+// together with a pod's folder. It continues after an error, and returns the first one.
 func (l Layout) RemoveOrphans(ctx context.Context, known func(types.UID) bool) error {
 	pods, first := entriesOf(podsDir(l.Data))
 	logs, err := entriesOf(l.Logs)
@@ -192,7 +192,7 @@ func (l Layout) RemoveOrphans(ctx context.Context, known func(types.UID) bool) e
 	return first
 }
 
-// entriesOf are the names in a folder, which may not exist.
+// entriesOf are the names in a folder. The folder may not exist.
 func entriesOf(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil && !os.IsNotExist(err) {

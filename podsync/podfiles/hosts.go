@@ -24,8 +24,8 @@ const (
 		"fe00::2\tip6-allrouters\n"
 )
 
-// hostsFile is a pod's /etc/hosts. node is the node's own file, for a pod in the host's network.
-// services is the domain of the cluster's services.
+// hostsFile is a pod's /etc/hosts. node is the node's own file, which a pod in the host's network
+// gets. services is the domain of the cluster's services.
 func hostsFile(pod *corev1.Pod, node string, addresses []netip.Addr, services string) string {
 	var out strings.Builder
 	if pod.Spec.HostNetwork {

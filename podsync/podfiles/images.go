@@ -10,8 +10,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// ImagesOnDisk are the IDs of the images that the pods below a data directory run or show, also
-// when no agent runs.
+// ImagesOnDisk are the IDs of the images that the pods below a data directory run or show. No agent
+// need run.
 func ImagesOnDisk(dataDir string) ([]string, error) {
 	if _, err := os.Lstat(notesDir(dataDir)); errors.Is(err, fs.ErrNotExist) {
 		if pods, err := entriesOf(podsDir(dataDir)); err != nil || len(pods) > 0 {
@@ -31,7 +31,7 @@ func ImagesOnDisk(dataDir string) ([]string, error) {
 		var spec runtime.Spec
 		err := readJSON(file, &spec)
 		if errors.Is(err, fs.ErrNotExist) {
-			continue // removed meanwhile
+			continue // removed in the meantime
 		}
 		if err != nil {
 			return nil, fmt.Errorf("which images the pods of %s run is not known, so none can be said to be free; delete the pod whose UID is in the path: %w", dataDir, err)

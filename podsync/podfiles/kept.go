@@ -17,7 +17,7 @@ import (
 func (d Pod) KeepSpec(container string, spec runtime.Spec) error {
 	content, err := json.Marshal(spec)
 	if err == nil {
-		err = writeWhole(d.specFile(container), string(content)) // commands begin at any time
+		err = writeWhole(d.specFile(container), string(content)) // a command may read it at any time
 	}
 	if err != nil {
 		return fmt.Errorf("noting what the container runs: %w", err)
@@ -25,7 +25,7 @@ func (d Pod) KeepSpec(container string, spec runtime.Spec) error {
 	return nil
 }
 
-// Spec is the spec that KeepSpec noted last, if it was of the run with that ID.
+// Spec is the spec that KeepSpec noted last, if that is the spec of the run with this ID.
 func (d Pod) Spec(container, id string) (runtime.Spec, error) {
 	var spec runtime.Spec
 	err := readJSON(d.specFile(container), &spec)
@@ -42,7 +42,7 @@ func (d Pod) Spec(container, id string) (runtime.Spec, error) {
 }
 
 // KeepShown notes the images that a run shows, before the run begins. They are in use as long as
-// the run goes on, also if their references name other images later, or another agent comes.
+// the run goes on, even if their references name other images later, or another agent starts.
 func (d Pod) KeepShown(container string, ids []string) error {
 	if len(ids) == 0 {
 		return nil
@@ -53,8 +53,8 @@ func (d Pod) KeepShown(container string, ids []string) error {
 	return nil
 }
 
-// Shown are the IDs of the images that a pod's volumes show. The folder of notes may be a pattern
-// for several pods.
+// Shown are the IDs of the images that a pod's volumes show. The folder of notes may be a glob
+// pattern for the folders of several pods.
 func (d Pod) Shown() ([]string, error) {
 	files, err := filepath.Glob(d.shownFile("*"))
 	if err != nil {
@@ -64,7 +64,7 @@ func (d Pod) Shown() ([]string, error) {
 	for _, file := range files {
 		content, err := readState(file)
 		if errors.Is(err, fs.ErrNotExist) {
-			continue // removed meanwhile
+			continue // removed in the meantime
 		}
 		if err != nil {
 			return nil, fmt.Errorf("reading which images containers are shown: %w", err)
@@ -74,8 +74,8 @@ func (d Pod) Shown() ([]string, error) {
 	return used, nil
 }
 
-// Handler is the handler that KeepHandler noted last. It is empty if there is no note or it is
-// damaged: then the pod's RuntimeClass is read again.
+// Handler is the handler that KeepHandler noted last. It is empty if there is no note or the note
+// is damaged: then the agent reads the pod's RuntimeClass again.
 func (d Pod) Handler() (string, error) {
 	handler, err := readState(d.HandlerFile())
 	if damaged := (*damagedError)(nil); errors.As(err, &damaged) {
@@ -87,8 +87,7 @@ func (d Pod) Handler() (string, error) {
 	return string(handler), nil
 }
 
-// KeepHandler notes the handler of the pod's RuntimeClass for later agents. They see all of it or
-// nothing.
+// KeepHandler notes the handler of the pod's RuntimeClass for later agents, atomically.
 func (d Pod) KeepHandler(handler string) error {
 	if err := writeWhole(d.HandlerFile(), handler); err != nil {
 		return fmt.Errorf("noting which handler the pod has: %w", err)
@@ -96,7 +95,7 @@ func (d Pod) KeepHandler(handler string) error {
 	return nil
 }
 
-// KeepAddresses notes the pod's own addresses for later agents, or that it has the node's.
+// KeepAddresses notes for later agents which addresses the pod has, or that it has the node's.
 func (d Pod) KeepAddresses(p podspec.Addresses) error {
 	var lines strings.Builder
 	for _, a := range p.Own {
@@ -108,8 +107,8 @@ func (d Pod) KeepAddresses(p podspec.Addresses) error {
 	return nil
 }
 
-// Addresses are those that KeepAddresses noted last. They are not known if there is no note that
-// can be read: then the pod's status has them.
+// Addresses are those that KeepAddresses noted last. They are unknown if there is no note, or none
+// that can be read: then the pod's status has them.
 func (d Pod) Addresses() podspec.Addresses {
 	content, err := readState(d.addressesFile())
 	if err != nil {

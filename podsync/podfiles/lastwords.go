@@ -15,15 +15,15 @@ import (
 )
 
 // Bounds of termination messages, in bytes: of all containers of a pod together, and of the part
-// that is taken from a log.
+// that comes from a log.
 const (
 	podMessageLimit = 12 << 10
 	logMessageLimit = 2 << 10
 	logMessageLines = 80
 )
 
-// WithLastWords adds to an exit the termination message: what the guest wrote to its termination
-// log or, if its policy says so, the end of its log.
+// WithLastWords adds the termination message to an exit. The message is what the guest wrote to its
+// termination log or, if the policy of the container says so, the end of its log.
 func (d Pod) WithLastWords(c *corev1.Container, attempt int32, containers int, exit runtime.Exit) runtime.Exit {
 	words := readEnd(d.TerminationLog(c.Name), min(life.MessageLimit, podMessageLimit/max(1, containers)))
 	if words == "" && exit.Code != 0 && c.TerminationMessagePolicy == corev1.TerminationMessageFallbackToLogsOnError {
@@ -38,10 +38,10 @@ func (d Pod) WithLastWords(c *corev1.Container, attempt int32, containers int, e
 	return exit
 }
 
-// readEnd is the end of a file that a guest may have written. It is empty if the file cannot be
-// read.
+// readEnd is the end of a file that a guest may have written. It is empty if the file is
+// unreadable.
 func readEnd(path string, limit int) string {
-	// A pipe would wait for its writer.
+	// O_NONBLOCK: opening a pipe would wait for its writer.
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return ""
@@ -68,7 +68,7 @@ func endOfLog(path string) string {
 	return strings.ToValidUTF8(string(out), "")
 }
 
-// end keeps the end of what is written to it.
+// end keeps only the end of what is written to it.
 type end []byte
 
 func (e *end) Write(text []byte) (int, error) {

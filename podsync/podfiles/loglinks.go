@@ -10,23 +10,23 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// logLinks is a folder with a link to each log. The names tell log shippers whose log it is:
-// POD_NAMESPACE_CONTAINER-ID.log. Others may have links there. The zero value has no folder and
-// makes no links.
+// logLinks is a folder with a link to each log. The names of the links tell log shippers which
+// container wrote the log: POD_NAMESPACE_CONTAINER-ID.log. The folder may hold links of other
+// programs. The zero value has no folder and makes no links.
 type logLinks struct{ dir string }
 
 // maxLinkName is the longest name of a file on common file systems.
 const maxLinkName = 255
 
-// logLinkName is shortened at its end if it is too long. Log shippers also find a link without all
-// of its ID.
+// logLinkName is the name of a link. If it is too long, its end is cut off. Log shippers also
+// understand a name with an incomplete ID.
 func logLinkName(pod *corev1.Pod, container, id string) string {
 	const suffix = ".log"
 	name := fmt.Sprintf("%s_%s_%s-%s", pod.Name, pod.Namespace, container, id)
 	return name[:min(len(name), maxLinkName-len(suffix))] + suffix
 }
 
-// make makes a link to a run's log, which may not exist yet.
+// make makes a link to a run's log. The log need not exist yet.
 func (l logLinks) make(pod *corev1.Pod, container, id, log string) error {
 	if l.dir == "" {
 		return nil
@@ -42,8 +42,8 @@ func (l logLinks) make(pod *corev1.Pod, container, id, log string) error {
 	return nil
 }
 
-// remove removes the links to logs below the folder; those that lead somewhere stay where only is
-// dangling.
+// remove removes links to logs below the folder logs. With dangling it removes only the links whose
+// log does not exist.
 func (l logLinks) remove(logs string, only linkState) error {
 	if l.dir == "" {
 		return nil
@@ -71,15 +71,15 @@ func (l logLinks) remove(logs string, only linkState) error {
 	return errors.Join(errs...)
 }
 
-// linkState says which links are meant.
+// linkState says which links remove removes.
 type linkState bool
 
 const (
 	anyState linkState = false
-	dangling linkState = true // they lead nowhere
+	dangling linkState = true // the links whose log does not exist
 )
 
-// LinkLog makes the link to a run's log, which need not be there yet.
+// LinkLog makes the link to a run's log. The log need not exist yet.
 func (d Pod) LinkLog(pod *corev1.Pod, container, id, log string) error {
 	return d.links.make(pod, container, id, log)
 }

@@ -50,7 +50,7 @@ func TestLogLinks(t *testing.T) {
 	}
 }
 
-// Log shippers split the name: this is how Fluent Bit does it.
+// Log shippers split the name. This test does it like Fluent Bit.
 func TestLogLinkNamesAreUnderstood(t *testing.T) {
 	form := regexp.MustCompile(`^([a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*)_([^_]+)_(.+)-([a-z0-9]{64})\.log$`)
 	pod := testpod.New(corev1.RestartPolicyAlways, "a")

@@ -21,13 +21,13 @@ func (d Pod) HandlerFile() string { return filepath.Join(d.notes, "handler") }
 
 func (d Pod) addressesFile() string { return filepath.Join(d.notes, "addresses") }
 
-// specFile has the spec of a container's run, for commands that this agent or a later one runs
-// beside it. It has the values of Secrets, as the run has.
+// specFile has the spec of a container's run. This agent or a later one needs it for commands
+// beside the run. The file has the values of Secrets, because the run has them.
 func (d Pod) specFile(container string) string {
 	return filepath.Join(d.notes, "runs", container+".json")
 }
 
-// shownFile has the IDs of the images that the volumes of a container's run show, one in a line.
+// shownFile has the IDs of the images that the volumes of a container's run show, one on each line.
 func (d Pod) shownFile(container string) string {
 	return filepath.Join(d.notes, "images", container)
 }
@@ -47,9 +47,9 @@ func (d Pod) clearNotes(ctx context.Context, container string) error {
 	return nil
 }
 
-// AdoptNotes moves the notes of an earlier agent to where they are now. Earlier agents had them in
-// the pods' folders. Once the new folder exists, nothing is read from those folders, as workers may
-// have written it.
+// AdoptNotes moves the notes of earlier agents to their present folder. Earlier agents had them in
+// the pods' folders. Once the new folder exists, AdoptNotes reads nothing from the pods' folders,
+// because workers may have written there.
 func AdoptNotes(dataDir string) error {
 	err := movePodNotes(dataDir)
 	if err != nil {
@@ -62,7 +62,7 @@ func movePodNotes(dataDir string) error {
 	if _, err := os.Lstat(notesDir(dataDir)); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	part := notesDir(dataDir) + ".part" // an agent that was killed may have moved some already
+	part := notesDir(dataDir) + ".part" // an agent that was killed may have moved some notes already
 	if err := os.MkdirAll(part, 0o700); err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func movePodNotes(dataDir string) error {
 	if err != nil {
 		return err
 	}
-	var first error // of a note: the others must not be lost with it
+	var first error // of one note: the other notes must not be lost because of it
 	for _, uid := range uids {
 		from := filepath.Join(podsDir(dataDir), uid)
 		if !isFolder(from) {
@@ -83,7 +83,7 @@ func movePodNotes(dataDir string) error {
 		}
 		for _, c := range namesBelow(from, "containers") {
 			if !isFolder(filepath.Join(from, "containers", c)) {
-				continue // a link may lead to what another pod has
+				continue // a link may lead to the folder of another pod
 			}
 			moves[filepath.Join("containers", c, "run.json")] = to.specFile(c)
 			moves[filepath.Join("containers", c, "images")] = to.shownFile(c)
@@ -100,23 +100,23 @@ func movePodNotes(dataDir string) error {
 	return errors.Join(first, os.Rename(part, notesDir(dataDir)))
 }
 
-// isFolder reports whether there is a folder at path, and no link to one.
+// isFolder reports whether path is a folder. A link to a folder does not count.
 func isFolder(path string) bool {
 	info, err := os.Lstat(path)
 	return err == nil && info.IsDir()
 }
 
-// namesBelow are the names in a folder of a pod. There are none if it is not a folder.
+// namesBelow are the names in a folder of a pod. There are none if path is not a folder.
 func namesBelow(pod, folder string) []string {
 	if !isFolder(filepath.Join(pod, folder)) {
 		return nil
 	}
-	// A folder that cannot be read counts as damaged, and its notes are lost.
+	// A folder that is unreadable counts as damaged, and its notes are lost.
 	names, _ := entriesOf(filepath.Join(pod, folder))
 	return names
 }
 
-// moveNote moves a note, which may not exist. Only a regular file is a note.
+// moveNote moves a note. The note may not exist. Only a regular file is a note.
 func moveNote(from, to string) error {
 	if info, err := os.Lstat(from); err != nil || !info.Mode().IsRegular() {
 		return nil
@@ -127,7 +127,7 @@ func moveNote(from, to string) error {
 	return os.Rename(from, to)
 }
 
-// removeOrphanNotes removes the notes of pods for which known returns false and whose folder is
+// removeOrphanNotes removes the notes of a pod if known returns false and the pod's folder is
 // removed.
 func removeOrphanNotes(ctx context.Context, dataDir string, known func(types.UID) bool) error {
 	uids, err := entriesOf(notesDir(dataDir))

@@ -55,8 +55,8 @@ func TestNotesAreNotBelowPods(t *testing.T) {
 	}
 }
 
-// TestNotesOfEarlierAgents: earlier agents had their notes in the pods' folders. Their pods go on,
-// and what workers write there later is not taken for a note.
+// TestNotesOfEarlierAgents: earlier agents had their notes in the pods' folders. Their pods
+// continue. A file that a worker writes there later does not count as a note.
 func TestNotesOfEarlierAgents(t *testing.T) {
 	data := t.TempDir()
 	now := dirsOf(data, testpod.New(corev1.RestartPolicyAlways, "a"))
@@ -113,14 +113,14 @@ func TestNotesOfEarlierAgents(t *testing.T) {
 	}
 }
 
-// TestNotesOfEarlierAgentsBesideHostileFolders: a shared worker could write the folders of all its
-// pods. What it left in one pod's folder does not cost the notes of another.
+// TestNotesOfEarlierAgentsBesideHostileFolders: a shared worker could write to the folders of all
+// its pods. The files that it left in one pod's folder do not destroy the notes of another pod.
 func TestNotesOfEarlierAgentsBesideHostileFolders(t *testing.T) {
 	data := t.TempDir()
 	now := dirsOf(data, testpod.New(corev1.RestartPolicyAlways, "a"))
 	old := filepath.Join(podsDir(data), filepath.Base(now.notes), "containers")
 	hostile := filepath.Join(podsDir(data), "hostile", "containers")
-	long := filepath.Join(hostile, strings.Repeat("n", 255)) // its note would have a longer name
+	long := filepath.Join(hostile, strings.Repeat("n", 255)) // the name of its note would be too long
 	for _, dir := range []string{filepath.Join(old, "a"), filepath.Join(old, "b"), long} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			t.Fatal(err)
@@ -142,8 +142,8 @@ func TestNotesOfEarlierAgentsBesideHostileFolders(t *testing.T) {
 	}
 }
 
-// TestNotesOfNoPod: notes are removed whose pod and folder do not exist any more: an agent may have
-// ended between the two removals.
+// TestNotesOfNoPod: notes are removed if their pod and its folder do not exist any more. An agent
+// may have exited between the two removals.
 func TestNotesOfNoPod(t *testing.T) {
 	data := t.TempDir()
 	for _, uid := range []string{"known", "gone"} {
@@ -180,7 +180,7 @@ func note(t *testing.T, d Pod) {
 	}
 }
 
-// checkNotes compares the notes that are read with those that note wrote.
+// checkNotes compares the notes on disk with those that the function note wrote.
 func checkNotes(t *testing.T, d Pod) {
 	t.Helper()
 	if handler, err := d.Handler(); handler != "wasmtime-isolated" || err != nil {

@@ -17,19 +17,20 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// Files that each pod has of its own, at the same path in all of its containers.
+// ownFiles are the files that each pod has of its own. They have the same path in all its
+// containers.
 var ownFiles = []string{"hosts", "hostname", "resolv.conf"}
 
 func (d Pod) Volumes() string        { return filepath.Join(d.Dir, "volumes") }
 func (d Pod) Etc(name string) string { return filepath.Join(d.Dir, "etc", name) }
 
-// TerminationLog is the file to which a run of the container writes why it ended.
+// TerminationLog is the file in which a run of the container writes why it ended.
 func (d Pod) TerminationLog(container string) string {
 	return filepath.Join(d.Container(container), "termination-log")
 }
 
-// MakeOwnFiles writes the pod's own files. It leaves files that exist, as containers may write to
-// them. It returns warnings for events.
+// MakeOwnFiles writes the pod's own files. It does not change files that exist, because containers
+// may have written to them. It returns warnings for events.
 func (d Pod) MakeOwnFiles(pod *corev1.Pod, host HostFiles, addresses []netip.Addr) (warnings []events.Event, err error) {
 	for _, name := range ownFiles {
 		path := d.Etc(name)
@@ -61,8 +62,8 @@ func (d Pod) MakeOwnFiles(pod *corev1.Pod, host HostFiles, addresses []netip.Add
 	return warnings, nil
 }
 
-// OwnMounts are the mounts of the pod's own files in a run, and of the run's termination log, which
-// it makes.
+// OwnMounts are the mounts of the pod's own files in a run, and of the run's termination log. It
+// makes the termination log.
 func (d Pod) OwnMounts(pod *corev1.Pod, c *corev1.Container) ([]runtime.Mount, error) {
 	var mounts []runtime.Mount
 	show := func(host, guest string) error {
@@ -87,7 +88,7 @@ func (d Pod) OwnMounts(pod *corev1.Pod, c *corev1.Container) ([]runtime.Mount, e
 	return mounts, nil
 }
 
-// terminationPath is the guest's path of its termination log. For / there is none.
+// terminationPath is the path of the termination log as the guest sees it. It is empty for /.
 func terminationPath(c *corev1.Container) string {
 	if c.TerminationMessagePath == "" {
 		return corev1.TerminationMessagePathDefault
@@ -95,8 +96,8 @@ func terminationPath(c *corev1.Container) string {
 	return volume.GuestPath(c.TerminationMessagePath)
 }
 
-// HostFiles are what pods' own files are made from: the node's files, which count as empty if they
-// cannot be read, and the settings of DNS.
+// HostFiles are the sources of pods' own files: the node's files and the settings of DNS. A file of
+// the node that is unreadable counts as empty.
 type HostFiles struct {
 	Etc string
 	DNS DNS
@@ -104,7 +105,7 @@ type HostFiles struct {
 
 func (h HostFiles) hosts() string { return h.read("hosts") }
 
-// hostname is the content of a pod's /etc/hostname. In the host's network it is the host's.
+// hostname is the content of a pod's /etc/hostname. A pod in the host's network gets the host's.
 func (h HostFiles) hostname(pod *corev1.Pod) string {
 	name, domain := podspec.Hostname(pod), podspec.Domain(pod, h.DNS.Domain)
 	switch {

@@ -35,12 +35,12 @@ func TestHostsFile(t *testing.T) {
 	}
 }
 
-// TestOwnFilesStay: what containers write to their pod's files stays for the next container, and
-// with the next agent.
+// TestOwnFilesStay: if containers write to their pod's files, the next container and the next agent
+// keep that content.
 func TestOwnFilesStay(t *testing.T) {
 	pod := testpod.New(corev1.RestartPolicyAlways, "a")
 	d := dirsOf(t.TempDir(), pod)
-	node := HostFiles{Etc: t.TempDir()} // a node without such files
+	node := HostFiles{Etc: t.TempDir()} // a node that has no such files
 	for range 2 {
 		if _, err := d.MakeOwnFiles(pod, node, testReach); err != nil {
 			t.Fatal(err)
@@ -95,7 +95,7 @@ func TestLastWords(t *testing.T) {
 	}
 }
 
-// writeLog writes a container's log in its format.
+// writeLog writes a container's log in the format of logs.
 func writeLog(t *testing.T, path, text string) {
 	t.Helper()
 	var out strings.Builder

@@ -12,19 +12,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxState is the largest note that an agent reads, in bytes. A run's spec has the values of
-// Secrets, which have 1 MiB each at most.
+// maxState is the size of the largest note that an agent reads, in bytes. A run's spec has the
+// values of Secrets, which have at most 1 MiB each.
 const maxState = 64 << 20
 
-// damagedError is about a note that is not as an agent wrote it.
+// damagedError is the error for a note that is not as an agent wrote it.
 type damagedError struct {
 	path, how string
 }
 
 func (e *damagedError) Error() string { return e.path + " is damaged: " + e.how }
 
-// readState reads a note. Workers or the disk may have changed it, so it reads only a regular file,
-// of at most maxState bytes, and follows no link.
+// readState reads a note. Workers or the disk may have changed the note, so readState reads only a
+// regular file of at most maxState bytes, and follows no link.
 func readState(path string) ([]byte, error) {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	switch {
@@ -49,7 +49,8 @@ func readState(path string) ([]byte, error) {
 	return content, err
 }
 
-// readJSON reads a note into a value. The error leaves out the decoder's, which may quote a value.
+// readJSON reads a note into a value. Its error has no text of the decoder, because that may quote
+// a value.
 func readJSON(path string, into any) error {
 	content, err := readState(path)
 	if err == nil && json.Unmarshal(content, into) != nil {
@@ -58,7 +59,7 @@ func readJSON(path string, into any) error {
 	return err
 }
 
-// writeWhole writes a file for the agent's user atomically: readers see all of it or nothing.
+// writeWhole writes a file for the agent's user atomically: readers see the whole file or none.
 func writeWhole(path, text string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
@@ -67,7 +68,7 @@ func writeWhole(path, text string) error {
 	if err := os.Remove(part); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	// Never a file that others made.
+	// O_EXCL: the file must not be one that another program made.
 	f, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err

@@ -16,7 +16,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// damages are what may have happened to a note.
+// damages are the things that may have happened to a note.
 var damages = map[string]func(path string) error{
 	"cut off":           func(p string) error { return os.WriteFile(p, []byte(`{"ID":"run","Env":["TOKEN=s3cret`), 0o600) },
 	"empty":             func(p string) error { return os.WriteFile(p, nil, 0o600) },
@@ -90,8 +90,8 @@ func checkDamage(t *testing.T, err error, parts ...string) {
 	}
 }
 
-// TestDamagedNotes: other notes of a pod may be damaged. Then the pod goes on with what the API
-// server knows.
+// TestDamagedNotes: other notes of a pod may be damaged. Then the pod continues with the data of
+// the API server.
 //
 // docs/security.md: "The agent reads the notes of an earlier agent (`DATA/notes`, hidden from
 // workers) as if others had written them."
@@ -126,8 +126,8 @@ func TestDamagedNotes(t *testing.T) {
 	}
 }
 
-// TestNotesAreWrittenWhole: a file or link at the path of a note is not followed, and a pipe is not
-// waited for.
+// TestNotesAreWrittenWhole: writing a note does not follow a file or link at the note's path, and
+// does not wait for a pipe.
 func TestNotesAreWrittenWhole(t *testing.T) {
 	for name, plant := range map[string]func(path string) error{
 		"a named pipe": func(p string) error { return syscall.Mkfifo(p, 0o600) },

@@ -15,13 +15,13 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/events"
 )
 
-// DNS has the settings by which pods find names.
+// DNS has the settings with which pods resolve names.
 type DNS struct {
-	// Servers are the cluster's name servers. If there are none, pods that want them get the
-	// node's.
+	// Servers are the cluster's name servers. If there are none, pods that want them get the node's
+	// name servers.
 	Servers    []netip.Addr
 	Domain     string // the domain of the cluster's services, or empty
-	ResolvConf string // the node's own resolv.conf, absolute; empty if the node has none
+	ResolvConf string // the node's own resolv.conf, an absolute path; empty if the node has none
 }
 
 // Bounds of a resolv.conf, as in the API server and the kubelet.
@@ -52,7 +52,7 @@ func (dns DNS) resolvConf(pod *corev1.Pod) (text string, warnings []events.Event
 	return r.String(), warnings, nil
 }
 
-// resolver is what the pod's policy asks for. With missing, the pod wants the cluster's name
+// resolver is what the pod's policy asks for. If missing is true, the pod wants the cluster's name
 // servers, and the node does not know them.
 func (dns DNS) resolver(pod *corev1.Pod) (r resolver, missing bool, err error) {
 	policy := pod.Spec.DNSPolicy
@@ -84,7 +84,8 @@ func (dns DNS) resolver(pod *corev1.Pod) (r resolver, missing bool, err error) {
 	return cluster, false, nil
 }
 
-// orLocal is r, or a server on the pod's own machine if the settings give the node no resolv.conf.
+// orLocal returns r. If the settings give the node no resolv.conf, it returns a resolver with a
+// server on the pod's own machine.
 func (dns DNS) orLocal(r resolver) resolver {
 	if dns.ResolvConf == "" {
 		return resolver{nameservers: []string{"127.0.0.1"}, searches: []string{"."}}
@@ -102,7 +103,7 @@ func parseResolvConf(text string) resolver {
 		switch fields[0] {
 		case "nameserver":
 			r.nameservers = append(r.nameservers, fields[1])
-		case "search", "domain": // the last one counts
+		case "search", "domain": // only the last of these lines counts
 			r.searches = nil
 			for _, domain := range fields[1:] {
 				if domain != "." {
@@ -118,7 +119,8 @@ func parseResolvConf(text string) resolver {
 	return r
 }
 
-// add adds what the pod asks for: servers, domains and options. The pod's options replace others.
+// add adds what the pod asks for: servers, domains and options. The pod's options replace earlier
+// ones.
 func (r *resolver) add(c *corev1.PodDNSConfig) {
 	r.nameservers = union(r.nameservers, c.Nameservers)
 	r.searches = union(r.searches, c.Searches)
@@ -131,14 +133,14 @@ func (r *resolver) add(c *corev1.PodDNSConfig) {
 	}
 }
 
-// setOption sets an option NAME or NAME:VALUE. Each name has one.
+// setOption sets an option NAME or NAME:VALUE. It replaces an earlier option with the same name.
 func (r *resolver) setOption(option string) {
 	name := func(option string) string { name, _, _ := strings.Cut(option, ":"); return name }
 	r.options = slices.DeleteFunc(r.options, func(old string) bool { return name(old) == name(option) })
 	r.options = append(r.options, option)
 }
 
-// trim removes what exceeds the bounds of resolvers, and returns warnings.
+// trim removes what exceeds the bounds of a resolv.conf, and returns warnings.
 func (r *resolver) trim() []events.Event {
 	var warnings []events.Event
 	if len(r.nameservers) > maxNameservers {

@@ -35,7 +35,7 @@ func TestResolvConf(t *testing.T) {
 	}
 	many := &corev1.PodDNSConfig{}
 	for range 12 {
-		many.Searches = append(many.Searches, strings.Repeat("x", len(many.Searches)+1)+strings.Repeat("."+strings.Repeat("y", 59), 4)) // over 240 each
+		many.Searches = append(many.Searches, strings.Repeat("x", len(many.Searches)+1)+strings.Repeat("."+strings.Repeat("y", 59), 4)) // over 240 characters each
 	}
 	many.Searches = append(many.Searches, strings.Repeat("z", 254))
 	eight := strings.Join(many.Searches[:8], " ") // 2008 characters

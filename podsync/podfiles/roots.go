@@ -17,8 +17,8 @@ import (
 )
 
 // makeRoot makes the root directory of one run of a container. If the image has a root filesystem
-// in a folder, the directory begins as that, and the run has its own changes. Otherwise it is empty
-// except for /tmp. A read-only root directory is the image's itself.
+// in a folder, the directory first has the same content, and the run makes its own changes to it.
+// Otherwise it is empty except for /tmp. A read-only root directory is the image's folder itself.
 func (d Pod) makeRoot(ctx context.Context, c *corev1.Container, image string) (runtime.Mount, error) {
 	m := runtime.Mount{Guest: "/", ReadOnly: c.SecurityContext != nil && ptr.Deref(c.SecurityContext.ReadOnlyRootFilesystem, false)}
 	var err error
@@ -35,13 +35,13 @@ func (d Pod) makeRoot(ctx context.Context, c *corev1.Container, image string) (r
 		}
 	}
 	if err == nil && (image == "" || !m.ReadOnly) {
-		// The image may have /tmp already.
+		// The image may already have /tmp.
 		if err = os.Mkdir(filepath.Join(m.Host, "tmp"), 0o700); errors.Is(err, os.ErrExist) {
 			err = nil
 		}
 	}
 	if err == nil {
-		m.Host, err = filepath.EvalSymlinks(m.Host) // the data directory may be behind a link
+		m.Host, err = filepath.EvalSymlinks(m.Host) // the data directory may be a link
 	}
 	if err != nil {
 		return runtime.Mount{}, fmt.Errorf("making the container's root directory: %w", err)

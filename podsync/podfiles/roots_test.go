@@ -14,7 +14,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testpod"
 )
 
-// imageRoot is a root filesystem as in a store. It has a link where containers have a directory.
+// imageRoot is a root filesystem as in a store of images. It has a link where containers expect a
+// folder.
 func imageRoot(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -90,8 +91,8 @@ func TestRootOfImage(t *testing.T) {
 	}
 }
 
-// TestRootsGo: the root directories of a pod are removed when it has ended, when it is deleted, and
-// when it is not known any more. The image stays.
+// TestRootsGo: the root directories of a pod are removed when the pod has ended, when it is
+// deleted, and when the agent does not know it any more. The image stays.
 func TestRootsGo(t *testing.T) {
 	image := imageRoot(t)
 	for name, clear := range map[string]func(d Pod, data string, pod *corev1.Pod) error{

@@ -10,7 +10,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// Use has the figures that are added over the runs of a container, and over the containers of a
+// Use has the figures that are summed over the runs of a container, and over the containers of a
 // pod.
 type Use struct {
 	CPU     time.Duration
@@ -23,11 +23,11 @@ func (u Use) Plus(more Use) Use { return Use{u.CPU + more.CPU, u.Traffic.Plus(mo
 
 // Spent is what the ended runs of a container have used.
 type Spent struct {
-	Runs int32 // attempts below this number are counted
+	Runs int32 // attempts below this number are included
 	Use
 }
 
-// With adds a run, unless it is counted already.
+// With adds a run, unless the run is included already.
 func (s Spent) With(attempt int32, used runtime.Stats) Spent {
 	if attempt < s.Runs {
 		return s

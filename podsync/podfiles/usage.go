@@ -15,9 +15,9 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
 )
 
-// Outgrown checks the limits of ephemeral storage. What a container writes to its root directory
-// and prints counts for its own limit. Everything that the pod has on disk counts for the pod's
-// limit, which is the sum. An error means that some of it could not be counted.
+// Outgrown checks the limits of ephemeral storage. A container's own limit counts its log and what
+// it writes to its root directory. The pod's limit is the sum of the containers' limits, and counts
+// everything that the pod has on disk. An error means that some files could not be counted.
 func (d Pod) Outgrown(ctx context.Context, pod *corev1.Pod) (string, error) {
 	limit, limited := StorageLimit(pod)
 	if !limited {
@@ -57,8 +57,8 @@ type OnDisk struct {
 	Containers map[string]filetree.Usage // the root directory and the logs of each
 }
 
-// Taken counts a pod's files and logs. With an error, which is not the pod's fault, there may be
-// more.
+// Taken counts a pod's files and logs. After an error, which the pod did not cause, there may be
+// more files than it counted.
 func (d Pod) Taken(ctx context.Context, pod *corev1.Pod) (OnDisk, error) {
 	var roots, logs []*filetree.Part
 	all := podspec.Containers(pod)
@@ -74,8 +74,8 @@ func (d Pod) Taken(ctx context.Context, pod *corev1.Pod) (OnDisk, error) {
 	return t, errors.Join(first, second)
 }
 
-// StorageLimit is how much all containers of a pod may have on disk together, if one of them has a
-// limit.
+// StorageLimit is how much all containers of a pod may have on disk together. limited is true if
+// one of them has a limit.
 func StorageLimit(pod *corev1.Pod) (limit resource.Quantity, limited bool) {
 	limit, limited = resourcehelper.PodLimits(pod, resourcehelper.PodResourcesOptions{})[corev1.ResourceEphemeralStorage]
 	return limit, limited

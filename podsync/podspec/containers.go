@@ -12,7 +12,7 @@ type Kind int
 
 const (
 	App       Kind = iota // one of spec.containers
-	Init                  // an init container: it ends before the ones after it begin
+	Init                  // an init container; it ends before the next ones begin
 	Sidecar               // an init container that runs as long as the pod does
 	Ephemeral             // a container that was added to an existing pod
 )
@@ -20,8 +20,8 @@ const (
 // IsInit reports whether the pod's spec has the container among its init containers.
 func (k Kind) IsInit() bool { return k == Init || k == Sidecar }
 
-// Containers are all containers of a pod: init containers, the others, and ephemeral ones, each in
-// the order of the spec. They belong to the pod and must not be changed.
+// Containers are all containers of a pod: init containers, then the others, then ephemeral ones,
+// each kind in the order of the spec. They belong to the pod, and the caller must not change them.
 func Containers(pod *corev1.Pod) []*corev1.Container {
 	var all []*corev1.Container
 	for i := range pod.Spec.InitContainers {
@@ -36,7 +36,7 @@ func Containers(pod *corev1.Pod) []*corev1.Container {
 	return all
 }
 
-// Container is the container of that name, of any kind, or nil.
+// Container is the container with this name, of any kind, or nil.
 func Container(pod *corev1.Pod, name string) *corev1.Container {
 	for _, c := range Containers(pod) {
 		if c.Name == name {
@@ -63,7 +63,7 @@ func KindOf(pod *corev1.Pod, container string) Kind {
 	return App
 }
 
-// FieldPath is the path of a container in its pod's spec, as events have it.
+// FieldPath is the path of a container in its pod's spec, in the form of events.
 func FieldPath(pod *corev1.Pod, container string) string {
 	list := "containers"
 	switch k := KindOf(pod, container); {

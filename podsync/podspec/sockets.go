@@ -9,16 +9,17 @@ import (
 )
 
 // listenAnnotation on a pod says whether its containers get listening sockets for their ports:
-// "true" or "false". Without it, a pod with an address of its own gets them, as no other pod wants
-// its ports. A pod in the host's network gets them, too: its ports are the node's, and no other pod
-// gets those.
+// "true" or "false". Without it, a pod with an address of its own gets them, because no other pod
+// wants its ports. A pod in the host's network also gets them: its ports are the node's, and no
+// other pod gets those.
 const listenAnnotation = "krustlet-wasi.dev/listen"
 
-// Listens reports whether a pod does not forbid listening sockets.
+// Listens reports whether a pod allows listening sockets. Only the annotation "false" forbids them.
 func Listens(pod *corev1.Pod) bool { return pod.Annotations[listenAnnotation] != "false" }
 
 // Sockets are the addresses of a container's listening sockets: its TCP ports, in the order of the
-// spec, at the pod's first address, and then at its second if it has one.
+// spec, at the pod's first address. If the pod has a second address, the same ports at that address
+// follow.
 func Sockets(pod *corev1.Pod, c *corev1.Container, at Reach) []string {
 	if says := pod.Annotations[listenAnnotation]; says == "false" || says != "true" && !at.Own && !pod.Spec.HostNetwork {
 		return nil
@@ -35,8 +36,8 @@ func Sockets(pod *corev1.Pod, c *corev1.Container, at Reach) []string {
 	return listen
 }
 
-// HostSocket is where a pod in the host's network listens for a port: at the node's address, unless
-// the port names another.
+// HostSocket is where a pod in the host's network listens for a port: at the address that the port
+// names, or else at the node's.
 func HostSocket(p corev1.ContainerPort, node netip.Addr) netip.AddrPort {
 	if a, err := netip.ParseAddr(p.HostIP); err == nil && !a.IsUnspecified() {
 		node = a
@@ -44,9 +45,9 @@ func HostSocket(p corev1.ContainerPort, node netip.Addr) netip.AddrPort {
 	return netip.AddrPortFrom(node, uint16(p.ContainerPort)) //nolint:gosec // the API server checks the range
 }
 
-// Offers are the addresses at which a container gets listening sockets unless another container of
-// the pod does: the TCP ports that its image exposes. A pod without an address of its own gets
-// none, as ports are scarce there. A port that a container names belongs to that container.
+// Offers are the addresses of listening sockets for the TCP ports that a container's image exposes.
+// If a container of the pod names such a port, the port belongs to that container. A pod without an
+// address of its own gets no such sockets, because ports are scarce there.
 func Offers(pod *corev1.Pod, exposed []uint16, at Reach) []string {
 	if !at.Own || !Listens(pod) {
 		return nil
@@ -79,7 +80,7 @@ func socketsOn(at Reach, ports []uint16) []string {
 }
 
 // HostPorts are the ports of the host that a pod's containers want, as the scheduler counts them:
-// init containers count only if they are sidecars.
+// an init container counts only if it is a sidecar.
 func HostPorts(pod *corev1.Pod) []corev1.ContainerPort {
 	var ports []corev1.ContainerPort
 	for _, c := range Containers(pod) {
@@ -95,7 +96,7 @@ func HostPorts(pod *corev1.Pod) []corev1.ContainerPort {
 	return ports
 }
 
-// Protocol is the protocol of a port, which may be left out.
+// Protocol is the protocol of a port. TCP is the default.
 func Protocol(p corev1.ContainerPort) corev1.Protocol {
 	return cmp.Or(p.Protocol, corev1.ProtocolTCP)
 }

@@ -49,7 +49,7 @@ func TestOffers(t *testing.T) {
 	pod.Spec.Containers[1].Ports = []corev1.ContainerPort{{ContainerPort: 80}, {ContainerPort: 8080, Protocol: corev1.ProtocolUDP}}
 	exposed := []uint16{80, 8080}
 	own := Addresses{Known: true, Own: []netip.Addr{netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("fd00::1")}}
-	want := []string{"10.0.0.1:8080", "[fd00::1]:8080"} // b names the other
+	want := []string{"10.0.0.1:8080", "[fd00::1]:8080"} // container b has the other port
 	if got := Offers(pod, exposed, ReachOf(pod, own, testpod.NodeAddress)); !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}

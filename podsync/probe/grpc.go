@@ -13,7 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// grpcHealth asks a server for the health of a service, by the gRPC health checking protocol.
+// grpcHealth asks a server for the health of a service, with the gRPC health checking protocol.
 func grpcHealth(ctx context.Context, address, service string, timeout time.Duration) Result {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -27,7 +27,7 @@ func grpcHealth(ctx context.Context, address, service string, timeout time.Durat
 	if err != nil {
 		return failed("error: failed to connect service at %q: %v", address, err)
 	}
-	defer func() { _ = conn.Close() }() // fails only if it is closed already
+	defer func() { _ = conn.Close() }() // fails only if the connection is closed already
 	answer, err := healthpb.NewHealthClient(conn).Check(ctx, &healthpb.HealthCheckRequest{Service: service})
 	switch code := status.Code(err); {
 	case err == nil:

@@ -20,7 +20,7 @@ const (
 	redirectLimit = 10
 )
 
-// What a kubelet of this version calls itself in its requests.
+// How a kubelet of this version names itself in its requests.
 const (
 	probeAgent     = "kube-probe/1.36"
 	lifecycleAgent = "kube-lifecycle/1.36"
@@ -35,7 +35,7 @@ func httpGet(ctx context.Context, get *corev1.HTTPGetAction, c *corev1.Container
 	if err != nil {
 		return failed("%v", err), nil
 	}
-	defer func() { _ = response.Body.Close() }() // it was only read
+	defer func() { _ = response.Body.Close() }() // the body was only read
 	body, err := io.ReadAll(io.LimitReader(response.Body, bodyLimit))
 	switch {
 	case err != nil:
@@ -48,9 +48,9 @@ func httpGet(ctx context.Context, get *corev1.HTTPGetAction, c *corev1.Container
 	return Result{OK: true, Output: string(body)}, nil
 }
 
-// Hook makes the request of a lifecycle hook. Every response is a success. If a server that is
-// asked over HTTPS speaks only HTTP, it is asked over HTTP; plain is then the address of that
-// server, and otherwise empty.
+// Hook makes the request of a lifecycle hook. Every response is a success. If Hook asks a server
+// over HTTPS and the server speaks only HTTP, it asks again over HTTP. Then plain is the address of
+// that server. Otherwise plain is empty.
 func Hook(ctx context.Context, get *corev1.HTTPGetAction, c *corev1.Container, host string) (plain string, err error) {
 	request, err := newRequest(ctx, get, c, host, lifecycleAgent)
 	if err != nil {
@@ -72,7 +72,7 @@ func send(request *http.Request) error {
 	if err != nil {
 		return err
 	}
-	// Its content does not matter.
+	// The content of the body does not matter.
 	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, bodyLimit))
 	return response.Body.Close()
 }
@@ -125,7 +125,7 @@ func newRequest(ctx context.Context, get *corev1.HTTPGetAction, c *corev1.Contai
 	}
 	setUnlessGiven(request.Header, "User-Agent", agent)
 	setUnlessGiven(request.Header, "Accept", "*/*")
-	if request.Header.Get("Accept") == "" { // it is given and empty
+	if request.Header.Get("Accept") == "" { // the probe has the header, with an empty value
 		request.Header.Del("Accept")
 	}
 	if name := request.Header.Get("Host"); name != "" {

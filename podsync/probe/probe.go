@@ -17,13 +17,13 @@ import (
 type Result struct {
 	OK      bool
 	Warning bool   // OK, but an administrator should look at it
-	Output  string // for the user: why it is not OK, or what was answered
+	Output  string // for the user: why it is not OK, or what the server answered
 }
 
 func failed(format string, args ...any) Result { return Result{Output: fmt.Sprintf(format, args...)} }
 
-// Network carries out a probe over the network. host is the pod's address, for probes that name
-// none. If there is no answer within timeout, the probe has failed.
+// Network carries out a probe over the network. host is the pod's address, for probes that name no
+// host. If there is no answer within timeout, the probe has failed.
 func Network(ctx context.Context, handler corev1.ProbeHandler, c *corev1.Container, host string, timeout time.Duration) (Result, error) {
 	switch {
 	case handler.HTTPGet != nil:
@@ -47,7 +47,7 @@ func Network(ctx context.Context, handler corev1.ProbeHandler, c *corev1.Contain
 	return Result{}, errors.New("missing probe handler")
 }
 
-// Port is the number of a port. The port may be the name of one in the container's spec.
+// Port is the number of a port. port may be a name from the container's spec.
 func Port(port intstr.IntOrString, c *corev1.Container) (int, error) {
 	number := port.IntValue()
 	if port.Type == intstr.String {
@@ -76,8 +76,8 @@ func tcp(ctx context.Context, address string, timeout time.Duration) Result {
 	return Result{OK: true}
 }
 
-// dialer makes connections whose TIME_WAIT lasts for at most a second: otherwise probes would use
-// up the ports.
+// dialer makes connections whose TIME_WAIT lasts at most one second. Otherwise probes would use up
+// the ports.
 func dialer() *net.Dialer {
 	return &net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
 		var inner error

@@ -39,7 +39,7 @@ func site() http.Handler {
 	return mux
 }
 
-// at is the host and the port of a server's URL.
+// at splits a server's URL into host and port.
 func at(t *testing.T, raw string) (string, int) {
 	t.Helper()
 	u, err := url.Parse(raw)
@@ -73,7 +73,7 @@ func TestHTTP(t *testing.T) {
 		change  func(*corev1.HTTPGetAction)
 		ok      bool
 		warning bool
-		output  string // contained in the output
+		output  string // a part of the output
 	}{
 		"well":            {"/ok", nil, true, false, "|kube-probe/1.36|*/*|"},
 		"by name":         {"/ok", func(a *corev1.HTTPGetAction) { a.Port = intstr.FromString("web") }, true, false, ""},
@@ -182,7 +182,7 @@ func TestGRPC(t *testing.T) {
 	}
 	go func() { _ = bare.Serve(other) }()
 	defer bare.Stop()
-	deaf, err := net.Listen("tcp", "127.0.0.1:0") // accepts, and sends nothing
+	deaf, err := net.Listen("tcp", "127.0.0.1:0") // accepts connections, and sends nothing
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
 )
 
-// How a volume with content lies on disk, which is what programs know from other nodes:
+// This is the layout of a volume with content on disk. Programs know it from other nodes:
 //
 //	..2026_01_02_15_04_05.123456789/   the files
 //	..data -> ..2026_...               replaced by rename: all files change at once
@@ -25,8 +25,8 @@ const (
 	timeFormat  = "..2006_01_02_15_04_05."
 )
 
-// replace makes files the content of the volume in dir. A reader sees either all old files or all
-// new ones.
+// replace makes files the content of the volume in dir. A reader sees all old files, or all new
+// ones.
 func replace(dir string, files content) error {
 	if holds(dir, files) {
 		return nil
@@ -134,8 +134,8 @@ func tidy(dir, current string, files content) error {
 	return nil
 }
 
-// top are the names in the volume's own directory: those of files there, and of directories that
-// lead to files.
+// top are the names in the volume's own directory: of files there, and of directories that contain
+// files.
 func top(files content) map[string]bool {
 	names := map[string]bool{}
 	for at := range files {

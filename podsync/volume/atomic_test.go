@@ -35,13 +35,13 @@ func TestReplaceIsAtomic(t *testing.T) {
 				if _, err := os.Lstat(filepath.Join(dir, dataLink)); err != nil {
 					t.Errorf("for a moment there is no link: %v", err)
 				}
-				continue // the files were removed since the link was read
+				continue // the files were removed after the link was read
 			}
 			a, errA := root.ReadFile("a")
 			b, errB := root.ReadFile("deep/b")
 			root.Close()
 			if errA != nil || errB != nil {
-				continue // both were removed since
+				continue // both were removed after that
 			}
 			if read++; string(a) != string(b) {
 				t.Errorf("a is of generation %s, b of %s", a, b)
@@ -67,7 +67,8 @@ func TestReplaceIsAtomic(t *testing.T) {
 	}
 }
 
-// TestReplaceGoesOn: replace repairs what an agent left that ended in the middle.
+// TestReplaceGoesOn: if an agent ended in the middle of replace, the next replace repairs the
+// volume.
 func TestReplaceGoesOn(t *testing.T) {
 	dir := t.TempDir()
 	want := content{"a": {[]byte("A"), 0o600}, "d/b": {[]byte("B"), 0o400}}

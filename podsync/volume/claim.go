@@ -34,8 +34,8 @@ func findEphemeral(ctx context.Context, v *Volumes, pod *corev1.Pod, volume *cor
 	return made{host: host}, err
 }
 
-// claim is the directory of the persistent volume that a claim is bound to. The volume is a
-// hostPath or a local one. With owned, the claim must have been made for the pod.
+// claim is the directory of the persistent volume that is bound to a claim. The volume must be a
+// hostPath or a local one. If owned is set, the claim must have been made for the pod.
 func (v *Volumes) claim(ctx context.Context, pod *corev1.Pod, name string, owned bool) (string, error) {
 	var pvc *corev1.PersistentVolumeClaim
 	err := v.ask(ctx, func() (err error) {
@@ -81,7 +81,7 @@ func (v *Volumes) claim(ctx context.Context, pod *corev1.Pod, name string, owned
 	return "", fmt.Errorf("PV %s is of a type that this node does not mount: it mounts hostPath and local volumes", pv.Name)
 }
 
-// elsewhereError: the persistent volume belongs to other nodes.
+// elsewhereError means that the persistent volume belongs to other nodes.
 type elsewhereError struct {
 	pv  string
 	err error
@@ -91,8 +91,8 @@ func (e *elsewhereError) Error() string {
 	return fmt.Sprintf("MountVolume.NodeAffinity check failed for volume %q : %v", e.pv, e.err)
 }
 
-// checkNode returns an error if a persistent volume belongs to other nodes: here its path would be
-// another directory.
+// checkNode returns an error if a persistent volume belongs to other nodes. On this node its path
+// would be another directory.
 func (v *Volumes) checkNode(ctx context.Context, pv *corev1.PersistentVolume) error {
 	if pv.Spec.NodeAffinity == nil {
 		return nil

@@ -20,7 +20,8 @@ type file struct {
 	mode os.FileMode
 }
 
-// read reads the content of a volume: the newest if fresh, and else one that is a short time old.
+// read reads the content of a volume. If fresh is set, it is the newest. Otherwise it may be a
+// short time old.
 func (v *Volumes) read(ctx context.Context, pod *corev1.Pod, volume *corev1.Volume, fresh bool) (content, error) {
 	r := reader{v: v, pod: pod, volume: volume.Name, fresh: fresh, into: content{}}
 	err := kindOf(&volume.VolumeSource).content(ctx, &r, &volume.VolumeSource)
@@ -40,12 +41,12 @@ type reader struct {
 	pod    *corev1.Pod
 	volume string
 	fresh  bool
-	mode   os.FileMode // of files whose item sets no mode
+	mode   os.FileMode // of files for which the volume sets no mode
 	into   content
 }
 
-// unlessOptional returns err, the error of reading an object. It returns nil if the object is
-// optional and missing.
+// unlessOptional returns err, which is the error of reading an object. It returns nil if the object
+// is optional and missing.
 func unlessOptional(err error, optional *bool) error {
 	if apierrors.IsNotFound(err) && is(optional) {
 		return nil
@@ -53,7 +54,7 @@ func unlessOptional(err error, optional *bool) error {
 	return err
 }
 
-// keys adds a file for each key of data, or only for items if there are some.
+// keys adds a file for each key of data. If there are items, it adds only those.
 func (r *reader) keys(data map[string][]byte, items []corev1.KeyToPath, optional bool, missing string) error {
 	if items == nil {
 		for key, value := range data {

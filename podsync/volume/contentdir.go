@@ -10,16 +10,16 @@ import (
 	"go.uber.org/zap"
 )
 
-// A volume in memory is a tmpfs with two directories: the files that guests see, and the parts of
-// them that runs have.
+// A volume in memory is a tmpfs with two directories: the files that guests see, and the parts that
+// runs use.
 const (
 	memoryFiles = "files"
 	memoryParts = "parts"
 )
 
 // contentDir makes the directory of a volume with content. It is in memory if inMemory is set and
-// the agent may mount. If an earlier agent made it on disk, it stays on disk, because guests have
-// it.
+// the agent may mount. If an earlier agent made it on disk, it stays on disk, because guests may
+// use it.
 func (v *Volumes) contentDir(volume string, inMemory bool) (made, error) {
 	m := made{readOnly: true}
 	dir := filepath.Join(v.Dir, volume)

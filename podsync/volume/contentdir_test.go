@@ -24,8 +24,8 @@ func setUp(t *testing.T, v *Volumes, pod *corev1.Pod) {
 	}
 }
 
-// TestSecretsInMemory: nothing of a secret is on disk, also when a part of it is mounted, and when
-// another agent has taken over.
+// TestSecretsInMemory: no part of a secret is on disk, even if only a part is mounted, or another
+// agent has taken over.
 func TestSecretsInMemory(t *testing.T) {
 	mayMount(t)
 	c := &cluster{secrets: map[string]map[string][]byte{"s": {"k": []byte("hush")}}}
@@ -58,7 +58,7 @@ func TestSecretsInMemory(t *testing.T) {
 	if on, err := isMount(at); err != nil || !on {
 		t.Errorf("the volume is not in memory: %v", err)
 	}
-	// The next run of the container finds the part as it is now.
+	// The next run of the container gets the present content.
 	if mounts, err = v.Mounts(run); err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,8 @@ func TestSecretsInMemory(t *testing.T) {
 	}
 }
 
-// TestSecretsStayOnDisk: a volume stays on disk if an agent that could not mount made it there.
+// TestSecretsStayOnDisk: if an agent that could not mount made a volume on disk, the volume stays
+// there.
 func TestSecretsStayOnDisk(t *testing.T) {
 	v := newVolumes(t, &cluster{secrets: map[string]map[string][]byte{"s": {"k": []byte("hush")}}})
 	pod, container := secretPod()
@@ -94,7 +95,7 @@ func TestSecretsStayOnDisk(t *testing.T) {
 	}
 }
 
-// TestConfigMapsOnDisk: a ConfigMap is on disk, as it is not secret.
+// TestConfigMapsOnDisk: a ConfigMap is on disk, because it is not secret.
 func TestConfigMapsOnDisk(t *testing.T) {
 	v := newVolumes(t, &cluster{configMaps: map[string]map[string]string{"c": {"k": "v"}}})
 	setUp(t, v, podWith(corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: named("c")}}))

@@ -196,7 +196,7 @@ func TestMemory(t *testing.T) {
 	}
 }
 
-// TestRemoveKeepsWhatIsNotOurs: nothing is removed through a link or through a mount.
+// TestRemoveKeepsWhatIsNotOurs: nothing behind a link or in another mount is removed.
 func TestRemoveKeepsWhatIsNotOurs(t *testing.T) {
 	precious, pod := t.TempDir(), filepath.Join(t.TempDir(), "pod")
 	kept := filepath.Join(precious, "kept")
@@ -271,7 +271,7 @@ func TestSizeLimitCountsAll(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { _ = os.Chmod(filepath.Join(at, "closed"), 0o700) })
-			if err := cap.NewSet().SetProc(); err != nil { // root could read everything
+			if err := cap.NewSet().SetProc(); err != nil { // else root could read everything
 				t.Fatal(err)
 			}
 		}, exceeded + Uncounted},

@@ -1,4 +1,4 @@
-// Package volume makes the volumes of a pod on the host, keeps them up to date, and says what each
+// Package volume makes the volumes of a pod on the host, updates them, and returns what each
 // container sees of them.
 //
 //	volumes.go      the volumes of one pod: SetUp, Refresh, TearDown

@@ -13,8 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// tmpfsSource is the source in the mount table of the mounts that this package makes. It unmounts
-// no others.
+// tmpfsSource is the source, in the mount table, of the mounts that this package makes. The package
+// unmounts only these.
 const tmpfsSource = "krustlet-wasi"
 
 func isEmptyDir(volume *corev1.VolumeSource) bool { return volume.EmptyDir != nil }

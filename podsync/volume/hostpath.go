@@ -18,8 +18,8 @@ func findHostPath(_ context.Context, _ *Volumes, _ *corev1.Pod, volume *corev1.V
 	return made{host: host}, err
 }
 
-// hostPath makes the path if the volume's type asks for that, and checks the type of what is there.
-// It returns the path without symbolic links.
+// hostPath makes the path if the volume's type asks for that, and checks the type of the file or
+// directory. It returns the path without symbolic links.
 func hostPath(source *corev1.HostPathVolumeSource) (string, error) {
 	kind := corev1.HostPathUnset
 	if source.Type != nil {
@@ -50,8 +50,8 @@ func hostPath(source *corev1.HostPathVolumeSource) (string, error) {
 	return path, nil
 }
 
-// makeHostPath makes a path that is missing, if its type asks for that. Without a type it makes a
-// directory, as container runtimes do.
+// makeHostPath makes the path if it is missing and the type asks for that. If there is no type, it
+// makes a directory, as container runtimes do.
 func makeHostPath(path string, kind corev1.HostPathType) error {
 	switch kind {
 	case corev1.HostPathUnset, corev1.HostPathDirectoryOrCreate:
@@ -63,10 +63,11 @@ func makeHostPath(path string, kind corev1.HostPathType) error {
 		}
 		return f.Close()
 	}
-	return nil // the caller finds that the path is missing
+	return nil // the caller notices that the path is missing
 }
 
-// mismatch is the name of the type that a path should have, or empty if it has it.
+// mismatch is the name of the type that the path should have. It is empty if the path has that
+// type.
 func mismatch(kind corev1.HostPathType, mode fs.FileMode) string {
 	ok, what := true, ""
 	switch kind {

@@ -12,8 +12,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testfiles"
 )
 
-// TestImage: a volume shows the folder that the run names for it, read-only and unchanged, whole or
-// in part.
+// TestImage: a volume shows the image's folder, which the run names. The folder is read-only and
+// does not change. A mount shows all or a part of it.
 func TestImage(t *testing.T) {
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {

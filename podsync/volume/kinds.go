@@ -8,12 +8,12 @@ import (
 )
 
 // kind is a kind of volume that this node makes. Everything that differs between kinds is here. A
-// new kind needs a row in kinds, and a file that makes it.
+// new kind needs a row in kinds, and a file that makes such volumes.
 type kind struct {
 	// is reports whether a volume is of the kind.
 	is func(volume *corev1.VolumeSource) bool
 
-	// Exactly one of the next three is there. It says where the volume's files come from.
+	// Exactly one of the next three fields is set. It says where the volume's files come from.
 
 	// content reads the files from the API server. The package writes them, and keeps them up to
 	// date.
@@ -23,7 +23,7 @@ type kind struct {
 	// image is the image that has the files. Each run names the folder of that image.
 	image func(volume *corev1.VolumeSource) Image
 
-	// inMemory: the content is kept off disks, where the agent may mount.
+	// inMemory: the content is not on a disk, if the agent may mount.
 	inMemory bool
 	// claim is the name of the volume's claim. The function is nil for a kind without a claim.
 	claim func(pod *corev1.Pod, volume *corev1.Volume) string
@@ -33,7 +33,8 @@ type kind struct {
 	// measured: a kubelet reports how full such a volume is.
 	measured bool
 	// stateless: the volume is empty at first, or its content comes from the API server.
-	// Kubernetes' indicator of how fast pods start counts only pods that have no other volumes.
+	// Kubernetes' indicator of how fast pods start counts only pods whose volumes are all
+	// stateless.
 	stateless bool
 }
 
@@ -68,7 +69,7 @@ func limitOf(volume *corev1.VolumeSource) *resource.Quantity {
 	return nil
 }
 
-// Changes reports whether a pod has a volume whose content may change, or that may outgrow its
+// Changes reports whether a pod has a volume whose content may change, or which may exceed its
 // limit. For other pods Refresh and Exceeded do nothing.
 func Changes(pod *corev1.Pod) bool {
 	for i := range pod.Spec.Volumes {
@@ -80,8 +81,8 @@ func Changes(pod *corev1.Pod) bool {
 	return false
 }
 
-// Stateful reports whether a pod has a volume that may hold something before the pod starts. The
-// time that such a volume takes does not depend on the node alone.
+// Stateful reports whether a pod has a volume that may have content before the pod starts. The time
+// to set up such a volume does not depend only on the node.
 func Stateful(pod *corev1.Pod) bool {
 	for i := range pod.Spec.Volumes {
 		if k := kindOf(&pod.Spec.Volumes[i].VolumeSource); k == nil || !k.stateless {

@@ -8,8 +8,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// TestEachVolumeHasAtMostOneKind sets each field of the API's type alone. It fails when the API has
-// a new kind: give that a row, or write it down here as one that this node does not make.
+// TestEachVolumeHasAtMostOneKind sets one field of the API's type at a time. It fails when the API
+// has a new kind of volume. Then add a row for it, or add it here as a kind that this node does not
+// make.
 func TestEachVolumeHasAtMostOneKind(t *testing.T) {
 	notMade := []string{
 		"GCEPersistentDisk", "AWSElasticBlockStore", "GitRepo", "NFS", "ISCSI", "Glusterfs", "RBD", "FlexVolume", "Cinder",

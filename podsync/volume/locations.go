@@ -8,11 +8,12 @@ type Location struct {
 	Dir    string
 	Claim  string // the name of its claim; empty if it has none
 	// Whole: the figures of Dir's file system are those of the volume. The volume has that file
-	// system for itself, or a kubelet treats it so.
+	// system alone, or a kubelet reports it so.
 	Whole bool
 }
 
-// Locations are those of the volumes that are set up and whose use a kubelet reports.
+// Locations are the locations of volumes that are set up, of those kinds whose use a kubelet
+// reports.
 func (v *Volumes) Locations(pod *corev1.Pod) []Location {
 	var all []Location
 	for i := range pod.Spec.Volumes {

@@ -11,27 +11,27 @@ import (
 const (
 	// usageKept is how long a count is valid, as in a kubelet.
 	usageKept = time.Minute
-	// usageForgotten is when a directory is forgotten that no caller asks for.
+	// usageForgotten is the time after which a directory is forgotten if no caller asks for it.
 	usageForgotten = 5 * time.Minute
-	// maxCounted and countTime bound the files of one directory that are counted, as guests choose
-	// their number.
+	// maxCounted and countTime bound how many files of one directory are counted, because guests
+	// choose their number.
 	maxCounted = 200_000
 	countTime  = 10 * time.Second
 )
 
-// Meter counts what directories take on disk. It counts one directory at a time, in the background,
-// each at most once a minute, and only those that callers ask for.
+// Meter counts what directories take on disk. It counts only directories that callers ask for, one
+// at a time, in the background. It counts each at most once a minute.
 type Meter struct {
 	count func(ctx context.Context, dir string) filetree.Usage
 
 	mu     sync.Mutex
 	known  map[string]*counted
-	queue  []string      // to be counted, in this order
-	news   chan struct{} // holds a token when there is something in the queue
+	queue  []string      // directories to count, in this order
+	news   chan struct{} // has a token when there is something in the queue
 	caught chan struct{} // closed when the queue is empty
 }
 
-// counted is a directory that was asked for.
+// counted is a directory that a caller asked for.
 type counted struct {
 	usage  filetree.Usage
 	at     time.Time // of the count; zero before the first
@@ -53,7 +53,7 @@ func NewMeter() *Meter {
 func count(ctx context.Context, dir string) filetree.Usage {
 	ctx, cancel := context.WithTimeout(ctx, countTime)
 	defer cancel()
-	taken, _ := filetree.Count(ctx, dir, maxCounted) // with an error, it is what could be counted
+	taken, _ := filetree.Count(ctx, dir, maxCounted) // if there is an error, it is the part that could be counted
 	return taken
 }
 
@@ -97,7 +97,7 @@ func (m *Meter) Usage(dir string) (taken filetree.Usage, ok bool) {
 	return c.usage, !c.at.IsZero()
 }
 
-// CaughtUp waits until everything is counted that was asked for, or ctx ends.
+// CaughtUp waits until every directory that callers asked for is counted, or ctx ends.
 func (m *Meter) CaughtUp(ctx context.Context) {
 	m.mu.Lock()
 	caught := m.caught
@@ -108,7 +108,7 @@ func (m *Meter) CaughtUp(ctx context.Context) {
 	}
 }
 
-// next is the directory that is counted next. It stays in the queue until note.
+// next is the next directory to count. It stays in the queue until note.
 func (m *Meter) next() (string, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

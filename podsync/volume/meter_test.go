@@ -31,7 +31,7 @@ func TestMeterCountsOnceAMinute(t *testing.T) {
 		if took := time.Since(began); took != 2*time.Second {
 			t.Errorf("two directories took %v", took)
 		}
-		for range 59 { // until then, callers get the last count
+		for range 59 { // within that time, callers get the last count
 			if u, ok := m.Usage("a"); !ok || u != (filetree.Usage{Bytes: 1, Inodes: 1}) {
 				t.Fatalf("%+v, %v", u, ok)
 			}

@@ -34,12 +34,12 @@ type Run struct {
 	Dir string
 }
 
-// ErrImageMount says that an image cannot be mounted as asked. The text is that of container
-// runtimes.
+// ErrImageMount means that an image cannot be mounted as the mount asks. The text is that of
+// container runtimes.
 var ErrImageMount = errors.New("ImageVolumeMountFailed")
 
-// Mounts are the mounts of a run: what it sees of the volumes, which are set up. A part (subPath)
-// of a volume with content does not change while the run goes on.
+// Mounts are the mounts of a run: the volumes that it sees. The volumes must be set up. A part
+// (subPath) of a volume with content does not change while the run goes on.
 func (v *Volumes) Mounts(run Run) ([]Mount, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -47,7 +47,7 @@ func (v *Volumes) Mounts(run Run) ([]Mount, error) {
 		return nil, ErrGone
 	}
 	for _, from := range v.made {
-		if from.parts != "" { // of the container's last run
+		if from.parts != "" { // from the container's last run
 			if err := filetree.Remove(context.Background(), filepath.Join(from.parts, run.Container.Name)); err != nil {
 				return nil, fmt.Errorf("clearing what the container's last run left: %w", err)
 			}
@@ -82,5 +82,5 @@ func (v *Volumes) Mounts(run Run) ([]Mount, error) {
 	return mounts, nil
 }
 
-// GuestPath makes a path of a pod's spec absolute and clean, as guests know it.
+// GuestPath makes a path of a pod's spec absolute and clean, because guests see it so.
 func GuestPath(p string) string { return path.Join("/", p) }

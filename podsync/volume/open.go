@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Open opens a file of a volume that is set up, for reading. Links that guests made do not lead out
-// of the volume. Only regular files are opened.
+// Open opens a file of a volume that is set up, for reading. A link that a guest made does not lead
+// out of the volume. Only regular files are opened.
 func (v *Volumes) Open(volume, path string) (io.ReadCloser, error) {
 	m, ok := v.get(volume)
 	if !ok {
@@ -24,7 +24,7 @@ func (v *Volumes) Open(volume, path string) (io.ReadCloser, error) {
 		return nil, err
 	}
 	defer root.Close() //nolint:errcheck // opened for its names only
-	// A pipe would wait for its writer.
+	// Without O_NONBLOCK, opening a pipe would wait for its writer.
 	f, err := root.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err

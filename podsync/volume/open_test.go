@@ -12,8 +12,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// TestOpen: guests cannot make a volume from which a reader gets files of the host, or that blocks
-// a reader.
+// TestOpen: a guest cannot make a volume in which a reader reads files of the host, or in which a
+// reader blocks.
 func TestOpen(t *testing.T) {
 	v := newVolumes(t, &cluster{})
 	pod := podWith(corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}})

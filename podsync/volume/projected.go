@@ -9,7 +9,7 @@ import (
 
 func isProjected(volume *corev1.VolumeSource) bool { return volume.Projected != nil }
 
-// readProjected reads all sources of a volume. An error of one does not keep it from reading the
+// readProjected reads all sources of a volume. If one of them has an error, it still reads the
 // others.
 func readProjected(ctx context.Context, r *reader, volume *corev1.VolumeSource) error {
 	s := volume.Projected

@@ -15,9 +15,9 @@ import (
 )
 
 // Remove removes a folder that may contain volumes, with everything in it. It unmounts volumes in
-// memory, and the root directories of containers (podsync/overlay). If anything else is mounted
-// there, it removes nothing, and the error names that mount. A folder that does not exist is no
-// error. If ctx ends, some of it is left.
+// memory, and the root directories of containers (podsync/overlay). If another file system is
+// mounted there, it removes nothing, and the error names that mount. If the folder does not exist,
+// it returns nil. If ctx ends, it leaves some of the files.
 func Remove(ctx context.Context, dir string) error {
 	real, err := filepath.EvalSymlinks(filepath.Dir(dir))
 	if os.IsNotExist(err) {
@@ -28,7 +28,7 @@ func Remove(ctx context.Context, dir string) error {
 	}
 	dir = filepath.Join(real, filepath.Base(dir))
 	if _, err := os.Lstat(dir); os.IsNotExist(err) {
-		return nil // without reading the table of mounts, which may be long
+		return nil // the table of mounts may be long, so it is not read
 	}
 	if err := Unmount(dir); err != nil {
 		return err

@@ -49,8 +49,8 @@ func subPath(run Run, asked *corev1.VolumeMount, from made, copies string) (stri
 }
 
 // resolveBelow is the path of sub in the volume at dir, without symbolic links. If it is missing,
-// it is made as a directory. Guests that have the volume may change it at any moment, so the code
-// that opens the path must refuse links on it.
+// it is made as a directory. Guests that see the volume may change it at any time, so the code that
+// opens the path must refuse links in it.
 func resolveBelow(dir, sub string) (string, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -94,9 +94,9 @@ func makeBelow(root *os.Root, sub string) error {
 	return root.MkdirAll(sub, info.Mode().Perm())
 }
 
-// keepPart keeps a part of a volume with content as it is now. Such a volume is replaced as a
-// whole, and its older files are removed. The files are linked, not copied. If the volume has no
-// such part, the result is empty.
+// keepPart keeps a part of a volume with content in its present state, because the volume's files
+// are replaced together and the older ones are removed. It links the files, and does not copy them.
+// The result is empty if the volume has no such part.
 func keepPart(dir, sub, copies string) (string, error) {
 	if err := os.MkdirAll(filepath.Dir(copies), 0o700); err != nil {
 		return "", err
@@ -113,8 +113,8 @@ func keepPart(dir, sub, copies string) (string, error) {
 	return filepath.EvalSymlinks(copies)
 }
 
-// linkAll makes the path to: another name of the file from, or a directory with the same files as
-// the directory from.
+// linkAll makes the path to. It is another name of the file from, or a directory with the same
+// files as the directory from.
 func linkAll(from, to string) error {
 	return filepath.WalkDir(from, func(at string, entry fs.DirEntry, err error) error {
 		if err != nil {

@@ -28,7 +28,7 @@ type token struct {
 const tokenAge = 24 * time.Hour
 
 // token is the service account token that a volume shows. It is renewed after 80 % of its life, or
-// after a day. While that fails, the old one is shown until it expires.
+// after a day. If the renewal fails, the old one is shown until it expires.
 func (v *Volumes) token(ctx context.Context, pod *corev1.Pod, volume string, source *corev1.ServiceAccountTokenProjection) (string, error) {
 	key := tokenKey{volume, source.Audience, 3600}
 	if source.ExpirationSeconds != nil {
@@ -52,8 +52,8 @@ func (v *Volumes) token(ctx context.Context, pod *corev1.Pod, volume string, sou
 	return next.value, nil
 }
 
-// requestToken asks for a token that is bound to the pod: the token is not valid any more when the
-// pod is deleted.
+// requestToken requests a token that is bound to the pod. When the pod is deleted, the token is not
+// valid any more.
 func (v *Volumes) requestToken(ctx context.Context, pod *corev1.Pod, key tokenKey, now time.Time) (token, error) {
 	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{
 		ExpirationSeconds: &key.seconds,

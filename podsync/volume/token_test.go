@@ -19,8 +19,8 @@ import (
 func TestTokenIsRenewed(t *testing.T) {
 	for name, test := range map[string]struct {
 		seconds int64
-		stays   time.Duration // how long the first token stays
-		renewed time.Duration // when the second is there
+		stays   time.Duration // how long the volume shows the first token
+		renewed time.Duration // when the volume shows the second one
 	}{
 		"80 % of an hour": {3600, 47 * time.Minute, 49 * time.Minute},
 		"a day":           {7 * 24 * 3600, 23 * time.Hour, 25 * time.Hour},

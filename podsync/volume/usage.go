@@ -11,20 +11,20 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
 )
 
-// Bounds of one count of files, as guests choose their number. A directory that exceeds them counts
-// as too large.
+// These bound one count of files, because guests choose their number. A directory that exceeds them
+// counts as too large.
 const (
 	MaxFiles  = 1_000_000
 	CountTime = 30 * time.Second
 )
 
-// Uncounted is added to the message about a directory that is too large because it could not be
+// Uncounted is added to the message about a directory that is too large because not all of it was
 // counted.
 const Uncounted = "Not all of its files could be counted. "
 
-// Exceeded is a message, in the kubelet's words, about an emptyDir that holds more than its
-// sizeLimit. It is empty if there is none. Volumes in memory are not counted, as the kernel bounds
-// them. An error means that some volumes could not be counted.
+// Exceeded returns a message, in the kubelet's words, about an emptyDir that holds more than its
+// sizeLimit. It returns an empty message if there is none. Volumes in memory are not counted,
+// because the kernel bounds them. An error means that some volumes could not be counted.
 func (v *Volumes) Exceeded(ctx context.Context, pod *corev1.Pod) (string, error) {
 	var errs []error
 	for i := range pod.Spec.Volumes {

@@ -13,8 +13,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// Objects reads the ConfigMaps and Secrets of the cluster. The results are shared and must not be
-// changed. *objects.Store is one.
+// Objects reads the ConfigMaps and Secrets of the cluster. Callers share the results and must not
+// change them. *objects.Store is one.
 type Objects interface {
 	ConfigMap(ctx context.Context, namespace, name string) (*corev1.ConfigMap, error)
 	Secret(ctx context.Context, namespace, name string) (*corev1.Secret, error)
@@ -23,19 +23,20 @@ type Objects interface {
 	FreshSecret(ctx context.Context, namespace, name string) (*corev1.Secret, error)
 }
 
-// Config is what Volumes needs. All fields are required unless they say otherwise.
+// Config is what Volumes needs. All fields are required unless their comment says otherwise.
 type Config struct {
-	Dir     string // absolute; everything is made below it
+	Dir     string // absolute; the package makes everything below it
 	Objects Objects
 	Client  kubernetes.Interface // for tokens and claims
-	// Patiently calls ask, which asks the API server. It calls ask again if another answer may come
-	// in a moment. With nil, ask is called once.
+	// Patiently calls ask, which asks the API server. It calls ask again if the answer may change
+	// in a moment. If Patiently is nil, ask is called once.
 	Patiently func(ctx context.Context, ask func() error) error
 	// Field is the value of a fieldRef.
 	Field func(pod *corev1.Pod, path string) (string, error)
 	// Resource is the value of a resourceFieldRef, which names a container.
 	Resource func(pod *corev1.Pod, ref *corev1.ResourceFieldSelector) (string, error)
-	// NodeLabels are the labels of the Node. The persistent volume of a claim may require some.
+	// NodeLabels are the labels of the Node. The persistent volume of a claim may require some of
+	// them.
 	NodeLabels func(ctx context.Context) (map[string]string, error)
 	Log        *zap.Logger
 }
@@ -64,12 +65,12 @@ func (v *Volumes) ask(ctx context.Context, call func() error) error {
 // made is a volume that is set up.
 type made struct {
 	kind *kind
-	// host is a directory, or a file if a hostPath is one. Its path contains no symbolic link. It
-	// is empty if the volume shows an image.
+	// host is a directory, or a file if a hostPath is one. Its path has no symbolic link. It is
+	// empty if the volume shows an image.
 	host     string
 	readOnly bool
-	// parts is the folder for parts of a volume with content that runs have. It is on the volume's
-	// file system. If parts is empty, they are in the run's folder.
+	// parts is the folder for parts of a volume with content that runs use. It is on the volume's
+	// file system. If parts is empty, the parts are in the run's folder.
 	parts string
 }
 
@@ -97,9 +98,9 @@ func (e *Error) Unwrap() error { return e.Err }
 // ErrGone is the error of methods that are called after TearDown.
 var ErrGone = errors.New("the pod's volumes were removed")
 
-// SetUp makes all volumes that containers of the pod mount, and updates those that exist already:
-// it may be called for a pod that runs. It returns an *Error for each volume that cannot be made,
-// and makes the others.
+// SetUp makes all volumes that containers of the pod mount. It updates those that exist, so it may
+// be called for a pod that runs. It returns an *Error for each volume that it cannot make, and
+// makes the others.
 func (v *Volumes) SetUp(ctx context.Context, pod *corev1.Pod) []error {
 	v.reading.Lock()
 	defer v.reading.Unlock()
@@ -188,8 +189,8 @@ func (v *Volumes) dir(name string, mode os.FileMode) (string, error) {
 	return filepath.EvalSymlinks(path) // only the agent can have made a link there
 }
 
-// Refresh updates the volumes whose content may change. After an error it goes on with the next
-// volume; the one that cannot be read stays as it is.
+// Refresh updates the volumes whose content may change. If a volume cannot be read, it stays as it
+// is, and Refresh goes on with the next one.
 func (v *Volumes) Refresh(ctx context.Context, pod *corev1.Pod) error {
 	v.reading.Lock()
 	defer v.reading.Unlock()
@@ -228,7 +229,7 @@ func (v *Volumes) update(name string, files content) error {
 	return replace(v.made[name].host, files)
 }
 
-// TearDown ends the use of the volumes: when it returns, no more files are written. Remove removes
+// TearDown ends the use of the volumes. After it returns, no more files are written. Remove removes
 // the files.
 func (v *Volumes) TearDown() {
 	v.mu.Lock()

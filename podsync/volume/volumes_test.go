@@ -20,7 +20,7 @@ import (
 	reading "github.com/krustlet-go/krustlet-wasi/podsync/objects"
 )
 
-// cluster has the objects that a pod's volumes refer to.
+// cluster has the objects that a pod's volumes name.
 type cluster struct {
 	configMaps map[string]map[string]string
 	secrets    map[string]map[string][]byte
@@ -79,7 +79,7 @@ func newVolumes(t *testing.T, c *cluster, objects ...kruntime.Object) *Volumes {
 	})
 }
 
-// podWith is a pod whose one container mounts the volume at /v.
+// podWith is a pod with one container, which mounts the volume at /v.
 func podWith(source corev1.VolumeSource) *corev1.Pod {
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "p", UID: "uid"},
@@ -94,7 +94,7 @@ func ptr[T any](v T) *T { return &v }
 
 func named(name string) corev1.LocalObjectReference { return corev1.LocalObjectReference{Name: name} }
 
-// files are those of a volume as a guest sees them, with the permissions of each.
+// files are the files of a volume as a guest sees them, with their permissions.
 func files(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	found := map[string]string{}
@@ -199,7 +199,7 @@ func TestContent(t *testing.T) {
 }
 
 // TestOneBadVolumeOfMany: each volume that cannot be made has an error. A volume that no container
-// mounts is not looked at.
+// mounts is ignored.
 func TestOneBadVolumeOfMany(t *testing.T) {
 	v := newVolumes(t, &cluster{})
 	pod := podWith(corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}})

@@ -15,19 +15,19 @@ import (
 	kubeletconfig "k8s.io/kubelet/config/v1"
 )
 
-// ServiceAccounts reads service accounts, and makes tokens of them. The API's client is one.
+// ServiceAccounts reads service accounts and creates tokens for them. The API's client is one.
 type ServiceAccounts = typedcorev1.ServiceAccountsGetter
 
-// account is in whose name a plugin is asked. The zero value is the node.
+// account is the service account for which a plugin is asked. The zero value is the node.
 type account struct {
 	owner       Owner
 	token       string
 	annotations map[string]string
-	key         string // equal for those who may share an answer
+	key         string // equal for accounts that may share an answer
 }
 
-// account is the account in whose name a plugin is asked for a pod. It is nil if the plugin must
-// not be asked.
+// account returns the account for which a plugin is asked about a pod's image. It is nil if the
+// plugin must not be asked.
 func (p *plugin) account(ctx context.Context, pod Pod) (*account, error) {
 	if p.token == nil {
 		return &account{}, nil
@@ -60,7 +60,7 @@ func (p *plugin) account(ctx context.Context, pod Pod) (*account, error) {
 		sum := sha256.Sum256([]byte(as.token))
 		shared = hex.EncodeToString(sum[:])
 	}
-	key, err := json.Marshal([]any{as.owner, annotations, shared}) // maps have their keys in order
+	key, err := json.Marshal([]any{as.owner, annotations, shared}) // maps are written with sorted keys
 	as.key = string(key)
 	return as, err
 }
@@ -77,8 +77,8 @@ func tokenRequest(pod Pod, sa *corev1.ServiceAccount, audience string) *authenti
 	}
 }
 
-// annotations are those of a service account that the plugin gets. Without one that it requires, it
-// is not asked.
+// annotations are the annotations of a service account that the plugin gets. The plugin is not
+// asked if an annotation that it requires is missing.
 func (p *plugin) annotations(sa *corev1.ServiceAccount) (found map[string]string, wanted bool) {
 	found = map[string]string{}
 	for _, key := range p.token.RequiredServiceAccountAnnotationKeys {

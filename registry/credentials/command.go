@@ -38,7 +38,7 @@ func (c command) run(ctx context.Context, request protocol.CredentialProviderReq
 	defer cancel()
 	cmd := exec.CommandContext(ctx, c.program, c.args...)
 	cmd.Env = append(os.Environ(), c.env...)
-	cmd.WaitDelay = time.Second // a child of its own may hold the pipes
+	cmd.WaitDelay = time.Second // a child of the program may hold the pipes open
 	answer, plaint := &limited{max: maxAnswer}, &limited{max: maxPlaint}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(data), answer, plaint
 	if err := cmd.Run(); err != nil {
@@ -50,7 +50,7 @@ func (c command) run(ctx context.Context, request protocol.CredentialProviderReq
 	return parseAnswer(answer.kept.Bytes())
 }
 
-// parseAnswer reads what a plugin has answered.
+// parseAnswer reads a plugin's answer.
 func parseAnswer(data []byte) (*protocol.CredentialProviderResponse, error) {
 	var response protocol.CredentialProviderResponse
 	if err := json.Unmarshal(data, &response); err != nil {
@@ -64,7 +64,7 @@ func parseAnswer(data []byte) (*protocol.CredentialProviderResponse, error) {
 	return &response, nil
 }
 
-// limited keeps the first bytes of what is written to it.
+// limited keeps only the first bytes that are written to it.
 type limited struct {
 	kept bytes.Buffer
 	max  int

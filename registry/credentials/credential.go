@@ -11,19 +11,19 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// Credential is what a registry is shown. The zero value is no credential.
+// Credential is what the node shows to a registry. The zero value is no credential.
 type Credential struct {
 	Username string
 	Password string
-	// IdentityToken and RegistryToken replace name and password where a docker config has them.
+	// IdentityToken and RegistryToken replace the name and password if a docker config has them.
 	IdentityToken string
 	RegistryToken string
 
 	Owner Owner
 }
 
-// Owner says whose a credential is. The zero value is the node's own, which every pod of the node
-// may use.
+// Owner says who owns a credential. The zero value is the node. Every pod of the node may use the
+// node's own credentials.
 type Owner struct {
 	Kind      Kind   `json:"kind,omitempty"`
 	Namespace string `json:"namespace,omitempty"`
@@ -52,24 +52,24 @@ func (c Credential) Auth() authn.Authenticator {
 	return authn.FromConfig(config)
 }
 
-// Hash tells credentials apart without giving them away. It does not depend on the owner.
+// Hash identifies a credential without revealing it. It does not depend on the owner.
 func (c Credential) Hash() string {
 	c.Owner = Owner{}
 	data, err := json.Marshal(c)
 	if err != nil {
-		panic(err) // strings only
+		panic(err) // it holds only strings
 	}
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:])
 }
 
-// Pod is for whom an image is pulled.
+// Pod is the pod for which an image is pulled.
 type Pod struct {
 	Namespace      string
 	Name           string
 	UID            string
 	ServiceAccount string
-	// Secrets are those of its imagePullSecrets that could be read.
+	// Secrets are the pod's imagePullSecrets that could be read.
 	Secrets []*corev1.Secret
 }
 
@@ -77,13 +77,13 @@ type Pod struct {
 type Keys struct {
 	pod     Pod
 	secrets Keyring
-	err     error // of the Secrets
+	err     error // from reading the Secrets
 	node    *Source
 }
 
-// Lookup returns the credentials for an image, a repository's name in full, in the order in which
-// they must be tried. A plugin that fails is passed over; a Secret that cannot be read as a docker
-// config is an error, as it is for the kubelet.
+// Lookup returns the credentials for an image, in the order in which they must be tried. image is
+// the full name of a repository. A plugin that fails is skipped. A Secret that cannot be read as a
+// docker config is an error, as in the kubelet.
 func (k Keys) Lookup(ctx context.Context, image string) ([]Credential, error) {
 	found := k.secrets.Lookup(image)
 	if k.node != nil {
@@ -95,7 +95,7 @@ func (k Keys) Lookup(ctx context.Context, image string) ([]Credential, error) {
 	return found, k.err
 }
 
-// fromSecrets makes the keyring of a pod's Secrets. Those of other types are passed over.
+// fromSecrets makes the keyring of a pod's Secrets. It skips Secrets of other types.
 func fromSecrets(secrets []*corev1.Secret) (Keyring, error) {
 	var keys Keyring
 	var errs []error
@@ -117,7 +117,7 @@ func fromSecrets(secrets []*corev1.Secret) (Keyring, error) {
 	return keys, errors.Join(errs...)
 }
 
-// SecretError is about a Secret whose content is no docker config.
+// SecretError reports a Secret whose content is not a docker config.
 type SecretError struct {
 	Owner Owner
 	Err   error

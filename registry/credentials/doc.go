@@ -1,15 +1,15 @@
-// Package credentials finds the credentials with which an image may be pulled: those of the pod's
-// imagePullSecrets, those of the node's docker config, and what the node's credential provider
-// plugins answer, in this order.
+// Package credentials finds the credentials for pulling an image. It takes them from three sources,
+// in this order: the pod's imagePullSecrets, the node's docker config, and the answers of the
+// node's credential provider plugins.
 //
-// A docker config says which registry its credentials are for by rules that are Kubernetes', not
-// docker's: a host may have globs in each of its parts, and a path is matched by how it begins. The
-// most specific comes first, and there may be several for one image, to be tried one after the
-// other.
+// A docker config says which registry its credentials are for. Kubernetes has its own rules for
+// that, which differ from docker's: each part of a host may have globs, and a path matches all
+// paths that begin with it. The most specific entry comes first. There may be several for one
+// image; they are tried in order.
 //
-// Each Credential knows whose it is, so that the store can say later who else may have an image
-// that was pulled with it.
+// Each Credential has an owner, so that the store can decide later who else may use an image that
+// was pulled with it.
 //
-// Nothing here speaks to a registry. The caller's goroutine executes plugins, never two at a time
-// for one image.
+// This package never connects to a registry. Plugins run in the caller's goroutine. For one image,
+// only one runs at a time.
 package credentials

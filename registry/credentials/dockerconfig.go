@@ -25,7 +25,7 @@ func parseDockerConfig(data []byte) (map[string]Credential, error) {
 // errNotJSON replaces the decoder's error, which may quote a password.
 var errNotJSON = errors.New("it is not JSON in the form of a docker config")
 
-// parseDockercfg reads the older form: credentials by their registries, and nothing around them.
+// parseDockercfg reads the older form: credentials by registry, without an outer object.
 func parseDockercfg(data []byte) (map[string]Credential, error) {
 	var entries map[string]struct {
 		Username      string `json:"username"`
@@ -43,7 +43,7 @@ func parseDockercfg(data []byte) (map[string]Credential, error) {
 		if e.Auth != "" {
 			var err error
 			if c.Username, c.Password, err = parseAuth(e.Auth); err != nil {
-				return nil, fmt.Errorf("the entry %q: %w", pattern, err)
+				return nil, fmt.Errorf("reading the entry %q: %w", pattern, err)
 			}
 		}
 		auths[pattern] = c
@@ -51,9 +51,9 @@ func parseDockercfg(data []byte) (map[string]Credential, error) {
 	return auths, nil
 }
 
-// parseAuth takes the field auth apart, which is a name and a password in base64.
+// parseAuth decodes the field auth: a name and a password in base64.
 func parseAuth(auth string) (username, password string, err error) {
-	// Both forms are written, with padding and without.
+	// Some tools write the padding, others do not.
 	plain, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(strings.TrimSpace(auth), "="))
 	if err != nil {
 		return "", "", errors.New("auth is not base64")

@@ -9,13 +9,13 @@ import (
 	"syscall"
 )
 
-// ErrWritable is of a file that is not believed, as every user of the machine may write it.
+// ErrWritable means that every user of the machine may write the file, so it is not trusted.
 var ErrWritable = errors.New("may be written by every user of this machine: see that it is as you made it, then run chmod go-w on it")
 
-// ReadFile reads a file of settings. It must be a regular file of at most so many bytes, and not
+// ReadFile reads a file of settings. It must be a regular file, not longer than most bytes, and not
 // writable by every user (ErrWritable).
 func ReadFile(path string, most int64) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a named pipe must not block
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // opening a named pipe must not block
 	if err != nil {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ import (
 	kubeletconfig "k8s.io/kubelet/config/v1"
 )
 
-// configs are docker configs to start from, and images.
+// configs are docker configs and images with which the fuzzer starts.
 var configs = []struct{ config, image string }{
 	{`{"auths":{"registry.example":{"username":"a","password":"b"},"https://registry.example/v2/":{"auth":"Yzpk"}}}`, "registry.example/team/app"},
 	{`{"registry.example:5000/team":{"username":"a","password":"b","email":"x"}}`, "registry.example:5000/team/app"},
@@ -31,8 +31,7 @@ var configs = []struct{ config, image string }{
 	{`{"auths":`, "registry.example/app"},
 }
 
-// pattern is the host and path that an entry of a docker config is written for, taken apart without
-// net/url.
+// pattern splits the pattern of a docker config's entry into host and path, without net/url.
 func pattern(entry string) (host, at string) {
 	for _, scheme := range []string{"https://", "http://"} {
 		if rest, is := strings.CutPrefix(entry, scheme); is {
@@ -68,15 +67,15 @@ func isFor(t *testing.T, entry, image string) bool {
 	if !strings.HasPrefix("/"+repo, at) {
 		return false
 	}
-	if host == want { // an address of IPv6 has brackets
+	if host == want { // an IPv6 address has brackets
 		return true
 	}
-	// A host's glob goes over no dot, as a path's over no slash.
+	// A `*` in a host does not match a dot, and a `*` in a path does not match a slash.
 	ok, err := path.Match(strings.ReplaceAll(host, ".", "/"), strings.ReplaceAll(want, ".", "/"))
 	return ok && err == nil
 }
 
-// checkGiven checks that each credential that is given for an image is that of an entry for it.
+// checkGiven checks that each credential found for an image comes from an entry for that image.
 func checkGiven(t *testing.T, auths map[string]Credential, image string, found []Credential) {
 	t.Helper()
 	for _, c := range found {
@@ -91,7 +90,8 @@ func checkGiven(t *testing.T, auths map[string]Credential, image string, found [
 	}
 }
 
-// imageOf is an image's name in full, as the store asks for it; empty if it is none.
+// imageOf returns an image's full name, in the form that the store uses. It is empty if the text is
+// no image.
 func imageOf(text string) string {
 	repo, err := name.NewRepository(text)
 	if err != nil {

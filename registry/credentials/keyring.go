@@ -9,22 +9,22 @@ import (
 	"strings"
 )
 
-// Keyring holds credentials by what they are for. The zero value is empty.
+// Keyring holds credentials by the pattern that they are for. The zero value is empty.
 type Keyring struct {
-	patterns []string // sorted backwards, so that what is more specific comes first; none twice
+	patterns []string // in reverse order, so that the more specific comes first; no duplicates
 	held     map[string][]Credential
 }
 
 // defaultRegistry is the name under which docker keeps the credentials of docker.io.
 const defaultRegistry = "index.docker.io"
 
-// add takes the entries of a docker config, by what they are for. Entries whose pattern cannot be
-// understood are left out.
+// add takes the entries of a docker config, by their patterns. It skips entries whose pattern it
+// cannot read.
 func (k *Keyring) add(auths map[string]Credential, owner Owner) {
 	if k.held == nil {
 		k.held = map[string][]Credential{}
 	}
-	for _, name := range slices.Sorted(maps.Keys(auths)) { // several for one pattern keep a constant order
+	for _, name := range slices.Sorted(maps.Keys(auths)) { // so that several entries for one pattern keep the same order
 		pattern, ok := patternOf(name)
 		if !ok {
 			continue
@@ -40,12 +40,12 @@ func (k *Keyring) add(auths map[string]Credential, owner Owner) {
 	slices.Reverse(k.patterns)
 }
 
-// notInPatterns are characters that no image's name has and that mean something in a URL. Without
-// them a pattern might match the images of another owner.
+// notInPatterns are characters that no image name has and that have a meaning in a URL. If they
+// were allowed, a pattern might match the images of another owner.
 const notInPatterns = "?#%"
 
 // patternOf is the host and path that an entry of a docker config is for. An entry may have a
-// scheme, and docker's API version before the path.
+// scheme, and docker's API version in front of the path.
 func patternOf(name string) (string, bool) {
 	if !strings.HasPrefix(name, "https://") && !strings.HasPrefix(name, "http://") {
 		name = "https://" + name
@@ -64,7 +64,7 @@ func patternOf(name string) (string, bool) {
 	return u.Host + at, true
 }
 
-// Lookup returns the credentials for an image, which is named by its registry and repository.
+// Lookup returns the credentials for an image. image is a registry and a repository.
 func (k Keyring) Lookup(image string) []Credential {
 	var found []Credential
 	for _, pattern := range k.patterns {
@@ -83,8 +83,8 @@ func isDefaultRegistry(image string) bool {
 	return host == "docker.io" || host == defaultRegistry
 }
 
-// matches reports whether a pattern is for an image. Each part of the host may have globs, a port
-// must be the same, and the pattern's path must be how the image's path begins.
+// matches reports whether a pattern is for an image. Each part of the host may have globs. The port
+// must be equal. The image's path must begin with the pattern's path.
 func matches(pattern, image string) bool {
 	want, err := url.Parse("https://" + pattern)
 	if err != nil || strings.ContainsAny(pattern, notInPatterns) {
@@ -107,7 +107,7 @@ func matches(pattern, image string) bool {
 	return true
 }
 
-// hostParts are the parts between a host's dots, and its port.
+// hostParts splits a host at its dots, and returns its port too.
 func hostParts(host string) (parts []string, port string) {
 	if bare, p, err := net.SplitHostPort(host); err == nil {
 		host, port = bare, p

@@ -39,12 +39,12 @@ func TestMatches(t *testing.T) {
 		{"app*.example", "xapp7.example/x", false},
 		{"*.example", "example/app", false},
 		{"registry.example/team", "registry.example/team/app", true},
-		{"registry.example/team", "registry.example/teams/app", true}, // a path is matched by how it begins
+		{"registry.example/team", "registry.example/teams/app", true}, // the image's path must begin with the pattern's path
 		{"registry.example/team/", "registry.example/teams/app", false},
 		{"registry.example/team", "registry.example/other", false},
 		{"*.example:5000/team", "registry.example:5000/team/app", true},
 		{"[", "registry.example/app", false},
-		{"registry.example?.test", "registry.example/app", false}, // to a URL, the host ends before it
+		{"registry.example?.test", "registry.example/app", false}, // in a URL the host ends before the question mark
 		{"registry.example/%61pp", "registry.example/app", false},
 		{"127.0.0.1:5000", "127.0.0.1:5000/app", true},
 		{"127.0.0.*:5000", "127.0.0.9:5000/app", true},
@@ -136,7 +136,7 @@ func TestSecrets(t *testing.T) {
 	if _, err := source.For(pod).Lookup(t.Context(), "r.example/app"); err == nil || !strings.Contains(err.Error(), "ns/bad") || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("a Secret that is none: %v", err)
 	}
-	// A later login counts at once, and a broken file is no reason to find nothing.
+	// A later login takes effect at once, and a broken file is not an error.
 	if err := os.WriteFile(file, []byte(`{"auths":`), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +171,7 @@ func TestDockerConfigThatIsNone(t *testing.T) {
 	}
 }
 
-// helper is a keychain as docker's credential helpers make one.
+// helper is a keychain like those of docker's credential helpers.
 type helper struct{}
 
 func (helper) Resolve(r authn.Resource) (authn.Authenticator, error) {

@@ -20,22 +20,22 @@ type plugin struct {
 	images  []string // patterns
 	keeps   time.Duration
 	command command
-	token   *kubeletconfig.ServiceAccountTokenAttributes // nil: it does not care for whom it answers
+	token   *kubeletconfig.ServiceAccountTokenAttributes // nil: the plugin's answer does not depend on a service account
 	from    ServiceAccounts
 
 	mu      sync.Mutex
 	answers map[answerKey]answer
-	running map[string]chan struct{} // by image and account; closed when the program has ended
+	running map[string]chan struct{} // by image and account; closed when the program has exited
 }
 
-// answerKey is what an answer is for: an image, a registry, or everything, and an account where the
-// plugin wants one.
+// answerKey says what an answer is for: an image, a registry, or everything. It also has an account
+// if the plugin wants one.
 type answerKey struct{ what, account string }
 
 // everything cannot be the name of an image or a registry.
 const everything = "*"
 
-// answer is what a plugin has said. It holds until a time.
+// answer is a plugin's answer. It is valid until a time.
 type answer struct {
 	auths map[string]Credential
 	until time.Time
@@ -54,8 +54,8 @@ func newPlugin(p kubeletconfig.CredentialProvider, program string, accounts Serv
 	return made
 }
 
-// provide returns the credentials for an image that the plugin has, in the name of the account that
-// they are for.
+// provide returns the plugin's credentials for an image. Their owner is the account for which the
+// plugin was asked.
 func (p *plugin) provide(ctx context.Context, pod Pod, image string) (Keyring, error) {
 	if !slices.ContainsFunc(p.images, func(pattern string) bool { return matches(pattern, image) }) {
 		return Keyring{}, nil
@@ -73,8 +73,8 @@ func (p *plugin) provide(ctx context.Context, pod Pod, image string) (Keyring, e
 	return keys, nil
 }
 
-// ask returns an answer that was kept, or executes the program. Who asks the same at the same time
-// waits for the first.
+// ask returns a stored answer or runs the program. Concurrent callers with the same question wait
+// for the first one.
 func (p *plugin) ask(ctx context.Context, image string, as account) (map[string]Credential, error) {
 	flight := image + "\n" + as.key
 	for {
@@ -106,7 +106,7 @@ func (p *plugin) ask(ctx context.Context, image string, as account) (map[string]
 	}
 }
 
-// kept returns an answer that still holds, and forgets those that do not.
+// kept returns an answer that is still valid, and removes those that are not.
 func (p *plugin) kept(image, account string) (map[string]Credential, bool) {
 	now := time.Now()
 	maps.DeleteFunc(p.answers, func(_ answerKey, a answer) bool { return !now.Before(a.until) })
@@ -123,7 +123,7 @@ func registryOf(image string) string {
 	return host
 }
 
-// execute asks the program, and takes its answer.
+// execute runs the program, and takes its answer.
 func (p *plugin) execute(ctx context.Context, image string, as account) (map[string]Credential, error) {
 	response, err := p.command.run(ctx, protocol.CredentialProviderRequest{
 		Image: image, ServiceAccountToken: as.token, ServiceAccountAnnotations: as.annotations,
@@ -134,7 +134,7 @@ func (p *plugin) execute(ctx context.Context, image string, as account) (map[str
 	return p.take(response, image, as)
 }
 
-// take reads the credentials of an answer, and keeps them for as long as that says.
+// take reads the credentials of an answer, and keeps them for the time that the answer gives.
 func (p *plugin) take(response *protocol.CredentialProviderResponse, image string, as account) (map[string]Credential, error) {
 	var what string
 	switch response.CacheKeyType {
@@ -150,7 +150,7 @@ func (p *plugin) take(response *protocol.CredentialProviderResponse, image strin
 	auths := make(map[string]Credential, len(response.Auth))
 	for pattern, a := range response.Auth {
 		if as.token != "" && a.Password == as.token && p.token.CacheType != kubeletconfig.TokenServiceAccountTokenCacheType {
-			// It would be kept for pods that the token is not for.
+			// Otherwise the answer would be kept for pods that must not have this token.
 			return nil, errors.New("it answers with the service account's token itself, for which its cacheType must be Token")
 		}
 		auths[pattern] = Credential{Username: a.Username, Password: a.Password}

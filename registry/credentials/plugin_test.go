@@ -16,8 +16,8 @@ import (
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 )
 
-// script is a plugin that keeps its requests beside it, a line each, and answers what the file
-// `answer` has.
+// script is a plugin that writes each request as a line to a file beside it, and prints the content
+// of the file `answer`.
 const script = `#!/bin/sh
 cat >> "$0.requests"
 echo >> "$0.requests"
@@ -48,7 +48,7 @@ func (p plugins) answer(t *testing.T, rest string) {
 	p.write(t, "login.answer", `{"kind":"CredentialProviderResponse","apiVersion":"credentialprovider.kubelet.k8s.io/v1",`+rest+`}`, 0o600)
 }
 
-// requests are what the plugin was asked so far.
+// requests are all requests that the plugin has got so far.
 func (p plugins) requests(t *testing.T) []string {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(p.dir, "login.requests"))
@@ -142,7 +142,7 @@ func TestPluginAnswersAreNotKept(t *testing.T) {
 	p.answer(t, `"cacheDuration":"1ms","cacheKeyType":"Global",`+auth)
 	lookup(t, s, Pod{}, "r.example/app")
 	until := time.Now().Add(2 * time.Millisecond)
-	for time.Now().Before(until) { // what was kept for a millisecond is stale
+	for time.Now().Before(until) { // what was kept for a millisecond is not valid any more
 	}
 	lookup(t, s, Pod{}, "r.example/app")
 	if got := len(p.requests(t)); got != 4 {
@@ -213,7 +213,7 @@ func TestPluginConfiguration(t *testing.T) {
 	}
 }
 
-// accounts has one service account of each name, and tells tokens apart.
+// accounts has one service account of each name, and gives each a different token.
 type accounts struct {
 	typedcorev1.ServiceAccountInterface
 	annotations map[string]string

@@ -15,7 +15,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// loadPlugins reads what the configuration says of plugins, and checks that they are there.
+// loadPlugins reads the configuration of the plugins, and checks that the programs exist.
 func loadPlugins(cfg SourceConfig) ([]*plugin, error) {
 	files, err := pluginFiles(cfg.PluginConfig)
 	if err != nil {
@@ -29,7 +29,7 @@ func loadPlugins(cfg SourceConfig) ([]*plugin, error) {
 	for _, file := range files {
 		providers, err := readProviders(file)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("credential provider configuration %s: %w", file, err))
+			errs = append(errs, fmt.Errorf("reading the credential provider configuration %s: %w", file, err))
 			continue
 		}
 		for _, p := range providers {
@@ -37,7 +37,7 @@ func loadPlugins(cfg SourceConfig) ([]*plugin, error) {
 				errs = append(errs, fmt.Errorf("credential provider configuration %s: the provider %q is there twice", file, p.Name))
 			}
 			if err := checkProvider(p, cfg.Accounts != nil); err != nil {
-				errs = append(errs, fmt.Errorf("credential provider configuration %s: provider %q: %w", file, p.Name, err))
+				errs = append(errs, fmt.Errorf("reading the credential provider configuration %s: provider %q: %w", file, p.Name, err))
 				continue
 			}
 			program, err := exec.LookPath(filepath.Join(cfg.PluginDir, p.Name))
@@ -45,7 +45,7 @@ func loadPlugins(cfg SourceConfig) ([]*plugin, error) {
 				err = ownProgram(program)
 			}
 			if err != nil {
-				errs = append(errs, fmt.Errorf("credential provider %q: its program in --image-credential-provider-bin-dir: %w", p.Name, err))
+				errs = append(errs, fmt.Errorf("reading the program of credential provider %q in --image-credential-provider-bin-dir: %w", p.Name, err))
 				continue
 			}
 			plugins = append(plugins, newPlugin(p, program, cfg.Accounts))
@@ -54,8 +54,8 @@ func loadPlugins(cfg SourceConfig) ([]*plugin, error) {
 	return plugins, errors.Join(errs...)
 }
 
-// ownProgram refuses a program that every user of the machine may write: it gets tokens, and runs
-// as the agent.
+// ownProgram refuses a program that every user of the machine may write, because a plugin gets
+// tokens and runs with the agent's rights.
 func ownProgram(path string) error {
 	info, err := os.Stat(path)
 	if err == nil && info.Mode().Perm()&0o002 != 0 {
@@ -64,19 +64,19 @@ func ownProgram(path string) error {
 	return err
 }
 
-// pluginFiles are the files of the configuration: the one that is named, or those in a folder, in
-// the order of their names.
+// pluginFiles are the files of the configuration: the named file, or the files in a folder sorted
+// by name.
 func pluginFiles(path string) ([]string, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, fmt.Errorf("credential provider configuration: %w", err)
+		return nil, fmt.Errorf("reading the credential provider configuration: %w", err)
 	}
 	if !info.IsDir() {
 		return []string{path}, nil
 	}
 	entries, err := os.ReadDir(path) // sorted
 	if err != nil {
-		return nil, fmt.Errorf("credential provider configuration: %w", err)
+		return nil, fmt.Errorf("reading the credential provider configuration: %w", err)
 	}
 	var files []string
 	for _, e := range entries {

@@ -12,23 +12,23 @@ import (
 	"go.uber.org/zap"
 )
 
-// SourceConfig says where a node's own credentials are. The zero value is a node that has none.
+// SourceConfig says where the node's own credentials are. The zero value is a node without any.
 type SourceConfig struct {
-	// DockerConfigs are files in the form of docker's config.json. The first that is there and can
-	// be read counts, each time it is needed.
+	// DockerConfigs are files in the form of docker's config.json. The first one that exists and
+	// can be read is used. This is decided each time a credential is needed.
 	DockerConfigs []string
-	// Keychain is asked where the file has nothing for an image: it knows docker's credential
-	// helpers. May be nil.
+	// Keychain is asked when the files have nothing for an image, because it knows docker's
+	// credential helpers. It may be nil.
 	Keychain authn.Keychain
 	// PluginConfig is the file, or the folder of files, that names the credential provider plugins.
 	// It is empty if there are none.
 	PluginConfig string
-	// PluginDir is where their programs are.
+	// PluginDir is the folder with the plugins' programs.
 	PluginDir string
-	// Accounts are asked for those plugins that need a pod's service account. If it is nil, such
-	// plugins are refused.
+	// Accounts is for plugins that need a pod's service account. If it is nil, such plugins are
+	// refused.
 	Accounts ServiceAccounts
-	// Log takes what concerns the operator; nil logs nothing.
+	// Log gets messages for the operator; nil logs nothing.
 	Log *zap.Logger
 }
 
@@ -54,21 +54,21 @@ func NewSource(cfg SourceConfig) (*Source, error) {
 	return s, err
 }
 
-// For returns what a pod may use. A nil Source has nothing beside the pod's own Secrets.
+// For returns what a pod may use. A nil Source has only the pod's own Secrets.
 func (s *Source) For(pod Pod) Keys {
 	secrets, err := fromSecrets(pod.Secrets)
 	return Keys{pod: pod, secrets: secrets, err: err, node: s}
 }
 
-// lookup finds the node's credentials for an image, for a pod.
+// lookup finds the node's credentials for an image on behalf of a pod.
 func (s *Source) lookup(ctx context.Context, pod Pod, image string) []Credential {
 	keys, err := s.dockerConfig()
 	if err != nil {
 		s.log.Warn("the node's docker config cannot be read", zap.Error(err))
 	}
 	found := keys.Lookup(image)
-	// Docker's own way to its config would believe what was refused here, and run the programs that
-	// it names.
+	// Docker's own search would trust the file that was refused here, and run the programs that it
+	// names.
 	if found == nil && !errors.Is(err, ErrWritable) {
 		found = s.fromKeychain(ctx, image)
 	}
@@ -86,7 +86,7 @@ func (s *Source) lookup(ctx context.Context, pod Pod, image string) []Credential
 // maxDockerConfig is the largest docker config that is read, in bytes.
 const maxDockerConfig = 10 << 20
 
-// dockerConfig reads the first of the files that is there.
+// dockerConfig reads the first of the files that exists.
 func (s *Source) dockerConfig() (Keyring, error) {
 	var keys Keyring
 	var errs []error
@@ -144,7 +144,7 @@ func (s *Source) fromKeychain(ctx context.Context, image string) []Credential {
 }
 
 // Files are all files that may hold the node's credentials for registries: its docker configs, and
-// the files that docker's own search reads besides.
+// the other files that docker's own search reads.
 func Files(own string, env func(string) (string, bool)) []string {
 	files := DockerConfigs(own, env)
 	if file, _ := env("REGISTRY_AUTH_FILE"); file != "" {
@@ -164,8 +164,8 @@ func Files(own string, env func(string) (string, bool)) []string {
 	return files
 }
 
-// DockerConfigs are the paths of the node's docker config, in the order in which they are looked
-// for: in own, which may be empty, where DOCKER_CONFIG says, and in the home directory.
+// DockerConfigs are the possible paths of the node's docker config, in the order of search: own,
+// which may be empty; then the folder that DOCKER_CONFIG names; then the home directory.
 func DockerConfigs(own string, env func(string) (string, bool)) []string {
 	var files []string
 	if own != "" {

@@ -13,31 +13,31 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/fault"
 )
 
-// addressKind is what an address is to this node.
+// addressKind says what an address means for this node.
 type addressKind int
 
 const (
-	elsewhereAddress addressKind = iota // public or private: registries keep their blobs at such hosts
+	elsewhereAddress addressKind = iota // public or private: registries may keep their blobs on such hosts
 	loopbackAddress
-	linkLocalAddress // services of the cloud that tell who the machine is are there
-	ownAddress       // of this node, or of a pod on it
-	noAddress        // nothing that a registry can be at
+	linkLocalAddress // cloud services that give away the machine's identity use these
+	ownAddress       // an address of this node, or of a pod on it
+	noAddress        // no registry can have such an address
 )
 
 func (k addressKind) String() string {
 	return [...]string{"another machine's", "a loopback address", "a link-local address or one of the cloud's metadata service", "this node's own address or a pod's", "no address of a machine"}[k]
 }
 
-// metadataServices are those without a link-local address: that of AWS over IPv6, of Alibaba, and
-// of Azure.
+// metadataServices are the metadata services without a link-local address: AWS over IPv6, Alibaba,
+// and Azure.
 var metadataServices = []netip.Addr{
 	netip.MustParseAddr("fd00:ec2::254"), netip.MustParseAddr("100.100.100.200"), netip.MustParseAddr("168.63.129.16"),
 }
 
-// translated is the range in which IPv6 addresses hold one of IPv4 (RFC 6052).
+// translated is the range of IPv6 addresses that contain an IPv4 address (RFC 6052).
 var translated = netip.MustParsePrefix("64:ff9b::/96")
 
-// kindOf looks at an address, which is the machine's if isOwn says so.
+// kindOf classifies an address. isOwn reports whether it belongs to this machine.
 func kindOf(a netip.Addr, isOwn func(netip.Addr) bool) addressKind {
 	a = a.Unmap().WithZone("")
 	if translated.Contains(a) {
@@ -57,8 +57,8 @@ func kindOf(a netip.Addr, isOwn func(netip.Addr) bool) addressKind {
 	return elsewhereAddress
 }
 
-// kindOfHost is the kind of a host that is written as an address or as localhost. The kind of any
-// other host is not known before a connection to it.
+// kindOfHost is the kind of a host that is written as an address or as localhost. For other hosts
+// the kind is known only when a connection is made.
 func kindOfHost(host string) addressKind {
 	host = hostname(host)
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
@@ -70,18 +70,19 @@ func kindOfHost(host string) addressKind {
 	return elsewhereAddress
 }
 
-// hostname is a host without its port, in lower case.
+// hostname returns a host without its port, in lower case.
 func hostname(host string) string {
 	u := url.URL{Host: strings.ToLower(host)}
 	return strings.TrimSuffix(u.Hostname(), ".")
 }
 
 // guard refuses connections to the machine itself, and to services that only the machine may ask.
-// It is for requests to which a registry or a mirror sends us: by a redirect, or as the server of
-// its tokens. allowed is the kind of the registry's own address.
+// It is used for requests to which a registry or a mirror sends us, by a redirect or by naming a
+// token server. allowed is the kind of the registry's own address.
 //
-// It checks the address of the connection, after the name was resolved, so that no name avoids the
-// check. Connections to a proxy are the operator's. A host behind a proxy is checked by its name.
+// It checks the address of the connection after the name was resolved, so no name can avoid the
+// check. The operator is responsible for connections to a proxy. A host behind a proxy is checked
+// by its name.
 type guard struct{ allowed addressKind }
 
 func (g guard) check(to string, kind addressKind) error {
@@ -93,7 +94,7 @@ func (g guard) check(to string, kind addressKind) error {
 
 type viaProxy struct{}
 
-// control is net.Dialer's ControlContext.
+// control implements net.Dialer's ControlContext.
 func (g guard) control(ctx context.Context, _, to string, _ syscall.RawConn) error {
 	if ctx.Value(viaProxy{}) != nil {
 		return nil
@@ -105,12 +106,12 @@ func (g guard) control(ctx context.Context, _, to string, _ syscall.RawConn) err
 	return g.check(to, kindOf(at.Addr(), address.IsLocal))
 }
 
-// sentOn speaks to hosts that a registry names. Each kind of registry has connections of its own,
-// because a connection that is kept for the next request is not checked again.
+// sentOn is for requests to hosts that a registry names. Each kind of registry has its own
+// connections, because a connection that is kept for the next request is not checked again.
 type sentOn struct {
 	guard  guard
 	policy HostPolicy
-	inner  *PolicyTransport // guarded
+	inner  *PolicyTransport // with the guard
 	named  *PolicyTransport // for hosts that the operator named
 }
 
@@ -135,7 +136,7 @@ func (t *sentOn) connections() []*http.Transport {
 	return append(t.inner.connections(), t.named.connections()...)
 }
 
-// downgraded reports whether a request comes from a redirect from TLS to plain HTTP.
+// downgraded reports whether a request follows a redirect from TLS to plain HTTP.
 func downgraded(req *http.Request) bool {
 	return req.URL.Scheme == "http" && req.Response != nil && req.Response.Request != nil && req.Response.Request.URL.Scheme == "https"
 }

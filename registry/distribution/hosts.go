@@ -12,8 +12,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/fault"
 )
 
-// HostPolicy says with which hosts plain HTTP may be spoken, and TLS with a certificate that is not
-// verified.
+// HostPolicy says for which hosts plain HTTP, or TLS without verification of the certificate, is
+// allowed.
 type HostPolicy struct {
 	insecure map[string]bool // host or host:port, lower case
 }
@@ -39,8 +39,8 @@ func (p HostPolicy) plain(host string) bool {
 	return p.names(host) || kindOfHost(host) == loopbackAddress
 }
 
-// PolicyTransport sends requests as the policy says. It also keeps the library, and redirects, from
-// plain HTTP where the policy does not allow it.
+// PolicyTransport sends requests as the policy says. It also stops plain HTTP by the library or by
+// redirects where the policy does not allow it.
 type PolicyTransport struct {
 	Policy   HostPolicy
 	Verified http.RoundTripper
@@ -57,15 +57,15 @@ func (t *PolicyTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return t.Verified.RoundTrip(req)
 }
 
-// newPolicyTransport makes the transport under which the connections are. config says how
-// certificates are verified.
+// newPolicyTransport makes the transport and its connections. config says how certificates are
+// verified.
 func newPolicyTransport(policy HostPolicy, config *tls.Config, dialer *net.Dialer) *PolicyTransport {
-	lenient := &tls.Config{InsecureSkipVerify: true} // asked for, host by host
+	lenient := &tls.Config{InsecureSkipVerify: true} // the operator allowed it for single hosts
 	return &PolicyTransport{Policy: policy, Verified: newConnections(config, dialer), Lenient: newConnections(lenient, dialer)}
 }
 
-// newSentOn makes the transport for hosts that a registry names, which is itself at an address of
-// that kind.
+// newSentOn makes the transport for hosts that a registry names. The address of that registry is of
+// the given kind.
 func newSentOn(policy HostPolicy, config *tls.Config, registry addressKind) *sentOn {
 	g := guard{allowed: registry}
 	guarded := newDialer()
@@ -81,14 +81,15 @@ func newDialer() *net.Dialer {
 	return &net.Dialer{Timeout: 15 * time.Second, KeepAlive: 30 * time.Second}
 }
 
-// StallTime is how long a transfer may bring nothing before it fails. The kubelet's own deadline
-// for the progress of a pull is the same.
+// StallTime is how long a transfer may bring no data before it fails. The kubelet's deadline for
+// the progress of a pull is the same.
 const StallTime = time.Minute
 
 // maxHeader bounds the header of an answer, in bytes.
 const maxHeader = 256 << 10
 
-// newConnections makes connections of one kind. Proxies are those of the environment.
+// newConnections makes a transport for one kind of connection. It uses the proxies of the
+// environment.
 func newConnections(config *tls.Config, dialer *net.Dialer) *http.Transport {
 	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
@@ -101,11 +102,11 @@ func newConnections(config *tls.Config, dialer *net.Dialer) *http.Transport {
 		ResponseHeaderTimeout:  StallTime,
 		ExpectContinueTimeout:  time.Second,
 		MaxResponseHeaderBytes: maxHeader,
-		DisableCompression:     true, // digests are of the bytes as sent
+		DisableCompression:     true, // digests are of the bytes as they are sent
 	}
 }
 
-// connections are the transports that hold connections.
+// connections are the transports that hold open connections.
 func (t *PolicyTransport) connections() []*http.Transport {
 	var all []*http.Transport
 	for _, rt := range []http.RoundTripper{t.Verified, t.Lenient} {
@@ -116,8 +117,8 @@ func (t *PolicyTransport) connections() []*http.Transport {
 	return all
 }
 
-// newTransport adds the user agent, and retries of failures that may pass within a second or for
-// which the server has asked to wait.
+// newTransport adds the user agent. It also retries failures that may pass within a second, and
+// those for which the server asks the client to wait.
 func newTransport(base http.RoundTripper, userAgent string) http.RoundTripper {
 	return transport.NewUserAgent(patience{transport.NewRetry(base, transport.WithRetryStatusCodes(
 		http.StatusRequestTimeout, http.StatusBadGateway, http.StatusGatewayTimeout,

@@ -17,18 +17,18 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// hostSettings is what a hosts.toml says about one host.
+// hostSettings are the settings of one host in a hosts.toml.
 type hostSettings struct {
-	url           *url.URL // its path is where the API is; nil is the registry itself, as without a file
+	url           *url.URL // its path is where the API is; nil means the registry itself, as if there were no file
 	pull, resolve bool
 	authorities   []string    // files
 	clients       [][2]string // files: certificate and key
 	skipVerify    bool
 	header        http.Header
-	dialTimeout   time.Duration // 0: the usual
+	dialTimeout   time.Duration // 0: the default
 }
 
-// hostTable is such settings as they are written.
+// hostTable is the form of these settings in the file.
 type hostTable struct {
 	Capabilities []string       `toml:"capabilities"`
 	CA           any            `toml:"ca"`
@@ -39,9 +39,9 @@ type hostTable struct {
 	DialTimeout  string         `toml:"dial_timeout"`
 }
 
-// parseHosts reads a hosts.toml, whose form is containerd's: the hosts in the order of the file,
-// and the server last. Files that it names are relative to dir. Unknown keys are ignored, because
-// the file may be shared with a newer containerd.
+// parseHosts reads a hosts.toml in containerd's format. The result has the hosts in the order of
+// the file, and the server last. Paths in it are relative to dir. Unknown keys are ignored, because
+// a newer containerd may share the file.
 func parseHosts(dir string, data []byte) ([]hostSettings, error) {
 	var file struct {
 		hostTable
@@ -67,18 +67,18 @@ func parseHosts(dir string, data []byte) ([]hostSettings, error) {
 		seen[key[1]] = true
 		s, err := file.Host[key[1]].settings(dir, key[1])
 		if err != nil {
-			return nil, fmt.Errorf("host %q: %w", key[1], err)
+			return nil, fmt.Errorf("reading host %q: %w", key[1], err)
 		}
 		all = append(all, s)
 	}
 	server, err := file.settings(dir, file.Server)
 	if err != nil {
-		return nil, fmt.Errorf("server %q: %w", file.Server, err)
+		return nil, fmt.Errorf("reading server %q: %w", file.Server, err)
 	}
 	return append(all, server), nil
 }
 
-// What the decoder takes grows with the third power of a line of nested keys.
+// The decoder's time grows with the third power of the length of a line of nested keys.
 const (
 	maxHosts     = 64 << 10 // bytes
 	maxHostsLine = 8 << 10  // bytes
@@ -97,8 +97,8 @@ func checkLength(data []byte) error {
 	return nil
 }
 
-// checkCase finds keys that the decoder has taken although their case is wrong. TOML does not allow
-// that, and of two such keys the decoder takes either.
+// checkCase finds keys that the decoder accepted although their case is wrong. TOML does not allow
+// them, and if both spellings are there the decoder may take either.
 func checkCase(meta toml.MetaData) error {
 	passed := map[string]bool{}
 	for _, key := range meta.Undecoded() {
@@ -140,7 +140,7 @@ func below(dir, file string) string {
 	return filepath.Join(dir, file)
 }
 
-// hostURL is where a host's API is: below /v2, unless asIs keeps the path as it is.
+// hostURL is the URL of a host's API: below /v2, or at the path as it is if asIs is set.
 func hostURL(host string, asIs bool) (*url.URL, error) {
 	if host == "" {
 		return nil, nil
@@ -165,7 +165,7 @@ func hostURL(host string, asIs bool) (*url.URL, error) {
 	return &url.URL{Scheme: u.Scheme, Host: u.Host, Path: at}, nil
 }
 
-// capabilities are all, where none is named.
+// capabilities reads the list of capabilities. An empty list means all.
 func capabilities(named []string) (pull, resolve bool, err error) {
 	if len(named) == 0 {
 		return true, true, nil
@@ -184,7 +184,7 @@ func capabilities(named []string) (pull, resolve bool, err error) {
 	return pull, resolve, nil
 }
 
-// texts reads a string, or a list of them.
+// texts reads a string or a list of strings.
 func texts(key string, value any) ([]string, error) {
 	switch v := value.(type) {
 	case nil:
@@ -205,10 +205,10 @@ func texts(key string, value any) ([]string, error) {
 	return nil, fmt.Errorf("%s is %v, and must be a string or a list of strings", key, value)
 }
 
-// headers reads the headers that each request has in addition to its own.
+// headers reads the additional headers for each request.
 func headers(table map[string]any) (http.Header, error) {
 	all := http.Header{}
-	for _, name := range slices.Sorted(maps.Keys(table)) { // several may be one header's
+	for _, name := range slices.Sorted(maps.Keys(table)) { // several keys may mean one header
 		values, err := texts("header."+name, table[name])
 		if err != nil {
 			return nil, err

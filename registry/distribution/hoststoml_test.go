@@ -14,7 +14,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/fault"
 )
 
-// hostsFiles are files of hosts to start from.
+// hostsFiles are hosts.toml files with which the fuzzer starts.
 var hostsFiles = []string{
 	"server = 'https://registry.example'\n[host.'https://mirror.example/v2']\ncapabilities = ['pull', 'resolve']\nskip_verify = true\n",
 	"[host.\"http://mirror.example:5000/path\"]\noverride_path = true\ndial_timeout = '3s'\nca = ['a.pem', '/b.pem']\nclient = [['c.pem', 'c.key'], 'both.pem']\n",
@@ -35,7 +35,7 @@ var hostsFiles = []string{
 	strings.Repeat("a.", 500) + "a = 1\n",
 }
 
-// FuzzHosts reads files of hosts as a pull does.
+// FuzzHosts reads hosts.toml files as a pull does.
 func FuzzHosts(f *testing.F) {
 	for _, file := range hostsFiles {
 		f.Add([]byte(file))

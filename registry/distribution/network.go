@@ -21,14 +21,14 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/fault"
 )
 
-// endpoint is an address that has a registry's content: the registry itself, or a mirror of it.
+// endpoint is a server that has a registry's content: the registry itself, or a mirror of it.
 type endpoint struct {
-	Registry      name.Registry // how it is spoken to
-	pull, resolve bool          // digests may be asked for, tags may
+	Registry      name.Registry // address and scheme
+	pull, resolve bool          // whether it may be asked for digests, and for tags
 	Transport     http.RoundTripper
 }
 
-// Network knows where registries are, and how each is spoken to.
+// Network knows the servers of each registry, and how to connect to them.
 type Network struct {
 	policy HostPolicy
 	roots  *x509.CertPool
@@ -38,17 +38,17 @@ type Network struct {
 
 	mu    sync.Mutex
 	known map[string]configured   // by registry
-	sent  map[addressKind]*sentOn // for those to whom such registries send us, by the registries' kind
+	sent  map[addressKind]*sentOn // for hosts that such registries name, by the registries' kind
 }
 
-// configured is what was read of a registry's folder.
+// configured is what was read from a registry's folder.
 type configured struct {
-	stamp     [sha256.Size]byte // of all that was read
+	stamp     [sha256.Size]byte // hash of all that was read
 	endpoints []endpoint
 	close     func()
 }
 
-// NewNetwork reads the authorities that are trusted beside the system's.
+// NewNetwork reads the certificate authorities that are trusted in addition to the system's.
 func NewNetwork(policy HostPolicy, authorities []string, dir, agent string) (*Network, error) {
 	n := &Network{policy: policy, dir: dir, agent: agent, known: map[string]configured{}, sent: map[addressKind]*sentOn{}}
 	if len(authorities) > 0 {
@@ -61,12 +61,12 @@ func NewNetwork(policy HostPolicy, authorities []string, dir, agent string) (*Ne
 	return n, nil
 }
 
-// trusted adds authorities, files of PEM, to a pool; nil is the system's.
+// trusted adds authorities from PEM files to a pool; a nil pool means the system's.
 func trusted(pool *x509.CertPool, files []string) (*x509.CertPool, error) {
 	if pool == nil {
 		var err error
 		if pool, err = x509.SystemCertPool(); err != nil {
-			pool = x509.NewCertPool() // a machine without any
+			pool = x509.NewCertPool() // this machine has none
 		}
 	} else {
 		pool = pool.Clone()
@@ -74,7 +74,7 @@ func trusted(pool *x509.CertPool, files []string) (*x509.CertPool, error) {
 	for _, file := range files {
 		data, err := readSmall(file)
 		if err != nil {
-			return nil, fmt.Errorf("certificate authorities of registries: %w", err)
+			return nil, fmt.Errorf("reading the certificate authorities of registries: %w", err)
 		}
 		if !pool.AppendCertsFromPEM(data) {
 			return nil, fmt.Errorf("certificate authorities of registries: %s holds no PEM certificate", file)
@@ -83,8 +83,8 @@ func trusted(pool *x509.CertPool, files []string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// Endpoints are the addresses that have a registry's content, in the order in which they are
-// tried. Folders are read each time, so that a change counts at once.
+// Endpoints are the servers that have a registry's content, in the order in which they are tried.
+// The folders are read each time, so a change takes effect at once.
 func (n *Network) Endpoints(registry name.Registry) ([]endpoint, error) {
 	itself := []endpoint{{Registry: registry, pull: true, resolve: true, Transport: n.plainly(registry)}}
 	host := registryName(registry)
@@ -127,7 +127,7 @@ func (n *Network) Endpoints(registry name.Registry) ([]endpoint, error) {
 	return now.endpoints, nil
 }
 
-// plainly speaks to a registry that has no folder.
+// plainly is the transport for a registry without a folder.
 func (n *Network) plainly(registry name.Registry) http.RoundTripper {
 	host := registry.RegistryStr()
 	kind := kindOfHost(host)
@@ -141,14 +141,14 @@ func (n *Network) plainly(registry name.Registry) http.RoundTripper {
 	return newTransport(&hostTransport{host: host, path: "/v2", own: n.Usual, ports: n.Usual, others: others}, n.agent)
 }
 
-// folder finds the folder that speaks of a registry, and reads its hosts.toml.
+// folder finds the folder for a registry, and reads its hosts.toml.
 func (n *Network) folder(host string) (dir string, data []byte, err error) {
 	if n.dir == "" {
 		return "", nil, nil
 	}
 	folders := []string{host, "_default"}
 	if i := strings.LastIndexByte(host, ':'); i > 0 {
-		// Not every file system takes a colon. containerd has an underscore at the end as well.
+		// Some file systems do not allow a colon. containerd adds an underscore at the end too.
 		plain := host[:i] + "_" + host[i+1:]
 		folders = []string{plain + "_", plain, host, "_default"}
 	}
@@ -162,8 +162,8 @@ func (n *Network) folder(host string) (dir string, data []byte, err error) {
 	return "", nil, nil
 }
 
-// stampOf changes with every file that endpoints are made of. It ignores a file that cannot be
-// read: using it fails later.
+// stampOf changes when a file changes from which endpoints are made. It ignores a file that cannot
+// be read, because using that file fails later.
 func stampOf(data []byte, settings []hostSettings) [sha256.Size]byte {
 	var all bytes.Buffer
 	add := func(b []byte) { _, _ = fmt.Fprintf(&all, "%d\n%s", len(b), b) }
@@ -181,7 +181,7 @@ func stampOf(data []byte, settings []hostSettings) [sha256.Size]byte {
 	return sha256.Sum256(all.Bytes())
 }
 
-// configure makes the endpoint of some settings.
+// configure makes an endpoint from its settings.
 func (n *Network) configure(registry name.Registry, host string, s hostSettings) (_ endpoint, opened []*http.Transport, err error) {
 	config := &tls.Config{RootCAs: n.roots}
 	if len(s.authorities) > 0 {
@@ -189,8 +189,8 @@ func (n *Network) configure(registry name.Registry, host string, s hostSettings)
 			return endpoint{}, nil, err
 		}
 	}
-	// A host to which the endpoint sends us, such as a server of tokens or blobs, does not get its
-	// certificates and headers.
+	// The endpoint may send us to another host, such as a token server or a blob server. That host
+	// does not get the endpoint's certificates and headers.
 	at := registry.RegistryStr()
 	if s.url != nil {
 		at = s.url.Host
@@ -200,12 +200,12 @@ func (n *Network) configure(registry name.Registry, host string, s hostSettings)
 	for _, pair := range s.clients {
 		certificate, err := clientCertificate(pair)
 		if err != nil {
-			return endpoint{}, nil, fmt.Errorf("client certificate: %w", err)
+			return endpoint{}, nil, fmt.Errorf("reading the client certificate: %w", err)
 		}
 		config.Certificates = append(config.Certificates, certificate)
 	}
-	// Asked for, host by host; and this machine's own registry needs no certificate, unless one is
-	// named for it.
+	// The operator may turn verification off for single hosts. A registry for which plain HTTP is
+	// allowed needs no valid certificate, unless the settings name an authority for it.
 	config.InsecureSkipVerify = s.skipVerify || s.url == nil && len(s.authorities) == 0 && n.policy.plain(registry.RegistryStr())
 	dialer := newDialer()
 	dialer.Timeout = cmp.Or(s.dialTimeout, dialer.Timeout)
@@ -252,16 +252,16 @@ const maxSettingsFile = 1 << 20
 // readSmall reads a file of a registry's settings.
 func readSmall(path string) ([]byte, error) { return credentials.ReadFile(path, maxSettingsFile) }
 
-// hostTransport speaks to one host as its settings say, and to others as the policy says.
+// hostTransport uses a host's settings for that host, and the policy for other hosts.
 type hostTransport struct {
 	scheme    string // empty: any
 	host      string
 	path      string // instead of /v2
-	namespace string // the registry that a mirror is asked for; empty for the registry itself
+	namespace string // the registry that a mirror stands for; empty for the registry itself
 	header    http.Header
 	own       http.RoundTripper
 	ports     http.RoundTripper // for other ports of the host
-	others    http.RoundTripper // for other hosts, to which this one sends us
+	others    http.RoundTripper // for other hosts that this one names
 }
 
 func (t *hostTransport) RoundTrip(req *http.Request) (*http.Response, error) {

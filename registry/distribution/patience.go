@@ -11,16 +11,16 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/pause"
 )
 
-// patience waits when a server asks for it: for as long as its Retry-After says, or a little longer
-// each time.
+// patience waits when a server asks for it. It waits as long as its Retry-After says; without that
+// header, each wait is twice as long as the last.
 type patience struct {
 	inner http.RoundTripper
 }
 
 const (
-	firstWait = 200 * time.Millisecond // where the server does not say how long
-	waits     = 4                      // at most, for one request
-	maxWait   = time.Minute            // for one request in all; a server that asks for more is not waited for
+	firstWait = 200 * time.Millisecond // if the server does not say how long
+	waits     = 4                      // the most for one request
+	maxWait   = time.Minute            // for one request in total; if a server asks for more, the request is not repeated
 )
 
 func (p patience) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -49,7 +49,7 @@ func (p patience) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 }
 
-// retryAfter reads a header's number of seconds, or date.
+// retryAfter reads the header's value, a number of seconds or a date.
 func retryAfter(value string, now time.Time) (time.Duration, bool) {
 	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
 		return time.Duration(seconds) * time.Second, true
@@ -60,7 +60,7 @@ func retryAfter(value string, now time.Time) (time.Duration, bool) {
 	return 0, false
 }
 
-// repeatable returns the request once more, if its body can be read again.
+// repeatable returns the same request for another attempt, if its body can be read again.
 func repeatable(req *http.Request) (*http.Request, bool) {
 	if req.Body == nil || req.Body == http.NoBody {
 		return req, true

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// answers is a transport that answers with one after the other, and the last for ever.
+// answers is a transport that gives the answers in order, and then repeats the last.
 type answers struct {
 	codes  []int
 	header string // Retry-After

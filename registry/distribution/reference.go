@@ -10,32 +10,33 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/manifest"
 )
 
-// LocalPrefix marks a reference to a file on the node, as in Krustlet: what follows is the file's
-// path, so `fs//srv/hello.wasm` is /srv/hello.wasm, and `fs/hello.wasm` is relative to the agent's
-// working directory.
+// LocalPrefix marks a reference to a file on the node, as in Krustlet. The rest is the file's path:
+// `fs//srv/hello.wasm` is /srv/hello.wasm, and `fs/hello.wasm` is relative to the agent's working
+// directory.
 const LocalPrefix = "fs/"
 
 // maxReference is the longest reference, in bytes.
 const maxReference = 4096
 
-// Reference is an image reference, understood. It names a file if path is set, else something in a
-// registry.
+// Reference is a parsed image reference. It names a file if Path is set, and otherwise something in
+// a registry.
 type Reference struct {
 	Path   string          // of a local module
 	Repo   name.Repository // registry and repository
-	Tag    string          // where no digest is given
+	Tag    string          // only without a digest
 	Digest string          // `sha256:…`; of the manifest, or of the local file
 }
 
-// The grammar of references, narrower than name's, which lets `..` through.
+// The grammar of references. It is stricter than that of package name, which accepts `..`.
 var (
 	hostForm = regexp.MustCompile(`^([a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?(\.[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?)*|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?$`)
 	repoForm = regexp.MustCompile(`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
 	tagForm  = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127}$`)
 )
 
-// ParseReference understands an image reference as Kubernetes does: docker.io and the tag latest by
-// default, a digest before a tag. Its error is of the class ErrInvalidReference.
+// ParseReference parses an image reference as Kubernetes does. The default registry is docker.io,
+// the default tag is latest, and a digest has priority over a tag. Its error is of the class
+// ErrInvalidReference.
 func ParseReference(image string, hosts HostPolicy) (Reference, error) {
 	invalid := func(why string) (Reference, error) {
 		return Reference{}, fault.New(fault.ErrInvalidReference, nil, "image %.300q is no valid reference: %s", image, why)
@@ -78,7 +79,7 @@ func ParseReference(image string, hosts HostPolicy) (Reference, error) {
 	return ref, nil
 }
 
-// whyInvalid explains a name that is none.
+// whyInvalid explains why a name is invalid.
 func whyInvalid(text string, err error) string {
 	repo := text
 	if i := strings.LastIndexByte(text, ':'); i > strings.LastIndexByte(text, '/') {
@@ -97,7 +98,7 @@ func whyInvalid(text string, err error) string {
 	return "repository names are letters and digits, divided by / . _ or -"
 }
 
-// localReference takes the reference of a local module. A tag is ignored, as in Krustlet.
+// localReference parses the reference of a local module. A tag is ignored, as in Krustlet.
 func localReference(path, digest string, invalid func(string) (Reference, error)) (Reference, error) {
 	if i := strings.LastIndexByte(path, ':'); i >= 0 && tagForm.MatchString(path[i+1:]) {
 		path = path[:i]
@@ -108,7 +109,7 @@ func localReference(path, digest string, invalid func(string) (Reference, error)
 	return Reference{Path: path, Digest: digest}, nil
 }
 
-// Repository is the name of the repository as users write it.
+// Repository is the name of the repository in the form that users write.
 func (r Reference) Repository() string { return repositoryName(r.Repo) }
 
 func repositoryName(repo name.Repository) string {
@@ -122,7 +123,7 @@ func registryName(registry name.Registry) string {
 	return "docker.io"
 }
 
-// Name is the reference in full: equal names mean the same thing.
+// Name is the full reference. Equal names mean the same thing.
 func (r Reference) Name() string {
 	if r.Digest != "" {
 		return r.At(r.Digest)
@@ -130,10 +131,10 @@ func (r Reference) Name() string {
 	return r.Repository() + ":" + r.Tag
 }
 
-// At is the name of a manifest in the reference's repository.
+// At is the full name of a manifest in the reference's repository.
 func (r Reference) At(manifest string) string { return r.Repository() + "@" + manifest }
 
-// ManifestID is what the registry is asked for.
+// ManifestID is the tag or digest to ask the registry for.
 func (r Reference) ManifestID() string {
 	if r.Digest != "" {
 		return r.Digest

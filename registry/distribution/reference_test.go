@@ -111,7 +111,7 @@ func FuzzParseReference(f *testing.F) {
 			}
 			return
 		}
-		// What is asked of a registry stays below /v2/, and the full name means the same.
+		// Requests to a registry stay below /v2/. The full name means the same as the reference.
 		if path := ref.Repo.RepositoryStr() + "/" + ref.ManifestID(); strings.Contains(path, "..") && strings.Contains("/"+path, "/../") ||
 			strings.ContainsAny(path, "?#%\\ ") || strings.Contains(path, "//") {
 			t.Errorf("%q asks for %q", image, path)

@@ -25,37 +25,37 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/pause"
 )
 
-// maxManifest is the largest manifest, in bytes: what the distribution specification has registries
-// accept.
+// maxManifest is the largest manifest, in bytes. The distribution specification asks registries to
+// accept this size.
 const maxManifest = 4 << 20
 
 // minRate is how many bytes a second a transfer must bring, on average over twice the stall time.
-// So a blob takes no longer than its size divided by this: 18 hours for 256 MiB.
+// So the time for a blob is at most its size divided by this: 18 hours for 256 MiB.
 const minRate = 4 << 10
 
 var (
-	// ErrStalled ends a transfer in which nothing comes.
+	// ErrStalled ends a transfer that brings no data for too long.
 	ErrStalled = errors.New("nothing came for too long")
-	// errSlow ends one in which too little comes: a server may hold it open for ever with a byte at
-	// a time.
+	// errSlow ends a transfer that brings too little data. Otherwise a server could hold it open
+	// for ever with a byte at a time.
 	errSlow = fmt.Errorf("less than %d bytes a second came", minRate)
-	// errSlowAnswer ends a request that is not answered to its end.
+	// errSlowAnswer ends a request whose answer is not complete in time.
 	errSlowAnswer = errors.New("its answer took too long")
 )
 
-// Keys finds the credentials for an image, named by registry and repository, in the order in which
-// they must be tried. credentials.Keys does.
+// Keys finds the credentials for an image in the order in which they must be tried. image is a
+// registry and a repository. credentials.Keys implements it.
 type Keys interface {
 	Lookup(ctx context.Context, image string) ([]credentials.Credential, error)
 }
 
-// Repository is one repository of a registry. It asks one source after the other for its content.
+// Repository is one repository of a registry. It asks its sources one after the other for content.
 type Repository struct {
 	sources []*source
 }
 
-// Open finds the sources of a repository, and the credentials for each. keys may be nil: then there
-// are none.
+// Open finds the sources of a repository, and the credentials for each. keys may be nil; then no
+// credentials are used.
 func (n *Network) Open(ctx context.Context, repo name.Repository, keys Keys, stall time.Duration) (*Repository, error) {
 	endpoints, err := n.Endpoints(repo.Registry)
 	if err != nil {
@@ -74,7 +74,7 @@ func (n *Network) Open(ctx context.Context, repo name.Repository, keys Keys, sta
 	return s, nil
 }
 
-// Identity is equal for repositories that are asked with the same credentials.
+// Identity is equal for repositories for which the same credentials are used.
 func (s *Repository) Identity() string {
 	hash := sha256.New()
 	for _, p := range s.sources {
@@ -86,13 +86,13 @@ func (s *Repository) Identity() string {
 	return hex.EncodeToString(hash.Sum(nil))
 }
 
-// Credential is the one with which the manifest was fetched.
+// Credential is the credential with which the manifest was fetched.
 func (s *Repository) Credential() credentials.Credential { return s.sources[0].credential() }
 
-// Manifest fetches what id, a tag or a digest, names, from the first source that has it. It returns
-// the manifest, its digest, and its media type as the registry tells it. That source comes first
-// from then on, because others may have something else for the same tag. Manifest must not run
-// beside other methods.
+// Manifest fetches the manifest that id, a tag or a digest, names, from the first source that has
+// it. It returns the manifest, its digest, and the media type that the registry gives. That source
+// comes first from then on, because others may have different content for the same tag. Manifest
+// must not run at the same time as other methods.
 func (s *Repository) Manifest(ctx context.Context, id string) (data []byte, digest, contentType string, err error) {
 	digested := manifest.IsDigest(id)
 	at, err := s.each(ctx, func(p *source) (bool, error) {
@@ -112,8 +112,8 @@ func (s *Repository) Manifest(ctx context.Context, id string) (data []byte, dige
 	return data, digest, contentType, nil
 }
 
-// Blob passes the content's bytes to take, which must read them to their end and check them. It is
-// for small content: a transfer that breaks off begins again at another source, or fails.
+// Blob passes the content to take, which must read it to its end and check it. It is for small
+// content: after a broken transfer it starts again at another source, or fails.
 func (s *Repository) Blob(ctx context.Context, content v1.Descriptor, take func(io.Reader) error) error {
 	_, err := s.each(ctx, func(p *source) (bool, error) {
 		if !p.pull {
@@ -126,25 +126,26 @@ func (s *Repository) Blob(ctx context.Context, content v1.Descriptor, take func(
 	return err
 }
 
-// How often a transfer that breaks off is resumed at one source.
+// How often a broken transfer is resumed at one source.
 const (
-	resumptions = 20 // at most
-	fruitless   = 2  // of them in a row that bring nothing
+	resumptions = 20 // the most
+	fruitless   = 2  // the most in a row that bring no data
 	firstPause  = 250 * time.Millisecond
 )
 
-// Part is content that is being fetched. It holds what came before a transfer broke off.
+// Part is content that is being fetched. It keeps what came before a transfer broke off.
 type Part interface {
-	// Size is how much of the content there is, in bytes.
+	// Size is how many bytes of the content it has.
 	Size() int64
-	// Restart forgets what there is.
+	// Restart discards what it has.
 	Restart() error
-	// Take adds what r gives: the content from a position on, which is the end of the part or 0.
+	// Take adds the content that r gives. from is its position in the content: the end of the part,
+	// or 0.
 	Take(r io.Reader, from int64) error
 }
 
-// Stream fetches content into a part, from where that ends. A transfer that breaks off goes on
-// after a moment. If it does not, another source is asked.
+// Stream fetches content into a part, starting at the part's end. A transfer that breaks off is
+// resumed after a moment. If that does not help, another source is asked.
 func (s *Repository) Stream(ctx context.Context, content v1.Descriptor, to Part) error {
 	_, err := s.each(ctx, func(p *source) (bool, error) {
 		if !p.pull {
@@ -183,8 +184,8 @@ func (p *source) stream(ctx context.Context, content v1.Descriptor, to Part) err
 	}
 }
 
-// each calls do for one source after the other until it succeeds, and returns the index of that
-// source.
+// each calls do for one source after the other until one call succeeds. It returns the index of
+// that source.
 func (s *Repository) each(ctx context.Context, do func(*source) (asked bool, err error)) (at int, err error) {
 	var failed []string
 	var last error
@@ -212,7 +213,8 @@ func (s *Repository) each(ctx context.Context, do func(*source) (asked bool, err
 	return 0, last
 }
 
-// elsewhere reports whether an error is the source's own, so that another may do better.
+// elsewhere reports whether the error comes from this source only, so that another source may
+// succeed.
 func elsewhere(err error) bool {
 	for _, ours := range []error{fault.ErrNotWasm, fault.ErrTooLarge, fault.ErrDiskFull} {
 		if errors.Is(err, ours) {
@@ -222,7 +224,7 @@ func elsewhere(err error) bool {
 	return true
 }
 
-// get requests something of the repository. The response's body must be closed.
+// get sends a request to the repository. The response's body must be closed.
 func (p *source) get(ctx context.Context, client *http.Client, kind, id string, header http.Header) (*http.Response, error) {
 	at := url.URL{Scheme: p.repo.Scheme(), Host: p.repo.RegistryStr(), Path: "/v2/" + p.repo.RepositoryStr() + "/" + kind + "/" + id}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at.String(), nil)
@@ -237,7 +239,7 @@ func (p *source) get(ctx context.Context, client *http.Client, kind, id string, 
 		return nil, err
 	}
 	if resp.StatusCode == http.StatusPartialContent || resp.StatusCode == http.StatusRequestedRangeNotSatisfiable {
-		return resp, nil // only who asked for a range gets that
+		return resp, nil // only for requests with a range
 	}
 	if err := transport.CheckError(resp, http.StatusOK); err != nil {
 		_ = resp.Body.Close()
@@ -271,8 +273,8 @@ func (p *source) manifest(ctx context.Context, client *http.Client, id string) (
 	return data, digest, resp.Header.Get("Content-Type"), nil
 }
 
-// blob passes the content's bytes to take, from a position on if the server can do that, or else
-// from the first. take is told which.
+// blob passes the content to take. It starts at the position from if the server supports that, and
+// otherwise at the first byte. take gets the position.
 func (p *source) blob(ctx context.Context, client *http.Client, content v1.Descriptor, from int64, take func(io.Reader, int64) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -314,16 +316,16 @@ func (p *source) blob(ctx context.Context, client *http.Client, content v1.Descr
 	return err
 }
 
-// errNoRange means that a server cannot continue in the middle.
+// errNoRange means that a server cannot send content from a position on.
 var errNoRange = errors.New("no such range")
 
-// InterruptedError is the error of a transfer that broke off and may be resumed.
+// InterruptedError is the error of a broken transfer that may be resumed.
 type InterruptedError struct{ cause error }
 
 func (e *InterruptedError) Error() string { return e.cause.Error() }
 func (e *InterruptedError) Unwrap() error { return e.cause }
 
-// causeOf is the cause of the context's end if err is that end, and err otherwise.
+// causeOf returns the cause of the context's end if err is that end, and err otherwise.
 func causeOf(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil && errors.Is(err, ctx.Err()) {
 		return cause
@@ -331,8 +333,8 @@ func causeOf(ctx context.Context, err error) error {
 	return err
 }
 
-// watchedBody ends a transfer that brings nothing for a time, or too little in twice that time. It
-// keeps the error that ended it.
+// watchedBody ends a transfer that brings no data for the stall time, or too little data in twice
+// that time. It keeps the error that ended it.
 type watchedBody struct {
 	body  io.Reader
 	stall time.Duration
@@ -342,7 +344,7 @@ type watchedBody struct {
 
 	nothing *time.Timer
 	little  *time.Timer
-	came    atomic.Int64 // since little was set
+	came    atomic.Int64 // since the timer little was set
 }
 
 func (b *watchedBody) watch() (stop func()) {
@@ -357,7 +359,7 @@ func (b *watchedBody) weigh() {
 		b.end(errSlow)
 		return
 	}
-	b.little.Reset(2 * b.stall) // if it is stopped meanwhile, ending what has ended does nothing
+	b.little.Reset(2 * b.stall) // if it was stopped in the meantime, another end has no effect
 }
 
 func (b *watchedBody) Read(p []byte) (int, error) {

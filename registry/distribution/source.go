@@ -14,12 +14,12 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/fault"
 )
 
-// source is an address that has the repository, and the credentials for it.
+// source is a server that has the repository, and the credentials for it.
 type source struct {
 	endpoint
 	repo  name.Repository
-	keys  []credentials.Credential // to be tried in this order; none: nothing is shown
-	stall time.Duration            // how long a body may give nothing
+	keys  []credentials.Credential // in the order in which they are tried; empty: no credential is sent
+	stall time.Duration            // how long a body may bring no data
 
 	mu     sync.Mutex
 	client *http.Client // nil until a credential was accepted
@@ -32,7 +32,7 @@ func (p *source) credential() credentials.Credential {
 	return p.shown
 }
 
-// try calls do with one credential after the other until one is not refused. It uses that one from
+// try calls do with one credential after the other until one is accepted. It uses that one from
 // then on.
 func (p *source) try(ctx context.Context, do func(*http.Client) error) error {
 	p.mu.Lock()
@@ -50,7 +50,7 @@ func (p *source) try(ctx context.Context, do func(*http.Client) error) error {
 		if client, err = p.login(ctx, c); err == nil {
 			err = do(client)
 		}
-		// Some registries answer 404 for what a client may not see.
+		// Some registries answer 404 for content that a client may not see.
 		if errors.Is(err, fault.ErrUnauthorized) || errors.Is(err, fault.ErrNotFound) {
 			continue
 		}
@@ -64,7 +64,7 @@ func (p *source) try(ctx context.Context, do func(*http.Client) error) error {
 	return err
 }
 
-// login finds out which authentication the registry wants, and shows the credential.
+// login finds out which authentication the registry wants, and sends the credential.
 func (p *source) login(ctx context.Context, c credentials.Credential) (*http.Client, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, 2*p.stall, errSlowAnswer)
 	defer cancel()
@@ -80,7 +80,7 @@ func (p *source) login(ctx context.Context, c credentials.Credential) (*http.Cli
 	return nil, fault.OfRegistry(p.repo.RegistryStr(), p.repo.RepositoryStr(), err)
 }
 
-// maxRedirects is how often one request is sent on. Registries do it once.
+// maxRedirects is how many redirects one request may follow. Registries use one.
 const maxRedirects = 5
 
 func fewRedirects(_ *http.Request, via []*http.Request) error {

@@ -13,36 +13,36 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
 
-// The classes of errors, for errors.Is. An error of none of them is a failure of the network, of
-// the registry or of the disk.
+// The classes of errors, for errors.Is. An error without a class is a failure of the network, the
+// registry or the disk.
 var (
 	// ErrInvalidReference is an image reference that can never name anything.
 	ErrInvalidReference = errors.New("invalid image reference")
 	// ErrLocalModules is a reference to a local file on a node that does not allow them.
 	ErrLocalModules = errors.New("local modules are not allowed")
-	// ErrNotWasm is an image, or a file, that holds no WebAssembly module in a known form.
+	// ErrNotWasm is an image, or a file, without a WebAssembly module in a known form.
 	ErrNotWasm = errors.New("not a WebAssembly image")
-	// ErrInvalidImage is an image whose parts are broken, or have what no image may have.
+	// ErrInvalidImage is an image whose parts are broken, or have content that no image may have.
 	ErrInvalidImage = errors.New("invalid image")
 	// ErrNoProgram is an image with several modules that does not name the one to run.
 	ErrNoProgram = errors.New("no module is named")
-	// ErrDigestMismatch is content of another digest or size than was announced.
+	// ErrDigestMismatch is content whose digest or size differs from what was announced.
 	ErrDigestMismatch = errors.New("content does not match its digest")
 	// ErrTooLarge is a manifest, a module or an image above the limit.
 	ErrTooLarge = errors.New("too large")
-	// ErrNotFound is a reference that the registry does not know, or a local file that is not
-	// there.
+	// ErrNotFound is a reference that the registry does not know, or a local file that does not
+	// exist.
 	ErrNotFound = errors.New("not found")
-	// ErrUnauthorized means that a registry has refused the credentials, or wants some.
+	// ErrUnauthorized means that a registry has refused the credentials, or requires some.
 	ErrUnauthorized = errors.New("unauthorized")
-	// ErrDiskFull is a disk, or a quota of it, on which there is no room.
+	// ErrDiskFull means that the disk, or a quota on it, has no room.
 	ErrDiskFull = errors.New("the disk is full")
 )
 
 // failure is an error with a class, a cause, and a text of its own.
 type failure struct {
 	class error // one of the Err values, or nil
-	cause error // or nil; part of the text already
+	cause error // or nil; the text already includes it
 	text  string
 }
 
@@ -59,13 +59,13 @@ func (f *failure) Unwrap() []error {
 	return errs
 }
 
-// New makes a failure of one line. Registries answer with whatever they like, pages of HTML
-// included.
+// New makes a failure with a text of one line. Registries may answer with any text, even pages of
+// HTML.
 func New(class, cause error, format string, args ...any) error {
 	return &failure{class: class, cause: cause, text: OneLine(fmt.Sprintf(format, args...))}
 }
 
-// ClassOf is the class of an error; nil if it has none.
+// ClassOf is the class of an error, or nil if it has none.
 func ClassOf(err error) error {
 	var f *failure
 	if errors.As(err, &f) {
@@ -106,8 +106,8 @@ func OneLine(s string) string {
 	return s[:cut] + "…"
 }
 
-// OfRegistry classes an error that came from talking to a registry about a subject: a repository, a
-// manifest or a blob.
+// OfRegistry gives a class to an error of a request to a registry. subject is the repository,
+// manifest or blob that was requested.
 func OfRegistry(host, subject string, err error) error {
 	var answer *transport.Error
 	if !errors.As(err, &answer) {
@@ -124,7 +124,7 @@ func OfRegistry(host, subject string, err error) error {
 	}
 }
 
-// answerText is what a registry said, without the request.
+// answerText is the text of a registry's answer, without the request.
 func answerText(answer *transport.Error) string {
 	text := fmt.Sprintf("%d %s", answer.StatusCode, http.StatusText(answer.StatusCode))
 	for _, d := range answer.Errors {
@@ -133,8 +133,8 @@ func answerText(answer *transport.Error) string {
 	return text
 }
 
-// WithoutQuery is err's text without the query of the URL in it, which may carry a signature that
-// gives access.
+// WithoutQuery is err's text without the query of the URL in it. The query may contain a signature
+// that gives access.
 func WithoutQuery(err error) string {
 	text := err.Error()
 	var at *url.Error

@@ -13,17 +13,17 @@ import (
 // MaxConfig is the largest config of an image, in bytes.
 const MaxConfig = 4 << 20
 
-// Config is how an image wants to run: defaults for what a pod does not say.
+// Config says how an image should run: the defaults for what a pod does not say.
 type Config struct {
 	Entrypoint []string `json:"entrypoint,omitempty"`
 	Cmd        []string `json:"cmd,omitempty"`
 	Env        []string `json:"env,omitempty"`        // entries KEY=VALUE
 	WorkingDir string   `json:"workingDir,omitempty"` // absolute and clean, or empty
-	User       string   `json:"user,omitempty"`       // as it is written: a name or number, a group may follow behind a colon
+	User       string   `json:"user,omitempty"`       // as it is written: a name or a number, and maybe a colon and a group
 	Ports      []uint16 `json:"ports,omitempty"`      // TCP ports that it exposes, in ascending order
 }
 
-// Argv is what the image runs by itself.
+// Argv is the argv of the image's own command.
 func (c Config) Argv() []string { return slices.Concat(c.Entrypoint, c.Cmd) }
 
 // ConfigFile is the part of an image's config that this node uses.
@@ -59,7 +59,7 @@ func ReadConfig(data []byte) (ConfigFile, error) {
 	return c, nil
 }
 
-// Run is the part that a container needs to run.
+// Run is the part of the config that a container needs to run.
 func (c ConfigFile) Run() Config {
 	run := Config{Entrypoint: c.Config.Entrypoint, Cmd: c.Config.Cmd, User: c.Config.User}
 	for _, v := range c.Config.Env {
@@ -82,8 +82,9 @@ func (c ConfigFile) Run() Config {
 	return run
 }
 
-// Annotations and labels by which an image with a root filesystem says that it is for WebAssembly,
-// whatever its platform: those of crun ("compat"), and the one that tools have taken over from it.
+// Annotations and labels with which an image with a root filesystem says that it is for
+// WebAssembly, whatever its platform is. They are crun's: the variant ("compat"), and the handler,
+// which other tools use, too.
 const (
 	variantKey = "module.wasm.image/variant"
 	handlerKey = "run.oci.handler"
@@ -104,8 +105,8 @@ func (m Manifest) forWasm(c ConfigFile) bool {
 	return isWasm(c.OS, c.Architecture) || len(argv) > 0 && strings.HasSuffix(argv[0], ".wasm")
 }
 
-// CheckRootfs refuses an image with a root filesystem that is not for this node, or does not hold
-// together.
+// CheckRootfs refuses an image with a root filesystem if it is not for this node, or if its parts
+// do not fit together.
 func (m Manifest) CheckRootfs(c ConfigFile) error {
 	if !m.forWasm(c) {
 		return fault.New(fault.ErrNotWasm, nil, "found a container image for %s (%s), which needs a container runtime; this node runs WebAssembly: %s",
@@ -114,7 +115,7 @@ func (m Manifest) CheckRootfs(c ConfigFile) error {
 	return m.CheckDiffIDs(c)
 }
 
-// CheckDiffIDs refuses an image whose config does not say what each of its layers is.
+// CheckDiffIDs refuses an image whose config does not have a digest for each of its layers.
 func (m Manifest) CheckDiffIDs(c ConfigFile) error {
 	ids := c.RootFS.DiffIDs
 	if len(ids) != len(m.Layers) {

@@ -11,26 +11,25 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/fault"
 )
 
-// MaxNesting is how many indexes may lead to a manifest. Tools make no more than an index of an
-// index.
+// MaxNesting is how many indexes may lead to a manifest. Tools make at most an index of an index.
 const MaxNesting = 4
 
-// Entry is what an index says of one manifest, or of a further index.
+// Entry is an index's entry for one manifest or one further index.
 type Entry struct {
 	v1.Descriptor
 }
 
-// wasmSystems are the operating systems of platforms OS/wasm, in the order of preference. For
-// others the architecture is enough.
+// wasmSystems are the operating systems of platforms OS/wasm, in the order of preference. For other
+// systems the architecture is enough.
 var wasmSystems = []string{"wasip1", "wasip2", "wasi", "wasm"}
 
-// isWasm reports whether a platform is one that this node runs: wasip1/wasm and similar ones, and
-// wasi/wasm32, which Docker used.
+// isWasm reports whether this node runs a platform: wasip1/wasm and similar ones, and wasi/wasm32,
+// which Docker used.
 func isWasm(system, architecture string) bool {
 	return architecture == "wasm" || architecture == "wasm32" || architecture == "wasm64" || slices.Contains(wasmSystems, system)
 }
 
-// preference is less for a platform that is preferred.
+// preference is a number that is lower for a preferred platform.
 func (e Entry) preference() int {
 	if i := slices.Index(wasmSystems, e.Platform.OS); i >= 0 {
 		return i
@@ -38,15 +37,16 @@ func (e Entry) preference() int {
 	return len(wasmSystems)
 }
 
-// isImage reports whether the entry is an image, and not a statement about one: builders put their
-// attestations beside the images (as of "platform" unknown/unknown), and signers their signatures.
+// isImage reports whether the entry is an image and not information about one. Builders put their
+// attestations beside the images, with the "platform" unknown/unknown. Signers put their signatures
+// there.
 func (e Entry) isImage() bool {
 	_, attests := e.Annotations["vnd.docker.reference.type"]
 	return !attests && !(e.Platform != nil && e.Platform.OS == "unknown" && e.Platform.Architecture == "unknown")
 }
 
-// Choose finds the manifest to go on with: that of a WebAssembly platform, or the only one there
-// is. Its errors are of the class ErrNotWasm.
+// Choose finds the next manifest: the one for a WebAssembly platform, or the only one. Its errors
+// are of the class ErrNotWasm.
 func (m Manifest) Choose() (v1.Descriptor, error) {
 	var wasm, images []Entry
 	for _, e := range m.Manifests {
@@ -72,7 +72,7 @@ func (m Manifest) Choose() (v1.Descriptor, error) {
 		len(images), platforms(images), whatWorks)
 }
 
-// platforms names the first few that an index offers.
+// platforms names the first few platforms of an index.
 func platforms(entries []Entry) string {
 	var all []string
 	for _, e := range entries {

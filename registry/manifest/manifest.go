@@ -16,15 +16,15 @@ import (
 
 // Media types of WebAssembly artifacts.
 const (
-	// CNCF TAG Runtime, "Wasm OCI Artifact layout": what Push makes, and what tells people what
-	// works.
+	// These are from the CNCF TAG Runtime, "Wasm OCI Artifact layout". Push uses them, and the
+	// error messages recommend them.
 	ConfigType types.MediaType = "application/vnd.wasm.config.v0+json"
 	LayerType  types.MediaType = "application/wasm"
 )
 
-// moduleLayers are the media types of layers that are a module or a component. The config beside
-// them may be of any type: people publish the same with several, and it says nothing that the
-// module does not.
+// moduleLayers are the media types of layers that are a module or a component. The config may have
+// any type, because people use several types, and the config says nothing that is not in the
+// module.
 var moduleLayers = []types.MediaType{
 	LayerType,
 	"application/vnd.wasm.content.layer.v1+wasm",                    // wasm-to-oci, which Krustlet's documentation uses
@@ -32,7 +32,7 @@ var moduleLayers = []types.MediaType{
 	"application/vnd.module.wasm.content.layer.v1+wasm",             // older wasmCloud, proxies' plugins
 }
 
-// tarLayers are the media types of layers of a root filesystem. The bytes of a layer tell how it is
+// tarLayers are the media types of layers of a root filesystem. The bytes of a layer show how it is
 // compressed.
 var tarLayers = []types.MediaType{
 	types.OCILayer, types.OCILayerZStd, types.OCIUncompressedLayer,
@@ -40,30 +40,30 @@ var tarLayers = []types.MediaType{
 	types.OCIRestrictedLayer, types.OCIUncompressedRestrictedLayer, "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd",
 }
 
-// imageConfigs are the media types of configs that say how a root filesystem is used.
+// imageConfigs are the media types of configs that describe the use of a root filesystem.
 var imageConfigs = []types.MediaType{types.OCIConfigJSON, types.DockerConfigJSON}
 
-// AcceptedManifests are the media types that a registry is asked for. Schema 1 is not among them,
-// and is refused by name if it comes.
+// AcceptedManifests are the media types that the node requests. Schema 1 is not among them. If a
+// registry sends it anyway, the error names it.
 var AcceptedManifests = strings.Join([]string{
 	string(types.OCIManifestSchema1), string(types.DockerManifestSchema2),
 	string(types.OCIImageIndex), string(types.DockerManifestList),
 }, ", ")
 
-// whatWorks ends the messages about images that do not run here.
+// whatWorks is the end of the error messages about images that do not run here.
 var whatWorks = fmt.Sprintf("publish the .wasm file as an OCI artifact with config %s and one layer %s, or build the image for the platform wasip1/wasm",
 	ConfigType, LayerType)
 
 var digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 
-// IsDigest reports whether a text is a digest that this node takes: `sha256:` and 64 hexadecimal
+// IsDigest reports whether a text is a digest that this node supports: `sha256:` and 64 hexadecimal
 // digits.
 func IsDigest(text string) bool { return digestForm.MatchString(text) }
 
-// maxLayers is more than any tool makes of an image.
+// maxLayers is more layers than any tool makes for an image.
 const maxLayers = 256
 
-// Kind is what a blob is for.
+// Kind is the kind of a blob's content.
 type Kind int
 
 const (
@@ -84,8 +84,8 @@ type Manifest struct {
 	Manifests     []Entry           `json:"manifests"`
 }
 
-// Read reads a manifest or an index. contentType is its media type as the registry told it. That
-// counts if the manifest does not say its own. The error is of the class ErrNotWasm.
+// Read reads a manifest or an index. contentType is the media type that the registry gave. It is
+// used if the manifest does not contain its own. The error is of the class ErrNotWasm.
 func Read(contentType string, data []byte) (Manifest, error) {
 	var m Manifest
 	if err := json.Unmarshal(data, &m); err != nil {
@@ -118,16 +118,16 @@ func (m Manifest) IsIndex() bool { return m.MediaType.IsIndex() || len(m.Manifes
 // HasImageConfig reports whether the config is that of a container image.
 func (m Manifest) HasImageConfig() bool { return slices.Contains(imageConfigs, m.Config.MediaType) }
 
-// HasRootfs reports whether all layers are those of a root filesystem.
+// HasRootfs reports whether all layers belong to a root filesystem.
 func (m Manifest) HasRootfs() bool {
 	return m.HasImageConfig() && len(m.Layers) > 0 && !slices.ContainsFunc(m.Layers, func(layer v1.Descriptor) bool {
 		return !slices.Contains(tarLayers, layer.MediaType)
 	})
 }
 
-// Content says which layers hold the image, and what they are. Layers of other types beside a
-// module's are not looked at; a root filesystem is all layers or none. Its errors are of the class
-// ErrNotWasm.
+// Content says which layers hold the image's content, and of what kind they are. If one layer is a
+// module, layers of other types are ignored. A root filesystem needs all layers. Its errors are of
+// the class ErrNotWasm.
 func (m Manifest) Content() ([]v1.Descriptor, Kind, error) {
 	var modules []v1.Descriptor
 	for _, layer := range m.Layers {
@@ -151,7 +151,7 @@ func (m Manifest) Content() ([]v1.Descriptor, Kind, error) {
 	return m.Layers, Layer, nil
 }
 
-// CheckLayer refuses a descriptor that no content can have.
+// CheckLayer refuses a descriptor that is impossible for any content.
 func CheckLayer(layer v1.Descriptor, smallest int64) error {
 	if !IsDigest(layer.Digest.String()) {
 		return fault.New(fault.ErrNotWasm, nil, "a digest in the manifest is %.100q; it must be sha256: and 64 hexadecimal digits", layer.Digest.String())
@@ -167,7 +167,7 @@ func (m Manifest) forms() string {
 	return fmt.Sprintf("config %.100s, %d layers: %s", m.Config.MediaType, len(m.Layers), layerTypes(m.Layers))
 }
 
-// layerTypes names the first few media types of layers.
+// layerTypes names the media types of the first few layers.
 func layerTypes(layers []v1.Descriptor) string {
 	var all []string
 	for _, layer := range layers {

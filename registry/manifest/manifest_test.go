@@ -182,7 +182,7 @@ func FuzzManifest(f *testing.F) {
 	})
 }
 
-// checkRefusal checks that an error about what a registry said is one short line of a class.
+// checkRefusal checks that an error about a registry's answer is one short line and has a class.
 func checkRefusal(t *testing.T, data []byte, err error) {
 	t.Helper()
 	if err == nil {

@@ -7,7 +7,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/fault"
 )
 
-// PreambleSize is the length of what every WebAssembly binary starts with, in bytes.
+// PreambleSize is the length of the bytes with which every WebAssembly binary starts.
 const PreambleSize = 8
 
 // The preambles of WebAssembly binaries: the magic number, then a version and a layer of 16 bits
@@ -17,8 +17,8 @@ var (
 	ComponentPreamble = []byte("\x00asm\x0d\x00\x01\x00") // component model, Binary.md
 )
 
-// IsComponent tells a component from a module by the first bytes. Its error is of the class
-// ErrNotWasm.
+// IsComponent reports whether the first bytes are those of a component and not of a module. Its
+// error is of the class ErrNotWasm.
 func IsComponent(start []byte) (bool, error) {
 	start = start[:min(len(start), PreambleSize)]
 	switch {
@@ -32,7 +32,7 @@ func IsComponent(start []byte) (bool, error) {
 	return false, fault.New(fault.ErrNotWasm, nil, "the file is no WebAssembly binary: it starts with %s", describe(start))
 }
 
-// describe names what people publish instead of a module.
+// describe names the format of what was published instead of a module.
 func describe(start []byte) string {
 	for _, known := range []struct{ prefix, name string }{
 		{"\x7fELF", "an ELF header (a native Linux program)"},

@@ -11,7 +11,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/fault"
 )
 
-// ChooseFiles is Choose for images of which only the files matter.
+// ChooseFiles is Choose for images of which only the files are used.
 func (m Manifest) ChooseFiles() (v1.Descriptor, error) {
 	next, err := m.Choose()
 	if err == nil {
@@ -31,10 +31,10 @@ func (m Manifest) ChooseFiles() (v1.Descriptor, error) {
 		len(images), platforms(images), platform("linux", runtime.GOARCH))
 }
 
-// TitleKey is the annotation of a layer that says what its file is called.
+// TitleKey is the annotation of a layer that gives the name of its file.
 const TitleKey = "org.opencontainers.image.title"
 
-// FileNames are what the files of an artifact without a root filesystem are called, in the order of
+// FileNames are the names of the files of an artifact without a root filesystem, in the order of
 // its layers.
 func (m Manifest) FileNames(image string) ([]string, error) {
 	if len(m.Layers) == 0 {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// BenchmarkUnpack: an image of 10,000 small files in 500 directories, and one large file.
+// BenchmarkUnpack unpacks an image of 10,000 small files in 500 directories, and one large file.
 func BenchmarkUnpack(b *testing.B) {
 	var entries []tar.Header
 	size := 0

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// FuzzUnpack: whatever two layers are, nothing is written beside the root or read from there, and
-// what lies in it keeps to the limits.
+// FuzzUnpack checks that any two layers write nothing beside the root and read nothing from there,
+// and that the result keeps to the limits.
 func FuzzUnpack(f *testing.F) {
 	f.Add(archive(f, file("a", "1"), dir("d"), file("d/b", "2")), archive(f, file(".wh.a", ""), file("d/.wh..wh..opq", ""), file("d/c", "3")))
 	f.Add(archive(f, symlink("out", "../../.."), file("out/x", "1")), archive(f, link("h", "out/secret"), file("out/secret", "2")))
@@ -23,7 +23,7 @@ func FuzzUnpack(f *testing.F) {
 	f.Fuzz(func(t *testing.T, lower, upper []byte) {
 		root, around, err := unpack(t, limits, lower, upper)
 		if err != nil && !errors.Is(err, ErrInvalid) && !errors.Is(err, ErrTooLarge) {
-			// Names that the kernel does not take are an error of the disk.
+			// If the kernel refuses a name, the error is one of the disk.
 			var disk *fs.PathError
 			var link *os.LinkError
 			if !errors.As(err, &disk) && !errors.As(err, &link) {
@@ -47,7 +47,7 @@ func FuzzUnpack(f *testing.F) {
 		if walked != nil {
 			t.Error(walked)
 		}
-		if total > 200*limits.Bytes { // a file counts as often as it has names
+		if total > 200*limits.Bytes { // a file counts once for each of its names
 			t.Errorf("%d bytes unpacked", total)
 		}
 		if modules, err := Modules(root, limits.Bytes); err == nil {

@@ -18,7 +18,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// Entries of a tar, as tests write them.
+// Constructors of tar entries for tests.
 
 func file(name, content string) tar.Header {
 	return tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o644, Size: int64(len(content)), Linkname: content}
@@ -42,7 +42,7 @@ func device(name string, kind byte) tar.Header {
 
 var stamp = time.Unix(1_600_000_000, 0)
 
-// archive makes a tar. The content of a file is where other entries have their target.
+// archive makes a tar. For a file, the link target of the entry is the file's content.
 func archive(t testing.TB, entries ...tar.Header) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -68,7 +68,7 @@ func archive(t testing.TB, entries ...tar.Header) []byte {
 	return b.Bytes()
 }
 
-// retyped makes another kind of entry of the first in a tar, which the tar package would not write.
+// retyped changes the kind of the first entry in a tar to one that the tar package would not write.
 func retyped(content []byte, kind byte) []byte {
 	const typeAt, sumAt, sumEnd = 156, 148, 156
 	header := content[:512]
@@ -82,7 +82,7 @@ func retyped(content []byte, kind byte) []byte {
 	return content
 }
 
-// extended is an extended header: the records of PAX for the entry behind it.
+// extended is an extended header with PAX records for the next entry.
 func extended(t testing.TB, records ...string) []byte {
 	t.Helper()
 	var all string
@@ -94,11 +94,11 @@ func extended(t testing.TB, records ...string) []byte {
 		all += fmt.Sprintf("%d %s\n", n, r)
 	}
 	content := retyped(archive(t, file("pax", all)), tar.TypeXHeader)
-	return content[:len(content)-1024] // without the tar's end
+	return content[:len(content)-1024] // without the end of the tar
 }
 
-// bomb is a layer of a few KiB with a file of zeros, size bytes long: zstd's blocks of one byte
-// repeated (RFC 8878, 3.1.1).
+// bomb is a layer of a few KiB with a file of size zero bytes. It uses zstd blocks that repeat one
+// byte (RFC 8878, 3.1.1).
 func bomb(t testing.TB, size int64) []byte {
 	t.Helper()
 	const block = 128 << 10
@@ -141,10 +141,10 @@ func digestOf(content []byte) string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-// roomy are limits that no honest test reaches.
+// roomy are limits that no normal test reaches.
 var roomy = Limits{Bytes: 64 << 20, Entries: 10_000}
 
-// unpack applies layers, given as bytes, to a folder inside another, which is returned too.
+// unpack applies layers to a folder. around is the folder that contains it.
 func unpack(t testing.TB, limits Limits, layers ...[]byte) (root, around string, err error) {
 	t.Helper()
 	around = t.TempDir()
@@ -164,8 +164,8 @@ func unpack(t testing.TB, limits Limits, layers ...[]byte) (root, around string,
 	return root, around, Unpack(t.Context(), root, list, limits)
 }
 
-// listing is what lies below root, an entry a line, in order: directories end in a slash, links and
-// files say what they hold.
+// listing lists everything below root in order, one entry a line. Directories end in a slash; links
+// and files show their content.
 func listing(t testing.TB, root string) string {
 	t.Helper()
 	var out strings.Builder

@@ -18,14 +18,14 @@ import (
 // Layer is a layer of an image on disk: a tar, or one in gzip or zstd.
 type Layer struct {
 	Path string
-	// DiffID is the digest that the tar must have once it is not compressed any more, `sha256:` and
-	// 64 hexadecimal digits; empty is any.
+	// DiffID is the digest of the uncompressed tar, `sha256:` and 64 hexadecimal digits; an empty
+	// one allows any content.
 	DiffID string
-	// Ready is closed when the layer is there. It is nil if the layer is there already.
+	// Ready is closed when the layer is on disk. It is nil if the layer is there from the start.
 	Ready <-chan struct{}
 }
 
-// stream is a layer as it is unpacked: it counts, bounds and hashes what is read from it.
+// stream is a layer that is being unpacked. It counts, bounds and hashes what is read from it.
 type stream struct {
 	file   *os.File
 	packed *counter
@@ -33,10 +33,10 @@ type stream struct {
 	close  func()
 	hash   hash.Hash
 	n      int64  // bytes read from plain
-	left   *int64 // bytes that the image may still have
+	left   *int64 // bytes that the image may still unpack
 }
 
-// openLayer opens the layer. left is shared by the layers of an image.
+// openLayer opens the layer. The layers of an image share left.
 func openLayer(l Layer, left *int64) (*stream, error) {
 	f, err := os.Open(l.Path)
 	if err != nil {
@@ -49,14 +49,14 @@ func openLayer(l Layer, left *int64) (*stream, error) {
 	return s, nil
 }
 
-// Skippable frames, with which a zstd stream may begin, have 16 magic numbers.
+// A zstd stream may begin with skippable frames, which have 16 magic numbers.
 var (
 	gzipMagic = []byte{0x1f, 0x8b}
 	zstdMagic = []byte{0x28, 0xb5, 0x2f, 0xfd}
 	skipMagic = []byte{0x2a, 0x4d, 0x18}
 )
 
-// unpack finds out how the layer is compressed. Its media type may say otherwise, and is not asked.
+// unpack finds out how the layer is compressed. It ignores the media type, which may be wrong.
 func (s *stream) unpack() error {
 	r := bufio.NewReaderSize(s.packed, 64<<10)
 	start, err := r.Peek(4)
@@ -104,7 +104,7 @@ func (s *stream) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// finish reads what is behind the tar's end, and compares the digest.
+// finish reads the rest of the stream after the end of the tar, and compares the digest.
 func (s *stream) finish(want string) error {
 	if _, err := io.Copy(io.Discard, s); err != nil {
 		return err
@@ -115,7 +115,7 @@ func (s *stream) finish(want string) error {
 	return nil
 }
 
-// counter counts what is read from r, and keeps its error.
+// counter counts the bytes that are read from r, and keeps r's error.
 type counter struct {
 	r   io.Reader
 	n   int64

@@ -20,8 +20,8 @@ type Module struct {
 	Component bool   `json:"component,omitempty"`
 }
 
-// Modules finds the WebAssembly files below dir by how they begin, and hashes them. The keys are
-// absolute paths in the image, which lead through no link. maxSize bounds a module, in bytes.
+// Modules finds the WebAssembly files below dir by their first bytes, and hashes them. The keys are
+// absolute paths in the image without links. maxSize bounds a module, in bytes.
 func Modules(dir string, maxSize int64) (map[string]Module, error) {
 	found := map[string]Module{}
 	known := map[uint64]Module{} // by inode: a file may have many names
@@ -54,7 +54,7 @@ func moduleAt(at string, maxSize int64, known map[uint64]Module) (m Module, is b
 	if err != nil {
 		return Module{}, false, err
 	}
-	defer f.Close() //nolint:errcheck // it was only read
+	defer f.Close() //nolint:errcheck // the file was only read
 	start := make([]byte, len(modulePreamble))
 	if _, err := io.ReadFull(f, start); err != nil {
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {

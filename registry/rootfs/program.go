@@ -6,23 +6,23 @@ import (
 	"strings"
 )
 
-// defaultPath is where programs are looked for if the environment does not say.
+// defaultPath is where programs are searched if the environment has no PATH.
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// Program finds the module that argv[0] of a guest names, as a shell would: name is absolute, or
-// relative to workDir or to the root, or, if it has no slash, in one of the directories of PATH in
-// env (entries KEY=VALUE) as well. Each is tried with `.wasm` behind it, too. It returns the
-// module's path in the image, which is one of modules.
+// Program finds the module that argv[0] of a guest names, as a shell would. name may be absolute,
+// or relative to workDir or to the root. If it has no slash, it is also searched in the directories
+// of PATH in env (entries KEY=VALUE). Each path is tried with `.wasm` at its end, too. It returns
+// the module's path in the image, which is one of modules.
 func Program(dir string, modules map[string]Module, name string, env []string, workDir string) (at string, found bool, err error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return "", false, err
 	}
-	defer root.Close() //nolint:errcheck // opened for its names only
+	defer root.Close() //nolint:errcheck // opened only for its names
 	for _, candidate := range candidates(name, env, workDir) {
 		at, err := find(root, candidate)
 		if err != nil {
-			continue // there is no such file, or none that can be reached
+			continue // the file does not exist, or cannot be reached
 		}
 		if _, is := modules["/"+at]; is {
 			return "/" + at, true, nil
@@ -47,7 +47,7 @@ func candidates(name string, env []string, workDir string) []string {
 	}
 	var all []string
 	for _, dir := range dirs {
-		at := strings.TrimRight(dir, "/") + "/" + name // not cleaned: `..` behind a link is not what it seems
+		at := strings.TrimRight(dir, "/") + "/" + name // not cleaned, because `..` after a link may lead elsewhere
 		all = append(all, at, at+".wasm")
 	}
 	return all

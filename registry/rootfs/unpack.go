@@ -16,14 +16,15 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
 )
 
-// Unpack applies layers, the lowest first, to the empty folder dir, each as soon as it is there.
-// After an error what is in dir is of no use. An error of ctx comes back as it is.
+// Unpack applies layers, the lowest first, to the empty folder dir. It applies each layer as soon
+// as it is ready. After an error the content of dir is useless. It returns an error of ctx
+// unchanged.
 func Unpack(ctx context.Context, dir string, layers []Layer, limits Limits) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return err
 	}
-	defer root.Close() //nolint:errcheck // opened for its names only
+	defer root.Close() //nolint:errcheck // opened only for its names
 	u := &unpacker{
 		walker: walker{root: root, make: true}, limits: limits,
 		tars: limits.Bytes, files: limits.Bytes, entries: limits.Entries, names: maxNames,
@@ -36,7 +37,7 @@ func Unpack(ctx context.Context, dir string, layers []Layer, limits Limits) erro
 			return ctx.Err()
 		}
 		if err != nil {
-			return fmt.Errorf("layer %d of %d: %w", i+1, len(layers), err)
+			return fmt.Errorf("unpacking layer %d of %d: %w", i+1, len(layers), err)
 		}
 	}
 	return u.setTimes()
@@ -45,20 +46,20 @@ func Unpack(ctx context.Context, dir string, layers []Layer, limits Limits) erro
 // unpacker applies the layers of one image.
 type unpacker struct {
 	walker walker
-	at     string // what led the walker to where it is, as tars write it; empty: nothing that still holds
+	at     string // the name in the tar that led the walker to its position; empty if that name may not be valid any more
 	buffer []byte
-	times  map[string]time.Time // of directories, by path; set last, because files made in them change them
+	times  map[string]time.Time // of directories, by path; set at the end, because a new file in a directory changes its time
 	seed   maphash.Seed
 
 	limits      Limits
-	tars, files int64 // bytes that the tars, and the files in them, may still have: a sparse file is larger than its tar
-	entries     int   // and as many entries,
-	names       int   // with as many bytes of names
+	tars, files int64 // bytes left for the tars, and for the files in them: a sparse file is larger than its tar
+	entries     int   // entries left
+	names       int   // bytes left for names
 
-	// Of the layer that is applied. Only a hash of each path is kept. Two paths with the same hash
-	// are less likely than such an error of the disk.
-	written map[uint64]bool // paths at or below which it has something
-	hidden  map[uint64]bool // paths below which it has hidden what lower layers have
+	// These are for the current layer. Only a hash of each path is kept. An equal hash of two paths
+	// is less likely than a disk error with the same effect.
+	written map[uint64]bool // paths at or below which the layer has something
+	hidden  map[uint64]bool // paths below which the layer has hidden the content of lower layers
 }
 
 func (u *unpacker) layer(ctx context.Context, layer Layer) error {
@@ -73,8 +74,8 @@ func (u *unpacker) layer(ctx context.Context, layer Layer) error {
 	if err != nil {
 		return err
 	}
-	defer s.Close()                                               //nolint:errcheck // it was only read
-	defer context.AfterFunc(ctx, func() { _ = s.file.Close() })() // reading fails then
+	defer s.Close()                                               //nolint:errcheck // the file was only read
+	defer context.AfterFunc(ctx, func() { _ = s.file.Close() })() // then reading fails
 	if err := u.apply(s); err != nil {
 		return err
 	}
@@ -100,7 +101,7 @@ func (u *unpacker) apply(s *stream) error {
 	}
 }
 
-// unreadable classes an error of reading a tar, unless it has a class, or is the disk's.
+// unreadable classes an error of reading a tar, unless it has a class or comes from the disk.
 func unreadable(err error) error {
 	var disk *fs.PathError
 	if errors.Is(err, ErrInvalid) || errors.Is(err, ErrTooLarge) || errors.As(err, &disk) {
@@ -157,7 +158,7 @@ func (u *unpacker) entry(h *tar.Header, content io.Reader) error {
 		if h.Linkname == "" || len(h.Linkname) > maxPath {
 			return invalid("a symbolic link to %.100q", h.Linkname)
 		}
-		return u.walker.top().Symlink(h.Linkname, base) // wherever it leads: it is followed in the image only
+		return u.walker.top().Symlink(h.Linkname, base) // the target does not matter: it is followed only in the image
 	case tar.TypeLink:
 		return u.link(base, h.Linkname)
 	default:
@@ -165,7 +166,7 @@ func (u *unpacker) entry(h *tar.Header, content io.Reader) error {
 	}
 }
 
-// checked is a name of a tar in its shortest form; "." is the root.
+// checked returns a tar's name in its shortest form; "." is the root.
 func checked(name string) (string, error) {
 	switch {
 	case len(name) > maxPath:
@@ -183,7 +184,7 @@ func checked(name string) (string, error) {
 	return path.Clean(name), nil
 }
 
-// goTo walks to the directory that a tar calls dir, and makes what is missing on the way.
+// goTo walks to the directory that a tar calls dir, and makes the missing directories on the way.
 func (u *unpacker) goTo(dir string) error {
 	if dir == "" {
 		dir = "."
@@ -199,14 +200,14 @@ func (u *unpacker) goTo(dir string) error {
 	return nil
 }
 
-// leave goes back to the root: the names that led here may mean something else from now on.
+// leave goes back to the root, because the names on the way may mean something else from now on.
 func (u *unpacker) leave() {
 	u.walker.upTo(0)
 	u.walker.links, u.at = 0, ""
 }
 
-// makeRoom removes what is at the name in the walker's directory, unless that and what comes are
-// directories.
+// makeRoom removes what has this name in the walker's directory. It keeps a directory if the new
+// entry is a directory, too.
 func (u *unpacker) makeRoom(base string, forDir bool) error {
 	info, err := u.walker.top().Lstat(base)
 	switch {
@@ -215,12 +216,12 @@ func (u *unpacker) makeRoom(base string, forDir bool) error {
 	case err != nil:
 		return err
 	}
-	// What leads here does not lead through it: it is below.
+	// The walker's own path does not lead through the removed entry, because the entry is below it.
 	return removeAt(u.walker.top(), base)
 }
 
-// removeAt removes what is at at below root. An os.Root would hold a descriptor for each level
-// of it.
+// removeAt removes the path at, which is below root. An os.Root would hold one descriptor for each
+// level of the removed tree.
 func removeAt(root *os.Root, at string) error {
 	dir, err := root.Open(path.Dir(at))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -229,11 +230,11 @@ func removeAt(root *os.Root, at string) error {
 	if err != nil {
 		return err
 	}
-	defer dir.Close() //nolint:errcheck // opened for its names only
+	defer dir.Close() //nolint:errcheck // opened only for its names
 	return filetree.RemoveAt(context.Background(), dir, path.Base(at))
 }
 
-// mark notes that the layer has something at the name in the walker's directory.
+// mark notes that the layer has an entry with this name in the walker's directory.
 func (u *unpacker) mark(base string) {
 	for at := path.Join(u.walker.at(), base); at != "."; at = path.Dir(at) {
 		key := maphash.String(u.seed, at)
@@ -244,8 +245,8 @@ func (u *unpacker) mark(base string) {
 	}
 }
 
-// Permissions that the owner, who is the agent, must have of all files; setuid and the like are cut
-// off.
+// Permissions that the owner, which is the agent, must have for all files. The setuid bit and
+// similar bits are removed.
 const (
 	fileMode = 0o600
 	dirMode  = 0o700
@@ -288,7 +289,7 @@ func (u *unpacker) file(base string, h *tar.Header, content io.Reader) (err erro
 	return f.Chmod(fs.FileMode(h.Mode)&fs.ModePerm | fileMode)
 }
 
-// link makes base another name of a file of the image.
+// link makes base another name for a file of the image.
 func (u *unpacker) link(base, target string) error {
 	name, err := checked(strings.TrimLeft(target, "/"))
 	if err != nil || name == "." {
@@ -317,7 +318,7 @@ func linkError(target string, err error) error {
 	return err
 }
 
-// setTimes gives the directories the times that the tars say, those that are still there.
+// setTimes gives the directories that still exist the times from the tars.
 func (u *unpacker) setTimes() error {
 	for at, t := range u.times {
 		w := walker{root: u.walker.root}

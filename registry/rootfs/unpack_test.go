@@ -178,7 +178,7 @@ func TestUnpackBounds(t *testing.T) {
 	for i := range many {
 		many[i] = link("link", "a")
 	}
-	// A file of 1 EiB, all of it a hole.
+	// This is a file of 1 EiB that is one hole.
 	sparse := append(extended(t, "GNU.sparse.major=0", "GNU.sparse.minor=1", "GNU.sparse.name=hole", "GNU.sparse.size=1152921504606846976",
 		"GNU.sparse.numblocks=1", "GNU.sparse.map=1152921504606846976,0"), archive(t, file("hole", ""))...)
 	for _, tt := range []struct {
@@ -204,7 +204,8 @@ func TestUnpackBounds(t *testing.T) {
 	}
 }
 
-// TestUnpackBomb: a layer that grows a thousandfold is given up, whatever the limits allow.
+// TestUnpackBomb: a layer that becomes a thousand times larger is refused, even if the limits allow
+// its size.
 func TestUnpackBomb(t *testing.T) {
 	layer := bomb(t, 2*ratioFrom)
 	root, _, err := unpack(t, Limits{1 << 40, 100}, layer)
@@ -214,7 +215,7 @@ func TestUnpackBomb(t *testing.T) {
 	if info, err := os.Stat(filepath.Join(root, "zeros")); err != nil || info.Size() > ratioFrom+1<<20 {
 		t.Errorf("unpacked: %v, %v", info, err)
 	}
-	// As many zeros as an image may well have.
+	// A normal image may have this number of zeros.
 	if root, _, err = unpack(t, roomy, bomb(t, 1<<20)); err != nil {
 		t.Error(err)
 	}
@@ -275,7 +276,7 @@ func TestUnpackIsGivenUp(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := Unpack(ctx, t.TempDir(), []Layer{{Path: at}}, roomy); err != context.Canceled { //nolint:errorlint // as it is
+	if err := Unpack(ctx, t.TempDir(), []Layer{{Path: at}}, roomy); err != context.Canceled { //nolint:errorlint // the error must be unchanged
 		t.Errorf("error %v", err)
 	}
 }

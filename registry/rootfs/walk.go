@@ -9,19 +9,19 @@ import (
 	"strings"
 )
 
-// walker goes through a folder as the programs of an image would: a link leads to where it leads in
-// the image. It holds the directories on its way open, and must be closed.
+// walker walks through a folder like a program in the image: it follows links to where they lead in
+// the image. It holds the directories on its path open, and must be closed.
 type walker struct {
 	root *os.Root
-	// make has directories made that are missing.
+	// make says whether the walker creates missing directories.
 	make bool
 
-	names []string // where it is: canonical, no component is a link
+	names []string // its position: canonical, without links
 	dirs  []*os.Root
 	links int
 }
 
-// top is the directory in which the walker is.
+// top is the directory where the walker is.
 func (w *walker) top() *os.Root {
 	if len(w.dirs) == 0 {
 		return w.root
@@ -39,15 +39,15 @@ func (w *walker) at() string {
 
 func (w *walker) close() { w.upTo(0) }
 
-// upTo leaves directories until depth of them are left.
+// upTo goes up until only depth directories are left.
 func (w *walker) upTo(depth int) {
 	for len(w.dirs) > depth {
-		_ = w.top().Close() // opened for its names only
+		_ = w.top().Close() // opened only for its names
 		w.dirs, w.names = w.dirs[:len(w.dirs)-1], w.names[:len(w.names)-1]
 	}
 }
 
-// enter walks to the directory at name, from where it is.
+// enter walks from the current position to the directory name.
 func (w *walker) enter(name string) error {
 	rest := name
 	for rest != "" {
@@ -73,8 +73,7 @@ func (w *walker) enter(name string) error {
 	return nil
 }
 
-// step goes into the directory of that name, or returns where a link of that name leads to from
-// here.
+// step enters the directory with this name. If the name is a link, it returns the link's target.
 func (w *walker) step(name string) (target string, err error) {
 	info, err := w.top().Lstat(name)
 	if errors.Is(err, fs.ErrNotExist) && w.make {
@@ -113,8 +112,8 @@ func (w *walker) follow(name string) (string, error) {
 	return target + "/.", nil // never empty
 }
 
-// find is the canonical path, below the root, of what name leads to. The last component is
-// followed, too.
+// find returns the canonical path, below the root, to which name leads. It follows the last
+// component, too.
 func find(root *os.Root, name string) (string, error) {
 	w := walker{root: root}
 	defer w.close()

@@ -8,14 +8,15 @@ import (
 	"strings"
 )
 
-// Names by which a layer hides what lower layers have (OCI image specification, "Whiteouts").
+// Names with which a layer hides the content of lower layers (OCI image specification,
+// "Whiteouts").
 const (
 	whiteoutPrefix = ".wh."
-	metadataPrefix = ".wh..wh." // of AUFS, which has more of them than the specification
+	metadataPrefix = ".wh..wh." // of AUFS, which has more such names than the specification
 	opaqueName     = ".wh..wh..opq"
 )
 
-// whiteout hides what the entry base in the directory dir stands for.
+// whiteout applies the whiteout entry base in the directory dir.
 func (u *unpacker) whiteout(dir, base string) error {
 	if strings.HasPrefix(base, metadataPrefix) && base != opaqueName {
 		return nil
@@ -24,7 +25,7 @@ func (u *unpacker) whiteout(dir, base string) error {
 	if hides == "" || hides == "." || hides == ".." {
 		return invalid("it hides nothing that can be")
 	}
-	defer u.leave() // it may be what leads here that goes
+	defer u.leave() // the whiteout may remove a directory on the walker's path
 	u.walker.make = false
 	err := u.goTo(dir)
 	u.walker.make = true
@@ -40,7 +41,7 @@ func (u *unpacker) whiteout(dir, base string) error {
 	return u.hideBelow(u.walker.at())
 }
 
-// hide removes what lower layers have at at.
+// hide removes what lower layers have at the path at.
 func (u *unpacker) hide(at string) error {
 	if !u.written[maphash.String(u.seed, at)] {
 		return removeAt(u.walker.root, at)
@@ -55,8 +56,8 @@ func (u *unpacker) hide(at string) error {
 	return u.hideBelow(at)
 }
 
-// hideBelow removes what lower layers have in the directory at at. That is done once: what comes
-// to be there later is of the layer itself.
+// hideBelow removes what lower layers have in the directory at. It does this only once for each
+// directory, because later content comes from the layer itself.
 func (u *unpacker) hideBelow(at string) error {
 	key := maphash.String(u.seed, at)
 	if u.hidden[key] {

@@ -9,12 +9,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Usage is how much of a disk files take.
+// Usage is the disk space and the number of files that a tree takes.
 type Usage struct {
 	Bytes  int64
 	Inodes int64
-	// Partial says that there is more, which could not be counted. The figures are a lower bound,
-	// and what is bounded takes too much.
+	// Partial says that some files could not be counted. Then the figures are a lower bound, and
+	// the tree counts as above any limit.
 	Partial bool
 }
 
@@ -23,7 +23,7 @@ func (u Usage) Plus(more Usage) Usage {
 	return Usage{u.Bytes + more.Bytes, u.Inodes + more.Inodes, u.Partial || more.Partial}
 }
 
-// Exceeds reports whether it takes more than that many bytes.
+// Exceeds reports whether it takes more than this number of bytes.
 func (u Usage) Exceeds(bytes int64) bool { return u.Partial || u.Bytes > bytes }
 
 func (u *Usage) add(st *unix.Stat_t) {
@@ -31,33 +31,34 @@ func (u *Usage) add(st *unix.Stat_t) {
 	u.Inodes++
 }
 
-// Part is a directory of a tree whose own usage the caller wants to know as well.
+// Part is a directory of a tree. The caller wants to know its usage, too.
 type Part struct {
-	Path  string // below the top, clean: `a/b`
+	Path  string // relative to the top, clean: `a/b`
 	Usage Usage
 }
 
-// maxLinked bounds how many files with several names are remembered at a time. Beyond it, each name
-// counts.
+// maxLinked bounds how many files with several names are remembered at a time. If there are more,
+// each name of the others counts.
 const maxLinked = 1 << 17
 
-// fair is how many files a disk that is not slow can show in the time that a count may take.
+// fair is the number of files that a disk must be able to show in the time for a count. A disk that
+// shows fewer is slow.
 const fair = 10_000
 
-// Count counts what the tree at path takes, without what is mounted in it, and what its parts take.
-// A file with several names counts once. It is no error if there is nothing at path, or if files
-// are removed while it counts.
+// Count counts what the tree at path takes and what its parts take. Other file systems that are
+// mounted in it do not count. A file with several names counts once. It is no error if path does
+// not exist, or if files are removed while Count runs.
 //
-// The usage is Partial if a second look could not read something either, if there are more than max
-// files (0 is no bound), or if ctx has a deadline that was not enough for them. An error does not
-// concern the tree: ctx has ended otherwise, the disk fails or is slow, or the process lacks
-// descriptors or memory. Then the usage is a lower bound, too.
+// The usage is Partial if something could not be read at the second attempt either, if there are
+// more than max files (0 means no bound), or if ctx's deadline was too short for the files. An
+// error is not caused by the tree: ctx was cancelled, the disk fails or is slow, or the process
+// lacks descriptors or memory. Then the usage is a lower bound, too.
 func Count(ctx context.Context, path string, max int64, parts ...*Part) (Usage, error) {
 	return countTree(ctx, path, max, maxDepth, parts)
 }
 
 func countTree(ctx context.Context, path string, max int64, depth int, parts []*Part) (u Usage, err error) {
-	for range 2 { // the first time, its directories may have been moved meanwhile
+	for range 2 { // during the first count, its directories may have been moved
 		c := newCounter(max, depth, parts)
 		err = c.count(ctx, path)
 		if u = c.sum; !errors.Is(err, errMoved) {
@@ -68,7 +69,7 @@ func countTree(ctx context.Context, path string, max int64, depth int, parts []*
 	case err == nil:
 		return u, nil
 	case errors.Is(err, context.DeadlineExceeded) && u.Inodes < fair:
-		return u, fmt.Errorf("counting the files of %s: the disk is slow: %d in the time that there was", path, u.Inodes)
+		return u, fmt.Errorf("counting the files of %s: the disk is slow: %d were counted in time", path, u.Inodes)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, errMoved), errors.Is(err, errEnough):
 		u.Partial = true
 		return u, nil
@@ -76,23 +77,23 @@ func countTree(ctx context.Context, path string, max int64, depth int, parts []*
 	return u, fmt.Errorf("counting the files of %s: %w", path, err)
 }
 
-// errEnough ends a count.
+// errEnough ends a count that has reached its maximum.
 var errEnough = errors.New("it has too many files")
 
-// counter is a count.
+// counter is a count that is running.
 type counter struct {
 	walk   walk[*share]
 	sum    Usage
 	max    int64
 	top    *share
-	linked map[uint64]uint64 // by inode: how many names are still to come
+	linked map[uint64]uint64 // by inode: how many more names of this file there are
 }
 
-// share says to which parts a directory counts.
+// share says which parts a directory counts for.
 type share struct {
-	of    *Usage // besides the sum; nil: no part
+	of    *Usage // in addition to the sum; nil: no part
 	below map[string]*share
-	rest  *share // of directories that are not in below
+	rest  *share // for directories that are not in below
 }
 
 func newShare(of *Usage) *share {
@@ -158,7 +159,8 @@ func (c *counter) count(ctx context.Context, path string) error {
 	return nil
 }
 
-// step counts the next entry, and goes into it or out of the directory.
+// step counts the next entry and enters it if it is a directory. After the last entry it leaves the
+// directory.
 func (c *counter) step() error {
 	d, level := c.walk.here()
 	e, ok, err := d.peek()
@@ -179,7 +181,7 @@ func (c *counter) step() error {
 		return c.missed(level.note, err)
 	}
 	if st.Dev != c.walk.dev {
-		return nil // something else is mounted there
+		return nil // another file system is mounted there
 	}
 	isDir, to := st.Mode&unix.S_IFMT == unix.S_IFDIR, level.note
 	if isDir {
@@ -190,7 +192,7 @@ func (c *counter) step() error {
 	}
 	err = c.walk.enter(e.name)
 	if err != nil && !errors.Is(err, errTooDeep) {
-		err = c.walk.enter(e.name) // the second look
+		err = c.walk.enter(e.name) // the second attempt
 	}
 	switch {
 	case errors.Is(err, unix.EXDEV): // the same file system is mounted there
@@ -203,7 +205,7 @@ func (c *counter) step() error {
 	return nil
 }
 
-// statAt looks at a file, and again if that fails.
+// statAt reads a file's attributes, and tries again if that fails.
 func statAt(fd int, name string, st *unix.Stat_t) error {
 	const flags = unix.AT_SYMLINK_NOFOLLOW | unix.AT_NO_AUTOMOUNT
 	err := unix.Fstatat(fd, name, st, flags)
@@ -215,7 +217,7 @@ func statAt(fd int, name string, st *unix.Stat_t) error {
 
 // missed notes that something could not be read.
 func (c *counter) missed(of *share, err error) error {
-	for _, vanished := range []error{unix.ENOENT, unix.ENOTDIR, unix.ELOOP} { // or it has become a file, or a link
+	for _, vanished := range []error{unix.ENOENT, unix.ENOTDIR, unix.ELOOP} { // or a file or a link has replaced it
 		if errors.Is(err, vanished) {
 			return nil
 		}
@@ -230,8 +232,8 @@ func (c *counter) missed(of *share, err error) error {
 	return nil
 }
 
-// ofMachine reports whether an error says nothing of the tree, even if a tenant caused it: no
-// tenant must pay for it.
+// ofMachine reports whether an error is a problem of the machine and not of the tree. A tenant may
+// have caused it, but another tenant's tree must not suffer for it.
 func ofMachine(err error) bool {
 	for _, known := range []error{unix.EMFILE, unix.ENFILE, unix.ENOMEM, unix.EIO, unix.ENODEV, unix.ENXIO, unix.ESHUTDOWN} {
 		if errors.Is(err, known) {
@@ -258,7 +260,7 @@ func (c *counter) add(st *unix.Stat_t, to *share) error {
 	return nil
 }
 
-// known reports whether a file with several names was counted under another one.
+// known reports whether a file with several names was already counted under another name.
 func (c *counter) known(st *unix.Stat_t) bool {
 	left, seen := c.linked[st.Ino]
 	switch {

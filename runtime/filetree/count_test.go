@@ -18,7 +18,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/ownprocess"
 )
 
-// levels is how deep the trees of tests are: a path there would have half a megabyte.
+// levels is the depth of the trees in tests. A path to the end would have half a megabyte.
 const levels = 25_000
 
 func write(t *testing.T, path string, size int) {
@@ -40,8 +40,8 @@ func count(t *testing.T, path string, max int64, parts ...*Part) Usage {
 	return u
 }
 
-// TestCountIsAsDu: it counts what a tree takes, what its parts take, and files with several names
-// once.
+// TestCountIsAsDu: Count counts what a tree and its parts take, and counts files with several names
+// once, like du.
 func TestCountIsAsDu(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "a/b/file"), 1<<20)
@@ -73,7 +73,7 @@ func TestCountIsAsDu(t *testing.T) {
 	if err != nil || all != want {
 		t.Errorf("%+v, want %+v; %v", all, want, err)
 	}
-	// A part within another counts to itself.
+	// A part inside another part counts only for itself.
 	for part, want := range map[*Part][2]int64{a: {3 << 20, 3}, b: {1 << 20, 2}, none: {0, 0}, d: {5 << 20, 4}} {
 		if u := part.Usage; u.Inodes != want[1] || u.Bytes < want[0] || u.Bytes > want[0]+64<<10 || u.Partial {
 			t.Errorf("%s: %+v, want %d inodes and %d bytes", part.Path, u, want[1], want[0])
@@ -93,8 +93,8 @@ func TestCountIsAsDu(t *testing.T) {
 	}
 }
 
-// TestCountDeep: a file below 25,000 levels counts, with few descriptors, with anything beside the
-// way there.
+// TestCountDeep: a file below 25,000 levels counts. Count needs few descriptors for it. Other files
+// beside the path make no difference.
 // docs/security.md: "The agent counts and removes such trees with at most 20 open files, and
 // follows no link and no mount in them"
 func TestCountDeep(t *testing.T) {
@@ -128,21 +128,21 @@ func makeDir(t *testing.T, elem ...string) string {
 	return path
 }
 
-// TestCountUnreadable: a directory that may not be read counts as too much, for its part.
+// TestCountUnreadable: a directory that cannot be read makes the usage of its part Partial.
 func TestCountUnreadable(t *testing.T) {
 	if !ownprocess.Enter(t, 0) {
 		return
 	}
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "a/closed/file"), 1<<20)
-	write(t, filepath.Join(dir, "b/names-only/file"), 1<<20) // may be listed, and not looked at
+	write(t, filepath.Join(dir, "b/names-only/file"), 1<<20) // it can be listed, but its entries have no attributes
 	for path, mode := range map[string]os.FileMode{"a/closed": 0, "b/names-only": 0o400} {
 		if err := os.Chmod(filepath.Join(dir, path), mode); err != nil {
 			t.Fatal(err)
 		}
 	}
 	write(t, filepath.Join(dir, "c/file"), 1<<20)
-	if err := cap.NewSet().SetProc(); err != nil { // root may read all
+	if err := cap.NewSet().SetProc(); err != nil { // root could read everything
 		t.Fatal(err)
 	}
 	a, b, c := &Part{Path: "a"}, &Part{Path: "b"}, &Part{Path: "c"}
@@ -159,7 +159,8 @@ func TestCountUnreadable(t *testing.T) {
 	}
 }
 
-// TestCountWithoutDescriptors: it is not the tree's fault if the process has no descriptors left.
+// TestCountWithoutDescriptors: if the process has no descriptors left, the error does not count
+// against the tree.
 func TestCountWithoutDescriptors(t *testing.T) {
 	if !ownprocess.Enter(t, 0) {
 		return
@@ -183,7 +184,7 @@ func TestCountWithoutDescriptors(t *testing.T) {
 	}
 }
 
-// TestCountInTime: a tree that cannot be counted in time counts as too much, unless the disk is
+// TestCountInTime: if a tree cannot be counted in time, its usage is Partial, unless the disk is
 // slow.
 func TestCountInTime(t *testing.T) {
 	dir := t.TempDir()
@@ -207,7 +208,7 @@ func TestCountInTime(t *testing.T) {
 	}
 }
 
-// lateContext is a context whose deadline comes after that many looks.
+// lateContext is a context whose deadline comes after some calls of Err.
 type lateContext struct {
 	context.Context //nolint:containedctx // it is one
 	left            int
@@ -220,12 +221,12 @@ func (c *lateContext) Err() error {
 	return nil
 }
 
-// TestCountWhatMoves: a tree whose directories are moved during the walk is counted again, and then
-// counts as too much.
+// TestCountWhatMoves: if directories are moved during the walk, the tree is counted again. If that
+// happens again, its usage is Partial.
 func TestCountWhatMoves(t *testing.T) {
 	dir := t.TempDir()
 	here, there := filepath.Join(makeDir(t, dir, "a"), "moves"), filepath.Join(makeDir(t, dir, "b"), "moves")
-	write(t, filepath.Join(here, strings.Repeat("x/", 50), "file"), 1) // so that it is looked at once on the way up
+	write(t, filepath.Join(here, strings.Repeat("x/", 50), "file"), 1) // so deep that the context is checked once on the way up
 	for _, test := range []struct {
 		times   int
 		partial bool
@@ -246,7 +247,7 @@ func TestCountWhatMoves(t *testing.T) {
 	}
 }
 
-// hooked is a context that calls a function when it is looked at.
+// hooked is a context that calls a function at each check.
 type hooked struct {
 	context.Context //nolint:containedctx // it is one
 	n               int
@@ -259,8 +260,8 @@ func (c *hooked) Err() error {
 	return c.Context.Err()
 }
 
-// TestCountWhileFilesGo: a tree does not count as too much because files come and go while they are
-// counted.
+// TestCountWhileFilesGo: the usage is not Partial only because files are made and removed during
+// the count.
 func TestCountWhileFilesGo(t *testing.T) {
 	dir := t.TempDir()
 	stop := make(chan struct{})
@@ -289,7 +290,8 @@ func TestCountWhileFilesGo(t *testing.T) {
 	<-done
 }
 
-// TestCountStopsAtMounts: neither another file system counts nor the same one mounted again.
+// TestCountStopsAtMounts: a mounted file system does not count, even if it is the tree's own file
+// system.
 func TestCountStopsAtMounts(t *testing.T) {
 	if !ownprocess.Enter(t, syscall.CLONE_NEWNS) {
 		return
@@ -327,15 +329,15 @@ func TestCountStopsAtMounts(t *testing.T) {
 	}
 }
 
-// withOpenat2 makes the test behave as if the kernel had no openat2.
+// withOpenat2 makes the test behave as on a kernel with or without openat2.
 func withOpenat2(t *testing.T, has bool) {
 	before := hasOpenat2
 	hasOpenat2 = func() bool { return has }
 	t.Cleanup(func() { hasOpenat2 = before })
 }
 
-// TestLinkedFilesAreBounded: beyond the files with several names that are remembered, each name
-// counts.
+// TestLinkedFilesAreBounded: only a limited number of files with several names is remembered. Each
+// name of other files counts.
 func TestLinkedFilesAreBounded(t *testing.T) {
 	c := newCounter(0, maxDepth, nil)
 	for ino := range uint64(maxLinked + 1) {

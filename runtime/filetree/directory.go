@@ -20,19 +20,19 @@ type directory struct {
 	fd       int
 	ino, dev uint64
 	buffer   [bufferSize]byte
-	at, end  int   // what was read, and not looked at yet
-	next     int64 // where reading goes on behind the last entry: the kernel's cookie
+	at, end  int   // the bytes that were read but not used yet
+	next     int64 // the kernel's cookie for the next entry after those
 }
 
 // entry is a name in a directory.
 type entry struct {
 	name string
-	kind uint8 // unix.DT_UNKNOWN if the file system does not say
+	kind uint8 // unix.DT_UNKNOWN if the file system does not tell
 	size int   // of its record, in bytes
 	next int64
 }
 
-// Where things are in a record of getdents64 (man 2 getdents).
+// Positions of fields in a record of getdents64 (man 2 getdents).
 const (
 	offsetNext = 8
 	offsetSize = 16
@@ -40,7 +40,8 @@ const (
 	offsetName = 19
 )
 
-// peek returns the next entry, which stays the next until take. ok is false if there is no more.
+// peek returns the next entry. It returns the same one until take is called. ok is false after the
+// last entry.
 func (d *directory) peek() (e entry, ok bool, err error) {
 	for {
 		if d.at == d.end {
@@ -67,11 +68,12 @@ func (d *directory) peek() (e entry, ok bool, err error) {
 	}
 }
 
-// take goes on to the entry behind this one.
+// take moves to the entry after this one.
 func (d *directory) take(e entry) { d.at, d.next = d.at+e.size, e.next }
 
-// open opens the directory at name in the directory at, or AT_FDCWD for a path. The error is
-// unix.EXDEV if something is mounted there, unless crossing is set. It follows no link.
+// open opens the directory name in the directory at; at may be AT_FDCWD, and then name is a path.
+// If another file system is mounted there, the error is unix.EXDEV, unless crossing is set. It
+// follows no link.
 func (d *directory) open(at int, name string, crossing bool) error {
 	const flags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
 	fd, err := again(func() (int, error) {
@@ -95,7 +97,7 @@ func (d *directory) open(at int, name string, crossing bool) error {
 	return nil
 }
 
-// goOn makes an open directory read on from where another descriptor of it has stopped.
+// goOn makes an open directory continue where another descriptor of it has stopped.
 func (d *directory) goOn(next int64) error {
 	if next == 0 {
 		return nil
@@ -107,14 +109,14 @@ func (d *directory) goOn(next int64) error {
 
 func (d *directory) close() { _ = unix.Close(d.fd) } // it was only read
 
-// hasOpenat2 reports whether there is openat2 (Linux 5.6), and no filter of system calls refuses
-// it.
+// hasOpenat2 reports whether the kernel has openat2 (Linux 5.6) and no filter of system calls
+// forbids it.
 var hasOpenat2 = sync.OnceValue(func() bool {
 	fd, err := unix.Openat2(unix.AT_FDCWD, "/", &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_XDEV})
 	return err == nil && unix.Close(fd) == nil
 })
 
-// sameMount returns unix.EXDEV if two descriptors are not of one mount, as openat2 does.
+// sameMount returns unix.EXDEV if two descriptors belong to different mounts, like openat2.
 func sameMount(a, b int) error {
 	first, err := mountOf(a)
 	if err != nil {
@@ -138,7 +140,7 @@ func mountOf(fd int) (string, error) {
 	return strings.TrimSpace(id), nil
 }
 
-// again calls a function that a signal may interrupt, and calls it again if that has happened.
+// again calls a function, and repeats the call when a signal has interrupted it.
 func again[T any](call func() (T, error)) (T, error) {
 	for {
 		if got, err := call(); !errors.Is(err, unix.EINTR) {

@@ -1,14 +1,14 @@
-// Package filetree walks, counts and removes trees of files that others have made, guests above
-// all, and that they may change meanwhile.
+// Package filetree walks, counts and removes trees of files that others have made, mainly guests.
+// The owners may change the trees at the same time.
 //
-// A tree may be of any depth and any width. A walk goes by descriptors, one name after the other,
-// so that no path is too long for it. It holds at most 20 descriptors, and 32 bytes for each level
-// that it is below the top. It never reads a directory as a whole.
+// A tree may have any depth and any width. A walk uses descriptors and single names, so no path is
+// too long for it. It holds at most 20 descriptors, and 32 bytes for each level below the top. It
+// never holds a whole directory in memory.
 //
-// A walk stays in its tree: it follows no link and crosses no mount point, bind mounts included. On
-// the way up it goes by `..`, and checks that this is the directory from which it came. If a
-// directory was moved away meanwhile, the walk ends with an error, and does not go elsewhere.
+// A walk stays inside its tree: it follows no link and crosses no mount point, not even a bind
+// mount. On the way up it uses `..`, and checks that this is the directory from which it came. If a
+// directory was moved away in the meantime, the walk ends with an error and does not follow it.
 //
-// Nothing here starts goroutines. A context ends every walk within some dozens of entries. A disk
-// that does not answer holds a walk up.
+// This package starts no goroutines. When the context ends, a walk ends within some dozens of
+// entries. If a disk does not answer, the walk waits for it.
 package filetree

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestNothingElseRemovesTrees: os.RemoveAll and its like hold a descriptor for each level, so the
-// product uses this package.
+// TestNothingElseRemovesTrees: the product removes trees only with this package, because
+// os.RemoveAll and similar functions hold a descriptor for each level.
 func TestNothingElseRemovesTrees(t *testing.T) {
 	others := regexp.MustCompile(`\bos\.RemoveAll\(|\.RemoveAll\(`)
 	seen := 0

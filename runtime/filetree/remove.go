@@ -12,13 +12,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxPasses bounds how often a directory is emptied while others make files in it.
+// maxPasses bounds how often a directory is emptied while others create files in it.
 const maxPasses = 64
 
-// Remove removes the tree at path, which may be a file. It is no error if there is none. If
-// something cannot be removed, Remove leaves it and the directories that lead to it, removes all
-// else, and returns the first such error. If ctx ends before, it returns ctx's error, and some
-// files are left.
+// Remove removes the tree at path, which may be a file. A missing path is no error. If something
+// cannot be removed, Remove leaves it and the directories that lead to it, removes everything else,
+// and returns the first such error. If ctx ends first, it returns ctx's error, and some files are
+// left.
 func Remove(ctx context.Context, path string) error {
 	path = filepath.Clean(path)
 	dir, err := os.OpenFile(filepath.Dir(path), unix.O_PATH|unix.O_DIRECTORY, 0)
@@ -28,14 +28,14 @@ func Remove(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	defer dir.Close() //nolint:errcheck // it was only opened for its names
+	defer dir.Close() //nolint:errcheck // it was opened only for its names
 	if err := RemoveAt(ctx, dir, filepath.Base(path)); err != nil {
 		return &fs.PathError{Op: "remove", Path: path, Err: err}
 	}
 	return nil
 }
 
-// RemoveAt removes, as Remove does, the tree of that name in the directory dir.
+// RemoveAt removes the tree name in the directory dir, in the same way as Remove.
 func RemoveAt(ctx context.Context, dir *os.File, name string) error {
 	conn, err := dir.SyscallConn()
 	if err != nil {
@@ -65,19 +65,19 @@ func removeTree(ctx context.Context, at int, name string, depth int) error {
 	return located(err)
 }
 
-// remover is a removal.
+// remover is a removal that is running.
 type remover struct {
 	walk    walk[emptied]
-	top     *directory // for directories that are moved up
+	top     *directory // the top of the tree; directories that are too deep are moved there
 	removed int64
 	first   error
 }
 
-// emptied is what is remembered of a directory while it is emptied.
+// emptied is what is remembered about a directory while it is emptied.
 type emptied struct {
-	removed int64 // of all, when the entry that comes next was entered last
-	passes  int32 // how often it was
-	failed  bool  // something in the directory cannot be removed
+	removed int64 // number of all removed entries when the next entry was last entered
+	passes  int32 // how often the next entry was entered
+	failed  bool  // whether something in the directory cannot be removed
 }
 
 // empty removes what is in a directory.
@@ -116,7 +116,8 @@ func (r *remover) empty(ctx context.Context, at int, name string) error {
 	return r.first
 }
 
-// leave goes up from a directory that was emptied. That directory is the next entry there.
+// leave goes up from a directory that was emptied. In the directory above, it is still the next
+// entry.
 func (r *remover) leave(failed bool) error {
 	if err := r.walk.leave(); err != nil || len(r.walk.levels) == 0 || !failed {
 		return err
@@ -131,7 +132,7 @@ func (r *remover) leave(failed bool) error {
 	return err
 }
 
-// step removes an entry, or goes into it.
+// step removes an entry, or enters it if it is a directory with entries.
 func (r *remover) step(d *directory, level *level[emptied], e entry) {
 	err := unlink(d.fd, e.name, e.kind)
 	switch note := &level.note; {
@@ -148,7 +149,7 @@ func (r *remover) step(d *directory, level *level[emptied], e entry) {
 		if errors.Is(err, errTooDeep) {
 			err = r.moveUp(d, e.name)
 		} else if err == nil {
-			return // level must not be used any more
+			return // level is not valid any more
 		}
 		if err != nil && !errors.Is(err, unix.ENOENT) {
 			r.fail(level, e.name, err)
@@ -158,7 +159,7 @@ func (r *remover) step(d *directory, level *level[emptied], e entry) {
 	level.note.passes = 0
 }
 
-// moveUp moves a directory into the top: there only its own levels are above its files.
+// moveUp moves a directory into the top of the tree, so that its content is less deep.
 func (r *remover) moveUp(d *directory, name string) error {
 	err := unix.Renameat(d.fd, name, r.top.fd, fmt.Sprintf(".krustlet-wasi-deep-%x", rand.Uint64()))
 	if err == nil {
@@ -167,7 +168,8 @@ func (r *remover) moveUp(d *directory, name string) error {
 	return err
 }
 
-// fail notes that an entry cannot be removed, or without a name, that the directory cannot be read.
+// fail notes that an entry cannot be removed. An empty name means that the directory cannot be
+// read.
 func (r *remover) fail(level *level[emptied], name string, err error) {
 	level.note.failed = true
 	if r.first != nil {
@@ -184,7 +186,7 @@ func (r *remover) fail(level *level[emptied], name string, err error) {
 	r.first = fmt.Errorf("%.100q %s: %w", name, at, located(err))
 }
 
-// located adds to an error of a mount point what it means.
+// located adds an explanation to the error of a mount point.
 func located(err error) error {
 	if errors.Is(err, unix.EXDEV) || errors.Is(err, unix.EBUSY) {
 		return fmt.Errorf("something is mounted there: %w", err)
@@ -193,7 +195,7 @@ func located(err error) error {
 }
 
 // unlink removes a file or an empty directory. The error is unix.ENOTEMPTY if it is not empty. It
-// is no error if it was removed meanwhile.
+// is no error if it was already removed.
 func unlink(fd int, name string, kind uint8) error {
 	call := func(flags int) error {
 		_, err := again(func() (struct{}, error) { return struct{}{}, unix.Unlinkat(fd, name, flags) })
@@ -203,7 +205,7 @@ func unlink(fd int, name string, kind uint8) error {
 	if kind == unix.DT_DIR {
 		err = call(unix.AT_REMOVEDIR)
 	}
-	if errors.Is(err, unix.ENOTDIR) { // or it has become another meanwhile
+	if errors.Is(err, unix.ENOTDIR) { // or its kind has changed in the meantime
 		err = call(0)
 	}
 	if errors.Is(err, unix.EISDIR) {
@@ -212,7 +214,7 @@ func unlink(fd int, name string, kind uint8) error {
 	switch {
 	case errors.Is(err, unix.ENOENT):
 		return nil
-	case errors.Is(err, unix.EEXIST): // as POSIX also has it
+	case errors.Is(err, unix.EEXIST): // POSIX allows this error, too
 		return unix.ENOTEMPTY
 	}
 	return err

@@ -24,8 +24,8 @@ func gone(t *testing.T, path string) {
 	}
 }
 
-// inMemory is a directory in memory, since a disk takes half a minute for that many files. The
-// process has mounts of its own.
+// inMemory is a directory in memory, because a disk takes half a minute for so many files. The
+// process has its own mounts.
 func inMemory(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -36,8 +36,8 @@ func inMemory(t *testing.T) string {
 	return dir
 }
 
-// TestRemoveDeep: trees of 25,000 levels are removed with few descriptors, with what is beside the
-// way down.
+// TestRemoveDeep: trees of 25,000 levels are removed with few descriptors, and so are the files
+// beside the deep path.
 func TestRemoveDeep(t *testing.T) {
 	if !ownprocess.Enter(t, unix.CLONE_NEWNS) {
 		return
@@ -125,8 +125,8 @@ func TestRemoveOneOfEach(t *testing.T) {
 	}
 }
 
-// TestRemoveGoesOn: a file that cannot be removed keeps no other, is named in the error, and costs
-// one look.
+// TestRemoveGoesOn: if a file cannot be removed, all others are removed. The error names the file,
+// and the file is tried once.
 func TestRemoveGoesOn(t *testing.T) {
 	if !ownprocess.Enter(t, 0) {
 		return
@@ -140,7 +140,7 @@ func TestRemoveGoesOn(t *testing.T) {
 	if err := os.Chmod(kept, 0o500); err != nil {
 		t.Fatal(err)
 	}
-	if err := cap.NewSet().SetProc(); err != nil { // root may write all
+	if err := cap.NewSet().SetProc(); err != nil { // root could write everything
 		t.Fatal(err)
 	}
 	err := Remove(t.Context(), dir)
@@ -161,7 +161,7 @@ func TestRemoveGoesOn(t *testing.T) {
 	}
 }
 
-// TestRemoveEnds: a removal ends with its context, and goes on from there at the next try.
+// TestRemoveEnds: a removal ends with its context, and the next attempt removes the rest.
 func TestRemoveEnds(t *testing.T) {
 	dir := makeDir(t, t.TempDir(), "tree")
 	for i := range 1000 {
@@ -178,8 +178,8 @@ func TestRemoveEnds(t *testing.T) {
 	}
 }
 
-// TestRemoveStaysInside: a removal removes nothing beside the tree, with anything swapped and moved
-// in it meanwhile.
+// TestRemoveStaysInside: a removal removes nothing outside of the tree, even if files in it are
+// swapped and moved at the same time.
 // docs/security.md: "and follows no link and no mount in them."
 func TestRemoveStaysInside(t *testing.T) {
 	dir := t.TempDir()
@@ -190,7 +190,7 @@ func TestRemoveStaysInside(t *testing.T) {
 	tree := filepath.Join(dir, "tree")
 	var stop atomic.Bool
 	done := make(chan struct{})
-	go func() { // swaps directories for links to other files, and moves levels of the walk out of the tree
+	go func() { // it replaces directories with links to other files, and moves levels of the walk out of the tree
 		defer close(done)
 		for i := 0; !stop.Load(); i++ {
 			at := filepath.Join(tree, fmt.Sprint(i%5))
@@ -231,7 +231,7 @@ func TestRemoveOfWhatMovesAway(t *testing.T) {
 	write(t, filepath.Join(deep, "file"), 1)
 	ctx := &hooked{Context: t.Context(), at: func(n int) {
 		if n == 1 {
-			return // before the walk
+			return // before the walk starts
 		}
 		_ = os.Rename(filepath.Join(tree, "x", "x"), filepath.Join(out, "x"))
 	}}
@@ -243,8 +243,8 @@ func TestRemoveOfWhatMovesAway(t *testing.T) {
 	}
 }
 
-// TestRemoveAgainstAWriter: a program that goes on making files holds a removal up for a bounded
-// time.
+// TestRemoveAgainstAWriter: a program that creates files again and again delays a removal only for
+// a bounded time.
 func TestRemoveAgainstAWriter(t *testing.T) {
 	dir := makeDir(t, t.TempDir(), "tree")
 	var stop atomic.Bool

@@ -8,33 +8,33 @@ import (
 )
 
 const (
-	// window is how many directories a walk has open at a time: its deepest ones.
+	// window is how many directories a walk has open at a time. These are the deepest ones.
 	window = 16
-	// maxDepth bounds what a walk remembers.
+	// maxDepth bounds how many levels a walk remembers.
 	maxDepth = 1 << 18
-	// looks is how many entries a walk reads between two looks at the context.
+	// looks is how many entries a walk reads between two checks of the context.
 	looks = 64
 )
 
-// errMoved says that a directory is not where the walk has found it.
+// errMoved means that a directory is not where the walk found it.
 var errMoved = errors.New("its directories are being moved")
 
-// errTooDeep says that a tree has more levels than a walk remembers.
+// errTooDeep means that a tree has more levels than a walk remembers.
 var errTooDeep = errors.New("it has too many levels")
 
-// level is a directory that a walk is in, or has come through. All are of one file system.
+// level is a directory on the path of a walk. All are of one file system.
 type level[T any] struct {
 	ino  uint64
-	next int64 // where reading goes on, where it is not open
+	next int64 // where reading continues if the directory is not open
 	note T     // for the user of the walk
 }
 
-// walk is a way down a tree.
+// walk is a walk through a tree.
 type walk[T any] struct {
 	maxDepth int
 	dev      uint64
 	levels   []level[T]
-	open     []*directory // of the last levels, as many as there are of these or window, whichever is less
+	open     []*directory // the directories of the last levels, at most window
 	spare    []*directory // closed
 	looked   int
 }
@@ -50,7 +50,7 @@ func (w *walk[T]) begin(at int, name string, crossing bool) error {
 	return nil
 }
 
-// end closes all that is open.
+// end closes all open directories.
 func (w *walk[T]) end() {
 	for _, d := range w.open {
 		d.close()
@@ -58,12 +58,12 @@ func (w *walk[T]) end() {
 	w.open = nil
 }
 
-// here returns the directory that the walk is in, and what is remembered of it.
+// here returns the current directory and its level.
 func (w *walk[T]) here() (*directory, *level[T]) {
 	return w.open[len(w.open)-1], &w.levels[len(w.levels)-1]
 }
 
-// enter goes down into a directory.
+// enter enters a directory.
 func (w *walk[T]) enter(name string) error {
 	if len(w.levels) >= w.maxDepth {
 		return errTooDeep
@@ -93,7 +93,7 @@ func (w *walk[T]) push(d *directory) {
 	w.open = append(w.open, d)
 }
 
-// leave goes up. From the top it leaves the tree: then nothing is open.
+// leave goes up. From the top it leaves the tree; then no directory is open.
 func (w *walk[T]) leave() error {
 	d, _ := w.here()
 	w.levels, w.open = w.levels[:len(w.levels)-1], w.open[:len(w.open)-1]
@@ -129,7 +129,8 @@ func (w *walk[T]) unused() *directory {
 	return &directory{}
 }
 
-// look returns from time to time the error of a context that has ended.
+// look returns the error of a context that has ended. It checks the context only at some of its
+// calls.
 func (w *walk[T]) look(ctx context.Context) error {
 	if w.looked++; w.looked%looks != 0 {
 		return nil

@@ -22,7 +22,7 @@ func BenchmarkWrite(b *testing.B) {
 		b.Run(bb.name, func(b *testing.B) {
 			w, _ := newLog(b)
 			if bb.rotated {
-				w, _ = newRotated(b, 10<<20, 5) // what kubelets do
+				w, _ = newRotated(b, 10<<20, 5) // as kubelets do
 			}
 			out := w.Stdout()
 			b.SetBytes(int64(len(bb.text)))
@@ -31,7 +31,7 @@ func BenchmarkWrite(b *testing.B) {
 				if _, err := out.Write(bb.text); err != nil {
 					b.Fatal(err)
 				}
-				// The file is kept small: the disk is not what is measured.
+				// The file is kept small, because the benchmark does not measure the disk.
 				if w.size > 64<<20 {
 					b.StopTimer()
 					w.size = 0

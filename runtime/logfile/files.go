@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// The names of a log's files: its path; PATH.20060102-150405 for one that was rotated in this
-// second (UTC), as the kubelet names them, with -000001 and so on behind it for others of that
-// second; PATH.new for one that will become PATH at once. Rotated files never change their name,
-// and names sort in the order in which the files were written.
+// The names of a log's files. PATH is the log itself. PATH.20060102-150405 is a file that was
+// rotated in this second (UTC), as the kubelet names them; further files of this second have
+// -000001 and so on at the end. PATH.new is a file that will become PATH at once. Rotated files
+// never change their name, and the sorted names are in the order in which the files were written.
 const (
 	rotatedLayout = "20060102-150405"
 	rotatedMore   = "-%06d"
@@ -21,37 +21,38 @@ const (
 	newSuffix     = ".new"
 )
 
-// Files returns the files of the log at path that exist, oldest first; none is no error.
+// Files returns the existing files of the log at path, the oldest first. It is no error if there
+// are none.
 func Files(path string) ([]string, error) {
 	files, err := rotated(path)
 	if err != nil {
-		return nil, fmt.Errorf("list container log: %w", err)
+		return nil, fmt.Errorf("listing container log: %w", err)
 	}
 	if _, err := os.Lstat(path); err == nil {
 		files = append(files, path)
 	} else if !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("list container log: %w", err)
+		return nil, fmt.Errorf("listing container log: %w", err)
 	}
 	return files, nil
 }
 
-// Remove removes all files of the log at path. Followers end. There need not be any.
+// Remove removes all files of the log at path, if there are any. Followers end.
 func Remove(path string) error {
 	files, err := rotated(path)
 	if err != nil {
-		return fmt.Errorf("remove container log: %w", err)
+		return fmt.Errorf("removing container log: %w", err)
 	}
 	var errs []error
 	for _, file := range append(files, path+newSuffix, path) {
 		if err := os.Remove(file); err != nil && !errors.Is(err, os.ErrNotExist) {
-			errs = append(errs, fmt.Errorf("remove container log: %w", err))
+			errs = append(errs, fmt.Errorf("removing container log: %w", err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// Of returns the path of the log that a file belongs to, by the file's name: the file itself,
-// unless it is a rotated one, or a new one that never became the log.
+// Of returns the path of the log that a file belongs to. It uses only the file's name. The result
+// is the file itself, unless it is a rotated file or a new file that never became the log.
 func Of(file string) string {
 	if path, is := strings.CutSuffix(file, newSuffix); is {
 		return path
@@ -62,7 +63,7 @@ func Of(file string) string {
 	return file
 }
 
-// rotated returns the rotated files of the log at path, oldest first.
+// rotated returns the rotated files of the log at path, the oldest first.
 func rotated(path string) ([]string, error) {
 	dir, err := os.Open(filepath.Dir(path))
 	if errors.Is(err, os.ErrNotExist) {
@@ -87,7 +88,7 @@ func rotated(path string) ([]string, error) {
 	return files, nil
 }
 
-// isRotated reports whether this is what a rotated file has behind the dot.
+// isRotated reports whether stamp has the form of the part after the dot in a rotated file's name.
 func isRotated(stamp string) bool {
 	const form = "dddddddd-dddddd-dddddd"
 	if len(stamp) != len(rotatedLayout) && len(stamp) != len(form) {
@@ -102,7 +103,7 @@ func isRotated(stamp string) bool {
 	return true
 }
 
-// nextRotated returns the name for a file that is rotated now. It sorts behind those that exist,
+// nextRotated returns the name for the file that is now rotated. It comes after the existing names,
 // even if the clock was set back.
 func nextRotated(path string, existing []string, now time.Time) string {
 	stamp := now.UTC().Format(rotatedLayout)
@@ -115,7 +116,7 @@ func nextRotated(path string, existing []string, now time.Time) string {
 	return path + "." + stamp
 }
 
-// nextInSecond returns what follows a second's file.
+// nextInSecond returns the next name after a file of the same second.
 func nextInSecond(second, more string) string {
 	n := 0
 	if more != "" {
@@ -125,7 +126,7 @@ func nextInSecond(second, more string) string {
 		return second + fmt.Sprintf(rotatedMore, n+1)
 	}
 	at, err := time.Parse(rotatedLayout, second)
-	if err != nil { // not a name of ours; a longer name sorts behind it
+	if err != nil { // not one of our names; a longer name sorts after it
 		return second + more + "0"
 	}
 	return at.Add(time.Second).Format(rotatedLayout)

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// follower is a Read with Follow in a goroutine.
+// follower is a Read with Follow that runs in a goroutine.
 type follower struct {
 	lines *bufio.Reader
 	ended chan error
@@ -42,7 +42,7 @@ func follow(t *testing.T, path string, opts Options) *follower {
 	return f
 }
 
-// line waits for the next line; the test's own time-out bounds it.
+// line waits for the next line. Only the timeout of the test bounds the wait.
 func (f *follower) line(t *testing.T) string {
 	t.Helper()
 	line, err := f.lines.ReadString('\n')
@@ -52,7 +52,7 @@ func (f *follower) line(t *testing.T) string {
 	return strings.TrimSuffix(line, "\n")
 }
 
-// end waits for the follower's end and returns what it still had.
+// end waits for the follower's end and returns its remaining output.
 func (f *follower) end(t *testing.T) (string, error) {
 	t.Helper()
 	rest, err := io.ReadAll(f.lines)
@@ -93,8 +93,8 @@ func TestFollowFromTail(t *testing.T) {
 		t.Fatalf("tail: %q, %q", a, b)
 	}
 	none := follow(t, path, Options{TailLines: new(int64(0)), LimitBytes: new(int64(5))})
-	// The test writes until the line is seen: the file shows nothing from which its start would be
-	// known.
+	// The test writes until the line is seen, because the file does not show whether the follower
+	// has started.
 	stop := make(chan struct{})
 	var writing sync.WaitGroup
 	writing.Go(func() {
@@ -168,7 +168,7 @@ func TestFollowEnds(t *testing.T) {
 		path := fileOf(t, "T stdout F one\n")
 		f := follow(t, path, Options{})
 		f.line(t)
-		// The line was flushed after the follower had subscribed.
+		// The line was written after the follower had subscribed.
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
 		}
@@ -283,7 +283,7 @@ func TestFollowAfterFailedWrite(t *testing.T) {
 	}
 }
 
-// flushed is a client's end that counts flushes.
+// flushed is a client's writer that counts flushes.
 type flushed struct {
 	bytes.Buffer
 	flushes int

@@ -5,31 +5,33 @@ import (
 	"time"
 )
 
-// Options says which part of a log Read shows, and how: the fields of a corev1.PodLogOptions that
-// concern only the file. The zero value shows the whole log and returns.
+// Options says which part of a log Read shows, and how. These are the fields of a
+// corev1.PodLogOptions that concern only the file. With the zero value, Read shows the whole log
+// and returns.
 type Options struct {
-	// Follow goes on when the end of the log is reached, until ctx ends, the log is removed, or
-	// Done is closed and all that was written has been shown.
+	// Follow makes Read continue at the end of the log, until ctx ends, the log is removed, or Done
+	// is closed and all text was shown.
 	Follow bool
-	// Done tells a follower that the container has ended and its Writer is closed. Nil never does.
+	// Done tells a follower that the container has ended and its Writer is closed. It may be nil.
 	Done <-chan struct{}
-	// Watcher notifies followers. With nil, Read makes one of its own for as long as it follows.
-	// That does for a few; a server shares one, since the kernel allows a user 128 by default.
+	// Watcher notifies followers. If it is nil, Read makes its own while it follows. That is enough
+	// for a few followers; a server shares one, because the kernel allows a user 128 by default.
 	Watcher *Watcher
-	// TailLines, unless nil, starts at the last lines of the log: of the chosen stream, if one is
-	// chosen.
+	// TailLines, unless nil, is how many lines from the end are shown. If Stream is set, only lines
+	// of that stream count.
 	TailLines *int64
-	// LimitBytes, unless nil, ends the output after that many bytes, even in the middle of a line.
+	// LimitBytes, unless nil, ends the output after this number of bytes, even in the middle of a
+	// line.
 	LimitBytes *int64
-	// SinceTime leaves out lines that were written before it. Zero leaves out none.
+	// SinceTime leaves out lines that were written before it. A zero time leaves out none.
 	SinceTime time.Time
-	// Timestamps puts the time at which it was written, and a space, before each line.
+	// Timestamps puts the time when a line was written, and a space, before the line.
 	Timestamps bool
-	// Stream chooses one stream; empty shows both.
+	// Stream selects one stream; empty shows both.
 	Stream Stream
 }
 
-// shows returns for each stream whether it is chosen.
+// shows returns for each stream whether it is selected.
 func (o *Options) shows() (show [streams]bool, err error) {
 	switch o.Stream {
 	case "":

@@ -5,23 +5,22 @@ import (
 	"time"
 )
 
-// The cost of all followers of one Watcher together is bounded: they look at their logs wakeRate
-// times a second at most, as long as each of them can then do so every maxPause. So one follower
-// sees a line when it is written, and hundreds see it with the others of the last tenth of a
-// second.
+// The total cost of all followers of one Watcher is bounded. Together they read their logs at most
+// wakeRate times a second, unless a follower would then have to wait longer than maxPause. So a
+// single follower sees a line when it is written, and with hundreds of followers each reads the
+// lines of the last tenth of a second together.
 const (
 	wakeRate = 2000
 	maxPause = 100 * time.Millisecond
 )
 
-// pause returns how long each of that many followers leaves its log alone once it has shown all of
-// it.
+// pause returns how long each follower waits after it has shown all of its log.
 func pause(followers int) time.Duration {
 	return min(time.Duration(followers)*time.Second/wakeRate, maxPause)
 }
 
-// await waits until there may be something new, but at least until that time. more is false when
-// the log has ended and nothing comes that is not written already.
+// await waits for new text, and not less than until the given time. more is false when the log has
+// ended and no more text will be written.
 func (sub *subscription) await(ctx context.Context, done <-chan struct{}, before time.Time) (more bool, err error) {
 	select {
 	case <-ctx.Done():

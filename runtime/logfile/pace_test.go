@@ -27,12 +27,12 @@ func TestPause(t *testing.T) {
 	}
 }
 
-// A follower leaves its log alone for its pause, unless the log ends.
+// A follower does not read its log during its pause, unless the log ends.
 func TestAwait(t *testing.T) {
 	const before = 100 * time.Millisecond
 	for _, test := range []struct {
 		name  string
-		after time.Duration // when it happens
+		after time.Duration // when the end happens
 		do    func(sub *subscription, done chan struct{}, cancel func())
 		took  time.Duration
 		more  bool
@@ -44,7 +44,7 @@ func TestAwait(t *testing.T) {
 		{"the log's end", time.Millisecond, func(s *subscription, _ chan struct{}, _ func()) { close(s.ended) }, time.Millisecond, false, nil},
 		{"the client's end", time.Millisecond, func(_ *subscription, _ chan struct{}, cancel func()) { cancel() }, time.Millisecond, false, context.Canceled},
 	} {
-		for _, woken := range []bool{false, true} { // by a line just before
+		for _, woken := range []bool{false, true} { // whether a line was written just before
 			t.Run(fmt.Sprint(test.name, " ", woken), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					sub := &subscription{wrote: make(chan struct{}, 1), ended: make(chan struct{})}
@@ -67,7 +67,7 @@ func TestAwait(t *testing.T) {
 	}
 }
 
-// Followers that share a Watcher see all, and are counted for as long as they follow.
+// Followers that share a Watcher see all lines. They are counted as long as they follow.
 func TestManyFollowersSeeAll(t *testing.T) {
 	const followers, lines = 200, 300
 	watcher, err := NewWatcher()
@@ -123,7 +123,7 @@ func TestManyFollowersSeeAll(t *testing.T) {
 	}
 }
 
-// A follower that is alone sees a line when it is written.
+// A single follower sees a line when it is written.
 func BenchmarkFollow(b *testing.B) {
 	w, path := newLog(b)
 	watcher, err := NewWatcher()

@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// part is an open file of a log. Positions in a log count bytes through its files. Position 0 is
-// the end of the newest file when it was opened; older bytes have negative positions.
+// part is an open file of a log. Positions in a log count the bytes of all its files. Position 0 is
+// the end that the newest file had when it was opened; older bytes have negative positions.
 type part struct {
 	*os.File
 	base int64 // position of its first byte
@@ -23,8 +23,8 @@ func (p *part) size() (int64, error) {
 }
 
 // openParts opens files of the log at path, from the newest to the oldest, as long as more returns
-// true for the file that was opened and the size of its complete lines. It returns them in the
-// order in which they were written.
+// true. more gets the opened file and the size of its complete lines. The result is in the order in
+// which the files were written.
 func openParts(path string, more func(p *part, size int64) (bool, error)) (parts []*part, err error) {
 	last, older, err := newest(path)
 	if err != nil {
@@ -44,7 +44,7 @@ func openParts(path string, more func(p *part, size int64) (bool, error)) (parts
 		}
 		f, err := os.Open(older[len(older)-1])
 		if errors.Is(err, os.ErrNotExist) {
-			return parts, nil // it was removed meanwhile, and the older ones too
+			return parts, nil // it was removed in the meantime, and so were the older ones
 		}
 		if err != nil {
 			return parts, err
@@ -54,14 +54,15 @@ func openParts(path string, more func(p *part, size int64) (bool, error)) (parts
 	}
 }
 
-// newest opens the file of the log that was begun last, and returns the names of the earlier ones.
+// newest opens the newest file of the log, and returns the names of the older ones.
 func newest(path string) (last *part, older []string, err error) {
 	for {
-		// It is opened before the others are listed: if it is rotated in between, it is found among
-		// them.
+		// PATH is opened before the others are listed. If it is rotated in between, it is found
+		// among the others.
 		f, err := os.Open(path)
 		if errors.Is(err, os.ErrNotExist) {
-			// Between the two steps of a rotation, or after a Writer whose process exited there.
+			// This happens between the two steps of a rotation, or after a Writer whose process
+			// exited there.
 			last, older, err := newestRotated(path)
 			if err != nil || last != nil {
 				return last, older, err
@@ -82,12 +83,12 @@ func newest(path string) (last *part, older []string, err error) {
 		if i >= 0 {
 			return &part{File: f}, files[:i], nil
 		}
-		_ = f.Close() // it was rotated and removed meanwhile, and the others may be younger
+		_ = f.Close() // it was rotated and removed in the meantime, and the others may be newer
 	}
 }
 
-// newestRotated is newest where there was no file at path. The part is nil if all files changed
-// meanwhile.
+// newestRotated does the work of newest when there is no file at path. The part is nil if all files
+// changed in the meantime.
 func newestRotated(path string) (last *part, older []string, err error) {
 	files, err := rotated(path)
 	if err != nil {
@@ -106,9 +107,9 @@ func newestRotated(path string) (last *part, older []string, err error) {
 	return nil, nil, err
 }
 
-// openNext opens the file of the log at path that follows p, which is then complete; it returns nil
-// while there is none. If p was removed, and perhaps others that follow it, it opens the oldest
-// file, and torn is true.
+// openNext opens the file of the log at path that follows p. Then p is complete. It returns nil
+// while there is no such file. If p was removed, and perhaps also some files that follow it, it
+// opens the oldest file, and torn is true.
 func openNext(path string, p *part) (next *part, torn bool, err error) {
 	if isFile(p.File, path) {
 		return nil, false, nil
@@ -123,7 +124,7 @@ func openNext(path string, p *part) (next *part, torn bool, err error) {
 	}
 	i := position(p.File, files)
 	if i < 0 && f == nil {
-		return nil, false, nil // the log was removed, or will be at once
+		return nil, false, nil // the log was removed, or is being removed
 	}
 	torn = i < 0
 	for _, file := range files[i+1:] {
@@ -143,8 +144,8 @@ func openNext(path string, p *part) (next *part, torn bool, err error) {
 	return &part{File: f}, torn, nil
 }
 
-// position returns where the open file is among the names; -1 if it is not there. It looks at the
-// newest first.
+// position returns the index of the open file's name among the names, or -1. It checks the newest
+// first.
 func position(f *os.File, names []string) int {
 	i := len(names) - 1
 	for i >= 0 && !isFile(f, names[i]) {
@@ -153,7 +154,7 @@ func position(f *os.File, names []string) int {
 	return i
 }
 
-// isFile reports whether the open file is the one that has the name now.
+// isFile reports whether the name now belongs to the open file.
 func isFile(f *os.File, name string) bool {
 	have, err := f.Stat()
 	if err != nil {
@@ -170,7 +171,7 @@ func closeFile(f *os.File) error {
 	return f.Close()
 }
 
-// wholeSize returns how many of a file's bytes are complete lines, now.
+// wholeSize returns how many bytes of a file are complete lines at this moment.
 func wholeSize(p *part) (int64, error) {
 	size, err := p.size()
 	if err != nil {
@@ -179,7 +180,7 @@ func wholeSize(p *part) (int64, error) {
 	return wholeLines(p, size)
 }
 
-// wholeLines returns how many of the file's first size bytes are complete lines.
+// wholeLines returns how many of the file's first size bytes belong to complete lines.
 func wholeLines(f io.ReaderAt, size int64) (int64, error) {
 	buf := make([]byte, 4<<10)
 	for size > 0 {

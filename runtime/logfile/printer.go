@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// flushAt is how much output a printer gathers before it writes, in bytes.
+// flushAt is how many bytes of output a printer collects before it writes.
 const flushAt = 64 << 10
 
 // none is the printer's position at the start of a line of output.
@@ -17,12 +17,12 @@ type printer struct {
 	w       io.Writer
 	opts    *Options
 	show    [streams]bool
-	start   [streams]int64 // the position from which on each stream's records count
+	start   [streams]int64 // records of a stream before this position are not shown
 	out     []byte
-	left    int64 // bytes that may still be written; negative is any number
+	left    int64 // bytes that may still be written; negative means no limit
 	goesOn  [streams]bool
 	hidden  [streams]bool // the stream's current line is older than SinceTime
-	midLine int           // the stream whose line the output stands in, or none
+	midLine int           // the stream of the incomplete line at the end of the output, or none
 }
 
 func newPrinter(w io.Writer, opts *Options, show [streams]bool) *printer {
@@ -33,7 +33,7 @@ func newPrinter(w io.Writer, opts *Options, show [streams]bool) *printer {
 	return p
 }
 
-// print takes the record at the given position of the log.
+// print adds the record at the given position of the log to the output.
 func (p *printer) print(rec record, at int64) error {
 	s := rec.stream
 	if !p.show[s] || at < p.start[s] {
@@ -67,7 +67,7 @@ func (p *printer) print(rec record, at int64) error {
 	return nil
 }
 
-// tear ends the lines that are not complete: the log has lost what follows.
+// tear ends the incomplete lines, because their next records are lost.
 func (p *printer) tear() {
 	if p.midLine != none {
 		p.out = append(p.out, '\n')
@@ -75,8 +75,8 @@ func (p *printer) tear() {
 	p.midLine, p.goesOn = none, [streams]bool{}
 }
 
-// tooOld reports whether a line with this stamp is left out. A line whose stamp is no time (the
-// 30th of February) is shown.
+// tooOld reports whether a line with this stamp is left out. If the stamp is not a valid time (the
+// 30th of February), the line is shown.
 func (p *printer) tooOld(stamp []byte) bool {
 	if p.opts.SinceTime.IsZero() {
 		return false
@@ -90,7 +90,7 @@ func (p *printer) full() bool {
 	return p.left >= 0 && int64(len(p.out)) >= p.left
 }
 
-// write writes what was gathered.
+// write writes the collected output.
 func (p *printer) write() error {
 	if p.full() {
 		p.out = p.out[:p.left]
@@ -99,7 +99,7 @@ func (p *printer) write() error {
 		return nil
 	}
 	if _, err := p.w.Write(p.out); err != nil {
-		return fmt.Errorf("send container log: %w", err)
+		return fmt.Errorf("sending container log: %w", err)
 	}
 	if p.left >= 0 {
 		p.left -= int64(len(p.out))
@@ -108,7 +108,7 @@ func (p *printer) write() error {
 	return nil
 }
 
-// flush writes what was gathered, and makes w pass it on at once if w can.
+// flush writes the collected output, and calls w's own flush if w has one.
 func (p *printer) flush() error {
 	if err := p.write(); err != nil {
 		return err
@@ -116,7 +116,7 @@ func (p *printer) flush() error {
 	switch w := p.w.(type) {
 	case interface{ FlushError() error }:
 		if err := w.FlushError(); err != nil {
-			return fmt.Errorf("send container log: %w", err)
+			return fmt.Errorf("sending container log: %w", err)
 		}
 	case interface{ Flush() }:
 		w.Flush()

@@ -11,26 +11,26 @@ import (
 	"time"
 )
 
-// Read copies the text of the log at path to w, from all of its files that are kept, as opts says.
-// After each batch, and before it waits for more, it calls w's Flush (or FlushError) method, if w
-// has one.
+// Read copies the text of the log at path to w, from all of its existing files, as opts says. It
+// calls w's Flush (or FlushError) method, if w has one, after each batch and before it waits for
+// more.
 //
 // It returns nil when the log has ended or the byte limit is reached, ctx's error when ctx ended
-// before, an error that wraps fs.ErrNotExist when there is no such log, and w's error when a write
-// failed. It blocks while w does, and no goroutine of it outlives it. A log that is not followed is
-// read to the end of the file that was the last one at the start.
+// first, an error that wraps fs.ErrNotExist when there is no such log, and w's error when a write
+// failed. It blocks while w does. When it returns, no goroutine of it is left. Without Follow it
+// reads to the end of the file that was the newest one at the start.
 func Read(ctx context.Context, w io.Writer, path string, opts Options) error {
 	show, err := opts.shows()
 	if err != nil {
-		return fmt.Errorf("read container log: %w", err)
+		return fmt.Errorf("reading container log: %w", err)
 	}
 	if path, err = resolve(path); err != nil {
-		return fmt.Errorf("read container log: %w", err)
+		return fmt.Errorf("reading container log: %w", err)
 	}
 	r := &reader{path: path, printer: newPrinter(w, &opts, show)}
 	defer r.close()
 	if err := r.open(opts.TailLines); err != nil {
-		return fmt.Errorf("read container log: %w", err)
+		return fmt.Errorf("reading container log: %w", err)
 	}
 	if !opts.Follow {
 		_, err := r.drain(ctx)
@@ -39,8 +39,8 @@ func Read(ctx context.Context, w io.Writer, path string, opts Options) error {
 	return r.follow(ctx, opts.Watcher, opts.Done)
 }
 
-// resolve follows links: events come for the file itself, and rotated files stand beside it. The
-// file may be missing for the moment of a rotation.
+// resolve follows links, because events come for the file itself, and rotated files are beside it.
+// The file may be missing for a moment during a rotation.
 func resolve(path string) (string, error) {
 	real, err := filepath.EvalSymlinks(path)
 	if !errors.Is(err, os.ErrNotExist) {
@@ -50,15 +50,15 @@ func resolve(path string) (string, error) {
 	return filepath.Join(dir, filepath.Base(path)), err
 }
 
-// reader is one Read under way.
+// reader is one running Read.
 type reader struct {
 	path    string
-	parts   []*part // the one that is read, and those behind it that are open already
+	parts   []*part // the current part, and those after it that are already open
 	scan    *scanner
 	printer *printer
 }
 
-// open opens the files that Read will show, and sets where reading starts.
+// open opens the files that Read will show, and sets the position where reading starts.
 func (r *reader) open(tail *int64) (err error) {
 	p := r.printer
 	if tail == nil {
@@ -88,7 +88,7 @@ func (r *reader) open(tail *int64) (err error) {
 	return nil
 }
 
-// next goes on to the next part.
+// next moves to the next part.
 func (r *reader) next() {
 	_ = r.parts[0].Close()
 	r.parts = r.parts[1:]
@@ -100,8 +100,7 @@ func (r *reader) close() {
 	}
 }
 
-// drain shows all that is in the files that are open, and reports whether the byte limit was
-// reached.
+// drain shows everything in the open files, and reports whether the byte limit was reached.
 func (r *reader) drain(ctx context.Context) (full bool, err error) {
 	for {
 		line, at, err := r.scan.next()
@@ -114,7 +113,7 @@ func (r *reader) drain(ctx context.Context) (full bool, err error) {
 			continue
 		}
 		if err != nil {
-			return false, fmt.Errorf("read container log: %w", err)
+			return false, fmt.Errorf("reading container log: %w", err)
 		}
 		rec, ok := parse(line)
 		if !ok {
@@ -132,7 +131,7 @@ func (r *reader) drain(ctx context.Context) (full bool, err error) {
 	}
 }
 
-// follow shows what is in the log and what comes, until the log has ended.
+// follow shows the log and new text, until the log has ended.
 func (r *reader) follow(ctx context.Context, watcher *Watcher, done <-chan struct{}) (err error) {
 	if watcher == nil {
 		watcher, err = NewWatcher()
@@ -141,7 +140,8 @@ func (r *reader) follow(ctx context.Context, watcher *Watcher, done <-chan struc
 		}
 		defer func() { _ = watcher.Close() }()
 	}
-	// It subscribes before it reads the file: so it is notified of a write that the reading misses.
+	// It subscribes before it reads the file, so that it is notified of a write that the reading
+	// misses.
 	sub, err := watcher.subscribe(r.path)
 	if err != nil {
 		return err
@@ -157,7 +157,7 @@ func (r *reader) follow(ctx context.Context, watcher *Watcher, done <-chan struc
 	}
 }
 
-// drainAll shows all that is in the log, and reports whether the byte limit was reached.
+// drainAll shows everything in the log, and reports whether the byte limit was reached.
 func (r *reader) drainAll(ctx context.Context) (full bool, err error) {
 	for {
 		if full, err := r.drain(ctx); err != nil || full {
@@ -166,13 +166,13 @@ func (r *reader) drainAll(ctx context.Context) (full bool, err error) {
 		last := r.parts[len(r.parts)-1]
 		next, torn, err := openNext(r.path, last)
 		if err != nil {
-			return false, fmt.Errorf("read container log: %w", err)
+			return false, fmt.Errorf("reading container log: %w", err)
 		}
 		if next == nil {
 			return false, nil
 		}
-		// Something may have been written to the last file before it was rotated, and after it was
-		// drained.
+		// After the last file was drained and before it was rotated, more text may have been
+		// written to it.
 		full, err = r.drain(ctx)
 		if torn {
 			r.printer.tear()

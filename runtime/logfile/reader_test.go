@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// read returns what Read shows.
+// read returns the output of Read.
 func read(t testing.TB, path string, opts Options) string {
 	t.Helper()
 	var out bytes.Buffer
@@ -24,7 +24,7 @@ func read(t testing.TB, path string, opts Options) string {
 	return out.String()
 }
 
-// fileOf writes a log file out of lines, in which "T" stands for the time base plus the line's
+// fileOf writes a log file with the given lines. "T" stands for the base time plus the line's
 // number in seconds.
 func fileOf(t testing.TB, lines ...string) string {
 	t.Helper()
@@ -150,7 +150,7 @@ func TestReadErrors(t *testing.T) {
 	}
 }
 
-// longLog writes n lines of various lengths, of which every tenth goes to stderr, and returns them.
+// longLog writes n lines of various lengths and returns them. Every tenth line goes to stderr.
 func longLog(t testing.TB, n int) (path string, lines []string) {
 	t.Helper()
 	w, path := newLog(t)
@@ -196,7 +196,7 @@ func TestTailOfLargeFile(t *testing.T) {
 	}
 }
 
-// countedFile counts the bytes read.
+// countedFile counts the bytes that are read.
 type countedFile struct {
 	io.ReaderAt
 	n int64
@@ -209,8 +209,8 @@ func (f *countedFile) ReadAt(p []byte, off int64) (int, error) {
 }
 
 func TestTailReadsLittle(t *testing.T) {
-	// One line of stdout, long ago, among 5 MB of stderr: Read must not search the whole file for
-	// an earlier part of it.
+	// One old line of stdout is followed by 5 MB of stderr. Read must not search the whole file for
+	// an earlier part of this line.
 	var log bytes.Buffer
 	for i := range 50_000 {
 		stream := "stderr"
@@ -235,7 +235,7 @@ func TestTailReadsLittle(t *testing.T) {
 	}
 }
 
-// TestTailModel compares the tail of random mixtures of records with a plain reckoning.
+// TestTailModel compares the tail of random mixtures of records with a simple calculation.
 func TestTailModel(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	for range 60 {
@@ -266,8 +266,7 @@ func TestTailModel(t *testing.T) {
 	}
 }
 
-// tailModel shows those records that belong to the last n lines, found by going through all of the
-// file.
+// tailModel shows the records of the last n lines. It goes through the whole file to find them.
 func tailModel(t *testing.T, path string, n int64, stream Stream) string {
 	opts := Options{Stream: stream}
 	show, err := opts.shows()
@@ -280,7 +279,7 @@ func tailModel(t *testing.T, path string, n int64, stream Stream) string {
 	}
 	type line struct{ last int }
 	var recs []record
-	var of []*line // the line of each record
+	var of []*line // the line that each record belongs to
 	open := [streams]*line{}
 	for i, text := range bytes.Split(bytes.TrimSuffix(data, []byte("\n")), []byte("\n")) {
 		rec, ok := parse(text)
@@ -318,7 +317,7 @@ func tailModel(t *testing.T, path string, n int64, stream Stream) string {
 	return out.String()
 }
 
-// FuzzRoundTrip writes bytes in pieces to both streams and reads each back.
+// FuzzRoundTrip writes bytes in pieces to both streams and reads each stream back.
 func FuzzRoundTrip(f *testing.F) {
 	f.Add([]byte("hello\nworld"), uint64(1))
 	f.Add([]byte("\n\n\x00\xff\n"), uint64(2))
@@ -327,7 +326,7 @@ func FuzzRoundTrip(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text []byte, seed uint64) {
 		rng := rand.New(rand.NewPCG(seed, 0))
-		// Lines of records' lengths are out of a fuzzer's reach; repeating a piece makes them.
+		// A fuzzer rarely produces lines as long as a record, so pieces are repeated.
 		if len(text) > 0 && rng.IntN(2) == 0 {
 			i := rng.IntN(len(text))
 			text = append(bytes.Repeat(text[:i+1], 1+rng.IntN(2*maxPart/(i+1)+1)), text...)
@@ -336,7 +335,7 @@ func FuzzRoundTrip(f *testing.F) {
 		limits := Rotation{MaxFiles: 1 << 20, Failed: func(err error) { t.Error(err) }}
 		if rng.IntN(2) == 0 {
 			limits.MaxSize = 1 + rng.Int64N(1+rng.Int64N(4*maxPart))
-			if few := int64(len(text) / 500); limits.MaxSize < few { // files are few enough for a test
+			if few := int64(len(text) / 500); limits.MaxSize < few { // so that the test does not make too many files
 				limits.MaxSize = few
 			}
 		}

@@ -11,21 +11,22 @@ const (
 	Stderr Stream = "stderr"
 )
 
-// maxPart is the most text that one record holds, in bytes. Container runtimes split at the same
+// maxPart is the most text in one record, in bytes. Container runtimes split lines at the same
 // length.
 const maxPart = 16 << 10
 
-// timeLayout is the layout of time stamps as written; any RFC 3339 stamp is read.
+// timeLayout is the layout of written time stamps. A reader accepts all RFC 3339 stamps.
 const timeLayout = "2006-01-02T15:04:05.000000000Z07:00"
 
-// A stamp is at least `2006-01-02T15:04:05Z` and at most `2006-01-02T15:04:05.999999999+07:00`.
+// A stamp has at least the length of `2006-01-02T15:04:05Z` and at most that of
+// `2006-01-02T15:04:05.999999999+07:00`.
 const (
 	minStamp  = len("2006-01-02T15:04:05Z")
 	maxStamp  = len("2006-01-02T15:04:05.999999999+07:00")
-	maxHeader = maxStamp + len(" stdout ") + 32 // tags may grow: `P:x`
+	maxHeader = maxStamp + len(" stdout ") + 32 // longer tags are possible: `P:x`
 )
 
-// The streams as indices, for state that is kept by stream.
+// Indices of the streams, for state that is kept for each stream.
 const (
 	stdout = iota
 	stderr
@@ -36,12 +37,13 @@ const (
 type record struct {
 	stamp   []byte
 	stream  int
-	partial bool // the line goes on in the stream's next record
+	partial bool // the line continues in the stream's next record
 	text    []byte
 }
 
-// parse takes a line of the file apart, without its newline. ok is false for a line that is no
-// record. It checks the stamp's form, not its calendar: a caller that needs the time parses it.
+// parse splits a line of the file, given without its newline, into its fields. ok is false if the
+// line is no record. parse checks only the form of the stamp. A caller that needs the time must
+// parse the stamp.
 func parse(line []byte) (record, bool) {
 	var rec record
 	stamp, rest, ok := bytes.Cut(line[:min(len(line), maxHeader)], []byte{' '})
@@ -57,8 +59,8 @@ func parse(line []byte) (record, bool) {
 		return rec, false
 	}
 	tagAt := len(stamp) + len(" stdout ")
-	// The tag ends at a space. A record without text may have lost it to an editor that trims
-	// lines.
+	// The tag ends at a space. A record without text may lack this space if an editor has trimmed
+	// the lines.
 	tagLen := bytes.IndexByte(rest[len("stdout "):], ' ')
 	if tagLen < 0 {
 		if len(line) > maxHeader {
@@ -67,7 +69,7 @@ func parse(line []byte) (record, bool) {
 		tagLen = len(line) - tagAt
 	}
 	tag := line[tagAt : tagAt+tagLen]
-	// Tags are a list divided by colons, of which the first says partial or full.
+	// A tag may be a list with colons. Its first element says partial or full.
 	first, _, _ := bytes.Cut(tag, []byte{':'})
 	switch string(first) {
 	case "P":

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// maxOverrun is by how much a file may become larger than its limit so that a long line stays in
-// one file, in bytes, but never by more than the limit again. A longer line is cut.
+// maxOverrun is by how many bytes a file may exceed its limit so that a long line stays in one
+// file. The file never becomes more than twice as large as its limit. A longer line is cut.
 const maxOverrun = 1 << 20
 
 // retryAfter is the time after which a failed rotation is tried again.
@@ -16,32 +16,34 @@ const retryAfter = time.Second
 
 // Rotation bounds how much disk a log takes. The zero value sets no bound.
 type Rotation struct {
-	// MaxSize is the size of a file, in bytes, beyond which a new one is begun; 0 never does.
+	// MaxSize is the size of a file, in bytes, above which a new one is begun; 0 means never.
 	MaxSize int64
-	// MaxFiles bounds the files, the one that is written included; 0 is 1. The oldest go first.
+	// MaxFiles bounds the number of files, with the current one; 0 means 1. The oldest are removed
+	// first.
 	MaxFiles int
-	// Failed, unless nil, is called for a rotation that failed: once, until one succeeds. It is
-	// called from within a guest's write, so it must not wait and must not use the Writer.
+	// Failed, unless nil, is called when a rotation fails. After that it is not called again until
+	// a rotation has succeeded. It is called within a guest's write, so it must not wait and must
+	// not use the Writer.
 	Failed func(error)
 }
 
-// rotation is a Writer's state of it.
+// rotation is the state of a Writer's rotation.
 type rotation struct {
 	Rotation
 	path    string
 	failing bool
-	retry   time.Time // not to be tried before
+	retry   time.Time // no attempt is made before this time
 }
 
-// makeRoom begins a new file if the batch does not fit into the present one. whole says that no
-// line goes on in the batch. If the rotation fails, it calls Failed, and the batch goes into the
-// present file.
+// makeRoom begins a new file if the batch does not fit into the current one. whole means that the
+// batch continues no line. If the rotation fails, it calls Failed, and the batch goes into the
+// current file.
 func (w *Writer) makeRoom(whole bool) {
 	over := w.size + int64(len(w.batch)) - w.rot.MaxSize
 	switch {
 	case w.rot.MaxSize <= 0 || over <= 0 || w.size == 0:
 		return
-	case w.torn: // the batch ends the torn line first
+	case w.torn: // the batch first ends the torn line
 		return
 	case !whole && over <= min(maxOverrun, w.rot.MaxSize):
 		return
@@ -57,17 +59,17 @@ func (w *Writer) makeRoom(whole bool) {
 	w.rot.tell(err)
 }
 
-// tell notes how a rotation went, and calls Failed for the first that failed.
+// tell notes the result of a rotation, and calls Failed for the first of several failures.
 func (r *rotation) tell(err error) {
 	if err != nil && !r.failing && r.Failed != nil {
-		r.Failed(fmt.Errorf("rotate container log: %w", err))
+		r.Failed(fmt.Errorf("rotating container log: %w", err))
 	}
 	r.failing = err != nil
 }
 
-// rotate begins a new file. It makes the file first, since that may fail. Between the two renames
-// there is no file at path. If the process exits there, nothing of the log is lost, and the next
-// Writer makes the file.
+// rotate begins a new file. It makes the new file first, because that may fail. Between the two
+// renames there is no file at path. If the process exits there, no part of the log is lost, and the
+// next Writer makes the file.
 func (w *Writer) rotate(now time.Time) error {
 	path := w.rot.path
 	existing, err := rotated(path)
@@ -78,8 +80,8 @@ func (w *Writer) rotate(now time.Time) error {
 	if err != nil {
 		return err
 	}
-	// After a rotation that failed in between, or if a user has removed the file, there is none to
-	// rename.
+	// There is no file to rename after a rotation that failed in between, or if a user has removed
+	// the file.
 	err = os.Rename(path, nextRotated(path, existing, now))
 	if err == nil || errors.Is(err, os.ErrNotExist) {
 		err = os.Rename(path+newSuffix, path)
@@ -92,7 +94,7 @@ func (w *Writer) rotate(now time.Time) error {
 	return errors.Join(err, w.rot.prune())
 }
 
-// prune removes the oldest files beyond the bound.
+// prune removes the oldest files above MaxFiles.
 func (r *rotation) prune() error {
 	if r.MaxSize <= 0 {
 		return nil

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// TestFollowAcrossRotations: followers that keep up see each line once and in order, while the log
-// rotates every few lines and keeps all of its files.
+// TestFollowAcrossRotations: fast followers see each line once and in order, while the log rotates
+// every few lines and keeps all of its files.
 func TestFollowAcrossRotations(t *testing.T) {
 	w, path := newRotated(t, 400, 100_000)
 	watcher, err := NewWatcher()
@@ -55,9 +55,8 @@ func TestFollowAcrossRotations(t *testing.T) {
 	}
 }
 
-// TestSlowFollowers: a follower that does not keep up while files are removed loses complete
-// stretches of the log, and nothing else: what it shows is in order, without a line twice, and has
-// the last line.
+// TestSlowFollowers: a follower that is too slow for the rotation misses whole sections of the log,
+// but nothing else. Its output is in order, has no line twice, and has the last line.
 func TestSlowFollowers(t *testing.T) {
 	w, path := newRotated(t, 2000, 3)
 	say(t, w.Stdout(), "0\n")
@@ -106,8 +105,8 @@ func TestSlowFollowers(t *testing.T) {
 	reading.Wait()
 }
 
-// TestReadersBesideRotation: what is read without following is a stretch of the log without a gap,
-// at any speed of rotation.
+// TestReadersBesideRotation: a reader that does not follow gets a part of the log without gaps, at
+// any speed of rotation.
 func TestReadersBesideRotation(t *testing.T) {
 	w, path := newRotated(t, 2000, 4)
 	say(t, w.Stdout(), "0\n")

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// newRotated opens a log that rotates in a folder of the test's. A rotation that fails fails the
-// test.
+// newRotated opens a log with rotation in a folder of the test. If a rotation fails, the test
+// fails.
 func newRotated(t testing.TB, maxSize int64, maxFiles int) (*Writer, string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "0.log")
@@ -89,7 +89,7 @@ func TestRotationIsBetweenLines(t *testing.T) {
 	for i := range 40 {
 		text := fmt.Sprint(i, line)
 		want.WriteString(text)
-		// In pieces that have nothing to do with lines or records.
+		// The pieces do not match lines or records.
 		for len(text) > 0 {
 			n := min(len(text), 7001)
 			say(t, w.Stdout(), text[:n])
@@ -123,7 +123,7 @@ func TestRotationCutsAnEndlessLine(t *testing.T) {
 	if got := read(t, path, Options{}); got != text+"end\nnext\n" {
 		t.Errorf("the log has %d bytes", len(got))
 	}
-	// The line is one also where it is counted.
+	// The line also counts as one line.
 	if got := read(t, path, Options{TailLines: new(int64(2))}); got != text+"end\nnext\n" {
 		t.Errorf("its tail has %d bytes", len(got))
 	}
@@ -170,7 +170,7 @@ func TestReadAcrossFiles(t *testing.T) {
 		}
 	}
 	check()
-	// This is what a Writer leaves whose process exits between the two steps of a rotation.
+	// A Writer leaves this state if its process exits between the two steps of a rotation.
 	if err := w.rotate(time.Now()); err != nil {
 		t.Fatal(err)
 	}
@@ -207,7 +207,7 @@ func TestRotationGoesOnAfterARestart(t *testing.T) {
 			_ = w.Close()
 		case 1:
 			_ = w.rotate(time.Now())
-			if err := os.Remove(path); err != nil { // its process exited before there was a new one
+			if err := os.Remove(path); err != nil { // the process exited before it made the new file
 				t.Fatal(err)
 			}
 			_ = os.WriteFile(path+newSuffix, nil, 0o600)
@@ -233,7 +233,7 @@ func TestRotationThatFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A folder in the way: as a file that cannot be made, for root too.
+	// A folder has the name of the new file. So the file cannot be made, not even by root.
 	if err := os.MkdirAll(path+newSuffix+"/x", 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -262,8 +262,8 @@ func TestRotationThatFails(t *testing.T) {
 	}
 }
 
-// TestRotationHalfDone: the file was renamed and no new one could be made. Nothing is lost, and the
-// next rotation repairs it.
+// TestRotationHalfDone: the file was renamed, but the new one could not be made. No text is lost,
+// and the next rotation repairs this.
 func TestRotationHalfDone(t *testing.T) {
 	w, path := newRotated(t, 1000, 10)
 	say(t, w.Stdout(), "one\n")

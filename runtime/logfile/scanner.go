@@ -7,37 +7,36 @@ import (
 )
 
 // maxLine is the longest line that a scanner returns, in bytes. A Writer's lines are shorter than
-// 17 KiB. A line longer than maxLine is no record of any runtime, and is skipped.
+// 17 KiB. No runtime writes records longer than maxLine, so a longer line is skipped.
 const maxLine = 1 << 20
 
-// file is what a scanner needs of an *os.File.
+// file has the methods of an *os.File that a scanner needs.
 type file interface {
 	io.ReaderAt
 	size() (int64, error)
 }
 
 // scanner returns the complete lines of a file that may still grow. At the end of the file it keeps
-// nothing of an incomplete line: the writer may cut that off again after a failed write.
+// nothing of an incomplete line, because the writer may cut it off after a failed write.
 type scanner struct {
 	f    file
-	off  int64  // where the unread part of buf stands in the file
-	data []byte // read and not returned
+	off  int64  // position in the file of the unread part of buf
+	data []byte // read but not yet returned
 	buf  []byte
-	long bool // in a line that is longer than maxLine
+	long bool // inside a line that is longer than maxLine
 }
 
 func newScanner(f file, off int64) *scanner {
 	return &scanner{f: f, off: off, buf: make([]byte, 64<<10)}
 }
 
-// restart goes on with another file, from its start.
+// restart continues with another file, from its start.
 func (s *scanner) restart(f file) {
 	s.f, s.off, s.data, s.long = f, 0, s.data[:0], false
 }
 
-// next returns the next line without its newline, and where it starts in the file. The line is
-// valid until the next call. At the end of the file the error is io.EOF, and next may be called
-// again later.
+// next returns the next line without its newline, and its position in the file. The line is valid
+// until the next call. At the end of the file the error is io.EOF; next may be called again later.
 func (s *scanner) next() (line []byte, at int64, err error) {
 	searched := 0
 	for {
@@ -67,7 +66,7 @@ func (s *scanner) skip(n int) {
 	s.off += int64(n)
 }
 
-// fill reads more of the file behind data.
+// fill reads the next bytes of the file and adds them to data.
 func (s *scanner) fill() error {
 	if len(s.data) == len(s.buf) {
 		s.buf = make([]byte, 2*len(s.buf))
@@ -81,7 +80,8 @@ func (s *scanner) fill() error {
 	case !errors.Is(err, io.EOF):
 		return err
 	}
-	// The writer may have cut the file, back to the end of a record and before what was read.
+	// The writer may have shortened the file, to the end of a record that is before the bytes
+	// already read.
 	size, err := s.f.size()
 	if err != nil {
 		return err

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// growing is a file in memory that may change between reads.
+// growing is a file in memory that may change between two reads.
 type growing struct{ text string }
 
 func (g *growing) ReadAt(p []byte, off int64) (int, error) {
@@ -19,7 +19,7 @@ func (g *growing) ReadAt(p []byte, off int64) (int, error) {
 
 func (g *growing) size() (int64, error) { return int64(len(g.text)), nil }
 
-// lines returns all that a scanner has now.
+// lines returns all lines that a scanner has at this moment.
 func lines(t *testing.T, s *scanner) string {
 	t.Helper()
 	var all []string
@@ -44,9 +44,9 @@ func TestScannerOfChangingFile(t *testing.T) {
 		{"a\nb\nc", ""},
 		{"a\nb\ncc\nd", "cc"},
 		{"a\nb\ncc\nDDD\n", "DDD"}, // the incomplete end was cut off and written again
-		{"a\nb\n", ""},             // more was cut off, after it was read
+		{"a\nb\n", ""},             // complete lines were cut off, too, after they were read
 		{"a\nb\ne\n", "e"},
-		{"", ""}, // cut off wholly
+		{"", ""}, // everything was cut off
 		{"f\n", "f"},
 	} {
 		f.text = step.text

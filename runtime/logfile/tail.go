@@ -9,15 +9,15 @@ import (
 const (
 	// tailBlock is how much a tailer reads at once, in bytes.
 	tailBlock = 64 << 10
-	// maxGap is how far before a record the tailer looks for an earlier part of the same line, in
-	// bytes. Only records of the other stream can stand between the parts. Without a bound, it
+	// maxGap is how far before a record the tailer searches for an earlier part of the same line,
+	// in bytes. Only records of the other stream can be between the parts. Without this bound, it
 	// would search the whole file for the part of a stream that has only one line.
 	maxGap = 1 << 20
 )
 
-// newTailer looks for the last `lines` lines of the chosen streams among records before the
-// position end, which are complete lines. Its start says for each stream from which position on its
-// records belong to them.
+// newTailer searches for the last `lines` lines of the selected streams. It uses the records before
+// the position end, which are complete lines. For each stream, start is the position of the first
+// record that belongs to these lines.
 func newTailer(end, lines int64, show [streams]bool) *tailer {
 	return &tailer{show: show, left: lines, start: [streams]int64{end, end}}
 }
@@ -25,21 +25,21 @@ func newTailer(end, lines int64, show [streams]bool) *tailer {
 // tailer reads records backwards and counts lines.
 type tailer struct {
 	show  [streams]bool
-	left  int64          // lines still to be found
-	start [streams]int64 // of each stream, the first record that counts
-	seen  [streams]bool  // a record of the stream was met
-	in    [streams]bool  // in a line that counts, whose start is not known yet
+	left  int64          // number of lines that are still to be found
+	start [streams]int64 // for each stream, the first record that counts
+	seen  [streams]bool  // whether a record of the stream was found
+	in    [streams]bool  // inside a line that counts, whose start is not known yet
 }
 
 // done reports whether the search has ended.
 func (t *tailer) done() bool { return t.left == 0 && t.in == [streams]bool{} }
 
-// scan goes through the lines in the first size bytes of f from the end, until the search has
-// ended. The file starts at the position base; it is older than those that were scanned before. It
-// reads each block with the bytes behind it that a record's header may need.
+// scan goes backwards through the lines in the first size bytes of f, until the search has ended.
+// base is the position of the file's start. The file is older than those that were scanned before.
+// scan reads each block together with the following bytes that the header of a record may need.
 func (t *tailer) scan(f io.ReaderAt, size, base int64) error {
 	buf := make([]byte, tailBlock+maxHeader+1)
-	end := int64(-1) // of the line whose start is looked for: where its newline stands
+	end := int64(-1) // position of the newline of the line whose start is searched
 	for top := size; top > 0; {
 		low := max(0, top-tailBlock)
 		n, err := f.ReadAt(buf[:min(int64(len(buf)), size-low)], low)
@@ -48,7 +48,7 @@ func (t *tailer) scan(f io.ReaderAt, size, base int64) error {
 		}
 		block := buf[:n]
 		for i := min(int(top-low), n); ; {
-			// The line that starts at low+i ends at end.
+			// The line that starts after the newline at low+i ends at end.
 			i = bytes.LastIndexByte(block[:i], '\n')
 			if i < 0 {
 				break
@@ -66,8 +66,8 @@ func (t *tailer) scan(f io.ReaderAt, size, base int64) error {
 	return nil
 }
 
-// line takes the line at the positions [at, end), of which data holds at least the header, and
-// reports whether the search has ended.
+// line handles the line at the positions [at, end), and reports whether the search has ended. data
+// has at least the line's header.
 func (t *tailer) line(data []byte, at, end int64) bool {
 	if int64(len(data)) > end-at {
 		data = data[:end-at]
@@ -84,7 +84,7 @@ func (t *tailer) line(data []byte, at, end int64) bool {
 }
 
 func (t *tailer) record(s int, partial bool, at int64) {
-	// An F record ends a line, and so does a P record behind which the stream has none.
+	// An F record ends a line. A P record also ends a line if it is the stream's last record.
 	if ends := !partial || !t.seen[s]; ends {
 		t.in[s] = t.left > 0
 		if t.in[s] {

@@ -11,16 +11,17 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// Watcher tells followers that their file has changed. One serves any number of them. It may be
-// used from any goroutine; Close ends it.
+// Watcher notifies followers when their file changes. One Watcher serves any number of followers.
+// It may be used from any goroutine; Close ends it.
 //
-// It watches folders, not files, so that a reader that holds a file open learns of its removal.
+// It watches folders, not files, so that a reader with an open file learns when the file is
+// removed.
 type Watcher struct {
 	events *fsnotify.Watcher
 	ended  sync.WaitGroup
 
-	// adding orders the adding and removing of watches. run never takes it, since fsnotify may wait
-	// for run while it adds.
+	// adding serialises the adding and removing of watches. run never locks it, because fsnotify
+	// may wait for run while it adds a watch.
 	adding sync.Mutex
 
 	mu      sync.Mutex
@@ -30,25 +31,25 @@ type Watcher struct {
 	followers atomic.Int64
 }
 
-// subscription is how one follower learns of changes.
+// subscription notifies one follower of changes.
 type subscription struct {
 	path  string
-	wrote chan struct{} // has room for one: something happened since it was last received
-	ended chan struct{} // closed once the file was removed or the Watcher closed
+	wrote chan struct{} // holds one value: the file has changed since the last receive
+	ended chan struct{} // closed after the file was removed or the Watcher was closed
 }
 
-// NewWatcher starts a Watcher. It takes one inotify instance of the kernel's.
+// NewWatcher starts a Watcher. It uses one of the kernel's inotify instances.
 func NewWatcher() (*Watcher, error) {
 	events, err := fsnotify.NewWatcher()
 	if err != nil {
-		return nil, fmt.Errorf("watch container logs: %w", err)
+		return nil, fmt.Errorf("watching container logs: %w", err)
 	}
 	w := &Watcher{events: events, folders: make(map[string]map[*subscription]bool)}
 	w.ended.Go(w.run)
 	return w, nil
 }
 
-// Close ends the watching and every follower that relies on it, each after it has shown what was
+// Close ends the Watcher and all its followers. Each follower first shows the text that was
 // written.
 func (w *Watcher) Close() error {
 	w.mu.Lock()
@@ -57,12 +58,12 @@ func (w *Watcher) Close() error {
 	err := w.events.Close()
 	w.ended.Wait()
 	if err != nil {
-		return fmt.Errorf("end watching container logs: %w", err)
+		return fmt.Errorf("ending watching container logs: %w", err)
 	}
 	return nil
 }
 
-// run passes events on until the Watcher is closed.
+// run handles events until the Watcher is closed.
 func (w *Watcher) run() {
 	defer w.end()
 	for {
@@ -76,7 +77,7 @@ func (w *Watcher) run() {
 			if !ok {
 				return
 			}
-			// Most likely the kernel's queue was full. Any file may have changed.
+			// Most likely the kernel's queue was full. Then any file may have changed.
 			w.wakeAll()
 		}
 	}
@@ -86,12 +87,11 @@ func (w *Watcher) pass(event fsnotify.Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if event.Has(fsnotify.Remove) || event.Has(fsnotify.Rename) {
-		for sub := range w.folders[event.Name] { // the folder itself was removed, and its watch with it
+		for sub := range w.folders[event.Name] { // the folder itself was removed, and with it its watch
 			w.drop(sub)
 		}
 	}
-	// A rotation that is not complete has left the file that is written under the name of a rotated
-	// one.
+	// After an incomplete rotation, the file that is still written has the name of a rotated one.
 	log := Of(event.Name)
 	for sub := range w.folders[filepath.Dir(event.Name)] {
 		if sub.path != log {
@@ -110,7 +110,7 @@ func (w *Watcher) wakeAll() {
 	defer w.mu.Unlock()
 	for _, subs := range w.folders {
 		for sub := range subs {
-			// A removal may be among the events that were lost.
+			// One of the lost events may have been a removal.
 			if files, err := Files(sub.path); err == nil && len(files) == 0 {
 				w.drop(sub)
 				continue
@@ -135,11 +135,11 @@ func (w *Watcher) end() {
 func (sub *subscription) wake() {
 	select {
 	case sub.wrote <- struct{}{}:
-	default: // it has not received the last one yet, and will see all
+	default: // it has not received the last value yet, and will see everything
 	}
 }
 
-// drop ends a subscription from the Watcher's side. The mutex is held.
+// drop ends a subscription on the Watcher's side. The caller holds the mutex.
 func (w *Watcher) drop(sub *subscription) {
 	if subs := w.folders[filepath.Dir(sub.path)]; subs[sub] {
 		delete(subs, sub)
@@ -147,24 +147,24 @@ func (w *Watcher) drop(sub *subscription) {
 	}
 }
 
-// subscribe begins to notify of changes of the file at path, which is clean and no link.
+// subscribe starts notifications about changes of the file at path, which is clean and no link.
 func (w *Watcher) subscribe(path string) (*subscription, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
-		return nil, fmt.Errorf("follow container log: %w", err)
+		return nil, fmt.Errorf("following container log: %w", err)
 	}
 	sub := &subscription{path: path, wrote: make(chan struct{}, 1), ended: make(chan struct{})}
 	folder := filepath.Dir(path)
 	w.adding.Lock()
 	defer w.adding.Unlock()
-	// A folder may be added again. It must be, if it was removed and made again.
+	// A folder may be added twice. This is necessary if the folder was removed and made again.
 	if err := w.events.Add(folder); err != nil {
-		return nil, fmt.Errorf("follow container log: watch %s: %w", folder, err)
+		return nil, fmt.Errorf("following container log: watching %s: %w", folder, err)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed {
-		return nil, fmt.Errorf("follow container log: %w", os.ErrClosed)
+		return nil, fmt.Errorf("following container log: %w", os.ErrClosed)
 	}
 	if w.folders[folder] == nil {
 		w.folders[folder] = make(map[*subscription]bool)
@@ -174,11 +174,11 @@ func (w *Watcher) subscribe(path string) (*subscription, error) {
 	return sub, nil
 }
 
-// pause returns how long a follower leaves its log alone now.
+// pause returns how long a follower must wait after reading its log.
 func (w *Watcher) pause() time.Duration { return pause(int(w.followers.Load())) }
 
-// unsubscribe ends a subscription from the follower's side, and the folder's watch with its last
-// one.
+// unsubscribe ends a subscription on the follower's side. With the folder's last subscription it
+// also ends the folder's watch.
 func (w *Watcher) unsubscribe(sub *subscription) {
 	folder := filepath.Dir(sub.path)
 	w.followers.Add(-1)
@@ -192,6 +192,6 @@ func (w *Watcher) unsubscribe(sub *subscription) {
 	}
 	w.mu.Unlock()
 	if last {
-		_ = w.events.Remove(folder) // fails if the folder was removed, and its watch with it
+		_ = w.events.Remove(folder) // fails if the folder was removed, and with it its watch
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// newLog opens a log in a folder of the test's.
+// newLog opens a log in a folder of the test.
 func newLog(t testing.TB) (*Writer, string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "0.log")
@@ -39,10 +39,10 @@ func records(t testing.TB, path string) string {
 }
 
 func TestWriterRecords(t *testing.T) {
-	k16 := strings.Repeat("x", 16384) // as the CRI format of kubelets has it; not our constant
+	k16 := strings.Repeat("x", 16384) // the constant of the CRI format in kubelets, not ours
 	for _, tt := range []struct {
 		name   string
-		writes []string // to stdout, or to stderr where it starts with "2:"
+		writes []string // to stdout, or to stderr if it starts with "2:"
 		want   string
 	}{
 		{name: "nothing"},
@@ -159,7 +159,7 @@ func TestWriterContinuesFile(t *testing.T) {
 	}
 }
 
-// fullDisk is a file on a disk that has space for that many bytes more.
+// fullDisk is a file on a disk with space for some more bytes.
 type fullDisk struct {
 	output
 	room       int
@@ -194,7 +194,8 @@ func TestWriterDiskFull(t *testing.T) {
 			t.Fatalf("write on a full disk: %d, %v", n, err)
 		}
 		disk.room = 1 << 20
-		// The same bytes again, now that there is space: nothing is lost, nothing is there twice.
+		// The same bytes are written again now that there is space. Nothing is lost and nothing is
+		// there twice.
 		if _, err := io.WriteString(w.Stdout(), "o\nthree\n"); err != nil {
 			t.Fatal(err)
 		}

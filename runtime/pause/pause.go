@@ -1,7 +1,7 @@
-// Package pause waits for a time, or for the end of a context if that comes first.
+// Package pause waits for a duration, or for the end of a context if that comes first.
 //
-// It is below every other package, so that each of them can use it. Back-offs are those of
-// k8s.io/apimachinery/pkg/util/wait: Backoff.Step says how long each pause is.
+// All other packages may import it. Back-offs come from k8s.io/apimachinery/pkg/util/wait:
+// Backoff.Step gives the duration of each pause.
 package pause
 
 import (

@@ -6,25 +6,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Some calls of the kernel last as long as a guest makes them last, cannot be made in pieces, and
-// cannot be interrupted: a flush of gigabytes that the guest wrote, a look into a directory that
-// was large once, and the freeing of a large file's pages, where it is shortened, removed,
-// replaced, or closed as the last. They are made on a thread beside, so that a kill does not wait
-// for them.
+// A guest can make some system calls take very long, and these calls cannot be split or
+// interrupted: a flush of gigabytes that the guest wrote, the reading of a directory that was large
+// once, and the freeing of a large file's pages when it is shortened, removed, replaced, or closed
+// for the last time. These calls run on a separate thread, so that a kill does not wait for them.
 
-// slowSize is the size, in bytes, from which a file is freed aside. The kernel frees as many within
-// 3 ms.
+// slowSize is the size, in bytes, above which a file is freed on a separate thread. The kernel
+// frees this size within 3 ms.
 const slowSize = 16 << 20
 
 func slow(st *unix.Stat_t) bool { return max(st.Size, st.Blocks*512) > slowSize }
 
-// slow reports whether it takes long to remove or to replace what a walk found.
+// slow reports whether the removal or replacement of this file takes long.
 func (a *attributes) slow() bool { return a != nil && slow(&a.Stat_t) }
 
-// aside makes a call of the kernel on another thread, and waits until it has ended or the guest is
-// killed. After a kill the call goes on to its end by itself, with descriptors of its own, and its
-// result is lost. Those descriptors are taken from the stock that guests share, which bounds how
-// many such calls there are; if the stock is empty, the guest's own thread makes the call.
+// aside makes a system call on another thread, and waits until the call has ended or the guest is
+// killed. After a kill the call continues to its end with its own descriptors, and its result is
+// lost. These descriptors come from the stock that guests share, which bounds the number of such
+// calls. If the stock is empty, the guest's own thread makes the call.
 func aside(ctx context.Context, files *Files, call func(fds []int) error, fds ...int) error {
 	if ctx.Err() != nil {
 		return ErrKilled
@@ -40,10 +39,10 @@ func aside(ctx context.Context, files *Files, call func(fds []int) error, fds ..
 	})
 }
 
-// wait waits for the end of a call beside, or for the end of the guest.
+// wait waits for the end of a call on another thread, or for the end of the guest.
 func wait(ctx context.Context, call func() error) error {
 	done := make(chan error, 1)
-	go func() { done <- call() }() // ends with the call
+	go func() { done <- call() }() // the goroutine ends with the call
 	select {
 	case err := <-done:
 		return err
@@ -52,7 +51,7 @@ func wait(ctx context.Context, call func() error) error {
 	}
 }
 
-// copies are the same files by other descriptors.
+// copies are new descriptors of the same files.
 func copies(files *Files, fds []int) (own []int, ok bool) {
 	for _, fd := range fds {
 		if !files.take(0) {
@@ -77,7 +76,8 @@ func drop(files *Files, fds []int) {
 	files.give(len(fds))
 }
 
-// slow reports whether closing the file frees much: only descriptors refer to it any more.
+// slow reports whether closing the file frees many pages. This is so if the file is large and has
+// no name any more.
 func (f *File) slow() bool {
 	if f.kind != TypeRegularFile {
 		return false

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestKillWaitsForNoCallBeside has a call of the kernel that never ends by itself.
+// TestKillWaitsForNoCallBeside uses a system call that never ends by itself.
 func TestKillWaitsForNoCallBeside(t *testing.T) {
 	ctx, kill := context.WithCancel(t.Context())
 	files := NewFiles(1)
@@ -24,7 +24,7 @@ func TestKillWaitsForNoCallBeside(t *testing.T) {
 	}()
 	err := aside(ctx, files, func(fds []int) error {
 		defer close(ended)
-		_ = unix.Close(pipe[0]) // as Close does with what the guest had
+		_ = unix.Close(pipe[0]) // as Close does with the guest's descriptors
 		close(entered)
 		var b [1]byte
 		_, err := unix.Read(fds[0], b[:])
@@ -33,7 +33,7 @@ func TestKillWaitsForNoCallBeside(t *testing.T) {
 	if !errors.Is(err, ErrKilled) || files.take(0) {
 		t.Errorf("%v, and the stock has a file that is in use", err)
 	}
-	if _, err := unix.Write(pipe[1], []byte("x")); err != nil { // its descriptor is still good
+	if _, err := unix.Write(pipe[1], []byte("x")); err != nil { // the call's own descriptor is still valid
 		t.Error(err)
 	}
 	<-ended

@@ -9,25 +9,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The file system's one way in: the host opens all that it opens for a guest by a path of plain
-// names below a directory that it holds, and none of the names may be a link. The kernel makes sure
-// of that (openat2, Linux 5.6), so that no race between a look and an opening leads out of a mount.
-// Only the walk follows links, in the guest's namespace.
+// Every access to the file system goes through this file. The host opens files for a guest by a
+// path of plain names, below a directory that it holds open. None of the names may be a link. The
+// kernel enforces that (openat2, Linux 5.6), so no race between a check and an opening can lead out
+// of a mount. Only the walk follows links, in the guest's namespace.
 
-const beneath = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS // and so no links of /proc either
+const beneath = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS // this excludes links of /proc, too
 
-// openBelow opens rel below the directory dir. rel has no `..`. A link anywhere is ELOOP, but for
-// the last name with O_PATH|O_NOFOLLOW, which opens the link itself.
+// openBelow opens rel below the directory dir. rel has no `..`. Any link is ELOOP, with one
+// exception: with O_PATH|O_NOFOLLOW, a link as the last name is opened itself.
 func openBelow(dir int, rel string, flags int, mode uint32) (int, error) {
 	flags |= unix.O_CLOEXEC
 	if flags&unix.O_PATH == 0 {
-		flags |= unix.O_NOCTTY // a terminal that is opened must not become the agent's
+		flags |= unix.O_NOCTTY // so that a terminal does not become the agent's controlling terminal
 	}
 	if flags&unix.O_CREAT == 0 {
-		mode = 0 // openat2 wants it so
+		mode = 0 // openat2 requires it
 	}
-	// A single name that is no link leads to its directory's entry and nowhere else, and openat is
-	// a tenth faster than openat2.
+	// A single name without a slash, which is no link, can only lead to an entry of the directory,
+	// and openat is a tenth faster than openat2.
 	if strings.IndexByte(rel, '/') < 0 || !hasOpenat2() {
 		return openByName(dir, rel, flags, mode)
 	}
@@ -40,7 +40,7 @@ func openBelow(dir int, rel string, flags int, mode uint32) (int, error) {
 	}
 }
 
-// hasOpenat2 reports whether the kernel, and what filters the agent's system calls, allow openat2.
+// hasOpenat2 reports whether the kernel, and the filter of the agent's system calls, allow openat2.
 var hasOpenat2 = sync.OnceValue(func() bool {
 	fd, err := unix.Openat2(unix.AT_FDCWD, "/", &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: beneath &^ unix.RESOLVE_BENEATH})
 	if err != nil {
@@ -49,8 +49,7 @@ var hasOpenat2 = sync.OnceValue(func() bool {
 	return unix.Close(fd) == nil
 })
 
-// openByName is openBelow without openat2: it opens one name after the other, and follows none of
-// them if it is a link.
+// openByName is openBelow without openat2. It opens one name after the other, and refuses links.
 func openByName(dir int, rel string, flags int, mode uint32) (int, error) {
 	at := dir
 	for {
@@ -60,7 +59,7 @@ func openByName(dir int, rel string, flags int, mode uint32) (int, error) {
 			err error
 		)
 		if name == ".." {
-			err = unix.EXDEV // as openat2 has it
+			err = unix.EXDEV // the same error as from openat2
 		} else if more {
 			fd, err = openName(at, name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 			if errors.Is(err, unix.ENOTDIR) && isLink(at, name) {
@@ -93,10 +92,10 @@ func isLink(dir int, name string) bool {
 	return unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW) == nil && st.Mode&unix.S_IFMT == unix.S_IFLNK
 }
 
-// attributes are what the kernel says of a file.
+// attributes are the attributes of a file from the kernel.
 type attributes struct {
 	unix.Stat_t
-	virtual bool // a directory that is there only because something is mounted below it
+	virtual bool // a directory that exists only because something is mounted below it
 }
 
 func (a *attributes) isDir() bool  { return a.Mode&unix.S_IFMT == unix.S_IFDIR }
@@ -107,11 +106,11 @@ func virtualAttributes(guest string) *attributes {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(guest))
 	a := &attributes{virtual: true}
-	a.Mode, a.Nlink, a.Ino = unix.S_IFDIR|0o555, 1, h.Sum64() // any number serves that no other has
+	a.Mode, a.Nlink, a.Ino = unix.S_IFDIR|0o555, 1, h.Sum64() // any number that no other file has
 	return a
 }
 
-// statBelow looks at rel below dir, at a link itself if it is one.
+// statBelow returns the attributes of rel below dir. It does not follow a link.
 func statBelow(dir int, rel string) (*attributes, error) {
 	a := &attributes{}
 	if strings.IndexByte(rel, '/') < 0 {
@@ -122,7 +121,7 @@ func statBelow(dir int, rel string) (*attributes, error) {
 		return nil, err
 	}
 	err = unix.Fstat(fd, &a.Stat_t)
-	_ = unix.Close(fd) // opened for its name only
+	_ = unix.Close(fd) // it was opened only for its name
 	return a, err
 }
 
@@ -132,15 +131,15 @@ func readlinkBelow(dir int, rel string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer unix.Close(fd) //nolint:errcheck // opened for its name only
+	defer unix.Close(fd) //nolint:errcheck // it was opened only for its name
 	target, err := readlinkIn(fd, "")
 	if errors.Is(err, unix.ENOENT) {
-		err = unix.EINVAL // with an empty path the kernel says ENOENT of what is no link
+		err = unix.EINVAL // with an empty path the kernel returns ENOENT for a file that is no link
 	}
 	return target, err
 }
 
-// readlinkIn reads the link of that name in the directory dir, or dir itself if the name is empty.
+// readlinkIn reads the link name in the directory dir, or dir itself if name is empty.
 func readlinkIn(dir int, name string) (string, error) {
 	buf := make([]byte, MaxPath)
 	n, err := unix.Readlinkat(dir, name, buf)
@@ -150,7 +149,7 @@ func readlinkIn(dir int, name string) (string, error) {
 	return string(buf[:n]), nil
 }
 
-// mkdirBelow makes the directory rel below dir and those above it, unless they exist.
+// mkdirBelow makes the directory rel below dir, and its missing parents.
 func mkdirBelow(dir int, rel string) error {
 	for at := 0; at < len(rel); {
 		next := strings.IndexByte(rel[at:], '/')
@@ -167,7 +166,7 @@ func mkdirBelow(dir int, rel string) error {
 	return nil
 }
 
-// parentOf is the directory of a path that ends behind the slash of its last directory.
+// parentOf is the parent of the last directory in head. head ends with a slash.
 func parentOf(head string) string {
 	if head == "" {
 		return "."
@@ -175,7 +174,7 @@ func parentOf(head string) string {
 	return strings.TrimSuffix(head, "/")
 }
 
-// inDirectory calls do with the directory rel below dir, opened for its names.
+// inDirectory opens the directory rel below dir for its names, and calls do with it.
 func inDirectory(dir int, rel string, do func(fd int) error) error {
 	if rel == "." {
 		return do(dir)
@@ -185,6 +184,6 @@ func inDirectory(dir int, rel string, do func(fd int) error) error {
 		return err
 	}
 	err = do(fd)
-	_ = unix.Close(fd) // opened for its names only
+	_ = unix.Close(fd) // it was opened only for its names
 	return err
 }

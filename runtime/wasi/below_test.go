@@ -10,8 +10,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testfiles"
 )
 
-// everyWay runs a test with openat2, and without it, as on a kernel or under a filter that lacks
-// it.
+// everyWay runs a test with and without openat2. An old kernel or a filter may not have it.
 func everyWay(t *testing.T, test func(*testing.T)) {
 	t.Helper()
 	if !hasOpenat2() {
@@ -25,7 +24,7 @@ func everyWay(t *testing.T, test func(*testing.T)) {
 	}
 }
 
-// TestOpenBelow opens paths that lead out, or through links.
+// TestOpenBelow opens paths that lead out of the directory, or through links.
 // docs/security.md: "Each path is opened by the kernel's `openat2` (a single name by `openat`),
 // which holds it to that directory and follows no link by itself"
 func TestOpenBelow(t *testing.T) {

@@ -11,8 +11,8 @@ import (
 // Monotonic is the time since the guest started.
 func (g *Guest) Monotonic() time.Duration { return time.Since(g.start) }
 
-// CPU is the processor time that the calling thread has used. A guest has one thread, which runs
-// nothing else while the guest lives.
+// CPU is the processor time of the calling thread. A guest has one thread, which runs nothing else
+// while the guest lives.
 func (g *Guest) CPU() (time.Duration, error) {
 	var t unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t); err != nil {
@@ -21,7 +21,7 @@ func (g *Guest) CPU() (time.Duration, error) {
 	return time.Duration(t.Nano()), nil
 }
 
-// Random fills p with random bytes that are fit for secrets.
+// Random fills p with random bytes that are good enough for secrets.
 func (g *Guest) Random(ctx context.Context, p []byte) error {
 	for len(p) > 0 {
 		if err := g.pace.look(ctx); err != nil {

@@ -8,46 +8,47 @@ import (
 	"strings"
 )
 
-// Config is what a guest is given.
+// Config says what a guest gets.
 type Config struct {
-	// Args is the argument vector, argv[0] included. No entry holds a zero byte.
+	// Args is the argument vector, with argv[0]. No entry has a zero byte.
 	Args []string
-	// Env is the environment, each entry KEY=VALUE. No entry holds a zero byte.
+	// Env is the environment, each entry KEY=VALUE. No entry has a zero byte.
 	Env []string
-	// WorkDir is the guest path in which the guest starts; empty leaves it to the guest. It is made
-	// if it is missing.
+	// WorkDir is the guest path of the working directory at the start. If it is empty, the guest
+	// chooses. The directory is made if it is missing.
 	WorkDir string
 	// Mounts is the guest's file system. Exactly one has Guest "/".
 	Mounts []Mount
-	// Stdin is the standard input; nil is empty. Its Read may block: a goroutine of the guest calls
-	// it, from the guest's first look at its input on, and is one buffer ahead. Close does not wait
-	// for a Read that is under way, and what that reads is lost: the owner of the reader ends it.
+	// Stdin is the standard input; nil means an empty input. Its Read may block. A goroutine of the
+	// guest calls it after the guest first uses its input, and reads one buffer ahead. Close does
+	// not wait for a running Read, and the result of that Read is lost. The owner of the reader
+	// must end it.
 	Stdin io.Reader
-	// Stdout and Stderr are the standard output and error; nil discards. Only the guest's thread
-	// writes to them, so a slow Write holds the guest back, and a kill too: the guest's write lasts
-	// as long as Write does.
+	// Stdout and Stderr are the standard output and error; nil discards the output. Only the
+	// guest's thread writes to them, so a slow Write delays the guest and also a kill: the guest's
+	// write takes as long as Write does.
 	Stdout, Stderr io.Writer
-	// OutputRate bounds what the guest writes to both together, in bytes per second, with as many
-	// at once; 0 is no bound. A guest that writes more waits in its call.
+	// OutputRate bounds the output to both together, in bytes per second, with a burst of the same
+	// size; 0 means no bound. A guest that writes more waits in its call.
 	OutputRate int64
-	// Listeners are listening sockets that the guest has from its start. New owns them, even where
-	// it fails.
+	// Listeners are listening sockets that the guest has from its start. New owns them, even if it
+	// fails.
 	Listeners []*net.TCPListener
-	// MaxDescriptors bounds what the guest has open; 0 is DefaultMaxDescriptors.
+	// MaxDescriptors bounds the guest's open descriptors; 0 means DefaultMaxDescriptors.
 	MaxDescriptors int
-	// Pace is asked in the middle of calls that take long, on the guest's thread, at most every 5
-	// ms. It may hold the guest back, as for its limit of processor time, and returns when ctx
-	// ends. Nil holds no guest back.
+	// Pace is called on the guest's thread in the middle of long calls, at most every 5 ms. It may
+	// make the guest wait, for example for its limit of processor time, and returns when ctx ends.
+	// If it is nil, guests never wait.
 	Pace func(ctx context.Context)
-	// Files is the stock of open files that the guest shares with others; nil is no bound.
+	// Files is the stock of open files that the guest shares with others; nil means no bound.
 	Files *Files
 }
 
 // DefaultMaxDescriptors is Linux's usual soft limit of open files (RLIMIT_NOFILE).
 const DefaultMaxDescriptors = 1024
 
-// MaxVector bounds arguments and environment, in bytes each, with a zero byte for each string.
-// Linux's own bound is 2 MiB for both together.
+// MaxVector bounds the arguments and the environment, in bytes for each of them, with a zero byte
+// for each string. Linux's own bound is 2 MiB for both together.
 const MaxVector = 2 << 20
 
 // check returns the number of descriptors that the guest may have open.

@@ -26,18 +26,18 @@ func (c *Connection) Close(context.Context) error {
 	return unix.Close(fd)
 }
 
-// Receive is how a connection receives.
+// Receive is a set of options for receiving.
 type Receive uint8
 
-// The ways of receiving, to be combined.
+// The options of Receive, which may be combined.
 const (
-	Peek     Receive = 1 << iota // the bytes stay where they are
-	WaitAll                      // it waits until all buffers are full
-	DontWait                     // it returns ErrWouldBlock where it would wait
+	Peek     Receive = 1 << iota // the bytes stay in the connection
+	WaitAll                      // wait until all buffers are full
+	DontWait                     // return ErrWouldBlock instead of waiting
 )
 
-// Receive moves bytes from the connection into the buffers, and returns how many; 0 is the end. It
-// waits for the first byte.
+// Receive reads bytes from the connection into the buffers, and returns their number; 0 means the
+// end. It waits for the first byte.
 func (c *Connection) Receive(ctx context.Context, bufs [][]byte, how Receive) (int, error) {
 	t := transfer{
 		fd: c.fd, call: unix.SYS_RECVMSG, flags: unix.MSG_DONTWAIT, events: unix.POLLIN,
@@ -46,7 +46,7 @@ func (c *Connection) Receive(ctx context.Context, bufs [][]byte, how Receive) (i
 	if how&Peek == 0 {
 		return c.guest.received.add(t.run(ctx, c.guest, bufs))
 	}
-	// What is only looked at is received, and counted, later.
+	// Bytes that are only peeked at are received and counted later.
 	t.flags |= unix.MSG_PEEK
 	if how&WaitAll != 0 && !t.nonblock {
 		if err := c.awaitBytes(ctx, sizeOf(bufs)); err != nil {
@@ -56,8 +56,8 @@ func (c *Connection) Receive(ctx context.Context, bufs [][]byte, how Receive) (i
 	return t.run(ctx, c.guest, bufs)
 }
 
-// awaitBytes waits until the connection has that many bytes to read, or as many as it ever holds,
-// or its end.
+// awaitBytes waits until the connection has n bytes to read, or its buffer is full, or it has
+// ended.
 func (c *Connection) awaitBytes(ctx context.Context, n int) error {
 	if err := unix.SetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_RCVLOWAT, min(max(n, 1), maxChunk)); err != nil {
 		return err
@@ -69,8 +69,8 @@ func (c *Connection) awaitBytes(ctx context.Context, n int) error {
 	return err
 }
 
-// Send moves all bytes of the buffers to the connection, and waits for that. If nonblock is set, it
-// moves what there is room for, and returns ErrWouldBlock where that is nothing.
+// Send writes all bytes of the buffers to the connection, and waits if necessary. If nonblock is
+// set, it writes the bytes for which there is room, and returns ErrWouldBlock if there is none.
 func (c *Connection) Send(ctx context.Context, bufs [][]byte, nonblock bool) (int, error) {
 	t := transfer{
 		fd: c.fd, call: unix.SYS_SENDMSG, flags: unix.MSG_NOSIGNAL | unix.MSG_DONTWAIT, events: unix.POLLOUT,
@@ -79,7 +79,7 @@ func (c *Connection) Send(ctx context.Context, bufs [][]byte, nonblock bool) (in
 	return c.guest.sent.add(t.run(ctx, c.guest, bufs))
 }
 
-// Shutdown is which directions of a socket end.
+// Shutdown says which directions of a socket must end.
 type Shutdown uint8
 
 // The directions.

@@ -2,13 +2,14 @@ package wasi
 
 import "golang.org/x/sys/unix"
 
-// What a mount shows of special files. A guest runs in an OS process of the agent, which can open
-// more than a container's own process could. So two kinds of files must not be opened for a guest.
+// Which special files of a mount a guest may use. A guest runs in an OS process of the agent, which
+// can open more than a container's own process could. So two kinds of files must not be opened for
+// a guest.
 
-// openable returns an error if a file of these attributes must not be opened. The host asks before
-// it opens the file, since some devices act when they are opened (a watchdog, a tape). Only the
-// devices that every container has are allowed: others would need a grant, and the node has no
-// device plugins.
+// openable returns an error if a file with these attributes must not be opened. The host checks
+// this before it opens the file, because some devices act when they are opened (a watchdog, a
+// tape). Only the devices that every container has are allowed. Others would need a grant, and the
+// node has no device plugins.
 func openable(a *unix.Stat_t) error {
 	switch a.Mode & unix.S_IFMT {
 	case unix.S_IFBLK:
@@ -23,17 +24,17 @@ func openable(a *unix.Stat_t) error {
 		}
 		return ErrNotPermitted
 	case unix.S_IFSOCK:
-		return ErrNoSuchDevice // as the kernel has it
+		return ErrNoSuchDevice // the same error as from the kernel
 	}
 	return nil
 }
 
-// fileSystems says which of the host's file systems are open to the guest, by device number, as far
-// as it is known.
+// fileSystems says by device number which of the host's file systems the guest may use. It holds
+// only those that were already checked.
 type fileSystems map[uint64]bool
 
-// check refuses a file, open as fd, of a proc file system: that shows this OS process's own memory
-// and secrets.
+// check refuses a file, open as fd, of a proc file system, because that shows this OS process's own
+// memory and secrets.
 func (f fileSystems) check(fd int, dev uint64) error {
 	ok, known := f[dev]
 	if !known {

@@ -7,10 +7,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// direct is the location that name, as it is written, has below dir. It reports false where only a
-// walk can tell: for `.` and `..`, and for a mount at the end. What the kernel then opens at the
-// location (see openBelow) has no link on the way, so the walk would have found the same. Where the
-// kernel refuses, the walk finds out what there is.
+// direct returns the location of the path name below dir, without a walk. It reports false for
+// paths that need a walk: those with `.` or `..`, and those with a mount at the end. If the kernel
+// can open the location (see openBelow), no link is on the way, so a walk would have found the same
+// location. If the kernel refuses, a walk is needed.
 func (ns *namespace) direct(dir *Directory, name string) (location, bool) {
 	if !plain(name) {
 		return location{}, false
@@ -46,7 +46,7 @@ func (ns *namespace) direct(dir *Directory, name string) (location, bool) {
 	return p, p.mnt.file == ""
 }
 
-// plain reports whether the path is relative and made of names alone, with one slash between them.
+// plain reports whether the path is relative and has only names with single slashes between them.
 func plain(name string) bool {
 	start := 0
 	for i := 0; i <= len(name); i++ {
@@ -62,7 +62,7 @@ func plain(name string) bool {
 	return true
 }
 
-// openDirect opens a direct location. Only a nil error and ErrNotExist are an answer.
+// openDirect opens a direct location. Only a nil error and ErrNotExist are final results.
 func (p location) openDirect(ctx context.Context, o Opening) (Object, error) {
 	dir, err := p.handle()
 	if err != nil {
@@ -76,7 +76,7 @@ func (p location) openDirect(ctx context.Context, o Opening) (Object, error) {
 	switch err := unix.Fstatat(dir, p.rel, &st, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT); {
 	case err == unix.ENOENT && !o.creates() && strings.IndexByte(p.rel, '/') < 0:
 		return nil, ErrNotExist
-	case err == unix.ENOENT: // or a link leads nowhere: only this look follows links on the host
+	case err == unix.ENOENT: // or a link has no target: only this call follows links on the host
 	case err != nil:
 		return nil, err
 	case st.Mode&unix.S_IFMT == unix.S_IFDIR:

@@ -8,20 +8,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Directory is an open directory. Its methods that take a path walk that from the directory, in the
-// guest's own namespace: see the package documentation. A path that leads nowhere is ErrNotExist.
+// Directory is an open directory. Its methods walk paths from this directory, in the guest's own
+// namespace: see the package documentation. A path that does not exist is ErrNotExist.
 type Directory struct {
 	at     location // its location when it was opened
-	fd     int      // -1 for a mount point, and for what exists only because of mounts
+	fd     int      // -1 for a mount point, and for a directory that exists only because of mounts
 	unread bool     // fd is open for its names only
 	large  bool     // reading it may take long
 	stream int      // for its entries; -1 until they are first read
 }
 
-// maxPaths bounds the paths of the directories that a guest has open, in bytes together.
+// maxPaths bounds the total size of the paths of a guest's open directories, in bytes.
 const maxPaths = 1 << 20
 
-// roomFor returns an error if no directory of that path can be opened.
+// roomFor returns an error if a directory with this path would exceed maxPaths.
 func (ns *namespace) roomFor(guest string) error {
 	if ns.paths+len(guest) > maxPaths {
 		return ErrNoMemory
@@ -56,13 +56,13 @@ func openDirectory(p location) (*Directory, error) {
 
 // newDirectory makes the directory at p, which is open as fd.
 func newDirectory(p location, fd int) *Directory {
-	// The path of p may be the start of a longer one, which would be kept as long.
+	// The path of p may be the start of a longer string, which would then be kept in memory.
 	at := location{ns: p.ns, mnt: p.mnt, guest: strings.Clone(p.guest), rel: p.rel}
 	at.ns.paths += len(at.guest)
 	return &Directory{at: at, fd: fd, stream: -1}
 }
 
-// location is the position at which the walks from this directory begin.
+// location is the location at which walks from this directory begin.
 func (d *Directory) location() location {
 	p := d.at
 	if d.fd >= 0 {
@@ -71,7 +71,7 @@ func (d *Directory) location() location {
 	return p
 }
 
-// Path returns the guest path of the directory, as it was when it was opened.
+// Path returns the guest path of the directory when it was opened.
 func (d *Directory) Path() string { return d.at.guest }
 
 // Type implements Object.
@@ -142,7 +142,7 @@ func isLarge(fd int) bool {
 	return unix.Fstat(fd, &st) == nil && slow(&st)
 }
 
-// Sync has the directory's entries reach the disk.
+// Sync writes the directory's entries to the disk.
 func (d *Directory) Sync(ctx context.Context, dataOnly bool) error {
 	if err := d.openStream(); err != nil {
 		return err

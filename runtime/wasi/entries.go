@@ -10,27 +10,27 @@ import (
 
 // Entry is one entry of a directory.
 type Entry struct {
-	Next uint64 // the cookie that continues behind it
+	Next uint64 // the cookie for the entry after it
 	Ino  uint64
 	Type FileType
 	Name string
 }
 
-// mountCookies is the first cookie of the entries that only mounts make. The kernel's own offsets,
-// which are the cookies of all others, are below.
+// mountCookies is the first cookie of the entries that exist only because of mounts. The cookies of
+// all other entries are the kernel's own offsets, which are lower.
 const mountCookies = 1 << 63
 
-// listing has entries of the directory that the guest listed last. A guest has one: if it lists
-// several directories in turn, the host reads each again from where the guest stopped.
+// listing has entries of the directory that the guest listed last. A guest has one listing. If it
+// lists several directories in turn, the host reads each again from where the guest stopped.
 type listing struct {
 	of       *Directory
 	storage  [direntBuffer]byte
-	buf      []byte // entries that the kernel gave and the guest did not take
-	position uint64 // the cookie that buf begins at
+	buf      []byte // entries from the kernel that the guest has not taken yet
+	position uint64 // the cookie at the start of buf
 }
 
-// Entries calls each with the entries behind the cookie, 0 at the start, until each returns false
-// or there are no more.
+// Entries calls each with the entries after the cookie, until each returns false or there are no
+// more. The cookie of the start is 0.
 func (d *Directory) Entries(ctx context.Context, cookie uint64, each func(Entry) bool) error {
 	if cookie < mountCookies {
 		more, err := d.hostEntries(ctx, cookie, each)
@@ -48,7 +48,7 @@ func (d *Directory) Entries(ctx context.Context, cookie uint64, each func(Entry)
 		if err := d.at.ns.guest.pace.look(ctx); err != nil {
 			return err
 		}
-		if uint64(i) < cookie-mountCookies || d.onHost(name) { // listed before
+		if uint64(i) < cookie-mountCookies || d.onHost(name) { // already listed
 			continue
 		}
 		e := Entry{Next: mountCookies + uint64(i) + 1, Name: name}
@@ -60,7 +60,7 @@ func (d *Directory) Entries(ctx context.Context, cookie uint64, each func(Entry)
 	return nil
 }
 
-// onHost reports whether the host's directory has the name by itself.
+// onHost reports whether the host's directory itself has the name.
 func (d *Directory) onHost(name string) bool {
 	p := d.location()
 	dir, err := p.handle()
@@ -74,8 +74,7 @@ func (d *Directory) onHost(name string) bool {
 	return err == nil
 }
 
-// mounted gives an entry the type and number of what is mounted over it or below it, if anything
-// is.
+// mounted sets the type and number of an entry if something is mounted over it or below it.
 func (d *Directory) mounted(e *Entry) {
 	if !d.at.ns.above[d.at.guest][e.Name] {
 		return
@@ -88,14 +87,14 @@ func (d *Directory) mounted(e *Entry) {
 	e.Type, e.Ino = st.Type, st.Ino
 }
 
-// direntBuffer is how many bytes of entries one call of the kernel gives.
+// direntBuffer is how many bytes of entries one system call returns.
 const direntBuffer = 8 << 10
 
 func (d *Directory) hostEntries(ctx context.Context, cookie uint64, each func(Entry) bool) (more bool, err error) {
 	ns := d.at.ns
 	if err := d.openStream(); err != nil {
 		if ns.above[d.at.guest] != nil {
-			return true, nil // it exists only because of mounts
+			return true, nil // the directory exists only because of mounts
 		}
 		return false, err
 	}
@@ -134,8 +133,8 @@ func (d *Directory) hostEntries(ctx context.Context, cookie uint64, each func(En
 	}
 }
 
-// parseDirent reads one struct linux_dirent64: inode, offset of the next, length, type, name ending
-// in zero.
+// parseDirent reads one struct linux_dirent64: inode, offset of the next, length, type, and a name
+// with a zero byte at the end.
 func parseDirent(b []byte) (Entry, int) {
 	size := int(binary.NativeEndian.Uint16(b[16:]))
 	e := Entry{
@@ -159,7 +158,7 @@ func (d *Directory) read(ctx context.Context, buf []byte) (n int, err error) {
 	if !d.large {
 		return unix.Getdents(d.stream, buf)
 	}
-	var own []byte // the call may write to it after a kill
+	var own []byte // the call may write to the buffer after a kill
 	err = aside(ctx, d.at.ns.guest.room.files, func(fds []int) error {
 		own = make([]byte, len(buf))
 		n, err := unix.Getdents(fds[0], own)

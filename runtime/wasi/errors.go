@@ -10,10 +10,10 @@ import (
 )
 
 // Error says why the host refuses a call or fails in it. A binding translates it to the numbers of
-// its version of WASI. Zero is no error, and never returned as one.
+// its version of WASI. Zero means no error, and is never returned as an error.
 type Error uint8
 
-// The reasons. Those that the kernel has too mean what its error numbers mean (errno(3)).
+// The reasons. Those that the kernel also has mean the same as its error numbers (errno(3)).
 const (
 	ErrAccess Error = iota + 1
 	ErrBadDescriptor
@@ -21,14 +21,14 @@ const (
 	ErrConnectionAborted
 	ErrConnectionRefused
 	ErrConnectionReset
-	ErrCrossDevice // a move between two mounts, or one that is better made as a copy
+	ErrCrossDevice // a move between two mounts, or one that should be made as a copy
 	ErrExist
 	ErrFileTooLarge
 	ErrHostUnreachable
 	ErrIllegalBytes
 	ErrInterrupted
 	ErrInvalid
-	ErrIO // everything that has no reason of its own
+	ErrIO // every failure without its own reason
 	ErrIsDirectory
 	ErrLoop // too many symbolic links, or one that must not be followed
 	ErrMessageSize
@@ -38,7 +38,7 @@ const (
 	ErrNetworkUnreachable
 	ErrNoBuffers
 	ErrNoDevice
-	ErrNoFiles // the host has no more open files to give
+	ErrNoFiles // the host has no more open files for guests
 	ErrNoFunction
 	ErrNoMemory
 	ErrNoSpace
@@ -59,7 +59,7 @@ const (
 	ErrTimeout
 	ErrTooBig
 	ErrTooManyLinks
-	ErrTooManyOpen // the guest holds as many descriptors as it may
+	ErrTooManyOpen // the guest holds its maximum of descriptors
 	ErrWouldBlock
 
 	errorCount
@@ -162,7 +162,7 @@ var ofKernel = [...]Error{
 	syscall.EIO:          ErrIO,
 	syscall.EISDIR:       ErrIsDirectory,
 	syscall.ELOOP:        ErrLoop,
-	syscall.EMFILE:       ErrNoFiles, // the table of this process is full, not the guest's
+	syscall.EMFILE:       ErrNoFiles, // this process's table is full, not the guest's
 	syscall.EMLINK:       ErrTooManyLinks,
 	syscall.EMSGSIZE:     ErrMessageSize,
 	syscall.ENAMETOOLONG: ErrNameTooLong,
@@ -192,10 +192,10 @@ var ofKernel = [...]Error{
 	syscall.EXDEV:        ErrCrossDevice,
 }
 
-// ErrorOf returns the reason of an error that a method of the host returned, and 0 for one which
-// says that the guest was killed. Methods return the kernel's error numbers as they are, so that
-// only a binding pays for the translation. ErrorOf recognises what comes often without errors.As,
-// which takes a microsecond.
+// ErrorOf returns the reason of an error that a method of the host returned, and 0 for an error
+// that means that the guest was killed. Methods return the kernel's error numbers unchanged, so
+// that only a binding pays for the translation. ErrorOf recognises frequent errors without
+// errors.As, which takes a microsecond.
 func ErrorOf(err error) Error {
 	switch e := err.(type) { //nolint:errorlint // see above; what is wrapped is looked at below
 	case Error:

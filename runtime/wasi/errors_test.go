@@ -38,7 +38,7 @@ func TestReasonsOfErrors(t *testing.T) {
 	}
 }
 
-// TestNoEngine: this package has no cgo and imports none of the project's other packages.
+// TestNoEngine: this package has no cgo and imports no other package of the project.
 func TestNoEngine(t *testing.T) {
 	out, err := exec.Command("go", "list", "-f", `{{join .Imports "\n"}}{{if .CgoFiles}} cgo{{end}}`, ".").Output()
 	if err != nil {

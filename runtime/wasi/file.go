@@ -7,14 +7,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// File is an open file that is no directory: regular, or a device or FIFO of a mounted host
-// directory. It was opened non-blocking, so that the opening of a FIFO does not wait for its other
+// File is an open file that is not a directory: a regular file, or a device or FIFO of a mounted
+// host directory. It was opened non-blocking, so that opening a FIFO does not wait for its other
 // end.
 type File struct {
 	guest    *Guest
 	fd       int
 	kind     FileType
-	readOnly bool // its mount is
+	readOnly bool // its mount is read-only
 }
 
 // Type implements Object.
@@ -23,10 +23,10 @@ func (f *File) Type() FileType { return f.kind }
 // Stat implements Object.
 func (f *File) Stat() (Stat, error) { return statFD(f.fd) }
 
-// Close implements Object. Where it frees a large file, it waits until that is freed or ctx ends.
+// Close implements Object. If this frees a large file, it waits until that is freed or ctx ends.
 func (f *File) Close(ctx context.Context) error {
 	room := &f.guest.room
-	var slow []int // a second descriptor, closed as the last one, aside
+	var slow []int // a second descriptor, which is closed last, on another thread
 	if room.large() && f.slow() {
 		slow, _ = copies(room.files, []int{f.fd})
 	}
@@ -40,15 +40,15 @@ func (f *File) Close(ctx context.Context) error {
 	return err
 }
 
-// Read moves bytes at the file's position into the buffers, and returns how many. Only a device or
-// a FIFO waits for bytes, unless nonblock is set: then the error is ErrWouldBlock.
+// Read reads bytes at the file's position into the buffers, and returns their number. Only a device
+// or a FIFO waits for bytes. If nonblock is set, the error is ErrWouldBlock instead.
 func (f *File) Read(ctx context.Context, bufs [][]byte, nonblock bool) (int, error) {
 	t := f.transfer(unix.SYS_READV, unix.POLLIN, nonblock)
 	return t.run(ctx, f.guest, bufs)
 }
 
-// Write moves all bytes of the buffers to the file's position. Like Read it waits only for a device
-// or a FIFO.
+// Write writes all bytes of the buffers at the file's position. Like Read it waits only for a
+// device or a FIFO.
 func (f *File) Write(ctx context.Context, bufs [][]byte, nonblock bool) (int, error) {
 	t := f.transfer(unix.SYS_WRITEV, unix.POLLOUT, nonblock)
 	t.whole = true
@@ -57,14 +57,14 @@ func (f *File) Write(ctx context.Context, bufs [][]byte, nonblock bool) (int, er
 	return n, err
 }
 
-// ReadAt is Read at an offset. It leaves the file's position.
+// ReadAt is Read at an offset. It does not change the file's position.
 func (f *File) ReadAt(ctx context.Context, bufs [][]byte, offset int64) (int, error) {
 	t := f.transfer(unix.SYS_PREADV, 0, false)
 	t.offset = offset
 	return t.run(ctx, f.guest, bufs)
 }
 
-// WriteAt is Write at an offset. It leaves the file's position.
+// WriteAt is Write at an offset. It does not change the file's position.
 func (f *File) WriteAt(ctx context.Context, bufs [][]byte, offset int64) (int, error) {
 	t := f.transfer(unix.SYS_PWRITEV, 0, false)
 	t.offset = offset
@@ -73,7 +73,7 @@ func (f *File) WriteAt(ctx context.Context, bufs [][]byte, offset int64) (int, e
 	return n, err
 }
 
-// transfer is how bytes of the file move.
+// transfer describes how bytes of the file are transferred.
 func (f *File) transfer(call uintptr, events int16, nonblock bool) transfer {
 	if f.kind == TypeRegularFile {
 		events = 0
@@ -81,11 +81,11 @@ func (f *File) transfer(call uintptr, events int16, nonblock bool) transfer {
 	return transfer{fd: f.fd, call: call, events: events, nonblock: nonblock}
 }
 
-// Seek moves the file's position, and returns it. whence is io.Seeker's.
+// Seek changes the file's position, and returns the new one. whence has the values of io.Seeker.
 func (f *File) Seek(offset int64, whence int) (int64, error) { return unix.Seek(f.fd, offset, whence) }
 
-// SetAppend makes every write go to the end of the file, or stops that. The kernel appends: only
-// the kernel can keep the writes of several writers apart.
+// SetAppend turns on or off that every write goes to the end of the file. The kernel does the
+// appending, because only it can separate the writes of several writers.
 func (f *File) SetAppend(on bool) error {
 	now, err := unix.FcntlInt(uintptr(f.fd), unix.F_GETFL, 0)
 	if err != nil {
@@ -102,7 +102,8 @@ func (f *File) SetAppend(on bool) error {
 	return err
 }
 
-// Sync has the file's content reach the disk, and unless dataOnly is set its attributes too.
+// Sync writes the file's content to the disk. Unless dataOnly is set, it also writes its
+// attributes.
 func (f *File) Sync(ctx context.Context, dataOnly bool) error {
 	return flush(ctx, f.guest, f.fd, dataOnly)
 }
@@ -116,7 +117,7 @@ func flush(ctx context.Context, g *Guest, fd int, dataOnly bool) error {
 	}, fd)
 }
 
-// SetSize shortens or lengthens the file.
+// SetSize makes the file shorter or longer.
 func (f *File) SetSize(ctx context.Context, size int64) error {
 	f.guest.room.moved(size)
 	var st unix.Stat_t
@@ -134,7 +135,7 @@ func (f *File) SetTimes(times Times) error {
 	return unix.UtimesNanoAt(f.fd, "", times[:], unix.AT_EMPTY_PATH)
 }
 
-// remaining is how many bytes are between the position and the end of a regular file.
+// remaining is the number of bytes between the position and the end of a regular file.
 func (f *File) remaining() uint64 {
 	at, err := unix.Seek(f.fd, 0, unix.SEEK_CUR)
 	if err != nil {
@@ -147,17 +148,17 @@ func (f *File) remaining() uint64 {
 	return uint64(max(st.Size-at, 0))
 }
 
-// allocateChunk is how many bytes are allocated before the host looks whether the guest was killed.
-// A file system in memory clears them, which takes some milliseconds. maxAllocation is more than
-// any disk has.
+// allocateChunk is how many bytes are allocated between two checks whether the guest was killed. A
+// file system in memory clears them, which takes some milliseconds. maxAllocation is more than any
+// disk has.
 const (
 	allocateChunk = 8 << 20
 	maxAllocation = 1 << 50
 )
 
 // Allocate makes sure that the file has at least offset+size bytes. The error is ErrNoSpace,
-// ErrFileTooLarge or ErrQuota where they do not fit the disk, or the bounds that the host sets
-// files; what was allocated before that stays.
+// ErrFileTooLarge or ErrQuota if they exceed the disk or the bounds of the host for files. Bytes
+// that were allocated before the error stay.
 func (f *File) Allocate(ctx context.Context, offset, size uint64) error {
 	f.guest.room.moved(int64(min(size, slowSize)))
 	if size == 0 || offset+size < offset || offset+size > 1<<63-1 {

@@ -9,37 +9,37 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Guest is the host's side of one running guest. See the package documentation for who may use it
-// when.
+// Guest is the host's side of one running guest. The package documentation says from where it may
+// be used.
 type Guest struct {
 	args, env      []string
 	ns             *namespace
 	stdin          *Input
 	stdout, stderr *Output
-	listeners      []*Listener // as they were given
+	listeners      []*Listener // in the given order
 	root           *Directory
 	room           room
-	start          time.Time // what the monotonic clock counts from
+	start          time.Time // when the monotonic clock started
 	waker          *waker
 	pace           pace
 	rate           rate
 	received, sent traffic
-	polled         []unix.PollFd // kept between polls for its memory
+	polled         []unix.PollFd // kept between polls to reuse its memory
 }
 
 // Object is something that a guest has open: an *Input, *Output, *File, *Directory, *Listener or
-// *Connection. It belongs to the one who got it, who closes it once.
+// *Connection. Its receiver owns it and must close it once.
 type Object interface {
 	Type() FileType
 	Stat() (Stat, error)
-	// Close waits for the kernel where it takes long to free a file, but not beyond the end of ctx.
+	// Close waits while the kernel frees a large file, but not after ctx has ended.
 	Close(ctx context.Context) error
 }
 
-// streamsAndRoot is how many objects each guest has from its start.
+// streamsAndRoot is the number of objects that each guest has from its start.
 const streamsAndRoot = 4
 
-// New makes a guest. It looks at the mounts, and opens nothing until the guest uses them.
+// New makes a guest. It checks the mounts, and opens nothing until the guest uses them.
 func New(cfg Config) (*Guest, error) {
 	g, err := newGuest(cfg)
 	if err != nil {
@@ -99,20 +99,20 @@ func (g *Guest) Listeners() []*Listener { return g.listeners }
 // Root returns the directory "/".
 func (g *Guest) Root() *Directory { return g.root }
 
-// Close frees what the host holds for the guest. The guest must have ended, and all of its objects
-// must be closed, those too that it had from its start.
+// Close frees the host's resources for the guest. The guest must have ended, and all of its objects
+// must be closed, even those that it had from its start.
 func (g *Guest) Close() error { return errors.Join(g.ns.close(), g.waker.close()) }
 
-// Look is called between two pieces of work of a call that takes long. It returns ErrKilled for a
-// guest that was killed, and lets Config.Pace hold the guest back.
+// Look is called between two pieces of work of a long call. It returns ErrKilled for a guest that
+// was killed, and lets Config.Pace make the guest wait.
 func (g *Guest) Look(ctx context.Context) error { return g.pace.look(ctx) }
 
-// Quiesce asks the guest to end by itself: its standard input ends behind what was read of it so
-// far, and its listening sockets accept no more. They poll as ready with a hang-up, and Accept
-// returns ErrInvalid, as of a listening socket on Linux that was shut down. Connections that were
-// accepted live on.
+// Quiesce asks the guest to end by itself. Its standard input ends after the bytes that were
+// already read, and its listening sockets accept no more connections. They poll as ready with a
+// hang-up, and Accept returns ErrInvalid, as on Linux for a listening socket that was shut down.
+// Accepted connections stay open.
 //
-// It may be called from any goroutine, any number of times, also after Close, and does not wait.
+// It may be called from any goroutine, any number of times, even after Close. It does not wait.
 func (g *Guest) Quiesce() {
 	g.stdin.finish()
 	for _, l := range g.listeners {

@@ -8,23 +8,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// How deep guests make directories. Directories that are there already may be deeper (a hostPath
-// volume). They are walked, read and removed like all others, but nothing is made or moved into the
-// levels below the bound.
+// The bound for the depth of directories that guests make. Existing directories may be deeper (a
+// hostPath volume). They can be walked, read and removed like all others, but nothing can be made
+// in or moved to the levels below the bound.
 //
-// The bound is one of levels and not of bytes: a rename changes the bytes of all paths below it,
-// and to count them would take a walk through the tree each time. Levels grow only where a
-// directory moves further down, which few programs do: only such a tree is measured.
+// The bound counts levels and not bytes, because a rename changes the bytes of all paths below it,
+// and counting them would need a walk through the tree each time. The number of levels grows only
+// when a directory moves further down. Few programs do this, and only then the tree is measured.
 //
-// Other code may not rely on the bound: two guests who share a volume get deeper if one moves what
-// the host measures for the other in that moment. Code that walks a guest's files holds few
-// descriptors, however deep the files are.
+// Other code must not rely on the bound. If two guests share a volume, one can move a tree while
+// the host measures it for the other, and the result is deeper. Code that walks a guest's files
+// holds few descriptors at any depth.
 const (
-	MaxLevels   = 256     // from a mount's root to what is made
-	maxMeasured = 1 << 17 // entries of a tree that moves down; larger ones must be copied
+	MaxLevels   = 256     // from a mount's root to the new entry
+	maxMeasured = 1 << 17 // entries of a tree that moves down; larger trees must be copied
 )
 
-// level is how many names lead from the mount's root to p, as it was walked.
+// level is the number of names between the mount's root and p, at the time of the walk.
 func (p location) level() int {
 	switch {
 	case p.guest == p.mnt.guest:
@@ -35,8 +35,8 @@ func (p location) level() int {
 	return strings.Count(p.guest[len(p.mnt.guest):], "/")
 }
 
-// depth is the level at which p is now. A directory that the guest holds open may have been moved
-// since it was opened.
+// depth is the current level of p. A directory that the guest holds open may have been moved since
+// it was opened.
 func (p location) depth(ctx context.Context) (int, error) {
 	if p.base == nil {
 		return p.level(), nil
@@ -64,7 +64,7 @@ func (p location) depth(ctx context.Context) (int, error) {
 func same(a, b *unix.Stat_t) bool { return a.Dev == b.Dev && a.Ino == b.Ino }
 
 // climb counts the levels from the directory dir up to root. If dir is no longer below root, it
-// counts those up to the file system's own root. It counts no further than the bound.
+// counts up to the root of the file system. It stops counting at the bound.
 func climb(ctx context.Context, dir, root int) (levels int, err error) {
 	var top, at, above unix.Stat_t
 	if err := unix.Fstat(root, &top); err != nil {
@@ -102,7 +102,7 @@ func climb(ctx context.Context, dir, root int) (levels int, err error) {
 	return levels, nil
 }
 
-// shallow returns an error if p cannot become to because that is too deep.
+// shallow returns an error if moving p to `to` would make something too deep.
 func (p location) shallow(ctx context.Context, to location) error {
 	if !p.info.isDir() {
 		if level := to.level(); level > MaxLevels && level > p.level() {
@@ -116,7 +116,7 @@ func (p location) shallow(ctx context.Context, to location) error {
 	}
 	own, err := p.depth(ctx)
 	switch {
-	case err != nil || target <= own: // nothing in it gets deeper
+	case err != nil || target <= own: // no entry gets deeper
 		return err
 	case target > MaxLevels:
 		return ErrNameTooLong
@@ -134,23 +134,23 @@ func (p location) shallow(ctx context.Context, to location) error {
 	return tree.run(ctx)
 }
 
-// measure finds out whether a tree has more levels than there is room for. It holds two descriptors
-// at a time: on the way back it opens a directory by the `..` of the one below, and sees by its
-// number that it is the same one. It reads only types and names, so that a tree which moves
-// meanwhile leads at most to a wrong answer.
+// measure finds out whether a tree has more levels than allowed. It holds two descriptors at a
+// time: on the way back it opens a directory by the `..` of the one below, and checks its number.
+// It reads only types and names. So if a tree moves in the meantime, the only harm is a wrong
+// result.
 type measure struct {
 	pace *pace
-	fd   int // the directory that is looked at
+	fd   int // the current directory
 	room int
-	way  []visited // to it
-	seen int       // entries
+	way  []visited // the directories that lead to it
+	seen int       // number of entries
 	buf  [2 << 10]byte
 }
 
-// visited is a directory of which some entries were looked at.
+// visited is a directory of which some entries were read.
 type visited struct {
 	dev, ino uint64
-	next     int64 // where its listing goes on
+	next     int64 // where its listing continues
 }
 
 func (m *measure) close() { _ = unix.Close(m.fd) }
@@ -177,7 +177,7 @@ func (m *measure) run(ctx context.Context) error {
 	}
 }
 
-// entries looks at the entries in b, and goes down into the first directory.
+// entries checks the entries in b, and enters the first directory.
 func (m *measure) entries(b []byte) error {
 	for len(b) > 0 {
 		e, size := parseDirent(b)
@@ -186,7 +186,7 @@ func (m *measure) entries(b []byte) error {
 			continue
 		}
 		if m.seen++; m.seen > maxMeasured {
-			return ErrCrossDevice // the error at which programs copy
+			return ErrCrossDevice // with this error programs make a copy
 		}
 		if len(m.way) >= m.room {
 			return ErrNameTooLong
@@ -204,7 +204,7 @@ func (m *measure) down(e Entry) (bool, error) {
 	fd, err := openBelow(m.fd, e.Name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 	switch {
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ELOOP):
-		return false, nil // it was moved or removed meanwhile, or is no directory
+		return false, nil // it was moved or removed in the meantime, or is no directory
 	case err != nil:
 		return false, err
 	}
@@ -232,7 +232,7 @@ func (m *measure) up() error {
 		return err
 	}
 	if st.Dev != back.dev || st.Ino != back.ino {
-		return ErrBusy // others move the tree meanwhile
+		return ErrBusy // others move the tree at the same time
 	}
 	_, err = unix.Seek(fd, back.next, unix.SEEK_SET)
 	return err

@@ -13,41 +13,42 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Mount shows a directory or a file of the host at a path of the guest.
+// Mount shows a directory or a file of the host to the guest at a guest path.
 type Mount struct {
-	Host     string // absolute path on the host, which exists and has no symbolic link in it
-	Guest    string // absolute, clean path in the guest
+	Host     string // absolute path on the host, which exists and contains no symbolic link
+	Guest    string // absolute, clean path for the guest
 	ReadOnly bool
 }
 
-// namespace is the guest's tree of files: mounts at canonical guest paths. No name in a canonical
-// path is a link.
+// namespace is the guest's tree of files: mounts at canonical guest paths. A canonical path
+// contains no link.
 type namespace struct {
 	mounts map[string]*mount
-	// above has every guest path that is a strict ancestor of a mount point, with the names that
-	// the mounts give it. Such a directory is shown even if the mount that it lies in lacks it.
+	// above has each guest path above a mount point, with the names that the mounts add to it. Such
+	// a directory is shown even if the mount around it does not have it.
 	above map[string]map[string]bool
 	guest *Guest
-	paths int      // bytes of the paths of directories that are open
+	paths int      // total bytes of the paths of open directories
 	list  *listing // made when a directory is first listed
 
 	fileSystems fileSystems
 }
 
-// mount is one Mount. Its root is opened when it is first used: most guests use few of their
+// mount is one Mount. Its root is opened at its first use, because most guests use few of their
 // mounts.
 type mount struct {
 	host     string
 	guest    string
 	readOnly bool
-	file     string // the file's name below root where the host path is a file
-	root     int    // the directory, open for its names; -1 until it is used
+	file     string // the file's name below root if the host path is a file
+	root     int    // the directory, open for its names; -1 before the first use
 }
 
 func newNamespace(g *Guest, list []Mount) (*namespace, error) {
 	ns := &namespace{mounts: map[string]*mount{}, above: map[string]map[string]bool{}, guest: g, fileSystems: fileSystems{}}
 	sorted := append([]Mount(nil), list...)
-	// Outer mounts first: links in an outer one may decide where an inner one belongs.
+	// Outer mounts come first, because links in an outer one may affect the position of an inner
+	// one.
 	sort.SliceStable(sorted, func(i, j int) bool { return len(sorted[i].Guest) < len(sorted[j].Guest) })
 	for _, m := range sorted {
 		if err := ns.add(m); err != nil {
@@ -77,7 +78,7 @@ func (ns *namespace) add(m Mount) error {
 	host := filepath.Clean(m.Host)
 	isDir, err := look(host)
 	if err != nil {
-		return fmt.Errorf("mount at %s: %w", m.Guest, &os.PathError{Op: "open", Path: host, Err: err})
+		return fmt.Errorf("mounting at %s: %w", m.Guest, &os.PathError{Op: "open", Path: host, Err: err})
 	}
 	mnt := &mount{host: host, guest: m.Guest, readOnly: m.ReadOnly, root: -1}
 	if !isDir {
@@ -85,7 +86,7 @@ func (ns *namespace) add(m Mount) error {
 	}
 	if m.Guest != "/" {
 		if mnt.guest, err = ns.canonical(m.Guest); err != nil {
-			return fmt.Errorf("mount at %s: %w", m.Guest, err)
+			return fmt.Errorf("mounting at %s: %w", m.Guest, err)
 		}
 	}
 	if ns.mounts[mnt.guest] != nil {
@@ -103,9 +104,8 @@ func (ns *namespace) add(m Mount) error {
 	return nil
 }
 
-// materialise makes the directory that holds a mount point, so that the guest finds an ordinary
-// one, in which it can make files. If that is impossible (a read-only mount), the directory is only
-// shown.
+// materialise makes the directory of a mount point, so that the guest gets an ordinary directory in
+// which it can make files. If this is impossible (a read-only mount), the directory is only shown.
 func (ns *namespace) materialise(mountPoint string) {
 	if ns.mounts["/"] == nil || mountPoint == "/" {
 		return
@@ -115,12 +115,12 @@ func (ns *namespace) materialise(mountPoint string) {
 		return
 	}
 	if root, err := dir.handle(); err == nil {
-		_ = mkdirBelow(root, dir.rel) // if it fails, the directory is shown nevertheless
+		_ = mkdirBelow(root, dir.rel) // if it fails, the directory is shown anyway
 	}
 }
 
-// canonical is the mount point that guest names. Links on the way to it, such as /var/run in many
-// images, are resolved; names that are missing are taken as they are.
+// canonical returns the canonical path of a mount point. Links on the way to it, such as /var/run
+// in many images, are resolved. Missing names are used unchanged.
 func (ns *namespace) canonical(guest string) (string, error) {
 	if ns.mounts["/"] == nil {
 		return guest, nil // it is refused later, because there is no root
@@ -159,7 +159,7 @@ func (ns *namespace) locate(guest string) location {
 	}
 }
 
-// pinned reports whether the canonical guest path is a mount point or lies above one. Such a path
+// pinned reports whether the canonical guest path is a mount point or is above one. Such a path
 // cannot be moved, replaced or removed.
 func (ns *namespace) pinned(guest string) bool {
 	return ns.mounts[guest] != nil || ns.above[guest] != nil
@@ -177,13 +177,13 @@ func (ns *namespace) close() error {
 }
 
 // look reports whether a path of the host is a directory. A symbolic link anywhere on the path is
-// an error (ELOOP): a guest may have put it there, and it could lead anywhere.
+// an error (ELOOP), because a guest may have made it, and it could lead anywhere.
 func look(host string) (isDir bool, err error) {
 	fd, err := openHost(host, unix.O_PATH)
 	if err != nil {
 		return false, err
 	}
-	defer unix.Close(fd) //nolint:errcheck // opened for its name only
+	defer unix.Close(fd) //nolint:errcheck // it was opened only for its name
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		return false, err
@@ -191,13 +191,13 @@ func look(host string) (isDir bool, err error) {
 	return st.Mode&unix.S_IFMT == unix.S_IFDIR, nil
 }
 
-// openHost opens an absolute path of the host that has no link in it.
+// openHost opens an absolute path of the host that contains no link.
 func openHost(path string, flags int) (int, error) {
 	top, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return -1, err
 	}
-	defer unix.Close(top) //nolint:errcheck // opened for its names only
+	defer unix.Close(top) //nolint:errcheck // it was opened only for its names
 	rel := strings.Trim(path, "/")
 	if rel == "" {
 		rel = "."
@@ -205,8 +205,8 @@ func openHost(path string, flags int) (int, error) {
 	return openBelow(top, rel, flags, 0)
 }
 
-// open opens the directory that is mounted, or that holds the file that is mounted. Its path had no
-// link when the mount was made, and a link that was put there since is not followed.
+// open opens the mounted directory, or the directory of the mounted file. Its path had no link when
+// the mount was made. A link that was added later is not followed.
 func (m *mount) open() (int, error) {
 	if m.root >= 0 {
 		return m.root, nil

@@ -8,12 +8,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The operations on entries of directories. Each looks at the location that a walk found, and
+// The operations on entries of directories. Each one checks the location that a walk found, and
 // refuses what the guest's view of its files forbids. The rest, and the exact error, come from one
-// call of the kernel with the entry's name in its directory, which was opened below the mount's
-// directory.
+// system call with the entry's name in its directory, which was opened below the mount's directory.
 
-// inParent calls do with the open directory that holds p, and p's name there.
+// inParent calls do with the open directory of p, and p's name in it.
 func (p location) inParent(do func(dir int, name string) error) error {
 	parent := p.parent()
 	if parent.mnt != p.mnt {
@@ -26,8 +25,7 @@ func (p location) inParent(do func(dir int, name string) error) error {
 	return inDirectory(root, parent.rel, func(dir int) error { return do(dir, path.Base(p.guest)) })
 }
 
-// makeable returns an error if nothing can be made at p, which was walked without following a last
-// link.
+// makeable returns an error if no entry can be made at p. The walk to p did not follow a last link.
 func (p location) makeable() error {
 	switch {
 	case p.info != nil:
@@ -68,12 +66,12 @@ func (p location) mkdir(ctx context.Context) error {
 	return p.inParent(func(dir int, name string) error { return unix.Mkdirat(dir, name, 0o777) })
 }
 
-// mkdirAll makes the directory at the absolute guest path, and those above it, unless they exist.
+// mkdirAll makes the directory at the absolute guest path, and its missing parents.
 func (ns *namespace) mkdirAll(guest string) error {
 	if len(guest) >= MaxPath {
 		return ErrNameTooLong
 	}
-	ctx := context.Background() // what it does is bounded
+	ctx := context.Background() // its work is bounded
 	at := ns.locate("/")
 	for name := range strings.SplitSeq(strings.Trim(path.Clean("/"+guest), "/"), "/") {
 		if name == "" {
@@ -115,7 +113,7 @@ func (p location) unlink(ctx context.Context) error {
 	return p.remove(ctx, 0)
 }
 
-// remove removes p, on a thread beside if that takes long.
+// remove removes p. If this takes long, it runs on a separate thread.
 func (p location) remove(ctx context.Context, flags int) error {
 	return p.inParent(func(dir int, name string) error {
 		if !p.info.slow() {
@@ -133,7 +131,7 @@ func (p location) symlink(target string) error {
 		return ErrNotExist
 	}
 	if target[0] == '/' {
-		return ErrNotPermitted // as the conformance programs want it; links of others are followed
+		return ErrNotPermitted // the conformance programs require it; absolute links that others made are followed
 	}
 	return p.inParent(func(dir int, name string) error { return unix.Symlinkat(target, dir, name) })
 }
@@ -201,7 +199,7 @@ func (p location) link(to location) error {
 	})
 }
 
-// setTimes changes the times of what is at p, of the link itself if p is one.
+// setTimes changes the times of the file at p. It does not follow a link.
 func (p location) setTimes(times Times) error {
 	switch {
 	case p.info == nil:
@@ -221,7 +219,7 @@ func (p location) setTimes(times Times) error {
 		if err != nil {
 			return err
 		}
-		defer unix.Close(fd) //nolint:errcheck // opened for its name only
+		defer unix.Close(fd) //nolint:errcheck // it was opened only for its name
 		return unix.UtimesNanoAt(fd, "", times[:], unix.AT_EMPTY_PATH)
 	}
 	return p.inParent(func(dir int, name string) error {

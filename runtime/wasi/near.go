@@ -2,10 +2,10 @@ package wasi
 
 import "golang.org/x/sys/unix"
 
-// nearby are the directories that a walk came through last, held open. The walk looks the next name
-// up in one of them, and not from the mount's root again, so that a walk costs as much as it has
-// steps. They are few, as descriptors are few: a walk that goes further up than they reach pays
-// once for the longer way down.
+// nearby holds the last directories of a walk open. The walk looks up the next name in one of them,
+// and not from the mount's root again, so that a walk's cost is proportional to its steps. They are
+// few, to save descriptors. A walk that goes up further than they reach pays once for the longer
+// way down.
 type nearby struct {
 	list [4]pinned
 	n    int
@@ -14,11 +14,11 @@ type nearby struct {
 // pinned is an open directory below a location's handle.
 type pinned struct {
 	fd  int
-	rel int // the length of its path below the handle, which is the start of all further ones
+	rel int // length of its path below the handle, which is the beginning of all later ones
 }
 
-// directory is the directory at p, open until the walk leaves it. All that are held lie on the way
-// to p.
+// directory is the directory at p. It stays open until the walk leaves it. All directories in the
+// list are on the path to p.
 func (n *nearby) directory(p location) (int, error) {
 	from, err := p.handle()
 	if err != nil || p.rel == "." {
@@ -40,8 +40,8 @@ func (n *nearby) directory(p location) (int, error) {
 	return fd, nil
 }
 
-// enter looks at what is at p, the entry of that name in the open directory dir, and holds it open
-// if it is a directory.
+// enter reads the attributes of p, the entry name in the open directory dir. If it is a directory,
+// it is held open.
 func (n *nearby) enter(dir int, name string, p location) (*attributes, error) {
 	fd, err := openBelow(dir, name, unix.O_PATH|unix.O_NOFOLLOW, 0)
 	if err != nil {
@@ -52,14 +52,14 @@ func (n *nearby) enter(dir int, name string, p location) (*attributes, error) {
 	if err == nil && info.isDir() {
 		n.keep(fd, len(p.rel))
 	} else {
-		_ = unix.Close(fd) // opened for its name only
+		_ = unix.Close(fd) // it was opened only for its name
 	}
 	return info, err
 }
 
 func (n *nearby) keep(fd, rel int) {
 	if n.n == len(n.list) {
-		_ = unix.Close(n.list[0].fd) // opened for its names only, as all of them
+		_ = unix.Close(n.list[0].fd) // like all of them, it was opened only for its names
 		copy(n.list[:], n.list[1:])
 		n.n--
 	}
@@ -67,8 +67,7 @@ func (n *nearby) keep(fd, rel int) {
 	n.n++
 }
 
-// leave closes the directories that are not on the way to a directory whose path below the handle
-// has that length.
+// leave closes the directories whose path below the handle is longer than rel.
 func (n *nearby) leave(rel int) {
 	for n.n > 0 && n.list[n.n-1].rel > rel {
 		n.n--

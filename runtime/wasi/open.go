@@ -7,21 +7,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Opening is how a path is opened.
+// Opening is a set of options for opening a path.
 type Opening uint16
 
-// The ways of opening, to be combined. Without Read and Write a file is opened for reading.
+// The options of Opening, which may be combined. Without Read and Write a file is opened for
+// reading.
 const (
 	Read          Opening = 1 << iota
-	Write                 // a directory cannot be opened for this
-	Follow                // a symbolic link at the end of the path leads on
-	Create                // the file is made if it is missing
-	Exclusive             // with Create: it must be missing
-	Truncate              // the file is emptied
-	OnlyDirectory         // what is there must be a directory
+	Write                 // a directory cannot be opened with it
+	Follow                // follow a symbolic link at the end of the path
+	Create                // make the file if it is missing
+	Exclusive             // with Create: the file must be missing
+	Truncate              // empty the file
+	OnlyDirectory         // the path must be a directory
 	Append                // every write goes to the end
-	DataSync              // data reaches the disk before a write returns
-	Sync                  // data and attributes reach the disk before a write returns
+	DataSync              // data is on the disk before a write returns
+	Sync                  // data and attributes are on the disk before a write returns
 )
 
 func (o Opening) writes() bool    { return o&Write != 0 }
@@ -30,13 +31,13 @@ func (o Opening) exclusive() bool { return o.creates() && o&Exclusive != 0 }
 func (o Opening) truncates() bool { return o&Truncate != 0 }
 func (o Opening) directory() bool { return o&OnlyDirectory != 0 }
 
-// follows reports whether a link at the end of the path leads on.
+// follows reports whether a link at the end of the path is followed.
 func (o Opening) follows() bool { return o&Follow != 0 && !o.exclusive() }
 
-// changes reports whether the opening would change what is there.
+// changes reports whether the opening may change the file or its directory.
 func (o Opening) changes() bool { return o.writes() || o.truncates() || o.creates() }
 
-// Open opens a path below the directory: an *File or a *Directory.
+// Open opens a path below the directory. The result is a *File or a *Directory.
 func (d *Directory) Open(ctx context.Context, path string, o Opening) (Object, error) {
 	room := &d.at.ns.guest.room
 	if err := room.reserve(); err != nil {
@@ -54,7 +55,7 @@ func (d *Directory) open(ctx context.Context, path string, o Opening) (Object, e
 	ns := d.at.ns
 	if p, ok := ns.direct(d, path); ok && !(p.mnt.readOnly && o.changes()) {
 		opened, err := p.openDirect(ctx, o)
-		if err == nil || err == ErrNotExist { //nolint:errorlint // on the way of every opening, and never wrapped
+		if err == nil || err == ErrNotExist { //nolint:errorlint // this is on the way of every opening, and the error is never wrapped
 			return opened, err
 		}
 	}
@@ -65,7 +66,7 @@ func (d *Directory) open(ctx context.Context, path string, o Opening) (Object, e
 	return p.open(ctx, o)
 }
 
-// open opens what a walk found.
+// open opens the location that a walk found.
 func (p location) open(ctx context.Context, o Opening) (Object, error) {
 	switch {
 	case p.info == nil && !o.creates():
@@ -106,7 +107,7 @@ func (p location) open(ctx context.Context, o Opening) (Object, error) {
 	return p.adopt(fd, o)
 }
 
-// empty empties a large file, aside, if the opening truncates it.
+// empty empties a large file, on a separate thread, if the opening truncates it.
 func (p location) empty(ctx context.Context, o Opening) error {
 	if !o.truncates() || o.exclusive() || o.directory() {
 		return nil
@@ -135,7 +136,7 @@ func (p location) openDirectory(o Opening) (Object, error) {
 	return d, nil
 }
 
-// adopt makes an object of what was opened at p, after a last look at what it is.
+// adopt makes an object from the file that was opened at p, after a last check of its kind.
 func (p location) adopt(fd int, o Opening) (Object, error) {
 	var st unix.Stat_t
 	err := unix.Fstat(fd, &st)
@@ -162,8 +163,8 @@ func (p location) adopt(fd int, o Opening) (Object, error) {
 	return &File{guest: g, fd: fd, kind: kind, readOnly: p.mnt.readOnly}, nil
 }
 
-// hostFlags are the kernel's flags of the opening. O_NONBLOCK keeps the opening of a FIFO from
-// waiting and means nothing to a regular file.
+// hostFlags are the kernel's flags for the opening. With O_NONBLOCK the opening of a FIFO does not
+// wait. It has no effect on a regular file.
 func (o Opening) hostFlags() int {
 	flags := unix.O_RDONLY
 	switch {

@@ -10,7 +10,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testfiles"
 )
 
-// world is a guest over nested mounts, with links of all kinds.
+// world is a guest with nested mounts, and with links of all kinds.
 //
 //	/            writable  dir/nested/file, var/run -> ../run
 //	/ro          read-only file, link -> /dir/nested/file
@@ -44,7 +44,7 @@ func world(t *testing.T) (*Guest, string) {
 	return g, base
 }
 
-// TestDirectWayIsTheWalk opens every path of the world both ways.
+// TestDirectWayIsTheWalk opens every path of the world with and without a walk.
 func TestDirectWayIsTheWalk(t *testing.T) {
 	g, base := world(t)
 	paths := []string{".", "ro/rw", "ro/rw/inner", "etc/hosts", "var/run/s/token", "run/s/token", "ro/made", "ro/made/v/empty", "new", "dir/new", "ro/new", "etc/hosts/x"}
@@ -66,7 +66,7 @@ func TestDirectWayIsTheWalk(t *testing.T) {
 			}
 			quick, err := p.openDirect(t.Context(), o)
 			if err != nil && !errors.Is(err, ErrNotExist) {
-				continue // the walk decides
+				continue // this path needs a walk
 			}
 			direct++
 			if err == nil && o.creates() {
@@ -101,7 +101,7 @@ func TestDirectWayIsTheWalk(t *testing.T) {
 	}
 }
 
-// TestRoomOfWhatIsOpen counts what a guest has open, by every kind of object.
+// TestRoomOfWhatIsOpen counts a guest's open objects, with every kind of object.
 func TestRoomOfWhatIsOpen(t *testing.T) {
 	files := NewFiles(100)
 	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})

@@ -5,17 +5,17 @@ import (
 	"time"
 )
 
-// pace is asked between two pieces of a long call's work.
+// pace is called between two pieces of a long call's work.
 type pace struct {
 	hold func(ctx context.Context)
-	held time.Time // when it was asked last
+	held time.Time // time of the last call of Config.Pace
 }
 
-// holdEvery is how often a long call asks, by the wall clock.
+// holdEvery is how often a long call does so, by the wall clock.
 const holdEvery = 5 * time.Millisecond
 
-// look returns ErrKilled for a guest that was killed, and may hold the guest back. A call works
-// less than 10 ms between two looks.
+// look returns ErrKilled for a guest that was killed, and may make the guest wait. A call works
+// less than 10 ms between two calls of look.
 func (p *pace) look(ctx context.Context) error {
 	if p.hold != nil {
 		if now := time.Now(); now.Sub(p.held) >= holdEvery {

@@ -2,8 +2,8 @@ package wasi
 
 import "context"
 
-// What a directory does with the paths below it. Each of these walks, and does the rest by one of
-// the operations on what the walk found (namespace_ops.go).
+// The operations of a directory on the paths below it. Each one walks the path, and does the rest
+// with one of the operations on locations (namespace_ops.go).
 
 // walk walks a path below the directory.
 func (d *Directory) walk(ctx context.Context, path string, follow bool) (location, error) {
@@ -15,7 +15,7 @@ func (d *Directory) walk(ctx context.Context, path string, follow bool) (locatio
 	return p, err
 }
 
-// StatPath returns the attributes of what is at a path, of a link itself unless follow is set.
+// StatPath returns the attributes of the file at a path. It follows a last link if follow is set.
 func (d *Directory) StatPath(ctx context.Context, path string, follow bool) (Stat, error) {
 	info, err := d.attributes(ctx, path, follow)
 	if err != nil {
@@ -54,7 +54,7 @@ func (d *Directory) SetTimes(ctx context.Context, times Times) error {
 	return p.setTimes(times)
 }
 
-// SetTimesPath sets the times of what is at a path, of a link itself unless follow is set.
+// SetTimesPath sets the times of the file at a path. It follows a last link if follow is set.
 func (d *Directory) SetTimesPath(ctx context.Context, path string, follow bool, times Times) error {
 	p, err := d.walk(ctx, path, follow)
 	if err != nil {
@@ -81,7 +81,7 @@ func (d *Directory) Rmdir(ctx context.Context, path string) error {
 	return p.rmdir(ctx)
 }
 
-// Unlink removes a file that is no directory.
+// Unlink removes a file. It does not remove a directory.
 func (d *Directory) Unlink(ctx context.Context, path string) error {
 	p, err := d.walk(ctx, path, false)
 	if err != nil {
@@ -90,7 +90,7 @@ func (d *Directory) Unlink(ctx context.Context, path string) error {
 	return p.unlink(ctx)
 }
 
-// Readlink returns where a symbolic link leads.
+// Readlink returns the target of a symbolic link.
 func (d *Directory) Readlink(ctx context.Context, path string) (string, error) {
 	p, err := d.walk(ctx, path, false)
 	if err != nil {
@@ -114,8 +114,8 @@ func (d *Directory) Symlink(ctx context.Context, target, path string) error {
 	return p.symlink(target)
 }
 
-// Link makes a second name, path below to, for the file that is at from, or that a link there leads
-// to if follow is set.
+// Link makes a second name for the file at from. The new name is path below to. It follows a link
+// at from if follow is set.
 func (d *Directory) Link(ctx context.Context, from string, follow bool, to *Directory, path string) error {
 	p, err := d.walk(ctx, from, follow)
 	if err != nil {
@@ -128,7 +128,7 @@ func (d *Directory) Link(ctx context.Context, from string, follow bool, to *Dire
 	return p.link(q)
 }
 
-// Rename moves what is at from to path below to.
+// Rename moves the file or directory at from to path below to.
 func (d *Directory) Rename(ctx context.Context, from string, to *Directory, path string) error {
 	p, err := d.walk(ctx, from, false)
 	if err != nil {

@@ -7,39 +7,39 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Interest is one thing that a guest waits for, and what came of it.
+// Interest is one thing that a guest waits for, and its result.
 type Interest struct {
-	Object Object        // nil for a time
-	After  time.Duration // without an Object: how long
-	Write  bool          // with an Object: until it can be written to, and not read
+	Object Object        // nil: wait for a time
+	After  time.Duration // without an Object: how long to wait
+	Write  bool          // with an Object: wait until it can be written to, instead of read
 
-	Ready  bool   // it has come; if it is set before Poll, it has come already
+	Ready  bool   // the event has happened; it may be set before Poll, too
 	Hangup bool   // the other end is closed
-	Err    Error  // the Object cannot be waited for; 0 if it can
-	Bytes  uint64 // how many bytes can be moved, where that is known
+	Err    Error  // why it is impossible to wait for the Object; 0 if it is possible
+	Bytes  uint64 // number of bytes that can be transferred, if it is known
 
 	source source
-	slot   int // of the kernel's descriptors
+	slot   int // index in the list of the kernel's descriptors
 }
 
-// source is where the answer comes from.
+// source says where the result comes from.
 type source byte
 
 const (
-	fromNow    source = iota // it is known already
+	fromNow    source = iota // already known
 	fromClock                // the time
 	fromKernel               // a descriptor of the kernel: slot
 	fromInput                // standard input
 )
 
-// interestsPerLook is how many interests a poll works on before it looks whether the guest was
-// killed. keptInterests is for how many of them the memory is kept until the next poll.
+// interestsPerLook is how many interests a poll handles between two checks whether the guest was
+// killed. keptInterests is the number of interests for which memory is kept until the next poll.
 const (
 	interestsPerLook = 256
 	keptInterests    = 1 << 10
 )
 
-// Poll waits until something in the list has come, and sets Ready where it has.
+// Poll waits until at least one event of the list has happened, and sets Ready for those that have.
 func (g *Guest) Poll(ctx context.Context, list []Interest) error {
 	s, err := g.sources(ctx, list)
 	if g.polled = s.fds[:0]; len(list) > keptInterests {
@@ -49,7 +49,7 @@ func (g *Guest) Poll(ctx context.Context, list []Interest) error {
 		return err
 	}
 	began := time.Now()
-	end := began.Add(s.wait) // only if there is a deadline
+	end := began.Add(s.wait) // used only with a deadline
 	for {
 		if err := g.rest(ctx, s); err != nil {
 			return err
@@ -64,14 +64,14 @@ func (g *Guest) Poll(ctx context.Context, list []Interest) error {
 	}
 }
 
-// sources are what a poll waits for.
+// sources are the things that a poll waits for.
 type sources struct {
-	fds   []unix.PollFd // of the kernel, and a last entry that belongs to watch
-	wait  time.Duration // of the shortest clock
-	input bool          // standard input
+	fds   []unix.PollFd // for the kernel, and a last entry that watch uses
+	wait  time.Duration // until the earliest time
+	input bool          // whether standard input is among them
 }
 
-// sources finds what each interest is for.
+// sources finds the source of each interest.
 func (g *Guest) sources(ctx context.Context, list []Interest) (sources, error) {
 	s := sources{fds: g.polled, wait: noDeadline}
 	for i := range list {
@@ -112,7 +112,7 @@ func (s *sources) of(in *Interest) {
 	}
 }
 
-// descriptor is the one that the kernel watches for an interest in an object, or -1.
+// descriptor is the descriptor that the kernel must watch for an interest in an object, or -1.
 func (in *Interest) descriptor() int {
 	switch o := in.Object.(type) {
 	case *Input:
@@ -145,7 +145,7 @@ func (in *Interest) descriptor() int {
 	return -1
 }
 
-// rest waits for any of the sources, but not when something is there already.
+// rest waits for any of the sources. It does not wait if an event has already happened.
 func (g *Guest) rest(ctx context.Context, s sources) error {
 	if s.input {
 		if ahead, end := g.stdin.state(); ahead > 0 || end != nil {
@@ -158,7 +158,7 @@ func (g *Guest) rest(ctx context.Context, s sources) error {
 	return g.pause(ctx, s.wait)
 }
 
-// answers sets what has come, and reports whether anything has.
+// answers sets the results, and reports whether any event has happened.
 func (g *Guest) answers(ctx context.Context, list []Interest, fds []unix.PollFd, passed time.Duration) (any bool, err error) {
 	for i := range list {
 		if err := g.lookAt(ctx, i); err != nil {
@@ -180,7 +180,7 @@ func (g *Guest) answers(ctx context.Context, list []Interest, fds []unix.PollFd,
 	return any, nil
 }
 
-// lookAt looks whether the guest was killed, before some of the interests.
+// lookAt checks whether the guest was killed, but only for some values of i.
 func (g *Guest) lookAt(ctx context.Context, i int) error {
 	if i%interestsPerLook != interestsPerLook-1 {
 		return nil
@@ -188,7 +188,7 @@ func (g *Guest) lookAt(ctx context.Context, i int) error {
 	return g.pace.look(ctx)
 }
 
-// answer takes what the kernel says of a descriptor.
+// answer sets the result from the kernel's events for a descriptor.
 func (in *Interest) answer(fd unix.PollFd) {
 	if fd.Revents == 0 {
 		return
@@ -199,7 +199,7 @@ func (in *Interest) answer(fd unix.PollFd) {
 	}
 	in.Hangup = fd.Revents&unix.POLLHUP != 0
 	if fd.Events&unix.POLLIN != 0 {
-		if n, err := unix.IoctlGetInt(int(fd.Fd), unix.TIOCINQ); err == nil { // a listening socket has none
+		if n, err := unix.IoctlGetInt(int(fd.Fd), unix.TIOCINQ); err == nil { // a listening socket has no such number
 			in.Bytes = uint64(max(n, 0))
 		}
 	}

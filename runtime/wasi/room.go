@@ -2,16 +2,15 @@ package wasi
 
 import "sync"
 
-// room bounds what a guest has open: how many descriptors, and how many of the files that all
-// guests share.
+// room bounds the guest's open descriptors, and its share of the files that all guests share.
 type room struct {
 	open, limit int
-	files       *Files // nil without a bound
-	held        int    // of files
-	bulk        int64  // what the guest has put into files, and met in one, in bytes: see large
+	files       *Files // nil: no bound
+	held        int    // number of files from this stock
+	bulk        int64  // bytes that the guest wrote to files; more is added if it met a large file: see large
 }
 
-// reserve takes room for one more, before the host opens anything. release gives it back.
+// reserve reserves room for one descriptor, before the host opens anything. release frees it.
 func (r *room) reserve() error {
 	switch {
 	case r.open >= r.limit:
@@ -30,16 +29,16 @@ func (r *room) release() {
 	r.files.give(1)
 }
 
-// large reports whether the guest may have large files open. Other guests' files need no look when
-// they are closed, which would cost as much as closing them.
+// large reports whether the guest may have large files open. For other guests, files are not
+// checked when they are closed, because a check costs as much as closing.
 func (r *room) large() bool { return r.bulk >= slowSize }
 
-// moved counts bytes that were put into a file.
+// moved counts bytes that were written to a file.
 func (r *room) moved(bytes int64) { r.bulk += min(bytes, slowSize) }
 
-// Files is the stock of open files that the guests of an OS process share, beyond those that a
-// guest has from its start. A guest gets one more while there are more left than it holds already,
-// so that some are always left for a guest that has few. It is safe for concurrent use.
+// Files is the stock of open files that the guests of an OS process share. The files that a guest
+// has from its start do not count. A guest gets another file only if more are free than it already
+// holds, so that some are always free for a guest that holds few. It is safe for concurrent use.
 type Files struct {
 	mu   sync.Mutex
 	free int
@@ -48,14 +47,14 @@ type Files struct {
 // NewFiles makes a stock of n open files.
 func NewFiles(n int) *Files { return &Files{free: n} }
 
-// Free returns how many are left.
+// Free returns how many files are free.
 func (f *Files) Free() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.free
 }
 
-// take gives one more to a guest that holds some. Without a stock there is no bound.
+// take takes one file for a guest that already holds some. Without a stock there is no bound.
 func (f *Files) take(held int) bool {
 	if f == nil {
 		return true
@@ -69,7 +68,7 @@ func (f *Files) take(held int) bool {
 	return true
 }
 
-// give takes n back.
+// give returns n files to the stock.
 func (f *Files) give(n int) {
 	if f == nil {
 		return

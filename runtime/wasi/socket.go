@@ -11,15 +11,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Listener is a listening socket that the guest was given.
+// Listener is a listening socket of the guest.
 type Listener struct {
 	guest *Guest
 
-	mu sync.Mutex // guards closing against shutting from another goroutine
+	mu sync.Mutex // protects closing and shutting in different goroutines
 	fd int
 }
 
-// newListener takes over a listening socket: it copies the descriptor, without Go's poller, and
+// newListener takes over a listening socket. It copies the descriptor, without Go's poller, and
 // closes the original.
 func newListener(g *Guest, from *net.TCPListener) (*Listener, error) {
 	raw, err := from.SyscallConn()
@@ -55,7 +55,8 @@ func (g *Guest) takeListeners(list []*net.TCPListener) (all []*Listener, err err
 	return all, nil
 }
 
-// closeListeners closes sockets that were not taken over. One that is closed already does no harm.
+// closeListeners closes sockets that were not taken over. Some may be closed already; this does no
+// harm.
 func closeListeners(list []*net.TCPListener) {
 	for _, l := range list {
 		_ = l.Close()
@@ -82,22 +83,22 @@ func (l *Listener) end() error {
 	return unix.Close(fd)
 }
 
-// shut ends accepting, also for a call that waits.
+// shut ends accepting, even for a call that waits.
 func (l *Listener) shut() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.fd >= 0 {
-		_ = unix.Shutdown(l.fd, unix.SHUT_RDWR) // it fails only where it was shut before
+		_ = unix.Shutdown(l.fd, unix.SHUT_RDWR) // it fails only if it was shut before
 	}
 }
 
-// Shutdown ends receiving, sending or both, as shutdown(2) does: a socket that listens accepts no
-// more.
+// Shutdown ends receiving, sending or both, like shutdown(2). A listening socket then accepts no
+// more connections.
 func (l *Listener) Shutdown(how Shutdown) error { return how.do(l.fd) }
 
-// Accept takes the next connection. It waits for one, unless nonblock is set: then the error is
-// ErrWouldBlock. ErrTooManyOpen says also that the host has no more files or memory to give: it is
-// the error at which servers wait and try again.
+// Accept takes the next connection. It waits for one; if nonblock is set, the error is
+// ErrWouldBlock instead. ErrTooManyOpen also means that the host has no more files or memory,
+// because servers react to this error by waiting and trying again.
 func (l *Listener) Accept(ctx context.Context, nonblock bool) (*Connection, error) {
 	g := l.guest
 	if g.room.reserve() != nil {
@@ -116,8 +117,8 @@ func (l *Listener) accept(ctx context.Context, nonblock bool) (int, error) {
 		fd, _, err := unix.Accept4(l.fd, unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK)
 		switch err {
 		case nil:
-			// What Go's net sets: small answers leave at once, and a peer that vanished is noticed
-			// some day. Preview 1 has no options of sockets.
+			// Go's net sets the same options: small answers are sent at once, and a peer that
+			// disappeared is noticed at some time. Preview 1 has no socket options.
 			_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 			_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
 			return fd, nil
@@ -125,7 +126,7 @@ func (l *Listener) accept(ctx context.Context, nonblock bool) (int, error) {
 			return -1, ErrTooManyOpen
 		case unix.EINTR, unix.ECONNABORTED, unix.EPROTO, unix.ENETDOWN, unix.ENETUNREACH, unix.EHOSTDOWN,
 			unix.EHOSTUNREACH, unix.ENONET, unix.EOPNOTSUPP:
-			// But for EINTR it is an error of a connection that is lost by now: see accept(2).
+			// Except EINTR, it is an error of a connection that is already lost: see accept(2).
 			if ctx.Err() != nil {
 				return -1, ErrKilled
 			}

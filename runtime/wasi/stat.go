@@ -17,17 +17,18 @@ const (
 	TypeSymbolicLink
 )
 
-// Stat is the attributes of a file. Times are nanoseconds since 1970.
+// Stat has the attributes of a file. Times are nanoseconds since 1970.
 type Stat struct {
 	Dev, Ino    uint64
 	Type        FileType
 	Links, Size uint64
-	// AccessTime, ModTime and ChangeTime are those of access, of the content and of the attributes.
+	// AccessTime, ModTime and ChangeTime are the times of the last access, change of the content
+	// and change of the attributes.
 	AccessTime, ModTime, ChangeTime uint64
 }
 
-// Times are the new times of access and of the content of a file, as utimensat(2) takes them:
-// UTIME_NOW and UTIME_OMIT have their meaning.
+// Times are the new access and modification times of a file, in the form for utimensat(2).
+// UTIME_NOW and UTIME_OMIT have their usual meaning.
 type Times [2]unix.Timespec
 
 func statOf(st *unix.Stat_t) Stat {
@@ -43,7 +44,7 @@ func statFD(fd int) (Stat, error) {
 	return statOf(&st), err
 }
 
-// nanoseconds is a time since 1970; WASI has none before.
+// nanoseconds is a time since 1970. WASI has no earlier times.
 func nanoseconds(t unix.Timespec) uint64 { return uint64(max(t.Nano(), 0)) }
 
 func typeOf(mode uint32) FileType {
@@ -66,7 +67,7 @@ func typeOf(mode uint32) FileType {
 	return TypeUnknown
 }
 
-// typeOfEntry is a type as directories list it.
+// typeOfEntry translates the type in a directory's entry.
 func typeOfEntry(t byte) FileType {
 	switch t {
 	case unix.DT_DIR:

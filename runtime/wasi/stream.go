@@ -8,22 +8,22 @@ import (
 	"time"
 )
 
-// Input is standard input. Its reader may block for as long as it likes, so a goroutine of its own
-// reads one buffer ahead, from the guest's first look at its input on. That goroutine ends with the
-// reader, and after Close as soon as the read that is under way returns.
+// Input is standard input. Its reader may block for any time. So a separate goroutine reads one
+// buffer ahead, after the guest first uses its input. That goroutine ends with the reader, or after
+// Close when the running read returns.
 type Input struct {
 	guest  *Guest
-	r      io.Reader // nil is empty
+	r      io.Reader // nil: the input is empty
 	room   chan struct{}
 	closed chan struct{}
 
 	mu      sync.Mutex
 	running bool
-	ahead   []byte // what was read and the guest did not take
-	end     error  // what comes behind that: io.EOF, an error, nil if it is not known yet
+	ahead   []byte // bytes that were read but not yet taken by the guest
+	end     error  // what follows those bytes: io.EOF, an error, or nil if it is not known yet
 }
 
-// inputBuffer is how many bytes of its input a guest is ahead, at most.
+// inputBuffer is how many bytes of its input are read ahead for a guest, at most.
 const inputBuffer = 64 << 10
 
 func newInput(g *Guest, r io.Reader) *Input {
@@ -47,7 +47,7 @@ func (i *Input) Close(context.Context) error {
 	return nil
 }
 
-// finish puts the end of the input behind what was read of it so far.
+// finish ends the input after the bytes that were already read.
 func (i *Input) finish() {
 	i.mu.Lock()
 	if i.end == nil {
@@ -76,7 +76,7 @@ func (i *Input) pump() {
 	}
 }
 
-// put hands over what the reader gave. It reports whether to go on.
+// put adds the bytes and the error that the reader returned. It reports whether to read on.
 func (i *Input) put(p []byte, err error) bool {
 	i.mu.Lock()
 	defer i.guest.waker.ring()
@@ -88,18 +88,18 @@ func (i *Input) put(p []byte, err error) bool {
 	return err == nil
 }
 
-// state starts reading ahead, and returns what there is: bytes, or an end.
+// state starts reading ahead. It returns the number of available bytes, or the end.
 func (i *Input) state() (ahead int, end error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.end == nil && !i.running {
 		i.running = true
-		go i.pump() // ends with the reader, or after Close
+		go i.pump() // it ends with the reader, or after Close
 	}
 	return len(i.ahead), i.end
 }
 
-// take moves bytes that were read ahead.
+// take takes bytes that were read ahead.
 func (i *Input) take(p []byte) int {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -114,8 +114,8 @@ func (i *Input) take(p []byte) int {
 	return n
 }
 
-// Read fills the buffers with what there is, and returns how many bytes that is; 0 is the end. It
-// waits where there is nothing, unless nonblock is set: then the error is ErrWouldBlock.
+// Read fills the buffers with available bytes, and returns their number; 0 means the end. It waits
+// if there are none; if nonblock is set, the error is ErrWouldBlock instead.
 func (i *Input) Read(ctx context.Context, bufs [][]byte, nonblock bool) (int, error) {
 	if sizeOf(bufs) == 0 {
 		return 0, nil
@@ -152,7 +152,7 @@ func (i *Input) fill(bufs [][]byte) (filled int) {
 // Output is standard output or standard error.
 type Output struct {
 	guest *Guest
-	w     io.Writer // nil discards
+	w     io.Writer // nil: the output is discarded
 }
 
 // Type implements Object.
@@ -167,12 +167,13 @@ func (o *Output) Close(context.Context) error {
 	return nil
 }
 
-// outputPiece is how many bytes of output are written before the host looks whether the guest was
-// killed. Bytes that are all newlines become a hundred times as many in a log.
+// outputPiece is how many bytes of output are written between two checks whether the guest was
+// killed. If all bytes are newlines, the log becomes a hundred times larger than the output.
 const outputPiece = 32 << 10
 
-// Write writes the buffers one by one. It lasts as long as the writer takes, and as the guest's
-// rate makes it wait: a guest that writes too much is held back, whatever flags it set.
+// Write writes the buffers one by one. It lasts as long as the writer takes, and as long as the
+// guest's rate requires. A guest that writes too much must wait, even if it set the non-blocking
+// flag.
 func (o *Output) Write(ctx context.Context, bufs [][]byte) (written int, err error) {
 	g := o.guest
 	for _, b := range bufs {
@@ -200,15 +201,15 @@ func (o *Output) Write(ctx context.Context, bufs [][]byte) (written int, err err
 	return written, nil
 }
 
-// rate is a bucket of bytes that fills with time, up to what a second gives. The zero value has no
-// bound.
+// rate is a bucket of bytes that fills with time, up to the bytes of one second. The zero value has
+// no bound.
 type rate struct {
 	perSecond int64
 	level     int64
-	filled    time.Time // when level was right
+	filled    time.Time // the time for which level is correct
 }
 
-// grant takes up to n bytes out of the bucket, at least one, and waits for that.
+// grant takes up to n bytes from the bucket, at least one, and waits until they are available.
 func (r *rate) grant(ctx context.Context, g *Guest, n int) (int, error) {
 	if r.perSecond <= 0 {
 		return n, nil
@@ -218,7 +219,8 @@ func (r *rate) grant(ctx context.Context, g *Guest, n int) (int, error) {
 		if gained := int64(now.Sub(r.filled).Seconds() * float64(r.perSecond)); gained > 0 {
 			r.level, r.filled = min(r.level+gained, r.perSecond), now
 		}
-		// Not byte for byte: it grants all n bytes, or a tenth of what a second gives.
+		// To avoid many small grants, it waits until it can grant all n bytes, or a tenth of the
+		// bytes of a second.
 		if want := min(int64(n), max(r.perSecond/10, 1)); r.level >= want {
 			granted := min(int64(n), r.level)
 			r.level -= granted

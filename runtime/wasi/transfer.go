@@ -7,27 +7,28 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxChunk is how many bytes one call of the kernel moves before the host looks whether the guest
-// was killed: some 50 µs of work, and less than 100 ms on a disk that all write to.
+// maxChunk is how many bytes one system call moves between two checks whether the guest was killed.
+// This takes some 50 µs, and less than 100 ms on a busy disk.
 const maxChunk = 256 << 10
 
-// hostIovecs is how many of a guest's buffers go into one call of the kernel.
+// hostIovecs is how many of a guest's buffers one system call gets.
 const hostIovecs = 16
 
-// transfer is one way of moving bytes between the kernel and the guest's buffers. None of it is on
+// transfer describes how bytes move between the kernel and the guest's buffers. It does not need
 // the heap.
 type transfer struct {
 	fd       int
 	call     uintptr // SYS_READV, SYS_WRITEV, SYS_PREADV, SYS_PWRITEV, SYS_RECVMSG or SYS_SENDMSG
-	offset   int64   // of SYS_PREADV and SYS_PWRITEV
-	flags    int     // of SYS_RECVMSG and SYS_SENDMSG
-	events   int16   // what to wait for; 0 for a regular file, which never needs to
+	offset   int64   // for SYS_PREADV and SYS_PWRITEV
+	flags    int     // for SYS_RECVMSG and SYS_SENDMSG
+	events   int16   // events to wait for; 0 for a regular file, which never waits
 	nonblock bool    // the guest does not want to wait
-	whole    bool    // it goes on until all is moved, and waits for that
+	whole    bool    // continue, and wait, until all bytes are moved
 }
 
-// run moves the buffers, and returns how many bytes. An error after some bytes moved is left to the
-// guest's next call, as in any Unix. A kill is not.
+// run moves the buffers' bytes, and returns their number. If an error comes after some bytes were
+// moved, it is not returned; the guest's next call gets it, as in any Unix. A kill is always
+// returned.
 func (t *transfer) run(ctx context.Context, g *Guest, bufs [][]byte) (moved int, err error) {
 	var (
 		host [hostIovecs]unix.Iovec
@@ -38,7 +39,7 @@ func (t *transfer) run(ctx context.Context, g *Guest, bufs [][]byte) (moved int,
 		if n == 0 {
 			return moved, nil
 		}
-		if moved > 0 { // one piece costs no look
+		if moved > 0 { // a transfer of one piece needs no check
 			if err := g.pace.look(ctx); err != nil {
 				return moved, err
 			}
@@ -69,7 +70,7 @@ func onlyFirst(moved int, err error) error {
 	return err
 }
 
-// once makes one call of the kernel.
+// once makes one system call.
 func (t *transfer) once(host *[hostIovecs]unix.Iovec, n int) (int, unix.Errno) {
 	for {
 		var (
@@ -96,13 +97,13 @@ func (t *transfer) once(host *[hostIovecs]unix.Iovec, n int) (int, unix.Errno) {
 	}
 }
 
-// cursor is how far a guest's buffers are moved.
+// cursor is the position in a guest's buffers up to which bytes were moved.
 type cursor struct {
 	index  int
 	offset int // in that buffer
 }
 
-// gather fills host with the next buffers, empty ones left out, up to maxChunk bytes.
+// gather fills host with the next buffers that are not empty, up to maxChunk bytes.
 func (c cursor) gather(bufs [][]byte, host *[hostIovecs]unix.Iovec) (n, size int) {
 	for n < len(host) && size < maxChunk && c.index < len(bufs) {
 		b := bufs[c.index][c.offset:]
@@ -118,7 +119,7 @@ func (c cursor) gather(bufs [][]byte, host *[hostIovecs]unix.Iovec) (n, size int
 	return n, size
 }
 
-// advance moves behind the next bytes.
+// advance moves the cursor forward by a number of bytes.
 func (c *cursor) advance(bufs [][]byte, bytes int) {
 	for bytes > 0 && c.index < len(bufs) {
 		left := len(bufs[c.index]) - c.offset

@@ -9,13 +9,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// waker ends the waiting of the guest's thread. ring may be called from any goroutine: the thread
-// then looks again for what it waits for.
+// waker ends a wait of the guest's thread. Any goroutine may call ring; then the thread checks
+// again what it waits for.
 type waker struct {
 	bell chan struct{} // holds at most one ring
 
 	mu sync.Mutex
-	fd int // an eventfd that is rung too; -1 until the thread waits for descriptors of the kernel
+	fd int // an eventfd that ring also writes to; -1 until the thread first waits for descriptors of the kernel
 }
 
 func newWaker() *waker { return &waker{bell: make(chan struct{}, 1), fd: -1} }
@@ -23,14 +23,14 @@ func newWaker() *waker { return &waker{bell: make(chan struct{}, 1), fd: -1} }
 func (w *waker) ring() {
 	select {
 	case w.bell <- struct{}{}:
-	default: // it has been rung already
+	default: // it was already rung
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.fd >= 0 {
 		var one [8]byte
 		binary.NativeEndian.PutUint64(one[:], 1)
-		_, _ = unix.Write(w.fd, one[:]) // it fails only where it has been rung already
+		_, _ = unix.Write(w.fd, one[:]) // it fails only if it was already rung
 	}
 }
 
@@ -62,7 +62,7 @@ func (w *waker) close() error {
 // noDeadline is a wait without an end.
 const noDeadline = time.Duration(1<<63 - 1)
 
-// pause waits for d, for the waker, or for a kill of the guest. Only the kill is an error.
+// pause waits for d, for the waker, or for a kill of the guest. Only a kill is an error.
 func (g *Guest) pause(ctx context.Context, d time.Duration) error {
 	if ctx.Err() != nil {
 		return ErrKilled
@@ -85,8 +85,8 @@ func (g *Guest) pause(ctx context.Context, d time.Duration) error {
 	return nil
 }
 
-// watch waits like pause, and for the first of the kernel's descriptors in fds. It uses the last
-// entry of fds itself. What came is in their Revents.
+// watch waits like pause, and also for the first event of the kernel's descriptors in fds. It uses
+// the last entry of fds itself. The events are in their Revents.
 func (g *Guest) watch(ctx context.Context, fds []unix.PollFd, d time.Duration) error {
 	if ctx.Err() != nil {
 		return ErrKilled

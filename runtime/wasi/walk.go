@@ -8,35 +8,36 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The bounds of a path, and of the walk along it. A path that a guest writes, the target of a link,
-// and the canonical path of each location on the way are shorter than MaxPath.
+// The bounds of a path and of a walk. A guest's path, the target of a link, and the canonical path
+// of each location on the way must be shorter than MaxPath.
 const (
-	MaxPath  = 4096 // PATH_MAX of Linux, bytes, the zero byte included
-	MaxName  = 255  // NAME_MAX of Linux, bytes
+	MaxPath  = 4096 // PATH_MAX of Linux, in bytes, with the zero byte
+	MaxName  = 255  // NAME_MAX of Linux, in bytes
 	maxLinks = 40   // links in one walk, as many as Linux follows
-	maxSteps = 4096 // names in one walk, with those in links; twice what fits one path
+	maxSteps = 4096 // names in one walk, with those in links; twice as many as one path can have
 )
 
-// stepsPerLook is how many steps a walk makes before it looks whether the guest was killed. A step
-// costs some microseconds.
+// stepsPerLook is how many steps a walk makes between two checks whether the guest was killed. A
+// step takes some microseconds.
 const stepsPerLook = 8
 
-// location is what a path leads to: a canonical guest path, and what that is on the host.
+// location is the result of a walk: a canonical guest path, and its position on the host.
 type location struct {
 	ns    *namespace
 	guest string
 	mnt   *mount
 	// base, if it is not nil, is a directory of the mount that the guest holds open. Then rel is
-	// relative to it instead of the mount's root. No name in rel was a link when it was walked.
+	// relative to base instead of the mount's root. No name in rel was a link at the time of the
+	// walk.
 	base *Directory
 	rel  string
 
-	info    *attributes // what is there, nil for nothing; set by walk
-	slashed bool        // the path ended in a slash, so it can only name a directory
+	info    *attributes // attributes of the file, nil if there is none; set by walk
+	slashed bool        // the path ended in a slash, so it can name only a directory
 	dotted  bool        // the path ended in `.` or `..`, so it cannot be moved, made or removed
 }
 
-// handle is the open directory that rel begins at.
+// handle is the open directory to which rel is relative.
 func (p location) handle() (int, error) {
 	if p.base != nil {
 		return p.base.fd, nil
@@ -44,7 +45,7 @@ func (p location) handle() (int, error) {
 	return p.mnt.open()
 }
 
-// lstat looks at what is there. It returns nil for nothing.
+// lstat returns the attributes of the file at p. It returns nil if there is none.
 func (p location) lstat() (*attributes, error) {
 	dir, err := p.handle()
 	if err != nil {
@@ -53,7 +54,7 @@ func (p location) lstat() (*attributes, error) {
 	return p.found(statBelow(dir, p.rel))
 }
 
-// found is what the guest sees at p, if the host found info, or err.
+// found is the guest's view of p, if the host found info, or err.
 func (p location) found(info *attributes, err error) (*attributes, error) {
 	if (err != nil || !info.isDir()) && p.ns.above[p.guest] != nil {
 		return virtualAttributes(p.guest), nil
@@ -67,7 +68,7 @@ func (p location) found(info *attributes, err error) (*attributes, error) {
 	return info, nil
 }
 
-// child is the location of an entry of the directory p. It does not look whether the entry exists.
+// child is the location of an entry of the directory p. It does not check whether the entry exists.
 func (p location) child(name string) location {
 	guest := join(p.guest, name)
 	if p.ns.mounts[guest] != nil {
@@ -80,7 +81,7 @@ func (p location) child(name string) location {
 	return location{ns: p.ns, guest: guest, mnt: p.mnt, base: p.base, rel: rel}
 }
 
-// parent is the directory that holds p.
+// parent is the directory that contains p.
 func (p location) parent() location {
 	dir := parentPath(p.guest)
 	if p.rel == "." || p.ns.mounts[p.guest] != nil {
@@ -94,7 +95,7 @@ func (p location) parent() location {
 }
 
 // join and parentPath are path.Join and path.Dir for canonical paths. They do not clean the path,
-// which would take as long as a call of the kernel.
+// because that takes as long as a system call.
 func join(dir, name string) string {
 	if dir == "/" {
 		return "/" + name
@@ -104,14 +105,14 @@ func join(dir, name string) string {
 
 func parentPath(guest string) string { return guest[:max(strings.LastIndexByte(guest, '/'), 1)] }
 
-// walk resolves the guest's path name from the directory at. It follows links on the way, and a
-// link at the end only with follow (or before a trailing slash). It is no error if nothing is at
-// the end; it is one if something on the way is missing or is no directory. The `..` that the guest
-// itself wrote cannot climb above the directory that the walk began at. At the root it stays there,
-// as in any Unix.
+// walk resolves the guest's path name, starting at the directory at. It follows links on the way.
+// It follows a link at the end only with follow (or before a trailing slash). A missing file at the
+// end is no error. Something on the way that is missing or is no directory is an error. A `..` that
+// the guest itself wrote cannot go above the directory where the walk began. At the root it stays
+// there, as in any Unix.
 //
-// The cost of a walk grows with its steps: each looks at one name in a directory that is open. A
-// long walk returns ErrKilled if ctx ends.
+// The cost of a walk is proportional to its steps, because each step looks up one name in an open
+// directory. A long walk returns ErrKilled if ctx ends.
 func (ns *namespace) walk(ctx context.Context, at location, name string, follow bool) (location, error) {
 	switch {
 	case name == "":
@@ -147,15 +148,15 @@ func (ns *namespace) walk(ctx context.Context, at location, name string, follow 
 	return w.at, nil
 }
 
-// walker is a walk under way.
+// walker is a running walk.
 type walker struct {
 	ns      *namespace
 	at      location
-	from    string // the guest path that the walk began at
-	rest    string // what is still to be walked
-	own     int    // how many of rest's last bytes the guest wrote itself, and not a link
+	from    string // the guest path where the walk began
+	rest    string // the part of the path that is not yet walked
+	own     int    // how many bytes at the end of rest come from the guest itself, and not from a link
 	links   int    // links followed so far
-	steps   int    // names looked at so far
+	steps   int    // names looked up so far
 	near    nearby // directories on the way to at
 	follow  bool
 	missing bool // the last name does not exist
@@ -166,7 +167,7 @@ func (w *walker) step() error {
 	name, rest, slash := strings.Cut(w.rest, "/")
 	w.rest = strings.TrimLeft(rest, "/")
 	last := w.rest == ""
-	if name == "" { // a link may hold any text
+	if name == "" { // a link may contain any text
 		return nil
 	}
 	if w.missing {
@@ -208,7 +209,7 @@ func (w *walker) step() error {
 	return nil
 }
 
-// look returns what is at next, the entry of that name in the directory that the walk has reached.
+// look returns the attributes of next, which is the entry name in the current directory.
 func (w *walker) look(next location, name string) (*attributes, error) {
 	if next.mnt != w.at.mnt { // a mount point
 		return next.lstat()
@@ -217,13 +218,13 @@ func (w *walker) look(next location, name string) (*attributes, error) {
 	if err != nil {
 		return next.found(nil, err)
 	}
-	if w.rest != "" && w.rest[0] != '.' { // the walk goes on in there
+	if w.rest != "" && w.rest[0] != '.' { // the walk continues in this directory
 		return next.found(w.near.enter(dir, name, next))
 	}
 	return next.found(statBelow(dir, name))
 }
 
-// move takes the walk to p.
+// move sets the position of the walk to p.
 func (w *walker) move(p location) {
 	switch {
 	case p.mnt != w.at.mnt || p.base != w.at.base || p.rel == ".":
@@ -253,8 +254,8 @@ func (w *walker) up(own, last bool) error {
 	return nil
 }
 
-// expand puts the target of a link before the rest of the path. The link has that name in the
-// directory that the walk has reached.
+// expand puts the target of a link in front of the rest of the path. name is the link's name in the
+// current directory.
 func (w *walker) expand(name string, slash bool) error {
 	if w.links++; w.links > maxLinks {
 		return ErrLoop

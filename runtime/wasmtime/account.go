@@ -10,11 +10,11 @@ import (
 	"sync/atomic"
 )
 
-// maxMemory is how much memory a guest without a limit may take, in bytes.
+// maxMemory is how many bytes of memory a guest without a limit may use.
 const maxMemory = 4 << 30
 
-// account bounds the memory of a container: its run and the commands beside it have it together, as
-// in a control group. It is freed when the last of them has closed it.
+// account bounds the memory of a container. The container's run and the commands beside it share
+// it, as in a control group. It is freed when the last of them has closed it.
 type account struct {
 	native *C.account_t
 	owners atomic.Int32
@@ -30,7 +30,8 @@ func newAccount(limit int64) (*account, error) {
 	return a, nil
 }
 
-// share adds an owner. The caller makes sure that the last owner does not close it meanwhile.
+// share adds an owner. The caller must make sure that the last owner does not close the account at
+// the same time.
 func (a *account) share() *account {
 	a.owners.Add(1)
 	return a
@@ -42,33 +43,33 @@ func (a *account) close() {
 	}
 }
 
-// resize sets another limit. Memory that is taken stays taken, even if it is more.
+// resize sets another limit. Memory that is in use stays in use, even if it is above the limit.
 func (a *account) resize(limit int64) { C.account_resize(a.native, C.int64_t(limit)) }
 
 func (a *account) used() int64 { return int64(C.account_used(a.native)) }
 
-// freeBeside is how much the host holds for a container, its commands included, without counting
-// it, in bytes. It is besides memories, tables and objects, and is enough for a program of 3 MB and
-// a command or two. What is more is taken from the container's account.
+// freeBeside is how many bytes the host may hold for a container and its commands without counting
+// them. Memories, tables and objects are always counted. This is enough for a program of 3 MB and a
+// command or two. More is counted for the container's account.
 const freeBeside = 14 << 20
 
-// What the host may have to hold for each guest besides its module, in bytes: its stack, what its
-// host calls keep and use (package wasi), its output and input on their way, and with wasmtime-go's
-// library a backtrace of its whole stack.
+// What the host may have to hold for each guest in addition to its module, in bytes: its stack, the
+// memory of its host calls (package wasi), its output and input on their way, and with
+// wasmtime-go's library a backtrace of its whole stack.
 const (
 	besideGuest     = 4 << 20
 	besideBacktrace = 4 << 20
 )
 
-// needs is how much memory a guest of a module has at its start, in bytes.
+// needs is how much memory a module's guest needs at its start, in bytes.
 type needs struct {
 	memories, tables int64
-	module           int64 // that the host holds for the module, however many guests it has
-	instance         int64 // that it holds for each guest
+	module           int64 // that the host holds once for the module
+	instance         int64 // that the host holds for each guest
 }
 
-// beside returns what the host holds for a guest. It includes the module unless paid: then another
-// guest of the container pays for that.
+// beside returns what the host holds for a guest. This includes the module, unless paid is set:
+// then another guest of the container pays for the module.
 func (n needs) beside(paid bool) int64 {
 	all := n.instance + besideGuest
 	if !supported() {
@@ -80,7 +81,7 @@ func (n needs) beside(paid bool) int64 {
 	return all
 }
 
-// check returns a needsError for a module that needs more than an account with that limit has.
+// check returns a needsError if the module needs more than an account with this limit has.
 func (n needs) check(limit int64) error {
 	beside := max(n.beside(false)-freeBeside, 0)
 	if n.memories+n.tables+beside <= limit {
@@ -89,7 +90,7 @@ func (n needs) check(limit int64) error {
 	return &needsError{memories: n.memories, tables: n.tables, code: beside, limit: limit}
 }
 
-// needsError says that a module needs more at the start than its guest may have, in bytes.
+// needsError means that a module needs more memory at the start than its guest may have, in bytes.
 type needsError struct {
 	memories, tables, code, limit int64
 }

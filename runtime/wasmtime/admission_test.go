@@ -61,7 +61,7 @@ func TestSlotsOfAGuest(t *testing.T) {
 	tiny.wait()
 }
 
-// TestMapsOfGuests: no guest takes more memory areas than its slots allow. Beyond vm.max_map_count
+// TestMapsOfGuests: no guest uses more memory areas than its slots allow. Above vm.max_map_count
 // the process would exit.
 func TestMapsOfGuests(t *testing.T) {
 	e := newEngine(t)

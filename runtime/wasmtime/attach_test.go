@@ -16,7 +16,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
 )
 
-// catText copies its standard input to its standard output, and ends with it.
+// catText copies its standard input to its standard output, and ends when the input ends.
 const catText = `(module
 	(import "wasi_snapshot_preview1" "fd_read" (func $r (param i32 i32 i32 i32) (result i32)))
 	(import "wasi_snapshot_preview1" "fd_write" (func $w (param i32 i32 i32 i32) (result i32)))
@@ -44,7 +44,7 @@ func startPod(t *testing.T, e *Engine, file string, spec runtime.Spec) runtime.G
 	return p
 }
 
-// attached is an Attach under way.
+// attached is a running Attach.
 type attached struct {
 	out    sink
 	in     *io.PipeWriter
@@ -52,8 +52,7 @@ type attached struct {
 	ended  chan error
 }
 
-// attach attaches a sink, and a pipe as input if the caller asks for it, and returns when both are
-// attached.
+// attach attaches a writer, and if requested a pipe as input. It returns when both are attached.
 func attach(t *testing.T, p runtime.Guest, input bool) *attached {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -76,7 +75,7 @@ func attachments(p runtime.Guest) int {
 	return attached
 }
 
-// clients returns how many clients are attached, and how many of them hold the guest.
+// clients returns how many clients are attached, and how many of them make the guest wait.
 func clients(p runtime.Guest) (attached, full int) {
 	p.(*guest).mu.Lock()
 	defer p.(*guest).mu.Unlock()
@@ -131,7 +130,7 @@ func TestAttachWhileItRuns(t *testing.T) {
 	c.types(t, "three\n")
 	c.sees(t, "three\n")
 	b.sees(t, "two\nthree\n")
-	_ = c.in.Close() // which ends this input, and not the guest's
+	_ = c.in.Close() // this ends only the client's input, not the guest's
 	ended, end := context.WithCancel(t.Context())
 	end()
 	eventually.True(t, "another input can be attached", func() bool {
@@ -141,7 +140,7 @@ func TestAttachWhileItRuns(t *testing.T) {
 	d.types(t, "four\n")
 	c.sees(t, "three\nfour\n")
 
-	p.Stop(patience) // the guest sees its input's end
+	p.Stop(patience) // the guest's input ends
 	for i, a := range []*attached{b, c, d} {
 		if err := a.end(t); err != nil {
 			t.Errorf("attacher %d: %v", i, err)
@@ -159,7 +158,7 @@ func TestAttachWhileItRuns(t *testing.T) {
 	}
 }
 
-// TestAttachAnswers: a client sees what the guest says to the first of its input, even if that
+// TestAttachAnswers: a client sees the guest's answer to the beginning of its input, even if that
 // input is there at once.
 func TestAttachAnswers(t *testing.T) {
 	e := newEngine(t)
@@ -179,11 +178,11 @@ func TestAttachAnswers(t *testing.T) {
 	}
 }
 
-// eager has text, once.
+// eager gives its text once.
 type eager struct {
 	text     string
 	attached func() bool
-	early    atomic.Bool // it was read before its reader was attached
+	early    atomic.Bool // whether it was read before its client was attached
 }
 
 func (e *eager) Read(p []byte) (int, error) {
@@ -223,7 +222,7 @@ func TestStdinThatIsNotAskedFor(t *testing.T) {
 	if err := p.Attach(t.Context(), runtime.Streams{Stdin: strings.NewReader("")}); !errors.Is(err, runtime.ErrStdin) {
 		t.Errorf("attached: %v", err)
 	}
-	// Without it the input is empty, and no client can change that.
+	// Without Stdin the input is empty, and no client can change that.
 	p = startPod(t, e, wat(t, catText), runtime.Spec{})
 	<-p.Done()
 	if exit := p.Exit(); exit.Code != 0 {
@@ -246,7 +245,7 @@ func TestStdinFromTheStart(t *testing.T) {
 	}
 }
 
-// loudText writes 64 MB in lines of 1 KB, 64 at a time.
+// loudText writes 64 MB in lines of 1 KB, 64 lines at a time.
 const loudText = `(module (import "wasi_snapshot_preview1" "fd_write" (func $w (param i32 i32 i32 i32) (result i32)))
 	(memory (export "memory") 2) (data (i32.const 0) "\10\00\00\00\00\00\01\00")
 	(func (export "_start") (local $i i32)
@@ -293,7 +292,7 @@ func TestStalledAttacherDoesNotHoldAKill(t *testing.T) {
 	r, w := io.Pipe()
 	ended := make(chan error, 1)
 	go func() { ended <- p.Attach(t.Context(), runtime.Streams{Stdout: w}) }()
-	if _, err := io.ReadFull(r, make([]byte, 100)); err != nil { // and then no more
+	if _, err := io.ReadFull(r, make([]byte, 100)); err != nil { // it reads no more after that
 		t.Fatal(err)
 	}
 	p.Stop(0)
@@ -320,7 +319,7 @@ func TestAttacherThatFails(t *testing.T) {
 	}
 	a.types(t, "two\n")
 	a.sees(t, "one\ntwo\n")
-	// The input of a client fails, too; the guest's input stays open.
+	// A client's input may also fail. The guest's input then stays open.
 	gone := errors.New("the client went")
 	_ = a.in.CloseWithError(gone)
 	if err := a.end(t); !errors.Is(err, gone) {

@@ -20,15 +20,15 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
 )
 
-// looped is a module that runs body n times after setup. n is in the text, so a benchmark makes a
-// module for each n.
+// looped is a module that runs body n times after setup. The module contains n, so a benchmark
+// makes one module for each n.
 func looped(imports, setup, body string, n int) string {
 	return fmt.Sprintf(`(module %s (memory (export "memory") 4)
 		(func (export "_start") (local $n i32) (local $m i32) (local.set $n (i32.const %d)) %s
 			(loop $l %s (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))))`, imports, n, setup, body)
 }
 
-// hostCall is a call of the host that is measured.
+// hostCall is a host call that is measured.
 type hostCall struct {
 	name, imports, setup, body string
 }
@@ -47,10 +47,10 @@ const (
 	rewind   = `(if (call $seek (i32.load (i32.const 8)) (i64.const 0) (i32.const 0) (i32.const 16)) (then unreachable))`
 )
 
-// hostCalls of the benchmarks, which wasmtime's own WASI has too.
+// benchCalls are the measured host calls. wasmtime's own WASI has them, too.
 func benchCalls() []hostCall {
 	return []hostCall{
-		// Into the host and back, with little to do there: an error.
+		// A call that does little in the host: it returns an error.
 		{"fd_tell", `(import "wasi_snapshot_preview1" "fd_tell" (func $f (param i32 i32) (result i32)))`, "",
 			`(drop (call $f (i32.const 99) (i32.const 0)))`},
 		{"clock_time_get", `(import "wasi_snapshot_preview1" "clock_time_get" (func $f (param i32 i64 i32) (result i32)))`, "",
@@ -66,8 +66,9 @@ func benchCalls() []hostCall {
 	}
 }
 
-// BenchmarkHostCall compares a call of this host with one of wasmtime's own WASI, by processor
-// time: by the wall clock, guests wait for other processes. Standard output is /dev/null for both.
+// BenchmarkHostCall compares calls of this host with those of wasmtime's own WASI, by processor
+// time, because wall-clock time includes waits for other processes. Standard output is /dev/null
+// for both.
 func BenchmarkHostCall(b *testing.B) {
 	const calls = 20_000
 	root := b.TempDir()
@@ -211,7 +212,7 @@ func BenchmarkLog(b *testing.B) {
 	}
 }
 
-// BenchmarkAttached is a guest that writes 64 MB to a stream that is attached, as in an exec.
+// BenchmarkAttached is a guest that writes 64 MB to an attached stream, as in an exec.
 func BenchmarkAttached(b *testing.B) {
 	e := newEngine(b)
 	file := wat(b, loudText)
@@ -226,7 +227,7 @@ func BenchmarkAttached(b *testing.B) {
 	}
 }
 
-// firstByte notes when the first output comes.
+// firstByte notes the time of the first output.
 type firstByte struct{ c chan struct{} }
 
 func (f firstByte) Stdout() io.Writer { return f }
@@ -240,8 +241,8 @@ func (f firstByte) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// BenchmarkStart is the time from Start to the guest's first output, with its code compiled: a
-// module of 100 KB, and a Go program of 3 MB.
+// BenchmarkStart is the time from Start to the guest's first output, for compiled code: a module of
+// 100 KB, and a Go program of 3 MB.
 func BenchmarkStart(b *testing.B) {
 	for _, c := range []struct{ name, file string }{
 		{"tiny", filepathTiny(b)}, {"100 KB", largeModule(b)}, {"go 3 MB", guests.Build(b, "hello")},
@@ -264,14 +265,14 @@ func BenchmarkStart(b *testing.B) {
 				p.Stop(0)
 				<-p.Done()
 			}
-			once() // compile
+			once() // this compiles the module
 			took = nil
 			for b.Loop() {
 				once()
 			}
 			b.ReportMetric(float64(took.percentile(50).Microseconds()), "p50-µs")
 			b.ReportMetric(float64(took.percentile(99).Microseconds()), "p99-µs")
-			b.ReportMetric(0, "ns/op") // which has the end of the guest in it
+			b.ReportMetric(0, "ns/op") // ns/op would include the end of the guest
 		})
 	}
 }
@@ -292,8 +293,8 @@ func largeModule(b *testing.B) string {
 	return file
 }
 
-// BenchmarkFirstStart is the time from Start to the guest's first output with its code on disk, and
-// not in memory.
+// BenchmarkFirstStart is the time from Start to the guest's first output when its code is on disk
+// but not in memory.
 func BenchmarkFirstStart(b *testing.B) {
 	for _, c := range []struct{ name, file string }{{"tiny", filepathTiny(b)}, {"go 3 MB", guests.Build(b, "hello")}} {
 		b.Run(c.name, func(b *testing.B) {
@@ -321,7 +322,7 @@ func BenchmarkFirstStart(b *testing.B) {
 	}
 }
 
-// forget closes a module that no guest runs any more.
+// forget closes a module that no guest runs.
 func (ms *modules) forget(t testing.TB, digest string) {
 	var m *module
 	eventually.True(t, "nothing runs the module", func() bool {

@@ -9,8 +9,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// bulk is a module with 20 MiB of memory. Its functions return a number that only the run shows,
-// mark memory, and check it.
+// bulk is a module with 20 MiB of memory. Its functions return a number that only the run can
+// produce, mark memory, and check it.
 const bulk = `(module (memory $a (export "memory") 320) (memory $b 64) (data $d "` + "DATA" + `")
 	(global $zero (mut i32) (i32.const 0))
 	(func $n (param i32) (result i32) (i32.add (local.get 0) (global.get $zero)))
@@ -31,8 +31,8 @@ func bulkModule(t *testing.T, code string) string {
 	return wat(t, strings.NewReplacer("DATA", strings.Repeat("0123456789abcdef", 3<<16+1), "CODE", code).Replace(bulk))
 }
 
-// TestLongPiecesOfMemory: instructions that write long pieces of memory become several short ones,
-// and have the same effect.
+// TestLongPiecesOfMemory: an instruction that writes a long range of memory is replaced by several
+// short ones with the same effect.
 func TestLongPiecesOfMemory(t *testing.T) {
 	e := newEngine(t)
 	for name, code := range map[string]string{
@@ -82,8 +82,7 @@ func TestLongPiecesOfMemory(t *testing.T) {
 	}
 }
 
-// TestKillInLongPieces: a guest that fills and copies much memory at once does not hold up its
-// kill.
+// TestKillInLongPieces: a guest that fills and copies much memory at once does not delay its kill.
 func TestKillInLongPieces(t *testing.T) {
 	e := newEngine(t)
 	for name, code := range map[string]string{

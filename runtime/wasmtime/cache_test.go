@@ -66,7 +66,7 @@ func filepathTiny(t testing.TB) string {
 	return file
 }
 
-// newModuleEngine has a cache of its own.
+// newModuleEngine has its own cache.
 func newModuleEngine(t *testing.T, dir string) *Engine {
 	t.Helper()
 	e, err := New(Config{CacheDir: dir, Log: testLog(t)})
@@ -77,7 +77,7 @@ func newModuleEngine(t *testing.T, dir string) *Engine {
 	return e
 }
 
-// whole returns why a module's code cannot be had.
+// whole returns why a module's compiled code is not available, or nil.
 func whole(c *codecache.Cache, digest string) error {
 	f, err := c.Open(digest)
 	if err == nil {
@@ -110,7 +110,7 @@ func TestCompiledCodeIsKept(t *testing.T) {
 	if err := e.Close(); err != nil {
 		t.Fatal(err)
 	}
-	// Without the module's file, a new engine can only have its code from the cache.
+	// Without the module's file, a new engine can get the code only from the cache.
 	e = newModuleEngine(t, dir)
 	m, err := e.modules.get(t.Context(), wantedCommand(digest, "/nonexistent"), maxMemory)
 	if err != nil {

@@ -2,9 +2,9 @@ package wasmtime
 
 import "sync"
 
-// calls counts the host calls of all guests, by function of the table. Each guest counts its own,
-// in memory that only its thread writes: a counter that all guests share would cost as much as some
-// of the calls.
+// calls counts the host calls of all guests, by function of the table. Each guest counts its own
+// calls, in memory that only its thread writes. A counter that all guests share would cost as much
+// as some of the calls.
 type calls struct {
 	mu       sync.Mutex
 	ended    []uint64 // of guests that have ended
@@ -26,8 +26,8 @@ func (c *calls) begin(s *store) {
 	c.live[s] = struct{}{}
 }
 
-// end keeps the calls of a guest that makes no more. sum counts each guest either as live or as
-// ended, so that the sum never falls.
+// end adds the calls of a guest that makes no more. sum counts each guest either as live or as
+// ended, so the sum never decreases.
 func (c *calls) end(s *store) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -71,7 +71,7 @@ func (c *calls) sum() []uint64 {
 }
 
 // HostCalls returns how often guests have called each function of their host since the engine was
-// made. No number ever falls.
+// made. The numbers never decrease.
 func (e *Engine) HostCalls() map[string]uint64 {
 	all := make(map[string]uint64, len(hostCalls))
 	for i, n := range e.calls.sum() {

@@ -9,8 +9,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// TestHostCalls: every call is counted, of guests that run and of guests that have ended, and no
-// sum falls when a guest ends.
+// TestHostCalls: every call is counted, both for guests that run and for guests that have ended.
+// The sum does not decrease when a guest ends.
 func TestHostCalls(t *testing.T) {
 	e := newEngine(t)
 	const calls, guestCount = 10_000, 8
@@ -56,7 +56,8 @@ func TestHostCalls(t *testing.T) {
 	}
 }
 
-// TestHostCallsOfAGuestThatRuns: calls count while the guest runs, also those that do not return.
+// TestHostCallsOfAGuestThatRuns: calls count while the guest runs, even those that have not
+// returned.
 func TestHostCallsOfAGuestThatRuns(t *testing.T) {
 	e := newEngine(t)
 	run := start(t, e, wat(t, `(module (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))

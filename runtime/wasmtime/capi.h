@@ -1,6 +1,6 @@
-// What this package uses of wasmtime's C API, declared by hand: the headers are inside another Go
-// module, at a path that is not known here. It is the same in all versions that can be linked
-// (settings.go); capi_test.go compares it with their headers.
+// The part of wasmtime's C API that this package uses, declared by hand. The library's headers are
+// inside another Go module, at a path that is not known here. These declarations fit all versions
+// that can be linked (settings.go); capi_test.go compares them with the headers.
 #ifndef KRUSTLET_WASMTIME_CAPI_H
 #define KRUSTLET_WASMTIME_CAPI_H
 
@@ -8,8 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// capi_test.go includes this file behind the headers of wasmtime, so that the compiler finds what
-// differs.
+// capi_test.go includes this file after wasmtime's headers, so that the compiler reports
+// differences.
 #ifndef WASMTIME_API_H
 
 typedef struct wasm_config_t wasm_config_t;
@@ -117,7 +117,7 @@ void wasmtime_config_wasm_custom_page_sizes_set(wasm_config_t *, bool);
 void wasmtime_config_wasm_branch_hinting_set(wasm_config_t *, bool);
 void wasmtime_config_shared_memory_set(wasm_config_t *, bool);
 
-// What the library of hack/engine has beside wasmtime's C API.
+// Functions that the library of hack/engine has in addition to wasmtime's C API.
 const char *krustlet_engine_version(void);
 void krustlet_config_prepare(wasm_config_t *);
 void krustlet_store_limiter(wasmtime_store_t *, void *env, bool (*growing)(void *env, size_t current, size_t desired),

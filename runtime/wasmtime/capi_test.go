@@ -9,10 +9,10 @@ import (
 	"testing"
 )
 
-// engineFolder is where `make engine` puts the library and its headers.
+// engineFolder is the folder to which `make engine` writes the library and its headers.
 const engineFolder = "../../bin/engine"
 
-// headers are the folders of the headers of every library that can be linked here.
+// headers are the header folders of every library that can be linked here.
 func headers(t *testing.T) map[string]string {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "github.com/bytecodealliance/wasmtime-go/v39").Output()
@@ -29,9 +29,9 @@ func headers(t *testing.T) map[string]string {
 	return all
 }
 
-// TestDeclarationsAreTheLibrarys: C's compiler finds nothing in capi.h that differs from the
-// headers of the libraries: types of functions, sizes and offsets of structs, numbers. The test
-// does not compare const: the libraries differ in it, and no code depends on it.
+// TestDeclarationsAreTheLibrarys: the C compiler finds no difference between capi.h and the headers
+// of the libraries in types of functions, sizes and offsets of structs, and numbers. The test does
+// not compare const, because the libraries differ in it and no code depends on it.
 func TestDeclarationsAreTheLibrarys(t *testing.T) {
 	const included = `
 		#include <stdbool.h>

@@ -4,7 +4,7 @@
 
 #include "command.h"
 
-// _cgo_export.h is not included, since its types need the preamble of the Go file. This is
+// _cgo_export.h is not included, because its types need the preamble of the Go file. This is
 // goHostCall's signature.
 extern int32_t goHostCall(uintptr_t handle, uint32_t index, uint8_t *memory, size_t size, uint64_t *args, size_t nargs);
 
@@ -51,7 +51,7 @@ static wasm_trap_t *host_call(void *env, wasmtime_caller_t *caller, wasmtime_val
 		size = wasmtime_memory_data_size(context, &c->memory);
 	}
 	if (n > MAX_PARAMS)
-		n = MAX_PARAMS; // room for a result that a function without parameters has makes n 1; never more than 9
+		n = MAX_PARAMS; // room for the result: a function without parameters that has one gets n = 1; never more than 9
 	for (size_t i = 0; i < n; i++)
 		args[i] = (uint64_t)vals[i].i64;
 	int32_t result = goHostCall(c->store.handle, index, base, size, args, n);

@@ -10,19 +10,19 @@ import (
 )
 
 // moduleCommand is the work of a WASI command in a core module: one instance, in one store, on one
-// thread, whose _start is called once.
+// thread. Its _start is called once.
 type moduleCommand struct {
 	engine *Engine
 	module *module
 	hosted *hosted
 
 	mu     sync.Mutex
-	store  *store        // while its code can run
+	store  *store        // not nil while its code can run
 	used   runtime.Stats // as last seen
 	killed bool
 }
 
-// newModuleCommand makes the work. It owns the host and the module from here on.
+// newModuleCommand makes the work. From then on the work owns the host and the module.
 func newModuleCommand(e *Engine, m *module, host *preview1.Guest, h *hosted) *moduleCommand {
 	h.wasi = host
 	return &moduleCommand{engine: e, module: m, hosted: h}
@@ -42,16 +42,16 @@ func (c *moduleCommand) run(pays payer, started func()) (ending, error) {
 	beside, _ := pays.beside.(*moduleCommand)
 	err = s.instantiate(c.module, pays.account, beside != nil && beside.module == c.module)
 	if err != nil && c.hosted.ended == nil {
-		return ending{}, fmt.Errorf("instantiate: %w", err)
+		return ending{}, fmt.Errorf("instantiating: %w", err)
 	}
 	started()
-	if err == nil { // else its start section has ended it
+	if err == nil { // otherwise the start section has ended the guest
 		err = s.start(c.module)
 	}
 	return ending{err: err, ended: c.hosted.ended, memory: s.outOfMemory(err)}, nil
 }
 
-// arm names the store that a kill concerns.
+// arm sets the store that a kill must end.
 func (c *moduleCommand) arm(s *store) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -62,17 +62,17 @@ func (c *moduleCommand) arm(s *store) {
 	if s == nil {
 		return
 	}
-	s.limit(c.hosted.pace.Limited()) // it may be another than when the store was made
+	s.limit(c.hosted.pace.Limited()) // the limit may have changed since the store was made
 	if c.killed {
 		s.kill(c.engine.priority)
 	}
 }
 
-// sample notes what has been used. The mutex is held, and the store is there.
+// sample notes the current usage. The caller holds the mutex, and store is not nil.
 func (c *moduleCommand) sample() {
 	c.used.CPU, c.used.Throttled = c.store.cpu(), c.hosted.pace.Throttled()
-	// A module without a memory has an instance too. Tools take a guest that uses nothing for one
-	// that has ended.
+	// A module without a memory has an instance, too. Tools would regard a guest that uses no
+	// memory as ended.
 	c.used.Memory = max(c.store.memory(), wasmPage)
 	c.used.Traffic = runtime.Traffic(c.hosted.wasi.Traffic())
 }
@@ -102,10 +102,10 @@ func (c *moduleCommand) resize(cpu int64) {
 	defer c.mu.Unlock()
 	c.hosted.pace.Resize(cpu)
 	if c.store == nil {
-		return // it has not begun, or it has ended
+		return // it has not started, or it has ended
 	}
 	c.store.limit(c.hosted.pace.Limited())
-	c.engine.native.IncrementEpoch() // the engine is there while the guest has not ended
+	c.engine.native.IncrementEpoch() // the engine exists as long as the guest has not ended
 }
 
 // kill implements work.

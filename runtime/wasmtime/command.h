@@ -7,7 +7,7 @@
 typedef struct {
 	store_t store;
 	wasmtime_instance_t instance;
-	wasmtime_memory_t memory; // valid once has_memory
+	wasmtime_memory_t memory; // valid if has_memory
 	bool has_memory;
 } command_t;
 
@@ -19,7 +19,8 @@ void command_delete(command_t *c);
 // module runs.
 outcome_t command_instantiate(command_t *c, const wasmtime_instance_pre_t *pre, int64_t memories);
 
-// define_host_call defines function index of the table. params has a kind for each parameter.
+// define_host_call defines the function with this index in the table. params has a kind for each
+// parameter.
 wasmtime_error_t *define_host_call(wasmtime_linker_t *linker, const char *module, size_t module_len, const char *name,
 	size_t name_len, const uint8_t *params, size_t nparams, bool result, uintptr_t index);
 

@@ -10,26 +10,25 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/translate"
 )
 
-// CompileCommand is the first argument with which a program that was given as Config.Compiler calls
-// CompileMain.
+// CompileCommand is the first argument of a program that was given as Config.Compiler. With it, the
+// program calls CompileMain.
 const CompileCommand = compile.Command
 
-// CompileMain compiles the module on in to a file of compiled code on out, and returns an exit
+// CompileMain compiles the module on in, writes a file of compiled code to out, and returns an exit
 // code. It is the main function of a process that a Compiler has started, with two open files and a
-// pipe for errors. It bounds the process by its arguments before it reads anything.
+// pipe for errors. It sets the limits of the process from its arguments before it reads anything.
 func CompileMain(args []string, in io.Reader, out, errs io.Writer) int {
 	return compile.Main(moduleCompiler(), args, in, out, errs)
 }
 
-// CompiledPath returns where a Compiler or Engine of this build keeps the compiled code of a
-// module, in the folder that is its Config's CacheDir.
+// CompiledPath returns the path of the compiled code of a module, for a Compiler or Engine of this
+// build with this CacheDir in its Config.
 func CompiledPath(cacheDir, digest string) string {
 	return codecache.New(codecache.Config{Dir: cacheDir, Key: cacheKey()}).Path(digest)
 }
 
-// RemoveCompiled removes the compiled code of a module, of any engine, from the folder that is a
-// Config's CacheDir, and returns how many bytes that freed. The module is compiled again when it is
-// needed.
+// RemoveCompiled removes the compiled code of a module, for all engines, and returns how many bytes
+// that freed. cacheDir is the CacheDir of a Config. The module is compiled again when it is needed.
 func RemoveCompiled(cacheDir, digest string) (freed int64, err error) {
 	return codecache.RemoveModule(cacheDir, digest)
 }
@@ -38,9 +37,10 @@ func moduleCompiler() compile.Engine {
 	return compile.Engine{Key: cacheKey(), Compile: compileModule}
 }
 
-// compileModule compiles a module to code that the engine loads, and to what the host knows of the
-// module besides. The engine compiles the translated module. But the original must be valid too: a
-// module could otherwise reach what the translation adds, by the numbers that these parts get.
+// compileModule compiles a module to code for the engine, and to the host's other data about the
+// module. The engine compiles the translated module. But the original must also be valid. Otherwise
+// a module could use the index numbers of the parts that the translation adds, and so reach these
+// parts.
 func compileModule(wasm []byte, f compile.Form) (code, info []byte, err error) {
 	var t *translate.Translation
 	if f == compile.AsPart {

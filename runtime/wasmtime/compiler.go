@@ -15,11 +15,11 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/compile"
 )
 
-// trustFor is for how long code that was found complete is not read again, so that many starts of
-// one module do not read it each time. Engines check it whenever they load it.
+// trustFor is how long code that was found complete is not read again, so that many starts of one
+// module do not read it each time. Engines check code each time they load it.
 const trustFor = time.Minute
 
-// keepFor is for how long such code is not collected: a caller that was told that it is there has a
+// keepFor is how long such code is not removed. A caller that was told that the code is there has a
 // minute to load it.
 const keepFor = trustFor + time.Minute
 
@@ -27,54 +27,54 @@ const keepFor = trustFor + time.Minute
 var (
 	// ErrModuleTooLarge is the error of a module that is larger than Config.MaxModuleSize.
 	ErrModuleTooLarge = errors.New("the module is too large")
-	// ErrCompileLimit is the error of a compilation that took more memory or time than it may.
+	// ErrCompileLimit means that a compilation exceeded its limit of memory or time.
 	ErrCompileLimit = compile.ErrLimit
 )
 
 // Compiler compiles modules into the cache, for engines that never compile (Config.LoadOnly). It
-// makes no engine and loads nothing of what it compiles. It may be used from any goroutine.
+// makes no engine and does not load the compiled code. It may be used from any goroutine.
 type Compiler struct {
 	disk      *codecache.Cache
 	runner    *compile.Runner
 	log       *zap.Logger
 	maxModule int64                    // bytes
-	inUse     func(digest string) bool // code that is not collected; nil is none
+	inUse     func(digest string) bool // code that must not be removed; may be nil
 	told      func(cached bool, took time.Duration, err error)
 	refused   compile.Refusals
 
 	mu     sync.Mutex
 	closed bool
-	builds map[string]*build // under way, by digest
+	builds map[string]*build // running builds, by digest
 	queue  compile.Queue
 	sound  map[string]sound // by digest
 	works  sync.WaitGroup
 }
 
-// build is compiled code on its way into the cache.
+// build makes one module's compiled code available in the cache.
 type build struct {
 	ticket  compile.Ticket     // guarded by Compiler.mu
 	queued  bool               // guarded by Compiler.mu
 	waiters int                // guarded by Compiler.mu
 	done    chan struct{}      // closed when err is set
-	err     error              // why the code is not there
+	err     error              // the reason why the code is not available
 	cancel  context.CancelFunc // ends the build
 }
 
-// sound is a file of the cache that was complete at a time.
+// sound is a file of the cache, and the time when it was found complete.
 type sound struct {
 	at   time.Time
 	file os.FileInfo
 }
 
-// NewCompiler makes a Compiler out of the settings that concern compilation: CacheDir, CacheSize,
-// Compiler, CompileMemory, CompileTime, MaxModuleSize, Compiled and Log. It removes the code of
-// other versions that was not used for an hour.
+// NewCompiler makes a Compiler from the settings for compilation: CacheDir, CacheSize, Compiler,
+// CompileMemory, CompileTime, MaxModuleSize, Compiled and Log. It removes code of other versions
+// that was not used for an hour.
 func NewCompiler(cfg Config) (*Compiler, error) {
 	if err := cfg.prepare(); err != nil {
 		return nil, err
 	}
 	if cfg.LoadOnly {
-		return nil, errors.New("wasmtime: a compiler that never compiles")
+		return nil, errors.New("a compiler that never compiles")
 	}
 	return newCompiler(cfg), nil
 }
@@ -100,10 +100,10 @@ func newCompiler(cfg Config) *Compiler {
 }
 
 // Compile makes sure that the complete compiled code of the module is in the cache, and stays there
-// for at least a minute. pod is the UID of the pod that wants it: one compilation of a pod runs at
-// a time; empty is no pod. When ctx ends, Compile returns; the compilation ends when no call waits
-// for it any more. An error that is not ctx's says what is wrong with the module, or why it cannot
-// be compiled or kept. Compile does not check that an engine could start the module.
+// for at least a minute. pod is the UID of the pod that needs it, or empty; each pod has only one
+// running compilation. When ctx ends, Compile returns; the compilation ends when no other call
+// waits for it. An error other than ctx's says what is wrong with the module, or why it cannot be
+// compiled or stored. Compile does not check that an engine could start the module.
 func (c *Compiler) Compile(ctx context.Context, pod, digest, file string) error {
 	if err := codecache.CheckDigest(digest); err != nil {
 		return err
@@ -148,7 +148,7 @@ func (c *Compiler) compileWanted(ctx context.Context, pod string, w wanted) erro
 	}
 }
 
-// drop removes code from the cache that an engine refuses.
+// drop removes code that an engine refuses from the cache.
 func (c *Compiler) drop(digest string) {
 	c.mu.Lock()
 	delete(c.sound, digest)
@@ -158,8 +158,8 @@ func (c *Compiler) drop(digest string) {
 	}
 }
 
-// Close ends the compilations under way that run in processes of their own, and waits for all.
-// Compile gives ErrClosed from then on. A second call does nothing.
+// Close ends the running compilations that have their own processes, and waits for all
+// compilations. After that, Compile returns ErrClosed. A second call has no effect.
 func (c *Compiler) Close() {
 	c.mu.Lock()
 	c.closed = true
@@ -170,7 +170,7 @@ func (c *Compiler) Close() {
 	c.works.Wait()
 }
 
-// join notes a call that waits for a build of the module. It starts the build if none is under way.
+// join adds a waiting call to the build of the module. It starts the build if none is running.
 func (c *Compiler) join(pod string, w wanted) (*build, error) {
 	digest := w.digest
 	c.mu.Lock()
@@ -208,14 +208,15 @@ func (c *Compiler) leave(pod, digest string, b *build) {
 		return
 	}
 	if c.runner.Cancellable() {
-		c.remove(digest, b) // the next call starts another
+		c.remove(digest, b) // the next call starts another build
 		b.cancel()
 	} else if b.queued {
 		c.queue.Advance()
 	}
 }
 
-// remove forgets a build, unless another build of the module has followed. The mutex is held.
+// remove removes a build from the map, unless another build of the module has replaced it. The
+// caller holds the mutex.
 func (c *Compiler) remove(digest string, b *build) {
 	if c.builds[digest] == b {
 		delete(c.builds, digest)
@@ -249,7 +250,7 @@ func (c *Compiler) make(ctx context.Context, b *build, w wanted) error {
 	return nil
 }
 
-// compile compiles the module when its turn comes.
+// compile waits for the build's turn and compiles the module.
 func (c *Compiler) compile(ctx context.Context, b *build, w wanted) (err error) {
 	digest := w.digest
 	size, err := w.look(c.maxModule)
@@ -276,7 +277,7 @@ func (c *Compiler) compile(ctx context.Context, b *build, w wanted) (err error) 
 	}
 	if err == nil {
 		if _, err = c.disk.Check(out, digest); err != nil {
-			err = fmt.Errorf("the compiler's result cannot be used: %w", err)
+			err = fmt.Errorf("using the compiler's result: %w", err)
 		}
 	}
 	if err != nil {
@@ -287,7 +288,8 @@ func (c *Compiler) compile(ctx context.Context, b *build, w wanted) (err error) 
 	return c.disk.Keep(out, digest)
 }
 
-// await waits for the build's turn. On success, the caller calls leaveQueue at the end of the turn.
+// await waits for the build's turn. After success, the caller must call leaveQueue at the end of
+// the turn.
 func (c *Compiler) await(ctx context.Context, b *build, size int64) error {
 	c.mu.Lock()
 	c.queue.Enter(&b.ticket, size)
@@ -326,8 +328,8 @@ func (c *Compiler) trust(digest string) {
 	c.sound[digest] = sound{at: time.Now(), file: info}
 }
 
-// isSound reports whether the module's file was found complete within that time, and is still the
-// same.
+// isSound reports whether the module's file was found complete within this time, and has not
+// changed.
 func (c *Compiler) isSound(digest string, within time.Duration) bool {
 	c.mu.Lock()
 	s, is := c.sound[digest]

@@ -17,7 +17,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// newCompilingEngine makes an engine with a cache of its own that compiles in a child process.
+// newCompilingEngine makes an engine that has its own cache and compiles in a child process.
 func newCompilingEngine(t testing.TB, change func(*Config)) *Engine {
 	t.Helper()
 	cfg := Config{CacheDir: t.TempDir(), Log: testLog(t), Compiler: self()}
@@ -42,7 +42,7 @@ func TestAChildCompiles(t *testing.T) {
 	}
 	file := filepath.Join(t.TempDir(), "damaged.wasm")
 	testfiles.Write(t, file, "\x00asm\x01\x00\x00\x00junk")
-	if _, err := tryStart(t, e, file, runtime.Spec{}); err == nil || !strings.Contains(err.Error(), ": compile: ") || strings.Contains(err.Error(), "exit status") {
+	if _, err := tryStart(t, e, file, runtime.Spec{}); err == nil || !strings.Contains(err.Error(), ": compiling: ") || strings.Contains(err.Error(), "exit status") {
 		t.Errorf("a damaged module: %v", err)
 	}
 }
@@ -55,8 +55,8 @@ func TestCompilationIsBounded(t *testing.T) {
 		change func(*Config)
 		want   string
 	}{
-		{"memory", func(c *Config) { c.CompileMemory = 24 << 20 }, "compile: took more than 24 MiB of memory"},
-		{"time", func(c *Config) { c.CompileTime = 20 * time.Millisecond }, "compile: took more than 100ms"},
+		{"memory", func(c *Config) { c.CompileMemory = 24 << 20 }, "compiling: took more than 24 MiB of memory"},
+		{"time", func(c *Config) { c.CompileTime = 20 * time.Millisecond }, "compiling: took more than 100ms"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := tryStart(t, newCompilingEngine(t, c.change), file, runtime.Spec{})
@@ -67,8 +67,8 @@ func TestCompilationIsBounded(t *testing.T) {
 	}
 }
 
-// TestNobodyWaitsForTheCompiler: a compilation ends when all callers that wait for it have given
-// up, and not before.
+// TestNobodyWaitsForTheCompiler: a compilation ends only when all callers that wait for it have
+// given up.
 func TestNobodyWaitsForTheCompiler(t *testing.T) {
 	e := newCompilingEngine(t, func(c *Config) { c.Compiler = []string{"/bin/sh", "-c", "exec sleep 1000"} })
 	file := filepathTiny(t)
@@ -104,7 +104,7 @@ func users(e *Engine, digest string) int {
 	return 0
 }
 
-// children returns the processes that this one has started.
+// children returns the child processes of this process.
 func children(t testing.TB) []string {
 	t.Helper()
 	var all []string
@@ -131,7 +131,7 @@ func TestCompilerIsChecked(t *testing.T) {
 		t.Errorf("a compiler that fails: %v", err)
 	}
 	e = newCompilingEngine(t, func(c *Config) { c.Compiler = []string{"/bin/echo"} })
-	if _, err := tryStart(t, e, filepathTiny(t), runtime.Spec{}); err == nil || !strings.Contains(err.Error(), "result cannot be used") {
+	if _, err := tryStart(t, e, filepathTiny(t), runtime.Spec{}); err == nil || !strings.Contains(err.Error(), "using the compiler's result") {
 		t.Errorf("a compiler that writes something else: %v", err)
 	}
 	if files := cached(t, e.cfg.CacheDir); len(files) != 0 {
@@ -172,7 +172,7 @@ func TestCacheOfOthersIsRefused(t *testing.T) {
 	}
 }
 
-// BenchmarkCompile compiles a Go program of 3 MB in a process of its own.
+// BenchmarkCompile compiles a Go program of 3 MB in a separate process.
 func BenchmarkCompile(b *testing.B) {
 	file := guests.Build(b, "hello")
 	digest := guests.Digest(b, file)

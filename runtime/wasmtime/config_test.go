@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestUnsafeEngine: the bundled library is refused on arm64, where it lets guests out.
+// TestUnsafeEngine: the bundled library is refused on arm64, because guests can escape there.
 func TestUnsafeEngine(t *testing.T) {
 	for _, tt := range []struct {
 		arch      string

@@ -21,8 +21,7 @@ func TestCPULimit(t *testing.T) {
 	r.wait()
 	share := float64(stats.CPU) / float64(wall)
 	t.Logf("%v of processor time in %v: %.3f; held back for %v", stats.CPU, wall, share, stats.Throttled)
-	// It may start with the credit of a tenth of a second. On a machine without spare time it gets
-	// less.
+	// The guest may start with a credit of a tenth of a second. On a busy machine it gets less.
 	if limit := 0.2*1.1*float64(wall) + 0.2*float64(processor.Period+2*processor.Epoch); float64(stats.CPU) > limit {
 		t.Errorf("a guest limited to 0.2 used %.3f", share)
 	}
@@ -62,8 +61,8 @@ func TestStats(t *testing.T) {
 	r.wait()
 }
 
-// TestSpinningGuestsShare: each of many guests that spin makes progress, and a guest that only
-// answers does not wait for them all.
+// TestSpinningGuestsShare: each of many guests that spin makes progress. A guest that only answers
+// requests does not wait for all of them.
 // docs/security.md: "without a limit it may use one core, and guests that spin take turns."
 func TestSpinningGuestsShare(t *testing.T) {
 	e := newEngine(t)
@@ -98,8 +97,8 @@ func TestSpinningGuestsShare(t *testing.T) {
 	}
 }
 
-// TestLongHostCallsAreHeldBack: a guest that makes only one host call with much work is held to its
-// limit within that call.
+// TestLongHostCallsAreHeldBack: the limit of a guest also applies within a single host call with
+// much work.
 // docs/security.md: "A guest is one thread, held back to `resources.limits.cpu`"
 func TestLongHostCallsAreHeldBack(t *testing.T) {
 	e := newEngine(t)

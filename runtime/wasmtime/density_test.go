@@ -12,8 +12,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// BenchmarkDensity starts 5,000 guests that sleep, and reports what one takes: memory of its own
-// beyond the pages of its linear memory that it has touched, page tables, and memory areas.
+// BenchmarkDensity starts 5,000 guests that sleep, and reports the cost of one: its private memory
+// except the touched pages of its linear memory, page tables, and memory areas.
 func BenchmarkDensity(b *testing.B) {
 	const count = 5000
 	for b.Loop() {
@@ -35,7 +35,7 @@ func BenchmarkDensity(b *testing.B) {
 		}
 		after, mapsAfter := memoryNow(b), areas(b)
 		each := func(what string) float64 { return float64(after[what]-before[what]) / (count - 1) }
-		const own = 4 // KB: the one page of its linear memory that tiny writes to
+		const own = 4 // KB: the one page of its linear memory to which tiny writes
 		b.ReportMetric(each("Private_Dirty")+each("Private_Clean")-own, "KB-private/guest")
 		b.ReportMetric(each("VmPTE"), "KB-page-tables/guest")
 		b.ReportMetric(float64(mapsAfter-mapsBefore)/(count-1), "maps/guest")
@@ -51,7 +51,7 @@ func BenchmarkDensity(b *testing.B) {
 	}
 }
 
-// memoryNow returns what the process takes, in KB, by the kernel's names.
+// memoryNow returns the memory that the process uses, in KB, by the kernel's names.
 func memoryNow(t testing.TB) map[string]int {
 	t.Helper()
 	sizes := map[string]int{}
@@ -69,9 +69,9 @@ func memoryNow(t testing.TB) map[string]int {
 
 func areas(t testing.TB) int { return strings.Count(read(t, "/proc/self/maps"), "\n") }
 
-// BenchmarkFootprint starts 1,000 guests that sleep, and reports what the process takes for one: in
-// its linear memory, whose full size counts as the guest's use of memory, and besides (resident
-// pages, page tables and kernel stacks).
+// BenchmarkFootprint starts 1,000 guests that sleep, and reports the memory of the process for one
+// guest: the part in its linear memory, whose full size counts as the guest's memory use, and the
+// rest (resident pages, page tables and kernel stacks).
 func BenchmarkFootprint(b *testing.B) {
 	const count = 1000
 	for _, guest := range []struct {
@@ -119,7 +119,7 @@ func BenchmarkFootprint(b *testing.B) {
 	}
 }
 
-// asleep waits until guests use no more processor time, seen over a fifth of a second.
+// asleep waits until the guests use no more processor time during a fifth of a second.
 func asleep(b *testing.B, all []runtime.Guest) {
 	b.Helper()
 	for end := time.Now().Add(patience); time.Now().Before(end); {
@@ -138,9 +138,9 @@ func asleep(b *testing.B, all []runtime.Guest) {
 	b.Fatal("guests do not come to rest")
 }
 
-// resident returns what the process has in memory, in KB, in linear memories and besides; pages
-// that guests share count once (Pss). A linear memory is recognised by the gigabytes of reserved
-// addresses behind it, into which it may grow.
+// resident returns the resident memory of the process, in KB, in linear memories and elsewhere.
+// Pages that guests share count once (Pss). A linear memory is recognised by the gigabytes of
+// reserved addresses after it, into which it may grow.
 func resident(b *testing.B) (linear, beside int) {
 	b.Helper()
 	type area struct {

@@ -1,17 +1,17 @@
 // Package wasmtime runs containers in this process, on the wasmtime engine. It is the only package
-// of the project with cgo. Its rooms need none:
+// of the project with cgo. Its subpackages need none:
 //
-//	admission   how many guests the system can bear, and the slots that guests take
+//	admission   how many guests the system allows, and the slots that guests take
 //	codecache   compiled code on disk
-//	compile     when a module is compiled, what that may take, and in which process
-//	message     how long a text about a guest may be
+//	compile     when a module is compiled, with which limits, and in which process
+//	message     the length limit of texts about a guest
 //	processor   limits of processor time, turns, priorities
-//	stdio       a guest's standard input and output, and the clients that are attached
-//	translate   modules before the engine compiles them: read, bounded, rewritten
+//	stdio       a guest's standard input and output, and the attached clients
+//	translate   reads, bounds and rewrites modules before the engine compiles them
 //
 // # A guest's life
 //
-// Start loads the module, compiled (see below), makes a guest, and returns once the guest runs. A
+// Start loads the compiled module (see below), makes a guest, and returns when the guest runs. A
 // guest (guest.go) has what all kinds of runs share: its log and streams, its account of memory,
 // its end. What it is asked to do is its work (work.go), of one kind so far: a
 // WASI command in a core module (command.go). That has one instance in one store, and runs on the
@@ -19,14 +19,14 @@
 // and deletes the store (store.go). Other goroutines may use its kill switch, an atomic flag, and
 // read what it has used. All that is in what the stores of a guest share (shared.go).
 //
-// Host functions are the table of package runtime/wasi/preview1; each names the module that it
-// belongs to. They are defined once, in a linker that all modules share. Each call finds its guest
-// through the store that it comes from, and that guest's Go half by a number (handles.go). A call
-// that ends its guest (proc_exit, a kill, a panic of the host function) leaves its reason with the
-// guest and becomes a trap.
+// Host functions are the table of package runtime/wasi/preview1; each has the name of its module.
+// They are defined once, in a linker that all modules share. Each call finds its guest through the
+// store that it comes from, and the guest's Go part by a number (handles.go). A call that ends its
+// guest (proc_exit, a kill, a panic of the host function) stores its reason in the guest and
+// becomes a trap.
 //
-// Engine.Runs shows a run of a pod from the return of its Start until Forget. A run that has ended
-// keeps its exit and what it has used, a few hundred bytes, and nothing else of its guest.
+// Engine.Runs shows a run of a pod from the return of its Start until Forget. For a run that has
+// ended, only its exit and its usage are kept, a few hundred bytes.
 //
 // # Components
 //
@@ -50,41 +50,42 @@
 //
 // # Streams
 //
-// Package stdio says how output and input travel. Done waits for Output.Close. An attached stream
-// that fails is an error of the guest only where there is no log and it was attached at the start.
-// Why a guest ended (see Exit.Message) is written to its standard error.
+// Package stdio describes how output and input travel. Done waits for Output.Close. If an attached
+// stream fails, this is an error of the guest only if there is no log and the stream was attached
+// at the start. The reason why a guest ended (see Exit.Message) is written to its standard error.
 //
 // # Stopping
 //
-// WASI has no signals. Stop with a grace period tells the guest in the two ways that it can see: at
-// once its standard input is at its end, and its listening sockets accept no more connections (it
-// keeps those that it has). Programs that serve what they read or accept then end by themselves. A
-// guest that does not is killed at the end of the period. A later Stop can only bring that forward.
+// WASI has no signals. A Stop with a grace period tells the guest in the two ways that it can
+// notice: at once its standard input ends, and its listening sockets accept no more connections
+// (the guest keeps those that it has). Programs that serve what they read or accept then end by
+// themselves. Other guests are killed at the end of the period. A later Stop can only make the kill
+// earlier.
 //
-// A kill cancels the guest's context, which ends host calls that block, sets the flag, and moves
-// the engine's epoch on, so that code that runs looks at the flag. While guests run, the epoch also
-// moves every 10 ms, so that a kill that comes between the two is seen.
+// A kill cancels the guest's context, which ends host calls that block. It sets the flag, and
+// advances the engine's epoch, so that running code checks the flag. While guests run, the epoch
+// also advances every 10 ms, so that a kill between these two steps is noticed.
 //
 // # Processor time
 //
-// What a guest uses is what the kernel counts for its thread, host calls included. At each epoch in
-// which it runs, a guest may be held back (package processor): it waits until its use is within its
-// limit, and for its turn if it computes without a pause. Guests' threads are nicer by 5 than the
-// process. A guest that is killed gets the priority of the process back, where the process has the
-// privilege (CAP_SYS_NICE).
+// The usage of a guest is the processor time that the kernel counts for its thread, with host
+// calls. At each epoch in which it runs, a guest may have to wait (package processor): until its
+// usage is within its limit, and for its turn if it computes without a pause. The nice value of
+// guests' threads is 5 above that of the process. A guest that is killed gets the priority of the
+// process back, if the process has the privilege (CAP_SYS_NICE).
 //
 // # Memory
 //
 // A container has one account of memory, which its run and the commands beside it share
-// (account.go). Memories and tables ask it before they grow, through functions that package
-// translate adds; the collector's heap asks through the store's limiter. A guest whose account is
-// full sees memory.grow fail. It is OOMKilled if it fails and what it asked for last was refused.
-// What the host holds besides is taken from the account when the guest begins, as far as it is more
-// than a container has free. A module that takes more than the guest may have is not given to the
-// engine.
+// (account.go). Memories and tables ask the account before they grow, through functions that
+// package translate adds; the garbage collector's heap asks through the store's limiter. If the
+// account is full, memory.grow fails in the guest. The guest is OOMKilled if it fails and its last
+// request for memory was refused. The host's own memory for the guest is taken from the account
+// when the guest starts, except for an amount that each container has free. If a module needs more
+// than the guest may have, it is not loaded into the engine.
 //
-// A run kills its commands when it ends, and Done waits for them: none has memory of a container
-// that has ended.
+// A run kills its commands when it ends, and Done waits for them, so that no command uses memory of
+// a container that has ended.
 //
 // # Compiled code
 //
@@ -96,27 +97,27 @@
 // call waits. A module that was refused because of its content is refused at once when it is asked
 // for again, 512 of them. One that took too much is not remembered, nor are errors of the system.
 //
-// The two halves may live in different processes: a Compiler fills the cache, and an engine with
-// Config.LoadOnly only loads from it, changes nothing in it, and answers ErrNotCompiled for what is
-// missing or damaged. Compile reads a file of the cache at most once a minute, so that it costs
-// next to nothing before each start. Damage that left no trace on the file is repaired after that
-// time.
+// The compiler and the engine may be in different processes: a Compiler fills the cache, and an
+// engine with Config.LoadOnly only loads from it. Such an engine changes nothing in the cache, and
+// returns ErrNotCompiled for missing or damaged code. Compile reads a file of the cache at most
+// once a minute, so that a call before each start costs almost nothing. Damage that does not change
+// the file's attributes is repaired after that time.
 //
-// Package codecache keeps the code, and checks a file before the engine maps it, read-only. A
-// module whose file does not match, or can be written by other users, is compiled again. So is one
-// whose file the engine refuses, where the engine has a compiler. On a disk that is mounted noexec,
-// code is copied. Code that no guest runs stays mapped for five minutes at most, 64 MiB and 16
-// modules of it; a module costs an open file. Beyond CacheSize, the files that were used the
-// longest ago are removed, but not those of guests that run in this process, or that were asked for
-// within a minute or two.
+// Package codecache keeps the code, and checks a file before the engine maps it, read-only. If a
+// module's file does not match, or other users can write it, the module is compiled again. The same
+// happens if the engine refuses the file and has a compiler. From a disk that is mounted noexec,
+// code is copied. Code that no guest runs stays mapped for at most five minutes, and only for 64
+// MiB and 16 modules. Each module costs an open file. When the cache is larger than CacheSize, the
+// least recently used files are removed, except those of guests that run in this process, and those
+// that were requested within the last minute or two.
 //
 // # How many
 //
-// New looks how many guests the system can bear (package admission), and logs the number. A Start
-// beyond it gives ErrFull.
+// New finds out how many guests the system allows (package admission), and logs the number. A Start
+// above it returns ErrFull.
 //
 // # Ownership
 //
-// Engine.Close kills what runs and waits for it and for compilations under way. Nothing depends on
-// finalizers. The process changes: see New.
+// Engine.Close kills all guests, and waits for them and for running compilations. The package needs
+// no finalizers. The engine changes its process: see New.
 package wasmtime

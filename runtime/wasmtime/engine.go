@@ -31,21 +31,21 @@ type Engine struct {
 	ticker   *processor.Ticker
 	turns    *processor.Turns
 	priority processor.Priority // of the process
-	slots    *admission.Slots   // of guests, and of starts under way
-	files    *wasi.Files        // that guests open
-	openLog  openLog            // logfile.Create, but in tests
+	slots    *admission.Slots   // for guests, and for running starts
+	files    *wasi.Files        // for files that guests open
+	openLog  openLog            // logfile.Create, except in tests
 	calls    *calls
 
 	mu      sync.Mutex
 	closed  bool
 	running map[*guest]struct{}
-	runs    map[*guest]struct{} // those of pods, until they are forgotten
-	guests  sync.WaitGroup      // guests, and starts under way
+	runs    map[*guest]struct{} // runs of pods, until Forget
+	guests  sync.WaitGroup      // guests, and running starts
 }
 
 type openLog func(path string, limits logfile.Rotation) (containerLog, error)
 
-// containerLog is where a guest's output goes.
+// containerLog receives a guest's output.
 type containerLog interface {
 	Stdout() io.Writer
 	Stderr() io.Writer
@@ -59,23 +59,23 @@ var (
 	_ runtime.Engine = (*Engine)(nil)
 )
 
-// New makes an engine. It runs nothing until Start is called.
+// New makes an engine. It runs no guest until Start is called.
 //
-// It changes three things of the process: the ceiling of Go's threads; what the heap of the C
-// library keeps; and it removes the variables RUST_BACKTRACE and RUST_LIB_BACKTRACE, with which
-// every trap of a guest would cost milliseconds.
+// It changes three things of the process: the maximum of Go's threads; how much the heap of the C
+// library keeps; and it removes the variables RUST_BACKTRACE and RUST_LIB_BACKTRACE, because with
+// them every trap of a guest would cost milliseconds.
 func New(cfg Config) (*Engine, error) {
 	if err := cfg.prepare(); err != nil {
 		return nil, err
 	}
 	for _, name := range []string{"RUST_BACKTRACE", "RUST_LIB_BACKTRACE"} {
 		if err := os.Unsetenv(name); err != nil {
-			return nil, fmt.Errorf("wasmtime: %w", err)
+			return nil, fmt.Errorf("making the engine: %w", err)
 		}
 	}
 	priority, err := processor.Current()
 	if err != nil {
-		return nil, fmt.Errorf("wasmtime: priority of the process: %w", err)
+		return nil, fmt.Errorf("reading the priority of the process: %w", err)
 	}
 	debug.SetMaxThreads(admission.MaxThreads)
 	C.prepare_heap()
@@ -110,7 +110,7 @@ func New(cfg Config) (*Engine, error) {
 	}, nil
 }
 
-// newSlots makes the slots for guests, as many as the system can bear and the settings allow.
+// newSlots makes the slots for guests, as many as the system and the settings allow.
 func newSlots(cfg Config) *admission.Slots {
 	ceiling := admission.Capacity()
 	if cfg.MaxGuests > 0 && cfg.MaxGuests < ceiling.Guests {
@@ -120,7 +120,7 @@ func newSlots(cfg Config) *admission.Slots {
 	return admission.NewSlots(ceiling)
 }
 
-// guestFiles bounds what all guests together may open; nil is without a bound.
+// guestFiles is the stock of files that all guests together may open; nil means no bound.
 func guestFiles() *wasi.Files {
 	if n, ok := admission.GuestFiles(); ok {
 		return wasi.NewFiles(n)
@@ -128,12 +128,12 @@ func guestFiles() *wasi.Files {
 	return nil
 }
 
-// Start implements runtime.Engine. A module whose start section runs for long delays it; ctx ends
-// that too.
+// Start implements runtime.Engine. A module's start section may run for long and delay it; the end
+// of ctx ends the start section, too.
 func (e *Engine) Start(ctx context.Context, spec runtime.Spec, streams runtime.Streams) (runtime.Guest, error) {
 	g, err := e.start(ctx, spec, streams)
 	if err != nil {
-		return nil, fmt.Errorf("start the guest: %w", err)
+		return nil, fmt.Errorf("starting the guest: %w", err)
 	}
 	return g, nil
 }
@@ -178,8 +178,8 @@ func (e *Engine) start(ctx context.Context, spec runtime.Spec, streams runtime.S
 	return g, nil
 }
 
-// enter takes a slot for a guest and keeps Close waiting until leave, unless the engine is closed
-// or full.
+// enter takes a slot for a guest, and makes Close wait until leave. It fails if the engine is
+// closed or full.
 func (e *Engine) enter() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -193,7 +193,7 @@ func (e *Engine) enter() error {
 	return nil
 }
 
-// leave ends what enter began. It gives the slots back unless a guest keeps them until its remove.
+// leave reverts enter. It returns the slots, unless a guest keeps them until its remove.
 func (e *Engine) leave(slots int, kept bool) {
 	if !kept {
 		e.slots.Give(slots)
@@ -201,7 +201,7 @@ func (e *Engine) leave(slots int, kept bool) {
 	e.guests.Done()
 }
 
-// add adds a guest to those that run. It fails if the engine is closed, or if the guest is a
+// add adds a guest to the running ones. It fails if the engine is closed, or if the guest is a
 // command whose run has ended.
 func (e *Engine) add(g *guest) error {
 	e.mu.Lock()
@@ -225,8 +225,8 @@ func (e *Engine) remove(g *guest) {
 	e.guests.Done()
 }
 
-// Close kills every guest, waits for them and for compilations under way, and frees the engine. A
-// second call does nothing.
+// Close kills every guest, waits for the guests and for running compilations, and frees the engine.
+// A second call has no effect.
 func (e *Engine) Close() error {
 	e.mu.Lock()
 	if e.closed {

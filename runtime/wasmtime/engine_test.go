@@ -78,7 +78,7 @@ func TestGoPanicIsAnOrdinaryExit(t *testing.T) {
 }
 
 // TestFiles runs commands one after another on the same mounts: a root, a read-only directory below
-// it, one nested in that, and a single file.
+// it, one more directory inside that, and a single file.
 func TestFiles(t *testing.T) {
 	e := newEngine(t)
 	root, config, nested, hosts := t.TempDir(), t.TempDir(), t.TempDir(), filepath.Join(t.TempDir(), "etc-hosts")
@@ -170,7 +170,7 @@ func read(t testing.TB, path string) string {
 	return string(content)
 }
 
-// TestLog: what a guest wrote is in its log file after Done, with the reason of a trap.
+// TestLog: after Done, the guest's output is in its log file, with the reason of a trap.
 func TestLog(t *testing.T) {
 	e := newEngine(t)
 	file := wat(t, `(module (import "wasi_snapshot_preview1" "fd_write" (func $w (param i32 i32 i32 i32) (result i32)))
@@ -189,7 +189,7 @@ func TestLog(t *testing.T) {
 	}
 	_, err = e.Start(t.Context(), runtime.Spec{Module: file, Digest: guests.Digest(t, file), Log: "/nonexistent/0.log",
 		Mounts: []runtime.Mount{{Host: t.TempDir(), Guest: "/"}}}, runtime.Streams{})
-	if err == nil || !strings.Contains(err.Error(), "open the log") {
+	if err == nil || !strings.Contains(err.Error(), "opening the log") {
 		t.Errorf("a log that cannot be: %v", err)
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/message"
 )
 
-// Exit codes of guests that did not choose theirs. A shell reports the same of a native process
-// that a signal has ended.
+// Exit codes of guests that did not choose their own. A shell reports the same codes for a native
+// process that was ended by a signal.
 const (
 	codeTrapped = 134 // 128 + SIGABRT
 	codeKilled  = 137 // 128 + SIGKILL
@@ -19,9 +19,9 @@ const (
 // messageKilled is the message of a guest that was killed.
 const messageKilled = "killed to stop it"
 
-// exitOf returns how a guest ended. err is of running its code, ended is what a host call left, and
-// killed says that the guest was killed. A guest that ended by itself keeps its own exit even if a
-// kill was on its way.
+// exitOf returns how a guest ended. err is the error of running its code, ended is the reason that
+// a host call stored, and killed says that the guest was killed. A guest that ended by itself keeps
+// its own exit even if it was killed at the same time.
 func exitOf(err, ended error, killed bool) runtime.Exit {
 	var exit *wasi.ExitError
 	switch {
@@ -46,8 +46,7 @@ func chosen(code int32) runtime.Exit {
 	return runtime.Exit{Code: code, Reason: runtime.Error}
 }
 
-// outOfMemory is the exit of a guest that was refused the memory that it last asked for, and then
-// failed.
+// outOfMemory is the exit of a guest that failed after its last request for memory was refused.
 func outOfMemory(e runtime.Exit, why shortage, limit int64) runtime.Exit {
 	text := fmt.Sprintf("out of memory: the limit is %d bytes", limit)
 	if why == pastHeap {

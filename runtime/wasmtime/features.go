@@ -50,8 +50,8 @@ import (
 )
 
 // switches are the library's switches of proposals. Proposals that are part of WebAssembly's first
-// versions have none. Those that hack/engine sets have none either (extended constants, legacy
-// exceptions).
+// versions have no switch. Those that hack/engine sets have no switch either (extended constants,
+// legacy exceptions).
 var switches = map[translate.Feature]C.int{
 	translate.Threads:                 C.THREADS,
 	translate.TailCalls:               C.TAIL_CALL,
@@ -71,11 +71,11 @@ var switches = map[translate.Feature]C.int{
 	translate.SharedMemory:            C.SHARED_MEMORY,
 }
 
-// notBundled are the proposals that stay off with wasmtime-go's library: its advisories for the
-// first three are open, and it has atomic instructions only together with shared memories.
+// notBundled are the proposals that stay off with wasmtime-go's library. For the first three, it
+// has open security advisories. It has atomic instructions only together with shared memories.
 var notBundled = []translate.Feature{translate.ExceptionHandling, translate.TypedFunctionReferences, translate.GC, translate.Threads}
 
-// features are the proposals that the linked library runs.
+// features are the proposals that the linked library supports.
 func features() translate.Features {
 	if supported() {
 		return translate.Finished
@@ -94,10 +94,10 @@ func setFeatures(c *C.wasm_config_t) {
 	C.no_branch_hints(c)
 }
 
-// featureKey tells the set of proposals that are on from any other.
+// featureKey identifies the set of proposals that are on.
 func featureKey() string { return fmt.Sprintf("%x", features()) }
 
-// explain adds to the refusal of a module which build would run it.
+// explain adds to the error of a refused module which build would run it.
 func explain(err error) error {
 	var off *translate.FeatureError
 	if !errors.As(err, &off) {

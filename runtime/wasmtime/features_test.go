@@ -12,7 +12,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/translate"
 )
 
-// programs use one proposal each, and exit with 0 if it works as it should.
+// programs use one proposal each, and exit with 0 if it works correctly.
 var programs = map[translate.Feature]string{
 	translate.MutableGlobals:       `(global $g (export "g") (mut i32) (i32.const 0)) (func (export "_start") (global.set $g (i32.const 1)))`,
 	translate.SignExtension:        `(func (export "_start") (if (i32.ne (i32.extend8_s (i32.const 0x80)) (i32.const -128)) (then unreachable)))`,
@@ -54,7 +54,7 @@ var programs = map[translate.Feature]string{
 }
 
 // TestFeatures: a program with each proposal runs, or is refused with a message that names the
-// proposal, and the build that would run it.
+// proposal and the build that would run it.
 func TestFeatures(t *testing.T) {
 	e := newEngine(t)
 	for _, f := range translate.All() {
@@ -100,7 +100,7 @@ func TestDocumentedFeatures(t *testing.T) {
 	}
 }
 
-// TestHeapOfObjectsCounts: objects count as the guest's memory, within its limit.
+// TestHeapOfObjectsCounts: objects count as the guest's memory and are subject to its limit.
 func TestHeapOfObjectsCounts(t *testing.T) {
 	if !supported() {
 		t.Log("this library has no garbage collection")
@@ -123,14 +123,14 @@ func TestHeapOfObjectsCounts(t *testing.T) {
 	}
 }
 
-// TestExplain leaves other errors alone.
+// TestExplain: explain does not change other errors.
 func TestExplain(t *testing.T) {
-	if err := errors.New("another"); explain(err) != err { //nolint:errorlint // the very same
+	if err := errors.New("another"); explain(err) != err { //nolint:errorlint // the same value
 		t.Error("it is another error")
 	}
 }
 
-// TestWithoutALimit: all memories of a guest without a limit together have 4 GiB.
+// TestWithoutALimit: all memories of a guest without a limit have together 4 GiB.
 // docs/security.md: "Without a limit a container may take 4 GiB"
 func TestWithoutALimit(t *testing.T) {
 	e := newEngine(t)

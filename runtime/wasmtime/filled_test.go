@@ -14,8 +14,8 @@ import (
 )
 
 // TestMapsRunOut: in a process that has nearly as many memory areas as the kernel allows, guests
-// start as long as they fit. Then each start gets an error that names the bound, and the guests
-// that run go on.
+// start as long as there is room. After that each start fails with an error that names the limit,
+// and the running guests continue.
 func TestMapsRunOut(t *testing.T) {
 	if !ownprocess.Enter(t, 0) {
 		return
@@ -27,7 +27,7 @@ func TestMapsRunOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	tiny := filepathTiny(t)
-	first := start(t, newEngine(t), tiny, runtime.Spec{}) // the process has its threads then
+	first := start(t, newEngine(t), tiny, runtime.Spec{}) // after this the process has its threads
 	fillMaps(t, limit-min(admission.SpareMaps, limit/4)-now()-(fit+1)*admission.MapsPerGuest)
 
 	e := newEngine(t)
@@ -49,9 +49,9 @@ func TestMapsRunOut(t *testing.T) {
 	checkAlive(t, all)
 }
 
-// TestAddressesRunOut: if the kernel refuses memory that the engine had counted on, the start of a
-// guest fails with an error that says so. The others go on, and guests start again when there is
-// memory again.
+// TestAddressesRunOut: if the kernel refuses memory that the engine expected, the start of a guest
+// fails with an error that says so. The other guests continue. When there is memory again, guests
+// can start again.
 func TestAddressesRunOut(t *testing.T) {
 	if !ownprocess.Enter(t, 0) {
 		return
@@ -69,8 +69,8 @@ func TestAddressesRunOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	used *= uint64(unix.Getpagesize())
-	// Enough for Go and for a thread, and less than a guest's linear memory with the addresses
-	// reserved behind it.
+	// This is enough for Go and for a thread. It is less than a guest's linear memory and the
+	// addresses that are reserved after it.
 	if err := unix.Setrlimit(unix.RLIMIT_AS, &unix.Rlimit{Cur: used + 1<<30, Max: before.Max}); err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +91,7 @@ func TestAddressesRunOut(t *testing.T) {
 	checkAlive(t, append(all, start(t, e, tiny, runtime.Spec{})))
 }
 
-// fillMaps makes that many memory areas.
+// fillMaps makes this number of memory areas.
 func fillMaps(t *testing.T, n int64) {
 	t.Helper()
 	page := int64(unix.Getpagesize())
@@ -100,14 +100,14 @@ func fillMaps(t *testing.T, n int64) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = unix.Munmap(area) })
-	for at := page; at < int64(len(area))-page; at += 2 * page { // which are unlike their neighbours
+	for at := page; at < int64(len(area))-page; at += 2 * page { // each differs from its neighbours
 		if err := unix.Mprotect(area[at:at+page], unix.PROT_READ); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
-// checkAlive ends guests, and checks that they ran until then.
+// checkAlive ends guests, and checks that they were running until then.
 func checkAlive(t *testing.T, all []*guestRun) {
 	t.Helper()
 	for i, r := range all {

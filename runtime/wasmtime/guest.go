@@ -19,38 +19,38 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/stdio"
 )
 
-// guest is what all kinds of guests share. It implements runtime.Guest.
+// guest has what all kinds of guests share. It implements runtime.Guest.
 type guest struct {
 	engine  *Engine
 	log     *zap.Logger
 	work    work
 	output  containerLog
 	out     *stdio.Output
-	stdin   *stdio.Input // nil if no client can feed it
-	account *account     // of its memory: its own, or that of the run that it is beside
-	found   runtime.Run  // as Engine.Runs shows it
-	slots   int          // of the engine, which it takes
+	stdin   *stdio.Input // nil if no client can be its input
+	account *account     // for its memory: its own, or that of the run beside which it runs
+	found   runtime.Run  // the result of Engine.Runs for it
+	slots   int          // number of the engine's slots that it uses
 
-	started  chan struct{} // closed when the guest runs, or cannot
+	started  chan struct{} // closed when the guest runs, or cannot start
 	startErr error         // set before started is closed
-	done     chan struct{} // closed when all has ended
+	done     chan struct{} // closed when everything has ended
 	exit     runtime.Exit  // set before done is closed
 
 	cancel context.CancelFunc // ends the host calls
 
 	mu       sync.Mutex
-	closed   bool          // work and account are closed, or about to be
-	used     runtime.Stats // of work, once that is closed
+	closed   bool          // work and account are closed, or will be at once
+	used     runtime.Stats // of work, when that is closed
 	beside   beside
 	limit    int64 // bytes of memory
 	killed   bool
 	ended    bool
-	deadline time.Time   // when timer kills
-	timer    *time.Timer // of the grace period, once Stop was called
+	deadline time.Time   // when timer kills the guest
+	timer    *time.Timer // of the grace period, after a call of Stop
 }
 
-// newGuest makes a guest that will run a command module. No code of it runs yet. The guest owns the
-// module from here on if there is no error.
+// newGuest makes a guest that will run a command module. No code of it runs yet. If there is no
+// error, the guest owns the module.
 func (e *Engine) newGuest(spec runtime.Spec, streams runtime.Streams, m *module) (*guest, error) {
 	limit := e.memoryLimit(spec.MemoryLimit)
 	if err := m.needs.check(limit); err != nil {
@@ -63,7 +63,7 @@ func (e *Engine) newGuest(spec runtime.Spec, streams runtime.Streams, m *module)
 	output, err := e.open(spec)
 	if err != nil {
 		own.close()
-		return nil, fmt.Errorf("open the log: %w", err)
+		return nil, fmt.Errorf("opening the log: %w", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	out := stdio.NewOutput(ctx, output, spec.Log != "", streams)
@@ -96,7 +96,7 @@ func (e *Engine) newGuest(spec runtime.Spec, streams runtime.Streams, m *module)
 	return g, nil
 }
 
-// memoryLimit returns a Spec's limit of memory, or the engine's own where it has none.
+// memoryLimit returns the memory limit of a Spec, or the engine's own limit if it has none.
 func (e *Engine) memoryLimit(limit int64) int64 {
 	if limit == 0 {
 		limit = e.cfg.MaxMemory
@@ -107,7 +107,7 @@ func (e *Engine) memoryLimit(limit int64) int64 {
 	return limit
 }
 
-// newHost makes the host side of a guest.
+// newHost makes the host part of a guest.
 func (e *Engine) newHost(spec runtime.Spec, stdin io.Reader, out *stdio.Output, pace *processor.Pace) (*preview1.Guest, error) {
 	listeners, err := listen(spec)
 	if err != nil {
@@ -124,7 +124,7 @@ func (e *Engine) newHost(spec runtime.Spec, stdin io.Reader, out *stdio.Output, 
 		OutputRate: spec.OutputRate,
 		Files:      e.files,
 		Pace:       pace.Between,
-		Listeners:  listeners, // New owns them, even where it fails
+		Listeners:  listeners, // New owns them, even if it fails
 	})
 }
 
@@ -138,7 +138,7 @@ func (e *Engine) open(spec runtime.Spec) (containerLog, error) {
 	}})
 }
 
-// discarded is the log of a guest that has none.
+// discarded is the log of a guest without a log.
 type discarded struct{}
 
 func (discarded) Stdout() io.Writer { return io.Discard }
@@ -153,8 +153,8 @@ func mounts(list []runtime.Mount) []wasi.Mount {
 	return out
 }
 
-// Attach implements runtime.Guest. A Read of streams.Stdin and a Write that are under way when it
-// returns are left to the owner of the streams.
+// Attach implements runtime.Guest. If a Read of streams.Stdin or a Write still runs when Attach
+// returns, the owner of the streams must end it.
 func (g *guest) Attach(ctx context.Context, streams runtime.Streams) error {
 	g.mu.Lock()
 	out, stdin, ended := g.out, g.stdin, g.ended
@@ -205,7 +205,7 @@ func (g *guest) Resize(_ context.Context, limits runtime.Limits) error {
 	return nil
 }
 
-// kill ends the guest now. It does not wait.
+// kill ends the guest at once. It does not wait.
 func (g *guest) kill() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -219,8 +219,8 @@ func (g *guest) kill() {
 	}
 }
 
-// run is the guest's life, on a thread of its own. The thread ends with the guest, since its
-// priority cannot be given back.
+// run runs the guest from its start to its end, on its own thread. The thread ends with the guest,
+// because its priority cannot be restored.
 func (g *guest) run() {
 	goruntime.LockOSThread()
 	g.engine.stepBack()
@@ -230,7 +230,7 @@ func (g *guest) run() {
 	g.endCommands()
 	select {
 	case <-g.started:
-	default: // it ended before it ran
+	default: // it ended before it started to run
 		g.startErr = err
 		close(g.started)
 	}
@@ -259,7 +259,7 @@ func (e *Engine) stepBack() {
 	}
 }
 
-// live runs the guest and sets its exit. The error is why it could not be started.
+// live runs the guest and sets its exit. The error is the reason why it could not start.
 func (g *guest) live() error {
 	pays := payer{account: g.account}
 	if run := g.beside.run; run != nil {
@@ -273,7 +273,7 @@ func (g *guest) live() error {
 	return err
 }
 
-// discard frees all that the guest has opened and taken.
+// discard frees everything that the guest has opened and taken.
 func (g *guest) discard() error {
 	g.out.Close()
 	g.cancel()
@@ -282,7 +282,8 @@ func (g *guest) discard() error {
 	return errors.Join(g.work.close(), g.output.Close())
 }
 
-// setExit sets the exit and, where the guest did not end by itself, writes why to its log.
+// setExit sets the exit. If the guest did not end by itself, it also writes the reason to the
+// guest's log.
 func (g *guest) setExit(end ending) {
 	g.mu.Lock()
 	killed, limit := g.killed, g.limit

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestHandles: guests come and go while others look themselves up.
+// TestHandles adds and removes guests while other guests look themselves up.
 func TestHandles(t *testing.T) {
 	var (
 		table handles[hosted]

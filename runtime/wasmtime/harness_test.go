@@ -20,7 +20,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/logfile"
 )
 
-// patience is how long a test waits for what should come at once. Machines are shared.
+// patience is how long a test waits for something that should happen at once. It is long because
+// machines are shared.
 const patience = 2 * time.Minute
 
 func newEngine(t testing.TB) *Engine {
@@ -39,7 +40,7 @@ func newEngine(t testing.TB) *Engine {
 
 func testLog(t testing.TB) *zap.Logger { return zaptest.NewLogger(t, zaptest.Level(zap.WarnLevel)) }
 
-// screen collects what guests write.
+// screen collects the output of guests.
 type screen struct {
 	mu       sync.Mutex
 	out, err bytes.Buffer
@@ -73,7 +74,7 @@ type guestRun struct {
 	screen  *screen
 }
 
-// start runs a module as spec says, with a root directory of its own if spec has no mounts.
+// start runs a module as spec says. If spec has no mounts, the guest gets its own root directory.
 func start(t testing.TB, e *Engine, file string, spec runtime.Spec) *guestRun {
 	t.Helper()
 	r, err := tryStart(t, e, file, spec)
@@ -111,7 +112,7 @@ func (r *guestRun) wait() runtime.Exit {
 	}
 }
 
-// says waits until the guest has written the text to its standard output.
+// says waits until the text is in the guest's standard output.
 func (r *guestRun) says(text string) {
 	r.t.Helper()
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
@@ -123,7 +124,7 @@ func (r *guestRun) says(text string) {
 	r.t.Fatalf("the guest does not say %q; stdout %q, stderr %q", text, out, errs)
 }
 
-// kitchen runs a command of the kitchen guest to its end.
+// kitchen runs a command of the guest kitchen to its end.
 func kitchen(t testing.TB, e *Engine, spec runtime.Spec, args ...string) (runtime.Exit, string, string) {
 	t.Helper()
 	spec.Args = append([]string{"kitchen"}, args...)
@@ -133,7 +134,7 @@ func kitchen(t testing.TB, e *Engine, spec runtime.Spec, args ...string) (runtim
 	return exit, out, errs
 }
 
-// wat writes a module given as text to a file.
+// wat writes a module, given as text, to a file.
 func wat(t testing.TB, text string) string {
 	t.Helper()
 	wasm, err := wasmtimego.Wat2Wasm(text)

@@ -6,16 +6,16 @@ import (
 	"time"
 )
 
-// Bounds of the modules that stay in memory although no guest runs them: how many, how many bytes
-// together, and for how long. To map a module again costs milliseconds.
+// Bounds of the modules that stay in memory although no guest runs them: their number, their total
+// bytes, and for how long. Mapping a module again costs milliseconds.
 const (
 	maxIdle      = 16
 	maxIdleBytes = 64 << 20
 	idleTime     = 5 * time.Minute
 )
 
-// idle takes out the modules that were unused the longest, beyond those bounds. The caller closes
-// them. The mutex is held.
+// idle removes the modules above these bounds from the map, the longest unused ones first. The
+// caller closes them. It also holds the mutex.
 func (ms *modules) idle() []*module {
 	type unused struct {
 		key string
@@ -29,7 +29,7 @@ func (ms *modules) idle() []*module {
 	}
 	slices.SortFunc(all, func(a, b unused) int { return cmp.Or(b.used.Compare(a.used), cmp.Compare(a.key, b.key)) })
 	var victims []*module
-	var left time.Duration // until the next is too old
+	var left time.Duration // until the next one is too old
 	var bytes int64
 	for i, s := range all {
 		age := time.Since(s.used)
@@ -45,10 +45,10 @@ func (ms *modules) idle() []*module {
 	return victims
 }
 
-// sweepIn looks for idle modules after that time; 0 is for none. The mutex is held.
+// sweepIn checks for idle modules after this time; 0 means never. The caller holds the mutex.
 func (ms *modules) sweepIn(left time.Duration) {
 	if left <= 0 || ms.sweep != nil || ms.closed {
-		return // a sweep that comes too early starts the next one
+		return // a sweep that comes too early starts the next one itself
 	}
 	ms.works.Add(1)
 	ms.sweep = time.AfterFunc(left, func() {

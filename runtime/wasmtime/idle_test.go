@@ -13,8 +13,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/guests"
 )
 
-// TestIdleCodeGoes: code that no guest runs is unmapped in time, even if no start follows, and code
-// in use stays.
+// TestIdleCodeGoes: code that no guest runs is unmapped in time, even if no start follows. Code in
+// use stays mapped.
 // docs/security.md: "what no guest runs any more is unmapped within 5 minutes."
 func TestIdleCodeGoes(t *testing.T) {
 	dir := t.TempDir()
@@ -35,7 +35,7 @@ func TestIdleCodeGoes(t *testing.T) {
 		kept := get(used)
 		e.modules.release(get(idle))
 		time.Sleep(idleTime / 2)
-		e.modules.release(get(idle)) // which counts from here
+		e.modules.release(get(idle)) // the time counts from here
 		e.modules.release(get(late))
 		time.Sleep(idleTime - time.Second)
 		e.modules.release(get(late))
@@ -56,7 +56,7 @@ func TestIdleCodeGoes(t *testing.T) {
 	})
 }
 
-// mapped returns the files of a folder that this process has mapped.
+// mapped returns the files in a folder that this process has mapped.
 func mapped(t testing.TB, dir string) map[string]bool {
 	t.Helper()
 	files := map[string]bool{}
@@ -72,7 +72,7 @@ func TestIdleCodeIsBounded(t *testing.T) {
 	now := time.Now()
 	for _, c := range []struct {
 		name string
-		size func(i int) int64 // MiB of modules that were used that many seconds ago; negative if still in use
+		size func(i int) int64 // MiB of the module that was used that many seconds ago; negative if it is still in use
 		left []int
 	}{
 		{"number", func(int) int64 { return 0 }, []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}},
@@ -80,7 +80,7 @@ func TestIdleCodeIsBounded(t *testing.T) {
 		{"a large one goes, smaller ones stay", func(i int) int64 { return max(1, 65*int64(1-i)) }, []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}},
 		{"those in use", func(int) int64 { return -100 }, []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19}},
 	} {
-		ms := &modules{byKey: map[string]*entry{}, closed: true} // no timer
+		ms := &modules{byKey: map[string]*entry{}, closed: true} // without a timer
 		for i := range 20 {
 			s := &entry{m: &module{codeSize: c.size(i) << 19, known: c.size(i) << 19}, used: now.Add(-time.Duration(i) * time.Second)}
 			if s.m.codeSize < 0 {

@@ -16,8 +16,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// TestLargeModulesAreNotInMemory: a module of 64 MiB is not in the memory of this process when it
-// is compiled or loaded: the process takes less than a quarter of that size at any time.
+// TestLargeModulesAreNotInMemory: a module of 64 MiB is not copied into the memory of this process
+// when it is compiled or loaded. The process never takes more than a quarter of that size.
 func TestLargeModulesAreNotInMemory(t *testing.T) {
 	const size = 64 << 20
 	file := generated{data: size}.file(t)
@@ -50,11 +50,11 @@ func TestLargeModulesAreNotInMemory(t *testing.T) {
 	}
 }
 
-// growth returns by how many bytes the memory of this process was above that of before, at most.
+// growth returns the largest increase of this process's memory during do, in bytes.
 func growth(t *testing.T, do func()) int64 {
 	t.Helper()
 	before := int64(memoryNow(t)["VmRSS"])
-	// man 5 proc_pid_clear_refs: the kernel measures the peak from here.
+	// The kernel measures the peak from here on (man 5 proc_pid_clear_refs).
 	if err := os.WriteFile("/proc/self/clear_refs", []byte("5"), 0); err != nil {
 		t.Fatal(err)
 	}
@@ -62,8 +62,8 @@ func growth(t *testing.T, do func()) int64 {
 	return (int64(memoryNow(t)["VmHWM"]) - before) << 10
 }
 
-// TestCodeIsMapped: compiled code is in memory as pages of its file, to which nothing can write;
-// and a guest goes on when the file has been removed.
+// TestCodeIsMapped: compiled code is in memory as pages of its file, which cannot be written. A
+// guest continues after the file was removed.
 // docs/security.md: "Compiled code is mapped read-only from its file"
 // docs/security.md: "files are never written to again, only removed."
 func TestCodeIsMapped(t *testing.T) {
@@ -124,7 +124,7 @@ func TestCodeIsMapped(t *testing.T) {
 	}
 }
 
-// TestCodeThatMayNotBeMapped: on a disk that is mounted noexec the engine copies the code.
+// TestCodeThatMayNotBeMapped: from a disk that is mounted noexec, the engine copies the code.
 func TestCodeThatMayNotBeMapped(t *testing.T) {
 	e := newModuleEngine(t, t.TempDir())
 	file := filepathTiny(t)
@@ -177,13 +177,13 @@ func TestModulesAreBounded(t *testing.T) {
 	}
 }
 
-// TestTheCompilerHasNothing: it has neither environment nor files but its three; 3 is the folder
-// that the shell reads.
+// TestTheCompilerHasNothing: the compiler has no environment and only its three files. Descriptor 3
+// is the folder that the shell reads.
 // docs/security.md: "Modules are compiled in a process of their own, which has no environment and
 // three open files: the module, its compiled code, and a pipe for an error."
 func TestTheCompilerHasNothing(t *testing.T) {
 	t.Setenv("SECRET", "word")
-	if err := unix.CloseRange(3, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC); err != nil { // what the tests' parent left open
+	if err := unix.CloseRange(3, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC); err != nil { // files that the tests' parent left open
 		t.Fatal(err)
 	}
 	c := compilerOf(t, t.TempDir(), "/bin/sh", "-c", `cd /proc/self/fd; read -r env </proc/self/environ; echo fds * env $env. >&2; exit 65`)

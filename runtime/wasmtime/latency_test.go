@@ -14,7 +14,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// idler is something that a guest may do when it is killed.
+// idler is something that a guest may be doing when it is killed.
 type idler struct {
 	name    string
 	file    string
@@ -22,10 +22,10 @@ type idler struct {
 	streams func(t testing.TB) runtime.Streams
 }
 
-// idlers are all of them, except that its module is being compiled.
+// idlers are all of these, except waiting for the compilation of its module.
 func idlers(t testing.TB) []idler {
 	none := func(testing.TB) runtime.Streams { return runtime.Streams{} }
-	// open has pipes whose other ends no test touches.
+	// open has pipes whose other ends are never used.
 	open := func(t testing.TB) runtime.Streams {
 		in, inEnd := io.Pipe()
 		outEnd, out := io.Pipe()
@@ -60,7 +60,7 @@ func (i idler) start(t testing.TB, e *Engine, root string) runtime.Guest {
 	return p
 }
 
-// latencies are how long things took.
+// latencies are measured durations.
 type latencies []time.Duration
 
 func (l latencies) percentile(p float64) time.Duration {
@@ -71,8 +71,8 @@ func (l latencies) percentile(p float64) time.Duration {
 	return l[min(int(p/100*float64(len(l))), len(l)-1)]
 }
 
-// TestKillEndsEveryGuest kills guests that do all these things, side by side. The benchmark
-// measures how fast that is; the bound here is for a busy machine.
+// TestKillEndsEveryGuest kills guests that do all these things at the same time. The benchmark
+// measures the speed; the bound here is for a busy machine.
 func TestKillEndsEveryGuest(t *testing.T) {
 	e := newEngine(t)
 	root := t.TempDir()
@@ -99,7 +99,8 @@ func TestKillEndsEveryGuest(t *testing.T) {
 	}
 }
 
-// TestStartGivesUpWhileItCompiles: a start that waits for the compiler ends with its context.
+// TestStartGivesUpWhileItCompiles: a start that waits for the compiler returns when its context
+// ends.
 func TestStartGivesUpWhileItCompiles(t *testing.T) {
 	e := newCompilingEngine(t, func(c *Config) { c.Compiler = []string{"/bin/sh", "-c", "exec sleep 1000"} })
 	file := filepathTiny(t)
@@ -118,7 +119,8 @@ func TestStartGivesUpWhileItCompiles(t *testing.T) {
 	}
 }
 
-// BenchmarkKill is the time from the kill to the end of one guest among 500, a fifth of each kind.
+// BenchmarkKill is the time from the kill to the end of one guest among 500. There are equally many
+// of each kind.
 func BenchmarkKill(b *testing.B) {
 	e := newEngine(b)
 	root := b.TempDir()
@@ -128,7 +130,7 @@ func BenchmarkKill(b *testing.B) {
 	var all latencies
 	n := 0
 	for b.Loop() {
-		i := (n * 7) % len(running) // 7 and 500 share no factor: each in turn, all kinds mixed
+		i := (n * 7) % len(running) // 7 and 500 have no common factor, so each guest has its turn, and the kinds are mixed
 		n++
 		began := time.Now()
 		running[i].Stop(0)
@@ -151,7 +153,7 @@ func BenchmarkKill(b *testing.B) {
 	disperse(running)
 }
 
-// crowd is 500 guests, a fifth of each kind.
+// crowd is 500 guests, equally many of each kind.
 func crowd(b *testing.B, e *Engine, root string, kinds []idler) (running []runtime.Guest) {
 	for i := range 500 {
 		running = append(running, kinds[i%len(kinds)].start(b, e, root))
@@ -170,8 +172,8 @@ func disperse(running []runtime.Guest) {
 	wg.Wait()
 }
 
-// BenchmarkKillCompiling is the time from the end of its context until a start that compiles
-// returns, with 500 other guests.
+// BenchmarkKillCompiling is the time from the end of the context to the return of a start that is
+// compiling, with 500 other guests.
 func BenchmarkKillCompiling(b *testing.B) {
 	e := newCompilingEngine(b, func(c *Config) { c.Compiler = []string{"/bin/sh", "-c", "exec sleep 1000"} })
 	crowded := newEngine(b)
@@ -202,7 +204,7 @@ func BenchmarkKillCompiling(b *testing.B) {
 	disperse(running)
 }
 
-// BenchmarkAnswer is the time that a guest takes to answer now and then, among 50 guests that spin.
+// BenchmarkAnswer is the time that a guest needs for an answer, while 50 other guests spin.
 func BenchmarkAnswer(b *testing.B) {
 	e := newEngine(b)
 	root := b.TempDir()
@@ -225,7 +227,7 @@ func BenchmarkAnswer(b *testing.B) {
 	var took latencies
 	letter := []byte{'x'}
 	for b.Loop() {
-		time.Sleep(5 * time.Millisecond) // it is idle meanwhile
+		time.Sleep(5 * time.Millisecond) // the guest is idle during this time
 		began := time.Now()
 		if _, err := question.Write(letter); err != nil {
 			b.Fatal(err)

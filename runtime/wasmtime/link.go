@@ -2,8 +2,8 @@
 
 package wasmtime
 
-// The library of `make engine` stands before wasmtime-go's on the linker's command line, so that
-// the linker takes every function from it.
+// On the linker's command line, the library of `make engine` comes before wasmtime-go's, so the
+// linker takes every function from it.
 
 // #cgo CFLAGS: -DENGINE_OF_HACK
 // #cgo LDFLAGS: ${SRCDIR}/../../bin/engine/libwasmtime.a

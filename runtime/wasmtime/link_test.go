@@ -11,9 +11,9 @@ import (
 	"testing"
 )
 
-// TestOneLibraryIsLinked: the linker takes all that it needs from the library of `make engine`, and
-// nothing from wasmtime-go's, which stands behind it on the command line. Two versions of one
-// engine in a process would share symbols by chance.
+// TestOneLibraryIsLinked: the linker takes everything that it needs from the library of `make
+// engine`, and nothing from wasmtime-go's, which comes after it on the command line. Otherwise two
+// versions of one engine might share symbols by chance.
 func TestOneLibraryIsLinked(t *testing.T) {
 	dir := t.TempDir()
 	list := filepath.Join(dir, "map")
@@ -37,8 +37,8 @@ func TestOneLibraryIsLinked(t *testing.T) {
 	if members["wasmtime-go's"] > 0 || members["hack/engine's"] == 0 {
 		t.Errorf("members of the libraries that are linked: %v", members)
 	}
-	// The list has the members that are taken, and for which symbol; it has no member of a library
-	// from which nothing is taken.
+	// The list has the members that were linked, and the symbol that needed each. It has no member
+	// of a library from which nothing was linked.
 	out, err := exec.CommandContext(t.Context(), filepath.Join(dir, "program")).Output()
 	if err != nil || strings.TrimSpace(string(out)) != Version {
 		t.Errorf("the program says %q, %v; this one %q", out, err, Version)

@@ -15,7 +15,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/preview1"
 )
 
-// hostCalls is the table by the index that store.c knows a function by.
+// hostCalls is the table of functions, by the index that store.c uses.
 var hostCalls = preview1.Functions()
 
 // linker holds the host functions that every module gets.
@@ -28,7 +28,7 @@ func newLinker(e *wasmtimego.Engine) (*linker, error) {
 	for i, f := range hostCalls {
 		if err := l.define(i, f); err != nil {
 			l.close()
-			return nil, fmt.Errorf("define %s.%s: %w", f.Module, f.Name, err)
+			return nil, fmt.Errorf("defining %s.%s: %w", f.Module, f.Name, err)
 		}
 	}
 	goruntime.KeepAlive(e)
@@ -50,7 +50,7 @@ func (l *linker) define(index int, f preview1.Function) error {
 		&kinds[0], C.size_t(len(f.Params)), C.bool(!f.NoResult), C.uintptr_t(index)))
 }
 
-// prepare resolves a module's imports once for all its instances.
+// prepare resolves a module's imports once, for all its instances.
 func (l *linker) prepare(m *wasmtimego.Module) (*prepared, error) {
 	var p prepared
 	err := takeError(C.wasmtime_linker_instantiate_pre(l.native, nativeModule(m), &p.native))
@@ -63,7 +63,7 @@ func (l *linker) prepare(m *wasmtimego.Module) (*prepared, error) {
 
 func (l *linker) close() { C.wasmtime_linker_delete(l.native) }
 
-// prepared is a module with its imports. It keeps the module's code alive.
+// prepared is a module with its imports. It keeps the module's code in memory.
 type prepared struct {
 	native *C.wasmtime_instance_pre_t
 }
@@ -75,12 +75,12 @@ func nativeModule(m *wasmtimego.Module) *C.wasmtime_module_t {
 	return *(**C.wasmtime_module_t)(unsafe.Pointer(m))
 }
 
-// nativeEngine is the handle inside wasmtime-go's struct, which is its first field there.
+// nativeEngine is the handle inside wasmtime-go's struct. It is the first field there.
 func nativeEngine(e *wasmtimego.Engine) *C.wasm_engine_t {
 	return *(**C.wasm_engine_t)(unsafe.Pointer(e))
 }
 
-// panicError unwinds a guest whose host call panicked.
+// panicError ends a guest whose host call panicked.
 type panicError struct {
 	function string
 	value    any
@@ -91,9 +91,9 @@ func (e *panicError) Error() string {
 	return fmt.Sprintf("internal error in host call %s: %v", e.function, e.value)
 }
 
-// goHostCall runs function index of the table for the guest of handle. It returns the function's
-// result, or a negative number for a call that ends the guest, with the reason left in ended.
-// Nothing of the engine is on the Go stack, so a panic ends here.
+// goHostCall runs the function with this index in the table for the guest of handle. It returns the
+// function's result. For a call that ends the guest it returns a negative number, and the reason is
+// in ended. The Go stack has no frames of the engine, so a panic ends here.
 //
 //export goHostCall
 func goHostCall(handle C.uintptr_t, index C.uint32_t, memory *C.uint8_t, size C.size_t, args *C.uint64_t, nargs C.size_t) (result C.int32_t) {

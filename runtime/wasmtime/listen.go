@@ -12,14 +12,14 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// listen opens a listening socket for each address of spec.Listen, all or none, and for those of
-// spec.ListenFree that are free.
+// listen opens a listening socket for each address of spec.Listen, and fails if one cannot be
+// opened. It also opens sockets for those addresses of spec.ListenFree that are free.
 func listen(spec runtime.Spec) ([]*net.TCPListener, error) {
 	var open []*net.TCPListener
 	for _, address := range spec.Listen {
 		l, err := listenOn(address, spec.Of)
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("listen on %s: %w", address, err), closeListeners(open))
+			return nil, errors.Join(fmt.Errorf("listening on %s: %w", address, err), closeListeners(open))
 		}
 		open = append(open, l)
 	}
@@ -31,7 +31,7 @@ func listen(spec runtime.Spec) ([]*net.TCPListener, error) {
 	return open, nil
 }
 
-// listenOn listens on an address, which may be a pod's own.
+// listenOn listens on an address. The address may be a pod's own.
 func listenOn(address string, of runtime.Origin) (*net.TCPListener, error) {
 	l, err := listenStrictly(address)
 	if of.Pod != "" && errors.Is(err, unix.EADDRNOTAVAIL) {
@@ -48,8 +48,9 @@ func listenStrictly(address string) (*net.TCPListener, error) {
 	return net.ListenTCP("tcp", at)
 }
 
-// listenFreely listens on an address that only a route makes the machine's, as for every pod with
-// an address of its own. IPv4 looks at routes, but IPv6 does not: it needs IPV6_FREEBIND.
+// listenFreely listens on an address that belongs to the machine only because of a route, as for
+// every pod with its own address. IPv4 accepts such an address, but IPv6 does not: it needs
+// IPV6_FREEBIND.
 func listenFreely(address string) (*net.TCPListener, error) {
 	config := net.ListenConfig{Control: func(network, _ string, conn syscall.RawConn) error {
 		if network != "tcp6" {

@@ -13,8 +13,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// TestListenOnAPodsAddress: only a route makes a pod's address the machine's, and a guest can
-// listen on it and be reached.
+// TestListenOnAPodsAddress: a pod's address belongs to the machine only because of a route. A guest
+// can listen on it and accept connections.
 func TestListenOnAPodsAddress(t *testing.T) {
 	if !ownnetwork.Enter(t) {
 		return
@@ -44,8 +44,7 @@ func TestListenOnAPodsAddress(t *testing.T) {
 	}
 }
 
-// TestListenFree: of the addresses in ListenFree a guest gets those that are free, behind those of
-// Listen.
+// TestListenFree: a guest gets the addresses of ListenFree that are free, after those of Listen.
 func TestListenFree(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

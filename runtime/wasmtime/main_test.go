@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestMain lets the test binary be the compiler that its engines run, as the agent's binary is, and
+// TestMain lets the test binary act as the compiler of its engines, like the agent's binary, and as
 // a process that hosts guests.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == CompileCommand {
@@ -22,5 +22,5 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// self is the compiler of the tests.
+// self is the command of the tests' compiler.
 func self() []string { return []string{"/proc/self/exe", CompileCommand} }

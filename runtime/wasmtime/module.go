@@ -12,7 +12,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/translate"
 )
 
-// headerSize is the size of magic and version of a module, in bytes.
+// headerSize is the size of a module's magic number and version, in bytes.
 const headerSize = 8
 
 // wasmPage is the unit of a memory's size, in bytes.
@@ -26,27 +26,27 @@ var (
 	errNotWasm = errors.New("the file is no WebAssembly module")
 )
 
-// module is compiled code, ready to be instantiated any number of times at once.
+// module is compiled code. It can be instantiated any number of times, also at the same time.
 type module struct {
 	digest   string
 	native   *wasmtimego.Module
 	imports  *prepared // of a command
 	info     *translate.Info
-	codeSize int64 // bytes that are mapped of its file
-	known    int64 // bytes of what the engine knows of it
+	codeSize int64 // mapped bytes of its file
+	known    int64 // bytes of the engine's data about it
 	needs    needs // of each guest
-	slots    int   // of the engine, that each guest takes
+	slots    int   // number of the engine's slots that each guest takes
 }
 
-// newModule makes a module of what its file says. The engine's part is not loaded yet.
+// newModule makes a module from the data in its file. The engine has not loaded its part yet.
 func newModule(digest string, f *codecache.File) (*module, error) {
 	info, err := translate.ReadInfo(f.Info)
 	if err != nil {
-		return nil, fmt.Errorf("load compiled code: what is known of the module: %w", err)
+		return nil, fmt.Errorf("loading compiled code: what is known of the module: %w", err)
 	}
 	resident, err := f.Resident()
 	if err != nil {
-		return nil, fmt.Errorf("load compiled code: %w", err)
+		return nil, fmt.Errorf("loading compiled code: %w", err)
 	}
 	known := int64(len(f.Info)) + int64(min(info.Overhead, 1<<40))
 	return &module{digest: digest, info: info, codeSize: f.Size, known: known, slots: slotsOf(info), needs: needs{
@@ -57,11 +57,11 @@ func newModule(digest string, f *codecache.File) (*module, error) {
 	}}, nil
 }
 
-// holds returns what this process holds for the module, in bytes.
+// holds returns how many bytes this process holds for the module.
 func (m *module) holds() int64 { return m.codeSize + m.known }
 
-// slotsOf returns how many slots a guest takes. Each memory besides the first, and a heap of
-// objects, is mapped as another guest's memory would be. Large tables take memory areas, too.
+// slotsOf returns how many slots a guest takes. Each memory after the first, and a heap of objects,
+// takes as much as another guest's memory. Large tables take memory areas, too.
 func slotsOf(info *translate.Info) int {
 	heaps := 0
 	if info.Heap {
@@ -75,7 +75,7 @@ func slotsFor(memories, tables, heaps int) int {
 	return max(memories, 1) + tables/tablesOfSlot + heaps
 }
 
-// prepared makes the module ready to be instantiated. On an error it closes it.
+// prepared makes the module ready for instances. After an error it closes the module.
 func (m *module) prepared(l *linker) (*module, error) {
 	err := m.check()
 	if err == nil {
@@ -95,8 +95,8 @@ func (m *module) close() {
 	m.native.Close()
 }
 
-// checkHeader returns an error for a file that is no core module. A module begins with magic
-// `\0asm`, version, layer.
+// checkHeader returns an error for a file that is not a core module. A module begins with the magic
+// number `\0asm`, a version and a layer.
 func checkHeader(wasm []byte) error {
 	switch {
 	case !bytes.HasPrefix(wasm, []byte("\x00asm")) || len(wasm) < 8:
@@ -107,8 +107,8 @@ func checkHeader(wasm []byte) error {
 	return nil
 }
 
-// check returns an error for a module that lacks what a command module must have, or that needs
-// what this host does not have.
+// check returns an error for a module that lacks something that a command module must have, or that
+// needs something that this host does not have.
 func (m *module) check() error {
 	type function struct{ module, name string }
 	known := map[function]bool{}

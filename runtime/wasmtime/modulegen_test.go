@@ -8,14 +8,14 @@ import (
 	"testing"
 )
 
-// generated is a command module of a chosen size, and with a chosen amount of work for a compiler.
+// generated is a command module with a chosen size and a chosen amount of work for a compiler.
 type generated struct {
 	functions, stores int // in each function
 	data              int // bytes of a passive segment
-	seed              int // makes it another module
+	seed              int // different seeds make different modules
 }
 
-// file writes the module, and keeps no more than one function of it in memory.
+// file writes the module. It holds at most one function of it in memory.
 func (g generated) file(t testing.TB) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "generated.wasm")
@@ -62,14 +62,14 @@ func (g generated) file(t testing.TB) string {
 	return path
 }
 
-// body is a function that stores constants at addresses that differ, so that the compiler can leave
-// out no store.
+// body is a function that stores constants at different addresses, so that the compiler cannot omit
+// a store.
 func (g generated) body() []byte {
 	code := []byte{0} // no locals
 	for i := range g.stores {
 		code = append(code, 0x41, byte(i*5)&0x3f, 0x42)
 		code = append(code, leb(1+g.seed+i*1039)...)
-		code[len(code)-1] &= 0x3f // not negative
+		code[len(code)-1] &= 0x3f // so that it is not negative
 		code = append(code, 0x37, 0)
 		code = append(code, leb(i*8)...)
 	}

@@ -18,28 +18,28 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/compile"
 )
 
-// modules has the modules in memory by digest, and makes those that are not there.
+// modules has the modules in memory by digest, and loads or compiles those that are missing.
 type modules struct {
 	engine   *wasmtimego.Engine
 	linker   *linker
 	disk     *codecache.Cache
-	compiler *Compiler // nil never compiles
+	compiler *Compiler // nil: modules are never compiled
 	log      *zap.Logger
 
 	mu     sync.Mutex
 	closed bool
 	byKey  map[string]*entry
-	sweep  *time.Timer    // closes idle modules when it is time; nil if there are none
+	sweep  *time.Timer    // closes idle modules at the right time; nil if there are none
 	works  sync.WaitGroup // loads, and the timer
 }
 
-// entry is a module in memory, or on its way there.
+// entry is a module that is in memory, or is being loaded.
 type entry struct {
 	ready  chan struct{}      // closed when m or err is set
-	cancel context.CancelFunc // ends the way there, if no start waits for it
+	cancel context.CancelFunc // ends the loading if no start waits for it
 	m      *module
 	err    error
-	limit  int64 // of the guest that it is made for, in bytes
+	limit  int64 // of the guest for which it is loaded, in bytes
 
 	users int       // guests and waiting starts; guarded by modules.mu
 	used  time.Time // when the last user left; guarded by modules.mu
@@ -77,11 +77,11 @@ func (ms *modules) get(ctx context.Context, w wanted, limit int64) (*module, err
 		var needs *needsError
 		if !errors.As(s.err, &needs) || s.limit >= limit {
 			return nil, s.err
-		} // else the module was loaded for a guest with a lower limit
+		} // otherwise the module was loaded for a guest with a lower limit
 	}
 }
 
-// enter adds a user of the module, and starts to make the module if it is not there.
+// enter adds a user of the module, and starts to load it if it is not in memory.
 func (ms *modules) enter(w wanted, limit int64) *entry {
 	digest := w.digest
 	ms.mu.Lock()
@@ -100,7 +100,7 @@ func (ms *modules) enter(w wanted, limit int64) *entry {
 	return s
 }
 
-// release gives back a module that get gave.
+// release ends the use of a module from get.
 func (ms *modules) release(m *module) {
 	ms.mu.Lock()
 	s := ms.byKey[m.digest]
@@ -123,8 +123,8 @@ func (ms *modules) leave(digest string, s *entry) {
 	}
 }
 
-// fill makes an entry's module and closes ready. It forgets a failure, so that the next call tries
-// again.
+// fill loads an entry's module and closes ready. It removes an entry that failed, so that the next
+// call tries again.
 func (ms *modules) fill(ctx context.Context, s *entry, w wanted) {
 	digest := w.digest
 	m, err := ms.make(ctx, w, s.limit)
@@ -132,7 +132,7 @@ func (ms *modules) fill(ctx context.Context, s *entry, w wanted) {
 	s.m, s.err = m, err
 	var victims []*module
 	switch {
-	case ms.byKey[digest] != s: // no call waits, and another entry may have followed
+	case ms.byKey[digest] != s: // no call waits any more, and another entry may have replaced it
 		if m != nil {
 			victims = append(victims, m)
 		}
@@ -143,7 +143,7 @@ func (ms *modules) fill(ctx context.Context, s *entry, w wanted) {
 	}
 	ms.mu.Unlock()
 	close(s.ready)
-	for _, m := range victims { // perhaps m itself, if all callers have given up
+	for _, m := range victims { // maybe m itself, if all callers have given up
 		m.close()
 	}
 }
@@ -169,7 +169,7 @@ func (ms *modules) make(ctx context.Context, w wanted, limit int64) (*module, er
 	if m, err = ms.load(digest, limit); errors.As(err, &needs) {
 		return nil, err
 	} else if err != nil {
-		return nil, fmt.Errorf("the compiler's result cannot be used: %w", err)
+		return nil, fmt.Errorf("using the compiler's result: %w", err)
 	}
 	return ms.prepare(w, m)
 }
@@ -190,9 +190,9 @@ func (ms *modules) maxModule() int64 {
 	return ms.compiler.maxModule
 }
 
-// load makes the engine map the compiled code of a module, unless that is too much for a guest of
-// that limit: what the engine knows of a module may take some hundred MiB. The engine maps the same
-// open file that was checked.
+// load makes the engine map the compiled code of a module, unless that needs more memory than a
+// guest with this limit has: the engine's data about a module may take some hundred MiB. The engine
+// maps the same open file that was checked.
 func (ms *modules) load(digest string, limit int64) (*module, error) {
 	f, err := ms.disk.Open(digest)
 	if err != nil {
@@ -219,19 +219,19 @@ func loadCode(e *wasmtimego.Engine, f *codecache.File, mapped bool) (*wasmtimego
 	}
 	code := make([]byte, f.Code)
 	if _, err := f.ReadAt(code, 0); err != nil {
-		return nil, fmt.Errorf("load compiled code: %w", err)
+		return nil, fmt.Errorf("loading compiled code: %w", err)
 	}
 	return wasmtimego.NewModuleDeserialize(e, code)
 }
 
-// mayMap reports whether code in the file may be run. A disk that is mounted noexec forbids it:
-// then the engine gets a copy.
+// mayMap reports whether code in the file may be executed. A disk that is mounted noexec forbids
+// it; then the engine gets a copy.
 func mayMap(f *os.File) bool {
 	var disk unix.Statfs_t
 	return unix.Fstatfs(int(f.Fd()), &disk) != nil || disk.Flags&unix.ST_NOEXEC == 0
 }
 
-// inUse reports whether guests run the module, or are about to.
+// inUse reports whether guests run the module, or will run it at once.
 func (ms *modules) inUse(digest string) bool {
 	ms.mu.Lock()
 	defer ms.mu.Unlock()
@@ -239,7 +239,7 @@ func (ms *modules) inUse(digest string) bool {
 	return s != nil && s.users > 0
 }
 
-// close waits for loads under way and frees all modules. No guest may be left.
+// close waits for running loads and frees all modules. All guests must have ended.
 func (ms *modules) close() {
 	ms.mu.Lock()
 	ms.closed = true

@@ -10,9 +10,9 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// churn makes objects that live for long and short, of many sizes, in locals, tables, globals,
-// exceptions and each other, between tail calls, calls by reference, throws and growing memories.
-// It fails if one of them has changed.
+// churn makes objects of many sizes, with long and short lives, in locals, tables, globals,
+// exceptions and other objects, between tail calls, calls by reference, throws and growing
+// memories. It fails if one of them has changed.
 const churn = `(module (memory (export "memory") 1 16) (type $a (array (mut i8))) (type $f (func (param i32) (result i32)))
 	(type $l (struct (field $next (mut (ref null $l))) (field $b (mut (ref null $a))) (field $e (mut exnref)) (field $fn (mut (ref null $f))) (field $x (mut externref))))
 	(type $ls (array (mut (ref null $l))))
@@ -46,13 +46,13 @@ const churn = `(module (memory (export "memory") 1 16) (type $a (array (mut i8))
 		(if (ref.is_null (struct.get $l $b (ref.as_non_null (local.get $keep)))) (then unreachable)))
 	(func (export "_start") (global.set $n (i32.const SEED)) (loop $more (call $one (call $rand)) (br $more))))`
 
-// hoard keeps as many objects of 16 bytes as it can make.
+// hoard makes as many objects of 16 bytes as possible, and keeps them.
 const hoard = `(module (memory (export "memory") 1 1) (type $l (struct (field $next (ref null $l)) (field $x (mut i32))))
 	(global $g (mut (ref null $l)) (ref.null $l))
 	(func (export "_start") (loop $more (global.set $g (struct.new $l (global.get $g) (i32.const 1))) (br $more))))`
 
-// TestHeapIsBounded: nothing interrupts a collection, so no guest may have so many objects that one
-// lasts long, whatever its limit.
+// TestHeapIsBounded: a garbage collection cannot be interrupted. So at any limit, a guest must not
+// have so many objects that a collection takes long.
 func TestHeapIsBounded(t *testing.T) {
 	if !supported() {
 		t.Log("this library has no garbage collection")
@@ -69,9 +69,9 @@ func TestHeapIsBounded(t *testing.T) {
 	}
 }
 
-// TestObjectsUnderPressure: guests that make and drop objects near their limits end for want of
-// memory, or go on until they are killed. The process that hosts them never ends for it: two
-// advisories of 16 November 2026 concern that (docs/security-advisories.md).
+// TestObjectsUnderPressure: guests that make and drop objects near their limits end because they
+// have no memory left, or run until they are killed. The process that hosts them must never exit
+// because of that: two advisories of 16 November 2026 concern this (docs/security-advisories.md).
 func TestObjectsUnderPressure(t *testing.T) {
 	if !supported() {
 		t.Log("this library has no garbage collection")

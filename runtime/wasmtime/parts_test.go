@@ -35,7 +35,7 @@ func TestCompileParts(t *testing.T) {
 	r.ran(0, silent).call(t, threePartsRun)
 
 	bad := append([][]byte{p.Modules[0]}, []byte("\x00asm\x01\x00\x00\x00junk"))
-	if err := c.CompileParts(t.Context(), "pod", bad); err == nil || !strings.HasPrefix(err.Error(), "module 1 of the component: compile: ") {
+	if err := c.CompileParts(t.Context(), "pod", bad); err == nil || !strings.HasPrefix(err.Error(), "module 1 of the component: compiling: ") {
 		t.Errorf("a module that is none: %v", err)
 	}
 	if err := c.CompileParts(t.Context(), "pod", make([][]byte, maxParts+1)); err == nil || !strings.Contains(err.Error(), "257 core modules, and may have 256") {

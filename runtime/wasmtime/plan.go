@@ -12,6 +12,7 @@ import (
 
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/plan"
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/types"
+	"github.com/krustlet-go/krustlet-wasi/runtime/visible"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/translate"
 )
 
@@ -256,7 +257,7 @@ type storeFrames struct {
 func (s storeFrames) frame(name string, function uint32, offset uint64) string {
 	component := fmt.Sprintf("component %d", s.store)
 	if own := s.plan.data.Stores[s.store].Name; own != "" {
-		component = "component " + translate.Visible(own)
+		component = "component " + visible.Name([]byte(own))
 	}
 	number, ok := s.plan.numbers[name]
 	if !ok {

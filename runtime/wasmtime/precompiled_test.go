@@ -54,7 +54,7 @@ func TestAnEngineThatNeverCompiles(t *testing.T) {
 	if exit := start(t, e, file, spec).wait(); exit.Code != 0 {
 		t.Errorf("exit %+v", exit)
 	}
-	// The module's file may be removed: it is not read again.
+	// The module's file may be removed, because it is not read again.
 	if err := c.Compile(t.Context(), "", digest, "/nonexistent"); err != nil {
 		t.Errorf("again: %v", err)
 	}
@@ -70,7 +70,7 @@ func TestAnEngineThatNeverCompiles(t *testing.T) {
 	if info, err := os.Stat(path); err != nil || !info.ModTime().Equal(old) || len(cached(t, dir)) != 1 {
 		t.Errorf("the cache was touched: %v, %v", info.ModTime(), err)
 	}
-	// The engine sees damage, and the compiler repairs it.
+	// The engine detects damage, and the compiler repairs it.
 	good := []byte(read(t, path))
 	good[len(good)/2] ^= 1
 	if err := os.WriteFile(path, good, 0o600); err != nil {
@@ -119,8 +119,8 @@ func TestCompileErrors(t *testing.T) {
 	for _, f := range []struct{ digest, file, want string }{
 		{"sha256:1", tiny, "64 hexadecimal digits"},
 		{"sha256:" + strings.Repeat("0", 64), tiny, "not the module that is asked for"},
-		{guests.Digest(t, tiny), "/nonexistent", "read the module"},
-		{guests.Digest(t, damaged), damaged, "compile: "},
+		{guests.Digest(t, tiny), "/nonexistent", "reading the module"},
+		{guests.Digest(t, damaged), damaged, "compiling: "},
 	} {
 		if err := c.Compile(t.Context(), "", f.digest, f.file); err == nil || !strings.Contains(err.Error(), f.want) {
 			t.Errorf("%s: %v, want %q in it", f.file, err, f.want)
@@ -129,7 +129,7 @@ func TestCompileErrors(t *testing.T) {
 	if files := cached(t, dir); len(files) != 0 {
 		t.Errorf("which is kept: %v", files)
 	}
-	// A module that an engine would refuse is compiled too, and refused there.
+	// A module that an engine would refuse is also compiled. The engine refuses it at the start.
 	none := wat(t, `(module)`)
 	if err := c.Compile(t.Context(), "", guests.Digest(t, none), none); err != nil {
 		t.Error(err)
@@ -195,7 +195,7 @@ func TestCompileEnds(t *testing.T) {
 }
 
 // TestCompilationsAreTold: Config.Compiled is called for modules that are compiled, that were
-// compiled before, and that cannot be.
+// compiled before, and that cannot be compiled.
 func TestCompilationsAreTold(t *testing.T) {
 	dir, file := t.TempDir(), filepathTiny(t)
 	var told []string

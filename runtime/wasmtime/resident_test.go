@@ -22,8 +22,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// A guest at this limit must not make the process that hosts it hold more than the limit, and so
-// much beside it (docs/engine.md).
+// A guest with this limit must not make the process that hosts it hold more than the limit and a
+// bounded amount beside it (docs/engine.md).
 const (
 	residentLimit  = 64 << 20
 	residentBeside = 16 << 20
@@ -35,7 +35,7 @@ const atLimit = `(memory (export "memory") 1)
 		(loop $last (br_if $last (i32.ne (memory.grow (i32.const 1)) (i32.const -1))))
 		(memory.fill (i32.const 0) (i32.const 255) (i32.mul (memory.size) (i32.const 65536))))`
 
-// tricks are modules that try to make their host hold more than their limit.
+// tricks are modules that try to make their host hold more than the limit.
 func tricks(t *testing.T) map[string]string {
 	t.Helper()
 	long := strings.Repeat("n", 99_000)
@@ -65,7 +65,7 @@ func tricks(t *testing.T) map[string]string {
 		"functions": `(module ` + atLimit + strings.Repeat(` (func)`, 50_000) + ` (func (export "_start") (call $fill)))`,
 		"elements": `(module ` + atLimit + ` (table 1000000 funcref) (elem (i32.const 0) func ` + strings.Repeat(` $f`, 1_000_000) + `) (func $f)
 			(func (export "_start") (call $fill)))`,
-		"paths": paths(), // open files and long paths, again and again
+		"paths": paths(), // opens files with long paths, again and again
 		"types": `(module ` + atLimit + manyTypes() + ` (func (export "_start") (call $fill)))`,
 		"constant data": `(module ` + atLimit + ` (data $d "` + strings.Repeat("0123456789abcdef", 24<<16) + `")
 			(func (export "_start") (memory.init $d (i32.const 0) (i32.const 0) (i32.const 65536)) (call $fill)))`,
@@ -85,7 +85,8 @@ func tricks(t *testing.T) map[string]string {
 	return all
 }
 
-// paths opens as many directories as it may by a path of 4,000 bytes, and looks at it for ever.
+// paths opens as many directories as possible with a path of 4,000 bytes, and reads their
+// attributes for ever.
 func paths() string {
 	return `(module (import "wasi_snapshot_preview1" "path_open" (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
 		(import "wasi_snapshot_preview1" "path_filestat_get" (func $look (param i32 i32 i32 i32 i32) (result i32))) ` + atLimit + `
@@ -97,7 +98,7 @@ func paths() string {
 			(loop $spin (drop (call $look (i32.const 3) (i32.const 0) (i32.const 4096) (i32.const 4000) (i32.const 64))) (br $spin))))`
 }
 
-// tablesInTurn has 16 tables, which grow in turns until they may not.
+// tablesInTurn has 16 tables, which grow in turn until they may not grow any more.
 func tablesInTurn() string {
 	tables, turns := "", ""
 	for i := range 16 {
@@ -108,7 +109,7 @@ func tablesInTurn() string {
 		(loop $all (local.set $on (i32.const 0)) ` + turns + ` (br_if $all (local.get $on))) (loop $spin (br $spin))))`
 }
 
-// chains are types, each below the one before it, 60 levels deep.
+// chains are types in chains of 60 levels. Each type is a subtype of the one before it.
 func chains(n int) string {
 	var all strings.Builder
 	for i := 1; i < n; i++ {
@@ -121,7 +122,7 @@ func chains(n int) string {
 	return all.String()
 }
 
-// numbers returns the first that many numbers.
+// numbers returns the first n numbers.
 func numbers(n int) string {
 	var b strings.Builder
 	for i := range n {
@@ -130,8 +131,8 @@ func numbers(n int) string {
 	return b.String()
 }
 
-// manyTypes are function types that all differ, each with many results. The engine keeps some KiB
-// of each.
+// manyTypes are different function types, each with many results. The engine keeps some KiB for
+// each.
 func manyTypes() string {
 	var all strings.Builder
 	kinds := []string{" i32", " i64", " f32", " f64"}
@@ -141,8 +142,9 @@ func manyTypes() string {
 	return all.String()
 }
 
-// TestResidentMemory measures from outside how much a process holds while a guest at its limit does
-// its worst, beyond what the process held when a small guest had run in it.
+// TestResidentMemory measures from outside how much memory a process holds while a guest at its
+// limit tries to make it hold as much as possible. The memory that the process held after a small
+// guest is subtracted.
 // docs/security.md: "Beside it a container may make its worker hold up to 16 MiB."
 func TestResidentMemory(t *testing.T) {
 	for name, text := range tricks(t) {
@@ -150,13 +152,13 @@ func TestResidentMemory(t *testing.T) {
 	}
 }
 
-// TestResidentMemoryOfCommands: the commands in a container share its limit, and what the host
-// holds beside.
+// TestResidentMemoryOfCommands: the commands in a container share its limit, and the amount that
+// the host holds beside it.
 // docs/security.md: "`resources.limits.memory` bounds all that a container takes, commands, probes
 // and hooks included: linear memories, tables, objects, and what the host holds for it beyond 14
 // MiB."
 func TestResidentMemoryOfCommands(t *testing.T) {
-	// The first takes nearly all, the others have a page each.
+	// The first command takes nearly all memory, the others have one page each.
 	const spin = ` (loop $spin (br $spin))`
 	const first = `(memory (export "memory") 1) (func $first (drop (memory.grow (i32.const 950)))
 		(memory.fill (i32.const 0) (i32.const 255) (i32.mul (memory.size) (i32.const 65536))))`
@@ -171,8 +173,8 @@ func TestResidentMemoryOfCommands(t *testing.T) {
 	}
 }
 
-// TestWhatGuestsHadIsGivenBack: tables that grow side by side in many guests leave no holes in the
-// process's heap, neither while the guests run nor when they have ended.
+// TestWhatGuestsHadIsGivenBack: tables that grow at the same time in many guests leave no holes in
+// the process's heap, neither while the guests run nor after their end.
 func TestWhatGuestsHadIsGivenBack(t *testing.T) {
 	const guests, limit = 24, 16 << 20
 	e := newEngine(t)
@@ -207,7 +209,7 @@ func TestWhatGuestsHadIsGivenBack(t *testing.T) {
 
 func measureResident(t *testing.T, file string, commands int) {
 	t.Helper()
-	// The code is there already, as it is for workers.
+	// The code is already compiled, as it is for workers.
 	cache, digest := guests.CacheDir(t), guests.Digest(t, file)
 	c, err := NewCompiler(Config{CacheDir: cache, Compiler: self(), Log: testLog(t)})
 	if err != nil {
@@ -221,7 +223,7 @@ func measureResident(t *testing.T, file string, commands int) {
 	for _, f := range []string{tiny, file} {
 		if err := c.Compile(t.Context(), "", guests.Digest(t, f), f); err != nil {
 			t.Logf("not compiled: %v", err)
-			return // what cannot be started takes nothing
+			return // a guest that cannot start takes nothing
 		}
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -239,7 +241,7 @@ func measureResident(t *testing.T, file string, commands int) {
 	t.Logf("idle %d KiB, at most %d KiB more", idle>>10, (peak-idle)>>10)
 	bound := int64(residentLimit + residentBeside)
 	if raceDetector {
-		bound += residentBeside // for each byte of Go's memory it keeps some of its own
+		bound += residentBeside // for each byte of Go's memory, Go keeps some more of its own
 	}
 	if peak-idle > bound {
 		t.Errorf("the process held %d KiB more than when it was idle; the limit is %d KiB, and %d KiB beside it",
@@ -250,8 +252,8 @@ func measureResident(t *testing.T, file string, commands int) {
 // hostCommand makes the test binary a process that hosts guests: see main_test.go.
 const hostCommand = "host-of-a-guest"
 
-// hostGuest runs a small guest, and then another one at the limit with that many commands beside
-// it. It prints how many bytes the process held after the first, and at most.
+// hostGuest runs a small guest, and then another one at the limit with a number of commands beside
+// it. It prints how many bytes the process held after the first guest, and its maximum.
 func hostGuest(args []string) error {
 	cache, tiny, tinyDigest, file, digest := args[0], args[1], args[2], args[3], args[4]
 	commands, err := strconv.Atoi(args[5])
@@ -282,7 +284,7 @@ func hostGuest(args []string) error {
 	goruntime.GC()
 	debug.FreeOSMemory()
 	idle, _ := residents()
-	if err := os.WriteFile("/proc/self/clear_refs", []byte("5"), 0); err != nil { // the peak begins here
+	if err := os.WriteFile("/proc/self/clear_refs", []byte("5"), 0); err != nil { // the peak is measured from here
 		return err
 	}
 	all := []runtime.Guest{}
@@ -294,7 +296,7 @@ func hostGuest(args []string) error {
 			all = append(all, p)
 		}
 	}
-	enough := time.After(4 * time.Second) // those that go on spin by now; what they hold does not change
+	enough := time.After(4 * time.Second) // guests that go on are spinning by now, and what they hold does not change
 	for _, p := range all {
 		select {
 		case <-p.Done():
@@ -314,7 +316,7 @@ func hostGuest(args []string) error {
 	return e.Close()
 }
 
-// residents returns what the process has in memory, now and at most, in bytes.
+// residents returns the memory of the process, now and at its peak, in bytes.
 func residents() (now, peak int64) {
 	f, err := os.Open("/proc/self/status")
 	if err != nil {

@@ -19,8 +19,8 @@ func resize(t *testing.T, p runtime.Guest, limits runtime.Limits) {
 	}
 }
 
-// TestResizeCPU: a guest that is held back for seconds runs at once without a limit, and is held
-// back again with one.
+// TestResizeCPU: a guest that has to wait for seconds runs at once when its limit is removed, and
+// waits again when it gets a limit.
 func TestResizeCPU(t *testing.T) {
 	e := newEngine(t)
 	r := start(t, e, wat(t, spinText), runtime.Spec{CPULimit: 1})
@@ -36,10 +36,11 @@ func TestResizeCPU(t *testing.T) {
 	}
 	r.process.Stop(0)
 	r.wait()
-	resize(t, r.process, runtime.Limits{CPU: 5}) // after its end it does nothing
+	resize(t, r.process, runtime.Limits{CPU: 5}) // after the guest's end it has no effect
 }
 
-// TestResizeMemory: a guest that was refused memory gets it when its new limit allows it.
+// TestResizeMemory: a guest whose request for memory was refused gets it when its new limit allows
+// it.
 func TestResizeMemory(t *testing.T) {
 	e := newEngine(t)
 	r := start(t, e, wat(t, `(module (memory (export "memory") 1) (func (export "_start")
@@ -61,8 +62,8 @@ const readThenGrow = `(module
 		(drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))
 		(if (i32.eq (memory.grow (i32.const 8)) (i32.const -1)) (then unreachable))))`
 
-// TestResizeOfAGuestThatWaits: when the guest goes on, it has its new limit, and its exit names
-// that.
+// TestResizeOfAGuestThatWaits: when the guest continues, it has its new limit, and its exit names
+// this limit.
 func TestResizeOfAGuestThatWaits(t *testing.T) {
 	for name, tt := range map[string]struct {
 		before, after int64

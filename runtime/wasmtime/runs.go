@@ -13,7 +13,7 @@ func (e *Engine) Runs() []runtime.Run {
 	return all
 }
 
-// enlist shows a run of a pod in Runs until Forget. The run has started.
+// enlist adds a started run of a pod to Runs until Forget.
 func (e *Engine) enlist(g *guest) {
 	if g.found.Of.Container == "" {
 		return
@@ -34,8 +34,8 @@ func (g *guest) Forget() {
 	}
 }
 
-// shed frees the memory that the guest does not need once it has ended: its owner may call Forget
-// much later. The mutex is held.
+// shed frees the memory that the guest does not need after its end, because its owner may call
+// Forget much later. The caller holds the mutex.
 func (g *guest) shed() {
 	g.work, g.output, g.out, g.stdin, g.timer, g.cancel, g.log = nil, nil, nil, nil, nil, nil, nil
 }

@@ -34,7 +34,7 @@ func TestRunsAreFoundUntilForgotten(t *testing.T) {
 	if exit := ended.Guest.Exit(); exit.Code != 137 || !exit.StartedAt.Equal(running.StartedAt) {
 		t.Errorf("exit %+v, found as started at %v", exit, running.StartedAt)
 	}
-	// What it has used is still known; nothing else of the guest is kept.
+	// The usage is still known. Nothing else of the guest is kept.
 	if p := p.(*guest); p.work != nil || p.out != nil || p.stdin != nil {
 		t.Error("a run that has ended keeps its guest")
 	}

@@ -24,12 +24,12 @@ import (
 	"golang.org/x/sys/cpu"
 )
 
-// bundledVersion is the version of the library that comes with wasmtime-go, which cannot tell it. A
-// test compares it with go.mod.
+// bundledVersion is the version of the library that comes with wasmtime-go. The library cannot tell
+// it. A test compares it with go.mod.
 const bundledVersion = "39.0.1"
 
-// Version is the version of wasmtime that is linked, such as 48.0.8: what the library itself says,
-// or that of wasmtime-go's library.
+// Version is the version of the linked wasmtime, such as 48.0.8. The library itself tells it, or it
+// is the version of wasmtime-go's library.
 var Version = func() string {
 	if v := C.engine_version(); v != nil {
 		return C.GoString(v)
@@ -37,27 +37,27 @@ var Version = func() string {
 	return bundledVersion
 }()
 
-// supported reports whether the linked library is that of hack/engine, which is maintained.
+// supported reports whether the linked library is that of hack/engine. That one is maintained;
 // wasmtime-go's is not.
 func supported() bool { return C.engine_version() != nil }
 
-// maxStack bounds the native stack that a guest's calls may use, in bytes. It is wasmtime's
-// default: enough for deep recursion, and far below the stack of a thread.
+// maxStack bounds the native stack for a guest's calls, in bytes. It is wasmtime's default: enough
+// for deep recursion, and far below the stack of a thread.
 const maxStack = 512 << 10
 
-// Bounds of a guest's store. Its account bounds what it takes.
+// Bounds of a guest's store. The account bounds its memory.
 const (
-	maxTables        = 16 + 1 // one is ours (package translate)
+	maxTables        = 16 + 1 // one is our own (package translate)
 	maxMemories      = 16
 	maxTableElements = 1 << 20
 )
 
-// settingsVersion must change when settings change, or what is made of a module before it is
-// compiled.
+// settingsVersion must change when settings change, or when the translation of modules before the
+// compilation changes.
 const settingsVersion = "epochs,features-by-name,translated,4"
 
-// settings are those of every engine. They name all that the library would choose by itself, so
-// that another version of it changes nothing.
+// settings are those of every engine. They set everything that the library would choose by itself,
+// so that another version of it changes nothing.
 func settings() *wasmtimego.Config {
 	cfg := wasmtimego.NewConfig()
 	cfg.SetEpochInterruption(true)
@@ -69,8 +69,8 @@ func settings() *wasmtimego.Config {
 	return cfg
 }
 
-// cacheKey tells the compiled code that this build can use on this machine from any other: code
-// uses what the processor has, and a disk may move to another machine.
+// cacheKey identifies the compiled code that this build can use on this machine. Code uses features
+// of the processor, and a disk may be moved to another machine.
 func cacheKey() string {
 	sum := sha256.Sum256(fmt.Append(nil, settingsVersion, featureKey(), cpu.X86, cpu.ARM64))
 	return strings.Join([]string{"v" + Version, goruntime.GOARCH, hex.EncodeToString(sum[:6])}, "-")

@@ -97,7 +97,7 @@ func (s *shared) kill(p processor.Priority) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for t := range s.threads {
-		// Without the privilege to do so, the guest ends when its turn comes.
+		// If this process may not raise the priority, the guest ends at its next turn.
 		_ = p.Restore(t.number())
 	}
 }
@@ -105,10 +105,10 @@ func (s *shared) kill(p processor.Priority) {
 // killed reports whether the guest was killed.
 func (s *shared) killed() bool { return bool(C.shared_killed(s.native)) }
 
-// limit sets whether there is a limit of processor time. The pace knows how much it is.
+// limit sets whether there is a limit of processor time. The pace knows the limit's value.
 func (s *shared) limit(limited bool) { C.shared_limit(s.native, C.bool(limited)) }
 
-// memory returns what the guest has taken from its account, in bytes.
+// memory returns how many bytes the guest has taken from its account.
 func (s *shared) memory() int64 { return int64(C.shared_memory(s.native)) }
 
 // take takes what the guest needs at its start. paid says that another guest of the container pays
@@ -122,17 +122,18 @@ func (s *shared) take(n needs, a *account, paid bool) error {
 	return nil
 }
 
-// refused reports whether the guest was refused the memory that it last asked for: linear memory or
-// tables, or objects.
+// refused reports whether the guest's last request for memory was refused: for linear memory or
+// tables, and for objects.
 func (s *shared) refused() (memory, heap bool) {
 	return s.native.refused > 0, s.native.heap_refused > 0
 }
 
-// fullHeap reports whether the guest was refused memory for objects because of the bound that all
-// guests have, not because of its own limit.
+// fullHeap reports whether a request for object memory was refused because of the bound for all
+// guests, and not because of the guest's own limit.
 func (s *shared) fullHeap() bool { return bool(s.native.heap_full) }
 
-// outOfMemory returns which bound of memory ended the guest: enough if it ended for another reason.
+// outOfMemory returns which memory limit ended the guest. It is enough if the guest ended for
+// another reason.
 func (s *shared) outOfMemory(err error) shortage {
 	memory, heap := s.refused()
 	switch {
@@ -146,10 +147,10 @@ func (s *shared) outOfMemory(err error) shortage {
 	return enough
 }
 
-// maxHeap bounds the collector's heap of a guest, in bytes.
+// maxHeap bounds a guest's garbage-collected heap, in bytes.
 const maxHeap = int64(C.HEAP_MAX)
 
-// goEpoch is called when a guest that runs sees a new epoch and may have to be held back.
+// goEpoch is called when a running guest reaches a new epoch and may have to wait.
 //
 //export goEpoch
 func goEpoch(handle C.uintptr_t, number C.int32_t, cpu C.int64_t, busy C.bool) {

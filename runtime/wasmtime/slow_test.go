@@ -15,8 +15,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/compile"
 )
 
-// TestSmallModulesDoNotWait: a small module is compiled at once, even while modules that take long
-// have all slots of their lane and others wait for these.
+// TestSmallModulesDoNotWait: a small module is compiled at once, even while slow modules use all
+// slots of their lane and others wait for these slots.
 // docs/security.md: "Small modules do not wait for large ones"
 func TestSmallModulesDoNotWait(t *testing.T) {
 	c := compilerOf(t, t.TempDir(), self()...)
@@ -50,8 +50,8 @@ func TestSmallModulesDoNotWait(t *testing.T) {
 	eventually.True(t, "no compiler is left", func() bool { return len(children(t)) == 0 })
 }
 
-// TestAPodHasOneCompiler: a pod's second compilation waits for its first, and does not hold up
-// another pod that wants the same module.
+// TestAPodHasOneCompiler: a pod's second compilation waits for its first, and does not delay
+// another pod that needs the same module.
 // docs/security.md: "one module of a pod is compiled at a time."
 func TestAPodHasOneCompiler(t *testing.T) {
 	c := compilerOf(t, t.TempDir(), "/bin/sh", "-c", "exec sleep 1000")
@@ -82,7 +82,7 @@ func TestAPodHasOneCompiler(t *testing.T) {
 	}
 }
 
-// countingCompiler makes a Compiler whose program notes each of its runs in a file.
+// countingCompiler makes a Compiler whose program writes each of its runs to a file.
 func countingCompiler(t *testing.T, dir string, change func(*Config)) (c *Compiler, runs func() int) {
 	t.Helper()
 	self, err := os.Executable()
@@ -102,8 +102,8 @@ func countingCompiler(t *testing.T, dir string, change func(*Config)) (c *Compil
 	return c, func() int { return len(read(t, count)) }
 }
 
-// hung makes the compiler never end, so that it has begun when its time has passed, on a busy
-// machine too.
+// hung makes the compiler never end, so that even on a busy machine it has started when its time is
+// over.
 func hung(c *Config) {
 	c.CompileTime = 2 * time.Second
 	c.Compiler[2], _, _ = strings.Cut(c.Compiler[2], "exec")
@@ -111,7 +111,7 @@ func hung(c *Config) {
 }
 
 // TestRefusedModulesAreRemembered: a module that was refused because of its content is not compiled
-// again, however often it is asked for. One that took too much time or memory is compiled again.
+// again. One that took too much time or memory is compiled again at each request.
 // docs/security.md: "A module that was refused because of its content is not compiled again while
 // the agent runs."
 func TestRefusedModulesAreRemembered(t *testing.T) {

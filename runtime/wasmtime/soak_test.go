@@ -15,7 +15,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// footprint is how much a process takes from the machine.
+// footprint is what a process takes from the machine.
 type footprint struct {
 	descriptors, threads, maps int
 	rss                        int // KiB
@@ -116,7 +116,7 @@ func TestTenThousandTraps(t *testing.T) {
 	traps := func(n int) {
 		for i := range n {
 			which := i % (len(specs) - 1)
-			if i%50 == 0 { // the last one, whose backtraces take milliseconds
+			if i%50 == 0 { // the last kind, whose backtraces take milliseconds
 				which = len(specs) - 1
 			}
 			p, err := e.Start(t.Context(), specs[which], runtime.Streams{})

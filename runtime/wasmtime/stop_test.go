@@ -51,14 +51,14 @@ func TestStopWaitsForTheGracePeriod(t *testing.T) {
 	began := time.Now()
 	r.process.Stop(time.Hour)
 	r.process.Stop(50 * time.Millisecond)
-	r.process.Stop(time.Hour) // comes too late to put it off
+	r.process.Stop(time.Hour) // it cannot make the kill later
 	if exit := r.wait(); exit.Code != 137 || time.Since(began) < 50*time.Millisecond {
 		t.Errorf("after %v: %+v", time.Since(began), exit)
 	}
 }
 
-// TestGracePeriodIsVisible: a guest that waits for input, or for a connection, ends by itself when
-// it is told to stop.
+// TestGracePeriodIsVisible: a guest that waits for input or for a connection ends by itself when it
+// is stopped.
 func TestGracePeriodIsVisible(t *testing.T) {
 	e := newEngine(t)
 	in, end := io.Pipe()
@@ -102,7 +102,7 @@ func TestStopEndsGuestsThatSpinInHostCallsAndMemory(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := start(t, e, wat(t, text), runtime.Spec{})
-			time.Sleep(5 * time.Millisecond) // deep in it; any moment will do
+			time.Sleep(5 * time.Millisecond) // so that it is in the middle of it; any moment is good
 			r.process.Stop(0)
 			if exit := r.wait(); exit.Code != 137 {
 				t.Errorf("exit %+v", exit)

@@ -19,9 +19,9 @@ extern void goEpoch(uintptr_t handle, int32_t thread, int64_t cpu, bool busy);
 // here is the calling thread, while it is a guest's.
 static _Thread_local thread_t *here;
 
-// A guest counts as one that computes without a pause when it has used BUSY_NS since the last
-// epoch, or BUSY_ALONE_NS without its thread ever having waited: where many compete, no guest
-// reaches BUSY_NS.
+// A guest counts as computing without a pause in two cases: it has used BUSY_NS since the last
+// epoch, or it has used BUSY_ALONE_NS and its thread has not waited. The second case is for a busy
+// machine, where no guest reaches BUSY_NS.
 enum { BUSY_NS = 5000000, BUSY_ALONE_NS = 1000000 };
 
 static int64_t clock_ns(clockid_t clock) {
@@ -103,12 +103,13 @@ static void add(_Atomic int64_t *n, int64_t bytes) { atomic_fetch_add_explicit(n
 
 static void set(_Atomic int64_t *n, int64_t bytes) { atomic_store_explicit(n, bytes, memory_order_relaxed); }
 
-// Numbers of what grows (package translate): a memory's number, or a table's and OF_TABLE. With
-// GIVEN_BACK, the growth failed although it was granted.
+// Numbers of things that grow (package translate): a memory's number, or a table's number with
+// OF_TABLE. GIVEN_BACK means that the growth failed although it was granted.
 enum { OF_TABLE = 1 << 16 };
 static const uint32_t GIVEN_BACK = UINT32_C(1) << 31;
 
-// growth answers a guest that will grow something: vals say what and by how much, and get 1 or 0.
+// growth answers a guest before it grows something. vals has the thing and the size of the growth;
+// the result is 1 or 0.
 static wasm_trap_t *growth(void *env, wasmtime_caller_t *caller, wasmtime_val_raw_t *vals, size_t n) {
 	store_t *s = env;
 	shared_t *g = s->shared;
@@ -136,8 +137,8 @@ static wasm_trap_t *growth(void *env, wasmtime_caller_t *caller, wasmtime_val_ra
 }
 
 #ifdef ENGINE_OF_HACK
-// memory_growing answers the store for each memory that grows. Linear memories were granted before.
-// What was not is the collector's heap.
+// memory_growing answers the store for each memory that grows. Linear memories were already
+// granted. Memory that was not granted is for the garbage collector's heap.
 static bool memory_growing(void *env, size_t current, size_t desired) {
 	store_t *s = env;
 	shared_t *g = s->shared;
@@ -157,9 +158,9 @@ static bool memory_growing(void *env, size_t current, size_t desired) {
 	return granted;
 }
 
-// memory_failed is called when a memory could not grow although it was granted. The guest's own
-// code gives back the grant of a linear memory. For a heap it is not known how much was asked for,
-// so what was granted counts on: too much, never too little.
+// memory_failed is called when a memory could not grow although it was granted. For a linear
+// memory, the guest's own code gives the grant back. For a heap the requested size is not known, so
+// the grant still counts: the count is then too high, but never too low.
 static void memory_failed(void *env) { ((store_t *)env)->granted = 0; }
 #endif
 

@@ -15,8 +15,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/translate"
 )
 
-// hosted is what the host calls of one guest need. The context is kept here because C, between the
-// guest and its host calls, cannot pass it on.
+// hosted has what the host calls of one guest need. The context is stored here, because C is
+// between the guest and its host calls and cannot pass it on.
 type hosted struct {
 	ctx   context.Context //nolint:containedctx // see above
 	wasi  *preview1.Guest // nil for a component
@@ -32,7 +32,7 @@ type store struct {
 	thread *thread
 }
 
-// newStore makes a store for the calling thread to run. It takes its memory from the account.
+// newStore makes a store that the calling thread will run. Its memory counts for the account.
 func newStore(e *wasmtimego.Engine, h *hosted, a *account) (*store, error) {
 	all, err := newShared(h, a)
 	if err != nil {
@@ -59,7 +59,7 @@ func (s *store) close() {
 	s.shared.close()
 }
 
-// Names of exports in C's memory, which is never freed.
+// Names of exports, in C memory that is never freed.
 var (
 	startName       = C.CString("_start")
 	startExportName = C.CString(translate.StartExport)
@@ -67,7 +67,7 @@ var (
 )
 
 // instantiate makes the instance and runs the module's start section. paid says that another guest
-// of the container pays for what the host holds for the module.
+// of the container already pays for the host's data about the module.
 func (s *store) instantiate(m *module, a *account, paid bool) error {
 	if err := s.take(m.needs, a, paid); err != nil {
 		return err
@@ -84,7 +84,7 @@ func (s *store) instantiate(m *module, a *account, paid bool) error {
 	return s.call(m, startExportName, len(translate.StartExport))
 }
 
-// start calls _start, and returns nil when that returns.
+// start calls _start, and returns nil when _start returns.
 func (s *store) start(m *module) error { return s.call(m, startName, len("_start")) }
 
 // call calls an exported function without parameters and results.
@@ -96,7 +96,7 @@ func (s *store) call(m *module, name *C.char, size int) error {
 	return takeOutcome(out, m)
 }
 
-// addCalls adds to each sum how often the guest has called that function of the table.
+// addCalls adds to each sum the number of the guest's calls of this function of the table.
 func (s *store) addCalls(sums []uint64) {
 	C.store_calls(&s.own.store, (*C.uint64_t)(&sums[0]), C.size_t(len(sums)))
 }

@@ -1,4 +1,4 @@
-// The C half of a store: see store.c.
+// The C part of a store: see store.c.
 #ifndef KRUSTLET_WASMTIME_STORE_H
 #define KRUSTLET_WASMTIME_STORE_H
 
@@ -10,51 +10,51 @@
 
 enum { WASM_PAGE = 64 << 10, TABLE_ELEMENT = 8 }; // bytes of a page, and of an element of a table
 
-// prepare_heap makes the C library's heap give back at once what is freed, and keep large pieces,
-// such as tables, apart from what threads share. By default it raises the size of large pieces to
-// 32 MiB as they come and go, copies them as they grow, and keeps the holes.
+// prepare_heap makes the C library's heap return freed memory at once, and keep large pieces, such
+// as tables, apart from the memory that threads share. By default, the heap raises the limit for
+// large pieces to 32 MiB, copies pieces when they grow, and keeps the holes.
 void prepare_heap(void);
 
-// account_t bounds what all guests of a container take together: each asks before it takes. Any
-// thread may use it.
+// account_t bounds the memory of all guests of a container together. Each guest asks before it
+// takes memory. Any thread may use it.
 typedef struct {
 	_Atomic int64_t limit; // bytes
 	_Atomic int64_t used;  // bytes
-	_Atomic int64_t free;  // bytes that the host may still hold beside for guests without counting them
+	_Atomic int64_t free;  // bytes that the host may still hold for guests without counting them
 } account_t;
 
-// account_new makes an account with a limit, and with that many bytes that the host may hold beside
+// account_new makes an account with a limit. free is how many bytes the host may hold for guests
 // without counting them.
 account_t *account_new(int64_t limit, int64_t free);
 void account_delete(account_t *a);
 void account_resize(account_t *a, int64_t limit);
 int64_t account_used(account_t *a);
-// account_take takes that many bytes, or none if that would pass the limit.
+// account_take takes this number of bytes. If that would exceed the limit, it takes none.
 bool account_take(account_t *a, int64_t bytes);
 void account_give(account_t *a, int64_t bytes);
-// account_beside takes bytes out of what is free, as many as there are, and returns their number.
-// The caller adds them again later.
+// account_beside takes bytes from the free part, at most what is left, and returns the number that
+// it took. The caller adds them again later.
 int64_t account_beside(account_t *a, int64_t bytes);
 
 // store_bounds_t are the bounds of a store.
 typedef struct {
-	size_t elements; // of each table
+	size_t elements; // for each table
 	size_t instances;
 	size_t tables;
 	size_t memories;
 } store_bounds_t;
 
-// HEAP_MAX bounds the collector's heap of a guest, in bytes. Nothing interrupts a collection, and
-// it takes longer the more objects live: with half of this, which is the most that can live, some
-// 100 ms on a busy machine.
+// HEAP_MAX bounds a guest's garbage-collected heap, in bytes. A collection cannot be interrupted,
+// and it takes longer if more objects are live. At most half of the heap can be live; a collection
+// then takes some 100 ms on a busy machine.
 #define HEAP_MAX (INT64_C(256) << 20)
 
 // shared_t is what all stores of a guest share. Any thread may use it, except free.
 typedef struct {
-	uintptr_t handle;             // of the Go half
-	account_t *account;           // that it takes from
+	uintptr_t handle;             // of the Go part
+	account_t *account;           // from which it takes memory
 	_Atomic bool kill;
-	_Atomic bool limited;         // its limit of processor time must be looked at
+	_Atomic bool limited;         // whether its limit of processor time must be checked
 	_Atomic bool heap_full;       // the heap was refused because of HEAP_MAX
 	_Atomic int64_t refused;      // bytes that it asked for last, if they were refused; else 0
 	_Atomic int64_t heap_refused; // likewise, of the collector's heap
@@ -62,7 +62,7 @@ typedef struct {
 	_Atomic int64_t tables;       // bytes of its tables
 	_Atomic int64_t heap;         // bytes of its collector's heaps
 	_Atomic int64_t beside;       // bytes that the host holds for it and that count
-	int64_t free;                 // the rest of them, taken from what the account has free
+	int64_t free;                 // bytes that the host holds for it from the account's free part
 } shared_t;
 
 // thread_t is a thread of the kernel that runs code of a guest. Other threads may use clock and
@@ -82,13 +82,13 @@ typedef struct {
 	uintptr_t handle; // of the Go half of its host calls
 	wasmtime_store_t *native;
 	wasmtime_context_t *context;
-	int64_t granted;         // bytes that a memory was just granted, and that the engine is about to ask for
+	int64_t granted;         // bytes that were just granted to a memory, and for which the engine will ask next
 	bool has_growth;         // growth is valid
 	wasmtime_val_t growth;   // the function that answers what wants to grow
 	_Atomic uint64_t *calls; // of each host function; any thread may read
 } store_t;
 
-// outcome_t is how an instantiation or a call ended: one of trap and error is set, or neither.
+// outcome_t is the result of an instantiation or a call: at most one of trap and error is set.
 typedef struct {
 	wasm_trap_t *trap;
 	wasmtime_error_t *error;

@@ -37,8 +37,8 @@ type broken struct{}
 
 func (broken) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
 
-// writer writes "out" to stdout and "err" to stderr, 100 times each, a line each, and exits with 9
-// if a write fails.
+// writerText writes "out" to stdout and "err" to stderr, 100 times each and in separate lines, and
+// exits with 9 if a write fails.
 const writerText = `(module (import "wasi_snapshot_preview1" "fd_write" (func $w (param i32 i32 i32 i32) (result i32)))
 	(import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
 	(memory (export "memory") 1) (data (i32.const 0) "\10\00\00\00\04\00\00\00\20\00\00\00\04\00\00\00out\0a") (data (i32.const 32) "err\0a")
@@ -48,7 +48,7 @@ const writerText = `(module (import "wasi_snapshot_preview1" "fd_write" (func $w
 			(if (call $w (i32.const 2) (i32.const 8) (i32.const 1) (i32.const 100)) (then (call $exit (i32.const 9))))
 			(br_if $l (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 100))))))`
 
-// attachTo runs a module with streams attached, with a log file if path is set.
+// attachTo runs a module with attached streams. It has a log file if path is set.
 func attachTo(t testing.TB, e *Engine, file, path string, streams runtime.Streams) runtime.Guest {
 	t.Helper()
 	p, err := e.Start(t.Context(), runtime.Spec{ID: t.Name(), Module: file, Digest: guests.Digest(t, file), Command: runtime.Command{Args: []string{"guest"}}, Log: path,
@@ -105,10 +105,10 @@ func TestReaderThatDoesNotRead(t *testing.T) {
 		(memory (export "memory") 4) (data (i32.const 0) "\10\00\00\00\00\00\02\00")
 		(func (export "_start") (loop $l (drop (call $w (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8))) (br $l))))`)
 	r, w := io.Pipe()
-	defer func() { _ = r.Close() }() // which ends the write that is left behind
+	defer func() { _ = r.Close() }() // this ends the abandoned write
 	p := attachTo(t, e, file, "", runtime.Streams{Stdout: w})
 	some := make([]byte, 100)
-	if _, err := io.ReadFull(r, some); err != nil { // and then no more
+	if _, err := io.ReadFull(r, some); err != nil { // it reads no more after that
 		t.Fatal(err)
 	}
 	p.Stop(0)
@@ -119,7 +119,7 @@ func TestReaderThatDoesNotRead(t *testing.T) {
 }
 
 // TestReaderThatDoesNotReadAtTheEnd: the log has the output, so the end of the guest does not wait
-// for such a reader for long.
+// long for such a reader.
 func TestReaderThatDoesNotReadAtTheEnd(t *testing.T) {
 	e := newEngine(t)
 	r, w := io.Pipe()
@@ -159,10 +159,10 @@ func TestListen(t *testing.T) {
 	}
 	taken := l.Addr().String()
 	_, err = tryStart(t, e, tiny, runtime.Spec{Command: runtime.Command{Listen: []string{"127.0.0.1:0", taken}}})
-	if err == nil || !strings.Contains(err.Error(), "listen on "+taken) || !strings.Contains(err.Error(), "address already in use") {
+	if err == nil || !strings.Contains(err.Error(), "listening on "+taken) || !strings.Contains(err.Error(), "address already in use") {
 		t.Errorf("an address in use: %v", err)
 	}
-	if _, err := tryStart(t, e, tiny, runtime.Spec{Command: runtime.Command{Listen: []string{"nowhere"}}}); err == nil || !strings.Contains(err.Error(), "listen on nowhere: ") {
+	if _, err := tryStart(t, e, tiny, runtime.Spec{Command: runtime.Command{Listen: []string{"nowhere"}}}); err == nil || !strings.Contains(err.Error(), "listening on nowhere: ") {
 		t.Errorf("no address: %v", err)
 	}
 	if err := l.Close(); err != nil {

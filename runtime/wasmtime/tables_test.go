@@ -8,15 +8,15 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// growingTables has two tables, one of which it does not export, grows one, and spins.
+// growingTables has two tables, of which it exports one. It grows one, and spins.
 const growingTables = `(module (import "wasi_snapshot_preview1" "sched_yield" (func $yield (result i32)))
 	(memory (export "memory") 1)
 	(table 1000 1000 funcref) (table $t (export "table") 500 funcref)
 	(func (export "_start") (if (i32.eq (table.grow $t (ref.null func) (i32.const 100000)) (i32.const -1)) (then unreachable))
 		(loop $l (drop (call $yield)) (br $l))))`
 
-// TestTablesCount: tables count as a guest's memory, within its limit: also those that it does not
-// export, and with the size to which they have grown.
+// TestTablesCount: tables count as a guest's memory and are subject to its limit. This includes
+// tables that it does not export, and growth.
 func TestTablesCount(t *testing.T) {
 	e := newEngine(t)
 	file := wat(t, growingTables)
@@ -37,7 +37,7 @@ func TestTablesCount(t *testing.T) {
 	}
 }
 
-// TestMoreTablesThanThereMayBe: one of the engine's tables is ours.
+// TestMoreTablesThanThereMayBe: one of the engine's tables is our own.
 func TestMoreTablesThanThereMayBe(t *testing.T) {
 	e := newEngine(t)
 	text := `(module (memory (export "memory") 1) (func (export "_start"))`

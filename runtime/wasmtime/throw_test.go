@@ -9,8 +9,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// TestKillInLongThrows: an exception that leaves as many frames as possible, each with as many
-// catches as are allowed, does not hold up a kill.
+// TestKillInLongThrows: an exception that leaves as many frames as possible, each with the maximum
+// of catches, does not delay a kill.
 func TestKillInLongThrows(t *testing.T) {
 	if !supported() {
 		t.Log("this library has no exceptions")

@@ -13,7 +13,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/translate"
 )
 
-// everyProposal has a module for each proposal that may be on, which uses what the proposal adds.
+// everyProposal has a module for each proposal that may be on. The module uses what the proposal
+// adds.
 var everyProposal = map[translate.Feature]string{
 	translate.MutableGlobals:       `(module (import "a" "b" (global (mut i32))) (global (export "g") (mut i32) (i32.const 1)))`,
 	translate.SignExtension:        `(module (func (drop (i32.extend8_s (i32.const 1))) (drop (i64.extend32_s (i64.const 1)))))`,
@@ -117,14 +118,14 @@ func allOn(t testing.TB) *wasmtimego.Engine {
 	return e
 }
 
-// TestTranslatedModulesAreValid: the engine accepts what Module makes of each proposal's
-// instructions, and so does Module.
+// TestTranslatedModulesAreValid: for the instructions of each proposal, the engine accepts the
+// result of Module, and so does Module itself.
 func TestTranslatedModulesAreValid(t *testing.T) {
 	engine := allOn(t)
 	for feature, text := range everyProposal {
 		wasm := toWasm(t, text)
 		runs := wasmtimego.ModuleValidate(engine, wasm)
-		if runs != nil && feature != translate.ExceptionHandling { // which wasmtime-go cannot switch on
+		if runs != nil && feature != translate.ExceptionHandling { // wasmtime-go has no switch for it
 			t.Errorf("%v: the original: %v", feature, runs)
 			continue
 		}
@@ -149,7 +150,7 @@ func TestTranslatedModulesAreValid(t *testing.T) {
 	}
 }
 
-// TestFeaturesAreRefusedByName: a module that uses a proposal that is off is refused; the error has
+// TestFeaturesAreRefusedByName: a module that uses a proposal that is off is refused. The error has
 // the name and the position.
 func TestFeaturesAreRefusedByName(t *testing.T) {
 	for _, feature := range translate.All() {
@@ -165,8 +166,8 @@ func TestFeaturesAreRefusedByName(t *testing.T) {
 	}
 }
 
-// TestTranslatedModulesBehaveTheSame: functions return the same in a translated module, also when
-// memories and tables grow and the host grants or refuses.
+// TestTranslatedModulesBehaveTheSame: functions return the same results in a translated module,
+// even if memories and tables grow and the host grants or refuses this.
 func TestTranslatedModulesBehaveTheSame(t *testing.T) {
 	const text = `(module (memory $a (export "memory") 1 3) (memory $b 0 2) (table $t 1 4 funcref) (table $u 0 2 externref) (global $n (mut i32) (i32.const 0))
 		(elem declare func $start)
@@ -194,7 +195,7 @@ func TestTranslatedModulesBehaveTheSame(t *testing.T) {
 	for _, step := range []struct {
 		name  string
 		delta int32
-		asked int // how often, if it cannot
+		asked int // how often the host is asked if it cannot grow
 		what  uint32
 	}{{"a", 1, 1, 0}, {"a", 0, 1, 0}, {"a", 5, 2, 0}, {"b", 2, 1, 1}, {"b", 1, 2, 1}, {"t", 2, 1, translate.TableGrowth}, {"t", -1, 2, translate.TableGrowth}, {"u", 1, 1, translate.TableGrowth | 1}, {"u", 2, 2, translate.TableGrowth | 1}} {
 		translated.asked = nil
@@ -220,7 +221,7 @@ func TestTranslatedModulesBehaveTheSame(t *testing.T) {
 	}
 }
 
-// question is what the host was asked before a growth.
+// question is the host's input before a growth.
 type question struct {
 	what  uint32
 	delta int32
@@ -295,7 +296,7 @@ func TestExportsThatGo(t *testing.T) {
 	}
 }
 
-// FuzzTranslate: if Module accepts a module, and the engine accepts the original, the engine
+// FuzzTranslate: if Module accepts a module and the engine accepts the original, then the engine
 // accepts the result.
 func FuzzTranslate(f *testing.F) {
 	engine := allOn(f)
@@ -303,8 +304,8 @@ func FuzzTranslate(f *testing.F) {
 		f.Add(toWasm(f, text))
 	}
 	f.Add(guests.Tiny(f))
-	// A function whose result is the bare number of a type, without the byte that makes a reference
-	// of it. Version 39 takes it for one, against the specification; version 48 does not.
+	// This function's result is only the number of a type, without the byte for a reference.
+	// Version 39 accepts this as a reference, against the specification; version 48 does not.
 	bare := []byte("\x00asm\x01\x00\x00\x00\x01\x06\x01\x60\x01\x7b\x01\x00")
 	takesIndexes := wasmtimego.ModuleValidate(engine, bare) == nil
 	f.Add(bare)

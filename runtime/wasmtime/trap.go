@@ -14,17 +14,18 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/message"
 )
 
-// maxFrames bounds the frames of a backtrace in a message. An overflow of the stack has thousands.
+// maxFrames bounds the frames of a backtrace in a message. A stack overflow has thousands of
+// frames.
 const maxFrames = 24
 
-// trapError is how a guest ended because of a fault of its code.
+// trapError is the error of a guest that ended because of a fault in its code.
 type trapError struct {
 	reason string
 	frames []string
-	hidden int // how many more frames there are
+	hidden int // number of frames that are not shown
 }
 
-// Error returns the reason, and where in the module, innermost call first.
+// Error returns the reason and the position in the module, with the innermost call first.
 func (e *trapError) Error() string {
 	var b strings.Builder
 	b.WriteString(e.reason)
@@ -40,8 +41,8 @@ func (e *trapError) Error() string {
 	return message.Truncate(b.String())
 }
 
-// trapReasons are the meanings of the engine's codes, in the order of their numbers. They are the
-// same in all versions.
+// trapReasons are the meanings of the engine's codes, in the order of their numbers. All versions
+// have the same codes.
 var trapReasons = []string{
 	"stack overflow",
 	"memory access out of bounds",
@@ -56,7 +57,7 @@ var trapReasons = []string{
 	"interrupted",
 }
 
-// laterReasons are those of the library of hack/engine: wasmtime/trap.h of version 48.
+// laterReasons are those of hack/engine's library: wasmtime/trap.h of version 48.
 var laterReasons = map[C.uint8_t]string{
 	13: "null reference",
 	14: "array access out of bounds",
@@ -65,7 +66,7 @@ var laterReasons = map[C.uint8_t]string{
 	49: "uncaught exception",
 }
 
-// heapExhausted begins the engine's error of a guest that got no memory for an object.
+// heapExhausted is the beginning of the engine's error when a guest got no memory for an object.
 const heapExhausted = "GC heap out of memory"
 
 // endedByHeap reports whether a guest ended because it got no memory for an object.
@@ -150,8 +151,8 @@ func trapReason(t *C.wasm_trap_t) string {
 	return cause(takeTail(&text))
 }
 
-// noOffset is the engine's offset of a frame whose function has not begun, since the stack has no
-// room for it.
+// noOffset is the engine's offset of a frame whose function has not started, because the stack has
+// no room for it.
 const noOffset = math.MaxUint64
 
 // takeFrames describes the frames, innermost first, and frees them.
@@ -173,7 +174,7 @@ func (e *trapError) takeFrames(frames *C.wasm_frame_vec_t, names frameNames) {
 	}
 }
 
-// takeError makes a Go error of the engine's error, and frees that.
+// takeError converts the engine's error to a Go error, and frees it.
 func takeError(err *C.wasmtime_error_t) error {
 	if err == nil {
 		return nil
@@ -184,22 +185,22 @@ func takeError(err *C.wasmtime_error_t) error {
 	return errors.New(takeBytes(&text))
 }
 
-// takeBytes copies the beginning of a text of the engine, as much as a message may have, and frees
-// it.
+// takeBytes copies the beginning of a text from the engine, up to the length of a message, and
+// frees it.
 func takeBytes(v *C.wasm_byte_vec_t) string {
 	defer C.wasm_byte_vec_delete(v)
 	return strings.TrimRight(C.GoStringN(v.data, C.int(min(v.size, message.Max))), "\x00")
 }
 
-// takeTail copies the end of a text of the engine, as much as a message may have, and frees it.
+// takeTail copies the end of a text from the engine, up to the length of a message, and frees it.
 func takeTail(v *C.wasm_byte_vec_t) string {
 	defer C.wasm_byte_vec_delete(v)
 	all := unsafe.Slice((*byte)(unsafe.Pointer(v.data)), v.size)
 	return strings.TrimRight(string(all[max(len(all)-message.Max, 0):]), "\x00")
 }
 
-// takeCause returns what an error of running code says behind its backtrace, which may have
-// thousands of lines. It frees the error.
+// takeCause returns the text after the backtrace in an error of running code. The backtrace may
+// have thousands of lines. takeCause frees the error.
 func takeCause(err *C.wasmtime_error_t) string {
 	var text C.wasm_byte_vec_t
 	C.wasmtime_error_message(err, &text)
@@ -207,8 +208,8 @@ func takeCause(err *C.wasmtime_error_t) string {
 	return cause(takeTail(&text))
 }
 
-// cause returns the last line of an error's text: the engine says first what it was doing, and last
-// the cause. It leaves out the number that the cause may begin with.
+// cause returns the last line of an error's text, because the engine gives the cause last. It omits
+// a number at the beginning of the cause.
 func cause(text string) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	line := strings.TrimSpace(lines[len(lines)-1])

@@ -63,8 +63,8 @@ func TestMemoryLimit(t *testing.T) {
 	}
 }
 
-// TestOutOfMemoryIsToldApart: a guest is OOMKilled if it ends because its limit refused it memory,
-// however much it has.
+// TestOutOfMemoryIsToldApart: a guest is OOMKilled if it ends because its limit refused memory. It
+// does not matter how much memory it has.
 func TestOutOfMemoryIsToldApart(t *testing.T) {
 	e := newEngine(t)
 	for _, c := range []struct {
@@ -139,11 +139,11 @@ func TestModulesThatCannotRun(t *testing.T) {
 		t.Errorf("a text file: %v", err)
 	}
 	testfiles.Write(t, text, "\x00asm\x01\x00\x00\x00junk")
-	if _, err := tryStart(t, e, text, runtime.Spec{}); err == nil || !strings.Contains(err.Error(), "compile") {
+	if _, err := tryStart(t, e, text, runtime.Spec{}); err == nil || !strings.Contains(err.Error(), "compiling") {
 		t.Errorf("a damaged module: %v", err)
 	}
 	tiny := filepathTiny(t)
-	if _, err := tryStart(t, e, tiny, runtime.Spec{Mounts: []runtime.Mount{{Host: "/nonexistent", Guest: "/"}}}); err == nil || !strings.Contains(err.Error(), "mount at /: ") {
+	if _, err := tryStart(t, e, tiny, runtime.Spec{Mounts: []runtime.Mount{{Host: "/nonexistent", Guest: "/"}}}); err == nil || !strings.Contains(err.Error(), "mounting at /: ") {
 		t.Errorf("a mount of nothing: %v", err)
 	}
 	spec := runtime.Spec{Module: tiny, Digest: "sha256:" + strings.Repeat("0", 64), Mounts: []runtime.Mount{{Host: t.TempDir(), Guest: "/"}}}
@@ -156,7 +156,7 @@ func TestModulesThatCannotRun(t *testing.T) {
 	}
 }
 
-// TestEveryFunctionCanBeImported: no program fails to start because a function is missing.
+// TestEveryFunctionCanBeImported: a program never fails to start because a function is missing.
 func TestEveryFunctionCanBeImported(t *testing.T) {
 	var text strings.Builder
 	text.WriteString("(module ")
@@ -178,8 +178,8 @@ func TestEveryFunctionCanBeImported(t *testing.T) {
 	}
 }
 
-// TestEndsInDeepRecursion: a trap costs little time and memory with any number and kind of frames,
-// and its message is short and can be shown.
+// TestEndsInDeepRecursion: a trap costs little time and memory, with any number and kind of frames.
+// Its message is short and printable.
 func TestEndsInDeepRecursion(t *testing.T) {
 	e := newEngine(t)
 	down := func(bottom string) string {
@@ -214,7 +214,7 @@ func TestEndsInDeepRecursion(t *testing.T) {
 	for name, text := range ends {
 		t.Run(name, func(t *testing.T) {
 			file := wat(t, `(module (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32))) (memory (export "memory") 1) `+text+`)`)
-			start(t, e, file, runtime.Spec{MemoryLimit: 32 << 20}).wait() // loads it
+			start(t, e, file, runtime.Spec{MemoryLimit: 32 << 20}).wait() // this loads the module
 			var r *guestRun
 			grown := growth(t, func() {
 				r = start(t, e, file, runtime.Spec{MemoryLimit: 32 << 20})

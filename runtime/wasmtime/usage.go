@@ -10,15 +10,15 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// beside is how commands and the run that they are beside (runtime.Origin.Beside) know each other.
+// beside connects a run with the commands beside it (runtime.Origin.Beside).
 type beside struct {
-	run      *guest              // of a command: the run that it counts for; nil for other guests
-	commands map[*guest]struct{} // of a run: those that have not ended. The run's mutex guards it,
-	spent    time.Duration       // the processor time of those that have ended,
-	closed   bool                // and that no more may begin.
+	run      *guest              // for a command: the run that it counts for; nil for other guests
+	commands map[*guest]struct{} // for a run: commands that have not ended; the run's mutex guards it and the fields below
+	spent    time.Duration       // processor time of the commands that have ended
+	closed   bool                // whether no more commands may start
 }
 
-// Stats implements runtime.Engine. It never waits for long.
+// Stats implements runtime.Engine. It never blocks for long.
 func (e *Engine) Stats(context.Context) map[string]runtime.Stats {
 	all := map[string]runtime.Stats{}
 	for _, run := range e.Runs() {
@@ -40,7 +40,7 @@ func (g *guest) Stats() runtime.Stats {
 		all = g.work.stats()
 	}
 	all.CPU += g.beside.spent
-	for c := range g.beside.commands { // a command has none of its own, so this ends
+	for c := range g.beside.commands { // a command has no commands, so the recursion ends
 		used := c.Stats()
 		all.CPU += used.CPU
 		all.Memory += used.Memory
@@ -51,8 +51,8 @@ func (g *guest) Stats() runtime.Stats {
 // errNoRun is the error of a command whose run has ended.
 var errNoRun = errors.New("the container has ended")
 
-// join adds a command to the run that it is beside, which must be among those that run: their
-// memory is bounded together.
+// join adds a command to the run beside which it runs. That run must be among the running ones. The
+// two have one bound of memory.
 func (g *guest) join(running map[*guest]struct{}) error {
 	id := g.found.Of.Beside
 	if id == "" {
@@ -78,12 +78,12 @@ func (g *guest) joinRun(run *guest) error {
 	run.beside.commands[g] = struct{}{}
 	g.beside.run = run
 	g.account.close()
-	g.account = run.account.share() // the run closes its own share when it ends
+	g.account = run.account.share() // the run closes its own share at its end
 	return nil
 }
 
-// endCommands kills the commands beside a run that has ended, and waits for them. What they have
-// taken counts to the limit of this run, and the container's next run has an account of its own.
+// endCommands kills the commands beside a run that has ended, and waits for them. Their memory
+// counts for the limit of this run, and the container's next run has its own account.
 func (g *guest) endCommands() {
 	g.mu.Lock()
 	g.beside.closed = true
@@ -97,7 +97,7 @@ func (g *guest) endCommands() {
 	}
 }
 
-// leave ends what join began. The command's processor time stays with the run.
+// leave reverts join. The command's processor time still counts for the run.
 func (g *guest) leave() {
 	run := g.beside.run
 	if run == nil {

@@ -14,8 +14,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// TestCommandsCountForTheirRun: what a command uses counts for its run until the command has ended,
-// and its processor time afterwards too.
+// TestCommandsCountForTheirRun: the usage of a command counts for its run until the command has
+// ended. Its processor time also counts after that.
 func TestCommandsCountForTheirRun(t *testing.T) {
 	e := newEngine(t)
 	waits := wat(t, `(module (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
@@ -49,9 +49,9 @@ func TestCommandsCountForTheirRun(t *testing.T) {
 	}
 }
 
-// TestCommandsEndWithTheirRun: a command ends no later than the run that it is beside, and none
-// begins afterwards, at any moment: it would have the whole limit of the container for itself,
-// while the container's next run has it too.
+// TestCommandsEndWithTheirRun: a command always ends before its run does, and no command starts
+// after that. Otherwise the command would have the container's whole limit, and the container's
+// next run would have it again.
 func TestCommandsEndWithTheirRun(t *testing.T) {
 	e := newEngine(t)
 	file := wat(t, `(module (memory (export "memory") 5) (func (export "_start") (loop $l (br $l))))`)
@@ -116,8 +116,8 @@ func TestCommandsEndWithTheirRun(t *testing.T) {
 	}
 }
 
-// TestFailedStartsLeaveNothing: a command whose start fails, at any point, gives back all that it
-// has taken.
+// TestFailedStartsLeaveNothing: a command whose start fails, at any point, returns everything that
+// it has taken.
 func TestFailedStartsLeaveNothing(t *testing.T) {
 	e := newEngine(t)
 	run := start(t, e, wat(t, `(module (memory (export "memory") 2) (func (export "_start") (loop $l (br $l))))`), runtime.Spec{MemoryLimit: 32 << 20})

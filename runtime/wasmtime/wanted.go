@@ -36,7 +36,7 @@ func (w wanted) open() (io.ReadCloser, error) {
 	}
 	f, err := os.OpenFile(w.file, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, fmt.Errorf("read the module: %w", err)
+		return nil, fmt.Errorf("reading the module: %w", err)
 	}
 	return f, nil
 }
@@ -53,7 +53,7 @@ func (w wanted) look(most int64) (size int64, err error) {
 		info, err := f.Stat()
 		switch {
 		case err != nil:
-			return 0, fmt.Errorf("read the module: %w", err)
+			return 0, fmt.Errorf("reading the module: %w", err)
 		case !info.Mode().IsRegular():
 			return 0, fmt.Errorf("read the module: %s is no regular file", w.file)
 		}
@@ -65,7 +65,7 @@ func (w wanted) look(most int64) (size int64, err error) {
 	var start [headerSize]byte
 	n, err := io.ReadFull(in, start[:])
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return 0, fmt.Errorf("read the module: %w", err)
+		return 0, fmt.Errorf("reading the module: %w", err)
 	}
 	return size, checkHeader(start[:n])
 }

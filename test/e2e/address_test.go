@@ -46,7 +46,7 @@ func TestAddresses(t *testing.T) {
 	testAddressesStay(t, s)
 }
 
-// body is what a server says, and fails the test where there is none.
+// body is the answer of a server. Without an answer the test fails.
 func body(t *testing.T, ip string, port int32) string {
 	t.Helper()
 	response, err := web.Get(fmt.Sprintf("http://%s/x", net.JoinHostPort(ip, strconv.Itoa(int(port)))))
@@ -61,8 +61,8 @@ func body(t *testing.T, ip string, port int32) string {
 	return string(text)
 }
 
-// testAddressesStay: pods with one port each have an address of the node's range, and keep it and
-// serve there whatever becomes of the agent.
+// testAddressesStay: pods that serve at the same port have addresses of the node's range. They keep
+// them and serve there, also when the agent is stopped, killed or started.
 func testAddressesStay(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	node, err := s.client().CoreV1().Nodes().Get(context.Background(), s.node.Name, metav1.GetOptions{})
@@ -112,7 +112,8 @@ func testAddressesStay(t *testing.T, s *suite) {
 	}
 }
 
-// testHostNetwork: such a pod has the node's address, and sockets there unless it does without.
+// testHostNetwork: a pod in the host's network has the node's address. It gets sockets there,
+// unless an annotation forbids them.
 func testHostNetwork(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	port := freePort()
@@ -131,14 +132,14 @@ func testHostNetwork(t *testing.T, s *suite) {
 	s.findsNoSockets(t, ns, pod)
 }
 
-// testNoSockets: a pod may do without.
+// testNoSockets: an annotation forbids the sockets.
 func testNoSockets(t *testing.T, s *suite) {
 	pod := s.served(t, "none", 18080)
 	pod.Annotations = map[string]string{"krustlet-wasi.dev/listen": "false"}
 	s.findsNoSockets(t, s.cluster.Namespace(t), pod)
 }
 
-// findsNoSockets runs a pod that serves, and expects it to say that it has nothing to serve on.
+// findsNoSockets runs a pod that serves, and expects it to print that it has no sockets.
 func (s *suite) findsNoSockets(t *testing.T, ns string, pod *corev1.Pod) {
 	t.Helper()
 	pod.Spec.RestartPolicy = corev1.RestartPolicyNever
@@ -148,7 +149,8 @@ func (s *suite) findsNoSockets(t *testing.T, ns string, pod *corev1.Pod) {
 	}
 }
 
-// testPortTaken: of two containers of a pod with one port, the second says why it does not start.
+// testPortTaken: if two containers of a pod have the same port, the second does not start and says
+// why.
 func testPortTaken(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	pod := s.served(t, "twice", 18080)
@@ -157,7 +159,7 @@ func testPortTaken(t *testing.T, s *suite) {
 	always := corev1.ContainerRestartPolicyAlways
 	side := *pod.Spec.Containers[0].DeepCopy()
 	side.Name, side.RestartPolicy = "side", &always
-	pod.Spec.InitContainers = []corev1.Container{side} // sidecars have sockets too, and come first
+	pod.Spec.InitContainers = []corev1.Container{side} // sidecars have sockets too, and get them first
 	pod.Spec.Containers = []corev1.Container{other}
 	pod = s.create(t, ns, pod)
 	now := s.await(t, ns, "twice", func(p *corev1.Pod) error {
@@ -166,12 +168,12 @@ func testPortTaken(t *testing.T, s *suite) {
 		}
 		return nil
 	})
-	s.awaitEvents(t, pod, "Failed Error: start the guest: listen on "+now.Status.PodIP+":18080: ")
+	s.awaitEvents(t, pod, "Failed Error: starting the guest: listening on "+now.Status.PodIP+":18080: ")
 	body(t, now.Status.PodIP, 18080)
 }
 
-// testExposedPorts: a container has the ports that its image exposes, but for what another of the
-// pod names or has.
+// testExposedPorts: a container gets the ports that its image exposes, except those that another
+// container of the pod names or has.
 func testExposedPorts(t *testing.T, s *suite) {
 	serve, err := os.ReadFile(guests.Build(t, "serve"))
 	if err != nil {
@@ -201,8 +203,7 @@ func testExposedPorts(t *testing.T, s *suite) {
 	}
 }
 
-// testToldAddress: what a pod is told of its address is true, and commands beside its containers
-// have no sockets.
+// testToldAddress: a pod learns its true address. Commands beside its containers have no sockets.
 func testToldAddress(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	pod := s.pod("told", s.kitchen, "each", "env", "cat /etc/hosts")
@@ -226,7 +227,7 @@ func testToldAddress(t *testing.T, s *suite) {
 	}
 }
 
-// TestNodeWithoutPrivilege: an agent that may not add routes gives pods the node's address, and
+// TestNodeWithoutPrivilege: if an agent may not add routes, it gives pods the node's address, and
 // says so.
 // docs/security.md: "Run the agent as a user of its own, not as root, which it does not need"
 func TestNodeWithoutPrivilege(t *testing.T) {
@@ -242,7 +243,7 @@ func TestNodeWithoutPrivilege(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.node.Binary = wrapper
-	const cidr = "198.18.77.0/24" // no host has it, and no packet goes there
+	const cidr = "198.18.77.0/24" // no host has this range, and no packet goes there
 	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: s.node.Name}, Spec: corev1.NodeSpec{PodCIDR: cidr, PodCIDRs: []string{cidr}}}
 	if _, err := s.client().CoreV1().Nodes().Create(context.Background(), node, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)

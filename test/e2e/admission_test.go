@@ -7,8 +7,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// TestAdmission: pods that were bound past the scheduler and that the node cannot take fail, and
-// say why.
+// TestAdmission: if a pod is bound without the scheduler and the node cannot take it, the pod fails
+// and says why.
 func TestAdmission(t *testing.T) {
 	s := newSuite(t, "")
 	ns := s.cluster.Namespace(t)

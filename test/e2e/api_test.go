@@ -25,13 +25,13 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testnode"
 )
 
-// apiSuite is a suite whose node keeps its logs where log shippers look for them.
+// apiSuite is a suite whose node writes its logs where log shippers expect them.
 type apiSuite struct {
 	*suite
 	logs, links string
 }
 
-// TestKubeletAPI runs what is about the node's own API side by side on one node.
+// TestKubeletAPI runs the tests of the node's own API in parallel on one node.
 // docs/security.md: "A request through the API server has the API server's user"
 func TestKubeletAPI(t *testing.T) {
 	dir := t.TempDir()
@@ -54,7 +54,7 @@ func TestKubeletAPI(t *testing.T) {
 	}
 }
 
-// nodeClient speaks to the node itself, as the API server does.
+// nodeClient makes a client that speaks to the node directly, as the API server does.
 func (s *apiSuite) nodeClient(t *testing.T, http2 bool) *http.Client {
 	t.Helper()
 	pki := filepath.Join(s.cluster.Dir(), "pki")
@@ -92,7 +92,7 @@ func (s *apiSuite) call(t *testing.T, client *http.Client, method, path, body st
 	return answer.StatusCode, string(text)
 }
 
-// oddText is what the kitchen's command odd prints, by streams.
+// oddText is the output of the kitchen's command odd: each stream alone, and both together.
 func oddText() (stdout, stderr, all string) {
 	var bytes []byte
 	for b := range 256 {
@@ -105,7 +105,7 @@ func oddText() (stdout, stderr, all string) {
 	return first + last, capitals, first + capitals + last
 }
 
-// testLogOptions asks for the log of an ended container in every way, over both versions of HTTP.
+// testLogOptions reads the log of an ended container with every option, over both versions of HTTP.
 func testLogOptions(t *testing.T, s *apiSuite) {
 	ns := s.cluster.Namespace(t)
 	for _, pod := range []*corev1.Pod{s.pod("odd", s.kitchen, "odd"), s.pod("silent", s.kitchen, "exit", "0")} {
@@ -192,7 +192,7 @@ func testLogsOfEachKind(t *testing.T, s *apiSuite) {
 	}
 }
 
-// testLogsOfDeleting follows a pod while it is being deleted, to its end.
+// testLogsOfDeleting follows the log of a pod that is being deleted, to its end.
 func testLogsOfDeleting(t *testing.T, s *apiSuite) {
 	ns := s.cluster.Namespace(t)
 	pod := s.pod("leaves", s.kitchen, "count")
@@ -220,11 +220,11 @@ func testLogsOfDeleting(t *testing.T, s *apiSuite) {
 	}
 }
 
-// testFollowAcrossRotation sees each line once, though their file is rotated many times. On a
-// machine that is slow to begin with, the first may be gone.
+// testFollowAcrossRotation: a client that follows a log gets each line once, although the file is
+// rotated many times. On a slow machine the first lines may already be removed.
 func testFollowAcrossRotation(t *testing.T, s *apiSuite) {
 	ns := s.cluster.Namespace(t)
-	const mib = 12 // of files of 1 MiB, of which five are kept
+	const mib = 12 // in files of 1 MiB; five files are kept
 	pod := s.pod("bulk", s.kitchen, "each", "sleep 2s", fmt.Sprintf("bulk %d 300", mib))
 	pod.Spec.RestartPolicy = corev1.RestartPolicyNever
 	s.create(t, ns, pod)
@@ -245,7 +245,7 @@ func testFollowAcrossRotation(t *testing.T, s *apiSuite) {
 		number, rest, _ := strings.Cut(lines.Text(), " ")
 		got, err := strconv.Atoi(number)
 		if first < 0 && err != nil {
-			continue // the guest is about to begin
+			continue // lines of the guest before the numbers
 		}
 		if first < 0 {
 			first, n = got, got
@@ -278,12 +278,12 @@ func testLogsBounded(t *testing.T, s *apiSuite) {
 			return err
 		}
 		for _, entry := range entries {
-			if info, err := entry.Info(); err == nil { // it may be gone by now
+			if info, err := entry.Info(); err == nil { // the file may be removed by now
 				total += info.Size()
 				seen[entry.Name()] = true
 			}
 		}
-		if total > 6<<20 { // one more than is kept, as it may be seen before it is removed
+		if total > 6<<20 { // one more file than is kept, because the test may see it before it is removed
 			t.Fatalf("the log takes %d KiB", total>>10)
 		}
 		if len(seen) < 20 {
@@ -295,7 +295,7 @@ func testLogsBounded(t *testing.T, s *apiSuite) {
 	s.awaitGone(t, pod)
 }
 
-// testLogShippers finds each run's log by a link whose name says whose it is.
+// testLogShippers: each run's log has a link. The link's name says which container wrote the log.
 func testLogShippers(t *testing.T, s *apiSuite) {
 	ns := s.cluster.Namespace(t)
 	s.create(t, ns, s.pod("shipped", s.hello, "3", "1ms"))
@@ -323,7 +323,7 @@ func testLogShippers(t *testing.T, s *apiSuite) {
 	})
 }
 
-// testPages looks at what the node says of itself.
+// testPages checks the pages with which the node describes itself.
 func testPages(t *testing.T, s *apiSuite) {
 	ns := s.cluster.Namespace(t)
 	s.create(t, ns, s.pod("runs", s.kitchen, "sleep"))

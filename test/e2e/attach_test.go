@@ -17,7 +17,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testnode"
 )
 
-// talk is a kubectl that a test talks with.
+// talk is a running kubectl with which a test exchanges lines.
 type talk struct {
 	cmd    *exec.Cmd
 	stdin  io.WriteCloser
@@ -43,13 +43,13 @@ func (e *execs) talk(t *testing.T, args ...string) *talk {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = cmd.Process.Kill() // it has ended, if all went well
+		_ = cmd.Process.Kill() // normally it has exited already
 		_ = k.stdin.Close()
 	})
 	return k
 }
 
-// say writes a line and expects it back.
+// say writes a line and expects the same line back.
 func (k *talk) say(t *testing.T, line string) {
 	t.Helper()
 	if _, err := fmt.Fprintln(k.stdin, line); err != nil {
@@ -57,12 +57,12 @@ func (k *talk) say(t *testing.T, line string) {
 	}
 	if got, err := k.out.ReadString('\n'); err != nil || got != line+"\n" {
 		_ = k.cmd.Process.Kill()
-		_ = k.cmd.Wait() // only then is all said
+		_ = k.cmd.Wait() // after that the output is complete
 		t.Fatalf("%q, %v, want %q; standard error:\n%s", got, err, line, &k.stderr)
 	}
 }
 
-// end closes the input and expects kubectl to end with that code.
+// end closes the input and expects kubectl to exit with this code.
 func (k *talk) end(t *testing.T, code int) (rest string) {
 	t.Helper()
 	_ = k.stdin.Close()
@@ -70,14 +70,14 @@ func (k *talk) end(t *testing.T, code int) (rest string) {
 	if err != nil {
 		t.Error(err)
 	}
-	_ = k.cmd.Wait() // the code is what counts
+	_ = k.cmd.Wait() // the code below is what matters
 	if got := k.cmd.ProcessState.ExitCode(); got != code {
 		t.Errorf("kubectl ended with %d, want %d; standard error:\n%s", got, code, &k.stderr)
 	}
 	return string(text)
 }
 
-// stdinPod is a pod that gives back what it reads.
+// stdinPod is a pod that prints what it reads.
 func (s *suite) stdinPod(name string, once bool) *corev1.Pod {
 	pod := s.pod(name, s.kitchen, "cat")
 	pod.Spec.RestartPolicy = corev1.RestartPolicyNever
@@ -85,7 +85,8 @@ func (s *suite) stdinPod(name string, once bool) *corev1.Pod {
 	return pod
 }
 
-// testAttach talks to a container, which ends with its input where that is for one client only.
+// testAttach exchanges lines with a container. If its input is for one client only, the container
+// ends with the input.
 func testAttach(t *testing.T, e *execs) {
 	ns := e.cluster.Namespace(t)
 	e.create(t, ns, e.stdinPod("once", true))
@@ -93,14 +94,14 @@ func testAttach(t *testing.T, e *execs) {
 	e.awaitRunning(t, ns, "once")
 	k := e.talk(t, "attach", "-i", "-n", ns, "once")
 	k.say(t, "hello")
-	// A second client sees what the guest prints, and may not type.
+	// A second client sees what the guest prints, but may not write.
 	second := e.kubectlIn(t, strings.NewReader("me too"), "attach", "-i", "-n", ns, "once")
 	if second.code == 0 || !strings.Contains(second.stderr, `the standard input of container "main" has another client`) {
 		t.Errorf("a second client with an input: %+v", second)
 	}
 	reader, heard := e.talk(t, "attach", "-n", ns, "once"), make(chan string, 1)
 	go func() {
-		line, _ := reader.out.ReadString('\n') // what is wrong with it shows below
+		line, _ := reader.out.ReadString('\n') // the check below reports an error
 		heard <- line
 	}()
 	testnode.Eventually(t, func() error {
@@ -122,18 +123,18 @@ func testAttach(t *testing.T, e *execs) {
 		t.Errorf("attached to a container that has ended: %+v", got)
 	}
 
-	// Where the input is for many clients, one comes after another.
+	// If the input is for many clients, the next client can attach after the first.
 	e.awaitRunning(t, ns, "open")
 	for range 2 {
 		testnode.Eventually(t, func() error {
 			k := e.talk(t, "attach", "-i", "-n", ns, "open")
 			defer func() {
 				_ = k.cmd.Process.Kill()
-				_ = k.cmd.Wait() // killed
+				_ = k.cmd.Wait() // it was killed
 			}()
-			_, _ = fmt.Fprintln(k.stdin, "hello") // the answer counts
+			_, _ = fmt.Fprintln(k.stdin, "hello") // the check of the answer is enough
 			if got, err := k.out.ReadString('\n'); got != "hello\n" {
-				return fmt.Errorf("%q, %w", got, err) // the one before may not have gone yet
+				return fmt.Errorf("%q, %w", got, err) // the client before may still be attached
 			}
 			return nil
 		})
@@ -147,10 +148,10 @@ func testAttach(t *testing.T, e *execs) {
 	}
 }
 
-// testRun runs pods as people do to try something.
+// testRun runs pods with `kubectl run`, as users do for a quick try.
 func testRun(t *testing.T, e *execs) {
 	ns := e.cluster.Namespace(t)
-	// What a user cannot say by flags.
+	// These fields have no flags.
 	place := fmt.Sprintf(`{"spec":{"tolerations":[{"operator":"Exists"}],"terminationGracePeriodSeconds":1,"nodeSelector":{"kubernetes.io/hostname":%q}}}`, e.node.Name)
 	run := func(name string) []string {
 		return []string{"run", name, "-n", ns, "--image=" + e.kitchen, "--image-pull-policy=IfNotPresent", "--restart=Never", "--rm", "-i", "--quiet", "--overrides=" + place, "--"}
@@ -161,14 +162,15 @@ func testRun(t *testing.T, e *execs) {
 	if rest := k.end(t, 0); strings.Contains(rest, "again") {
 		t.Errorf("more than was said: %q", rest)
 	}
-	// Long enough for kubectl to be attached before the end: it has the lines until then from the log.
+	// The command runs long enough for kubectl to attach before the end. Earlier lines come from
+	// the log.
 	got := e.kubectlIn(t, strings.NewReader(""), append(run("fail"), "count", "300", "7")...)
 	if got.code != 7 || !strings.Contains(got.stdout, "\n299\n") {
 		t.Errorf("a pod that fails: %+v", got)
 	}
 }
 
-// testDebug looks at a pod from a container beside it.
+// testDebug inspects a pod from an ephemeral container.
 func testDebug(t *testing.T, e *execs) {
 	ns := e.cluster.Namespace(t)
 	e.create(t, ns, e.suite.pod("subject", e.tiny))
@@ -189,8 +191,8 @@ func testDebug(t *testing.T, e *execs) {
 	}
 }
 
-// testPortForward fetches pages from a pod, many at a time, and is told of a port that is not the
-// pod's.
+// testPortForward fetches pages from a pod, many at the same time. For a port that the pod does not
+// have, kubectl gets an error.
 func testPortForward(t *testing.T, e *execs, serve string, port int32) {
 	ns := e.cluster.Namespace(t)
 	pod := e.suite.pod("web", serve)

@@ -23,7 +23,8 @@ var (
 	chaosSeed = flag.Uint64("chaos-seed", 1, "what TestChaos does")
 )
 
-// chaos is a node whose agent and workers are killed again and again, while pods come and go.
+// chaos is a node whose agent and workers are killed again and again, while pods are made and
+// deleted.
 type chaos struct {
 	*suite
 	t    *testing.T
@@ -33,9 +34,9 @@ type chaos struct {
 	pods []*corev1.Pod
 }
 
-// TestChaos kills agents and workers at random. Whatever was killed: no line of a log is lost or
-// doubled, no container runs twice, everything runs again in the end, and nothing is left behind
-// when the pods are gone.
+// TestChaos kills agents and workers at random. In every case, no line of a log is lost or doubled,
+// no container runs twice at the same time, everything runs again in the end, and the node has no
+// files of deleted pods.
 func TestChaos(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t, "")
@@ -77,14 +78,14 @@ func TestChaos(t *testing.T) {
 		c.remove(0)
 		c.awaitGone(t, pod)
 	}
-	// They are gone from the API server at once, having no grace; the agent is to see to the rest
+	// Without grace, the API server deletes the pods at once. The agent must remove their files
 	// before it is stopped.
 	c.empty("pods", "logs")
 	c.node.Stop(t)
 	c.noWorkers()
 }
 
-// add makes a pod; every third has a worker of its own.
+// add makes a pod. Every third pod has a worker of its own.
 func (c *chaos) add() {
 	c.t.Helper()
 	pod := c.pod(fmt.Sprintf("pod-%d", c.next), c.kitchen, "count")
@@ -103,12 +104,12 @@ func (c *chaos) remove(i int) {
 	c.pods = append(c.pods[:i:i], c.pods[i+1:]...)
 }
 
-// agent kills the agent, and starts it again after a while.
+// agent kills the agent and starts it again.
 func (c *chaos) agent() {
 	c.t.Helper()
 	c.node.Kill(c.t)
 	if c.rand.IntN(2) == 0 && len(c.pods) > 3 {
-		c.remove(0) // no agent is there to see it
+		c.remove(0) // no agent sees the deletion
 	}
 	c.node.Start(c.t)
 	if c.rand.IntN(3) > 0 {
@@ -124,10 +125,10 @@ func (c *chaos) worker() {
 		return
 	}
 	signal := []syscall.Signal{syscall.SIGKILL, syscall.SIGABRT, syscall.SIGTERM}[c.rand.IntN(3)]
-	_ = syscall.Kill(all[c.rand.IntN(len(all))].PID, signal) // it may just have ended
+	_ = syscall.Kill(all[c.rand.IntN(len(all))].PID, signal) // it may just have exited
 }
 
-// follow reads a log for as long as the agent lives, which is not long.
+// follow reads a log until the agent is killed.
 func (c *chaos) follow() {
 	c.t.Helper()
 	pod := c.pods[c.rand.IntN(len(c.pods))]
@@ -136,7 +137,7 @@ func (c *chaos) follow() {
 		c.t.Fatal(err)
 	}
 	c.t.Cleanup(func() {
-		_ = cmd.Process.Kill() // mostly it has ended with an agent
+		_ = cmd.Process.Kill() // in most cases it has exited with the agent
 		_ = cmd.Wait()
 	})
 }
@@ -156,7 +157,7 @@ func (c *chaos) running(pod *corev1.Pod) {
 	})
 }
 
-// checkLogs looks at all logs of a pod that runs: each counts from 0, and only the last one grows.
+// checkLogs checks all logs of a running pod: each counts from 0, and only the last one grows.
 func (c *chaos) checkLogs(pod *corev1.Pod) {
 	c.t.Helper()
 	before := c.counts(pod)
@@ -180,7 +181,7 @@ func (c *chaos) checkLogs(pod *corev1.Pod) {
 	})
 }
 
-// counts is how far each attempt of the pod has counted.
+// counts is the number of lines of each attempt of the pod.
 func (c *chaos) counts(pod *corev1.Pod) map[int]int {
 	c.t.Helper()
 	files, err := filepath.Glob(filepath.Join(c.node.DataDir, "logs", "*_"+string(pod.UID), "main", "*.log"))
@@ -195,12 +196,12 @@ func (c *chaos) counts(pod *corev1.Pod) map[int]int {
 		}
 		text, err := os.ReadFile(file)
 		if err != nil {
-			continue // it was the last but two
+			continue // older logs may be removed
 		}
 		next := 0
 		for line := range bytes.Lines(text) {
 			if !bytes.HasSuffix(line, []byte("\n")) {
-				break // on its way
+				break // the line is not complete yet
 			}
 			fields := bytes.Fields(line)
 			if got := string(fields[len(fields)-1]); got != strconv.Itoa(next) {
@@ -213,7 +214,7 @@ func (c *chaos) counts(pod *corev1.Pod) map[int]int {
 	return found
 }
 
-// empty waits until nothing is left in folders of the data directory.
+// empty waits until these folders of the data directory are empty.
 func (c *chaos) empty(folders ...string) {
 	c.t.Helper()
 	testnode.Eventually(c.t, func() error {
@@ -230,7 +231,7 @@ func (c *chaos) empty(folders ...string) {
 	})
 }
 
-// noWorkers waits until all workers have ended. Their folders go with the next agent.
+// noWorkers waits until all workers have exited. The next agent removes their folders.
 func (c *chaos) noWorkers() {
 	c.t.Helper()
 	testnode.Eventually(c.t, func() error {

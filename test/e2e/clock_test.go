@@ -11,8 +11,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testnode"
 )
 
-// TestClockAhead: pods run, are probed and go on over a restart of the agent on a machine that has
-// been up for a month. The agent and its workers run in a time namespace for that.
+// TestClockAhead: on a machine that has been up for a month, pods run, are probed, and continue
+// after a restart of the agent. For that the agent and its workers run in a time namespace.
 func TestClockAhead(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t, "")
@@ -38,7 +38,7 @@ func TestClockAhead(t *testing.T) {
 		})
 	}
 	before := ready().Status.ContainerStatuses[0]
-	s.await(t, ns, "fails", func(p *corev1.Pod) error { // at once, and after a back-off of 10 seconds
+	s.await(t, ns, "fails", func(p *corev1.Pod) error { // at once, and again after a back-off of 10 seconds
 		if c := p.Status.ContainerStatuses; len(c) != 1 || c[0].RestartCount < 2 {
 			return fmt.Errorf("it was not started three times")
 		}
@@ -55,8 +55,7 @@ func TestClockAhead(t *testing.T) {
 	}
 }
 
-// ahead is a script that starts the agent with clocks which are so many seconds ahead of the
-// machine's.
+// ahead is a script that starts the agent with clocks ahead of the machine's.
 func ahead(t *testing.T, seconds int) string {
 	t.Helper()
 	user := ""

@@ -15,8 +15,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testnode"
 )
 
-// TestCounted: what guests do in numbers that are known is told in these numbers, also after the
-// ends of guests and agents.
+// TestCounted: guests do a known number of things. The node reports the same numbers, also after
+// guests have ended and agents have been replaced.
 func TestCounted(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t, "")
@@ -34,7 +34,7 @@ func TestCounted(t *testing.T) {
 	c.looked(t, 42)
 
 	c.talk(t, "/x")
-	c.talk(t, "/quit") // the container is restarted
+	c.talk(t, "/quit") // the container restarts
 	s.await(t, ns, "serves", func(p *corev1.Pod) error {
 		if c := p.Status.ContainerStatuses[0]; c.RestartCount != 1 || c.State.Running == nil {
 			return errors.New("the container was not restarted")
@@ -48,29 +48,29 @@ func TestCounted(t *testing.T) {
 		end(t)
 		s.node.Start(t)
 		s.node.WaitReady(t)
-		c.looked(t, 0) // counters begin at 0 with the agent, whatever guests have done before
+		c.looked(t, 0) // counters start at 0 with each agent, regardless of earlier calls
 		s.cluster.Kubectl(t, append([]string{"exec", "-n", ns, "looks", "--", "kitchen"}, looks(3)...)...)
 		c.looked(t, 3)
-		c.told(t) // what a pod has used is the pod's
+		c.told(t) // the figures of a pod outlive the agent
 		c.talk(t, "/z")
 	}
 }
 
-// looks are arguments of the kitchen's, for that many calls of path_filestat_get, which nothing
-// else in it makes, and commands behind them.
+// looks returns arguments for the kitchen that make it call path_filestat_get n times. Nothing else
+// in the kitchen calls that function. more are the commands after that.
 func looks(n int, more ...string) []string {
 	return append(append([]string{"each"}, slices.Repeat([]string{"stat /"}, n)...), more...)
 }
 
-// figures are what TestCounted looks at.
+// figures is what TestCounted compares.
 type figures struct {
 	*suite
 	ns             string
 	scraper        *scraper
-	sent, received uint64 // by the pod that serves
+	sent, received uint64 // by the pod "serves"
 }
 
-// looked waits until that many calls of path_filestat_get are told.
+// looked waits until the node reports this number of calls of path_filestat_get.
 func (c *figures) looked(t *testing.T, want float64) {
 	t.Helper()
 	testnode.Eventually(t, func() error {
@@ -83,12 +83,12 @@ func (c *figures) looked(t *testing.T, want float64) {
 	})
 }
 
-// talk asks the pod for a path, and waits until what moved is told.
+// talk requests a path from the pod, and waits until the node reports the bytes.
 func (c *figures) talk(t *testing.T, path string) {
 	t.Helper()
 	pod := c.awaitPhase(t, c.ns, "serves", corev1.PodRunning)
 	var conn net.Conn
-	testnode.Eventually(t, func() (err error) { // it runs a little before it serves
+	testnode.Eventually(t, func() (err error) { // it runs a moment before it serves
 		conn, err = net.Dial("tcp", net.JoinHostPort(pod.Status.PodIP, "18080"))
 		return err
 	})
@@ -105,8 +105,8 @@ func (c *figures) talk(t *testing.T, path string) {
 	c.told(t)
 }
 
-// told waits until the summary and the page of cAdvisor's metrics have what the pod's connections
-// have moved.
+// told waits until the summary and the cAdvisor page report all bytes that went through the pod's
+// connections.
 func (c *figures) told(t *testing.T) {
 	t.Helper()
 	pod := map[string]string{"namespace": c.ns, "pod": "serves", "interface": "eth0"}

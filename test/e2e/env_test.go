@@ -12,7 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// TestEnvironmentSources: what a container's environment can be taken from.
+// TestEnvironmentSources: all sources of a container's environment.
 func TestEnvironmentSources(t *testing.T) {
 	s := newSuite(t, "")
 	for name, test := range map[string]func(*testing.T, *suite){
@@ -149,7 +149,8 @@ func testEnvironmentServices(t *testing.T, s *suite) {
 	}
 }
 
-// testEnvironmentMissing: a container waits for what it must have, and starts when that comes.
+// testEnvironmentMissing: a container waits for a source that it needs, and starts when the source
+// exists.
 func testEnvironmentMissing(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	pod := s.printsEnvironment("waits")

@@ -18,7 +18,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testnode"
 )
 
-// TestEviction: what becomes of pods on a machine that runs short. Each test has a node of its own.
+// TestEviction: pods on a machine that is short of a resource. Each test has its own node.
 func TestEviction(t *testing.T) {
 	t.Parallel()
 	images := testnode.NewRegistry(t)
@@ -35,8 +35,8 @@ func TestEviction(t *testing.T) {
 	}
 }
 
-// testEvictForMemory: an agent that comes back where memory is short evicts one pod after the
-// other, but for critical ones.
+// testEvictForMemory: if memory is short when an agent starts, the agent evicts one pod after the
+// other, but not critical ones.
 func testEvictForMemory(t *testing.T, s *suite) {
 	s.node = testnode.New(t, s.cluster, "")
 	s.node.Compiled(t, "kitchen")
@@ -109,7 +109,7 @@ func testEvictForMemory(t *testing.T, s *suite) {
 
 // testEvictForDisk: the pod that fills the disk is evicted, and the node takes pods again.
 func testEvictForDisk(t *testing.T, s *suite) {
-	disk := smallDisk(t) // the node is made after it, so that its workers are ended before it goes
+	disk := smallDisk(t) // before the node, so that the node's workers are ended before the disk is unmounted
 	s.node = testnode.New(t, s.cluster, "")
 	s.node.DataDir = filepath.Join(disk, "krustlet")
 	s.node.Args = append(s.node.Args, "--eviction-hard=nodefs.available<16Mi", "--eviction-pressure-transition-period=15s")

@@ -20,10 +20,11 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testnode"
 )
 
-// protocols are what kubectl can speak, by the value of its variables.
+// protocols are the protocols that kubectl can use, and the value of its environment variable for
+// each.
 var protocols = map[string]string{"WebSocket": "true", "SPDY": "false"}
 
-// TestExec runs commands beside containers, and attaches to them, as kubectl and client-go do.
+// TestExec runs commands beside containers and attaches to containers, like kubectl and client-go.
 func TestExec(t *testing.T) {
 	s := newSuite(t, "")
 	ns := s.cluster.Namespace(t)
@@ -75,20 +76,20 @@ func (s *suite) awaitRunning(t *testing.T, namespace, name string) *corev1.Pod {
 	})
 }
 
-// execs is kubectl on a pod, over one of the protocols.
+// execs runs kubectl on a pod, with one of the protocols.
 type execs struct {
 	*suite
 	ns, pod string
 	env     []string
 }
 
-// result is how a kubectl ended.
+// result is the result of a kubectl.
 type result struct {
 	stdout, stderr string
 	code           int
 }
 
-// kubectlIn runs kubectl with a standard input, and waits for its end.
+// kubectlIn runs kubectl with a standard input, and waits until it exits.
 func (e *execs) kubectlIn(t *testing.T, stdin io.Reader, args ...string) result {
 	t.Helper()
 	cmd, _ := e.kubectl(t, args...)
@@ -102,7 +103,7 @@ func (e *execs) kubectlIn(t *testing.T, stdin io.Reader, args ...string) result 
 	return result{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
 }
 
-// exec is `kubectl exec POD -- COMMAND`, with -i if there is an input.
+// exec is `kubectl exec POD -- COMMAND`. With an input it has the flag -i.
 func (e *execs) exec(t *testing.T, stdin io.Reader, command ...string) result {
 	t.Helper()
 	args := []string{"exec", "-n", e.ns, e.pod}
@@ -150,15 +151,15 @@ func testExecStreams(t *testing.T, e *execs) {
 	if got := e.exec(t, strings.NewReader(""), "stdin"); got != (result{stdout: "0 bytes\n"}) {
 		t.Errorf("an empty input: %+v", got)
 	}
-	// Without -i there is nothing to read.
+	// Without -i the input is empty.
 	if got := e.exec(t, nil, "stdin"); got != (result{stdout: "0 bytes\n"}) {
 		t.Errorf("no input: %+v", got)
 	}
-	// A command that does not read its input ends all the same, and what it said arrives.
+	// If a command does not read its input, it still ends, and its output arrives.
 	if got := e.exec(t, io.LimitReader(endless{}, 8<<20), "echo", "done"); got.stdout != "done\n" || got.code != 0 {
 		t.Errorf("an input that is not read: %+v", got)
 	}
-	// The answer to each line comes before the next is asked.
+	// The answer to each line arrives before the next line is sent.
 	cmd, _ := e.kubectl(t, "exec", "-i", "-n", e.ns, e.pod, "--", "cat")
 	cmd.Env, cmd.Stdout = append(cmd.Env, e.env...), nil
 	in, err := cmd.StdinPipe()
@@ -186,15 +187,15 @@ func testExecStreams(t *testing.T, e *execs) {
 	}
 }
 
-// endless is zeros.
+// endless is an endless stream of zeros.
 type endless struct{}
 
 func (endless) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
-// bigStream is what is sent through a command and back, in bytes.
+// bigStream is the size of the data that goes through a command, in bytes.
 const bigStream = 64 << 20
 
-// testExecBig loses no byte of a large stream, there and back, nor one way only.
+// testExecBig: no byte of a large stream is lost, with data in one direction and in both.
 func testExecBig(t *testing.T, e *execs) {
 	random := func() io.Reader { return io.LimitReader(rand.NewChaCha8([32]byte{1}), bigStream) }
 	hash := sha256.New()
@@ -227,7 +228,7 @@ func (c *counted) Write(p []byte) (int, error) {
 	return c.Writer.Write(p)
 }
 
-// testExecGone has the command end with its client, whether it prints, reads or does neither.
+// testExecGone: the command ends when its client disconnects, with an input and without.
 func testExecGone(t *testing.T, e *execs) {
 	file := "/tmp/" + strings.ReplaceAll(t.Name(), "/", "-")
 	beats := func() string {
@@ -241,7 +242,7 @@ func testExecGone(t *testing.T, e *execs) {
 		e.exec(t, nil, "write", file, "none")
 		cmd, _ := e.kubectl(t, append(append([]string{"exec", "-n", e.ns, e.pod}, flags...), "--", "beat", file)...)
 		cmd.Env = append(cmd.Env, e.env...)
-		stdin, err := cmd.StdinPipe() // stays open
+		stdin, err := cmd.StdinPipe() // it stays open
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -257,7 +258,7 @@ func testExecGone(t *testing.T, e *execs) {
 		if err := cmd.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
-		_ = cmd.Wait() // killed
+		_ = cmd.Wait() // it was killed
 		_ = stdin.Close()
 		testnode.Eventually(t, func() error {
 			if before, now := beats(), beats(); before != now {
@@ -268,7 +269,7 @@ func testExecGone(t *testing.T, e *execs) {
 	}
 }
 
-// stream is client-go's exec, with the patience of kubectl.
+// stream is client-go's exec with kubectl's time limit.
 func (s *suite) stream(ctx context.Context, namespace, pod string, command []string, options remotecommand.StreamOptions) error {
 	ctx, cancel := context.WithTimeout(ctx, kubectlTimeout)
 	defer cancel()
@@ -283,8 +284,8 @@ func (s *suite) stream(ctx context.Context, namespace, pod string, command []str
 	return executor.StreamWithContext(ctx, options)
 }
 
-// testExecQuota has one command too many refused, and the others go on. Probes have places of their
-// own.
+// testExecQuota: a command beyond the limit is refused, and the others continue. Probes have slots
+// of their own.
 func testExecQuota(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	probed := s.pod("main", s.tiny)
@@ -305,7 +306,7 @@ func testExecQuota(t *testing.T, s *suite) {
 			_ = s.stream(ctx, ns, "main", []string{"main"}, remotecommand.StreamOptions{Stdout: out}) // ends with ctx
 		})
 	}
-	up.Wait() // each has printed its line, or failed
+	up.Wait() // each has printed its line or failed
 	err := s.stream(ctx, ns, "main", []string{"main", "x"}, remotecommand.StreamOptions{Stdout: io.Discard})
 	if err == nil || !strings.Contains(err.Error(), `container "main" has 32 commands and attached clients, and may have no more`) {
 		t.Errorf("one more: %v", err)
@@ -331,12 +332,12 @@ func testExecQuota(t *testing.T, s *suite) {
 	})
 }
 
-// signal says when something is written to it.
+// signal calls first when data is written to it.
 type signal struct{ first func() }
 
 func (s *signal) Write(p []byte) (int, error) { s.first(); return len(p), nil }
 
-// testExecEnd ends a command with its container.
+// testExecEnd: a command ends with its container.
 func testExecEnd(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	pod := s.create(t, ns, s.pod("main", s.kitchen, "sleep"))
@@ -357,7 +358,7 @@ func testExecEnd(t *testing.T, s *suite) {
 	s.awaitGone(t, pod)
 }
 
-// testExecTerminal gives a client with a terminal both outputs in one.
+// testExecTerminal: a client with a terminal gets both outputs in one stream.
 func testExecTerminal(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	s.create(t, ns, s.pod("main", s.kitchen, "sleep"))
@@ -369,7 +370,8 @@ func testExecTerminal(t *testing.T, s *suite) {
 	if err != nil || out.String() != "$ warn a\r\n[a]\r\n$ echo b\r\nb\r\n" {
 		t.Errorf("%q, %v", out.String(), err)
 	}
-	// The command gets lines, of which the user sees what is typed, and ends by a key.
+	// The command reads whole lines. The user sees the typed characters, and ends the input or the
+	// command with a key.
 	out.Reset()
 	err = s.stream(t.Context(), ns, "main", []string{"stdin"}, remotecommand.StreamOptions{
 		Stdin: io.MultiReader(strings.NewReader("hallo\x7f\r\x04"), silence(t.Context().Done())), Stdout: &out, Tty: true,
@@ -385,12 +387,12 @@ func testExecTerminal(t *testing.T, s *suite) {
 	}
 }
 
-// silence is a user who does not type.
+// silence is a user who does not type anything.
 type silence <-chan struct{}
 
 func (s silence) Read([]byte) (int, error) { <-s; return 0, io.EOF }
 
-// sizes are those of a window that is being pulled about.
+// sizes are the sizes of a window that the user resizes again and again.
 type sizes struct{ left uint16 }
 
 func (s *sizes) Next() *remotecommand.TerminalSize {
@@ -401,7 +403,7 @@ func (s *sizes) Next() *remotecommand.TerminalSize {
 	return &remotecommand.TerminalSize{Width: s.left, Height: s.left}
 }
 
-// testExecNotRunning says why there can be no command.
+// testExecNotRunning: if no command can run, the error says why.
 func testExecNotRunning(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	once := s.pod("once", s.tiny, "x")

@@ -18,13 +18,13 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testnode"
 )
 
-// filesOfFlooded is the limit of open files of the node that is flooded: less than the flood's
-// connections.
+// filesOfFlooded is the limit of open files of the flooded node. It is less than the number of the
+// flood's connections.
 const filesOfFlooded = 1024
 
-// TestFlood: whatever strangers do at the node's port, also from the API server's address, pods
-// start, their statuses are written, and kubectl reaches the node; and when descriptors are gone
-// all the same, all goes on once there are some.
+// TestFlood: strangers flood the node's port, also from the API server's address. In spite of that,
+// pods start, their statuses are written, and kubectl reaches the node. If there are no free
+// descriptors, everything continues as soon as there are some again.
 //
 // docs/security.md: "One TLS port"; "There is no read-only port".
 // docs/security.md: "so that pods can be set up and statuses be written, whatever strangers do".
@@ -55,7 +55,7 @@ func TestFlood(t *testing.T) {
 	})
 
 	t.Run("Strangers", func(t *testing.T) {
-		// The API server of the tests connects from 127.0.0.1.
+		// The tests' API server connects from 127.0.0.1.
 		sources := []string{"127.0.0.1", "127.0.0.1", "127.0.7.1", "127.0.7.2", "127.0.7.3", "127.0.7.4"}
 		silent, stop := flood.Start(t, at, flood.Silent, 2*filesOfFlooded/len(sources), sources...)
 		defer stop()
@@ -88,7 +88,7 @@ func TestFlood(t *testing.T) {
 			t.Fatal(err)
 		}
 		start(t, "late")
-		s.await(t, ns, "late", func(p *corev1.Pod) error { // the status is written by a connection that is there
+		s.await(t, ns, "late", func(p *corev1.Pod) error { // the agent has an open connection for the status
 			if p.Status.StartTime == nil {
 				return errors.New("the node has not looked at it")
 			}
@@ -115,18 +115,18 @@ func TestFlood(t *testing.T) {
 	})
 }
 
-// limited is the agent with a limit of open files.
+// limited is an agent with a limit of open files.
 func limited(t *testing.T, files int) string {
 	t.Helper()
 	script := fmt.Sprintf("#!/bin/sh\nulimit -Sn %d && ulimit -Hn %d && exec %s \"$@\"\n", files, files, testnode.Binary(t))
 	path := filepath.Join(t.TempDir(), "krustlet-wasi")
-	if err := os.WriteFile(path, []byte(script), 0o700); err != nil { //nolint:gosec // it is to be run
+	if err := os.WriteFile(path, []byte(script), 0o700); err != nil { //nolint:gosec // a program
 		t.Fatal(err)
 	}
 	return path
 }
 
-// listening are the TCP ports at which a process listens.
+// listening are the TCP ports on which a process listens.
 func listening(t *testing.T, pid int) (ports []int) {
 	t.Helper()
 	open, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))

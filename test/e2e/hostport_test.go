@@ -41,14 +41,15 @@ func TestHostPorts(t *testing.T) {
 	testHostPortOfEnding(t, s)
 }
 
-// freePort is a port that is likely to be free at every address of the machine.
+// freePort is a port that is probably free on every address of the machine.
 func freePort() int32 {
 	return 20000 + rand.Int32N(10000) //nolint:gosec // no secret
 }
 
 func hostPort(ip string, port int32) string { return net.JoinHostPort(ip, strconv.Itoa(int(port))) }
 
-// published is a pod that serves at a port of an address of the node's own that nothing else has.
+// published is a pod that serves at a port of one of the node's addresses. No other program uses
+// that address.
 func (s *suite) published(t *testing.T, name string) (*corev1.Pod, string) {
 	t.Helper()
 	pod, ip := s.served(t, name, 18080), testnode.Address()
@@ -56,7 +57,7 @@ func (s *suite) published(t *testing.T, name string) (*corev1.Pod, string) {
 	return pod, net.JoinHostPort(ip, "18081")
 }
 
-// visit asks a server, over a connection of its own.
+// visit sends a request to a server, over a new connection.
 func visit(at string) error {
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
 	response, err := client.Get("http://" + at + "/x")
@@ -71,14 +72,14 @@ func visit(at string) error {
 	return nil
 }
 
-// visits waits until a server answers: a pod runs a little before it serves.
+// visits waits until a server answers: a pod runs a moment before it serves.
 func visits(t *testing.T, at string) {
 	t.Helper()
 	testnode.Eventually(t, func() error { return visit(at) })
 }
 
-// testHostPortEverywhere: without an address it is all of the node's, also where the pod's own port
-// has the same number.
+// testHostPortEverywhere: a port without an address is open on all addresses of the node, even if
+// the pod's own port has the same number.
 func testHostPortEverywhere(t *testing.T, s *suite) {
 	port := freePort()
 	pod := s.served(t, "everywhere", port)
@@ -94,7 +95,7 @@ func testHostPortEverywhere(t *testing.T, s *suite) {
 	}
 }
 
-// testHostPortTaken: a pod waits for a port that a program has, and says so.
+// testHostPortTaken: if another program has a port, the pod waits for it and says so.
 func testHostPortTaken(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	pod, at := s.published(t, "taken")
@@ -116,8 +117,8 @@ func testHostPortTaken(t *testing.T, s *suite) {
 	visits(t, at)
 }
 
-// testHostPortNext: a pod that waits for the end of another, as in a Deployment that recreates,
-// finds the port free, and so does a program after it.
+// testHostPortNext: a pod waits for the end of another one, as in a Deployment with the strategy
+// Recreate. Then it finds the port free. After its end a program finds the port free, too.
 func testHostPortNext(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	first, at := s.published(t, "first")
@@ -126,7 +127,7 @@ func testHostPortNext(t *testing.T, s *suite) {
 	first = s.create(t, ns, first)
 	s.await(t, ns, "first", ready(true))
 	visits(t, at)
-	kept, err := net.Dial("tcp", at) // a client that stays keeps no listener from the port
+	kept, err := net.Dial("tcp", at) // an open connection does not block the port
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,9 +151,9 @@ func testHostPortNext(t *testing.T, s *suite) {
 	_ = l.Close()
 }
 
-// testHostPortStays: restarts of the container keep the port; it is gone without the agent, and
-// there again with the next. If another process has taken it, the pod goes on all the same,
-// restarts included, and has the port again when it is free.
+// testHostPortStays: the port stays open when the container restarts. It is closed without the
+// agent, and open again with the next one. If another process has taken the port, the pod still
+// runs and can restart. It gets the port again when the port is free.
 func testHostPortStays(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	pod, at := s.published(t, "stays")
@@ -212,9 +213,9 @@ func testHostPortStays(t *testing.T, s *suite) {
 	visits(t, at)
 }
 
-// testHostNetworkStays: a pod in the host's network serves at every address of the node, without
-// the agent at the node's own, and at every one again with the next agent. A program after it finds
-// the port free.
+// testHostNetworkStays: a pod in the host's network serves on every address of the node. Without
+// the agent it serves only on the node's own address. With the next agent it serves on every
+// address again. After its end a program finds the port free.
 func testHostNetworkStays(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	port := freePort()
@@ -252,8 +253,8 @@ func testHostNetworkStays(t *testing.T, s *suite) {
 	_ = l.Close()
 }
 
-// testHostPortOfEnding: the next agent listens also for a pod that is deleted and has some time
-// left.
+// testHostPortOfEnding: the next agent also listens for a deleted pod whose grace period has not
+// ended.
 func testHostPortOfEnding(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	pod, at := s.published(t, "ending")

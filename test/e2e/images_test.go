@@ -20,7 +20,8 @@ func tinyModule(t *testing.T) []byte { return guests.Tiny(t) }
 
 func resourceQuantity(s string) resource.Quantity { return resource.MustParse(s) }
 
-// testImageErrors: each way in which an image cannot be had has its reason, and its words.
+// testImageErrors: for each cause why the node cannot get an image, the pod shows a reason and a
+// message.
 func testImageErrors(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	away := testnode.NewRegistry(t)
@@ -58,12 +59,12 @@ func testImageErrors(t *testing.T, s *suite) {
 		}
 		s.awaitEvents(t, pod, tt.event)
 	}
-	// The image appears, and the pod runs at the next try.
+	// Now the image exists, and the pod runs at the next try.
 	s.images.Push(t, "missing:v1", tinyModule(t))
 	s.awaitPhase(t, ns, "missing", corev1.PodRunning)
 }
 
-// pushLinux publishes an image of tar layers, as for a container of Linux.
+// pushLinux publishes an image of tar layers, like one for a Linux container.
 func pushLinux(t *testing.T, ref string) {
 	t.Helper()
 	image, err := random.Image(1024, 1)

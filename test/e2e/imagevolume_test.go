@@ -21,7 +21,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testnode"
 )
 
-// TestImageVolumes: images whose files pods see, whatever the images are for.
+// TestImageVolumes: pods see the files of images, whatever the image's purpose is.
 func TestImageVolumes(t *testing.T) {
 	s := newSuite(t, "")
 	t.Run("pods", func(t *testing.T) {
@@ -34,8 +34,8 @@ func TestImageVolumes(t *testing.T) {
 	testImagesAreKept(t, s)
 }
 
-// pushFiles publishes an image of Linux with files, by their paths, for a processor that no test
-// runs on.
+// pushFiles publishes a Linux image with these files, by their paths. It is for a processor that no
+// test machine has.
 func pushFiles(t *testing.T, s *suite, tag string, files map[string][]byte) string {
 	t.Helper()
 	layer, err := crane.Layer(files)
@@ -68,7 +68,7 @@ func imageSource(image string) corev1.VolumeSource {
 	return corev1.VolumeSource{Image: &corev1.ImageVolumeSource{Reference: image}}
 }
 
-// roots are the folders of the node's store in which there is such a file.
+// roots are the folders of the node's store that have this file.
 func (s *suite) roots(t *testing.T, file string) []string {
 	t.Helper()
 	found, err := filepath.Glob(filepath.Join(s.node.DataDir, "modules", "rootfs", "*", "fs", file))
@@ -78,8 +78,8 @@ func (s *suite) roots(t *testing.T, file string) []string {
 	return found
 }
 
-// testImageFiles: pods see an image's files, whole and in parts, share them, and cannot change
-// them.
+// testImageFiles: pods see all of an image's files or a part of them. They share the files, and
+// cannot change them.
 func testImageFiles(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	image := pushFiles(t, s, "files:v1", map[string][]byte{"share/one/motd": []byte("hello\n"), "share/two": []byte("2\n"), "bin/program": []byte("\x7fELF")})
@@ -118,8 +118,8 @@ func testImageFiles(t *testing.T, s *suite) {
 	}
 }
 
-// testImageArtifact: an artifact that is no file system shows one file for each layer, and a module
-// is one, too.
+// testImageArtifact: an artifact that is not a file system shows one file for each layer. A module
+// is such an artifact.
 func testImageArtifact(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	config := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), "application/vnd.example.model+json")
@@ -141,8 +141,8 @@ func testImageArtifact(t *testing.T, s *suite) {
 	}
 }
 
-// testImageVolumeErrors: a volume whose image cannot be had, or has no such part, holds back the
-// container that mounts it, with the reasons of a container's own image, until it can.
+// testImageVolumeErrors: if the node cannot get a volume's image, or the image does not have the
+// part, the container that mounts it waits. The reasons are those of a container's own image.
 func testImageVolumeErrors(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	missing := s.images.Host + "/appears:v1"
@@ -177,15 +177,15 @@ func testImageVolumeErrors(t *testing.T, s *suite) {
 		})
 		s.awaitEvents(t, pod, tt.events...)
 	}
-	// The image appears, and the pod runs at the next try.
+	// Now the image exists, and the pod runs at the next try.
 	pushFiles(t, s, "appears:v1", map[string][]byte{"there": []byte("yes\n")})
 	if log := s.finalLog(t, ns, "missing", corev1.PodSucceeded); log != "$ cat /data/there\nyes\n" {
 		t.Errorf("printed %q", log)
 	}
 }
 
-// testImageAgain: a container that is restarted sees what the image is by then, if it is always to
-// be pulled.
+// testImageAgain: if the volume's image must always be pulled, a restarted container sees the
+// newest image.
 func testImageAgain(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	image := pushFiles(t, s, "moves:v1", map[string][]byte{"version": []byte("first\n")})
@@ -196,7 +196,7 @@ func testImageAgain(t *testing.T, s *suite) {
 	prints := func(want string) {
 		t.Helper()
 		testnode.Eventually(t, func() error {
-			cmd, out := s.kubectl(t, "logs", "-n", ns, "again") // it fails while a run is being made
+			cmd, out := s.kubectl(t, "logs", "-n", ns, "again") // it fails while the next run is prepared
 			if err := cmd.Run(); err != nil || out.String() != "$ cat /data/version\n"+want+"\n$ exit 3\n" {
 				return errors.Join(err, fmt.Errorf("it printed %q", out))
 			}
@@ -208,8 +208,8 @@ func testImageAgain(t *testing.T, s *suite) {
 	prints("second")
 }
 
-// testImagesAreKept: what pods are shown stays, though its tag means something else by now, another
-// agent is there, and images that no pod uses are removed.
+// testImagesAreKept: the images that pods see stay, even if their tag means another image now,
+// another agent runs, and unused images are removed.
 func testImagesAreKept(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	image := pushFiles(t, s, "kept:v1", map[string][]byte{"kept-1": []byte("old\n")})

@@ -30,7 +30,7 @@ var (
 	lifeSeed = flag.Uint64("life-seed", 1, "what TestPodLife does")
 )
 
-// life is a node that lives through what a cluster and a machine can do to its pods.
+// life is a node whose pods go through everything that a cluster and a machine can do to them.
 type life struct {
 	*suite
 	t     *testing.T
@@ -38,19 +38,19 @@ type life struct {
 	rand  *rand.Rand
 	proxy *testcluster.Proxy
 	cut   bool
-	runs  string // a folder with a file for each container, which every run of it makes longer by a byte
+	runs  string // a folder with a file for each pod; every run of the main container adds a byte to it
 	other string // another image with the same guest
 	next  int
-	value int // of the ConfigMap
+	value int // the present value in the ConfigMap
 	pods  []*corev1.Pod
 	jobs  []string
 	did   map[string]int
 }
 
-// TestPodLife makes, changes and deletes pods of all kinds at random, takes the API server away and
-// kills agents and workers. All the while no phase that is final changes and no restart count
-// falls. In the end each pod is as its spec says, none that had ended has run again, and the node
-// has the pods that the cluster has, and nothing else.
+// TestPodLife makes, changes and deletes pods of all kinds at random. It cuts off the API server
+// and kills agents and workers. During that time no final phase changes and no restart count falls.
+// In the end each pod is as its spec says, no ended pod has run again, and the node has exactly the
+// pods that the cluster has.
 func TestPodLife(t *testing.T) {
 	t.Parallel()
 	l := newLife(t)
@@ -64,7 +64,7 @@ func TestPodLife(t *testing.T) {
 	t.Logf("seed %d: %v", *lifeSeed, l.did)
 	l.restore()
 	l.change()
-	l.agent() // which brings volumes up to date as it begins
+	l.agent() // a new agent updates volumes when it starts
 	l.node.WaitReady(t)
 	began := time.Now()
 	l.settled()
@@ -97,7 +97,7 @@ func newLife(t *testing.T) *life {
 	return l
 }
 
-// act does one thing.
+// act does one random thing.
 func (l *life) act() {
 	l.t.Helper()
 	what := []string{
@@ -169,7 +169,7 @@ func (l *life) make(kind, name string) {
 	l.pods = append(l.pods, l.create(l.t, l.ns, pod))
 }
 
-// recorded has each run of the main container leave a byte in a file of its pod's.
+// recorded makes each run of the main container add a byte to the pod's file.
 func (l *life) recorded(spec *corev1.PodSpec) {
 	spec.Volumes = append(spec.Volumes, corev1.Volume{Name: "runs", VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: l.runs}}})
 	c := &spec.Containers[0]
@@ -178,7 +178,7 @@ func (l *life) recorded(spec *corev1.PodSpec) {
 	c.Args = append([]string{"each", "append /runs/$(UID) x"}, c.Args...)
 }
 
-// ran is how often the main container of a pod was run.
+// ran is the number of runs of a pod's main container.
 func (l *life) ran(uid types.UID) int {
 	info, err := os.Stat(filepath.Join(l.runs, string(uid)))
 	if err != nil {
@@ -210,8 +210,8 @@ func (l *life) job() {
 	}
 }
 
-// remove deletes a pod: with its own grace, with another, or by force; then, at times, another of
-// its name comes.
+// remove deletes a pod: with its own grace period, with another one, or by force. After a forced
+// deletion it sometimes makes a pod with the same name.
 func (l *life) remove(i int) {
 	l.t.Helper()
 	pod := l.pods[i]
@@ -242,7 +242,7 @@ func (l *life) patch(pod *corev1.Pod, patch string) {
 	}
 }
 
-// image gives a pod that runs on and on the other image.
+// image gives a pod that runs until it is deleted the other image.
 func (l *life) image() {
 	l.t.Helper()
 	pod := l.pick()
@@ -265,7 +265,7 @@ func (l *life) change() {
 	}
 }
 
-// toggle takes the API server away from the node, or gives it back.
+// toggle disconnects the node from the API server, or connects it again.
 func (l *life) toggle() {
 	if l.cut {
 		l.proxy.Restore()
@@ -281,7 +281,8 @@ func (l *life) restore() {
 	}
 }
 
-// agent kills the agent, and starts it again; in between pods come and go.
+// agent kills the agent and starts it again. In between it sometimes deletes a pod and makes
+// another.
 func (l *life) agent() {
 	l.t.Helper()
 	l.node.Kill(l.t)
@@ -292,10 +293,10 @@ func (l *life) agent() {
 	l.node.Start(l.t)
 }
 
-// stop ends the agent as systemd would, and starts it again.
+// stop ends the agent like systemd, and starts it again.
 func (l *life) stop() {
 	l.t.Helper()
-	testnode.Eventually(l.t, func() error { // it has begun to listen to signals
+	testnode.Eventually(l.t, func() error { // it handles signals by now
 		if l.node.Process().Stderr() == "" {
 			return errors.New("the agent has logged nothing")
 		}
@@ -308,11 +309,11 @@ func (l *life) stop() {
 func (l *life) worker() {
 	l.t.Helper()
 	if all := l.node.Workers(l.t); len(all) > 0 {
-		_ = syscall.Kill(all[l.rand.IntN(len(all))].PID, syscall.SIGKILL) // it may just have ended
+		_ = syscall.Kill(all[l.rand.IntN(len(all))].PID, syscall.SIGKILL) // it may just have exited
 	}
 }
 
-// settled waits until each pod is what its kind is to become, and each job is done.
+// settled waits until each pod is as its kind demands, and each job is complete.
 func (l *life) settled() {
 	l.t.Helper()
 	for _, pod := range l.pods {
@@ -341,7 +342,7 @@ func (l *life) settled() {
 	}
 }
 
-// awaitValue waits until a pod's volume has what the ConfigMap has.
+// awaitValue waits until a pod's volume has the ConfigMap's value.
 func (l *life) awaitValue(pod *corev1.Pod) {
 	l.t.Helper()
 	path := filepath.Join(l.node.DataDir, "pods", string(pod.UID), "volumes", "settings", "value")
@@ -354,8 +355,8 @@ func (l *life) awaitValue(pod *corev1.Pod) {
 	})
 }
 
-// agree checks that the node has what the cluster has: folders of its pods and of no others, and no
-// more runs than were told.
+// agree checks that the node has folders of the cluster's pods and of no others. It also checks
+// that no container had more runs than its status says.
 func (l *life) agree() {
 	l.t.Helper()
 	testnode.Eventually(l.t, func() error {
@@ -388,7 +389,7 @@ func (l *life) agree() {
 	})
 }
 
-// told says whether a pod's status accounts for every run of its main container.
+// told returns an error if a pod's status does not account for every run of its main container.
 func (l *life) told(pod *corev1.Pod) error {
 	if len(pod.Status.ContainerStatuses) == 0 {
 		return fmt.Errorf("pod %s has no status", pod.Name)
@@ -405,7 +406,7 @@ func (l *life) told(pod *corev1.Pod) error {
 	return nil
 }
 
-// end deletes all, and checks that nothing is left.
+// end deletes everything, and checks that no files are left.
 func (l *life) end() {
 	l.t.Helper()
 	background := metav1.DeletePropagationBackground

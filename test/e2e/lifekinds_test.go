@@ -12,14 +12,14 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 )
 
-// kind is a kind of pod, and what it is to become whatever happens.
+// kind is a kind of pod, and the state that it must reach in every case.
 type kind struct {
 	furnish func(*life, *corev1.Pod)
 	check   func(*corev1.Pod) error
 	goesOn  bool // it runs until it is deleted
 }
 
-// kinds of pods, by the value of their label.
+// kinds are the kinds of pods, by the value of their label.
 func kinds() map[string]kind {
 	goesOn := func(furnish func(*life, *corev1.Pod)) kind { return kind{furnish, steady, true} }
 	finite := func(policy corev1.RestartPolicy, check func(*corev1.Pod) error, commands ...string) kind {
@@ -111,7 +111,7 @@ func crashed(p *corev1.Pod) error {
 	return nil
 }
 
-// follow watches the pods, and returns what has been wrong so far.
+// follow watches the pods. The result returns the errors seen so far.
 func (l *life) follow() (wrong func() []string) {
 	l.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -149,7 +149,7 @@ func (l *life) follow() (wrong func() []string) {
 	}
 }
 
-// impossible is what no pod can have gone through between two of its states.
+// impossible lists the changes between two states of a pod that must never happen.
 func impossible(was, is *corev1.Pod) []string {
 	var wrong []string
 	say := func(format string, args ...any) {

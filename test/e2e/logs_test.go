@@ -68,7 +68,7 @@ func testLogs(t *testing.T, s *suite) {
 	}
 }
 
-// testLogsFollow sees each line when it is written, and the end of the stream when the container
+// testLogsFollow: a client gets each line when it is written. The stream ends when the container
 // ends.
 func testLogsFollow(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
@@ -114,7 +114,7 @@ func testLogsFollow(t *testing.T, s *suite) {
 }
 
 // checkPreviousBetweenRuns compares the log and the previous log of a container that waits to run
-// again. Both are the log of its last run, as the status shows that run's end as the last state.
+// again. Both are the log of its last run, because the status shows that run as the last state.
 func (s *suite) checkPreviousBetweenRuns(t *testing.T, ns, name string) {
 	t.Helper()
 	restarts := func() int32 {

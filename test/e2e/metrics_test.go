@@ -28,8 +28,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testnode"
 )
 
-// TestMetrics looks at what nodes and pods use in all ways that a user has, while a guest computes,
-// one holds memory, and one sleeps.
+// TestMetrics reads what nodes and pods use, by every way that users have. Meanwhile one guest
+// computes, one holds memory, and one sleeps.
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	traces := newCollector(t)
@@ -49,7 +49,7 @@ func TestMetrics(t *testing.T) {
 	greedy := s.limited("greedy", "100m", "16Mi", "alloc", "64")
 	greedy.Spec.RestartPolicy = corev1.RestartPolicyNever
 	s.create(t, ns, greedy)
-	unknown := s.pod("unknown", s.tiny, "exits") // of the images here, the one that is not compiled yet
+	unknown := s.pod("unknown", s.tiny, "exits") // the only image here that is not compiled yet
 	unknown.Spec.RestartPolicy = corev1.RestartPolicyNever
 	s.create(t, ns, unknown)
 	for _, name := range []string{"spins", "holds", "asked"} {
@@ -76,7 +76,7 @@ func TestMetrics(t *testing.T) {
 	})
 }
 
-// limited is a pod of the kitchen's with limits.
+// limited is a pod with the kitchen guest and limits.
 func (s *suite) limited(name, cpu, memory string, args ...string) *corev1.Pod {
 	pod := s.pod(name, s.kitchen, args...)
 	pod.Spec.Containers[0].Resources.Limits = corev1.ResourceList{
@@ -85,7 +85,7 @@ func (s *suite) limited(name, cpu, memory string, args ...string) *corev1.Pod {
 	return pod
 }
 
-// hostClaim makes a claim, and its volume: a directory of the host's.
+// hostClaim makes a claim and its volume, which is a directory of the host.
 func (s *suite) hostClaim(t *testing.T, ns, name string) {
 	t.Helper()
 	ctx, client, none := context.Background(), s.client().CoreV1(), ""
@@ -107,7 +107,7 @@ func (s *suite) hostClaim(t *testing.T, ns, name string) {
 	}
 }
 
-// within says whether a figure is within bounds.
+// within returns an error if a figure is out of bounds.
 func within(what string, got, least, most float64) error {
 	if got < least || got > most {
 		return fmt.Errorf("%s: %g, want %g to %g", what, got, least, most)
@@ -115,7 +115,7 @@ func within(what string, got, least, most float64) error {
 	return nil
 }
 
-// testTop: `kubectl top` shows what the guests do, through metrics-server.
+// testTop: `kubectl top` shows the guests' use, with the help of metrics-server.
 func testTop(t *testing.T, s *suite, ns string, _ *scraper) {
 	var last string
 	testnode.Eventually(t, func() error {
@@ -135,7 +135,7 @@ func testTop(t *testing.T, s *suite, ns string, _ *scraper) {
 		if len(used) != 3 {
 			return fmt.Errorf("not the three pods that run:\n%s", last)
 		}
-		// A machine that is busy gives the guest less than its limit.
+		// On a busy machine the guest gets less than its limit.
 		return errors.Join(
 			within("milli-cores of the guest that computes", used["spins"][0], 10, 230),
 			within("milli-cores of the guest that holds memory", used["holds"][0], 0, 30),
@@ -154,7 +154,7 @@ func testTop(t *testing.T, s *suite, ns string, _ *scraper) {
 	}
 }
 
-// testResourceMetrics: the counters of the page grow as the guests compute.
+// testResourceMetrics: the page's counters grow while the guests compute.
 func testResourceMetrics(t *testing.T, s *suite, ns string, scraper *scraper) {
 	spins := map[string]string{"container": "main", "pod": "spins", "namespace": ns}
 	pod := map[string]string{"pod": "spins", "namespace": ns}
@@ -197,7 +197,8 @@ func testResourceMetrics(t *testing.T, s *suite, ns string, scraper *scraper) {
 	}
 }
 
-// testMetricsPages: /metrics has what dashboards look for, and /metrics/probes the probes.
+// testMetricsPages: /metrics has the metrics that dashboards need, and /metrics/probes has the
+// probes.
 func testMetricsPages(t *testing.T, s *suite, ns string, scraper *scraper) {
 	page := scraper.scrape(t, "/metrics")
 	for name, least := range map[string]float64{
@@ -225,7 +226,7 @@ func testMetricsPages(t *testing.T, s *suite, ns string, scraper *scraper) {
 	if size <= 0 || left <= 0 || left > size {
 		t.Errorf("a claim of %g bytes has %g left", size, left)
 	}
-	testnode.Eventually(t, func() error { // on a machine that is busy, it may take a while until the limit matters
+	testnode.Eventually(t, func() error { // on a busy machine this may take a while
 		spins := map[string]string{"pod": "spins", "namespace": ns}
 		held := value(scraper.scrape(t, "/metrics").find(t, "krustlet_container_cpu_throttled_seconds_total", spins))
 		if held <= 0 {
@@ -249,7 +250,7 @@ func testMetricsPages(t *testing.T, s *suite, ns string, scraper *scraper) {
 	})
 }
 
-// testSummary: /stats/summary tells of disks too, and of rates from the second look on.
+// testSummary: /stats/summary also has disks. From the second request on it has rates.
 func testSummary(t *testing.T, s *suite, ns string, scraper *scraper) {
 	var summary stats.Summary
 	testnode.Eventually(t, func() error {
@@ -300,7 +301,7 @@ func podStats(summary stats.Summary, ns, name string) *stats.PodStats {
 	return nil
 }
 
-// testMetricsRights: who has no right to the pages gets none of them.
+// testMetricsRights: a client without the right to the pages gets none of them.
 func testMetricsRights(t *testing.T, s *suite, ns string, scraper *scraper) {
 	stranger := *scraper
 	stranger.token = strings.TrimSpace(s.cluster.Kubectl(t, "create", "token", "default", "-n", ns))
@@ -311,7 +312,7 @@ func testMetricsRights(t *testing.T, s *suite, ns string, scraper *scraper) {
 	}
 }
 
-// scraper asks a node's API as a Prometheus in the cluster does: as a service account.
+// scraper reads a node's API like Prometheus in the cluster: as a service account.
 type scraper struct {
 	base, token string
 	client      *http.Client
@@ -392,7 +393,7 @@ func (s *scraper) scrape(t *testing.T, path string) families {
 	return all
 }
 
-// lookup is the first metric that has the labels, or nil.
+// lookup is the first metric with these labels, or nil.
 func (f families) lookup(name string, labels map[string]string) *dto.Metric {
 	for _, m := range f[name].GetMetric() {
 		matches := true
@@ -415,7 +416,7 @@ func (f families) find(t *testing.T, name string, labels map[string]string) *dto
 	return m
 }
 
-// sum adds a metric up over all labels. A histogram counts as the number of what it has seen.
+// sum adds up a metric over all labels. For a histogram it adds up the number of observations.
 func (f families) sum(name string) float64 {
 	total := 0.0
 	for _, m := range f[name].GetMetric() {

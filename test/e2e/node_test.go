@@ -87,7 +87,7 @@ spec:
 	}
 	cluster.Kubectl(t, "delete", "pod", "-n", ns, "hello", "--wait=true", "--timeout=60s")
 
-	// Started again, the node needs neither the bootstrap file nor an approval.
+	// After a restart the node needs no bootstrap file and no approval.
 	n.Stop(t)
 	if err := os.Remove(n.Bootstrap); err != nil {
 		t.Fatal(err)
@@ -100,8 +100,8 @@ spec:
 	}
 }
 
-// TestServingCertificate: a node waits for approval over restarts with one request, and a denial
-// does not end it.
+// TestServingCertificate: a node waits for the approval of one request, also over a restart. A
+// denial does not end the node.
 func TestServingCertificate(t *testing.T) {
 	t.Parallel()
 	cluster := testcluster.Start(t)
@@ -133,13 +133,14 @@ func TestServingCertificate(t *testing.T) {
 	n.WaitReady(t)
 }
 
-// TestClientCertificateDenied: where an administrator denies the node's identity, the agent ends
-// and says why.
+// TestClientCertificateDenied: if an administrator denies the node's identity, the agent exits and
+// says why.
 func TestClientCertificateDenied(t *testing.T) {
 	t.Parallel()
 	cluster := testcluster.Start(t)
 	n := testnode.New(t, cluster, "")
-	// The cluster itself does not approve a user who may ask for certificates and is no bootstrapper.
+	// This user may ask for certificates but is not a bootstrapper, so the cluster does not approve
+	// the request itself.
 	ns := cluster.Namespace(t)
 	cluster.Kubectl(t, "create", "serviceaccount", "-n", ns, "joiner")
 	cluster.Kubectl(t, "create", "clusterrolebinding", ns, "--clusterrole=system:node-bootstrapper", "--serviceaccount="+ns+":joiner")
@@ -163,7 +164,7 @@ func TestClientCertificateDenied(t *testing.T) {
 	}
 }
 
-// TestNodeDeleted: a Node object that a user deletes comes back.
+// TestNodeDeleted: if a user deletes the Node object, the agent makes it again.
 func TestNodeDeleted(t *testing.T) {
 	t.Parallel()
 	cluster := testcluster.Start(t)
@@ -188,8 +189,9 @@ func TestNodeDeleted(t *testing.T) {
 	n.WaitReady(t)
 }
 
-// TestRestart is the machine's: agent and workers are gone. What had finished stays finished, what
-// ran is told of truly and runs again, and what was deleted meanwhile is gone.
+// TestRestart: the machine restarts, so the agent and its workers have exited. A pod that had ended
+// stays so. A pod that ran shows the true end of its run and runs again. A pod that was deleted in
+// the meantime is removed.
 func TestRestart(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t, "")
@@ -230,8 +232,8 @@ func TestRestart(t *testing.T) {
 	})
 }
 
-// TestAPIServerAway cuts the node off from the API server for 30 s: guests run on, and what changed
-// meanwhile is made good.
+// TestAPIServerAway disconnects the node from the API server for 30 s. Guests continue. The node
+// applies later what changed during that time.
 func TestAPIServerAway(t *testing.T) {
 	t.Parallel()
 	cluster := testcluster.Start(t)
@@ -246,7 +248,7 @@ func TestAPIServerAway(t *testing.T) {
 	for _, name := range []string{"stays", "goes", "ends"} {
 		s.awaitPhase(t, ns, name, corev1.PodRunning)
 	}
-	for range 8 { // an API server that restarts in a loop
+	for range 8 { // an API server that restarts again and again
 		proxy.Cut()
 		<-time.NewTimer(200 * time.Millisecond).C
 		proxy.Restore()
@@ -268,7 +270,7 @@ func TestAPIServerAway(t *testing.T) {
 	s.node.WaitReady(t)
 }
 
-// through is an administrator's kubeconfig that reaches the API server through the proxy.
+// through is an administrator's kubeconfig that leads through the proxy to the API server.
 func through(t *testing.T, cluster *testcluster.Cluster, proxy *testcluster.Proxy) string {
 	t.Helper()
 	config, err := clientcmd.LoadFromFile(cluster.Kubeconfig())
@@ -285,8 +287,8 @@ func through(t *testing.T, cluster *testcluster.Cluster, proxy *testcluster.Prox
 	return path
 }
 
-// TestBadInput: each mistake has one clear line, an exit code that is not 0, and leaves nothing
-// half-written.
+// TestBadInput: each mistake has one clear line and an exit code that is not 0. No file is left
+// incomplete.
 func TestBadInput(t *testing.T) {
 	t.Parallel()
 	cluster := testcluster.Start(t)
@@ -355,7 +357,7 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
-// TestSignals: the agent ends cleanly at SIGINT as at SIGTERM, with guests running.
+// TestSignals: SIGINT and SIGTERM end the agent cleanly while guests run.
 func TestSignals(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t, "")

@@ -14,8 +14,9 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testnode"
 )
 
-// TestNonsenseOfTheAPIServer: while the API server answers with nonsense, of any kind, pods run on,
-// and the agent asks in moderation; when it is well again, the node is Ready, and pods come and go.
+// TestNonsenseOfTheAPIServer: while the API server gives wrong answers of any kind, pods continue,
+// and the agent does not send too many requests. When the API server works again, the node is
+// Ready, and pods start and end.
 // docs/security.md: "Pods run on meanwhile"
 func TestNonsenseOfTheAPIServer(t *testing.T) {
 	t.Parallel()
@@ -31,7 +32,7 @@ func TestNonsenseOfTheAPIServer(t *testing.T) {
 	all := testcluster.Faults()
 	for round, name := range slices.Sorted(maps.Keys(all)) {
 		if slices.Contains(testcluster.EmptyLists(), name) {
-			continue // who may speak for the API server may end pods
+			continue // a valid empty list from the API server may end pods
 		}
 		gateway.Break(all[name])
 		if round == 0 {
@@ -39,7 +40,7 @@ func TestNonsenseOfTheAPIServer(t *testing.T) {
 			s.create(t, ns, s.pod("comes", s.tiny))
 		}
 		asked := gateway.Served()
-		<-time.NewTimer(1500 * time.Millisecond).C // how long the fault lasts
+		<-time.NewTimer(1500 * time.Millisecond).C // the time that the fault lasts
 		if n := gateway.Served() - asked; n > 300 {
 			t.Errorf("%s: it asked %d times in 1.5 s", name, n)
 		}

@@ -17,9 +17,9 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testnode"
 )
 
-// outside runs a program in a view of the machine whose every file is laid over: what it writes,
-// but for the data directory and the kernel's own file systems, is to be found in WORK/upper, and
-// nowhere else. A process whose ID is in WORK.eye sees that folder. Arguments: WORK, the data
+// outside runs a program in a view of the machine with an overlay over all files. What the program
+// writes is in WORK/upper and nowhere else, except in the data directory and the kernel's own file
+// systems. A process whose ID is in WORK.eye can see that folder. Arguments: WORK, the data
 // directory, the program, its arguments.
 const outside = `set -e
 work=$1 data=$2 bin=$3
@@ -44,7 +44,7 @@ func TestNothingIsWrittenOutside(t *testing.T) {
 	s.hello, s.kitchen = s.images.PushGuest(t, "hello"), s.images.PushGuest(t, "kitchen")
 	s.node = testnode.New(t, cluster, "")
 	eye := overlaid(t, s.node, "")
-	s.node.Compiled(t, "kitchen") // hello is compiled here
+	s.node.Compiled(t, "kitchen") // hello is compiled in this test
 	s.node.Join(t)
 	known := []string{s.node.DataDir}
 	first := eye()
@@ -70,8 +70,8 @@ func TestNothingIsWrittenOutside(t *testing.T) {
 	checkWritten(t, "after a restart", eye(), known)
 }
 
-// overlaid gives a node a program that runs in such a view, after a first line of shell. eye is
-// where that is seen once the node was started.
+// overlaid gives a node a program that runs in such a view, after one line of shell. eye returns
+// the path of the written files once the node has started.
 func overlaid(t *testing.T, node *testnode.Node, first string) (eye func() string) {
 	t.Helper()
 	work, dir := t.TempDir(), t.TempDir()
@@ -96,10 +96,10 @@ func overlaid(t *testing.T, node *testnode.Node, first string) (eye func() strin
 	}
 }
 
-// checkWritten looks for what was written outside of the places that are known.
+// checkWritten fails if a file was written outside of the known paths.
 func checkWritten(t *testing.T, when, root string, known []string) {
 	t.Helper()
-	known = append([]string{filepath.Dir(testnode.Binary(t)), "/proc", "/sys", "/dev"}, known...) // made by the script
+	known = append([]string{filepath.Dir(testnode.Binary(t)), "/proc", "/sys", "/dev"}, known...) // the script makes these
 	seen := false
 	err := filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
@@ -123,8 +123,8 @@ func checkWritten(t *testing.T, when, root string, known []string) {
 	}
 }
 
-// TestNamedPlacesAreWritten: what an operator names outside of the data directory is written there,
-// and nothing else is.
+// TestNamedPlacesAreWritten: outside of the data directory, the agent writes only to the paths that
+// an operator names.
 //
 // docs/security.md: "but for `KUBECONFIG`, `--cert-file`, `--private-key-file`, `--pod-logs-dir`
 // and `--container-logs-dir` if these name other paths."

@@ -76,8 +76,7 @@ func testTerminationMessage(t *testing.T, s *suite) {
 	}
 }
 
-// testToken: the token that each pod has of its own opens the API, in the name of its service
-// account.
+// testToken: with its own token, each pod can use the API as its service account.
 func testToken(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	const at = "/var/run/secrets/kubernetes.io/serviceaccount/"
@@ -97,7 +96,7 @@ func testToken(t *testing.T, s *suite) {
 	}
 }
 
-// testVolumesPage tries the examples of docs/volumes.md.
+// testVolumesPage runs the examples of docs/volumes.md.
 func testVolumesPage(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	page, err := os.ReadFile(filepath.Join(testcluster.Root(), "docs", "volumes.md"))

@@ -16,7 +16,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testnode"
 )
 
-// TestPods runs what is about pods side by side on one node.
+// TestPods runs the tests of pods in parallel on one node.
 func TestPods(t *testing.T) {
 	s := newSuite(t, "")
 	for name, test := range map[string]func(*testing.T, *suite){
@@ -46,7 +46,7 @@ func TestPods(t *testing.T) {
 	}
 }
 
-// logs waits for the pod's end and returns its log.
+// finalLog waits for the pod's end and returns its log.
 func (s *suite) finalLog(t *testing.T, namespace, name string, phase corev1.PodPhase) string {
 	t.Helper()
 	s.awaitPhase(t, namespace, name, phase)
@@ -114,7 +114,7 @@ func testRestartPolicies(t *testing.T, s *suite) {
 	}
 }
 
-// testCrashLoop sees the back-off: the first restart comes at once, the second after 10 s.
+// testCrashLoop: the first restart comes at once, the second after a back-off of 10 s.
 func testCrashLoop(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	s.create(t, ns, s.pod("crash", s.kitchen, "exit", "7"))
@@ -164,7 +164,7 @@ func testSetImage(t *testing.T, s *suite) {
 	s.awaitEvents(t, pod, "Killing Container main definition changed, will be restarted")
 }
 
-// testEphemeral: kubectl debug puts a container of its own into a running pod.
+// testEphemeral: kubectl debug adds an ephemeral container to a running pod.
 func testEphemeral(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	debugged := s.pod("debugged", s.tiny)
@@ -225,7 +225,8 @@ func testInitContainers(t *testing.T, s *suite) {
 	}
 }
 
-// testDeletion: a guest that spins and one that sleeps end when told, and their pods go.
+// testDeletion: a guest that spins and a guest that sleeps end when their pods are deleted, and the
+// pods are removed.
 func testDeletion(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	for _, what := range []string{"spin", "sleep"} {
@@ -247,7 +248,7 @@ func testForceDeletion(t *testing.T, s *suite) {
 	s.awaitPhase(t, ns, "force", corev1.PodRunning)
 	s.cluster.Kubectl(t, "delete", "pod", "-n", ns, "force", "--grace-period=0", "--force")
 	s.awaitGone(t, pod)
-	// A new pod of the same name is another pod, and runs.
+	// A new pod with the same name is another pod, and runs.
 	s.create(t, ns, s.pod("force", s.tiny))
 	s.awaitPhase(t, ns, "force", corev1.PodRunning)
 }
@@ -341,7 +342,8 @@ func testBrokenModule(t *testing.T, s *suite) {
 	}
 }
 
-// testUnsupported: what cannot be honoured yet is said, and nothing runs without it.
+// testUnsupported: if the node does not support a part of a pod, or the part is missing, the pod
+// says so and does not run without it.
 func testUnsupported(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	pod := s.pod("volume", s.tiny)
@@ -395,7 +397,7 @@ func testMemoryLimit(t *testing.T, s *suite) {
 	}
 }
 
-// testFiles: a container has a root of its own, writable, and fresh at every start.
+// testFiles: a container has its own root, which is writable and new at every start.
 func testFiles(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	pod := s.pod("files", s.kitchen, "ls", "/")

@@ -28,7 +28,7 @@ func TestPodSpec(t *testing.T) {
 	}
 }
 
-// testClusterDNS: a pod is told of the cluster's name servers unless it asks for others.
+// testClusterDNS: a pod gets the cluster's name servers, unless it asks for others.
 func testClusterDNS(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	pod := s.pod("names", s.kitchen, "cat", "/etc/resolv.conf")
@@ -43,7 +43,7 @@ func testClusterDNS(t *testing.T, s *suite) {
 	s.awaitEvents(t, pod, "DNSConfigForming Nameserver limits were exceeded, some nameservers have been omitted")
 }
 
-// testEphemeralStorage: a pod that writes more than it may is evicted.
+// testEphemeralStorage: a pod that writes more than its limit is evicted.
 func testEphemeralStorage(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	pod := s.pod("writes", s.kitchen, "each", "write /tmp/much "+strings.Repeat("x", 200<<10), "sleep")
@@ -56,12 +56,12 @@ func testEphemeralStorage(t *testing.T, s *suite) {
 	s.awaitEvents(t, pod, "Evicted Pod ephemeral local storage usage exceeds the total limit of containers 100Ki.")
 }
 
-// testPostStartHoldsBack: a container does not count as running before its postStart hook is done.
+// testPostStartHoldsBack: a container does not count as running until its postStart hook has ended.
 func testPostStartHoldsBack(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	pod := s.pod("hooked", s.kitchen, "sleep")
 	grace := int64(10)
-	pod.Spec.TerminationGracePeriodSeconds = &grace // longer than the hook may take
+	pod.Spec.TerminationGracePeriodSeconds = &grace // longer than the hook takes
 	pod.Spec.Containers[0].Lifecycle = &corev1.Lifecycle{PostStart: &corev1.LifecycleHandler{Sleep: &corev1.SleepAction{Seconds: 4}}}
 	pod = s.create(t, ns, pod)
 	s.awaitEvents(t, pod, "Started Container started")
@@ -78,7 +78,8 @@ func testPostStartHoldsBack(t *testing.T, s *suite) {
 	}
 }
 
-// testFileKeyRef: what an init container writes is in the environment of those after it.
+// testFileKeyRef: a file that an init container writes is the source of a later container's
+// environment.
 func testFileKeyRef(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	yes := true
@@ -110,7 +111,8 @@ func testFileKeyRef(t *testing.T, s *suite) {
 	})
 }
 
-// testRestartAllContainers: one container's end has all start over, the init container too.
+// testRestartAllContainers: the end of one container makes all of them start over, also the init
+// container.
 func testRestartAllContainers(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	never := corev1.ContainerRestartPolicyNever

@@ -64,9 +64,8 @@ func restarted(p *corev1.Pod) error {
 	return nil
 }
 
-// testExecProbes: a command in the container sees its environment and files; what it finds makes
-// the pod started, ready, and not ready any more. An agent that is killed meanwhile changes
-// nothing.
+// testExecProbes: a command in the container sees its environment and files. Its results make the
+// pod started, ready, or not ready.
 func testExecProbes(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	pod := s.pod("exec", s.kitchen, "sleep")
@@ -107,7 +106,7 @@ func testLiveness(t *testing.T, s *suite) {
 	s.awaitEvents(t, pod, "Killing Container main failed startup probe")
 }
 
-// testExecTimeout: a command that takes too long is killed, and has failed.
+// testExecTimeout: a command that takes too long is killed, and the probe has failed.
 func testExecTimeout(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	pod := s.pod("slow", s.kitchen, "sleep")
@@ -118,7 +117,7 @@ func testExecTimeout(t *testing.T, s *suite) {
 	s.await(t, ns, "slow", restarted)
 }
 
-// served is a pod whose container serves HTTP on that port.
+// served is a pod whose container serves HTTP on this port.
 func (s *suite) served(t *testing.T, name string, port int32) *corev1.Pod {
 	t.Helper()
 	pod := s.pod(name, s.images.PushGuest(t, "serve"))
@@ -156,7 +155,7 @@ func testHTTPProbes(t *testing.T, s *suite) {
 	s.awaitGone(t, pod)
 }
 
-// testHooks: preStop runs before the guest is stopped, and within the grace period.
+// testHooks: preStop runs before the guest is stopped. It is part of the grace period.
 func testHooks(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	grace := int64(20)
@@ -233,8 +232,8 @@ func testReadinessGates(t *testing.T, s *suite) {
 	s.await(t, ns, "gates", ready(true))
 }
 
-// testSidecar: a sidecar is up before what comes after it, is started again, and ends with the
-// pod's work.
+// testSidecar: a sidecar is up before later containers start. It is restarted when it ends, and
+// ends after the pod's work.
 func testSidecar(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	always := corev1.ContainerRestartPolicyAlways
@@ -255,8 +254,8 @@ func testSidecar(t *testing.T, s *suite) {
 	}
 }
 
-// TestAgentRestartKeepsReadiness: a pod stays ready while its agent is killed and comes again, and
-// is probed by the next one.
+// TestAgentRestartKeepsReadiness: a pod stays ready while its agent is killed and started again.
+// The next agent probes it.
 func TestAgentRestartKeepsReadiness(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t, "")
@@ -280,7 +279,7 @@ func TestAgentRestartKeepsReadiness(t *testing.T) {
 	if now, err := s.get(ns, "ready"); err != nil || now.Status.ContainerStatuses[0].RestartCount == 0 && !transition(now).Equal(since) {
 		t.Errorf("not ready for a while: %v %+v", err, now.Status)
 	}
-	testnode.Eventually(t, func() error { // its sockets shut, it ended, and is started and ready again
+	testnode.Eventually(t, func() error { // the guest has ended after /quit, and is started and ready again
 		now, err := s.get(ns, "ready")
 		if err != nil {
 			return err

@@ -34,7 +34,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
 )
 
-// guarded is a registry whose one user, me, has a password.
+// guarded is a registry with one user, me, who has a password.
 type guarded struct {
 	*httptest.Server
 	host, password string
@@ -57,7 +57,7 @@ func newGuarded(t *testing.T, password string) *guarded {
 	return g
 }
 
-// Lookup has it show its own password.
+// Lookup returns the password of the registry, for push.
 func (g *guarded) Lookup(context.Context, string) ([]credentials.Credential, error) {
 	return []credentials.Credential{{Username: "me", Password: g.password}}, nil
 }
@@ -78,7 +78,7 @@ func (g *guarded) secret(t *testing.T, s *suite, namespace, name string) {
 		"--docker-server="+g.host, "--docker-username=me", "--docker-password="+g.password)
 }
 
-// TestPulls: who may have which image, and what an operator sees of them.
+// TestPulls: which pods may use which image, and what an operator sees of the images.
 func TestPulls(t *testing.T) {
 	t.Parallel()
 	secrets, plugged := newGuarded(t, "by-secret"), newGuarded(t, "by-plugin")
@@ -126,7 +126,7 @@ func testPullSecrets(t *testing.T, s *suite, reg *guarded) {
 	s.awaitPhase(t, one, "first", corev1.PodRunning)
 	s.awaitEvents(t, first, fmt.Sprintf("Pulling Pulling image %q", image), fmt.Sprintf("Pulled Successfully pulled image %q in ", image))
 
-	// It is on the node by now, and not for everybody.
+	// The image is on the node now, but not for every pod.
 	make(two, "none", corev1.PullIfNotPresent)
 	make(two, "never", corev1.PullNever)
 	s.awaitWaiting(t, two, "none", "401", "ErrImagePull", "ImagePullBackOff")
@@ -136,7 +136,7 @@ func testPullSecrets(t *testing.T, s *suite, reg *guarded) {
 	s.awaitEvents(t, same, fmt.Sprintf("Pulled Container image %q already present on machine and can be accessed by the pod", image))
 }
 
-// awaitWaiting waits until a pod's container waits for one of the reasons, with such a message.
+// awaitWaiting waits until a pod's container waits for one of these reasons, with this message.
 func (s *suite) awaitWaiting(t *testing.T, namespace, name, message string, reasons ...string) {
 	t.Helper()
 	s.await(t, namespace, name, func(p *corev1.Pod) error {
@@ -152,8 +152,8 @@ func (s *suite) awaitWaiting(t *testing.T, namespace, name, message string, reas
 	})
 }
 
-// testVerification: who may have what an operator has fetched, or another pod, is for the node's
-// policy to say.
+// testVerification: if an operator or another pod has pulled an image, the node's policy decides
+// which pods may use it.
 func testVerification(t *testing.T, of *suite) {
 	reg := newGuarded(t, "by-operator")
 	login := t.TempDir()
@@ -164,7 +164,7 @@ func testVerification(t *testing.T, of *suite) {
 	preloaded, listed, private := reg.push(t, "preloaded:v1", padded(t, 1000)), reg.push(t, "base/listed:v1", padded(t, 1000)), reg.push(t, "private:v1", padded(t, 1000))
 	for name, tt := range map[string]struct {
 		args []string
-		free []string // what pods have without a Secret
+		free []string // the images that pods get without a Secret
 	}{
 		"always": {[]string{"--image-pull-credentials-verification-policy=AlwaysVerify"}, nil},
 		"never":  {[]string{"--image-pull-credentials-verification-policy=NeverVerify"}, []string{preloaded, listed, private}},
@@ -203,7 +203,7 @@ func testVerification(t *testing.T, of *suite) {
 				s.awaitWaiting(t, ns, never, "is not present with pull policy of Never", "ErrImageNeverPull", "ImagePullBackOff")
 				s.awaitWaiting(t, ns, asks, "401", "ErrImagePull", "ImagePullBackOff")
 			}
-			// The registry takes the Secret, and from then on the node knows it.
+			// The registry accepts the Secret. From then on the node knows it.
 			make("first", preloaded, corev1.PullIfNotPresent, corev1.LocalObjectReference{Name: "login"})
 			s.awaitPhase(t, ns, "first", corev1.PodRunning)
 			make("second", preloaded, corev1.PullNever, corev1.LocalObjectReference{Name: "login"})
@@ -262,13 +262,13 @@ func testNodeImages(t *testing.T, s *suite) {
 	})
 }
 
-// imageCommand runs `krustlet-wasi image` on the node, beside its agent.
+// imageCommand runs `krustlet-wasi image` on the node while the agent runs.
 func (s *suite) imageCommand(t *testing.T, args ...string) (stdout string, err error) {
 	t.Helper()
 	return s.imageCommandWith(t, nil, args...)
 }
 
-// imageCommandWith has variables of the operator's own.
+// imageCommandWith is like imageCommand, with environment variables of the operator's.
 func (s *suite) imageCommandWith(t *testing.T, env []string, args ...string) (stdout string, err error) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), testnode.Binary(t), append(append([]string{"image"}, args...), "--data-dir="+s.node.DataDir)...)
@@ -313,15 +313,15 @@ func testImageCommand(t *testing.T, s *suite) {
 	}
 }
 
-// testWarmStart: what is on the node starts without the registry, unpacked or not; what cannot be
-// unpacked is told of, and gone.
+// testWarmStart: images on the node start without the registry, unpacked or not. If an image cannot
+// be unpacked, the pod says so and the image is removed.
 func testWarmStart(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	closing := testnode.NewRegistry(t)
 	image := closing.Push(t, "warm:v1", tinyModule(t))
 	s.create(t, ns, s.pod("cold", image))
 	s.awaitPhase(t, ns, "cold", corev1.PodRunning)
-	// Fetched by the operator, and not unpacked yet.
+	// The operator has pulled these images, and they are not unpacked yet.
 	rooted, broken := closing.Host+"/rooted:v1", closing.Host+"/broken:v1"
 	for ref, module := range map[string][]byte{rooted: tinyModule(t), broken: []byte("none")} {
 		image := guests.Image(t, v1.Config{Entrypoint: []string{"/app.wasm"}}, map[string][]byte{"app.wasm": module})
@@ -348,8 +348,8 @@ func testWarmStart(t *testing.T, s *suite) {
 	}
 }
 
-// padded is the smallest guest with a section of so many bytes that means nothing, which are others
-// each time.
+// padded is the smallest guest with a section of this size without a meaning. The section differs
+// in each call.
 func padded(t *testing.T, size int) []byte {
 	t.Helper()
 	section := binary.BigEndian.AppendUint64([]byte{1, 'x'}, uint64(time.Now().UnixNano()))
@@ -357,7 +357,7 @@ func padded(t *testing.T, size int) []byte {
 	return append(binary.AppendUvarint(append(bytes.Clone(tinyModule(t)), 0), uint64(len(section))), section...)
 }
 
-// testDiskFull: a node whose disk fills up says so, takes no pods, makes room, and recovers.
+// testDiskFull: if the disk fills up, the node says so, accepts no pods, makes room, and recovers.
 func testDiskFull(t *testing.T, of *suite) {
 	s := &suite{cluster: of.cluster, images: of.images}
 	disk := smallDisk(t)
@@ -367,7 +367,8 @@ func testDiskFull(t *testing.T, of *suite) {
 	s.node.Join(t)
 	ns := s.cluster.Namespace(t)
 
-	// Two images, of which there is room for one, and pods that are not evicted for that.
+	// There is room for one of these two images. The pods are critical, so that they are not
+	// evicted.
 	first := s.pod("first", s.images.Push(t, "large:v1", padded(t, 36<<20)))
 	first.Spec.PriorityClassName = "system-node-critical"
 	first = s.create(t, ns, first)
@@ -380,7 +381,7 @@ func testDiskFull(t *testing.T, of *suite) {
 	s.delete(t, first)
 	s.awaitPhase(t, ns, "second", corev1.PodRunning)
 
-	// Something else fills the disk.
+	// Another file fills the disk.
 	filler := filepath.Join(disk, "filler")
 	if err := os.WriteFile(filler, make([]byte, 64<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
 		t.Fatalf("filling the disk: %v", err)

@@ -19,7 +19,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testnode"
 )
 
-// TestQuiet: how much the node has to say.
+// TestQuiet: the agent does not write a pod's status too often.
 func TestQuiet(t *testing.T) {
 	s := newSuite(t, "")
 	t.Run("Start", func(t *testing.T) {
@@ -32,12 +32,12 @@ func TestQuiet(t *testing.T) {
 	})
 }
 
-// maxWritesOfStart is how often a pod's status may be written until the pod is ready.
+// maxWritesOfStart is how often the agent may write a pod's status until the pod is ready.
 const maxWritesOfStart = 3
 
 func testFewWrites(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
-	first := s.create(t, ns, s.pod("first", s.kitchen, "sleep")) // so that the image is there
+	first := s.create(t, ns, s.pod("first", s.kitchen, "sleep")) // pulls the image
 	s.await(t, ns, "first", ready(true))
 	s.delete(t, first)
 	s.awaitGone(t, first)
@@ -59,7 +59,7 @@ func testFewWrites(t *testing.T, s *suite) {
 	for event := range events.ResultChan() {
 		pod, ok := event.Object.(*corev1.Pod)
 		if !ok || event.Type != watch.Modified || pod.Status.StartTime == nil || isReady[pod.Name] {
-			continue // without a start time it is the scheduler's
+			continue // without a start time, the scheduler wrote it
 		}
 		writes[pod.Name] = append(writes[pod.Name], summary(&pod.Status))
 		if ready(true)(pod) == nil {
@@ -79,7 +79,7 @@ func testFewWrites(t *testing.T, s *suite) {
 	}
 }
 
-// summary is what in a status changes while a pod starts.
+// summary is the part of a status that changes while a pod starts.
 func summary(s *corev1.PodStatus) string {
 	text := fmt.Sprintf("%s %s", s.Phase, s.PodIP)
 	for _, c := range s.Conditions {
@@ -91,8 +91,8 @@ func summary(s *corev1.PodStatus) string {
 	return text
 }
 
-// testForeignDaemonSet: a DaemonSet that is for every node, of an image for machines, ends in a
-// state that says so and stays.
+// testForeignDaemonSet: a DaemonSet for every node has an image for machines. Its pod reaches a
+// state that says so, and stays in that state.
 func testForeignDaemonSet(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	ref, err := name.ParseReference(s.images.Host+"/proxy:v1", name.Insecure)
@@ -132,7 +132,7 @@ func testForeignDaemonSet(t *testing.T, s *suite) {
 	if message := pod.Status.ContainerStatuses[0].State.Waiting.Message; !strings.Contains(message, "ErrImagePull") {
 		t.Errorf("it waits with %q", message)
 	}
-	// From now on it is looked at again after 10, 20, 40 s …: two writes each time.
+	// From now on the agent tries again after 10, 20, 40 s …, and writes twice each time.
 	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
 	defer cancel()
 	events, err := s.client().CoreV1().Pods(ns).Watch(ctx, metav1.ListOptions{ResourceVersion: pod.ResourceVersion})

@@ -17,11 +17,10 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testnode"
 )
 
-// TestResize gives pods that run other resources, as a user does, with an agent that is killed in
-// between.
+// TestResize gives running pods other resources, as users do. The agent is killed in between.
 func TestResize(t *testing.T) {
 	t.Parallel()
-	s := newSuite(t, "", "--node-labels", "kubernetes.io/os=linux") // else the API server refuses
+	s := newSuite(t, "", "--node-labels", "kubernetes.io/os=linux") // without this label the API server refuses to resize
 	ns := s.cluster.Namespace(t)
 	spin := s.create(t, ns, s.sizedPod("spin", "20m", "64Mi", "spin"))
 	s.await(t, ns, "spin", ready(true))
@@ -46,7 +45,7 @@ func TestResize(t *testing.T) {
 	}
 }
 
-// sizedPod is a pod of the kitchen guest with limits.
+// sizedPod is a pod with the kitchen guest and limits.
 func (s *suite) sizedPod(name, cpu, memory string, args ...string) *corev1.Pod {
 	pod := s.pod(name, s.kitchen, args...)
 	pod.Spec.Containers[0].Resources = corev1.ResourceRequirements{
@@ -79,14 +78,15 @@ func (s *suite) awaitSize(t *testing.T, ns, name, cpu, memory string) *corev1.Po
 	})
 }
 
-// Of the share of a processor that a guest which spins has: far above what a limit of 0.02 allows,
-// with what its worker does besides, and what it has on a busy machine without one.
+// The share of a processor that a spinning guest uses. slow is far above the limit of 0.02, because
+// the worker does other work too. fast is what the guest uses without a limit, even on a busy
+// machine.
 const (
 	slow = 0.06
 	fast = 0.1
 )
 
-// share is the share of a processor that the node's workers have used within two seconds.
+// share is the share of a processor that the node's workers use during two seconds.
 func (s *suite) share(t *testing.T) float64 {
 	t.Helper()
 	used := func() (ticks int) {
@@ -97,7 +97,7 @@ func (s *suite) share(t *testing.T) float64 {
 			}
 			_, rest, _ := strings.Cut(string(line), ") ")
 			fields := strings.Fields(rest)
-			for _, at := range []int{11, 12} { // utime, stime
+			for _, at := range []int{11, 12} { // utime and stime
 				n, err := strconv.Atoi(fields[at])
 				if err != nil {
 					t.Fatal(err)
@@ -132,7 +132,7 @@ func testResizeCPU(t *testing.T, s *suite, pod *corev1.Pod) {
 	s.awaitEvents(t, pod, `ResizeStarted Pod resize started: {"containers":[{"name":"main",`, `ResizeCompleted Pod resize completed: {"containers":[{"name":"main",`)
 }
 
-// testResizeMemory: a guest that runs can have memory that it could not have had before.
+// testResizeMemory: after a resize, a running guest can have more memory than before.
 func testResizeMemory(t *testing.T, s *suite, ns string) {
 	pod := s.sizedPod("hungry", "1", "40Mi", "each", "await /tmp/go", "alloc 64")
 	pod.Spec.RestartPolicy = corev1.RestartPolicyNever
@@ -146,7 +146,7 @@ func testResizeMemory(t *testing.T, s *suite, ns string) {
 	}
 }
 
-// testResizeRestarts: a container that asks for it is restarted to have another size.
+// testResizeRestarts: if a container's policy wants a restart for another size, it is restarted.
 func testResizeRestarts(t *testing.T, s *suite, ns string) {
 	pod := s.sizedPod("anew", "100m", "64Mi", "sleep")
 	pod.Spec.Containers[0].ResizePolicy = []corev1.ContainerResizePolicy{
@@ -164,8 +164,8 @@ func testResizeRestarts(t *testing.T, s *suite, ns string) {
 	s.awaitEvents(t, pod, "Killing Container main resize requires restart")
 }
 
-// testResizeDeferred: what the node has no room for waits until there is, and what the pod has it
-// keeps.
+// testResizeDeferred: if the node has no room for a resize, the resize waits until there is room.
+// Until then the pod keeps its resources.
 func testResizeDeferred(t *testing.T, s *suite, ns string) {
 	node, err := s.client().CoreV1().Nodes().Get(context.Background(), s.node.Name, metav1.GetOptions{})
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testnode"
 )
 
-// TestRootfs: images with a root filesystem, as builders of containers make them.
+// TestRootfs: images with a root filesystem, as container builders make them.
 func TestRootfs(t *testing.T) {
 	s := newSuite(t, "")
 	image := pushRooted(t, s)
@@ -36,8 +36,8 @@ func TestRootfs(t *testing.T) {
 	testRootsAcrossAgents(t, s, image)
 }
 
-// pushRooted publishes an index with an image of the kitchen, of a second module, and of a file,
-// beside one for Linux.
+// pushRooted publishes an index with two images: one with the kitchen, a second module and a file,
+// and one for Linux.
 func pushRooted(t *testing.T, s *suite) string {
 	t.Helper()
 	kitchen, err := os.ReadFile(guests.Build(t, "kitchen"))
@@ -70,7 +70,7 @@ func pushRooted(t *testing.T, s *suite) string {
 	return ref.String() + "@" + digest.String()
 }
 
-// cook is a pod of the image that runs once: its entrypoint, which is `each`, with these arguments.
+// cook is a pod of the image that runs once. The arguments are for its entrypoint, `each`.
 func (s *suite) cook(name, image string, args ...string) *corev1.Pod {
 	pod := s.pod(name, image, args...)
 	pod.Spec.RestartPolicy = corev1.RestartPolicyNever
@@ -105,7 +105,7 @@ func testImageConfig(t *testing.T, s *suite, image string) {
 	}
 }
 
-// testImageModules: argv[0] says which module runs, of containers, probes and hooks.
+// testImageModules: argv[0] decides which module runs, for containers, probes and hooks.
 func testImageModules(t *testing.T, s *suite, image string) {
 	ns := s.cluster.Namespace(t)
 	pod := s.cook("tool", image)
@@ -118,7 +118,7 @@ func testImageModules(t *testing.T, s *suite, image string) {
 	pod = s.pod("probed", image)
 	c := &pod.Spec.Containers[0]
 	c.Command = []string{"/bin/cook.wasm", "sleep"}
-	// The kitchen does not know the command x. tool ends with 0 for one argument.
+	// The kitchen does not know the command x. tool ends with 0 if it has one argument.
 	command := func(argv ...string) corev1.ProbeHandler {
 		return corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: argv}}
 	}
@@ -140,7 +140,7 @@ func testImageModules(t *testing.T, s *suite, image string) {
 	}
 }
 
-// testPrivateRoots: what a pod writes to its root directory is its own.
+// testPrivateRoots: other pods do not see what a pod writes to its root directory.
 func testPrivateRoots(t *testing.T, s *suite, image string) {
 	ns := s.cluster.Namespace(t)
 	for _, name := range []string{"one", "two"} {
@@ -164,7 +164,7 @@ func testReadOnlyRoot(t *testing.T, s *suite, image string) {
 	}
 }
 
-// testRootAfterRestart: a container that is restarted begins with what the image has.
+// testRootAfterRestart: a restarted container starts with the files of the image.
 func testRootAfterRestart(t *testing.T, s *suite, image string) {
 	ns := s.cluster.Namespace(t)
 	pod := s.pod("again", image, "append motd x", "cat motd", "exit 3")
@@ -177,7 +177,7 @@ func testRootAfterRestart(t *testing.T, s *suite, image string) {
 	})
 	const want = "$ append motd x\n$ cat motd\nhello\nx$ exit 3\n"
 	testnode.Eventually(t, func() error {
-		cmd, out := s.kubectl(t, "logs", "-n", ns, "again") // it fails while the next run is being made
+		cmd, out := s.kubectl(t, "logs", "-n", ns, "again") // it fails while the next run is prepared
 		if err := cmd.Run(); err != nil || out.String() != want {
 			return errors.Join(err, fmt.Errorf("a later run printed %q", out))
 		}
@@ -185,7 +185,7 @@ func testRootAfterRestart(t *testing.T, s *suite, image string) {
 	})
 }
 
-// testIsolatedRoot: a worker that hosts one pod reaches its image and its root directory, too.
+// testIsolatedRoot: an isolated worker can also open its pod's image and root directory.
 func testIsolatedRoot(t *testing.T, s *suite, image string) {
 	ns := s.cluster.Namespace(t)
 	s.class(t, "wasmtime-isolated")
@@ -197,15 +197,16 @@ func testIsolatedRoot(t *testing.T, s *suite, image string) {
 	}
 }
 
-// testRootsAcrossAgents: a restart of the agent does not show in a pod's root directory, whose
-// mount goes with the pod, even with one that is deleted while no agent runs.
+// testRootsAcrossAgents: a restart of the agent changes nothing in a pod's root directory. The
+// mount is removed with the pod, even if the pod is deleted while no agent runs.
 func testRootsAcrossAgents(t *testing.T, s *suite, image string) {
 	ns := s.cluster.Namespace(t)
 	var pods []*corev1.Pod
 	for _, name := range []string{"stays", "goes"} {
 		pod := s.pod(name, image)
 		pod.Spec.Containers[0].Command = []string{"cook", "watch", "/etc/motd"}
-		// It writes what it finds when it is asked, by a command beside it.
+		// The guest prints the file after each change. The probe, a command beside it, makes the
+		// changes.
 		pod.Spec.Containers[0].ReadinessProbe = &corev1.Probe{
 			ProbeHandler:  corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"cook", "append", "/etc/motd", name}}},
 			PeriodSeconds: 1, TimeoutSeconds: 20,
@@ -225,7 +226,7 @@ func testRootsAcrossAgents(t *testing.T, s *suite, image string) {
 		t.Errorf("restarted: %+v", c)
 	}
 	testnode.Eventually(t, func() error { return notMounted(t, s, string(pods[1].UID)) })
-	// What the probe of the new agent writes is what the guest reads, in the directory of before.
+	// The new agent's probe writes to the same directory as before, so the guest reads it.
 	before := len(s.cluster.Kubectl(t, "logs", "-n", ns, "stays"))
 	testnode.Eventually(t, func() error {
 		if log := s.cluster.Kubectl(t, "logs", "-n", ns, "stays"); len(log) == before || !strings.Contains(log, "\nstaysstays") {
@@ -235,7 +236,7 @@ func testRootsAcrossAgents(t *testing.T, s *suite, image string) {
 	})
 	s.delete(t, stays)
 	s.awaitGone(t, stays)
-	// All that is left of mounts is those of pods that are there.
+	// Only mounts of existing pods are left.
 	testnode.Eventually(t, func() error { return notMounted(t, s, string(stays.UID)) })
 	all, err := s.client().CoreV1().Pods("").List(context.Background(), metav1.ListOptions{FieldSelector: "spec.nodeName=" + s.node.Name})
 	if err != nil {
@@ -256,7 +257,7 @@ func podReady(p *corev1.Pod) error {
 	return errors.New("not ready")
 }
 
-// notMounted says that nothing is mounted at places with the text in their names.
+// notMounted returns an error if something is mounted at a path that contains the text.
 func notMounted(t *testing.T, s *suite, text string) error {
 	t.Helper()
 	table, err := os.ReadFile("/proc/self/mountinfo")

@@ -16,7 +16,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testnode"
 )
 
-// TestSecurity: what of a pod's security context counts for guests, and what is refused.
+// TestSecurity: which parts of a pod's security context apply to guests, and which are refused.
 func TestSecurity(t *testing.T) {
 	s := newSuite(t, "")
 	ns := s.cluster.Namespace(t)

@@ -1,5 +1,5 @@
-// Package e2e runs the agent as a user does: the real binary, on a real control plane, with images
-// from a real registry, through kubectl and the API.
+// Package e2e runs the agent as users do: the real binary on a real control plane, with images from
+// a real registry, through kubectl and the API.
 package e2e
 
 import (
@@ -27,7 +27,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testnode"
 )
 
-// parallel is how many tests run side by side: they wait for the most part.
+// parallel is how many tests run at the same time. Most of the time they wait.
 const parallel = "12"
 
 func TestMain(m *testing.M) {
@@ -40,10 +40,10 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// web asks what pods serve.
+// web sends requests to pods.
 var web = &http.Client{Timeout: testnode.Patience}
 
-// suite is what a test of pods stands on.
+// suite has what a test of pods needs.
 type suite struct {
 	cluster *testcluster.Cluster
 	node    *testnode.Node
@@ -52,8 +52,8 @@ type suite struct {
 	tiny, hello, kitchen string // image references
 }
 
-// newSuite makes a registry with the guests in it, and a node that is Ready. The agent's command
-// line has args besides.
+// newSuite makes a registry with the guests, and a node that is Ready. args are added to the
+// agent's command line.
 func newSuite(t *testing.T, kubeconfig string, args ...string) *suite {
 	t.Helper()
 	s := newStoppedSuite(t, kubeconfig, args...)
@@ -61,7 +61,7 @@ func newSuite(t *testing.T, kubeconfig string, args ...string) *suite {
 	return s
 }
 
-// newStoppedSuite is newSuite with a node that has not started yet.
+// newStoppedSuite is like newSuite, but the node has not started yet.
 func newStoppedSuite(t *testing.T, kubeconfig string, args ...string) *suite {
 	t.Helper()
 	s := &suite{cluster: testcluster.Start(t), images: testnode.NewRegistry(t)}
@@ -76,8 +76,8 @@ func newStoppedSuite(t *testing.T, kubeconfig string, args ...string) *suite {
 
 func (s *suite) client() kubernetes.Interface { return s.cluster.Client() }
 
-// pod is a pod for the suite's node, as a user writes it: bound by the scheduler, through node
-// selector and tolerations.
+// pod is a pod for the suite's node, as a user writes it. Its node selector and tolerations make
+// the scheduler bind it to the node.
 func (s *suite) pod(name, image string, args ...string) *corev1.Pod {
 	return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: s.podSpec(image, args...)}
 }
@@ -138,7 +138,7 @@ func (s *suite) awaitPhase(t *testing.T, namespace, name string, phase corev1.Po
 	})
 }
 
-// awaitGone waits until the pod of that UID is no longer there.
+// awaitGone waits until the API server does not have the pod with this UID any more.
 func (s *suite) awaitGone(t *testing.T, pod *corev1.Pod) {
 	t.Helper()
 	testnode.Eventually(t, func() error {
@@ -157,7 +157,7 @@ func (s *suite) delete(t *testing.T, pod *corev1.Pod) {
 	}
 }
 
-// awaitEvents waits until the pod has an event of each kind, given as "Reason message".
+// awaitEvents waits until the pod has these events, each in the form "Reason message".
 func (s *suite) awaitEvents(t *testing.T, pod *corev1.Pod, want ...string) {
 	t.Helper()
 	testnode.Eventually(t, func() error {
@@ -189,11 +189,11 @@ func containsPrefix(all []string, prefix string) bool {
 	return false
 }
 
-// kubectlTimeout is longer than any kubectl of these tests should take, with a gigabyte through a
-// busy machine.
+// kubectlTimeout is longer than any kubectl of these tests should take, even with a gigabyte of
+// data on a busy machine.
 const kubectlTimeout = 5 * time.Minute
 
-// kubectl is a kubectl that the test starts, and may end, itself, such as `logs -f`.
+// kubectl is a kubectl that the test itself starts and may end, such as `logs -f`.
 func (s *suite) kubectl(t *testing.T, args ...string) (cmd *exec.Cmd, stdout *bytes.Buffer) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), kubectlTimeout)
@@ -211,7 +211,7 @@ func (s *suite) kubectl(t *testing.T, args ...string) (cmd *exec.Cmd, stdout *by
 	return cmd, stdout
 }
 
-// kubectlFails runs kubectl and expects it to fail; it returns what it said.
+// kubectlFails runs kubectl, which must fail. It returns kubectl's output.
 func (s *suite) kubectlFails(t *testing.T, args ...string) string {
 	t.Helper()
 	cmd, out := s.kubectl(t, args...)

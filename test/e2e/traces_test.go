@@ -17,7 +17,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testnode"
 )
 
-// collector is an OpenTelemetry collector that keeps what it is sent.
+// collector is an OpenTelemetry collector that keeps the traces that it gets.
 type collector struct {
 	collectorpb.UnimplementedTraceServiceServer
 	address string
@@ -26,7 +26,7 @@ type collector struct {
 	spans []*tracepb.Span
 }
 
-// newCollector starts a collector on loopback, which ends with the test.
+// newCollector starts a collector on loopback. It ends with the test.
 func newCollector(t *testing.T) *collector {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -65,7 +65,7 @@ func (c *collector) all() []*tracepb.Span {
 	return slices.Clone(c.spans)
 }
 
-// testTraces: the way of a pod is one trace, with a span for each step, one within the other.
+// testTraces: the start of a pod is one trace. It has a nested span for each step.
 func testTraces(t *testing.T, c *collector, ns string) {
 	testnode.Eventually(t, func() error {
 		all := c.all()
@@ -76,7 +76,7 @@ func testTraces(t *testing.T, c *collector, ns string) {
 			return fmt.Errorf("no span of the pod's start among %d", len(all))
 		}
 		root := all[i]
-		names := map[string]string{} // by ID, those of the trace
+		names := map[string]string{} // the spans of the trace, by ID
 		for _, s := range all {
 			if string(s.GetTraceId()) == string(root.GetTraceId()) {
 				names[hex.EncodeToString(s.GetSpanId())] = s.GetName()

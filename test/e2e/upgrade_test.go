@@ -20,8 +20,8 @@ import (
 const earlierCommit = "e2a684dd93ea4400f665e43b94c8b6cc761b3391"
 
 // TestUpgradeFromEarlierProgram: this agent adopts the workers of an earlier commit's program.
-// Their pods do not notice: their guests go on, and the old workers understand all that the new
-// agent asks of them.
+// Their pods do not notice: their guests continue, and the old workers understand every request of
+// the new agent.
 // docs/workers.md: "Pods go on, even if the new agent is another version or has other flags."
 func TestUpgradeFromEarlierProgram(t *testing.T) {
 	t.Parallel()
@@ -29,14 +29,14 @@ func TestUpgradeFromEarlierProgram(t *testing.T) {
 		return
 	}
 	earlier := testnode.Earlier(t, earlierCommit)
-	s := newStoppedSuite(t, "", "--node-labels", "kubernetes.io/os=linux") // without it the API server refuses to resize
+	s := newStoppedSuite(t, "", "--node-labels", "kubernetes.io/os=linux") // without this label the API server refuses to resize
 	s.node.Binary = earlier
 	s.node.Join(t)
 	u := &upgrade{suite: s, ns: s.cluster.Namespace(t), before: map[string]corev1.ContainerStatus{}}
 	u.startPods(t)
 
 	s.node.Stop(t)
-	s.node.Binary = "" // this tree's
+	s.node.Binary = "" // the agent of this tree
 	s.node.Start(t)
 	s.node.WaitReady(t)
 
@@ -48,21 +48,21 @@ func TestUpgradeFromEarlierProgram(t *testing.T) {
 	u.checkStats(t)
 	s.resize(t, u.ns, "counts", "400m", "128Mi")
 	s.awaitSize(t, u.ns, "counts", "400m", "128Mi")
-	u.checkAdopted(t) // nothing of this has restarted a container
+	u.checkAdopted(t) // none of this has restarted a container
 	u.checkEnds(t)
 	s.lastNumber(t, u.ns, "alone")
 }
 
-// upgrade is pods that were started by the earlier program.
+// upgrade is the pods that the earlier program has started.
 type upgrade struct {
 	*suite
 	ns      string
-	before  map[string]corev1.ContainerStatus // of the containers that go on, by pod
+	before  map[string]corev1.ContainerStatus // of the containers that must continue, by pod
 	workers []workers.Worker
-	printed int // lines of the pod counts
+	printed int // lines that the pod "counts" has printed
 }
 
-// startPods starts pods in a shared worker and in an isolated one. The guest of "ends" exits by
+// startPods starts pods in a shared worker and in an isolated one. The guest of "ends" ends by
 // itself.
 func (u *upgrade) startPods(t *testing.T) {
 	t.Helper()
@@ -103,7 +103,7 @@ func (u *upgrade) checkAdopted(t *testing.T) {
 	}
 }
 
-// checkLogs waits until the guest has printed on. The log has every line.
+// checkLogs waits until the guest has printed more lines. The log must have every line.
 func (u *upgrade) checkLogs(t *testing.T) {
 	t.Helper()
 	testnode.Eventually(t, func() error {
@@ -137,7 +137,7 @@ func (u *upgrade) checkStats(t *testing.T) {
 	}
 }
 
-// checkEnds reads how a guest has ended in the old worker, and has others killed there.
+// checkEnds reads how a guest has ended in the old worker. It also ends other guests there.
 func (u *upgrade) checkEnds(t *testing.T) {
 	t.Helper()
 	pod := u.awaitPhase(t, u.ns, "ends", corev1.PodFailed)

@@ -15,7 +15,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/testnode"
 )
 
-// TestVolumes runs what is about volumes side by side on one node.
+// TestVolumes runs the tests of volumes in parallel on one node.
 func TestVolumes(t *testing.T) {
 	s := newSuite(t, "")
 	for name, test := range map[string]func(*testing.T, *suite){
@@ -76,7 +76,7 @@ func (s *suite) secret(t *testing.T, ns, name string, data map[string]string) {
 	}
 }
 
-// volumes is where the node keeps a pod's volumes.
+// volumes is the folder in which the node keeps a pod's volumes.
 func (s *suite) volumes(pod *corev1.Pod) string {
 	return filepath.Join(s.node.DataDir, "pods", string(pod.UID), "volumes")
 }
@@ -145,7 +145,7 @@ func testContentVolumes(t *testing.T, s *suite) {
 	}
 	for path, want := range map[string]os.FileMode{"config/a": 0o644, "items/deep/b": 0o400, "secret/password": 0o440, "all/a": 0o644} {
 		info, err := os.Stat(filepath.Join(s.volumes(pod), path))
-		if volume, file, _ := strings.Cut(path, "/"); os.IsNotExist(err) { // one in memory
+		if volume, file, _ := strings.Cut(path, "/"); os.IsNotExist(err) { // a volume in memory
 			info, err = os.Stat(filepath.Join(s.volumes(pod), volume, "files", file))
 		}
 		if err != nil || info.Mode() != want {
@@ -156,7 +156,7 @@ func testContentVolumes(t *testing.T, s *suite) {
 	s.awaitCleared(t, pod)
 }
 
-// awaitCleared waits until the node has nothing of a pod any more.
+// awaitCleared waits until the node has no files of a pod any more.
 func (s *suite) awaitCleared(t *testing.T, pod *corev1.Pod) {
 	t.Helper()
 	s.awaitGone(t, pod)
@@ -168,8 +168,8 @@ func (s *suite) awaitCleared(t *testing.T, pod *corev1.Pod) {
 	})
 }
 
-// testVolumeUpdate: a running guest sees what a ConfigMap becomes, unless it has one key of it
-// alone.
+// testVolumeUpdate: a running guest sees changes of a ConfigMap, unless it mounts a single key by
+// subPath.
 func testVolumeUpdate(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	object := s.configMap(t, ns, "config", map[string]string{"key": "before"})
@@ -220,7 +220,8 @@ func testMissingConfigMap(t *testing.T, s *suite) {
 	s.expectLog(t, pod, "$ cat /config/key\nthere")
 }
 
-// testSubPath: a part of a volume is that part, whatever links a guest has made.
+// testSubPath: a subPath leads to a part of its volume, even if a guest has made links in the
+// volume.
 func testSubPath(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	pod := s.once("sub", "cat /in/f", "write /new/f by-main", "write /expr/f by-expr", "ls /out")
@@ -266,7 +267,7 @@ func testSubPath(t *testing.T, s *suite) {
 	}
 }
 
-// hostDir is a folder of the host that workers can reach which run already.
+// hostDir is a folder of the host that running workers can open.
 func hostDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/var/tmp", "krustlet-e2e-")
@@ -362,8 +363,8 @@ func testClaims(t *testing.T, s *suite) {
 	}
 }
 
-// testSizeLimit: a pod that fills its volume beyond the limit is evicted, and the volume is gone
-// with it.
+// testSizeLimit: if a pod's volume exceeds its limit, the pod is evicted, and the volume is
+// removed.
 func testSizeLimit(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	pod := s.pod("full", s.kitchen, "each", "write /data/x "+strings.Repeat("x", 100<<10), "sleep")
@@ -383,8 +384,8 @@ func testSizeLimit(t *testing.T, s *suite) {
 	})
 }
 
-// testDeepFiles: a guest that puts its files deeper than any path leads is evicted for them like
-// others, and all that it made goes.
+// testDeepFiles: a guest puts files deeper than any path can reach. They still count, so the pod is
+// evicted, and all of them are removed.
 func testDeepFiles(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	pod := s.pod("deep", s.kitchen, "each", "deep /tmp 5000 0", "deep /data 300 12", "sleep")
@@ -399,8 +400,8 @@ func testDeepFiles(t *testing.T, s *suite) {
 	s.awaitCleared(t, pod)
 }
 
-// testEmptyDir: containers of a pod share it, one mount may lie in another, and all of it goes with
-// the pod.
+// testEmptyDir: the containers of a pod share an emptyDir. A mount may be inside another.
+// Everything is removed with the pod.
 func testEmptyDir(t *testing.T, s *suite) {
 	ns := s.cluster.Namespace(t)
 	s.configMap(t, ns, "config", map[string]string{"key": "nested"})
@@ -421,8 +422,8 @@ func testEmptyDir(t *testing.T, s *suite) {
 	}
 }
 
-// TestVolumesAcrossAgents: a guest goes on seeing changes after its agent was replaced, and does
-// not notice that.
+// TestVolumesAcrossAgents: after its agent was replaced, a guest still sees changes. It does not
+// notice the replacement.
 func TestVolumesAcrossAgents(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t, "")

@@ -20,7 +20,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/hack/workers"
 )
 
-// TestAgentRestart: pods do not notice that the agent is stopped, killed or replaced.
+// TestAgentRestart: pods do not notice when the agent is stopped, killed or replaced.
 func TestAgentRestart(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t, "")
@@ -45,7 +45,7 @@ func TestAgentRestart(t *testing.T) {
 		lastLine := s.lastNumber(t, ns, "counts")
 		end.stop(t)
 		s.delete(t, deleted)
-		// One guest ends by itself while no agent looks, and the other prints on.
+		// One guest ends by itself while no agent runs. The other one prints more lines.
 		testnode.Eventually(t, func() error {
 			log, err := os.ReadFile(filepath.Join(s.node.DataDir, "logs", ns+"_counts_"+string(counts.UID), "main", "0.log"))
 			if err == nil && strings.Count(string(log), "\n") < lastLine+500 {
@@ -73,7 +73,7 @@ func TestAgentRestart(t *testing.T) {
 	s.awaitGone(t, counts)
 }
 
-// steady is the status of a pod's container, which runs.
+// steady is the status of a pod's container, which must run.
 func (s *suite) steady(t *testing.T, ns, name string) corev1.ContainerStatus {
 	t.Helper()
 	pod := s.await(t, ns, name, func(p *corev1.Pod) error {
@@ -85,7 +85,7 @@ func (s *suite) steady(t *testing.T, ns, name string) corev1.ContainerStatus {
 	return pod.Status.ContainerStatuses[0]
 }
 
-// lastNumber is the last line of a pod that counts; none may be missing.
+// lastNumber is the last line of a pod that counts. No line may be missing.
 func (s *suite) lastNumber(t *testing.T, ns, name string) int {
 	t.Helper()
 	last := -1
@@ -99,8 +99,8 @@ func (s *suite) lastNumber(t *testing.T, ns, name string) int {
 	return last
 }
 
-// TestWorkerDies: the pods of a worker that ends say so, and run again; those of other workers do
-// not notice.
+// TestWorkerDies: if a worker is killed, its pods say so and run again. The pods of other workers
+// do not notice.
 func TestWorkerDies(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t, "")
@@ -136,7 +136,7 @@ func TestWorkerDies(t *testing.T) {
 		t.Error("the isolated pod was touched by the end of another worker")
 	}
 
-	// Both die, and no process saw how.
+	// The agent and both workers are killed, so no process saw the ends.
 	again := s.steady(t, ns, "shared")
 	shared, isolated = s.workersByKind(t)
 	s.node.Kill(t)
@@ -177,7 +177,7 @@ func kill(t *testing.T, pid int, signal syscall.Signal) {
 	}
 }
 
-// awaitRestarted waits until the pod's container runs again, under another ID.
+// awaitRestarted waits until the pod's container runs again, with another ID.
 func (s *suite) awaitRestarted(t *testing.T, ns, name, id string) *corev1.Pod {
 	t.Helper()
 	return s.await(t, ns, name, func(p *corev1.Pod) error {
@@ -188,7 +188,7 @@ func (s *suite) awaitRestarted(t *testing.T, ns, name, id string) *corev1.Pod {
 	})
 }
 
-// class makes a RuntimeClass of that handler, under the same name. Tests share it.
+// class makes a RuntimeClass with this handler and the same name. Tests share it.
 func (s *suite) class(t *testing.T, handler string) {
 	t.Helper()
 	class := &nodev1.RuntimeClass{ObjectMeta: metav1.ObjectMeta{Name: handler}, Handler: handler}
@@ -198,8 +198,8 @@ func (s *suite) class(t *testing.T, handler string) {
 	}
 }
 
-// TestRuntimeClass: the classes that the node knows run, another is refused, and is taken once it
-// is there.
+// TestRuntimeClass: pods of the classes that the node knows run. A pod of another class is refused,
+// and is accepted once the class exists.
 func TestRuntimeClass(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t, "")
@@ -222,9 +222,9 @@ func TestRuntimeClass(t *testing.T) {
 	}
 }
 
-// TestAgentUpgrade: another build of the agent takes over the pods of the one before and leaves
-// them in their worker; new pods get a new one, and the old one ends with its pods. A changed flag
-// is the same.
+// TestAgentUpgrade: another build of the agent adopts the pods of the earlier one, and leaves them
+// in their worker. New pods get a new worker. The old worker exits with its last pod. A changed
+// flag has the same effect.
 func TestAgentUpgrade(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t, "")
@@ -237,7 +237,7 @@ func TestAgentUpgrade(t *testing.T) {
 	oldWorker := s.node.Workers(t)
 
 	s.node.Stop(t)
-	s.forgetRecords(t) // as an agent leaves it that keeps none
+	s.forgetRecords(t) // like an agent that writes no records
 	s.node.Binary = newer
 	s.node.Args = append(s.node.Args, "--workers", "2")
 	s.node.Start(t)
@@ -263,7 +263,7 @@ func TestAgentUpgrade(t *testing.T) {
 	s.lastNumber(t, ns, "new")
 }
 
-// forgetRecords removes what agents have noted of their workers.
+// forgetRecords removes the records that agents have written about their workers.
 func (s *suite) forgetRecords(t *testing.T) {
 	t.Helper()
 	for _, suffix := range []string{".json", ".key"} {
@@ -279,8 +279,8 @@ func (s *suite) forgetRecords(t *testing.T) {
 	}
 }
 
-// TestWorkerWritesNonsense: whatever a worker writes of itself, the agent starts, and pods do not
-// notice.
+// TestWorkerWritesNonsense: whatever a worker writes about itself, the agent starts, and pods do
+// not notice.
 func TestWorkerWritesNonsense(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t, "")
@@ -317,8 +317,8 @@ func TestWorkerWritesNonsense(t *testing.T) {
 	s.lastNumber(t, ns, "counts")
 }
 
-// TestWorkerIsSilent: a worker that stands still stops no other's pods, nor the node. It goes on
-// where it was.
+// TestWorkerIsSilent: if a worker is stopped by a signal, the pods of other workers and the node
+// continue. Later the worker continues, too.
 func TestWorkerIsSilent(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t, "")
@@ -335,8 +335,8 @@ func TestWorkerIsSilent(t *testing.T) {
 	_, isolated := s.workersByKind(t)
 	scraper := s.scraper(t, ns)
 	kill(t, isolated.PID, syscall.SIGSTOP)
-	defer func() { _ = syscall.Kill(isolated.PID, syscall.SIGCONT) }() // whatever fails, it must be able to end
-	// Everything that asks workers is asked, while one does not answer.
+	defer func() { _ = syscall.Kill(isolated.PID, syscall.SIGCONT) }() // so that it can exit even if the test fails
+	// Every request that goes to workers is made while one of them does not answer.
 	s.create(t, ns, s.pod("new", s.kitchen, "count"))
 	s.awaitPhase(t, ns, "new", corev1.PodRunning)
 	for _, path := range []string{"/stats/summary", "/metrics", "/metrics/resource"} {
@@ -364,8 +364,8 @@ func TestWorkerIsSilent(t *testing.T) {
 	s.lastNumber(t, ns, "alone")
 }
 
-// TestWorkersEnd: without pods and without an agent nothing of a node is left but files, which the
-// next agent removes.
+// TestWorkersEnd: without pods and without an agent, only files of a node are left. The next agent
+// removes them.
 func TestWorkersEnd(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t, "")

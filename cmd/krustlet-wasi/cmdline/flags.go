@@ -12,12 +12,12 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/exit"
 )
 
-// Flag is a flag as --help shows it. Both name and variable are ways to set the value; an empty one
-// does not exist.
+// Flag is a flag as --help shows it. A user can set the value by the flag Name or by the variable
+// Env. If one of them is empty, that way does not exist.
 type Flag struct {
 	Name, Short, Env string
 
-	Arg     string // what stands for the value; empty: the help shows none
+	Arg     string // the word for the value in the help; empty: the help shows none
 	Usage   string // what it means
 	Default string // in words
 	Boolean bool   // without a value it means true
@@ -39,8 +39,8 @@ func (v Values) Define(set *pflag.FlagSet, flags ...Flag) {
 	}
 }
 
-// Last is the value that counts where a flag has one value: the last one. The flag must have been
-// written.
+// Last is the last value that the user wrote. It is the valid one if the flag has only one value.
+// The user must have written the flag.
 func (v Values) Last(name string) string {
 	values := v[name]
 	return values[len(values)-1]
@@ -61,9 +61,9 @@ func (f rawValue) Set(value string) error {
 	return nil
 }
 
-// JoinBoolean lets "--NAME true" mean the same as "--NAME=true". Krustlet's users write the first;
-// pflag wants the second from a flag that needs no value. It stops at "--" and at the name of a
-// subcommand: the arguments behind may be a guest's.
+// JoinBoolean makes "--NAME true" mean the same as "--NAME=true". Krustlet's users write the first
+// form, but pflag wants the second if a flag needs no value. JoinBoolean stops at "--" and at the
+// name of a subcommand: later arguments may be a guest's.
 func JoinBoolean(name string, args, subcommands []string) []string {
 	joined := make([]string, 0, len(args))
 	for i := 0; i < len(args); i++ {
@@ -80,7 +80,7 @@ func JoinBoolean(name string, args, subcommands []string) []string {
 	return joined
 }
 
-// FlagError puts pflag's errors into this program's words.
+// FlagError turns pflag's errors into this program's words.
 func FlagError(err error, flags *pflag.FlagSet) error {
 	var unknown *pflag.NotExistError
 	var noValue *pflag.ValueRequiredError
@@ -99,8 +99,8 @@ func FlagError(err error, flags *pflag.FlagSet) error {
 	return exit.BadUsage(err)
 }
 
-// NoArguments is the cobra.PositionalArgs of a command with subcommands. It also gets a misspelled
-// subcommand.
+// NoArguments is the cobra.PositionalArgs of a command with subcommands. It also reports a
+// misspelled subcommand.
 func NoArguments(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil

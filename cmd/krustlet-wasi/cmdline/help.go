@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Help is the lines of one flag.
+// Help returns the help text of the flag.
 func (f Flag) Help() string {
 	var b strings.Builder
 	value := ""
@@ -33,7 +33,8 @@ func (f Flag) Help() string {
 	return b.String()
 }
 
-// wrap breaks text between words into lines of at most width bytes, where words allow.
+// wrap breaks text between words into lines of at most width bytes. A longer word has a line of its
+// own.
 func wrap(text string, width int) []string {
 	var lines []string
 	line := ""

@@ -1,5 +1,5 @@
-// Package cmdline is the command line: the process that commands run in, flags and their help, and
-// what the user reads of a mistake.
+// Package cmdline is the command line: the process in which commands run, flags and their help, and
+// messages about a user's mistakes.
 package cmdline
 
 import (
@@ -20,7 +20,7 @@ import (
 // Environment looks up a variable, as os.LookupEnv does.
 type Environment func(name string) (value string, set bool)
 
-// Process is what a command has of its process. Tests replace it.
+// Process is the part of its process that a command uses. Tests replace it.
 type Process struct {
 	Env            Environment
 	Stdin          io.Reader
@@ -28,38 +28,39 @@ type Process struct {
 	Exit           func(code int) // ends the process; only a second signal calls it
 }
 
-// Execute runs the command that the arguments name, tells the user of its error, and returns the
-// exit code.
+// Execute runs the command that the arguments name, and returns the exit code. It prints the
+// command's error.
 func Execute(root *cobra.Command, args []string, stderr io.Writer) int {
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetArgs(args)
 	return exit.Report(root.ExecuteContext(context.Background()), stderr)
 }
 
-// Printf writes to a terminal, a pipe or a file of the user's. A failed write has no reader who
-// could be told.
+// Printf writes to the user's terminal, pipe or file. It ignores a failed write: there is no other
+// way to tell the user.
 func Printf(w io.Writer, format string, args ...any) {
 	_, _ = fmt.Fprintf(w, format, args...)
 }
 
-// PrepareProcess sets what guests need of the process that they run in. main calls it first.
+// PrepareProcess changes the settings of the process for the guests in it. main calls it first.
 func PrepareProcess() {
 	dropEngineBacktraces()
-	// A careless parent may have left files open, which workers and compilers must not inherit.
-	// Only old kernels cannot do this.
+	// The parent may have left files open. Workers and compilers must not inherit them. CloseRange
+	// fails only on old kernels.
 	_ = unix.CloseRange(3, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC)
-	// A guest's file that grows beyond RLIMIT_FSIZE is an error for the guest. It must not end the
-	// process.
+	// If a guest's file grows beyond RLIMIT_FSIZE, the guest gets an error. The signal must not end
+	// the process.
 	signal.Ignore(syscall.SIGXFSZ)
 }
 
 // dropEngineBacktraces removes the variables that tell Rust programs to collect native backtraces.
-// The engine would collect one for each trap and each error of a guest. That is slow, and only the
-// engine's developers can use it: a guest's WebAssembly backtrace does not come from there. It must
-// run before the first call of the engine, which reads the variables once.
+// The engine would collect one for each trap and each error of a guest. That is slow, and helps
+// only the engine's developers: a guest's WebAssembly backtrace has another source.
+// dropEngineBacktraces must run before the first call of the engine, which reads the variables
+// once.
 func dropEngineBacktraces() {
 	for _, name := range []string{"RUST_BACKTRACE", "RUST_LIB_BACKTRACE"} {
-		// Unsetenv fails for an empty name only.
+		// Unsetenv fails only if the name is empty.
 		_ = os.Unsetenv(name)
 	}
 }

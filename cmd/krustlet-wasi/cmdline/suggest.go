@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// DidYouMean is the end of a message about an unknown word: it names the known word that the user
-// likely meant, if there is one.
+// DidYouMean is the end of a message about an unknown word. It names the known word that the user
+// probably meant, or is empty.
 func DidYouMean(word string, known []string) string {
 	best, bestDistance := "", 3
 	for _, k := range known {
@@ -20,12 +20,12 @@ func DidYouMean(word string, known []string) string {
 	return fmt.Sprintf("; did you mean %q?", best)
 }
 
-// plain makes the ways to write a name equal: node_labels, node-labels, nodeLabels.
+// plain makes different spellings of a name equal: node_labels, node-labels, nodeLabels.
 func plain(word string) string {
 	return strings.ToLower(strings.NewReplacer("-", "", "_", "").Replace(word))
 }
 
-// editDistance is the number of letters to insert, drop or replace to get from a to b
+// editDistance is how many letters must be inserted, removed or replaced to turn a into b
 // (Levenshtein).
 func editDistance(a, b string) int {
 	row := make([]int, len(b)+1)

@@ -11,15 +11,15 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/kubeletapi/access"
 )
 
-// API says which clients may use the kubelet API, and what it serves besides what a cluster needs.
+// API says which clients may use the kubelet API, and which optional parts it serves.
 type API struct {
-	Tokens     bool // bearer tokens are accepted, if the API server knows them
+	Tokens     bool // bearer tokens that the API server knows are accepted
 	TokenTTL   time.Duration
 	AllowedTTL time.Duration
 	DeniedTTL  time.Duration
 
 	TLSMinVersion   uint16   // tls.VersionTLS12 or newer
-	TLSCipherSuites []uint16 // of TLS 1.2; empty: the server's own choice
+	TLSCipherSuites []uint16 // of TLS 1.2; empty: the server chooses
 
 	Profiling  bool
 	DebugFlags bool
@@ -35,8 +35,8 @@ func defaultAPI() API {
 	}
 }
 
-// accessSettings have the stock kubelet's flags. Where its file has a nested key, the key here is
-// the flag.
+// accessSettings have the stock kubelet's flags. If the stock kubelet's file has a nested key, the
+// key here is the flag's name.
 func accessSettings() []setting {
 	return []setting{{
 		flag: "anonymous-auth", env: "KRUSTLET_ANONYMOUS_AUTH", key: "anonymousAuth", group: groupServer, arg: "false", kind: boolean,
@@ -140,7 +140,7 @@ func tlsVersionName(version uint16) string {
 	return "VersionTLS12"
 }
 
-// http2Suites are the suites of which HTTP/2 wants one.
+// http2Suites are the suites for HTTP/2, which needs one of them.
 var http2Suites = []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256}
 
 func parseSuites(names []string) ([]uint16, error) {

@@ -1,8 +1,8 @@
-// Package config is the agent's settings: the table of all that can be set, the Config that they
-// make, and what is shown of it.
+// Package config is the agent's settings: the table of all settings, the Config that they make, and
+// what /configz shows of it.
 //
-// table.go has the type of the table's rows; settings.go, apisettings.go and imagesettings.go have
-// the rows. A row makes the flag, the variable, the key of the configuration file, the lines of
+// table.go has the type of the table's rows. settings.go, apisettings.go and imagesettings.go have
+// the rows. A row defines the flag, the variable, the key of the configuration file, the lines of
 // --help, and the value in /configz. Load finds the value of each setting (load.go, configfile.go)
 // and checks it (values.go, labels.go, files.go).
 package config
@@ -26,31 +26,31 @@ const (
 	defaultPort          = 3000
 	defaultMaxPods       = 110
 	defaultWorkers       = 1
-	defaultLogMaxSize    = 10 << 20 // this and the next as the kubelet has them
+	defaultLogMaxSize    = 10 << 20 // the kubelet's value, as in the next line
 	defaultLogMaxFiles   = 5
 	defaultClusterDomain = "cluster.local"
 	defaultResolvConf    = "/etc/resolv.conf"
 	defaultStreamIdle    = 4 * time.Hour
 )
 
-// Config is the agent's settings. It has a field for each setting, so it has many. Load makes it,
-// and what Load returns is complete and valid: every path is absolute, and a file that must exist
-// could be read.
+// Config is the agent's settings, one field for each. Load makes it. The Config that Load returns
+// is complete and valid: every path is absolute, and the files that must exist are readable.
 type Config struct {
 	NodeName string     // RFC 1123 subdomain
-	Hostname string     // RFC 1123 subdomain in either case, at most 63 characters
-	NodeIP   netip.Addr // neither unspecified nor multicast, no zone
+	Hostname string     // RFC 1123 subdomain, also in upper case, at most 63 characters
+	NodeIP   netip.Addr // not unspecified, not multicast, without a zone
 
-	// PodCIDRs are for a Node that has none: at most one of IPv4 and one of IPv6. With
+	// PodCIDRs are used if the Node has none: at most one range of IPv4 and one of IPv6. With
 	// NodeAddressOnly, pods have the node's address.
 	PodCIDRs        []netip.Prefix
 	NodeAddressOnly bool
 
-	NodeLabels map[string]string // such as a node may set on itself; not nil
-	// RegisterWithTaints is nil if the node's own taints apply, and empty if the node gets none.
+	NodeLabels map[string]string // only labels that a node may set on itself; not nil
+	// RegisterWithTaints is nil if the node's own taints apply. It is empty if the node gets no
+	// taints.
 	RegisterWithTaints []corev1.Taint
 	MaxPods            int // 1 to 65535
-	// EvictionHard is empty if no pod is ever evicted. Then the node is never under pressure.
+	// EvictionHard is empty if the node never evicts a pod. Then the node is never under pressure.
 	EvictionHard       []node.Threshold
 	PressureTransition time.Duration
 
@@ -60,11 +60,11 @@ type Config struct {
 	PrivateKeyFile string     // may not exist yet
 	ClientCAFile   string     // empty: the authority of the kubeconfig
 	API            API
-	// StreamIdleTimeout is for connections of exec, attach and port-forward; 0 is for ever.
+	// StreamIdleTimeout is for connections of exec, attach and port-forward; 0: no time-out.
 	StreamIdleTimeout time.Duration
 
-	BootstrapFile string // exists, unless Kubeconfig does
-	Kubeconfig    string // the node's own; never the same file as BootstrapFile; may not exist yet
+	BootstrapFile string // it exists, unless Kubeconfig exists
+	Kubeconfig    string // the node's own file; never the same as BootstrapFile; may not exist yet
 
 	DataDir          string // may not exist yet; see prepareDataDir
 	PluginsDir       string // may not exist
@@ -72,14 +72,14 @@ type Config struct {
 	PodLogsDir       string // may not exist yet
 	ContainerLogsDir string // may not exist yet; empty: no links
 
-	ClusterDNS    []netip.Addr // none: pods have the node's name servers
+	ClusterDNS    []netip.Addr // empty: pods have the node's name servers
 	ClusterDomain string       // RFC 1123 subdomain, or empty
 	ResolvConf    string       // absolute, may not exist; empty: the node has none
 
 	InsecureRegistries       []string // host or host:port
-	RegistryCAs              []string // files of PEM certificates, which could be read
+	RegistryCAs              []string // readable files of PEM certificates
 	RegistryConfigDir        string   // of hosts.toml files; empty: none
-	CredentialProviderConfig string   // with the next; empty: no plugins
+	CredentialProviderConfig string   // set together with the next field; empty: no plugins
 	CredentialProviderDir    string
 	ImageVerification        registry.Verification
 	ImagesNotVerified        []string // only with registry.NeverVerifyAllowlistedImages
@@ -87,10 +87,10 @@ type Config struct {
 	AllowUnsafeEngine        bool
 	MaxModuleSize            int64 // bytes, at most LargestModule
 	MaxParallelImagePulls    int   // 1 or more
-	ImageGCHighThreshold     int   // percent, above the low one
+	ImageGCHighThreshold     int   // percent, higher than the low threshold
 	ImageGCLowThreshold      int   // percent
 	ImageMinimumAge          time.Duration
-	ImageMaximumAge          time.Duration // 0: for ever; else above the minimum
+	ImageMaximumAge          time.Duration // 0: no limit; otherwise more than the minimum age
 
 	Workers              int   // 1 to maxWorkers
 	ContainerLogMaxSize  int64 // bytes

@@ -27,7 +27,7 @@ func readConfigFile(path string) ([]byte, error) {
 		return nil, FileError(path, err)
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxConfigFile+1))
-	// What was read is complete, even if closing fails.
+	// Even if closing fails, the content that was read is complete.
 	_ = f.Close()
 	if err != nil {
 		return nil, FileError(path, err)
@@ -38,11 +38,11 @@ func readConfigFile(path string) ([]byte, error) {
 	return data, nil
 }
 
-// parseConfigFile returns what the file says, by key. The error joins all that is wrong. What is
-// right is returned, too.
+// parseConfigFile returns the content of the file, by key. The error joins all problems. Values
+// without a problem are returned too.
 //
-// The file is one JSON object. Keys count as they are written, and case matters. No key may come
-// twice. encoding/json alone would take the last of two, and any case, without a word.
+// The file is one JSON object. The case of keys matters. No key may occur twice. encoding/json
+// alone would silently accept any case, and would use the last of two equal keys.
 func parseConfigFile(path string, data []byte) (map[string]given, error) {
 	members, err := objectMembers(data)
 	if err != nil {
@@ -82,8 +82,7 @@ func parseConfigFile(path string, data []byte) (map[string]given, error) {
 	return values, errors.Join(errs...)
 }
 
-// fileValue reads a value of a kind. null means that the setting is not there, as it did for
-// Krustlet.
+// fileValue reads a value of a kind. null means that the setting is absent, as in Krustlet.
 func fileValue(k kind, raw json.RawMessage) (g given, present bool, err error) {
 	if string(raw) == "null" {
 		return given{}, false, nil
@@ -93,7 +92,7 @@ func fileValue(k kind, raw json.RawMessage) (g given, present bool, err error) {
 	case text:
 		err = json.Unmarshal(raw, &g.text)
 	case number:
-		// The setting itself checks the range. Here strings, fractions and exponents are refused.
+		// Strings, fractions and exponents are refused here. The setting itself checks the range.
 		g.text = string(raw)
 		if strings.Trim(g.text, "-0123456789") != "" {
 			err = wrong
@@ -118,7 +117,7 @@ func fileValue(k kind, raw json.RawMessage) (g given, present bool, err error) {
 }
 
 func stringArray(raw json.RawMessage) ([]string, error) {
-	var pointers []*string // a null among them would pass for "" otherwise
+	var pointers []*string // pointers, so that null is not taken for ""
 	if err := json.Unmarshal(raw, &pointers); err != nil {
 		return nil, err
 	}
@@ -158,7 +157,7 @@ func stringObject(raw json.RawMessage) ([]string, error) {
 	return items, nil
 }
 
-// duplicateError is a key that an object has twice.
+// duplicateError is about a key that occurs twice in an object.
 type duplicateError struct{ key string }
 
 func (e *duplicateError) Error() string {
@@ -170,8 +169,8 @@ type member struct {
 	value json.RawMessage
 }
 
-// objectMembers returns the members of a JSON object, in their order. A key that comes twice is
-// there twice.
+// objectMembers returns the members of a JSON object, in their order. If a key occurs twice, both
+// members are in the result.
 func objectMembers(data []byte) ([]member, error) {
 	if err := checkSyntax(data); err != nil {
 		return nil, err
@@ -182,7 +181,7 @@ func objectMembers(data []byte) ([]member, error) {
 	}
 	var members []member
 	for dec.More() {
-		// Where an object has a member left, the next token is its key.
+		// If the object has one more member, the next token is its key.
 		token, err := dec.Token()
 		if err != nil {
 			return nil, err
@@ -197,8 +196,8 @@ func objectMembers(data []byte) ([]member, error) {
 	return members, nil
 }
 
-// checkSyntax says where JSON is wrong. It runs before the decoder: the decoder's offsets are those
-// of its current token, and it does not look behind the value.
+// checkSyntax says where the JSON is wrong. It runs before the decoder, because the decoder reports
+// the offset of its current token, and does not look at data after the value.
 func checkSyntax(data []byte) error {
 	if len(bytes.TrimSpace(data)) == 0 {
 		return errors.New("it is empty; write {} or remove it")
@@ -210,7 +209,7 @@ func checkSyntax(data []byte) error {
 	err := json.Unmarshal(data, &whole)
 	var syntax *json.SyntaxError
 	if errors.As(err, &syntax) {
-		// The offset is behind the byte that is wrong.
+		// The offset is that of the byte after the wrong one.
 		return fmt.Errorf("it is not valid JSON at %s: %w", position(data, syntax.Offset-1), err)
 	}
 	return err
@@ -224,7 +223,7 @@ func position(data []byte, offset int64) string {
 	return fmt.Sprintf("line %d, column %d", line, column)
 }
 
-// shorten makes a value that a message quotes one line of a sensible length.
+// shorten turns a value that a message quotes into one short line.
 func shorten(value string) string {
 	value = strings.Join(strings.Fields(value), " ")
 	if runes := []rune(value); len(runes) > 60 {

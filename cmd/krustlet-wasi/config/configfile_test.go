@@ -8,8 +8,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/exit"
 )
 
-// FuzzParseConfigFile: every file gives values of known keys, or an error of one line for each
-// problem. What is read agrees with encoding/json.
+// FuzzParseConfigFile: every file gives values of known keys, or an error with one line for each
+// problem. The values agree with encoding/json.
 func FuzzParseConfigFile(f *testing.F) {
 	for _, seed := range []string{
 		`{}`, ``, `[]`, `null`, `{"maxPods": 1}`, `{"maxPods" : null }`, `{"maxPods": 1, "maxPods": 2}`,
@@ -41,7 +41,7 @@ func FuzzParseConfigFile(f *testing.F) {
 			if a, ok := value.([]any); ok && len(a) != len(g.items) && err == nil {
 				t.Errorf("key %q has %d items, want %d", key, len(g.items), len(a))
 			}
-			// Any value may be wrong for the setting, but must not bring the program down.
+			// The value may be wrong for the setting, but must not crash the program.
 			applyAny(t, key, g)
 		}
 	})

@@ -10,33 +10,34 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/logging"
 )
 
-// shown is a location at which /configz shows a setting, and the value there. nil is left out.
+// shown is a location at which /configz shows a setting, and the value there. A nil value is left
+// out.
 type shown struct {
-	path  []string // in kubeletconfig, as the stock kubelet's file has it; nil: it is one of ours
-	key   string   // among ours; empty: the setting's key in the configuration file
+	path  []string // in kubeletconfig, as in the stock kubelet's file; nil: a setting of krustlet-wasi's own
+	key   string   // the key of an own setting; empty: its key in the configuration file
 	value func(Config) any
 }
 
-// kubelet shows a setting where the stock kubelet's KubeletConfiguration has it: path is as in
-// authentication.webhook.cacheTTL.
+// kubelet shows a setting at its path in the stock kubelet's KubeletConfiguration. The path has the
+// form authentication.webhook.cacheTTL.
 func kubelet(path string, value func(Config) any) []shown {
 	return []shown{{path: strings.Split(path, "."), value: value}}
 }
 
-// ours shows a setting that the stock kubelet does not have in its file.
+// ours shows a setting that does not exist in the stock kubelet's file.
 func ours(value func(Config) any) []shown { return []shown{{value: value}} }
 
-// oursAs is ours for a setting that the configuration file cannot have.
+// oursAs is like ours, for a setting that has no key in the configuration file.
 func oursAs(key string, value func(Config) any) []shown { return []shown{{key: key, value: value}} }
 
 // Shown is what /configz shows: the settings that are in effect. kubeletconfig is a
-// KubeletConfiguration of the stock kubelet, with the settings that it knows; krustlet-wasi has the
-// others. Files with secrets are named, and their content is not shown.
+// KubeletConfiguration of the stock kubelet, with the settings that the stock kubelet knows.
+// krustlet-wasi has the other settings. Files with secrets appear by name, without their content.
 func (c Config) Shown() any {
 	theirs := map[string]any{
 		"kind":       "KubeletConfiguration",
 		"apiVersion": "kubelet.config.k8s.io/v1beta1",
-		// The agent has no choice in these.
+		// These values are fixed in this agent.
 		"registerNode": true,
 		"readOnlyPort": 0,
 	}
@@ -58,7 +59,7 @@ func (c Config) Shown() any {
 	return map[string]any{"kubeletconfig": theirs, "krustlet-wasi": own}
 }
 
-// put stores a value at a path of nested objects, and makes the objects.
+// put stores a value at a path of nested objects. It makes missing objects.
 func put(object map[string]any, path []string, value any) {
 	for _, name := range path[:len(path)-1] {
 		inner, ok := object[name].(map[string]any)
@@ -71,10 +72,11 @@ func put(object map[string]any, path []string, value any) {
 	object[path[len(path)-1]] = value
 }
 
-// podCIDROf joins the ranges, as a node with two has them in its file.
+// podCIDROf joins the ranges, in the form that the stock kubelet's file has for two ranges.
 func podCIDROf(c Config) any { return strings.Join(texts(c.PodCIDRs), ",") }
 
-// podCIDRsOf tells apart what podCIDR cannot: no range is set, or pods have the node's address.
+// podCIDRsOf has two values that podCIDR cannot tell apart: no range is set, or pods have the
+// node's address.
 func podCIDRsOf(c Config) any {
 	if c.NodeAddressOnly {
 		return []string{noPodCIDR}
@@ -82,7 +84,7 @@ func podCIDRsOf(c Config) any {
 	return texts(c.PodCIDRs)
 }
 
-// taintsOf leaves out the taints if the user has set none. Then the node's own apply.
+// taintsOf is nil if the user has not set any taints. Then the node's own taints apply.
 func taintsOf(c Config) any {
 	if c.RegisterWithTaints == nil {
 		return nil
@@ -99,8 +101,7 @@ func thresholdsOf(c Config) any {
 	return values
 }
 
-// suitesOf are the names of the cipher suites that the user chose. Without a choice they are left
-// out.
+// suitesOf are the names of the cipher suites that the user chose, or nil.
 func suitesOf(c Config) any {
 	names := make([]string, len(c.API.TLSCipherSuites))
 	for i, suite := range c.API.TLSCipherSuites {
@@ -109,8 +110,8 @@ func suitesOf(c Config) any {
 	return orAbsent(names)
 }
 
-// tracingOf leaves out all of tracing if there is none. An empty object would mean a default
-// collector to the stock kubelet.
+// tracingOf leaves out the whole of tracing if it is off. For the stock kubelet an empty object
+// would mean a default collector.
 func tracingOf(value func(Config) any) func(Config) any {
 	return func(c Config) any {
 		if c.TracingEndpoint == "" {
@@ -120,7 +121,7 @@ func tracingOf(value func(Config) any) func(Config) any {
 	}
 }
 
-// logFormatOf is the stock kubelet's name of the log's format.
+// logFormatOf is the stock kubelet's name for the log's format.
 func logFormatOf(c Config) any {
 	if c.LogFormat == logging.Console {
 		return "text"
@@ -131,10 +132,10 @@ func logFormatOf(c Config) any {
 // quantity writes a number of bytes as the file does.
 func quantity(bytes int64) string { return resource.NewQuantity(bytes, resource.BinarySI).String() }
 
-// listed is a list that is shown although it is empty.
+// listed returns a list that is shown even if it is empty.
 func listed(items []string) []string { return append([]string{}, items...) }
 
-// orAbsent is a list that is left out when it is empty.
+// orAbsent returns a list, or nil if it is empty. Then /configz leaves it out.
 func orAbsent(items []string) any {
 	if len(items) == 0 {
 		return nil
@@ -142,7 +143,7 @@ func orAbsent(items []string) any {
 	return items
 }
 
-// texts writes each as text.
+// texts turns each value into text.
 func texts[T fmt.Stringer](all []T) []string {
 	out := make([]string, len(all))
 	for i, one := range all {

@@ -23,7 +23,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry"
 )
 
-// What /configz shows can be read as the stock kubelet's configuration, and says what was set.
+// TestConfiguration: /configz is readable as the stock kubelet's configuration, and shows what the
+// user has set.
 func TestConfiguration(t *testing.T) {
 	cfg := newScene(t).mustLoad(t)
 	cfg.MaxPods, cfg.Port, cfg.Addr = 7, 3001, netip.MustParseAddr("192.0.2.9")
@@ -73,14 +74,14 @@ func TestConfiguration(t *testing.T) {
 	}
 }
 
-// configz is a page of /configz.
+// configz is the content of /configz.
 type configz struct {
 	decoded       kubeletv1beta1.KubeletConfiguration
-	kubelet, ours map[string]any // kubelet is what decoded holds, as JSON
+	kubelet, ours map[string]any // kubelet is the content of decoded as JSON
 }
 
-// readConfigz reads what /configz shows as a client does that knows the stock kubelet's
-// configuration, and refuses what that does not have.
+// readConfigz reads /configz in the way of a strict client that knows the stock kubelet's
+// configuration. It refuses fields that this configuration does not have.
 func readConfigz(t *testing.T, cfg Config) configz {
 	t.Helper()
 	text, err := json.Marshal(cfg.Shown())
@@ -107,7 +108,7 @@ func readConfigz(t *testing.T, cfg Config) configz {
 	return page
 }
 
-// at is what the page has where the row says, as JSON; "null" if there is nothing.
+// at is the value at the location that the row names, as JSON; "null" if there is none.
 func (c configz) at(t *testing.T, s setting, where shown) string {
 	t.Helper()
 	var value any
@@ -130,7 +131,7 @@ func (c configz) at(t *testing.T, s setting, where shown) string {
 	return string(text)
 }
 
-// writeAuthority writes a certificate that signs itself, and returns the file.
+// writeAuthority writes a certificate that is signed with its own key, and returns the file.
 func (s *scene) writeAuthority(t *testing.T) string {
 	t.Helper()
 	public, private, err := ed25519.GenerateKey(nil)
@@ -145,19 +146,18 @@ func (s *scene) writeAuthority(t *testing.T) string {
 	return s.write(t, "ca.crt", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert})))
 }
 
-// shownSample is a value of a setting that is not its default, and what is seen of it.
+// shownSample is a value of a setting that is not the default, and what /configz then shows.
 type shownSample struct {
-	file string            // a configuration file; empty: the key with the value that is seen first
-	env  map[string]string // for what the file cannot have
-	want []string          // JSON, where the row shows it
-	only bool              // the setting has one value, which is the default
+	file string            // a configuration file; empty: it has the key with the first of want
+	env  map[string]string // for a setting that the file cannot have
+	want []string          // as JSON, for each location of the row
+	only bool              // the default is the setting's only value
 }
 
-// sees is the sample of a setting that is seen as the file has it.
+// sees is the sample of a setting that /configz shows as in the file.
 func sees(value string) shownSample { return shownSample{want: []string{value}} }
 
-// seesAs is the sample of a setting whose value in the file has another form than the one that is
-// seen.
+// seesAs is the sample of a setting that /configz shows in another form than the file.
 func seesAs(file string, want ...string) shownSample { return shownSample{file: file, want: want} }
 
 // shownSamples has a sample for each setting, by its name. file is a file of PEM certificates.
@@ -232,8 +232,8 @@ func shownSamples(file string) map[string]shownSample {
 	}
 }
 
-// TestEverySettingIsShown holds each row of the table to what it says of /configz: a value that is
-// not the default is seen there.
+// TestEverySettingIsShown checks what each row of the table says about /configz: a value that is
+// not the default is shown there.
 func TestEverySettingIsShown(t *testing.T) {
 	for _, s := range settings() {
 		t.Run(s.name(), func(t *testing.T) {
@@ -252,7 +252,7 @@ func TestEverySettingIsShown(t *testing.T) {
 			if sc.file = sample.file; sc.file == "" && s.key != "" {
 				sc.file = fmt.Sprintf("{%q: %s}", s.key, sample.want[0])
 			}
-			delete(sc.env, s.env) // which goes before the file
+			delete(sc.env, s.env) // the variable would override the file
 			maps.Copy(sc.env, sample.env)
 			after := readConfigz(t, sc.mustLoad(t))
 			for i, where := range s.shown {
@@ -267,8 +267,8 @@ func TestEverySettingIsShown(t *testing.T) {
 	}
 }
 
-// TestConfigzWithoutSettings: what is not in use is left out where the stock kubelet takes an empty
-// value for a wish.
+// TestConfigzWithoutSettings: settings that are not in use are left out, if the stock kubelet would
+// interpret an empty value.
 func TestConfigzWithoutSettings(t *testing.T) {
 	s := newScene(t)
 	page := readConfigz(t, s.mustLoad(t))

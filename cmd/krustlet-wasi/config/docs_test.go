@@ -19,7 +19,7 @@ func readPage(t *testing.T) string {
 	return string(page)
 }
 
-// TestConfigurationPage: the page's tables have one row for each setting, and none for another.
+// TestConfigurationPage: the page's tables have one row for each setting, and no other rows.
 func TestConfigurationPage(t *testing.T) {
 	page := readPage(t)
 	rows := map[string]bool{}
@@ -52,7 +52,7 @@ func TestConfigurationPage(t *testing.T) {
 
 func code(cell string) string { return strings.Trim(strings.TrimSpace(cell), "`") }
 
-// TestConfigurationPageExample: the file that the page shows is one that the program takes.
+// TestConfigurationPageExample: the program accepts the file that the page shows.
 func TestConfigurationPageExample(t *testing.T) {
 	page := readPage(t)
 	_, rest, ok := strings.Cut(page, "```json\n")

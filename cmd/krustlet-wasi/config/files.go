@@ -23,13 +23,13 @@ func parsePath(value string) (string, error) {
 	}
 	path, err := filepath.Abs(value)
 	if err != nil {
-		return "", fmt.Errorf("%q cannot be made absolute: %w", value, err)
+		return "", fmt.Errorf("making %q absolute: %w", value, err)
 	}
 	return path, nil
 }
 
-// parseKubeconfig refuses lists of files, which kubectl takes. The node writes its kubeconfig, so
-// there is one.
+// parseKubeconfig refuses lists of files, which kubectl accepts. The node writes its kubeconfig, so
+// it must be one file.
 func parseKubeconfig(value string) (string, error) {
 	if strings.ContainsRune(value, os.PathListSeparator) {
 		return "", fmt.Errorf("%q is a list of files; name the one file that is the node's own kubeconfig", value)
@@ -37,9 +37,9 @@ func parseKubeconfig(value string) (string, error) {
 	return parsePath(value)
 }
 
-// sameFile reports whether two absolute paths lead to one file, by name or through links. The file
-// need not exist: users often delete a bootstrap file after the node has joined, and leave its name
-// in KUBECONFIG.
+// sameFile reports whether two absolute paths lead to the same file, by name or through links. The
+// file need not exist: users often delete a bootstrap file after the node has joined, but leave its
+// name in KUBECONFIG.
 func sameFile(a, b string) bool {
 	if a == "" || b == "" {
 		return false
@@ -61,11 +61,11 @@ func withoutLinks(path string) string {
 	return filepath.Join(dir, filepath.Base(path))
 }
 
-// checkFiles checks that the files that the agent has to read can be read.
+// checkFiles checks that the agent can read the files that it needs.
 func (l *loader) checkFiles() {
 	c := &l.cfg
 	if info, err := os.Stat(c.DataDir); err == nil && !info.IsDir() {
-		// Every file below it would fail for the same reason.
+		// Every file in it would fail for the same reason.
 		l.problem("%s: %s is not a directory", l.from("data-dir"), c.DataDir)
 		return
 	}
@@ -74,7 +74,7 @@ func (l *loader) checkFiles() {
 		{"cert-file", c.CertFile},
 		{"private-key-file", c.PrivateKeyFile},
 	} {
-		// The agent may still have to write these.
+		// These files may not exist yet, because the agent itself writes them.
 		if err := believable(f.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			l.problem("%s: %w", l.fromFile(f.setting), err)
 		}
@@ -91,7 +91,7 @@ func (l *loader) checkFiles() {
 	l.checkBootstrapFile()
 }
 
-// checkLogDir keeps logs out of the folders in which the node removes unknown files.
+// checkLogDir refuses a folder for logs in which the node removes unknown files.
 func (l *loader) checkLogDir(setting, dir string) {
 	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
 		l.problem("%s: %s is not a directory", l.fromFile(setting), dir)
@@ -105,7 +105,7 @@ func (l *loader) checkLogDir(setting, dir string) {
 	}
 }
 
-// checkBootstrapFile requires the file while the node has no other way into the cluster.
+// checkBootstrapFile requires the file if the node has no other way to join the cluster.
 func (l *loader) checkBootstrapFile() {
 	c := &l.cfg
 	if _, err := os.Stat(c.Kubeconfig); err == nil {
@@ -122,7 +122,7 @@ func (l *loader) checkBootstrapFile() {
 	}
 }
 
-// fromFile is from, for files whose default follows from the data directory.
+// fromFile is like from, for files whose default path depends on the data directory.
 func (l *loader) fromFile(name string) string {
 	if l.given(name) {
 		return l.from(name)
@@ -130,8 +130,7 @@ func (l *loader) fromFile(name string) string {
 	return "data directory " + l.cfg.DataDir
 }
 
-// believable says why a file cannot be read or cannot be trusted. fs.ErrNotExist is one of the
-// reasons.
+// believable says why a file is unreadable or untrusted. The reason may be fs.ErrNotExist.
 func believable(path string) error {
 	if err := Readable(path); err != nil {
 		return err
@@ -143,7 +142,7 @@ func believable(path string) error {
 	return writableByAll(path, info)
 }
 
-// Readable says why a file cannot be read. fs.ErrNotExist is one of the reasons.
+// Readable says why a file is unreadable. The reason may be fs.ErrNotExist.
 func Readable(path string) error {
 	// Opening a named pipe would wait for its writer.
 	info, err := os.Stat(path)
@@ -160,17 +159,16 @@ func Readable(path string) error {
 	return f.Close()
 }
 
-// FileError puts an error of os into the words of the other messages: the path once, then the
-// reason.
+// FileError gives an error of os the form of the other messages: the path once, then the reason.
 func FileError(path string, err error) error {
 	var pathErr *fs.PathError
 	if errors.As(err, &pathErr) {
 		err = pathErr.Err
 	}
-	return fmt.Errorf("cannot read %s: %w", path, err)
+	return fmt.Errorf("reading %s: %w", path, err)
 }
 
-// checkAuthorities checks that a file holds certificates, and that each can be parsed.
+// checkAuthorities checks that a file contains certificates, and that each can be parsed.
 func checkAuthorities(path string) error {
 	if err := believable(path); err != nil {
 		return err
@@ -189,7 +187,7 @@ func checkAuthorities(path string) error {
 			continue
 		}
 		if _, err := x509.ParseCertificate(block.Bytes); err != nil {
-			return fmt.Errorf("%s: certificate %d cannot be parsed: %w", path, count+1, err)
+			return fmt.Errorf("reading %s: parsing certificate %d: %w", path, count+1, err)
 		}
 		count++
 	}
@@ -199,9 +197,9 @@ func checkAuthorities(path string) error {
 	return nil
 }
 
-// writableByAll refuses a file that every user of the machine may write: the file decides which
-// clients and servers the node trusts. A file that a group may write is allowed, as the owner may
-// be the only member of the group.
+// writableByAll refuses a file that every user of the machine may write, because the file decides
+// which clients and servers the node trusts. A file that a group may write is allowed: the owner
+// may be the only member of the group.
 func writableByAll(path string, info fs.FileInfo) error {
 	if info.Mode().Perm()&0o002 == 0 {
 		return nil

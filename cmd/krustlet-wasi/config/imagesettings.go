@@ -10,17 +10,16 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry"
 )
 
-// Names of flags that other packages use, too.
+// Names of flags that other packages use too.
 const (
 	FlagModuleSize = "max-module-size"
-	// FlagLocalModules is the one flag whose value may stand behind a space although the flag needs
-	// none.
+	// FlagLocalModules is the only flag that needs no value but may have one after a space.
 	FlagLocalModules = "x-allow-local-modules"
 )
 
 const flagAllowlist = "preloaded-images-verification-allowlist"
 
-// Defaults of settings of images. All but the first are the kubelet's.
+// Defaults of settings of images. All except the first are the kubelet's.
 const (
 	defaultParallelPulls   = 10
 	defaultGCHighThreshold = 85
@@ -87,8 +86,8 @@ func registrySettings() []setting {
 	}}
 }
 
-// moduleSizeSetting bounds modules from a registry, from an image's files and from the host's
-// files, and the compilation of modules.
+// moduleSizeSetting limits modules from a registry, from an image's files and from the host's
+// files. It also limits the compilation of modules.
 func moduleSizeSetting() setting {
 	return setting{
 		flag: FlagModuleSize, env: "KRUSTLET_MAX_MODULE_SIZE", key: "maxModuleSize", group: groupImages, arg: "BYTES",
@@ -185,7 +184,8 @@ func parsePaths(items []string) ([]string, error) {
 	return paths, errors.Join(errs...)
 }
 
-// checkImages checks settings of images against each other, and the files that they name.
+// checkImages checks that settings of images agree with each other. It also checks the files that
+// they name.
 func (l *loader) checkImages() {
 	c := &l.cfg
 	for _, file := range c.RegistryCAs {

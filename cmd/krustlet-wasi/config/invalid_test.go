@@ -12,7 +12,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/exit"
 )
 
-// TestInvalidInput holds what a user reads for each mistake: one line for each mistake, with its
+// TestInvalidInput checks the messages about mistakes: one line for each mistake, with its
 // location, the value, and what to do.
 func TestInvalidInput(t *testing.T) {
 	flag := func(args ...string) func(*testing.T, *scene) {
@@ -27,7 +27,7 @@ func TestInvalidInput(t *testing.T) {
 	for _, tc := range []struct {
 		name string
 		set  func(*testing.T, *scene)
-		want []string // what each line contains, parts separated by " ... "
+		want []string // what each line contains; " ... " separates parts
 	}{
 		{"node name", flag("--node-name=My_Node"), []string{`flag --node-name: "My_Node" cannot be a node name: use lower-case`}},
 		{"node name by variable", env("KRUSTLET_NODE_NAME", "a..b"), []string{`environment variable KRUSTLET_NODE_NAME: "a..b"`}},
@@ -87,7 +87,7 @@ func TestInvalidInput(t *testing.T) {
 			`flag --preloaded-images-verification-allowlist: it is for NeverVerifyAllowlistedImages only, and the policy is AlwaysVerify`,
 		}},
 		{"half of plugins", flag("--image-credential-provider-config=/x"), []string{`need both --image-credential-provider-config and --image-credential-provider-bin-dir`}},
-		{"authorities", flag("--registry-ca=/none.pem"), []string{`flag --registry-ca: cannot read /none.pem`}},
+		{"authorities", flag("--registry-ca=/none.pem"), []string{`flag --registry-ca: reading /none.pem`}},
 		{"local modules", flag("--x-allow-local-modules=maybe"), []string{`flag --x-allow-local-modules: "maybe" is neither true nor false`}},
 		{"local modules in file", file(`{"allowLocalModules": "true"}`), []string{`"true" is not true or false`}},
 		{"collector as a URL", flag("--tracing-endpoint=http://localhost:4317"), []string{`flag --tracing-endpoint: "http://localhost:4317" is not the address of a collector: write its host:port`}},
@@ -137,14 +137,14 @@ func TestInvalidInput(t *testing.T) {
 		{"data directory is a file", func(t *testing.T, s *scene) {
 			s.flags = []string{"--data-dir=" + s.write(t, "data", "")}
 		}, []string{`flag --data-dir: ... /data is not a directory`}},
-		{"authorities missing", flag("--client-ca-file=/nowhere/ca.crt"), []string{`flag --client-ca-file: cannot read /nowhere/ca.crt: no such file`}},
+		{"authorities missing", flag("--client-ca-file=/nowhere/ca.crt"), []string{`flag --client-ca-file: reading /nowhere/ca.crt: no such file`}},
 		{"authorities of no certificate", func(t *testing.T, s *scene) {
 			s.flags = []string{"--client-ca-file=" + s.write(t, "ca.crt", "hello")}
 		}, []string{`ca.crt holds no PEM certificate`}},
 		{"authorities damaged", func(t *testing.T, s *scene) {
 			s.flags = []string{"--client-ca-file=" + s.write(t, "ca.crt", "-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n")}
-		}, []string{`ca.crt: certificate 1 cannot be parsed`}},
-		{"configuration file missing", flag("--config=/nowhere/c.json"), []string{`flag --config: cannot read /nowhere/c.json: no such file`}},
+		}, []string{`ca.crt: parsing certificate 1`}},
+		{"configuration file missing", flag("--config=/nowhere/c.json"), []string{`flag --config: reading /nowhere/c.json: no such file`}},
 		{"configuration file is a directory", env("KRUSTLET_CONFIG", "/tmp"), []string{`KRUSTLET_CONFIG: /tmp is not a regular file`}},
 		{"configuration file too large", file(strings.Repeat(" ", maxConfigFile) + "{}"), []string{`config.json is larger than`}},
 		{"configuration file empty", file("\n"), []string{`config.json: it is empty`}},
@@ -165,7 +165,7 @@ func TestInvalidInput(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := newScene(t)
-			// The file is in the scene's home, also if the case changes $HOME.
+			// The file is in the scene's home, even if the case changes $HOME.
 			tc.set(t, s)
 			_, err := s.load(t, testMachine())
 			checkProblems(t, err, tc.want)
@@ -173,7 +173,7 @@ func TestInvalidInput(t *testing.T) {
 	}
 }
 
-// checkProblems expects bad usage with one line for each of want.
+// checkProblems expects the code of bad usage, and one line for each of want.
 func checkProblems(t *testing.T, err error, want []string) {
 	t.Helper()
 	if err == nil {
@@ -227,7 +227,7 @@ func TestInvalidHost(t *testing.T) {
 	})
 }
 
-// TestUnreadableFiles takes a file that root cannot read either.
+// TestUnreadableFiles uses files that even root cannot read.
 func TestUnreadableFiles(t *testing.T) {
 	s := newScene(t)
 	loop := filepath.Join(s.home, "loop")
@@ -237,7 +237,7 @@ func TestUnreadableFiles(t *testing.T) {
 	s.flags = []string{"--bootstrap-file=" + loop}
 	s.env["KUBECONFIG"] = filepath.Join(s.home, "node.conf")
 	_, err := s.load(t, testMachine())
-	checkProblems(t, err, []string{"flag --bootstrap-file: cannot read " + loop + ": too many levels of symbolic links"})
+	checkProblems(t, err, []string{"flag --bootstrap-file: reading " + loop + ": too many levels of symbolic links"})
 }
 
 // TestBootstrapFileOfAJoinedNode: once the node has joined, the bootstrap file need not exist.

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestKubeconfig: KUBECONFIG says where the node's own kubeconfig is, except when it leads to the
-// bootstrap file, which must never be written to.
+// TestKubeconfig: KUBECONFIG says where the node's own kubeconfig is, unless it leads to the
+// bootstrap file. The agent must never write to the bootstrap file.
 func TestKubeconfig(t *testing.T) {
 	link := func(t *testing.T, target, name string) {
 		t.Helper()
@@ -18,7 +18,7 @@ func TestKubeconfig(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
 		value func(t *testing.T, home, bootstrap string) string
-		want  string // below the home directory
+		want  string // relative to the home directory
 	}{
 		{"not set", func(*testing.T, string, string) string { return "" }, ".krustlet/config/kubeconfig"},
 		{"another file", func(_ *testing.T, home, _ string) string { return home + "/node.conf" }, "node.conf"},
@@ -69,7 +69,7 @@ func TestKubeconfigFollowsTheDataDirectory(t *testing.T) {
 	}
 }
 
-// TestKubeconfigOfADeletedBootstrapFile: tidy people delete the token once the node has joined, and
+// TestKubeconfigOfADeletedBootstrapFile: some users delete the token once the node has joined, but
 // leave the variable in the unit file.
 func TestKubeconfigOfADeletedBootstrapFile(t *testing.T) {
 	s := newScene(t)

@@ -10,7 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
-// parseLabels reads entries key=value. An entry without "=" has the empty value, as in Krustlet.
+// parseLabels reads entries of the form key=value. An entry without "=" has the empty value, as in
+// Krustlet.
 func parseLabels(items []string) (map[string]string, error) {
 	labels := make(map[string]string, len(items))
 	var errs []error
@@ -50,7 +51,7 @@ func checkKeyAndValue(what, key, value string) error {
 }
 
 // nodeLabels are the labels of the domains kubernetes.io and k8s.io that a node may set on itself.
-// The admission plugin NodeRestriction decides that. settableLabel has the domains below which all
+// The admission plugin NodeRestriction decides that. settableLabel knows the domains in which all
 // labels are allowed.
 var nodeLabels = []string{
 	corev1.LabelHostname,
@@ -61,7 +62,7 @@ var nodeLabels = []string{
 	corev1.LabelInstanceType, corev1.LabelInstanceTypeStable,
 }
 
-// settableLabel reports whether NodeRestriction allows a label, so that the user reads of it before
+// settableLabel reports whether NodeRestriction allows a label. So the user gets the message before
 // the node registers.
 func settableLabel(key string) bool {
 	domain, _, ok := strings.Cut(key, "/")
@@ -72,13 +73,13 @@ func settableLabel(key string) bool {
 		within(domain, corev1.LabelNamespaceSuffixKubelet) || within(domain, corev1.LabelNamespaceSuffixNode)
 }
 
-// within reports whether a domain is parent or lies below it.
+// within reports whether a domain is parent or a part of parent.
 func within(domain, parent string) bool {
 	return domain == parent || strings.HasSuffix(domain, "."+parent)
 }
 
-// parseTaints reads entries key=value:effect and key:effect. The result is never nil: without
-// entries there are no taints, and not the default ones.
+// parseTaints reads entries of the form key=value:effect or key:effect. The result is never nil.
+// Without entries it means no taints, not the default ones.
 func parseTaints(items []string) ([]corev1.Taint, error) {
 	taints := make([]corev1.Taint, 0, len(items))
 	var errs []error

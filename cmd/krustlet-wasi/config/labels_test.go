@@ -33,7 +33,7 @@ func TestSettableLabels(t *testing.T) {
 	}
 }
 
-// FuzzLabels: what is accepted, the API server would accept too.
+// FuzzLabels: if parseLabels accepts labels, the API server would accept them too.
 func FuzzLabels(f *testing.F) {
 	for _, seed := range []string{"a=b", "a", "a=b=c", "=", "a/b=c", "a/b/c=d", " a = b ", "a=b,,a=b", "a=1,a=2"} {
 		f.Add(seed)
@@ -51,7 +51,7 @@ func FuzzLabels(f *testing.F) {
 	})
 }
 
-// FuzzTaints: what is accepted is written the same way again.
+// FuzzTaints: the text form of an accepted taint parses to the same taint.
 func FuzzTaints(f *testing.F) {
 	for _, seed := range []string{"a=b:NoSchedule", "a:NoExecute", "a=:NoSchedule", "a", ":", "a=b:c:NoSchedule", "a:NoSchedule,a:NoSchedule"} {
 		f.Add(seed)

@@ -13,14 +13,14 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/logging"
 )
 
-// Load makes the Config from flags, the environment, the configuration file and the machine, in
-// this order of precedence. It reads files, may ask the resolver, and writes nothing. The error
-// joins all problems, with one line for each. Each line names the source of the value.
+// Load makes the Config from flags, the environment, the configuration file and the machine.
+// Earlier sources override later ones. Load reads files, may ask the resolver, and writes nothing.
+// The error joins all problems, with one line for each. Each line names the source of the value.
 func Load(ctx context.Context, flags cmdline.Values, env cmdline.Environment, m Machine) (Config, error) {
 	l := newLoader(flags, env, m)
 	l.read(ctx)
 	if len(l.problems) == 0 {
-		// Problems of files are worth a message only if it is certain which files the user means.
+		// Problems of files are reported only if it is certain which files the user means.
 		l.checkFiles()
 		l.checkImages()
 	}
@@ -30,8 +30,8 @@ func Load(ctx context.Context, flags cmdline.Values, env cmdline.Environment, m 
 	return l.cfg, nil
 }
 
-// LoadImages is Load for the commands that look after images: it checks only settings that these
-// need.
+// LoadImages is Load for the commands that manage images. It checks only the settings that these
+// commands need.
 func LoadImages(flags cmdline.Values, env cmdline.Environment, m Machine) (Config, error) {
 	l := newLoader(flags, env, m)
 	l.gather()
@@ -47,7 +47,7 @@ type loader struct {
 	env     cmdline.Environment
 	machine Machine
 
-	found    map[string]given // by setting.name: the value of the source that counts
+	found    map[string]given // by setting.name: the value that overrides the others
 	cfg      Config
 	problems []error
 }
@@ -61,7 +61,7 @@ func newLoader(flags cmdline.Values, env cmdline.Environment, m Machine) *loader
 	return l
 }
 
-// read fills the Config, but does not look at the files that it names.
+// read fills the Config. It does not check the files that the Config names.
 func (l *loader) read(ctx context.Context) {
 	l.gather()
 	l.apply()
@@ -73,7 +73,7 @@ func (l *loader) problem(format string, args ...any) {
 	l.problems = append(l.problems, fmt.Errorf(format, args...))
 }
 
-// gather finds the source that counts for each setting.
+// gather finds the value that overrides the others, for each setting.
 func (l *loader) gather() {
 	all := settings()
 	for _, s := range all {
@@ -106,8 +106,8 @@ func (l *loader) fromFlag(s setting) (given, bool) {
 	return g, true
 }
 
-// fromEnv ignores an empty variable: scripts and unit files often leave one. But for a collection,
-// empty is a value.
+// fromEnv ignores an empty variable, because scripts and unit files often leave one. For a
+// collection, an empty variable is a value.
 func (l *loader) fromEnv(s setting) (given, bool) {
 	value, set := l.env(s.env)
 	if !set || value == "" && !s.kind.many() {
@@ -120,7 +120,7 @@ func (l *loader) fromEnv(s setting) (given, bool) {
 	return g, true
 }
 
-// readFile returns what the configuration file says, by key.
+// readFile returns the values of the configuration file, by key.
 func (l *loader) readFile() map[string]given {
 	path, from, ok := l.configFile()
 	if !ok {
@@ -141,8 +141,8 @@ func (l *loader) readFile() map[string]given {
 	return values
 }
 
-// configFile says which file to read, and what named it. Its default path does not follow
-// --data-dir, as the file itself may name the data directory.
+// configFile says which file to read, and which setting named it. Its default path does not depend
+// on --data-dir, because the file itself may set the data directory.
 func (l *loader) configFile() (path, from string, ok bool) {
 	g, named := l.found["config"]
 	if !named {
@@ -178,7 +178,7 @@ func (l *loader) apply() {
 	}
 }
 
-// fillPaths sets the paths that the user left out. Most follow from the data directory.
+// fillPaths sets the paths that the user left out. Most of them depend on the data directory.
 func (l *loader) fillPaths() {
 	c := &l.cfg
 	if !l.given("data-dir") {
@@ -215,7 +215,7 @@ func (l *loader) fillPaths() {
 	}
 }
 
-// fillHost sets the names and the address of the machine that the user left out.
+// fillHost sets the machine's names and address that the user left out.
 func (l *loader) fillHost(ctx context.Context) {
 	c := &l.cfg
 	if !l.given("hostname") {
@@ -231,7 +231,7 @@ func (l *loader) fillHost(ctx context.Context) {
 		c.Hostname = name
 	}
 	if !l.given("node-name") {
-		// If the hostname is bad, this would only repeat that.
+		// If the hostname is wrong, this check would report the same problem again.
 		if name := strings.ToLower(c.Hostname); checkHostname(name) == nil {
 			c.NodeName = name
 		}
@@ -259,7 +259,8 @@ func (l *loader) from(name string) string {
 	return "default of --" + name
 }
 
-// SplitList splits a value at its commas. It drops empty entries, such as one behind a last comma.
+// SplitList splits a value at its commas. It removes empty entries, such as the one after a last
+// comma.
 func SplitList(value string) []string {
 	items := []string{}
 	for item := range strings.SplitSeq(value, ",") {

@@ -13,15 +13,15 @@ import (
 	"golang.org/x/term"
 )
 
-// resolveTimeout bounds the lookup of the node's address at start.
+// resolveTimeout is the longest time for the lookup of the node's address at start.
 const resolveTimeout = 5 * time.Second
 
-// Machine is what Load asks of the computer it runs on.
+// Machine is what Load needs of the computer on which it runs.
 type Machine struct {
 	Hostname   func() (string, error)
 	Lookup     func(ctx context.Context, host string) ([]netip.Addr, error)
 	Interfaces func() ([]netip.Addr, error)
-	Terminal   bool // standard error is one
+	Terminal   bool // standard error is a terminal
 }
 
 func ThisMachine(stderr io.Writer) Machine {
@@ -50,10 +50,10 @@ func interfaceAddrs() ([]netip.Addr, error) {
 	return addrs, nil
 }
 
-// nodeIP chooses the node's address: the first that the hostname resolves to. If that has none, it
-// is the first of the interfaces, as many machines resolve their own name to 127.0.1.1 only. The
-// API server calls this address, so its family is that of the address to listen on. "::" takes
-// IPv4, too.
+// nodeIP chooses the node's address: the first usable address of the hostname. If there is none, it
+// takes the first usable address of the interfaces, because on many machines the hostname resolves
+// only to 127.0.1.1. The API server calls this address, so its family must be that of the address
+// to listen on. "::" also allows IPv4.
 func (m Machine) nodeIP(ctx context.Context, hostname string, listen netip.Addr) (netip.Addr, error) {
 	usable := func(addrs []netip.Addr) (netip.Addr, bool) {
 		ip, ok := firstUsable(addrs, listen.Is4())

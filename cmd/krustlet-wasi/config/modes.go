@@ -9,15 +9,15 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
 )
 
-// WarnOfModes warns of files with secrets that every user of the machine may read, and of those
-// that a group may write.
+// WarnOfModes warns about files with secrets that every user of the machine may read, and about
+// files that a group may write.
 func WarnOfModes(cfg Config, env cmdline.Environment, log *zap.Logger) {
 	secrets := append([]string{cfg.Kubeconfig, cfg.BootstrapFile, cfg.PrivateKeyFile},
 		credentials.DockerConfigs(cfg.DockerConfig(), env)...)
 	for _, path := range secrets {
 		info, err := os.Stat(path)
 		if err != nil {
-			continue // it does not exist, or its reader reports why it cannot be read
+			continue // the file does not exist, or its reader reports why it is unreadable
 		}
 		switch mode := info.Mode().Perm(); {
 		case mode&0o004 != 0:

@@ -132,7 +132,7 @@ func storageSettings() []setting {
 		flag: "config", env: "KRUSTLET_CONFIG", group: groupStorage, arg: "FILE",
 		usage: "configuration file (JSON); it must exist if it is named here",
 		def:   "$HOME/.krustlet/config/config.json, if there is one",
-		// The file is read before any setting is applied; see loader.readFile.
+		// The file is read before any setting is applied. See loader.readFile.
 		notShown: "the settings of the file are shown one by one",
 		apply:    func(*Config, given) error { return nil },
 	}, {

@@ -35,15 +35,15 @@ func addrs(list ...string) []netip.Addr {
 	return all
 }
 
-// scene is a home directory and what the user wrote.
+// scene is a home directory and the user's input.
 type scene struct {
 	home  string
 	flags []string          // as on the command line
 	env   map[string]string // besides HOME
-	file  string            // the default configuration file; none if empty
+	file  string            // the content of the default configuration file; empty: no file
 }
 
-// newScene has a home directory with a bootstrap file, so that nothing is wrong in it.
+// newScene makes a scene without mistakes: its home directory has a bootstrap file.
 func newScene(t *testing.T) *scene {
 	t.Helper()
 	s := &scene{home: t.TempDir(), env: map[string]string{}}
@@ -112,7 +112,7 @@ func TestSettingsAreConsistent(t *testing.T) {
 	}
 }
 
-// TestContract holds the names that users of Krustlet have in their scripts and files.
+// TestContract checks the names that users of Krustlet have in their scripts and files.
 func TestContract(t *testing.T) {
 	contract := [][4]string{ // flag, short, variable, key
 		{"addr", "a", "KRUSTLET_ADDRESS", "listenerAddress"},

@@ -8,7 +8,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/cmdline"
 )
 
-// kind is the shape of a setting's value: how a flag, a variable and the file write it.
+// kind is the type of a setting's value. It decides how a flag, a variable and the file write the
+// value.
 type kind int
 
 const (
@@ -19,7 +20,7 @@ const (
 	object              // flag and variable: key=value, separated by commas; JSON: an object of strings
 )
 
-// form is how the configuration file writes a value of this kind, for messages.
+// form is how the configuration file writes a value of this kind. Messages use it.
 func (k kind) form() string {
 	return [...]string{
 		text:    "a string",
@@ -30,30 +31,30 @@ func (k kind) form() string {
 	}[k]
 }
 
-// many reports whether the value is a collection: repeated flags add to it, and an empty value is
-// an empty collection.
+// many reports whether the value is a collection. Repeated flags add to a collection, and an empty
+// value is an empty collection.
 func (k kind) many() bool { return k == list || k == object }
 
-// setting is a row of the table. Its flag, variable and key are the ways to set it; an empty one
-// does not exist.
+// setting is a row of the table. A user can set it by flag, variable or key. If one of them is
+// empty, that way does not exist.
 type setting struct {
 	flag, short, env, key string
 
 	group string // the heading in --help
-	arg   string // what stands for the value in --help
+	arg   string // the word for the value in --help
 	usage string // what it means
 	def   string // the default, in words
 	kind  kind
 
-	// shown is where /configz shows the setting. Where it does not, notShown says why.
+	// shown is where /configz shows the setting. If /configz does not show it, notShown says why.
 	shown    []shown
 	notShown string
 
-	// apply checks what was given and stores it.
+	// apply checks the given value and stores it.
 	apply func(*Config, given) error
 }
 
-// name is the setting's name in this program: its flag, or its variable where it has no flag.
+// name is the setting's name in this program: its flag, or its variable if it has no flag.
 func (s setting) name() string {
 	if s.flag == "" {
 		return s.env
@@ -69,8 +70,8 @@ func (s setting) asFlag() cmdline.Flag {
 // given is a setting's value as one source wrote it.
 type given struct {
 	from  string   // the source, for messages: "flag --port"
-	text  string   // the value of a text, number or boolean
-	items []string // the entries of a list, or of an object as key=value; not nil for those kinds
+	text  string   // the value if it is a text, number or boolean
+	items []string // the entries of a list, or of an object as key=value; not nil for these kinds
 }
 
 // The groups of --help, in order.
@@ -88,9 +89,9 @@ const (
 	groupLogs    = "Logging"
 )
 
-// settings is the table of everything that a user can set, except --help and --version. Flags,
-// variables, keys, --help and tests are made from it. Settings of Krustlet's keep their names, so
-// that users can keep their scripts and configuration files.
+// settings is the table of everything that a user can set, except --help and --version. It is the
+// source of flags, variables, keys, --help and tests. Krustlet's settings keep their names, so that
+// users can keep their scripts and configuration files.
 func settings() []setting {
 	var all []setting
 	for _, part := range [][]setting{
@@ -102,7 +103,7 @@ func settings() []setting {
 	return all
 }
 
-// Flags are all settings, as flags. The one without a flag has a variable only.
+// Flags are all settings as flags. One of them has only a variable.
 func Flags() []cmdline.Flag {
 	var all []cmdline.Flag
 	for _, s := range settings() {
@@ -116,7 +117,7 @@ func FlagsOf(names ...string) []cmdline.Flag {
 	return slices.DeleteFunc(Flags(), func(f cmdline.Flag) bool { return f.Name == "" || !slices.Contains(names, f.Name) })
 }
 
-// Help is the part of --help that is about settings, by group.
+// Help is the part of --help about settings, by group.
 func Help() string {
 	var b strings.Builder
 	for _, group := range groups {

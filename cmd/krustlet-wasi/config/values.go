@@ -17,8 +17,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/address"
 )
 
-// Messages of this file follow the source of the value. They say what is wrong and what to write
-// instead.
+// In messages, the errors of this file come after the source of the value. They say what is wrong
+// and what to write instead.
 
 func checkNodeName(name string) error {
 	if len(validation.IsDNS1123Subdomain(name)) == 0 {
@@ -27,7 +27,7 @@ func checkNodeName(name string) error {
 	return fmt.Errorf("%q cannot be a node name: use lower-case letters, digits, '-' and '.', with a letter or digit at both ends of each part, at most 253 characters", name)
 }
 
-// checkHostname allows upper case, as some hosts have it in their names.
+// checkHostname allows upper case, because some hosts have it in their names.
 func checkHostname(name string) error {
 	// The hostname is the value of the label kubernetes.io/hostname.
 	if len(validation.IsDNS1123Subdomain(strings.ToLower(name))) == 0 && len(name) <= validation.LabelValueMaxLength {
@@ -60,7 +60,7 @@ func parseNodeIP(value string) (netip.Addr, error) {
 	return ip, err
 }
 
-// parseNumber reads a port or a count. Krustlet has 16 bits for both.
+// parseNumber reads a port or a count. Krustlet uses 16 bits for both.
 func parseNumber(value, what string) (int, error) {
 	n, err := strconv.ParseUint(value, 10, 16)
 	if err != nil || n == 0 {
@@ -69,7 +69,7 @@ func parseNumber(value, what string) (int, error) {
 	return int(n), nil
 }
 
-// maxWorkers is far more than a machine needs: a worker serves thousands of containers.
+// maxWorkers is far more than a machine needs. One worker serves thousands of containers.
 const maxWorkers = 64
 
 func parseWorkers(value string) (int, error) {
@@ -138,7 +138,7 @@ func parseDomain(value string) (string, error) {
 	return domain, nil
 }
 
-// noPodCIDR instead of ranges: pods have the node's address.
+// noPodCIDR is the value for pods with the node's address.
 const noPodCIDR = "none"
 
 // parsePodCIDRs reads ranges of addresses for pods, or noPodCIDR.
@@ -150,7 +150,7 @@ func parsePodCIDRs(items []string) (ranges []netip.Prefix, none bool, err error)
 	return ranges, false, err
 }
 
-// ParseBytes reads a number of bytes. of and example are for the message.
+// ParseBytes reads a number of bytes. of and example are words for its error.
 func ParseBytes(value, of, example string) (int64, error) {
 	q, err := resource.ParseQuantity(value)
 	if err != nil || q.Sign() <= 0 {
@@ -168,7 +168,7 @@ func ParseDuration(value string) (time.Duration, error) {
 	return d, nil
 }
 
-// AllTraces is the sampling rate of all traces, per million.
+// AllTraces is the sampling rate at which all traces are sent, per million.
 const AllTraces = 1_000_000
 
 func parseEndpoint(value string) (string, error) {

@@ -1,5 +1,5 @@
-// Package exit is how the program ends: exit codes, the errors that carry one, what the user reads
-// of an error, and the signals that stop the program.
+// Package exit is about the end of the program: exit codes, the errors that have one, messages
+// about errors, and the signals that stop the program.
 package exit
 
 import (
@@ -11,18 +11,18 @@ import (
 
 // Exit codes of krustlet-wasi. A second signal ends the process with 128 + the signal's number.
 const (
-	OK      = 0 // stopped by SIGINT or SIGTERM, or the question was answered (--help, --version)
+	OK      = 0 // stopped by SIGINT or SIGTERM, or a question was answered (--help, --version)
 	Failure = 1 // something failed at run time
-	Usage   = 2 // a flag, a variable, the configuration file or a file they name is wrong
+	Usage   = 2 // wrong: a flag, a variable, the configuration file, or a file that they name
 )
 
-// Error is an error that ends the process with a code of its own.
+// Error is an error with its own exit code for the process.
 type Error struct {
 	Code int
 	Err  error
-	// Hint follows the error, on a line of its own.
+	// Hint is printed after the error, on its own line.
 	Hint string
-	// Logged is set when the log has told the user already.
+	// Logged is set if the log has already told the user.
 	Logged bool
 }
 
@@ -34,7 +34,7 @@ func BadUsage(err error) error {
 	return &Error{Code: Usage, Err: err, Hint: "Run 'krustlet-wasi --help' to see what can be set."}
 }
 
-// CodeOf is the exit code that err asks for, or Failure if it asks for none.
+// CodeOf is the exit code of err, or Failure if err has none.
 func CodeOf(err error) int {
 	var exit *Error
 	if errors.As(err, &exit) {
@@ -43,7 +43,7 @@ func CodeOf(err error) int {
 	return Failure
 }
 
-// Report tells the user of err, one line for each problem, and returns the exit code.
+// Report prints err for the user, one line for each problem, and returns the exit code.
 func Report(err error, stderr io.Writer) int {
 	if err == nil {
 		return OK
@@ -53,9 +53,9 @@ func Report(err error, stderr io.Writer) int {
 	if errors.As(err, &exit) && exit.Logged {
 		return code
 	}
-	// A failed write to standard error has no reader who could be told.
+	// A failed write to standard error is ignored: there is no other way to tell the user.
 	for _, problem := range Problems(err) {
-		// Errors of libraries may have several lines. Users and log searches want one.
+		// Errors of libraries may have several lines. Users and log searches want one line.
 		line := strings.Join(strings.FieldsFunc(problem.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
 		_, _ = fmt.Fprintf(stderr, "krustlet-wasi: %s\n", line)
 	}
@@ -65,7 +65,7 @@ func Report(err error, stderr io.Writer) int {
 	return code
 }
 
-// Problems takes apart what errors.Join put together, also inside an Error.
+// Problems returns the errors that errors.Join joined, also inside an Error.
 func Problems(err error) []error {
 	var exit *Error
 	if errors.As(err, &exit) {
@@ -82,13 +82,13 @@ func Problems(err error) []error {
 	return []error{err}
 }
 
-// isPlainJoin reports whether err is an errors.Join itself. An error around one, and an fmt.Errorf
-// with several %w, say more than their parts.
+// isPlainJoin reports whether err itself comes from errors.Join. An error that wraps a joined one,
+// or comes from fmt.Errorf with several %w, has text of its own.
 func isPlainJoin(err error, parts []error) bool {
 	return err.Error() == errors.Join(parts...).Error()
 }
 
-// Prefixed is the problems of err, each with the location before it.
+// Prefixed returns the problems of err, each with the location before it.
 func Prefixed(location string, err error) []error {
 	if err == nil {
 		return nil

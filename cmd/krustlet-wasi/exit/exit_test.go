@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestReport holds what a user reads of an error, and the exit code.
+// TestReport checks the message about an error, and the exit code.
 func TestReport(t *testing.T) {
 	one, two := errors.New("one"), errors.New("two\nlines")
 	const hint = "Run 'krustlet-wasi --help' to see what can be set.\n"

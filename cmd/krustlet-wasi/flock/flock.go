@@ -1,5 +1,5 @@
-// Package flock locks files between processes, by flock(2). A lock ends with the last descriptor of
-// the open file.
+// Package flock locks files between processes with flock(2). A lock ends when the last descriptor
+// of the open file is closed.
 package flock
 
 import (
@@ -9,10 +9,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TryShared takes a shared lock, or fails with unix.EWOULDBLOCK at once.
+// TryShared takes a shared lock. If that is not possible at once, it fails with unix.EWOULDBLOCK.
 func TryShared(file *os.File) error { return try(file, unix.LOCK_SH) }
 
-// TryExclusive takes an exclusive lock, or fails with unix.EWOULDBLOCK at once.
+// TryExclusive takes an exclusive lock. If that is not possible at once, it fails with
+// unix.EWOULDBLOCK.
 func TryExclusive(file *os.File) error { return try(file, unix.LOCK_EX) }
 
 func try(file *os.File, how int) error {

@@ -1,5 +1,5 @@
-// Package image is `krustlet-wasi image`, which looks after a node's images, with or without a
-// running agent. image.go has its subcommands, verbs.go what they do, and output.go what they
+// Package image is `krustlet-wasi image`, which manages a node's images, with or without a running
+// agent. image.go has its subcommands, verbs.go has what they do, and output.go has what they
 // print. docs/registries.md describes them to users.
 package image
 
@@ -30,18 +30,18 @@ type Program struct {
 // verb is one of the subcommands.
 type verb struct {
 	name    string
-	args    string // as in the line of its usage
+	args    string // as in the line with the usage
 	short   string
 	long    string
 	example string
-	flags   []string // of the agent's settings, by their flags
+	flags   []string // the names of the agent's flags that it has
 	own     []cmdline.Flag
-	atLeast int // arguments
-	atMost  int // arguments; 0: no bound
+	atLeast int // the least number of arguments
+	atMost  int // the largest number of arguments; 0: no limit
 	run     func(ctx context.Context, j job, args []string) error
 }
 
-// job is one execution of a subcommand, with what the user has set.
+// job is one execution of a subcommand, with the user's settings.
 type job struct {
 	Program
 	cfg    config.Config // the settings of images, and the data directory
@@ -154,7 +154,7 @@ func (p Program) subcommand(v verb) *cobra.Command {
 // allFlags are the flags of the verb.
 func (v verb) allFlags() []cmdline.Flag { return append(config.FlagsOf(v.flags...), v.own...) }
 
-// do reads the settings, as the agent does, and does what the verb says, until a signal.
+// do reads the settings in the same way as the agent, and carries out the verb, until a signal.
 func (p Program) do(ctx context.Context, v verb, flags cmdline.Values, args []string) error {
 	if len(args) < v.atLeast || v.atLeast == 0 && len(args) > 0 || v.atMost > 0 && len(args) > v.atMost {
 		return exit.BadUsage(fmt.Errorf("image %s: write krustlet-wasi image %s", v.name, strings.TrimSpace(v.name+" [flags] "+v.args)))
@@ -175,7 +175,7 @@ func (p Program) do(ctx context.Context, v verb, flags cmdline.Values, args []st
 }
 
 // load reads the settings of the verb. They have the same sources as the agent's, so that the
-// agent's settings hold here, too.
+// agent's settings apply here too.
 func (j *job) load(flags cmdline.Values) error {
 	cfg, err := config.LoadImages(flags, j.Env, j.Machine)
 	j.cfg = cfg
@@ -200,7 +200,7 @@ func (j *job) load(flags cmdline.Values) error {
 	return errors.Join(errs...)
 }
 
-// asImage makes the hint of a mistake name the help of `image`.
+// asImage changes the hint of a mistake: it names the help of `image`.
 func asImage(err error) error {
 	var found *exit.Error
 	if errors.As(err, &found) && found.Code == exit.Usage {

@@ -28,14 +28,14 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry"
 )
 
-// Modules of a few bytes, made by hand.
+// Modules of a few bytes, written by hand.
 var (
 	emptyModule = []byte("\x00asm\x01\x00\x00\x00")
 	component   = []byte("\x00asm\x0d\x00\x01\x00")
 )
 
-// asProgram names the variable that makes this test binary a krustlet-wasi that has the command
-// image only, for tests that need a process of their own.
+// asProgram names a variable. With it, this test binary is a krustlet-wasi that has only the
+// command image. Tests that need a process of their own use it.
 const asProgram = "KRUSTLET_WASI_TEST_IMAGE"
 
 func TestMain(m *testing.M) {
@@ -70,7 +70,7 @@ func newImageServer(t *testing.T) *imageServer {
 	return s
 }
 
-// operator is a person who looks after a node's images.
+// operator is a person who manages a node's images.
 type operator struct {
 	t        *testing.T
 	home     string
@@ -94,7 +94,7 @@ func (o *operator) image(args ...string) (code int, stdout, stderr string) {
 	return code, out.String(), errs.String()
 }
 
-// must runs a command that has to succeed, and returns what it prints.
+// must runs a command that must succeed, and returns what it prints.
 func (o *operator) must(args ...string) string {
 	o.t.Helper()
 	code, out, errs := o.image(args...)
@@ -104,7 +104,7 @@ func (o *operator) must(args ...string) string {
 	return out
 }
 
-// refused runs a command that has to fail with such a code and words.
+// refused runs a command that must fail with this exit code and these words.
 func (o *operator) refused(want int, says string, args ...string) {
 	o.t.Helper()
 	code, _, errs := o.image(args...)
@@ -179,7 +179,7 @@ func TestImageCommands(t *testing.T) {
 		t.Errorf("pull as JSON: %+v", v)
 	}
 
-	// A pod runs it.
+	// A pod runs the image.
 	hex := strings.TrimPrefix(views[0].Module, "sha256:")
 	compiled := o.file(".krustlet/modules/compiled/wasmtime-x/"+hex+".cwasm", make([]byte, 100))
 	run := o.file(".krustlet/notes/uid/runs/main.json", fmt.Appendf(nil, `{"Of": {"ImageID": %q}}`, id))
@@ -208,7 +208,7 @@ func TestImageCommands(t *testing.T) {
 	}
 }
 
-// TestImagePullUnpacks: only if it is asked to.
+// TestImagePullUnpacks: a pull unpacks an image only if the user asks for it.
 func TestImagePullUnpacks(t *testing.T) {
 	host := newImageServer(t).Listener.Addr().String()
 	o := newOperator(t)
@@ -251,19 +251,19 @@ func TestImageMistakes(t *testing.T) {
 	o.refused(exit.Usage, "unknown flag", "pull", "--nonsense", "x")
 	o.refused(exit.Usage, `flag --output: "yaml" is no format`, "ls", "-o", "yaml")
 	o.refused(exit.Usage, "no valid reference", "pull", "UPPER/case")
-	o.refused(exit.Usage, "cannot read", "push", filepath.Join(o.home, "none.wasm"), host+"/x:v1")
+	o.refused(exit.Usage, "reading ", "push", filepath.Join(o.home, "none.wasm"), host+"/x:v1")
 	o.refused(exit.Failure, "ELF", "push", o.file("x", []byte("\x7fELF....")), host+"/x:v1")
 	o.refused(exit.Failure, "404", "pull", host+"/none:v1")
 	o.refused(exit.Failure, "no image", "inspect", host+"/none:v1")
 	o.refused(exit.Failure, "no image", "rm", host+"/none:v1")
-	// One that fails does not keep the others back.
+	// If one pull fails, the others still succeed.
 	ref := host + "/app:v1"
 	o.must("push", o.file("app.wasm", emptyModule), ref)
 	code, out, errs := o.image("pull", host+"/none:v1", ref)
 	if code != exit.Failure || !strings.Contains(out, "/app@sha256:") || !strings.Contains(errs, "404") {
 		t.Errorf("one of two: %d, %q, %q", code, out, errs)
 	}
-	// The agent's settings hold.
+	// The agent's settings apply.
 	o.env["KRUSTLET_REGISTRY_CA"] = filepath.Join(o.home, "none.pem")
 	o.refused(exit.Usage, "KRUSTLET_REGISTRY_CA", "pull", ref)
 }
@@ -297,16 +297,17 @@ func TestImageProgressOnATerminal(t *testing.T) {
 	if code != 0 || !strings.Contains(errs, "64.0 KiB / 64.0 KiB") || !strings.Contains(errs, "pulling "+ref) || !strings.Contains(errs, "pulled "+strings.TrimSpace(out)+" in ") || strings.Contains(out, "%") {
 		t.Errorf("pull: %d, %q, %q", code, out, errs)
 	}
-	// What fails leaves no bar that is waited for.
+	// A failed pull must not leave a bar that the program waits for.
 	if code, _, errs := o.image("pull", server.Listener.Addr().String()+"/none:v1"); code != exit.Failure || !strings.Contains(errs, "404") {
 		t.Errorf("pull of none: %d, %q", code, errs)
 	}
 }
 
-// TestImageCredentials: each location of the docker config is read, and the node's own goes first.
+// TestImageCredentials: the program reads each location of the docker config. The node's own
+// location overrides the others.
 func TestImageCredentials(t *testing.T) {
 	handler := containerregistry.New(containerregistry.Logger(log.New(io.Discard, "", 0)))
-	var shown atomic.Value // the last user
+	var shown atomic.Value // the user of the last request
 	shown.Store("")
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		user, _, ok := r.BasicAuth()
@@ -340,9 +341,10 @@ func TestImageCredentials(t *testing.T) {
 	}
 }
 
-// TestImagePullByProxy: proxies are those of the environment, which a process reads once.
+// TestImagePullByProxy: the environment names the proxies. A process reads it once, so the test
+// needs a process of its own.
 func TestImagePullByProxy(t *testing.T) {
-	server := newImageServer(t) // it answers requests to a proxy, for every host
+	server := newImageServer(t) // answers requests to a proxy, for every host
 	if _, err := registry.Push(t.Context(), server.Listener.Addr().String()+"/app:v1", emptyModule, registry.PushConfig{}); err != nil {
 		t.Fatal(err)
 	}

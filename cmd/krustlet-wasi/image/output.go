@@ -18,7 +18,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry"
 )
 
-// view is an image as it is printed. Scripts read it as JSON: later versions may add fields, and
+// view is the printed form of an image. Scripts read it as JSON: later versions may add fields, but
 // never rename one.
 type view struct {
 	ID     string    `json:"id"`
@@ -45,7 +45,7 @@ func viewOf(i registry.Image, used []string) view {
 	return v
 }
 
-// print prints a value as JSON, or calls text to print it.
+// print prints a value as JSON, or calls text, which prints it.
 func (j job) print(value any, text func()) error {
 	if !j.json {
 		text()
@@ -80,7 +80,7 @@ func table(to io.Writer, images []view) {
 	_ = w.Flush() // the user sees a failed write
 }
 
-// shortDigest is the part of a digest that tells images apart.
+// shortDigest is the beginning of a digest. It is long enough to tell images apart.
 func shortDigest(digest string) string {
 	return strings.TrimPrefix(digest, "sha256:")[:12]
 }
@@ -100,11 +100,11 @@ func size(bytes int64) string {
 
 func rounded(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
 
-// progress shows the progress: as bars on a terminal, else as lines.
+// progress shows the progress: as bars on a terminal, otherwise as lines.
 type progress struct {
 	lines io.Writer     // nil: nothing is printed
-	below io.Writer     // for lines when the bars have ended; nil: nothing is printed
-	bars  *mpb.Progress // nil: standard error is no terminal
+	below io.Writer     // for lines after the bars have ended; nil: nothing is printed
+	bars  *mpb.Progress // nil: standard error is not a terminal
 
 	mu    sync.Mutex
 	known map[string]*mpb.Bar
@@ -135,14 +135,14 @@ func (p *progress) line(format string, args ...any) {
 	}
 }
 
-// result prints a line below the bars when they have ended.
+// result prints a line below the bars, once the bars have ended.
 func (p *progress) result(format string, args ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.last = append(p.last, fmt.Sprintf("krustlet-wasi: "+format+"\n", args...))
 }
 
-// blob shows how much of a blob is there.
+// blob shows how much of a blob has arrived.
 func (p *progress) blob(name string, done, size int64) {
 	if p.bars == nil {
 		return
@@ -174,7 +174,7 @@ func (p *progress) end() {
 	defer p.mu.Unlock()
 	if p.bars != nil {
 		for _, bar := range p.known {
-			bar.Abort(false) // for a blob that failed; a complete bar stays as it is
+			bar.Abort(false) // ends the bar of a failed blob; a complete bar stays as it is
 		}
 		p.bars.Wait()
 	}

@@ -17,7 +17,7 @@ import (
 func StoreConfig(cfg config.Config, version string, log *zap.Logger) registry.Config {
 	return registry.Config{
 		Dir:                filepath.Join(cfg.DataDir, "modules"),
-		RightsDir:          filepath.Join(cfg.DataDir, "config", "image-rights"), // where workers do not see it
+		RightsDir:          filepath.Join(cfg.DataDir, "config", "image-rights"), // workers cannot see it there
 		Verify:             cfg.ImageVerification,
 		Allowed:            cfg.ImagesNotVerified,
 		InsecureRegistries: cfg.InsecureRegistries,
@@ -35,8 +35,8 @@ func OpenStore(cfg config.Config, version string, log *zap.Logger) (*registry.St
 	return registry.New(StoreConfig(cfg, version, log))
 }
 
-// NewCredentials finds the node's credentials for images. accounts may be nil: then it uses no
-// service accounts.
+// NewCredentials finds the node's credentials for images. If accounts is nil, it uses no service
+// accounts.
 func NewCredentials(cfg config.Config, env cmdline.Environment, accounts credentials.ServiceAccounts, log *zap.Logger) (*credentials.Source, error) {
 	return credentials.NewSource(credentials.SourceConfig{
 		DockerConfigs: credentials.DockerConfigs(cfg.DockerConfig(), env),

@@ -17,7 +17,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime"
 )
 
-// pullImages pulls all images at the same time. If one fails, the others go on.
+// pullImages pulls all images at the same time. If one fails, the others continue.
 func pullImages(ctx context.Context, j job, images []string) error {
 	shown := j.progress()
 	settings := StoreConfig(j.cfg, j.Version, j.log)
@@ -57,7 +57,7 @@ func pullImages(ctx context.Context, j job, images []string) error {
 			return nil
 		})
 	}
-	_ = group.Wait() // errs has them
+	_ = group.Wait() // errs has the errors
 	shown.end()
 	var done []view
 	for _, v := range pulled {
@@ -72,7 +72,7 @@ func pullImages(ctx context.Context, j job, images []string) error {
 	}))...)
 }
 
-// usageIfInvalid marks an invalid name of an image as a mistake of the user.
+// usageIfInvalid marks an invalid image name as a user's mistake.
 func usageIfInvalid(err error) error {
 	if errors.Is(err, registry.ErrInvalidReference) {
 		return exit.BadUsage(err)

@@ -23,7 +23,8 @@ func ParseLevel(value string) (zapcore.Level, error) {
 	return 0, fmt.Errorf("%q is not a log level: write debug, info, warn or error", value)
 }
 
-// LevelSetter is how clients of the API set the log's level; nil if they may not.
+// LevelSetter returns the function with which clients of the API set the log's level. It is nil if
+// they may not.
 func LevelSetter(allowed bool, level zap.AtomicLevel, log *zap.Logger) func(name string) error {
 	if !allowed {
 		return nil
@@ -31,7 +32,7 @@ func LevelSetter(allowed bool, level zap.AtomicLevel, log *zap.Logger) func(name
 	return func(name string) error { return setLevel(level, name, log) }
 }
 
-// setLevel sets the level by its name, or by a number of klog's: klog always logs up to 3.
+// setLevel sets the level by its name, or by klog's number: klog always logs numbers up to 3.
 func setLevel(level zap.AtomicLevel, name string, log *zap.Logger) error {
 	if n, err := strconv.ParseUint(name, 10, 8); err == nil {
 		name = "info"

@@ -1,5 +1,5 @@
-// Package logging is the program's log: its forms and levels, and the logs of libraries that it
-// takes in.
+// Package logging is the program's log: its forms and levels. The log also gets the logs of
+// libraries.
 package logging
 
 import (
@@ -22,14 +22,15 @@ const (
 // timeLayout is RFC 3339 with a fixed number of digits, so that columns line up.
 const timeLayout = "2006-01-02T15:04:05.000Z07:00"
 
-// Libraries repeat a message for as long as a server is away. So many of one message are enough in
-// a period.
+// While a server is unreachable, libraries repeat the same message. Of one message, libraryFirst
+// lines are logged in each libraryPeriod.
 const (
 	libraryPeriod = 30 * time.Second
 	libraryFirst  = 5
 )
 
-// New makes a log of that form on w. The returned level may be changed while the log is in use.
+// New makes a log of this form on w. The caller may change the returned level while the log is in
+// use.
 func New(level zapcore.Level, form string, w io.Writer) (*zap.Logger, zap.AtomicLevel) {
 	changeable := zap.NewAtomicLevelAt(level)
 	enc := zap.NewProductionEncoderConfig()
@@ -55,16 +56,16 @@ func ParseForm(value string) (string, error) {
 	return "", fmt.Errorf("%q is not a log format: write %s or %s", value, Console, JSON)
 }
 
-// BridgeLibraries sends to log what libraries log: by klog, as client-go and the API machinery do,
-// and by package log, as net/http does. Both are globals, so there may be one bridge at a time.
-// undo ends it; no library may run then.
+// BridgeLibraries sends the logs of libraries to log. client-go and the API machinery log by klog,
+// and net/http by package log. Both are globals, so only one bridge may exist at a time. undo ends
+// the bridge. No library may run while undo runs.
 func BridgeLibraries(log *zap.Logger) (undo func()) {
 	quiet := log.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
 		return zapcore.NewSamplerWithOptions(core, libraryPeriod, libraryFirst, 0)
 	}))
 	klog.SetLoggerWithOptions(zapr.NewLogger(quiet.Named("client-go")), klog.ContextualLogger(true))
-	// net/http reports panics of handlers there if a server has no log of its own. The level is
-	// valid, so there is no error.
+	// If a server has no log of its own, net/http reports panics of handlers to package log. The
+	// level is valid, so there is no error.
 	restore, err := zap.RedirectStdLogAt(quiet.Named("log"), zapcore.WarnLevel)
 	return func() {
 		if err == nil {

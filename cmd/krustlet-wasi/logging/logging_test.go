@@ -57,8 +57,7 @@ func TestLogLevel(t *testing.T) {
 	}
 }
 
-// TestLibraryLogs: nothing of client-go's or net/http's reaches standard error in a form of its
-// own.
+// TestLibraryLogs: nothing from client-go or net/http reaches standard error in a form of its own.
 func TestLibraryLogs(t *testing.T) {
 	var out bytes.Buffer
 	logger, _ := New(zapcore.InfoLevel, JSON, &out)
@@ -88,7 +87,8 @@ func TestLibraryLogs(t *testing.T) {
 	}
 }
 
-// TestLibraryLogsAreLimited: a server that is away for long does not fill the disk.
+// TestLibraryLogsAreLimited: if a server is unreachable for a long time, the log does not fill the
+// disk.
 func TestLibraryLogsAreLimited(t *testing.T) {
 	var out bytes.Buffer
 	logger, _ := New(zapcore.InfoLevel, JSON, &out)

@@ -18,25 +18,25 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/cmd/krustlet-wasi/flock"
 )
 
-// cache is what runs of `krustlet-wasi run` share on disk:
+// cache is the files that runs of `krustlet-wasi run` share on disk:
 //
-//	compiled/        compiled code of the engine; many processes may use it at once
-//	images/HEX/      one module store for each image, by the SHA-256 of its reference, and
+//	compiled/        compiled code of the engine; many processes may use it at the same time
+//	images/HEX/      one module store for each image, by the SHA-256 of its reference
 //	images/HEX.lock  the lock of the run that uses the store
 //
-// The store of an agent is another one: it belongs to the one agent that holds its data directory.
-// Only one process may use a module store at a time. With a store for each image, runs of one image
-// take turns: the first pulls the image, and the others find it there. No run waits for the pull of
+// An agent has another store, in its data directory, which belongs to that agent alone. Only one
+// process at a time may use a module store. Each image has its own store, so runs of one image take
+// turns: the first run pulls the image, and the others find it there. No run waits for the pull of
 // another image.
 type cache struct {
 	dir     string
 	scratch *scratch // nil: other runs share the cache
 }
 
-// defaultCacheDir is where a run keeps what it need not fetch or compile again: the user's cache
-// directory in the XDG Base Directory Specification. It is empty if the user has none.
+// defaultCacheDir is the folder for data that a run need not fetch or compile again: the user's
+// cache directory in the XDG Base Directory Specification. It is empty if the user has none.
 func defaultCacheDir(env cmdline.Environment) string {
-	// The specification says that relative paths are ignored.
+	// The specification says that a program must ignore relative paths.
 	if dir, _ := env("XDG_CACHE_HOME"); filepath.IsAbs(dir) {
 		return filepath.Join(dir, "krustlet-wasi")
 	}
@@ -46,8 +46,8 @@ func defaultCacheDir(env cmdline.Environment) string {
 	return ""
 }
 
-// openCache makes the cache's folder. Without a name, or if the name is only a default and the
-// folder cannot be written, the folder is for this run alone.
+// openCache makes the cache's folder. This run gets a folder of its own if dir is empty, or if dir
+// is only the default and is not writable.
 func openCache(dir string, isDefault bool, log *zap.Logger) (cache, error) {
 	if dir == "" {
 		return temporaryCache()
@@ -64,7 +64,7 @@ func openCache(dir string, isDefault bool, log *zap.Logger) (cache, error) {
 		return temporaryCache()
 	}
 	if err != nil {
-		return cache{}, fmt.Errorf("the cache directory %s cannot be used: %w; set --cache-dir", dir, err)
+		return cache{}, fmt.Errorf("using the cache directory %s: %w; set --cache-dir", dir, err)
 	}
 	warnOfOthers(dir, log)
 	return cache{dir: dir}, nil
@@ -78,7 +78,7 @@ func temporaryCache() (cache, error) {
 	return cache{dir: own.dir, scratch: own}, nil
 }
 
-// warnOfOthers warns if other users may put code into the cache.
+// warnOfOthers warns if other users may write code into the cache.
 func warnOfOthers(dir string, log *zap.Logger) {
 	info, err := os.Stat(dir)
 	if err != nil {
@@ -91,7 +91,7 @@ func warnOfOthers(dir string, log *zap.Logger) {
 	}
 }
 
-// close removes a cache that is for this run alone.
+// close removes the cache if it is this run's own.
 func (c cache) close() error {
 	if c.scratch == nil {
 		return nil
@@ -101,7 +101,7 @@ func (c cache) close() error {
 
 func (c cache) compiled() string { return filepath.Join(c.dir, "compiled") }
 
-// store is the folder of the image's module store. It belongs to the caller until release.
+// store returns the folder of the image's module store. The caller owns it until release.
 func (c cache) store(ctx context.Context, image string) (dir string, release func(), err error) {
 	sum := sha256.Sum256([]byte(image))
 	dir = filepath.Join(c.dir, "images", hex.EncodeToString(sum[:]))
@@ -116,15 +116,15 @@ func (c cache) store(ctx context.Context, image string) (dir string, release fun
 		_ = file.Close()
 		return "", nil, err
 	}
-	// The lock ends with the file's descriptor. The file stays. That it exists means nothing.
+	// The lock ends when the file is closed. The file stays: its existence means nothing.
 	return dir, func() { _ = file.Close() }, nil
 }
 
-// lockRetry is how long to wait before the next try for a lock. A context cannot end flock(2)'s own
-// wait.
+// lockRetry is the delay before the next try for a lock. The program polls because a context cannot
+// interrupt flock(2).
 const lockRetry = 20 * time.Millisecond
 
-// awaitLock takes the lock, or gives up with the context's error.
+// awaitLock takes the lock. If ctx ends first, it returns the context's error.
 func awaitLock(ctx context.Context, file *os.File) error {
 	tick := time.NewTicker(lockRetry)
 	defer tick.Stop()

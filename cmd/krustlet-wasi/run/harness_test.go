@@ -21,12 +21,12 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime"
 )
 
-// asProgram names the variable that makes this test binary a krustlet-wasi that has the command run
-// only. Each run has a process of its own then.
+// asProgram names a variable. With it, this test binary is a krustlet-wasi that has only the
+// command run. So each run has its own process.
 const asProgram = "KRUSTLET_WASI_TEST_RUN"
 
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == wasmtime.CompileCommand { // engines start the program that they run in
+	if len(os.Args) > 1 && os.Args[1] == wasmtime.CompileCommand { // an engine starts its own program as the compiler
 		os.Exit(wasmtime.CompileMain(os.Args[2:], os.Stdin, os.Stdout, os.Stderr))
 	}
 	if os.Getenv(asProgram) == "" {
@@ -60,7 +60,7 @@ func runHere(t *testing.T, args ...string) result {
 	return result{code, stdout.String(), stderr.String()}
 }
 
-// Modules of a few bytes, made by hand.
+// Modules of a few bytes, written by hand.
 var (
 	emptyModule = []byte("\x00asm\x01\x00\x00\x00")
 	component   = []byte("\x00asm\x0d\x00\x01\x00")
@@ -69,17 +69,17 @@ var (
 		"\x07\x0a\x01\x06_start\x00\x00" + "\x0a\x05\x01\x03\x00\x00\x0b")
 )
 
-// runner is what a user has who runs modules: a home and a folder for temporary files of its own,
-// and a cache of compiled code that all tests share.
+// runner has what the user of a run has: a home, and an own folder for temporary files. All tests
+// share one cache of compiled code.
 type runner struct {
 	t     testing.TB
 	tmp   string
-	cache string // empty: the default of home
+	cache string // empty: the default in home
 	home  string
 	dir   string // the working directory
 	env   []string
 	stdin io.Reader
-	shell string // a shell command that gets the program and its arguments as "$@"
+	shell string // a shell command; its "$@" is the program and its arguments
 }
 
 func newRunner(t testing.TB) *runner {
@@ -122,8 +122,7 @@ func (r *runner) command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// run runs the program to its end, and sees to it that nothing is left of it in the folder for
-// temporary files.
+// run runs the program to its end. It checks that nothing stays in the folder for temporary files.
 func (r *runner) run(args ...string) result {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
@@ -140,7 +139,7 @@ func (r *runner) run(args ...string) result {
 	return result{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
 }
 
-// ok runs the program, which must succeed and say nothing but what the guest prints.
+// ok runs the program. The program must succeed, and print only what the guest prints.
 func (r *runner) ok(args ...string) (stdout string) {
 	r.t.Helper()
 	got := r.run(args...)
@@ -161,11 +160,11 @@ func (r *runner) checkClean() {
 	}
 }
 
-// running is the program at work.
+// running is the running program.
 type running struct {
 	*runner
 	cmd    *exec.Cmd
-	stdin  *os.File // nil where the runner has a stdin of its own
+	stdin  *os.File // nil if the runner has its own stdin
 	stdout *bufio.Reader
 	pipe   *os.File // the reading end of stdout
 	stderr *bytes.Buffer
@@ -186,10 +185,10 @@ func (r *runner) start(args ...string) *running {
 	p.stdin, p.pipe, p.stdout = stdin, stdout, bufio.NewReader(stdout)
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = in, out, p.stderr
 	err = p.cmd.Start()
-	_, _ = in.Close(), out.Close() // the child has its own
+	_, _ = in.Close(), out.Close() // the child has its own descriptors
 	r.t.Cleanup(func() {
 		cancel()
-		_ = p.cmd.Wait() // mostly it was waited for
+		_ = p.cmd.Wait() // in most tests the program has been waited for
 		_, _ = stdin.Close(), stdout.Close()
 	})
 	if err != nil {
@@ -203,7 +202,7 @@ func (p *running) await(line string) {
 	p.t.Helper()
 	got, err := p.stdout.ReadString('\n')
 	if err != nil {
-		code := p.wait() // what it says is there then
+		code := p.wait() // after that, its messages are complete
 		p.t.Fatalf("after %q: %v; exit code %d, standard error:\n%s", got, err, code, p.stderr)
 	}
 	if got != line+"\n" {
@@ -230,14 +229,14 @@ func (p *running) wait() int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// ended waits, and wants that exit code soon.
+// ended waits for the exit code. The program must exit soon.
 func (p *running) ended(code int) {
 	p.t.Helper()
 	begin := time.Now()
 	if got := p.wait(); got != code {
 		p.t.Errorf("exit code %d, want %d; standard error:\n%s", got, code, p.stderr)
 	}
-	// Far more than it takes, on a machine that is busy with other things too.
+	// The limit is much longer than needed, because the machine may be busy.
 	if took := time.Since(begin); took > killPatience || strings.Contains(p.stderr.String(), "left behind") {
 		p.t.Errorf("it took %v to end; standard error:\n%s", took, p.stderr)
 	}

@@ -31,7 +31,7 @@ Exit codes, besides the guest's own (its low 8 bits; 255 where these are 0 and t
   129, 130, 143  stopped by SIGHUP, SIGINT, SIGTERM
 `
 
-// help is what `krustlet-wasi run --help` prints. It is made from the table of flags.
+// help is what `krustlet-wasi run --help` prints. The table of flags is its source.
 func help() string {
 	var b strings.Builder
 	b.WriteString(helpIntro)

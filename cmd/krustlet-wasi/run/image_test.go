@@ -23,7 +23,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry"
 )
 
-// imageServer is a registry on loopback that counts what is asked of it.
+// imageServer is a registry on loopback that counts requests.
 type imageServer struct {
 	*httptest.Server
 	requests atomic.Int64
@@ -62,7 +62,7 @@ func TestRunImage(t *testing.T) {
 	image := server.push(t, "apps/cook:v1", module)
 	r := newRunner(t)
 	r.cache = ""
-	// Compiled code of other tests, so that this one need not wait for it.
+	// The compiled code of other tests, so that this test need not compile.
 	cache := filepath.Join(r.home, ".cache", "krustlet-wasi")
 	if err := os.MkdirAll(cache, 0o700); err != nil {
 		t.Fatal(err)
@@ -85,7 +85,7 @@ func TestRunImage(t *testing.T) {
 	if n := server.requests.Load() - asked; n != 0 {
 		t.Errorf("the registry was asked %d times for an image that is in the cache", n)
 	}
-	// The tag means another module from here on. A run sees that when it asks the registry.
+	// From here on the tag means another module. A run sees that when it asks the registry.
 	server.push(t, "apps/cook:v1", guests.Tiny(t))
 	if got := r.ok(image, "args", "x"); got != want {
 		t.Errorf("not pulled: %s", got)
@@ -103,20 +103,21 @@ func TestRunImage(t *testing.T) {
 	if got := r.run("--pull=always", image, "x"); got.code != 125 || !strings.Contains(got.stderr, "connection refused") {
 		t.Errorf("without the registry, but asked for it: %+v", got)
 	}
-	// A file that is named like an image goes first, and so does a path.
+	// A file with the name of an image is preferred, and so is a path.
 	r.file("cook", guests.Tiny(t))
 	if got := r.ok("cook", "x"); got != "tiny\n" {
 		t.Errorf("a file named cook: %s", got)
 	}
 }
 
-// TestRunConcurrently: many runs at once, from an empty cache, of one image and of several.
+// TestRunConcurrently: many runs at the same time, from an empty cache, of one image and of
+// several.
 func TestRunConcurrently(t *testing.T) {
 	server := newImageServer(t)
 	const images, each = 4, 5
 	var names [images]string
 	for i := range names {
-		// A custom section tells the modules apart.
+		// A custom section makes the modules different.
 		module := append(guests.Tiny(t), 0, 2, 1, 'a'+byte(i))
 		names[i] = server.push(t, fmt.Sprintf("tiny%d:v1", i), module)
 	}
@@ -151,7 +152,7 @@ func TestRunConcurrently(t *testing.T) {
 	}
 }
 
-// TestRunStopsWhilePulling: a signal ends a pull, and the wait for the pull of another run.
+// TestRunStopsWhilePulling: a signal ends a pull. It also ends the wait for another run's pull.
 func TestRunStopsWhilePulling(t *testing.T) {
 	asked := make(chan struct{}, 100)
 	hold := make(chan struct{})
@@ -178,7 +179,7 @@ func TestRunStopsWhilePulling(t *testing.T) {
 	}
 }
 
-// await polls for something that happens soon.
+// await polls for something that must happen soon.
 func await(t *testing.T, what string, happened func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(20 * time.Second)
@@ -192,21 +193,20 @@ func await(t *testing.T, what string, happened func() bool) {
 	}
 }
 
-// TestRunWithoutCache: a user without a home, or with one that cannot be written to, runs modules
-// too.
+// TestRunWithoutCache: a user without a writable home can run modules too.
 func TestRunWithoutCache(t *testing.T) {
 	tiny := newRunner(t).file("tiny.wasm", guests.Tiny(t))
 	for _, home := range []string{"", "/proc"} {
 		r := newRunner(t)
 		r.cache, r.home = "", home
-		got := r.run(tiny, "x") // looks for what is left behind
+		got := r.run(tiny, "x") // also checks that nothing is left behind
 		if got.code != 0 || got.stdout != "tiny\n" || (home != "") != strings.Contains(got.stderr, "set --cache-dir") {
 			t.Errorf("HOME=%s: %+v", home, got)
 		}
 	}
 	r := newRunner(t)
 	r.cache = "/proc/cache"
-	if got := r.run(tiny, "x"); got.code != 125 || !strings.Contains(got.stderr, "/proc/cache cannot be used") {
+	if got := r.run(tiny, "x"); got.code != 125 || !strings.Contains(got.stderr, "using the cache directory /proc/cache") {
 		t.Errorf("a cache directory that is asked for and cannot be: %+v", got)
 	}
 	r.cache = t.TempDir()
@@ -222,7 +222,7 @@ func TestRunWithoutCache(t *testing.T) {
 func waitsForLock(p *running) bool {
 	fds, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", p.cmd.Process.Pid))
 	return slices.ContainsFunc(fds, func(fd string) bool {
-		target, _ := os.Readlink(fd) // a descriptor that is closed by now is no lock
+		target, _ := os.Readlink(fd) // if the descriptor is closed by now, the link is no lock
 		return strings.HasSuffix(target, ".lock")
 	})
 }

@@ -22,20 +22,20 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/registry/credentials"
 )
 
-// runnable is the module to run, or the image with it.
+// runnable is the module to run, or the image that has the module.
 type runnable struct {
 	registry.Module
-	file string // the name of a file that is not of an image
+	file string // the name of the file, if the module is not from an image
 }
 
-// argv is the guest's argument list. What follows the target on the command line are its arguments.
-// argv0 replaces its first element, unless it is empty.
+// argv is the guest's argument list. The words after the target on the command line are its
+// arguments. If argv0 is not empty, it replaces the first element.
 func (r runnable) argv(argv0 string, args []string) []string {
 	var argv []string
 	switch {
 	case r.file != "":
 		argv = append([]string{r.file}, args...)
-	case argv0 != "" && r.Root != nil && len(r.Config.Entrypoint) == 0: // argv has no such element yet, only arguments
+	case argv0 != "" && r.Root != nil && len(r.Config.Entrypoint) == 0: // argv has no first element to replace, only arguments
 		return r.Argv([]string{argv0}, args)
 	default:
 		argv = r.Argv(nil, args)
@@ -57,7 +57,7 @@ func isFile(target string) bool {
 		return true
 	}
 	info, err := os.Stat(target)
-	return err == nil && !info.IsDir() // a directory may be named like the image that is made there
+	return err == nil && !info.IsDir() // a directory may have the name of an image that is built in it
 }
 
 // fileModule takes the module from a file of the host.
@@ -67,7 +67,7 @@ func fileModule(target string) (runnable, error) {
 	if err != nil {
 		return fail(exitCannotRun, err)
 	}
-	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a named pipe must not block; it is refused below
+	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0) // opening a named pipe must not block; it is refused below
 	if errors.Is(err, fs.ErrNotExist) {
 		return fail(exitNotFound, fmt.Errorf("there is no file %s%s", file, imageHint(target)))
 	}
@@ -92,7 +92,7 @@ func fileModule(target string) (runnable, error) {
 	return runnable{Module: module, file: filepath.Base(file)}, nil
 }
 
-// imageHint helps a user who means an image whose name looks like that of a file.
+// imageHint helps a user who means an image, if the image's name looks like a file's.
 func imageHint(target string) string {
 	if strings.HasPrefix(target, "/") || strings.HasPrefix(target, ".") || !strings.Contains(target, "/") {
 		return ""

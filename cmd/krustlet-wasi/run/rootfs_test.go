@@ -24,8 +24,8 @@ func (s *imageServer) pushRooted(t *testing.T, repository string, image v1.Image
 	return ref.String()
 }
 
-// TestRunRootfs: an image with a root filesystem runs as its config says, on files of its own,
-// which are removed at the end.
+// TestRunRootfs: an image with a root filesystem runs as its config says. It has its own copy of
+// the files, which is removed at the end.
 func TestRunRootfs(t *testing.T) {
 	server := newImageServer(t)
 	module, err := os.ReadFile(kitchen(t))
@@ -51,7 +51,7 @@ func TestRunRootfs(t *testing.T) {
 	if out := r.ok("--workdir=/bin", image, "ls ."); out != lines("$ ls .", "cook.wasm") {
 		t.Errorf("another working directory: %q", out)
 	}
-	// Two arguments, the image's own and that here, make it end with 1.
+	// The guest ends with code 1, because it gets two arguments: the image's and the one here.
 	if got := r.run("--argv0=/opt/tiny", image, "x"); got.stdout != "tiny\n" || got.code != 1 {
 		t.Errorf("another module: %+v", got)
 	}

@@ -1,7 +1,7 @@
 // Package run is `krustlet-wasi run`, which runs one module without a cluster. settings.go and
-// values.go read its flags, module.go finds the module, in the folders of cache.go or elsewhere,
-// run.go runs it, and exit.go says what the end of the guest means for the process. docs/run.md
-// describes it to users.
+// values.go read its flags. module.go finds the module, and cache.go has the folders for it. run.go
+// runs the module. exit.go turns the guest's end into the exit code. docs/run.md describes the
+// command to users.
 package run
 
 import (
@@ -28,8 +28,8 @@ type Program struct {
 	Compiler []string // the command that compiles a module for the engine
 }
 
-// Command is `krustlet-wasi run`. Its flags end before the module: what follows the module is the
-// guest's.
+// Command is `krustlet-wasi run`. Its flags come before the module. Everything after the module is
+// an argument of the guest.
 func (p Program) Command() *cobra.Command {
 	flags := cmdline.Values{}
 	cmd := &cobra.Command{
@@ -65,7 +65,7 @@ func (p Program) runModule(ctx context.Context, flags cmdline.Values, args []str
 	code, err := p.runInCache(ctx, c, log)
 	var by *exit.Signalled
 	if err != nil && errors.As(context.Cause(ctx), &by) {
-		// It was still being pulled or compiled.
+		// The signal came while the module was being pulled or compiled.
 		return &exit.Error{Code: by.Code(), Err: by, Logged: true}
 	}
 	if err != nil {
@@ -77,8 +77,8 @@ func (p Program) runModule(ctx context.Context, flags cmdline.Values, args []str
 	return nil
 }
 
-// runInCache fetches the module and runs it. code is the guest's. The error is why the guest could
-// not run.
+// runInCache fetches the module and runs it. code is the guest's. The error says why the guest
+// could not run.
 func (p Program) runInCache(ctx context.Context, c settings, log *zap.Logger) (code int, err error) {
 	sweepScratch(log)
 	store, err := openCache(c.cacheDir, c.cacheIsDefault, log)
@@ -102,7 +102,7 @@ func (p Program) runInCache(ctx context.Context, c settings, log *zap.Logger) (c
 	guest, err := engine.Start(ctx, spec, runtime.Streams{Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr})
 	if err != nil {
 		if ctx.Err() != nil {
-			return 0, err // the compilation ends with the process
+			return 0, err // the compilation ends when the process exits
 		}
 		return 0, errors.Join(startError(err), engine.Close())
 	}
@@ -111,11 +111,11 @@ func (p Program) runInCache(ctx context.Context, c settings, log *zap.Logger) (c
 	case <-guest.Done():
 		return code, engine.Close()
 	default:
-		return code, nil // it is stuck, and the process ends with it
+		return code, nil // the guest is stuck; it ends when the process exits
 	}
 }
 
-// newEngine makes an engine that keeps compiled code in that folder.
+// newEngine makes an engine that keeps compiled code in the folder compiled.
 func (p Program) newEngine(compiled string, c settings, log *zap.Logger) (*wasmtime.Engine, error) {
 	return wasmtime.New(wasmtime.Config{
 		CacheDir:      compiled,
@@ -130,7 +130,7 @@ func (p Program) newEngine(compiled string, c settings, log *zap.Logger) (*wasmt
 // startError gives the error of a start its exit code.
 func startError(err error) error {
 	if errors.Is(err, runtime.ErrFull) {
-		return err // the module is not the reason
+		return err // the module is not the cause
 	}
 	return &exit.Error{Code: exitCannotRun, Err: err}
 }
@@ -145,11 +145,11 @@ func (p Program) module(ctx context.Context, c settings, store cache, log *zap.L
 // errTimedOut is the cause of a context whose guest has used up its time.
 var errTimedOut = errors.New("the guest has had its time")
 
-// killPatience is how long a killed guest may take to end. It takes milliseconds, unless the
-// machine is overloaded or something is wrong.
+// killPatience is how long a killed guest may take to end. Usually it takes milliseconds; more if
+// the machine is overloaded or something is wrong.
 const killPatience = 5 * time.Second
 
-// await waits for the guest's end, or causes it, and returns the exit code.
+// await waits until the guest ends, or ends it, and returns the exit code.
 func (p Program) await(ctx context.Context, c settings, guest runtime.Guest) int {
 	if c.timeout > 0 {
 		var cancel context.CancelFunc

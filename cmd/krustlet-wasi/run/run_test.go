@@ -31,7 +31,7 @@ func TestRunExitCodes(t *testing.T) {
 		name   string
 		args   []string
 		code   int
-		stderr string // a part of it; empty wants none
+		stderr string // a part of standard error; empty: there must be none
 	}{
 		{"success", []string{guest, "exit", "0"}, 0, ""},
 		{"start returns", []string{guest, "echo"}, 0, ""},
@@ -80,7 +80,8 @@ func TestRunExitCodes(t *testing.T) {
 	}
 }
 
-// TestRunPassesArguments: what follows the module is the guest's, also if it looks like a flag.
+// TestRunPassesArguments: everything after the module is an argument of the guest, even if it looks
+// like a flag.
 func TestRunPassesArguments(t *testing.T) {
 	r, guest := newRunner(t), kitchen(t)
 	for _, tt := range []struct {
@@ -119,15 +120,15 @@ func TestRunDirectories(t *testing.T) {
 	r.file("data/in.txt", []byte("content"))
 	outside := newRunner(t).file("outside.txt", []byte("outside"))
 	r.file("data/sub/x", nil)
-	// A root of its own, with the /tmp of a container, which is removed afterwards.
+	// The guest has its own root with the /tmp of a container. The root is removed at the end.
 	if got := r.ok(guest, "ls", "/"); got != "tmp/\n" {
 		t.Errorf("a guest without --dir sees %q", got)
 	}
 	r.ok(guest, "write", "/tmp/x", "y")
-	// HOST alone goes by its own name.
+	// HOST alone has the same path in the guest.
 	for flag, path := range map[string]string{
 		"--dir=.":                      "/data/in.txt",
-		"--dir=./":                     "data/in.txt", // relative to /, in which the guest starts
+		"--dir=./":                     "data/in.txt", // relative to /, where the guest starts
 		"--dir=data":                   "data/in.txt",
 		"--dir=" + r.dir:               r.dir + "/data/in.txt",
 		"--dir=data::/mnt":             "/mnt/in.txt",
@@ -139,24 +140,24 @@ func TestRunDirectories(t *testing.T) {
 			t.Errorf("%s: %s holds %q", flag, path, got)
 		}
 	}
-	// What a guest writes is there.
+	// What a guest writes is on the host.
 	r.ok("--dir=data::/mnt", guest, "write", "/mnt/out.txt", "written")
 	if got, err := os.ReadFile(filepath.Join(r.dir, "data/out.txt")); err != nil || string(got) != "written" {
 		t.Errorf("on the host: %q, %v", got, err)
 	}
-	// Unless it may not.
+	// A read-only mount refuses every change.
 	for _, command := range [][]string{{"write", "/mnt/no.txt", "x"}, {"rm", "/mnt/in.txt"}, {"mkdir", "/mnt/no"}, {"truncate", "/mnt/in.txt", "0"}} {
 		got := r.run(append([]string{"--dir=data::/mnt:ro", guest}, command...)...)
 		if got.code != 1 || got.stderr == "" {
 			t.Errorf("%v on a read-only mount: %+v", command, got)
 		}
 	}
-	// Nested, one read-only in one that is not.
+	// A read-only mount inside a writable one.
 	got := r.ok("--dir=data::/mnt", "--dir", filepath.Dir(outside)+"::/mnt/sub:ro", guest, "ls", "/mnt/sub")
 	if got != "outside.txt\n" {
 		t.Errorf("the nested mount shows %q", got)
 	}
-	// And nothing else of the host.
+	// No other file of the host is visible.
 	if got := r.run("--dir=data::/", guest, "cat", "/../../"+outside); got.code != 1 {
 		t.Errorf("the guest read a file of the host: %+v", got)
 	}
@@ -199,7 +200,7 @@ func TestRunLeavesInputAlone(t *testing.T) {
 	}
 }
 
-// TestRunIsInteractive: each line is there when it was written, in both directions.
+// TestRunIsInteractive: each line arrives as soon as it is written, in both directions.
 func TestRunIsInteractive(t *testing.T) {
 	p := newRunner(t).start(kitchen(t), "cat")
 	for i := range 100 {
@@ -212,7 +213,7 @@ func TestRunIsInteractive(t *testing.T) {
 	p.ended(0)
 }
 
-// TestRunBrokenPipe: a guest whose output has no reader gets an error from its write.
+// TestRunBrokenPipe: if the guest's output has no reader, its write returns an error.
 func TestRunBrokenPipe(t *testing.T) {
 	p := newRunner(t).start(kitchen(t), "yes")
 	p.await("yes")
@@ -249,7 +250,7 @@ func TestRunSignals(t *testing.T) {
 	}
 }
 
-// TestRunGrace: what is told to stop may end by itself, and then the exit code is its own.
+// TestRunGrace: a guest that must stop may end by itself. Then the exit code is its own.
 func TestRunGrace(t *testing.T) {
 	guest := kitchen(t)
 	t.Run("input ends", func(t *testing.T) {
@@ -279,7 +280,7 @@ func TestRunGrace(t *testing.T) {
 			defer close(done)
 			tick := time.NewTicker(20 * time.Millisecond)
 			defer tick.Stop()
-			for range 100 { // a signal that is sent while another waits is lost
+			for range 100 { // a signal is lost if the same one is still waiting
 				if p.cmd.Process.Signal(syscall.SIGINT) != nil {
 					return
 				}
@@ -293,13 +294,13 @@ func TestRunGrace(t *testing.T) {
 		}
 	})
 	t.Run("time-out", func(t *testing.T) {
-		// It ends by itself, but for the time-out.
+		// At the time-out, cat ends by itself with code 0. The exit code is that of the time-out.
 		p := newRunner(t).start("--timeout=300ms", "--grace=1m", guest, "cat")
 		p.ended(124)
 	})
 }
 
-// TestRunIgnoredSignals: under nohup, a hang-up means nothing.
+// TestRunIgnoredSignals: under nohup, a hang-up has no effect.
 func TestRunIgnoredSignals(t *testing.T) {
 	r := newRunner(t)
 	r.shell = `trap '' HUP; exec "$@"`
@@ -344,19 +345,19 @@ func TestRunListen(t *testing.T) {
 	}
 }
 
-// TestRunCPU: a guest gets the processor time that it may have, and no more.
+// TestRunCPU: a guest gets its share of processor time, and not more.
 func TestRunCPU(t *testing.T) {
 	p := newRunner(t).start("--cpu=200m", "--timeout=2s", kitchen(t), "spin")
 	if code := p.wait(); code != 124 {
 		t.Errorf("exit code %d\n%s", code, p.stderr)
 	}
-	// 400 ms of the guest's, and what starting costs.
+	// The guest's 400 ms, and the time for the start.
 	if used := p.cmd.ProcessState.UserTime(); used > 1200*time.Millisecond {
 		t.Errorf("2 s with --cpu=200m took %v of a processor", used)
 	}
 }
 
-// TestRunOutputRate: a second's worth at once, and then no more than the rate.
+// TestRunOutputRate: the output of one second passes at once. After that it is limited by the rate.
 func TestRunOutputRate(t *testing.T) {
 	got := newRunner(t).run("--output-rate=10Ki", "--timeout=2s", kitchen(t), "yes")
 	if n := len(got.stdout); got.code != 124 || n < 10<<10 || n > 32<<10 {
@@ -364,8 +365,8 @@ func TestRunOutputRate(t *testing.T) {
 	}
 }
 
-// TestRunFileSizeLimit: only the guest meets RLIMIT_FSIZE (512-byte blocks, or 1024 in some
-// shells).
+// TestRunFileSizeLimit: RLIMIT_FSIZE causes an error only in the guest. Its unit is 512 bytes, or
+// 1024 in some shells.
 func TestRunFileSizeLimit(t *testing.T) {
 	r := newRunner(t)
 	r.shell = `ulimit -f 40000 && exec "$@"`
@@ -416,8 +417,8 @@ func TestRunPage(t *testing.T) {
 	}
 }
 
-// BenchmarkRun is what a user waits for a guest that does nothing, its code compiled: the program's
-// start, the module's digest, the guest, and the end.
+// BenchmarkRun measures how long a user waits for a guest that does nothing, with compiled code:
+// the program's start, the module's digest, the guest, and the end.
 func BenchmarkRun(b *testing.B) {
 	for name, args := range map[string][]string{
 		"tiny": {newRunner(b).file("tiny.wasm", guests.Tiny(b)), "x"},
@@ -425,7 +426,7 @@ func BenchmarkRun(b *testing.B) {
 	} {
 		b.Run(name, func(b *testing.B) {
 			r := newRunner(b)
-			r.ok(args...) // compiles
+			r.ok(args...) // compiles the module
 			for b.Loop() {
 				r.ok(args...)
 			}

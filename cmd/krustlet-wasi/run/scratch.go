@@ -16,13 +16,12 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/volume"
 )
 
-// scratchPrefix begins the names of scratch folders. Versions that did not lock their folders used
-// another name.
+// scratchPrefix is the beginning of the names of scratch folders. Versions that did not lock their
+// folders used another prefix.
 const scratchPrefix = "krustlet-wasi-scratch-"
 
-// scratch is a folder for the temporary files of one run. The kernel drops its lock when the
-// process ends, in every case. So a folder that can be locked belongs to a run that has
-// ended.
+// scratch is a folder for the temporary files of one run. The kernel always releases its lock when
+// the process exits. So if a folder can be locked, its run has ended.
 type scratch struct {
 	dir  string
 	lock *os.File
@@ -35,18 +34,18 @@ func newScratch() (*scratch, error) {
 		if err != nil {
 			return nil, err
 		}
-		lock, err := lockScratch(dir, flock.TryShared) // NFS gives no exclusive one without the right to write
+		lock, err := lockScratch(dir, flock.TryShared) // on NFS, an exclusive lock needs the right to write
 		if err != nil {
 			return nil, errors.Join(err, os.Remove(dir))
 		}
 		if lock != nil {
 			return &scratch{dir: dir, lock: lock}, nil
 		}
-		// Another run has locked it first, as one that was left behind, and removes it.
+		// Another run took the folder for an old one, has locked it first, and removes it.
 	}
 }
 
-// remove removes the folder and everything in it, mounts as well.
+// remove removes the folder and everything in it, also mounts.
 func (s *scratch) remove() error {
 	defer func() { _ = s.lock.Close() }()
 	return volume.Remove(context.Background(), s.dir)
@@ -77,13 +76,13 @@ func lockScratch(dir string, try func(*os.File) error) (*os.File, error) {
 		return nil, fmt.Errorf("locking %s: %w", dir, err)
 	}
 	if now, err := os.Lstat(dir); err != nil || !os.SameFile(now, info) {
-		return nil, f.Close() // removed before it was locked
+		return nil, f.Close() // it was removed before it was locked
 	}
 	return f, nil
 }
 
-// sweepScratch removes the folders of runs that were killed. If a folder cannot be removed, that is
-// only a warning.
+// sweepScratch removes the folders of runs that were killed. If it cannot remove a folder, it only
+// warns.
 func sweepScratch(log *zap.Logger) {
 	all, err := os.ReadDir(os.TempDir())
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/podsync/volume"
 )
 
-// left are the folders that there are in a folder for temporary files.
+// left are the folders that are in a folder for temporary files.
 func left(t *testing.T, dir string) []string {
 	t.Helper()
 	names, err := filepath.Glob(filepath.Join(dir, "*"))
@@ -37,7 +37,7 @@ func mounted(t *testing.T, dir string) bool {
 	return strings.Contains(string(table), dir+"/")
 }
 
-// TestRunSweeps: a run removes what killed runs have left, and nothing of a run that lives.
+// TestRunSweeps: a run removes what killed runs have left, but nothing of a running one.
 func TestRunSweeps(t *testing.T) {
 	server := newImageServer(t)
 	module, err := os.ReadFile(kitchen(t))
@@ -72,12 +72,13 @@ func TestRunSweeps(t *testing.T) {
 	}
 	t.Logf("something of them is still mounted: %v", mounted(t, r.tmp))
 
-	living := start(r, "--quiet", image, "cat") // this one removes them
+	living := start(r, "--quiet", image, "cat") // removes the folders of the killed runs
 	alive := left(t, r.tmp)
 	if len(alive) != 1 || slices.Contains(killed, alive[0]) {
 		t.Fatalf("of %q are left: %q", killed, alive)
 	}
-	// What is not ours to remove, or looks like it only.
+	// The program must not remove these: a folder of another user, and two files that only have
+	// such a name.
 	foreign, link := filepath.Join(r.tmp, scratchPrefix+"foreign"), filepath.Join(r.tmp, scratchPrefix+"link")
 	kept := t.TempDir()
 	for _, err := range []error{os.Symlink(kept, link), os.WriteFile(filepath.Join(r.tmp, scratchPrefix+"file"), nil, 0o600), os.Mkdir(foreign, 0o777)} {
@@ -118,7 +119,8 @@ func TestRunSweeps(t *testing.T) {
 	}
 }
 
-// TestScratchIsKept: a run has its folder until it removes it, while other runs sweep.
+// TestScratchIsKept: while other runs sweep, a run keeps its folder until it removes the folder
+// itself.
 func TestScratchIsKept(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	var all sync.WaitGroup

@@ -11,37 +11,37 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// settings is what the user asks `krustlet-wasi run` to do. It is checked, as far as that needs no
-// look at the module.
+// settings is what the user wants `krustlet-wasi run` to do. It is checked as far as that is
+// possible without the module.
 type settings struct {
 	target   string   // FILE.wasm or IMAGE, as written
-	args     []string // the guest's, without argv[0]
-	argv0    string   // empty: named after the target
+	args     []string // the guest's arguments, without argv[0]
+	argv0    string   // empty: the target's name
 	env      []string // KEY=VALUE
 	mounts   []runtime.Mount
-	workDir  string // empty leaves it to the guest
+	workDir  string // empty: the guest's default
 	listen   []string
-	memory   int64 // bytes; 0 is no limit
-	cpu      int64 // thousandths of a core; 0 is no limit
-	output   int64 // bytes per second of the standard streams; 0 is no limit
+	memory   int64 // bytes; 0: no limit
+	cpu      int64 // thousandths of a core; 0: no limit
+	output   int64 // bytes per second of the standard streams; 0: no limit
 	timeout  time.Duration
 	grace    time.Duration
 	pull     pullPolicy
 	insecure []string
-	// maxModule bounds the module, in bytes.
+	// maxModule is the largest size of the module, in bytes.
 	maxModule int64
-	cacheDir  string // empty: a folder for this run alone
+	cacheDir  string // empty: this run has a folder of its own
 	// cacheIsDefault is set if the user did not name cacheDir.
 	cacheIsDefault bool
 	quiet          bool
-	unsafe         bool // an engine that lets guests out will do
+	unsafe         bool // an engine with known escapes of guests is allowed
 }
 
 // flag is one flag of `krustlet-wasi run`.
 type flag struct {
 	cmdline.Flag
-	// apply reads the values that the user wrote for the flag, in order. It is called if there are
-	// any.
+	// apply reads the values that the user wrote for the flag, in order. It is called only if there
+	// are some.
 	apply func(c *settings, values []string, env cmdline.Environment) error
 }
 
@@ -214,7 +214,7 @@ func flagTable() []flag {
 	}
 }
 
-// insecureVariable is also the agent's, so that its value holds here, too.
+// insecureVariable is also the agent's variable, so that its value applies here too.
 const insecureVariable = "KRUSTLET_INSECURE_REGISTRIES"
 
 // load makes settings from flags and arguments. Its error joins all problems, with one line for

@@ -13,7 +13,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// spec is what the engine gets, as on a node. The returned function removes what was made for it.
+// spec is the input of the engine, as on a node. The returned function removes the files that spec
+// made.
 func (c settings) spec(ctx context.Context, module runnable) (runtime.Spec, func() error, error) {
 	spec := runtime.Spec{
 		ID:          "run-" + strconv.Itoa(os.Getpid()),
@@ -44,8 +45,8 @@ func (c settings) spec(ctx context.Context, module runnable) (runtime.Spec, func
 	return spec, clean, nil
 }
 
-// makeRoot makes the guest's root directory as a container has it: with an empty /tmp only, or with
-// the files of the image.
+// makeRoot makes the guest's root directory, as for a container: empty except for /tmp, or with the
+// files of the image.
 func makeRoot(ctx context.Context, module runnable) (root string, clean func() error, err error) {
 	own, err := newScratch()
 	if err != nil {

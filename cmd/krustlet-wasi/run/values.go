@@ -18,8 +18,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// Messages of this file follow the name of a flag of `run`. They say what is wrong and what to
-// write instead.
+// In messages, the errors of this file come after the name of a flag of `run`. They say what is
+// wrong and what to write instead.
 
 // pullPolicy says when to ask a registry. The words are those of docker run.
 type pullPolicy string
@@ -38,8 +38,9 @@ func parsePullPolicy(value string) (pullPolicy, error) {
 	return "", fmt.Errorf("%q is no pull policy: write %s, %s or %s", value, pullAlways, pullMissing, pullNever)
 }
 
-// parseEnv makes the guest's environment. A key that comes twice keeps its position and gets the
-// later value. A KEY alone that is not set here is left out, as docker run does.
+// parseEnv makes the guest's environment. If a key occurs twice, it keeps its position and gets the
+// later value. A KEY without a value gets the value of this environment. If it is not set here, it
+// is left out, as in docker run.
 func parseEnv(values []string, env cmdline.Environment) ([]string, error) {
 	var (
 		list []string
@@ -68,7 +69,7 @@ func parseEnv(values []string, env cmdline.Environment) ([]string, error) {
 	return list, errors.Join(errs...)
 }
 
-// parseDirs makes the mounts of --dir. It finds out what the host lacks.
+// parseDirs makes the mounts of --dir. It reports paths that do not exist on the host.
 func parseDirs(values []string) ([]runtime.Mount, error) {
 	var (
 		mounts []runtime.Mount
@@ -135,7 +136,7 @@ func parseDir(value string) (runtime.Mount, error) {
 	return runtime.Mount{Host: abs, Guest: at, ReadOnly: readOnly}, nil
 }
 
-// parseGuestPath makes a path in the guest clean and absolute. A relative path begins at /.
+// parseGuestPath makes a path in the guest clean and absolute. A relative path starts at /.
 func parseGuestPath(value string) (string, error) {
 	switch {
 	case value == "":

@@ -122,7 +122,7 @@ func TestParseAmounts(t *testing.T) {
 	}
 }
 
-// TestLoadRunReportsAll: everything that is wrong is said at once.
+// TestLoadRunReportsAll: the error reports all mistakes at once.
 func TestLoadRunReportsAll(t *testing.T) {
 	env := func(name string) (string, bool) { return "https://x", name == insecureVariable }
 	_, err := load(cmdline.Values{"env": {"=1", "=2"}, "memory": {"1Gi", "x"}, "pull": {"sometimes"}, "quiet": {"perhaps"}, "cache-dir": {""}}, []string{"x"}, env)

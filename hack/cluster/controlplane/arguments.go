@@ -9,23 +9,22 @@ const (
 	serviceCIDR = "10.96.0.0/16"
 
 	schedulerConfig = "kube-scheduler.yaml"
-	// volumePlugins is a folder that the controller manager makes, by default
-	// outside the cluster's folder, and that stays empty.
+	// volumePlugins is a folder that stays empty. The controller manager makes it, by default
+	// outside the cluster's folder.
 	volumePlugins = "volume-plugins"
 
-	// Requests per second that the controller manager and the scheduler allow
-	// themselves. Their defaults of 20 and 50 would make bursts of pods measure
-	// them and not the node.
+	// How many requests per second the controller manager and the scheduler may send. With their
+	// defaults of 20 and 50, bursts of pods would measure them, not the node.
 	clientQPS   = 200
 	clientBurst = 400
 )
 
-// ports are where the components listen.
+// ports are the ports on which the components listen.
 type ports struct {
 	etcd, apiServer, controllerManager, scheduler port
 }
 
-// takePorts takes the ports, that of the API server as the user wishes.
+// takePorts takes the ports. The API server gets the one that the user wants.
 func takePorts(apiServer int) (ports, error) {
 	var p ports
 	var err error
@@ -47,11 +46,11 @@ func (p ports) close() {
 	}
 }
 
-// etcdArguments are those of a single member with one client, the API server.
+// etcdArguments are for a single member with one client, the API server.
 func etcdArguments(w *workdir, p ports) []string {
 	pki := func(name string) string { return w.join("pki", name) }
 	client := p.etcd.url()
-	// The member has no peers; it still insists on an address for them.
+	// The member has no peers, but it demands an address for them.
 	peer := port{}.url()
 	return []string{
 		"--name=default",
@@ -70,7 +69,8 @@ func etcdArguments(w *workdir, p ports) []string {
 		"--peer-key-file=" + pki("etcd-server.key"),
 		"--peer-trusted-ca-file=" + pki("etcd-ca.crt"),
 		"--peer-client-cert-auth=true",
-		// The data lives as long as this cluster, so a power cut loses nothing more.
+		// The data is needed only as long as this cluster runs, so a power failure loses nothing
+		// more.
 		"--unsafe-no-fsync=true",
 		"--log-level=warn",
 	}
@@ -83,8 +83,8 @@ func apiServerArguments(w *workdir, p ports) []string {
 		"--advertise-address=" + loopback,
 		"--secure-port=" + strconv.Itoa(p.apiServer.number),
 		"--permit-port-sharing=" + strconv.FormatBool(p.apiServer.shared()),
-		// The kubernetes service would have to point to a loopback address,
-		// which is not allowed in endpoints.
+		// The kubernetes service would have to lead to a loopback address. Endpoints may not have
+		// one.
 		"--endpoint-reconciler-type=none",
 		"--tls-cert-file=" + pki("kube-apiserver.crt"),
 		"--tls-private-key-file=" + pki("kube-apiserver.key"),
@@ -154,7 +154,7 @@ func schedulerArguments(w *workdir, p ports) []string {
 	}
 }
 
-// schedulerConfiguration is the file for what the scheduler has no flags for.
+// schedulerConfiguration is the file with the scheduler's settings that have no flag.
 func schedulerConfiguration(w *workdir) []byte {
 	return fmt.Appendf(nil, `apiVersion: kubescheduler.config.k8s.io/v1
 kind: KubeSchedulerConfiguration

@@ -14,20 +14,20 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
-// kubeletClientUser is who the API server is to the nodes.
+// kubeletClientUser is the API server's user name on the nodes.
 const kubeletClientUser = "kube-apiserver-kubelet-client"
 
-// Groups that bootstrap tokens belong to: all of them to the first, those that
-// kubeadm and hack/bootstrap.sh make to the second as well.
+// Groups of bootstrap tokens. All tokens are in the first. Tokens that kubeadm and
+// hack/bootstrap.sh make are also in the second.
 const (
 	bootstrappers        = "system:bootstrappers"
 	kubeadmBootstrappers = "system:bootstrappers:kubeadm:default-node-token"
 	nodes                = "system:nodes"
 )
 
-// bootstrapBindings let a node join with a bootstrap token, as on a cluster made
-// by kubeadm: ask for a client certificate, get it approved without a human, and
-// renew it. Serving certificates have no such binding: people approve them.
+// bootstrapBindings let a node join with a bootstrap token, as in a cluster that kubeadm made: the
+// node asks for a client certificate, gets it without a person's approval, and renews it. For
+// serving certificates there is no such binding: people approve them.
 func bootstrapBindings() []*rbacv1.ClusterRoleBinding {
 	return []*rbacv1.ClusterRoleBinding{
 		bindingOf("krustlet:node-bootstrapper", "system:node-bootstrapper",
@@ -52,8 +52,8 @@ func bindingOf(name, role, kind string, subjects ...string) *rbacv1.ClusterRoleB
 	return binding
 }
 
-// bootstrap makes what a cluster needs before its first node and its first pod,
-// and waits until the controller manager has done its part.
+// bootstrap makes the objects that a cluster needs before its first node and its first pod. It
+// waits until the controller manager has made its own objects.
 func bootstrap(ctx context.Context, kubeconfig string) error {
 	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {
@@ -76,8 +76,8 @@ func bootstrap(ctx context.Context, kubeconfig string) error {
 	return waitServiceAccount(ctx, client)
 }
 
-// publishClusterInfo makes the ConfigMap that tells a newcomer with a bootstrap
-// token, who is not known yet, where the API server is and how to know it.
+// publishClusterInfo makes the ConfigMap for a new node that has only a bootstrap token. It says
+// where the API server is, and which authority to trust.
 func publishClusterInfo(ctx context.Context, client kubernetes.Interface, server string, ca []byte) error {
 	const name = "cluster-info"
 	info := clientcmdapi.NewConfig()
@@ -109,8 +109,8 @@ func publishClusterInfo(ctx context.Context, client kubernetes.Interface, server
 	return nil
 }
 
-// waitServiceAccount waits for the default service account of the default
-// namespace, without which no pod can be made there.
+// waitServiceAccount waits for the default service account of the default namespace. Without it,
+// clients cannot make pods there.
 func waitServiceAccount(ctx context.Context, client kubernetes.Interface) error {
 	for {
 		_, err := client.CoreV1().ServiceAccounts(metav1.NamespaceDefault).Get(ctx, "default", metav1.GetOptions{})

@@ -12,15 +12,15 @@ import (
 )
 
 const (
-	// startTimeout is for one component to become healthy. A cold disk and a
-	// busy machine of two cores need 20 s for the slowest.
+	// startTimeout is the time for one component to become healthy. With a cold disk and two busy
+	// processors, the slowest one needs 20 s.
 	startTimeout = 60 * time.Second
-	// stopTimeout is for one component to end when told to. The API server would
-	// wait a minute for clients that watch; its data is about to go, so it need not.
+	// stopTimeout is the time for one component to exit after SIGTERM. The API server would wait a
+	// minute for clients that watch. Its data will be removed, so it need not.
 	stopTimeout = 2 * time.Second
-	// restartDelay is between the death of a component and its next start.
+	// restartDelay is the time between the exit of a component and its next start.
 	restartDelay = time.Second
-	// probeInterval is between two looks at a component that starts.
+	// probeInterval is the time between two checks of a component that starts.
 	probeInterval = 50 * time.Millisecond
 	// logTail is how much of a component's log an error shows.
 	logTail = 4096
@@ -33,50 +33,48 @@ const (
 	scheduler         = "kube-scheduler"
 )
 
-// componentNames are in the order of their start.
+// componentNames are in the order of start.
 var componentNames = []string{etcd, apiServer, controllerManager, scheduler}
 
 // component is one of the programs of the control plane, run as a child.
 //
-// It has one owner at a time: the one who started it, then the goroutine of
-// supervise, and again the first when release has returned.
+// It has one owner at a time: first the goroutine that started it, then the goroutine of supervise,
+// and after release the first one again.
 type component struct {
 	name    string
 	args    []string
 	healthy func(context.Context) error
 	dir     *workdir
-	// lifeline is the end of the pipe that the child inherits, see DieWithParent.
+	// lifeline is the end of the pipe that the child inherits. See DieWithParent.
 	lifeline *os.File
 
 	running *child
 	release func()
 }
 
-// child is one life of a component.
+// child is one process of a component.
 type child struct {
 	cmd *exec.Cmd
-	// gone is closed when the child has ended; err is then how.
+	// gone is closed when the child has exited. Then err says how.
 	gone chan struct{}
 	err  error
 }
 
-// launch starts the child. Its output is added to the component's log.
+// launch starts the child. The child's output is added to the component's log.
 func (c *component) launch() error {
 	log, err := os.OpenFile(c.dir.join(c.name+".log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return fmt.Errorf("starting %s: %w", c.name, err)
 	}
 	defer log.Close()
-	// Not os.Executable: this is the very binary that runs now, even when a
-	// build has replaced the file since.
+	// Not os.Executable: this is the binary that runs now, even if a build has replaced the file.
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Args = append([]string{"cluster", c.name}, c.args...)
 	cmd.Dir = c.dir.path
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.ExtraFiles = []*os.File{c.lifeline}
 	cmd.Env = append(os.Environ(), lifelineVariable+"=3")
-	// A group of its own, so that a Ctrl-C reaches the supervisor alone, which
-	// stops the components in order.
+	// With its own group, Ctrl-C reaches only the supervisor, which stops the components in order.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("starting %s: %w", c.name, err)
@@ -89,7 +87,7 @@ func (c *component) launch() error {
 	}
 	life := &child{cmd: cmd, gone: make(chan struct{})}
 	c.running = life
-	// Ends with the child, whose end stop waits for.
+	// This goroutine ends with the child. stop waits for that.
 	go func() {
 		life.err = cmd.Wait()
 		close(life.gone)
@@ -97,7 +95,7 @@ func (c *component) launch() error {
 	return nil
 }
 
-// died reports how the running child ended, or nil while it has not.
+// died reports how the child exited, or nil if it still runs.
 func (c *component) died() error {
 	select {
 	case <-c.running.gone:
@@ -110,7 +108,7 @@ func (c *component) died() error {
 	}
 }
 
-// supervise starts the component again each time it dies, until release is called.
+// supervise starts the component again each time it exits, until release is called.
 func (c *component) supervise(progress func(string, ...any)) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -133,8 +131,8 @@ func (c *component) supervise(progress func(string, ...any)) {
 				return
 			case <-time.After(restartDelay):
 			}
-			// After a failure the last child is still the one that is gone, so
-			// the next round tries again.
+			// If the launch failed, running is still the child that exited, so the next round tries
+			// again.
 			if err := c.launch(); err != nil {
 				progress("%v", err)
 			}
@@ -142,7 +140,7 @@ func (c *component) supervise(progress func(string, ...any)) {
 	}()
 }
 
-// stop ends the component, by force if it takes too long.
+// stop ends the component. If that takes too long, it kills the component.
 func (c *component) stop() {
 	if c.release != nil {
 		c.release()
@@ -160,13 +158,13 @@ func (c *component) stop() {
 	_ = os.Remove(c.dir.join(c.name + ".pid"))
 }
 
-// failed is an error about the component with the end of its log.
+// failed is an error about the component, with the end of its log.
 func (c *component) failed(cause error) error {
 	name := c.dir.join(c.name + ".log")
 	return fmt.Errorf("%s did not become healthy: %w; the end of its log:\n%s", c.name, cause, tail(name, logTail))
 }
 
-// tail is the last lines of a file, at most size bytes of them.
+// tail is the last lines of a file, at most size bytes.
 func tail(name string, size int64) string {
 	file, err := os.Open(name)
 	if err != nil {

@@ -1,25 +1,22 @@
-// Package controlplane runs a Kubernetes control plane on this machine: etcd,
-// the API server, the controller manager and the scheduler, as children of the
-// calling process, which must be the binary that holds them all (see package
-// main beside it).
+// Package controlplane runs a Kubernetes control plane on this machine: etcd, the API server, the
+// controller manager and the scheduler. They are children of the calling process, which must be the
+// binary that contains them all (see package main beside it).
 //
 // # Ordering
 //
-// Run starts etcd, then the API server, then the other two, each once what it
-// needs is healthy, and calls ready when all four are and the objects that a
-// new cluster needs exist. It stops them in the order scheduler, controller
-// manager, API server, etcd.
+// Run starts etcd, then the API server, then the other two. It starts each one when those that it
+// needs are healthy. It calls ready when all four are healthy and the objects that a new cluster
+// needs exist. It stops them in this order: scheduler, controller manager, API server, etcd.
 //
 // # Blocking
 //
-// Run blocks until its context is done or the start has failed. Each component
-// is given startTimeout to become healthy and stopTimeout to end; one that
-// does not end by then is killed.
+// Run blocks until its context ends or the start has failed. Each component has startTimeout to
+// become healthy and stopTimeout to exit. After that it is killed.
 //
 // # Ownership
 //
-// Everything lives in one folder, locked while the cluster runs. What Run made
-// there it removes, and the folder too if it made that; it never touches other
-// files. A component that dies is started again. When the calling process dies,
-// even by kill -9, the components die with it.
+// All files are in one folder, which is locked while the cluster runs. Run removes the files that
+// it made, and the folder too if it made the folder. It never changes other files. If a component
+// exits, Run starts it again. If the calling process exits, even by kill -9, the components exit
+// too.
 package controlplane

@@ -13,9 +13,8 @@ import (
 	"time"
 )
 
-// healthCheck is a GET of url that must answer 200, over TLS that trusts the
-// authority in the file ca of the pki folder alone and shows the certificate
-// named client.
+// healthCheck makes a check: a GET of url must answer 200. The check trusts only the authority in
+// the file ca of the pki folder, and shows the certificate named client.
 func healthCheck(pki, ca, client, url string) (func(context.Context) error, error) {
 	roots := x509.NewCertPool()
 	authority, err := os.ReadFile(filepath.Join(pki, ca+".crt"))
@@ -32,7 +31,7 @@ func healthCheck(pki, ca, client, url string) (func(context.Context) error, erro
 	caller := &http.Client{
 		Timeout: 5 * time.Second,
 		Transport: &http.Transport{
-			// No proxy: the address is of this machine.
+			// No proxy: the address is on this machine.
 			TLSClientConfig:   &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12},
 			DisableKeepAlives: true,
 		},
@@ -57,8 +56,8 @@ func get(ctx context.Context, client *http.Client, url string) error {
 	return nil
 }
 
-// waitHealthy waits until all components that are waited for answer their
-// health checks. It fails as soon as one of those launched has died.
+// waitHealthy waits until all components in waited pass their health checks. It fails as soon as a
+// component in launched has exited.
 func waitHealthy(ctx context.Context, launched, waited []*component) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()

@@ -9,11 +9,11 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
-// adminKubeconfig is the file that users of the cluster are told of.
+// adminKubeconfig is the file that the cluster's users get.
 const adminKubeconfig = "admin.kubeconfig"
 
-// writeKubeconfig writes a kubeconfig, complete in itself, for the client whose
-// certificate the pki folder has under the given name.
+// writeKubeconfig writes a kubeconfig that needs no other file. client names a certificate in the
+// pki folder.
 func writeKubeconfig(w *workdir, file, client, server string) error {
 	config, err := newKubeconfig(w.join("pki"), client, server)
 	if err != nil {

@@ -6,15 +6,13 @@ import (
 	"strconv"
 )
 
-// lifelineVariable names the environment variable that tells a component which
-// of its file descriptors is the lifeline: the reading end of a pipe whose only
-// writing end is held by the supervisor. Nothing is ever written to it, so a
-// read returns when the supervisor is gone, however it went.
+// lifelineVariable is the environment variable with a component's file descriptor of the lifeline.
+// The lifeline is the reading end of a pipe. Only the supervisor has the writing end, and never
+// writes to it. So a read returns when the supervisor has exited, in every case.
 const lifelineVariable = "KRUSTLET_CLUSTER_LIFELINE"
 
-// DieWithParent makes this process exit when the supervisor that started it is
-// gone, even by kill -9. It does nothing in a process that no supervisor
-// started.
+// DieWithParent makes this process exit when the supervisor that started it has exited, even by
+// kill -9. It does nothing if no supervisor started this process.
 func DieWithParent() {
 	fd, err := strconv.Atoi(os.Getenv(lifelineVariable))
 	if err != nil {
@@ -22,7 +20,7 @@ func DieWithParent() {
 	}
 	_ = os.Unsetenv(lifelineVariable)
 	lifeline := os.NewFile(uintptr(fd), "lifeline")
-	// This goroutine has no owner to wait for it: it ends the process.
+	// This goroutine has no owner that waits for it: it ends the process.
 	go func() {
 		_, _ = io.Copy(io.Discard, lifeline)
 		os.Exit(1)

@@ -18,7 +18,7 @@ import (
 const (
 	authorityLifetime   = 10 * 365 * 24 * time.Hour
 	certificateLifetime = 365 * 24 * time.Hour
-	// backdate keeps certificates valid for a client whose clock is a little slow.
+	// backdate makes certificates valid even for a client whose clock is a little slow.
 	backdate = 5 * time.Minute
 )
 
@@ -31,17 +31,17 @@ type authority struct {
 	key         *ecdsa.PrivateKey
 }
 
-// identity is what a certificate is for.
+// identity is the purpose of a certificate.
 type identity struct {
-	// file is the name, without extension, below the pki folder.
+	// file is the file's name below the pki folder, without extension.
 	file string
-	// user and group are what a client is known as to the API server.
+	// user and group name a client to the API server.
 	user, group string
-	// server and client say what the certificate may be used as.
+	// server and client say for which side the certificate may be used.
 	server, client bool
 }
 
-// Identities signed by the cluster's authority.
+// Identities that the cluster's authority signs.
 var clusterIdentities = []identity{
 	{file: "kube-apiserver", user: "kube-apiserver", server: true},
 	{file: "kube-apiserver-kubelet-client", user: kubeletClientUser, client: true},
@@ -50,24 +50,24 @@ var clusterIdentities = []identity{
 	{file: "admin", user: "kubernetes-admin", group: "system:masters", client: true},
 }
 
-// Identities signed by etcd's own authority: what the cluster's authority signs,
-// the certificates of nodes included, is worth nothing to etcd.
+// Identities that etcd's own authority signs. etcd does not trust the cluster's authority, which
+// also signs certificates of nodes.
 var etcdIdentities = []identity{
-	// A member is a client to itself.
+	// A member is also its own client.
 	{file: "etcd-server", user: "etcd", server: true, client: true},
 	{file: "etcd-client", user: "kube-apiserver-etcd-client", client: true},
 }
 
-// Identities signed by an authority for the API server as a proxy: it says to API servers behind
-// it, such as metrics-server, who its clients are, and they believe who has one of these.
+// Identities that the front proxy's authority signs. As a proxy, the API server tells other API
+// servers, such as metrics-server, who the client is. They believe a proxy with such a certificate.
 var frontProxyIdentities = []identity{
 	{file: "front-proxy-client", user: frontProxyUser, client: true},
 }
 
 const frontProxyUser = "front-proxy-client"
 
-// makePKI fills the folder with authorities, certificates, and the key that
-// signs service account tokens. Keys are readable to their owner only.
+// makePKI writes authorities, certificates, and the key for service account tokens into the folder.
+// Only the owner can read the keys.
 func makePKI(dir string) error {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return fmt.Errorf("making the certificates' folder: %w", err)
@@ -155,7 +155,7 @@ func (a *authority) issue(dir string, id identity) error {
 	return writePair(dir, id.file, der, key)
 }
 
-// certificateTemplate has what all certificates share.
+// certificateTemplate has the fields that all certificates share.
 func certificateTemplate(lifetime time.Duration) (*x509.Certificate, error) {
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
 	if err != nil {

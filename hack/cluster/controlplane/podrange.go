@@ -9,22 +9,22 @@ import (
 	"syscall"
 )
 
-// The pods of a cluster have a range of the loopback network, which is local as it is: no route has
-// to be made, and nothing leaves the machine. Clusters that run side by side have ranges of their
-// own, all in 127.80.0.0 to 127.251.255.255.
+// The pods of a cluster have a range of the loopback network. Such a range is always local: it
+// needs no route, and no data leaves the machine. Clusters that run at the same time have different
+// ranges, all from 127.80.0.0 to 127.251.255.255.
 const (
 	podRangeBits  = 14
 	podRangeFirst = 80
 	podRangeStep  = 1 << (16 - podRangeBits)
 	podRanges     = (252 - podRangeFirst) / podRangeStep
-	// nodeMask makes one block of the range for each node: 256 nodes with 1022 pods each.
+	// nodeMask divides the range into one block for each node: 256 nodes with 1022 pods each.
 	nodeMask = 22
-	// podRangePort is where a range is held, at its first address: that of a network, which no pod
-	// has.
+	// podRangePort is the port whose socket reserves a range. The socket is at the first address of
+	// the range, the network's, which no pod has.
 	podRangePort = 10250
 )
 
-// podRange is a range for pods, held for one cluster.
+// podRange is a range for pods, reserved for one cluster.
 type podRange struct {
 	netip.Prefix
 	held net.Listener

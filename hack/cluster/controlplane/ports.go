@@ -8,25 +8,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// loopback is the only address anything listens on.
+// loopback is the only address on which the components listen.
 const loopback = "127.0.0.1"
 
-// port is a TCP port on the loopback address, held for a component.
+// port is a TCP port on the loopback address, reserved for a component.
 //
-// A free port is kept ours by a socket that is bound to it and never listens:
-// the kernel gives such a port to no other process, while the component, told to
-// share its port, may listen on it, and again after a restart. Without that, a
-// port found free could be taken by another program before the component
-// listens, and a client dialling a dead component could be given that very
-// port as its own and connect to itself.
+// A socket that is bound and never listens reserves a free port. The kernel gives such a port to no
+// other process. But the component shares the port, and may listen on it, also after a restart.
+// Without that socket, another program could take the free port before the component listens. And a
+// client that connects to a stopped component could get the same port as its own port, and connect
+// to itself.
 type port struct {
 	number int
-	// held is the socket, or -1 for a port that the user chose: that is left
-	// to the component alone, so that a second cluster cannot share it.
+	// held is the socket, or -1 for a port that the user chose. Only the component has such a port,
+	// so that a second cluster cannot share it.
 	held int
 }
 
-// takeFreePort takes a port that is free.
+// takeFreePort takes a free port.
 func takeFreePort() (port, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -44,7 +43,7 @@ func bindFree(fd int) (int, error) {
 	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
 		return 0, err
 	}
-	// Only after the bind, which so was exclusive.
+	// This comes after the bind, so the bind was exclusive.
 	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
 		return 0, err
 	}
@@ -59,14 +58,14 @@ func bindFree(fd int) (int, error) {
 	return address.Port, nil
 }
 
-// takePort takes the port that the user chose, or a free one for 0.
+// takePort takes the port that the user chose. For 0 it takes a free one.
 func takePort(number int) (port, error) {
 	if number == 0 {
 		return takeFreePort()
 	}
 	listener, err := net.Listen("tcp4", net.JoinHostPort(loopback, strconv.Itoa(number)))
 	if err != nil {
-		return port{}, fmt.Errorf("cannot listen on the port given by --port: %w", err)
+		return port{}, fmt.Errorf("listening on the port given by --port: %w", err)
 	}
 	return port{number: number, held: -1}, listener.Close()
 }

@@ -34,7 +34,7 @@ func TestFreePortIsHeldForItsComponent(t *testing.T) {
 	}
 	defer held.close()
 	address := strings.TrimPrefix(held.url(), "https://")
-	// Twice: a component that dies listens again.
+	// Two rounds: a restarted component listens again.
 	for range 2 {
 		if other, err := listen(held.number, false); err == nil {
 			_ = other.Close()
@@ -48,7 +48,7 @@ func TestFreePortIsHeldForItsComponent(t *testing.T) {
 		if err != nil {
 			t.Fatalf("the component cannot listen: %v", err)
 		}
-		// Every connection is the component's, none is lost to the holder.
+		// Every connection reaches the component. None reaches the socket that reserves the port.
 		for range 20 {
 			conn, err := net.Dial("tcp4", address)
 			if err != nil {
@@ -71,7 +71,7 @@ func TestChosenPortInUseIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer held.close()
-	// Another cluster holds it, its component not yet listening.
+	// Another cluster has reserved the port, and its component does not listen yet.
 	if _, err := takePort(held.number); err == nil {
 		t.Error("a port that another cluster holds was taken")
 	}

@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// Run runs a cluster until ctx is done, which is not an error, or until its
-// start fails. See the package comment for what it promises.
+// Run runs a cluster until ctx ends, which is not an error, or until its start fails. See the
+// package comment for its promises.
 func Run(ctx context.Context, settings Settings) (err error) {
 	if err := settings.validate(); err != nil {
 		return err
@@ -32,7 +32,7 @@ func Run(ctx context.Context, settings Settings) (err error) {
 		return err
 	}
 	defer pods.close()
-	// Both ends close on exec; the children inherit a copy of the reading end.
+	// Both ends close on exec. The children inherit a copy of the reading end.
 	lifeline, held, err := os.Pipe()
 	if err != nil {
 		return fmt.Errorf("making the pipe that ties the components to this process: %w", err)
@@ -46,7 +46,7 @@ func Run(ctx context.Context, settings Settings) (err error) {
 	defer plane.stop()
 	if err := plane.start(ctx); err != nil {
 		if ctx.Err() != nil {
-			// Told to stop while starting: that is no failure.
+			// A cluster that is stopped while it starts has not failed.
 			return nil
 		}
 		return err
@@ -66,11 +66,11 @@ type plane struct {
 	pods     podRange
 	lifeline *os.File
 	progress func(string, ...any)
-	// components were launched, in this order.
+	// components are in the order of their launch.
 	components []*component
 }
 
-// start brings all components up and fills the cluster with what it needs.
+// start starts all components and makes the objects that the cluster needs.
 func (p *plane) start(ctx context.Context) error {
 	if err := p.writeFiles(); err != nil {
 		return err
@@ -97,7 +97,7 @@ func (p *plane) start(ctx context.Context) error {
 	return bootstrap(ctx, p.dir.join(adminKubeconfig))
 }
 
-// writeFiles writes all that the components read.
+// writeFiles writes all files that the components read.
 func (p *plane) writeFiles() error {
 	p.progress("making certificates")
 	if err := makePKI(p.dir.join("pki")); err != nil {
@@ -141,8 +141,8 @@ func (p *plane) newComponent(name string) (*component, error) {
 	return c, err
 }
 
-// stop ends the components, those first that depend on the others. The
-// scheduler and the controller manager do not depend on each other.
+// stop ends the components. A component that depends on another one ends first. The scheduler and
+// the controller manager do not depend on each other.
 func (p *plane) stop() {
 	if len(p.components) > 0 {
 		p.progress("stopping")

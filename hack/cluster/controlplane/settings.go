@@ -7,19 +7,19 @@ import (
 	"path/filepath"
 )
 
-// Settings say what cluster to run.
+// Settings say which cluster to run.
 type Settings struct {
-	// Dir is the cluster's folder. It is made if it is missing; its parent must exist.
+	// Dir is the cluster's folder. Run makes it if it does not exist. Its parent must exist.
 	Dir string
-	// Port of the API server on 127.0.0.1; 0 takes a free one.
+	// Port is the API server's port on 127.0.0.1. For 0, Run takes a free one.
 	Port int
 	// Keep leaves the components' logs in Dir at the end.
 	Keep bool
-	// Progress receives a line for each step and for each component that had
-	// to be started again, from several goroutines.
+	// Progress gets a line for each step, and for each component that had to be started again.
+	// Several goroutines write to it.
 	Progress io.Writer
-	// Ready is called once, with the absolute path of the administrator's
-	// kubeconfig, when all components are healthy.
+	// Ready is called once, when all components are healthy. kubeconfig is the absolute path of the
+	// administrator's kubeconfig.
 	Ready func(kubeconfig string)
 }
 
@@ -33,7 +33,7 @@ func (s *Settings) validate() error {
 	}
 	dir, err := filepath.Abs(s.Dir)
 	if err != nil {
-		return fmt.Errorf("--dir %s: %w", s.Dir, err)
+		return fmt.Errorf("reading --dir %s: %w", s.Dir, err)
 	}
 	s.Dir = dir
 	return nil

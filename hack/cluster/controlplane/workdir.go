@@ -10,12 +10,12 @@ import (
 	"syscall"
 )
 
-// lockName is the file whose lock says that a cluster runs in the folder, and
-// whose presence says that the files named in ownNames were made by one.
+// lockName is the name of the lock file. If it is locked, a cluster runs in the folder. If it
+// exists, a cluster made the files of ownNames.
 const lockName = "cluster.lock"
 
-// ownNames are the files and folders, besides the lock, that a cluster makes
-// in its folder. kubectl-cache is where tests have kubectl keep its cache.
+// ownNames are the files and folders that a cluster makes in its folder, without the lock. In
+// kubectl-cache, kubectl has its cache in tests.
 func ownNames() []string {
 	names := []string{"pki", "etcd", volumePlugins, "kubectl-cache", adminKubeconfig, schedulerConfig}
 	for _, component := range componentNames {
@@ -31,16 +31,16 @@ type workdir struct {
 	lock *os.File
 }
 
-// openWorkdir makes the folder if it is missing, locks it and clears it of what
-// a cluster that was killed left there. It refuses a folder in use by another
-// cluster, and one where files of other origin have the names a cluster needs.
+// openWorkdir makes the folder if it does not exist, locks it, and removes what a killed cluster
+// left there. It refuses a folder that another cluster uses. It also refuses one where other files
+// have the names that a cluster needs.
 func openWorkdir(path string) (_ *workdir, err error) {
 	w := &workdir{path: path}
 	switch err := os.Mkdir(path, 0o700); {
 	case err == nil:
 		w.made = true
 	case !errors.Is(err, fs.ErrExist):
-		return nil, fmt.Errorf("cannot make the folder given by --dir: %w", err)
+		return nil, fmt.Errorf("making the folder given by --dir: %w", err)
 	}
 	left, err := w.acquire()
 	if err != nil {
@@ -60,16 +60,16 @@ func openWorkdir(path string) (_ *workdir, err error) {
 	return w, nil
 }
 
-// acquire takes the lock. left reports whether the lock file was there before.
+// acquire takes the lock. left reports whether the lock file existed before.
 func (w *workdir) acquire() (left bool, err error) {
 	name := w.join(lockName)
-	// A cluster that ends removes its lock file; a lock taken on a removed file
-	// locks nothing, so look again.
+	// A cluster that ends removes its lock file. A lock on a removed file locks nothing, so acquire
+	// checks again.
 	for range 10 {
 		_, statErr := os.Lstat(name)
 		file, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
 		if err != nil {
-			return false, fmt.Errorf("cannot use the folder given by --dir: %w", err)
+			return false, fmt.Errorf("using the folder given by --dir: %w", err)
 		}
 		if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 			holder, _ := os.ReadFile(name)
@@ -99,7 +99,7 @@ func (w *workdir) lockInPlace(name string) bool {
 	return err == nil && os.SameFile(held, there)
 }
 
-// occupied names a file in the way of a cluster's own, or is empty.
+// occupied names a file that has one of the cluster's names, or is empty.
 func (w *workdir) occupied() string {
 	for _, name := range ownNames() {
 		if _, err := os.Lstat(w.join(name)); err == nil {
@@ -113,8 +113,8 @@ func (w *workdir) join(elem ...string) string {
 	return filepath.Join(append([]string{w.path}, elem...)...)
 }
 
-// write puts a file, readable to its owner only, into the folder at once: it is
-// never seen half-written. It needs the pki folder, where it prepares the file.
+// write writes a file into the folder atomically: a reader never sees a part of it. Only the owner
+// can read the file. write needs the pki folder, where it prepares the file.
 func (w *workdir) write(name string, content []byte) error {
 	next := w.join("pki", filepath.Base(name)+".new")
 	if err := os.WriteFile(next, content, 0o600); err != nil {
@@ -123,7 +123,7 @@ func (w *workdir) write(name string, content []byte) error {
 	return os.Rename(next, w.join(name))
 }
 
-// removeOwn removes what a cluster makes, but for the lock and, if asked, the logs.
+// removeOwn removes what a cluster makes, except the lock. With keepLogs it keeps the logs.
 func (w *workdir) removeOwn(keepLogs bool) error {
 	var failed []error
 	for _, name := range ownNames() {
@@ -135,9 +135,8 @@ func (w *workdir) removeOwn(keepLogs bool) error {
 	return errors.Join(failed...)
 }
 
-// close removes the cluster's files and gives the folder free. With keepLogs
-// the logs stay, and so does the lock file, which tells the next cluster that
-// they are its own to replace.
+// close removes the cluster's files and releases the folder. With keepLogs the logs stay. Then the
+// lock file stays too: it tells the next cluster that it may replace the logs.
 func (w *workdir) close(keepLogs bool) error {
 	err := w.removeOwn(keepLogs)
 	if keepLogs {
@@ -148,13 +147,12 @@ func (w *workdir) close(keepLogs bool) error {
 	return err
 }
 
-// unlock removes the lock file before it gives the lock free, so that no other process
-// can hold the lock of a file that is about to be removed, and removes the
-// folder if it was made for the cluster and is empty.
+// unlock removes the lock file before it releases the lock, so that no other process can lock a
+// file that will be removed. It removes the folder if the cluster made it and it is empty.
 func (w *workdir) unlock() {
 	_ = os.Remove(w.join(lockName))
 	if w.made {
-		// Fails if another process put a file there; then it stays.
+		// This fails if another process made a file there. Then the folder stays.
 		_ = os.Remove(w.path)
 	}
 	w.release()

@@ -17,7 +17,7 @@ func open(t *testing.T, path string) *workdir {
 	return w
 }
 
-// fill makes some of what a cluster makes.
+// fill makes some of the files that a cluster makes.
 func fill(t *testing.T, w *workdir) {
 	t.Helper()
 	for _, name := range []string{"pki", "etcd"} {
@@ -71,7 +71,7 @@ func TestWorkdirRemovesWhatItMade(t *testing.T) {
 			if got := files(t, dir); got != test.want {
 				t.Errorf("left are %q, want %q", got, test.want)
 			}
-			// Whatever was left, the next cluster can have the folder.
+			// The next cluster can use the folder, whatever files were left.
 			next := open(t, dir)
 			fill(t, next)
 			if err := next.close(false); err != nil {
@@ -91,7 +91,7 @@ func TestWorkdirIsLocked(t *testing.T) {
 	if _, err := os.Stat(w.join(adminKubeconfig)); err != nil {
 		t.Errorf("the refused cluster harmed the first: %v", err)
 	}
-	// Killed: the lock goes, the files stay, the next clears them.
+	// After a kill the lock is released, but the files stay. The next cluster removes them.
 	w.release()
 	next := open(t, dir)
 	if got := files(t, dir); got != lockName {

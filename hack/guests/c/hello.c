@@ -1,5 +1,5 @@
-// hello [COUNT [SECONDS]]: the demo's guest in C. It prints a numbered greeting COUNT times (0, the default,
-// means for ever), one every SECONDS (1). Built, where clang, lld and wasi-libc are installed, by
+// hello [COUNT [SECONDS]]: the demo's guest in C. It prints a numbered greeting COUNT times
+// (default 0: for ever), one every SECONDS (default 1). With clang, lld and wasi-libc, build it by
 //
 //	clang --target=wasm32-wasi --sysroot=/usr -O2 -o hello-c.wasm hack/guests/c/hello.c
 //
@@ -13,7 +13,7 @@ int main(int argc, char **argv) {
 	int seconds = argc > 2 ? atoi(argv[2]) : 1;
 	for (int i = 1;; i++) {
 		printf("hello from WebAssembly and C, line %d\n", i);
-		fflush(stdout); // standard output is no terminal, and libc would keep the line
+		fflush(stdout); // standard output is not a terminal, so libc would keep the line in its buffer
 		if (i == count)
 			return 0;
 		sleep(seconds);

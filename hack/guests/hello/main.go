@@ -1,4 +1,4 @@
-// Command hello is the demo's guest: it prints a numbered greeting every so often.
+// Command hello is the demo's guest: it prints a numbered greeting at regular intervals.
 package main
 
 import (

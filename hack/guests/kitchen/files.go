@@ -40,7 +40,7 @@ func fileCommands() map[string]command {
 	}
 }
 
-// cat prints files, or without a name what comes in at standard input, as it comes.
+// cat prints files. Without a name it prints its standard input, as the data arrives.
 func cat(args []string) error {
 	if len(args) == 0 {
 		_, err := io.Copy(os.Stdout, os.Stdin)
@@ -66,7 +66,7 @@ func ls(args []string) error {
 	return lines(names(entries))
 }
 
-// await FILE waits until there is such a file.
+// await FILE waits until the file exists.
 func await(args []string) error {
 	for {
 		if _, err := os.Stat(args[0]); err == nil {
@@ -76,7 +76,7 @@ func await(args []string) error {
 	}
 }
 
-// watch FILE prints what is in a file, and again whenever that is something else, without an end.
+// watch FILE prints the content of a file, and prints it again after each change, for ever.
 func watch(args []string) error {
 	last := ""
 	for {
@@ -92,7 +92,7 @@ func watch(args []string) error {
 	}
 }
 
-// beat FILE counts up in a file, each 20 ms, without an end.
+// beat FILE writes a growing number into a file, every 20 ms, for ever.
 func beat(args []string) error {
 	for n := 0; ; n++ {
 		if err := os.WriteFile(args[0]+".next", []byte(strconv.Itoa(n)), 0o644); err != nil {
@@ -147,8 +147,8 @@ func fill(args []string) error {
 	return f.Close()
 }
 
-// deep DIR LEVELS MIB makes directories in each other, the first in DIR, and in the lowest a file
-// of that size. It renames what it has made into new ones, so that no path is long.
+// deep DIR LEVELS MIB makes nested directories, the first one in DIR. The lowest one has a file of
+// that size. It renames finished directories into new ones, so that no path is long.
 func deep(args []string) error {
 	const step = 25
 	top, next := args[0]+"/directory-of-20-bytes", args[0]+"/next"
@@ -173,7 +173,7 @@ func deep(args []string) error {
 	return nil
 }
 
-// random prints two strings of 16 random bytes, which differ.
+// random prints two different strings of 16 random bytes.
 func random([]string) error {
 	for range 2 {
 		var b [16]byte

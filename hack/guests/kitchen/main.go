@@ -1,4 +1,4 @@
-// Command kitchen is a guest for tests: its name, or else its first argument, says what to do.
+// Command kitchen is a guest for tests. Its name or its first argument says what it does.
 package main
 
 import (
@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// command is one thing that the guest can do, with the arguments behind its name.
+// command is one thing that the guest can do. args are the arguments after its name.
 type command func(args []string) error
 
 func commands() map[string]command {
@@ -44,7 +44,7 @@ func commands() map[string]command {
 }
 
 func main() {
-	// Under the name of a command it is that command, as busybox is.
+	// If the guest has the name of a command, it is that command, like busybox.
 	args := os.Args
 	run, ok := commands()[path.Base(args[0])]
 	if !ok {
@@ -72,7 +72,8 @@ func lines(all []string) error {
 	return nil
 }
 
-// each COMMAND... runs commands, their words apart by spaces, and prints how one fails.
+// each COMMAND... runs commands, whose words are separated by spaces. If a command fails, it prints
+// the error.
 func each(args []string) error {
 	for _, line := range args {
 		words := strings.Fields(line)
@@ -84,7 +85,7 @@ func each(args []string) error {
 	return nil
 }
 
-// number is args[i], or 0 where there is none.
+// number is args[i] as a number, or 0 if there is no such argument.
 func number(args []string, i int) int {
 	if i >= len(args) {
 		return 0
@@ -106,7 +107,7 @@ func spin([]string) error {
 	}
 }
 
-// sleep [DURATION] sleeps, for ever without an argument.
+// sleep [DURATION] sleeps. Without an argument it sleeps for ever.
 func sleep(args []string) error {
 	fmt.Println("sleeping")
 	if len(args) == 0 {
@@ -123,8 +124,7 @@ func sleep(args []string) error {
 	return nil
 }
 
-// count [N [CODE]] prints the numbers from 0, one each 10 ms, and ends with the code after N of
-// them.
+// count [N [CODE]] prints the numbers from 0, one every 10 ms. After N numbers it exits with CODE.
 func count(args []string) error {
 	for n := 0; len(args) == 0 || n < number(args, 0); n++ {
 		fmt.Println(n)
@@ -136,7 +136,7 @@ func count(args []string) error {
 
 var kept [][]byte
 
-// alloc MIB [keep] takes that much memory, a mebibyte at a time, and touches it.
+// alloc MIB [keep] allocates that much memory, one MiB at a time, and writes to it.
 func alloc(args []string) error {
 	for range number(args, 0) {
 		chunk := make([]byte, 1<<20)
@@ -158,7 +158,7 @@ func stdin([]string) error {
 	return err
 }
 
-// sum prints how many bytes come in at standard input, and their SHA-256.
+// sum prints how many bytes its standard input has, and their SHA-256.
 func sum([]string) error {
 	hash := sha256.New()
 	n, err := io.Copy(hash, os.Stdin)
@@ -166,7 +166,7 @@ func sum([]string) error {
 	return err
 }
 
-// yes prints a line until that fails, and then says why.
+// yes prints a line again and again until a write fails. Then it prints the error.
 func yes([]string) error {
 	for {
 		if _, err := fmt.Println("yes"); err != nil {
@@ -175,7 +175,8 @@ func yes([]string) error {
 	}
 }
 
-// clock prints the wall clock in nanoseconds, and what a sleep of 20 ms took by the monotonic one.
+// clock prints the wall clock in nanoseconds, and how long a sleep of 20 ms took on the monotonic
+// clock.
 func clock([]string) error {
 	start := time.Now()
 	time.Sleep(20 * time.Millisecond)

@@ -14,8 +14,8 @@ func outputCommands() map[string]command {
 	return map[string]command{"bulk": bulk, "odd": odd, "paced": paced}
 }
 
-// bulk MIB [MS] prints that many mebibytes, in numbered lines of 1 KiB, and sleeps for so many
-// milliseconds after each.
+// bulk MIB [MS] prints MIB mebibytes in numbered lines of 1 KiB, and sleeps for MS milliseconds
+// after each mebibyte.
 func bulk(args []string) error {
 	out := bufio.NewWriterSize(os.Stdout, 64<<10)
 	fill := strings.Repeat("x", 1<<10-11)
@@ -33,8 +33,8 @@ func bulk(args []string) error {
 	return nil
 }
 
-// odd prints a line of all bytes but the newline, a line of 3 MiB, a part of a line to each stream
-// in turn, and last words without a newline.
+// odd prints a line of all bytes except the newline, a line of 3 MiB, parts of a line to both
+// streams in turn, and a last text without a newline.
 func odd([]string) error {
 	var all []byte
 	for b := range 256 {
@@ -55,7 +55,7 @@ func odd([]string) error {
 	return nil
 }
 
-// paced RATE prints so many lines a second, and catches up with those that it is late with.
+// paced RATE prints RATE lines a second. If it is late, it prints the missing lines at once.
 func paced(args []string) error {
 	apart := time.Second / time.Duration(max(1, number(args, 0)))
 	began := time.Now()

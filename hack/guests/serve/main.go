@@ -1,6 +1,6 @@
-// Command serve is a guest that serves HTTP on every listening socket that it is handed, by the
+// Command serve is a guest that serves HTTP on every listening socket that it gets, by the
 // convention of LISTEN_FDS: descriptors from 3 on. It answers with a line that names the path and
-// the descriptor, and ends when its sockets are shut, or when a client asks for /quit.
+// the descriptor. It ends when its sockets are shut down, or when a client asks for /quit.
 package main
 
 import (

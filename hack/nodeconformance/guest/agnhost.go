@@ -63,7 +63,7 @@ func printFile(path string) int {
 	return 0
 }
 
-// generateLogs writes lines at an even pace.
+// generateLogs writes lines at a steady rate.
 func generateLogs(flags *flag.FlagSet) func() int {
 	total := flags.Int("log-lines-total", 0, "how many lines")
 	flags.IntVar(total, "t", 0, "how many lines")

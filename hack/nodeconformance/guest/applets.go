@@ -21,10 +21,10 @@ import (
 	"mvdan.cc/sh/v3/expand"
 )
 
-// applet is a command; it returns its exit code.
+// applet is a command. It returns its exit code.
 type applet func(context.Context, call) int
 
-// applets are the commands that are not the shell's own.
+// applets are the commands that are not built into the shell.
 func applets() map[string]applet {
 	return map[string]applet{
 		"cat":   uroot(func() core.Command { return cat.New() }),
@@ -46,7 +46,7 @@ func applets() map[string]applet {
 	}
 }
 
-// uroot is a command of u-root.
+// uroot makes an applet from a command of u-root.
 func uroot(build func() core.Command) applet {
 	return func(ctx context.Context, c call) int {
 		cmd := build()
@@ -63,7 +63,7 @@ func uroot(build func() core.Command) applet {
 	}
 }
 
-// env prints the variables that are exported; printenv those that are named.
+// env prints the exported variables. printenv prints the variables that the arguments name.
 func env(_ context.Context, c call) int {
 	for _, name := range c.args[1:] {
 		v := c.env.Get(name)
@@ -84,8 +84,8 @@ func env(_ context.Context, c call) int {
 	return 0
 }
 
-// hostname is the pod's, by the file that the node manages: WASI has no call for it. With -f it is
-// the qualified one, which /etc/hosts has before the short one.
+// hostname prints the pod's hostname. It reads the file that the node manages, because WASI has no
+// call for it. With -f it prints the full name, which comes before the short one in /etc/hosts.
 func hostname(_ context.Context, c call) int {
 	content, err := os.ReadFile("/etc/hostname")
 	if err != nil {
@@ -112,7 +112,7 @@ func qualified(name string) string {
 	return name
 }
 
-// date knows the few formats that scripts ask for.
+// date knows the few formats that the tests' scripts use.
 func date(_ context.Context, c call) int {
 	now := time.Now().UTC()
 	format := "%a %b %e %T UTC %Y"
@@ -128,14 +128,14 @@ func date(_ context.Context, c call) int {
 	return 0
 }
 
-// nmeter prints the time to the millisecond, of all that it can print elsewhere.
+// nmeter only prints the time to the millisecond. The real program can print more.
 func nmeter(_ context.Context, c call) int {
 	fmt.Fprintln(c.stdout, time.Now().UTC().Format("15:04:05.000"))
 	return 0
 }
 
-// id tells what the pod was asked to run as, which is all that there is of users in WASI: nothing.
-// It is root's.
+// id prints the ids of root. WASI has no users, so the guest cannot know which user the pod asked
+// for.
 func id(_ context.Context, c call) int {
 	if len(c.args) > 1 {
 		fmt.Fprintln(c.stdout, 0)
@@ -193,7 +193,7 @@ func seq(_ context.Context, c call) int {
 	return 0
 }
 
-// inputs calls read for each file that is named, or for the standard input.
+// inputs calls read for each named file, or for the standard input if there are no names.
 func inputs(c call, names []string, read func(name string, from io.Reader) error) int {
 	if len(names) == 0 {
 		names = []string{"-"}

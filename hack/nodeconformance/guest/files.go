@@ -14,17 +14,17 @@ import (
 	"time"
 )
 
-// flagsOf are the flags of a command, which tells of wrong ones on its standard error.
+// flagsOf are the flags of a command. Errors about wrong flags go to the command's standard error.
 func flagsOf(c call) *flag.FlagSet {
 	flags := flag.NewFlagSet(c.args[0], flag.ContinueOnError)
 	flags.SetOutput(c.stderr)
 	return flags
 }
 
-// joined finds flags of one letter with their number behind them.
+// joined matches a flag of one letter that is followed directly by its number.
 var joined = regexp.MustCompile(`^-([a-z])(\d+)$`)
 
-// parse reads the flags of a command's arguments.
+// parse reads the flags from a command's arguments.
 func (c call) parse(flags *flag.FlagSet) error {
 	args := slices.Clone(c.args[1:])
 	for i, arg := range args {
@@ -88,7 +88,7 @@ func list(c call, name string, long, all bool) error {
 	return nil
 }
 
-// find lists what is below a folder, of the type that -type gives.
+// find lists the files below a folder. -type selects one type.
 func find(_ context.Context, c call) int {
 	args := c.args[1:]
 	if len(args) == 0 || args[0][0] == '-' {
@@ -175,7 +175,7 @@ func tee(_ context.Context, c call) int {
 	return 0
 }
 
-// tail prints what follows the first lines of files; -f goes on for ever.
+// tail prints files without their first lines. -f continues for ever.
 func tail(ctx context.Context, c call) int {
 	flags := flagsOf(c)
 	follow := flags.Bool("f", false, "")
@@ -195,7 +195,7 @@ func tail(ctx context.Context, c call) int {
 	})
 }
 
-// copyForever copies what a file gets.
+// copyForever copies the data that is added to a file.
 func copyForever(ctx context.Context, to io.Writer, from io.Reader) error {
 	const pause = 200 * time.Millisecond
 	for {

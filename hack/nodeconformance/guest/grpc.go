@@ -17,9 +17,9 @@ const (
 	notServing = 2
 )
 
-// grpcHealth serves the one call of gRPC's health service that probes make, on the standard
-// library's HTTP/2: gRPC's own would treble the module and the time that it takes to compile. It
-// serves HTTP as well, to be told what it is to answer.
+// grpcHealth serves the call of gRPC's health service that probes make. It uses HTTP/2 of the
+// standard library: gRPC's own package would make the module three times as large and as slow to
+// compile. It also serves HTTP, through which a test sets the answer.
 func grpcHealth(flags *flag.FlagSet) func() int {
 	port := flags.Int("port", 5000, "port")
 	httpPort := flags.Int("http-port", 8080, "port of /make-serving and /make-not-serving")
@@ -46,8 +46,8 @@ func grpcHealth(flags *flag.FlagSet) func() int {
 	}
 }
 
-// grpcCheck answers /grpc.health.v1.Health/Check. A message has five bytes before it: a flag and
-// its length.
+// grpcCheck answers /grpc.health.v1.Health/Check. Five bytes come before a message: a flag and the
+// message's length.
 func grpcCheck(service string, answer *atomic.Uint32) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)

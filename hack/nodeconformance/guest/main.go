@@ -1,12 +1,12 @@
-// Command guest is, for WASI preview 1, what the images of Kubernetes' node tests hold: a shell
-// with the usual small commands, the subcommands of agnhost that those tests call, a web server and
-// a program that does nothing. Which of them it is, its argv[0] says, as with busybox. So one
-// module serves for all images and is compiled once.
+// Command guest replaces the images of Kubernetes' node tests, for WASI preview 1. It has a shell
+// with the usual small commands, the subcommands of agnhost that the tests call, a web server, and
+// a program that does nothing. As in busybox, argv[0] selects the program. So one module is enough
+// for all images and is compiled once.
 //
-// What WASI cannot do, the commands cannot either: there are no signals, so no traps for them; no
-// users, so no owners and no permission bits of files; no other processes, so commands of a script
-// run within the shell; and no way to open a connection or a listening socket, so servers take
-// those that they were handed.
+// The commands cannot do what WASI cannot do. There are no signals, so traps do nothing. There are
+// no users, so files have no owners and no permission bits. There are no other processes, so a
+// script's commands run within the shell. A guest cannot open a connection or a listening socket,
+// so servers use the sockets that they get.
 package main
 
 import (
@@ -23,7 +23,7 @@ func main() {
 	os.Exit(run(os.Args))
 }
 
-// run is the program by its arguments, the first of which names it.
+// run runs the program that the first argument names.
 func run(args []string) int {
 	if len(args) == 0 {
 		args = []string{"sh"}
@@ -49,7 +49,7 @@ func run(args []string) int {
 	}
 }
 
-// workDir is where the container starts.
+// workDir is the directory in which the container starts.
 func workDir() string {
 	dir, err := os.Getwd()
 	if err != nil {
@@ -58,10 +58,10 @@ func workDir() string {
 	return dir
 }
 
-// pause waits to be ended.
+// pause waits until the guest is ended.
 func pause() int {
 	fmt.Println("Paused")
 	for {
-		time.Sleep(time.Hour) // a select without cases ends a program that has nothing else to do
+		time.Sleep(time.Hour) // an empty select would end a program that has nothing else to do
 	}
 }

@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// newFile is what mounttest writes into files that it makes.
+// newFile is the content of the files that mounttest makes.
 const newFile = "mount-tester new file\n"
 
-// mounttest looks at files and makes some, in the order in which the tests expect it. What it says
-// of modes and owners is what WASI lets it know: nothing.
+// mounttest inspects files and makes some, in the order that the tests expect. It cannot print
+// modes and owners, because WASI does not have them.
 func mounttest(flags *flag.FlagSet) func() int {
 	type step struct {
 		path *string
@@ -60,7 +60,7 @@ func mounttest(flags *flag.FlagSet) func() int {
 	}
 }
 
-// unknown is a step that WASI has no call for.
+// unknown is a step for which WASI has no call.
 func unknown(what string) func(string) error {
 	return func(path string) error { return fmt.Errorf("%s of %q: WASI does not tell", what, path) }
 }

@@ -16,8 +16,8 @@ import (
 	"mvdan.cc/sh/v3/expand"
 )
 
-// netexec is agnhost's server with an endpoint for each thing that a test may want. Of UDP there is
-// none in WASI, and /dial cannot connect to a host.
+// netexec is agnhost's server. It has an endpoint for each thing that a test may want. WASI has no
+// UDP, and /dial cannot connect to a host.
 func netexec(flags *flag.FlagSet) func() int {
 	port := flags.Int("http-port", 8080, "port")
 	flags.Int("udp-port", 8081, "port for UDP: nothing listens on it here")
@@ -87,7 +87,7 @@ func header(w http.ResponseWriter, r *http.Request) {
 		_, _ = fmt.Fprint(w, r.Header.Get(key))
 		return
 	}
-	_ = json.NewEncoder(w).Encode(r.Header) // fails if the client has gone
+	_ = json.NewEncoder(w).Encode(r.Header) // fails if the client has closed the connection
 }
 
 func redirect(w http.ResponseWriter, r *http.Request) {
@@ -103,7 +103,7 @@ func redirect(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, r.FormValue("location"), code)
 }
 
-// remoteShell runs a script and tells what it printed.
+// remoteShell runs a script and returns its output.
 func remoteShell(w http.ResponseWriter, r *http.Request) {
 	script := r.FormValue("cmd") + r.FormValue("shellCommand")
 	log.Printf("GET /shell?cmd=%s", script)
@@ -115,10 +115,10 @@ func remoteShell(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusExpectationFailed)
 	}
 	answer["output"] = out.String()
-	_ = json.NewEncoder(w).Encode(answer) // fails if the client has gone
+	_ = json.NewEncoder(w).Encode(answer) // fails if the client has closed the connection
 }
 
-// exit ends the program, after a while and with a code if the client says so.
+// exit ends the program. The client may set a delay and a code.
 func exit(_ http.ResponseWriter, r *http.Request) {
 	log.Printf("GET %s?%s", r.URL.Path, r.URL.RawQuery)
 	wait, err := time.ParseDuration(r.FormValue("wait"))

@@ -7,8 +7,8 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 )
 
-// withoutPipes has the commands of a pipeline run one behind the other, each reading what the one
-// before it has written into a file: WASI has no pipes. dir is where the files are made.
+// withoutPipes runs the commands of a pipeline one after the other, because WASI has no pipes. Each
+// command writes a file, and the next one reads it. dir is the folder of these files.
 func withoutPipes(file *syntax.File, dir string) {
 	count := 0
 	syntax.Walk(file, func(node syntax.Node) bool {

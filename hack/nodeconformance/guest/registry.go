@@ -11,14 +11,14 @@ import (
 	"time"
 )
 
-// Media types of the image: a module as it is, and no configuration.
+// Media types of the image: a plain module, and no configuration.
 const (
 	manifestType = "application/vnd.oci.image.manifest.v1+json"
 	emptyType    = "application/vnd.oci.empty.v1+json"
 	moduleType   = "application/wasm"
 )
 
-// Who may pull from a registry that is private, as the tests' secret has it.
+// The user who may pull from a private registry, as in the tests' secret.
 const (
 	registryUser     = "user"
 	registryPassword = "password"
@@ -42,8 +42,8 @@ func (b blob) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(b.content))
 }
 
-// fakeRegistry is a registry with one image, pause:testing, whose module is this program's own:
-// under that name it does nothing.
+// fakeRegistry is a registry with one image, pause:testing. Its module is this program itself,
+// which does nothing under that name.
 func fakeRegistry(flags *flag.FlagSet) func() int {
 	port := flags.Int("port", 5000, "port")
 	private := flags.Bool("private", false, "ask for a user and a password")
@@ -65,7 +65,7 @@ func fakeRegistry(flags *flag.FlagSet) func() int {
 	}
 }
 
-// authenticated lets only those in who know the password.
+// authenticated accepts only clients that know the password.
 func authenticated(handler http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if user, password, _ := r.BasicAuth(); user != registryUser || password != registryPassword {
@@ -77,7 +77,7 @@ func authenticated(handler http.Handler) http.Handler {
 	})
 }
 
-// registryRoutes is what a client pulls pause:testing from.
+// registryRoutes serves what a client needs to pull pause:testing.
 func registryRoutes(module []byte) (http.Handler, error) {
 	layer, config := newBlob(moduleType, module), newBlob(emptyType, []byte("{}"))
 	content, err := json.Marshal(map[string]any{

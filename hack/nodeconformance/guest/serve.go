@@ -16,10 +16,10 @@ import (
 	"time"
 )
 
-// firstSocket is the descriptor of the first listening socket that was handed over.
+// firstSocket is the descriptor of the first listening socket that the guest gets.
 const firstSocket = 3
 
-// listener is the listening socket for a port, of those that were handed over.
+// listener finds the listening socket for a port among those that the guest gets.
 func listener(port int) (net.Listener, error) {
 	names := os.Getenv("LISTEN_FDNAMES")
 	i := slices.Index(strings.Split(names, ":"), strconv.Itoa(port))
@@ -29,13 +29,13 @@ func listener(port int) (net.Listener, error) {
 	return net.FileListener(os.NewFile(uintptr(firstSocket+i), "socket"))
 }
 
-// serve serves HTTP on a port, until its socket is shut because the pod is deleted. pair is a
+// serve serves HTTP on a port until its socket is shut down because the pod is deleted. pair is a
 // certificate and its key, or empty.
 func serve(port int, handler http.Handler, pair ...tls.Certificate) int {
 	l, err := listener(port)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "agnhost:", err)
-		return pause() // as a server without clients does
+		return pause() // behaves like a server without clients
 	}
 	if len(pair) > 0 {
 		l = tls.NewListener(l, &tls.Config{Certificates: pair, MinVersion: tls.VersionTLS12})

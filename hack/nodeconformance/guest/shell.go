@@ -16,22 +16,22 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 )
 
-// call is one call of a command: from outside, or from a script.
+// call is one call of a command, from outside or from a script.
 type call struct {
-	args           []string // the command's name first
+	args           []string // the command's name comes first
 	dir            string
 	env            expand.Environ
 	stdin          io.Reader
 	stdout, stderr io.Writer
 }
 
-// errorf prints an error as commands do, and is their exit code.
+// errorf prints an error in the form of commands, and returns their exit code.
 func (c call) errorf(format string, args ...any) int {
 	fmt.Fprintf(c.stderr, "%s: %s\n", c.args[0], fmt.Sprintf(format, args...))
 	return 1
 }
 
-// path is a path as the command's working directory makes it.
+// path is a path relative to the command's working directory.
 func (c call) path(name string) string {
 	if path.IsAbs(name) {
 		return name
@@ -100,7 +100,7 @@ func interpret(ctx context.Context, c call, script, source string, params []stri
 	return exitCode(c, runner.Run(ctx, file))
 }
 
-// withoutTraps makes a trap for signals, which are never sent, a command that does nothing.
+// withoutTraps replaces a trap for signals by a command that does nothing. Signals are never sent.
 func withoutTraps(_ context.Context, args []string) ([]string, error) {
 	if len(args) < 2 || args[0] != "trap" {
 		return args, nil
@@ -123,7 +123,7 @@ func exitCode(c call, err error) int {
 	return c.errorf("%v", err)
 }
 
-// builtins are commands that the shell knows by itself.
+// builtins are commands that are built into the shell.
 var builtins = map[string]bool{
 	"echo": true, "printf": true, "test": true, "[": true, "true": true, "false": true, "pwd": true,
 }
@@ -138,7 +138,7 @@ func execute(ctx context.Context, args []string) error {
 	return nil
 }
 
-// command runs a command by its name, with or without a folder before it.
+// command runs a command by its name. The name may include a folder.
 func command(ctx context.Context, c call) int {
 	name := path.Base(c.args[0])
 	if name == "busybox" && len(c.args) > 1 {
@@ -166,7 +166,7 @@ func command(ctx context.Context, c call) int {
 	return 127
 }
 
-// open opens the files of redirections. There is no /dev/null in a guest's files.
+// open opens the files of redirections. A guest's files do not include /dev/null.
 func (c call) open(ctx context.Context, name string, flag int, perm os.FileMode) (io.ReadWriteCloser, error) {
 	switch name {
 	case "/dev/null":
@@ -181,7 +181,7 @@ func (c call) open(ctx context.Context, name string, flag int, perm os.FileMode)
 		if flag&os.O_CREATE != 0 {
 			do = "create"
 		}
-		// The interpreter prints an error of this type, and goes on.
+		// The interpreter prints an error of this type and continues.
 		return nil, &fs.PathError{Op: fmt.Sprintf("%s: can't %s", c.args[0], do), Path: name, Err: why.Err}
 	}
 	return file, err
@@ -194,7 +194,7 @@ func (nothing) Read([]byte) (int, error)    { return 0, io.EOF }
 func (nothing) Write(b []byte) (int, error) { return len(b), nil }
 func (nothing) Close() error                { return nil }
 
-// output is the container's own output, which stays open.
+// output is the container's own output. Close does not close it.
 type output struct{ io.Writer }
 
 func (output) Read([]byte) (int, error) { return 0, io.EOF }

@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-// lastLines is the end of a text.
+// lastLines is the last n lines of a text.
 func lastLines(text []byte, n int) []byte {
 	lines := bytes.SplitAfter(text, []byte("\n"))
 	if last := len(lines) - 1; len(lines[last]) == 0 {
@@ -130,7 +130,7 @@ func sortLines(_ context.Context, c call) int {
 	return code
 }
 
-// column is the one program that awk knows here.
+// column is the only program that this awk knows.
 var column = regexp.MustCompile(`^\s*\{\s*print \$(\d+)\s*\}\s*$`)
 
 func awk(_ context.Context, c call) int {
@@ -159,7 +159,7 @@ func awk(_ context.Context, c call) int {
 	})
 }
 
-// hexdump prints bytes as hexdump -C does.
+// hexdump prints bytes like hexdump -C.
 func hexdump(_ context.Context, c call) int {
 	flags := flagsOf(c)
 	flags.Bool("C", false, "")

@@ -1,6 +1,6 @@
-// Package suite builds the node tests of the Kubernetes project, those of its end-to-end suite that
-// concern what a kubelet does, into a test binary: `go test -c`.
+// Package suite builds the Kubernetes project's node tests into a test binary: `go test -c`. They
+// are the tests of its end-to-end suite that concern a kubelet.
 //
-// It is a module of its own, so that the requirements of Kubernetes' test suite stay out of
-// krustlet-wasi's.
+// It is a separate module, so that krustlet-wasi does not have the requirements of Kubernetes' test
+// suite.
 package suite

@@ -11,10 +11,10 @@ import (
 	"k8s.io/kubernetes/test/e2e/framework/testfiles"
 	e2etestingmanifests "k8s.io/kubernetes/test/e2e/testing-manifests"
 
-	// The tests of pods, containers and volumes on a node register themselves.
+	// This package registers the tests of pods, containers and volumes on a node.
 	_ "k8s.io/kubernetes/test/e2e/common"
 
-	// So do the labels that their names carry, and what the framework does around each test.
+	// These register the labels in the tests' names, and what the framework does around each test.
 	_ "k8s.io/kubernetes/test/e2e/feature"
 	_ "k8s.io/kubernetes/test/e2e/framework/debug/init"
 	_ "k8s.io/kubernetes/test/e2e/framework/metrics/init"

@@ -59,10 +59,13 @@ type Ref struct {
 	Index uint32
 }
 
-// CoreModule is an embedded core module.
+// CoreModule is an embedded core module. Its method Core reads it.
 type CoreModule struct {
 	Bytes []byte
 	At    int
+
+	file *coreModules // those of the file; nil if Decode has not made this
+	core *Core        // once it is read; the file's lock guards it
 }
 
 // CoreInstantiate makes an instance of a core module.
@@ -146,7 +149,7 @@ type ExternName struct {
 	Implements    string // name of an interface, or ""
 	VersionSuffix string // or ""
 	ExternalID    string // or ""
-	Attributes    uint8  // how many attributes the name has, those of a kind that is there twice included
+	Repeated      string // the name of an attribute that is given more than once, or ""
 }
 
 // Import is an item that the component must be given.

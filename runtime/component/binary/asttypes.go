@@ -109,11 +109,11 @@ type (
 	ComponentType struct{ Decls []Declaration }
 	// InstanceType is the type of an instance. It has no ImportDecl.
 	InstanceType struct{ Decls []Declaration }
-	// Resource is a new resource type. Rep is the core type of what stands for a resource.
+	// Resource is a new resource type. Rep is the core type of what stands for a resource; it is not
+	// i64, which the decoder refuses.
 	Resource struct {
 		Rep        CoreValType
 		Destructor *uint32 // a core function, or nil
-		Async      bool    // the destructor's form of older binaries that has a callback; refused by validation
 	}
 )
 

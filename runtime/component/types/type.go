@@ -64,8 +64,9 @@ type Type struct {
 
 	// Size and Align are bytes in memory.
 	Size, Align uint32
-	// Offsets are those of a record's or tuple's fields.
-	Offsets []uint32
+	// Offsets are those of a record's or tuple's fields. Slots are the numbers of their first core
+	// values.
+	Offsets, Slots []uint32
 	// Discriminant is the size of the number of the case, in bytes; Payload is the offset of the
 	// value.
 	Discriminant, Payload uint32
@@ -75,8 +76,10 @@ type Type struct {
 	Wide uint64
 	// Borrows says that it contains a borrow handle, Carries that it contains a stream or future.
 	Borrows, Carries bool
+	// Handles says that it contains any handle: a resource, stream, future or error context.
+	Handles bool
 	// Plain says that copying the bytes of a value copies the value: it has neither pointers nor
-	// handles, and every pattern of its bytes is a value.
+	// handles, every pattern of its bytes is a value, and every byte belongs to it.
 	Plain bool
 	// Depth is how deep types are nested in it; Nodes is how many they are. Validation bounds both.
 	Depth, Nodes int
@@ -113,7 +116,7 @@ var primTypes = func() (all [ErrorContext + 1]*Type) {
 		all[k] = &Type{Kind: k, Size: p.size, Align: p.size, Wide: uint64(p.size), Flat: []Core{p.core}, Plain: p.plain, Depth: 1, Nodes: 1}
 	}
 	all[String] = &Type{Kind: String, Size: 8, Align: 4, Wide: 16, Flat: []Core{I32, I32}, Depth: 1, Nodes: 1}
-	all[ErrorContext] = &Type{Kind: ErrorContext, Size: 4, Align: 4, Wide: 4, Flat: []Core{I32}, Depth: 1, Nodes: 1}
+	all[ErrorContext] = &Type{Kind: ErrorContext, Size: 4, Align: 4, Wide: 4, Flat: []Core{I32}, Handles: true, Depth: 1, Nodes: 1}
 	return all
 }()
 
@@ -131,6 +134,7 @@ func New(t Type) *Type {
 		t.Nodes = add(t.Nodes, e.Nodes)
 		t.Borrows = t.Borrows || e.Borrows
 		t.Carries = t.Carries || e.Carries
+		t.Handles = t.Handles || e.Handles
 	}
 	switch t.Kind {
 	case List, Map:
@@ -144,10 +148,12 @@ func New(t Type) *Type {
 	case Flags:
 		t.Size = flagsSize(len(t.Labels))
 		t.Align, t.Wide, t.Flat = t.Size, uint64(t.Size), []Core{I32}
+		t.Plain = len(t.Labels) == int(8*t.Size)
 	case Own, Borrow, Stream, Future:
 		t.Size, t.Align, t.Wide, t.Flat = 4, 4, 4, []Core{I32}
 		t.Borrows = t.Borrows || t.Kind == Borrow
 		t.Carries = t.Carries || t.Kind == Stream || t.Kind == Future
+		t.Handles = true
 	}
 	return &t
 }
@@ -191,7 +197,10 @@ func (t *Type) layFields() {
 	t.Align, t.Plain = 1, true
 	var size, wide, wideAlign uint64 = 0, 0, 1
 	t.Flat = []Core{}
+	var fields uint64
 	for _, f := range t.Elems {
+		fields = min(fields+uint64(f.Size), 1<<40)
+		t.Slots = append(t.Slots, uint32(len(t.Flat)))
 		size = alignTo(size, uint64(f.Align))
 		t.Offsets = append(t.Offsets, clamp(size))
 		size = min(size+uint64(f.Size), 1<<40)
@@ -205,8 +214,9 @@ func (t *Type) layFields() {
 		}
 		t.Flat = append(t.Flat, f.Flat...)
 	}
-	// Bytes between fields belong to no value, so copying them is allowed.
 	t.Size, t.Wide = clamp(alignTo(size, uint64(t.Align))), alignTo(wide, wideAlign)
+	// What lies between fields may be a secret of the component that gives the value.
+	t.Plain = t.Plain && fields == uint64(t.Size)
 }
 
 // wideAlign is the alignment if pointers had 64 bits.

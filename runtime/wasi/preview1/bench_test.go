@@ -82,7 +82,7 @@ func BenchmarkPoll(b *testing.B) {
 func BenchmarkSocket(b *testing.B) {
 	c, addr := listening(b, wasi.Config{})
 	fd, peer := c.accepted(addr, 0)
-	go func(peer net.Conn) { _, _ = io.Copy(peer, peer) }(peer) // ends with the connection
+	go func(peer net.Conn) { _, _ = io.Copy(peer, peer) }(peer) // it ends with the connection
 	v, n := c.vec(1)
 	b.Run("echo", func(b *testing.B) {
 		for b.Loop() {

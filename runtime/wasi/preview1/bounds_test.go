@@ -16,8 +16,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 )
 
-// countdown is the context of a guest that is killed after so many looks: work is measured in
-// looks, not in time.
+// countdown is the context of a guest that is killed after a number of checks. It measures work in
+// checks, not in time.
 type countdown struct {
 	context.Context //nolint:containedctx // it is one
 	left, looks     int
@@ -30,14 +30,14 @@ func (c *countdown) Err() error {
 	return nil
 }
 
-// killedAfter has the host kill the guest after so many looks.
+// killedAfter makes the host kill the guest after this number of checks.
 func (c *caller) killedAfter(looks int) *countdown {
 	ctx := &countdown{Context: context.Background(), left: looks}
 	c.ctx = ctx
 	return ctx
 }
 
-// processorTime is what the calling thread uses for work, which must wait for nothing.
+// processorTime is the processor time of the calling thread for work. work must not wait.
 func processorTime(t *testing.T, work func()) time.Duration {
 	t.Helper()
 	runtime.LockOSThread()
@@ -53,8 +53,8 @@ func processorTime(t *testing.T, work func()) time.Duration {
 	return time.Duration(after.Nano() - before.Nano())
 }
 
-// chain makes directories of that name in one another, however long their path is. It returns the
-// last, open.
+// chain makes a chain of nested directories with this name, even if the path becomes too long. It
+// returns the last one, open.
 func chain(t testing.TB, dir, name string, levels int) int {
 	t.Helper()
 	at, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
@@ -76,8 +76,8 @@ func chain(t testing.TB, dir, name string, levels int) int {
 	return at
 }
 
-// longWalk is a guest with a tree of that depth. Links at its bottom lead up and down until the
-// last file.
+// longWalk is a guest with a tree of this depth. Each link at the bottom leads up and down to the
+// next link, and the last one to a file.
 func longWalk(t testing.TB, depth, links int) (c *caller, path string) {
 	t.Helper()
 	root := t.TempDir()
@@ -96,7 +96,7 @@ func longWalk(t testing.TB, depth, links int) (c *caller, path string) {
 	return newCaller(t, wasi.Config{Mounts: []wasi.Mount{{Host: root, Guest: "/"}}}), strings.Repeat("a/", depth) + name(0)
 }
 
-// TestWalksAreBounded makes every function walk the path that takes longest.
+// TestWalksAreBounded makes every function walk the path that takes the longest time.
 // docs/security.md: "Paths, links and depth are
 // [bounded](conformance.md#where-the-specification-leaves-a-choice)."
 func TestWalksAreBounded(t *testing.T) {
@@ -132,7 +132,7 @@ func TestWalksAreBounded(t *testing.T) {
 	})
 }
 
-// TestWalkLooksForTheKill counts the looks of a walk that is allowed.
+// TestWalkLooksForTheKill counts the checks during an allowed walk.
 func TestWalkLooksForTheKill(t *testing.T) {
 	c, path := longWalk(t, 200, 1)
 	p, n := c.put(addrPath, path)
@@ -144,7 +144,7 @@ func TestWalkLooksForTheKill(t *testing.T) {
 	}
 }
 
-// TestWalkUpAndDown goes further up than the directories that a walk holds open reach, from a
+// TestWalkUpAndDown goes further up than the directories that a walk holds open. It does so from a
 // descriptor and from the root.
 func TestWalkUpAndDown(t *testing.T) {
 	everyWay(t, func(t *testing.T) {
@@ -172,7 +172,7 @@ func TestWalkUpAndDown(t *testing.T) {
 	})
 }
 
-// descriptors is how many files this OS process has open.
+// descriptors is the number of open files of this OS process.
 func descriptors(t testing.TB) int {
 	t.Helper()
 	entries, err := os.ReadDir("/proc/self/fd")
@@ -194,7 +194,7 @@ func TestWalkKeepsNoDescriptors(t *testing.T) {
 		_, _ = c.content(path)
 		c.ctx = t.Context()
 	}
-	if after := descriptors(t); after > before+2 { // other tests' goroutines may open some
+	if after := descriptors(t); after > before+2 { // goroutines of other tests may open some
 		t.Errorf("%d descriptors before, %d after", before, after)
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 )
 
-// TestNoFunctionMakesProcesses: of all functions that a guest can call, none starts a process,
-// sends a signal or makes a device.
+// TestNoFunctionMakesProcesses: no function that a guest can call starts a process, sends a signal
+// or makes a device.
 //
 // docs/security.md: "there are no functions for them; `proc_raise` answers `ENOTSUP`."
 func TestNoFunctionMakesProcesses(t *testing.T) {

@@ -1,35 +1,36 @@
-// Package preview1 binds guests of WASI preview 1 (wasi_snapshot_preview1) to their host, package
-// wasi. Its functions check and read the guest's memory, call the host, and write the results back.
+// Package preview1 connects guests of WASI preview 1 (wasi_snapshot_preview1) to their host,
+// package wasi. Its functions check and read the guest's memory, call the host, and write the
+// results back.
 //
 // # Calling
 //
-// An engine walks Functions, imports each into its modules by the name of its module, and calls it
-// with the guest's state, its whole linear memory and the raw arguments, of which the upper half of
-// a 32-bit one means nothing. A function trusts none of them: a pointer or a length outside the
-// memory is ErrnoFault, never a panic, and it writes nothing outside the ranges that the guest
-// named. It keeps no reference to the memory when it returns.
+// An engine imports each of Functions into its modules, under the module name in the table. It
+// calls a function with the guest's state, its whole linear memory and the raw arguments; the upper
+// half of a 32-bit argument has no meaning. A function does not trust the arguments: a pointer or a
+// length outside the memory is ErrnoFault, never a panic. It writes only to the ranges that the
+// guest named. It keeps no reference to the memory when it returns.
 //
-// A function returns the number that the guest gets, or an error that ends the guest: a
-// *wasi.ExitError when the guest called proc_exit, wasi.ErrKilled when ctx ended in a call that
-// blocks or works long.
+// A function returns the number for the guest, or an error that ends the guest: a *wasi.ExitError
+// when the guest called proc_exit, wasi.ErrKilled when ctx ended in a call that blocks or works
+// long.
 //
 // # Sockets
 //
-// Preview 1 cannot make sockets, so the guest gets listening ones at its start: they are
-// descriptors from 3 on, and its directory "/" follows. LISTEN_FDS and LISTEN_FDNAMES (their ports)
-// tell the guest of them. fd_prestat_get gives them a tag that is not a directory's, so that
-// wasi-libc, Go, Rust and Zig, which search for directories, go on behind them. They are
-// non-blocking for a guest that looks at their flags or sets them, as Go's runtime does, and wait
-// in sock_accept for one that never looked, as C programs expect.
+// Preview 1 cannot make sockets, so the guest gets listening ones at its start. Their descriptors
+// start at 3, and the directory "/" follows. LISTEN_FDS and LISTEN_FDNAMES (their ports) tell the
+// guest about them. fd_prestat_get returns a tag for them that differs from a directory's. So
+// wasi-libc, Go, Rust and Zig, which search for directories, continue the search after them. The
+// sockets are non-blocking for a guest that reads or sets their flags, as Go's runtime does. For
+// other guests sock_accept waits, as C programs expect.
 //
 // # Rights
 //
-// Each function needs its right. Without it the error is ErrnoNotcapable, or ErrnoBadf for reading
-// and writing, as of a file that is not open for that. path_open gives only rights that the
-// directory lets inherit, and fd_fdstat_set_rights only takes rights away.
+// Each function needs its right. Without it the error is ErrnoNotcapable. For reading and writing
+// it is ErrnoBadf, as for a file that was not opened for this. path_open gives only rights that the
+// directory lets inherit, and fd_fdstat_set_rights can only remove rights.
 //
 // # Bounds
 //
-// A call names at most 1024 buffers, and a poll has at most 16384 subscriptions (then ErrnoInval).
-// All other bounds are the host's.
+// A call has at most 1024 buffers, and a poll has at most 16384 subscriptions (then ErrnoInval).
+// All other bounds are those of the host.
 package preview1

@@ -6,10 +6,10 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 )
 
-// Errno is an error number of preview 1. Zero is success, and never returned as an error.
+// Errno is an error number of preview 1. Zero means success, and is never returned as an error.
 type Errno uint16
 
-// The error numbers that guests get, with the values of the specification (typenames.witx).
+// The error numbers for guests, with the values of the specification (typenames.witx).
 const (
 	ErrnoSuccess     Errno = 0
 	Errno2Big        Errno = 1
@@ -63,7 +63,7 @@ const (
 	ErrnoNotcapable  Errno = 76
 )
 
-// errnos are the host's errors in preview 1's numbers.
+// errnos translates the host's errors to preview 1's numbers.
 var errnos = [...]Errno{
 	wasi.ErrAccess:             ErrnoAcces,
 	wasi.ErrBadDescriptor:      ErrnoBadf,
@@ -113,7 +113,7 @@ var errnos = [...]Errno{
 	wasi.ErrWouldBlock:         ErrnoAgain,
 }
 
-// own are the names of the errors that only this binding has.
+// own has the names of the errors that only this binding uses.
 var own = map[Errno]string{
 	ErrnoSuccess:    "success",
 	ErrnoFault:      "bad address",
@@ -134,7 +134,8 @@ func (e Errno) Error() string {
 	return fmt.Sprintf("wasi errno %d", uint16(e))
 }
 
-// outcome is what a function's error means: a number for the guest, or the end of the guest.
+// outcome translates a function's error to a number for the guest, or to an error that ends the
+// guest.
 func outcome(err error) (Errno, error) {
 	switch e := err.(type) {
 	case Errno:

@@ -18,7 +18,7 @@ func fdRenumber(ctx context.Context, g *Guest, _ memory, a arguments) error {
 	return g.fds.renumber(ctx, a.u32(0), a.u32(1))
 }
 
-// fdAdvise accepts advice for any file, and follows none: it is only about speed.
+// fdAdvise accepts advice for any file, and ignores it, because it only concerns speed.
 func fdAdvise(_ context.Context, g *Guest, _ memory, a arguments) error {
 	if a.u32(3) > 5 { // normal, sequential, random, willneed, dontneed, noreuse
 		return ErrnoInval
@@ -53,14 +53,14 @@ func (g *Guest) sync(ctx context.Context, fd uint32, right uint64, dataOnly bool
 	})
 	switch {
 	case !ok:
-		return ErrnoInval // as the kernel has it for a pipe
+		return ErrnoInval // the kernel's error for a pipe
 	case d.rights&right == 0:
 		return ErrnoNotcapable
 	}
 	return o.Sync(ctx, dataOnly)
 }
 
-// fdstatSize is the size of an fdstat in the guest's memory, bytes.
+// fdstatSize is the size of an fdstat in the guest's memory, in bytes.
 const fdstatSize = 24
 
 func fdFdstatGet(_ context.Context, g *Guest, m memory, a arguments) error {
@@ -81,8 +81,8 @@ func fdFdstatGet(_ context.Context, g *Guest, m memory, a arguments) error {
 	return nil
 }
 
-// fdFdstatSetFlags changes the two flags that can be changed. The others are fixed when a file is
-// opened.
+// fdFdstatSetFlags changes the two flags that can be changed. The other flags are fixed when a file
+// is opened.
 func fdFdstatSetFlags(_ context.Context, g *Guest, _ memory, a arguments) error {
 	const changeable = flagAppend | flagNonblock
 	d, err := g.fds.any(a.u32(0), rightFDFdstatSetFlags)
@@ -105,7 +105,7 @@ func fdFdstatSetFlags(_ context.Context, g *Guest, _ memory, a arguments) error 
 	return nil
 }
 
-// fdFdstatSetRights gives rights up. The guest cannot get them back.
+// fdFdstatSetRights removes rights. The guest cannot get them back.
 func fdFdstatSetRights(_ context.Context, g *Guest, _ memory, a arguments) error {
 	d, err := g.fds.get(a.u32(0))
 	if err != nil {
@@ -168,7 +168,8 @@ const (
 	setMtimNow
 )
 
-// newTimes are the times that a guest sets. Each of the two is set, set to now, or left.
+// newTimes are the times that a guest sets. Each of the two is set to a value, set to now, or not
+// changed.
 func newTimes(atim, mtim uint64, flags uint16) (times wasi.Times, err error) {
 	const atimBoth, mtimBoth = setAtim | setAtimNow, setMtim | setMtimNow
 	if flags&atimBoth == atimBoth || flags&mtimBoth == mtimBoth || flags&^(atimBoth|mtimBoth) != 0 {
@@ -188,9 +189,9 @@ func newTimes(atim, mtim uint64, flags uint16) (times wasi.Times, err error) {
 	return times, nil
 }
 
-// prestatSocket is the tag of a preopened descriptor that is no directory. Preview 1 has only the
-// tag of directories, 0. With this tag, but not with an error, the C libraries' and Go's search for
-// preopened directories goes on behind a socket (an error ends wasi-libc's).
+// prestatSocket is the tag of a preopened descriptor that is not a directory. Preview 1 defines
+// only the tag of directories, 0. With this tag, the C libraries and Go continue their search for
+// preopened directories after a socket. An error would end wasi-libc's search.
 const prestatSocket = 1
 
 func fdPrestatGet(_ context.Context, g *Guest, m memory, a arguments) error {
@@ -224,7 +225,7 @@ func fdPrestatDirName(_ context.Context, g *Guest, m memory, a arguments) error 
 	}
 	dir, ok := d.object.(*wasi.Directory)
 	if !ok {
-		return nil // some guests ask without a look at the tag, for a name of no bytes
+		return nil // some guests ask for an empty name without checking the tag
 	}
 	path := dir.Path()
 	if uint64(a.u32(2)) < uint64(len(path)) {
@@ -241,13 +242,13 @@ func fdPrestatDirName(_ context.Context, g *Guest, m memory, a arguments) error 
 func fdSeek(_ context.Context, g *Guest, m memory, a arguments) error {
 	right := uint64(rightFDSeek)
 	if a.u64(1) == 0 && a.u32(2) == io.SeekCurrent {
-		right = 0 // it only tells
+		right = 0 // it only reads the position
 	}
 	f, _, err := g.fds.file(a.u32(0), right)
 	if err != nil {
 		return err
 	}
-	whence := a.u32(2) // set, current, end: the numbers of io.Seeker
+	whence := a.u32(2) // set, current, end: the same numbers as in io.Seeker
 	if whence > io.SeekEnd {
 		return ErrnoInval
 	}
@@ -262,7 +263,7 @@ func fdTell(_ context.Context, g *Guest, m memory, a arguments) error {
 	return seek(f, m, 0, io.SeekCurrent, a.u32(1))
 }
 
-// seek moves the file's position and writes it to result.
+// seek changes the file's position and writes it to result.
 func seek(f *wasi.File, m memory, offset int64, whence int, result uint32) error {
 	if _, err := m.bytes(result, 8); err != nil {
 		return err
@@ -274,7 +275,7 @@ func seek(f *wasi.File, m memory, offset int64, whence int, result uint32) error
 	return m.putU64(result, uint64(at))
 }
 
-// filestatSize is the size of a filestat in the guest's memory, bytes.
+// filestatSize is the size of a filestat in the guest's memory, in bytes.
 const filestatSize = 64
 
 // putStat writes a filestat.

@@ -13,21 +13,21 @@ type descriptor struct {
 	rights     uint64
 	inheriting uint64
 	flags      uint16 // fdflags
-	preopened  bool   // it was there when the guest started, and the guest may ask what it is
-	// told says that the guest has looked at the flags of a listening socket, or set them. The
-	// guest gets such a socket with flagNonblock, which Go's runtime looks for and needs: a call
-	// that blocks would stop its whole guest. A guest that never looks cannot know of the flag, and
-	// its accept waits, as such programs, in C mostly, expect.
+	preopened  bool   // the guest had it at its start, and may ask about it
+	// told says that the guest has read or set the flags of a listening socket. Such a socket has
+	// flagNonblock at first. Go's runtime reads this flag and needs it, because a call that blocks
+	// would stop the whole guest. A guest that never reads the flags does not know about it, and
+	// its accept waits, as such programs, mostly in C, expect.
 	told bool
 }
 
 func (d *descriptor) nonblock() bool { return d.flags&flagNonblock != 0 }
 
-// fdTable has a guest's descriptors by number. Numbers are given out lowest first. The host bounds
-// how many there are.
+// fdTable has a guest's descriptors by number. The lowest free number is used first. The host
+// bounds their number.
 type fdTable struct {
-	slots []*descriptor // nil where free
-	free  int           // no number below is free
+	slots []*descriptor // nil if the number is free
+	free  int           // all numbers below are used
 }
 
 func (t *fdTable) get(fd uint32) (*descriptor, error) {
@@ -37,7 +37,7 @@ func (t *fdTable) get(fd uint32) (*descriptor, error) {
 	return t.slots[fd], nil
 }
 
-// put uses a number that is free.
+// put uses a free number for a descriptor.
 func (t *fdTable) put(fd int, d *descriptor) {
 	for len(t.slots) <= fd {
 		t.slots = append(t.slots, nil)
@@ -45,7 +45,7 @@ func (t *fdTable) put(fd int, d *descriptor) {
 	t.slots[fd] = d
 }
 
-// add gives a descriptor a number.
+// add gives a number to a descriptor.
 func (t *fdTable) add(d *descriptor) uint32 {
 	for t.free < len(t.slots) && t.slots[t.free] != nil {
 		t.free++
@@ -65,7 +65,8 @@ func (t *fdTable) close(ctx context.Context, fd uint32) error {
 	return d.object.Close(ctx)
 }
 
-// renumber moves from to the number to, which is closed before.
+// renumber moves the descriptor from to the number to, and closes the old descriptor of that
+// number.
 func (t *fdTable) renumber(ctx context.Context, from, to uint32) error {
 	d, err := t.get(from)
 	if err != nil {
@@ -80,7 +81,7 @@ func (t *fdTable) renumber(ctx context.Context, from, to uint32) error {
 	return old.object.Close(ctx)
 }
 
-// closeAll closes what a guest that has ended had open. It does not wait for what takes long.
+// closeAll closes everything that a guest has open after its end. It does not wait for slow calls.
 func (t *fdTable) closeAll() error {
 	ended, end := context.WithCancel(context.Background())
 	end()
@@ -97,8 +98,9 @@ func (t *fdTable) closeAll() error {
 	return errors.Join(errs...)
 }
 
-// file is the file that fd must be, with the right. Reading and writing are named by how a file was
-// opened, as in any Unix; where another right is missing, the error is ErrnoNotcapable.
+// file is the file with the number fd. It must have the right. Without the right to read or write,
+// the error is that of a file that was not opened for it, as in any Unix; for another right it is
+// ErrnoNotcapable.
 func (t *fdTable) file(fd uint32, right uint64) (*wasi.File, *descriptor, error) {
 	d, err := t.get(fd)
 	if err != nil {
@@ -120,7 +122,7 @@ func (t *fdTable) file(fd uint32, right uint64) (*wasi.File, *descriptor, error)
 	return nil, nil, ErrnoSpipe
 }
 
-// directory is the directory that fd must be, with the right.
+// directory is the directory with the number fd. It must have the right.
 func (t *fdTable) directory(fd uint32, right uint64) (*wasi.Directory, *descriptor, error) {
 	d, err := t.get(fd)
 	if err != nil {
@@ -136,7 +138,7 @@ func (t *fdTable) directory(fd uint32, right uint64) (*wasi.Directory, *descript
 	return dir, d, nil
 }
 
-// any is the descriptor fd, of any kind, with the right.
+// any is the descriptor fd, of any kind. It must have the right.
 func (t *fdTable) any(fd uint32, right uint64) (*descriptor, error) {
 	d, err := t.get(fd)
 	if err != nil {

@@ -57,7 +57,7 @@ func TestReadWriteSeek(t *testing.T) {
 	if c.u64(8) != 11 {
 		t.Errorf("at %d", c.u64(8))
 	}
-	c.want(nil, "fd_seek", fd, ^uint64(4), 2, 8) // 5 before the end
+	c.want(nil, "fd_seek", fd, ^uint64(4), 2, 8) // 5 bytes before the end
 	if got := c.read(fd, 100); got != "world" {
 		t.Errorf("the end is %q", got)
 	}
@@ -144,8 +144,8 @@ func TestAppend(t *testing.T) {
 	}
 }
 
-// TestFilesAreShared: a guest that holds many files gets no more before one that holds few, and
-// closed files are free again.
+// TestFilesAreShared: a guest that holds many files gets no more as long as others hold few. Closed
+// files are free again.
 func TestFilesAreShared(t *testing.T) {
 	files := wasi.NewFiles(10)
 	open := func(c *caller) (fds []uint64) {
@@ -162,7 +162,7 @@ func TestFilesAreShared(t *testing.T) {
 	}
 	greedy, modest := newCaller(t, wasi.Config{Files: files}), newCaller(t, wasi.Config{Files: files})
 	first := open(greedy)
-	if len(first) != 5 { // as many as are left
+	if len(first) != 5 { // as many as are free
 		t.Errorf("the first got %d of 10", len(first))
 	}
 	if got := open(modest); len(got) != 3 {
@@ -177,7 +177,7 @@ func TestFilesAreShared(t *testing.T) {
 		greedy.want(nil, "fd_close", fd)
 	}
 	greedy.want(nil, "fd_close", 0)
-	for range 20 { // a failed opening takes nothing
+	for range 20 { // a failed opening uses no file
 		if _, err := greedy.open("no/such", 0, readWrite, 0); err != ErrnoNoent {
 			t.Fatal(err)
 		}
@@ -239,7 +239,7 @@ func TestFIFO(t *testing.T) {
 	if _, err := c.open("fifo", 0, rightFDWrite, 0); err != ErrnoNxio {
 		t.Errorf("writing with no reader: %v", err)
 	}
-	fd := c.mustOpen("fifo", 0, rightFDRead, 0) // must not wait for a writer
+	fd := c.mustOpen("fifo", 0, rightFDRead, 0) // it must not wait for a writer
 	w, err := os.OpenFile(fifo, os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -285,7 +285,7 @@ func TestFailingOutput(t *testing.T) {
 	c.put(addrData, "text")
 	v, n := c.vec(4)
 	c.want(ErrnoNospc, "fd_write", 1, v, n, addrResult)
-	c.want(nil, "fd_write", 2, v, n, addrResult) // the bytes that were taken count
+	c.want(nil, "fd_write", 2, v, n, addrResult) // the call reports the bytes that were written
 	if c.u32(addrResult) != 2 {
 		t.Errorf("wrote %d", c.u32(addrResult))
 	}

@@ -2,13 +2,13 @@ package preview1
 
 import "context"
 
-// Module is the name that preview 1's functions are imported from.
+// Module is the module name from which preview 1's functions are imported.
 const Module = "wasi_snapshot_preview1"
 
 // Kind is the type of a parameter.
 type Kind byte
 
-// The kinds of parameters that preview 1 has.
+// The kinds of parameters in preview 1.
 const (
 	I32 Kind = iota
 	I64
@@ -17,21 +17,21 @@ const (
 // MaxParams is the largest number of parameters of a function in the table (path_open).
 const MaxParams = 9
 
-// Function is a function of the host that modules import.
+// Function is a function of the host that modules may import.
 type Function struct {
-	Module   string // that it belongs to
+	Module   string // the name of its module
 	Name     string
 	Params   []Kind
-	NoResult bool // else it has one, an i32
+	NoResult bool // otherwise it has one result, an i32
 	// Call runs the function. args has one entry per parameter. It returns the function's result,
 	// or an error that ends the guest: see the package documentation.
 	Call func(ctx context.Context, g *Guest, mem []byte, args []uint64) (Errno, error)
 }
 
-// Functions is the table of all functions of preview 1. Its order is the same in every call.
+// Functions is the table of all functions of preview 1. Every call returns them in the same order.
 func Functions() []Function { return functions }
 
-// call is a function of the table. Its error is translated by outcome.
+// call is a function of the table. outcome translates its error.
 type call func(ctx context.Context, g *Guest, m memory, a arguments) error
 
 // arguments are a call's raw arguments.
@@ -41,7 +41,8 @@ func (a arguments) u32(i int) uint32 { return uint32(a[i]) }
 func (a arguments) u64(i int) uint64 { return a[i] }
 func (a arguments) u16(i int) uint16 { return uint16(a[i]) }
 
-// function makes a row of the table. params has one letter a parameter: i for i32, l for i64.
+// function makes a row of the table. params has one letter for each parameter: i for i32, l for
+// i64.
 func function(name, params string, run call) Function {
 	f := Function{Module: Module, Name: name, NoResult: name == "proc_exit"}
 	for _, letter := range params {

@@ -16,15 +16,14 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 )
 
-// killed is the context of a guest that was killed, so that no call of a fuzzer waits.
+// killed is the context of a guest that was killed, so that no call of the fuzzer waits.
 func killed() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	return ctx
 }
 
-// argument picks arguments that are worth trying: descriptors, small numbers, valid addresses,
-// extremes.
+// argument selects useful arguments: descriptors, small numbers, valid addresses, extreme values.
 func argument(r *rand.Rand, size int) uint64 {
 	switch r.IntN(8) {
 	case 0, 1:
@@ -41,13 +40,13 @@ func argument(r *rand.Rand, size int) uint64 {
 	return 1 << r.Uint64N(64)
 }
 
-// hostileWorld is the world with a listening socket and a connection among its descriptors.
+// hostileWorld is the world whose descriptors include a listening socket and a connection.
 func hostileWorld(t *testing.T) (*caller, string) {
 	t.Helper()
 	socket := listen(t)
 	addr := socket.Addr().String()
 	c, base := world(t, socket)
-	c.g.fds.slots[3], c.g.fds.slots[4] = c.g.fds.slots[4], c.g.fds.slots[3] // "/" is where it always is
+	c.g.fds.slots[3], c.g.fds.slots[4] = c.g.fds.slots[4], c.g.fds.slots[3] // so that "/" has its usual number
 	if _, err := dial(t, addr).Write([]byte("data")); err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +54,7 @@ func hostileWorld(t *testing.T) (*caller, string) {
 	return c, base
 }
 
-// fuzzCalls makes calls of the whole table with hostile arguments on a memory of random bytes.
+// fuzzCalls calls functions of the whole table with hostile arguments, on a memory of random bytes.
 func fuzzCalls(t *testing.T, seed uint64, calls int) {
 	c, base := hostileWorld(t)
 	r := rand.New(rand.NewPCG(seed, 1))
@@ -83,8 +82,8 @@ func fuzzCalls(t *testing.T, seed uint64, calls int) {
 			t.Fatalf("%s%v: %v", f.Name, args, err)
 		}
 		if f.Name == "path_symlink" && err == nil && errno == ErrnoSuccess {
-			// A guest may make links to anywhere; to follow them must lead nowhere.
-			c.one("path_unlink_file", "new") // there may be none
+			// A guest may make a link with any target, but the link must never lead out.
+			c.one("path_unlink_file", "new") // it may not exist
 		}
 	}
 	for i, b := range arena {
@@ -114,7 +113,7 @@ func FuzzCalls(f *testing.F) {
 	f.Fuzz(func(t *testing.T, seed uint64) { fuzzCalls(t, seed, 500) })
 }
 
-// FuzzOneCall lets the fuzzer choose the function, its arguments and the memory.
+// FuzzOneCall lets the fuzzer select the function, its arguments and the memory.
 func FuzzOneCall(f *testing.F) {
 	for i := range Functions() {
 		f.Add(byte(i), uint64(3), uint64(0), uint64(16), uint64(8), uint64(1<<32-1), []byte("dir/nested/file"))
@@ -130,7 +129,7 @@ func FuzzOneCall(f *testing.F) {
 	})
 }
 
-// FuzzWalk looks for a path, and a link, that lead to the secret.
+// FuzzWalk searches for a path and a link that lead to the secret.
 func FuzzWalk(f *testing.F) {
 	for _, p := range []string{"dir/nested/file", "../secret", "above", "outside/../x", "root/../..", "loop/x", "//", "./.", "ro/rw/../../.."} {
 		f.Add(p, "../../secret")
@@ -156,8 +155,8 @@ func FuzzWalk(f *testing.F) {
 	})
 }
 
-// TestRacesLeadNowhere swaps a directory for a link to the outside while the guest walks through
-// it.
+// TestRacesLeadNowhere replaces a directory with a link to the outside while the guest walks
+// through it.
 // docs/security.md: "symbolic links (absolute ones too) and directories swapped at the wrong moment
 // do not lead out."
 func TestRacesLeadNowhere(t *testing.T) {

@@ -11,21 +11,21 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 )
 
-// Guest is a guest that calls its host by preview 1. See package wasi for who may use it when.
+// Guest is a guest that calls its host by preview 1. Package wasi says from where it may be used.
 type Guest struct {
 	*wasi.Guest
 	args, env vector
 	fds       fdTable
-	buffers   [][]byte // of the call that is made, kept for its memory
-	polling   polling  // kept for its memory, too
+	buffers   [][]byte // of the current call; kept to reuse its memory
+	polling   polling  // kept to reuse its memory
 }
 
-// New makes a guest. It owns cfg.Listeners, even where it fails.
+// New makes a guest. It owns cfg.Listeners, even if it fails.
 //
-// The guest finds the standard streams as descriptors 0 to 2, the listening sockets from 3 on, and
-// then its directory "/". The variables LISTEN_FDS and LISTEN_FDNAMES tell it of the sockets.
-// Preview 1 has no working directory, so that is passed as the variable PWD, unless cfg.Env has
-// one: Go's runtime looks there, wasi-libc always starts in "/".
+// The guest has the standard streams as descriptors 0 to 2, the listening sockets from 3 on, and
+// then its directory "/". The variables LISTEN_FDS and LISTEN_FDNAMES tell it about the sockets.
+// Preview 1 has no working directory, so New passes it in the variable PWD, unless cfg.Env has PWD.
+// Go's runtime reads PWD; wasi-libc always starts in "/".
 func New(cfg wasi.Config) (*Guest, error) {
 	cfg.Env = environment(cfg)
 	host, err := wasi.New(cfg)
@@ -47,10 +47,11 @@ func New(cfg wasi.Config) (*Guest, error) {
 	return g, nil
 }
 
-// Close closes all that the guest had open. The guest must have ended.
+// Close closes everything that the guest has open. The guest must have ended.
 func (g *Guest) Close() error { return errors.Join(g.fds.closeAll(), g.Guest.Close()) }
 
-// environment is the guest's, with the variables that tell what preview 1 has no function for.
+// environment is the guest's environment, with the variables for what preview 1 has no function
+// for.
 func environment(cfg wasi.Config) []string {
 	env := listenEnvironment(cfg.Env, cfg.Listeners)
 	hasPWD := slices.ContainsFunc(cfg.Env, func(e string) bool { return strings.HasPrefix(e, "PWD=") })
@@ -60,11 +61,12 @@ func environment(cfg wasi.Config) []string {
 	return append(slices.Clone(env), "PWD="+cfg.WorkDir)
 }
 
-// Variables that tell a guest of its listening sockets, as sd_listen_fds(3) has them. LISTEN_PID is
-// left out: a guest has no process id, and its libc makes one up: Go's is 3, wasi-libc's is 42.
+// Variables that tell a guest about its listening sockets, as in sd_listen_fds(3). LISTEN_PID is
+// left out, because a guest has no process id. A libc uses an invented one: Go's is 3, wasi-libc's
+// is 42.
 const (
-	listenFDs   = "LISTEN_FDS"     // how many there are, from descriptor 3 on
-	listenNames = "LISTEN_FDNAMES" // a name for each, with colons between: its port
+	listenFDs   = "LISTEN_FDS"     // their number, from descriptor 3 on
+	listenNames = "LISTEN_FDNAMES" // a name for each, separated by colons: its port
 )
 
 // listenEnvironment replaces the variables.
@@ -89,13 +91,13 @@ func listenEnvironment(env []string, list []*net.TCPListener) []string {
 	return append(out, listenFDs+"="+strconv.Itoa(len(list)), listenNames+"="+strings.Join(ports, ":"))
 }
 
-// vector is a list of strings as the guest reads it: each ends in a zero byte.
+// vector is a list of strings in the form that the guest reads: each ends in a zero byte.
 type vector struct {
 	list []string
-	size uint32 // bytes, the zero bytes included
+	size uint32 // in bytes, with the zero bytes
 }
 
-// stringsPerLook is how many strings are copied before the host looks whether the guest was killed.
+// stringsPerLook is how many strings are copied between two checks whether the guest was killed.
 const stringsPerLook = 4 << 10
 
 func newVector(list []string) vector {
@@ -106,7 +108,7 @@ func newVector(list []string) vector {
 	return v
 }
 
-// sizes writes the number of entries and the size of them all.
+// sizes writes the number of entries and their total size.
 func (v vector) sizes(m memory, count, size uint32) error {
 	if err := m.putU32(count, uint32(len(v.list))); err != nil {
 		return err
@@ -114,7 +116,7 @@ func (v vector) sizes(m memory, count, size uint32) error {
 	return m.putU32(size, v.size)
 }
 
-// write fills the pointers at ptrs and the bytes at buf.
+// write writes the pointers at ptrs and the bytes at buf.
 func (v vector) write(ctx context.Context, g *Guest, m memory, ptrs, buf uint32) error {
 	if _, err := m.bytes(ptrs, uint32(len(v.list))*4); err != nil {
 		return err

@@ -8,19 +8,19 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 )
 
-// caller calls functions of the table as a guest would, through a memory.
+// caller calls functions of the table as a guest does, with a memory.
 type caller struct {
 	t   testing.TB
 	g   *Guest
 	mem []byte
-	ctx context.Context //nolint:containedctx // a test's
+	ctx context.Context //nolint:containedctx // the context of a test
 }
 
-// Addresses of the caller's memory by use.
+// Addresses in the caller's memory.
 const (
 	addrResult = 0      // results of calls
 	addrPath   = 0x1000 // a path
-	addrPath2  = 0x3000 // another
+	addrPath2  = 0x3000 // another path
 	addrVec    = 0x5000 // iovecs
 	addrData   = 0x8000 // data to read and write
 )
@@ -56,7 +56,8 @@ func (c *caller) call(name string, args ...uint64) error {
 	return nil
 }
 
-// asError is the error of a call: the number that the guest gets, or what ends the guest.
+// asError is the result of a call as an error: the number for the guest, or the error that ends the
+// guest.
 func asError(errno Errno, err error) error {
 	if err == nil && errno != ErrnoSuccess {
 		return errno
@@ -64,7 +65,7 @@ func asError(errno Errno, err error) error {
 	return err
 }
 
-// want fails the test unless a call's error is the wanted one.
+// want fails the test unless the call returns this error.
 func (c *caller) want(want error, name string, args ...uint64) {
 	c.t.Helper()
 	if err := c.call(name, args...); err != want {
@@ -75,7 +76,7 @@ func (c *caller) want(want error, name string, args ...uint64) {
 func (c *caller) u32(at int) uint32 { return binary.LittleEndian.Uint32(c.mem[at:]) }
 func (c *caller) u64(at int) uint64 { return binary.LittleEndian.Uint64(c.mem[at:]) }
 
-// put writes text to the memory and returns what names it in a call: pointer and length.
+// put writes text to the memory and returns its pointer and length for a call.
 func (c *caller) put(at uint64, text string) (ptr, n uint64) {
 	copy(c.mem[at:], text)
 	return at, uint64(len(text))
@@ -90,11 +91,11 @@ func (c *caller) vec(n int) (ptr, count uint64) {
 
 const readWrite = rightFDRead | rightFDWrite
 
-// otherRights are all rights but those to read and write.
+// otherRights are all rights except those to read and write.
 const otherRights = (dirRights | fileRights) &^ readWrite
 
-// open opens a path below descriptor 3 and follows links. It asks for all rights but those to read
-// or write, which the argument names.
+// open opens a path below descriptor 3 and follows links. It asks for all rights except those to
+// read or write; for these the argument decides.
 func (c *caller) open(path string, oflags, rights, fdflags uint64) (fd uint64, err error) {
 	c.t.Helper()
 	p, n := c.put(addrPath, path)
@@ -125,7 +126,7 @@ func (c *caller) read(fd uint64, n int) string {
 	return string(c.mem[addrData : addrData+c.u32(addrResult)])
 }
 
-// content is what the guest reads at a path.
+// content is the content that the guest reads at a path.
 func (c *caller) content(path string) (string, error) {
 	c.t.Helper()
 	fd, err := c.open(path, 0, rightFDRead, 0)

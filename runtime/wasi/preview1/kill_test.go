@@ -16,7 +16,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 )
 
-// vecs makes n iovecs of size bytes each, all of the same memory.
+// vecs makes n iovecs of size bytes each. All of them have the same memory.
 func (c *caller) vecs(n, size int) (ptr, count uint64) {
 	for i := range n {
 		binary.LittleEndian.PutUint32(c.mem[addrVec+8*i:], addrData)
@@ -31,7 +31,7 @@ const (
 	maxPaths = 1 << 20
 )
 
-// killable is a guest that has much of everything.
+// killable is a guest with large files, directories and tables.
 func killable(t *testing.T) *caller {
 	t.Helper()
 	root := t.TempDir()
@@ -47,7 +47,7 @@ func killable(t *testing.T) *caller {
 	return c
 }
 
-// TestKillIsSeenInEveryLongCall has a guest killed in the middle of each call that may work long.
+// TestKillIsSeenInEveryLongCall kills a guest in the middle of each call that may work long.
 // docs/security.md: "any guest can be killed, spinning, sleeping or in a host call: each call looks
 // for that within 10 ms of work"
 func TestKillIsSeenInEveryLongCall(t *testing.T) {
@@ -64,7 +64,7 @@ func TestKillIsSeenInEveryLongCall(t *testing.T) {
 	v, n := c.vecs(maxIovecs, 60<<10)
 	for _, call := range []struct {
 		name  string
-		looks int // at least so many in the whole call
+		looks int // the least number of checks in the whole call
 		args  []uint64
 	}{
 		{"poll_oneoff", 100, zeros(subscriptions, maxSubscriptions)},
@@ -89,12 +89,12 @@ func TestKillIsSeenInEveryLongCall(t *testing.T) {
 				t.Errorf("%s goes on after the kill: %d looks, killed at %d", call.name, ctx.looks, after)
 			}
 		}
-		c.vecs(maxIovecs, 60<<10) // they may be overwritten
+		c.vecs(maxIovecs, 60<<10) // other tests may have overwritten them
 	}
 }
 
-// TestManySmallBuffers writes and reads a file by buffers so small that a call of the kernel never
-// moves its most.
+// TestManySmallBuffers writes and reads a file with very small buffers, so that no system call
+// moves its maximum.
 func TestManySmallBuffers(t *testing.T) {
 	c := killable(t)
 	fd := c.mustOpen("file", openCreate, readWrite, 0)
@@ -112,8 +112,8 @@ func TestManySmallBuffers(t *testing.T) {
 	}
 }
 
-// TestSlowCallsOfTheKernel makes those that last as long as the guest's files are large, alive and
-// killed.
+// TestSlowCallsOfTheKernel makes the system calls that take long for large files, with and without
+// a kill.
 // docs/security.md: "calls of the kernel that cannot be interrupted (a flush, freeing a large file)
 // are made on a thread beside."
 func TestSlowCallsOfTheKernel(t *testing.T) {
@@ -129,7 +129,7 @@ func TestSlowCallsOfTheKernel(t *testing.T) {
 		}
 		call := map[string]func() error{}
 		large("sync")
-		if files == nil || files.Free() > 1 { // a stock of one has no files for calls beside
+		if files == nil || files.Free() > 1 { // a stock of one file has no files for calls on other threads
 			fd := c.mustOpen("sync", 0, readWrite, 0)
 			c.want(nil, "fd_filestat_set_size", fd, 1)
 			c.want(nil, "fd_filestat_set_size", fd, 2*slowSize)
@@ -173,7 +173,7 @@ func TestSlowCallsOfTheKernel(t *testing.T) {
 	}
 }
 
-// TestLargeFilesAreClosedBeside closes the last descriptor of files that are removed already.
+// TestLargeFilesAreClosedBeside closes the last descriptor of files that were already removed.
 func TestLargeFilesAreClosedBeside(t *testing.T) {
 	files := wasi.NewFiles(100)
 	root := t.TempDir()
@@ -203,7 +203,7 @@ func TestLargeFilesAreClosedBeside(t *testing.T) {
 	if err := g.Close(); err != nil {
 		t.Error(err)
 	}
-	for deadline := time.Now().Add(time.Minute); ; runtime.Gosched() { // until the files that are closed beside have come back
+	for deadline := time.Now().Add(time.Minute); ; runtime.Gosched() { // until the files that are closed on other threads are free again
 		free := files.Free()
 		if free == 100 {
 			return
@@ -236,7 +236,7 @@ func TestOpenDirectoriesAreBounded(t *testing.T) {
 	}
 }
 
-// TestListingInTurns lists two directories in turn, which share what the host keeps of a listing.
+// TestListingInTurns lists two directories in turn. Both use the same memory for their listings.
 func TestListingInTurns(t *testing.T) {
 	c := killable(t)
 	if err := c.one("path_create_directory", "few"); err != nil {
@@ -265,7 +265,7 @@ func TestListingInTurns(t *testing.T) {
 	}
 }
 
-// TestPaceIsAsked counts how often a long call lets the guest be held back.
+// TestPaceIsAsked counts how often a long call lets Pace make the guest wait.
 func TestPaceIsAsked(t *testing.T) {
 	asked := 0
 	c := newCaller(t, wasi.Config{Pace: func(context.Context) { asked++ }})

@@ -49,7 +49,7 @@ func (c *caller) rename(fromFD uint64, from string, toFD uint64, to string) erro
 	return c.call("path_rename", fromFD, p, n, toFD, q, m)
 }
 
-// deepGuest has directories d/d/… of all levels that there may be but so many.
+// deepGuest has a chain of directories d/d/…, which ends some levels above the bound.
 func deepGuest(t *testing.T, room int) (c *caller, root, path string) {
 	t.Helper()
 	root = t.TempDir()
@@ -89,8 +89,8 @@ func TestNothingIsMadeTooDeep(t *testing.T) {
 	}
 }
 
-// TestRenamesMakeNothingTooDeep moves chains of directories into each other. This way led to 25,000
-// levels once.
+// TestRenamesMakeNothingTooDeep moves chains of directories into each other. Such moves once made
+// 25,000 levels.
 func TestRenamesMakeNothingTooDeep(t *testing.T) {
 	root := t.TempDir()
 	c := newCaller(t, wasi.Config{Mounts: []wasi.Mount{{Host: root, Guest: "/"}}})
@@ -103,7 +103,7 @@ func TestRenamesMakeNothingTooDeep(t *testing.T) {
 		if i == 0 {
 			continue
 		}
-		// The chain that is there goes to the bottom of the new one.
+		// The existing chain is moved to the bottom of the new one.
 		switch err := c.two("path_rename", "tree", top+strings.Repeat("/d", length-1)+"/t"); err {
 		case nil, ErrnoNoent:
 		case ErrnoNametoolong:
@@ -129,20 +129,20 @@ func TestRenamesThatMayBe(t *testing.T) {
 		from, to string
 		want     error
 	}{
-		{"low/low", path + "t", nil},                             // 8 levels at the 247th
-		{path + "t", path + "longer-name", nil},                  // on its level
+		{"low/low", path + "t", nil},                             // 8 levels, moved to level 247
+		{path + "t", path + "longer-name", nil},                  // on the same level
 		{path + "longer-name", "low/back", nil},                  // up
 		{"low", path + "t/", nil},                                // 9 levels at the 247th
 		{path + "t", path[2:] + "u", nil},                        // up
 		{path[2:] + "u", "low", nil},                             // up
 		{"low", "low/low", ErrnoInval},                           // into itself
-		{"d", "low/back/d", nil},                                 // 245 levels at the 3rd
+		{"d", "low/back/d", nil},                                 // 245 levels, moved to level 3
 		{"low/back/d", "d", nil},                                 // up
-		{"d", "low/back/low/low/low/low/low/low/low/low/d", nil}, // at the 11th
+		{"d", "low/back/low/low/low/low/low/low/low/low/d", nil}, // moved to level 11
 		{"low/back/low/low/low/low/low/low/low/low/d", "d", nil},
 		{"d/d", "d2", nil},
 		{"low", "d/low", nil},
-		{"d2", "d/low/back/low/low/low/low/low/low/low/low/d2", nil}, // 244 levels at the 12th
+		{"d2", "d/low/back/low/low/low/low/low/low/low/low/d2", nil}, // 244 levels, moved to level 12
 		{"d", "e", nil},
 		{"low", "x", ErrnoNoent},
 	} {
@@ -152,8 +152,8 @@ func TestRenamesThatMayBe(t *testing.T) {
 	}
 }
 
-// TestMovedDirectoriesKnowTheirDepth makes directories in one that was opened high up and then
-// moved to the bottom.
+// TestMovedDirectoriesKnowTheirDepth makes directories inside a directory that was opened high up
+// and then moved to the bottom.
 func TestMovedDirectoriesKnowTheirDepth(t *testing.T) {
 	c, root, path := deepGuest(t, 10)
 	c.want(nil, "path_create_directory", 3, addrPath2, func() uint64 { _, n := c.put(addrPath2, "high"); return n }())
@@ -171,7 +171,8 @@ func TestMovedDirectoriesKnowTheirDepth(t *testing.T) {
 	if err := c.below(high, "path_create_directory", made); err != ErrnoNametoolong {
 		t.Errorf("level %d: %v", wasi.MaxLevels+1, err)
 	}
-	// A tree of two levels does not fit below it either, whatever its path says.
+	// A tree of two levels does not fit below it either, because only the real depth counts, not
+	// the path.
 	chain(t, root, "tree", 2)
 	if err := c.rename(3, "tree", high, "x/x/x/x/x/x/x/x/t"); err != ErrnoNametoolong {
 		t.Errorf("a tree at the bottom: %v", err)
@@ -179,8 +180,8 @@ func TestMovedDirectoriesKnowTheirDepth(t *testing.T) {
 	if err := c.rename(3, "tree", high, "x/x/x/x/x/x/x/t"); err != nil {
 		t.Errorf("a tree one level higher: %v", err)
 	}
-	// A directory that was moved up is not as deep as its path says: its content must not go down
-	// as if it were.
+	// A directory that was moved up is less deep than its path says. Its content must not move down
+	// as if it were deep.
 	bottom := c.directory(3, path+"low")
 	if err := c.rename(3, path+"low", 3, "high"); err != nil {
 		t.Fatal(err)
@@ -194,7 +195,7 @@ func TestMovedDirectoriesKnowTheirDepth(t *testing.T) {
 	}
 }
 
-// TestDeepVolumes uses a volume that has more levels than a guest may make.
+// TestDeepVolumes uses a volume with more levels than a guest may make.
 func TestDeepVolumes(t *testing.T) {
 	root := t.TempDir()
 	fd := chain(t, root, "d", 400)
@@ -223,7 +224,7 @@ func TestDeepVolumes(t *testing.T) {
 	}
 }
 
-// TestMeasuringIsBounded moves wide trees down, and kills the guest meanwhile.
+// TestMeasuringIsBounded moves wide trees down, and kills the guest at the same time.
 func TestMeasuringIsBounded(t *testing.T) {
 	root := t.TempDir()
 	for i := range 300 {
@@ -265,8 +266,8 @@ func TestMountsAndWorkingDirectoriesAreBounded(t *testing.T) {
 	}
 }
 
-// TestNoOrderOfMovesGetsTooDeep moves directories at random, also by descriptors of some that were
-// moved since they were opened.
+// TestNoOrderOfMovesGetsTooDeep moves directories at random. It also uses descriptors of
+// directories that were moved after they were opened.
 func TestNoOrderOfMovesGetsTooDeep(t *testing.T) {
 	results := map[error]int{}
 	for seed := range uint64(2) {

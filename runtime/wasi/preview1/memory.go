@@ -8,11 +8,11 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 )
 
-// memory is the guest's linear memory. Its methods trust nothing that the guest says: they check
-// every range, in 64 bits so that no sum wraps around.
+// memory is the guest's linear memory. Its methods trust no number from the guest. They check every
+// range, in 64 bits so that no sum can overflow.
 type memory []byte
 
-// bytes is the range of n bytes at ptr. It aliases the guest's memory.
+// bytes is the range of n bytes at ptr. It shares the guest's memory.
 func (m memory) bytes(ptr, n uint32) ([]byte, error) {
 	if uint64(ptr)+uint64(n) > uint64(len(m)) {
 		return nil, ErrnoFault
@@ -38,8 +38,8 @@ func (m memory) putU64(ptr uint32, v uint64) error {
 	return nil
 }
 
-// path copies a path of the guest, whose length is bounded as the kernel bounds it (PATH_MAX). A
-// name is valid UTF-8 in WASI; a zero byte could not be passed to the kernel.
+// path copies a path from the guest. The bound of its length is the kernel's (PATH_MAX). In WASI a
+// name is valid UTF-8. A zero byte cannot be passed to the kernel.
 func (m memory) path(ptr, n uint32) (string, error) {
 	b, err := m.bytes(ptr, n)
 	if err != nil {
@@ -56,15 +56,14 @@ func (m memory) path(ptr, n uint32) (string, error) {
 	return string(b), nil
 }
 
-// maxIovecs is how many buffers a call may name: the kernel's own bound (IOV_MAX).
+// maxIovecs is how many buffers a call may have. It is the kernel's own bound (IOV_MAX).
 const maxIovecs = 1024
 
-// iovecSize is the size of what names one buffer: a pointer and a length, 32 bits each.
+// iovecSize is the size of the entry for one buffer: a pointer and a length, 32 bits each.
 const iovecSize = 8
 
-// iovecs appends the n buffers that a list in the guest's memory names to bufs. All of them are
-// checked, and copied out of the list, before anything is moved: a guest may have its list
-// overwritten by what it reads.
+// iovecs appends to bufs the n buffers in a list in the guest's memory. All of them are checked,
+// and copied from the list, before any data is moved, because the data may overwrite the list.
 func (m memory) iovecs(bufs [][]byte, ptr, n uint32) ([][]byte, error) {
 	if n > maxIovecs {
 		return bufs, ErrnoInval
@@ -82,7 +81,7 @@ func (m memory) iovecs(bufs [][]byte, ptr, n uint32) ([][]byte, error) {
 		total += uint64(len(b))
 		bufs = append(bufs, b)
 	}
-	if total > 1<<32-1 { // the number of bytes that were moved is told in 32 bits
+	if total > 1<<32-1 { // the result, the number of moved bytes, has 32 bits
 		return bufs, ErrnoInval
 	}
 	return bufs, nil

@@ -15,7 +15,7 @@ const (
 	allOpenFlags = 1<<iota - 1
 )
 
-// opening is what a guest asked path_open for.
+// opening is what a guest requests from path_open.
 type opening struct {
 	oflags     uint16
 	fdflags    uint16
@@ -40,9 +40,9 @@ func pathOpen(ctx context.Context, g *Guest, m memory, a arguments) error {
 		return err
 	}
 	if o.rights&rightPathCreateFile != 0 {
-		// Go's os.Root opens its directories without this right, and truncates files below them. A
-		// directory in which files may be made has it. A guest that wants to be without it gives it
-		// up (fd_fdstat_set_rights).
+		// Go's os.Root opens its directories without this right, and truncates files below them. So
+		// a directory in which files may be made has it. A guest that does not want it can remove
+		// it (fd_fdstat_set_rights).
 		o.rights |= rightPathFilestatSetSize & d.inheriting
 	}
 	name, err := m.path(a.u32(2), a.u32(3))
@@ -56,8 +56,8 @@ func pathOpen(ctx context.Context, g *Guest, m memory, a arguments) error {
 	return m.putU32(a.u32(8), g.fds.add(o.descriptor(object)))
 }
 
-// allowed returns an error if the rights of the directory do not cover the opening. Some guests ask
-// for rights that no file or directory has, and get none of them.
+// allowed returns an error if the rights of the directory do not allow the opening. Some guests
+// request rights that no file or directory has; they do not get them.
 func (o opening) allowed(dir *descriptor) error {
 	const known = dirRights | fileRights
 	switch {
@@ -69,7 +69,7 @@ func (o opening) allowed(dir *descriptor) error {
 	return nil
 }
 
-// host is the opening in the host's terms.
+// host translates the opening to the host's options.
 func (o opening) host(lookup uint32) wasi.Opening {
 	return given(lookup&lookupFollow != 0, wasi.Follow) |
 		given(o.rights&rightFDRead != 0, wasi.Read) |
@@ -90,7 +90,7 @@ func given(asked bool, o wasi.Opening) wasi.Opening {
 	return 0
 }
 
-// descriptor is what a guest gets for what was opened.
+// descriptor is the guest's descriptor for the opened object.
 func (o opening) descriptor(object wasi.Object) *descriptor {
 	d := &descriptor{object: object, flags: o.fdflags}
 	if _, ok := object.(*wasi.Directory); ok {

@@ -6,10 +6,10 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 )
 
-// lookupFollow is the flag of a lookup that follows a link at the end of the path.
+// lookupFollow is the lookup flag that makes a call follow a link at the end of the path.
 const lookupFollow = 1
 
-// pathArgs are the directory of descriptor fd, which must have the right, and the path at ptr.
+// pathArgs returns the directory of descriptor fd, which must have the right, and the path at ptr.
 func (g *Guest) pathArgs(m memory, right uint64, fd, ptr, n uint32) (*wasi.Directory, string, error) {
 	dir, _, err := g.fds.directory(fd, right)
 	if err != nil {

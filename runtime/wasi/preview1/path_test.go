@@ -14,7 +14,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 )
 
-// world is a guest over nested mounts, with a secret outside of them all.
+// world is a guest with nested mounts, and with a secret outside of all mounts.
 //
 //	/            writable  dir/nested/file, links of all kinds, var/run -> ../run
 //	/ro          read-only file, link -> /dir/nested/file
@@ -92,7 +92,7 @@ func TestWalk(t *testing.T) {
 		{path: "ro/made/nothing", err: ErrnoNoent},
 		{path: "var/run/pid", text: "pid"},
 		{path: "var/run/s/token", text: "token"},
-		{path: "run/s/token", text: "token"}, // where the mount is, links resolved
+		{path: "run/s/token", text: "token"}, // the position of the mount after links are resolved
 		{path: "", err: ErrnoNoent},
 		{path: "nothing", err: ErrnoNoent},
 		{path: "nothing/more", err: ErrnoNoent},
@@ -129,7 +129,7 @@ func TestWalkFromADirectory(t *testing.T) {
 	for path, want := range map[string]error{
 		"nested/file":           nil,
 		"nested/../nested/file": nil,
-		"upwards":               nil, // a link may lead anywhere in the guest's files
+		"upwards":               nil, // a link may lead anywhere inside the guest's files
 		"..":                    ErrnoPerm,
 		"../ro/file":            ErrnoPerm,
 		"nested/../../ro/file":  ErrnoPerm,
@@ -138,7 +138,7 @@ func TestWalkFromADirectory(t *testing.T) {
 			t.Errorf("%s: %v, want %v", path, err, want)
 		}
 	}
-	// An open directory stays the same one when it is moved.
+	// An open directory stays the same directory when it is moved.
 	p, n := c.put(addrPath, "dir")
 	q, m := c.put(addrPath2, "moved")
 	c.want(nil, "path_rename", 3, p, n, 3, q, m)
@@ -191,7 +191,7 @@ func TestOpening(t *testing.T) {
 		{"ro/new", 0, openCreate, rightFDRead, ErrnoRofs},
 		{"ro/rw/new", 0, openCreate, readWrite, nil},
 		{"etc", 0, openDirectoryOnly, 0, nil},
-		{"etc/new", 0, openCreate, readWrite, nil}, // the root lacked etc until hosts was mounted there
+		{"etc/new", 0, openCreate, readWrite, nil}, // the root had no etc before hosts was mounted there
 		{"ro/made", 0, openDirectoryOnly, 0, nil},
 		{"ro/made/new", 0, openCreate, readWrite, ErrnoRofs},
 		{"etc/hosts", 0, 0, readWrite, nil},
@@ -258,7 +258,7 @@ func TestChangingDirectories(t *testing.T) {
 		{"path_create_directory", "ro/made/x", "", ErrnoRofs},
 		{"path_remove_directory", "etc", "", ErrnoBusy},
 		{"path_remove_directory", "ro/made", "", ErrnoBusy},
-		{"path_remove_directory", "run", "", ErrnoBusy}, // has a mount point
+		{"path_remove_directory", "run", "", ErrnoBusy}, // there is a mount point in it
 		{"path_remove_directory", "new/sub/.", "", ErrnoInval},
 		{"path_remove_directory", ".", "", ErrnoInval},
 		{"path_remove_directory", "new/sub/", "", nil},
@@ -366,7 +366,7 @@ func TestAttributesByPath(t *testing.T) {
 	}
 }
 
-// list reads a directory with a buffer of that size, from the cookie on.
+// list reads a directory with a buffer of this size, starting at the cookie.
 func (c *caller) list(fd uint64, size int, cookie uint64) (names []string, cookies []uint64) {
 	c.t.Helper()
 	for range 10_000 {
@@ -396,7 +396,7 @@ func TestReaddir(t *testing.T) {
 	fd := c.mustOpen("ro", openDirectoryOnly, 0, 0)
 	want := []string{"..:3", ".:3", "back:7", "file:4", "link:7", "made:3", "rw:3"}
 	all, cookies := c.list(fd, 4096, 0)
-	for i, cookie := range cookies { // each cookie continues behind its entry, in any order
+	for i, cookie := range cookies { // each cookie continues after its entry, in any order
 		rest, _ := c.list(fd, 4096, cookie)
 		if !slices.Equal(rest, all[i+1:]) {
 			t.Errorf("behind %s: %v, want %v", all[i], rest, all[i+1:])

@@ -10,14 +10,14 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 )
 
-// Layout of a subscription and an event in the guest's memory (typenames.witx), bytes.
+// Layout of a subscription and an event in the guest's memory (typenames.witx), in bytes.
 const (
 	subscriptionSize = 48
 	eventSize        = 32
 )
 
-// maxSubscriptions bounds one poll, so that the work and the memory of one call are bounded.
-// keptSubscriptions is for how many of them the memory is kept until the next call.
+// maxSubscriptions bounds one poll, and so the work and the memory of one call. keptSubscriptions
+// is the number of subscriptions for which memory is kept until the next call.
 const (
 	maxSubscriptions  = 16 << 10
 	keptSubscriptions = 1 << 10
@@ -30,23 +30,23 @@ const (
 	eventFDWrite
 )
 
-// subscriptionsPerLook is how many subscriptions a poll reads before the host looks whether the
-// guest was killed.
+// subscriptionsPerLook is how many subscriptions a poll reads between two checks whether the guest
+// was killed.
 const subscriptionsPerLook = 256
 
 const (
-	clockAbsolute = 1 // flag of a clock subscription: the time-out is a time of the clock
+	clockAbsolute = 1 // flag of a clock subscription: the timeout is a time of the clock
 	pollHangup    = 1 // flag of an event: the other end is closed
 )
 
-// subscription is what a guest wants back with an event, and what is wrong with what it asked for.
+// subscription has the data that the guest gets back with an event, and the error of its request.
 type subscription struct {
 	userdata uint64
 	tag      byte
 	errno    Errno
 }
 
-// polling is the memory of a poll. An interest belongs to the subscription of the same index.
+// polling is the memory of a poll. An interest belongs to the subscription with the same index.
 type polling struct {
 	subs      []subscription
 	interests []wasi.Interest
@@ -71,7 +71,7 @@ func pollOneoff(ctx context.Context, g *Guest, m memory, a arguments) error {
 	p := &g.polling
 	defer p.forget()
 	p.subs, p.interests = slices.Grow(p.subs, int(n))[:n], slices.Grow(p.interests, int(n))[:n]
-	// All are read first: the guest may have its events written over them.
+	// All are read first, because the events may overwrite them.
 	for i := range p.subs {
 		if i%subscriptionsPerLook == subscriptionsPerLook-1 {
 			if err := g.Look(ctx); err != nil {
@@ -88,7 +88,7 @@ func pollOneoff(ctx context.Context, g *Guest, m memory, a arguments) error {
 	return m.putU32(a.u32(3), p.events(out))
 }
 
-// subscription reads one subscription to s and in, of which in is zero.
+// subscription reads one subscription to s and in. in is zero before.
 func (g *Guest) subscription(b []byte, s *subscription, in *wasi.Interest) error {
 	le := binary.LittleEndian
 	*s = subscription{userdata: le.Uint64(b), tag: b[8]}
@@ -114,7 +114,7 @@ func (g *Guest) subscription(b []byte, s *subscription, in *wasi.Interest) error
 	return ErrnoInval
 }
 
-// until is how long a clock's subscription waits, seen from now. It is never negative.
+// until is how long a clock's subscription waits from now. It is never negative.
 func (g *Guest) until(clock uint32, timeout uint64, flags uint16) (time.Duration, error) {
 	if clock > clockThreadCPU {
 		return 0, ErrnoInval
@@ -132,7 +132,7 @@ func (g *Guest) until(clock uint32, timeout uint64, flags uint16) (time.Duration
 	return time.Duration(min(timeout, math.MaxInt64)), nil
 }
 
-// events writes what has come to out, and returns how many events that is.
+// events writes the events that have happened to out, and returns their number.
 func (p *polling) events(out []byte) (count uint32) {
 	for i := range p.interests {
 		in, s := &p.interests[i], &p.subs[i]
@@ -157,7 +157,7 @@ func (p *polling) events(out []byte) (count uint32) {
 	return count
 }
 
-// forget keeps the memory of a usual poll, and none of what it was about.
+// forget keeps the memory of a poll of usual size, but clears its data.
 func (p *polling) forget() {
 	if len(p.subs) > keptSubscriptions {
 		*p = polling{}

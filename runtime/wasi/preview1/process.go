@@ -32,7 +32,7 @@ const (
 	clockThreadCPU
 )
 
-// now reads a clock, in nanoseconds. A guest has one thread, so its two CPU clocks are one.
+// now reads a clock, in nanoseconds. A guest has one thread, so its two CPU clocks are the same.
 func (g *Guest) now(clock uint32) (uint64, error) {
 	switch clock {
 	case clockRealtime:
@@ -78,5 +78,5 @@ func procExit(_ context.Context, _ *Guest, _ memory, a arguments) error {
 	return &wasi.ExitError{Code: a.u32(0)}
 }
 
-// procRaise refuses: a guest has no signals. It can end itself by proc_exit or a trap.
+// procRaise refuses, because a guest has no signals. It can end itself by proc_exit or a trap.
 func procRaise(context.Context, *Guest, memory, arguments) error { return ErrnoNotsup }

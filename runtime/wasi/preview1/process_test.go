@@ -105,7 +105,7 @@ func (c *caller) subFD(i int, userdata uint64, tag byte, fd uint32) {
 	binary.LittleEndian.PutUint32(b[16:], fd)
 }
 
-// poll calls poll_oneoff and returns the events as userdata by errno.
+// poll calls poll_oneoff and returns the error number of each event by its userdata.
 func (c *caller) poll(n int) map[uint64]Errno {
 	c.t.Helper()
 	c.want(nil, "poll_oneoff", addrVec, addrData, uint64(n), addrResult)
@@ -133,8 +133,8 @@ func TestPollClocks(t *testing.T) {
 		if d := time.Since(began); d != time.Hour+time.Second {
 			t.Errorf("after %v", d)
 		}
-		c.sub(0, 1, clockRealtime, 0, clockAbsolute) // long past
-		c.sub(1, 2, 77, time.Hour, 0)                // no clock
+		c.sub(0, 1, clockRealtime, 0, clockAbsolute) // long ago
+		c.sub(1, 2, 77, time.Hour, 0)                // no such clock
 		if events := c.poll(2); len(events) != 2 || events[1] != 0 || events[2] != ErrnoInval {
 			t.Errorf("events %v", events)
 		}

@@ -37,8 +37,8 @@ const (
 )
 
 const (
-	// inputRights and outputRights lack seek and tell: a guest's libc takes a character device
-	// without them for a terminal, and any stream with them for a file.
+	// inputRights and outputRights do not have seek and tell. Without them, a guest's libc treats a
+	// character device as a terminal; with them it would treat any stream as a file.
 	inputRights  = rightFDRead | rightFDFdstatSetFlags | rightFDFilestatGet | rightPollFDReadwrite
 	outputRights = rightFDWrite | rightFDFdstatSetFlags | rightFDFilestatGet | rightPollFDReadwrite
 
@@ -71,7 +71,7 @@ const (
 	typeSymbolicLink
 )
 
-// filetypes are the host's types of files in preview 1's numbers. A FIFO has none.
+// filetypes translates the host's file types to preview 1's numbers. There is no number for a FIFO.
 var filetypes = [...]filetype{
 	wasi.TypeBlockDevice:     typeBlockDevice,
 	wasi.TypeCharacterDevice: typeCharacterDevice,
@@ -84,9 +84,9 @@ var filetypes = [...]filetype{
 // Flags of an open descriptor (fdflags).
 const (
 	flagAppend   = 1 << iota // every write goes to the end
-	flagDsync                // data reaches the disk before a write returns
+	flagDsync                // data is on the disk before a write returns
 	flagNonblock             // no call on it blocks
 	flagRsync
-	flagSync   // data and metadata reach the disk before a write returns
+	flagSync   // data and metadata are on the disk before a write returns
 	allFDFlags = 1<<iota - 1
 )

@@ -85,7 +85,8 @@ func TestRightsOnlyShrink(t *testing.T) {
 		err := c.call("path_open", dir, 0, p, n, oflags, rights, inheriting, 0, addrResult)
 		return uint64(c.u32(addrResult)), err
 	}
-	// A directory for reading only: nothing below it can be opened for more.
+	// For a directory that is open only for reading, no file below it can be opened with more
+	// rights.
 	dir, err := open(3, openDirectoryOnly, dirRights, rightFDRead|rightPathOpen)
 	if err != nil {
 		t.Fatal(err)
@@ -102,7 +103,7 @@ func TestRightsOnlyShrink(t *testing.T) {
 	} else if got := c.read(fd, 10); got != "text" {
 		t.Errorf("read %q", got)
 	}
-	// The right to truncate can be given up, but only by itself.
+	// The right to truncate can be removed, but only by a separate call.
 	p, n = c.put(addrPath, ".")
 	dir, err = open(3, openDirectoryOnly, rightPathOpen|rightPathCreateFile, dirRights|fileRights)
 	if err != nil {

@@ -9,19 +9,19 @@ import (
 
 // Flags of sock_recv (riflags) and sock_shutdown (sdflags).
 const (
-	recvPeek    = 1 // the bytes stay where they are
-	recvWaitAll = 2 // it waits until all buffers are full
+	recvPeek    = 1 // the bytes stay in the connection
+	recvWaitAll = 2 // wait until all buffers are full
 
 	shutRead  = 1
 	shutWrite = 2
 )
 
-// notSocket is the error for a descriptor that is no socket, or not the kind of it that a call
-// wants.
+// notSocket is the error for a descriptor that is not a socket, or not of the kind that a call
+// needs.
 func notSocket(o wasi.Object) error {
 	switch o.(type) {
 	case *wasi.Directory:
-		return ErrnoBadf // as for all that moves bytes
+		return ErrnoBadf // as for all functions that move bytes
 	case *wasi.Listener:
 		return ErrnoNotconn
 	case *wasi.Connection:
@@ -56,7 +56,7 @@ func sockAccept(ctx context.Context, g *Guest, m memory, a arguments) error {
 	return m.putU32(a.u32(2), g.fds.add(&descriptor{object: c, rights: connectionRights & d.inheriting, flags: flags}))
 }
 
-// connection is the connection that fd must be, with the right.
+// connection is the connection with the number fd. It must have the right.
 func (g *Guest) connection(fd uint32, right uint64) (*wasi.Connection, *descriptor, error) {
 	d, err := g.fds.get(fd)
 	if err != nil {
@@ -104,7 +104,7 @@ func sockRecv(ctx context.Context, g *Guest, m memory, a arguments) error {
 	if err != nil {
 		return err
 	}
-	binary.LittleEndian.PutUint16(told, 0) // a stream's data is never cut
+	binary.LittleEndian.PutUint16(told, 0) // the data of a stream is never cut
 	return m.putU32(a.u32(4), uint32(n))
 }
 
@@ -113,7 +113,7 @@ func sockSend(ctx context.Context, g *Guest, m memory, a arguments) error {
 	if err != nil {
 		return err
 	}
-	if a.u32(3) != 0 { // preview 1 has no flags of sending
+	if a.u32(3) != 0 { // preview 1 has no flags for sending
 		return ErrnoInval
 	}
 	bufs, err := g.iovecs(m, a.u32(1), a.u32(2), a.u32(4))

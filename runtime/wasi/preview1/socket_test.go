@@ -41,7 +41,7 @@ func dial(t testing.TB, addr string) *net.TCPConn {
 	return c.(*net.TCPConn)
 }
 
-// accepted is a connection: the guest's descriptor and the peer's end.
+// accepted accepts a connection, and returns the guest's descriptor and the peer's end.
 func (c *caller) accepted(addr string, flags uint64) (uint64, *net.TCPConn) {
 	c.t.Helper()
 	peer := dial(c.t, addr)
@@ -49,8 +49,8 @@ func (c *caller) accepted(addr string, flags uint64) (uint64, *net.TCPConn) {
 	return uint64(c.u32(addrResult)), peer
 }
 
-// subscribe writes subscription i: one of a descriptor, or with tag eventClock one of so many
-// nanoseconds.
+// subscribe writes subscription i: one of a descriptor, or with the tag eventClock one of a timeout
+// in nanoseconds.
 func (c *caller) subscribe(i int, tag byte, fd, timeout uint64) {
 	b := c.mem[addrVec+i*subscriptionSize:]
 	clear(b[:subscriptionSize])
@@ -101,7 +101,7 @@ func TestListenersAreTold(t *testing.T) {
 		if got := filetype(c.mem[addrData]); got != kind {
 			t.Errorf("descriptor %d has type %d", fd, got)
 		}
-		// The search of a libc for preopened directories must not end at a socket.
+		// A libc's search for preopened directories must not end at a socket.
 		c.want(nil, "fd_prestat_get", fd, addrData)
 		if tag := c.mem[addrData]; (tag == 0) != (kind == typeDirectory) {
 			t.Errorf("descriptor %d is preopened with tag %d", fd, tag)
@@ -150,7 +150,7 @@ func TestConnection(t *testing.T) {
 		t.Errorf("the peer got %q, %v", got, err)
 	}
 	c.want(ErrnoPipe, "sock_send", fd, v, n, 0, addrResult)
-	if _, err := peer.Write([]byte("half")); err != nil { // the other half is open
+	if _, err := peer.Write([]byte("half")); err != nil { // the other direction is open
 		t.Fatal(err)
 	}
 	if got := c.read(fd, 10); got != "half" {
@@ -197,8 +197,8 @@ func TestSocketErrors(t *testing.T) {
 	c.want(ErrnoNotcapable, "sock_accept", 3, 0, addrResult)
 }
 
-// A guest that knows that its listening socket is non-blocking does not wait. One that does not
-// know waits.
+// A guest that knows that its listening socket is non-blocking does not wait. A guest that does not
+// know this waits.
 func TestAcceptWaitsForThoseWhoDoNotAsk(t *testing.T) {
 	c, addr := listening(t, wasi.Config{})
 	got := make(chan *net.TCPConn)
@@ -247,7 +247,7 @@ func TestKillEndsSocketCalls(t *testing.T) {
 		if err := call(); err != wasi.ErrKilled {
 			t.Errorf("%s: %v", name, err)
 		}
-		if late := time.Since(killed); late > 5*time.Second { // a bound for broken machines; it measures no speed
+		if late := time.Since(killed); late > 5*time.Second { // a bound for broken machines; it does not measure speed
 			t.Errorf("%s ended %s after the kill", name, late)
 		}
 	}
@@ -279,7 +279,7 @@ func TestPollOfSockets(t *testing.T) {
 	if got := c.read(0, 10); got != "key" {
 		t.Errorf("standard input: %q", got)
 	}
-	c.subscribe(0, eventFDRead, 3, 0) // the events were written over it
+	c.subscribe(0, eventFDRead, 3, 0) // the events have overwritten it
 	c.subscribe(1, eventFDRead, 0, 0)
 	c.subscribe(2, eventClock, 0, minute)
 	c.subscribe(3, eventFDRead, fd, 0)
@@ -293,7 +293,7 @@ func TestPollOfSockets(t *testing.T) {
 		t.Errorf("what is there at once: %+v", got)
 	}
 	_ = peer.SetLinger(0)
-	_ = peer.Close() // a reset: all that waits must wake
+	_ = peer.Close() // a reset: everything that waits must wake up
 	c.subscribe(0, eventFDWrite, fd, 0)
 	if got := c.events(1); len(got) != 1 || !got[0].hangup {
 		t.Errorf("a reset connection: %+v", got)
@@ -355,7 +355,7 @@ func TestQuiesce(t *testing.T) {
 		_ = conn.Close()
 		t.Error("a connection could still be made")
 	}
-	c.write(fd, "bye") // what was accepted lives on
+	c.write(fd, "bye") // accepted connections stay open
 	b := make([]byte, 3)
 	if _, err := io.ReadFull(peer, b); err != nil || string(b) != "bye" {
 		t.Errorf("the peer got %q, %v", b, err)

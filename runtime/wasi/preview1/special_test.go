@@ -15,13 +15,12 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 )
 
-// hasOpenat2 is the variable of the host.
+// hasOpenat2 is the host's variable.
 //
 //go:linkname hasOpenat2 github.com/krustlet-go/krustlet-wasi/runtime/wasi.hasOpenat2
 var hasOpenat2 func() bool
 
-// everyWay runs a test with openat2, and without it, as on a kernel or under a filter that lacks
-// it.
+// everyWay runs a test with and without openat2. An old kernel or a filter may not have it.
 func everyWay(t *testing.T, test func(*testing.T)) {
 	t.Helper()
 	if !hasOpenat2() {
@@ -50,7 +49,7 @@ func TestDevices(t *testing.T) {
 		"/dev/tty": ErrnoPerm, "/dev/ptmx": ErrnoPerm, "/dev/kmsg": ErrnoPerm,
 	} {
 		if _, err := os.Lstat(path); err != nil {
-			continue // this machine lacks it
+			continue // this machine does not have it
 		}
 		for name, mounts := range map[string][]wasi.Mount{
 			"by itself": {{Host: t.TempDir(), Guest: "/"}, {Host: path, Guest: "/device"}},
@@ -94,7 +93,7 @@ func TestSocketFile(t *testing.T) {
 	}
 }
 
-// The host's /proc has the agent's own memory, environment and open files in it.
+// The host's /proc contains the agent's own memory, environment and open files.
 func TestProc(t *testing.T) {
 	self, err := filepath.EvalSymlinks("/proc/self")
 	if err != nil {
@@ -111,7 +110,7 @@ func TestProc(t *testing.T) {
 				t.Errorf("%s of %s was opened", path, mounts[1].Host)
 			}
 		}
-		// Links in it that lead anywhere on the host lead into the guest's own files.
+		// Links in it that lead to the whole host lead only to the guest's own files.
 		for _, path := range []string{"host/proc/self/root/etc/passwd", "host/proc/self/cwd/special_test.go", "host/proc/self/fd/0", "host/proc/self/exe", "host/proc/thread-self/root/etc/passwd"} {
 			if _, err := c.content(path); err == nil {
 				t.Errorf("%s of %s was read", path, mounts[1].Host)
@@ -142,7 +141,7 @@ func TestFIFOsOfAMount(t *testing.T) {
 	if got := c.read(r, 10); got != "text" {
 		t.Errorf("read %q", got)
 	}
-	// A blocking write of more than a FIFO holds goes on when there is room.
+	// A blocking write that is larger than a FIFO continues when there is room.
 	var reader sync.WaitGroup
 	defer reader.Wait()
 	reader.Go(func() {
@@ -178,7 +177,7 @@ func TestFIFOWithoutAReader(t *testing.T) {
 	w := c.mustOpen("fifo", 0, rightFDWrite, 0)
 	c.want(nil, "fd_close", r)
 	v, n := c.vec(1)
-	c.want(ErrnoPipe, "fd_write", w, v, n, addrResult) // and no SIGPIPE
+	c.want(ErrnoPipe, "fd_write", w, v, n, addrResult) // and there is no SIGPIPE
 }
 
 // TestReadOnlyByEveryPath tries all calls that could change a read-only mount.
@@ -250,15 +249,15 @@ func TestAllocateIsBounded(t *testing.T) {
 	v, n := c.vec(1)
 	c.want(ErrnoInval, "fd_pwrite", fd, v, n, 1<<63, addrResult)
 	c.want(ErrnoInval, "fd_pread", fd, v, n, 1<<64-1, addrResult)
-	// A kill ends an allocation of many pieces.
+	// A kill ends an allocation that has many pieces.
 	ctx := c.ctx
 	c.ctx = killed()
 	c.want(wasi.ErrKilled, "fd_allocate", fd, 0, 1<<20)
 	c.ctx = ctx
 }
 
-// TestCookiesUnderChange reads a directory while entries come and go: an entry that is there all
-// the time is seen once.
+// TestCookiesUnderChange reads a directory while entries are added and removed. An entry that
+// exists all the time is seen once.
 func TestCookiesUnderChange(t *testing.T) {
 	dir := t.TempDir()
 	for i := range 300 {
@@ -271,13 +270,13 @@ func TestCookiesUnderChange(t *testing.T) {
 		if round > 2000 {
 			t.Fatal("the directory has no end")
 		}
-		// A small buffer, and another listing from its start in between: only the cookie says where
-		// to go on.
+		// The buffer is small, and another listing starts in between. So only the cookie says where
+		// to continue.
 		c.want(nil, "fd_readdir", 3, addrData, 200, cookie, addrResult)
 		used := int(c.u32(addrResult))
 		b := c.mem[addrData : addrData+used]
 		for len(b) >= direntSize {
-			size := int(b[16]) // names are short
+			size := int(b[16]) // names are short here
 			if len(b) < direntSize+size {
 				break
 			}

@@ -47,7 +47,7 @@ func TestStandardInput(t *testing.T) {
 func TestReadsOfInputEndWithTheGuest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stdin, keyboard := io.Pipe()
-		defer stdin.Close() // ends the read that is under way
+		defer stdin.Close() // it ends the running read
 		c := newCaller(t, wasi.Config{Stdin: stdin})
 		var kill context.CancelFunc
 		c.ctx, kill = context.WithTimeout(t.Context(), time.Hour)
@@ -91,7 +91,7 @@ func TestOutputRate(t *testing.T) {
 		c := newCaller(t, wasi.Config{Stdout: &out, Stderr: &out, OutputRate: 1000})
 		began := time.Now()
 		v, n := c.vec(500)
-		for range 21 { // 10,500 bytes: a second's worth at once, and 9.5 seconds
+		for range 21 { // 10,500 bytes: the bytes of one second at once, and 9.5 seconds for the rest
 			for _, fd := range []uint64{1, 2} {
 				c.want(nil, "fd_write", fd, v, n, addrResult)
 				if c.u32(addrResult) != 500 {

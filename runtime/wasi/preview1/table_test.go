@@ -11,8 +11,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 )
 
-// TestTable holds the table to the specification's list: 45 functions, and sock_accept, which came
-// later.
+// TestTable compares the table with the specification's list: 45 functions, and sock_accept, which
+// was added later.
 func TestTable(t *testing.T) {
 	names := map[string]bool{}
 	for _, f := range Functions() {
@@ -75,7 +75,7 @@ func TestErrorsOfTheHost(t *testing.T) {
 	}
 }
 
-// TestNoEngine: this package has no cgo and imports only the host of the project's other packages.
+// TestNoEngine: this package has no cgo. Of the project's other packages it imports only the host.
 func TestNoEngine(t *testing.T) {
 	out, err := exec.Command("go", "list", "-f", `{{join .Imports "\n"}}{{if .CgoFiles}} cgo{{end}}`, ".").Output()
 	if err != nil {

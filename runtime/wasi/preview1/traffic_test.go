@@ -7,8 +7,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 )
 
-// TestTraffic: bytes that move over connections are counted once, whichever call moves them, and so
-// are errors of the network.
+// TestTraffic: bytes that move over connections are counted once, by whichever call they move.
+// Errors of the network are counted once, too.
 func TestTraffic(t *testing.T) {
 	c, addr := listening(t, wasi.Config{Stdout: io.Discard})
 	fd, peer := c.accepted(addr, flagNonblock)
@@ -43,7 +43,7 @@ func TestTraffic(t *testing.T) {
 	if _, err := io.ReadFull(peer, got); err != nil {
 		t.Fatal(err)
 	}
-	if err := peer.SetLinger(0); err != nil { // so that Close resets it
+	if err := peer.SetLinger(0); err != nil { // so that Close resets the connection
 		t.Fatal(err)
 	}
 	_ = peer.Close()

@@ -7,8 +7,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 )
 
-// iovecs checks what a call names: its buffers, and the address at which it wants to read how many
-// bytes were moved. dropBuffers follows when the call ends.
+// iovecs checks the buffers of a call, and the address for the number of moved bytes. dropBuffers
+// must be called when the call ends.
 func (g *Guest) iovecs(m memory, vecs, n, result uint32) (bufs [][]byte, err error) {
 	if _, err := m.bytes(result, 4); err != nil {
 		return nil, err
@@ -20,7 +20,7 @@ func (g *Guest) iovecs(m memory, vecs, n, result uint32) (bufs [][]byte, err err
 	return g.buffers, err
 }
 
-// dropBuffers forgets the buffers of a call: they are the guest's memory, which may be freed.
+// dropBuffers removes the buffers of a call. They are the guest's memory, which may be freed.
 func (g *Guest) dropBuffers() {
 	clear(g.buffers)
 	g.buffers = g.buffers[:0]
@@ -101,7 +101,7 @@ func fdPwrite(ctx context.Context, g *Guest, m memory, a arguments) error {
 // at moves bytes at an offset of a file.
 type at func(f *wasi.File, ctx context.Context, bufs [][]byte, offset int64) (int, error)
 
-// positioned moves bytes at an offset of a file, and leaves its position.
+// positioned moves bytes at an offset of a file, and does not change its position.
 func (g *Guest) positioned(ctx context.Context, m memory, a arguments, right uint64, move at) error {
 	f, _, err := g.fds.file(a.u32(0), right)
 	if err != nil {
@@ -122,12 +122,12 @@ func (g *Guest) positioned(ctx context.Context, m memory, a arguments, right uin
 	return m.putU32(a.u32(4), uint32(n))
 }
 
-// direntSize is the size of an entry's head in the guest's memory; the name follows it, without
+// direntSize is the size of an entry's head in the guest's memory. The name follows it without
 // padding.
 const direntSize = 24
 
-// fdReaddir fills the buffer with entries. The last may be cut: a full buffer tells the guest that
-// there are more, and that it should read again, from the cookie of the last entry it got whole.
+// fdReaddir fills the buffer with entries. The last one may be cut. A full buffer tells the guest
+// that there are more entries. Then it must read again from the cookie of the last complete entry.
 func fdReaddir(ctx context.Context, g *Guest, m memory, a arguments) error {
 	dir, _, err := g.fds.directory(a.u32(0), rightFDReaddir)
 	if err == ErrnoNotdir {

@@ -12,10 +12,11 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 )
 
-// Faults of other hosts of WASI, in the same calls (docs/security-advisories.md).
+// Tests for faults that other hosts of WASI had, with the same calls (docs/security-advisories.md).
 
-// TestEntriesHaveNoHolesOfTheHost: the host sets every byte of the entries that it tells a guest
-// of, whatever the memory held before. So none shows memory of the host (GHSA-96f6 and its like).
+// TestEntriesHaveNoHolesOfTheHost: the host sets every byte of the entries that it gives a guest,
+// whatever the memory contained before. So they never show the host's memory (GHSA-96f6 and similar
+// ones).
 func TestEntriesHaveNoHolesOfTheHost(t *testing.T) {
 	c, _ := world(t)
 	fd := c.mustOpen("ro", openDirectoryOnly, 0, 0)
@@ -36,7 +37,8 @@ func TestEntriesHaveNoHolesOfTheHost(t *testing.T) {
 	}
 }
 
-// TestExtremeTimes: times that no file system has do not end the host (GHSA-j2g9, GHSA-mr2v).
+// TestExtremeTimes: times that no file system supports do not crash the host (GHSA-j2g9,
+// GHSA-mr2v).
 func TestExtremeTimes(t *testing.T) {
 	c := newCaller(t, wasi.Config{})
 	fd := c.mustOpen("file", openCreate, readWrite, 0)
@@ -54,8 +56,8 @@ func TestExtremeTimes(t *testing.T) {
 	}
 }
 
-// TestRenamesOfLinksWithSlashes: a rename of a symbolic link with slashes behind its name leads
-// nowhere, and neither does a rename to such a name (GHSA-m9f7, GHSA-vqjp).
+// TestRenamesOfLinksWithSlashes: a rename fails if its source is a symbolic link with slashes after
+// its name, or if its target is such a name (GHSA-m9f7, GHSA-vqjp).
 func TestRenamesOfLinksWithSlashes(t *testing.T) {
 	outside := t.TempDir()
 	if err := os.Mkdir(filepath.Join(outside, "dir"), 0o700); err != nil {
@@ -93,8 +95,7 @@ func TestRenamesOfLinksWithSlashes(t *testing.T) {
 	}
 }
 
-// TestNoFunctionConnects: of all functions that a guest can call none makes a socket or connects
-// one.
+// TestNoFunctionConnects: no function that a guest can call makes or connects a socket.
 // docs/security.md: "and cannot connect to anything."
 func TestNoFunctionConnects(t *testing.T) {
 	known := []string{"sock_accept", "sock_recv", "sock_send", "sock_shutdown"}

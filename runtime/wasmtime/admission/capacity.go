@@ -11,28 +11,29 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// MapsPerGuest is how many memory areas a guest takes: stack, alternative stack, linear memory, its
-// guards.
+// MapsPerGuest is how many memory areas a guest needs: its stack, alternative stack, linear memory
+// and guards.
 const MapsPerGuest = 9
 
-// What else a guest takes of the system. These figures and MapsPerGuest were measured by
-// BenchmarkDensity with 5,000 guests, and rounded up.
+// What else a guest needs from the system. BenchmarkDensity measured these figures and MapsPerGuest
+// with 5,000 guests; they are rounded up.
 const (
-	memoryPerGuest  = 128 << 10 // bytes, of the smallest guest
+	memoryPerGuest  = 128 << 10 // bytes, for the smallest guest
 	addressPerGuest = 5 << 30   // bytes of addresses: 4 GiB of linear memory, guards, stacks
 	filesPerGuest   = 3         // open files: its log, and two of its own
 )
 
-// MaxThreads is the most threads that the process may have. Go's default of 10,000, past which the
-// process exits, is less than the guests that a large node can hold. The kernel's own limits come
-// before this one.
+// MaxThreads is the most threads that the process may have. Go's default is 10,000; above it, the
+// process exits. A large node can hold more guests than that. The kernel's own limits are lower
+// than MaxThreads.
 const MaxThreads = 60_000
 
-// SpareMaps is how many memory areas are left for the rest of the process, but never more than a
-// quarter of all.
+// SpareMaps is how many memory areas are reserved for the rest of the process. A quarter of all is
+// the most that is reserved.
 const SpareMaps = 4096
 
-// What else is left for the rest of the process and of the system, but never more than a quarter.
+// What else is reserved for the rest of the process and of the system. A quarter is the most that
+// is reserved.
 const (
 	spareThreads = 512
 	spareFiles   = 1024
@@ -44,23 +45,22 @@ func spare(n, usual int64) int64 { return min(usual, n/4) }
 // addresses is the user half of the smallest address space in use, 47 bits on amd64.
 const addresses = 1 << 47
 
-// Ceiling is how many guests something of the system can bear.
+// Ceiling is how many guests a resource of the system allows.
 type Ceiling struct {
 	Guests int
-	Of     string // what bounds them, for people
+	Of     string // name of the resource, for people
 }
 
 // Capacity returns the lowest Ceiling of this system.
 func Capacity() Ceiling { return thisSystem().capacity() }
 
-// GuestFiles returns how many files all guests together may open. ok is false if nothing bounds
-// them.
+// GuestFiles returns how many files all guests together may open. ok is false if there is no bound.
 func GuestFiles() (n int, ok bool) { return thisSystem().guestFiles() }
 
-// system is where to look at what the system can bear.
+// system says where the limits of the system are read.
 type system struct {
 	proc  string                                // the folder /proc
-	limit func(resource int) (n int64, ok bool) // of this process; not ok without a bound
+	limit func(resource int) (n int64, ok bool) // of this process; ok is false without a bound
 }
 
 func thisSystem() system { return system{proc: "/proc", limit: resourceLimit} }
@@ -73,7 +73,7 @@ func resourceLimit(resource int) (int64, bool) {
 	return int64(r.Cur), true
 }
 
-// capacity returns the lowest ceiling. It does not count what it cannot read.
+// capacity returns the lowest ceiling. It ignores limits that it cannot read.
 func (s system) capacity() Ceiling {
 	lowest := Ceiling{Guests: MaxThreads - spareThreads, Of: "the engine's own bound of threads"}
 	for _, c := range []Ceiling{s.maps(), s.threads(), s.memory(), s.addresses(), s.files()} {
@@ -95,8 +95,7 @@ func (s system) maps() Ceiling {
 	return Ceiling{int((limit - used - spare(limit, SpareMaps)) / MapsPerGuest), fmt.Sprintf("vm.max_map_count = %d", limit)}
 }
 
-// threads looks at all that bounds threads: numbers of the system, of the user, of the control
-// groups.
+// threads uses all limits of threads: those of the system, of the user, and of the control groups.
 func (s system) threads() Ceiling {
 	limit, of := int64(MaxThreads), ""
 	bound := func(n int64, name string) {
@@ -123,7 +122,7 @@ func (s system) threads() Ceiling {
 	return Ceiling{int(limit - s.threadsNow() - spare(limit, spareThreads)), of}
 }
 
-// threadsNow returns the number of threads of the whole system: the fourth field of loadavg is
+// threadsNow returns the number of threads in the whole system. The fourth field of loadavg is
 // running/all.
 func (s system) threadsNow() int64 {
 	text, _ := os.ReadFile(filepath.Join(s.proc, "loadavg"))
@@ -151,7 +150,7 @@ func (s system) memory() Ceiling {
 	return Ceiling{int((free - spare(free, spareMemory)) / memoryPerGuest), of}
 }
 
-// available returns the memory that the system could give without swapping, in bytes.
+// available returns the memory that the system can give without swapping, in bytes.
 func (s system) available() (int64, bool) {
 	text, err := os.ReadFile(filepath.Join(s.proc, "meminfo"))
 	if err != nil {
@@ -181,7 +180,7 @@ func (s system) files() Ceiling {
 	return Ceiling{int((n - n/openedPart - spare(n, spareFiles)) / filesPerGuest), fmt.Sprintf("RLIMIT_NOFILE = %d", n)}
 }
 
-// openedPart says which part of the open files is kept for what guests open: one in that many.
+// openedPart says that one of this number of open files is reserved for files that guests open.
 const openedPart = 8
 
 func (s system) guestFiles() (n int, ok bool) {
@@ -189,8 +188,8 @@ func (s system) guestFiles() (n int, ok bool) {
 	return int(limit / openedPart), ok
 }
 
-// controlGroups returns the folders of the process's control groups with this controller, of both
-// versions, and of all the groups that those are in.
+// controlGroups returns the folders of the process's control groups with this controller, for both
+// versions, and of all their parent groups.
 func (s system) controlGroups(controller string) []string {
 	const root = "/sys/fs/cgroup"
 	text, _ := os.ReadFile(filepath.Join(s.proc, "self/cgroup"))
@@ -216,7 +215,7 @@ func (s system) controlGroups(controller string) []string {
 	return dirs
 }
 
-// number reads a file that has a number. ok is false for a file that says `max`.
+// number reads a number from a file. ok is false if the file contains `max`.
 func number(dir, file string) (n int64, ok bool) {
 	text, err := os.ReadFile(filepath.Join(dir, file))
 	if err != nil {

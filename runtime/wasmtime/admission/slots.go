@@ -7,7 +7,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// Slots are for guests: each guest has one or more, from before its start until it has ended.
+// Slots are for guests. Each guest has one or more, from before its start until after its end.
 type Slots struct {
 	ceiling Ceiling
 
@@ -29,7 +29,7 @@ func (s *Slots) Take(n int) error {
 	return nil
 }
 
-// Give gives back n slots that were taken.
+// Give returns n slots that were taken.
 func (s *Slots) Give(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

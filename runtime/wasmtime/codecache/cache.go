@@ -24,16 +24,17 @@ const (
 type Cache struct {
 	dir      string
 	key      string
-	size     int64 // bound of all files, in bytes
+	size     int64 // bound of all files together, in bytes
 	readOnly bool
 }
 
 // Config says where a cache is and what is in it.
 type Config struct {
-	Dir  string // the folder; the files are in a folder of it that belongs to the key
-	Key  string // tells the code that this build can use on this machine from any other
-	Size int64  // bound of all files, in bytes
-	// ReadOnly is for a cache of another process, which also notes what is used.
+	Dir  string // the folder; the files are in a subfolder for the key
+	Key  string // identifies the code that this build can use on this machine
+	Size int64  // bound of all files together, in bytes
+	// ReadOnly is for a cache that another process fills. That process also notes which files are
+	// used.
 	ReadOnly bool
 }
 
@@ -50,7 +51,7 @@ func New(c Config) *Cache {
 // Dir returns the folder of the cache's files.
 func (c *Cache) Dir() string { return c.dir }
 
-// Path returns where the compiled code of a module is, or would be.
+// Path returns the path for the compiled code of a module. The file may not exist.
 func (c *Cache) Path(digest string) string {
 	return filepath.Join(c.dir, strings.TrimPrefix(digest, digestPrefix)+suffix)
 }
@@ -61,51 +62,51 @@ func (c *Cache) Open(digest string) (*File, error) {
 	path := c.Path(digest)
 	f, err := openOwn(path)
 	if err != nil {
-		return nil, fmt.Errorf("load compiled code: %w", err)
+		return nil, fmt.Errorf("loading compiled code: %w", err)
 	}
 	code, err := c.Check(f, digest)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("load compiled code %s: %w", path, err), f.Close())
+		return nil, errors.Join(fmt.Errorf("loading compiled code %s: %w", path, err), f.Close())
 	}
 	if !c.readOnly {
 		now := time.Now()
-		_ = os.Chtimes(path, now, now) // only Collect looks at the time
+		_ = os.Chtimes(path, now, now) // only Collect uses this time
 	}
 	return code, nil
 }
 
-// Create makes a file for compiled code that has no name yet under which Open would find it. The
-// caller calls either Keep or Discard.
+// Create makes a file for compiled code. Open does not find it yet. The caller must call either
+// Keep or Discard.
 func (c *Cache) Create() (*os.File, error) {
 	if err := os.MkdirAll(c.dir, 0o700); err != nil {
-		return nil, fmt.Errorf("keep compiled code: %w", err)
+		return nil, fmt.Errorf("keeping compiled code: %w", err)
 	}
 	f, err := os.CreateTemp(c.dir, newPrefix+"*") // mode 0600
 	if err != nil {
-		return nil, fmt.Errorf("keep compiled code: %w", err)
+		return nil, fmt.Errorf("keeping compiled code: %w", err)
 	}
 	return f, nil
 }
 
-// Discard removes a file of Create that is not kept.
+// Discard removes a file of Create that is not needed.
 func (c *Cache) Discard(f *os.File) {
 	_ = f.Close()
-	_ = os.Remove(f.Name()) // or Collect does, later
+	_ = os.Remove(f.Name()) // otherwise Collect does so later
 }
 
-// Keep gives a file of Create that is complete its name, and closes it.
+// Keep gives its final name to a complete file of Create, and closes it.
 func (c *Cache) Keep(f *os.File, digest string) error {
 	err := f.Close()
 	if err == nil {
 		err = os.Rename(f.Name(), c.Path(digest))
 	}
 	if err != nil {
-		return fmt.Errorf("keep compiled code: %w", err)
+		return fmt.Errorf("keeping compiled code: %w", err)
 	}
 	return nil
 }
 
-// Stat describes the file of a module without looking into it.
+// Stat describes the file of a module without reading it.
 func (c *Cache) Stat(digest string) (os.FileInfo, error) { return os.Stat(c.Path(digest)) }
 
 // Remove removes the compiled code of a module. The error is os.ErrNotExist if there is none.

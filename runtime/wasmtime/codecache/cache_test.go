@@ -17,7 +17,7 @@ func newCache(t *testing.T) *Cache {
 	return New(Config{Dir: t.TempDir(), Key: "v1", Size: 1000})
 }
 
-// save keeps code as a compiler does.
+// save stores code as a compiler does.
 func save(c *Cache, digest string, code []byte) error {
 	f, err := c.Create()
 	if err != nil {
@@ -29,7 +29,7 @@ func save(c *Cache, digest string, code []byte) error {
 	return c.Keep(f, digest)
 }
 
-// complete returns why the code of a module cannot be had.
+// complete returns why a module's code is not available, or nil.
 func complete(c *Cache, digest string) error {
 	f, err := c.Open(digest)
 	if err == nil {
@@ -51,7 +51,7 @@ func TestCacheIsBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := complete(c, digest(1)); err != nil { // which makes it the one that was used last
+	if err := complete(c, digest(1)); err != nil { // so this is now the most recently used file
 		t.Fatal(err)
 	}
 	if err := c.Collect(func(d string) bool { return d == digest(0) }); err != nil {
@@ -63,7 +63,7 @@ func TestCacheIsBounded(t *testing.T) {
 			left = append(left, i)
 		}
 	}
-	// Each takes 364 bytes: the one in use and the two used last would be 1,092.
+	// Each file takes 364 bytes. The file in use and the two used last would take 1,092.
 	if len(left) != 2 || left[0] != 0 || left[1] != 1 {
 		t.Errorf("left are %v", left)
 	}
@@ -117,8 +117,8 @@ func TestFilesOfOthersAreRefused(t *testing.T) {
 	}
 }
 
-// TestDamagedFilesAreRefused: only a file that is wholly what was written for its module and key is
-// opened.
+// TestDamagedFilesAreRefused: Open accepts only a file that is exactly what was written for its
+// module and key.
 func TestDamagedFilesAreRefused(t *testing.T) {
 	c := newCache(t)
 	digest := DigestOf([]byte("module"))
@@ -157,7 +157,7 @@ func TestDamagedFilesAreRefused(t *testing.T) {
 	}
 }
 
-// TestReadOnlyChangesNothing: the time of the last use stays too.
+// TestReadOnlyChangesNothing: even the time of the last use does not change.
 func TestReadOnlyChangesNothing(t *testing.T) {
 	cfg := Config{Dir: t.TempDir(), Key: "v1", ReadOnly: true}
 	c, digest := New(cfg), DigestOf([]byte("module"))

@@ -14,8 +14,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/filetree"
 )
 
-// abandonedAfter is the age at which no process uses a file that is being written, or a folder of
-// another key, any more. Until then, another agent may be starting or ending.
+// abandonedAfter is the age after which no process uses an incomplete file, or a folder of another
+// key. Before that, another agent may be starting or ending.
 const abandonedAfter = time.Hour
 
 // entry is a file of the cache.
@@ -26,12 +26,12 @@ type entry struct {
 	used   time.Time
 }
 
-// Collect removes the code that was used the longest ago until the rest fits the bound. Code that
-// is in use stays.
+// Collect removes the least recently used code until the rest fits the bound. It keeps code that is
+// in use.
 func (c *Cache) Collect(inUse func(digest string) bool) error {
 	all, err := c.list()
 	if err != nil {
-		return fmt.Errorf("collect compiled code: %w", err)
+		return fmt.Errorf("collecting compiled code: %w", err)
 	}
 	var total int64
 	for _, f := range all {
@@ -47,7 +47,7 @@ func (c *Cache) Collect(inUse func(digest string) bool) error {
 			continue
 		}
 		if err := os.Remove(f.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			errs = append(errs, fmt.Errorf("collect compiled code: %w", err))
+			errs = append(errs, fmt.Errorf("collecting compiled code: %w", err))
 			continue
 		}
 		total -= f.size
@@ -55,8 +55,8 @@ func (c *Cache) Collect(inUse func(digest string) bool) error {
 	return errors.Join(errs...)
 }
 
-// list returns the files of the cache, and removes old files of Create that were neither kept nor
-// discarded.
+// list returns the files of the cache. It removes old files of Create for which neither Keep nor
+// Discard was called.
 func (c *Cache) list() ([]entry, error) {
 	entries, err := os.ReadDir(c.dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -69,13 +69,13 @@ func (c *Cache) list() ([]entry, error) {
 	for _, e := range entries {
 		info, err := e.Info()
 		if err != nil {
-			continue // it was removed meanwhile
+			continue // it was removed in the meantime
 		}
 		path := filepath.Join(c.dir, e.Name())
 		if hex, ok := strings.CutSuffix(e.Name(), suffix); ok {
 			all = append(all, entry{path: path, digest: digestPrefix + hex, size: info.Size(), used: info.ModTime()})
 		} else if strings.HasPrefix(e.Name(), newPrefix) && time.Since(info.ModTime()) > abandonedAfter {
-			_ = os.Remove(path) // or the next Collect does
+			_ = os.Remove(path) // otherwise the next Collect does so
 		}
 	}
 	return all, nil
@@ -86,7 +86,7 @@ func (c *Cache) RemoveStale() error {
 	parent := filepath.Dir(c.dir)
 	entries, err := os.ReadDir(parent)
 	if err != nil {
-		return fmt.Errorf("remove stale compiled code: %w", err)
+		return fmt.Errorf("removing stale compiled code: %w", err)
 	}
 	var errs []error
 	for _, e := range entries {
@@ -95,13 +95,13 @@ func (c *Cache) RemoveStale() error {
 			continue
 		}
 		if err := filetree.Remove(context.Background(), dir); err != nil {
-			errs = append(errs, fmt.Errorf("remove stale compiled code: %w", err))
+			errs = append(errs, fmt.Errorf("removing stale compiled code: %w", err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// lastUsed returns when a file of the folder was made or used last.
+// lastUsed returns when a file of the folder was last made or used.
 func lastUsed(dir string) time.Time {
 	var last time.Time
 	entries, _ := os.ReadDir(dir)
@@ -113,8 +113,8 @@ func lastUsed(dir string) time.Time {
 	return last
 }
 
-// RemoveModule removes the compiled code of a module, of any key, from the folder that is a
-// Config's Dir. It returns how many bytes that freed.
+// RemoveModule removes the compiled code of a module, for all keys. dir is the Dir of a Config. It
+// returns how many bytes that freed.
 func RemoveModule(dir, digest string) (freed int64, err error) {
 	if err := CheckDigest(digest); err != nil {
 		return 0, err
@@ -129,7 +129,7 @@ func RemoveModule(dir, digest string) (freed int64, err error) {
 		if err == nil {
 			freed += info.Size()
 		} else if !errors.Is(err, fs.ErrNotExist) {
-			errs = append(errs, fmt.Errorf("remove compiled code: %w", err))
+			errs = append(errs, fmt.Errorf("removing compiled code: %w", err))
 		}
 	}
 	return freed, errors.Join(append(errs, err)...)

@@ -14,17 +14,18 @@ import (
 )
 
 const (
-	// layout is that of the files. Builds with another layout do not see them: each build must find
-	// the files that its own workers can use.
+	// layout is the version of the file layout. A build with another layout does not see these
+	// files, because each build must find only files that its own workers can use.
 	layout = "3"
 	mark   = "KWCWASM" + layout
-	// footerSize is two lengths of 8 bytes, the sum, and the mark.
+	// footerSize is the size of two lengths of 8 bytes, the sum, and the mark.
 	footerSize = 16 + sha256.Size + 8
-	// MaxInfo bounds what is kept in memory of a module besides its code, in bytes.
+	// MaxInfo bounds the data about a module that is kept in memory in addition to its code, in
+	// bytes.
 	MaxInfo = 16 << 20
 )
 
-// ErrCorrupt is the error of a file that is not wholly what was written for its module and key.
+// ErrCorrupt is the error of a file that is not exactly what was written for its module and key.
 var ErrCorrupt = errors.New("the file is damaged, or not of this engine and module")
 
 // File is a file of compiled code that was found complete.
@@ -32,11 +33,11 @@ type File struct {
 	*os.File
 	Code int64  // bytes of the engine's code, at the beginning
 	Size int64  // bytes of the whole file
-	Info []byte // what the host knows of the module
+	Info []byte // the host's data about the module
 }
 
-// Resident returns how many bytes of the file guests can have in memory, by running code or by
-// copying data. Only the engine reads the rest, a page here and there.
+// Resident returns how many bytes of the file guests can bring into memory, by running code or by
+// copying data. Only the engine reads the rest, and only a few pages of it.
 func (f *File) Resident() (int64, error) {
 	object, err := elf.NewFile(io.NewSectionReader(f, 0, f.Code))
 	if err != nil {
@@ -54,7 +55,7 @@ func (f *File) Resident() (int64, error) {
 // FileSize returns the size of a file of compiled code, in bytes.
 func FileSize(code, info []byte) int64 { return int64(len(code)) + int64(len(info)) + footerSize }
 
-// newSum begins the sum of a file for this key and module. The content of the file follows.
+// newSum begins the sum of a file for this key and module. The caller adds the content of the file.
 func newSum(key, digest string, code, info int64) hash.Hash {
 	h := sha256.New()
 	_, _ = fmt.Fprintf(h, "%s%s\n%s\n%d %d\n", folderPrefix, key, digest, code, info)
@@ -79,7 +80,7 @@ func Write(w io.Writer, key, digest string, code, info []byte) error {
 }
 
 // Check reads a whole file of compiled code, and keeps only its info. The error is ErrCorrupt, or
-// of the system.
+// an error of the system.
 func (c *Cache) Check(f *os.File, digest string) (*File, error) {
 	stat, err := f.Stat()
 	if err != nil {

@@ -7,11 +7,12 @@ import (
 	"syscall"
 )
 
-// ErrForeign is the error of a file that other users than this one can write.
+// ErrForeign is the error of a file that other users can write, too.
 var ErrForeign = errors.New("others than this user can write it")
 
-// Prepare makes the folder for compiled code if it is missing, and takes it from other users. What
-// is in it will run in this process, so a file that another user has left there is not loaded.
+// Prepare makes the folder for compiled code if it is missing, and makes it private to this user.
+// The code in it will run in this process, so a file that another user has left there is not
+// loaded.
 func Prepare(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
@@ -50,7 +51,7 @@ func openOwn(path string) (*os.File, error) {
 	return f, nil
 }
 
-// isOwn reports whether this user, and no other, may write what info describes.
+// isOwn reports whether this user, and no other, may write the file that info describes.
 func isOwn(info os.FileInfo) bool {
 	s, ok := info.Sys().(*syscall.Stat_t)
 	return ok && int(s.Uid) == os.Geteuid() && info.Mode().Perm()&0o022 == 0

@@ -12,10 +12,10 @@ import (
 
 // Engine compiles modules.
 type Engine struct {
-	// Key is the codecache's key of what Compile makes.
+	// Key is the codecache's key for the output of Compile.
 	Key string
-	// Compile compiles a module to code that the engine loads, and to what the host knows of the
-	// module besides. An error other than of memory holds for the module whenever it is tried.
+	// Compile compiles a module to code for the engine, and to the host's other data about the
+	// module. Except for lack of memory, an error is the same at every attempt for this module.
 	Compile func(wasm []byte, f Form) (code, info []byte, err error)
 }
 
@@ -45,9 +45,9 @@ type job struct {
 }
 
 var (
-	// errInput says that what was read is not the module that the caller asked for.
+	// errInput means that the input is not the requested module.
 	errInput = errors.New("the file is not the module that is asked for")
-	// errNoMemory says that the system, or a limit, gave no more memory.
+	// errNoMemory means that the system or a limit allows no more memory.
 	errNoMemory = errors.New("there is not enough memory")
 )
 
@@ -59,9 +59,9 @@ func (j job) run(e Engine, in io.Reader, out io.Writer) error {
 	}
 	code, info, err := e.Compile(wasm, j.form)
 	switch {
-	case err != nil && strings.Contains(err.Error(), "(os error "): // of Rust's std::io::Error
+	case err != nil && strings.Contains(err.Error(), "(os error "): // from Rust's std::io::Error
 		return fmt.Errorf("%w: %s", errNoMemory, message.Truncate(err.Error()))
-	case err != nil: // the engine puts each cause on a line of its own
+	case err != nil: // the engine writes each cause on its own line
 		return &RefusedError{message.OneLine(err.Error())}
 	}
 	if size := codecache.FileSize(code, info); size > j.code || len(info) > codecache.MaxInfo {
@@ -69,13 +69,13 @@ func (j job) run(e Engine, in io.Reader, out io.Writer) error {
 			j.size, len(code), len(info), j.code, codecache.MaxInfo)}
 	}
 	if err := codecache.Write(out, e.Key, j.digest, code, info); err != nil {
-		return fmt.Errorf("write the code: %w", err)
+		return fmt.Errorf("writing the code: %w", err)
 	}
 	return nil
 }
 
-// read reads the module, and checks its digest: the compiled code is kept under that. It checks a
-// copy in memory, because the owner of a file may change the file meanwhile.
+// read reads the module, and checks its digest, because the compiled code is stored under this
+// digest. It checks a copy in memory, because the owner of a file may change it at any time.
 func (j job) read(in io.Reader) ([]byte, error) {
 	wasm := make([]byte, j.size)
 	_, err := io.ReadFull(in, wasm)
@@ -83,7 +83,7 @@ func (j job) read(in io.Reader) ([]byte, error) {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return nil, fmt.Errorf("%w: it has become smaller than %d bytes", errInput, j.size)
 	case err != nil:
-		return nil, fmt.Errorf("read the module: %w", err)
+		return nil, fmt.Errorf("reading the module: %w", err)
 	}
 	if is := j.form.digestOf(wasm); j.digest != is {
 		return nil, fmt.Errorf("%w: its digest is %s, not %s", errInput, is, j.digest)

@@ -16,24 +16,24 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/processor"
 )
 
-// Command is the first argument with which a program is called that shall call Main.
+// Command is the first argument of a program that must call Main.
 const Command = "compile-module"
 
-// Exit codes of Main besides 0, from sysexits.h. With any other code, the process did not choose
-// how to exit. Standard error says what went wrong.
+// Exit codes of Main besides 0, from sysexits.h. Any other code means that the process did not
+// choose its exit code. Standard error has the reason.
 const (
 	exitMisused = 64 // EX_USAGE: the arguments are wrong
 	exitRefused = 65 // EX_DATAERR: this module is never compiled
-	exitInput   = 66 // EX_NOINPUT: the file is not the module that the caller asked for
-	exitBroken  = 71 // EX_OSERR: the system refuses what is needed
+	exitInput   = 66 // EX_NOINPUT: the file is not the requested module
+	exitBroken  = 71 // EX_OSERR: the system refuses a necessary call
 	exitShort   = 75 // EX_TEMPFAIL: there is not enough memory
 )
 
 const statusDataField = "VmData:"
 
-// Main compiles the module on in to a file of compiled code on out, and returns an exit code. It is
-// the main function of a process that a Runner has started. It bounds the process by its arguments
-// before it reads anything.
+// Main compiles the module on in, writes a file of compiled code to out, and returns an exit code.
+// It is the main function of a process that a Runner has started. It sets the limits of the process
+// from its arguments before it reads anything.
 func Main(e Engine, args []string, in io.Reader, out, errs io.Writer) int {
 	err := run(e, args, in, out)
 	if err != nil {
@@ -61,7 +61,7 @@ func exitCodeOf(err error) int {
 
 var errUsage = fmt.Errorf("usage: %s FORM DIGEST SIZE CODE-BYTES MEMORY-BYTES CPU-SECONDS NICE <module >code; the agent calls it, people have no use for it", Command)
 
-// arguments returns what parseArguments reads.
+// arguments makes the arguments that parseArguments reads.
 func arguments(j job, b bounds, seconds int64) []string {
 	args := []string{string(j.form), j.digest}
 	for _, n := range []int64{j.size, j.code, b.memory, seconds, int64(b.nice)} {
@@ -100,15 +100,15 @@ func run(e Engine, args []string, in io.Reader, out io.Writer) error {
 	return j.run(e, in, out)
 }
 
-// limitProcess bounds this process, and lowers its priority. RLIMIT_DATA bounds its memory, not
-// RLIMIT_AS: Go and the allocator of C reserve gigabytes of addresses that they never use. What the
-// process has at its start does not count.
+// limitProcess limits this process, and lowers its priority. It limits memory with RLIMIT_DATA and
+// not with RLIMIT_AS, because Go and C's allocator reserve gigabytes of addresses that they never
+// use. Memory that the process has at its start does not count.
 func limitProcess(b bounds, code, seconds int64) error {
 	base, err := dataSize()
 	if err != nil {
 		return err
 	}
-	signal.Ignore(syscall.SIGXFSZ) // a file that is too large is an error
+	signal.Ignore(syscall.SIGXFSZ) // so that a file that is too large gives an error
 	for _, l := range []struct {
 		what     string
 		resource int
@@ -120,19 +120,20 @@ func limitProcess(b bounds, code, seconds int64) error {
 		{"core files", unix.RLIMIT_CORE, 0},
 	} {
 		if err := unix.Setrlimit(l.resource, &unix.Rlimit{Cur: l.value, Max: l.value}); err != nil {
-			return fmt.Errorf("limit %s to %d: %w", l.what, l.value, err)
+			return fmt.Errorf("limiting %s to %d: %w", l.what, l.value, err)
 		}
 	}
-	// When memory runs out, the kernel kills this process first: it can be started again.
+	// When memory runs out, the kernel kills this process first, because it can be started again.
 	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("1000"), 0)
 	if err := lowerPriority(b.nice); err != nil {
-		return fmt.Errorf("lower the priority: %w", err)
+		return fmt.Errorf("lowering the priority: %w", err)
 	}
 	return nil
 }
 
-// lowerPriority makes all threads of this process nicer. It has threads already, each with a
-// priority of its own; a new thread inherits that of the thread that makes it.
+// lowerPriority raises the nice value of all threads of this process. The process already has
+// several threads, and each has its own priority. A new thread inherits the priority of the thread
+// that makes it.
 func lowerPriority(by int) error {
 	own, err := processor.Current()
 	if err != nil {
@@ -144,14 +145,14 @@ func lowerPriority(by int) error {
 	}
 	for _, task := range tasks {
 		if tid, err := strconv.Atoi(task.Name()); err == nil {
-			_ = own.Lower(tid, by) // a thread that has just ended needs none
+			_ = own.Lower(tid, by) // a thread that has just ended is no problem
 		}
 	}
 	return nil
 }
 
-// dataSize returns the private writable memory that the process has mapped, in bytes: what
-// RLIMIT_DATA counts.
+// dataSize returns the private writable memory that the process has mapped, in bytes. RLIMIT_DATA
+// counts this memory.
 func dataSize() (uint64, error) {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {

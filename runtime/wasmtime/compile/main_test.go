@@ -18,7 +18,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/processor"
 )
 
-// engine makes as many bytes of code as a module has.
+// engine makes as many bytes of code as the module has.
 var engine = Engine{Key: "test", Compile: func(wasm []byte, _ Form) (code, info []byte, err error) {
 	if len(wasm) == 0 {
 		return nil, nil, errors.New("no\n  module")
@@ -26,7 +26,7 @@ var engine = Engine{Key: "test", Compile: func(wasm []byte, _ Form) (code, info 
 	return wasm, nil, nil
 }}
 
-// TestMain lets the test binary be the process that compiles.
+// TestMain lets the test binary act as the process that compiles.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == Command {
 		os.Exit(Main(engine, os.Args[2:], os.Stdin, os.Stdout, os.Stderr))
@@ -49,8 +49,8 @@ func TestCompileMainIsToldWhatItMayTake(t *testing.T) {
 	}
 }
 
-// TestProcessIsBound: once it waits for its module, all its threads have the priority of guests,
-// and the kernel bounds what it writes.
+// TestProcessIsBound: when the process waits for its module, all its threads have the priority of
+// guests, and the kernel limits its output.
 func TestProcessIsBound(t *testing.T) {
 	j := job{digest: digest, form: AsCommand, size: 1, code: 1 << 20}
 	args := arguments(j, bounds{memory: 1 << 30, nice: processor.GuestNice}, 60)
@@ -72,7 +72,7 @@ func TestProcessIsBound(t *testing.T) {
 			t.Fatalf("no threads: %v", err)
 		}
 		return !slices.ContainsFunc(tasks, func(task string) bool {
-			thread, _ := strconv.Atoi(filepath.Base(task)) // the kernel's numbers
+			thread, _ := strconv.Atoi(filepath.Base(task)) // the names are the kernel's numbers
 			is, err := unix.Getpriority(unix.PRIO_PROCESS, thread)
 			return err == nil && 20-is != min(int(own)+processor.GuestNice, 19)
 		})
@@ -99,7 +99,8 @@ func TestProcessIsBound(t *testing.T) {
 	}
 }
 
-// TestJob: what a module is compiled to has a bound too. TestProcessIsBound sees the kernel's.
+// TestJob: the size of the compiled code is limited, too. TestProcessIsBound tests the kernel's
+// limit.
 func TestJob(t *testing.T) {
 	wasm := bytes.Repeat([]byte("x"), 1000)
 	most := codecache.FileSize(wasm, nil)

@@ -17,22 +17,22 @@ import (
 )
 
 // patience is how many times longer than on an idle machine a compilation may take. On a busy
-// machine it gets a small share of the processors; if it were killed for that, the next one would
-// begin again and not end either.
+// machine it gets a small share of the processors. If it were killed for that, the next attempt
+// would start again and not end either.
 const patience = 5
 
 // Runner turns files of modules into files of machine code.
 type Runner struct {
-	Argv   []string      // of the process that compiles; empty compiles in this process, without bounds
-	Memory int64         // bytes, the most that a compilation may take
-	Time   time.Duration // the most that it may take
-	Engine Engine        // compiles in this process
+	Argv   []string      // arguments of the process that compiles; empty: compile in this process, without limits
+	Memory int64         // bytes, the limit for a compilation
+	Time   time.Duration // the limit for a compilation
+	Engine Engine        // for compiling in this process
 }
 
 // Cancellable reports whether a compilation ends with its context.
 func (r *Runner) Cancellable() bool { return len(r.Argv) > 0 }
 
-// ErrLimit is the error of a compilation that took more memory or time than it may.
+// ErrLimit means that a compilation exceeded its limit of memory or time.
 var ErrLimit = errors.New("the module takes too much to compile")
 
 // Module is a module that is to be compiled.
@@ -49,12 +49,12 @@ func (r *Runner) Run(ctx context.Context, m Module, in io.Reader, out *os.File) 
 	j := job{digest: m.Digest, form: m.Form, size: m.Size, code: b.code}
 	if len(r.Argv) == 0 {
 		if err := j.run(r.Engine, in, out); err != nil {
-			return fmt.Errorf("compile: %w", err)
+			return fmt.Errorf("compiling: %w", err)
 		}
 		return nil
 	}
-	// The process is killed with the thread that made it (PDEATHSIG), and threads of this process
-	// end with their guests. So the process gets a thread to itself for as long as it lives.
+	// The process is killed when the thread that made it ends (PDEATHSIG), and threads of this
+	// process end with their guests. So one thread belongs to the process as long as it lives.
 	failed := make(chan error, 1)
 	go func() {
 		goruntime.LockOSThread()
@@ -64,7 +64,7 @@ func (r *Runner) Run(ctx context.Context, m Module, in io.Reader, out *os.File) 
 	return <-failed
 }
 
-// spawn runs the process. It has no environment and no open file but its three, and is killed when
+// spawn runs the process. It has no environment and only its three open files. It is killed when
 // this process exits.
 func (r *Runner) spawn(parent context.Context, j job, b bounds, in io.Reader, out *os.File) error {
 	wait := patience * b.time
@@ -81,50 +81,50 @@ func (r *Runner) spawn(parent context.Context, j job, b bounds, in io.Reader, ou
 	err := cmd.Run()
 	switch {
 	case parent.Err() != nil:
-		return fmt.Errorf("compile: %w", parent.Err())
+		return fmt.Errorf("compiling: %w", parent.Err())
 	case ctx.Err() != nil:
-		return fmt.Errorf("compile: took more than %v: %w", wait, ErrLimit)
+		return fmt.Errorf("compiling: took more than %v: %w", wait, ErrLimit)
 	case err != nil:
 		return processError(cmd, err, b.memory, seconds, strings.TrimSpace(string(said.text)))
 	}
 	return nil
 }
 
-// rustOutOfMemory begins the message of a Rust program in which an allocation fails.
+// rustOutOfMemory is the beginning of a Rust program's message when an allocation fails.
 const rustOutOfMemory = "memory allocation of "
 
-// processError says why the process failed.
+// processError returns the reason why the process failed.
 func processError(cmd *exec.Cmd, err error, memory, seconds int64, said string) error {
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) {
-		return fmt.Errorf("compile: run %s: %w", cmd.Path, err)
+		return fmt.Errorf("compiling: run %s: %w", cmd.Path, err)
 	}
-	tooMuch := fmt.Errorf("compile: took more than %d MiB of memory: %w", memory>>20, ErrLimit)
+	tooMuch := fmt.Errorf("compiling: took more than %d MiB of memory: %w", memory>>20, ErrLimit)
 	switch exit.ExitCode() {
 	case exitRefused:
-		return fmt.Errorf("compile: %w", &RefusedError{message.Truncate(said)})
+		return fmt.Errorf("compiling: %w", &RefusedError{message.Truncate(said)})
 	case exitInput:
 		return fmt.Errorf("compile: %s", message.Truncate(said))
 	case exitShort:
 		return tooMuch
 	case exitBroken, exitMisused:
-		return fmt.Errorf("compile: the compiler failed: %w: %s", err, message.FirstLine(message.Truncate(said)))
+		return fmt.Errorf("compiling: the compiler failed: %w: %s", err, message.FirstLine(message.Truncate(said)))
 	}
 	usage, _ := exit.SysUsage().(*syscall.Rusage)
 	status, _ := exit.Sys().(syscall.WaitStatus)
-	// When an allocation fails, C's and Rust's allocators abort the process, and Go's exits with
-	// code 2.
+	// When an allocation fails, C's and Rust's allocators abort the process, and Go's runtime exits
+	// with code 2.
 	aborted := status.Signaled() && status.Signal() == syscall.SIGABRT
 	allocator := aborted || exit.ExitCode() == 2
 	switch {
-	case aborted && strings.HasPrefix(said, rustOutOfMemory): // perhaps of one large piece, so Maxrss may be small
+	case aborted && strings.HasPrefix(said, rustOutOfMemory): // maybe because of one large allocation, so Maxrss may be small
 		return tooMuch
 	case exit.UserTime()+exit.SystemTime() >= time.Duration(seconds)*time.Second:
-		return fmt.Errorf("compile: took more than %d s of processor time: %w", seconds, ErrLimit)
-	case allocator && usage != nil && usage.Maxrss<<10 > memory/2: // Maxrss is at least what this process had when it started the other
+		return fmt.Errorf("compiling: took more than %d s of processor time: %w", seconds, ErrLimit)
+	case allocator && usage != nil && usage.Maxrss<<10 > memory/2: // Maxrss is at least the memory of this process when it started the other
 		return tooMuch
 	}
-	return fmt.Errorf("compile: the compiler failed: %w: %s", err, message.FirstLine(message.Truncate(said)))
+	return fmt.Errorf("compiling: the compiler failed: %w: %s", err, message.FirstLine(message.Truncate(said)))
 }
 
 // head keeps the beginning of what is written to it.
@@ -145,7 +145,7 @@ func CheckArgv(argv []string) error {
 	}
 	info, err := os.Stat(argv[0])
 	if err != nil {
-		return fmt.Errorf("the compiler: %w", err)
+		return fmt.Errorf("starting the compiler: %w", err)
 	}
 	if info.IsDir() || info.Mode()&0o111 == 0 {
 		return fmt.Errorf("the compiler %s cannot be executed", argv[0])

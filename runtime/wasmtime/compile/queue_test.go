@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// mayRun reports whether a ticket has its turn.
+// mayRun reports whether a ticket may run.
 func mayRun(t *Ticket) bool {
 	select {
 	case <-t.turn:
@@ -71,8 +71,8 @@ func TestQueue(t *testing.T) {
 	is("what left before its turn", late, false)
 }
 
-// TestQueueAlwaysAdvances: tickets come and go, no slot and no pod is taken twice, and
-// nothing waits that could run.
+// TestQueueAlwaysAdvances: tickets enter and leave. No slot and no pod is used twice, and no ticket
+// waits that could run.
 func TestQueueAlwaysAdvances(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	q := NewQueue(3)

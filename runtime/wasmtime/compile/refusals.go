@@ -5,19 +5,19 @@ import (
 	"sync"
 )
 
-// RefusedError says that a module is never compiled because of its content, however often it is
-// tried: it is invalid, or asks for what the engine does not have, or its content is beyond a
-// bound. It holds for a module by its digest.
+// RefusedError means that a module can never be compiled because of its content: it is invalid,
+// needs a feature that the engine does not have, or exceeds a limit. It is valid for a module by
+// its digest.
 type RefusedError struct{ Text string }
 
 func (e *RefusedError) Error() string { return e.Text }
 
-// maxRefusals bounds the modules that are remembered. Each has a message of 4 KiB at most.
+// maxRefusals bounds how many modules are remembered. Each has a message of at most 4 KiB.
 const maxRefusals = 512
 
-// Refusals are the modules that the compiler has refused because of their content. A call that asks
-// for one again, as a pod does at each of its restarts, gets the same answer at once. Only this
-// process remembers them, since another version of the program may compile them.
+// Refusals are the modules that the compiler has refused because of their content. A later call for
+// the same module, for example at each restart of a pod, gets the same error at once. Only this
+// process remembers them, because another version of the program may be able to compile them.
 type Refusals struct {
 	mu   sync.Mutex
 	why  map[string]error // by digest

@@ -1,14 +1,15 @@
-// Package message bounds the texts about guests and modules that leave the engine: of how a guest
-// ended, and why a module is not compiled. Part of such a text comes from the guest, so it may be
-// long, and may have any bytes.
+// Package message bounds the texts about guests and modules that leave the engine: how a guest
+// ended, and why a module cannot be compiled. A part of such a text comes from the guest, so it may
+// be long and may have any bytes.
 package message
 
 import "strings"
 
-// Max bounds a message, in bytes: as many as Kubernetes keeps of a container's termination message.
+// Max bounds a message, in bytes. Kubernetes keeps the same length of a container's termination
+// message.
 const Max = 4 << 10
 
-// Truncate shortens a message to Max bytes, and cuts no character in two.
+// Truncate shortens a message to Max bytes. It never cuts inside a character.
 func Truncate(s string) string {
 	const mark = " …"
 	if len(s) <= Max {
@@ -23,5 +24,5 @@ func FirstLine(s string) string {
 	return line
 }
 
-// OneLine makes one line of a text that has several, and shortens it.
+// OneLine joins the lines of a text to one line, and shortens it.
 func OneLine(s string) string { return Truncate(strings.Join(strings.Fields(s), " ")) }

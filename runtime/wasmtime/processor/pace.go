@@ -14,10 +14,10 @@ import (
 type Pace struct {
 	turns *Turns
 	held  atomic.Int64
-	limit atomic.Int64 // thousandths of a processor, 0 for none
+	limit atomic.Int64 // thousandths of a processor; 0 means no limit
 
 	mu       sync.Mutex
-	throttle *throttle // of the limit that counts; nil without one
+	throttle *throttle // for the current limit; nil without a limit
 	used     time.Duration
 	threads  []*thread
 	resized  chan struct{} // closed when the limit changes
@@ -30,7 +30,7 @@ type thread struct {
 	seen time.Duration // likewise at the last call of Between; only the thread itself uses it
 }
 
-// NewPace makes the pace of a guest. limit is in thousandths of a processor, 0 for none.
+// NewPace makes the pace of a guest. limit is in thousandths of a processor; 0 means no limit.
 func NewPace(turns *Turns, limit int64) *Pace {
 	p := &Pace{turns: turns, resized: make(chan struct{})}
 	p.limit.Store(limit)
@@ -69,8 +69,8 @@ func (p *Pace) bound() {
 // Limited reports whether there is a limit. Any goroutine may call it.
 func (p *Pace) Limited() bool { return p.limit.Load() > 0 }
 
-// Resize sets another limit. It counts at once, also for a guest that is being held back. Any
-// goroutine may call it.
+// Resize sets another limit. It is valid at once, even for a guest that is waiting. Any goroutine
+// may call it.
 func (p *Pace) Resize(limit int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -88,7 +88,7 @@ const busy = 5 * time.Millisecond
 func (p *Pace) Between(ctx context.Context) {
 	var now unix.Timespec
 	if unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &now) != nil {
-		return // the next epoch sees it
+		return // the check at the next epoch follows
 	}
 	number := unix.Gettid()
 	p.mu.Lock()

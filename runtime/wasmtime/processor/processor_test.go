@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// TestThrottleHoldsTheLimit plays a guest that spins, and is looked at every 10 ms in which it
-// runs.
+// TestThrottleHoldsTheLimit simulates a guest that spins. The throttle checks it after every 10 ms
+// in which it runs.
 func TestThrottleHoldsTheLimit(t *testing.T) {
 	for _, limit := range []int64{1, 10, 100, 250, 500, 900, 1000, 4000} {
 		now := time.Unix(0, 0)
 		began, cpu := now, time.Duration(0)
 		th := newThrottle(limit, now, cpu)
-		cpu += Period * time.Duration(limit) / 1000 // what it starts with is no matter of the rate
+		cpu += Period * time.Duration(limit) / 1000 // the credit at the start is not part of the rate
 		for now.Sub(began) < time.Hour {
 			now, cpu = now.Add(Epoch), cpu+Epoch
 			now = now.Add(th.wait(now, cpu))
@@ -31,7 +31,7 @@ func TestThrottleHoldsTheLimit(t *testing.T) {
 func TestThrottleForgetsIdleTime(t *testing.T) {
 	now := time.Unix(0, 0)
 	th := newThrottle(100, now, 0)
-	if wait := th.wait(now.Add(time.Hour), 10*time.Millisecond); wait != 0 { // 10 saved, 1 comes meanwhile
+	if wait := th.wait(now.Add(time.Hour), 10*time.Millisecond); wait != 0 { // 10 saved, 1 is added during the time
 		t.Errorf("within what it has saved: wait %v", wait)
 	}
 	if wait := th.wait(now.Add(time.Hour), 110*time.Millisecond); wait != 890*time.Millisecond { // 1 + 10 - 100 ms
@@ -39,7 +39,8 @@ func TestThrottleForgetsIdleTime(t *testing.T) {
 	}
 }
 
-// TestTurnsGoRound: who waits longest is next, and who ends its turn stands behind all who wait.
+// TestTurnsGoRound: the guest that has waited longest is next. A guest that ends its turn goes to
+// the end of the queue.
 func TestTurnsGoRound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ts := &Turns{slots: 2}
@@ -50,7 +51,7 @@ func TestTurnsGoRound(t *testing.T) {
 			wg.Go(func() {
 				var mine turn
 				defer ts.leave(&mine)
-				time.Sleep(time.Duration(i) * time.Millisecond) // one after the other
+				time.Sleep(time.Duration(i) * time.Millisecond) // so that they come one after the other
 				for n := range 3 {
 					ts.next(t.Context(), &mine, time.Duration(n)*quantum)
 					mu.Lock()
@@ -70,7 +71,7 @@ func TestTurnsGoRound(t *testing.T) {
 	})
 }
 
-// TestTurnsExpire: a guest that does not come back, since it waits for something, does not stop the
+// TestTurnsExpire: a guest that does not return, because it waits for something, does not stop the
 // others.
 func TestTurnsExpire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -98,7 +99,7 @@ func TestTurnsExpire(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		ts.next(ctx, &first, quantum) // a kill does not wait
+		ts.next(ctx, &first, quantum) // a kill does not have to wait
 		ts.next(t.Context(), &second, quantum)
 		if len(ts.holders) != 1 || len(ts.queue) != 0 {
 			t.Errorf("left are %d holders, %d in the queue", len(ts.holders), len(ts.queue))
@@ -106,7 +107,7 @@ func TestTurnsExpire(t *testing.T) {
 	})
 }
 
-// TestTickerTicksForItsUsers: it ticks while one of them is left, and not after that.
+// TestTickerTicksForItsUsers: it ticks as long as it has a user, and not after that.
 func TestTickerTicksForItsUsers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ticks := 0
@@ -124,7 +125,8 @@ func TestTickerTicksForItsUsers(t *testing.T) {
 	})
 }
 
-// TestResizeEndsAWait: a guest that is held back by a small limit goes on when the limit is raised.
+// TestResizeEndsAWait: a guest that waits because of a small limit continues when the limit is
+// raised.
 func TestResizeEndsAWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := NewPace(NewTurns(), 1)

@@ -2,11 +2,11 @@ package processor
 
 import "time"
 
-// Period is the time over which a guest may save up processor time that it did not use, as in
-// Linux' own control groups (cpu.cfs_period_us).
+// Period is the time over which a guest may save processor time that it did not use, as in Linux'
+// own control groups (cpu.cfs_period_us).
 const Period = 100 * time.Millisecond
 
-// throttle keeps a guest's use of processor time to its limit. It only computes: the caller waits.
+// throttle limits a guest's use of processor time. It only computes; the caller waits.
 type throttle struct {
 	limit  int64 // thousandths of a processor
 	credit time.Duration
@@ -19,7 +19,7 @@ func newThrottle(limit int64, now time.Time, cpu time.Duration) *throttle {
 	return &throttle{limit: limit, credit: portion(Period, limit), at: now, cpu: cpu}
 }
 
-// wait returns for how long the guest must not run, now that its thread has used cpu in all.
+// wait returns how long the guest must wait. cpu is the total that its thread has used.
 func (t *throttle) wait(now time.Time, cpu time.Duration) time.Duration {
 	used := cpu - t.cpu
 	idle := max(now.Sub(t.at)-used, 0)

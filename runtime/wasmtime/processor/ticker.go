@@ -5,23 +5,23 @@ import (
 	"time"
 )
 
-// Epoch is how often code that runs looks at its guest's kill switch.
+// Epoch is how often running code checks its guest's kill switch.
 const Epoch = 10 * time.Millisecond
 
-// Ticker calls a function at every epoch while guests run, and costs nothing while none does.
+// Ticker calls a function at every epoch while guests run, and costs nothing while no guest runs.
 type Ticker struct {
 	tick func(now time.Time)
 
 	mu    sync.Mutex
 	users int
-	stop  chan struct{} // of the goroutine that ticks, while there are users
+	stop  chan struct{} // stops the goroutine that ticks; the goroutine exists while there are users
 	loops sync.WaitGroup
 }
 
 // NewTicker makes a Ticker that calls tick.
 func NewTicker(tick func(now time.Time)) *Ticker { return &Ticker{tick: tick} }
 
-// Acquire has the Ticker tick until the matching Release.
+// Acquire makes the Ticker tick until the matching Release.
 func (t *Ticker) Acquire() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -33,7 +33,7 @@ func (t *Ticker) Acquire() {
 	t.loops.Go(func() { t.loop(stop) })
 }
 
-// Release ends what Acquire began. It does not wait for a tick that is under way.
+// Release reverts Acquire. It does not wait for a running tick.
 func (t *Ticker) Release() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -42,7 +42,7 @@ func (t *Ticker) Release() {
 	}
 }
 
-// Wait returns when no goroutine ticks. There must be no users left.
+// Wait returns when no goroutine ticks. There must be no users.
 func (t *Ticker) Wait() { t.loops.Wait() }
 
 func (t *Ticker) loop(stop <-chan struct{}) {

@@ -8,42 +8,42 @@ import (
 	"time"
 )
 
-// Turns shares the processors among the guests that compute without a pause. As many of them run at
-// a time as there are processors, in turn, for a quantum each; the others wait. So the kernel's own
-// queues stay short even with hundreds of guests that spin: a guest that wakes, the agent's
-// goroutines, and a guest that is being killed get a processor at once. Guests that wait for
-// something now and then never come here.
+// Turns shares the processors among the guests that compute without a pause. The number of them
+// that run at a time is the number of processors; each runs for a quantum in turn, and the others
+// wait. So the kernel's own queues stay short even with hundreds of guests that spin. A guest that
+// wakes up, the agent's goroutines, and a guest that is being killed get a processor at once.
+// Guests that sometimes wait for something never need a turn.
 type Turns struct {
 	slots    int
-	runnable func(thread int) bool // whether a thread runs or could
+	runnable func(thread int) bool // whether a thread runs or could run
 
 	mu      sync.Mutex
 	holders []*turn
-	queue   []*turn // first come, first served
+	queue   []*turn // in the order of arrival
 }
 
 // NewTurns makes Turns for the processors that this process may use.
 func NewTurns() *Turns { return &Turns{slots: goruntime.GOMAXPROCS(0), runnable: runnable} }
 
-// turn is one guest's part in it. It is used by the guest's thread.
+// turn is the state of one guest. The guest's thread uses it.
 type turn struct {
-	thread int           // its guest's, in the kernel
-	since  time.Time     // when it became a holder, or was last seen as one
-	mine   chan struct{} // closed when it becomes one
-	cpu    time.Duration // what its thread had used when it was last seen
-	left   time.Duration // of processor time, that it may still use
+	thread int           // the number of its guest's thread in the kernel
+	since  time.Time     // when it became a holder, or was last known to run
+	mine   chan struct{} // closed when it becomes a holder
+	cpu    time.Duration // the thread's total when it was last known
+	left   time.Duration // processor time that it may still use
 }
 
-// quantum is the processor time that a turn is worth. By the wall clock a turn may be longer, where
-// other processes compete.
+// quantum is the processor time of a turn. In elapsed time a turn may be longer, if other processes
+// compete.
 const quantum = Epoch
 
-// maxTurn is the time after which expire looks whether a holder that has not come back waits for
+// maxTurn is the time after which Expire checks whether a holder that has not returned waits for
 // something.
 const maxTurn = Epoch
 
-// next ends t's turn, if it has had one, and waits for the next. cpu is what the guest's thread has
-// used in all. It returns early when ctx ends.
+// next ends t's turn, if it has one, and waits for the next. cpu is the total that the guest's
+// thread has used. It returns early when ctx ends.
 func (ts *Turns) next(ctx context.Context, t *turn, cpu time.Duration) {
 	ts.mu.Lock()
 	t.left -= cpu - t.cpu
@@ -69,7 +69,7 @@ func (ts *Turns) next(ctx context.Context, t *turn, cpu time.Duration) {
 	}
 }
 
-// leave takes t out.
+// leave removes t.
 func (ts *Turns) leave(t *turn) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
@@ -80,8 +80,8 @@ func (ts *Turns) leave(t *turn) {
 	ts.admit()
 }
 
-// Expire ends the turns of guests that have not come back because they wait for something. A guest
-// that has not come back because the kernel gives its processor to other processes keeps its turn.
+// Expire ends the turns of guests that have not returned because they wait for something. A guest
+// that has not returned because the kernel gives its processor to other processes keeps its turn.
 func (ts *Turns) Expire(now time.Time) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
@@ -97,7 +97,7 @@ func (ts *Turns) drop(t *turn) {
 	}
 }
 
-// admit lets those at the head of the queue run while there is a free slot.
+// admit starts turns from the head of the queue while there are free slots.
 func (ts *Turns) admit() {
 	for len(ts.queue) > 0 && len(ts.holders) < ts.slots {
 		t := ts.queue[0]

@@ -7,10 +7,10 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// Attach gives a client the guest's output, and the guest the client's input, until the guest has
-// ended, a stream of the client fails, or ctx ends. A Read of streams.Stdin and a Write that are
-// under way when it returns are left to the owner of the streams. in is nil for a guest that takes
-// no input of clients.
+// Attach gives the guest's output to a client, and the client's input to the guest, until the guest
+// has ended, a stream of the client fails, or ctx ends. If a Read of streams.Stdin or a Write still
+// runs when Attach returns, the owner of the streams must end it. in is nil for a guest that takes
+// no input from clients.
 func Attach(ctx context.Context, out *Output, in *Input, streams runtime.Streams) error {
 	release := func() {}
 	if streams.Stdin != nil {
@@ -21,17 +21,17 @@ func Attach(ctx context.Context, out *Output, in *Input, streams runtime.Streams
 	}
 	defer release()
 	ctx, stop := context.WithCancel(ctx)
-	defer stop() // before another client may feed the guest
-	// The client sees what the guest says to the first of its input: so its output is attached
-	// first.
+	defer stop() // before another client may become the input
+	// The client must see the guest's answer to the beginning of its input. So its output is
+	// attached first.
 	c := newClient(streams)
 	if !out.add(c) {
 		return nil
 	}
-	var failed chan error // nil for no input
+	var failed chan error // nil if there is no input
 	if streams.Stdin != nil {
 		failed = make(chan error, 1)
-		go feed(ctx, in, streams.Stdin, release, failed) // ends with the reader, which is not ours
+		go feed(ctx, in, streams.Stdin, release, failed) // it ends with the reader, which belongs to the client
 	}
 	select {
 	case <-c.done:
@@ -53,8 +53,8 @@ func Attach(ctx context.Context, out *Output, in *Input, streams runtime.Streams
 	}
 }
 
-// feed gives a guest its input, and lets another client feed it when that has ended. It sends an
-// error of the reader.
+// feed gives input to a guest, and lets another client do so when the input has ended. It sends an
+// error of the reader to failed.
 func feed(ctx context.Context, in *Input, r io.Reader, release func(), failed chan<- error) {
 	err := in.feed(ctx, r)
 	release()

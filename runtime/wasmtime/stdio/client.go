@@ -9,29 +9,29 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 )
 
-// pieceSize is how much of a guest's output goes to a client at once, in bytes, and pieces is how
-// many of them may be on their way.
+// pieceSize is how many bytes of a guest's output go to a client at once. pieces is how many such
+// pieces may be waiting.
 const (
 	pieceSize = 16 << 10
 	pieces    = 4
 )
 
-// client carries a guest's output to the streams that were attached together. One goroutine writes
-// to both, so that they keep their order where both lead to one reader, and so that a reader that
-// does not read holds the guest back and never its kill.
+// client writes a guest's output to the streams that were attached together. One goroutine writes
+// to both streams, so that their order is kept if both lead to one reader. If a reader does not
+// read, the guest must wait, but a kill of the guest does not wait.
 type client struct {
-	to     [streamCount]io.Writer               // nil is not attached
-	failed [streamCount]atomic.Pointer[failure] // why a stream takes no more
+	to     [streamCount]io.Writer               // nil if not attached
+	failed [streamCount]atomic.Pointer[failure] // why a stream accepts no more output
 	broken chan error                           // the first failure; it has room for one
 	full   chan piece
 	free   chan []byte
 	left   chan struct{} // closed when the client is removed
-	done   chan struct{} // closed when everything is written, or the client is removed
+	done   chan struct{} // closed when everything is written, or after the client is removed
 }
 
 type failure struct{ error }
 
-// piece is output on its way.
+// piece is output that waits to be written.
 type piece struct {
 	stream int
 	text   []byte
@@ -52,7 +52,7 @@ func newClient(streams runtime.Streams) *client {
 	return c
 }
 
-// send puts p on its way, and waits until there is room.
+// send adds p to the waiting pieces, and waits until there is room.
 func (c *client) send(ctx context.Context, stream int, p []byte) (int, error) {
 	if c.to[stream] == nil {
 		return len(p), nil
@@ -69,15 +69,15 @@ func (c *client) send(ctx context.Context, stream int, p []byte) (int, error) {
 		case <-ctx.Done():
 			return sent, wasi.ErrKilled
 		}
-		// p is the guest's memory, which may be freed before it is written.
+		// p is the guest's memory, which may be freed before the piece is written.
 		text = append(text[:0], p[sent:min(len(p), sent+pieceSize)]...)
 		sent += len(text)
-		c.full <- piece{stream: stream, text: text} // never blocks: there are no more pieces
+		c.full <- piece{stream: stream, text: text} // it never blocks, because there are no more pieces than room
 	}
 	return len(p), nil
 }
 
-// run writes until no more pieces come.
+// run writes pieces until no more come.
 func (c *client) run() {
 	defer close(c.done)
 	for {
@@ -108,6 +108,6 @@ func (c *client) write(p piece) {
 	c.failed[p.stream].Store(&failure{err})
 	select {
 	case c.broken <- err:
-	default: // the other stream failed before
+	default: // the other stream has already failed
 	}
 }

@@ -9,21 +9,21 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// Input is the standard input of a guest whose Spec keeps it open. One client after another feeds
-// it, and a guest that reads when no client is attached waits. Nothing is stored in it.
+// Input is the standard input of a guest whose Spec keeps it open. One client after another gives
+// it bytes. A guest that reads when no client is attached waits. The Input stores no bytes.
 type Input struct {
-	once bool        // the first client ends it
-	want chan []byte // where the guest's reader wants bytes
-	got  chan int    // how many were put there
+	once bool        // the end of the first client ends it
+	want chan []byte // buffers that the guest's reader wants to be filled
+	got  chan int    // number of bytes that were put there
 
 	mu     sync.Mutex
-	fed    bool          // a client is attached
-	closed bool          // end is closed
-	end    chan struct{} // closed when nothing more comes
+	fed    bool          // whether a client is attached
+	closed bool          // whether end is closed
+	end    chan struct{} // closed when no more bytes will come
 }
 
 // OpenInput makes the standard input of a guest. If the guest's Spec keeps it open, it returns an
-// Input, which r feeds first; else a nil Input, and r itself. r may be nil.
+// Input, and r is its first client. Otherwise it returns a nil Input, and r itself. r may be nil.
 func OpenInput(ctx context.Context, spec runtime.Spec, r io.Reader) (*Input, io.Reader) {
 	if !spec.Stdin {
 		return nil, r
@@ -31,7 +31,7 @@ func OpenInput(ctx context.Context, spec runtime.Spec, r io.Reader) (*Input, io.
 	in := newInput(spec.StdinOnce)
 	if r != nil {
 		if release, err := in.take(); err == nil {
-			go feed(ctx, in, r, release, make(chan error, 1)) // ends with the reader, which is not ours
+			go feed(ctx, in, r, release, make(chan error, 1)) // it ends with the reader, which belongs to the client
 		}
 	}
 	return in, in
@@ -41,7 +41,7 @@ func newInput(once bool) *Input {
 	return &Input{once: once, want: make(chan []byte), got: make(chan int), end: make(chan struct{})}
 }
 
-// Read is for the guest: one call at a time.
+// Read is for the guest. Only one call may run at a time.
 func (i *Input) Read(p []byte) (int, error) {
 	select {
 	case i.want <- p:
@@ -64,8 +64,8 @@ func (i *Input) Close() {
 	}
 }
 
-// take makes the caller the one that feeds the input, until it calls release, which it may call
-// more than once. A nil Input takes no client.
+// take makes the caller the client that feeds the input, until it calls release. It may call
+// release more than once. A nil Input takes no client.
 func (i *Input) take() (release func(), err error) {
 	if i == nil {
 		return nil, runtime.ErrStdin
@@ -88,7 +88,7 @@ func (i *Input) release() {
 	}
 }
 
-// feed gives the guest what r has, until r ends, ctx ends, or the input does. The error is r's.
+// feed gives the bytes of r to the guest, until r, ctx or the input ends. The error is r's.
 func (i *Input) feed(ctx context.Context, r io.Reader) error {
 	buf := make([]byte, pieceSize)
 	for {
@@ -97,7 +97,7 @@ func (i *Input) feed(ctx context.Context, r io.Reader) error {
 			select {
 			case p := <-i.want:
 				n := 0
-				if ctx.Err() == nil { // else another client may be attached already
+				if ctx.Err() == nil { // otherwise another client may already be attached
 					n = copy(p, rest)
 				}
 				i.got <- n

@@ -11,43 +11,43 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// How long the end of a guest waits for clients that have not read all that it wrote: of a guest
-// that was killed, and of one that ended by itself and whose output is in a log too.
+// How long a guest's end waits for clients that have not read all its output: for a guest that was
+// killed, and for one that ended by itself and has its output also in a log.
 const (
 	flushPatience = 10 * time.Millisecond
 	logPatience   = time.Second
 )
 
-// The guest's output streams, as indices.
+// Indices of the guest's output streams.
 const (
 	stdout = iota
 	stderr
 	streamCount
 )
 
-// Output is where a guest's output goes: its log, and the clients that are attached. Only the
-// guest's thread writes and closes; clients come and leave meanwhile.
+// Output passes on a guest's output to its log and the attached clients. Only the guest's thread
+// writes and closes; clients may be added and removed at any time.
 type Output struct {
 	ctx    context.Context //nolint:containedctx // the guest's: io.Writer has no parameter for it
 	log    [streamCount]io.Writer
 	logged bool    // whether there is a log
-	first  *client // the one that was attached at the start, nil for none
+	first  *client // the client of the guest's start, or nil
 
-	patience *time.Timer // of a guest that has ended, for clients that do not read
+	patience *time.Timer // set after the guest's end, for clients that do not read
 
 	mu    sync.Mutex
 	ended bool
 	all   atomic.Pointer[[]*client] // replaced, never changed
 }
 
-// Log is where a guest's output is kept.
+// Log stores a guest's output.
 type Log interface {
 	Stdout() io.Writer
 	Stderr() io.Writer
 }
 
-// NewOutput makes the output of a guest, with the client that is attached from the start. ctx is
-// the guest's: a kill ends it. logged says that log keeps what it gets.
+// NewOutput makes the output of a guest, with the client of its start. ctx is the guest's: a kill
+// ends it. logged says that log keeps the output.
 func NewOutput(ctx context.Context, log Log, logged bool, streams runtime.Streams) *Output {
 	o := &Output{ctx: ctx, log: [streamCount]io.Writer{log.Stdout(), log.Stderr()}, logged: logged}
 	if streams.Stdout != nil || streams.Stderr != nil {
@@ -72,11 +72,11 @@ func (o *Output) add(c *client) bool {
 	}
 	all := append(slices.Clone(o.list()), c)
 	o.all.Store(&all)
-	go c.run() // ends when the guest has, or c is removed, and no Write is under way
+	go c.run() // it ends when c is removed or the guest has ended, and no Write runs
 	return true
 }
 
-// remove gives nothing more to the client.
+// remove removes a client. It gets no more output.
 func (o *Output) remove(c *client) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -85,8 +85,8 @@ func (o *Output) remove(c *client) {
 	close(c.left)
 }
 
-// Clients returns how many clients are attached, and how many of them have no room for more output:
-// these hold the guest.
+// Clients returns how many clients are attached, and how many of them have no room for more output.
+// The guest waits for these.
 func (o *Output) Clients() (attached, full int) {
 	all := o.list()
 	for _, c := range all {
@@ -110,9 +110,9 @@ type writer struct {
 	stream int
 }
 
-// Write gives p to the log and then to each client, and waits until there is room. A stream that
-// has failed is left out where there is a log. A guest that has only the client of its start gets
-// the error.
+// Write gives p to the log and then to each client, and waits until there is room. If there is a
+// log, a failed stream is skipped. Without a log, the guest gets the error of the client of its
+// start.
 func (w writer) Write(p []byte) (int, error) {
 	if n, err := w.log[w.stream].Write(p); err != nil {
 		return n, err
@@ -126,17 +126,17 @@ func (w writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Bound makes sure that a client that does not read does not keep a guest that has ended, if the
-// log has its output: cancel, which ends the guest's context, ends the wait.
+// Bound limits how long a client that does not read can delay the end of a guest, if the log has
+// the output: after a time, cancel ends the guest's context and so the wait.
 func (o *Output) Bound(cancel func()) {
 	if o.logged {
 		o.patience = time.AfterFunc(logPatience, cancel)
 	}
 }
 
-// Close waits until everything is written, or until the guest's context has ended and a little time
-// has passed. Then a write that is under way is left to the owner of the stream: it ends when the
-// client reads or closes the stream.
+// Close waits until everything is written, or until a short time after the end of the guest's
+// context. A write that still runs then is abandoned: it ends when the client reads or closes the
+// stream.
 func (o *Output) Close() {
 	if o.patience != nil {
 		defer o.patience.Stop()

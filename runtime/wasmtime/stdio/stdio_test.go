@@ -55,7 +55,7 @@ func TestOutputGoesToLogAndClients(t *testing.T) {
 	})
 }
 
-// TestClientThatDoesNotRead: it gets 64 KiB, then the guest waits, until a kill.
+// TestClientThatDoesNotRead: the client gets 64 KiB, then the guest waits until it is killed.
 func TestClientThatDoesNotRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, kill := context.WithCancel(t.Context())
@@ -83,8 +83,8 @@ func TestClientThatDoesNotRead(t *testing.T) {
 		if err := <-failed; !errors.Is(err, wasi.ErrKilled) {
 			t.Errorf("after the kill: %v", err)
 		}
-		o.Close()     // which does not wait for the client for long
-		_ = r.Close() // ends the write that is left behind
+		o.Close()     // it does not wait long for the client
+		_ = r.Close() // this ends the abandoned write
 	})
 }
 
@@ -93,7 +93,7 @@ func TestInputIsFedByOneAtATime(t *testing.T) {
 		in, stdin := OpenInput(t.Context(), runtime.Spec{Command: runtime.Command{Stdin: true}}, strings.NewReader("first "))
 		var log kept
 		o := NewOutput(t.Context(), &log, true, runtime.Streams{})
-		synctest.Wait() // the first Read is under way
+		synctest.Wait() // the first Read is running
 		if err := Attach(t.Context(), o, in, runtime.Streams{Stdin: strings.NewReader("")}); !errors.Is(err, runtime.ErrStdin) {
 			t.Errorf("beside another client: %v", err)
 		}
@@ -102,7 +102,7 @@ func TestInputIsFedByOneAtATime(t *testing.T) {
 		if string(buf[:n]) != "first " || err != nil {
 			t.Errorf("read %q, %v", buf[:n], err)
 		}
-		synctest.Wait() // the first client has left
+		synctest.Wait() // the first client is removed
 		ctx, leave := context.WithCancel(t.Context())
 		attached := make(chan error, 1)
 		go func() { attached <- Attach(ctx, o, in, runtime.Streams{Stdin: strings.NewReader("second ")}) }()

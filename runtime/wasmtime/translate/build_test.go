@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// u is a number, b joins bytes, vec is a list with its length, name a string with its length: the
-// parts of the binary format.
+// These make the parts of the binary format: u a number, b joined bytes, vec a list with its
+// length, name a string with its length.
 func u(n int) []byte { return appendU32(nil, uint32(n)) }
 
 func b(parts ...any) (out []byte) {
@@ -43,7 +43,7 @@ func repeat(n int, item ...byte) (out []byte) {
 
 func sec(id int, content []byte) []byte { return b(id, u(len(content)), content) }
 
-// wasm is a module of sections.
+// wasm makes a module from sections.
 func wasm(sections ...[]byte) []byte {
 	out := append([]byte(nil), header...)
 	for _, s := range sections {
@@ -52,7 +52,8 @@ func wasm(sections ...[]byte) []byte {
 	return out
 }
 
-// funcs is a module with a memory and functions of type ()->() with these bodies, locals included.
+// funcs is a module with a memory and functions of type ()->() with these bodies, which include
+// locals.
 func funcs(bodies ...[]byte) []byte {
 	var types, code [][]byte
 	for _, body := range bodies {
@@ -63,7 +64,7 @@ func funcs(bodies ...[]byte) []byte {
 		sec(sectionCode, vec(code...)))
 }
 
-// body is instructions without locals.
+// body makes a body from instructions, without locals.
 func body(instructions ...any) []byte { return b(0, b(instructions...), opEnd) }
 
 func accepted(t *testing.T, wasm []byte, l Limits) *Translation {
@@ -75,7 +76,7 @@ func accepted(t *testing.T, wasm []byte, l Limits) *Translation {
 	return out
 }
 
-// limited checks that a module is refused for that many of something.
+// limited checks that a module is refused because it has this number of something.
 func limited(t *testing.T, wasm []byte, l Limits, what string, count, bound uint64) {
 	t.Helper()
 	_, err := Module(wasm, Finished, l)

@@ -1,11 +1,10 @@
 package translate
 
-// maxPiece is how many bytes one instruction writes at most, except some that write constant data.
-// The engine looks at the epoch only before an instruction, and a guest that is killed must end at
-// once.
+// maxPiece is how many bytes one instruction writes at most, with exceptions for constant data. The
+// engine checks the epoch only before an instruction, and a guest that is killed must end at once.
 const maxPiece = 1 << 20
 
-// Opcodes that only added functions have.
+// Opcodes that only added functions use.
 const (
 	opLocalSet    = 0x21
 	opLocalTee    = 0x22
@@ -22,15 +21,15 @@ const (
 	opI64Const    = 0x42
 )
 
-// Numbers of the instructions behind prefixMisc.
+// Numbers of the instructions after prefixMisc.
 const (
 	miscInit = 8
 	miscCopy = 10
 	miscFill = 11
 )
 
-// bulk notes an instruction that may write a long piece of memory, unless its length is known and
-// short. An instruction that control cannot reach stays as it is.
+// bulk notes an instruction that may write a long range of memory. It does not note one whose
+// length is known and short, or one that control cannot reach; these stay unchanged.
 func (s *scan) bulk(a added, at int) {
 	m := s.m
 	if !s.reachable || s.length >= 0 && s.length <= maxPiece {
@@ -45,8 +44,8 @@ func (s *scan) bulk(a added, at int) {
 	s.called(0)
 }
 
-// bulkFunction is the body of a function of (to, value or from, length). It does in pieces what its
-// instruction writes the instruction for a piece, or for all that is left.
+// bulkFunction is the body of a function of (to, value or from, length). It does the work of its
+// instruction in pieces. b.instruction writes the instruction, for one piece or for the rest.
 func (a added) bulkFunction() []byte {
 	const to, from, length = 0, 1, 2
 	w := bulkWriter{a: a, b: []byte{0}} // no locals
@@ -91,14 +90,14 @@ func (w *bulkWriter) longerThanPiece() {
 	w.add(opI32Above)
 }
 
-// move adds a piece to a local, or subtracts it.
+// move adds the size of a piece to a local, or subtracts it.
 func (w *bulkWriter) move(local, operation byte) {
 	w.add(opLocalGet, local)
 	w.piece()
 	w.add(operation, opLocalSet, local)
 }
 
-// instruction does it for a piece, or for all that is left.
+// instruction writes the instruction for one piece, or for the rest.
 func (w *bulkWriter) instruction(piece bool) {
 	w.add(opLocalGet, 0, opLocalGet, 1)
 	if piece {

@@ -15,7 +15,7 @@ func (s *scan) push(code byte, params, results uint32) {
 	s.frames = append(s.frames, f)
 }
 
-// arity returns how many values a branch to the block passes on.
+// arity returns how many values a branch to the block passes.
 func (f *frame) arity() uint64 {
 	if f.opcode == opLoop {
 		return uint64(f.params)
@@ -23,7 +23,7 @@ func (f *frame) arity() uint64 {
 	return uint64(f.results)
 }
 
-// stop notes that control does not reach what follows.
+// stop notes that control does not reach the next instruction.
 func (s *scan) stop() {
 	if s.reachable {
 		s.flow.stop()
@@ -43,7 +43,7 @@ func (s *scan) branch(depth uint32, at int) {
 	}
 }
 
-// control reads instructions that begin and end blocks, and branches.
+// control reads instructions that begin or end blocks, and branches.
 func (s *scan) control(code uint32, at int) {
 	r := s.r
 	switch code {
@@ -55,7 +55,7 @@ func (s *scan) control(code uint32, at int) {
 			f.edge = s.flow.edge(f.label)
 		}
 		if code == opLoop {
-			s.cost(24, 0) // a look at the epoch
+			s.cost(24, 0) // a check of the epoch
 		}
 	case opElse:
 		s.elsePart(at)
@@ -135,13 +135,13 @@ func (s *scan) end() {
 		s.arguments += uint64(f.results)
 	}
 	if f.opcode == opLoop {
-		return // control reaches what follows only from its end
+		return // control reaches the next instruction only from the end of the block
 	}
 	s.reachable = s.flow.close(f.label, s.reachable)
 }
 
-// tryTable reads a try_table. Each call in it may lead to each of its catches, and to those around
-// it.
+// tryTable reads a try_table. Each call in it may lead to each of its catches, and to the catches
+// around it.
 func (s *scan) tryTable(at int) {
 	m, r := s.m, s.r
 	params, results := s.blockType(at)
@@ -173,7 +173,7 @@ func (s *scan) tryTable(at int) {
 	}
 }
 
-// called counts a call's results, and its ways to the catches around it.
+// called counts a call's results, and its edges to the catches around it.
 func (s *scan) called(results uint64) {
 	if !s.reachable {
 		return

@@ -1,15 +1,15 @@
-// Package translate reads a core WebAssembly module before the engine does, refuses what must not
-// reach the engine's compiler, and rewrites the rest. It has no engine, keeps no state, and may be
-// used from any goroutine.
+// Package translate reads a core WebAssembly module before the engine does, refuses modules that
+// must not reach the engine's compiler, and rewrites the others. It needs no engine, keeps no
+// state, and may be used from any goroutine.
 //
-// An error says where in the module it is (Position), and why: a proposal is off (FeatureError),
-// there is too much of something (LimitError), or the bytes are no module, or one that no engine
-// here knows (FormatError). A module that the engine finds valid with the same proposals on never
-// gets a FormatError. The engine, not this package, checks the types of operands. Every number of a
-// type, function, table, memory, global, tag, segment, local or label is checked here, so that a
-// module cannot reach what is added behind its own.
+// An error has a position in the module (Position), and a reason: a proposal is off (FeatureError),
+// there is too much of something (LimitError), or the bytes are not a module, or one that the
+// supported engines do not know (FormatError). If the engine finds a module valid with the same
+// proposals on, the module never gets a FormatError. The engine, not this package, checks the types
+// of operands. This package checks every number of a type, function, table, memory, global, tag,
+// segment, local or label, so that a module cannot use the parts that are added after its own.
 //
-// # What becomes of a module
+// # How a module is changed
 //
 // All custom sections are removed; names of functions are kept in Info, cut. Only the exports that
 // the caller asks for are kept, all of a component's part, and a declarative segment keeps
@@ -23,33 +23,34 @@
 // # Values
 //
 // The compiler numbers the values of a function. wasmtime 39 packs the numbers into 24 bits, and
-// beyond that mixes values up (GHSA-897f-g5gm-fmxm). This package counts the values that the
-// compiler will make, and bounds them by 2^22:
+// confuses values with higher numbers (GHSA-897f-g5gm-fmxm). This package counts the values that
+// the compiler will make, and bounds them by 2^22:
 //
 //   - parameters and results of blocks, of calls and of the function;
-//   - the values that each instruction expands to (ops.go, read off the translation to Cranelift's
-//     code in wasmtime 48, rounded up);
+//   - the values to which each instruction expands (ops.go; taken from the translation to
+//     Cranelift's code in wasmtime 48, rounded up);
 //   - where branches join, one for each local that is live there: the compiler makes a parameter of
 //     the block for it before it knows whether it needs one. Branches join at the ends of blocks
-//     that are reached in two ways, at the beginnings of loops (these count twice: the look at the
-//     epoch joins too), at catches, and inside some instructions. If all locals together would be
-//     too many, it is computed exactly which of them are live (live.go); most functions never need
-//     that.
+//     with two or more ways to them, at the beginnings of loops (these count twice, because the
+//     check of the epoch joins too), at catches, and inside some instructions. If all locals
+//     together would be too many, the live ones are computed exactly (live.go); most functions
+//     never need that.
 //
-// The compiler also makes code for a module's start: for elements and data whose offsets it does
-// not know, and for globals. That code counts as a function. The count was compared with the
+// The compiler also makes code for a module's start: for elements and data with offsets that it
+// does not know, and for globals. That code counts as a function. The count was compared with the
 // compiler's own output (Config::emit_clif of wasmtime 48), and was never too low. In 5,900
 // functions of a Go program, MicroPython, QuickJS and one of nextpnr's tools it was at least 1.5
-// times what translation made, and 2.3 times in all; optimisation then made at most 2.3 times as
-// much as translation. When only live locals are counted it is within 5 %.
+// times the number of values after translation, and 2.3 times for all functions together;
+// optimisation then made at most 2.3 times as many as translation. If only live locals are counted,
+// the error is within 5 %.
 //
-// Exception handling and branches pass values on, which takes memory and makes no values: Arguments
-// bounds those.
+// Exception handling and branches also pass values on. This takes memory but makes no new values.
+// Arguments bounds these.
 //
 // # Bounds
 //
-// The most that was seen in 200 published modules, 1.4 GB, of npm and PyPI, including those that
-// need a browser:
+// The maxima that were seen in 200 published modules, 1.4 GB, from npm and PyPI, including those
+// that need a browser:
 //
 //	                          bound  seen
 //	values                4,194,304  3,500,142 opencascade.js (no WASI); of WASI programs 1,113,712, Yosys
@@ -72,7 +73,7 @@
 //	catches                   1,000        128 Yosys
 //	tables, memories             16       2, 1
 //
-// The time is in proportion to the module: about 200 MB a second on one processor. The slow part,
-// the computation of live locals, is bounded for the whole module to some tenths of a second. The
-// memory is that of the result and some times that of the largest function.
+// The time is proportional to the size of the module: about 200 MB a second on one processor. The
+// slow part is the computation of live locals; for a whole module it is bounded to some tenths of a
+// second. The memory is the size of the result, plus several times that of the largest function.
 package translate

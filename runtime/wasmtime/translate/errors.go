@@ -2,9 +2,9 @@ package translate
 
 import "fmt"
 
-// Position is where something in a module is.
+// Position is a position in a module.
 type Position struct {
-	// Function is its number, imported ones counted first, or -1 outside of functions.
+	// Function is its number, with imported ones counted first, or -1 outside of functions.
 	Function int
 	// Offset counts bytes of the original module.
 	Offset int
@@ -18,7 +18,7 @@ func (p Position) String() string {
 	return fmt.Sprintf("function %d at 0x%x", p.Function, p.Offset)
 }
 
-// FeatureError says that a module uses a proposal that is off.
+// FeatureError means that a module uses a proposal that is off.
 type FeatureError struct {
 	Position
 	Feature Feature
@@ -28,18 +28,19 @@ func (e *FeatureError) Error() string {
 	return fmt.Sprintf("%v: %v is off with this engine", e.Position, e.Feature)
 }
 
-// LimitError says that a module has more of something than it may have.
+// LimitError means that a module has more of something than it may have.
 type LimitError struct {
 	Position
 	What         string // in the plural: "locals"
-	Count, Bound uint64 // Count is how many there are, or where counting stopped
+	Count, Bound uint64 // Count is the number, or the number at which counting stopped
 }
 
 func (e *LimitError) Error() string {
 	return fmt.Sprintf("%v: %d %s, at most %d may be", e.Position, e.Count, e.What, e.Bound)
 }
 
-// FormatError says that bytes are no module, or one with something that this package does not know.
+// FormatError means that the bytes are not a module, or one with something that this package does
+// not know.
 type FormatError struct {
 	Position
 	What string

@@ -1,6 +1,6 @@
 package translate
 
-// Feature is a proposal to WebAssembly, later than its first version.
+// Feature is a proposal for WebAssembly that is later than its first version.
 type Feature uint8
 
 // The proposals. Those before LegacyExceptions may be on.
@@ -34,7 +34,7 @@ const (
 // neverOn is the first of the proposals that are off with every engine.
 const neverOn = LegacyExceptions
 
-// featureNames are the proposals' names as their users know them.
+// featureNames are the usual names of the proposals.
 var featureNames = [numFeatures]string{
 	MutableGlobals:          "mutable globals",
 	SignExtension:           "sign extension",
@@ -79,10 +79,10 @@ func All() []Feature {
 	return all
 }
 
-// Features are the proposals that the linked engine runs. The zero value has none.
+// Features is a set of proposals that the linked engine supports. The zero value is empty.
 type Features uint32
 
-// Of returns a set of proposals. It panics for one that is never on.
+// Of returns a set of proposals. It panics for a proposal that is never on.
 func Of(on ...Feature) Features {
 	var all Features
 	for _, f := range on {
@@ -100,7 +100,7 @@ const Finished Features = 1<<neverOn - 1
 // Has reports whether the proposal is on.
 func (s Features) Has(f Feature) bool { return s>>f&1 != 0 }
 
-// Without returns the set without the given ones.
+// Without returns the set without these proposals.
 func (s Features) Without(off ...Feature) Features {
 	for _, f := range off {
 		s &^= 1 << f

@@ -1,31 +1,32 @@
 package translate
 
-// flow is what a function does to its locals, in order, and how control flows between. It yields
-// the number of values that the compiler makes for locals: where branches join, one for each local
-// that is read later. A loop begins with such a join, with any number of branches to it.
+// flow is the sequence of a function's uses of its locals, and of the control flow between them.
+// The result is the number of values that the compiler makes for locals: where branches join, one
+// for each local that is read later. A loop begins with such a join, for any number of branches to
+// it.
 type flow struct {
 	events []event
 	labels []label
 	tries  []try
-	joins  uint64 // how often branches join, as often as each join counts
+	joins  uint64 // number of joins of branches, each as often as it counts
 	edges  uint64
 
 	reads   []uint32 // locals that are read, in the order of their first reads
 	slots   []slot   // by local
-	round   uint32   // of slots that are this function's
+	round   uint32   // the value of round in slots of the current function
 	catches []uint32 // labels of tries
 }
 
 // slot is the index of a local among those that are read.
 type slot struct{ round, index uint32 }
 
-// event is what happens, and its argument.
+// event is one step, and its argument.
 type event uint32
 
 const (
 	eventGet = iota
 	eventSet
-	eventStop  // control does not go on
+	eventStop  // control does not reach the next step
 	eventEdge  // control may go to a label
 	eventOpen  // a block begins
 	eventClose // a block ends: its label
@@ -38,12 +39,12 @@ const (
 func (e event) kind() uint32 { return uint32(e) & (1<<eventBits - 1) }
 func (e event) arg() uint32  { return uint32(e) >> eventBits }
 
-// label is where branches lead.
+// label is a target of branches.
 type label struct {
-	preds   uint32 // how many ways lead to it
+	preds   uint32 // how many edges lead to it
 	edges   uint32 // how many of them are branches
 	loop    bool
-	handles uint32 // of a try: how many catches a call in it may lead to
+	handles uint32 // for a try: how many catches a call in it may lead to
 }
 
 // try is a try_table.
@@ -57,7 +58,7 @@ func (f *flow) reset(locals uint32) {
 	f.events, f.labels, f.tries, f.catches, f.reads = f.events[:0], f.labels[:0], f.tries[:0], f.catches[:0], f.reads[:0]
 	f.joins, f.edges = 1, 0
 	f.round++
-	if f.round == 0 { // all slots are as if they were of this round
+	if f.round == 0 { // round has overflowed, so old slots could seem to be of this round
 		clear(f.slots)
 		f.round = 1
 	}
@@ -101,8 +102,8 @@ func (f *flow) open() uint32 {
 	return l
 }
 
-// openLoop begins a loop. Its beginning counts twice: the compiler makes the look at the epoch join
-// there too.
+// openLoop begins a loop. Its beginning counts twice, because the compiler's check of the epoch is
+// another join.
 func (f *flow) openLoop() uint32 {
 	l := f.newLabel(label{loop: true})
 	f.joins += loopJoins
@@ -112,7 +113,7 @@ func (f *flow) openLoop() uint32 {
 
 const loopJoins = 2
 
-// inside counts joins of branches within the code of one instruction.
+// inside counts joins of branches in the code of one instruction.
 func (f *flow) inside(n uint32) {
 	f.joins += uint64(n)
 	f.add(eventJoins, min(n, 1<<(32-eventBits)-1))
@@ -128,7 +129,7 @@ func (f *flow) elsePart(edge int) {
 }
 
 // close ends a block. reached says that control reaches its end from its last instruction. close
-// reports whether control goes on behind it.
+// reports whether control reaches the code after the block.
 func (f *flow) close(l uint32, reached bool) bool {
 	if reached {
 		f.labels[l].preds++
@@ -142,7 +143,7 @@ func (f *flow) close(l uint32, reached bool) bool {
 	return f.labels[l].preds > 0
 }
 
-// openHandlers begins a try_table, whose catches lead to the targets.
+// openHandlers begins a try_table. Its catches lead to the targets.
 func (f *flow) openHandlers(parent int, targets []uint32) int {
 	t := try{label: f.newLabel(label{edges: 1, handles: uint32(len(targets))}), parent: parent, first: uint32(len(f.catches))}
 	if parent >= 0 {

@@ -1,6 +1,6 @@
 package translate
 
-// asks is the number with which the host is asked.
+// asks is the number that the function passes to the host.
 func (a added) asks() uint32 {
 	if a.operation == growTable {
 		return TableGrowth | a.index
@@ -8,19 +8,19 @@ func (a added) asks() uint32 {
 	return a.index
 }
 
-// growTable is the table that is added, with its number: it holds the host's function.
+// growTable is the added table, and its index. The table holds the host's function.
 func (m *module) growTable() (index uint32, b []byte) {
 	return uint32(len(m.tables)), []byte{typeFuncref, 1, 1, 1}
 }
 
-// growFunction is the body of a function that asks the host, grows, and gives back what the host
-// granted if that fails.
+// growFunction is the body of a function that asks the host and grows. If the growth fails, it
+// gives the host's grant back.
 //
 //	if ask(what, delta) { r = grow(delta); if r == -1 { ask(what|failed, delta) } } else { r = -1 }
 func (m *module) growFunction(a added) []byte {
 	delta := byte(0)
 	if a.operation == growTable {
-		delta = 1 // behind the new elements' value
+		delta = 1 // it comes after the value of the new elements
 	}
 	result := delta + 1
 	ask := func(b []byte, what uint32) []byte {

@@ -6,32 +6,34 @@ import (
 	"fmt"
 	"math"
 	"sort"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/visible"
 )
 
-// Info is what is known of a module without its engine. Its names and offsets stay encoded: they
-// are looked up in the bytes that ReadInfo was given.
+// Info is the data about a module that needs no engine. Its names and offsets stay encoded; they
+// are looked up in the bytes that ReadInfo got.
 type Info struct {
-	// Functions is how many functions the original has, imported ones included. Those behind them
-	// are added.
+	// Functions is the number of functions in the original, with imported ones. Functions with
+	// higher numbers are added ones.
 	Functions uint32
-	// Memories and Tables are those that the module defines, not those that it imports, nor
+	// Memories and Tables are those that the module defines. They do not include imports and
 	// GrowExport.
 	Memories []Memory
 	Tables   []Table
-	// Starts says that there is a StartExport.
+	// Starts reports whether there is a StartExport.
 	Starts bool
-	// Grows says that there is a GrowExport.
+	// Grows reports whether there is a GrowExport.
 	Grows bool
-	// Heap says that instances may have objects or exceptions, which are in a memory of the
+	// Heap reports whether instances may have objects or exceptions, which are in a memory of the
 	// engine's own.
 	Heap bool
 	// Module is the module's own name, "" if it has none. It has at most 128 bytes, and no control
 	// characters.
 	Module string
-	// Overhead estimates how much heap the engine's own tables for the module take, in bytes,
+	// Overhead estimates the heap memory of the engine's own tables for the module, in bytes,
 	// without code and data.
 	Overhead uint64
-	// InstanceOverhead estimates how much each instance takes, in bytes, without its memories and
+	// InstanceOverhead estimates the bytes that each instance takes, without its memories and
 	// tables.
 	InstanceOverhead uint64
 
@@ -44,7 +46,7 @@ type Info struct {
 // Memory is a linear memory. Sizes are in pages of 64 KiB.
 type Memory struct {
 	Index    uint32
-	Min, Max uint64 // Max is the most that is possible where the module sets none
+	Min, Max uint64 // Max is the largest possible size if the module sets none
 }
 
 // Table is a table. Sizes are in elements.
@@ -58,7 +60,7 @@ const (
 	elementSize = 8
 )
 
-// MemoryBytes returns the size of all memories at the start.
+// MemoryBytes returns the total size of all memories at the start.
 func (i *Info) MemoryBytes() (n uint64) {
 	for _, m := range i.Memories {
 		n = add(n, m.Min*pageSize)
@@ -66,7 +68,7 @@ func (i *Info) MemoryBytes() (n uint64) {
 	return n
 }
 
-// TableBytes returns the size of all tables at the start, 8 bytes an element.
+// TableBytes returns the total size of all tables at the start, with 8 bytes for an element.
 func (i *Info) TableBytes() (n uint64) {
 	for _, t := range i.Tables {
 		n = add(n, t.Min*elementSize)
@@ -74,7 +76,7 @@ func (i *Info) TableBytes() (n uint64) {
 	return n
 }
 
-// add stops at the largest number: the numbers of an info that was read may be wrong.
+// add stops at the largest number, because the numbers of an info that was read may be wrong.
 func add(a, b uint64) uint64 {
 	if a > math.MaxUint64-b {
 		return math.MaxUint64
@@ -82,8 +84,8 @@ func add(a, b uint64) uint64 {
 	return a + b
 }
 
-// Name returns a function's name by its number, "" if it has none. It has at most 128 bytes, and no
-// control characters.
+// Name returns a function's name by its number, or "" if it has none. The name has at most 128
+// bytes, and no control characters.
 func (i *Info) Name(function uint32) string {
 	entry := func(e int) (function, end uint32) {
 		return binary.LittleEndian.Uint32(i.nameEntries[nameEntry*e:]), binary.LittleEndian.Uint32(i.nameEntries[nameEntry*e+4:])
@@ -104,14 +106,13 @@ func (i *Info) Name(function uint32) string {
 	if f != function || start > end || uint64(end) > uint64(len(i.nameText)) || end-start > maxName {
 		return ""
 	}
-	return visible(i.nameText[start:end])
+	return visible.Name(i.nameText[start:end])
 }
 
-// Original returns the offset in the original module of what is at this offset in the translated
-// one.
+// Original converts an offset in the translated module to the offset in the original module.
 func (i *Info) Original(offset uint64) uint64 { return original(i.shifts, offset) }
 
-// infoVersion begins an encoded info.
+// infoVersion is at the beginning of an encoded info.
 const infoVersion = 2
 
 const (
@@ -120,13 +121,13 @@ const (
 	infoHeap
 )
 
-// Sizes of the beginning of an encoded info, and of its memories and tables.
+// Sizes of the encoded info's beginning, and of its memories and tables.
 const (
 	infoHead = 1 + 1 + 2 + 2 + 4 + 8 + 8 + 6*4
 	infoItem = 4 + 8 + 8
 )
 
-// Append encodes the info behind b.
+// Append appends the encoded info to b.
 func (i *Info) Append(b []byte) []byte {
 	flags := byte(0)
 	if i.Starts {
@@ -165,8 +166,8 @@ func (i *Info) Append(b []byte) []byte {
 
 var errInfo = errors.New("damaged: what is known of the module cannot be read")
 
-// ReadInfo decodes all of b, which Append has made. The Info uses b's memory. Other bytes give an
-// error, or an info with wrong numbers, names and offsets, all bounded.
+// ReadInfo decodes all of b, which Append has made. The Info uses b's memory. Other bytes cause an
+// error, or an info with wrong but bounded numbers, names and offsets.
 func ReadInfo(b []byte) (*Info, error) {
 	le := binary.LittleEndian
 	if len(b) < infoHead || b[0] != infoVersion || b[1] > infoStarts|infoGrows|infoHeap {
@@ -212,7 +213,7 @@ func ReadInfo(b []byte) (*Info, error) {
 		return p
 	}
 	i.shifts, i.nameEntries, i.nameText = part(0), part(1), part(2)
-	i.Module = visible(part(3))
+	i.Module = visible.Name(part(3))
 	i.calls.entries, i.calls.text = part(4), part(5)
 	return i, nil
 }

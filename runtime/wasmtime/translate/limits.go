@@ -1,12 +1,12 @@
 package translate
 
-// Limits bound a module. A field that is 0 stands for its default. The defaults are far above what
-// real programs have, and those of a function far below what the compiler can number.
+// Limits bound a module. A field of 0 means its default. The defaults are far above the numbers in
+// real programs. Those for a function are far below the maximum of the compiler's numbers.
 type Limits struct {
-	Values      uint64 // that the compiler makes of one function, and of the module's start
-	Arguments   uint64 // that the branches of one function pass on
+	Values      uint64 // that the compiler makes for one function, and for the module's start
+	Arguments   uint64 // that the branches of one function pass
 	BodyBytes   uint64 // of one function
-	Locals      uint64 // of one function, parameters included
+	Locals      uint64 // of one function, with parameters
 	Nesting     uint64 // of blocks in one function
 	Targets     uint64 // of one br_table
 	Functions   uint64 // from here on, all counts include imports
@@ -20,18 +20,18 @@ type Limits struct {
 	Elements    uint64 // in all element segments together
 	ElementSegs uint64
 	DataSegs    uint64
-	Parameters  uint64 // of one function type; results as many
+	Parameters  uint64 // of one function type; the same bound is for results
 	RecGroup    uint64 // types in one recursive group
 	Fields      uint64 // of one struct type
 	Subtyping   uint64 // supertypes of supertypes
 	Constant    uint64 // instructions of one constant expression
 	ImportName  uint64 // bytes of one name in an import
 	Growths     uint64 // memory.grow and table.grow in all functions
-	Catches     uint64 // of a try_table and of those around it: an exception looks at them in each frame that it leaves
-	Bulks       uint64 // memory.fill, memory.copy and memory.init in all functions, but not those of a known short length
+	Catches     uint64 // of a try_table and of those around it: an exception checks them in each frame that it leaves
+	Bulks       uint64 // memory.fill, memory.copy and memory.init in all functions, except those with a known short length
 }
 
-// DefaultLimits are the bounds that a zero field stands for.
+// DefaultLimits are the bounds for zero fields.
 var DefaultLimits = Limits{
 	Values:      1 << 22,
 	Arguments:   1 << 24,

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestLimits: each bound lets a module pass that reaches it, and refuses one that is just beyond
-// it; the error says what, how many and the bound.
+// TestLimits: each bound allows a module that reaches it, and refuses one that exceeds it by one.
+// The error names the thing, its number and the bound.
 // docs/security.md: "A module is read and bounded [before the
 // compiler](engine.md#what-modules-may-use) sees it."
 func TestLimits(t *testing.T) {
@@ -26,7 +26,7 @@ func TestLimits(t *testing.T) {
 		known := b(opI32Const, 0, opI32Const, 0, opI32Const, 0x80, 0x80, 0xc0, 0, prefixMisc, 11, 0)
 		return funcs(b(0, repeat(n, long...), repeat(n, known...), opUnreachable, repeat(n, long...), opEnd))
 	}
-	tries := func(n int) []byte { // within each other, and the same beside them
+	tries := func(n int) []byte { // inside each other, and the same number in sequence
 		one := b(repeat(n, opTryTable, typeEmpty, 1, 2, 0), repeat(n, opEnd))
 		return funcs(b(0, opBlock, typeEmpty, one, one, opEnd, opEnd))
 	}
@@ -104,7 +104,7 @@ func splitBodies(n int) (all [][]byte) {
 	return all
 }
 
-// TestDefaultLimits: a field that is 0 stands for its default, and there is one for each.
+// TestDefaultLimits: a field of 0 means its default, and there is one for each.
 func TestDefaultLimits(t *testing.T) {
 	if got := (Limits{}).filled(); got != DefaultLimits {
 		t.Errorf("defaults: %+v", got)

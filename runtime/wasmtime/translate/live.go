@@ -5,22 +5,22 @@ import (
 	"slices"
 )
 
-// engineLocals are the two values that the compiler keeps in every function besides the module's
-// locals: when the epoch ends, and where the epoch is.
+// engineLocals are the two values that the compiler keeps in every function in addition to the
+// module's locals: the end of the epoch, and the position of the epoch.
 const engineLocals = 2
 
 const (
 	// maxLiveWork bounds the work of all passes over all functions of a module, in words of 64
 	// locals: some tenths of a second.
 	maxLiveWork = 1 << 28
-	// maxLiveWords bounds what a pass remembers at a time, in words.
+	// maxLiveWords bounds the words that a pass holds at a time.
 	maxLiveWords = 1 << 21
-	// maxPasses bounds the passes over a function. It needs at most two more than it has loops
-	// within each other.
+	// maxPasses bounds the passes over a function. A function needs at most two passes more than
+	// the depth of its nested loops.
 	maxPasses = 64
 )
 
-// countLive adds the values of locals where branches join.
+// countLive adds the values of locals at joins of branches.
 func (s *scan) countLive() {
 	f := &s.flow
 	perJoin := uint64(len(f.reads)) + engineLocals
@@ -30,7 +30,7 @@ func (s *scan) countLive() {
 	}
 	most := s.m.limits.Arguments
 	if s.values+worst <= s.bound && s.arguments+worstArguments <= most {
-		return // even if all locals are live
+		return // there are not too many even if all locals are live
 	}
 	words := (uint64(len(f.reads)) + 63) / 64
 	v := &s.live
@@ -55,23 +55,23 @@ func (s *scan) countLive() {
 	s.r.fail(s.start, "a function so large may not have more than %d loops within each other", maxPasses-2)
 }
 
-// liveness goes backwards through a function's events. It knows what is live at the beginning of a
-// loop only when it is there, too late for the branches that lead back. So it goes through them
-// again until a pass finds no more than the one before. No pass finds too much.
+// liveness goes backwards through a function's events. What is live at the beginning of a loop
+// becomes known only there, too late for the branches that lead back to it. So liveness repeats the
+// pass until a pass finds no more than the one before. A pass never finds too much.
 type liveness struct {
 	values, arguments uint64
-	enough            uint64 // of both together: a pass may end early
+	enough            uint64 // of both together: above it, a pass ends early
 
-	now     []uint64 // the locals that are live at the event, by their indices
-	n       uint64   // how many there are
+	now     []uint64 // the locals that are live at the current event, by their indices
+	n       uint64   // number of live locals
 	scratch []uint64
-	managed []uint64 // those that refer to what the collector follows
-	sets    []word   // of labels of blocks that are open, seen from their ends
-	saved   int      // the most at any time
+	managed []uint64 // those whose references the garbage collector follows
+	sets    []word   // of labels of open blocks, which a backward pass meets first at their ends
+	saved   int      // the maximum
 	spans   []span   // of sets, by label
-	loops   []word   // of all loops, in the pass before
+	loops   []word   // of all loops, from the last pass
 	loopAt  []span   // of loops, by label
-	next    []word   // of all loops, in this pass
+	next    []word   // of all loops, from this pass
 	nextAt  []span
 	stable  bool
 }
@@ -90,7 +90,7 @@ func (v *liveness) begin(words, labels int) {
 	v.saved = 0
 }
 
-// pass goes through the events once, last to first.
+// pass goes once through the events, from the last to the first.
 func (v *liveness) pass(f *flow) {
 	v.nothing()
 	v.sets, v.next = v.sets[:0], v.next[:0]
@@ -123,7 +123,7 @@ func (v *liveness) pass(f *flow) {
 			v.handlers(f, &f.tries[arg])
 		}
 	}
-	v.join(1) // the look at the epoch where a function begins
+	v.join(1) // the check of the epoch at the beginning of a function
 	v.stable = slices.Equal(v.loops, v.next) && slices.Equal(v.loopAt, v.nextAt)
 	v.loops, v.next = v.next, v.loops
 	copy(v.loopAt, v.nextAt)
@@ -161,7 +161,7 @@ func (v *liveness) union(set []word) {
 	}
 }
 
-// at returns the live locals at a label, as far as they are known.
+// at returns the live locals at a label, as far as they are known yet.
 func (v *liveness) at(f *flow, l uint32) []word {
 	if f.labels[l].loop {
 		return v.loops[v.loopAt[l].from:v.loopAt[l].to]
@@ -169,8 +169,8 @@ func (v *liveness) at(f *flow, l uint32) []word {
 	return v.sets[v.spans[l].from:v.spans[l].to]
 }
 
-// handOver counts a set that this many branches pass on. References that the collector follows are
-// loaded first, if it may have moved the objects.
+// handOver counts a set of locals that this number of branches pass. References that the garbage
+// collector follows are loaded first, because it may have moved the objects.
 func (v *liveness) handOver(set []word, times uint64) {
 	for _, w := range set {
 		v.arguments += times * uint64(bits.OnesCount64(w.bits))
@@ -184,7 +184,7 @@ func (v *liveness) close(f *flow, l uint32) {
 		v.join(1)
 	}
 	n := v.n
-	if f.labels[l].edges == 0 { // no branch asks for it
+	if f.labels[l].edges == 0 { // no branch needs it
 		n = 0
 	}
 	v.sets, v.spans[l] = save(v.sets, v.now, n)
@@ -210,7 +210,7 @@ func (v *liveness) handlers(f *flow, t *try) {
 	v.now, v.n = now, n
 }
 
-// save appends a set of n locals to others, and returns where it is.
+// save appends a set of n locals to `to`, and returns its position there.
 func save(to []word, set []uint64, n uint64) ([]word, span) {
 	at := span{uint32(len(to)), uint32(len(to))}
 	if n > 0 {

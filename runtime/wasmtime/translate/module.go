@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// module is what is known of a module while it is read.
+// module is the data about a module while it is read.
 type module struct {
 	wasm       []byte
 	limits     Limits
@@ -18,10 +18,10 @@ type module struct {
 
 	types      []typeInfo
 	kinds      []kind // of all types
-	groupEnd   int    // the types that one may name while it is read
+	groupEnd   int    // the number of types that the current type may name
 	addedTypes int    // items of the type section
 	functions  []uint32
-	imported   int // functions
+	imported   int // number of imported functions
 	tables     []tableInfo
 	memories   []Memory
 	tags       []*typeInfo
@@ -31,7 +31,7 @@ type module struct {
 
 	elementSegments int
 	elements        uint64
-	elementsAsCode  bool // the compiler makes code for the elements that follow
+	elementsAsCode  bool // whether the compiler makes code for the following elements
 	dataCount       int
 	dataLengths     []uint32 // of the segments
 	exports         []export
@@ -41,12 +41,12 @@ type module struct {
 	start           int     // the function, or -1
 
 	liveWork    uint64 // see maxLiveWork
-	startValues uint64 // of the code that the compiler makes for the module's start
+	startValues uint64 // of the compiler's code for the module's start
 	sizes       sizes
 
 	added additions
 	sites []site
-	bulks int // of the sites, those that fill or copy
+	bulks int // number of sites that fill or copy
 	scan  scan
 	names nameTable
 }
@@ -55,17 +55,17 @@ type module struct {
 type tableInfo struct {
 	Table
 	kind kind
-	ref  []byte // the type of its elements, as the module has it
+	ref  []byte // the type of its elements, in the module's encoding
 }
 
-// export is one that is kept.
+// export is an export that is kept.
 type export struct {
 	name  []byte
 	kind  byte
 	index uint32
 }
 
-// Sections of a module, by their numbers.
+// Numbers of the sections of a module.
 const (
 	sectionCustom    = 0
 	sectionType      = 1
@@ -84,15 +84,15 @@ const (
 	numSections      = 14
 )
 
-// order says how sections follow each other.
+// order is the order of the sections.
 var order = []byte{sectionType, sectionImport, sectionFunction, sectionTable, sectionMemory, sectionTag, sectionGlobal, sectionExport,
 	sectionStart, sectionElement, sectionDataCount, sectionCode, sectionData}
 
-// readOrder says how they are read: the code is read last, since what becomes of it depends on the
-// data.
+// readOrder is the order in which they are read. The code is read last, because its translation
+// depends on the data.
 var readOrder = append(slices.DeleteFunc(slices.Clone(order), func(id byte) bool { return id == sectionCode }), sectionCode)
 
-// section says where the content of a section is.
+// section is the position of a section's content.
 type section struct {
 	there      bool
 	start, end int
@@ -122,7 +122,7 @@ func (m *module) read(f Features) {
 	case !bytes.Equal(m.wasm[:headerSize], header):
 		r.fail(4, "this is WebAssembly of another version than 1")
 	}
-	const most = 1 << 30 // as the engine has it
+	const most = 1 << 30 // the engine has the same bound
 	r.bound(0, "bytes of a module", uint64(len(m.wasm)), most)
 	r.at = headerSize
 	m.start = -1
@@ -153,7 +153,7 @@ func (m *module) index(r *reader) {
 	}
 }
 
-// open returns a reader of a section, nil if there is none.
+// open returns a reader for a section, or nil if the module has none.
 func (m *module) open(r *reader, id int) *reader {
 	s := m.sections[id]
 	if !s.there {
@@ -164,7 +164,7 @@ func (m *module) open(r *reader, id int) *reader {
 	return &inner
 }
 
-// content reads the sections in their order, but the code last. Each must be read to its end.
+// content reads the sections in order, but the code last. Each must be read to its end.
 func (m *module) content(r *reader) {
 	for _, id := range readOrder {
 		s := m.open(r, int(id))

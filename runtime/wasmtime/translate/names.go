@@ -1,66 +1,32 @@
 package translate
 
 import (
-	"bytes"
 	"encoding/binary"
-	"fmt"
-	"strings"
-	"unicode"
-	"unicode/utf8"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/visible"
 )
 
 const (
-	maxName  = 128     // bytes of one name of a function
-	maxNames = 4 << 20 // of all together, with what encoding adds
-	cutMark  = "…"
+	maxName  = visible.MaxName // bytes of one name of a function
+	maxNames = 4 << 20         // of all names together, in encoded form
 )
 
-// Visible returns a name as it can be shown: see Info.Name.
-func Visible(name string) string { return visible([]byte(name)) }
-
-// visible returns a name as it can be shown: cut, with control characters as escapes, and with
-// bytes that are no UTF-8 replaced.
-func visible(name []byte) string {
-	if len(name) <= maxName && !bytes.ContainsFunc(name, func(r rune) bool { return r < ' ' || r > '~' }) {
-		return string(name)
-	}
-	var b strings.Builder
-	fits := 0 // how much fits if a mark must follow
-	for len(name) > 0 {
-		r, n := utf8.DecodeRune(name)
-		name = name[n:]
-		shown := string(r)
-		if !unicode.IsPrint(r) {
-			shown = fmt.Sprintf(`\u{%x}`, r)
-		}
-		if b.Len()+len(shown) > maxName {
-			return b.String()[:fits] + cutMark
-		}
-		b.WriteString(shown)
-		if b.Len() <= maxName-len(cutMark) {
-			fits = b.Len()
-		}
-	}
-	return b.String()
-}
-
-// nameTable has names of functions, encoded as Info has them: first the entries, each with a
-// function's number and where its name ends, then the names.
+// nameTable has names of functions, in the encoding of Info: first the entries, each with a
+// function's number and the end of its name, then the names.
 type nameTable struct {
 	entries, text []byte
-	last          int64  // the function that was named last
+	last          int64  // the number after that of the last named function
 	module        string // the module's own, as it can be shown
 }
 
 const nameEntry = 8
 
-// add appends a name if there is room. It leaves out names that are not in the order of their
-// functions.
+// add appends a name if there is room. It skips names that are not in the order of their functions.
 func (t *nameTable) add(function uint32, name []byte) {
 	if int64(function) < t.last || len(name) == 0 {
 		return
 	}
-	shown := visible(name)
+	shown := visible.Name(name)
 	if len(t.entries)+nameEntry+len(t.text)+len(shown) > maxNames {
 		return
 	}
@@ -70,8 +36,8 @@ func (t *nameTable) add(function uint32, name []byte) {
 	t.entries = binary.LittleEndian.AppendUint32(t.entries, uint32(len(t.text)))
 }
 
-// custom reads a custom section if it has names. Errors in it concern neither the engine nor the
-// host.
+// custom reads a custom section if it has names. Errors in it are ignored, because they affect
+// neither the engine nor the host.
 func (m *module) custom(r *reader) {
 	defer func() {
 		if err := recover(); err != nil {
@@ -87,7 +53,7 @@ func (m *module) custom(r *reader) {
 		id := r.byte()
 		sub := r.within(r.u32())
 		if id == moduleName {
-			m.names.module = visible(sub.name())
+			m.names.module = visible.Name(sub.name())
 		}
 		if id != functionNames {
 			continue

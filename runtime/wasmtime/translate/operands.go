@@ -1,6 +1,6 @@
 package translate
 
-// segments reads operands that name types, tables and segments.
+// segments reads operands that name types, tables or segments.
 func (s *scan) segments(o *op, at int) {
 	m, r := s.m, s.r
 	data := func() { r.index(at, "data segment", r.u32(), m.dataCount) }
@@ -45,7 +45,7 @@ func (s *scan) segments(o *op, at int) {
 	}
 }
 
-// objects reads operands that name types of structs and arrays.
+// objects reads operands that name types of structs or arrays.
 func (s *scan) objects(o *op, at int) {
 	m, r := s.m, s.r
 	switch o.shape {
@@ -53,7 +53,7 @@ func (s *scan) objects(o *op, at int) {
 		i := r.u32()
 		r.index(at, "type", i, len(m.types))
 		switch t := &m.types[i]; t.composite {
-		case structType: // a new one: each field is written
+		case structType: // a new struct: each field is written
 			s.cost(uint64(t.params)*6, 0)
 			s.barrier(countManaged(m.params(t)))
 		case arrayType:
@@ -89,7 +89,7 @@ func countManaged(kinds []kind) (n uint64) {
 	return n
 }
 
-// growth notes an instruction that becomes a call.
+// growth notes an instruction that is replaced by a call.
 func (s *scan) growth(o *op, at int) {
 	m := s.m
 	var callee uint32

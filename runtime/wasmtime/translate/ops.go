@@ -1,6 +1,6 @@
 package translate
 
-// shape is what follows an instruction's opcode.
+// shape is the kind of operands after an instruction's opcode.
 type shape uint8
 
 const (
@@ -11,7 +11,7 @@ const (
 	globalAccess
 	tableAccess
 	memoryAccess // an alignment, perhaps a memory, an offset
-	laneAccess   // the same and a lane
+	laneAccess   // the same, and a lane
 	lane
 	memoryIndex
 	memoryFill
@@ -35,7 +35,7 @@ const (
 	memoryGrow
 	typeOp       // a type
 	fieldOp      // a struct type and a field
-	arrayFixed   // an array type and how many elements
+	arrayFixed   // an array type and the number of elements
 	arrayToArray // two array types
 	arrayData    // an array type and a data segment
 	arrayElement // an array type and an element segment
@@ -44,20 +44,20 @@ const (
 	throwOp
 )
 
-// op is what an instruction costs the compiler, where that does not depend on its operands: values
-// that it makes, and joins of branches in the code that it makes. Both are upper bounds for
-// wasmtime 39 and 48, by their translation to Cranelift's intermediate code.
+// op is the cost of an instruction for the compiler, as far as it does not depend on the operands:
+// the values and the joins of branches in the code that the compiler makes. Both are upper bounds
+// for wasmtime 39 and 48, taken from their translation to Cranelift's intermediate code.
 type op struct {
 	shape   shape
-	feature Feature // firstVersion where none is needed
+	feature Feature // firstVersion if no proposal is needed
 	values  uint16
 	joins   uint8
 }
 
-// firstVersion stands for no proposal: what WebAssembly's first version has.
+// firstVersion stands for WebAssembly's first version, without any proposal.
 const firstVersion = numFeatures
 
-// Opcodes that have names here.
+// Opcodes that this package uses by name.
 const (
 	opUnreachable = 0x00
 	opBlock       = 0x02
@@ -126,7 +126,7 @@ var ops = func() (t [256]op) {
 	t[opTableSet] = op{tableAccess, ReferenceTypes, 20, 0}
 	set(0x28, 0x3e, op{shape: memoryAccess, feature: firstVersion, values: 8})
 	t[0x3f] = op{memoryIndex, firstVersion, 6, 0}
-	t[opMemoryGrow] = op{memoryGrow, firstVersion, 6, 0} // the call that it becomes
+	t[opMemoryGrow] = op{memoryGrow, firstVersion, 6, 0} // for the call that replaces it
 	t[opI32Const] = op{int32Const, firstVersion, 1, 0}
 	t[0x42] = op{int64Const, firstVersion, 1, 0}
 	t[0x43] = op{bytes4, firstVersion, 1, 0}
@@ -161,7 +161,7 @@ var miscOps = func() (t [0x17]op) {
 	t[12] = op{elementToTable, BulkMemory, 250, 16}
 	t[13] = op{elementSegment, BulkMemory, 4, 0}
 	t[14] = op{tableToTable, BulkMemory, 250, 16}
-	t[15] = op{tableGrow, ReferenceTypes, 8, 0} // the call that it becomes
+	t[15] = op{tableGrow, ReferenceTypes, 8, 0} // for the call that replaces it
 	t[16] = op{tableAccess, ReferenceTypes, 6, 0}
 	t[17] = op{tableAccess, ReferenceTypes, 120, 8}
 	for i := 0x13; i <= 0x16; i++ {
@@ -216,14 +216,14 @@ var atomicOps = func() (t [0x4f]op) {
 	return t
 }()
 
-// What each access of a managed reference in the heap, a global or a table adds: the collector's
-// barriers.
+// The additional cost of each access of a managed reference in the heap, a global or a table: the
+// garbage collector's barriers.
 const (
 	barrierValues = 40
 	barrierJoins  = 6
 )
 
-// simdOps follow prefixSIMD. simdGaps has the numbers that have no instruction.
+// simdOps follow prefixSIMD. simdGaps has the numbers without an instruction.
 var simdOps = func() (t [0x114]op) {
 	for i := range t {
 		t[i] = op{plain, SIMD, 10, 0}

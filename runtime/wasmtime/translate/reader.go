@@ -2,16 +2,17 @@ package translate
 
 import (
 	"fmt"
-	"math/bits"
 	"unicode/utf8"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/leb128"
 )
 
-// reader reads the binary format. Its offsets are the module's. If something cannot be read, the
-// whole translation ends: fail panics with a stop, from which Module recovers.
+// reader reads the binary format. Its offsets are the module's. If it cannot read something, the
+// whole translation ends: fail panics with a stop, and Module recovers from it.
 type reader struct {
-	b        []byte // the module, up to where this reader may read
+	b        []byte // the module, up to the end of this reader
 	at       int
-	function int // that it is in, or -1
+	function int // the current function, or -1
 	on       Features
 }
 
@@ -31,7 +32,7 @@ func (r *reader) need(f Feature, at int) {
 	}
 }
 
-// bound refuses the module if there is more of something than it may have.
+// bound refuses the module if the count is above the maximum.
 func (r *reader) bound(at int, what string, count, most uint64) {
 	if count > most {
 		panic(stop{&LimitError{Position: r.position(at), What: what, Count: count, Bound: most}})
@@ -63,7 +64,7 @@ func (r *reader) take(n uint32) []byte {
 	return r.b[r.at-int(n) : r.at]
 }
 
-// within returns a reader of the next n bytes, and skips them in r.
+// within returns a reader for the next n bytes, and skips them in r.
 func (r *reader) within(n uint32) *reader {
 	start := r.at
 	r.take(n)
@@ -72,7 +73,7 @@ func (r *reader) within(n uint32) *reader {
 	return &inner
 }
 
-// u32 reads an unsigned number of LEB128.
+// u32 reads an unsigned LEB128 number.
 func (r *reader) u32() uint32 {
 	if r.at < len(r.b) && r.b[r.at] < 0x80 {
 		r.at++
@@ -82,45 +83,34 @@ func (r *reader) u32() uint32 {
 }
 
 func (r *reader) longU32() uint32 {
-	start := r.at
-	var v uint64
-	for shift := 0; shift < 35; shift += 7 {
-		b := r.byte()
-		v |= uint64(b&0x7f) << shift
-		if b < 0x80 {
-			if bits.Len64(v) > 32 {
-				break
-			}
-			return uint32(v)
-		}
-	}
-	r.fail(start, "a number is longer than 32 bits")
-	return 0
+	v, n := leb128.Unsigned(r.b[r.at:], 32)
+	r.number(n, 32)
+	return uint32(v)
 }
 
-// signed reads a signed number of LEB128 of up to that many bits.
+// signed reads a signed LEB128 number of at most this width in bits.
 func (r *reader) signed(width int) int64 {
-	start := r.at
-	var v int64
-	for shift := 0; shift < width; shift += 7 {
-		b := r.byte()
-		v |= int64(b&0x7f) << shift
-		if b >= 0x80 {
-			continue
-		}
-		if shift+7 < 64 {
-			v = v << (57 - shift) >> (57 - shift)
-		}
-		if v>>(width-1) != 0 && v>>(width-1) != -1 {
-			break
-		}
-		return v
+	if r.at < len(r.b) && r.b[r.at] < 0x80 {
+		r.at++
+		return int64(int8(r.b[r.at-1]<<1) >> 1)
 	}
-	r.fail(start, "a number is longer than %d bits", width)
-	return 0
+	v, n := leb128.Signed(r.b[r.at:], width)
+	r.number(n, width)
+	return v
 }
 
-// name reads bytes of UTF-8 with their length before them.
+// number skips a number of n bytes.
+func (r *reader) number(n, width int) {
+	switch n {
+	case 0:
+		r.fail(len(r.b), "the module ends too early")
+	case leb128.TooLong:
+		r.fail(r.at, "a number is longer than %d bits", width)
+	}
+	r.at += n
+}
+
+// name reads a length and then this number of bytes of UTF-8.
 func (r *reader) name() []byte {
 	start := r.at
 	name := r.take(r.u32())
@@ -130,7 +120,7 @@ func (r *reader) name() []byte {
 	return name
 }
 
-// count reads how many items of something follow. Each takes at least a byte.
+// count reads the number of items that follow. Each item has at least one byte.
 func (r *reader) count(what string) int {
 	start := r.at
 	n := r.u32()

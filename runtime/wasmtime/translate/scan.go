@@ -1,15 +1,16 @@
 package translate
 
-// scan reads the bodies of functions, one after the other, and counts what the compiler will make
-// of each. The compiler leaves out code that control cannot reach, and so does the count.
+// scan reads the bodies of functions, one after the other, and counts the values that the compiler
+// will make for each. The compiler omits code that control cannot reach, and the count does the
+// same.
 type scan struct {
 	m *module
 	r *reader // the body
 
 	frames    []frame
 	reachable bool
-	constant  int64 // of the last instruction, if that was an i32.const; else -1
-	length    int64 // of the one before it
+	constant  int64 // of the last instruction if that was an i32.const; otherwise -1
+	length    int64 // the same for the instruction before it
 	values    uint64
 	arguments uint64
 	bound     uint64 // of values
@@ -17,39 +18,39 @@ type scan struct {
 	groups   []localGroup
 	locals   uint32
 	uniform  bool // all locals are numbers
-	managed  bool // some are references that the collector follows
+	managed  bool // some are references that the garbage collector follows
 	handlers int  // the innermost try_table, or -1
 	flow     flow
 
-	managesObjects bool // any body has an instruction of garbage collection or exceptions
+	managesObjects bool // whether any body has an instruction of garbage collection or exceptions
 
 	typeOf   *typeInfo
 	refersTo numbers // functions that ref.func names in any body
-	start    int     // where the function is
+	start    int     // position of the function
 	live     liveness
 }
 
-// localGroup is a run of locals of one kind.
+// localGroup is a sequence of locals of one kind.
 type localGroup struct {
 	end  uint32 // the number of the first local after it
 	kind kind
 }
 
-// frame is a block that is open.
+// frame is an open block.
 type frame struct {
 	opcode          byte
-	entered         bool // control can reach its beginning
+	entered         bool // whether control can reach its beginning
 	params, results uint32
-	label           uint32 // of flow, if it is entered
+	label           uint32 // in flow, if it is entered
 	handlers        int    // around it
-	edge            int    // of an if, the event of its branch to the else part; -1 once there is one
+	edge            int    // for an if, the event of its branch to the else part; -1 when there is an else part
 }
 
 // body reads one function.
 func (s *scan) body(r *reader, t *typeInfo) {
 	m := s.m
 	s.r, s.typeOf, s.start = r, t, r.at
-	s.values = uint64(t.params) + uint64(t.results) + 40 // and the values with which every function begins
+	s.values = uint64(t.params) + uint64(t.results) + 40 // 40 values are in every function
 	s.arguments, s.bound = 0, m.limits.Values
 	s.constant = -1
 	s.frames, s.handlers, s.reachable = s.frames[:0], -1, true
@@ -111,7 +112,7 @@ func (s *scan) localKind(i uint32) kind {
 	return s.groups[lo].kind
 }
 
-// cost adds what an instruction costs if control reaches it.
+// cost adds the cost of an instruction if control reaches it.
 func (s *scan) cost(values uint64, joins uint32) {
 	if !s.reachable {
 		return
@@ -122,7 +123,7 @@ func (s *scan) cost(values uint64, joins uint32) {
 	}
 }
 
-// barrier adds what n accesses of references cost that the collector follows.
+// barrier adds the cost of n accesses of references that the garbage collector follows.
 func (s *scan) barrier(n uint64) { s.cost(n*barrierValues, uint32(min(n, 1<<20))*barrierJoins) }
 
 // instruction reads an instruction.
@@ -132,7 +133,7 @@ func (s *scan) instruction() {
 	code := s.r.byte()
 	o := &ops[code]
 	switch o.shape {
-	case plain, localAccess, memoryAccess, int32Const: // most of them
+	case plain, localAccess, memoryAccess, int32Const: // the most frequent ones
 		if o.feature != firstVersion {
 			s.r.need(o.feature, at)
 		}
@@ -202,8 +203,7 @@ func (s *scan) general(o *op, code uint32, at int) {
 	s.operands(o, code, at)
 }
 
-// operands reads what follows the opcode of an instruction that does not concern the flow of
-// control.
+// operands reads the operands of an instruction that does not change the control flow.
 func (s *scan) operands(o *op, code uint32, at int) {
 	m, r := s.m, s.r
 	switch o.shape {
@@ -264,7 +264,7 @@ func (s *scan) local(code byte, at int) {
 		return
 	}
 	if !s.uniform && s.localKind(i) != number {
-		s.values++ // a cast, or a load behind a call that may move what it refers to
+		s.values++ // a cast, or a load after a call that may move the object
 	}
 	if code == opLocalGet {
 		s.flow.get(i)

@@ -1,6 +1,10 @@
 package translate
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/visible"
+)
 
 func (m *module) importSection(r *reader) {
 	n := r.count("imports")
@@ -82,7 +86,7 @@ func (m *module) addTable(r *reader, at int) {
 	m.tables = append(m.tables, t)
 }
 
-// limitFlags refuses the flags of a memory's or a table's size that no engine here runs.
+// limitFlags refuses flags of a memory's or a table's size that the supported engines do not know.
 func (m *module) limitFlags(r *reader, at int, flags, known byte) {
 	if flags&2 != 0 {
 		r.need(SharedMemory, at)
@@ -168,7 +172,7 @@ func (m *module) exportSection(r *reader) {
 		at := r.at
 		name := r.name()
 		if bytes.HasPrefix(name, []byte(OwnExports)) {
-			r.fail(at, "it exports %q, and names that begin with %q are the host's", visible(name), OwnExports)
+			r.fail(at, "it exports %q, and names that begin with %q are the host's", visible.Name(name), OwnExports)
 		}
 		kind, i := r.byte(), r.u32()
 		switch kind {

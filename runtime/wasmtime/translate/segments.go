@@ -9,10 +9,10 @@ func (m *module) elementSection(r *reader) {
 	}
 }
 
-// Bits of how an element segment is written.
+// Bits of the form of an element segment.
 const (
 	elementsPassive     = 1 // or declared
-	elementsExplicit    = 2 // a table is named, or the segment is declared
+	elementsExplicit    = 2 // the segment names a table, or is declared
 	elementsExpressions = 4
 )
 
@@ -73,9 +73,9 @@ func (m *module) elementSegment(r *reader) {
 	}
 }
 
-// tableSpace returns how many elements fit behind a segment's offset, if the compiler can know
-// that: then it fills the table itself. It does so until it comes to the first segment for which it
-// cannot know it.
+// tableSpace returns how many elements fit after a segment's offset, if the compiler can know the
+// offset. For such segments the compiler fills the table itself, but only up to the first segment
+// with an unknown offset.
 func (m *module) tableSpace(r *reader, t *tableInfo) uint64 {
 	const most = 1 << 20
 	at, known := constantAddress(*r)
@@ -85,8 +85,8 @@ func (m *module) tableSpace(r *reader, t *tableInfo) uint64 {
 	return min(t.Min, most) - at
 }
 
-// elementType reads the type of a segment's elements, and reports whether the collector follows
-// them.
+// elementType reads the type of a segment's elements, and reports whether the garbage collector
+// follows them.
 func (m *module) elementType(r *reader, at int, flags uint32) bool {
 	if flags&elementsExpressions != 0 {
 		return m.referenceType(r) == managed
@@ -106,7 +106,7 @@ func (m *module) dataSection(r *reader) {
 	}
 	m.sizes.data = uint64(n)
 	images := make([]image, len(m.memories))
-	var code uint64 // values, if the compiler makes code for each segment
+	var code uint64 // values, in the case that the compiler makes code for each segment
 	for range n {
 		code += m.dataSegment(r, images)
 	}
@@ -120,18 +120,18 @@ func (m *module) dataSection(r *reader) {
 	m.startValues += perImage * uint64(len(images))
 }
 
-// image is a memory's content at the start. The compiler puts it together itself unless it is
-// sparse, or not known.
+// image is a memory's content at the start. The compiler builds it itself, unless it is sparse or
+// not known.
 type image struct {
 	start, end, bytes uint64
-	late              bool // a segment's offset is known only at the start
+	late              bool // a segment's offset becomes known only at the start
 }
 
-// maxSparse is the size up to which the compiler puts an image together that has more gaps than
+// maxSparse is the size up to which the compiler builds an image even if it has more gaps than
 // content.
 const maxSparse = 1 << 20
 
-// dataSegment returns the values of the code for a segment.
+// dataSegment returns the number of values in the code for a segment.
 func (m *module) dataSegment(r *reader, images []image) uint64 {
 	const code = 60
 	at := r.at
@@ -174,7 +174,7 @@ func (m *module) data(r *reader) (length uint32) {
 	return length
 }
 
-// constantAddress returns the value of an expression that is one i32.const.
+// constantAddress returns the value of an expression that is a single i32.const.
 func constantAddress(r reader) (at uint64, known bool) {
 	if r.byte() != opI32Const {
 		return 0, false
@@ -183,7 +183,8 @@ func constantAddress(r reader) (at uint64, known bool) {
 	return at, r.byte() == opEnd
 }
 
-// constant reads a constant expression, and returns the values that the compiler makes of it.
+// constant reads a constant expression, and returns the number of values that the compiler makes
+// for it.
 func (m *module) constant(r *reader) (values uint64) {
 	start := r.at
 	for n := uint64(0); ; n++ {
@@ -217,8 +218,8 @@ func (m *module) constant(r *reader) (values uint64) {
 	}
 }
 
-// constantOperands reads what follows an opcode in a constant expression, and returns the values
-// that it makes.
+// constantOperands reads the operands after an opcode in a constant expression, and returns the
+// number of values for them.
 func (m *module) constantOperands(r *reader, o *op, at int) uint64 {
 	switch o.shape {
 	case int32Const:

@@ -5,8 +5,8 @@ import (
 	"sort"
 )
 
-// shift says which offset of the original module an offset of the translated module had. It holds
-// for what follows, up to the next shift.
+// shift maps an offset of the translated module to its offset in the original module. It is valid
+// for all following offsets, up to the next shift.
 type shift struct {
 	original, moved uint32
 }
@@ -22,7 +22,7 @@ func encodeShifts(all []shift) []byte {
 	return b
 }
 
-// original looks an offset up in encoded shifts.
+// original looks up an offset in encoded shifts.
 func original(shifts []byte, moved uint64) uint64 {
 	at := func(i int) (original, moved uint64) {
 		return uint64(binary.LittleEndian.Uint32(shifts[shiftSize*i:])), uint64(binary.LittleEndian.Uint32(shifts[shiftSize*i+4:]))

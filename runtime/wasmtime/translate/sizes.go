@@ -2,16 +2,17 @@ package translate
 
 import "slices"
 
-// sizes are counts that the engine's tables grow with, besides those of module.
+// sizes are counts, in addition to those of module, on which the size of the engine's tables
+// depends.
 type sizes struct {
 	importNames uint64 // bytes
 	exportNames uint64 // bytes, of exports that stay
 	data        uint64 // segments
-	expressions uint64 // that are elements
+	expressions uint64 // number of expressions that are elements
 	passive     uint64 // elements of passive segments
 }
 
-// info returns what is known of the module after it was read and written.
+// info returns the data about the module after it was read and written.
 func (m *module) info(w *writer) Info {
 	i := Info{
 		Functions:   uint32(len(m.functions)),
@@ -32,8 +33,8 @@ func (m *module) info(w *writer) Info {
 	return i
 }
 
-// heap reports whether instances have a heap of objects: if a function uses objects or exceptions,
-// or a table refers to them. Types that the module only declares count too.
+// heap reports whether instances have a heap of objects. They have one if a function uses objects
+// or exceptions, or if a table refers to them. Types that are only declared count, too.
 func (m *module) heap() bool {
 	return len(m.tags) > 0 || m.scan.managesObjects ||
 		slices.ContainsFunc(m.types, func(t typeInfo) bool { return t.composite != functionType }) ||
@@ -41,9 +42,10 @@ func (m *module) heap() bool {
 		slices.Contains(m.globals, managed)
 }
 
-// overhead estimates the engine's own tables. The figures were measured as the private memory of a
-// process: a module with 50,000 of each kind (1,000 types of 917 parameters, 10,000 imports) was
-// loaded from a file; with wasmtime 48 also 99,000 types in chains of 60 subtypes.
+// overhead estimates the size of the engine's own tables. The figures were measured as the private
+// memory of a process that loaded a module from a file. The module had 50,000 of each kind (1,000
+// types of 917 parameters, 10,000 imports); with wasmtime 48 there were also 99,000 types in chains
+// of 60 subtypes.
 func (m *module) overhead() (module, instance uint64) {
 	imports := uint64(m.imported + m.importedTables + m.importedMemories + m.importedGlobals)
 	globals, segments := uint64(len(m.globals)), uint64(m.elementSegments)

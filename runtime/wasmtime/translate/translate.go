@@ -1,22 +1,23 @@
 package translate
 
-// Names of the exports that a translated module has besides those that it keeps. A module that has
-// an export with this prefix is refused.
+// Names of the exports that a translated module has in addition to those that it keeps. A module
+// that already has an export with this prefix is refused.
 const (
 	OwnExports = "krustlet:"
-	// StartExport is the function of the module's start section: the host calls it after
+	// StartExport is the function of the module's start section. The host calls it after
 	// instantiation.
 	StartExport = OwnExports + "start"
-	// GrowExport is a table of one funcref. After instantiation, before it calls anything else, the
-	// host puts a function of type (what i32, delta i32) -> i32 in its element 0. The module calls
-	// it before a memory or a table grows by delta. what is the memory's number, or TableGrowth and
-	// the table's. 1 is granted, 0 is refused. If the growth fails although it was granted, the
-	// function is called again with GrowthFailed added; then its result does not matter.
+	// GrowExport is a table with one funcref. After instantiation, before it calls anything else,
+	// the host puts a function of type (what i32, delta i32) -> i32 in its element 0. The module
+	// calls this function before a memory or a table grows by delta. what is the memory's number,
+	// or TableGrowth and the table's number. The result is 1 for granted and 0 for refused. If the
+	// growth fails although it was granted, the module calls the function again with GrowthFailed
+	// added to what; then the result does not matter.
 	GrowExport = OwnExports + "grow"
 )
 
-// Bits of what the function of GrowExport is asked. The lower 16 are a number of a memory or a
-// table.
+// Bits in the argument what of GrowExport's function. The lower 16 bits are the number of a memory
+// or a table.
 const (
 	TableGrowth  = 1 << 16
 	GrowthFailed = 1 << 31
@@ -25,7 +26,7 @@ const (
 // CommandExports are the exports of a command of WASI preview 1 that the host uses.
 var CommandExports = []string{"_start", "memory"}
 
-// Translation is a module as the engine compiles it, and what is known of it.
+// Translation is a module in the form that the engine compiles, and the data about it.
 type Translation struct {
 	Wasm []byte
 	Info Info
@@ -33,7 +34,7 @@ type Translation struct {
 
 // Module reads a module and rewrites it. It keeps the exports that keep names, or CommandExports if
 // keep is empty. The error is a *FeatureError, a *LimitError or a *FormatError. Module does not
-// change the module's bytes, and does not keep them. Time and memory are in proportion to the
+// change the module's bytes, and does not keep them. Time and memory are proportional to the
 // module's size.
 func Module(wasm []byte, f Features, l Limits, keep ...string) (*Translation, error) {
 	if len(keep) == 0 {

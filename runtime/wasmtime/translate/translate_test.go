@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 )
 
-// named is a module with functions that have these names.
+// named is a module whose functions have these names.
 func named(names ...string) []byte {
 	var list [][]byte
 	for i, n := range names {
@@ -20,14 +20,14 @@ func named(names ...string) []byte {
 	return b(funcs(splitBodies(len(names))...), sec(sectionCustom, b("name", 0, 2, u(1), 'm', 1, u(len(functions)), functions)))
 }
 
-// TestNames: names of functions are kept apart, cut and made visible; all custom sections are
-// removed.
+// TestNames: the names of functions are stored separately, shortened and made visible. All custom
+// sections are removed.
 func TestNames(t *testing.T) {
 	long := strings.Repeat("n", 99_000)
 	wide := strings.Repeat("ä", 70)
 	module := b(named("main", long, "a\x00\n\x1b[31m\u202e\xff", wide, strings.Repeat("n", 128)), sec(sectionCustom, b(".debug_info", repeat(10_000, 7))))
 	out := accepted(t, module, Limits{})
-	for i, want := range []string{"main", long[:125] + cutMark, `a\u{0}\u{a}\u{1b}[31m\u{202e}` + "\ufffd", wide[:124] + cutMark, strings.Repeat("n", 128), ""} {
+	for i, want := range []string{"main", long[:125] + "…", `a\u{0}\u{a}\u{1b}[31m\u{202e}` + "\ufffd", wide[:124] + "…", strings.Repeat("n", 128), ""} {
 		if got := out.Info.Name(uint32(i)); got != want || len(got) > maxName || !utf8.ValidString(got) {
 			t.Errorf("function %d: %q, want %q", i, got, want)
 		}
@@ -40,8 +40,8 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestNamesAreBounded: all names together are bounded, and a section of names with wrong lengths
-// costs nothing.
+// TestNamesAreBounded: all names together are bounded, and a name section with wrong lengths costs
+// nothing.
 func TestNamesAreBounded(t *testing.T) {
 	many := make([]string, 60_000)
 	for i := range many {
@@ -61,8 +61,8 @@ func TestNamesAreBounded(t *testing.T) {
 	}
 }
 
-// TestExports: exports that the caller does not name are removed, a name of ours is refused, and
-// functions that were exported may be named.
+// TestExports: exports that the caller does not name are removed, a name with our prefix is
+// refused, and functions whose export was removed may still be named.
 func TestExports(t *testing.T) {
 	exported := func(names ...string) []byte {
 		var list [][]byte
@@ -88,7 +88,7 @@ func TestExports(t *testing.T) {
 	}
 }
 
-// TestNumbersStayOurs: a module cannot reach what is added by its numbers.
+// TestNumbersStayOurs: a module cannot use the added parts by their numbers.
 func TestNumbersStayOurs(t *testing.T) {
 	grow := b(opI32Const, 0, opMemoryGrow, 0, 0x1a)
 	for name, code := range map[string][]byte{
@@ -114,7 +114,8 @@ func TestNumbersStayOurs(t *testing.T) {
 	}
 }
 
-// TestDamagedModules: bytes that are no module are refused; the error says what is wrong and where.
+// TestDamagedModules: bytes that are not a module are refused. The error has a reason and a
+// position.
 func TestDamagedModules(t *testing.T) {
 	function := sec(sectionType, vec(b(0x60, 0, 0)))
 	for want, module := range map[string][]byte{
@@ -151,7 +152,7 @@ func TestDamagedModules(t *testing.T) {
 	}
 }
 
-// TestFeatureErrors: the sentence that users see.
+// TestFeatureErrors tests the sentence that users see.
 func TestFeatureErrors(t *testing.T) {
 	module := funcs(body(), body(1, opTryTable, typeEmpty, 0, opEnd))
 	_, err := Module(module, Finished.Without(ExceptionHandling), Limits{})
@@ -172,7 +173,7 @@ func TestFeatureErrors(t *testing.T) {
 	Of(SharedMemory)
 }
 
-// TestInfo: what is known of a module, and that it stays the same when it is encoded and read.
+// TestInfo tests the data about a module, and that encoding and reading do not change it.
 func TestInfo(t *testing.T) {
 	module := b(wasm(sec(sectionType, vec(b(0x60, 0, 0))), sec(sectionFunction, vec(u(0), u(0))),
 		sec(sectionTable, vec(b(typeFuncref, 1, 3, 9), b(typeExternref, 0, 7))), sec(sectionMemory, vec(b(0, 2), b(1, 1, 5))),
@@ -206,9 +207,9 @@ func TestInfo(t *testing.T) {
 	}
 }
 
-// TestOriginalOffsets: each instruction is found at its offset in the original.
+// TestOriginalOffsets: each instruction is found at its offset in the original module.
 func TestOriginalOffsets(t *testing.T) {
-	mark := func(i int) []byte { return b(opI32Const, 0xf0, 0xe1, i, 0x1a) } // bytes that are nowhere else
+	mark := func(i int) []byte { return b(opI32Const, 0xf0, 0xe1, i, 0x1a) } // bytes that do not occur anywhere else
 	grow := b(opI32Const, 0, opMemoryGrow, 0, 0x1a)
 	bodies := splitBodies(200)
 	bodies[3] = body(mark(1), grow, mark(2), grow, grow, mark(3))
@@ -253,8 +254,8 @@ func FuzzReadInfo(f *testing.F) {
 	})
 }
 
-// FuzzModule: nothing panics, errors are of the three kinds, and the result is as large as the
-// module, or hardly larger.
+// FuzzModule: the code never panics, errors are of the three kinds, and the result is at most a
+// little larger than the module.
 func FuzzModule(f *testing.F) {
 	for _, seed := range [][]byte{named("a"), joins(5, 5), wideBlocks(3, 4), catches(3, 3), wideTable(3, 4), loops(4, 4)} {
 		f.Add(seed)

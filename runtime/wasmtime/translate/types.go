@@ -1,15 +1,15 @@
 package translate
 
-// kind is what the compiler sees in a type of values.
+// kind is the compiler's view of a type of values.
 type kind uint8
 
 const (
-	number  kind = iota // and function references, which are pointers to it
-	vector              // v128: a cast wherever it is used
-	managed             // references that the collector follows: barriers wherever they are read or written
+	number  kind = iota // this includes function references, which are pointers for the compiler
+	vector              // v128: a cast at each use
+	managed             // references that the garbage collector follows: barriers at each read or write
 )
 
-// composite says what a type is made of.
+// composite is the kind of a type.
 type composite uint8
 
 const (
@@ -24,7 +24,7 @@ type typeInfo struct {
 	composite       composite
 	depth           uint8 // of subtyping
 	start           uint32
-	params, results uint16 // of a function; the fields of others are params
+	params, results uint16 // for a function; for other types, params is the number of fields
 	values          values // of a function
 }
 
@@ -39,7 +39,7 @@ const (
 
 func (m *module) params(t *typeInfo) []kind { return m.kinds[t.start:][:t.params] }
 
-// Bytes of the binary format's types.
+// Bytes of types in the binary format.
 const (
 	typeFunction  = 0x60
 	typeStruct    = 0x5f
@@ -198,7 +198,7 @@ func (m *module) referenceType(r *reader) kind {
 	return 0
 }
 
-// heapType reads what a reference refers to.
+// heapType reads the type to which a reference refers.
 func (m *module) heapType(r *reader) kind {
 	at := r.at
 	b := r.b[min(r.at, len(r.b)-1)]

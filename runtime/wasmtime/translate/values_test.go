@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// wideBlocks are blocks within each other, each with that many results: bitpack of the attack.
+// wideBlocks are nested blocks, each with this number of results: bitpack of the attack.
 func wideBlocks(blocks, results int) []byte {
 	types := vec(b(0x60, 0, 0), b(0x60, 0, u(results), repeat(results, 0x7e)))
 	inner := b(0, opBlock, typeEmpty, opI32Const, 60, 0x28, 2, 0, 0x45, opBrIf, 0, repeat(blocks, opBlock, 1), opUnreachable,
@@ -14,7 +14,7 @@ func wideBlocks(blocks, results int) []byte {
 	return wasm(sec(sectionType, types), sec(sectionFunction, vec(u(0))), sec(sectionMemory, vec(b(0, 2))), sec(sectionCode, vec(b(u(len(inner)), inner))))
 }
 
-// joins is a function whose locals are read after that many joins of branches: joins.py of the
+// joins is a function whose locals are read after this number of joins of branches: joins.py of the
 // attack.
 func joins(locals, joins int) []byte {
 	f := b(1, u(locals), 0x7e)
@@ -27,7 +27,7 @@ func joins(locals, joins int) []byte {
 	return funcs(append(f, opEnd))
 }
 
-// TestValuesAreBounded: a module is refused if the compiler would make more values of it than it
+// TestValuesAreBounded: a module is refused if the compiler would make more values for it than it
 // can number.
 func TestValuesAreBounded(t *testing.T) {
 	const values = "values for the compiler"
@@ -51,7 +51,8 @@ func TestValuesAreBounded(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	// As large, and harmless: nothing is read after the joins, or it is written first.
+	// These modules are as large but harmless: no local is read after the joins, or it is written
+	// first.
 	for name, module := range map[string][]byte{
 		"nothing is read later": funcs(b(b(1, u(1000), 0x7e), repeat(14_000, opBlock, typeEmpty, opI32Const, 0, opBrIf, 0, opEnd), opEnd)),
 		"few joins":             joins(1_000, 2_000),
@@ -63,7 +64,7 @@ func TestValuesAreBounded(t *testing.T) {
 	}
 }
 
-// loops is loops after each other that read a local each, after which all are read.
+// loops is a sequence of loops that each read a local. After them all locals are read.
 func loops(locals, n int) []byte {
 	f := b(1, u(locals), 0x7e, repeat(n, opLoop, typeEmpty, opI32Const, 0, opBrIf, 0, opEnd))
 	for i := range locals {
@@ -72,7 +73,7 @@ func loops(locals, n int) []byte {
 	return funcs(append(f, opEnd))
 }
 
-// wideTable is br_tables to a block with many results.
+// wideTable has br_tables to a block with many results.
 func wideTable(results, targets int) []byte {
 	types := vec(b(0x60, 0, 0), b(0x60, 0, u(results), repeat(results, 0x7e)), b(0x60, u(results), repeat(results, 0x7e), 0))
 	var f []byte
@@ -84,7 +85,7 @@ func wideTable(results, targets int) []byte {
 	return wasm(sec(sectionType, types), sec(sectionFunction, vec(u(0))), sec(sectionCode, vec(b(u(len(f)), f))))
 }
 
-// wideCalls is calls of a function with many results.
+// wideCalls has calls of a function with many results.
 func wideCalls(results, calls int) []byte {
 	types := vec(b(0x60, 0, 0), b(0x60, 0, u(results), repeat(results, 0x7e)))
 	f := b(0, repeat(calls, opCall, 1), opUnreachable, opEnd)
@@ -92,7 +93,7 @@ func wideCalls(results, calls int) []byte {
 	return wasm(sec(sectionType, types), sec(sectionFunction, vec(u(0), u(1))), sec(sectionCode, vec(b(u(len(f)), f), b(u(len(g)), g))))
 }
 
-// catches is a try_table with many catches, in which locals live.
+// catches is a try_table with many catches and with live locals.
 func catches(locals, n int) []byte {
 	f := b(1, u(locals), 0x7e, opBlock, typeEmpty, opTryTable, typeEmpty, u(n), repeat(n, 2, 0), opCall, 0, opEnd, opEnd)
 	for i := range locals {
@@ -101,7 +102,8 @@ func catches(locals, n int) []byte {
 	return funcs(append(f, opEnd))
 }
 
-// TestValuesAtTheBound: at the bound a function passes, and one value less is too few.
+// TestValuesAtTheBound: a function that reaches the bound is accepted, and a bound that is lower by
+// one refuses it.
 func TestValuesAtTheBound(t *testing.T) {
 	for name, module := range map[string][]byte{"joins": joins(300, 400), "blocks": wideBlocks(40, 300), "loops": loops(100, 200)} {
 		low, high := uint64(1), uint64(1)<<30
@@ -118,7 +120,7 @@ func TestValuesAtTheBound(t *testing.T) {
 	}
 }
 
-// TestLiveLocals: a local counts where branches join if it is read later and not written before
+// TestLiveLocals: at a join of branches, a local counts if it is read later and not written before
 // that.
 func TestLiveLocals(t *testing.T) {
 	join := []byte{opBlock, typeEmpty, opI32Const, 0, opBrIf, 0, opEnd}
@@ -128,7 +130,7 @@ func TestLiveLocals(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		code []byte
-		live int // joins at which the local is live
+		live int // number of joins at which the local is live
 	}{
 		"read":                 {b(join, read), 2},
 		"written first":        {b(join, write, read), 0},
@@ -182,8 +184,7 @@ func joinsOf(f *flow) (n uint64) {
 	return n
 }
 
-// TestManyLocalsAndBlocks: the work of computing which locals are live is bounded over all
-// functions.
+// TestManyLocalsAndBlocks: the work of computing live locals is bounded for all functions together.
 func TestManyLocalsAndBlocks(t *testing.T) {
 	f := b(1, u(50_000), 0x7e)
 	for i := range 50_000 {

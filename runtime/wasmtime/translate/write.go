@@ -1,13 +1,13 @@
 package translate
 
-// writer puts the translated module together.
+// writer builds the translated module.
 type writer struct {
 	m      *module
 	out    []byte
 	shifts []shift
 }
 
-// write is the module as the engine is to compile it.
+// write returns the module in the form that the engine compiles.
 func (m *module) write() *writer {
 	w := &writer{m: m, out: make([]byte, 0, len(m.wasm)+64)}
 	w.out = append(w.out, header...)
@@ -39,20 +39,20 @@ func (m *module) write() *writer {
 	return w
 }
 
-// section appends one.
+// section appends a section.
 func (w *writer) section(id byte, content []byte) {
 	w.out = append(w.out, id)
 	w.out = appendU32(w.out, uint32(len(content)))
 	w.out = append(w.out, content...)
 }
 
-// content is a section of the module's.
+// content is the content of one of the module's sections.
 func (w *writer) content(id byte) []byte {
 	s := w.m.sections[id]
 	return w.m.wasm[s.start:s.end]
 }
 
-// copy appends a section as it is.
+// copy appends a section unchanged.
 func (w *writer) copy(id byte) {
 	s := w.m.sections[id]
 	if !s.there {
@@ -64,7 +64,7 @@ func (w *writer) copy(id byte) {
 	}
 }
 
-// shift notes that what stood at an offset stands at another one.
+// shift notes that the content at an original offset was moved to another offset.
 func (w *writer) shift(original, moved int) {
 	s := shift{uint32(original), uint32(moved)}
 	if n := len(w.shifts); n > 0 && s.moved-s.original == w.shifts[n-1].moved-w.shifts[n-1].original {
@@ -73,7 +73,7 @@ func (w *writer) shift(original, moved int) {
 	w.shifts = append(w.shifts, s)
 }
 
-// list appends a section that is a list with more items behind it.
+// list appends a section that is a list, with additional items at its end.
 func (w *writer) list(id byte, n, more int, items []byte) {
 	content := w.content(id)
 	if len(content) > 0 {
@@ -92,7 +92,7 @@ func (w *writer) functionsAdded() (b []byte) {
 	return b
 }
 
-// exports are those that stay and ours.
+// exports writes the kept exports and our own.
 func (w *writer) exports() {
 	m := w.m
 	n := uint32(len(m.exports))
@@ -119,8 +119,8 @@ func (w *writer) exports() {
 	}
 }
 
-// elements are the module's segments, and one that declares functions which were exported: only
-// those that are exported, or in a segment, may ref.func name.
+// elements writes the module's segments, and one that declares functions whose exports were
+// removed. ref.func may name only functions that are exported or in a segment.
 func (w *writer) elements() {
 	m := w.m
 	var functions []byte
@@ -139,20 +139,19 @@ func (w *writer) elements() {
 	w.list(sectionElement, m.elementSegments, 1, append(declare, functions...))
 }
 
-// code is the code with some instructions replaced by calls, and the functions that are called
-// behind it.
+// code writes the code with some instructions replaced by calls, and after it the added functions.
 func (w *writer) code() {
 	m := w.m
 	s := m.sections[sectionCode]
-	// Each call takes 4 bytes more than what it replaces at most, and so do the lengths of
-	// functions and of the section.
+	// Each call takes at most 4 bytes more than the instruction that it replaces. The same is true
+	// for the lengths of functions and of the section.
 	size := s.end - s.start + 8*len(m.sites) + 128*len(m.added.list) + 64
 	content := make([]byte, 0, size)
 	r := reader{b: m.wasm[:s.end], at: s.start, function: -1}
 	n := r.u32()
 	content = appendU32(content, n+uint32(len(m.added.list)))
 	var inside []shift
-	copied := r.at // up to where all is in content
+	copied := r.at // content has everything up to this position
 	flush := func(to int) {
 		inside = append(inside, shift{uint32(copied), uint32(len(content))})
 		content = append(content, m.wasm[copied:to]...)
@@ -195,7 +194,7 @@ func (w *writer) code() {
 	}
 }
 
-// grown is the length of a function's body with calls in it.
+// grown is the length of a function's body after its calls were inserted.
 func (w *writer) grown(length uint32, sites []site) uint32 {
 	for _, one := range sites {
 		length += uint32(len(w.call(nil, one)) - (one.end - one.start))
@@ -203,8 +202,8 @@ func (w *writer) grown(length uint32, sites []site) uint32 {
 	return length
 }
 
-// call appends the call that an instruction becomes, which is as long as that if it can be: what
-// follows then stays where it is.
+// call appends the call that replaces an instruction. If possible it has the same length, so that
+// the following bytes keep their offsets.
 func (w *writer) call(b []byte, s site) []byte {
 	const longest = 5
 	return appendWide(append(b, opCall), uint32(len(w.m.functions))+s.callee, min(s.end-s.start-1, longest))

@@ -11,12 +11,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// measured is what a process says of itself, without and with Apply: nanoseconds for each of some
-// calls, and kilobytes.
+// measured is what a process measures without and with Apply: nanoseconds for some calls, and
+// kilobytes.
 type measured struct {
 	Calls  map[string]float64
 	Apply  float64 // milliseconds
-	Memory int     // private, in kilobytes, that Apply took
+	Memory int     // private memory that Apply took, in kilobytes
 	Lost   []string
 }
 
@@ -44,7 +44,7 @@ func measure(what task) {
 	m.Calls = map[string]float64{
 		"getpid": cost(func() { unix.Getpid() }),
 		"read":   cost(func() { unix.Read(zero, buffer) }),
-		"tgkill": cost(func() { unix.Tgkill(pid, pid, 0) }), // the filter reads its arguments
+		"tgkill": cost(func() { unix.Tgkill(pid, pid, 0) }), // the filter checks its arguments
 		"openat2+close": cost(func() {
 			if fd, err := unix.Openat2(dir, "file", how); err == nil {
 				unix.Close(fd)
@@ -54,7 +54,7 @@ func measure(what task) {
 	say(m)
 }
 
-// cost is how long one call takes in nanoseconds, in the best of some rounds.
+// cost is the time of one call in nanoseconds, in the best of several rounds.
 func cost(call func()) float64 {
 	const calls = 20_000
 	best := time.Hour
@@ -68,7 +68,7 @@ func cost(call func()) float64 {
 	return float64(best.Nanoseconds()) / calls
 }
 
-// private is the memory of this process that it shares with no other, in kilobytes.
+// private is the memory of this process that it does not share with others, in kilobytes.
 func private() (sum int) {
 	text, _ := os.ReadFile("/proc/self/smaps_rollup")
 	for line := range bytes.Lines(text) {
@@ -80,7 +80,8 @@ func private() (sum int) {
 	return sum
 }
 
-// BenchmarkApply reports how long Apply takes with 16 threads, and system calls after it, in ns.
+// BenchmarkApply reports the time of Apply with 16 threads, and the time of system calls after it,
+// in ns.
 func BenchmarkApply(b *testing.B) {
 	dir := b.TempDir()
 	for _, name := range []string{"file", "config"} {

@@ -13,13 +13,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Cgroup2 is where version 2 of cgroups is mounted on most systems.
+// Cgroup2 is the path where most systems mount version 2 of cgroups.
 const Cgroup2 = "/sys/fs/cgroup"
 
 // cpuPeriod is the kernel's default period of cpu.max, in microseconds.
 const cpuPeriod = 100_000
 
-// Limits of a cgroup; 0 is no limit.
+// Limits of a cgroup; 0 means no limit.
 type Limits struct {
 	Memory   int64 // bytes
 	CPUMilli int64 // thousandths of a processor
@@ -35,7 +35,7 @@ func (l Limits) files() []setting {
 	}
 	quota := int64(0)
 	if l.CPUMilli > 0 {
-		quota = max(l.CPUMilli*(cpuPeriod/1000), 1000) // the kernel's least
+		quota = max(l.CPUMilli*(cpuPeriod/1000), 1000) // the kernel's minimum
 	}
 	return []setting{
 		{"memory", "memory.max", text(l.Memory), l.Memory > 0},
@@ -52,17 +52,17 @@ type setting struct {
 // Groups is the cgroup of all workers. Only the agent uses it.
 type Groups struct{ dir string }
 
-// NewGroups makes the cgroup of all workers, or finds it, and sets their common limits. Mount is
-// where cgroups of version 2 are mounted (Cgroup2). The cgroup has the name given and lies beside
-// the agent's own, which stays as it is: a cgroup that delegates controllers may hold no process,
-// so the agent's own cannot hold the workers'.
+// NewGroups makes the cgroup of all workers if it does not exist, and sets their common limits.
+// mount is the path where cgroups of version 2 are mounted (Cgroup2). The cgroup has the given name
+// and is beside the agent's own cgroup, which does not change. The workers' cgroup cannot be inside
+// the agent's, because a cgroup that delegates controllers may not contain a process.
 //
-// lost says which limits do not hold, for a log. With an error there are no groups: the agent may
-// not write there, or the system has version 1.
+// lost names the limits that could not be set, for a log. With an error there are no groups: the
+// agent may not write there, or the system has version 1.
 func NewGroups(mount, name string, all Limits) (g *Groups, lost []string, err error) {
 	var info unix.Statfs_t
 	if err := unix.Statfs(mount, &info); err != nil {
-		return nil, nil, fmt.Errorf("look for cgroups at %s: %w", mount, err)
+		return nil, nil, fmt.Errorf("looking for cgroups at %s: %w", mount, err)
 	}
 	if info.Type != unix.CGROUP2_SUPER_MAGIC {
 		return nil, nil, fmt.Errorf("%s has no cgroups of version 2", mount)
@@ -74,12 +74,12 @@ func NewGroups(mount, name string, all Limits) (g *Groups, lost []string, err er
 	return newGroups(mount, own, name, all)
 }
 
-// newGroups is NewGroups for an agent in the cgroup own, a path below mount.
+// newGroups is NewGroups for an agent in the cgroup own, which is a path below mount.
 func newGroups(mount, own, name string, all Limits) (*Groups, []string, error) {
 	if err := checkName(name); err != nil {
 		return nil, nil, err
 	}
-	parent := filepath.Join(mount, filepath.Dir(own)) // of the root cgroup: itself
+	parent := filepath.Join(mount, filepath.Dir(own)) // for the root cgroup: itself
 	g := &Groups{filepath.Join(parent, name)}
 	if err := makeGroup(g.dir); err != nil {
 		return nil, nil, err
@@ -97,8 +97,8 @@ func checkName(name string) error {
 	return nil
 }
 
-// Add makes the cgroup of a worker, or finds it, sets its limits, and moves the process with all
-// its threads into it. lost says which of the limits do not hold.
+// Add makes the cgroup of a worker if it does not exist, sets its limits, and moves the process
+// with all its threads into it. lost names the limits that could not be set.
 func (g *Groups) Add(name string, pid int, l Limits) (lost []string, err error) {
 	if err := checkName(name); err != nil {
 		return nil, err
@@ -110,9 +110,9 @@ func (g *Groups) Add(name string, pid int, l Limits) (lost []string, err error) 
 	return limit(dir, l), enter(dir, pid)
 }
 
-// OutOfMemory reports whether the kernel has killed a process of the worker's cgroup because memory
-// was short: that of the cgroup, of all workers, or of the machine. It is false if that is not
-// known.
+// OutOfMemory reports whether the kernel has killed a process of the worker's cgroup because of too
+// little memory: in the cgroup, in the cgroup of all workers, or on the machine. It is false if
+// this is not known.
 func (g *Groups) OutOfMemory(name string) bool {
 	if checkName(name) != nil {
 		return false
@@ -129,11 +129,11 @@ func (g *Groups) OutOfMemory(name string) bool {
 	return false
 }
 
-// Remove removes the cgroup of a worker that has exited. It is no error if the cgroup does not
-// exist, but one if a process is in it (EBUSY).
+// Remove removes the cgroup of a worker that has exited. A cgroup that does not exist is no error.
+// If a process is in it, the error is EBUSY.
 func (g *Groups) Remove(name string) error {
 	if err := os.Remove(filepath.Join(g.dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("remove a worker's cgroup: %w", err)
+		return fmt.Errorf("removing a worker's cgroup: %w", err)
 	}
 	return nil
 }
@@ -142,7 +142,7 @@ func (g *Groups) Remove(name string) error {
 func (g *Groups) Names() ([]string, error) {
 	entries, err := os.ReadDir(g.dir)
 	if err != nil {
-		return nil, fmt.Errorf("list the workers' cgroups: %w", err)
+		return nil, fmt.Errorf("listing the workers' cgroups: %w", err)
 	}
 	var names []string
 	for _, e := range entries {
@@ -153,11 +153,11 @@ func (g *Groups) Names() ([]string, error) {
 	return names, nil
 }
 
-// ownGroup is the cgroup of version 2 that this process is in: the line "0::PATH" (man 7 cgroups).
+// ownGroup is the cgroup of version 2 of this process: the line "0::PATH" (man 7 cgroups).
 func ownGroup() (string, error) {
 	text, err := os.ReadFile("/proc/self/cgroup")
 	if err != nil {
-		return "", fmt.Errorf("look for the agent's cgroup: %w", err)
+		return "", fmt.Errorf("looking for the agent's cgroup: %w", err)
 	}
 	for line := range bytes.Lines(text) {
 		if path, ok := bytes.CutPrefix(bytes.TrimSpace(line), []byte("0::")); ok {
@@ -169,19 +169,19 @@ func ownGroup() (string, error) {
 
 func makeGroup(dir string) error {
 	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("make a cgroup: %w", err)
+		return fmt.Errorf("making a cgroup: %w", err)
 	}
 	return nil
 }
 
 func enter(dir string, pid int) error {
 	if err := write(filepath.Join(dir, "cgroup.procs"), strconv.Itoa(pid)); err != nil {
-		return fmt.Errorf("move process %d: %w", pid, err)
+		return fmt.Errorf("moving process %d: %w", pid, err)
 	}
 	return nil
 }
 
-// controllers are those of the three that a cgroup can delegate.
+// controllers are those of our three controllers that a cgroup can delegate.
 func controllers(dir string) (have []string) {
 	text, err := os.ReadFile(filepath.Join(dir, "cgroup.controllers"))
 	if err != nil {
@@ -195,8 +195,8 @@ func controllers(dir string) (have []string) {
 	return have
 }
 
-// delegate gives the cgroups below one its controllers, and says which of them they cannot have. It
-// does so one by one, because the kernel refuses all of a list if it refuses one.
+// delegate gives a cgroup's controllers to the cgroups below it, and names those that it could not
+// give. It gives one at a time, because the kernel refuses a whole list if it refuses one of them.
 func delegate(dir string) (lost []string) {
 	for _, name := range controllers(dir) {
 		if err := write(filepath.Join(dir, "cgroup.subtree_control"), "+"+name); err != nil {
@@ -206,7 +206,7 @@ func delegate(dir string) (lost []string) {
 	return lost
 }
 
-// limit sets the limits of a cgroup and says which it could not set.
+// limit sets the limits of a cgroup and names those that it could not set.
 func limit(dir string, l Limits) (lost []string) {
 	for _, s := range l.files() {
 		err := write(filepath.Join(dir, s.file), s.value)
@@ -221,7 +221,7 @@ func limit(dir string, l Limits) (lost []string) {
 	return lost
 }
 
-// write writes to a file of the kernel, which must exist.
+// write writes to a file of the kernel. The file must exist.
 func write(path, text string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {

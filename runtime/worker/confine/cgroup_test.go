@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// version2 finds where cgroups of version 2 are mounted, writable for this process.
+// version2 finds the path where cgroups of version 2 are mounted and writable for this process.
 func version2(t *testing.T) string {
 	t.Helper()
 	for _, at := range []string{Cgroup2, Cgroup2 + "/unified"} {
@@ -25,8 +25,8 @@ func version2(t *testing.T) string {
 	return ""
 }
 
-// TestGroupsOnTheKernel puts a worker into a group of its own, below one that the test made, and
-// removes that after its exit.
+// TestGroupsOnTheKernel puts a worker into its own group, below a group that the test made, and
+// removes the worker's group after its exit.
 func TestGroupsOnTheKernel(t *testing.T) {
 	mount := version2(t)
 	own := fmt.Sprintf("confine-test-%d", os.Getpid())
@@ -98,8 +98,8 @@ func TestGroupsOnTheKernel(t *testing.T) {
 	}
 }
 
-// TestLimitsAreWritten looks at what is written, in a folder that looks like cgroups: not every
-// kernel that tests run on has their controllers.
+// TestLimitsAreWritten checks the written files in a folder that looks like cgroups, because some
+// kernels on which tests run do not have the controllers.
 func TestLimitsAreWritten(t *testing.T) {
 	mount := t.TempDir()
 	unit := filepath.Join(mount, "system.slice/krustlet-wasi.service")
@@ -140,7 +140,7 @@ func TestLimitsAreWritten(t *testing.T) {
 	}
 }
 
-// TestOutOfMemory reads what the kernel tells of a group, in a folder that looks like one.
+// TestOutOfMemory reads the kernel's files of a group, in a folder that looks like one.
 func TestOutOfMemory(t *testing.T) {
 	g := &Groups{t.TempDir()}
 	for name, c := range map[string]struct {

@@ -20,16 +20,17 @@ import (
 	"kernel.org/pub/linux/libs/security/libcap/cap"
 )
 
-// outcome is what a confined process could do: by name, the text of the error, or nothing.
+// outcome is what a confined process was able to do: by name, the text of the error, or empty for
+// success.
 type outcome struct {
 	Did     map[string]string
-	Threads map[string][]string // by field of /proc/self/task/*/status: its values
+	Threads map[string][]string // values of each field of /proc/self/task/*/status
 	Lost    []string
 	Limits  map[string]uint64
 	OOM     string // oom_score_adj
 }
 
-// attempts tries all that a worker must and must not be able to do.
+// attempts tries everything that a worker must and must not be able to do.
 func attempts(what task) {
 	before := newThreads(4)
 	listener, err := net.Listen("unix", filepath.Join(what.Dir, "own/socket"))
@@ -149,13 +150,13 @@ func tryWork(try func(string, error), listener net.Listener) {
 	try("a signal to itself", unix.Kill(os.Getpid(), unix.SIGURG))
 	try("the socket it had", listener.(*net.UnixListener).SetDeadline(unixEpoch))
 	_, err = listener.Accept()
-	if errors.Is(err, os.ErrDeadlineExceeded) { // and not that it may not
+	if errors.Is(err, os.ErrDeadlineExceeded) { // accepting was allowed
 		err = nil
 	}
 	try("accept from the socket it had", err)
 	done := make(chan error)
 	go func() {
-		runtime.LockOSThread() // the thread ends with this
+		runtime.LockOSThread() // the thread ends with this goroutine
 		if err := unix.Setpriority(unix.PRIO_PROCESS, 0, 5); err != nil {
 			done <- err
 			return
@@ -172,7 +173,7 @@ func tryWork(try func(string, error), listener net.Listener) {
 	}())
 }
 
-// conversation is one byte there and back.
+// conversation sends one byte and receives one.
 func conversation(network, address string) error {
 	l, err := net.Listen(network, address)
 	if err != nil {
@@ -244,8 +245,8 @@ func (t *threads) end() {
 	t.all.Wait()
 }
 
-// statusOfThreads collects the values of some fields for all threads: one value if all have the
-// same.
+// statusOfThreads collects the values of some fields for all threads. If all threads have the same
+// value, the result has one value.
 func statusOfThreads() map[string][]string {
 	found := make(map[string][]string)
 	files, _ := filepath.Glob("/proc/self/task/*/status")
@@ -266,7 +267,7 @@ func statusOfThreads() map[string][]string {
 	return found
 }
 
-// data is a data directory as an agent of the user u has it, and the Config of its worker.
+// data is a data directory like that of an agent of the user u, and the Config of its worker.
 func data(t *testing.T, u user) task {
 	t.Helper()
 	dir := folder(t, u)
@@ -286,7 +287,7 @@ func data(t *testing.T, u user) task {
 // closed is a folder that ordinary users cannot enter.
 func closed(t *testing.T) string { return folder(t, user{id: uint32(os.Getuid())}) }
 
-// may lists what a worker can do. Everything else that is tried must fail.
+// may lists what a worker can do. Every other attempt must fail.
 var may = []string{
 	"read code", "read a volume", "write a volume", "make a folder in a volume", "move within a volume", "remove from a volume",
 	"write its own folder", "openat2", "go through /proc/self/fd", "list the root", "read random numbers", "write to /dev/null",
@@ -302,8 +303,8 @@ func TestWorkerCanDoItsWorkAndNoMore(t *testing.T) {
 	for _, u := range users() {
 		t.Run(u.name, func(t *testing.T) {
 			what := data(t, u)
-			// The agent is another process of the same user, and no relative of the worker's that
-			// the kernel treats better.
+			// The agent is another process of the same user. It has no relation to the worker that
+			// would change the kernel's decision.
 			agent := command(t, u, "lines", what)
 			hold, err := agent.StdoutPipe()
 			if err != nil {
@@ -350,14 +351,14 @@ func TestWorkerCanDoItsWorkAndNoMore(t *testing.T) {
 	}
 }
 
-// forbidden reports whether a kernel forbids something with this error.
+// forbidden reports whether this is the error with which a kernel forbids something.
 func forbidden(text string) bool {
 	return slices.ContainsFunc([]error{unix.EPERM, unix.EACCES, unix.EXDEV}, func(err error) bool {
 		return strings.HasSuffix(text, err.Error())
 	})
 }
 
-// depends reports whether the machine's settings decide about it.
+// depends reports whether the result depends on the machine's settings.
 func depends(u user, name string) bool {
 	return u.id != 0 && (name == "listen below 1024" || name == "take a priority back")
 }
@@ -381,7 +382,7 @@ func checkThreads(t *testing.T, u user, got map[string][]string) {
 	}
 }
 
-// lines is an agent: it prints a line and waits to be killed.
+// lines acts as an agent: it prints a line and waits until it is killed.
 func lines(task) {
 	_ = os.NewFile(1, "stdout").Sync()
 	fmt.Println("here")
@@ -419,8 +420,8 @@ func TestSignalsOfTheAgentReachTheWorker(t *testing.T) {
 	}
 }
 
-// canRaiseLimits reports whether this process has CAP_SYS_RESOURCE, which root lacks in some
-// containers.
+// canRaiseLimits reports whether this process has CAP_SYS_RESOURCE. In some containers root does
+// not have it.
 func canRaiseLimits() bool {
 	var limit unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_NICE, &limit) != nil {

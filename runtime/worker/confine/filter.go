@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Offsets in what a filter sees (struct seccomp_data of linux/seccomp.h).
+// Offsets in the filter's input (struct seccomp_data of linux/seccomp.h).
 const (
 	offsetNumber = 0
 	offsetArch   = 4
@@ -20,7 +20,7 @@ const (
 // refuse makes a system call return an error.
 func refuse(errno unix.Errno) seccomp.Action { return seccomp.ActionErrno | seccomp.Action(errno) }
 
-// policy is what the process of that number may not call.
+// policy says which calls are forbidden for the process with this number.
 func policy(table *arch.Info, pid int) seccomp.Policy {
 	known := func(names []string) (here []string) {
 		for _, name := range names {
@@ -39,7 +39,7 @@ func policy(table *arch.Info, pid int) seccomp.Policy {
 	}
 }
 
-// assemble is the filter as the kernel takes it.
+// assemble is the filter in the kernel's form.
 func assemble(pid int) ([]bpf.RawInstruction, error) {
 	table, err := arch.GetInfo("")
 	if err != nil {
@@ -57,9 +57,9 @@ func assemble(pid int) ([]bpf.RawInstruction, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The library's filter has its default action for calls of other ABIs, and for calls that have
-	// no name there. So this refuses both first. All calls of the ABI x32 have numbers above the
-	// table's.
+	// The library's filter uses its default action for calls of other ABIs, and for calls that it
+	// has no name for. So these instructions refuse both first. All calls of the ABI x32 have
+	// numbers above the table's.
 	absent := bpf.RetConstant{Val: uint32(refuse(unix.ENOSYS))}
 	head := []bpf.Instruction{
 		bpf.LoadAbsolute{Off: offsetArch, Size: 4},
@@ -72,22 +72,23 @@ func assemble(pid int) ([]bpf.RawInstruction, error) {
 	return bpf.Assemble(append(head, body...))
 }
 
-// loadFilter puts the filter on all threads. The process needs no_new_privs.
+// loadFilter loads the filter for all threads. The process needs no_new_privs.
 func loadFilter(pid int) error {
 	raw, err := assemble(pid)
 	if err != nil {
-		return fmt.Errorf("assemble the filter: %w", err)
+		return fmt.Errorf("assembling the filter: %w", err)
 	}
 	program := make([]unix.SockFilter, len(raw))
 	for i, r := range raw {
 		program[i] = unix.SockFilter{Code: r.Op, Jt: r.Jt, Jf: r.Jf, K: r.K}
 	}
-	// The calling thread must have no_new_privs. The kernel puts its filter on the others.
+	// The calling thread must have no_new_privs. The kernel applies its filter to the other
+	// threads.
 	argument := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
 	thread, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC,
 		uintptr(unsafe.Pointer(&argument)))
 	if errno != 0 {
-		return fmt.Errorf("load the filter: %w", errno)
+		return fmt.Errorf("loading the filter: %w", errno)
 	}
 	if thread != 0 {
 		return fmt.Errorf("load the filter: thread %d has one of its own", thread)

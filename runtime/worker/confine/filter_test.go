@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// filter is the filter of process 77. It returns the error of a call; 0 if the call is allowed.
+// filter is the filter of process 77. It returns the error of a call, or 0 if the call is allowed.
 func filter(t *testing.T) func(abi uint32, number int, arguments ...uint64) unix.Errno {
 	t.Helper()
 	raw, err := assemble(77)
@@ -26,8 +26,8 @@ func filter(t *testing.T) func(abi uint32, number int, arguments ...uint64) unix
 	}
 	return func(abi uint32, number int, arguments ...uint64) unix.Errno {
 		t.Helper()
-		// struct seccomp_data is in the machine's order, what this VM takes is in the network's:
-		// each word by itself.
+		// struct seccomp_data has the machine's byte order; this VM needs the network's byte order
+		// in each word.
 		data := make([]byte, 64)
 		binary.BigEndian.PutUint32(data, uint32(number))
 		binary.BigEndian.PutUint32(data[4:], abi)
@@ -63,10 +63,11 @@ func TestFilter(t *testing.T) {
 	native := uint32(table.ID)
 	call := filter(t)
 
-	// As Go's runtime and the C library make threads, and as fork and namespaces are made.
+	// These are the flags with which Go's runtime and the C library make threads, and with which
+	// fork and namespaces are made.
 	const goThread = unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SIGHAND | unix.CLONE_SYSVSEM | unix.CLONE_THREAD
 	const cThread = goThread | unix.CLONE_SETTLS | unix.CLONE_PARENT_SETTID | unix.CLONE_CHILD_CLEARTID
-	const high = 1 << 32 // what the kernel does not look at
+	const high = 1 << 32 // the kernel ignores these bits
 
 	for _, c := range []struct {
 		name      string
@@ -110,12 +111,12 @@ func TestFilter(t *testing.T) {
 			t.Errorf("%s: %v, want %v", c.name, got, c.want)
 		}
 	}
-	if got := call(uint32(arch.I386.ID), 11); got != unix.ENOSYS { // execve of 32 bit
+	if got := call(uint32(arch.I386.ID), 11); got != unix.ENOSYS { // execve in 32 bit
 		t.Errorf("a call of 32 bit: %v, want %v", got, unix.ENOSYS)
 	}
 }
 
-// TestNamesAreKnown finds mistyped names: each must be a call of some architecture.
+// TestNamesAreKnown finds spelling mistakes: each name must be a call of some architecture.
 func TestNamesAreKnown(t *testing.T) {
 	for _, name := range append(refused, absent...) {
 		known := false

@@ -9,17 +9,17 @@ import (
 
 // Versions of Landlock's interface (Linux 5.19 and 6.2).
 const (
-	abiRefer    = 2 // earlier ones refuse every rename from one directory to another
+	abiRefer    = 2 // earlier versions refuse every rename from one directory to another
 	abiTruncate = 3
 )
 
-// erratumSignals is the flag of a kernel without this fault: threads of one process could not
-// signal each other. Both Go's scheduler and psx do so (Documentation/userspace-api/landlock.rst,
-// "Errata flags").
+// erratumSignals is the flag of a kernel where this fault is repaired: threads of one process could
+// not signal each other. Go's scheduler and psx need this
+// (Documentation/userspace-api/landlock.rst, "Errata flags").
 const erratumSignals = 1 << (2 - 1)
 
-// What a rule allows for each access. No rule allows to make a device, socket or pipe, to execute a
-// file, to call a device's ioctl, or to connect to a unix socket.
+// What a rule allows for each access. No rule allows a worker to make a device, socket or pipe, to
+// execute a file, to call a device's ioctl, or to connect to a unix socket.
 const (
 	readFile  landlock.AccessFSSet = ll.AccessFSReadFile
 	writeFile landlock.AccessFSSet = readFile | ll.AccessFSWriteFile | ll.AccessFSTruncate
@@ -47,14 +47,14 @@ func restrict(cfg *Config) error {
 	}
 	var bound []landlock.Rule
 	if cfg.Rest < Hidden {
-		// Names are no secret, and volumes may be directories that lead to hidden paths.
+		// Names are not secret, and volumes may be directories that lead to hidden paths.
 		bound = append(bound, landlock.PathAccess(ll.AccessFSReadDir, "/"))
 	}
 	for _, r := range rules {
 		bound = append(bound, landlock.PathAccess(r.rights(), r.path).IgnoreIfMissing())
 	}
 	if err := handled().BestEffort().Restrict(bound...); err != nil {
-		return fmt.Errorf("load the rules: %w", err)
+		return fmt.Errorf("loading the rules: %w", err)
 	}
 	if abi < abiTruncate {
 		return fmt.Errorf("the kernel's Landlock (version %d) lets read-only files be truncated", abi)
@@ -62,9 +62,9 @@ func restrict(cfg *Config) error {
 	return nil
 }
 
-// handled is all that Landlock refuses if no rule allows it.
+// handled is everything that Landlock refuses unless a rule allows it.
 func handled() landlock.Config {
-	c := landlock.V9 // the first that knows every right to files
+	c := landlock.V9 // the first version that knows every right to files
 	c.HandledAccessNet = 0
 	c.Scoped = ll.ScopeAbstractUnixSocket
 	if mended, err := ll.LandlockGetErrata(); err == nil && mended&erratumSignals != 0 {

@@ -12,7 +12,7 @@ import (
 	"kernel.org/pub/linux/libs/security/libcap/cap"
 )
 
-// limitFiles sets how many files may be open; 0 is as many as possible.
+// limitFiles sets how many files may be open; 0 means as many as possible.
 func limitFiles(files uint64) error {
 	var now unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &now); err != nil {
@@ -26,18 +26,18 @@ func limitFiles(files uint64) error {
 		return unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: now.Max, Max: now.Max})
 	}
 	if err != nil {
-		return fmt.Errorf("open files: %w", err)
+		return fmt.Errorf("setting the limit of open files: %w", err)
 	}
 	return nil
 }
 
 // oomScore is a worker's oom_score_adj (man 5 proc_pid_oom_score_adj), in thousandths of the
-// machine's memory. With it the kernel kills a worker of any size before the agent, and the largest
-// worker first.
+// machine's memory. With it the kernel kills a worker of any size before the agent, and larger
+// workers before smaller ones.
 const oomScore = 500
 
-// offerToOOM has the kernel kill this process before the agent and others when memory is short. A
-// higher score that is set already stays.
+// offerToOOM makes the kernel kill this process before the agent and others when there is too
+// little memory. It does not change a higher score.
 func offerToOOM() error {
 	const path = "/proc/self/oom_score_adj"
 	text, err := os.ReadFile(path)
@@ -50,9 +50,9 @@ func offerToOOM() error {
 	return write(path, strconv.Itoa(oomScore))
 }
 
-// keepPriority lets threads that made themselves nicer go back to the nice value that the process
-// has now, and returns the capabilities to keep. If the process may not raise its limit, it keeps
-// the capability for that.
+// keepPriority allows threads with a higher nice value to return to the process's current nice
+// value. It returns the capabilities that must be kept for this: if the process may not raise its
+// limit, it needs a capability.
 func keepPriority() ([]cap.Value, error) {
 	err := limitNice()
 	if err == nil {
@@ -65,7 +65,7 @@ func keepPriority() ([]cap.Value, error) {
 }
 
 func limitNice() error {
-	// The kernel's answer, 20 - nice, is also how it counts RLIMIT_NICE.
+	// The result of the kernel, 20 - nice, has the same scale as RLIMIT_NICE.
 	lowest, err := unix.Getpriority(unix.PRIO_PROCESS, 0)
 	if err != nil {
 		return err

@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// A confined process cannot be a test any more, so each is this program again, in a role.
+// A confined process cannot be a test any more. So each one is this program again, in a role.
 const roleVariable = "CONFINE_TEST_ROLE"
 
 var roles = map[string]func(task){
@@ -28,7 +28,7 @@ var roles = map[string]func(task){
 type task struct {
 	Config Config
 	Dir    string // for its files
-	Agent  int    // the process that a worker would like to read
+	Agent  int    // the process that a worker tries to read
 	Text   string
 }
 
@@ -48,13 +48,13 @@ func TestMain(m *testing.M) {
 // The number of an ordinary user.
 const nobody = 65534
 
-// user is the user of a test's process.
+// user is the user of a process in the test.
 type user struct {
 	name string
 	id   uint32
 }
 
-// users are those as which this test can run processes: root can be both.
+// users are the users with which this test can run processes. Root can be both.
 func users() []user {
 	if os.Getuid() != 0 {
 		return []user{{"as this user", uint32(os.Getuid())}}
@@ -81,10 +81,10 @@ func command(t testing.TB, u user, role string, what task) *exec.Cmd {
 	return cmd
 }
 
-// perform runs a process in a role and reads what it says.
+// perform runs a process in a role and reads its answer.
 func perform[R any](t testing.TB, u user, role string, what task) (said R) {
 	t.Helper()
-	runtime.LockOSThread() // PDEATHSIG is about the thread
+	runtime.LockOSThread() // PDEATHSIG depends on the thread
 	defer runtime.UnlockOSThread()
 	out, err := command(t, u, role, what).Output()
 	if err != nil {
@@ -114,7 +114,7 @@ func apply(what task) []string {
 	return lost
 }
 
-// folder makes a directory that u owns and can reach.
+// folder makes a directory that u owns and can access.
 func folder(t *testing.T, u user) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "confine")
@@ -136,7 +136,7 @@ func owned(t *testing.T, u user, path string) {
 	}
 }
 
-// file makes a file of the user u, with the directories above it.
+// file makes a file of the user u, and the directories above it.
 func file(t *testing.T, u user, elements ...string) string {
 	t.Helper()
 	path := strings.Join(elements, "/")
@@ -152,7 +152,7 @@ func file(t *testing.T, u user, elements ...string) string {
 	return path
 }
 
-// parents are the directories between the first element and the last, the innermost first.
+// parents are the directories between the first element and the last, with the innermost first.
 func parents(elements []string) (all []string) {
 	for n := len(elements) - 1; n > 1; n-- {
 		all = append(all, strings.Join(elements[:n], "/"))

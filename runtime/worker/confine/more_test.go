@@ -23,14 +23,14 @@ func terminated(what task) {
 	apply(what)
 	for range 20 {
 		newThreads(4).end()
-		runtime.GC() // stops all threads, by signals
+		runtime.GC() // this stops all threads, with signals
 	}
 	say("ready")
 	<-told
 	say("terminated")
 }
 
-// hideAndShow prints what a process that hid itself can still do with its own files in /proc.
+// hideAndShow prints which of its own files in /proc a process can still use after HideSelf.
 func hideAndShow(what task) {
 	if err := HideSelf(); err != nil {
 		say(err.Error())
@@ -52,7 +52,7 @@ func hideAndShow(what task) {
 			failed = append(failed, err.Error())
 		}
 	}
-	cmd := exec.Command("/proc/self/exe") // as the agent starts compilers and workers
+	cmd := exec.Command("/proc/self/exe") // in the way that the agent starts compilers and workers
 	cmd.Env = []string{roleVariable + "=lines"}
 	cmd.Stdin = strings.NewReader("{}")
 	out, err := cmd.StdoutPipe()
@@ -83,8 +83,7 @@ func TestHiddenProcessWorks(t *testing.T) {
 	}
 }
 
-// TestHiddenProcessIsHidden reads an agent's memory as an ordinary user does, without Landlock in
-// the way.
+// TestHiddenProcessIsHidden tries to read an agent's memory as an ordinary user, without Landlock.
 func TestHiddenProcessIsHidden(t *testing.T) {
 	u := users()[len(users())-1]
 	if u.id == 0 {

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Access is what a worker may do with the files at a path. Greater is stricter.
+// Access is what a worker may do with the files at a path. A greater value is stricter.
 type Access uint8
 
 const (
@@ -30,7 +30,7 @@ func (a Access) String() string {
 	return "hidden"
 }
 
-// own are the paths that the package itself closes.
+// own are the paths that the package itself restricts.
 var own = map[string]Access{
 	"/proc":               ReadOnly,
 	"/sys":                ReadOnly,
@@ -44,14 +44,14 @@ var own = map[string]Access{
 	"/dev/urandom":        Writable,
 }
 
-// pathNode is a path for which an access is set, or which leads to such a path.
+// pathNode is a path that has an access, or that leads to such a path.
 type pathNode struct {
 	set    bool
-	access Access // if set
+	access Access // valid if set
 	below  map[string]*pathNode
 }
 
-// mark sets the access of a path. If it was set before, the stricter access stays.
+// mark sets the access of a path. If it already has one, the stricter access is kept.
 func (p *pathNode) mark(path string, a Access) {
 	at := p
 	for name := range strings.SplitSeq(strings.Trim(path, "/"), "/") {
@@ -73,8 +73,8 @@ func (p *pathNode) mark(path string, a Access) {
 	}
 }
 
-// strictest is the strictest access of the path and all below it. Outer is the access of what is
-// around it.
+// strictest is the strictest access of the path and everything below it. outer is the access of its
+// surroundings.
 func (p *pathNode) strictest(outer Access) Access {
 	if p.set {
 		outer = p.access
@@ -86,7 +86,7 @@ func (p *pathNode) strictest(outer Access) Access {
 	return found
 }
 
-// pathTree is the tree of all that cfg and the package set.
+// pathTree is the tree of all paths from cfg and the package.
 func pathTree(cfg *Config) (*pathNode, error) {
 	root := &pathNode{set: true, access: cfg.Rest}
 	for _, list := range []struct {
@@ -101,7 +101,7 @@ func pathTree(cfg *Config) (*pathNode, error) {
 			root.mark(real, list.access)
 		}
 	}
-	named := make(map[string]bool) // by cfg, which then decides
+	named := make(map[string]bool) // paths in cfg, which has priority
 	for path := range own {
 		named[path] = root.has(path)
 	}
@@ -135,30 +135,30 @@ func resolve(path string) (string, error) {
 		}
 		missed := errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.ENOTDIR)
 		if !missed || path == "/" {
-			return "", fmt.Errorf("follow %s: %w", path, err)
+			return "", fmt.Errorf("following %s: %w", path, err)
 		}
 		missing = filepath.Join(filepath.Base(path), missing)
 		path = filepath.Dir(path)
 	}
 }
 
-// rule allows an access to a file, or to everything below a directory. Rules only add: no rule
-// takes away what another one allows.
+// rule allows an access to a file, or to everything below a directory. Rules only add: a rule
+// cannot forbid what another one allows.
 type rule struct {
 	path   string
 	access Access // never Hidden
 	dir    bool
 }
 
-// rules allow what the tree says, for the files that there are now.
+// rules are the rules for the tree, for the files that exist now.
 func (p *pathNode) rules() ([]rule, error) {
 	var all []rule
 	err := p.collect(&all, "/", p.access, Hidden)
 	return all, err
 }
 
-// collect adds the rules for the node at path. Outer is the access of what is around it, and given
-// is what a rule above allows already.
+// collect adds the rules for the node at path. outer is the access of its surroundings, and given
+// is what a rule above already allows.
 func (p *pathNode) collect(all *[]rule, path string, outer, given Access) error {
 	holds := outer
 	if p.set {
@@ -166,10 +166,10 @@ func (p *pathNode) collect(all *[]rule, path string, outer, given Access) error 
 	}
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-		return nil // a worker that cannot look at it needs no rule
+		return nil // if a worker cannot see a path, it needs no rule
 	}
 	if err != nil {
-		return fmt.Errorf("look at a path: %w", err)
+		return fmt.Errorf("looking at a path: %w", err)
 	}
 	if a := p.strictest(outer); a < given {
 		*all = append(*all, rule{path, a, info.IsDir()})
@@ -179,8 +179,8 @@ func (p *pathNode) collect(all *[]rule, path string, outer, given Access) error 
 		return nil
 	}
 	if holds < given {
-		// A path below is stricter, so a rule for the whole directory would allow too much: each of
-		// the other entries gets one.
+		// A path below is stricter, so a rule for the whole directory would allow too much. Each of
+		// the other entries gets its own rule.
 		if err := p.siblings(all, path, holds); err != nil {
 			return err
 		}
@@ -193,15 +193,15 @@ func (p *pathNode) collect(all *[]rule, path string, outer, given Access) error 
 	return nil
 }
 
-// siblings adds rules for the entries of a directory for which no access is set. A symbolic link
-// gets none: its rule would be for what it points to.
+// siblings adds rules for those entries of a directory that have no access of their own. A symbolic
+// link gets no rule, because the rule would be for the link's target.
 func (p *pathNode) siblings(all *[]rule, dir string, a Access) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrPermission) {
-		return nil // entries that cannot be listed cannot be reached by name any more
+		return nil // entries that cannot be listed get no rule, and the worker cannot reach them
 	}
 	if err != nil {
-		return fmt.Errorf("list what is beside a hidden path: %w", err)
+		return fmt.Errorf("listing what is beside a hidden path: %w", err)
 	}
 	for _, e := range entries {
 		if _, ok := p.below[e.Name()]; ok || e.Type()&fs.ModeSymlink != 0 {

@@ -9,8 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestRules compares the rules for a tree of files: they must allow what Config says, and nothing
-// else.
+// TestRules compares the rules for a tree of files. They must allow exactly what Config says.
 func TestRules(t *testing.T) {
 	top := t.TempDir()
 	for _, dir := range []string{"data/config/keys", "data/modules", "data/pods", "data/workers/one", "data/workers/two", "home"} {
@@ -34,7 +33,7 @@ func TestRules(t *testing.T) {
 		name                       string
 		rest                       Access
 		hidden, readOnly, writable string
-		wantWritable, wantReadOnly string // all else is to be hidden
+		wantWritable, wantReadOnly string // everything else must be hidden
 	}{
 		{name: "one folder", hidden: "data/config", wantWritable: around + " " + rest + " " + workers},
 		{name: "a link's target", hidden: "link", wantWritable: around + " " + rest + " " + workers},
@@ -88,12 +87,12 @@ func TestConfigIsChecked(t *testing.T) {
 	for _, c := range []Config{{Hidden: []string{"etc"}}, {Writable: []string{""}}, {Rest: 7}} {
 		if _, err := Apply(c); err == nil {
 			t.Errorf("%+v is taken", c)
-			os.Exit(1) // this process is confined now
+			os.Exit(1) // this process is now confined
 		}
 	}
 }
 
-// allowed is the access that rules give together.
+// allowed is the access from all rules together.
 func allowed(rules []rule, path string) Access {
 	found := Hidden
 	for _, r := range rules {

@@ -10,23 +10,23 @@ import (
 )
 
 // Bound is a worker's folder that this process holds, and the socket in it, which does not answer
-// yet. The process holds the folder only while the Bound can be reached: its files are closed when
-// it is collected as garbage.
+// yet. The process holds the folder only while the Bound can be reached, because its files are
+// closed when it is garbage-collected.
 type Bound struct {
 	dir      string
 	info     wire.Info
-	record   *os.File // holds the lock by which an agent finds this process
-	folder   *os.File // holds the lock by which agents of earlier versions find it
+	record   *os.File // its lock shows this process to an agent
+	folder   *os.File // its lock shows this process to agents of earlier versions
 	listener *net.UnixListener
 }
 
-// Bind takes the folder, which the agent made. Call it before the process gives up what it does not
-// need: Bind makes a unix socket, and reads the record beside the folder. Serve or Close must
-// follow.
+// Bind takes over the folder, which the agent made. Call it before the process gives up its rights,
+// because Bind makes a unix socket, and reads the record beside the folder. The caller must call
+// Serve or Close later.
 func Bind(dir string) (*Bound, error) {
 	b := &Bound{dir: dir}
 	if err := b.bind(); err != nil {
-		return nil, errors.Join(fmt.Errorf("worker: %w", err), b.Close())
+		return nil, errors.Join(fmt.Errorf("making the socket: %w", err), b.Close())
 	}
 	return b, nil
 }
@@ -44,19 +44,19 @@ func (b *Bound) bind() (err error) {
 	if b.folder, err = wire.OpenFolder(b.dir); err != nil {
 		return err
 	}
-	_ = wire.LockFolder(b.folder) // another worker may hold it, which does no harm
+	_ = wire.LockFolder(b.folder) // another worker may hold the lock, which does no harm
 	b.listener, err = net.ListenUnix("unix", &net.UnixAddr{Name: wire.SocketPath(b.folder), Net: "unix"})
 	if err != nil {
-		return fmt.Errorf("bind the socket: %w", err)
+		return fmt.Errorf("binding the socket: %w", err)
 	}
 	b.listener.SetUnlinkOnClose(false)
 	return nil
 }
 
-// Info is what the agent has noted of this worker: what the worker is for.
+// Info is the agent's note about this worker: its slot.
 func (b *Bound) Info() wire.Info { return b.info }
 
-// Close lets go of a folder without serving. The agent removes the folder: a confined worker
+// Close releases a folder without serving. The agent removes the folder, because a confined worker
 // cannot.
 func (b *Bound) Close() error {
 	var errs []error

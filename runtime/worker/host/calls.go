@@ -25,14 +25,14 @@ func (s *server) Start(ctx context.Context, req *workerpb.StartRequest) (*worker
 	return &workerpb.StartResponse{StartedAt: wire.ToTime(startedAt)}, nil
 }
 
-// start starts a guest and enters it into the run table.
+// start starts a guest and adds it to the run table.
 func (s *server) start(ctx context.Context, req request, streams runtime.Streams) (_ *entry, at time.Time, _ error) {
 	ctx, e, err := s.table.begin(ctx, req)
 	if err != nil {
 		return nil, time.Time{}, err
 	}
 	var guest runtime.Guest
-	defer func() { // even if the engine panics
+	defer func() { // it runs even if the engine panics
 		at = s.table.begun(e, guest)
 		if guest != nil {
 			s.work.Go(func() {

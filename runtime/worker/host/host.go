@@ -21,34 +21,35 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpb"
 )
 
-// Config is what a worker process needs.
+// Config is the configuration of a worker process.
 type Config struct {
 	// Engine runs the guests. Serve does not close it.
 	Engine runtime.Engine
-	// HostCalls is how often guests have called each function of their host, in all. It may be nil.
+	// HostCalls returns how often guests have called each function of their host, in total. It may
+	// be nil.
 	HostCalls func() map[string]uint64
 	// Build is this program's build and settings. An agent of another build starts no guests here.
 	Build string
 	// Idle is how long the worker stays without runs and without an agent.
 	Idle time.Duration
-	// Ready is the pipe that the agent has given to the worker. The worker writes to it once it
-	// serves, and closes it. It may be nil.
+	// Ready is the pipe from the agent. The worker writes to it when it serves, and closes it. It
+	// may be nil.
 	Ready *os.File
-	// Log gets what concerns the worker and not the output of one guest.
+	// Log gets messages about the worker, but not the output of guests.
 	Log *zap.Logger
 }
 
 func (cfg *Config) check() error {
 	switch {
 	case cfg.Engine == nil || cfg.Log == nil:
-		return errors.New("worker: no engine or no logger")
+		return errors.New("no engine or no logger")
 	case cfg.Idle <= 0:
-		return errors.New("worker: Idle must be positive")
+		return errors.New("Idle must be positive")
 	}
 	return nil
 }
 
-// hostCalls is nil where calls are not counted.
+// hostCalls is nil if calls are not counted.
 func (cfg *Config) hostCalls() map[string]uint64 {
 	if cfg.HostCalls == nil {
 		return nil
@@ -56,8 +57,8 @@ func (cfg *Config) hostCalls() map[string]uint64 {
 	return cfg.HostCalls()
 }
 
-// How long a worker that is about to exit waits for its guests to end, and for the agent to read
-// the last messages.
+// How long a worker that will exit waits for its guests to end, and for the agent to read the last
+// messages.
 const (
 	guestsPatience = 10 * time.Second
 	agentPatience  = 2 * time.Second
@@ -69,13 +70,13 @@ type server struct {
 	cfg   Config
 	dir   string // the worker's folder
 	table *runTable
-	last  chan struct{}  // closed when all guests have ended, and a Watch sends the last message
-	work  sync.WaitGroup // goroutines that go on beside the calls
+	last  chan struct{}  // closed after all guests have ended; then a Watch sends the last message
+	work  sync.WaitGroup // goroutines that run beside the calls
 }
 
-// Serve is the life of a worker: see the package's description.
+// Serve runs the worker: see the package documentation.
 func (b *Bound) Serve(ctx context.Context, cfg Config) error {
-	defer func() { _ = b.folder.Close(); _ = b.record.Close() }() // gives the locks back
+	defer func() { _ = b.folder.Close(); _ = b.record.Close() }() // this releases the locks
 	if err := cfg.check(); err != nil {
 		return errors.Join(err, b.listener.Close())
 	}
@@ -96,12 +97,12 @@ func (s *server) serve(ctx context.Context, info wire.Info, listener net.Listene
 	go func() { served <- g.Serve(listener) }()
 	err := s.announce(info)
 	if err == nil {
-		s.table.idle.release() // until here the worker was busy with its start
+		s.table.idle.release() // until now the start of the worker has held it
 		select {
 		case <-ctx.Done():
 		case <-s.table.ending:
 		case err = <-served:
-			err = fmt.Errorf("worker: serve: %w", err)
+			err = fmt.Errorf("serving: %w", err)
 		}
 	}
 	ended := s.table.endAll(guestsPatience)
@@ -110,32 +111,33 @@ func (s *server) serve(ctx context.Context, info wire.Info, listener net.Listene
 	g.GracefulStop()
 	impatient.Stop()
 	if !ended {
-		return errors.Join(err, errors.New("worker: guests are left that could not be killed"))
+		return errors.Join(err, errors.New("guests are left that could not be killed"))
 	}
 	s.work.Wait()
 	return err
 }
 
-// announce says that the worker can be reached.
+// announce tells the agent that the worker can be reached.
 func (s *server) announce(info wire.Info) (err error) {
 	info.PID, info.Build = os.Getpid(), s.cfg.Build
 	if info.StartTime, err = wire.StartTime(info.PID); err != nil {
-		return fmt.Errorf("worker: start time of this process: %w", err)
+		return fmt.Errorf("reading the start time of this process: %w", err)
 	}
 	if err := info.Tell(s.dir); err != nil {
-		return fmt.Errorf("worker: %w", err)
+		return fmt.Errorf("writing the record of the worker: %w", err)
 	}
 	if s.cfg.Ready == nil {
 		return nil
 	}
-	// An agent that was killed meanwhile does not read; the next agent finds the folder.
+	// If the agent was killed in the meantime, it does not read this; the next agent finds the
+	// folder.
 	if _, err := s.cfg.Ready.WriteString(wire.ReadyWord); err != nil && !errors.Is(err, unix.EPIPE) {
-		return fmt.Errorf("worker: tell the agent that the worker is ready: %w", err)
+		return fmt.Errorf("telling the agent that the worker is ready: %w", err)
 	}
 	return s.cfg.Ready.Close()
 }
 
-// recoverUnary keeps a mistake in the code of one call from ending all guests.
+// recoverUnary makes sure that a mistake in the code of one call does not end all guests.
 func (s *server) recoverUnary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (_ any, err error) {
 	defer func() { err = s.recovered(recover(), info.FullMethod, err) }()
 	return handler(ctx, req)

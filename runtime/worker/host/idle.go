@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// idle calls a function when it has not been held for a while. A new one is held once.
+// idle calls a function after a time in which nothing has held it. A new idle is held once.
 type idle struct {
 	patience time.Duration
 	expire   func()
@@ -13,7 +13,7 @@ type idle struct {
 	mu      sync.Mutex
 	holds   int
 	stopped bool
-	timer   *time.Timer // runs while it is not held
+	timer   *time.Timer // runs while nothing holds it
 }
 
 func newIdle(patience time.Duration, expire func()) *idle {
@@ -25,7 +25,7 @@ func (i *idle) hold() {
 	defer i.mu.Unlock()
 	i.holds++
 	if i.timer != nil {
-		i.timer.Stop() // a call that it has begun finds out that there is something
+		i.timer.Stop() // if the call has started already, the function checks again
 		i.timer = nil
 	}
 }
@@ -38,7 +38,7 @@ func (i *idle) release() {
 	}
 }
 
-// stop has the function not called any more.
+// stop makes sure that the function is not called any more.
 func (i *idle) stop() {
 	i.mu.Lock()
 	defer i.mu.Unlock()

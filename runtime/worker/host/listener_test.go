@@ -16,7 +16,7 @@ import (
 
 const nobody = 65534
 
-// connectAs connects as another user, which needs root. A thread does it that exits after that.
+// connectAs connects as another user, which needs root. It uses a thread that exits afterwards.
 func connectAs(uid int, address string) (net.Conn, error) {
 	type result struct {
 		fd  int
@@ -24,7 +24,7 @@ func connectAs(uid int, address string) (net.Conn, error) {
 	}
 	connected := make(chan result)
 	go func() {
-		runtime.LockOSThread() // it is never unlocked: the thread exits with the goroutine
+		runtime.LockOSThread() // never unlocked: the thread exits with the goroutine
 		fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 		if err == nil {
 			if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, uintptr(uid), uintptr(uid), uintptr(uid)); errno != 0 {
@@ -71,7 +71,7 @@ func TestStrangersAreTurnedAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer accepted.Close()
-	// The stranger was first, and reads the end; what the friend writes arrives.
+	// The stranger connected first and reads the end of the stream. The friend's data arrives.
 	_ = stranger.SetReadDeadline(time.Now().Add(10 * time.Second))
 	if _, err := stranger.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 		t.Errorf("the stranger reads: %v", err)

@@ -66,8 +66,8 @@ func receiveOpen(stream serverStream) (*workerpb.Open, error) {
 	return in.GetOpen(), nil
 }
 
-// terminal is the guest's side of a stream of Exec or Attach, whose messages carry the guest's
-// standard streams.
+// terminal is the guest's side of a stream of Exec or Attach. The messages of the stream carry the
+// guest's standard streams.
 type terminal struct {
 	stream  serverStream
 	sending chan struct{} // has a token while no message is being sent
@@ -77,7 +77,7 @@ type terminal struct {
 	input   *io.PipeWriter
 
 	mu     sync.Mutex
-	broken [2]error // why stdout and stderr cannot be written to any more
+	broken [2]error // why writes to stdout and stderr fail from now on
 }
 
 func newTerminal(stream serverStream) *terminal {
@@ -87,7 +87,7 @@ func newTerminal(stream serverStream) *terminal {
 	return t
 }
 
-// streams are those that the agent has connected.
+// streams are the streams that the agent has connected.
 func (t *terminal) streams(open *workerpb.Open) runtime.Streams {
 	var streams runtime.Streams
 	if open.GetStdin() {
@@ -102,27 +102,28 @@ func (t *terminal) streams(open *workerpb.Open) runtime.Streams {
 	return streams
 }
 
-// begin tells the agent that the guest runs, lets output pass, and reads input, in a goroutine that
-// work waits for.
+// begin tells the agent that the guest runs, allows output, and starts a goroutine that reads
+// input. work waits for this goroutine.
 func (t *terminal) begin(work *sync.WaitGroup, startedAt int64) {
-	// If this fails, so does all that follows.
+	// If this fails, all following calls fail, too.
 	_ = t.send(&workerpb.Output{Kind: &workerpb.Output_Started{Started: startedAt}})
 	close(t.begun)
 	work.Go(t.receive)
 }
 
-// receive reads what the agent sends, until the call has returned.
+// receive reads the agent's messages, until the call has returned.
 func (t *terminal) receive() {
 	for {
 		in, err := t.stream.Recv()
 		if err != nil {
-			// The agent has closed its side, or the connection broke, which also ends the guest.
+			// The agent has closed its side, or the connection broke. A broken connection also ends
+			// the guest.
 			_ = t.input.Close()
 			return
 		}
 		switch in.GetKind().(type) {
 		case *workerpb.Input_Stdin:
-			// This waits until the guest has read it, but not after the guest has ended.
+			// This waits until the guest has read the bytes, or has ended.
 			_, _ = t.input.Write(in.GetStdin())
 		case *workerpb.Input_StdinEnd:
 			_ = t.input.Close()
@@ -155,7 +156,7 @@ func (t *terminal) send(out *workerpb.Output) error {
 	return t.stream.Send(out)
 }
 
-// close fails what the guest may still do with its streams.
+// close makes all further use of the guest's streams fail.
 func (t *terminal) close() {
 	close(t.closed)
 	_ = t.stdin.Close()
@@ -179,7 +180,7 @@ func (o *outlet) Write(p []byte) (int, error) {
 		err := o.t.broken[o.side]
 		o.t.mu.Unlock()
 		if err != nil {
-			return sent, fmt.Errorf("the agent's end: %w", err)
+			return sent, fmt.Errorf("reading from the agent: %w", err)
 		}
 		piece := p[sent:min(len(p), sent+wire.Chunk)]
 		out := &workerpb.Output{Kind: &workerpb.Output_Stdout{Stdout: piece}}

@@ -16,17 +16,17 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpb"
 )
 
-// runTable is what a worker hosts, and the agent that watches it. Each method is one step: it may
-// be called from any goroutine, and other methods see its whole effect or nothing of it.
+// runTable has the worker's guests, and the agent that watches the worker. Each method is one step:
+// any goroutine may call it, and other methods see either its whole effect or none of it.
 type runTable struct {
-	ending chan struct{} // closed when the worker is about to exit: no start begins any more
+	ending chan struct{} // closed when the worker will exit: no start begins after that
 	end    func()        // closes it
-	idle   *idle         // held by each entry, by the agent, and by the start of the worker
+	idle   *idle         // held by each entry, by the agent, and during the start of the worker
 
 	mu      sync.Mutex
 	entries map[string]*entry
 	watch   uint64   // number of the latest Watch
-	agent   *watcher // the agent's Watch; nil while there is none
+	agent   *watcher // the agent's Watch, or nil
 }
 
 func newRunTable(patience time.Duration) *runTable {
@@ -36,16 +36,16 @@ func newRunTable(patience time.Duration) *runTable {
 	return t
 }
 
-// request is what an agent asks to be started.
+// request is an agent's request for a start.
 type request struct {
 	spec    runtime.Spec
-	command bool   // not the run of a pod's container, but a command beside it
-	watch   uint64 // the Watch that a run's start names
-	mark    []byte // the agent's, of a run
+	command bool   // a command beside a container's run, and not the run itself
+	watch   uint64 // for a run: the Watch that its start names
+	mark    []byte // for a run: given by the agent
 }
 
-// begin enters a start. The context that it returns ends with ctx, and when the start is cancelled.
-// The caller must call begun when the start has succeeded or failed.
+// begin adds a start. The returned context ends with ctx, and when the start is cancelled. The
+// caller must call begun when the start has succeeded or failed.
 func (t *runTable) begin(ctx context.Context, req request) (context.Context, *entry, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -57,8 +57,8 @@ func (t *runTable) begin(ctx context.Context, req request) (context.Context, *en
 	switch {
 	case ctx.Err() != nil:
 		// The start was cancelled before it began. The Discard that follows a cancelled start may
-		// have come first and found no start to undo; the connection brings the cancellation before
-		// it.
+		// have come first and found no start to undo. But the cancellation comes over the
+		// connection before the Discard.
 		return nil, nil, ctx.Err()
 	case !req.command && req.watch != t.watch:
 		return nil, nil, wire.ErrStale
@@ -72,8 +72,8 @@ func (t *runTable) begin(ctx context.Context, req request) (context.Context, *en
 	return ctx, e, nil
 }
 
-// begun notes how a start ended. The guest is nil if the start failed or panicked. The time is that
-// of a start that succeeded.
+// begun notes the result of a start. guest is nil if the start failed or panicked. The returned
+// time is that of a start that succeeded.
 func (t *runTable) begun(e *entry, guest runtime.Guest) time.Time {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -90,7 +90,7 @@ func (t *runTable) begun(e *entry, guest runtime.Guest) time.Time {
 	return e.startedAt
 }
 
-// ended notes that a guest has ended, and tells the agent of it.
+// ended notes that a guest has ended, and tells the agent.
 func (t *runTable) ended(e *entry) {
 	exit := e.guest.Exit()
 	t.mu.Lock()
@@ -98,7 +98,7 @@ func (t *runTable) ended(e *entry) {
 	e.exit = &exit
 	close(e.ended)
 	switch {
-	case e.command: // its Exec goes on, and removes it
+	case e.command: // its Exec still runs, and removes it
 	case e.unwanted:
 		e.guest.Forget()
 		e.removeFrom(t.entries, t.idle)
@@ -107,7 +107,7 @@ func (t *runTable) ended(e *entry) {
 	}
 }
 
-// removeCommand removes a command that has ended, and says how it ended.
+// removeCommand removes a command that has ended, and returns its end.
 func (t *runTable) removeCommand(e *entry) *workerpb.Run {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -116,8 +116,8 @@ func (t *runTable) removeCommand(e *entry) *workerpb.Run {
 	return e.message()
 }
 
-// discard undoes a start, and stops what it has started. The channel is closed when nothing of it
-// is left.
+// discard undoes a start, and stops the guest if it was started. The channel is closed when nothing
+// of it is left.
 func (t *runTable) discard(id string) <-chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -139,7 +139,7 @@ func (t *runTable) discard(id string) <-chan struct{} {
 	return e.removed
 }
 
-// forget removes a run that has ended. It does nothing if there is no such run.
+// forget removes a run that has ended. It has no effect if there is no such run.
 func (t *runTable) forget(id string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -149,14 +149,15 @@ func (t *runTable) forget(id string) {
 	}
 }
 
-// superseded reports whether there is a newer Watch than the one that a start names.
+// superseded reports whether there is a newer Watch than the given one.
 func (t *runTable) superseded(watch uint64) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return watch != t.watch
 }
 
-// guest is the guest of an entry; nil if there is none, or while it is being started.
+// guest is the guest of an entry. It is nil if there is no entry, or while the guest is being
+// started.
 func (t *runTable) guest(id string) runtime.Guest {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -166,7 +167,7 @@ func (t *runTable) guest(id string) runtime.Guest {
 	return nil
 }
 
-// guests are all guests that have been started, by ID.
+// guests are all started guests, by ID.
 func (t *runTable) guests() map[string]runtime.Guest {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -179,8 +180,8 @@ func (t *runTable) guests() map[string]runtime.Guest {
 	return all
 }
 
-// enter makes w the agent's Watch and returns its number. The starts that it returns, which an
-// earlier agent asked for, are cancelled: the caller waits for them before it calls list.
+// enter makes w the agent's Watch and returns its number. It cancels the starts that an earlier
+// agent requested, and returns them. The caller must wait for them before it calls list.
 func (t *runTable) enter(w *watcher) (number uint64, starts []*entry, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -205,8 +206,8 @@ func (t *runTable) enter(w *watcher) (number uint64, starts []*entry, err error)
 	return t.watch, starts, nil
 }
 
-// list is all runs of pods. From then on, w gets those that end. It is not ok if there is a newer
-// Watch. The engine knows best when a guest began, and its exit repeats that time.
+// list is all runs of pods. From then on, w gets the runs that end. ok is false if there is a newer
+// Watch. The start times come from the engine, because a run's exit has the same time.
 func (t *runTable) list(w *watcher, engine []runtime.Run) (runs []*workerpb.Run, ok bool) {
 	began := map[string]time.Time{}
 	for _, r := range engine {
@@ -217,7 +218,7 @@ func (t *runTable) list(w *watcher, engine []runtime.Run) (runs []*workerpb.Run,
 	if t.agent != w {
 		return nil, false
 	}
-	w.take() // the list has these
+	w.take() // they are in the list
 	for _, e := range t.entries {
 		if e.command || e.guest == nil || e.unwanted {
 			continue
@@ -240,8 +241,8 @@ func (t *runTable) leave(w *watcher) {
 	}
 }
 
-// shutdown has the worker exit, unless it has entries and is not forced. It reports whether the
-// worker exits.
+// shutdown makes the worker exit, unless it has entries and force is not set. It reports whether
+// the worker exits.
 func (t *runTable) shutdown(force bool) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -252,7 +253,7 @@ func (t *runTable) shutdown(force bool) bool {
 	return true
 }
 
-// expire has a worker exit that has neither entries nor an agent.
+// expire makes the worker exit if it has no entries and no agent.
 func (t *runTable) expire() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -284,7 +285,7 @@ func (t *runTable) endAll(patience time.Duration) bool {
 	return true
 }
 
-// stopAll refuses further starts, cancels those under way, and kills all guests.
+// stopAll refuses further starts, cancels running ones, and kills all guests.
 func (t *runTable) stopAll() []*entry {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -11,7 +11,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/wire"
 )
 
-// isEnding reports whether the worker is about to exit.
+// isEnding reports whether the worker will exit.
 func isEnding(t *runTable) bool {
 	synctest.Wait()
 	select {
@@ -26,8 +26,7 @@ func runOf(id string, watch uint64) request {
 	return request{spec: runtime.Spec{ID: id, Of: runtime.Origin{Pod: "pod1", Container: "main"}}, watch: watch}
 }
 
-// TestIdleWorkerEnds: a worker exits when it had neither entries nor an agent for the whole time,
-// and not before.
+// TestIdleWorkerEnds: a worker exits only if it had no entries and no agent for the whole time.
 func TestIdleWorkerEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const patience = time.Minute
@@ -53,7 +52,7 @@ func TestIdleWorkerEnds(t *testing.T) {
 			}
 		}
 		table.begun(command, nil)
-		table.leave(first) // the second has taken its place
+		table.leave(first) // the second has replaced it
 		time.Sleep(2 * patience)
 		if isEnding(table) {
 			t.Fatal("it ends with an agent")
@@ -73,7 +72,7 @@ func TestIdleWorkerEnds(t *testing.T) {
 	})
 }
 
-// TestNewWatchCancelsStarts: a start names the current Watch, and is cancelled for a newer one.
+// TestNewWatchCancelsStarts: a start names the current Watch, and a newer Watch cancels it.
 func TestNewWatchCancelsStarts(t *testing.T) {
 	table := newRunTable(time.Minute)
 	if _, _, err := table.begin(t.Context(), runOf("r1", 1)); !errors.Is(err, wire.ErrStale) {

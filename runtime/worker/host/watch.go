@@ -13,11 +13,11 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpb"
 )
 
-// listPiece is how many runs go into one message of the list.
+// listPiece is how many runs one message of the list contains.
 const listPiece = 256
 
-// watcher is an agent's Watch. It keeps the runs that have ended until they are sent: not more than
-// there are runs.
+// watcher is an agent's Watch. It keeps the runs that have ended until they are sent. It never has
+// more of them than there are runs.
 type watcher struct {
 	wake     chan struct{} // has a token when there is something to send
 	replaced chan struct{} // closed when there is a newer Watch
@@ -40,7 +40,7 @@ func (w *watcher) add(r *workerpb.Run) {
 	}
 }
 
-// take is what is not sent yet.
+// take returns the runs that are not sent yet.
 func (w *watcher) take() []*workerpb.Run {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -70,7 +70,7 @@ func (s *server) Watch(_ *workerpb.WatchRequest, stream grpc.ServerStreamingServ
 }
 
 // enter makes w the agent's Watch, and lists all runs. It waits for the starts that an earlier
-// agent asked for: the new agent may only ask for what it does not find in the list.
+// agent requested, because the new agent may request only runs that are not in the list.
 func (s *server) enter(ctx context.Context, w *watcher) (uint64, []*workerpb.Run, error) {
 	number, starts, err := s.table.enter(w)
 	if err != nil {
@@ -91,8 +91,8 @@ func (s *server) enter(ctx context.Context, w *watcher) (uint64, []*workerpb.Run
 	return number, list, nil
 }
 
-// follow sends the runs that end, until the agent leaves, there is a newer Watch, or the worker
-// exits.
+// follow sends the runs that end, until the agent disconnects, there is a newer Watch, or the
+// worker exits.
 func (s *server) follow(w *watcher, number uint64, stream grpc.ServerStreamingServer[workerpb.WatchResponse]) error {
 	for {
 		last := false

@@ -5,9 +5,8 @@ import (
 	"time"
 )
 
-// account is how a worker is used: how many users it has, which pods it hosts, and whether it may
-// get more. A user is a run, even one that has ended but is not forgotten, a command, or a start
-// under way.
+// account is the use of a worker: its users, the pods that it hosts, and whether it may get more. A
+// user is a run (until it is forgotten), a command, or a start that is in progress.
 type account struct {
 	isolated bool
 	errands  *errands
@@ -15,10 +14,10 @@ type account struct {
 	mu       sync.Mutex
 	draining bool       // gets no new runs
 	closing  bool       // is being shut down
-	cause    *exitError // set when the process has exited
+	cause    *exitError // set after the process has exited
 	users    int
-	unused   time.Time      // since when it has no users
-	hosted   map[string]int // guests that run, by pod
+	unused   time.Time      // the time since which it has no users
+	hosted   map[string]int // number of running guests, by pod
 }
 
 func newAccount(isolated, draining bool, errands *errands) *account {
@@ -28,7 +27,7 @@ func newAccount(isolated, draining bool, errands *errands) *account {
 	}
 }
 
-// reserve adds a user that brings a new run, if the worker takes any.
+// reserve adds a user for a new run, if the worker takes new runs.
 func (a *account) reserve() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -39,8 +38,8 @@ func (a *account) reserve() bool {
 	return true
 }
 
-// reserveBeside adds a user that brings a command, unless the worker is being shut down or has
-// exited. A worker that is drained takes commands beside the runs that it still has.
+// reserveBeside adds a user for a command, unless the worker is being shut down or has exited. A
+// drained worker takes commands beside its remaining runs.
 func (a *account) reserveBeside() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -51,20 +50,20 @@ func (a *account) reserveBeside() bool {
 	return true
 }
 
-// hold adds a user that brings no guest.
+// hold adds a user without a guest.
 func (a *account) hold() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.users++
 }
 
-// release takes a user away.
+// release removes a user.
 func (a *account) release() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.users--; a.users == 0 {
 		a.unused = time.Now()
-		a.errands.poke() // it may be time to shut the worker down
+		a.errands.poke() // maybe the worker can be shut down now
 	}
 }
 
@@ -75,14 +74,14 @@ func (a *account) takes() bool {
 	return !a.draining && !a.closing && a.cause == nil
 }
 
-// began notes that a guest of a pod runs.
+// began notes that a guest of a pod has started.
 func (a *account) began(pod string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.hosted[pod]++
 }
 
-// ended notes that a guest of a pod does not run any more.
+// ended notes that a guest of a pod has ended.
 func (a *account) ended(pod string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -91,14 +90,14 @@ func (a *account) ended(pod string) {
 	}
 }
 
-// hosts is how many guests of a pod run.
+// hosts is the number of a pod's running guests.
 func (a *account) hosts(pod string) int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.hosted[pod]
 }
 
-// guests is how many guests run.
+// guests is the number of running guests.
 func (a *account) guests() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -109,7 +108,7 @@ func (a *account) guests() int {
 	return sum
 }
 
-// drain keeps new runs away from the worker.
+// drain makes the worker take no new runs.
 func (a *account) drain() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -126,7 +125,7 @@ func (a *account) use() (users int, draining bool) {
 // retirement is how long an isolated worker waits for its pod's next container.
 const retirement = 2 * time.Second
 
-// retireAt is when the worker is of no more use; the zero time while it is of use.
+// retireAt is the time after which the worker is not needed; it is zero while the worker is needed.
 func (a *account) retireAt() time.Time {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -141,8 +140,8 @@ func (a *account) retireAt() time.Time {
 	return time.Time{}
 }
 
-// close keeps new guests away from a worker that is of no more use. It reports whether the worker
-// is.
+// close makes the worker take no new guests, if it is not needed any more. It reports whether this
+// is so.
 func (a *account) close() bool {
 	at := a.retireAt()
 	a.mu.Lock()
@@ -154,14 +153,14 @@ func (a *account) close() bool {
 	return true
 }
 
-// reopen takes close back.
+// reopen reverts close.
 func (a *account) reopen() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.closing = false
 }
 
-// exited notes that the process has exited. It reports whether that was expected: the pool had shut
+// exited notes that the process has exited. It reports whether this was expected: the pool has shut
 // the worker down, or did not need it.
 func (a *account) exited(cause *exitError) (expected bool) {
 	a.mu.Lock()
@@ -170,7 +169,7 @@ func (a *account) exited(cause *exitError) (expected bool) {
 	return a.closing || a.users == 0
 }
 
-// exit is why the process has exited; nil while it runs.
+// exit is the reason why the process has exited; nil while it runs.
 func (a *account) exit() *exitError {
 	a.mu.Lock()
 	defer a.mu.Unlock()

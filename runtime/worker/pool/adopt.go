@@ -22,9 +22,9 @@ import (
 // adopter takes over the workers of earlier agents.
 type adopter struct{ pool *Pool }
 
-// adoptAll takes over all workers that run, and removes what others left. Workers with a record
-// come first: only they can show that a run is theirs. It returns in bounded time. Its error
-// concerns the folder of all.
+// adoptAll takes over all running workers, and removes what others left. Workers with a record come
+// first, because only they can prove that a run is theirs. It returns within a bounded time. An
+// error is one of the folder of all workers.
 func (a *adopter) adoptAll(ctx context.Context) error {
 	recorded := func(e fs.DirEntry) (string, bool) {
 		name, ok := strings.CutSuffix(e.Name(), wire.RecordSuffix)
@@ -33,7 +33,7 @@ func (a *adopter) adoptAll(ctx context.Context) error {
 	if err := a.adoptEach(ctx, recorded, a.adoptRecorded); err != nil {
 		return err
 	}
-	// A folder without a record belongs to a worker of an earlier version, or to none.
+	// A folder without a record belongs to a worker of an earlier version, or to no worker.
 	other := func(e fs.DirEntry) (string, bool) {
 		if !e.IsDir() {
 			return "", false
@@ -45,13 +45,14 @@ func (a *adopter) adoptAll(ctx context.Context) error {
 	return a.adoptEach(ctx, other, a.adoptUnrecorded)
 }
 
-// How many folders are looked at together, and how many names are read at once.
+// How many folders are handled at the same time, and how many names are read at once.
 const (
 	adoptTogether = 256
 	namesAtOnce   = 512
 )
 
-// adoptEach adopts the chosen entries of the workers' folder, which may have very many.
+// adoptEach adopts the chosen entries of the workers' folder. The folder may have very many
+// entries.
 func (a *adopter) adoptEach(ctx context.Context, chosen func(fs.DirEntry) (string, bool), adopt func(context.Context, string)) error {
 	ctx, stop := context.WithTimeout(ctx, a.pool.cfg.Patience)
 	defer stop()
@@ -85,7 +86,8 @@ func (a *adopter) adoptEach(ctx context.Context, chosen func(fs.DirEntry) (strin
 	}
 }
 
-// adoptRecorded takes over the worker that holds the record, or removes what is left of it.
+// adoptRecorded takes over the worker that holds the record, or removes the files of one that has
+// exited.
 func (a *adopter) adoptRecorded(ctx context.Context, dir string) {
 	folders := a.pool.folders
 	record, err := wire.OpenRecord(dir)
@@ -104,8 +106,8 @@ func (a *adopter) adoptRecorded(ctx context.Context, dir string) {
 		return
 	}
 	info, err := wire.ParseInfo(record)
-	if err != nil { // the disk is to blame: workers cannot write the record
-		a.pool.cfg.Log.Warn("what a worker is for cannot be read; it gets no new guests", zap.Error(err))
+	if err != nil { // this is an error of the disk, because workers cannot write the record
+		a.pool.cfg.Log.Warn("the record of a worker cannot be read; it gets no new guests", zap.Error(err))
 	}
 	marks, err := readKey(dir)
 	if err != nil {
@@ -114,7 +116,7 @@ func (a *adopter) adoptRecorded(ctx context.Context, dir string) {
 	a.adopt(ctx, dir, info, marks, process)
 }
 
-// errFree says that no process holds a record.
+// errFree means that no process holds the record.
 var errFree = errors.New("no process holds it")
 
 // openHolder opens the process that holds a record.
@@ -131,7 +133,7 @@ func openHolder(record *os.File) (*process, error) {
 		if err != nil {
 			continue // it has just exited
 		}
-		// If the same number still holds the record, the process that was opened is its holder.
+		// If the same number still holds the record, the opened process is its holder.
 		if again, err := wire.Holder(record); err == nil && again == pid {
 			return process, nil
 		}
@@ -140,9 +142,9 @@ func openHolder(record *os.File) (*process, error) {
 	return nil, errors.New("its holders exit one after the other")
 }
 
-// adoptUnrecorded takes over the worker of a folder that an agent of an earlier version has made,
-// or removes the folder if it has none. Only its process is known. It is of another build, and so
-// gets no new runs.
+// adoptUnrecorded takes over the worker of a folder that an agent of an earlier version has made.
+// If there is no worker, it removes the folder. Only the worker's process is known. The worker is
+// of another build, so it gets no new runs.
 func (a *adopter) adoptUnrecorded(ctx context.Context, dir string) {
 	folders := a.pool.folders
 	folder, err := wire.OpenFolder(dir)
@@ -150,14 +152,14 @@ func (a *adopter) adoptUnrecorded(ctx context.Context, dir string) {
 		folders.leave(dir, 0, err)
 		return
 	}
-	defer folder.Close() //nolint:errcheck // it was only looked at
+	defer folder.Close() //nolint:errcheck // it was opened only for its lock
 	for {
 		err := wire.LockFolder(folder)
 		if err == nil {
 			folders.clear(dir)
 			return
 		}
-		// The worker runs. It may have begun a moment ago, or be about to exit.
+		// The worker runs. It may just have started, or may be about to exit.
 		pid, findErr := findUnrecorded(ctx, folder, dir)
 		if findErr == nil {
 			if process, err := openNow(pid); err == nil {
@@ -172,8 +174,8 @@ func (a *adopter) adoptUnrecorded(ctx context.Context, dir string) {
 	}
 }
 
-// findUnrecorded is the process that holds the lock of a folder: the kernel lists it, or the socket
-// leads to it.
+// findUnrecorded finds the process that holds the lock of a folder, in the kernel's list of locks
+// or through the socket.
 func findUnrecorded(ctx context.Context, folder *os.File, dir string) (int, error) {
 	if pid, err := lockerOf(folder); err == nil && pid != 0 {
 		return pid, nil
@@ -185,8 +187,8 @@ func findUnrecorded(ctx context.Context, folder *os.File, dir string) (int, erro
 	return pid, conn.Close()
 }
 
-// adopt takes a worker into the pool. It kills one that does not say what it runs, because the pods
-// of that worker are about to be started again.
+// adopt takes a worker into the pool. It kills a worker that does not list its runs, because the
+// pods of that worker will be started again.
 func (a *adopter) adopt(ctx context.Context, dir string, info wire.Info, marks key, process *process) {
 	log := a.pool.cfg.Log
 	if !isWorker(process.pid, a.pool.cfg.Argv, dir) {
@@ -219,7 +221,7 @@ func (a *adopter) adopt(ctx context.Context, dir string, info wire.Info, marks k
 	}
 }
 
-// abandon ends a worker of which the agent cannot learn what it runs.
+// abandon kills a worker whose runs the agent cannot find out.
 func (w *worker) abandon() {
 	w.account.drain()
 	if err := errors.Join(w.process.kill(), w.awaitExit()); err != nil {
@@ -227,7 +229,7 @@ func (w *worker) abandon() {
 	}
 }
 
-// awaitExit waits until the worker has exited, and what belonged to it was removed.
+// awaitExit waits until the worker has exited and its files were removed.
 func (w *worker) awaitExit() error {
 	select {
 	case <-w.exited:

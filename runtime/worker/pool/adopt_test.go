@@ -35,7 +35,7 @@ func TestGuestsOutliveTheAgent(t *testing.T) {
 		"own "+files+"/own command")
 	before := workers(dir)
 	kill()
-	if err := os.WriteFile(gate, nil, 0o600); err != nil { // while there is no agent
+	if err := os.WriteFile(gate, nil, 0o600); err != nil { // while no agent runs
 		t.Fatal(err)
 	}
 	for range 2 { // each agent finds the exits
@@ -118,7 +118,7 @@ func TestOtherBuildIsDrained(t *testing.T) {
 	if n := len(workers(dir)); n != 2 {
 		t.Errorf("%d workers, want one of each build", n)
 	}
-	// A command runs beside its run, which no other worker knows.
+	// A command runs beside its run, and no other worker knows this run.
 	beside := spec(t, "c1", "pod1", "exit", "0")
 	beside.Of = runtime.Origin{Pod: "pod1", Beside: "r1"}
 	exitOf(t, mustStart(t, p, beside, runtime.Streams{}))
@@ -154,19 +154,19 @@ func TestWorkerExitsWhenItIsNotNeeded(t *testing.T) {
 	process := mustStart(t, p, spec(t, "r1", "pod1", "exit", "0"), runtime.Streams{})
 	exitOf(t, process)
 	p.Close()
-	time.Sleep(400 * time.Millisecond) // the exit of its run is not forgotten
+	time.Sleep(400 * time.Millisecond) // the exit of its run is not forgotten yet
 	if len(workers(dir)) != 1 {
 		t.Fatal("the worker exited although no agent has taken the exit of its run")
 	}
 	p = open(t, cfg)
 	run(t, p, "r1").Guest.Forget()
-	time.Sleep(400 * time.Millisecond) // there is an agent
+	time.Sleep(400 * time.Millisecond) // an agent is present
 	if len(workers(dir)) != 1 {
 		t.Fatal("the worker exited although there is an agent")
 	}
 	p.Close()
 	eventually.True(t, "the worker ends", func() bool { return len(workers(dir)) == 0 })
-	open(t, cfg) // this removes what the worker left
+	open(t, cfg) // this removes the worker's files
 	eventually.True(t, "its folder is removed", func() bool {
 		left, _ := os.ReadDir(dir)
 		return len(left) == 0
@@ -276,7 +276,7 @@ func TestWorkerThatCannotBeginTellsWhy(t *testing.T) {
 	}
 }
 
-// podWorkers are the processes that the runs of a pod's containers were started in.
+// podWorkers are the processes in which the runs of a pod's containers were started.
 func podWorkers(specs []runtime.Spec) map[string]bool {
 	pids := map[string]bool{}
 	for _, s := range specs {

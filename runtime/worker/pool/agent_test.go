@@ -15,8 +15,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/pool"
 )
 
-// agentMain is an agent. Its first argument is the folder of workers, and each other one a run: the
-// ID, the log, and the arguments. It starts them, says that they run, and stays.
+// agentMain is an agent. Its first argument is the workers' folder. Each other argument is a run:
+// the ID, the log, and the arguments. It starts the runs, reports that they run, and does not exit.
 func agentMain(args []string) int {
 	p, err := pool.Open(context.Background(), pool.Config{
 		Dir: args[0], Build: "b1", Argv: []string{"/proc/self/exe", "worker", "--build=b1"}, Shards: 1,
@@ -48,7 +48,7 @@ func agentMain(args []string) int {
 	select {}
 }
 
-// startAgent starts an agent in a process of its own, waits until its runs run, and returns a
+// startAgent starts an agent in a separate process, waits until its runs run, and returns a
 // function that kills it.
 func startAgent(tb testing.TB, dir string, runs ...string) (kill func()) {
 	tb.Helper()

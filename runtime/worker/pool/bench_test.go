@@ -11,7 +11,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/pool"
 )
 
-// BenchmarkStart is what a start costs more in a worker: the start of the fake engine costs
+// BenchmarkStart is the additional cost of a start in a worker. The fake engine's own start costs
 // nothing.
 func BenchmarkStart(b *testing.B) {
 	b.Run("in process", func(b *testing.B) {
@@ -63,7 +63,7 @@ func BenchmarkCommand(b *testing.B) {
 	}
 }
 
-// BenchmarkOpen is how long an agent takes to adopt 500 guests.
+// BenchmarkOpen is the time that an agent needs to adopt 500 guests.
 func BenchmarkOpen(b *testing.B) {
 	cfg := config(b, b.TempDir())
 	cfg.Log = zap.NewNop()

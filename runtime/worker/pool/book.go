@@ -9,18 +9,18 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpb"
 )
 
-// book is which runs the agent knows of, in all workers. Commands are not in it.
+// book has the runs in all workers that the agent knows. It does not have commands.
 type book struct {
 	mu      sync.Mutex
-	runs    map[string]*guest   // by ID, from the beginning of the start until the run is forgotten
-	refused map[string]struct{} // IDs of starts that were given up, until the worker knows it
+	runs    map[string]*guest   // by ID, from the beginning of the start until Forget
+	refused map[string]struct{} // IDs of abandoned starts, until their worker knows it
 }
 
 func newBook() *book {
 	return &book{runs: map[string]*guest{}, refused: map[string]struct{}{}}
 }
 
-// add enters a run that is about to be started.
+// add adds a run that will be started.
 func (b *book) add(g *guest) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -31,7 +31,7 @@ func (b *book) add(g *guest) error {
 	return nil
 }
 
-// remove takes a run out. It reports whether that run was in the book.
+// remove removes a run. It reports whether the run was in the book.
 func (b *book) remove(g *guest) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -42,29 +42,29 @@ func (b *book) remove(g *guest) bool {
 	return true
 }
 
-// get is the run of that ID, nil if there is none.
+// get is the run with this ID, or nil.
 func (b *book) get(id string) *guest {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.runs[id]
 }
 
-// refuse has a run ignored that a worker may list.
+// refuse makes the book ignore a run that a worker may list.
 func (b *book) refuse(id string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.refused[id] = struct{}{}
 }
 
-// allow takes refuse back.
+// allow reverts refuse.
 func (b *book) allow(id string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.refused, id)
 }
 
-// found is the run that a worker lists, which is entered if the book does not have it. It is nil if
-// the run was refused, or is another worker's.
+// found is the run for a message in a worker's list. If the book does not have the run, it is
+// added. The result is nil if the run was refused, or belongs to another worker.
 func (b *book) found(w *worker, m *workerpb.Run) *guest {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -83,7 +83,7 @@ func (b *book) found(w *worker, m *workerpb.Run) *guest {
 	return g
 }
 
-// of are the runs of a worker that run or have run.
+// of returns a worker's runs that have started.
 func (b *book) of(w *worker) []*guest {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -96,7 +96,7 @@ func (b *book) of(w *worker) []*guest {
 	return all
 }
 
-// list is all runs that run or have run.
+// list is all runs that have started.
 func (b *book) list() []runtime.Run {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -109,9 +109,9 @@ func (b *book) list() []runtime.Run {
 	return out
 }
 
-// admit reports whether a run that a worker lists is its own: this agent knows it there, or it has
-// the mark of an earlier agent. A worker without marks is believed about runs that no other worker
-// is known to have.
+// admit reports whether a run in a worker's list really belongs to this worker: this agent knows
+// the run there, or the run has the mark of an earlier agent. A worker without a key is believed
+// only about runs that no other worker is known to have.
 func (b *book) admit(w *worker, m *workerpb.Run) bool {
 	g := b.get(m.GetId())
 	switch {
@@ -123,7 +123,7 @@ func (b *book) admit(w *worker, m *workerpb.Run) bool {
 	return w.marks.made(m.GetMark(), m.GetId(), wire.FromOrigin(m.GetOf()))
 }
 
-// sync takes over the complete list of a worker's runs, which were admitted.
+// sync takes over the complete list of a worker's runs, after admit.
 func (b *book) sync(w *worker, list []*workerpb.Run) {
 	listed := map[string]bool{}
 	for _, m := range list {
@@ -144,7 +144,7 @@ func (b *book) sync(w *worker, list []*workerpb.Run) {
 	}
 }
 
-// ended notes the end of a run, of which its worker tells.
+// ended notes the end of a run that its worker reports.
 func (b *book) ended(w *worker, m *workerpb.Run) {
 	if g := b.get(m.GetId()); g != nil && g.worker == w {
 		g.noteExit(wire.FromExit(m.GetExit()), m.GetStats())

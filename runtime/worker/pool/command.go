@@ -12,23 +12,23 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpb"
 )
 
-// command is a guest that belongs to the agent's caller: it is killed when its stream breaks. It
+// command is a guest that belongs to the agent's caller, so it is killed when its stream breaks. It
 // implements runtime.Guest.
 type command struct {
 	*guest
 	cancel context.CancelFunc // of the stream
 
 	mu       sync.Mutex
-	deadline time.Time // when the reader is left behind
+	deadline time.Time // when a reader that blocks is abandoned
 	timer    *time.Timer
 	giveUp   chan struct{}
 }
 
-// readerPatience is what the reader of a command that is killed has to read what is on its way.
+// readerPatience is how long the reader of a killed command may take to read the remaining output.
 const readerPatience = 100 * time.Millisecond
 
-// startCommand starts a command. Unless there is an error, the command releases its use of the
-// worker when it has ended.
+// startCommand starts a command. If there is no error, the command releases its use of the worker
+// at its end.
 func startCommand(ctx context.Context, g *guest, spec runtime.Spec, streams runtime.Streams) (*command, error) {
 	if err := g.worker.inTouch(ctx); err != nil {
 		if ctx.Err() == nil {
@@ -61,14 +61,14 @@ func startCommand(ctx context.Context, g *guest, spec runtime.Spec, streams runt
 func (c *command) open(ctx context.Context, p *pipe, spec runtime.Spec) error {
 	w := c.worker
 	failed := func(err error) error {
-		return fmt.Errorf("ask the worker process %d to start a command: %w", w.info.PID, err)
+		return fmt.Errorf("asking the worker process %d to start a command: %w", w.info.PID, err)
 	}
 	var err error
 	if p.stream, err = w.client.Exec(ctx); err != nil {
 		return failed(err)
 	}
 	if err := p.open(&workerpb.Open{Spec: wire.ToSpec(spec)}); err != nil {
-		_, err = p.stream.Recv() // says why
+		_, err = p.stream.Recv() // its error has the reason
 		return failed(err)
 	}
 	out, err := p.stream.Recv()
@@ -85,8 +85,7 @@ func (c *command) open(ctx context.Context, p *pipe, spec runtime.Spec) error {
 	return failed(errMessage)
 }
 
-// run carries the streams until the guest has ended. ctx is the pool's, and the command ends with
-// it.
+// run carries the streams until the guest has ended. ctx is the pool's; the command ends with it.
 func (c *command) run(ctx context.Context, p *pipe) {
 	defer c.worker.account.release()
 	defer c.cancel()
@@ -109,8 +108,8 @@ func (c *command) run(ctx context.Context, p *pipe) {
 	}
 }
 
-// lost is the exit of a command whose stream broke. Mostly its worker has exited, and the pool is
-// about to notice that.
+// lost is the exit of a command whose stream broke. Usually its worker has exited, and the pool
+// will notice this soon.
 func (c *command) lost(ctx context.Context, err error) runtime.Exit {
 	ctx, cancel := context.WithTimeout(ctx, agentPatience)
 	defer cancel()
@@ -150,13 +149,13 @@ func (g *guest) Attach(ctx context.Context, streams runtime.Streams) error {
 		return nil
 	}
 	if err := g.worker.inTouch(ctx); err != nil {
-		return fmt.Errorf("attach: %w", err)
+		return fmt.Errorf("attaching: %w", err)
 	}
 	inner, cancel := withoutDeadline(ctx)
 	defer cancel()
 	stream, err := g.worker.client.Attach(inner)
 	if err != nil {
-		return fmt.Errorf("attach: %w", err)
+		return fmt.Errorf("attaching: %w", err)
 	}
 	p := &pipe{stream: stream, streams: streams, giveUp: ctx.Done()}
 	if err := p.open(&workerpb.Open{Id: g.id}); err == nil {
@@ -167,9 +166,9 @@ func (g *guest) Attach(ctx context.Context, streams runtime.Streams) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case err != nil:
-		return fmt.Errorf("attach: %w", err)
+		return fmt.Errorf("attaching: %w", err)
 	case last.GetFailure().GetClass() == workerpb.Failure_UNKNOWN:
-		return nil // it has ended
+		return nil // the guest has ended
 	case last.GetFailure() != nil:
 		return p.failure(last.GetFailure())
 	}

@@ -19,14 +19,14 @@ func commandSpec(id string, args ...string) runtime.Spec {
 	return runtime.Spec{ID: id, Of: runtime.Origin{Pod: "pod1"}, Module: "/module.wasm", Command: runtime.Command{Args: args}}
 }
 
-// zeros is n bytes of input, of which only a part is in memory at a time.
+// zeros is an input of n bytes, of which only a part is in memory at a time.
 func zeros(n int64) io.Reader { return io.LimitReader(zeroReader{}, n) }
 
 type zeroReader struct{}
 
 func (zeroReader) Read(p []byte) (int, error) { return len(p), nil }
 
-// counter counts what is written to it.
+// counter counts the bytes that are written to it.
 type counter struct{ n int64 }
 
 func (c *counter) Write(p []byte) (int, error) {
@@ -57,14 +57,14 @@ func TestCommandCarriesMuchBothWays(t *testing.T) {
 	if e := exitOf(t, mustStart(t, p, commandSpec("s1", "cat"), runtime.Streams{Stdin: zeros(manyBytes), Stdout: out})); e.Code != 0 || out.n != manyBytes {
 		t.Errorf("cat: exit %+v, %d bytes", e, out.n)
 	}
-	// The guest answers after its input has ended.
+	// The guest answers after the end of its input.
 	var text bytes.Buffer
 	if e := exitOf(t, mustStart(t, p, commandSpec("s2", "count"), runtime.Streams{Stdin: zeros(manyBytes), Stdout: &text})); e.Code != 0 || text.String() != "104857600" {
 		t.Errorf("count: exit %+v, %q", e, &text)
 	}
 }
 
-// gate is a writer that blocks until it is opened.
+// gate is a writer that blocks until the test opens it.
 type gate struct {
 	open chan struct{}
 	once sync.Once
@@ -85,7 +85,7 @@ func TestReaderThatDoesNotReadHoldsTheGuestBack(t *testing.T) {
 	slow := newGate()
 	process := mustStart(t, p, commandSpec("s1", "write", "104857600"), runtime.Streams{Stdout: slow})
 	<-slow.hit
-	// Other commands on the connection do not wait, but the guest does.
+	// Other commands on the connection do not wait, but this guest does.
 	fast := &counter{}
 	if e := exitOf(t, mustStart(t, p, commandSpec("s2", "write", "104857600"), runtime.Streams{Stdout: fast})); e.Code != 0 || fast.n != manyBytes {
 		t.Errorf("exit of the other: %+v, %d bytes", e, fast.n)
@@ -129,7 +129,7 @@ func TestCommandEndsWithThePool(t *testing.T) {
 		t.Errorf("exit: %+v", e)
 	}
 	again := open(t, cfg)
-	// Its ID is free, so the guest has ended.
+	// The command's ID can be used again, so the guest has ended.
 	eventually.True(t, "the command has ended", func() bool {
 		p, err := again.Start(t.Context(), commandSpec("s1", "exit", "0"), runtime.Streams{})
 		return err == nil && exitOf(t, p).Code == 0

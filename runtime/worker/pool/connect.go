@@ -17,7 +17,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/wire"
 )
 
-// dial makes a connection to the worker, which connects again when it breaks.
+// dial makes a connection to the worker. It connects again when the connection breaks.
 func (w *worker) dial() (*grpc.ClientConn, error) {
 	connect := backoff.DefaultConfig
 	connect.BaseDelay, connect.MaxDelay = 10*time.Millisecond, time.Second
@@ -33,8 +33,8 @@ func (w *worker) dial() (*grpc.ClientConn, error) {
 	)
 }
 
-// reach connects to the worker's process, and to no other: another one may listen at its socket by
-// now.
+// reach connects to the worker's process and to no other. Another process may listen at the
+// socket's path by now.
 func (w *worker) reach(ctx context.Context) (net.Conn, error) {
 	conn, peer, err := dialSocket(ctx, w.dir)
 	if err == nil && peer != w.process.pid {
@@ -49,24 +49,24 @@ func (w *worker) reach(ctx context.Context) (net.Conn, error) {
 	return conn, nil
 }
 
-// dialSocket connects to the socket of a folder. It does so through open files, because a socket's
-// address has no room for a long path, and a link would lead to another worker. The process is the
-// one that listens, as the kernel says.
+// dialSocket connects to the socket in a folder. It uses open files, because a socket's address has
+// no room for a long path, and because a link could lead to another worker. pid is the process that
+// listens, as the kernel reports it.
 func dialSocket(ctx context.Context, dir string) (_ net.Conn, pid int, err error) {
 	folder, err := wire.OpenFolder(dir)
 	if err != nil {
 		return nil, 0, err
 	}
-	defer folder.Close() //nolint:errcheck // it was only looked at
+	defer folder.Close() //nolint:errcheck // it was opened only for its names
 	fd, err := unix.Openat(int(folder.Fd()), wire.SocketFile, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, 0, fmt.Errorf("look for the socket of %s: %w", dir, err)
+		return nil, 0, fmt.Errorf("looking for the socket of %s: %w", dir, err)
 	}
-	defer unix.Close(fd) //nolint:errcheck // it was only looked at
+	defer unix.Close(fd) //nolint:errcheck // it was opened only for its path
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "unix", fmt.Sprintf("/proc/self/fd/%d", fd))
 	if err != nil {
-		return nil, 0, fmt.Errorf("connect to %s: %w", filepath.Join(dir, wire.SocketFile), err)
+		return nil, 0, fmt.Errorf("connecting to %s: %w", filepath.Join(dir, wire.SocketFile), err)
 	}
 	peer, err := wire.PeerOf(conn.(*net.UnixConn))
 	if err == nil && !wire.Trusted(peer, uint32(os.Geteuid())) {
@@ -78,5 +78,5 @@ func dialSocket(ctx context.Context, dir string) (_ net.Conn, pid int, err error
 	return conn, int(peer.Pid), nil
 }
 
-// callPause is the time between two attempts to tell a worker something.
+// callPause is the time between two attempts of a call to a worker.
 const callPause = 100 * time.Millisecond

@@ -9,11 +9,11 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/wire"
 )
 
-// goCrash is the exit status of a Go program that crashes. A signal that its own code raises also
-// ends a Go program so: the engine raises one where it aborts.
+// goCrash is the exit status of a Go program that crashes. A Go program has the same status if its
+// own code raises a signal; the engine does so when it aborts.
 const goCrash = 2
 
-// withCrash adds what the worker wrote of its crash.
+// withCrash adds the crash that the worker's log reports.
 func (e ending) withCrash(dir string) ending {
 	if !e.known || e.signal != 0 || e.code != goCrash {
 		return e
@@ -27,7 +27,7 @@ func (e ending) withCrash(dir string) ending {
 	return e
 }
 
-// crashText is what a worker wrote from the line on that tells of a crash; empty if there is none.
+// crashText is the worker's log from the first line of a crash on; empty if there is none.
 func crashText(dir string) string {
 	text := tail(dir)
 	for line := range strings.Lines(text) {
@@ -41,7 +41,7 @@ func crashText(dir string) string {
 	return ""
 }
 
-// lastWords is what a worker wrote of its crash, or the last that it wrote.
+// lastWords is the crash in a worker's log, or else the end of the log.
 func lastWords(dir string) string {
 	const most = 4 << 10
 	if text := crashText(dir); text != "" {
@@ -51,8 +51,8 @@ func lastWords(dir string) string {
 	return strings.TrimSpace(text[max(0, len(text)-most):])
 }
 
-// tail is the end of what a worker wrote, if it can be read. A crash of many guests is longer, and
-// is cut.
+// tail is the end of a worker's log, or empty if it cannot be read. A crash with many guests is
+// longer, and is cut.
 func tail(dir string) string {
 	const most = 1 << 20
 	f, err := wire.OpenWithin(dir, wire.LogFile)

@@ -29,7 +29,7 @@ func TestWorkerThatExitsEndsItsGuests(t *testing.T) {
 			t.Run(fmt.Sprint(signal, " adopted=", adopted), func(t *testing.T) {
 				dir := t.TempDir()
 				kept := filepath.Join(t.TempDir(), "kept")
-				if adopted { // a worker that is no child of this process
+				if adopted { // a worker that is not a child of this process
 					startAgent(t, dir, "r1 "+kept+" sleep", "r2 "+kept+" exit 9")()
 				}
 				p := open(t, config(t, dir))
@@ -69,7 +69,7 @@ func TestWorkerThatExitsEndsItsGuests(t *testing.T) {
 	}
 }
 
-// starved says of every process whether the kernel has killed it for want of memory.
+// starved says for every process whether the kernel has killed it because of too little memory.
 type starved bool
 
 func (starved) Add(string, int) error     { return nil }

@@ -1,80 +1,81 @@
-// Package pool runs guests in other processes: workers, which outlive the agent that started them.
-// A Pool is the agent's side, and a runtime.Engine itself. Package host is the worker's side, and
-// package wire what both agree on: messages, files and arguments.
+// Package pool runs guests in other processes, the workers. They live longer than the agent that
+// started them. A Pool is the agent's side, and implements runtime.Engine. Package host is the
+// worker's side, and package wire has what both share: messages, files and arguments.
 //
 // # Which worker
 //
-// Shared workers are numbered from 0, and a pod's number follows from its UID. A pod with guests in
-// a shared worker stays there. A pod whose runs are Isolated has a worker of its own. The pool
+// Shared workers have numbers from 0, and a pod's number is computed from its UID. A pod with
+// guests in a shared worker stays there. A pod whose runs are Isolated has its own worker. The pool
 // starts a worker when the first guest needs it. A command (a guest that names a pod and no
-// container, or nothing) goes to the worker of the run that it is beside; without such a run it
-// goes where the pod's next container would.
+// container, or nothing) goes to the worker of the run beside which it runs. Without such a run it
+// goes to the worker for the pod's next container.
 //
-// Before each start, the pool has the module compiled (Config.Compiler): workers only load code
-// from disk.
+// Before each start, the pool has the module compiled (Config.Compiler), because workers only load
+// code from disk.
 //
 // # A worker's life
 //
-// Package wire describes a worker's folder and the files beside it. A folder that no process holds
-// is rubbish, and the agent removes it. The agent turns processes of other users away, except
-// root's.
+// Package wire describes a worker's folder and the files beside it. The agent removes a folder that
+// no process holds. The agent accepts only processes of its own user and of root at the other end
+// of a connection.
 //
-// Open adopts the workers that it finds, and returns when each has said what it runs. It kills a
-// worker that does not say so within Config.Patience, or whose protocol the agent does not
-// understand: the pods of such a worker are about to be started again. If the process that holds a
-// lock is no worker, by its user and its command, the agent leaves it, and a warning names it. The
-// agent drains a worker of another build, or with a number that is no longer in use: its guests go
-// on, and commands beside them run there, but it gets no new runs. The agent shuts it down when the
-// last of its runs is forgotten. It shuts down the worker of an isolated pod two seconds after
-// that. A worker without runs and without an agent exits by itself (host.Config.Idle). Its folder
-// stays for the next agent.
+// Open adopts the workers that it finds, and returns when each has listed its runs. It kills a
+// worker that does not do so within Config.Patience, or whose protocol the agent does not
+// understand, because the pods of such a worker will be started again. If the process that holds a
+// lock is not a worker, by its user and its command, the agent does not touch it, and logs a
+// warning with its number. The agent drains a worker of another build, or with a number that is no
+// longer used: its guests continue, and commands beside them run there, but it gets no new runs.
+// The agent shuts it down when the last of its runs is forgotten. It shuts down the worker of an
+// isolated pod two seconds after that. A worker without runs and without an agent exits by itself
+// (host.Config.Idle). Its folder stays for the next agent.
 //
-// # What the agent believes
+// # What the agent trusts
 //
-// A guest may have taken its worker over. So the agent learns the worker's process from the lock,
-// its start from /proc, and what it is for from the record. It uses nothing in the folder except
-// the socket, which must be that process's. With each start goes a mark of the run, made with
-// NAME.key, and with each run that a worker lists comes its mark: a worker can only claim runs that
-// an agent has started in it, and can say nothing of others. A message has at most 8 MiB, and a
-// worker at most 65,536 runs; texts are cut to 4 KiB. Of its own runs it can say what it likes.
+// A guest may have taken control of its worker. So the agent gets the worker's process from the
+// lock, its start time from /proc, and its slot from the record. It uses nothing in the folder
+// except the socket, which must belong to that process. Each start sends a mark of the run, made
+// with NAME.key, and a worker sends this mark with each run that it lists. So a worker can only
+// claim runs that an agent has started in it, and can say nothing about others. A message has at
+// most 8 MiB, and a worker at most 65,536 runs; texts are cut to 4 KiB. About its own runs a worker
+// can say anything.
 //
-// A worker that an agent of an earlier version has started has neither record nor key. Its process
-// is the one that the kernel lists for the lock (flock) of its folder, or the one that listens at
-// its socket. The agent drains it, and believes it about runs that no worker with a key has
+// A worker that an agent of an earlier version has started has no record and no key. Its process is
+// the one that the kernel lists for the lock (flock) of its folder, or the one that listens at its
+// socket. The agent drains it, and believes it only about runs that no worker with a key has
 // claimed.
 //
-// Close leaves workers and runs alone, but kills commands. Before that it tells workers what they
-// still have to be told (Stop, Forget), for at most two seconds.
+// Close does not end workers and runs, but kills commands. Before that it sends workers the
+// remaining calls (Stop, Forget), for at most two seconds.
 //
-// # No guest twice, no exit lost
+// # No guest twice, every exit kept
 //
 // While an agent is connected to a worker, it has a Watch there: see package host. A start is in
-// the list with which a Watch begins, or it will never succeed. A Start that is cancelled waits
+// the list at the beginning of a Watch, or it will never succeed. A Start that is cancelled waits
 // until the worker has undone it, for at most ten seconds. If the worker cannot be reached, it
 // undoes the start later.
 //
-// Workers keep exits until Process.Forget. If a connection breaks, the pool connects again, and the
-// list brings all that has happened; it repeats Stop and Forget until they arrive. Commands end
-// when the connection breaks.
+// Workers keep exits until Guest.Forget. If a connection breaks, the pool connects again, and the
+// list has everything that has happened in between. The pool repeats Stop and Forget until they
+// succeed. Commands end when the connection breaks.
 //
 // # Exit of a worker
 //
-// Only its pidfd says that a worker has exited: a connection that breaks means nothing. Exits that
-// the worker had told are kept. Guests that ran get code 128 + signal (137 if there was none or it
-// is not known) and a message that names the process and how it exited. A start under way is tried
-// once more in a new worker.
+// Only a worker's pidfd shows that it has exited; a broken connection does not show this. Exits
+// that the worker reported before are kept. Guests that were running get code 128 + signal (137 if
+// there was no signal or it is not known) and a message that names the process and how it exited. A
+// running start is tried once more in a new worker.
 //
 // # Blocking
 //
 // Stop, Forget, Done, Exit and Runs do not wait for a worker. Stats, of one guest or of all, and
-// HostCalls wait a second, and then say what they saw last. Attach and commands carry streams, with
-// at most 1 MiB on its way that the reader has not read; then the guest waits. A command that was
-// stopped leaves its reader behind 100 ms after its grace period. Reads and Writes of the caller's
-// streams that block when a command or an Attach has ended are left behind: they return when the
-// owner of the stream closes it.
+// HostCalls wait a second, and then return the last known values. Attach and commands carry
+// streams. At most 1 MiB may be on its way that the reader has not read; then the guest waits. When
+// a command was stopped, its reader is abandoned 100 ms after the grace period. When a command or
+// an Attach has ended, Reads and Writes of the caller's streams that still block are abandoned:
+// they return when the owner of the stream closes it.
 //
 // # Ownership
 //
-// Every goroutine of a Pool ends with Close, which waits for it, except those that blocked streams
-// keep. While the Pool is open, it reaps workers that are children of this process.
+// Every goroutine of a Pool ends with Close, which waits for it, except goroutines that blocked
+// streams hold. While the Pool is open, it reaps workers that are children of this process.
 package pool

@@ -15,7 +15,7 @@ import (
 )
 
 // asEarlier removes the files beside the folders of workers. Agents of earlier versions had only
-// the folders, with what each worker wrote of itself.
+// the folders, with the file that each worker wrote about itself.
 func asEarlier(t *testing.T, dir string, suffixes ...string) {
 	t.Helper()
 	for _, suffix := range suffixes {
@@ -31,8 +31,8 @@ func asEarlier(t *testing.T, dir string, suffixes ...string) {
 	}
 }
 
-// TestWorkerOfAnEarlierAgent: a worker that has no record, or no key, keeps its guests and gets no
-// new ones.
+// TestWorkerOfAnEarlierAgent: a worker without a record or a key keeps its guests and gets no new
+// ones.
 func TestWorkerOfAnEarlierAgent(t *testing.T) {
 	for what, spoil := range map[string]func(t *testing.T, dir, shared string){
 		"no records": func(t *testing.T, dir, _ string) { asEarlier(t, dir, ".json", ".key") },
@@ -79,7 +79,7 @@ func TestWorkerOfAnEarlierAgent(t *testing.T) {
 }
 
 // TestSilentWorkerOfAnEarlierAgent: the agent finds such a worker by the lock of its folder, and
-// kills it as it kills others.
+// kills it like others.
 func TestSilentWorkerOfAnEarlierAgent(t *testing.T) {
 	t.Parallel()
 	cfg := config(t, t.TempDir())
@@ -105,8 +105,8 @@ func pidIn(t *testing.T, dir string) int {
 	return info.PID
 }
 
-// TestEarlierWorkerClaimsOthersRuns: a worker that cannot show which runs are its own is not
-// believed against a worker that can.
+// TestEarlierWorkerClaimsOthersRuns: if two workers claim a run, the agent believes the one that
+// can prove it, and not the one that cannot.
 func TestEarlierWorkerClaimsOthersRuns(t *testing.T) {
 	cfg := config(t, t.TempDir())
 	cfg.Patience = 5 * time.Second
@@ -117,7 +117,7 @@ func TestEarlierWorkerClaimsOthersRuns(t *testing.T) {
 	mustStart(t, first, spec(t, "r1", "pod1", "sleep"), runtime.Streams{})
 	first.Close()
 	liar := pidOf(t, cfg.Dir)
-	t.Cleanup(func() { _ = unix.Kill(liar, unix.SIGKILL) }) // it writes nothing of itself
+	t.Cleanup(func() { _ = unix.Kill(liar, unix.SIGKILL) }) // it does not write its number to a file
 	asEarlier(t, cfg.Dir, ".json", ".key")
 	second := open(t, cfg)
 	own := spec(t, "r2", "pod2", "sleep")

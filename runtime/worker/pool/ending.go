@@ -7,13 +7,13 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// ending is how a process exited. The zero value says that it is not known.
+// ending is how a process exited. The zero value means that this is not known.
 type ending struct {
 	known   bool
-	signal  syscall.Signal // 0 if no signal has killed it
+	signal  syscall.Signal // 0 if it was not killed by a signal
 	code    int
-	crash   string // what Go says of a crash
-	starved bool   // the kernel has killed it for want of memory
+	crash   string // Go's description of a crash
+	starved bool   // the kernel has killed it because of too little memory
 }
 
 func endingOf(status syscall.WaitStatus) ending {
@@ -37,7 +37,7 @@ func (e ending) String() string {
 	return "not known how"
 }
 
-// exitCode is what the guests of the process get.
+// exitCode is the exit code for the guests of the process.
 func (e ending) exitCode() int32 {
 	if e.signal != 0 {
 		return 128 + int32(e.signal)
@@ -45,7 +45,7 @@ func (e ending) exitCode() int32 {
 	return 128 + int32(syscall.SIGKILL)
 }
 
-// exitError is the exit of a worker, for those that it hosted.
+// exitError is the exit of a worker, as an error for its guests.
 type exitError struct {
 	pid int
 	how ending
@@ -64,5 +64,5 @@ func (e *exitError) Error() string {
 	return name + " has exited"
 }
 
-// exit is the exit of a guest of the worker.
+// exit is the exit of one of the worker's guests.
 func (e *exitError) exit(g *guest) runtime.Exit { return g.killed(e.how.exitCode(), e.Error()) }

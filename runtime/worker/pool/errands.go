@@ -8,12 +8,12 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpb"
 )
 
-// errands are what a worker has to be told, sooner or later. They are kept until it was told.
+// errands are the calls that a worker must get at some time. They are kept until they succeed.
 type errands struct {
 	wake chan struct{} // has a token when there is something to do
 
 	mu      sync.Mutex
-	stops   map[string]time.Time // when guests are to be killed
+	stops   map[string]time.Time // when guests must be killed
 	forgets map[string]struct{}
 }
 
@@ -28,7 +28,7 @@ func (e *errands) poke() {
 	}
 }
 
-// stop has a guest killed at the deadline, or at an earlier one that was given before.
+// stop makes the worker kill a guest at the deadline, or at an earlier deadline of a previous call.
 func (e *errands) stop(id string, deadline time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -63,10 +63,11 @@ func (e *errands) take() (map[string]time.Time, map[string]struct{}) {
 // callPatience bounds calls that a worker answers at once.
 const callPatience = 10 * time.Second
 
-// agentPatience bounds what is still told when the agent ends, and read when a worker has exited.
+// agentPatience bounds the last calls when the agent ends, and the last reads after a worker has
+// exited.
 const agentPatience = 2 * time.Second
 
-// run tells the worker what there is. If it fails, it keeps all of it for the next time.
+// run sends the worker all calls. If it fails, it keeps all of them for the next time.
 func (e *errands) run(ctx context.Context, client workerpb.WorkerClient) error {
 	ctx, cancel := context.WithTimeout(ctx, callPatience)
 	defer cancel()

@@ -16,8 +16,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// fakeEngine runs Go functions as guests: Args[0] names one. Each start that succeeds is a line in
-// the file Spec.Log, if there is one.
+// fakeEngine runs Go functions as guests: Args[0] names the function. Each start that succeeds adds
+// a line to the file Spec.Log, if it is set.
 type fakeEngine struct {
 	mu     sync.Mutex
 	runs   map[string]*fakeGuest
@@ -62,7 +62,7 @@ func (e *fakeEngine) Start(ctx context.Context, spec runtime.Spec, streams runti
 	return g, nil
 }
 
-// fakeStart fails, or waits for a file, as Args say: "slow" stops waiting when it is cancelled,
+// fakeStart fails, or waits for a file, as Args say. "slow" stops waiting when it is cancelled;
 // "stubborn" does not.
 func fakeStart(ctx context.Context, spec runtime.Spec) error {
 	switch spec.Args[0] {
@@ -111,7 +111,7 @@ func (g *fakeGuest) run(streams runtime.Streams) {
 	close(g.done)
 }
 
-// main is the guest. It ends when it is killed, even if its program does not.
+// main is the guest. It ends when it is killed, even if its function does not return.
 func (g *fakeGuest) main(streams runtime.Streams) int32 {
 	result := make(chan int32, 1)
 	go func() { result <- g.program(streams) }()
@@ -128,7 +128,7 @@ func (g *fakeGuest) program(streams runtime.Streams) int32 {
 	case "exit":
 		code, _ := strconv.Atoi(g.spec.Args[1])
 		return int32(code)
-	case "exit-when": // there is the file
+	case "exit-when": // when the file exists
 		for {
 			if _, err := os.Stat(g.spec.Args[1]); err == nil {
 				return 3
@@ -140,7 +140,7 @@ func (g *fakeGuest) program(streams runtime.Streams) int32 {
 			return 1
 		}
 		return 0
-	case "count": // reads to the end and says how much there was
+	case "count": // reads to the end and prints the number of bytes
 		n, _ := io.Copy(io.Discard, streams.Stdin)
 		fmt.Fprintf(streams.Stdout, "%d", n)
 		return 0
@@ -157,7 +157,7 @@ func (g *fakeGuest) program(streams runtime.Streams) int32 {
 		fmt.Fprint(streams.Stdout, "out")
 		fmt.Fprint(streams.Stderr, "err")
 		return 7
-	case "talk": // to all that are attached
+	case "talk": // writes to all attached clients
 		for i := 0; ; i++ {
 			g.mu.Lock()
 			for _, s := range g.attached {
@@ -184,7 +184,7 @@ func (e *fakeEngine) Runs() []runtime.Run {
 	return out
 }
 
-// HostCalls has ten calls of one function for each start.
+// HostCalls returns ten calls of one function for each start.
 func (e *fakeEngine) HostCalls() map[string]uint64 {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -210,7 +210,7 @@ func (g *fakeGuest) Stop(grace time.Duration) {
 	time.AfterFunc(grace, g.kill)
 }
 
-// Stats has the memory that Resize was given last.
+// Stats returns the memory from the last Resize.
 func (g *fakeGuest) Stats() runtime.Stats {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -254,7 +254,7 @@ func (g *fakeGuest) Forget() {
 	delete(g.engine.runs, g.spec.ID)
 }
 
-// compilerFunc is a function as a pool.Compiler.
+// compilerFunc makes a pool.Compiler from a function.
 type compilerFunc func(ctx context.Context, pod, digest, file string) error
 
 func (f compilerFunc) Compile(ctx context.Context, pod, digest, file string) error {

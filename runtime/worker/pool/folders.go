@@ -18,13 +18,13 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/wire"
 )
 
-// folders makes and removes the folders of workers, with what lies beside them and their control
+// folders makes and removes the folders of workers, the files beside them, and the workers' control
 // groups.
 type folders struct {
 	cfg   Config
 	tasks *tasks
 
-	clearing sync.Mutex // held while a folder that was found is removed
+	clearing sync.Mutex // held while a found folder is removed
 }
 
 // make makes the folder of a new worker, its record and its key.
@@ -43,7 +43,7 @@ func (f *folders) make(s slot) (string, error) {
 	return dir, nil
 }
 
-// group puts a worker into its control group. Without one, the worker works but has no bounds of
+// group puts a worker into its control group. Without one, the worker works but has no limits of
 // its own.
 func (f *folders) group(dir string, pid int) {
 	if f.cfg.Groups == nil {
@@ -54,7 +54,7 @@ func (f *folders) group(dir string, pid int) {
 	}
 }
 
-// outOfMemory reports whether the kernel has killed a worker for want of memory.
+// outOfMemory reports whether the kernel has killed a worker because of too little memory.
 func (f *folders) outOfMemory(dir string, how ending) bool {
 	return how.signal == syscall.SIGKILL && f.cfg.Groups != nil && f.cfg.Groups.OutOfMemory(filepath.Base(dir))
 }
@@ -71,27 +71,27 @@ func (f *folders) remove(dir string) {
 	}
 }
 
-// clear removes what was found of a worker that has exited. The folder may be large, and the caller
-// does not wait for it.
+// clear removes the folder of a worker that exited earlier. The folder may be large, and the caller
+// does not wait for the removal.
 func (f *folders) clear(dir string) {
-	_ = f.tasks.start(func(context.Context) { // if the pool is closed, the next agent does it
-		f.clearing.Lock() // one by one: each may need many open files
+	_ = f.tasks.start(func(context.Context) { // if the pool is closed, the next agent does this
+		f.clearing.Lock() // one after the other, because each may need many open files
 		defer f.clearing.Unlock()
 		f.cfg.Log.Info("the folder of a worker that has exited is removed", zap.String("folder", dir), zap.String("said", lastWords(dir)))
 		f.remove(dir)
 	})
 }
 
-// leave says that the agent cannot tell what a folder is.
+// leave logs that the agent cannot find out what a folder is.
 func (f *folders) leave(dir string, pid int, why error) {
 	if errors.Is(why, fs.ErrNotExist) {
-		return // it was removed meanwhile
+		return // it was removed in the meantime
 	}
 	f.cfg.Log.Warn("a worker's folder is left as it is: end the process that holds it, and remove it",
 		zap.String("folder", dir), zap.Int("process", pid), zap.Error(why))
 }
 
-// removeFolder removes a worker's folder, and then what lies beside it.
+// removeFolder removes a worker's folder, and then the files beside it.
 func removeFolder(dir string) error {
 	if err := filetree.Remove(context.Background(), dir); err != nil {
 		return err

@@ -21,8 +21,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/wire"
 )
 
-// twoWorkers starts a shared worker with the run r1, and the isolated one of pod2 with r2. Their
-// agent has ended.
+// twoWorkers starts a shared worker with the run r1, and the isolated worker of pod2 with r2. After
+// that their agent has ended.
 func twoWorkers(t *testing.T, cfg pool.Config) (shared, isolated string) {
 	t.Helper()
 	p := open(t, cfg)
@@ -44,7 +44,7 @@ func twoWorkers(t *testing.T, cfg pool.Config) (shared, isolated string) {
 	return shared, isolated
 }
 
-// goesOn fails the test unless the pool has the run, as it was and running.
+// goesOn fails the test unless the pool has the run, unchanged and running.
 func goesOn(t *testing.T, p *pool.Pool, id, pod string) {
 	t.Helper()
 	r := run(t, p, id)
@@ -58,7 +58,7 @@ func goesOn(t *testing.T, p *pool.Pool, id, pod string) {
 	}
 }
 
-// adoptQuickly opens a pool, which must not take as long as with a worker that is silent.
+// adoptQuickly opens a pool. This must be faster than with a worker that does not answer.
 func adoptQuickly(t *testing.T, cfg pool.Config) *pool.Pool {
 	t.Helper()
 	began := time.Now()
@@ -69,8 +69,8 @@ func adoptQuickly(t *testing.T, cfg pool.Config) *pool.Pool {
 	return p
 }
 
-// TestWhatAWorkerWritesOfItself: a worker may write anything into its folder. Its pods and those of
-// others go on.
+// TestWhatAWorkerWritesOfItself: whatever a worker writes into its folder, its pods and those of
+// others continue.
 func TestWhatAWorkerWritesOfItself(t *testing.T) {
 	const name = "worker.json"
 	write := func(text string) func(string) error {
@@ -125,7 +125,7 @@ func TestWhatAWorkerWritesOfItself(t *testing.T) {
 }
 
 // TestWorkerWithoutItsSocket: a worker that cannot be reached at its own socket is killed, and no
-// other process is.
+// other process is killed.
 func TestWorkerWithoutItsSocket(t *testing.T) {
 	for what, leave := range map[string]func(t *testing.T, socket, other string) error{
 		"missing":           func(*testing.T, string, string) error { return nil },
@@ -162,12 +162,12 @@ func TestWorkerWithoutItsSocket(t *testing.T) {
 				t.Errorf("%d runs", n)
 			}
 			eventually.True(t, "the worker has ended", func() bool { return unix.Kill(pid, 0) != nil })
-			mustStart(t, p, spec(t, "r1", "pod1", "sleep"), runtime.Streams{}) // in a new one
+			mustStart(t, p, spec(t, "r1", "pod1", "sleep"), runtime.Streams{}) // in a new worker
 		})
 	}
 }
 
-// TestFoldersOfNoWorker: the agent starts with anything beside the workers' folders, and kills no
+// TestFoldersOfNoWorker: the agent starts with any files beside the workers' folders, and kills no
 // process that is not its own.
 func TestFoldersOfNoWorker(t *testing.T) {
 	hold := func(t *testing.T, dir string) {
@@ -235,8 +235,8 @@ func TestFoldersOfNoWorker(t *testing.T) {
 				return err
 			}
 			t.Cleanup(func() { f.Close() })
-			// The agent is this process, and does not see its own lock. So the record is as that of
-			// a worker that has exited.
+			// The agent is this process, and does not see its own lock. So the record looks like
+			// that of a worker that has exited.
 			return unix.FcntlFlock(f.Fd(), unix.F_SETLK, &unix.Flock_t{Type: unix.F_RDLCK})
 		},
 	} {
@@ -261,7 +261,7 @@ func TestFoldersOfNoWorker(t *testing.T) {
 }
 
 // TestFolderLockedByAnother: any process of the user can lock a new worker's folder. The worker
-// starts nevertheless. It does not start if a process holds the record.
+// starts anyway. It does not start if a process holds the record.
 func TestFolderLockedByAnother(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "shard0-1")
 	if err := os.Mkdir(dir, 0o700); err != nil {
@@ -302,8 +302,8 @@ func TestFolderLockedByAnother(t *testing.T) {
 	}
 }
 
-// TestSilentWorkerKeepsNothing: the agent starts although one worker is silent, and the pods of the
-// other workers go on.
+// TestSilentWorkerKeepsNothing: the agent starts although one worker does not answer, and the pods
+// of the other workers continue.
 func TestSilentWorkerKeepsNothing(t *testing.T) {
 	t.Parallel()
 	cfg := config(t, t.TempDir())

@@ -10,7 +10,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpb"
 )
 
-// guest is a guest in a worker, as the agent sees it. It implements runtime.Guest.
+// guest is the agent's view of a guest in a worker. It implements runtime.Guest.
 type guest struct {
 	worker *worker
 	id     string
@@ -19,11 +19,11 @@ type guest struct {
 	done chan struct{}
 
 	mu        sync.Mutex
-	running   bool // it was started, and may have ended
-	counted   bool // its worker's account counts it
+	running   bool // it was started; it may have ended
+	counted   bool // it is in its worker's account
 	startedAt time.Time
 	exit      *runtime.Exit // set before done is closed
-	used      runtime.Stats // as last seen
+	used      runtime.Stats // the last known values
 }
 
 func newGuest(w *worker, id string, of runtime.Origin) *guest {
@@ -57,19 +57,19 @@ func (g *guest) Stop(grace time.Duration) {
 	}
 }
 
-// Forget implements runtime.Guest. It drops a run that has ended, here and in its worker.
+// Forget implements runtime.Guest. It removes a run that has ended, here and in its worker.
 func (g *guest) Forget() {
 	if !g.hasEnded() || !g.worker.pool.runs.remove(g) {
-		return // it runs, is a command, or was forgotten before
+		return // it runs, is a command, or was already forgotten
 	}
-	g.worker.errands.forget(g.id) // before release: a worker with errands is not shut down
+	g.worker.errands.forget(g.id) // before release, because a worker with errands is not shut down
 	g.worker.account.release()
 }
 
 // statsPatience bounds how long Stats waits for the worker.
 const statsPatience = time.Second
 
-// Stats implements runtime.Guest. It waits for the worker, but not long.
+// Stats implements runtime.Guest. It waits for the worker, but only for a short time.
 func (g *guest) Stats() runtime.Stats {
 	if g.hasEnded() {
 		return g.lastUsed()
@@ -104,22 +104,22 @@ func (g *guest) hasRun() bool {
 	return g.running
 }
 
-// began is when the guest was started; the zero time before.
+// began is when the guest was started, or zero before that.
 func (g *guest) began() time.Time {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.startedAt
 }
 
-// noteBegun notes when a command began, which no account counts among the guests of pods.
+// noteBegun notes when a command was started. Commands are not in the account of a pod's guests.
 func (g *guest) noteBegun(at time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.startedAt = at
 }
 
-// noteStarted notes that a run was started. If its worker has exited meanwhile, the run has ended
-// with it.
+// noteStarted notes that a run was started. If its worker has exited in the meantime, the run has
+// ended, too.
 func (g *guest) noteStarted(at time.Time) {
 	g.mu.Lock()
 	g.running, g.startedAt = true, at
@@ -128,14 +128,14 @@ func (g *guest) noteStarted(at time.Time) {
 		g.worker.account.began(g.of.Pod)
 	}
 	g.mu.Unlock()
-	// The exit of a worker is noted before its runs are ended. So it is seen here, or this run is
-	// seen there.
+	// A worker's exit is noted before its runs are ended. So either this code sees the exit, or the
+	// code that ends the runs sees this run.
 	if cause := g.worker.account.exit(); cause != nil {
 		g.noteExit(cause.exit(g), nil)
 	}
 }
 
-// noteExit notes how the guest has ended. Only the first call counts.
+// noteExit notes the guest's exit. Only the first call has an effect.
 func (g *guest) noteExit(exit runtime.Exit, used *workerpb.Stats) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -10,9 +10,9 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpb"
 )
 
-// HostCalls is how often guests have called each function of their host, in all workers, since the
-// pool is open. No number ever falls: what a worker has told stays when it exits. HostCalls waits
-// for a second at most for what workers say now.
+// HostCalls returns how often guests have called each function of their host, in all workers, since
+// the pool was opened. The numbers never decrease: the calls that a worker reported still count
+// after its exit. HostCalls waits at most a second for the workers' current numbers.
 func (p *Pool) HostCalls(ctx context.Context) map[string]uint64 {
 	askAll(ctx, p.workers.all(), (*worker).askCalls)
 	return p.calls.all()
@@ -27,14 +27,14 @@ func (w *worker) askCalls(ctx context.Context) {
 	w.pool.calls.add(w.told.since(resp.GetHostCalls()))
 }
 
-// callCounter turns what one worker says, which is a sum since its start, into what is new.
+// callCounter computes the new calls from a worker's reports, which are sums since its start.
 type callCounter struct {
 	mu     sync.Mutex
 	before map[string]uint64 // nil until the worker has listed its runs
 }
 
-// listed is what is new in a worker's list. Counting begins with the first list: the earlier calls
-// were counted by an earlier agent.
+// listed returns the new calls in a worker's list. Counting begins with the first list, because an
+// earlier agent has counted the calls before it.
 func (c *callCounter) listed(now map[string]uint64) map[string]uint64 {
 	if c.first(now) {
 		return nil
@@ -42,7 +42,7 @@ func (c *callCounter) listed(now map[string]uint64) map[string]uint64 {
 	return c.since(now)
 }
 
-// first takes over the first list. It reports whether it was the first.
+// first stores the first list. It reports whether this was the first.
 func (c *callCounter) first(now map[string]uint64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -58,7 +58,7 @@ func (c *callCounter) first(now map[string]uint64) bool {
 	return true
 }
 
-// since is what is new since the worker was asked before. Answers may overtake each other.
+// since returns the new calls since the last report. Reports may arrive in a different order.
 func (c *callCounter) since(now map[string]uint64) map[string]uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -74,7 +74,7 @@ func (c *callCounter) since(now map[string]uint64) map[string]uint64 {
 	return news
 }
 
-// callSum is the calls of all workers' guests.
+// callSum is the sum of the calls of all workers' guests.
 type callSum struct {
 	mu  sync.Mutex
 	sum map[string]uint64

@@ -15,9 +15,9 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// starvedGroup is a control group of the test's own, of either version, whose bound of memory is so
-// low that the kernel kills a process which wants 8 MiB more. Where the test may make none, it
-// kills the process itself and says that it was the kernel.
+// starvedGroup is a control group of the test, of version 1 or 2. Its memory limit is so low that
+// the kernel kills a process that needs 8 MiB more. If the test may not make a group, it kills the
+// process itself and says that the kernel did.
 type starvedGroup struct{ dir string }
 
 func newStarvedGroup(t *testing.T) *starvedGroup {
@@ -37,7 +37,7 @@ func newStarvedGroup(t *testing.T) *starvedGroup {
 	return &starvedGroup{}
 }
 
-// starve has the kernel kill a process.
+// starve makes the kernel kill a process.
 func (g *starvedGroup) starve(t *testing.T, pid int) {
 	t.Helper()
 	var err error
@@ -70,8 +70,8 @@ func (g *starvedGroup) OutOfMemory(string) bool {
 }
 
 // TestKernelKillsAWorkerForWantOfMemory: the kernel itself ends a worker whose control group has no
-// memory left. What ran there has ended so, which its exit says, what had ended before keeps its
-// exit, and the next guest has a worker.
+// more memory. The exits of running guests say so, guests that had ended before keep their exits,
+// and the next guest gets a worker.
 func TestKernelKillsAWorkerForWantOfMemory(t *testing.T) {
 	group := newStarvedGroup(t)
 	cfg := config(t, t.TempDir())

@@ -21,11 +21,11 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpb"
 )
 
-// liar is a worker that a guest has taken over. It is honest until a file is there.
+// liar is a worker that a guest has taken control of. It is honest until a file exists.
 type liar struct {
 	workerpb.UnimplementedWorkerServer
 	lie, from string
-	run       atomic.Pointer[workerpb.Run] // the only one
+	run       atomic.Pointer[workerpb.Run] // its only run
 }
 
 func liarMain(args []string) int {
@@ -41,7 +41,7 @@ func liarMain(args []string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer goruntime.KeepAlive(bound) // it holds the lock while it can be reached
+	defer goruntime.KeepAlive(bound) // the lock is held while bound can be reached
 	socket := filepath.Join(*dir, "socket")
 	_ = os.Remove(socket)
 	listener, err := net.Listen("unix", socket)
@@ -60,7 +60,7 @@ func liarMain(args []string) int {
 	return 0
 }
 
-// lies reports whether it is time for that lie.
+// lies reports whether the liar must now tell this lie.
 func (l *liar) lies(what string) bool {
 	_, err := os.Stat(l.from)
 	return err == nil && l.lie == what
@@ -107,7 +107,7 @@ func (l *liar) Watch(_ *workerpb.WatchRequest, stream grpc.ServerStreamingServer
 	if own != nil {
 		first.Runs = []*workerpb.Run{own}
 	}
-	// claim is another worker's run, with the mark of the liar's own.
+	// claim is another worker's run with the mark of the liar's own run.
 	claim := func(id, pod string) *workerpb.Run {
 		r := proto.Clone(own).(*workerpb.Run)
 		r.Id, r.Of.Pod = id, pod
@@ -171,7 +171,7 @@ func (l *liar) Watch(_ *workerpb.WatchRequest, stream grpc.ServerStreamingServer
 func (l *liar) Stats(context.Context, *workerpb.StatsRequest) (*workerpb.StatsResponse, error) {
 	out := &workerpb.StatsResponse{Stats: []*workerpb.Stats{{Id: "r2", Memory: 1 << 62}, {Id: l.run.Load().GetId(), Memory: -5, Cpu: 1 << 62}}}
 	if l.lies("huge stats") {
-		same := &workerpb.Stats{Id: "r2", Memory: 1} // in the message it takes 8 MiB
+		same := &workerpb.Stats{Id: "r2", Memory: 1} // in the message it has 8 MiB
 		for range 1 << 20 {
 			out.Stats = append(out.Stats, same)
 		}
@@ -187,9 +187,9 @@ func (l *liar) HostCalls(context.Context, *workerpb.HostCallsRequest) (*workerpb
 	return out, nil
 }
 
-// TestLyingWorker: a guest has taken a worker over. The agent starts nevertheless, needs little
-// memory for what the worker says, and the pods of other workers go on. If the worker keeps to the
-// protocol, its own run goes on too.
+// TestLyingWorker: a guest has taken control of a worker. The agent starts anyway, needs little
+// memory for the worker's messages, and the pods of other workers continue. If the worker keeps to
+// the protocol, its own run continues, too.
 // docs/security.md: "What it says to the agent is believed of its own containers only, and
 // bounded."
 func TestLyingWorker(t *testing.T) {

@@ -5,12 +5,12 @@ import (
 	"sync"
 )
 
-// link is the state of the connection to a worker. It is the number of the Watch through which the
-// agent knows all that the worker does, or 0 while there is none.
+// link is the state of the connection to a worker: the number of the Watch from which the agent
+// knows all runs of the worker, or 0 if there is no Watch.
 type link struct {
 	mu      sync.Mutex
 	watch   uint64
-	lost    error         // why there will be no other Watch
+	lost    error         // the reason why there will be no more Watch
 	changed chan struct{} // closed at the next change
 }
 
@@ -26,7 +26,7 @@ func (l *link) set(watch uint64) {
 	}
 }
 
-// lose notes that there will be no other Watch.
+// lose notes that there will be no more Watch.
 func (l *link) lose(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -35,7 +35,7 @@ func (l *link) lose(err error) {
 	l.changed = make(chan struct{})
 }
 
-// current waits for a Watch with a number above the one given, and is its number.
+// current waits for a Watch with a number above the given one, and returns its number.
 func (l *link) current(ctx context.Context, above uint64) (uint64, error) {
 	var found uint64
 	err := l.await(ctx, func(watch uint64) bool {
@@ -45,7 +45,7 @@ func (l *link) current(ctx context.Context, above uint64) (uint64, error) {
 	return found, err
 }
 
-// await waits until the number is as wanted, or will not change any more.
+// await waits until wanted returns true for the number, or until there will be no more Watch.
 func (l *link) await(ctx context.Context, wanted func(watch uint64) bool) error {
 	for {
 		l.mu.Lock()

@@ -30,7 +30,7 @@ func sockets(pid int) []int {
 	return found
 }
 
-// breakConnection breaks the connections to a worker. Only a mistake in the program would do so.
+// breakConnection breaks the connections to a worker. In production only a bug would do so.
 func breakConnection(tb testing.TB, pid int) {
 	tb.Helper()
 	all := sockets(pid)
@@ -89,7 +89,7 @@ func TestStartGoesOnOverABrokenConnection(t *testing.T) {
 				process, err := p.Start(context.Background(), s, runtime.Streams{})
 				started <- result{process, err}
 			}()
-			time.Sleep(20 * time.Millisecond) // most likely the worker was asked for it by then
+			time.Sleep(20 * time.Millisecond) // most likely the worker has got the request by then
 			breakConnection(t, pidOf(t, dir))
 			time.Sleep(20 * time.Millisecond)
 			_ = os.WriteFile(flag, nil, 0o600)

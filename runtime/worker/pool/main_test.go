@@ -25,7 +25,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/wire"
 )
 
-// TestMain is also the main of workers, and of agents in processes of their own.
+// TestMain is also the main function of workers, and of agents in separate processes.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
@@ -85,7 +85,7 @@ func workerMain(args []string) int {
 	return 0
 }
 
-// config is an agent's. Its workers run this program.
+// config is the configuration of an agent. Its workers run this program.
 func config(tb testing.TB, dir string) pool.Config {
 	return pool.Config{
 		Dir: dir, Build: "b1", Argv: []string{"/proc/self/exe", "worker", "--build=b1"}, Shards: 1,
@@ -94,7 +94,7 @@ func config(tb testing.TB, dir string) pool.Config {
 	}
 }
 
-// open opens a pool. The workers in its folder exit with the test.
+// open opens a pool. The workers in its folder exit at the end of the test.
 func open(tb testing.TB, cfg pool.Config) *pool.Pool {
 	tb.Helper()
 	p, err := pool.Open(context.Background(), cfg)
@@ -108,7 +108,7 @@ func open(tb testing.TB, cfg pool.Config) *pool.Pool {
 	return p
 }
 
-// workers are the workers in a folder that run.
+// workers are the running workers in a folder.
 func workers(dir string) map[string]wire.Info {
 	all := map[string]wire.Info{}
 	folders, _ := filepath.Glob(filepath.Join(dir, "*"))
@@ -157,14 +157,14 @@ func endWorkers(tb testing.TB, dir string) {
 		}
 	}
 	eventually.True(tb, "all workers have ended", func() bool { return len(workers(dir)) == 0 })
-	// Some do not say what they are; their arguments do.
+	// Some workers do not write a file about themselves, but their arguments show what they are.
 	for _, pid := range processesOf(dir) {
 		_ = unix.Kill(pid, unix.SIGKILL)
 	}
 	eventually.True(tb, "all processes have ended", func() bool { return len(processesOf(dir)) == 0 })
 }
 
-// processesOf are the processes of the workers that were started for a folder in dir, by their
+// processesOf finds the processes of workers that were started for a folder in dir. It uses their
 // arguments.
 func processesOf(dir string) []int {
 	var all []int
@@ -179,7 +179,7 @@ func processesOf(dir string) []int {
 	return all
 }
 
-// spec is the run of a pod's container, with a file for its starts.
+// spec is the spec of a pod's container run, with a file that counts its starts.
 func spec(tb testing.TB, id, pod string, args ...string) runtime.Spec {
 	return runtime.Spec{
 		ID: id, Of: runtime.Origin{Pod: pod, Container: "main", Attempt: 2, ImageID: "image"},
@@ -207,7 +207,7 @@ func exitOf(tb testing.TB, p runtime.Guest) runtime.Exit {
 	}
 }
 
-// starts is how often a spec was started.
+// starts returns how often a spec was started.
 func starts(s runtime.Spec) int {
 	text, _ := os.ReadFile(s.Log)
 	n := 0

@@ -16,9 +16,9 @@ import (
 const keySize = 32
 
 // key makes and checks the marks of one worker's runs. A worker gets a run's mark with its start,
-// and shows it to each agent. So it can only claim runs that an agent has started in it. The nil
-// key accepts no mark: it is that of a worker without a key, as agents of earlier versions made
-// none.
+// and sends it to each agent. So it can only claim runs that an agent has started in it. The nil
+// key accepts no mark. A worker without a key has the nil key, because agents of earlier versions
+// made no keys.
 type key []byte
 
 func readKey(dir string) (key, error) {
@@ -46,7 +46,7 @@ func (k key) mark(id string, of runtime.Origin) []byte {
 	for _, word := range []string{id, of.Pod, of.Container, of.ImageID, of.Beside} {
 		var size [8]byte
 		binary.BigEndian.PutUint64(size[:], uint64(len(word)))
-		_, _ = sum.Write(append(size[:], word...)) // never fails
+		_, _ = sum.Write(append(size[:], word...)) // it never fails
 	}
 	var attempt [4]byte
 	binary.BigEndian.PutUint32(attempt[:], uint32(of.Attempt))
@@ -54,7 +54,7 @@ func (k key) mark(id string, of runtime.Origin) []byte {
 	return sum.Sum(nil)
 }
 
-// made reports whether the mark is the run's.
+// made reports whether the mark is that of the run.
 func (k key) made(mark []byte, id string, of runtime.Origin) bool {
 	return k != nil && hmac.Equal(mark, k.mark(id, of))
 }

@@ -15,7 +15,7 @@ import (
 type pipe struct {
 	stream  grpc.BidiStreamingClient[workerpb.Input, workerpb.Output]
 	streams runtime.Streams
-	giveUp  <-chan struct{} // closed when a writer that blocks is left behind
+	giveUp  <-chan struct{} // closed when a blocked writer is abandoned
 
 	sending sync.Mutex
 
@@ -29,16 +29,16 @@ func (p *pipe) open(o *workerpb.Open) error {
 	return p.send(&workerpb.Input{Kind: &workerpb.Input_Open{Open: o}})
 }
 
-// send sends one message. It waits while the guest does not read. If it fails, so does receive,
-// with the reason.
+// send sends one message. It waits while the guest does not read. If send fails, receive fails,
+// too, and returns the reason.
 func (p *pipe) send(in *workerpb.Input) error {
 	p.sending.Lock()
 	defer p.sending.Unlock()
 	return p.stream.Send(in)
 }
 
-// feed gives standard input to the guest, up to its end or the end of the call. A Read that blocks
-// then is left behind: it returns when the owner of the reader closes it.
+// feed gives standard input to the guest, until its end or the end of the call. A Read that then
+// still blocks is abandoned: it returns when the owner of the reader closes it.
 func (p *pipe) feed() {
 	if p.streams.Stdin == nil {
 		return
@@ -49,15 +49,15 @@ func (p *pipe) feed() {
 			return
 		}
 		if err != nil {
-			// An input that fails ends there, as a broken pipe does.
+			// An input that fails ends at this point, like a broken pipe.
 			_ = p.send(&workerpb.Input{Kind: &workerpb.Input_StdinEnd{StdinEnd: true}})
 			return
 		}
 	}
 }
 
-// receive gives output to the writers until the last message. It returns that one when all output
-// before it is written, or is left behind.
+// receive gives output to the writers until the last message. It returns the last message when all
+// output before it is written or abandoned.
 func (p *pipe) receive() (*workerpb.Output, error) {
 	pieces, written := make(chan *workerpb.Output, 1), make(chan struct{})
 	go func() {
@@ -70,12 +70,12 @@ func (p *pipe) receive() (*workerpb.Output, error) {
 	close(pieces)
 	select {
 	case <-written:
-	case <-p.giveUp: // a Write that blocks returns when the owner of the writer closes it
+	case <-p.giveUp: // a blocked Write returns when the owner of the writer closes it
 	}
 	return last, err
 }
 
-// pass sends output to pieces, in its order, and returns the first message that is not output.
+// pass sends output to pieces in order, and returns the first message that is not output.
 func (p *pipe) pass(pieces chan<- *workerpb.Output) (*workerpb.Output, error) {
 	for {
 		out, err := p.stream.Recv()
@@ -95,7 +95,7 @@ func (p *pipe) pass(pieces chan<- *workerpb.Output) (*workerpb.Output, error) {
 	}
 }
 
-// write writes a piece of output. If that fails, the guest is told so.
+// write writes a piece of output. If that fails, it tells the guest.
 func (p *pipe) write(out *workerpb.Output) {
 	w, text, isStderr := p.streams.Stdout, out.GetStdout(), false
 	if _, ok := out.GetKind().(*workerpb.Output_Stderr); ok {
@@ -116,13 +116,12 @@ func (p *pipe) write(out *workerpb.Output) {
 	p.mu.Unlock()
 	if first {
 		broken := &workerpb.Broken{Stderr: isStderr, Text: err.Error()}
-		// In a goroutine, because send waits while the guest does not read its input.
+		// This runs in a goroutine, because send waits while the guest does not read its input.
 		go func() { _ = p.send(&workerpb.Input{Kind: &workerpb.Input_Broken{Broken: broken}}) }()
 	}
 }
 
-// failure is the error that a worker tells of, or the error of the caller's writer that was its
-// cause.
+// failure is the error that a worker reports, or the error of the caller's writer that caused it.
 func (p *pipe) failure(f *workerpb.Failure) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

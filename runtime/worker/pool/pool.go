@@ -23,9 +23,10 @@ type Pool struct {
 
 var _ runtime.Engine = (*Pool)(nil)
 
-// Open adopts the workers that earlier agents left in the folder, and has the folders of those that
-// have exited removed. When it returns, Runs has what they run. Its error concerns the folder
-// itself or ctx, and never what is in the folder. A folder may have one Pool at a time.
+// Open adopts the workers that earlier agents left in the folder, and starts to remove the folders
+// of those that have exited. When it returns, Runs has the runs of the adopted workers. Its error
+// is one of the folder itself or of ctx, and never of the folder's content. Only one Pool may use a
+// folder at a time.
 func Open(ctx context.Context, cfg Config) (*Pool, error) {
 	if err := cfg.prepare(); err != nil {
 		return nil, err
@@ -41,13 +42,13 @@ func Open(ctx context.Context, cfg Config) (*Pool, error) {
 	}
 	if err := errors.Join((&adopter{p}).adoptAll(ctx), ctx.Err()); err != nil {
 		p.Close()
-		return nil, fmt.Errorf("worker: adopt workers: %w", err)
+		return nil, fmt.Errorf("adopting workers: %w", err)
 	}
 	return p, nil
 }
 
-// Close lets go of the workers, which go on with their runs for the next agent. Processes that the
-// pool has returned do not end any more.
+// Close disconnects from the workers, which continue their runs for the next agent. Done of a guest
+// that the pool has returned may never be closed after that.
 func (p *Pool) Close() { p.tasks.close() }
 
 // Runs implements runtime.Engine.

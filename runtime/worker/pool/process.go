@@ -13,22 +13,22 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/wire"
 )
 
-// process is a process of the operating system, by its pidfd, which never means another process. It
-// need not be a child of this one.
+// process is a process of the operating system. Its pidfd never means another process. It may be a
+// child of this process or not.
 type process struct {
 	pid   int
 	began uint64 // as wire.Info.StartTime
 	file  *os.File
 }
 
-// openProcess opens the process that began at that time.
+// openProcess opens the process with this number that started at this time.
 func openProcess(pid int, began uint64) (*process, error) {
 	fd, err := unix.PidfdOpen(pid, unix.PIDFD_NONBLOCK)
 	if err != nil {
-		return nil, fmt.Errorf("open process %d: %w", pid, err)
+		return nil, fmt.Errorf("opening process %d: %w", pid, err)
 	}
 	p := &process{pid: pid, began: began, file: os.NewFile(uintptr(fd), fmt.Sprintf("process %d", pid))}
-	// This is read after the pidfd was opened: from now on it is that process or none.
+	// This is read after the pidfd was opened. So if it is equal, the pidfd is that process.
 	if now, err := wire.StartTime(pid); err != nil || now != began {
 		p.close()
 		return nil, fmt.Errorf("process %d is another one by now: %w", pid, errors.Join(err, os.ErrProcessDone))
@@ -36,7 +36,7 @@ func openProcess(pid int, began uint64) (*process, error) {
 	return p, nil
 }
 
-// openNow opens the process that has the number now.
+// openNow opens the process that has this number now.
 func openNow(pid int) (*process, error) {
 	began, err := wire.StartTime(pid)
 	if err != nil {
@@ -83,13 +83,13 @@ func (p *process) wait(ctx context.Context) (ending, error) {
 		if ctx.Err() != nil {
 			err = ctx.Err()
 		}
-		return ending{}, fmt.Errorf("wait for process %d: %w", p.pid, err)
+		return ending{}, fmt.Errorf("waiting for process %d: %w", p.pid, err)
 	}
 	if status, ok := p.reap(); ok {
 		return endingOf(status), nil
 	}
-	// It is the child of another process, mostly of init. Until that reaps it, /proc has its
-	// status. After that its pidfd has it, on Linux 6.15 and later.
+	// It is the child of another process, usually of init. Until that process reaps it, /proc has
+	// its status. After that the pidfd has the status, on Linux 6.15 and later.
 	if status, err := p.zombie(); err == nil {
 		return endingOf(status), nil
 	}
@@ -101,7 +101,7 @@ func (p *process) wait(ctx context.Context) (ending, error) {
 	return endingOf(syscall.WaitStatus(info.Exit_code)), nil
 }
 
-// zombie is the status of a process that has exited and is not reaped.
+// zombie is the status of a process that has exited but is not reaped.
 func (p *process) zombie() (syscall.WaitStatus, error) {
 	stat, err := wire.ReadStat(p.pid)
 	if err != nil {
@@ -126,7 +126,7 @@ func (p *process) poll() error {
 	})
 }
 
-// reap takes the status of a child that has exited. It is not ok for the child of another process.
+// reap takes the status of a child that has exited. ok is false for the child of another process.
 func (p *process) reap() (status syscall.WaitStatus, ok bool) {
 	err := p.control(func(fd int) error {
 		return unix.Waitid(unix.P_PIDFD, fd, nil, unix.WEXITED|unix.WNOWAIT|unix.WNOHANG, nil)
@@ -134,15 +134,15 @@ func (p *process) reap() (status syscall.WaitStatus, ok bool) {
 	if err != nil {
 		return 0, false
 	}
-	// It is a child that is not reaped, so no other process has its number.
+	// It is a child that is not reaped, so no other process can have its number.
 	pid, err := syscall.Wait4(p.pid, &status, syscall.WNOHANG, nil)
 	return status, err == nil && pid == p.pid
 }
 
-// endPatience is what a process that is of no use has to exit by itself.
+// endPatience is how long a process that is not needed has to exit by itself.
 const endPatience = 100 * time.Millisecond
 
-// end ends a process that is of no use, and says how it exited: most are about to exit by
+// end ends a process that is not needed, and returns how it exited. Most such processes exit by
 // themselves.
 func (p *process) end() ending {
 	defer p.close()

@@ -15,9 +15,9 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/wire"
 )
 
-// isWorker reports whether a process is the worker of that folder: it is this user's, and its
-// arguments have the same first word as argv and the name of the folder. A worker that was taken
-// over may change its arguments; it gains nothing by that.
+// isWorker reports whether a process is the worker of this folder: it must belong to this user, and
+// its arguments must have the same Argv[1] and the name of the folder. A worker that was taken over
+// may change its arguments, but it gains nothing from that.
 func isWorker(pid int, argv []string, dir string) bool {
 	if uid, err := userOf(pid); err != nil || uid != os.Geteuid() {
 		return false
@@ -30,15 +30,15 @@ func isWorker(pid int, argv []string, dir string) bool {
 	if len(argv) > 1 && (len(args) < 2 || args[1] != argv[1]) {
 		return false
 	}
-	// The agent may know the data directory by another path now.
+	// The agent may now use another path for the same data directory.
 	return slices.ContainsFunc(args, func(arg string) bool {
 		of, ok := strings.CutPrefix(arg, wire.DirFlag)
 		return ok && filepath.Base(of) == filepath.Base(dir)
 	})
 }
 
-// userOf is the effective user of a process. The owner of /proc/PID does not say it: root owns that
-// of a process whose memory is protected.
+// userOf is the effective user of a process. The owner of /proc/PID may be another: it is root for
+// a process whose memory is protected.
 func userOf(pid int) (int, error) {
 	text, err := readSome(fmt.Sprintf("/proc/%d/status", pid), 64<<10)
 	if err != nil {
@@ -64,9 +64,9 @@ func readSome(path string, most int64) (string, error) {
 	return string(text), err
 }
 
-// lockerOf is the process that holds the lock (flock) of an open folder, as the kernel lists it. It
-// is 0 if that is not known: the kernel lists some file systems under other numbers than their
-// files have.
+// lockerOf is the process that holds the lock (flock) of an open folder, from the kernel's list. It
+// is 0 if this is not known, because for some file systems the kernel lists other numbers than
+// their files have.
 func lockerOf(folder *os.File) (int, error) {
 	var info unix.Stat_t
 	if err := unix.Fstat(int(folder.Fd()), &info); err != nil {
@@ -80,8 +80,8 @@ func lockerOf(folder *os.File) (int, error) {
 	defer locks.Close() //nolint:errcheck // it was only read
 	lines := bufio.NewScanner(locks)
 	for lines.Scan() {
-		// NUMBER: FLOCK ADVISORY WRITE PID DEVICE:INODE 0 EOF; a process that waits has an arrow
-		// behind the number.
+		// The line is NUMBER: FLOCK ADVISORY WRITE PID DEVICE:INODE 0 EOF. For a process that
+		// waits, an arrow follows the number.
 		fields := strings.Fields(lines.Text())
 		if len(fields) < 6 || fields[1] != "FLOCK" || fields[5] != file {
 			continue

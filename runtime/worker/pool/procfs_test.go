@@ -16,7 +16,7 @@ import (
 
 const nobody = 65534
 
-// TestIsWorker: the agent may kill a process of this user that was started as the worker of that
+// TestIsWorker: the agent may kill a process of this user that was started as the worker of this
 // folder, by any path.
 func TestIsWorker(t *testing.T) {
 	command := []string{"/proc/self/exe", "worker", "--build=b1"}
@@ -38,7 +38,7 @@ func TestIsWorker(t *testing.T) {
 		t.Run(c.what, func(t *testing.T) {
 			cmd := exec.Command("/proc/self/exe", c.args...)
 			if c.user != own {
-				if own != 0 { // only root can be another user; process 1 is another user's
+				if own != 0 { // only root can be another user; process 1 belongs to another user
 					if isWorker(1, command, dir) {
 						t.Error("it is a worker")
 					}
@@ -69,7 +69,7 @@ func TestIsWorker(t *testing.T) {
 	}
 }
 
-// TestLockerOf: the kernel lists the process that holds a folder, and this one finds itself there.
+// TestLockerOf: the kernel lists the process that holds a folder, which is this process.
 func TestLockerOf(t *testing.T) {
 	dirs := t.TempDir()
 	for i := range 3 {

@@ -12,15 +12,15 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpb"
 )
 
-// Resize implements runtime.Guest. A worker of a build without that call leaves the limits as
-// they are.
+// Resize implements runtime.Guest. If the worker's build does not have this call, the limits do not
+// change.
 func (g *guest) Resize(ctx context.Context, limits runtime.Limits) error {
 	if g.hasEnded() {
 		return nil
 	}
 	pid := g.worker.info.PID
 	if err := g.worker.inTouch(ctx); err != nil {
-		return fmt.Errorf("ask the worker process %d to resize the container: %w", pid, err)
+		return fmt.Errorf("asking the worker process %d to resize the container: %w", pid, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, callPatience)
 	defer cancel()
@@ -34,10 +34,10 @@ func (g *guest) Resize(ctx context.Context, limits runtime.Limits) error {
 	return nil
 }
 
-// notResized is the error of a call that a worker did not answer.
+// notResized is the error if a worker did not answer the call.
 func notResized(pid int, err error) error {
 	if status.Code(err) == codes.Unimplemented {
 		return fmt.Errorf("the worker process %d that hosts the container is of an older build, which cannot resize: restart the container", pid)
 	}
-	return fmt.Errorf("ask the worker process %d to resize the container: %w", pid, err)
+	return fmt.Errorf("asking the worker process %d to resize the container: %w", pid, err)
 }

@@ -6,7 +6,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// TestResize: a guest gets other limits, or its caller an error. A guest that has ended needs none.
+// TestResize: a guest gets other limits, or its caller gets an error. A guest that has ended needs
+// no limits.
 func TestResize(t *testing.T) {
 	p := open(t, config(t, t.TempDir()))
 	guest := mustStart(t, p, spec(t, "r1", "pod1", "sleep"), runtime.Streams{})

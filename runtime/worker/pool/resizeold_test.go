@@ -10,7 +10,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpb"
 )
 
-// TestResizeByAnOldWorker: the error says that the worker does not have this call, and what helps.
+// TestResizeByAnOldWorker: the error says that the worker does not have this call, and what the
+// user can do.
 func TestResizeByAnOldWorker(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpb"
 )
 
-// start asks the worker to start a run, again after each connection that breaks.
+// start asks the worker to start a run. After a broken connection it asks again.
 func (w *worker) start(ctx context.Context, g *guest, spec runtime.Spec) error {
 	req := &workerpb.StartRequest{Spec: wire.ToSpec(spec), Mark: w.marks.mark(spec.ID, spec.Of)}
 	for known := uint64(0); ; known = req.GetWatch() {
@@ -25,13 +25,13 @@ func (w *worker) start(ctx context.Context, g *guest, spec runtime.Spec) error {
 		case err != nil && known == 0:
 			return err
 		case err != nil:
-			w.discard(g) // it was asked
+			w.discard(g) // the worker was already asked
 			return err
 		case g.hasRun():
-			return nil // it had succeeded before the connection broke
+			return nil // the start succeeded before the connection broke
 		}
 		if known == 0 && w.process.exited() {
-			return errExited // the pool is about to notice that; the worker gets no more guests
+			return errExited // the pool will notice this soon; the worker gets no more guests
 		}
 		req.Watch = watch
 		call, stop := withoutDeadline(ctx)
@@ -48,16 +48,16 @@ func (w *worker) start(ctx context.Context, g *guest, spec runtime.Spec) error {
 		case ctx.Err() != nil:
 			w.discard(g)
 			return ctx.Err()
-		// Unavailable is a connection that broke. Canceled is our side, which is closed after the
-		// worker has exited.
+		// Unavailable means that the connection broke. Canceled means that our side was closed,
+		// after the exit of the worker.
 		case status.Code(err) != codes.Unavailable && status.Code(err) != codes.Canceled:
-			return fmt.Errorf("ask the worker process %d to start the container: %w", w.info.PID, err)
+			return fmt.Errorf("asking the worker process %d to start the container: %w", w.info.PID, err)
 		}
 	}
 }
 
-// withoutDeadline is a context that ends with ctx. The worker does not learn of a deadline: which
-// side noticed it first, and so the error, would be a matter of chance.
+// withoutDeadline is a context that ends with ctx. The worker does not get the deadline. Otherwise
+// the error would depend on which side notices the deadline first.
 func withoutDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
 	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, cancel)
@@ -67,8 +67,8 @@ func withoutDeadline(ctx context.Context) (context.Context, context.CancelFunc) 
 	}
 }
 
-// discard undoes a start, and waits for that as long as calls may take. After that, it is still
-// undone as soon as the worker can be told.
+// discard undoes a start, and waits for that at most as long as calls may take. After that it
+// continues in the background until the worker can be reached.
 func (w *worker) discard(g *guest) {
 	told := make(chan struct{})
 	w.pool.runs.refuse(g.id)
@@ -90,7 +90,7 @@ func (w *worker) discard(g *guest) {
 	}
 }
 
-// keepDiscarding has the worker discard a run, unless the worker exits first.
+// keepDiscarding makes the worker discard a run, unless the worker exits first.
 func (w *worker) keepDiscarding(ctx context.Context, id string) {
 	for {
 		if err := w.inTouch(ctx); err != nil {

@@ -20,8 +20,7 @@ import (
 // spawnPatience bounds how long a worker may take until it serves.
 const spawnPatience = 30 * time.Second
 
-// spawn starts the worker of a slot. Its success or error goes to those that wait for the slot's
-// spawn.
+// spawn starts the worker of a slot. Its result goes to all callers that wait for the slot's spawn.
 func (p *Pool) spawn(s slot) {
 	err := p.tasks.start(func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, spawnPatience)
@@ -38,12 +37,12 @@ func (p *Pool) startWorker(ctx context.Context, s slot) error {
 	began := time.Now()
 	dir, err := p.folders.make(s)
 	if err != nil {
-		return fmt.Errorf("start a worker: %w", err)
+		return fmt.Errorf("starting a worker: %w", err)
 	}
 	process, err := launch(ctx, p.cfg, dir)
 	if err != nil {
 		p.folders.remove(dir)
-		return fmt.Errorf("start a worker: %w", err)
+		return fmt.Errorf("starting a worker: %w", err)
 	}
 	p.folders.group(dir, process.pid)
 	marks, err := readKey(dir)
@@ -54,13 +53,13 @@ func (p *Pool) startWorker(ctx context.Context, s slot) error {
 	if err != nil {
 		process.end()
 		p.folders.remove(dir)
-		return fmt.Errorf("start a worker: %w", err)
+		return fmt.Errorf("starting a worker: %w", err)
 	}
 	if err := w.inTouch(ctx); err != nil {
-		return fmt.Errorf("start a worker: %w", errors.Join(err, process.kill()))
+		return fmt.Errorf("starting a worker: %w", errors.Join(err, process.kill()))
 	}
 	if _, draining := w.account.use(); draining {
-		// It would take no guest, and the next start would start one more of its kind.
+		// It would take no guest, and the next start would make another worker of the same kind.
 		return fmt.Errorf("start a worker: process %d says that it is of another build", process.pid)
 	}
 	w.log.Info("a worker was started", zap.Int("shard", s.shard), zap.String("uid", s.pod), zap.Duration("took", time.Since(began)))
@@ -80,7 +79,7 @@ func launch(ctx context.Context, cfg Config, dir string) (*process, error) {
 	}
 	defer ready.Close() //nolint:errcheck // it was only read
 	args := append(cfg.Argv[1:len(cfg.Argv):len(cfg.Argv)], wire.DirFlag+dir, wire.ReadyFlag+"3")
-	// Not CommandContext: it outlives this agent.
+	// This does not use CommandContext, because the process lives longer than this agent.
 	cmd := exec.Command(cfg.Argv[0], args...) //nolint:noctx // see above
 	cmd.Args[0] = cfg.Name
 	cmd.Dir, cmd.Env = "/", []string{}
@@ -102,7 +101,7 @@ func launch(ctx context.Context, cfg Config, dir string) (*process, error) {
 	return process, nil
 }
 
-// openChild opens a child of this process, which from then on only the result waits for.
+// openChild opens a child of this process. From then on only the result may wait for the child.
 func openChild(child *os.Process) (*process, error) {
 	began, err := wire.StartTime(child.Pid)
 	var p *process
@@ -117,7 +116,7 @@ func openChild(child *os.Process) (*process, error) {
 	return p, child.Release()
 }
 
-// awaitReady waits until the worker says that it is ready, or has exited.
+// awaitReady waits until the worker reports that it is ready, or has exited.
 func awaitReady(ctx context.Context, pipe *os.File) error {
 	defer context.AfterFunc(ctx, func() { _ = pipe.SetReadDeadline(time.Unix(1, 0)) })()
 	var said bytes.Buffer

@@ -11,19 +11,19 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/wire"
 )
 
-// attempts bounds how often a start looks for another worker.
+// attempts bounds how often a start tries with another worker.
 const attempts = 3
 
 // Start implements runtime.Engine. A spec without a container's name (Spec.Of.Container) is a
-// command in the pod that is named: later agents do not find it. Streams are for commands only; for
-// those of a container, attach to it.
+// command in the named pod; later agents do not find it. streams are for commands only. For the
+// streams of a container, use Attach.
 func (p *Pool) Start(ctx context.Context, spec runtime.Spec, streams runtime.Streams) (runtime.Guest, error) {
 	command := spec.Of.Container == ""
 	switch {
 	case !command && streams != (runtime.Streams{}):
-		return nil, errors.New("start a container: streams cannot be given to its start, only attached")
+		return nil, errors.New("starting a container: streams cannot be given to its start, only attached")
 	case spec.Isolated && spec.Of.Pod == "":
-		return nil, errors.New("start an isolated guest: it names no pod whose worker to use")
+		return nil, errors.New("starting an isolated guest: it names no pod whose worker to use")
 	}
 	compiled, exits := 0, 0
 	var exited *exitError
@@ -42,10 +42,10 @@ func (p *Pool) Start(ctx context.Context, spec runtime.Spec, streams runtime.Str
 		again := errors.Is(err, errExited) || errors.Is(err, wire.ErrEnding)
 		switch {
 		case errors.Is(err, runtime.ErrNotCompiled):
-			compiled++ // if there is much code on disk, the oldest is removed
+			compiled++ // if there is much code on disk, the oldest was removed
 			again = compiled == 1
 		case errors.As(err, &exited) && !command:
-			exits++ // most likely for another reason; a module that kills workers gets two
+			exits++ // the module may not be the reason; a module that kills workers gets two
 			again = exits == 1
 		}
 		if !again || attempt == attempts || ctx.Err() != nil {
@@ -82,8 +82,8 @@ func (p *Pool) startOnce(ctx context.Context, spec runtime.Spec, streams runtime
 	return g, nil
 }
 
-// awaitNotice waits until the pool knows that a worker has exited, if it has: else the next try
-// would find it again.
+// awaitNotice waits until the pool knows that a worker has exited, if it has. Otherwise the next
+// attempt would find this worker again.
 func (w *worker) awaitNotice(ctx context.Context) {
 	if !w.process.exited() {
 		return
@@ -94,11 +94,11 @@ func (w *worker) awaitNotice(ctx context.Context) {
 	}
 }
 
-// reserve adds a user to the worker that must host a guest, and starts that worker if there is
-// none.
+// reserve adds a user to the worker that must host a guest. If there is no such worker, it starts
+// one.
 func (p *Pool) reserve(ctx context.Context, spec runtime.Spec) (*worker, error) {
-	// A command belongs into the process of its run, even if that is drained: they share the
-	// container's bounds, and the command must see what the container's guest sees.
+	// A command must run in the process of its run, even if that is drained, because they share the
+	// container's limits, and the command must see what the container's guest sees.
 	if run := p.runs.get(spec.Of.Beside); run != nil && run.worker.account.reserveBeside() {
 		return run.worker, nil
 	}
@@ -126,16 +126,16 @@ func (p *Pool) reserve(ctx context.Context, spec runtime.Spec) (*worker, error) 
 	return nil, errors.New("workers exit as soon as they are started")
 }
 
-// shardOf spreads pods over the shared workers. A command without a pod may go to any.
+// shardOf distributes pods over the shared workers. A command without a pod may go to any worker.
 func shardOf(spec runtime.Spec, shards int) int {
 	key := spec.Of.Pod
 	if key == "" {
 		key = spec.ID
 	}
 	h := fnv.New32a()
-	_, _ = h.Write([]byte(key)) // cannot fail
+	_, _ = h.Write([]byte(key)) // it cannot fail
 	return int(h.Sum32() % uint32(shards))
 }
 
-// errExited says that a worker had exited before it was asked.
+// errExited means that a worker had exited before it was asked.
 var errExited = fmt.Errorf("the worker has exited: %w", runtime.ErrLost)

@@ -13,7 +13,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpb"
 )
 
-// Stats implements runtime.Engine: it asks each worker once, and waits for a second at most.
+// Stats implements runtime.Engine. It asks each worker once, and waits at most a second.
 func (p *Pool) Stats(ctx context.Context) map[string]runtime.Stats {
 	var hosts []*worker
 	for _, w := range p.workers.all() {
@@ -32,7 +32,7 @@ func (p *Pool) Stats(ctx context.Context) map[string]runtime.Stats {
 	return all
 }
 
-// askAll asks workers at the same time, for a second at most.
+// askAll asks all workers at the same time, and waits at most a second.
 func askAll(ctx context.Context, workers []*worker, ask func(*worker, context.Context)) {
 	ctx, cancel := context.WithTimeout(ctx, statsPatience)
 	defer cancel()
@@ -43,7 +43,7 @@ func askAll(ctx context.Context, workers []*worker, ask func(*worker, context.Co
 	asked.Wait()
 }
 
-// askUsed asks a worker what its guests use.
+// askUsed asks a worker for the usage of its guests.
 func (w *worker) askUsed(ctx context.Context) {
 	resp, err := w.client.Stats(ctx, &workerpb.StatsRequest{})
 	if err != nil {
@@ -57,12 +57,12 @@ func (w *worker) askUsed(ctx context.Context) {
 	}
 }
 
-// Resident is the memory that the worker processes have, in bytes: what guests have touched of
-// theirs, and what it takes to run them.
+// Resident is the resident memory of all worker processes, in bytes: the touched memory of guests,
+// and the workers' own memory.
 func (p *Pool) Resident() int64 {
 	sum := int64(0)
 	for _, w := range p.workers.all() {
-		sum += residentOf(w.info.PID) // 0 of one that has just exited
+		sum += residentOf(w.info.PID) // 0 for a process that has just exited
 	}
 	return sum
 }
@@ -79,7 +79,7 @@ func residentOf(pid int) int64 {
 	return resident * int64(os.Getpagesize())
 }
 
-// Counts is how many workers there are, and how many guests of pods run in them.
+// Counts returns the number of workers, and the number of pods' guests that run in them.
 func (p *Pool) Counts() (workers, guests int) {
 	all := p.workers.all()
 	for _, w := range all {

@@ -10,8 +10,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// TestStatsOfAll: the pool asks all workers. Guests that have ended and commands are not among the
-// answers.
+// TestStatsOfAll: the pool asks all workers. The result does not include commands and guests that
+// have ended.
 func TestStatsOfAll(t *testing.T) {
 	cfg := config(t, t.TempDir())
 	cfg.Shards = 2
@@ -54,8 +54,8 @@ func TestStatsOfAll(t *testing.T) {
 	}
 }
 
-// TestStatsWithoutAnAnswer: a worker that does not answer delays callers a second, and what it said
-// before counts.
+// TestStatsWithoutAnAnswer: a worker that does not answer delays callers by a second, and its last
+// values are used.
 func TestStatsWithoutAnAnswer(t *testing.T) {
 	cfg := config(t, t.TempDir())
 	p := open(t, cfg)

@@ -7,7 +7,7 @@ import (
 
 // tasks are the goroutines of a pool, which end when it is closed.
 type tasks struct {
-	launch func(func(context.Context)) // in a goroutine, with a context that ends with close
+	launch func(func(context.Context)) // in a goroutine; the context ends with close
 	cancel context.CancelFunc
 	work   sync.WaitGroup
 

@@ -17,7 +17,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpb"
 )
 
-// keepWatch keeps what the agent knows of the worker's runs true, even if connections break.
+// keepWatch keeps the agent's knowledge about the worker's runs correct, even if connections break.
 func (w *worker) keepWatch(ctx context.Context) {
 	for {
 		err := w.watchOnce(ctx)
@@ -31,7 +31,7 @@ func (w *worker) keepWatch(ctx context.Context) {
 		if errors.Is(err, wire.ErrStale) || errors.Is(err, errProtocol) {
 			w.log.Error("a worker cannot be used any more", zap.Error(err))
 			if errors.Is(err, errProtocol) {
-				w.account.drain() // it keeps what it has
+				w.account.drain() // the worker keeps its runs
 			}
 			w.link.lose(err)
 			return
@@ -86,7 +86,7 @@ func (w *worker) watchOnce(ctx context.Context) error {
 	}
 }
 
-// list takes over all of the worker's runs. After that, the stream brings runs that end.
+// list takes over all of the worker's runs. After that, the stream reports runs that end.
 func (w *worker) list(ctx context.Context) (workerpb.Worker_WatchClient, error) {
 	hello, err := w.client.Hello(ctx, &workerpb.HelloRequest{}, grpc.WaitForReady(true))
 	if err != nil {
@@ -134,8 +134,8 @@ func (w *worker) list(ctx context.Context) (workerpb.Worker_WatchClient, error) 
 	}
 }
 
-// pace lets a worker send a number of messages in a row, and then makes it wait: each message keeps
-// other goroutines of the pool from the book of runs.
+// pace lets a worker send a number of messages in a row, and then makes it wait, because other
+// goroutines of the pool cannot use the book of runs while a message is handled.
 type pace struct {
 	n     int
 	since time.Time

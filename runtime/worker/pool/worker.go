@@ -16,8 +16,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpb"
 )
 
-// worker is a worker process as the agent sees it. Three goroutines belong to it: one waits for the
-// exit of its process, one keeps the Watch, and one does errands.
+// worker is the agent's view of a worker process. It has three goroutines: one waits for the exit
+// of its process, one keeps the Watch, and one does errands.
 type worker struct {
 	pool    *Pool
 	dir     string
@@ -32,16 +32,16 @@ type worker struct {
 	account *account
 	told    *callCounter
 
-	unreached atomic.Pointer[error] // why the last try to connect failed; nil if it did not
+	unreached atomic.Pointer[error] // why the last attempt to connect failed, or nil
 
-	exited chan struct{} // closed when the process has exited and its runs were ended
+	exited chan struct{} // closed after the process has exited and its runs were ended
 }
 
-// newWorker makes a connection, which is not used yet.
+// newWorker makes a connection that is not used yet.
 func newWorker(p *Pool, dir string, info wire.Info, marks key, process *process) (*worker, error) {
 	errands := newErrands()
-	// An agent with fewer shared workers than the agent before has no use for the others. A worker
-	// that cannot show which runs are its own gets no more of them.
+	// If this agent has fewer shared workers than the agent before, it does not need the others. A
+	// worker without a key cannot prove which runs are its own, so it gets no more runs.
 	draining := info.Build != p.cfg.Build || !info.Isolated && info.Shard >= p.cfg.Shards || marks == nil
 	w := &worker{
 		pool:    p,
@@ -64,8 +64,7 @@ func newWorker(p *Pool, dir string, info wire.Info, marks key, process *process)
 	return w, nil
 }
 
-// connect makes a worker one of the pool's. From there on the pool owns the process, unless there
-// is an error.
+// connect adds a worker to the pool. If there is no error, the pool then owns the process.
 func (p *Pool) connect(dir string, info wire.Info, marks key, process *process) (*worker, error) {
 	info.PID, info.StartTime = process.pid, process.began
 	w, err := newWorker(p, dir, info, marks, process)
@@ -80,7 +79,7 @@ func (p *Pool) connect(dir string, info wire.Info, marks key, process *process) 
 	return w, nil
 }
 
-// inTouch waits until the agent knows what the worker runs.
+// inTouch waits until the agent knows the worker's runs.
 func (w *worker) inTouch(ctx context.Context) error {
 	_, err := w.link.current(ctx, 0)
 	return err
@@ -96,7 +95,7 @@ func (w *worker) run(ctx context.Context) {
 	work.Go(func() { w.doErrands(live) })
 	how, err := w.process.wait(ctx)
 	if err == nil {
-		// The Watch first brings what the worker had sent before its exit, and then breaks.
+		// The Watch first has the messages that the worker sent before its exit, and then breaks.
 		last, stop := context.WithTimeout(ctx, agentPatience)
 		_ = w.link.await(last, func(watch uint64) bool { return watch == 0 })
 		stop()
@@ -114,12 +113,12 @@ func (w *worker) run(ctx context.Context) {
 	}
 }
 
-// noteExit ends all that the worker hosted, and removes its folder.
+// noteExit ends all guests of the worker, and removes its folder.
 func (w *worker) noteExit(how ending) {
 	how = how.withCrash(w.dir)
 	how.starved = w.pool.folders.outOfMemory(w.dir, how)
 	cause := &exitError{pid: w.info.PID, how: how}
-	expected := w.account.exited(cause) // first: see guest.noteStarted
+	expected := w.account.exited(cause) // this must come first: see guest.noteStarted
 	w.pool.workers.remove(w)
 	for _, g := range w.pool.runs.of(w) {
 		g.noteExit(cause.exit(g), nil)
@@ -132,7 +131,7 @@ func (w *worker) noteExit(how ending) {
 	w.pool.folders.remove(w.dir)
 }
 
-// doErrands tells the worker what it has to know, and shuts it down when it is of no more use.
+// doErrands sends the worker its calls, and shuts it down when it is not needed any more.
 func (w *worker) doErrands(ctx context.Context) {
 	defer w.lastErrands(ctx)
 	for {
@@ -163,7 +162,7 @@ func (w *worker) doErrands(ctx context.Context) {
 	}
 }
 
-// lastErrands tells the worker what is left to tell when the agent ends.
+// lastErrands sends the worker the remaining calls when the agent ends.
 func (w *worker) lastErrands(ctx context.Context) {
 	if !w.errands.pending() || w.process.exited() {
 		return
@@ -175,7 +174,7 @@ func (w *worker) lastErrands(ctx context.Context) {
 	}
 }
 
-// retire shuts the worker down if it is of no more use.
+// retire shuts the worker down if it is not needed any more.
 func (w *worker) retire(ctx context.Context) error {
 	if !w.account.close() {
 		return nil
@@ -188,7 +187,7 @@ func (w *worker) retire(ctx context.Context) error {
 	}
 	if err != nil {
 		w.account.reopen()
-		return fmt.Errorf("shut down the worker: %w", err)
+		return fmt.Errorf("shutting down the worker: %w", err)
 	}
 	w.pool.calls.add(w.told.since(resp.GetHostCalls()))
 	w.log.Info("a worker without guests was shut down")

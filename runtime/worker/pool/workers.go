@@ -8,18 +8,18 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/wire"
 )
 
-// slot is what a worker is for: a shard, or a pod.
+// slot is the purpose of a worker: a shard, or a pod.
 type slot struct {
 	shard int
-	pod   string // of an isolated worker
+	pod   string // for an isolated worker
 }
 
-// info is what the agent notes of the slot's worker.
+// info is the agent's note about the slot's worker.
 func (s slot) info(build string) wire.Info {
 	return wire.Info{Build: build, Shard: s.shard, Isolated: s.pod != "", Pod: s.pod}
 }
 
-// workers are the worker processes that run, and those that are being started.
+// workers are the running worker processes, and those that are being started.
 type workers struct {
 	mu       sync.Mutex
 	running  map[*worker]struct{}
@@ -48,15 +48,15 @@ func (ws *workers) remove(w *worker) {
 	delete(ws.running, w)
 }
 
-// all are the workers that run.
+// all are the running workers.
 func (ws *workers) all() []*worker {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	return slices.Collect(maps.Keys(ws.running))
 }
 
-// reserve is the worker for a pod's guest, with one more user. If there is none, it is the start of
-// the slot's worker: begin reports whether the caller must begin that.
+// reserve returns the worker for a pod's guest, with one more user. If there is none, it returns
+// the start of the slot's worker, and begin reports whether the caller must begin this start.
 func (ws *workers) reserve(s slot, pod string) (w *worker, sp *spawn, begin bool) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
@@ -71,8 +71,7 @@ func (ws *workers) reserve(s slot, pod string) (w *worker, sp *spawn, begin bool
 	return nil, sp, true
 }
 
-// choose is the worker of a slot, or the shared one that hosts the pod already; nil if there is
-// none.
+// choose returns the worker of a slot, or the shared worker that already hosts the pod, or nil.
 func choose(running map[*worker]struct{}, s slot, pod string) *worker {
 	var found *worker
 	for w := range running {
@@ -91,7 +90,7 @@ func choose(running map[*worker]struct{}, s slot, pod string) *worker {
 	return found
 }
 
-// spawned ends the start of a worker, which runs now unless there is an error.
+// spawned ends the start of a worker. If there is no error, the worker runs now.
 func (ws *workers) spawned(s slot, err error) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()

@@ -7,14 +7,14 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 )
 
-// Bounds of what a worker says of its guests. A guest that broke out says what it likes in its
+// Bounds of what a worker says about its guests. A guest that broke out can say anything in its
 // worker's name.
 const (
-	MostCount   = 1 << 53 // calls, bytes or nanoseconds: their sums still fit
-	longestText = 4 << 10 // as runtime.Exit has it
+	MostCount   = 1 << 53 // calls, bytes or nanoseconds: sums of them still fit
+	longestText = 4 << 10 // the same as in runtime.Exit
 )
 
-// clip cuts a text of a worker. The result does not keep the whole message in memory.
+// clip shortens a text from a worker. The result does not keep the whole message in memory.
 func clip(text string, most int) string {
 	if len(text) > most {
 		return strings.ToValidUTF8(text[:most], "")

@@ -8,7 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// codec is gRPC's own codec of protobuf, with buffers of the size of our messages: gRPC's pool
+// codec is gRPC's own codec for protobuf, with buffers of the size of our messages. gRPC's own pool
 // would take and clear a buffer of 1 MiB for each chunk of 64 KiB.
 type codec struct{ pool mem.BufferPool }
 
@@ -40,12 +40,12 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	return proto.Unmarshal(buf.ReadOnlyData(), m)
 }
 
-// buffers is a pool of buffers for messages with one chunk. It does not keep other sizes.
+// buffers is a pool of buffers for messages with one chunk. Other sizes are not kept.
 type buffers struct{ pool sync.Pool }
 
 const (
 	smallMessage = 4 << 10
-	chunkMessage = Chunk + 64 // a chunk, with the rest of its message
+	chunkMessage = Chunk + 64 // a chunk and the rest of its message
 )
 
 func (b *buffers) Get(n int) *[]byte {

@@ -1,22 +1,21 @@
-// Package wire is what an agent and its workers agree on: the messages between them (package
-// workerpb has their definition), the files by which an agent finds a worker, and the arguments
-// that a worker gets.
+// Package wire is what an agent and its workers share: the messages between them (package workerpb
+// has their definition), the files by which an agent finds a worker, and the arguments of a worker.
 //
 // # Protocol
 //
-// A worker outlives the agent that has started it, so an agent talks to workers of other builds,
-// and pods must not notice that. The rules are:
+// A worker lives longer than the agent that has started it. So an agent talks to workers of other
+// builds, and pods must not notice that. The rules are:
 //
-//   - Fields and calls are only added. None is removed or gets another meaning, and no number of a
-//     field is used again. A side ignores a field that it does not know. So a field that is absent
-//     means what was true before the field was added.
-//   - Another kind of run is a field of Spec beside what a command has. A worker that does not know
-//     it never gets it: only workers of the agent's own build get new runs.
+//   - Fields and calls are only added. None is removed or gets another meaning, and the number of a
+//     field is never used again. A side ignores a field that it does not know. So a missing field
+//     must mean the behaviour before the field was added.
+//   - Another kind of run would be a field of Spec beside the fields of a command. A worker that
+//     does not know it never gets it, because only workers of the agent's own build get new runs.
 //   - Older workers do not have a call that was added. They answer with codes.Unimplemented, and
-//     the agent then does without.
+//     the agent then works without this call.
 //   - Protocol is raised only if old messages can no longer be understood. An agent adopts workers
 //     whose number is from OldestProtocol to Protocol, and has the code for all of these. It kills
-//     the others with their guests: it cannot learn what they run.
+//     the others with their guests, because it cannot find out what they run.
 //   - OldestProtocol is raised only if such workers are no longer expected on any node.
 //   - Files and arguments follow the same rules.
 //
@@ -25,8 +24,8 @@
 // # Files
 //
 // Each worker has a folder NAME (0700) with the files `socket`, `log` (its standard error) and
-// `worker.json`. The worker may write there what it likes. Beside the folder, where workers cannot
-// write, lie NAME.json, which says what the worker is for (Info), and NAME.key, with which the
-// agent makes the marks of runs. The worker holds a lock (fcntl) on NAME.json while it lives. For
-// agents of earlier versions it also holds a lock (flock) on its folder, and writes worker.json.
+// `worker.json`. The worker may write anything there. Beside the folder, where workers cannot
+// write, are NAME.json, which has the worker's slot (Info), and NAME.key, with which the agent
+// makes the marks of runs. The worker holds a lock (fcntl) on NAME.json while it lives. For agents
+// of earlier versions it also holds a lock (flock) on its folder, and writes worker.json.
 package wire

@@ -16,7 +16,7 @@ var (
 	ErrUnknown = errors.New("the worker has no such run")
 )
 
-// classes are the errors that keep their identity on the wire.
+// classes are the errors that errors.Is finds again on the other side.
 var classes = map[workerpb.Failure_Class]error{
 	workerpb.Failure_FULL:         runtime.ErrFull,
 	workerpb.Failure_NOT_COMPILED: runtime.ErrNotCompiled,
@@ -26,8 +26,7 @@ var classes = map[workerpb.Failure_Class]error{
 	workerpb.Failure_UNKNOWN:      ErrUnknown,
 }
 
-// remoteError is an error of the other side: its text, and the error that it wraps, if that is of a
-// class.
+// remoteError is an error from the other side: its text, and the error of its class, if it has one.
 type remoteError struct {
 	text string
 	of   error
@@ -36,7 +35,7 @@ type remoteError struct {
 func (e *remoteError) Error() string { return e.text }
 func (e *remoteError) Unwrap() error { return e.of }
 
-// ToFailure is an error as a message.
+// ToFailure converts an error to a message.
 func ToFailure(err error) *workerpb.Failure {
 	f := &workerpb.Failure{Text: strings.ToValidUTF8(err.Error(), "\uFFFD")}
 	for class, of := range classes {
@@ -47,7 +46,7 @@ func ToFailure(err error) *workerpb.Failure {
 	return f
 }
 
-// FromFailure is the error of a message. errors.Is finds its class.
+// FromFailure converts a message to an error. errors.Is finds its class.
 func FromFailure(f *workerpb.Failure) error {
 	return &remoteError{text: clip(f.GetText(), longestText), of: classes[f.GetClass()]}
 }

@@ -12,31 +12,31 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The files of a worker's folder. The worker may write there what it likes at any time, so the
-// agent does not believe them, and opens them with OpenWithin only.
+// The files of a worker's folder. The worker may write anything there at any time. So the agent
+// does not trust them, and opens them only with OpenWithin.
 const (
 	SocketFile = "socket"
 	LogFile    = "log"
-	infoFile   = "worker.json" // the worker's own; for people and for earlier agents
+	infoFile   = "worker.json" // written by the worker; for people and for earlier agents
 )
 
-// The agent's files beside a worker's folder, where workers cannot write. Each is named as the
-// folder with a suffix.
+// The agent's files beside a worker's folder, where workers cannot write. Their names are the
+// folder's name and a suffix.
 const (
-	RecordSuffix = ".json" // what the worker is for; the worker holds a lock on it
+	RecordSuffix = ".json" // the worker's slot; the worker holds a lock on this file
 	KeySuffix    = ".key"  // for the marks of the worker's runs; only the agent reads it
 )
 
-// Info is what is known of a worker.
+// Info is the data about a worker.
 type Info struct {
-	// PID is the worker's process; 0 while it has none.
+	// PID is the worker's process; 0 if it has none.
 	PID int `json:"pid,omitempty"`
-	// StartTime is when the process started, in clock ticks since the system booted, as
-	// /proc/PID/stat has it. With PID it names one process until the system is booted again.
+	// StartTime is when the process started, in clock ticks since the boot of the system, as in
+	// /proc/PID/stat. PID and StartTime together identify a process until the next boot.
 	StartTime uint64 `json:"startTime,omitempty"`
 	// Build is the worker's build and settings.
 	Build string `json:"build"`
-	// Shard is the number of a shared worker. Pod is the pod's UID of an isolated one.
+	// Shard is the number of a shared worker. Pod is the UID of an isolated worker's pod.
 	Shard    int    `json:"shard"`
 	Isolated bool   `json:"isolated,omitempty"`
 	Pod      string `json:"pod,omitempty"`
@@ -45,10 +45,10 @@ type Info struct {
 // infoLimit is the size of the largest record.
 const infoLimit = 16 << 10
 
-// ReadInfo is what is known of the worker of a folder: what its agent has noted beside the folder,
-// and the process that holds the lock of that record. If an agent of an earlier version has started
-// the worker, it is what the worker itself has written. A worker must not call it for its own
-// folder: it would lose its lock.
+// ReadInfo returns the data about the worker of a folder: the agent's note beside the folder, and
+// the process that holds the lock of that record. If an agent of an earlier version has started the
+// worker, it returns what the worker itself has written. A worker must not call it for its own
+// folder, because it would lose its lock.
 func ReadInfo(dir string) (Info, error) {
 	record, err := OpenRecord(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -68,7 +68,7 @@ func ReadInfo(dir string) (Info, error) {
 	return info, err
 }
 
-// readOwnInfo is what a worker says of itself.
+// readOwnInfo returns the data that a worker wrote about itself.
 func readOwnInfo(dir string) (Info, error) {
 	file, err := OpenWithin(dir, infoFile)
 	if err != nil {
@@ -107,7 +107,7 @@ func (info Info) Tell(dir string) error {
 	return os.Rename(path+".new", path)
 }
 
-// OpenFolder opens a worker's folder. It does not follow a link of that name.
+// OpenFolder opens a worker's folder. It does not follow a link.
 func OpenFolder(dir string) (*os.File, error) {
 	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -116,19 +116,19 @@ func OpenFolder(dir string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), dir), nil
 }
 
-// OpenWithin opens a plain file of a worker's folder for reading. Anything else is an error, and
-// does not block.
+// OpenWithin opens a regular file of a worker's folder for reading. For other files it returns an
+// error and does not block.
 func OpenWithin(dir, name string) (*os.File, error) {
 	folder, err := OpenFolder(dir)
 	if err != nil {
 		return nil, err
 	}
-	defer folder.Close() //nolint:errcheck // it was only looked at
+	defer folder.Close() //nolint:errcheck // it was opened only for its names
 	return OpenPlain(int(folder.Fd()), name, filepath.Join(dir, name))
 }
 
-// OpenPlain opens a plain file for reading: name is below the open folder at, or absolute. Errors
-// name path.
+// OpenPlain opens a regular file for reading. name is below the open folder at, or absolute. Errors
+// contain path.
 func OpenPlain(at int, name, path string) (*os.File, error) {
 	fd, err := unix.Openat(at, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -152,14 +152,14 @@ func SocketPath(folder *os.File) string {
 	return fmt.Sprintf("/proc/self/fd/%d/%s", folder.Fd(), SocketFile)
 }
 
-// LockFolder takes the lock of an open folder. If another process has it, that is an error.
+// LockFolder takes the lock of an open folder. It is an error if another process holds the lock.
 func LockFolder(folder *os.File) error {
 	err := unix.Flock(int(folder.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		return fmt.Errorf("%s is held by a process", folder.Name())
 	}
 	if err != nil {
-		return fmt.Errorf("lock %s: %w", folder.Name(), err)
+		return fmt.Errorf("locking %s: %w", folder.Name(), err)
 	}
 	return nil
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/worker/workerpb"
 )
 
-// ToTime is nanoseconds since 1970; 0 for no time.
+// ToTime converts a time to nanoseconds since 1970; 0 means no time.
 func ToTime(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
@@ -16,7 +16,7 @@ func ToTime(t time.Time) int64 {
 	return t.UnixNano()
 }
 
-// FromTime is the time of ToTime.
+// FromTime reverts ToTime.
 func FromTime(n int64) time.Time {
 	if n == 0 {
 		return time.Time{}
@@ -43,7 +43,7 @@ func fromBytes(list [][]byte) []string {
 	return out
 }
 
-// ToSpec is a spec as a message.
+// ToSpec converts a spec to a message.
 func ToSpec(s runtime.Spec) *workerpb.Spec {
 	mounts := make([]*workerpb.Mount, len(s.Mounts))
 	for i, m := range s.Mounts {
@@ -72,7 +72,7 @@ func ToSpec(s runtime.Spec) *workerpb.Spec {
 	}
 }
 
-// FromSpec is the spec of a message.
+// FromSpec converts a message to a spec.
 func FromSpec(s *workerpb.Spec) runtime.Spec {
 	var mounts []runtime.Mount
 	for _, m := range s.GetMounts() {
@@ -98,17 +98,17 @@ func FromSpec(s *workerpb.Spec) runtime.Spec {
 	}
 }
 
-// ToOrigin is an origin as a message.
+// ToOrigin converts an origin to a message.
 func ToOrigin(o runtime.Origin) *workerpb.Origin {
 	return &workerpb.Origin{Pod: o.Pod, Container: o.Container, Attempt: o.Attempt, ImageId: o.ImageID, Beside: o.Beside}
 }
 
-// FromOrigin is the origin of a message.
+// FromOrigin converts a message to an origin.
 func FromOrigin(o *workerpb.Origin) runtime.Origin {
 	return runtime.Origin{Pod: o.GetPod(), Container: o.GetContainer(), Attempt: o.GetAttempt(), ImageID: o.GetImageId(), Beside: o.GetBeside()}
 }
 
-// ToExit is an exit as a message.
+// ToExit converts an exit to a message.
 func ToExit(e runtime.Exit) *workerpb.Exit {
 	return &workerpb.Exit{
 		Code:       e.Code,
@@ -119,7 +119,7 @@ func ToExit(e runtime.Exit) *workerpb.Exit {
 	}
 }
 
-// FromExit is the exit of a message, within bounds.
+// FromExit converts a message to an exit, within bounds.
 func FromExit(e *workerpb.Exit) runtime.Exit {
 	return runtime.Exit{
 		Code:       e.GetCode(),
@@ -130,7 +130,7 @@ func FromExit(e *workerpb.Exit) runtime.Exit {
 	}
 }
 
-// ToStats is what the guest of that ID has used, as a message.
+// ToStats converts the usage of the guest with this ID to a message.
 func ToStats(id string, s runtime.Stats) *workerpb.Stats {
 	return &workerpb.Stats{
 		Id: id, Cpu: int64(s.CPU), Throttled: int64(s.Throttled), Memory: s.Memory, Received: s.Traffic.Received,
@@ -138,7 +138,7 @@ func ToStats(id string, s runtime.Stats) *workerpb.Stats {
 	}
 }
 
-// FromStats is the use of a message, within bounds.
+// FromStats converts a message to a usage, within bounds.
 func FromStats(s *workerpb.Stats) runtime.Stats {
 	return runtime.Stats{
 		CPU: duration(s.GetCpu()), Throttled: duration(s.GetThrottled()), Memory: count(s.GetMemory()),

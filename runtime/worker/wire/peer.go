@@ -7,12 +7,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Trusted reports whether a process with that peer's user may be the other side, for a process of
-// the user uid.
+// Trusted reports whether a process of the user uid may accept a peer with this user as the other
+// side.
 func Trusted(peer *unix.Ucred, uid uint32) bool { return peer.Uid == uid || peer.Uid == 0 }
 
-// PeerOf is the process on the other side of a unix socket, and its user: the process that
-// connected, or the one that listens.
+// PeerOf returns the process on the other side of a unix socket, and its user. This is the process
+// that connected, or the one that listens.
 func PeerOf(conn syscall.Conn) (*unix.Ucred, error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
@@ -26,7 +26,7 @@ func PeerOf(conn syscall.Conn) (*unix.Ucred, error) {
 		return nil, err
 	}
 	if credErr != nil {
-		return nil, fmt.Errorf("credentials of the peer: %w", credErr)
+		return nil, fmt.Errorf("reading the credentials of the peer: %w", credErr)
 	}
 	return peer, nil
 }

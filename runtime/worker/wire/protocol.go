@@ -1,22 +1,22 @@
 package wire
 
-// Protocol is the number of the protocol that this build's workers speak, and the newest that its
-// agent understands. OldestProtocol is the oldest that its agent understands.
+// Protocol is the number of the protocol of this build's workers. It is also the newest that this
+// build's agent understands. OldestProtocol is the oldest that the agent understands.
 const (
 	Protocol       = 1
 	OldestProtocol = 1
 )
 
-// Understands reports whether this build's agent understands a worker that says this number.
+// Understands reports whether this build's agent understands a worker with this number.
 func Understands(number uint32) bool { return within(number, OldestProtocol, Protocol) }
 
 func within(number, oldest, newest uint32) bool { return oldest <= number && number <= newest }
 
-// DirFlag is the argument of a worker that names its folder, up to the name.
+// DirFlag is the argument of a worker that gives its folder; the folder's path follows it.
 const DirFlag = "--dir="
 
-// ReadyFlag is the argument of a worker that names an open file, up to its number. The worker
-// writes ReadyWord to it once it serves.
+// ReadyFlag is the argument of a worker that gives an open file; the file's number follows it. The
+// worker writes ReadyWord to this file when it serves.
 const (
 	ReadyFlag = "--ready-fd="
 	ReadyWord = "ready\n"

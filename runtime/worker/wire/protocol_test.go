@@ -2,8 +2,8 @@ package wire
 
 import "testing"
 
-// TestUnderstands: an agent adopts workers of every number from its oldest to its newest, and no
-// other.
+// TestUnderstands: an agent adopts workers with the numbers from its oldest to its newest, and no
+// others.
 func TestUnderstands(t *testing.T) {
 	for _, c := range []struct {
 		number, oldest, newest uint32

@@ -1,16 +1,16 @@
 package wire
 
-// Sizes of what is on its way. A guest whose stream is not read waits once StreamWindow bytes of
-// the stream are on their way. It never makes other streams wait: gRPC bounds a connection by what
-// arrives, and not by what is read.
+// Sizes of messages and streams. A guest must wait when StreamWindow bytes of a stream are on their
+// way and the stream is not read. It never makes other streams wait, because gRPC bounds a
+// connection by the bytes that arrive, and not by those that are read.
 const (
 	StreamWindow = 1 << 20
 	ConnWindow   = 16 << 20
 	IOBuffer     = 128 << 10
 	MaxMessage   = 64 << 20 // to a worker: environments may be large
-	MaxAnswer    = 8 << 20  // from a worker: 256 runs with all that can be said of them
-	MaxHeader    = 16 << 10 // from a worker: it has the text of an error
+	MaxAnswer    = 8 << 20  // from a worker: 256 runs with all their data
+	MaxHeader    = 16 << 10 // from a worker: it contains the text of an error
 )
 
-// Chunk is how much of a stream goes into one message.
+// Chunk is how many bytes of a stream one message carries.
 const Chunk = 64 << 10

@@ -8,14 +8,14 @@ import (
 	"strings"
 )
 
-// Stat is what /proc/PID/stat says of a process.
+// Stat is the content of /proc/PID/stat.
 type Stat struct {
-	State     string // one letter; Z is a process that has exited and is not reaped
-	StartTime uint64 // as in Info
-	Status    uint32 // how it exited, as wait has it
+	State     string // one letter; Z means that the process has exited and is not reaped
+	StartTime uint64 // the same as in Info
+	Status    uint32 // how the process exited, in the form of wait
 }
 
-// Fields of /proc/PID/stat, counted from the one behind the name.
+// Fields of /proc/PID/stat. The first field after the name has number 0.
 const (
 	stateField  = 0
 	startField  = 19
@@ -29,7 +29,7 @@ func ReadStat(pid int) (Stat, error) {
 		return Stat{}, err
 	}
 	line := string(text)
-	// The name is in parentheses, and may hold some itself.
+	// The name is in parentheses, and may contain parentheses.
 	fields := strings.Fields(line[strings.LastIndexByte(line, ')')+1:])
 	if len(fields) <= statusField {
 		return Stat{}, fmt.Errorf("/proc/%d/stat has too few fields", pid)

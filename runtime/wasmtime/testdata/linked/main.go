@@ -1,4 +1,4 @@
-// The program tells the version of the engine that is linked: see link_test.go.
+// The program prints the version of the linked engine: see link_test.go.
 package main
 
 import (

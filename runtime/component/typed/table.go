@@ -1,0 +1,90 @@
+package typed
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/component/canon"
+	"github.com/krustlet-go/krustlet-wasi/runtime/component/types"
+)
+
+// Table has the functions of a line of WIT versions that are compatible. It is constant data:
+// making one costs nothing when the program starts.
+type Table struct {
+	// Types are the types of the functions, which refer to them by index.
+	Types []Desc
+	// Functions are in the order of their interfaces' names, and then of their own.
+	Functions []Function
+}
+
+// Missing is the index of a type that is not there.
+const Missing = -1
+
+// Desc describes a type. Its elements are those that types.Type says.
+type Desc struct {
+	Kind   types.Kind
+	Labels []string
+	Elems  []int32
+	Length uint32
+	// Resource is the resource of a handle: wasi:io/poll@0.2#pollable, with the part of the version
+	// that says what is compatible.
+	Resource string
+}
+
+// Function is a function of an interface.
+type Function struct {
+	Interface string // wasi:filesystem/types
+	Version   string // the newest one, 0.2.12
+	Name      string // [method]descriptor.read
+	Async     bool
+	Labels    []string // of the parameters
+	Params    []int32
+	Result    int32 // or Missing
+	// Stub is the host function. It may be called only for a type that Check accepted: it knows its
+	// types, and does not look. It is nil of a function that the host calls, and does not give.
+	Stub canon.Stub
+}
+
+// Find returns a function by the name of its interface as a component has it, with any version, or
+// nil. A version that is newer than what the table has is found too: whether the function is still
+// the same, Check says.
+func (t *Table) Find(iface, name string) *Function {
+	base, version, _ := strings.Cut(iface, "@")
+	i, ok := slices.BinarySearchFunc(t.Functions, Function{Interface: base, Name: name}, func(a, b Function) int {
+		if c := strings.Compare(a.Interface, b.Interface); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Name, b.Name)
+	})
+	if !ok || !compatible(version, t.Functions[i].Version) {
+		return nil
+	}
+	return &t.Functions[i]
+}
+
+// compatible reports whether two versions are the same up to their first number that is not 0; what
+// follows that may be left out. One before a release is compatible with itself only.
+func compatible(a, b string) bool {
+	if a == b {
+		return true
+	}
+	a, _, _ = strings.Cut(a, "+")
+	b, _, _ = strings.Cut(b, "+")
+	if a == "" || strings.Contains(a, "-") || strings.Contains(b, "-") {
+		return a == b
+	}
+	for {
+		x, restA, moreA := strings.Cut(a, ".")
+		y, restB, moreB := strings.Cut(b, ".")
+		if x != y {
+			return false
+		}
+		if x != "0" {
+			return true
+		}
+		if !moreA || !moreB {
+			return moreA == moreB
+		}
+		a, b = restA, restB
+	}
+}
