@@ -236,8 +236,11 @@ func (s *machineStore) Run() error {
 // Call calls a function. values has room for its parameters and for its results, and holds first
 // these and then those.
 func (s *machineStore) Call(item int32, values []plan.Value) error {
-	at := (*C.wasmtime_val_raw_t)(unsafe.Pointer(unsafe.SliceData(values)))
-	return s.result(C.machine_store_call(s.native, C.uint32_t(item), at, C.size_t(len(values))))
+	if len(values) == 0 {
+		return s.result(C.machine_store_call(s.native, C.uint32_t(item), nil, 0))
+	}
+	// In this form cgo looks for pointers in the values, not in all that they are a part of.
+	return s.result(C.machine_store_call(s.native, C.uint32_t(item), (*C.wasmtime_val_raw_t)(unsafe.Pointer(&values[0])), C.size_t(len(values))))
 }
 
 // Realloc calls a function (old, oldSize, align, size) that belongs to the memory, and returns the

@@ -234,6 +234,17 @@ func TestPlanIsCarriedOut(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	within := struct {
+		other  *int
+		values [plan.MaxValues]plan.Value
+	}{other: new(int)}
+	within.values[0].Bits = 8
+	if err := s.Call(4, within.values[:]); err != nil || uint32(within.values[0].Bits) != 16 {
+		t.Errorf("values that are part of something with pointers: %d, %v", within.values[0].Bits, err)
+	}
+	if err := s.Call(4, nil); err == nil {
+		t.Error("a call without values that has some")
+	}
 	const large = uint64(1)<<32 - 5 // -5 as an i32
 	if v := s.call(t, 5, large); v != uint64(uint32(1000-10))+42 {
 		t.Errorf("sum is %d", v)
