@@ -41,7 +41,7 @@ var floors = map[string]int{
 	"runtime/wasi/p3/bindings":   5,
 	"runtime/component/world":    2,
 	"runtime/wasi/preview1":      2,
-	"runtime/wasmtime":           4,
+	"runtime/wasmtime":           5,
 	"runtime/wasmtime/admission": 2,
 	"runtime/wasmtime/codecache": 2,
 	"runtime/wasmtime/compile":   3,

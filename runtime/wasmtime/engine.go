@@ -144,7 +144,7 @@ func (e *Engine) start(ctx context.Context, spec runtime.Spec, streams runtime.S
 	}
 	slots, kept := 1, false
 	defer func() { e.leave(slots, kept) }()
-	m, err := e.modules.get(ctx, spec.Digest, spec.Module, e.memoryLimit(spec.MemoryLimit))
+	m, err := e.modules.get(ctx, wantedCommand(spec.Digest, spec.Module), e.memoryLimit(spec.MemoryLimit))
 	if err != nil {
 		return nil, err
 	}

@@ -223,7 +223,7 @@ func (g *guest) kill() {
 // because its priority cannot be restored.
 func (g *guest) run() {
 	goruntime.LockOSThread()
-	g.stepBack()
+	g.engine.stepBack()
 	g.engine.ticker.Acquire()
 	err := g.live()
 	g.engine.ticker.Release()
@@ -252,10 +252,10 @@ func (g *guest) run() {
 	g.engine.remove(g)
 }
 
-// stepBack gives the calling thread, which will run the guest, a lower priority than the agent.
-func (g *guest) stepBack() {
-	if err := g.engine.priority.Lower(0, processor.GuestNice); err != nil {
-		g.engine.cfg.Log.Warn("a guest's thread keeps the priority of the agent", zap.Error(err))
+// stepBack gives the calling thread, which will run a guest, a lower priority than the agent's.
+func (e *Engine) stepBack() {
+	if err := e.priority.Lower(0, processor.GuestNice); err != nil {
+		e.cfg.Log.Warn("a guest's thread keeps the priority of the agent", zap.Error(err))
 	}
 }
 

@@ -25,7 +25,7 @@ func TestIdleCodeGoes(t *testing.T) {
 		}
 		defer func() { _ = e.Close() }()
 		get := func(file string) *module {
-			m, err := e.modules.get(t.Context(), guests.Digest(t, file), file, maxMemory)
+			m, err := e.modules.get(t.Context(), wantedCommand(guests.Digest(t, file), file), maxMemory)
 			if err != nil {
 				t.Fatal(err)
 			}

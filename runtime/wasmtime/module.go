@@ -30,7 +30,7 @@ var (
 type module struct {
 	digest   string
 	native   *wasmtimego.Module
-	imports  *prepared
+	imports  *prepared // of a command
 	info     *translate.Info
 	codeSize int64 // mapped bytes of its file
 	known    int64 // bytes of the engine's data about it
@@ -63,12 +63,16 @@ func (m *module) holds() int64 { return m.codeSize + m.known }
 // slotsOf returns how many slots a guest takes. Each memory after the first, and a heap of objects,
 // takes as much as another guest's memory. Large tables take memory areas, too.
 func slotsOf(info *translate.Info) int {
-	const tables = 8 // for each slot
-	slots := max(len(info.Memories), 1) + len(info.Tables)/tables
+	heaps := 0
 	if info.Heap {
-		slots++
+		heaps = 1
 	}
-	return slots
+	return slotsFor(len(info.Memories), len(info.Tables), heaps)
+}
+
+func slotsFor(memories, tables, heaps int) int {
+	const tablesOfSlot = 8
+	return max(memories, 1) + tables/tablesOfSlot + heaps
 }
 
 // prepared makes the module ready for instances. After an error it closes the module.
@@ -85,7 +89,9 @@ func (m *module) prepared(l *linker) (*module, error) {
 }
 
 func (m *module) close() {
-	m.imports.close()
+	if m.imports != nil {
+		m.imports.close()
+	}
 	m.native.Close()
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"sync"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/krustlet-go/krustlet-wasi/runtime"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/codecache"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasmtime/compile"
 )
 
 // modules has the modules in memory by digest, and loads or compiles those that are missing.
@@ -51,16 +53,17 @@ func newModules(e *wasmtimego.Engine, l *linker, disk *codecache.Cache, c *Compi
 	return ms
 }
 
-// get returns the module with the digest: from memory, from disk, or compiled from the file. limit
-// is how many bytes of memory its guest may take; the module is not loaded if it needs more. The
-// caller must call release for the module later. When ctx ends, get returns. Loading and compiling
+// get returns the module that is wanted, from memory, from disk, or compiled. limit
+// is the memory that its guest may take, in bytes: the module is not loaded if that is too little.
+// The caller gives the module back with release. When ctx ends, get returns; loading and compiling
 // end when no call waits for them any more.
-func (ms *modules) get(ctx context.Context, digest, file string, limit int64) (*module, error) {
+func (ms *modules) get(ctx context.Context, w wanted, limit int64) (*module, error) {
+	digest := w.digest
 	if err := codecache.CheckDigest(digest); err != nil {
 		return nil, err
 	}
 	for {
-		s := ms.enter(digest, file, limit)
+		s := ms.enter(w, limit)
 		select {
 		case <-s.ready:
 		case <-ctx.Done():
@@ -79,7 +82,8 @@ func (ms *modules) get(ctx context.Context, digest, file string, limit int64) (*
 }
 
 // enter adds a user of the module, and starts to load it if it is not in memory.
-func (ms *modules) enter(digest, file string, limit int64) *entry {
+func (ms *modules) enter(w wanted, limit int64) *entry {
+	digest := w.digest
 	ms.mu.Lock()
 	defer ms.mu.Unlock()
 	s := ms.byKey[digest]
@@ -89,7 +93,7 @@ func (ms *modules) enter(digest, file string, limit int64) *entry {
 		ms.byKey[digest] = s
 		ms.works.Go(func() {
 			defer cancel()
-			ms.fill(ctx, s, digest, file)
+			ms.fill(ctx, s, w)
 		})
 	}
 	s.users++
@@ -121,8 +125,9 @@ func (ms *modules) leave(digest string, s *entry) {
 
 // fill loads an entry's module and closes ready. It removes an entry that failed, so that the next
 // call tries again.
-func (ms *modules) fill(ctx context.Context, s *entry, digest, file string) {
-	m, err := ms.make(ctx, digest, file, s.limit)
+func (ms *modules) fill(ctx context.Context, s *entry, w wanted) {
+	digest := w.digest
+	m, err := ms.make(ctx, w, s.limit)
 	ms.mu.Lock()
 	s.m, s.err = m, err
 	var victims []*module
@@ -143,12 +148,13 @@ func (ms *modules) fill(ctx context.Context, s *entry, digest, file string) {
 	}
 }
 
-func (ms *modules) make(ctx context.Context, digest, file string, limit int64) (*module, error) {
+func (ms *modules) make(ctx context.Context, w wanted, limit int64) (*module, error) {
+	digest := w.digest
 	m, err := ms.load(digest, limit)
 	var needs *needsError
 	switch {
 	case err == nil:
-		return m.prepared(ms.linker)
+		return ms.prepare(w, m)
 	case errors.As(err, &needs):
 		return nil, err
 	case ms.compiler == nil:
@@ -157,7 +163,7 @@ func (ms *modules) make(ctx context.Context, digest, file string, limit int64) (
 		ms.log.Warn("compiled code cannot be used, the module is compiled again", zap.String("digest", digest), zap.Error(err))
 		ms.compiler.drop(digest)
 	}
-	if err := ms.compiler.Compile(ctx, "", digest, file); err != nil {
+	if err := ms.compiler.compileWanted(ctx, "", w); err != nil {
 		return nil, err
 	}
 	if m, err = ms.load(digest, limit); errors.As(err, &needs) {
@@ -165,7 +171,23 @@ func (ms *modules) make(ctx context.Context, digest, file string, limit int64) (
 	} else if err != nil {
 		return nil, fmt.Errorf("using the compiler's result: %w", err)
 	}
+	return ms.prepare(w, m)
+}
+
+// prepare makes a command ready to be instantiated. What a part imports, a plan says.
+func (ms *modules) prepare(w wanted, m *module) (*module, error) {
+	if w.form == compile.AsPart {
+		return m, nil
+	}
 	return m.prepared(ms.linker)
+}
+
+// maxModule bounds the modules that are compiled, in bytes. What was compiled before is within it.
+func (ms *modules) maxModule() int64 {
+	if ms.compiler == nil {
+		return math.MaxInt64
+	}
+	return ms.compiler.maxModule
 }
 
 // load makes the engine map the compiled code of a module, unless that needs more memory than a

@@ -20,6 +20,8 @@ type Component struct {
 
 // Store is what happens in a store.
 type Store struct {
+	// Name is that of the component instance, for backtraces. It may be empty.
+	Name      string
 	Functions []Function
 	Items     int
 	Instances int
@@ -28,6 +30,9 @@ type Store struct {
 
 // Function is the type of a host function.
 type Function struct {
+	// Name is the function's, if it is one of the host whose calls are counted. It is a name that link
+	// knows, not one that a component chooses.
+	Name            string
 	Params, Results []types.Core
 	// Memory is the item of the memory that the function is given, or -1.
 	Memory int32
