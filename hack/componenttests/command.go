@@ -18,7 +18,7 @@ const (
 	passed      = "passed"
 	failed      = "failed"
 	unsupported = "refused" // the component does not run here, and is refused by name
-	notRun      = "not run" // the command is one that this tool does not know yet
+	notRun      = "not run" // the command needs instances, or this tool does not know it
 )
 
 // run runs a command. What it needs is in the folder. why is "" if there is nothing to tell.
@@ -33,7 +33,6 @@ func (c command) run(ctx context.Context, tools, dir string) (result, why string
 		}
 		return c.mustBeRefused(ctx, tools, path)
 	}
-	// assert_return, assert_trap, assert_uninstantiable, action and module_instance belong here.
 	return notRun, ""
 }
 

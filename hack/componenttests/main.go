@@ -12,8 +12,9 @@
 // With -mutants N the tool also changes bytes of each valid component N times. It tells where
 // wasm-tools and this project do not agree about the result, and keeps that in the folder of -keep.
 //
-// It prints each command of a test that fails, what was counted, and how many commands there are
-// that it does not run yet. Names of test files as arguments ("validation/abi") choose some.
+// It prints each command of a test that fails or is refused, and what was counted. With V=1 it also
+// prints why each command trapped that had to, beside what the test says. Names of test files as
+// arguments ("validation/abi") choose some.
 package main
 
 import (

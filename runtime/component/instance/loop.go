@@ -1,0 +1,134 @@
+package instance
+
+import (
+	"errors"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/component/canon"
+)
+
+// The loop runs tasks that are ready, and waits for the host. It begins at home: on the goroutine
+// that has the turn. There it runs tasks on its own stack, as most of them soon wait without one.
+// Where a task waits within the guest, the stack cannot go back to the loop, so the loop goes to
+// another fiber. When what is at home has ended, the loop comes back.
+
+var (
+	errDeadlock    = errors.New("deadlock: no task of the component can make progress")
+	errInterleaved = errors.New("a task could go on, but waits below another one on the stack of its component instance")
+)
+
+// drive runs the loop until something is so, or until the loop has gone to another fiber.
+func (x *Instance) drive(until func() bool) {
+	self := x.fiber
+	for !until() {
+		x.poll()
+		if x.fault != nil { // another task's
+			panic(&canon.Trap{Err: x.fault})
+		}
+		x.streak = 0
+		if x.runPosted() {
+			if x.loop != self {
+				return
+			}
+			continue
+		}
+		if t := x.nextReady(); t != nil {
+			t.task.in.enterFrom(nil)
+			x.goOn(t, t.task.in)
+			if x.loop != self {
+				return
+			}
+			x.follow()
+			continue
+		}
+		if !x.mayGoOn() {
+			panic(&canon.Trap{Err: x.stuck()})
+		}
+		select {
+		case <-x.queue.wake:
+		case <-x.kill.done:
+		}
+	}
+}
+
+// goOn resumes a thread of a component instance, which the host has entered, and leaves it.
+func (x *Instance) goOn(t *thread, in *component) {
+	if t.next == nil {
+		x.resume(t, false)
+		in.leaveTo(nil)
+		return
+	}
+	self := x.fiber
+	next := t.next
+	x.stopWaiting(t)
+	t.next, t.resumer, x.current = nil, self, t
+	fault := x.catch(func() { next(false) })
+	switch {
+	case t.resumer == self: // it has not waited on this stack
+		x.current = nil
+		in.leaveTo(nil)
+	case self == x.home:
+		x.comeHome(answer{t.resumer, fault})
+	default:
+		self.last = answer{t.resumer, fault}
+		return
+	}
+	if fault != nil {
+		panic(fault)
+	}
+}
+
+// moveLoop has the loop go on elsewhere, as the thread waits on its stack: it returns who has to
+// get which message.
+func (x *Instance) moveLoop(t *thread) (*fiber, message) {
+	f := x.idleFiber()
+	t.task.in.leaveTo(nil)
+	x.loop, x.current = f, nil
+	return f, message{job: func() answer { return x.driveAway(f) }}
+}
+
+// driveAway is the loop on a fiber that is not home.
+func (x *Instance) driveAway(self *fiber) answer {
+	fault := x.catch(func() { x.drive(func() bool { return x.atHome }) })
+	switch {
+	case fault != nil:
+		x.unwindParked() // what is at home, too
+	case x.loop != self:
+		return self.last
+	}
+	return answer{to: x.home}
+}
+
+// comeHome gives the turn to another fiber, and waits for the loop.
+func (x *Instance) comeHome(a answer) {
+	x.atHome = true
+	a.to.inbox <- message{fault: a.fault}
+	x.home.await()
+	x.atHome = false
+	x.loop, x.current = x.home, nil
+}
+
+// mayGoOn reports whether something may come from the host.
+func (x *Instance) mayGoOn() bool {
+	x.queue.mu.Lock()
+	defer x.queue.mu.Unlock()
+	return x.later > 0 || x.streams > 0 || len(x.queue.posted)+len(x.queue.calls) > 0
+}
+
+// nextReady returns the thread that waits longest of those that are ready.
+func (x *Instance) nextReady() *thread {
+	for _, t := range x.waiting {
+		if t.runnable() && t.ready() {
+			return t
+		}
+	}
+	return nil
+}
+
+func (x *Instance) stuck() error {
+	for _, t := range x.waiting {
+		if t.ready() {
+			return errInterleaved
+		}
+	}
+	return errDeadlock
+}

@@ -1,0 +1,142 @@
+package instance
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/component/canon"
+)
+
+// queue has what was posted, and calls that were made while another goroutine has the turn.
+type queue struct {
+	mu     sync.Mutex
+	posted []func()
+	calls  []*invocation
+	closed bool
+	wake   chan struct{}
+}
+
+// killing says that the instance has to end, and why.
+type killing struct {
+	once sync.Once
+	why  atomic.Pointer[error]
+	done chan struct{} // closed if it has
+}
+
+// Post has f done in the component's turn, soon. After Close it is not done. Any goroutine may call
+// it.
+func (x *Instance) Post(f func()) {
+	q := &x.queue
+	q.mu.Lock()
+	if !q.closed {
+		q.posted = append(q.posted, f)
+	}
+	q.mu.Unlock()
+	q.ring()
+}
+
+// postCall has a call begin in the component's turn.
+func (x *Instance) postCall(i *invocation) {
+	x.queue.mu.Lock()
+	x.queue.calls = append(x.queue.calls, i)
+	x.queue.mu.Unlock()
+	x.queue.ring()
+}
+
+func (q *queue) ring() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// runPosted does the first thing that was posted, or else begins the first call, and reports
+// whether there was one. No task runs meanwhile.
+func (x *Instance) runPosted() bool {
+	q := &x.queue
+	var f func()
+	var i *invocation
+	q.mu.Lock()
+	if len(q.posted) > 0 {
+		f, q.posted = q.posted[0], q.posted[1:]
+	} else if len(q.calls) > 0 {
+		i, q.calls = q.calls[0], q.calls[1:]
+	}
+	q.mu.Unlock()
+	switch {
+	case f != nil:
+		f()
+		x.follow()
+	case i != nil:
+		i.begin(x)
+	}
+	return f != nil || i != nil
+}
+
+// Kill ends the instance soon, with a fault. Tasks that wait hear it; guest code that runs has to
+// be interrupted by the engine. Any goroutine may call it.
+func (x *Instance) Kill(why error) {
+	x.kill.once.Do(func() {
+		x.kill.why.Store(&why)
+		close(x.kill.done)
+	})
+}
+
+// poll unwinds if the instance was killed.
+func (x *Instance) poll() {
+	if why := x.kill.why.Load(); why != nil {
+		panic(&canon.Trap{Err: *why})
+	}
+}
+
+// Close ends the instance: it unwinds what waits, and returns when all of its goroutines have
+// ended. If another goroutine has the turn, Close waits for it, so the engine must be interrupted.
+// Close must not be called in the turn.
+func (x *Instance) Close() {
+	x.Kill(ErrClosed)
+	x.turn <- struct{}{}
+	x.queue.mu.Lock()
+	closed := x.queue.closed
+	x.queue.closed, x.queue.posted = true, nil
+	x.queue.mu.Unlock()
+	if !closed {
+		x.unwind()
+		for _, c := range x.components {
+			if c != nil && c.store != nil {
+				c.store.Close()
+			}
+		}
+	}
+	<-x.turn
+}
+
+// unwind ends what waits, and all goroutines.
+func (x *Instance) unwind() {
+	x.fail(&canon.Trap{Err: *x.kill.why.Load()})
+	x.fiber = x.home
+	x.unwindParked()
+	x.waiting = nil
+	for _, f := range x.idle {
+		f.inbox <- message{end: true}
+	}
+	x.idle = nil
+	x.goroutines.Wait()
+}
+
+// unwindParked ends the threads that wait, from the top of each stack. They have no code to run
+// any more.
+func (x *Instance) unwindParked() {
+	self := x.fiber
+	for i := 0; i < len(x.waiting); {
+		t := x.waiting[i]
+		if t.fiber == nil || !t.runnable() {
+			i++
+			continue
+		}
+		x.stopWaiting(t)
+		t.resumer, x.current = self, t
+		t.fiber.inbox <- message{end: true}
+		self.await()
+		i = 0
+	}
+}
