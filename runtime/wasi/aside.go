@@ -39,6 +39,38 @@ func aside(ctx context.Context, files *Files, call func(fds []int) error, fds ..
 	})
 }
 
+// SyncLater is Sync, which calls done with the result from another goroutine. It reports whether it
+// does: if the stock of files is empty, it does nothing. done must not call the guest. The flush
+// continues after the guest's end.
+func (f *File) SyncLater(dataOnly bool, done func(error)) bool {
+	return flushLater(f.guest, f.fd, dataOnly, done)
+}
+
+// SyncLater is that of a File.
+func (d *Directory) SyncLater(dataOnly bool, done func(error)) bool {
+	return d.openStream() == nil && flushLater(d.at.ns.guest, d.stream, dataOnly, done)
+}
+
+func flushLater(g *Guest, fd int, dataOnly bool, done func(error)) bool {
+	own, ok := copies(g.room.files, []int{fd})
+	if !ok {
+		return false
+	}
+	go func() { // it ends with the call, as in aside
+		err := flushNow(own[0], dataOnly)
+		drop(g.room.files, own)
+		done(err)
+	}()
+	return true
+}
+
+func flushNow(fd int, dataOnly bool) error {
+	if dataOnly {
+		return unix.Fdatasync(fd)
+	}
+	return unix.Fsync(fd)
+}
+
 // wait waits for the end of a call on another thread, or for the end of the guest.
 func wait(ctx context.Context, call func() error) error {
 	done := make(chan error, 1)

@@ -3,6 +3,7 @@ package wasi
 import (
 	"context"
 	"crypto/rand"
+	"encoding/binary"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -32,4 +33,15 @@ func (g *Guest) Random(ctx context.Context, p []byte) error {
 		p = p[n:]
 	}
 	return nil
+}
+
+// Seed returns a random number of 128 bits that stays the same while the guest lives. It serves hash
+// tables, not secrets.
+func (g *Guest) Seed() [2]uint64 {
+	if g.seed == [2]uint64{} {
+		var b [16]byte
+		_, _ = rand.Read(b[:]) // it never fails
+		g.seed = [2]uint64{binary.NativeEndian.Uint64(b[:]), binary.NativeEndian.Uint64(b[8:])}
+	}
+	return g.seed
 }

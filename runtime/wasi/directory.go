@@ -74,6 +74,9 @@ func (d *Directory) location() location {
 // Path returns the guest path of the directory when it was opened.
 func (d *Directory) Path() string { return d.at.guest }
 
+// ReadOnly reports whether the directory's own mount is read-only.
+func (d *Directory) ReadOnly() bool { return d.at.mnt.readOnly }
+
 // Type implements Object.
 func (d *Directory) Type() FileType { return TypeDirectory }
 

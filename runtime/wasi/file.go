@@ -73,6 +73,16 @@ func (f *File) WriteAt(ctx context.Context, bufs [][]byte, offset int64) (int, e
 	return n, err
 }
 
+// Append is Write at the end of the file, which the kernel finds. It does not change the file's
+// position.
+func (f *File) Append(ctx context.Context, bufs [][]byte) (int, error) {
+	t := f.transfer(unix.SYS_PWRITEV2, 0, false)
+	t.flags = unix.RWF_APPEND
+	n, err := t.run(ctx, f.guest, bufs)
+	f.guest.room.moved(int64(n))
+	return n, err
+}
+
 // transfer describes how bytes of the file are transferred.
 func (f *File) transfer(call uintptr, events int16, nonblock bool) transfer {
 	if f.kind == TypeRegularFile {
@@ -109,12 +119,7 @@ func (f *File) Sync(ctx context.Context, dataOnly bool) error {
 }
 
 func flush(ctx context.Context, g *Guest, fd int, dataOnly bool) error {
-	return aside(ctx, g.room.files, func(fds []int) error {
-		if dataOnly {
-			return unix.Fdatasync(fds[0])
-		}
-		return unix.Fsync(fds[0])
-	}, fd)
+	return aside(ctx, g.room.files, func(fds []int) error { return flushNow(fds[0], dataOnly) }, fd)
 }
 
 // SetSize makes the file shorter or longer.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -13,6 +14,7 @@ import (
 // be used.
 type Guest struct {
 	args, env      []string
+	workDir        string
 	ns             *namespace
 	stdin          *Input
 	stdout, stderr *Output
@@ -25,6 +27,8 @@ type Guest struct {
 	rate           rate
 	received, sent traffic
 	polled         []unix.PollFd // kept between polls to reuse its memory
+	seed           [2]uint64     // see Seed; zero until it is first asked for
+	watcher        *watcher      // nil until something is watched beside the guest's thread
 }
 
 // Object is something that a guest has open: an *Input, *Output, *File, *Directory, *Listener or
@@ -54,7 +58,7 @@ func newGuest(cfg Config) (*Guest, error) {
 		return nil, err
 	}
 	g := &Guest{
-		args: cfg.Args, env: cfg.Env, start: time.Now(), waker: newWaker(),
+		args: cfg.Args, env: cfg.Env, workDir: cfg.WorkDir, start: time.Now(), waker: newWaker(),
 		pace: pace{hold: cfg.Pace}, rate: rate{perSecond: cfg.OutputRate},
 		room: room{limit: limit, files: cfg.Files, open: streamsAndRoot + len(cfg.Listeners)},
 	}
@@ -71,6 +75,7 @@ func newGuest(cfg Config) (*Guest, error) {
 	if err != nil {
 		return nil, errors.Join(err, ns.close())
 	}
+	ns.confined = cfg.Confined // from now on: the host's own walks are not
 	g.ns, g.listeners = ns, listeners
 	g.stdin = newInput(g, cfg.Stdin)
 	g.stdout, g.stderr = &Output{guest: g, w: cfg.Stdout}, &Output{guest: g, w: cfg.Stderr}
@@ -83,6 +88,30 @@ func (g *Guest) Args() []string { return g.args }
 
 // Env returns the environment, each entry KEY=VALUE.
 func (g *Guest) Env() []string { return g.env }
+
+// workDirVariable is where programs of preview 1 find their working directory. A component may have
+// such a program in it.
+const workDirVariable = "PWD"
+
+// Variables returns the environment as names with their values, and with PWD, the working directory,
+// unless it is there or the guest chooses that itself.
+func (g *Guest) Variables(ctx context.Context) ([][2]string, error) {
+	all, has := make([][2]string, len(g.env), len(g.env)+1), false
+	for i, e := range g.env {
+		if err := g.lookAt(ctx, i); err != nil {
+			return nil, err
+		}
+		all[i][0], all[i][1], _ = strings.Cut(e, "=")
+		has = has || all[i][0] == workDirVariable
+	}
+	if g.workDir != "" && !has {
+		all = append(all, [2]string{workDirVariable, g.workDir})
+	}
+	return all, nil
+}
+
+// WorkDir returns the guest path of the working directory at the start, or "" if the guest chooses.
+func (g *Guest) WorkDir() string { return g.workDir }
 
 // Stdin returns the standard input.
 func (g *Guest) Stdin() *Input { return g.stdin }
@@ -101,7 +130,26 @@ func (g *Guest) Root() *Directory { return g.root }
 
 // Close frees the host's resources for the guest. The guest must have ended, and all of its objects
 // must be closed, even those that it had from its start.
-func (g *Guest) Close() error { return errors.Join(g.ns.close(), g.waker.close()) }
+func (g *Guest) Close() error { return errors.Join(g.watcher.close(), g.ns.close(), g.waker.close()) }
+
+// Reserve takes the room of one descriptor for something else that the guest has open, or returns
+// ErrTooManyOpen or ErrNoFiles. Release gives it back.
+func (g *Guest) Reserve() error { return g.room.reserve() }
+
+// Release gives back what Reserve took.
+func (g *Guest) Release() { g.room.release() }
+
+// CloseInitial closes the objects that the guest has from its start. A binding that shares them with
+// other bindings does not close them itself. The guest must have ended.
+func (g *Guest) CloseInitial() error {
+	ended, end := context.WithCancel(context.Background())
+	end()
+	errs := []error{g.stdin.Close(ended), g.stdout.Close(ended), g.stderr.Close(ended), g.root.Close(ended)}
+	for _, l := range g.listeners {
+		errs = append(errs, l.Close(ended))
+	}
+	return errors.Join(errs...)
+}
 
 // Look is called between two pieces of work of a long call. It returns ErrKilled for a guest that
 // was killed, and lets Config.Pace make the guest wait.

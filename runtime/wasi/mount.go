@@ -26,10 +26,11 @@ type namespace struct {
 	mounts map[string]*mount
 	// above has each guest path above a mount point, with the names that the mounts add to it. Such
 	// a directory is shown even if the mount around it does not have it.
-	above map[string]map[string]bool
-	guest *Guest
-	paths int      // total bytes of the paths of open directories
-	list  *listing // made when a directory is first listed
+	above    map[string]map[string]bool
+	guest    *Guest
+	confined bool     // see Config.Confined
+	paths    int      // total bytes of the paths of open directories
+	list     *listing // made when a directory is first listed
 
 	fileSystems fileSystems
 }

@@ -21,6 +21,7 @@ type Input struct {
 	running bool
 	ahead   []byte // bytes that were read but not yet taken by the guest
 	end     error  // what follows those bytes: io.EOF, an error, or nil if it is not known yet
+	waiting func() // called once when one of these changes
 }
 
 // inputBuffer is how many bytes of its input are read ahead for a guest, at most.
@@ -53,8 +54,19 @@ func (i *Input) finish() {
 	if i.end == nil {
 		i.end = io.EOF
 	}
+	tell := i.takeWaiting()
 	i.mu.Unlock()
 	i.guest.waker.ring()
+	if tell != nil {
+		tell()
+	}
+}
+
+// takeWaiting returns what waits, or nil. It is called after mu is unlocked.
+func (i *Input) takeWaiting() func() {
+	tell := i.waiting
+	i.waiting = nil
+	return tell
 }
 
 // pump reads ahead.
@@ -79,13 +91,59 @@ func (i *Input) pump() {
 // put adds the bytes and the error that the reader returned. It reports whether to read on.
 func (i *Input) put(p []byte, err error) bool {
 	i.mu.Lock()
-	defer i.guest.waker.ring()
-	defer i.mu.Unlock()
 	if i.end != nil {
+		i.mu.Unlock()
+		i.guest.waker.ring()
 		return false
 	}
 	i.ahead, i.end = p, err
+	tell := i.takeWaiting()
+	i.mu.Unlock()
+	i.guest.waker.ring()
+	if tell != nil {
+		tell()
+	}
 	return err == nil
+}
+
+// Peek copies available bytes into p and leaves them there: Discard takes them. It does not wait.
+// The error is ErrWouldBlock if there are none yet, and io.EOF at the end.
+func (i *Input) Peek(p []byte) (int, error) {
+	switch ahead, end := i.state(); {
+	case ahead > 0:
+	case end != nil:
+		return 0, end
+	default:
+		return 0, ErrWouldBlock
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return copy(p, i.ahead), nil
+}
+
+// Discard takes up to n bytes, of those that Peek showed.
+func (i *Input) Discard(n int) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.drop(min(n, len(i.ahead)))
+}
+
+// Notify has f called once, when Peek would have bytes or an end: by another goroutine, or by Notify
+// itself if that is so already. There is one f at a time: a later Notify replaces it, also by nil.
+// f must not call the guest.
+func (i *Input) Notify(f func()) {
+	i.state()
+	i.mu.Lock()
+	i.waiting = f
+	if len(i.ahead) > 0 || i.end != nil {
+		i.waiting = nil
+	} else {
+		f = nil
+	}
+	i.mu.Unlock()
+	if f != nil {
+		f()
+	}
 }
 
 // state starts reading ahead. It returns the number of available bytes, or the end.
@@ -104,6 +162,12 @@ func (i *Input) take(p []byte) int {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	n := copy(p, i.ahead)
+	i.drop(n)
+	return n
+}
+
+// drop drops the first n bytes, and lets more be read when none are left.
+func (i *Input) drop(n int) {
 	i.ahead = i.ahead[n:]
 	if n > 0 && len(i.ahead) == 0 {
 		select {
@@ -111,7 +175,6 @@ func (i *Input) take(p []byte) int {
 		default:
 		}
 	}
-	return n
 }
 
 // Read fills the buffers with available bytes, and returns their number; 0 means the end. It waits
@@ -201,6 +264,27 @@ func (o *Output) Write(ctx context.Context, bufs [][]byte) (written int, err err
 	return written, nil
 }
 
+// Grant returns how many of n bytes may be written now, without waiting, or after which time it has to be
+// asked again. What is granted is written with Put, and what is not used goes back with Return.
+func (o *Output) Grant(n int) (granted int, after time.Duration) {
+	return o.guest.rate.take(min(n, outputPiece))
+}
+
+// Return gives back bytes of Grant.
+func (o *Output) Return(n int) { o.guest.rate.level += int64(n) }
+
+// Put writes bytes that were granted. It lasts as long as the writer takes.
+func (o *Output) Put(ctx context.Context, b []byte) error {
+	if err := o.guest.pace.look(ctx); err != nil {
+		return err
+	}
+	if o.w == nil {
+		return nil
+	}
+	_, err := o.w.Write(b)
+	return err
+}
+
 // rate is a bucket of bytes that fills with time, up to the bytes of one second. The zero value has
 // no bound.
 type rate struct {
@@ -209,25 +293,37 @@ type rate struct {
 	filled    time.Time // the time for which level is correct
 }
 
+// pauseForRate is how long a guest waits before its bucket is looked at again.
+const pauseForRate = 10 * time.Millisecond
+
 // grant takes up to n bytes from the bucket, at least one, and waits until they are available.
 func (r *rate) grant(ctx context.Context, g *Guest, n int) (int, error) {
-	if r.perSecond <= 0 {
-		return n, nil
-	}
 	for {
-		now := time.Now()
-		if gained := int64(now.Sub(r.filled).Seconds() * float64(r.perSecond)); gained > 0 {
-			r.level, r.filled = min(r.level+gained, r.perSecond), now
+		granted, after := r.take(n)
+		if after == 0 {
+			return granted, nil
 		}
-		// To avoid many small grants, it waits until it can grant all n bytes, or a tenth of the
-		// bytes of a second.
-		if want := min(int64(n), max(r.perSecond/10, 1)); r.level >= want {
-			granted := min(int64(n), r.level)
-			r.level -= granted
-			return int(granted), nil
-		}
-		if err := g.pause(ctx, 10*time.Millisecond); err != nil {
+		if err := g.pause(ctx, after); err != nil {
 			return 0, err
 		}
 	}
+}
+
+// take takes up to n bytes from the bucket, at least one, or says when it should be asked again.
+func (r *rate) take(n int) (granted int, after time.Duration) {
+	if r.perSecond <= 0 {
+		return n, 0
+	}
+	now := time.Now()
+	if gained := int64(now.Sub(r.filled).Seconds() * float64(r.perSecond)); gained > 0 {
+		r.level, r.filled = min(r.level+gained, r.perSecond), now
+	}
+	// To avoid many small grants, it waits until it can grant all n bytes, or a tenth of the bytes
+	// of a second.
+	if want := min(int64(n), max(r.perSecond/10, 1)); r.level < want {
+		return 0, pauseForRate
+	}
+	granted = int(min(int64(n), r.level))
+	r.level -= int64(granted)
+	return granted, 0
 }

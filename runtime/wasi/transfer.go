@@ -18,9 +18,9 @@ const hostIovecs = 16
 // the heap.
 type transfer struct {
 	fd       int
-	call     uintptr // SYS_READV, SYS_WRITEV, SYS_PREADV, SYS_PWRITEV, SYS_RECVMSG or SYS_SENDMSG
+	call     uintptr // SYS_READV, SYS_WRITEV, SYS_PREADV, SYS_PWRITEV, SYS_PWRITEV2, SYS_RECVMSG or SYS_SENDMSG
 	offset   int64   // for SYS_PREADV and SYS_PWRITEV
-	flags    int     // for SYS_RECVMSG and SYS_SENDMSG
+	flags    int     // for SYS_PWRITEV2, SYS_RECVMSG and SYS_SENDMSG
 	events   int16   // events to wait for; 0 for a regular file, which never waits
 	nonblock bool    // the guest does not want to wait
 	whole    bool    // continue, and wait, until all bytes are moved
@@ -85,6 +85,9 @@ func (t *transfer) once(host *[hostIovecs]unix.Iovec, n int) (int, unix.Errno) {
 		case unix.SYS_PREADV, unix.SYS_PWRITEV:
 			moved, _, errno = unix.Syscall6(t.call, uintptr(t.fd), uintptr(unsafe.Pointer(&host[0])), uintptr(n),
 				uintptr(t.offset), 0, 0)
+		case unix.SYS_PWRITEV2:
+			moved, _, errno = unix.Syscall6(t.call, uintptr(t.fd), uintptr(unsafe.Pointer(&host[0])), uintptr(n),
+				uintptr(t.offset), 0, uintptr(t.flags))
 		default:
 			moved, _, errno = unix.Syscall(t.call, uintptr(t.fd), uintptr(unsafe.Pointer(&host[0])), uintptr(n))
 		}

@@ -109,7 +109,8 @@ func parentPath(guest string) string { return guest[:max(strings.LastIndexByte(g
 // It follows a link at the end only with follow (or before a trailing slash). A missing file at the
 // end is no error. Something on the way that is missing or is no directory is an error. A `..` that
 // the guest itself wrote cannot go above the directory where the walk began. At the root it stays
-// there, as in any Unix.
+// there, as in any Unix. If the guest is confined, no `..` and no link can lead above that
+// directory, the root included.
 //
 // The cost of a walk is proportional to its steps, because each step looks up one name in an open
 // directory. A long walk returns ErrKilled if ctx ends.
@@ -246,7 +247,7 @@ func (w *walker) up(own, last bool) error {
 	if err := w.mustBeDir(); err != nil {
 		return err
 	}
-	if own && w.at.guest == w.from && w.from != "/" {
+	if w.at.guest == w.from && (w.ns.confined || own && w.from != "/") {
 		return ErrNotPermitted
 	}
 	w.move(w.at.parent())
@@ -272,6 +273,9 @@ func (w *walker) expand(name string, slash bool) error {
 		return ErrNameTooLong
 	}
 	if strings.HasPrefix(target, "/") {
+		if w.ns.confined && w.from != "/" {
+			return ErrNotPermitted
+		}
 		w.move(w.ns.locate("/"))
 		target = strings.TrimLeft(target, "/")
 		if target == "" {

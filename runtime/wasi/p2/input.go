@@ -1,0 +1,99 @@
+package p2
+
+import (
+	"context"
+
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/p2/bindings"
+)
+
+// inputStream is the resource input-stream of wasi:io: standard input, or a file from an offset on.
+type inputStream struct {
+	host   *Host
+	of     *shared    // the file; nil for standard input
+	file   *wasi.File // the same
+	offset int64      // in a file that is no FIFO
+	atEnd  bool       // the last read met the end; a file may have grown since
+	closed bool       // the input ended or failed
+}
+
+// Drop implements typed.Resource.
+func (s *inputStream) Drop() {
+	s.of.release()
+	s.host.give(streams)
+}
+
+// Read implements bindings.InputStream.
+func (s *inputStream) Read(ctx context.Context, n uint64) ([]byte, error) {
+	return s.read(ctx, n, true)
+}
+
+// BlockingRead implements bindings.InputStream.
+func (s *inputStream) BlockingRead(ctx context.Context, n uint64) ([]byte, error) {
+	return s.read(ctx, n, false)
+}
+
+// Skip implements bindings.InputStream.
+func (s *inputStream) Skip(ctx context.Context, n uint64) (uint64, error) {
+	b, err := s.read(ctx, n, true)
+	return uint64(len(b)), err
+}
+
+// BlockingSkip implements bindings.InputStream.
+func (s *inputStream) BlockingSkip(ctx context.Context, n uint64) (uint64, error) {
+	b, err := s.read(ctx, n, false)
+	return uint64(len(b)), err
+}
+
+// Subscribe implements bindings.InputStream.
+func (s *inputStream) Subscribe(context.Context) (bindings.Pollable, error) {
+	switch {
+	case s.closed:
+		return s.host.pollable(pollable{})
+	case s.file == nil:
+		return s.host.pollable(pollable{object: s.host.guest.Stdin()})
+	case isPipe(s.file):
+		return s.host.pollable(pollable{object: s.file, of: s.of})
+	}
+	return s.host.pollable(pollable{})
+}
+
+// isPipe reports whether reads and writes of the file wait for its other end, and have no offset.
+func isPipe(f *wasi.File) bool { return f.Type() == wasi.TypeFIFO }
+
+// read reads up to n bytes. The bytes hold until the next call.
+func (s *inputStream) read(ctx context.Context, n uint64, nonblock bool) ([]byte, error) {
+	if s.closed || n == 0 && s.atEnd {
+		return nil, errClosed
+	}
+	if n == 0 {
+		return nil, nil
+	}
+	b := s.host.buffer(int(min(n, maxRead)))
+	got, err := s.fill(ctx, b, nonblock)
+	s.atEnd = err == nil && got == 0
+	switch {
+	case err == nil && got > 0:
+		return b[:got], nil
+	case err == nil:
+		s.closed = s.file == nil
+		return nil, errClosed
+	case wasi.ErrorOf(err) == wasi.ErrWouldBlock:
+		return nil, nil
+	}
+	s.closed = true
+	return nil, s.host.failed(err, s.file != nil)
+}
+
+func (s *inputStream) fill(ctx context.Context, b []byte, nonblock bool) (int, error) {
+	list := s.host.list(b)
+	switch {
+	case s.file == nil:
+		return s.host.guest.Stdin().Read(ctx, list, nonblock)
+	case isPipe(s.file):
+		return s.file.Read(ctx, list, nonblock)
+	}
+	n, err := s.file.ReadAt(ctx, list, s.offset)
+	s.offset += int64(n)
+	return n, err
+}
