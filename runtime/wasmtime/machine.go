@@ -62,9 +62,13 @@ func (e *Engine) newMachine(p *componentPlan, h *hosted, a *account, paid bool) 
 	return m, nil
 }
 
-// close waits for the threads of Go and frees the machine. All stores are closed.
+// close waits for the threads of Go and frees the machine, with the stores that are still open. No
+// call of kill is under way or follows.
 func (m *machine) close() {
 	m.threads.Wait()
+	for _, s := range m.open() {
+		s.Close()
+	}
 	m.engine.calls.endMachine(m)
 	m.shared.close()
 	m.plan.close()
@@ -155,6 +159,15 @@ func (m *machine) broken() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.breakage
+}
+
+func (m *machine) open() (all []*machineStore) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for s := range m.stores {
+		all = append(all, s)
+	}
+	return all
 }
 
 // addCalls adds to each sum how often the guest has called that function.

@@ -92,9 +92,6 @@ func newRig(t testing.TB, e *Engine, data *plan.Component) *rig {
 
 func (r *rig) discard() {
 	r.threads.Wait()
-	for _, s := range r.open() {
-		s.Close()
-	}
 	r.end()
 	goruntime.UnlockOSThread()
 	r.close()
@@ -104,15 +101,6 @@ func (r *rig) discard() {
 		r.t.Errorf("%d bytes of the account are not given back", used)
 	}
 	r.account.close()
-}
-
-func (m *machine) open() (all []*machineStore) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for s := range m.stores {
-		all = append(all, s)
-	}
-	return all
 }
 
 func (r *rig) store(number int, calls planCalls) *machineStore {

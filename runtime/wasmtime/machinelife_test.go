@@ -303,6 +303,14 @@ func TestDeepStores(t *testing.T) {
 	if _, err := list[0].tryCall(1, frames); err == nil || err.Error() != "stack overflow" || reached < 4 {
 		t.Errorf("it went through %d stores: %v", reached, err)
 	}
+	var own *machineStore
+	own = r.ran(0, answer(func(int32, *[plan.MaxValues]plan.Value, []byte) error {
+		_, err := own.tryCall(1, 0)
+		return err
+	}))
+	if _, err := own.tryCall(1, 0); err == nil || !strings.HasPrefix(err.Error(), "stack overflow") {
+		t.Errorf("through the host into the same store: %v", err)
+	}
 	if _, err := list[0].tryCall(1, 1_000_000); err == nil || !strings.HasPrefix(err.Error(), "stack overflow\nwasm backtrace:\n  0: go (component main, module deep") {
 		t.Errorf("in one store: %v", err)
 	}
