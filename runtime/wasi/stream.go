@@ -264,14 +264,12 @@ func (o *Output) Write(ctx context.Context, bufs [][]byte) (written int, err err
 	return written, nil
 }
 
-// Grant returns how many of n bytes may be written now, without waiting, or after which time it has to be
-// asked again. What is granted is written with Put, and what is not used goes back with Return.
-func (o *Output) Grant(n int) (granted int, after time.Duration) {
-	return o.guest.rate.take(min(n, outputPiece))
+// Grant returns how many of n bytes the guest may write now, by its rate; 0 for none yet. It does not
+// wait. What is granted has to be written, with Put.
+func (o *Output) Grant(n int) int {
+	granted, _ := o.guest.rate.take(min(n, outputPiece))
+	return granted
 }
-
-// Return gives back bytes of Grant.
-func (o *Output) Return(n int) { o.guest.rate.level += int64(n) }
 
 // Put writes bytes that were granted. It lasts as long as the writer takes.
 func (o *Output) Put(ctx context.Context, b []byte) error {
@@ -293,26 +291,25 @@ type rate struct {
 	filled    time.Time // the time for which level is correct
 }
 
-// pauseForRate is how long a guest waits before its bucket is looked at again.
-const pauseForRate = 10 * time.Millisecond
+// PauseForRate is after which time Output.Grant should be asked again.
+const PauseForRate = 10 * time.Millisecond
 
 // grant takes up to n bytes from the bucket, at least one, and waits until they are available.
 func (r *rate) grant(ctx context.Context, g *Guest, n int) (int, error) {
 	for {
-		granted, after := r.take(n)
-		if after == 0 {
+		if granted, ok := r.take(n); ok {
 			return granted, nil
 		}
-		if err := g.pause(ctx, after); err != nil {
+		if err := g.pause(ctx, PauseForRate); err != nil {
 			return 0, err
 		}
 	}
 }
 
-// take takes up to n bytes from the bucket, at least one, or says when it should be asked again.
-func (r *rate) take(n int) (granted int, after time.Duration) {
+// take takes up to n bytes from the bucket, at least one, if there are enough.
+func (r *rate) take(n int) (granted int, ok bool) {
 	if r.perSecond <= 0 {
-		return n, 0
+		return n, true
 	}
 	now := time.Now()
 	if gained := int64(now.Sub(r.filled).Seconds() * float64(r.perSecond)); gained > 0 {
@@ -321,9 +318,9 @@ func (r *rate) take(n int) (granted int, after time.Duration) {
 	// To avoid many small grants, it waits until it can grant all n bytes, or a tenth of the bytes
 	// of a second.
 	if want := min(int64(n), max(r.perSecond/10, 1)); r.level < want {
-		return 0, pauseForRate
+		return 0, false
 	}
 	granted = int(min(int64(n), r.level))
 	r.level -= int64(granted)
-	return granted, 0
+	return granted, true
 }

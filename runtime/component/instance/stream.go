@@ -23,6 +23,8 @@ type shared struct {
 	// pending is the read or write that the other end has not answered. Its buffer is nil if there
 	// is none.
 	pending copying
+	// onDrop, of the host, hears that the other end was dropped while nothing was pending.
+	onDrop func()
 }
 
 // copying is a read or a write.
@@ -56,8 +58,11 @@ func (s *shared) drop() {
 		return
 	}
 	s.dropped = true
-	if s.pending.buffer != nil {
+	switch {
+	case s.pending.buffer != nil:
 		s.notify(copyDropped)
+	case s.onDrop != nil:
+		s.onDrop()
 	}
 }
 

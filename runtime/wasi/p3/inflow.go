@@ -1,0 +1,119 @@
+package p3
+
+import (
+	"github.com/krustlet-go/krustlet-wasi/runtime/component/instance"
+	"github.com/krustlet-go/krustlet-wasi/runtime/component/typed"
+)
+
+// sink takes the bytes of a stream that the host reads.
+type sink interface {
+	// room returns how many of n bytes put would take now without a wait, 0 for none.
+	room(n int) (int, error)
+	// put takes all of the bytes, of which there are no more than room returned. They are memory of the
+	// guest.
+	put(b []byte) error
+	// wait has ready done in the turn when there may be room. stop stops that.
+	wait(ready func()) (stop func(), err error)
+	// rest reports whether there are bytes that room still has to bring to their place.
+	rest() bool
+	close()
+}
+
+// inflow is a stream that the host reads. The guest's bytes stay with it until there is room for them.
+type inflow struct {
+	host    *Host
+	r       *instance.StreamReader[byte]
+	to      sink
+	promise *promise
+	moved   int // since others had their turn
+	last    bool
+	ended   bool
+}
+
+// drain reads a stream into a sink, and keeps the promise at its end. The stream takes the room of a
+// descriptor.
+func (h *Host) drain(s typed.Stream[uint8], to sink, p *promise) {
+	i := &inflow{host: h, r: instance.ReadStream(h.x, s.Handle, instance.Codec[byte]{}), to: to, promise: p}
+	if err := h.guest.Reserve(); err != nil {
+		i.ended = true
+		i.r.Close()
+		to.close()
+		p.end(err)
+		return
+	}
+	i.look()
+}
+
+// refuse closes a stream, and ends the promise with an error.
+func (h *Host) refuse(s typed.Stream[uint8], err error, p *promise) {
+	instance.ReadStream(h.x, s.Handle, instance.Codec[byte]{}).Close()
+	p.end(err)
+}
+
+// look waits until the guest writes.
+func (i *inflow) look() {
+	i.r.Read(0, func([]byte) {}, func(_ int, dropped bool) {
+		i.last = dropped
+		i.pull()
+	})
+}
+
+// pull takes what the guest writes, if there is room for it.
+func (i *inflow) pull() {
+	if i.ended {
+		return
+	}
+	offered, writes := i.r.Waits()
+	if !writes && !i.last {
+		i.look() // the guest has cancelled its write
+		return
+	}
+	room, err := i.to.room(min(offered, piece))
+	switch {
+	case err != nil:
+		i.end(err)
+	case room == 0 && (offered > 0 || i.to.rest()):
+		if _, err := i.to.wait(i.pull); err != nil {
+			i.end(err)
+		}
+	case i.last:
+		i.end(nil)
+	default:
+		i.take(room)
+	}
+}
+
+func (i *inflow) take(n int) {
+	var failed error
+	i.r.Read(n, func(b []byte) { failed = i.to.put(b) }, func(n int, dropped bool) {
+		i.last = dropped
+		if failed != nil {
+			i.end(failed)
+			return
+		}
+		i.moved += n
+		i.host.pass(&i.moved, i.next)
+	})
+}
+
+func (i *inflow) next() {
+	switch {
+	case i.ended:
+	case i.last:
+		i.pull()
+	default:
+		i.look()
+	}
+}
+
+// end ends the stream.
+func (i *inflow) end(err error) {
+	if i.ended {
+		return
+	}
+	i.ended = true
+	i.r.Close()
+	i.host.guest.Release()
+	i.to.close()
+	i.promise.end(err)
+}
