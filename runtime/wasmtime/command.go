@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/preview1"
 )
 
@@ -22,10 +23,14 @@ type moduleCommand struct {
 	killed bool
 }
 
-// newModuleCommand makes the work. From then on the work owns the host and the module.
-func newModuleCommand(e *Engine, m *module, host *preview1.Guest, h *hosted) *moduleCommand {
+// work implements unit.
+func (m *module) work(e *Engine, cfg wasi.Config, h *hosted) (work, error) {
+	host, err := preview1.New(cfg)
+	if err != nil {
+		return nil, err
+	}
 	h.wasi = host
-	return &moduleCommand{engine: e, module: m, hosted: h}
+	return &moduleCommand{engine: e, module: m, hosted: h}, nil
 }
 
 // run implements work.

@@ -43,9 +43,12 @@ func moduleCompiler() compile.Engine {
 // parts.
 func compileModule(wasm []byte, f compile.Form) (code, info []byte, err error) {
 	var t *translate.Translation
-	if f == compile.AsPart {
+	switch f {
+	case compile.AsComponent:
+		return checkComponent(wasm)
+	case compile.AsPart:
 		t, err = translate.Part(wasm, features(), translate.Limits{}, codecache.PartDigestOf(wasm))
-	} else {
+	case compile.AsCommand:
 		t, err = translate.Module(wasm, features(), translate.Limits{})
 	}
 	if err != nil {

@@ -62,8 +62,9 @@ type build struct {
 
 // sound is a file of the cache, and the time when it was found complete.
 type sound struct {
-	at   time.Time
-	file os.FileInfo
+	at    time.Time
+	file  os.FileInfo
+	parts []part // of a component; nil if they were not read
 }
 
 // NewCompiler makes a Compiler from the settings for compilation: CacheDir, CacheSize, Compiler,
@@ -99,27 +100,28 @@ func newCompiler(cfg Config) *Compiler {
 	return c
 }
 
-// Compile makes sure that the complete compiled code of the module is in the cache, and stays there
-// for at least a minute. pod is the UID of the pod that needs it, or empty; each pod has only one
-// running compilation. When ctx ends, Compile returns; the compilation ends when no other call
-// waits for it. An error other than ctx's says what is wrong with the module, or why it cannot be
-// compiled or stored. Compile does not check that an engine could start the module.
+// Compile makes sure that the complete compiled code of the module or component is in the cache,
+// and stays there for at least a minute. pod is the UID of the pod that needs it, or empty; each
+// pod has only one running compilation. When ctx ends, Compile returns; the compilation ends when
+// no other call waits for it. An error other than ctx's says what is wrong with the module, or why
+// it cannot be compiled or stored. Compile does not check that an engine could start the module.
+//
+// A component is checked first, and then its core modules are compiled one after the other.
 func (c *Compiler) Compile(ctx context.Context, pod, digest, file string) error {
 	if err := codecache.CheckDigest(digest); err != nil {
 		return err
 	}
-	return c.compileWanted(ctx, pod, wantedCommand(digest, file))
-}
-
-// CompileParts is like Compile for the core modules of a component, one after the other. All
-// together they have no more bytes than one module may have.
-func (c *Compiler) CompileParts(ctx context.Context, pod string, modules [][]byte) error {
-	if err := checkParts(modules, c.maxModule); err != nil {
+	w := wantedFile(digest, file)
+	if err := c.compileWanted(ctx, pod, w); err != nil || w.form != compile.AsComponent {
 		return err
 	}
-	for i, wasm := range modules {
-		if err := c.compileWanted(ctx, pod, wantedPart(wasm)); err != nil {
-			return fmt.Errorf("module %d of the component: %w", i, err)
+	parts, err := c.partsOf(digest, file)
+	if err != nil {
+		return err
+	}
+	for i, part := range parts {
+		if err := c.compileWanted(ctx, pod, part); err != nil {
+			return fmt.Errorf("core module %d of the component: %w", i, err)
 		}
 	}
 	return nil
@@ -325,7 +327,7 @@ func (c *Compiler) trust(digest string) {
 			delete(c.sound, other)
 		}
 	}
-	c.sound[digest] = sound{at: time.Now(), file: info}
+	c.sound[digest] = sound{at: time.Now(), file: info, parts: c.sound[digest].parts}
 }
 
 // isSound reports whether the module's file was found complete within this time, and has not

@@ -24,8 +24,10 @@ func TestCompileParts(t *testing.T) {
 		t.Errorf("before: %v", err)
 	}
 	for range 2 {
-		if err := c.CompileParts(t.Context(), "pod", p.Modules); err != nil {
-			t.Fatal(err)
+		for _, wasm := range p.Modules {
+			if err := c.compileWanted(t.Context(), "pod", wantedPart(wasm)); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	if runs() != 3 {
@@ -33,26 +35,20 @@ func TestCompileParts(t *testing.T) {
 	}
 	r := newRig(t, only, p)
 	r.ran(0, silent).call(t, threePartsRun)
-
-	bad := append([][]byte{p.Modules[0]}, []byte("\x00asm\x01\x00\x00\x00junk"))
-	if err := c.CompileParts(t.Context(), "pod", bad); err == nil || !strings.HasPrefix(err.Error(), "module 1 of the component: compiling: ") {
-		t.Errorf("a module that is none: %v", err)
-	}
-	if err := c.CompileParts(t.Context(), "pod", make([][]byte, maxParts+1)); err == nil || !strings.Contains(err.Error(), "257 core modules, and may have 256") {
-		t.Errorf("too many: %v", err)
-	}
 }
 
-// TestPartsAreBoundedTogether: the modules of a component together are no larger than one module
-// may be.
-func TestPartsAreBoundedTogether(t *testing.T) {
-	c, _ := countingCompiler(t, t.TempDir(), func(cfg *Config) { cfg.MaxModuleSize = 250 })
+// TestPartsAreBounded: the modules of a component are not too many, and together no larger than one
+// module may be.
+func TestPartsAreBounded(t *testing.T) {
 	large := make([]byte, 200)
-	if err := c.CompileParts(t.Context(), "pod", [][]byte{large, large}); !errors.Is(err, ErrModuleTooLarge) {
+	if err := checkParts([][]byte{large, large}, 250); !errors.Is(err, ErrModuleTooLarge) {
 		t.Errorf("two modules: %v", err)
 	}
-	if err := c.CompileParts(t.Context(), "pod", [][]byte{large}); err == nil || errors.Is(err, ErrModuleTooLarge) {
+	if err := checkParts([][]byte{large}, 250); err != nil {
 		t.Errorf("one module: %v", err)
+	}
+	if err := checkParts(make([][]byte, maxParts+1), 250); err == nil || !strings.Contains(err.Error(), "257 core modules, and may have 256") {
+		t.Errorf("too many: %v", err)
 	}
 }
 

@@ -24,8 +24,9 @@ type Form string
 
 // Forms of modules.
 const (
-	AsCommand Form = "command" // it is kept by its digest
-	AsPart    Form = "part"    // of a component; it is kept by its codecache.PartDigestOf
+	AsCommand   Form = "command"   // it is kept by its digest
+	AsPart      Form = "part"      // of a component; it is kept by its codecache.PartDigestOf
+	AsComponent Form = "component" // it is checked, not compiled, and kept by its digest
 )
 
 // digestOf returns the digest by which a module is kept.

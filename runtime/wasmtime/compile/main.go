@@ -74,7 +74,9 @@ func parseArguments(args []string) (j job, b bounds, seconds int64, err error) {
 	if len(args) != 7 || codecache.CheckDigest(args[1]) != nil {
 		return j, b, 0, errUsage
 	}
-	if j.form, j.digest = Form(args[0]), args[1]; j.form != AsCommand && j.form != AsPart {
+	switch j.form, j.digest = Form(args[0]), args[1]; j.form {
+	case AsCommand, AsPart, AsComponent:
+	default:
 		return j, b, 0, errUsage
 	}
 	var nicer int64
