@@ -33,7 +33,7 @@ type task struct {
 	thread  thread
 	side    side
 	frame   canon.Frame
-	flat    values
+	flat    *values // apart, as an engine may want an object without pointers
 }
 
 func (x *Instance) newTask(fn *link.Func, in *component, c caller) *task {
@@ -41,7 +41,7 @@ func (x *Instance) newTask(fn *link.Func, in *component, c caller) *task {
 		canon.Trapf("more than %d calls of components have not ended", maxTasks)
 	}
 	x.tasks++
-	t := &task{fn: fn, in: in, caller: c}
+	t := &task{fn: fn, in: in, caller: c, flat: new(values)}
 	t.side = side{in: in, options: fn.Options, task: t}
 	t.thread.task = t
 	return t
