@@ -4,8 +4,8 @@
 //	git clone -b prod/testsuite-base https://github.com/WebAssembly/wasi-testsuite /tmp/wasi-testsuite
 //	go run ./hack/wasitests -tests /tmp/wasi-testsuite/tests/rust/testsuite/wasm32-wasip3
 //
-// It prints a line for each program, and what was counted. Names of programs as arguments choose some;
-// without any it runs all but those of sockets and HTTP.
+// It prints a line for each program, and what was counted. Names of programs as arguments choose
+// some; without any it runs all but those of sockets and HTTP.
 package main
 
 import (
@@ -74,7 +74,8 @@ func programs(dir string, chosen []string) (names []string, err error) {
 	return names, err
 }
 
-// operation is a step of a test. What stands beside the operations of a test is its run and its wait.
+// operation is a step of a test. What stands beside the operations of a test is its run and its
+// wait.
 type operation struct {
 	Type     string            `json:"type"`
 	Args     []string          `json:"args"`

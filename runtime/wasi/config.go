@@ -34,9 +34,9 @@ type Config struct {
 	// Listeners are listening sockets that the guest has from its start. New owns them, even if it
 	// fails.
 	Listeners []*net.TCPListener
-	// Confined says that no path leads above the directory where it begins, by `..` or by a link: then
-	// the error is ErrNotPermitted. WASI 0.2 and 0.3 want it. Without it only a `..` that the guest
-	// wrote cannot, and at the root it stays there.
+	// Confined says that no path leads above the directory where it begins, by `..` or by a link:
+	// then the error is ErrNotPermitted. WASI 0.2 and 0.3 want it. Without it only a `..` that the
+	// guest wrote cannot, and at the root it stays there.
 	Confined bool
 	// MaxDescriptors bounds the guest's open descriptors; 0 means DefaultMaxDescriptors.
 	MaxDescriptors int

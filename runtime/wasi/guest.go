@@ -93,8 +93,8 @@ func (g *Guest) Env() []string { return g.env }
 // such a program in it.
 const workDirVariable = "PWD"
 
-// Variables returns the environment as names with their values, and with PWD, the working directory,
-// unless it is there or the guest chooses that itself.
+// Variables returns the environment as names with their values, and with PWD, the working
+// directory, unless it is there or the guest chooses that itself.
 func (g *Guest) Variables(ctx context.Context) ([][2]string, error) {
 	all, has := make([][2]string, len(g.env), len(g.env)+1), false
 	for i, e := range g.env {
@@ -139,8 +139,8 @@ func (g *Guest) Reserve() error { return g.room.reserve() }
 // Release gives back what Reserve took.
 func (g *Guest) Release() { g.room.release() }
 
-// CloseInitial closes the objects that the guest has from its start. A binding that shares them with
-// other bindings does not close them itself. The guest must have ended.
+// CloseInitial closes the objects that the guest has from its start. A binding that shares them
+// with other bindings does not close them itself. The guest must have ended.
 func (g *Guest) CloseInitial() error {
 	ended, end := context.WithCancel(context.Background())
 	end()

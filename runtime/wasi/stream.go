@@ -128,9 +128,9 @@ func (i *Input) Discard(n int) {
 	i.drop(min(n, len(i.ahead)))
 }
 
-// Notify has f called once, when Peek would have bytes or an end: by another goroutine, or by Notify
-// itself if that is so already. There is one f at a time: a later Notify replaces it, also by nil.
-// f must not call the guest.
+// Notify has f called once, when Peek would have bytes or an end: by another goroutine, or by
+// Notify itself if that is so already. There is one f at a time: a later Notify replaces it, also
+// by nil. f must not call the guest.
 func (i *Input) Notify(f func()) {
 	i.state()
 	i.mu.Lock()
@@ -264,8 +264,8 @@ func (o *Output) Write(ctx context.Context, bufs [][]byte) (written int, err err
 	return written, nil
 }
 
-// Grant returns how many of n bytes the guest may write now, by its rate; 0 for none yet. It does not
-// wait. What is granted has to be written, with Put.
+// Grant returns how many of n bytes the guest may write now, by its rate; 0 for none yet. It does
+// not wait. What is granted has to be written, with Put.
 func (o *Output) Grant(n int) int {
 	granted, _ := o.guest.rate.take(min(n, outputPiece))
 	return granted

@@ -60,8 +60,8 @@ func (e *hostEnd) Cancel() {
 	}
 }
 
-// Waits reports whether the other end reads or writes and waits for this one, and how many values it
-// still has room for, or has. A Write or Read of up to that many then moves them at once.
+// Waits reports whether the other end reads or writes and waits for this one, and how many values
+// it still has room for, or has. A Write or Read of up to that many then moves them at once.
 func (e *hostEnd) Waits() (n int, waits bool) {
 	b := e.shared.pending.buffer
 	if b == nil || e.busy {
@@ -70,8 +70,8 @@ func (e *hostEnd) Waits() (n int, waits bool) {
 	return int(b.remain()), true
 }
 
-// OnDrop has f called soon, in the turn, if the other end is dropped while nothing is read or written.
-// If something is, its done hears it.
+// OnDrop has f called soon, in the turn, if the other end is dropped while nothing is read or
+// written. If something is, its done hears it.
 func (e *hostEnd) OnDrop(f func()) {
 	e.shared.onDrop = func() {
 		e.x.followUps = append(e.x.followUps, func() {

@@ -11,8 +11,8 @@ import (
 // Tables are what a host gives by several tables. They are an instance.Host.
 type Tables []*Table
 
-// Function returns the stub of a function that a component imports. The component's type must be the
-// table's.
+// Function returns the stub of a function that a component imports. The component's type must be
+// the table's.
 func (ts Tables) Function(iface, name string, t *types.Func) (canon.Stub, error) {
 	for _, table := range ts {
 		f := table.Find(iface, name)

@@ -2,8 +2,8 @@ package descriptor
 
 import "github.com/krustlet-go/krustlet-wasi/runtime/wasi"
 
-// Code is an error code of wasi:filesystem, with the number of its case in WASI 0.2. WASI 0.3 has the
-// same ones in the same order, without WouldBlock.
+// Code is an error code of wasi:filesystem, with the number of its case in WASI 0.2. WASI 0.3 has
+// the same ones in the same order, without WouldBlock.
 type Code uint8
 
 // The codes.
@@ -97,7 +97,8 @@ var codes = [...]Code{
 	wasi.ErrWouldBlock:         WouldBlock,
 }
 
-// CodeOf returns the code of an error of the host. It reports false for an error that ends the guest.
+// CodeOf returns the code of an error of the host. It reports false for an error that ends the
+// guest.
 func CodeOf(err error) (Code, bool) {
 	e := wasi.ErrorOf(err)
 	return codes[e], e != 0

@@ -21,8 +21,8 @@ const (
 	MutateDirectory
 )
 
-// Set has the descriptors that a guest has open by one version of WASI. Like the guest it belongs to
-// one thread.
+// Set has the descriptors that a guest has open by one version of WASI. Like the guest it belongs
+// to one thread.
 type Set struct {
 	open map[*Descriptor]struct{}
 	root *Descriptor
@@ -174,8 +174,8 @@ func (d *Descriptor) Same(other *Descriptor) (bool, error) {
 }
 
 // Hash is a hash of what makes a file the same file. C libraries take the lower half for the number
-// of the inode, so it does not change when the file is written to, and differs between any two files
-// of a file system.
+// of the inode, so it does not change when the file is written to, and differs between any two
+// files of a file system.
 func Hash(s wasi.Stat) (lower, upper uint64) {
 	return mix(s.Ino ^ mix(s.Dev)), mix(s.Dev ^ bits.ReverseBytes64(mix(^s.Ino)))
 }

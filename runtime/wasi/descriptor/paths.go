@@ -29,8 +29,8 @@ func (d *Descriptor) at(paths ...string) (*wasi.Directory, error) {
 	return d.Directory()
 }
 
-// Text returns a name or target of a link, which is of another program, as a string of WASI: it must
-// be UTF-8.
+// Text returns a name or target of a link, which is of another program, as a string of WASI: it
+// must be UTF-8.
 func Text(s string) (string, error) {
 	if !utf8.ValidString(s) {
 		return "", wasi.ErrIllegalBytes

@@ -2,7 +2,6 @@ package p2
 
 import (
 	"context"
-	"strings"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/typed"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
@@ -12,28 +11,9 @@ import (
 // environment has the functions of wasi:cli/environment.
 type environment struct{ host *Host }
 
-// pwd is the variable in which programs for preview 1 find their working directory. A component may
-// have such a program in it.
-const pwd = "PWD"
-
 // GetEnvironment implements bindings.EnvironmentHost.
 func (e environment) GetEnvironment(ctx context.Context) ([][2]string, error) {
-	g := e.host.guest
-	list, hasPWD := make([][2]string, 0, len(g.Env())+1), false
-	for i, v := range g.Env() {
-		if i%perLook == perLook-1 {
-			if err := g.Look(ctx); err != nil {
-				return nil, err
-			}
-		}
-		name, value, _ := strings.Cut(v, "=")
-		hasPWD = hasPWD || name == pwd
-		list = append(list, [2]string{name, value})
-	}
-	if dir := g.WorkDir(); dir != "" && !hasPWD {
-		list = append(list, [2]string{pwd, dir})
-	}
-	return list, nil
+	return e.host.guest.Variables(ctx)
 }
 
 // GetArguments implements bindings.EnvironmentHost.

@@ -3,7 +3,7 @@
 //
 // # Calling
 //
-// New makes a Host of a wasi.Guest. What runs a component gives it, or a type that embeds it, to the
+// New makes a Host of a wasi.Guest, which was made with Config.Confined. What runs a component gives it, or a type that embeds it, to the
 // functions of the table (bindings.Table). As with the wasi.Guest, only one call runs at a time. The
 // host of WASI 0.3 may use the same wasi.Guest; each closes what the guest opened through it, and the
 // owner of the wasi.Guest calls CloseInitial and Close of that in the end.
@@ -34,11 +34,9 @@
 //
 // # Files
 //
-// The guest has one directory, "/", and the mounts are below it. All paths go through the walks of
-// package wasi. Flags of descriptors are checked for reading and writing files. A directory can be
-// changed if its mount is not read-only, even if the guest did not ask for mutate-directory: adapters
-// for preview 1 never do. A path with a zero byte is invalid. A name on the disk that is not UTF-8 is
-// illegal-byte-sequence.
+// The guest has one directory, "/", and the mounts are below it. What descriptors, flags and paths mean,
+// package descriptor says. A name on the disk that is not UTF-8 is illegal-byte-sequence; a stream of
+// entries goes on after it.
 //
 // The environment has PWD if the container has a working directory, as in preview 1. The time zone is
 // UTC. No stream is a terminal.

@@ -2,10 +2,10 @@ package p2
 
 import (
 	"context"
-	"unicode/utf8"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/typed"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/descriptor"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/p2/bindings"
 )
 
@@ -13,25 +13,27 @@ import (
 // descriptor that it came from, and remembers where it is.
 type entryStream struct {
 	host   *Host
-	of     *shared
-	cookie uint64 // of the next entry
+	of     *descriptor.Descriptor
+	dir    *wasi.Directory // the same
+	cookie uint64          // of the next entry
 	atEnd  bool
 }
 
 // ReadDirectory implements bindings.Descriptor.
-func (d *descriptor) ReadDirectory(context.Context) (bindings.DirectoryEntryStream, error) {
-	if d.dir == nil {
-		return nil, bindings.FilesystemErrorCodeNotDirectory
+func (f *file) ReadDirectory(context.Context) (bindings.DirectoryEntryStream, error) {
+	dir, err := f.of.Directory()
+	if err != nil {
+		return nil, fileError(err)
 	}
-	if d.host.take(entryStreams) != nil {
+	if f.host.take(entryStreams) != nil {
 		return nil, bindings.FilesystemErrorCodeInsufficientMemory
 	}
-	return &entryStream{host: d.host, of: d.of.use()}, nil
+	return &entryStream{host: f.host, of: use(f.of), dir: dir}, nil
 }
 
 // Drop implements typed.Resource.
 func (s *entryStream) Drop() {
-	s.of.release()
+	s.host.done(s.of)
 	s.host.give(entryStreams)
 }
 
@@ -41,7 +43,7 @@ func (s *entryStream) ReadDirectoryEntry(ctx context.Context) (next typed.Option
 	if s.atEnd {
 		return next, nil
 	}
-	err = s.of.object.(*wasi.Directory).Entries(ctx, s.cookie, func(e wasi.Entry) bool {
+	err = s.dir.Entries(ctx, s.cookie, func(e wasi.Entry) bool {
 		s.cookie = e.Next
 		if e.Name == "." || e.Name == ".." {
 			return true
@@ -51,11 +53,13 @@ func (s *entryStream) ReadDirectoryEntry(ctx context.Context) (next typed.Option
 	})
 	switch {
 	case err != nil:
-		return typed.Option[bindings.DirectoryEntry]{}, fileError(err)
 	case !next.Is:
 		s.atEnd = true
-	case !utf8.ValidString(next.Value.Name):
-		return typed.Option[bindings.DirectoryEntry]{}, bindings.FilesystemErrorCodeIllegalByteSequence
+	default:
+		_, err = descriptor.Text(next.Value.Name)
+	}
+	if err != nil {
+		return typed.Option[bindings.DirectoryEntry]{}, fileError(err)
 	}
 	return next, nil
 }

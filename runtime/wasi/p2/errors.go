@@ -5,59 +5,9 @@ import (
 
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/typed"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/descriptor"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/p2/bindings"
 )
-
-// fileCodes translates the host's errors to the codes of wasi:filesystem. It has no codes of
-// networks, and none of full tables.
-var fileCodes = [...]bindings.FilesystemErrorCode{
-	wasi.ErrAccess:             bindings.FilesystemErrorCodeAccess,
-	wasi.ErrBadDescriptor:      bindings.FilesystemErrorCodeBadDescriptor,
-	wasi.ErrBusy:               bindings.FilesystemErrorCodeBusy,
-	wasi.ErrConnectionAborted:  bindings.FilesystemErrorCodeIO,
-	wasi.ErrConnectionRefused:  bindings.FilesystemErrorCodeIO,
-	wasi.ErrConnectionReset:    bindings.FilesystemErrorCodeIO,
-	wasi.ErrCrossDevice:        bindings.FilesystemErrorCodeCrossDevice,
-	wasi.ErrExist:              bindings.FilesystemErrorCodeExist,
-	wasi.ErrFileTooLarge:       bindings.FilesystemErrorCodeFileTooLarge,
-	wasi.ErrHostUnreachable:    bindings.FilesystemErrorCodeIO,
-	wasi.ErrIllegalBytes:       bindings.FilesystemErrorCodeIllegalByteSequence,
-	wasi.ErrInterrupted:        bindings.FilesystemErrorCodeInterrupted,
-	wasi.ErrInvalid:            bindings.FilesystemErrorCodeInvalid,
-	wasi.ErrIO:                 bindings.FilesystemErrorCodeIO,
-	wasi.ErrIsDirectory:        bindings.FilesystemErrorCodeIsDirectory,
-	wasi.ErrLoop:               bindings.FilesystemErrorCodeLoop,
-	wasi.ErrMessageSize:        bindings.FilesystemErrorCodeMessageSize,
-	wasi.ErrNameTooLong:        bindings.FilesystemErrorCodeNameTooLong,
-	wasi.ErrNetworkDown:        bindings.FilesystemErrorCodeIO,
-	wasi.ErrNetworkReset:       bindings.FilesystemErrorCodeIO,
-	wasi.ErrNetworkUnreachable: bindings.FilesystemErrorCodeIO,
-	wasi.ErrNoBuffers:          bindings.FilesystemErrorCodeInsufficientMemory,
-	wasi.ErrNoDevice:           bindings.FilesystemErrorCodeNoDevice,
-	wasi.ErrNoFiles:            bindings.FilesystemErrorCodeInsufficientMemory,
-	wasi.ErrNoFunction:         bindings.FilesystemErrorCodeUnsupported,
-	wasi.ErrNoMemory:           bindings.FilesystemErrorCodeInsufficientMemory,
-	wasi.ErrNoSpace:            bindings.FilesystemErrorCodeInsufficientSpace,
-	wasi.ErrNoSuchDevice:       bindings.FilesystemErrorCodeNoSuchDevice,
-	wasi.ErrNotConnected:       bindings.FilesystemErrorCodeIO,
-	wasi.ErrNotDirectory:       bindings.FilesystemErrorCodeNotDirectory,
-	wasi.ErrNotEmpty:           bindings.FilesystemErrorCodeNotEmpty,
-	wasi.ErrNotExist:           bindings.FilesystemErrorCodeNoEntry,
-	wasi.ErrNotPermitted:       bindings.FilesystemErrorCodeNotPermitted,
-	wasi.ErrNotSeekable:        bindings.FilesystemErrorCodeInvalidSeek,
-	wasi.ErrNotSupported:       bindings.FilesystemErrorCodeUnsupported,
-	wasi.ErrOverflow:           bindings.FilesystemErrorCodeOverflow,
-	wasi.ErrPipe:               bindings.FilesystemErrorCodePipe,
-	wasi.ErrQuota:              bindings.FilesystemErrorCodeQuota,
-	wasi.ErrReadOnly:           bindings.FilesystemErrorCodeReadOnly,
-	wasi.ErrStale:              bindings.FilesystemErrorCodeNoEntry,
-	wasi.ErrTextBusy:           bindings.FilesystemErrorCodeTextFileBusy,
-	wasi.ErrTimeout:            bindings.FilesystemErrorCodeIO,
-	wasi.ErrTooBig:             bindings.FilesystemErrorCodeInvalid,
-	wasi.ErrTooManyLinks:       bindings.FilesystemErrorCodeTooManyLinks,
-	wasi.ErrTooManyOpen:        bindings.FilesystemErrorCodeInsufficientMemory,
-	wasi.ErrWouldBlock:         bindings.FilesystemErrorCodeWouldBlock,
-}
 
 // fileError is an error of the host as a function of wasi:filesystem returns it: a code, or what ends
 // the guest.
@@ -65,8 +15,8 @@ func fileError(err error) error {
 	if err == nil {
 		return nil
 	}
-	if e := wasi.ErrorOf(err); e != 0 {
-		return fileCodes[e]
+	if code, ok := descriptor.CodeOf(err); ok {
+		return bindings.FilesystemErrorCode(code)
 	}
 	return wasi.ErrKilled
 }
@@ -109,7 +59,8 @@ type filesystem struct{}
 // FilesystemErrorCode implements bindings.FilesystemHost.
 func (filesystem) FilesystemErrorCode(_ context.Context, err bindings.Error) (code typed.Option[bindings.FilesystemErrorCode], _ error) {
 	if f, ok := err.(*failure); ok && f.file {
-		code = typed.Some(fileCodes[f.reason])
+		of, _ := descriptor.CodeOf(f.reason)
+		code = typed.Some(bindings.FilesystemErrorCode(of))
 	}
 	return code, nil
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
@@ -29,6 +30,7 @@ func newCaller(t testing.TB, cfg wasi.Config) *caller {
 	if cfg.Mounts == nil {
 		cfg.Mounts = []wasi.Mount{{Host: t.TempDir(), Guest: "/"}}
 	}
+	cfg.Confined = true
 	g, err := wasi.New(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -45,13 +47,13 @@ func newCaller(t testing.TB, cfg wasi.Config) *caller {
 }
 
 // root returns a new handle of "/".
-func (c *caller) root() *descriptor {
+func (c *caller) root() *file {
 	c.t.Helper()
 	list, err := c.b.Preopens.GetDirectories(c.ctx)
 	if err != nil || len(list) != 1 || list[0].B != "/" {
 		c.t.Fatalf("get-directories: %v, %v, want one with the path /", list, err)
 	}
-	return list[0].A.(*descriptor)
+	return list[0].A.(*file)
 }
 
 const (
@@ -60,17 +62,17 @@ const (
 )
 
 // open opens a path below "/".
-func (c *caller) open(path string, open bindings.OpenFlags, flags bindings.DescriptorFlags) (*descriptor, error) {
+func (c *caller) open(path string, open bindings.OpenFlags, flags bindings.DescriptorFlags) (*file, error) {
 	root := c.root()
 	defer root.Drop()
 	d, err := root.OpenAt(c.ctx, bindings.PathFlagsSymlinkFollow, path, open, flags)
 	if err != nil {
 		return nil, err
 	}
-	return d.(*descriptor), nil
+	return d.(*file), nil
 }
 
-func (c *caller) mustOpen(path string, open bindings.OpenFlags, flags bindings.DescriptorFlags) *descriptor {
+func (c *caller) mustOpen(path string, open bindings.OpenFlags, flags bindings.DescriptorFlags) *file {
 	c.t.Helper()
 	d, err := c.open(path, open, flags)
 	if err != nil {
@@ -162,7 +164,16 @@ func (c *caller) held() {
 			c.t.Errorf("the guest holds %d %s, want none", n, bounds[k].what)
 		}
 	}
-	if len(c.h.objects) != 0 || c.h.fields != 0 {
-		c.t.Errorf("the guest has %d open objects and %d bytes of fields, want none", len(c.h.objects), c.h.fields)
+	if c.h.fields != 0 {
+		c.t.Errorf("the guest has %d bytes of fields, want none", c.h.fields)
+	}
+	open, err := filepath.Glob("/proc/self/fd/*")
+	if err != nil {
+		c.t.Error(err)
+	}
+	for _, fd := range open {
+		if to, err := os.Readlink(fd); err == nil && strings.HasPrefix(to, c.dir+"/") {
+			c.t.Errorf("the guest has %s open", to)
+		}
 	}
 }

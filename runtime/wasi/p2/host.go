@@ -2,10 +2,10 @@ package p2
 
 import (
 	"context"
-	"errors"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/canon"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/descriptor"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/p2/bindings"
 )
 
@@ -19,10 +19,9 @@ type Host struct {
 	ctx      context.Context //nolint:containedctx // see above
 	bindings bindings.Host
 
-	root    *shared
-	objects map[*shared]struct{} // what the guest opened, and Close closes
-	held    [kinds]int           // resources of each kind
-	fields  int                  // bytes of all HTTP fields
+	set    *descriptor.Set
+	held   [kinds]int // resources of each kind
+	fields int        // bytes of all HTTP fields
 
 	// These are kept to reuse their memory in the next call.
 	data      []byte
@@ -31,11 +30,10 @@ type Host struct {
 	ready     []uint32
 }
 
-// New makes the host of a guest. Every call, and every drop of a resource, gets ctx, which has to end
-// when the guest must end.
+// New makes the host of a guest, which was made with wasi.Config.Confined. ctx has to end when the
+// guest must end.
 func New(ctx context.Context, g *wasi.Guest) *Host {
-	h := &Host{guest: g, ctx: ctx, objects: map[*shared]struct{}{}}
-	h.root = &shared{host: h, object: g.Root(), uses: 1} // and never 0: Close does not close it
+	h := &Host{guest: g, ctx: ctx, set: descriptor.NewSet(g)}
 	h.bindings = bindings.Host{
 		Environment: environment{h}, Exit: exit{}, Stdin: stdin{h}, Stdout: stdout{h}, Stderr: stderr{h},
 		TerminalStdin: terminal{}, TerminalStdout: terminal{}, TerminalStderr: terminal{},
@@ -57,54 +55,22 @@ func (h *Host) WASIP2() *bindings.Host { return &h.bindings }
 
 // Close closes what the guest opened. The guest must have ended. It does not wait for slow calls. The
 // wasi.Guest, and the objects that it has from its start, stay as they are.
-func (h *Host) Close() error {
-	ended, end := context.WithCancel(context.Background())
-	end()
-	var errs []error
-	for s := range h.objects {
-		if err := s.object.Close(ended); !errors.Is(err, wasi.ErrKilled) {
-			errs = append(errs, err)
-		}
+func (h *Host) Close() error { return h.set.Close() }
+
+// use keeps what a resource uses open, until done. It may be nil.
+func use(d *descriptor.Descriptor) *descriptor.Descriptor {
+	if d != nil {
+		d.Use()
 	}
-	h.objects = nil
-	return errors.Join(errs...)
+	return d
 }
 
-// shared is an object that resources of the guest use: a descriptor, its streams, their pollables.
-// The guest may drop them in any order. The last one closes the object.
-type shared struct {
-	host   *Host
-	object wasi.Object
-	uses   int
-}
-
-// share makes a shared object of one that was opened, with one use.
-func (h *Host) share(o wasi.Object) *shared {
-	s := &shared{host: h, object: o, uses: 1}
-	h.objects[s] = struct{}{}
-	return s
-}
-
-// use adds a use.
-func (s *shared) use() *shared {
-	if s != nil {
-		s.uses++
+// done ends a use of a dropped resource. The last one closes the file.
+func (h *Host) done(d *descriptor.Descriptor) {
+	if d != nil {
+		// A drop cannot fail in WASI 0.2. If the guest was killed, its next call ends it.
+		_ = d.Done(h.ctx)
 	}
-	return s
-}
-
-// release ends a use.
-func (s *shared) release() {
-	if s == nil {
-		return
-	}
-	if s.uses--; s.uses > 0 {
-		return
-	}
-	h := s.host
-	delete(h.objects, s)
-	// A drop cannot fail in WASI 0.2. If the guest was killed, its next call ends it.
-	_ = s.object.Close(h.ctx)
 }
 
 // keptData is how many bytes of memory for data are kept between calls.

@@ -4,22 +4,23 @@ import (
 	"context"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/descriptor"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/p2/bindings"
 )
 
 // inputStream is the resource input-stream of wasi:io: standard input, or a file from an offset on.
 type inputStream struct {
 	host   *Host
-	of     *shared    // the file; nil for standard input
-	file   *wasi.File // the same
-	offset int64      // in a file that is no FIFO
-	atEnd  bool       // the last read met the end; a file may have grown since
-	closed bool       // the input ended or failed
+	of     *descriptor.Descriptor // the file; nil for standard input
+	file   *wasi.File             // the same
+	offset int64                  // in a file that is no FIFO
+	atEnd  bool                   // the last read met the end; a file may have grown since
+	closed bool                   // the input ended or failed
 }
 
 // Drop implements typed.Resource.
 func (s *inputStream) Drop() {
-	s.of.release()
+	s.host.done(s.of)
 	s.host.give(streams)
 }
 
@@ -52,14 +53,11 @@ func (s *inputStream) Subscribe(context.Context) (bindings.Pollable, error) {
 		return s.host.pollable(pollable{})
 	case s.file == nil:
 		return s.host.pollable(pollable{object: s.host.guest.Stdin()})
-	case isPipe(s.file):
+	case descriptor.IsPipe(s.file):
 		return s.host.pollable(pollable{object: s.file, of: s.of})
 	}
 	return s.host.pollable(pollable{})
 }
-
-// isPipe reports whether reads and writes of the file wait for its other end, and have no offset.
-func isPipe(f *wasi.File) bool { return f.Type() == wasi.TypeFIFO }
 
 // read reads up to n bytes. The bytes hold until the next call.
 func (s *inputStream) read(ctx context.Context, n uint64, nonblock bool) ([]byte, error) {
@@ -90,7 +88,7 @@ func (s *inputStream) fill(ctx context.Context, b []byte, nonblock bool) (int, e
 	switch {
 	case s.file == nil:
 		return s.host.guest.Stdin().Read(ctx, list, nonblock)
-	case isPipe(s.file):
+	case descriptor.IsPipe(s.file):
 		return s.file.Read(ctx, list, nonblock)
 	}
 	n, err := s.file.ReadAt(ctx, list, s.offset)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/descriptor"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/p2/bindings"
 )
 
@@ -14,13 +15,13 @@ import (
 // holds no bytes, so a flush has nothing to do.
 type outputStream struct {
 	host     *Host
-	standard *wasi.Output // nil for others
-	of       *shared      // the file; nil for others
-	file     *wasi.File   // the same
-	offset   int64        // in a file that is no FIFO
-	append   bool         // write at the end of the file
-	permit   uint64       // how many bytes the guest may still write
-	closed   bool         // a write failed
+	standard *wasi.Output           // nil for others
+	of       *descriptor.Descriptor // the file; nil for others
+	file     *wasi.File             // the same
+	offset   int64                  // in a file that is no FIFO
+	append   bool                   // write at the end of the file
+	permit   uint64                 // how many bytes the guest may still write
+	closed   bool                   // a write failed
 }
 
 var (
@@ -30,7 +31,7 @@ var (
 
 // Drop implements typed.Resource.
 func (s *outputStream) Drop() {
-	s.of.release()
+	s.host.done(s.of)
 	s.host.give(streams)
 }
 
@@ -45,7 +46,7 @@ func (s *outputStream) room(ctx context.Context) (uint64, error) {
 	switch {
 	case s.closed:
 		return 0, errClosed
-	case s.file == nil || !isPipe(s.file):
+	case s.file == nil || !descriptor.IsPipe(s.file):
 		return maxWrite, nil
 	}
 	p := pollable{host: s.host, object: s.file, write: true}
@@ -112,7 +113,7 @@ func (s *outputStream) some(ctx context.Context, p []byte) (n int, err error) {
 		return s.standard.Write(ctx, list)
 	case s.file == nil:
 		return len(p), nil
-	case isPipe(s.file):
+	case descriptor.IsPipe(s.file):
 		return s.file.Write(ctx, list, false)
 	case s.append:
 		return s.file.Append(ctx, list)
@@ -135,7 +136,7 @@ func (s *outputStream) BlockingFlush(ctx context.Context) error { return s.Flush
 
 // Subscribe implements bindings.OutputStream.
 func (s *outputStream) Subscribe(context.Context) (bindings.Pollable, error) {
-	if s.file != nil && isPipe(s.file) && !s.closed {
+	if s.file != nil && descriptor.IsPipe(s.file) && !s.closed {
 		return s.host.pollable(pollable{object: s.file, write: true, of: s.of})
 	}
 	return s.host.pollable(pollable{})

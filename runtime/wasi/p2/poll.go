@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/descriptor"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/p2/bindings"
 )
 
@@ -20,7 +21,7 @@ type pollable struct {
 	when   uint64      // of a timer, by the monotonic clock
 	object wasi.Object // nil for none
 	write  bool
-	of     *shared // the object, if the guest opened it
+	of     *descriptor.Descriptor // the object, if the guest opened it
 }
 
 // pollable makes a resource of p.
@@ -29,13 +30,13 @@ func (h *Host) pollable(p pollable) (bindings.Pollable, error) {
 		return nil, err
 	}
 	p.host = h
-	p.of.use()
+	use(p.of)
 	return &p, nil
 }
 
 // Drop implements typed.Resource.
 func (p *pollable) Drop() {
-	p.of.release()
+	p.host.done(p.of)
 	p.host.give(pollables)
 }
 

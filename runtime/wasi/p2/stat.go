@@ -2,10 +2,10 @@ package p2
 
 import (
 	"context"
-	"math/bits"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/typed"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi"
+	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/descriptor"
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/p2/bindings"
 )
 
@@ -22,21 +22,11 @@ var fileTypes = [...]bindings.DescriptorType{
 }
 
 // Stat implements bindings.Descriptor.
-func (d *descriptor) Stat(context.Context) (bindings.DescriptorStat, error) {
-	return statResult(d.of.object.Stat())
-}
+func (f *file) Stat(context.Context) (bindings.DescriptorStat, error) { return statResult(f.of.Stat()) }
 
 // StatAt implements bindings.Descriptor.
-func (d *descriptor) StatAt(ctx context.Context, how bindings.PathFlags, path string) (bindings.DescriptorStat, error) {
-	return statResult(d.statAt(ctx, how, path))
-}
-
-func (d *descriptor) statAt(ctx context.Context, how bindings.PathFlags, path string) (wasi.Stat, error) {
-	dir, err := d.at(path)
-	if err != nil {
-		return wasi.Stat{}, err
-	}
-	return dir.StatPath(ctx, path, follows(how))
+func (f *file) StatAt(ctx context.Context, how bindings.PathFlags, path string) (bindings.DescriptorStat, error) {
+	return statResult(f.of.StatPath(ctx, path, follows(how)))
 }
 
 func statResult(st wasi.Stat, err error) (bindings.DescriptorStat, error) {
@@ -52,46 +42,30 @@ func statResult(st wasi.Stat, err error) (bindings.DescriptorStat, error) {
 }
 
 func datetime(ns uint64) typed.Option[bindings.Datetime] {
-	const second = 1e9
-	return typed.Some(bindings.Datetime{Seconds: ns / second, Nanoseconds: uint32(ns % second)})
+	seconds, rest := descriptor.Split(ns)
+	return typed.Some(bindings.Datetime{Seconds: uint64(seconds), Nanoseconds: rest})
 }
 
-// IsSameObject implements bindings.Descriptor.
-func (d *descriptor) IsSameObject(_ context.Context, other bindings.Descriptor) (bool, error) {
-	a, err := d.of.object.Stat()
-	if err != nil {
-		return false, nil // WIT has no error for it
-	}
-	b, err := other.(*descriptor).of.object.Stat()
-	return err == nil && a.Dev == b.Dev && a.Ino == b.Ino, nil
+// IsSameObject implements bindings.Descriptor. WIT has no error for it: a file that is gone is no other.
+func (f *file) IsSameObject(_ context.Context, other bindings.Descriptor) (bool, error) {
+	same, err := f.of.Same(other.(*file).of)
+	return same && err == nil, nil
 }
 
 // MetadataHash implements bindings.Descriptor.
-func (d *descriptor) MetadataHash(context.Context) (bindings.MetadataHashValue, error) {
-	return hashResult(d.of.object.Stat())
+func (f *file) MetadataHash(context.Context) (bindings.MetadataHashValue, error) {
+	return hashResult(f.of.Stat())
 }
 
 // MetadataHashAt implements bindings.Descriptor.
-func (d *descriptor) MetadataHashAt(ctx context.Context, how bindings.PathFlags, path string) (bindings.MetadataHashValue, error) {
-	return hashResult(d.statAt(ctx, how, path))
+func (f *file) MetadataHashAt(ctx context.Context, how bindings.PathFlags, path string) (bindings.MetadataHashValue, error) {
+	return hashResult(f.of.StatPath(ctx, path, follows(how)))
 }
 
-// hashResult is a hash of what makes a file the same file. C libraries take the lower half for the
-// number of the inode, so it does not change when the file is written to, and differs between any two
-// files of a file system.
-func hashResult(st wasi.Stat, err error) (bindings.MetadataHashValue, error) {
+func hashResult(st wasi.Stat, err error) (v bindings.MetadataHashValue, _ error) {
 	if err != nil {
-		return bindings.MetadataHashValue{}, fileError(err)
+		return v, fileError(err)
 	}
-	return bindings.MetadataHashValue{
-		Lower: mix(st.Ino ^ mix(st.Dev)),
-		Upper: mix(st.Dev ^ bits.ReverseBytes64(mix(^st.Ino))),
-	}, nil
-}
-
-// mix spreads the bits of a number (the finalizer of SplitMix64). Different numbers stay different.
-func mix(x uint64) uint64 {
-	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-	x = (x ^ x>>27) * 0x94d049bb133111eb
-	return x ^ x>>31
+	v.Lower, v.Upper = descriptor.Hash(st)
+	return v, nil
 }

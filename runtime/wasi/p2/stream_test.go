@@ -176,7 +176,7 @@ func TestSplice(t *testing.T) {
 func TestBoundsOfResources(t *testing.T) {
 	c := newCaller(t, wasi.Config{MaxDescriptors: 10})
 	d := c.mustOpen("f", create, readFlag)
-	var opened []*descriptor
+	var opened []*file
 	for range 20 {
 		if o, err := c.open("f", 0, readFlag); err == nil {
 			opened = append(opened, o)

@@ -1,35 +1,35 @@
 // Package p3 connects components of WASI 0.3 to their host, package wasi. It implements the
-// interfaces that hack/witgen made of WIT (package bindings). WASI 0.2 is package p2; both serve one
-// wasi.Guest, and what they share of files is package descriptor.
+// interfaces that hack/witgen made of WIT (package bindings). WASI 0.2 is package p2; both serve
+// one wasi.Guest, and what they share of files is package descriptor.
 //
 // # Turns
 //
-// Everything here happens in the turn of the component's instance, but goroutines that only wait and
-// then post: a timer's, one that reads the guest's input ahead (wasi.Input), one that waits for FIFOs
-// (wasi.File.Watch), and flushes. Nothing of it touches the guest. So a function of the host does not
-// wait in the turn, with these exceptions: what the disk takes, the freeing of a file of more than 16
-// MiB, flushes beyond 16 at a time, and a write to Config.Stdout or Stderr, which lasts as long as the
-// writer takes.
+// Everything here happens in the turn of the component's instance, but goroutines that only wait
+// and then post: a timer's, one that reads the guest's input ahead (wasi.Input), one that waits for
+// FIFOs (wasi.File.Watch), and flushes. Nothing of it touches the guest. So a function of the host
+// does not wait in the turn, with these exceptions: what the disk takes, the freeing of a file of
+// more than 16 MiB, flushes beyond 16 at a time, and a write to Config.Stdout or Stderr, which
+// lasts as long as the writer takes.
 //
 // A function that is async in WIT answers at once, unless it waits for a time or for a flush.
 //
 // # Streams
 //
-// A stream moves values when both sides are ready, and keeps none. One that the host writes looks at
-// what the guest's read has room for, and takes just that of the file, directory or input: up to 64
-// KiB, or 256 entries. What the guest did not read stays where it was, so the next stream of the input
-// begins where the last one ended. One that the host reads takes what the guest's write has, up to 64
-// KiB in a piece, when the output has room for it: while the log's rate is used up, or a FIFO is full,
-// the guest's write waits. Between two pieces the host looks whether the guest was killed, and after 1
-// MiB without the guest others get their turn.
+// A stream moves values when both sides are ready, and keeps none. One that the host writes looks
+// at what the guest's read has room for, and takes just that of the file, directory or input: up to
+// 64 KiB, or 256 entries. What the guest did not read stays where it was, so the next stream of the
+// input begins where the last one ended. One that the host reads takes what the guest's write has,
+// up to 64 KiB in a piece, when the output has room for it: while the log's rate is used up, or a
+// FIFO is full, the guest's write waits. Between two pieces the host looks whether the guest was
+// killed, and after 1 MiB without the guest others get their turn.
 //
-// The exceptions hold little: 4 KiB for a FIFO, and 4 KiB or 16 entries while a guest reads nothing to
-// learn whether there is something.
+// The exceptions hold little: 4 KiB for a FIFO, and 4 KiB or 16 entries while a guest reads nothing
+// to learn whether there is something.
 //
-// The future of a stream gets its value when the stream has ended: at the end of the values, when the
-// guest drops its end, or with an error. If the guest drops its end of a stream to the host, all of
-// its bytes are written before. A stream keeps its file open, and goes on after the descriptor was
-// dropped.
+// The future of a stream gets its value when the stream has ended: at the end of the values, when
+// the guest drops its end, or with an error. If the guest drops its end of a stream to the host,
+// all of its bytes are written before. A stream keeps its file open, and goes on after the
+// descriptor was dropped.
 //
 // # The end
 //
@@ -51,5 +51,6 @@
 //
 // # What is denied
 //
-// Sockets and name lookups answer access-denied. HTTP requests are denied; a guest that makes one ends.
+// Sockets and name lookups answer access-denied. HTTP requests are denied; a guest that makes one
+// ends.
 package p3

@@ -8,8 +8,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/p3/bindings"
 )
 
-// entrySource is a source of the entries of a directory, without `.` and `..`. Entries whose names are
-// not UTF-8 are left out, and at the end that is an error.
+// entrySource is a source of the entries of a directory, without `.` and `..`. Entries whose names
+// are not UTF-8 are left out, and at the end that is an error.
 type entrySource struct {
 	user
 	dir     *wasi.Directory

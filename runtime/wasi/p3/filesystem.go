@@ -81,8 +81,8 @@ func (f *file) Sync(ctx context.Context, async typed.Async[none]) error {
 	return f.sync(ctx, async, false)
 }
 
-// sync flushes beside the turn, which may take seconds. What cannot be cancelled goes on to its end:
-// then the guest that cancels hears so.
+// sync flushes beside the turn, which may take seconds. What cannot be cancelled goes on to its
+// end: then the guest that cancels hears so.
 func (f *file) sync(ctx context.Context, async typed.Async[none], dataOnly bool) error {
 	h := f.host
 	if h.syncs == maxSyncs {

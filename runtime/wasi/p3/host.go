@@ -11,9 +11,9 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/p3/bindings"
 )
 
-// Host gives one guest the functions of WASI 0.3. It is a bindings.Guest, so it can be what the guest
-// of an instance.Instance finds as its host. A type that embeds it, and has WASIP2 too, serves both
-// versions: its Begin has to call the Host's.
+// Host gives one guest the functions of WASI 0.3. It is a bindings.Guest, so it can be what the
+// guest of an instance.Instance finds as its host. A type that embeds it, and has WASIP2 too,
+// serves both versions: its Begin has to call the Host's.
 type Host struct {
 	guest *wasi.Guest
 	// ctx ends when the guest has to end. It is kept because what comes later, and the drop of a
@@ -60,7 +60,8 @@ func (h *Host) Begin(c *canon.Call) context.Context {
 func (h *Host) WASIP3() *bindings.Host { return &h.bindings }
 
 // Close ends what waits, and closes what the guest opened. The instance must be closed. It does not
-// wait for slow calls. The wasi.Guest, and the objects that it has from its start, stay as they are.
+// wait for slow calls. The wasi.Guest, and the objects that it has from its start, stay as they
+// are.
 func (h *Host) Close() error {
 	for t := range h.timers {
 		t.stop()

@@ -8,8 +8,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/p3/bindings"
 )
 
-// web has the functions of wasi:http. There is no HTTP yet by WASI 0.3: making a message, for which WIT
-// has no error, ends the guest, so that no guest has one to send.
+// web has the functions of wasi:http. There is no HTTP yet by WASI 0.3: making a message, for which
+// WIT has no error, ends the guest, so that no guest has one to send.
 type web struct{}
 
 var errNoHTTP = errors.New("the guest makes an HTTP message by WASI 0.3, which this host does not support yet")

@@ -9,8 +9,8 @@ import (
 type sink interface {
 	// room returns how many of n bytes put would take now without a wait, 0 for none.
 	room(n int) (int, error)
-	// put takes all of the bytes, of which there are no more than room returned. They are memory of the
-	// guest.
+	// put takes all of the bytes, of which there are no more than room returned. They are memory of
+	// the guest.
 	put(b []byte) error
 	// wait has ready done in the turn when there may be room. stop stops that.
 	wait(ready func()) (stop func(), err error)
@@ -19,7 +19,8 @@ type sink interface {
 	close()
 }
 
-// inflow is a stream that the host reads. The guest's bytes stay with it until there is room for them.
+// inflow is a stream that the host reads. The guest's bytes stay with it until there is room for
+// them.
 type inflow struct {
 	host    *Host
 	r       *instance.StreamReader[byte]
@@ -30,8 +31,8 @@ type inflow struct {
 	ended   bool
 }
 
-// drain reads a stream into a sink, and keeps the promise at its end. The stream takes the room of a
-// descriptor.
+// drain reads a stream into a sink, and keeps the promise at its end. The stream takes the room of
+// a descriptor.
 func (h *Host) drain(s typed.Stream[uint8], to sink, p *promise) {
 	i := &inflow{host: h, r: instance.ReadStream(h.x, s.Handle, instance.Codec[byte]{}), to: to, promise: p}
 	if err := h.guest.Reserve(); err != nil {

@@ -156,8 +156,8 @@ func (o *outflow[T]) end(err error) {
 	o.promise.end(err)
 }
 
-// pass does next: at once, or in a later turn if much was moved. A stream between two parts of the host
-// would keep others from their turns.
+// pass does next: at once, or in a later turn if much was moved. A stream between two parts of the
+// host would keep others from their turns.
 func (h *Host) pass(moved *int, next func()) {
 	if *moved < turnBytes {
 		next()

@@ -5,8 +5,8 @@ import (
 	"encoding/binary"
 )
 
-// random has the functions of wasi:random. The insecure ones are as good as the others, which cost no
-// more.
+// random has the functions of wasi:random. The insecure ones are as good as the others, which cost
+// no more.
 type random struct{ host *Host }
 
 // GetRandomBytes implements bindings.RandomHost. It may return fewer bytes than the guest asks for.
