@@ -35,8 +35,8 @@ func (g *Guest) Random(ctx context.Context, p []byte) error {
 	return nil
 }
 
-// Seed returns a random number of 128 bits that stays the same while the guest lives. It serves hash
-// tables, not secrets.
+// Seed returns a random number of 128 bits that stays the same while the guest lives. It serves
+// hash tables, not secrets.
 func (g *Guest) Seed() [2]uint64 {
 	if g.seed == [2]uint64{} {
 		var b [16]byte
