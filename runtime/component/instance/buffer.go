@@ -62,9 +62,9 @@ func move(a, b *buffer, n uint32) {
 		to, from = b, a
 	}
 	switch {
+	case to.elem == nil:
 	case to.host != nil && from.host != nil:
 		to.host.take(from.host.give(int(n)))
-	case to.elem == nil:
 	case to.host != nil:
 		to.host.lift(from.values(n))
 	case from.host != nil:

@@ -11,16 +11,16 @@
 //
 // # Stacks
 //
-// A component instance has a store, and a store has at most one stack. A task that waits in a callback
-// has none. A task that waits within the guest keeps its goroutine, and what else has to run in
-// that store then runs above it, on the same goroutine. Where a lower call on such a stack would
-// have to go on before the one above it, the guest traps.
+// A component instance has a store, and a store has at most one stack. A task that waits in a
+// callback has none. A task that waits within the guest keeps its goroutine, and what else has to
+// run in that store then runs above it, on the same goroutine. Where a lower call on such a stack
+// would have to go on before the one above it, the guest traps.
 //
 // Tasks that the host calls, and callbacks, run on the goroutine that has the turn. A goroutine is
 // added where one component calls another one without waiting for it, and where a task waits within
-// the guest. A Call whose task waits within the guest on the caller's goroutine returns when that
-// task has gone on to its end or to its next callback, even if there was a result before; lift is
-// called when there is one.
+// the guest while there are others. A Call whose task waits within the guest on the caller's
+// goroutine returns when that task has gone on to its end or to its next callback, even if there
+// was a result before; lift is called when there is one.
 //
 // # Faults
 //

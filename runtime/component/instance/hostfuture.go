@@ -37,8 +37,8 @@ func ReadFuture[T any](x *Instance, h canon.Handle, c Codec[T]) *FutureReader[T]
 	return &FutureReader[T]{x.hold(h.Host.(*shared)), c}
 }
 
-// Write gives the future its value, and closes the end when that was read or the reader dropped its
-// end.
+// Write gives the future its value, and closes the end when that was read or the reader dropped
+// its end. A future that is closed without a value breaks the guest that reads it.
 func (w *FutureWriter[T]) Write(v T) {
 	b := &buffer{elem: w.shared.elem, length: 1, host: &source[T]{[]T{v}, w.codec}}
 	w.start(b, func(int, bool) { w.Close() })
@@ -48,5 +48,11 @@ func (w *FutureWriter[T]) Write(v T) {
 func (r *FutureReader[T]) Read(take func(v T)) {
 	taken := func(vs []T) { take(vs[0]) }
 	b := &buffer{elem: r.shared.elem, length: 1, reads: true, host: &sink[T]{taken, r.codec}}
-	r.start(b, func(int, bool) { r.Close() })
+	r.start(b, func(n int, _ bool) {
+		r.Close()
+		if r.shared.elem == nil && n == 1 {
+			var nothing T
+			take(nothing)
+		}
+	})
 }

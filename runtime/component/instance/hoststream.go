@@ -103,8 +103,8 @@ func (w *StreamWriter[T]) Write(vs []T, done func(n int, dropped bool)) {
 }
 
 // Read takes up to n values. take is called with the values as they come, and may keep the slice
-// unless T is byte: then it is memory of the guest. done is called after it, or when the writer
-// dropped its end. Only one Read may be under way.
+// unless T is byte: then it is memory of the guest. Of a stream without a type it is not called.
+// done is called after it, or when the writer dropped its end. Only one Read may be under way.
 func (r *StreamReader[T]) Read(n int, take func(vs []T), done func(n int, dropped bool)) {
 	b := &buffer{elem: r.shared.elem, length: uint32(min(n, maxBuffer)), reads: true, host: &sink[T]{take, r.codec}}
 	r.start(b, done)
@@ -177,8 +177,6 @@ func (s *sink[T]) lift(from canon.Values) {
 			return
 		}
 	}
-	var none T
-	_ = none
 	vs := make([]T, 0, from.Reserve(sizeOf[T]()))
 	for i := range from.Len() {
 		vs = append(vs, s.codec.Lift(from.At(i)))

@@ -8,8 +8,8 @@ import (
 
 // The loop runs tasks that are ready, and waits for the host. It begins at home: on the goroutine
 // that has the turn. There it runs tasks on its own stack, as most of them soon wait without one.
-// Where a task waits within the guest, the stack cannot go back to the loop, so the loop goes to
-// another fiber. When what is at home has ended, the loop comes back.
+// Where a task waits within the guest, and is not the only one, the stack cannot go back to the
+// loop: the loop goes to another fiber. When what is at home has ended, the loop comes back.
 
 var (
 	errDeadlock    = errors.New("deadlock: no task of the component can make progress")
@@ -26,6 +26,9 @@ func (x *Instance) drive(until func() bool) {
 		}
 		x.streak = 0
 		if x.runPosted() {
+			continue
+		}
+		if x.beginCall() {
 			if x.loop != self {
 				return
 			}
@@ -40,14 +43,47 @@ func (x *Instance) drive(until func() bool) {
 			x.follow()
 			continue
 		}
-		if !x.mayGoOn() {
-			panic(&canon.Trap{Err: x.stuck()})
-		}
-		select {
-		case <-x.queue.wake:
-		case <-x.kill.done:
-		}
+		x.waitForHost()
 	}
+}
+
+// waitForHost waits until something was posted, or the instance was killed.
+func (x *Instance) waitForHost() {
+	if !x.mayGoOn() {
+		panic(&canon.Trap{Err: x.stuck()})
+	}
+	select {
+	case <-x.queue.wake:
+	case <-x.kill.done:
+	}
+}
+
+// waitAlone has the only task there is wait within the guest, on the stack of the loop: nothing but
+// the host can do something meanwhile. It reports whether the task can go on. It cannot yet where
+// another call is to begin.
+func (x *Instance) waitAlone(t *thread) bool {
+	in := t.task.in
+	in.leaveTo(nil)
+	x.current = nil
+	for {
+		x.poll()
+		if x.runPosted() {
+			continue
+		}
+		if t.ready() || x.hasCalls() {
+			break
+		}
+		x.waitForHost()
+	}
+	in.enterFrom(nil)
+	x.current = t
+	return t.ready()
+}
+
+func (x *Instance) hasCalls() bool {
+	x.queue.mu.Lock()
+	defer x.queue.mu.Unlock()
+	return len(x.queue.calls) > 0
 }
 
 // goOn resumes a thread of a component instance, which the host has entered, and leaves it.

@@ -50,27 +50,37 @@ func (q *queue) ring() {
 	}
 }
 
-// runPosted does the first thing that was posted, or else begins the first call, and reports
-// whether there was one. No task runs meanwhile.
+// runPosted does the first thing that was posted, and reports whether there was one. No task runs
+// meanwhile.
 func (x *Instance) runPosted() bool {
 	q := &x.queue
-	var f func()
-	var i *invocation
 	q.mu.Lock()
-	if len(q.posted) > 0 {
-		f, q.posted = q.posted[0], q.posted[1:]
-	} else if len(q.calls) > 0 {
-		i, q.calls = q.calls[0], q.calls[1:]
+	if len(q.posted) == 0 {
+		q.mu.Unlock()
+		return false
 	}
+	f := q.posted[0]
+	q.posted = q.posted[1:]
 	q.mu.Unlock()
-	switch {
-	case f != nil:
-		f()
-		x.follow()
-	case i != nil:
-		i.begin(x)
+	f()
+	x.follow()
+	return true
+}
+
+// beginCall begins the first call that was made while another goroutine has the turn, and reports
+// whether there was one.
+func (x *Instance) beginCall() bool {
+	q := &x.queue
+	q.mu.Lock()
+	if len(q.calls) == 0 {
+		q.mu.Unlock()
+		return false
 	}
-	return f != nil || i != nil
+	i := q.calls[0]
+	q.calls = q.calls[1:]
+	q.mu.Unlock()
+	i.begin(x)
+	return true
 }
 
 // Kill ends the instance soon, with a fault. Tasks that wait hear it; guest code that runs has to

@@ -121,6 +121,10 @@ func (x *Instance) park(t *thread) (cancelled bool) {
 	}
 	to, m := t.resumer, message{}
 	if to == self {
+		if x.tasks == 1 && x.waitAlone(t) {
+			x.stopWaiting(t)
+			return false
+		}
 		to, m = x.moveLoop(t)
 	}
 	t.fiber = self
