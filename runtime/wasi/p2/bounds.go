@@ -61,8 +61,8 @@ const (
 	perLook = 256
 )
 
-// tooMany is the error of a guest that holds too many resources. It ends a guest whose function has no
-// other error.
+// tooMany is the error of a guest that holds too many resources. It ends a guest whose function
+// has no other error.
 func tooMany(k kind) error {
 	return fmt.Errorf("the guest holds more than %d %s", bounds[k].most, bounds[k].what)
 }

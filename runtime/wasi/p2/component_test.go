@@ -34,6 +34,11 @@ type guest struct {
 
 func load(t testing.TB, text string) *guest {
 	t.Helper()
+	return loadWith(t, text, typed.Tables{&bindings.Table})
+}
+
+func loadWith(t testing.TB, text string, tables typed.Tables) *guest {
+	t.Helper()
 	c, err := componentengine.Assemble(text)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, text)
@@ -45,7 +50,7 @@ func load(t testing.TB, text string) *guest {
 	if err != nil {
 		t.Fatal(err)
 	}
-	program, err := instance.Bind(linked, typed.Tables{&bindings.Table})
+	program, err := instance.Bind(linked, tables)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,50 +1,52 @@
-// Package p2 connects guests of WASI 0.2 to their host, package wasi. It implements the interfaces of
-// package bindings for one guest.
+// Package p2 connects guests of WASI 0.2 to their host, package wasi. It implements the interfaces
+// of package bindings for one guest.
 //
 // # Calling
 //
-// New makes a Host of a wasi.Guest, which was made with Config.Confined. What runs a component gives it, or a type that embeds it, to the
-// functions of the table (bindings.Table). As with the wasi.Guest, only one call runs at a time. The
-// host of WASI 0.3 may use the same wasi.Guest; each closes what the guest opened through it, and the
-// owner of the wasi.Guest calls CloseInitial and Close of that in the end.
+// New makes a Host of a wasi.Guest, which was made with Config.Confined. What runs a component
+// gives it, or a type that embeds it, to the functions of the table (bindings.Table). As with the
+// wasi.Guest, only one call runs at a time. The host of WASI 0.3 may use the same wasi.Guest; each
+// closes what the guest opened through it, and the owner of the wasi.Guest calls CloseInitial and
+// Close of that in the end.
 //
 // A function returns an error of its interface, or an error that ends the guest: a *wasi.ExitError
 // when the guest called exit, wasi.ErrKilled when the context ended in a call that blocks or works
-// long, and any other error for a guest that broke a rule of WIT. The texts of errors have no names of
-// the host.
+// long, and any other error for a guest that broke a rule of WIT. The texts of errors have no
+// names of the host.
 //
 // # Blocking
 //
-// Functions block where WIT says so, and then in package wasi: a kill ends them at once, and Quiesce
-// ends standard input. Besides, a write to standard output lasts as long as its writer and the guest's
-// rate require. Nothing else of the component runs while a function blocks.
+// Functions block where WIT says so, and then in package wasi: a kill ends them at once, and
+// Quiesce ends standard input. Besides, a write to standard output lasts as long as its writer and
+// the guest's rate require. Nothing else of the component runs while a function blocks.
 //
 // # Resources
 //
-// The guest may drop resources in any order. A file stays open until its descriptor, its streams and
-// their pollables are dropped. A stream of directory entries shares its directory in the same way.
-// Standard streams are not closed by a drop, and get-stdout may be called again.
+// The guest may drop resources in any order. A file stays open until its descriptor, its streams
+// and their pollables are dropped. A stream of directory entries shares its directory in the same
+// way. Standard streams are not closed by a drop, and get-stdout may be called again.
 //
 // # Streams
 //
-// A stream holds no bytes. A read returns up to 64 KiB. check-write permits up to 1 MiB, or 4096 bytes
-// for a FIFO, and the guest traps if it writes more than it was permitted. A write that failed closes
-// its stream. An input stream of a file returns the error closed at the end of the file, and bytes
-// again if the file has grown.
+// A stream holds no bytes. A read returns up to 64 KiB. check-write permits up to 1 MiB, or 4096
+// bytes for a FIFO, and the guest traps if it writes more than it was permitted. A write that
+// failed closes its stream. An input stream of a file returns the error closed at the end of the
+// file, and bytes again if the file has grown.
 //
 // # Files
 //
-// The guest has one directory, "/", and the mounts are below it. What descriptors, flags and paths mean,
-// package descriptor says. A name on the disk that is not UTF-8 is illegal-byte-sequence; a stream of
-// entries goes on after it.
+// The guest has one directory, "/", and the mounts are below it. What descriptors, flags and paths
+// mean, package descriptor says. A name on the disk that is not UTF-8 is illegal-byte-sequence; a
+// stream of entries goes on after it.
 //
-// The environment has PWD if the container has a working directory, as in preview 1. The time zone is
-// UTC. No stream is a terminal.
+// The environment has PWD if the container has a working directory, as in preview 1. The time zone
+// is UTC. No stream is a terminal.
 //
 // # Network
 //
-// There is none: creating a socket is access-denied, looking up a name is permanent-resolver-failure,
-// and sending a request is HTTP-request-denied. HTTP fields, requests and responses can be made.
+// There is none: creating a socket is access-denied, looking up a name is
+// permanent-resolver-failure, and sending a request is HTTP-request-denied. HTTP fields, requests
+// and responses can be made.
 //
 // # Bounds
 //
@@ -54,7 +56,7 @@
 //	1024 handles of its first directory, 1024 of the network
 //	4096 HTTP objects, with 128 KiB of fields for each and 4 MiB together
 //
-// A function that has an error for it returns insufficient-memory; else the guest traps. A call has at
-// most 16384 pollables and 16 MiB of random bytes, else the guest traps. The host keeps 64 KiB for data
-// and 128 KiB for polls between calls.
+// A function that has an error for it returns insufficient-memory; else the guest traps. A call
+// has at most 16384 pollables and 16 MiB of random bytes, else the guest traps. The host keeps 64
+// KiB for data and 128 KiB for polls between calls.
 package p2

@@ -9,8 +9,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/p2/bindings"
 )
 
-// entryStream is the resource directory-entry-stream of wasi:filesystem. It uses the directory of the
-// descriptor that it came from, and remembers where it is.
+// entryStream is the resource directory-entry-stream of wasi:filesystem. It uses the directory of
+// the descriptor that it came from, and remembers where it is.
 type entryStream struct {
 	host   *Host
 	of     *descriptor.Descriptor

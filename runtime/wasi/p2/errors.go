@@ -9,8 +9,8 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/p2/bindings"
 )
 
-// fileError is an error of the host as a function of wasi:filesystem returns it: a code, or what ends
-// the guest.
+// fileError is an error of the host as a function of wasi:filesystem returns it: a code, or what
+// ends the guest.
 func fileError(err error) error {
 	if err == nil {
 		return nil
@@ -37,8 +37,8 @@ func (f *failure) Drop() { f.host.give(failures) }
 // errClosed is the error of a stream that has ended.
 var errClosed error = bindings.StreamError{Case: bindings.StreamErrorClosed}
 
-// failed is an error of the host as a function of a stream returns it: a resource with the reason, or
-// what ends the guest.
+// failed is an error of the host as a function of a stream returns it: a resource with the reason,
+// or what ends the guest.
 func (h *Host) failed(err error, file bool) error {
 	reason := wasi.ErrorOf(err)
 	if reason == 0 {

@@ -36,7 +36,8 @@ func sizeOf(name string, value []byte) int { return len(name) + len(value) + fie
 
 func headerError(c bindings.HeaderErrorCase) error { return bindings.HeaderError{Case: c} }
 
-// forbidden are the names of fields that belong to a connection. The host sets them, as wasmtime does.
+// forbidden are the names of fields that belong to a connection. The host sets them, as wasmtime
+// does.
 var forbidden = map[string]bool{
 	"connection": true, "host": true, "http2-settings": true, "keep-alive": true, "proxy-authenticate": true,
 	"proxy-authorization": true, "proxy-connection": true, "transfer-encoding": true, "upgrade": true,

@@ -9,9 +9,9 @@ import (
 	"github.com/krustlet-go/krustlet-wasi/runtime/wasi/p2/bindings"
 )
 
-// Host gives one guest the functions of WASI 0.2. It is a bindings.Guest, so it can be what the guest
-// of an instance.Instance finds as its host. A type that embeds it, and has WASIP3 too, serves both
-// versions.
+// Host gives one guest the functions of WASI 0.2. It is a bindings.Guest, so it can be what the
+// guest of an instance.Instance finds as its host. A type that embeds it, and has WASIP3 too,
+// serves both versions.
 type Host struct {
 	guest *wasi.Guest
 	// ctx ends when the guest has to end. It is kept because a call and the drop of a resource come
@@ -53,8 +53,8 @@ func (h *Host) Begin(*canon.Call) context.Context { return h.ctx }
 // WASIP2 implements bindings.Guest.
 func (h *Host) WASIP2() *bindings.Host { return &h.bindings }
 
-// Close closes what the guest opened. The guest must have ended. It does not wait for slow calls. The
-// wasi.Guest, and the objects that it has from its start, stay as they are.
+// Close closes what the guest opened. The guest must have ended. It does not wait for slow calls.
+// The wasi.Guest, and the objects that it has from its start, stay as they are.
 func (h *Host) Close() error { return h.set.Close() }
 
 // use keeps what a resource uses open, until done. It may be nil.

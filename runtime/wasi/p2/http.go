@@ -12,8 +12,8 @@ import (
 // maxText is how many bytes a method, scheme, authority or path has. Servers accept some 8 KiB.
 const maxText = 16 << 10
 
-// outgoing has the functions of wasi:http/outgoing-handler. A guest has no network, so no request is
-// sent.
+// outgoing has the functions of wasi:http/outgoing-handler. A guest has no network, so no request
+// is sent.
 type outgoing struct{}
 
 // Handle implements bindings.OutgoingHandlerHost. It owns the request and the options.
@@ -25,8 +25,8 @@ func (outgoing) Handle(_ context.Context, r bindings.OutgoingRequest, o typed.Op
 	return nil, bindings.HTTPErrorCode{Case: bindings.HTTPErrorCodeHTTPRequestDenied}
 }
 
-// web has the functions of wasi:http/types. The guest gets no request and no response, so what belongs
-// to these is never made.
+// web has the functions of wasi:http/types. The guest gets no request and no response, so what
+// belongs to these is never made.
 type web struct{ host *Host }
 
 // NewOutgoingRequest implements bindings.HTTPHost. It owns the headers.
@@ -250,8 +250,8 @@ func (r *outgoingRequest) SetPathWithQuery(_ context.Context, p typed.Option[str
 	return nil
 }
 
-// isPart reports whether the text can be a part of a URI: it is not empty, and has neither spaces nor
-// control characters.
+// isPart reports whether the text can be a part of a URI: it is not empty, and has neither spaces
+// nor control characters.
 func isPart(text string) bool {
 	return text != "" && len(text) <= maxText &&
 		strings.IndexFunc(text, func(c rune) bool { return c <= ' ' || c == 0x7f }) < 0

@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// random has the functions of wasi:random. The insecure ones are as good as the others, which cost no
-// more.
+// random has the functions of wasi:random. The insecure ones are as good as the others, which cost
+// no more.
 type random struct{ host *Host }
 
 var errRandom = fmt.Errorf("the guest asks for more than %d random bytes at once", maxRandom)

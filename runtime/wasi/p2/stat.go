@@ -46,7 +46,8 @@ func datetime(ns uint64) typed.Option[bindings.Datetime] {
 	return typed.Some(bindings.Datetime{Seconds: uint64(seconds), Nanoseconds: rest})
 }
 
-// IsSameObject implements bindings.Descriptor. WIT has no error for it: a file that is gone is no other.
+// IsSameObject implements bindings.Descriptor. WIT has no error for it: a file that is gone is no
+// other.
 func (f *file) IsSameObject(_ context.Context, other bindings.Descriptor) (bool, error) {
 	same, err := f.of.Same(other.(*file).of)
 	return same && err == nil, nil

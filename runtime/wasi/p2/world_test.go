@@ -22,8 +22,8 @@ type world struct {
 	shown map[string]bool // interfaces whose instances are written
 }
 
-// program returns the text of a component that exports wasi:cli/run. Its module has the data and the
-// code, which may call all functions that it names. uses, if it is not nil, chooses others.
+// program returns the text of a component that exports wasi:cli/run. Its module has the data and
+// the code, which may call all functions that it names. uses, if it is not nil, chooses others.
 func program(version, data, code string, uses func(name string) bool) string {
 	if uses == nil {
 		uses = func(name string) bool { return strings.Contains(code, `$"`+name+`"`) }
