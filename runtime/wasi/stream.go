@@ -132,7 +132,9 @@ func (i *Input) Discard(n int) {
 // Notify itself if that is so already. There is one f at a time: a later Notify replaces it, also
 // by nil. f must not call the guest.
 func (i *Input) Notify(f func()) {
-	i.state()
+	if f != nil {
+		_, _ = i.state() // which begins to read ahead; what there is then, is seen under the lock
+	}
 	i.mu.Lock()
 	i.waiting = f
 	if len(i.ahead) > 0 || i.end != nil {

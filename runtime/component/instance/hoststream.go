@@ -64,7 +64,7 @@ func (e *hostEnd) Cancel() {
 // it still has room for, or has. A Write or Read of up to that many then moves them at once.
 func (e *hostEnd) Waits() (n int, waits bool) {
 	b := e.shared.pending.buffer
-	if b == nil || e.busy {
+	if b == nil || e.busy || b.length > 0 && b.remain() == 0 {
 		return 0, false
 	}
 	return int(b.remain()), true
