@@ -241,6 +241,7 @@
     ;; open opens the file that the second argument names, below the first directory, or returns 0.
     (func $open (param $how i32) (param $flags i32) (result i32) (local $dir i32)
       (call $get-directories (i32.const 0))
+      (if (i32.eqz (i32.load (i32.const 4))) (then (return (i32.const 0))))
       (local.set $dir (i32.load (i32.load (i32.const 0))))
       (call $open-at (local.get $dir) (i32.const 1) (i32.load (call $arg (i32.const 2))) (i32.load offset=4 (call $arg (i32.const 2)))
         (local.get $how) (local.get $flags) (i32.const 0))
