@@ -154,6 +154,7 @@
   ;;   0       results of WASI's functions
   ;;   0x100   the errno for each error-code
   ;;   0x140   the file type of preview 1 for each descriptor-type
+  ;;   0x150   the names . and ..
   ;;   0x1000  256 descriptors of 64 bytes each
   ;;   0x5000  what lives as long as one call; the names of preopened directories are below it
   (core module $memory
@@ -161,6 +162,7 @@
     (global $top (export "top") (mut i32) (i32.const 0x5000))
     (data (i32.const 0x100) "\02\06\07\08\0a\10\13\14\16\19\1a\1b\1c\1d\1f\20\22\23\25\2b\2c\2e\30\33\36\37\38\3a\3b\3c\3d\3f\40\45\46\4a\4b")
     (data (i32.const 0x140) "\00\01\02\03\00\07\04\06")
+    (data (i32.const 0x150) "..")
     ;; realloc never frees: the adapter resets $top when a call begins.
     (func (export "realloc") (param $old i32) (param $was i32) (param $align i32) (param $size i32) (result i32)
       (local $at i32)
@@ -387,7 +389,8 @@
 
     ;; descriptors: +0 kind (0 free, 1 input, 2 output, 3 directory, 4 file), +4 handle, +8 position (64 bits),
     ;; +16 fdflags, +20 descriptor-flags, +24 and +28 the name, +32 whether it is preopened,
-    ;; +36 its directory-entry-stream or 0, +40 the cookie of the next entry (64 bits)
+    ;; +36 its directory-entry-stream or 0, +40 the cookie of the next entry (64 bits), +48 and +56 the rights and
+    ;; inherited rights that it gave up (64 bits)
     (func $slot (param $fd i32) (result i32)
       (i32.add (i32.const 0x1000) (i32.shl (local.get $fd) (i32.const 6))))
 
@@ -682,7 +685,9 @@
       (call $code (i32.const 1)))
     (func (export "fd_advise") (param $fd i32) (param i64 i64 i32) (result i32) (call $handle (local.get $fd)))
     (func (export "fd_allocate") (param $fd i32) (param i64 i64) (result i32)
-      (select (i32.const 58) (i32.const 8) (call $entry (local.get $fd))))
+      (local $e i32)
+      (if (i32.eqz (local.tee $e (call $entry (local.get $fd)))) (then (return (i32.const 8))))
+      (select (i32.const 58) (i32.const 8) (i32.eq (i32.load (local.get $e)) (i32.const 4))))
     (func (export "fd_fdstat_get") (param $fd i32) (param $to i32) (result i32) (local $e i32) (local $type i32)
       (if (i32.eqz (local.tee $e (call $entry (local.get $fd)))) (then (return (i32.const 8))))
       (if (i32.ge_u (i32.load (local.get $e)) (i32.const 3)) (then
@@ -691,24 +696,44 @@
       (call $store64 (local.get $to) (i64.const 0))
       (call $store8 (local.get $to) (local.get $type))
       (call $store16 (i32.add (local.get $to) (i32.const 2)) (i32.load offset=16 (local.get $e)))
-      ;; All rights, but to read and to write only if the file was opened for that. Streams cannot seek.
-      (call $store64 (i32.add (local.get $to) (i32.const 8))
+      (call $store64 (i32.add (local.get $to) (i32.const 8)) (call $rights (local.get $e)))
+      (call $store64 (i32.add (local.get $to) (i32.const 16)) (call $inherited (local.get $e)))
+      (i32.const 0))
+    ;; rights are all that the kind of the descriptor can have, without those to read and to write that it was
+    ;; not opened for, and those that were given up.
+    (func $rights (param $e i32) (result i64) (local $all i64)
+      (local.set $all
         (if (result i64) (i32.lt_u (i32.load (local.get $e)) (i32.const 3))
           (then (select (i64.const 0x8000002) (i64.const 0x8000040) (i32.eq (i32.load (local.get $e)) (i32.const 1))))
           (else
-            (i64.or (i64.const 0x1fffffbd)
-              (i64.or
-                (select (i64.const 2) (i64.const 0) (i32.and (i32.load offset=20 (local.get $e)) (i32.const 1)))
-                (select (i64.const 0x40) (i64.const 0) (i32.and (i32.load offset=20 (local.get $e)) (i32.const 2))))))))
-      (call $store64 (i32.add (local.get $to) (i32.const 16))
-        (select (i64.const 0x1fffffff) (i64.const 0) (i32.eq (i32.load (local.get $e)) (i32.const 3))))
-      (i32.const 0))
+            (if (result i64) (i32.eq (i32.load (local.get $e)) (i32.const 3))
+              (then (i64.const 0xfbffe99))
+              (else
+                (i64.or (i64.const 0x8e001bd)
+                  (i64.or
+                    (select (i64.const 2) (i64.const 0) (i32.and (i32.load offset=20 (local.get $e)) (i32.const 1)))
+                    (select (i64.const 0x40) (i64.const 0) (i32.and (i32.load offset=20 (local.get $e)) (i32.const 2))))))))))
+      (i64.and (local.get $all) (i64.xor (i64.load offset=48 (local.get $e)) (i64.const -1))))
+    (func $inherited (param $e i32) (result i64)
+      (i64.and
+        (select (i64.const 0x1fffffff) (i64.const 0) (i32.eq (i32.load (local.get $e)) (i32.const 3)))
+        (i64.xor (i64.load offset=56 (local.get $e)) (i64.const -1))))
     (func (export "fd_fdstat_set_flags") (param $fd i32) (param $flags i32) (result i32) (local $e i32)
       (if (i32.eqz (local.tee $e (call $entry (local.get $fd)))) (then (return (i32.const 8))))
       (i32.store offset=16 (local.get $e) (local.get $flags))
       (i32.const 0))
-    (func (export "fd_fdstat_set_rights") (param $fd i32) (param i64 i64) (result i32)
-      (select (i32.const 0) (i32.const 8) (call $entry (local.get $fd))))
+    (func (export "fd_fdstat_set_rights") (param $fd i32) (param $base i64) (param $inherited i64) (result i32) (local $e i32)
+      (if (i32.eqz (local.tee $e (call $entry (local.get $fd)))) (then (return (i32.const 8))))
+      (local.set $base (i64.xor (local.get $base) (i64.const -1)))
+      (local.set $inherited (i64.xor (local.get $inherited) (i64.const -1)))
+      ;; More rights than it has are 76, notcapable.
+      (if (i64.ne (i64.or (i64.xor (local.get $base) (i64.const -1)) (call $rights (local.get $e))) (call $rights (local.get $e)))
+        (then (return (i32.const 76))))
+      (if (i64.ne (i64.or (i64.xor (local.get $inherited) (i64.const -1)) (call $inherited (local.get $e))) (call $inherited (local.get $e)))
+        (then (return (i32.const 76))))
+      (i64.store offset=48 (local.get $e) (local.get $base))
+      (i64.store offset=56 (local.get $e) (local.get $inherited))
+      (i32.const 0))
 
     ;; filestat writes the filestat of the descriptor-stat at 0. $inode is its hash.
     (func $filestat (param $to i32) (param $inode i64)
@@ -770,8 +795,8 @@
       (call $out (local.get $to) (i32.load offset=24 (local.get $e)) (i32.load offset=28 (local.get $e)))
       (i32.const 0))
 
-    ;; next-entry reads the next entry of a directory to 0. If the last call left another cookie behind than
-    ;; this call begins with, the directory is read again from its begin.
+    ;; rewind makes the next entry the one after $cookie. If the last call stopped elsewhere, the directory is
+    ;; read again from its begin. The first two entries are . and .., which WASI 0.2 does not have.
     (func $rewind (param $e i32) (param $cookie i64) (result i32) (local $errno i32)
       (if (i32.load offset=36 (local.get $e)) (then
         (if (i64.eq (local.get $cookie) (i64.load offset=40 (local.get $e))) (then
@@ -789,11 +814,24 @@
           (br_if $done (i32.eqz (i32.load8_u (i32.const 4))))
           (br $skip)))
       (i32.const 0))
-    (func $next-entry (param $e i32) (result i32)
+    ;; next-entry puts the next entry to 0, as read-directory-entry does: +4 whether there is one, +8 its type,
+    ;; +12 and +16 its name.
+    (func $next-entry (param $e i32) (result i32) (local $cookie i64)
       (call $begin)
+      (local.set $cookie (i64.load offset=40 (local.get $e)))
+      (i64.store offset=40 (local.get $e) (i64.add (local.get $cookie) (i64.const 1)))
+      (if (i64.lt_u (local.get $cookie) (i64.const 2)) (then
+        (i64.store (i32.const 0) (i64.const 0x100000000))
+        (i32.store (i32.const 8) (i32.const 3))
+        (i32.store (i32.const 12) (i32.const 0x150))
+        (i32.store (i32.const 16) (i32.add (i32.wrap_i64 (local.get $cookie)) (i32.const 1)))
+        (return (i32.const 0))))
       (call $read-directory-entry (i32.load offset=36 (local.get $e)) (i32.const 0))
-      (i64.store offset=40 (local.get $e) (i64.add (i64.load offset=40 (local.get $e)) (i64.const 1)))
       (call $code (i32.const 4)))
+    ;; inode is the hash of an entry, or 0: .. may lead out of what the program sees.
+    (func $inode (param $e i32) (param $text i32) (param $length i32) (result i64)
+      (call $metadata-hash-at (i32.load offset=4 (local.get $e)) (i32.const 0) (local.get $text) (local.get $length) (i32.const 0))
+      (select (i64.const 0) (i64.load (i32.const 8)) (i32.load8_u (i32.const 0))))
     (func (export "fd_readdir") (param $fd i32) (param $to i32) (param $room i32) (param $cookie i64) (param $used i32) (result i32)
       (local $e i32) (local $errno i32) (local $sum i32) (local $part i32) (local $text i32) (local $length i32) (local $head i32)
       (if (i32.eqz (local.tee $e (call $entry (local.get $fd)))) (then (return (i32.const 8))))
@@ -810,9 +848,9 @@
           (local.set $length (i32.load (i32.const 16)))
           (local.set $head (call $space (i32.const 24)))
           (i64.store (local.get $head) (i64.load offset=40 (local.get $e)))
-          (i64.store offset=8 (local.get $head) (i64.const 0)) ;; the inode is not known
           (i32.store offset=16 (local.get $head) (local.get $length))
           (i32.store offset=20 (local.get $head) (i32.load8_u (i32.add (i32.const 0x140) (i32.load8_u (i32.const 8)))))
+          (i64.store offset=8 (local.get $head) (call $inode (local.get $e) (local.get $text) (local.get $length)))
           (local.set $part (call $least (i32.const 24) (i32.sub (local.get $room) (local.get $sum))))
           (call $out (i32.add (local.get $to) (local.get $sum)) (local.get $head) (local.get $part))
           (local.set $sum (i32.add (local.get $sum) (local.get $part)))
@@ -914,13 +952,12 @@
       (call $store32 (local.get $used) (local.get $room))
       (i32.const 0))
     ;; descriptor-flags of what the program asks for: its rights to read and to write, and flags to synchronize.
-    (func $wanted (param $rights i64) (param $open i32) (param $flags i32) (result i32)
+    (func $wanted (param $rights i64) (param $flags i32) (result i32)
       (i32.or
         (i32.or
           (i64.ne (i64.and (local.get $rights) (i64.const 0x4002)) (i64.const 0))
           (select (i32.const 2) (i32.const 0)
-            (i32.and (i64.ne (i64.and (local.get $rights) (i64.const 0x400140)) (i64.const 0))
-              (i32.eqz (i32.and (local.get $open) (i32.const 2))))))
+            (i64.ne (i64.and (local.get $rights) (i64.const 0x400140)) (i64.const 0))))
         (i32.or
           (i32.or
             (i32.shl (i32.and (local.get $flags) (i32.const 2)) (i32.const 2))
@@ -930,7 +967,7 @@
       (param $rights i64) (param $inherited i64) (param $flags i32) (param $to i32) (result i32)
       (local $errno i32) (local $new i32) (local $e i32) (local $wanted i32) (local $handle i32)
       (if (local.tee $errno (call $path (local.get $fd) (local.get $text) (local.get $length))) (then (return (local.get $errno))))
-      (local.set $wanted (call $wanted (local.get $rights) (local.get $open) (local.get $flags)))
+      (local.set $wanted (call $wanted (local.get $rights) (local.get $flags)))
       (block $free
         (loop $more
           (local.set $e (call $slot (local.get $new)))

@@ -6,8 +6,13 @@
 // finds:
 //
 //   - there are no sockets, no clocks of the processor, and no proc_raise and fd_allocate;
-//   - standard streams are never terminals, and the rights of a descriptor do not shrink;
-//   - fd_readdir knows no inodes; a path that is not UTF-8 traps.
+//   - standard streams are never terminals;
+//   - a descriptor says which rights it has given up, and still has them;
+//   - a path that is not UTF-8 traps.
+//
+// The adapter that comes with jco and wasm-tools grows the program's memory for its own use. Go's
+// runtime (1.26) takes it that nothing else does, writes over it, and the adapter traps. So Go
+// programs need this one.
 package wrap
 
 import (
