@@ -39,7 +39,7 @@ func (m monotonic) WaitFor(_ context.Context, async typed.Async[typed.None], d b
 			done(typed.None{}, typed.ErrCancelled)
 		}
 	})
-	t = m.host.after(time.Duration(min(d, uint64(longest))), func() { done(typed.None{}, nil) })
+	t = m.host.timers.after(time.Duration(min(d, uint64(longest))), func() { done(typed.None{}, nil) })
 	return typed.ErrLater
 }
 

@@ -67,7 +67,7 @@ func (g *guest) fill(w int) int {
 }
 
 // waiting makes a guest that can wait in each way.
-func waiting(t testing.TB) (g *guest, end func() error) {
+func waiting(t testing.TB, files *wasi.Files) (g *guest, end func() error) {
 	t.Helper()
 	dir := t.TempDir()
 	pipe := filepath.Join(dir, "pipe")
@@ -80,7 +80,7 @@ func waiting(t testing.TB) (g *guest, end func() error) {
 	}
 	stdin, keyboard := io.Pipe()
 	g, endGuest := makeGuest(t, wasi.Config{
-		Mounts: []wasi.Mount{{Host: dir, Guest: "/"}}, Stdin: stdin, Stdout: io.Discard, OutputRate: 1000,
+		Mounts: []wasi.Mount{{Host: dir, Guest: "/"}}, Stdin: stdin, Stdout: io.Discard, OutputRate: 1000, Files: files,
 	})
 	return g, func() error { return errors.Join(endGuest(), keyboard.Close(), other.Close()) }
 }
@@ -89,7 +89,7 @@ func waiting(t testing.TB) (g *guest, end func() error) {
 func TestKill(t *testing.T) {
 	for name, begin := range waits {
 		t.Run(name, func(t *testing.T) {
-			g, end := waiting(t)
+			g, end := waiting(t, nil)
 			waitable := begin(g)
 			set := g.call("set")
 			g.call("join", waitable, set)
@@ -144,9 +144,10 @@ func openFiles(t *testing.T) int {
 
 // TestNothingIsLeft makes many guests that end while they wait in every way, and have files open.
 func TestNothingIsLeft(t *testing.T) {
-	const guests = 1000
+	const guests, stock = 1000, 100
+	shared := wasi.NewFiles(stock)
 	once := func() {
-		g, end := waiting(t)
+		g, end := waiting(t, shared)
 		for _, begin := range waits {
 			begin(g)
 		}
@@ -165,7 +166,7 @@ func TestNothingIsLeft(t *testing.T) {
 		once()
 	}
 	eventually.True(t, "goroutines and files are as many as before", func() bool {
-		return runtime.NumGoroutine() <= goroutines && openFiles(t) <= files
+		return runtime.NumGoroutine() <= goroutines && openFiles(t) <= files && shared.Free() == stock
 	})
 }
 

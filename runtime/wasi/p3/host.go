@@ -2,7 +2,6 @@ package p3
 
 import (
 	"context"
-	"time"
 
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/canon"
 	"github.com/krustlet-go/krustlet-wasi/runtime/component/instance"
@@ -24,8 +23,9 @@ type Host struct {
 
 	set    *descriptor.Set
 	input  input
-	timers map[*timer]struct{}
+	timers timers
 	syncs  int // flushes that go on beside the turn
+	room   int // that streams took of the guest's descriptors
 
 	// scratch holds what a stream moves while it moves it.
 	scratch [piece]byte
@@ -35,8 +35,8 @@ type Host struct {
 // New makes the host of a guest, which was made with wasi.Config.Confined. ctx has to end when the
 // guest must end.
 func New(ctx context.Context, g *wasi.Guest) *Host {
-	h := &Host{guest: g, ctx: ctx, set: descriptor.NewSet(g), timers: map[*timer]struct{}{}}
-	h.input.host = h
+	h := &Host{guest: g, ctx: ctx, set: descriptor.NewSet(g)}
+	h.input.host, h.timers.host = h, h
 	h.bindings = bindings.Host{
 		Environment: environment{h}, Exit: exit{},
 		Stdin: stdin{h}, Stdout: stdout{h}, Stderr: stderr{h},
@@ -63,44 +63,31 @@ func (h *Host) WASIP3() *bindings.Host { return &h.bindings }
 // wait for slow calls. The wasi.Guest, and the objects that it has from its start, stay as they
 // are.
 func (h *Host) Close() error {
-	for t := range h.timers {
-		t.stop()
-	}
+	h.timers.close()
 	h.guest.Stdin().Notify(nil)
+	for h.room > 0 {
+		h.release()
+	}
 	return h.set.Close()
+}
+
+// reserve takes the room of a descriptor for a stream.
+func (h *Host) reserve() error {
+	err := h.guest.Reserve()
+	if err == nil {
+		h.room++
+	}
+	return err
+}
+
+// release gives the room of a stream back.
+func (h *Host) release() {
+	h.room--
+	h.guest.Release()
 }
 
 // list returns a list of one buffer, for a transfer. It must not be kept.
 func (h *Host) list(p []byte) [][]byte {
 	h.vector[0] = p
 	return h.vector[:]
-}
-
-// timer has something done in the component's turn after a time.
-type timer struct {
-	host *Host
-	of   *time.Timer
-}
-
-// after has f done in the turn after d.
-func (h *Host) after(d time.Duration, f func()) *timer {
-	t, x := &timer{host: h}, h.x
-	h.timers[t] = struct{}{}
-	t.of = time.AfterFunc(d, func() {
-		x.Post(func() {
-			if _, waits := h.timers[t]; waits {
-				delete(h.timers, t)
-				f()
-			}
-		})
-	})
-	return t
-}
-
-// stop has nothing done, and reports whether it would have been.
-func (t *timer) stop() bool {
-	_, waits := t.host.timers[t]
-	delete(t.host.timers, t)
-	t.of.Stop()
-	return waits
 }

@@ -35,7 +35,7 @@ type inflow struct {
 // a descriptor.
 func (h *Host) drain(s typed.Stream[uint8], to sink, p *promise) {
 	i := &inflow{host: h, r: instance.ReadStream(h.x, s.Handle, instance.Codec[byte]{}), to: to, promise: p}
-	if err := h.guest.Reserve(); err != nil {
+	if err := h.reserve(); err != nil {
 		i.ended = true
 		i.r.Close()
 		to.close()
@@ -114,7 +114,7 @@ func (i *inflow) end(err error) {
 	}
 	i.ended = true
 	i.r.Close()
-	i.host.guest.Release()
+	i.host.release()
 	i.to.close()
 	i.promise.end(err)
 }

@@ -42,7 +42,7 @@ type outflow[T any] struct {
 // ends. The stream takes the room of a descriptor.
 func stream[T any](h *Host, from source[T], probe int, p *promise, element typed.Element[T]) typed.Stream[T] {
 	o := &outflow[T]{host: h, from: from, probe: probe, promise: p}
-	err := h.guest.Reserve()
+	err := h.reserve()
 	return typed.Stream[T]{Make: func(t *types.Type) canon.Handle {
 		w, handle := instance.NewStream(h.x, t, instance.Codec[T](element))
 		o.w = w
@@ -151,7 +151,7 @@ func (o *outflow[T]) end(err error) {
 		o.stop()
 	}
 	o.w.Close()
-	o.host.guest.Release()
+	o.host.release()
 	o.from.close()
 	o.promise.end(err)
 }

@@ -102,7 +102,7 @@ func (s *outputSink) room(n int) (int, error) {
 func (s *outputSink) put(b []byte) error { return s.output.Put(s.host.ctx, b) }
 
 func (s *outputSink) wait(ready func()) (stop func(), err error) {
-	t := s.host.after(wasi.PauseForRate, ready)
+	t := s.host.timers.after(wasi.PauseForRate, ready)
 	return func() { t.stop() }, nil
 }
 
