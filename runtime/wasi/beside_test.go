@@ -43,7 +43,7 @@ func TestPeek(t *testing.T) {
 	r, w := io.Pipe()
 	in := newTestGuest(t, Config{Stdin: r}).Stdin()
 	p := make([]byte, 10)
-	if n, err := in.Peek(p); n != 0 || err != ErrWouldBlock {
+	if n, err := in.Peek(p); n != 0 || !errors.Is(err, ErrWouldBlock) {
 		t.Errorf("before there are bytes: %d, %v", n, err)
 	}
 	replaced := false
@@ -193,7 +193,7 @@ func TestReserve(t *testing.T) {
 	if err := g.Reserve(); err != nil {
 		t.Error(err)
 	}
-	if err := g.Reserve(); err != ErrTooManyOpen {
+	if err := g.Reserve(); !errors.Is(err, ErrTooManyOpen) {
 		t.Errorf("one more than the guest may have: %v", err)
 	}
 	g.Release()

@@ -1,7 +1,7 @@
 // Package wasi is the host of WebAssembly guests, in Go: files, clocks, random numbers, standard
 // streams, sockets and polling. It depends on no engine, and on no version of WASI: a binding
-// (package preview1) translates the calls of one version. This package does not know a guest's
-// memory, descriptor numbers, or rights.
+// (packages preview1, p2 and p3) translates the calls of one version. This package does not know a
+// guest's memory, descriptor numbers, or rights. Several bindings may serve one guest.
 //
 // # A guest
 //
@@ -9,6 +9,15 @@
 // methods, and those of its objects, must not be called concurrently, except Quiesce and Traffic.
 // Close frees the host's resources. It is called after the guest has ended and its objects are
 // closed.
+//
+// # Beside the guest
+//
+// A component goes on while a part of it waits. For it there are calls that do not wait:
+// Input.Peek, Output.Grant, and reads and writes of FIFOs without blocking. When to try again, a
+// function is told that the binding gives: Input.Notify, File.Watch, SyncLater. It runs on another
+// goroutine, and must not call the guest. One goroutine reads the input ahead, one watches FIFOs
+// while something is watched, and each flush has one. Close ends them, but a flush goes on to its
+// end, and a read of the input until it returns.
 //
 // # Errors
 //
@@ -41,6 +50,9 @@
 // wrong moment, the result is an error. A path that consists of plain names is first opened
 // directly, and walked only if it has a link. If a mount point needs a directory, the host makes it
 // if the mount around it is writable. Otherwise it shows the directory as if it existed.
+//
+// Config.Confined is for components, which pass directories to each other: then no path leads above
+// the directory where it begins, not even through a link, and `..` at the root is an error.
 //
 // A guest can open only those device files that every container has (null, zero, full, random,
 // urandom), and nothing on a proc file system, because that would show the guest's own OS process.

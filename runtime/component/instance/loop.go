@@ -25,6 +25,7 @@ func (x *Instance) drive(until func() bool) {
 			panic(&canon.Trap{Err: x.fault})
 		}
 		x.streak = 0
+		x.follow() // an operation, too, that waits
 		if x.runPosted() {
 			continue
 		}
@@ -67,6 +68,7 @@ func (x *Instance) waitAlone(t *thread) bool {
 	x.current = nil
 	for {
 		x.poll()
+		x.follow()
 		if x.runPosted() {
 			continue
 		}
