@@ -99,8 +99,8 @@ func (m *module) close() {
 	m.native.Close()
 }
 
-// checkCommand returns an error for a module that lacks something that a command module must have, or that
-// needs something that this host does not have.
+// checkCommand returns an error for a module that lacks something that a command module must have,
+// or that needs something that this host does not have.
 func (m *module) checkCommand() error {
 	type function struct{ module, name string }
 	known := map[function]bool{}

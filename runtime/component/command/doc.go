@@ -1,6 +1,6 @@
-// Package command makes WASI commands of components: a component's file is read, validated, linked
-// and bound to the host's functions of WASI 0.2 and 0.3, and then it can be run any number of times.
-// It has no engine.
+// Package command makes WASI commands of components. A component's file is read, validated, linked
+// and bound to the host's functions of WASI 0.2 and 0.3. Then it can be run any number of times. It
+// has no engine.
 //
 // A Program does not change; any goroutine may use it. A Host belongs to one guest: see packages p2
 // and p3.
