@@ -12,7 +12,7 @@ const (
 	maxStores    = 1_000
 	maxInstances = 1_000  // of all stores
 	maxFunctions = 20_000 // likewise
-	// MaxItems is of all stores, and of imports. Each item has 32 bytes in each instance of the component.
+	// MaxItems is of all stores, and of imports. Each item has 32 bytes in each instance.
 	MaxItems = 200_000
 	maxSteps = 400_000 // likewise
 	maxNames = 16 << 20
